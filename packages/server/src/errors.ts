@@ -1,0 +1,205 @@
+// Ground floor: the errors of the relay, one table per border. RelayError is what a visitor is told;
+// its `detail` and `cause` go to the log only. ConfigError is what an operator is told, all at once.
+
+interface Answer {
+  status: number
+  /** Said to the visitor: plain language, no inner reason, no secret. */
+  title: string
+  advice: string
+}
+
+const ANSWERS = {
+  bad_request: {
+    status: 400,
+    title: 'This request is not valid',
+    advice: 'The request did not follow the rules of HTTP and went no further.',
+  },
+  path_ambiguous: {
+    status: 400,
+    title: 'This address can be read in two ways',
+    advice:
+      'The path contains encoded separators or dot segments that would lead to different places. Use the plain form.',
+  },
+  sign_in_required: {
+    status: 401,
+    title: 'Sign-in needed',
+    advice: 'Open this address in a browser and sign in first.',
+  },
+  sign_in_failed: {
+    status: 400,
+    title: 'Sign-in did not work',
+    advice: 'Go back to the page you wanted and try again.',
+  },
+  sign_in_expired: {
+    status: 400,
+    title: 'Sign-in took too long',
+    advice:
+      'This sign-in was started too long ago, or in another browser. Go back to the page you wanted and try again.',
+  },
+  not_allowed: {
+    status: 403,
+    title: 'You are signed in, but not allowed here',
+    advice: 'Ask the owner of this site for access, or sign in with another account.',
+  },
+  ip_restricted: {
+    status: 403,
+    title: 'Not allowed from your network',
+    advice: 'This site accepts visitors from certain addresses only.',
+  },
+  denied: { status: 403, title: 'Not allowed', advice: 'The owner of this site has closed this address.' },
+  origin_refused: {
+    status: 403,
+    title: 'Not allowed from another site',
+    advice: 'This connection was started by a page of another site.',
+  },
+  edge_not_found: {
+    status: 404,
+    title: 'Nothing is served at this address',
+    advice: 'Check the address for typing mistakes.',
+  },
+  route_not_found: {
+    status: 404,
+    title: 'There is no such page here',
+    advice: 'No route of this site covers the path you asked for.',
+  },
+  page_not_found: {
+    status: 404,
+    title: 'There is no such page here',
+    advice: 'Check the address for typing mistakes.',
+  },
+  method_not_allowed: {
+    status: 405,
+    title: 'This method is not allowed',
+    advice: 'The request method is not accepted at this address.',
+  },
+  request_timeout: { status: 408, title: 'The request took too long', advice: 'Send it again.' },
+  length_required: {
+    status: 411,
+    title: 'The length of the request is missing',
+    advice: 'Send it with a Content-Length.',
+  },
+  body_too_large: { status: 413, title: 'The request is too large', advice: 'Send less at once.' },
+  headers_too_large: {
+    status: 431,
+    title: 'The request headers are too large',
+    advice: 'Clearing the cookies of this site often helps.',
+  },
+  too_many_requests: { status: 429, title: 'Too many attempts', advice: 'Wait a minute and try again.' },
+  internal: {
+    status: 500,
+    title: 'Something went wrong in the relay',
+    advice: 'The operator finds the reason in the relay’s log.',
+  },
+  coding_unsupported: {
+    status: 501,
+    title: 'This transfer coding is not supported',
+    advice: 'Only chunked transfer coding is accepted.',
+  },
+  app_down: {
+    status: 502,
+    title: 'The app is not answering',
+    advice:
+      'The tunnel is online, but the app behind it refused the connection. Start the app, or check the address that the agent forwards to.',
+  },
+  app_bad_answer: {
+    status: 502,
+    title: 'The app gave an answer that cannot be passed on',
+    advice: 'Its answer did not follow the rules of HTTP.',
+  },
+  tunnel_lost: {
+    status: 502,
+    title: 'The tunnel was lost',
+    advice: 'The connection to the app ended before it answered. It may or may not have acted on the request.',
+  },
+  provider_unreachable: {
+    status: 502,
+    title: 'The sign-in service cannot be reached',
+    advice: 'The identity provider of this site did not answer properly. Try again in a moment.',
+  },
+  no_tunnel_online: {
+    status: 503,
+    title: 'No tunnel is online',
+    advice: 'This address is set up, but no agent is connected for it.',
+  },
+  store_unavailable: {
+    status: 503,
+    title: 'Sign-in is not possible at the moment',
+    advice: 'The relay cannot save new sign-ins right now. Try again in a moment.',
+  },
+  draining: { status: 503, title: 'The relay is restarting', advice: 'Try again in a few seconds.' },
+  overloaded: { status: 503, title: 'The relay is busy', advice: 'Try again in a few seconds.' },
+  policy_unavailable: {
+    status: 503,
+    title: 'This address is not ready',
+    advice:
+      'Its protection could not be set up, so nothing is served. The operator finds the reason in the relay’s log.',
+  },
+  app_timeout: {
+    status: 504,
+    title: 'The app took too long',
+    advice: 'It accepted the request and did not answer in time.',
+  },
+} as const satisfies Record<string, Answer>
+
+export type RelayErrorCode = keyof typeof ANSWERS
+
+export interface RelayErrorOptions extends ErrorOptions {
+  /** For the log only. */
+  detail?: string
+  /** Extra response headers, e.g. `WWW-Authenticate` or `Allow`. */
+  headers?: Record<string, string>
+  /** Replaces the table's advice; shown to the visitor, escaped. */
+  advice?: string
+  /** A command for the visitor who is also the owner, shown as copyable text. */
+  command?: string
+}
+
+/** What went wrong between visitor and relay. Thrown where known; turned into an answer in one place, `Exchange.fail`. */
+export class RelayError extends Error {
+  readonly code: RelayErrorCode
+  readonly detail: string | undefined
+  readonly headers: Record<string, string> | undefined
+  readonly advice: string
+  readonly command: string | undefined
+
+  constructor(code: RelayErrorCode, options: RelayErrorOptions = {}) {
+    super(options.detail ? `${code}: ${options.detail}` : code, options)
+    this.name = 'RelayError'
+    this.code = code
+    this.detail = options.detail
+    this.headers = options.headers
+    this.advice = options.advice ?? ANSWERS[code].advice
+    this.command = options.command
+  }
+
+  get status(): number {
+    return ANSWERS[this.code].status
+  }
+
+  get title(): string {
+    return ANSWERS[this.code].title
+  }
+
+  /** The value of `Sallyport-Error-Code`, e.g. `ERR_EDGE_NOT_FOUND`. */
+  get publicCode(): string {
+    return `ERR_${this.code.toUpperCase()}`
+  }
+}
+
+/** One thing wrong in a configuration: where, and what to write instead. */
+export interface ConfigProblem {
+  /** e.g. `edges[0].routes[1].policy.on_http_request[0]`, or a file name. */
+  path: string
+  message: string
+}
+
+/** Everything that is wrong with a configuration, reported together. The process exits with 2. */
+export class ConfigError extends Error {
+  readonly problems: readonly ConfigProblem[]
+
+  constructor(problems: readonly ConfigProblem[], options?: ErrorOptions) {
+    super(problems.map(({ path, message }) => `${path}: ${message}`).join('\n'), options)
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
