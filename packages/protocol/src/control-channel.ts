@@ -1,0 +1,89 @@
+// The control stream: each message is a 4-byte big-endian length and that many bytes of JSON.
+// Reads as long as its owner lives; a message over the cap or one that does not parse ends it.
+
+import type { Duplex } from 'node:stream'
+
+import { CONTROL_MESSAGE_MAX_BYTES, parseControlMessage } from './control.ts'
+import type { ControlMessage, ControlMessageInput } from './control.ts'
+import { ProtocolError } from './errors.ts'
+
+const LENGTH_BYTES = 4
+// A peer that reads nothing must not make us keep answers for ever.
+const UNSENT_MAX_BYTES = 1024 * 1024
+
+export interface ControlChannelOptions {
+  onMessage: (message: ControlMessage) => void
+  /** Called once, when the stream ends or breaks its rules; undefined means the peer ended it in order. */
+  onEnd: (error?: ProtocolError) => void
+}
+
+export class ControlChannel {
+  readonly #stream: Duplex
+  readonly #options: ControlChannelOptions
+  #kept: Buffer[] = []
+  #keptBytes = 0
+  #ended = false
+
+  constructor(stream: Duplex, options: ControlChannelOptions) {
+    this.#stream = stream
+    this.#options = options
+    stream.on('data', (chunk: Buffer) => this.#take(chunk))
+    stream.on('end', () => this.#end())
+    stream.on('error', (error: Error) =>
+      this.#end(new ProtocolError('connection_lost', error.message, { cause: error })),
+    )
+    stream.on('close', () => this.#end())
+  }
+
+  /** Sends one message. After the end it does nothing: the peer is not there to be told. */
+  send(message: ControlMessageInput): void {
+    if (this.#ended || !this.#stream.writable) return
+    if (this.#stream.writableLength > UNSENT_MAX_BYTES) {
+      this.#end(new ProtocolError('control_violation', 'the peer does not read its control stream'))
+      return
+    }
+    const json = Buffer.from(JSON.stringify(message), 'utf8')
+    const framed = Buffer.allocUnsafe(LENGTH_BYTES + json.length)
+    framed.writeUInt32BE(json.length, 0)
+    json.copy(framed, LENGTH_BYTES)
+    this.#stream.write(framed)
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.#ended) return
+    this.#kept.push(chunk)
+    this.#keptBytes += chunk.length
+    try {
+      for (let json = this.#nextMessage(); json && !this.#ended; json = this.#nextMessage()) {
+        const message = parseControlMessage(json)
+        if (message) this.#options.onMessage(message)
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      this.#end(error)
+    }
+  }
+
+  #nextMessage(): Buffer | undefined {
+    if (this.#keptBytes < LENGTH_BYTES) return undefined
+    if (this.#kept[0]!.length < LENGTH_BYTES) this.#kept = [Buffer.concat(this.#kept)] // length was just checked
+    const length = this.#kept[0]!.readUInt32BE(0)
+    if (length > CONTROL_MESSAGE_MAX_BYTES) {
+      throw new ProtocolError('control_violation', `a control message of ${length} bytes`)
+    }
+    if (this.#keptBytes < LENGTH_BYTES + length) return undefined
+    const all = this.#kept.length === 1 ? this.#kept[0]! : Buffer.concat(this.#kept)
+    const rest = all.subarray(LENGTH_BYTES + length)
+    this.#kept = rest.length > 0 ? [rest] : []
+    this.#keptBytes = rest.length
+    return all.subarray(LENGTH_BYTES, LENGTH_BYTES + length)
+  }
+
+  #end(error?: ProtocolError): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#kept = []
+    this.#keptBytes = 0
+    this.#options.onEnd(error)
+  }
+}

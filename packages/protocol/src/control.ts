@@ -1,0 +1,134 @@
+// The control messages: one closed union, one schema. Both ends parse what they receive with it, because
+// neither trusts the other. Unknown fields are ignored (a newer peer may send them); unknown message types
+// are ignored unless they say `critical: true`. Layout on the wire: docs/protocol.md.
+
+import { z } from 'zod'
+
+import { ProtocolError } from './errors.ts'
+import { LABEL_MAX_CHARS } from './labels.ts'
+
+export const PROTOCOL_VERSION = 1
+/** WebSocket subprotocol (RFC 6455 1.9). */
+export const SUBPROTOCOL = 'sallyport.v1'
+/** Where agents connect, below `public_url`. */
+export const AGENT_PATH = '/.sallyport/agent'
+
+export const CONTROL_MESSAGE_MAX_BYTES = 64 * 1024
+const LABELS_MAX = 32
+
+const text = (max: number) => z.string().max(max)
+const tunnelId = z.int().min(1).max(0xffff_ffff)
+// Pairs, not an object: a key named __proto__ stays a key.
+const labelPairs = z.array(z.tuple([text(LABEL_MAX_CHARS), text(LABEL_MAX_CHARS)])).max(LABELS_MAX)
+
+const hello = z.object({
+  type: z.literal('hello'),
+  versions: z.array(z.int().min(1)).min(1).max(16),
+  /** One agent process; its tunnels count once, however many connections it holds. */
+  instance_id: text(64).min(8),
+  connection_index: z.int().min(0).max(1023),
+  capabilities: z.array(text(64)).max(64),
+  agent_version: text(64),
+  os: text(128),
+})
+
+const welcome = z.object({
+  type: z.literal('welcome'),
+  version: z.int().min(1),
+  session_id: text(64),
+  node_id: text(64),
+  /** Every node that should hold a session of this agent. One for now. */
+  nodes: z.array(z.object({ node_id: text(64), url: text(2048).optional() })).max(1024),
+  limits: z.object({ tunnels: z.int().min(1), stream_header_bytes: z.int().min(1) }),
+  capabilities: z.array(text(64)).max(64),
+  relay_version: text(64),
+})
+
+const bind = z
+  .object({
+    type: z.literal('bind'),
+    tunnel_id: tunnelId,
+    labels: labelPairs.optional(),
+    url: text(2048).optional(),
+    /** For people: where the agent sends what arrives. The relay never acts on it. */
+    forwards_to: text(2048),
+    /** What the app gets as Host: the visitor's (`preserve`), the upstream's (`rewrite`), or this value. */
+    host_header: text(255).default('preserve'),
+    upstream_protocol: z.enum(['http1', 'http2']).default('http1'),
+    weight: z.int().min(0).max(10_000).default(1),
+    pooling: z.boolean().default(false),
+    policy: z.unknown().optional(),
+    metadata: text(4096).optional(),
+  })
+  .refine((message) => (message.labels === undefined) !== (message.url === undefined), 'labels or url, not both')
+
+const bound = z.object({
+  type: z.literal('bound'),
+  tunnel_id: tunnelId,
+  /** Public URLs that lead to this tunnel, for people. */
+  endpoints: z.array(text(2048)).max(256),
+})
+
+const refused = z.object({
+  type: z.literal('refused'),
+  tunnel_id: tunnelId.optional(),
+  code: text(64),
+  reason: text(1024),
+  retryable: z.boolean(),
+})
+
+const unbind = z.object({ type: z.literal('unbind'), tunnel_id: tunnelId })
+const unbound = z.object({ type: z.literal('unbound'), tunnel_id: tunnelId })
+/** The relay goes away: connect elsewhere, keep serving what runs. */
+const drain = z.object({ type: z.literal('drain'), deadline_ms: z.int().min(0) })
+const notice = z.object({ type: z.literal('notice'), level: z.enum(['info', 'warn']), text: text(1024) })
+
+const controlMessage = z.discriminatedUnion('type', [
+  hello,
+  welcome,
+  bind,
+  bound,
+  refused,
+  unbind,
+  unbound,
+  drain,
+  notice,
+])
+
+export type ControlMessage = z.infer<typeof controlMessage>
+/** What may be left out when sending, because the schema has a default for it. */
+export type ControlMessageInput = z.input<typeof controlMessage>
+export type Hello = z.infer<typeof hello>
+export type Welcome = z.infer<typeof welcome>
+export type Bind = z.infer<typeof bind>
+
+const KNOWN_TYPES = new Set<string>(controlMessage.options.map((option) => option.shape.type.value))
+const envelope = z.object({ type: text(64), critical: z.boolean().optional() })
+
+/**
+ * Parses one control message.
+ * @param json the bytes of one message, without its length prefix
+ * @returns the message, or undefined for an unknown one that may be ignored
+ * @throws ProtocolError `control_violation` for anything else
+ */
+export function parseControlMessage(json: Buffer): ControlMessage | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(json.toString('utf8'))
+  } catch (error) {
+    throw new ProtocolError('control_violation', 'a control message is not JSON', { cause: error })
+  }
+  const kind = envelope.safeParse(value)
+  if (!kind.success) throw new ProtocolError('control_violation', 'a control message has no type')
+  if (!KNOWN_TYPES.has(kind.data.type)) {
+    if (!kind.data.critical) return undefined
+    throw new ProtocolError('control_violation', `this side does not know the message "${kind.data.type}"`)
+  }
+  const parsed = controlMessage.safeParse(value)
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues
+    const where = issue && issue.path.length > 0 ? `.${issue.path.join('.')}` : ''
+    throw new ProtocolError('control_violation', `${kind.data.type}${where}: ${issue?.message ?? 'invalid'}`)
+  }
+  return parsed.data
+}

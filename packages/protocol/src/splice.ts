@@ -1,0 +1,52 @@
+// Joins two byte streams until both have said everything: back-pressure both ways, half-close kept.
+// Bytes are moved, never looked at. Both streams must allow half-open ends.
+
+import type { Duplex } from 'node:stream'
+
+export interface Spliced {
+  /** Bytes that went from the first stream to the second, and back. */
+  sent: number
+  received: number
+}
+
+/**
+ * Splices `left` and `right`.
+ * An end on one side becomes an end on the other; a break on one side destroys the other, so that a
+ * connection cut half-way never looks complete.
+ * @returns byte counts, once both streams are closed; never rejects
+ */
+export function splice(left: Duplex, right: Duplex): Promise<Spliced> {
+  const spliced: Spliced = { sent: 0, received: 0 }
+  return new Promise((resolve) => {
+    let open = 2
+    const onClose = (): void => {
+      if (--open === 0) resolve(spliced)
+    }
+    join(left, right, onClose, (bytes) => (spliced.sent += bytes))
+    join(right, left, onClose, (bytes) => (spliced.received += bytes))
+  })
+}
+
+function join(from: Duplex, to: Duplex, onClose: () => void, count: (bytes: number) => void): void {
+  const onDrain = (): void => void from.resume()
+  const onClosed = (): void => {
+    to.off('drain', onDrain)
+    const complete = from.readableEnded && from.writableFinished
+    if (!complete) to.destroy()
+    onClose()
+  }
+  // The reason of a break is with the stream's owner; here it only has to end the other side, on 'close'.
+  from.on('error', () => {})
+  if (from.destroyed) {
+    to.destroy()
+    queueMicrotask(onClose)
+    return
+  }
+  from.on('data', (chunk: Buffer) => {
+    count(chunk.length)
+    if (!to.write(chunk)) from.pause()
+  })
+  from.on('end', () => to.end())
+  from.on('close', onClosed)
+  to.on('drain', onDrain)
+}
