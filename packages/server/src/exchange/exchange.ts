@@ -1,0 +1,159 @@
+// One visitor request and its answer: ordinary requests and upgrades alike. Everything behind the listener
+// works on this object. It knows nothing of edges' configuration, policies or tunnels.
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+
+import { RelayError } from '../errors.ts'
+import { errorAnswer } from './error-page.ts'
+import type { Identity } from './identity.ts'
+
+/** What a WebSocket upgrade brings beside the request: the visitor's socket and the bytes behind the head. */
+export interface Upgrade {
+  socket: Duplex
+  head: Buffer
+}
+
+export interface ExchangeInit {
+  request: IncomingMessage
+  response: ServerResponse
+  /** Normal form, lower case, no port. */
+  host: string
+  clientIp: string
+  /** How the visitor reached us: decides X-Forwarded-Proto. */
+  scheme: 'http' | 'https'
+  upgrade?: Upgrade
+}
+
+/** What an action changes on a message on its way: removals first, then additions. Names are lower case. */
+export interface HeaderEdits {
+  remove: Set<string>
+  add: [name: string, value: string][]
+}
+
+export type ResponseHeaders = Record<string, string | string[]>
+
+export class Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly host: string
+  readonly clientIp: string
+  readonly scheme: 'http' | 'https'
+  readonly upgrade: Upgrade | undefined
+  readonly startedAt = performance.now()
+
+  /** Set once the edge is known: its id and the origin visitors see, e.g. `https://docs.example.com`. */
+  edgeId = ''
+  origin = ''
+  /** Set by a sign-in action. */
+  identity: Identity | undefined
+  /** Changes that actions ask for; undefined while nobody has asked. */
+  requestEdits: HeaderEdits | undefined
+  responseEdits: HeaderEdits | undefined
+  /** For the access log. */
+  tunnelId: string | undefined
+  error: RelayError | undefined
+
+  #abort: AbortController | undefined
+  #cut: Error | undefined
+
+  constructor(init: ExchangeInit) {
+    this.request = init.request
+    this.response = init.response
+    this.host = init.host
+    this.clientIp = init.clientIp
+    this.scheme = init.scheme
+    this.upgrade = init.upgrade
+  }
+
+  get method(): string {
+    return this.request.method ?? 'GET'
+  }
+
+  /** The request target exactly as the visitor sent it: path and query. */
+  get target(): string {
+    return this.request.url ?? '/'
+  }
+
+  /** The raw path: the target up to `?`. */
+  get path(): string {
+    const { target } = this
+    const query = target.indexOf('?')
+    return query === -1 ? target : target.slice(0, query)
+  }
+
+  /**
+   * One request header, by its lower-case name, straight from the raw list: building Node's header object
+   * for every request costs more than looking. Several `cookie` lines are joined with `; ` (RFC 9113 8.2.3),
+   * other repeated ones with `, ` (RFC 9110 5.3).
+   */
+  header(name: string): string | undefined {
+    const raw = this.request.rawHeaders
+    let found: string | undefined
+    for (let i = 0; i < raw.length; i += 2) {
+      const key = raw[i]! // rawHeaders comes in pairs
+      if (key.length !== name.length || key.toLowerCase() !== name) continue
+      const value = raw[i + 1]!
+      found = found === undefined ? value : `${found}${name === 'cookie' ? '; ' : ', '}${value}`
+    }
+    return found
+  }
+
+  /** Whether a person's browser is going to a page, rather than a program or a script fetching something. */
+  get isNavigation(): boolean {
+    if (this.upgrade || (this.method !== 'GET' && this.method !== 'HEAD')) return false
+    const destination = this.header('sec-fetch-dest')
+    if (destination !== undefined) return destination === 'document'
+    return /(?:^|[\s,])text\/html/i.test(this.header('accept') ?? '')
+  }
+
+  /** Aborted when the visitor leaves, or when the exchange is cut. Made when first asked for. */
+  get signal(): AbortSignal {
+    if (!this.#abort) {
+      this.#abort = new AbortController()
+      if (this.#cut || this.response.destroyed) this.#abort.abort(this.#cut)
+      else this.response.once('close', () => this.#abort?.abort())
+    }
+    return this.#abort.signal
+  }
+
+  /** Ends the exchange at once, whatever it is doing: its session was revoked, or the relay's patience is over. */
+  cut(reason: Error): void {
+    this.#cut = reason
+    this.#abort?.abort(reason)
+    this.response.destroy()
+    this.upgrade?.socket.destroy()
+  }
+
+  /**
+   * Answers from the relay itself. HEAD keeps the length and drops the body.
+   * A body needs its content-type among the headers. Safe to call once per exchange.
+   */
+  respond(status: number, headers: ResponseHeaders, body: string | Buffer = ''): void {
+    const { response } = this
+    if (response.headersSent || response.destroyed) return
+    const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body
+    // What the visitor still sends would be taken for the next request: close after the answer (RFC 9112 9.3).
+    const unread = !this.request.complete
+    response.writeHead(status, {
+      ...headers,
+      ...(status === 204 || status === 304 ? {} : { 'content-length': bytes.length }),
+      ...(unread || this.upgrade ? { connection: 'close' } : {}),
+    })
+    response.end(this.method === 'HEAD' ? undefined : bytes)
+  }
+
+  /** Turns whatever was thrown into an answer, or cuts the visitor off where an answer has begun. */
+  fail(thrown: unknown): void {
+    const error = thrown instanceof RelayError ? thrown : new RelayError('internal', { cause: thrown })
+    this.error = error
+    if (this.response.headersSent) {
+      // Half an answer must not look like a whole one.
+      this.response.destroy()
+      this.upgrade?.socket.destroy()
+      return
+    }
+    const { status, headers, body } = errorAnswer(error, this.header('accept'), this.header('sec-fetch-dest'))
+    this.respond(status, headers, body)
+  }
+}

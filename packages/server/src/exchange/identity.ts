@@ -1,0 +1,13 @@
+// Who the visitor is after sign-in. Set by a sign-in action, turned into headers by forward/headers.
+
+export interface Identity {
+  /** The provider's `sub`, unique together with the issuer. */
+  subject: string
+  issuer: string
+  name?: string
+  /** Only where the provider says that it is verified, or says nothing about it. */
+  email?: string
+  groups: readonly string[]
+  /** The signed `Sallyport-Auth-Jwt`, where the route wants one. */
+  jwt?: string
+}

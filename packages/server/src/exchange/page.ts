@@ -1,0 +1,78 @@
+// The look of every page the relay itself serves: one stylesheet, no scripts, no outside requests.
+// Pure: values in, HTML out. Everything that comes from outside passes through escapeHtml.
+
+import { createHash } from 'node:crypto'
+
+const STYLE = `
+:root { color-scheme: light dark; --ground: #f6f5f2; --card: #fffefb; --ink: #1f2328; --soft: #59636e; --line: #d9d6cf; --accent: #0b5a4a; --code: #efece4 }
+@media (prefers-color-scheme: dark) { :root { --ground: #15181b; --card: #1d2125; --ink: #e8e6e1; --soft: #a3abb3; --line: #343a40; --accent: #6fcdb4; --code: #272c31 } }
+* { box-sizing: border-box }
+body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.5rem; background: var(--ground); color: var(--ink); font: 1rem/1.6 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif }
+main { width: 100%; max-width: 36rem; padding: 2.25rem 2.5rem; background: var(--card); border: 1px solid var(--line); border-top: 4px solid var(--accent); border-radius: .5rem }
+h1 { margin: 0 0 .75rem; font-size: 1.5rem; line-height: 1.3; text-wrap: balance }
+p { margin: 0 0 1rem }
+pre { margin: 0 0 1rem; padding: .75rem 1rem; overflow-x: auto; background: var(--code); border-radius: .375rem; font: .875rem/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace }
+a { color: var(--accent) }
+a:focus-visible, button:focus-visible, pre:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
+button { padding: .6rem 1.25rem; border: 0; border-radius: .375rem; background: var(--accent); color: var(--card); font: inherit; font-weight: 600; cursor: pointer }
+footer { margin-top: 1.75rem; padding-top: 1rem; border-top: 1px solid var(--line); color: var(--soft); font-size: .875rem }
+`
+
+const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64')
+
+export interface Page {
+  title: string
+  /** HTML that is already safe: built from literals and escapeHtml. */
+  body: string
+  /** Small print, plain text. */
+  footer?: string
+  /** Where a form on the page may post to; none by default. */
+  formAction?: "'self'"
+}
+
+export interface RenderedPage {
+  headers: Record<string, string>
+  body: string
+}
+
+/** Renders a whole page with the headers that keep it harmless: no scripts, no framing, no caching, no referrer. */
+export function renderPage({ title, body, footer, formAction }: Page): RenderedPage {
+  const html = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>${escapeHtml(title)}</title>
+<style>${STYLE}</style>
+</head>
+<body>
+<main>
+<h1>${escapeHtml(title)}</h1>
+${body}${footer ? `\n<footer>${escapeHtml(footer)}</footer>` : ''}
+</main>
+</body>
+</html>
+`
+  return {
+    headers: {
+      'content-type': 'text/html; charset=utf-8',
+      'content-security-policy':
+        `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; form-action ${formAction ?? "'none'"}; ` +
+        `frame-ancestors 'none'; base-uri 'none'`,
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+      'cache-control': 'no-store',
+    },
+    body: html,
+  }
+}
+
+export function escapeHtml(text: string): string {
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
+    .replaceAll("'", '&#39;')
+}
