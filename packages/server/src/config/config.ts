@@ -1,0 +1,104 @@
+// The configuration as the rooms use it: parsed, expanded, checked, with every default filled in.
+// It keeps the keys of relay.yml. schema.ts says what may be written there; parse-config.ts makes one from the other.
+
+import type { Labels } from '@sallyport/protocol'
+import type { z } from 'zod'
+
+import type {
+  configSchema,
+  limitsSchema,
+  openidConnectSchema,
+  restrictIpsSchema,
+  addHeadersSchema,
+  removeHeadersSchema,
+  denySchema,
+  timeoutsSchema,
+} from './schema.ts'
+
+/** A whole relay.yml. */
+export type Config = Omit<z.output<typeof configSchema>, 'edges' | 'tls' | 'store'> & {
+  tls: { certificates: readonly CertificateFiles[] }
+  store: StoreLocation
+  edges: readonly EdgeConfig[]
+}
+
+/** Where to listen; without a host, on every address of the machine. Port 0 lets the system choose. */
+export interface ListenAddress {
+  host?: string
+  port: number
+}
+
+/** Absolute paths. */
+export interface CertificateFiles {
+  cert_file: string
+  key_file: string
+}
+
+/** Where the store lives. The path is absolute. */
+export interface StoreLocation {
+  type: 'sqlite'
+  path: string
+}
+
+export interface EdgeConfig {
+  id: string
+  /** Lowercase; `*.example.com` stands for every host below example.com. Never empty. */
+  hosts: readonly string[]
+  /** The edge's own origin where it differs from the scheme and port of `public_url`, without a path. */
+  origin?: string
+  description?: string
+  metadata?: string
+  /** Never empty; in the order of the file. */
+  routes: readonly RouteConfig[]
+}
+
+export type RouteConfig = RouteMatch & { backend: BackendConfig; policy: PolicyConfig }
+
+/** Both are raw paths in normal form: no escapes, no dot segments. A prefix has no `/` at its end, except `/` itself. */
+export type RouteMatch =
+  | { exact_path: string; path_prefix?: undefined }
+  | { path_prefix: string; exact_path?: undefined }
+
+export interface BackendConfig {
+  /** A tunnel is meant where it has all of these. Never empty. */
+  labels: Labels
+}
+
+export interface PolicyConfig {
+  on_http_request: readonly RequestRule[]
+  on_http_response: readonly ResponseRule[]
+}
+
+export interface RequestRule {
+  name?: string
+  actions: readonly RequestAction[]
+}
+
+export interface ResponseRule {
+  name?: string
+  actions: readonly ResponseAction[]
+}
+
+export type RequestAction =
+  | { type: 'openid-connect'; config: OpenidConnectConfig }
+  | { type: 'restrict-ips'; config: RestrictIpsConfig }
+  | { type: 'deny'; config: DenyConfig }
+  | ResponseAction
+
+export type ResponseAction =
+  | { type: 'add-headers'; config: AddHeadersConfig }
+  | { type: 'remove-headers'; config: RemoveHeadersConfig }
+
+/** Durations are milliseconds. `auth_id` and `identity_jwt` always have a value here. */
+export type OpenidConnectConfig = Omit<z.output<typeof openidConnectSchema>, 'auth_id' | 'identity_jwt'> & {
+  auth_id: string
+  identity_jwt: boolean
+}
+export type RestrictIpsConfig = z.output<typeof restrictIpsSchema>
+export type AddHeadersConfig = z.output<typeof addHeadersSchema>
+export type RemoveHeadersConfig = z.output<typeof removeHeadersSchema>
+export type DenyConfig = z.output<typeof denySchema>
+
+export type Limits = z.output<typeof limitsSchema>
+/** In seconds, as in the file. */
+export type Timeouts = z.output<typeof timeoutsSchema>

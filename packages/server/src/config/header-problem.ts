@@ -1,0 +1,47 @@
+// Which headers a policy may add or remove, and what their values may hold. Pure: no I/O, no clock.
+
+const NAME_MAX_CHARS = 256
+const VALUE_MAX_CHARS = 8192
+
+// RFC 9110 5.6.2: token
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+
+const FRAMING = new Set([
+  'connection',
+  'content-length',
+  'expect',
+  'http2-settings',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+/** Says why a policy may not touch a header of this name, or undefined where it may. */
+export function headerNameProblem(name: string): string | undefined {
+  if (!TOKEN.test(name) || name.length > NAME_MAX_CHARS) {
+    return `${JSON.stringify(name)} is not a header name; write for example X-Environment`
+  }
+  // Apps that speak CGI cannot tell `_` from `-`, so neither may we.
+  const plain = name.toLowerCase().replaceAll('_', '-')
+  if (FRAMING.has(plain)) return `${name} frames the message itself, so only the relay sets it; remove this line`
+  if (plain === 'host')
+    return 'Host names the edge, so it cannot be changed here; use the --host-header flag of the agent'
+  if (plain.startsWith('sallyport-'))
+    return `${name} carries what the relay vouches for, so only the relay sets it; choose another name`
+  if (plain.startsWith('x-forwarded-') || plain === 'forwarded') {
+    return `${name} tells the app where the visitor came from, so only the relay sets it; choose another name`
+  }
+  return undefined
+}
+
+/** Says what is wrong with a header value, or undefined where nothing is. */
+export function headerValueProblem(value: string): string | undefined {
+  if (value.length > VALUE_MAX_CHARS) return `is longer than ${VALUE_MAX_CHARS} characters`
+  // RFC 9110 5.5: CR, LF and NUL are dangerous; beyond ASCII, two ends rarely agree on what the bytes mean.
+  if (!/^[\t\x20-\x7e]*$/.test(value)) return 'may only contain printable ASCII characters, without line breaks'
+  if (value !== value.trim()) return 'begins or ends with a space, which HTTP would drop; remove it'
+  return undefined
+}

@@ -1,0 +1,571 @@
+// What may be written in relay.yml, with defaults and the sentences of docs/configuration.md. One value is checked
+// here at a time; what several values must agree on is checked in check-config.ts. Pure: no I/O, no clock.
+
+import { labelProblem } from '@sallyport/protocol'
+import { z } from 'zod'
+
+import { Secret } from '../secret.ts'
+import { parseCidr } from './cidr.ts'
+import type { ListenAddress } from './config.ts'
+import { parseDuration } from './duration.ts'
+import { headerNameProblem, headerValueProblem } from './header-problem.ts'
+import { hostPatternProblem, isLoopbackHost } from './host-pattern.ts'
+import { routePathProblem } from './route-path-problem.ts'
+
+const MIB = 1024 * 1024
+
+// ── limits and timeouts ──────────────────────────────────────────────────────────────────────────────────────────
+
+export const limitsSchema = z.strictObject({
+  header_bytes: count(
+    32_768,
+    1024,
+    1024 * 1024,
+    'Bytes of one request head from a visitor. More is answered with 431.',
+  ),
+  headers_count: count(200, 10, 10_000, 'Header fields of one request from a visitor. More is answered with 431.'),
+  visitor_connections: count(
+    20_000,
+    1,
+    10_000_000,
+    'Visitor connections open at once. Further ones are closed at once.',
+  ),
+  visitor_connections_per_address: count(2000, 1, 10_000_000, 'Visitor connections open at once from one address.'),
+  exchanges_per_session: count(
+    4096,
+    1,
+    1_000_000,
+    'Streams open at once inside one tunnel session: requests, upgrades and idle pooled streams together.',
+  ),
+  agent_sessions: count(20_000, 1, 10_000_000, 'Tunnel sessions open at once.'),
+  tunnels_per_agent: count(64, 1, 100_000, 'Tunnels of one agent, counted over all of its tunnel sessions.'),
+  session_buffer_bytes: count(
+    32 * MIB,
+    MIB,
+    4096 * MIB,
+    'Bytes that one tunnel session may hold for visitors that read slowly. At the cap the longest-stalled stream is reset.',
+  ),
+  stream_window_bytes: count(
+    16 * MIB,
+    256 * 1024,
+    1024 * MIB,
+    'The largest window of one stream: what may be under way before it is read. Small streams never get there.',
+  ),
+  idle_streams_per_tunnel: count(64, 0, 100_000, 'Kept-alive streams that wait for the next request, for each tunnel.'),
+  upstream_header_bytes: count(
+    65_536,
+    1024,
+    1024 * 1024,
+    'Bytes of one response head from an app. More is answered with 502.',
+  ),
+  request_buffer_bytes: count(
+    65_536,
+    0,
+    16 * MIB,
+    'Bytes of a request body kept until the agent has reached the app, so that the next tunnel can be tried.',
+  ),
+  failed_agent_logins_per_minute: count(
+    20,
+    1,
+    1_000_000,
+    'Refused authtokens from one address in a minute, before 429.',
+  ),
+  callbacks_per_minute: count(60, 1, 1_000_000, 'Sign-in callbacks from one address in a minute, before 429.'),
+})
+
+export const timeoutsSchema = z.strictObject({
+  request_head_seconds: seconds(
+    15,
+    'A visitor has sent the whole head of a request, or the connection is closed with 408.',
+  ),
+  request_stall_seconds: seconds(60, 'How long the body of a request may stand still. Slow is fine, silent is not.'),
+  app_reply_seconds: seconds(10, 'The agent has said whether it reached the app.'),
+  app_answer_seconds: seconds(120, 'The app has sent the head of its response, or the visitor gets 504.'),
+  app_stall_seconds: seconds(3600, 'How long a response that has begun may stand still before it is cut.'),
+  visitor_stall_seconds: seconds(60, 'How long a visitor may take no byte of a response that waits for them.'),
+  upgrade_idle_seconds: seconds(3600, 'How long an upgraded connection (WebSocket) may be silent in both directions.'),
+  keep_alive_seconds: seconds(75, 'How long a visitor connection waits for its next request.'),
+  idle_stream_seconds: seconds(
+    4,
+    'How long a kept-alive stream to an app waits for its next request. Keep it below the keep-alive of the app; Node.js apps close after 5 s.',
+  ),
+  agent_handshake_seconds: seconds(10, 'An agent has sent its hello after the WebSocket has opened.'),
+  drain_seconds: seconds(30, 'How long the relay waits at its end for exchanges to finish.'),
+  provider_seconds: seconds(10, 'One request to an identity provider.'),
+})
+
+// ── actions ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+// What the relay itself puts into the authorization request: RFC 6749 4.1.1, RFC 7636 4.3, RFC 9101 5.
+const OWN_AUTHORIZATION_PARAMETERS = new Set([
+  'client_id',
+  'client_secret',
+  'code_challenge',
+  'code_challenge_method',
+  'nonce',
+  'redirect_uri',
+  'request',
+  'request_uri',
+  'response_mode',
+  'response_type',
+  'scope',
+  'state',
+])
+
+const allowSchema = z
+  .strictObject({
+    emails: filledList(
+      text()
+        .toLowerCase()
+        .refine(
+          (email) => /^[^@\s]+@[^@\s]+$/.test(email),
+          'is not an email address; write for example ada@example.com',
+        ),
+      'nobody',
+      'an email address',
+    )
+      .optional()
+      .describe('Email addresses that may pass. Only an address that the provider calls verified counts.'),
+    domains: filledList(
+      text()
+        .toLowerCase()
+        .refine(
+          (domain) => hostPatternProblem(domain) === undefined && !domain.startsWith('*.'),
+          'is not a domain; write what stands behind the @, for example example.com',
+        ),
+      'nobody',
+      'a domain',
+    )
+      .optional()
+      .describe('Domains of verified email addresses that may pass. `example.com` does not include `sub.example.com`.'),
+    groups: z
+      .strictObject({
+        claim: text().default('groups').describe('The claim of the ID token that lists the groups.'),
+        any_of: filledList(text(), 'nobody', 'a group')
+          .describe('One of these is enough.')
+          .meta({ examples: ['[staff]'] }),
+      })
+      .optional()
+      .describe('Groups that may pass.'),
+  })
+  .refine(
+    ({ emails, domains, groups }) => emails !== undefined || domains !== undefined || groups !== undefined,
+    'an empty allow would allow nobody; remove it, or add emails, domains or groups',
+  )
+
+export const openidConnectSchema = z.strictObject({
+  issuer_url: text()
+    .superRefine((issuer, context) => {
+      const problem = issuerProblem(issuer)
+      if (problem) context.addIssue(problem)
+    })
+    .describe('The identity provider, exactly as it calls itself in its discovery document. https, except on loopback.')
+    .meta({ examples: ['https://login.example.com'] }),
+  client_id: text()
+    .describe('As given out by the identity provider.')
+    .meta({ examples: ['sallyport'] }),
+  client_secret: secretText()
+    .optional()
+    .describe('As given out by the identity provider. Best written as "${OIDC_SECRET}".'),
+  scopes: filledList(
+    text().refine((scope) => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope), 'is not a scope; write one scope per entry'),
+    'no scope',
+    'openid',
+  )
+    .refine((scopes) => scopes.includes('openid'), 'must contain openid, which is what asks for an ID token')
+    .default(['openid', 'profile', 'email'])
+    .describe('What is asked of the identity provider.'),
+  auth_id: text()
+    .regex(/^[A-Za-z0-9_-]{1,64}$/, 'may contain 1 to 64 letters, digits, _ and -')
+    .optional()
+    .describe(
+      'Names the sign-in. Routes of an edge with the same one share a session. By default a short hash of issuer and client id.',
+    ),
+  client_authentication: z
+    .enum(['client_secret_basic', 'client_secret_post'])
+    .optional()
+    .describe('How the relay authenticates at the provider. By default what the provider offers, basic first.'),
+  id_token_alg: z
+    .enum(['HS256'])
+    .optional()
+    .describe(
+      'Set only where the provider signs ID tokens with the client secret. By default the asymmetric algorithms that the provider lists.',
+    ),
+  authz_url_params: z
+    .record(
+      text().refine((name) => !OWN_AUTHORIZATION_PARAMETERS.has(name), 'is set by the relay itself; remove this line'),
+      z.string(),
+    )
+    .optional()
+    .describe('Further parameters of the authorization request, for example `prompt` or `domain_hint`.'),
+  idle_session_duration: duration('12h').describe('A session ends when it has not been used for so long.'),
+  max_session_duration: duration('7d').describe('A session ends so long after the sign-in, used or not.'),
+  allow: allowSchema
+    .optional()
+    .describe('Who may pass after signing in. One match is enough. Without it, everyone whom the provider signs in.'),
+  allowed_origins: filledList(
+    text()
+      .superRefine((origin, context) => {
+        if (originOf(origin) !== origin.toLowerCase())
+          context.addIssue('is not an origin; write for example https://app.example.com, without a path')
+      })
+      .toLowerCase(),
+    'no other site',
+    'an origin',
+  )
+    .optional()
+    .describe('Origins of other sites whose pages may open WebSockets here.'),
+  identity_jwt: flag()
+    .optional()
+    .describe('Whether the app gets `Sallyport-Auth-Jwt`. By default as the top-level `identity_jwt` says.'),
+})
+
+export const restrictIpsSchema = z
+  .strictObject({
+    allow: filledList(cidr(), 'nobody', 'an address range')
+      .optional()
+      .describe('Address ranges that may pass. Without it, all that `deny` does not name.'),
+    deny: filledList(cidr(), 'no range', 'an address range')
+      .optional()
+      .describe('Address ranges that may not pass. It wins over `allow`.'),
+  })
+  .refine(
+    ({ allow, deny }) => allow !== undefined || deny !== undefined,
+    'says nothing; add allow or deny with address ranges',
+  )
+
+export const addHeadersSchema = z.strictObject({
+  headers: z
+    .record(
+      headerName(),
+      z.string().superRefine((value, context) => {
+        const problem = headerValueProblem(value)
+        if (problem) context.addIssue(problem)
+      }),
+    )
+    .describe('Name and value of each header. One that is there already is replaced.')
+    .meta({ examples: ['{ X-Environment: staging }'] }),
+})
+
+export const removeHeadersSchema = z.strictObject({
+  headers: filledList(headerName(), 'no header', 'a header name')
+    .describe('Names of headers, in any case.')
+    .meta({ examples: ['[X-Debug]'] }),
+})
+
+export const denySchema = z.strictObject({
+  status_code: z
+    .preprocess(numberOf, z.int().min(400).max(599))
+    .default(403)
+    .describe('The status of the answer, 400 to 599.'),
+})
+
+const headerActions = [
+  z.strictObject({ type: z.literal('add-headers'), config: addHeadersSchema }),
+  z.strictObject({ type: z.literal('remove-headers'), config: removeHeadersSchema }),
+] as const
+
+const requestActionSchema = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('openid-connect'), config: openidConnectSchema }),
+  z.strictObject({ type: z.literal('restrict-ips'), config: restrictIpsSchema }),
+  z.strictObject({ type: z.literal('deny'), config: denySchema.prefault({}) }),
+  ...headerActions,
+])
+
+const responseActionSchema = z.discriminatedUnion('type', [...headerActions])
+
+// ── edges ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const backendSchema = z.strictObject({
+  labels: z
+    .record(z.string(), z.string())
+    .superRefine((labels, context) => {
+      for (const [key, value] of Object.entries(labels)) {
+        const problem = labelProblem(key, value)
+        if (problem) context.addIssue({ code: 'custom', message: problem, path: [key] })
+      }
+      if (Object.keys(labels).length === 0)
+        context.addIssue('an empty selector would match every tunnel; write for example { edge: edg_docs }')
+    })
+    .transform((labels) => new Map(Object.entries(labels)))
+    .describe('The tunnels that have all of these labels share the visitors.'),
+})
+
+const policySchema = z.strictObject({
+  on_http_request: z
+    .array(
+      z.strictObject({
+        name: text().optional().describe('For people, and for the log.'),
+        actions: filledList(requestActionSchema, 'nothing to do', 'an action')
+          .describe('Run in order.')
+          .meta({ examples: ['[{ type: deny }]'] }),
+      }),
+    )
+    .default([])
+    .describe('Runs before a byte of the request is sent to an agent, upgrades included.'),
+  on_http_response: z
+    .array(
+      z.strictObject({
+        name: text().optional().describe('For people, and for the log.'),
+        actions: filledList(responseActionSchema, 'nothing to do', 'an action')
+          .describe('Run in order.')
+          .meta({ examples: ['[{ type: remove-headers, config: { headers: [Server] } }]'] }),
+      }),
+    )
+    .default([])
+    .describe('Runs on the head of the response of the app.'),
+})
+
+const routeSchema = z.strictObject({
+  exact_path: routePath('exact_path')
+    .optional()
+    .describe('Serves this path only. Case-sensitive. Wins over every prefix.'),
+  path_prefix: routePath('path_prefix')
+    .optional()
+    .describe('Serves this path and everything below it. Case-sensitive. The longest prefix wins.'),
+  backend: backendSchema
+    .optional()
+    .describe('Where allowed visitors go. By default the tunnels with the label `edge=<id of the edge>`.'),
+  policy: policySchema.optional().describe('What happens to requests and responses. Without it, every visitor passes.'),
+})
+
+export const edgeSchema = z.strictObject({
+  id: text()
+    .regex(/^edg_[A-Za-z0-9_-]{1,64}$/, 'must be edg_ and then 1 to 64 letters, digits, _ or -, for example edg_docs')
+    .describe('Names the edge in labels, logs and sessions.')
+    .meta({ examples: ['edg_docs'] }),
+  hosts: filledList(
+    text()
+      .toLowerCase()
+      .superRefine((host, context) => {
+        const problem = hostPatternProblem(host)
+        if (problem) context.addIssue(problem)
+      }),
+    'no host',
+    'a host',
+  )
+    .describe(
+      'The hosts that lead here. `*.example.com` stands for every host below example.com. An exact host wins over a wildcard.',
+    )
+    .meta({ examples: ['[docs.example.com]'] }),
+  origin: text()
+    .superRefine((origin, context) => {
+      if (originOf(origin) !== origin.toLowerCase())
+        context.addIssue('is not an origin; write for example https://docs.example.com, without a path')
+    })
+    .toLowerCase()
+    .optional()
+    .describe('The origin that visitors see, where it is not the scheme and port of `public_url` with the host.'),
+  description: z.string().max(255).optional().describe('For people.'),
+  metadata: z.string().max(4096).optional().describe('For machines; the relay only keeps it.'),
+  routes: z
+    .array(routeSchema)
+    .min(1, 'no route would serve nothing; remove it for one route that serves all paths')
+    .optional()
+    .describe('Parts of the site by path. Without it, one route serves all paths.'),
+  backend: backendSchema.optional().describe('Short form for an edge without `routes`.'),
+  policy: policySchema.optional().describe('Short form for an edge without `routes`.'),
+})
+
+// ── the whole file ───────────────────────────────────────────────────────────────────────────────────────────────
+
+export const configSchema = z.strictObject({
+  domain: text()
+    .toLowerCase()
+    .superRefine((domain, context) => {
+      const problem = domain.startsWith('*.') ? `leave the *. away: ${domain.slice(2)}` : hostPatternProblem(domain)
+      if (problem) context.addIssue(problem)
+    })
+    .describe('Hosts that agents ask for lie under this domain. Edges may name any host.')
+    .meta({ examples: ['example.com'] }),
+  public_url: z
+    .string()
+    .describe(
+      'How agents and sign-in callbacks reach the relay. `<public_url>/oidc/callback` is the redirect URI to register at every identity provider.',
+    )
+    .meta({ examples: ['https://relay.example.com'] })
+    .transform((written, context) => {
+      const parsed = publicUrl(written)
+      if (parsed instanceof URL) return parsed
+      context.addIssue(parsed)
+      return z.NEVER
+    }),
+  listen: z
+    .strictObject({
+      http: listenAddress(undefined)
+        .optional()
+        .describe('Visitors and agents without TLS. With `https` beside it, visitors are redirected there.'),
+      https: listenAddress(undefined).optional().describe('Visitors and agents with TLS. Needs `tls.certificates`.'),
+      admin: listenAddress('127.0.0.1')
+        .default({ host: '127.0.0.1', port: 4041 })
+        .describe('Health, metrics and the API. Keep it on loopback or a private network.'),
+    })
+    .refine(
+      ({ http, https }) => http !== undefined || https !== undefined,
+      'visitors need a way in; add http: 0.0.0.0:80 or https: 0.0.0.0:443',
+    )
+    .describe('Where the relay listens: `host:port`, or a port alone.')
+    .meta({ examples: ['{ http: 0.0.0.0:80 }'] }),
+  tls: z
+    .strictObject({
+      certificates: z
+        .array(
+          z.strictObject({
+            cert_file: text()
+              .describe('PEM, the certificate of the host first, then the chain.')
+              .meta({ examples: ['/etc/sallyport/example.com.crt'] }),
+            key_file: text()
+              .describe('PEM, the private key.')
+              .meta({ examples: ['/etc/sallyport/example.com.key'] }),
+          }),
+        )
+        .default([])
+        .describe(
+          'Chosen by the host that a visitor asks for; the first is the one for all others. Read again when the files change.',
+        ),
+    })
+    .prefault({})
+    .describe('Certificates for `listen.https`. Relative paths start at the folder of the configuration file.'),
+  store: text()
+    .superRefine((store, context) => {
+      if (!/^sqlite:.+/.test(store) || store.startsWith('sqlite://'))
+        context.addIssue('must be sqlite: and the path of a file, for example sqlite:/var/lib/sallyport/relay.db')
+    })
+    .optional()
+    .describe(
+      'Where authtokens and sessions live. By default `sallyport/relay.db` in `XDG_DATA_HOME` or `~/.local/share`. The key of the relay stands in the same folder, unless `SALLYPORT_SECRET` is set.',
+    ),
+  trusted_proxies: z
+    .array(cidr())
+    .default([])
+    .describe(
+      'Address ranges of proxies in front of the relay whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. Nobody by default.',
+    ),
+  identity_jwt: flag()
+    .default(true)
+    .describe('Whether apps get the signed identity of a visitor as `Sallyport-Auth-Jwt`. Actions may say otherwise.'),
+  log: z
+    .strictObject({
+      level: z
+        .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+        .default('info')
+        .describe('The least level that is written.'),
+      format: z.enum(['pretty', 'json']).optional().describe('By default pretty on a terminal and json elsewhere.'),
+    })
+    .prefault({})
+    .describe('The log, on standard output.'),
+  limits: limitsSchema.prefault({}).describe('How much of everything. Nothing in the relay is without a limit.'),
+  timeouts: timeoutsSchema.prefault({}).describe('How long for everything, in seconds; decimals are fine.'),
+  edges: z.array(edgeSchema).default([]).describe('The public entries.'),
+})
+
+// ── parts ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function text(): z.ZodString {
+  return z.string().min(1, 'must not be empty')
+}
+
+function secretText() {
+  return text().transform((written) => new Secret(written))
+}
+
+/** A list that says what an empty one would have meant. */
+function filledList<T extends z.ZodType>(element: T, emptyMeans: string, entry: string) {
+  return z.array(element).min(1, `an empty list would mean ${emptyMeans}; remove it or add ${entry}`)
+}
+
+// `${PORT}` gives text, so numbers and flags are also taken from text.
+function numberOf(written: unknown): unknown {
+  return typeof written === 'string' && /^-?\d+(\.\d+)?$/.test(written) ? Number(written) : written
+}
+
+function count(preset: number, min: number, max: number, meaning: string) {
+  return z.preprocess(numberOf, z.int().min(min).max(max)).default(preset).describe(meaning)
+}
+
+function seconds(preset: number, meaning: string) {
+  // A day at most, so that no timer passes the 2^31 ms of Node.js.
+  return z.preprocess(numberOf, z.number().positive().max(86_400)).default(preset).describe(meaning)
+}
+
+function flag() {
+  return z.preprocess((written) => (written === 'true' ? true : written === 'false' ? false : written), z.boolean())
+}
+
+function duration(preset: string) {
+  return z
+    .union([z.string(), z.number()], { error: 'must be a duration such as 15m, 8h or 7d, or a number of seconds' })
+    .transform((written, context) => {
+      const milliseconds = parseDuration(written)
+      if (milliseconds !== undefined) return milliseconds
+      context.addIssue(`"${written}" is not a duration; write for example 15m, 8h or 7d, or a number of seconds`)
+      return z.NEVER
+    })
+    .prefault(preset)
+}
+
+function cidr() {
+  return text().superRefine((written, context) => {
+    const parsed = parseCidr(written)
+    if ('problem' in parsed) context.addIssue(parsed.problem)
+  })
+}
+
+function headerName() {
+  return text().superRefine((name, context) => {
+    const problem = headerNameProblem(name)
+    if (problem) context.addIssue(problem)
+  })
+}
+
+function routePath(kind: 'exact_path' | 'path_prefix') {
+  return text().superRefine((path, context) => {
+    const problem = routePathProblem(path, kind)
+    if (problem) context.addIssue(problem)
+  })
+}
+
+function listenAddress(hostOfPort: string | undefined) {
+  return z
+    .union([z.string(), z.number()], { error: 'must be host:port or a port, for example 0.0.0.0:8080' })
+    .transform((written, context): ListenAddress => {
+      const parts = /^(?:(\[[0-9a-fA-F:.]+\]|[^\s:[\]/]+):)?(\d{1,5})$/.exec(String(written))
+      if (!parts || Number(parts[2]) > 65_535) {
+        context.addIssue(
+          `"${written}" is not an address to listen on; write host:port or a port, for example 0.0.0.0:8080`,
+        )
+        return z.NEVER
+      }
+      const host = parts[1]?.replace(/^\[(.*)\]$/, '$1') ?? hostOfPort
+      return { ...(host !== undefined && { host }), port: Number(parts[2]) }
+    })
+}
+
+function publicUrl(written: string): URL | string {
+  const url = URL.parse(written)
+  if (!url || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
+    return `"${written}" is not an http or https URL; write for example https://relay.example.com`
+  }
+  if (url.pathname !== '/' || url.search || url.hash || url.username || url.password) {
+    return `must name scheme, host and port only; write ${url.origin}`
+  }
+  return url
+}
+
+function issuerProblem(issuer: string): string | undefined {
+  const url = URL.parse(issuer)
+  if (!url || (url.protocol !== 'https:' && url.protocol !== 'http:'))
+    return `"${issuer}" is not a URL; write for example https://login.example.com`
+  // OpenID Connect Discovery 1.0, section 3: https, without query or fragment.
+  if (url.search || url.hash || url.username || url.password) return 'must be scheme, host and path only'
+  if (url.protocol === 'http:' && !isLoopbackHost(url.hostname))
+    return 'must be https, or anyone on the way could sign in as anyone'
+  if (issuer.endsWith('/.well-known/openid-configuration'))
+    return `leave /.well-known/openid-configuration away: ${issuer.slice(0, -'/.well-known/openid-configuration'.length)}`
+  return undefined
+}
+
+function originOf(written: string): string | undefined {
+  const url = URL.parse(written)
+  return url && (url.protocol === 'https:' || url.protocol === 'http:') ? url.origin : undefined
+}

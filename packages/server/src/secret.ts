@@ -1,0 +1,28 @@
+// Ground floor: a value that must never be printed. Whoever needs it says so with `reveal()`.
+
+import { inspect } from 'node:util'
+
+/** Holds a secret text. Logs, JSON, template strings and the inspector all show `***`. */
+export class Secret {
+  readonly #text: string
+
+  constructor(text: string) {
+    this.#text = text
+  }
+
+  reveal(): string {
+    return this.#text
+  }
+
+  toString(): string {
+    return '***'
+  }
+
+  toJSON(): string {
+    return '***'
+  }
+
+  [inspect.custom](): string {
+    return '***'
+  }
+}
