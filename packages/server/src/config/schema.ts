@@ -465,13 +465,19 @@ function text(): z.ZodString {
   return z.string().min(1, 'must not be empty')
 }
 
+// Has its own sentence, because the usual one repeats what was written.
 function secretText() {
-  return text().transform((written) => new Secret(written))
+  return z
+    .string('must be text; put it in quotes')
+    .min(1, 'must not be empty')
+    .transform((written) => new Secret(written))
 }
 
 /** A list that says what an empty one would have meant. */
 function filledList<T extends z.ZodType>(element: T, emptyMeans: string, entry: string) {
-  return z.array(element).min(1, `an empty list would mean ${emptyMeans}; remove it or add ${entry}`)
+  return z
+    .array(element)
+    .min(1, { error: `an empty list would mean ${emptyMeans}; remove it or add ${entry}`, abort: true })
 }
 
 // `${PORT}` gives text, so numbers and flags are also taken from text.

@@ -1,0 +1,197 @@
+// What several values of relay.yml must agree on. Each value alone has been checked by schema.ts. Takes what could be
+// read, so that these problems are reported together with the others. Pure: no I/O, no clock.
+
+import type { z } from 'zod'
+
+import { authIdOf } from './auth-id.ts'
+import type { ConfigPath, FoundProblem } from './expand-env.ts'
+import { hostMatches, isLoopbackHost } from './host-pattern.ts'
+import type { configSchema, edgeSchema } from './schema.ts'
+
+type ReadEdge = z.output<typeof edgeSchema>
+type ReadRoute = NonNullable<ReadEdge['routes']>[number]
+type ReadPolicy = NonNullable<ReadRoute['policy']>
+
+export interface ReadParts {
+  publicUrl: URL | undefined
+  listen: z.output<typeof configSchema.shape.listen> | undefined
+  tls: z.output<typeof configSchema.shape.tls> | undefined
+  edges: readonly EdgeParts[]
+}
+
+/** An edge at its place in the file; `edge` is undefined where something in it could not be read. */
+export interface EdgeParts {
+  index: number
+  id: string | undefined
+  hosts: readonly string[]
+  edge: ReadEdge | undefined
+}
+
+export function checkConfig(parts: ReadParts): FoundProblem[] {
+  const problems: FoundProblem[] = [...listenProblems(parts)]
+  const ids = new Map<string, number>()
+  const hosts = new Map<string, string>()
+  for (const { index, id = `edges[${index}]`, hosts: edgeHosts, edge } of parts.edges) {
+    const path = ['edges', index]
+    const sameId = ids.get(id)
+    if (sameId === undefined) ids.set(id, index)
+    else
+      problems.push({ path: [...path, 'id'], message: `${id} is also the id of edges[${sameId}]; give each its own` })
+
+    for (const [place, host] of edgeHosts.entries()) {
+      const hostPath = [...path, 'hosts', place]
+      const owner = hosts.get(host)
+      if (owner === undefined) hosts.set(host, id)
+      else
+        problems.push({
+          path: hostPath,
+          message: `${host} already leads to ${owner}; a host can lead to one edge only`,
+        })
+      if (parts.publicUrl && hostMatches(host, parts.publicUrl.hostname)) {
+        problems.push({ path: hostPath, message: publicHostProblem(host, parts.publicUrl.hostname) })
+      }
+    }
+    if (!edge) continue
+    problems.push(
+      ...originProblems(edge, path),
+      ...routeProblems(edge, path),
+      ...signInProblems(edge, path, parts.publicUrl),
+    )
+  }
+  return problems
+}
+
+function* listenProblems({ publicUrl, listen, tls }: ReadParts): Iterable<FoundProblem> {
+  if (!listen) return
+  if (listen.https && tls && tls.certificates.length === 0) {
+    yield {
+      path: ['listen', 'https'],
+      message: 'needs a certificate; add tls: { certificates: [{ cert_file: …, key_file: … }] }',
+    }
+  }
+  if (listen.https && publicUrl?.protocol === 'http:') {
+    yield {
+      path: ['public_url'],
+      message: `must be https where listen.https is set; write https://${publicUrl.hostname}`,
+    }
+  }
+  const taken = new Map<string, string>()
+  for (const name of ['http', 'https', 'admin'] as const) {
+    const address = listen[name]
+    if (!address || address.port === 0) continue
+    const written = `${address.host ?? '*'}:${address.port}`
+    const other = taken.get(written)
+    if (other !== undefined)
+      yield {
+        path: ['listen', name],
+        message: `${written} is the address of listen.${other} already; choose another port`,
+      }
+    taken.set(written, name)
+  }
+}
+
+function publicHostProblem(host: string, publicHost: string): string {
+  if (host === publicHost) return `${host} is the host of public_url, which belongs to the relay; choose another host`
+  return `${host} covers ${publicHost}, the host of public_url, which belongs to the relay; move one of them to another domain`
+}
+
+function* originProblems(edge: ReadEdge, path: ConfigPath): Iterable<FoundProblem> {
+  if (edge.origin === undefined) return
+  const [host, ...others] = edge.hosts
+  if (others.length > 0 || host?.startsWith('*.')) {
+    yield {
+      path: [...path, 'origin'],
+      message: 'is possible only on an edge with one exact host; make an edge for each host that needs an origin',
+    }
+  } else if (new URL(edge.origin).hostname !== host) {
+    yield { path: [...path, 'origin'], message: `must name the host of this edge, ${host}` }
+  }
+}
+
+function* routeProblems(edge: ReadEdge, path: ConfigPath): Iterable<FoundProblem> {
+  if (!edge.routes) return
+  for (const key of ['backend', 'policy'] as const) {
+    if (edge[key])
+      yield {
+        path: [...path, key],
+        message: `is possible only without routes; move it into the routes it is meant for`,
+      }
+  }
+  const seen = new Map<string, number>()
+  for (const [index, route] of edge.routes.entries()) {
+    const routePath = [...path, 'routes', index]
+    if (route.exact_path !== undefined && route.path_prefix !== undefined) {
+      yield { path: routePath, message: 'has both exact_path and path_prefix; make two routes of it' }
+      continue
+    }
+    const key = route.exact_path === undefined ? 'path_prefix' : 'exact_path'
+    const routed = route[key]
+    if (routed === undefined) {
+      yield { path: routePath, message: 'needs exact_path or path_prefix; write path_prefix: / for all paths' }
+      continue
+    }
+    const same = seen.get(`${key} ${routed}`)
+    if (same !== undefined)
+      yield { path: [...routePath, key], message: `${routed} is the ${key} of routes[${same}] already; merge the two` }
+    else seen.set(`${key} ${routed}`, index)
+  }
+}
+
+function* signInProblems(edge: ReadEdge, path: ConfigPath, publicUrl: URL | undefined): Iterable<FoundProblem> {
+  const clients = new Map<string, string>()
+  for (const { policy, path: policyPath } of policiesOf(edge, path)) {
+    for (const [ruleIndex, rule] of policy.on_http_request.entries()) {
+      for (const [actionIndex, action] of rule.actions.entries()) {
+        if (action.type !== 'openid-connect') continue
+        const { config } = action
+        const configPath = [...policyPath, 'on_http_request', ruleIndex, 'actions', actionIndex, 'config']
+
+        const open = publicUrl && plainHttpProblem(edge, publicUrl)
+        if (open) yield { path: configPath, message: open }
+        if (config.id_token_alg === 'HS256' && config.client_secret === undefined) {
+          yield {
+            path: [...configPath, 'id_token_alg'],
+            message: 'HS256 is keyed by the client secret; add client_secret',
+          }
+        }
+        if (config.client_authentication !== undefined && config.client_secret === undefined) {
+          yield { path: [...configPath, 'client_authentication'], message: 'needs a secret; add client_secret' }
+        }
+        if (config.idle_session_duration > config.max_session_duration) {
+          yield {
+            path: [...configPath, 'idle_session_duration'],
+            message: 'is longer than max_session_duration; make it shorter',
+          }
+        }
+        const authId = config.auth_id ?? authIdOf(config.issuer_url, config.client_id)
+        const client = JSON.stringify([config.issuer_url, config.client_id])
+        const other = clients.get(authId)
+        if (other !== undefined && other !== client) {
+          yield {
+            path: [...configPath, 'auth_id'],
+            message: `${authId} is used on this edge with another issuer_url or client_id; choose another auth_id`,
+          }
+        }
+        clients.set(authId, other ?? client)
+      }
+    }
+  }
+}
+
+function* policiesOf(edge: ReadEdge, path: ConfigPath): Iterable<{ policy: ReadPolicy; path: ConfigPath }> {
+  if (edge.policy) yield { policy: edge.policy, path: [...path, 'policy'] }
+  for (const [index, route] of (edge.routes ?? []).entries()) {
+    if (route.policy) yield { policy: route.policy, path: [...path, 'routes', index, 'policy'] }
+  }
+}
+
+// Without TLS anyone on the way could take over the session, or the code on its way through the shared callback.
+function plainHttpProblem(edge: ReadEdge, publicUrl: URL): string | undefined {
+  if (publicUrl.protocol === 'http:' && !isLoopbackHost(publicUrl.hostname)) {
+    return `openid-connect needs https; public_url is ${publicUrl.origin}, which is plain http and not on loopback`
+  }
+  const scheme = edge.origin ? new URL(edge.origin).protocol : publicUrl.protocol
+  const host = edge.hosts.find((candidate) => !isLoopbackHost(candidate))
+  if (scheme !== 'http:' || host === undefined) return undefined
+  return `openid-connect needs https; ${host} would be plain http and not on loopback. Use https in public_url, or a host such as docs.localhost`
+}

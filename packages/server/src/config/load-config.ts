@@ -1,0 +1,72 @@
+// Reads the configuration of the relay from its file, or makes the one of local mode.
+
+import { readFile, stat } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+
+import { ConfigError } from '../errors.ts'
+import type { Config, StoreLocation } from './config.ts'
+import { expandEnv } from './expand-env.ts'
+import { parseConfig } from './parse-config.ts'
+import { configSchema } from './schema.ts'
+import { parseWithSchema } from './schema-problems.ts'
+import { storeLocation } from './store-location.ts'
+import { YamlFile } from './yaml-file.ts'
+
+const FILE_MAX_BYTES = 16 * 1024 * 1024 // thousands of edges fit; a disk image given by mistake does not
+
+export interface LoadConfigOptions {
+  /** Without it the relay runs in local mode. */
+  file?: string
+  env: NodeJS.ProcessEnv
+}
+
+/** @throws ConfigError with every problem that can be found */
+export async function loadConfig({ file, env }: LoadConfigOptions): Promise<Config> {
+  if (file === undefined) return localConfig(env)
+  return parseConfig(await readText(file), { source: file, env })
+}
+
+/** What a relay without a configuration runs on: loopback only, with one edge that needs no sign-in. */
+export function localConfig(env: NodeJS.ProcessEnv): Config {
+  return parseConfig(LOCAL_MODE, { source: 'local mode', env })
+}
+
+/** For commands that need the store only: reads nothing else of the file, and expands no other `${ENV}`. */
+export async function loadStoreLocation({ file, env }: LoadConfigOptions): Promise<StoreLocation> {
+  if (file === undefined) return storeLocation(undefined, '/', env)
+  const yaml = new YamlFile(await readText(file), file)
+  const tree = yaml.tree
+  const written = typeof tree === 'object' && tree !== null && 'store' in tree ? tree.store : undefined
+  const expanded = expandEnv({ store: written ?? undefined }, env)
+  const read = parseWithSchema(configSchema.pick({ store: true }), expanded.tree)
+  const problems = [...expanded.problems, ...('problems' in read ? read.problems : [])]
+  if (!('value' in read) || problems.length > 0)
+    throw new ConfigError(problems.slice(0, 1).map((one) => yaml.located(one)))
+  return storeLocation(read.value.store, dirname(resolve(file)), env)
+}
+
+const LOCAL_MODE = `
+domain: localhost
+public_url: http://localhost:8080
+listen: { http: 127.0.0.1:8080, admin: 127.0.0.1:4041 }
+edges: [{ id: edg_local, hosts: [app.localhost] }]
+`
+
+async function readText(file: string): Promise<string> {
+  try {
+    const { size } = await stat(file)
+    if (size > FILE_MAX_BYTES) throw new ConfigError([{ path: file, message: 'is too large to be a configuration' }])
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    if (error instanceof ConfigError) throw error
+    throw new ConfigError([{ path: file, message: fileProblem(error) }], { cause: error })
+  }
+}
+
+function fileProblem(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (code === 'ENOENT') return 'there is no such file; check the path after --config'
+  if (code === 'EACCES') return 'may not be read by this user; change its owner or mode'
+  if (code === 'EISDIR') return 'is a folder; name the file in it, for example relay.yml'
+  return `cannot be read: ${error instanceof Error ? error.message : String(error)}`
+}

@@ -1,0 +1,155 @@
+// relay.yml, from text to Config: YAML → ${ENV} → schema → what values must agree on → defaults. All problems are
+// reported together. Reads no file; load-config.ts does.
+
+import { dirname, resolve } from 'node:path'
+
+import { z } from 'zod'
+
+import { ConfigError } from '../errors.ts'
+import { authIdOf } from './auth-id.ts'
+import { checkConfig } from './check-config.ts'
+import type { Config, EdgeConfig, PolicyConfig, RequestAction, RouteConfig, RouteMatch } from './config.ts'
+import { type ConfigPath, expandEnv, type FoundProblem } from './expand-env.ts'
+import { configSchema, edgeSchema } from './schema.ts'
+import { parseWithSchema } from './schema-problems.ts'
+import { storeLocation } from './store-location.ts'
+import { YamlFile } from './yaml-file.ts'
+
+export interface ParseConfigOptions {
+  /** The file that the text comes from; relative paths in it start at its folder. */
+  source: string
+  env: NodeJS.ProcessEnv
+}
+
+/** @throws ConfigError with every problem that can be found */
+export function parseConfig(text: string, { source, env }: ParseConfigOptions): Config {
+  const file = new YamlFile(text, source)
+  const expanded = expandEnv(file.tree, env)
+  const { problems, config } = read(expanded.tree)
+  // What a missing variable would have filled cannot be judged.
+  const unset = new Set(expanded.problems.map(({ path }) => JSON.stringify(path)))
+  const all = [...expanded.problems, ...problems.filter(({ path }) => !unset.has(JSON.stringify(path)))]
+  if (all.length > 0 || !config) throw new ConfigError(all.map((problem) => file.located(problem)))
+  return complete(config, dirname(resolve(source)), env)
+}
+
+type ReadConfig = z.output<typeof configSchema>
+
+function read(tree: unknown): { problems: FoundProblem[]; config?: ReadConfig } {
+  const first = parseWithSchema(configSchema, tree)
+  const whole = 'value' in first ? first.value : undefined
+  const problems = whole ? [] : 'problems' in first ? [...first.unknownKeys, ...first.problems] : []
+
+  // A misspelt key must not hide other problems: the rest is looked at as if the key were not there.
+  const known = 'problems' in first ? without(tree, first.unknownKeys) : tree
+  const checked = checkConfig({
+    publicUrl: part(configSchema.shape.public_url, known, 'public_url'),
+    listen: part(configSchema.shape.listen, known, 'listen'),
+    tls: part(configSchema.shape.tls, known, 'tls'),
+    edges: listOf(known, 'edges').map((value, index) => ({
+      index,
+      id: part(edgeSchema.shape.id, value, 'id'),
+      hosts: part(edgeSchema.shape.hosts, value, 'hosts') ?? [],
+      edge: parsed(edgeSchema, value),
+    })),
+  })
+  problems.push(...checked)
+  return whole ? { problems, config: whole } : { problems }
+}
+
+function part<T extends z.ZodType>(schema: T, tree: unknown, key: string): z.output<T> | undefined {
+  return parsed(schema, child(tree, key))
+}
+
+function parsed<T extends z.ZodType>(schema: T, value: unknown): z.output<T> | undefined {
+  const result = schema.safeParse(value)
+  return result.success ? result.data : undefined
+}
+
+function listOf(tree: unknown, key: string): unknown[] {
+  const list = child(tree, key)
+  return Array.isArray(list) ? list : []
+}
+
+function child(tree: unknown, key: PropertyKey): unknown {
+  if (typeof tree !== 'object' || tree === null || !Object.hasOwn(tree, key)) return undefined
+  return (tree as Record<PropertyKey, unknown>)[key] // it has just been seen to have this key
+}
+
+function without(tree: unknown, unknownKeys: readonly FoundProblem[]): unknown {
+  if (unknownKeys.length === 0) return tree
+  const copy: unknown = structuredClone(tree)
+  for (const { path } of unknownKeys) {
+    const parent = path.slice(0, -1).reduce<unknown>(child, copy)
+    if (typeof parent === 'object' && parent !== null) Reflect.deleteProperty(parent, lastOf(path))
+  }
+  return copy
+}
+
+function lastOf(path: ConfigPath): PropertyKey {
+  return path.at(-1) ?? ''
+}
+
+// ── defaults that depend on other values ─────────────────────────────────────────────────────────────────────────
+
+function complete(read: ReadConfig, folder: string, env: NodeJS.ProcessEnv): Config {
+  return {
+    ...read,
+    store: storeLocation(read.store, folder, env),
+    tls: {
+      certificates: read.tls.certificates.map(({ cert_file, key_file }) => ({
+        cert_file: resolve(folder, cert_file),
+        key_file: resolve(folder, key_file),
+      })),
+    },
+    edges: read.edges.map((edge) => completeEdge(edge, read.identity_jwt)),
+  }
+}
+
+type ReadEdge = z.output<typeof edgeSchema>
+
+function completeEdge(edge: ReadEdge, identityJwt: boolean): EdgeConfig {
+  const { id, hosts, origin, description, metadata } = edge
+  const routes = edge.routes ?? [{ path_prefix: '/', backend: edge.backend, policy: edge.policy }]
+  return {
+    id,
+    hosts,
+    ...(origin !== undefined && { origin }),
+    ...(description !== undefined && { description }),
+    ...(metadata !== undefined && { metadata }),
+    routes: routes.map((route): RouteConfig => ({
+      ...matchOf(route),
+      backend: route.backend ?? { labels: new Map([['edge', id]]) },
+      policy: completePolicy(route.policy, identityJwt),
+    })),
+  }
+}
+
+// check-config.ts has seen that exactly one of them is there.
+function matchOf({ exact_path, path_prefix }: NonNullable<ReadEdge['routes']>[number]): RouteMatch {
+  return exact_path === undefined ? { path_prefix: path_prefix ?? '/' } : { exact_path }
+}
+
+function completePolicy(policy: ReadEdge['policy'], identityJwt: boolean): PolicyConfig {
+  return {
+    on_http_request: (policy?.on_http_request ?? []).map(({ name, actions }) => ({
+      ...(name !== undefined && { name }),
+      actions: actions.map((action): RequestAction => {
+        if (action.type !== 'openid-connect') return action
+        const { auth_id, identity_jwt, ...config } = action.config
+        return {
+          type: action.type,
+          config: {
+            ...config,
+            auth_id: auth_id ?? authIdOf(config.issuer_url, config.client_id),
+            identity_jwt: identity_jwt ?? identityJwt,
+          },
+        }
+      }),
+    })),
+    on_http_response: (policy?.on_http_response ?? []).map(({ name, actions }) => ({
+      ...(name !== undefined && { name }),
+      actions,
+    })),
+  }
+}

@@ -1,0 +1,126 @@
+// Turns what zod found into sentences that say what to write. Pure: no I/O, no clock.
+
+import { z } from 'zod'
+
+import { didYouMean } from './did-you-mean.ts'
+import type { FoundProblem } from './expand-env.ts'
+
+/** Checks a value against a schema; every problem has its path and a sentence. */
+export function parseWithSchema<T extends z.ZodType>(
+  schema: T,
+  value: unknown,
+): { value: z.output<T> } | { problems: FoundProblem[]; unknownKeys: FoundProblem[] } {
+  const result = schema.safeParse(value, { error: sentence })
+  if (result.success) return { value: result.data }
+  const problems: FoundProblem[] = []
+  const unknownKeys: FoundProblem[] = []
+  for (const issue of result.error.issues) {
+    if (issue.code === 'unrecognized_keys') {
+      const sentences = issue.message.split('\n')
+      issue.keys.forEach((key, index) => {
+        unknownKeys.push({ path: [...issue.path, key], message: sentences[index] ?? issue.message })
+      })
+    } else if (issue.code === 'invalid_key') {
+      problems.push({ path: issue.path, message: issue.issues[0]?.message ?? issue.message })
+    } else {
+      problems.push({ path: issue.path, message: issue.message })
+    }
+  }
+  return { problems, unknownKeys }
+}
+
+// zod asks here where the schema has no sentence of its own.
+function sentence(issue: z.core.$ZodRawIssue): string | undefined {
+  switch (issue.code) {
+    case 'invalid_type':
+      return invalidType(issue)
+    case 'unrecognized_keys':
+      return issue.keys.map((key) => unknownKey(key, knownKeys(issue.inst))).join('\n')
+    case 'invalid_value': {
+      const values = issue.values.map(String)
+      return `${shown(issue.input)} is not possible here; write ${values.join(' or ')}${hint(issue.input, values)}`
+    }
+    case 'invalid_union':
+      return issue.note ? unknownType(issue) : undefined
+    case 'too_small':
+      if (issue.origin === 'number' || issue.origin === 'int') {
+        return issue.inclusive ? `must be at least ${issue.minimum}` : `must be more than ${issue.minimum}`
+      }
+      return undefined
+    case 'too_big':
+      if (issue.origin === 'string') return `is longer than ${issue.maximum} characters`
+      return `must be at most ${issue.maximum}`
+    default:
+      return undefined
+  }
+}
+
+function invalidType(issue: z.core.$ZodRawIssue<z.core.$ZodIssueInvalidType>): string {
+  const { expected, input } = issue
+  if (input === undefined || input === null) {
+    const example = exampleOf(issue.inst)
+    return `is missing${example === undefined ? '' : `; write for example ${example}`}`
+  }
+  switch (expected) {
+    case 'string':
+      if (typeof input === 'object') return `must be text, not ${kindOf(input)}`
+      return `must be text; put it in quotes: "${String(input)}"`
+    case 'array':
+      return typeof input === 'object' ? 'must be a list' : `must be a list; write [${String(input)}]`
+    case 'object':
+    case 'record':
+      return `must be a block of keys, not ${kindOf(input)}`
+    case 'boolean':
+      return `must be true or false, not ${shown(input)}`
+    case 'int':
+      return `must be a whole number, not ${shown(input)}`
+    case 'number':
+      return `must be a number, not ${shown(input)}`
+    default:
+      return `must be ${expected}, not ${kindOf(input)}`
+  }
+}
+
+function unknownType(issue: z.core.$ZodRawIssue<z.core.$ZodIssueInvalidUnion>): string {
+  const types =
+    issue.inst instanceof z.ZodDiscriminatedUnion ? [...(issue.inst._zod.propValues['type'] ?? [])].map(String) : []
+  const input: unknown = issue.input
+  const type = typeof input === 'object' && input !== null && 'type' in input ? input.type : undefined
+  if (type === undefined) return `is missing; write one of ${types.join(', ')}`
+  if (!types.includes('deny') && ['deny', 'restrict-ips', 'openid-connect'].includes(String(type))) {
+    return `${String(type)} decides about requests; put it under on_http_request`
+  }
+  return `${shown(type)} is not an action; write one of ${types.join(', ')}${hint(type, types)}`
+}
+
+function unknownKey(key: string, known: readonly string[]): string {
+  const meant = didYouMean(key, known)
+  if (meant) return `there is no such key; did you mean ${meant}?`
+  return `there is no such key here; possible are ${known.join(', ')}`
+}
+
+function hint(written: unknown, known: readonly string[]): string {
+  const meant = typeof written === 'string' ? didYouMean(written, known) : undefined
+  return meant && known.length > 2 ? ` (did you mean ${meant}?)` : ''
+}
+
+function knownKeys(schema: unknown): string[] {
+  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : []
+}
+
+function exampleOf(schema: unknown): string | undefined {
+  const example = schema instanceof z.ZodType ? schema.meta()?.['examples'] : undefined
+  return Array.isArray(example) && typeof example[0] === 'string' ? example[0] : undefined
+}
+
+function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return 'a list'
+  if (typeof value === 'object') return 'a block of keys'
+  return typeof value === 'string' ? 'text' : `a ${typeof value}`
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+    ? `"${value}"`
+    : kindOf(value)
+}
