@@ -1,0 +1,87 @@
+// A WebSocket as the carrier of a yamux session: binary messages, no compression. Both ends use it, on a socket that is
+// open already. Authentication and the subprotocol were settled by the upgrade.
+
+import type { Socket } from 'node:net'
+import type { WebSocket } from 'ws'
+
+import type { Carrier } from './yamux/carrier.ts'
+
+const TEXT_REFUSED = 1003 // RFC 6455 7.4.1: "received a type of data it cannot accept"
+
+export class WebSocketCarrier implements Carrier {
+  onMessage: (chunk: Buffer) => void = ignore
+  onClose: (error?: Error) => void = ignore
+  readonly #socket: WebSocket
+  readonly #rawSocket: Socket | undefined
+  #messageBytes = 0
+  #closeCode: number | undefined
+  #error: Error | undefined
+  #isClosing = false
+
+  constructor(socket: WebSocket) {
+    this.#socket = socket
+    this.#rawSocket = rawSocketOf(socket)
+    socket.binaryType = 'nodebuffer'
+    socket.on('message', (message: Buffer, isBinary: boolean) => {
+      if (!isBinary) return this.close(TEXT_REFUSED, 'binary messages only')
+      this.#messageBytes += message.length
+      this.onMessage(message)
+    })
+    socket.on('error', (error) => (this.#error ??= error))
+    socket.on('close', (code, reason) => {
+      this.#closeCode = code
+      this.onClose(this.#closeError(code, reason.toString()))
+    })
+  }
+
+  /** Why the connection ended, as a close code; 1006 when it broke. Undefined while it is open. */
+  get closeCode(): number | undefined {
+    return this.#closeCode
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.bufferedAmount
+  }
+
+  get bytesRead(): number {
+    return this.#rawSocket?.bytesRead ?? this.#messageBytes
+  }
+
+  send(message: Buffer, sent: (error?: Error | null) => void): void {
+    this.#socket.send(message, sent)
+  }
+
+  close(code: number, reason: string): void {
+    this.#isClosing = true
+    this.#socket.close(code, shorten(reason))
+  }
+
+  destroy(): void {
+    this.#isClosing = true
+    this.#socket.terminate()
+  }
+
+  #closeError(code: number, reason: string): Error | undefined {
+    if (this.#error) return this.#error
+    if (this.#isClosing || code === 1000 || code === 1001) return undefined
+    return new Error(`WebSocket closed with ${code}${reason && `: ${reason}`}`)
+  }
+}
+
+/** ws keeps the TCP or TLS socket to itself, yet only there a half-received message shows; so we look, and can do without. */
+function rawSocketOf(socket: WebSocket): Socket | undefined {
+  return (socket as unknown as { _socket?: Socket })._socket // not in ws's types, see above
+}
+
+/** RFC 6455 5.5: a control frame carries at most 125 bytes, two of them the code. */
+function shorten(reason: string): string {
+  return Buffer.byteLength(reason) <= 123
+    ? reason
+    : Buffer.from(reason)
+        .toString('utf8', 0, 120)
+        .replace(/\uFFFD$/, '')
+}
+
+function ignore(): void {
+  // Until the session has set its own.
+}

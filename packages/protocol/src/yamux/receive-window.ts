@@ -1,0 +1,62 @@
+// How much a peer may send on one stream. Credit is given for bytes that were read, never for bytes that merely
+// arrived, and in steps of half a window, so that a busy stream costs one update per 128 KiB. The window follows
+// 2 x delivered rate x minimum round trip: wide on long fat paths, small where a deep queue would only hurt others.
+// Pure: the clock is passed in.
+
+import { INITIAL_WINDOW_BYTES } from './frame.ts'
+
+export class ReceiveWindow {
+  #credit = INITIAL_WINDOW_BYTES
+  #target = INITIAL_WINDOW_BYTES
+  #epochStart: number | undefined
+  #epochBytes = 0
+
+  /** What the peer may hold outstanding: credit it has plus bytes nobody has read. */
+  get target(): number {
+    return this.#target
+  }
+
+  /** Takes the credit for an arriving frame; false when the peer did not have it. */
+  spend(bytes: number): boolean {
+    if (bytes > this.#credit) return false
+    this.#credit -= bytes
+    return true
+  }
+
+  /** Whether enough was read that `grant` would give something. Cheap: it is asked after every read. */
+  isGrantDue(unread: number): boolean {
+    return this.#target - this.#credit - unread >= this.#target / 2
+  }
+
+  /**
+   * Credit to send to the peer now.
+   * @param unread bytes that arrived and wait for the reader
+   * @param ceiling the largest window allowed now
+   * @param now milliseconds of a monotonic clock
+   * @param minRoundTripMs shortest round trip seen; without one the window does not grow
+   */
+  grant(unread: number, ceiling: number, now: number, minRoundTripMs: number | undefined): number {
+    const read = this.#target - this.#credit - unread
+    if (minRoundTripMs !== undefined) this.#tune(read, ceiling, now, minRoundTripMs)
+    const granted = Math.max(0, this.#target - this.#credit - unread)
+    this.#credit += granted
+    return granted
+  }
+
+  #tune(read: number, ceiling: number, now: number, minRoundTripMs: number): void {
+    if (this.#epochStart === undefined) {
+      this.#epochStart = now
+      return
+    }
+    this.#epochBytes += read
+    const elapsed = now - this.#epochStart
+    // A window arrives as a burst; only over a whole round trip is its speed the path's speed.
+    if (elapsed < minRoundTripMs || elapsed <= 0) return
+    const wanted = (2 * this.#epochBytes * minRoundTripMs) / elapsed
+    // A pause of the reader halves the window at most, so that one slow moment does not start from nothing.
+    const next = Math.max(wanted, this.#target / 2)
+    this.#target = Math.floor(Math.max(INITIAL_WINDOW_BYTES, Math.min(ceiling, next)))
+    this.#epochStart = now
+    this.#epochBytes = 0
+  }
+}
