@@ -150,6 +150,8 @@ export interface RelayErrorOptions extends ErrorOptions {
   headers?: Record<string, string>
   /** Replaces the table's advice; shown to the visitor, escaped. */
   advice?: string
+  /** Replaces the table's status where the operator chose one. */
+  status?: number
   /** A command for the visitor who is also the owner, shown as copyable text. */
   command?: string
 }
@@ -161,6 +163,7 @@ export class RelayError extends Error {
   readonly headers: Record<string, string> | undefined
   readonly advice: string
   readonly command: string | undefined
+  readonly status: number
 
   constructor(code: RelayErrorCode, options: RelayErrorOptions = {}) {
     super(options.detail ? `${code}: ${options.detail}` : code, options)
@@ -170,10 +173,7 @@ export class RelayError extends Error {
     this.headers = options.headers
     this.advice = options.advice ?? ANSWERS[code].advice
     this.command = options.command
-  }
-
-  get status(): number {
-    return ANSWERS[this.code].status
+    this.status = options.status ?? ANSWERS[code].status
   }
 
   get title(): string {

@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream'
 
 import { RelayError } from '../errors.ts'
 import { errorAnswer } from './error-page.ts'
+import type { HeaderEdits } from './header-edits.ts'
 import type { Identity } from './identity.ts'
 
 /** What a WebSocket upgrade brings beside the request: the visitor's socket and the bytes behind the head. */
@@ -20,15 +21,11 @@ export interface ExchangeInit {
   /** Normal form, lower case, no port. */
   host: string
   clientIp: string
+  /** What the app gets as X-Forwarded-For. */
+  forwardedFor: string
   /** How the visitor reached us: decides X-Forwarded-Proto. */
   scheme: 'http' | 'https'
   upgrade?: Upgrade
-}
-
-/** What an action changes on a message on its way: removals first, then additions. Names are lower case. */
-export interface HeaderEdits {
-  remove: Set<string>
-  add: [name: string, value: string][]
 }
 
 export type ResponseHeaders = Record<string, string | string[]>
@@ -38,6 +35,7 @@ export class Exchange {
   readonly response: ServerResponse
   readonly host: string
   readonly clientIp: string
+  readonly forwardedFor: string
   readonly scheme: 'http' | 'https'
   readonly upgrade: Upgrade | undefined
   readonly startedAt = performance.now()
@@ -47,8 +45,9 @@ export class Exchange {
   origin = ''
   /** Set by a sign-in action. */
   identity: Identity | undefined
-  /** Changes that actions ask for; undefined while nobody has asked. */
+  /** What policies change on the request before the app sees it; undefined while none has asked. */
   requestEdits: HeaderEdits | undefined
+  /** What policies change on the app's response before the visitor sees it. */
   responseEdits: HeaderEdits | undefined
   /** For the access log. */
   tunnelId: string | undefined
@@ -62,6 +61,7 @@ export class Exchange {
     this.response = init.response
     this.host = init.host
     this.clientIp = init.clientIp
+    this.forwardedFor = init.forwardedFor
     this.scheme = init.scheme
     this.upgrade = init.upgrade
   }
@@ -99,6 +99,12 @@ export class Exchange {
     return found
   }
 
+  /** The status of the answer; 0 where the visitor got none. */
+  get status(): number {
+    if (this.hasSwitched) return 101
+    return this.response.headersSent ? this.response.statusCode : 0
+  }
+
   /** Whether a person's browser is going to a page, rather than a program or a script fetching something. */
   get isNavigation(): boolean {
     if (this.upgrade || (this.method !== 'GET' && this.method !== 'HEAD')) return false
@@ -116,6 +122,9 @@ export class Exchange {
     }
     return this.#abort.signal
   }
+
+  /** Whether the connection has been upgraded: bytes flow both ways, and no answer can be given any more. */
+  hasSwitched = false
 
   /** Ends the exchange at once, whatever it is doing: its session was revoked, or the relay's patience is over. */
   cut(reason: Error): void {
@@ -147,7 +156,7 @@ export class Exchange {
   fail(thrown: unknown): void {
     const error = thrown instanceof RelayError ? thrown : new RelayError('internal', { cause: thrown })
     this.error = error
-    if (this.response.headersSent) {
+    if (this.response.headersSent || this.hasSwitched) {
       // Half an answer must not look like a whole one.
       this.response.destroy()
       this.upgrade?.socket.destroy()

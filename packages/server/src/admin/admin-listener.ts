@@ -1,0 +1,65 @@
+// The operator's listener, on loopback by default: health for whoever restarts and balances relays, and metrics.
+
+import { createServer } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+import type { ListenAddress } from '../config/config.ts'
+import type { Metrics } from './metrics.ts'
+
+export interface AdminListenerOptions {
+  address: ListenAddress
+  metrics: Metrics
+  /** Why the relay should get no visitors now, or undefined where it should. */
+  notReady: () => string | undefined
+}
+
+export class AdminListener {
+  readonly #options: AdminListenerOptions
+  readonly #server: Server
+
+  constructor(options: AdminListenerOptions) {
+    this.#options = options
+    this.#server = createServer((request, response) => void this.#answer(request, response))
+  }
+
+  /** @throws the system's error, e.g. EADDRINUSE */
+  async listen(): Promise<AddressInfo> {
+    const { host, port } = this.#options.address
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen({ port, ...(host !== undefined && { host }) }, () => {
+        this.#server.off('error', reject)
+        resolve()
+      })
+    })
+    return this.#server.address() as AddressInfo // it listens on a port, not on a path
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeAllConnections()
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()))
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const path = request.url?.split('?', 1)[0]
+    if (request.method !== 'GET' && request.method !== 'HEAD') return send(response, 405, 'text/plain', 'GET only\n')
+    switch (path) {
+      case '/healthz':
+        return send(response, 200, 'text/plain', 'ok\n')
+      case '/readyz': {
+        const reason = this.#options.notReady()
+        return send(response, reason ? 503 : 200, 'text/plain', `${reason ?? 'ready'}\n`)
+      }
+      case '/metrics':
+        return send(response, 200, this.#options.metrics.contentType, await this.#options.metrics.text())
+      default:
+        return send(response, 404, 'text/plain', 'Here are /healthz, /readyz and /metrics.\n')
+    }
+  }
+}
+
+function send(response: ServerResponse, status: number, contentType: string, body: string): void {
+  response.writeHead(status, { 'content-type': contentType, 'content-length': Buffer.byteLength(body) })
+  response.end(response.req.method === 'HEAD' ? undefined : body)
+}

@@ -1,0 +1,86 @@
+// What `/metrics` tells, in Prometheus' text format. Everything countable without work on the hot path is
+// collected when somebody asks.
+
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+
+const SECONDS_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+
+/** Read when somebody asks for the metrics. */
+export interface Readings {
+  tunnelSessions(): number
+  tunnels(): number
+  visitorSessions(): number
+  storeHealthy(): boolean
+}
+
+export class Metrics {
+  readonly #registry = new Registry()
+  readonly #seconds: Histogram
+  /** Exchanges by hundreds of the status; index 0 is for those that were cut off without one. */
+  readonly #byClass = new Float64Array(6)
+  readonly #byError = new Map<string, number>()
+
+  constructor(readings: Readings) {
+    const registers = [this.#registry]
+    collectDefaultMetrics({ register: this.#registry })
+    this.#seconds = new Histogram({
+      name: 'sallyport_exchange_duration_seconds',
+      help: 'From the head of a request to the end of its answer.',
+      buckets: SECONDS_BUCKETS,
+      registers,
+    })
+    const byClass = this.#byClass
+    new Counter({
+      name: 'sallyport_exchanges_total',
+      help: 'Exchanges that are over, by class of their status; "none" was cut off before an answer.',
+      labelNames: ['status'],
+      registers,
+      collect() {
+        this.reset()
+        for (const [index, count] of byClass.entries()) this.inc({ status: index === 0 ? 'none' : `${index}xx` }, count)
+      },
+    })
+    const byError = this.#byError
+    new Counter({
+      name: 'sallyport_errors_total',
+      help: 'Answers that the relay itself had to give, by Sallyport-Error-Code.',
+      labelNames: ['code'],
+      registers,
+      collect() {
+        this.reset()
+        for (const [code, count] of byError) this.inc({ code }, count)
+      },
+    })
+    gauge('sallyport_tunnel_sessions', 'Agent connections.', () => readings.tunnelSessions())
+    gauge('sallyport_tunnels', 'Tunnels online.', () => readings.tunnels())
+    gauge('sallyport_visitor_sessions', 'Visitors that are signed in.', () => readings.visitorSessions())
+    gauge('sallyport_store_healthy', '1 while the store answers.', () => (readings.storeHealthy() ? 1 : 0))
+
+    function gauge(name: string, help: string, read: () => number): void {
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          this.set(read())
+        },
+      })
+    }
+  }
+
+  /** Counts an exchange that is over. */
+  count(status: number, milliseconds: number, errorCode: string | undefined): void {
+    const index = status >= 100 && status < 600 ? Math.floor(status / 100) : 0
+    this.#byClass[index]! += 1 // index is 0 to 5
+    this.#seconds.observe(milliseconds / 1000)
+    if (errorCode) this.#byError.set(errorCode, (this.#byError.get(errorCode) ?? 0) + 1)
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType
+  }
+
+  text(): Promise<string> {
+    return this.#registry.metrics()
+  }
+}

@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+
+import { RelayError } from '../errors.ts'
+import type { RouteMatch } from '../config/config.ts'
+import { Edge } from './edge.ts'
+import { EdgeTable } from './edge-table.ts'
+import { normalPath } from './normal-path.ts'
+import type { Route } from './route.ts'
+
+function edgeOf(...matches: RouteMatch[]): { edge: Edge; choose: (path: string) => string } {
+  // Routes are only told apart here; their policies and backends do not run.
+  const routes = matches.map((match) => ({ match }) as Route)
+  const edge = new Edge('edg_test', routes, (host) => `https://${host}`)
+  return {
+    edge,
+    choose: (path) => {
+      try {
+        const { match } = edge.routeFor(path)
+        return match.exact_path ?? `${match.path_prefix}*`
+      } catch (error) {
+        assert.ok(error instanceof RelayError)
+        return error.code
+      }
+    },
+  }
+}
+
+describe('Edge.routeFor', () => {
+  const { choose } = edgeOf(
+    { path_prefix: '/' },
+    { path_prefix: '/admin' },
+    { path_prefix: '/admin/public' },
+    { exact_path: '/admin/health' },
+  )
+
+  it('takes exact paths first, then the longest prefix', () => {
+    assert.equal(choose('/admin/health'), '/admin/health')
+    assert.equal(choose('/admin/health/x'), '/admin*')
+    assert.equal(choose('/admin/public/a'), '/admin/public*')
+    assert.equal(choose('/admin'), '/admin*')
+    assert.equal(choose('/other'), '/*')
+  })
+
+  it('ends a prefix at a segment, and minds the case', () => {
+    assert.equal(choose('/administrator'), '/*')
+    assert.equal(choose('/Admin'), '/*')
+    assert.equal(choose('/admin;x=1'), '/admin*')
+  })
+
+  it('attack 3: refuses a path that another reader would take to another route', () => {
+    for (const path of [
+      '/public/..%2fadmin',
+      '/public/%2e%2e/admin',
+      '/public/../admin',
+      '//admin',
+      '/.//admin',
+      '/%61dmin',
+      '/public/..%252fadmin',
+      '/x%5c..%5cadmin',
+      '/admin%2fpublic',
+      '/admin/health;x',
+      '/;/admin',
+    ]) {
+      assert.equal(choose(path), 'path_ambiguous', path)
+    }
+  })
+
+  it('lets encoded names through where every reader agrees', () => {
+    assert.equal(choose('/@scope%2fname'), '/*')
+    assert.equal(choose('/caf%C3%A9/%20x'), '/*')
+    assert.equal(choose('/admin/a%2fb'), '/admin*')
+    assert.equal(choose('/.well-known/x'), '/*')
+  })
+
+  it('refuses escapes nested deeper than anyone means', () => {
+    assert.equal(choose(`/%${'25'.repeat(20)}61dmin`), 'path_ambiguous')
+  })
+
+  it('says so where no route covers a path', () => {
+    assert.equal(edgeOf({ path_prefix: '/app' }).choose('/'), 'route_not_found')
+  })
+})
+
+describe('normalPath', () => {
+  const forms: Record<string, string> = {
+    '/a/b': '/a/b',
+    '/a//b': '/a/b',
+    '/a/./b/': '/a/b/',
+    '/a/../b': '/b',
+    '/../../b': '/b',
+    '/a;v=1/b;w': '/a/b',
+    '/a%2Fb': '/a/b',
+    '/a%5Cb': '/a/b',
+    '/%252e%252e/x': '/x',
+    '/..': '/',
+    '/a%zz': '/a%zz',
+  }
+  for (const [raw, normal] of Object.entries(forms)) {
+    it(`reads ${raw} as ${normal}`, () => assert.equal(normalPath(raw), normal))
+  }
+})
+
+describe('EdgeTable', () => {
+  const table = new EdgeTable()
+  const exact = edgeOf({ path_prefix: '/' }).edge
+  const wildcard = edgeOf({ path_prefix: '/' }).edge
+  const deeper = edgeOf({ path_prefix: '/' }).edge
+  table.add(exact, ['docs.example.com'])
+  table.add(wildcard, ['*.example.com'])
+  table.add(deeper, ['*.apps.example.com'])
+
+  it('prefers the exact host, then the closest wildcard', () => {
+    assert.equal(table.at('docs.example.com'), exact)
+    assert.equal(table.at('other.example.com'), wildcard)
+    assert.equal(table.at('a.apps.example.com'), deeper)
+    assert.equal(table.at('a.b.example.com'), wildcard)
+  })
+
+  it('attack 6: knows no host that only resembles one', () => {
+    for (const host of [
+      'example.com',
+      'evil-example.com',
+      'docs.example.com.evil',
+      'evildocs.example.net',
+      '__proto__',
+    ]) {
+      assert.throws(() => table.at(host), { code: 'edge_not_found' }, host)
+    }
+  })
+})

@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+
+import { compileCidrs, identifyVisitor } from './client-ip.ts'
+
+const headers = (values: Record<string, string>) => (name: string) => values[name]
+const nobody = () => false
+
+describe('identifyVisitor', () => {
+  it('attack 10: ignores X-Forwarded-For where nobody is trusted', () => {
+    const visitor = identifyVisitor(
+      '192.0.2.9',
+      'http',
+      headers({ 'x-forwarded-for': '10.0.0.1', 'x-forwarded-proto': 'https' }),
+      nobody,
+    )
+    assert.deepEqual(visitor, { clientIp: '192.0.2.9', forwardedFor: '192.0.2.9', scheme: 'http' })
+  })
+
+  it('reads the chain from the right, up to the first address that is not trusted', () => {
+    const trusted = compileCidrs(['10.0.0.0/8', '127.0.0.1'])
+    const visitor = identifyVisitor(
+      '::ffff:127.0.0.1',
+      'http',
+      headers({ 'x-forwarded-for': '1.1.1.1, 203.0.113.5, 10.1.2.3', 'x-forwarded-proto': 'http, https' }),
+      trusted,
+    )
+    assert.deepEqual(visitor, {
+      clientIp: '203.0.113.5',
+      forwardedFor: '203.0.113.5, 10.1.2.3, 127.0.0.1',
+      scheme: 'https',
+    })
+  })
+
+  it('stops at what is no address', () => {
+    const visitor = identifyVisitor('10.0.0.1', 'http', headers({ 'x-forwarded-for': '9.9.9.9, unknown' }), () => true)
+    assert.equal(visitor.clientIp, '10.0.0.1')
+  })
+})
+
+describe('compileCidrs', () => {
+  const inside = compileCidrs(['192.0.2.0/24', '2001:db8::/32'])
+
+  it('knows addresses of both families, and mapped ones', () => {
+    assert.ok(inside('192.0.2.77'))
+    assert.ok(inside('::ffff:192.0.2.77'))
+    assert.ok(inside('2001:db8::1'))
+  })
+
+  it('knows what is outside, and what is no address', () => {
+    for (const address of ['192.0.3.1', '2001:db9::1', '', 'localhost']) assert.equal(inside(address), false, address)
+  })
+})

@@ -1,0 +1,60 @@
+// Who is calling: the socket's address, unless the socket belongs to a proxy that the operator trusts.
+// Pure: no I/O, no clock.
+
+import { BlockList, isIP, isIPv4 } from 'node:net'
+
+import { parseCidr } from '../config/cidr.ts'
+
+/** Compiles CIDRs once; the answer is a lookup. IPv4-mapped IPv6 addresses count as IPv4. */
+export function compileCidrs(cidrs: readonly string[]): (address: string) => boolean {
+  const list = new BlockList()
+  for (const written of cidrs) {
+    const cidr = parseCidr(written)
+    if ('problem' in cidr) throw new TypeError(cidr.problem) // the configuration was checked before
+    list.addSubnet(cidr.address, cidr.prefix, cidr.family)
+  }
+  return (address) => {
+    const plain = plainAddress(address)
+    return isIP(plain) !== 0 && list.check(plain, isIPv4(plain) ? 'ipv4' : 'ipv6')
+  }
+}
+
+/** `::ffff:192.0.2.1` → `192.0.2.1`: a dual-stack socket reports IPv4 visitors that way. */
+export function plainAddress(address: string): string {
+  if (!address.startsWith('::ffff:')) return address
+  const mapped = address.slice(7)
+  return isIPv4(mapped) ? mapped : address
+}
+
+export interface Visitor {
+  clientIp: string
+  /** The whole chain that trusted proxies vouch for, as the app gets it in X-Forwarded-For. */
+  forwardedFor: string
+  scheme: 'http' | 'https'
+}
+
+/**
+ * Decides who the visitor is. Without trusted proxies nothing that a visitor sends is looked at.
+ * With them, X-Forwarded-For is read from the right: the first address that is not a trusted proxy is the visitor.
+ */
+export function identifyVisitor(
+  socketAddress: string,
+  socketScheme: 'http' | 'https',
+  header: (name: string) => string | undefined,
+  isTrusted: (address: string) => boolean,
+): Visitor {
+  const peer = plainAddress(socketAddress)
+  const direct: Visitor = { clientIp: peer, forwardedFor: peer, scheme: socketScheme }
+  if (!isTrusted(peer)) return direct
+  const proto = header('x-forwarded-proto')?.split(',').at(-1)?.trim().toLowerCase()
+  const scheme = proto === 'https' || proto === 'http' ? proto : socketScheme
+  const claimed = header('x-forwarded-for')?.split(',').slice(-32) ?? [] // no real chain is longer
+  const chain = [peer]
+  for (const entry of claimed.reverse()) {
+    const address = plainAddress(entry.trim().replace(/^\[(.*)\](?::\d+)?$/, '$1'))
+    if (isIP(address) === 0) break
+    chain.unshift(address)
+    if (!isTrusted(address)) break
+  }
+  return { clientIp: chain[0]!, forwardedFor: chain.join(', '), scheme } // the chain always holds the peer
+}

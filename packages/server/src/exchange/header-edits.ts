@@ -1,0 +1,35 @@
+// What the policies of a route change on a message's headers. Later edits win over earlier ones.
+// Names are compared as an app behind CGI would: case does not count, and `_` is `-`.
+
+export class HeaderEdits {
+  /** Normal name → what to write instead, or undefined for nothing. */
+  readonly #edits = new Map<string, { name: string; value: string } | undefined>()
+
+  set(name: string, value: string): void {
+    this.#edits.set(normalHeaderName(name), { name, value })
+  }
+
+  remove(name: string): void {
+    this.#edits.set(normalHeaderName(name), undefined)
+  }
+
+  /** Whether a header that came with the message is replaced or removed. */
+  touches(name: string): boolean {
+    return this.#edits.has(normalHeaderName(name))
+  }
+
+  get isEmpty(): boolean {
+    return this.#edits.size === 0
+  }
+
+  /** The headers to write, in the order of the edits. */
+  *[Symbol.iterator](): Iterator<{ name: string; value: string }> {
+    for (const edit of this.#edits.values()) if (edit) yield edit
+  }
+}
+
+/** Lower case, with `-` for `_`: apps that speak CGI cannot tell the two apart, so neither may we. */
+export function normalHeaderName(name: string): string {
+  const lower = name.toLowerCase()
+  return lower.includes('_') ? lower.replaceAll('_', '-') : lower
+}

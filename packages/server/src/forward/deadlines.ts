@@ -1,0 +1,36 @@
+// Deadlines of everything that is being forwarded: one coarse timer for all instead of one timer each,
+// so that the common request sets a number and never touches a timer.
+
+const TICK_MS = 500
+
+export interface Watched {
+  /** Called every tick with the monotonic time in ms; looks at its own progress and acts. */
+  tick(now: number): void
+}
+
+export class Deadlines {
+  readonly #watched = new Set<Watched>()
+  readonly #timer: NodeJS.Timeout
+
+  constructor() {
+    this.#timer = setInterval(() => this.#tick(), TICK_MS)
+    this.#timer.unref()
+  }
+
+  add(watched: Watched): void {
+    this.#watched.add(watched)
+  }
+
+  remove(watched: Watched): void {
+    this.#watched.delete(watched)
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+  }
+
+  #tick(): void {
+    const now = performance.now()
+    for (const watched of this.#watched) watched.tick(now)
+  }
+}

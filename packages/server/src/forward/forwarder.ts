@@ -1,0 +1,45 @@
+// Sends an exchange to one of the tunnels of a group. What both kinds of exchange need stands here once:
+// the pool of kept-alive streams, the deadlines, the limits.
+
+import type { Limits, Timeouts } from '../config/config.ts'
+import type { TunnelGroup } from '../backend/tunnel-group.ts'
+import type { Exchange } from '../exchange/exchange.ts'
+import { Deadlines } from './deadlines.ts'
+import { forwardRequest } from './http.ts'
+import { StreamPool } from './stream-pool.ts'
+import { forwardUpgrade } from './upgrade.ts'
+
+/** What an exchange on its way needs. */
+export interface ForwardRoom {
+  readonly pool: StreamPool
+  readonly deadlines: Deadlines
+  readonly limits: Limits
+  readonly timeouts: Timeouts
+}
+
+export class Forwarder {
+  readonly #room: ForwardRoom
+
+  constructor(limits: Limits, timeouts: Timeouts) {
+    const deadlines = new Deadlines()
+    const pool = new StreamPool(
+      { maxIdlePerTunnel: limits.idle_streams_per_tunnel, maxIdleMs: timeouts.idle_stream_seconds * 1000 },
+      deadlines,
+    )
+    this.#room = { pool, deadlines, limits, timeouts }
+  }
+
+  /**
+   * Forwards an exchange and resolves when it is over.
+   * @throws RelayError where nothing of an answer has reached the visitor yet
+   */
+  forward(exchange: Exchange, group: TunnelGroup): Promise<void> {
+    return exchange.upgrade
+      ? forwardUpgrade(exchange, exchange.upgrade, group, this.#room)
+      : forwardRequest(exchange, group, this.#room)
+  }
+
+  close(): void {
+    this.#room.deadlines.close()
+  }
+}

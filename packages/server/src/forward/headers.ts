@@ -1,0 +1,249 @@
+// Which headers cross the relay, in both directions, and which ones the relay writes itself.
+// Pure: no I/O, no clock. Framing is always rebuilt (RFC 9112 6), hop-by-hop fields never pass (RFC 9110 7.6.1),
+// and what a visitor sends under the names of our own headers is dropped in every spelling.
+
+import type { Exchange } from '../exchange/exchange.ts'
+import { normalHeaderName } from '../exchange/header-edits.ts'
+import type { HeaderEdits } from '../exchange/header-edits.ts'
+import type { ResponseHead } from './response-parser.ts'
+
+type RequestClass = 'pass' | 'drop' | 'cookie' | 'connection' | 'te' | 'expect'
+type ResponseClass = 'pass' | 'drop' | 'set-cookie' | 'trailer' | 'challenge' | 'length'
+
+/** Cookies of the relay on an edge's host; they never reach the app, and the app cannot set them. */
+const OWN_COOKIE = /^(?:__(?:host|secure|http|host-http)-)?sallyport\./i
+
+/** How the body of a request is framed towards the app. */
+export type RequestFraming = { type: 'none' } | { type: 'length'; length: string } | { type: 'chunked' }
+
+/** Names are few and visitors choose them: remember what each means, up to a bound. */
+const MEMORY_MAX = 4096
+const requestClasses = new Map<string, RequestClass>()
+const responseClasses = new Map<string, ResponseClass>()
+
+/**
+ * Writes the request head for the app.
+ * @param hostHeader `preserve`, or what the app gets as Host
+ * @param upgrade the protocol to switch to, on an upgrade
+ */
+export function writeRequestHead(
+  exchange: Exchange,
+  hostHeader: string,
+  framing: RequestFraming,
+  upgrade?: 'websocket',
+): string {
+  const { rawHeaders } = exchange.request
+  const edits = exchange.requestEdits
+  let head = `${exchange.method} ${exchange.target} HTTP/1.1\r\n`
+  head += `Host: ${hostHeader === 'preserve' ? (exchange.header('host') ?? exchange.host) : hostHeader}\r\n`
+  let listed = NOTHING
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]! // rawHeaders comes in pairs
+    if (name.length === 10 && name.toLowerCase() === 'connection') {
+      listed = addOptions(listed, rawHeaders[i + 1]!)
+    }
+  }
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!
+    const kind = requestClass(name)
+    if (kind === 'drop' || kind === 'connection') continue
+    if (listed !== NOTHING && listed.has(normalHeaderName(name))) continue
+    if (edits?.touches(name)) continue
+    const value = rawHeaders[i + 1]!
+    if (kind === 'pass') {
+      head += `${name}: ${value}\r\n`
+    } else if (kind === 'cookie') {
+      const kept = value.includes('sallyport.') || /sallyport\./i.test(value) ? withoutOwnCookies(value) : value
+      if (kept !== '') head += `${name}: ${kept}\r\n`
+    } else if (kind === 'te') {
+      if (/(?:^|,)\s*trailers\s*(?:,|$)/i.test(value)) head += 'TE: trailers\r\nConnection: TE\r\n'
+    } else if (value.toLowerCase() === '100-continue' && framing.type !== 'none') {
+      head += 'Expect: 100-continue\r\n'
+    }
+  }
+  if (edits) for (const { name, value } of edits) head += `${name}: ${value}\r\n`
+  head += `X-Forwarded-For: ${exchange.forwardedFor}\r\nX-Forwarded-Proto: ${exchange.scheme}\r\n`
+  head += `X-Forwarded-Host: ${exchange.header('host') ?? exchange.host}\r\n`
+  if (exchange.identity) head += identityHeaders(exchange.identity)
+  if (framing.type === 'length') head += `Content-Length: ${framing.length}\r\n`
+  else if (framing.type === 'chunked') head += 'Transfer-Encoding: chunked\r\n'
+  if (upgrade) head += `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`
+  return `${head}\r\n`
+}
+
+/** Whether the request authenticates the connection rather than itself (NTLM, Negotiate): such a stream is never pooled. */
+export function authenticatesConnection(authorization: string | undefined): boolean {
+  return authorization !== undefined && /^\s*(?:ntlm|negotiate)\b/i.test(authorization)
+}
+
+/**
+ * Filters the trailers of a request or a response (RFC 9110 6.5.1): the header rules of that direction hold, and
+ * no framing, routing, credential or identity field may stand there.
+ */
+export function filterTrailers(rawTrailers: readonly string[]): [name: string, value: string][] {
+  const kept: [string, string][] = []
+  for (let i = 0; i + 1 < rawTrailers.length; i += 2) {
+    const name = rawTrailers[i]!
+    const normal = normalHeaderName(name)
+    if (NEVER_IN_TRAILERS.has(normal) || requestClass(name) !== 'pass' || responseClass(name) !== 'pass') continue
+    kept.push([name, rawTrailers[i + 1]!])
+  }
+  return kept
+}
+
+export interface VisitorHead {
+  /** Flat name, value list for `writeHead`. */
+  headers: string[]
+  /** Whether the app authenticates the connection: the stream is never pooled then. */
+  authenticatesConnection: boolean
+}
+
+/**
+ * Chooses the response headers for the visitor.
+ * @param allowTrailer whether the response will be chunked, so that trailers can follow
+ */
+export function filterResponseHead(
+  head: ResponseHead,
+  edits: HeaderEdits | undefined,
+  allowTrailer: boolean,
+): VisitorHead {
+  const { rawHeaders, connectionOptions } = head
+  const headers: string[] = []
+  let authenticates = false
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]! // pairs
+    const kind = responseClass(name)
+    if (kind === 'drop') continue
+    if (connectionOptions.length > 0 && connectionOptions.includes(normalHeaderName(name))) continue
+    if (edits?.touches(name)) continue
+    const value = rawHeaders[i + 1]!
+    if (kind === 'set-cookie' && OWN_COOKIE.test(value.trimStart())) continue
+    if (kind === 'trailer' && !allowTrailer) continue
+    if (kind === 'length' && head.status === 204) continue // RFC 9110 8.6
+    if (kind === 'challenge' && authenticatesConnection(value)) authenticates = true
+    headers.push(name, value)
+  }
+  if (edits) for (const { name, value } of edits) headers.push(name, value)
+  return { headers, authenticatesConnection: authenticates }
+}
+
+function identityHeaders(identity: NonNullable<Exchange['identity']>): string {
+  let head = `Sallyport-Auth-User-Id: ${headerSafe(identity.subject)}\r\n`
+  if (identity.name !== undefined) head += `Sallyport-Auth-User-Name: ${headerSafe(identity.name)}\r\n`
+  if (identity.email !== undefined) head += `Sallyport-Auth-User-Email: ${headerSafe(identity.email)}\r\n`
+  if (identity.groups.length > 0) {
+    const groups = identity.groups.map((group) => headerSafe(group).replaceAll(',', '%2C'))
+    head += `Sallyport-Auth-User-Groups: ${groups.join(',')}\r\n`
+  }
+  if (identity.jwt !== undefined) head += `Sallyport-Auth-Jwt: ${identity.jwt}\r\n`
+  return head
+}
+
+/** A claim as a header value: what is not printable ASCII, and `%`, is percent-encoded UTF-8. */
+export function headerSafe(claim: string): string {
+  if (/^[\x20-\x24\x26-\x7e]*$/.test(claim)) return claim.trim()
+  return claim
+    .toWellFormed()
+    .replace(/[^\x20-\x24\x26-\x7e]/gu, (character) =>
+      [...Buffer.from(character, 'utf8')]
+        .map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`)
+        .join(''),
+    )
+    .trim()
+}
+
+function withoutOwnCookies(header: string): string {
+  return header
+    .split(';')
+    .map((pair) => pair.trim())
+    .filter((pair) => pair !== '' && !OWN_COOKIE.test(pair))
+    .join('; ')
+}
+
+const NOTHING: ReadonlySet<string> = new Set()
+
+function addOptions(listed: ReadonlySet<string>, value: string): ReadonlySet<string> {
+  if (value.length === 10 && value.toLowerCase() === 'keep-alive') return listed
+  return new Set([...listed, ...value.split(',').map((option) => normalHeaderName(option.trim()))])
+}
+
+function requestClass(name: string): RequestClass {
+  let kind = requestClasses.get(name)
+  if (kind === undefined) {
+    kind = classifyRequestHeader(normalHeaderName(name))
+    if (requestClasses.size >= MEMORY_MAX) requestClasses.clear()
+    requestClasses.set(name, kind)
+  }
+  return kind
+}
+
+function responseClass(name: string): ResponseClass {
+  let kind = responseClasses.get(name)
+  if (kind === undefined) {
+    kind = classifyResponseHeader(normalHeaderName(name))
+    if (responseClasses.size >= MEMORY_MAX) responseClasses.clear()
+    responseClasses.set(name, kind)
+  }
+  return kind
+}
+
+const HOP_BY_HOP = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-authentication-info',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+])
+
+// What apps believe about the way a request came: only we know.
+const FORWARDING = new Set([
+  'forwarded',
+  'x-real-ip',
+  'x-original-url',
+  'x-rewrite-url',
+  'x-original-host',
+  'x-client-ip',
+  'true-client-ip',
+])
+
+function classifyRequestHeader(normal: string): RequestClass {
+  if (normal === 'cookie') return 'cookie'
+  if (normal === 'connection') return 'connection'
+  if (normal === 'te') return 'te'
+  if (normal === 'expect') return 'expect'
+  if (normal === 'host' || normal === 'content-length' || normal === 'trailer') return 'drop'
+  if (HOP_BY_HOP.has(normal) || FORWARDING.has(normal)) return 'drop'
+  if (normal.startsWith('x-forwarded-') || normal.startsWith('sallyport-')) return 'drop'
+  return 'pass'
+}
+
+function classifyResponseHeader(normal: string): ResponseClass {
+  if (normal === 'set-cookie') return 'set-cookie'
+  if (normal === 'trailer') return 'trailer'
+  if (normal === 'content-length') return 'length'
+  if (normal === 'www-authenticate') return 'challenge'
+  if (HOP_BY_HOP.has(normal) || normal.startsWith('sallyport-') || normal === 'te') return 'drop'
+  return 'pass'
+}
+
+const NEVER_IN_TRAILERS = new Set([
+  'age',
+  'authorization',
+  'cache-control',
+  'content-encoding',
+  'content-range',
+  'content-type',
+  'date',
+  'expires',
+  'location',
+  'max-forwards',
+  'pragma',
+  'range',
+  'retry-after',
+  'vary',
+  'warning',
+])

@@ -1,0 +1,344 @@
+// One ordinary request through a tunnel: pick, send, stream the answer back, retry only where that is safe.
+// This is the hot path: one object and one promise per exchange, no timers, no copies of bodies.
+//
+// Rules (RULES.md "Forwarding"): only GET, HEAD and OPTIONS without a body ride pooled streams. Until the agent's
+// reply the head and the first bytes of the body are kept, so that a refused exchange can go to the next tunnel.
+
+import type { StreamReply } from '@sallyport/protocol'
+
+import type { TunnelGroup } from '../backend/tunnel-group.ts'
+import { RelayError } from '../errors.ts'
+import type { Exchange } from '../exchange/exchange.ts'
+import type { Tunnel } from '../tunnel/tunnel.ts'
+import type { Watched } from './deadlines.ts'
+import type { ForwardRoom } from './forwarder.ts'
+import { authenticatesConnection, filterResponseHead, filterTrailers, writeRequestHead } from './headers.ts'
+import type { RequestFraming } from './headers.ts'
+import { lostError, noTunnelError } from './refusal.ts'
+import type { ResponseHead } from './response-parser.ts'
+import { UpstreamConnection } from './upstream-connection.ts'
+import type { UpstreamHandler } from './upstream-connection.ts'
+
+// A stream without a reply for so long makes the session prove that it is alive.
+const PROBE_AFTER_MS = 2000
+
+/** Forwards a request; resolves when the visitor's answer is out or the visitor is gone. */
+export function forwardRequest(exchange: Exchange, group: TunnelGroup, room: ForwardRoom): Promise<void> {
+  return new Promise((resolve, reject) => new Transfer(exchange, group, room, resolve, reject).start())
+}
+
+class Transfer implements UpstreamHandler, Watched {
+  readonly #exchange: Exchange
+  readonly #group: TunnelGroup
+  readonly #room: ForwardRoom
+  readonly #resolve: () => void
+  readonly #reject: (error: RelayError) => void
+
+  readonly #framing: RequestFraming
+  readonly #isSafe: boolean
+  #connection: UpstreamConnection | undefined
+  #tried: Set<Tunnel> | undefined
+  #lastFailure: StreamReply | Error | undefined
+  #retriedStale = false
+  #settled = false
+
+  /** Framed pieces of the body, until the agent's reply. */
+  #kept: Buffer[] | undefined
+  #keptBytes = 0
+  #bodyStarted = false
+  #bodyDone: boolean
+  #headSent = false
+  #responseDone = false
+  #canPool = true
+  #waitsForVisitor = false
+  #waitsForStream = false
+  #lastProgress: number
+
+  constructor(
+    exchange: Exchange,
+    group: TunnelGroup,
+    room: ForwardRoom,
+    resolve: () => void,
+    reject: (error: RelayError) => void,
+  ) {
+    this.#exchange = exchange
+    this.#group = group
+    this.#room = room
+    this.#resolve = resolve
+    this.#reject = reject
+    this.#framing = framingOf(exchange)
+    this.#bodyDone = this.#framing.type === 'none'
+    const { method } = exchange
+    this.#isSafe = method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
+    this.#lastProgress = exchange.startedAt
+  }
+
+  start(): void {
+    const { response } = this.#exchange
+    response.once('close', () => this.#onVisitorClose())
+    if (response.destroyed) return this.#onVisitorClose()
+    this.#room.deadlines.add(this)
+    this.#attempt()
+  }
+
+  // ── towards the app ────────────────────────────────────────────────────────────────────────────
+
+  #attempt(): void {
+    const { limits, pool } = this.#room
+    const tunnel = this.#group.pick(this.#tried)
+    if (!tunnel) return this.#fail(noTunnelError(this.#group, this.#tried?.size ?? 0, this.#lastFailure))
+    const poolable = this.#isSafe && this.#framing.type === 'none' && !this.#retriedStale
+    let connection = poolable ? pool.take(tunnel) : undefined
+    try {
+      connection ??= new UpstreamConnection(tunnel, this.#exchange.clientIp, limits.upstream_header_bytes)
+    } catch (error) {
+      return this.#tryAnother(tunnel, error as Error) // openStream throws ProtocolError only
+    }
+    this.#connection = connection
+    tunnel.inFlight++
+    this.#exchange.tunnelId = tunnel.id
+    connection.begin(this.#exchange.method, this)
+    connection.stream.write(Buffer.from(writeRequestHead(this.#exchange, tunnel.hostHeader, this.#framing), 'latin1'))
+    if (this.#framing.type === 'none') return
+    if (!this.#bodyStarted) this.#startBody()
+    else for (const piece of this.#kept ?? []) connection.stream.write(piece)
+  }
+
+  #startBody(): void {
+    this.#bodyStarted = true
+    this.#kept = []
+    const { request } = this.#exchange
+    request.on('data', (chunk: Buffer) => this.#onBodyChunk(chunk))
+    request.on('end', () => this.#onBodyEnd())
+  }
+
+  #onBodyChunk(chunk: Buffer): void {
+    if (this.#settled || this.#responseDone) return
+    this.#lastProgress = performance.now()
+    if (this.#framing.type === 'length') return this.#sendBody(chunk)
+    this.#sendBody(Buffer.from(`${chunk.length.toString(16)}\r\n`, 'latin1'))
+    this.#sendBody(chunk)
+    this.#sendBody(CRLF)
+  }
+
+  #onBodyEnd(): void {
+    if (this.#settled || this.#responseDone) return
+    if (this.#framing.type === 'chunked') {
+      const trailers = filterTrailers(this.#exchange.request.rawTrailers)
+      const lines = trailers.map(([name, value]) => `${name}: ${value}\r\n`).join('')
+      this.#sendBody(Buffer.from(`0\r\n${lines}\r\n`, 'latin1'))
+    }
+    this.#bodyDone = true
+    this.#lastProgress = performance.now()
+  }
+
+  #sendBody(piece: Buffer): void {
+    const kept = this.#kept
+    if (kept) {
+      kept.push(piece)
+      this.#keptBytes += piece.length
+      // The rest waits for the agent's reply; until then everything must be repeatable.
+      if (this.#keptBytes >= this.#room.limits.request_buffer_bytes) this.#exchange.request.pause()
+    }
+    const writable = this.#connection?.stream.write(piece) ?? true
+    if (!writable && !kept) {
+      this.#waitsForStream = true
+      this.#exchange.request.pause()
+    }
+  }
+
+  onReply(reply: StreamReply): void {
+    this.#lastProgress = performance.now()
+    if (reply.ok) {
+      this.#kept = undefined
+      this.#exchange.request.resume()
+      return
+    }
+    const { tunnel } = this.#connection! // a reply comes from the current connection
+    this.#leave()
+    this.#tryAnother(tunnel, reply)
+  }
+
+  onDrain(): void {
+    this.#waitsForStream = false
+    this.#lastProgress = performance.now()
+    if (!this.#kept) this.#exchange.request.resume()
+  }
+
+  // ── towards the visitor ────────────────────────────────────────────────────────────────────────
+
+  onInformation(head: ResponseHead): void {
+    this.#lastProgress = performance.now()
+    const { response } = this.#exchange
+    if (head.status === 100) {
+      if (this.#exchange.header('expect') !== undefined) response.writeContinue()
+    } else if (head.status === 103 && this.#exchange.request.httpVersionMinor > 0) {
+      const links = valuesOf(head.rawHeaders, 'link')
+      if (links.length > 0) response.writeEarlyHints({ link: links })
+    }
+  }
+
+  onHead(head: ResponseHead): void {
+    const { response, request, responseEdits } = this.#exchange
+    const chunked = head.framing === 'chunked' && request.httpVersionMinor > 0
+    const filtered = filterResponseHead(head, responseEdits, chunked)
+    if (!head.keepAlive || filtered.authenticatesConnection || head.framing === 'close') this.#canPool = false
+    // An answer before the whole request: the rest of the request cannot be told from the next one (RFC 9112 9.3).
+    if (!this.#bodyDone) {
+      this.#canPool = false
+      filtered.headers.push('Connection', 'close')
+    }
+    this.#headSent = true
+    this.#lastProgress = performance.now()
+    try {
+      response.writeHead(head.status, filtered.headers)
+    } catch (error) {
+      this.#fail(new RelayError('app_bad_answer', { cause: error, detail: 'a header that Node.js refuses' }))
+    }
+  }
+
+  onBody(chunk: Buffer, isLast: boolean): void {
+    if (this.#settled) return
+    this.#lastProgress = performance.now()
+    const { response } = this.#exchange
+    if (isLast) {
+      this.#responseDone = true
+      response.end(chunk)
+    } else if (!response.write(chunk) && !this.#waitsForVisitor) {
+      this.#waitsForVisitor = true
+      this.#connection?.stream.pause()
+      response.once('drain', () => {
+        this.#waitsForVisitor = false
+        this.#lastProgress = performance.now()
+        this.#connection?.stream.resume()
+      })
+    }
+  }
+
+  onTrailers(rawTrailers: string[]): void {
+    const { request, response } = this.#exchange
+    if (this.#settled || request.httpVersionMinor === 0) return
+    response.addTrailers(filterTrailers(rawTrailers))
+  }
+
+  onComplete(): void {
+    const connection = this.#connection
+    this.#leave()
+    if (connection) {
+      if (this.#canPool && this.#bodyDone && !this.#settled && this.#mayPoolRequest()) {
+        connection.stream.resume()
+        this.#room.pool.put(connection)
+      } else connection.destroy()
+    }
+    if (!this.#responseDone && !this.#settled) {
+      this.#responseDone = true
+      this.#exchange.response.end()
+    }
+  }
+
+  onUpgrade(): void {
+    // The parser refuses 101 where no upgrade was asked for.
+  }
+
+  // ── ends ───────────────────────────────────────────────────────────────────────────────────────
+
+  onLost(error: Error): void {
+    const connection = this.#connection! // it is the one that calls
+    this.#leave()
+    if (this.#settled || this.#responseDone) return
+    if (this.#headSent) return this.#fail(lostError(error))
+    if (!connection.isConnected) {
+      // The reply may have been on its way, and with it the request to the app: only what is safe is repeated.
+      if (this.#isSafe) return this.#tryAnother(connection.tunnel, error)
+      return this.#fail(lostError(error))
+    }
+    const wasPooled = connection.idleSince > 0
+    if (wasPooled && !connection.hasAnswered && !this.#retriedStale) {
+      this.#retriedStale = true
+      return this.#attempt()
+    }
+    this.#fail(lostError(error))
+  }
+
+  /** The response is closed: sent in full, or the visitor has left. */
+  #onVisitorClose(): void {
+    const connection = this.#connection
+    this.#leave()
+    connection?.destroy()
+    this.#settle()
+  }
+
+  #tryAnother(tunnel: Tunnel, failure: StreamReply | Error): void {
+    this.#tried ??= new Set()
+    this.#tried.add(tunnel)
+    this.#lastFailure = failure
+    if (!this.#settled) this.#attempt()
+  }
+
+  #fail(error: RelayError): void {
+    if (this.#settled) return
+    const connection = this.#connection
+    this.#leave()
+    connection?.destroy()
+    this.#settle(error)
+  }
+
+  #leave(): void {
+    if (!this.#connection) return
+    this.#connection.tunnel.inFlight--
+    this.#connection = undefined
+  }
+
+  #settle(error?: RelayError): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.#room.deadlines.remove(this)
+    if (error) this.#reject(error)
+    else this.#resolve()
+  }
+
+  #mayPoolRequest(): boolean {
+    return !authenticatesConnection(this.#exchange.header('authorization'))
+  }
+
+  /** Who is everybody waiting for, and for how long already? */
+  tick(now: number): void {
+    const { timeouts } = this.#room
+    const waited = (now - this.#lastProgress) / 1000
+    const connection = this.#connection
+    if (this.#waitsForVisitor || this.#responseDone) {
+      if (waited > timeouts.visitor_stall_seconds) this.#exchange.cut(new Error('the visitor takes no bytes'))
+    } else if (!connection?.isConnected) {
+      if (waited * 1000 > PROBE_AFTER_MS) connection?.tunnel.session.probe()
+      if (waited > timeouts.app_reply_seconds)
+        this.#fail(new RelayError('app_timeout', { detail: 'no reply of the agent' }))
+    } else if (!this.#headSent) {
+      const waitsForBody = !this.#bodyDone && !this.#waitsForStream
+      if (waitsForBody && waited > timeouts.request_stall_seconds) this.#fail(new RelayError('request_timeout'))
+      else if (waited > timeouts.app_answer_seconds) this.#fail(new RelayError('app_timeout', { detail: 'no answer' }))
+    } else if (waited > timeouts.app_stall_seconds) {
+      this.#fail(new RelayError('app_timeout', { detail: 'the response stands still' }))
+    }
+  }
+}
+
+const CRLF = Buffer.from('\r\n')
+
+/** RFC 9112 6.3: a request has a body exactly when it says so. Admission has refused everything ambiguous. */
+function framingOf(exchange: Exchange): RequestFraming {
+  if (exchange.header('transfer-encoding') !== undefined) return { type: 'chunked' }
+  const length = exchange.header('content-length')
+  if (length !== undefined)
+    return Number(length) === 0 && isBodiless(exchange.method) ? NONE : { type: 'length', length }
+  return NONE
+}
+
+const NONE: RequestFraming = { type: 'none' }
+
+function isBodiless(method: string): boolean {
+  return method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
+}
+
+function valuesOf(rawHeaders: readonly string[], name: string): string[] {
+  return rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === name)
+}

@@ -1,0 +1,43 @@
+// From what went wrong behind a tunnel to what the visitor is told. Pure: no I/O, no clock.
+
+import { ProtocolError } from '@sallyport/protocol'
+import type { StreamReply } from '@sallyport/protocol'
+
+import type { TunnelGroup } from '../backend/tunnel-group.ts'
+import { RelayError } from '../errors.ts'
+import { BadResponse } from './response-parser.ts'
+
+/** No tunnel is left to try: either none is online, or each one that is has been tried. */
+export function noTunnelError(group: TunnelGroup, tried: number, last: StreamReply | Error | undefined): RelayError {
+  if (tried > 0 && last) return last instanceof Error ? lostError(last) : refusedError(last, tried)
+  const flags = [...group.labels].map(([key, value]) => `--label ${shellWord(`${key}=${value}`)}`).join(' ')
+  return new RelayError('no_tunnel_online', {
+    advice: `This address is set up, but no agent is connected with the label ${group}. If it is yours, start one:`,
+    command: `agent tunnel ${flags} http://localhost:8000`,
+    headers: { 'retry-after': '5' },
+  })
+}
+
+function refusedError(reply: StreamReply, tried: number): RelayError {
+  const reason = reply.ok ? '' : `${reply.code}: ${reply.reason}`
+  const detail = `${tried} tunnel${tried === 1 ? '' : 's'} tried, the last one said ${reason}`
+  if (!reply.ok && reply.code === 'app_timeout') return new RelayError('app_timeout', { detail })
+  return new RelayError('app_down', {
+    detail,
+    ...(tried > 1 && {
+      advice: `${tried} tunnels are online, but the app behind each of them refused the connection.`,
+    }),
+  })
+}
+
+/** The stream broke before the visitor got an answer. */
+export function lostError(error: Error): RelayError {
+  if (error instanceof BadResponse) return new RelayError('app_bad_answer', { cause: error, detail: error.message })
+  if (error instanceof ProtocolError) return new RelayError('tunnel_lost', { cause: error, detail: error.message })
+  return new RelayError('app_bad_answer', { cause: error, detail: error.message })
+}
+
+/** Quotes a word for a POSIX shell only where it needs it: this command is shown to be pasted. */
+function shellWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
+}

@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+
+import { BadResponse, ResponseParser } from './response-parser.ts'
+import type { ResponseHandler } from './response-parser.ts'
+
+interface Seen {
+  informations: number[]
+  status: number | undefined
+  headers: string[]
+  body: string
+  trailers: string[]
+  complete: boolean
+  upgradeRest: string | undefined
+}
+
+function read(chunks: readonly string[], method = 'GET', upgrade = false): { seen: Seen; parser: ResponseParser } {
+  const seen: Seen = {
+    informations: [],
+    status: undefined,
+    headers: [],
+    body: '',
+    trailers: [],
+    complete: false,
+    upgradeRest: undefined,
+  }
+  const handler: ResponseHandler = {
+    onInformation: ({ status }) => seen.informations.push(status),
+    onHead: ({ status, rawHeaders }) => {
+      seen.status = status
+      seen.headers = rawHeaders
+    },
+    onBody: (chunk) => (seen.body += chunk.toString('latin1')),
+    onTrailers: (trailers) => (seen.trailers = trailers),
+    onComplete: () => (seen.complete = true),
+    onUpgrade: (head, rest) => {
+      seen.status = head.status
+      seen.upgradeRest = rest.toString('latin1')
+    },
+  }
+  const parser = new ResponseParser(1024)
+  parser.begin(method, handler, upgrade)
+  for (const chunk of chunks) parser.feed(Buffer.from(chunk, 'latin1'))
+  return { seen, parser }
+}
+
+const HELLO = 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A:  b \t\r\n\r\nhello'
+const CHUNKED =
+  'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;x=y\r\n world\r\n0\r\nX-Sum: 1\r\nX-Two: 2\r\n\r\n'
+
+describe('ResponseParser', () => {
+  it('reads a response with a length', () => {
+    const { seen, parser } = read([HELLO])
+    assert.equal(seen.status, 200)
+    assert.deepEqual(seen.headers, ['Content-Length', '5', 'X-A', 'b'])
+    assert.equal(seen.body, 'hello')
+    assert.ok(seen.complete)
+    assert.ok(parser.isIdle)
+  })
+
+  it('reads the same at every split and byte by byte', () => {
+    for (const whole of [HELLO, CHUNKED]) {
+      const expected = read([whole]).seen
+      assert.ok(expected.complete)
+      for (let at = 1; at < whole.length; at++) {
+        assert.deepEqual(read([whole.slice(0, at), whole.slice(at)]).seen, expected, `split at ${at}`)
+      }
+      assert.deepEqual(read(whole.split('')).seen, expected)
+    }
+  })
+
+  it('reads chunks, extensions and trailers', () => {
+    const { seen } = read([CHUNKED])
+    assert.equal(seen.body, 'hello world')
+    assert.deepEqual(seen.trailers, ['X-Sum', '1', 'X-Two', '2'])
+  })
+
+  it('reads a body until the connection ends', () => {
+    const { seen, parser } = read(['HTTP/1.0 200 OK\r\n\r\nab', 'cd'])
+    assert.equal(seen.body, 'abcd')
+    assert.equal(seen.complete, false)
+    assert.equal(parser.end(), true)
+    assert.equal(seen.complete, true)
+  })
+
+  it('knows when the connection ended too early', () => {
+    for (const cut of [HELLO.slice(0, -1), HELLO.slice(0, 20), CHUNKED.slice(0, -2)]) {
+      assert.equal(read([cut]).parser.end(), false, cut)
+    }
+  })
+
+  it('expects no body behind HEAD, 204 and 304', () => {
+    const head = 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n'
+    assert.ok(read([head], 'HEAD').seen.complete)
+    assert.ok(read(['HTTP/1.1 204 No Content\r\n\r\n']).seen.complete)
+    assert.ok(read(['HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n']).seen.complete)
+  })
+
+  it('passes interim responses on and waits for the final one', () => {
+    const { seen } = read(['HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n', HELLO])
+    assert.deepEqual(seen.informations, [100, 103])
+    assert.equal(seen.body, 'hello')
+  })
+
+  it('hands over what stands behind a 101, where an upgrade was asked for', () => {
+    const { seen } = read(['HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x81\x00'], 'GET', true)
+    assert.equal(seen.status, 101)
+    assert.equal(seen.upgradeRest, '\x81\x00')
+  })
+
+  it('refuses bytes behind a complete response', () => {
+    assert.throws(() => read([`${HELLO}HTTP/1.1 200 OK\r\n`]), BadResponse)
+  })
+
+  const bad: Record<string, string> = {
+    'Content-Length with Transfer-Encoding':
+      'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n',
+    'two Content-Length': 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n',
+    'a Content-Length list': 'HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\n',
+    'a signed Content-Length': 'HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\n',
+    'an endless Content-Length': 'HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n',
+    'an unknown coding': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n',
+    'chunked twice': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n',
+    'chunked on HTTP/1.0': 'HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n',
+    'a chunk size that is none': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n',
+    'a negative chunk size': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n',
+    'a chunk size of 17 digits': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000005\r\n',
+    'a chunk longer than its size': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n',
+    'a chunk line that ends in LF': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\nab\r\n',
+    'an endless chunk line': `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;${'x'.repeat(400)}`,
+    'a space before the colon': 'HTTP/1.1 200 OK\r\nContent-Length : 5\r\n\r\n',
+    'a folded header': 'HTTP/1.1 200 OK\r\nX-A: b\r\n c\r\n\r\n',
+    'a bare LF in a header': 'HTTP/1.1 200 OK\r\nX-A: b\nX-C: d\r\n\r\n',
+    'a bare CR in a header': 'HTTP/1.1 200 OK\r\nX-A: b\rX-C: d\r\n\r\n',
+    'NUL in a header': 'HTTP/1.1 200 OK\r\nX-A: b\0\r\n\r\n',
+    'an empty header name': 'HTTP/1.1 200 OK\r\n: b\r\n\r\n',
+    'no colon': 'HTTP/1.1 200 OK\r\nX-A\r\n\r\n',
+    'another version': 'HTTP/2.0 200 OK\r\n\r\n',
+    'a status of two digits': 'HTTP/1.1 20 OK\r\n\r\n',
+    'a status of 600': 'HTTP/1.1 600 OK\r\n\r\n',
+    garbage: 'SSH-2.0-OpenSSH_9.7\r\n\r\n\r\n',
+    '101 to a plain request': 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n',
+    'a head over the limit': `HTTP/1.1 200 OK\r\nX-A: ${'x'.repeat(2000)}\r\n\r\n`,
+    'a head that never ends': `HTTP/1.1 200 OK\r\nX-A: ${'x'.repeat(2000)}`,
+    'endless interim responses': 'HTTP/1.1 102 Processing\r\n\r\n'.repeat(100),
+    'endless trailers': `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n${'X-A: b\r\n'.repeat(500)}`,
+  }
+  for (const [what, response] of Object.entries(bad)) {
+    it(`attack 16: refuses ${what}, whole and byte by byte`, () => {
+      assert.throws(() => read([response]), BadResponse)
+      assert.throws(() => read(response.split('')), BadResponse)
+    })
+  }
+})

@@ -1,0 +1,64 @@
+// Kept-alive connections to apps, per tunnel, last in first out: the warmest is the least likely to be stale.
+// Only exchanges that may be repeated ride them (RULES.md "Forwarding").
+
+import type { Tunnel } from '../tunnel/tunnel.ts'
+import type { Deadlines, Watched } from './deadlines.ts'
+import type { UpstreamConnection } from './upstream-connection.ts'
+
+export interface StreamPoolOptions {
+  maxIdlePerTunnel: number
+  maxIdleMs: number
+}
+
+export class StreamPool implements Watched {
+  readonly #options: StreamPoolOptions
+  readonly #idle = new Map<Tunnel, UpstreamConnection[]>()
+
+  constructor(options: StreamPoolOptions, deadlines: Deadlines) {
+    this.#options = options
+    deadlines.add(this)
+  }
+
+  /** The warmest idle connection of a tunnel, if there is one. */
+  take(tunnel: Tunnel): UpstreamConnection | undefined {
+    return this.#idle.get(tunnel)?.pop()
+  }
+
+  /** Keeps a connection whose exchange is complete in both directions. */
+  put(connection: UpstreamConnection): void {
+    const { tunnel } = connection
+    if (!tunnel.isOnline) {
+      connection.destroy()
+      return
+    }
+    let idle = this.#idle.get(tunnel)
+    if (!idle) {
+      idle = []
+      this.#idle.set(tunnel, idle)
+      tunnel.onRetire(() => this.#drop(tunnel))
+    }
+    if (idle.length >= this.#options.maxIdlePerTunnel) {
+      connection.destroy()
+      return
+    }
+    const resting = idle
+    resting.push(connection)
+    connection.rest(performance.now(), () => {
+      const index = resting.indexOf(connection)
+      if (index !== -1) resting.splice(index, 1)
+    })
+  }
+
+  /** Closes what has been idle for too long: the coldest stand at the front. */
+  tick(now: number): void {
+    for (const idle of this.#idle.values()) {
+      while (idle[0] && now - idle[0].idleSince > this.#options.maxIdleMs) idle.shift()?.destroy()
+    }
+  }
+
+  #drop(tunnel: Tunnel): void {
+    const idle = this.#idle.get(tunnel) ?? []
+    this.#idle.delete(tunnel)
+    for (const connection of idle.splice(0)) connection.destroy()
+  }
+}

@@ -1,0 +1,228 @@
+// One WebSocket upgrade through a tunnel (RFC 6455 4, RFC 9110 7.8): the same head rules as a request, and the
+// visitor's bytes wait until the app's valid 101. Any other answer is an ordinary response, then close.
+
+import { createHash } from 'node:crypto'
+import { Socket } from 'node:net'
+
+import { splice } from '@sallyport/protocol'
+import type { StreamReply } from '@sallyport/protocol'
+
+import type { TunnelGroup } from '../backend/tunnel-group.ts'
+import { RelayError } from '../errors.ts'
+import type { Exchange, Upgrade } from '../exchange/exchange.ts'
+import type { Tunnel } from '../tunnel/tunnel.ts'
+import type { Watched } from './deadlines.ts'
+import type { ForwardRoom } from './forwarder.ts'
+import { filterResponseHead, writeRequestHead } from './headers.ts'
+import { lostError, noTunnelError } from './refusal.ts'
+import type { ResponseHead } from './response-parser.ts'
+import { UpstreamConnection } from './upstream-connection.ts'
+import type { UpstreamHandler } from './upstream-connection.ts'
+
+const WEBSOCKET_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11' // RFC 6455 1.3
+
+/** Forwards an upgrade; resolves when the upgraded connection is over, or the app's refusal has been passed on. */
+export function forwardUpgrade(
+  exchange: Exchange,
+  upgrade: Upgrade,
+  group: TunnelGroup,
+  room: ForwardRoom,
+): Promise<void> {
+  return new Promise((resolve, reject) => new UpgradeTransfer(exchange, upgrade, group, room, resolve, reject).start())
+}
+
+class UpgradeTransfer implements UpstreamHandler, Watched {
+  readonly #exchange: Exchange
+  readonly #upgrade: Upgrade
+  readonly #group: TunnelGroup
+  readonly #room: ForwardRoom
+  readonly #resolve: () => void
+  readonly #reject: (error: RelayError) => void
+  readonly #onVisitorClose = (): void => {
+    this.#connection?.destroy()
+    this.#settle()
+  }
+
+  #connection: UpstreamConnection | undefined
+  #tunnel: Tunnel | undefined
+  #tried: Set<Tunnel> | undefined
+  #lastFailure: StreamReply | Error | undefined
+  #headSent = false
+  #settled = false
+  #lastProgress = performance.now()
+
+  constructor(
+    exchange: Exchange,
+    upgrade: Upgrade,
+    group: TunnelGroup,
+    room: ForwardRoom,
+    resolve: () => void,
+    reject: (error: RelayError) => void,
+  ) {
+    this.#exchange = exchange
+    this.#upgrade = upgrade
+    this.#group = group
+    this.#room = room
+    this.#resolve = resolve
+    this.#reject = reject
+  }
+
+  start(): void {
+    const { socket } = this.#upgrade
+    socket.once('close', this.#onVisitorClose)
+    if (socket.destroyed) return this.#onVisitorClose()
+    this.#room.deadlines.add(this)
+    this.#attempt()
+  }
+
+  #attempt(): void {
+    const tunnel = this.#group.pick(this.#tried)
+    if (!tunnel) return this.#settle(noTunnelError(this.#group, this.#tried?.size ?? 0, this.#lastFailure))
+    let connection: UpstreamConnection
+    try {
+      connection = new UpstreamConnection(tunnel, this.#exchange.clientIp, this.#room.limits.upstream_header_bytes)
+    } catch (error) {
+      return this.#tryAnother(tunnel, error as Error) // openStream throws ProtocolError only
+    }
+    this.#connection = connection
+    this.#tunnel = tunnel
+    tunnel.inFlight++
+    this.#exchange.tunnelId = tunnel.id
+    connection.begin('GET', this, true)
+    const head = writeRequestHead(this.#exchange, tunnel.hostHeader, { type: 'none' }, 'websocket')
+    connection.stream.write(Buffer.from(head, 'latin1'))
+  }
+
+  onReply(reply: StreamReply): void {
+    this.#lastProgress = performance.now()
+    if (reply.ok) return
+    const tunnel = this.#tunnel! // a reply comes from the tunnel that was picked
+    this.#leave()
+    this.#tryAnother(tunnel, reply)
+  }
+
+  onUpgrade(head: ResponseHead, rest: Buffer): void {
+    if (this.#settled) return
+    const connection = this.#connection! // it is the one that calls
+    const problem = this.#problemOf(head)
+    if (problem) {
+      connection.destroy()
+      return this.#settle(new RelayError('app_bad_answer', { detail: problem }))
+    }
+    const { socket, head: early } = this.#upgrade
+    const { headers } = filterResponseHead(head, this.#exchange.responseEdits, false)
+    let lines = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n'
+    for (let i = 0; i < headers.length; i += 2) lines += `${headers[i]}: ${headers[i + 1]}\r\n`
+    this.#headSent = true
+    socket.off('close', this.#onVisitorClose)
+    this.#exchange.response.detachSocket(socket as Socket) // node:http hands out the net.Socket it listens on
+    const stream = connection.release()
+    socket.write(Buffer.concat([Buffer.from(`${lines}\r\n`, 'latin1'), rest]))
+    if (early.length > 0) stream.write(early)
+    if (socket instanceof Socket) {
+      socket.setTimeout(this.#room.timeouts.upgrade_idle_seconds * 1000, () => socket.destroy())
+      socket.setNoDelay(true)
+    }
+    this.#exchange.hasSwitched = true
+    this.#room.deadlines.remove(this)
+    void splice(socket, stream).then(() => this.#settle()) // splice never rejects
+  }
+
+  onHead(head: ResponseHead): void {
+    const { response, responseEdits } = this.#exchange
+    const { headers } = filterResponseHead(head, responseEdits, false)
+    headers.push('Connection', 'close')
+    this.#headSent = true
+    this.#lastProgress = performance.now()
+    try {
+      response.writeHead(head.status, headers)
+    } catch (error) {
+      this.#settle(new RelayError('app_bad_answer', { cause: error, detail: 'a header that Node.js refuses' }))
+    }
+  }
+
+  onBody(chunk: Buffer): void {
+    const { response } = this.#exchange
+    this.#lastProgress = performance.now()
+    if (this.#settled || response.write(chunk)) return
+    this.#connection?.stream.pause()
+    response.once('drain', () => this.#connection?.stream.resume())
+  }
+
+  onComplete(): void {
+    this.#connection?.destroy()
+    this.#exchange.response.end()
+    // The visitor's socket closes behind the response; that settles.
+  }
+
+  onInformation(): void {
+    this.#lastProgress = performance.now() // interim responses mean nothing to a WebSocket handshake
+  }
+
+  onTrailers(): void {
+    // A refused upgrade is answered without trailers.
+  }
+
+  onDrain(): void {
+    // Nothing is sent before the 101; afterwards splice() has the stream.
+  }
+
+  onLost(error: Error): void {
+    if (this.#settled) return
+    const tunnel = this.#tunnel! // set before a connection exists
+    const connected = this.#connection?.isConnected ?? false
+    if (connected || this.#headSent) return this.#settle(lostError(error))
+    this.#leave()
+    this.#tryAnother(tunnel, error) // a handshake is a GET: safe to repeat
+  }
+
+  tick(now: number): void {
+    const { timeouts } = this.#room
+    const waited = (now - this.#lastProgress) / 1000
+    const limit = !this.#connection?.isConnected
+      ? timeouts.app_reply_seconds
+      : this.#headSent
+        ? timeouts.visitor_stall_seconds
+        : timeouts.app_answer_seconds
+    if (waited <= limit) return
+    this.#connection?.destroy()
+    this.#settle(new RelayError('app_timeout', { detail: 'no answer to the upgrade' }))
+  }
+
+  /** RFC 6455 4.1, what a client must check: so that nothing but a WebSocket ever gets raw bytes. */
+  #problemOf(head: ResponseHead): string | undefined {
+    const value = (name: string): string | undefined => {
+      const index = head.rawHeaders.findIndex((text, i) => i % 2 === 0 && text.toLowerCase() === name)
+      return index === -1 ? undefined : head.rawHeaders[index + 1]
+    }
+    if (value('upgrade')?.toLowerCase() !== 'websocket') return '101 without Upgrade: websocket'
+    if (!head.connectionOptions.includes('upgrade')) return '101 without Connection: Upgrade'
+    const key = this.#exchange.header('sec-websocket-key') ?? ''
+    const accept = createHash('sha1').update(`${key}${WEBSOCKET_GUID}`).digest('base64')
+    if (value('sec-websocket-accept') !== accept) return '101 with a wrong Sec-WebSocket-Accept'
+    return undefined
+  }
+
+  #tryAnother(tunnel: Tunnel, failure: StreamReply | Error): void {
+    this.#tried ??= new Set()
+    this.#tried.add(tunnel)
+    this.#lastFailure = failure
+    if (!this.#settled) this.#attempt()
+  }
+
+  #leave(): void {
+    if (!this.#tunnel) return
+    this.#tunnel.inFlight--
+    this.#tunnel = undefined
+    this.#connection = undefined
+  }
+
+  #settle(error?: RelayError): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.#leave()
+    this.#room.deadlines.remove(this)
+    if (error) this.#reject(error)
+    else this.#resolve()
+  }
+}

@@ -1,0 +1,139 @@
+// One tunnel stream used as an HTTP/1.1 connection to an app: the agent's reply, then responses in turn.
+// Its listeners are attached once; each exchange only sets itself as the handler.
+//
+//   waiting for reply ──ok──▶ busy ⇄ idle (in the pool)
+//          └─refused──▶ over
+
+import { decodeStreamReply } from '@sallyport/protocol'
+import type { StreamReply, YamuxStream } from '@sallyport/protocol'
+
+import type { Tunnel } from '../tunnel/tunnel.ts'
+import { BadResponse, ResponseParser } from './response-parser.ts'
+import type { ResponseHandler } from './response-parser.ts'
+
+const REPLY_MAX_BYTES = 257 // code, length, reason
+
+export interface UpstreamHandler extends ResponseHandler {
+  /** The agent said whether it reached the app. Called once per connection. */
+  onReply(reply: StreamReply): void
+  /** The stream takes bytes again. */
+  onDrain(): void
+  /** The connection broke, or sent what is no response; it is destroyed. */
+  onLost(error: Error): void
+}
+
+export class UpstreamConnection {
+  readonly tunnel: Tunnel
+  readonly stream: YamuxStream
+  /** Monotonic ms; set when the connection is put into the pool. */
+  idleSince = 0
+  /** Whether the agent has reached the app. */
+  isConnected = false
+  /** Whether any byte of the current response has come. */
+  hasAnswered = false
+
+  readonly #parser: ResponseParser
+  #handler: UpstreamHandler | undefined
+  #replyKept: Buffer | undefined
+  #onIdleGone: (() => void) | undefined
+  #lost: Error | undefined
+
+  /** @throws ProtocolError `session_closed` */
+  constructor(tunnel: Tunnel, visitor: string, headMaxBytes: number) {
+    this.tunnel = tunnel
+    this.#parser = new ResponseParser(headMaxBytes)
+    this.stream = tunnel.openStream(visitor)
+    this.stream.on('data', (chunk: Buffer) => this.#onData(chunk))
+    this.stream.on('drain', () => this.#handler?.onDrain())
+    this.stream.on('end', () => this.#onEnd())
+    this.stream.on('error', (error: Error) => {
+      this.#lost ??= error
+    })
+    this.stream.on('close', () => this.#lose(this.#lost ?? new Error('the stream ended')))
+  }
+
+  /** Starts an exchange; the request itself goes to `stream`. */
+  begin(method: string, handler: UpstreamHandler, wantsUpgrade = false): void {
+    this.#handler = handler
+    this.#onIdleGone = undefined
+    this.hasAnswered = false
+    this.#parser.begin(method, handler, wantsUpgrade)
+  }
+
+  /** Rests in the pool; `onGone` runs when the app or the session ends the connection meanwhile. */
+  rest(now: number, onGone: () => void): void {
+    this.#handler = undefined
+    this.idleSince = now
+    this.#onIdleGone = onGone
+  }
+
+  /** Gives the stream to someone else who moves its bytes; nothing of it is looked at here any more. */
+  release(): YamuxStream {
+    this.#handler = undefined
+    this.stream.removeAllListeners('data').removeAllListeners('drain').removeAllListeners('end')
+    this.stream.pause()
+    return this.stream
+  }
+
+  /** Ends it at once: RST where it has not ended by itself. */
+  destroy(): void {
+    this.#handler = undefined
+    this.stream.destroy()
+  }
+
+  #onData(chunk: Buffer): void {
+    let bytes: Buffer | undefined = chunk
+    if (!this.isConnected) {
+      bytes = this.#takeReply(chunk)
+      if (!bytes) return
+    }
+    if (!this.#handler) {
+      // A byte while idle: the app believes something that we do not know of.
+      this.stream.destroy()
+      return
+    }
+    this.hasAnswered = true
+    try {
+      this.#parser.feed(bytes)
+    } catch (error) {
+      if (!(error instanceof BadResponse)) throw error
+      this.#lose(error)
+    }
+  }
+
+  /** Reads the reply; gives back the bytes of the app behind it, if any. */
+  #takeReply(chunk: Buffer): Buffer | undefined {
+    const bytes = this.#replyKept ? Buffer.concat([this.#replyKept, chunk]) : chunk
+    const decoded = decodeStreamReply(bytes)
+    if (!decoded) {
+      this.#replyKept = bytes.length > REPLY_MAX_BYTES ? undefined : bytes
+      return undefined
+    }
+    this.#replyKept = undefined
+    const handler = this.#handler
+    if (!decoded.reply.ok) {
+      this.#handler = undefined
+      this.stream.end()
+      this.stream.resume()
+      handler?.onReply(decoded.reply)
+      return undefined
+    }
+    this.isConnected = true
+    handler?.onReply(decoded.reply)
+    return bytes.length > decoded.length ? bytes.subarray(decoded.length) : undefined
+  }
+
+  #onEnd(): void {
+    if (this.#handler && this.#parser.end()) return
+    this.#lose(new Error(this.isConnected ? 'the app closed the connection' : 'the agent closed the stream'))
+  }
+
+  #lose(error: Error): void {
+    const handler = this.#handler
+    this.#handler = undefined
+    this.stream.destroy()
+    this.#onIdleGone?.()
+    this.#onIdleGone = undefined
+    handler?.onLost(error)
+  }
+}

@@ -1,0 +1,82 @@
+// Admission: what every request must satisfy before an edge is even looked up. node:http is lenient where a
+// proxy must not be: two parsers that read one message differently are how requests get smuggled.
+// Pure: no I/O, no clock. Sources: RFC 9110 7.2, RFC 9112 3 and 6, and RULES.md "Admission".
+
+import type { IncomingMessage } from 'node:http'
+import { isIPv6 } from 'node:net'
+
+import { RelayError } from '../errors.ts'
+
+// RFC 3986 3.2.2 without percent-encoding: letters, digits, and what registered names really contain.
+const HOST = /^(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9_-])?\.?|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i
+const HOST_MAX_CHARS = 260
+// RFC 9112 3.2.1: absolute-path [ "?" query ]. Visible ASCII only; `#` and `\` are read differently by different apps.
+const TARGET = /^\/[\x21\x22\x24-\x5b\x5d-\x7e\x80-\xff]*$/
+
+/**
+ * Checks a request head.
+ * @returns the host: lower case, without port and final dot
+ * @throws RelayError `bad_request`, `coding_unsupported` or `method_not_allowed`; the connection must close then
+ */
+export function admit(request: IncomingMessage): string {
+  if (request.httpVersionMajor !== 1 || request.httpVersionMinor > 1) {
+    throw refuse(`HTTP version ${request.httpVersion}`)
+  }
+  const { method, url } = request
+  if (method === 'CONNECT' || method === 'TRACE') {
+    throw new RelayError('method_not_allowed', { detail: `method ${method}`, headers: { connection: 'close' } })
+  }
+  if (url === undefined || (!TARGET.test(url) && !(url === '*' && method === 'OPTIONS'))) {
+    throw refuse('the request target is not in origin form')
+  }
+  // An OPTIONS for the server as a whole (RFC 9110 9.3.7) means no app of any edge.
+  if (url === '*') throw refuse('OPTIONS * means no app')
+
+  let host: string | undefined
+  let codings = 0
+  let lengths = 0
+  const raw = request.rawHeaders
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i]! // rawHeaders comes in pairs
+    // Only names of these lengths matter here; this keeps the common header at one comparison.
+    if (name.length === 4 && name.toLowerCase() === 'host') {
+      if (host !== undefined) throw refuse('two Host headers')
+      host = raw[i + 1]!
+    } else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') {
+      codings++
+      checkCoding(raw[i + 1]!, request.httpVersionMinor)
+    } else if (name.length === 14 && name.toLowerCase() === 'content-length') {
+      lengths++
+      if (!/^\d{1,15}$/.test(raw[i + 1]!)) throw refuse('the Content-Length is not a number')
+    }
+  }
+  if (codings > 1 || lengths > 1 || (codings > 0 && lengths > 0)) throw refuse('the framing is ambiguous')
+  if (host === undefined || host.length > HOST_MAX_CHARS || !HOST.test(host)) throw refuse('the Host is not valid')
+  return normalHost(host)
+}
+
+/** RFC 9112 6.1: chunked is the only coding we speak, and HTTP/1.0 has none. */
+function checkCoding(value: string, minorVersion: number): void {
+  if (minorVersion === 0) throw refuse('Transfer-Encoding on HTTP/1.0')
+  if (value.toLowerCase() === 'chunked') return
+  if (/^[a-z]+$/i.test(value)) {
+    throw new RelayError('coding_unsupported', { detail: `coding ${value}`, headers: { connection: 'close' } })
+  }
+  throw refuse('the Transfer-Encoding is not exactly chunked')
+}
+
+function normalHost(host: string): string {
+  const lower = host.toLowerCase()
+  if (lower.startsWith('[')) {
+    const end = lower.indexOf(']')
+    if (!isIPv6(lower.slice(1, end))) throw refuse('the Host is not valid')
+    return lower.slice(0, end + 1)
+  }
+  const colon = lower.indexOf(':')
+  const name = colon === -1 ? lower : lower.slice(0, colon)
+  return name.endsWith('.') ? name.slice(0, -1) : name
+}
+
+function refuse(detail: string): RelayError {
+  return new RelayError('bad_request', { detail, headers: { connection: 'close' } })
+}

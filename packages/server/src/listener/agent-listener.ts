@@ -1,0 +1,185 @@
+// Where agents come in: a WebSocket upgrade at `<public_url>/.sallyport/agent` with an authtoken. Nobody gets a
+// session without one; with none configured the relay refuses and says how to make one.
+
+import { STATUS_CODES } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+
+import { ProtocolError, SUBPROTOCOL, WebSocketCarrier } from '@sallyport/protocol'
+import type { Logger } from 'pino'
+import { WebSocketServer } from 'ws'
+
+import type { Limits } from '../config/config.ts'
+import type { Authtoken, Authtokens } from '../tunnel/authtokens.ts'
+import { TunnelSession } from '../tunnel/session.ts'
+import type { SessionRoom } from '../tunnel/session.ts'
+import { Attempts } from './attempts.ts'
+
+const MESSAGE_MAX_BYTES = 1024 * 1024
+const RETRY_AFTER_SECONDS = '30'
+
+export interface AgentListenerOptions {
+  authtokens: Authtokens
+  limits: Limits
+  log: Logger
+  sessionRoom: Omit<SessionRoom, 'tunnelsOf'>
+}
+
+interface Refusal {
+  status: number
+  code: string
+  detail: string
+  headers?: Record<string, string>
+}
+
+export class AgentListener {
+  readonly #options: AgentListenerOptions
+  readonly #room: SessionRoom
+  readonly #webSockets: WebSocketServer
+  readonly #failures: Attempts
+  readonly #sessions = new Set<TunnelSession>()
+  readonly #stopRevocations: () => void
+  #isDraining = false
+
+  constructor(options: AgentListenerOptions) {
+    this.#options = options
+    this.#room = { ...options.sessionRoom, tunnelsOf: (instanceId) => this.#tunnelsOf(instanceId) }
+    this.#failures = new Attempts(options.limits.failed_agent_logins_per_minute)
+    this.#webSockets = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      maxPayload: MESSAGE_MAX_BYTES,
+      perMessageDeflate: false,
+      handleProtocols: () => SUBPROTOCOL, // accept() has checked that it is offered
+    })
+    this.#stopRevocations = options.authtokens.onRevoked((authtokenId) => this.#endRevoked(authtokenId))
+  }
+
+  get sessions(): ReadonlySet<TunnelSession> {
+    return this.#sessions
+  }
+
+  /**
+   * Takes over an upgrade on the agents' path.
+   * @param address the agent's address, for limits and logs
+   */
+  accept(request: IncomingMessage, socket: Duplex, head: Buffer, address: string): void {
+    const checked = this.#check(request, address)
+    if ('detail' in checked) {
+      this.#options.log.warn({ address, code: checked.code }, 'agent refused')
+      return refuse(socket, checked)
+    }
+    this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+      const session = new TunnelSession(
+        { carrier: new WebSocketCarrier(webSocket), authtoken: checked, address },
+        this.#room,
+      )
+      this.#sessions.add(session)
+      void session.closed.then(() => this.#sessions.delete(session))
+    })
+  }
+
+  /** Refuses new agents and asks those that are here to connect elsewhere. */
+  drain(deadlineMs: number): void {
+    this.#isDraining = true
+    for (const session of this.#sessions) session.drain(deadlineMs)
+  }
+
+  /** Closes every session in order. */
+  async close(deadlineMs: number): Promise<void> {
+    this.#isDraining = true
+    this.#stopRevocations()
+    await Promise.all([...this.#sessions].map((session) => session.close(deadlineMs)))
+    this.#webSockets.close()
+  }
+
+  destroy(): void {
+    for (const session of this.#sessions) session.end(new ProtocolError('draining', 'the relay stops'))
+  }
+
+  #check(request: IncomingMessage, address: string): Authtoken | Refusal {
+    const now = Date.now()
+    const { limits, authtokens } = this.#options
+    if (this.#isDraining) {
+      return {
+        status: 503,
+        code: 'draining',
+        detail: 'The relay is stopping. Try again in a moment.',
+        headers: { 'Retry-After': '1' },
+      }
+    }
+    const offered = request.headers['sec-websocket-protocol']?.split(',').map((name) => name.trim()) ?? []
+    if (!offered.includes(SUBPROTOCOL)) {
+      return {
+        status: 400,
+        code: 'version_unsupported',
+        detail: `This relay speaks ${SUBPROTOCOL}. Update the agent or the relay, whichever is older.`,
+      }
+    }
+    if (this.#failures.isExhausted(address, now)) {
+      return {
+        status: 429,
+        code: 'limit_reached',
+        detail: 'Too many refused authtokens from this address. Wait a minute.',
+        headers: { 'Retry-After': RETRY_AFTER_SECONDS },
+      }
+    }
+    const verdict = authtokens.verify(bearerOf(request.headers.authorization), now)
+    if (!verdict.ok) {
+      this.#failures.add(address, now)
+      return {
+        status: 401,
+        code: 'authtoken_refused',
+        detail:
+          authtokens.size === 0
+            ? 'This relay has no authtokens yet. Make one on the relay’s machine: relay authtoken create'
+            : 'The authtoken is missing, unknown or revoked. Make a new one on the relay’s machine: relay authtoken create',
+      }
+    }
+    if (this.#sessions.size >= limits.agent_sessions) {
+      return {
+        status: 503,
+        code: 'limit_reached',
+        detail: 'This relay serves as many agents as it may.',
+        headers: { 'Retry-After': RETRY_AFTER_SECONDS },
+      }
+    }
+    return verdict.authtoken
+  }
+
+  /** Revoking an authtoken ends its sessions at once. */
+  #endRevoked(authtokenId: string): void {
+    for (const session of this.#sessions) {
+      if (session.authtokenId === authtokenId) {
+        session.end(new ProtocolError('authtoken_refused', 'this authtoken has been revoked'))
+      }
+    }
+  }
+
+  #tunnelsOf(instanceId: string): number {
+    let count = 0
+    for (const session of this.#sessions) if (session.instanceId === instanceId) count += session.tunnelCount
+    return count
+  }
+}
+
+/** RFC 6750 2.1; anything else counts as no token. */
+function bearerOf(authorization: string | undefined): string {
+  return /^bearer +([\x21-\x7e]{1,512})$/i.exec(authorization ?? '')?.[1] ?? ''
+}
+
+function refuse(socket: Duplex, { status, code, detail, headers }: Refusal): void {
+  const body = `${JSON.stringify({ type: 'about:blank', title: STATUS_CODES[status], status, code, detail })}\n`
+  const lines = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'Connection: close',
+    'Content-Type: application/problem+json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    `Sallyport-Error-Code: ERR_${code.toUpperCase()}`,
+    ...Object.entries({ ...(status === 401 && { 'WWW-Authenticate': 'Bearer' }), ...headers }).map(
+      ([name, value]) => `${name}: ${value}`,
+    ),
+  ]
+  socket.on('error', () => {}) // an agent that does not wait for its answer
+  socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
+}

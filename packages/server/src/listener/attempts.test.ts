@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+
+import { Attempts } from './attempts.ts'
+
+describe('Attempts', () => {
+  it('is exhausted after so many in a minute, for that address only', () => {
+    const attempts = new Attempts(3)
+    for (const second of [0, 1, 2]) attempts.add('192.0.2.1', second * 1000)
+    assert.ok(attempts.isExhausted('192.0.2.1', 3000))
+    assert.equal(attempts.isExhausted('192.0.2.2', 3000), false)
+  })
+
+  it('recovers gradually', () => {
+    const attempts = new Attempts(3)
+    for (let i = 0; i < 3; i++) attempts.add('192.0.2.1', 0)
+    assert.ok(attempts.isExhausted('192.0.2.1', 60_000))
+    assert.equal(attempts.isExhausted('192.0.2.1', 90_000), false)
+    assert.equal(attempts.isExhausted('192.0.2.1', 180_000), false)
+  })
+
+  it('forgets the oldest address rather than growing without bound', () => {
+    const attempts = new Attempts(1)
+    attempts.add('first', 0)
+    for (let i = 0; i < 50_000; i++) attempts.add(`address ${i}`, 0)
+    assert.equal(attempts.isExhausted('first', 0), false)
+    assert.ok(attempts.isExhausted('address 49999', 0))
+  })
+})

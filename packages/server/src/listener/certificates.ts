@@ -1,0 +1,126 @@
+// TLS certificates from files: chosen by the name a visitor asks for (SNI), read again when the files change.
+// A bad new file never replaces a good old certificate.
+
+import { X509Certificate } from 'node:crypto'
+import { unwatchFile, watchFile } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { createSecureContext } from 'node:tls'
+import type { SecureContext, TlsOptions } from 'node:tls'
+
+import type { Logger } from 'pino'
+
+import type { CertificateFiles } from '../config/config.ts'
+import { hostMatches } from '../config/host-pattern.ts'
+import { ConfigError } from '../errors.ts'
+
+// Polling, because certificates are replaced by renames and symlinks that file events miss.
+const POLL_INTERVAL_MS = 5000
+
+interface Loaded {
+  files: CertificateFiles
+  names: readonly string[]
+  context: SecureContext
+}
+
+export class Certificates {
+  readonly #loaded: Loaded[]
+  readonly #log: Logger
+  readonly #watched: string[] = []
+
+  private constructor(loaded: Loaded[], log: Logger) {
+    this.#loaded = loaded
+    this.#log = log
+    for (const [index, { files }] of loaded.entries()) {
+      for (const file of [files.cert_file, files.key_file]) {
+        watchFile(file, { interval: POLL_INTERVAL_MS, persistent: false }, () => void this.reload(index))
+        this.#watched.push(file)
+      }
+    }
+  }
+
+  /** @throws ConfigError that names every file that cannot be used */
+  static async load(certificates: readonly CertificateFiles[], log: Logger): Promise<Certificates> {
+    const results = await Promise.allSettled(certificates.map(load))
+    const problems = results.flatMap(
+      (result, index) =>
+        result.status === 'fulfilled'
+          ? []
+          : [{ path: `tls.certificates[${index}]`, message: (result.reason as Error).message }], // load throws Errors
+    )
+    if (problems.length > 0) throw new ConfigError(problems)
+    return new Certificates(
+      results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : [])),
+      log,
+    )
+  }
+
+  get tlsOptions(): TlsOptions {
+    return {
+      minVersion: 'TLSv1.2',
+      ALPNProtocols: ['http/1.1'],
+      SNICallback: (name, done) => done(null, this.#choose(name).context),
+      // For visitors that send no name.
+      ...(this.#loaded[0] && { secureContext: this.#loaded[0].context }),
+    }
+  }
+
+  /** Reads one pair again; keeps the old one where the new one is not usable (yet). */
+  async reload(index: number): Promise<void> {
+    const old = this.#loaded[index]
+    if (!old) return
+    try {
+      this.#loaded[index] = await load(old.files)
+      this.#log.info({ certificate: old.files.cert_file }, 'certificate reloaded')
+    } catch (error) {
+      this.#log.warn({ certificate: old.files.cert_file, err: error }, 'certificate not reloaded, the old one stays')
+    }
+  }
+
+  close(): void {
+    for (const file of this.#watched) unwatchFile(file)
+  }
+
+  #choose(name: string): Loaded {
+    const host = name.toLowerCase()
+    const exact = this.#loaded.find(({ names }) => names.includes(host))
+    // RFC 6125 6.4.3: a wildcard stands for one label.
+    const wildcard = this.#loaded.find(({ names }) =>
+      names.some((pattern) => pattern.startsWith('*.') && hostMatches(pattern, host) && sameDepth(pattern, host)),
+    )
+    return exact ?? wildcard ?? this.#loaded[0]! // checked: https needs a certificate
+  }
+}
+
+async function load(files: CertificateFiles): Promise<Loaded> {
+  const [cert, key] = await Promise.all([read(files.cert_file), read(files.key_file)])
+  let certificate: X509Certificate
+  try {
+    certificate = new X509Certificate(cert)
+  } catch (error) {
+    throw new Error(`${files.cert_file} is not a PEM certificate`, { cause: error })
+  }
+  try {
+    return { files, names: namesOf(certificate), context: createSecureContext({ cert, key }) }
+  } catch (error) {
+    throw new Error(`${files.key_file} is not the private key of ${files.cert_file}`, { cause: error })
+  }
+}
+
+async function read(file: string): Promise<Buffer> {
+  try {
+    return await readFile(file)
+  } catch (error) {
+    throw new Error(`cannot read ${file}: ${(error as NodeJS.ErrnoException).code ?? 'unknown error'}`, {
+      cause: error,
+    })
+  }
+}
+
+function namesOf(certificate: X509Certificate): string[] {
+  const names = certificate.subjectAltName?.split(', ') ?? []
+  return names.filter((name) => name.startsWith('DNS:')).map((name) => name.slice(4).toLowerCase())
+}
+
+function sameDepth(pattern: string, host: string): boolean {
+  return pattern.split('.').length === host.split('.').length
+}

@@ -1,0 +1,256 @@
+// Where visitors come in: node:http with every limit set, one exchange at a time per connection, and upgrades
+// accepted only where they can be a WebSocket. It makes Exchange objects and hands them on; it decides nothing else.
+
+import { Server as HttpServer, ServerResponse, createServer } from 'node:http'
+import type { IncomingMessage, ServerOptions } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
+import { Socket } from 'node:net'
+import type { AddressInfo, Server as NetServer } from 'node:net'
+import type { Duplex } from 'node:stream'
+
+import { AGENT_PATH } from '@sallyport/protocol'
+import type { Logger } from 'pino'
+
+import type { Limits, ListenAddress, Timeouts } from '../config/config.ts'
+import { RelayError } from '../errors.ts'
+import { identifyVisitor, plainAddress } from '../exchange/client-ip.ts'
+import { Exchange } from '../exchange/exchange.ts'
+import type { Upgrade } from '../exchange/exchange.ts'
+import { admit } from './admission.ts'
+import type { Certificates } from './certificates.ts'
+
+// More pipelined requests than any real client sends; further ones end the connection.
+const PIPELINED_MAX = 64
+
+export interface VisitorListenerOptions {
+  address: ListenAddress
+  /** With certificates the listener speaks TLS. */
+  certificates?: Certificates
+  limits: Limits
+  timeouts: Timeouts
+  log: Logger
+  isTrustedProxy: (address: string) => boolean
+  /** Runs an exchange to its end; must not reject. */
+  onExchange: (exchange: Exchange) => Promise<void>
+  /** Takes an upgrade that is meant for the agents' listener. */
+  onAgent: (request: IncomingMessage, socket: Duplex, head: Buffer, address: string) => void
+  /** Whether agents connect at this host. */
+  isAgentHost: (host: string) => boolean
+}
+
+/** What one visitor connection is doing. */
+interface Connection {
+  busy: boolean
+  waiting: { request: IncomingMessage; response: ServerResponse }[]
+}
+
+export class VisitorListener {
+  readonly #options: VisitorListenerOptions
+  readonly #server: HttpServer
+  readonly #scheme: 'http' | 'https'
+  readonly #connections = new WeakMap<Duplex, Connection>()
+  readonly #perAddress = new Map<string, number>()
+  /** Upgraded connections: node:http forgets them. */
+  readonly #upgraded = new Set<Duplex>()
+  #exchanges = 0
+  #onIdle: (() => void) | undefined
+  #isClosing = false
+
+  constructor(options: VisitorListenerOptions) {
+    this.#options = options
+    const { limits, timeouts, certificates } = options
+    const settings: ServerOptions = {
+      maxHeaderSize: limits.header_bytes,
+      keepAliveTimeout: timeouts.keep_alive_seconds * 1000,
+      headersTimeout: timeouts.request_head_seconds * 1000,
+      requestTimeout: 0, // it would end long uploads; forward/ watches for progress instead
+      connectionsCheckingInterval: 1000,
+      insecureHTTPParser: false,
+      joinDuplicateHeaders: false,
+      noDelay: true,
+      shouldUpgradeCallback: (request) => isWebSocketUpgrade(request),
+    }
+    this.#scheme = certificates ? 'https' : 'http'
+    this.#server = certificates
+      ? createSecureServer({ ...settings, ...certificates.tlsOptions, handshakeTimeout: 10_000 })
+      : createServer(settings)
+    this.#server.maxHeadersCount = limits.headers_count
+    this.#server.maxConnections = limits.visitor_connections
+    this.#server.on('request', this.#onRequest)
+    this.#server.on('checkContinue', this.#onRequest)
+    this.#server.on('upgrade', (request, socket, head) => this.#onUpgrade(request, socket, head))
+    this.#server.on('connect', (request, socket) => this.#onConnect(request, socket))
+    this.#server.on('clientError', (error, socket) => this.#onClientError(error, socket))
+    this.#server.on('connection', (socket) => this.#onConnection(socket))
+  }
+
+  /** @throws the system's error, e.g. EADDRINUSE */
+  async listen(): Promise<AddressInfo> {
+    const { host, port } = this.#options.address
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen({ port, ...(host !== undefined && { host }) }, () => {
+        this.#server.off('error', reject)
+        this.#server.on('error', (error) => this.#options.log.error({ err: error }, 'visitor listener failed'))
+        resolve()
+      })
+    })
+    return (this.#server as NetServer).address() as AddressInfo // it listens on a port, not on a path
+  }
+
+  /** Stops taking visitors, and resolves when every exchange is over; idle connections end at once. */
+  async close(): Promise<void> {
+    this.#isClosing = true
+    this.#server.close()
+    this.#server.closeIdleConnections()
+    if (this.#exchanges > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve))
+    this.#server.closeIdleConnections()
+  }
+
+  /** Ends everything that is still open. */
+  destroy(): void {
+    this.#server.close()
+    this.#server.closeAllConnections()
+    for (const socket of this.#upgraded) socket.destroy()
+  }
+
+  readonly #onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    const connection = this.#connectionOf(request.socket)
+    if (!connection.busy) {
+      connection.busy = true
+      void this.#serve(connection, request, response)
+      return
+    }
+    // Pipelined behind another: RFC 9112 9.3.2 lets us answer in turn, and so only one runs at a time.
+    connection.waiting.push({ request, response })
+    if (connection.waiting.length > PIPELINED_MAX) request.socket.destroy()
+  }
+
+  async #serve(connection: Connection, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    let current: { request: IncomingMessage; response: ServerResponse } | undefined = { request, response }
+    // A visitor who has left waits for none of the answers behind the first.
+    while (current && !request.socket.destroyed) {
+      await this.#run(current.request, current.response)
+      current = connection.waiting.shift()
+    }
+    connection.busy = false
+  }
+
+  async #run(request: IncomingMessage, response: ServerResponse, upgrade?: Upgrade): Promise<void> {
+    request.on('error', () => {}) // the visitor left; the response's 'close' tells the same
+    if (this.#isClosing) response.shouldKeepAlive = false
+    this.#exchanges++
+    const exchange = this.#exchangeOf(request, response, upgrade)
+    if (exchange) await this.#options.onExchange(exchange)
+    if (--this.#exchanges === 0) this.#onIdle?.()
+  }
+
+  /** Admission; a refused request is answered here and gives no exchange. */
+  #exchangeOf(request: IncomingMessage, response: ServerResponse, upgrade?: Upgrade): Exchange | undefined {
+    const header = (name: string): string | undefined => {
+      const value = request.headers[name]
+      return Array.isArray(value) ? value.join(', ') : value
+    }
+    const visitor = identifyVisitor(
+      request.socket.remoteAddress ?? '',
+      this.#scheme,
+      header,
+      this.#options.isTrustedProxy,
+    )
+    const init = { request, response, ...visitor, ...(upgrade && { upgrade }) }
+    try {
+      return new Exchange({ ...init, host: admit(request) })
+    } catch (error) {
+      const refused = new Exchange({ ...init, host: '' })
+      refused.fail(error)
+      this.#options.log.debug({ clientIp: visitor.clientIp, err: error }, 'request refused')
+      return undefined
+    }
+  }
+
+  #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on('error', () => {}) // the visitor left; 'close' tells the same
+    this.#upgraded.add(socket)
+    socket.once('close', () => this.#upgraded.delete(socket))
+    const path = request.url?.split('?', 1)[0]
+    const host = request.headers.host?.toLowerCase().replace(/:\d+$/, '') ?? ''
+    if (path === AGENT_PATH && this.#options.isAgentHost(host)) {
+      this.#upgraded.delete(socket) // the agents' listener closes its own
+      this.#options.onAgent(request, socket, head, plainAddress(request.socket.remoteAddress ?? ''))
+      return
+    }
+    const response = new ServerResponse(request)
+    response.shouldKeepAlive = false
+    response.assignSocket(socket as Socket) // node:http hands out the net.Socket it listens on
+    response.once('finish', () => socket.end())
+    void this.#run(request, response, { socket, head })
+  }
+
+  /** CONNECT never becomes a stream to an agent. */
+  #onConnect(request: IncomingMessage, socket: Duplex): void {
+    socket.on('error', () => {}) // the visitor does not wait for the answer
+    const response = new ServerResponse(request)
+    response.shouldKeepAlive = false
+    response.assignSocket(socket as Socket) // as above
+    response.once('finish', () => socket.end())
+    void this.#run(request, response)
+  }
+
+  #onConnection(socket: Duplex): void {
+    const address = socket instanceof Socket ? plainAddress(socket.remoteAddress ?? '') : ''
+    const open = (this.#perAddress.get(address) ?? 0) + 1
+    if (open > this.#options.limits.visitor_connections_per_address) {
+      socket.destroy()
+      return
+    }
+    this.#perAddress.set(address, open)
+    socket.once('close', () => {
+      const left = (this.#perAddress.get(address) ?? 1) - 1
+      if (left > 0) this.#perAddress.set(address, left)
+      else this.#perAddress.delete(address)
+    })
+  }
+
+  /** What node:http could not parse at all. */
+  #onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+    if (error.code === 'ECONNRESET' || !socket.writable) {
+      socket.destroy()
+      return
+    }
+    const refusal = new RelayError(CLIENT_ERRORS[error.code ?? ''] ?? 'bad_request')
+    const body = `${JSON.stringify({ type: 'about:blank', title: refusal.title, status: refusal.status, detail: refusal.advice, code: refusal.publicCode })}\n`
+    socket.on('error', () => {}) // the visitor does not wait for the answer
+    socket.end(
+      `HTTP/1.1 ${refusal.status} ${refusal.title}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n` +
+        `Content-Length: ${Buffer.byteLength(body)}\r\nSallyport-Error-Code: ${refusal.publicCode}\r\n\r\n${body}`,
+      () => socket.destroy(),
+    )
+  }
+
+  #connectionOf(socket: Duplex): Connection {
+    let connection = this.#connections.get(socket)
+    if (!connection) {
+      connection = { busy: false, waiting: [] }
+      this.#connections.set(socket, connection)
+    }
+    return connection
+  }
+}
+
+const CLIENT_ERRORS: Record<string, 'headers_too_large' | 'request_timeout'> = {
+  HPE_HEADER_OVERFLOW: 'headers_too_large',
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 'headers_too_large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
+}
+
+/** RFC 6455 4.2.1: a bodiless HTTP/1.1 GET. Everything else is served as an ordinary request without the Upgrade. */
+function isWebSocketUpgrade(request: IncomingMessage): boolean {
+  const { headers } = request
+  return (
+    request.method === 'GET' &&
+    request.httpVersion === '1.1' &&
+    headers.upgrade?.toLowerCase() === 'websocket' &&
+    headers['transfer-encoding'] === undefined &&
+    (headers['content-length'] === undefined || headers['content-length'] === '0')
+  )
+}

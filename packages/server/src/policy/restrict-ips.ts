@@ -1,0 +1,17 @@
+// `restrict-ips`: who may come in, by address. Counts the socket's address, or what trusted proxies vouch for.
+
+import type { RestrictIpsConfig } from '../config/config.ts'
+import { RelayError } from '../errors.ts'
+import { compileCidrs } from '../exchange/client-ip.ts'
+import type { Action } from './action.ts'
+
+/** `deny` wins over `allow`; with an `allow` list, everyone else is refused with `ip_restricted`. */
+export function restrictIps({ allow, deny }: RestrictIpsConfig): Action {
+  const allowed = allow ? compileCidrs(allow) : () => true
+  const denied = deny ? compileCidrs(deny) : () => false
+  return async (exchange, next) => {
+    const { clientIp } = exchange
+    if (denied(clientIp) || !allowed(clientIp)) throw new RelayError('ip_restricted', { detail: clientIp })
+    await next()
+  }
+}

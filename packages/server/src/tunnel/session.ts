@@ -1,0 +1,317 @@
+// One authenticated agent connection: WebSocket, yamux, the control stream, and the tunnels it offers.
+//
+//   opened ──hello/welcome──▶ ready ──bind/bound──▶ serving ──unbind | drain | loss──▶ closed
+//
+// Everything the agent says is untrusted: it is parsed by the schema and held against its authtoken.
+
+import { randomUUID } from 'node:crypto'
+
+import { ControlChannel, PROTOCOL_VERSION, ProtocolError, YamuxSession, labelProblem } from '@sallyport/protocol'
+import type { Bind, Carrier, ControlMessage, Hello, Labels, YamuxStream } from '@sallyport/protocol'
+import type { Logger } from 'pino'
+
+import type { Limits, Timeouts } from '../config/config.ts'
+import { permitsLabels } from './acl.ts'
+import type { Authtoken } from './authtokens.ts'
+import type { Registry } from './registry.ts'
+import { Tunnel } from './tunnel.ts'
+import type { TunnelCarrier } from './tunnel.ts'
+
+/** What sessions share with the rest of the relay. */
+export interface SessionRoom {
+  readonly nodeId: string
+  readonly relayVersion: string
+  readonly registry: Registry
+  readonly limits: Limits
+  readonly timeouts: Timeouts
+  readonly log: Logger
+  /** Public URLs that lead to a tunnel with these labels, for people. */
+  endpointsFor(labels: Labels): readonly string[]
+  /** How many tunnels this agent process has, over all of its sessions. */
+  tunnelsOf(instanceId: string): number
+}
+
+export interface SessionOrigin {
+  carrier: Carrier
+  authtoken: Authtoken
+  /** The agent's address. */
+  address: string
+}
+
+const PROBE_DEADLINE_MS = 2000
+
+export class TunnelSession implements TunnelCarrier {
+  readonly id = `ses_${randomUUID()}`
+  readonly authtokenId: string
+  readonly address: string
+  readonly openedAt = Date.now()
+  /** Resolves when the connection is gone; never rejects. */
+  readonly closed: Promise<ProtocolError | undefined>
+
+  readonly #room: SessionRoom
+  readonly #authtoken: Authtoken
+  readonly #mux: YamuxSession
+  readonly #tunnels = new Map<number, Tunnel>()
+  readonly #log: Logger
+  #control: ControlChannel | undefined
+  #hello: Hello | undefined
+  #helloTimer: NodeJS.Timeout | undefined
+  #probing = false
+  #isSuspect = false
+
+  constructor(origin: SessionOrigin, room: SessionRoom) {
+    this.#room = room
+    this.#authtoken = origin.authtoken
+    this.authtokenId = origin.authtoken.id
+    this.address = origin.address
+    this.#log = room.log.child({ sessionId: this.id })
+    this.#mux = new YamuxSession(origin.carrier, {
+      role: 'server',
+      onStream: (stream) => this.#acceptStream(stream),
+      maxStreams: 1, // the agent opens the control stream and nothing else
+      maxWindowBytes: room.limits.stream_window_bytes,
+      maxBufferedBytes: room.limits.session_buffer_bytes,
+    })
+    this.#helloTimer = setTimeout(
+      () => this.end(new ProtocolError('control_violation', 'no hello came')),
+      room.timeouts.agent_handshake_seconds * 1000,
+    )
+    this.closed = this.#mux.closed.then((reason) => {
+      this.#afterClose(reason)
+      return reason
+    })
+  }
+
+  get instanceId(): string | undefined {
+    return this.#hello?.instance_id
+  }
+
+  get agentVersion(): string | undefined {
+    return this.#hello?.agent_version
+  }
+
+  get tunnels(): Iterable<Tunnel> {
+    return this.#tunnels.values()
+  }
+
+  get tunnelCount(): number {
+    return this.#tunnels.size
+  }
+
+  get roundTripMs(): number | undefined {
+    return this.#mux.roundTripMs
+  }
+
+  get isResponsive(): boolean {
+    return this.#mux.isOpen && !this.#isSuspect
+  }
+
+  openStream(): YamuxStream {
+    if (this.#mux.streamCount >= this.#room.limits.exchanges_per_session) {
+      throw new ProtocolError('limit_reached', 'the tunnel session carries as many streams as it may')
+    }
+    return this.#mux.openStream()
+  }
+
+  probe(): void {
+    if (this.#probing || !this.#mux.isOpen) return
+    this.#probing = true
+    const timer = setTimeout(() => (this.#isSuspect = true), PROBE_DEADLINE_MS)
+    const settle = (): void => {
+      clearTimeout(timer)
+      this.#probing = false
+      this.#isSuspect = false
+    }
+    // A session that dies rejects the ping; its tunnels go with it.
+    this.#mux.ping().then(settle, settle)
+  }
+
+  /** Asks the agent to connect elsewhere and open nothing new here; what runs goes on. */
+  drain(deadlineMs: number): void {
+    this.#control?.send({ type: 'drain', deadline_ms: deadlineMs })
+    for (const tunnel of this.#tunnels.values()) tunnel.retire()
+  }
+
+  /** Closes in order: streams end first, bounded by the deadline. */
+  async close(deadlineMs: number): Promise<void> {
+    await this.#mux.close({ deadlineMs })
+  }
+
+  /** Ends the session at once, telling the agent why. */
+  end(error: ProtocolError): void {
+    this.#control?.send({ type: 'refused', code: error.code, reason: error.message, retryable: error.retryable })
+    this.#mux.destroy(error)
+  }
+
+  // ── control stream ─────────────────────────────────────────────────────────────────────────────
+
+  #acceptStream(stream: YamuxStream): void {
+    if (this.#control) {
+      stream.on('error', () => {}) // it is being reset; nobody listens any more
+      stream.destroy()
+      return
+    }
+    this.#control = new ControlChannel(stream, {
+      onMessage: (message) => this.#onMessage(message),
+      onEnd: (error) => this.end(error ?? new ProtocolError('connection_lost', 'the control stream ended')),
+    })
+  }
+
+  #onMessage(message: ControlMessage): void {
+    if (!this.#hello && message.type !== 'hello') {
+      return this.end(new ProtocolError('control_violation', `${message.type} before hello`))
+    }
+    switch (message.type) {
+      case 'hello':
+        return this.#onHello(message)
+      case 'bind':
+        return this.#onBind(message)
+      case 'unbind':
+        return this.#onUnbind(message.tunnel_id)
+      case 'notice':
+        this.#log.info({ text: message.text }, 'agent notice')
+        return
+      case 'welcome':
+      case 'bound':
+      case 'refused':
+      case 'unbound':
+      case 'drain':
+        return this.end(new ProtocolError('control_violation', `an agent may not send ${message.type}`))
+    }
+  }
+
+  #onHello(hello: Hello): void {
+    if (this.#hello) return this.end(new ProtocolError('control_violation', 'a second hello'))
+    clearTimeout(this.#helloTimer)
+    if (!hello.versions.includes(PROTOCOL_VERSION)) {
+      const wanted = hello.versions.join(', ')
+      return this.end(
+        new ProtocolError(
+          'version_unsupported',
+          `this relay speaks protocol version ${PROTOCOL_VERSION}, the agent ${wanted}; update the older of the two`,
+        ),
+      )
+    }
+    this.#hello = hello
+    const { nodeId, relayVersion, limits } = this.#room
+    this.#control?.send({
+      type: 'welcome',
+      version: PROTOCOL_VERSION,
+      session_id: this.id,
+      node_id: nodeId,
+      nodes: [{ node_id: nodeId }],
+      limits: { tunnels: limits.tunnels_per_agent, stream_header_bytes: 512 },
+      capabilities: [],
+      relay_version: relayVersion,
+    })
+    this.#log.info(
+      {
+        instanceId: hello.instance_id,
+        address: this.address,
+        authtokenId: this.authtokenId,
+        agentVersion: hello.agent_version,
+        os: hello.os,
+      },
+      'agent connected',
+    )
+  }
+
+  #onBind(bind: Bind): void {
+    const problem = this.#bindProblem(bind)
+    if (problem) {
+      this.#log.warn({ tunnelNumber: bind.tunnel_id, code: problem.code, reason: problem.message }, 'bind refused')
+      this.#control?.send({
+        type: 'refused',
+        tunnel_id: bind.tunnel_id,
+        code: problem.code,
+        reason: problem.message,
+        retryable: problem.retryable,
+      })
+      return
+    }
+    const labels = new Map(bind.labels)
+    const tunnel = new Tunnel(bind, labels, this)
+    this.#tunnels.set(bind.tunnel_id, tunnel)
+    this.#room.registry.add(tunnel)
+    const endpoints = this.#room.endpointsFor(labels)
+    this.#control?.send({ type: 'bound', tunnel_id: bind.tunnel_id, endpoints: endpoints.slice(0, 256) })
+    if (endpoints.length === 0) {
+      this.#control?.send({
+        type: 'notice',
+        level: 'warn',
+        text: 'No edge of this relay leads to these labels yet, so no visitor will come this way. Check them for typing mistakes.',
+      })
+    }
+    this.#log.info(
+      { tunnelId: tunnel.id, labels: Object.fromEntries(labels), forwardsTo: bind.forwards_to, metadata: bind.metadata },
+      'tunnel online',
+    )
+  }
+
+  #bindProblem(bind: Bind): ProtocolError | undefined {
+    if (this.#tunnels.has(bind.tunnel_id)) return new ProtocolError('bind_invalid', 'this tunnel id is in use')
+    if (bind.labels === undefined) {
+      return new ProtocolError('bind_invalid', 'this relay offers no endpoints by URL; use labels of one of its edges')
+    }
+    if (bind.upstream_protocol !== 'http1') {
+      return new ProtocolError('bind_invalid', 'this relay forwards HTTP/1.1 only; leave --upstream-protocol away')
+    }
+    if (bind.labels.length === 0) return new ProtocolError('bind_invalid', 'a tunnel needs at least one label')
+    for (const [key, value] of bind.labels) {
+      const problem = labelProblem(key, value)
+      if (problem) return new ProtocolError('bind_invalid', problem)
+    }
+    const labels = new Map(bind.labels)
+    if (labels.size !== bind.labels.length) return new ProtocolError('bind_invalid', 'the same label key stands twice')
+    if (hasControls(bind.host_header) || hasControls(bind.forwards_to)) {
+      return new ProtocolError('bind_invalid', 'host_header or forwards_to contains control characters')
+    }
+    const { acl } = this.#authtoken
+    if (!permitsLabels(acl, labels)) {
+      return new ProtocolError('bind_not_permitted', `this authtoken does not permit the labels of this tunnel`)
+    }
+    const { limits, tunnelsOf } = this.#room
+    if (
+      this.#tunnels.size >= limits.tunnels_per_agent ||
+      tunnelsOf(this.instanceId ?? '') >= limits.tunnels_per_agent
+    ) {
+      return new ProtocolError(
+        'bind_invalid',
+        `this agent already has ${limits.tunnels_per_agent} tunnels, which is the limit`,
+      )
+    }
+    return undefined
+  }
+
+  #onUnbind(number: number): void {
+    const tunnel = this.#tunnels.get(number)
+    if (!tunnel) {
+      this.#control?.send({ type: 'unbound', tunnel_id: number })
+      return
+    }
+    this.#room.registry.remove(tunnel)
+    this.#log.info({ tunnelId: tunnel.id }, 'tunnel leaving')
+    tunnel.retire(() => {
+      this.#tunnels.delete(number)
+      this.#control?.send({ type: 'unbound', tunnel_id: number })
+    })
+  }
+
+  #afterClose(reason: ProtocolError | undefined): void {
+    clearTimeout(this.#helloTimer)
+    for (const tunnel of this.#tunnels.values()) {
+      this.#room.registry.remove(tunnel)
+      tunnel.retire()
+    }
+    this.#tunnels.clear()
+    if (reason && reason.code !== 'connection_lost') {
+      this.#log.warn({ code: reason.code, reason: reason.message }, 'agent session ended')
+    } else this.#log.info('agent disconnected')
+  }
+}
+
+/** A Host value or a display text must not be able to end a header line or move a terminal's cursor. */
+function hasControls(text: string): boolean {
+  // oxlint-disable-next-line no-control-regex -- the control characters are what this looks for
+  return /[\x00-\x1f\x7f]/.test(text)
+}

@@ -1,0 +1,82 @@
+// One offer of an agent inside a tunnel session: labels, and streams that lead to its app.
+//
+//   online ──retire()──▶ retired ──last stream closed──▶ drained
+//
+// A retired tunnel is not picked any more; what runs on it goes on.
+
+import { randomUUID } from 'node:crypto'
+
+import { encodeStreamHeader } from '@sallyport/protocol'
+import type { Bind, Labels, YamuxStream } from '@sallyport/protocol'
+
+/** What a tunnel needs from the session that carries it. */
+export interface TunnelCarrier {
+  readonly id: string
+  /** False once the session is closing, or while it does not answer pings. */
+  readonly isResponsive: boolean
+  /** @throws ProtocolError `session_closed` */
+  openStream(): YamuxStream
+  /** Asks the agent for a sign of life, because a stream has waited too long for its reply. */
+  probe(): void
+}
+
+export class Tunnel {
+  readonly id = `tun_${randomUUID()}`
+  readonly labels: Labels
+  readonly forwardsTo: string
+  readonly metadata: string | undefined
+  /** `preserve`, or what the app gets as Host. */
+  readonly hostHeader: string
+  readonly number: number
+  readonly session: TunnelCarrier
+  /** Exchanges under way; the forwarder counts, the balancer reads. */
+  inFlight = 0
+
+  readonly #onRetire: (() => void)[] = []
+  #retired = false
+  #streams = 0
+  #onDrained: (() => void) | undefined
+
+  constructor(bind: Bind, labels: Labels, session: TunnelCarrier) {
+    this.number = bind.tunnel_id
+    this.labels = labels
+    this.forwardsTo = bind.forwards_to
+    this.metadata = bind.metadata
+    this.hostHeader = bind.host_header
+    this.session = session
+  }
+
+  get isOnline(): boolean {
+    return !this.#retired && this.session.isResponsive
+  }
+
+  /**
+   * Opens a stream to the app. The agent answers with its reply before the first byte of the app.
+   * @param visitor the visitor's address, for the agent's log
+   * @throws ProtocolError `session_closed`
+   */
+  openStream(visitor: string): YamuxStream {
+    const stream = this.session.openStream()
+    this.#streams++
+    stream.once('close', () => {
+      if (--this.#streams === 0) this.#onDrained?.()
+    })
+    stream.write(encodeStreamHeader({ tunnelId: this.number, visitor, protocol: 'http1' }))
+    return stream
+  }
+
+  /** Runs `listener` when the tunnel is retired: whoever keeps idle streams closes them. */
+  onRetire(listener: () => void): void {
+    this.#onRetire.push(listener)
+  }
+
+  /** Takes the tunnel out of every choice. `onDrained` runs once, when no stream is left. */
+  retire(onDrained?: () => void): void {
+    if (onDrained) this.#onDrained = onDrained
+    if (!this.#retired) {
+      this.#retired = true
+      for (const listener of this.#onRetire) listener()
+    }
+    if (this.#streams === 0) this.#onDrained?.()
+  }
+}
