@@ -1,0 +1,62 @@
+// The cookies of sign-in: their names, their attributes, and a reader that allocates next to nothing.
+// Pure: no I/O, no clock.
+
+const MAX_STATE_COOKIES = 12 // tabs that sign in at the same time
+const MAX_STATE_BYTES = 8192 // half of what common servers accept as a request head
+
+export interface CookieNames {
+  session: string
+  /** Followed by the name of one sign-in. */
+  statePrefix: string
+  /** Carries the ID token from the sign-out to the provider, for a minute. */
+  signOut: string
+  secure: boolean
+}
+
+/** `__Host-` holds browsers to Secure, Path=/ and no Domain (RFC 6265bis 4.1.3.2), and they take it on https only. */
+export function cookieNames(authId: string, secure: boolean): CookieNames {
+  const stem = `${secure ? '__Host-' : ''}sallyport.${authId}`
+  return { session: `${stem}.session`, statePrefix: `${stem}.state.`, signOut: `${stem}.sign-out`, secure }
+}
+
+/** The value of one cookie in a Cookie header, the first where there are several. */
+export function readCookie(header: string | undefined, name: string): string | undefined {
+  if (header === undefined) return undefined
+  for (let at = header.indexOf(name); at !== -1; at = header.indexOf(name, at + 1)) {
+    const value = at + name.length
+    if (header.charCodeAt(value) !== 0x3d /* = */) continue
+    if (at > 0 && !isBoundary(header.charCodeAt(at - 1))) continue
+    const end = header.indexOf(';', value)
+    return header.slice(value + 1, end === -1 ? undefined : end).trim()
+  }
+  return undefined
+}
+
+/** A Set-Cookie line. An age of 0 removes the cookie. */
+export function setCookie(name: string, value: string, maxAgeSeconds: number, secure: boolean): string {
+  return `${name}=${value}; Path=/; Max-Age=${maxAgeSeconds}; HttpOnly; SameSite=Lax${secure ? '; Secure' : ''}`
+}
+
+/**
+ * Which state cookies must go, so that the new one fits: the oldest first, over all sign-ins of the host.
+ * Names of sign-ins begin with their time, so the names tell their age.
+ */
+export function surplusStateCookies(header: string | undefined, newCookieBytes: number): string[] {
+  const present = (header ?? '')
+    .split(';')
+    .map((pair) => pair.trim())
+    .map((pair) => ({ bytes: pair.length, found: /^((?:__Host-)?sallyport\.[\w-]+\.state\.([\w-]+))=/.exec(pair) }))
+    .flatMap(({ bytes, found }) => (found ? [{ bytes, name: found[1]!, signIn: found[2]! }] : [])) // both groups matched
+    .toSorted((a, b) => (a.signIn < b.signIn ? 1 : -1))
+  let count = 1
+  let bytes = newCookieBytes
+  return present.flatMap((cookie) => {
+    count += 1
+    bytes += cookie.bytes
+    return count > MAX_STATE_COOKIES || bytes > MAX_STATE_BYTES ? [cookie.name] : []
+  })
+}
+
+function isBoundary(unit: number): boolean {
+  return unit === 0x20 || unit === 0x3b // space or ;
+}

@@ -1,0 +1,213 @@
+// `/.sallyport/oidc/callback` on an edge's own host: the end of a sign-in. Opens the box from the shared callback,
+// only in the browser that began, redeems the code, checks the ID token twice, and sets the session cookie.
+
+import {
+  AuthorizationResponseError,
+  ClientError,
+  ResponseBodyError,
+  WWWAuthenticateChallengeError,
+  authorizationCodeGrant,
+  fetchUserInfo,
+} from 'openid-client'
+
+import { RelayError } from '../../errors.ts'
+import type { Exchange } from '../../exchange/exchange.ts'
+import { StoreUnavailable } from '../../store/store.ts'
+import { stateHash } from './authorization.ts'
+import type { BoxContents } from './boxes.ts'
+import { claimOf, readClaims, type Claims } from './claims.ts'
+import { readCookie, setCookie } from './cookies.ts'
+import { verifyIdToken } from './id-token.ts'
+import { readParameters } from './parameters.ts'
+import type { SignInParts } from './parts.ts'
+import { ProviderUnreachable } from './provider-fetch.ts'
+import type { Registration } from './registration.ts'
+import type { SessionRow } from './session-row.ts'
+import { failWithLink } from './sign-in-page.ts'
+
+const MAX_ID_TOKEN = 16_384 // stored with the session
+
+export async function finishSignIn(exchange: Exchange, parts: SignInParts): Promise<void> {
+  const { registration, handOver, bound, cookieName } = openHandOver(exchange, parts)
+  const cookies = registration.cookies(exchange.origin)
+  // A sign-in is used up by its first answer, whatever comes of it.
+  const forget = setCookie(cookieName, '', 0, cookies.secure)
+  try {
+    const row = await redeem(registration, parts, handOver, bound)
+    const old = parts.sessions.find(readCookie(exchange.header('cookie'), cookies.session))
+    const id = await parts.sessions.create(row)
+    // A new id at every sign-in, and the browser's old session ends: nobody's planted id becomes a session.
+    if (old?.scope === registration.scope) await parts.sessions.end(old.id, 'signed in anew')
+    exchange.respond(302, {
+      location: `${exchange.origin}${bound.returnTo}`,
+      'set-cookie': [
+        forget,
+        setCookie(cookies.session, id, Math.ceil(registration.config.max_session_duration / 1000), cookies.secure),
+      ],
+      'cache-control': 'no-store',
+      'referrer-policy': 'no-referrer',
+    })
+  } catch (thrown) {
+    const error = relayErrorOf(thrown)
+    parts.log.warn(
+      { edge: registration.edgeId, issuer: registration.config.issuer_url, code: error.code, reason: error.detail },
+      'sign-in failed',
+    )
+    const again = `/.sallyport/login?${new URLSearchParams({ auth_id: registration.config.auth_id, return_to: bound.returnTo }).toString()}`
+    failWithLink(exchange, error, { label: 'Try again', href: again }, { 'set-cookie': [forget] })
+  }
+}
+
+interface OpenedHandOver {
+  registration: Registration
+  handOver: BoxContents['hand-over']
+  bound: BoxContents['state cookie']
+  cookieName: string
+}
+
+/** Every way in which the answer could be someone else's ends here, with 400 and without a session. */
+function openHandOver(exchange: Exchange, parts: SignInParts): OpenedHandOver {
+  const now = parts.clock()
+  const read = readParameters(exchange.target, { box: 16_384 })
+  if (!read.ok) throw new RelayError('sign_in_failed', { detail: read.detail })
+  if (!read.values.box) throw new RelayError('sign_in_failed', { detail: 'the callback has no box' })
+
+  const box = parts.boxes.open('hand-over', read.values.box, now)
+  if (!box.ok) throw closed('box', box.reason)
+  const state = parts.boxes.open('state', box.content.state, now)
+  if (!state.ok) throw closed('state', state.reason)
+  const { edge, origin, authId, clientId, signIn } = state.content
+  if (edge !== exchange.edgeId || origin !== exchange.origin) {
+    throw new RelayError('sign_in_failed', { detail: `the sign-in began at ${origin}, not here` })
+  }
+  const registration = parts.findRegistration(edge, authId)
+  if (registration?.config.client_id !== clientId) {
+    throw new RelayError('sign_in_failed', { detail: `sign-in ${authId} of ${edge} is not configured any more` })
+  }
+  const cookieName = `${registration.cookies(exchange.origin).statePrefix}${signIn}`
+  const cookie = readCookie(exchange.header('cookie'), cookieName)
+  if (cookie === undefined) {
+    throw new RelayError('sign_in_expired', { detail: 'this browser did not begin the sign-in, or has finished it' })
+  }
+  const bound = parts.boxes.open('state cookie', cookie, now)
+  if (!bound.ok) throw closed('state cookie', bound.reason)
+  if (bound.content.stateHash !== stateHash(box.content.state)) {
+    throw new RelayError('sign_in_failed', { detail: 'the state cookie belongs to another sign-in' })
+  }
+  return { registration, handOver: box.content, bound: bound.content, cookieName }
+}
+
+function closed(what: string, reason: 'forged' | 'expired'): RelayError {
+  return new RelayError(reason === 'expired' ? 'sign_in_expired' : 'sign_in_failed', { detail: `${what} is ${reason}` })
+}
+
+async function redeem(
+  registration: Registration,
+  parts: SignInParts,
+  { state, code, iss, error, errorDescription }: BoxContents['hand-over'],
+  { verifier, nonce }: BoxContents['state cookie'],
+): Promise<SessionRow> {
+  const { config } = registration
+  const { metadata, keys, configuration } = await registration.ready()
+  // RFC 9207 2.4: compare `iss` before anything else in the answer is believed, errors included.
+  if (iss !== undefined && iss !== metadata.issuer) {
+    throw new RelayError('sign_in_failed', { detail: `the answer comes from another issuer, ${iss}` })
+  }
+  if (error !== undefined) {
+    const said = errorDescription ?? error
+    throw new RelayError('sign_in_failed', {
+      detail: `the provider answered ${error}: ${said}`,
+      advice: `The identity provider said: ${said}`,
+    })
+  }
+  const answer = new URL(`${parts.publicOrigin}/oidc/callback`)
+  answer.searchParams.set('code', code ?? '')
+  answer.searchParams.set('state', state)
+  if (iss !== undefined) answer.searchParams.set('iss', iss)
+  const tokens = await authorizationCodeGrant(configuration, answer, {
+    expectedState: state,
+    expectedNonce: nonce,
+    pkceCodeVerifier: verifier,
+    idTokenExpected: true,
+  })
+
+  const now = parts.clock()
+  const verdict = await verifyIdToken(tokens.id_token ?? '', {
+    issuer: metadata.issuer,
+    clientId: config.client_id,
+    nonce,
+    listedAlgorithms: metadata.id_token_signing_alg_values_supported,
+    keys,
+    ...(config.id_token_alg === 'HS256' && { sharedSecret: config.client_secret?.reveal() ?? '' }), // '' is refused
+    now,
+  })
+  if (!verdict.ok) {
+    const code = verdict.reason === 'keys_unavailable' ? 'provider_unreachable' : 'sign_in_failed'
+    throw new RelayError(code, { detail: `ID token: ${verdict.detail}`, cause: verdict.cause })
+  }
+
+  const wanted = wantedClaims(registration)
+  const asksUserInfo =
+    metadata.userinfo_endpoint !== undefined && wanted.some((claim) => claimOf(verdict.claims, claim) === undefined)
+  const userInfo = asksUserInfo
+    ? await fetchUserInfo(configuration, tokens.access_token, verdict.claims.sub)
+    : undefined
+  const claims: Claims = readClaims(verdict.claims, userInfo, new Set([...registration.groupClaims, 'groups']))
+
+  const expires = now + config.max_session_duration
+  return {
+    edge: registration.edgeId,
+    auth_id: config.auth_id,
+    issuer: config.issuer_url,
+    client_id: config.client_id,
+    subject: verdict.claims.sub,
+    ...(claims.name !== undefined && { name: claims.name }),
+    ...(claims.email !== undefined && { email: claims.email }),
+    groups: Object.fromEntries(Object.entries(claims.groups).map(([claim, groups]) => [claim, [...groups]])),
+    ...(tokens.id_token !== undefined &&
+      tokens.id_token.length <= MAX_ID_TOKEN && {
+        id_token: parts.boxes.seal('id token', { idToken: tokens.id_token }, expires),
+      }),
+    created: now,
+    last_seen: now,
+    expires,
+    idle_ms: config.idle_session_duration,
+  }
+}
+
+/** The claims that the scopes and the routes lead us to expect. */
+function wantedClaims({ config, groupClaims }: Registration): string[] {
+  return [
+    ...(config.scopes.includes('email') ? ['email'] : []),
+    ...(config.scopes.includes('profile') ? ['name'] : []),
+    ...(config.scopes.includes('groups') ? ['groups'] : []),
+    ...groupClaims,
+  ]
+}
+
+/** Sorts what can go wrong between us and the provider into what a visitor is told. */
+function relayErrorOf(thrown: unknown): RelayError {
+  if (thrown instanceof RelayError) return thrown
+  if (thrown instanceof StoreUnavailable) return new RelayError('store_unavailable', { cause: thrown })
+  for (let cause = thrown; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof ProviderUnreachable) {
+      return new RelayError('provider_unreachable', { detail: cause.message, cause: thrown })
+    }
+  }
+  if (thrown instanceof ResponseBodyError) {
+    const detail = `the token endpoint refused with ${thrown.error}: ${thrown.error_description ?? 'no description'}`
+    // The client credentials are the operator's business, not the visitor's.
+    const advice = thrown.error === 'invalid_client' ? 'The operator finds the reason in the relay’s log.' : undefined
+    return new RelayError('sign_in_failed', { detail, cause: thrown, ...(advice !== undefined && { advice }) })
+  }
+  if (
+    thrown instanceof ClientError ||
+    thrown instanceof AuthorizationResponseError ||
+    thrown instanceof WWWAuthenticateChallengeError
+  ) {
+    const inner: unknown = thrown.cause
+    const detail = inner instanceof Error ? `${thrown.message}: ${inner.message}` : thrown.message
+    return new RelayError('sign_in_failed', { detail, cause: thrown })
+  }
+  return new RelayError('internal', { cause: thrown })
+}

@@ -1,0 +1,85 @@
+// The check of an ID token, by signature and by claims. openid-client checks claims but no signature by default, so
+// every ID token also goes through here. Pure but for the keys, which the caller brings.
+
+import { errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose'
+
+import { ProviderUnreachable } from './provider-fetch.ts'
+
+// What a provider can sign with a key that it publishes. Never `none`, never a shared secret.
+const ASYMMETRIC = new Set([
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+])
+const CLOCK_TOLERANCE_S = 30
+const MAX_SUBJECT = 255 // OpenID Connect Core 2: "It MUST NOT exceed 255 ASCII characters in length."
+
+export interface IdTokenRules {
+  issuer: string
+  clientId: string
+  nonce: string
+  /** As discovery lists them; undefined where it lists none. */
+  listedAlgorithms: readonly string[] | undefined
+  keys: JWTVerifyGetKey
+  /** The client secret, only where the configuration says `id_token_alg: HS256`. */
+  sharedSecret?: string
+  now: number
+}
+
+export type IdTokenVerdict =
+  | { ok: true; claims: JWTPayload & { sub: string } }
+  | { ok: false; reason: 'keys_unavailable' | 'refused'; detail: string; cause: unknown }
+
+export async function verifyIdToken(token: string, rules: IdTokenRules): Promise<IdTokenVerdict> {
+  // RFC 7518 3.2: "A key of the same size as the hash output or larger MUST be used"; an empty one is known to all.
+  if (rules.sharedSecret === '')
+    return { ok: false, reason: 'refused', detail: 'HS256 without a secret', cause: undefined }
+  try {
+    const options = {
+      issuer: rules.issuer,
+      audience: rules.clientId,
+      requiredClaims: ['iss', 'sub', 'aud', 'exp', 'iat', 'nonce'],
+      clockTolerance: CLOCK_TOLERANCE_S,
+      currentDate: new Date(rules.now),
+    }
+    const { payload } =
+      rules.sharedSecret === undefined
+        ? await jwtVerify(token, rules.keys, { ...options, algorithms: acceptable(rules.listedAlgorithms) })
+        : await jwtVerify(token, new TextEncoder().encode(rules.sharedSecret), { ...options, algorithms: ['HS256'] })
+    const problem = claimProblem(payload, rules)
+    if (problem) return { ok: false, reason: 'refused', detail: problem, cause: undefined }
+    return { ok: true, claims: payload as JWTPayload & { sub: string } } // claimProblem looked at sub
+  } catch (cause) {
+    const detail = cause instanceof Error ? cause.message : String(cause)
+    // Keys that cannot be had are the provider's trouble; everything else is the token's.
+    const unavailable =
+      cause instanceof ProviderUnreachable ||
+      cause instanceof errors.JWKSTimeout ||
+      cause instanceof errors.JWKSInvalid ||
+      (cause instanceof errors.JOSEError && cause.code === 'ERR_JOSE_GENERIC')
+    return { ok: false, reason: unavailable ? 'keys_unavailable' : 'refused', detail, cause }
+  }
+}
+
+function acceptable(listed: readonly string[] | undefined): string[] {
+  // OpenID Connect Core 2: "The default value for id_token_signed_response_alg is RS256."
+  if (listed === undefined) return ['RS256']
+  return listed.filter((algorithm) => ASYMMETRIC.has(algorithm))
+}
+
+function claimProblem(claims: JWTPayload, { clientId, nonce }: IdTokenRules): string | undefined {
+  if (typeof claims.sub !== 'string' || claims.sub === '' || claims.sub.length > MAX_SUBJECT) return 'sub is not usable'
+  if (claims.nonce !== nonce) return 'nonce is that of another sign-in'
+  // OpenID Connect Core 3.1.3.7: several audiences need an authorized party, and it must be us.
+  const several = Array.isArray(claims.aud) && claims.aud.length > 1
+  if ((several || claims.azp !== undefined) && claims.azp !== clientId) return 'azp is another client'
+  return undefined
+}

@@ -1,0 +1,112 @@
+// One request of ours to an identity provider: bounded in time and size, no redirects, no plain http off loopback.
+// Shaped like fetch(), because openid-client and jose take it in place of fetch(). Not undici: only node:http lets
+// us dial 127.0.0.1 for `*.localhost`, which Node does not resolve.
+
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import type { LookupFunction } from 'node:net'
+
+import { isLoopbackHost } from '../../config/host-pattern.ts'
+
+const MAX_BYTES = 1024 * 1024 // discovery documents and key sets are a few kB
+
+export interface ProviderRequest {
+  method?: string
+  headers?: Headers | Record<string, string>
+  body?: unknown
+  signal?: AbortSignal | null
+}
+
+export type ProviderFetch = (url: string, request?: ProviderRequest) => Promise<Response>
+
+/** The provider could not be asked, or its answer did not arrive as it should. The message is for the log. */
+export class ProviderUnreachable extends Error {
+  constructor(reason: string, options?: ErrorOptions) {
+    super(reason, options)
+    this.name = 'ProviderUnreachable'
+  }
+}
+
+/** @param timeoutMs for the whole exchange, from dialling to the last byte */
+export function providerFetch(timeoutMs: number): ProviderFetch {
+  return async (href, { method = 'GET', headers, body, signal } = {}) => {
+    const url = new URL(href)
+    if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopbackHost(url.hostname))) {
+      throw new ProviderUnreachable(`${url.origin} is not https`)
+    }
+    const payload = body === undefined || body === null ? undefined : asText(body)
+    const deadline = AbortSignal.timeout(timeoutMs)
+    const send = url.protocol === 'https:' ? httpsRequest : httpRequest
+    try {
+      const response = await new Promise<IncomingMessage>((resolve, reject) => {
+        const request = send(url, {
+          method,
+          headers: {
+            ...Object.fromEntries(new Headers(headers)),
+            'accept-encoding': 'identity',
+            ...(payload !== undefined && { 'content-length': String(Buffer.byteLength(payload)) }),
+          },
+          agent: false, // a kept-alive connection may be closed under a POST, which cannot be sent again
+          signal: signal ? AbortSignal.any([deadline, signal]) : deadline,
+          ...(isLocalhost(url.hostname) && { lookup: lookupLoopback }),
+        })
+        request.once('response', resolve).once('error', reject)
+        request.end(payload)
+      })
+      const bytes = await readAll(response)
+      const status = response.statusCode ?? 0
+      if (status >= 500) throw new ProviderUnreachable(`${describe(method, url)} answered HTTP ${status}`)
+      return new Response(status === 204 || status === 304 ? null : bytes, {
+        status,
+        headers: Object.entries(response.headersDistinct).flatMap(([name, values]) =>
+          (values ?? []).map((value): [string, string] => [name, value]),
+        ),
+      })
+    } catch (error) {
+      if (error instanceof ProviderUnreachable) throw error
+      const reason = deadline.aborted ? `no answer within ${timeoutMs / 1000} s` : messageOf(error)
+      throw new ProviderUnreachable(`${describe(method, url)} failed: ${reason}`, { cause: error })
+    }
+  }
+}
+
+async function readAll(response: IncomingMessage): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    length += chunk.length
+    if (length > MAX_BYTES) {
+      response.destroy()
+      throw new Error(`the answer is larger than ${MAX_BYTES} bytes`)
+    }
+    chunks.push(chunk)
+  }
+  return new Uint8Array(Buffer.concat(chunks))
+}
+
+function asText(body: unknown): string {
+  if (typeof body === 'string') return body
+  if (body instanceof URLSearchParams) return body.toString()
+  throw new TypeError('only text and forms are sent to a provider')
+}
+
+/** Without the query: it may hold what must not be logged. */
+function describe(method: string, url: URL): string {
+  return `${method} ${url.origin}${url.pathname}`
+}
+
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  // Several addresses were tried.
+  if (error instanceof AggregateError) return error.errors.map(messageOf).join(', ')
+  return error.message
+}
+
+function isLocalhost(hostname: string): boolean {
+  return hostname === 'localhost' || hostname.endsWith('.localhost')
+}
+
+const lookupLoopback: LookupFunction = (_hostname, options, callback) => {
+  if (options.all) callback(null, [{ address: '127.0.0.1', family: 4 }])
+  else callback(null, '127.0.0.1', 4)
+}

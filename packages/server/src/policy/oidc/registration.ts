@@ -1,0 +1,89 @@
+// One sign-in of one edge: a client registered at a provider, as the openid-connect actions of that edge name it.
+// Several routes may share it; it collects what they need.
+
+import {
+  ClientSecretBasic,
+  ClientSecretPost,
+  Configuration,
+  None,
+  allowInsecureRequests,
+  customFetch,
+  type ClientAuth,
+  type CustomFetch,
+  type ServerMetadata,
+} from 'openid-client'
+
+import type { OpenidConnectConfig } from '../../config/config.ts'
+import { cookieNames, type CookieNames } from './cookies.ts'
+import type { Provider, ProviderDescription } from './provider.ts'
+import { sessionScope } from './session-row.ts'
+
+export interface ReadyProvider extends ProviderDescription {
+  /** For openid-client: the metadata with our credentials. */
+  configuration: Configuration
+}
+
+export class Registration {
+  readonly edgeId: string
+  readonly config: OpenidConnectConfig
+  readonly provider: Provider
+  /** Names the sessions that belong here. */
+  readonly scope: string
+  /** Claims that the routes that share this sign-in take groups from. Grows while routes are built. */
+  readonly groupClaims: ReadonlySet<string>
+  readonly #secureCookies: CookieNames
+  readonly #plainCookies: CookieNames
+  #ready: ReadyProvider | undefined
+
+  constructor(edgeId: string, config: OpenidConnectConfig, provider: Provider, groupClaims: ReadonlySet<string>) {
+    this.edgeId = edgeId
+    this.config = config
+    this.provider = provider
+    this.groupClaims = groupClaims
+    this.scope = sessionScope({
+      edge: edgeId,
+      auth_id: config.auth_id,
+      issuer: config.issuer_url,
+      client_id: config.client_id,
+    })
+    this.#secureCookies = cookieNames(config.auth_id, true)
+    this.#plainCookies = cookieNames(config.auth_id, false)
+  }
+
+  /** @param origin of the edge: on https the names have the prefix that browsers guard */
+  cookies(origin: string): CookieNames {
+    return origin.startsWith('https:') ? this.#secureCookies : this.#plainCookies
+  }
+
+  /** Throws `provider_unreachable`. */
+  async ready(): Promise<ReadyProvider> {
+    const description = await this.provider.describe()
+    if (this.#ready?.metadata === description.metadata) return this.#ready
+    const { client_id, client_secret, id_token_alg } = this.config
+    const configuration = new Configuration(
+      description.metadata,
+      client_id,
+      {
+        ...(client_secret && { client_secret: client_secret.reveal() }),
+        ...(id_token_alg && { id_token_signed_response_alg: id_token_alg }),
+      },
+      this.#clientAuthentication(description.metadata),
+    )
+    configuration[customFetch] = this.provider.fetch as CustomFetch // its body is one of the kinds we send
+    configuration.timeout = this.provider.timeoutMs / 1000
+    if (this.provider.isInsecure) allowInsecureRequests(configuration)
+    this.#ready = { ...description, configuration }
+    return this.#ready
+  }
+
+  #clientAuthentication(metadata: ServerMetadata): ClientAuth {
+    const { client_secret, client_authentication } = this.config
+    if (!client_secret) return None()
+    const offered = metadata.token_endpoint_auth_methods_supported
+    // OpenID Connect Discovery 3: "If omitted, the default is client_secret_basic."
+    const basic = offered === undefined || offered.includes('client_secret_basic')
+    const method = client_authentication ?? (basic ? 'client_secret_basic' : 'client_secret_post')
+    const secret = client_secret.reveal()
+    return method === 'client_secret_basic' ? ClientSecretBasic(secret) : ClientSecretPost(secret)
+  }
+}

@@ -1,0 +1,133 @@
+// The action `openid-connect`: lets an exchange pass only with a session of this edge and this sign-in, whose visitor
+// the route allows. Runs for every request, so a signed-in one costs a hash and a few look-ups.
+
+import type { OpenidConnectConfig } from '../../config/config.ts'
+import { RelayError } from '../../errors.ts'
+import type { Exchange } from '../../exchange/exchange.ts'
+import type { Identity } from '../../exchange/identity.ts'
+import type { Action } from '../action.ts'
+import { compileAllow } from './allow.ts'
+import { sendToProvider } from './authorization.ts'
+import { readCookie } from './cookies.ts'
+import type { SignInParts } from './parts.ts'
+import type { Registration } from './registration.ts'
+import { checkSession } from './session-check.ts'
+import type { LiveSession, SessionIdentity } from './sessions.ts'
+import { failWithLink } from './sign-in-page.ts'
+
+const SIGNED_MS = 60_000 // signing costs 115 µs; the token lives longer than this
+
+/** What a route has found out about a session. Claims do not change during a session, so neither does this. */
+interface Standing {
+  allowed: boolean
+  identity: SessionIdentity
+}
+
+export function requireSession(config: OpenidConnectConfig, registration: Registration, parts: SignInParts): Action {
+  const { sessions, clock } = parts
+  const rules = {
+    scope: registration.scope,
+    idleMs: config.idle_session_duration,
+    maxMs: config.max_session_duration,
+  }
+  const allows = compileAllow(config.allow)
+  const groupClaim = config.allow?.groups?.claim ?? 'groups'
+  const origins = new Set((config.allowed_origins ?? []).map((origin) => origin.toLowerCase()))
+  const standings = new WeakMap<LiveSession, Standing>()
+
+  const judge = (session: LiveSession): Standing => {
+    const { name, email, groups } = session.row
+    const standing: Standing = {
+      allowed: allows({ groups, ...(name !== undefined && { name }), ...(email !== undefined && { email }) }),
+      identity: identityOf(session, groupClaim),
+    }
+    standings.set(session, standing)
+    return standing
+  }
+
+  return async (exchange, next) => {
+    const now = clock()
+    const cookie = readCookie(exchange.header('cookie'), registration.cookies(exchange.origin).session)
+    const session = sessions.find(cookie)
+    const isValid = session !== undefined && checkSession(session, rules, now).ok
+    // A route that has come to read another claim since the sign-in has not been told it.
+    if (!isValid || session.row.groups[groupClaim] === undefined) return askToSignIn(exchange, registration, parts)
+    if (exchange.upgrade) checkOrigin(exchange, origins)
+    const standing = standings.get(session) ?? judge(session)
+    sessions.touch(session, now)
+    if (!standing.allowed) return refuse(exchange, registration)
+
+    const { identity } = standing
+    if (!config.identity_jwt) exchange.identity = identity.plain
+    else {
+      exchange.identity =
+        identity.signed !== undefined && now < identity.signedUntil
+          ? identity.signed
+          : await sign(identity, registration.edgeId, now, parts)
+      // It may have ended while we signed, and what is ended cuts only what it knows.
+      if (session.ended) return askToSignIn(exchange, registration, parts)
+    }
+
+    session.exchanges.add(exchange)
+    try {
+      await next()
+    } finally {
+      session.exchanges.delete(exchange)
+    }
+  }
+}
+
+/** People are sent to the provider and get no byte of the app; programs are told to sign in. */
+async function askToSignIn(exchange: Exchange, registration: Registration, parts: SignInParts): Promise<void> {
+  exchange.identity = undefined
+  if (exchange.isNavigation) return sendToProvider(exchange, registration, parts, exchange.target)
+  throw new RelayError('sign_in_required', {
+    // RFC 9110 11.6.1 wants a challenge; none of the registered schemes means "in a browser".
+    headers: { 'www-authenticate': `Cookie realm="${registration.edgeId}", form-action="/.sallyport/login"` },
+  })
+}
+
+function refuse(exchange: Exchange, registration: Registration): void {
+  const error = new RelayError('not_allowed', { detail: `by the allow-list of ${registration.edgeId}` })
+  if (!exchange.isNavigation) throw error
+  failWithLink(exchange, error, { label: 'Sign out, or sign in as someone else', href: '/.sallyport/logout' })
+}
+
+/**
+ * Hosts under one domain are same-site, so SameSite=Lax does not keep their pages from opening a WebSocket with our
+ * cookie, and CORS does not apply to it (RFC 6455 10.2). Programs send no Origin.
+ */
+function checkOrigin(exchange: Exchange, allowed: ReadonlySet<string>): void {
+  const origin = exchange.header('origin')
+  if (origin === undefined || origin === exchange.origin || allowed.has(origin.toLowerCase())) return
+  throw new RelayError('origin_refused', { detail: 'an upgrade from another origin' })
+}
+
+function identityOf(session: LiveSession, groupClaim: string): SessionIdentity {
+  const known = session.identities.get(groupClaim)
+  if (known) return known
+  const { subject, issuer, name, email, groups } = session.row
+  const plain: Identity = Object.freeze({
+    subject,
+    issuer,
+    ...(name !== undefined && { name }),
+    ...(email !== undefined && { email }),
+    groups: Object.freeze([...(groups[groupClaim] ?? [])]),
+  })
+  const identity: SessionIdentity = { plain, signed: undefined, signedUntil: 0, signing: undefined }
+  session.identities.set(groupClaim, identity)
+  return identity
+}
+
+/** Signs once for all who ask at the same time. */
+function sign(identity: SessionIdentity, edgeId: string, now: number, parts: SignInParts): Promise<Identity> {
+  identity.signing ??= parts.identityTokens
+    .sign(identity.plain, edgeId, now)
+    .then((jwt) => {
+      identity.signed = Object.freeze({ ...identity.plain, jwt })
+      identity.signedUntil = now + SIGNED_MS
+      return identity.signed
+    })
+    .finally(() => (identity.signing = undefined))
+  return identity.signing
+}

@@ -1,0 +1,34 @@
+// A visitor session as it stands in the store, under the SHA-256 of its id. Times are milliseconds since 1970.
+
+import { z } from 'zod'
+
+const schema = z.object({
+  edge: z.string(),
+  auth_id: z.string(),
+  issuer: z.string(),
+  client_id: z.string(),
+  subject: z.string(),
+  name: z.string().optional(),
+  email: z.string().optional(),
+  /** By the name of the claim that lists them. */
+  groups: z.record(z.string(), z.array(z.string())),
+  /** For `id_token_hint` at sign-out; sealed. */
+  id_token: z.string().optional(),
+  created: z.number(),
+  last_seen: z.number(),
+  expires: z.number(),
+  /** How long it may go unused. */
+  idle_ms: z.number(),
+})
+
+export type SessionRow = z.output<typeof schema>
+
+/** Throws where the stored value is not a session. */
+export function parseSessionRow(stored: unknown): SessionRow {
+  return schema.parse(stored)
+}
+
+/** A session belongs to one edge and one sign-in there: this names both. */
+export function sessionScope(of: Pick<SessionRow, 'edge' | 'auth_id' | 'issuer' | 'client_id'>): string {
+  return JSON.stringify([of.edge, of.auth_id, of.issuer, of.client_id])
+}

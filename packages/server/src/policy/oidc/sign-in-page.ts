@@ -1,0 +1,46 @@
+// Answers of sign-in that need more than words: an error with a way on for people, the plain error for programs.
+
+import type { RelayError } from '../../errors.ts'
+import type { Exchange, ResponseHeaders } from '../../exchange/exchange.ts'
+import { escapeHtml, renderPage } from '../../exchange/page.ts'
+
+export interface WayOn {
+  label: string
+  /** A path on this host. */
+  href: string
+}
+
+/** Like Exchange.fail, with a link. Headers of the answer, such as cookies to remove, go with either form. */
+export function failWithLink(
+  exchange: Exchange,
+  error: RelayError,
+  { label, href }: WayOn,
+  headers: ResponseHeaders = {},
+): void {
+  exchange.error = error
+  const wantsPage = exchange.isNavigation
+  const page = renderPage({
+    title: error.title,
+    body: `<p>${escapeHtml(error.advice)}</p>\n<p><a href="${escapeHtml(href)}">${escapeHtml(label)}</a></p>`,
+    footer: `${error.publicCode} · HTTP ${error.status} · answered by the Sallyport relay`,
+  })
+  const problem = {
+    type: 'about:blank',
+    title: error.title,
+    status: error.status,
+    detail: error.advice,
+    code: error.publicCode,
+  }
+  const own = { 'sallyport-error-code': error.publicCode, ...headers }
+  if (wantsPage) return exchange.respond(error.status, { ...page.headers, ...own }, page.body)
+  exchange.respond(
+    error.status,
+    {
+      'content-type': 'application/problem+json',
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      ...own,
+    },
+    `${JSON.stringify(problem)}\n`,
+  )
+}

@@ -1,0 +1,192 @@
+// Sign-in with OpenID Connect, as the rest of the relay sees it: an action for routes, the pages under
+// `/.sallyport/` on edge hosts, the shared pages on the relay's own host, and the sessions.
+
+import type { OpenidConnectConfig } from '../../config/config.ts'
+import { RelayError } from '../../errors.ts'
+import type { Exchange } from '../../exchange/exchange.ts'
+import { escapeHtml, renderPage } from '../../exchange/page.ts'
+import type { Store } from '../../store/store.ts'
+import type { Action } from '../action.ts'
+import { Attempts } from './attempts.ts'
+import { sendToProvider } from './authorization.ts'
+import { Boxes, type BoxKeys } from './boxes.ts'
+import { finishSignIn } from './edge-callback.ts'
+import { IdentityTokens } from './identity-token.ts'
+import type { Logger } from '../../log.ts'
+import { readParameters } from './parameters.ts'
+import type { SignInParts } from './parts.ts'
+import { providerFetch, type ProviderFetch } from './provider-fetch.ts'
+import { Provider } from './provider.ts'
+import { Registration } from './registration.ts'
+import { requireSession } from './require-session.ts'
+import { Sessions, type SessionSummary } from './sessions.ts'
+import { handOver } from './shared-callback.ts'
+import { returnSignedOut, showSignedOut, signOut, signOutAtProvider } from './sign-out.ts'
+
+export interface SignInInit {
+  publicUrl: URL
+  store: Store
+  keys: BoxKeys
+  log: Logger
+  /** For one request to a provider. */
+  providerTimeoutMs: number
+  /** Callbacks that one address may cause in a minute. */
+  callbacksPerMinute: number
+  clock?: () => number
+}
+
+export interface SessionControl {
+  list(): SessionSummary[]
+  /** Ends a session at once, with everything under way in it. False where there is none. Throws `StoreUnavailable`. */
+  revoke(id: string): Promise<boolean>
+}
+
+export class SignIn {
+  readonly sessions: SessionControl
+  readonly #parts: SignInParts
+  readonly #fetch: ProviderFetch
+  readonly #timeoutMs: number
+  /** By issuer: registrations there share what it says about itself. */
+  readonly #providers = new Map<string, Provider>()
+  /** By edge, then by auth_id, in the order of the configuration. */
+  readonly #registrations = new Map<string, Map<string, Registration>>()
+
+  private constructor(init: SignInInit, clock: () => number, sessions: Sessions, identityTokens: IdentityTokens) {
+    this.#fetch = providerFetch(init.providerTimeoutMs)
+    this.#timeoutMs = init.providerTimeoutMs
+    this.#parts = {
+      publicOrigin: init.publicUrl.origin,
+      boxes: new Boxes(init.keys),
+      sessions,
+      identityTokens,
+      attempts: new Attempts(init.callbacksPerMinute, clock),
+      clock,
+      log: init.log,
+      findRegistration: (edgeId, authId) => this.#registrations.get(edgeId)?.get(authId),
+    }
+    this.sessions = { list: () => sessions.list(), revoke: (id) => sessions.end(id, 'revoked') }
+  }
+
+  /** Loads the sessions and the signing key. Throws `StoreUnavailable`. No provider is asked yet. */
+  static async open(init: SignInInit): Promise<SignIn> {
+    const clock = init.clock ?? Date.now
+    const identityTokens = await IdentityTokens.open(init.publicUrl.origin, init.store, init.keys)
+    const sessions = await Sessions.open(init.store, clock, init.log)
+    return new SignIn(init, clock, sessions, identityTokens)
+  }
+
+  get sessionCount(): number {
+    return this.#parts.sessions.size
+  }
+
+  /** Makes the policy step of a route, and its sign-in known to the pages of the edge. */
+  action(config: OpenidConnectConfig, edgeId: string): Action {
+    if (config.id_token_alg === 'HS256' && !config.client_secret) {
+      throw new Error('id_token_alg: HS256 needs a client_secret, which is the key')
+    }
+    let provider = this.#providers.get(config.issuer_url)
+    if (!provider) {
+      provider = new Provider({
+        issuerUrl: config.issuer_url,
+        fetch: this.#fetch,
+        timeoutMs: this.#timeoutMs,
+        clock: this.#parts.clock,
+        log: this.#parts.log,
+      })
+      this.#providers.set(config.issuer_url, provider)
+    }
+    let ofEdge = this.#registrations.get(edgeId)
+    if (!ofEdge) this.#registrations.set(edgeId, (ofEdge = new Map<string, Registration>()))
+    const before = ofEdge.get(config.auth_id)?.groupClaims ?? []
+    const groupClaims = new Set([...before, ...(config.allow?.groups ? [config.allow.groups.claim] : [])])
+    const registration = new Registration(edgeId, config, provider, groupClaims)
+    ofEdge.set(config.auth_id, registration)
+    return requireSession(config, registration, this.#parts)
+  }
+
+  /** Whether a raw path on an edge host is ours; it never reaches an app then. */
+  servesEdgePath(path: string): boolean {
+    return path === '/.sallyport' || path.startsWith('/.sallyport/')
+  }
+
+  /** Answers a path under `/.sallyport/` on the edge's own host. The exchange knows its edge and origin. */
+  async edgePages(exchange: Exchange): Promise<void> {
+    const registrations = [...(this.#registrations.get(exchange.edgeId)?.values() ?? [])]
+    if (registrations.length === 0) throw new RelayError('page_not_found')
+    switch (exchange.path) {
+      case '/.sallyport/login':
+        return this.#logIn(onlyGet(exchange), registrations)
+      case '/.sallyport/oidc/callback':
+        return finishSignIn(onlyGet(exchange), this.#parts)
+      case '/.sallyport/logout':
+        return signOut(exchange, registrations, this.#parts)
+      case '/.sallyport/logout/provider':
+        return signOutAtProvider(onlyGet(exchange), choose(exchange, registrations), this.#parts)
+      case '/.sallyport/signed-out':
+        return showSignedOut(onlyGet(exchange), '/')
+      default:
+        throw new RelayError('page_not_found')
+    }
+  }
+
+  /** Answers on the host of `public_url`. */
+  async publicPages(exchange: Exchange): Promise<void> {
+    switch (exchange.path) {
+      case '/oidc/callback':
+        return handOver(onlyGet(exchange), this.#parts)
+      case '/oidc/signed-out':
+        return returnSignedOut(onlyGet(exchange), this.#parts)
+      case '/.well-known/jwks.json':
+        return onlyGet(exchange).respond(
+          200,
+          {
+            'content-type': 'application/jwk-set+json',
+            'cache-control': 'public, max-age=300',
+            'x-content-type-options': 'nosniff',
+          },
+          `${JSON.stringify(this.#parts.identityTokens.jwks)}\n`,
+        )
+      default:
+        throw new RelayError('page_not_found')
+    }
+  }
+
+  /** Stops following the store. The sessions stay there. */
+  close(): Promise<void> {
+    return this.#parts.sessions.close()
+  }
+
+  async #logIn(exchange: Exchange, registrations: readonly Registration[]): Promise<void> {
+    const read = readParameters(exchange.target, { auth_id: 64, return_to: 8192, force: 8 })
+    if (!read.ok) throw new RelayError('bad_request', { detail: read.detail })
+    const { auth_id, return_to = '/', force } = read.values
+    if (auth_id === undefined && registrations.length > 1) return showChoice(exchange, registrations, return_to)
+    await sendToProvider(exchange, choose(exchange, registrations), this.#parts, return_to, force === '1')
+  }
+}
+
+function onlyGet(exchange: Exchange): Exchange {
+  if (exchange.method === 'GET' || exchange.method === 'HEAD') return exchange
+  throw new RelayError('method_not_allowed', { headers: { allow: 'GET, HEAD' } })
+}
+
+/** The sign-in that `auth_id` names, or the only one. */
+function choose(exchange: Exchange, registrations: readonly Registration[]): Registration {
+  const read = readParameters(exchange.target, { auth_id: 64 })
+  const authId = read.ok ? read.values.auth_id : ''
+  const found =
+    authId === undefined && registrations.length === 1
+      ? registrations[0]
+      : registrations.find(({ config }) => config.auth_id === authId)
+  if (!found) throw new RelayError('page_not_found')
+  return found
+}
+
+function showChoice(exchange: Exchange, registrations: readonly Registration[], wanted: string): void {
+  const links = registrations.map(({ config }) => {
+    const href = `/.sallyport/login?${new URLSearchParams({ auth_id: config.auth_id, return_to: wanted }).toString()}`
+    return `<li><a href="${escapeHtml(href)}">${escapeHtml(new URL(config.issuer_url).host)}</a></li>`
+  })
+  const page = renderPage({ title: 'Sign in with', body: `<ul>\n${links.join('\n')}\n</ul>` })
+  exchange.respond(200, page.headers, page.body)
+}

@@ -1,0 +1,167 @@
+// `/.sallyport/logout` and what follows: the session here ends at once, then the browser is sent to the provider to
+// end the one there, and comes back through `<public_url>/oidc/signed-out` to a page that never starts a sign-in.
+//
+// The app's scripts share an origin with these pages and may read them, so the ID token, which the provider wants as
+// a hint, goes from the POST to the redirect in a sealed HttpOnly cookie. The page between them is there because
+// Chromium applies `form-action` to every redirect behind a form.
+
+import { buildEndSessionUrl } from 'openid-client'
+
+import { RelayError } from '../../errors.ts'
+import type { Exchange } from '../../exchange/exchange.ts'
+import { escapeHtml, renderPage } from '../../exchange/page.ts'
+import { readCookie, setCookie } from './cookies.ts'
+import { readParameters } from './parameters.ts'
+import type { SignInParts } from './parts.ts'
+import type { Registration } from './registration.ts'
+import type { LiveSession } from './sessions.ts'
+
+const SIGN_OUT_S = 60 // from the POST to the redirect
+const STATE_MS = 15 * 60_000
+const MAX_COOKIE = 3800 // browsers keep 4096 bytes of name, value and attributes
+const SIGNED_OUT = '/.sallyport/signed-out'
+
+/** GET shows a button, so that a picture on another site signs nobody out; POST acts. */
+export async function signOut(
+  exchange: Exchange,
+  registrations: readonly Registration[],
+  parts: SignInParts,
+): Promise<void> {
+  if (exchange.method === 'GET' || exchange.method === 'HEAD') return showButton(exchange)
+  if (exchange.method !== 'POST') {
+    throw new RelayError('method_not_allowed', { headers: { allow: 'GET, HEAD, POST' } })
+  }
+  if (!isSameOrigin(exchange)) throw new RelayError('origin_refused', { detail: 'a sign-out from another origin' })
+
+  const ending = registrations.flatMap((registration) => {
+    const session = sessionHere(exchange, registration, parts)
+    return session ? [{ registration, session }] : []
+  })
+  const expired = registrations.map((registration) => {
+    const { session, secure } = registration.cookies(exchange.origin)
+    return setCookie(session, '', 0, secure)
+  })
+  for (const { session } of ending) await endHere(session, parts)
+
+  const last = ending[0]
+  if (last === undefined || !(await endsAtProvider(last.registration))) {
+    return exchange.respond(303, { location: SIGNED_OUT, 'set-cookie': expired, 'cache-control': 'no-store' })
+  }
+  const { registration, session } = last
+  const next = `/.sallyport/logout/provider?${new URLSearchParams({ auth_id: registration.config.auth_id }).toString()}`
+  const page = renderPage({
+    title: 'You are signed out of this site',
+    body: `<p>Your identity provider comes next. <a href="${escapeHtml(next)}">Go on</a> if nothing happens.</p>`,
+  })
+  const cookies = registration.cookies(exchange.origin)
+  exchange.respond(
+    200,
+    {
+      ...page.headers,
+      refresh: `0; url=${next}`,
+      'set-cookie': [
+        ...expired,
+        setCookie(cookies.signOut, sealHint(session, registration, parts), SIGN_OUT_S, cookies.secure),
+      ],
+    },
+    page.body,
+  )
+}
+
+/** The second step: from the page to the provider, with the hint in a redirect that no script can look into. */
+export async function signOutAtProvider(
+  exchange: Exchange,
+  registration: Registration,
+  parts: SignInParts,
+): Promise<void> {
+  const now = parts.clock()
+  const cookies = registration.cookies(exchange.origin)
+  const box = readCookie(exchange.header('cookie'), cookies.signOut)
+  const hint = box === undefined ? undefined : parts.boxes.open('sign-out', box, now)
+  const headers = { 'set-cookie': [setCookie(cookies.signOut, '', 0, cookies.secure)], 'cache-control': 'no-store' }
+  // Only a browser on its way to a page: a script that fetches this gets nothing to follow.
+  if (!hint?.ok || !exchange.isNavigation || !(await endsAtProvider(registration))) {
+    return exchange.respond(303, { location: SIGNED_OUT, ...headers })
+  }
+  const { configuration } = await registration.ready()
+  const location = buildEndSessionUrl(configuration, {
+    post_logout_redirect_uri: `${parts.publicOrigin}/oidc/signed-out`,
+    state: parts.boxes.seal('sign-out state', { origin: exchange.origin }, now + STATE_MS),
+    ...(hint.content.idToken !== undefined && { id_token_hint: hint.content.idToken }),
+  })
+  exchange.respond(303, { location: location.href, 'referrer-policy': 'no-referrer', ...headers })
+}
+
+/** `<public_url>/oidc/signed-out`: back from the provider to the edge that the sealed state names, or nowhere. */
+export function returnSignedOut(exchange: Exchange, parts: SignInParts): void {
+  const read = readParameters(exchange.target, { state: 2048 })
+  const state = read.ok ? read.values.state : undefined
+  const opened = state === undefined ? undefined : parts.boxes.open('sign-out state', state, parts.clock())
+  if (!opened?.ok) return showSignedOut(exchange)
+  exchange.respond(303, {
+    location: `${opened.content.origin}${SIGNED_OUT}`,
+    'cache-control': 'no-store',
+    'referrer-policy': 'no-referrer',
+  })
+}
+
+/** @param signInPath where a link leads that starts anew; none on the relay's own host */
+export function showSignedOut(exchange: Exchange, signInPath?: string): void {
+  const again = signInPath === undefined ? '' : `\n<p><a href="${escapeHtml(signInPath)}">Sign in again</a></p>`
+  const page = renderPage({ title: 'You are signed out', body: `<p>You can close this page.</p>${again}` })
+  exchange.respond(200, page.headers, page.body)
+}
+
+function showButton(exchange: Exchange): void {
+  const page = renderPage({
+    title: 'Sign out?',
+    body: `<p>You will be signed out of this site and of its identity provider.</p>
+<form method="post" action="/.sallyport/logout"><button type="submit">Sign out</button></form>`,
+    formAction: "'self'",
+  })
+  // With no-referrer, browsers would send `Origin: null` with the form (Fetch, "append a request Origin header").
+  exchange.respond(200, { ...page.headers, 'referrer-policy': 'same-origin' }, page.body)
+}
+
+/** Browsers set both headers themselves; pages cannot. A request with neither comes from no browser we can trust. */
+function isSameOrigin(exchange: Exchange): boolean {
+  const origin = exchange.header('origin')
+  if (origin !== undefined && origin !== 'null') return origin === exchange.origin
+  return exchange.header('sec-fetch-site') === 'same-origin'
+}
+
+function sessionHere(exchange: Exchange, registration: Registration, parts: SignInParts): LiveSession | undefined {
+  const session = parts.sessions.find(
+    readCookie(exchange.header('cookie'), registration.cookies(exchange.origin).session),
+  )
+  return session?.scope === registration.scope ? session : undefined
+}
+
+async function endHere(session: LiveSession, parts: SignInParts): Promise<void> {
+  try {
+    await parts.sessions.end(session.id, 'signed out')
+  } catch (error) {
+    // It has ended in memory already; the store is told again as soon as it answers.
+    parts.log.warn({ reason: error instanceof Error ? error.message : String(error) }, 'sign-out was not written yet')
+  }
+}
+
+/** Whether the provider can be asked at all. Signing out here does not depend on it. */
+async function endsAtProvider(registration: Registration): Promise<boolean> {
+  try {
+    const { metadata } = await registration.ready()
+    return metadata.end_session_endpoint !== undefined
+  } catch {
+    return false // unreachable; the provider has logged why
+  }
+}
+
+function sealHint({ row }: LiveSession, { config }: Registration, parts: SignInParts): string {
+  const now = parts.clock()
+  const kept = row.id_token === undefined ? undefined : parts.boxes.open('id token', row.id_token, now)
+  const seal = (content: { idToken?: string }) => parts.boxes.seal('sign-out', content, now + SIGN_OUT_S * 1000)
+  if (!kept?.ok) return seal({})
+  const box = seal({ idToken: kept.content.idToken })
+  // Too large for a cookie: the provider will ask the visitor instead.
+  return box.length + config.auth_id.length > MAX_COOKIE ? seal({}) : box
+}
