@@ -5,6 +5,8 @@ import { z } from 'zod'
 import { didYouMean } from './did-you-mean.ts'
 import type { FoundProblem } from './expand-env.ts'
 
+const DECIDING_ACTIONS: ReadonlySet<string> = new Set(['deny', 'restrict-ips', 'openid-connect'])
+
 /** Checks a value against a schema; every problem has its path and a sentence. */
 export function parseWithSchema<T extends z.ZodType>(
   schema: T,
@@ -50,7 +52,11 @@ function sentence(issue: z.core.$ZodRawIssue): string | undefined {
     case 'too_big':
       if (issue.origin === 'string') return `is longer than ${issue.maximum} characters`
       return `must be at most ${issue.maximum}`
-    default:
+    case 'custom':
+    case 'invalid_element':
+    case 'invalid_format':
+    case 'invalid_key':
+    case 'not_multiple_of':
       return undefined
   }
 }
@@ -61,24 +67,16 @@ function invalidType(issue: z.core.$ZodRawIssue<z.core.$ZodIssueInvalidType>): s
     const example = exampleOf(issue.inst)
     return `is missing${example === undefined ? '' : `; write for example ${example}`}`
   }
-  switch (expected) {
-    case 'string':
-      if (typeof input === 'object') return `must be text, not ${kindOf(input)}`
-      return `must be text; put it in quotes: "${String(input)}"`
-    case 'array':
-      return typeof input === 'object' ? 'must be a list' : `must be a list; write [${String(input)}]`
-    case 'object':
-    case 'record':
-      return `must be a block of keys, not ${kindOf(input)}`
-    case 'boolean':
-      return `must be true or false, not ${shown(input)}`
-    case 'int':
-      return `must be a whole number, not ${shown(input)}`
-    case 'number':
-      return `must be a number, not ${shown(input)}`
-    default:
-      return `must be ${expected}, not ${kindOf(input)}`
+  if (expected === 'string') {
+    return typeof input === 'object'
+      ? `must be text, not ${kindOf(input)}`
+      : `must be text; put it in quotes: ${shown(input)}`
   }
+  if (expected === 'array') return typeof input === 'string' ? `must be a list; write [${input}]` : 'must be a list'
+  if (expected === 'object' || expected === 'record') return `must be a block of keys, not ${kindOf(input)}`
+  if (expected === 'boolean') return `must be true or false, not ${shown(input)}`
+  if (expected === 'int') return `must be a whole number, not ${shown(input)}`
+  return `must be a ${expected}, not ${shown(input)}`
 }
 
 function unknownType(issue: z.core.$ZodRawIssue<z.core.$ZodIssueInvalidUnion>): string {
@@ -87,8 +85,8 @@ function unknownType(issue: z.core.$ZodRawIssue<z.core.$ZodIssueInvalidUnion>): 
   const input: unknown = issue.input
   const type = typeof input === 'object' && input !== null && 'type' in input ? input.type : undefined
   if (type === undefined) return `is missing; write one of ${types.join(', ')}`
-  if (!types.includes('deny') && ['deny', 'restrict-ips', 'openid-connect'].includes(String(type))) {
-    return `${String(type)} decides about requests; put it under on_http_request`
+  if (typeof type === 'string' && !types.includes('deny') && DECIDING_ACTIONS.has(type)) {
+    return `${type} decides about requests; put it under on_http_request`
   }
   return `${shown(type)} is not an action; write one of ${types.join(', ')}${hint(type, types)}`
 }
