@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+
+import { INITIAL_WINDOW_BYTES } from './frame.ts'
+import { ReceiveWindow } from './receive-window.ts'
+
+const HALF = INITIAL_WINDOW_BYTES / 2
+const CEILING = 16 * 1024 * 1024
+
+/** Lets `bytes` arrive and be read at a steady speed, granting as a stream would; returns the time after. */
+function flow(window: ReceiveWindow, bytes: number, start: number, bytesPerMs: number, ceiling = CEILING): number {
+  let now = start
+  for (let left = bytes; left > 0; left -= 1024) {
+    assert.ok(window.spend(1024))
+    now += 1024 / bytesPerMs
+    if (window.isGrantDue(0)) window.grant(0, ceiling, now, 50)
+  }
+  return now
+}
+
+describe('ReceiveWindow', () => {
+  it('gives credit for half a window of bytes that were read, and none for bytes that wait', () => {
+    const window = new ReceiveWindow()
+    assert.ok(window.spend(INITIAL_WINDOW_BYTES))
+    assert.equal(window.isGrantDue(INITIAL_WINDOW_BYTES), false)
+    assert.equal(window.isGrantDue(HALF + 1), false)
+    assert.equal(window.isGrantDue(HALF), true)
+    assert.equal(window.grant(HALF, CEILING, 0, undefined), HALF)
+  })
+
+  it('attack 36: refuses a byte beyond the credit', () => {
+    const window = new ReceiveWindow()
+    assert.equal(window.spend(INITIAL_WINDOW_BYTES + 1), false)
+    assert.equal(window.spend(INITIAL_WINDOW_BYTES), true)
+    assert.equal(window.spend(1), false)
+  })
+
+  it('grows to twice the delivered rate times the shortest round trip', () => {
+    const window = new ReceiveWindow()
+    flow(window, 100_000_000, 0, 50_000) // 50 MB/s over 50 ms
+    assert.ok(Math.abs(window.target - 5_000_000) < 500_000, String(window.target))
+  })
+
+  it('never grows beyond the ceiling, nor without a round trip', () => {
+    const capped = new ReceiveWindow()
+    flow(capped, 100_000_000, 0, 1_000_000)
+    assert.equal(capped.target, CEILING)
+    const blind = new ReceiveWindow()
+    for (let now = 0; now < 100; now++) {
+      assert.ok(blind.spend(HALF))
+      blind.grant(0, CEILING, now, undefined)
+    }
+    assert.equal(blind.target, INITIAL_WINDOW_BYTES)
+  })
+
+  it('shrinks when the reader slows down, to 256 KiB and not below', () => {
+    const window = new ReceiveWindow()
+    const now = flow(window, 100_000_000, 0, 50_000)
+    flow(window, 100_000_000, now, 100)
+    assert.equal(window.target, INITIAL_WINDOW_BYTES)
+  })
+
+  it('falls to the ceiling when that is lowered', () => {
+    const window = new ReceiveWindow()
+    const now = flow(window, 100_000_000, 0, 50_000)
+    flow(window, 50_000_000, now, 50_000, INITIAL_WINDOW_BYTES)
+    assert.equal(window.target, INITIAL_WINDOW_BYTES)
+  })
+})
