@@ -126,7 +126,7 @@ function completeEdge(edge: ReadEdge, identityJwt: boolean): EdgeConfig {
 }
 
 // check-config.ts has seen that exactly one of them is there.
-function matchOf({ exact_path, path_prefix }: NonNullable<ReadEdge['routes']>[number]): RouteMatch {
+function matchOf({ exact_path, path_prefix }: { exact_path?: string; path_prefix?: string }): RouteMatch {
   return exact_path === undefined ? { path_prefix: path_prefix ?? '/' } : { exact_path }
 }
 

@@ -124,7 +124,7 @@ const allowSchema = z
       'nobody',
       'an email address',
     )
-      .optional()
+      .exactOptional()
       .describe('Email addresses that may pass. Only an address that the provider calls verified counts.'),
     domains: filledList(
       text()
@@ -136,7 +136,7 @@ const allowSchema = z
       'nobody',
       'a domain',
     )
-      .optional()
+      .exactOptional()
       .describe('Domains of verified email addresses that may pass. `example.com` does not include `sub.example.com`.'),
     groups: z
       .strictObject({
@@ -145,7 +145,7 @@ const allowSchema = z
           .describe('One of these is enough.')
           .meta({ examples: ['[staff]'] }),
       })
-      .optional()
+      .exactOptional()
       .describe('Groups that may pass.'),
   })
   .refine(
@@ -165,7 +165,7 @@ export const openidConnectSchema = z.strictObject({
     .describe('As given out by the identity provider.')
     .meta({ examples: ['sallyport'] }),
   client_secret: secretText()
-    .optional()
+    .exactOptional()
     .describe('As given out by the identity provider. Best written as "${OIDC_SECRET}".'),
   scopes: filledList(
     text().refine((scope) => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope), 'is not a scope; write one scope per entry'),
@@ -177,17 +177,17 @@ export const openidConnectSchema = z.strictObject({
     .describe('What is asked of the identity provider.'),
   auth_id: text()
     .regex(/^[A-Za-z0-9_-]{1,64}$/, 'may contain 1 to 64 letters, digits, _ and -')
-    .optional()
+    .exactOptional()
     .describe(
       'Names the sign-in. Routes of an edge with the same one share a session. By default a short hash of issuer and client id.',
     ),
   client_authentication: z
     .enum(['client_secret_basic', 'client_secret_post'])
-    .optional()
+    .exactOptional()
     .describe('How the relay authenticates at the provider. By default what the provider offers, basic first.'),
   id_token_alg: z
     .enum(['HS256'])
-    .optional()
+    .exactOptional()
     .describe(
       'Set only where the provider signs ID tokens with the client secret. By default the asymmetric algorithms that the provider lists.',
     ),
@@ -196,12 +196,12 @@ export const openidConnectSchema = z.strictObject({
       text().refine((name) => !OWN_AUTHORIZATION_PARAMETERS.has(name), 'is set by the relay itself; remove this line'),
       z.string(),
     )
-    .optional()
+    .exactOptional()
     .describe('Further parameters of the authorization request, for example `prompt` or `domain_hint`.'),
   idle_session_duration: duration('12h').describe('A session ends when it has not been used for so long.'),
   max_session_duration: duration('7d').describe('A session ends so long after the sign-in, used or not.'),
   allow: allowSchema
-    .optional()
+    .exactOptional()
     .describe('Who may pass after signing in. One match is enough. Without it, everyone whom the provider signs in.'),
   allowed_origins: filledList(
     text()
@@ -213,20 +213,20 @@ export const openidConnectSchema = z.strictObject({
     'no other site',
     'an origin',
   )
-    .optional()
+    .exactOptional()
     .describe('Origins of other sites whose pages may open WebSockets here.'),
   identity_jwt: flag()
-    .optional()
+    .exactOptional()
     .describe('Whether the app gets `Sallyport-Auth-Jwt`. By default as the top-level `identity_jwt` says.'),
 })
 
 export const restrictIpsSchema = z
   .strictObject({
     allow: filledList(cidr(), 'nobody', 'an address range')
-      .optional()
+      .exactOptional()
       .describe('Address ranges that may pass. Without it, all that `deny` does not name.'),
     deny: filledList(cidr(), 'no range', 'an address range')
-      .optional()
+      .exactOptional()
       .describe('Address ranges that may not pass. It wins over `allow`.'),
   })
   .refine(
@@ -295,7 +295,7 @@ const policySchema = z.strictObject({
   on_http_request: z
     .array(
       z.strictObject({
-        name: text().optional().describe('For people, and for the log.'),
+        name: text().exactOptional().describe('For people, and for the log.'),
         actions: filledList(requestActionSchema, 'nothing to do', 'an action')
           .describe('Run in order.')
           .meta({ examples: ['[{ type: deny }]'] }),
@@ -306,7 +306,7 @@ const policySchema = z.strictObject({
   on_http_response: z
     .array(
       z.strictObject({
-        name: text().optional().describe('For people, and for the log.'),
+        name: text().exactOptional().describe('For people, and for the log.'),
         actions: filledList(responseActionSchema, 'nothing to do', 'an action')
           .describe('Run in order.')
           .meta({ examples: ['[{ type: remove-headers, config: { headers: [Server] } }]'] }),
@@ -318,15 +318,17 @@ const policySchema = z.strictObject({
 
 const routeSchema = z.strictObject({
   exact_path: routePath('exact_path')
-    .optional()
+    .exactOptional()
     .describe('Serves this path only. Case-sensitive. Wins over every prefix.'),
   path_prefix: routePath('path_prefix')
-    .optional()
+    .exactOptional()
     .describe('Serves this path and everything below it. Case-sensitive. The longest prefix wins.'),
   backend: backendSchema
-    .optional()
+    .exactOptional()
     .describe('Where allowed visitors go. By default the tunnels with the label `edge=<id of the edge>`.'),
-  policy: policySchema.optional().describe('What happens to requests and responses. Without it, every visitor passes.'),
+  policy: policySchema
+    .exactOptional()
+    .describe('What happens to requests and responses. Without it, every visitor passes.'),
 })
 
 export const edgeSchema = z.strictObject({
@@ -354,17 +356,17 @@ export const edgeSchema = z.strictObject({
         context.addIssue('is not an origin; write for example https://docs.example.com, without a path')
     })
     .toLowerCase()
-    .optional()
+    .exactOptional()
     .describe('The origin that visitors see, where it is not the scheme and port of `public_url` with the host.'),
-  description: z.string().max(255).optional().describe('For people.'),
-  metadata: z.string().max(4096).optional().describe('For machines; the relay only keeps it.'),
+  description: z.string().max(255).exactOptional().describe('For people.'),
+  metadata: z.string().max(4096).exactOptional().describe('For machines; the relay only keeps it.'),
   routes: z
     .array(routeSchema)
     .min(1, 'no route would serve nothing; remove it for one route that serves all paths')
-    .optional()
+    .exactOptional()
     .describe('Parts of the site by path. Without it, one route serves all paths.'),
-  backend: backendSchema.optional().describe('Short form for an edge without `routes`.'),
-  policy: policySchema.optional().describe('Short form for an edge without `routes`.'),
+  backend: backendSchema.exactOptional().describe('Short form for an edge without `routes`.'),
+  policy: policySchema.exactOptional().describe('Short form for an edge without `routes`.'),
 })
 
 // ── the whole file ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -393,9 +395,11 @@ export const configSchema = z.strictObject({
   listen: z
     .strictObject({
       http: listenAddress(undefined)
-        .optional()
+        .exactOptional()
         .describe('Visitors and agents without TLS. With `https` beside it, visitors are redirected there.'),
-      https: listenAddress(undefined).optional().describe('Visitors and agents with TLS. Needs `tls.certificates`.'),
+      https: listenAddress(undefined)
+        .exactOptional()
+        .describe('Visitors and agents with TLS. Needs `tls.certificates`.'),
       admin: listenAddress('127.0.0.1')
         .default({ host: '127.0.0.1', port: 4041 })
         .describe('Health, metrics and the API. Keep it on loopback or a private network.'),
@@ -431,7 +435,7 @@ export const configSchema = z.strictObject({
       if (!/^sqlite:.+/.test(store) || store.startsWith('sqlite://'))
         context.addIssue('must be sqlite: and the path of a file, for example sqlite:/var/lib/sallyport/relay.db')
     })
-    .optional()
+    .exactOptional()
     .describe(
       'Where authtokens and sessions live. By default `sallyport/relay.db` in `XDG_DATA_HOME` or `~/.local/share`. The key of the relay stands in the same folder, unless `SALLYPORT_SECRET` is set.',
     ),
@@ -450,7 +454,10 @@ export const configSchema = z.strictObject({
         .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
         .default('info')
         .describe('The least level that is written.'),
-      format: z.enum(['pretty', 'json']).optional().describe('By default pretty on a terminal and json elsewhere.'),
+      format: z
+        .enum(['pretty', 'json'])
+        .exactOptional()
+        .describe('By default pretty on a terminal and json elsewhere.'),
     })
     .prefault({})
     .describe('The log, on standard output.'),
