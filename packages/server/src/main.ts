@@ -1,2 +1,6 @@
 #!/usr/bin/env node
-console.log(process.version)
+// The `relay` command.
+
+import { runCli } from './cli/cli.ts'
+
+await runCli(process.argv)

@@ -1,1 +1,309 @@
-export {}
+// The composition root: builds every room from the configuration and knows the order in which they start and stop.
+
+import { randomUUID } from 'node:crypto'
+import type { AddressInfo } from 'node:net'
+
+import { matchesSelector } from '@sallyport/protocol'
+import type { Labels } from '@sallyport/protocol'
+
+import { AdminListener } from './admin/admin-listener.ts'
+import { Metrics } from './admin/metrics.ts'
+import { TunnelGroup } from './backend/tunnel-group.ts'
+import type { Config, EdgeConfig } from './config/config.ts'
+import { Edge } from './edge/edge.ts'
+import { EdgeTable } from './edge/edge-table.ts'
+import { handle } from './edge/handle.ts'
+import { ConfigError } from './errors.ts'
+import { logAccess } from './exchange/access-log.ts'
+import { compileCidrs } from './exchange/client-ip.ts'
+import type { Exchange } from './exchange/exchange.ts'
+import { Forwarder } from './forward/forwarder.ts'
+import { Keys } from './keys.ts'
+import { AgentListener } from './listener/agent-listener.ts'
+import { Certificates } from './listener/certificates.ts'
+import { VisitorListener } from './listener/visitor-listener.ts'
+import type { Logger } from './log.ts'
+import { buildPolicy } from './policy/build-policy.ts'
+import { SignIn } from './policy/oidc/sign-in.ts'
+import { openSqliteStore } from './store/sqlite-store.ts'
+import type { Store } from './store/store.ts'
+import { Authtokens } from './tunnel/authtokens.ts'
+import { Registry } from './tunnel/registry.ts'
+import { RELAY_VERSION } from './version.ts'
+
+export interface RelayOptions {
+  log: Logger
+  env: NodeJS.ProcessEnv
+}
+
+/** Where a running relay listens. */
+export interface RelayAddresses {
+  http?: AddressInfo
+  https?: AddressInfo
+  admin: AddressInfo
+}
+
+/**
+ * Starts a relay.
+ * @throws ConfigError where an address, a certificate, the store or the key cannot be used
+ */
+export async function startRelay(config: Config, options: RelayOptions): Promise<Relay> {
+  const relay = new Relay(config, options)
+  try {
+    await relay.start()
+  } catch (error) {
+    await relay.destroy()
+    throw error
+  }
+  return relay
+}
+
+export class Relay {
+  readonly #config: Config
+  readonly #log: Logger
+  readonly #env: NodeJS.ProcessEnv
+  readonly #registry = new Registry()
+  readonly #edges = new EdgeTable()
+  readonly #forwarder: Forwarder
+  /** The selector of every route, with the edge's URLs, to tell agents where their visitors come from. */
+  readonly #endpoints: { labels: Labels; urls: readonly string[] }[] = []
+
+  #store: Store | undefined
+  #authtokens: Authtokens | undefined
+  #signIn: SignIn | undefined
+  #certificates: Certificates | undefined
+  #agents: AgentListener | undefined
+  #visitors: VisitorListener[] = []
+  #admin: AdminListener | undefined
+  #metrics: Metrics | undefined
+  #addresses: RelayAddresses | undefined
+  #notReady: string | undefined = 'starting'
+  #closing: Promise<void> | undefined
+
+  constructor(config: Config, { log, env }: RelayOptions) {
+    this.#config = config
+    this.#log = log
+    this.#env = env
+    this.#forwarder = new Forwarder(config.limits, config.timeouts)
+  }
+
+  /** @throws before start() has finished */
+  get addresses(): RelayAddresses {
+    if (!this.#addresses) throw new Error('the relay has not started')
+    return this.#addresses
+  }
+
+  get authtokens(): Authtokens {
+    if (!this.#authtokens) throw new Error('the relay has not started')
+    return this.#authtokens
+  }
+
+  async start(): Promise<void> {
+    const config = this.#config
+    const log = this.#log
+
+    // 1. What must be readable before anybody is let in.
+    const keys = await Keys.open({ storePath: config.store.path, env: this.#env })
+    const store = await openSqliteStore({
+      path: config.store.path,
+      onProblem: (problem) => log.error({ err: problem }, 'store problem'),
+    })
+    this.#store = store
+    this.#authtokens = await Authtokens.open(store)
+    this.#certificates = await Certificates.load(config.tls.certificates, log)
+
+    // 2. What decides.
+    const signIn = await SignIn.open({
+      publicUrl: config.public_url,
+      store,
+      keys,
+      log,
+      providerTimeoutMs: config.timeouts.provider_seconds * 1000,
+      callbacksPerMinute: config.limits.callbacks_per_minute,
+    })
+    this.#signIn = signIn
+    for (const edge of config.edges) this.#addEdge(edge, signIn)
+
+    // 3. Agents, then visitors: the first visitor may find a tunnel.
+    const agents = new AgentListener({
+      authtokens: this.#authtokens,
+      limits: config.limits,
+      log,
+      sessionRoom: {
+        nodeId: `nod_${randomUUID()}`,
+        relayVersion: RELAY_VERSION,
+        registry: this.#registry,
+        limits: config.limits,
+        timeouts: config.timeouts,
+        log,
+        endpointsFor: (labels) => this.#endpointsFor(labels),
+      },
+    })
+    this.#agents = agents
+    const metrics = new Metrics({
+      tunnelSessions: () => agents.sessions.size,
+      tunnels: () => this.#registry.tunnels.size,
+      visitorSessions: () => signIn.sessionCount,
+      storeHealthy: () => store.healthy,
+    })
+    this.#metrics = metrics
+    this.#admin = new AdminListener({ address: config.listen.admin, metrics, notReady: () => this.#notReady })
+    const admin = await listen(this.#admin, 'listen.admin', config.listen.admin)
+    this.#addresses = { admin, ...(await this.#listenForVisitors(signIn, agents)) }
+    this.#notReady = undefined
+  }
+
+  /**
+   * Stops in order: not ready → drain to agents → no new visitors → exchanges finish → GoAway → store → admin.
+   * Idempotent; bounded by `timeouts.drain_seconds`.
+   */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  /** Stops at once. Safe in every state. */
+  async destroy(): Promise<void> {
+    this.#notReady = 'stopping'
+    for (const listener of this.#visitors) listener.destroy()
+    this.#agents?.destroy()
+    await this.#closeRooms()
+  }
+
+  async #close(): Promise<void> {
+    const deadlineMs = this.#config.timeouts.drain_seconds * 1000
+    this.#notReady = 'draining'
+    this.#log.info('draining')
+    this.#agents?.drain(deadlineMs)
+    const timer = setTimeout(() => {
+      this.#log.warn('drain deadline passed, ending what is left')
+      for (const listener of this.#visitors) listener.destroy()
+    }, deadlineMs)
+    await Promise.all(this.#visitors.map((listener) => listener.close()))
+    clearTimeout(timer)
+    await this.#agents?.close(1000) // every exchange is over: only goodbyes are left
+    await this.#closeRooms()
+    this.#log.info('stopped')
+  }
+
+  async #closeRooms(): Promise<void> {
+    this.#forwarder.close()
+    this.#certificates?.close()
+    await this.#signIn?.close()
+    await this.#authtokens?.close()
+    await this.#store?.close()
+    await this.#admin?.close()
+  }
+
+  async #listenForVisitors(signIn: SignIn, agents: AgentListener): Promise<Omit<RelayAddresses, 'admin'>> {
+    const { listen: addresses, public_url: publicUrl, limits, timeouts, trusted_proxies } = this.#config
+    const gate = {
+      edges: this.#edges,
+      forwarder: this.#forwarder,
+      publicHost: publicUrl.hostname,
+      publicPages: (exchange: Exchange) => signIn.publicPages(exchange),
+      edgePages: (exchange: Exchange) => signIn.edgePages(exchange),
+    }
+    const common = {
+      limits,
+      timeouts,
+      log: this.#log,
+      isTrustedProxy: trusted_proxies.length > 0 ? compileCidrs(trusted_proxies) : () => false,
+      // Agents may use any name of this machine that is no edge, e.g. its address on the inside.
+      isAgentHost: (host: string) => this.#edges.find(host) === undefined,
+      onAgent: agents.accept.bind(agents),
+    }
+    const onExchange = (exchange: Exchange): Promise<void> => this.#run(exchange, (each) => handle(each, gate))
+    const found: Omit<RelayAddresses, 'admin'> = {}
+    if (addresses.https && this.#certificates) {
+      const https = new VisitorListener({
+        ...common,
+        address: addresses.https,
+        certificates: this.#certificates,
+        onExchange,
+      })
+      this.#visitors.push(https)
+      found.https = await listen(https, 'listen.https', addresses.https)
+    }
+    if (addresses.http) {
+      // With TLS on, plain HTTP only shows the way, and agents may not send their authtoken over it.
+      const port = found.https && found.https.port !== 443 ? `:${found.https.port}` : ''
+      const http = new VisitorListener({
+        ...common,
+        ...(found.https && { isAgentHost: () => false }),
+        address: addresses.http,
+        onExchange: found.https
+          ? (exchange) => this.#run(exchange, async (each) => this.#redirectToHttps(each, port))
+          : onExchange,
+      })
+      this.#visitors.push(http)
+      found.http = await listen(http, 'listen.http', addresses.http)
+    }
+    return found
+  }
+
+  /** One exchange from start to log line. Never rejects. */
+  async #run(exchange: Exchange, serve: (exchange: Exchange) => Promise<void>): Promise<void> {
+    try {
+      await serve(exchange)
+    } catch (error) {
+      exchange.fail(error)
+    }
+    const milliseconds = performance.now() - exchange.startedAt
+    this.#metrics?.count(exchange.status, milliseconds, exchange.error?.publicCode)
+    logAccess(this.#log, exchange, milliseconds)
+  }
+
+  #redirectToHttps(exchange: Exchange, port: string): void {
+    const { host, target } = exchange
+    if (host !== this.#config.public_url.hostname) this.#edges.at(host)
+    exchange.respond(308, { location: `https://${host}${port}${target}`, 'cache-control': 'no-store' })
+  }
+
+  #addEdge(config: EdgeConfig, signIn: SignIn): void {
+    const originOf = (host: string): string => config.origin ?? originOn(this.#config.public_url, host)
+    const routes = config.routes.map((route) => ({
+      match: route,
+      policy: buildPolicy(route.policy, (action) => signIn.action(action, config.id)),
+      backend: new TunnelGroup(route.backend.labels, this.#registry.select(route.backend.labels)),
+    }))
+    this.#edges.add(new Edge(config.id, routes, originOf), config.hosts)
+    for (const { backend } of config.routes) {
+      this.#endpoints.push({ labels: backend.labels, urls: config.hosts.map(originOf) })
+    }
+  }
+
+  #endpointsFor(labels: Labels): string[] {
+    const urls = this.#endpoints
+      .filter((endpoint) => matchesSelector(endpoint.labels, labels))
+      .flatMap(({ urls }) => urls)
+    return [...new Set(urls)]
+  }
+}
+
+/** The origin of a host that visitors reach on the scheme and port of `public_url`. */
+function originOn(publicUrl: URL, host: string): string {
+  return `${publicUrl.protocol}//${host}${publicUrl.port ? `:${publicUrl.port}` : ''}`
+}
+
+/** Listens, and turns the system's refusal into a sentence that names the key of the configuration. */
+async function listen(
+  listener: { listen(): Promise<AddressInfo> },
+  path: string,
+  address: { host?: string; port: number },
+): Promise<AddressInfo> {
+  try {
+    return await listener.listen()
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException // net only rejects with these
+    const where = `${address.host ?? '*'}:${address.port}`
+    const reason =
+      code === 'EADDRINUSE'
+        ? `${where} is in use by another program; stop it or choose another port`
+        : code === 'EACCES'
+          ? `this user may not listen on ${where}; choose a port above 1023 or grant CAP_NET_BIND_SERVICE`
+          : code === 'EADDRNOTAVAIL'
+            ? `${where} is no address of this machine`
+            : `cannot listen on ${where}: ${code ?? String(error)}`
+    throw new ConfigError([{ path, message: reason }], { cause: error })
+  }
+}

@@ -27,7 +27,8 @@ export class TunnelGroup {
     return this.#selection.tunnels.filter((tunnel) => tunnel.isOnline).length
   }
 
-  toString(): string {
+  /** The labels, for people. */
+  describe(): string {
     return formatLabels(this.labels)
   }
 }

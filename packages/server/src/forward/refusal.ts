@@ -12,7 +12,7 @@ export function noTunnelError(group: TunnelGroup, tried: number, last: StreamRep
   if (tried > 0 && last) return last instanceof Error ? lostError(last) : refusedError(last, tried)
   const flags = [...group.labels].map(([key, value]) => `--label ${shellWord(`${key}=${value}`)}`).join(' ')
   return new RelayError('no_tunnel_online', {
-    advice: `This address is set up, but no agent is connected with the label ${group}. If it is yours, start one:`,
+    advice: `This address is set up, but no agent is connected with the label ${group.describe()}. If it is yours, start one:`,
     command: `agent tunnel ${flags} http://localhost:8000`,
     headers: { 'retry-after': '5' },
   })

@@ -270,15 +270,9 @@ export class TunnelSession implements TunnelCarrier {
     if (!permitsLabels(acl, labels)) {
       return new ProtocolError('bind_not_permitted', `this authtoken does not permit the labels of this tunnel`)
     }
-    const { limits, tunnelsOf } = this.#room
-    if (
-      this.#tunnels.size >= limits.tunnels_per_agent ||
-      tunnelsOf(this.instanceId ?? '') >= limits.tunnels_per_agent
-    ) {
-      return new ProtocolError(
-        'bind_invalid',
-        `this agent already has ${limits.tunnels_per_agent} tunnels, which is the limit`,
-      )
+    const limit = this.#room.limits.tunnels_per_agent
+    if (this.#tunnels.size >= limit || this.#room.tunnelsOf(this.instanceId ?? '') >= limit) {
+      return new ProtocolError('bind_invalid', `this agent already has ${limit} tunnels, which is the limit`)
     }
     return undefined
   }

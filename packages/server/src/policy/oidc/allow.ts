@@ -20,7 +20,9 @@ export function compileAllow(allow: Allow | undefined): (claims: Claims) => bool
       if (emails.has(address)) return true
       if (local && domain && more.length === 0 && domains.has(domain)) return true
     }
-    return claim !== undefined && (memberships[claim] ?? []).some((group) => groups.has(group))
+    // A claim may have any name, `constructor` too.
+    if (claim === undefined || !Object.hasOwn(memberships, claim)) return false
+    return memberships[claim]!.some((group) => groups.has(group))
   }
 }
 

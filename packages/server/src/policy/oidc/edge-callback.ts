@@ -37,7 +37,7 @@ export async function finishSignIn(exchange: Exchange, parts: SignInParts): Prom
     const old = parts.sessions.find(readCookie(exchange.header('cookie'), cookies.session))
     const id = await parts.sessions.create(row)
     // A new id at every sign-in, and the browser's old session ends: nobody's planted id becomes a session.
-    if (old?.scope === registration.scope) await parts.sessions.end(old.id, 'signed in anew')
+    if (old?.scope === registration.scope) await parts.sessions.endAnyway(old, 'signed in anew')
     exchange.respond(302, {
       location: `${exchange.origin}${bound.returnTo}`,
       'set-cookie': [

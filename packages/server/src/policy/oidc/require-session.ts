@@ -51,7 +51,7 @@ export function requireSession(config: OpenidConnectConfig, registration: Regist
     const session = sessions.find(cookie)
     const isValid = session !== undefined && checkSession(session, rules, now).ok
     // A route that has come to read another claim since the sign-in has not been told it.
-    if (!isValid || session.row.groups[groupClaim] === undefined) return askToSignIn(exchange, registration, parts)
+    if (!isValid || !Object.hasOwn(session.row.groups, groupClaim)) return askToSignIn(exchange, registration, parts)
     if (exchange.upgrade) checkOrigin(exchange, origins)
     const standing = standings.get(session) ?? judge(session)
     sessions.touch(session, now)

@@ -140,6 +140,15 @@ export class Sessions {
     return true
   }
 
+  /** Like end(), but a store that does not answer only delays the writing: sweep() tells it again. */
+  async endAnyway(session: LiveSession, reason: string): Promise<void> {
+    try {
+      await this.end(session.id, reason)
+    } catch (error) {
+      this.#log.warn({ error: messageOf(error) }, 'the end of a session is not written yet')
+    }
+  }
+
   list(): SessionSummary[] {
     return [...this.#live.values()].map((session) => ({
       id: session.id,
@@ -227,7 +236,7 @@ export class Sessions {
     const scope = sessionScope(row)
     const own = [...this.#live.values()].filter((one) => one.scope === scope && one.row.subject === row.subject)
     const surplus = own.toSorted((a, b) => b.lastSeen - a.lastSeen).slice(MAX_PER_SUBJECT)
-    for (const session of surplus) await this.end(session.id, 'too many sessions')
+    for (const session of surplus) await this.endAnyway(session, 'too many sessions')
   }
 
   /** In the background: a failure is logged, and what failed is tried again by the next use or sweep. */
@@ -235,7 +244,7 @@ export class Sessions {
     const running = write()
       .catch((error: unknown) => {
         if (error instanceof StoreConflict) return // someone else wrote; the watch brings it
-        this.#log.warn({ error: error instanceof Error ? error.message : String(error) }, 'session was not written')
+        this.#log.warn({ error: messageOf(error) }, 'session was not written')
       })
       .finally(() => this.#writes.delete(running))
     this.#writes.add(running)
@@ -244,6 +253,10 @@ export class Sessions {
 
 function keyOf(id: string): string {
   return hash('sha256', id, 'base64url')
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 function timeToLive(row: SessionRow, now: number): number {

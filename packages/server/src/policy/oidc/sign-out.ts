@@ -41,7 +41,7 @@ export async function signOut(
     const { session, secure } = registration.cookies(exchange.origin)
     return setCookie(session, '', 0, secure)
   })
-  for (const { session } of ending) await endHere(session, parts)
+  for (const { session } of ending) await parts.sessions.endAnyway(session, 'signed out')
 
   const last = ending[0]
   if (last === undefined || !(await endsAtProvider(last.registration))) {
@@ -135,15 +135,6 @@ function sessionHere(exchange: Exchange, registration: Registration, parts: Sign
     readCookie(exchange.header('cookie'), registration.cookies(exchange.origin).session),
   )
   return session?.scope === registration.scope ? session : undefined
-}
-
-async function endHere(session: LiveSession, parts: SignInParts): Promise<void> {
-  try {
-    await parts.sessions.end(session.id, 'signed out')
-  } catch (error) {
-    // It has ended in memory already; the store is told again as soon as it answers.
-    parts.log.warn({ reason: error instanceof Error ? error.message : String(error) }, 'sign-out was not written yet')
-  }
 }
 
 /** Whether the provider can be asked at all. Signing out here does not depend on it. */

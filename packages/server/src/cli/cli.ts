@@ -1,0 +1,107 @@
+// The commands of `relay`. Exit codes: 0 fine, 1 failed at run time, 2 wrong usage or configuration.
+
+import { Command, CommanderError } from 'commander'
+
+import { ConfigError } from '../errors.ts'
+import { RELAY_VERSION } from '../version.ts'
+import { createAuthtoken, listAuthtokens, revokeAuthtoken } from './authtoken-commands.ts'
+import { check } from './check.ts'
+import { start } from './start.ts'
+
+const CONFIG_OPTION = [
+  '--config <file>',
+  'relay.yml; without it the relay runs in local mode (env: SALLYPORT_CONFIG)',
+] as const
+
+export async function runCli(argv: readonly string[]): Promise<void> {
+  const program = buildProgram()
+  try {
+    await program.parseAsync(argv)
+  } catch (error) {
+    process.exitCode = report(error)
+  }
+}
+
+function buildProgram(): Command {
+  const program = new Command('relay')
+    .description('The Sallyport relay: a public entry that signs visitors in and forwards them to agents.')
+    .exitOverride()
+    .showHelpAfterError('Run the command with --help to see what it takes.')
+    .helpCommand(false)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  relay start                                 try it out on this machine, without a configuration
+  relay start --config /etc/sallyport/relay.yml
+  relay check --config relay.yml              all problems of a configuration at once
+  relay authtoken create --acl bind:edge=edg_docs --description "docs server"`,
+    )
+  program
+    .command('start')
+    .description('Start the relay. SIGTERM or Ctrl-C lets running exchanges finish; a second one ends at once.')
+    .option(...CONFIG_OPTION)
+    .action(start)
+  program
+    .command('check')
+    .description('Check a configuration without starting: exit code 0, or 2 and every problem with its path.')
+    .option(...CONFIG_OPTION)
+    .action(check)
+  program
+    .command('version')
+    .description('Print the version.')
+    .action(() => console.log(RELAY_VERSION))
+
+  const authtoken = program
+    .command('authtoken')
+    .description('Make, list and revoke the credentials of agents, also while the relay runs.')
+    .helpCommand(false)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  relay authtoken create --description laptop
+  relay authtoken create --acl bind:edge=edg_docs --acl bind:app=*
+  relay authtoken list --json
+  relay authtoken revoke atk_1a2b3c`,
+    )
+  authtoken
+    .command('create')
+    .description('Make an authtoken. It is printed on standard output, this once; only its hash is kept.')
+    .option(...CONFIG_OPTION)
+    .option('--acl <rule>', 'what it may bind, e.g. bind:edge=edg_docs; repeatable (default: bind:*)', collect, [])
+    .option('--description <text>', 'for people: whose it is, or what for')
+    .action(createAuthtoken)
+  authtoken
+    .command('list')
+    .description('List the authtokens; the tokens themselves are not kept.')
+    .option(...CONFIG_OPTION)
+    .option('--json', 'as JSON')
+    .action(listAuthtokens)
+  authtoken
+    .command('revoke')
+    .description('Revoke an authtoken. Its tunnel sessions end at once.')
+    .argument('<id>', 'the id, or the beginning of it')
+    .option(...CONFIG_OPTION)
+    .action(revokeAuthtoken)
+  return program
+}
+
+function collect(value: string, before: string[]): string[] {
+  return [...before, value]
+}
+
+/** Tells what went wrong on standard error. @returns the exit code */
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2 // commander has printed it
+  if (error instanceof ConfigError) {
+    const { problems } = error
+    console.error(
+      problems.length === 1 ? 'The configuration has a problem:' : `The configuration has ${problems.length} problems:`,
+    )
+    for (const { path, message } of problems) console.error(`  ${path}: ${message}`)
+    return 2
+  }
+  console.error(error instanceof Error ? error.message : String(error))
+  return 1
+}

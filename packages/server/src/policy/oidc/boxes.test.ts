@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+
+import { Boxes, type BoxKind } from './boxes.ts'
+import { testKeys } from './harness.test-support.ts'
+
+const KINDS: BoxKind[] = ['state', 'state cookie', 'hand-over', 'sign-out', 'sign-out state', 'id token']
+
+describe('Boxes', () => {
+  const boxes = new Boxes(testKeys())
+
+  it('open to what was put in, until they expire', () => {
+    const box = boxes.seal('id token', { idToken: 'x' }, 1000)
+    assert.deepEqual(boxes.open('id token', box, 999), { ok: true, content: { idToken: 'x' } })
+    assert.deepEqual(boxes.open('id token', box, 1000), { ok: false, reason: 'expired' })
+  })
+
+  for (const sealed of KINDS) {
+    it(`attack 27: a box of the kind "${sealed}" is refused as every other kind`, () => {
+      const box = boxes.seal(sealed, { origin: 'https://a' } as never, 1000) // content does not matter here
+      for (const kind of KINDS) assert.equal(boxes.open(kind, box, 0).ok, kind === sealed, kind)
+    })
+  }
+
+  it('do not open for another relay, nor after any change', () => {
+    const box = boxes.seal('sign-out', { idToken: 'x' }, 1000)
+    assert.deepEqual(new Boxes(testKeys('other')).open('sign-out', box, 0), { ok: false, reason: 'forged' })
+    for (const wrong of [
+      '',
+      'x',
+      'a.b.c',
+      box.slice(1),
+      box.slice(0, -4),
+      `${box.slice(0, 20)}AAAA${box.slice(24)}`,
+      box.repeat(2),
+    ]) {
+      assert.deepEqual(boxes.open('sign-out', wrong, 0), { ok: false, reason: 'forged' }, wrong)
+    }
+  })
+
+  it('fit into cookies and URLs as they are', () => {
+    assert.match(boxes.seal('sign-out', { idToken: 'ü☃"' }, 1), /^[A-Za-z0-9_.~-]+$/)
+  })
+})

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+
+import { cookieNames, readCookie, setCookie, surplusStateCookies } from './cookies.ts'
+
+describe('cookies of sign-in', () => {
+  it('have the __Host- prefix and Secure on https only', () => {
+    assert.deepEqual(cookieNames('abc', true), {
+      session: '__Host-sallyport.abc.session',
+      statePrefix: '__Host-sallyport.abc.state.',
+      signOut: '__Host-sallyport.abc.sign-out',
+      secure: true,
+    })
+    assert.equal(cookieNames('abc', false).session, 'sallyport.abc.session')
+    assert.equal(setCookie('n', 'v', 60, true), 'n=v; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure')
+    assert.equal(setCookie('n', 'v', 60, false), 'n=v; Path=/; Max-Age=60; HttpOnly; SameSite=Lax')
+  })
+
+  const name = 'sallyport.abc.session'
+  const found: [header: string | undefined, value: string | undefined][] = [
+    [undefined, undefined],
+    ['', undefined],
+    [`${name}=x`, 'x'],
+    [`a=1; ${name}=x; b=2`, 'x'],
+    [`a=1;${name}=x`, 'x'],
+    [`${name}=first; ${name}=second`, 'first'],
+    [`__Host-${name}=x`, undefined],
+    [`x${name}=x; ${name}=y`, 'y'],
+    [`${name}2=x`, undefined],
+    [`a=${name}; b=1`, undefined],
+    [`${name}=`, ''],
+    [name, undefined],
+  ]
+  for (const [header, value] of found) {
+    it(`are read from ${JSON.stringify(header)}`, () => assert.equal(readCookie(header, name), value))
+  }
+
+  it('of state are at most twelve on a host, the oldest going first, whichever sign-in they belong to', () => {
+    const cookies = Array.from(
+      { length: 14 },
+      (_, i) => `sallyport.a${i % 2}.state.00000000${(i + 10).toString(36)}rand=v`,
+    )
+    const surplus = surplusStateCookies(['other=1', ...cookies.toReversed()].join('; '), 500)
+    assert.deepEqual(
+      surplus.toSorted(),
+      [
+        'sallyport.a0.state.00000000arand',
+        'sallyport.a0.state.00000000crand',
+        'sallyport.a1.state.00000000brand',
+      ].toSorted(),
+    )
+  })
+
+  it('of state take at most 8 KiB on a host', () => {
+    const cookies = Array.from({ length: 3 }, (_, i) => `sallyport.a.state.00000000${i}=${'v'.repeat(2500)}`)
+    assert.deepEqual(surplusStateCookies(cookies.join('; '), 2600), ['sallyport.a.state.000000000'])
+  })
+})

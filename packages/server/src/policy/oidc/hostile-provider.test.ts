@@ -1,0 +1,225 @@
+// What a provider, or someone who answers in its place, can try.
+
+import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import { after, before, beforeEach, describe, it } from 'node:test'
+
+import { SignJWT, UnsecuredJWT, exportSPKI, importJWK } from 'jose'
+
+import { Browser } from '../../../../../examples/demo/browser.ts'
+import type { OpenidConnectConfig } from '../../config/config.ts'
+import { configFor, startRelay, type Relay } from './harness.test-support.ts'
+import { startHostileProvider, type Behaviour, type HostileProvider } from './hostile-provider.test-support.ts'
+
+const SECRET = 'a client secret of some length, for HS256 too'
+
+describe('a hostile provider', () => {
+  let relay: Relay
+  let provider: HostileProvider
+  let edges = 0
+  before(async () => {
+    provider = await startHostileProvider()
+  })
+  after(() => provider.close())
+  beforeEach(async () => {
+    provider.behave = {}
+    await relay?.close()
+    relay = await startRelay()
+  })
+  after(() => relay.close())
+
+  async function attempt(behave: Behaviour, config: Partial<OpenidConnectConfig> = {}) {
+    provider.behave = behave
+    const edge = relay.edge(`hostile${edges++}`, configFor(provider.issuer, config))
+    const browser = new Browser()
+    const page = await browser.open(`${edge.url}/wanted`)
+    return { page, browser, edge, session: browser.cookie(edge.host, 'sallyport.') }
+  }
+
+  async function refusedPage(behave: Behaviour, status = 400, config: Partial<OpenidConnectConfig> = {}) {
+    const { page, session, edge } = await attempt(behave, config)
+    assert.equal(page.status, status, page.body)
+    assert.equal(session, undefined, 'no session and no state is left')
+    assert.deepEqual(relay.reached, [], 'nothing reached the app')
+    assert.match(page.url, new RegExp(`^${edge.url}/.sallyport/oidc/callback`))
+    return page
+  }
+
+  async function refused(...of: Parameters<typeof refusedPage>): Promise<void> {
+    await refusedPage(...of)
+  }
+
+  it('is believed where everything is right', async () => {
+    const { page } = await attempt({})
+    assert.equal(page.status, 200)
+    assert.equal(page.body, 'hello user-1')
+  })
+
+  const now = () => Math.floor(Date.now() / 1000)
+  const badClaims: Record<string, Record<string, unknown>> = {
+    'another issuer': { iss: 'https://evil.example' },
+    'another audience': { aud: 'someone-else' },
+    'several audiences without azp': { aud: ['relay', 'other'] },
+    'several audiences and another azp': { aud: ['relay', 'other'], azp: 'other' },
+    'another azp': { azp: 'other' },
+    'another nonce': { nonce: 'x'.repeat(43) },
+    'no nonce': { nonce: undefined },
+    'an exp in the past': { exp: now() - 120 },
+    'an nbf in the future': { nbf: now() + 600 },
+    'an empty sub': { sub: '' },
+    'no sub': { sub: undefined },
+    'a sub that is no text': { sub: 7 },
+    'an overlong sub': { sub: 'x'.repeat(256) },
+  }
+  for (const [what, claims] of Object.entries(badClaims)) {
+    it(`attack 21: an ID token with ${what} is refused`, () => refused({ idToken: () => provider.idToken(claims) }))
+  }
+
+  it('attack 21: an ID token with alg none is refused, listed or not', () =>
+    refused({
+      idToken: (nonce) =>
+        new UnsecuredJWT({ nonce, sub: 'user-1' })
+          .setIssuer(provider.issuer)
+          .setAudience('relay')
+          .setIssuedAt()
+          .setExpirationTime('5m')
+          .encode(),
+    }))
+
+  const hs256 = (nonce: string, key: Uint8Array) =>
+    new SignJWT({ nonce, sub: 'user-1', email: 'a@b.c', name: 'A' })
+      .setProtectedHeader({ alg: 'HS256' })
+      .setIssuer(provider.issuer)
+      .setAudience('relay')
+      .setIssuedAt()
+      .setExpirationTime('5m')
+      .sign(key)
+
+  it('attack 21: HS256 made with the public key is refused', async () => {
+    const pem = await exportSPKI((await importJWK(provider.publicJwk, 'RS256', { extractable: true })) as never)
+    await refused({ idToken: (nonce) => hs256(nonce, Buffer.from(pem)) })
+    await refused({ idToken: (nonce) => hs256(nonce, Buffer.from(JSON.stringify(provider.publicJwk))) })
+  })
+
+  it('attack 21: HS256 made with the client secret is refused where it is not configured', () =>
+    refused({ idToken: (nonce) => hs256(nonce, Buffer.from(SECRET)) }))
+
+  it('takes HS256 where it is configured, and nothing else there', async () => {
+    const config = { id_token_alg: 'HS256' } as const
+    const { page } = await attempt({ idToken: (nonce) => hs256(nonce, Buffer.from(SECRET)) }, config)
+    assert.equal(page.status, 200)
+    relay.reached.length = 0
+    await refused({ idToken: (nonce) => hs256(nonce, Buffer.from(`${SECRET}x`)) }, 400, config)
+    await refused({}, 400, config)
+  })
+
+  it('refuses HS256 without a secret when the edge is built', () => {
+    const { client_secret: _none, ...config } = configFor(provider.issuer, { id_token_alg: 'HS256' })
+    assert.throws(() => relay.signIn.action(config, 'edg_x'), /client_secret/)
+  })
+
+  it('attack 21: a signature of another key, a garbage one and none are refused', async () => {
+    const stranger = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
+    await refused({
+      idToken: (nonce) =>
+        new SignJWT({ nonce, sub: 'user-1' })
+          .setProtectedHeader({ alg: 'RS256', kid: 'k1' })
+          .setIssuer(provider.issuer)
+          .setAudience('relay')
+          .setIssuedAt()
+          .setExpirationTime('5m')
+          .sign(stranger),
+    })
+    await refused({ idToken: async () => (await provider.idToken()).replace(/\.[^.]+$/, `.${'A'.repeat(342)}`) })
+    await refused({ idToken: async () => (await provider.idToken()).replace(/\.[^.]+$/, '.') })
+    await refused({ idToken: () => provider.idToken({}, { kid: 'unknown' }) })
+    // A key that the token brings along is not a key of the provider.
+    const { kid: _kid, ...jwk } = provider.publicJwk
+    await refused({ idToken: () => provider.idToken({}, { kid: 'mine', jwk }) })
+  })
+
+  it('attack 21: a token answer without an ID token, or with garbage, is refused', async () => {
+    await refused({ idToken: () => undefined })
+    await refused({ idToken: () => 'garbage' })
+    await refused({ tokenAnswer: { status: 200, body: '{"access_token":1}' } })
+    await refused({ tokenAnswer: { status: 200, body: 'not json' } })
+    await refused({ tokenAnswer: { status: 400, body: '{"error":"invalid_grant"}' } })
+  })
+
+  it('attack 22: an answer that names a foreign issuer is refused', async () => {
+    await refused({ back: (callback) => callback.searchParams.set('iss', 'https://evil.example') })
+  })
+  it('attack 22: an answer that names no issuer is refused where the provider promised one', () =>
+    refused({ metadata: { authorization_response_iss_parameter_supported: true } }))
+
+  it('attack 22: duplicated code, state, iss or error → 400, at the shared callback', async () => {
+    for (const name of ['code', 'state', 'iss', 'error', 'error_description']) {
+      const { page, session } = await attempt({
+        back: (callback) => {
+          callback.searchParams.append(name, callback.searchParams.get(name) ?? 'x')
+          callback.searchParams.append(name, 'other')
+        },
+      })
+      assert.equal(page.status, 400, name)
+      assert.match(page.url, /relay\.localhost:\d+\/oidc\/callback/)
+      assert.ok(session?.name.includes('.state.'), 'no session')
+      assert.deepEqual(relay.reached, [])
+    }
+  })
+
+  it('attack 25: script in error_description is shown as text, under a Content-Security-Policy', async () => {
+    const page = await refusedPage({
+      back: (callback) => {
+        callback.searchParams.delete('code')
+        callback.searchParams.set('error', 'access_denied')
+        callback.searchParams.set('error_description', '<script>alert(1)</script><img src=x onerror=alert(1)>"\'')
+      },
+    })
+    assert.ok(!page.body.includes('<script') && !page.body.includes('<img'))
+    assert.ok(page.body.includes('&lt;script&gt;alert(1)&lt;/script&gt;'))
+    assert.match(String(page.headers['content-security-policy']), /^default-src 'none'/)
+    assert.equal(page.headers['sallyport-error-code'], 'ERR_SIGN_IN_FAILED')
+    assert.match(page.body, /href="\/\.sallyport\/login\?auth_id=[0-9a-f]+&amp;return_to=%2Fwanted"/)
+  })
+
+  it('attack 29: an error of the provider wins over a code beside it', () =>
+    refused({ back: (callback) => callback.searchParams.set('error', 'login_required') }))
+
+  it('is asked for what the ID token leaves out, and must speak of the same subject', async () => {
+    const metadata = { userinfo_endpoint: `${provider.issuer}/userinfo` }
+    const idToken = () => provider.idToken({ email: undefined, groups: undefined })
+    const ok = await attempt({
+      metadata,
+      idToken,
+      userInfo: { sub: 'user-1', email: 'ada@example.com', groups: ['staff'] },
+    })
+    assert.equal(ok.page.status, 200)
+    assert.equal(relay.reached[0]?.identity?.email, 'ada@example.com')
+    assert.deepEqual(relay.reached[0]?.identity?.groups, ['staff'])
+    relay.reached.length = 0
+    await refused({ metadata, idToken, userInfo: { sub: 'user-2', email: 'boss@example.com' } })
+  })
+
+  it('that fails half-way is called unreachable', async () => {
+    await refused({ tokenAnswer: { status: 503, body: 'busy' } }, 502)
+    await refused({ answer: { '/token': (response) => void response.destroy() } }, 502)
+    await refused({
+      answer: { '/token': (response) => void response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end() },
+    })
+    await refused({ answer: { '/token': (response) => void response.end('x'.repeat(2 * 1024 * 1024)) } }, 502)
+  })
+  it('without keys is called unreachable', async () => {
+    await refused({ answer: { '/jwks': (response) => void response.writeHead(500).end() } }, 502)
+  })
+
+  it('attack 44: leaves no code, token, cookie or secret in the log', async () => {
+    const { browser, edge } = await attempt({})
+    await attempt({ idToken: () => provider.idToken({ nonce: 'other' }) })
+    await attempt({ tokenAnswer: { status: 400, body: '{"error":"invalid_client"}' } })
+    const log = relay.logLines.join('')
+    assert.match(log, /sign-in failed/)
+    const session = browser.cookie(edge.host, 'sallyport.')?.value ?? ''
+    assert.ok(session.length > 20)
+    for (const secret of ['code-1', SECRET, session, 'eyJ', '"at"']) assert.ok(!log.includes(secret), secret)
+  })
+})

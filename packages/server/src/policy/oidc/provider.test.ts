@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, describe, it } from 'node:test'
+
+import { RelayError } from '../../errors.ts'
+import { createLog } from '../../log.ts'
+import { startHostileProvider, type HostileProvider } from './hostile-provider.test-support.ts'
+import { providerFetch } from './provider-fetch.ts'
+import { Provider } from './provider.ts'
+
+const DISCOVERY = '/.well-known/openid-configuration'
+
+describe('Provider', () => {
+  let server: HostileProvider
+  let now = 0
+  const lines: string[] = []
+  const open = (issuerUrl = server.issuer) =>
+    new Provider({
+      issuerUrl,
+      fetch: providerFetch(300),
+      timeoutMs: 300,
+      clock: () => now,
+      log: createLog({ level: 'debug', format: 'json' }, { write: (line) => void lines.push(line) }),
+    })
+  const unreachable = (detail: RegExp) => (error: unknown) => {
+    assert.ok(error instanceof RelayError)
+    assert.equal(error.code, 'provider_unreachable')
+    assert.match(error.detail ?? '', detail)
+    return true
+  }
+
+  before(async () => {
+    server = await startHostileProvider()
+  })
+  after(() => server.close())
+  beforeEach(() => {
+    server.behave = {}
+    server.asked.length = 0
+    lines.length = 0
+    now = 1_000_000
+  })
+
+  it('is asked once, when first needed, however many ask at the same time', async () => {
+    const provider = open()
+    assert.deepEqual(server.asked, [])
+    await Promise.all([provider.describe(), provider.describe(), provider.describe()])
+    now += 5 * 3_600_000
+    await provider.describe()
+    assert.deepEqual(server.asked, [DISCOVERY])
+  })
+
+  it('is left alone for 1, 2, 4 … 60 s after failures, and is back at once when it answers', async () => {
+    const provider = open()
+    server.behave = { answer: { [DISCOVERY]: (response) => void response.writeHead(503).end() } }
+    for (const pause of [1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]) {
+      server.asked.length = 0
+      await assert.rejects(provider.describe(), unreachable(/answered HTTP 503/))
+      now += pause - 1
+      await assert.rejects(provider.describe(), unreachable(/answered HTTP 503/))
+      assert.deepEqual(server.asked, [DISCOVERY], `pause of ${pause} ms`)
+      now += 1
+    }
+    server.behave = {}
+    assert.equal((await provider.describe()).metadata.issuer, server.issuer)
+    assert.match(lines.at(-1) ?? '', /identity provider is back/)
+  })
+
+  it('goes on with what is known when it cannot be asked again', async () => {
+    const provider = open()
+    const known = await provider.describe()
+    now += 7 * 3_600_000
+    server.behave = { answer: { [DISCOVERY]: (response) => void response.destroy() } }
+    assert.equal(await provider.describe(), known)
+    assert.equal(await provider.describe(), known)
+  })
+
+  it('that calls itself by another name is named in the log with what to write', async () => {
+    server.behave = { metadata: { issuer: 'https://login.example.com/' } }
+    await assert.rejects(
+      open().describe(),
+      unreachable(/calls itself https:\/\/login\.example\.com\/; set issuer_url to https:\/\/login/),
+    )
+    assert.match(lines[0] ?? '', /set issuer_url to https:\/\/login\.example\.com\//)
+    server.behave = { metadata: { issuer: 'acme.com' } } // FusionAuth, as it comes
+    await assert.rejects(open().describe(), unreachable(/calls itself "acme\.com", which is not a URL/))
+  })
+
+  it('with unusable endpoints is refused', async () => {
+    server.behave = { metadata: { authorization_endpoint: 'javascript:alert(1)' } }
+    await assert.rejects(
+      open().describe(),
+      unreachable(/authorization_endpoint, javascript:alert\(1\), is not an https URL/),
+    )
+    server.behave = { metadata: { token_endpoint: 'http://evil.example/token' } }
+    await assert.rejects(open().describe(), unreachable(/token_endpoint, http:\/\/evil/))
+    server.behave = { metadata: { jwks_uri: undefined } }
+    await assert.rejects(open().describe(), unreachable(/no jwks_uri/))
+  })
+
+  it('that never answers, answers too much, redirects or is not there is unreachable', async () => {
+    server.behave = { answer: { [DISCOVERY]: () => {} } }
+    await assert.rejects(open().describe(), unreachable(/no answer within 0\.3 s/))
+    server.behave = { answer: { [DISCOVERY]: (response) => void response.end('x'.repeat(1024 * 1024 + 1)) } }
+    await assert.rejects(open().describe(), unreachable(/larger than 1048576 bytes/))
+    server.behave = { answer: { [DISCOVERY]: (response) => void response.writeHead(302, { location: '/jwks' }).end() } }
+    await assert.rejects(open().describe(), unreachable(/HTTP 302/))
+    server.behave = { answer: { [DISCOVERY]: (response) => void response.writeHead(404).end() } }
+    await assert.rejects(open().describe(), unreachable(/HTTP 404.*is issuer_url right\?/))
+    await assert.rejects(open('http://127.0.0.1:1').describe(), unreachable(/ECONNREFUSED/))
+  })
+
+  it('is not spoken to over plain http off this machine', async () => {
+    await assert.rejects(open('http://login.example.com').describe(), unreachable(/HTTPS/))
+    await assert.rejects(providerFetch(300)('http://10.0.0.1/'), /is not https/)
+  })
+})

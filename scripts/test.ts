@@ -1,0 +1,32 @@
+// `npm test`: all tests, ending in the test runner's own summary. Arguments are files or folders to run instead.
+
+import { spawn } from 'node:child_process'
+import { globSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { findChromium } from '../test/support/chromium.ts'
+
+const root = join(import.meta.dirname, '..')
+const wanted = process.argv.slice(2)
+const folders = wanted.length > 0 ? wanted : ['packages', 'test', 'examples', 'bench']
+const files = folders
+  .flatMap((path) => (statSync(path).isDirectory() ? globSync(`${path}/**/*.test.ts`, { exclude: isForeign }) : [path]))
+  .toSorted()
+
+const chromium = await findChromium((line) => console.error(line))
+if (!chromium) {
+  console.error('Without Chromium the browser tests are skipped. On Debian: apt-get install chromium')
+  if (process.env.CI === 'true') process.exit(1)
+}
+
+const child = spawn(process.execPath, ['--test', '--test-reporter=spec', '--test-timeout=240000', ...files], {
+  cwd: root,
+  stdio: 'inherit',
+  env: { ...process.env, ...(chromium && { SALLYPORT_TEST_CHROMIUM: JSON.stringify(chromium) }) },
+})
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal))
+child.on('exit', (code, signal) => process.exit(signal ? 1 : (code ?? 1)))
+
+function isForeign(path: string): boolean {
+  return path.includes('node_modules') || path.includes('/dist/')
+}
