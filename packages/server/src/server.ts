@@ -31,6 +31,11 @@ import { Authtokens } from './tunnel/authtokens.ts'
 import { Registry } from './tunnel/registry.ts'
 import { RELAY_VERSION } from './version.ts'
 
+export { loadConfig } from './config/load-config.ts'
+export { parseConfig } from './config/parse-config.ts'
+export { ConfigError } from './errors.ts'
+export { createLog } from './log.ts'
+
 export interface RelayOptions {
   log: Logger
   env: NodeJS.ProcessEnv

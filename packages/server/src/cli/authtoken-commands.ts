@@ -48,7 +48,7 @@ export async function revokeAuthtoken(id: string, options: StoreOption): Promise
 }
 
 async function withAuthtokens(
-  { config: file = process.env.SALLYPORT_CONFIG }: StoreOption,
+  { config: file = process.env.SALLYPORT_CONFIG || undefined }: StoreOption,
   work: (authtokens: Authtokens) => Promise<void>,
 ): Promise<void> {
   const location = await loadStoreLocation({ ...(file !== undefined && { file }), env: process.env })

@@ -401,7 +401,7 @@ export const configSchema = z.strictObject({
         .exactOptional()
         .describe('Visitors and agents with TLS. Needs `tls.certificates`.'),
       admin: listenAddress('127.0.0.1')
-        .default({ host: '127.0.0.1', port: 4041 })
+        .prefault('127.0.0.1:4041')
         .describe('Health, metrics and the API. Keep it on loopback or a private network.'),
     })
     .refine(

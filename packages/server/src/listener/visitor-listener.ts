@@ -1,7 +1,7 @@
 // Where visitors come in: node:http with every limit set, one exchange at a time per connection, and upgrades
 // accepted only where they can be a WebSocket. It makes Exchange objects and hands them on; it decides nothing else.
 
-import { Server as HttpServer, ServerResponse, createServer } from 'node:http'
+import { Server as HttpServer, STATUS_CODES, ServerResponse, createServer } from 'node:http'
 import type { IncomingMessage, ServerOptions } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import { Socket } from 'node:net'
@@ -221,7 +221,7 @@ export class VisitorListener {
     const body = `${JSON.stringify({ type: 'about:blank', title: refusal.title, status: refusal.status, detail: refusal.advice, code: refusal.publicCode })}\n`
     socket.on('error', () => {}) // the visitor does not wait for the answer
     socket.end(
-      `HTTP/1.1 ${refusal.status} ${refusal.title}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n` +
+      `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n` +
         `Content-Length: ${Buffer.byteLength(body)}\r\nSallyport-Error-Code: ${refusal.publicCode}\r\n\r\n${body}`,
       () => socket.destroy(),
     )

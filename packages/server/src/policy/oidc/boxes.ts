@@ -1,12 +1,7 @@
 // Sealed boxes: what the relay gives into foreign hands and wants back unread and unchanged. Every kind has a key of
 // its own and names itself inside, so a box of one kind never passes for another. Pure: takes the clock.
 
-/** The keys of the relay, as far as they are needed here; `keys.ts` has them. */
-export interface BoxKeys {
-  sealBox(purpose: string, plaintext: string): string
-  /** Undefined where the box was made by someone else, for another purpose, or changed. */
-  openBox(purpose: string, box: string): string | undefined
-}
+import type { Keys } from '../../keys.ts'
 
 /** What each kind of box holds. */
 export interface BoxContents {
@@ -44,9 +39,9 @@ interface Sealed<K extends BoxKind> {
 }
 
 export class Boxes {
-  readonly #keys: BoxKeys
+  readonly #keys: Pick<Keys, 'sealBox' | 'openBox'>
 
-  constructor(keys: BoxKeys) {
+  constructor(keys: Pick<Keys, 'sealBox' | 'openBox'>) {
     this.#keys = keys
   }
 

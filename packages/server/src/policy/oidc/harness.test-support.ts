@@ -1,7 +1,7 @@
 // For the tests of this room: a visitor listener of forty lines that dispatches by host, a store that can be
 // switched off, and a real identity provider over HTTP. Everything on 127.0.0.1 and free ports.
 
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -17,11 +17,11 @@ import { authIdOf } from '../../config/auth-id.ts'
 import type { OpenidConnectConfig } from '../../config/config.ts'
 import { Exchange, type Upgrade } from '../../exchange/exchange.ts'
 import type { Identity } from '../../exchange/identity.ts'
+import { Keys } from '../../keys.ts'
 import { createLog } from '../../log.ts'
 import { Secret } from '../../secret.ts'
 import { StoreConflict, StoreUnavailable, type Bucket, type Change, type Store } from '../../store/store.ts'
 import type { Action } from '../action.ts'
-import type { BoxKeys } from './boxes.ts'
 import { SignIn } from './sign-in.ts'
 
 export const PASSWORD = 'correct horse battery staple'
@@ -71,7 +71,7 @@ export interface Relay {
 
 export interface RelayOptions {
   store?: MemoryStore
-  keys?: BoxKeys
+  keys?: Keys
   clock?: () => number
   port?: number
   callbacksPerMinute?: number
@@ -218,26 +218,8 @@ export async function signInAs(browser: Browser, url: string, username = 'ada') 
   return browser.submit(page, { username, password: PASSWORD })
 }
 
-export function testKeys(secret = 'relay key of the tests'): BoxKeys {
-  const keyOf = (purpose: string) => createHash('sha256').update(`${secret} ${purpose}`).digest()
-  return {
-    sealBox(purpose, plaintext) {
-      const iv = randomBytes(12)
-      const cipher = createCipheriv('aes-256-gcm', keyOf(purpose), iv)
-      const sealed = [iv, cipher.update(plaintext, 'utf8'), cipher.final()]
-      return Buffer.concat([...sealed, cipher.getAuthTag()]).toString('base64url')
-    },
-    openBox(purpose, box) {
-      try {
-        const bytes = Buffer.from(box, 'base64url')
-        const cipher = createDecipheriv('aes-256-gcm', keyOf(purpose), bytes.subarray(0, 12))
-        cipher.setAuthTag(bytes.subarray(-16))
-        return Buffer.concat([cipher.update(bytes.subarray(12, -16)), cipher.final()]).toString('utf8')
-      } catch {
-        return undefined // not one of ours
-      }
-    },
-  }
+export function testKeys(secret = 'relay key of the tests'): Keys {
+  return new Keys(createHash('sha256').update(secret).digest())
 }
 
 /** Keeps the interface of the store, in memory, and can be switched off. */

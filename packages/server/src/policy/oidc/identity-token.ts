@@ -5,8 +5,8 @@ import { SignJWT, calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK,
 import { z } from 'zod'
 
 import type { Identity } from '../../exchange/identity.ts'
+import type { Keys } from '../../keys.ts'
 import { StoreConflict, type Store } from '../../store/store.ts'
-import type { BoxKeys } from './boxes.ts'
 
 const KEY_NAME = 'identity-jwt'
 const PURPOSE = 'identity jwt key'
@@ -29,7 +29,7 @@ export class IdentityTokens {
   }
 
   /** Takes the key pair from the store, or makes it. Throws `StoreUnavailable`. */
-  static async open(issuer: string, store: Store, keys: BoxKeys): Promise<IdentityTokens> {
+  static async open(issuer: string, store: Store, keys: Keys): Promise<IdentityTokens> {
     const bucket = store.bucket('keys', (stored) => schema.parse(stored))
     let entry = (await bucket.get(KEY_NAME))?.value
     if (!entry) {
@@ -75,7 +75,7 @@ export class IdentityTokens {
   }
 }
 
-async function makeKeyPair(keys: BoxKeys): Promise<z.output<typeof schema>> {
+async function makeKeyPair(keys: Keys): Promise<z.output<typeof schema>> {
   const pair = await generateKeyPair('ES256', { extractable: true })
   const { kty, crv, x, y } = await exportJWK(pair.publicKey)
   const kid = await calculateJwkThumbprint(pair.publicKey)

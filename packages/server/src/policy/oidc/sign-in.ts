@@ -9,9 +9,10 @@ import type { Store } from '../../store/store.ts'
 import type { Action } from '../action.ts'
 import { Attempts } from './attempts.ts'
 import { sendToProvider } from './authorization.ts'
-import { Boxes, type BoxKeys } from './boxes.ts'
+import { Boxes } from './boxes.ts'
 import { finishSignIn } from './edge-callback.ts'
 import { IdentityTokens } from './identity-token.ts'
+import type { Keys } from '../../keys.ts'
 import type { Logger } from '../../log.ts'
 import { readParameters } from './parameters.ts'
 import type { SignInParts } from './parts.ts'
@@ -26,7 +27,7 @@ import { returnSignedOut, showSignedOut, signOut, signOutAtProvider } from './si
 export interface SignInInit {
   publicUrl: URL
   store: Store
-  keys: BoxKeys
+  keys: Keys
   log: Logger
   /** For one request to a provider. */
   providerTimeoutMs: number

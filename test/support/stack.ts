@@ -1,0 +1,137 @@
+// A relay and its agents inside the test's own process, with real sockets between all of them. Tests of crashes and
+// signals use real processes instead: processes.ts.
+
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer as createHttpServer } from 'node:http'
+import type { RequestListener, Server as HttpServer } from 'node:http'
+import type { AddressInfo, Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { startAgent } from '@sallyport/agent'
+import type { Agent } from '@sallyport/agent'
+import { createLog, parseConfig, startRelay } from '@sallyport/server'
+import type { Relay } from '@sallyport/server'
+
+export interface StackOptions {
+  /** The app behind every agent. */
+  app: Server
+  /** How many agents; one by default. */
+  agents?: number
+  /** YAML of `edges:`, as a list; one edge `edg_app` at app.localhost without sign-in by default. */
+  edges?: string
+  /** Further top-level YAML, e.g. `limits:` or `timeouts:`. */
+  config?: string
+  /** Labels of the agents. */
+  labels?: readonly string[]
+  hostHeader?: string
+}
+
+export const APP_HOST = 'app.localhost'
+
+export class Stack {
+  readonly relay: Relay
+  readonly agents: Agent[]
+  /** Every line the relay has logged. */
+  readonly log: string[]
+  readonly port: number
+  readonly appPort: number
+  readonly #folder: string
+  readonly #app: Server
+  readonly #startAgent: () => Promise<Agent>
+
+  constructor(init: {
+    relay: Relay
+    log: string[]
+    appPort: number
+    folder: string
+    app: Server
+    startAgent: () => Promise<Agent>
+  }) {
+    this.relay = init.relay
+    this.log = init.log
+    this.agents = []
+    this.port = init.relay.addresses.http?.port ?? 0
+    this.appPort = init.appPort
+    this.#folder = init.folder
+    this.#app = init.app
+    this.#startAgent = init.startAgent
+  }
+
+  /** Starts one more agent and waits until its tunnel is online. */
+  async addAgent(): Promise<Agent> {
+    const agent = await this.#startAgent()
+    this.agents.push(agent)
+    return agent
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.agents.map((agent) => agent.destroy()))
+    await this.relay.destroy()
+    this.#app.close()
+    if ('closeAllConnections' in this.#app) (this.#app as HttpServer).closeAllConnections() // only http servers have it
+    await rm(this.#folder, { recursive: true, force: true })
+  }
+}
+
+/** Starts app, relay and agents; everything is online when it resolves. */
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const { app, agents = 1, labels = ['edge=edg_app'] } = options
+  if (!app.listening) {
+    app.listen(0, '127.0.0.1')
+    await once(app, 'listening')
+  }
+  const appPort = (app.address() as AddressInfo).port // it listens on a port
+  const folder = await mkdtemp(join(tmpdir(), 'sallyport-test-'))
+  const log: string[] = []
+  const config = parseConfig(
+    `
+domain: localhost
+public_url: http://relay.localhost
+listen: { http: "127.0.0.1:0", admin: "127.0.0.1:0" }
+store: "sqlite:${join(folder, 'relay.db')}"
+${options.config ?? ''}
+edges:
+${indent(options.edges ?? `- { id: edg_app, hosts: [${APP_HOST}] }`)}
+`,
+    { source: 'test', env: {} },
+  )
+  const relay = await startRelay(config, {
+    log: createLog({ level: 'debug' }, { write: (line) => void log.push(line) }),
+    env: {},
+  })
+  const { token } = await relay.authtokens.create({ acl: [] })
+  const stack = new Stack({
+    relay,
+    log,
+    appPort,
+    folder,
+    app,
+    startAgent: async () => {
+      const agent = startAgent({
+        server: `http://127.0.0.1:${relay.addresses.http?.port}`,
+        authtoken: token,
+        log: createLog({ level: 'silent' }),
+        tunnels: [{ upstream: `http://127.0.0.1:${appPort}`, labels, hostHeader: options.hostHeader }],
+      })
+      if (agent.status.state !== 'online') await once(agent, 'online')
+      return agent
+    },
+  })
+  for (let count = 0; count < agents; count++) await stack.addAgent()
+  return stack
+}
+
+/** An app that is an ordinary node:http server. */
+export function httpApp(listener: RequestListener): HttpServer {
+  return createHttpServer(listener)
+}
+
+function indent(yaml: string): string {
+  return yaml
+    .trim()
+    .split('\n')
+    .map((line) => `  ${line}`)
+    .join('\n')
+}
