@@ -1,2 +1,7 @@
 #!/usr/bin/env node
-console.log(process.version)
+// The `agent` command's entry: everything else is in cli.ts, so that it can be imported without running.
+
+import { runCli } from './cli.ts'
+
+// Log and output are written synchronously; a socket that is still closing must not hold the process.
+process.exit(await runCli(process.argv.slice(2), process.env))

@@ -30,9 +30,12 @@ export class ControlChannel {
     stream.on('data', (chunk: Buffer) => this.#take(chunk))
     stream.on('end', () => this.#end())
     stream.on('error', (error: Error) =>
-      this.#end(new ProtocolError('connection_lost', error.message, { cause: error })),
+      this.#end(
+        error instanceof ProtocolError ? error : new ProtocolError('connection_lost', error.message, { cause: error }),
+      ),
     )
-    stream.on('close', () => this.#end())
+    // After 'end' or 'error' this does nothing; without them the stream was cut.
+    stream.on('close', () => this.#end(new ProtocolError('connection_lost', 'the control stream was cut')))
   }
 
   /** Sends one message. After the end it does nothing: the peer is not there to be told. */

@@ -1,6 +1,7 @@
 // Joins two byte streams until both have said everything: back-pressure both ways, half-close kept.
 // Bytes are moved, never looked at. Both streams must allow half-open ends.
 
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 
 export interface Spliced {
@@ -32,16 +33,18 @@ function join(from: Duplex, to: Duplex, onClose: () => void, count: (bytes: numb
   const onClosed = (): void => {
     to.off('drain', onDrain)
     const complete = from.readableEnded && from.writableFinished
-    if (!complete) to.destroy()
+    if (!complete) cut(to)
     onClose()
   }
   // The reason of a break is with the stream's owner; here it only has to end the other side, on 'close'.
   from.on('error', () => {})
   if (from.destroyed) {
-    to.destroy()
+    cut(to)
     queueMicrotask(onClose)
     return
   }
+  // A stream may have ended while its header was read: then 'end' has been and does not come again.
+  if (from.readableEnded) to.end()
   from.on('data', (chunk: Buffer) => {
     count(chunk.length)
     if (!to.write(chunk)) from.pause()
@@ -49,4 +52,12 @@ function join(from: Duplex, to: Duplex, onClose: () => void, count: (bytes: numb
   from.on('end', () => to.end())
   from.on('close', onClosed)
   to.on('drain', onDrain)
+}
+
+/** Ends a stream so that its peer cannot take it for complete: on TCP, destroy() alone would send a clean FIN. */
+function cut(stream: Duplex): void {
+  // Only a TCP socket has a remote family and no cipher; pipes and TLS have no reset, and TLS tells a cut by itself.
+  const isTcp = stream instanceof Socket && stream.remoteFamily !== undefined && !('encrypted' in stream)
+  if (isTcp && !stream.destroyed) stream.resetAndDestroy()
+  else stream.destroy()
 }

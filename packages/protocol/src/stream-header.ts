@@ -97,15 +97,16 @@ export function decodeStreamReply(bytes: Buffer): { reply: StreamReply; length: 
 
 /**
  * Reads the header from a fresh stream and gives back what came behind it.
+ * The wait is bounded by the caller: with `signal`, or by destroying the stream.
  * @throws ProtocolError `mux_violation` for garbage, `connection_lost` when the stream ends first;
  *   the signal's reason when it aborts. The caller destroys the stream then.
  */
-export function readStreamHeader(stream: Duplex, signal: AbortSignal): Promise<StreamHeader> {
+export function readStreamHeader(stream: Duplex, signal?: AbortSignal): Promise<StreamHeader> {
   return new Promise((resolve, reject) => {
-    let kept: Buffer = Buffer.alloc(0)
+    let kept: Buffer | undefined
     const onReadable = (): void => {
       for (let chunk = read(stream); chunk; chunk = read(stream)) {
-        kept = kept.length === 0 ? chunk : Buffer.concat([kept, chunk])
+        kept = kept ? Buffer.concat([kept, chunk]) : chunk
         try {
           const decoded = decodeStreamHeader(kept)
           if (!decoded) continue
@@ -124,15 +125,16 @@ export function readStreamHeader(stream: Duplex, signal: AbortSignal): Promise<S
     }
     const onAbort = (): void => {
       stop()
-      reject(signal.reason as Error) // an AbortSignal made by our own code
+      reject(signal?.reason as Error) // an AbortSignal made by our own code
     }
     function stop(): void {
       stream.off('readable', onReadable).off('end', onGone).off('close', onGone)
-      signal.removeEventListener('abort', onAbort)
+      signal?.removeEventListener('abort', onAbort)
     }
     stream.on('readable', onReadable).on('end', onGone).on('close', onGone)
-    signal.addEventListener('abort', onAbort, { once: true })
-    if (signal.aborted) onAbort()
+    signal?.addEventListener('abort', onAbort, { once: true })
+    if (signal?.aborted) onAbort()
+    else if (stream.destroyed || stream.readableEnded) onGone()
     else onReadable()
   })
 }

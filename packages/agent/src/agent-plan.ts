@@ -1,0 +1,173 @@
+// From what a person wrote to what the agent works with: every flag checked, all problems told at once.
+// Pure: no I/O, no environment of its own.
+
+import { LABEL_MAX_CHARS, parseLabel } from '@sallyport/protocol'
+import type { Labels } from '@sallyport/protocol'
+
+import { ConfigError } from './config-error.ts'
+import type { ConfigProblem } from './config-error.ts'
+import { parseProxyUrl, proxyFromEnvironment } from './proxy.ts'
+import type { Environment } from './proxy.ts'
+import { parseRelayAddress } from './relay-address.ts'
+import type { RelayAddress } from './relay-address.ts'
+import { Secret } from './secret.ts'
+import type { TunnelPlan } from './tunnel-plan.ts'
+import { parseUpstream } from './upstream.ts'
+
+export interface TunnelOptions {
+  /** Where the traffic goes: `8000`, `localhost:8000`, `http://…`, `https://…`, `unix:/path`. */
+  upstream: string
+  /** Each `key=value`. */
+  labels: readonly string[]
+  name?: string | undefined
+  metadata?: string | undefined
+  /** 0 to 10 000; 1 unless told. */
+  weight?: number | undefined
+  /** `preserve` (the visitor's Host, the default), `rewrite` (the upstream's), or a value. */
+  hostHeader?: string | undefined
+  upstreamProtocol?: 'http1' | undefined
+  /** PEM text of a further authority for an https upstream. */
+  upstreamCa?: string | undefined
+  /** Whether an https upstream's certificate is checked; it is unless told otherwise. */
+  upstreamTlsVerify?: boolean | undefined
+}
+
+export interface AgentOptions {
+  /** The relay: `https://relay.example.com`. */
+  server: string | undefined
+  authtoken: string | undefined
+  tunnels: readonly TunnelOptions[]
+  /** PEM text of a further authority for the relay's certificate. */
+  ca?: string | undefined
+  proxyUrl?: string | undefined
+  /** Where HTTPS_PROXY and its like are looked up; nowhere unless given. */
+  environment?: Environment | undefined
+}
+
+export interface AgentPlan {
+  relay: RelayAddress
+  authtoken: Secret
+  ca: string | undefined
+  proxy: URL | undefined
+  tunnels: readonly TunnelPlan[]
+}
+
+const METADATA_MAX_CHARS = 4096
+const WEIGHT_MAX = 10_000
+
+/**
+ * Checks everything and resolves it.
+ * @throws ConfigError that names every problem by its flag
+ */
+export function planAgent(options: AgentOptions): AgentPlan {
+  const problems: ConfigProblem[] = []
+  const relay = planRelay(options.server, problems)
+  const authtoken = planAuthtoken(options.authtoken, problems)
+  const proxy = relay && planProxy(relay, options, problems)
+  const tunnels = options.tunnels.map((tunnel) => planTunnel(tunnel, problems))
+  if (!relay || !authtoken || problems.length > 0) throw new ConfigError(problems)
+  return {
+    relay,
+    authtoken,
+    ca: options.ca,
+    proxy,
+    tunnels: tunnels.filter((tunnel) => tunnel !== undefined),
+  }
+}
+
+function planRelay(server: string | undefined, problems: ConfigProblem[]): RelayAddress | undefined {
+  if (!server) {
+    problems.push({
+      path: '--server',
+      message:
+        'The agent does not know its relay. Save it once with "agent config add-server https://relay.example.com", or give --server or SALLYPORT_SERVER.',
+    })
+    return undefined
+  }
+  const relay = parseRelayAddress(server)
+  if (!('problem' in relay)) return relay
+  problems.push({ path: '--server', message: relay.problem })
+  return undefined
+}
+
+function planAuthtoken(authtoken: string | undefined, problems: ConfigProblem[]): Secret | undefined {
+  if (!authtoken) {
+    problems.push({
+      path: '--authtoken',
+      message:
+        'The agent has no authtoken. Make one with "relay authtoken create" on the relay\'s host and save it here with "agent config add-authtoken TOKEN", or give --authtoken or SALLYPORT_AUTHTOKEN.',
+    })
+    return undefined
+  }
+  const problem = authtokenProblem(authtoken)
+  if (!problem) return new Secret(authtoken)
+  problems.push({ path: '--authtoken', message: problem })
+  return undefined
+}
+
+/** What is wrong with an authtoken's form, without showing it. */
+export function authtokenProblem(authtoken: string): string | undefined {
+  // RFC 6750 2.1: b64token. Anything else could not stand in the Authorization header.
+  if (/^[A-Za-z0-9\-._~+/]{1,1024}=*$/.test(authtoken)) return undefined
+  return 'This is not an authtoken: it contains spaces or characters that no authtoken has. Copy it again.'
+}
+
+function planProxy(relay: RelayAddress, options: AgentOptions, problems: ConfigProblem[]): URL | undefined {
+  const chosen = options.proxyUrl
+    ? { name: '--proxy-url', value: options.proxyUrl }
+    : proxyFromEnvironment(relay, options.environment ?? {})
+  if (!chosen) return undefined
+  const proxy = parseProxyUrl(chosen.value)
+  if (!('problem' in proxy)) return proxy
+  problems.push({ path: chosen.name, message: proxy.problem })
+  return undefined
+}
+
+function planTunnel(options: TunnelOptions, problems: ConfigProblem[]): TunnelPlan | undefined {
+  const before = problems.length
+  const { hostHeader = 'preserve', weight = 1, metadata } = options
+  const labels = planLabels(options.labels, problems)
+  const upstream = parseUpstream(options.upstream)
+  if ('problem' in upstream) problems.push({ path: 'upstream', message: upstream.problem })
+  if (!/^[A-Za-z0-9._~[\]:-]{1,255}$/.test(hostHeader)) {
+    problems.push({
+      path: '--host-header',
+      message: `"${hostHeader}" is not a Host header. Write preserve, rewrite, or a value such as app.internal:8080`,
+    })
+  }
+  if (!Number.isInteger(weight) || weight < 0 || weight > WEIGHT_MAX) {
+    problems.push({ path: '--weight', message: `A weight is a whole number from 0 to ${WEIGHT_MAX}.` })
+  }
+  if (metadata !== undefined && metadata.length > METADATA_MAX_CHARS) {
+    problems.push({ path: '--metadata', message: `Metadata can have ${METADATA_MAX_CHARS} characters at most.` })
+  }
+  if ('problem' in upstream || problems.length > before) return undefined
+  return {
+    labels,
+    upstream,
+    upstreamTls: { ca: options.upstreamCa, verify: options.upstreamTlsVerify ?? true },
+    upstreamProtocol: options.upstreamProtocol ?? 'http1',
+    hostHeader,
+    weight,
+    name: options.name,
+    metadata,
+  }
+}
+
+function planLabels(texts: readonly string[], problems: ConfigProblem[]): Labels {
+  const labels = new Map<string, string>()
+  const problem = (message: string): void => void problems.push({ path: '--label', message })
+  if (texts.length === 0) {
+    problem('A tunnel needs a label that an edge of the relay selects by, for example --label edge=edg_docs')
+  }
+  if (texts.length > LABELS_MAX) problem(`A tunnel can carry ${LABELS_MAX} labels at most.`)
+  for (const text of texts) {
+    const label = parseLabel(text)
+    if ('problem' in label) problem(label.problem)
+    else if (labels.has(label.key)) problem(`The label ${label.key.slice(0, LABEL_MAX_CHARS)} is given twice.`)
+    else labels.set(label.key, label.value)
+  }
+  return labels
+}
+
+const LABELS_MAX = 32 // what one `bind` message can carry

@@ -1,0 +1,127 @@
+// The `agent` command: flags and their help. What the commands do stands in tunnel-command and config-command.
+
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+
+import { AGENT_VERSION } from './agent-version.ts'
+import { addAuthtoken, addServer, checkConfig, openEditor } from './config-command.ts'
+import { ConfigError } from './config-error.ts'
+import { LOG_FORMATS, LOG_LEVELS } from './log.ts'
+import type { Environment } from './proxy.ts'
+import { runTunnel } from './tunnel-command.ts'
+import type { TunnelFlags } from './tunnel-command.ts'
+
+const OK = 0
+const FAILED = 1
+const WRONG_USAGE = 2
+
+/**
+ * Runs one command.
+ * @param words what stands behind `agent`
+ * @returns the exit code: 0 fine, 1 failed at run time, 2 wrong usage or configuration
+ */
+export async function runCli(words: readonly string[], environment: Environment): Promise<number> {
+  let exitCode = OK
+  const program = describeCommands(environment, (code) => (exitCode = code))
+  try {
+    await program.parseAsync(words, { from: 'user' })
+    return exitCode
+  } catch (error) {
+    // commander has printed its own sentence, and help is not a failure
+    if (error instanceof CommanderError) return error.exitCode === 0 ? OK : WRONG_USAGE
+    if (error instanceof ConfigError) {
+      process.stderr.write(`${error.problems.map(({ path, message }) => `${path}: ${message}`).join('\n')}\n`)
+      return WRONG_USAGE
+    }
+    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+    return FAILED
+  }
+}
+
+function describeCommands(environment: Environment, exit: (code: number) => void): Command {
+  const print = (line: string): void => void process.stdout.write(`${line}\n`)
+  const program = new Command('agent')
+    .description('Makes a local app reachable through a sallyport relay.')
+    .exitOverride()
+    .showHelpAfterError('(agent --help shows all commands)')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  agent config add-server https://relay.example.com
+  agent config add-authtoken TOKEN
+  agent tunnel --label edge=edg_docs http://localhost:8000`,
+    )
+
+  const tunnel = program
+    .command('tunnel')
+    .description('Offer a local app under labels; an edge of the relay that selects them sends visitors here.')
+    .argument('<upstream>', 'where the app is: 8000, host:port, http://host:port, https://host or unix:/path')
+    .option('--label <key=value>', 'a label of this tunnel; can be given several times', collect, [])
+    .option('--region <region>', 'the region of the relay to use, where it has several')
+    .option('--name <name>', 'a name for this tunnel, shown in its log and status')
+    .option('--metadata <text>', 'any text the relay keeps with this tunnel')
+    .option('--weight <number>', 'its share where the relay balances by weight (0 to 10000)', toWeight)
+    .option('--host-header <value>', 'what the app gets as Host: preserve, rewrite, or a value', 'preserve')
+    .addOption(new Option('--upstream-protocol <protocol>', 'what the app speaks').choices(['http1']))
+    .option('--upstream-ca <file>', 'a further authority (PEM) for an https app')
+    .option('--upstream-tls-verify', "check an https app's certificate (default)", true)
+    .option('--no-upstream-tls-verify', "do not check an https app's certificate")
+    .addHelpText(
+      'after',
+      `
+Examples:
+  agent tunnel --label edge=edg_docs 8000
+  agent tunnel --label edge=edg_docs --label app=web --host-header rewrite https://app.internal
+  agent tunnel --label edge=edg_docs unix:/run/app.sock
+
+The environment stands below the flags and above the configuration file:
+  SALLYPORT_SERVER, SALLYPORT_AUTHTOKEN, SALLYPORT_CONFIG, SALLYPORT_CA, SALLYPORT_PROXY_URL,
+  SALLYPORT_LOG_LEVEL, SALLYPORT_LOG_FORMAT; and HTTPS_PROXY, HTTP_PROXY, NO_PROXY as everywhere.
+On a terminal a status view is shown; --log-level or --log-format shows log lines instead.`,
+    )
+    .action(async (upstream: string, flags: TunnelFlags) => exit(await runTunnel(upstream, flags, environment)))
+  addGlobalFlags(tunnel)
+
+  const config = program.command('config').description('Save what every command needs in agent.yml.')
+  const withConfig = (command: Command): Command =>
+    command.option('--config <file>', 'the file, instead of the usual one')
+  withConfig(config.command('add-authtoken').argument('<token>'))
+    .description('Save the authtoken that "relay authtoken create" printed on the relay\'s host.')
+    .action((token: string, { config: path }: { config?: string }) => addAuthtoken(token, path, environment, print))
+  withConfig(config.command('add-server').argument('<url>'))
+    .description("Save the relay's address.")
+    .action((url: string, { config: path }: { config?: string }) => addServer(url, path, environment, print))
+  withConfig(config.command('check'))
+    .description('Check the file.')
+    .action(({ config: path }: { config?: string }) => checkConfig(path, environment, print))
+  withConfig(config.command('edit'))
+    .description('Open the file in $EDITOR, then check it.')
+    .action(({ config: path }: { config?: string }) => openEditor(path, environment, print))
+
+  program
+    .command('version')
+    .description('Print the version.')
+    .action(() => print(`agent ${AGENT_VERSION} (node ${process.versions.node}, ${process.platform} ${process.arch})`))
+  return program
+}
+
+function addGlobalFlags(command: Command): void {
+  command
+    .option('--server <url>', "the relay's address, like https://relay.example.com")
+    .option('--authtoken <token>', 'the authtoken; better saved with "agent config add-authtoken"')
+    .option('--config <file>', 'the configuration file, instead of the usual one')
+    .option('--ca <file>', "a further authority (PEM) for the relay's certificate")
+    .option('--proxy-url <url>', 'the HTTP proxy that leads to the relay')
+    .addOption(new Option('--log-level <level>', 'how much is logged').choices(LOG_LEVELS))
+    .addOption(new Option('--log-format <format>', 'how it is logged').choices(LOG_FORMATS))
+}
+
+function collect(value: string, before: string[]): string[] {
+  return [...before, value]
+}
+
+function toWeight(text: string): number {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 10_000)
+    throw new InvalidArgumentError('Write a number from 0 to 10000.')
+  return Number(text)
+}

@@ -1,0 +1,73 @@
+// `agent config …`: save the authtoken and the relay's address, check the file, open it in an editor.
+
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+
+import { authtokenProblem } from './agent-plan.ts'
+import { editConfig } from './config-edit.ts'
+import { ConfigError } from './config-error.ts'
+import { configPath, readConfig } from './config.ts'
+import type { Environment } from './proxy.ts'
+import { parseRelayAddress } from './relay-address.ts'
+
+const FIRST_TEXT = `version: 1
+# server: https://relay.example.com
+# authtoken: made with "relay authtoken create" on the relay's host
+# ca: /path/to/authority.pem
+# proxy_url: http://proxy.example.com:3128
+# log: { level: info, format: pretty }
+`
+
+type Print = (line: string) => void
+
+/** Saves the authtoken; says where, never what. */
+export function addAuthtoken(
+  authtoken: string,
+  config: string | undefined,
+  environment: Environment,
+  print: Print,
+): void {
+  const problem = authtokenProblem(authtoken)
+  if (problem) throw new ConfigError([{ path: 'TOKEN', message: problem }])
+  const path = configPath(config, environment)
+  editConfig(path, 'authtoken', authtoken)
+  print(`The authtoken is saved in ${path}`)
+}
+
+/** Saves the relay's address. */
+export function addServer(server: string, config: string | undefined, environment: Environment, print: Print): void {
+  const relay = parseRelayAddress(server)
+  if ('problem' in relay) throw new ConfigError([{ path: 'URL', message: relay.problem }])
+  const path = configPath(config, environment)
+  editConfig(path, 'server', relay.url)
+  print(`The relay ${relay.url} is saved in ${path}`)
+}
+
+/** Checks the file and says what a tunnel would still lack. */
+export function checkConfig(config: string | undefined, environment: Environment, print: Print): void {
+  const path = configPath(config, environment)
+  const file = readConfig(path, true)
+  print(`${path} is valid.`)
+  if (!file.server) print('It names no relay: agent config add-server https://relay.example.com')
+  if (!file.authtoken) print('It holds no authtoken: agent config add-authtoken TOKEN')
+  if (file.authtoken && process.platform !== 'win32' && (statSync(path).mode & 0o077) !== 0) {
+    print(`Others on this machine can read the authtoken in it: chmod 600 ${path}`)
+  }
+}
+
+/** Opens the file in the person's editor, then checks it. */
+export function openEditor(config: string | undefined, environment: Environment, print: Print): void {
+  const path = configPath(config, environment)
+  if (!existsSync(path)) {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    writeFileSync(path, FIRST_TEXT, { mode: 0o600, flag: 'wx' })
+  }
+  const editor = environment['VISUAL'] || environment['EDITOR'] || 'vi'
+  // As git does it: the variable may hold arguments, so the shell splits it; the path goes in as one.
+  const ended = spawnSync('sh', ['-c', `${editor} "$@"`, editor, path], { stdio: 'inherit' })
+  if (ended.error || ended.status !== 0) {
+    throw new ConfigError([{ path: 'EDITOR', message: `"${editor}" did not end well; the file is ${path}` }])
+  }
+  checkConfig(config, environment, print)
+}

@@ -1,0 +1,128 @@
+// The configuration file agent.yml and the environment, below the flags. Nothing here is fatal one by one:
+// every problem of the file is told at once, with the key to write instead of a misspelt one.
+
+import { readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+
+import { parseDocument } from 'yaml'
+import { z } from 'zod'
+
+import { authtokenProblem } from './agent-plan.ts'
+import { ConfigError } from './config-error.ts'
+import type { ConfigProblem } from './config-error.ts'
+import { LOG_FORMATS, LOG_LEVELS } from './log.ts'
+import type { Environment } from './proxy.ts'
+import { parseProxyUrl } from './proxy.ts'
+import { parseRelayAddress } from './relay-address.ts'
+
+const log = z.strictObject({
+  level: z.enum(LOG_LEVELS).optional(),
+  format: z.enum(LOG_FORMATS).optional(),
+})
+
+const schema = z.strictObject({
+  version: z.literal(1).optional(),
+  server: z
+    .string()
+    .refine((text) => !('problem' in parseRelayAddress(text)), { error: 'write it like https://relay.example.com' })
+    .optional(),
+  authtoken: z
+    .string()
+    .refine((text) => authtokenProblem(text) === undefined, { error: 'this is not an authtoken' })
+    .optional(),
+  ca: z.string().min(1).optional(),
+  proxy_url: z
+    .string()
+    .refine((text) => !('problem' in parseProxyUrl(text)), { error: 'write it like http://proxy.example.com:3128' })
+    .optional(),
+  log: log.optional(),
+})
+
+export type ConfigFile = z.infer<typeof schema>
+
+const KNOWN_KEYS: Record<string, readonly string[]> = { '': Object.keys(schema.shape), log: Object.keys(log.shape) }
+
+/** Where the file is: as told, or agent.yml in the user's configuration folder. */
+export function configPath(told: string | undefined, environment: Environment): string {
+  const path = told ?? environment['SALLYPORT_CONFIG']
+  if (path) return path
+  // XDG Base Directory: an empty variable counts as unset.
+  return join(environment['XDG_CONFIG_HOME'] || join(homedir(), '.config'), 'sallyport', 'agent.yml')
+}
+
+/**
+ * Reads and checks the file.
+ * @param required whether a missing file is a problem: it is where a person named it
+ * @throws ConfigError with all problems
+ */
+export function readConfig(path: string, required: boolean): ConfigFile {
+  const text = readText(path, required)
+  return text === undefined ? {} : parseConfig(text, path)
+}
+
+/** The file's text, or undefined where there is none and none is needed. */
+export function readText(path: string, required: boolean): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException // node:fs throws nothing else
+    if (code === 'ENOENT' && !required) return undefined
+    const message = code === 'ENOENT' ? 'There is no such file.' : `The file cannot be read (${code}).`
+    throw new ConfigError([{ path, message }], { cause: error })
+  }
+}
+
+/** Checks the text of agent.yml. */
+export function parseConfig(text: string, path: string): ConfigFile {
+  const document = parseDocument(text, { prettyErrors: true })
+  if (document.errors.length > 0) {
+    // The first line of a pretty error holds no excerpt, which could show the authtoken.
+    throw new ConfigError(document.errors.map(({ message }) => ({ path, message: message.split('\n', 1)[0] ?? '' })))
+  }
+  const value: unknown = document.toJS() ?? {} // an empty file is an empty mapping
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  throw new ConfigError(parsed.error.issues.flatMap((issue) => explain(issue, path)))
+}
+
+function explain(issue: z.core.$ZodIssue, file: string): ConfigProblem[] {
+  const where = issue.path.join('.')
+  if (issue.code !== 'unrecognized_keys') {
+    return [{ path: `${file}: ${where || 'the file'}`, message: sentence(issue) }]
+  }
+  return issue.keys.map((key) => {
+    const known = KNOWN_KEYS[where] ?? []
+    const meant = closest(key, known)
+    const hint = meant ? `Did you mean "${meant}"?` : `Known keys: ${known.join(', ')}.`
+    return { path: `${file}: ${[...issue.path, key].join('.')}`, message: `There is no such key. ${hint}` }
+  })
+}
+
+function sentence(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'invalid_value') return `Write one of: ${issue.values.join(', ')}.`
+  return `${issue.message.slice(0, 1).toUpperCase()}${issue.message.slice(1)}.`
+}
+
+/** The known key within two edits, if there is one. */
+function closest(key: string, known: readonly string[]): string | undefined {
+  return known
+    .map((name) => ({ name, edits: countEdits(key, name) }))
+    .toSorted((a, b) => a.edits - b.edits)
+    .find(({ edits }) => edits <= 2)?.name
+}
+
+/** Levenshtein distance; keys are short. */
+function countEdits(from: string, to: string): number {
+  let previous = Array.from({ length: to.length + 1 }, (_, index) => index)
+  for (let row = 1; row <= from.length; row++) {
+    const current = [row]
+    for (let column = 1; column <= to.length; column++) {
+      const same = from[row - 1] === to[column - 1] ? 0 : 1
+      // Both rows are filled up to these indexes.
+      current.push(Math.min(previous[column]! + 1, current[column - 1]! + 1, previous[column - 1]! + same))
+    }
+    previous = current
+  }
+  return previous[to.length]!
+}

@@ -1,0 +1,237 @@
+// Dials the relay: DNS or proxy, TLS, WebSocket upgrade with the authtoken. Every way this can fail becomes
+// one sentence that a person can act on, and a code that says whether trying again makes sense.
+
+import type { ClientRequest, IncomingMessage } from 'node:http'
+import { checkServerIdentity } from 'node:tls'
+import type { ConnectionOptions } from 'node:tls'
+
+import { ProtocolError, SUBPROTOCOL, toProtocolErrorCode } from '@sallyport/protocol'
+import type { ProtocolErrorCode } from '@sallyport/protocol'
+import { HttpsProxyAgent } from 'https-proxy-agent'
+import { WebSocket } from 'ws'
+
+import { lookupFor } from './dial-address.ts'
+import { printable } from './printable.ts'
+import type { RelayAddress } from './relay-address.ts'
+import type { Secret } from './secret.ts'
+import { trustedCertificates } from './system-certificates.ts'
+
+const HANDSHAKE_DEADLINE_MS = 10_000
+const MESSAGE_MAX_BYTES = 1024 * 1024
+/** An answer other than 101 is read this far: enough for a problem document. */
+const ANSWER_MAX_BYTES = 4096
+const RETRY_AFTER_MAX_MS = 5 * 60_000 // a mistaken header must not silence an agent for a day
+
+export interface ConnectOptions {
+  relay: RelayAddress
+  authtoken: Secret
+  /** PEM text of a further authority for the relay's certificate. */
+  ca?: string | undefined
+  proxy?: URL | undefined
+  signal: AbortSignal
+  handshakeDeadlineMs?: number | undefined
+}
+
+export type Connected = { ok: true; socket: WebSocket } | { ok: false; error: ProtocolError; retryAfterMs?: number }
+
+/** Opens the WebSocket to the relay. Never rejects: an abort of `signal` is a `connection_lost` too. */
+export async function connectRelay(options: ConnectOptions): Promise<Connected> {
+  const { relay, authtoken, ca, proxy } = options
+  // Closes the attempt in every state, also the socket to a proxy that never answers.
+  const attempt = new AbortController()
+  const abandon = (): void => attempt.abort()
+  const timer = setTimeout(abandon, options.handshakeDeadlineMs ?? HANDSHAKE_DEADLINE_MS)
+  options.signal.addEventListener('abort', abandon, { once: true })
+  if (options.signal.aborted) abandon()
+
+  let proxyStatus: number | undefined
+  const tunnel = proxy && new HttpsProxyAgent(proxy, { signal: attempt.signal, keepAlive: false })
+  tunnel?.on('proxyConnect', ({ statusCode }: { statusCode: number }) => (proxyStatus = statusCode))
+  const lookup = lookupFor(relay.hostname)
+
+  try {
+    return await new Promise<Connected>((resolve) => {
+      const socket = new WebSocket(relay.webSocketUrl, SUBPROTOCOL, {
+        headers: { Authorization: `Bearer ${authtoken.reveal()}` },
+        perMessageDeflate: false,
+        maxPayload: MESSAGE_MAX_BYTES,
+        followRedirects: false,
+        ...(lookup ? { lookup } : {}),
+        ...(tunnel ? { agent: tunnel } : {}),
+        ...(relay.tls ? { ca: trustedCertificates(ca), minVersion: 'TLSv1.2' as const } : {}),
+        ...certificateCheck(relay.hostname),
+      })
+      const onAbort = (): void => {
+        const seconds = (options.handshakeDeadlineMs ?? HANDSHAKE_DEADLINE_MS) / 1000
+        const via = proxy && proxyStatus === undefined ? `the proxy ${proxy.host}` : relay.url
+        fail(new ProtocolError('connection_lost', `${via} did not answer within ${seconds} s`))
+      }
+      const fail = (error: ProtocolError, retryAfterMs?: number): void => {
+        attempt.signal.removeEventListener('abort', onAbort)
+        socket.terminate()
+        resolve({ ok: false, error, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) })
+      }
+      attempt.signal.addEventListener('abort', onAbort, { once: true })
+      if (attempt.signal.aborted) onAbort()
+      socket.on('error', (error: NodeJS.ErrnoException) => fail(explainError(error, options, proxyStatus)))
+      socket.on('unexpected-response', (_request: ClientRequest, response: IncomingMessage) => {
+        void readAnswer(response).then((body) => {
+          const refusedByProxy = proxyStatus !== undefined && proxyStatus !== 200
+          if (refusedByProxy) return fail(explainProxy(proxyStatus ?? 0, proxy))
+          fail(explainAnswer(response, body, relay), retryAfterMs(response.headers['retry-after'], Date.now()))
+        })
+      })
+      socket.once('open', () => {
+        attempt.signal.removeEventListener('abort', onAbort)
+        resolve({ ok: true, socket })
+      })
+    })
+  } finally {
+    clearTimeout(timer)
+    options.signal.removeEventListener('abort', abandon)
+  }
+}
+
+/**
+ * Checks the certificate against the relay's own name. Behind a proxy Node would take the proxy's name
+ * where the relay is an IP address, because a literal address has no server_name.
+ */
+function certificateCheck(hostname: string): object {
+  const options: ConnectionOptions = {
+    checkServerIdentity: (_name, certificate) => checkServerIdentity(hostname, certificate),
+  }
+  return options // typed as object: @types/ws gives this option of Node's another type
+}
+
+/** The first bytes of an answer's body; a break or the attempt's deadline ends the wait with what is there. */
+function readAnswer(response: IncomingMessage): Promise<string> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = []
+    let length = 0
+    const done = (): void => resolve(Buffer.concat(chunks).toString('utf8'))
+    response.on('data', (chunk: Buffer) => {
+      chunks.push(chunk.subarray(0, ANSWER_MAX_BYTES - length))
+      length += chunk.length
+      if (length >= ANSWER_MAX_BYTES) done()
+    })
+    response.on('end', done).on('error', done).on('close', done)
+  })
+}
+
+function explainAnswer(response: IncomingMessage, body: string, relay: RelayAddress): ProtocolError {
+  const status = response.statusCode ?? 0
+  const problem = readProblem(body)
+  const detail = problem?.detail ? ` ${printable(problem.detail)}` : ''
+  switch (status) {
+    case 401:
+    case 403:
+      // Only a relay's own word ends the agent for good; a captive portal or a firewall says 403 too.
+      if (problem?.code === undefined) {
+        return new ProtocolError(
+          'connection_lost',
+          `${relay.url} answered ${status}, but not as a relay does. Is there a firewall or another proxy in between?`,
+        )
+      }
+      return new ProtocolError(
+        refusalCode(problem.code),
+        `The relay refused the authtoken.${detail} Make one with "relay authtoken create" on the relay's host and save it with "agent config add-authtoken TOKEN".`,
+      )
+    case 404:
+      return new ProtocolError(
+        'connection_lost',
+        `${relay.url} answers, but there is no relay behind it (404). Check --server: it is the relay's public_url.`,
+      )
+    case 429:
+      return new ProtocolError('limit_reached', `The relay has seen too many attempts from this address.${detail}`)
+    case 503:
+      return new ProtocolError('draining', `The relay takes no new agents at the moment.${detail}`)
+    default: {
+      if (problem?.code && Object.is(toProtocolErrorCode(problem.code), 'version_unsupported')) {
+        return new ProtocolError('version_unsupported', `The relay does not speak this agent's protocol.${detail}`)
+      }
+      const location = status >= 300 && status < 400 ? response.headers.location : undefined
+      const hint = location ? ` and points to ${printable(location)}` : ''
+      return new ProtocolError(
+        'connection_lost',
+        `${relay.url} answered ${status}${hint} instead of opening a tunnel session.${detail}`,
+      )
+    }
+  }
+}
+
+/** A 401 or 403 with a code this agent does not know is still about the authtoken. */
+function refusalCode(code: string): ProtocolErrorCode {
+  const known = toProtocolErrorCode(code)
+  return known === 'internal' ? 'authtoken_refused' : known
+}
+
+/** A problem document (RFC 9457) with our `code` member, as far as the body is one. */
+function readProblem(body: string): { code?: string; detail?: string } | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(body)
+  } catch {
+    return undefined // not a problem document: somebody other than a relay may have answered
+  }
+  if (typeof value !== 'object' || value === null) return undefined
+  const { code, detail } = value as Record<string, unknown> // an object, as just checked
+  return {
+    ...(typeof code === 'string' ? { code } : {}),
+    ...(typeof detail === 'string' ? { detail } : {}),
+  }
+}
+
+/** RFC 9110 10.2.3: seconds or a date. */
+function retryAfterMs(value: string | undefined, now: number): number | undefined {
+  if (value === undefined) return undefined
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - now
+  return Number.isFinite(ms) && ms > 0 ? Math.min(ms, RETRY_AFTER_MAX_MS) : undefined
+}
+
+function explainProxy(status: number, proxy: URL | undefined): ProtocolError {
+  const hint = status === 407 ? ' It wants a user name and password: --proxy-url http://USER:PASSWORD@host:port.' : ''
+  return new ProtocolError(
+    'connection_lost',
+    `The proxy ${proxy?.host} refused the connection to the relay (${status}).${hint}`,
+  )
+}
+
+function explainError(
+  error: NodeJS.ErrnoException,
+  { relay, proxy }: ConnectOptions,
+  proxyStatus: number | undefined,
+): ProtocolError {
+  const atProxy = proxy !== undefined && proxyStatus === undefined
+  const place = atProxy ? `the proxy ${proxy.host}` : relay.url
+  const lost = (sentence: string): ProtocolError => new ProtocolError('connection_lost', sentence, { cause: error })
+  switch (error.code ?? '') {
+    case 'ECONNREFUSED':
+      return lost(atProxy ? `nothing listens at ${place}` : `no relay answers at ${place} (connection refused)`)
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return lost(`the name of ${place} does not resolve`)
+    case 'ETIMEDOUT':
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+      return lost(`${place} cannot be reached (${error.code})`)
+    case 'ECONNRESET':
+    case 'EPIPE':
+      return lost(`${place} cut the connection`)
+    case 'EPROTO':
+    case 'ERR_SSL_WRONG_VERSION_NUMBER':
+    case 'ERR_SSL_PACKET_LENGTH_TOO_LONG':
+      return lost(`${place} does not speak TLS; is it http:// rather than https://?`)
+    case 'ERR_TLS_CERT_ALTNAME_INVALID':
+      return lost(`the certificate of ${place} is for another name`)
+    case 'CERT_HAS_EXPIRED':
+      return lost(`the certificate of ${place} has expired`)
+    case 'SELF_SIGNED_CERT_IN_CHAIN':
+    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
+    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
+    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
+    case 'UNABLE_TO_GET_ISSUER_CERT':
+      return lost(`the certificate of ${place} is not trusted (${error.code}); give its authority with --ca FILE`)
+    default:
+      return lost(`${place}: ${printable(error.message)}`)
+  }
+}

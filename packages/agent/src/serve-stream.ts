@@ -1,0 +1,76 @@
+// One stream that the relay opened: header → the tunnel it names → dial that tunnel's own upstream →
+// reply → splice. The hot path of the agent: after the reply it only moves bytes.
+// It must not let anything in the header decide where it dials (attack 42).
+
+import type { Duplex } from 'node:stream'
+
+import { ProtocolError, REPLY_OK, encodeRefusal, readStreamHeader, splice } from '@sallyport/protocol'
+import type { RefusalCode, StreamHeader } from '@sallyport/protocol'
+
+import type { Dial } from './dial-upstream.ts'
+
+// The relay sends the header together with the stream's first frame.
+const HEADER_DEADLINE_MS = 10_000
+// A refusal is a few bytes; a relay that does not close its side by then is not reading.
+const REFUSED_DEADLINE_MS = 10_000
+
+export type Served =
+  | { ok: true; visitor: string; tunnelId: number; sent: number; received: number }
+  | { ok: false; visitor?: string; tunnelId?: number; code: RefusalCode | 'gone'; reason: string }
+
+/**
+ * Serves one stream until both sides are closed.
+ * @param dialOf the dial of a tunnel by its number, or undefined where this agent has no such tunnel
+ * @returns what happened, for the log; never rejects
+ */
+export async function serveStream(
+  stream: Duplex,
+  dialOf: (tunnelId: number) => Dial | undefined,
+  headerDeadlineMs = HEADER_DEADLINE_MS,
+): Promise<Served> {
+  // A reset ends the stream through 'close', which everything below listens to.
+  stream.on('error', () => {})
+  const deadline = setTimeout(() => stream.destroy(), headerDeadlineMs)
+  let header: StreamHeader
+  try {
+    header = await readStreamHeader(stream)
+  } catch (error) {
+    const { code, message } = error as ProtocolError // readStreamHeader throws nothing else
+    if (code !== 'mux_violation') return { ok: false, code: 'gone', reason: message }
+    return refuse(stream, 'header_invalid', message)
+  } finally {
+    clearTimeout(deadline)
+  }
+
+  const { visitor, tunnelId } = header
+  const dial = dialOf(tunnelId)
+  if (!dial) {
+    return { ...refuse(stream, 'tunnel_unknown', `this agent has no tunnel ${tunnelId}`), visitor, tunnelId }
+  }
+  return new Promise((resolve) => {
+    const onGone = (): void => {
+      resolve({ ok: false, visitor, tunnelId, code: 'gone', reason: 'the visitor left before the app answered' })
+    }
+    stream.on('close', onGone)
+    dial(stream, (outcome) => {
+      stream.off('close', onGone)
+      if ('failure' in outcome) {
+        const { code, reason } = outcome.failure
+        return resolve({ ...refuse(stream, code, reason), visitor, tunnelId })
+      }
+      stream.write(REPLY_OK)
+      const { socket } = outcome
+      void splice(stream, socket).then(({ sent, received }) => resolve({ ok: true, visitor, tunnelId, sent, received }))
+    })
+  })
+}
+
+/** Answers with a refusal and FIN, never RST: a reset would throw away the reason while it is still in flight. */
+function refuse(stream: Duplex, code: RefusalCode, reason: string): { ok: false; code: RefusalCode; reason: string } {
+  stream.end(encodeRefusal(code, reason))
+  // What the relay sent meanwhile is read and dropped, so that its own end is seen and the stream can close.
+  stream.resume()
+  const deadline = setTimeout(() => stream.destroy(), REFUSED_DEADLINE_MS)
+  stream.once('close', () => clearTimeout(deadline))
+  return { ok: false, code, reason }
+}

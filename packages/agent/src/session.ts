@@ -1,0 +1,253 @@
+// One tunnel session: the yamux session over one WebSocket, its control stream, and the streams it serves.
+//
+//   opening --welcome, every bind answered--> online --drain or GoAway--> leaving --> closed
+//
+// It knows nothing of reconnecting; the agent above decides what follows when a session leaves or closes.
+
+import type { Duplex } from 'node:stream'
+
+import {
+  ControlChannel,
+  PROTOCOL_VERSION,
+  ProtocolError,
+  WebSocketCarrier,
+  YamuxSession,
+  toProtocolErrorCode,
+} from '@sallyport/protocol'
+import type { ControlMessage, ControlMessageInput, ProtocolErrorCode, Welcome } from '@sallyport/protocol'
+import type { WebSocket } from 'ws'
+
+import { printable } from './printable.ts'
+
+const OPEN_DEADLINE_MS = 10_000
+const UNBIND_DEADLINE_MS = 5_000
+/** For the relay to end its side of the control stream. */
+const FAREWELL_MS = 500
+/** Beyond the relay's own drain deadline, before an old session is cut. */
+const DRAIN_GRACE_MS = 10_000
+const DRAIN_MAX_MS = 60 * 60_000
+/** The relay's close codes that mean: do not come back as you are. */
+const FINAL_CODES: readonly ProtocolErrorCode[] = [
+  'version_unsupported',
+  'authtoken_refused',
+  'bind_not_permitted',
+  'bind_invalid',
+]
+
+export interface SessionOptions {
+  socket: WebSocket
+  hello: Extract<ControlMessageInput, { type: 'hello' }>
+  /** One per tunnel, by the number the agent gave it. */
+  binds: ReadonlyMap<number, ControlMessageInput>
+  /** Serves one stream until it is closed. */
+  serve: (stream: Duplex) => Promise<unknown>
+  onNotice: (level: 'info' | 'warn', text: string) => void
+  signal: AbortSignal
+  openDeadlineMs?: number | undefined
+}
+
+export class Session {
+  /** Opens a session: hello, welcome, and an answer to every bind. Rejects with the ProtocolError that prevented it. */
+  static async open(options: SessionOptions): Promise<Session> {
+    const session = new Session(options)
+    const giveUp = (): void => session.destroy(new ProtocolError('connection_lost', 'the agent is closing'))
+    const deadlineMs = options.openDeadlineMs ?? OPEN_DEADLINE_MS
+    const timer = setTimeout(() => {
+      session.destroy(
+        new ProtocolError('silent', `the relay opened a connection but said nothing for ${deadlineMs / 1000} s`),
+      )
+    }, deadlineMs)
+    options.signal.addEventListener('abort', giveUp, { once: true })
+    try {
+      if (options.signal.aborted) giveUp()
+      await session.#opened.promise
+      return session
+    } finally {
+      clearTimeout(timer)
+      options.signal.removeEventListener('abort', giveUp)
+    }
+  }
+
+  /** Settles once, when the session is gone: undefined after an orderly end. Never rejects. */
+  readonly closed: Promise<ProtocolError | undefined>
+  /** Settles when the relay asks to be left, or the session is gone. */
+  readonly leaving: Promise<void>
+  /** Tunnel number → the public URLs that lead to it. */
+  readonly endpoints = new Map<number, readonly string[]>()
+  readonly #options: SessionOptions
+  readonly #mux: YamuxSession
+  readonly #controlStream: Duplex
+  readonly #control: ControlChannel
+  readonly #opened = Promise.withResolvers<void>()
+  readonly #leaving = Promise.withResolvers<void>()
+  readonly #closed = Promise.withResolvers<ProtocolError | undefined>()
+  readonly #unbinding = new Map<number, () => void>()
+  readonly #served = new Set<Promise<unknown>>()
+  #welcome: Welcome | undefined
+  #error: ProtocolError | undefined
+  #drainTimer: NodeJS.Timeout | undefined
+  #closing = false
+  #ended = false
+
+  private constructor(options: SessionOptions) {
+    this.#options = options
+    this.closed = this.#closed.promise
+    this.leaving = this.#leaving.promise
+    // Someone awaits `opened` only while the session opens.
+    this.#opened.promise.catch(() => {})
+    options.socket.on('close', (code) => this.#noteCloseCode(code))
+    this.#mux = new YamuxSession(new WebSocketCarrier(options.socket), {
+      role: 'client',
+      onStream: (stream) => this.#serve(stream),
+    })
+    this.#mux.onGoAway = () => this.#leave(DRAIN_MAX_MS)
+    void this.#mux.closed.then((error) => this.#end(error))
+    this.#controlStream = this.#mux.openStream()
+    this.#control = new ControlChannel(this.#controlStream, {
+      onMessage: (message) => this.#receive(message),
+      onEnd: (error) => {
+        if (!this.#closing) this.destroy(error ?? new ProtocolError('connection_lost', 'the relay ended the session'))
+      },
+    })
+    this.#control.send(options.hello)
+  }
+
+  get welcome(): Welcome | undefined {
+    return this.#welcome
+  }
+
+  /** False once the session is gone; a session that the relay leaves is still open. */
+  get isOpen(): boolean {
+    return !this.#ended
+  }
+
+  get roundTripMs(): number | undefined {
+    return this.#mux.roundTripMs
+  }
+
+  /** How many of the relay's streams are being served. */
+  get servedCount(): number {
+    return this.#served.size
+  }
+
+  /**
+   * Leaves in order: the relay is asked to send nothing new, what runs is finished, then the session closes.
+   * @param deadlineMs for what runs; after it the streams are cut
+   */
+  async close(deadlineMs: number): Promise<void> {
+    if (this.#ended) return
+    this.#closing = true
+    const deadline = Date.now() + deadlineMs
+    if (this.#welcome) await this.#unbindAll(Math.min(UNBIND_DEADLINE_MS, deadlineMs))
+    await this.#settled(() => Promise.all(this.#served), deadline - Date.now())
+    this.#controlStream.end()
+    // Only the control stream is left, or what the deadline caught, which is cut now.
+    await this.#mux.close({ deadlineMs: FAREWELL_MS })
+    this.#end()
+  }
+
+  /** Ends at once. */
+  destroy(error?: ProtocolError): void {
+    if (this.#ended) return
+    this.#error ??= error
+    this.#mux.destroy(error)
+    this.#end(error)
+  }
+
+  #serve(stream: Duplex): void {
+    const served = this.#options.serve(stream).finally(() => this.#served.delete(served))
+    this.#served.add(served)
+  }
+
+  #receive(message: ControlMessage): void {
+    switch (message.type) {
+      case 'welcome':
+        return this.#receiveWelcome(message)
+      case 'bound':
+        if (!this.#options.binds.has(message.tunnel_id)) return
+        this.endpoints.set(message.tunnel_id, message.endpoints.map(printable))
+        if (this.endpoints.size === this.#options.binds.size) this.#opened.resolve()
+        return
+      case 'refused':
+        return this.destroy(refusal(message))
+      case 'unbound':
+        this.#unbinding.get(message.tunnel_id)?.()
+        return
+      case 'drain':
+        return this.#leave(message.deadline_ms + DRAIN_GRACE_MS)
+      case 'notice':
+        return this.#options.onNotice(message.level, printable(message.text))
+      case 'hello':
+      case 'bind':
+      case 'unbind':
+        throw new ProtocolError('control_violation', `the relay sent "${message.type}"`)
+    }
+  }
+
+  /** The relay goes away: what runs may finish, but not for ever. */
+  #leave(deadlineMs: number): void {
+    this.#drainTimer ??= setTimeout(
+      () => this.destroy(new ProtocolError('draining')),
+      Math.min(deadlineMs, DRAIN_MAX_MS),
+    )
+    this.#leaving.resolve()
+  }
+
+  #receiveWelcome(message: Welcome): void {
+    if (this.#welcome) throw new ProtocolError('control_violation', 'a second welcome')
+    if (message.version !== PROTOCOL_VERSION) {
+      throw new ProtocolError('version_unsupported', `the relay chose protocol version ${message.version}`)
+    }
+    this.#welcome = message
+    for (const bind of this.#options.binds.values()) this.#control.send(bind)
+    if (this.#options.binds.size === 0) this.#opened.resolve()
+  }
+
+  async #unbindAll(deadlineMs: number): Promise<void> {
+    const answers = [...this.#options.binds.keys()].map((tunnelId) => {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      this.#unbinding.set(tunnelId, resolve)
+      this.#control.send({ type: 'unbind', tunnel_id: tunnelId })
+      return promise
+    })
+    await this.#settled(() => Promise.all(answers), deadlineMs)
+  }
+
+  /** Waits for `work`, the end of the session, or the deadline, whichever is first. */
+  async #settled(work: () => Promise<unknown>, deadlineMs: number): Promise<void> {
+    const { promise: expired, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, Math.max(1, deadlineMs))
+    try {
+      await Promise.race([work(), this.closed, expired])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** The relay may end a session by a close code alone, for example when its authtoken is revoked. */
+  #noteCloseCode(closeCode: number): void {
+    const code = FINAL_CODES.find((candidate) => new ProtocolError(candidate).closeCode === closeCode)
+    if (!code) return
+    const error = new ProtocolError(code, `the relay ended the session (${code.replaceAll('_', ' ')})`)
+    this.#error ??= error
+    this.destroy(error)
+  }
+
+  #end(error?: ProtocolError): void {
+    if (this.#ended) return
+    this.#ended = true
+    clearTimeout(this.#drainTimer)
+    const reason = this.#error ?? error
+    this.#opened.reject(reason ?? new ProtocolError('connection_lost', 'the relay ended the session'))
+    this.#leaving.resolve()
+    this.#closed.resolve(reason)
+  }
+}
+
+/** The relay's word on whether to come back stands above what this agent knows of the code. */
+function refusal(message: Extract<ControlMessage, { type: 'refused' }>): ProtocolError {
+  const reason = printable(message.reason)
+  const known = new ProtocolError(toProtocolErrorCode(message.code), reason)
+  if (known.retryable === message.retryable) return known
+  return new ProtocolError(message.retryable ? 'limit_reached' : 'bind_invalid', reason)
+}

@@ -1,0 +1,103 @@
+// The calm view on a terminal: one block of lines, redrawn in place and only when a word of it changes.
+
+import { styleText } from 'node:util'
+
+import type { AgentStatus } from './agent.ts'
+
+/** What a terminal offers; process.stdout is one. */
+export interface Terminal {
+  write: (text: string) => unknown
+  columns?: number
+}
+
+const REDRAW_MS = 250
+const KEY_WIDTH = 20
+const HIDE_CURSOR = '\u001b[?25l'
+const SHOW_CURSOR = '\u001b[?25h'
+
+const STATES: Record<AgentStatus['state'], { text: string; color: 'green' | 'yellow' | 'red' }> = {
+  connecting: { text: 'connecting', color: 'yellow' },
+  online: { text: 'online', color: 'green' },
+  waiting: { text: 'reconnecting', color: 'yellow' },
+  closing: { text: 'finishing running connections (press Ctrl+C again to end at once)', color: 'yellow' },
+  closed: { text: 'closed', color: 'red' },
+}
+
+export class StatusView {
+  readonly #terminal: Terminal
+  readonly #status: () => AgentStatus
+  readonly #now: () => number
+  readonly #timer: NodeJS.Timeout
+  #drawn: readonly string[] = []
+
+  constructor(terminal: Terminal, status: () => AgentStatus, now: () => number = Date.now) {
+    this.#terminal = terminal
+    this.#status = status
+    this.#now = now
+    this.#terminal.write(HIDE_CURSOR)
+    this.draw()
+    this.#timer = setInterval(() => this.draw(), REDRAW_MS)
+  }
+
+  /** Draws what has changed since the last time, if anything has. */
+  draw(): void {
+    // One column is left free: a line that fills the last one wraps on some terminals.
+    const width = Math.max(20, (this.#terminal.columns ?? 80) - 1)
+    const lines = formatStatus(this.#status(), this.#now()).map((line) => cutLine(line, width))
+    if (lines.length === this.#drawn.length && lines.every((line, index) => line === this.#drawn[index])) return
+    const up = this.#drawn.length > 0 ? `\u001b[${this.#drawn.length}A` : ''
+    this.#terminal.write(`${up}\u001b[0J${lines.join('\n')}\n`)
+    this.#drawn = lines
+  }
+
+  /** Draws the last state and leaves it standing above the prompt. */
+  close(): void {
+    clearInterval(this.#timer)
+    this.draw()
+    this.#terminal.write(SHOW_CURSOR)
+  }
+}
+
+/** The lines of the view, without regard to the terminal's width. */
+export function formatStatus(status: AgentStatus, now: number): string[] {
+  const { state, relay, relayVersion, latencyMs, tunnels, connections, retryAt, notice } = status
+  const wait = retryAt === undefined ? '' : ` in ${Math.max(0, Math.ceil((retryAt - now) / 1000))} s`
+  const lines = [
+    styleText('bold', 'sallyport agent') + styleText('gray', '   (Ctrl+C to quit)'),
+    '',
+    row('Session Status', styleText(STATES[state].color, STATES[state].text + wait)),
+    row('Relay', relay + (relayVersion ? styleText('gray', ` (${relayVersion})`) : '')),
+    row('Latency', latencyMs === undefined ? '-' : `${Math.round(latencyMs)} ms`),
+  ]
+  for (const { name, labels, forwardsTo, endpoints } of tunnels) {
+    if (name) lines.push(row('Tunnel', name))
+    const targets = endpoints.length > 0 ? endpoints : ['-']
+    for (const [index, endpoint] of targets.entries()) {
+      lines.push(row(index === 0 ? 'Forwarding' : '', `${endpoint} -> ${forwardsTo}`))
+    }
+    lines.push(row('Labels', labels))
+  }
+  lines.push(row('Connections', `${connections.total} served, ${connections.open} open`))
+  if (notice) lines.push('', notice.level === 'warn' ? styleText('yellow', notice.text) : notice.text)
+  return lines
+}
+
+function row(key: string, value: string): string {
+  return `${key.padEnd(KEY_WIDTH)}${value}`
+}
+
+/** Cuts to a width counted without colour codes, so that one entry is one line and the redraw counts right. */
+function cutLine(line: string, width: number): string {
+  // Alternates of text and the SGR codes that styleText writes.
+  // oxlint-disable-next-line no-control-regex
+  const parts = line.split(/(\u001b\[[0-9;]*m)/)
+  let left = width
+  return parts
+    .map((part, index) => {
+      if (index % 2 === 1) return part
+      const kept = part.slice(0, left)
+      left -= kept.length
+      return kept
+    })
+    .join('')
+}

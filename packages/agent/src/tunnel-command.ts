@@ -1,0 +1,167 @@
+// `agent tunnel`: settings from flags, environment and file; the agent; what a person sees of it; signals.
+
+import { X509Certificate } from 'node:crypto'
+import { createRequire } from 'node:module'
+
+import { startAgent } from './agent.ts'
+import type { Agent } from './agent.ts'
+import { ConfigError } from './config-error.ts'
+import { configPath, readConfig, readText } from './config.ts'
+import { LOG_FORMATS, LOG_LEVELS, makeLog } from './log.ts'
+import type { LogFormat, LogLevel } from './log.ts'
+import type { Environment } from './proxy.ts'
+import { StatusView } from './status-view.ts'
+
+export interface GlobalFlags {
+  server?: string
+  authtoken?: string
+  config?: string
+  ca?: string
+  proxyUrl?: string
+  logLevel?: LogLevel
+  logFormat?: LogFormat
+}
+
+export interface TunnelFlags extends GlobalFlags {
+  label: string[]
+  region?: string
+  name?: string
+  metadata?: string
+  weight?: number
+  hostHeader?: string
+  upstreamProtocol?: 'http1'
+  upstreamCa?: string
+  upstreamTlsVerify: boolean
+}
+
+/**
+ * Runs until a signal or a refusal for good.
+ * @returns the exit code
+ * @throws ConfigError with everything that is wrong with flags, environment and file
+ */
+export async function runTunnel(upstream: string, flags: TunnelFlags, environment: Environment): Promise<number> {
+  const settings = mergeSettings(flags, environment)
+  const watched = isWatched(flags, environment)
+  const log = makeLog({
+    level: watched ? 'silent' : settings.logLevel,
+    format: settings.logFormat,
+    colorize: process.stderr.isTTY,
+  })
+  const agent = startAgent({
+    server: settings.server,
+    authtoken: settings.authtoken,
+    ca: readCertificate('--ca', settings.ca),
+    proxyUrl: settings.proxyUrl,
+    environment,
+    log,
+    tunnels: [
+      {
+        upstream,
+        labels: flags.label,
+        name: flags.name,
+        metadata: flags.metadata,
+        weight: flags.weight,
+        hostHeader: flags.hostHeader,
+        upstreamProtocol: flags.upstreamProtocol,
+        upstreamCa: readCertificate('--upstream-ca', flags.upstreamCa),
+        upstreamTlsVerify: flags.upstreamTlsVerify,
+      },
+    ],
+  })
+  log.debug({ bufferutil: hasBufferutil() }, 'native masking')
+  if (flags.region) log.info({ region: flags.region }, 'this relay has one region; --region changes nothing yet')
+
+  const view = watched ? new StatusView(process.stdout, () => agent.status) : undefined
+  const signals = closeOnSignals(agent)
+  try {
+    const refused = await agent.closed
+    view?.close()
+    if (refused) {
+      log.error({ code: refused.code }, refused.message)
+      if (watched) process.stderr.write(`${refused.message}\n`)
+      return 1
+    }
+    return signals.cut ? 1 : 0
+  } finally {
+    view?.close()
+    signals.stop()
+  }
+}
+
+interface Settings {
+  server: string | undefined
+  authtoken: string | undefined
+  ca: string | undefined
+  proxyUrl: string | undefined
+  logLevel: LogLevel
+  logFormat: LogFormat
+}
+
+/** Flags over environment over file. */
+function mergeSettings(flags: GlobalFlags, environment: Environment): Settings {
+  const named = flags.config ?? environment['SALLYPORT_CONFIG']
+  const file = readConfig(configPath(flags.config, environment), named !== undefined)
+  return {
+    server: flags.server ?? (environment['SALLYPORT_SERVER'] || file.server),
+    authtoken: flags.authtoken ?? (environment['SALLYPORT_AUTHTOKEN'] || file.authtoken),
+    ca: flags.ca ?? (environment['SALLYPORT_CA'] || file.ca),
+    proxyUrl: flags.proxyUrl ?? (environment['SALLYPORT_PROXY_URL'] || file.proxy_url),
+    logLevel: flags.logLevel ?? choose('SALLYPORT_LOG_LEVEL', LOG_LEVELS, environment) ?? file.log?.level ?? 'info',
+    logFormat:
+      flags.logFormat ?? choose('SALLYPORT_LOG_FORMAT', LOG_FORMATS, environment) ?? file.log?.format ?? 'pretty',
+  }
+}
+
+function choose<T extends string>(name: string, known: readonly T[], environment: Environment): T | undefined {
+  const value = environment[name]
+  if (!value) return undefined
+  const chosen = known.find((candidate) => candidate === value)
+  if (chosen) return chosen
+  throw new ConfigError([{ path: name, message: `"${value}" is not known. Write one of: ${known.join(', ')}.` }])
+}
+
+/** Someone looks at a terminal and has not asked for log lines. */
+function isWatched(flags: GlobalFlags, environment: Environment): boolean {
+  if (flags.logLevel || flags.logFormat || environment['TERM'] === 'dumb' || environment['CI']) return false
+  return process.stdout.isTTY && process.stderr.isTTY
+}
+
+function readCertificate(flag: string, path: string | undefined): string | undefined {
+  if (path === undefined) return undefined
+  const pem = readText(path, true) ?? '' // `required` throws rather than return undefined
+  try {
+    void new X509Certificate(pem)
+    return pem
+  } catch (error) {
+    throw new ConfigError([{ path: flag, message: `${path} holds no certificate in PEM form.` }], { cause: error })
+  }
+}
+
+/** The first signal finishes what runs, the second ends at once. */
+function closeOnSignals(agent: Agent): { readonly cut: boolean; stop: () => void } {
+  const state = { cut: false, stop }
+  let told = false
+  function onSignal(): void {
+    if (told) {
+      state.cut = true
+      return agent.destroy()
+    }
+    told = true
+    void agent.close()
+  }
+  function stop(): void {
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
+  }
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
+  return state
+}
+
+/** bufferutil falls back to JavaScript by itself where it has no build for this machine. */
+function hasBufferutil(): boolean {
+  const require = createRequire(import.meta.url)
+  try {
+    return require('bufferutil') !== require('bufferutil/fallback')
+  } catch {
+    return false // optional: it may not be installed
+  }
+}

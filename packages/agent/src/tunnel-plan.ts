@@ -1,0 +1,34 @@
+// What one `agent tunnel` offers: the checked form of its flags, and the `bind` message made from it.
+
+import type { Bind, ControlMessageInput, Labels } from '@sallyport/protocol'
+
+import type { UpstreamTls } from './dial-upstream.ts'
+import type { Upstream } from './upstream.ts'
+
+export interface TunnelPlan {
+  labels: Labels
+  upstream: Upstream
+  upstreamTls: UpstreamTls
+  upstreamProtocol: Bind['upstream_protocol']
+  /** `preserve`, `rewrite` or the value the app is to see. */
+  hostHeader: string
+  weight: number
+  /** For people only: shown in logs and the status view. */
+  name?: string | undefined
+  metadata?: string | undefined
+}
+
+/** The offer of one tunnel. `rewrite` leaves the agent as the upstream's own name: the relay need not know it. */
+export function bindMessage(tunnelId: number, plan: TunnelPlan): ControlMessageInput {
+  const { labels, upstream, hostHeader, metadata } = plan
+  return {
+    type: 'bind',
+    tunnel_id: tunnelId,
+    labels: [...labels],
+    forwards_to: upstream.url,
+    host_header: hostHeader === 'rewrite' ? upstream.authority : hostHeader,
+    upstream_protocol: plan.upstreamProtocol,
+    weight: plan.weight,
+    ...(metadata === undefined ? {} : { metadata }),
+  }
+}

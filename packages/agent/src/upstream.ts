@@ -1,0 +1,61 @@
+// The local service that a tunnel forwards to, as a person writes it behind `agent tunnel`.
+// Pure: text in, values out. What stands here is the only thing that decides where the agent dials
+// (attack 42): nothing that the relay or a visitor sends is ever looked at for it.
+
+import { isIP } from 'node:net'
+
+export interface Upstream {
+  /** For people and for `forwards_to`: `http://localhost:8000`. */
+  readonly url: string
+  /** What the app calls itself: `localhost:8000`, without a default port. For `--host-header rewrite`. */
+  readonly authority: string
+  /** For error sentences: `localhost:8000` or the socket's path. */
+  readonly place: string
+  readonly tls: boolean
+  readonly target: { readonly host: string; readonly port: number } | { readonly socketPath: string }
+}
+
+const EXAMPLES = 'Write a port (8000), host:port, http://host:port, https://host or unix:/path/to/socket.'
+
+/**
+ * Reads an upstream.
+ * @returns the upstream, or a sentence that says what is wrong and what to write
+ */
+export function parseUpstream(text: string): Upstream | { problem: string } {
+  if (/^\d+$/.test(text)) return fromUrl(text, `http://localhost:${text}`)
+  if (text.startsWith('unix:')) return fromSocketPath(text)
+  if (/^https?:\/\//i.test(text)) return fromUrl(text, text)
+  if (text.includes('://')) return { problem: `"${text}" is not an address the agent can forward to. ${EXAMPLES}` }
+  // A bare host is more often a slip than port 80.
+  if (!/:\d+$/.test(text)) return { problem: `"${text}" names no port. ${EXAMPLES}` }
+  return fromUrl(text, `http://${text}`)
+}
+
+function fromUrl(text: string, address: string): Upstream | { problem: string } {
+  const url = URL.canParse(address) ? new URL(address) : undefined
+  if (!url || url.hostname === '') return { problem: `"${text}" is not an address. ${EXAMPLES}` }
+  if (url.port === '0') return { problem: `"${text}": port 0 cannot be dialled. ${EXAMPLES}` }
+  if (url.username !== '' || url.password !== '') {
+    return { problem: 'An upstream address cannot carry a user name or a password.' }
+  }
+  if (url.pathname !== '/' || url.search !== '' || url.hash !== '') {
+    return { problem: `"${text}" has a path; a tunnel forwards whole hosts. Write ${url.origin} instead.` }
+  }
+  const tls = url.protocol === 'https:'
+  const host = url.hostname.startsWith('[') ? url.hostname.slice(1, -1) : url.hostname
+  const port = url.port === '' ? (tls ? 443 : 80) : Number(url.port)
+  const place = isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`
+  return { url: url.origin, authority: url.host, place, tls, target: { host, port } }
+}
+
+// The longest sun_path is 108 bytes on Linux and 104 on macOS, with its final NUL.
+const SOCKET_PATH_MAX_BYTES = 103
+
+function fromSocketPath(text: string): Upstream | { problem: string } {
+  const socketPath = text.slice('unix:'.length).replace(/^\/\/(?=\/)/, '')
+  if (socketPath === '' || socketPath.includes('\0')) return { problem: `"${text}" names no socket. ${EXAMPLES}` }
+  if (Buffer.byteLength(socketPath) > SOCKET_PATH_MAX_BYTES) {
+    return { problem: `"${text}": a socket's path can have ${SOCKET_PATH_MAX_BYTES} bytes at most.` }
+  }
+  return { url: `unix:${socketPath}`, authority: 'localhost', place: socketPath, tls: false, target: { socketPath } }
+}
