@@ -219,6 +219,8 @@ describe('attack 36: the session lives on after', () => {
     assert.ok(carrier.bufferedBytes < 64 * 1024, `${carrier.bufferedBytes} bytes of answers`)
     carrier.release()
     await siblingLives(peer, session)
+    const answers = peer.frames.filter(({ type, flags }) => type === TYPE_PING && flags === FLAG_ACK).length
+    assert.ok(answers > 0 && answers <= 20 * 64, `${answers} answers`)
     session.destroy()
   })
 
@@ -306,6 +308,12 @@ describe('attack 36: the session lives on after', () => {
 })
 
 describe('attack 36: the session ends, and the process does not, after', () => {
+  it('data with SYN beyond the initial window, even where the stream is refused', async () => {
+    const { session, peer } = attacked({ maxStreams: 0 })
+    peer.send(frame(TYPE_DATA, FLAG_SYN, 3, INITIAL_WINDOW_BYTES + 1))
+    assert.equal((await session.closed)?.code, 'mux_violation')
+  })
+
   it('resets that the peer provokes and never reads', async () => {
     const { session, peer, carrier } = attacked({ maxStreams: 0 })
     carrier.hold()

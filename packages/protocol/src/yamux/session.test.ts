@@ -5,7 +5,7 @@ import { describe, it } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 
 import { ProtocolError } from '../errors.ts'
-import { FLAG_ACK, FLAG_SYN, INITIAL_WINDOW_BYTES, TYPE_DATA, TYPE_PING } from './frame.ts'
+import { FLAG_ACK, FLAG_FIN, FLAG_RST, FLAG_SYN, INITIAL_WINDOW_BYTES, TYPE_DATA, TYPE_PING } from './frame.ts'
 import { MemoryCarrier } from './memory-carrier.ts'
 import { RawPeer, frame } from './raw-peer.ts'
 import { YamuxSession, type YamuxSessionOptions } from './session.ts'
@@ -246,6 +246,30 @@ describe('a session', () => {
     session.destroy()
   })
 
+  it('sends at once, without waiting for the end of the turn, when 64 KiB are there', async () => {
+    const { client, left } = pair()
+    const stream = client.openStream()
+    await settle()
+    const before = left.messages
+    stream.write(Buffer.alloc(1_000))
+    assert.equal(left.messages, before)
+    stream.write(Buffer.alloc(64 * 1024))
+    assert.equal(left.messages, before + 1)
+    client.destroy()
+  })
+
+  it('sends no RST for a stream that both sides ended', async () => {
+    const [left, right] = MemoryCarrier.pair()
+    const session = new YamuxSession(left, { role: 'server', onStream: (stream) => stream.pipe(stream) })
+    const peer = new RawPeer(right)
+    peer.send(frame(TYPE_DATA, FLAG_SYN | FLAG_FIN, 1, Buffer.from('all')))
+    await peer.find(({ streamId, flags }) => streamId === 1 && (flags & FLAG_FIN) !== 0)
+    await settle()
+    assert.equal(session.streamCount, 0)
+    assert.ok(peer.frames.every(({ flags }) => (flags & FLAG_RST) === 0))
+    session.destroy()
+  })
+
   it('keeps at most 128 KiB in the carrier and frames of at most 64 KiB', async () => {
     const [left, right] = MemoryCarrier.pair()
     const session = new YamuxSession(left, { role: 'client' })
@@ -300,7 +324,7 @@ describe('a session', () => {
     const received = () => peer.frames.reduce((sum, { payload }) => sum + 12 + payload.length, 0)
     left.release(1)
     assert.ok(peer.frames.some(({ type, streamId }) => type === TYPE_PING && streamId === 0))
-    assert.ok(peer.frames.some(({ flags, streamId }) => flags === 8 && streamId === doomed.id))
+    assert.ok(peer.frames.some(({ flags, streamId }) => flags === FLAG_RST && streamId === doomed.id))
     assert.ok(received() < waiting + 80 * 1024)
     session.destroy()
     await assert.rejects(answer)
@@ -491,6 +515,24 @@ describe('a session', () => {
     assert.deepEqual(
       far.map((stream) => stream.destroyed),
       [false, true, false],
+    )
+    client.destroy()
+  })
+
+  it('a reader that moved once can still be the longest stalled', async () => {
+    const { client, server, accept } = pair({ far: { maxBufferedBytes: 600_000 } })
+    const far: YamuxStream[] = []
+    for (let i = 0; i < 6; i++) {
+      client.openStream().write(Buffer.alloc(250_000))
+      const stream = await accept()
+      far.push(stream)
+      await settle()
+      stream.read()
+    }
+    assert.ok(server.bufferedBytes <= 600_000)
+    assert.deepEqual(
+      far.map((stream) => stream.destroyed),
+      [true, true, true, true, false, false],
     )
     client.destroy()
   })
