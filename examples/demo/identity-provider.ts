@@ -243,7 +243,7 @@ function memoryAdapter(): (model: string) => Adapter {
     },
     async revokeByGrantId(grantId) {
       for (const [key, { payload }] of items) {
-        if (payload.grantId === grantId) items.delete(key)
+        if (key.startsWith(`${model}:`) && payload.grantId === grantId) items.delete(key)
       }
     },
   })

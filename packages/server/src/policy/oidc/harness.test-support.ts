@@ -96,6 +96,9 @@ export async function startRelay(options: RelayOptions = {}): Promise<Relay> {
     providerTimeoutMs: options.providerTimeoutMs ?? 5000,
     callbacksPerMinute: options.callbacksPerMinute ?? 1000,
     ...(options.clock && { clock: options.clock }),
+  }).catch((error: unknown) => {
+    server.close()
+    throw error
   })
   const edges = new Map<string, { id: string; origin: string; actions: Action[] }>()
   const reached: Reached[] = []
@@ -147,7 +150,9 @@ export async function startRelay(options: RelayOptions = {}): Promise<Relay> {
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const response = new ServerResponse(request)
     response.assignSocket(socket as never) // node:http types it as Socket; every visitor's is one
-    socket.on('error', () => socket.destroy())
+    // Node leaves upgraded sockets half-open; an app would answer the end with its own.
+    socket.on('error', () => socket.destroy()).on('end', () => socket.end())
+    socket.resume()
     void serve(request, response, { socket, head })
   })
 
@@ -167,6 +172,7 @@ export async function startRelay(options: RelayOptions = {}): Promise<Relay> {
     },
     async close() {
       await signIn.close()
+      for (const exchange of holding) exchange.cut(new Error('the relay of the test closes'))
       server.close()
       server.closeAllConnections()
     },

@@ -664,7 +664,8 @@ describe('sign-in', () => {
       await signInAs(browser, docs.url)
       const forced = await browser.open(`${docs.url}/.sallyport/login?force=1&return_to=/after`)
       assert.match(forced.url, /\/sign-in\//)
-      assert.equal((await browser.submit(forced, { username: 'eve', password: PASSWORD })).url, `${docs.url}/after`)
+      const page = await browser.submit(forced, { username: 'eve', password: PASSWORD })
+      assert.equal(page.url, `${docs.url}/after`, page.body)
     })
 
     it('lets the visitor choose where the edge has several sign-ins, which do not touch each other', async () => {
