@@ -227,6 +227,8 @@ export class Agent extends EventEmitter<AgentEvents> {
     const { handshakeDeadlineMs } = this.#options
     const connected = await connectRelay({ relay, authtoken, ca, proxy, signal, handshakeDeadlineMs })
     if (!connected.ok) return connected
+    // What was told about the attempts before is over; the relay's own notices come from here on.
+    this.#notice = undefined
     const connectionIndex = this.#freeIndex()
     try {
       const session = await Session.open({
@@ -268,7 +270,6 @@ export class Agent extends EventEmitter<AgentEvents> {
   #announce(session: Session): void {
     this.#current = session
     this.#turn('online')
-    this.#notice = undefined
     const { welcome } = session
     this.#log.info(
       {
@@ -281,9 +282,6 @@ export class Agent extends EventEmitter<AgentEvents> {
     )
     for (const { name, labels, forwardsTo, endpoints } of this.status.tunnels) {
       this.#log.info({ ...(name ? { name } : {}), labels, forwardsTo, endpoints }, 'tunnel online')
-      if (endpoints.length === 0) {
-        this.#tell('warn', `No edge of the relay selects the labels ${labels}: nobody can reach this tunnel yet.`)
-      }
     }
     this.emit('online', this.status)
   }

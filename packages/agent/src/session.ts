@@ -20,7 +20,6 @@ import type { WebSocket } from 'ws'
 import { printable } from './printable.ts'
 
 const OPEN_DEADLINE_MS = 10_000
-const UNBIND_DEADLINE_MS = 5_000
 /** For the relay to end its side of the control stream. */
 const FAREWELL_MS = 500
 /** Beyond the relay's own drain deadline, before an old session is cut. */
@@ -138,7 +137,7 @@ export class Session {
     if (this.#ended) return
     this.#closing = true
     const deadline = Date.now() + deadlineMs
-    if (this.#welcome) await this.#unbindAll(Math.min(UNBIND_DEADLINE_MS, deadlineMs))
+    if (this.#welcome) await this.#unbindAll(deadlineMs)
     await this.#settled(() => Promise.all(this.#served), deadline - Date.now())
     this.#controlStream.end()
     // Only the control stream is left, or what the deadline caught, which is cut now.

@@ -110,10 +110,11 @@ describe('splice', () => {
   it('cuts the visitor when the app has closed for good and the visitor keeps sending', async () => {
     const { visitor, app, spliced } = await spliceTcp()
     visitor.on('error', () => {}).resume()
+    const cut = new Promise((resolve) => visitor.on('close', resolve))
     app.destroy()
     // The first write finds a half-closed app; only a later one learns that nobody reads any more.
     const sending = setInterval(() => visitor.write('into the void'), 1)
-    if (!visitor.closed) await once(visitor, 'close')
+    await cut
     clearInterval(sending)
     await spliced
   })
