@@ -37,7 +37,7 @@ export async function loadStoreLocation({ file, env }: LoadConfigOptions): Promi
   const yaml = new YamlFile(await readText(file), file)
   const tree = yaml.tree
   const written = typeof tree === 'object' && tree !== null && 'store' in tree ? tree.store : undefined
-  const expanded = expandEnv({ store: written ?? undefined }, env)
+  const expanded = expandEnv(written === undefined ? {} : { store: written }, env)
   const read = parseWithSchema(configSchema.pick({ store: true }), expanded.tree)
   const problems = [...expanded.problems, ...('problems' in read ? read.problems : [])]
   if (!('value' in read) || problems.length > 0)

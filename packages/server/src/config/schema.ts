@@ -454,6 +454,9 @@ export const configSchema = z.strictObject({
         .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
         .default('info')
         .describe('The least level that is written.'),
+      access: flag()
+        .default(true)
+        .describe('Whether each exchange is written as a line, without query and headers. Problems always are.'),
       format: z
         .enum(['pretty', 'json'])
         .exactOptional()

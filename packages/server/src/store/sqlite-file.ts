@@ -113,6 +113,11 @@ export class SqliteFile {
     })
   }
 
+  /** Writes what is there already, to see whether writing is possible again. */
+  tryWriting(): void {
+    this.#transaction(true, () => this.#database.exec('UPDATE counter SET revision = revision'))
+  }
+
   /** Removes tombstones that everyone has seen. */
   prune(now: number): void {
     this.#prune.run(now - TOMBSTONE_LIFE_MS)

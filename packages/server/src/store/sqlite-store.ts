@@ -34,9 +34,9 @@ interface Waiting {
 
 interface Watcher {
   bucket: string
-  /** What the snapshot has covered. */
-  after: number
   tell: (row: Row) => void
+  /** What arrives before the snapshot waits here; undefined afterwards. */
+  early: Row[] | undefined
 }
 
 class SqliteStore implements Store {
@@ -62,7 +62,10 @@ class SqliteStore implements Store {
   async open(path: string): Promise<void> {
     // The file beside this one: .ts in the repository, .js in dist.
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-    const worker = new Worker(new URL(`./sqlite-worker.${extension}`, import.meta.url), { workerData: { path } })
+    const worker = new Worker(new URL(`./sqlite-worker.${extension}`, import.meta.url), {
+      workerData: { path },
+      execArgv: [], // ours may say --eval or --input-type, which are not meant for it
+    })
     this.#worker = worker
     const ready = Promise.withResolvers<void>()
     worker.on('message', (message: FromWorker) => {
@@ -70,12 +73,12 @@ class SqliteStore implements Store {
       else if (message.type === 'refused') ready.reject(new ConfigError([{ path: 'store', message: message.reason }]))
       else this.#receive(message)
     })
-    worker.on('error', (error) => this.#lose(new StoreUnavailable('its thread failed', { cause: error })))
-    worker.on('exit', () => {
-      const lost = new StoreUnavailable('its thread has ended')
+    const lose = (lost: StoreUnavailable) => {
       ready.reject(lost)
       this.#lose(lost)
-    })
+    }
+    worker.on('error', (error) => lose(new StoreUnavailable('its thread failed', { cause: error })))
+    worker.on('exit', () => lose(new StoreUnavailable('its thread has ended')))
     await ready.promise
   }
 
@@ -140,27 +143,36 @@ class SqliteStore implements Store {
     }
   }
 
-  #watch(bucket: string, signal: AbortSignal, tell: (row: Row) => void): Promise<void> {
+  async #watch(bucket: string, signal: AbortSignal, tell: (row: Row) => void): Promise<void> {
     signal.throwIfAborted()
-    const watcher: Watcher = { bucket, after: 0, tell }
+    // Heard from now on, so that nothing falls between the snapshot and the first change.
+    const watcher: Watcher = { bucket, tell, early: [] }
     const stop = () => {
       this.#watchers.delete(watcher)
       if (![...this.#watchers].some((other) => other.bucket === bucket)) this.#send({ type: 'unwatch', bucket })
     }
-    return new Promise((resolve, reject) => {
-      const settle = (result: Result) => {
-        if (signal.aborted || result.type !== 'snapshot') return reject(new StoreUnavailable('the watch was ended'))
-        watcher.after = result.revision
-        this.#watchers.add(watcher)
-        signal.addEventListener('abort', stop, { once: true })
-        for (const row of result.rows) {
-          if (signal.aborted) break
-          this.#tell(watcher, row)
+    this.#watchers.add(watcher)
+    signal.addEventListener('abort', stop, { once: true })
+    try {
+      await new Promise<void>((resolve, reject) => {
+        const settle = (result: Result) => {
+          if (result.type === 'snapshot') this.#tellSnapshot(watcher, result.rows, result.revision)
+          resolve()
         }
-        resolve()
-      }
-      this.#enqueue({ operation: { type: 'snapshot', bucket }, settle, fail: reject })
-    })
+        this.#enqueue({ operation: { type: 'snapshot', bucket }, settle, fail: reject })
+      })
+    } catch (error) {
+      signal.removeEventListener('abort', stop)
+      stop()
+      throw error
+    }
+    signal.throwIfAborted()
+  }
+
+  #tellSnapshot(watcher: Watcher, rows: readonly Row[], revision: number): void {
+    const later = watcher.early?.filter((row) => row.revision > revision) ?? []
+    watcher.early = undefined
+    for (const row of [...rows, ...later]) this.#tell(watcher, row)
   }
 
   #run(operation: Operation): Promise<Result> {
@@ -211,7 +223,9 @@ class SqliteStore implements Store {
       case 'changes':
         for (const row of message.rows) {
           for (const watcher of this.#watchers) {
-            if (watcher.bucket === row.bucket && row.revision > watcher.after) this.#tell(watcher, row)
+            if (watcher.bucket !== row.bucket) continue
+            if (watcher.early) watcher.early.push(row)
+            else this.#tell(watcher, row)
           }
         }
         return
@@ -223,6 +237,7 @@ class SqliteStore implements Store {
 
   // A listener that throws must not keep the others from hearing.
   #tell(watcher: Watcher, row: Row): void {
+    if (!this.#watchers.has(watcher)) return // ended by an earlier row
     try {
       watcher.tell(row)
     } catch (error) {

@@ -4,7 +4,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 
 import type { SqliteFile } from './sqlite-file.ts'
-import type { FromWorker, Operation, ToWorker } from './worker-messages.ts'
+import type { FromWorker, Operation, Result, ToWorker } from './worker-messages.ts'
 
 const POLL_INTERVAL_MS = 200 // how late a write of another process may be seen
 const SWEEP_INTERVAL_MS = 1000
@@ -29,12 +29,14 @@ try {
 const watched = new Set<string>()
 let lastRevision = file.revision()
 let dataVersion = file.dataVersion()
-let problem: string | undefined
+// Kept apart: on a full disk everything can still be read.
+const problems: { read?: string; write?: string } = {}
+let reported: string | undefined
 
 const timers = [
-  setInterval(() => guarded(lookForOthers), POLL_INTERVAL_MS),
-  setInterval(() => guarded(() => file.sweep(Date.now()) && tellChanges()), SWEEP_INTERVAL_MS),
-  setInterval(() => guarded(() => file.prune(Date.now())), PRUNE_INTERVAL_MS),
+  setInterval(lookForOthers, POLL_INTERVAL_MS),
+  setInterval(sweep, SWEEP_INTERVAL_MS),
+  setInterval(() => guarded('write', () => file.prune(Date.now())), PRUNE_INTERVAL_MS),
 ]
 
 port.on('message', (message: ToWorker) => {
@@ -53,27 +55,31 @@ port.on('message', (message: ToWorker) => {
 say({ type: 'ready' })
 
 function runBatch(operations: Operation[]): void {
-  try {
-    const results = file.run(operations, Date.now())
-    for (const { type, bucket } of operations) {
-      if (type === 'snapshot') watched.add(bucket)
-    }
-    // Changes go first: who waits for a write finds it in every watch.
-    tellChanges()
-    say({ type: 'results', results })
-    setProblem(undefined)
-  } catch (error) {
-    const reason = fileProblem(error, path)
-    say({ type: 'batch_failed', reason })
-    setProblem(reason)
+  const kind = operations.some(({ type }) => type === 'put' || type === 'delete') ? 'write' : 'read'
+  for (const { type, bucket } of operations) {
+    if (type === 'snapshot') watched.add(bucket)
   }
+  let results: Result[] = []
+  const reason = guarded(kind, () => (results = file.run(operations, Date.now())))
+  if (reason !== undefined) return say({ type: 'batch_failed', reason })
+  // Changes go first: who waits for a write finds it in every watch.
+  guarded('read', tellChanges)
+  say({ type: 'results', results })
 }
 
 function lookForOthers(): void {
-  const current = file.dataVersion()
-  if (current === dataVersion) return
-  dataVersion = current
-  tellChanges()
+  guarded('read', () => {
+    const current = file.dataVersion()
+    // Where telling has failed once, there is more to tell than data_version shows.
+    if (current === dataVersion && problems.read === undefined) return
+    tellChanges()
+    dataVersion = current
+  })
+}
+
+function sweep(): void {
+  if (problems.write !== undefined) guarded('write', () => file.tryWriting())
+  else guarded('sweep', () => file.sweep(Date.now()) && tellChanges())
 }
 
 function tellChanges(): void {
@@ -87,19 +93,23 @@ function tellChanges(): void {
   }
 }
 
-function guarded(work: () => unknown): void {
+/** Runs it, and tells the main thread when health changes. Answers with the reason where it failed. */
+function guarded(kind: 'read' | 'write' | 'sweep', work: () => unknown): string | undefined {
+  let reason: string | undefined
   try {
     work()
-    setProblem(undefined)
+    // A sweep mostly finds nothing to write, so its success says little.
+    if (kind !== 'sweep') delete problems[kind]
   } catch (error) {
-    setProblem(fileProblem(error, path))
+    reason = fileProblem(error, path)
+    problems[kind === 'sweep' ? 'write' : kind] = reason
   }
-}
-
-function setProblem(found: string | undefined): void {
-  if (found === problem) return
-  problem = found
-  say({ type: 'health', problem })
+  const problem = problems.write ?? problems.read
+  if (problem !== reported) {
+    reported = problem
+    say({ type: 'health', problem })
+  }
+  return reason
 }
 
 function say(message: FromWorker): void {

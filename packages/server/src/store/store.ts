@@ -42,7 +42,7 @@ export interface Bucket<T> {
 
   /**
    * Calls `listener` for every entry that exists, then resolves, then calls it for every change of any process until
-   * `signal` aborts. Changes of one key come in order; several quick writes to a key may arrive as the last one only.
+   * `signal` aborts. A write of this process is told before it is answered. Changes of one key come in order; several quick writes to a key may arrive as the last one only.
    */
   watch(listener: (change: Change<T>) => void, options: { signal: AbortSignal }): Promise<void>
 }
@@ -54,7 +54,7 @@ export interface Store {
   /** Writes what is queued, then ends. Everything afterwards is `StoreUnavailable`. */
   close(): Promise<void>
 
-  /** False while the last attempt to read or write has failed. */
+  /** False while reading or writing fails, and after the end. */
   readonly healthy: boolean
 }
 

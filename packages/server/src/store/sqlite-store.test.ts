@@ -1,0 +1,328 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it, type TestContext } from 'node:test'
+import { DatabaseSync } from 'node:sqlite'
+
+import { z } from 'zod'
+
+import { ConfigError } from '../errors.ts'
+import { openSqliteStore } from './sqlite-store.ts'
+import { type Bucket, type Change, type Store, StoreConflict, StoreUnavailable } from './store.ts'
+
+const numbers = (stored: unknown): number => z.number().parse(stored)
+
+let folder: string
+before(async () => (folder = await mkdtemp(join(tmpdir(), 'sallyport-store-'))))
+after(() => rm(folder, { recursive: true }))
+
+let files = 0
+const newPath = (): string => join(folder, `store-${files++}.db`)
+
+async function open(t: TestContext, path = newPath(), onProblem?: (problem: Error) => void): Promise<Store> {
+  const store = await openSqliteStore({ path, ...(onProblem && { onProblem }) })
+  t.after(() => store.close())
+  return store
+}
+
+/** Follows a bucket; `until` resolves when a change fits. */
+async function follow<T>(t: TestContext, bucket: Bucket<T>) {
+  const changes: Change<T>[] = []
+  const waiting = new Set<() => void>()
+  const stop = new AbortController()
+  t.after(() => stop.abort())
+  await bucket.watch(
+    (change) => {
+      changes.push(change)
+      for (const look of waiting) look()
+    },
+    { signal: stop.signal },
+  )
+  const until = (fits: (change: Change<T>) => boolean) =>
+    new Promise<Change<T>>((resolve) => {
+      const look = () => {
+        const found = changes.find(fits)
+        if (!found) return
+        waiting.delete(look)
+        resolve(found)
+      }
+      waiting.add(look)
+      look()
+    })
+  return { changes, until, stop: () => stop.abort() }
+}
+
+describe('the SQLite store', () => {
+  it('keeps values over a restart, with revisions that grow over all buckets', async (t) => {
+    const path = newPath()
+    const first = await openSqliteStore({ path })
+    assert.equal(await first.bucket('a', numbers).put('k', 1), 1)
+    assert.equal(await first.bucket('b', numbers).put('k', 2), 2)
+    await first.close()
+    const second = await open(t, path)
+    assert.deepEqual(await second.bucket('a', numbers).get('k'), { value: 1, revision: 1 })
+    assert.equal(await second.bucket('a', numbers).put('k', 3), 3)
+    assert.equal(await second.bucket('a', numbers).get('other'), undefined)
+  })
+
+  it('writes only where the key stands at the expected revision', async (t) => {
+    const bucket = (await open(t)).bucket('b', numbers)
+    const revision = await bucket.put('k', 1, { expectedRevision: 0 })
+    await assert.rejects(bucket.put('k', 2, { expectedRevision: 0 }), StoreConflict)
+    await assert.rejects(bucket.put('k', 2, { expectedRevision: revision + 1 }), StoreConflict)
+    await assert.rejects(bucket.delete('k', { expectedRevision: revision + 1 }), StoreConflict)
+    assert.equal((await bucket.get('k'))?.value, 1)
+    await bucket.put('k', 2, { expectedRevision: revision })
+    assert.equal(await bucket.delete('k'), true)
+    assert.equal(await bucket.delete('k'), false)
+    await bucket.put('k', 3, { expectedRevision: 0 })
+  })
+
+  it('lets one of several simultaneous writers win', async (t) => {
+    const bucket = (await open(t)).bucket('b', numbers)
+    const outcomes = await Promise.allSettled([1, 2, 3].map((value) => bucket.put('k', value, { expectedRevision: 0 })))
+    assert.deepEqual(
+      outcomes.map(({ status }) => status),
+      ['fulfilled', 'rejected', 'rejected'],
+    )
+    assert.equal((await bucket.get('k'))?.value, 1)
+  })
+
+  it('watches: what is there, then a write before it is answered, then a deletion; nothing of other buckets', async (t) => {
+    const store = await open(t)
+    const bucket = store.bucket('b', numbers)
+    await bucket.put('old', 1)
+    await bucket.put('gone', 1)
+    await bucket.delete('gone')
+    const { changes } = await follow(t, bucket)
+    assert.deepEqual(changes.splice(0), [{ key: 'old', value: 1, revision: 1 }])
+    await store.bucket('c', numbers).put('k', 9)
+    const revision = await bucket.put('new', 2)
+    assert.deepEqual(changes.splice(0), [{ key: 'new', value: 2, revision }])
+    await bucket.delete('old')
+    assert.deepEqual(changes, [{ key: 'old', value: undefined, revision: revision + 1 }])
+  })
+
+  it('misses nothing between snapshot and live changes, also for a second watcher', async (t) => {
+    const bucket = (await open(t)).bucket('b', numbers)
+    const writes = Array.from({ length: 300 }, (_, index) => () => bucket.put(`k${index}`, index))
+    const first = writes.slice(0, 150).map((write) => write())
+    const early = follow(t, bucket)
+    const rest = writes.slice(150).map((write) => write())
+    const late = follow(t, bucket)
+    await Promise.all([...first, ...rest])
+    for (const { changes } of [await early, await late]) {
+      assert.equal(changes.length, 300)
+      assert.deepEqual(new Set(changes.map(({ key }) => key)).size, 300)
+    }
+  })
+
+  it('ends a watch with its signal', async (t) => {
+    const bucket = (await open(t)).bucket('b', numbers)
+    const { changes, stop } = await follow(t, bucket)
+    stop()
+    await bucket.put('k', 1)
+    assert.deepEqual(changes, [])
+    await assert.rejects(bucket.watch(() => {}, { signal: AbortSignal.abort() }))
+  })
+
+  it('counts an expired key as deleted, and tells so', async (t) => {
+    const bucket = (await open(t)).bucket('b', numbers)
+    const { until } = await follow(t, bucket)
+    const revision = await bucket.put('k', 1, { ttlMs: 1 })
+    await bucket.put('stays', 1, { ttlMs: 3_600_000 })
+    const end = await until(({ key, value }) => key === 'k' && value === undefined)
+    assert.ok(end.revision > revision)
+    assert.equal(await bucket.get('k'), undefined)
+    assert.equal((await bucket.get('stays'))?.value, 1)
+    await bucket.put('k', 2, { expectedRevision: 0 })
+    assert.equal((await bucket.get('k'))?.value, 2)
+  })
+
+  it('counts a value that cannot be read as absent, and reports it', async (t) => {
+    const problems: Error[] = []
+    const store = await open(t, newPath(), (problem) => problems.push(problem))
+    await store.bucket<unknown>('b', (stored) => stored).put('k', 'not a number')
+    assert.equal(await store.bucket('b', numbers).get('k'), undefined)
+    assert.match(problems[0]?.message ?? '', /^b: a stored value cannot be read/)
+  })
+
+  it('keeps telling others when one listener throws', async (t) => {
+    const problems: Error[] = []
+    const bucket = (await open(t, newPath(), (problem) => problems.push(problem))).bucket('b', numbers)
+    await bucket.watch(
+      () => {
+        throw new Error('no')
+      },
+      { signal: AbortSignal.any([]) },
+    )
+    const { changes } = await follow(t, bucket)
+    await bucket.put('k', 1)
+    assert.equal(changes.length, 1)
+    assert.equal(problems.length, 1)
+  })
+
+  it('takes any text as key, __proto__ too', async (t) => {
+    const bucket = (await open(t)).bucket('b', numbers)
+    for (const key of ['__proto__', '', "'; DROP TABLE entry; --", 'é\u{1F600}']) {
+      await bucket.put(key, key.length)
+      assert.equal((await bucket.get(key))?.value, key.length)
+    }
+  })
+
+  it('refuses what is no JSON or too large, and goes on', async (t) => {
+    const bucket = (await open(t)).bucket<unknown>('b', (stored) => stored)
+    await assert.rejects(bucket.put('k', undefined), TypeError)
+    await assert.rejects(bucket.put('k', 'x'.repeat(2_000_000)), RangeError)
+    await assert.rejects(bucket.put('k', 1, { ttlMs: Number.NaN }), RangeError)
+    await bucket.put('k', 1)
+  })
+
+  it('writes what is queued before it closes, and nothing afterwards', async (t) => {
+    const path = newPath()
+    const store = await openSqliteStore({ path })
+    const bucket = store.bucket('b', numbers)
+    const writes = Array.from({ length: 2000 }, (_, index) => bucket.put(`k${index}`, index))
+    const closed = store.close()
+    await assert.rejects(bucket.put('late', 1), StoreUnavailable)
+    await Promise.all([...writes, closed, store.close()])
+    await assert.rejects(bucket.get('k1'), StoreUnavailable)
+    assert.equal((await (await open(t, path)).bucket('b', numbers).get('k1999'))?.value, 1999)
+  })
+})
+
+describe('several processes on one store', () => {
+  it('see what another one writes', async (t) => {
+    const path = newPath()
+    const bucket = (await open(t, path)).bucket('b', numbers)
+    const { until } = await follow(t, bucket)
+    const child = writer(
+      path,
+      'await bucket.put("mine", 7); await bucket.put("k", 1); await bucket.delete("k"); await store.close()',
+    )
+    assert.deepEqual(await once(child, 'exit'), [0, null])
+    assert.equal((await until(({ key }) => key === 'mine')).value, 7)
+    await until(({ key, value }) => key === 'k' && value === undefined)
+  })
+
+  it('never lose a write or give one revision twice', async (t) => {
+    const path = newPath()
+    const bucket = (await open(t, path)).bucket('b', numbers)
+    const { changes, until } = await follow(t, bucket)
+    const script = 'for (let i = 0; i < 200; i++) await bucket.put(`${process.pid}.${i}`, i); await store.close()'
+    const children = [writer(path, script), writer(path, script)]
+    await Promise.all(children.map(async (child) => assert.deepEqual(await once(child, 'exit'), [0, null])))
+    for (const { pid } of children) await until(({ key }) => key === `${pid}.199`)
+    assert.equal(changes.length, 400)
+    assert.equal(new Set(changes.map(({ revision }) => revision)).size, 400)
+  })
+
+  it('go on when a writer is killed in the middle; every answered write is there', async (t) => {
+    const path = newPath()
+    const child = writer(path, 'for (let i = 0; ; i++) { await bucket.put(`k${i}`, i); console.log(i) }')
+    let output = ''
+    for await (const chunk of child.stdout) {
+      output += String(chunk)
+      if (output.split('\n').length > 100) break
+    }
+    child.kill('SIGKILL')
+    const answered = Number(output.split('\n').at(-2))
+    assert.ok(answered >= 99)
+    const bucket = (await open(t, path)).bucket('b', numbers)
+    for (let index = 0; index <= answered; index++) assert.equal((await bucket.get(`k${index}`))?.value, index)
+    await bucket.put('after', 1)
+  })
+
+  it('open a new store at the same moment', async () => {
+    const path = newPath()
+    const stores = await Promise.all([1, 2, 3].map(() => openSqliteStore({ path })))
+    await Promise.all(stores.map((store) => store.close()))
+  })
+})
+
+describe('trouble with the file', () => {
+  it('makes file and folder for their owner only', async (t) => {
+    const path = join(folder, 'new', 'deep', 'relay.db')
+    await open(t, path)
+    assert.equal((await stat(path)).mode & 0o777, 0o600)
+    assert.equal((await stat(`${path}-wal`)).mode & 0o777, 0o600)
+    assert.equal((await stat(join(folder, 'new', 'deep'))).mode & 0o777, 0o700)
+  })
+
+  const refusals: [name: string, prepare: (path: string) => unknown, expected: RegExp][] = [
+    ['not a database', (path) => writeFile(path, 'hello '.repeat(1000)), /is not a database; name another file/],
+    ['a folder', (path) => mkdir(path), /is a folder; name the file in it/],
+    ['the database of another program', (path) => new DatabaseSync(path).exec('CREATE TABLE t (x)'), /another program/],
+    [
+      'a newer schema',
+      async (path) => {
+        await (await openSqliteStore({ path })).close()
+        new DatabaseSync(path).exec('PRAGMA user_version = 99')
+      },
+      /written by a newer Sallyport \(schema 99, this one knows 1\); update the relay/,
+    ],
+  ]
+  for (const [name, prepare, expected] of refusals) {
+    it(`says what is wrong: ${name}`, async () => {
+      const path = newPath()
+      await prepare(path)
+      await assert.rejects(openSqliteStore({ path }), (error: unknown) => {
+        assert.ok(error instanceof ConfigError)
+        assert.match(error.message, expected)
+        return true
+      })
+    })
+  }
+
+  it('leaves a file that is not ours as it was', async () => {
+    const path = newPath()
+    await writeFile(path, 'somebody’s notes')
+    await chmod(path, 0o644)
+    await assert.rejects(openSqliteStore({ path }))
+    assert.equal((await stat(path)).mode & 0o777, 0o644)
+  })
+
+  it('is unavailable while the file is locked for too long, and healthy again afterwards', async (t) => {
+    const path = newPath()
+    const problems: Error[] = []
+    const store = await open(t, path, (problem) => problems.push(problem))
+    const bucket = store.bucket('b', numbers)
+    const other = new DatabaseSync(path)
+    other.exec('BEGIN IMMEDIATE')
+    const turns = countTurns()
+    await assert.rejects(bucket.put('k', 1), StoreUnavailable)
+    assert.ok(turns() > 100, 'the main thread was blocked meanwhile')
+    assert.equal(store.healthy, false)
+    assert.match(problems[0]?.message ?? '', /locked by another process/)
+    assert.equal(await bucket.get('k'), undefined)
+    assert.equal(store.healthy, false, 'reading does not show that writing works')
+    other.exec('ROLLBACK')
+    other.close()
+    await bucket.put('k', 2)
+    assert.equal((await bucket.get('k'))?.value, 2)
+    assert.equal(store.healthy, true)
+  })
+})
+
+function countTurns(): () => number {
+  let turns = 0
+  const timer = setInterval(() => turns++, 10)
+  return () => {
+    clearInterval(timer)
+    return turns
+  }
+}
+
+function writer(path: string, script: string) {
+  const source = `
+    import { openSqliteStore } from ${JSON.stringify(new URL('./sqlite-store.ts', import.meta.url).href)}
+    const store = await openSqliteStore({ path: ${JSON.stringify(path)} })
+    const bucket = store.bucket('b', (stored) => stored)
+    ${script}`
+  return spawn(process.execPath, ['--input-type=module-typescript', '--eval', source], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+}
