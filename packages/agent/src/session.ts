@@ -94,7 +94,7 @@ export class Session {
     this.leaving = this.#leaving.promise
     // Someone awaits `opened` only while the session opens.
     this.#opened.promise.catch(() => {})
-    options.socket.on('close', (code) => this.#noteCloseCode(code))
+    options.socket.on('close', (code, reason) => this.#noteCloseCode(code, printable(reason.toString('utf8'))))
     this.#mux = new YamuxSession(new WebSocketCarrier(options.socket), {
       role: 'client',
       onStream: (stream) => this.#serve(stream),
@@ -224,10 +224,11 @@ export class Session {
   }
 
   /** The relay may end a session by a close code alone, for example when its authtoken is revoked. */
-  #noteCloseCode(closeCode: number): void {
+  #noteCloseCode(closeCode: number, reason: string): void {
     const code = FINAL_CODES.find((candidate) => new ProtocolError(candidate).closeCode === closeCode)
     if (!code) return
-    const error = new ProtocolError(code, `the relay ended the session (${code.replaceAll('_', ' ')})`)
+    const why = reason || code.replaceAll('_', ' ')
+    const error = new ProtocolError(code, `The relay ended the session: ${why}`)
     this.#error ??= error
     this.destroy(error)
   }

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, it } from 'node:test'
+
+import { editConfig } from './config-edit.ts'
+import { ConfigError } from './config-error.ts'
+import { configPath, parseConfig, readConfig } from './config.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'sallyport-config-'))
+after(() => rmSync(folder, { recursive: true }))
+
+function problems(text: string): string[] {
+  try {
+    parseConfig(text, 'agent.yml')
+  } catch (error) {
+    assert.ok(error instanceof ConfigError)
+    return error.problems.map(({ path, message }) => `${path}: ${message}`)
+  }
+  return []
+}
+
+describe('agent.yml', () => {
+  it('may be empty, and may hold every key', () => {
+    assert.deepEqual(parseConfig('', 'x'), {})
+    assert.deepEqual(parseConfig('# only a comment\n', 'x'), {})
+    const text =
+      'version: 1\nserver: https://r.example\nauthtoken: sat_x\nca: /a\nproxy_url: http://p:1\nlog: {level: debug, format: json}\n'
+    assert.deepEqual(parseConfig(text, 'x').log, { level: 'debug', format: 'json' })
+  })
+
+  it('tells every problem at once, with the key that was meant', () => {
+    assert.deepEqual(problems('version: 2\nauthtokn: x\nserver: 7\nlog: {levle: info, format: xml}\ntunnels: []\n'), [
+      'agent.yml: version: Write one of: 1.',
+      'agent.yml: server: Invalid input: expected string, received number.',
+      'agent.yml: log.format: Write one of: pretty, json.',
+      'agent.yml: log.levle: There is no such key. Did you mean "level"?',
+      'agent.yml: authtokn: There is no such key. Did you mean "authtoken"?',
+      'agent.yml: tunnels: There is no such key. Known keys: version, server, authtoken, ca, proxy_url, log.',
+    ])
+  })
+
+  it('attack 44: tells of broken YAML and of a bad authtoken without showing the token', () => {
+    const broken = problems('authtoken: "sat_hush\nserver: [')
+    assert.ok(broken.length > 0)
+    const refused = problems('authtoken: sat_hush and more\n')
+    assert.deepEqual(refused, ['agent.yml: authtoken: This is not an authtoken.'])
+    for (const line of [
+      ...broken,
+      ...problems('authtoken: [sat_hush]'),
+      ...problems('- sat_hush'),
+      ...problems('sat_hush'),
+    ]) {
+      assert.doesNotMatch(line, /sat_hush/)
+    }
+  })
+
+  it('is read where --config, SALLYPORT_CONFIG or the XDG folder says', () => {
+    assert.equal(configPath('a', { SALLYPORT_CONFIG: 'b' }), 'a')
+    assert.equal(configPath(undefined, { SALLYPORT_CONFIG: 'b', XDG_CONFIG_HOME: '/x' }), 'b')
+    assert.equal(configPath(undefined, { XDG_CONFIG_HOME: '/x' }), '/x/sallyport/agent.yml')
+    assert.match(configPath(undefined, {}), /\/\.config\/sallyport\/agent\.yml$/)
+  })
+
+  it('may be missing, unless a person named it', () => {
+    const missing = join(folder, 'missing.yml')
+    assert.deepEqual(readConfig(missing, false), {})
+    assert.throws(() => readConfig(missing, true), ConfigError)
+    assert.throws(() => readConfig(folder, false), ConfigError)
+  })
+})
+
+describe('editConfig', () => {
+  it('makes folder and file for their owner alone', () => {
+    const path = join(folder, 'new', 'sallyport', 'agent.yml')
+    editConfig(path, 'authtoken', 'sat_x')
+    assert.deepEqual(readConfig(path, true), { version: 1, authtoken: 'sat_x' })
+    assert.equal(statSync(path).mode & 0o777, 0o600)
+    assert.equal(statSync(join(folder, 'new', 'sallyport')).mode & 0o777, 0o700)
+  })
+
+  it('keeps what else stands there, comments included, and closes a file that was open to others', () => {
+    const path = join(folder, 'kept.yml')
+    writeFileSync(path, '# mine\nserver: https://r.example # main\nauthtoken: old\n')
+    chmodSync(path, 0o644)
+    editConfig(path, 'authtoken', 'new')
+    assert.equal(readFileSync(path, 'utf8'), '# mine\nserver: https://r.example # main\nauthtoken: new\nversion: 1\n')
+    assert.equal(statSync(path).mode & 0o777, 0o600)
+  })
+
+  it('does not write over a file with a mistake in it', () => {
+    const path = join(folder, 'broken.yml')
+    writeFileSync(path, 'sevrer: x\n')
+    assert.throws(() => editConfig(path, 'authtoken', 'new'), /Did you mean "server"/)
+    assert.equal(readFileSync(path, 'utf8'), 'sevrer: x\n')
+  })
+})

@@ -1,0 +1,211 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import type { ChildProcessWithoutNullStreams } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { after, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+import { FakeRelay, readReply } from './fixtures/fake-relay.ts'
+import type { FakeRelayOptions, FakeSession } from './fixtures/fake-relay.ts'
+
+const MAIN = fileURLToPath(new URL('main.ts', import.meta.url))
+const TOKEN = 'sat_hush-this-is-secret'
+const home = mkdtempSync(join(tmpdir(), 'sallyport-main-'))
+const closing: (() => unknown)[] = [() => rmSync(home, { recursive: true })]
+after(async () => {
+  for (const close of closing.toReversed()) await close()
+})
+
+interface Run {
+  child: ChildProcessWithoutNullStreams
+  stdout: Promise<string>
+  stderr: Promise<string>
+  ended: Promise<{ code: number | null; signal: string | null }>
+}
+
+/** Runs `agent …` with nothing of this machine's environment but what it needs. */
+function run(words: string[], environment: Record<string, string> = {}): Run {
+  const child = spawn(process.execPath, [MAIN, ...words], {
+    env: { PATH: process.env['PATH'] ?? '', HOME: home, XDG_CONFIG_HOME: join(home, 'config'), ...environment },
+  })
+  closing.push(() => child.kill('SIGKILL'))
+  const ended = once(child, 'close').then(([code, signal]) => ({
+    code: code as number | null,
+    signal: signal as string,
+  }))
+  return { child, stdout: text(child.stdout), stderr: text(child.stderr), ended }
+}
+
+async function startRelay(options: FakeRelayOptions = {}): Promise<FakeRelay> {
+  const relay = await FakeRelay.start(options)
+  closing.push(() => relay.kill())
+  return relay
+}
+
+async function startEcho(): Promise<number> {
+  const server = createServer({ allowHalfOpen: true }, (socket) => void socket.on('error', () => {}).pipe(socket))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  closing.push(() => server.close())
+  return (server.address() as AddressInfo).port
+}
+
+const tunnel = (relay: { url: string }, upstream: number, ...more: string[]): string[] => {
+  const given = ['--server', relay.url, '--authtoken', TOKEN, '--log-level', 'debug']
+  return ['tunnel', '--label', 'edge=edg_docs', ...given, ...more, `${upstream}`]
+}
+
+describe('agent', () => {
+  it('shows its help with examples, and its version', async () => {
+    const help = run(['--help'])
+    const tunnelHelp = run(['tunnel', '--help'])
+    const version = run(['version'])
+    assert.match(await help.stdout, /agent tunnel --label edge=edg_docs http:\/\/localhost:8000/)
+    assert.match(await tunnelHelp.stdout, /--host-header/)
+    assert.match(await version.stdout, /^agent \d+\.\d+\.\d+ /)
+    for (const { ended } of [help, tunnelHelp, version]) assert.equal((await ended).code, 0)
+  })
+
+  it('ends with 2 for wrong usage, naming what is wrong', async () => {
+    const cases: [string[], RegExp][] = [
+      [['tunel'], /tunnel/],
+      [['tunnel', '8000', '--lable', 'a=b'], /--label/],
+      [['tunnel', '8000', '--weight', 'x'], /0 to 10000/],
+      [['tunnel', '8000', '--log-level', 'loud'], /debug, info/],
+      [['tunnel'], /upstream/],
+      [
+        ['tunnel', '8000'],
+        /--server: .*agent config add-server[^]*--authtoken: .*relay authtoken create[^]*--label: .*--label edge=edg_docs/,
+      ],
+      [
+        ['tunnel', '8000', '--label', 'a=b', '--label', 'a=c', '--server', 'r.example', '--authtoken', 'x'],
+        /label a is given twice/,
+      ],
+      [['tunnel', '8000', '--config', join(home, 'nowhere.yml')], /nowhere\.yml: There is no such file/],
+      [['tunnel', '8000', '--ca', MAIN], /--ca: .* holds no certificate/],
+    ]
+    await Promise.all(
+      cases.map(async ([words, sentence]) => {
+        const { stderr, ended } = run(words)
+        assert.match(await stderr, sentence, words.join(' '))
+        assert.equal((await ended).code, 2, words.join(' '))
+      }),
+    )
+  })
+
+  it('attack 44: ends with 1 and a sentence when it is refused for good, and the token is in no line', async () => {
+    const body = '{"code":"authtoken_refused","detail":"Unknown authtoken."}'
+    const relay = await startRelay({ answer: () => ({ status: 401, body }) })
+    const { stdout, stderr, ended } = run(tunnel(relay, 9, '--log-format', 'json'))
+    const lines = (await stderr).trim().split('\n')
+    assert.equal((await ended).code, 1)
+    const last = JSON.parse(lines.at(-1) ?? '') as Record<string, unknown>
+    assert.match(String(last['msg']), /refused the authtoken\. Unknown authtoken\./)
+    assert.equal(relay.attempts, 1)
+    assert.doesNotMatch((await stdout) + lines.join('\n'), /hush/)
+  })
+
+  it('attack 44: serves, reconnects and closes without the token or the proxy’s password in a log line', async () => {
+    const relay = await startRelay()
+    const environment = {
+      HTTPS_PROXY: 'http://u:hunter2@127.0.0.1:9',
+      SALLYPORT_AUTHTOKEN: TOKEN,
+      SALLYPORT_SERVER: relay.url,
+    }
+    const words = ['tunnel', '--label', 'edge=edg_docs', '--log-level', 'debug', `${await startEcho()}`]
+    const { child, stdout, stderr, ended } = run(words, environment)
+    const [session] = (await once(relay, 'bound')) as [FakeSession]
+    const stream = session.openStream()
+    stream.end('x')
+    await readReply(stream)
+    await text(stream)
+    session.socket.terminate()
+    await once(relay, 'bound')
+    child.kill('SIGTERM')
+    assert.deepEqual(await ended, { code: 0, signal: null })
+    const output = (await stdout) + (await stderr)
+    for (const line of ['connected', 'tunnel online', 'not connected', 'stream served', 'closing']) {
+      assert.ok(output.includes(line), line)
+    }
+    assert.doesNotMatch(output, /hush|hunter2/)
+  })
+
+  it('finishes a running stream at SIGTERM, and ends with 0', async () => {
+    const relay = await startRelay()
+    const { child, ended } = run(tunnel(relay, await startEcho()))
+    const [session] = (await once(relay, 'bound')) as [FakeSession]
+    const running = session.openStream()
+    assert.deepEqual(await readReply(running), { ok: true })
+    child.kill('SIGTERM')
+    while (session.messages.at(-1)?.type !== 'unbind') await once(session.socket, 'message')
+    running.end('the rest of it')
+    assert.equal(await text(running), 'the rest of it')
+    assert.deepEqual(await ended, { code: 0, signal: null })
+  })
+
+  it('ends at once with 1 at the second signal', async () => {
+    const relay = await startRelay()
+    const { child, ended } = run(tunnel(relay, await startEcho()))
+    const [session] = (await once(relay, 'bound')) as [FakeSession]
+    const running = session.openStream()
+    await readReply(running)
+    child.kill('SIGINT')
+    while (session.messages.at(-1)?.type !== 'unbind') await once(session.socket, 'message')
+    child.kill('SIGINT')
+    assert.deepEqual(await ended, { code: 1, signal: null })
+  })
+})
+
+describe('agent config', () => {
+  it('saves relay and authtoken for the tunnels to come, below the flags', async () => {
+    const path = join(home, 'config', 'sallyport', 'agent.yml')
+    const server = run(['config', 'add-server', 'relay.example.com'])
+    assert.match(await server.stdout, /https:\/\/relay\.example\.com is saved in .*agent\.yml/)
+    const token = run(['config', 'add-authtoken', TOKEN])
+    assert.doesNotMatch((await token.stdout) + (await token.stderr), /hush/)
+    assert.equal((await token.ended).code, 0)
+    assert.equal(readFileSync(path, 'utf8'), `version: 1\nserver: https://relay.example.com\nauthtoken: ${TOKEN}\n`)
+    assert.equal(statSync(path).mode & 0o777, 0o600)
+    const check = run(['config', 'check'])
+    assert.match(await check.stdout, /is valid/)
+
+    const relay = await startRelay()
+    const { child, ended } = run(['tunnel', '--label', 'edge=a', '--server', relay.url, '8000'])
+    const [session] = (await once(relay, 'bound')) as [FakeSession]
+    assert.equal(session.request.headers.authorization, `Bearer ${TOKEN}`)
+    child.kill('SIGTERM')
+    assert.equal((await ended).code, 0)
+  })
+
+  it('ends with 2 for a value or a file that is wrong', async () => {
+    const broken = join(home, 'broken.yml')
+    writeFileSync(broken, 'sevrer: x\nlog: {level: loud}\n')
+    const cases: [string[], RegExp][] = [
+      [['config', 'add-server', 'ftp://relay'], /URL: .*https:\/\/relay\.example\.com/],
+      [['config', 'add-authtoken', 'two words'], /TOKEN: This is not an authtoken/],
+      [['config', 'check', '--config', broken], /log\.level: Write one of[^]*sevrer: .*Did you mean "server"/],
+      [['config', 'check', '--config', join(home, 'no.yml')], /There is no such file/],
+    ]
+    for (const [words, sentence] of cases) {
+      const { stderr, ended } = run(words)
+      assert.match(await stderr, sentence)
+      assert.equal((await ended).code, 2)
+    }
+  })
+
+  it('opens the editor on a file made for it, then checks what was written', async () => {
+    const path = join(home, 'edited', 'agent.yml')
+    const good = run(['config', 'edit', '--config', path], { EDITOR: 'sed -i s/^version.*/version:\\ 1/' })
+    assert.match(await good.stdout, /is valid/)
+    assert.equal((await good.ended).code, 0)
+    const bad = run(['config', 'edit', '--config', path], { EDITOR: 'sed -i s/^version/versoin/' })
+    assert.match(await bad.stderr, /Did you mean "version"/)
+    assert.equal((await bad.ended).code, 2)
+  })
+})

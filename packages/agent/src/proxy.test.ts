@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+
+import { parseProxyUrl, proxyFromEnvironment } from './proxy.ts'
+import type { Environment } from './proxy.ts'
+import { parseRelayAddress } from './relay-address.ts'
+
+function find(server: string, environment: Environment): string | undefined {
+  const relay = parseRelayAddress(server)
+  assert.ok(!('problem' in relay))
+  return proxyFromEnvironment(relay, environment)?.value
+}
+
+describe('proxyFromEnvironment', () => {
+  it('chooses by the scheme of the relay, then ALL_PROXY, in either case', () => {
+    const environment = { HTTPS_PROXY: 'secure', http_proxy: 'plain', ALL_PROXY: 'any' }
+    assert.equal(find('https://relay.example.com', environment), 'secure')
+    assert.equal(find('http://relay.example.com', environment), 'plain')
+    assert.equal(find('http://relay.example.com', { ALL_PROXY: 'any' }), 'any')
+    assert.equal(find('https://relay.example.com', { HTTPS_PROXY: '' }), undefined)
+    assert.equal(find('https://relay.example.com', {}), undefined)
+  })
+
+  it('never stands between the agent and a relay on the same machine', () => {
+    for (const server of ['http://localhost:8080', 'https://a.localhost', 'http://127.0.0.1:1', 'http://[::1]:1']) {
+      assert.equal(find(server, { HTTPS_PROXY: 'p', HTTP_PROXY: 'p' }), undefined, server)
+    }
+  })
+
+  it('leaves out what NO_PROXY covers, and only that', () => {
+    const covered = (server: string, noProxy: string): boolean =>
+      find(server, { HTTPS_PROXY: 'p', NO_PROXY: noProxy }) === undefined
+    for (const noProxy of [
+      '*',
+      'example.com',
+      '.example.com',
+      '*.example.com',
+      'a, relay.example.com',
+      'RELAY.example.com:443',
+    ]) {
+      assert.equal(covered('https://relay.example.com', noProxy), true, noProxy)
+    }
+    for (const noProxy of [
+      '',
+      'ample.com',
+      'relay.example.com:8443',
+      'xrelay.example.com',
+      'example.co',
+      '10.0.0.0/8',
+    ]) {
+      assert.equal(covered('https://relay.example.com', noProxy), false, noProxy)
+    }
+    for (const noProxy of ['10.1.2.3', '10.0.0.0/8', '0.0.0.0/0'])
+      assert.equal(covered('https://10.1.2.3', noProxy), true, noProxy)
+    for (const noProxy of ['10.1.2.4', '11.0.0.0/8', '10.0.0.0/33', '10.0.0.0/x', '::/0']) {
+      assert.equal(covered('https://10.1.2.3', noProxy), false, noProxy)
+    }
+    assert.equal(covered('https://[fd00::1]', 'fd00::/8'), true)
+  })
+})
+
+describe('parseProxyUrl', () => {
+  it('takes http and https, and a bare host', () => {
+    for (const text of ['http://proxy:3128', 'https://proxy', 'proxy:3128'])
+      assert.ok(parseProxyUrl(text) instanceof URL)
+  })
+
+  it('says what it cannot speak, without repeating a password', () => {
+    for (const text of ['socks5://user:hunter2@proxy', 'http://', 'http://user:hunter2@a b']) {
+      const proxy = parseProxyUrl(text)
+      assert.ok('problem' in proxy)
+      assert.doesNotMatch(proxy.problem, /hunter2/)
+    }
+  })
+})

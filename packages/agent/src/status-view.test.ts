@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { stripVTControlCharacters } from 'node:util'
+
+import type { AgentStatus } from './agent.ts'
+import { StatusView, formatStatus } from './status-view.ts'
+
+const status: AgentStatus = {
+  state: 'online',
+  relay: 'https://relay.example.com',
+  relayVersion: '0.1.0',
+  latencyMs: 11.6,
+  tunnels: [
+    {
+      name: undefined,
+      labels: 'app=web, edge=edg_docs',
+      forwardsTo: 'http://localhost:8000',
+      endpoints: ['https://docs.example.com', 'https://www.example.com'],
+    },
+  ],
+  connections: { total: 12, open: 3 },
+  retryAt: undefined,
+  notice: undefined,
+}
+
+describe('formatStatus', () => {
+  it('shows session, relay, latency, one line per endpoint, labels and connections', () => {
+    assert.deepEqual(formatStatus(status, 0).map(stripVTControlCharacters), [
+      'sallyport agent   (Ctrl+C to quit)',
+      '',
+      'Session Status      online',
+      'Relay               https://relay.example.com (0.1.0)',
+      'Latency             12 ms',
+      'Forwarding          https://docs.example.com -> http://localhost:8000',
+      '                    https://www.example.com -> http://localhost:8000',
+      'Labels              app=web, edge=edg_docs',
+      'Connections         12 served, 3 open',
+    ])
+  })
+
+  it('counts down to the next attempt and shows the last notice', () => {
+    const waiting: AgentStatus = {
+      ...status,
+      state: 'waiting',
+      retryAt: 10_000,
+      notice: { level: 'warn', text: 'no relay answers' },
+    }
+    const lines = formatStatus(waiting, 6_800).map(stripVTControlCharacters)
+    assert.equal(lines[2], 'Session Status      reconnecting in 4 s')
+    assert.equal(lines.at(-1), 'no relay answers')
+  })
+})
+
+describe('StatusView', () => {
+  /** Follows the few control sequences that the view writes, as a terminal would. */
+  class Screen {
+    columns = 60
+    writes = 0
+    lines: string[] = []
+    write(text: string): void {
+      this.writes += 1
+      // oxlint-disable-next-line no-control-regex
+      const up = /\u001b\[(\d+)A\u001b\[0J/.exec(text)
+      if (up) this.lines.length -= Number(up[1])
+      const plain = stripVTControlCharacters(text)
+      if (plain !== '') this.lines.push(...plain.replace(/\n$/, '').split('\n'))
+    }
+  }
+
+  it('redraws in place, only when something has changed, and never wraps a line', (test) => {
+    test.mock.timers.enable({ apis: ['setInterval'] })
+    const screen = new Screen()
+    let shown: AgentStatus = status
+    const view = new StatusView(
+      screen,
+      () => shown,
+      () => 0,
+    )
+    const before = screen.writes
+    test.mock.timers.tick(1000)
+    assert.equal(screen.writes, before)
+    shown = { ...status, connections: { total: 13, open: 3 }, notice: { level: 'info', text: 'x'.repeat(500) } }
+    test.mock.timers.tick(250)
+    shown = { ...shown, notice: undefined, tunnels: [] }
+    view.close()
+    assert.deepEqual(screen.lines, [
+      'sallyport agent   (Ctrl+C to quit)',
+      '',
+      'Session Status      online',
+      'Relay               https://relay.example.com (0.1.0)',
+      'Latency             12 ms',
+      'Connections         13 served, 3 open',
+    ])
+  })
+
+  it('cuts lines at the width, not counting colours', () => {
+    const screen = new Screen()
+    screen.columns = 40
+    new StatusView(screen, () => status).close()
+    assert.ok(screen.lines.every((line) => line.length < 40))
+    assert.equal(screen.lines[5], 'Forwarding          https://docs.exampl')
+  })
+})
