@@ -255,7 +255,7 @@ export class Relay {
     }
     const milliseconds = performance.now() - exchange.startedAt
     this.#metrics?.count(exchange.status, milliseconds, exchange.error?.publicCode)
-    logAccess(this.#log, exchange, milliseconds)
+    if (this.#config.log.access || exchange.error) logAccess(this.#log, exchange, milliseconds)
   }
 
   #redirectToHttps(exchange: Exchange, port: string): void {

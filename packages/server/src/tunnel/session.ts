@@ -58,6 +58,7 @@ export class TunnelSession implements TunnelCarrier {
   #helloTimer: NodeJS.Timeout | undefined
   #probing = false
   #isSuspect = false
+  #isEnding = false
 
   constructor(origin: SessionOrigin, room: SessionRoom) {
     this.#room = room
@@ -139,8 +140,12 @@ export class TunnelSession implements TunnelCarrier {
 
   /** Ends the session at once, telling the agent why. */
   end(error: ProtocolError): void {
+    if (this.#isEnding) return
+    this.#isEnding = true
     this.#control?.send({ type: 'refused', code: error.code, reason: error.message, retryable: error.retryable })
-    this.#mux.destroy(error)
+    for (const tunnel of this.#tunnels.values()) tunnel.retire()
+    // One turn later, so that the message leaves before the connection does.
+    setImmediate(() => this.#mux.destroy(error))
   }
 
   // ── control stream ─────────────────────────────────────────────────────────────────────────────
@@ -158,6 +163,7 @@ export class TunnelSession implements TunnelCarrier {
   }
 
   #onMessage(message: ControlMessage): void {
+    if (this.#isEnding) return
     if (!this.#hello && message.type !== 'hello') {
       return this.end(new ProtocolError('control_violation', `${message.type} before hello`))
     }

@@ -1,0 +1,348 @@
+// What an agent may not do, said by hand over a real WebSocket: attacks 36, 37, 38, 39, 42 and the control protocol's
+// own rules. Each test also shows that the relay and the other agents go on.
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { get as httpGet } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import { text } from 'node:stream/consumers'
+import { after, afterEach, before, describe, it } from 'node:test'
+
+import { AGENT_PATH, ControlChannel, SUBPROTOCOL, WebSocketCarrier, YamuxSession } from '@sallyport/protocol'
+import type { ControlMessage, ProtocolError, YamuxStream } from '@sallyport/protocol'
+import { WebSocket } from 'ws'
+
+import { APP_HOST, httpApp, startStack } from './support/stack.ts'
+import type { Stack } from './support/stack.ts'
+
+/** An agent that says what the test wants. */
+class HandAgent {
+  readonly session: YamuxSession
+  readonly stream: YamuxStream
+  readonly messages: ControlMessage[] = []
+  readonly streams: YamuxStream[] = []
+  readonly #socket: WebSocket
+  readonly #waiting: (() => void)[] = []
+  isOver = false
+  closeCode = 0
+
+  private constructor(socket: WebSocket) {
+    this.#socket = socket
+    this.session = new YamuxSession(new WebSocketCarrier(socket), {
+      role: 'client',
+      onStream: (stream) => {
+        this.streams.push(stream)
+        this.#wake()
+      },
+    })
+    this.stream = this.session.openStream()
+    void new ControlChannel(this.stream, {
+      onMessage: (message) => {
+        this.messages.push(message)
+        this.#wake()
+      },
+      onEnd: () => this.#wake(),
+    })
+    socket.on('close', (code) => {
+      this.isOver = true
+      this.closeCode = code
+      this.#wake()
+    })
+  }
+
+  static async connect(stack: Stack, token: string): Promise<HandAgent> {
+    const socket = new WebSocket(`ws://127.0.0.1:${stack.port}${AGENT_PATH}`, SUBPROTOCOL, {
+      headers: { authorization: `Bearer ${token}` },
+      perMessageDeflate: false,
+    })
+    await once(socket, 'open')
+    return new HandAgent(socket)
+  }
+
+  send(message: object): void {
+    const json = Buffer.from(JSON.stringify(message))
+    this.sendBytes(Buffer.concat([lengthOf(json.length), json]))
+  }
+
+  sendBytes(bytes: Buffer): void {
+    this.stream.write(bytes)
+  }
+
+  hello(fields: object = {}): void {
+    this.send({
+      type: 'hello',
+      versions: [1],
+      instance_id: 'hand-agent-1',
+      connection_index: 0,
+      capabilities: [],
+      agent_version: 'test',
+      os: 'test',
+      ...fields,
+    })
+  }
+
+  async next(type: ControlMessage['type']): Promise<ControlMessage> {
+    for (;;) {
+      const index = this.messages.findIndex((message) => message.type === type)
+      if (index !== -1) return this.messages.splice(index, 1)[0]!
+      if (this.isOver) throw new Error(`the session ended before a ${type}`)
+      await this.#change()
+    }
+  }
+
+  async nextStream(): Promise<YamuxStream> {
+    while (this.streams.length === 0) await this.#change()
+    return this.streams.shift()!
+  }
+
+  async over(): Promise<void> {
+    while (!this.isOver) await this.#change()
+  }
+
+  close(): void {
+    this.session.destroy()
+    this.#socket.terminate()
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve))
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+}
+
+function lengthOf(bytes: number): Buffer {
+  const length = Buffer.alloc(4)
+  length.writeUInt32BE(bytes)
+  return length
+}
+
+const LABELS = [['edge', 'edg_app']]
+
+describe('agents that do not behave', () => {
+  let stack: Stack
+  let token: string
+  const agents: HandAgent[] = []
+  const connect = async (with_ = token): Promise<HandAgent> => {
+    const agent = await HandAgent.connect(stack, with_)
+    agents.push(agent)
+    return agent
+  }
+  const bind = (agent: HandAgent, fields: object = {}): void =>
+    agent.send({ type: 'bind', tunnel_id: 1, labels: LABELS, forwards_to: 'http://localhost:1', ...fields })
+
+  before(async () => {
+    stack = await startStack({
+      app: httpApp((_, response) => response.end('fine')),
+      config: 'limits: { tunnels_per_agent: 3 }',
+    })
+    token = (await stack.relay.authtokens.create({ acl: ['bind:edge=edg_app', 'bind:app=*'] })).token
+  })
+  after(() => stack.close())
+  // Whatever an agent did: the relay lives, and the well-behaved agent still serves.
+  afterEach(async () => {
+    for (const agent of agents.splice(0)) agent.close()
+    const response = await visit(stack)
+    assert.equal(response.statusCode, 200)
+    assert.equal(await text(response), 'fine')
+  })
+
+  it('welcomes a well-behaved one', async () => {
+    const agent = await connect()
+    agent.hello()
+    const welcome = await agent.next('welcome')
+    assert.equal(welcome.type === 'welcome' && welcome.version, 1)
+  })
+
+  it('ignores message types it does not know, and fields too', async () => {
+    const agent = await connect()
+    agent.hello({ mood: 'sunny' })
+    await agent.next('welcome')
+    agent.send({ type: 'telemetry', load: 1 })
+    bind(agent, { labels: [['app', 'other']] })
+    await agent.next('bound')
+  })
+
+  const violations: Record<string, (agent: HandAgent) => void | Promise<void>> = {
+    'binds before hello': (agent) => bind(agent),
+    'says hello twice': async (agent) => {
+      agent.hello()
+      await agent.next('welcome')
+      agent.hello()
+    },
+    'sends a critical message of an unknown type': async (agent) => {
+      agent.hello()
+      await agent.next('welcome')
+      agent.send({ type: 'telemetry', critical: true })
+    },
+    'sends what only the relay may send': async (agent) => {
+      agent.hello()
+      await agent.next('welcome')
+      agent.send({ type: 'drain', deadline_ms: 1 })
+    },
+    'sends something that is not JSON': (agent) => agent.sendBytes(Buffer.concat([lengthOf(3), Buffer.from('{a}')])),
+    'announces a message of 4 GiB': (agent) => agent.sendBytes(lengthOf(0xffff_ffff)),
+    'names a wrong type in a field': (agent) => agent.hello({ instance_id: 7 }),
+    'ends its control stream': (agent) => void agent.stream.end(),
+  }
+  for (const [what, act] of Object.entries(violations)) {
+    it(`ends the session of one that ${what}`, async () => {
+      const agent = await connect()
+      await act(agent)
+      await agent.over()
+    })
+  }
+
+  it('says which version it speaks to one that shares none', async () => {
+    const agent = await connect()
+    agent.hello({ versions: [99] })
+    const refused = await agent.next('refused')
+    assert.ok(refused.type === 'refused' && !refused.retryable && refused.code === 'version_unsupported')
+    await agent.over()
+  })
+
+  it('lets an agent open no stream but the control stream', async () => {
+    const agent = await connect()
+    agent.hello()
+    await agent.next('welcome')
+    const stream = agent.session.openStream()
+    stream.write('hello?')
+    const [error] = (await once(stream, 'error')) as [ProtocolError]
+    assert.equal(error.code, 'stream_reset')
+    assert.ok(agent.session.isOpen)
+  })
+
+  const notPermitted: Record<string, string[][]> = {
+    'another value': [['edge', 'edg_other']],
+    'a prefix of a permitted value': [['edge', 'edg_ap']],
+    'an extension of a permitted value': [['edge', 'edg_app2']],
+    'another case': [['edge', 'EDG_APP']],
+    'an unknown key': [['team', 'x']],
+    'one permitted label and one that is not': [
+      ['edge', 'edg_app'],
+      ['team', 'x'],
+    ],
+    __proto__: [['__proto__', 'x']],
+    constructor: [['constructor', 'x']],
+  }
+  for (const [what, labels] of Object.entries(notPermitted)) {
+    it(`attack 37: refuses ${what}`, async () => {
+      const agent = await connect()
+      agent.hello()
+      bind(agent, { labels })
+      const refused = await agent.next('refused')
+      assert.ok(refused.type === 'refused' && refused.code === 'bind_not_permitted' && !refused.retryable)
+      // Not one visitor reaches it.
+      await visit(stack).then(text)
+      assert.equal(agent.streams.length, 0)
+    })
+  }
+
+  const invalid: Record<string, object> = {
+    'no labels': { labels: [] },
+    'an empty label value': { labels: [['edge', '']] },
+    'the same key twice': {
+      labels: [
+        ['edge', 'edg_app'],
+        ['edge', 'edg_app'],
+      ],
+    },
+    'a URL, which this relay does not offer': { labels: undefined, url: 'https://x.localhost' },
+    'a Host that breaks the line': { host_header: 'x\r\nX-Evil: 1' },
+    'a display text that moves the cursor': { forwards_to: 'http://x\u001b[2J' },
+  }
+  for (const [what, fields] of Object.entries(invalid)) {
+    it(`refuses a bind with ${what}`, async () => {
+      const agent = await connect()
+      agent.hello()
+      bind(agent, fields)
+      const refused = await agent.next('refused')
+      assert.ok(refused.type === 'refused' && refused.code === 'bind_invalid', JSON.stringify(refused))
+    })
+  }
+
+  it('counts tunnels per agent, over all of its sessions', async () => {
+    const [one, two] = [await connect(), await connect()]
+    for (const agent of [one, two]) {
+      agent.hello()
+      await agent.next('welcome')
+    }
+    for (const number of [1, 2]) {
+      bind(one, { tunnel_id: number, labels: [['app', 'x']] })
+      await one.next('bound')
+    }
+    bind(two, { tunnel_id: 1, labels: [['app', 'x']] })
+    await two.next('bound')
+    bind(two, { tunnel_id: 2, labels: [['app', 'x']] })
+    const refused = await two.next('refused')
+    assert.ok(refused.type === 'refused' && /limit/.test(refused.reason))
+  })
+
+  it('attack 39: ends the sessions of a revoked authtoken at once', async () => {
+    const created = await stack.relay.authtokens.create({ acl: [] })
+    const agent = await connect(created.token)
+    agent.hello()
+    await agent.next('welcome')
+    await stack.relay.authtokens.revoke(created.id)
+    const refused = await agent.next('refused')
+    assert.ok(refused.type === 'refused' && refused.code === 'authtoken_refused' && !refused.retryable)
+    await agent.over()
+    await assert.rejects(connect(created.token), /401/)
+  })
+
+  for (const [what, header] of Object.entries({
+    'no token': '',
+    'an unknown token': 'Bearer sp_unknown',
+    'another scheme': 'Basic eDp5',
+  })) {
+    it(`attack 38: refuses ${what} before anything is upgraded`, async () => {
+      const socket = new WebSocket(`ws://127.0.0.1:${stack.port}${AGENT_PATH}`, SUBPROTOCOL, {
+        headers: header ? { authorization: header } : {},
+      })
+      const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage]
+      assert.equal(response.statusCode, 401)
+      assert.match(await text(response), /relay authtoken create/)
+    })
+  }
+
+  it('takes the next tunnel when an agent says that its app is down', async () => {
+    const agent = await connect()
+    agent.hello()
+    bind(agent)
+    await agent.next('bound')
+    // Two tunnels now: over a few visits both are asked, and the refusal is never seen.
+    const visits = Array.from({ length: 6 }, () => visit(stack))
+    const refuse = (async () => {
+      for (;;) {
+        const stream = await agent.nextStream()
+        stream.resume().end(Buffer.from([1, 7, ...Buffer.from('refused')]))
+      }
+    })()
+    refuse.catch(() => {}) // ends with the agent
+    for (const response of await Promise.all(visits)) assert.equal(response.statusCode, 200)
+  })
+
+  it('takes garbage in place of a reply for a broken tunnel, and tries the next for a GET', async () => {
+    const agent = await connect()
+    agent.hello()
+    bind(agent)
+    await agent.next('bound')
+    const visits = Array.from({ length: 4 }, () => visit(stack))
+    const stream = await agent.nextStream()
+    stream.destroy()
+    for (const response of await Promise.all(visits.slice(0, 1))) assert.equal(response.statusCode, 200)
+    agent.close()
+    for (const response of await Promise.all(visits)) assert.equal(response.statusCode, 200)
+  })
+})
+
+function visit(stack: Stack): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    httpGet({ port: stack.port, host: '127.0.0.1', headers: { host: APP_HOST }, agent: false }, resolve).on(
+      'error',
+      reject,
+    )
+  })
+}
