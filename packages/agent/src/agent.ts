@@ -22,6 +22,7 @@ import { connectRelay } from './connect.ts'
 import { prepareDial } from './dial-upstream.ts'
 import type { Dial } from './dial-upstream.ts'
 import type { Log } from './log.ts'
+import { printable } from './printable.ts'
 import { serveStream } from './serve-stream.ts'
 import type { Served } from './serve-stream.ts'
 import { Session } from './session.ts'
@@ -290,8 +291,10 @@ export class Agent extends EventEmitter<AgentEvents> {
     const retryInMs = Math.max(this.#backoff.next(), retryAfterMs)
     this.#turn('waiting')
     this.#retryAt = Date.now() + retryInMs
-    this.#notice = { level: 'warn', text: error.message }
-    this.#log.warn({ code: error.code, reason: error.message, retryInMs }, 'not connected')
+    // The reason of a WebSocket's close is the relay's own text.
+    const reason = printable(error.message)
+    this.#notice = { level: 'warn', text: reason }
+    this.#log.warn({ code: error.code, reason, retryInMs }, 'not connected')
     this.emit('offline', { error, retryInMs })
     try {
       await sleep(retryInMs, undefined, { signal: this.#stop.signal })
@@ -312,7 +315,8 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   #logServed(served: Served, durationMs: number): void {
     if (this.#log.isLevelEnabled('debug')) {
-      this.#log.debug({ ...served, durationMs: Math.round(durationMs) }, 'stream served')
+      const visitor = printable(served.visitor ?? '')
+      this.#log.debug({ ...served, visitor, durationMs: Math.round(durationMs) }, 'stream served')
     }
     if (served.ok) {
       if (this.#appDown !== undefined) this.#tell('info', 'The app answers again.')

@@ -121,7 +121,7 @@ function readAnswer(response: IncomingMessage): Promise<string> {
 function explainAnswer(response: IncomingMessage, body: string, relay: RelayAddress): ProtocolError {
   const status = response.statusCode ?? 0
   const problem = readProblem(body)
-  const detail = problem?.detail ? ` ${printable(problem.detail)}` : ''
+  const detail = problem?.detail ? ` ${asSentence(printable(problem.detail))}` : ''
   switch (status) {
     case 401:
     case 403:
@@ -157,6 +157,10 @@ function explainAnswer(response: IncomingMessage, body: string, relay: RelayAddr
       )
     }
   }
+}
+
+function asSentence(text: string): string {
+  return /[.!?]$/.test(text) ? text : `${text}.`
 }
 
 /** A 401 or 403 with a code this agent does not know is still about the authtoken. */

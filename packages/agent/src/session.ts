@@ -12,6 +12,7 @@ import {
   ProtocolError,
   WebSocketCarrier,
   YamuxSession,
+  formatLabels,
   toProtocolErrorCode,
 } from '@sallyport/protocol'
 import type { ControlMessage, ControlMessageInput, ProtocolErrorCode, Welcome } from '@sallyport/protocol'
@@ -168,7 +169,7 @@ export class Session {
         if (this.endpoints.size === this.#options.binds.size) this.#opened.resolve()
         return
       case 'refused':
-        return this.destroy(refusal(message))
+        return this.destroy(this.#refusal(message))
       case 'unbound':
         this.#unbinding.get(message.tunnel_id)?.()
         return
@@ -197,7 +198,12 @@ export class Session {
     if (message.version !== PROTOCOL_VERSION) {
       throw new ProtocolError('version_unsupported', `the relay chose protocol version ${message.version}`)
     }
-    this.#welcome = message
+    this.#welcome = {
+      ...message,
+      session_id: printable(message.session_id),
+      node_id: printable(message.node_id),
+      relay_version: printable(message.relay_version),
+    }
     for (const bind of this.#options.binds.values()) this.#control.send(bind)
     if (this.#options.binds.size === 0) this.#opened.resolve()
   }
@@ -242,12 +248,15 @@ export class Session {
     this.#leaving.resolve()
     this.#closed.resolve(reason)
   }
-}
 
-/** The relay's word on whether to come back stands above what this agent knows of the code. */
-function refusal(message: Extract<ControlMessage, { type: 'refused' }>): ProtocolError {
-  const reason = printable(message.reason)
-  const known = new ProtocolError(toProtocolErrorCode(message.code), reason)
-  if (known.retryable === message.retryable) return known
-  return new ProtocolError(message.retryable ? 'limit_reached' : 'bind_invalid', reason)
+  /** The relay's word on whether to come back stands above what this agent knows of the code. */
+  #refusal(message: Extract<ControlMessage, { type: 'refused' }>): ProtocolError {
+    const bind = message.tunnel_id === undefined ? undefined : this.#options.binds.get(message.tunnel_id)
+    const what =
+      bind?.type === 'bind' && bind.labels ? `the tunnel ${formatLabels(new Map(bind.labels))}` : 'this agent'
+    const sentence = `The relay refused ${what}: ${printable(message.reason)}`
+    const known = new ProtocolError(toProtocolErrorCode(message.code), sentence)
+    if (known.retryable === message.retryable) return known
+    return new ProtocolError(message.retryable ? 'limit_reached' : 'bind_invalid', sentence)
+  }
 }

@@ -15,12 +15,12 @@ const KEY_WIDTH = 20
 const HIDE_CURSOR = '\u001b[?25l'
 const SHOW_CURSOR = '\u001b[?25h'
 
-const STATES: Record<AgentStatus['state'], { text: string; color: 'green' | 'yellow' | 'red' }> = {
+const STATES: Record<AgentStatus['state'], { text: string; color: 'green' | 'yellow' | 'gray' }> = {
   connecting: { text: 'connecting', color: 'yellow' },
   online: { text: 'online', color: 'green' },
   waiting: { text: 'reconnecting', color: 'yellow' },
   closing: { text: 'finishing running connections (press Ctrl+C again to end at once)', color: 'yellow' },
-  closed: { text: 'closed', color: 'red' },
+  closed: { text: 'closed', color: 'gray' },
 }
 
 export class StatusView {
@@ -29,6 +29,7 @@ export class StatusView {
   readonly #now: () => number
   readonly #timer: NodeJS.Timeout
   #drawn: readonly string[] = []
+  #closed = false
 
   constructor(terminal: Terminal, status: () => AgentStatus, now: () => number = Date.now) {
     this.#terminal = terminal
@@ -50,8 +51,10 @@ export class StatusView {
     this.#drawn = lines
   }
 
-  /** Draws the last state and leaves it standing above the prompt. */
+  /** Draws the last state and leaves it standing above the prompt. Idempotent. */
   close(): void {
+    if (this.#closed) return
+    this.#closed = true
     clearInterval(this.#timer)
     this.draw()
     this.#terminal.write(SHOW_CURSOR)
