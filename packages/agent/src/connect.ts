@@ -66,7 +66,10 @@ export async function connectRelay(options: ConnectOptions): Promise<Connected> 
         const via = proxy && proxyStatus === undefined ? `the proxy ${proxy.host}` : relay.url
         fail(new ProtocolError('connection_lost', `${via} did not answer within ${seconds} s`))
       }
+      let isOpen = false
       const fail = (error: ProtocolError, retryAfterMs?: number): void => {
+        // Once open, the socket belongs to the session, which hears of errors itself.
+        if (isOpen) return
         attempt.signal.removeEventListener('abort', onAbort)
         socket.terminate()
         resolve({ ok: false, error, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) })
@@ -82,6 +85,7 @@ export async function connectRelay(options: ConnectOptions): Promise<Connected> 
         })
       })
       socket.once('open', () => {
+        isOpen = true
         attempt.signal.removeEventListener('abort', onAbort)
         resolve({ ok: true, socket })
       })
@@ -93,8 +97,8 @@ export async function connectRelay(options: ConnectOptions): Promise<Connected> 
 }
 
 /**
- * Checks the certificate against the relay's own name. Behind a proxy Node would take the proxy's name
- * where the relay is an IP address, because a literal address has no server_name.
+ * Checks the certificate against the relay's own name. Behind a proxy Node would take the proxy's
+ * name, or "localhost", where the relay is an IP address, because a literal address has no server_name.
  */
 function certificateCheck(hostname: string): object {
   const options: ConnectionOptions = {
