@@ -70,7 +70,7 @@ export interface Relay {
 }
 
 export interface RelayOptions {
-  store?: MemoryStore
+  store?: Store
   keys?: Keys
   clock?: () => number
   port?: number

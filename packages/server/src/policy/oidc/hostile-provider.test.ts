@@ -167,6 +167,37 @@ describe('a hostile provider', () => {
     }
   })
 
+  it('attack 22: what a foreign issuer says is not shown', async () => {
+    const page = await refusedPage({
+      back: (callback) => {
+        callback.searchParams.set('iss', 'https://evil.example')
+        callback.searchParams.set('error', 'access_denied')
+        callback.searchParams.set('error_description', 'call this number')
+      },
+    })
+    assert.ok(!page.body.includes('call this number'))
+  })
+
+  it('attack 20: a code is not even redeemed with the state cookie of another sign-in', async () => {
+    const edge = relay.edge('swap', configFor(provider.issuer))
+    const browser = new Browser()
+    const begin = async () => {
+      let visit = await browser.visit(edge.url)
+      const { name, value } = [...browser.cookies.get(edge.host)!.values()].at(-1)!
+      while (!visit.next?.includes('/.sallyport/')) visit = await browser.visit(visit.next!)
+      return { name, value, handOver: visit.next }
+    }
+    const [first, second] = [await begin(), await begin()]
+    provider.asked.length = 0
+    const answer = await new Browser().visit(first.handOver, { headers: { cookie: `${first.name}=${second.value}` } })
+    assert.equal(answer.status, 400)
+    assert.ok(!provider.asked.includes('/token'))
+    // The pairs themselves are good.
+    const good = await new Browser().visit(first.handOver, { headers: { cookie: `${first.name}=${first.value}` } })
+    assert.equal(good.status, 400, 'its nonce and challenge were overwritten at this provider by the second')
+    assert.ok(provider.asked.includes('/token'))
+  })
+
   it('attack 25: script in error_description is shown as text, under a Content-Security-Policy', async () => {
     const page = await refusedPage({
       back: (callback) => {

@@ -84,6 +84,21 @@ describe('Provider', () => {
     await assert.rejects(open().describe(), unreachable(/calls itself "acme\.com", which is not a URL/))
   })
 
+  it('that serves every tenant is refused, though openid-client would take it', async () => {
+    const provider = new Provider({
+      issuerUrl: 'https://login.microsoftonline.com/common/v2.0',
+      fetch: async () =>
+        Response.json({
+          issuer: 'https://login.microsoftonline.com/{tenantid}/v2.0',
+          token_endpoint: 'https://x.example',
+        }),
+      timeoutMs: 300,
+      clock: () => now,
+      log: createLog({ level: 'silent' }),
+    })
+    await assert.rejects(provider.describe(), unreachable(/serves every tenant; set issuer_url/))
+  })
+
   it('with unusable endpoints is refused', async () => {
     server.behave = { metadata: { authorization_endpoint: 'javascript:alert(1)' } }
     await assert.rejects(

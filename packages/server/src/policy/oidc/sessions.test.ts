@@ -83,11 +83,11 @@ describe('Sessions', () => {
   })
 
   it('that were ended here do not come back by a late word of the store', async () => {
-    const id = await sessions.create(row()) // its change is told in a later turn
+    const id = await sessions.create(row()) // its change is told in a later turn …
+    const { promise: between, resolve } = Promise.withResolvers<unknown>()
+    setImmediate(() => resolve(sessions.find(id))) // … right before this one, and before that of its end
     await sessions.end(sessions.find(id)!.id, 'signed out')
-    assert.equal(sessions.find(id), undefined)
-    await new Promise((resolve) => setImmediate(resolve))
-    assert.equal(sessions.find(id), undefined)
+    assert.equal(await between, undefined)
   })
 
   it('of other relays on the same store are known here', async () => {

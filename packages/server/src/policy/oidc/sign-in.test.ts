@@ -2,13 +2,17 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 
 import { createLocalJWKSet, jwtVerify, type JSONWebKeySet } from 'jose'
 
 import { Browser, type Visit } from '../../../../../examples/demo/browser.ts'
 import { startIdentityProvider, type IdentityProvider } from '../../../../../examples/demo/identity-provider.ts'
+import { openSqliteStore } from '../../store/sqlite-store.ts'
 import {
   MemoryStore,
   PASSWORD,
@@ -358,6 +362,16 @@ describe('sign-in', () => {
       assert.equal(relay.signIn.sessionCount, 0)
     })
 
+    it('for a sign-in that is not configured any more → 400, and nothing is handed over', async () => {
+      const docs = relay.edge('docs', configFor(provider.issuer, { auth_id: 'x' }))
+      const browser = new Browser()
+      const callback = await walkTo(browser, await browser.open(docs.url), '/oidc/callback')
+      await relay.close()
+      relay = await startRelay({ store, port })
+      relay.edge('docs', configFor(provider.issuer, { auth_id: 'x', client_id: 'other' }))
+      assert.equal((await browser.visit(callback)).status, 400)
+    })
+
     it('of one edge is refused on another, even in the same browser', async () => {
       const docs = relay.edge('docs', configFor(provider.issuer))
       const wiki = relay.edge('wiki', configFor(provider.issuer))
@@ -457,6 +471,26 @@ describe('sign-in', () => {
       const page = await browser.fetch(docs.url)
       assert.equal(page.status, 200)
       assert.equal(relay.reached[0]?.identity?.email, 'ada@example.com')
+    })
+
+    it('survives a restart with the store of the relay, too', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'sallyport-oidc-'))
+      try {
+        const browser = new Browser()
+        for (const round of ['sign in', 'restart']) {
+          const file = await openSqliteStore({ path: join(folder, 'relay.db') })
+          await relay.close()
+          relay = await startRelay({ store: file, port })
+          const docs = relay.edge('docs', configFor(provider.issuer))
+          if (round === 'sign in') await signInAs(browser, docs.url)
+          assert.equal((await browser.fetch(docs.url)).status, 200, round)
+          await relay.close()
+          await file.close()
+        }
+        relay = await startRelay({ store, port }) // for afterEach
+      } finally {
+        await rm(folder, { recursive: true })
+      }
     })
 
     it('ends when it is idle for too long, and at its age whatever happens', async () => {

@@ -1,0 +1,106 @@
+// The second check of an ID token by itself: openid-client stands in front of it in real life and must not be needed.
+
+import assert from 'node:assert/strict'
+import { before, describe, it } from 'node:test'
+
+import { SignJWT, UnsecuredJWT, createLocalJWKSet, exportJWK, generateKeyPair, type CryptoKey } from 'jose'
+
+import { verifyIdToken, type IdTokenRules } from './id-token.ts'
+import { ProviderUnreachable } from './provider-fetch.ts'
+
+const NOW = 1_800_000_000_000
+const SECRET = 'a shared secret of at least 32 bytes!'
+
+describe('verifyIdToken', () => {
+  let rsa: CryptoKey
+  let rules: IdTokenRules
+  before(async () => {
+    const pair = await generateKeyPair('RS256', { extractable: true })
+    rsa = pair.privateKey
+    rules = {
+      issuer: 'https://idp.example',
+      clientId: 'relay',
+      nonce: 'n',
+      listedAlgorithms: ['RS256', 'HS256', 'none'],
+      // Without `alg`, so that nothing but the rules decides on algorithms.
+      keys: createLocalJWKSet({ keys: [{ ...(await exportJWK(pair.publicKey)), kid: 'k' }] }),
+      now: NOW,
+    }
+  })
+
+  const claims = {
+    iss: 'https://idp.example',
+    aud: 'relay',
+    sub: 'u',
+    nonce: 'n',
+    iat: NOW / 1000,
+    exp: NOW / 1000 + 60,
+  }
+  const sign = (more: Record<string, unknown> = {}, alg = 'RS256', key: CryptoKey | Uint8Array = rsa) =>
+    new SignJWT({ ...claims, ...more }).setProtectedHeader({ alg, kid: 'k' }).sign(key)
+  const refused = async (token: string, more: Partial<IdTokenRules> = {}) => {
+    const verdict = await verifyIdToken(token, { ...rules, ...more })
+    assert.deepEqual([verdict.ok, !verdict.ok && verdict.reason], [false, 'refused'])
+  }
+
+  it('takes a good token', async () => {
+    const verdict = await verifyIdToken(await sign(), rules)
+    assert.ok(verdict.ok)
+    assert.equal(verdict.claims.sub, 'u')
+  })
+
+  for (const [claim, value] of [
+    ['iss', 'https://idp.example/'],
+    ['iss', undefined],
+    ['aud', 'other'],
+    ['aud', undefined],
+    ['aud', ['relay', 'other']],
+    ['azp', 'other'],
+    ['nonce', 'm'],
+    ['nonce', undefined],
+    ['sub', ''],
+    ['sub', undefined],
+    ['sub', 'x'.repeat(256)],
+    ['exp', NOW / 1000 - 31],
+    ['exp', undefined],
+    ['iat', undefined],
+    ['nbf', NOW / 1000 + 31],
+  ] as const) {
+    it(`attack 21: refuses ${claim} ${JSON.stringify(value)?.slice(0, 30)}`, async () =>
+      refused(await sign({ [claim]: value })))
+  }
+
+  it('attack 21: refuses none, HS256, and algorithms that are not listed', async () => {
+    await refused(new UnsecuredJWT(claims).encode())
+    await refused(await sign({}, 'HS256', Buffer.from(SECRET)))
+    await refused(await sign({}, 'PS256', (await generateKeyPair('PS256')).privateKey))
+    await refused(await sign(), { listedAlgorithms: ['ES256'] })
+    await refused(await sign(), { listedAlgorithms: [] })
+    await refused(await sign(), { sharedSecret: SECRET })
+    await refused(await sign(), { sharedSecret: '' })
+    await refused('')
+    await refused('a.b.c')
+  })
+
+  it('takes RS256 where nothing is listed, and only that', async () => {
+    const { listedAlgorithms: _listed, ...rest } = rules
+    assert.ok((await verifyIdToken(await sign(), { ...rest, listedAlgorithms: undefined })).ok)
+    const other = await generateKeyPair('ES256', { extractable: true })
+    const keys = createLocalJWKSet({ keys: [{ ...(await exportJWK(other.publicKey)), kid: 'k' }] })
+    const token = await sign({}, 'ES256', other.privateKey)
+    await refused(token, { listedAlgorithms: undefined, keys })
+    assert.ok((await verifyIdToken(token, { ...rules, keys, listedAlgorithms: ['ES256'] })).ok)
+  })
+
+  it('takes HS256 with the secret where it is told so', async () => {
+    const token = await sign({}, 'HS256', Buffer.from(SECRET))
+    assert.ok((await verifyIdToken(token, { ...rules, sharedSecret: SECRET })).ok)
+    await refused(token, { sharedSecret: `${SECRET}x` })
+  })
+
+  it('tells keys that cannot be had from tokens that are wrong', async () => {
+    const keys = () => Promise.reject(new ProviderUnreachable('down'))
+    const verdict = await verifyIdToken(await sign(), { ...rules, keys })
+    assert.deepEqual([verdict.ok, !verdict.ok && verdict.reason], [false, 'keys_unavailable'])
+  })
+})
