@@ -112,7 +112,7 @@ async function oursOverWebSocket(accept: Accept): Promise<Mux> {
   const near = new WebSocket(`ws://127.0.0.1:${port}`)
   const [[far]] = (await Promise.all([once(listener, 'connection'), once(near, 'open')])) as [[WebSocket], unknown]
   const server = new YamuxSession(new WebSocketCarrier(far), { role: 'server', onStream: accept })
-  const client = new YamuxSession(new WebSocketCarrier(near), { role: 'client' })
+  const client = new YamuxSession(new WebSocketCarrier(near, 'client'), { role: 'client' })
   return ours('ours, WebSocket (masked)', client, server, () => listener.close())
 }
 

@@ -28,7 +28,7 @@ class HandAgent {
 
   private constructor(socket: WebSocket) {
     this.#socket = socket
-    this.session = new YamuxSession(new WebSocketCarrier(socket), {
+    this.session = new YamuxSession(new WebSocketCarrier(socket, 'client'), {
       role: 'client',
       onStream: (stream) => {
         this.streams.push(stream)

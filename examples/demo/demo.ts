@@ -59,8 +59,8 @@ async function run(): Promise<void> {
   const siteUrl = `http://docs.localhost:${relayPort}`
   const clientSecret = randomBytes(24).toString('base64url')
   // A world of its own: nothing that this user has configured for Sallyport counts.
-  const { SALLYPORT_CONFIG, SALLYPORT_SECRET, SALLYPORT_SERVER, ...inherited } = process.env
-  const env = { ...inherited, XDG_CONFIG_HOME: folder, NO_COLOR: '1' }
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('SALLYPORT_'))
+  const env: NodeJS.ProcessEnv = { ...Object.fromEntries(inherited), XDG_CONFIG_HOME: folder, NO_COLOR: '1' }
 
   const provider = start('identity provider', [join(import.meta.dirname, 'identity-provider-main.ts')], {
     ...env,

@@ -96,7 +96,7 @@ export class Session {
     // Someone awaits `opened` only while the session opens.
     this.#opened.promise.catch(() => {})
     options.socket.on('close', (code, reason) => this.#noteCloseCode(code, printable(reason.toString('utf8'))))
-    this.#mux = new YamuxSession(new WebSocketCarrier(options.socket), {
+    this.#mux = new YamuxSession(new WebSocketCarrier(options.socket, 'client'), {
       role: 'client',
       onStream: (stream) => this.#serve(stream),
     })

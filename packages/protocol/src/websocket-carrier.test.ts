@@ -39,7 +39,7 @@ describe('WebSocketCarrier', () => {
   async function sessions(onStream: (stream: YamuxStream) => void): Promise<[YamuxSession, YamuxSession]> {
     const [near, far] = await sockets()
     return [
-      new YamuxSession(new WebSocketCarrier(near), { role: 'client', onStream }),
+      new YamuxSession(new WebSocketCarrier(near, 'client'), { role: 'client', onStream }),
       new YamuxSession(new WebSocketCarrier(far), { role: 'server', onStream }),
     ]
   }
@@ -72,7 +72,7 @@ describe('WebSocketCarrier', () => {
       ['authtoken_refused', 4002],
     ] as const) {
       const [near, far] = await sockets()
-      const carrier = new WebSocketCarrier(near)
+      const carrier = new WebSocketCarrier(near, 'client')
       const client = new YamuxSession(carrier, { role: 'client' })
       const server = new YamuxSession(new WebSocketCarrier(far), { role: 'server' })
       server.destroy(new ProtocolError(code, 'é'.repeat(200)))

@@ -2,9 +2,16 @@
 // open already. Authentication and the subprotocol were settled by the upgrade.
 
 import type { Socket } from 'node:net'
+
+import * as ws from 'ws'
 import type { WebSocket } from 'ws'
 
 import type { Carrier } from './yamux/carrier.ts'
+
+// Public in ws (its JSDoc says so) and missing in its types: frames a message, masking it in place where it may.
+const { Sender } = ws as unknown as { Sender: { frame(data: Buffer, options: object): [Buffer, Buffer?] } }
+const BINARY_MASKED = { fin: true, rsv1: false, opcode: 2, mask: true, readOnly: false } // RFC 6455 5.2
+const EMPTY = Buffer.alloc(0)
 
 const TEXT_REFUSED = 1003 // RFC 6455 7.4.1: "received a type of data it cannot accept"
 
@@ -13,13 +20,16 @@ export class WebSocketCarrier implements Carrier {
   onClose: (error?: Error) => void = ignore
   readonly #socket: WebSocket
   readonly #rawSocket: Socket | undefined
+  readonly #masks: boolean
   #messageBytes = 0
   #closeCode: number | undefined
   #error: Error | undefined
   #isClosing = false
 
-  constructor(socket: WebSocket) {
+  /** @param role which end of the WebSocket this is: clients mask what they send (RFC 6455 5.3) */
+  constructor(socket: WebSocket, role: 'client' | 'server' = 'server') {
     this.#socket = socket
+    this.#masks = role === 'client'
     this.#rawSocket = rawSocketOf(socket)
     socket.binaryType = 'nodebuffer'
     socket.on('message', (message: Buffer, isBinary: boolean) => {
@@ -48,7 +58,15 @@ export class WebSocketCarrier implements Carrier {
   }
 
   send(message: Buffer, sent: (error?: Error | null) => void): void {
-    this.#socket.send(message, sent)
+    const raw = this.#rawSocket
+    if (!raw || !this.#masks || this.#socket.readyState !== ws.WebSocket.OPEN) return this.#socket.send(message, sent)
+    // `send` would mask a copy, because it cannot know that the message is ours to change. Nothing else of ws can stand
+    // between the two writes: without compression each of its frames is written at once, too.
+    const [header, payload] = Sender.frame(message, BINARY_MASKED)
+    raw.cork()
+    raw.write(header)
+    raw.write(payload ?? EMPTY, sent)
+    raw.uncork()
   }
 
   close(code: number, reason: string): void {

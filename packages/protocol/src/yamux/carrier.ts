@@ -2,7 +2,10 @@
 // one; tests bring TCP and memory. A carrier knows nothing of frames, and never calls `onMessage` from inside `send`.
 
 export interface Carrier {
-  /** Hands over one message of at most 72 KiB; `sent` is called once the operating system has taken it, or has refused. */
+  /**
+   * Hands over one message of at most 72 KiB, to keep and to change until `sent` is called: once the operating system
+   * has taken it, or has refused. Then its memory is used again.
+   */
   send(message: Buffer, sent: (error?: Error | null) => void): void
   /** Bytes handed over and not yet taken by the operating system. */
   readonly bufferedBytes: number

@@ -84,7 +84,7 @@ export class MemoryCarrier implements Carrier {
     const peer = this.#peer
     if (peer && !peer.#isClosed) {
       peer.bytesRead += message.length
-      peer.onMessage(message)
+      peer.onMessage(Buffer.from(message)) // its memory is used again
     }
     sent()
   }

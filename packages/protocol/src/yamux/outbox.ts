@@ -24,6 +24,7 @@ const SHARED_TURN_BYTES = 16 * 1024 // of one stream while others wait: a small 
 const CARRIER_ROOM_BYTES = 48 * 1024 // a message is handed over below this, so the carrier holds at most 120 KiB
 const MESSAGES_PER_TURN = 16 // 1 MiB, then the event loop gets its turn
 const LARGE_MESSAGE_BYTES = 16 * 1024 // from here on a message is built in its own memory, below it is copied out
+const SPARES_AT_MOST = 3 // what a carrier with 120 KiB of room holds; making new memory for each costs a third of bulk
 const PONGS_AT_MOST = 64 // a peer that asks more often in one turn gets no more answers
 const RESETS_AT_MOST = 64 * 1024 // 768 KiB of RST that nobody takes: the peer provokes them and does not read
 
@@ -40,6 +41,8 @@ export class Outbox {
   readonly #ready = new Set<YamuxStream>()
   #readyBytes = 0
   readonly #served: YamuxStream[] = []
+  /** Memory of large messages that the carrier has given back. */
+  readonly #spares: Buffer[] = []
   #isScheduled = false
   #isFlushing = false
   #isBlocked = false
@@ -141,6 +144,7 @@ export class Outbox {
     this.#announcing.clear()
     this.#ready.clear()
     this.#readyBytes = 0
+    this.#spares.length = 0
   }
 
   #hasWork(): boolean {
@@ -173,13 +177,18 @@ export class Outbox {
 
   #sendMessage(): void {
     const isLarge = this.#readyBytes >= LARGE_MESSAGE_BYTES
-    const target = isLarge ? Buffer.allocUnsafeSlow(MESSAGE_BYTES) : scratch
+    const target = isLarge ? (this.#spares.pop() ?? Buffer.allocUnsafeSlow(MESSAGE_BYTES)) : scratch
     let end = this.#writeControl(target, 0)
     end = this.#writeAnnouncements(target, end)
     end = this.#writeData(target, end)
     if (end === 0) return
-    const message = isLarge ? target.subarray(0, end) : Buffer.from(target.subarray(0, end))
-    this.#carrier.send(message, this.#onSent)
+    if (isLarge) this.#carrier.send(target.subarray(0, end), (error) => this.#onLargeSent(target, error))
+    else this.#carrier.send(Buffer.from(target.subarray(0, end)), this.#onSent)
+  }
+
+  #onLargeSent(memory: Buffer, error?: Error | null): void {
+    if (!error && !this.#isClosed && this.#spares.length < SPARES_AT_MOST) this.#spares.push(memory)
+    this.#onSent()
   }
 
   #writeControl(target: Buffer, start: number): number {
