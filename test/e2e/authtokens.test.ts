@@ -15,7 +15,7 @@ import type { RunningProcess } from '../support/running-process.ts'
 
 const UNKNOWN_TOKEN = `sp_${'x'.repeat(30)}`
 
-describe('authtokens', () => {
+describe('authtokens', { timeout: 120_000 }, () => {
   let processes: Processes
   let app: Server
   let upstream: string
@@ -64,7 +64,14 @@ describe('authtokens', () => {
 
   it('attack 37: a label that the authtoken does not permit is refused, and so is every part and extension of it', async () => {
     const authtoken = await processes.createAuthtoken('bind:edge=edg_app')
-    const others = ['edge=edg_other', 'edge=edg_ap', 'edge=edg_apps', 'edge=EDG_APP', '__proto__=edg_app', 'constructor=x']
+    const others = [
+      'edge=edg_other',
+      'edge=edg_ap',
+      'edge=edg_apps',
+      'edge=EDG_APP',
+      '__proto__=edg_app',
+      'constructor=x',
+    ]
     const agents = others.map((label) => launch({ authtoken, labels: [label], name: label }))
     for (const agent of agents) assert.match(await refused(agent), /does not permit/, agent.name)
     // A permitted label does not carry another one in.

@@ -28,7 +28,7 @@ interface App {
 
 const EDGE = { id: 'edg_app', hosts: ['app.localhost'] }
 
-describe('several agents on one edge, under load', () => {
+describe('several agents on one edge, under load', { timeout: 120_000 }, () => {
   let processes: Processes
   let authtoken: string
   let origin: string
@@ -83,7 +83,8 @@ describe('several agents on one edge, under load', () => {
     assertNoPostTwice(asked)
     assert.equal(victim.seen.size, before.victim, 'nothing reaches the app of the killed agent')
     const shares = [a.seen.size - before.a, c.seen.size - before.c]
-    for (const share of shares) assert.ok(share > 800 * 0.35, `the remaining two share the load: ${shares.join(' and ')}`)
+    for (const share of shares)
+      assert.ok(share > 800 * 0.35, `the remaining two share the load: ${shares.join(' and ')}`)
   })
 
   it('gives an agent that joins its share', async () => {

@@ -16,7 +16,7 @@ const AGENTS = 1000
 // Generous: bench/ holds the relay to 40 kB, here only a leak or a thoughtless buffer must show.
 const SESSION_MAX_BYTES = 200_000
 
-describe('a thousand idle agents', () => {
+describe('a thousand idle agents', { timeout: 120_000 }, () => {
   let processes: Processes
   let app: Server
 

@@ -15,7 +15,7 @@ import { Processes } from '../support/processes.ts'
 import type { RunningProcess } from '../support/running-process.ts'
 import { signIn } from '../support/sign-in.ts'
 
-describe('a relay that goes away and comes back', () => {
+describe('a relay that goes away and comes back', { timeout: 120_000 }, () => {
   let processes: Processes
   let app: Server
   let url: string
@@ -68,9 +68,9 @@ describe('a relay that goes away and comes back', () => {
     })
     const answered = once(request, 'response')
     request.end()
-    const [appResponse] = (await asked) as [ServerResponse] // what the app emits
     const [answer] = (await answered) as [IncomingMessage]
     assert.equal(answer.statusCode, 200)
+    const [appResponse] = (await asked) as [ServerResponse] // what the app emits
     return { answer, appResponse }
   }
 

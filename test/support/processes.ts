@@ -192,7 +192,14 @@ export class Processes {
 
   /** Starts `agent tunnel` and does not wait for it. */
   launchAgent({ authtoken, labels, upstream, name, flags = [] }: AgentOptions): RunningProcess {
-    const args = ['tunnel', '--server', this.publicUrl, '--metadata', name, ...labels.flatMap((one) => ['--label', one])]
+    const args = [
+      'tunnel',
+      '--server',
+      this.publicUrl,
+      '--metadata',
+      name,
+      ...labels.flatMap((one) => ['--label', one]),
+    ]
     return this.start(name, [AGENT, ...args, ...flags, upstream], {
       SALLYPORT_AUTHTOKEN: authtoken,
       SALLYPORT_LOG_FORMAT: 'json',
@@ -201,17 +208,18 @@ export class Processes {
 
   /** Starts `agent tunnel` and resolves when the relay has its tunnel online. */
   async startAgent(options: AgentOptions): Promise<{ process: RunningProcess; tunnelId: string }> {
+    const since = this.relay.lines.length
     const process = this.launchAgent(options)
     // A refused agent ends: then its own words say more than a deadline.
     const ended = process.waitFor('tunnel online', () => undefined)
-    const online = await Promise.race([this.tunnelOnline(options.name), ended])
+    const online = await Promise.race([this.tunnelOnline(options.name, since), ended])
     ended.catch(() => {}) // it is over for another reason now
     return { process, tunnelId: online }
   }
 
   /** The id of the tunnel that an agent of this name has brought online at the relay that runs now. */
-  async tunnelOnline(name: string): Promise<string> {
-    const entry = await this.relay.waitForEntry('tunnel online', ({ metadata }) => metadata === name)
+  async tunnelOnline(name: string, since = 0): Promise<string> {
+    const entry = await this.relay.waitForEntry('tunnel online', ({ metadata }) => metadata === name, since)
     return String(entry.tunnelId)
   }
 

@@ -71,9 +71,12 @@ export class RunningProcess {
     return this.waitFor(what, () => this.lines.find(test))
   }
 
-  /** The first log entry with these words, past or to come, that `test` accepts. */
-  waitForEntry(message: string, test: (entry: LogEntry) => boolean = () => true): Promise<LogEntry> {
-    let seen = 0
+  /**
+   * The first log entry with these words, past or to come, that `test` accepts.
+   * @param since how many lines to leave out: what `lines.length` was before something was done
+   */
+  waitForEntry(message: string, test: (entry: LogEntry) => boolean = () => true, since = 0): Promise<LogEntry> {
+    let seen = since
     return this.waitFor(message, () => {
       // Each line is parsed once: a log under load has many.
       while (seen < this.lines.length) {
@@ -90,7 +93,8 @@ export class RunningProcess {
     for (;;) {
       const found = look()
       if (found !== undefined) return found
-      if (this.#exit) throw new Error(`${this.name} ended (${JSON.stringify(this.#exit)}) before: ${what}\n${this.tail}`)
+      if (this.#exit)
+        throw new Error(`${this.name} ended (${JSON.stringify(this.#exit)}) before: ${what}\n${this.tail}`)
       if (deadline.aborted) throw new Error(`${this.name} did not in time: ${what}\n${this.tail}`)
       await new Promise<void>((resolve) => {
         this.#waiting.add(resolve)
