@@ -2,8 +2,9 @@
 
 import { randomUUID } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
+import { getHeapStatistics } from 'node:v8'
 
-import { matchesSelector } from '@sallyport/protocol'
+import { BufferBudget, matchesSelector } from '@sallyport/protocol'
 import type { Labels } from '@sallyport/protocol'
 
 import { AdminListener } from './admin/admin-listener.ts'
@@ -35,6 +36,9 @@ export { loadConfig } from './config/load-config.ts'
 export { parseConfig } from './config/parse-config.ts'
 export { ConfigError } from './errors.ts'
 export { createLog } from './log.ts'
+
+// Of everything the process may use, what slow visitors may take; the rest is for work.
+const BUFFER_SHARE_OF_HEAP = 0.25
 
 export interface RelayOptions {
   log: Logger
@@ -141,6 +145,7 @@ export class Relay {
         limits: config.limits,
         timeouts: config.timeouts,
         log,
+        budget: new BufferBudget(getHeapStatistics().heap_size_limit * BUFFER_SHARE_OF_HEAP),
         endpointsFor: (labels) => this.#endpointsFor(labels),
       },
     })

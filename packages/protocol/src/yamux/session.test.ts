@@ -8,6 +8,7 @@ import { ProtocolError } from '../errors.ts'
 import { FLAG_ACK, FLAG_FIN, FLAG_RST, FLAG_SYN, INITIAL_WINDOW_BYTES, TYPE_DATA, TYPE_PING } from './frame.ts'
 import { MemoryCarrier } from './memory-carrier.ts'
 import { RawPeer, frame } from './raw-peer.ts'
+import { BufferBudget } from './buffer-budget.ts'
 import { YamuxSession, type YamuxSessionOptions } from './session.ts'
 import type { YamuxStream } from './stream.ts'
 
@@ -498,6 +499,29 @@ describe('a session', () => {
     lively.end(' again')
     assert.equal(await text(lively), 'hello again')
     client.destroy()
+  })
+
+  it('attack 36: sessions that share a budget stay within it together, and give it back when they end', async () => {
+    const budget = new BufferBudget(600_000)
+    const pairs = [pair({ far: { budget } }), pair({ far: { budget } })]
+    const far: YamuxStream[] = []
+    for (let i = 0; i < 4; i++) {
+      const { client, accept } = pairs[i % 2]! // two pairs
+      client.openStream().write(Buffer.alloc(250_000))
+      far.push(await accept())
+      await settle()
+    }
+    assert.ok(budget.usedBytes <= 600_000)
+    // The session that received more gave up a stream of its own: the third belongs to the first pair, like stream 0.
+    assert.deepEqual(
+      far.map((stream) => stream.destroyed),
+      [true, true, false, false],
+    )
+    for (const { client, server } of pairs) {
+      client.destroy()
+      await server.closed
+    }
+    assert.equal(budget.usedBytes, 0)
   })
 
   it('a reader that moves is not the longest stalled', async () => {

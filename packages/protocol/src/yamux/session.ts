@@ -9,6 +9,7 @@
 //     └────── violation, silence, destroy(), carrier gone ──────────────▶ closed, with an error
 
 import { ProtocolError } from '../errors.ts'
+import type { BufferBudget } from './buffer-budget.ts'
 import type { Carrier } from './carrier.ts'
 import {
   FLAG_ACK,
@@ -40,6 +41,8 @@ export interface YamuxSessionOptions {
   maxWindowBytes?: number
   /** Received and unread bytes of all streams; beyond it the longest-stalled stream is reset. */
   maxBufferedBytes?: number
+  /** Shared by the sessions of a process: past it, a stalled stream of the session that receives more is reset. */
+  budget?: BufferBudget
   pingIntervalMs?: number
   /** Not a single byte from the peer for this long: the session ends as `silent`. */
   silenceLimitMs?: number
@@ -75,6 +78,7 @@ export class YamuxSession {
   readonly #maxStreams: number
   readonly #maxWindowBytes: number
   readonly #maxBufferedBytes: number
+  readonly #budget: BufferBudget | undefined
   readonly #closeDeadlineMs: number
 
   readonly #streams = new Map<number, YamuxStream>()
@@ -109,6 +113,7 @@ export class YamuxSession {
     this.#maxStreams = options.maxStreams ?? MAX_STREAMS
     this.#maxWindowBytes = Math.max(INITIAL_WINDOW_BYTES, options.maxWindowBytes ?? MAX_WINDOW_BYTES)
     this.#maxBufferedBytes = options.maxBufferedBytes ?? MAX_BUFFERED_BYTES
+    this.#budget = options.budget
     this.#closeDeadlineMs = options.closeDeadlineMs ?? CLOSE_DEADLINE_MS
     this.#nextId = options.role === 'client' ? 1 : 2
     this.#parity = this.#nextId % 2
@@ -437,27 +442,31 @@ export class YamuxSession {
       announce: (stream) => this.#outbox.announce(stream),
       bufferedBy: (bytes) => {
         this.#bufferedBytes += bytes
+        this.#budget?.add(bytes)
       },
       stalled: (stream) => {
         this.#stalled.add(stream)
-        if (this.#bufferedBytes > this.#maxBufferedBytes) this.#sacrifice()
+        if (this.#isBufferPast(1)) this.#sacrifice()
       },
       progressed: (stream, waiting) => {
         this.#stalled.delete(stream)
         if (waiting) this.#stalled.add(stream)
       },
       // Credit cannot be recalled, so windows stop growing well before the cap is reached.
-      windowCeiling: () =>
-        this.#bufferedBytes > this.#maxBufferedBytes / 2 ? INITIAL_WINDOW_BYTES : this.#maxWindowBytes,
+      windowCeiling: () => (this.#isBufferPast(0.5) ? INITIAL_WINDOW_BYTES : this.#maxWindowBytes),
       minRoundTripMs: () => this.#liveness.minRoundTripMs,
       released: (stream, sendReset) => this.#released(stream, sendReset),
     }
   }
 
+  #isBufferPast(share: number): boolean {
+    return this.#bufferedBytes > this.#maxBufferedBytes * share || (this.#budget?.isPast(share) ?? false)
+  }
+
   /** Over the cap: the stream whose reader has not moved for longest goes, so that its siblings need not wait for it. */
   #sacrifice(): void {
     for (const stream of this.#stalled) {
-      if (this.#bufferedBytes <= this.#maxBufferedBytes) return
+      if (!this.#isBufferPast(1)) return
       stream.destroy(new ProtocolError('buffer_exhausted', `stream ${stream.id} was not read for too long`))
     }
   }

@@ -7,7 +7,11 @@ import { startRelay } from '../server.ts'
 import type { Relay } from '../server.ts'
 import { RELAY_VERSION } from '../version.ts'
 
-export async function start({ config: file = process.env.SALLYPORT_CONFIG || undefined }: { config?: string }): Promise<void> {
+export async function start({
+  config: file = process.env.SALLYPORT_CONFIG || undefined,
+}: {
+  config?: string
+}): Promise<void> {
   const config = await loadConfig({ ...(file !== undefined && { file }), env: process.env })
   const log = createLog(config.log)
   process.on('uncaughtException', (error) => {

@@ -7,7 +7,7 @@
 import { randomUUID } from 'node:crypto'
 
 import { ControlChannel, PROTOCOL_VERSION, ProtocolError, YamuxSession, labelProblem } from '@sallyport/protocol'
-import type { Bind, Carrier, ControlMessage, Hello, Labels, YamuxStream } from '@sallyport/protocol'
+import type { Bind, BufferBudget, Carrier, ControlMessage, Hello, Labels, YamuxStream } from '@sallyport/protocol'
 import type { Logger } from 'pino'
 
 import type { Limits, Timeouts } from '../config/config.ts'
@@ -25,6 +25,8 @@ export interface SessionRoom {
   readonly limits: Limits
   readonly timeouts: Timeouts
   readonly log: Logger
+  /** What all sessions may hold for slow visitors together. */
+  readonly budget: BufferBudget
   /** Public URLs that lead to a tunnel with these labels, for people. */
   endpointsFor(labels: Labels): readonly string[]
   /** How many tunnels this agent process has, over all of its sessions. */
@@ -72,6 +74,7 @@ export class TunnelSession implements TunnelCarrier {
       maxStreams: 1, // the agent opens the control stream and nothing else
       maxWindowBytes: room.limits.stream_window_bytes,
       maxBufferedBytes: room.limits.session_buffer_bytes,
+      budget: room.budget,
     })
     this.#helloTimer = setTimeout(
       () => this.end(new ProtocolError('control_violation', 'no hello came')),
@@ -249,7 +252,12 @@ export class TunnelSession implements TunnelCarrier {
       })
     }
     this.#log.info(
-      { tunnelId: tunnel.id, labels: Object.fromEntries(labels), forwardsTo: bind.forwards_to, metadata: bind.metadata },
+      {
+        tunnelId: tunnel.id,
+        labels: Object.fromEntries(labels),
+        forwardsTo: bind.forwards_to,
+        metadata: bind.metadata,
+      },
       'tunnel online',
     )
   }
