@@ -49,6 +49,8 @@ function join(from: Duplex, to: Duplex, onClose: () => void, count: (bytes: numb
     count(chunk.length)
     if (!to.write(chunk)) from.pause()
   })
+  // A listener alone does not wake a stream that its last owner has paused, so that nothing got lost on the way here.
+  from.resume()
   from.on('end', () => to.end())
   from.on('close', onClosed)
   to.on('drain', onDrain)
