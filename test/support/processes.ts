@@ -211,7 +211,7 @@ export class Processes {
     const since = this.relay.lines.length
     const process = this.launchAgent(options)
     // A refused agent ends: then its own words say more than a deadline.
-    const ended = process.waitFor('tunnel online', () => undefined)
+    const ended = process.waitFor<never>('tunnel online', () => undefined)
     const online = await Promise.race([this.tunnelOnline(options.name, since), ended])
     ended.catch(() => {}) // it is over for another reason now
     return { process, tunnelId: online }

@@ -63,7 +63,7 @@ export class RunningProcess {
 
   /** The lines that are JSON logs of ours, parsed. */
   get entries(): LogEntry[] {
-    return this.lines.flatMap((line) => entryOf(line) ?? [])
+    return this.lines.map(entryOf).filter((entry) => entry !== undefined)
   }
 
   /** The first line, past or to come, that `test` accepts. @throws where the process ends or the deadline passes first */
