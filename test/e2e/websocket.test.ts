@@ -171,6 +171,7 @@ describe('WebSockets', { timeout: 60_000 }, () => {
       `GET /greet HTTP/1.1\r\nHost: ${HOST}:${processes.port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
       `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\nCookie: ${visitor.cookieHeader(url)}\r\n\r\n`
     client.write(Buffer.concat([Buffer.from(head, 'latin1'), frame]))
+    // oxlint-disable-next-line no-control-regex -- two frames of RFC 6455: 0x81, the length, the text
     await client.until(/101 Switching Protocols[^]*\x81\x07welcome\x81\x0cright behind/)
     client.close()
   })

@@ -7,11 +7,11 @@ const STYLE = `
 :root { color-scheme: light dark; --ground: #f6f5f2; --card: #fffefb; --ink: #1f2328; --soft: #59636e; --line: #d9d6cf; --accent: #0b5a4a; --code: #efece4 }
 @media (prefers-color-scheme: dark) { :root { --ground: #15181b; --card: #1d2125; --ink: #e8e6e1; --soft: #a3abb3; --line: #343a40; --accent: #6fcdb4; --code: #272c31 } }
 * { box-sizing: border-box }
-body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.5rem; background: var(--ground); color: var(--ink); font: 1rem/1.6 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif }
-main { width: 100%; max-width: 36rem; padding: 2.25rem 2.5rem; background: var(--card); border: 1px solid var(--line); border-top: 4px solid var(--accent); border-radius: .5rem }
+body { margin: 0; min-height: 100vh; display: grid; grid-template-columns: minmax(0, 36rem); place-content: center; padding: 1.5rem; background: var(--ground); color: var(--ink); font: 1rem/1.6 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif }
+main { padding: clamp(1.25rem, 6vw, 2.5rem); overflow-wrap: anywhere; background: var(--card); border: 1px solid var(--line); border-top: 4px solid var(--accent); border-radius: .5rem }
 h1 { margin: 0 0 .75rem; font-size: 1.5rem; line-height: 1.3; text-wrap: balance }
 p { margin: 0 0 1rem }
-pre { margin: 0 0 1rem; padding: .75rem 1rem; overflow-x: auto; background: var(--code); border-radius: .375rem; font: .875rem/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace }
+pre { margin: 0 0 1rem; padding: .75rem 1rem; white-space: pre-wrap; background: var(--code); border-radius: .375rem; font: .875rem/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace }
 a { color: var(--accent) }
 a:focus-visible, button:focus-visible, pre:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
 button { padding: .6rem 1.25rem; border: 0; border-radius: .375rem; background: var(--accent); color: var(--card); font: inherit; font-weight: 600; cursor: pointer }

@@ -1,0 +1,259 @@
+// Signing in and out as people do, in a real Chromium: private window → the provider's page → password → the
+// protected page. With SALLYPORT_SCREENSHOTS=folder, pictures of every page of ours are written there.
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { mkdir } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import type { TestContext } from 'node:test'
+
+import type { BrowserContext, Page } from 'playwright-core'
+
+import { ChromiumBrowser, NO_CHROMIUM } from '../support/chromium-browser.ts'
+import { ADA, Processes, freePort } from '../support/processes.ts'
+
+const TABS = 10
+const APP_TEXT = 'This is a protected application.'
+const BOB = {
+  username: 'bob',
+  password: 'builder',
+  claims: { name: 'Bob', email: 'bob@example.org', email_verified: true },
+} as const
+
+describe('signing in with Chromium', { timeout: 120_000 }, () => {
+  let processes: Processes
+  let app: Server
+  let chromium: ChromiumBrowser | undefined
+  const screenshots = process.env.SALLYPORT_SCREENSHOTS
+
+  before(async () => {
+    chromium = await ChromiumBrowser.start()
+    if (!chromium) return
+    app = createServer((request, response) => {
+      response.setHeader('content-type', 'text/html')
+      response.end(`<!doctype html><title>My application</title><h1>${APP_TEXT}</h1><p id="at">${request.url}</p>
+<p id="who">${request.headers['sallyport-auth-user-email']?.toString() ?? 'nobody'}</p>
+<a href="/.sallyport/logout">Sign out</a>`)
+    })
+    app.listen(0, '127.0.0.1')
+    await once(app, 'listening')
+    processes = await Processes.create()
+    await processes.startProvider([ADA, BOB])
+    await processes.startRelay({
+      edges: [
+        {
+          id: 'edg_docs',
+          hosts: ['docs.localhost'],
+          policy: processes.signIn({ allow: { domains: ['example.com'] } }),
+        },
+        { id: 'edg_wiki', hosts: ['wiki.localhost'], policy: processes.signIn() },
+        { id: 'edg_down', hosts: ['down.localhost'] },
+        { id: 'edg_away', hosts: ['away.localhost'] },
+      ],
+    })
+    const authtoken = await processes.createAuthtoken()
+    const upstream = `http://127.0.0.1:${(app.address() as AddressInfo).port}` // it listens on a port
+    await Promise.all([
+      processes.startAgent({ authtoken, labels: ['edge=edg_docs'], upstream, name: 'docs' }),
+      processes.startAgent({ authtoken, labels: ['edge=edg_wiki'], upstream, name: 'wiki' }),
+      processes.startAgent({
+        authtoken,
+        labels: ['edge=edg_down'],
+        upstream: `http://127.0.0.1:${await freePort()}`,
+        name: 'down',
+      }),
+    ])
+  })
+  after(async () => {
+    await chromium?.close()
+    if (!chromium) return
+    await processes.close()
+    app.close().closeAllConnections()
+  })
+
+  /** A private window, or undefined after having skipped the test. */
+  async function window(test: TestContext): Promise<BrowserContext | undefined> {
+    if (!chromium) test.skip(NO_CHROMIUM)
+    return chromium?.privateWindow()
+  }
+
+  async function signIn(
+    page: Page,
+    { username, password }: { username: string; password: string } = ADA,
+  ): Promise<void> {
+    await page.getByLabel('Username').fill(username)
+    await page.getByLabel('Password').fill(password)
+    await page.getByRole('button', { name: 'Sign in' }).click()
+  }
+
+  function isAtProvider(page: Page): boolean {
+    return new URL(page.url()).origin === processes.issuer
+  }
+
+  it('leads from a private window over the provider to the protected page, and keeps the deep link', async (test) => {
+    const context = await window(test)
+    if (!context) return
+    const page = await context.newPage()
+    const wanted = `${processes.origin('docs.localhost')}/a/b?c=d&e=%2Ff`
+    const answer = await page.goto(wanted)
+    assert.ok(isAtProvider(page), page.url())
+    assert.equal((await answer?.text())?.includes(APP_TEXT), false)
+    await signIn(page, { ...ADA, password: 'wrong' })
+    await page.getByRole('alert').waitFor()
+    assert.ok(isAtProvider(page), page.url())
+    await signIn(page)
+    await page.waitForURL(wanted)
+    assert.equal(await page.locator('h1').textContent(), APP_TEXT)
+    assert.equal(await page.locator('#at').textContent(), '/a/b?c=d&e=%2Ff')
+    assert.equal(await page.locator('#who').textContent(), 'ada@example.com')
+
+    const cookies = await context.cookies(wanted)
+    assert.equal(cookies.length, 1, `only the session is left: ${cookies.map(({ name }) => name).join()}`)
+    const { name, httpOnly, sameSite, path, domain } = cookies[0]!
+    assert.match(name, /^sallyport\.[\w-]+\.session$/)
+    assert.deepEqual(
+      { httpOnly, sameSite, path, domain },
+      { httpOnly: true, sameSite: 'Lax', path: '/', domain: 'docs.localhost' },
+    )
+    assert.equal(await page.evaluate('document.cookie'), '')
+    await context.close()
+  })
+
+  it('knows a session on its own edge only, and signs in at the next without another password', async (test) => {
+    const context = await window(test)
+    if (!context) return
+    const page = await context.newPage()
+    await page.goto(processes.origin('docs.localhost'))
+    await signIn(page)
+    await page.getByText(APP_TEXT).waitFor()
+    // The second edge asks the provider anew, which knows the browser already.
+    const [first] = await Promise.all([
+      page.waitForRequest((request) => request.url().startsWith(`${processes.issuer}/auth`)),
+      page.goto(processes.origin('wiki.localhost')),
+    ])
+    assert.ok(first.isNavigationRequest())
+    await page.getByText(APP_TEXT).waitFor()
+    const sessions = (await context.cookies()).filter(({ name }) => name.endsWith('.session'))
+    assert.deepEqual(sessions.map(({ domain }) => domain).toSorted(), ['docs.localhost', 'wiki.localhost'])
+
+    // The session of one is worth nothing at the other, even when it is carried there by hand.
+    const thief = await chromium!.privateWindow()
+    const [docs, wiki] = sessions.toSorted((a, b) => a.domain.localeCompare(b.domain))
+    await thief.addCookies([{ ...wiki!, value: docs!.value }])
+    const stolen = await thief.newPage()
+    await stolen.goto(processes.origin('wiki.localhost'))
+    assert.ok(isAtProvider(stolen), stolen.url())
+    await thief.close()
+    await context.close()
+  })
+
+  it(`signs in ${TABS} tabs at once`, async (test) => {
+    const context = await window(test)
+    if (!context) return
+    const wanted = Array.from({ length: TABS }, (_, index) => `${processes.origin('docs.localhost')}/tab/${index}`)
+    const tabs = await Promise.all(wanted.map(() => context.newPage()))
+    await Promise.all(tabs.map((tab, index) => tab.goto(wanted[index]!)))
+    for (const tab of tabs) assert.ok(isAtProvider(tab), tab.url())
+    await Promise.all(
+      tabs.map(async (tab, index) => {
+        await signIn(tab)
+        await tab.waitForURL(wanted[index]!)
+        assert.equal(await tab.locator('#at').textContent(), `/tab/${index}`)
+      }),
+    )
+    const names = (await context.cookies(wanted[0]!)).map(({ name }) => name)
+    assert.equal(names.length, 1, `no state is left behind: ${names.join()}`)
+    await context.close()
+  })
+
+  it('signs out here and at the provider: the next visit asks for the password again', async (test) => {
+    const context = await window(test)
+    if (!context) return
+    const page = await context.newPage()
+    await page.goto(processes.origin('docs.localhost'))
+    await signIn(page)
+    await page.getByRole('link', { name: 'Sign out' }).click()
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.waitForURL(`${processes.origin('docs.localhost')}/.sallyport/signed-out`)
+    assert.equal(await page.getByRole('heading').textContent(), 'You are signed out')
+    assert.deepEqual(await context.cookies(processes.origin('docs.localhost')), [])
+
+    await page.goto(processes.origin('docs.localhost'))
+    assert.ok(isAtProvider(page), page.url())
+    await page.getByLabel('Password').waitFor()
+    await context.close()
+  })
+
+  it('tells people what is wrong, each in its own words', async (test) => {
+    const context = await window(test)
+    if (!context) return
+    const page = await context.newPage()
+    await page.goto(processes.origin('docs.localhost'))
+    await shoot(context, page, 'provider')
+    await signIn(page, BOB)
+    await page.getByText('ERR_NOT_ALLOWED').waitFor()
+    await shoot(context, page, 'not-allowed')
+    await page.getByRole('link', { name: 'Sign out' }).click()
+    await shoot(context, page, 'sign-out')
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.waitForURL('**/.sallyport/signed-out')
+    await shoot(context, page, 'signed-out')
+
+    const shown: [name: string, url: string, status: number, words: string][] = [
+      ['no-tunnel', processes.origin('away.localhost'), 503, 'agent tunnel --label edge=edg_away'],
+      ['app-down', processes.origin('down.localhost'), 502, 'ERR_APP_DOWN'],
+      ['not-found', processes.origin('unknown.localhost'), 404, 'ERR_EDGE_NOT_FOUND'],
+      [
+        'sign-in-failed',
+        `${processes.publicUrl}/oidc/callback?error=access_denied&state=made-up`,
+        400,
+        'ERR_SIGN_IN_FAILED',
+      ],
+      ['sign-in-expired', await finishedSignIn(context), 400, 'ERR_SIGN_IN_EXPIRED'],
+    ]
+    for (const [name, url, status, words] of shown) {
+      const answer = await page.goto(url)
+      assert.equal(answer?.status(), status, name)
+      await page.getByText(words).waitFor()
+      await shoot(context, page, name)
+    }
+    await context.close()
+  })
+
+  /** The address that ended a sign-in: opened again, in another browser, it is over. */
+  async function finishedSignIn(context: BrowserContext): Promise<string> {
+    const other = await chromium!.privateWindow()
+    const page = await other.newPage()
+    await page.goto(processes.origin('wiki.localhost'))
+    const handOver = page.waitForRequest((request) => request.url().includes('/.sallyport/oidc/callback?'))
+    await signIn(page)
+    const url = (await handOver).url()
+    await page.getByText(APP_TEXT).waitFor()
+    await other.close()
+    assert.ok(context.pages().length > 0)
+    return url
+  }
+
+  /** Light and dark, on a wide and a narrow screen; the page must fit both. */
+  async function shoot(context: BrowserContext, page: Page, name: string): Promise<void> {
+    for (const [size, width, height] of [
+      ['wide', 1000, 640],
+      ['narrow', 340, 640],
+    ] as const) {
+      await page.setViewportSize({ width, height })
+      const overflow = Number(await page.evaluate('document.documentElement.scrollWidth - innerWidth'))
+      assert.ok(overflow <= 0, `${name} is ${overflow} px too wide for ${width} px`)
+      if (!screenshots) continue
+      await mkdir(screenshots, { recursive: true })
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await page.emulateMedia({ colorScheme })
+        await page.screenshot({ path: join(screenshots, `${name}-${size}-${colorScheme}.png`) })
+      }
+    }
+    await page.setViewportSize({ width: 1000, height: 640 })
+  }
+})

@@ -1,0 +1,69 @@
+// A real Chromium for a test file: started once with folders of its own, private windows on demand, gone at the end.
+// Where there is none, the tests are skipped and say how to get one; with CI=true that is a failure.
+
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { chromium } from 'playwright-core'
+import type { Browser, BrowserContext, BrowserContextOptions } from 'playwright-core'
+
+import { findChromium } from './chromium.ts'
+
+const ACTION_DEADLINE_MS = 15_000
+const QUIET = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+
+export class ChromiumBrowser {
+  readonly #browser: Browser
+  readonly #folder: string
+
+  /** Undefined where no Chromium can be had. @throws with CI=true then */
+  static async start(): Promise<ChromiumBrowser | undefined> {
+    const found = await findChromium((line) => console.error(line))
+    if (!found) {
+      if (process.env.CI === 'true') throw new Error(NO_CHROMIUM)
+      return undefined
+    }
+    const folder = await mkdtemp(join(tmpdir(), 'sallyport-chromium-'))
+    // playwright makes folders of its own where this says, and Chromium locks and sockets.
+    process.env.TMPDIR = join(folder, 'tmp')
+    await mkdir(process.env.TMPDIR)
+    const browser = await chromium.launch({
+      executablePath: found.path,
+      args: [...found.args, ...QUIET],
+      headless: true,
+      env: { ...process.env, TMPDIR: process.env.TMPDIR, HOME: folder } as Record<string, string>, // no value is undefined there
+    })
+    return new ChromiumBrowser(browser, folder)
+  }
+
+  /** Use `ChromiumBrowser.start`. */
+  constructor(browser: Browser, folder: string) {
+    this.#browser = browser
+    this.#folder = folder
+  }
+
+  /** A private window: no cookie and no cache of any other. */
+  async privateWindow(options: BrowserContextOptions = {}): Promise<BrowserContext> {
+    const window = await this.#browser.newContext(options)
+    window.setDefaultTimeout(ACTION_DEADLINE_MS)
+    window.setDefaultNavigationTimeout(ACTION_DEADLINE_MS)
+    return window
+  }
+
+  async close(): Promise<void> {
+    await this.#browser.close()
+    await rm(this.#folder, { recursive: true, force: true })
+  }
+}
+
+export const NO_CHROMIUM =
+  'no Chromium: on Debian apt-get install chromium; elsewhere install Chrome, or let npm fetch one with network access'
