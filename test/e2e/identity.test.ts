@@ -1,0 +1,172 @@
+// Who the visitor is, as the app gets to know it: only from the relay, never from the visitor, and verifiable.
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { IncomingHttpHeaders, Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { after, before, describe, it } from 'node:test'
+
+import { Browser } from '@sallyport/example-demo/browser'
+import { createRemoteJWKSet, customFetch, jwtVerify } from 'jose'
+
+import { ADA, Processes } from '../support/processes.ts'
+import { sendRaw } from '../support/raw-client.ts'
+import { signIn } from '../support/sign-in.ts'
+
+// What a provider may say of someone who chose the name badly, or well.
+const MALLORY = {
+  username: 'mallory',
+  password: 'in the middle',
+  claims: {
+    sub: 'mallory\r\nSallyport-Auth-User-Email: ada@example.com',
+    name: 'Grüße 日本\r\nX-Injected: yes\r\n\r\nGET /evil HTTP/1.1\0',
+    email: 'mallory@example.com',
+    groups: ['a,b', 'c%d', 'naïve'],
+  },
+} as const
+
+const FORGED = [
+  'Sallyport-Auth-User-Id: root',
+  'sallyport-auth-user-email: root@example.com',
+  'Sallyport_Auth_User_Email: root@example.com',
+  'SALLYPORT-AUTH_USER-GROUPS: admins',
+  'Sallyport-Auth-Jwt: e30.e30.e30',
+  'sallyport_auth_jwt: e30.e30.e30',
+  'Sallyport-Anything: at all',
+  'X-Forwarded-For: 10.0.0.1',
+  'X_Forwarded_Proto: https',
+  'X-Forwarded-User: root',
+  'Forwarded: for=10.0.0.1',
+]
+
+interface Seen {
+  method: string
+  url: string
+  headers: IncomingHttpHeaders
+  raw: string[]
+}
+
+describe('the identity of a visitor, at the app', { timeout: 60_000 }, () => {
+  let processes: Processes
+  let app: Server
+  let seen: Seen[] = []
+
+  before(async () => {
+    app = createServer((request, response) => {
+      const { method = '', url = '', headers, rawHeaders } = request
+      seen.push({ method, url, headers, raw: rawHeaders })
+      response.end('the app')
+    })
+    app.listen(0, '127.0.0.1')
+    await once(app, 'listening')
+    processes = await Processes.create()
+    await processes.startProvider([ADA, MALLORY])
+    const groups = { scopes: ['openid', 'profile', 'email', 'groups'], allow: { domains: ['example.com'], groups: { any_of: ['x'] } } }
+    await processes.startRelay({
+      edges: [
+        { id: 'edg_app', hosts: ['app.localhost'], policy: processes.signIn(groups) },
+        { id: 'edg_open', hosts: ['open.localhost'] },
+      ],
+    })
+    const authtoken = await processes.createAuthtoken()
+    const upstream = `http://127.0.0.1:${(app.address() as AddressInfo).port}` // it listens on a port
+    for (const edge of ['edg_app', 'edg_open']) {
+      await processes.startAgent({ authtoken, labels: [`edge=${edge}`], upstream, name: edge })
+    }
+  })
+  after(async () => {
+    await processes.close()
+    app.close().closeAllConnections()
+  })
+
+  const url = (): string => `${processes.origin('app.localhost')}/`
+
+  async function seenFor(browser: Browser): Promise<Seen> {
+    seen = []
+    assert.equal((await browser.fetch(url())).status, 200)
+    return seen[0]!
+  }
+
+  it('comes in headers, and signed, to be verified with the keys of the relay', async () => {
+    const { headers } = await seenFor(await signIn(url()))
+    assert.equal(headers['sallyport-auth-user-id'], 'ada')
+    assert.equal(headers['sallyport-auth-user-name'], 'Ada Lovelace')
+    assert.equal(headers['sallyport-auth-user-email'], 'ada@example.com')
+    assert.equal(headers['sallyport-auth-user-groups'], 'engineers')
+    assert.equal(headers.cookie, undefined, 'the cookies of the relay stay there')
+
+    const keys = createRemoteJWKSet(new URL(`${processes.publicUrl}/.well-known/jwks.json`), {
+      // Node's own fetch does not resolve *.localhost.
+      [customFetch]: async (address: string) => new Response((await new Browser().fetch(address)).body),
+    })
+    const token = String(headers['sallyport-auth-jwt'])
+    const expected = { issuer: processes.publicUrl, algorithms: ['ES256'] }
+    const { payload } = await jwtVerify(token, keys, { ...expected, audience: 'edg_app' })
+    assert.equal(payload.sub, 'ada')
+    assert.equal(payload.email, 'ada@example.com')
+    assert.equal(payload.idp, processes.issuer)
+    assert.deepEqual(payload.groups, ['engineers'])
+    await assert.rejects(jwtVerify(token, keys, { ...expected, audience: 'edg_open' }), /aud/)
+    const tampered = token.replace(/\.[^.]+\./, `.${Buffer.from('{"sub":"root"}').toString('base64url')}.`)
+    await assert.rejects(jwtVerify(tampered, keys, expected), /signature/)
+  })
+
+  it('attack 14: claims with CR, LF, NUL or non-Latin-1 characters cannot inject anything', async () => {
+    const { headers, raw } = await seenFor(await signIn(url(), MALLORY))
+    assert.equal(
+      headers['sallyport-auth-user-name'],
+      'Gr%C3%BC%C3%9Fe %E6%97%A5%E6%9C%AC%0D%0AX-Injected: yes%0D%0A%0D%0AGET /evil HTTP/1.1%00',
+    )
+    assert.equal(decodeURIComponent(String(headers['sallyport-auth-user-name'])), MALLORY.claims.name)
+    assert.equal(decodeURIComponent(String(headers['sallyport-auth-user-id'])), MALLORY.claims.sub)
+    assert.equal(headers['sallyport-auth-user-email'], 'mallory@example.com')
+    assert.equal(headers['sallyport-auth-user-groups'], 'a%2Cb,c%25d,na%C3%AFve')
+    assert.equal(headers['x-injected'], undefined)
+    assert.equal(raw.filter((name) => name.toLowerCase() === 'sallyport-auth-user-email').length, 1)
+    assert.equal(seen.length, 1)
+  })
+
+  it('attacks 5 and 12: forged headers are refused without a session, and stripped with one, whatever the method', async () => {
+    const cookie = (await signIn(url())).cookieHeader(url())
+    for (const method of ['GET', 'OPTIONS', 'HEAD', 'POST', 'DELETE', 'PROPFIND']) {
+      const head = [`${method} /forged HTTP/1.1`, 'Host: app.localhost', 'Connection: close', 'Content-Length: 0', ...FORGED]
+      seen = []
+      const refused = await sendRaw(processes.port, `${head.join('\r\n')}\r\n\r\n`)
+      assert.match(refused, /^HTTP\/1.1 401 /, method)
+      assert.deepEqual(seen, [], `${method} without a session reaches no app`)
+
+      const passed = await sendRaw(processes.port, `${head.join('\r\n')}\r\nCookie: ${cookie}\r\n\r\n`)
+      assert.match(passed, /^HTTP\/1.1 200 /, method)
+      assertStripped(seen[0])
+      assert.equal(seen[0]?.headers['sallyport-auth-user-email'], 'ada@example.com')
+    }
+  })
+
+  it('attack 13: forged headers are stripped on a route without sign-in, also when Connection names ours', async () => {
+    const connection = 'Connection: close, Sallyport-Auth-User-Id, X-Forwarded-For, Host, X-Kept'
+    const head = ['GET /open HTTP/1.1', 'Host: open.localhost', connection, 'X-Kept: no', 'X-Passed: yes', ...FORGED]
+    seen = []
+    assert.match(await sendRaw(processes.port, `${head.join('\r\n')}\r\n\r\n`), /^HTTP\/1.1 200 /)
+    assertStripped(seen[0])
+    const { headers } = seen[0]!
+    assert.deepEqual(Object.keys(headers).filter((name) => name.startsWith('sallyport')), [])
+    assert.equal(headers['x-forwarded-for'], '127.0.0.1')
+    assert.equal(headers.host, 'open.localhost')
+    assert.equal(headers['x-passed'], 'yes')
+    assert.equal(headers['x-kept'], undefined)
+  })
+
+  function assertStripped(one: Seen | undefined): void {
+    assert.ok(one)
+    const values = one.raw.filter((_, index) => index % 2 === 1)
+    for (const forged of FORGED) {
+      const [, value = ''] = /: (.*)$/.exec(forged) ?? []
+      // The scheme is the relay's own word, whatever it says.
+      if (value !== 'https') assert.equal(values.includes(value), false, `${forged} has reached the app`)
+    }
+    const names = one.raw.filter((_, index) => index % 2 === 0)
+    assert.deepEqual(names.filter((name) => name.includes('_')), [])
+    assert.equal(one.headers['x-forwarded-proto'], 'http')
+  }
+})
