@@ -90,7 +90,10 @@ describe('attack 24: a hostile app and the sign-in on its own host', { timeout: 
       assert.equal(all.includes(codes[0]!), false, 'the code is seen by nobody')
       assert.doesNotMatch(all, /[?&](?:code|state)=/)
       assert.doesNotMatch(all, /eyJ/, 'no token of any kind')
-      assert.equal((await context.cookies(page.url())).some(({ name }) => name.endsWith('.session')), wish === 'pass')
+      assert.equal(
+        (await context.cookies(page.url())).some(({ name }) => name.endsWith('.session')),
+        wish === 'pass',
+      )
 
       await assertWorthless(captured.url, 'in a fresh browser')
       // Not even where another sign-in is under way, with a state cookie of its own.
@@ -105,7 +108,9 @@ describe('attack 24: a hostile app and the sign-in on its own host', { timeout: 
   }
 
   /** A window whose app has its service worker in place, and whose session here is over. */
-  async function prepare(test: TestContext): Promise<{ context: BrowserContext; page: Page; codes: string[] } | undefined> {
+  async function prepare(
+    test: TestContext,
+  ): Promise<{ context: BrowserContext; page: Page; codes: string[] } | undefined> {
     if (!chromium) {
       test.skip(NO_CHROMIUM)
       return undefined
