@@ -5,7 +5,7 @@ import { X509Certificate } from 'node:crypto'
 import { unwatchFile, watchFile } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { createSecureContext } from 'node:tls'
-import type { SecureContext, TlsOptions } from 'node:tls'
+import type { SecureContext, Server, TlsOptions } from 'node:tls'
 
 import type { Logger } from 'pino'
 
@@ -16,9 +16,17 @@ import { ConfigError } from '../errors.ts'
 // Polling, because certificates are replaced by renames and symlinks that file events miss.
 const POLL_INTERVAL_MS = 5000
 
+const MIN_VERSION = 'TLSv1.2'
+
+interface Pair {
+  cert: Buffer
+  key: Buffer
+}
+
 interface Loaded {
   files: CertificateFiles
   names: readonly string[]
+  pair: Pair
   context: SecureContext
 }
 
@@ -26,6 +34,7 @@ export class Certificates {
   readonly #loaded: Loaded[]
   readonly #log: Logger
   readonly #watched: string[] = []
+  readonly #servers = new Set<Pick<Server, 'setSecureContext'>>()
 
   private constructor(loaded: Loaded[], log: Logger) {
     this.#loaded = loaded
@@ -56,12 +65,17 @@ export class Certificates {
 
   get tlsOptions(): TlsOptions {
     return {
-      minVersion: 'TLSv1.2',
+      minVersion: MIN_VERSION,
       ALPNProtocols: ['http/1.1'],
       SNICallback: (name, done) => done(null, this.#choose(name).context),
-      // For visitors that send no name.
-      ...(this.#loaded[0] && { secureContext: this.#loaded[0].context }),
+      // For visitors that send no name: node:tls asks no callback for them, and takes no ready context either.
+      ...this.#loaded[0]?.pair,
     }
+  }
+
+  /** Keeps a server that was made with `tlsOptions` at the newest first certificate. */
+  keepFresh(server: Pick<Server, 'setSecureContext'>): void {
+    this.#servers.add(server)
   }
 
   /** Reads one pair again; keeps the old one where the new one is not usable (yet). */
@@ -69,7 +83,9 @@ export class Certificates {
     const old = this.#loaded[index]
     if (!old) return
     try {
-      this.#loaded[index] = await load(old.files)
+      const fresh = await load(old.files)
+      this.#loaded[index] = fresh
+      if (index === 0) for (const server of this.#servers) server.setSecureContext(firstContext(fresh))
       this.#log.info({ certificate: old.files.cert_file }, 'certificate reloaded')
     } catch (error) {
       this.#log.warn({ certificate: old.files.cert_file, err: error }, 'certificate not reloaded, the old one stays')
@@ -91,6 +107,10 @@ export class Certificates {
   }
 }
 
+function firstContext({ pair }: Loaded): TlsOptions {
+  return { ...pair, minVersion: MIN_VERSION }
+}
+
 async function load(files: CertificateFiles): Promise<Loaded> {
   const [cert, key] = await Promise.all([read(files.cert_file), read(files.key_file)])
   let certificate: X509Certificate
@@ -100,7 +120,8 @@ async function load(files: CertificateFiles): Promise<Loaded> {
     throw new Error(`${files.cert_file} is not a PEM certificate`, { cause: error })
   }
   try {
-    return { files, names: namesOf(certificate), context: createSecureContext({ cert, key }) }
+    const context = createSecureContext({ cert, key, minVersion: MIN_VERSION })
+    return { files, names: namesOf(certificate), pair: { cert, key }, context }
   } catch (error) {
     throw new Error(`${files.key_file} is not the private key of ${files.cert_file}`, { cause: error })
   }

@@ -71,9 +71,11 @@ export class VisitorListener {
       shouldUpgradeCallback: (request) => isWebSocketUpgrade(request),
     }
     this.#scheme = certificates ? 'https' : 'http'
-    this.#server = certificates
-      ? createSecureServer({ ...settings, ...certificates.tlsOptions, handshakeTimeout: 10_000 })
-      : createServer(settings)
+    if (certificates) {
+      const server = createSecureServer({ ...settings, ...certificates.tlsOptions, handshakeTimeout: 10_000 })
+      certificates.keepFresh(server)
+      this.#server = server
+    } else this.#server = createServer(settings)
     this.#server.maxHeadersCount = limits.headers_count
     this.#server.maxConnections = limits.visitor_connections
     this.#server.on('request', this.#onRequest)
