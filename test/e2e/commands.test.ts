@@ -1,0 +1,183 @@
+// The commands as people and scripts meet them: what they print, where, and how they exit.
+
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { readdir, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { promisify } from 'node:util'
+
+import { AGENT, Processes, RELAY, freePort } from '../support/processes.ts'
+
+const root = join(import.meta.dirname, '../..')
+
+describe('the commands', { timeout: 120_000 }, () => {
+  let processes: Processes
+
+  before(async () => {
+    processes = await Processes.create()
+  })
+  after(() => processes.close())
+
+  describe('relay', () => {
+    it('start on a port that is taken: names the key and the address, and exits with 2', async () => {
+      const server = createServer()
+      server.listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      const address = server.address()
+      const port = typeof address === 'object' ? address?.port : undefined
+      const file = await config({ listen: { http: `127.0.0.1:${port}`, admin: '127.0.0.1:0' } })
+      const { code, stderr } = await processes.run([RELAY, 'start', '--config', file])
+      assert.equal(code, 2)
+      assert.match(stderr, new RegExp(`listen\\.http: 127\\.0\\.0\\.1:${port} is in use by another program`))
+      server.close()
+    })
+
+    it('check: tells all problems of a file with their paths, and exits with 2; a good one with 0', async () => {
+      const file = await config({
+        listen: { htpp: '0.0.0.0:80', http: '0.0.0.0:99999' },
+        trusted_proxies: ['10.0.0.0/99'],
+        edges: [
+          { id: 'edg_a', hosts: ['a.example.com'] },
+          { id: 'edg_a', hosts: ['a.example.com'] },
+          { id: 'docs', hosts: ['https://docs.example.com'], backend: { labels: { 'bad key': 'x' } } },
+        ],
+        store: '${NOT_SET}',
+      })
+      const { code, stdout, stderr } = await processes.run([RELAY, 'check', '--config', file])
+      assert.equal(code, 2)
+      assert.equal(stdout, '')
+      for (const wanted of [
+        /listen\.htpp: .*did you mean http\?/,
+        /listen\.http.*: /,
+        /trusted_proxies\[0\].*: .*10\.0\.0\.0\/99/,
+        /edges\[1\]\.id.*: .*edg_a/,
+        /edges\[1\]\.hosts\[0\].*: .*a\.example\.com/,
+        /edges\[2\]\.id.*: .*edg_/,
+        /edges\[2\]\.hosts\[0\].*: .*https:\/\/docs\.example\.com/,
+        /edges\[2\]\.backend\.labels.*: /,
+        /store.*: .*NOT_SET/,
+      ]) {
+        assert.match(stderr, wanted)
+      }
+      assert.match(stderr, /has \d+ problems:/)
+      assert.doesNotMatch(stderr, / {4}at /, 'no stack')
+
+      const good = await processes.run([RELAY, 'check', '--config', await config({})])
+      assert.deepEqual([good.code, good.stdout], [0, `${processes.configFile}: fine, 0 edges.`])
+      const missing = await processes.run([RELAY, 'check', '--config', '/nowhere/relay.yml'])
+      assert.equal(missing.code, 2)
+      assert.match(missing.stderr, /\/nowhere\/relay\.yml: there is no such file/)
+    })
+
+    it('version, and wrong usage', async () => {
+      const version = await processes.run([RELAY, 'version'])
+      assert.equal(version.code, 0)
+      assert.match(version.stdout, /^\d+\.\d+\.\d+$/)
+      for (const words of [['strat'], ['start', '--confg', 'x'], ['authtoken', 'create', '--acl', 'edge=x']]) {
+        const wrong = await processes.run([RELAY, ...words])
+        assert.equal(wrong.code, 2, words.join(' '))
+        assert.equal(wrong.stdout, '')
+        assert.notEqual(wrong.stderr, '')
+      }
+    })
+
+    it('authtoken create, list and revoke: nothing but the token and the list on standard output', async () => {
+      const file = await config({ store: 'sqlite:tokens.db' })
+      const authtoken = (...words: string[]): ReturnType<Processes['run']> =>
+        processes.run([RELAY, 'authtoken', ...words, '--config', file])
+      const none = await authtoken('list')
+      assert.deepEqual([none.code, none.stdout], [0, ''])
+      assert.match(none.stderr, /relay authtoken create/)
+      const made = await authtoken('create', '--acl', 'bind:edge=edg_docs', '--description', 'docs server')
+      assert.match(made.stdout, /^sp_[0-9A-Za-z]{30}$/)
+      assert.match(made.stderr, /bind:edge=edg_docs/)
+
+      const listed = await authtoken('list', '--json')
+      const [row, ...others] = JSON.parse(listed.stdout) as Record<string, unknown>[] // the command's own JSON
+      assert.deepEqual(others, [])
+      assert.deepEqual(
+        [row?.acl, row?.description, row?.revoked_at],
+        [['bind:edge=edg_docs'], 'docs server', undefined],
+      )
+      const table = await authtoken('list')
+      assert.match(
+        table.stdout,
+        /^ID +CREATED \(UTC\) +STATE +MAY +DESCRIPTION\natk_\w+ .* valid +bind:edge=edg_docs +docs server$/,
+      )
+      for (const { stdout } of [listed, table]) assert.equal(stdout.includes(made.stdout), false)
+
+      assert.equal((await authtoken('revoke', 'atk_')).code, 2)
+      assert.equal((await authtoken('revoke', String(row?.id).slice(0, 8))).code, 0)
+      assert.match((await authtoken('list')).stdout, / revoked /)
+      const files = await readdir(processes.folder)
+      assert.ok(files.includes('tokens.db'), files.join())
+    })
+
+    it('runs as npx --no relay and npx --no agent in the repository', async () => {
+      for (const name of ['relay', 'agent']) {
+        const { stdout } = await promisify(execFile)('npx', ['--no', name, 'version'], { cwd: root })
+        assert.match(stdout, /\d+\.\d+\.\d+/)
+      }
+    })
+  })
+
+  describe('agent tunnel', () => {
+    it('names every missing or wrong flag at once, and exits with 2', async () => {
+      const server = ['--server', `http://127.0.0.1:${await freePort()}`]
+      const token = ['--authtoken', 'sp_x']
+      const cases: [words: string[], wanted: RegExp[]][] = [
+        [['8000'], [/--server/, /--authtoken/, /--label.*edge=edg_docs/]],
+        [[...server, ...token, '8000'], [/--label/]],
+        [[...server, ...token, '--label', 'edge', '8000'], [/--label.*edge/]],
+        [[...server, ...token, '--label', 'edge=x', 'ftp://localhost'], [/upstream.*ftp/]],
+        [[...server, ...token, '--label', 'edge=x', '99999'], [/upstream.*99999/]],
+        [[...server, '--label', 'edge=x', '8000'], [/--authtoken.*\n?.*relay authtoken create/]],
+        [[...server, '--authtoken', 'not a token', '--label', 'edge=x', '8000'], [/--authtoken/]],
+        [[...server, ...token, '--label', 'edge=x', '--ca', '/nowhere/ca.pem', '8000'], [/\/nowhere\/ca\.pem/]],
+        [['--label', 'edge=x'], [/upstream/]],
+      ]
+      const ends = await Promise.all(cases.map(([words]) => processes.run([AGENT, 'tunnel', ...words])))
+      for (const [index, { code, stdout, stderr }] of ends.entries()) {
+        const [words, wanted] = cases[index]!
+        assert.equal(code, 2, `${words.join(' ')}: ${stderr}`)
+        assert.equal(stdout, '')
+        for (const pattern of wanted) assert.match(stderr, pattern)
+        assert.doesNotMatch(stderr, / {4}at /, 'no stack')
+        assert.equal(stderr.includes('not a token'), false, 'a secret is not repeated')
+      }
+    })
+
+    it('keeps trying where no relay answers, says so, and ends in order', async () => {
+      const args = [
+        'tunnel',
+        '--server',
+        `http://127.0.0.1:${await freePort()}`,
+        '--authtoken',
+        'sp_x',
+        '--label',
+        'a=b',
+        '1',
+      ]
+      const agent = processes.start('agent', [AGENT, ...args])
+      await agent.waitForLine('why', (line) => line.includes('no relay answers at'))
+      agent.kill('SIGTERM')
+      assert.deepEqual(await agent.exited, { code: 0, signal: null })
+    })
+  })
+
+  /** Writes a configuration and gives back its path. */
+  async function config(further: Record<string, unknown>): Promise<string> {
+    const whole = {
+      domain: 'example.com',
+      public_url: 'https://relay.example.com',
+      listen: { http: '127.0.0.1:0', admin: '127.0.0.1:0' },
+      store: 'sqlite:relay.db',
+      ...further,
+    }
+    await writeFile(processes.configFile, JSON.stringify(whole))
+    return processes.configFile
+  }
+})
