@@ -124,7 +124,7 @@ location /upload { proxy_pass http://sink; proxy_http_version 1.1; proxy_set_hea
     upload: `http://127.0.0.1:${relayPort}/upload`,
     headers: { Host: `${host}:${relayPort}`, ...headers },
   })
-  const direct = (port: unknown, uploadPort: unknown): Omit<Chain, 'name' | 'processes'> => ({
+  const direct = (port = 0, uploadPort = 0): Omit<Chain, 'name' | 'processes'> => ({
     small: `http://127.0.0.1:${port}/small.txt`,
     bulk: `http://127.0.0.1:${port}/bulk.bin`,
     upload: `http://127.0.0.1:${uploadPort}/upload`,

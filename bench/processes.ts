@@ -74,7 +74,7 @@ export async function startNginx(
   )
   writeFileSync(
     file,
-    `${process.getuid?.() === 0 ? "user root; " : ""}daemon off; worker_processes 1; pid ${folder}/nginx.pid; error_log ${folder}/error.log;
+    `${process.getuid?.() === 0 ? 'user root; ' : ''}daemon off; worker_processes 1; pid ${folder}/nginx.pid; error_log ${folder}/error.log;
 events { worker_connections 8192; }
 http { access_log off; keepalive_requests 1000000000; client_max_body_size 0; sendfile on; tcp_nopush on; ${temp.join(' ')}
 ${blocks.http ?? ''}

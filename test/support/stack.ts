@@ -67,7 +67,7 @@ export class Stack {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.agents.map((agent) => agent.destroy()))
+    for (const agent of this.agents) agent.destroy()
     await this.relay.destroy()
     this.#app.close()
     if ('closeAllConnections' in this.#app) (this.#app as HttpServer).closeAllConnections() // only http servers have it

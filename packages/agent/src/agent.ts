@@ -261,7 +261,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     }
   }
 
-  /** The relay keeps one session per instance and index, so a draining one must keep its own. */
+  /** Tells the sessions of this agent apart; one that is draining keeps its own index. */
   #freeIndex(): number {
     let index = 0
     while (this.#sessions.has(index)) index += 1

@@ -106,7 +106,11 @@ export class Session {
     this.#control = new ControlChannel(this.#controlStream, {
       onMessage: (message) => this.#receive(message),
       onEnd: (error) => {
-        if (!this.#closing) this.destroy(error ?? new ProtocolError('connection_lost', 'the relay ended the session'))
+        if (this.#closing) return
+        if (error) return this.destroy(error)
+        // The relay says goodbye in order; it closes the session itself once our end of this stream has come.
+        this.#controlStream.end()
+        this.#leave(FAREWELL_MS)
       },
     })
     this.#control.send(options.hello)

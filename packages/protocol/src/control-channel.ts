@@ -52,6 +52,11 @@ export class ControlChannel {
     this.#stream.write(framed)
   }
 
+  /** Says goodbye: nothing more is sent. The peer's `onEnd` runs without an error. */
+  end(): void {
+    if (!this.#stream.writableEnded) this.#stream.end()
+  }
+
   #take(chunk: Buffer): void {
     if (this.#ended) return
     this.#kept.push(chunk)

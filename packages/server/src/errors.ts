@@ -73,12 +73,6 @@ const ANSWERS = {
     advice: 'The request method is not accepted at this address.',
   },
   request_timeout: { status: 408, title: 'The request took too long', advice: 'Send it again.' },
-  length_required: {
-    status: 411,
-    title: 'The length of the request is missing',
-    advice: 'Send it with a Content-Length.',
-  },
-  body_too_large: { status: 413, title: 'The request is too large', advice: 'Send less at once.' },
   headers_too_large: {
     status: 431,
     title: 'The request headers are too large',
@@ -125,14 +119,6 @@ const ANSWERS = {
     status: 503,
     title: 'Sign-in is not possible at the moment',
     advice: 'The relay cannot save new sign-ins right now. Try again in a moment.',
-  },
-  draining: { status: 503, title: 'The relay is restarting', advice: 'Try again in a few seconds.' },
-  overloaded: { status: 503, title: 'The relay is busy', advice: 'Try again in a few seconds.' },
-  policy_unavailable: {
-    status: 503,
-    title: 'This address is not ready',
-    advice:
-      'Its protection could not be set up, so nothing is served. The operator finds the reason in the relay’s log.',
   },
   app_timeout: {
     status: 504,

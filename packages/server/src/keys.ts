@@ -106,7 +106,7 @@ async function readKeyFile(path: string): Promise<Uint8Array | undefined> {
     const secret = Buffer.from(text, 'base64url')
     if (secret.length === KEY_BYTES && secret.toString('base64url') === text) return secret
     const message =
-      'is not a key of the relay; restore it from a copy, or remove it to make a new one (visitors sign in again)'
+      'is not a key of the relay; restore it from a copy, or remove it together with the database to begin anew'
     throw new ConfigError([{ path, message }])
   } finally {
     await file.close()

@@ -3,7 +3,7 @@
 
 export interface Carrier {
   /**
-   * Hands over one message of at most 72 KiB, to keep and to change until `sent` is called: once the operating system
+   * Hands over one message of at most 40 KiB, to keep and to change until `sent` is called: once the operating system
    * has taken it, or has refused. Then its memory is used again.
    */
   send(message: Buffer, sent: (error?: Error | null) => void): void

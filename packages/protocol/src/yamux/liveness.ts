@@ -19,6 +19,7 @@ interface Ping {
 }
 
 // Looks per silence limit: the peer is declared dead at most a sixth late.
+const FIRST_PINGS = 5 // one after the other, at once
 const LOOKS_PER_LIMIT = 6
 // Pings that may wait for an answer at once; callers beyond it share the last one.
 const PINGS_AT_MOST = 16
@@ -34,6 +35,7 @@ export class Liveness {
   #heardAt: number
   #isSecondLook = false
   #isStopped = false
+  #answers = 0
   #roundTripMs: number | undefined
   #minRoundTripMs: number | undefined
 
@@ -74,6 +76,8 @@ export class Liveness {
     this.#roundTripMs = roundTripMs
     this.#minRoundTripMs = Math.min(this.#minRoundTripMs ?? roundTripMs, roundTripMs)
     for (const { resolve } of ping.waiting) resolve(roundTripMs)
+    // The first answers meet a peer that is still starting, and windows would believe in a long path.
+    if (++this.#answers < FIRST_PINGS && !this.#isStopped) this.#send()
   }
 
   stop(error: ProtocolError): void {

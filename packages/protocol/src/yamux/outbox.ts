@@ -1,6 +1,6 @@
 // Everything a session has to send, in the order in which it leaves: GoAway, pongs, pings and RST, then flags and
 // credit, then data, where streams take turns. Frames are gathered and leave as one message per turn of the event loop,
-// or as soon as 64 KiB are there. Streams keep their bytes until the carrier has room: what was handed to a socket can
+// or as soon as 32 KiB are there. Streams keep their bytes until the carrier has room: what was handed to a socket can
 // no longer be overtaken, so turns would be worthless.
 
 import type { Carrier } from './carrier.ts'
@@ -18,13 +18,13 @@ import {
 } from './frame.ts'
 import type { YamuxStream } from './stream.ts'
 
-const PAYLOAD_BYTES = 64 * 1024 // of one message, and so of one frame
+const PAYLOAD_BYTES = 32 * 1024 // of one message, and so of one frame: half of what a socket reads at once, so that few need joining
 const MESSAGE_BYTES = PAYLOAD_BYTES + 8 * 1024 // the payload and the headers of some hundred frames
-const SHARED_TURN_BYTES = 16 * 1024 // of one stream while others wait: a small answer passes ten downloads in 160 KiB
-const CARRIER_ROOM_BYTES = 48 * 1024 // a message is handed over below this, so the carrier holds at most 120 KiB
-const MESSAGES_PER_TURN = 16 // 1 MiB, then the event loop gets its turn
+const SHARED_TURN_BYTES = 8 * 1024 // of one stream while others wait: a small answer passes ten downloads in 80 KiB
+const CARRIER_ROOM_BYTES = 48 * 1024 // a message is handed over below this, so the carrier holds at most 88 KiB
+const MESSAGES_PER_TURN = 32 // 1 MiB, then the event loop gets its turn
 const LARGE_MESSAGE_BYTES = 16 * 1024 // from here on a message is built in its own memory, below it is copied out
-const SPARES_AT_MOST = 3 // what a carrier with 120 KiB of room holds; making new memory for each costs a third of bulk
+const SPARES_AT_MOST = 3 // what a carrier with 88 KiB of room holds; making new memory for each costs a third of bulk
 const PONGS_AT_MOST = 64 // a peer that asks more often in one turn gets no more answers
 const RESETS_AT_MOST = 64 * 1024 // 768 KiB of RST that nobody takes: the peer provokes them and does not read
 

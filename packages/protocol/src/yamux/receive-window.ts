@@ -6,8 +6,8 @@
 import { INITIAL_WINDOW_BYTES } from './frame.ts'
 
 // On a short path the round trip of a ping says little: two busy event loops take their turns in between, and a window
-// that covers the wire alone leaves them waiting for each other. At 20 Mbit/s this is 20 kB, far below the floor.
-const TURNAROUND_MS = 5
+// that covers the wire alone leaves them waiting for each other. At 20 Mbit/s this is 10 kB, far below the floor.
+const TURNAROUND_MS = 2
 
 export class ReceiveWindow {
   #credit = INITIAL_WINDOW_BYTES

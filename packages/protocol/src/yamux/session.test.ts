@@ -247,15 +247,15 @@ describe('a session', () => {
     session.destroy()
   })
 
-  it('sends at once, without waiting for the end of the turn, when 64 KiB are there', async () => {
+  it('sends at once, without waiting for the end of the turn, when 32 KiB are there', async () => {
     const { client, left } = pair()
     const stream = client.openStream()
     await settle()
     const before = left.messages
     stream.write(Buffer.alloc(1_000))
     assert.equal(left.messages, before)
-    stream.write(Buffer.alloc(64 * 1024))
-    assert.equal(left.messages, before + 1)
+    stream.write(Buffer.alloc(32 * 1024))
+    assert.ok(left.messages > before)
     client.destroy()
   })
 

@@ -42,7 +42,7 @@ export class AdminListener {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const path = request.url?.split('?', 1)[0]
+    const [path = ''] = request.url?.split('?', 1) ?? []
     if (request.method !== 'GET' && request.method !== 'HEAD') return send(response, 405, 'text/plain', 'GET only\n')
     switch (path) {
       case '/healthz':

@@ -1,8 +1,11 @@
 // `relay authtoken create|list|revoke`: works on the store that the configuration names, also while a relay runs on it.
 // Standard output carries nothing but the token or the list, so that scripts can take it.
 
+import { setTimeout } from 'node:timers/promises'
+
 import { loadStoreLocation } from '../config/load-config.ts'
 import { openSqliteStore } from '../store/sqlite-store.ts'
+import { WATCH_INTERVAL_MS } from '../store/store.ts'
 import { Authtokens } from '../tunnel/authtokens.ts'
 
 interface StoreOption {
@@ -13,6 +16,7 @@ export async function createAuthtoken(options: StoreOption & { acl: string[]; de
   const { acl, description } = options
   await withAuthtokens(options, async (authtokens) => {
     const created = await authtokens.create({ acl, ...(description !== undefined && { description }) })
+    await untilSeen()
     console.error(`Authtoken ${created.id} may: ${created.acl.join(', ')}. Keep it safe; it is shown only now.`)
     console.log(created.token)
   })
@@ -43,8 +47,14 @@ export async function listAuthtokens(options: StoreOption & { json?: boolean }):
 export async function revokeAuthtoken(id: string, options: StoreOption): Promise<void> {
   await withAuthtokens(options, async (authtokens) => {
     const revoked = await authtokens.revoke(id)
+    await untilSeen()
     console.error(`Revoked ${revoked.id}. Its tunnel sessions end at once.`)
   })
+}
+
+/** A relay that runs on the store knows of the change when the command ends: an agent may start right after it. */
+async function untilSeen(): Promise<void> {
+  await setTimeout(WATCH_INTERVAL_MS * 1.5)
 }
 
 async function withAuthtokens(

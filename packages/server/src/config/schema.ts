@@ -125,7 +125,7 @@ const allowSchema = z
       'an email address',
     )
       .exactOptional()
-      .describe('Email addresses that may pass. Only an address that the provider calls verified counts.'),
+      .describe('Email addresses that may pass. An address that the provider calls unverified does not count.'),
     domains: filledList(
       text()
         .toLowerCase()
@@ -137,7 +137,9 @@ const allowSchema = z
       'a domain',
     )
       .exactOptional()
-      .describe('Domains of verified email addresses that may pass. `example.com` does not include `sub.example.com`.'),
+      .describe(
+        'Domains of email addresses that may pass; unverified addresses do not count. `example.com` does not include `sub.example.com`.',
+      ),
     groups: z
       .strictObject({
         claim: text().default('groups').describe('The claim of the ID token that lists the groups.'),
@@ -378,7 +380,7 @@ export const configSchema = z.strictObject({
       const problem = domain.startsWith('*.') ? `leave the *. away: ${domain.slice(2)}` : hostPatternProblem(domain)
       if (problem) context.addIssue(problem)
     })
-    .describe('Hosts that agents ask for lie under this domain. Edges may name any host.')
+    .describe('The domain of the relay. Edges may name any host, under it or not.')
     .meta({ examples: ['example.com'] }),
   public_url: z
     .string()

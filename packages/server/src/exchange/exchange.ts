@@ -143,13 +143,19 @@ export class Exchange {
     if (response.headersSent || response.destroyed) return
     const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body
     // What the visitor still sends would be taken for the next request: close after the answer (RFC 9112 9.3).
-    const unread = !this.request.complete
+    const unread = !this.request.complete && this.#announcesBody
     response.writeHead(status, {
       ...headers,
       ...(status === 204 || status === 304 ? {} : { 'content-length': bytes.length }),
       ...(unread || this.upgrade ? { connection: 'close' } : {}),
     })
     response.end(this.method === 'HEAD' ? undefined : bytes)
+  }
+
+  /** RFC 9112 6.3. Node completes a request without a body only after its handlers have run. */
+  get #announcesBody(): boolean {
+    if (this.header('transfer-encoding') !== undefined) return true
+    return Number(this.header('content-length') ?? 0) > 0
   }
 
   /** Turns whatever was thrown into an answer, or cuts the visitor off where an answer has begun. */

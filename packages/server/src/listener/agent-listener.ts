@@ -10,10 +10,10 @@ import type { Logger } from 'pino'
 import { WebSocketServer } from 'ws'
 
 import type { Limits } from '../config/config.ts'
+import { Attempts } from '../exchange/attempts.ts'
 import type { Authtoken, Authtokens } from '../tunnel/authtokens.ts'
 import { TunnelSession } from '../tunnel/session.ts'
 import type { SessionRoom } from '../tunnel/session.ts'
-import { Attempts } from './attempts.ts'
 
 const MESSAGE_MAX_BYTES = 1024 * 1024
 const RETRY_AFTER_SECONDS = '30'

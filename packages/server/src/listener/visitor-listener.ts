@@ -14,6 +14,7 @@ import type { Logger } from 'pino'
 import type { Limits, ListenAddress, Timeouts } from '../config/config.ts'
 import { RelayError } from '../errors.ts'
 import { identifyVisitor, plainAddress } from '../exchange/client-ip.ts'
+import type { Visitor } from '../exchange/client-ip.ts'
 import { Exchange } from '../exchange/exchange.ts'
 import type { Upgrade } from '../exchange/exchange.ts'
 import { admit } from './admission.ts'
@@ -149,16 +150,7 @@ export class VisitorListener {
 
   /** Admission; a refused request is answered here and gives no exchange. */
   #exchangeOf(request: IncomingMessage, response: ServerResponse, upgrade?: Upgrade): Exchange | undefined {
-    const header = (name: string): string | undefined => {
-      const value = request.headers[name]
-      return Array.isArray(value) ? value.join(', ') : value
-    }
-    const visitor = identifyVisitor(
-      request.socket.remoteAddress ?? '',
-      this.#scheme,
-      header,
-      this.#options.isTrustedProxy,
-    )
+    const visitor = this.#identify(request)
     const init = { request, response, ...visitor, ...(upgrade && { upgrade }) }
     try {
       return new Exchange({ ...init, host: admit(request) })
@@ -170,6 +162,14 @@ export class VisitorListener {
     }
   }
 
+  #identify(request: IncomingMessage): Visitor {
+    const header = (name: string): string | undefined => {
+      const value = request.headers[name]
+      return Array.isArray(value) ? value.join(', ') : value
+    }
+    return identifyVisitor(request.socket.remoteAddress ?? '', this.#scheme, header, this.#options.isTrustedProxy)
+  }
+
   #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => {}) // the visitor left; 'close' tells the same
     this.#upgraded.add(socket)
@@ -178,7 +178,7 @@ export class VisitorListener {
     const host = request.headers.host?.toLowerCase().replace(/:\d+$/, '') ?? ''
     if (path === AGENT_PATH && this.#options.isAgentHost(host)) {
       this.#upgraded.delete(socket) // the agents' listener closes its own
-      this.#options.onAgent(request, socket, head, plainAddress(request.socket.remoteAddress ?? ''))
+      this.#options.onAgent(request, socket, head, this.#identify(request).clientIp)
       return
     }
     const response = new ServerResponse(request)
@@ -200,6 +200,7 @@ export class VisitorListener {
 
   #onConnection(socket: Duplex): void {
     const address = socket instanceof Socket ? plainAddress(socket.remoteAddress ?? '') : ''
+    if (this.#options.isTrustedProxy(address)) return // it brings many visitors on few connections of its own
     const open = (this.#perAddress.get(address) ?? 0) + 1
     if (open > this.#options.limits.visitor_connections_per_address) {
       socket.destroy()

@@ -1,5 +1,5 @@
 // From the policy of a route, as configured, to the closure that runs it. Response rules come first: they only
-// note what to change on the answer, whoever gives it.
+// note what to change on the app's answer; the relay's own answers stay as they are.
 
 import type { PolicyConfig, RequestAction, ResponseAction } from '../config/config.ts'
 import type { OpenidConnectConfig } from '../config/config.ts'

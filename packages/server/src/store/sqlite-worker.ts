@@ -1,12 +1,12 @@
 // The thread that owns the SQLite file, so that a slow disk or a lock never holds up a visitor. Started by
 // sqlite-store.ts; knows operations and rows, not what they mean.
 
+import { WATCH_INTERVAL_MS } from './store.ts'
 import { parentPort, workerData } from 'node:worker_threads'
 
 import type { SqliteFile } from './sqlite-file.ts'
 import type { FromWorker, Operation, Result, ToWorker } from './worker-messages.ts'
 
-const POLL_INTERVAL_MS = 200 // how late a write of another process may be seen
 const SWEEP_INTERVAL_MS = 1000
 const PRUNE_INTERVAL_MS = 3_600_000
 
@@ -34,7 +34,7 @@ const problems: { read?: string; write?: string } = {}
 let reported: string | undefined
 
 const timers = [
-  setInterval(lookForOthers, POLL_INTERVAL_MS),
+  setInterval(lookForOthers, WATCH_INTERVAL_MS),
   setInterval(sweep, SWEEP_INTERVAL_MS),
   setInterval(() => guarded('write', () => file.prune(Date.now())), PRUNE_INTERVAL_MS),
 ]

@@ -1,6 +1,9 @@
 // The store: buckets of versioned JSON values. Rooms depend on this interface only; sqlite-store.ts keeps it.
 // No request waits for the store: every room holds what it needs in memory through `watch`.
 
+/** How late, at most, a watch tells of another process's write; its own come at once. */
+export const WATCH_INTERVAL_MS = 200
+
 /** A value as it stands in a bucket. */
 export interface Entry<T> {
   value: T

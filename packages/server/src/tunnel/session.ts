@@ -41,6 +41,7 @@ export interface SessionOrigin {
 }
 
 const PROBE_DEADLINE_MS = 2000
+const FAREWELL_MS = 1000 // for streams of an agent that has said goodbye
 
 export class TunnelSession implements TunnelCarrier {
   readonly id = `ses_${randomUUID()}`
@@ -130,14 +131,15 @@ export class TunnelSession implements TunnelCarrier {
     this.#mux.ping().then(settle, settle)
   }
 
-  /** Asks the agent to connect elsewhere and open nothing new here; what runs goes on. */
+  /** Asks the agent to connect elsewhere. Its tunnels here serve on until the session closes. */
   drain(deadlineMs: number): void {
     this.#control?.send({ type: 'drain', deadline_ms: deadlineMs })
-    for (const tunnel of this.#tunnels.values()) tunnel.retire()
   }
 
   /** Closes in order: streams end first, bounded by the deadline. */
   async close(deadlineMs: number): Promise<void> {
+    for (const tunnel of this.#tunnels.values()) tunnel.retire() // ends the idle streams, too
+    this.#control?.end()
     await this.#mux.close({ deadlineMs })
   }
 
@@ -161,7 +163,7 @@ export class TunnelSession implements TunnelCarrier {
     }
     this.#control = new ControlChannel(stream, {
       onMessage: (message) => this.#onMessage(message),
-      onEnd: (error) => this.end(error ?? new ProtocolError('connection_lost', 'the control stream ended')),
+      onEnd: (error) => (error ? this.end(error) : void this.close(FAREWELL_MS)),
     })
   }
 
@@ -277,8 +279,8 @@ export class TunnelSession implements TunnelCarrier {
     }
     const labels = new Map(bind.labels)
     if (labels.size !== bind.labels.length) return new ProtocolError('bind_invalid', 'the same label key stands twice')
-    if (hasControls(bind.host_header) || hasControls(bind.forwards_to)) {
-      return new ProtocolError('bind_invalid', 'host_header or forwards_to contains control characters')
+    if (bind.host_header === 'rewrite' || !isPrintable(bind.host_header) || !isPrintable(bind.forwards_to)) {
+      return new ProtocolError('bind_invalid', 'host_header and forwards_to are printable ASCII, and not "rewrite"')
     }
     const { acl } = this.#authtoken
     if (!permitsLabels(acl, labels)) {
@@ -319,7 +321,6 @@ export class TunnelSession implements TunnelCarrier {
 }
 
 /** A Host value or a display text must not be able to end a header line or move a terminal's cursor. */
-function hasControls(text: string): boolean {
-  // oxlint-disable-next-line no-control-regex -- the control characters are what this looks for
-  return /[\x00-\x1f\x7f]/.test(text)
+function isPrintable(text: string): boolean {
+  return /^[\x20-\x7e]+$/.test(text)
 }

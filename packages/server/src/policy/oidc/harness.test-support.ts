@@ -138,7 +138,7 @@ export async function startRelay(options: RelayOptions = {}): Promise<Relay> {
       if (!edge) throw new Error(`no edge ${host}`)
       exchange.edgeId = edge.id
       exchange.origin = edge.origin
-      if (signIn.servesEdgePath(exchange.path)) return await signIn.edgePages(exchange)
+      if (/^\/\.sallyport(?:\/|$)/.test(exchange.path)) return await signIn.edgePages(exchange)
       const run = (index: number): Promise<void> =>
         edge.actions[index]?.(exchange, () => run(index + 1)) ?? app(exchange)
       await run(0)

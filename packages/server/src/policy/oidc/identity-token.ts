@@ -4,6 +4,7 @@
 import { SignJWT, calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type CryptoKey, type JWK } from 'jose'
 import { z } from 'zod'
 
+import { ConfigError } from '../../errors.ts'
 import type { Identity } from '../../exchange/identity.ts'
 import type { Keys } from '../../keys.ts'
 import { StoreConflict, type Store } from '../../store/store.ts'
@@ -45,7 +46,10 @@ export class IdentityTokens {
     }
     const privateJwk = entry && keys.openBox(PURPOSE, entry.sealed_private_jwk)
     if (!entry || privateJwk === undefined) {
-      throw new Error('the signing key in the store was sealed with another relay key; restore SALLYPORT_SECRET')
+      const message =
+        'the database was made with another relay key; restore SALLYPORT_SECRET or the key file beside the database, ' +
+        'or remove the database to begin anew (authtokens and sign-ins are lost)'
+      throw new ConfigError([{ path: 'store', message }])
     }
     const privateKey = await importJWK(JSON.parse(privateJwk) as JWK, 'ES256') // ours, authenticated by the box
     return new IdentityTokens(issuer, privateKey as CryptoKey, entry.public_jwk) // an EC key is never bytes

@@ -1,6 +1,6 @@
 // What the steps of sign-in share. Made once, in SignIn.open.
 
-import type { Attempts } from './attempts.ts'
+import type { Attempts } from '../../exchange/attempts.ts'
 import type { Boxes } from './boxes.ts'
 import type { IdentityTokens } from './identity-token.ts'
 import type { Logger } from '../../log.ts'

@@ -11,7 +11,7 @@ const HAND_OVER_MS = 60_000
 const MAX_ERROR_CHARS = 300 // as shown on a page; the limits below are what a URL may carry
 
 export async function handOver(exchange: Exchange, parts: SignInParts): Promise<void> {
-  if (!parts.attempts.take(exchange.clientIp)) {
+  if (!parts.attempts.take(exchange.clientIp, parts.clock())) {
     throw new RelayError('too_many_requests', { headers: { 'retry-after': '60' } })
   }
   const read = readParameters(exchange.target, {

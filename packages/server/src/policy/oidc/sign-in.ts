@@ -4,10 +4,10 @@
 import type { OpenidConnectConfig } from '../../config/config.ts'
 import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
+import { Attempts } from '../../exchange/attempts.ts'
 import { escapeHtml, renderPage } from '../../exchange/page.ts'
 import type { Store } from '../../store/store.ts'
 import type { Action } from '../action.ts'
-import { Attempts } from './attempts.ts'
 import { sendToProvider } from './authorization.ts'
 import { Boxes } from './boxes.ts'
 import { finishSignIn } from './edge-callback.ts'
@@ -60,7 +60,7 @@ export class SignIn {
       boxes: new Boxes(init.keys),
       sessions,
       identityTokens,
-      attempts: new Attempts(init.callbacksPerMinute, clock),
+      attempts: new Attempts(init.callbacksPerMinute),
       clock,
       log: init.log,
       findRegistration: (edgeId, authId) => this.#registrations.get(edgeId)?.get(authId),
@@ -103,11 +103,6 @@ export class SignIn {
     const registration = new Registration(edgeId, config, provider, groupClaims)
     ofEdge.set(config.auth_id, registration)
     return requireSession(config, registration, this.#parts)
-  }
-
-  /** Whether a raw path on an edge host is ours; it never reaches an app then. */
-  servesEdgePath(path: string): boolean {
-    return path === '/.sallyport' || path.startsWith('/.sallyport/')
   }
 
   /** Answers a path under `/.sallyport/` on the edge's own host. The exchange knows its edge and origin. */

@@ -1,5 +1,8 @@
-// Counts failures per address in a sliding minute, so that guessing is slow. Bounded: when too many addresses are
+// Counts what an address tries in a sliding minute, so that guessing is slow. A /64 of IPv6 counts as one address.
+// Bounded: when too many addresses are
 // remembered, the oldest are forgotten. Takes the clock as an argument.
+
+import { isIPv6 } from 'node:net'
 
 const WINDOW_MS = 60_000
 const ADDRESSES_MAX = 50_000
@@ -20,17 +23,25 @@ export class Attempts {
 
   /** Whether an address has used up its attempts. */
   isExhausted(address: string, now: number): boolean {
-    const count = this.#counts.get(address)
+    const count = this.#counts.get(networkOf(address))
     return count !== undefined && this.#rate(count, now) >= this.#perMinute
   }
 
+  /** Counts one attempt, unless they are used up; says whether it may go on. */
+  take(address: string, now: number): boolean {
+    if (this.isExhausted(address, now)) return false
+    this.add(address, now)
+    return true
+  }
+
   add(address: string, now: number): void {
-    const count = this.#counts.get(address) ?? { since: now, current: 0, previous: 0 }
+    const network = networkOf(address)
+    const count = this.#counts.get(network) ?? { since: now, current: 0, previous: 0 }
     this.#roll(count, now)
     count.current++
     // Re-inserting keeps the map in the order of last use.
-    this.#counts.delete(address)
-    this.#counts.set(address, count)
+    this.#counts.delete(network)
+    this.#counts.set(network, count)
     if (this.#counts.size > ADDRESSES_MAX) {
       const oldest = this.#counts.keys().next()
       if (!oldest.done) this.#counts.delete(oldest.value)
@@ -50,4 +61,14 @@ export class Attempts {
     count.current = 0
     count.since += windows * WINDOW_MS
   }
+}
+
+/** One subscriber commonly holds a whole /64. Written out, so that one network has one name. */
+function networkOf(address: string): string {
+  if (!isIPv6(address)) return address
+  const [front = '', back] = address.split('::')
+  const head = front.split(':').filter(Boolean)
+  const tail = back === undefined ? [] : back.split(':').filter(Boolean)
+  const gap = back === undefined ? [] : Array<string>(Math.max(0, 8 - head.length - tail.length)).fill('0')
+  return [...head, ...gap, ...tail].slice(0, 4).join(':')
 }

@@ -19,6 +19,21 @@ describe('Attempts', () => {
     assert.equal(attempts.isExhausted('192.0.2.1', 180_000), false)
   })
 
+  it('takes so many and refuses the next, without counting refusals', () => {
+    const attempts = new Attempts(2)
+    const taken = [0, 1, 2, 3].map((second) => attempts.take('192.0.2.1', second * 1000))
+    assert.deepEqual(taken, [true, true, false, false])
+    assert.ok(attempts.take('192.0.2.1', 120_000))
+  })
+
+  it('takes a /64 of IPv6 as one address', () => {
+    const attempts = new Attempts(1)
+    assert.ok(attempts.take('2001:db8:0:1::1', 0))
+    assert.ok(!attempts.take('2001:db8:0:1:ffff::2', 0))
+    assert.ok(!attempts.take('2001:db8::1:a:b:c:d', 0))
+    assert.ok(attempts.take('2001:db8:0:2::1', 0))
+  })
+
   it('forgets the oldest address rather than growing without bound', () => {
     const attempts = new Attempts(1)
     attempts.add('first', 0)
