@@ -116,6 +116,28 @@ describe('several agents on one edge, under load', { timeout: 120_000 }, () => {
     await processes.relay.waitForEntry('tunnel leaving', (entry) => entry.tunnelId === tunnelId)
   })
 
+  it('attack 40: finds an agent that has frozen, sends it nothing more, and takes it back when it wakes', async () => {
+    const { relay } = processes
+    const { process: frozen, tunnelId } = agents.get('d')!
+    const d = apps[3]!
+    const since = relay.lines.length
+    frozen.kill('SIGSTOP')
+    await relay.waitForEntry('agent session ended', ({ code }) => code === 'silent', since)
+    d.seen.clear()
+    const load = new Load({ origin, visitors: VISITORS })
+    await load.more(200)
+    assert.deepEqual(statuses(await load.stop()), [200])
+    assert.equal(d.seen.size, 0)
+
+    frozen.kill('SIGCONT')
+    const woken = await processes.tunnelOnline('d', since)
+    assert.notEqual(woken, tunnelId)
+    const more = new Load({ origin, visitors: VISITORS })
+    await more.more(200)
+    assert.deepEqual(statuses(await more.stop()), [200])
+    assert.ok(d.seen.size > 0, 'it has its share again')
+  })
+
   function assertNoPostTwice(asked: readonly Asked[]): void {
     for (const { method, path } of asked) {
       const times = apps.reduce((sum, { seen }) => sum + (seen.get(path) ?? 0), 0)
