@@ -13,8 +13,9 @@ import { Browser } from '@sallyport/example-demo/browser'
 
 import { runBulk, runSmall } from './measure.ts'
 import type { Bulk, Small } from './measure.ts'
-import { AGENT, RELAY, freePort, residentBytes, start, startNginx } from './processes.ts'
+import { freePort, residentBytes, start, startNginx } from './processes.ts'
 import type { Running } from './processes.ts'
+import { publishInto } from './publish.ts'
 import { page, table } from './report.ts'
 
 const { values: flags } = parseArgs({
@@ -52,6 +53,7 @@ export interface Chain {
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'sallyport-bench-'))
+const { relay: RELAY, agent: AGENT } = publishInto(join(folder, 'published'))
 const running: Running[] = []
 const own = <T extends Running>(each: T): T => {
   running.push(each)

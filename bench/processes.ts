@@ -10,10 +10,6 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 
-const root = join(import.meta.dirname, '..')
-export const RELAY = join(root, 'packages/server/src/main.ts')
-export const AGENT = join(root, 'packages/agent/src/main.ts')
-
 export interface Running {
   name: string
   pid: number
