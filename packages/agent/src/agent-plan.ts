@@ -13,9 +13,10 @@ import type { RelayAddress } from './relay-address.ts'
 import { Secret } from './secret.ts'
 import type { TunnelPlan } from './tunnel-plan.ts'
 import { parseUpstream } from './upstream.ts'
+import type { Upstream } from './upstream.ts'
 
 export interface TunnelOptions {
-  /** Where the traffic goes: `8000`, `localhost:8000`, `http://…`, `https://…`, `unix:/path`. */
+  /** Where the traffic goes: `8000`, `localhost:8000`, `http://…`, `https://…`, `unix:/path`, `file:///dir`. */
   upstream: string
   /** Each `key=value`. */
   labels: readonly string[]
@@ -25,11 +26,14 @@ export interface TunnelOptions {
   weight?: number | undefined
   /** `preserve` (the visitor's Host, the default), `rewrite` (the upstream's), or a value. */
   hostHeader?: string | undefined
-  upstreamProtocol?: 'http1' | undefined
+  /** What the app speaks: HTTP/1.1 unless told, or HTTP/2, in cleartext with prior knowledge. */
+  upstreamProtocol?: 'http1' | 'http2' | undefined
   /** PEM text of a further authority for an https upstream. */
   upstreamCa?: string | undefined
   /** Whether an https upstream's certificate is checked; it is unless told otherwise. */
   upstreamTlsVerify?: boolean | undefined
+  /** Each `sha256/BASE64` of a public key (SPKI) that an https upstream may have; replaces the check of its certificate. */
+  upstreamPins?: readonly string[] | undefined
 }
 
 export interface AgentOptions {
@@ -129,6 +133,7 @@ function planTunnel(options: TunnelOptions, problems: ConfigProblem[]): TunnelPl
   const labels = planLabels(options.labels, problems)
   const upstream = parseUpstream(options.upstream)
   if ('problem' in upstream) problems.push({ path: 'upstream', message: upstream.problem })
+  else problems.push(...upstreamProblems(upstream, options))
   if (!/^[A-Za-z0-9._~[\]:-]{1,255}$/.test(hostHeader)) {
     problems.push({
       path: '--host-header',
@@ -145,13 +150,46 @@ function planTunnel(options: TunnelOptions, problems: ConfigProblem[]): TunnelPl
   return {
     labels,
     upstream,
-    upstreamTls: { ca: options.upstreamCa, verify: options.upstreamTlsVerify ?? true },
+    upstreamTls: {
+      ca: options.upstreamCa,
+      verify: options.upstreamTlsVerify ?? true,
+      pins: (options.upstreamPins ?? []).map((pin) => pin.slice(PIN_PREFIX.length)),
+    },
     upstreamProtocol: options.upstreamProtocol ?? 'http1',
     hostHeader,
     weight,
     name: options.name,
     metadata,
   }
+}
+
+/** What does not go together with the kind of the upstream. */
+function upstreamProblems(upstream: Upstream, options: TunnelOptions): ConfigProblem[] {
+  const problems: ConfigProblem[] = []
+  const { upstreamPins: pins = [] } = options
+  if ('directory' in upstream.target && options.upstreamProtocol === 'http2') {
+    problems.push({
+      path: '--upstream-protocol',
+      message: 'A directory is served over HTTP/1.1; leave this flag away.',
+    })
+  }
+  if (pins.length === 0) return problems
+  if (!upstream.tls) {
+    problems.push({ path: '--upstream-pin', message: `Only an https upstream has a key; ${upstream.url} has none.` })
+  }
+  if (options.upstreamCa !== undefined) {
+    const message = 'A pinned key is trusted whoever signed it; give either --upstream-pin or --upstream-ca.'
+    problems.push({ path: '--upstream-pin', message })
+  }
+  for (const pin of pins) {
+    // 32 bytes in base64 (RFC 7469 2.1.1 has the same form, with = for the slash)
+    if (/^sha256\/[A-Za-z0-9+/]{43}=$/.test(pin)) continue
+    problems.push({
+      path: '--upstream-pin',
+      message: `"${pin}" is not a pin. Write sha256/ and the SHA-256 of the public key in base64, 44 characters with the = at the end.`,
+    })
+  }
+  return problems
 }
 
 function planLabels(texts: readonly string[], problems: ConfigProblem[]): Labels {
@@ -170,4 +208,5 @@ function planLabels(texts: readonly string[], problems: ConfigProblem[]): Labels
   return labels
 }
 
+const PIN_PREFIX = 'sha256/'
 const LABELS_MAX = 32 // what one `bind` message can carry

@@ -119,7 +119,10 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.closed = this.#closed.promise
     this.#binds = new Map(plan.tunnels.map((tunnel, index) => [index + 1, bindMessage(index + 1, tunnel)]))
     this.#dials = new Map(
-      plan.tunnels.map(({ upstream, upstreamTls }, index) => [index + 1, prepareDial(upstream, upstreamTls)]),
+      plan.tunnels.map(({ upstream, upstreamTls, upstreamProtocol }, index) => [
+        index + 1,
+        prepareDial(upstream, upstreamTls, upstreamProtocol),
+      ]),
     )
     // The first event may not come before the caller has had a chance to listen.
     queueMicrotask(() => {

@@ -55,15 +55,26 @@ Examples:
   const tunnel = program
     .command('tunnel')
     .description('Offer a local app under labels; an edge of the relay that selects them sends visitors here.')
-    .argument('<upstream>', 'where the app is: 8000, host:port, http://host:port, https://host or unix:/path')
+    .argument(
+      '<upstream>',
+      'where the app is: 8000, host:port, http://host:port, https://host, unix:/path, or file:///dir for files',
+    )
     .option('--label <key=value>', 'a label of this tunnel; can be given several times', collect, [])
     .option('--region <region>', 'the region of the relay to use, where it has several')
     .option('--name <name>', 'a name for this tunnel, shown in its log and status')
     .option('--metadata <text>', 'any text the relay keeps with this tunnel')
     .option('--weight <number>', 'its share where the relay balances by weight (0 to 10000)', toWeight)
     .option('--host-header <value>', 'what the app gets as Host: preserve, rewrite, or a value', 'preserve')
-    .addOption(new Option('--upstream-protocol <protocol>', 'what the app speaks').choices(['http1']))
+    .addOption(
+      new Option('--upstream-protocol <protocol>', 'what the app speaks; http2 for gRPC').choices(['http1', 'http2']),
+    )
     .option('--upstream-ca <file>', 'a further authority (PEM) for an https app')
+    .option(
+      '--upstream-pin <sha256/BASE64>',
+      'trust an https app by its public key; can be given several times',
+      collect,
+      [],
+    )
     .option('--upstream-tls-verify', "check an https app's certificate (default)", true)
     .option('--no-upstream-tls-verify', "do not check an https app's certificate")
     .addHelpText(
@@ -73,6 +84,8 @@ Examples:
   agent tunnel --label edge=edg_docs 8000
   agent tunnel --label edge=edg_docs --label app=web --host-header rewrite https://app.internal
   agent tunnel --label edge=edg_docs unix:/run/app.sock
+  agent tunnel --label edge=edg_docs file://./public
+  agent tunnel --label edge=edg_grpc --upstream-protocol http2 50051
 
 The environment stands below the flags and above the configuration file:
   SALLYPORT_SERVER, SALLYPORT_AUTHTOKEN, SALLYPORT_CONFIG, SALLYPORT_CA, SALLYPORT_PROXY_URL,

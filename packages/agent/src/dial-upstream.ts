@@ -1,15 +1,17 @@
 // Opens one connection to an upstream, or says in a person's words why it could not.
 // On the path of every new stream: no resolver for localhost, certificates parsed once per tunnel.
 
+import { createHash } from 'node:crypto'
 import { connect as connectTcp, isIP } from 'node:net'
 import type { NetConnectOpts, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { connect as connectTls, createSecureContext } from 'node:tls'
-import type { ConnectionOptions } from 'node:tls'
+import type { ConnectionOptions, TLSSocket } from 'node:tls'
 
-import type { RefusalCode } from '@sallyport/protocol'
+import type { RefusalCode, StreamProtocol } from '@sallyport/protocol'
 
 import { lookupFor } from './dial-address.ts'
+import { serveDirectory } from './file-server.ts'
 import { trustedCertificates } from './system-certificates.ts'
 import type { Upstream } from './upstream.ts'
 
@@ -21,6 +23,8 @@ export interface UpstreamTls {
   ca?: string | undefined
   /** Whether the upstream's certificate is checked. */
   verify: boolean
+  /** SHA-256 of the public keys (SPKI, base64) that are trusted, whoever signed them; none for ordinary checks. */
+  pins: readonly string[]
 }
 
 export interface DialFailure {
@@ -29,14 +33,28 @@ export interface DialFailure {
   reason: string
 }
 
-export type Dialled = (outcome: { socket: Socket } | { failure: DialFailure }) => void
+export type Dialled = (outcome: { socket: Duplex } | { failure: DialFailure }) => void
 
 /** Dials the upstream it was made for; gives up when `stream` closes, and then calls nobody. */
 export type Dial = (stream: Duplex, dialled: Dialled) => void
 
-/** Prepares everything that is the same for each connection to `upstream`. */
-export function prepareDial(upstream: Upstream, tls: UpstreamTls, deadlineMs = DIAL_DEADLINE_MS): Dial {
-  const open = upstream.tls ? openTls(upstream, tls) : openPlain(upstream)
+/**
+ * Prepares everything that is the same for each connection to `upstream`.
+ * @param protocol what the relay speaks with the upstream; TLS asks for it by ALPN
+ * @throws ConfigError where the upstream is a directory that is not there
+ */
+export function prepareDial(
+  upstream: Upstream,
+  tls: UpstreamTls,
+  protocol: StreamProtocol = 'http1',
+  deadlineMs = DIAL_DEADLINE_MS,
+): Dial {
+  const { target } = upstream
+  if ('directory' in target) {
+    const connectFiles = serveDirectory(target.directory)
+    return (_, dialled) => dialled({ socket: connectFiles() })
+  }
+  const open = upstream.tls ? openTls(target, tls, protocol) : openPlain(target)
   const connected = upstream.tls ? 'secureConnect' : 'connect'
 
   return (stream, dialled) => {
@@ -51,7 +69,10 @@ export function prepareDial(upstream: Upstream, tls: UpstreamTls, deadlineMs = D
       socket.destroy()
       dialled({ failure })
     }
-    const onConnected = (): void => settle()
+    const onConnected = (): void => {
+      // openTls() makes nothing but TLS sockets
+      settle(upstream.tls ? tlsProblem(socket as TLSSocket, upstream, tls, protocol) : undefined)
+    }
     const onError = (error: NodeJS.ErrnoException): void => settle(explain(error, upstream))
     const onStreamGone = (): void => {
       clearTimeout(deadline)
@@ -66,25 +87,49 @@ export function prepareDial(upstream: Upstream, tls: UpstreamTls, deadlineMs = D
   }
 }
 
-function openPlain(upstream: Upstream): () => Socket {
-  const options = dialOptions(upstream)
+type Dialable = Exclude<Upstream['target'], { readonly directory: string }>
+
+function openPlain(target: Dialable): () => Socket {
+  const options = dialOptions(target)
   return () => connectTcp(options)
 }
 
-function openTls(upstream: Upstream, { ca, verify }: UpstreamTls): () => Socket {
-  const host = 'host' in upstream.target ? upstream.target.host : 'localhost'
+function openTls(target: Dialable, { ca, verify, pins }: UpstreamTls, protocol: StreamProtocol): () => Socket {
+  const host = 'host' in target ? target.host : 'localhost'
   const options: ConnectionOptions = {
-    ...dialOptions(upstream),
+    ...dialOptions(target),
     secureContext: createSecureContext({ ca: trustedCertificates(ca) }),
-    rejectUnauthorized: verify,
-    ALPNProtocols: ['http/1.1'],
+    // A pinned key is looked at instead, once it has been proved.
+    rejectUnauthorized: verify && pins.length === 0,
+    ALPNProtocols: [protocol === 'http2' ? 'h2' : 'http/1.1'],
     // RFC 6066 3: literal addresses are not permitted in server_name.
     ...(isIP(host) === 0 ? { servername: host } : {}),
   }
   return () => connectTls(options)
 }
 
-function dialOptions({ target }: Upstream): NetConnectOpts {
+/** What TLS itself does not check. */
+function tlsProblem(
+  socket: TLSSocket,
+  { place }: Upstream,
+  { pins }: UpstreamTls,
+  protocol: StreamProtocol,
+): DialFailure | undefined {
+  if (pins.length > 0) {
+    const key = socket.getPeerX509Certificate()?.publicKey.export({ type: 'spki', format: 'der' })
+    const pin = key && createHash('sha256').update(key).digest('base64')
+    if (pin === undefined || !pins.includes(pin)) {
+      const seen = pin === undefined ? 'it has none' : `it is sha256/${pin}`
+      return { code: 'app_unreachable', reason: `the key of ${place} is not the pinned one: ${seen}` }
+    }
+  }
+  if (protocol === 'http2' && socket.alpnProtocol !== 'h2') {
+    return { code: 'app_unreachable', reason: `${place} does not speak HTTP/2; leave --upstream-protocol away` }
+  }
+  return undefined
+}
+
+function dialOptions(target: Dialable): NetConnectOpts {
   if ('socketPath' in target) return { path: target.socketPath, allowHalfOpen: true }
   const lookup = lookupFor(target.host)
   // noDelay: an app's answer of many small writes must not wait for the ACK of the one before.

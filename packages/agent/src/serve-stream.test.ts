@@ -33,7 +33,7 @@ async function startSilentApp(): Promise<{ server: Server; port: number; connect
 function dialTo(address: string, deadlineMs?: number): Dial {
   const upstream = parseUpstream(address)
   assert.ok(!('problem' in upstream))
-  return prepareDial(upstream, { verify: true }, deadlineMs)
+  return prepareDial(upstream, { verify: true, pins: [] }, 'http1', deadlineMs)
 }
 
 describe('serveStream', () => {

@@ -29,8 +29,9 @@ export interface TunnelFlags extends GlobalFlags {
   metadata?: string
   weight?: number
   hostHeader?: string
-  upstreamProtocol?: 'http1'
+  upstreamProtocol?: 'http1' | 'http2'
   upstreamCa?: string
+  upstreamPin: string[]
   upstreamTlsVerify: boolean
 }
 
@@ -64,6 +65,7 @@ export async function runTunnel(upstream: string, flags: TunnelFlags, environmen
         hostHeader: flags.hostHeader,
         upstreamProtocol: flags.upstreamProtocol,
         upstreamCa: readCertificate('--upstream-ca', flags.upstreamCa),
+        upstreamPins: flags.upstreamPin,
         upstreamTlsVerify: flags.upstreamTlsVerify,
       },
     ],

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { resolve } from 'node:path'
 import { describe, it } from 'node:test'
+import { pathToFileURL } from 'node:url'
 
 import { parseUpstream } from './upstream.ts'
 import type { Upstream } from './upstream.ts'
@@ -66,4 +68,32 @@ describe('parseUpstream', () => {
       assert.doesNotMatch(upstream.problem, /hunter2/)
     })
   }
+
+  it('reads the directory of a file address, as a URL or as a plain path', () => {
+    const directories: [string, string][] = [
+      ['file:///srv/site', '/srv/site'],
+      ['file:///srv/site/', '/srv/site'],
+      ['FILE:///srv/my%20site', '/srv/my site'],
+      ['file:///srv/my site', '/srv/my site'],
+      ['file://localhost/srv', '/srv'],
+      ['file://./public', resolve('public')],
+      ['file://public', resolve('public')],
+      ['file://../x', resolve('../x')],
+    ]
+    for (const [text, directory] of directories) {
+      const { target, url, place } = parse(text)
+      assert.deepEqual(
+        { target, url, place },
+        { target: { directory }, url: pathToFileURL(directory).href, place: directory },
+      )
+    }
+  })
+
+  it('refuses a file address that is none', () => {
+    for (const text of ['file:', 'file://', 'file:dir', 'file:/dir', 'file:///a%2fb', 'file:///a?b', 'file:///a#b']) {
+      const upstream = parseUpstream(text)
+      assert.ok('problem' in upstream, text)
+      assert.match(upstream.problem, /^"file:.*(?:Write|write) /)
+    }
+  })
 })

@@ -1,21 +1,28 @@
 // The local service that a tunnel forwards to, as a person writes it behind `agent tunnel`.
-// Pure: text in, values out. What stands here is the only thing that decides where the agent dials
+// Pure but for the working folder of relative paths: text in, values out. What stands here is the only thing that decides where the agent dials
 // (attack 42): nothing that the relay or a visitor sends is ever looked at for it.
 
 import { isIP } from 'node:net'
+import { resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 
 export interface Upstream {
   /** For people and for `forwards_to`: `http://localhost:8000`. */
   readonly url: string
   /** What the app calls itself: `localhost:8000`, without a default port. For `--host-header rewrite`. */
   readonly authority: string
-  /** For error sentences: `localhost:8000` or the socket's path. */
+  /** For error sentences: `localhost:8000`, the socket's path or the directory. */
   readonly place: string
   readonly tls: boolean
-  readonly target: { readonly host: string; readonly port: number } | { readonly socketPath: string }
+  readonly target:
+    | { readonly host: string; readonly port: number }
+    | { readonly socketPath: string }
+    /** Served by the agent itself. */
+    | { readonly directory: string }
 }
 
-const EXAMPLES = 'Write a port (8000), host:port, http://host:port, https://host or unix:/path/to/socket.'
+const EXAMPLES =
+  'Write a port (8000), host:port, http://host:port, https://host, unix:/path/to/socket or file:///path/to/directory.'
 
 /**
  * Reads an upstream.
@@ -24,6 +31,7 @@ const EXAMPLES = 'Write a port (8000), host:port, http://host:port, https://host
 export function parseUpstream(text: string): Upstream | { problem: string } {
   if (/^\d+$/.test(text)) return fromUrl(text, `http://localhost:${text}`)
   if (text.startsWith('unix:')) return fromSocketPath(text)
+  if (/^file:/i.test(text)) return fromFileAddress(text)
   if (/^https?:\/\//i.test(text)) return fromUrl(text, text)
   if (text.includes('://')) return { problem: `"${text}" is not an address the agent can forward to. ${EXAMPLES}` }
   // A bare host is more often a slip than port 80.
@@ -58,4 +66,26 @@ function fromSocketPath(text: string): Upstream | { problem: string } {
     return { problem: `"${text}": a socket's path can have ${SOCKET_PATH_MAX_BYTES} bytes at most.` }
   }
   return { url: `unix:${socketPath}`, authority: 'localhost', place: socketPath, tls: false, target: { socketPath } }
+}
+
+/** `file:///dir` and `file://localhost/dir` are URLs (RFC 8089); anything else behind `file://` is a plain path. */
+function fromFileAddress(text: string): Upstream | { problem: string } {
+  const problem = { problem: `"${text}" names no directory. Write file:///path/to/directory or file://./directory.` }
+  const path = /^file:\/\/(.+)$/is.exec(text)?.[1]
+  if (path === undefined || path.includes('\0')) return problem
+  if (!/^(?:localhost)?\//i.test(path)) return fromDirectory(resolve(path))
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (!url || url.search !== '' || url.hash !== '') {
+    return { problem: `"${text}": write ? and # in a file address as %3F and %23.` }
+  }
+  try {
+    return fromDirectory(resolve(fileURLToPath(url)))
+  } catch {
+    return problem // an encoded separator: no path can have that
+  }
+}
+
+function fromDirectory(directory: string): Upstream {
+  const { href } = pathToFileURL(directory)
+  return { url: href, authority: 'localhost', place: directory, tls: false, target: { directory } }
 }

@@ -1,0 +1,108 @@
+// The pages that the agent itself writes where it serves a directory: listings, and why there is nothing to see.
+// Pure: values in, HTML out. No scripts, no outside requests; every name passes through escapeHtml.
+
+import { createHash } from 'node:crypto'
+
+const STYLE = `
+:root { color-scheme: light dark; --ground: #f6f5f2; --card: #fffefb; --ink: #1f2328; --soft: #59636e; --line: #d9d6cf; --accent: #0b5a4a }
+@media (prefers-color-scheme: dark) { :root { --ground: #15181b; --card: #1d2125; --ink: #e8e6e1; --soft: #a3abb3; --line: #343a40; --accent: #6fcdb4 } }
+* { box-sizing: border-box }
+body { margin: 0; padding: clamp(1rem, 4vw, 3rem); background: var(--ground); color: var(--ink); font: 1rem/1.6 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif }
+main { max-width: 52rem; margin: 0 auto; padding: clamp(1.25rem, 5vw, 2.5rem); overflow-wrap: anywhere; background: var(--card); border: 1px solid var(--line); border-top: 4px solid var(--accent); border-radius: .5rem }
+h1 { margin: 0 0 1rem; font-size: 1.375rem; line-height: 1.3; text-wrap: balance }
+p { margin: 0 }
+table { width: 100%; border-collapse: collapse }
+th { text-align: left; font-size: .875rem; font-weight: 600; color: var(--soft) }
+th, td { padding: .375rem 1rem .375rem 0; border-bottom: 1px solid var(--line); vertical-align: baseline }
+td + td, th + th { padding-right: 0; text-align: right; white-space: nowrap; color: var(--soft); font-size: .875rem; font-variant-numeric: tabular-nums }
+td + td + td, th + th + th { padding-left: 1rem }
+tr:last-child td { border-bottom: 0 }
+a { color: var(--accent) }
+a:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
+@media (max-width: 30rem) { td + td + td, th + th + th { display: none } }
+`
+
+const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64')
+
+/** What keeps such a page harmless, whatever names a directory holds. */
+export const PAGE_HEADERS: Readonly<Record<string, string>> = {
+  'content-type': 'text/html; charset=utf-8',
+  'content-security-policy': `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; form-action 'none'; base-uri 'none'`,
+  'x-content-type-options': 'nosniff',
+  'cache-control': 'no-store',
+}
+
+export interface ListedEntry {
+  name: string
+  isDirectory: boolean
+  bytes: number
+  modified: Date
+}
+
+export interface Listing {
+  /** Decoded names from the served directory down to this one. */
+  names: readonly string[]
+  entries: readonly ListedEntry[]
+  /** Whether there were more than are shown. */
+  isCut: boolean
+}
+
+export function renderListing({ names, entries, isCut }: Listing): string {
+  const title = `/${names.map((name) => `${name}/`).join('')}`
+  const rows = entries.map(renderEntry)
+  if (names.length > 0) rows.unshift('<tr><td><a href="../">../</a></td><td></td><td></td></tr>')
+  const table =
+    rows.length === 0
+      ? '<p>This directory is empty.</p>'
+      : `<table>\n<thead><tr><th scope="col">Name</th><th scope="col">Size</th><th scope="col">Changed (UTC)</th></tr></thead>\n<tbody>\n${rows.join('\n')}\n</tbody>\n</table>`
+  return renderPage(title, isCut ? `${table}\n<p>Only the first ${entries.length} entries are shown.</p>` : table)
+}
+
+export function renderNotice(title: string, sentence: string): string {
+  return renderPage(title, `<p>${escapeHtml(sentence)}</p>`)
+}
+
+function renderEntry({ name, isDirectory, bytes, modified }: ListedEntry): string {
+  const slash = isDirectory ? '/' : ''
+  // ./ because a name with a colon would otherwise be read as a scheme.
+  const link = `<a href="./${escapeHtml(encodeURIComponent(name.toWellFormed()))}${slash}">${escapeHtml(name)}${slash}</a>`
+  const changed = modified.toISOString().slice(0, 16).replace('T', ' ')
+  return `<tr><td>${link}</td><td>${isDirectory ? '' : formatSize(bytes)}</td><td>${changed}</td></tr>`
+}
+
+function renderPage(title: string, body: string): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${escapeHtml(title)}</title>
+<style>${STYLE}</style>
+</head>
+<body>
+<main>
+<h1>${escapeHtml(title)}</h1>
+${body}
+</main>
+</body>
+</html>
+`
+}
+
+function formatSize(bytes: number): string {
+  let size = bytes
+  for (const unit of ['B', 'kB', 'MB', 'GB']) {
+    if (size < 1000) return `${size < 10 && unit !== 'B' ? size.toFixed(1) : Math.round(size)} ${unit}`
+    size /= 1000
+  }
+  return `${size.toFixed(1)} TB`
+}
+
+function escapeHtml(text: string): string {
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
+    .replaceAll("'", '&#39;')
+}
