@@ -32,7 +32,7 @@ export type { AgentOptions, TunnelOptions } from './agent-plan.ts'
 export { ConfigError } from './config-error.ts'
 
 /** A session that lived this long shows that the relay is well: the next wait is a short one again. */
-const STABLE_MS = 60_000
+const STABLE_MS = 10_000
 /** Long enough for ordinary downloads, shorter than a supervisor's patience. */
 const CLOSE_DEADLINE_MS = 30_000
 

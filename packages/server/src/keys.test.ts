@@ -17,7 +17,7 @@ describe('the key of the relay', () => {
   it('is made at the first start beside the database, for its owner only, and read afterwards', async () => {
     const storePath = join(folder, 'new', 'relay.db')
     const first = await Keys.open({ storePath, env: {} })
-    assert.equal((await stat(join(folder, 'new', 'relay.key'))).mode & 0o777, 0o600)
+    assert.equal((await stat(join(folder, 'new', 'relay.secret'))).mode & 0o777, 0o600)
     assert.equal((await stat(join(folder, 'new'))).mode & 0o777, 0o700)
     const second = await Keys.open({ storePath, env: {} })
     assert.deepEqual(first.deriveKey('a'), second.deriveKey('a'))
@@ -27,7 +27,7 @@ describe('the key of the relay', () => {
     const storePath = join(folder, 'race', 'relay.db')
     const all = await Promise.all(Array.from({ length: 8 }, () => Keys.open({ storePath, env: {} })))
     assert.equal(new Set(all.map((keys) => Buffer.from(keys.deriveKey('a')).toString('hex'))).size, 1)
-    assert.deepEqual(await readdir(join(folder, 'race')), ['relay.key'])
+    assert.deepEqual(await readdir(join(folder, 'race')), ['relay.secret'])
   })
 
   it('is refused where other users may read it', async () => {

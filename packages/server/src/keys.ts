@@ -75,9 +75,9 @@ export class Keys {
   }
 }
 
-/** `relay.db` → `relay.key` */
+/** `relay.db` → `relay.secret`: a name that no TLS key has */
 function keyFileOf(storePath: string): string {
-  return join(dirname(storePath), `${basename(storePath, extname(storePath))}.key`)
+  return join(dirname(storePath), `${basename(storePath, extname(storePath))}.secret`)
 }
 
 async function readOrMakeFile(path: string): Promise<Uint8Array> {

@@ -20,7 +20,7 @@ interface Ping {
 
 // Looks per silence limit: the peer is declared dead at most a sixth late.
 const FIRST_PINGS = 5 // one after the other, at once
-const LOOKS_PER_LIMIT = 6
+const LOOKS_PER_LIMIT = 12
 // Pings that may wait for an answer at once; callers beyond it share the last one.
 const PINGS_AT_MOST = 16
 
