@@ -34,17 +34,17 @@ describe('the key of the relay', () => {
     const storePath = join(folder, 'open.db')
     await Keys.open({ storePath, env: {} })
     for (const mode of [0o640, 0o604, 0o660]) {
-      await chmod(join(folder, 'open.key'), mode)
+      await chmod(join(folder, 'open.secret'), mode)
       await assert.rejects(Keys.open({ storePath, env: {} }), (error: unknown) => {
         assert.ok(error instanceof ConfigError)
-        assert.match(error.message, /run: chmod 600 .*open\.key/)
+        assert.match(error.message, /run: chmod 600 .*open\.secret/)
         return true
       })
     }
   })
 
   it('is refused where the file holds something else, and the file stays', async () => {
-    const file = join(folder, 'bad.key')
+    const file = join(folder, 'bad.secret')
     for (const content of ['', 'short', 'x'.repeat(5000)]) {
       await writeFile(file, content, { mode: 0o600 })
       await assert.rejects(Keys.open({ storePath: join(folder, 'bad.db'), env: {} }), /is not a key of the relay/)

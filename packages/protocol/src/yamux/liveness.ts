@@ -18,8 +18,8 @@ interface Ping {
   waiting: Array<{ resolve: (roundTripMs: number) => void; reject: (error: ProtocolError) => void }>
 }
 
-// Looks per silence limit: the peer is declared dead at most a sixth late.
 const FIRST_PINGS = 5 // one after the other, at once
+// Looks per silence limit: the peer is declared dead at most a sixth late, because two looks may each be late by one.
 const LOOKS_PER_LIMIT = 12
 // Pings that may wait for an answer at once; callers beyond it share the last one.
 const PINGS_AT_MOST = 16
