@@ -95,6 +95,9 @@ const ROUTES = `\`exact_path\` wins over \`path_prefix\`, a longer prefix over a
 \`/api\` covers \`/api\` and \`/api/users\`, not \`/apis\`. A request whose path could be read in two ways that lead to different
 routes is refused with 400. Every route has exactly one of the two; an edge without \`routes\` has one route for all paths.`
 
+const BACKENDS = `A backend is exactly one of \`labels\`, \`fixed_response\`, \`weighted\` and \`failover\`. A failover may list weighted
+backends, not the other way round. [Load balancing](load-balancing.md) tells when to use what.`
+
 const POLICIES = `A rule is a list of actions; rules and actions run in the order of the file. All of them hold: an address rule and a sign-in
 on one route mean both.`
 
@@ -142,7 +145,8 @@ function configurationPage(): string {
     INTRODUCTION,
     `## The whole file\n\n${table(root, { skip: ['limits', 'timeouts', 'edges'] })}`,
     `## Edges: \`edges[]\`\n\n${table(edge, { shallow: ['routes', 'backend', 'policy'] })}`,
-    `## Routes: \`edges[].routes[]\`\n\n${ROUTES}\n\n${table(route, { shallow: ['policy'] })}`,
+    `## Routes: \`edges[].routes[]\`\n\n${ROUTES}\n\n${table(route, { shallow: ['backend', 'policy'] })}`,
+    `## Backends: \`edges[].routes[].backend\`\n\n${BACKENDS}\n\n${table(inside(route, 'backend'), { shallow: ['backend', 'failover'] })}`,
     `## Policies: \`edges[].routes[].policy\`\n\n${POLICIES}\n\n${table(policy, { shallow: ['actions'] })}`,
     ...requestActions.map(
       (action) =>
@@ -192,7 +196,11 @@ function kindOf(shape: Shape): string {
 }
 
 function presetOf({ default: preset }: Shape): string {
-  if (preset === undefined || (typeof preset === 'object' && preset !== null && Object.keys(preset).length === 0))
+  if (
+    preset === undefined ||
+    preset === '' ||
+    (typeof preset === 'object' && preset !== null && Object.keys(preset).length === 0)
+  )
     return ''
   return Array.isArray(preset) ? `\`[${preset.join(', ')}]\`` : `\`${JSON.stringify(preset).replaceAll('"', '')}\``
 }

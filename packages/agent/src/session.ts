@@ -184,6 +184,7 @@ export class Session {
       case 'hello':
       case 'bind':
       case 'unbind':
+      case 'health':
         throw new ProtocolError('control_violation', `the relay sent "${message.type}"`)
     }
   }

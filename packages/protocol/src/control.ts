@@ -81,6 +81,14 @@ const unbind = z.object({ type: z.literal('unbind'), tunnel_id: tunnelId })
 const unbound = z.object({ type: z.literal('unbound'), tunnel_id: tunnelId })
 /** The relay goes away: connect elsewhere, keep serving what runs. */
 const drain = z.object({ type: z.literal('drain'), deadline_ms: z.int().min(0) })
+/** What the agent's own check says of its app. Until one comes, a tunnel counts as healthy. */
+const health = z.object({
+  type: z.literal('health'),
+  tunnel_id: tunnelId,
+  healthy: z.boolean(),
+  /** For people: what the last check found. */
+  detail: text(255).default(''),
+})
 const notice = z.object({ type: z.literal('notice'), level: z.enum(['info', 'warn']), text: text(1024) })
 
 const controlMessage = z.discriminatedUnion('type', [
@@ -92,6 +100,7 @@ const controlMessage = z.discriminatedUnion('type', [
   unbind,
   unbound,
   drain,
+  health,
   notice,
 ])
 
@@ -101,6 +110,7 @@ export type ControlMessageInput = z.input<typeof controlMessage>
 export type Hello = z.infer<typeof hello>
 export type Welcome = z.infer<typeof welcome>
 export type Bind = z.infer<typeof bind>
+export type Health = z.infer<typeof health>
 
 const KNOWN_TYPES = new Set<string>(controlMessage.options.map((option) => option.shape.type.value))
 const envelope = z.object({ type: text(64), critical: z.boolean().optional() })

@@ -9,7 +9,7 @@ import type { Labels } from '@sallyport/protocol'
 
 import { AdminListener } from './admin/admin-listener.ts'
 import { Metrics } from './admin/metrics.ts'
-import { TunnelGroup } from './backend/tunnel-group.ts'
+import { buildBackend } from './backend/build-backend.ts'
 import type { Config, EdgeConfig } from './config/config.ts'
 import { Edge } from './edge/edge.ts'
 import { EdgeTable } from './edge/edge-table.ts'
@@ -131,7 +131,8 @@ export class Relay {
       callbacksPerMinute: config.limits.callbacks_per_minute,
     })
     this.#signIn = signIn
-    for (const edge of config.edges) this.#addEdge(edge, signIn)
+    const stickyKey = keys.deriveKey('sticky cookie')
+    for (const edge of config.edges) this.#addEdge(edge, signIn, stickyKey)
 
     // 3. Agents, then visitors: the first visitor may find a tunnel.
     const agents = new AgentListener({
@@ -229,6 +230,7 @@ export class Relay {
         ...common,
         address: addresses.https,
         certificates: this.#certificates,
+        http2: addresses.http2 !== 'none',
         onExchange,
       })
       this.#visitors.push(https)
@@ -241,6 +243,7 @@ export class Relay {
         ...common,
         ...(found.https && { isAgentHost: () => false }),
         address: addresses.http,
+        http2: addresses.http2 === 'all',
         onExchange: found.https
           ? (exchange) => this.#run(exchange, async (each) => this.#redirectToHttps(each, port))
           : onExchange,
@@ -269,16 +272,17 @@ export class Relay {
     exchange.respond(308, { location: `https://${host}${port}${target}`, 'cache-control': 'no-store' })
   }
 
-  #addEdge(config: EdgeConfig, signIn: SignIn): void {
+  #addEdge(config: EdgeConfig, signIn: SignIn, stickyKey: Uint8Array): void {
     const originOf = (host: string): string => config.origin ?? originOn(this.#config.public_url, host)
     const routes = config.routes.map((route) => ({
       match: route,
       policy: buildPolicy(route.policy, (action) => signIn.action(action, config.id)),
-      backend: new TunnelGroup(route.backend.labels, this.#registry.select(route.backend.labels)),
+      backend: buildBackend(route.backend, { registry: this.#registry, edgeId: config.id, stickyKey }),
     }))
     this.#edges.add(new Edge(config.id, routes, originOf), config.hosts)
-    for (const { backend } of config.routes) {
-      this.#endpoints.push({ labels: backend.labels, urls: config.hosts.map(originOf) })
+    const urls = config.hosts.map(originOf)
+    for (const { backend } of routes) {
+      for (const labels of backend.selectors) this.#endpoints.push({ labels, urls })
     }
   }
 

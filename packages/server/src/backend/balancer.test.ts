@@ -2,41 +2,132 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
 import { Balancer } from './balancer.ts'
+import type { Candidate } from './balancer.ts'
 
-const tunnel = (name: string, inFlight = 0, isOnline = true) => ({ name, inFlight, isOnline })
+interface Fake extends Candidate {
+  name: string
+  inFlight: number
+}
 
-describe('Balancer', () => {
+function tunnel(name: string, state: Partial<Fake> = {}): Fake {
+  return { name, inFlight: 0, isOnline: true, isWell: true, weight: 1, ...state }
+}
+
+/** How often each one is picked. */
+function shares(balancer: Balancer<Fake>, tunnels: readonly Fake[], picks: number): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (let pick = 0; pick < picks; pick++) {
+    const name = balancer.pick(tunnels, 'well')?.name ?? 'nobody'
+    counts[name] = (counts[name] ?? 0) + 1
+  }
+  return counts
+}
+
+const names = (balancer: Balancer<Fake>, tunnels: readonly Fake[], picks: number): string[] =>
+  Array.from({ length: picks }, () => balancer.pick(tunnels, 'well')?.name ?? 'nobody')
+
+describe('Balancer: fewest in flight', () => {
   it('takes idle tunnels in turn', () => {
-    const balancer = new Balancer()
-    const tunnels = [tunnel('a'), tunnel('b'), tunnel('c')]
-    const picked = Array.from({ length: 6 }, () => balancer.pick(tunnels)?.name)
-    assert.deepEqual(picked, ['a', 'b', 'c', 'a', 'b', 'c'])
+    assert.deepEqual(names(new Balancer(), [tunnel('a'), tunnel('b'), tunnel('c')], 6), ['a', 'b', 'c', 'a', 'b', 'c'])
   })
 
   it('takes the one with the fewest exchanges in flight', () => {
-    const tunnels = [tunnel('a', 3), tunnel('b', 1), tunnel('c', 2)]
-    assert.equal(new Balancer().pick(tunnels)?.name, 'b')
+    const tunnels = [tunnel('a', { inFlight: 3 }), tunnel('b', { inFlight: 1 }), tunnel('c', { inFlight: 2 })]
+    assert.equal(new Balancer<Fake>().pick(tunnels, 'well')?.name, 'b')
   })
 
   it('shares ties in turn', () => {
-    const balancer = new Balancer()
-    const tunnels = [tunnel('a', 2), tunnel('b', 2)]
-    assert.deepEqual([balancer.pick(tunnels)?.name, balancer.pick(tunnels)?.name], ['a', 'b'])
+    assert.deepEqual(names(new Balancer(), [tunnel('a', { inFlight: 2 }), tunnel('b', { inFlight: 2 })], 2), ['a', 'b'])
   })
 
   it('leaves out what is offline or was tried', () => {
-    const [a, b, c] = [tunnel('a', 0, false), tunnel('b'), tunnel('c', 5)]
-    assert.equal(new Balancer().pick([a, b, c], new Set([b]))?.name, 'c')
-    assert.equal(new Balancer().pick([a, b, c], new Set([b, c])), undefined)
-    assert.equal(new Balancer().pick([]), undefined)
+    const [a, b, c] = [tunnel('a', { isOnline: false }), tunnel('b'), tunnel('c', { inFlight: 5 })]
+    assert.equal(new Balancer<Fake>().pick([a, b, c], 'well', new Set([b]))?.name, 'c')
+    assert.equal(new Balancer<Fake>().pick([a, b, c], 'any', new Set([b, c])), undefined)
+    assert.equal(new Balancer<Fake>().pick([], 'any'), undefined)
+  })
+
+  it('takes one whose app is down only where any will do', () => {
+    const tunnels = [tunnel('a', { isWell: false }), tunnel('b', { isOnline: false })]
+    assert.equal(new Balancer<Fake>().pick(tunnels, 'well'), undefined)
+    assert.equal(new Balancer<Fake>().pick(tunnels, 'any')?.name, 'a')
   })
 
   it('goes on in turn when tunnels leave', () => {
-    const balancer = new Balancer()
+    const balancer = new Balancer<Fake>()
     const tunnels = [tunnel('a'), tunnel('b'), tunnel('c')]
-    balancer.pick(tunnels)
-    balancer.pick(tunnels)
-    balancer.pick(tunnels)
-    assert.equal(balancer.pick(tunnels.slice(0, 1))?.name, 'a')
+    names(balancer, tunnels, 3)
+    assert.equal(balancer.pick(tunnels.slice(0, 1), 'well')?.name, 'a')
+  })
+
+  it('counts what is in flight against the weight', () => {
+    const tunnels = [tunnel('a', { weight: 3, inFlight: 3 }), tunnel('b', { weight: 1, inFlight: 2 })]
+    assert.equal(new Balancer<Fake>().pick(tunnels, 'well')?.name, 'a')
+    tunnels[0]!.inFlight = 9
+    assert.equal(new Balancer<Fake>().pick(tunnels, 'well')?.name, 'b')
+  })
+
+  it('shares one request after another by weight, well mixed', () => {
+    const tunnels = [tunnel('a', { weight: 3 }), tunnel('b', { weight: 1 })]
+    const balancer = new Balancer<Fake>()
+    assert.deepEqual(names(balancer, tunnels, 4), ['a', 'a', 'b', 'a'])
+    assert.deepEqual(shares(balancer, tunnels, 400), { a: 300, b: 100 })
+  })
+
+  it('holds what is under way in proportion to the weights', () => {
+    const tunnels = [tunnel('a', { weight: 5 }), tunnel('b', { weight: 2 }), tunnel('c')]
+    const balancer = new Balancer<Fake>()
+    for (let count = 0; count < 80; count++) balancer.pick(tunnels, 'well')!.inFlight += 1
+    assert.deepEqual(
+      tunnels.map(({ inFlight }) => inFlight),
+      [50, 20, 10],
+    )
+  })
+})
+
+describe('Balancer: weight 0', () => {
+  it('is a standby: it serves only where no other can', () => {
+    const [a, b] = [tunnel('a'), tunnel('b', { weight: 0 })]
+    const balancer = new Balancer<Fake>()
+    assert.deepEqual(shares(balancer, [a, b], 50), { a: 50 })
+    assert.equal(balancer.pick([a, b], 'well', new Set([a]))?.name, 'b')
+    assert.deepEqual(shares(balancer, [tunnel('a', { isWell: false }), b], 10), { b: 10 })
+  })
+
+  it('is alike for all where all have it', () => {
+    const tunnels = [tunnel('a', { weight: 0 }), tunnel('b', { weight: 0 })]
+    assert.deepEqual(names(new Balancer(), tunnels, 3), ['a', 'b', 'a'])
+    assert.deepEqual(names(new Balancer('random'), tunnels, 3), ['a', 'b', 'a'])
+  })
+})
+
+describe('Balancer: round robin', () => {
+  it('takes the next, whatever is in flight', () => {
+    const tunnels = [tunnel('a', { inFlight: 9 }), tunnel('b'), tunnel('c')]
+    assert.deepEqual(names(new Balancer('round_robin'), tunnels, 4), ['a', 'b', 'c', 'a'])
+  })
+
+  it('gives each its turns by weight, and spreads them', () => {
+    const tunnels = [tunnel('a', { weight: 5, inFlight: 9 }), tunnel('b'), tunnel('c')]
+    assert.deepEqual(names(new Balancer('round_robin'), tunnels, 7), ['a', 'a', 'b', 'a', 'c', 'a', 'a'])
+  })
+
+  it('skips who cannot serve', () => {
+    const tunnels = [tunnel('a'), tunnel('b', { isWell: false }), tunnel('c', { isOnline: false }), tunnel('d')]
+    assert.deepEqual(shares(new Balancer('round_robin'), tunnels, 10), { a: 5, d: 5 })
+  })
+})
+
+describe('Balancer: random', () => {
+  it('draws by weight', () => {
+    const draws = [0, 0.59, 0.6, 0.79, 0.8, 0.99]
+    const balancer = new Balancer<Fake>('random', () => draws.shift() ?? 0)
+    const tunnels = [tunnel('a', { weight: 3 }), tunnel('b'), tunnel('c')]
+    assert.deepEqual(names(balancer, tunnels, 6), ['a', 'a', 'b', 'b', 'c', 'c'])
+  })
+
+  it('draws among those that can serve', () => {
+    const tunnels = [tunnel('a', { isWell: false, weight: 100 }), tunnel('b')]
+    assert.deepEqual(shares(new Balancer('random'), tunnels, 20), { b: 20 })
   })
 })

@@ -1,30 +1,105 @@
-// Chooses one tunnel of a group: least exchanges in flight, then in turn.
-// Pure but for the turn it remembers: no I/O, no clock.
+// Chooses one tunnel of a group: the one with the fewest exchanges in flight for its weight, the next in turn, or any.
+// Pure but for the turn it remembers: no I/O, no clock. It runs for every request: no allocation.
+//
+// A weight of 0 is a standby: chosen only where no candidate with a weight is left.
+
+import type { BalanceMethod } from '../config/config.ts'
+import type { Tier } from './backend.ts'
 
 /** What the balancer looks at. */
 export interface Candidate {
   readonly isOnline: boolean
+  /** Whether its app is believed to answer. */
+  readonly isWell: boolean
   readonly inFlight: number
+  /** An integer, 0 or more. */
+  readonly weight: number
 }
 
-export class Balancer {
+export class Balancer<T extends Candidate> {
+  readonly #method: BalanceMethod
+  readonly #random: () => number
   #turn = 0
+  /** What the two below belong to. Lists of candidates are replaced, never changed. */
+  #candidates: readonly T[] = []
+  #hasOneWeight = true
+  /** Smooth weighted turns, as nginx has them: each turn adds a candidate's weight, being chosen takes them all away. */
+  #credits: Float64Array | undefined
 
-  /** @param excluded candidates that this exchange has tried already */
-  pick<T extends Candidate>(candidates: readonly T[], excluded?: ReadonlySet<T>): T | undefined {
+  constructor(method: BalanceMethod = 'least_in_flight', random: () => number = Math.random) {
+    this.#method = method
+    this.#random = random
+  }
+
+  /** @param tried candidates that this exchange has tried already */
+  pick(candidates: readonly T[], tier: Tier, tried?: ReadonlySet<T>): T | undefined {
+    if (candidates !== this.#candidates) this.#learn(candidates)
+    if (this.#hasOneWeight && this.#method !== 'random') return this.#pickEqual(candidates, tier, tried)
+    return this.#pickWeighted(candidates, tier, tried) ?? this.#pickEqual(candidates, tier, tried)
+  }
+
+  #learn(candidates: readonly T[]): void {
+    this.#candidates = candidates
+    this.#hasOneWeight = candidates.every(({ weight }) => weight === candidates[0]?.weight)
+    this.#credits = this.#hasOneWeight ? undefined : new Float64Array(candidates.length)
+  }
+
+  #pickEqual(candidates: readonly T[], tier: Tier, tried: ReadonlySet<T> | undefined): T | undefined {
     const { length } = candidates
+    const isInTurn = this.#method !== 'least_in_flight'
     let best: T | undefined
     let bestIndex = 0
     for (let step = 0; step < length; step++) {
       const index = (this.#turn + step) % length
       const candidate = candidates[index]! // index is below length
-      if (!candidate.isOnline || excluded?.has(candidate)) continue
+      if (!isOpen(candidate, tier, tried)) continue
       if (best && candidate.inFlight >= best.inFlight) continue
       best = candidate
       bestIndex = index
-      if (candidate.inFlight === 0) break
+      if (isInTurn || candidate.inFlight === 0) break
     }
     this.#turn = bestIndex + 1
     return best
   }
+
+  /** Undefined where only standbys are left. */
+  #pickWeighted(candidates: readonly T[], tier: Tier, tried: ReadonlySet<T> | undefined): T | undefined {
+    const byLoad = this.#method === 'least_in_flight'
+    let lowest = Infinity
+    let total = 0
+    for (const candidate of candidates) {
+      if (candidate.weight === 0 || !isOpen(candidate, tier, tried)) continue
+      const load = byLoad ? candidate.inFlight / candidate.weight : 0
+      if (load < lowest) {
+        lowest = load
+        total = 0
+      }
+      if (load === lowest) total += candidate.weight
+    }
+    if (total === 0) return undefined
+    let ticket = this.#method === 'random' ? this.#random() * total : 0
+    let best: T | undefined
+    let bestIndex = 0
+    for (let index = 0; index < candidates.length; index++) {
+      const candidate = candidates[index]!
+      if (candidate.weight === 0 || !isOpen(candidate, tier, tried)) continue
+      if (byLoad && candidate.inFlight / candidate.weight !== lowest) continue
+      if (this.#method === 'random') {
+        best = candidate
+        ticket -= candidate.weight
+        if (ticket < 0) break
+        continue
+      }
+      const credit = (this.#credits![index]! += candidate.weight) // as long as the candidates, where weights differ
+      if (best && credit <= this.#credits![bestIndex]!) continue
+      best = candidate
+      bestIndex = index
+    }
+    if (this.#credits && best) this.#credits[bestIndex]! -= total
+    return best
+  }
+}
+
+function isOpen<T extends Candidate>(candidate: T, tier: Tier, tried: ReadonlySet<T> | undefined): boolean {
+  return candidate.isOnline && (candidate.isWell || tier === 'any') && !tried?.has(candidate)
 }

@@ -5,13 +5,16 @@ import type { Labels } from '@sallyport/protocol'
 import type { z } from 'zod'
 
 import type {
+  balanceSchema,
   configSchema,
+  fixedResponseSchema,
   limitsSchema,
   openidConnectSchema,
   restrictIpsSchema,
   addHeadersSchema,
   removeHeadersSchema,
   denySchema,
+  stickySchema,
   timeoutsSchema,
 } from './schema.ts'
 
@@ -59,10 +62,33 @@ export type RouteMatch =
   | { exact_path: string; path_prefix?: undefined }
   | { path_prefix: string; exact_path?: undefined }
 
-export interface BackendConfig {
+/** Where a route leads, and whether visitors stick to a tunnel of it. */
+export type BackendConfig = (PlainBackendConfig | WeightedBackendConfig | FailoverBackendConfig) & {
+  sticky?: StickyConfig
+}
+
+export type PlainBackendConfig = TunnelGroupConfig | { fixed_response: FixedResponseConfig }
+
+export interface TunnelGroupConfig {
   /** A tunnel is meant where it has all of these. Never empty. */
   labels: Labels
+  balance?: BalanceMethod
 }
+
+export interface WeightedBackendConfig {
+  /** At least one has a weight above 0. */
+  weighted: readonly { backend: PlainBackendConfig; weight: number }[]
+}
+
+export interface FailoverBackendConfig {
+  /** In order of preference. */
+  failover: readonly (PlainBackendConfig | WeightedBackendConfig)[]
+}
+
+export type BalanceMethod = z.output<typeof balanceSchema>
+export type FixedResponseConfig = z.output<typeof fixedResponseSchema>
+/** `max_age` is milliseconds. */
+export type StickyConfig = z.output<typeof stickySchema>
 
 export interface PolicyConfig {
   on_http_request: readonly RequestRule[]

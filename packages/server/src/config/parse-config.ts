@@ -8,7 +8,17 @@ import { z } from 'zod'
 import { ConfigError } from '../errors.ts'
 import { authIdOf } from './auth-id.ts'
 import { checkConfig } from './check-config.ts'
-import type { Config, EdgeConfig, PolicyConfig, RequestAction, RouteConfig, RouteMatch } from './config.ts'
+import type {
+  BackendConfig,
+  Config,
+  EdgeConfig,
+  PlainBackendConfig,
+  PolicyConfig,
+  RequestAction,
+  RouteConfig,
+  RouteMatch,
+  WeightedBackendConfig,
+} from './config.ts'
 import { type ConfigPath, expandEnv, type FoundProblem } from './expand-env.ts'
 import { configSchema, edgeSchema } from './schema.ts'
 import { parseWithSchema } from './schema-problems.ts'
@@ -119,10 +129,35 @@ function completeEdge(edge: ReadEdge, identityJwt: boolean): EdgeConfig {
     ...(metadata !== undefined && { metadata }),
     routes: routes.map((route): RouteConfig => ({
       ...matchOf(route),
-      backend: route.backend ?? { labels: new Map([['edge', id]]) },
+      backend: route.backend ? completeBackend(route.backend) : { labels: new Map([['edge', id]]) },
       policy: completePolicy(route.policy, identityJwt),
     })),
   }
+}
+
+type ReadBackend = NonNullable<ReadEdge['backend']>
+
+// check-config.ts has seen that each backend is of exactly one kind.
+function completeBackend({ failover, sticky, ...rest }: ReadBackend): BackendConfig {
+  const backend = failover ? { failover: failover.map(completeStep) } : completeStep(rest)
+  return { ...backend, ...(sticky && { sticky }) }
+}
+
+function completeStep({
+  weighted,
+  ...rest
+}: Omit<ReadBackend, 'failover' | 'sticky'>): PlainBackendConfig | WeightedBackendConfig {
+  if (!weighted) return completePlain(rest)
+  return { weighted: weighted.map(({ backend, weight }) => ({ backend: completePlain(backend), weight })) }
+}
+
+function completePlain({
+  labels,
+  balance,
+  fixed_response,
+}: Omit<ReadBackend, 'failover' | 'sticky' | 'weighted'>): PlainBackendConfig {
+  if (fixed_response) return { fixed_response }
+  return { labels: labels ?? new Map(), ...(balance !== undefined && { balance }) }
 }
 
 // check-config.ts has seen that exactly one of them is there.

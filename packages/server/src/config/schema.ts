@@ -24,6 +24,12 @@ export const limitsSchema = z.strictObject({
     'Bytes of one request head from a visitor. More is answered with 431.',
   ),
   headers_count: count(200, 10, 10_000, 'Header fields of one request from a visitor. More is answered with 431.'),
+  streams_per_connection: count(
+    128,
+    1,
+    10_000,
+    'Requests and WebSockets open at once on one HTTP/2 connection of a visitor. Further ones are refused.',
+  ),
   visitor_connections: count(
     20_000,
     1,
@@ -200,8 +206,8 @@ export const openidConnectSchema = z.strictObject({
     )
     .exactOptional()
     .describe('Further parameters of the authorization request, for example `prompt` or `domain_hint`.'),
-  idle_session_duration: duration('12h').describe('A session ends when it has not been used for so long.'),
-  max_session_duration: duration('7d').describe('A session ends so long after the sign-in, used or not.'),
+  idle_session_duration: duration().prefault('12h').describe('A session ends when it has not been used for so long.'),
+  max_session_duration: duration().prefault('7d').describe('A session ends so long after the sign-in, used or not.'),
   allow: allowSchema
     .exactOptional()
     .describe('Who may pass after signing in. One match is enough. Without it, everyone whom the provider signs in.'),
@@ -237,14 +243,7 @@ export const restrictIpsSchema = z
   )
 
 export const addHeadersSchema = z.strictObject({
-  headers: z
-    .record(
-      headerName(),
-      z.string().superRefine((value, context) => {
-        const problem = headerValueProblem(value)
-        if (problem) context.addIssue(problem)
-      }),
-    )
+  headers: headerValues()
     .describe('Name and value of each header. One that is there already is replaced.')
     .meta({ examples: ['{ X-Environment: staging }'] }),
 })
@@ -278,7 +277,33 @@ const responseActionSchema = z.discriminatedUnion('type', [...headerActions])
 
 // ── edges ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const backendSchema = z.strictObject({
+export const balanceSchema = z.enum(['least_in_flight', 'round_robin', 'random'])
+
+export const fixedResponseSchema = z
+  .strictObject({
+    status: z
+      .preprocess(numberOf, z.int().min(200).max(599))
+      .describe('The status of the answer, 200 to 599.')
+      .meta({ examples: ['503'] }),
+    headers: headerValues()
+      .default({})
+      .describe('Headers of the answer. `Content-Type` is `text/plain; charset=utf-8` unless it is here.'),
+    body: z.string().max(65_536).default('').describe('The body of the answer.'),
+  })
+  .refine(
+    ({ status, body }) => body === '' || (status !== 204 && status !== 304),
+    'a 204 or 304 has no body; remove it',
+  )
+
+export const stickySchema = z.strictObject({
+  cookie: text()
+    .regex(/^[A-Za-z0-9_-]{1,64}$/, 'may contain 1 to 64 letters, digits, _ and -')
+    .describe('Names the cookie, which is `__Host-sallyport.<name>.tunnel`.')
+    .meta({ examples: ['shop'] }),
+  max_age: duration().exactOptional().describe('How long a browser keeps the cookie. By default until it is closed.'),
+})
+
+const plainBackend = {
   labels: z
     .record(z.string(), z.string())
     .superRefine((labels, context) => {
@@ -290,7 +315,51 @@ const backendSchema = z.strictObject({
         context.addIssue('an empty selector would match every tunnel; write for example { edge: edg_docs }')
     })
     .transform((labels) => new Map(Object.entries(labels)))
+    .exactOptional()
     .describe('The tunnels that have all of these labels share the visitors.'),
+  balance: balanceSchema
+    .exactOptional()
+    .describe('How they share: the fewest requests under way (`least_in_flight`, the default), in turn, or by chance.'),
+  fixed_response: fixedResponseSchema.exactOptional().describe('The relay answers by itself; no agent is asked.'),
+}
+
+const plainBackendSchema = z.strictObject(plainBackend)
+
+const weightedBackend = {
+  ...plainBackend,
+  weighted: z
+    .array(
+      z.strictObject({
+        backend: plainBackendSchema.describe('`labels`, with or without `balance`, or `fixed_response`.'),
+        weight: z
+          .preprocess(numberOf, z.int().min(0).max(10_000))
+          .describe('Its share, 0 to 10000, of the sum of all. 0 is off.')
+          .meta({ examples: ['10'] }),
+      }),
+    )
+    .min(2, 'shares visitors between two backends or more; write a single one without weighted')
+    .refine(
+      (branches) => branches.some(({ weight }) => weight > 0),
+      'has no weight above 0, so nobody would be served; raise one',
+    )
+    .exactOptional()
+    .describe(
+      'Backends that share the visitors by weight. The share of one that has nothing to dial goes to the others.',
+    ),
+}
+
+const weightedBackendSchema = z.strictObject(weightedBackend)
+
+export const backendSchema = z.strictObject({
+  ...weightedBackend,
+  failover: z
+    .array(weightedBackendSchema)
+    .min(2, 'needs a second backend to fall over to; write a single one without failover')
+    .exactOptional()
+    .describe('Backends in order: the next serves only while those before it have no tunnel that works.'),
+  sticky: stickySchema
+    .exactOptional()
+    .describe('Visitors come back to the tunnel that served them, by a cookie of the relay, while it works.'),
 })
 
 const policySchema = z.strictObject({
@@ -402,6 +471,12 @@ export const configSchema = z.strictObject({
       https: listenAddress(undefined)
         .exactOptional()
         .describe('Visitors and agents with TLS. Needs `tls.certificates`.'),
+      http2: z
+        .enum(['none', 'tls', 'all'])
+        .default('tls')
+        .describe(
+          'Where visitors may speak HTTP/2: `tls` over `https` (ALPN), `all` also over `http` with prior knowledge, for example behind a load balancer, `none` nowhere.',
+        ),
       admin: listenAddress('127.0.0.1')
         .prefault('127.0.0.1:4041')
         .describe('Health, metrics and the API. Keep it on loopback or a private network.'),
@@ -510,7 +585,7 @@ function flag() {
   return z.preprocess((written) => (written === 'true' ? true : written === 'false' ? false : written), z.boolean())
 }
 
-function duration(preset: string) {
+function duration() {
   return z
     .union([z.string(), z.number()], { error: 'must be a duration such as 15m, 8h or 7d, or a number of seconds' })
     .transform((written, context) => {
@@ -519,7 +594,6 @@ function duration(preset: string) {
       context.addIssue(`"${written}" is not a duration; write for example 15m, 8h or 7d, or a number of seconds`)
       return z.NEVER
     })
-    .prefault(preset)
 }
 
 function cidr() {
@@ -527,6 +601,16 @@ function cidr() {
     const parsed = parseCidr(written)
     if ('problem' in parsed) context.addIssue(parsed.problem)
   })
+}
+
+function headerValues() {
+  return z.record(
+    headerName(),
+    z.string().superRefine((value, context) => {
+      const problem = headerValueProblem(value)
+      if (problem) context.addIssue(problem)
+    }),
+  )
 }
 
 function headerName() {

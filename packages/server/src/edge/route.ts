@@ -1,11 +1,11 @@
-// One route of an edge: a path match, a compiled policy, and the tunnels it leads to.
+// One route of an edge: a path match, a compiled policy, and where it leads.
 
-import type { TunnelGroup } from '../backend/tunnel-group.ts'
+import type { RouteBackend } from '../backend/route-backend.ts'
 import type { RouteMatch } from '../config/config.ts'
 import type { Policy } from '../policy/compose.ts'
 
 export interface Route {
   match: RouteMatch
   policy: Policy
-  backend: TunnelGroup
+  backend: RouteBackend
 }

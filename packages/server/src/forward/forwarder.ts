@@ -1,8 +1,8 @@
-// Sends an exchange to one of the tunnels of a group. What both kinds of exchange need stands here once:
+// Sends an exchange to one of the tunnels of a route's backend. What both kinds of exchange need stands here once:
 // the pool of kept-alive streams, the deadlines, the limits.
 
 import type { Limits, Timeouts } from '../config/config.ts'
-import type { TunnelGroup } from '../backend/tunnel-group.ts'
+import type { RouteBackend } from '../backend/route-backend.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import { Deadlines } from './deadlines.ts'
 import { forwardRequest } from './http.ts'
@@ -33,10 +33,11 @@ export class Forwarder {
    * Forwards an exchange and resolves when it is over.
    * @throws RelayError where nothing of an answer has reached the visitor yet
    */
-  forward(exchange: Exchange, group: TunnelGroup): Promise<void> {
+  forward(exchange: Exchange, backend: RouteBackend): Promise<void> {
+    backend.budget.count(exchange.startedAt)
     return exchange.upgrade
-      ? forwardUpgrade(exchange, exchange.upgrade, group, this.#room)
-      : forwardRequest(exchange, group, this.#room)
+      ? forwardUpgrade(exchange, exchange.upgrade, backend, this.#room)
+      : forwardRequest(exchange, backend, this.#room)
   }
 
   close(): void {

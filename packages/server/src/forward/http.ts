@@ -6,7 +6,8 @@
 
 import type { StreamReply } from '@sallyport/protocol'
 
-import type { TunnelGroup } from '../backend/tunnel-group.ts'
+import { FixedResponse } from '../backend/fixed-response.ts'
+import type { RouteBackend } from '../backend/route-backend.ts'
 import { RelayError } from '../errors.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
@@ -23,13 +24,13 @@ import type { UpstreamHandler } from './upstream-connection.ts'
 const PROBE_AFTER_MS = 2000
 
 /** Forwards a request; resolves when the visitor's answer is out or the visitor is gone. */
-export function forwardRequest(exchange: Exchange, group: TunnelGroup, room: ForwardRoom): Promise<void> {
-  return new Promise((resolve, reject) => new Transfer(exchange, group, room, resolve, reject).start())
+export function forwardRequest(exchange: Exchange, backend: RouteBackend, room: ForwardRoom): Promise<void> {
+  return new Promise((resolve, reject) => new Transfer(exchange, backend, room, resolve, reject).start())
 }
 
 class Transfer implements UpstreamHandler, Watched {
   readonly #exchange: Exchange
-  readonly #group: TunnelGroup
+  readonly #backend: RouteBackend
   readonly #room: ForwardRoom
   readonly #resolve: () => void
   readonly #reject: (error: RelayError) => void
@@ -56,13 +57,13 @@ class Transfer implements UpstreamHandler, Watched {
 
   constructor(
     exchange: Exchange,
-    group: TunnelGroup,
+    backend: RouteBackend,
     room: ForwardRoom,
     resolve: () => void,
     reject: (error: RelayError) => void,
   ) {
     this.#exchange = exchange
-    this.#group = group
+    this.#backend = backend
     this.#room = room
     this.#resolve = resolve
     this.#reject = reject
@@ -85,14 +86,16 @@ class Transfer implements UpstreamHandler, Watched {
 
   #attempt(): void {
     const { limits, pool } = this.#room
-    const tunnel = this.#group.pick(this.#tried)
-    if (!tunnel) return this.#fail(noTunnelError(this.#group, this.#tried?.size ?? 0, this.#lastFailure))
+    const tunnel = this.#backend.pick(this.#exchange, this.#tried)
+    if (!tunnel) return this.#giveUp()
+    if (tunnel instanceof FixedResponse) return this.#answerWith(tunnel)
     const poolable = this.#isSafe && this.#framing.type === 'none' && !this.#retriedStale
     let connection = poolable ? pool.take(tunnel) : undefined
     try {
       connection ??= new UpstreamConnection(tunnel, this.#exchange.clientIp, limits.upstream_header_bytes)
     } catch (error) {
-      return this.#tryAnother(tunnel, error as Error) // openStream throws ProtocolError only
+      this.#noteFailure(tunnel, error as Error) // openStream throws ProtocolError only
+      return this.#attempt() // nothing was sent, so it costs no retry
     }
     this.#connection = connection
     tunnel.inFlight++
@@ -102,6 +105,11 @@ class Transfer implements UpstreamHandler, Watched {
     if (this.#framing.type === 'none') return
     if (!this.#bodyStarted) this.#startBody()
     else for (const piece of this.#kept ?? []) connection.stream.write(piece)
+  }
+
+  #answerWith(fixed: FixedResponse): void {
+    this.#responseDone = true
+    fixed.answer(this.#exchange)
   }
 
   #startBody(): void {
@@ -188,6 +196,8 @@ class Transfer implements UpstreamHandler, Watched {
       this.#canPool = false
       filtered.headers.push('Connection', 'close')
     }
+    const cookie = this.#backend.cookieFor(this.#exchange, this.#connection!.tunnel) // it is the one that calls
+    if (cookie !== undefined) filtered.headers.push('Set-Cookie', cookie)
     this.#headSent = true
     this.#lastProgress = performance.now()
     try {
@@ -269,10 +279,20 @@ class Transfer implements UpstreamHandler, Watched {
   }
 
   #tryAnother(tunnel: Tunnel, failure: StreamReply | Error): void {
+    this.#noteFailure(tunnel, failure)
+    if (this.#settled) return
+    if (this.#backend.budget.take(performance.now())) this.#attempt()
+    else this.#giveUp()
+  }
+
+  #noteFailure(tunnel: Tunnel, failure: StreamReply | Error): void {
     this.#tried ??= new Set()
     this.#tried.add(tunnel)
     this.#lastFailure = failure
-    if (!this.#settled) this.#attempt()
+  }
+
+  #giveUp(): void {
+    this.#fail(noTunnelError(this.#backend, this.#tried?.size ?? 0, this.#lastFailure))
   }
 
   #fail(error: RelayError): void {

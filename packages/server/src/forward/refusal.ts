@@ -1,18 +1,20 @@
 // From what went wrong behind a tunnel to what the visitor is told. Pure: no I/O, no clock.
 
-import { ProtocolError } from '@sallyport/protocol'
+import { ProtocolError, formatLabels } from '@sallyport/protocol'
 import type { StreamReply } from '@sallyport/protocol'
 
-import type { TunnelGroup } from '../backend/tunnel-group.ts'
+import type { RouteBackend } from '../backend/route-backend.ts'
 import { RelayError } from '../errors.ts'
 import { BadResponse } from './response-parser.ts'
 
-/** No tunnel is left to try: either none is online, or each one that is has been tried. */
-export function noTunnelError(group: TunnelGroup, tried: number, last: StreamReply | Error | undefined): RelayError {
+/** No tunnel is left to try: none is online, or each one that is has been tried, or no more may be. */
+export function noTunnelError(backend: RouteBackend, tried: number, last: StreamReply | Error | undefined): RelayError {
   if (tried > 0 && last) return last instanceof Error ? lostError(last) : refusedError(last, tried)
-  const flags = [...group.labels].map(([key, value]) => `--label ${shellWord(`${key}=${value}`)}`).join(' ')
+  const { selectors } = backend
+  const labels = selectors.map((selector) => formatLabels(selector)).join(' or ')
+  const flags = [...(selectors[0] ?? [])].map(([key, value]) => `--label ${shellWord(`${key}=${value}`)}`).join(' ')
   return new RelayError('no_tunnel_online', {
-    advice: `This address is set up, but no agent is connected with the label ${group.describe()}. If it is yours, start one:`,
+    advice: `This address is set up, but no agent is connected with the label ${labels}. If it is yours, start one:`,
     command: `agent tunnel ${flags} http://localhost:8000`,
     headers: { 'retry-after': '5' },
   })
@@ -22,11 +24,13 @@ function refusedError(reply: StreamReply, tried: number): RelayError {
   const reason = reply.ok ? '' : `${reply.code}: ${reply.reason}`
   const detail = `${tried} tunnel${tried === 1 ? '' : 's'} tried, the last one said ${reason}`
   if (!reply.ok && reply.code === 'app_timeout') return new RelayError('app_timeout', { detail })
+  const advice =
+    tried === 1
+      ? 'The tunnel is online, but the app behind it cannot be reached: 1 tunnel was tried.'
+      : `All apps are down: ${tried} tunnels were tried, and none reached the app behind it.`
   return new RelayError('app_down', {
     detail,
-    ...(tried > 1 && {
-      advice: `${tried} tunnels are online, but the app behind each of them refused the connection.`,
-    }),
+    advice: `${advice} Start the app, or check the address that the agent forwards to.`,
   })
 }
 

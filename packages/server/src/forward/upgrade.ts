@@ -7,7 +7,8 @@ import { Socket } from 'node:net'
 import { splice } from '@sallyport/protocol'
 import type { StreamReply } from '@sallyport/protocol'
 
-import type { TunnelGroup } from '../backend/tunnel-group.ts'
+import { FixedResponse } from '../backend/fixed-response.ts'
+import type { RouteBackend } from '../backend/route-backend.ts'
 import { RelayError } from '../errors.ts'
 import type { Exchange, Upgrade } from '../exchange/exchange.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
@@ -25,16 +26,18 @@ const WEBSOCKET_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11' // RFC 6455 1.3
 export function forwardUpgrade(
   exchange: Exchange,
   upgrade: Upgrade,
-  group: TunnelGroup,
+  backend: RouteBackend,
   room: ForwardRoom,
 ): Promise<void> {
-  return new Promise((resolve, reject) => new UpgradeTransfer(exchange, upgrade, group, room, resolve, reject).start())
+  return new Promise((resolve, reject) =>
+    new UpgradeTransfer(exchange, upgrade, backend, room, resolve, reject).start(),
+  )
 }
 
 class UpgradeTransfer implements UpstreamHandler, Watched {
   readonly #exchange: Exchange
   readonly #upgrade: Upgrade
-  readonly #group: TunnelGroup
+  readonly #backend: RouteBackend
   readonly #room: ForwardRoom
   readonly #resolve: () => void
   readonly #reject: (error: RelayError) => void
@@ -54,14 +57,14 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
   constructor(
     exchange: Exchange,
     upgrade: Upgrade,
-    group: TunnelGroup,
+    backend: RouteBackend,
     room: ForwardRoom,
     resolve: () => void,
     reject: (error: RelayError) => void,
   ) {
     this.#exchange = exchange
     this.#upgrade = upgrade
-    this.#group = group
+    this.#backend = backend
     this.#room = room
     this.#resolve = resolve
     this.#reject = reject
@@ -76,13 +79,15 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
   }
 
   #attempt(): void {
-    const tunnel = this.#group.pick(this.#tried)
-    if (!tunnel) return this.#settle(noTunnelError(this.#group, this.#tried?.size ?? 0, this.#lastFailure))
+    const tunnel = this.#backend.pick(this.#exchange, this.#tried)
+    if (!tunnel) return this.#giveUp()
+    if (tunnel instanceof FixedResponse) return this.#answerWith(tunnel)
     let connection: UpstreamConnection
     try {
       connection = new UpstreamConnection(tunnel, this.#exchange.clientIp, this.#room.limits.upstream_header_bytes)
     } catch (error) {
-      return this.#tryAnother(tunnel, error as Error) // openStream throws ProtocolError only
+      this.#noteFailure(tunnel, error as Error) // openStream throws ProtocolError only
+      return this.#attempt() // nothing was sent, so it costs no retry
     }
     this.#connection = connection
     this.#tunnel = tunnel
@@ -91,6 +96,12 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
     connection.begin('GET', this, true)
     const head = writeRequestHead(this.#exchange, tunnel.hostHeader, { type: 'none' }, 'websocket')
     connection.stream.write(Buffer.from(head, 'latin1'))
+  }
+
+  #answerWith(fixed: FixedResponse): void {
+    this.#headSent = true
+    fixed.answer(this.#exchange)
+    // The visitor's socket closes behind the response; that settles.
   }
 
   onReply(reply: StreamReply): void {
@@ -111,6 +122,8 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
     }
     const { socket, head: early } = this.#upgrade
     const { headers } = filterResponseHead(head, this.#exchange.responseEdits, false)
+    const cookie = this.#backend.cookieFor(this.#exchange, connection.tunnel)
+    if (cookie !== undefined) headers.push('Set-Cookie', cookie)
     let lines = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n'
     for (let i = 0; i < headers.length; i += 2) lines += `${headers[i]}: ${headers[i + 1]}\r\n`
     this.#headSent = true
@@ -132,6 +145,8 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
     const { response, responseEdits } = this.#exchange
     const { headers } = filterResponseHead(head, responseEdits, false)
     headers.push('Connection', 'close')
+    const cookie = this.#backend.cookieFor(this.#exchange, this.#tunnel!) // it is the one that answers
+    if (cookie !== undefined) headers.push('Set-Cookie', cookie)
     this.#headSent = true
     this.#lastProgress = performance.now()
     try {
@@ -204,10 +219,20 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
   }
 
   #tryAnother(tunnel: Tunnel, failure: StreamReply | Error): void {
+    this.#noteFailure(tunnel, failure)
+    if (this.#settled) return
+    if (this.#backend.budget.take(performance.now())) this.#attempt()
+    else this.#giveUp()
+  }
+
+  #noteFailure(tunnel: Tunnel, failure: StreamReply | Error): void {
     this.#tried ??= new Set()
     this.#tried.add(tunnel)
     this.#lastFailure = failure
-    if (!this.#settled) this.#attempt()
+  }
+
+  #giveUp(): void {
+    this.#settle(noTunnelError(this.#backend, this.#tried?.size ?? 0, this.#lastFailure))
   }
 
   #leave(): void {

@@ -110,6 +110,7 @@ export class UpstreamConnection {
       return undefined
     }
     this.#replyKept = undefined
+    this.tunnel.health.noteReply(decoded.reply)
     const handler = this.#handler
     if (!decoded.reply.ok) {
       this.#handler = undefined

@@ -7,11 +7,21 @@
 import { randomUUID } from 'node:crypto'
 
 import { ControlChannel, PROTOCOL_VERSION, ProtocolError, YamuxSession, labelProblem } from '@sallyport/protocol'
-import type { Bind, BufferBudget, Carrier, ControlMessage, Hello, Labels, YamuxStream } from '@sallyport/protocol'
+import type {
+  Bind,
+  BufferBudget,
+  Carrier,
+  ControlMessage,
+  Health,
+  Hello,
+  Labels,
+  YamuxStream,
+} from '@sallyport/protocol'
 import type { Logger } from 'pino'
 
 import type { Limits, Timeouts } from '../config/config.ts'
 import { permitsLabels } from './acl.ts'
+import type { HealthChange } from './app-health.ts'
 import type { Authtoken } from './authtokens.ts'
 import type { Registry } from './registry.ts'
 import { Tunnel } from './tunnel.ts'
@@ -179,6 +189,8 @@ export class TunnelSession implements TunnelCarrier {
         return this.#onBind(message)
       case 'unbind':
         return this.#onUnbind(message.tunnel_id)
+      case 'health':
+        return this.#onHealth(message)
       case 'notice':
         this.#log.info({ text: message.text }, 'agent notice')
         return
@@ -241,7 +253,7 @@ export class TunnelSession implements TunnelCarrier {
       return
     }
     const labels = new Map(bind.labels)
-    const tunnel = new Tunnel(bind, labels, this)
+    const tunnel = new Tunnel(bind, labels, this, (change) => this.#logHealth(tunnel, change))
     this.#tunnels.set(bind.tunnel_id, tunnel)
     this.#room.registry.add(tunnel)
     const endpoints = this.#room.endpointsFor(labels)
@@ -305,6 +317,25 @@ export class TunnelSession implements TunnelCarrier {
       this.#tunnels.delete(number)
       this.#control?.send({ type: 'unbound', tunnel_id: number })
     })
+  }
+
+  /** The agent's own check of its app. A tunnel that has been unbound meanwhile is not there any more. */
+  #onHealth({ tunnel_id, healthy, detail }: Health): void {
+    this.#tunnels.get(tunnel_id)?.health.report(healthy, detail)
+  }
+
+  #logHealth(tunnel: Tunnel, change: HealthChange): void {
+    const fields = { tunnelId: tunnel.id, forwardsTo: tunnel.forwardsTo }
+    switch (change.type) {
+      case 'aside':
+        return this.#log.warn({ ...fields, code: change.code, reason: change.reason }, 'tunnel put aside')
+      case 'back':
+        return this.#log.info(fields, 'tunnel taken back')
+      case 'unhealthy':
+        return this.#log.warn({ ...fields, reason: change.detail }, 'tunnel unhealthy')
+      case 'healthy':
+        return this.#log.info(fields, 'tunnel healthy')
+    }
   }
 
   #afterClose(reason: ProtocolError | undefined): void {

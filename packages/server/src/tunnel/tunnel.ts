@@ -9,9 +9,18 @@ import { randomUUID } from 'node:crypto'
 import { encodeStreamHeader } from '@sallyport/protocol'
 import type { Bind, Labels, YamuxStream } from '@sallyport/protocol'
 
+import { AppHealth } from './app-health.ts'
+import type { HealthChange } from './app-health.ts'
+import { probeApp } from './probe-app.ts'
+
+const NO_VISITOR = '' // the address in the header of a stream that the relay opens for itself
+
 /** What a tunnel needs from the session that carries it. */
 export interface TunnelCarrier {
   readonly id: string
+  readonly authtokenId: string
+  /** The agent process, over all of its connections. */
+  readonly instanceId: string | undefined
   /** False once the session is closing, or while it does not answer pings. */
   readonly isResponsive: boolean
   /** @throws ProtocolError `session_closed` */
@@ -28,7 +37,13 @@ export class Tunnel {
   /** `preserve`, or what the app gets as Host. */
   readonly hostHeader: string
   readonly number: number
+  /** Its share where tunnels are balanced; 0 is a standby. */
+  readonly weight: number
   readonly session: TunnelCarrier
+  /** Stays the same when the agent reconnects, unlike `id`. Nobody outside may see it. */
+  readonly lastingId: string
+  /** What is known of the app. */
+  readonly health: AppHealth
   /** Exchanges under way; the forwarder counts, the balancer reads. */
   inFlight = 0
 
@@ -37,17 +52,25 @@ export class Tunnel {
   #streams = 0
   #onDrained: (() => void) | undefined
 
-  constructor(bind: Bind, labels: Labels, session: TunnelCarrier) {
+  constructor(bind: Bind, labels: Labels, session: TunnelCarrier, onHealth: (change: HealthChange) => void) {
     this.number = bind.tunnel_id
     this.labels = labels
     this.forwardsTo = bind.forwards_to
     this.metadata = bind.metadata
     this.hostHeader = bind.host_header
+    this.weight = bind.weight
     this.session = session
+    this.lastingId = `${session.authtokenId} ${session.instanceId} ${bind.tunnel_id}`
+    this.health = new AppHealth({ probe: () => probeApp(() => this.openStream(NO_VISITOR)), onChange: onHealth })
   }
 
   get isOnline(): boolean {
     return !this.#retired && this.session.isResponsive
+  }
+
+  /** Whether the app is believed to answer. */
+  get isWell(): boolean {
+    return this.health.isWell
   }
 
   /**
@@ -75,6 +98,7 @@ export class Tunnel {
     if (onDrained) this.#onDrained = onDrained
     if (!this.#retired) {
       this.#retired = true
+      this.health.stop()
       for (const listener of this.#onRetire) listener()
     }
     if (this.#streams === 0) this.#onDrained?.()

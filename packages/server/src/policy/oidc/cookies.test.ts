@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
-import { cookieNames, readCookie, setCookie, surplusStateCookies } from './cookies.ts'
+import { readCookie } from '../../exchange/read-cookie.ts'
+import { cookieNames, setCookie, surplusStateCookies } from './cookies.ts'
 
 describe('cookies of sign-in', () => {
   it('have the __Host- prefix and Secure on https only', () => {

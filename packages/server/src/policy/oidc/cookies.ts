@@ -1,4 +1,4 @@
-// The cookies of sign-in: their names, their attributes, and a reader that allocates next to nothing.
+// The cookies of sign-in: their names and their attributes.
 // Pure: no I/O, no clock.
 
 const MAX_STATE_COOKIES = 12 // tabs that sign in at the same time
@@ -17,19 +17,6 @@ export interface CookieNames {
 export function cookieNames(authId: string, secure: boolean): CookieNames {
   const stem = `${secure ? '__Host-' : ''}sallyport.${authId}`
   return { session: `${stem}.session`, statePrefix: `${stem}.state.`, signOut: `${stem}.sign-out`, secure }
-}
-
-/** The value of one cookie in a Cookie header, the first where there are several. */
-export function readCookie(header: string | undefined, name: string): string | undefined {
-  if (header === undefined) return undefined
-  for (let at = header.indexOf(name); at !== -1; at = header.indexOf(name, at + 1)) {
-    const value = at + name.length
-    if (header.charCodeAt(value) !== 0x3d /* = */) continue
-    if (at > 0 && !isBoundary(header.charCodeAt(at - 1))) continue
-    const end = header.indexOf(';', value)
-    return header.slice(value + 1, end === -1 ? undefined : end).trim()
-  }
-  return undefined
 }
 
 /** A Set-Cookie line. An age of 0 removes the cookie. */
@@ -55,8 +42,4 @@ export function surplusStateCookies(header: string | undefined, newCookieBytes: 
     bytes += cookie.bytes
     return count > MAX_STATE_COOKIES || bytes > MAX_STATE_BYTES ? [cookie.name] : []
   })
-}
-
-function isBoundary(unit: number): boolean {
-  return unit === 0x20 || unit === 0x3b // space or ;
 }

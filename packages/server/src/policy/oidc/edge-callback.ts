@@ -12,11 +12,12 @@ import {
 
 import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
+import { readCookie } from '../../exchange/read-cookie.ts'
 import { StoreUnavailable } from '../../store/store.ts'
 import { stateHash } from './authorization.ts'
 import type { BoxContents } from './boxes.ts'
 import { claimOf, readClaims, type Claims } from './claims.ts'
-import { readCookie, setCookie } from './cookies.ts'
+import { setCookie } from './cookies.ts'
 import { verifyIdToken } from './id-token.ts'
 import { readParameters } from './parameters.ts'
 import type { SignInParts } from './parts.ts'

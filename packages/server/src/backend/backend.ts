@@ -1,0 +1,27 @@
+// What a route leads to, as its parts see each other: groups of tunnels, fixed responses, and combinations of them.
+// Types only.
+
+import type { Tunnel } from '../tunnel/tunnel.ts'
+import type { FixedResponse } from './fixed-response.ts'
+
+/** Where one attempt of an exchange goes. */
+export type Destination = Tunnel | FixedResponse
+
+/**
+ * `well`: tunnels whose app is believed to answer. `any`: all that are online, for when no one is well:
+ * then a visitor's request is the test.
+ */
+export type Tier = 'well' | 'any'
+
+export interface Backend {
+  /**
+   * One destination, or undefined where nothing of this tier is left.
+   * @param tried tunnels that this exchange has tried already
+   * @param pin the tunnel that this visitor was with before, as StickyCookie names it
+   */
+  pick(tier: Tier, tried?: ReadonlySet<Tunnel>, pin?: string): Destination | undefined
+  /** The tunnel that this visitor was with before, where it belongs to this backend and is of this tier. */
+  pickPinned(pin: string, tier: Tier, tried?: ReadonlySet<Tunnel>): Tunnel | undefined
+  /** Whether a tunnel is one of this backend's. */
+  holds(tunnel: Tunnel): boolean
+}

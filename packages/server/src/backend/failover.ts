@@ -1,0 +1,33 @@
+// Backends in order of preference: the next one serves only while the ones before have nothing that can be dialled.
+// When the preferred one is back, it serves again at once, visitors who stick to another included. Pure.
+
+import type { Tunnel } from '../tunnel/tunnel.ts'
+import type { Backend, Destination, Tier } from './backend.ts'
+
+export class Failover implements Backend {
+  readonly #steps: readonly Backend[]
+
+  constructor(steps: readonly Backend[]) {
+    this.#steps = steps
+  }
+
+  pick(tier: Tier, tried?: ReadonlySet<Tunnel>, pin?: string): Destination | undefined {
+    for (const step of this.#steps) {
+      const destination = step.pick(tier, tried, pin)
+      if (destination) return destination
+    }
+    return undefined
+  }
+
+  pickPinned(pin: string, tier: Tier, tried?: ReadonlySet<Tunnel>): Tunnel | undefined {
+    for (const step of this.#steps) {
+      const tunnel = step.pickPinned(pin, tier, tried)
+      if (tunnel) return tunnel
+    }
+    return undefined
+  }
+
+  holds(tunnel: Tunnel): boolean {
+    return this.#steps.some((step) => step.holds(tunnel))
+  }
+}

@@ -1,0 +1,48 @@
+// A backend that answers by itself: a page for maintenance, a redirect, a robots.txt. No agent is asked.
+
+import type { Exchange } from '../exchange/exchange.ts'
+import type { ResponseHeaders } from '../exchange/exchange.ts'
+import type { Backend } from './backend.ts'
+
+export interface FixedResponseOptions {
+  status: number
+  headers: Readonly<Record<string, string>>
+  body: string
+}
+
+export class FixedResponse implements Backend {
+  readonly #status: number
+  readonly #headers: ResponseHeaders
+  readonly #body: Buffer
+
+  constructor({ status, headers, body }: FixedResponseOptions) {
+    this.#status = status
+    this.#headers = { ...headers }
+    this.#body = Buffer.from(body, 'utf8')
+    const hasType = Object.keys(headers).some((name) => name.toLowerCase() === 'content-type')
+    if (this.#body.length > 0 && !hasType) this.#headers['Content-Type'] = 'text/plain; charset=utf-8'
+  }
+
+  /** Answers the exchange, with what the route's policies change on responses. */
+  answer(exchange: Exchange): void {
+    const edits = exchange.responseEdits
+    let headers = this.#headers
+    if (edits) {
+      headers = Object.fromEntries(Object.entries(headers).filter(([name]) => !edits.touches(name)))
+      for (const { name, value } of edits) headers[name] = value
+    }
+    exchange.respond(this.#status, headers, this.#body)
+  }
+
+  pick(): this {
+    return this
+  }
+
+  pickPinned(): undefined {
+    return undefined
+  }
+
+  holds(): boolean {
+    return false
+  }
+}

@@ -1,0 +1,37 @@
+// Where one route leads: a backend, whether visitors stick to a tunnel of it, and how much may be retried.
+
+import type { Labels } from '@sallyport/protocol'
+
+import type { Exchange } from '../exchange/exchange.ts'
+import type { Tunnel } from '../tunnel/tunnel.ts'
+import type { Backend, Destination } from './backend.ts'
+import { RetryBudget } from './retry-budget.ts'
+import type { StickyCookie } from './sticky-cookie.ts'
+
+export class RouteBackend {
+  /** What its tunnel groups select by; empty where no agent is ever asked. */
+  readonly selectors: readonly Labels[]
+  readonly budget = new RetryBudget()
+  readonly #backend: Backend
+  readonly #sticky: StickyCookie | undefined
+
+  constructor(backend: Backend, selectors: readonly Labels[], sticky: StickyCookie | undefined) {
+    this.#backend = backend
+    this.selectors = selectors
+    this.#sticky = sticky
+  }
+
+  /**
+   * Where the next attempt of an exchange goes; undefined where nothing is left. Where every app is believed to be down,
+   * the tunnels are tried all the same: a visitor may be the first to see that one is back.
+   */
+  pick(exchange: Exchange, tried?: ReadonlySet<Tunnel>): Destination | undefined {
+    const pin = this.#sticky?.pinOf(exchange)
+    return this.#backend.pick('well', tried, pin) ?? this.#backend.pick('any', tried, pin)
+  }
+
+  /** The Set-Cookie value that goes with an answer from `tunnel`, if there is one to set. */
+  cookieFor(exchange: Exchange, tunnel: Tunnel): string | undefined {
+    return this.#sticky?.lineFor(exchange, tunnel)
+  }
+}

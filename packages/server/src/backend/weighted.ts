@@ -1,0 +1,66 @@
+// Backends that share the visitors by weight, for example a new version that is given a tenth. Each exchange draws;
+// turns would let what a page loads always fall on the same side. A branch that has nothing to dial passes its share to
+// the others; one with weight 0 is off. Pure but for the draw.
+
+import type { Tunnel } from '../tunnel/tunnel.ts'
+import type { Backend, Destination, Tier } from './backend.ts'
+
+export interface Branch {
+  backend: Backend
+  weight: number
+}
+
+export class Weighted implements Backend {
+  readonly #branches: readonly Branch[]
+  readonly #random: () => number
+
+  constructor(branches: readonly Branch[], random: () => number = Math.random) {
+    this.#branches = branches.filter(({ weight }) => weight > 0)
+    this.#random = random
+  }
+
+  pick(tier: Tier, tried?: ReadonlySet<Tunnel>, pin?: string): Destination | undefined {
+    const pinned = pin === undefined ? undefined : this.pickPinned(pin, tier, tried)
+    return pinned ?? (tried && this.#pickBeside(tried, tier)) ?? this.#draw(this.#branches, tier, tried)
+  }
+
+  pickPinned(pin: string, tier: Tier, tried?: ReadonlySet<Tunnel>): Tunnel | undefined {
+    for (const { backend } of this.#branches) {
+      const tunnel = backend.pickPinned(pin, tier, tried)
+      if (tunnel) return tunnel
+    }
+    return undefined
+  }
+
+  holds(tunnel: Tunnel): boolean {
+    return this.#branches.some(({ backend }) => backend.holds(tunnel))
+  }
+
+  /** An exchange that has begun with one branch stays there while it can. */
+  #pickBeside(tried: ReadonlySet<Tunnel>, tier: Tier): Destination | undefined {
+    for (const tunnel of tried) {
+      const branch = this.#branches.find(({ backend }) => backend.holds(tunnel))
+      const destination = branch?.backend.pick(tier, tried)
+      if (destination) return destination
+    }
+    return undefined
+  }
+
+  #draw(branches: readonly Branch[], tier: Tier, tried: ReadonlySet<Tunnel> | undefined): Destination | undefined {
+    let total = 0
+    for (const { weight } of branches) total += weight
+    let ticket = this.#random() * total
+    for (const branch of branches) {
+      ticket -= branch.weight
+      if (ticket >= 0) continue
+      const destination = branch.backend.pick(tier, tried)
+      if (destination) return destination
+      return this.#draw(
+        branches.filter((other) => other !== branch),
+        tier,
+        tried,
+      )
+    }
+    return undefined
+  }
+}
