@@ -23,6 +23,8 @@ export interface StackOptions {
   edges?: string
   /** Further top-level YAML, e.g. `limits:` or `timeouts:`. */
   config?: string
+  /** Further entries of `listen:`, in YAML's flow style. */
+  listen?: string
   /** Labels of the agents. */
   labels?: readonly string[]
   hostHeader?: string
@@ -89,7 +91,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     `
 domain: localhost
 public_url: http://relay.localhost
-listen: { http: "127.0.0.1:0", admin: "127.0.0.1:0" }
+listen: { http: "127.0.0.1:0", admin: "127.0.0.1:0"${options.listen ? `, ${options.listen}` : ''} }
 store: "sqlite:${join(folder, 'relay.db')}"
 ${options.config ?? ''}
 edges:

@@ -1,7 +1,6 @@
 // One visitor request and its answer: ordinary requests and upgrades alike. Everything behind the listener
 // works on this object. It knows nothing of edges' configuration, policies or tunnels.
 
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 
 import { RelayError } from '../errors.ts'
@@ -9,15 +8,67 @@ import { errorAnswer } from './error-page.ts'
 import type { HeaderEdits } from './header-edits.ts'
 import type { Identity } from './identity.ts'
 
-/** What a WebSocket upgrade brings beside the request: the visitor's socket and the bytes behind the head. */
+/**
+ * A visitor's request as HTTP/1.1 would have it, whatever version it came in (RFC 9113 8.3.1 tells how to get there):
+ * no pseudo-header, one `host`, one `cookie`, and a body exactly where a framing header announces one.
+ * node:http's IncomingMessage is one as it stands, so that HTTP/1.1 pays nothing for the others.
+ */
+export interface VisitorRequest {
+  readonly method?: string | undefined
+  readonly url?: string | undefined
+  /** Name, value, name, value … */
+  readonly rawHeaders: readonly string[]
+  /** As `rawHeaders`; complete at 'end'. */
+  readonly rawTrailers: readonly string[]
+  readonly httpVersionMinor: number
+  /** Whether all of the request has come. */
+  readonly complete: boolean
+  on(event: 'data', listener: (chunk: Buffer) => void): unknown
+  /** Only where the whole body has come: a request that was cut off closes its response instead. */
+  on(event: 'end', listener: () => void): unknown
+  pause(): unknown
+  resume(): unknown
+}
+
+/** Where the answer to a visitor goes; node:http's ServerResponse is one as it stands. */
+export interface VisitorResponse {
+  readonly headersSent: boolean
+  readonly destroyed: boolean
+  readonly statusCode: number
+  /** @param headers names with values, or a flat list of both. What belongs to a connection stays off HTTP/2. */
+  writeHead(status: number, headers: VisitorHeaders | string[]): unknown
+  /** Whether more may be written now; otherwise 'drain' will tell. */
+  write(chunk: Buffer | string): boolean
+  end(chunk?: Buffer | string): unknown
+  addTrailers(trailers: [name: string, value: string][]): unknown
+  writeContinue(): unknown
+  writeEarlyHints(hints: { link: string[] }): unknown
+  /** 'close': sent in full, or the visitor is gone. */
+  once(event: 'close' | 'drain', listener: () => void): unknown
+  /** Ends an answer so that the visitor cannot take it for complete. */
+  destroy(): unknown
+}
+
+type VisitorHeaders = Record<string, string | number | string[]>
+
+/** What a WebSocket upgrade brings beside the request. */
 export interface Upgrade {
-  socket: Duplex
-  head: Buffer
+  /** The visitor's side. Nothing but `accept` and `destroy` may write to it. */
+  readonly socket: Duplex
+  /** The bytes that came behind the head. */
+  readonly head: Buffer
+  /**
+   * Tells the visitor that the app has switched. From then on `socket` carries the WebSocket's bytes.
+   * @param headers of the app's 101, a flat list, already filtered
+   * @param rest the bytes that the app sent behind its 101
+   * @param idleMs how long `socket` may be silent
+   */
+  accept(headers: readonly string[], rest: Buffer, idleMs: number): void
 }
 
 export interface ExchangeInit {
-  request: IncomingMessage
-  response: ServerResponse
+  request: VisitorRequest
+  response: VisitorResponse
   /** Normal form, lower case, no port. */
   host: string
   clientIp: string
@@ -31,8 +82,8 @@ export interface ExchangeInit {
 export type ResponseHeaders = Record<string, string | string[]>
 
 export class Exchange {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
+  readonly request: VisitorRequest
+  readonly response: VisitorResponse
   readonly host: string
   readonly clientIp: string
   readonly forwardedFor: string

@@ -2,7 +2,6 @@
 // visitor's bytes wait until the app's valid 101. Any other answer is an ordinary response, then close.
 
 import { createHash } from 'node:crypto'
-import { Socket } from 'node:net'
 
 import { splice } from '@sallyport/protocol'
 import type { StreamReply } from '@sallyport/protocol'
@@ -124,18 +123,11 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
     const { headers } = filterResponseHead(head, this.#exchange.responseEdits, false)
     const cookie = this.#backend.cookieFor(this.#exchange, connection.tunnel)
     if (cookie !== undefined) headers.push('Set-Cookie', cookie)
-    let lines = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n'
-    for (let i = 0; i < headers.length; i += 2) lines += `${headers[i]}: ${headers[i + 1]}\r\n`
     this.#headSent = true
     socket.off('close', this.#onVisitorClose)
-    this.#exchange.response.detachSocket(socket as Socket) // node:http hands out the net.Socket it listens on
     const stream = connection.release()
-    socket.write(Buffer.concat([Buffer.from(`${lines}\r\n`, 'latin1'), rest]))
+    this.#upgrade.accept(headers, rest, this.#room.timeouts.upgrade_idle_seconds * 1000)
     if (early.length > 0) stream.write(early)
-    if (socket instanceof Socket) {
-      socket.setTimeout(this.#room.timeouts.upgrade_idle_seconds * 1000, () => socket.destroy())
-      socket.setNoDelay(true)
-    }
     this.#exchange.hasSwitched = true
     this.#room.deadlines.remove(this)
     void splice(socket, stream).then(() => this.#settle()) // splice never rejects

@@ -26,11 +26,7 @@ export function admit(request: IncomingMessage): string {
   if (method === 'CONNECT' || method === 'TRACE') {
     throw new RelayError('method_not_allowed', { detail: `method ${method}`, headers: { connection: 'close' } })
   }
-  if (url === undefined || (!TARGET.test(url) && !(url === '*' && method === 'OPTIONS'))) {
-    throw refuse('the request target is not in origin form')
-  }
-  // An OPTIONS for the server as a whole (RFC 9110 9.3.7) means no app of any edge.
-  if (url === '*') throw refuse('OPTIONS * means no app')
+  checkTarget(url)
 
   let host: string | undefined
   let codings = 0
@@ -51,8 +47,12 @@ export function admit(request: IncomingMessage): string {
     }
   }
   if (codings > 1 || lengths > 1 || (codings > 0 && lengths > 0)) throw refuse('the framing is ambiguous')
-  if (host === undefined || host.length > HOST_MAX_CHARS || !HOST.test(host)) throw refuse('the Host is not valid')
   return normalHost(host)
+}
+
+/** Origin form only: an OPTIONS for the server as a whole, `*` (RFC 9110 9.3.7), means no app of any edge. */
+export function checkTarget(target: string | undefined): void {
+  if (target === undefined || !TARGET.test(target)) throw refuse('the request target is not in origin form')
 }
 
 /** RFC 9112 6.1: chunked is the only coding we speak, and HTTP/1.0 has none. */
@@ -65,7 +65,12 @@ function checkCoding(value: string, minorVersion: number): void {
   throw refuse('the Transfer-Encoding is not exactly chunked')
 }
 
-function normalHost(host: string): string {
+/**
+ * The host that a Host field or an `:authority` names: lower case, without port and final dot.
+ * @throws RelayError `bad_request` where it names none
+ */
+export function normalHost(host: string | undefined): string {
+  if (host === undefined || host.length > HOST_MAX_CHARS || !HOST.test(host)) throw refuse('the Host is not valid')
   const lower = host.toLowerCase()
   if (lower.startsWith('[')) {
     const end = lower.indexOf(']')
@@ -77,6 +82,7 @@ function normalHost(host: string): string {
   return name.endsWith('.') ? name.slice(0, -1) : name
 }
 
-function refuse(detail: string): RelayError {
+/** The answer to what breaks the rules of HTTP; on HTTP/1.1 the connection must close behind it. */
+export function refuse(detail: string): RelayError {
   return new RelayError('bad_request', { detail, headers: { connection: 'close' } })
 }

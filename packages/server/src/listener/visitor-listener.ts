@@ -1,5 +1,6 @@
 // Where visitors come in: node:http with every limit set, one exchange at a time per connection, and upgrades
-// accepted only where they can be a WebSocket. It makes Exchange objects and hands them on; it decides nothing else.
+// accepted only where they can be a WebSocket. Who speaks HTTP/2 goes on to Http2Visitors.
+// It makes Exchange objects and hands them on; it decides nothing else.
 
 import { Server as HttpServer, STATUS_CODES, ServerResponse, createServer } from 'node:http'
 import type { IncomingMessage, ServerOptions } from 'node:http'
@@ -7,6 +8,7 @@ import { createServer as createSecureServer } from 'node:https'
 import { Socket } from 'node:net'
 import type { AddressInfo, Server as NetServer } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
 
 import { AGENT_PATH } from '@sallyport/protocol'
 import type { Logger } from 'pino'
@@ -19,6 +21,8 @@ import { Exchange } from '../exchange/exchange.ts'
 import type { Upgrade } from '../exchange/exchange.ts'
 import { admit } from './admission.ts'
 import type { Certificates } from './certificates.ts'
+import { Http2Visitors } from './http2-visitors.ts'
+import { sniffPreface } from './preface.ts'
 
 // More pipelined requests than any real client sends; further ones end the connection.
 const PIPELINED_MAX = 64
@@ -27,6 +31,8 @@ export interface VisitorListenerOptions {
   address: ListenAddress
   /** With certificates the listener speaks TLS. */
   certificates?: Certificates
+  /** Whether visitors may speak HTTP/2: by ALPN on TLS, with prior knowledge on cleartext. */
+  http2: boolean
   limits: Limits
   timeouts: Timeouts
   log: Logger
@@ -53,6 +59,9 @@ export class VisitorListener {
   readonly #perAddress = new Map<string, number>()
   /** Upgraded connections: node:http forgets them. */
   readonly #upgraded = new Set<Duplex>()
+  readonly #http2: Http2Visitors | undefined
+  /** Cleartext connections that have not shown yet which version they speak. */
+  readonly #undecided = new Set<Socket>()
   #exchanges = 0
   #onIdle: (() => void) | undefined
   #isClosing = false
@@ -73,17 +82,26 @@ export class VisitorListener {
     }
     this.#scheme = certificates ? 'https' : 'http'
     if (certificates) {
-      const server = createSecureServer({ ...settings, ...certificates.tlsOptions, handshakeTimeout: 10_000 })
+      const server = createSecureServer({
+        ...settings,
+        ...certificates.tlsOptions,
+        ALPNProtocols: options.http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
+        handshakeTimeout: 10_000,
+      })
       certificates.keepFresh(server)
       this.#server = server
     } else this.#server = createServer(settings)
-    this.#server.maxHeadersCount = limits.headers_count
+    this.#server.maxHeadersCount = limits.headers_count + 1 // node:http drops further ones without a word
     this.#server.maxConnections = limits.visitor_connections
     this.#server.on('request', this.#onRequest)
     this.#server.on('checkContinue', this.#onRequest)
     this.#server.on('upgrade', (request, socket, head) => this.#onUpgrade(request, socket, head))
     this.#server.on('connect', (request, socket) => this.#onConnect(request, socket))
     this.#server.on('clientError', (error, socket) => this.#onClientError(error, socket))
+    if (options.http2) {
+      this.#http2 = new Http2Visitors({ ...options, scheme: this.#scheme, onExchange: (each) => this.#count(each) })
+      this.#takeHttp2(this.#http2)
+    }
     this.#server.on('connection', (socket) => this.#onConnection(socket))
   }
 
@@ -106,8 +124,11 @@ export class VisitorListener {
     this.#isClosing = true
     this.#server.close()
     this.#server.closeIdleConnections()
+    for (const socket of this.#undecided) socket.destroy()
+    const http2Closed = this.#http2?.close()
     if (this.#exchanges > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve))
     this.#server.closeIdleConnections()
+    await http2Closed
   }
 
   /** Ends everything that is still open. */
@@ -115,6 +136,31 @@ export class VisitorListener {
     this.#server.close()
     this.#server.closeAllConnections()
     for (const socket of this.#upgraded) socket.destroy()
+    for (const socket of this.#undecided) socket.destroy()
+    this.#http2?.destroy()
+  }
+
+  /**
+   * Stands between new connections and node:http, whose own listener is the one that serves HTTP/1.1: with TLS the
+   * handshake has settled the version, without it the first bytes do.
+   */
+  #takeHttp2(http2: Http2Visitors): void {
+    const event = this.#options.certificates ? 'secureConnection' : 'connection'
+    const serveHttp1 = this.#server.listeners(event) as ((socket: Socket) => void)[] // of node:http itself
+    this.#server.removeAllListeners(event)
+    const serve = (socket: Socket, isHttp2: boolean): void => {
+      if (isHttp2) http2.accept(socket)
+      else for (const listener of serveHttp1) listener.call(this.#server, socket)
+    }
+    this.#server.on(event, (socket: Socket) => {
+      if (socket instanceof TLSSocket) return serve(socket, socket.alpnProtocol === 'h2')
+      this.#undecided.add(socket)
+      socket.once('close', () => this.#undecided.delete(socket))
+      sniffPreface(socket, this.#options.timeouts.request_head_seconds * 1000, (isHttp2) => {
+        this.#undecided.delete(socket)
+        serve(socket, isHttp2)
+      })
+    })
   }
 
   readonly #onRequest = (request: IncomingMessage, response: ServerResponse): void => {
@@ -148,11 +194,18 @@ export class VisitorListener {
     if (--this.#exchanges === 0) this.#onIdle?.()
   }
 
+  async #count(exchange: Exchange): Promise<void> {
+    this.#exchanges++
+    await this.#options.onExchange(exchange)
+    if (--this.#exchanges === 0) this.#onIdle?.()
+  }
+
   /** Admission; a refused request is answered here and gives no exchange. */
   #exchangeOf(request: IncomingMessage, response: ServerResponse, upgrade?: Upgrade): Exchange | undefined {
     const visitor = this.#identify(request)
     const init = { request, response, ...visitor, ...(upgrade && { upgrade }) }
     try {
+      if (request.rawHeaders.length > 2 * this.#options.limits.headers_count) throw new RelayError('headers_too_large')
       return new Exchange({ ...init, host: admit(request) })
     } catch (error) {
       const refused = new Exchange({ ...init, host: '' })
@@ -185,7 +238,7 @@ export class VisitorListener {
     response.shouldKeepAlive = false
     response.assignSocket(socket as Socket) // node:http hands out the net.Socket it listens on
     response.once('finish', () => socket.end())
-    void this.#run(request, response, { socket, head })
+    void this.#run(request, response, http1Upgrade(socket as Socket, head, response)) // as above
   }
 
   /** CONNECT never becomes a stream to an agent. */
@@ -237,6 +290,22 @@ export class VisitorListener {
       this.#connections.set(socket, connection)
     }
     return connection
+  }
+}
+
+/** RFC 6455 4.2.2. */
+function http1Upgrade(socket: Socket, head: Buffer, response: ServerResponse): Upgrade {
+  return {
+    socket,
+    head,
+    accept(headers, rest, idleMs) {
+      let lines = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n'
+      for (let i = 0; i < headers.length; i += 2) lines += `${headers[i]}: ${headers[i + 1]}\r\n`
+      response.detachSocket(socket)
+      socket.write(Buffer.concat([Buffer.from(`${lines}\r\n`, 'latin1'), rest]))
+      socket.setTimeout(idleMs, () => socket.destroy())
+      socket.setNoDelay(true)
+    },
   }
 }
 

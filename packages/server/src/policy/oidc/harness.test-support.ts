@@ -118,7 +118,8 @@ export async function startRelay(options: RelayOptions = {}): Promise<Relay> {
       exchange.response.write(': open\n\n')
     }
     holding.add(exchange)
-    await once(exchange.upgrade?.socket ?? exchange.response, 'close')
+    const { upgrade, response } = exchange
+    await new Promise<void>((resolve) => (upgrade?.socket ?? response).once('close', () => resolve()))
     holding.delete(exchange)
   }
   const serve = async (request: IncomingMessage, response: ServerResponse, upgrade?: Upgrade): Promise<void> => {
@@ -153,7 +154,7 @@ export async function startRelay(options: RelayOptions = {}): Promise<Relay> {
     // Node leaves upgraded sockets half-open; an app would answer the end with its own.
     socket.on('error', () => socket.destroy()).on('end', () => socket.end())
     socket.resume()
-    void serve(request, response, { socket, head })
+    void serve(request, response, { socket, head, accept: () => {} })
   })
 
   return {

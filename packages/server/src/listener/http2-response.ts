@@ -1,0 +1,154 @@
+// The answer to an HTTP/2 visitor. The head leaves with the first bytes of the body, or alone at the end of the turn;
+// an answer that breaks off ends in RST_STREAM, never in a clean END_STREAM (RFC 9113 8.1).
+
+import { constants } from 'node:http2'
+import type { ServerHttp2Stream } from 'node:http2'
+
+import type { VisitorResponse } from '../exchange/exchange.ts'
+
+// RFC 9113 8.2.2: these belong to a connection of HTTP/1.1.
+const OF_THE_CONNECTION = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'transfer-encoding',
+  'upgrade',
+  'te',
+])
+
+export class Http2Response implements VisitorResponse {
+  statusCode = 0
+  readonly #stream: ServerHttp2Stream
+  readonly #isHead: boolean
+  #head: string[] | undefined
+  #trailers: Record<string, string[]> | undefined
+  #hasLength = false
+  #hasEnded = false
+  #waitsForTrailers = false
+
+  constructor(stream: ServerHttp2Stream, isHead: boolean) {
+    this.#stream = stream
+    this.#isHead = isHead
+    // A reset without an error code would otherwise wait until the body has been read.
+    stream.once('aborted', () => process.nextTick(() => stream.destroy()))
+  }
+
+  get headersSent(): boolean {
+    return this.statusCode !== 0
+  }
+
+  /** Whether nothing more can reach the visitor. */
+  get destroyed(): boolean {
+    return this.#stream.destroyed || (this.#stream.closed && !this.#hasEnded)
+  }
+
+  writeHead(status: number, headers: Record<string, string | number | string[]> | string[]): void {
+    if (this.headersSent) throw new Error('the head has been written')
+    this.statusCode = status
+    const head = [':status', String(status)]
+    if (Array.isArray(headers)) {
+      for (let i = 0; i < headers.length; i += 2) this.#addTo(head, headers[i]!, headers[i + 1]!) // pairs
+    } else {
+      for (const [name, value] of Object.entries(headers)) {
+        for (const each of Array.isArray(value) ? value : [String(value)]) this.#addTo(head, name, each)
+      }
+    }
+    this.#head = head
+    process.nextTick(flushHead, this)
+  }
+
+  write(chunk: Buffer | string): boolean {
+    this.flush()
+    return this.#stream.destroyed || this.#stream.write(chunk)
+  }
+
+  end(chunk?: Buffer | string): void {
+    if (this.#hasEnded) return
+    this.#hasEnded = true
+    const stream = this.#stream
+    const isEmpty = chunk === undefined || chunk.length === 0 || this.#isBodiless
+    if (this.#head && isEmpty && !this.#trailers) this.flush(true)
+    else {
+      this.flush()
+      if (!stream.destroyed) stream.end(isEmpty ? undefined : chunk)
+    }
+    // RFC 9113 8.1: an answer before the whole request asks the visitor to stop sending. Behind trailers, see flush().
+    if (!this.#waitsForTrailers) this.#stopRequest()
+  }
+
+  addTrailers(trailers: [name: string, value: string][]): void {
+    for (const [name, value] of trailers) {
+      this.#trailers ??= {}
+      const values = (this.#trailers[name.toLowerCase()] ??= [])
+      values.push(value)
+    }
+  }
+
+  writeContinue(): void {
+    this.#inform({ ':status': 100 })
+  }
+
+  writeEarlyHints({ link }: { link: string[] }): void {
+    this.#inform({ ':status': 103, link })
+  }
+
+  once(event: 'close' | 'drain', listener: () => void): void {
+    this.#stream.once(event, listener)
+  }
+
+  destroy(): void {
+    // Without an error node:http2 resets with NO_ERROR, which says that all is well.
+    if (!this.#stream.destroyed) this.#stream.destroy(new Error('the exchange was cut'))
+  }
+
+  /** Sends the head that waits for company. */
+  flush(endStream = false): void {
+    const head = this.#head
+    const stream = this.#stream
+    if (!head) return
+    this.#head = undefined
+    if (stream.destroyed || stream.closed) return
+    // Only an answer of unknown length can have trailers: they cost a turn.
+    const waitForTrailers = !endStream && !this.#hasLength && !this.#isBodiless
+    this.#waitsForTrailers = waitForTrailers
+    if (waitForTrailers) {
+      stream.once('wantTrailers', () => {
+        stream.sendTrailers(this.#trailers ?? {})
+        setImmediate(() => this.#stopRequest()) // node:http2 sends trailers in an immediate, too
+      })
+    }
+    try {
+      stream.respond(head, { endStream, waitForTrailers })
+    } catch (error) {
+      // A header that Node.js refuses: nothing of it may look like an answer.
+      stream.destroy(error as Error) // respond() throws Errors
+    }
+  }
+
+  get #isBodiless(): boolean {
+    const { statusCode } = this
+    return this.#isHead || statusCode === 204 || statusCode === 205 || statusCode === 304
+  }
+
+  #addTo(head: string[], name: string, value: string): void {
+    const lower = name.toLowerCase()
+    if (OF_THE_CONNECTION.has(lower)) return
+    if (lower === 'content-length') this.#hasLength = true
+    head.push(lower, value)
+  }
+
+  #inform(headers: Record<string, number | string[]>): void {
+    const stream = this.#stream
+    if (!this.headersSent && !stream.closed && !stream.destroyed) stream.additionalHeaders(headers)
+  }
+
+  #stopRequest(): void {
+    const stream = this.#stream
+    if (stream.endAfterHeaders || stream.readableEnded || stream.closed || stream.destroyed) return
+    stream.close(constants.NGHTTP2_NO_ERROR) // waits until the answer is out
+  }
+}
+
+function flushHead(response: Http2Response): void {
+  response.flush()
+}
