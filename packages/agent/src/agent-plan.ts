@@ -6,6 +6,7 @@ import type { Labels } from '@sallyport/protocol'
 
 import { ConfigError } from './config-error.ts'
 import type { ConfigProblem } from './config-error.ts'
+import type { HealthPlan } from './health-checker.ts'
 import { parseProxyUrl, proxyFromEnvironment } from './proxy.ts'
 import type { Environment } from './proxy.ts'
 import { parseRelayAddress } from './relay-address.ts'
@@ -24,6 +25,16 @@ export interface TunnelOptions {
   metadata?: string | undefined
   /** 0 to 10 000; 1 unless told. */
   weight?: number | undefined
+  /** A path that the agent asks its app for, to tell the relay whether it is healthy; without it nothing is checked. */
+  healthPath?: string | undefined
+  /** Between two checks; 10 s unless told. */
+  healthIntervalMs?: number | undefined
+  /** For one check; 5 s unless told. */
+  healthTimeoutMs?: number | undefined
+  /** Passed checks in a row until the tunnel is healthy again; 2 unless told. */
+  healthHealthy?: number | undefined
+  /** Failed checks in a row until the tunnel is unhealthy; 3 unless told. */
+  healthUnhealthy?: number | undefined
   /** `preserve` (the visitor's Host, the default), `rewrite` (the upstream's), or a value. */
   hostHeader?: string | undefined
   /** What the app speaks: HTTP/1.1 unless told, or HTTP/2, in cleartext with prior knowledge. */
@@ -58,6 +69,9 @@ export interface AgentPlan {
 
 const METADATA_MAX_CHARS = 4096
 const WEIGHT_MAX = 10_000
+const HEALTH_INTERVAL_MS = { min: 100, preset: 10_000, max: 3_600_000 }
+const HEALTH_TIMEOUT_MS = { min: 10, preset: 5000, max: 60_000 }
+const HEALTH_CHECKS_MAX = 100
 
 /**
  * Checks everything and resolves it.
@@ -143,6 +157,7 @@ function planTunnel(options: TunnelOptions, problems: ConfigProblem[]): TunnelPl
   if (!Number.isInteger(weight) || weight < 0 || weight > WEIGHT_MAX) {
     problems.push({ path: '--weight', message: `A weight is a whole number from 0 to ${WEIGHT_MAX}.` })
   }
+  const health = planHealth(options, problems)
   if (metadata !== undefined && metadata.length > METADATA_MAX_CHARS) {
     problems.push({ path: '--metadata', message: `Metadata can have ${METADATA_MAX_CHARS} characters at most.` })
   }
@@ -158,6 +173,7 @@ function planTunnel(options: TunnelOptions, problems: ConfigProblem[]): TunnelPl
     upstreamProtocol: options.upstreamProtocol ?? 'http1',
     hostHeader,
     weight,
+    health,
     name: options.name,
     metadata,
   }
@@ -190,6 +206,42 @@ function upstreamProblems(upstream: Upstream, options: TunnelOptions): ConfigPro
     })
   }
   return problems
+}
+
+function planHealth(options: TunnelOptions, problems: ConfigProblem[]): HealthPlan | undefined {
+  const { healthPath: path, healthHealthy: healthy = 2, healthUnhealthy: unhealthy = 3 } = options
+  const { healthIntervalMs: intervalMs = HEALTH_INTERVAL_MS.preset } = options
+  const { healthTimeoutMs: timeoutMs = HEALTH_TIMEOUT_MS.preset } = options
+  const problem = (flag: string, message: string): void => void problems.push({ path: `--health-${flag}`, message })
+  if (path === undefined) {
+    const { healthIntervalMs, healthTimeoutMs, healthHealthy, healthUnhealthy } = options
+    const given = Object.entries({
+      interval: healthIntervalMs,
+      timeout: healthTimeoutMs,
+      healthy: healthHealthy,
+      unhealthy: healthUnhealthy,
+    })
+    for (const [flag, value] of given) {
+      if (value !== undefined) problem(flag, 'Nothing is checked without --health-path, for example /healthz.')
+    }
+    return undefined
+  }
+  // RFC 9112 3.2.1: origin-form.
+  if (!/^\/[\x21\x22\x24-\x7e]{0,2047}$/.test(path)) {
+    problem('path', `"${path.slice(0, 100)}" is not a path. Write one such as /healthz, without spaces and #.`)
+  }
+  if (!(intervalMs >= HEALTH_INTERVAL_MS.min && intervalMs <= HEALTH_INTERVAL_MS.max)) {
+    problem('interval', 'The time between two checks is from 100ms to 1h.')
+  }
+  if (!(timeoutMs >= HEALTH_TIMEOUT_MS.min && timeoutMs <= HEALTH_TIMEOUT_MS.max)) {
+    problem('timeout', 'The time for one check is from 10ms to 60s.')
+  }
+  for (const [flag, count] of Object.entries({ healthy, unhealthy })) {
+    if (!Number.isInteger(count) || count < 1 || count > HEALTH_CHECKS_MAX) {
+      problem(flag, `A number of checks in a row is from 1 to ${HEALTH_CHECKS_MAX}.`)
+    }
+  }
+  return { path, intervalMs, timeoutMs, healthy, unhealthy }
 }
 
 function planLabels(texts: readonly string[], problems: ConfigProblem[]): Labels {

@@ -18,15 +18,19 @@ import { AGENT_VERSION } from './agent-version.ts'
 import { planAgent } from './agent-plan.ts'
 import type { AgentOptions, AgentPlan } from './agent-plan.ts'
 import { Backoff } from './backoff.ts'
+import { checkUpstream } from './check-upstream.ts'
 import { connectRelay } from './connect.ts'
 import { prepareDial } from './dial-upstream.ts'
 import type { Dial } from './dial-upstream.ts'
+import { HealthChecker } from './health-checker.ts'
+import type { HealthState } from './health-checker.ts'
 import type { Log } from './log.ts'
 import { printable } from './printable.ts'
 import { serveStream } from './serve-stream.ts'
 import type { Served } from './serve-stream.ts'
 import { Session } from './session.ts'
 import { bindMessage } from './tunnel-plan.ts'
+import type { TunnelPlan } from './tunnel-plan.ts'
 
 export type { AgentOptions, TunnelOptions } from './agent-plan.ts'
 export { ConfigError } from './config-error.ts'
@@ -47,6 +51,8 @@ export interface TunnelStatus {
   forwardsTo: string
   /** Public URLs; empty while offline, or where no edge of the relay selects this tunnel. */
   endpoints: readonly string[]
+  /** What the agent's own check of the app says; undefined where there is none. */
+  health?: HealthState | undefined
 }
 
 export interface AgentStatus {
@@ -96,6 +102,8 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #instanceId = randomUUID()
   readonly #binds: ReadonlyMap<number, ControlMessageInput>
   readonly #dials: ReadonlyMap<number, Dial>
+  /** By tunnel id, where the app is checked. */
+  readonly #checkers = new Map<number, HealthChecker>()
   /** By connection index: the current one, and older ones that finish what runs on them. */
   readonly #sessions = new Map<number, Session>()
   readonly #stop = new AbortController()
@@ -124,6 +132,7 @@ export class Agent extends EventEmitter<AgentEvents> {
         prepareDial(upstream, upstreamTls, upstreamProtocol),
       ]),
     )
+    for (const [index, tunnel] of plan.tunnels.entries()) this.#addChecker(index + 1, tunnel)
     // The first event may not come before the caller has had a chance to listen.
     queueMicrotask(() => {
       if (plan.relay.inClear) {
@@ -132,6 +141,7 @@ export class Agent extends EventEmitter<AgentEvents> {
           `${plan.relay.url} is not encrypted: the authtoken and all traffic cross the network in clear. Use https://.`,
         )
       }
+      for (const checker of this.#checkers.values()) void checker.run()
       void this.#run().then((error) => this.#finish(error))
     })
   }
@@ -148,6 +158,7 @@ export class Agent extends EventEmitter<AgentEvents> {
         labels: formatLabels(labels),
         forwardsTo: upstream.url,
         endpoints: current?.endpoints.get(index + 1) ?? [],
+        health: this.#checkers.get(index + 1)?.state,
       })),
       connections: { ...this.#connections },
       retryAt: this.#retryAt,
@@ -181,10 +192,31 @@ export class Agent extends EventEmitter<AgentEvents> {
     // While closing, #close() has the last word: its sessions may still be finishing.
     if (this.#state === 'closed' || (this.#state === 'closing' && this.#sessions.size > 0 && !error)) return
     this.#state = 'closed'
+    for (const checker of this.#checkers.values()) checker.close()
     this.#current = undefined
     this.#retryAt = undefined
     for (const session of this.#sessions.values()) session.destroy(error)
     this.#closed.resolve(error)
+  }
+
+  #addChecker(tunnelId: number, { health, upstream, upstreamProtocol, hostHeader }: TunnelPlan): void {
+    const dial = this.#dials.get(tunnelId)
+    if (!health || !dial) return
+    const isNamed = hostHeader !== 'preserve' && hostHeader !== 'rewrite'
+    const authority = isNamed ? hostHeader : upstream.authority
+    const check = { dial, protocol: upstreamProtocol, authority, path: health.path }
+    const checker = new HealthChecker(
+      health,
+      (signal) => checkUpstream(check, health.timeoutMs, signal),
+      (state) => this.#onHealth(tunnelId, state),
+    )
+    this.#checkers.set(tunnelId, checker)
+  }
+
+  #onHealth(tunnelId: number, state: HealthState): void {
+    for (const session of this.#sessions.values()) session.reportHealth(tunnelId, state)
+    const { healthy, detail } = state
+    this.#tell(healthy ? 'info' : 'warn', `The app is ${healthy ? 'healthy' : 'unhealthy'}: ${detail}.`)
   }
 
   /** Attempt after attempt. Returns the error that ends the agent for good, or undefined once it is told to stop. */
@@ -248,6 +280,7 @@ export class Agent extends EventEmitter<AgentEvents> {
         },
         binds: this.#binds,
         serve: (stream) => this.#serve(stream),
+        healthOf: (tunnelId) => this.#checkers.get(tunnelId)?.state,
         onNotice: (level, text) => this.#tell(level, text),
         signal,
         openDeadlineMs: handshakeDeadlineMs,

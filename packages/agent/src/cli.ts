@@ -5,6 +5,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { AGENT_VERSION } from './agent-version.ts'
 import { addAuthtoken, addServer, checkConfig, openEditor } from './config-command.ts'
 import { ConfigError } from './config-error.ts'
+import { parseDuration } from './duration.ts'
 import { LOG_FORMATS, LOG_LEVELS } from './log.ts'
 import type { Environment } from './proxy.ts'
 import { runTunnel } from './tunnel-command.ts'
@@ -63,7 +64,12 @@ Examples:
     .option('--region <region>', 'the region of the relay to use, where it has several')
     .option('--name <name>', 'a name for this tunnel, shown in its log and status')
     .option('--metadata <text>', 'any text the relay keeps with this tunnel')
-    .option('--weight <number>', 'its share where the relay balances by weight (0 to 10000)', toWeight)
+    .option('--weight <number>', 'its share of the visitors beside its siblings (0 to 10000; 0 is a standby)', toWeight)
+    .option('--health-path <path>', 'check the app by asking for this path, and tell the relay, for example /healthz')
+    .option('--health-interval <time>', 'between two checks (default: 10s)', toDuration)
+    .option('--health-timeout <time>', 'for one check (default: 5s)', toDuration)
+    .option('--health-healthy <number>', 'passed checks in a row until it is healthy again (default: 2)', toCount)
+    .option('--health-unhealthy <number>', 'failed checks in a row until it is unhealthy (default: 3)', toCount)
     .option('--host-header <value>', 'what the app gets as Host: preserve, rewrite, or a value', 'preserve')
     .addOption(
       new Option('--upstream-protocol <protocol>', 'what the app speaks; http2 for gRPC').choices(['http1', 'http2']),
@@ -131,6 +137,17 @@ function addGlobalFlags(command: Command): void {
 
 function collect(value: string, before: string[]): string[] {
   return [...before, value]
+}
+
+function toDuration(text: string): number {
+  const milliseconds = parseDuration(text)
+  if (milliseconds === undefined) throw new InvalidArgumentError('Write a time such as 500ms, 10s or 1m.')
+  return milliseconds
+}
+
+function toCount(text: string): number {
+  if (!/^\d{1,3}$/.test(text)) throw new InvalidArgumentError('Write a number, such as 2.')
+  return Number(text)
 }
 
 function toWeight(text: string): number {

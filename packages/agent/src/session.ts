@@ -18,6 +18,7 @@ import {
 import type { ControlMessage, ControlMessageInput, ProtocolErrorCode, Welcome } from '@sallyport/protocol'
 import type { WebSocket } from 'ws'
 
+import type { HealthState } from './health-checker.ts'
 import { printable } from './printable.ts'
 
 const OPEN_DEADLINE_MS = 10_000
@@ -25,6 +26,7 @@ const OPEN_DEADLINE_MS = 10_000
 const FAREWELL_MS = 500
 /** Beyond the relay's own drain deadline, before an old session is cut. */
 const DRAIN_GRACE_MS = 10_000
+const DETAIL_MAX_CHARS = 255 // of a `health` message
 const DRAIN_MAX_MS = 60 * 60_000
 /** The relay's close codes that mean: do not come back as you are. */
 const FINAL_CODES: readonly ProtocolErrorCode[] = [
@@ -41,6 +43,8 @@ export interface SessionOptions {
   binds: ReadonlyMap<number, ControlMessageInput>
   /** Serves one stream until it is closed. */
   serve: (stream: Duplex) => Promise<unknown>
+  /** What is known of the app of a tunnel; undefined where nobody checks it. */
+  healthOf?: ((tunnelId: number) => HealthState | undefined) | undefined
   onNotice: (level: 'info' | 'warn', text: string) => void
   signal: AbortSignal
   openDeadlineMs?: number | undefined
@@ -150,6 +154,12 @@ export class Session {
     this.#end()
   }
 
+  /** Tells the relay what a check of the app has found. A relay that does not know the message ignores it. */
+  reportHealth(tunnelId: number, { healthy, detail }: HealthState): void {
+    if (!this.#welcome) return // it is told behind the bind
+    this.#control.send({ type: 'health', tunnel_id: tunnelId, healthy, detail: detail.slice(0, DETAIL_MAX_CHARS) })
+  }
+
   /** Ends at once. */
   destroy(error?: ProtocolError): void {
     if (this.#ended) return
@@ -209,7 +219,12 @@ export class Session {
       node_id: printable(message.node_id),
       relay_version: printable(message.relay_version),
     }
-    for (const bind of this.#options.binds.values()) this.#control.send(bind)
+    for (const [tunnelId, bind] of this.#options.binds) {
+      this.#control.send(bind)
+      // Right behind it, so that no visitor comes before the relay knows.
+      const health = this.#options.healthOf?.(tunnelId)
+      if (health) this.reportHealth(tunnelId, health)
+    }
     if (this.#options.binds.size === 0) this.#opened.resolve()
   }
 

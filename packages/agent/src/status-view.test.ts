@@ -38,6 +38,19 @@ describe('formatStatus', () => {
     ])
   })
 
+  it('shows what the checks of an app say', () => {
+    const [tunnel] = status.tunnels
+    const withHealth = (healthy: boolean, detail: string): string | undefined =>
+      formatStatus({ ...status, tunnels: [{ ...tunnel!, health: { healthy, detail } }] }, 0)
+        .map(stripVTControlCharacters)
+        .find((line) => line.startsWith('Health'))
+    assert.equal(withHealth(true, 'GET /healthz answered 200'), 'Health              healthy')
+    assert.equal(
+      withHealth(false, 'GET /healthz answered 503'),
+      'Health              unhealthy: GET /healthz answered 503',
+    )
+  })
+
   it('counts down to the next attempt and shows the last notice', () => {
     const waiting: AgentStatus = {
       ...status,

@@ -72,13 +72,17 @@ export function formatStatus(status: AgentStatus, now: number): string[] {
     row('Relay', relay + (relayVersion ? styleText('gray', ` (${relayVersion})`) : '')),
     row('Latency', latencyMs === undefined ? '-' : `${Math.round(latencyMs)} ms`),
   ]
-  for (const { name, labels, forwardsTo, endpoints } of tunnels) {
+  for (const { name, labels, forwardsTo, endpoints, health } of tunnels) {
     if (name) lines.push(row('Tunnel', name))
     const targets = endpoints.length > 0 ? endpoints : ['-']
     for (const [index, endpoint] of targets.entries()) {
       lines.push(row(index === 0 ? 'Forwarding' : '', `${endpoint} -> ${forwardsTo}`))
     }
     lines.push(row('Labels', labels))
+    if (health) {
+      const { healthy, detail } = health
+      lines.push(row('Health', styleText(healthy ? 'green' : 'yellow', healthy ? 'healthy' : `unhealthy: ${detail}`)))
+    }
   }
   lines.push(row('Connections', `${connections.total} served, ${connections.open} open`))
   if (notice) lines.push('', notice.level === 'warn' ? styleText('yellow', notice.text) : notice.text)

@@ -28,6 +28,11 @@ export interface TunnelFlags extends GlobalFlags {
   name?: string
   metadata?: string
   weight?: number
+  healthPath?: string
+  healthInterval?: number
+  healthTimeout?: number
+  healthHealthy?: number
+  healthUnhealthy?: number
   hostHeader?: string
   upstreamProtocol?: 'http1' | 'http2'
   upstreamCa?: string
@@ -62,6 +67,11 @@ export async function runTunnel(upstream: string, flags: TunnelFlags, environmen
         name: flags.name,
         metadata: flags.metadata,
         weight: flags.weight,
+        healthPath: flags.healthPath,
+        healthIntervalMs: flags.healthInterval,
+        healthTimeoutMs: flags.healthTimeout,
+        healthHealthy: flags.healthHealthy,
+        healthUnhealthy: flags.healthUnhealthy,
         hostHeader: flags.hostHeader,
         upstreamProtocol: flags.upstreamProtocol,
         upstreamCa: readCertificate('--upstream-ca', flags.upstreamCa),

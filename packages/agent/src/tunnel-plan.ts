@@ -3,6 +3,7 @@
 import type { Bind, ControlMessageInput, Labels } from '@sallyport/protocol'
 
 import type { UpstreamTls } from './dial-upstream.ts'
+import type { HealthPlan } from './health-checker.ts'
 import type { Upstream } from './upstream.ts'
 
 export interface TunnelPlan {
@@ -13,6 +14,8 @@ export interface TunnelPlan {
   /** `preserve`, `rewrite` or the value the app is to see. */
   hostHeader: string
   weight: number
+  /** How the app is checked; it is not unless told. */
+  health?: HealthPlan | undefined
   /** For people only: shown in logs and the status view. */
   name?: string | undefined
   metadata?: string | undefined

@@ -1,0 +1,27 @@
+// When a tunnel counts as healthy: so many checks in a row must say otherwise before it changes. Pure: no I/O, no clock.
+
+export interface HealthThresholds {
+  /** Passed checks in a row that make an unhealthy tunnel healthy. */
+  healthy: number
+  /** Failed checks in a row that make a healthy tunnel unhealthy. */
+  unhealthy: number
+}
+
+export interface HealthRecord {
+  healthy: boolean
+  /** Checks in a row that spoke against `healthy`. */
+  against: number
+}
+
+/** @param record undefined before the first check, which decides alone: nobody should wait for an app that is there */
+export function afterCheck(
+  record: HealthRecord | undefined,
+  passed: boolean,
+  thresholds: HealthThresholds,
+): HealthRecord {
+  if (!record) return { healthy: passed, against: 0 }
+  if (passed === record.healthy) return { healthy: record.healthy, against: 0 }
+  const against = record.against + 1
+  const enough = record.healthy ? thresholds.unhealthy : thresholds.healthy
+  return against >= enough ? { healthy: passed, against: 0 } : { healthy: record.healthy, against }
+}
