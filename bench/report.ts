@@ -45,7 +45,7 @@ export function table({ small, bulk, memory }: Results): string {
 
 ${markdown(['chain', 'download MB/s', `× ${YARDSTICK}`, 'upload MB/s', `× ${YARDSTICK}`], bulkRows)}
 
-Relay memory: ${(memory.idleBytes / 1e6).toFixed(0)} MB idle after start, ${(memory.perSessionBytes / 1000).toFixed(1)} kB for each of ${memory.sessions.toLocaleString('en')} idle tunnel sessions.
+Relay memory: ${(memory.idleBytes / 1e6).toFixed(0)} MB idle after start, ${(memory.perSessionBytes / 1000).toFixed(1)} kB for each idle tunnel session (the second ${memory.sessions.toLocaleString('en')}).
 `
 }
 

@@ -161,7 +161,9 @@ describe('signing in with Chromium', { timeout: 120_000 }, () => {
     await Promise.all(
       tabs.map(async (tab, index) => {
         await signIn(tab)
-        await tab.waitForURL(wanted[index]!)
+        await tab.waitForURL(wanted[index]!).catch(async (cause: unknown) => {
+          throw new Error(`tab ${index} is at ${tab.url()}: ${await tab.textContent('body')}`, { cause })
+        })
         assert.equal(await tab.locator('#at').textContent(), `/tab/${index}`)
       }),
     )
