@@ -28,6 +28,10 @@ export interface StackOptions {
   /** Labels of the agents. */
   labels?: readonly string[]
   hostHeader?: string
+  /** What the app speaks; http1 by default. */
+  upstreamProtocol?: 'http1' | 'http2'
+  /** Where the agents forward to, instead of `app`. */
+  upstream?: string
 }
 
 export const APP_HOST = 'app.localhost'
@@ -115,7 +119,14 @@ ${indent(options.edges ?? `- { id: edg_app, hosts: [${APP_HOST}] }`)}
         server: `http://127.0.0.1:${relay.addresses.http?.port}`,
         authtoken: token,
         log: createLog({ level: 'silent' }),
-        tunnels: [{ upstream: `http://127.0.0.1:${appPort}`, labels, hostHeader: options.hostHeader }],
+        tunnels: [
+          {
+            upstream: options.upstream ?? `http://127.0.0.1:${appPort}`,
+            labels,
+            hostHeader: options.hostHeader,
+            upstreamProtocol: options.upstreamProtocol,
+          },
+        ],
       })
       if (agent.status.state !== 'online') await once(agent, 'online')
       return agent

@@ -89,6 +89,11 @@ const ANSWERS = {
     title: 'This transfer coding is not supported',
     advice: 'Only chunked transfer coding is accepted.',
   },
+  upgrade_unsupported: {
+    status: 501,
+    title: 'This app takes no WebSockets',
+    advice: 'Its tunnel speaks HTTP/2 with the app. WebSockets need a tunnel without --upstream-protocol http2.',
+  },
   app_down: {
     status: 502,
     title: 'The app is not answering',

@@ -37,6 +37,8 @@ export interface VisitorResponse {
   readonly statusCode: number
   /** @param headers names with values, or a flat list of both. What belongs to a connection stays off HTTP/2. */
   writeHead(status: number, headers: VisitorHeaders | string[]): unknown
+  /** Sends a head that has been written and waits for the first bytes of the body. */
+  flushHeaders(): unknown
   /** Whether more may be written now; otherwise 'drain' will tell. */
   write(chunk: Buffer | string): boolean
   end(chunk?: Buffer | string): unknown

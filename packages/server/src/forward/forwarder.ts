@@ -1,10 +1,11 @@
 // Sends an exchange to one of the tunnels of a route's backend. What both kinds of exchange need stands here once:
-// the pool of kept-alive streams, the deadlines, the limits.
+// the kept-alive streams, the deadlines, the limits.
 
 import type { Limits, Timeouts } from '../config/config.ts'
 import type { RouteBackend } from '../backend/route-backend.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import { Deadlines } from './deadlines.ts'
+import { Http2Pool } from './http2-pool.ts'
 import { forwardRequest } from './http.ts'
 import { StreamPool } from './stream-pool.ts'
 import { forwardUpgrade } from './upgrade.ts'
@@ -12,6 +13,7 @@ import { forwardUpgrade } from './upgrade.ts'
 /** What an exchange on its way needs. */
 export interface ForwardRoom {
   readonly pool: StreamPool
+  readonly http2: Http2Pool
   readonly deadlines: Deadlines
   readonly limits: Limits
   readonly timeouts: Timeouts
@@ -26,7 +28,11 @@ export class Forwarder {
       { maxIdlePerTunnel: limits.idle_streams_per_tunnel, maxIdleMs: timeouts.idle_stream_seconds * 1000 },
       deadlines,
     )
-    this.#room = { pool, deadlines, limits, timeouts }
+    const http2 = new Http2Pool(
+      { headMaxBytes: limits.upstream_header_bytes, openDeadlineMs: timeouts.app_reply_seconds * 1000 },
+      deadlines,
+    )
+    this.#room = { pool, http2, deadlines, limits, timeouts }
   }
 
   /**

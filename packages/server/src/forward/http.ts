@@ -15,6 +15,7 @@ import type { Watched } from './deadlines.ts'
 import type { ForwardRoom } from './forwarder.ts'
 import { authenticatesConnection, filterResponseHead, filterTrailers, writeRequestHead } from './headers.ts'
 import type { RequestFraming } from './headers.ts'
+import { forwardHttp2 } from './http2.ts'
 import { lostError, noTunnelError } from './refusal.ts'
 import type { ResponseHead } from './response-parser.ts'
 import { UpstreamConnection } from './upstream-connection.ts'
@@ -49,6 +50,7 @@ class Transfer implements UpstreamHandler, Watched {
   #bodyStarted = false
   #bodyDone: boolean
   #headSent = false
+  #headWaits = false
   #responseDone = false
   #canPool = true
   #waitsForVisitor = false
@@ -89,6 +91,7 @@ class Transfer implements UpstreamHandler, Watched {
     const tunnel = this.#backend.pick(this.#exchange, this.#tried)
     if (!tunnel) return this.#giveUp()
     if (tunnel instanceof FixedResponse) return this.#answerWith(tunnel)
+    if (tunnel.upstreamProtocol === 'http2') return this.#handOver(tunnel)
     const poolable = this.#isSafe && this.#framing.type === 'none' && !this.#retriedStale
     let connection = poolable ? pool.take(tunnel) : undefined
     try {
@@ -105,6 +108,18 @@ class Transfer implements UpstreamHandler, Watched {
     if (this.#framing.type === 'none') return
     if (!this.#bodyStarted) this.#startBody()
     else for (const piece of this.#kept ?? []) connection.stream.write(piece)
+  }
+
+  /** The app speaks HTTP/2: http2.ts goes on from here. A body that has been read as HTTP/1.1 stays with its own kind. */
+  #handOver(tunnel: Tunnel): void {
+    if (this.#bodyStarted) {
+      this.#noteFailure(tunnel, this.#lastFailure ?? new Error('the app speaks HTTP/2'))
+      return this.#attempt()
+    }
+    this.#settled = true
+    this.#room.deadlines.remove(this)
+    const start = { framing: this.#framing, tunnel, tried: this.#tried }
+    forwardHttp2(this.#exchange, this.#backend, this.#room, start).then(this.#resolve, this.#reject)
   }
 
   #answerWith(fixed: FixedResponse): void {
@@ -199,6 +214,7 @@ class Transfer implements UpstreamHandler, Watched {
     const cookie = this.#backend.cookieFor(this.#exchange, this.#connection!.tunnel) // it is the one that calls
     if (cookie !== undefined) filtered.headers.push('Set-Cookie', cookie)
     this.#headSent = true
+    this.#headWaits = true
     this.#lastProgress = performance.now()
     try {
       response.writeHead(head.status, filtered.headers)
@@ -207,8 +223,16 @@ class Transfer implements UpstreamHandler, Watched {
     }
   }
 
+  /** The head leaves together with the bytes that came with it; where none did, it does not wait for them. */
+  onFed(): void {
+    if (!this.#headWaits) return
+    this.#headWaits = false
+    if (!this.#settled && !this.#responseDone) this.#exchange.response.flushHeaders()
+  }
+
   onBody(chunk: Buffer, isLast: boolean): void {
     if (this.#settled) return
+    this.#headWaits = false
     this.#lastProgress = performance.now()
     const { response } = this.#exchange
     if (isLast) {

@@ -81,6 +81,7 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
     const tunnel = this.#backend.pick(this.#exchange, this.#tried)
     if (!tunnel) return this.#giveUp()
     if (tunnel instanceof FixedResponse) return this.#answerWith(tunnel)
+    if (tunnel.upstreamProtocol === 'http2') return this.#settle(new RelayError('upgrade_unsupported'))
     let connection: UpstreamConnection
     try {
       connection = new UpstreamConnection(tunnel, this.#exchange.clientIp, this.#room.limits.upstream_header_bytes)
@@ -160,6 +161,10 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
     this.#connection?.destroy()
     this.#exchange.response.end()
     // The visitor's socket closes behind the response; that settles.
+  }
+
+  onFed(): void {
+    // The head of a refusal leaves with its body.
   }
 
   onInformation(): void {

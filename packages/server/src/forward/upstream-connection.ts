@@ -16,6 +16,8 @@ const REPLY_MAX_BYTES = 257 // code, length, reason
 export interface UpstreamHandler extends ResponseHandler {
   /** The agent said whether it reached the app. Called once per connection. */
   onReply(reply: StreamReply): void
+  /** What has come so far has been told. */
+  onFed(): void
   /** The stream takes bytes again. */
   onDrain(): void
   /** The connection broke, or sent what is no response; it is destroyed. */
@@ -95,6 +97,7 @@ export class UpstreamConnection {
     this.hasAnswered = true
     try {
       this.#parser.feed(bytes)
+      this.#handler?.onFed()
     } catch (error) {
       if (!(error instanceof BadResponse)) throw error
       this.#lose(error)

@@ -57,6 +57,10 @@ export class Http2Response implements VisitorResponse {
     process.nextTick(flushHead, this)
   }
 
+  flushHeaders(): void {
+    this.flush()
+  }
+
   write(chunk: Buffer | string): boolean {
     this.flush()
     return this.#stream.destroyed || this.#stream.write(chunk)

@@ -281,9 +281,6 @@ export class TunnelSession implements TunnelCarrier {
     if (bind.labels === undefined) {
       return new ProtocolError('bind_invalid', 'this relay offers no endpoints by URL; use labels of one of its edges')
     }
-    if (bind.upstream_protocol !== 'http1') {
-      return new ProtocolError('bind_invalid', 'this relay forwards HTTP/1.1 only; leave --upstream-protocol away')
-    }
     if (bind.labels.length === 0) return new ProtocolError('bind_invalid', 'a tunnel needs at least one label')
     for (const [key, value] of bind.labels) {
       const problem = labelProblem(key, value)

@@ -36,6 +36,8 @@ export class Tunnel {
   readonly metadata: string | undefined
   /** `preserve`, or what the app gets as Host. */
   readonly hostHeader: string
+  /** What the relay speaks on its streams. */
+  readonly upstreamProtocol: Bind['upstream_protocol']
   readonly number: number
   /** Its share where tunnels are balanced; 0 is a standby. */
   readonly weight: number
@@ -58,6 +60,7 @@ export class Tunnel {
     this.forwardsTo = bind.forwards_to
     this.metadata = bind.metadata
     this.hostHeader = bind.host_header
+    this.upstreamProtocol = bind.upstream_protocol
     this.weight = bind.weight
     this.session = session
     this.lastingId = `${session.authtokenId} ${session.instanceId} ${bind.tunnel_id}`
@@ -84,7 +87,7 @@ export class Tunnel {
     stream.once('close', () => {
       if (--this.#streams === 0) this.#onDrained?.()
     })
-    stream.write(encodeStreamHeader({ tunnelId: this.number, visitor, protocol: 'http1' }))
+    stream.write(encodeStreamHeader({ tunnelId: this.number, visitor, protocol: this.upstreamProtocol }))
     return stream
   }
 

@@ -1,0 +1,197 @@
+// One tunnel stream used as an HTTP/2 connection to an app (RFC 9113, prior knowledge): the agent's reply, the app's
+// SETTINGS, then many exchanges at once. Nothing of an exchange is sent before both, so that a refused one is still whole.
+//
+//   waiting for reply ──ok──▶ waiting for SETTINGS ──▶ open ──GOAWAY, retire() or idle──▶ closing ──last stream──▶ over
+//          └─refused──▶ over        └─garbage, deadline──▶ over
+//
+// No PING: servers of gRPC punish those that come often, and the tunnel session itself notices what is dead.
+
+import { connect } from 'node:http2'
+import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2'
+
+import { ProtocolError, decodeStreamReply } from '@sallyport/protocol'
+import type { StreamReply, YamuxStream } from '@sallyport/protocol'
+
+import type { Tunnel } from '../tunnel/tunnel.ts'
+import type { Watched } from './deadlines.ts'
+
+/** Exchanges at once on one connection, as most servers allow; further ones get a connection of their own. */
+const STREAMS_MAX = 100
+/**
+ * What an app may send for one exchange before the visitor has taken any of it. Node gives credit for the whole
+ * connection at once, so this times STREAMS_MAX is what a connection can make us hold.
+ */
+const STREAM_WINDOW_BYTES = 256 * 1024
+/** In flight for all exchanges of a connection together. */
+const CONNECTION_WINDOW_BYTES = 8 * 1024 * 1024
+const SESSION_MEMORY_MB = 32 // what waits to be sent, STREAMS_MAX times a few messages; Node refuses streams beyond
+const HEADER_PAIRS_MAX = 1024
+/** Coming back costs two round trips; an app that wants its connections back sooner says GOAWAY. */
+const IDLE_MS = 60_000
+// A stream without a reply for so long makes the session prove that it is alive.
+const PROBE_AFTER_MS = 2000
+const REPLY_MAX_BYTES = 257 // code, length, reason
+
+export interface Http2ConnectionOptions {
+  headMaxBytes: number
+  /** Until the app has said SETTINGS. */
+  openDeadlineMs: number
+  /** The connection can carry exchanges; or it cannot, and nothing was sent. Called once. */
+  onOpened: (connection: Http2Connection, failure: StreamReply | Error | undefined) => void
+  /** It is gone, whatever came before. Called once. */
+  onGone: (connection: Http2Connection) => void
+}
+
+export class Http2Connection implements Watched {
+  readonly tunnel: Tunnel
+  readonly #options: Http2ConnectionOptions
+  readonly #stream: YamuxStream
+  readonly #openedAt = performance.now()
+  #session: ClientHttp2Session | undefined
+  #kept: Buffer | undefined
+  #isOpened = false
+  #isGone = false
+  #lost: Error | undefined
+  #active = 0
+  #idleSince = 0
+  #streamsMax = STREAMS_MAX
+
+  /** @throws ProtocolError `session_closed`, `limit_reached` */
+  constructor(tunnel: Tunnel, visitor: string, options: Http2ConnectionOptions) {
+    this.tunnel = tunnel
+    this.#options = options
+    this.#stream = tunnel.openStream(visitor)
+    this.#stream.on('data', this.#onReplyBytes)
+    this.#stream.on('error', (error: Error) => (this.#lost ??= error))
+    this.#stream.on('end', () => (this.#lost ??= new Error('the app closed the connection')))
+    this.#stream.on('close', () => this.#leave())
+  }
+
+  /** Whether one more exchange can start here now. */
+  get hasRoom(): boolean {
+    return this.#isOpened && this.#active < this.#streamsMax && !this.isClosing
+  }
+
+  /** Whether it will be open, or has room again, without a new connection. */
+  get isClosing(): boolean {
+    return this.#isGone || (this.#session?.closed ?? false) || (this.#session?.destroyed ?? false)
+  }
+
+  /**
+   * Starts an exchange. Only while `hasRoom`.
+   * @param head flat list with the pseudo-headers in front
+   * @throws whatever node:http2 has against the head
+   */
+  request(head: string[], hasBody: boolean): ClientHttp2Stream {
+    const session = this.#session! // hasRoom
+    const stream = session.request(head, { endStream: !hasBody, waitForTrailers: hasBody })
+    this.#active++
+    stream.once('close', () => {
+      this.#active--
+      this.#idleSince = performance.now()
+    })
+    return stream
+  }
+
+  /** Takes no further exchange and ends with the last one. */
+  retire(): void {
+    if (this.#isOpened) this.#session?.close()
+    else this.destroy(new ProtocolError('draining', 'the tunnel is leaving'))
+  }
+
+  destroy(error: Error): void {
+    this.#lost ??= error
+    this.#session?.destroy()
+    this.#stream.destroy()
+  }
+
+  tick(now: number): void {
+    if (!this.#isOpened) {
+      const waitedMs = now - this.#openedAt
+      if (waitedMs > PROBE_AFTER_MS && !this.#session) this.tunnel.session.probe()
+      if (waitedMs > this.#options.openDeadlineMs) this.#giveUp()
+    } else if (this.#active === 0 && now - this.#idleSince > IDLE_MS) this.retire()
+  }
+
+  #giveUp(): void {
+    const reason = this.#session ? 'the app said nothing in HTTP/2' : 'no reply of the agent'
+    this.#tellOpened({ ok: false, code: 'app_timeout', reason })
+    this.destroy(new Error(reason))
+  }
+
+  readonly #onReplyBytes = (chunk: Buffer): void => {
+    const bytes = this.#kept ? Buffer.concat([this.#kept, chunk]) : chunk
+    const decoded = decodeStreamReply(bytes)
+    if (!decoded) {
+      if (bytes.length > REPLY_MAX_BYTES) return this.destroy(new ProtocolError('mux_violation', 'no stream reply'))
+      this.#kept = bytes
+      return
+    }
+    this.#kept = undefined
+    this.tunnel.health.noteReply(decoded.reply)
+    if (!decoded.reply.ok) {
+      this.#stream.off('data', this.#onReplyBytes).end().resume()
+      return this.#tellOpened(decoded.reply)
+    }
+    this.#stream.off('data', this.#onReplyBytes).pause()
+    if (bytes.length > decoded.length) this.#stream.unshift(bytes.subarray(decoded.length))
+    this.#begin()
+  }
+
+  #begin(): void {
+    // The name is node:http2's own bookkeeping; every exchange brings its :authority.
+    const session = connect('http://app', {
+      createConnection: () => this.#stream,
+      settings: {
+        enablePush: false,
+        initialWindowSize: STREAM_WINDOW_BYTES,
+        maxHeaderListSize: this.#options.headMaxBytes,
+      },
+      maxHeaderListPairs: HEADER_PAIRS_MAX,
+      maxSessionMemory: SESSION_MEMORY_MB,
+      // What repeats in a visitor's request is the app's to judge, as on HTTP/1.1. @types/node does not know the option.
+      ...({ strictSingleValueFields: false } satisfies object),
+    })
+    this.#session = session
+    session.once('connect', () => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES))
+    session.once('remoteSettings', ({ maxConcurrentStreams }) => {
+      if (maxConcurrentStreams === 0) return this.destroy(new Error('the app takes no HTTP/2 streams'))
+      this.#tellOpened(undefined)
+    })
+    session.on('remoteSettings', ({ maxConcurrentStreams = STREAMS_MAX }) => {
+      this.#streamsMax = Math.min(STREAMS_MAX, maxConcurrentStreams)
+    })
+    session.on('error', (error: Error) => (this.#lost ??= error))
+    session.on('close', () => {
+      // Streams that had to wait for the last bytes of the session have them; the connection itself goes now.
+      this.#stream.destroy()
+    })
+  }
+
+  #tellOpened(failure: StreamReply | Error | undefined): void {
+    if (this.#isOpened || this.#isGone) return
+    if (failure) this.#isGone = true
+    else {
+      this.#isOpened = true
+      this.#idleSince = performance.now()
+    }
+    this.#options.onOpened(this, failure)
+    if (failure) this.#options.onGone(this)
+  }
+
+  #leave(): void {
+    const lost = this.#lost ?? new Error('the connection to the app ended')
+    if (!this.#isOpened) {
+      return this.#tellOpened(this.#session && !(lost instanceof ProtocolError) ? notHttp2(lost) : lost)
+    }
+    if (this.#isGone) return
+    this.#isGone = true
+    this.#session?.destroy()
+    this.#options.onGone(this)
+  }
+}
+
+/** An app that speaks HTTP/1.1 answers the preface with a 400, or closes. */
+function notHttp2(cause: Error): Error {
+  return new Error('the app does not speak HTTP/2 with prior knowledge; leave --upstream-protocol away', { cause })
+}

@@ -1,0 +1,104 @@
+// HTTP/2 connections by tunnel: exchanges share one while it has room, then a further one is opened. A connection
+// ends when it is idle for long, when its app says so, and with its tunnel.
+
+import { ProtocolError } from '@sallyport/protocol'
+import type { StreamReply } from '@sallyport/protocol'
+
+import type { Tunnel } from '../tunnel/tunnel.ts'
+import type { Deadlines } from './deadlines.ts'
+import { Http2Connection } from './http2-connection.ts'
+
+/** An exchange that waits for a connection. */
+export interface Http2Waiter {
+  /** The connection has room, in this turn. */
+  onConnection(connection: Http2Connection): void
+  /** There is none; nothing was sent. */
+  onNoConnection(failure: StreamReply | Error): void
+}
+
+export interface Http2PoolOptions {
+  headMaxBytes: number
+  openDeadlineMs: number
+}
+
+/** Waiting behind one connection that opens, at most: what one connection usually carries. */
+const WAITERS_MAX = 100
+
+interface Place {
+  readonly connections: Set<Http2Connection>
+  /** Behind each connection that is still opening. */
+  readonly opening: Map<Http2Connection, Http2Waiter[]>
+}
+
+export class Http2Pool {
+  readonly #options: Http2PoolOptions
+  readonly #deadlines: Deadlines
+  readonly #places = new Map<Tunnel, Place>()
+
+  constructor(options: Http2PoolOptions, deadlines: Deadlines) {
+    this.#options = options
+    this.#deadlines = deadlines
+  }
+
+  /**
+   * Finds or opens a connection for an exchange; tells the waiter now or later, once.
+   * @param visitor the visitor's address, for the agent's log
+   * @throws ProtocolError `session_closed`, `limit_reached`; nothing was sent
+   */
+  acquire(tunnel: Tunnel, visitor: string, waiter: Http2Waiter): void {
+    if (!tunnel.isOnline) throw new ProtocolError('session_closed', 'the tunnel is leaving')
+    const place = this.#placeOf(tunnel)
+    for (const connection of place.connections) if (connection.hasRoom) return waiter.onConnection(connection)
+    for (const waiting of place.opening.values()) {
+      if (waiting.length < WAITERS_MAX) return void waiting.push(waiter)
+    }
+    const connection = new Http2Connection(tunnel, visitor, {
+      ...this.#options,
+      onOpened: (opened, failure) => this.#onOpened(place, opened, visitor, failure),
+      onGone: (gone) => {
+        place.connections.delete(gone)
+        this.#deadlines.remove(gone)
+      },
+    })
+    this.#deadlines.add(connection)
+    place.opening.set(connection, [waiter])
+  }
+
+  #onOpened(
+    place: Place,
+    connection: Http2Connection,
+    visitor: string,
+    failure: StreamReply | Error | undefined,
+  ): void {
+    const waiting = place.opening.get(connection) ?? []
+    place.opening.delete(connection)
+    if (!failure) place.connections.add(connection)
+    for (const waiter of waiting) {
+      if (failure) waiter.onNoConnection(failure)
+      else if (connection.hasRoom) waiter.onConnection(connection)
+      else this.#acquireLate(connection.tunnel, visitor, waiter)
+    }
+  }
+
+  #acquireLate(tunnel: Tunnel, visitor: string, waiter: Http2Waiter): void {
+    try {
+      this.acquire(tunnel, visitor, waiter)
+    } catch (error) {
+      waiter.onNoConnection(error as Error) // openStream throws ProtocolError only
+    }
+  }
+
+  #placeOf(tunnel: Tunnel): Place {
+    let place = this.#places.get(tunnel)
+    if (!place) {
+      place = { connections: new Set(), opening: new Map() }
+      this.#places.set(tunnel, place)
+      const { connections, opening } = place
+      tunnel.onRetire(() => {
+        this.#places.delete(tunnel)
+        for (const connection of [...connections, ...opening.keys()]) connection.retire()
+      })
+    }
+    return place
+  }
+}

@@ -1,0 +1,380 @@
+// One request through a tunnel whose app speaks HTTP/2: both directions flow at once, for as long as either wants to
+// (gRPC). As http.ts otherwise: pick, send, stream the answer back, retry only where that is safe.
+//
+// A connection stands before anything is sent, so a tunnel without one costs nothing. Later the app itself says what it
+// has not looked at: REFUSED_STREAM, and streams beyond its GOAWAY, may be sent again (RFC 9113 8.7) while the body is
+// still kept; a bodiless GET, HEAD or OPTIONS may be, as long as nothing of an answer has come.
+
+import { constants } from 'node:http2'
+import type { ClientHttp2Stream } from 'node:http2'
+
+import { ProtocolError } from '@sallyport/protocol'
+import type { StreamReply } from '@sallyport/protocol'
+
+import { FixedResponse } from '../backend/fixed-response.ts'
+import type { RouteBackend } from '../backend/route-backend.ts'
+import { RelayError } from '../errors.ts'
+import type { Exchange, VisitorResponse } from '../exchange/exchange.ts'
+import type { Tunnel } from '../tunnel/tunnel.ts'
+import type { Watched } from './deadlines.ts'
+import type { ForwardRoom } from './forwarder.ts'
+import { filterResponseHead, filterTrailers } from './headers.ts'
+import type { RequestFraming } from './headers.ts'
+import type { Http2Connection } from './http2-connection.ts'
+import { readHttp2Head, writeHttp2Head } from './http2-headers.ts'
+import type { Http2Waiter } from './http2-pool.ts'
+import { lostError, noTunnelError } from './refusal.ts'
+
+const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM, NGHTTP2_REFUSED_STREAM } = constants
+
+/** Where an exchange stands when an HTTP/2 tunnel is picked for it: nothing of its body has been read. */
+export interface Http2Start {
+  framing: RequestFraming
+  tunnel: Tunnel
+  tried: Set<Tunnel> | undefined
+}
+
+/** Forwards a request; resolves when the visitor's answer is out or the visitor is gone. */
+export function forwardHttp2(
+  exchange: Exchange,
+  backend: RouteBackend,
+  room: ForwardRoom,
+  start: Http2Start,
+): Promise<void> {
+  return new Promise((resolve, reject) => new Http2Transfer(exchange, backend, room, start, resolve, reject).start())
+}
+
+class Http2Transfer implements Http2Waiter, Watched {
+  readonly #exchange: Exchange
+  readonly #backend: RouteBackend
+  readonly #room: ForwardRoom
+  readonly #resolve: () => void
+  readonly #reject: (error: RelayError) => void
+
+  readonly #framing: RequestFraming
+  readonly #isSafe: boolean
+  readonly #tried: Set<Tunnel>
+  #tunnel: Tunnel | undefined
+  #stream: ClientHttp2Stream | undefined
+  #lastFailure: StreamReply | Error | undefined
+  #retriedStale = false
+  #settled = false
+
+  /** Pieces of the body, until they are too many or the answer begins. */
+  #kept: Buffer[] | undefined = []
+  #keptBytes = 0
+  #bodyStarted = false
+  #bodyDone: boolean
+  #headSent = false
+  #responseDone = false
+  #waitsForVisitor = false
+  #waitsForStream = false
+  #lastProgress: number
+
+  constructor(
+    exchange: Exchange,
+    backend: RouteBackend,
+    room: ForwardRoom,
+    { framing, tunnel, tried }: Http2Start,
+    resolve: () => void,
+    reject: (error: RelayError) => void,
+  ) {
+    this.#exchange = exchange
+    this.#backend = backend
+    this.#room = room
+    this.#resolve = resolve
+    this.#reject = reject
+    this.#framing = framing
+    this.#tunnel = tunnel
+    this.#tried = tried ?? new Set()
+    this.#bodyDone = framing.type === 'none'
+    const { method } = exchange
+    this.#isSafe = this.#bodyDone && (method === 'GET' || method === 'HEAD' || method === 'OPTIONS')
+    this.#lastProgress = exchange.startedAt
+  }
+
+  start(): void {
+    const { response } = this.#exchange
+    response.once('close', () => this.#onVisitorClose())
+    if (response.destroyed) return this.#onVisitorClose()
+    this.#room.deadlines.add(this)
+    const tunnel = this.#tunnel! // the one that was picked
+    this.#tunnel = undefined
+    this.#enter(tunnel)
+  }
+
+  // ── towards the app ────────────────────────────────────────────────────────────────────────────
+
+  #attempt(): void {
+    const tunnel = this.#backend.pick(this.#exchange, this.#tried)
+    if (!tunnel) return this.#fail(noTunnelError(this.#backend, this.#tried.size, this.#lastFailure))
+    if (tunnel instanceof FixedResponse) {
+      this.#responseDone = true
+      return tunnel.answer(this.#exchange)
+    }
+    if (tunnel.upstreamProtocol === 'http2') return this.#enter(tunnel)
+    // Tunnels of one backend ought to speak one protocol; where they do not, each exchange stays with its own kind.
+    this.#tried.add(tunnel)
+    this.#attempt()
+  }
+
+  #enter(tunnel: Tunnel): void {
+    this.#tunnel = tunnel
+    tunnel.inFlight++
+    this.#exchange.tunnelId = tunnel.id
+    try {
+      this.#room.http2.acquire(tunnel, this.#exchange.clientIp, this)
+    } catch (error) {
+      this.onNoConnection(error as Error) // acquire throws ProtocolError only
+    }
+  }
+
+  onConnection(connection: Http2Connection): void {
+    const tunnel = this.#tunnel
+    if (this.#settled || !tunnel) return
+    this.#lastProgress = performance.now()
+    // What a person wrote behind `agent tunnel`: the only sign of TLS, and of no other use here.
+    const scheme = tunnel.forwardsTo.startsWith('https:') ? 'https' : 'http'
+    try {
+      const head = writeHttp2Head(this.#exchange, tunnel.hostHeader, scheme, this.#framing)
+      this.#listen(connection.request(head, this.#framing.type !== 'none'))
+    } catch (error) {
+      return this.#fail(new RelayError('bad_request', { cause: error, detail: 'a header that HTTP/2 does not know' }))
+    }
+    if (this.#framing.type === 'none') return
+    if (this.#bodyStarted) this.#replayBody()
+    else this.#startBody()
+  }
+
+  onNoConnection(failure: StreamReply | Error): void {
+    const tunnel = this.#tunnel
+    if (this.#settled || !tunnel) return
+    this.#leave()
+    this.#tried.add(tunnel)
+    this.#lastFailure = failure
+    // Nothing was sent where not even a reply came, so it costs no retry.
+    if (failure instanceof ProtocolError || this.#backend.budget.take(performance.now())) return this.#attempt()
+    this.#fail(noTunnelError(this.#backend, this.#tried.size, failure))
+  }
+
+  #listen(stream: ClientHttp2Stream): void {
+    this.#stream = stream
+    const current = (): boolean => this.#stream === stream
+    let sawEnd = false
+    let rawTrailers: string[] = []
+    // A reset with NO_ERROR also ends the readable side, as if the answer were complete (RFC 9113 8.1 allows it only
+    // behind a complete one). Node tells the two apart by the order: END_STREAM is pushed before the stream is closed.
+    const push = stream.push.bind(stream)
+    stream.push = (chunk, encoding) => {
+      if (chunk === null && !stream.closed) sawEnd = true
+      return push(chunk, encoding)
+    }
+    stream.on('headers', (_headers, _flags, raw: string[]) => void (current() && this.#onInformation(raw)))
+    stream.on('response', (_headers, flags, raw: string[]) => {
+      if (!current()) return
+      const isAll = (flags & NGHTTP2_FLAG_END_STREAM) !== 0
+      this.#onHead(raw, isAll)
+      // At once, so that what is only a head also leaves as one: gRPC tells its failures that way.
+      if (isAll && current()) return this.#onComplete([])
+      // Not before: node:http2 tells of the head a tick later than of the first bytes.
+      stream.on('data', (chunk: Buffer) => void (current() && this.#onBody(chunk)))
+    })
+    stream.on('trailers', (_headers, _flags, raw: string[]) => (rawTrailers = raw))
+    stream.on('end', () => {
+      if (current() && sawEnd) this.#onComplete(rawTrailers)
+    })
+    stream.on('drain', () => void (current() && this.#onDrain()))
+    stream.on('wantTrailers', () => this.#sendTrailers(stream))
+    let lost: Error | undefined
+    stream.on('error', (error: Error) => (lost = error))
+    stream.on('close', () => {
+      if (current()) this.#onLost(stream.rstCode, lost)
+    })
+  }
+
+  #startBody(): void {
+    this.#bodyStarted = true
+    const { request } = this.#exchange
+    request.on('data', (chunk: Buffer) => this.#onBodyChunk(chunk))
+    request.on('end', () => this.#onBodyEnd())
+  }
+
+  #replayBody(): void {
+    for (const chunk of this.#kept ?? []) this.#stream?.write(chunk)
+    if (this.#bodyDone) this.#stream?.end()
+    else this.#exchange.request.resume()
+  }
+
+  #onBodyChunk(chunk: Buffer): void {
+    if (this.#settled || this.#responseDone) return
+    this.#lastProgress = performance.now()
+    if (this.#kept) {
+      this.#kept.push(chunk)
+      this.#keptBytes += chunk.length
+      // Too much to be repeated. While it waits for a connection again, the request stands still.
+      if (this.#stream && this.#keptBytes > this.#room.limits.request_buffer_bytes) this.#kept = undefined
+    }
+    if (!this.#stream || this.#stream.write(chunk)) return
+    this.#waitsForStream = true
+    this.#exchange.request.pause()
+  }
+
+  #onBodyEnd(): void {
+    if (this.#settled || this.#responseDone) return
+    this.#bodyDone = true
+    this.#lastProgress = performance.now()
+    this.#stream?.end()
+  }
+
+  #sendTrailers(stream: ClientHttp2Stream): void {
+    const trailers = filterTrailers(this.#exchange.request.rawTrailers)
+    // No names twice: node:http2 takes an object here.
+    const fields = Object.groupBy(trailers, ([name]) => name.toLowerCase())
+    stream.sendTrailers(
+      Object.fromEntries(Object.entries(fields).map(([name, lines = []]) => [name, lines.map(([, value]) => value)])),
+    )
+  }
+
+  #onDrain(): void {
+    this.#waitsForStream = false
+    this.#lastProgress = performance.now()
+    this.#exchange.request.resume()
+  }
+
+  // ── towards the visitor ────────────────────────────────────────────────────────────────────────
+
+  #onInformation(raw: readonly string[]): void {
+    this.#lastProgress = performance.now()
+    const { response, request } = this.#exchange
+    const { status, rawHeaders } = readHttp2Head(raw)
+    if (status === 100) {
+      if (this.#exchange.header('expect') !== undefined) response.writeContinue()
+    } else if (status === 103 && request.httpVersionMinor > 0) {
+      const link = rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1] === 'link')
+      if (link.length > 0) response.writeEarlyHints({ link })
+    }
+  }
+
+  #onHead(raw: readonly string[], isAll: boolean): void {
+    if (this.#settled || this.#headSent) return
+    const { response, request, responseEdits } = this.#exchange
+    const head = readHttp2Head(raw)
+    const mayHaveTrailers = !isAll && request.httpVersionMinor > 0 && !head.rawHeaders.includes('content-length')
+    const { headers } = filterResponseHead(head, responseEdits, mayHaveTrailers)
+    // On HTTP/1.1 the rest of the request cannot be told from the next one (RFC 9112 9.3); HTTP/2 has no such header.
+    if (!this.#bodyDone) headers.push('Connection', 'close')
+    const cookie = this.#backend.cookieFor(this.#exchange, this.#tunnel!) // it is the one that answers
+    if (cookie !== undefined) headers.push('Set-Cookie', cookie)
+    this.#kept = undefined
+    this.#headSent = true
+    this.#lastProgress = performance.now()
+    try {
+      response.writeHead(head.status, headers)
+      // What comes of the body in this turn leaves together with the head; the head of a quiet stream does not wait.
+      if (!isAll) setImmediate(flushHead, response)
+    } catch (error) {
+      this.#fail(new RelayError('app_bad_answer', { cause: error, detail: 'a header that Node.js refuses' }))
+    }
+  }
+
+  #onBody(chunk: Buffer): void {
+    if (this.#settled) return
+    this.#lastProgress = performance.now()
+    const { response } = this.#exchange
+    if (response.write(chunk) || this.#waitsForVisitor) return
+    this.#waitsForVisitor = true
+    this.#stream?.pause()
+    response.once('drain', () => {
+      this.#waitsForVisitor = false
+      this.#lastProgress = performance.now()
+      this.#stream?.resume()
+    })
+  }
+
+  #onComplete(rawTrailers: readonly string[]): void {
+    const stream = this.#stream
+    this.#leave()
+    // The app has said everything; what the visitor still sends has no reader (RFC 9113 8.1).
+    if (!this.#bodyDone) stream?.close(NGHTTP2_CANCEL)
+    if (this.#settled) return
+    this.#responseDone = true
+    const { request, response } = this.#exchange
+    if (rawTrailers.length > 0 && request.httpVersionMinor > 0) response.addTrailers(filterTrailers(rawTrailers))
+    response.end()
+  }
+
+  // ── ends ───────────────────────────────────────────────────────────────────────────────────────
+
+  /** The stream is over, and no complete answer has come. */
+  #onLost(resetCode: number | undefined, lost: Error | undefined): void {
+    const tunnel = this.#tunnel! // the stream belongs to it
+    this.#leave()
+    if (this.#settled || this.#responseDone) return
+    const error = lost ?? new Error(`the app ended the stream (HTTP/2 code ${resetCode})`)
+    const isUnseen = resetCode === NGHTTP2_REFUSED_STREAM && (this.#kept !== undefined || !this.#bodyStarted)
+    const mayRepeat = isUnseen || (this.#isSafe && !this.#retriedStale)
+    if (this.#headSent || !mayRepeat || !this.#backend.budget.take(performance.now())) {
+      return this.#fail(lostError(error))
+    }
+    this.#lastFailure = error
+    this.#exchange.request.pause()
+    // The connection may have been about to close; the tunnel behind it is as good as another, once.
+    if (this.#retriedStale) this.#tried.add(tunnel)
+    this.#retriedStale = true
+    this.#attempt()
+  }
+
+  /** The response is closed: sent in full, or the visitor has left. */
+  #onVisitorClose(): void {
+    this.#cancel()
+    this.#settle()
+  }
+
+  #fail(error: RelayError): void {
+    if (this.#settled) return
+    this.#cancel()
+    this.#settle(error)
+  }
+
+  #cancel(): void {
+    const stream = this.#stream
+    this.#leave()
+    stream?.resume() // what has come already is dropped, or the stream never closes
+    stream?.close(NGHTTP2_CANCEL)
+  }
+
+  #leave(): void {
+    if (this.#tunnel) this.#tunnel.inFlight--
+    this.#tunnel = undefined
+    this.#stream = undefined
+  }
+
+  #settle(error?: RelayError): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.#room.deadlines.remove(this)
+    if (error) this.#reject(error)
+    else this.#resolve()
+  }
+
+  /** Who is everybody waiting for, and for how long already? A connection that opens has its own deadline. */
+  tick(now: number): void {
+    const { timeouts } = this.#room
+    const waited = (now - this.#lastProgress) / 1000
+    if (this.#waitsForVisitor || this.#responseDone) {
+      if (waited > timeouts.visitor_stall_seconds) this.#exchange.cut(new Error('the visitor takes no bytes'))
+    } else if (!this.#stream) {
+      return
+    } else if (!this.#headSent) {
+      const waitsForBody = !this.#bodyDone && !this.#waitsForStream
+      if (waitsForBody && waited > timeouts.request_stall_seconds) this.#fail(new RelayError('request_timeout'))
+      else if (waited > timeouts.app_answer_seconds) this.#fail(new RelayError('app_timeout', { detail: 'no answer' }))
+    } else if (waited > timeouts.app_stall_seconds) {
+      this.#fail(new RelayError('app_timeout', { detail: 'the response stands still' }))
+    }
+  }
+}
+
+function flushHead(response: VisitorResponse): void {
+  if (!response.destroyed) response.flushHeaders()
+}
