@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util'
 
 import { Browser } from '@sallyport/example-demo/browser'
 
+import { COMPETITORS, missing } from './competitors.ts'
 import { runBulk, runSmall } from './measure.ts'
 import type { Bulk, Small } from './measure.ts'
 import { freePort, residentBytes, start, startNginx } from './processes.ts'
@@ -139,6 +140,34 @@ location /upload { proxy_pass http://sink; proxy_http_version 1.1; proxy_set_hea
     { name: 'sallyport, signed in', ...at('signed.localhost', { Cookie: cookie }), processes: [relay, agent, app] },
   ]
 
+  const kinds = new Map<string, string>()
+  const notMeasured: string[] = []
+  for (const competitor of COMPETITORS) {
+    const lacks = missing(competitor)
+    if (lacks) {
+      notMeasured.push(`${competitor.name} (no ${lacks} here; ${competitor.install})`)
+      continue
+    }
+    try {
+      const at = join(folder, competitor.name.replaceAll(' ', ''))
+      const [site, sinkSite] = [
+        await competitor.start(join(at, 'app'), Number(appPort)),
+        competitor.name === 'bore' ? undefined : await competitor.start(join(at, 'sink'), sinkPort),
+      ]
+      for (const each of [...site.processes, ...(sinkSite?.processes ?? [])]) own(each)
+      const headers = { Host: 'localhost', ...site.headers }
+      kinds.set(competitor.name, competitor.kind)
+      chains.push({
+        name: competitor.name,
+        ...direct(site.port, sinkSite?.port),
+        headers,
+        processes: [...site.processes, app],
+      })
+    } catch (error) {
+      notMeasured.push(`${competitor.name} (${error instanceof Error ? error.message.split('\n')[0] : String(error)})`)
+    }
+  }
+
   const small = new Map<string, Small[]>(chains.map(({ name }) => [name, []]))
   const bulk = new Map<string, Bulk[]>(chains.map(({ name }) => [name, []]))
   for (let round = 1; round <= ROUNDS; round++) {
@@ -160,7 +189,17 @@ location /upload { proxy_pass http://sink; proxy_http_version 1.1; proxy_set_hea
   const memory = await measureMemory(relayFile('memory', await freePort(), await freePort(), issuer), env)
 
   const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, Node.js ${process.version}, Linux, loopback`
-  const results = { machine, rounds: ROUNDS, seconds: SECONDS, bulkMb: BULK_MB, small, bulk, memory }
+  const results = {
+    machine,
+    rounds: ROUNDS,
+    seconds: SECONDS,
+    bulkMb: BULK_MB,
+    kinds,
+    notMeasured,
+    small,
+    bulk,
+    memory,
+  }
   console.log(table(results))
   if (!flags.quick) {
     writeFileSync(join(root, 'docs/performance.md'), page(results))

@@ -47,7 +47,7 @@ export async function start(
   return { name, pid: child.pid ?? 0, readyLine, end: () => endChild(child) }
 }
 
-async function endChild(child: ChildProcess): Promise<void> {
+export async function endChild(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const gone = once(child, 'exit')
   child.kill('SIGTERM')

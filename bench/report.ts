@@ -7,6 +7,9 @@ export interface Results {
   rounds: number
   seconds: number
   bulkMb: number
+  /** What each competitor is, by name. */
+  kinds: ReadonlyMap<string, string>
+  notMeasured: readonly string[]
   small: ReadonlyMap<string, readonly Small[]>
   bulk: ReadonlyMap<string, readonly Bulk[]>
   memory: { idleBytes: number; perSessionBytes: number; sessions: number }
@@ -14,7 +17,8 @@ export interface Results {
 
 const YARDSTICK = 'nginx proxy_pass'
 
-export function table({ small, bulk, memory }: Results): string {
+export function table({ kinds, small, bulk, memory }: Results): string {
+  const titled = (name: string): string => (kinds.has(name) ? `${name} (${kinds.get(name)})` : name)
   const yard = medianOf(small.get(YARDSTICK) ?? [], ({ requestsPerSecond }) => requestsPerSecond)
   const smallRows = [...small].map(([name, rounds]) => {
     const rate = medianOf(rounds, ({ requestsPerSecond }) => requestsPerSecond)
@@ -23,7 +27,7 @@ export function table({ small, bulk, memory }: Results): string {
       .join(', ')
     const errors = rounds.reduce((sum, round) => sum + round.errors, 0)
     return [
-      name,
+      titled(name),
       Math.round(rate).toLocaleString('en'),
       (rate / yard).toFixed(2),
       medianOf(rounds, ({ p50Ms }) => p50Ms).toFixed(2),
@@ -39,7 +43,7 @@ export function table({ small, bulk, memory }: Results): string {
     .map(([name, rounds]) => {
       const down = medianOf(rounds, ({ downMbPerSecond }) => downMbPerSecond)
       const up = medianOf(rounds, ({ upMbPerSecond }) => upMbPerSecond)
-      return [name, down.toFixed(0), (down / yardDown).toFixed(2), up.toFixed(0), (up / yardUp).toFixed(2)]
+      return [titled(name), down.toFixed(0), (down / yardDown).toFixed(2), up.toFixed(0), (up / yardUp).toFixed(2)]
     })
   return `${markdown(['chain', 'requests/s', `× ${YARDSTICK}`, 'p50 ms', 'p99 ms', 'CPU per request, µs', 'errors'], smallRows)}
 
@@ -65,7 +69,7 @@ not the absolute numbers of two.
 * No access logs anywhere. CPU per request is user plus system time from \`/proc\`, by process.
 
 ${table(results)}
-`
+${results.notMeasured.length > 0 ? `Not measured on this machine: ${results.notMeasured.join('; ')}.\n` : ''}`
 }
 
 function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
