@@ -296,6 +296,23 @@ describe('an app that speaks HTTP/2', () => {
     assert.equal(opened, before + 1)
   })
 
+  it('lets an agent leave when its exchanges are over, without waiting for idle connections', async () => {
+    const held = Promise.withResolvers<ServerHttp2Stream>()
+    answer = (stream) => {
+      stream.respond({ ':status': 200 })
+      stream.write('first')
+      held.resolve(stream)
+    }
+    const response = await get(stack)
+    const leaving = stack.agents[0]!.close() // one is started by default
+    await once(response, 'data')
+    ;(await held.promise).end('last')
+    assert.equal(await text(response), 'last')
+    await leaving
+    await stack.addAgent()
+    assert.equal((await get(stack)).statusCode, 200)
+  })
+
   it('refuses a WebSocket with a page that says why', async () => {
     const response = await get(stack, {
       headers: {
