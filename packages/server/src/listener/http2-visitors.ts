@@ -16,7 +16,7 @@ import type { Http2Head } from './http2-admission.ts'
 import { Http2Request } from './http2-request.ts'
 import { Http2Response } from './http2-response.ts'
 
-const SWEEP_INTERVAL_MS = 1000
+const SWEEP_INTERVAL_MS = 500
 
 // How much of uploads may be under way. A stream alone gets 10 MB/s over 25 ms; a connection holds no more in memory.
 const STREAM_WINDOW_BYTES = 256 * 1024
@@ -31,8 +31,8 @@ const INVALID_FRAMES_MAX = 100
 const REFUSED_STREAMS_MAX = 100
 
 // Frames that carry neither heads nor bodies (PING, SETTINGS, WINDOW_UPDATE, unknown ones …): a peer that sends more
-// of them in a second than this, beside what its own traffic explains, is flooding. 13-byte frames: 20 000.
-const OVERHEAD_BYTES_PER_SECOND = 256 * 1024
+// of them between two sweeps than this, beside what its own traffic explains, is flooding. 13-byte frames: 10 000.
+const OVERHEAD_BYTES_PER_SWEEP = 128 * 1024
 // Window updates for what we send: 13 bytes for each, and even small ones cover some hundred bytes.
 const SENT_BYTES_PER_OVERHEAD_BYTE = 16
 // Frame heads of heads and bodies; a body may come in tiny pieces.
@@ -105,6 +105,7 @@ export class Http2Visitors {
   accept(socket: Socket): void {
     socket.on('error', () => {}) // the visitor left; 'close' tells the same
     if (this.#isClosing) return void socket.destroy()
+    socket.allowHalfOpen = false // node:http's server sets it; on HTTP/2 a visitor who ends the connection is gone
     const session = performServerHandshake(socket, this.#settings)
     const connection: Connection = {
       session,
@@ -160,7 +161,7 @@ export class Http2Visitors {
     })
     // Reset streams leave at once, but what they began takes a moment to stop: that, too, has a bound.
     if (connection.exchanges >= 2 * this.#options.limits.streams_per_connection) {
-      connection.session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM)
+      connection.session.destroy(new Error('too many exchanges at once'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
       return
     }
     const exchange = this.#exchangeOf(connection, stream, raw)
@@ -205,8 +206,7 @@ export class Http2Visitors {
   #sweep(now: number): void {
     for (const connection of this.#connections) {
       if (this.#isFlooding(connection)) {
-        this.#options.log.warn({ clientIp: connection.address }, 'HTTP/2 flood, connection ended')
-        connection.session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM)
+        connection.session.destroy(new Error('flood of frames'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
         connection.leavingSince ??= now
       }
       if (connection.streams > 0) continue
@@ -229,7 +229,7 @@ export class Http2Visitors {
     connection.bytesWritten += written
     const explained = connection.allowance + written / SENT_BYTES_PER_OVERHEAD_BYTE
     connection.allowance = 0
-    return read > explained + OVERHEAD_BYTES_PER_SECOND
+    return read > explained + OVERHEAD_BYTES_PER_SWEEP
   }
 
   #leave(connection: Connection): void {
