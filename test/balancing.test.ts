@@ -190,6 +190,11 @@ class Field {
     return names
   }
 
+  async metrics(): Promise<string> {
+    const response = await fetch(`http://127.0.0.1:${this.stack.relay.addresses.admin.port}/metrics`)
+    return response.text()
+  }
+
   entries(message: string): Record<string, unknown>[] {
     const entries = this.stack.log.map((line) => JSON.parse(line) as Record<string, unknown>) // pino writes objects
     return entries.filter(({ msg }) => msg === message)
@@ -553,6 +558,10 @@ describe('apps that are down', { timeout: 60_000 }, () => {
       )
       const retries = tried.reduce((sum, count) => sum + count - 1, 0)
       assert.ok(retries <= 100 + 60 * 0.2 + 10, `${retries} retries of 60 requests`)
+      const metrics = await field.metrics()
+      assert.match(metrics, new RegExp(`^sallyport_retries_total\\{outcome="granted"\\} ${retries}$`, 'm'))
+      assert.match(metrics, /^sallyport_retries_total\{outcome="refused"\} [1-9]\d*$/m)
+      assert.match(metrics, /^sallyport_tunnels_aside 4$/m)
     } finally {
       await field.close()
     }

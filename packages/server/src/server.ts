@@ -10,6 +10,7 @@ import type { Labels } from '@sallyport/protocol'
 import { AdminListener } from './admin/admin-listener.ts'
 import { Metrics } from './admin/metrics.ts'
 import { buildBackend } from './backend/build-backend.ts'
+import type { RetryBudget } from './backend/retry-budget.ts'
 import type { Config, EdgeConfig } from './config/config.ts'
 import { Edge } from './edge/edge.ts'
 import { EdgeTable } from './edge/edge-table.ts'
@@ -76,6 +77,7 @@ export class Relay {
   readonly #forwarder: Forwarder
   /** The selector of every route, with the edge's URLs, to tell agents where their visitors come from. */
   readonly #endpoints: { labels: Labels; urls: readonly string[] }[] = []
+  readonly #budgets: RetryBudget[] = []
 
   #store: Store | undefined
   #authtokens: Authtokens | undefined
@@ -154,6 +156,9 @@ export class Relay {
     const metrics = new Metrics({
       tunnelSessions: () => agents.sessions.size,
       tunnels: () => this.#registry.tunnels.size,
+      tunnelsAside: () => [...this.#registry.tunnels].filter(({ health }) => health.isAside).length,
+      tunnelsUnhealthy: () => [...this.#registry.tunnels].filter(({ health }) => !health.isReportedHealthy).length,
+      retries: () => this.#retries(),
       visitorSessions: () => signIn.sessionCount,
       storeHealthy: () => store.healthy,
     })
@@ -282,8 +287,18 @@ export class Relay {
     this.#edges.add(new Edge(config.id, routes, originOf), config.hosts)
     const urls = config.hosts.map(originOf)
     for (const { backend } of routes) {
+      this.#budgets.push(backend.budget)
       for (const labels of backend.selectors) this.#endpoints.push({ labels, urls })
     }
+  }
+
+  #retries(): { granted: number; refused: number } {
+    let [granted, refused] = [0, 0]
+    for (const budget of this.#budgets) {
+      granted += budget.granted
+      refused += budget.refused
+    }
+    return { granted, refused }
   }
 
   #endpointsFor(labels: Labels): string[] {

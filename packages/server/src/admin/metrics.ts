@@ -9,6 +9,12 @@ const SECONDS_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 export interface Readings {
   tunnelSessions(): number
   tunnels(): number
+  /** Tunnels whose app took no connection. */
+  tunnelsAside(): number
+  /** Tunnels whose agent reports an unhealthy app. */
+  tunnelsUnhealthy(): number
+  /** Tries on another tunnel, and those that the retry budget refused. */
+  retries(): { granted: number; refused: number }
   visitorSessions(): number
   storeHealthy(): boolean
 }
@@ -53,6 +59,20 @@ export class Metrics {
     })
     gauge('sallyport_tunnel_sessions', 'Agent connections.', () => readings.tunnelSessions())
     gauge('sallyport_tunnels', 'Tunnels online.', () => readings.tunnels())
+    gauge('sallyport_tunnels_aside', 'Tunnels whose app takes no connections.', () => readings.tunnelsAside())
+    gauge('sallyport_tunnels_unhealthy', 'Tunnels whose agent reports an unhealthy app.', () =>
+      readings.tunnelsUnhealthy(),
+    )
+    new Counter({
+      name: 'sallyport_retries_total',
+      help: 'Requests that went to another tunnel (granted), or did not because the retry budget was spent (refused).',
+      labelNames: ['outcome'],
+      registers,
+      collect() {
+        this.reset()
+        for (const [outcome, count] of Object.entries(readings.retries())) this.inc({ outcome }, count)
+      },
+    })
     gauge('sallyport_visitor_sessions', 'Visitors that are signed in.', () => readings.visitorSessions())
     gauge('sallyport_store_healthy', '1 while the store answers.', () => (readings.storeHealthy() ? 1 : 0))
 

@@ -7,6 +7,9 @@ const SHARE = 0.2
 const FLOOR = 10 * SLICES
 
 export class RetryBudget {
+  /** Since the start, for the metrics. */
+  granted = 0
+  refused = 0
   readonly #requests = new Float64Array(SLICES)
   readonly #retries = new Float64Array(SLICES)
   #slice = 0
@@ -21,7 +24,11 @@ export class RetryBudget {
   /** Takes a retry out of the budget, if there is one left. @param now monotonic milliseconds */
   take(now: number): boolean {
     if (now >= this.#sliceEndsAt) this.#turn(now)
-    if (sum(this.#retries) >= FLOOR + SHARE * sum(this.#requests)) return false
+    if (sum(this.#retries) >= FLOOR + SHARE * sum(this.#requests)) {
+      this.refused += 1
+      return false
+    }
+    this.granted += 1
     this.#retries[this.#slice]! += 1
     return true
   }

@@ -86,11 +86,13 @@ class Transfer implements UpstreamHandler, Watched {
 
   // ── towards the app ────────────────────────────────────────────────────────────────────────────
 
-  #attempt(): void {
+  /** @param isRetry whether it counts against the retry budget */
+  #attempt(isRetry = false): void {
     const { limits, pool } = this.#room
     const tunnel = this.#backend.pick(this.#exchange, this.#tried)
     if (!tunnel) return this.#giveUp()
     if (tunnel instanceof FixedResponse) return this.#answerWith(tunnel)
+    if (isRetry && !this.#backend.budget.take(performance.now())) return this.#giveUp()
     if (tunnel.upstreamProtocol === 'http2') return this.#handOver(tunnel)
     const poolable = this.#isSafe && this.#framing.type === 'none' && !this.#retriedStale
     let connection = poolable ? pool.take(tunnel) : undefined
@@ -304,9 +306,7 @@ class Transfer implements UpstreamHandler, Watched {
 
   #tryAnother(tunnel: Tunnel, failure: StreamReply | Error): void {
     this.#noteFailure(tunnel, failure)
-    if (this.#settled) return
-    if (this.#backend.budget.take(performance.now())) this.#attempt()
-    else this.#giveUp()
+    if (!this.#settled) this.#attempt(true)
   }
 
   #noteFailure(tunnel: Tunnel, failure: StreamReply | Error): void {

@@ -105,13 +105,15 @@ class Http2Transfer implements Http2Waiter, Watched {
 
   // ── towards the app ────────────────────────────────────────────────────────────────────────────
 
-  #attempt(): void {
+  /** @param isRetry whether it counts against the retry budget */
+  #attempt(isRetry = false): void {
     const tunnel = this.#backend.pick(this.#exchange, this.#tried)
-    if (!tunnel) return this.#fail(noTunnelError(this.#backend, this.#tried.size, this.#lastFailure))
+    if (!tunnel) return this.#giveUp()
     if (tunnel instanceof FixedResponse) {
       this.#responseDone = true
       return tunnel.answer(this.#exchange)
     }
+    if (isRetry && !this.#backend.budget.take(performance.now())) return this.#giveUp()
     if (tunnel.upstreamProtocol === 'http2') return this.#enter(tunnel)
     // Tunnels of one backend ought to speak one protocol; where they do not, each exchange stays with its own kind.
     this.#tried.add(tunnel)
@@ -153,8 +155,11 @@ class Http2Transfer implements Http2Waiter, Watched {
     this.#tried.add(tunnel)
     this.#lastFailure = failure
     // Nothing was sent where not even a reply came, so it costs no retry.
-    if (failure instanceof ProtocolError || this.#backend.budget.take(performance.now())) return this.#attempt()
-    this.#fail(noTunnelError(this.#backend, this.#tried.size, failure))
+    this.#attempt(!(failure instanceof ProtocolError))
+  }
+
+  #giveUp(): void {
+    this.#fail(noTunnelError(this.#backend, this.#tried.size, this.#lastFailure))
   }
 
   #listen(stream: ClientHttp2Stream): void {

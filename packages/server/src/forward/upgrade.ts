@@ -77,10 +77,12 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
     this.#attempt()
   }
 
-  #attempt(): void {
+  /** @param isRetry whether it counts against the retry budget */
+  #attempt(isRetry = false): void {
     const tunnel = this.#backend.pick(this.#exchange, this.#tried)
     if (!tunnel) return this.#giveUp()
     if (tunnel instanceof FixedResponse) return this.#answerWith(tunnel)
+    if (isRetry && !this.#backend.budget.take(performance.now())) return this.#giveUp()
     if (tunnel.upstreamProtocol === 'http2') return this.#settle(new RelayError('upgrade_unsupported'))
     let connection: UpstreamConnection
     try {
@@ -217,9 +219,7 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
 
   #tryAnother(tunnel: Tunnel, failure: StreamReply | Error): void {
     this.#noteFailure(tunnel, failure)
-    if (this.#settled) return
-    if (this.#backend.budget.take(performance.now())) this.#attempt()
-    else this.#giveUp()
+    if (!this.#settled) this.#attempt(true)
   }
 
   #noteFailure(tunnel: Tunnel, failure: StreamReply | Error): void {
