@@ -156,10 +156,13 @@ describe('HTTP/2', { timeout: 60_000 }, () => {
         url: '/x/%20y?q=1&q=2',
         version: '1.1',
         raw: [
-          ...['Host', `${APP_HOST}:${stack.port}`, 'x-own', 'yes', 'cookie', 'a=1; b=2'],
-          ...['X-Forwarded-For', '127.0.0.1', 'X-Forwarded-Proto', 'http'],
-          ...['X-Forwarded-Host', `${APP_HOST}:${stack.port}`],
-        ],
+          ['Host', `${APP_HOST}:${stack.port}`],
+          ['x-own', 'yes'],
+          ['cookie', 'a=1; b=2'],
+          ['X-Forwarded-For', '127.0.0.1'],
+          ['X-Forwarded-Proto', 'http'],
+          ['X-Forwarded-Host', `${APP_HOST}:${stack.port}`],
+        ].flat(),
       })
     })
 
@@ -430,7 +433,10 @@ describe('HTTP/2', { timeout: 60_000 }, () => {
       await once(session, 'remoteSettings')
       assert.equal(session.remoteSettings.enableConnectProtocol, true)
       const stream = session.request({
-        ...{ ':method': 'CONNECT', ':protocol': 'websocket', ':path': path, ':scheme': 'http' },
+        ':method': 'CONNECT',
+        ':protocol': 'websocket',
+        ':path': path,
+        ':scheme': 'http',
         'sec-websocket-version': '13',
         ...headers,
       })
