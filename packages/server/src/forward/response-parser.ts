@@ -20,7 +20,11 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 // RFC 9110 5.5: anything but controls
 // oxlint-disable-next-line no-control-regex -- the control characters are what this looks for
 const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/
-const CHUNK_SIZE = /^([0-9a-f]{1,12})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/i
+// RFC 9112 7.1 and 7.1.1, without the white space that its "bad whitespace" allows: Node's parser refuses it as well.
+const CHUNK_SIZE =
+  /^([0-9a-f]{1,12})(?:;[!#$%&'*+.^_`|~0-9a-z-]+(?:=(?:[!#$%&'*+.^_`|~0-9a-z-]+|"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"))?)*$/i
+
+const FRAMING = /^(?:content-length|transfer-encoding):/i
 
 export interface ResponseHead {
   status: number
@@ -204,6 +208,7 @@ export class ResponseParser {
     } else {
       this.#trailerBytes += line.text.length
       if (this.#trailerBytes > this.#headMaxBytes) throw new BadResponse('the trailers are too long')
+      if (FRAMING.test(line.text)) throw new BadResponse('framing among the trailers')
       parseField(line.text, this.#trailers)
     }
     return line.next
@@ -304,6 +309,8 @@ function parseHead(text: string): ResponseHead {
     lineEnd = text.indexOf('\r\n', start)
     parseField(lineEnd === -1 ? text.slice(start) : text.slice(start, lineEnd), head.rawHeaders)
   }
+  // RFC 9110 15.2: HTTP/1.0 has no interim responses.
+  if (minorVersion === 0 && head.status < 200) throw new BadResponse('an interim response of HTTP/1.0')
   decideFraming(head, minorVersion)
   return head
 }
@@ -318,6 +325,10 @@ function parseField(line: string, into: string[]): void {
   let end = line.length
   while (start < end && isBlank(line.charCodeAt(start))) start++
   while (end > start && isBlank(line.charCodeAt(end - 1))) end--
+  // Node's parser does not see chunked in "chunked\t", and would read on until the end of the connection.
+  if ((colon === 17 || colon === 14) && FRAMING.test(line) && line.includes('\t')) {
+    throw new BadResponse('a tab beside the framing')
+  }
   const value = line.slice(start, end)
   if (CONTROL.test(value)) throw new BadResponse('a header value contains control characters')
   into.push(line.slice(0, colon), value)

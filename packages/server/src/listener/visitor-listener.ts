@@ -177,9 +177,12 @@ export class VisitorListener {
 
   async #serve(connection: Connection, request: IncomingMessage, response: ServerResponse): Promise<void> {
     let current: { request: IncomingMessage; response: ServerResponse } | undefined = { request, response }
-    // A visitor who has left waits for none of the answers behind the first.
-    while (current && !request.socket.destroyed) {
-      await this.#run(current.request, current.response)
+    // A visitor who has left waits for none of the answers behind the first, and behind a last answer nothing is read
+    // any more (RFC 9112 9.6): what follows a refused request may be its body.
+    while (current && request.socket.writable) {
+      const served: ServerResponse = current.response
+      await this.#run(current.request, served)
+      if (!served.closed) await new Promise<void>((resolve) => served.once('close', resolve)) // a refusal on its way
       current = connection.waiting.shift()
     }
     connection.busy = false
@@ -234,21 +237,29 @@ export class VisitorListener {
       this.#options.onAgent(request, socket, head, this.#identify(request).clientIp)
       return
     }
-    const response = new ServerResponse(request)
-    response.shouldKeepAlive = false
-    response.assignSocket(socket as Socket) // node:http hands out the net.Socket it listens on
-    response.once('finish', () => socket.end())
-    void this.#run(request, response, http1Upgrade(socket as Socket, head, response)) // as above
+    const response = this.#answerOn(request, socket)
+    if (response) void this.#run(request, response, http1Upgrade(socket as Socket, head, response)) // as there
   }
 
   /** CONNECT never becomes a stream to an agent. */
   #onConnect(request: IncomingMessage, socket: Duplex): void {
     socket.on('error', () => {}) // the visitor does not wait for the answer
+    const response = this.#answerOn(request, socket)
+    if (response) void this.#run(request, response)
+  }
+
+  /** The last answer on a connection that node:http has let go. */
+  #answerOn(request: IncomingMessage, socket: Duplex): ServerResponse | undefined {
+    // Pipelined behind a request without an answer: two answers would mix, and no visitor in earnest does it.
+    if (this.#connections.get(socket)?.busy) {
+      socket.destroy()
+      return undefined
+    }
     const response = new ServerResponse(request)
     response.shouldKeepAlive = false
-    response.assignSocket(socket as Socket) // as above
+    response.assignSocket(socket as Socket) // node:http hands out the net.Socket it listens on
     response.once('finish', () => socket.end())
-    void this.#run(request, response)
+    return response
   }
 
   #onConnection(socket: Duplex): void {
@@ -271,6 +282,11 @@ export class VisitorListener {
   #onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
     if (error.code === 'ECONNRESET' || !socket.writable) {
       socket.destroy()
+      return
+    }
+    // In the middle of an answer there is no place for another.
+    if (this.#connections.get(socket)?.busy) {
+      ;(socket as Socket).destroySoon() // as above
       return
     }
     const refusal = new RelayError(CLIENT_ERRORS[error.code ?? ''] ?? 'bad_request')

@@ -1,0 +1,69 @@
+// What stands behind a request on the same connection: served where that is safe, never after a refusal, and never a
+// reason for the relay to fall.
+
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+
+import { sendRaw } from './support/raw-client.ts'
+import { APP_HOST, httpApp, startStack } from './support/stack.ts'
+import type { Stack } from './support/stack.ts'
+
+describe('requests behind another on one connection', () => {
+  let stack: Stack
+  const seen: string[] = []
+  before(async () => {
+    const app = httpApp((request, response) => {
+      seen.push(`${request.method} ${request.url}`)
+      request.resume()
+      response.write('begun ')
+      setImmediate(() => response.end('fine'))
+    })
+    stack = await startStack({ app })
+  })
+  after(() => stack.close())
+
+  const get = (path: string, further = ''): string => `GET ${path} HTTP/1.1\r\nHost: ${APP_HOST}\r\n${further}\r\n`
+
+  const refused: Record<string, string> = {
+    'a target with #': get('/#a'),
+    'two Host headers': get('/', 'Host: other.localhost\r\n'),
+    'a Host that is none': 'GET / HTTP/1.1\r\nHost: a@b\r\n\r\n',
+    'HTTP/1.0 with a coding': 'POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    TRACE: `TRACE / HTTP/1.1\r\nHost: ${APP_HOST}\r\n\r\n`,
+  }
+  for (const [what, bytes] of Object.entries(refused)) {
+    it(`attack 17: are not served behind ${what}`, async () => {
+      seen.length = 0
+      const all = await sendRaw(stack.port, `${bytes}${get('/behind')}${get('/further', 'Connection: close\r\n')}`)
+      assert.ok(all.split('HTTP/1.1 ').length <= 2, `more than one answer: ${all}`)
+      assert.match(all, /^(?:HTTP\/1\.1 4\d\d [^]*connection: close|$)/i)
+      assert.deepEqual(seen, [])
+    })
+  }
+
+  it('are not served behind an answer that ends the connection', async () => {
+    seen.length = 0
+    const all = await sendRaw(stack.port, `${get('/last', 'Connection: close\r\n')}${get('/behind')}`)
+    assert.ok(all.split('HTTP/1.1 ').length <= 2, `more than one answer: ${all}`)
+    assert.ok(!seen.includes('GET /behind'), seen.join())
+  })
+
+  it('attack 17: put no second answer into the middle of the first', async () => {
+    const all = await sendRaw(stack.port, `${get('/slow')}GET / HTTP/1.1\r\nContent-Length: +1\r\n\r\n`)
+    assert.ok(all.split('HTTP/1.1 ').length <= 2, `more than one answer: ${all}`)
+  })
+
+  const sudden: Record<string, string> = {
+    CONNECT: 'CONNECT a.example:80 HTTP/1.1\r\nHost: a.example\r\n\r\n',
+    'a WebSocket': get('/ws', 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGVzdA==\r\n'),
+  }
+  for (const [what, bytes] of Object.entries(sudden)) {
+    it(`attack 8: do not end the relay when ${what} comes before the answer is out`, async () => {
+      seen.length = 0
+      const all = await sendRaw(stack.port, `${get('/first')}${bytes}`)
+      assert.doesNotMatch(all, / 101 /)
+      assert.match(await sendRaw(stack.port, get('/next', 'Connection: close\r\n')), /fine\r\n0\r\n\r\n$/)
+      assert.ok(!seen.includes('GET /ws'), seen.join())
+    })
+  }
+})
