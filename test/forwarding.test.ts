@@ -80,6 +80,18 @@ describe('forwarding', () => {
     assert.equal(await text(response), 'second')
   })
 
+  it('sends the head of an answer at once, before its body begins', async () => {
+    let appResponse: ServerResponse | undefined
+    answer = (_, response) => {
+      appResponse = response
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
+    }
+    const response = await get(stack)
+    assert.equal(response.headers['content-type'], 'text/event-stream')
+    appResponse?.end('data: x\n\n')
+    assert.equal(await text(response), 'data: x\n\n')
+  })
+
   it('carries the body of a GET, and an empty body of a POST', async () => {
     answer = (request, response) => {
       void text(request).then((body) =>
