@@ -49,6 +49,9 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
   const host = options.host ?? 'localhost'
   let answer: (request: IncomingMessage, response: ServerResponse) => void = (_request, response) => response.end()
   const server = createServer((request, response) => answer(request, response))
+  // A person takes longer than Node's five seconds to type a password, and a browser does not repeat a POST that met a
+  // connection just being closed.
+  server.keepAliveTimeout = 75_000
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(options.port, '127.0.0.1', resolve)
   })
