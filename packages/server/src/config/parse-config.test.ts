@@ -31,6 +31,7 @@ describe('relay.yml', () => {
     ])
     assert.deepEqual(config.listen, {
       http: { host: '0.0.0.0', port: 80 },
+      http2: 'tls',
       admin: { host: '127.0.0.1', port: 4041 },
     })
     assert.deepEqual(config.trusted_proxies, [])
@@ -92,7 +93,11 @@ describe('relay.yml', () => {
 
   it('listens on loopback only in local mode', () => {
     const { listen, edges, public_url: publicUrl } = localConfig({ HOME: '/h' })
-    assert.deepEqual(listen, { http: { host: '127.0.0.1', port: 8080 }, admin: { host: '127.0.0.1', port: 4041 } })
+    assert.deepEqual(listen, {
+      http: { host: '127.0.0.1', port: 8080 },
+      http2: 'tls',
+      admin: { host: '127.0.0.1', port: 4041 },
+    })
     assert.equal(publicUrl.origin, 'http://localhost:8080')
     assert.deepEqual(
       edges.map(({ id, hosts }) => [id, hosts]),
