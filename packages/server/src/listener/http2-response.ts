@@ -1,4 +1,4 @@
-// The answer to an HTTP/2 visitor. The head leaves with the first bytes of the body, or alone at the end of the turn;
+// The answer to an HTTP/2 visitor. The head waits for the body, so that an answer without one is a single frame;
 // an answer that breaks off ends in RST_STREAM, never in a clean END_STREAM (RFC 9113 8.1).
 
 import { constants } from 'node:http2'
@@ -54,15 +54,14 @@ export class Http2Response implements VisitorResponse {
       }
     }
     this.#head = head
-    process.nextTick(flushHead, this)
   }
 
   flushHeaders(): void {
-    this.flush()
+    this.#flush(false)
   }
 
   write(chunk: Buffer | string): boolean {
-    this.flush()
+    this.#flush(false)
     return this.#stream.destroyed || this.#stream.write(chunk)
   }
 
@@ -71,12 +70,12 @@ export class Http2Response implements VisitorResponse {
     this.#hasEnded = true
     const stream = this.#stream
     const isEmpty = chunk === undefined || chunk.length === 0 || this.#isBodiless
-    if (this.#head && isEmpty && !this.#trailers) this.flush(true)
+    if (this.#head && isEmpty && !this.#trailers) this.#flush(true)
     else {
-      this.flush()
+      this.#flush(false)
       if (!stream.destroyed) stream.end(isEmpty ? undefined : chunk)
     }
-    // RFC 9113 8.1: an answer before the whole request asks the visitor to stop sending. Behind trailers, see flush().
+    // RFC 9113 8.1: an answer before the whole request asks the visitor to stop sending. Behind trailers, see #flush().
     if (!this.#waitsForTrailers) this.#stopRequest()
   }
 
@@ -106,7 +105,7 @@ export class Http2Response implements VisitorResponse {
   }
 
   /** Sends the head that waits for company. */
-  flush(endStream = false): void {
+  #flush(endStream: boolean): void {
     const head = this.#head
     const stream = this.#stream
     if (!head) return
@@ -151,8 +150,4 @@ export class Http2Response implements VisitorResponse {
     if (stream.endAfterHeaders || stream.readableEnded || stream.closed || stream.destroyed) return
     stream.close(constants.NGHTTP2_NO_ERROR) // waits until the answer is out
   }
-}
-
-function flushHead(response: Http2Response): void {
-  response.flush()
 }
