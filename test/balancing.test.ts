@@ -80,6 +80,7 @@ class NamedApp {
 class Cable {
   readonly #server: NetServer
   readonly #sockets = new Set<Socket>()
+  #pairs: [agent: Socket, relay: Socket][] = []
 
   constructor(relayPort: number) {
     this.#server = createNetServer((socket) => {
@@ -91,6 +92,7 @@ class Cable {
           .on('error', () => {})
           .on('close', () => this.#sockets.delete(each))
       }
+      this.#pairs.push([socket, relay])
       socket.pipe(relay).pipe(socket)
     })
   }
@@ -101,7 +103,13 @@ class Cable {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}` // it listens on a port
   }
 
+  /** From now on the relay hears nothing of the agent, which hears the relay. */
+  mute(): void {
+    for (const [agent, relay] of this.#pairs) agent.unpipe(relay)
+  }
+
   cut(): void {
+    this.#pairs = []
     for (const socket of this.#sockets) socket.destroy()
   }
 
@@ -161,10 +169,14 @@ class Field {
     return { app, agent: await this.agent(app.upstream, label, options) }
   }
 
+  cableOf(agent: Agent): Cable {
+    return this.#cables.get(agent)! // each agent has one
+  }
+
   /** Breaks an agent's connection; resolves when it is online again. */
   async interrupt(agent: Agent): Promise<void> {
     const back = once(agent, 'online')
-    this.#cables.get(agent)?.cut()
+    this.cableOf(agent).cut()
     await back
   }
 
@@ -403,6 +415,29 @@ describe('sticky visitors', { timeout: 60_000 }, () => {
     assert.deepEqual(tally(await field.names('shop.localhost', 5, { cookie: moved.cookie })), { [moved.body]: 5 })
   })
 
+  it('leave a tunnel whose app is down, and do not try it again each time', async () => {
+    const own = await Field.open(
+      '- { id: edg_a, hosts: [a.localhost], backend: { labels: { app: a }, sticky: { cookie: a } } }',
+    )
+    try {
+      const { app, agent } = await own.join('a', 'app=a')
+      const { cookie } = await own.ask('a.localhost')
+      await own.join('b', 'app=a')
+      let refused = 0
+      agent.on('served', ({ ok, visitor }) => {
+        if (!ok && visitor) refused += 1 // the relay's own probes have no visitor
+      })
+      await app.stop()
+      const moved = await own.ask('a.localhost', '/', { headers: { cookie } })
+      assert.equal(moved.body, 'b')
+      assert.notEqual(moved.cookie, undefined)
+      assert.deepEqual(tally(await own.names('a.localhost', 5, { cookie })), { b: 5 })
+      assert.equal(refused, 1)
+    } finally {
+      await own.close()
+    }
+  })
+
   it('are told with the answer to a WebSocket, too', async () => {
     const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
     await once(server, 'listening')
@@ -591,6 +626,40 @@ describe('apps that are down', { timeout: 60_000 }, () => {
       await field.close()
     }
   })
+})
+
+describe('an agent that is lost before it has replied', { timeout: 60_000 }, () => {
+  /** The app has the request, and the relay cannot know. */
+  async function lose(method: string): Promise<{ answer: Answer; sibling: string[] }> {
+    const field = await Field.open('- { id: edg_app, hosts: [app.localhost] }')
+    try {
+      const { app, agent } = await field.join('a', 'edge=edg_app')
+      const arrived = new Promise<void>((resolve) => (app.listener = () => resolve()))
+      field.cableOf(agent).mute()
+      const asked = field.ask('app.localhost', '/once', { method })
+      await arrived
+      const sibling = await field.join('b', 'edge=edg_app')
+      field.cableOf(agent).cut()
+      const answer = await asked
+      assert.deepEqual(app.seen, [`${method} /once`])
+      return { answer, sibling: sibling.app.seen }
+    } finally {
+      await field.close()
+    }
+  }
+
+  it('costs a GET nothing: it goes to a sibling', async () => {
+    const { answer, sibling } = await lose('GET')
+    assert.deepEqual([answer.status, answer.body, sibling], [200, 'b', ['GET /once']])
+  })
+
+  for (const method of ['POST', 'PUT', 'DELETE', 'PATCH']) {
+    it(`attack 41: fails a ${method}, which may have been acted on`, async () => {
+      const { answer, sibling } = await lose(method)
+      assert.deepEqual([answer.status, sibling], [502, []])
+      assert.equal(answer.headers['sallyport-error-code'], 'ERR_TUNNEL_LOST')
+    })
+  }
 })
 
 describe('checks of agents', { timeout: 60_000 }, () => {
