@@ -152,14 +152,14 @@ location /upload { proxy_pass http://sink; proxy_http_version 1.1; proxy_set_hea
       const at = join(folder, competitor.name.replaceAll(' ', ''))
       const [site, sinkSite] = [
         await competitor.start(join(at, 'app'), Number(appPort)),
-        competitor.name === 'bore' ? undefined : await competitor.start(join(at, 'sink'), sinkPort),
+        await competitor.start(join(at, 'sink'), sinkPort),
       ]
-      for (const each of [...site.processes, ...(sinkSite?.processes ?? [])]) own(each)
+      for (const each of [...site.processes, ...sinkSite.processes]) own(each)
       const headers = { Host: 'localhost', ...site.headers }
       kinds.set(competitor.name, competitor.kind)
       chains.push({
         name: competitor.name,
-        ...direct(site.port, sinkSite?.port),
+        ...direct(site.port, sinkSite.port),
         headers,
         processes: [...site.processes, app],
       })
@@ -201,6 +201,7 @@ location /upload { proxy_pass http://sink; proxy_http_version 1.1; proxy_set_hea
     memory,
   }
   console.log(table(results))
+  if (notMeasured.length > 0) console.log(`Not measured: ${notMeasured.join('; ')}`)
   if (!flags.quick) {
     writeFileSync(join(root, 'docs/performance.md'), page(results))
     console.log('Written to docs/performance.md')

@@ -9,6 +9,8 @@ import { join } from 'node:path'
 import { endChild, freePort } from './processes.ts'
 import type { Running } from './processes.ts'
 
+const BORE_PORT = 7835
+
 export interface Started {
   /** Where requests go. */
   port: number
@@ -91,6 +93,7 @@ http://:${port} {
       for (const key of ['host', 'user']) {
         execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(folder, key)])
       }
+      mkdirSync('/run/sshd', { recursive: true }) // where sshd insists on locking itself in
       const authorized = write(folder, 'authorized_keys', execFileSync('cat', [join(folder, 'user.pub')]).toString())
       const config = write(
         folder,
@@ -229,9 +232,10 @@ customDomains = ["app.localhost"]
     async start(_folder, appPort) {
       const port = await freePort()
       const range = ['--min-port', '1024', '--bind-addr', '127.0.0.1']
-      const server = await run('bore', ['server', ...range], 7835) // its control port is fixed
+      // Its control port is fixed, so both of our apps share one server.
+      const servers = (await accepts(BORE_PORT)) ? [] : [await run('bore', ['server', ...range], BORE_PORT)]
       const client = ['local', String(appPort), '--to', '127.0.0.1', '--port', String(port)]
-      return { port, processes: [server, await run('bore', client, port)] }
+      return { port, processes: [...servers, await run('bore', client, port)] }
     },
   },
   {

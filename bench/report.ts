@@ -62,7 +62,8 @@ Medians of ${rounds} interleaved rounds in one run. The machine is shared and sm
 not the absolute numbers of two.
 
 * Small requests: wrk, one thread, 50 keep-alive connections, ${seconds} s a round, a 13-byte file served by nginx.
-* Bulk: one ${bulkMb} MB file down (nginx) and up (a Node.js sink that counts bytes), with curl.
+* Bulk: one ${bulkMb} MB file down (nginx) and up (a Node.js sink that counts bytes), with curl; the median of five
+  transfers in each round.
 * **nginx proxy_pass** is nginx in front of nginx with kept-alive upstream connections: a reverse proxy *without* a
   tunnel. Our chain does more: relay and agent are two processes with a multiplexed WebSocket between them.
 * "Signed in" checks the session of a visitor and adds the identity headers and the signed identity to each request.

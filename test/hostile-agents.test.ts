@@ -99,6 +99,11 @@ class HandAgent {
     while (!this.isOver) await this.#change()
   }
 
+  /** Reads nothing any more, as a stopped process does. */
+  freeze(): void {
+    this.#socket.pause()
+  }
+
   close(): void {
     this.session.destroy()
     this.#socket.terminate()
@@ -335,6 +340,26 @@ describe('agents that do not behave', () => {
     for (const response of await Promise.all(visits.slice(0, 1))) assert.equal(response.statusCode, 200)
     agent.close()
     for (const response of await Promise.all(visits)) assert.equal(response.statusCode, 200)
+  })
+})
+
+describe('an agent that falls silent', () => {
+  it('loses its visitors to a sibling, where nothing can have happened twice', async () => {
+    const stack = await startStack({ app: httpApp((_, response) => response.end('fine')) })
+    try {
+      const { token } = await stack.relay.authtokens.create({ acl: [] })
+      const agent = await HandAgent.connect(stack, token)
+      agent.hello()
+      agent.send({ type: 'bind', tunnel_id: 1, labels: LABELS, forwards_to: 'http://localhost:1' })
+      await agent.next('bound')
+      agent.freeze()
+      // Two tunnels: one of the two visits meets the silent one, waits for it, and is served by the other.
+      const answers = await Promise.all([visit(stack), visit(stack)])
+      for (const response of answers) assert.equal(await text(response), 'fine')
+      agent.close()
+    } finally {
+      await stack.close()
+    }
   })
 })
 

@@ -309,6 +309,17 @@ class Transfer implements UpstreamHandler, Watched {
     if (!this.#settled) this.#attempt(true)
   }
 
+  /** The agent says nothing, and neither does anything behind it: what is safe goes to a sibling. */
+  #leaveSilent(): void {
+    const failure = new RelayError('app_timeout', { detail: 'no reply of the agent' })
+    const connection = this.#connection
+    if (!connection || !this.#isSafe) return this.#fail(failure)
+    this.#leave()
+    connection.destroy()
+    this.#lastProgress = performance.now()
+    this.#tryAnother(connection.tunnel, failure)
+  }
+
   #noteFailure(tunnel: Tunnel, failure: StreamReply | Error): void {
     this.#tried ??= new Set()
     this.#tried.add(tunnel)
@@ -352,11 +363,13 @@ class Transfer implements UpstreamHandler, Watched {
     const connection = this.#connection
     if (this.#waitsForVisitor || this.#responseDone) {
       if (waited > timeouts.visitor_stall_seconds) this.#exchange.cut(new Error('the visitor takes no bytes'))
+    } else if (!this.#headSent && connection?.tunnel.session.isSilent && this.#isSafe && !connection.hasAnswered) {
+      this.#leaveSilent()
     } else if (!connection?.isConnected) {
       if (waited * 1000 > PROBE_AFTER_MS) connection?.tunnel.session.probe()
-      if (waited > timeouts.app_reply_seconds)
-        this.#fail(new RelayError('app_timeout', { detail: 'no reply of the agent' }))
+      if (waited > timeouts.app_reply_seconds) this.#leaveSilent()
     } else if (!this.#headSent) {
+      if (waited * 1000 > PROBE_AFTER_MS) connection.tunnel.session.probe()
       const waitsForBody = !this.#bodyDone && !this.#waitsForStream
       if (waitsForBody && waited > timeouts.request_stall_seconds) this.#fail(new RelayError('request_timeout'))
       else if (waited > timeouts.app_answer_seconds) this.#fail(new RelayError('app_timeout', { detail: 'no answer' }))

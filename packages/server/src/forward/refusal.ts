@@ -36,6 +36,7 @@ function refusedError(reply: StreamReply, tried: number): RelayError {
 
 /** The stream broke before the visitor got an answer. */
 export function lostError(error: Error): RelayError {
+  if (error instanceof RelayError) return error
   if (error instanceof BadResponse) return new RelayError('app_bad_answer', { cause: error, detail: error.message })
   if (error instanceof ProtocolError) return new RelayError('tunnel_lost', { cause: error, detail: error.message })
   return new RelayError('app_bad_answer', { cause: error, detail: error.message })

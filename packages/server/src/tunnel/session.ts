@@ -121,6 +121,10 @@ export class TunnelSession implements TunnelCarrier {
     return this.#mux.isOpen && !this.#isSuspect
   }
 
+  get isSilent(): boolean {
+    return this.#isSuspect
+  }
+
   openStream(): YamuxStream {
     if (this.#mux.streamCount >= this.#room.limits.exchanges_per_session) {
       throw new ProtocolError('limit_reached', 'the tunnel session carries as many streams as it may')

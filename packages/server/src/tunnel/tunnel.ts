@@ -23,6 +23,8 @@ export interface TunnelCarrier {
   readonly instanceId: string | undefined
   /** False once the session is closing, or while it does not answer pings. */
   readonly isResponsive: boolean
+  /** Whether the agent has left a ping unanswered for too long. */
+  readonly isSilent: boolean
   /** @throws ProtocolError `session_closed` */
   openStream(): YamuxStream
   /** Asks the agent for a sign of life, because a stream has waited too long for its reply. */
