@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer as createHttpServer } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import { connect, createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { after, describe, it } from 'node:test'
+
+import { WebSocketCarrier } from '@sallyport/protocol'
 
 import { connectRelay } from './connect.ts'
 import type { ConnectOptions } from './connect.ts'
@@ -72,6 +75,25 @@ async function startProxy(status = 200): Promise<Proxy> {
 }
 
 describe('connectRelay', () => {
+  it('loses nothing that the relay says in one packet with its 101', async () => {
+    const server = createServer((socket) => {
+      socket.on('error', () => {})
+      socket.once('data', (request) => {
+        const key = /sec-websocket-key: (.+)\r\n/i.exec(request.toString('latin1'))?.[1] ?? ''
+        const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
+        const head = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\nSec-WebSocket-Protocol: sallyport.v1\r\n\r\n`
+        socket.write(Buffer.concat([Buffer.from(head, 'latin1'), Buffer.from('\x82\x05first', 'latin1')]))
+      })
+    })
+    const connected = await dial(`http://127.0.0.1:${await listen(server)}`)
+    assert.ok(connected.ok)
+    await new Promise((resolve) => setImmediate(() => setImmediate(resolve))) // an agent that is slow to listen
+    const carrier = new WebSocketCarrier(connected.socket, 'client')
+    const message = await new Promise<Buffer>((resolve) => (carrier.onMessage = resolve))
+    assert.equal(message.toString(), 'first')
+    carrier.destroy()
+  })
+
   it('connects to a relay by a name below localhost, which Node itself does not resolve', async () => {
     const relay = await startRelay()
     const connected = await dial(`http://relay.localhost:${relay.port}`)

@@ -34,7 +34,7 @@ export interface ConnectOptions {
 
 export type Connected = { ok: true; socket: WebSocket } | { ok: false; error: ProtocolError; retryAfterMs?: number }
 
-/** Opens the WebSocket to the relay. Never rejects: an abort of `signal` is a `connection_lost` too. */
+/** Opens the WebSocket to the relay, paused until a carrier takes it. Never rejects: an abort of `signal` is a `connection_lost` too. */
 export async function connectRelay(options: ConnectOptions): Promise<Connected> {
   const { relay, authtoken, ca, proxy } = options
   // Closes the attempt in every state, also the socket to a proxy that never answers.
@@ -86,6 +86,8 @@ export async function connectRelay(options: ConnectOptions): Promise<Connected> 
       })
       socket.once('open', () => {
         isOpen = true
+        // The relay may speak in the same packet as its 101, before anybody listens here: the carrier lets it flow.
+        socket.pause()
         attempt.signal.removeEventListener('abort', onAbort)
         resolve({ ok: true, socket })
       })

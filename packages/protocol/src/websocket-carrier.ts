@@ -42,6 +42,7 @@ export class WebSocketCarrier implements Carrier {
       this.#closeCode = code
       this.onClose(this.#closeError(code, reason.toString()))
     })
+    socket.resume() // where it was paused until somebody listens
   }
 
   /** Why the connection ended, as a close code; 1006 when it broke. Undefined while it is open. */

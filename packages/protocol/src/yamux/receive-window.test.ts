@@ -5,6 +5,7 @@ import { INITIAL_WINDOW_BYTES } from './frame.ts'
 import { ReceiveWindow } from './receive-window.ts'
 
 const HALF = INITIAL_WINDOW_BYTES / 2
+const QUARTER = INITIAL_WINDOW_BYTES / 4
 const CEILING = 16 * 1024 * 1024
 
 /** Lets `bytes` arrive and be read at a steady speed, granting as a stream would; returns the time after. */
@@ -18,14 +19,32 @@ function flow(window: ReceiveWindow, bytes: number, start: number, bytesPerMs: n
   return now
 }
 
+/** A sender with endless bytes behind a path of this width and length; how many arrived in each millisecond. */
+function simulate(bytesPerMs: number, roundTripMs: number, durationMs: number): number[] {
+  const window = new ReceiveWindow()
+  const data = Array.from({ length: durationMs + roundTripMs }, () => 0) // by the time of its arrival
+  const credit = [...data]
+  credit[0] = INITIAL_WINDOW_BYTES
+  let maySend = 0
+  for (let now = 0; now < durationMs; now++) {
+    maySend += credit[now]!
+    const sent = Math.min(maySend, bytesPerMs)
+    maySend -= sent
+    data[now + roundTripMs / 2]! += sent
+    assert.ok(window.spend(data[now]!))
+    if (window.isGrantDue(0)) credit[now + roundTripMs / 2]! += window.grant(0, CEILING, now, roundTripMs)
+  }
+  return data.slice(0, durationMs)
+}
+
 describe('ReceiveWindow', () => {
-  it('gives credit for half a window of bytes that were read, and none for bytes that wait', () => {
+  it('gives credit for a quarter of a window of bytes that were read, and none for bytes that wait', () => {
     const window = new ReceiveWindow()
     assert.ok(window.spend(INITIAL_WINDOW_BYTES))
     assert.equal(window.isGrantDue(INITIAL_WINDOW_BYTES), false)
-    assert.equal(window.isGrantDue(HALF + 1), false)
-    assert.equal(window.isGrantDue(HALF), true)
-    assert.equal(window.grant(HALF, CEILING, 0, undefined), HALF)
+    assert.equal(window.isGrantDue(INITIAL_WINDOW_BYTES - QUARTER + 1), false)
+    assert.equal(window.isGrantDue(INITIAL_WINDOW_BYTES - QUARTER), true)
+    assert.equal(window.grant(INITIAL_WINDOW_BYTES - QUARTER, CEILING, 0, undefined), QUARTER)
   })
 
   it('attack 36: refuses a byte beyond the credit', () => {
@@ -39,6 +58,14 @@ describe('ReceiveWindow', () => {
     const window = new ReceiveWindow()
     flow(window, 100_000_000, 0, 50_000) // 50 MB/s over 50 ms
     assert.ok(Math.abs(window.target - 5_000_000) < 500_000, String(window.target))
+  })
+
+  it('fills a long path, whatever its width, within seconds', () => {
+    for (const bytesPerMs of [2_500, 12_500, 50_000]) {
+      const carried = simulate(bytesPerMs, 100, 5_000)
+      const lastSecond = carried.slice(-1000).reduce((sum, bytes) => sum + bytes, 0)
+      assert.ok(lastSecond > 0.95 * 1000 * bytesPerMs, `${lastSecond} of ${1000 * bytesPerMs} bytes in a second`)
+    }
   })
 
   it('never grows beyond the ceiling, nor without a round trip', () => {
