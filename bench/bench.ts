@@ -44,6 +44,10 @@ for (const [tool, how] of [
   }
 }
 
+/** An HTTP server that does nothing, with a worker thread that does nothing: what Node.js itself takes for our shape. */
+const EMPTY_SERVER = `new (require('node:worker_threads').Worker)('setInterval(() => {}, 1000)', { eval: true })
+require('node:http').createServer().listen(0, '127.0.0.1', () => setTimeout(console.log, 500, 'ready'))`
+
 export interface Chain {
   name: string
   /** URL of the 13-byte file; `bulk` and `upload` beside it. */
@@ -120,6 +124,7 @@ location /upload { proxy_pass http://sink; proxy_http_version 1.1; proxy_set_hea
   const agent = own(await startAgent('edge=edg_app', Number(appPort), env))
   const sinkAgent = own(await startAgent('edge=edg_sink', sinkPort, env))
 
+  const memory = await measureMemory(relayFile('memory', await freePort(), await freePort(), issuer), env)
   const cookie = await signIn(`http://signed.localhost:${relayPort}/small.txt`)
   const at = (host: string, headers: Record<string, string> = {}): Omit<Chain, 'name' | 'processes'> => ({
     small: `http://127.0.0.1:${relayPort}/small.txt`,
@@ -186,8 +191,6 @@ location /upload { proxy_pass http://sink; proxy_http_version 1.1; proxy_set_hea
   }
   process.stderr.write('\n')
 
-  const memory = await measureMemory(relayFile('memory', await freePort(), await freePort(), issuer), env)
-
   const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, Node.js ${process.version}, Linux, loopback`
   const results = {
     machine,
@@ -213,17 +216,21 @@ location /upload { proxy_pass http://sink; proxy_http_version 1.1; proxy_set_hea
  * the first thousand, whatever grows it; so it is the second thousand that counts.
  */
 async function measureMemory(file: string, env: NodeJS.ProcessEnv): Promise<Results['memory']> {
+  const empty = own(await start('empty server', ['-e', EMPTY_SERVER], (line) => line === 'ready'))
+  const emptyBytes = residentBytes(empty.pid)
   const relay = own(await startRelay(file))
   const idleBytes = residentBytes(relay.pid)
   const publicUrl = /public_url: (.*)/.exec(readFileSync(file, 'utf8'))?.[1] ?? ''
+  const agents: Running[] = []
   const addSessions = async (): Promise<number> => {
     const args = [join(root, 'bench/idle-agents.ts'), publicUrl, String(IDLE_SESSIONS)]
-    own(await start('idle agents', args, (line) => line === 'ready', env))
+    agents.push(own(await start('idle agents', args, (line) => line === 'ready', env)))
     return residentBytes(relay.pid)
   }
   const first = await addSessions()
   const second = await addSessions()
-  return { idleBytes, perSessionBytes: (second - first) / IDLE_SESSIONS, sessions: IDLE_SESSIONS }
+  for (const each of [...agents, relay, empty]) await each.end()
+  return { emptyBytes, idleBytes, perSessionBytes: (second - first) / IDLE_SESSIONS, sessions: IDLE_SESSIONS }
 }
 
 function startRelay(file = join(folder, 'relay.yml')): Promise<Running & { readyLine: string }> {

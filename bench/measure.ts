@@ -46,10 +46,22 @@ export function runSmall(target: Target, seconds: number): Small {
     p50Ms: milliseconds(/50%\s+([\d.]+\w+)/.exec(output)?.[1]),
     p99Ms: milliseconds(/99%\s+([\d.]+\w+)/.exec(output)?.[1]),
     errors: Number(bad ?? 0) + (socketErrors?.slice(1).reduce((sum, each) => sum + Number(each), 0) ?? 0),
-    cpu: Object.fromEntries(
-      target.processes.map(({ name }, index) => [name, ((after[index] ?? 0) - (before[index] ?? 0)) / requests]),
-    ),
+    cpu: perRequest(target.processes, before, after, requests),
   }
+}
+
+/** Both ends of some tunnels are the same program; their costs are added up. */
+function perRequest(
+  processes: readonly Running[],
+  before: readonly number[],
+  after: readonly number[],
+  requests: number,
+): Record<string, number> {
+  const cpu: Record<string, number> = {}
+  for (const [index, { name }] of processes.entries()) {
+    cpu[name] = (cpu[name] ?? 0) + ((after[index] ?? 0) - (before[index] ?? 0)) / requests
+  }
+  return cpu
 }
 
 const uploadFile = join(tmpdir(), `sallyport-upload-${process.pid}`)

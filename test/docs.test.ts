@@ -14,8 +14,6 @@ import { parseConfig } from '@sallyport/server'
 
 const root = join(import.meta.dirname, '..')
 const COMMANDS = { relay: 'packages/server/src/main.ts', agent: 'packages/agent/src/main.ts' }
-/** Written by `npm run bench`, on a machine that has nginx and wrk. */
-const MADE_ELSEWHERE = new Set(['docs/performance.md'])
 
 interface Fence {
   language: string
@@ -133,7 +131,6 @@ function linkProblem(page: string, link: string): string | undefined {
   const [path = '', anchor] = link.split('#')
   const target = path === '' ? page : relative(root, join(root, dirname(page), path))
   if (target.startsWith('..')) return `${link} leads out of the repository`
-  if (MADE_ELSEWHERE.has(target)) return undefined
   if (!existsSync(join(root, target))) return `${link} leads nowhere`
   if (anchor === undefined) return undefined
   return anchorsOf(textOf(target)).has(anchor) ? undefined : `${link}: ${target} has no such heading`
