@@ -170,7 +170,8 @@ export class Relay {
   }
 
   /**
-   * Stops in order: not ready → drain to agents → no new visitors → exchanges finish → GoAway → store → admin.
+   * Stops in order: not ready → no new visitors, farewell to the others → drain to agents → exchanges finish → GoAway →
+   * store → admin.
    * Idempotent; bounded by `timeouts.drain_seconds`.
    */
   close(): Promise<void> {
@@ -189,11 +190,13 @@ export class Relay {
     const deadlineMs = this.#config.timeouts.drain_seconds * 1000
     this.#notReady = 'draining'
     this.#log.info('draining')
-    this.#agents?.drain(deadlineMs)
     const timer = setTimeout(() => {
       this.#log.warn('drain deadline passed, ending what is left')
       for (const listener of this.#visitors) listener.destroy()
     }, deadlineMs)
+    // Before the agents hear of it, or there would be nobody to serve those who ask once more.
+    await Promise.all(this.#visitors.map((listener) => listener.farewell()))
+    this.#agents?.drain(deadlineMs)
     await Promise.all(this.#visitors.map((listener) => listener.close()))
     clearTimeout(timer)
     await this.#agents?.close(1000) // every exchange is over: only goodbyes are left

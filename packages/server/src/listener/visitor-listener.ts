@@ -5,8 +5,8 @@
 import { Server as HttpServer, STATUS_CODES, ServerResponse, createServer } from 'node:http'
 import type { IncomingMessage, ServerOptions } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
-import { Socket } from 'node:net'
-import type { AddressInfo, Server as NetServer } from 'node:net'
+import { Server as NetServer, Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 
@@ -26,6 +26,10 @@ import { sniffPreface } from './preface.ts'
 
 // More pipelined requests than any real client sends; further ones end the connection.
 const PIPELINED_MAX = 64
+// A relay that stops gives visitors so long to ask once more on a connection they keep alive …
+const FAREWELL_MS = 1000
+// … and less where nobody does: visitors in a hurry ask several times a second.
+const QUIET_MS = 100
 
 export interface VisitorListenerOptions {
   address: ListenAddress
@@ -64,6 +68,8 @@ export class VisitorListener {
   readonly #undecided = new Set<Socket>()
   #exchanges = 0
   #onIdle: (() => void) | undefined
+  /** How many exchanges have begun so far. */
+  #begun = 0
   #isClosing = false
 
   constructor(options: VisitorListenerOptions) {
@@ -119,7 +125,23 @@ export class VisitorListener {
     return (this.#server as NetServer).address() as AddressInfo // it listens on a port, not on a path
   }
 
-  /** Stops taking visitors, and resolves when every exchange is over; idle connections end at once. */
+  /**
+   * Takes no new connections, tells those who keep one alive to leave with their next answer, and goes on serving;
+   * resolves when nobody has asked for a moment. Closed while it rests, a connection could meet a request half-way,
+   * which looks to the visitor as if it had been cut, and only a GET can be repeated.
+   */
+  async farewell(): Promise<void> {
+    this.#isClosing = true
+    NetServer.prototype.close.call(this.#server) // that of node:http ends at once what rests, and what has just come
+    const end = performance.now() + FAREWELL_MS
+    let begun: number
+    do {
+      begun = this.#begun
+      await new Promise((resolve) => setTimeout(resolve, QUIET_MS))
+    } while (this.#begun > begun && performance.now() < end)
+  }
+
+  /** Resolves when every exchange is over; connections that rest end at once. */
   async close(): Promise<void> {
     this.#isClosing = true
     this.#server.close()
@@ -192,6 +214,7 @@ export class VisitorListener {
     request.on('error', () => {}) // the visitor left; the response's 'close' tells the same
     if (this.#isClosing) response.shouldKeepAlive = false
     this.#exchanges++
+    this.#begun++
     const exchange = this.#exchangeOf(request, response, upgrade)
     if (exchange) await this.#options.onExchange(exchange)
     if (--this.#exchanges === 0) this.#onIdle?.()
