@@ -109,8 +109,8 @@ const scenarios: Scenario[] = [
   },
   {
     name: 'relay restarts',
-    what: 'the relay is told to stop (SIGTERM) and started again when it has ended, every ten seconds',
-    everyMs: 10_000,
+    what: 'the relay is told to stop (SIGTERM) and started again when it has ended, every twenty seconds',
+    everyMs: 20_000, // an agent's patience begins anew after a session of ten seconds
     event: async () => {
       const gone = once(relay, 'exit')
       relay.kill('SIGTERM')
@@ -312,15 +312,16 @@ function page(table: string, problems: readonly string[]): string {
 Written by \`node bench/soak/soak.ts --write\`. A steady ${flags.rate} requests/s, GET and POST in turn, each with an id of its own,
 over kept-alive connections, through one relay and ${AGENTS} agents to an app that counts the ids and takes 3 ms. Requests are due
 when they are due, whatever happens: latency counts from then. ${cpus().length} × ${cpus()[0]?.model.trim()}, Node.js ${process.version}; load,
-relay, agents and app share these cores, and a process that is started takes its part.
+relay, agents and app share these cores, a process that is started takes its part, and the load average was ${loadavg()[1]?.toFixed(1)} at
+the end.
 
 ${what}
 
 ${table}
 
-What failed is told apart: \`cut\` is a request in flight whose connection ended, \`stale\` one that was sent on a connection
-which the relay closed while it rested (HTTP/1.1 cannot tell the two apart for the visitor, who may repeat a GET), \`refused\`
-one that found nobody listening, \`HTTP 502\` one that had begun on an agent which died.
+What failed is told apart: \`cut\` is a request in flight whose connection ended; \`stale\` one that was sent on a connection
+which the relay closed while it rested; \`refused\` one that found nobody listening, because the relay was away; \`HTTP 502\`
+one that had begun on an agent which died; \`HTTP 503\` one that came to the new relay before an agent did.
 
 ${verdict}
 `
