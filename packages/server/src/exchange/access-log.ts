@@ -17,7 +17,7 @@ export function logAccess(log: Logger, exchange: Exchange, milliseconds: number)
     tunnelId: exchange.tunnelId,
     user: exchange.identity?.subject,
     code: error?.publicCode,
-    detail: error?.detail,
+    detail: error?.detail ?? exchange.cutReason?.message,
     // A reason is worth its stack only where the relay itself is at fault.
     err: error?.code === 'internal' ? error.cause : undefined,
   }

@@ -106,8 +106,7 @@ export class Exchange {
   tunnelId: string | undefined
   error: RelayError | undefined
 
-  #abort: AbortController | undefined
-  #cut: Error | undefined
+  #cutReason: Error | undefined
 
   constructor(init: ExchangeInit) {
     this.request = init.request
@@ -166,23 +165,23 @@ export class Exchange {
     return /(?:^|[\s,])text\/html/i.test(this.header('accept') ?? '')
   }
 
-  /** Aborted when the visitor leaves, or when the exchange is cut. Made when first asked for. */
-  get signal(): AbortSignal {
-    if (!this.#abort) {
-      this.#abort = new AbortController()
-      if (this.#cut || this.response.destroyed) this.#abort.abort(this.#cut)
-      else this.response.once('close', () => this.#abort?.abort())
-    }
-    return this.#abort.signal
+  /** Whether a method that changes nothing was asked for (RFC 9110 9.2.1): such a request may be repeated. */
+  get isSafe(): boolean {
+    const { method } = this
+    return method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
   }
 
   /** Whether the connection has been upgraded: bytes flow both ways, and no answer can be given any more. */
   hasSwitched = false
 
+  /** Why the exchange was cut, for the log; undefined where it was not. */
+  get cutReason(): Error | undefined {
+    return this.#cutReason
+  }
+
   /** Ends the exchange at once, whatever it is doing: its session was revoked, or the relay's patience is over. */
   cut(reason: Error): void {
-    this.#cut = reason
-    this.#abort?.abort(reason)
+    this.#cutReason ??= reason
     this.response.destroy()
     this.upgrade?.socket.destroy()
   }

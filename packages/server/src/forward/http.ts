@@ -71,8 +71,7 @@ class Transfer implements UpstreamHandler, Watched {
     this.#reject = reject
     this.#framing = framingOf(exchange)
     this.#bodyDone = this.#framing.type === 'none'
-    const { method } = exchange
-    this.#isSafe = method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
+    this.#isSafe = exchange.isSafe
     this.#lastProgress = exchange.startedAt
   }
 
@@ -309,11 +308,16 @@ class Transfer implements UpstreamHandler, Watched {
     if (!this.#settled) this.#attempt(true)
   }
 
+  /** Whether the request changes nothing, and all of it is still here. */
+  get #isRepeatable(): boolean {
+    return this.#isSafe && (!this.#bodyStarted || this.#kept !== undefined)
+  }
+
   /** The agent says nothing, and neither does anything behind it: what is safe goes to a sibling. */
   #leaveSilent(): void {
     const failure = new RelayError('app_timeout', { detail: 'no reply of the agent' })
     const connection = this.#connection
-    if (!connection || !this.#isSafe) return this.#fail(failure)
+    if (!connection || !this.#isRepeatable) return this.#fail(failure)
     this.#leave()
     connection.destroy()
     this.#lastProgress = performance.now()
@@ -363,7 +367,12 @@ class Transfer implements UpstreamHandler, Watched {
     const connection = this.#connection
     if (this.#waitsForVisitor || this.#responseDone) {
       if (waited > timeouts.visitor_stall_seconds) this.#exchange.cut(new Error('the visitor takes no bytes'))
-    } else if (!this.#headSent && connection?.tunnel.session.isSilent && this.#isSafe && !connection.hasAnswered) {
+    } else if (
+      !this.#headSent &&
+      connection?.tunnel.session.isSilent &&
+      this.#isRepeatable &&
+      !connection.hasAnswered
+    ) {
       this.#leaveSilent()
     } else if (!connection?.isConnected) {
       if (waited * 1000 > PROBE_AFTER_MS) connection?.tunnel.session.probe()
@@ -385,16 +394,11 @@ const CRLF = Buffer.from('\r\n')
 function framingOf(exchange: Exchange): RequestFraming {
   if (exchange.header('transfer-encoding') !== undefined) return { type: 'chunked' }
   const length = exchange.header('content-length')
-  if (length !== undefined)
-    return Number(length) === 0 && isBodiless(exchange.method) ? NONE : { type: 'length', length }
+  if (length !== undefined) return Number(length) === 0 && exchange.isSafe ? NONE : { type: 'length', length }
   return NONE
 }
 
 const NONE: RequestFraming = { type: 'none' }
-
-function isBodiless(method: string): boolean {
-  return method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
-}
 
 function valuesOf(rawHeaders: readonly string[], name: string): string[] {
   return rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === name)

@@ -88,8 +88,7 @@ class Http2Transfer implements Http2Waiter, Watched {
     this.#tunnel = tunnel
     this.#tried = tried ?? new Set()
     this.#bodyDone = framing.type === 'none'
-    const { method } = exchange
-    this.#isSafe = this.#bodyDone && (method === 'GET' || method === 'HEAD' || method === 'OPTIONS')
+    this.#isSafe = this.#bodyDone && exchange.isSafe
     this.#lastProgress = exchange.startedAt
   }
 
