@@ -14,6 +14,7 @@ for (let opened = 0; opened < Number(count); opened += 50) {
         server,
         authtoken: process.env.SALLYPORT_AUTHTOKEN,
         log,
+        connections: 1, // what is measured is a session
         tunnels: [{ upstream: 'http://127.0.0.1:9', labels: ['edge=edg_idle'] }],
       })
       await once(agent, 'online')

@@ -40,7 +40,13 @@ describe('a thousand idle agents', { timeout: 120_000 }, () => {
   it('are all counted, leave visitors alone, cost little memory, and are forgotten when they go', async (test) => {
     const authtoken = await processes.createAuthtoken()
     const upstream = `http://127.0.0.1:${(app.address() as AddressInfo).port}` // it listens on a port
-    await processes.startAgent({ authtoken, labels: ['edge=edg_app'], upstream, name: 'busy' })
+    await processes.startAgent({
+      authtoken,
+      labels: ['edge=edg_app'],
+      upstream,
+      name: 'busy',
+      flags: ['--connections', '1'],
+    })
     const visit = async (host: string): Promise<string> => (await new Browser().fetch(processes.origin(host))).body
     assert.equal(await visit('app.localhost'), 'the app')
 

@@ -52,6 +52,8 @@ export interface AgentOptions {
   server: string | undefined
   authtoken: string | undefined
   tunnels: readonly TunnelOptions[]
+  /** To the relay: 1 to 16; 2 unless told. Where one stalls or is lost, the others serve. */
+  connections?: number | undefined
   /** PEM text of a further authority for the relay's certificate. */
   ca?: string | undefined
   proxyUrl?: string | undefined
@@ -64,9 +66,12 @@ export interface AgentPlan {
   authtoken: Secret
   ca: string | undefined
   proxy: URL | undefined
+  connections: number
   tunnels: readonly TunnelPlan[]
 }
 
+export const CONNECTIONS_MAX = 16
+const CONNECTIONS_PRESET = 2
 const METADATA_MAX_CHARS = 4096
 const WEIGHT_MAX = 10_000
 const HEALTH_INTERVAL_MS = { min: 100, preset: 10_000, max: 3_600_000 }
@@ -82,6 +87,10 @@ export function planAgent(options: AgentOptions): AgentPlan {
   const relay = planRelay(options.server, problems)
   const authtoken = planAuthtoken(options.authtoken, problems)
   const proxy = relay && planProxy(relay, options, problems)
+  const { connections = CONNECTIONS_PRESET } = options
+  if (!Number.isInteger(connections) || connections < 1 || connections > CONNECTIONS_MAX) {
+    problems.push({ path: '--connections', message: `An agent has 1 to ${CONNECTIONS_MAX} connections to its relay.` })
+  }
   const tunnels = options.tunnels.map((tunnel) => planTunnel(tunnel, problems))
   if (!relay || !authtoken || problems.length > 0) throw new ConfigError(problems)
   return {
@@ -89,6 +98,7 @@ export function planAgent(options: AgentOptions): AgentPlan {
     authtoken,
     ca: options.ca,
     proxy,
+    connections,
     tunnels: tunnels.filter((tunnel) => tunnel !== undefined),
   }
 }

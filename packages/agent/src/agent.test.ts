@@ -23,13 +23,14 @@ const TOKEN = 'sat_very-secret-token'
 const closing: (() => unknown)[] = []
 after(() => Promise.all(closing.map((close) => close())))
 
-/** An agent whose backoff is always the shortest. */
+/** An agent with one connection, whose backoff is always the shortest. */
 function start(relay: { url: string }, tunnel: Partial<TunnelOptions>, options: Partial<StartOptions> = {}): Agent {
   const agent = startAgent({
     server: relay.url,
     authtoken: TOKEN,
     log: pino({ level: 'silent' }),
     random: () => 0,
+    connections: 1,
     tunnels: [{ upstream: '127.0.0.1:9', labels: ['edge=edg_docs'], ...tunnel }],
     ...options,
   })
@@ -570,7 +571,7 @@ describe('an agent that closes', () => {
 
 describe('startAgent', () => {
   it('tells everything that is wrong at once', () => {
-    const options = { log: pino({ level: 'silent' }), server: 'ftp://relay', authtoken: 'two words' }
+    const options = { log: pino({ level: 'silent' }), server: 'ftp://relay', authtoken: 'two words', connections: 17 }
     const tunnels = [{ upstream: 'localhost', labels: ['edge=a', 'edge=b', 'x'], weight: 1.5, hostHeader: 'a b' }]
     assert.throws(
       () => startAgent({ ...options, tunnels }),
@@ -578,7 +579,7 @@ describe('startAgent', () => {
         assert.ok(error instanceof ConfigError)
         assert.deepEqual(
           error.problems.map(({ path }) => path),
-          ['--server', '--authtoken', '--label', '--label', 'upstream', '--host-header', '--weight'],
+          ['--server', '--authtoken', '--connections', '--label', '--label', 'upstream', '--host-header', '--weight'],
         )
         assert.doesNotMatch(error.message, /two words/)
         return true

@@ -1,42 +1,39 @@
-// The agent: keeps one tunnel session with the relay, for ever, and serves the streams that come through it.
+// The agent: keeps its connections to the relay, for ever, and serves the streams that come through them. To the relay
+// all of them are one agent with one set of tunnels; while one of them is online, so is the agent.
 //
-//   connecting --session opens--> online --lost--> waiting --backoff--> connecting …
+//   connecting --any connection is online--> online --none is--> waiting | connecting …
 //        any --refused for good--> closed (with the error)      any --close()--> closing --> closed
 //
-// When the relay drains, the next session is opened while the old one finishes what runs on it.
+// How one connection comes and goes stands in relay-connection.ts.
 
 import { randomUUID } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import { arch, platform, release } from 'node:os'
 import type { Duplex } from 'node:stream'
-import { setTimeout as sleep } from 'node:timers/promises'
 
-import { PROTOCOL_VERSION, ProtocolError, formatLabels } from '@sallyport/protocol'
-import type { ControlMessageInput } from '@sallyport/protocol'
+import { PROTOCOL_VERSION, formatLabels } from '@sallyport/protocol'
+import type { ControlMessageInput, ProtocolError } from '@sallyport/protocol'
 
 import { AGENT_VERSION } from './agent-version.ts'
 import { planAgent } from './agent-plan.ts'
 import type { AgentOptions, AgentPlan } from './agent-plan.ts'
-import { Backoff } from './backoff.ts'
 import { checkUpstream } from './check-upstream.ts'
-import { connectRelay } from './connect.ts'
 import { prepareDial } from './dial-upstream.ts'
 import type { Dial } from './dial-upstream.ts'
 import { HealthChecker } from './health-checker.ts'
 import type { HealthState } from './health-checker.ts'
 import type { Log } from './log.ts'
 import { printable } from './printable.ts'
+import { RelayConnection } from './relay-connection.ts'
+import type { ConnectionRoom } from './relay-connection.ts'
 import { serveStream } from './serve-stream.ts'
 import type { Served } from './serve-stream.ts'
-import { Session } from './session.ts'
 import { bindMessage } from './tunnel-plan.ts'
 import type { TunnelPlan } from './tunnel-plan.ts'
 
 export type { AgentOptions, TunnelOptions } from './agent-plan.ts'
 export { ConfigError } from './config-error.ts'
 
-/** A session that lived this long shows that the relay is well: the next wait is a short one again. */
-const STABLE_MS = 10_000
 /** Long enough for ordinary downloads, shorter than a supervisor's patience. */
 const CLOSE_DEADLINE_MS = 30_000
 
@@ -62,6 +59,9 @@ export interface AgentStatus {
   relayVersion: string | undefined
   latencyMs: number | undefined
   tunnels: readonly TunnelStatus[]
+  /** Connections to the relay: how many there are to be, and how many stand. */
+  sessions: { wanted: number; online: number }
+  /** Connections to the apps. */
   connections: { total: number; open: number }
   /** When the next attempt starts, while `waiting`. Milliseconds since the epoch. */
   retryAt: number | undefined
@@ -69,9 +69,9 @@ export interface AgentStatus {
 }
 
 interface AgentEvents {
-  /** A session is open and every tunnel is bound. */
+  /** The first session is open and every tunnel is bound, or the first one after none was. */
   online: [AgentStatus]
-  /** The session is lost or an attempt failed; the next attempt starts after `retryInMs`. */
+  /** The last session is lost, or an attempt failed while there is none; the next one starts after `retryInMs` or sooner. */
   offline: [{ error: ProtocolError; retryInMs: number }]
   notice: [Notice]
   /** One stream of the relay has ended. */
@@ -97,22 +97,21 @@ export class Agent extends EventEmitter<AgentEvents> {
   /** Settles once: with the error when the relay refused for good, with undefined after close(). Never rejects. */
   readonly closed: Promise<ProtocolError | undefined>
   readonly #plan: AgentPlan
-  readonly #options: StartOptions
   readonly #log: Log
   readonly #instanceId = randomUUID()
   readonly #binds: ReadonlyMap<number, ControlMessageInput>
   readonly #dials: ReadonlyMap<number, Dial>
   /** By tunnel id, where the app is checked. */
   readonly #checkers = new Map<number, HealthChecker>()
-  /** By connection index: the current one, and older ones that finish what runs on them. */
-  readonly #sessions = new Map<number, Session>()
+  readonly #room: ConnectionRoom
+  /** The first one, and once that is online all of them. */
+  readonly #relayConnections: RelayConnection[] = []
+  /** What was last told about those that could not connect. */
+  readonly #failures = new Map<RelayConnection, Notice>()
   readonly #stop = new AbortController()
   readonly #closed = Promise.withResolvers<ProtocolError | undefined>()
   readonly #connections = { total: 0, open: 0 }
-  readonly #backoff: Backoff
-  #current: Session | undefined
   #state: AgentStatus['state'] = 'connecting'
-  #retryAt: number | undefined
   #notice: Notice | undefined
   #closing: Promise<void> | undefined
   /** The reason already logged for an app that does not answer, so that it is logged once. */
@@ -121,9 +120,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   constructor(plan: AgentPlan, options: StartOptions) {
     super()
     this.#plan = plan
-    this.#options = options
     this.#log = options.log
-    this.#backoff = new Backoff(options.random)
     this.closed = this.#closed.promise
     this.#binds = new Map(plan.tunnels.map((tunnel, index) => [index + 1, bindMessage(index + 1, tunnel)]))
     this.#dials = new Map(
@@ -133,6 +130,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       ]),
     )
     for (const [index, tunnel] of plan.tunnels.entries()) this.#addChecker(index + 1, tunnel)
+    this.#room = this.#makeRoom(options)
     // The first event may not come before the caller has had a chance to listen.
     queueMicrotask(() => {
       if (plan.relay.inClear) {
@@ -142,31 +140,37 @@ export class Agent extends EventEmitter<AgentEvents> {
         )
       }
       for (const checker of this.#checkers.values()) void checker.run()
-      void this.#run().then((error) => this.#finish(error))
+      if (!this.#stop.signal.aborted) this.#launch(0)
     })
   }
 
   get status(): AgentStatus {
-    const current = this.#current
+    const sessions = this.#relayConnections.flatMap(({ state, session }) =>
+      state === 'online' && session ? session : [],
+    )
+    const [first] = sessions
+    const retries = this.#relayConnections.flatMap(({ retryAt }) => retryAt ?? [])
+    const latencies = sessions.flatMap(({ roundTripMs }) => roundTripMs ?? [])
     return {
       state: this.#state,
       relay: this.#plan.relay.url,
-      relayVersion: current?.welcome?.relay_version,
-      latencyMs: current?.roundTripMs,
+      relayVersion: first?.welcome?.relay_version,
+      latencyMs: latencies.length > 0 ? Math.min(...latencies) : undefined,
       tunnels: this.#plan.tunnels.map(({ name, labels, upstream }, index) => ({
         name,
         labels: formatLabels(labels),
         forwardsTo: upstream.url,
-        endpoints: current?.endpoints.get(index + 1) ?? [],
+        endpoints: first?.endpoints.get(index + 1) ?? [],
         health: this.#checkers.get(index + 1)?.state,
       })),
+      sessions: { wanted: this.#plan.connections, online: sessions.length },
       connections: { ...this.#connections },
-      retryAt: this.#retryAt,
+      retryAt: this.#state === 'waiting' && retries.length > 0 ? Math.min(...retries) : undefined,
       notice: this.#notice,
     }
   }
 
-  /** Leaves in order: nothing new is taken, what runs is finished within the deadline, then the session closes. Idempotent. */
+  /** Leaves in order: nothing new is taken, what runs is finished within the deadline, then the sessions close. Idempotent. */
   close({ deadlineMs = CLOSE_DEADLINE_MS }: { deadlineMs?: number } = {}): Promise<void> {
     this.#closing ??= this.#close(deadlineMs)
     return this.#closing
@@ -175,7 +179,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   /** Ends at once, cutting what runs. */
   destroy(): void {
     this.#stop.abort()
-    for (const session of this.#sessions.values()) session.destroy()
+    for (const connection of this.#relayConnections) connection.destroy()
     this.#finish()
   }
 
@@ -184,19 +188,47 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#state = 'closing'
     this.#log.info({ open: this.#connections.open }, 'closing')
     this.#stop.abort()
-    await Promise.all([...this.#sessions.values()].map((session) => session.close(deadlineMs)))
+    await Promise.all(this.#relayConnections.map((connection) => connection.close(deadlineMs)))
     this.#finish()
   }
 
   #finish(error?: ProtocolError): void {
     // While closing, #close() has the last word: its sessions may still be finishing.
-    if (this.#state === 'closed' || (this.#state === 'closing' && this.#sessions.size > 0 && !error)) return
+    const isFinishing = this.#relayConnections.some(({ isOpen }) => isOpen)
+    if (this.#state === 'closed' || (this.#state === 'closing' && isFinishing && !error)) return
     this.#state = 'closed'
+    this.#stop.abort()
     for (const checker of this.#checkers.values()) checker.close()
-    this.#current = undefined
-    this.#retryAt = undefined
-    for (const session of this.#sessions.values()) session.destroy(error)
+    for (const connection of this.#relayConnections) connection.destroy(error)
     this.#closed.resolve(error)
+  }
+
+  #makeRoom({ handshakeDeadlineMs, random }: StartOptions): ConnectionRoom {
+    return {
+      plan: this.#plan,
+      log: this.#log,
+      signal: this.#stop.signal,
+      binds: this.#binds,
+      handshakeDeadlineMs,
+      random,
+      hello: (connectionIndex) => ({
+        type: 'hello',
+        versions: [PROTOCOL_VERSION],
+        instance_id: this.#instanceId,
+        connection_index: connectionIndex,
+        capabilities: [],
+        agent_version: AGENT_VERSION,
+        os: `${platform()} ${release()} ${arch()}`.slice(0, 128),
+      }),
+      serve: (stream) => this.#serve(stream),
+      healthOf: (tunnelId) => this.#checkers.get(tunnelId)?.state,
+      onConnected: (connection) => this.#onConnected(connection),
+      onTurn: (connection, failure) => this.#onTurn(connection, failure),
+      // The relay tells each connection; a person needs to hear it once.
+      onNotice: (level, text) => {
+        if (this.#plan.connections === 1 || this.#notice?.text !== text) this.#tell(level, text)
+      },
+    }
   }
 
   #addChecker(tunnelId: number, { health, upstream, upstreamProtocol, hostHeader }: TunnelPlan): void {
@@ -214,129 +246,64 @@ export class Agent extends EventEmitter<AgentEvents> {
   }
 
   #onHealth(tunnelId: number, state: HealthState): void {
-    for (const session of this.#sessions.values()) session.reportHealth(tunnelId, state)
+    for (const { sessions } of this.#relayConnections) {
+      for (const session of sessions) session.reportHealth(tunnelId, state)
+    }
     const { healthy, detail } = state
     this.#tell(healthy ? 'info' : 'warn', `The app is ${healthy ? 'healthy' : 'unhealthy'}: ${detail}.`)
   }
 
-  /** Attempt after attempt. Returns the error that ends the agent for good, or undefined once it is told to stop. */
-  async #run(): Promise<ProtocolError | undefined> {
-    const { signal } = this.#stop
-    let followsDrain = false
-    while (!signal.aborted) {
-      this.#turn('connecting')
-      const attempt = await this.#attempt()
-      if (signal.aborted) return undefined
-      if ('error' in attempt) {
-        if (!attempt.error.retryable) return attempt.error
-        followsDrain = false
-        await this.#wait(attempt.error, attempt.retryAfterMs)
-        continue
-      }
-      const { session } = attempt
-      const since = performance.now()
-      this.#announce(session)
-      await session.leaving
-      if (signal.aborted) return undefined
-      const lasted = performance.now() - since
-      if (lasted > STABLE_MS) this.#backoff.reset()
+  /** One more connection. The first one's refusal for good is everyone's, so the others wait for it. */
+  #launch(number: number): void {
+    const connection = new RelayConnection(number, this.#room)
+    this.#relayConnections.push(connection)
+    void connection.run().then((error) => this.#finish(error))
+  }
 
-      // A relay that drains each new session at once must not be dialled in a tight loop.
-      if (session.isOpen && !(followsDrain && lasted < STABLE_MS)) {
-        followsDrain = true
-        this.#tell('info', 'The relay is going away; connecting anew while running connections finish.')
-        continue
-      }
-      followsDrain = false
-      const error = session.isOpen ? new ProtocolError('draining') : await session.closed
-      if (error && !error.retryable) return error
-      await this.#wait(error ?? new ProtocolError('connection_lost', 'the relay ended the session'))
+  #onTurn(connection: RelayConnection, failure?: { error: ProtocolError; retryInMs: number }): void {
+    if (failure) {
+      this.#notice = { level: 'warn', text: printable(failure.error.message) }
+      this.#failures.set(connection, this.#notice)
     }
-    return undefined
+    if (this.#state === 'closing' || this.#state === 'closed') return
+    const wasOnline = this.#state === 'online'
+    this.#state = this.#mostHopeful()
+    if (connection.state === 'online') this.#announce(connection, !wasOnline)
+    else if (failure && this.#state !== 'online') this.emit('offline', failure)
   }
 
-  /** One dial and one handshake. */
-  async #attempt(): Promise<{ session: Session } | { error: ProtocolError; retryAfterMs?: number }> {
-    const { relay, authtoken, ca, proxy } = this.#plan
-    const { signal } = this.#stop
-    this.#log.debug({ relay: relay.url, ...(proxy ? { proxy: proxy.host } : {}) }, 'connecting')
-    const { handshakeDeadlineMs } = this.#options
-    const connected = await connectRelay({ relay, authtoken, ca, proxy, signal, handshakeDeadlineMs })
-    if (!connected.ok) return connected
-    // What was told about the attempts before is over; the relay's own notices come from here on.
-    this.#notice = undefined
-    const connectionIndex = this.#freeIndex()
-    try {
-      const session = await Session.open({
-        socket: connected.socket,
-        hello: {
-          type: 'hello',
-          versions: [PROTOCOL_VERSION],
-          instance_id: this.#instanceId,
-          connection_index: connectionIndex,
-          capabilities: [],
-          agent_version: AGENT_VERSION,
-          os: `${platform()} ${release()} ${arch()}`.slice(0, 128),
-        },
-        binds: this.#binds,
-        serve: (stream) => this.#serve(stream),
-        healthOf: (tunnelId) => this.#checkers.get(tunnelId)?.state,
-        onNotice: (level, text) => this.#tell(level, text),
-        signal,
-        openDeadlineMs: handshakeDeadlineMs,
-      })
-      this.#sessions.set(connectionIndex, session)
-      void session.closed.then(() => {
-        this.#sessions.delete(connectionIndex)
-        if (this.#current === session) this.#current = undefined
-      })
-      return { session }
-    } catch (error) {
-      if (error instanceof ProtocolError) return { error }
-      throw error
-    }
+  /** One connection that is online carries everything; one that tries is better news than one that waits. */
+  #mostHopeful(): 'online' | 'connecting' | 'waiting' {
+    const states = this.#relayConnections.map(({ state }) => state)
+    if (states.includes('online')) return 'online'
+    return states.every((state) => state === 'waiting') ? 'waiting' : 'connecting'
   }
 
-  /** Tells the sessions of this agent apart; one that is draining keeps its own index. */
-  #freeIndex(): number {
-    let index = 0
-    while (this.#sessions.has(index)) index += 1
-    return index
+  /** What was told about the attempts before is over; the relay's own notices come from here on. */
+  #onConnected(connection: RelayConnection): void {
+    const failure = this.#failures.get(connection)
+    this.#failures.delete(connection)
+    if (this.#state !== 'online' || this.#notice === failure) this.#notice = undefined
   }
 
-  #announce(session: Session): void {
-    this.#current = session
-    this.#turn('online')
-    const { welcome } = session
+  #announce(connection: RelayConnection, isFirst: boolean): void {
+    const { welcome } = connection.session ?? {}
     this.#log.info(
       {
         relay: this.#plan.relay.url,
+        connection: connection.number,
         sessionId: welcome?.session_id,
         nodeId: welcome?.node_id,
         relayVersion: welcome?.relay_version,
       },
       'connected',
     )
+    if (!isFirst) return
     for (const { name, labels, forwardsTo, endpoints } of this.status.tunnels) {
       this.#log.info({ ...(name ? { name } : {}), labels, forwardsTo, endpoints }, 'tunnel online')
     }
+    while (this.#relayConnections.length < this.#plan.connections) this.#launch(this.#relayConnections.length)
     this.emit('online', this.status)
-  }
-
-  async #wait(error: ProtocolError, retryAfterMs = 0): Promise<void> {
-    const retryInMs = Math.max(this.#backoff.next(), retryAfterMs)
-    this.#turn('waiting')
-    this.#retryAt = Date.now() + retryInMs
-    // The reason of a WebSocket's close is the relay's own text.
-    const reason = printable(error.message)
-    this.#notice = { level: 'warn', text: reason }
-    this.#log.warn({ code: error.code, reason, retryInMs }, 'not connected')
-    this.emit('offline', { error, retryInMs })
-    try {
-      await sleep(retryInMs, undefined, { signal: this.#stop.signal })
-    } catch {
-      // Closing: the loop above looks at the signal itself.
-    }
   }
 
   async #serve(stream: Duplex): Promise<void> {
@@ -368,11 +335,5 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#notice = { level, text }
     this.#log[level](text)
     this.emit('notice', this.#notice)
-  }
-
-  #turn(state: 'connecting' | 'online' | 'waiting'): void {
-    if (this.#state === 'closing' || this.#state === 'closed') return
-    this.#state = state
-    this.#retryAt = undefined
   }
 }

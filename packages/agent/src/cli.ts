@@ -95,7 +95,7 @@ Examples:
 
 The environment stands below the flags and above the configuration file:
   SALLYPORT_SERVER, SALLYPORT_AUTHTOKEN, SALLYPORT_CONFIG, SALLYPORT_CA, SALLYPORT_PROXY_URL,
-  SALLYPORT_LOG_LEVEL, SALLYPORT_LOG_FORMAT; and HTTPS_PROXY, HTTP_PROXY, NO_PROXY as everywhere.
+  SALLYPORT_CONNECTIONS, SALLYPORT_LOG_LEVEL, SALLYPORT_LOG_FORMAT; and HTTPS_PROXY, HTTP_PROXY, NO_PROXY as everywhere.
 On a terminal a status view is shown; --log-level or --log-format shows log lines instead.`,
     )
     .action(async (upstream: string, flags: TunnelFlags) => exit(await runTunnel(upstream, flags, environment)))
@@ -131,6 +131,11 @@ function addGlobalFlags(command: Command): void {
     .option('--config <file>', 'the configuration file, instead of the usual one')
     .option('--ca <file>', "a further authority (PEM) for the relay's certificate")
     .option('--proxy-url <url>', 'the HTTP proxy that leads to the relay')
+    .option(
+      '--connections <number>',
+      'to the relay, 1 to 16: when one stalls, others serve (default: 2)',
+      toConnections,
+    )
     .addOption(new Option('--log-level <level>', 'how much is logged').choices(LOG_LEVELS))
     .addOption(new Option('--log-format <format>', 'how it is logged').choices(LOG_FORMATS))
 }
@@ -147,6 +152,11 @@ function toDuration(text: string): number {
 
 function toCount(text: string): number {
   if (!/^\d{1,3}$/.test(text)) throw new InvalidArgumentError('Write a number, such as 2.')
+  return Number(text)
+}
+
+function toConnections(text: string): number {
+  if (!/^\d{1,2}$/.test(text)) throw new InvalidArgumentError('Write a number, such as 2.')
   return Number(text)
 }
 

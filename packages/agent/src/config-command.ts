@@ -16,6 +16,7 @@ const FIRST_TEXT = `version: 1
 # authtoken: made with "relay authtoken create" on the relay's host
 # ca: /path/to/authority.pem
 # proxy_url: http://proxy.example.com:3128
+# connections: 2
 # log: { level: info, format: pretty }
 `
 

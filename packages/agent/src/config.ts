@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { parseDocument } from 'yaml'
 import { z } from 'zod'
 
-import { authtokenProblem } from './agent-plan.ts'
+import { CONNECTIONS_MAX, authtokenProblem } from './agent-plan.ts'
 import { ConfigError } from './config-error.ts'
 import type { ConfigProblem } from './config-error.ts'
 import { LOG_FORMATS, LOG_LEVELS } from './log.ts'
@@ -20,6 +20,8 @@ const log = z.strictObject({
   level: z.enum(LOG_LEVELS).optional(),
   format: z.enum(LOG_FORMATS).optional(),
 })
+
+const CONNECTIONS_HINT = `write a number from 1 to ${CONNECTIONS_MAX}`
 
 const schema = z.strictObject({
   version: z.literal(1).optional(),
@@ -35,6 +37,11 @@ const schema = z.strictObject({
   proxy_url: z
     .string()
     .refine((text) => !('problem' in parseProxyUrl(text)), { error: 'write it like http://proxy.example.com:3128' })
+    .optional(),
+  connections: z
+    .int({ error: CONNECTIONS_HINT })
+    .min(1, { error: CONNECTIONS_HINT })
+    .max(CONNECTIONS_MAX, { error: CONNECTIONS_HINT })
     .optional(),
   log: log.optional(),
 })

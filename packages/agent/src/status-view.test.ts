@@ -18,6 +18,7 @@ const status: AgentStatus = {
       endpoints: ['https://docs.example.com', 'https://www.example.com'],
     },
   ],
+  sessions: { wanted: 1, online: 1 },
   connections: { total: 12, open: 3 },
   retryAt: undefined,
   notice: undefined,
@@ -36,6 +37,14 @@ describe('formatStatus', () => {
       'Labels              app=web, edge=edg_docs',
       'Connections         12 served, 3 open',
     ])
+  })
+
+  it('counts the connections to the relay where there are to be several', () => {
+    const session = (wanted: number, online: number, state: AgentStatus['state'] = 'online'): string | undefined =>
+      formatStatus({ ...status, state, sessions: { wanted, online } }, 0).map(stripVTControlCharacters)[2]
+    assert.equal(session(2, 2), 'Session Status      online (2 connections)')
+    assert.equal(session(2, 1), 'Session Status      online (1 of 2 connections)')
+    assert.equal(session(2, 0, 'connecting'), 'Session Status      connecting')
   })
 
   it('shows what the checks of an app say', () => {

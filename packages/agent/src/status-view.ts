@@ -63,12 +63,12 @@ export class StatusView {
 
 /** The lines of the view, without regard to the terminal's width. */
 export function formatStatus(status: AgentStatus, now: number): string[] {
-  const { state, relay, relayVersion, latencyMs, tunnels, connections, retryAt, notice } = status
+  const { state, relay, relayVersion, latencyMs, tunnels, sessions, connections, retryAt, notice } = status
   const wait = retryAt === undefined ? '' : ` in ${Math.max(0, Math.ceil((retryAt - now) / 1000))} s`
   const lines = [
     styleText('bold', 'sallyport agent') + styleText('gray', '   (Ctrl+C to quit)'),
     '',
-    row('Session Status', styleText(STATES[state].color, STATES[state].text + wait)),
+    row('Session Status', styleText(STATES[state].color, STATES[state].text + wait + countSessions(state, sessions))),
     row('Relay', relay + (relayVersion ? styleText('gray', ` (${relayVersion})`) : '')),
     row('Latency', latencyMs === undefined ? '-' : `${Math.round(latencyMs)} ms`),
   ]
@@ -87,6 +87,12 @@ export function formatStatus(status: AgentStatus, now: number): string[] {
   lines.push(row('Connections', `${connections.total} served, ${connections.open} open`))
   if (notice) lines.push('', notice.level === 'warn' ? styleText('yellow', notice.text) : notice.text)
   return lines
+}
+
+/** One connection out of one is nothing to tell. */
+function countSessions(state: AgentStatus['state'], { wanted, online }: AgentStatus['sessions']): string {
+  if (state !== 'online' || wanted === 1) return ''
+  return online === wanted ? ` (${wanted} connections)` : ` (${online} of ${wanted} connections)`
 }
 
 function row(key: string, value: string): string {

@@ -18,6 +18,7 @@ export interface GlobalFlags {
   config?: string
   ca?: string
   proxyUrl?: string
+  connections?: number
   logLevel?: LogLevel
   logFormat?: LogFormat
 }
@@ -58,6 +59,7 @@ export async function runTunnel(upstream: string, flags: TunnelFlags, environmen
     authtoken: settings.authtoken,
     ca: readCertificate('--ca', settings.ca),
     proxyUrl: settings.proxyUrl,
+    connections: settings.connections,
     environment,
     log,
     tunnels: [
@@ -105,6 +107,7 @@ interface Settings {
   authtoken: string | undefined
   ca: string | undefined
   proxyUrl: string | undefined
+  connections: number | undefined
   logLevel: LogLevel
   logFormat: LogFormat
 }
@@ -118,10 +121,18 @@ function mergeSettings(flags: GlobalFlags, environment: Environment): Settings {
     authtoken: flags.authtoken ?? (environment['SALLYPORT_AUTHTOKEN'] || file.authtoken),
     ca: flags.ca ?? (environment['SALLYPORT_CA'] || file.ca),
     proxyUrl: flags.proxyUrl ?? (environment['SALLYPORT_PROXY_URL'] || file.proxy_url),
+    connections: flags.connections ?? connectionsOf(environment) ?? file.connections,
     logLevel: flags.logLevel ?? choose('SALLYPORT_LOG_LEVEL', LOG_LEVELS, environment) ?? file.log?.level ?? 'info',
     logFormat:
       flags.logFormat ?? choose('SALLYPORT_LOG_FORMAT', LOG_FORMATS, environment) ?? file.log?.format ?? 'pretty',
   }
+}
+
+function connectionsOf(environment: Environment): number | undefined {
+  const text = environment['SALLYPORT_CONNECTIONS']
+  if (!text) return undefined
+  if (/^\d{1,2}$/.test(text)) return Number(text)
+  throw new ConfigError([{ path: 'SALLYPORT_CONNECTIONS', message: `"${text}" is not a number of connections.` }])
 }
 
 function choose<T extends string>(name: string, known: readonly T[], environment: Environment): T | undefined {

@@ -18,7 +18,7 @@ export class TunnelGroup implements Backend {
   readonly #selection: Selection
   readonly #balancer: Balancer<Tunnel>
   readonly #pinFor: ((tunnel: Tunnel) => string) | undefined
-  /** Pin → the tunnels it means: one for each connection of an agent. */
+  /** Pin → the tunnels it means: more than one only while an agent offers different things under one number. */
   #pins = new Map<string, Tunnel[]>()
   #pinned: readonly Tunnel[] = []
 

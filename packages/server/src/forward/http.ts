@@ -10,6 +10,7 @@ import { FixedResponse } from '../backend/fixed-response.ts'
 import type { RouteBackend } from '../backend/route-backend.ts'
 import { RelayError } from '../errors.ts'
 import type { Exchange } from '../exchange/exchange.ts'
+import type { Lane } from '../tunnel/lane.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
 import type { Watched } from './deadlines.ts'
 import type { ForwardRoom } from './forwarder.ts'
@@ -98,7 +99,7 @@ class Transfer implements UpstreamHandler, Watched {
     try {
       connection ??= new UpstreamConnection(tunnel, this.#exchange.clientIp, limits.upstream_header_bytes)
     } catch (error) {
-      this.#noteFailure(tunnel, error as Error) // openStream throws ProtocolError only
+      this.#noteFailure(tunnel, error as Error) // pickLane and openStream throw ProtocolError only
       return this.#attempt() // nothing was sent, so it costs no retry
     }
     this.#connection = connection
@@ -180,7 +181,8 @@ class Transfer implements UpstreamHandler, Watched {
     }
     const { tunnel } = this.#connection! // a reply comes from the current connection
     this.#leave()
-    this.#tryAnother(tunnel, reply)
+    this.#noteFailure(tunnel, reply)
+    if (!this.#settled) this.#attempt(true)
   }
 
   onDrain(): void {
@@ -284,7 +286,7 @@ class Transfer implements UpstreamHandler, Watched {
     if (this.#headSent) return this.#fail(lostError(error))
     if (!connection.isConnected) {
       // The reply may have been on its way, and with it the request to the app: only what is safe is repeated.
-      if (this.#isSafe) return this.#tryAnother(connection.tunnel, error)
+      if (this.#isSafe) return this.#leaveLane(connection.lane, error)
       return this.#fail(lostError(error))
     }
     const wasPooled = connection.idleSince > 0
@@ -303,8 +305,10 @@ class Transfer implements UpstreamHandler, Watched {
     this.#settle()
   }
 
-  #tryAnother(tunnel: Tunnel, failure: StreamReply | Error): void {
-    this.#noteFailure(tunnel, failure)
+  /** One connection of the agent is lost or silent; where the agent has another one, the same tunnel may serve. */
+  #leaveLane(lane: Lane, failure: Error): void {
+    if (!lane.isOnline && lane.tunnel.isOnline) this.#lastFailure = failure
+    else this.#noteFailure(lane.tunnel, failure)
     if (!this.#settled) this.#attempt(true)
   }
 
@@ -321,7 +325,7 @@ class Transfer implements UpstreamHandler, Watched {
     this.#leave()
     connection.destroy()
     this.#lastProgress = performance.now()
-    this.#tryAnother(connection.tunnel, failure)
+    this.#leaveLane(connection.lane, failure)
   }
 
   #noteFailure(tunnel: Tunnel, failure: StreamReply | Error): void {
@@ -369,16 +373,16 @@ class Transfer implements UpstreamHandler, Watched {
       if (waited > timeouts.visitor_stall_seconds) this.#exchange.cut(new Error('the visitor takes no bytes'))
     } else if (
       !this.#headSent &&
-      connection?.tunnel.session.isSilent &&
+      connection?.lane.session.isSilent &&
       this.#isRepeatable &&
       !connection.hasAnswered
     ) {
       this.#leaveSilent()
     } else if (!connection?.isConnected) {
-      if (waited * 1000 > PROBE_AFTER_MS) connection?.tunnel.session.probe()
+      if (waited * 1000 > PROBE_AFTER_MS) connection?.lane.session.probe()
       if (waited > timeouts.app_reply_seconds) this.#leaveSilent()
     } else if (!this.#headSent) {
-      if (waited * 1000 > PROBE_AFTER_MS) connection.tunnel.session.probe()
+      if (waited * 1000 > PROBE_AFTER_MS) connection.lane.session.probe()
       const waitsForBody = !this.#bodyDone && !this.#waitsForStream
       if (waitsForBody && waited > timeouts.request_stall_seconds) this.#fail(new RelayError('request_timeout'))
       else if (waited > timeouts.app_answer_seconds) this.#fail(new RelayError('app_timeout', { detail: 'no answer' }))

@@ -12,6 +12,7 @@ import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2'
 import { ProtocolError, decodeStreamReply } from '@sallyport/protocol'
 import type { StreamReply, YamuxStream } from '@sallyport/protocol'
 
+import type { Lane } from '../tunnel/lane.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
 import type { Watched } from './deadlines.ts'
 
@@ -44,6 +45,7 @@ export interface Http2ConnectionOptions {
 
 export class Http2Connection implements Watched {
   readonly tunnel: Tunnel
+  readonly lane: Lane
   readonly #options: Http2ConnectionOptions
   readonly #stream: YamuxStream
   readonly #openedAt = performance.now()
@@ -60,7 +62,8 @@ export class Http2Connection implements Watched {
   constructor(tunnel: Tunnel, visitor: string, options: Http2ConnectionOptions) {
     this.tunnel = tunnel
     this.#options = options
-    this.#stream = tunnel.openStream(visitor)
+    this.lane = tunnel.pickLane()
+    this.#stream = this.lane.openStream(visitor)
     this.#stream.on('data', this.#onReplyBytes)
     this.#stream.on('error', (error: Error) => (this.#lost ??= error))
     this.#stream.on('end', () => (this.#lost ??= new Error('the app closed the connection')))
@@ -108,7 +111,7 @@ export class Http2Connection implements Watched {
   tick(now: number): void {
     if (!this.#isOpened) {
       const waitedMs = now - this.#openedAt
-      if (waitedMs > PROBE_AFTER_MS && !this.#session) this.tunnel.session.probe()
+      if (waitedMs > PROBE_AFTER_MS && !this.#session) this.lane.session.probe()
       if (waitedMs > this.#options.openDeadlineMs) this.#giveUp()
     } else if (this.#active === 0 && now - this.#idleSince > IDLE_MS) this.retire()
   }

@@ -48,9 +48,11 @@ export class Http2Pool {
   acquire(tunnel: Tunnel, visitor: string, waiter: Http2Waiter): void {
     if (!tunnel.isOnline) throw new ProtocolError('session_closed', 'the tunnel is leaving')
     const place = this.#placeOf(tunnel)
-    for (const connection of place.connections) if (connection.hasRoom) return waiter.onConnection(connection)
-    for (const waiting of place.opening.values()) {
-      if (waiting.length < WAITERS_MAX) return void waiting.push(waiter)
+    for (const connection of place.connections) {
+      if (connection.hasRoom && connection.lane.isOnline) return waiter.onConnection(connection)
+    }
+    for (const [opening, waiting] of place.opening) {
+      if (opening.lane.isOnline && waiting.length < WAITERS_MAX) return void waiting.push(waiter)
     }
     const connection = new Http2Connection(tunnel, visitor, {
       ...this.#options,
@@ -94,9 +96,11 @@ export class Http2Pool {
       place = { connections: new Set(), opening: new Map() }
       this.#places.set(tunnel, place)
       const { connections, opening } = place
-      tunnel.onRetire(() => {
-        this.#places.delete(tunnel)
-        for (const connection of [...connections, ...opening.keys()]) connection.retire()
+      tunnel.onRetire((retired) => {
+        if (tunnel.isGone) this.#places.delete(tunnel)
+        for (const connection of [...connections, ...opening.keys()]) {
+          if (connection.lane === retired) connection.retire()
+        }
       })
     }
     return place

@@ -58,6 +58,7 @@ class Http2Transfer implements Http2Waiter, Watched {
   #stream: ClientHttp2Stream | undefined
   #lastFailure: StreamReply | Error | undefined
   #retriedStale = false
+  #hasLeftLane = false
   #settled = false
 
   /** Pieces of the body, until they are too many or the answer begins. */
@@ -151,7 +152,9 @@ class Http2Transfer implements Http2Waiter, Watched {
     const tunnel = this.#tunnel
     if (this.#settled || !tunnel) return
     this.#leave()
-    this.#tried.add(tunnel)
+    // One connection of the agent may have been lost; where it has another one, the same tunnel may serve, once.
+    if (failure instanceof ProtocolError && tunnel.isOnline && !this.#hasLeftLane) this.#hasLeftLane = true
+    else this.#tried.add(tunnel)
     this.#lastFailure = failure
     // Nothing was sent where not even a reply came, so it costs no retry.
     this.#attempt(!(failure instanceof ProtocolError))

@@ -9,7 +9,7 @@ import { BadResponse } from './response-parser.ts'
 
 /** No tunnel is left to try: none is online, or each one that is has been tried, or no more may be. */
 export function noTunnelError(backend: RouteBackend, tried: number, last: StreamReply | Error | undefined): RelayError {
-  if (tried > 0 && last) return last instanceof Error ? lostError(last) : refusedError(last, tried)
+  if (last) return last instanceof Error ? lostError(last) : refusedError(last, tried)
   const { selectors } = backend
   const labels = selectors.map((selector) => formatLabels(selector)).join(' or ')
   const flags = [...(selectors[0] ?? [])].map(([key, value]) => `--label ${shellWord(`${key}=${value}`)}`).join(' ')

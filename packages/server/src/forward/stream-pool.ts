@@ -1,6 +1,7 @@
 // Kept-alive connections to apps, per tunnel, last in first out: the warmest is the least likely to be stale.
 // Only exchanges that may be repeated ride them (RULES.md "Forwarding").
 
+import type { Lane } from '../tunnel/lane.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
 import type { Deadlines, Watched } from './deadlines.ts'
 import type { UpstreamConnection } from './upstream-connection.ts'
@@ -19,15 +20,19 @@ export class StreamPool implements Watched {
     deadlines.add(this)
   }
 
-  /** The warmest idle connection of a tunnel, if there is one. */
+  /** The warmest idle connection of a tunnel, if there is one on a lane that can be used. */
   take(tunnel: Tunnel): UpstreamConnection | undefined {
-    return this.#idle.get(tunnel)?.pop()
+    const idle = this.#idle.get(tunnel)
+    if (!idle) return undefined
+    if (idle.at(-1)?.lane.isOnline) return idle.pop()
+    const index = idle.findLastIndex(({ lane }) => lane.isOnline)
+    return index === -1 ? undefined : idle.splice(index, 1)[0]
   }
 
   /** Keeps a connection whose exchange is complete in both directions. */
   put(connection: UpstreamConnection): void {
-    const { tunnel } = connection
-    if (!tunnel.isOnline) {
+    const { tunnel, lane } = connection
+    if (!lane.isOnline) {
       connection.destroy()
       return
     }
@@ -35,7 +40,7 @@ export class StreamPool implements Watched {
     if (!idle) {
       idle = []
       this.#idle.set(tunnel, idle)
-      tunnel.onRetire(() => this.#drop(tunnel))
+      tunnel.onRetire((retired) => this.#drop(tunnel, retired))
     }
     if (idle.length >= this.#options.maxIdlePerTunnel) {
       connection.destroy()
@@ -56,9 +61,10 @@ export class StreamPool implements Watched {
     }
   }
 
-  #drop(tunnel: Tunnel): void {
-    const idle = this.#idle.get(tunnel) ?? []
-    this.#idle.delete(tunnel)
-    for (const connection of idle.splice(0)) connection.destroy()
+  #drop(tunnel: Tunnel, retired: Lane): void {
+    for (const connection of (this.#idle.get(tunnel) ?? []).filter(({ lane }) => lane === retired)) {
+      connection.destroy() // it leaves the list by itself
+    }
+    if (tunnel.isGone) this.#idle.delete(tunnel)
   }
 }

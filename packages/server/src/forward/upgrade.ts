@@ -10,6 +10,7 @@ import { FixedResponse } from '../backend/fixed-response.ts'
 import type { RouteBackend } from '../backend/route-backend.ts'
 import { RelayError } from '../errors.ts'
 import type { Exchange, Upgrade } from '../exchange/exchange.ts'
+import type { Lane } from '../tunnel/lane.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
 import type { Watched } from './deadlines.ts'
 import type { ForwardRoom } from './forwarder.ts'
@@ -88,7 +89,7 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
     try {
       connection = new UpstreamConnection(tunnel, this.#exchange.clientIp, this.#room.limits.upstream_header_bytes)
     } catch (error) {
-      this.#noteFailure(tunnel, error as Error) // openStream throws ProtocolError only
+      this.#noteFailure(tunnel, error as Error) // pickLane and openStream throw ProtocolError only
       return this.#attempt() // nothing was sent, so it costs no retry
     }
     this.#connection = connection
@@ -111,7 +112,8 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
     if (reply.ok) return
     const tunnel = this.#tunnel! // a reply comes from the tunnel that was picked
     this.#leave()
-    this.#tryAnother(tunnel, reply)
+    this.#noteFailure(tunnel, reply)
+    if (!this.#settled) this.#attempt(true)
   }
 
   onUpgrade(head: ResponseHead, rest: Buffer): void {
@@ -183,11 +185,10 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
 
   onLost(error: Error): void {
     if (this.#settled) return
-    const tunnel = this.#tunnel! // set before a connection exists
-    const connected = this.#connection?.isConnected ?? false
-    if (connected || this.#headSent) return this.#settle(lostError(error))
+    const { isConnected, lane } = this.#connection! // it is the one that calls
+    if (isConnected || this.#headSent) return this.#settle(lostError(error))
     this.#leave()
-    this.#tryAnother(tunnel, error) // a handshake is a GET: safe to repeat
+    this.#leaveLane(lane, error) // a handshake is a GET: safe to repeat
   }
 
   tick(now: number): void {
@@ -217,8 +218,10 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
     return undefined
   }
 
-  #tryAnother(tunnel: Tunnel, failure: StreamReply | Error): void {
-    this.#noteFailure(tunnel, failure)
+  /** One connection of the agent is lost; where the agent has another one, the same tunnel may serve. */
+  #leaveLane(lane: Lane, failure: Error): void {
+    if (!lane.isOnline && lane.tunnel.isOnline) this.#lastFailure = failure
+    else this.#noteFailure(lane.tunnel, failure)
     if (!this.#settled) this.#attempt(true)
   }
 

@@ -7,6 +7,7 @@
 import { decodeStreamReply } from '@sallyport/protocol'
 import type { StreamReply, YamuxStream } from '@sallyport/protocol'
 
+import type { Lane } from '../tunnel/lane.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
 import { BadResponse, ResponseParser } from './response-parser.ts'
 import type { ResponseHandler } from './response-parser.ts'
@@ -26,6 +27,7 @@ export interface UpstreamHandler extends ResponseHandler {
 
 export class UpstreamConnection {
   readonly tunnel: Tunnel
+  readonly lane: Lane
   readonly stream: YamuxStream
   /** Monotonic ms; set when the connection is put into the pool. */
   idleSince = 0
@@ -44,7 +46,8 @@ export class UpstreamConnection {
   constructor(tunnel: Tunnel, visitor: string, headMaxBytes: number) {
     this.tunnel = tunnel
     this.#parser = new ResponseParser(headMaxBytes)
-    this.stream = tunnel.openStream(visitor)
+    this.lane = tunnel.pickLane()
+    this.stream = this.lane.openStream(visitor)
     this.stream.on('data', (chunk: Buffer) => this.#onData(chunk))
     this.stream.on('drain', () => this.#handler?.onDrain())
     this.stream.on('end', () => this.#onEnd())

@@ -22,7 +22,7 @@ export interface AgentListenerOptions {
   authtokens: Authtokens
   limits: Limits
   log: Logger
-  sessionRoom: Omit<SessionRoom, 'tunnelsOf'>
+  sessionRoom: Omit<SessionRoom, 'tunnelNumbersOf'>
 }
 
 interface Refusal {
@@ -43,7 +43,7 @@ export class AgentListener {
 
   constructor(options: AgentListenerOptions) {
     this.#options = options
-    this.#room = { ...options.sessionRoom, tunnelsOf: (instanceId) => this.#tunnelsOf(instanceId) }
+    this.#room = { ...options.sessionRoom, tunnelNumbersOf: (session) => this.#tunnelNumbersOf(session) }
     this.#failures = new Attempts(options.limits.failed_agent_logins_per_minute)
     this.#webSockets = new WebSocketServer({
       noServer: true,
@@ -156,10 +156,14 @@ export class AgentListener {
     }
   }
 
-  #tunnelsOf(instanceId: string): number {
-    let count = 0
-    for (const session of this.#sessions) if (session.instanceId === instanceId) count += session.tunnelCount
-    return count
+  /** Connections of one agent offer the same tunnels under the same numbers: each counts once. */
+  #tunnelNumbersOf({ authtokenId, instanceId }: TunnelSession): ReadonlySet<number> {
+    const numbers = new Set<number>()
+    for (const session of this.#sessions) {
+      if (session.authtokenId !== authtokenId || session.instanceId !== instanceId) continue
+      for (const number of session.tunnelNumbers) numbers.add(number)
+    }
+    return numbers
   }
 }
 

@@ -1,10 +1,12 @@
 // Which tunnels are online, and live selections of them by labels. In memory only: a tunnel lives as long as
-// its session.
+// a session that carries it.
 
 import { formatLabels, matchesSelector } from '@sallyport/protocol'
-import type { Labels } from '@sallyport/protocol'
+import type { Bind, Labels } from '@sallyport/protocol'
 
-import type { Tunnel } from './tunnel.ts'
+import type { HealthChange } from './app-health.ts'
+import type { Lane, LaneCarrier } from './lane.ts'
+import { Tunnel, lastingIdOf } from './tunnel.ts'
 
 /** The tunnels that match one selector. The array is replaced, never changed, when tunnels come and go. */
 export interface Selection {
@@ -13,6 +15,8 @@ export interface Selection {
 
 export class Registry {
   readonly #tunnels = new Set<Tunnel>()
+  /** By what an agent offers: the same offer on another of its connections joins. */
+  readonly #offers = new Map<string, Tunnel>()
   readonly #selections = new Map<string, { selector: Labels; tunnels: readonly Tunnel[] }>()
 
   /** The live selection for a selector; the same object for equal selectors. */
@@ -27,14 +31,32 @@ export class Registry {
     return selection
   }
 
-  add(tunnel: Tunnel): void {
+  /**
+   * Brings an offer online: as a new tunnel, or as one more lane of the tunnel that the same agent has bound, word for
+   * word, on another connection. Retiring the last lane takes the tunnel out again.
+   * @param onHealth told of a new tunnel, over all of its lanes, when something changes about its app
+   */
+  join(
+    bind: Bind,
+    session: LaneCarrier,
+    onHealth: (tunnel: Tunnel, change: HealthChange) => void,
+  ): { lane: Lane; isNew: boolean } {
+    const offer = offerOf(bind, session)
+    const known = this.#offers.get(offer)
+    if (known) return { lane: known.join(session), isNew: false }
+    const tunnel = new Tunnel(bind, session, {
+      onHealth,
+      onGone: () => {
+        this.#offers.delete(offer)
+        this.#tunnels.delete(tunnel)
+        this.#changed(tunnel)
+      },
+    })
+    const lane = tunnel.join(session)
+    this.#offers.set(offer, tunnel)
     this.#tunnels.add(tunnel)
     this.#changed(tunnel)
-  }
-
-  /** Safe to call twice. */
-  remove(tunnel: Tunnel): void {
-    if (this.#tunnels.delete(tunnel)) this.#changed(tunnel)
+    return { lane, isNew: true }
   }
 
   get tunnels(): ReadonlySet<Tunnel> {
@@ -50,4 +72,11 @@ export class Registry {
   #refresh(selection: { selector: Labels; tunnels: readonly Tunnel[] }): void {
     selection.tunnels = [...this.#tunnels].filter((tunnel) => matchesSelector(selection.selector, tunnel.labels))
   }
+}
+
+/** An agent that offers something else under the same number has another tunnel: nothing of the first one may serve for it. */
+function offerOf(bind: Bind, session: LaneCarrier): string {
+  const { labels, forwards_to, host_header, upstream_protocol, weight, metadata } = bind
+  const words = [labels, forwards_to, host_header, upstream_protocol, weight, metadata]
+  return `${lastingIdOf(bind, session)} ${JSON.stringify(words)}`
 }

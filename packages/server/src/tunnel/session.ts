@@ -23,9 +23,9 @@ import type { Limits, Timeouts } from '../config/config.ts'
 import { permitsLabels } from './acl.ts'
 import type { HealthChange } from './app-health.ts'
 import type { Authtoken } from './authtokens.ts'
+import type { Lane, LaneCarrier } from './lane.ts'
 import type { Registry } from './registry.ts'
-import { Tunnel } from './tunnel.ts'
-import type { TunnelCarrier } from './tunnel.ts'
+import type { Tunnel } from './tunnel.ts'
 
 /** What sessions share with the rest of the relay. */
 export interface SessionRoom {
@@ -39,8 +39,8 @@ export interface SessionRoom {
   readonly budget: BufferBudget
   /** Public URLs that lead to a tunnel with these labels, for people. */
   endpointsFor(labels: Labels): readonly string[]
-  /** How many tunnels this agent process has, over all of its sessions. */
-  tunnelsOf(instanceId: string): number
+  /** The numbers of the tunnels that this session's agent process has, over all of its sessions. */
+  tunnelNumbersOf(session: TunnelSession): ReadonlySet<number>
 }
 
 export interface SessionOrigin {
@@ -53,7 +53,7 @@ export interface SessionOrigin {
 const PROBE_DEADLINE_MS = 2000
 const FAREWELL_MS = 1000 // for streams of an agent that has said goodbye
 
-export class TunnelSession implements TunnelCarrier {
+export class TunnelSession implements LaneCarrier {
   readonly id = `ses_${randomUUID()}`
   readonly authtokenId: string
   readonly address: string
@@ -64,7 +64,8 @@ export class TunnelSession implements TunnelCarrier {
   readonly #room: SessionRoom
   readonly #authtoken: Authtoken
   readonly #mux: YamuxSession
-  readonly #tunnels = new Map<number, Tunnel>()
+  /** By the number that the agent gave the tunnel. */
+  readonly #lanes = new Map<number, Lane>()
   readonly #log: Logger
   #control: ControlChannel | undefined
   #hello: Hello | undefined
@@ -105,12 +106,8 @@ export class TunnelSession implements TunnelCarrier {
     return this.#hello?.agent_version
   }
 
-  get tunnels(): Iterable<Tunnel> {
-    return this.#tunnels.values()
-  }
-
-  get tunnelCount(): number {
-    return this.#tunnels.size
+  get tunnelNumbers(): Iterable<number> {
+    return this.#lanes.keys()
   }
 
   get roundTripMs(): number | undefined {
@@ -152,7 +149,7 @@ export class TunnelSession implements TunnelCarrier {
 
   /** Closes in order: streams end first, bounded by the deadline. */
   async close(deadlineMs: number): Promise<void> {
-    for (const tunnel of this.#tunnels.values()) tunnel.retire() // ends the idle streams, too
+    for (const lane of this.#lanes.values()) lane.retire() // ends the idle streams, too
     this.#control?.end()
     await this.#mux.close({ deadlineMs })
   }
@@ -162,7 +159,7 @@ export class TunnelSession implements TunnelCarrier {
     if (this.#isEnding) return
     this.#isEnding = true
     this.#control?.send({ type: 'refused', code: error.code, reason: error.message, retryable: error.retryable })
-    for (const tunnel of this.#tunnels.values()) tunnel.retire()
+    for (const lane of this.#lanes.values()) lane.retire()
     // One turn later, so that the message leaves before the connection does.
     setImmediate(() => this.#mux.destroy(error))
   }
@@ -257,11 +254,14 @@ export class TunnelSession implements TunnelCarrier {
       return
     }
     const labels = new Map(bind.labels)
-    const tunnel = new Tunnel(bind, labels, this, (change) => this.#logHealth(tunnel, change))
-    this.#tunnels.set(bind.tunnel_id, tunnel)
-    this.#room.registry.add(tunnel)
+    const { lane, isNew } = this.#room.registry.join(bind, this, (each, change) =>
+      logHealth(this.#room.log, each, change),
+    )
+    const { tunnel } = lane
+    this.#lanes.set(bind.tunnel_id, lane)
     const endpoints = this.#room.endpointsFor(labels)
     this.#control?.send({ type: 'bound', tunnel_id: bind.tunnel_id, endpoints: endpoints.slice(0, 256) })
+    if (!isNew) return this.#log.info({ tunnelId: tunnel.id }, 'tunnel has a further connection')
     if (endpoints.length === 0) {
       this.#control?.send({
         type: 'notice',
@@ -281,7 +281,7 @@ export class TunnelSession implements TunnelCarrier {
   }
 
   #bindProblem(bind: Bind): ProtocolError | undefined {
-    if (this.#tunnels.has(bind.tunnel_id)) return new ProtocolError('bind_invalid', 'this tunnel id is in use')
+    if (this.#lanes.has(bind.tunnel_id)) return new ProtocolError('bind_invalid', 'this tunnel id is in use')
     if (bind.labels === undefined) {
       return new ProtocolError('bind_invalid', 'this relay offers no endpoints by URL; use labels of one of its edges')
     }
@@ -300,55 +300,53 @@ export class TunnelSession implements TunnelCarrier {
       return new ProtocolError('bind_not_permitted', `this authtoken does not permit the labels of this tunnel`)
     }
     const limit = this.#room.limits.tunnels_per_agent
-    if (this.#tunnels.size >= limit || this.#room.tunnelsOf(this.instanceId ?? '') >= limit) {
+    const numbers = this.#room.tunnelNumbersOf(this)
+    if (numbers.size >= limit && !numbers.has(bind.tunnel_id)) {
       return new ProtocolError('bind_invalid', `this agent already has ${limit} tunnels, which is the limit`)
     }
     return undefined
   }
 
   #onUnbind(number: number): void {
-    const tunnel = this.#tunnels.get(number)
-    if (!tunnel) {
+    const lane = this.#lanes.get(number)
+    if (!lane) {
       this.#control?.send({ type: 'unbound', tunnel_id: number })
       return
     }
-    this.#room.registry.remove(tunnel)
-    this.#log.info({ tunnelId: tunnel.id }, 'tunnel leaving')
-    tunnel.retire(() => {
-      this.#tunnels.delete(number)
+    this.#log.info({ tunnelId: lane.tunnel.id }, 'tunnel leaving')
+    lane.retire(() => {
+      this.#lanes.delete(number)
       this.#control?.send({ type: 'unbound', tunnel_id: number })
     })
   }
 
   /** The agent's own check of its app. A tunnel that has been unbound meanwhile is not there any more. */
   #onHealth({ tunnel_id, healthy, detail }: Health): void {
-    this.#tunnels.get(tunnel_id)?.health.report(healthy, detail)
-  }
-
-  #logHealth(tunnel: Tunnel, change: HealthChange): void {
-    const fields = { tunnelId: tunnel.id, forwardsTo: tunnel.forwardsTo }
-    switch (change.type) {
-      case 'aside':
-        return this.#log.warn({ ...fields, code: change.code, reason: change.reason }, 'tunnel put aside')
-      case 'back':
-        return this.#log.info(fields, 'tunnel taken back')
-      case 'unhealthy':
-        return this.#log.warn({ ...fields, reason: change.detail }, 'tunnel unhealthy')
-      case 'healthy':
-        return this.#log.info(fields, 'tunnel healthy')
-    }
+    this.#lanes.get(tunnel_id)?.tunnel.health.report(healthy, detail)
   }
 
   #afterClose(reason: ProtocolError | undefined): void {
     clearTimeout(this.#helloTimer)
-    for (const tunnel of this.#tunnels.values()) {
-      this.#room.registry.remove(tunnel)
-      tunnel.retire()
-    }
-    this.#tunnels.clear()
+    for (const lane of this.#lanes.values()) lane.retire()
+    this.#lanes.clear()
     if (reason && reason.code !== 'connection_lost') {
       this.#log.warn({ code: reason.code, reason: reason.message }, 'agent session ended')
     } else this.#log.info('agent disconnected')
+  }
+}
+
+/** A tunnel may outlive the session that brought it: the entry names none. */
+function logHealth(log: Logger, tunnel: Tunnel, change: HealthChange): void {
+  const fields = { tunnelId: tunnel.id, forwardsTo: tunnel.forwardsTo }
+  switch (change.type) {
+    case 'aside':
+      return log.warn({ ...fields, code: change.code, reason: change.reason }, 'tunnel put aside')
+    case 'back':
+      return log.info(fields, 'tunnel taken back')
+    case 'unhealthy':
+      return log.warn({ ...fields, reason: change.detail }, 'tunnel unhealthy')
+    case 'healthy':
+      return log.info(fields, 'tunnel healthy')
   }
 }
 

@@ -1,34 +1,25 @@
-// One offer of an agent inside a tunnel session: labels, and streams that lead to its app.
+// One offer of an agent: labels, and streams that lead to its app. An agent with several connections makes the same
+// offer on each of them; to everything that chooses, counts and remembers, that is one tunnel with several lanes.
 //
-//   online ──retire()──▶ retired ──last stream closed──▶ drained
-//
-// A retired tunnel is not picked any more; what runs on it goes on.
+//   online ──last lane retires──▶ gone
 
 import { randomUUID } from 'node:crypto'
 
-import { encodeStreamHeader } from '@sallyport/protocol'
-import type { Bind, Labels, YamuxStream } from '@sallyport/protocol'
+import { ProtocolError } from '@sallyport/protocol'
+import type { Bind, Labels } from '@sallyport/protocol'
 
 import { AppHealth } from './app-health.ts'
 import type { HealthChange } from './app-health.ts'
+import { Lane } from './lane.ts'
+import type { LaneCarrier } from './lane.ts'
 import { probeApp } from './probe-app.ts'
 
 const NO_VISITOR = '' // the address in the header of a stream that the relay opens for itself
 
-/** What a tunnel needs from the session that carries it. */
-export interface TunnelCarrier {
-  readonly id: string
-  readonly authtokenId: string
-  /** The agent process, over all of its connections. */
-  readonly instanceId: string | undefined
-  /** False once the session is closing, or while it does not answer pings. */
-  readonly isResponsive: boolean
-  /** Whether the agent has left a ping unanswered for too long. */
-  readonly isSilent: boolean
-  /** @throws ProtocolError `session_closed` */
-  openStream(): YamuxStream
-  /** Asks the agent for a sign of life, because a stream has waited too long for its reply. */
-  probe(): void
+export interface TunnelListener {
+  onHealth(tunnel: Tunnel, change: HealthChange): void
+  /** The last lane is retired: nothing can join any more. */
+  onGone(tunnel: Tunnel): void
 }
 
 export class Tunnel {
@@ -43,34 +34,39 @@ export class Tunnel {
   readonly number: number
   /** Its share where tunnels are balanced; 0 is a standby. */
   readonly weight: number
-  readonly session: TunnelCarrier
   /** Stays the same when the agent reconnects, unlike `id`. Nobody outside may see it. */
   readonly lastingId: string
   /** What is known of the app. */
   readonly health: AppHealth
-  /** Exchanges under way; the forwarder counts, the balancer reads. */
+  /** Exchanges under way, over all lanes; the forwarder counts, the balancer reads. */
   inFlight = 0
 
-  readonly #onRetire: (() => void)[] = []
-  #retired = false
-  #streams = 0
-  #onDrained: (() => void) | undefined
+  readonly #listener: TunnelListener
+  readonly #onRetire: ((lane: Lane) => void)[] = []
+  readonly #lanes: Lane[] = []
 
-  constructor(bind: Bind, labels: Labels, session: TunnelCarrier, onHealth: (change: HealthChange) => void) {
+  /** @param session the first one that carries it; join() makes the lane */
+  constructor(bind: Bind, session: LaneCarrier, listener: TunnelListener) {
     this.number = bind.tunnel_id
-    this.labels = labels
+    this.labels = new Map(bind.labels)
     this.forwardsTo = bind.forwards_to
     this.metadata = bind.metadata
     this.hostHeader = bind.host_header
     this.upstreamProtocol = bind.upstream_protocol
     this.weight = bind.weight
-    this.session = session
-    this.lastingId = `${session.authtokenId} ${session.instanceId} ${bind.tunnel_id}`
-    this.health = new AppHealth({ probe: () => probeApp(() => this.openStream(NO_VISITOR)), onChange: onHealth })
+    this.lastingId = lastingIdOf(bind, session)
+    this.#listener = listener
+    this.health = new AppHealth({
+      probe: () => probeApp(() => this.pickLane().openStream(NO_VISITOR)),
+      onChange: (change) => listener.onHealth(this, change),
+    })
   }
 
+  /** Whether one of its lanes can be used. It runs for every request. */
   get isOnline(): boolean {
-    return !this.#retired && this.session.isResponsive
+    const lanes = this.#lanes
+    for (let index = 0; index < lanes.length; index++) if (lanes[index]!.isOnline) return true
+    return false
   }
 
   /** Whether the app is believed to answer. */
@@ -78,34 +74,46 @@ export class Tunnel {
     return this.health.isWell
   }
 
-  /**
-   * Opens a stream to the app. The agent answers with its reply before the first byte of the app.
-   * @param visitor the visitor's address, for the agent's log
-   * @throws ProtocolError `session_closed`
-   */
-  openStream(visitor: string): YamuxStream {
-    const stream = this.session.openStream()
-    this.#streams++
-    stream.once('close', () => {
-      if (--this.#streams === 0) this.#onDrained?.()
-    })
-    stream.write(encodeStreamHeader({ tunnelId: this.number, visitor, protocol: this.upstreamProtocol }))
-    return stream
+  /** No lane is left. */
+  get isGone(): boolean {
+    return this.#lanes.length === 0
   }
 
-  /** Runs `listener` when the tunnel is retired: whoever keeps idle streams closes them. */
-  onRetire(listener: () => void): void {
+  /** Adds a connection of the agent. */
+  join(session: LaneCarrier): Lane {
+    const lane = new Lane(this, session, (retired) => this.#leave(retired))
+    this.#lanes.push(lane)
+    return lane
+  }
+
+  /**
+   * The lane for a new stream: the one with the fewest, so that one that stalls is soon left alone.
+   * @throws ProtocolError `session_closed` where none can be used
+   */
+  pickLane(): Lane {
+    let best: Lane | undefined
+    for (const lane of this.#lanes) {
+      if (lane.isOnline && (!best || lane.streamCount < best.streamCount)) best = lane
+    }
+    if (!best) throw new ProtocolError('session_closed', 'no connection of the agent can be used')
+    return best
+  }
+
+  /** Runs `listener` for each lane that is retired: whoever keeps idle streams on it closes them. */
+  onRetire(listener: (lane: Lane) => void): void {
     this.#onRetire.push(listener)
   }
 
-  /** Takes the tunnel out of every choice. `onDrained` runs once, when no stream is left. */
-  retire(onDrained?: () => void): void {
-    if (onDrained) this.#onDrained = onDrained
-    if (!this.#retired) {
-      this.#retired = true
-      this.health.stop()
-      for (const listener of this.#onRetire) listener()
-    }
-    if (this.#streams === 0) this.#onDrained?.()
+  #leave(lane: Lane): void {
+    this.#lanes.splice(this.#lanes.indexOf(lane), 1)
+    for (const listener of this.#onRetire) listener(lane)
+    if (!this.isGone) return
+    this.health.stop()
+    this.#listener.onGone(this)
   }
+}
+
+/** Names an agent's offer over its connections and reconnects. */
+export function lastingIdOf(bind: Bind, { authtokenId, instanceId }: LaneCarrier): string {
+  return `${authtokenId} ${instanceId} ${bind.tunnel_id}`
 }

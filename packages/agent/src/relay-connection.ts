@@ -1,0 +1,192 @@
+// One of an agent's connections to the relay: dials, opens a session, and starts again when that is lost, for ever.
+//
+//   connecting --session opens--> online --lost--> waiting --backoff--> connecting …
+//        any --refused for good--> run() gives the error      any --signal--> run() ends
+//
+// When the relay drains, the next session is opened while the old one finishes what runs on it. Its backoff is its own:
+// it knows nothing of the agent's other connections.
+
+import type { Duplex } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { ProtocolError } from '@sallyport/protocol'
+
+import type { AgentPlan } from './agent-plan.ts'
+import { Backoff } from './backoff.ts'
+import { connectRelay } from './connect.ts'
+import type { HealthState } from './health-checker.ts'
+import type { Log } from './log.ts'
+import { printable } from './printable.ts'
+import { Session } from './session.ts'
+import type { SessionOptions } from './session.ts'
+
+/** A session that lived this long shows that the relay is well: the next wait is a short one again. */
+const STABLE_MS = 10_000
+
+/** What all connections of an agent share. */
+export interface ConnectionRoom {
+  readonly plan: Pick<AgentPlan, 'relay' | 'authtoken' | 'ca' | 'proxy' | 'connections'>
+  readonly log: Log
+  /** Ends every attempt and every wait. */
+  readonly signal: AbortSignal
+  readonly binds: SessionOptions['binds']
+  hello(connectionIndex: number): SessionOptions['hello']
+  serve(stream: Duplex): Promise<unknown>
+  healthOf(tunnelId: number): HealthState | undefined
+  /** A WebSocket stands; its session is being opened. */
+  onConnected(connection: RelayConnection): void
+  /** The state has changed to `online`, `connecting`, or, with what happened, `waiting`. */
+  onTurn(connection: RelayConnection, failure?: { error: ProtocolError; retryInMs: number }): void
+  onNotice(level: 'info' | 'warn', text: string): void
+  /** What a test shortens. */
+  readonly handshakeDeadlineMs?: number | undefined
+  readonly random?: (() => number) | undefined
+}
+
+export class RelayConnection {
+  /** 0 for the first. */
+  readonly number: number
+  readonly #room: ConnectionRoom
+  readonly #backoff: Backoff
+  /** By connection index: the current one, and older ones that finish what runs on them. */
+  readonly #sessions = new Map<number, Session>()
+  #current: Session | undefined
+  #state: 'idle' | 'connecting' | 'online' | 'waiting' = 'idle'
+  #retryAt: number | undefined
+
+  constructor(number: number, room: ConnectionRoom) {
+    this.number = number
+    this.#room = room
+    this.#backoff = new Backoff(room.random)
+  }
+
+  get state(): 'idle' | 'connecting' | 'online' | 'waiting' {
+    return this.#state
+  }
+
+  /** The session that visitors come through; undefined once it is gone. */
+  get session(): Session | undefined {
+    return this.#current
+  }
+
+  /** All that still serve something, those that the relay has asked to leave included. */
+  get sessions(): Iterable<Session> {
+    return this.#sessions.values()
+  }
+
+  get isOpen(): boolean {
+    return this.#sessions.size > 0
+  }
+
+  /** When the next attempt starts, while `waiting`. Milliseconds since the epoch. */
+  get retryAt(): number | undefined {
+    return this.#retryAt
+  }
+
+  /** Attempt after attempt. Returns the error that ends the agent for good, or undefined once it is told to stop. */
+  async run(): Promise<ProtocolError | undefined> {
+    const { signal } = this.#room
+    let followsDrain = false
+    while (!signal.aborted) {
+      this.#turn('connecting')
+      const attempt = await this.#attempt()
+      if (signal.aborted) return undefined
+      if ('error' in attempt) {
+        if (!attempt.error.retryable) return attempt.error
+        followsDrain = false
+        await this.#wait(attempt.error, attempt.retryAfterMs)
+        continue
+      }
+      const { session } = attempt
+      const since = performance.now()
+      this.#current = session
+      this.#turn('online')
+      await session.leaving
+      if (signal.aborted) return undefined
+      const lasted = performance.now() - since
+      if (lasted > STABLE_MS) this.#backoff.reset()
+
+      // A relay that drains each new session at once must not be dialled in a tight loop.
+      if (session.isOpen && !(followsDrain && lasted < STABLE_MS)) {
+        followsDrain = true
+        this.#room.onNotice('info', 'The relay is going away; connecting anew while running connections finish.')
+        continue
+      }
+      followsDrain = false
+      const error = session.isOpen ? new ProtocolError('draining') : await session.closed
+      if (error && !error.retryable) return error
+      await this.#wait(error ?? new ProtocolError('connection_lost', 'the relay ended the session'))
+    }
+    return undefined
+  }
+
+  /** Leaves in order. The room's signal has been aborted before. */
+  async close(deadlineMs: number): Promise<void> {
+    await Promise.all([...this.#sessions.values()].map((session) => session.close(deadlineMs)))
+  }
+
+  /** Ends at once, cutting what runs. The room's signal has been aborted before. */
+  destroy(error?: ProtocolError): void {
+    for (const session of this.#sessions.values()) session.destroy(error)
+  }
+
+  /** One dial and one handshake. */
+  async #attempt(): Promise<{ session: Session } | { error: ProtocolError; retryAfterMs?: number }> {
+    const { plan, log, signal, handshakeDeadlineMs } = this.#room
+    const { relay, authtoken, ca, proxy } = plan
+    log.debug({ connection: this.number, relay: relay.url, ...(proxy ? { proxy: proxy.host } : {}) }, 'connecting')
+    const connected = await connectRelay({ relay, authtoken, ca, proxy, signal, handshakeDeadlineMs })
+    if (!connected.ok) return connected
+    this.#room.onConnected(this)
+    const connectionIndex = this.#freeIndex()
+    try {
+      const session = await Session.open({
+        socket: connected.socket,
+        hello: this.#room.hello(connectionIndex),
+        binds: this.#room.binds,
+        serve: (stream) => this.#room.serve(stream),
+        healthOf: (tunnelId) => this.#room.healthOf(tunnelId),
+        onNotice: (level, text) => this.#room.onNotice(level, text),
+        signal,
+        openDeadlineMs: handshakeDeadlineMs,
+      })
+      this.#sessions.set(connectionIndex, session)
+      void session.closed.then(() => {
+        this.#sessions.delete(connectionIndex)
+        if (this.#current === session) this.#current = undefined
+      })
+      return { session }
+    } catch (error) {
+      if (error instanceof ProtocolError) return { error }
+      throw error
+    }
+  }
+
+  /** Tells the sessions of the agent apart: each connection has every n-th index, and one that drains keeps its own. */
+  #freeIndex(): number {
+    let index = this.number
+    while (this.#sessions.has(index)) index += this.#room.plan.connections
+    return index
+  }
+
+  async #wait(error: ProtocolError, retryAfterMs = 0): Promise<void> {
+    const { signal, log } = this.#room
+    const retryInMs = Math.max(this.#backoff.next(), retryAfterMs)
+    // The reason of a WebSocket's close is the relay's own text.
+    const reason = printable(error.message)
+    log.warn({ connection: this.number, code: error.code, reason, retryInMs }, 'not connected')
+    this.#retryAt = Date.now() + retryInMs
+    this.#turn('waiting', { error, retryInMs })
+    try {
+      await sleep(retryInMs, undefined, { signal })
+    } catch {
+      // Closing: the loop above looks at the signal itself.
+    }
+    this.#retryAt = undefined
+  }
+
+  #turn(state: 'connecting' | 'online' | 'waiting', failure?: { error: ProtocolError; retryInMs: number }): void {
+    this.#state = state
+    this.#room.onTurn(this, failure)
+  }
+}
