@@ -145,7 +145,12 @@ class Field {
   }
 
   /** Starts an agent for an app and waits until it is online. */
-  async agent(upstream: string, label: string, options: Partial<TunnelOptions> = {}): Promise<Agent> {
+  async agent(
+    upstream: string,
+    label: string,
+    options: Partial<TunnelOptions> = {},
+    connections?: number,
+  ): Promise<Agent> {
     const cable = new Cable(this.stack.port)
     const agent = startAgent({
       server: await cable.open(),
@@ -153,6 +158,7 @@ class Field {
       log: createLog({ level: 'silent' }),
       tunnels: [{ upstream, labels: [label], ...options }],
       random: () => 0,
+      connections,
     })
     this.#agents.push(agent)
     this.#cables.set(agent, cable)
@@ -633,7 +639,8 @@ describe('an agent that is lost before it has replied', { timeout: 60_000 }, () 
   async function lose(method: string): Promise<{ answer: Answer; sibling: string[] }> {
     const field = await Field.open('- { id: edg_app, hosts: [app.localhost] }')
     try {
-      const { app, agent } = await field.join('a', 'edge=edg_app')
+      const app = await field.app('a')
+      const agent = await field.agent(app.upstream, 'edge=edg_app', {}, 1)
       const arrived = new Promise<void>((resolve) => (app.listener = () => resolve()))
       field.cableOf(agent).mute()
       const asked = field.ask('app.localhost', '/once', { method })

@@ -278,9 +278,11 @@ describe('agents that do not behave', () => {
       bind(one, { tunnel_id: number, labels: [['app', 'x']] })
       await one.next('bound')
     }
-    bind(two, { tunnel_id: 1, labels: [['app', 'x']] })
-    await two.next('bound')
-    bind(two, { tunnel_id: 2, labels: [['app', 'x']] })
+    for (const number of [1, 2, 3]) {
+      bind(two, { tunnel_id: number, labels: [['app', 'x']] }) // 1 and 2 are there already, and count once
+      await two.next('bound')
+    }
+    bind(two, { tunnel_id: 4, labels: [['app', 'x']] })
     const refused = await two.next('refused')
     assert.ok(refused.type === 'refused' && /limit/.test(refused.reason))
   })

@@ -37,7 +37,7 @@ describe('agent.yml', () => {
       'agent.yml: log.format: Write one of: pretty, json.',
       'agent.yml: log.levle: There is no such key. Did you mean "level"?',
       'agent.yml: authtokn: There is no such key. Did you mean "authtoken"?',
-      'agent.yml: tunnels: There is no such key. Known keys: version, server, authtoken, ca, proxy_url, log.',
+      'agent.yml: tunnels: There is no such key. Known keys: version, server, authtoken, ca, proxy_url, connections, log.',
     ])
   })
 

@@ -1,0 +1,103 @@
+// An agent with several connections, before a fake relay.
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { after, describe, it } from 'node:test'
+
+import { pino } from 'pino'
+
+import { startAgent } from './agent.ts'
+import type { Agent } from './agent.ts'
+import { FakeRelay } from './fixtures/fake-relay.ts'
+import type { FakeRelayOptions } from './fixtures/fake-relay.ts'
+
+const closing: (() => unknown)[] = []
+after(() => Promise.all(closing.map((close) => close())))
+
+async function startPair(
+  connections?: number,
+  options: FakeRelayOptions = {},
+): Promise<{ agent: Agent; relay: FakeRelay }> {
+  const relay = await FakeRelay.start(options)
+  closing.push(() => relay.kill())
+  const agent = startAgent({
+    server: relay.url,
+    authtoken: 'sat_secret',
+    log: pino({ level: 'silent' }),
+    random: () => 0,
+    tunnels: [{ upstream: '127.0.0.1:9', labels: ['edge=edg_docs'] }],
+    connections,
+  })
+  closing.push(() => agent.destroy())
+  return { agent, relay }
+}
+
+async function bound(relay: FakeRelay, count: number): Promise<void> {
+  for (let seen = 0; seen < count; seen++) await once(relay, 'bound')
+}
+
+describe('an agent with several connections', () => {
+  it('has two unless told, of one instance, told apart by their index', async () => {
+    const { agent, relay } = await startPair()
+    await bound(relay, 2)
+    const hellos = relay.sessions.map(({ messages }) => messages[0])
+    assert.ok(hellos[0]?.type === 'hello' && hellos[1]?.type === 'hello')
+    assert.equal(hellos[0].instance_id, hellos[1].instance_id)
+    assert.deepEqual([hellos[0].connection_index, hellos[1].connection_index], [0, 1])
+    assert.equal(agent.status.sessions.wanted, 2)
+  })
+
+  it('is refused once where its authtoken is bad', async () => {
+    const { agent, relay } = await startPair(4, {
+      answer: () => ({ status: 401, body: '{"code":"authtoken_refused"}' }),
+    })
+    assert.equal((await agent.closed)?.code, 'authtoken_refused')
+    assert.equal(relay.attempts, 1)
+  })
+
+  it('is online while one is, and says so once', async () => {
+    const { agent, relay } = await startPair(3)
+    let [onlines, offlines] = [0, 0]
+    agent.on('online', () => onlines++).on('offline', () => offlines++)
+    await bound(relay, 3)
+    const back = bound(relay, 1)
+    relay.sessions[0]!.socket.terminate()
+    await back
+    assert.equal(agent.status.state, 'online')
+    assert.deepEqual([onlines, offlines], [1, 0])
+    const again = once(agent, 'online')
+    for (const { socket } of relay.sessions) socket.terminate()
+    await again
+    assert.equal(onlines, 2)
+    assert.ok(offlines > 0)
+  })
+
+  it('gives a connection that the relay drains another index than all others have', async () => {
+    const { agent, relay } = await startPair(2)
+    await bound(relay, 2)
+    const back = bound(relay, 2)
+    const running = relay.sessions.map(({ control }) => control?.send({ type: 'drain', deadline_ms: 5000 }))
+    assert.equal(running.length, 2)
+    await back
+    const indexes = relay.sessions.map(({ messages: [hello] }) => hello?.type === 'hello' && hello.connection_index)
+    assert.deepEqual(indexes.toSorted(), [0, 1, 2, 3])
+    assert.notEqual(agent.status.state, 'waiting')
+  })
+
+  it('ends for good when one of them is told to', async () => {
+    const { agent, relay } = await startPair(2)
+    await bound(relay, 2)
+    relay.sessions[1]!.socket.close(4002, 'revoked')
+    assert.equal((await agent.closed)?.code, 'authtoken_refused')
+    assert.equal(agent.status.state, 'closed')
+  })
+
+  it('unbinds on all of them when it closes', async () => {
+    const { agent, relay } = await startPair(2)
+    await bound(relay, 2)
+    while (agent.status.sessions.online < 2) await new Promise((resolve) => setImmediate(resolve))
+    await agent.close()
+    for (const { messages } of relay.sessions) assert.equal(messages.at(-1)?.type, 'unbind')
+    assert.equal(await agent.closed, undefined)
+  })
+})
