@@ -56,7 +56,7 @@ class Cable {
 
   close(): void {
     this.#server.close()
-    for (const { agent } of [...this.wires]) agent.destroy()
+    for (const { agent } of this.wires) agent.destroy()
   }
 }
 
@@ -173,7 +173,7 @@ describe('an agent with several connections', { timeout: 60_000 }, () => {
     for (let asked = 0; asked < 10; asked++) assert.equal(await ask('POST'), 'fine')
     source.end(PIECE)
     assert.equal((await text(answer)).length, 2 * PIECE.length)
-    for (const { agent: socket } of [...cable.wires]) if (socket.isPaused()) socket.destroy()
+    for (const { agent: socket } of cable.wires) if (socket.isPaused()) socket.destroy()
     await allOnline()
   })
 
@@ -197,7 +197,7 @@ describe('an agent with several connections', { timeout: 60_000 }, () => {
   it('loses both and comes back', async () => {
     const offline = once(agent, 'offline')
     const online = once(agent, 'online')
-    for (const { agent: socket } of [...cable.wires]) socket.destroy()
+    for (const { agent: socket } of cable.wires) socket.destroy()
     await offline
     await online
     assert.equal(await ask(), 'fine')

@@ -26,7 +26,9 @@ describe('agent.yml', () => {
     assert.deepEqual(parseConfig('', 'x'), {})
     assert.deepEqual(parseConfig('# only a comment\n', 'x'), {})
     const text =
-      'version: 1\nserver: https://r.example\nauthtoken: sat_x\nca: /a\nproxy_url: http://p:1\nlog: {level: debug, format: json}\n'
+      'version: 1\nserver: https://r.example\nauthtoken: sat_x\nca: /a\nproxy_url: http://p:1\nconnections: 4\nlog: {level: debug, format: json}\n'
+    assert.equal(parseConfig(text, 'x').connections, 4)
+    assert.deepEqual(problems('connections: 17\n'), ['agent.yml: connections: Write a number from 1 to 16.'])
     assert.deepEqual(parseConfig(text, 'x').log, { level: 'debug', format: 'json' })
   })
 

@@ -77,6 +77,8 @@ describe('agent', () => {
       [['tunel'], /tunnel/],
       [['tunnel', '8000', '--lable', 'a=b'], /--label/],
       [['tunnel', '8000', '--weight', 'x'], /0 to 10000/],
+      [['tunnel', '8000', '--connections', 'many'], /such as 2/],
+      [['tunnel', '8000', '--connections', '0'], /--connections: .*1 to 16/],
       [['tunnel', '8000', '--log-level', 'loud'], /debug, info/],
       [['tunnel'], /upstream/],
       [

@@ -58,7 +58,7 @@ export class Metrics {
       },
     })
     gauge('sallyport_tunnel_sessions', 'Agent connections.', () => readings.tunnelSessions())
-    gauge('sallyport_tunnels', 'Tunnels online.', () => readings.tunnels())
+    gauge('sallyport_tunnels', 'Tunnels online; one for all connections of an agent.', () => readings.tunnels())
     gauge('sallyport_tunnels_aside', 'Tunnels whose app takes no connections.', () => readings.tunnelsAside())
     gauge('sallyport_tunnels_unhealthy', 'Tunnels whose agent reports an unhealthy app.', () =>
       readings.tunnelsUnhealthy(),

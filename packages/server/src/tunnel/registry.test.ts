@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+
+import type { Bind } from '@sallyport/protocol'
+
+import type { Lane, LaneCarrier } from './lane.ts'
+import { Registry } from './registry.ts'
+
+const LABELS = new Map([['edge', 'edg_docs']])
+
+function session(state: Partial<LaneCarrier> = {}): LaneCarrier {
+  return {
+    id: 'ses',
+    authtokenId: 'token',
+    instanceId: 'agent',
+    isResponsive: true,
+    isSilent: false,
+    openStream: () => assert.fail('no stream is opened here'),
+    probe: () => {},
+    ...state,
+  }
+}
+
+const bind = (fields: Partial<Bind> = {}): Bind => ({
+  type: 'bind',
+  tunnel_id: 1,
+  labels: [['edge', 'edg_docs']],
+  forwards_to: 'http://localhost:8000',
+  host_header: 'preserve',
+  upstream_protocol: 'http1',
+  weight: 1,
+  pooling: false,
+  ...fields,
+})
+
+function join(registry: Registry, offer: Bind, carrier: LaneCarrier): Lane {
+  return registry.join(offer, carrier, () => {}).lane
+}
+
+describe('Registry', () => {
+  it('makes one tunnel of what an agent offers on several connections, until the last one leaves', () => {
+    const registry = new Registry()
+    const selection = registry.select(LABELS)
+    const lanes = [join(registry, bind(), session()), join(registry, bind(), session())]
+    assert.equal(lanes[0]!.tunnel, lanes[1]!.tunnel)
+    assert.deepEqual(selection.tunnels, [lanes[0]!.tunnel])
+    lanes[0]!.retire()
+    assert.equal(selection.tunnels.length, 1)
+    assert.equal(lanes[0]!.tunnel.pickLane(), lanes[1])
+    lanes[1]!.retire()
+    assert.deepEqual(selection.tunnels, [])
+    assert.equal(registry.tunnels.size, 0)
+    assert.notEqual(join(registry, bind(), session()).tunnel, lanes[0]!.tunnel)
+  })
+
+  it('joins nothing that differs: another agent, authtoken, number, or offer', () => {
+    const registry = new Registry()
+    const first = join(registry, bind(), session()).tunnel
+    const others: [Bind, LaneCarrier][] = [
+      [bind(), session({ instanceId: 'other' })],
+      [bind(), session({ authtokenId: 'other' })],
+      [bind({ tunnel_id: 2 }), session()],
+      [
+        bind({
+          labels: [
+            ['edge', 'edg_docs'],
+            ['a', 'b'],
+          ],
+        }),
+        session(),
+      ],
+      [bind({ host_header: 'x' }), session()],
+      [bind({ upstream_protocol: 'http2' }), session()],
+      [bind({ weight: 2 }), session()],
+      [bind({ forwards_to: 'http://localhost:8001' }), session()],
+    ]
+    for (const [offer, carrier] of others) assert.notEqual(join(registry, offer, carrier).tunnel, first)
+    assert.equal(registry.tunnels.size, others.length + 1)
+  })
+
+  it('has a tunnel online while one of its lanes answers, and picks none that does not', () => {
+    const registry = new Registry()
+    const carriers = [
+      { ...session(), isResponsive: true },
+      { ...session(), isResponsive: true },
+    ]
+    const [first, second] = carriers.map((carrier) => join(registry, bind(), carrier))
+    const { tunnel } = first!
+    carriers[0]!.isResponsive = false
+    assert.equal(tunnel.isOnline, true)
+    assert.equal(tunnel.pickLane(), second)
+    carriers[1]!.isResponsive = false
+    assert.equal(tunnel.isOnline, false)
+    assert.throws(() => tunnel.pickLane(), { code: 'session_closed' })
+  })
+})
