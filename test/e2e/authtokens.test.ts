@@ -102,7 +102,8 @@ describe('authtokens', { timeout: 120_000 }, () => {
     assert.equal((await new Browser().fetch(processes.origin('app.localhost'))).body, 'the app')
     assert.match(await refused(launch({ authtoken, labels, name: 'again' })), /unknown or revoked/)
     const { body } = await new Browser().fetch(`${processes.adminUrl}/metrics`)
-    assert.equal(metric('sallyport_tunnel_sessions', body), 1)
+    assert.equal(metric('sallyport_tunnels', body), 1)
+    assert.equal(metric('sallyport_tunnel_sessions', body), 2, 'the two of the agent that is permitted')
   })
 
   it('limits failed logins from one address, and never writes a token into a log', async () => {
