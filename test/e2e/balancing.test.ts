@@ -11,7 +11,7 @@ import { after, before, beforeEach, describe, it } from 'node:test'
 import { Load } from '../support/load.ts'
 import type { Asked } from '../support/load.ts'
 import { Processes } from '../support/processes.ts'
-import type { RunningProcess } from '../support/running-process.ts'
+import type { LogEntry, RunningProcess } from '../support/running-process.ts'
 
 const VISITORS = 24
 const APP_MS = 3 // long enough that requests are always under way
@@ -121,9 +121,16 @@ describe('several agents on one edge, under load', { timeout: 120_000 }, () => {
     const { relay } = processes
     const { process: frozen, tunnelId } = agents.get('d')!
     const d = apps[3]!
+    await relay.waitForEntry('tunnel has a further connection', (entry) => entry.tunnelId === tunnelId)
     const since = relay.lines.length
     frozen.kill('SIGSTOP')
-    await relay.waitForEntry('agent session ended', ({ code }) => code === 'silent', since)
+    // Each of its two connections is found by itself; the tunnel is gone with the second.
+    const silent = new Set<unknown>()
+    for (let found = 0; found < 2; found++) {
+      const isNext = ({ code, sessionId }: LogEntry): boolean => code === 'silent' && !silent.has(sessionId)
+      const { sessionId } = await relay.waitForEntry('agent session ended', isNext, since)
+      silent.add(sessionId)
+    }
     d.seen.clear()
     const load = new Load({ origin, visitors: VISITORS })
     await load.more(200)

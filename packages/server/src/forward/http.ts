@@ -371,12 +371,7 @@ class Transfer implements UpstreamHandler, Watched {
     const connection = this.#connection
     if (this.#waitsForVisitor || this.#responseDone) {
       if (waited > timeouts.visitor_stall_seconds) this.#exchange.cut(new Error('the visitor takes no bytes'))
-    } else if (
-      !this.#headSent &&
-      connection?.lane.session.isSilent &&
-      this.#isRepeatable &&
-      !connection.hasAnswered
-    ) {
+    } else if (!this.#headSent && connection?.lane.session.isSilent && this.#isRepeatable && !connection.hasAnswered) {
       this.#leaveSilent()
     } else if (!connection?.isConnected) {
       if (waited * 1000 > PROBE_AFTER_MS) connection?.lane.session.probe()
