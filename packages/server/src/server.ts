@@ -26,6 +26,7 @@ import { Certificates } from './listener/certificates.ts'
 import { VisitorListener } from './listener/visitor-listener.ts'
 import type { Logger } from './log.ts'
 import { buildPolicy } from './policy/build-policy.ts'
+import { IdentityTokens } from './policy/identity-tokens.ts'
 import { SignIn } from './policy/oidc/sign-in.ts'
 import { openSqliteStore } from './store/sqlite-store.ts'
 import type { Store } from './store/store.ts'
@@ -81,6 +82,7 @@ export class Relay {
 
   #store: Store | undefined
   #authtokens: Authtokens | undefined
+  #identityTokens: IdentityTokens | undefined
   #signIn: SignIn | undefined
   #certificates: Certificates | undefined
   #agents: AgentListener | undefined
@@ -124,10 +126,12 @@ export class Relay {
     this.#certificates = await Certificates.load(config.tls.certificates, log)
 
     // 2. What decides.
+    this.#identityTokens = await IdentityTokens.open({ issuer: config.public_url.origin, store, keys, log })
     const signIn = await SignIn.open({
       publicUrl: config.public_url,
       store,
       keys,
+      identityTokens: this.#identityTokens,
       log,
       providerTimeoutMs: config.timeouts.provider_seconds * 1000,
       callbacksPerMinute: config.limits.callbacks_per_minute,
@@ -208,6 +212,7 @@ export class Relay {
     this.#forwarder.close()
     this.#certificates?.close()
     await this.#signIn?.close()
+    this.#identityTokens?.close()
     await this.#authtokens?.close()
     await this.#store?.close()
     await this.#admin?.close()

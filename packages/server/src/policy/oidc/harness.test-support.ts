@@ -22,6 +22,7 @@ import { createLog } from '../../log.ts'
 import { Secret } from '../../secret.ts'
 import { StoreConflict, StoreUnavailable, type Bucket, type Change, type Store } from '../../store/store.ts'
 import type { Action } from '../action.ts'
+import { IdentityTokens } from '../identity-tokens.ts'
 import { SignIn } from './sign-in.ts'
 
 export const PASSWORD = 'correct horse battery staple'
@@ -88,15 +89,21 @@ export async function startRelay(options: RelayOptions = {}): Promise<Relay> {
   const scheme = options.scheme ?? 'http'
   const publicUrl = new URL(`http://relay.localhost:${port}`)
   const logLines: string[] = []
-  const signIn = await SignIn.open({
-    publicUrl,
+  const parts = {
     store: options.store ?? new MemoryStore(),
     keys: options.keys ?? testKeys(),
     log: createLog({ level: 'debug', format: 'json' }, { write: (line) => void logLines.push(line) }),
-    providerTimeoutMs: options.providerTimeoutMs ?? 5000,
-    callbacksPerMinute: options.callbacksPerMinute ?? 1000,
     ...(options.clock && { clock: options.clock }),
-  }).catch((error: unknown) => {
+  }
+  const open = async (): Promise<SignIn> =>
+    SignIn.open({
+      ...parts,
+      identityTokens: await IdentityTokens.open({ ...parts, issuer: publicUrl.origin }),
+      publicUrl,
+      providerTimeoutMs: options.providerTimeoutMs ?? 5000,
+      callbacksPerMinute: options.callbacksPerMinute ?? 1000,
+    })
+  const signIn = await open().catch((error: unknown) => {
     server.close()
     throw error
   })

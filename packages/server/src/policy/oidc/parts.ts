@@ -2,7 +2,7 @@
 
 import type { Attempts } from '../../exchange/attempts.ts'
 import type { Boxes } from './boxes.ts'
-import type { IdentityTokens } from './identity-token.ts'
+import type { IdentityTokens } from '../identity-tokens.ts'
 import type { Logger } from '../../log.ts'
 import type { Registration } from './registration.ts'
 import type { Sessions } from './sessions.ts'

@@ -8,10 +8,10 @@ import { Attempts } from '../../exchange/attempts.ts'
 import { escapeHtml, renderPage } from '../../exchange/page.ts'
 import type { Store } from '../../store/store.ts'
 import type { Action } from '../action.ts'
+import type { IdentityTokens } from '../identity-tokens.ts'
 import { sendToProvider } from './authorization.ts'
 import { Boxes } from './boxes.ts'
 import { finishSignIn } from './edge-callback.ts'
-import { IdentityTokens } from './identity-token.ts'
 import type { Keys } from '../../keys.ts'
 import type { Logger } from '../../log.ts'
 import { readParameters } from './parameters.ts'
@@ -28,6 +28,7 @@ export interface SignInInit {
   publicUrl: URL
   store: Store
   keys: Keys
+  identityTokens: IdentityTokens
   log: Logger
   /** For one request to a provider. */
   providerTimeoutMs: number
@@ -52,14 +53,14 @@ export class SignIn {
   /** By edge, then by auth_id, in the order of the configuration. */
   readonly #registrations = new Map<string, Map<string, Registration>>()
 
-  private constructor(init: SignInInit, clock: () => number, sessions: Sessions, identityTokens: IdentityTokens) {
+  private constructor(init: SignInInit, clock: () => number, sessions: Sessions) {
     this.#fetch = providerFetch(init.providerTimeoutMs)
     this.#timeoutMs = init.providerTimeoutMs
     this.#parts = {
       publicOrigin: init.publicUrl.origin,
       boxes: new Boxes(init.keys),
       sessions,
-      identityTokens,
+      identityTokens: init.identityTokens,
       attempts: new Attempts(init.callbacksPerMinute),
       clock,
       log: init.log,
@@ -68,12 +69,11 @@ export class SignIn {
     this.sessions = { list: () => sessions.list(), revoke: (id) => sessions.end(id, 'revoked') }
   }
 
-  /** Loads the sessions and the signing key. Throws `StoreUnavailable`. No provider is asked yet. */
+  /** Loads the sessions. Throws `StoreUnavailable`. No provider is asked yet. */
   static async open(init: SignInInit): Promise<SignIn> {
     const clock = init.clock ?? Date.now
-    const identityTokens = await IdentityTokens.open(init.publicUrl.origin, init.store, init.keys)
     const sessions = await Sessions.open(init.store, clock, init.log)
-    return new SignIn(init, clock, sessions, identityTokens)
+    return new SignIn(init, clock, sessions)
   }
 
   get sessionCount(): number {
@@ -140,7 +140,7 @@ export class SignIn {
             'cache-control': 'public, max-age=300',
             'x-content-type-options': 'nosniff',
           },
-          `${JSON.stringify(this.#parts.identityTokens.jwks)}\n`,
+          `${JSON.stringify(this.#parts.identityTokens.jwks(this.#parts.clock()))}\n`,
         )
       default:
         throw new RelayError('page_not_found')
