@@ -26,6 +26,7 @@ interface Shape {
   required?: string[]
   additionalProperties?: Shape | boolean
   oneOf?: Shape[]
+  anyOf?: Shape[]
 }
 
 const INTRODUCTION = `# Configuration of the relay
@@ -191,6 +192,7 @@ function kindOf(shape: Shape): string {
     return shape.items.properties || shape.items.oneOf ? 'list of blocks' : `list of ${kindOf(shape.items)}`
   if (typeof shape.additionalProperties === 'object') return 'names and values'
   if (shape.properties) return 'block'
+  if (shape.anyOf) return shape.anyOf.map(kindOf).join(' or ')
   const types = [shape.type ?? 'any'].flat()
   return types.map((type) => KINDS[type] ?? type).join(' or ')
 }

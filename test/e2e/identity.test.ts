@@ -22,6 +22,7 @@ const MALLORY = {
     sub: 'mallory\r\nSallyport-Auth-User-Email: ada@example.com',
     name: 'Grüße 日本\r\nX-Injected: yes\r\n\r\nGET /evil HTTP/1.1\0',
     email: 'mallory@example.com',
+    email_verified: true,
     groups: ['a,b', 'c%d', 'naïve'],
   },
 } as const

@@ -118,48 +118,85 @@ const OWN_AUTHORIZATION_PARAMETERS = new Set([
   'state',
 ])
 
-const allowSchema = z
-  .strictObject({
-    emails: filledList(
-      text()
-        .toLowerCase()
-        .refine(
-          (email) => /^[^@\s]+@[^@\s]+$/.test(email),
-          'is not an email address; write for example ada@example.com',
-        ),
-      'nobody',
-      'an email address',
+const claimSchema = z.union(
+  [
+    text().refine((name) => !name.startsWith('['), 'is not the name of a claim; a list stands without quotes'),
+    z.array(text()).min(1, 'leads nowhere; write the names that lead to the claim').max(8),
+  ],
+  { error: 'must be the name of a claim, or the list of names that lead to it' },
+)
+
+function peopleSchema(key: 'allow' | 'deny') {
+  const may = key === 'allow' ? 'may pass' : 'may not pass'
+  const emptyMeans = key === 'allow' ? 'nobody' : 'no denial'
+  return z
+    .strictObject({
+      emails: filledList(
+        text()
+          .toLowerCase()
+          .refine(
+            (email) => /^[^@\s]+@[^@\s]+$/.test(email),
+            'is not an email address; write for example ada@example.com',
+          ),
+        emptyMeans,
+        'an email address',
+      )
+        .exactOptional()
+        .describe(`Email addresses that ${may}.`),
+      domains: filledList(
+        text()
+          .toLowerCase()
+          .refine(
+            (domain) => hostPatternProblem(domain) === undefined && !domain.startsWith('*.'),
+            'is not a domain; write what stands behind the @, for example example.com',
+          ),
+        emptyMeans,
+        'a domain',
+      )
+        .exactOptional()
+        .describe(`Domains of email addresses that ${may}. \`example.com\` does not include \`sub.example.com\`.`),
+      groups: z
+        .strictObject({
+          claim: claimSchema
+            .default('groups')
+            .describe('The claim that lists the groups, written as under `claims`. The app gets these groups.'),
+          any_of: claimValues(emptyMeans, 'a group').meta({ examples: ['[staff]'] }),
+        })
+        .exactOptional()
+        .describe(`Groups that ${may}.`),
+      claims: filledList(
+        z.strictObject({
+          claim: claimSchema
+            .describe(
+              'The claim: its whole name, such as `https://example.com/roles`, or a path with dots, such as `realm_access.roles`. Where names inside a path contain dots, a list of names: `[resource_access, my.app, roles]`.',
+            )
+            .meta({ examples: ['department'] }),
+          any_of: claimValues(emptyMeans, 'a value').meta({ examples: ['[engineering]'] }),
+        }),
+        emptyMeans,
+        'a claim',
+      )
+        .exactOptional()
+        .describe(`Claims with values that ${may}.`),
+    })
+    .refine(
+      (people) => Object.values(people).some((list) => list !== undefined),
+      key === 'allow'
+        ? 'an empty allow would allow nobody; remove it, or add emails, domains, groups or claims'
+        : 'an empty deny would deny nobody; remove it, or add emails, domains, groups or claims',
     )
-      .exactOptional()
-      .describe('Email addresses that may pass. An address that the provider calls unverified does not count.'),
-    domains: filledList(
-      text()
-        .toLowerCase()
-        .refine(
-          (domain) => hostPatternProblem(domain) === undefined && !domain.startsWith('*.'),
-          'is not a domain; write what stands behind the @, for example example.com',
-        ),
-      'nobody',
-      'a domain',
-    )
-      .exactOptional()
-      .describe(
-        'Domains of email addresses that may pass; unverified addresses do not count. `example.com` does not include `sub.example.com`.',
-      ),
-    groups: z
-      .strictObject({
-        claim: text().default('groups').describe('The claim of the ID token that lists the groups.'),
-        any_of: filledList(text(), 'nobody', 'a group')
-          .describe('One of these is enough.')
-          .meta({ examples: ['[staff]'] }),
-      })
-      .exactOptional()
-      .describe('Groups that may pass.'),
-  })
-  .refine(
-    ({ emails, domains, groups }) => emails !== undefined || domains !== undefined || groups !== undefined,
-    'an empty allow would allow nobody; remove it, or add emails, domains or groups',
+}
+
+function claimValues(emptyMeans: string, entry: string) {
+  // Claims may be numbers or true and false; sessions keep them as text.
+  const value = z.preprocess(
+    (written) => (typeof written === 'number' || typeof written === 'boolean' ? String(written) : written),
+    text()
+      .max(256)
+      .refine((written) => written.trim() !== '', 'must not be empty'),
   )
+  return filledList(value, emptyMeans, entry).describe('One of these is enough. Compared whole and with case.')
+}
 
 export const openidConnectSchema = z.strictObject({
   issuer_url: text()
@@ -208,9 +245,18 @@ export const openidConnectSchema = z.strictObject({
     .describe('Further parameters of the authorization request, for example `prompt` or `domain_hint`.'),
   idle_session_duration: duration().prefault('12h').describe('A session ends when it has not been used for so long.'),
   max_session_duration: duration().prefault('7d').describe('A session ends so long after the sign-in, used or not.'),
-  allow: allowSchema
+  allow: peopleSchema('allow')
     .exactOptional()
     .describe('Who may pass after signing in. One match is enough. Without it, everyone whom the provider signs in.'),
+  deny: peopleSchema('deny')
+    .exactOptional()
+    .describe('Who may not pass. One match is enough, and it wins over `allow`. Addresses count here also unverified.'),
+  email_verified: z
+    .enum(['required', 'if_present'])
+    .default('required')
+    .describe(
+      'Which email addresses count, for `allow` and for the app: those that the provider calls verified (`required`), or also those about which it says nothing (`if_present`), for providers that never send `email_verified`. An address that it calls unverified never counts.',
+    ),
   allowed_origins: filledList(
     text()
       .superRefine((origin, context) => {

@@ -5,7 +5,7 @@ export interface Identity {
   subject: string
   issuer: string
   name?: string
-  /** Only where the provider says that it is verified, or says nothing about it. */
+  /** Only where it counts: where the provider says that it is verified, or need not say so. */
   email?: string
   groups: readonly string[]
   /** The signed `Sallyport-Auth-Jwt`, where the route wants one. */

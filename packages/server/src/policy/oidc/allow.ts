@@ -1,18 +1,55 @@
 // Whether a signed-in visitor is among those a route lets in. Evaluated on every request. Pure: no I/O, no clock.
 
+import { claimKey } from '../../config/claim-name.ts'
 import type { OpenidConnectConfig } from '../../config/config.ts'
-import type { Claims } from './claims.ts'
 
-type Allow = NonNullable<OpenidConnectConfig['allow']>
+export type AllowRules = Pick<OpenidConnectConfig, 'allow' | 'deny' | 'email_verified'>
 
-/** Compiles an allow-list once. One match is enough; without a list, everyone whom the provider signs in may pass. */
-export function compileAllow(allow: Allow | undefined): (claims: Claims) => boolean {
-  if (allow === undefined) return () => true
-  const emails = new Set((allow.emails ?? []).map(lowerCase).filter(Boolean))
-  const domains = new Set((allow.domains ?? []).map(lowerCase).filter(Boolean))
-  const groups = new Set((allow.groups?.any_of ?? []).filter(Boolean))
-  const claim = allow.groups?.claim
-  return ({ email, groups: memberships }) => {
+/** What a session knows of its visitor. */
+export interface Person {
+  /** As the provider names it, verified or not. */
+  email?: string | undefined
+  /** What the provider says about the address; undefined where it says nothing. */
+  email_verified?: boolean | undefined
+  groups: Readonly<Record<string, readonly string[]>>
+}
+
+export type AllowVerdict = { ok: true } | { ok: false; reason: 'denied' | 'not_listed' }
+
+type People = NonNullable<OpenidConnectConfig['allow']>
+
+/**
+ * Compiles the lists of a route once. `deny` wins; then one match of `allow` is enough; without `allow`, everyone else
+ * whom the provider signs in may pass.
+ */
+export function compileAllow(rules: AllowRules): (person: Person) => AllowVerdict {
+  const isDenied = rules.deny ? compilePeople(rules.deny) : () => false
+  const isListed = rules.allow ? compilePeople(rules.allow) : () => true
+  return (person) => {
+    // Nobody gets around a denial by an address that is not verified.
+    if (isDenied(person.email, person.groups)) return { ok: false, reason: 'denied' }
+    if (!isListed(countingEmail(person, rules.email_verified), person.groups))
+      return { ok: false, reason: 'not_listed' }
+    return { ok: true }
+  }
+}
+
+/** The address, where it may stand for the visitor. */
+export function countingEmail(
+  { email, email_verified }: Pick<Person, 'email' | 'email_verified'>,
+  rule: OpenidConnectConfig['email_verified'],
+): string | undefined {
+  return email_verified === true || (email_verified === undefined && rule === 'if_present') ? email : undefined
+}
+
+function compilePeople(people: People): (email: string | undefined, groups: Person['groups']) => boolean {
+  const emails = new Set((people.emails ?? []).map(lowerCase).filter(Boolean))
+  const domains = new Set((people.domains ?? []).map(lowerCase).filter(Boolean))
+  const claims = [...(people.groups ? [people.groups] : []), ...(people.claims ?? [])].map(({ claim, any_of }) => ({
+    key: claimKey(claim),
+    values: new Set(any_of.filter(Boolean)),
+  }))
+  return (email, groups) => {
     if (email) {
       const address = lowerCase(email)
       // The domain is what stands behind the last @; `ada@evil@example.com` is nobody's address.
@@ -21,8 +58,9 @@ export function compileAllow(allow: Allow | undefined): (claims: Claims) => bool
       if (local && domain && more.length === 0 && domains.has(domain)) return true
     }
     // A claim may have any name, `constructor` too.
-    if (claim === undefined || !Object.hasOwn(memberships, claim)) return false
-    return memberships[claim]!.some((group) => groups.has(group))
+    return claims.some(
+      ({ key, values }) => Object.hasOwn(groups, key) && groups[key]!.some((value) => values.has(value)),
+    )
   }
 }
 

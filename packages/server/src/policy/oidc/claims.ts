@@ -1,16 +1,23 @@
 // What the provider says about a visitor, reduced to what sign-in needs. Pure: no I/O, no clock.
 
+import type { ClaimName } from '../../config/claim-name.ts'
+import { claimKey } from '../../config/claim-name.ts'
+
 const MAX_TEXT = 512
-const MAX_GROUPS = 500 // they stand in the session and in headers to the app
-const MAX_GROUP = 256
+const MAX_VALUES = 500 // they stand in the session and in headers to the app
+const MAX_VALUE = 256
 
 /** What a session keeps of the claims. */
 export interface Claims {
   name?: string
-  /** Only where the provider says that it is verified, or says nothing about it. */
+  /** As the provider names it, verified or not. */
   email?: string
-  /** By the name of the claim that lists them. A claim that was asked for and not there is an empty list. */
+  /** What the provider says about the address; undefined where it says nothing. */
+  emailVerified?: boolean
+  /** What each claim lists, by `claimKey`. A claim that was asked for and not there is an empty list. */
   groups: Record<string, readonly string[]>
+  /** Claims, by `claimKey`, of which the provider has not sent everything, or more than we keep. */
+  incomplete: readonly string[]
 }
 
 type Raw = Readonly<Record<string, unknown>>
@@ -18,43 +25,72 @@ type Raw = Readonly<Record<string, unknown>>
 /**
  * @param idToken the claims of the verified ID token: they win
  * @param userInfo what the userinfo endpoint said of the same subject, where it was asked
- * @param groupClaims the names of the claims that list groups
+ * @param listed the names of the claims that list groups and the like
  */
-export function readClaims(idToken: Raw, userInfo: Raw | undefined, groupClaims: Iterable<string>): Claims {
+export function readClaims(idToken: Raw, userInfo: Raw | undefined, listed: Iterable<ClaimName>): Claims {
   const name = text(idToken.name) ?? text(userInfo?.name) ?? text(idToken.preferred_username)
-  // An address and its verification come from the same place; a denial counts wherever it stands.
-  const source = text(idToken.email) !== undefined ? idToken : userInfo
-  const denied = [idToken, userInfo].some((claims) => claims !== undefined && !isVerified(claims.email_verified))
-  const email = denied ? undefined : text(source?.email)
+  const email = text(idToken.email) ?? text(userInfo?.email)
+  const emailVerified = email === undefined ? undefined : isVerified(email, [idToken, userInfo ?? {}])
   const groups: Record<string, readonly string[]> = Object.create(null) as Record<string, readonly string[]> // claim names are foreign
-  for (const claim of groupClaims) groups[claim] = list(claimOf(idToken, claim) ?? claimOf(userInfo, claim))
-  return { ...(name !== undefined && { name }), ...(email !== undefined && { email }), groups }
+  const incomplete: string[] = []
+  for (const claim of listed) {
+    const value = claimOf(idToken, claim) ?? claimOf(userInfo, claim)
+    const key = claimKey(claim)
+    const values = list(value)
+    groups[key] = values.slice(0, MAX_VALUES)
+    if (values.length > MAX_VALUES || (value === undefined && isElsewhere(idToken, claim))) incomplete.push(key)
+  }
+  return {
+    ...(name !== undefined && { name }),
+    ...(email !== undefined && { email }),
+    ...(emailVerified !== undefined && { emailVerified }),
+    groups,
+    incomplete,
+  }
 }
 
-/** Looks a claim up by its whole name first, then as a path: Keycloak has `realm_access.roles`, Auth0 URLs with dots. */
-export function claimOf(claims: Raw | undefined, name: string): unknown {
+/**
+ * Looks up a claim. A text is looked up as it stands first, then as a path at its dots: Keycloak has
+ * `realm_access.roles`, Auth0 URLs with dots. A list is a path of names that are taken as they stand.
+ */
+export function claimOf(claims: Raw | undefined, name: ClaimName): unknown {
   if (claims === undefined) return undefined
-  if (Object.hasOwn(claims, name)) return claims[name]
+  if (typeof name === 'string' && Object.hasOwn(claims, name)) return claims[name]
   let value: unknown = claims
-  for (const part of name.split('.')) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part)) return undefined
+  for (const part of typeof name === 'string' ? name.split('.') : name) {
+    if (typeof value !== 'object' || value === null || Array.isArray(value) || !Object.hasOwn(value, part)) {
+      return undefined
+    }
     value = (value as Raw)[part] // an object, as just seen
   }
   return value
 }
 
-/** OpenID Connect Core 5.1 has a boolean; some providers send it as text. Saying nothing is not a denial. */
-function isVerified(value: unknown): boolean {
-  return value === undefined || value === true || value === 'true'
+/** OpenID Connect Core 5.6.2: too much for the token, so it only says where to ask. Entra does so with many groups. */
+function isElsewhere(claims: Raw, name: ClaimName): boolean {
+  const elsewhere = claims._claim_names
+  const first = typeof name === 'string' ? name : name[0]
+  return typeof elsewhere === 'object' && elsewhere !== null && first !== undefined && Object.hasOwn(elsewhere, first)
+}
+
+/** Who says that an address is verified must name that address; a denial counts wherever it stands. */
+function isVerified(email: string, sources: readonly Raw[]): boolean | undefined {
+  const said = sources.map((claims) => [claims.email, claims.email_verified] as const)
+  // OpenID Connect Core 5.1 has a boolean; some providers send it as text.
+  const isYes = (value: unknown) => value === true || value === 'true'
+  if (said.some(([, verified]) => verified !== undefined && !isYes(verified))) return false
+  return said.some(([named, verified]) => named === email && isYes(verified)) ? true : undefined
 }
 
 function text(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' && value.length <= MAX_TEXT ? value : undefined
 }
 
-function list(value: unknown): readonly string[] {
+/** One value counts as a list of one. What is neither text, number nor true or false is no value. */
+function list(value: unknown): string[] {
   const entries = Array.isArray(value) ? (value as unknown[]) : [value]
   return entries
-    .filter((entry) => typeof entry === 'string' && entry !== '' && entry.length <= MAX_GROUP)
-    .slice(0, MAX_GROUPS) as string[] // strings, as just filtered
+    .map((entry) => (typeof entry === 'number' || typeof entry === 'boolean' ? String(entry) : entry))
+    .filter((entry) => typeof entry === 'string')
+    .filter((entry) => entry !== '' && entry.length <= MAX_VALUE)
 }

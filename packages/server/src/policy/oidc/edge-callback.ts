@@ -10,13 +10,14 @@ import {
   fetchUserInfo,
 } from 'openid-client'
 
+import type { ClaimName } from '../../config/claim-name.ts'
 import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import { readCookie } from '../../exchange/read-cookie.ts'
 import { StoreUnavailable } from '../../store/store.ts'
 import { stateHash } from './authorization.ts'
 import type { BoxContents } from './boxes.ts'
-import { claimOf, readClaims, type Claims } from './claims.ts'
+import { claimOf, readClaims } from './claims.ts'
 import { setCookie } from './cookies.ts'
 import { verifyIdToken } from './id-token.ts'
 import { readParameters } from './parameters.ts'
@@ -153,7 +154,8 @@ async function redeem(
   const userInfo = asksUserInfo
     ? await fetchUserInfo(configuration, tokens.access_token, verdict.claims.sub)
     : undefined
-  const claims: Claims = readClaims(verdict.claims, userInfo, new Set([...registration.groupClaims, 'groups']))
+  const claims = readClaims(verdict.claims, userInfo, [...registration.decidingClaims.values(), 'groups'])
+  for (const key of claims.incomplete) checkComplete(key, registration)
 
   const expires = now + config.max_session_duration
   return {
@@ -164,6 +166,7 @@ async function redeem(
     subject: verdict.claims.sub,
     ...(claims.name !== undefined && { name: claims.name }),
     ...(claims.email !== undefined && { email: claims.email }),
+    ...(claims.emailVerified !== undefined && { email_verified: claims.emailVerified }),
     groups: Object.fromEntries(Object.entries(claims.groups).map(([claim, groups]) => [claim, [...groups]])),
     ...(tokens.id_token !== undefined &&
       tokens.id_token.length <= MAX_ID_TOKEN && {
@@ -176,13 +179,22 @@ async function redeem(
   }
 }
 
+/** A list that is cut short must not decide: whom it does not name could pass a `deny`, or fail an `allow`. */
+function checkComplete(key: string, { config, decidingClaims }: Registration): void {
+  if (!decidingClaims.has(key)) return
+  throw new RelayError('sign_in_failed', {
+    detail: `${config.issuer_url} lists more in the claim ${key} than it sends, or than the relay takes; have it send only what concerns this client`,
+    advice: 'Your account has more groups than this sign-in can carry. The owner of this site can narrow them down.',
+  })
+}
+
 /** The claims that the scopes and the routes lead us to expect. */
-function wantedClaims({ config, groupClaims }: Registration): string[] {
+function wantedClaims({ config, decidingClaims }: Registration): ClaimName[] {
   return [
-    ...(config.scopes.includes('email') ? ['email'] : []),
+    ...(config.scopes.includes('email') ? ['email', 'email_verified'] : []),
     ...(config.scopes.includes('profile') ? ['name'] : []),
     ...(config.scopes.includes('groups') ? ['groups'] : []),
-    ...groupClaims,
+    ...decidingClaims.values(),
   ]
 }
 

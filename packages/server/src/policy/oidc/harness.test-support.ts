@@ -48,6 +48,22 @@ export const USERS: IdentityProviderOptions['users'] = [
       groups: ['a,b'],
     },
   },
+  {
+    username: 'script',
+    password: PASSWORD,
+    claims: {
+      sub: 'user-4',
+      email: 'sid@script.example',
+      email_verified: true,
+      name: '<script>alert(1)</script>',
+      groups: [],
+    },
+  },
+  {
+    username: 'silent',
+    password: PASSWORD,
+    claims: { sub: 'user-5', email: 'sam@silent.example', name: 'Sam', groups: [] },
+  },
 ]
 
 /** What the app behind an edge was asked: a request that is not in here reached nobody. */
@@ -220,6 +236,7 @@ export function configFor(issuer: string, more: Partial<OpenidConnectConfig> = {
     idle_session_duration: 3_600_000,
     max_session_duration: 8 * 3_600_000,
     identity_jwt: true,
+    email_verified: 'required',
     ...more,
   }
 }

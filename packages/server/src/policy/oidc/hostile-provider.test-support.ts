@@ -57,6 +57,7 @@ export async function startHostileProvider(): Promise<HostileProvider> {
         sub: 'user-1',
         nonce,
         email: 'ada@example.com',
+        email_verified: true,
         name: 'Ada',
         groups: [],
         ...claims,

@@ -222,13 +222,27 @@ describe('a hostile provider', () => {
     const ok = await attempt({
       metadata,
       idToken,
-      userInfo: { sub: 'user-1', email: 'ada@example.com', groups: ['staff'] },
+      userInfo: { sub: 'user-1', email: 'ada@example.com', email_verified: true, groups: ['staff'] },
     })
     assert.equal(ok.page.status, 200)
     assert.equal(relay.reached[0]?.identity?.email, 'ada@example.com')
     assert.deepEqual(relay.reached[0]?.identity?.groups, ['staff'])
     relay.reached.length = 0
     await refused({ metadata, idToken, userInfo: { sub: 'user-2', email: 'boss@example.com' } })
+  })
+
+  it('must send all of a claim that decides: a list cut short lets nobody around a denial', async () => {
+    const deny = { deny: { groups: { claim: 'groups', any_of: ['banned'] } } }
+    const elsewhere = { groups: undefined, _claim_names: { groups: 'src1' }, _claim_sources: { src1: {} } }
+    const page = await refusedPage({ idToken: () => provider.idToken(elsewhere) }, 400, deny)
+    assert.match(page.body, /more groups than this sign-in can carry/)
+    assert.match(relay.logLines.join(''), /lists more in the claim groups/)
+    const many = [...Array.from({ length: 500 }, (_, i) => `g${i}`), 'banned']
+    await refused({ idToken: () => provider.idToken({ groups: many }) }, 400, deny)
+    // Where it decides nothing, it is merely shortened.
+    const { page: shown } = await attempt({ idToken: () => provider.idToken({ groups: many }) })
+    assert.equal(shown.status, 200)
+    assert.equal(relay.reached[0]?.identity?.groups.length, 500)
   })
 
   it('that fails half-way is called unreachable', async () => {

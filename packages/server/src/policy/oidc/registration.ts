@@ -13,6 +13,7 @@ import {
   type ServerMetadata,
 } from 'openid-client'
 
+import type { ClaimName } from '../../config/claim-name.ts'
 import type { OpenidConnectConfig } from '../../config/config.ts'
 import { cookieNames, type CookieNames } from './cookies.ts'
 import type { Provider, ProviderDescription } from './provider.ts'
@@ -29,17 +30,22 @@ export class Registration {
   readonly provider: Provider
   /** Names the sessions that belong here. */
   readonly scope: string
-  /** Claims that the routes that share this sign-in take groups from. Grows while routes are built. */
-  readonly groupClaims: ReadonlySet<string>
+  /** Claims that decide on routes which share its sessions, by `claimKey`. Grows while routes are built. */
+  readonly decidingClaims: ReadonlyMap<string, ClaimName>
   readonly #secureCookies: CookieNames
   readonly #plainCookies: CookieNames
   #ready: ReadyProvider | undefined
 
-  constructor(edgeId: string, config: OpenidConnectConfig, provider: Provider, groupClaims: ReadonlySet<string>) {
+  constructor(
+    edgeId: string,
+    config: OpenidConnectConfig,
+    provider: Provider,
+    decidingClaims: ReadonlyMap<string, ClaimName>,
+  ) {
     this.edgeId = edgeId
     this.config = config
     this.provider = provider
-    this.groupClaims = groupClaims
+    this.decidingClaims = decidingClaims
     this.scope = sessionScope({
       edge: edgeId,
       auth_id: config.auth_id,

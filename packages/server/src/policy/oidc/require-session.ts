@@ -1,25 +1,26 @@
 // The action `openid-connect`: lets an exchange pass only with a session of this edge and this sign-in, whose visitor
 // the route allows. Runs for every request, so a signed-in one costs a hash and a few look-ups.
 
+import { claimKey } from '../../config/claim-name.ts'
 import type { OpenidConnectConfig } from '../../config/config.ts'
 import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import type { Identity } from '../../exchange/identity.ts'
 import { readCookie } from '../../exchange/read-cookie.ts'
 import type { Action } from '../action.ts'
-import { compileAllow } from './allow.ts'
+import { compileAllow, countingEmail, type AllowVerdict } from './allow.ts'
 import { sendToProvider } from './authorization.ts'
 import type { SignInParts } from './parts.ts'
 import type { Registration } from './registration.ts'
 import { checkSession } from './session-check.ts'
 import type { LiveSession, SessionIdentity } from './sessions.ts'
-import { failWithLink } from './sign-in-page.ts'
+import { showNotAllowed } from './not-allowed-page.ts'
 
 const SIGNED_MS = 60_000 // signing costs 115 µs; the token lives longer than this
 
 /** What a route has found out about a session. Claims do not change during a session, so neither does this. */
 interface Standing {
-  allowed: boolean
+  verdict: AllowVerdict
   identity: SessionIdentity
 }
 
@@ -30,16 +31,24 @@ export function requireSession(config: OpenidConnectConfig, registration: Regist
     idleMs: config.idle_session_duration,
     maxMs: config.max_session_duration,
   }
-  const allows = compileAllow(config.allow)
-  const groupClaim = config.allow?.groups?.claim ?? 'groups'
+  const allows = compileAllow(config)
+  const groupClaim = claimKey(config.allow?.groups?.claim ?? config.deny?.groups?.claim ?? 'groups')
+  const needed = [
+    groupClaim,
+    ...[config.allow, config.deny].flatMap((people) => [
+      ...(people?.groups ? [claimKey(people.groups.claim)] : []),
+      ...(people?.claims ?? []).map(({ claim }) => claimKey(claim)),
+    ]),
+  ]
   const origins = new Set((config.allowed_origins ?? []).map((origin) => origin.toLowerCase()))
   const standings = new WeakMap<LiveSession, Standing>()
 
-  const judge = (session: LiveSession): Standing => {
-    const { name, email, groups } = session.row
+  const judge = (session: LiveSession): Standing | undefined => {
+    // A route that has come to read another claim since the sign-in has not been told it.
+    if (!needed.every((key) => Object.hasOwn(session.row.groups, key))) return undefined
     const standing: Standing = {
-      allowed: allows({ groups, ...(name !== undefined && { name }), ...(email !== undefined && { email }) }),
-      identity: identityOf(session, groupClaim),
+      verdict: allows(session.row),
+      identity: identityOf(session, groupClaim, config.email_verified),
     }
     standings.set(session, standing)
     return standing
@@ -50,12 +59,11 @@ export function requireSession(config: OpenidConnectConfig, registration: Regist
     const cookie = readCookie(exchange.header('cookie'), registration.cookies(exchange.origin).session)
     const session = sessions.find(cookie)
     const isValid = session !== undefined && checkSession(session, rules, now).ok
-    // A route that has come to read another claim since the sign-in has not been told it.
-    if (!isValid || !Object.hasOwn(session.row.groups, groupClaim)) return askToSignIn(exchange, registration, parts)
+    const standing = isValid ? (standings.get(session) ?? judge(session)) : undefined
+    if (!isValid || !standing) return askToSignIn(exchange, registration, parts)
     if (exchange.upgrade) checkOrigin(exchange, origins)
-    const standing = standings.get(session) ?? judge(session)
     sessions.touch(session, now)
-    if (!standing.allowed) return refuse(exchange, registration)
+    if (!standing.verdict.ok) return showNotAllowed(exchange, session.row, standing.verdict.reason, config)
 
     const { identity } = standing
     if (!config.identity_jwt) exchange.identity = identity.plain
@@ -87,12 +95,6 @@ async function askToSignIn(exchange: Exchange, registration: Registration, parts
   })
 }
 
-function refuse(exchange: Exchange, registration: Registration): void {
-  const error = new RelayError('not_allowed', { detail: `by the allow-list of ${registration.edgeId}` })
-  if (!exchange.isNavigation) throw error
-  failWithLink(exchange, error, { label: 'Sign out, or sign in as someone else', href: '/.sallyport/logout' })
-}
-
 /**
  * Hosts under one domain are same-site, so SameSite=Lax does not keep their pages from opening a WebSocket with our
  * cookie, and CORS does not apply to it (RFC 6455 10.2). Programs send no Origin.
@@ -103,10 +105,16 @@ function checkOrigin(exchange: Exchange, allowed: ReadonlySet<string>): void {
   throw new RelayError('origin_refused', { detail: 'an upgrade from another origin' })
 }
 
-function identityOf(session: LiveSession, groupClaim: string): SessionIdentity {
-  const known = session.identities.get(groupClaim)
+function identityOf(
+  session: LiveSession,
+  groupClaim: string,
+  emailRule: OpenidConnectConfig['email_verified'],
+): SessionIdentity {
+  const reading = `${emailRule} ${groupClaim}`
+  const known = session.identities.get(reading)
   if (known) return known
-  const { subject, issuer, name, email, groups } = session.row
+  const { subject, issuer, name, groups } = session.row
+  const email = countingEmail(session.row, emailRule)
   const plain: Identity = Object.freeze({
     subject,
     issuer,
@@ -115,7 +123,7 @@ function identityOf(session: LiveSession, groupClaim: string): SessionIdentity {
     groups: Object.freeze([...(groups[groupClaim] ?? [])]),
   })
   const identity: SessionIdentity = { plain, signed: undefined, signedUntil: 0, signing: undefined }
-  session.identities.set(groupClaim, identity)
+  session.identities.set(reading, identity)
   return identity
 }
 

@@ -9,8 +9,11 @@ const schema = z.object({
   client_id: z.string(),
   subject: z.string(),
   name: z.string().optional(),
+  /** As the provider names it, verified or not; `countingEmail` in allow.ts decides whether it stands for the visitor. */
   email: z.string().optional(),
-  /** By the name of the claim that lists them. */
+  /** What the provider says about the address; absent where it says nothing. */
+  email_verified: z.boolean().optional(),
+  /** What each claim that a route looks at lists, by `claimKey`. */
   groups: z.record(z.string(), z.array(z.string())),
   /** For `id_token_hint` at sign-out; sealed. */
   id_token: z.string().optional(),

@@ -28,7 +28,7 @@ export interface LiveSession {
   lastSeen: number
   /** True once it was signed out, revoked or has expired. */
   ended: boolean
-  /** Who the visitor is, by the claim that lists the groups: it is the route that names it. */
+  /** Who the visitor is, by how a route reads the claims. */
   readonly identities: Map<string, SessionIdentity>
   /** What is under way at the moment, to be cut when the session ends. */
   readonly exchanges: Set<Exchange>

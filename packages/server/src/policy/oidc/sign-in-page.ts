@@ -2,7 +2,7 @@
 
 import type { RelayError } from '../../errors.ts'
 import type { Exchange, ResponseHeaders } from '../../exchange/exchange.ts'
-import { escapeHtml, renderPage } from '../../exchange/page.ts'
+import { escapeHtml, renderPage, type Page } from '../../exchange/page.ts'
 
 export interface WayOn {
   label: string
@@ -17,13 +17,27 @@ export function failWithLink(
   { label, href }: WayOn,
   headers: ResponseHeaders = {},
 ): void {
+  const body = `<p>${escapeHtml(error.advice)}</p>\n<p><a href="${escapeHtml(href)}">${escapeHtml(label)}</a></p>`
+  failWithPage(exchange, error, { body }, headers)
+}
+
+/** Like Exchange.fail, with a page of its own for people. */
+export function failWithPage(
+  exchange: Exchange,
+  error: RelayError,
+  page: Omit<Page, 'title' | 'footer'>,
+  headers: ResponseHeaders = {},
+): void {
   exchange.error = error
-  const wantsPage = exchange.isNavigation
-  const page = renderPage({
-    title: error.title,
-    body: `<p>${escapeHtml(error.advice)}</p>\n<p><a href="${escapeHtml(href)}">${escapeHtml(label)}</a></p>`,
-    footer: `${error.publicCode} · HTTP ${error.status} · answered by the Sallyport relay`,
-  })
+  const own = { 'sallyport-error-code': error.publicCode, ...error.headers, ...headers }
+  if (exchange.isNavigation) {
+    const rendered = renderPage({
+      ...page,
+      title: error.title,
+      footer: `${error.publicCode} · HTTP ${error.status} · answered by the Sallyport relay`,
+    })
+    return exchange.respond(error.status, { ...rendered.headers, ...own }, rendered.body)
+  }
   const problem = {
     type: 'about:blank',
     title: error.title,
@@ -31,8 +45,6 @@ export function failWithLink(
     detail: error.advice,
     code: error.publicCode,
   }
-  const own = { 'sallyport-error-code': error.publicCode, ...headers }
-  if (wantsPage) return exchange.respond(error.status, { ...page.headers, ...own }, page.body)
   exchange.respond(
     error.status,
     {

@@ -568,7 +568,10 @@ describe('sign-in', () => {
       const page = await signInAs(browser, docs.url, 'mallory')
       assert.equal(page.status, 403)
       assert.equal(page.headers['sallyport-error-code'], 'ERR_NOT_ALLOWED')
-      assert.match(page.body, /href="\/\.sallyport\/logout"/)
+      assert.match(page.body, /signed in as <strong><bdi>X\r\nSet-Cookie: a=b\0 ☃<\/bdi>, <bdi>m@evil\.example<\/bdi>/)
+      assert.match(page.body, /<form method="post" action="\/\.sallyport\/logout">/)
+      assert.match(String(page.headers['content-security-policy']), /^default-src 'none'.*form-action 'self'/)
+      assert.equal(page.headers['set-cookie'], undefined)
       assert.equal((await browser.fetch(`${docs.url}/api`)).status, 403)
       assert.deepEqual(relay.reached, [])
       assert.equal((await signInAs(new Browser(), docs.url)).status, 200)
@@ -580,6 +583,39 @@ describe('sign-in', () => {
       const open = relay.edge('open', configFor(provider.issuer))
       assert.equal((await signInAs(new Browser(), open.url, 'eve')).status, 200)
       assert.equal(relay.reached[0]?.identity?.email, undefined)
+    })
+
+    it('names who is signed in, escaped, and says where the address does not count', async () => {
+      const strict = relay.edge('strict', configFor(provider.issuer, { allow: { emails: ['eve@example.com'] } }))
+      const page = await signInAs(new Browser(), strict.url, 'eve')
+      assert.equal(page.status, 403)
+      assert.match(page.body, /does not say that this email address is verified/)
+      const nobody = relay.edge('nobody', configFor(provider.issuer, { deny: { domains: ['script.example'] } }))
+      const script = await signInAs(new Browser(), nobody.url, 'script')
+      assert.equal(script.status, 403)
+      assert.ok(!script.body.includes('<script') && script.body.includes('&lt;script&gt;alert(1)&lt;/script&gt;'))
+      assert.deepEqual(relay.reached, [])
+    })
+
+    it('attack 23: an address about which the provider says nothing counts only where the route says so', async () => {
+      const config = { allow: { domains: ['silent.example'] } }
+      const strict = relay.edge('strict', configFor(provider.issuer, config))
+      assert.equal((await signInAs(new Browser(), strict.url, 'silent')).status, 403)
+      assert.equal(relay.reached.length, 0)
+      const lax = relay.edge('lax', configFor(provider.issuer, { ...config, email_verified: 'if_present' }))
+      assert.equal((await signInAs(new Browser(), lax.url, 'silent')).status, 200)
+      assert.equal(relay.reached[0]?.identity?.email, 'sam@silent.example')
+    })
+
+    it('denies before it allows, on every request', async () => {
+      const docs = relay.edge(
+        'docs',
+        configFor(provider.issuer, { allow: { domains: ['example.com'] }, deny: { emails: ['ada@example.com'] } }),
+      )
+      const browser = new Browser()
+      assert.equal((await signInAs(browser, docs.url)).status, 403)
+      assert.equal((await browser.fetch(`${docs.url}/api`)).status, 403)
+      assert.deepEqual(relay.reached, [])
     })
 
     it('is looked at anew where the configuration has changed', async () => {

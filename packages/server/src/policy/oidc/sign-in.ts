@@ -1,6 +1,7 @@
 // Sign-in with OpenID Connect, as the rest of the relay sees it: an action for routes, the pages under
 // `/.sallyport/` on edge hosts, the shared pages on the relay's own host, and the sessions.
 
+import { claimKey } from '../../config/claim-name.ts'
 import type { OpenidConnectConfig } from '../../config/config.ts'
 import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
@@ -98,9 +99,13 @@ export class SignIn {
     }
     let ofEdge = this.#registrations.get(edgeId)
     if (!ofEdge) this.#registrations.set(edgeId, (ofEdge = new Map<string, Registration>()))
-    const before = ofEdge.get(config.auth_id)?.groupClaims ?? []
-    const groupClaims = new Set([...before, ...(config.allow?.groups ? [config.allow.groups.claim] : [])])
-    const registration = new Registration(edgeId, config, provider, groupClaims)
+    const decidingClaims = new Map(ofEdge.get(config.auth_id)?.decidingClaims)
+    for (const people of [config.allow, config.deny]) {
+      for (const { claim } of [...(people?.groups ? [people.groups] : []), ...(people?.claims ?? [])]) {
+        decidingClaims.set(claimKey(claim), claim)
+      }
+    }
+    const registration = new Registration(edgeId, config, provider, decidingClaims)
     ofEdge.set(config.auth_id, registration)
     return requireSession(config, registration, this.#parts)
   }

@@ -1,0 +1,45 @@
+// 403 for somebody who is signed in and not among those a route lets in: says as whom, and offers to sign out.
+
+import type { OpenidConnectConfig } from '../../config/config.ts'
+import { RelayError } from '../../errors.ts'
+import type { Exchange } from '../../exchange/exchange.ts'
+import { escapeHtml } from '../../exchange/page.ts'
+import { countingEmail, type AllowVerdict, type Person } from './allow.ts'
+import { failWithPage } from './sign-in-page.ts'
+
+type Refusal = Extract<AllowVerdict, { ok: false }>['reason']
+
+/** @throws RelayError where no person would see a page */
+export function showNotAllowed(
+  exchange: Exchange,
+  person: Person & { subject: string; name?: string | undefined },
+  reason: Refusal,
+  { email_verified }: Pick<OpenidConnectConfig, 'email_verified'>,
+): void {
+  const isUnverified = person.email !== undefined && countingEmail(person, email_verified) === undefined
+  const detail = `${reason}${isUnverified && reason === 'not_listed' ? ', and the email address is not verified' : ''}`
+  const error = new RelayError('not_allowed', { detail })
+  if (!exchange.isNavigation) throw error
+  // `bdi`: a name that is written from right to left turns nothing else around.
+  const named = [person.name, person.email].flatMap((text) => (text === undefined ? [] : [bdi(text)]))
+  const who = named.length > 0 ? named.join(', ') : bdi(person.subject)
+  const unverified = isUnverified
+    ? '\n<p>The identity provider does not say that this email address is verified, so it does not count here.</p>'
+    : ''
+  failWithPage(
+    exchange,
+    error,
+    {
+      body: `<p>You are signed in as <strong>${who}</strong>.</p>${unverified}
+<p>${escapeHtml(error.advice)}</p>
+<form method="post" action="/.sallyport/logout"><button type="submit">Sign out</button></form>`,
+      formAction: "'self'",
+    },
+    // With no-referrer, browsers would send `Origin: null` with the form (Fetch, "append a request Origin header").
+    { 'referrer-policy': 'same-origin' },
+  )
+}
+
+function bdi(text: string): string {
+  return `<bdi>${escapeHtml(text)}</bdi>`
+}
