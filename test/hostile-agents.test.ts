@@ -3,12 +3,12 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { get as httpGet } from 'node:http'
+import { get as httpGet, request as httpRequest } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { after, afterEach, before, describe, it } from 'node:test'
 
-import { AGENT_PATH, ControlChannel, SUBPROTOCOL, WebSocketCarrier, YamuxSession } from '@sallyport/protocol'
+import { AGENT_PATH, ControlChannel, REPLY_OK, SUBPROTOCOL, WebSocketCarrier, YamuxSession } from '@sallyport/protocol'
 import type { ControlMessage, ProtocolError, YamuxStream } from '@sallyport/protocol'
 import { WebSocket } from 'ws'
 
@@ -363,6 +363,59 @@ describe('an agent that falls silent', () => {
       await stack.close()
     }
   })
+
+  // Attack 41. A body is kept until the agent's reply, so that it can be sent again; behind the reply it is gone.
+  for (const [when, reply, status, seen] of [
+    ['before its reply leaves a GET with a body to a sibling, whole', undefined, 200, ['the body']],
+    ['after its reply keeps a GET with a body: it is not repeated without it', REPLY_OK, 504, []],
+  ] as const) {
+    it(when, async () => {
+      const bodies: string[] = []
+      const app = httpApp((request, response) => {
+        void text(request).then((body) => {
+          bodies.push(body)
+          response.end('fine')
+        })
+      })
+      let connections = 0
+      app.on('connection', () => connections++)
+      // Longer than it takes to find that an agent is silent, which is when it would be repeated.
+      const stack = await startStack({ app, agents: 0, config: 'timeouts: { app_answer_seconds: 8 }' })
+      try {
+        const { token } = await stack.relay.authtokens.create({ acl: [] })
+        const agent = await HandAgent.connect(stack, token)
+        agent.hello()
+        agent.send({ type: 'bind', tunnel_id: 1, labels: LABELS, forwards_to: 'http://localhost:1' })
+        await agent.next('bound')
+        const answer = once(
+          httpRequest({
+            port: stack.port,
+            host: '127.0.0.1',
+            headers: { host: APP_HOST, 'content-length': 'the body'.length },
+            agent: false,
+          }).end('the body'),
+          'response',
+        )
+        const stream = await agent.nextStream()
+        let sent = ''
+        while (!sent.endsWith('\r\n\r\nthe body')) sent += String((await once(stream, 'data'))[0])
+        await stack.addAgent() // only now, so that the silent one was certainly asked first
+        if (reply) {
+          stream.write(reply)
+          await agent.session.ping() // answered by the relay behind the reply
+        }
+        agent.freeze()
+        const [response] = (await answer) as [IncomingMessage]
+        response.resume()
+        assert.equal(response.statusCode, status)
+        assert.deepEqual(bodies, seen)
+        assert.equal(connections, seen.length, 'connections at the app of the sibling')
+        agent.close()
+      } finally {
+        await stack.close()
+      }
+    })
+  }
 })
 
 function visit(stack: Stack): Promise<IncomingMessage> {
