@@ -15,6 +15,8 @@ import {
 import { isLoopbackHost } from '../../config/host-pattern.ts'
 import { RelayError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
+import { endpointProblems } from './endpoint-problems.ts'
+import { isSameIssuer, issuerMismatch } from './issuer-mismatch.ts'
 import { ProviderUnreachable, type ProviderFetch } from './provider-fetch.ts'
 
 const FRESH_MS = 6 * 3_600_000 // endpoints move about never; keys have their own, shorter life
@@ -103,16 +105,9 @@ export class Provider {
     })
     const metadata = configuration.serverMetadata()
     // openid-client makes exceptions here for two hosts of Microsoft; we make none.
-    if (new URL(metadata.issuer).href !== new URL(this.issuerUrl).href) throw new IssuerMismatch(metadata.issuer)
-    for (const endpoint of ['authorization_endpoint', 'token_endpoint', 'jwks_uri'] as const) {
-      if (!metadata[endpoint]) throw new ProviderUnreachable(`its discovery document has no ${endpoint}`)
-    }
-    for (const endpoint of ENDPOINTS) {
-      const url = metadata[endpoint]
-      if (url !== undefined && !this.#isUsable(url)) {
-        throw new ProviderUnreachable(`its ${endpoint}, ${url}, is not an https URL`)
-      }
-    }
+    if (!isSameIssuer(this.issuerUrl, metadata.issuer)) throw new IssuerMismatch(metadata.issuer)
+    const [problem] = endpointProblems(metadata, this.isInsecure)
+    if (problem !== undefined) throw new ProviderUnreachable(problem)
     const keys = createRemoteJWKSet(new URL(metadata.jwks_uri!), {
       [joseFetch]: this.fetch,
       timeoutDuration: this.timeoutMs,
@@ -122,24 +117,10 @@ export class Provider {
     return { metadata, keys }
   }
 
-  #isUsable(written: string): boolean {
-    const url = URL.parse(written)
-    if (!url || url.username || url.password) return false
-    return url.protocol === 'https:' || (this.isInsecure && url.protocol === 'http:' && isLoopbackHost(url.hostname))
-  }
-
   /** One sentence for the operator: what is wrong and, where we know it, what to write. */
   #explain(error: unknown): string {
     const other = issuerOf(error)
-    if (other !== undefined) {
-      if (!URL.canParse(other)) {
-        return `your provider calls itself "${other}", which is not a URL; set its issuer to ${this.issuerUrl} there`
-      }
-      if (other.includes('{tenantid}')) {
-        return `your provider serves every tenant; set issuer_url to that of your own, with its id in place of {tenantid} in ${other}`
-      }
-      return `your provider calls itself ${other}; set issuer_url to ${other}`
-    }
+    if (other !== undefined) return issuerMismatch(this.issuerUrl, other)
     for (let cause = error; cause instanceof Error; cause = cause.cause) {
       if (cause instanceof ProviderUnreachable) return cause.message
     }
@@ -151,14 +132,6 @@ export class Provider {
     return `the discovery document of ${this.issuerUrl} cannot be used: ${error instanceof Error ? error.message : String(error)}`
   }
 }
-
-const ENDPOINTS = [
-  'authorization_endpoint',
-  'token_endpoint',
-  'jwks_uri',
-  'userinfo_endpoint',
-  'end_session_endpoint',
-] as const
 
 class IssuerMismatch extends Error {
   readonly issuer: string

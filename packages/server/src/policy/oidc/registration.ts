@@ -1,20 +1,11 @@
 // One sign-in of one edge: a client registered at a provider, as the openid-connect actions of that edge name it.
 // Several routes may share it; it collects what they need.
 
-import {
-  ClientSecretBasic,
-  ClientSecretPost,
-  Configuration,
-  None,
-  allowInsecureRequests,
-  customFetch,
-  type ClientAuth,
-  type CustomFetch,
-  type ServerMetadata,
-} from 'openid-client'
+import { Configuration, allowInsecureRequests, customFetch, type CustomFetch } from 'openid-client'
 
 import type { ClaimName } from '../../config/claim-name.ts'
 import type { OpenidConnectConfig } from '../../config/config.ts'
+import { clientAuthentication } from './client-authentication.ts'
 import { cookieNames, type CookieNames } from './cookies.ts'
 import type { Provider, ProviderDescription } from './provider.ts'
 import { sessionScope } from './session-row.ts'
@@ -73,23 +64,12 @@ export class Registration {
         ...(client_secret && { client_secret: client_secret.reveal() }),
         ...(id_token_alg && { id_token_signed_response_alg: id_token_alg }),
       },
-      this.#clientAuthentication(description.metadata),
+      clientAuthentication(this.config, description.metadata),
     )
     configuration[customFetch] = this.provider.fetch as CustomFetch // its body is one of the kinds we send
     configuration.timeout = this.provider.timeoutMs / 1000
     if (this.provider.isInsecure) allowInsecureRequests(configuration)
     this.#ready = { ...description, configuration }
     return this.#ready
-  }
-
-  #clientAuthentication(metadata: ServerMetadata): ClientAuth {
-    const { client_secret, client_authentication } = this.config
-    if (!client_secret) return None()
-    const offered = metadata.token_endpoint_auth_methods_supported
-    // OpenID Connect Discovery 3: "If omitted, the default is client_secret_basic."
-    const basic = offered === undefined || offered.includes('client_secret_basic')
-    const method = client_authentication ?? (basic ? 'client_secret_basic' : 'client_secret_post')
-    const secret = client_secret.reveal()
-    return method === 'client_secret_basic' ? ClientSecretBasic(secret) : ClientSecretPost(secret)
   }
 }

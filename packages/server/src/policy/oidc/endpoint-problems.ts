@@ -1,0 +1,33 @@
+// Whether the endpoints that a discovery document names can be used. Pure: no I/O, no clock.
+
+import { isLoopbackHost } from '../../config/host-pattern.ts'
+
+const NEEDED = ['authorization_endpoint', 'token_endpoint', 'jwks_uri'] as const
+const ALL = [...NEEDED, 'userinfo_endpoint', 'end_session_endpoint'] as const
+
+/**
+ * One clause for each endpoint that is missing or leads where we must not go.
+ * @param isInsecure whether plain http to this machine will do
+ */
+export function endpointProblems(
+  metadata: Readonly<Partial<Record<(typeof ALL)[number], unknown>>>,
+  isInsecure: boolean,
+): string[] {
+  return ALL.flatMap((endpoint) => {
+    const written = metadata[endpoint]
+    if (written === undefined) {
+      return NEEDED.some((needed) => needed === endpoint) ? [`its discovery document has no ${endpoint}`] : []
+    }
+    return isUsable(written, isInsecure) ? [] : [`its ${endpoint}, ${shown(written)}, is not an https URL`]
+  })
+}
+
+function isUsable(written: unknown, isInsecure: boolean): boolean {
+  const url = typeof written === 'string' ? URL.parse(written) : null
+  if (!url || url.username || url.password) return false
+  return url.protocol === 'https:' || (isInsecure && url.protocol === 'http:' && isLoopbackHost(url.hostname))
+}
+
+function shown(written: unknown): string {
+  return typeof written === 'string' ? written : JSON.stringify(written)
+}

@@ -1,0 +1,18 @@
+// What to tell an operator whose provider calls itself something else than `issuer_url`. Pure: no I/O, no clock.
+
+/** Whether both name the same issuer: a host in another case, or the slash alone behind it, makes no difference. */
+export function isSameIssuer(issuerUrl: string, named: string): boolean {
+  const url = URL.parse(named)
+  return url !== null && url.href === new URL(issuerUrl).href
+}
+
+/** One sentence: what the provider calls itself, and what to write where. */
+export function issuerMismatch(issuerUrl: string, named: string): string {
+  if (!URL.canParse(named)) {
+    return `your provider calls itself "${named}", which is not a URL; set its issuer to ${issuerUrl} there`
+  }
+  if (named.includes('{tenantid}')) {
+    return `your provider serves every tenant; set issuer_url to that of your own, with its id in place of {tenantid} in ${named}`
+  }
+  return `your provider calls itself ${named}; set issuer_url to ${named}`
+}
