@@ -1,21 +1,11 @@
-// The credentials of agents. The token itself is shown once and never kept: the store has its hash. Every relay holds
-// the whole list in memory through a watch, so that an agent that dials in waits for no disk, and a revocation made by
-// the command line arrives by itself.
-
-import { createHash, randomInt } from 'node:crypto'
+// The credentials of agents: what each may bind is its ACL.
 
 import { z } from 'zod'
 
 import { ConfigError } from '../errors.ts'
-import { type Bucket, type Change, type Store, StoreConflict, StoreUnavailable } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
+import { TokenList } from '../store/token-list.ts'
 import { parseAclRule } from './acl.ts'
-
-const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
-const TOKEN_CHARS = 30 // 178 bits
-const ID_CHARS = 12 // 71 bits, and short enough to type
-const TOKEN_MAX_CHARS = 200 // longer ones are nobody's, and not worth hashing
-const LAST_USED_STEP_MS = 3_600_000 // "last used" is for cleaning up; an hour is near enough and spares the disk
-const REVOKE_ATTEMPTS = 10
 
 const authtokenSchema = z.object({
   id: z.string(),
@@ -35,33 +25,30 @@ export type AuthtokenVerdict =
   | { ok: true; authtoken: Authtoken }
   | { ok: false; reason: 'missing' | 'unknown' | 'revoked' }
 
-interface Held {
-  authtoken: Authtoken
-  revision: number
-}
-
 export class Authtokens {
-  readonly #bucket: Bucket<Authtoken>
-  readonly #byHash = new Map<string, Held>()
-  readonly #listeners = new Set<(id: string) => void>()
-  readonly #stop = new AbortController()
-  readonly #touching = new Map<string, Promise<void>>()
+  readonly #list: TokenList<Authtoken>
 
   /** Resolves when every authtoken is known. @throws StoreUnavailable */
   static async open(store: Store): Promise<Authtokens> {
-    const authtokens = new Authtokens(store)
-    await authtokens.#bucket.watch((change) => authtokens.#follow(change), { signal: authtokens.#stop.signal })
-    return authtokens
+    const list = await TokenList.open({
+      store,
+      bucket: 'authtoken',
+      parse: (stored) => authtokenSchema.parse(stored),
+      tokenPrefix: 'sp_',
+      idPrefix: 'atk_',
+      noun: 'authtoken',
+      command: 'relay authtoken',
+    })
+    return new Authtokens(list)
   }
 
-  /** Use `Authtokens.open`. */
-  constructor(store: Store) {
-    this.#bucket = store.bucket('authtoken', (stored) => authtokenSchema.parse(stored))
+  private constructor(list: TokenList<Authtoken>) {
+    this.#list = list
   }
 
   /** How many there are, revoked ones included. */
   get size(): number {
-    return this.#byHash.size
+    return this.#list.size
   }
 
   /**
@@ -78,17 +65,18 @@ export class Authtokens {
     const acl = options.acl.length > 0 ? [...options.acl] : ['bind:*']
     const problems = acl.map(parseAclRule).flatMap((rule) => ('problem' in rule ? [rule.problem] : []))
     if (problems.length > 0) throw new ConfigError(problems.map((message) => ({ path: '--acl', message })))
-
-    const token = `sp_${randomBase62(TOKEN_CHARS)}`
-    const id = `atk_${randomBase62(ID_CHARS)}`
-    const authtoken: Authtoken = { id, acl, ...(description !== undefined && { description }), created_at: now }
-    await this.#bucket.put(hashOf(token), authtoken, { expectedRevision: 0 })
-    return { ...authtoken, token }
+    const { row, token } = await this.#list.create((id) => ({
+      id,
+      acl,
+      ...(description !== undefined && { description }),
+      created_at: now,
+    }))
+    return { ...row, token }
   }
 
   /** Oldest first, revoked ones included. */
   list(): Authtoken[] {
-    return [...this.#byHash.values()].map(({ authtoken }) => authtoken).toSorted((a, b) => a.created_at - b.created_at)
+    return this.#list.list()
   }
 
   /**
@@ -96,95 +84,23 @@ export class Authtokens {
    * @param idOrPrefix `atk_…`, or as much of it as no other has
    * @throws ConfigError where none or several are meant; StoreUnavailable
    */
-  async revoke(idOrPrefix: string, now = Date.now()): Promise<Authtoken> {
-    const hash = this.#find(idOrPrefix)
-    for (let attempt = 1; ; attempt++) {
-      const entry = await this.#bucket.get(hash)
-      if (!entry) throw new ConfigError([{ path: idOrPrefix, message: 'this authtoken has just been deleted' }])
-      if (entry.value.revoked_at !== undefined) return entry.value
-      const revoked = { ...entry.value, revoked_at: now }
-      try {
-        await this.#bucket.put(hash, revoked, { expectedRevision: entry.revision })
-        return revoked
-      } catch (error) {
-        // The relay may have noted its use in between.
-        if (!(error instanceof StoreConflict) || attempt === REVOKE_ATTEMPTS) throw error
-      }
-    }
+  revoke(idOrPrefix: string, now = Date.now()): Promise<Authtoken> {
+    return this.#list.revoke(idOrPrefix, now)
   }
 
-  /** Decides from memory, so also while the store is down. The time it takes depends on the hash, not on the token. */
+  /** Decides from memory, so also while the store is down. */
   verify(token: string | undefined, now: number): AuthtokenVerdict {
-    if (!token) return { ok: false, reason: 'missing' }
-    if (token.length > TOKEN_MAX_CHARS) return { ok: false, reason: 'unknown' }
-    const hash = hashOf(token)
-    const held = this.#byHash.get(hash)
-    if (!held) return { ok: false, reason: 'unknown' }
-    if (held.authtoken.revoked_at !== undefined) return { ok: false, reason: 'revoked' }
-    this.#touch(hash, held, now)
-    return { ok: true, authtoken: held.authtoken }
+    const verdict = this.#list.verify(token, now)
+    return verdict.ok ? { ok: true, authtoken: verdict.row } : verdict
   }
 
   /** Tells the id of every authtoken that is revoked or deleted from now on, whoever does it. Answers with how to stop. */
   onRevoked(listener: (id: string) => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return this.#list.onRevoked(listener)
   }
 
   /** Stops following the store; the store itself stays open. */
-  async close(): Promise<void> {
-    this.#stop.abort()
-    this.#listeners.clear()
-    await Promise.all(this.#touching.values())
+  close(): Promise<void> {
+    return this.#list.close()
   }
-
-  #follow({ key, value, revision }: Change<Authtoken>): void {
-    const before = this.#byHash.get(key)?.authtoken
-    if (value) this.#byHash.set(key, { authtoken: value, revision })
-    else this.#byHash.delete(key)
-    const wasValid = before !== undefined && before.revoked_at === undefined
-    if (!wasValid || (value && value.revoked_at === undefined)) return
-    for (const listener of this.#listeners) listener(before.id)
-  }
-
-  #find(idOrPrefix: string): string {
-    const all = [...this.#byHash].map(([hash, { authtoken }]) => ({ hash, id: authtoken.id }))
-    const found = all.filter(({ id }) => id === idOrPrefix)
-    if (found.length === 0 && idOrPrefix.startsWith('atk_') && idOrPrefix !== 'atk_') {
-      found.push(...all.filter(({ id }) => id.startsWith(idOrPrefix)))
-    }
-    const [first, second] = found
-    if (!first) {
-      throw new ConfigError([{ path: idOrPrefix, message: 'there is no such authtoken; see: relay authtoken list' }])
-    }
-    if (second) {
-      const ids = found.map(({ id }) => id).join(', ')
-      throw new ConfigError([{ path: idOrPrefix, message: `could be one of ${ids}; write more of it` }])
-    }
-    return first.hash
-  }
-
-  #touch(hash: string, { authtoken, revision }: Held, now: number): void {
-    if (now - (authtoken.last_used_at ?? 0) < LAST_USED_STEP_MS || this.#touching.has(hash)) return
-    const write = async (): Promise<void> => {
-      try {
-        // Only where nothing has changed: a revocation must never be written over.
-        await this.#bucket.put(hash, { ...authtoken, last_used_at: now }, { expectedRevision: revision })
-      } catch (error) {
-        // A note that can be made the next time, too.
-        if (!(error instanceof StoreConflict || error instanceof StoreUnavailable)) throw error
-      } finally {
-        this.#touching.delete(hash)
-      }
-    }
-    this.#touching.set(hash, write())
-  }
-}
-
-function randomBase62(chars: number): string {
-  return Array.from({ length: chars }, () => BASE62[randomInt(BASE62.length)]).join('')
-}
-
-function hashOf(token: string): string {
-  return createHash('sha256').update(token).digest('hex')
 }

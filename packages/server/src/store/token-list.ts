@@ -1,0 +1,184 @@
+// Credentials that the relay hands out: a token is shown once and never kept, the store has its hash. The whole list is
+// in memory through a watch, so that deciding waits for no disk, and what the command line changes arrives by itself.
+
+import { createHash, randomInt } from 'node:crypto'
+
+import { ConfigError } from '../errors.ts'
+import { type Bucket, type Change, type Store, StoreConflict, StoreUnavailable } from './store.ts'
+
+const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
+const TOKEN_CHARS = 30 // 178 bits
+const ID_CHARS = 12 // 71 bits, and short enough to type
+const TOKEN_MAX_CHARS = 200 // longer ones are nobody's, and not worth hashing
+const LAST_USED_STEP_MS = 3_600_000 // "last used" is for cleaning up; an hour is near enough and spares the disk
+const REVOKE_ATTEMPTS = 10
+
+/** What is known of a token; not the token itself. Times are milliseconds since 1970. */
+export interface TokenRow {
+  id: string
+  created_at: number
+  /** To the hour. */
+  last_used_at?: number
+  revoked_at?: number
+}
+
+export interface TokenListInit<T extends TokenRow> {
+  store: Store
+  bucket: string
+  parse: (stored: unknown) => T
+  /** What a token begins with, so that people and scanners know what they have found. */
+  tokenPrefix: string
+  idPrefix: string
+  /** For sentences, and the command that lists them: `authtoken`. */
+  noun: string
+  command: string
+}
+
+export type TokenVerdict<T> = { ok: true; row: T } | { ok: false; reason: 'missing' | 'unknown' | 'revoked' }
+
+interface Held<T> {
+  row: T
+  revision: number
+}
+
+export class TokenList<T extends TokenRow> {
+  readonly #init: TokenListInit<T>
+  readonly #bucket: Bucket<T>
+  readonly #byHash = new Map<string, Held<T>>()
+  readonly #listeners = new Set<(id: string) => void>()
+  readonly #stop = new AbortController()
+  readonly #touching = new Map<string, Promise<void>>()
+
+  /** Resolves when every token is known. @throws StoreUnavailable */
+  static async open<T extends TokenRow>(init: TokenListInit<T>): Promise<TokenList<T>> {
+    const list = new TokenList(init)
+    await list.#bucket.watch((change) => list.#follow(change), { signal: list.#stop.signal })
+    return list
+  }
+
+  private constructor(init: TokenListInit<T>) {
+    this.#init = init
+    this.#bucket = init.store.bucket(init.bucket, init.parse)
+  }
+
+  /** How many there are, revoked ones included. */
+  get size(): number {
+    return this.#byHash.size
+  }
+
+  /**
+   * Makes a token.
+   * @param rowOf what is kept of it, with the id that it gets
+   * @returns the only copy of the token that will ever exist
+   * @throws StoreUnavailable
+   */
+  async create(rowOf: (id: string) => T): Promise<{ row: T; token: string }> {
+    const token = `${this.#init.tokenPrefix}${randomBase62(TOKEN_CHARS)}`
+    const row = rowOf(`${this.#init.idPrefix}${randomBase62(ID_CHARS)}`)
+    await this.#bucket.put(hashOf(token), row, { expectedRevision: 0 })
+    return { row, token }
+  }
+
+  /** Oldest first, revoked ones included. */
+  list(): T[] {
+    return [...this.#byHash.values()].map(({ row }) => row).toSorted((a, b) => a.created_at - b.created_at)
+  }
+
+  /**
+   * Ends a token for good. Revoking one twice changes nothing.
+   * @param idOrPrefix the id, or as much of it as no other has
+   * @throws ConfigError where none or several are meant; StoreUnavailable
+   */
+  async revoke(idOrPrefix: string, now = Date.now()): Promise<T> {
+    const hash = this.#find(idOrPrefix)
+    for (let attempt = 1; ; attempt++) {
+      const entry = await this.#bucket.get(hash)
+      if (!entry) {
+        throw new ConfigError([{ path: idOrPrefix, message: `this ${this.#init.noun} has just been deleted` }])
+      }
+      if (entry.value.revoked_at !== undefined) return entry.value
+      const revoked = { ...entry.value, revoked_at: now }
+      try {
+        await this.#bucket.put(hash, revoked, { expectedRevision: entry.revision })
+        return revoked
+      } catch (error) {
+        // The relay may have noted its use in between.
+        if (!(error instanceof StoreConflict) || attempt === REVOKE_ATTEMPTS) throw error
+      }
+    }
+  }
+
+  /** Decides from memory, so also while the store is down. The time it takes depends on the hash, not on the token. */
+  verify(token: string | undefined, now: number): TokenVerdict<T> {
+    if (!token) return { ok: false, reason: 'missing' }
+    if (token.length > TOKEN_MAX_CHARS) return { ok: false, reason: 'unknown' }
+    const hash = hashOf(token)
+    const held = this.#byHash.get(hash)
+    if (!held) return { ok: false, reason: 'unknown' }
+    if (held.row.revoked_at !== undefined) return { ok: false, reason: 'revoked' }
+    this.#touch(hash, held, now)
+    return { ok: true, row: held.row }
+  }
+
+  /** Tells the id of every token that is revoked or deleted from now on, whoever does it. Answers with how to stop. */
+  onRevoked(listener: (id: string) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Stops following the store; the store itself stays open. */
+  async close(): Promise<void> {
+    this.#stop.abort()
+    this.#listeners.clear()
+    await Promise.all(this.#touching.values())
+  }
+
+  #follow({ key, value, revision }: Change<T>): void {
+    const before = this.#byHash.get(key)?.row
+    if (value) this.#byHash.set(key, { row: value, revision })
+    else this.#byHash.delete(key)
+    const wasValid = before !== undefined && before.revoked_at === undefined
+    if (!wasValid || (value && value.revoked_at === undefined)) return
+    for (const listener of this.#listeners) listener(before.id)
+  }
+
+  #find(idOrPrefix: string): string {
+    const { idPrefix, noun, command } = this.#init
+    const all = [...this.#byHash].map(([hash, { row }]) => ({ hash, id: row.id }))
+    const found = all.filter(({ id }) => id === idOrPrefix)
+    if (found.length === 0 && idOrPrefix.startsWith(idPrefix) && idOrPrefix !== idPrefix) {
+      found.push(...all.filter(({ id }) => id.startsWith(idOrPrefix)))
+    }
+    const [first, second] = found
+    if (!first) throw new ConfigError([{ path: idOrPrefix, message: `there is no such ${noun}; see: ${command} list` }])
+    if (second) {
+      const ids = found.map(({ id }) => id).join(', ')
+      throw new ConfigError([{ path: idOrPrefix, message: `could be one of ${ids}; write more of it` }])
+    }
+    return first.hash
+  }
+
+  #touch(hash: string, { row, revision }: Held<T>, now: number): void {
+    if (now - (row.last_used_at ?? 0) < LAST_USED_STEP_MS || this.#touching.has(hash)) return
+    const write = async (): Promise<void> => {
+      try {
+        // Only where nothing has changed: a revocation must never be written over.
+        await this.#bucket.put(hash, { ...row, last_used_at: now }, { expectedRevision: revision })
+      } catch (error) {
+        // A note that can be made the next time, too.
+        if (!(error instanceof StoreConflict || error instanceof StoreUnavailable)) throw error
+      } finally {
+        this.#touching.delete(hash)
+      }
+    }
+    this.#touching.set(hash, write())
+  }
+}
+
+function randomBase62(chars: number): string {
+  return Array.from({ length: chars }, () => BASE62[randomInt(BASE62.length)]).join('')
+}
+
+function hashOf(token: string): string {
+  return createHash('sha256').update(token).digest('hex')
+}
