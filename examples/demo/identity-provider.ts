@@ -24,7 +24,9 @@ export interface IdentityProviderClient {
   client_secret?: string
   redirect_uris: string[]
   post_logout_redirect_uris?: string[]
-  token_endpoint_auth_method?: 'client_secret_basic' | 'client_secret_post' | 'none'
+  token_endpoint_auth_method?: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none'
+  /** The public keys of a client that authenticates by `private_key_jwt`. */
+  jwks?: { keys: Record<string, unknown>[] }
   id_token_signed_response_alg?: 'RS256' | 'ES256' | 'HS256'
 }
 

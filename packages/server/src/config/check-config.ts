@@ -6,11 +6,12 @@ import type { z } from 'zod'
 import { authIdOf } from './auth-id.ts'
 import type { ConfigPath, FoundProblem } from './expand-env.ts'
 import { hostMatches, isLoopbackHost } from './host-pattern.ts'
-import type { configSchema, edgeSchema } from './schema.ts'
+import type { configSchema, edgeSchema, openidConnectSchema } from './schema.ts'
 
 type ReadEdge = z.output<typeof edgeSchema>
 type ReadRoute = NonNullable<ReadEdge['routes']>[number]
 type ReadPolicy = NonNullable<ReadRoute['policy']>
+type ReadSignIn = z.output<typeof openidConnectSchema>
 type ReadBackend = NonNullable<ReadRoute['backend']>
 
 export interface ReadParts {
@@ -213,9 +214,8 @@ function* signInProblems(edge: ReadEdge, path: ConfigPath, publicUrl: URL | unde
             message: 'HS256 is keyed by the client secret; add client_secret',
           }
         }
-        if (config.client_authentication !== undefined && config.client_secret === undefined) {
-          yield { path: [...configPath, 'client_authentication'], message: 'needs a secret; add client_secret' }
-        }
+        const credentials = credentialsProblem(config)
+        if (credentials) yield { path: [...configPath, 'client_authentication'], message: credentials }
         if (config.idle_session_duration > config.max_session_duration) {
           yield {
             path: [...configPath, 'idle_session_duration'],
@@ -235,6 +235,24 @@ function* signInProblems(edge: ReadEdge, path: ConfigPath, publicUrl: URL | unde
       }
     }
   }
+}
+
+function credentialsProblem({
+  client_authentication: method,
+  client_secret,
+  client_key,
+  id_token_alg,
+}: ReadSignIn): string | undefined {
+  if (client_key !== undefined) {
+    if (method !== undefined && method !== 'private_key_jwt') return `${method} uses no key; remove client_key`
+  } else if (method === 'private_key_jwt') return 'private_key_jwt needs a key; add client_key: { file: … }'
+  const usesSecret = method === 'client_secret_basic' || method === 'client_secret_post'
+  if (usesSecret && client_secret === undefined) return 'needs a secret; add client_secret'
+  const sendsNone = method === 'none' || client_key !== undefined
+  if (sendsNone && client_secret !== undefined && id_token_alg !== 'HS256') {
+    return 'the client_secret would never be used; remove it, or choose client_secret_basic'
+  }
+  return undefined
 }
 
 function* policiesOf(edge: ReadEdge, path: ConfigPath): Iterable<{ policy: ReadPolicy; path: ConfigPath }> {

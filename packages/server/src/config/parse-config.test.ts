@@ -82,6 +82,7 @@ describe('relay.yml', () => {
       'domain: e.com\npublic_url: https://r.e.com\nlisten: { https: 443 }\ntls: { certificates: [{ cert_file: a.crt, key_file: /k/a.key }] }\nstore: sqlite:data/relay.db',
     )
     assert.deepEqual(config.tls.certificates, [{ cert_file: '/etc/sallyport/a.crt', key_file: '/k/a.key' }])
+    assert.equal(signIn('client_key: { file: client.pem }').client_key?.file, '/etc/sallyport/client.pem')
     assert.deepEqual(config.store, { type: 'sqlite', path: '/etc/sallyport/data/relay.db' })
   })
 
@@ -296,6 +297,15 @@ edges:
     ['a parameter of ours', oidc('authz_url_params: { state: x }'), /is set by the relay itself/],
     ['HS256 without secret', oidc('id_token_alg: HS256'), /add client_secret/],
     ['a method without secret', oidc('client_authentication: client_secret_post'), /add client_secret/],
+    ['no key', oidc('client_authentication: private_key_jwt'), /add client_key/],
+    [
+      'a key for another method',
+      oidc('client_authentication: client_secret_post, client_secret: s, client_key: { file: k.pem }'),
+      /client_secret_post uses no key/,
+    ],
+    ['a secret beside a key', oidc('client_secret: s, client_key: { file: k.pem }'), /would never be used/],
+    ['a secret that is not sent', oidc('client_authentication: none, client_secret: s'), /would never be used/],
+    ['an algorithm of no key', oidc('client_key: { file: k.pem, alg: HS256 }'), /"HS256" is not possible here/],
     ['a duration that is none', oidc('idle_session_duration: soon'), /"soon" is not a duration/],
     ['an idle time beyond the maximum', oidc('idle_session_duration: 8d'), /longer than max_session_duration/],
     ['an origin with a path', oidc('allowed_origins: [https://a.com/x]'), /is not an origin/],

@@ -112,13 +112,13 @@ function complete(read: ReadConfig, folder: string, env: NodeJS.ProcessEnv): Con
         key_file: resolve(folder, key_file),
       })),
     },
-    edges: read.edges.map((edge) => completeEdge(edge, read.identity_jwt)),
+    edges: read.edges.map((edge) => completeEdge(edge, read.identity_jwt, folder)),
   }
 }
 
 type ReadEdge = z.output<typeof edgeSchema>
 
-function completeEdge(edge: ReadEdge, identityJwt: boolean): EdgeConfig {
+function completeEdge(edge: ReadEdge, identityJwt: boolean, folder: string): EdgeConfig {
   const { id, hosts, origin, description, metadata } = edge
   const routes = edge.routes ?? [{ path_prefix: '/', backend: edge.backend, policy: edge.policy }]
   return {
@@ -130,7 +130,7 @@ function completeEdge(edge: ReadEdge, identityJwt: boolean): EdgeConfig {
     routes: routes.map((route): RouteConfig => ({
       ...matchOf(route),
       backend: route.backend ? completeBackend(route.backend) : { labels: new Map([['edge', id]]) },
-      policy: completePolicy(route.policy, identityJwt),
+      policy: completePolicy(route.policy, identityJwt, folder),
     })),
   }
 }
@@ -165,17 +165,18 @@ function matchOf({ exact_path, path_prefix }: { exact_path?: string; path_prefix
   return exact_path === undefined ? { path_prefix: path_prefix ?? '/' } : { exact_path }
 }
 
-function completePolicy(policy: ReadEdge['policy'], identityJwt: boolean): PolicyConfig {
+function completePolicy(policy: ReadEdge['policy'], identityJwt: boolean, folder: string): PolicyConfig {
   return {
     on_http_request: (policy?.on_http_request ?? []).map(({ name, actions }) => ({
       ...(name !== undefined && { name }),
       actions: actions.map((action): RequestAction => {
         if (action.type !== 'openid-connect') return action
-        const { auth_id, identity_jwt, ...config } = action.config
+        const { auth_id, identity_jwt, client_key, ...config } = action.config
         return {
           type: action.type,
           config: {
             ...config,
+            ...(client_key && { client_key: { ...client_key, file: resolve(folder, client_key.file) } }),
             auth_id: auth_id ?? authIdOf(config.issuer_url, config.client_id),
             identity_jwt: identity_jwt ?? identityJwt,
           },

@@ -6,6 +6,7 @@ import { z } from 'zod'
 
 import { Secret } from '../secret.ts'
 import { parseCidr } from './cidr.ts'
+import { clientKeySchema } from './client-key-schema.ts'
 import type { ListenAddress } from './config.ts'
 import { parseDuration } from './duration.ts'
 import { headerNameProblem, headerValueProblem } from './header-problem.ts'
@@ -227,9 +228,14 @@ export const openidConnectSchema = z.strictObject({
       'Names the sign-in. Routes of an edge with the same one share a session. By default a short hash of issuer and client id.',
     ),
   client_authentication: z
-    .enum(['client_secret_basic', 'client_secret_post'])
+    .enum(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'])
     .exactOptional()
-    .describe('How the relay authenticates at the provider. By default what the provider offers, basic first.'),
+    .describe(
+      'How the relay authenticates at the provider. By default `private_key_jwt` with a `client_key`; with a `client_secret` what the provider offers, basic first; `none`, with PKCE only, for a public client without either.',
+    ),
+  client_key: clientKeySchema
+    .exactOptional()
+    .describe('The key for `private_key_jwt`; register its public half at the provider.'),
   id_token_alg: z
     .enum(['HS256'])
     .exactOptional()

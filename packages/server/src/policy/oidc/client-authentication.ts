@@ -1,31 +1,64 @@
-// How the relay proves to a provider which client it is. Pure: no I/O, no clock.
+// How the relay proves to a provider which client it is. Pure: no I/O; the clock is openid-client's.
 
-import { ClientSecretBasic, ClientSecretPost, None, type ClientAuth, type ServerMetadata } from 'openid-client'
+import type { CryptoKey } from 'jose'
+import {
+  ClientSecretBasic,
+  ClientSecretPost,
+  None,
+  PrivateKeyJwt,
+  modifyAssertion,
+  type ClientAuth,
+  type ServerMetadata,
+} from 'openid-client'
 
 import type { OpenidConnectConfig } from '../../config/config.ts'
 
-export type ClientAuthenticationMethod = 'client_secret_basic' | 'client_secret_post' | 'none'
+export type ClientAuthenticationMethod = NonNullable<OpenidConnectConfig['client_authentication']>
 
 /** As the configuration says, or else what the provider offers, basic first. */
 export function clientAuthenticationMethod(
-  { client_secret, client_authentication }: OpenidConnectConfig,
+  { client_secret, client_key, client_authentication }: OpenidConnectConfig,
   { token_endpoint_auth_methods_supported: offered }: Readonly<ServerMetadata>,
 ): ClientAuthenticationMethod {
+  if (client_authentication) return client_authentication
+  if (client_key) return 'private_key_jwt'
   if (!client_secret) return 'none'
   // OpenID Connect Discovery 3: "If omitted, the default is client_secret_basic."
-  const basic = offered === undefined || offered.includes('client_secret_basic')
-  return client_authentication ?? (basic ? 'client_secret_basic' : 'client_secret_post')
+  return offered === undefined || offered.includes('client_secret_basic') ? 'client_secret_basic' : 'client_secret_post'
 }
 
-/** The same, for openid-client. */
-export function clientAuthentication(config: OpenidConnectConfig, metadata: Readonly<ServerMetadata>): ClientAuth {
+/**
+ * The same, for openid-client.
+ * @param clientKey what readClientKey() has made of `client_key`
+ */
+export function clientAuthentication(
+  config: OpenidConnectConfig,
+  metadata: Readonly<ServerMetadata>,
+  clientKey: CryptoKey | undefined,
+): ClientAuth {
   const secret = config.client_secret?.reveal()
   switch (clientAuthenticationMethod(config, metadata)) {
     case 'client_secret_basic':
       return ClientSecretBasic(secret)
     case 'client_secret_post':
       return ClientSecretPost(secret)
+    case 'private_key_jwt':
+      if (!clientKey) throw new TypeError('private_key_jwt without a key') // check-config.ts has refused it
+      return signedStatement(config, metadata, clientKey)
     case 'none':
       return None()
   }
+}
+
+function signedStatement(
+  { client_key }: OpenidConnectConfig,
+  { token_endpoint }: Readonly<ServerMetadata>,
+  key: CryptoKey,
+): ClientAuth {
+  return PrivateKeyJwt(client_key?.kid === undefined ? key : { key, kid: client_key.kid }, {
+    [modifyAssertion]: (_header, payload) => {
+      // openid-client names the issuer, which no provider can pass on to another one.
+      if (client_key?.audience === 'token_endpoint' && token_endpoint !== undefined) payload.aud = token_endpoint
+    },
+  })
 }

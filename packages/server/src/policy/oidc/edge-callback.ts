@@ -28,6 +28,7 @@ import type { SessionRow } from './session-row.ts'
 import { failWithLink } from './sign-in-page.ts'
 
 const MAX_ID_TOKEN = 16_384 // stored with the session
+const OPERATOR_KNOWS = 'The operator finds the reason in the relay’s log.'
 
 export async function finishSignIn(exchange: Exchange, parts: SignInParts): Promise<void> {
   const { registration, handOver, bound, cookieName } = openHandOver(exchange, parts)
@@ -210,15 +211,20 @@ function relayErrorOf(thrown: unknown): RelayError {
   if (thrown instanceof ResponseBodyError) {
     const detail = `the token endpoint refused with ${thrown.error}: ${thrown.error_description ?? 'no description'}`
     // The client credentials are the operator's business, not the visitor's.
-    const advice = thrown.error === 'invalid_client' ? 'The operator finds the reason in the relay’s log.' : undefined
+    const advice = thrown.error === 'invalid_client' ? OPERATOR_KNOWS : undefined
     return new RelayError('sign_in_failed', { detail, cause: thrown, ...(advice !== undefined && { advice }) })
   }
-  if (
-    thrown instanceof ClientError ||
-    thrown instanceof AuthorizationResponseError ||
-    thrown instanceof WWWAuthenticateChallengeError
-  ) {
+  if (thrown instanceof WWWAuthenticateChallengeError) {
+    const said = thrown.cause.map(({ parameters }) => parameters.error_description ?? parameters.error ?? 'no reason')
+    const detail = `the provider answered HTTP ${thrown.status}: ${said.join(', ')}; are client_id and credentials right?`
+    return new RelayError('sign_in_failed', { detail, cause: thrown, advice: OPERATOR_KNOWS })
+  }
+  if (thrown instanceof ClientError || thrown instanceof AuthorizationResponseError) {
     const inner: unknown = thrown.cause
+    if (inner instanceof Error && inner.message.startsWith('JWE decryption')) {
+      const detail = 'the ID token is encrypted; turn ID token encryption off for this client at the provider'
+      return new RelayError('sign_in_failed', { detail, cause: thrown })
+    }
     const detail = inner instanceof Error ? `${thrown.message}: ${inner.message}` : thrown.message
     return new RelayError('sign_in_failed', { detail, cause: thrown })
   }

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { after, before, beforeEach, describe, it } from 'node:test'
 
-import { SignJWT, UnsecuredJWT, exportSPKI, importJWK } from 'jose'
+import { CompactEncrypt, SignJWT, UnsecuredJWT, exportSPKI, generateKeyPair, importJWK } from 'jose'
 
 import { Browser } from '../../../../../examples/demo/browser.ts'
 import type { OpenidConnectConfig } from '../../config/config.ts'
@@ -64,7 +64,7 @@ describe('a hostile provider', () => {
     'another azp': { azp: 'other' },
     'another nonce': { nonce: 'x'.repeat(43) },
     'no nonce': { nonce: undefined },
-    'an exp in the past': { exp: now() - 120 },
+    'an exp in the past': { exp: now() - 200 },
     'an nbf in the future': { nbf: now() + 600 },
     'an empty sub': { sub: '' },
     'no sub': { sub: undefined },
@@ -116,6 +116,29 @@ describe('a hostile provider', () => {
   it('refuses HS256 without a secret when the edge is built', () => {
     const { client_secret: _none, ...config } = configFor(provider.issuer, { id_token_alg: 'HS256' })
     assert.throws(() => relay.signIn.action(config, 'edg_x'), /client_secret/)
+  })
+
+  it('attack 21: takes clocks that are two minutes apart, and not five', async () => {
+    for (const offset of [-120, 120]) {
+      const claims = { iat: now() + offset, exp: now() + offset + 1, nbf: now() + offset }
+      const { page } = await attempt({ idToken: () => provider.idToken(claims) })
+      assert.equal(page.status, 200, `${offset} s: ${relay.logLines.at(-1)}`)
+    }
+    relay.reached.length = 0
+    await refused({ idToken: () => provider.idToken({ iat: now() - 300, exp: now() - 299 }) })
+    await refused({ idToken: () => provider.idToken({ nbf: now() + 300 }) })
+    await refused({ idToken: () => provider.idToken({ iat: now() + 300, exp: now() + 600 }) })
+    assert.match(relay.logLines.at(-1) ?? '', /issued (?:299|300) s in the future; set the clocks/)
+  })
+
+  it('that encrypts ID tokens is told to turn it off', async () => {
+    const { publicKey } = await generateKeyPair('ECDH-ES')
+    const idToken = async (nonce: string) =>
+      new CompactEncrypt(Buffer.from(await provider.idToken({ nonce })))
+        .setProtectedHeader({ alg: 'ECDH-ES', enc: 'A256GCM', cty: 'JWT' })
+        .encrypt(publicKey)
+    await refused({ idToken })
+    assert.match(relay.logLines.at(-1) ?? '', /ID token is encrypted; turn ID token encryption off/)
   })
 
   it('attack 21: a signature of another key, a garbage one and none are refused', async () => {

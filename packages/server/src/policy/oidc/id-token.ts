@@ -19,7 +19,8 @@ const ASYMMETRIC = new Set([
   'EdDSA',
   'Ed25519',
 ])
-const CLOCK_TOLERANCE_S = 30
+/** Two minutes, and what a slow answer adds: clocks of virtual machines are off so far. */
+export const CLOCK_TOLERANCE_S = 150
 const MAX_SUBJECT = 255 // OpenID Connect Core 2: "It MUST NOT exceed 255 ASCII characters in length."
 
 export interface IdTokenRules {
@@ -75,8 +76,10 @@ function acceptable(listed: readonly string[] | undefined): string[] {
   return listed.filter((algorithm) => ASYMMETRIC.has(algorithm))
 }
 
-function claimProblem(claims: JWTPayload, { clientId, nonce }: IdTokenRules): string | undefined {
+function claimProblem(claims: JWTPayload, { clientId, nonce, now }: IdTokenRules): string | undefined {
   if (typeof claims.sub !== 'string' || claims.sub === '' || claims.sub.length > MAX_SUBJECT) return 'sub is not usable'
+  const aheadS = Math.round((claims.iat ?? 0) - now / 1000)
+  if (aheadS > CLOCK_TOLERANCE_S) return `it was issued ${aheadS} s in the future; set the clocks of relay and provider`
   if (claims.nonce !== nonce) return 'nonce is that of another sign-in'
   // OpenID Connect Core 3.1.3.7: several audiences need an authorized party, and it must be us.
   const several = Array.isArray(claims.aud) && claims.aud.length > 1

@@ -1,12 +1,15 @@
 // One sign-in of one edge: a client registered at a provider, as the openid-connect actions of that edge name it.
 // Several routes may share it; it collects what they need.
 
-import { Configuration, allowInsecureRequests, customFetch, type CustomFetch } from 'openid-client'
+import type { CryptoKey } from 'jose'
+import { Configuration, allowInsecureRequests, clockTolerance, customFetch, type CustomFetch } from 'openid-client'
 
 import type { ClaimName } from '../../config/claim-name.ts'
 import type { OpenidConnectConfig } from '../../config/config.ts'
 import { clientAuthentication } from './client-authentication.ts'
+import { readClientKey } from './client-key.ts'
 import { cookieNames, type CookieNames } from './cookies.ts'
+import { CLOCK_TOLERANCE_S } from './id-token.ts'
 import type { Provider, ProviderDescription } from './provider.ts'
 import { sessionScope } from './session-row.ts'
 
@@ -25,6 +28,7 @@ export class Registration {
   readonly decidingClaims: ReadonlyMap<string, ClaimName>
   readonly #secureCookies: CookieNames
   readonly #plainCookies: CookieNames
+  readonly #clientKey: CryptoKey | undefined
   #ready: ReadyProvider | undefined
 
   constructor(
@@ -43,6 +47,7 @@ export class Registration {
       issuer: config.issuer_url,
       client_id: config.client_id,
     })
+    if (config.client_key) this.#clientKey = readClientKey(config.client_key)
     this.#secureCookies = cookieNames(config.auth_id, true)
     this.#plainCookies = cookieNames(config.auth_id, false)
   }
@@ -62,9 +67,10 @@ export class Registration {
       client_id,
       {
         ...(client_secret && { client_secret: client_secret.reveal() }),
+        [clockTolerance]: CLOCK_TOLERANCE_S,
         ...(id_token_alg && { id_token_signed_response_alg: id_token_alg }),
       },
-      clientAuthentication(this.config, description.metadata),
+      clientAuthentication(this.config, description.metadata, this.#clientKey),
     )
     configuration[customFetch] = this.provider.fetch as CustomFetch // its body is one of the kinds we send
     configuration.timeout = this.provider.timeoutMs / 1000

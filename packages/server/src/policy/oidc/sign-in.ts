@@ -3,7 +3,7 @@
 
 import { claimKey } from '../../config/claim-name.ts'
 import type { OpenidConnectConfig } from '../../config/config.ts'
-import { RelayError } from '../../errors.ts'
+import { ConfigError, RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import { Attempts } from '../../exchange/attempts.ts'
 import { escapeHtml, renderPage } from '../../exchange/page.ts'
@@ -105,7 +105,7 @@ export class SignIn {
         decidingClaims.set(claimKey(claim), claim)
       }
     }
-    const registration = new Registration(edgeId, config, provider, decidingClaims)
+    const registration = newRegistration(edgeId, config, provider, decidingClaims)
     ofEdge.set(config.auth_id, registration)
     return requireSession(config, registration, this.#parts)
   }
@@ -163,6 +163,16 @@ export class SignIn {
     const { auth_id, return_to = '/', force } = read.values
     if (auth_id === undefined && registrations.length > 1) return showChoice(exchange, registrations, return_to)
     await sendToProvider(exchange, choose(exchange, registrations), this.#parts, return_to, force === '1')
+  }
+}
+
+/** @throws ConfigError where the client key cannot be used */
+function newRegistration(...[edgeId, config, ...more]: ConstructorParameters<typeof Registration>): Registration {
+  try {
+    return new Registration(edgeId, config, ...more)
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause)
+    throw new ConfigError([{ path: `client_key of openid-connect in ${edgeId}`, message }], { cause })
   }
 }
 

@@ -1,0 +1,33 @@
+// The private key by which the relay authenticates at a provider (OpenID Connect Core 9, private_key_jwt).
+// Pure: no I/O, no clock.
+
+import { z } from 'zod'
+
+const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'Ed25519'] as const
+
+export const clientKeySchema = z.strictObject({
+  file: z
+    .string()
+    .min(1, 'must not be empty')
+    .describe('PEM, the private key: RSA of 2048 bits or more, EC or Ed25519. Read at the start of the relay.')
+    .meta({ examples: ['/etc/sallyport/client.key'] }),
+  alg: z
+    .enum(ALGORITHMS)
+    .exactOptional()
+    .describe('How it signs. By default what its kind suggests: RS256, ES256, ES384, ES512 or Ed25519.'),
+  kid: z
+    .string()
+    .min(1, 'must not be empty')
+    .max(256)
+    .exactOptional()
+    .describe('Its name in the key set at the provider.'),
+  audience: z
+    .enum(['issuer', 'token_endpoint'])
+    .default('issuer')
+    .describe(
+      'Whom the signed statement names as its reader. `token_endpoint` only where the provider insists, as Okta and Entra ID do.',
+    ),
+})
+
+/** `file` is absolute once the configuration is complete. */
+export type ClientKeyConfig = z.output<typeof clientKeySchema>
