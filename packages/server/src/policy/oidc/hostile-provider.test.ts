@@ -2,6 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { after, before, beforeEach, describe, it } from 'node:test'
 
 import { CompactEncrypt, SignJWT, UnsecuredJWT, exportSPKI, generateKeyPair, importJWK } from 'jose'
@@ -276,6 +279,74 @@ describe('a hostile provider', () => {
     })
     await refused({ answer: { '/token': (response) => void response.end('x'.repeat(2 * 1024 * 1024)) } }, 502)
   })
+  it('with 50 MB of keys is cut off after a MiB of them, and signs nobody in', async () => {
+    let sent = 0
+    await refused(
+      {
+        answer: {
+          '/jwks': (response) => {
+            const more = () => {
+              while (!response.destroyed && sent < 50e6 && response.write('{"kty":"RSA"},'.repeat(4096))) sent += 57_344
+            }
+            response.writeHead(200, { 'content-type': 'application/json' })
+            response.write('{"keys":[')
+            response.on('drain', more)
+            more()
+          },
+        },
+      },
+      502,
+    )
+    assert.ok(sent < 50e6, `${sent} bytes`)
+    assert.match(relay.logLines.at(-1) ?? '', /larger than 1048576 bytes/)
+  })
+
+  it('with other keys at each fetch is not asked more than once in half a minute, whoever signs in', async () => {
+    let fetches = 0
+    const answer = {
+      '/jwks': (response: ServerResponse) => {
+        fetches += 1
+        response.end(JSON.stringify({ keys: [{ ...provider.publicJwk, kid: `k${fetches}` }] }))
+      },
+    }
+    const edge = relay.edge('rotating', configFor(provider.issuer))
+    for (let i = 0; i < 5; i++) {
+      provider.behave = { answer, idToken: () => provider.idToken({}, { kid: `unknown${i}` }) }
+      assert.equal((await new Browser().open(edge.url)).status, 400)
+    }
+    assert.equal(fetches, 1)
+    assert.deepEqual(relay.reached, [])
+  })
+
+  it('that names the relay’s own admin listener, or redirects there, makes the relay ask nothing of it', async () => {
+    let visits = 0
+    const admin = createServer((_request, response) => {
+      visits += 1
+      response.end('{}')
+    })
+    admin.listen(0, '127.0.0.1')
+    await once(admin, 'listening')
+    const inside = `http://127.0.0.1:${(admin.address() as AddressInfo).port}` // listening on TCP
+    try {
+      await refused({ metadata: { token_endpoint: `${inside}/token` } }, 502)
+      assert.match(relay.logLines.at(-1) ?? '', /is inside/)
+      await relay.close()
+      relay = await startRelay()
+      await refused({ metadata: { jwks_uri: `${inside}/jwks` } }, 502)
+      for (const path of ['/token', '/jwks']) {
+        await relay.close()
+        relay = await startRelay()
+        const redirect = (response: ServerResponse) => void response.writeHead(307, { location: inside }).end()
+        const { page } = await attempt({ answer: { [path]: redirect } })
+        assert.notEqual(page.status, 200, path)
+      }
+      assert.equal(visits, 0)
+      assert.deepEqual(relay.reached, [])
+    } finally {
+      admin.close()
+    }
+  })
+
   it('without keys is called unreachable', async () => {
     await refused({ answer: { '/jwks': (response) => void response.writeHead(500).end() } }, 502)
   })

@@ -1,12 +1,15 @@
-// One request of ours to an identity provider: bounded in time and size, no redirects, no plain http off loopback.
+// One request of ours to an identity provider: bounded in time and size, no redirects, no plain http off loopback, and
+// no address inside unless it is where the operator sent us.
 // Shaped like fetch(), because openid-client and jose take it in place of fetch(). Not undici: only node:http lets
 // us dial 127.0.0.1 for `*.localhost`, which Node does not resolve.
 
+import { lookup, type LookupAddress } from 'node:dns'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import type { LookupFunction } from 'node:net'
+import { isIP, type LookupFunction } from 'node:net'
 
 import { isLoopbackHost } from '../../config/host-pattern.ts'
+import { placeOfAddress } from './address-place.ts'
 
 const MAX_BYTES = 1024 * 1024 // discovery documents and key sets are a few kB
 
@@ -26,13 +29,33 @@ export class ProviderUnreachable extends Error {
   }
 }
 
-/** @param timeoutMs for the whole exchange, from dialling to the last byte */
-export function providerFetch(timeoutMs: number): ProviderFetch {
+/**
+ * @param timeoutMs for the whole exchange, from dialling to the last byte
+ * @param home the URL that the operator wrote. Its origin may be anywhere. Other origins, which a provider names, may
+ *   be inside only where home is in a private network itself, and never on this machine.
+ */
+export function providerFetch(timeoutMs: number, home: string): ProviderFetch {
+  const homeOrigin = new URL(home).origin
+  let homeIsPublic = true // until it has been dialled, which comes first: it tells where everything else is
+
+  const admit = (url: URL, addresses: readonly string[]): void => {
+    const places = addresses.map(placeOfAddress)
+    if (url.origin === homeOrigin) {
+      homeIsPublic = places.every((place) => place === 'public')
+      return
+    }
+    const refused = places.findIndex((place) => place === 'never' || (place === 'private' && homeIsPublic))
+    if (refused === -1) return
+    throw new ProviderUnreachable(`${url.origin} is at ${addresses[refused]}, which is inside and not at ${homeOrigin}`)
+  }
+
   return async (href, { method = 'GET', headers, body } = {}) => {
     const url = new URL(href)
     if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopbackHost(url.hostname))) {
       throw new ProviderUnreachable(`${url.origin} is not https`)
     }
+    const literal = url.hostname.replace(/^\[(.*)\]$/, '$1')
+    if (isIP(literal)) admit(url, [literal]) // node:net looks such a host up nowhere
     const payload = body === undefined || body === null ? undefined : asText(body)
     const deadline = AbortSignal.timeout(timeoutMs)
     const send = url.protocol === 'https:' ? httpsRequest : httpRequest
@@ -47,7 +70,7 @@ export function providerFetch(timeoutMs: number): ProviderFetch {
           },
           agent: false, // a kept-alive connection may be closed under a POST, which cannot be sent again
           signal: deadline, // instead of the caller's, which would say less about the same time
-          ...(isLocalhost(url.hostname) && { lookup: lookupLoopback }),
+          lookup: lookupAdmitted((addresses) => admit(url, addresses)),
         })
         request.once('response', resolve).once('error', reject)
         request.end(payload)
@@ -105,7 +128,21 @@ function isLocalhost(hostname: string): boolean {
   return hostname === 'localhost' || hostname.endsWith('.localhost')
 }
 
-const lookupLoopback: LookupFunction = (_hostname, options, callback) => {
-  if (options.all) callback(null, [{ address: '127.0.0.1', family: 4 }])
-  else callback(null, '127.0.0.1', 4)
+/** What is looked at is what is dialled: a name cannot turn into another address in between. */
+function lookupAdmitted(admit: (addresses: readonly string[]) => void): LookupFunction {
+  return (hostname, options, callback) => {
+    const found = (error: NodeJS.ErrnoException | null, addresses: readonly LookupAddress[]): void => {
+      try {
+        if (error) throw error
+        admit(addresses.map(({ address }) => address))
+      } catch (refusal) {
+        return callback(refusal as Error, []) // the resolver's, or admit's ProviderUnreachable
+      }
+      if (options.all) callback(null, [...addresses])
+      else callback(null, addresses[0]?.address ?? '', addresses[0]?.family)
+    }
+    // RFC 6761 6.3: names under localhost are this machine, and nobody needs to be asked.
+    if (isLocalhost(hostname)) return found(null, [{ address: '127.0.0.1', family: 4 }])
+    lookup(hostname, { ...options, all: true }, found)
+  }
 }

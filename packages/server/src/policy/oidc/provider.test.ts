@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { after, before, beforeEach, describe, it } from 'node:test'
 
 import { RelayError } from '../../errors.ts'
@@ -16,7 +19,7 @@ describe('Provider', () => {
   const open = (issuerUrl = server.issuer) =>
     new Provider({
       issuerUrl,
-      fetch: providerFetch(300),
+      fetch: providerFetch(300, issuerUrl),
       timeoutMs: 300,
       clock: () => now,
       log: createLog({ level: 'debug', format: 'json' }, { write: (line) => void lines.push(line) }),
@@ -125,6 +128,98 @@ describe('Provider', () => {
 
   it('is not spoken to over plain http off this machine', async () => {
     await assert.rejects(open('http://login.example.com').describe(), unreachable(/HTTPS/))
-    await assert.rejects(providerFetch(300)('http://10.0.0.1/'), /is not https/)
+    await assert.rejects(providerFetch(300, 'http://10.0.0.1')('http://10.0.0.1/'), /is not https/)
+  })
+
+  it('hostile, that never ends its discovery document is cut off after a MiB', async () => {
+    let sent = 0
+    let gone: (() => void) | undefined
+    const left = new Promise<void>((resolve) => (gone = resolve))
+    server.behave = {
+      answer: {
+        [DISCOVERY]: (response) => {
+          const more = () => {
+            while (!response.destroyed && response.write(' '.repeat(65_536))) sent += 65_536
+          }
+          response.on('drain', more).on('close', () => gone?.())
+          more()
+        },
+      },
+    }
+    await assert.rejects(open().describe(), unreachable(/larger than 1048576 bytes/))
+    await left
+    assert.ok(sent < 50 * 1024 * 1024, `${sent} bytes, of which the system's buffers hold what we did not read`)
+  })
+
+  it('hostile, that sends a byte at a time is left when the time is over', async () => {
+    let timer: NodeJS.Timeout | undefined
+    const left = new Promise<void>((resolve) => {
+      server.behave = {
+        answer: {
+          [DISCOVERY]: (response) => {
+            timer = setInterval(() => response.write(' '), 20)
+            response.on('close', resolve)
+          },
+        },
+      }
+    })
+    await assert.rejects(open().describe(), unreachable(/no answer within 0\.3 s/))
+    await left
+    clearInterval(timer)
+  })
+
+  it('hostile, that names addresses inside makes the relay dial none of them', async () => {
+    // In the place of the relay's own admin listener, on this machine as the provider is.
+    let visits = 0
+    const admin = createServer((_request, response) => {
+      visits += 1
+      response.end('{"keys":[]}')
+    })
+    admin.listen(0, '127.0.0.1')
+    await once(admin, 'listening')
+    const inside = `http://127.0.0.1:${(admin.address() as AddressInfo).port}` // listening on TCP
+    try {
+      const fetch = providerFetch(300, server.issuer)
+      assert.equal((await fetch(`${server.issuer}/jwks`)).status, 200, 'the issuer itself may be here')
+      for (const url of [
+        inside,
+        inside.replace('127.0.0.1', 'localhost'),
+        inside.replace('127.0.0.1', 'a.localhost'),
+      ]) {
+        await assert.rejects(fetch(`${url}/api/v1/sessions`), /is inside/, url)
+        await assert.rejects(fetch(url, { method: 'POST', body: 'grant_type=x' }), /is inside/, url)
+      }
+      server.behave = { answer: { '/jwks': (response) => void response.writeHead(302, { location: inside }).end() } }
+      assert.equal((await fetch(`${server.issuer}/jwks`)).status, 302, 'redirects are not followed')
+      // What a provider out there may not name, whatever the spelling.
+      const outside = providerFetch(300, 'https://login.example.com')
+      for (const host of [
+        '127.0.0.1',
+        '127.1',
+        '0x7f000001',
+        '2130706433',
+        '[::1]',
+        '[::ffff:127.0.0.1]',
+        'localhost',
+        '0.0.0.0',
+        '169.254.169.254',
+        '10.0.0.1',
+        '192.168.0.1',
+        '[fd00::1]',
+      ]) {
+        await assert.rejects(outside(`https://${host}:${new URL(inside).port}/`), /is inside/, host)
+      }
+      assert.equal(visits, 0)
+    } finally {
+      admin.close()
+    }
+  })
+
+  it('in a private network may have its endpoints there, but not on this machine', async () => {
+    const fetch = providerFetch(50, 'https://10.255.255.1')
+    await assert.rejects(fetch('https://10.255.255.1/'), (error: Error) => !error.message.includes('is inside'))
+    await assert.rejects(fetch('https://10.255.255.2/'), (error: Error) => !error.message.includes('is inside'))
+    await assert.rejects(fetch('https://127.0.0.1/'), /is inside/)
+    await assert.rejects(fetch('https://169.254.169.254/'), /is inside/)
   })
 })

@@ -17,7 +17,7 @@ import type { Keys } from '../../keys.ts'
 import type { Logger } from '../../log.ts'
 import { readParameters } from './parameters.ts'
 import type { SignInParts } from './parts.ts'
-import { providerFetch, type ProviderFetch } from './provider-fetch.ts'
+import { providerFetch } from './provider-fetch.ts'
 import { Provider } from './provider.ts'
 import { Registration } from './registration.ts'
 import { requireSession } from './require-session.ts'
@@ -47,7 +47,6 @@ export interface SessionControl {
 export class SignIn {
   readonly sessions: SessionControl
   readonly #parts: SignInParts
-  readonly #fetch: ProviderFetch
   readonly #timeoutMs: number
   /** By issuer: registrations there share what it says about itself. */
   readonly #providers = new Map<string, Provider>()
@@ -55,7 +54,6 @@ export class SignIn {
   readonly #registrations = new Map<string, Map<string, Registration>>()
 
   private constructor(init: SignInInit, clock: () => number, sessions: Sessions) {
-    this.#fetch = providerFetch(init.providerTimeoutMs)
     this.#timeoutMs = init.providerTimeoutMs
     this.#parts = {
       publicOrigin: init.publicUrl.origin,
@@ -90,7 +88,7 @@ export class SignIn {
     if (!provider) {
       provider = new Provider({
         issuerUrl: config.issuer_url,
-        fetch: this.#fetch,
+        fetch: providerFetch(this.#timeoutMs, config.issuer_url),
         timeoutMs: this.#timeoutMs,
         clock: this.#parts.clock,
         log: this.#parts.log,
