@@ -1,16 +1,25 @@
-// The embedded store: one SQLite file, kept by a worker thread (sqlite-worker.ts). Operations of one turn travel as one
-// batch and become one transaction; while the disk is busy, the next ones wait here.
+// The embedded store: one SQLite file. This thread reads it, which in WAL mode waits for nobody; a thread of its own
+// writes it (sqlite-worker.ts), for a write may wait for a lock or a slow disk. That thread starts with the first write:
+// a relay that nobody signs in to does without its 15 MB. Writes of one turn travel as one batch and become one
+// transaction; while the disk is busy, the next ones wait here.
 
+import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 
 import { ConfigError } from '../errors.ts'
-import { type Bucket, type Change, type Store, StoreConflict, StoreUnavailable } from './store.ts'
+import { fileProblem, isBusy, prepareFile } from './sqlite-file.ts'
+import { SqliteReader } from './sqlite-reader.ts'
+import { type Bucket, type Change, type Store, StoreConflict, StoreUnavailable, WATCH_INTERVAL_MS } from './store.ts'
 import type { FromWorker, Operation, Result, Row, ToWorker } from './worker-messages.ts'
 
 const QUEUE_MAX_OPERATIONS = 20_000 // minutes of a stalled disk at a busy relay; later callers are told at once
 const BATCH_MAX_OPERATIONS = 500 // keeps the file locked for milliseconds only
 const JSON_MAX_CHARS = 1024 * 1024
 const CLOSE_DEADLINE_MS = 15_000 // three times the busy timeout
+const SWEEP_INTERVAL_MS = 1000
+const BUSY_RETRIES = 100 // a reader finds the file busy only while it recovers from a crash
+const BUSY_RETRY_MS = 20
 
 export interface SqliteStoreOptions {
   path: string
@@ -20,14 +29,17 @@ export interface SqliteStoreOptions {
 
 /** @throws ConfigError where the file cannot be used, with a sentence for the operator */
 export async function openSqliteStore({ path, onProblem }: SqliteStoreOptions): Promise<Store> {
-  const store = new SqliteStore(onProblem ?? (() => {}))
-  await store.open(path)
-  return store
+  try {
+    prepareFile(path)
+    return new SqliteStore(path, onProblem ?? (() => {}))
+  } catch (error) {
+    throw new ConfigError([{ path: 'store', message: fileProblem(error, path) }], { cause: error })
+  }
 }
 
 interface Waiting {
   operation: Operation
-  /** Called in the turn in which the answer arrives, so that no change can come between. */
+  /** Called in the turn in which the answer arrives, after the watches have heard of it. */
   settle: (result: Result) => void
   fail: (error: Error) => void
 }
@@ -35,51 +47,43 @@ interface Waiting {
 interface Watcher {
   bucket: string
   tell: (row: Row) => void
-  /** What arrives before the snapshot waits here; undefined afterwards. */
-  early: Row[] | undefined
+  /** The revision of its snapshot: what is older has been told. */
+  since: number
 }
 
 class SqliteStore implements Store {
+  readonly #path: string
   readonly #onProblem: (problem: Error) => void
+  readonly #reader: SqliteReader
   readonly #watchers = new Set<Watcher>()
+  readonly #timers: NodeJS.Timeout[]
+  #dataVersion: number
+  /** Every change up to this revision has been told. */
+  #told: number
   #worker: Worker | undefined
   #queue: Waiting[] = []
   #underway: Waiting[] = []
   #flushing = false
-  #healthy = true
-  #gone: StoreUnavailable | undefined
+  #sweeping = false
+  readonly #problems: { read?: string; write?: string } = {}
   #closed: Promise<void> | undefined
   #idle = Promise.withResolvers<void>()
 
-  constructor(onProblem: (problem: Error) => void) {
+  /** @throws what fileProblem() tells */
+  constructor(path: string, onProblem: (problem: Error) => void) {
+    this.#path = path
     this.#onProblem = onProblem
+    this.#reader = new SqliteReader(path)
+    this.#dataVersion = this.#reader.dataVersion()
+    this.#told = this.#reader.revision()
+    this.#timers = [
+      setInterval(() => this.#lookForOthers(), WATCH_INTERVAL_MS),
+      setInterval(() => this.#sweep(), SWEEP_INTERVAL_MS),
+    ]
   }
 
   get healthy(): boolean {
-    return this.#healthy
-  }
-
-  async open(path: string): Promise<void> {
-    // The file beside this one: .ts in the repository, .js in dist.
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-    const worker = new Worker(new URL(`./sqlite-worker.${extension}`, import.meta.url), {
-      workerData: { path },
-      execArgv: [], // ours may say --eval or --input-type, which are not meant for it
-    })
-    this.#worker = worker
-    const ready = Promise.withResolvers<void>()
-    worker.on('message', (message: FromWorker) => {
-      if (message.type === 'ready') ready.resolve()
-      else if (message.type === 'refused') ready.reject(new ConfigError([{ path: 'store', message: message.reason }]))
-      else this.#receive(message)
-    })
-    const lose = (lost: StoreUnavailable) => {
-      ready.reject(lost)
-      this.#lose(lost)
-    }
-    worker.on('error', (error) => lose(new StoreUnavailable('its thread failed', { cause: error })))
-    worker.on('exit', () => lose(new StoreUnavailable('its thread has ended')))
-    await ready.promise
+    return !this.#closed && this.#problems.read === undefined && this.#problems.write === undefined
   }
 
   bucket<T>(name: string, parse: (stored: unknown) => T): Bucket<T> {
@@ -95,8 +99,7 @@ class SqliteStore implements Store {
 
     return {
       get: async (key) => {
-        const result = await this.#run({ type: 'get', bucket: name, key })
-        const row = result.type === 'row' ? result.row : undefined
+        const row = await this.#read(() => this.#reader.get(name, key, Date.now()))
         const found = row && read(row)
         return found && row && { value: found.value, revision: row.revision }
       },
@@ -104,13 +107,13 @@ class SqliteStore implements Store {
       put: async (key, value, { expectedRevision, ttlMs } = {}) => {
         if (ttlMs !== undefined && !Number.isFinite(ttlMs)) throw new RangeError('ttlMs must be a finite number')
         const json = jsonOf(value)
-        const result = await this.#run({ type: 'put', bucket: name, key, json, expectedRevision, ttlMs })
+        const result = await this.#write({ type: 'put', bucket: name, key, json, expectedRevision, ttlMs })
         if (result.type !== 'revision') throw new StoreConflict(name, key)
         return result.revision
       },
 
       delete: async (key, { expectedRevision } = {}) => {
-        const result = await this.#run({ type: 'delete', bucket: name, key, expectedRevision })
+        const result = await this.#write({ type: 'delete', bucket: name, key, expectedRevision })
         if (result.type !== 'deleted') throw new StoreConflict(name, key)
         return result.existed
       },
@@ -124,42 +127,49 @@ class SqliteStore implements Store {
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#close()
-    return this.#closed
+    return (this.#closed ??= this.#close())
   }
 
   async #close(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer)
+    if (this.#queue.length + this.#underway.length > 0) await withDeadline(this.#idle.promise)
     const worker = this.#worker
-    if (!worker || this.#gone) return
-    const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
-    const deadline = setTimeout(() => void worker.terminate(), CLOSE_DEADLINE_MS)
-    try {
-      if (this.#queue.length + this.#underway.length > 0) await this.#idle.promise
+    if (worker) {
+      const ended = once(worker, 'exit')
       this.#send({ type: 'close' })
-      await ended
-    } finally {
-      clearTimeout(deadline)
-      this.#watchers.clear()
+      await withDeadline(ended)
+      await worker.terminate()
+    }
+    this.#watchers.clear()
+    this.#reader.close()
+  }
+
+  // ── reading ──
+
+  /** Reads once the file lets us. @throws StoreUnavailable */
+  async #read<T>(read: () => T): Promise<T> {
+    for (let retries = 0; ; retries++) {
+      if (this.#closed) throw new StoreUnavailable('it is closed')
+      try {
+        return read()
+      } catch (error) {
+        if (!isBusy(error) || retries === BUSY_RETRIES)
+          throw new StoreUnavailable(fileProblem(error, this.#path), { cause: error })
+      }
+      await delay(BUSY_RETRY_MS)
     }
   }
 
   async #watch(bucket: string, signal: AbortSignal, tell: (row: Row) => void): Promise<void> {
     signal.throwIfAborted()
-    // Heard from now on, so that nothing falls between the snapshot and the first change.
-    const watcher: Watcher = { bucket, tell, early: [] }
-    const stop = () => {
-      this.#watchers.delete(watcher)
-      if (![...this.#watchers].some((other) => other.bucket === bucket)) this.#send({ type: 'unwatch', bucket })
-    }
+    const watcher: Watcher = { bucket, tell, since: Number.POSITIVE_INFINITY }
     this.#watchers.add(watcher)
+    const stop = (): void => void this.#watchers.delete(watcher)
     signal.addEventListener('abort', stop, { once: true })
     try {
-      await new Promise<void>((resolve, reject) => {
-        const settle = (result: Result) => {
-          if (result.type === 'snapshot') this.#tellSnapshot(watcher, result.rows, result.revision)
-          resolve()
-        }
-        this.#enqueue({ operation: { type: 'snapshot', bucket }, settle, fail: reject })
+      // Nothing can come between the snapshot and the first change: both are told in this thread, by revision.
+      await this.#read(() => {
+        watcher.since = this.#reader.all(bucket, Date.now(), (row) => this.#tell(watcher, row))
       })
     } catch (error) {
       signal.removeEventListener('abort', stop)
@@ -169,22 +179,52 @@ class SqliteStore implements Store {
     signal.throwIfAborted()
   }
 
-  #tellSnapshot(watcher: Watcher, rows: readonly Row[], revision: number): void {
-    const later = watcher.early?.filter((row) => row.revision > revision) ?? []
-    watcher.early = undefined
-    for (const row of [...rows, ...later]) this.#tell(watcher, row)
+  #lookForOthers(): void {
+    try {
+      const dataVersion = this.#reader.dataVersion()
+      // Where telling has failed once, there is more to tell than data_version shows.
+      if (dataVersion !== this.#dataVersion || this.#problems.read !== undefined) this.#tellChanges()
+      this.#dataVersion = dataVersion
+      this.#setProblem('read', undefined)
+    } catch (error) {
+      // Busy is no problem: the change is told at the next look.
+      if (!isBusy(error)) this.#setProblem('read', fileProblem(error, this.#path))
+    }
   }
 
-  #run(operation: Operation): Promise<Result> {
-    return new Promise((resolve, reject) => this.#enqueue({ operation, settle: resolve, fail: reject }))
+  #tellChanges(): void {
+    for (;;) {
+      const rows = this.#reader.changesAfter(this.#told)
+      for (const row of rows) {
+        this.#told = row.revision
+        for (const watcher of this.#watchers) {
+          if (watcher.bucket === row.bucket && row.revision > watcher.since) this.#tell(watcher, row)
+        }
+      }
+      if (rows.length === 0) return
+    }
+  }
+
+  // A listener that throws must not keep the others from hearing.
+  #tell(watcher: Watcher, row: Row): void {
+    if (!this.#watchers.has(watcher)) return // ended by an earlier row
+    try {
+      watcher.tell(row)
+    } catch (error) {
+      this.#onProblem(new Error(`a listener of ${watcher.bucket} failed`, { cause: error }))
+    }
+  }
+
+  // ── writing ──
+
+  #write(operation: Operation): Promise<Result> {
+    return new Promise((settle, fail) => this.#enqueue({ operation, settle, fail }))
   }
 
   #enqueue(waiting: Waiting): void {
-    if (this.#gone) return waiting.fail(this.#gone)
     if (this.#closed) return waiting.fail(new StoreUnavailable('it is closed'))
-    if (this.#queue.length >= QUEUE_MAX_OPERATIONS) {
+    if (this.#queue.length >= QUEUE_MAX_OPERATIONS)
       return waiting.fail(new StoreUnavailable('too many operations are waiting for the disk'))
-    }
     this.#queue.push(waiting)
     if (this.#flushing || this.#underway.length > 0) return
     this.#flushing = true
@@ -203,62 +243,91 @@ class SqliteStore implements Store {
     this.#send({ type: 'batch', operations: this.#underway.map(({ operation }) => operation) })
   }
 
-  #receive(message: Exclude<FromWorker, { type: 'ready' | 'refused' }>): void {
+  #sweep(): void {
+    try {
+      if (this.#sweeping || !this.#reader.hasOverdue(Date.now())) return
+      this.#sweeping = true
+      this.#send({ type: 'sweep' })
+    } catch {
+      // #lookForOthers() reads the same file five times a second, and tells.
+    }
+  }
+
+  #receive(message: FromWorker): void {
     switch (message.type) {
       case 'results': {
         const answered = this.#underway
         this.#underway = []
+        // Changes go first: who waits for a write finds it in every watch.
+        this.#lookForOthers()
         for (const [index, waiting] of answered.entries()) {
           const result = message.results[index]
           if (result) waiting.settle(result)
         }
         return this.#flush()
       }
-      case 'batch_failed': {
-        const failed = this.#underway
-        this.#underway = []
-        for (const waiting of failed) waiting.fail(new StoreUnavailable(message.reason))
+      case 'batch_failed':
+        this.#failUnderway(new StoreUnavailable(message.reason))
         return this.#flush()
-      }
-      case 'changes':
-        for (const row of message.rows) {
-          for (const watcher of this.#watchers) {
-            if (watcher.bucket !== row.bucket) continue
-            if (watcher.early) watcher.early.push(row)
-            else this.#tell(watcher, row)
-          }
-        }
-        return
+      case 'swept':
+        this.#sweeping = false
+        return this.#lookForOthers()
       case 'health':
-        this.#healthy = message.problem === undefined
-        if (message.problem !== undefined) this.#onProblem(new StoreUnavailable(message.problem))
+        return this.#setProblem('write', message.problem)
     }
   }
 
-  // A listener that throws must not keep the others from hearing.
-  #tell(watcher: Watcher, row: Row): void {
-    if (!this.#watchers.has(watcher)) return // ended by an earlier row
-    try {
-      watcher.tell(row)
-    } catch (error) {
-      this.#onProblem(new Error(`a listener of ${watcher.bucket} failed`, { cause: error }))
-    }
-  }
-
-  #lose(reason: StoreUnavailable): void {
-    if (this.#gone) return
-    this.#gone = reason
-    this.#healthy = false
-    for (const waiting of [...this.#underway, ...this.#queue]) waiting.fail(reason)
+  #failUnderway(reason: StoreUnavailable): void {
+    const failed = this.#underway
     this.#underway = []
-    this.#queue = []
-    this.#idle.resolve()
-    if (!this.#closed) this.#onProblem(reason)
+    for (const waiting of failed) waiting.fail(reason)
+  }
+
+  #setProblem(kind: 'read' | 'write', problem: string | undefined): void {
+    if (problem === this.#problems[kind]) return
+    if (problem === undefined) {
+      delete this.#problems[kind]
+      return
+    }
+    this.#problems[kind] = problem
+    this.#onProblem(new StoreUnavailable(problem))
   }
 
   #send(message: ToWorker): void {
-    this.#worker?.postMessage(message)
+    this.#worker ??= this.#startWorker()
+    this.#worker.postMessage(message)
   }
+
+  #startWorker(): Worker {
+    // The file beside this one: .ts in the repository, .js in dist.
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+    const worker = new Worker(new URL(`./sqlite-worker.${extension}`, import.meta.url), {
+      workerData: { path: this.#path },
+      execArgv: [], // ours may say --eval or --input-type, which are not meant for it
+    })
+    worker.on('message', (message: FromWorker) => this.#receive(message))
+    // A thread that has died is replaced by the next write; what it had not answered has failed.
+    let cause: unknown
+    worker.on('error', (error) => (cause = error))
+    worker.on('exit', () => {
+      this.#worker = undefined
+      this.#sweeping = false
+      this.#setProblem('write', undefined)
+      if (this.#closed && this.#underway.length === 0) return
+      const lost = new StoreUnavailable('its thread has ended', { cause })
+      this.#onProblem(lost)
+      this.#failUnderway(lost)
+      this.#flush()
+    })
+    return worker
+  }
+}
+
+/** Waits no longer than a disk may take. */
+async function withDeadline(ended: Promise<unknown>): Promise<void> {
+  const deadline = new AbortController()
+  await Promise.race([ended, delay(CLOSE_DEADLINE_MS, undefined, { signal: deadline.signal })])
+  deadline.abort()
 }
 
 function jsonOf(value: unknown): string {

@@ -1,17 +1,20 @@
 // What sqlite-store.ts (main thread) and sqlite-worker.ts say to each other. Types only.
 
+interface Target {
+  bucket: string
+  key: string
+  /** Only where the key stands at this revision; 0 means that there is none. */
+  expectedRevision: number | undefined
+}
+
 export type Operation =
-  | { type: 'get'; bucket: string; key: string }
-  | {
-      type: 'put'
-      bucket: string
-      key: string
-      json: string
-      expectedRevision: number | undefined
-      ttlMs: number | undefined
-    }
-  | { type: 'delete'; bucket: string; key: string; expectedRevision: number | undefined }
-  | { type: 'snapshot'; bucket: string }
+  | (Target & { type: 'put'; json: string; ttlMs: number | undefined })
+  | (Target & { type: 'delete' })
+
+export type Result =
+  | { type: 'revision'; revision: number }
+  | { type: 'deleted'; existed: boolean }
+  | { type: 'conflict' }
 
 /** One row of the file; `json` is null where it was deleted. */
 export interface Row {
@@ -21,23 +24,16 @@ export interface Row {
   revision: number
 }
 
-export type Result =
-  | { type: 'row'; row: Row | undefined }
-  | { type: 'revision'; revision: number }
-  | { type: 'deleted'; existed: boolean }
-  | { type: 'conflict' }
-  | { type: 'snapshot'; rows: Row[]; revision: number }
-
 export type ToWorker =
   | { type: 'batch'; operations: Operation[] }
-  | { type: 'unwatch'; bucket: string }
+  /** Something has expired. */
+  | { type: 'sweep' }
   | { type: 'close' }
 
 export type FromWorker =
-  | { type: 'ready' }
-  /** The file cannot be used at all; a sentence for the operator. */
-  | { type: 'refused'; reason: string }
   | { type: 'results'; results: Result[] }
+  /** Nothing of the batch was written; a sentence for the operator. */
   | { type: 'batch_failed'; reason: string }
-  | { type: 'changes'; rows: Row[] }
+  | { type: 'swept' }
+  /** Whether writing is possible has changed. */
   | { type: 'health'; problem: string | undefined }

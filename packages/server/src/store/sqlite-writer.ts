@@ -1,0 +1,90 @@
+// The writing side of the SQLite file: revisions, tombstones, expiry. Blocks while it works or waits for the lock of
+// another process, so it stands in sqlite-worker.ts only.
+
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+
+import { numberIn, rowOf, textIn } from './columns.ts'
+import { openFile, transaction } from './sqlite-file.ts'
+import { EXPIRED, LIVE, OLD_TOMBSTONE } from './sqlite-reader.ts'
+import type { Operation, Result } from './worker-messages.ts'
+
+const SWEEP_ROWS = 500 // keeps one sweep short; the next follows in a second
+
+export class SqliteWriter {
+  readonly #database: DatabaseSync
+  readonly #get: StatementSync
+  readonly #write: StatementSync
+  readonly #nextRevision: StatementSync
+  readonly #expired: StatementSync
+  readonly #prune: StatementSync
+
+  /** @throws what fileProblem() tells */
+  constructor(path: string) {
+    const database = openFile(path)
+    this.#database = database
+    try {
+      this.#get = database.prepare(
+        `SELECT bucket, key, json, revision FROM entry WHERE bucket = ? AND key = ? AND ${LIVE}`,
+      )
+      this.#write = database.prepare(
+        `INSERT INTO entry (bucket, key, json, revision, expires_at, deleted_at) VALUES (?, ?, ?, ?, ?, ?)
+         ON CONFLICT (bucket, key) DO UPDATE SET json = excluded.json, revision = excluded.revision,
+           expires_at = excluded.expires_at, deleted_at = excluded.deleted_at`,
+      )
+      this.#nextRevision = database.prepare('UPDATE counter SET revision = revision + 1 RETURNING revision')
+      this.#expired = database.prepare(`SELECT bucket, key FROM entry WHERE ${EXPIRED} LIMIT ${SWEEP_ROWS}`)
+      this.#prune = database.prepare(
+        `DELETE FROM entry WHERE (bucket, key) IN
+           (SELECT bucket, key FROM entry WHERE ${OLD_TOMBSTONE} LIMIT ${SWEEP_ROWS})`,
+      )
+    } catch (error) {
+      database.close()
+      throw error
+    }
+  }
+
+  /** Runs all operations in one transaction: either all of them happen, or it throws and none has. */
+  run(operations: readonly Operation[], now: number): Result[] {
+    return transaction(this.#database, 'write', () => operations.map((operation) => this.#runOne(operation, now)))
+  }
+
+  /** Turns what has expired into tombstones, and removes tombstones that everyone has seen. */
+  sweep(now: number): void {
+    transaction(this.#database, 'write', () => {
+      for (const row of this.#expired.all(now)) this.#bury(textIn(row, 'bucket'), textIn(row, 'key'), now)
+      this.#prune.run(now)
+    })
+  }
+
+  /** Writes what is there already, to see whether writing is possible again. */
+  tryWriting(): void {
+    transaction(this.#database, 'write', () => this.#database.exec('UPDATE counter SET revision = revision'))
+  }
+
+  close(): void {
+    this.#database.close()
+  }
+
+  #runOne(operation: Operation, now: number): Result {
+    const { bucket, key, expectedRevision } = operation
+    const found = this.#get.get(bucket, key, now)
+    const row = found && rowOf(found)
+    if (expectedRevision !== undefined && expectedRevision !== (row?.revision ?? 0)) return { type: 'conflict' }
+    if (operation.type === 'delete') {
+      if (row) this.#bury(bucket, key, now)
+      return { type: 'deleted', existed: row !== undefined }
+    }
+    const revision = this.#takeRevision()
+    const expiresAt = operation.ttlMs === undefined ? null : Math.round(now + operation.ttlMs)
+    this.#write.run(bucket, key, operation.json, revision, expiresAt, null)
+    return { type: 'revision', revision }
+  }
+
+  #bury(bucket: string, key: string, now: number): void {
+    this.#write.run(bucket, key, null, this.#takeRevision(), null, now)
+  }
+
+  #takeRevision(): number {
+    return numberIn(this.#nextRevision.get(), 'revision')
+  }
+}
