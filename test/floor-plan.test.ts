@@ -121,9 +121,9 @@ describe('floor plan', () => {
     assert.deepEqual(protocol, [])
   })
 
-  it('enters the protocol package by its one door', () => {
+  it('enters the protocol package by its one door, and its tuning before that', () => {
     const behind = [...server, ...importsOf('packages/agent/src')].filter(
-      ({ to }) => to.startsWith('@sallyport/') && to !== '@sallyport/protocol',
+      ({ to }) => to.startsWith('@sallyport/') && !/^@sallyport\/protocol(\/tune-v8)?$/.test(to),
     )
     assert.deepEqual(behind, [])
   })

@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 // The `agent` command's entry: everything else is in cli.ts, so that it can be imported without running.
 
-import { tuneHeap } from '@sallyport/protocol'
+import { tuneForLoading } from '@sallyport/protocol/tune-v8'
 
-import { runCli } from './cli.ts'
+tuneForLoading()
 
-tuneHeap()
+const { runCli } = await import('./cli.ts')
 
 // Log and output are written synchronously; a socket that is still closing must not hold the process.
 process.exit(await runCli(process.argv.slice(2), process.env))

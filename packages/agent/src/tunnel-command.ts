@@ -3,6 +3,8 @@
 import { X509Certificate } from 'node:crypto'
 import { createRequire } from 'node:module'
 
+import { tuneForWork } from '@sallyport/protocol/tune-v8'
+
 import { startAgent } from './agent.ts'
 import type { Agent } from './agent.ts'
 import { ConfigError } from './config-error.ts'
@@ -87,6 +89,7 @@ export async function runTunnel(upstream: string, flags: TunnelFlags, environmen
 
   const view = watched ? new StatusView(process.stdout, () => agent.status) : undefined
   const signals = closeOnSignals(agent)
+  tuneForWork()
   try {
     const refused = await agent.closed
     view?.close()

@@ -1,8 +1,10 @@
 // The relay's log: constant words with fields. Pretty on a terminal, one JSON object a line elsewhere.
 
+import { createRequire } from 'node:module'
+
 import { pino } from 'pino'
 import type { DestinationStream, Logger } from 'pino'
-import pretty from 'pino-pretty'
+import type pinoPretty from 'pino-pretty'
 
 export type { Logger } from 'pino'
 
@@ -22,7 +24,7 @@ export function createLog({ level, format }: LogOptions, stream?: DestinationStr
   const destination =
     stream ??
     (isPretty
-      ? pretty({ colorize: process.stdout.isTTY, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l', sync: true })
+      ? toPeople()
       : // Lines are gathered and written together: an access line must not cost a system call.
         pino.destination({ dest: 1, sync: false, minLength: 4096, periodicFlush: 250 }))
   return pino(
@@ -34,4 +36,10 @@ export function createLog({ level, format }: LogOptions, stream?: DestinationStr
     },
     destination,
   )
+}
+
+function toPeople(): DestinationStream {
+  // Loaded here only: a relay that logs for programs does without it.
+  const pretty = createRequire(import.meta.url)('pino-pretty') as typeof pinoPretty // CommonJS has no types of its own
+  return pretty({ colorize: process.stdout.isTTY, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l', sync: true })
 }

@@ -1,10 +1,9 @@
 #!/usr/bin/env node
-// The `relay` command.
+// The `relay` command's entry.
 
-import { tuneHeap } from '@sallyport/protocol'
+import { tuneForLoading } from '@sallyport/protocol/tune-v8'
 
-import { runCli } from './cli/cli.ts'
+tuneForLoading()
 
-tuneHeap()
-
+const { runCli } = await import('./cli/cli.ts')
 await runCli(process.argv)

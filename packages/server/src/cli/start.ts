@@ -1,5 +1,7 @@
 // `relay start`: runs a relay until a signal ends it.
 
+import { tuneForWork } from '@sallyport/protocol/tune-v8'
+
 import { loadConfig } from '../config/load-config.ts'
 import type { Config } from '../config/config.ts'
 import { createLog } from '../log.ts'
@@ -20,6 +22,7 @@ export async function start({
     process.exit(1)
   })
   const relay = await startRelay(config, { log, env: process.env })
+  tuneForWork()
   const { http, https, admin } = relay.addresses
   log.info(
     { version: RELAY_VERSION, http: http?.port, https: https?.port, admin: admin.port, edges: config.edges.length },
