@@ -16,6 +16,7 @@ const WALK = [
   ['edge'],
   ['policy'],
   ['backend', 'forward'],
+  ['node'],
   ['tunnel'],
   ['exchange'],
   ['store'],

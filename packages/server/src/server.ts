@@ -25,6 +25,7 @@ import { AgentListener } from './listener/agent-listener.ts'
 import { Certificates } from './listener/certificates.ts'
 import { VisitorListener } from './listener/visitor-listener.ts'
 import type { Logger } from './log.ts'
+import type { Meeting, Neighbours } from './node/neighbours.ts'
 import { buildPolicy } from './policy/build-policy.ts'
 import { IdentityTokens } from './policy/identity-tokens.ts'
 import { SignIn } from './policy/oidc/sign-in.ts'
@@ -45,6 +46,12 @@ const BUFFER_SHARE_OF_HEAP = 0.25
 export interface RelayOptions {
   log: Logger
   env: NodeJS.ProcessEnv
+  /** Where this relay is one node of several. */
+  node?: NodeOptions
+}
+
+export interface NodeOptions extends Meeting {
+  nodeId: string
 }
 
 /** Where a running relay listens. */
@@ -73,6 +80,7 @@ export class Relay {
   readonly #config: Config
   readonly #log: Logger
   readonly #env: NodeJS.ProcessEnv
+  readonly #node: NodeOptions | undefined
   readonly #registry = new Registry()
   readonly #edges = new EdgeTable()
   readonly #forwarder: Forwarder
@@ -85,6 +93,7 @@ export class Relay {
   #identityTokens: IdentityTokens | undefined
   #signIn: SignIn | undefined
   #certificates: Certificates | undefined
+  #neighbours: Neighbours | undefined
   #agents: AgentListener | undefined
   #visitors: VisitorListener[] = []
   #admin: AdminListener | undefined
@@ -93,10 +102,11 @@ export class Relay {
   #notReady: string | undefined = 'starting'
   #closing: Promise<void> | undefined
 
-  constructor(config: Config, { log, env }: RelayOptions) {
+  constructor(config: Config, { log, env, node }: RelayOptions) {
     this.#config = config
     this.#log = log
     this.#env = env
+    this.#node = node
     this.#forwarder = new Forwarder(config.limits, config.timeouts)
   }
 
@@ -141,18 +151,26 @@ export class Relay {
     for (const edge of config.edges) this.#addEdge(edge, signIn, stickyKey)
 
     // 3. Agents, then visitors: the first visitor may find a tunnel.
+    const budget = new BufferBudget(getHeapStatistics().heap_size_limit * BUFFER_SHARE_OF_HEAP)
+    const nodeId = this.#node?.nodeId ?? `nod_${randomUUID()}`
+    if (this.#node) {
+      const room = { registry: this.#registry, limits: config.limits, budget, log }
+      const { Neighbours } = await import('./node/neighbours.ts') // most relays are the only node
+      this.#neighbours = await Neighbours.open({ ...this.#node, ...room })
+    }
     const agents = new AgentListener({
       authtokens: this.#authtokens,
       limits: config.limits,
       log,
       sessionRoom: {
-        nodeId: `nod_${randomUUID()}`,
+        nodeId,
+        nodeIds: this.#node?.directory.nodeIds ?? [nodeId],
         relayVersion: RELAY_VERSION,
         registry: this.#registry,
         limits: config.limits,
         timeouts: config.timeouts,
         log,
-        budget: new BufferBudget(getHeapStatistics().heap_size_limit * BUFFER_SHARE_OF_HEAP),
+        budget,
         endpointsFor: (labels) => this.#endpointsFor(labels),
       },
     })
@@ -165,6 +183,7 @@ export class Relay {
       retries: () => this.#retries(),
       visitorSessions: () => signIn.sessionCount,
       storeHealthy: () => store.healthy,
+      hops: () => this.#neighbours?.hops ?? 0,
     })
     this.#metrics = metrics
     this.#admin = new AdminListener({ address: config.listen.admin, metrics, notReady: () => this.#notReady })
@@ -209,6 +228,7 @@ export class Relay {
   }
 
   async #closeRooms(): Promise<void> {
+    this.#neighbours?.close()
     this.#forwarder.close()
     this.#certificates?.close()
     await this.#signIn?.close()

@@ -17,6 +17,8 @@ export interface Readings {
   retries(): { granted: number; refused: number }
   visitorSessions(): number
   storeHealthy(): boolean
+  /** Streams to agents that are connected to another node only. */
+  hops(): number
 }
 
 export class Metrics {
@@ -71,6 +73,15 @@ export class Metrics {
       collect() {
         this.reset()
         for (const [outcome, count] of Object.entries(readings.retries())) this.inc({ outcome }, count)
+      },
+    })
+    new Counter({
+      name: 'sallyport_hops_total',
+      help: 'Streams to agents that are connected to another node only.',
+      registers,
+      collect() {
+        this.reset()
+        this.inc(readings.hops())
       },
     })
     gauge('sallyport_visitor_sessions', 'Visitors that are signed in.', () => readings.visitorSessions())

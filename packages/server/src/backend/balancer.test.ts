@@ -10,7 +10,7 @@ interface Fake extends Candidate {
 }
 
 function tunnel(name: string, state: Partial<Fake> = {}): Fake {
-  return { name, inFlight: 0, isOnline: true, isWell: true, weight: 1, ...state }
+  return { name, inFlight: 0, isOnline: true, isNear: state.isOnline ?? true, isWell: true, weight: 1, ...state }
 }
 
 /** How often each one is picked. */

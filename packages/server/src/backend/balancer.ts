@@ -9,12 +9,16 @@ import type { Tier } from './backend.ts'
 /** What the balancer looks at. */
 export interface Candidate {
   readonly isOnline: boolean
+  /** Online without a hop to another node. */
+  readonly isNear: boolean
   /** Whether its app is believed to answer. */
   readonly isWell: boolean
   readonly inFlight: number
   /** An integer, 0 or more. */
   readonly weight: number
 }
+
+type Reach = 'near' | 'online'
 
 export class Balancer<T extends Candidate> {
   readonly #method: BalanceMethod
@@ -31,11 +35,18 @@ export class Balancer<T extends Candidate> {
     this.#random = random
   }
 
-  /** @param tried candidates that this exchange has tried already */
+  /**
+   * Those that a hop leads to are chosen only where no other is left.
+   * @param tried candidates that this exchange has tried already
+   */
   pick(candidates: readonly T[], tier: Tier, tried?: ReadonlySet<T>): T | undefined {
     if (candidates !== this.#candidates) this.#learn(candidates)
-    if (this.#hasOneWeight && this.#method !== 'random') return this.#pickEqual(candidates, tier, tried)
-    return this.#pickWeighted(candidates, tier, tried) ?? this.#pickEqual(candidates, tier, tried)
+    return this.#pickWithin('near', candidates, tier, tried) ?? this.#pickWithin('online', candidates, tier, tried)
+  }
+
+  #pickWithin(reach: Reach, candidates: readonly T[], tier: Tier, tried: ReadonlySet<T> | undefined): T | undefined {
+    if (this.#hasOneWeight && this.#method !== 'random') return this.#pickEqual(reach, candidates, tier, tried)
+    return this.#pickWeighted(reach, candidates, tier, tried) ?? this.#pickEqual(reach, candidates, tier, tried)
   }
 
   #learn(candidates: readonly T[]): void {
@@ -44,7 +55,7 @@ export class Balancer<T extends Candidate> {
     this.#credits = this.#hasOneWeight ? undefined : new Float64Array(candidates.length)
   }
 
-  #pickEqual(candidates: readonly T[], tier: Tier, tried: ReadonlySet<T> | undefined): T | undefined {
+  #pickEqual(reach: Reach, candidates: readonly T[], tier: Tier, tried: ReadonlySet<T> | undefined): T | undefined {
     const { length } = candidates
     const isInTurn = this.#method !== 'least_in_flight'
     let best: T | undefined
@@ -52,23 +63,23 @@ export class Balancer<T extends Candidate> {
     for (let step = 0; step < length; step++) {
       const index = (this.#turn + step) % length
       const candidate = candidates[index]! // index is below length
-      if (!isOpen(candidate, tier, tried)) continue
+      if (!isOpen(candidate, reach, tier, tried)) continue
       if (best && candidate.inFlight >= best.inFlight) continue
       best = candidate
       bestIndex = index
       if (isInTurn || candidate.inFlight === 0) break
     }
-    this.#turn = bestIndex + 1
+    if (best) this.#turn = bestIndex + 1
     return best
   }
 
   /** Undefined where only standbys are left. */
-  #pickWeighted(candidates: readonly T[], tier: Tier, tried: ReadonlySet<T> | undefined): T | undefined {
+  #pickWeighted(reach: Reach, candidates: readonly T[], tier: Tier, tried: ReadonlySet<T> | undefined): T | undefined {
     const byLoad = this.#method === 'least_in_flight'
     let lowest = Infinity
     let total = 0
     for (const candidate of candidates) {
-      if (candidate.weight === 0 || !isOpen(candidate, tier, tried)) continue
+      if (candidate.weight === 0 || !isOpen(candidate, reach, tier, tried)) continue
       const load = byLoad ? candidate.inFlight / candidate.weight : 0
       if (load < lowest) {
         lowest = load
@@ -82,7 +93,7 @@ export class Balancer<T extends Candidate> {
     let bestIndex = 0
     for (let index = 0; index < candidates.length; index++) {
       const candidate = candidates[index]!
-      if (candidate.weight === 0 || !isOpen(candidate, tier, tried)) continue
+      if (candidate.weight === 0 || !isOpen(candidate, reach, tier, tried)) continue
       if (byLoad && candidate.inFlight / candidate.weight !== lowest) continue
       if (this.#method === 'random') {
         best = candidate
@@ -100,6 +111,15 @@ export class Balancer<T extends Candidate> {
   }
 }
 
-function isOpen<T extends Candidate>(candidate: T, tier: Tier, tried: ReadonlySet<T> | undefined): boolean {
-  return candidate.isOnline && (candidate.isWell || tier === 'any') && !tried?.has(candidate)
+function isOpen<T extends Candidate>(
+  candidate: T,
+  reach: Reach,
+  tier: Tier,
+  tried: ReadonlySet<T> | undefined,
+): boolean {
+  return (
+    (reach === 'near' ? candidate.isNear : candidate.isOnline) &&
+    (candidate.isWell || tier === 'any') &&
+    !tried?.has(candidate)
+  )
 }

@@ -49,10 +49,10 @@ export class Http2Pool {
     if (!tunnel.isOnline) throw new ProtocolError('session_closed', 'the tunnel is leaving')
     const place = this.#placeOf(tunnel)
     for (const connection of place.connections) {
-      if (connection.hasRoom && connection.lane.isOnline) return waiter.onConnection(connection)
+      if (connection.hasRoom && connection.lane.isBest) return waiter.onConnection(connection)
     }
     for (const [opening, waiting] of place.opening) {
-      if (opening.lane.isOnline && waiting.length < WAITERS_MAX) return void waiting.push(waiter)
+      if (opening.lane.isBest && waiting.length < WAITERS_MAX) return void waiting.push(waiter)
     }
     const connection = new Http2Connection(tunnel, visitor, {
       ...this.#options,

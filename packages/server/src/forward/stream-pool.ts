@@ -20,19 +20,19 @@ export class StreamPool implements Watched {
     deadlines.add(this)
   }
 
-  /** The warmest idle connection of a tunnel, if there is one on a lane that can be used. */
+  /** The warmest idle connection of a tunnel, if there is one on a lane that should be used. */
   take(tunnel: Tunnel): UpstreamConnection | undefined {
     const idle = this.#idle.get(tunnel)
     if (!idle) return undefined
-    if (idle.at(-1)?.lane.isOnline) return idle.pop()
-    const index = idle.findLastIndex(({ lane }) => lane.isOnline)
+    if (idle.at(-1)?.lane.isBest) return idle.pop()
+    const index = idle.findLastIndex(({ lane }) => lane.isBest)
     return index === -1 ? undefined : idle.splice(index, 1)[0]
   }
 
   /** Keeps a connection whose exchange is complete in both directions. */
   put(connection: UpstreamConnection): void {
     const { tunnel, lane } = connection
-    if (!lane.isOnline) {
+    if (!lane.isBest) {
       connection.destroy()
       return
     }

@@ -1,10 +1,10 @@
-// One session's part of a tunnel: the streams that lead to an app over one of its agent's connections.
+// One session's part of a tunnel: the streams that lead to an app over one of its agent's connections. The connection
+// ends at this node, or at another one, to which streams then take a hop (node/).
 //
 //   online ──retire()──▶ retired ──last stream closed──▶ drained
 //
 // A retired lane is not used for anything new; what runs on it goes on.
 
-import { encodeStreamHeader } from '@sallyport/protocol'
 import type { YamuxStream } from '@sallyport/protocol'
 
 import type { Tunnel } from './tunnel.ts'
@@ -19,29 +19,48 @@ export interface LaneCarrier {
   readonly isResponsive: boolean
   /** Whether the agent has left a ping unanswered for too long. */
   readonly isSilent: boolean
-  /** @throws ProtocolError `session_closed` */
-  openStream(): YamuxStream
+  /** Whether the agent's connection ends at this node. */
+  readonly isLocal: boolean
+  /**
+   * Opens a stream and sends the header that leads it to the app.
+   * @throws ProtocolError `session_closed`, `limit_reached`
+   */
+  openStream(tunnel: Tunnel, visitor: string): YamuxStream
   /** Asks the agent for a sign of life, because a stream has waited too long for its reply. */
   probe(): void
+}
+
+export interface LaneRoom {
+  onRetire(lane: Lane): void
+  onReport(lane: Lane, healthy: boolean, detail: string): void
 }
 
 export class Lane {
   readonly tunnel: Tunnel
   readonly session: LaneCarrier
-  readonly #onRetire: (lane: Lane) => void
+  readonly #room: LaneRoom
   #retired = false
   #streams = 0
   #onDrained: (() => void) | undefined
 
   /** Use `Tunnel.join`. */
-  constructor(tunnel: Tunnel, session: LaneCarrier, onRetire: (lane: Lane) => void) {
+  constructor(tunnel: Tunnel, session: LaneCarrier, room: LaneRoom) {
     this.tunnel = tunnel
     this.session = session
-    this.#onRetire = onRetire
+    this.#room = room
   }
 
   get isOnline(): boolean {
     return !this.#retired && this.session.isResponsive
+  }
+
+  get isLocal(): boolean {
+    return this.session.isLocal
+  }
+
+  /** Whether a stream that rests on it may be used again: a hop is taken only while there is no shorter way. */
+  get isBest(): boolean {
+    return this.isOnline && (this.isLocal || !this.tunnel.isNear)
   }
 
   /** Open streams, idle ones included. */
@@ -55,14 +74,17 @@ export class Lane {
    * @throws ProtocolError `session_closed`, `limit_reached`
    */
   openStream(visitor: string): YamuxStream {
-    const stream = this.session.openStream()
+    const stream = this.session.openStream(this.tunnel, visitor)
     this.#streams++
     stream.once('close', () => {
       if (--this.#streams === 0) this.#onDrained?.()
     })
-    const { number, upstreamProtocol } = this.tunnel
-    stream.write(encodeStreamHeader({ tunnelId: number, visitor, protocol: upstreamProtocol }))
     return stream
+  }
+
+  /** What the agent says of its app on this connection. */
+  report(healthy: boolean, detail: string): void {
+    this.#room.onReport(this, healthy, detail)
   }
 
   /** Takes the lane out of every choice. `onDrained` runs once, when no stream is left. */
@@ -70,7 +92,7 @@ export class Lane {
     if (onDrained) this.#onDrained = onDrained
     if (!this.#retired) {
       this.#retired = true
-      this.#onRetire(this)
+      this.#room.onRetire(this)
     }
     if (this.#streams === 0) this.#onDrained?.()
   }

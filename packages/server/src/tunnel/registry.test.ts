@@ -15,6 +15,7 @@ function session(state: Partial<LaneCarrier> = {}): LaneCarrier {
     instanceId: 'agent',
     isResponsive: true,
     isSilent: false,
+    isLocal: true,
     openStream: () => assert.fail('no stream is opened here'),
     probe: () => {},
     ...state,

@@ -6,18 +6,32 @@ import type { Bind, Labels } from '@sallyport/protocol'
 
 import type { HealthChange } from './app-health.ts'
 import type { Lane, LaneCarrier } from './lane.ts'
-import { Tunnel, lastingIdOf } from './tunnel.ts'
+import { Tunnel, offerOf } from './tunnel.ts'
 
 /** The tunnels that match one selector. The array is replaced, never changed, when tunnels come and go. */
 export interface Selection {
   readonly tunnels: readonly Tunnel[]
 }
 
+/** Told of the lanes that end at this node. */
+export interface LocalLaneListener {
+  onLaneJoined(lane: Lane, bind: Bind): void
+  onLaneRetired(lane: Lane): void
+  /** What the agent says of its app. */
+  onLaneReport(lane: Lane, healthy: boolean, detail: string): void
+}
+
 export class Registry {
   readonly #tunnels = new Set<Tunnel>()
   /** By what an agent offers: the same offer on another of its connections joins. */
   readonly #offers = new Map<string, Tunnel>()
+  #localLanes: LocalLaneListener | undefined
   readonly #selections = new Map<string, { selector: Labels; tunnels: readonly Tunnel[] }>()
+
+  /** Sets who is told of the lanes that end here; before any does. */
+  watchLocalLanes(listener: LocalLaneListener): void {
+    this.#localLanes = listener
+  }
 
   /** The live selection for a selector; the same object for equal selectors. */
   select(selector: Labels): Selection {
@@ -43,24 +57,40 @@ export class Registry {
   ): { lane: Lane; isNew: boolean } {
     const offer = offerOf(bind, session)
     const known = this.#offers.get(offer)
-    if (known) return { lane: known.join(session), isNew: false }
+    const tunnel = known ?? this.#open(offer, bind, session, onHealth)
+    const lane = tunnel.join(session)
+    if (!known) this.#changed(tunnel)
+    if (lane.isLocal) this.#localLanes?.onLaneJoined(lane, bind)
+    return { lane, isNew: !known }
+  }
+
+  get tunnels(): ReadonlySet<Tunnel> {
+    return this.#tunnels
+  }
+
+  #open(
+    offer: string,
+    bind: Bind,
+    session: LaneCarrier,
+    onHealth: (tunnel: Tunnel, change: HealthChange) => void,
+  ): Tunnel {
     const tunnel = new Tunnel(bind, session, {
       onHealth,
+      onLaneRetired: (lane) => {
+        if (lane.isLocal) this.#localLanes?.onLaneRetired(lane)
+      },
+      onLaneReport: (lane, healthy, detail) => {
+        if (lane.isLocal) this.#localLanes?.onLaneReport(lane, healthy, detail)
+      },
       onGone: () => {
         this.#offers.delete(offer)
         this.#tunnels.delete(tunnel)
         this.#changed(tunnel)
       },
     })
-    const lane = tunnel.join(session)
     this.#offers.set(offer, tunnel)
     this.#tunnels.add(tunnel)
-    this.#changed(tunnel)
-    return { lane, isNew: true }
-  }
-
-  get tunnels(): ReadonlySet<Tunnel> {
-    return this.#tunnels
+    return tunnel
   }
 
   #changed(tunnel: Tunnel): void {
@@ -72,11 +102,4 @@ export class Registry {
   #refresh(selection: { selector: Labels; tunnels: readonly Tunnel[] }): void {
     selection.tunnels = [...this.#tunnels].filter((tunnel) => matchesSelector(selection.selector, tunnel.labels))
   }
-}
-
-/** An agent that offers something else under the same number has another tunnel: nothing of the first one may serve for it. */
-function offerOf(bind: Bind, session: LaneCarrier): string {
-  const { labels, forwards_to, host_header, upstream_protocol, weight, metadata } = bind
-  const words = [labels, forwards_to, host_header, upstream_protocol, weight, metadata]
-  return `${lastingIdOf(bind, session)} ${JSON.stringify(words)}`
 }

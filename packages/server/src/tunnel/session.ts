@@ -6,7 +6,14 @@
 
 import { randomUUID } from 'node:crypto'
 
-import { ControlChannel, PROTOCOL_VERSION, ProtocolError, YamuxSession, labelProblem } from '@sallyport/protocol'
+import {
+  ControlChannel,
+  PROTOCOL_VERSION,
+  ProtocolError,
+  YamuxSession,
+  encodeStreamHeader,
+  labelProblem,
+} from '@sallyport/protocol'
 import type {
   Bind,
   BufferBudget,
@@ -21,15 +28,18 @@ import type { Logger } from 'pino'
 
 import type { Limits, Timeouts } from '../config/config.ts'
 import { permitsLabels } from './acl.ts'
-import type { HealthChange } from './app-health.ts'
 import type { Authtoken } from './authtokens.ts'
 import type { Lane, LaneCarrier } from './lane.ts'
+import { logHealth } from './log-health.ts'
 import type { Registry } from './registry.ts'
+import { Silence } from './silence.ts'
 import type { Tunnel } from './tunnel.ts'
 
 /** What sessions share with the rest of the relay. */
 export interface SessionRoom {
   readonly nodeId: string
+  /** Every node that should hold a session of each agent, this one included. */
+  readonly nodeIds: readonly string[]
   readonly relayVersion: string
   readonly registry: Registry
   readonly limits: Limits
@@ -50,7 +60,6 @@ export interface SessionOrigin {
   address: string
 }
 
-const PROBE_DEADLINE_MS = 2000
 const FAREWELL_MS = 1000 // for streams of an agent that has said goodbye
 
 export class TunnelSession implements LaneCarrier {
@@ -70,8 +79,7 @@ export class TunnelSession implements LaneCarrier {
   #control: ControlChannel | undefined
   #hello: Hello | undefined
   #helloTimer: NodeJS.Timeout | undefined
-  #probing = false
-  #isSuspect = false
+  readonly #silence: Silence
   #isEnding = false
 
   constructor(origin: SessionOrigin, room: SessionRoom) {
@@ -88,6 +96,7 @@ export class TunnelSession implements LaneCarrier {
       maxBufferedBytes: room.limits.session_buffer_bytes,
       budget: room.budget,
     })
+    this.#silence = new Silence(this.#mux)
     this.#helloTimer = setTimeout(
       () => this.end(new ProtocolError('control_violation', 'no hello came')),
       room.timeouts.agent_handshake_seconds * 1000,
@@ -115,31 +124,28 @@ export class TunnelSession implements LaneCarrier {
   }
 
   get isResponsive(): boolean {
-    return this.#mux.isOpen && !this.#isSuspect
+    return this.#mux.isOpen && !this.#silence.isSuspected
   }
 
   get isSilent(): boolean {
-    return this.#isSuspect
+    return this.#silence.isSuspected
   }
 
-  openStream(): YamuxStream {
+  get isLocal(): true {
+    return true
+  }
+
+  openStream({ number, upstreamProtocol }: Tunnel, visitor: string): YamuxStream {
     if (this.#mux.streamCount >= this.#room.limits.exchanges_per_session) {
       throw new ProtocolError('limit_reached', 'the tunnel session carries as many streams as it may')
     }
-    return this.#mux.openStream()
+    const stream = this.#mux.openStream()
+    stream.write(encodeStreamHeader({ tunnelId: number, visitor, protocol: upstreamProtocol }))
+    return stream
   }
 
   probe(): void {
-    if (this.#probing || !this.#mux.isOpen) return
-    this.#probing = true
-    const timer = setTimeout(() => (this.#isSuspect = true), PROBE_DEADLINE_MS)
-    const settle = (): void => {
-      clearTimeout(timer)
-      this.#probing = false
-      this.#isSuspect = false
-    }
-    // A session that dies rejects the ping; its tunnels go with it.
-    this.#mux.ping().then(settle, settle)
+    this.#silence.probe()
   }
 
   /** Asks the agent to connect elsewhere. Its tunnels here serve on until the session closes. */
@@ -217,13 +223,13 @@ export class TunnelSession implements LaneCarrier {
       )
     }
     this.#hello = hello
-    const { nodeId, relayVersion, limits } = this.#room
+    const { nodeId, nodeIds, relayVersion, limits } = this.#room
     this.#control?.send({
       type: 'welcome',
       version: PROTOCOL_VERSION,
       session_id: this.id,
       node_id: nodeId,
-      nodes: [{ node_id: nodeId }],
+      nodes: nodeIds.map((node_id) => ({ node_id })),
       limits: { tunnels: limits.tunnels_per_agent, stream_header_bytes: 512 },
       capabilities: [],
       relay_version: relayVersion,
@@ -322,7 +328,7 @@ export class TunnelSession implements LaneCarrier {
 
   /** The agent's own check of its app. A tunnel that has been unbound meanwhile is not there any more. */
   #onHealth({ tunnel_id, healthy, detail }: Health): void {
-    this.#lanes.get(tunnel_id)?.tunnel.health.report(healthy, detail)
+    this.#lanes.get(tunnel_id)?.report(healthy, detail)
   }
 
   #afterClose(reason: ProtocolError | undefined): void {
@@ -332,21 +338,6 @@ export class TunnelSession implements LaneCarrier {
     if (reason && reason.code !== 'connection_lost') {
       this.#log.warn({ code: reason.code, reason: reason.message }, 'agent session ended')
     } else this.#log.info('agent disconnected')
-  }
-}
-
-/** A tunnel may outlive the session that brought it: the entry names none. */
-function logHealth(log: Logger, tunnel: Tunnel, change: HealthChange): void {
-  const fields = { tunnelId: tunnel.id, forwardsTo: tunnel.forwardsTo }
-  switch (change.type) {
-    case 'aside':
-      return log.warn({ ...fields, code: change.code, reason: change.reason }, 'tunnel put aside')
-    case 'back':
-      return log.info(fields, 'tunnel taken back')
-    case 'unhealthy':
-      return log.warn({ ...fields, reason: change.detail }, 'tunnel unhealthy')
-    case 'healthy':
-      return log.info(fields, 'tunnel healthy')
   }
 }
 

@@ -1,0 +1,142 @@
+// Takes the links of other nodes and serves their streams, from lanes that end here and from no others. Who dials must
+// say the secret first; the socket's folder is open to this user only, and the secret is the second lock.
+
+import { timingSafeEqual } from 'node:crypto'
+import { createServer } from 'node:net'
+import type { Server, Socket } from 'node:net'
+
+import { ProtocolError, YamuxSession, encodeRefusal, splice } from '@sallyport/protocol'
+import type { YamuxStream } from '@sallyport/protocol'
+
+import type { Lane } from '../tunnel/lane.ts'
+import type { LaneKey } from './directory.ts'
+import { decodeHopHeader } from './hop-header.ts'
+import type { LinkRoom } from './node-link.ts'
+import { SocketCarrier } from './socket-carrier.ts'
+
+const SECRET_DEADLINE_MS = 5000
+const HEADER_DEADLINE_MS = 10_000 // it comes with the stream's first frame
+// An agent that says nothing for so long is asked for a sign of life; after as long again the visitor's node hears of it.
+const REPLY_PATIENCE_MS = 2000
+
+export interface LinkListenerOptions extends LinkRoom {
+  /** The lane with this key, where it ends at this node. */
+  findLane: (key: LaneKey) => Lane | undefined
+}
+
+export class LinkListener {
+  readonly #options: LinkListenerOptions
+  readonly #server: Server
+  readonly #sockets = new Set<Socket>()
+
+  constructor(options: LinkListenerOptions) {
+    this.#options = options
+    this.#server = createServer({ allowHalfOpen: false }, (socket) => this.#accept(socket))
+  }
+
+  /** @throws the system's error */
+  async listen(path: string): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen(path, resolve)
+    })
+  }
+
+  /** What still runs is cut. */
+  close(): void {
+    this.#server.close()
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
+  #accept(socket: Socket): void {
+    const { secret, log } = this.#options
+    this.#sockets.add(socket)
+    socket.on('error', () => {}) // 'close' follows
+    socket.once('close', () => this.#sockets.delete(socket))
+    const deadline = setTimeout(() => socket.destroy(), SECRET_DEADLINE_MS)
+    socket.once('close', () => clearTimeout(deadline))
+    let kept = Buffer.alloc(0)
+    const onData = (chunk: Buffer): void => {
+      kept = Buffer.concat([kept, chunk])
+      if (kept.length < secret.length) return
+      clearTimeout(deadline)
+      socket.off('data', onData).pause()
+      if (!timingSafeEqual(kept.subarray(0, secret.length), secret)) {
+        log.warn('somebody dialled the link of this node without its secret')
+        socket.destroy()
+        return
+      }
+      if (kept.length > secret.length) socket.unshift(kept.subarray(secret.length))
+      this.#serve(socket)
+    }
+    socket.on('data', onData)
+  }
+
+  #serve(socket: Socket): void {
+    const { limits, budget } = this.#options
+    const mux = new YamuxSession(new SocketCarrier(socket), {
+      role: 'server',
+      onStream: (stream) => this.#readHeader(stream),
+      maxWindowBytes: limits.stream_window_bytes,
+      maxBufferedBytes: limits.session_buffer_bytes,
+      budget,
+    })
+    void mux.closed.then(() => socket.destroy())
+    socket.resume()
+  }
+
+  #readHeader(stream: YamuxStream): void {
+    stream.on('error', () => {}) // 'close' follows
+    const deadline = setTimeout(() => stream.destroy(), HEADER_DEADLINE_MS)
+    stream.once('close', () => clearTimeout(deadline))
+    let kept: Buffer | undefined
+    const onData = (chunk: Buffer): void => {
+      kept = kept ? Buffer.concat([kept, chunk]) : chunk
+      try {
+        const decoded = decodeHopHeader(kept)
+        if (!decoded) return
+        clearTimeout(deadline)
+        stream.off('data', onData).pause()
+        if (kept.length > decoded.length) stream.unshift(kept.subarray(decoded.length))
+        this.#forward(stream, decoded.header, decoded.header.visitor)
+      } catch (error) {
+        this.#options.log.warn({ reason: (error as Error).message }, 'a stream of another node was refused') // ProtocolError
+        stream.destroy()
+      }
+    }
+    stream.on('data', onData)
+  }
+
+  #forward(stream: YamuxStream, key: LaneKey, visitor: string): void {
+    const lane = this.#options.findLane(key)
+    // What it knew has changed meanwhile. It hears of that, too, and tries elsewhere: nothing was sent.
+    if (!lane?.isOnline) return refuse(stream, 'the tunnel has left this node')
+    let upstream: YamuxStream
+    try {
+      upstream = lane.openStream(visitor)
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      return refuse(stream, error.message)
+    }
+    watchForReply(stream, upstream, lane)
+    void splice(stream, upstream)
+  }
+}
+
+/** The visitor's node can only see that the link is well; whether the agent is, must be found out here. */
+function watchForReply(stream: YamuxStream, upstream: YamuxStream, { session }: Lane): void {
+  const timer = setInterval(() => {
+    if (session.isSilent) stream.destroy()
+    else session.probe()
+  }, REPLY_PATIENCE_MS)
+  upstream.once('data', () => clearInterval(timer))
+  upstream.once('close', () => clearInterval(timer))
+}
+
+/** It says nothing of the app, so the tunnel is not put aside. */
+function refuse(stream: YamuxStream, reason: string): void {
+  stream.end(encodeRefusal('tunnel_unknown', reason))
+  stream.resume()
+  const deadline = setTimeout(() => stream.destroy(), HEADER_DEADLINE_MS)
+  stream.once('close', () => clearTimeout(deadline))
+}

@@ -1,0 +1,145 @@
+// The other nodes: what ends here is told to them through the directory, what they tell becomes lanes here, and streams go
+// over one link to each. To everything that chooses, a tunnel is one tunnel, wherever its agent is connected.
+
+import type { Bind, BufferBudget } from '@sallyport/protocol'
+
+import type { Limits } from '../config/config.ts'
+import type { Logger } from '../log.ts'
+import type { Lane } from '../tunnel/lane.ts'
+import { logHealth } from '../tunnel/log-health.ts'
+import type { LocalLaneListener, Registry } from '../tunnel/registry.ts'
+import type { Directory, DirectoryEvent, HealthReport, LaneKey, Listing } from './directory.ts'
+import { LinkListener } from './link-listener.ts'
+import { NodeLink } from './node-link.ts'
+import { RemoteSession } from './remote-session.ts'
+
+/** Where a node meets the others. */
+export interface Meeting {
+  directory: Directory
+  /** The path of the socket at which this node takes links, in a folder that is open to this user only. */
+  link: string
+  /** 32 bytes, known to every node and to nobody else. */
+  secret: Buffer
+}
+
+export interface NeighboursOptions extends Meeting {
+  registry: Registry
+  limits: Limits
+  budget: BufferBudget
+  log: Logger
+}
+
+interface Neighbour {
+  link: NodeLink
+  lanes: Map<string, Lane>
+}
+
+export class Neighbours implements LocalLaneListener {
+  readonly #options: NeighboursOptions
+  readonly #listener: LinkListener
+  readonly #neighbours = new Map<string, Neighbour>()
+  /** Those that end here. */
+  readonly #lanes = new Map<string, Lane>()
+  #pastHops = 0
+
+  /** @throws the system's error where the link's socket cannot be made */
+  static async open(options: NeighboursOptions): Promise<Neighbours> {
+    const neighbours = new Neighbours(options)
+    await neighbours.#listener.listen(options.link)
+    options.registry.watchLocalLanes(neighbours)
+    options.directory.join(options.link, (event) => neighbours.#hear(event))
+    return neighbours
+  }
+
+  /** Use `Neighbours.open`. */
+  constructor(options: NeighboursOptions) {
+    this.#options = options
+    this.#listener = new LinkListener({ ...options, findLane: (key) => this.#lanes.get(keyOf(key)) })
+  }
+
+  /** Streams that went to other nodes so far. */
+  get hops(): number {
+    let hops = this.#pastHops
+    for (const { link } of this.#neighbours.values()) hops += link.hops
+    return hops
+  }
+
+  /** Leaves: what still runs between nodes is cut. */
+  close(): void {
+    this.#options.directory.leave()
+    for (const nodeId of this.#neighbours.keys()) this.#forget(nodeId)
+    this.#listener.close()
+  }
+
+  onLaneJoined(lane: Lane, bind: Bind): void {
+    const { id: sessionId, authtokenId, instanceId = '' } = lane.session // a session that binds has said hello
+    const key = { sessionId, number: lane.tunnel.number }
+    this.#lanes.set(keyOf(key), lane)
+    this.#options.directory.tell({ type: 'listed', listing: { ...key, authtokenId, instanceId, bind } })
+  }
+
+  onLaneRetired(lane: Lane): void {
+    const key = { sessionId: lane.session.id, number: lane.tunnel.number }
+    this.#lanes.delete(keyOf(key))
+    this.#options.directory.tell({ type: 'withdrawn', ...key })
+  }
+
+  onLaneReport(lane: Lane, healthy: boolean, detail: string): void {
+    const key = { sessionId: lane.session.id, number: lane.tunnel.number }
+    this.#options.directory.tell({ type: 'reported', ...key, report: { healthy, detail } })
+  }
+
+  #hear(event: DirectoryEvent): void {
+    switch (event.type) {
+      case 'joined': {
+        this.#forget(event.nodeId)
+        const link = new NodeLink(event.nodeId, event.link, this.#options)
+        this.#neighbours.set(event.nodeId, { link, lanes: new Map() })
+        return
+      }
+      case 'left':
+        return this.#forget(event.nodeId)
+      case 'listed':
+        return this.#learn(event.nodeId, event.listing)
+      case 'withdrawn':
+        return this.#unlearn(event.nodeId, event)
+      case 'reported':
+        return this.#report(this.#neighbours.get(event.nodeId)?.lanes.get(keyOf(event)), event.report)
+    }
+  }
+
+  #learn(nodeId: string, listing: Listing): void {
+    const neighbour = this.#neighbours.get(nodeId)
+    if (!neighbour) return
+    const { registry, log } = this.#options
+    const session = new RemoteSession(listing, neighbour.link)
+    const { lane } = registry.join(listing.bind, session, (tunnel, change) => logHealth(log, tunnel, change))
+    neighbour.lanes.set(keyOf(listing), lane)
+    if (listing.report) this.#report(lane, listing.report)
+  }
+
+  #unlearn(nodeId: string, key: LaneKey): void {
+    const lanes = this.#neighbours.get(nodeId)?.lanes
+    const lane = lanes?.get(keyOf(key))
+    lanes?.delete(keyOf(key))
+    lane?.retire()
+  }
+
+  /** An agent that is connected here as well says the same here, and sooner. */
+  #report(lane: Lane | undefined, { healthy, detail }: HealthReport): void {
+    if (lane && !lane.tunnel.isNear) lane.report(healthy, detail)
+  }
+
+  #forget(nodeId: string): void {
+    const neighbour = this.#neighbours.get(nodeId)
+    if (!neighbour) return
+    this.#neighbours.delete(nodeId)
+    for (const lane of neighbour.lanes.values()) lane.retire()
+    this.#pastHops += neighbour.link.hops
+    neighbour.link.close()
+  }
+}
+
+function keyOf({ sessionId, number }: LaneKey): string {
+  return `${sessionId} ${number}`
+}

@@ -1,0 +1,40 @@
+// An agent's session at another node, as the carrier of lanes here: streams reach it over the link.
+
+import type { YamuxStream } from '@sallyport/protocol'
+
+import type { LaneCarrier } from '../tunnel/lane.ts'
+import type { Tunnel } from '../tunnel/tunnel.ts'
+import type { Listing } from './directory.ts'
+import type { NodeLink } from './node-link.ts'
+
+export class RemoteSession implements LaneCarrier {
+  readonly id: string
+  readonly authtokenId: string
+  readonly instanceId: string
+  readonly isLocal = false
+  readonly #link: NodeLink
+
+  constructor({ sessionId, authtokenId, instanceId }: Listing, link: NodeLink) {
+    this.id = sessionId
+    this.authtokenId = authtokenId
+    this.instanceId = instanceId
+    this.#link = link
+  }
+
+  /** The session itself is its own node's to judge: that node refuses what it cannot serve. */
+  get isResponsive(): boolean {
+    return this.#link.isResponsive
+  }
+
+  get isSilent(): boolean {
+    return this.#link.isSilent
+  }
+
+  openStream({ number }: Tunnel, visitor: string): YamuxStream {
+    return this.#link.openStream({ sessionId: this.id, number }, visitor)
+  }
+
+  probe(): void {
+    this.#link.probe()
+  }
+}

@@ -1,0 +1,45 @@
+// A plain socket as the carrier of a yamux session, between nodes of one machine.
+
+import type { Socket } from 'node:net'
+
+import type { Carrier } from '@sallyport/protocol'
+
+export class SocketCarrier implements Carrier {
+  onMessage: (chunk: Buffer) => void = ignore
+  onClose: (error?: Error) => void = ignore
+  readonly #socket: Socket
+  #error: Error | undefined
+
+  /** @param socket open, with nobody listening for its data; what has been unshifted comes first */
+  constructor(socket: Socket) {
+    this.#socket = socket
+    socket.on('data', (chunk: Buffer) => this.onMessage(chunk))
+    socket.on('error', (error) => (this.#error ??= error))
+    socket.on('end', () => socket.end())
+    socket.on('close', () => this.onClose(this.#error))
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.writableLength
+  }
+
+  get bytesRead(): number {
+    return this.#socket.bytesRead
+  }
+
+  send(message: Buffer, sent: (error?: Error | null) => void): void {
+    this.#socket.write(message, sent)
+  }
+
+  close(): void {
+    this.#socket.end()
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+}
+
+function ignore(): void {
+  // Until the session has set its own.
+}
