@@ -70,12 +70,17 @@ describe('the identity of a visitor, at the app', { timeout: 60_000 }, () => {
     await processes.startRelay({
       edges: [
         { id: 'edg_app', hosts: ['app.localhost'], policy: processes.signIn(groups) },
+        {
+          id: 'edg_cors',
+          hosts: ['cors.localhost'],
+          policy: processes.signIn({ allow_cors_preflight: true, authz_url_params: { max_age: '3600' } }),
+        },
         { id: 'edg_open', hosts: ['open.localhost'] },
       ],
     })
     const authtoken = await processes.createAuthtoken()
     const upstream = `http://127.0.0.1:${(app.address() as AddressInfo).port}` // it listens on a port
-    for (const edge of ['edg_app', 'edg_open']) {
+    for (const edge of ['edg_app', 'edg_cors', 'edg_open']) {
       await processes.startAgent({ authtoken, labels: [`edge=${edge}`], upstream, name: edge })
     }
   })
@@ -91,6 +96,17 @@ describe('the identity of a visitor, at the app', { timeout: 60_000 }, () => {
     assert.equal((await browser.fetch(url())).status, 200)
     return seen[0]!
   }
+
+  it('says in the token when the provider asked for the password, where the route asked that', async () => {
+    const before = Math.floor(Date.now() / 1000)
+    const cors = `${processes.origin('cors.localhost')}/`
+    const browser = await signIn(cors)
+    seen = []
+    await browser.fetch(cors)
+    const [, payload = ''] = String(lastSeen().headers['sallyport-auth-jwt']).split('.')
+    const { auth_time } = JSON.parse(Buffer.from(payload, 'base64url').toString()) as { auth_time: number } // ours
+    assert.ok(auth_time >= before && auth_time <= Date.now() / 1000, String(auth_time))
+  })
 
   it('comes in headers, and signed, to be verified with the keys of the relay', async () => {
     const { headers } = await seenFor(await signIn(url()))
@@ -151,6 +167,56 @@ describe('the identity of a visitor, at the app', { timeout: 60_000 }, () => {
       const { headers } = assertStripped(lastSeen())
       assert.equal(headers['sallyport-auth-user-email'], 'ada@example.com')
     }
+  })
+
+  it('attack 5: a CORS preflight passes where the route says so, stripped of forged headers, and nothing else does', async () => {
+    const ask = (method: string, more: string[], body = '') =>
+      sendRaw(
+        processes.port,
+        `${[`${method} /api?x=1 HTTP/1.1`, 'Host: cors.localhost', 'Connection: close', ...FORGED, ...more].join('\r\n')}\r\n\r\n${body}`,
+      )
+    const cors = ['Origin: https://elsewhere.example', 'Access-Control-Request-Method: DELETE']
+    seen = []
+    assert.match(await ask('OPTIONS', cors), /^HTTP\/1.1 200 /)
+    const { method, headers } = assertStripped(lastSeen())
+    assert.equal(method, 'OPTIONS')
+    assert.equal(headers['access-control-request-method'], 'DELETE')
+    assert.deepEqual(
+      Object.keys(headers).filter((name) => name.startsWith('sallyport')),
+      [],
+    )
+
+    const cookie = (await signIn(`${processes.origin('cors.localhost')}/`)).cookieHeader(
+      `${processes.origin('cors.localhost')}/`,
+    )
+    assert.match(await ask('OPTIONS', [...cors, `Cookie: ${cookie}`]), /^HTTP\/1.1 200 /)
+    assert.equal(lastSeen().headers['sallyport-auth-user-id'], 'ada', 'with a session it is a request like any other')
+
+    seen = []
+    for (const [what, request] of Object.entries({
+      'no origin': ask('OPTIONS', cors.slice(1)),
+      'no method': ask('OPTIONS', cors.slice(0, 1)),
+      'another method': ask('GET', cors),
+      'a made-up method': ask('OPTIONS', [cors[0]!, 'Access-Control-Request-Method: a b']),
+      'a body': ask('OPTIONS', [...cors, 'Content-Length: 1'], 'x'),
+      'a body of unknown length': ask('OPTIONS', [...cors, 'Transfer-Encoding: chunked'], '0\r\n\r\n'),
+      credentials: ask('OPTIONS', [...cors, 'Authorization: Bearer x']),
+      'cookies of the app': ask('OPTIONS', [...cors, 'Cookie: session=1']),
+      'another method inside': ask('OPTIONS', [...cors, 'X-HTTP-Method-Override: DELETE']),
+      'an upgrade': ask('GET', [...cors, 'Upgrade: websocket', 'Connection: Upgrade']),
+    })) {
+      assert.match(await request, /^HTTP\/1.1 4\d\d /, what)
+    }
+    assert.deepEqual(seen, [], 'nothing of these reaches the app')
+    assert.match(
+      await sendRaw(
+        processes.port,
+        `OPTIONS / HTTP/1.1\r\nHost: app.localhost\r\nConnection: close\r\n${cors.join('\r\n')}\r\n\r\n`,
+      ),
+      /^HTTP\/1.1 401 /,
+      'and only where the route says so',
+    )
+    assert.deepEqual(seen, [])
   })
 
   it('attack 13: forged headers are stripped on a route without sign-in, also when Connection names ours', async () => {

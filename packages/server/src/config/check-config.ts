@@ -1,8 +1,11 @@
 // What several values of relay.yml must agree on. Each value alone has been checked by schema.ts. Takes what could be
 // read, so that these problems are reported together with the others. Pure: no I/O, no clock.
 
+import { isDeepStrictEqual } from 'node:util'
+
 import type { z } from 'zod'
 
+import { Secret } from '../secret.ts'
 import { authIdOf } from './auth-id.ts'
 import type { ConfigPath, FoundProblem } from './expand-env.ts'
 import { hostMatches, isLoopbackHost } from './host-pattern.ts'
@@ -198,7 +201,7 @@ function* kindProblems(backend: ReadBackend, path: ConfigPath): Iterable<FoundPr
 const BACKEND_KINDS = ['labels', 'fixed_response', 'weighted', 'failover'] as const
 
 function* signInProblems(edge: ReadEdge, path: ConfigPath, publicUrl: URL | undefined): Iterable<FoundProblem> {
-  const clients = new Map<string, string>()
+  const signIns = new Map<string, ReadSignIn>()
   for (const { policy, path: policyPath } of policiesOf(edge, path)) {
     for (const [ruleIndex, rule] of policy.on_http_request.entries()) {
       for (const [actionIndex, action] of rule.actions.entries()) {
@@ -223,18 +226,35 @@ function* signInProblems(edge: ReadEdge, path: ConfigPath, publicUrl: URL | unde
           }
         }
         const authId = config.auth_id ?? authIdOf(config.issuer_url, config.client_id)
-        const client = JSON.stringify([config.issuer_url, config.client_id])
-        const other = clients.get(authId)
-        if (other !== undefined && other !== client) {
+        const other = signIns.get(authId)
+        const different = other && SHARED_KEYS.find((key) => !isDeepStrictEqual(plain(config[key]), plain(other[key])))
+        if (different) {
           yield {
             path: [...configPath, 'auth_id'],
-            message: `${authId} is used on this edge with another issuer_url or client_id; choose another auth_id`,
+            message: `${authId} is used on this edge with another ${different}; choose another auth_id, or say the same`,
           }
         }
-        clients.set(authId, other ?? client)
+        signIns.set(authId, other ?? config)
       }
     }
   }
+}
+
+/** Routes that share a session must agree on how it begins: nobody may come in by the easier one. */
+const SHARED_KEYS = [
+  'issuer_url',
+  'client_id',
+  'client_secret',
+  'client_authentication',
+  'client_key',
+  'id_token_alg',
+  'scopes',
+  'authz_url_params',
+  'force_reauthentication',
+] as const satisfies (keyof ReadSignIn)[]
+
+function plain(value: unknown): unknown {
+  return value instanceof Secret ? value.reveal() : value
 }
 
 function credentialsProblem({

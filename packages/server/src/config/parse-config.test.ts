@@ -310,6 +310,17 @@ edges:
     ['an idle time beyond the maximum', oidc('idle_session_duration: 8d'), /longer than max_session_duration/],
     ['an origin with a path', oidc('allowed_origins: [https://a.com/x]'), /is not an origin/],
     [
+      'a sign-in that is easier on another route',
+      edge(`${action('force_reauthentication: true')}, ${action('scopes: [openid]')}`),
+      /is used on this edge with another scopes; choose another auth_id, or say the same/,
+    ],
+    [
+      'one sign-in with two secrets',
+      edge(`${action('client_secret: "a"')}, ${action('client_secret: "b"')}`),
+      /with another client_secret/,
+    ],
+    ['an age that is no number', oidc('authz_url_params: { max_age: soon }'), /max_age is a number of seconds/],
+    [
       'one auth_id for two clients',
       edge(`${action('auth_id: a')}, ${action('auth_id: a, client_id: other')}`),
       /choose another auth_id/,

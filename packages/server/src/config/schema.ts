@@ -247,8 +247,24 @@ export const openidConnectSchema = z.strictObject({
       text().refine((name) => !OWN_AUTHORIZATION_PARAMETERS.has(name), 'is set by the relay itself; remove this line'),
       z.string(),
     )
+    .refine(
+      ({ max_age }) => max_age === undefined || /^\d{1,9}$/.test(max_age),
+      'max_age is a number of seconds; write for example max_age: "3600"',
+    )
     .exactOptional()
-    .describe('Further parameters of the authorization request, for example `prompt` or `domain_hint`.'),
+    .describe(
+      'Further parameters of the authorization request, for example `prompt`, `acr_values` or `domain_hint`. What `max_age` asks for is checked afterwards.',
+    ),
+  force_reauthentication: flag()
+    .default(false)
+    .describe(
+      'Every sign-in asks for the credentials anew (`prompt=login`, `max_age=0`), and fails where the provider does not prove it by `auth_time`.',
+    ),
+  allow_cors_preflight: flag()
+    .default(false)
+    .describe(
+      'Lets CORS preflights pass to the app without a session: OPTIONS with `Origin` and `Access-Control-Request-Method`, without body and credentials.',
+    ),
   idle_session_duration: duration().prefault('12h').describe('A session ends when it has not been used for so long.'),
   max_session_duration: duration().prefault('7d').describe('A session ends so long after the sign-in, used or not.'),
   allow: peopleSchema('allow')

@@ -8,6 +8,8 @@ export interface Identity {
   /** Only where it counts: where the provider says that it is verified, or need not say so. */
   email?: string
   groups: readonly string[]
+  /** When the provider last saw the visitor's credentials, in seconds, where it says so. */
+  authTime?: number
   /** The signed `Sallyport-Auth-Jwt`, where the route wants one. */
   jwt?: string
 }

@@ -91,6 +91,7 @@ export class IdentityTokens {
       ...(identity.email !== undefined && { email: identity.email }),
       ...(identity.name !== undefined && { name: identity.name }),
       groups: [...identity.groups],
+      ...(identity.authTime !== undefined && { auth_time: identity.authTime }),
       iat: issuedAt,
       exp: issuedAt + LIFE_S,
     }

@@ -31,6 +31,9 @@ export async function sendToProvider(
   const now = parts.clock()
   const expires = now + STATE_MS
   const cookies = registration.cookies(exchange.origin)
+  const isForced = force || config.force_reauthentication
+  const maxAge = isForced ? '0' : config.authz_url_params?.max_age
+  const maxAgeS = maxAge === undefined ? undefined : Number(maxAge)
 
   const signIn = signInName(now)
   const state = parts.boxes.seal(
@@ -48,7 +51,14 @@ export async function sendToProvider(
   const nonce = randomNonce()
   const stateCookie = parts.boxes.seal(
     'state cookie',
-    { stateHash: stateHash(state), verifier, nonce, returnTo: returnTo(wanted, exchange.origin) },
+    {
+      stateHash: stateHash(state),
+      verifier,
+      nonce,
+      returnTo: returnTo(wanted, exchange.origin),
+      begun: now,
+      ...(maxAgeS !== undefined && { maxAgeS }),
+    },
     expires,
   )
   const name = `${cookies.statePrefix}${signIn}`
@@ -56,7 +66,7 @@ export async function sendToProvider(
 
   const location = buildAuthorizationUrl(configuration, {
     ...config.authz_url_params,
-    ...(force && { prompt: 'login' }),
+    ...(isForced && { prompt: 'login', max_age: '0' }),
     response_type: 'code',
     redirect_uri: `${parts.publicOrigin}/oidc/callback`,
     scope: config.scopes.join(' '),

@@ -15,7 +15,15 @@ export interface BoxContents {
     signIn: string
   }
   /** The cookie that binds a sign-in to a browser. */
-  'state cookie': { stateHash: string; verifier: string; nonce: string; returnTo: string }
+  'state cookie': {
+    stateHash: string
+    verifier: string
+    nonce: string
+    returnTo: string
+    begun: number
+    /** How old the visitor's authentication at the provider may have been then; absent where nobody asked. */
+    maxAgeS?: number
+  }
   /** From the shared callback to the edge: the provider's answer. */
   'hand-over': { state: string; iss?: string; code?: string; error?: string; errorDescription?: string }
   /** The cookie that carries the ID token from the sign-out to the provider. */

@@ -19,6 +19,7 @@ import { stateHash } from './authorization.ts'
 import type { BoxContents } from './boxes.ts'
 import { claimOf, readClaims } from './claims.ts'
 import { setCookie } from './cookies.ts'
+import { freshnessProblem } from './fresh-authentication.ts'
 import { verifyIdToken } from './id-token.ts'
 import { readParameters } from './parameters.ts'
 import type { SignInParts } from './parts.ts'
@@ -108,7 +109,7 @@ async function redeem(
   registration: Registration,
   parts: SignInParts,
   { state, code, iss, error, errorDescription }: BoxContents['hand-over'],
-  { verifier, nonce }: BoxContents['state cookie'],
+  { verifier, nonce, begun, maxAgeS }: BoxContents['state cookie'],
 ): Promise<SessionRow> {
   const { config } = registration
   const { metadata, keys, configuration } = await registration.ready()
@@ -149,6 +150,15 @@ async function redeem(
     throw new RelayError(code, { detail: `ID token: ${verdict.detail}`, cause: verdict.cause })
   }
 
+  const stale = maxAgeS === undefined ? undefined : freshnessProblem(verdict.claims, { begun, maxAgeS, now })
+  if (stale !== undefined) {
+    throw new RelayError('sign_in_failed', {
+      detail: stale,
+      advice: 'The identity provider was to ask you for your password again, and did not.',
+    })
+  }
+  const { auth_time: authTime } = verdict.claims
+
   const wanted = wantedClaims(registration)
   const asksUserInfo =
     metadata.userinfo_endpoint !== undefined && wanted.some((claim) => claimOf(verdict.claims, claim) === undefined)
@@ -168,6 +178,7 @@ async function redeem(
     ...(claims.name !== undefined && { name: claims.name }),
     ...(claims.email !== undefined && { email: claims.email }),
     ...(claims.emailVerified !== undefined && { email_verified: claims.emailVerified }),
+    ...(typeof authTime === 'number' && { auth_time: authTime }),
     groups: Object.fromEntries(Object.entries(claims.groups).map(([claim, groups]) => [claim, [...groups]])),
     ...(tokens.id_token !== undefined &&
       tokens.id_token.length <= MAX_ID_TOKEN && {

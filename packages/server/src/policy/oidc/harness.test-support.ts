@@ -237,6 +237,8 @@ export function configFor(issuer: string, more: Partial<OpenidConnectConfig> = {
     max_session_duration: 8 * 3_600_000,
     identity_jwt: true,
     email_verified: 'required',
+    force_reauthentication: false,
+    allow_cors_preflight: false,
     ...more,
   }
 }

@@ -134,6 +134,22 @@ describe('a hostile provider', () => {
     assert.match(relay.logLines.at(-1) ?? '', /issued (?:299|300) s in the future; set the clocks/)
   })
 
+  it('must prove that it asked for the password again, where that was wanted', async () => {
+    const config = { force_reauthentication: true }
+    const at = (auth_time: unknown) => ({ idToken: () => provider.idToken({ auth_time }) })
+    const { page } = await attempt(at(now()), config)
+    assert.equal(page.status, 200)
+    relay.reached.length = 0
+    for (const auth_time of [now() - 60, now() - 86_400, undefined, String(now()), null]) {
+      await refused(at(auth_time), 400, config)
+    }
+    const aged = { authz_url_params: { max_age: '3600' } }
+    assert.equal((await attempt(at(now() - 3000), aged)).page.status, 200)
+    relay.reached.length = 0
+    await refused(at(now() - 4000), 400, aged)
+    await refused(at(undefined), 400, aged)
+  })
+
   it('that encrypts ID tokens is told to turn it off', async () => {
     const { publicKey } = await generateKeyPair('ECDH-ES')
     const idToken = async (nonce: string) =>

@@ -12,6 +12,7 @@ import { compileAllow, countingEmail, type AllowVerdict } from './allow.ts'
 import { sendToProvider } from './authorization.ts'
 import type { SignInParts } from './parts.ts'
 import type { Registration } from './registration.ts'
+import { isCorsPreflight } from './cors-preflight.ts'
 import { checkSession } from './session-check.ts'
 import type { LiveSession, SessionIdentity } from './sessions.ts'
 import { showNotAllowed } from './not-allowed-page.ts'
@@ -55,6 +56,10 @@ export function requireSession(config: OpenidConnectConfig, registration: Regist
   }
 
   return async (exchange, next) => {
+    if (config.allow_cors_preflight && isCorsPreflight(exchange)) {
+      exchange.identity = undefined // nobody's, whatever an earlier action has found
+      return next()
+    }
     const now = clock()
     const cookie = readCookie(exchange.header('cookie'), registration.cookies(exchange.origin).session)
     const session = sessions.find(cookie)
@@ -113,7 +118,7 @@ function identityOf(
   const reading = `${emailRule} ${groupClaim}`
   const known = session.identities.get(reading)
   if (known) return known
-  const { subject, issuer, name, groups } = session.row
+  const { subject, issuer, name, groups, auth_time } = session.row
   const email = countingEmail(session.row, emailRule)
   const plain: Identity = Object.freeze({
     subject,
@@ -121,6 +126,7 @@ function identityOf(
     ...(name !== undefined && { name }),
     ...(email !== undefined && { email }),
     groups: Object.freeze([...(groups[groupClaim] ?? [])]),
+    ...(auth_time !== undefined && { authTime: auth_time }),
   })
   const identity: SessionIdentity = { plain, signed: undefined, signedUntil: 0, signing: undefined }
   session.identities.set(reading, identity)

@@ -13,6 +13,8 @@ const schema = z.object({
   email: z.string().optional(),
   /** What the provider says about the address; absent where it says nothing. */
   email_verified: z.boolean().optional(),
+  /** When the provider last saw the visitor's credentials, in seconds; absent where it does not say. */
+  auth_time: z.number().optional(),
   /** What each claim that a route looks at lists, by `claimKey`. */
   groups: z.record(z.string(), z.array(z.string())),
   /** For `id_token_hint` at sign-out; sealed. */

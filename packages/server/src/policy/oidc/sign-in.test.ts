@@ -738,6 +738,33 @@ describe('sign-in', () => {
       assert.equal(page.url, `${docs.url}/after`, page.body)
     })
 
+    it('and force_reauthentication do not take the session at the provider for a new sign-in', async () => {
+      const docs = relay.edge('docs', configFor(provider.issuer))
+      const vault = relay.edge('vault', configFor(provider.issuer, { force_reauthentication: true }))
+      const browser = new Browser()
+      await signInAs(browser, docs.url)
+      const asked = await browser.open(vault.url)
+      assert.match(asked.url, /\/sign-in\//, 'the provider asks again')
+      assert.equal((await browser.submit(asked, { username: 'ada', password: PASSWORD })).status, 200)
+      assert.equal((await browser.open(vault.url)).status, 200, 'once for a session')
+
+      // A visitor who takes prompt and max_age out of the URL gets in at the provider, and not here.
+      for (const start of [`${docs.url}/.sallyport/login?force=1`, vault.url]) {
+        browser.cookies.delete(vault.host)
+        relay.reached.length = 0
+        const begun = await browser.visit(start)
+        const authorize = new URL(begun.next ?? '')
+        assert.equal(authorize.searchParams.get('prompt'), 'login')
+        assert.equal(authorize.searchParams.get('max_age'), '0')
+        authorize.searchParams.delete('prompt')
+        authorize.searchParams.delete('max_age')
+        const page = await browser.open(authorize.href)
+        assert.equal(page.status, 400, page.body)
+        assert.match(page.body, /was to ask you for your password again/)
+        assert.equal(relay.reached.length, 0)
+      }
+    })
+
     it('lets the visitor choose where the edge has several sign-ins, which do not touch each other', async () => {
       const first = configFor(provider.issuer, { auth_id: 'first' })
       const second = configFor(provider.issuer, { auth_id: 'second' })
