@@ -20,8 +20,8 @@ export const RELAY = join(root, 'packages/server/src/main.ts')
 export const AGENT = join(root, 'packages/agent/src/main.ts')
 
 const END_DEADLINE_MS = 5000
-const CLIENT_ID = 'e2e'
-const CLIENT_SECRET = 'a secret of the tests'
+export const CLIENT_ID = 'e2e'
+export const CLIENT_SECRET = 'a secret of the tests'
 
 /** Who can sign in at the provider, unless a test says otherwise. */
 export const ADA = {

@@ -5,11 +5,11 @@ import { connect as http2Connect } from 'node:http2'
 import { PassThrough } from 'node:stream'
 import type { Duplex } from 'node:stream'
 
+import { printable } from '@sallyport/protocol'
 import type { StreamProtocol } from '@sallyport/protocol'
 
 import { AGENT_VERSION } from './agent-version.ts'
 import type { Dial } from './dial-upstream.ts'
-import { printable } from './printable.ts'
 
 export interface UpstreamCheck {
   dial: Dial

@@ -9,14 +9,13 @@
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { ProtocolError } from '@sallyport/protocol'
+import { ProtocolError, printable } from '@sallyport/protocol'
 
 import type { AgentPlan } from './agent-plan.ts'
 import { Backoff } from './backoff.ts'
 import { connectRelay } from './connect.ts'
 import type { HealthState } from './health-checker.ts'
 import type { Log } from './log.ts'
-import { printable } from './printable.ts'
 import { Session } from './session.ts'
 import type { SessionOptions } from './session.ts'
 

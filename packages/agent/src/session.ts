@@ -14,12 +14,12 @@ import {
   YamuxSession,
   formatLabels,
   toProtocolErrorCode,
+  printable,
 } from '@sallyport/protocol'
 import type { ControlMessage, ControlMessageInput, ProtocolErrorCode, Welcome } from '@sallyport/protocol'
 import type { WebSocket } from 'ws'
 
 import type { HealthState } from './health-checker.ts'
-import { printable } from './printable.ts'
 
 const OPEN_DEADLINE_MS = 10_000
 /** For the relay to end its side of the control stream. */

@@ -6,6 +6,7 @@ import { ConfigError } from '../errors.ts'
 import { RELAY_VERSION } from '../version.ts'
 import { createAuthtoken, listAuthtokens, revokeAuthtoken } from './authtoken-commands.ts'
 import { check } from './check.ts'
+import { checkOidc } from './oidc-check.ts'
 import { start } from './start.ts'
 
 const CONFIG_OPTION = [
@@ -35,6 +36,7 @@ Examples:
   relay start                                 try it out on this machine, without a configuration
   relay start --config /etc/sallyport/relay.yml
   relay check --config relay.yml              all problems of a configuration at once
+  relay oidc check --config relay.yml         whether its identity providers will sign visitors in
   relay authtoken create --acl bind:edge=edg_docs --description "docs server"`,
     )
   program
@@ -84,11 +86,44 @@ Examples:
     .argument('<id>', 'the id, or the beginning of it')
     .option(...CONFIG_OPTION)
     .action(revokeAuthtoken)
+
+  const oidc = program.command('oidc').description('Try out identity providers.').helpCommand(false)
+  oidc
+    .command('check')
+    .description('Ask an identity provider what visitors will meet: exit code 0, or 1 and a sentence for each problem.')
+    .argument('[issuer]', 'as the provider calls itself; without it, every sign-in of --config')
+    .option(
+      '--config <file>',
+      'relay.yml: the sign-ins to check, or beside ISSUER its public_url (env: SALLYPORT_CONFIG)',
+    )
+    .option('--edge <id>', 'of --config, only the sign-ins of this edge')
+    .option('--client-id <id>', 'as given out by the provider')
+    .option('--client-secret <secret>', 'likewise; other users of this machine may see it, so prefer --config')
+    .option(
+      '--client-authentication <method>',
+      'client_secret_basic or client_secret_post (default: as offered), or none',
+    )
+    .option('--id-token-alg <algorithm>', 'HS256 where ID tokens are signed with the client secret')
+    .option('--scope <scope>', 'what will be asked for; repeatable (default: openid profile email)', collectScopes)
+    .option('--json', 'as JSON')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  relay oidc check --config relay.yml --edge edg_docs
+  relay oidc check https://login.example.com/realms/staff --client-id sallyport --client-secret "$OIDC_SECRET"`,
+    )
+    .action(checkOidc)
   return program
 }
 
 function collect(value: string, before: string[]): string[] {
   return [...before, value]
+}
+
+/** `openid` is always asked for. */
+function collectScopes(value: string, before: string[] = ['openid']): string[] {
+  return [...new Set([...before, ...value.split(/[\s,]+/).filter(Boolean)])]
 }
 
 /** Tells what went wrong on standard error. @returns the exit code */

@@ -257,12 +257,13 @@ function plain(value: unknown): unknown {
   return value instanceof Secret ? value.reveal() : value
 }
 
-function credentialsProblem({
+/** What the keys that say how the relay authenticates must agree on. */
+export function credentialsProblem({
   client_authentication: method,
   client_secret,
   client_key,
   id_token_alg,
-}: ReadSignIn): string | undefined {
+}: Pick<ReadSignIn, 'client_authentication' | 'client_secret' | 'client_key' | 'id_token_alg'>): string | undefined {
   if (client_key !== undefined) {
     if (method !== undefined && method !== 'private_key_jwt') return `${method} uses no key; remove client_key`
   } else if (method === 'private_key_jwt') return 'private_key_jwt needs a key; add client_key: { file: … }'

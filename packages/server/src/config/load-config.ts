@@ -3,6 +3,8 @@
 import { readFile, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 
+import type { z } from 'zod'
+
 import { ConfigError } from '../errors.ts'
 import type { Config, StoreLocation } from './config.ts'
 import { expandEnv } from './expand-env.ts'
@@ -34,15 +36,25 @@ export function localConfig(env: NodeJS.ProcessEnv): Config {
 /** For commands that need the store only: reads nothing else of the file, and expands no other `${ENV}`. */
 export async function loadStoreLocation({ file, env }: LoadConfigOptions): Promise<StoreLocation> {
   if (file === undefined) return storeLocation(undefined, '/', env)
+  const { store } = await loadPart(file, configSchema.pick({ store: true }), env)
+  return storeLocation(store, dirname(resolve(file)), env)
+}
+
+/** For a command that may run before the client secret is known: reads nothing else of the file. */
+export async function loadPublicUrl(file: string, env: NodeJS.ProcessEnv): Promise<URL> {
+  return (await loadPart(file, configSchema.pick({ public_url: true }), env)).public_url
+}
+
+async function loadPart<T extends z.ZodObject>(file: string, schema: T, env: NodeJS.ProcessEnv): Promise<z.output<T>> {
   const yaml = new YamlFile(await readText(file), file)
-  const tree = yaml.tree
-  const written = typeof tree === 'object' && tree !== null && 'store' in tree ? tree.store : undefined
-  const expanded = expandEnv(written === undefined ? {} : { store: written }, env)
-  const read = parseWithSchema(configSchema.pick({ store: true }), expanded.tree)
+  const { tree } = yaml
+  const all = typeof tree === 'object' && tree !== null ? Object.entries(tree) : []
+  const expanded = expandEnv(Object.fromEntries(all.filter(([key]) => Object.hasOwn(schema.shape, key))), env)
+  const read = parseWithSchema(schema, expanded.tree)
   const problems = [...expanded.problems, ...('problems' in read ? read.problems : [])]
   if (!('value' in read) || problems.length > 0)
     throw new ConfigError(problems.slice(0, 1).map((one) => yaml.located(one)))
-  return storeLocation(read.value.store, dirname(resolve(file)), env)
+  return read.value
 }
 
 const LOCAL_MODE = `

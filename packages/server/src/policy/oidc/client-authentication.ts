@@ -18,13 +18,17 @@ export type ClientAuthenticationMethod = NonNullable<OpenidConnectConfig['client
 /** As the configuration says, or else what the provider offers, basic first. */
 export function clientAuthenticationMethod(
   { client_secret, client_key, client_authentication }: OpenidConnectConfig,
-  { token_endpoint_auth_methods_supported: offered }: Readonly<ServerMetadata>,
+  {
+    token_endpoint_auth_methods_supported: offered,
+  }: Readonly<Pick<ServerMetadata, 'token_endpoint_auth_methods_supported'>>,
 ): ClientAuthenticationMethod {
   if (client_authentication) return client_authentication
   if (client_key) return 'private_key_jwt'
   if (!client_secret) return 'none'
   // OpenID Connect Discovery 3: "If omitted, the default is client_secret_basic."
-  return offered === undefined || offered.includes('client_secret_basic') ? 'client_secret_basic' : 'client_secret_post'
+  return !Array.isArray(offered) || offered.includes('client_secret_basic')
+    ? 'client_secret_basic'
+    : 'client_secret_post'
 }
 
 /**

@@ -5,6 +5,12 @@ import { isLoopbackHost } from '../../config/host-pattern.ts'
 const NEEDED = ['authorization_endpoint', 'token_endpoint', 'jwks_uri'] as const
 const ALL = [...NEEDED, 'userinfo_endpoint', 'end_session_endpoint'] as const
 
+/** Whether plain http may be spoken with a provider: only where it is on this machine. */
+export function isInsecureIssuer(issuerUrl: string): boolean {
+  const url = new URL(issuerUrl)
+  return url.protocol === 'http:' && isLoopbackHost(url.hostname)
+}
+
 /**
  * One clause for each endpoint that is missing or leads where we must not go.
  * @param isInsecure whether plain http to this machine will do

@@ -53,7 +53,7 @@ export async function verifyIdToken(token: string, rules: IdTokenRules): Promise
     }
     const { payload } =
       rules.sharedSecret === undefined
-        ? await jwtVerify(token, rules.keys, { ...options, algorithms: acceptable(rules.listedAlgorithms) })
+        ? await jwtVerify(token, rules.keys, { ...options, algorithms: acceptableAlgorithms(rules.listedAlgorithms) })
         : await jwtVerify(token, new TextEncoder().encode(rules.sharedSecret), { ...options, algorithms: ['HS256'] })
     const problem = claimProblem(payload, rules)
     if (problem) return { ok: false, reason: 'refused', detail: problem, cause: undefined }
@@ -70,7 +70,8 @@ export async function verifyIdToken(token: string, rules: IdTokenRules): Promise
   }
 }
 
-function acceptable(listed: readonly string[] | undefined): string[] {
+/** Those of a provider's algorithms that an ID token may be signed with, unless the configuration says HS256. */
+export function acceptableAlgorithms(listed: readonly string[] | undefined): string[] {
   // OpenID Connect Core 2: "The default value for id_token_signed_response_alg is RS256."
   if (listed === undefined) return ['RS256']
   return listed.filter((algorithm) => ASYMMETRIC.has(algorithm))

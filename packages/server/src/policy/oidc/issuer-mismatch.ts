@@ -1,5 +1,7 @@
 // What to tell an operator whose provider calls itself something else than `issuer_url`. Pure: no I/O, no clock.
 
+import { isLoopbackHost } from '../../config/host-pattern.ts'
+
 /** Whether both name the same issuer: a host in another case, or the slash alone behind it, makes no difference. */
 export function isSameIssuer(issuerUrl: string, named: string): boolean {
   const url = URL.parse(named)
@@ -13,6 +15,10 @@ export function issuerMismatch(issuerUrl: string, named: string): string {
   }
   if (named.includes('{tenantid}')) {
     return `your provider serves every tenant; set issuer_url to that of your own, with its id in place of {tenantid} in ${named}`
+  }
+  const { protocol, hostname } = new URL(named)
+  if (protocol !== 'https:' && !isLoopbackHost(hostname)) {
+    return `your provider calls itself ${named}, without https; tell it its public address, as for running behind a proxy`
   }
   return `your provider calls itself ${named}; set issuer_url to ${named}`
 }

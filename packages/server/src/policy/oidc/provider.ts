@@ -12,10 +12,9 @@ import {
   type ServerMetadata,
 } from 'openid-client'
 
-import { isLoopbackHost } from '../../config/host-pattern.ts'
 import { RelayError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
-import { endpointProblems } from './endpoint-problems.ts'
+import { endpointProblems, isInsecureIssuer } from './endpoint-problems.ts'
 import { isSameIssuer, issuerMismatch } from './issuer-mismatch.ts'
 import { ProviderUnreachable, type ProviderFetch } from './provider-fetch.ts'
 
@@ -59,8 +58,7 @@ export class Provider {
 
   /** Whether plain http may be spoken: only to a provider on this machine. */
   get isInsecure(): boolean {
-    const url = new URL(this.issuerUrl)
-    return url.protocol === 'http:' && isLoopbackHost(url.hostname)
+    return isInsecureIssuer(this.issuerUrl)
   }
 
   /**

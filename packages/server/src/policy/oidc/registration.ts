@@ -2,14 +2,13 @@
 // Several routes may share it; it collects what they need.
 
 import type { CryptoKey } from 'jose'
-import { Configuration, allowInsecureRequests, clockTolerance, customFetch, type CustomFetch } from 'openid-client'
+import type { Configuration } from 'openid-client'
 
 import type { ClaimName } from '../../config/claim-name.ts'
 import type { OpenidConnectConfig } from '../../config/config.ts'
-import { clientAuthentication } from './client-authentication.ts'
+import { clientConfiguration } from './client-configuration.ts'
 import { readClientKey } from './client-key.ts'
 import { cookieNames, type CookieNames } from './cookies.ts'
-import { CLOCK_TOLERANCE_S } from './id-token.ts'
 import type { Provider, ProviderDescription } from './provider.ts'
 import { sessionScope } from './session-row.ts'
 
@@ -61,20 +60,7 @@ export class Registration {
   async ready(): Promise<ReadyProvider> {
     const description = await this.provider.describe()
     if (this.#ready?.metadata === description.metadata) return this.#ready
-    const { client_id, client_secret, id_token_alg } = this.config
-    const configuration = new Configuration(
-      description.metadata,
-      client_id,
-      {
-        ...(client_secret && { client_secret: client_secret.reveal() }),
-        [clockTolerance]: CLOCK_TOLERANCE_S,
-        ...(id_token_alg && { id_token_signed_response_alg: id_token_alg }),
-      },
-      clientAuthentication(this.config, description.metadata, this.#clientKey),
-    )
-    configuration[customFetch] = this.provider.fetch as CustomFetch // its body is one of the kinds we send
-    configuration.timeout = this.provider.timeoutMs / 1000
-    if (this.provider.isInsecure) allowInsecureRequests(configuration)
+    const configuration = clientConfiguration(this.config, description.metadata, this.#clientKey, this.provider)
     this.#ready = { ...description, configuration }
     return this.#ready
   }

@@ -1,0 +1,30 @@
+// One `openid-connect` that stands in no file, but on a command line. Checked as one in relay.yml. Pure: no I/O, no clock.
+
+import { authIdOf } from './auth-id.ts'
+import { credentialsProblem } from './check-config.ts'
+import type { OpenidConnectConfig } from './config.ts'
+import type { FoundProblem } from './expand-env.ts'
+import { openidConnectSchema } from './schema.ts'
+import { parseWithSchema } from './schema-problems.ts'
+
+/** @param written by key, as in relay.yml; what is undefined is not there */
+export function parseOpenidConnect(
+  written: Readonly<Record<string, unknown>>,
+): { config: OpenidConnectConfig; problems?: undefined } | { problems: FoundProblem[]; config?: undefined } {
+  const given = Object.fromEntries(Object.entries(written).filter(([, value]) => value !== undefined))
+  const read = parseWithSchema(openidConnectSchema, given)
+  if (!('value' in read)) return { problems: [...read.problems, ...read.unknownKeys] }
+  const credentials = credentialsProblem(read.value)
+  if (credentials) return { problems: [{ path: ['client_authentication'], message: credentials }] }
+  if (read.value.id_token_alg === 'HS256' && !read.value.client_secret) {
+    return { problems: [{ path: ['id_token_alg'], message: 'HS256 is keyed by the client secret, which is missing' }] }
+  }
+  const { auth_id, identity_jwt, ...config } = read.value
+  return {
+    config: {
+      ...config,
+      auth_id: auth_id ?? authIdOf(config.issuer_url, config.client_id),
+      identity_jwt: identity_jwt ?? true,
+    },
+  }
+}

@@ -1,0 +1,325 @@
+import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import type { ServerResponse } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, beforeEach, describe, it } from 'node:test'
+
+import { configFor } from '../harness.test-support.ts'
+import { startHostileProvider, type HostileProvider } from '../hostile-provider.test-support.ts'
+import { checkProvider, type ProviderReport } from './check-provider.ts'
+
+const DISCOVERY = '/.well-known/openid-configuration'
+const ORIGIN = 'http://relay.localhost:8080'
+const GOOD = {
+  code_challenge_methods_supported: ['S256', 'plain'],
+  scopes_supported: ['openid', 'profile', 'email', 'groups'],
+  grant_types_supported: ['authorization_code', 'refresh_token'],
+  token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post'],
+}
+
+describe('checkProvider', () => {
+  let provider: HostileProvider
+  let now = 0
+  const check = (more: Parameters<typeof configFor>[1] = {}, issuer = provider.issuer): Promise<ProviderReport> =>
+    checkProvider({ config: configFor(issuer, more), publicOrigin: ORIGIN, timeoutMs: 500, clock: () => now })
+  const json = (status: number, body: unknown) => (response: ServerResponse) =>
+    void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+
+  before(async () => {
+    provider = await startHostileProvider()
+  })
+  after(() => provider.close())
+  beforeEach(() => {
+    now = Date.now()
+    provider.asked.length = 0
+    provider.behave = { metadata: GOOD, back: sendBackWith('login_required') }
+  })
+
+  it('finds nothing wrong with a good provider, and says what to register there', async () => {
+    const report = await check()
+    assert.deepEqual(
+      report.findings.filter(({ verdict }) => verdict === 'problem'),
+      [],
+    )
+    assert.equal(report.ok, true)
+    assert.equal(report.redirect_uri, `${ORIGIN}/oidc/callback`)
+    assert.equal(report.post_logout_redirect_uri, `${ORIGIN}/oidc/signed-out`)
+    assert.deepEqual(report.offers?.client_authentication, GOOD.token_endpoint_auth_methods_supported)
+    said(report, 'fine', 'issuer', /to the letter/)
+    said(report, 'fine', 'clock', /agrees/)
+    said(report, 'fine', 'PKCE', /S256/)
+    said(report, 'fine', 'keys', /1 of 1/)
+    said(report, 'fine', 'credentials', /takes this client id and secret/)
+    said(report, 'fine', 'redirect URI', /registered/)
+    said(report, 'note', 'endpoints', /no userinfo endpoint/)
+    assert.equal(
+      JSON.stringify(report).includes('client secret of some length'),
+      false,
+      'the secret is not in the report',
+    )
+  })
+
+  it('names the other issuer and shows where they differ', async () => {
+    provider.behave.metadata = { ...GOOD, issuer: 'acme.com' } // FusionAuth, as it comes
+    const acme = await check()
+    said(acme, 'problem', 'issuer', /calls itself "acme\.com", which is not a URL; set its issuer to http:\/\/127/)
+    said(acme, 'fine', 'credentials', /takes/)
+    provider.behave.metadata = { ...GOOD, issuer: `${provider.issuer}/tenant/` }
+    const slash = `${provider.issuer}/tenant`
+    provider.behave.answer = {
+      [`/tenant${DISCOVERY}`]: json(200, { issuer: `${slash}/` }),
+    }
+    const report = await check({}, slash)
+    const { details } = said(report, 'problem', 'issuer', /; set issuer_url to .*\/tenant\/$/)
+    assert.deepEqual(details, [
+      `issuer_url  ${slash}`,
+      `provider    ${slash}/`,
+      `            ${' '.repeat(slash.length)}^ the slash at the end`,
+    ])
+    provider.behave = { metadata: { issuer: `${provider.issuer}/` } }
+    const same = await check()
+    said(same, 'note', 'issuer', /to the relay that is the same/)
+    provider.behave = { metadata: { issuer: 'http://login.example.com' } }
+    said(await check(), 'problem', 'issuer', /without https; tell it its public address/)
+    provider.behave = { metadata: { issuer: 7 } }
+    said(await check(), 'problem', 'issuer', /does not say what it calls itself/)
+  })
+
+  it('sends the secret nowhere but to the provider that the issuer names', async () => {
+    const other = await startHostileProvider()
+    try {
+      provider.behave.metadata = { issuer: other.issuer, token_endpoint: `${other.issuer}/token` }
+      const report = await check()
+      said(report, 'note', 'credentials', /not tried as long as the issuer is not right/)
+      assert.deepEqual(other.asked, [])
+    } finally {
+      await other.close()
+    }
+  })
+
+  it('finds the document that stands beside the given place', async () => {
+    const issuer = `${provider.issuer}/oauth2/default`
+    provider.behave.answer = { [DISCOVERY]: notFound, [`/oauth2/default${DISCOVERY}`]: json(200, { issuer }) }
+    said(await check(), 'problem', 'discovery', new RegExp(`\\(HTTP 404\\); set issuer_url to ${issuer}$`))
+    const realm = `${provider.issuer}/realms/staff`
+    provider.behave.answer = { [`/realms/staff${DISCOVERY}`]: json(200, { issuer: realm }) }
+    for (const written of [
+      '/realms/staff/account',
+      '/auth/realms/staff',
+      '/realms/staff/protocol/openid-connect/auth',
+    ]) {
+      const report = await check({}, provider.issuer + written)
+      said(report, 'problem', 'discovery', new RegExp(`set issuer_url to ${realm}$`))
+    }
+    assert.ok(provider.asked.length <= 40, `${provider.asked.length} requests`)
+  })
+
+  it('says how issuers look where it finds none, and what came instead', async () => {
+    provider.behave.answer = { [DISCOVERY]: notFound }
+    const { details } = said(await check(), 'problem', 'discovery', /HTTP 404\); is the issuer right\?/)
+    assert.match(details.join('\n'), /Keycloak +https:\/\/HOST\/realms\/REALM/)
+    provider.behave.answer = { [DISCOVERY]: (response) => void response.end('<!doctype html><title>Console</title>') }
+    said(await check(), 'problem', 'discovery', /is a web page, not JSON/)
+    provider.behave.answer = { [DISCOVERY]: (response) => void response.end('[1]') }
+    said(await check(), 'problem', 'discovery', /is not a JSON object/)
+    provider.behave.answer = {
+      [DISCOVERY]: (response) => void response.writeHead(302, { location: '/login?x' }).end(),
+    }
+    said(await check(), 'problem', 'discovery', /redirects to http:\/\/127\.0\.0\.1:\d+\/login, which/)
+    provider.behave.answer = { [DISCOVERY]: (response) => void response.writeHead(403).end() }
+    said(await check(), 'problem', 'discovery', /refused \(HTTP 403\), though it must be public/)
+  })
+
+  it('explains what keeps it from asking', async () => {
+    said(await check({}, 'http://127.0.0.1:1'), 'problem', 'discovery', /nothing listens at 127\.0\.0\.1:1/)
+    said(await check({}, 'https://no-such-provider.invalid'), 'problem', 'discovery', /DNS/)
+    const { port } = new URL(provider.issuer)
+    said(await check({}, `https://127.0.0.1:${port}`), 'problem', 'discovery', /does not speak TLS/)
+    provider.behave.answer = { [DISCOVERY]: () => {} }
+    said(await check(), 'problem', 'discovery', /no answer within 0\.5 s/)
+    provider.behave.answer = { [DISCOVERY]: (response) => void response.end('x'.repeat(1024 * 1024 + 1)) }
+    said(await check(), 'problem', 'discovery', /larger than 1048576 bytes/)
+    provider.behave.answer = { '/jwks': (response) => void response.end('x'.repeat(1024 * 1024 + 1)) }
+    said(await check(), 'problem', 'keys', /larger than 1048576 bytes/)
+  })
+
+  it('finds what the provider cannot do', async () => {
+    const cases: [metadata: Record<string, unknown>, about: string, message: RegExp][] = [
+      [{ code_challenge_methods_supported: ['plain'] }, 'PKCE', /knows plain and not S256/],
+      [{ grant_types_supported: ['implicit'] }, 'grants', /offers implicit and no authorization code/],
+      [{ response_types_supported: ['id_token'] }, 'grants', /no authorization code/],
+      [
+        { token_endpoint_auth_methods_supported: ['private_key_jwt'] },
+        'client auth',
+        /takes private_key_jwt, and the relay would send client_secret_post/,
+      ],
+      [{ id_token_signing_alg_values_supported: ['HS256'] }, 'ID tokens', /HS256\); .* write id_token_alg: HS256/],
+      [
+        { id_token_signing_alg_values_supported: [], id_token_encryption_alg_values_supported: ['RSA-OAEP'] },
+        'ID tokens',
+        /only encrypts/,
+      ],
+      [
+        { id_token_signing_alg_values_supported: ['none'] },
+        'ID tokens',
+        /signs with none, of which the relay takes none/,
+      ],
+      [{ id_token_signing_alg_values_supported: ['ES256'] }, 'keys', /none of its keys \(RS256\) is for ES256/],
+      [{ token_endpoint: 'http://evil.example/token' }, 'endpoints', /token_endpoint, http:\/\/evil.* is not an https/],
+      [{ jwks_uri: undefined }, 'endpoints', /no jwks_uri/],
+      // What no provider should send must not end the check.
+      [
+        {
+          token_endpoint_auth_methods_supported: { a: 1 },
+          scopes_supported: 'openid',
+          code_challenge_methods_supported: [1, null],
+          id_token_signing_alg_values_supported: 'RS256',
+        },
+        'PKCE',
+        /knows none/,
+      ],
+    ]
+    for (const [metadata, about, message] of cases) {
+      provider.behave.metadata = { ...GOOD, ...metadata }
+      said(await check(), 'problem', about, message)
+    }
+  })
+
+  it('compares with what is configured', async () => {
+    provider.behave.metadata = { ...GOOD, token_endpoint_auth_methods_supported: ['client_secret_post'] }
+    said(
+      await check({ client_authentication: 'client_secret_basic' }),
+      'problem',
+      'client auth',
+      /does not take client_secret_basic; set client_authentication to client_secret_post, or/,
+    )
+    provider.behave.metadata = { ...GOOD, id_token_signing_alg_values_supported: ['RS256'] }
+    said(await check({ id_token_alg: 'HS256' }), 'problem', 'ID tokens', /never with HS256; remove id_token_alg/)
+    said(await check({ scopes: ['openid', 'hats'] }), 'note', 'scopes', /does not list hats/)
+  })
+
+  it('tells a wrong clock from a cached answer', async () => {
+    now = Date.now() + 5 * 60_000
+    said(await check(), 'problem', 'clock', /5 minutes ahead of the provider's, so ID tokens would count as expired/)
+    now = Date.now() - 3 * 60_000
+    said(await check(), 'problem', 'clock', /3 minutes behind/)
+    now = Date.now() + 5 * 60_000
+    provider.behave.answer = {
+      [DISCOVERY]: (response) => {
+        response.setHeader('age', '300')
+        json(200, { issuer: provider.issuer })(response)
+      },
+    }
+    said(await check(), 'fine', 'clock', /agrees/)
+  })
+
+  it('tells credentials that are wrong from a code that is', async () => {
+    const error = (code: string, status = 400) => ({ status, body: JSON.stringify({ error: code }) })
+    const cases: [tokenAnswer: { status: number; body: string }, verdict: string, message: RegExp][] = [
+      [error('invalid_grant'), 'fine', /takes this client id and secret/],
+      [error('invalid_client', 401), 'problem', /does not accept this client id and secret \(invalid_client\)/],
+      [{ status: 401, body: '' }, 'problem', /does not accept .*\(HTTP 401\)/],
+      [error('unauthorized_client'), 'problem', /may not use authorization codes/],
+      [error('invalid_request'), 'note', /made-up code with invalid_request, which tells nothing/],
+      [{ status: 404, body: 'nothing' }, 'note', /answered HTTP 404 without a reason/],
+      [{ status: 200, body: '{"access_token":"a","token_type":"bearer"}' }, 'note', /took a made-up code/],
+      [{ status: 200, body: 'x' }, 'note', /tells nothing/],
+      [{ status: 503, body: 'busy' }, 'problem', /answered HTTP 503/],
+    ]
+    for (const [tokenAnswer, verdict, message] of cases) {
+      provider.behave.tokenAnswer = tokenAnswer
+      said(await check(), verdict, 'credentials', message)
+    }
+  })
+
+  it('finds the way in which the provider takes the same secret', async () => {
+    let count = 0
+    provider.behave.answer = {
+      '/token': (response) => {
+        count++
+        json(count === 1 ? 401 : 400, { error: count === 1 ? 'invalid_client' : 'invalid_grant' })(response)
+      },
+    }
+    const report = await check({ client_authentication: 'client_secret_basic' })
+    said(
+      report,
+      'problem',
+      'credentials',
+      /with client_secret_post only .*; set client_authentication: client_secret_post/,
+    )
+  })
+
+  it('authenticates with a key, and says so where the key is not known there or cannot be read', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'sallyport-check-'))
+    try {
+      const file = join(folder, 'client.key')
+      const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+      await writeFile(file, privateKey.export({ type: 'pkcs8', format: 'pem' }))
+      const { client_secret: _, ...config } = configFor(provider.issuer, { client_key: { file, audience: 'issuer' } })
+      const checkKey = () => checkProvider({ config, publicOrigin: ORIGIN, timeoutMs: 500, clock: Date.now })
+      provider.behave.metadata = { ...GOOD, token_endpoint_auth_methods_supported: ['private_key_jwt'] }
+      said(await checkKey(), 'fine', 'credentials', /takes this client id and key/)
+      provider.behave.tokenAnswer = { status: 401, body: '{"error":"invalid_client"}' }
+      said(await checkKey(), 'problem', 'credentials', /register its public half there, .*audience: token_endpoint/)
+      await writeFile(file, 'not a key')
+      said(await checkKey(), 'problem', 'client key', /client\.key cannot be used/)
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  })
+
+  it('finds a redirect URI that is not registered, and a sign-in that would be refused', async () => {
+    provider.behave.answer = { '/authorize': (response) => void response.writeHead(400).end('no') }
+    said(await check(), 'problem', 'redirect URI', /HTTP 400\), .*\/oidc\/callback is not registered for client relay/)
+    provider.behave = { metadata: GOOD, back: sendBackWith('invalid_scope') }
+    said(await check(), 'problem', 'redirect URI', /would be refused with invalid_scope: because/)
+    provider.behave.answer = { '/authorize': (response) => void response.writeHead(200).end('Sign in') }
+    said(await check(), 'note', 'redirect URI', /shows at the first sign-in/)
+  })
+
+  it('shows nothing that could move the cursor of a terminal', async () => {
+    provider.behave.metadata = { ...GOOD, issuer: 'acme\u001b[2J\u202e.com', scopes_supported: ['\u001b]0;x\u0007'] }
+    provider.behave.tokenAnswer = { status: 400, body: '{"error":"invalid_client","error_description":"\\u001b[1m"}' }
+    const { findings } = await check()
+    for (const { message, details } of findings) {
+      // oxlint-disable-next-line no-control-regex -- what this looks for
+      assert.doesNotMatch([message, ...details].join(), /[\u0000-\u001f\u202e]/)
+    }
+  })
+
+  it('checks a public client, and says where the provider wants a secret', async () => {
+    provider.behave.tokenAnswer = { status: 401, body: '{"error":"invalid_client"}' }
+    const { client_secret: _, ...withoutSecret } = configFor(provider.issuer)
+    const report = await checkProvider({
+      config: withoutSecret,
+      publicOrigin: undefined,
+      timeoutMs: 500,
+      clock: Date.now,
+    })
+    said(report, 'note', 'client auth', /no client_secret, and it lists no public clients/)
+    said(report, 'problem', 'credentials', /without a secret \(invalid_client\); set client_secret/)
+    said(report, 'note', 'redirect URI', /--config relay\.yml tells the public_url/)
+  })
+
+  function sendBackWith(error: string): (callback: URL) => void {
+    return ({ searchParams }) => {
+      searchParams.delete('code')
+      searchParams.set('error', error)
+      searchParams.set('error_description', 'because')
+    }
+  }
+})
+
+function notFound(response: ServerResponse): void {
+  response.writeHead(404, { 'content-type': 'text/html' }).end('<h1>Not found</h1>')
+}
+
+/** @returns the finding, which must be there */
+function said({ findings, ok }: ProviderReport, verdict: string, about: string, message: RegExp) {
+  const found = findings.find((each) => each.verdict === verdict && each.about === about && message.test(each.message))
+  assert.ok(found, `no ${verdict} about ${about} like ${message}:\n${JSON.stringify(findings, undefined, 1)}`)
+  if (verdict === 'problem') assert.equal(ok, false)
+  return found
+}

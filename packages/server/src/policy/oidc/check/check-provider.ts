@@ -1,0 +1,86 @@
+// Whether a sign-in with a provider would work, found out without a user: what `relay oidc check` shows. Asks the
+// provider through the same bounded requests as the relay does, and decides by the same functions. Sends the client
+// secret nowhere but to the provider that the issuer names.
+
+import type { CryptoKey } from 'jose'
+import type { ServerMetadata } from 'openid-client'
+
+import type { OpenidConnectConfig } from '../../../config/config.ts'
+import { readClientKey } from '../client-key.ts'
+import { endpointProblems, isInsecureIssuer } from '../endpoint-problems.ts'
+import { providerFetch } from '../provider-fetch.ts'
+import { checkCredentials, checkRedirectUri, type Client } from './client.ts'
+import { discover } from './discovery.ts'
+import { note, problem, type Finding } from './finding.ts'
+import { checkKeys } from './keys.ts'
+import { judgeMetadata, offersOf, type Offers } from './metadata.ts'
+
+export interface ProviderCheck {
+  config: OpenidConnectConfig
+  /** Origin of `public_url`; undefined where it is not known. */
+  publicOrigin: string | undefined
+  /** For one request to the provider; there are at most a dozen. */
+  timeoutMs: number
+  clock: () => number
+}
+
+export interface ProviderReport {
+  issuer_url: string
+  client_id: string
+  /** Whether nothing was found that keeps visitors from signing in. */
+  ok: boolean
+  /** To register at the provider; undefined where `public_url` is not known. */
+  redirect_uri: string | undefined
+  post_logout_redirect_uri: string | undefined
+  /** What the provider lists about itself; undefined where it could not be asked. */
+  offers: Offers | undefined
+  findings: readonly Finding[]
+}
+
+/** Never throws for what the provider does. */
+export async function checkProvider(check: ProviderCheck): Promise<ProviderReport> {
+  const { config, publicOrigin } = check
+  const fetch = providerFetch(check.timeoutMs, config.issuer_url)
+  const { metadata, isExpectedIssuer, findings } = await discover(config.issuer_url, fetch, check.clock)
+  const redirectUri = publicOrigin === undefined ? undefined : `${publicOrigin}/oidc/callback`
+  const offers = metadata && offersOf(metadata)
+  if (metadata) {
+    const isInsecure = isInsecureIssuer(config.issuer_url)
+    findings.push(...judgeMetadata(metadata, config, isInsecure))
+    if (endpointProblems(metadata, isInsecure).length === 0) {
+      // Its endpoints are URLs, as just seen; openid-client looks at the rest. It needs an issuer, wrong or not.
+      const issuer = isExpectedIssuer ? metadata.issuer : config.issuer_url
+      const described = { ...metadata, issuer } as Readonly<ServerMetadata>
+      const connection = { fetch, timeoutMs: check.timeoutMs, isInsecure }
+      const client = { config, metadata: described, connection, redirectUri }
+      findings.push(
+        ...(await checkKeys(described.jwks_uri!, offers?.id_token_algorithms, config, fetch)),
+        ...(await tryClient(client, isExpectedIssuer)),
+      )
+    }
+  }
+  return {
+    issuer_url: config.issuer_url,
+    client_id: config.client_id,
+    ok: findings.every(({ verdict }) => verdict !== 'problem'),
+    redirect_uri: redirectUri,
+    post_logout_redirect_uri: publicOrigin === undefined ? undefined : `${publicOrigin}/oidc/signed-out`,
+    offers,
+    findings,
+  }
+}
+
+async function tryClient(client: Omit<Client, 'clientKey'>, isExpectedIssuer: boolean): Promise<Finding[]> {
+  // A document that speaks for another issuer may also name another's token endpoint.
+  const isTheirs = new URL(client.metadata.token_endpoint!).origin === new URL(client.config.issuer_url).origin
+  if (!isExpectedIssuer && !isTheirs) return [note('credentials', 'not tried as long as the issuer is not right')]
+  const { client_key } = client.config
+  let clientKey: CryptoKey | undefined
+  try {
+    clientKey = client_key && readClientKey(client_key)
+  } catch (error) {
+    return [problem('client key', error instanceof Error ? error.message : String(error))]
+  }
+  const complete = { ...client, clientKey }
+  return [await checkCredentials(complete), await checkRedirectUri(complete)]
+}

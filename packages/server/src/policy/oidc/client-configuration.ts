@@ -1,0 +1,47 @@
+// One client of one provider, as openid-client wants to know it. Pure: no I/O, no clock.
+
+import type { CryptoKey } from 'jose'
+import {
+  Configuration,
+  allowInsecureRequests,
+  clockTolerance,
+  customFetch,
+  type CustomFetch,
+  type ServerMetadata,
+} from 'openid-client'
+
+import type { OpenidConnectConfig } from '../../config/config.ts'
+import { clientAuthentication } from './client-authentication.ts'
+import { CLOCK_TOLERANCE_S } from './id-token.ts'
+import type { ProviderFetch } from './provider-fetch.ts'
+
+export interface ProviderConnection {
+  fetch: ProviderFetch
+  timeoutMs: number
+  /** Whether plain http may be spoken: only to a provider on this machine. */
+  isInsecure: boolean
+}
+
+/** @param clientKey what readClientKey() has made of `client_key` */
+export function clientConfiguration(
+  config: OpenidConnectConfig,
+  metadata: Readonly<ServerMetadata>,
+  clientKey: CryptoKey | undefined,
+  { fetch, timeoutMs, isInsecure }: ProviderConnection,
+): Configuration {
+  const { client_id, client_secret, id_token_alg } = config
+  const configuration = new Configuration(
+    metadata,
+    client_id,
+    {
+      ...(client_secret && { client_secret: client_secret.reveal() }),
+      [clockTolerance]: CLOCK_TOLERANCE_S,
+      ...(id_token_alg && { id_token_signed_response_alg: id_token_alg }),
+    },
+    clientAuthentication(config, metadata, clientKey),
+  )
+  configuration[customFetch] = fetch as CustomFetch // its body is one of the kinds we send
+  configuration.timeout = timeoutMs / 1000
+  if (isInsecure) allowInsecureRequests(configuration)
+  return configuration
+}

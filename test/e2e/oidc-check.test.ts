@@ -1,0 +1,106 @@
+// `relay oidc check` as an operator meets it, against a real identity provider.
+
+import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+
+import { CLIENT_ID, CLIENT_SECRET, Processes, RELAY } from '../support/processes.ts'
+
+describe('relay oidc check', { timeout: 120_000 }, () => {
+  let processes: Processes
+  const run = (...words: string[]): ReturnType<Processes['run']> => processes.run([RELAY, 'oidc', 'check', ...words])
+
+  before(async () => {
+    processes = await Processes.create()
+    await processes.startProvider()
+  })
+  after(() => processes.close())
+
+  it('checks every sign-in of a configuration once, and ends with 0 where all is well', async () => {
+    const file = await config('two.yml', [
+      { id: 'edg_docs', hosts: ['docs.localhost'], policy: processes.signIn() },
+      { id: 'edg_wiki', hosts: ['wiki.localhost'], policy: processes.signIn({ allow: { domains: ['example.com'] } }) },
+      { id: 'edg_open', hosts: ['open.localhost'] },
+    ])
+    const { code, stdout, stderr } = await run('--config', file)
+    assert.deepEqual([code, stderr], [0, ''], stdout)
+    assert.match(stdout, new RegExp(`^${processes.issuer} as client ${CLIENT_ID}, for edg_docs, edg_wiki\\n`))
+    for (const line of [
+      /✔ issuer +http.*, to the letter/,
+      /✔ credentials +it takes this client id and secret/,
+      /✔ redirect URI +registered/,
+      new RegExp(`Redirect URI to register +${processes.publicUrl}/oidc/callback`),
+      /\nFine\.\n*$/,
+    ]) {
+      assert.match(stdout, line)
+    }
+    assert.equal(stdout.match(/as client/g)?.length, 1)
+    assert.equal(stdout.includes(CLIENT_SECRET), false)
+
+    const none = await run('--config', file, '--edge', 'edg_open')
+    assert.equal(none.code, 2)
+    assert.match(none.stderr, /no edge edg_open with openid-connect/)
+  })
+
+  it('ends with 1 and a sentence for each problem, also as JSON', async () => {
+    const file = await config('wrong.yml', [
+      { id: 'edg_docs', hosts: ['docs.localhost'], policy: processes.signIn({ client_secret: 'wrong' }) },
+    ])
+    const wrong = await run('--config', file, '--edge', 'edg_docs')
+    assert.equal(wrong.code, 1)
+    assert.match(wrong.stdout, /✘ credentials +it does not accept this client id and secret/)
+    assert.match(wrong.stdout, /\n1 problem\.\n*$/)
+    const json = await run('--config', file, '--json')
+    assert.equal(json.code, 1)
+    const { ok, providers } = JSON.parse(json.stdout) as { ok: boolean; providers: Record<string, unknown>[] } // our own command's
+    assert.equal(ok, false)
+    assert.deepEqual(
+      providers.map(({ issuer_url, edges, ok }) => ({ issuer_url, edges, ok })),
+      [{ issuer_url: processes.issuer, edges: ['edg_docs'], ok: false }],
+    )
+    const lost = await run('http://127.0.0.1:1', '--client-id', 'x')
+    assert.equal(lost.code, 1)
+    assert.match(lost.stdout, /✘ discovery +nothing listens at 127\.0\.0\.1:1/)
+  })
+
+  it('takes the provider from the command line and the redirect URI from a file whose secrets are not there yet', async () => {
+    const file = await config('early.yml', [
+      { id: 'edg_docs', hosts: ['docs.localhost'], policy: processes.signIn({ client_secret: '${NOT_YET}' }) },
+    ])
+    const client = ['--client-id', CLIENT_ID, '--client-secret', CLIENT_SECRET, '--scope', 'email groups']
+    const { code, stdout } = await run(processes.issuer, ...client, '--config', file)
+    assert.equal(code, 0, stdout)
+    assert.match(stdout, /✔ scopes +openid email groups/)
+    assert.match(stdout, new RegExp(`Redirect URI to register +${processes.publicUrl}/oidc/callback`))
+    const without = await run(processes.issuer, ...client)
+    assert.equal(without.code, 0)
+    assert.match(without.stdout, /• redirect URI +not tried: it is <public_url>\/oidc\/callback/)
+  })
+
+  it('ends with 2 where it was called wrongly', async () => {
+    const cases: [words: string[], wanted: RegExp][] = [
+      [[], /ISSUER is missing/],
+      [['https://login.example.com'], /--client-id is missing/],
+      [['login.example.com', '--client-id', 'x'], /ISSUER "login\.example\.com" is not a URL/],
+      [['http://login.example.com', '--client-id', 'x'], /ISSUER must be https/],
+      [['https://login.example.com', '--client-id', 'x', '--id-token-alg', 'none'], /--id-token-alg .*HS256/],
+      [['https://login.example.com', '--client-id', 'x', '--edge', 'edg_a'], /--edge .*leave ISSUER away/],
+      [['--config', 'relay.yml', '--client-id', 'x'], /--client-id goes with ISSUER/],
+      [['--config', '/nowhere/relay.yml'], /there is no such file/],
+    ]
+    const ends = await Promise.all(cases.map(([words]) => run(...words)))
+    for (const [index, { code, stdout, stderr }] of ends.entries()) {
+      assert.deepEqual([code, stdout], [2, ''], stderr)
+      assert.match(stderr, cases[index]![1])
+      assert.doesNotMatch(stderr, / {4}at /, 'no stack')
+    }
+  })
+
+  async function config(name: string, edges: readonly object[]): Promise<string> {
+    const file = join(processes.folder, name)
+    const listen = { http: `127.0.0.1:${processes.port}`, admin: '127.0.0.1:0' }
+    await writeFile(file, JSON.stringify({ domain: 'localhost', public_url: processes.publicUrl, listen, edges }))
+    return file
+  }
+})
