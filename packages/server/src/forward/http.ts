@@ -31,6 +31,7 @@ export function forwardRequest(exchange: Exchange, backend: RouteBackend, room: 
 }
 
 class Transfer implements UpstreamHandler, Watched {
+  place = -1
   readonly #exchange: Exchange
   readonly #backend: RouteBackend
   readonly #room: ForwardRoom

@@ -44,6 +44,7 @@ export interface Http2ConnectionOptions {
 }
 
 export class Http2Connection implements Watched {
+  place = -1
   readonly tunnel: Tunnel
   readonly lane: Lane
   readonly #options: Http2ConnectionOptions

@@ -45,6 +45,7 @@ export function forwardHttp2(
 }
 
 class Http2Transfer implements Http2Waiter, Watched {
+  place = -1
   readonly #exchange: Exchange
   readonly #backend: RouteBackend
   readonly #room: ForwardRoom

@@ -12,6 +12,7 @@ export interface StreamPoolOptions {
 }
 
 export class StreamPool implements Watched {
+  place = -1
   readonly #options: StreamPoolOptions
   readonly #idle = new Map<Tunnel, UpstreamConnection[]>()
 

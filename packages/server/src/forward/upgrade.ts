@@ -35,6 +35,7 @@ export function forwardUpgrade(
 }
 
 class UpgradeTransfer implements UpstreamHandler, Watched {
+  place = -1
   readonly #exchange: Exchange
   readonly #upgrade: Upgrade
   readonly #backend: RouteBackend
