@@ -23,6 +23,7 @@ import type { Dial } from './dial-upstream.ts'
 import { HealthChecker } from './health-checker.ts'
 import type { HealthState } from './health-checker.ts'
 import type { Log } from './log.ts'
+import { isMisplaced, sessionsWanted } from './node-spread.ts'
 import { RelayConnection } from './relay-connection.ts'
 import type { ConnectionRoom } from './relay-connection.ts'
 import { serveStream } from './serve-stream.ts'
@@ -106,6 +107,10 @@ export class Agent extends EventEmitter<AgentEvents> {
   /** The first one, and once that is online all of them. */
   readonly #relayConnections: RelayConnection[] = []
   /** What was last told about those that could not connect. */
+  /** Every node of the relay, as it last said. */
+  #nodeIds: readonly string[] = []
+  /** Numbers that sessions have, those that are being opened included. */
+  readonly #indexes = new Set<number>()
   readonly #failures = new Map<RelayConnection, Notice>()
   readonly #stop = new AbortController()
   readonly #closed = Promise.withResolvers<ProtocolError | undefined>()
@@ -162,7 +167,7 @@ export class Agent extends EventEmitter<AgentEvents> {
         endpoints: first?.endpoints.get(index + 1) ?? [],
         health: this.#checkers.get(index + 1)?.state,
       })),
-      sessions: { wanted: this.#plan.connections, online: sessions.length },
+      sessions: { wanted: sessionsWanted(this.#plan.connections, this.#nodeIds), online: sessions.length },
       connections: { ...this.#connections },
       retryAt: this.#state === 'waiting' && retries.length > 0 ? Math.min(...retries) : undefined,
       notice: this.#notice,
@@ -219,6 +224,14 @@ export class Agent extends EventEmitter<AgentEvents> {
         agent_version: AGENT_VERSION,
         os: `${platform()} ${release()} ${arch()}`.slice(0, 128),
       }),
+      takeIndex: () => {
+        let index = 0
+        while (this.#indexes.has(index)) index++
+        this.#indexes.add(index)
+        return index
+      },
+      releaseIndex: (index) => void this.#indexes.delete(index),
+      isMisplaced: (connection, nodeId) => this.#isMisplaced(connection, nodeId),
       serve: (stream) => this.#serve(stream),
       healthOf: (tunnelId) => this.#checkers.get(tunnelId)?.state,
       onConnected: (connection) => this.#onConnected(connection),
@@ -285,8 +298,17 @@ export class Agent extends EventEmitter<AgentEvents> {
     if (this.#state !== 'online' || this.#notice === failure) this.#notice = undefined
   }
 
+  #isMisplaced(connection: RelayConnection, nodeId: string): boolean {
+    if (this.#plan.connections === 1) return false
+    const others = this.#relayConnections.flatMap((other) =>
+      other !== connection && other.state === 'online' ? (other.session?.welcome?.node_id ?? []) : [],
+    )
+    return isMisplaced(nodeId, others, this.#nodeIds)
+  }
+
   #announce(connection: RelayConnection, isFirst: boolean): void {
     const { welcome } = connection.session ?? {}
+    if (welcome) this.#nodeIds = welcome.nodes.map(({ node_id }) => node_id)
     this.#log.info(
       {
         relay: this.#plan.relay.url,
@@ -297,11 +319,12 @@ export class Agent extends EventEmitter<AgentEvents> {
       },
       'connected',
     )
+    const wanted = sessionsWanted(this.#plan.connections, this.#nodeIds)
+    while (this.#relayConnections.length < wanted) this.#launch(this.#relayConnections.length)
     if (!isFirst) return
     for (const { name, labels, forwardsTo, endpoints } of this.status.tunnels) {
       this.#log.info({ ...(name ? { name } : {}), labels, forwardsTo, endpoints }, 'tunnel online')
     }
-    while (this.#relayConnections.length < this.#plan.connections) this.#launch(this.#relayConnections.length)
     this.emit('online', this.status)
   }
 

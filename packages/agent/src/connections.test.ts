@@ -4,12 +4,23 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { after, describe, it } from 'node:test'
 
+import { PROTOCOL_VERSION } from '@sallyport/protocol'
+import type { ControlMessageInput } from '@sallyport/protocol'
 import { pino } from 'pino'
 
 import { startAgent } from './agent.ts'
 import type { Agent } from './agent.ts'
 import { FakeRelay } from './fixtures/fake-relay.ts'
-import type { FakeRelayOptions } from './fixtures/fake-relay.ts'
+import type { FakeRelayOptions, FakeSession } from './fixtures/fake-relay.ts'
+
+const WELCOME = {
+  type: 'welcome' as const,
+  version: PROTOCOL_VERSION,
+  session_id: 'ses_1',
+  limits: { tunnels: 10, stream_header_bytes: 512 },
+  capabilities: [] as string[],
+  relay_version: '0.0.1',
+} satisfies Partial<ControlMessageInput>
 
 const closing: (() => unknown)[] = []
 after(() => Promise.all(closing.map((close) => close())))
@@ -82,6 +93,50 @@ describe('an agent with several connections', () => {
     const indexes = relay.sessions.map(({ messages: [hello] }) => hello?.type === 'hello' && hello.connection_index)
     assert.deepEqual(indexes.toSorted(), [0, 1, 2, 3])
     assert.notEqual(agent.status.state, 'waiting')
+  })
+
+  it('has a session with each node of the relay, however the dials fall', async () => {
+    // Which node a dial comes to, as the kernel would have it; from then on always b.
+    const falls = ['a', 'a', 'a', 'b', 'b', 'a', 'b', 'c']
+    const opened = new Map<FakeSession, string>()
+    const { agent } = await startPair(2, {
+      onMessage: (message, session) => {
+        if (message.type !== 'hello') return false
+        const node = falls.shift() ?? 'b'
+        opened.set(session, node)
+        session.control?.send({ ...WELCOME, node_id: node, nodes: ['a', 'b', 'c'].map((node_id) => ({ node_id })) })
+        return true
+      },
+    })
+    const nodesBound = (): string[] =>
+      [...opened]
+        .filter(([{ messages, mux }]) => mux.isOpen && messages.some(({ type }) => type === 'bind'))
+        .filter(([{ messages }]) => !messages.some(({ type }) => type === 'unbind'))
+        .map(([, node]) => node)
+        .toSorted()
+    while (nodesBound().join('') !== 'abc') await new Promise((resolve) => setImmediate(resolve))
+    while (agent.status.sessions.online < 3) await new Promise((resolve) => setImmediate(resolve))
+    assert.deepEqual(agent.status.sessions, { wanted: 3, online: 3 })
+    assert.equal(agent.status.state, 'online')
+    // It goes on to serve, and a lost one comes back to the node that lacks it.
+    falls.push('a', 'b', 'c')
+    const [lost] = [...opened].find(([{ mux }, node]) => mux.isOpen && node === 'c')!
+    lost.socket.terminate()
+    await lost.mux.closed
+    while (nodesBound().join('') !== 'abc') await new Promise((resolve) => setImmediate(resolve))
+  })
+
+  it('has a single session where it is told so, wherever it is', async () => {
+    const { agent, relay } = await startPair(1, {
+      onMessage: (message, session) => {
+        if (message.type !== 'hello') return false
+        session.control?.send({ ...WELCOME, node_id: 'a', nodes: [{ node_id: 'a' }, { node_id: 'b' }] })
+        return true
+      },
+    })
+    await bound(relay, 1)
+    assert.equal(agent.status.sessions.wanted, 1)
+    assert.equal(relay.attempts, 1)
   })
 
   it('ends for good when one of them is told to', async () => {

@@ -3,8 +3,9 @@
 //   connecting --session opens--> online --lost--> waiting --backoff--> connecting …
 //        any --refused for good--> run() gives the error      any --signal--> run() ends
 //
-// When the relay drains, the next session is opened while the old one finishes what runs on it. Its backoff is its own:
-// it knows nothing of the agent's other connections.
+// When the relay drains, the next session is opened while the old one finishes what runs on it. The same happens where the
+// session has come to a node of the relay that has enough of the agent's sessions: it serves there until a dial comes to
+// a better one. Its backoff is its own.
 
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -21,15 +22,26 @@ import type { SessionOptions } from './session.ts'
 
 /** A session that lived this long shows that the relay is well: the next wait is a short one again. */
 const STABLE_MS = 10_000
+/** Between two dials for a better node: short while luck may bring it, then as patient as anyone who waits for a restart. */
+const SEEK_FIRST_MS = 50
+const SEEK_LAST_MS = 30_000
+const SEEKS_IN_HASTE = 8
+/** For what runs on a session that is left for a better node. */
+const MOVE_DEADLINE_MS = 30_000
 
 /** What all connections of an agent share. */
 export interface ConnectionRoom {
-  readonly plan: Pick<AgentPlan, 'relay' | 'authtoken' | 'ca' | 'proxy' | 'connections'>
+  readonly plan: Pick<AgentPlan, 'relay' | 'authtoken' | 'ca' | 'proxy'>
   readonly log: Log
   /** Ends every attempt and every wait. */
   readonly signal: AbortSignal
   readonly binds: SessionOptions['binds']
   hello(connectionIndex: number): SessionOptions['hello']
+  /** Tells the sessions of the agent apart; those that drain keep theirs. */
+  takeIndex(): number
+  releaseIndex(connectionIndex: number): void
+  /** Whether a session of this connection would do more good at another node of the relay. */
+  isMisplaced(connection: RelayConnection, nodeId: string): boolean
   serve(stream: Duplex): Promise<unknown>
   healthOf(tunnelId: number): HealthState | undefined
   /** A WebSocket stands; its session is being opened. */
@@ -47,8 +59,8 @@ export class RelayConnection {
   readonly number: number
   readonly #room: ConnectionRoom
   readonly #backoff: Backoff
-  /** By connection index: the current one, and older ones that finish what runs on them. */
-  readonly #sessions = new Map<number, Session>()
+  /** The current one, and older ones that finish what runs on them. */
+  readonly #sessions = new Set<Session>()
   #current: Session | undefined
   #state: 'idle' | 'connecting' | 'online' | 'waiting' = 'idle'
   #retryAt: number | undefined
@@ -70,7 +82,7 @@ export class RelayConnection {
 
   /** All that still serve something, those that the relay has asked to leave included. */
   get sessions(): Iterable<Session> {
-    return this.#sessions.values()
+    return this.#sessions
   }
 
   get isOpen(): boolean {
@@ -96,11 +108,14 @@ export class RelayConnection {
         await this.#wait(attempt.error, attempt.retryAfterMs)
         continue
       }
-      const { session } = attempt
+      let { session } = attempt
       const since = performance.now()
-      this.#current = session
-      this.#turn('online')
-      await session.leaving
+      for (let better: Session | undefined = session; better; better = await this.#seekBetter(session)) {
+        if (better !== session) void session.close(MOVE_DEADLINE_MS)
+        session = better
+        this.#current = session
+        this.#turn('online')
+      }
       if (signal.aborted) return undefined
       const lasted = performance.now() - since
       if (lasted > STABLE_MS) this.#backoff.reset()
@@ -121,23 +136,55 @@ export class RelayConnection {
 
   /** Leaves in order. The room's signal has been aborted before. */
   async close(deadlineMs: number): Promise<void> {
-    await Promise.all([...this.#sessions.values()].map((session) => session.close(deadlineMs)))
+    await Promise.all([...this.#sessions].map((session) => session.close(deadlineMs)))
   }
 
   /** Ends at once, cutting what runs. The room's signal has been aborted before. */
   destroy(error?: ProtocolError): void {
-    for (const session of this.#sessions.values()) session.destroy(error)
+    for (const session of this.#sessions) session.destroy(error)
+  }
+
+  /**
+   * Waits while the session serves; where it is misplaced, dials for a better node meanwhile.
+   * @returns the session there, or undefined once this one is to be left or gone
+   */
+  async #seekBetter(session: Session): Promise<Session | undefined> {
+    const { signal } = this.#room
+    let isLeaving = false
+    const leaving = session.leaving.then(() => (isLeaving = true))
+    const isWrongAt = (nodeId: string | undefined): boolean =>
+      nodeId !== undefined && this.#room.isMisplaced(this, nodeId)
+    let waitMs = SEEK_FIRST_MS
+    for (let tries = 0; isWrongAt(session.welcome?.node_id); tries++) {
+      if (tries >= SEEKS_IN_HASTE) waitMs = Math.min(waitMs * 2, SEEK_LAST_MS)
+      const waited = new AbortController()
+      await Promise.race([leaving, pause(waitMs, AbortSignal.any([signal, waited.signal]))])
+      waited.abort()
+      if (isLeaving || signal.aborted) return undefined
+      const attempt = await this.#attempt((welcome) => !isWrongAt(welcome.node_id))
+      if ('error' in attempt) {
+        waitMs = Math.max(waitMs, attempt.retryAfterMs ?? 0)
+        continue
+      }
+      if (!isLeaving && !signal.aborted) return attempt.session
+      void attempt.session.close(0)
+      return undefined
+    }
+    await leaving
+    return undefined
   }
 
   /** One dial and one handshake. */
-  async #attempt(): Promise<{ session: Session } | { error: ProtocolError; retryAfterMs?: number }> {
+  async #attempt(
+    accept?: SessionOptions['accept'],
+  ): Promise<{ session: Session } | { error: ProtocolError; retryAfterMs?: number }> {
     const { plan, log, signal, handshakeDeadlineMs } = this.#room
     const { relay, authtoken, ca, proxy } = plan
     log.debug({ connection: this.number, relay: relay.url, ...(proxy ? { proxy: proxy.host } : {}) }, 'connecting')
     const connected = await connectRelay({ relay, authtoken, ca, proxy, signal, handshakeDeadlineMs })
     if (!connected.ok) return connected
-    this.#room.onConnected(this)
-    const connectionIndex = this.#freeIndex()
+    if (!accept) this.#room.onConnected(this)
+    const connectionIndex = this.#room.takeIndex()
     try {
       const session = await Session.open({
         socket: connected.socket,
@@ -146,26 +193,22 @@ export class RelayConnection {
         serve: (stream) => this.#room.serve(stream),
         healthOf: (tunnelId) => this.#room.healthOf(tunnelId),
         onNotice: (level, text) => this.#room.onNotice(level, text),
+        accept,
         signal,
         openDeadlineMs: handshakeDeadlineMs,
       })
-      this.#sessions.set(connectionIndex, session)
+      this.#sessions.add(session)
       void session.closed.then(() => {
-        this.#sessions.delete(connectionIndex)
+        this.#room.releaseIndex(connectionIndex)
+        this.#sessions.delete(session)
         if (this.#current === session) this.#current = undefined
       })
       return { session }
     } catch (error) {
+      this.#room.releaseIndex(connectionIndex)
       if (error instanceof ProtocolError) return { error }
       throw error
     }
-  }
-
-  /** Tells the sessions of the agent apart: each connection has every n-th index, and one that drains keeps its own. */
-  #freeIndex(): number {
-    let index = this.number
-    while (this.#sessions.has(index)) index += this.#room.plan.connections
-    return index
   }
 
   async #wait(error: ProtocolError, retryAfterMs = 0): Promise<void> {
@@ -176,11 +219,7 @@ export class RelayConnection {
     log.warn({ connection: this.number, code: error.code, reason, retryInMs }, 'not connected')
     this.#retryAt = Date.now() + retryInMs
     this.#turn('waiting', { error, retryInMs })
-    try {
-      await sleep(retryInMs, undefined, { signal })
-    } catch {
-      // Closing: the loop above looks at the signal itself.
-    }
+    await pause(retryInMs, signal)
     this.#retryAt = undefined
   }
 
@@ -188,4 +227,9 @@ export class RelayConnection {
     this.#state = state
     this.#room.onTurn(this, failure)
   }
+}
+
+/** Waits, or less long where the signal says so; its caller looks at the signal itself. */
+async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  await sleep(milliseconds, undefined, { signal }).catch(() => {})
 }

@@ -46,6 +46,8 @@ export interface SessionOptions {
   /** What is known of the app of a tunnel; undefined where nobody checks it. */
   healthOf?: ((tunnelId: number) => HealthState | undefined) | undefined
   onNotice: (level: 'info' | 'warn', text: string) => void
+  /** Whether this node of the relay is a place for the session; otherwise it ends before anything is bound. */
+  accept?: ((welcome: Welcome) => boolean) | undefined
   signal: AbortSignal
   openDeadlineMs?: number | undefined
 }
@@ -218,6 +220,10 @@ export class Session {
       session_id: printable(message.session_id),
       node_id: printable(message.node_id),
       relay_version: printable(message.relay_version),
+      nodes: message.nodes.map((node) => ({ ...node, node_id: printable(node.node_id) })),
+    }
+    if (this.#options.accept?.(this.#welcome) === false) {
+      return this.destroy(new ProtocolError('session_closed', 'another node of the relay needs it more'))
     }
     for (const [tunnelId, bind] of this.#options.binds) {
       this.#control.send(bind)
