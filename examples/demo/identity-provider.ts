@@ -35,10 +35,16 @@ export interface IdentityProviderOptions {
   port: number
   /** The host of the issuer, `localhost` by default. It listens on 127.0.0.1 whatever the name. */
   host?: string
+  /** What stands behind host and port in the issuer: nothing by default, `/` or a path for a tenant. */
+  path?: string
   users: readonly IdentityProviderUser[]
   clients: readonly IdentityProviderClient[]
   /** Whatever `oidc-provider` can be told beyond this. */
   configure?: Partial<Configuration>
+  /** Whether only discovery stands below the path, and the endpoints at the root. */
+  endpointsAtRoot?: boolean
+  /** The last word about the provider, before it answers anybody. */
+  prepare?: (provider: Provider) => void
 }
 
 export interface IdentityProvider {
@@ -58,14 +64,16 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
     server.once('error', reject).listen(options.port, '127.0.0.1', resolve)
   })
   const { port } = server.address() as AddressInfo // listening on TCP, so it is one
-  const issuer = `http://${host}:${port}`
+  const issuer = `http://${host}:${port}${options.path ?? ''}`
+  const mount = options.path?.replace(/\/$/, '') ?? ''
 
   const provider = new Provider(issuer, configuration(options))
+  options.prepare?.(provider)
   provider.on('server_error', (_context, error) => console.error('identity provider:', error))
   const protocol = provider.callback()
   answer = (request, response) => {
     const uid = /^\/sign-in\/([\w-]+)$/.exec(request.url ?? '')?.[1]
-    if (uid === undefined) return void protocol(request, response)
+    if (uid === undefined) return answerBelow(mount, options, protocol, request, response)
     signIn(provider, options.users, request, response).catch((error: unknown) => {
       // An interaction that is unknown, expired or of another browser.
       if (!response.headersSent) {
@@ -82,6 +90,24 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
         server.closeAllConnections()
       }),
   }
+}
+
+/** As frameworks do for what is mounted below a path; oidc-provider takes its own place from the two URLs. */
+function answerBelow(
+  mount: string,
+  { endpointsAtRoot = false }: IdentityProviderOptions,
+  protocol: (request: IncomingMessage, response: ServerResponse) => unknown,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  const { url = '' } = request
+  if (url.startsWith(`${mount}/`)) {
+    request.url = url.slice(mount.length)
+    if (!endpointsAtRoot) Object.assign(request, { originalUrl: url })
+  } else if (!endpointsAtRoot || url.startsWith('/.well-known/openid-configuration')) {
+    return sendPage(response, 404, 'Not found', '<p>There is nothing here.</p>')
+  }
+  protocol(request, response)
 }
 
 function configuration({ users, clients, configure }: IdentityProviderOptions): Configuration {

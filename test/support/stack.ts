@@ -25,6 +25,8 @@ export interface StackOptions {
   config?: string
   /** Further entries of `listen:`, in YAML's flow style. */
   listen?: string
+  /** Of the relay, where it must be known beforehand; any free one by default. */
+  port?: number
   /** Labels of the agents. */
   labels?: readonly string[]
   hostHeader?: string
@@ -94,8 +96,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const config = parseConfig(
     `
 domain: localhost
-public_url: http://relay.localhost
-listen: { http: "127.0.0.1:0", admin: "127.0.0.1:0"${options.listen ? `, ${options.listen}` : ''} }
+public_url: http://relay.localhost${options.port === undefined ? '' : `:${options.port}`}
+listen: { http: "127.0.0.1:${options.port ?? 0}", admin: "127.0.0.1:0"${options.listen ? `, ${options.listen}` : ''} }
 store: "sqlite:${join(folder, 'relay.db')}"
 ${options.config ?? ''}
 edges:

@@ -1,7 +1,7 @@
 // The check of an ID token, by signature and by claims. openid-client checks claims but no signature by default, so
 // every ID token also goes through here. Pure but for the keys, which the caller brings.
 
-import { errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose'
+import { decodeProtectedHeader, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose'
 
 import { ProviderUnreachable } from './provider-fetch.ts'
 
@@ -59,7 +59,7 @@ export async function verifyIdToken(token: string, rules: IdTokenRules): Promise
     if (problem) return { ok: false, reason: 'refused', detail: problem, cause: undefined }
     return { ok: true, claims: payload as JWTPayload & { sub: string } } // claimProblem looked at sub
   } catch (cause) {
-    const detail = cause instanceof Error ? cause.message : String(cause)
+    const detail = explain(token, cause)
     // Keys that cannot be had are the provider's trouble; everything else is the token's.
     const unavailable =
       cause instanceof ProviderUnreachable ||
@@ -68,6 +68,14 @@ export async function verifyIdToken(token: string, rules: IdTokenRules): Promise
       (cause instanceof errors.JOSEError && cause.code === 'ERR_JOSE_GENERIC')
     return { ok: false, reason: unavailable ? 'keys_unavailable' : 'refused', detail, cause }
   }
+}
+
+/** For the operator: a wrong algorithm is a setting, there or here. */
+function explain(token: string, cause: unknown): string {
+  if (!(cause instanceof errors.JOSEAlgNotAllowed)) return cause instanceof Error ? cause.message : String(cause)
+  const alg = String(decodeProtectedHeader(token).alg).slice(0, 16) // jose has read it before it refused it
+  if (alg !== 'HS256') return `it is signed with ${alg}, which is not among what is taken from this provider`
+  return 'it is signed with the client secret (HS256); write id_token_alg: HS256, or have the provider sign with a key'
 }
 
 /** Those of a provider's algorithms that an ID token may be signed with, unless the configuration says HS256. */

@@ -41,7 +41,7 @@ export interface ProviderReport {
 export async function checkProvider(check: ProviderCheck): Promise<ProviderReport> {
   const { config, publicOrigin } = check
   const fetch = providerFetch(check.timeoutMs, config.issuer_url)
-  const { metadata, isExpectedIssuer, findings } = await discover(config.issuer_url, fetch, check.clock)
+  const { metadata, isExpectedIssuer, findings } = await discover(config, fetch, check.clock)
   const redirectUri = publicOrigin === undefined ? undefined : `${publicOrigin}/oidc/callback`
   const offers = metadata && offersOf(metadata)
   if (metadata) {

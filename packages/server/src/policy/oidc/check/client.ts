@@ -38,7 +38,7 @@ export interface Client {
 
 type Answer =
   | { kind: 'error'; code: string; description: string | undefined }
-  | { kind: 'rejected'; status: number }
+  | { kind: 'rejected'; reason: string }
   | { kind: 'odd'; what: string }
   | { kind: 'unreachable'; why: string }
 
@@ -93,10 +93,13 @@ async function redeemMadeUpCode({ config, metadata, clientKey, connection, redir
     if (thrown instanceof ResponseBodyError) {
       return { kind: 'error', code: thrown.error, description: thrown.error_description }
     }
-    if (thrown instanceof WWWAuthenticateChallengeError) return { kind: 'rejected', status: thrown.status }
+    if (thrown instanceof WWWAuthenticateChallengeError) {
+      const said = thrown.cause.map(({ parameters }) => parameters.error_description ?? parameters.error ?? 'no reason')
+      return { kind: 'rejected', reason: `HTTP ${thrown.status}: ${said.join(', ')}` }
+    }
     if (thrown instanceof ClientError) {
       const status = thrown.cause instanceof Response ? thrown.cause.status : undefined
-      if (status === 401) return { kind: 'rejected', status }
+      if (status === 401) return { kind: 'rejected', reason: 'HTTP 401' }
       return {
         kind: 'odd',
         what: status === undefined ? 'gave an unreadable answer' : `answered HTTP ${status} without a reason`,
@@ -132,7 +135,7 @@ function isRejection(answer: Answer): answer is Answer & { kind: 'rejected' | 'e
 }
 
 function said(answer: Answer & { kind: 'rejected' | 'error' }): string {
-  if (answer.kind === 'rejected') return `HTTP ${answer.status}`
+  if (answer.kind === 'rejected') return answer.reason
   return answer.description === undefined ? answer.code : `${answer.code}: ${answer.description}`
 }
 

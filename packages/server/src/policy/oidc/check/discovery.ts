@@ -1,6 +1,7 @@
 // The first step of the check: fetches the discovery document, compares the issuer and the clocks, and where there is
 // none, looks beside the given URL for it. Never asks another origin than the issuer's.
 
+import type { OpenidConnectConfig } from '../../../config/config.ts'
 import { isSameIssuer, issuerMismatch } from '../issuer-mismatch.ts'
 import { ProviderUnreachable, type ProviderFetch } from '../provider-fetch.ts'
 import { fine, note, problem, type Finding } from './finding.ts'
@@ -18,7 +19,11 @@ export interface Discovered {
   findings: Finding[]
 }
 
-export async function discover(issuerUrl: string, fetch: ProviderFetch, clock: () => number): Promise<Discovered> {
+export async function discover(
+  { issuer_url: issuerUrl, client_id }: Pick<OpenidConnectConfig, 'issuer_url' | 'client_id'>,
+  fetch: ProviderFetch,
+  clock: () => number,
+): Promise<Discovered> {
   const url = discoveryUrl(issuerUrl)
   const nothing = (found: Finding): Discovered => ({ metadata: undefined, isExpectedIssuer: false, findings: [found] })
   let response: Response
@@ -32,7 +37,7 @@ export async function discover(issuerUrl: string, fetch: ProviderFetch, clock: (
   const text = await response.text()
   const metadata = response.status === 200 ? jsonObject(text) : undefined
   if (!metadata) {
-    const elsewhere = await lookBeside(issuerUrl, fetch)
+    const elsewhere = await lookBeside(issuerUrl, client_id, fetch)
     return nothing(problem('discovery', whyNot(url, response, text, elsewhere), elsewhere ? [] : SHAPES))
   }
   const { found, isExpected } = compareIssuer(issuerUrl, metadata.issuer)
@@ -89,9 +94,9 @@ function whyNot(url: URL, response: Response, text: string, elsewhere: string | 
 }
 
 /** The issuer of a document that stands beside the place where it was looked for. */
-async function lookBeside(issuerUrl: string, fetch: ProviderFetch): Promise<string | undefined> {
+async function lookBeside(issuerUrl: string, clientId: string, fetch: ProviderFetch): Promise<string | undefined> {
   const answers = await Promise.all(
-    guesses(new URL(issuerUrl)).map(async (guess) => {
+    guesses(new URL(issuerUrl), clientId).map(async (guess) => {
       try {
         const response = await fetch(discoveryUrl(guess).href)
         const issuer = response.status === 200 ? jsonObject(await response.text())?.issuer : undefined
@@ -106,14 +111,15 @@ async function lookBeside(issuerUrl: string, fetch: ProviderFetch): Promise<stri
 }
 
 /** Likely issuers on the same origin, the likeliest first. */
-function guesses({ origin, hostname, pathname }: URL): string[] {
+function guesses({ origin, hostname, pathname }: URL, clientId: string): string[] {
   const path = pathname.replace(/\/$/, '')
   const realm = /^(.*)\/realms\/([^/]+)/.exec(path)
   const parents = path.split('/').map((_part, index, parts) => parts.slice(0, parts.length - index - 1).join('/'))
   const paths = [
     ...(hostname === 'login.microsoftonline.com' ? [`${path}/v2.0`] : []),
     ...(realm ? [realm[0], `/auth/realms/${realm[2]}`, `/realms/${realm[2]}`] : []),
-    ...(path === '' || path === '/oauth2' ? ['/oauth2/default'] : []),
+    ...(path === '' || path === '/oauth2' ? ['/oauth2/default'] : []), // Okta
+    ...(path === '' ? [`/${encodeURIComponent(clientId)}`] : []), // Descope has the project's id in both places
     ...parents.slice(0, -1),
   ]
   return [...new Set(paths)]

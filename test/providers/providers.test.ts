@@ -1,0 +1,142 @@
+// Signing in with the providers of the four guides, over HTTP: each is a real provider that behaves like the make.
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+
+import { Browser } from '@sallyport/example-demo/browser'
+
+import { signIn } from '../support/sign-in.ts'
+import { DESCOPE } from './descope.ts'
+import { FUSIONAUTH, FUSIONAUTH_UNCONFIGURED } from './fusionauth.ts'
+import { JUMPCLOUD } from './jumpcloud.ts'
+import { OKTA_CUSTOM, OKTA_ORG } from './okta.ts'
+import { MEMBER, STRANGER, startHouse } from './provider-profile.ts'
+import type { House, ProviderProfile } from './provider-profile.ts'
+
+describe('providers', { timeout: 60_000 }, () => {
+  for (const profile of [OKTA_ORG, OKTA_CUSTOM, JUMPCLOUD, FUSIONAUTH, DESCOPE]) {
+    it(`${profile.name}: lets in who is in the group, and nobody else`, async () => {
+      await inHouse(profile, async (house) => {
+        const browser = await signIn(house.url, MEMBER)
+        const [request] = house.reached
+        assert.equal(house.reached.length, 1)
+        assert.equal(request?.['sallyport-auth-user-email'], 'ada@example.com')
+        const { claim = 'groups' } = (profile.signIn.allow as { groups: { claim?: string } }).groups // as the profiles have it
+        assert.equal(request['sallyport-auth-user-groups'], (profile.member[claim] as string[]).join(','))
+        assert.equal((await browser.open(house.url)).status, 200)
+
+        const stranger = new Browser()
+        const page = await stranger.open(house.url)
+        const refused = await stranger.submit(page, STRANGER)
+        assert.equal(refused.status, 403)
+        assert.equal(refused.headers['sallyport-error-code'], 'ERR_NOT_ALLOWED')
+        assert.equal(house.reached.length, 2, 'nothing of the stranger has reached the app')
+      })
+    })
+
+    it(`${profile.name}: relay oidc check finds nothing wrong`, async () => {
+      await inHouse(profile, async (house) => {
+        const { code, stdout } = await house.check()
+        assert.equal(code, 0, stdout)
+        for (const about of ['issuer', 'keys', 'credentials', 'redirect URI', 'PKCE', 'ID tokens', 'client auth']) {
+          if (about === 'keys' && profile === FUSIONAUTH) continue // the client secret is the key
+          assert.match(stdout, new RegExp(`✔ ${about} `))
+        }
+        assert.match(stdout, /\nFine\.$/m)
+        assert.equal(stdout.includes(profile.client.client_secret ?? ''), false)
+      })
+    })
+  }
+
+  it('Okta: a sign-out ends the session there too, by id_token_hint, and the next visitor is asked', async () => {
+    await inHouse(OKTA_CUSTOM, async (house) => {
+      const browser = await signIn(house.url, MEMBER)
+      const page = await browser.open(new URL('/.sallyport/logout', house.url))
+      const landed = await browser.submit(page)
+      assert.equal(new URL(landed.url).pathname, '/.sallyport/signed-out')
+      const again = await browser.open(house.url)
+      assert.match(again.url, new RegExp(`^${new URL(house.issuer).origin}/sign-in/`))
+      assert.equal(house.reached.length, 1)
+    })
+  })
+
+  it('JumpCloud: the issuer may be written without its slash, and the check says that they differ', async () => {
+    await inHouse(
+      JUMPCLOUD,
+      async (house) => {
+        await signIn(house.url, MEMBER)
+        const { code, stdout } = await house.check()
+        assert.equal(code, 0, stdout)
+        assert.match(stdout, /• issuer .*to the relay that is the same/)
+        assert.match(stdout, /\^ the slash at the end/)
+      },
+      ({ issuer }) => ({ issuer_url: issuer.replace(/\/$/, '') }),
+    )
+  })
+
+  it('FusionAuth, as it comes: nobody signs in, and log and check say what to set', async () => {
+    await inHouse(FUSIONAUTH_UNCONFIGURED, async (house) => {
+      const page = await new Browser().open(house.url)
+      assert.equal(page.status, 502)
+      assert.equal(page.headers['sallyport-error-code'], 'ERR_PROVIDER_UNREACHABLE')
+      const sentence = `your provider calls itself "acme.com", which is not a URL; set its issuer to ${house.issuer} there`
+      assert.ok(house.stack.log.some((line) => line.includes(JSON.stringify(sentence).slice(1, -1))))
+      const { code, stdout } = await house.check()
+      assert.equal(code, 1)
+      assert.ok(stdout.includes(`✘ issuer        ${sentence}`), stdout)
+      assert.match(stdout, /✔ credentials/)
+      assert.deepEqual(house.reached, [])
+    })
+  })
+
+  it('FusionAuth: without id_token_alg an ID token signed with the secret is refused', async () => {
+    await inHouse(
+      FUSIONAUTH,
+      async (house) => {
+        const browser = new Browser()
+        const page = await browser.open(house.url)
+        const refused = await browser.submit(page, MEMBER)
+        assert.equal(refused.status, 400)
+        assert.equal(refused.headers['sallyport-error-code'], 'ERR_SIGN_IN_FAILED')
+        assert.ok(
+          house.stack.log.some((line) =>
+            line.includes('it is signed with the client secret (HS256); write id_token_alg: HS256'),
+          ),
+          house.stack.log.at(-1),
+        )
+        const { stdout } = await house.check()
+        assert.match(stdout, /✔ ID tokens .*where this client is set to HS256 there, write id_token_alg: HS256/)
+        assert.deepEqual(house.reached, [])
+      },
+      () => ({ id_token_alg: undefined }),
+    )
+  })
+
+  it('Okta and Descope: the check tells what is missing where the issuer has lost its path', async () => {
+    for (const profile of [OKTA_CUSTOM, DESCOPE]) {
+      await inHouse(
+        profile,
+        async (house) => {
+          const { code, stdout } = await house.check()
+          assert.equal(code, 1)
+          assert.ok(stdout.includes(`(HTTP 404); set issuer_url to ${house.issuer}\n`), stdout)
+        },
+        ({ issuer }) => ({ issuer_url: new URL(issuer).origin }),
+      )
+    }
+  })
+})
+
+/** @param changes keys of the profile's sign-in to replace, where they depend on the issuer */
+async function inHouse(
+  profile: ProviderProfile,
+  visit: (house: House) => Promise<void>,
+  changes?: (house: { issuer: string }) => Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const house = await startHouse(profile, changes)
+  try {
+    await visit(house)
+  } finally {
+    await house.close()
+  }
+}
