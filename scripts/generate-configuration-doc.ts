@@ -153,7 +153,7 @@ function configurationPage(): string {
       (action) =>
         `### \`${typeOf(action)}\`\n\n${ACTIONS[typeOf(action)] ?? ''} ${
           responseActions.has(typeOf(action)) ? 'For requests and responses.' : 'For requests only.'
-        }\n\n${table({ properties: { config: inside(action, 'config') }, required: [] }, { bare: true })}`,
+        }\n\n${table({ properties: { config: inside(action, 'config') }, required: [] }, { bare: true, shallow: ['alternatives'] })}`,
     ),
     `## Limits: \`limits\`\n\n${root.properties?.['limits']?.description ?? ''}\n\n${table(inside(root, 'limits'), {})}`,
     `## Timeouts: \`timeouts\`\n\n${root.properties?.['timeouts']?.description ?? ''}\n\n${table(inside(root, 'timeouts'), {})}`,

@@ -14,7 +14,7 @@ import type { TestContext } from 'node:test'
 import type { BrowserContext, Page } from 'playwright-core'
 
 import { ChromiumBrowser, NO_CHROMIUM } from '../support/chromium-browser.ts'
-import { ADA, Processes, freePort } from '../support/processes.ts'
+import { ADA, CLIENT_ID, Processes, freePort } from '../support/processes.ts'
 
 const TABS = 10
 const APP_TEXT = 'This is a protected application.'
@@ -51,6 +51,23 @@ describe('signing in with Chromium', { timeout: 120_000 }, () => {
           policy: processes.signIn({ allow: { domains: ['example.com'] } }),
         },
         { id: 'edg_wiki', hosts: ['wiki.localhost'], policy: processes.signIn() },
+        {
+          id: 'edg_choice',
+          hosts: ['choice.localhost'],
+          backend: { labels: { edge: 'edg_wiki' } },
+          policy: processes.signIn({
+            title: 'Staff',
+            alternatives: [
+              {
+                title: 'Partners',
+                auth_id: 'partners',
+                issuer_url: processes.issuer,
+                client_id: CLIENT_ID,
+                client_secret: '${E2E_CLIENT_SECRET}',
+              },
+            ],
+          }),
+        },
         { id: 'edg_down', hosts: ['down.localhost'] },
         { id: 'edg_away', hosts: ['away.localhost'] },
       ],
@@ -187,6 +204,41 @@ describe('signing in with Chromium', { timeout: 120_000 }, () => {
     await page.goto(processes.origin('docs.localhost'))
     assert.ok(isAtProvider(page), page.url())
     await page.getByLabel('Password').waitFor()
+    await context.close()
+  })
+
+  it('lets people choose a provider, by keyboard alone', async (test) => {
+    const context = await window(test)
+    if (!context) return
+    const page = await context.newPage()
+    await page.goto(`${processes.origin('choice.localhost')}/wanted`)
+    await page.getByRole('heading', { name: 'Choose how to sign in' }).waitFor()
+    const list = page.getByRole('navigation', { name: 'Ways to sign in' })
+    assert.equal(await list.getByRole('link').count(), 2)
+    await shoot(page, 'choose-provider')
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Tab')
+    assert.match((await page.locator(':focus').textContent()) ?? '', /^Partners/)
+    await page.keyboard.press('Enter')
+    await signIn(page)
+    await page.getByText(APP_TEXT).waitFor()
+    assert.equal(page.url(), `${processes.origin('choice.localhost')}/wanted`)
+    const cookies = await context.cookies(processes.origin('choice.localhost'))
+    assert.ok(cookies.some(({ name }) => name === 'sallyport.partners.session'))
+    await context.close()
+  })
+
+  it('asks for the password again where the app wants that', async (test) => {
+    const context = await window(test)
+    if (!context) return
+    const page = await context.newPage()
+    await page.goto(processes.origin('wiki.localhost'))
+    await signIn(page)
+    await page.getByText(APP_TEXT).waitFor()
+    await page.goto(`${processes.origin('wiki.localhost')}/.sallyport/login?force=1&return_to=/transfer`)
+    await signIn(page)
+    await page.getByText(APP_TEXT).waitFor()
+    assert.equal(page.url(), `${processes.origin('wiki.localhost')}/transfer`)
     await context.close()
   })
 

@@ -14,7 +14,7 @@ import type { configSchema, edgeSchema, openidConnectSchema } from './schema.ts'
 type ReadEdge = z.output<typeof edgeSchema>
 type ReadRoute = NonNullable<ReadEdge['routes']>[number]
 type ReadPolicy = NonNullable<ReadRoute['policy']>
-type ReadSignIn = z.output<typeof openidConnectSchema>
+type ReadOneSignIn = Omit<z.output<typeof openidConnectSchema>, 'alternatives'>
 type ReadBackend = NonNullable<ReadRoute['backend']>
 
 export interface ReadParts {
@@ -201,7 +201,7 @@ function* kindProblems(backend: ReadBackend, path: ConfigPath): Iterable<FoundPr
 const BACKEND_KINDS = ['labels', 'fixed_response', 'weighted', 'failover'] as const
 
 function* signInProblems(edge: ReadEdge, path: ConfigPath, publicUrl: URL | undefined): Iterable<FoundProblem> {
-  const signIns = new Map<string, ReadSignIn>()
+  const signIns = new Map<string, ReadOneSignIn>()
   for (const { policy, path: policyPath } of policiesOf(edge, path)) {
     for (const [ruleIndex, rule] of policy.on_http_request.entries()) {
       for (const [actionIndex, action] of rule.actions.entries()) {
@@ -211,33 +211,52 @@ function* signInProblems(edge: ReadEdge, path: ConfigPath, publicUrl: URL | unde
 
         const open = publicUrl && plainHttpProblem(edge, publicUrl)
         if (open) yield { path: configPath, message: open }
-        if (config.id_token_alg === 'HS256' && config.client_secret === undefined) {
-          yield {
-            path: [...configPath, 'id_token_alg'],
-            message: 'HS256 is keyed by the client secret; add client_secret',
+        const names = new Set<string>()
+        for (const [place, one] of [config, ...(config.alternatives ?? [])].entries()) {
+          const onePath = place === 0 ? configPath : [...configPath, 'alternatives', place - 1]
+          yield* oneSignInProblems(one, onePath, signIns)
+          const authId = authIdIn(one)
+          if (names.has(authId)) {
+            yield { path: onePath, message: 'is the same sign-in once more; remove it, or give it another auth_id' }
           }
+          names.add(authId)
         }
-        const credentials = credentialsProblem(config)
-        if (credentials) yield { path: [...configPath, 'client_authentication'], message: credentials }
-        if (config.idle_session_duration > config.max_session_duration) {
-          yield {
-            path: [...configPath, 'idle_session_duration'],
-            message: 'is longer than max_session_duration; make it shorter',
-          }
-        }
-        const authId = config.auth_id ?? authIdOf(config.issuer_url, config.client_id)
-        const other = signIns.get(authId)
-        const different = other && SHARED_KEYS.find((key) => !isDeepStrictEqual(plain(config[key]), plain(other[key])))
-        if (different) {
-          yield {
-            path: [...configPath, 'auth_id'],
-            message: `${authId} is used on this edge with another ${different}; choose another auth_id, or say the same`,
-          }
-        }
-        signIns.set(authId, other ?? config)
       }
     }
   }
+}
+
+/** @param signIns those of the edge so far, by auth_id */
+function* oneSignInProblems(
+  config: ReadOneSignIn,
+  path: ConfigPath,
+  signIns: Map<string, ReadOneSignIn>,
+): Iterable<FoundProblem> {
+  if (config.id_token_alg === 'HS256' && config.client_secret === undefined) {
+    yield { path: [...path, 'id_token_alg'], message: 'HS256 is keyed by the client secret; add client_secret' }
+  }
+  const credentials = credentialsProblem(config)
+  if (credentials) yield { path: [...path, 'client_authentication'], message: credentials }
+  if (config.idle_session_duration > config.max_session_duration) {
+    yield {
+      path: [...path, 'idle_session_duration'],
+      message: 'is longer than max_session_duration; make it shorter',
+    }
+  }
+  const authId = authIdIn(config)
+  const other = signIns.get(authId)
+  const different = other && SHARED_KEYS.find((key) => !isDeepStrictEqual(plain(config[key]), plain(other[key])))
+  if (different) {
+    yield {
+      path: [...path, 'auth_id'],
+      message: `${authId} is used on this edge with another ${different}; choose another auth_id, or say the same`,
+    }
+  }
+  signIns.set(authId, other ?? config)
+}
+
+function authIdIn({ auth_id, issuer_url, client_id }: ReadOneSignIn): string {
+  return auth_id ?? authIdOf(issuer_url, client_id)
 }
 
 /** Routes that share a session must agree on how it begins: nobody may come in by the easier one. */
@@ -251,7 +270,7 @@ const SHARED_KEYS = [
   'scopes',
   'authz_url_params',
   'force_reauthentication',
-] as const satisfies (keyof ReadSignIn)[]
+] as const satisfies (keyof ReadOneSignIn)[]
 
 function plain(value: unknown): unknown {
   return value instanceof Secret ? value.reveal() : value
@@ -263,7 +282,7 @@ export function credentialsProblem({
   client_secret,
   client_key,
   id_token_alg,
-}: Pick<ReadSignIn, 'client_authentication' | 'client_secret' | 'client_key' | 'id_token_alg'>): string | undefined {
+}: Pick<ReadOneSignIn, 'client_authentication' | 'client_secret' | 'client_key' | 'id_token_alg'>): string | undefined {
   if (client_key !== undefined) {
     if (method !== undefined && method !== 'private_key_jwt') return `${method} uses no key; remove client_key`
   } else if (method === 'private_key_jwt') return 'private_key_jwt needs a key; add client_key: { file: … }'

@@ -116,9 +116,13 @@ export type ResponseAction =
   | { type: 'remove-headers'; config: RemoveHeadersConfig }
 
 /** Durations are milliseconds. `auth_id` and `identity_jwt` always have a value here. */
-export type OpenidConnectConfig = Omit<z.output<typeof openidConnectSchema>, 'auth_id' | 'identity_jwt'> & {
+export type OpenidConnectConfig = Omit<
+  z.output<typeof openidConnectSchema>,
+  'auth_id' | 'identity_jwt' | 'alternatives'
+> & {
   auth_id: string
   identity_jwt: boolean
+  alternatives?: readonly OpenidConnectConfig[]
 }
 export type RestrictIpsConfig = z.output<typeof restrictIpsSchema>
 export type AddHeadersConfig = z.output<typeof addHeadersSchema>

@@ -319,6 +319,35 @@ edges:
       edge(`${action('client_secret: "a"')}, ${action('client_secret: "b"')}`),
       /with another client_secret/,
     ],
+    ['no alternatives', oidc('alternatives: []'), /would change nothing/],
+    [
+      'the same sign-in as alternative',
+      oidc(
+        'issuer_url: https://login.example.com, client_id: sallyport, alternatives: [{ issuer_url: https://login.example.com, client_id: sallyport }]',
+      ),
+      /alternatives\[0\].*is the same sign-in once more/,
+    ],
+    [
+      'an alternative with a wrong issuer',
+      oidc(
+        'issuer_url: https://login.example.com, client_id: sallyport, alternatives: [{ issuer_url: http://login.example.com, client_id: a }]',
+      ),
+      /alternatives\[0\]\.issuer_url.*must be https/,
+    ],
+    [
+      'an alternative without its secret',
+      oidc(
+        'issuer_url: https://login.example.com, client_id: sallyport, alternatives: [{ issuer_url: https://b.example.com, client_id: a, id_token_alg: HS256 }]',
+      ),
+      /alternatives\[0\]\.id_token_alg.*add client_secret/,
+    ],
+    [
+      'alternatives of alternatives',
+      oidc(
+        'issuer_url: https://login.example.com, client_id: sallyport, alternatives: [{ issuer_url: https://b.example.com, client_id: a, alternatives: [] }]',
+      ),
+      /no such key/,
+    ],
     ['an age that is no number', oidc('authz_url_params: { max_age: soon }'), /max_age is a number of seconds/],
     [
       'one auth_id for two clients',

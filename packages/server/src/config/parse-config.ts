@@ -6,8 +6,8 @@ import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
 
 import { ConfigError } from '../errors.ts'
-import { authIdOf } from './auth-id.ts'
 import { checkConfig } from './check-config.ts'
+import { completeSignIn } from './complete-sign-in.ts'
 import type {
   BackendConfig,
   Config,
@@ -171,16 +171,7 @@ function completePolicy(policy: ReadEdge['policy'], identityJwt: boolean, folder
       ...(name !== undefined && { name }),
       actions: actions.map((action): RequestAction => {
         if (action.type !== 'openid-connect') return action
-        const { auth_id, identity_jwt, client_key, ...config } = action.config
-        return {
-          type: action.type,
-          config: {
-            ...config,
-            ...(client_key && { client_key: { ...client_key, file: resolve(folder, client_key.file) } }),
-            auth_id: auth_id ?? authIdOf(config.issuer_url, config.client_id),
-            identity_jwt: identity_jwt ?? identityJwt,
-          },
-        }
+        return { type: action.type, config: completeSignIn(action.config, identityJwt, folder) }
       }),
     })),
     on_http_response: (policy?.on_http_response ?? []).map(({ name, actions }) => ({

@@ -1,7 +1,7 @@
 // One `openid-connect` that stands in no file, but on a command line. Checked as one in relay.yml. Pure: no I/O, no clock.
 
-import { authIdOf } from './auth-id.ts'
 import { credentialsProblem } from './check-config.ts'
+import { completeSignIn } from './complete-sign-in.ts'
 import type { OpenidConnectConfig } from './config.ts'
 import type { FoundProblem } from './expand-env.ts'
 import { openidConnectSchema } from './schema.ts'
@@ -19,12 +19,5 @@ export function parseOpenidConnect(
   if (read.value.id_token_alg === 'HS256' && !read.value.client_secret) {
     return { problems: [{ path: ['id_token_alg'], message: 'HS256 is keyed by the client secret, which is missing' }] }
   }
-  const { auth_id, identity_jwt, ...config } = read.value
-  return {
-    config: {
-      ...config,
-      auth_id: auth_id ?? authIdOf(config.issuer_url, config.client_id),
-      identity_jwt: identity_jwt ?? true,
-    },
-  }
+  return { config: completeSignIn(read.value, true, '.') }
 }

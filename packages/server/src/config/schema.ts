@@ -199,7 +199,7 @@ function claimValues(emptyMeans: string, entry: string) {
   return filledList(value, emptyMeans, entry).describe('One of these is enough. Compared whole and with case.')
 }
 
-export const openidConnectSchema = z.strictObject({
+const signInShape = {
   issuer_url: text()
     .superRefine((issuer, context) => {
       const problem = issuerProblem(issuer)
@@ -294,6 +294,22 @@ export const openidConnectSchema = z.strictObject({
   identity_jwt: flag()
     .exactOptional()
     .describe('Whether the app gets `Sallyport-Auth-Jwt`. By default as the top-level `identity_jwt` says.'),
+  title: text()
+    .max(80)
+    .exactOptional()
+    .describe('What visitors choose by where there are several sign-ins. By default host and path of `issuer_url`.'),
+}
+
+export const openidConnectSchema = z.strictObject({
+  ...signInShape,
+  alternatives: z
+    .array(z.strictObject(signInShape))
+    .min(1, 'an empty list would change nothing; remove it or add a provider')
+    .max(20)
+    .exactOptional()
+    .describe(
+      'Further providers, each with the keys of this table. A session of any of them will do, by its own `allow` and `deny`; visitors without one choose on a page.',
+    ),
 })
 
 export const restrictIpsSchema = z

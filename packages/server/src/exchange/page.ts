@@ -15,6 +15,10 @@ pre { margin: 0 0 1rem; padding: .75rem 1rem; white-space: pre-wrap; background:
 a { color: var(--accent) }
 a:focus-visible, button:focus-visible, pre:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
 button { padding: .6rem 1.25rem; border: 0; border-radius: .375rem; background: var(--accent); color: var(--card); font: inherit; font-weight: 600; cursor: pointer }
+.choices { margin: 0; padding: 0; list-style: none; display: grid; gap: .75rem }
+.choices a { display: block; padding: .75rem 1rem; border: 1px solid var(--line); border-radius: .375rem; font-weight: 600; text-decoration: none }
+.choices a:hover { border-color: var(--accent) }
+.choices small { display: block; color: var(--soft); font-size: .875rem; font-weight: 400 }
 footer { margin-top: 1.75rem; padding-top: 1rem; border-top: 1px solid var(--line); color: var(--soft); font-size: .875rem }
 `
 

@@ -13,6 +13,7 @@ import { sendToProvider } from './authorization.ts'
 import type { SignInParts } from './parts.ts'
 import type { Registration } from './registration.ts'
 import { isCorsPreflight } from './cors-preflight.ts'
+import { signInRequired } from './sign-in-required.ts'
 import { checkSession } from './session-check.ts'
 import type { LiveSession, SessionIdentity } from './sessions.ts'
 import { showNotAllowed } from './not-allowed-page.ts'
@@ -25,7 +26,20 @@ interface Standing {
   identity: SessionIdentity
 }
 
-export function requireSession(config: OpenidConnectConfig, registration: Registration, parts: SignInParts): Action {
+/**
+ * What to do in place of asking for this sign-in, where a route has several.
+ * @param refuse answers somebody who has such a session and is not allowed here; undefined where there is none
+ */
+export type Instead = (refuse?: () => void) => Promise<void>
+
+/** An action that can be told what to do without a session. */
+export type SessionAction = (...[exchange, next, instead]: [...Parameters<Action>, Instead?]) => Promise<void>
+
+export function requireSession(
+  config: OpenidConnectConfig,
+  registration: Registration,
+  parts: SignInParts,
+): SessionAction {
   const { sessions, clock } = parts
   const rules = {
     scope: registration.scope,
@@ -55,7 +69,7 @@ export function requireSession(config: OpenidConnectConfig, registration: Regist
     return standing
   }
 
-  return async (exchange, next) => {
+  return async (exchange, next, instead) => {
     if (config.allow_cors_preflight && isCorsPreflight(exchange)) {
       exchange.identity = undefined // nobody's, whatever an earlier action has found
       return next()
@@ -65,10 +79,14 @@ export function requireSession(config: OpenidConnectConfig, registration: Regist
     const session = sessions.find(cookie)
     const isValid = session !== undefined && checkSession(session, rules, now).ok
     const standing = isValid ? (standings.get(session) ?? judge(session)) : undefined
-    if (!isValid || !standing) return askToSignIn(exchange, registration, parts)
+    if (!isValid || !standing) return instead ? instead() : askToSignIn(exchange, registration, parts)
     if (exchange.upgrade) checkOrigin(exchange, origins)
     sessions.touch(session, now)
-    if (!standing.verdict.ok) return showNotAllowed(exchange, session.row, standing.verdict.reason, config)
+    if (!standing.verdict.ok) {
+      const { reason } = standing.verdict
+      const refuse = (): void => showNotAllowed(exchange, session.row, reason, config)
+      return instead ? instead(refuse) : refuse()
+    }
 
     const { identity } = standing
     if (!config.identity_jwt) exchange.identity = identity.plain
@@ -93,11 +111,8 @@ export function requireSession(config: OpenidConnectConfig, registration: Regist
 /** People are sent to the provider and get no byte of the app; programs are told to sign in. */
 async function askToSignIn(exchange: Exchange, registration: Registration, parts: SignInParts): Promise<void> {
   exchange.identity = undefined
-  if (exchange.isNavigation) return sendToProvider(exchange, registration, parts, exchange.target)
-  throw new RelayError('sign_in_required', {
-    // RFC 9110 11.6.1 wants a challenge; none of the registered schemes means "in a browser".
-    headers: { 'www-authenticate': `Cookie realm="${registration.edgeId}", form-action="/.sallyport/login"` },
-  })
+  if (!exchange.isNavigation) throw signInRequired(registration.edgeId)
+  return sendToProvider(exchange, registration, parts, exchange.target)
 }
 
 /**

@@ -25,15 +25,15 @@ export function failWithLink(
 export function failWithPage(
   exchange: Exchange,
   error: RelayError,
-  page: Omit<Page, 'title' | 'footer'>,
+  page: Omit<Page, 'title'> & { title?: string },
   headers: ResponseHeaders = {},
 ): void {
   exchange.error = error
   const own = { 'sallyport-error-code': error.publicCode, ...error.headers, ...headers }
   if (exchange.isNavigation) {
     const rendered = renderPage({
-      ...page,
       title: error.title,
+      ...page,
       footer: `${error.publicCode} · HTTP ${error.status} · answered by the Sallyport relay`,
     })
     return exchange.respond(error.status, { ...rendered.headers, ...own }, rendered.body)

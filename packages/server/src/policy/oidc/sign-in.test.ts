@@ -727,6 +727,102 @@ describe('sign-in', () => {
     })
   })
 
+  describe('with alternatives', () => {
+    const choices = (page: { body: string }) =>
+      [...page.body.matchAll(/<a href="([^"]*)">/g)].map(([, href]) => href!.replaceAll('&amp;', '&'))
+
+    async function withTwo(run: (other: IdentityProvider) => Promise<void>): Promise<void> {
+      const other = await startProvider(port)
+      try {
+        await run(other)
+      } finally {
+        await other.close()
+      }
+    }
+
+    it('has the visitor choose, and takes a session of any of them', () =>
+      withTwo(async (other) => {
+        const docs = relay.edge(
+          'docs',
+          configFor(provider.issuer, {
+            title: 'Staff <of> the house',
+            alternatives: [configFor(other.issuer, { auth_id: 'partners' })],
+          }),
+        )
+        const browser = new Browser()
+        const page = await browser.open(`${docs.url}/wanted?x=1`)
+        assert.equal(page.status, 401)
+        assert.equal(page.headers['sallyport-error-code'], 'ERR_SIGN_IN_REQUIRED')
+        assert.match(page.body, /<title>Choose how to sign in<\/title>/)
+        assert.match(page.body, /Staff &lt;of&gt; the house/)
+        assert.match(page.body, new RegExp(`<bdi>${new URL(other.issuer).host}</bdi>`))
+        assert.match(String(page.headers['content-security-policy']), /^default-src 'none'/)
+        const [staff, partners, ...more] = choices(page)
+        assert.deepEqual(more, [])
+        for (const href of [staff, partners]) {
+          const visitor = new Browser()
+          const landed = await signInAs(visitor, `${docs.url}${href}`)
+          assert.equal(landed.url, `${docs.url}/wanted?x=1`)
+          assert.equal(landed.status, 200)
+          assert.equal((await visitor.fetch(docs.url)).status, 200)
+        }
+        assert.deepEqual(
+          relay.reached.map(({ identity }) => identity?.issuer),
+          [provider.issuer, provider.issuer, other.issuer, other.issuer],
+        )
+      }))
+
+    it('asks programs to sign in, as one provider would', async () => {
+      const alternatives = [configFor(provider.issuer, { auth_id: 'again' })]
+      const docs = relay.edge('docs', configFor(provider.issuer, { alternatives }))
+      const answer = await new Browser().fetch(`${docs.url}/api`)
+      assert.equal(answer.status, 401)
+      assert.match(String(answer.headers['www-authenticate']), /^Cookie realm="edg_docs"/)
+      assert.match(String(answer.headers['content-type']), /problem\+json/)
+      assert.deepEqual(relay.reached, [])
+    })
+
+    it('goes by the lists of each, and refuses who is in none', () =>
+      withTwo(async (other) => {
+        const docs = relay.edge(
+          'docs',
+          configFor(provider.issuer, {
+            allow: { domains: ['nobody.example'] },
+            alternatives: [configFor(other.issuer, { allow: { emails: ['ada@example.com'] } })],
+          }),
+        )
+        const browser = new Browser()
+        const [first, second] = choices(await browser.open(docs.url))
+        assert.equal((await signInAs(browser, `${docs.url}${first}`)).status, 403)
+        assert.equal((await browser.open(docs.url)).status, 403, 'not another choice, which would say nothing')
+        assert.equal(relay.reached.length, 0)
+        // The second session passes, although the first does not.
+        assert.equal((await signInAs(browser, `${docs.url}${second}`)).status, 200)
+        assert.equal(relay.reached.at(-1)?.identity?.issuer, other.issuer)
+      }))
+
+    it('attack 30: lets no upgrade pass without a session of one of them', async () => {
+      const alternatives = [configFor(provider.issuer, { auth_id: 'again' })]
+      const docs = relay.edge('docs', configFor(provider.issuer, { alternatives }))
+      assert.equal((await openUpgrade(docs, {})).statusCode, 401)
+      assert.deepEqual(relay.reached, [])
+    })
+
+    it('attack 24: takes no session of a provider that is not among them', async () => {
+      const other = configFor(provider.issuer, { auth_id: 'other' })
+      relay.edge('docs', other)
+      const docs = relay.edge(
+        'docs',
+        configFor(provider.issuer, { auth_id: 'a', alternatives: [configFor(provider.issuer, { auth_id: 'b' })] }),
+      )
+      const browser = new Browser()
+      await signInAs(browser, `${docs.url}/.sallyport/login?auth_id=other`)
+      relay.reached.length = 0
+      assert.equal((await browser.open(docs.url)).status, 401)
+      assert.equal(relay.reached.length, 0)
+    })
+  })
+
   describe('login page', () => {
     it('has the provider ask for the password again with force=1', async () => {
       const docs = relay.edge('docs', configFor(provider.issuer))

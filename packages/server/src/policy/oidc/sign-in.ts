@@ -6,12 +6,13 @@ import type { OpenidConnectConfig } from '../../config/config.ts'
 import { ConfigError, RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import { Attempts } from '../../exchange/attempts.ts'
-import { escapeHtml, renderPage } from '../../exchange/page.ts'
+import { renderPage } from '../../exchange/page.ts'
 import type { Store } from '../../store/store.ts'
 import type { Action } from '../action.ts'
 import type { IdentityTokens } from '../identity-tokens.ts'
 import { sendToProvider } from './authorization.ts'
 import { Boxes } from './boxes.ts'
+import { choicePage } from './choice-page.ts'
 import { finishSignIn } from './edge-callback.ts'
 import type { Keys } from '../../keys.ts'
 import type { Logger } from '../../log.ts'
@@ -20,6 +21,7 @@ import type { SignInParts } from './parts.ts'
 import { providerFetch } from './provider-fetch.ts'
 import { Provider } from './provider.ts'
 import { Registration } from './registration.ts'
+import { requireAnySession, type SignInWay } from './require-any-session.ts'
 import { requireSession } from './require-session.ts'
 import { Sessions, type SessionSummary } from './sessions.ts'
 import { handOver } from './shared-callback.ts'
@@ -79,8 +81,13 @@ export class SignIn {
     return this.#parts.sessions.size
   }
 
-  /** Makes the policy step of a route, and its sign-in known to the pages of the edge. */
+  /** Makes the policy step of a route, and its sign-ins known to the pages of the edge. */
   action(config: OpenidConnectConfig, edgeId: string): Action {
+    const ways = [config, ...(config.alternatives ?? [])].map((one) => this.#way(one, edgeId))
+    return ways.length === 1 ? ways[0]!.action : requireAnySession(ways)
+  }
+
+  #way(config: OpenidConnectConfig, edgeId: string): SignInWay {
     if (config.id_token_alg === 'HS256' && !config.client_secret) {
       throw new Error('id_token_alg: HS256 needs a client_secret, which is the key')
     }
@@ -105,7 +112,7 @@ export class SignIn {
     }
     const registration = newRegistration(edgeId, config, provider, decidingClaims)
     ofEdge.set(config.auth_id, registration)
-    return requireSession(config, registration, this.#parts)
+    return { registration, action: requireSession(config, registration, this.#parts) }
   }
 
   /** Answers a path under `/.sallyport/` on the edge's own host. The exchange knows its edge and origin. */
@@ -192,10 +199,6 @@ function choose(exchange: Exchange, registrations: readonly Registration[]): Reg
 }
 
 function showChoice(exchange: Exchange, registrations: readonly Registration[], wanted: string): void {
-  const links = registrations.map(({ config }) => {
-    const href = `/.sallyport/login?${new URLSearchParams({ auth_id: config.auth_id, return_to: wanted }).toString()}`
-    return `<li><a href="${escapeHtml(href)}">${escapeHtml(new URL(config.issuer_url).host)}</a></li>`
-  })
-  const page = renderPage({ title: 'Sign in with', body: `<ul>\n${links.join('\n')}\n</ul>` })
+  const page = renderPage({ title: 'Choose how to sign in', body: choicePage(registrations, wanted) })
   exchange.respond(200, page.headers, page.body)
 }

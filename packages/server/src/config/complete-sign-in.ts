@@ -1,0 +1,25 @@
+// Fills in what an `openid-connect` takes from elsewhere: its name, its files, the top-level settings.
+// Pure: no I/O, no clock.
+
+import { resolve } from 'node:path'
+
+import type { z } from 'zod'
+
+import { authIdOf } from './auth-id.ts'
+import type { OpenidConnectConfig } from './config.ts'
+import type { openidConnectSchema } from './schema.ts'
+
+/** @param folder where relative paths start */
+export function completeSignIn(
+  { auth_id, identity_jwt, client_key, alternatives, ...config }: z.output<typeof openidConnectSchema>,
+  identityJwt: boolean,
+  folder: string,
+): OpenidConnectConfig {
+  return {
+    ...config,
+    ...(client_key && { client_key: { ...client_key, file: resolve(folder, client_key.file) } }),
+    auth_id: auth_id ?? authIdOf(config.issuer_url, config.client_id),
+    identity_jwt: identity_jwt ?? identityJwt,
+    ...(alternatives && { alternatives: alternatives.map((one) => completeSignIn(one, identityJwt, folder)) }),
+  }
+}

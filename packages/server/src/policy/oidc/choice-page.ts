@@ -1,0 +1,25 @@
+// The list of an edge's sign-ins, for a visitor to choose from. Plain links: it works by keyboard, and without scripts.
+// Pure: no I/O, no clock.
+
+import { escapeHtml } from '../../exchange/page.ts'
+import type { Registration } from './registration.ts'
+
+/** @param wanted where the visitor wants to be afterwards */
+export function choicePage(registrations: readonly Pick<Registration, 'config'>[], wanted: string): string {
+  const items = registrations.map(({ config }) => {
+    const href = `/.sallyport/login?${new URLSearchParams({ auth_id: config.auth_id, return_to: wanted }).toString()}`
+    const place = placeOf(config.issuer_url)
+    const name =
+      config.title === undefined
+        ? `<bdi>${escapeHtml(place)}</bdi>`
+        : `<bdi>${escapeHtml(config.title)}</bdi> <small>${escapeHtml(place)}</small>`
+    return `<li><a href="${escapeHtml(href)}">${name}</a></li>`
+  })
+  return `<nav aria-label="Ways to sign in">\n<ul class="choices">\n${items.join('\n')}\n</ul>\n</nav>`
+}
+
+/** Two realms of one host must be told apart. */
+function placeOf(issuerUrl: string): string {
+  const { host, pathname } = new URL(issuerUrl)
+  return `${host}${pathname.replace(/\/$/, '')}`
+}
