@@ -8,121 +8,13 @@ import type { IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { after, afterEach, before, describe, it } from 'node:test'
 
-import { AGENT_PATH, ControlChannel, REPLY_OK, SUBPROTOCOL, WebSocketCarrier, YamuxSession } from '@sallyport/protocol'
-import type { ControlMessage, ProtocolError, YamuxStream } from '@sallyport/protocol'
+import { AGENT_PATH, REPLY_OK, SUBPROTOCOL } from '@sallyport/protocol'
+import type { ProtocolError } from '@sallyport/protocol'
 import { WebSocket } from 'ws'
 
+import { HandAgent, lengthOf } from './support/hand-agent.ts'
 import { APP_HOST, httpApp, startStack } from './support/stack.ts'
 import type { Stack } from './support/stack.ts'
-
-/** An agent that says what the test wants. */
-class HandAgent {
-  readonly session: YamuxSession
-  readonly stream: YamuxStream
-  readonly messages: ControlMessage[] = []
-  readonly streams: YamuxStream[] = []
-  readonly #socket: WebSocket
-  readonly #waiting: (() => void)[] = []
-  isOver = false
-  closeCode = 0
-
-  private constructor(socket: WebSocket) {
-    this.#socket = socket
-    this.session = new YamuxSession(new WebSocketCarrier(socket, 'client'), {
-      role: 'client',
-      onStream: (stream) => {
-        this.streams.push(stream)
-        this.#wake()
-      },
-    })
-    this.stream = this.session.openStream()
-    void new ControlChannel(this.stream, {
-      onMessage: (message) => {
-        this.messages.push(message)
-        this.#wake()
-      },
-      onEnd: () => this.#wake(),
-    })
-    socket.on('close', (code) => {
-      this.isOver = true
-      this.closeCode = code
-      this.#wake()
-    })
-  }
-
-  static async connect(stack: Stack, token: string): Promise<HandAgent> {
-    const socket = new WebSocket(`ws://127.0.0.1:${stack.port}${AGENT_PATH}`, SUBPROTOCOL, {
-      headers: { authorization: `Bearer ${token}` },
-      perMessageDeflate: false,
-    })
-    await once(socket, 'open')
-    return new HandAgent(socket)
-  }
-
-  send(message: object): void {
-    const json = Buffer.from(JSON.stringify(message))
-    this.sendBytes(Buffer.concat([lengthOf(json.length), json]))
-  }
-
-  sendBytes(bytes: Buffer): void {
-    this.stream.write(bytes)
-  }
-
-  hello(fields: object = {}): void {
-    this.send({
-      type: 'hello',
-      versions: [1],
-      instance_id: 'hand-agent-1',
-      connection_index: 0,
-      capabilities: [],
-      agent_version: 'test',
-      os: 'test',
-      ...fields,
-    })
-  }
-
-  async next(type: ControlMessage['type']): Promise<ControlMessage> {
-    for (;;) {
-      const index = this.messages.findIndex((message) => message.type === type)
-      if (index !== -1) return this.messages.splice(index, 1)[0]!
-      if (this.isOver) throw new Error(`the session ended before a ${type}`)
-      await this.#change()
-    }
-  }
-
-  async nextStream(): Promise<YamuxStream> {
-    while (this.streams.length === 0) await this.#change()
-    return this.streams.shift()!
-  }
-
-  async over(): Promise<void> {
-    while (!this.isOver) await this.#change()
-  }
-
-  /** Reads nothing any more, as a stopped process does. */
-  freeze(): void {
-    this.#socket.pause()
-  }
-
-  close(): void {
-    this.session.destroy()
-    this.#socket.terminate()
-  }
-
-  #change(): Promise<void> {
-    return new Promise((resolve) => this.#waiting.push(resolve))
-  }
-
-  #wake(): void {
-    for (const resolve of this.#waiting.splice(0)) resolve()
-  }
-}
-
-function lengthOf(bytes: number): Buffer {
-  const length = Buffer.alloc(4)
-  length.writeUInt32BE(bytes)
-  return length
-}
 
 const LABELS = [['edge', 'edg_app']]
 
@@ -254,7 +146,7 @@ describe('agents that do not behave', () => {
         ['edge', 'edg_app'],
       ],
     },
-    'a URL, which this relay does not offer': { labels: undefined, url: 'https://x.localhost' },
+    'a label key that only the relay uses': { labels: [['=endpoint', 'app.localhost']] },
     'a Host that breaks the line': { host_header: 'x\r\nX-Evil: 1' },
     'a display text that moves the cursor': { forwards_to: 'http://x\u001b[2J' },
   }

@@ -277,6 +277,27 @@ ${EDGES.join('\n')}
     await agent.close()
   })
 
+  it('knows the endpoint that an agent has made at another node, with its policy, and lets no second agent take it', async () => {
+    const upstream = await startApp(named('brought'))
+    const endpoint = { domain: 'brought.localhost', responseHeaderAdd: ['X-Policy: of the agent'] }
+    const agent = await connectAgent(a, '', upstream, { labels: undefined, endpoint })
+    assert.equal(await until(b, 'brought', 200), 'brought')
+    assert.equal((await visit(b, 'brought')).headers['x-policy'], 'of the agent')
+    const second = startAgent({
+      server: `http://127.0.0.1:${b.addresses.http?.port}`,
+      authtoken: token,
+      log: createLog({ level: 'silent' }),
+      tunnels: [{ upstream, endpoint }],
+      connections: 1,
+    })
+    agents.push(second)
+    const [{ error }] = (await once(second, 'offline')) as [{ error: Error }]
+    assert.match(error.message, /another agent serves/)
+    second.destroy()
+    await agent.close()
+    await until(b, 'brought', 503)
+  })
+
   describe('the link of a node', () => {
     let listing: Listing
     let app: Server

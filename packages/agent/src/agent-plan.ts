@@ -6,6 +6,8 @@ import type { Labels } from '@sallyport/protocol'
 
 import { ConfigError } from './config-error.ts'
 import type { ConfigProblem } from './config-error.ts'
+import { planEndpoint } from './endpoint-plan.ts'
+import type { EndpointOptions } from './endpoint-plan.ts'
 import type { HealthPlan } from './health-checker.ts'
 import { parseProxyUrl, proxyFromEnvironment } from './proxy.ts'
 import type { Environment } from './proxy.ts'
@@ -19,8 +21,10 @@ import type { Upstream } from './upstream.ts'
 export interface TunnelOptions {
   /** Where the traffic goes: `8000`, `localhost:8000`, `http://…`, `https://…`, `unix:/path`, `file:///dir`. */
   upstream: string
-  /** Each `key=value`. */
-  labels: readonly string[]
+  /** Each `key=value`: edges of the relay that select them send visitors here. */
+  labels?: readonly string[] | undefined
+  /** An endpoint of its own instead of labels. */
+  endpoint?: EndpointOptions | undefined
   name?: string | undefined
   metadata?: string | undefined
   /** 0 to 10 000; 1 unless told. */
@@ -91,7 +95,7 @@ export function planAgent(options: AgentOptions): AgentPlan {
   if (!Number.isInteger(connections) || connections < 1 || connections > CONNECTIONS_MAX) {
     problems.push({ path: '--connections', message: `An agent has 1 to ${CONNECTIONS_MAX} connections to its relay.` })
   }
-  const tunnels = options.tunnels.map((tunnel) => planTunnel(tunnel, problems))
+  const tunnels = options.tunnels.map((tunnel) => planTunnel(tunnel, relay, problems))
   if (!relay || !authtoken || problems.length > 0) throw new ConfigError(problems)
   return {
     relay,
@@ -151,10 +155,15 @@ function planProxy(relay: RelayAddress, options: AgentOptions, problems: ConfigP
   return undefined
 }
 
-function planTunnel(options: TunnelOptions, problems: ConfigProblem[]): TunnelPlan | undefined {
+function planTunnel(
+  options: TunnelOptions,
+  relay: RelayAddress | undefined,
+  problems: ConfigProblem[],
+): TunnelPlan | undefined {
   const before = problems.length
   const { hostHeader = 'preserve', weight = 1, metadata } = options
-  const labels = planLabels(options.labels, problems)
+  const endpoint = options.endpoint && planEndpoint(options.endpoint, relay, problems)
+  const labels = endpoint ? new Map<string, string>() : planLabels(options.labels ?? [], problems)
   const upstream = parseUpstream(options.upstream)
   if ('problem' in upstream) problems.push({ path: 'upstream', message: upstream.problem })
   else problems.push(...upstreamProblems(upstream, options))
@@ -174,6 +183,7 @@ function planTunnel(options: TunnelOptions, problems: ConfigProblem[]): TunnelPl
   if ('problem' in upstream || problems.length > before) return undefined
   return {
     labels,
+    endpoint,
     upstream,
     upstreamTls: {
       ca: options.upstreamCa,

@@ -44,10 +44,13 @@ export interface Notice {
 
 export interface TunnelStatus {
   name: string | undefined
+  /** Empty where it has an endpoint of its own. */
   labels: string
   forwardsTo: string
   /** Public URLs; empty while offline, or where no edge of the relay selects this tunnel. */
   endpoints: readonly string[]
+  /** What to register at the identity provider, where visitors of its endpoint sign in. */
+  redirectUri?: string | undefined
   /** What the agent's own check of the app says; undefined where there is none. */
   health?: HealthState | undefined
 }
@@ -165,6 +168,7 @@ export class Agent extends EventEmitter<AgentEvents> {
         labels: formatLabels(labels),
         forwardsTo: upstream.url,
         endpoints: first?.endpoints.get(index + 1) ?? [],
+        redirectUri: first?.redirectUris.get(index + 1),
         health: this.#checkers.get(index + 1)?.state,
       })),
       sessions: { wanted: sessionsWanted(this.#plan.connections, this.#nodeIds), online: sessions.length },
@@ -322,8 +326,9 @@ export class Agent extends EventEmitter<AgentEvents> {
     const wanted = sessionsWanted(this.#plan.connections, this.#nodeIds)
     while (this.#relayConnections.length < wanted) this.#launch(this.#relayConnections.length)
     if (!isFirst) return
-    for (const { name, labels, forwardsTo, endpoints } of this.status.tunnels) {
-      this.#log.info({ ...(name ? { name } : {}), labels, forwardsTo, endpoints }, 'tunnel online')
+    for (const { name, labels, forwardsTo, endpoints, redirectUri } of this.status.tunnels) {
+      const words = { ...(name && { name }), ...(labels && { labels }), forwardsTo, endpoints }
+      this.#log.info({ ...words, ...(redirectUri && { redirectUri }) }, 'tunnel online')
     }
     this.emit('online', this.status)
   }

@@ -6,6 +6,8 @@ import { AGENT_VERSION } from './agent-version.ts'
 import { addAuthtoken, addServer, checkConfig, openEditor } from './config-command.ts'
 import { ConfigError } from './config-error.ts'
 import { parseDuration } from './duration.ts'
+import { runHttp } from './http-command.ts'
+import type { HttpFlags } from './http-command.ts'
 import { LOG_FORMATS, LOG_LEVELS } from './log.ts'
 import type { Environment } from './proxy.ts'
 import { runTunnel } from './tunnel-command.ts'
@@ -14,6 +16,13 @@ import type { TunnelFlags } from './tunnel-command.ts'
 const OK = 0
 const FAILED = 1
 const WRONG_USAGE = 2
+
+const UPSTREAM =
+  'where the app is: 8000, host:port, http://host:port, https://host, unix:/path, or file:///dir for files'
+const ENVIRONMENT = `The environment stands below the flags and above the configuration file:
+  SALLYPORT_SERVER, SALLYPORT_AUTHTOKEN, SALLYPORT_CONFIG, SALLYPORT_CA, SALLYPORT_PROXY_URL,
+  SALLYPORT_CONNECTIONS, SALLYPORT_LOG_LEVEL, SALLYPORT_LOG_FORMAT; and HTTPS_PROXY, HTTP_PROXY, NO_PROXY as everywhere.
+On a terminal a status view is shown; --log-level or --log-format shows log lines instead.`
 
 /**
  * Runs one command.
@@ -50,39 +59,57 @@ function describeCommands(environment: Environment, exit: (code: number) => void
 Examples:
   agent config add-server https://relay.example.com
   agent config add-authtoken TOKEN
-  agent tunnel --label edge=edg_docs http://localhost:8000`,
+  agent tunnel --label edge=edg_docs http://localhost:8000
+  agent http 3000`,
     )
+
+  const http = program
+    .command('http')
+    .description('Give a local app a public address for as long as this agent runs, with sign-in if you like.')
+    .argument('<upstream>', UPSTREAM)
+    .option('--url <url>', 'the address you want, like https://name.example.com; without it the relay chooses one')
+    .option('--domain <host>', 'the same as --url, by its host alone')
+    .option('--pooling-enabled', 'let other agents with the same flags share the address')
+    .option('--oidc <issuer>', 'have visitors sign in at this OpenID Connect provider')
+    .option('--oidc-client-id <id>', 'the client id that the provider gave you')
+    .option('--oidc-client-secret <secret>', 'the client secret; better kept in SALLYPORT_OIDC_CLIENT_SECRET')
+    .option('--oidc-scope <scope>', 'what to ask the provider for (default: openid, profile, email)', collect)
+    .option('--oidc-allow-email <address>', 'let this person pass', collect)
+    .option('--oidc-allow-domain <domain>', 'let everybody with an address of this domain pass', collect)
+    .option('--oidc-allow-group <group>', 'let everybody in this group pass', collect)
+    .option('--cidr-allow <range>', 'let only visitors from this address range pass', collect)
+    .option('--cidr-deny <range>', 'let no visitor from this address range pass', collect)
+    .option('--request-header-add <name: value>', 'give the app this header', collect)
+    .option('--request-header-remove <name>', 'keep this header from the app', collect)
+    .option('--response-header-add <name: value>', 'give visitors this header', collect)
+    .option('--response-header-remove <name>', 'keep this header from visitors', collect)
+  addUpstreamFlags(http)
+  http
+    .addHelpText(
+      'after',
+      `
+Flags for scopes, allowed visitors, address ranges and headers can be given several times. One match of the
+--oidc-allow flags is enough; without any, everybody whom the provider signs in may pass. The client secret can
+stand in SALLYPORT_OIDC_CLIENT_SECRET, where other users of this machine do not see it.
+
+Examples:
+  agent http 3000
+  agent http 3000 --url https://name.example.com
+  agent http 3000 --oidc https://login.example.com --oidc-client-id ID --oidc-allow-domain example.com
+  agent http 3000 --url https://name.example.com --pooling-enabled --weight 3
+
+${ENVIRONMENT}`,
+    )
+    .action(async (upstream: string, flags: HttpFlags) => exit(await runHttp(upstream, flags, environment)))
+  addGlobalFlags(http)
 
   const tunnel = program
     .command('tunnel')
     .description('Offer a local app under labels; an edge of the relay that selects them sends visitors here.')
-    .argument(
-      '<upstream>',
-      'where the app is: 8000, host:port, http://host:port, https://host, unix:/path, or file:///dir for files',
-    )
+    .argument('<upstream>', UPSTREAM)
     .option('--label <key=value>', 'a label of this tunnel; can be given several times', collect, [])
-    .option('--region <region>', 'the region of the relay to use, where it has several')
-    .option('--name <name>', 'a name for this tunnel, shown in its log and status')
-    .option('--metadata <text>', 'any text the relay keeps with this tunnel')
-    .option('--weight <number>', 'its share of the visitors beside its siblings (0 to 10000; 0 is a standby)', toWeight)
-    .option('--health-path <path>', 'check the app by asking for this path, and tell the relay, for example /healthz')
-    .option('--health-interval <time>', 'between two checks (default: 10s)', toDuration)
-    .option('--health-timeout <time>', 'for one check (default: 5s)', toDuration)
-    .option('--health-healthy <number>', 'passed checks in a row until it is healthy again (default: 2)', toCount)
-    .option('--health-unhealthy <number>', 'failed checks in a row until it is unhealthy (default: 3)', toCount)
-    .option('--host-header <value>', 'what the app gets as Host: preserve, rewrite, or a value', 'preserve')
-    .addOption(
-      new Option('--upstream-protocol <protocol>', 'what the app speaks; http2 for gRPC').choices(['http1', 'http2']),
-    )
-    .option('--upstream-ca <file>', 'a further authority (PEM) for an https app')
-    .option(
-      '--upstream-pin <sha256/BASE64>',
-      'trust an https app by its public key; can be given several times',
-      collect,
-      [],
-    )
-    .option('--upstream-tls-verify', "check an https app's certificate (default)", true)
-    .option('--no-upstream-tls-verify', "do not check an https app's certificate")
+  addUpstreamFlags(tunnel)
+  tunnel
     .addHelpText(
       'after',
       `
@@ -93,10 +120,7 @@ Examples:
   agent tunnel --label edge=edg_docs file://./public
   agent tunnel --label edge=edg_grpc --upstream-protocol http2 50051
 
-The environment stands below the flags and above the configuration file:
-  SALLYPORT_SERVER, SALLYPORT_AUTHTOKEN, SALLYPORT_CONFIG, SALLYPORT_CA, SALLYPORT_PROXY_URL,
-  SALLYPORT_CONNECTIONS, SALLYPORT_LOG_LEVEL, SALLYPORT_LOG_FORMAT; and HTTPS_PROXY, HTTP_PROXY, NO_PROXY as everywhere.
-On a terminal a status view is shown; --log-level or --log-format shows log lines instead.`,
+${ENVIRONMENT}`,
     )
     .action(async (upstream: string, flags: TunnelFlags) => exit(await runTunnel(upstream, flags, environment)))
   addGlobalFlags(tunnel)
@@ -124,6 +148,32 @@ On a terminal a status view is shown; --log-level or --log-format shows log line
   return program
 }
 
+function addUpstreamFlags(command: Command): void {
+  command
+    .option('--region <region>', 'the region of the relay to use, where it has several')
+    .option('--name <name>', 'a name for this tunnel, shown in its log and status')
+    .option('--metadata <text>', 'any text the relay keeps with this tunnel')
+    .option('--weight <number>', 'its share of the visitors beside its siblings (0 to 10000; 0 is a standby)', toWeight)
+    .option('--health-path <path>', 'check the app by asking for this path, and tell the relay, for example /healthz')
+    .option('--health-interval <time>', 'between two checks (default: 10s)', toDuration)
+    .option('--health-timeout <time>', 'for one check (default: 5s)', toDuration)
+    .option('--health-healthy <number>', 'passed checks in a row until it is healthy again (default: 2)', toCount)
+    .option('--health-unhealthy <number>', 'failed checks in a row until it is unhealthy (default: 3)', toCount)
+    .option('--host-header <value>', 'what the app gets as Host: preserve, rewrite, or a value', 'preserve')
+    .addOption(
+      new Option('--upstream-protocol <protocol>', 'what the app speaks; http2 for gRPC').choices(['http1', 'http2']),
+    )
+    .option('--upstream-ca <file>', 'a further authority (PEM) for an https app')
+    .option(
+      '--upstream-pin <sha256/BASE64>',
+      'trust an https app by its public key; can be given several times',
+      collect,
+      [],
+    )
+    .option('--upstream-tls-verify', "check an https app's certificate (default)", true)
+    .option('--no-upstream-tls-verify', "do not check an https app's certificate")
+}
+
 function addGlobalFlags(command: Command): void {
   command
     .option('--server <url>', "the relay's address, like https://relay.example.com")
@@ -140,7 +190,7 @@ function addGlobalFlags(command: Command): void {
     .addOption(new Option('--log-format <format>', 'how it is logged').choices(LOG_FORMATS))
 }
 
-function collect(value: string, before: string[]): string[] {
+function collect(value: string, before: string[] = []): string[] {
   return [...before, value]
 }
 

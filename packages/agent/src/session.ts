@@ -20,6 +20,8 @@ import type { ControlMessage, ControlMessageInput, ProtocolErrorCode, Welcome } 
 import type { WebSocket } from 'ws'
 
 import type { HealthState } from './health-checker.ts'
+import { flagAt } from './http-policy.ts'
+import { PolicyRefused } from './policy-refused.ts'
 
 const OPEN_DEADLINE_MS = 10_000
 /** For the relay to end its side of the control stream. */
@@ -80,6 +82,8 @@ export class Session {
   readonly leaving: Promise<void>
   /** Tunnel number → the public URLs that lead to it. */
   readonly endpoints = new Map<number, readonly string[]>()
+  /** Tunnel number → what to register at the identity provider, where visitors of its endpoint sign in. */
+  readonly redirectUris = new Map<number, string>()
   readonly #options: SessionOptions
   readonly #mux: YamuxSession
   readonly #controlStream: Duplex
@@ -182,6 +186,9 @@ export class Session {
       case 'bound':
         if (!this.#options.binds.has(message.tunnel_id)) return
         this.endpoints.set(message.tunnel_id, message.endpoints.map(printable))
+        if (message.redirect_uri !== undefined) {
+          this.redirectUris.set(message.tunnel_id, printable(message.redirect_uri))
+        }
         if (this.endpoints.size === this.#options.binds.size) this.#opened.resolve()
         return
       case 'refused':
@@ -278,11 +285,22 @@ export class Session {
   /** The relay's word on whether to come back stands above what this agent knows of the code. */
   #refusal(message: Extract<ControlMessage, { type: 'refused' }>): ProtocolError {
     const bind = message.tunnel_id === undefined ? undefined : this.#options.binds.get(message.tunnel_id)
-    const what =
-      bind?.type === 'bind' && bind.labels ? `the tunnel ${formatLabels(new Map(bind.labels))}` : 'this agent'
-    const sentence = `The relay refused ${what}: ${printable(message.reason)}`
+    const sentence = `The relay refused ${describeBind(bind)}: ${printable(message.reason)}`
+    if (message.problems && bind?.type === 'bind') {
+      const problems = message.problems.map(({ path, message: text }) => ({
+        path: printable(flagAt(bind.policy, path)),
+        message: printable(text),
+      }))
+      return new PolicyRefused(sentence, problems)
+    }
     const known = new ProtocolError(toProtocolErrorCode(message.code), sentence)
     if (known.retryable === message.retryable) return known
     return new ProtocolError(message.retryable ? 'limit_reached' : 'bind_invalid', sentence)
   }
+}
+
+function describeBind(bind: ControlMessageInput | undefined): string {
+  if (bind?.type !== 'bind') return 'this agent'
+  if (bind.labels) return `the tunnel ${formatLabels(new Map(bind.labels))}`
+  return bind.url ? `the endpoint ${bind.url}` : 'the endpoint'
 }

@@ -72,13 +72,14 @@ export function formatStatus(status: AgentStatus, now: number): string[] {
     row('Relay', relay + (relayVersion ? styleText('gray', ` (${relayVersion})`) : '')),
     row('Latency', latencyMs === undefined ? '-' : `${Math.round(latencyMs)} ms`),
   ]
-  for (const { name, labels, forwardsTo, endpoints, health } of tunnels) {
+  for (const { name, labels, forwardsTo, endpoints, redirectUri, health } of tunnels) {
     if (name) lines.push(row('Tunnel', name))
     const targets = endpoints.length > 0 ? endpoints : ['-']
     for (const [index, endpoint] of targets.entries()) {
       lines.push(row(index === 0 ? 'Forwarding' : '', `${endpoint} -> ${forwardsTo}`))
     }
-    lines.push(row('Labels', labels))
+    if (labels) lines.push(row('Labels', labels))
+    if (redirectUri) lines.push(row('Redirect URI', redirectUri + styleText('gray', ' (for your identity provider)')))
     if (health) {
       const { healthy, detail } = health
       lines.push(row('Health', styleText(healthy ? 'green' : 'yellow', healthy ? 'healthy' : `unhealthy: ${detail}`)))

@@ -1,13 +1,17 @@
-// What one `agent tunnel` offers: the checked form of its flags, and the `bind` message made from it.
+// What one `agent tunnel` or `agent http` offers: the checked form of its flags, and the `bind` message made from it.
 
 import type { Bind, ControlMessageInput, Labels } from '@sallyport/protocol'
 
 import type { UpstreamTls } from './dial-upstream.ts'
+import type { EndpointPlan } from './endpoint-plan.ts'
 import type { HealthPlan } from './health-checker.ts'
+import { revealPolicy } from './http-policy.ts'
 import type { Upstream } from './upstream.ts'
 
 export interface TunnelPlan {
+  /** None where it has an endpoint of its own. */
   labels: Labels
+  endpoint?: EndpointPlan | undefined
   upstream: Upstream
   upstreamTls: UpstreamTls
   upstreamProtocol: Bind['upstream_protocol']
@@ -23,15 +27,19 @@ export interface TunnelPlan {
 
 /** The offer of one tunnel. `rewrite` leaves the agent as the upstream's own name: the relay need not know it. */
 export function bindMessage(tunnelId: number, plan: TunnelPlan): ControlMessageInput {
-  const { labels, upstream, hostHeader, metadata } = plan
+  const { labels, endpoint, upstream, hostHeader, metadata } = plan
   return {
     type: 'bind',
     tunnel_id: tunnelId,
-    labels: [...labels],
+    ...(endpoint ? endpointFields(endpoint) : { labels: [...labels] }),
     forwards_to: upstream.url,
     host_header: hostHeader === 'rewrite' ? upstream.authority : hostHeader,
     upstream_protocol: plan.upstreamProtocol,
     weight: plan.weight,
     ...(metadata === undefined ? {} : { metadata }),
   }
+}
+
+function endpointFields({ url, pooling, policy }: EndpointPlan): { url: string; pooling: boolean; policy?: unknown } {
+  return { url, pooling, ...(policy && { policy: revealPolicy(policy) }) }
 }

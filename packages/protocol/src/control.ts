@@ -14,6 +14,8 @@ export const SUBPROTOCOL = 'sallyport.v1'
 export const AGENT_PATH = '/.sallyport/agent'
 
 export const CONTROL_MESSAGE_MAX_BYTES = 64 * 1024
+/** Of a policy that comes with `bind`, as JSON: it has to leave room for the rest of the message. */
+export const POLICY_MAX_BYTES = 48 * 1024
 const LABELS_MAX = 32
 
 const text = (max: number) => z.string().max(max)
@@ -49,6 +51,7 @@ const bind = z
     type: z.literal('bind'),
     tunnel_id: tunnelId,
     labels: labelPairs.optional(),
+    /** An endpoint of its own: `https://name.example.com`, the host alone, or empty where the relay is to choose one. */
     url: text(2048).optional(),
     /** For people: where the agent sends what arrives. The relay never acts on it. */
     forwards_to: text(2048),
@@ -56,7 +59,9 @@ const bind = z
     host_header: text(255).default('preserve'),
     upstream_protocol: z.enum(['http1', 'http2']).default('http1'),
     weight: z.int().min(0).max(10_000).default(1),
+    /** Whether other agents of this authtoken may serve the same endpoint. */
     pooling: z.boolean().default(false),
+    /** What happens to requests at the endpoint, as a route of relay.yml has it. The relay parses it. */
     policy: z.unknown().optional(),
     metadata: text(4096).optional(),
   })
@@ -67,6 +72,8 @@ const bound = z.object({
   tunnel_id: tunnelId,
   /** Public URLs that lead to this tunnel, for people. */
   endpoints: z.array(text(2048)).max(256),
+  /** What to register at the identity provider, where the endpoint's policy asks visitors to sign in. */
+  redirect_uri: text(2048).optional(),
 })
 
 const refused = z.object({
@@ -75,6 +82,16 @@ const refused = z.object({
   code: text(64),
   reason: text(1024),
   retryable: z.boolean(),
+  /** Everything that is wrong with a policy, each at its path, for example `["on_http_request", 0, "actions"]`. */
+  problems: z
+    .array(
+      z.object({
+        path: z.array(z.union([text(256), z.int().min(0)])).max(32),
+        message: text(512),
+      }),
+    )
+    .max(64)
+    .optional(),
 })
 
 const unbind = z.object({ type: z.literal('unbind'), tunnel_id: tunnelId })
@@ -110,6 +127,9 @@ export type ControlMessageInput = z.input<typeof controlMessage>
 export type Hello = z.infer<typeof hello>
 export type Welcome = z.infer<typeof welcome>
 export type Bind = z.infer<typeof bind>
+export type Refused = z.infer<typeof refused>
+/** One thing that is wrong with a policy. */
+export type BindProblem = NonNullable<Refused['problems']>[number]
 export type Health = z.infer<typeof health>
 
 const KNOWN_TYPES = new Set<string>(controlMessage.options.map((option) => option.shape.type.value))

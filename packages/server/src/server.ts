@@ -14,6 +14,7 @@ import type { RetryBudget } from './backend/retry-budget.ts'
 import type { Config, EdgeConfig } from './config/config.ts'
 import { Edge } from './edge/edge.ts'
 import { EdgeTable } from './edge/edge-table.ts'
+import { Endpoints } from './edge/endpoints.ts'
 import { handle } from './edge/handle.ts'
 import { ConfigError } from './errors.ts'
 import { logAccess } from './exchange/access-log.ts'
@@ -33,6 +34,7 @@ import { openSqliteStore } from './store/sqlite-store.ts'
 import type { Store } from './store/store.ts'
 import { Authtokens } from './tunnel/authtokens.ts'
 import { Registry } from './tunnel/registry.ts'
+import { Reservations } from './tunnel/reservations.ts'
 import { RELAY_VERSION } from './version.ts'
 
 export { loadConfig } from './config/load-config.ts'
@@ -92,6 +94,7 @@ export class Relay {
   #authtokens: Authtokens | undefined
   #identityTokens: IdentityTokens | undefined
   #signIn: SignIn | undefined
+  #agentEndpoints: Endpoints | undefined
   #certificates: Certificates | undefined
   #neighbours: Neighbours | undefined
   #agents: AgentListener | undefined
@@ -150,11 +153,14 @@ export class Relay {
     const stickyKey = keys.deriveKey('sticky cookie')
     for (const edge of config.edges) this.#addEdge(edge, signIn, stickyKey)
 
+    const endpoints = await this.#openEndpoints(store, signIn, keys)
+    this.#agentEndpoints = endpoints
+
     // 3. Agents, then visitors: the first visitor may find a tunnel.
     const budget = new BufferBudget(getHeapStatistics().heap_size_limit * BUFFER_SHARE_OF_HEAP)
     const nodeId = this.#node?.nodeId ?? `nod_${randomUUID()}`
     if (this.#node) {
-      const room = { registry: this.#registry, limits: config.limits, budget, log }
+      const room = { registry: this.#registry, endpoints, limits: config.limits, budget, log }
       const { Neighbours } = await import('./node/neighbours.ts') // most relays are the only node
       this.#neighbours = await Neighbours.open({ ...this.#node, ...room })
     }
@@ -167,6 +173,7 @@ export class Relay {
         nodeIds: this.#node?.directory.nodeIds ?? [nodeId],
         relayVersion: RELAY_VERSION,
         registry: this.#registry,
+        endpoints,
         limits: config.limits,
         timeouts: config.timeouts,
         log,
@@ -231,6 +238,7 @@ export class Relay {
     this.#neighbours?.close()
     this.#forwarder.close()
     this.#certificates?.close()
+    this.#agentEndpoints?.close()
     await this.#signIn?.close()
     this.#identityTokens?.close()
     await this.#authtokens?.close()
@@ -305,6 +313,27 @@ export class Relay {
     exchange.respond(308, { location: `https://${host}${port}${target}`, 'cache-control': 'no-store' })
   }
 
+  /** Behind the edges of the configuration, which win. */
+  async #openEndpoints(store: Store, signIn: SignIn, keys: Keys): Promise<Endpoints> {
+    const { public_url: publicUrl, domain, require_sign_in, identity_jwt, limits } = this.#config
+    const { authtokens } = this
+    return new Endpoints({
+      edges: this.#edges,
+      registry: this.#registry,
+      reservations: await Reservations.open(store),
+      publicUrl,
+      domain,
+      originOf: (host) => originOn(publicUrl, host),
+      requireSignIn: require_sign_in,
+      identityJwt: identity_jwt,
+      maxPerAuthtoken: limits.endpoints_per_authtoken,
+      hostKey: keys.deriveKey('endpoint host'),
+      signIn,
+      isValid: (id) => authtokens.list().some((one) => one.id === id && one.revoked_at === undefined),
+      log: this.#log,
+    })
+  }
+
   #addEdge(config: EdgeConfig, signIn: SignIn, stickyKey: Uint8Array): void {
     const originOf = (host: string): string => config.origin ?? originOn(this.#config.public_url, host)
     const routes = config.routes.map((route) => ({
@@ -321,7 +350,7 @@ export class Relay {
   }
 
   #retries(): { granted: number; refused: number } {
-    let [granted, refused] = [0, 0]
+    let { granted, refused } = this.#agentEndpoints?.retries ?? { granted: 0, refused: 0 }
     for (const budget of this.#budgets) {
       granted += budget.granted
       refused += budget.refused

@@ -25,7 +25,7 @@ export function buildBackend(config: BackendConfig, { registry, edgeId, stickyKe
     config.sticky &&
     new StickyCookie({ name: config.sticky.cookie, maxAgeMs: config.sticky.max_age, edgeId, key: stickyKey })
   const selectors: Labels[] = []
-  return new RouteBackend(backendOf(config), selectors, sticky)
+  return new RouteBackend(backendOf(config), selectors, { sticky })
 
   function backendOf(each: BackendConfig): Backend {
     return 'failover' in each ? new Failover(each.failover.map(stepOf)) : stepOf(each)

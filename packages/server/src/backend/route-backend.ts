@@ -9,15 +9,22 @@ import { RetryBudget } from './retry-budget.ts'
 import type { StickyCookie } from './sticky-cookie.ts'
 
 export class RouteBackend {
-  /** What its tunnel groups select by; empty where no agent is ever asked. */
+  /** What its tunnel groups select by; empty where no label leads here. */
   readonly selectors: readonly Labels[]
+  /** What a visitor is told while no tunnel is online, where that does not follow from the labels. */
+  readonly advice: string | undefined
   readonly budget = new RetryBudget()
   readonly #backend: Backend
   readonly #sticky: StickyCookie | undefined
 
-  constructor(backend: Backend, selectors: readonly Labels[], sticky: StickyCookie | undefined) {
+  constructor(
+    backend: Backend,
+    selectors: readonly Labels[],
+    { sticky, advice }: { sticky?: StickyCookie | undefined; advice?: string } = {},
+  ) {
     this.#backend = backend
     this.selectors = selectors
+    this.advice = advice
     this.#sticky = sticky
   }
 

@@ -52,6 +52,10 @@ async function welcome(relay: Relay, config: Config): Promise<void> {
       'A first authtoken was made. It is shown only now. Run this beside your app:',
       '',
       `  agent tunnel --server ${server} --authtoken ${token} --label edge=${edge?.id ?? 'edg_local'} http://localhost:8000`,
+      '',
+      'or this, for an address of its own (agent http --help tells how to add sign-in):',
+      '',
+      `  agent http --server ${server} --authtoken ${token} 8000`,
     )
   } else {
     lines.push(

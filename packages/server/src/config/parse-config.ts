@@ -118,7 +118,8 @@ function complete(read: ReadConfig, folder: string, env: NodeJS.ProcessEnv): Con
 
 type ReadEdge = z.output<typeof edgeSchema>
 
-function completeEdge(edge: ReadEdge, identityJwt: boolean, folder: string): EdgeConfig {
+/** From what edgeSchema and checkConfig() have let pass to what the rooms use. */
+export function completeEdge(edge: ReadEdge, identityJwt: boolean, folder: string): EdgeConfig {
   const { id, hosts, origin, description, metadata } = edge
   const routes = edge.routes ?? [{ path_prefix: '/', backend: edge.backend, policy: edge.policy }]
   return {

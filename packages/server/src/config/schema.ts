@@ -45,6 +45,12 @@ export const limitsSchema = z.strictObject({
     'Streams open at once inside one tunnel session: requests, upgrades and idle pooled streams together.',
   ),
   agent_sessions: count(20_000, 1, 10_000_000, 'Tunnel sessions open at once.'),
+  endpoints_per_authtoken: count(
+    64,
+    1,
+    100_000,
+    'Hosts that agents of one authtoken hold with `agent http`. One whose agent is away is given up for a new one.',
+  ),
   tunnels_per_agent: count(64, 1, 100_000, 'Tunnels of one agent, counted over all of its tunnel sessions.'),
   session_buffer_bytes: count(
     32 * MIB,
@@ -606,6 +612,9 @@ export const configSchema = z.strictObject({
     .describe(
       'Address ranges of proxies in front of the relay whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. Nobody by default.',
     ),
+  require_sign_in: flag()
+    .default(false)
+    .describe('Whether `agent http` may only make endpoints where visitors sign in (`--oidc`). Edges are not meant.'),
   identity_jwt: flag()
     .default(true)
     .describe('Whether apps get the signed identity of a visitor as `Sallyport-Auth-Jwt`. Actions may say otherwise.'),

@@ -1,4 +1,5 @@
-// Host → edge. Exact hosts first, then the closest wildcard. Hosts arrive in normal form from admission.
+// Host → edge. Exact hosts first, then the closest wildcard. Hosts arrive in normal form from admission. Those of
+// relay.yml stay; those that agents bring (endpoints.ts) come and go.
 
 import { RelayError } from '../errors.ts'
 import type { Edge } from './edge.ts'
@@ -7,14 +8,18 @@ export class EdgeTable {
   readonly #exact = new Map<string, Edge>()
   /** Keyed by what stands behind `*.`. */
   readonly #wildcards = new Map<string, Edge>()
-  readonly #edges: Edge[] = []
 
+  /** An edge that is there for one of the hosts gives way. */
   add(edge: Edge, hosts: readonly string[]): void {
-    this.#edges.push(edge)
     for (const host of hosts) {
       if (host.startsWith('*.')) this.#wildcards.set(host.slice(2), edge)
       else this.#exact.set(host, edge)
     }
+  }
+
+  /** Takes an exact host out again, unless another edge has it by now. */
+  remove(edge: Edge, host: string): void {
+    if (this.#exact.get(host) === edge) this.#exact.delete(host)
   }
 
   /** @throws RelayError `edge_not_found` */
@@ -26,10 +31,6 @@ export class EdgeTable {
 
   find(host: string): Edge | undefined {
     return this.#exact.get(host) ?? this.#wildcard(host)
-  }
-
-  get edges(): readonly Edge[] {
-    return this.#edges
   }
 
   #wildcard(host: string): Edge | undefined {

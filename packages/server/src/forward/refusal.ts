@@ -10,13 +10,15 @@ import { BadResponse } from './response-parser.ts'
 /** No tunnel is left to try: none is online, or each one that is has been tried, or no more may be. */
 export function noTunnelError(backend: RouteBackend, tried: number, last: StreamReply | Error | undefined): RelayError {
   if (last) return last instanceof Error ? lostError(last) : refusedError(last, tried)
-  const { selectors } = backend
+  const { selectors, advice } = backend
+  const headers = { 'retry-after': '5' }
+  if (advice !== undefined) return new RelayError('no_tunnel_online', { advice, headers })
   const labels = selectors.map((selector) => formatLabels(selector)).join(' or ')
   const flags = [...(selectors[0] ?? [])].map(([key, value]) => `--label ${shellWord(`${key}=${value}`)}`).join(' ')
   return new RelayError('no_tunnel_online', {
     advice: `This address is set up, but no agent is connected with the label ${labels}. If it is yours, start one:`,
     command: `agent tunnel ${flags} http://localhost:8000`,
-    headers: { 'retry-after': '5' },
+    headers,
   })
 }
 

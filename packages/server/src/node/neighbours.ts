@@ -6,6 +6,7 @@ import type { Bind, BufferBudget } from '@sallyport/protocol'
 import type { Limits } from '../config/config.ts'
 import type { Logger } from '../log.ts'
 import type { Lane } from '../tunnel/lane.ts'
+import type { EndpointBinder } from '../tunnel/endpoint-binder.ts'
 import { logHealth } from '../tunnel/log-health.ts'
 import type { LocalLaneListener, Registry } from '../tunnel/registry.ts'
 import type { Directory, DirectoryEvent, HealthReport, LaneKey, Listing } from './directory.ts'
@@ -24,6 +25,7 @@ export interface Meeting {
 
 export interface NeighboursOptions extends Meeting {
   registry: Registry
+  endpoints: Pick<EndpointBinder, 'adopt'>
   limits: Limits
   budget: BufferBudget
   log: Logger
@@ -111,11 +113,17 @@ export class Neighbours implements LocalLaneListener {
   #learn(nodeId: string, listing: Listing): void {
     const neighbour = this.#neighbours.get(nodeId)
     if (!neighbour) return
-    const { registry, log } = this.#options
-    const session = new RemoteSession(listing, neighbour.link)
-    const { lane } = registry.join(listing.bind, session, (tunnel, change) => logHealth(log, tunnel, change))
+    const lane = this.#joinRemote(listing, new RemoteSession(listing, neighbour.link))
+    if (!lane) return
     neighbour.lanes.set(keyOf(listing), lane)
     if (listing.report) this.#report(lane, listing.report)
+  }
+
+  #joinRemote({ bind }: Listing, session: RemoteSession): Lane | undefined {
+    const { registry, endpoints, log } = this.#options
+    const onHealth: Parameters<Registry['join']>[2] = (tunnel, change) => logHealth(log, tunnel, change)
+    if (bind.url === undefined) return registry.join(bind, session, onHealth).lane
+    return endpoints.adopt({ ...bind, url: bind.url }, session, onHealth)
   }
 
   #unlearn(nodeId: string, key: LaneKey): void {

@@ -37,4 +37,7 @@ export class RemoteSession implements LaneCarrier {
   probe(): void {
     this.#link.probe()
   }
+
+  /** Its own node's to find out, too. */
+  async confirm(): Promise<void> {}
 }

@@ -52,18 +52,27 @@ describe('the ACL of an authtoken', () => {
     ]) {
       assert.ok('problem' in parseAclRule(rule), rule)
       assert.ok(!permitsLabels([rule], labels(['edge', 'edg_docs'])), rule)
-      assert.ok(!permitsHost([rule], 'a.example.com'), rule)
+      assert.ok(!permitsHost([rule], 'a.example.com', 'example.com'), rule)
     }
   })
 
   it('permits hosts by name or by wildcard, compared at the dots', () => {
     const acl = ['bind:*.example.com', 'bind:Docs.example.org']
-    assert.ok(permitsHost(acl, 'a.example.com'))
-    assert.ok(permitsHost(acl, 'docs.example.org'))
+    assert.ok(permitsHost(acl, 'a.example.com', 'example.net'))
+    assert.ok(permitsHost(acl, 'docs.example.org', 'example.net'))
     for (const host of ['example.com', '.example.com', 'evilexample.com', 'a.example.com.evil', 'x.docs.example.org']) {
-      assert.ok(!permitsHost(acl, host), host)
+      assert.ok(!permitsHost(acl, host, 'example.net'), host)
     }
-    assert.ok(!permitsHost(['bind:edge=edg_docs'], 'edge'))
+    assert.ok(!permitsHost(['bind:edge=edg_docs'], 'edge', 'example.net'))
     assert.ok(!permitsLabels(acl, labels(['edge', 'a.example.com'])))
+  })
+
+  it('attack 37: means by bind:* the hosts below the domain of the relay, and no other', () => {
+    assert.ok(permitsHost(['bind:*'], 'a.example.com', 'example.com'))
+    assert.ok(permitsHost(['bind:*'], 'a.b.example.com', 'example.com'))
+    for (const host of ['example.com', 'evilexample.com', 'example.com.evil', '127.0.0.1', 'localhost', 'relay']) {
+      assert.ok(!permitsHost(['bind:*'], host, 'example.com'), host)
+    }
+    assert.ok(permitsHost(['bind:*', 'bind:example.com'], 'example.com', 'example.com'))
   })
 })

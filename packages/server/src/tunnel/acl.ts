@@ -42,11 +42,15 @@ export function permitsLabels(acl: readonly string[], labels: Labels): boolean {
   return [...labels].every(([key, value]) => rules.some((rule) => permitsLabel(rule, key, value)))
 }
 
-/** Whether an agent may bind a host, in lowercase and without a port. */
-export function permitsHost(acl: readonly string[], host: string): boolean {
+/**
+ * Whether an agent may have an endpoint at a host, in lowercase and without a port. `bind:*` means the hosts below the
+ * relay's `domain`; any other host has to be named, because agents may reach the relay by a name or address of its own.
+ */
+export function permitsHost(acl: readonly string[], host: string, domain: string): boolean {
   return acl.map(parseAclRule).some((rule) => {
     if ('problem' in rule) return false
-    return rule.type === 'everything' || (rule.type === 'host' && hostMatches(rule.pattern, host))
+    if (rule.type === 'everything') return hostMatches(`*.${domain}`, host)
+    return rule.type === 'host' && hostMatches(rule.pattern, host)
   })
 }
 

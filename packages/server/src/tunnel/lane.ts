@@ -28,6 +28,8 @@ export interface LaneCarrier {
   openStream(tunnel: Tunnel, visitor: string): YamuxStream
   /** Asks the agent for a sign of life, because a stream has waited too long for its reply. */
   probe(): void
+  /** Resolves when the agent has answered, or its session was ended because it has not. */
+  confirm(): Promise<void>
 }
 
 export interface LaneRoom {

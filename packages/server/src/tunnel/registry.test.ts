@@ -18,6 +18,7 @@ function session(state: Partial<LaneCarrier> = {}): LaneCarrier {
     isLocal: true,
     openStream: () => assert.fail('no stream is opened here'),
     probe: () => {},
+    confirm: async () => {},
     ...state,
   }
 }

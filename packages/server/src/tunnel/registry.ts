@@ -45,19 +45,31 @@ export class Registry {
     return selection
   }
 
+  /** Follows a selector no longer: whoever had its selection is gone. */
+  forget(selector: Labels): void {
+    this.#selections.delete(formatLabels(selector))
+  }
+
+  /** Whether join() would only add a lane. */
+  knows(bind: Bind, session: LaneCarrier): boolean {
+    return this.#offers.has(offerOf(bind, session))
+  }
+
   /**
    * Brings an offer online: as a new tunnel, or as one more lane of the tunnel that the same agent has bound, word for
    * word, on another connection. Retiring the last lane takes the tunnel out again.
    * @param onHealth told of a new tunnel, over all of its lanes, when something changes about its app
+   * @param onGone told of a new tunnel, when the last of its lanes is retired
    */
   join(
     bind: Bind,
     session: LaneCarrier,
     onHealth: (tunnel: Tunnel, change: HealthChange) => void,
+    onGone?: () => void,
   ): { lane: Lane; isNew: boolean } {
     const offer = offerOf(bind, session)
     const known = this.#offers.get(offer)
-    const tunnel = known ?? this.#open(offer, bind, session, onHealth)
+    const tunnel = known ?? this.#open(offer, bind, session, onHealth, onGone)
     const lane = tunnel.join(session)
     if (!known) this.#changed(tunnel)
     if (lane.isLocal) this.#localLanes?.onLaneJoined(lane, bind)
@@ -73,6 +85,7 @@ export class Registry {
     bind: Bind,
     session: LaneCarrier,
     onHealth: (tunnel: Tunnel, change: HealthChange) => void,
+    onGone: (() => void) | undefined,
   ): Tunnel {
     const tunnel = new Tunnel(bind, session, {
       onHealth,
@@ -86,6 +99,7 @@ export class Registry {
         this.#offers.delete(offer)
         this.#tunnels.delete(tunnel)
         this.#changed(tunnel)
+        onGone?.()
       },
     })
     this.#offers.set(offer, tunnel)

@@ -29,7 +29,8 @@ import type { Logger } from 'pino'
 import type { Limits, Timeouts } from '../config/config.ts'
 import { permitsLabels } from './acl.ts'
 import type { Authtoken } from './authtokens.ts'
-import type { Lane, LaneCarrier } from './lane.ts'
+import type { Claimant, EndpointBinder, EndpointRefused, UrlBind } from './endpoint-binder.ts'
+import type { Lane } from './lane.ts'
 import { logHealth } from './log-health.ts'
 import type { Registry } from './registry.ts'
 import { Silence } from './silence.ts'
@@ -47,6 +48,7 @@ export interface SessionRoom {
   readonly log: Logger
   /** What all sessions may hold for slow visitors together. */
   readonly budget: BufferBudget
+  readonly endpoints: EndpointBinder
   /** Public URLs that lead to a tunnel with these labels, for people. */
   endpointsFor(labels: Labels): readonly string[]
   /** The numbers of the tunnels that this session's agent process has, over all of its sessions. */
@@ -60,10 +62,13 @@ export interface SessionOrigin {
   address: string
 }
 
+const CONFIRM_DEADLINE_MS = 5000 // longer than any pause of a healthy agent; its successor waits 10 s for an answer
+const REASON_MAX_CHARS = 1024 // of `refused`
 const FAREWELL_MS = 1000 // for streams of an agent that has said goodbye
 
-export class TunnelSession implements LaneCarrier {
+export class TunnelSession implements Claimant {
   readonly id = `ses_${randomUUID()}`
+  readonly authtoken: Authtoken
   readonly authtokenId: string
   readonly address: string
   readonly openedAt = Date.now()
@@ -71,10 +76,11 @@ export class TunnelSession implements LaneCarrier {
   readonly closed: Promise<ProtocolError | undefined>
 
   readonly #room: SessionRoom
-  readonly #authtoken: Authtoken
   readonly #mux: YamuxSession
   /** By the number that the agent gave the tunnel. */
   readonly #lanes = new Map<number, Lane>()
+  /** Binds of endpoints that wait for their host, and what the agent has said of their apps meanwhile. */
+  readonly #claims = new Map<number, { health?: Health }>()
   readonly #log: Logger
   #control: ControlChannel | undefined
   #hello: Hello | undefined
@@ -84,7 +90,7 @@ export class TunnelSession implements LaneCarrier {
 
   constructor(origin: SessionOrigin, room: SessionRoom) {
     this.#room = room
-    this.#authtoken = origin.authtoken
+    this.authtoken = origin.authtoken
     this.authtokenId = origin.authtoken.id
     this.address = origin.address
     this.#log = room.log.child({ sessionId: this.id })
@@ -116,7 +122,7 @@ export class TunnelSession implements LaneCarrier {
   }
 
   get tunnelNumbers(): Iterable<number> {
-    return this.#lanes.keys()
+    return [...this.#lanes.keys(), ...this.#claims.keys()]
   }
 
   get roundTripMs(): number | undefined {
@@ -148,6 +154,16 @@ export class TunnelSession implements LaneCarrier {
     this.#silence.probe()
   }
 
+  async confirm(): Promise<void> {
+    const { promise: expired, resolve } = Promise.withResolvers<'expired'>()
+    const timer = setTimeout(() => resolve('expired'), CONFIRM_DEADLINE_MS)
+    const answered = this.#mux.ping().catch(() => {}) // a session that dies takes its tunnels with it
+    if ((await Promise.race([answered, expired])) === 'expired') {
+      this.end(new ProtocolError('silent', 'the agent did not answer, and another one asks for its endpoint'))
+    }
+    clearTimeout(timer)
+  }
+
   /** Asks the agent to connect elsewhere. Its tunnels here serve on until the session closes. */
   drain(deadlineMs: number): void {
     this.#control?.send({ type: 'drain', deadline_ms: deadlineMs })
@@ -155,6 +171,7 @@ export class TunnelSession implements LaneCarrier {
 
   /** Closes in order: streams end first, bounded by the deadline. */
   async close(deadlineMs: number): Promise<void> {
+    this.#claims.clear()
     for (const lane of this.#lanes.values()) lane.retire() // ends the idle streams, too
     this.#control?.end()
     await this.#mux.close({ deadlineMs })
@@ -165,6 +182,7 @@ export class TunnelSession implements LaneCarrier {
     if (this.#isEnding) return
     this.#isEnding = true
     this.#control?.send({ type: 'refused', code: error.code, reason: error.message, retryable: error.retryable })
+    this.#claims.clear()
     for (const lane of this.#lanes.values()) lane.retire()
     // One turn later, so that the message leaves before the connection does.
     setImmediate(() => this.#mux.destroy(error))
@@ -248,17 +266,52 @@ export class TunnelSession implements LaneCarrier {
 
   #onBind(bind: Bind): void {
     const problem = this.#bindProblem(bind)
-    if (problem) {
-      this.#log.warn({ tunnelNumber: bind.tunnel_id, code: problem.code, reason: problem.message }, 'bind refused')
-      this.#control?.send({
-        type: 'refused',
-        tunnel_id: bind.tunnel_id,
-        code: problem.code,
-        reason: problem.message,
-        retryable: problem.retryable,
-      })
-      return
-    }
+    if (problem) return this.#refuse(bind, { ok: false, error: problem })
+    if (bind.url === undefined) return this.#bindLabels(bind)
+    const claim = {}
+    this.#claims.set(bind.tunnel_id, claim)
+    void this.#bindEndpoint({ ...bind, url: bind.url }, claim)
+  }
+
+  #refuse(bind: Bind, { error, problems }: EndpointRefused): void {
+    const paths = problems?.map(({ path }) => path.join('.'))
+    const entry = { tunnelNumber: bind.tunnel_id, code: error.code, reason: error.message, ...(paths && { paths }) }
+    this.#log.warn(entry, 'bind refused')
+    this.#control?.send({
+      type: 'refused',
+      tunnel_id: bind.tunnel_id,
+      code: error.code,
+      reason: error.message.slice(0, REASON_MAX_CHARS),
+      retryable: error.retryable,
+      ...(problems && { problems: [...problems] }),
+    })
+  }
+
+  async #bindEndpoint(bind: UrlBind, pending: { health?: Health }): Promise<void> {
+    const claim = await this.#room.endpoints.claim(bind, this)
+    // It may have been unbound meanwhile, or the session is over.
+    if (this.#claims.get(bind.tunnel_id) !== pending) return
+    this.#claims.delete(bind.tunnel_id)
+    const opened = claim.ok ? claim.open((each, change) => logHealth(this.#room.log, each, change)) : claim
+    if (!opened.ok) return this.#refuse(bind, opened)
+    const { lane, isNew, edgeId, url, redirectUri } = opened
+    const { tunnel } = lane
+    this.#lanes.set(bind.tunnel_id, lane)
+    if (pending.health) this.#onHealth(pending.health)
+    this.#control?.send({
+      type: 'bound',
+      tunnel_id: bind.tunnel_id,
+      endpoints: [url],
+      ...(redirectUri !== undefined && { redirect_uri: redirectUri }),
+    })
+    if (!isNew) return this.#log.info({ tunnelId: tunnel.id }, 'tunnel has a further connection')
+    this.#log.info(
+      { tunnelId: tunnel.id, endpoint: url, edgeId, forwardsTo: bind.forwards_to, metadata: bind.metadata },
+      'tunnel online',
+    )
+  }
+
+  #bindLabels(bind: Bind): void {
     const labels = new Map(bind.labels)
     const { lane, isNew } = this.#room.registry.join(bind, this, (each, change) =>
       logHealth(this.#room.log, each, change),
@@ -287,28 +340,30 @@ export class TunnelSession implements LaneCarrier {
   }
 
   #bindProblem(bind: Bind): ProtocolError | undefined {
-    if (this.#lanes.has(bind.tunnel_id)) return new ProtocolError('bind_invalid', 'this tunnel id is in use')
-    if (bind.labels === undefined) {
-      return new ProtocolError('bind_invalid', 'this relay offers no endpoints by URL; use labels of one of its edges')
+    if (this.#lanes.has(bind.tunnel_id) || this.#claims.has(bind.tunnel_id)) {
+      return new ProtocolError('bind_invalid', 'this tunnel id is in use')
     }
-    if (bind.labels.length === 0) return new ProtocolError('bind_invalid', 'a tunnel needs at least one label')
-    for (const [key, value] of bind.labels) {
-      const problem = labelProblem(key, value)
-      if (problem) return new ProtocolError('bind_invalid', problem)
-    }
-    const labels = new Map(bind.labels)
-    if (labels.size !== bind.labels.length) return new ProtocolError('bind_invalid', 'the same label key stands twice')
     if (bind.host_header === 'rewrite' || !isPrintable(bind.host_header) || !isPrintable(bind.forwards_to)) {
       return new ProtocolError('bind_invalid', 'host_header and forwards_to are printable ASCII, and not "rewrite"')
-    }
-    const { acl } = this.#authtoken
-    if (!permitsLabels(acl, labels)) {
-      return new ProtocolError('bind_not_permitted', `this authtoken does not permit the labels of this tunnel`)
     }
     const limit = this.#room.limits.tunnels_per_agent
     const numbers = this.#room.tunnelNumbersOf(this)
     if (numbers.size >= limit && !numbers.has(bind.tunnel_id)) {
       return new ProtocolError('bind_invalid', `this agent already has ${limit} tunnels, which is the limit`)
+    }
+    return bind.labels && this.#labelsProblem(bind.labels)
+  }
+
+  #labelsProblem(pairs: readonly (readonly [string, string])[]): ProtocolError | undefined {
+    if (pairs.length === 0) return new ProtocolError('bind_invalid', 'a tunnel needs at least one label')
+    for (const [key, value] of pairs) {
+      const problem = labelProblem(key, value)
+      if (problem) return new ProtocolError('bind_invalid', problem)
+    }
+    const labels = new Map(pairs)
+    if (labels.size !== pairs.length) return new ProtocolError('bind_invalid', 'the same label key stands twice')
+    if (!permitsLabels(this.authtoken.acl, labels)) {
+      return new ProtocolError('bind_not_permitted', `this authtoken does not permit the labels of this tunnel`)
     }
     return undefined
   }
@@ -316,6 +371,7 @@ export class TunnelSession implements LaneCarrier {
   #onUnbind(number: number): void {
     const lane = this.#lanes.get(number)
     if (!lane) {
+      this.#claims.delete(number)
       this.#control?.send({ type: 'unbound', tunnel_id: number })
       return
     }
@@ -327,12 +383,16 @@ export class TunnelSession implements LaneCarrier {
   }
 
   /** The agent's own check of its app. A tunnel that has been unbound meanwhile is not there any more. */
-  #onHealth({ tunnel_id, healthy, detail }: Health): void {
+  #onHealth(message: Health): void {
+    const { tunnel_id, healthy, detail } = message
+    const claim = this.#claims.get(tunnel_id)
+    if (claim) claim.health = message
     this.#lanes.get(tunnel_id)?.report(healthy, detail)
   }
 
   #afterClose(reason: ProtocolError | undefined): void {
     clearTimeout(this.#helloTimer)
+    this.#claims.clear()
     for (const lane of this.#lanes.values()) lane.retire()
     this.#lanes.clear()
     if (reason && reason.code !== 'connection_lost') {

@@ -84,6 +84,11 @@ export class Tunnel {
     return false
   }
 
+  /** What carries it at the moment. */
+  get sessions(): LaneCarrier[] {
+    return this.#lanes.map(({ session }) => session)
+  }
+
   /** Whether the app is believed to answer. */
   get isWell(): boolean {
     return this.health.isWell

@@ -42,6 +42,8 @@ export class Provider {
   readonly issuerUrl: string
   readonly fetch: ProviderFetch
   readonly timeoutMs: number
+  /** How many sign-ins of edges share it. */
+  registrations = 0
   readonly #clock: () => number
   readonly #log: Logger
   #known: { description: ProviderDescription; until: number } | undefined

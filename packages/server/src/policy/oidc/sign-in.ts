@@ -104,7 +104,9 @@ export class SignIn {
     }
     let ofEdge = this.#registrations.get(edgeId)
     if (!ofEdge) this.#registrations.set(edgeId, (ofEdge = new Map<string, Registration>()))
-    const decidingClaims = new Map(ofEdge.get(config.auth_id)?.decidingClaims)
+    const before = ofEdge.get(config.auth_id)
+    if (!before) provider.registrations += 1
+    const decidingClaims = new Map(before?.decidingClaims)
     for (const people of [config.allow, config.deny]) {
       for (const { claim } of [...(people?.groups ? [people.groups] : []), ...(people?.claims ?? [])]) {
         decidingClaims.set(claimKey(claim), claim)
@@ -113,6 +115,15 @@ export class SignIn {
     const registration = newRegistration(edgeId, config, provider, decidingClaims)
     ofEdge.set(config.auth_id, registration)
     return { registration, action: requireSession(config, registration, this.#parts) }
+  }
+
+  /** Forgets the sign-ins of an edge that is gone. Its sessions stay, for when it comes back. */
+  forget(edgeId: string): void {
+    const registrations = this.#registrations.get(edgeId)
+    this.#registrations.delete(edgeId)
+    for (const { provider } of registrations?.values() ?? []) {
+      if (--provider.registrations === 0) this.#providers.delete(provider.issuerUrl)
+    }
   }
 
   /** Answers a path under `/.sallyport/` on the edge's own host. The exchange knows its edge and origin. */

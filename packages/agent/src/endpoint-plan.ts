@@ -1,0 +1,62 @@
+// The endpoint that `agent http` asks the relay for: its address, who else may serve it, and its policy. Pure: no I/O, no clock.
+
+import type { ConfigProblem } from './config-error.ts'
+import { planHttpPolicy } from './http-policy.ts'
+import type { HttpPolicy, HttpPolicyOptions } from './http-policy.ts'
+import type { RelayAddress } from './relay-address.ts'
+
+export interface EndpointOptions extends HttpPolicyOptions {
+  /** `https://name.example.com`; without it the relay chooses a host. */
+  url?: string | undefined
+  /** The host alone; an older form of `url`. */
+  domain?: string | undefined
+  /** Whether other agents with the same flags may serve it, too. */
+  pooling?: boolean | undefined
+}
+
+export interface EndpointPlan {
+  /** As in `bind`: an origin, a host, or empty. */
+  url: string
+  pooling: boolean
+  policy: HttpPolicy | undefined
+}
+
+export function planEndpoint(
+  options: EndpointOptions,
+  relay: RelayAddress | undefined,
+  problems: ConfigProblem[],
+): EndpointPlan {
+  const { url, domain, pooling = false, oidc, oidcClientSecret } = options
+  if (url !== undefined && domain !== undefined) {
+    problems.push({ path: '--domain', message: 'This is an older form of --url; give one of the two.' })
+  }
+  if (relay?.inClear && oidc && oidcClientSecret) {
+    problems.push({
+      path: '--oidc-client-secret',
+      message: `${relay.url} is not encrypted, so the secret is not sent there. Use https:// in --server.`,
+    })
+  }
+  return {
+    url: url === undefined ? planDomain(domain, problems) : planUrl(url, problems),
+    pooling,
+    policy: planHttpPolicy(options, problems),
+  }
+}
+
+function planUrl(text: string, problems: ConfigProblem[]): string {
+  const written = text.includes('://') ? text : `https://${text}`
+  const url = URL.canParse(written) ? new URL(written) : undefined
+  const isPlain = url && url.pathname === '/' && !url.search && !url.hash && !url.username && !url.password
+  if (isPlain && /^https?:$/.test(url.protocol) && url.hostname !== '' && !url.hostname.includes('*')) {
+    return text.includes('://') ? url.origin : url.host
+  }
+  const message = `"${text}" is not the address of an endpoint. Write it like https://name.example.com`
+  problems.push({ path: '--url', message })
+  return ''
+}
+
+function planDomain(text: string | undefined, problems: ConfigProblem[]): string {
+  if (text === undefined || /^[\w.-]{1,253}$/.test(text)) return text ?? ''
+  problems.push({ path: '--domain', message: `"${text}" is not a host. Write it like name.example.com` })
+  return ''
+}

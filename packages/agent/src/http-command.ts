@@ -1,0 +1,52 @@
+// `agent http`: a public endpoint for as long as the agent runs, with sign-in where the flags name a provider.
+
+import type { Environment } from './proxy.ts'
+import { runAgent } from './run-agent.ts'
+import type { GlobalFlags, UpstreamFlags } from './run-agent.ts'
+
+export interface HttpFlags extends GlobalFlags, UpstreamFlags {
+  url?: string
+  domain?: string
+  poolingEnabled?: boolean
+  oidc?: string
+  oidcClientId?: string
+  oidcClientSecret?: string
+  oidcScope?: string[]
+  oidcAllowEmail?: string[]
+  oidcAllowDomain?: string[]
+  oidcAllowGroup?: string[]
+  cidrAllow?: string[]
+  cidrDeny?: string[]
+  requestHeaderAdd?: string[]
+  requestHeaderRemove?: string[]
+  responseHeaderAdd?: string[]
+  responseHeaderRemove?: string[]
+}
+
+/** As runAgent(). */
+export function runHttp(upstream: string, flags: HttpFlags, environment: Environment): Promise<number> {
+  const endpoint = {
+    url: flags.url,
+    domain: flags.domain,
+    pooling: flags.poolingEnabled,
+    oidc: flags.oidc,
+    oidcClientId: flags.oidcClientId,
+    oidcClientSecret: flags.oidcClientSecret ?? (flags.oidc ? secretIn(environment) : undefined),
+    oidcScopes: flags.oidcScope,
+    oidcAllowEmails: flags.oidcAllowEmail,
+    oidcAllowDomains: flags.oidcAllowDomain,
+    oidcAllowGroups: flags.oidcAllowGroup,
+    cidrAllow: flags.cidrAllow,
+    cidrDeny: flags.cidrDeny,
+    requestHeaderAdd: flags.requestHeaderAdd,
+    requestHeaderRemove: flags.requestHeaderRemove,
+    responseHeaderAdd: flags.responseHeaderAdd,
+    responseHeaderRemove: flags.responseHeaderRemove,
+  }
+  return runAgent(upstream, { endpoint }, flags, environment)
+}
+
+/** A command line can be read by everybody on the machine. */
+function secretIn(environment: Environment): string | undefined {
+  return environment['SALLYPORT_OIDC_CLIENT_SECRET'] || undefined
+}

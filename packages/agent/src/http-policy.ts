@@ -1,0 +1,167 @@
+// What the flags of `agent http` ask the relay to do with visitors, in the form that a route of relay.yml has, and back:
+// from a place in it to the flag it came from. Pure: no I/O, no clock. The relay checks every value; here is checked
+// what a flag alone shows.
+
+import type { ConfigProblem } from './config-error.ts'
+import { Secret } from './secret.ts'
+
+export interface HttpPolicyOptions {
+  /** The issuer, as the identity provider calls itself. With it, visitors sign in there first. */
+  oidc?: string | undefined
+  oidcClientId?: string | undefined
+  /** Without it the client is a public one. */
+  oidcClientSecret?: string | undefined
+  oidcScopes?: readonly string[] | undefined
+  /** Who may pass after signing in; one match is enough. */
+  oidcAllowEmails?: readonly string[] | undefined
+  oidcAllowDomains?: readonly string[] | undefined
+  oidcAllowGroups?: readonly string[] | undefined
+  cidrAllow?: readonly string[] | undefined
+  cidrDeny?: readonly string[] | undefined
+  /** Each `Name: value`. */
+  requestHeaderAdd?: readonly string[] | undefined
+  requestHeaderRemove?: readonly string[] | undefined
+  responseHeaderAdd?: readonly string[] | undefined
+  responseHeaderRemove?: readonly string[] | undefined
+}
+
+/** Steps of a policy; their `config` is JSON, but for the Secret in it. */
+export interface HttpPolicy {
+  readonly on_http_request: readonly { readonly actions: readonly PolicyAction[] }[]
+  readonly on_http_response: readonly { readonly actions: readonly PolicyAction[] }[]
+}
+
+interface PolicyAction {
+  readonly type: string
+  readonly config: Record<string, unknown>
+}
+
+/** The policy that the flags ask for, or undefined where they ask for nothing. */
+export function planHttpPolicy(options: HttpPolicyOptions, problems: ConfigProblem[]): HttpPolicy | undefined {
+  const onRequest: PolicyAction[] = [
+    ...restrictIps(options),
+    ...openidConnect(options, problems),
+    ...editHeaders('request', options.requestHeaderAdd, options.requestHeaderRemove, problems),
+  ]
+  const onResponse = [...editHeaders('response', options.responseHeaderAdd, options.responseHeaderRemove, problems)]
+  if (onRequest.length === 0 && onResponse.length === 0) return undefined
+  return { on_http_request: ruleOf(onRequest), on_http_response: ruleOf(onResponse) }
+}
+
+/** The policy as it goes over the wire, secrets and all. */
+export function revealPolicy(value: unknown): unknown {
+  if (value instanceof Secret) return value.reveal()
+  if (Array.isArray(value)) return value.map(revealPolicy)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, revealPolicy(each)]))
+}
+
+/** The flag that a place in the policy came from; the place itself where there is none. */
+export function flagAt(policy: unknown, path: readonly (string | number)[]): string {
+  const [phase, rule, , index, , ...keys] = path
+  const action = isPolicy(policy) && at(at(phase === undefined ? undefined : policy[phase], rule, 'actions'), index)
+  const type = typeof action === 'object' && action !== null && 'type' in action ? String(action.type) : ''
+  const place = `${phase === 'on_http_response' ? 'response' : 'request'} ${type} ${keys.filter((key) => typeof key === 'string').join('.')}`
+  const flag = FLAGS.find(([start]) => place.startsWith(start))?.[1]
+  return flag ?? (path.length > 0 ? path.join('.') : 'policy')
+}
+
+// The longest start that fits stands first.
+const FLAGS: readonly (readonly [start: string, flag: string])[] = [
+  ['request openid-connect client_id', '--oidc-client-id'],
+  ['request openid-connect client_secret', '--oidc-client-secret'],
+  ['request openid-connect scopes', '--oidc-scope'],
+  ['request openid-connect allow.emails', '--oidc-allow-email'],
+  ['request openid-connect allow.domains', '--oidc-allow-domain'],
+  ['request openid-connect allow.groups', '--oidc-allow-group'],
+  ['request openid-connect', '--oidc'],
+  ['request restrict-ips deny', '--cidr-deny'],
+  ['request restrict-ips', '--cidr-allow'],
+  ['request add-headers', '--request-header-add'],
+  ['request remove-headers', '--request-header-remove'],
+  ['response add-headers', '--response-header-add'],
+  ['response remove-headers', '--response-header-remove'],
+]
+
+function restrictIps({ cidrAllow = [], cidrDeny = [] }: HttpPolicyOptions): PolicyAction[] {
+  if (cidrAllow.length === 0 && cidrDeny.length === 0) return []
+  const config = { ...listAs('allow', cidrAllow), ...listAs('deny', cidrDeny) }
+  return [{ type: 'restrict-ips', config }]
+}
+
+function openidConnect(options: HttpPolicyOptions, problems: ConfigProblem[]): PolicyAction[] {
+  const { oidc, oidcClientId, oidcClientSecret, oidcScopes = [] } = options
+  const { oidcAllowEmails = [], oidcAllowDomains = [], oidcAllowGroups = [] } = options
+  if (!oidc) {
+    const given = Object.entries({
+      '--oidc-client-id': oidcClientId !== undefined,
+      '--oidc-client-secret': oidcClientSecret !== undefined,
+      '--oidc-scope': oidcScopes.length > 0,
+      '--oidc-allow-email': oidcAllowEmails.length > 0,
+      '--oidc-allow-domain': oidcAllowDomains.length > 0,
+      '--oidc-allow-group': oidcAllowGroups.length > 0,
+    })
+    for (const [flag, isGiven] of given) {
+      if (!isGiven) continue
+      const message = 'Nobody is asked to sign in without --oidc, for example --oidc https://login.example.com'
+      problems.push({ path: flag, message })
+    }
+    return []
+  }
+  if (!/^https?:\/\//i.test(oidc) || !URL.canParse(oidc)) {
+    const message = `"${oidc}" is not an issuer. Write the URL that your identity provider calls itself, like https://login.example.com`
+    problems.push({ path: '--oidc', message })
+  }
+  if (!oidcClientId) {
+    problems.push({ path: '--oidc-client-id', message: 'Write the client id that the identity provider gave you.' })
+  }
+  const allow = {
+    ...listAs('emails', oidcAllowEmails),
+    ...listAs('domains', oidcAllowDomains),
+    ...(oidcAllowGroups.length > 0 && { groups: { any_of: oidcAllowGroups } }),
+  }
+  const config = {
+    issuer_url: oidc,
+    client_id: oidcClientId,
+    ...(oidcClientSecret && { client_secret: new Secret(oidcClientSecret) }),
+    // Without openid a provider sends no ID token; nobody should have to know that.
+    ...(oidcScopes.length > 0 && { scopes: [...new Set(['openid', ...oidcScopes])] }),
+    ...(Object.keys(allow).length > 0 && { allow }),
+  }
+  return [{ type: 'openid-connect', config }]
+}
+
+function* editHeaders(
+  side: 'request' | 'response',
+  added: readonly string[] = [],
+  removed: readonly string[] = [],
+  problems: ConfigProblem[],
+): Iterable<PolicyAction> {
+  if (removed.length > 0) yield { type: 'remove-headers', config: { headers: removed } }
+  const headers = new Map<string, string>()
+  for (const text of added) {
+    const [, name, value] = /^([^:\s]+):\s*(.*?)\s*$/.exec(text) ?? []
+    const path = `--${side}-header-add`
+    if (name === undefined || value === undefined) {
+      problems.push({ path, message: `"${text}" is not a header. Write it like "X-Environment: staging".` })
+    } else if (headers.has(name)) problems.push({ path, message: `${name} is given twice.` })
+    else headers.set(name, value)
+  }
+  if (headers.size > 0) yield { type: 'add-headers', config: { headers: Object.fromEntries(headers) } }
+}
+
+function listAs(key: string, values: readonly string[]): Record<string, readonly string[]> {
+  return values.length > 0 ? { [key]: values } : {}
+}
+
+function ruleOf(actions: readonly PolicyAction[]): { actions: readonly PolicyAction[] }[] {
+  return actions.length > 0 ? [{ actions }] : []
+}
+
+function isPolicy(value: unknown): value is Record<PropertyKey, unknown> {
+  return typeof value === 'object' && value !== null
+}
+
+function at(value: unknown, ...steps: (PropertyKey | undefined)[]): unknown {
+  return steps.reduce<unknown>((each, step) => (isPolicy(each) && step !== undefined ? each[step] : undefined), value)
+}

@@ -1,0 +1,217 @@
+// Runs an agent for a command: settings from flags, environment and file; what a person sees of it; signals.
+
+import { X509Certificate } from 'node:crypto'
+import { createRequire } from 'node:module'
+
+import { tuneForWork } from '@sallyport/protocol/tune-v8'
+
+import { startAgent } from './agent.ts'
+import type { Agent, AgentStatus, TunnelOptions } from './agent.ts'
+import { ConfigError } from './config-error.ts'
+import { configPath, readConfig, readText } from './config.ts'
+import { LOG_FORMATS, LOG_LEVELS, makeLog } from './log.ts'
+import type { LogFormat, LogLevel } from './log.ts'
+import { PolicyRefused } from './policy-refused.ts'
+import type { Environment } from './proxy.ts'
+import { StatusView } from './status-view.ts'
+
+export interface GlobalFlags {
+  server?: string
+  authtoken?: string
+  config?: string
+  ca?: string
+  proxyUrl?: string
+  connections?: number
+  region?: string
+  logLevel?: LogLevel
+  logFormat?: LogFormat
+}
+
+/** What the flags say of the app, whatever leads visitors to it. */
+export interface UpstreamFlags {
+  name?: string
+  metadata?: string
+  weight?: number
+  healthPath?: string
+  healthInterval?: number
+  healthTimeout?: number
+  healthHealthy?: number
+  healthUnhealthy?: number
+  hostHeader?: string
+  upstreamProtocol?: 'http1' | 'http2'
+  upstreamCa?: string
+  upstreamPin: string[]
+  upstreamTlsVerify: boolean
+}
+
+/**
+ * Runs until a signal or a refusal for good.
+ * @param way what leads visitors to the app: labels or an endpoint
+ * @returns the exit code
+ * @throws ConfigError with everything that is wrong with flags, environment and file
+ */
+export async function runAgent(
+  upstream: string,
+  way: Pick<TunnelOptions, 'labels' | 'endpoint'>,
+  flags: GlobalFlags & UpstreamFlags,
+  environment: Environment,
+): Promise<number> {
+  const settings = mergeSettings(flags, environment)
+  const watched = isWatched(flags, environment)
+  const log = makeLog({
+    level: watched ? 'silent' : settings.logLevel,
+    format: settings.logFormat,
+    colorize: process.stderr.isTTY,
+  })
+  const agent = startAgent({
+    server: settings.server,
+    authtoken: settings.authtoken,
+    ca: readCertificate('--ca', settings.ca),
+    proxyUrl: settings.proxyUrl,
+    connections: settings.connections,
+    environment,
+    log,
+    tunnels: [
+      {
+        upstream,
+        ...way,
+        name: flags.name,
+        metadata: flags.metadata,
+        weight: flags.weight,
+        healthPath: flags.healthPath,
+        healthIntervalMs: flags.healthInterval,
+        healthTimeoutMs: flags.healthTimeout,
+        healthHealthy: flags.healthHealthy,
+        healthUnhealthy: flags.healthUnhealthy,
+        hostHeader: flags.hostHeader,
+        upstreamProtocol: flags.upstreamProtocol,
+        upstreamCa: readCertificate('--upstream-ca', flags.upstreamCa),
+        upstreamPins: flags.upstreamPin,
+        upstreamTlsVerify: flags.upstreamTlsVerify,
+      },
+    ],
+  })
+  log.debug({ bufferutil: hasBufferutil() }, 'native masking')
+  if (flags.region) log.info({ region: flags.region }, 'this relay has one region; --region changes nothing yet')
+
+  const view = watched ? new StatusView(process.stdout, () => agent.status) : undefined
+  if (way.endpoint && !watched) printForwarding(agent)
+  const signals = closeOnSignals(agent)
+  tuneForWork()
+  try {
+    const refused = await agent.closed
+    view?.close()
+    if (refused) {
+      log.error({ code: refused.code }, refused.message)
+      if (watched) process.stderr.write(`${refused.message}\n`)
+      // As wrong usage, which it is; only the relay could see it.
+      if (refused instanceof PolicyRefused) throw new ConfigError(refused.problems, { cause: refused })
+      return 1
+    }
+    return signals.cut ? 1 : 0
+  } finally {
+    view?.close()
+    signals.stop()
+  }
+}
+
+/** The address that the relay has given, for people and scripts; again only where it has changed. */
+function printForwarding(agent: Agent): void {
+  let told = ''
+  agent.on('online', ({ tunnels }: AgentStatus) => {
+    const lines = tunnels.flatMap(({ endpoints, forwardsTo, redirectUri }) => [
+      ...endpoints.map((url) => `Forwarding ${url} -> ${forwardsTo}`),
+      ...(redirectUri ? [`Redirect URI to register at your identity provider: ${redirectUri}`] : []),
+    ])
+    if (lines.join('\n') === told) return
+    told = lines.join('\n')
+    process.stdout.write(`${told}\n`)
+  })
+}
+
+interface Settings {
+  server: string | undefined
+  authtoken: string | undefined
+  ca: string | undefined
+  proxyUrl: string | undefined
+  connections: number | undefined
+  logLevel: LogLevel
+  logFormat: LogFormat
+}
+
+/** Flags over environment over file. */
+function mergeSettings(flags: GlobalFlags, environment: Environment): Settings {
+  const named = flags.config ?? environment['SALLYPORT_CONFIG']
+  const file = readConfig(configPath(flags.config, environment), named !== undefined)
+  return {
+    server: flags.server ?? (environment['SALLYPORT_SERVER'] || file.server),
+    authtoken: flags.authtoken ?? (environment['SALLYPORT_AUTHTOKEN'] || file.authtoken),
+    ca: flags.ca ?? (environment['SALLYPORT_CA'] || file.ca),
+    proxyUrl: flags.proxyUrl ?? (environment['SALLYPORT_PROXY_URL'] || file.proxy_url),
+    connections: flags.connections ?? connectionsOf(environment) ?? file.connections,
+    logLevel: flags.logLevel ?? choose('SALLYPORT_LOG_LEVEL', LOG_LEVELS, environment) ?? file.log?.level ?? 'info',
+    logFormat:
+      flags.logFormat ?? choose('SALLYPORT_LOG_FORMAT', LOG_FORMATS, environment) ?? file.log?.format ?? 'pretty',
+  }
+}
+
+function connectionsOf(environment: Environment): number | undefined {
+  const text = environment['SALLYPORT_CONNECTIONS']
+  if (!text) return undefined
+  if (/^\d{1,2}$/.test(text)) return Number(text)
+  throw new ConfigError([{ path: 'SALLYPORT_CONNECTIONS', message: `"${text}" is not a number of connections.` }])
+}
+
+function choose<T extends string>(name: string, known: readonly T[], environment: Environment): T | undefined {
+  const value = environment[name]
+  if (!value) return undefined
+  const chosen = known.find((candidate) => candidate === value)
+  if (chosen) return chosen
+  throw new ConfigError([{ path: name, message: `"${value}" is not known. Write one of: ${known.join(', ')}.` }])
+}
+
+/** Someone looks at a terminal and has not asked for log lines. */
+function isWatched(flags: GlobalFlags, environment: Environment): boolean {
+  if (flags.logLevel || flags.logFormat || environment['TERM'] === 'dumb' || environment['CI']) return false
+  return process.stdout.isTTY && process.stderr.isTTY
+}
+
+function readCertificate(flag: string, path: string | undefined): string | undefined {
+  if (path === undefined) return undefined
+  const pem = readText(path, true) ?? '' // `required` throws rather than return undefined
+  try {
+    void new X509Certificate(pem)
+    return pem
+  } catch (error) {
+    throw new ConfigError([{ path: flag, message: `${path} holds no certificate in PEM form.` }], { cause: error })
+  }
+}
+
+/** The first signal finishes what runs, the second ends at once. */
+function closeOnSignals(agent: Agent): { readonly cut: boolean; stop: () => void } {
+  const state = { cut: false, stop }
+  let told = false
+  function onSignal(): void {
+    if (told) {
+      state.cut = true
+      return agent.destroy()
+    }
+    told = true
+    void agent.close()
+  }
+  function stop(): void {
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
+  }
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
+  return state
+}
+
+/** bufferutil falls back to JavaScript by itself where it has no build for this machine. */
+function hasBufferutil(): boolean {
+  const require = createRequire(import.meta.url)
+  try {
+    return require('bufferutil') !== require('bufferutil/fallback')
+  } catch {
+    return false // optional: it may not be installed
+  }
+}

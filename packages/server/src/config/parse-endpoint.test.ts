@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+
+import { parseEndpoint } from './parse-endpoint.ts'
+
+const PLACE = { id: 'edg_x', host: 'x.example.com', publicUrl: new URL('https://relay.example.com'), identityJwt: true }
+const SIGN_IN = { issuer_url: 'https://login.example.com', client_id: 'x', client_secret: 'hush' }
+
+const request = (...actions: unknown[]): unknown => ({ on_http_request: [{ actions }] })
+const signIn = (config: object): unknown => request({ type: 'openid-connect', config: { ...SIGN_IN, ...config } })
+
+function problemsOf(policy: unknown, place: Partial<typeof PLACE> = {}): string[] {
+  const parsed = parseEndpoint(policy, { ...PLACE, ...place })
+  return parsed.ok ? [] : parsed.problems.map(({ path, message }) => `${path.join('.')}: ${message}`)
+}
+
+describe('the policy of an endpoint', () => {
+  it('becomes that of an edge with one route, with the same defaults', () => {
+    const parsed = parseEndpoint(signIn({}), PLACE)
+    assert.ok(parsed.ok && parsed.signsIn)
+    const { id, hosts, routes } = parsed.edge
+    assert.deepEqual([id, hosts, routes.length], ['edg_x', ['x.example.com'], 1])
+    const [action] = routes[0]?.policy.on_http_request[0]?.actions ?? []
+    assert.ok(action?.type === 'openid-connect')
+    assert.equal(action.config.client_secret?.reveal(), 'hush')
+    assert.equal(JSON.stringify(action).includes('hush'), false)
+    assert.deepEqual(action.config.scopes, ['openid', 'profile', 'email'])
+    assert.equal(action.config.identity_jwt, true)
+  })
+
+  it('may be none at all', () => {
+    for (const policy of [undefined, {}, { on_http_request: [] }]) {
+      const parsed = parseEndpoint(policy, PLACE)
+      assert.ok(parsed.ok && !parsed.signsIn, JSON.stringify(policy))
+    }
+  })
+
+  it('tells every problem at its place', () => {
+    const found = problemsOf({
+      ...Object(signIn({ idle_session_duration: '8d', id_token_alg: 'RS1' })),
+      on_http_response: [{ actions: [{ type: 'deny' }] }],
+    })
+    assert.equal(found.length, 2, found.join('\n'))
+    assert.match(found.join('\n'), /^on_http_request\.0\.actions\.0\.config\.id_token_alg: /m)
+    assert.match(found.join('\n'), /^on_http_response\.0\.actions\.0\.type: /m)
+    assert.match(
+      problemsOf(signIn({ idle_session_duration: '8d' })).join(),
+      /^on_http_request.*idle_session_duration: is/,
+    )
+  })
+
+  it('expands nothing', () => {
+    const parsed = parseEndpoint(signIn({ client_id: '${PATH}' }), PLACE)
+    const action = parsed.ok && parsed.edge.routes[0]?.policy.on_http_request[0]?.actions[0]
+    assert.ok(action && action.type === 'openid-connect' && action.config.client_id === '${PATH}')
+  })
+
+  it('needs https, and a provider outside the machine of the relay', () => {
+    const inClear = { publicUrl: new URL('http://relay.example.com') }
+    assert.match(problemsOf(signIn({}), inClear).join(), /openid-connect needs https/)
+    for (const issuer_url of [
+      'http://localhost:8080',
+      'https://localhost',
+      'https://127.0.0.1',
+      'https://x.localhost',
+    ]) {
+      assert.match(problemsOf(signIn({ issuer_url })).join(), /issuer_url: is on the machine of the relay/, issuer_url)
+    }
+    const local = { publicUrl: new URL('http://localhost:8080'), host: 'x.localhost' }
+    assert.deepEqual(problemsOf(signIn({ issuer_url: 'http://idp.localhost:9' }), local), [])
+  })
+
+  it('names no file of the relay, nor anything else that is the operator’s', () => {
+    const config = { issuer_url: SIGN_IN.issuer_url, client_id: 'x', client_key: { file: '/etc/shadow' } }
+    const found = problemsOf(request({ type: 'openid-connect', config }))
+    assert.match(found.join(), /^on_http_request\.0\.actions\.0\.config\.client_key: is possible only in/)
+  })
+})

@@ -1,0 +1,118 @@
+// The policy that an agent sends for an endpoint of its own, from untrusted JSON to the configuration of an edge: the
+// same schema, the same checks and the same defaults as an edge of relay.yml has, and fewer possibilities. `${ENV}`
+// means nothing here, and nothing here may name a file or an address of the relay's machine.
+
+import { checkConfig } from './check-config.ts'
+import type { EdgeConfig, OpenidConnectConfig } from './config.ts'
+import type { FoundProblem } from './expand-env.ts'
+import { isLoopbackHost } from './host-pattern.ts'
+import { completeEdge } from './parse-config.ts'
+import { edgeSchema } from './schema.ts'
+import { parseWithSchema } from './schema-problems.ts'
+
+export interface EndpointPlace {
+  /** Of the edge that it will be. */
+  id: string
+  host: string
+  publicUrl: URL
+  /** Where the policy says nothing about it. */
+  identityJwt: boolean
+}
+
+export type ParsedEndpoint =
+  | { ok: true; edge: EdgeConfig; signsIn: boolean }
+  /** Their paths start inside the policy. */
+  | { ok: false; problems: readonly FoundProblem[] }
+
+// What is new in relay.yml is not an agent's until it stands here.
+const ACTIONS: Record<string, readonly string[]> = {
+  'openid-connect': [
+    'issuer_url',
+    'client_id',
+    'client_secret',
+    'scopes',
+    'auth_id',
+    'client_authentication',
+    'id_token_alg',
+    'authz_url_params',
+    'idle_session_duration',
+    'max_session_duration',
+    'allow',
+    'deny',
+    'allowed_origins',
+    'identity_jwt',
+  ],
+  'restrict-ips': ['allow', 'deny'],
+  deny: ['status_code'],
+  'add-headers': ['headers'],
+  'remove-headers': ['headers'],
+}
+
+export function parseEndpoint(policy: unknown, { id, host, publicUrl, identityJwt }: EndpointPlace): ParsedEndpoint {
+  const read = parseWithSchema(edgeSchema, { id, hosts: [host], ...(policy !== undefined && { policy }) })
+  if ('problems' in read) {
+    const problems = [...read.unknownKeys, ...read.problems]
+    return { ok: false, problems: problems.map((problem) => below(problem, ['policy'])) }
+  }
+  const parts = { index: 0, id, hosts: [host], edge: read.value }
+  const found = checkConfig({ publicUrl, listen: undefined, tls: undefined, edges: [parts] })
+  const problems = found.map((problem) => below(problem, ['edges', 0, 'policy']))
+  // The schema has just seen that it is one.
+  const steps = [...stepsOf(policy as WrittenPolicy | undefined)]
+  for (const step of steps) problems.push(...reachProblems(step))
+
+  if (problems.length > 0) return { ok: false, problems }
+  const edge = completeEdge(read.value, identityJwt, '/') // no file is left that would be looked for there
+  const signIns = steps.filter(({ action }) => action.type === 'openid-connect')
+  // The operator may name a provider on the relay's own machine; whoever holds an authtoken sits elsewhere.
+  const inward = isLoopbackHost(publicUrl.hostname) ? [] : signIns.filter(({ action }) => leadsInside(action.config))
+  if (inward.length > 0) {
+    const message = 'is on the machine of the relay, which an agent may not have it ask; write the public address'
+    return { ok: false, problems: inward.map(({ path }) => ({ path: [...path, 'config', 'issuer_url'], message })) }
+  }
+  return { ok: true, edge, signsIn: signIns.length > 0 }
+}
+
+/** As much of a policy's form as is looked at here. */
+type WrittenPolicy = Partial<Record<(typeof PHASES)[number], { actions: WrittenAction[] }[]>>
+
+interface WrittenAction {
+  type: string
+  config?: Record<string, unknown>
+}
+
+interface Step {
+  path: PropertyKey[]
+  action: WrittenAction
+}
+
+const PHASES = ['on_http_request', 'on_http_response'] as const
+
+function* stepsOf(policy: WrittenPolicy | undefined): Iterable<Step> {
+  for (const phase of PHASES) {
+    for (const [rule, { actions }] of (policy?.[phase] ?? []).entries()) {
+      for (const [index, action] of actions.entries()) yield { path: [phase, rule, 'actions', index], action }
+    }
+  }
+}
+
+/** What only the operator may write. */
+function* reachProblems({ path, action: { type, config = {} } }: Step): Iterable<FoundProblem> {
+  const keys = Object.hasOwn(ACTIONS, type) ? ACTIONS[type] : undefined
+  if (!keys) {
+    yield { path: [...path, 'type'], message: `${type} is possible only in the configuration of the relay` }
+    return
+  }
+  for (const key of Object.keys(config)) {
+    if (keys.includes(key)) continue
+    yield { path: [...path, 'config', key], message: 'is possible only in the configuration of the relay' }
+  }
+}
+
+function leadsInside(config: Partial<Pick<OpenidConnectConfig, 'issuer_url'>> = {}): boolean {
+  return isLoopbackHost(new URL(config.issuer_url ?? '').hostname)
+}
+
+function below({ path, message }: FoundProblem, parent: readonly PropertyKey[]): FoundProblem {
+  return { path: path.slice(parent.length), message }
+}

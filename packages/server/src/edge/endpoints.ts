@@ -1,0 +1,474 @@
+// Endpoints that agents bring along (`agent http`): for as long as an agent serves one, it is an edge like those of
+// relay.yml, with one route and the policy that the agent has sent.
+//
+//   free ──open()──▶ online ──last tunnel gone──▶ waiting ──LINGER_MS──▶ free
+//                      ▲────────────open()───────────┘
+//
+// While it waits, visitors learn that no tunnel is online; afterwards, that nothing is there. The host itself stays
+// reserved for its authtoken for a day. Nothing of a policy is written down: the agent sends it anew.
+
+import { createHash, createHmac } from 'node:crypto'
+
+import { POLICY_MAX_BYTES, ProtocolError } from '@sallyport/protocol'
+import type { BindProblem, ProtocolErrorCode } from '@sallyport/protocol'
+
+import { RouteBackend } from '../backend/route-backend.ts'
+import { TunnelGroup } from '../backend/tunnel-group.ts'
+import type { EdgeConfig, OpenidConnectConfig } from '../config/config.ts'
+import { hostPatternProblem } from '../config/host-pattern.ts'
+import { parseEndpoint } from '../config/parse-endpoint.ts'
+import { RelayError } from '../errors.ts'
+import type { Logger } from '../log.ts'
+import type { Action } from '../policy/action.ts'
+import { buildPolicy } from '../policy/build-policy.ts'
+import { StoreUnavailable } from '../store/store.ts'
+import { permitsHost } from '../tunnel/acl.ts'
+import type { Authtoken } from '../tunnel/authtokens.ts'
+import type {
+  Claimant,
+  EndpointBinder,
+  EndpointClaim,
+  EndpointOpened,
+  EndpointRefused,
+  UrlBind,
+} from '../tunnel/endpoint-binder.ts'
+import type { Lane, LaneCarrier } from '../tunnel/lane.ts'
+import type { Registry, Selection } from '../tunnel/registry.ts'
+import type { Reservations } from '../tunnel/reservations.ts'
+import { Edge } from './edge.ts'
+import type { EdgeTable } from './edge-table.ts'
+
+const LINGER_MS = 120_000 // an agent that has lost its relay tries again within 30 s
+const RENEW_MS = 600_000 // how often those in use are noted; the store hears of it once an hour
+const RANDOM_CHARS = 16 // 80 bits
+const PROBLEMS_MAX = 64 // what one `refused` can carry
+
+/** By this its tunnels are found. No agent and no edge can write a label with `=` in its key. */
+const ENDPOINT_LABEL = '=endpoint'
+
+export interface EndpointsInit {
+  edges: EdgeTable
+  registry: Registry
+  reservations: Reservations
+  publicUrl: URL
+  /** Random hosts are below it. */
+  domain: string
+  originOf: (host: string) => string
+  requireSignIn: boolean
+  identityJwt: boolean
+  maxPerAuthtoken: number
+  /** Keys the names of random hosts. */
+  hostKey: Uint8Array
+  signIn: {
+    action(config: OpenidConnectConfig, edgeId: string): Action
+    /** Forgets the sign-ins of an edge that is gone. */
+    forget(edgeId: string): void
+  }
+  /** Whether an authtoken can still be used: what a revoked one has reserved is free. */
+  isValid: (authtokenId: string) => boolean
+  log: Logger
+  /** What a test shortens. */
+  lingerMs?: number
+}
+
+interface Endpoint {
+  readonly host: string
+  readonly authtokenId: string
+  readonly selection: Selection
+  edge: Edge
+  backend: RouteBackend
+  /** Of the policy; undefined while only the reservation is known. */
+  digest: string | undefined
+  pooling: boolean
+  waiting: NodeJS.Timeout | undefined
+}
+
+/** A bind whose every word has been checked. */
+interface Wanted {
+  bind: UrlBind
+  session: LaneCarrier
+  host: string
+  config: EdgeConfig
+  signsIn: boolean
+  digest: string
+}
+
+export class Endpoints implements EndpointBinder {
+  readonly #init: EndpointsInit
+  readonly #byHost = new Map<string, Endpoint>()
+  /** How many claims are about to open a host. */
+  readonly #claims = new Map<string, number>()
+  readonly #gone = { granted: 0, refused: 0 }
+  readonly #renewal: NodeJS.Timeout
+
+  constructor(init: EndpointsInit) {
+    this.#init = init
+    // Their agents are on their way back from the last relay here.
+    for (const { host, authtoken_id } of init.reservations.recent()) {
+      if (init.isValid(authtoken_id) && !this.#isConfigured(host)) this.#expect(host, authtoken_id)
+    }
+    this.#renewal = setInterval(() => void this.#renew(), RENEW_MS).unref()
+  }
+
+  /** Tries on another tunnel, over all endpoints since the start. */
+  get retries(): { granted: number; refused: number } {
+    let { granted, refused } = this.#gone
+    for (const { backend } of this.#byHost.values()) {
+      granted += backend.budget.granted
+      refused += backend.budget.refused
+    }
+    return { granted, refused }
+  }
+
+  async claim(bind: UrlBind, claimant: Claimant): Promise<EndpointClaim | EndpointRefused> {
+    try {
+      return await this.#claim(bind, claimant)
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) this.#init.log.error({ err: error }, 'endpoint could not be made')
+      return refuse('internal', 'the relay cannot reserve the host at the moment')
+    }
+  }
+
+  adopt(bind: UrlBind, session: LaneCarrier, onHealth: Parameters<EndpointClaim['open']>[0]): Lane | undefined {
+    const host = new Map(bind.labels).get(ENDPOINT_LABEL) ?? ''
+    const read = this.#readPolicy(bind.policy, session.authtokenId, host)
+    const opened = 'error' in read ? read : this.#open({ bind, session, host, ...read }, onHealth)
+    if (opened.ok) return opened.lane
+    this.#init.log.warn({ host, reason: opened.error.message }, 'endpoint of another node not taken')
+    return undefined
+  }
+
+  close(): void {
+    clearInterval(this.#renewal)
+    for (const { waiting } of this.#byHost.values()) clearTimeout(waiting)
+    this.#init.reservations.close()
+  }
+
+  async #claim(bind: UrlBind, claimant: Claimant): Promise<EndpointClaim | EndpointRefused> {
+    const { authtoken } = claimant
+    const host = bind.url === '' ? this.#randomHost(bind, claimant) : this.#hostIn(bind.url)
+    if (typeof host !== 'string') return host
+    const refused = this.#hostRefused(host, authtoken, bind.url === '')
+    if (refused) return refused
+    const read = this.#readPolicy(bind.policy, authtoken.id, host)
+    if ('error' in read) return read
+    const wanted: Wanted = { bind, session: claimant, host, ...read }
+
+    this.#claims.set(host, (this.#claims.get(host) ?? 0) + 1)
+    try {
+      if (this.#conflict(wanted)) await this.#confirmHolders(host)
+      const conflict = this.#conflict(wanted)
+      if (conflict) return conflict
+      const full = await this.#makeRoom(host, authtoken)
+      if (full) return full
+      const isOurs = await this.#init.reservations.take(host, authtoken.id, (holder) => !this.#init.isValid(holder))
+      if (!isOurs) return refuse('bind_not_permitted', `${host} belongs to another authtoken; choose another name`)
+    } finally {
+      const left = (this.#claims.get(host) ?? 1) - 1
+      if (left > 0) this.#claims.set(host, left)
+      else this.#claims.delete(host)
+    }
+    return { ok: true, open: (onHealth) => this.#open(wanted, onHealth) }
+  }
+
+  #open(wanted: Wanted, onHealth: Parameters<EndpointClaim['open']>[0]): EndpointOpened | EndpointRefused {
+    // Another agent may have been faster since.
+    const conflict = this.#conflict(wanted)
+    if (conflict) return conflict
+    try {
+      return this.#bringOnline(wanted, onHealth)
+    } catch (error) {
+      this.#init.log.error({ err: error }, 'endpoint could not be made')
+      return refuse('internal', 'the relay cannot make this endpoint')
+    }
+  }
+
+  #bringOnline(wanted: Wanted, onHealth: Parameters<EndpointClaim['open']>[0]): EndpointOpened {
+    const { session, host, config, signsIn } = wanted
+    const { publicUrl, registry, originOf } = this.#init
+    const endpoint = this.#endpointFor(wanted)
+    clearTimeout(endpoint.waiting)
+    const { lane, isNew } = registry.join(offerOf(wanted), session, onHealth, () => this.#onTunnelGone(endpoint))
+    const redirectUri = signsIn ? `${publicUrl.origin}/oidc/callback` : undefined
+    return { ok: true, lane, isNew, edgeId: config.id, url: originOf(host), redirectUri }
+  }
+
+  // ── what stands in the way ───────────────────────────────────────────────────────────────────────────────────────
+
+  /** The host in a URL, which must be one that visitors would really use. */
+  #hostIn(written: string): string | EndpointRefused {
+    const { publicUrl, originOf, domain } = this.#init
+    const example = originOf(`name.${domain}`)
+    let host = written.toLowerCase()
+    if (host.includes('/')) {
+      const url = URL.parse(host)
+      if (!url || url.pathname !== '/' || url.search || url.hash || url.username || url.password || !url.hostname) {
+        return refuse(
+          'bind_invalid',
+          `${shown(written)} is not the address of an endpoint; write for example ${example}`,
+        )
+      }
+      host = url.hostname
+      if (url.origin !== originOf(host)) {
+        const port = publicUrl.port ? ` on port ${publicUrl.port}` : ''
+        const scheme = publicUrl.protocol.slice(0, -1)
+        return refuse('bind_invalid', `this relay serves ${scheme}${port}; write ${shown(originOf(host))}`)
+      }
+    }
+    if (host.includes('*')) return refuse('bind_invalid', 'an endpoint has one host, without a *')
+    const problem = hostPatternProblem(host)
+    if (problem) return refuse('bind_invalid', problem)
+    // Admission lets no other through.
+    return /^[a-z0-9]/.test(host) ? host : refuse('bind_invalid', `${host} does not begin with a letter or digit`)
+  }
+
+  /** Unguessable, and the same whenever this agent comes back, over whichever connection. */
+  #randomHost({ tunnel_id }: UrlBind, { authtoken, instanceId }: Claimant): string {
+    const name = JSON.stringify([authtoken.id, instanceId, tunnel_id])
+    const bytes = createHmac('sha256', this.#init.hostKey).update(name).digest()
+    return `${base32(bytes, RANDOM_CHARS)}.${this.#init.domain}`
+  }
+
+  #hostRefused(host: string, { acl }: Authtoken, isRandom: boolean): EndpointRefused | undefined {
+    const { domain, publicUrl } = this.#init
+    if (!permitsHost(acl, host, domain)) {
+      const reason = isRandom
+        ? `this authtoken permits no random host below ${domain}; name one that it permits with --url`
+        : `this authtoken does not permit the host ${host}`
+      return refuse('bind_not_permitted', reason)
+    }
+    if (host === publicUrl.hostname) return refuse('bind_invalid', `${host} is the relay's own host; choose another`)
+    if (this.#isConfigured(host)) {
+      return refuse('bind_invalid', `an edge in the configuration of the relay covers ${host}; choose another host`)
+    }
+    return undefined
+  }
+
+  #isConfigured(host: string): boolean {
+    const edge = this.#init.edges.find(host)
+    return edge !== undefined && edge !== this.#byHost.get(host)?.edge
+  }
+
+  #readPolicy(
+    policy: unknown,
+    authtokenId: string,
+    host: string,
+  ): Pick<Wanted, 'config' | 'signsIn' | 'digest'> | EndpointRefused {
+    const { publicUrl, identityJwt, requireSignIn } = this.#init
+    const parsed = parseEndpoint(policy, { id: edgeIdOf(authtokenId, host), host, publicUrl, identityJwt })
+    if (!parsed.ok) {
+      const { problems } = parsed
+      const reason = `the policy of the endpoint has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}`
+      return { ...refuse('bind_invalid', reason), problems: problems.slice(0, PROBLEMS_MAX).map(forTheAgent) }
+    }
+    if (requireSignIn && !parsed.signsIn) {
+      const reason = 'this relay takes endpoints with sign-in only (require_sign_in); add --oidc and its further flags'
+      return refuse('bind_not_permitted', reason)
+    }
+    const canonical = canonicalJson(policy)
+    if (Buffer.byteLength(canonical) > POLICY_MAX_BYTES) {
+      return refuse('bind_invalid', `the policy of the endpoint is larger than ${POLICY_MAX_BYTES} bytes`)
+    }
+    const digest = createHash('sha256').update(canonical).digest('hex')
+    return { config: parsed.edge, signsIn: parsed.signsIn, digest }
+  }
+
+  /** Why an agent may not join those that serve the host at the moment. */
+  #conflict(wanted: Wanted): EndpointRefused | undefined {
+    const { bind, session, host, digest } = wanted
+    const endpoint = this.#byHost.get(host)
+    if (!endpoint || endpoint.selection.tunnels.length === 0) return undefined
+    const url = this.#init.originOf(host)
+    if (endpoint.authtokenId !== session.authtokenId) {
+      return refuse('bind_not_permitted', `${host} belongs to another authtoken; choose another name`)
+    }
+    const isSamePolicy = endpoint.digest === digest
+    if (isSamePolicy && this.#init.registry.knows(offerOf(wanted), session)) return undefined
+    if (!bind.pooling || !endpoint.pooling) {
+      const both = bind.pooling
+        ? 'that one was not started with --pooling-enabled'
+        : 'to share it, start both with --pooling-enabled'
+      // One that is connected to other nodes only may be on its way out.
+      const isNear = endpoint.selection.tunnels.some((tunnel) => tunnel.isNear)
+      return refuse(isNear ? 'bind_invalid' : 'limit_reached', `another agent serves ${url} already; ${both}`)
+    }
+    if (isSamePolicy) return undefined
+    return refuse(
+      'bind_invalid',
+      `another agent serves ${url} with another policy; agents that pool need the same flags for sign-in, addresses and headers`,
+    )
+  }
+
+  /** An agent that was cut off without a word must not stand in its successor's way. */
+  async #confirmHolders(host: string): Promise<void> {
+    const tunnels = this.#byHost.get(host)?.selection.tunnels ?? []
+    await Promise.all(tunnels.flatMap((tunnel) => tunnel.sessions.map((session) => session.confirm())))
+  }
+
+  /** One whose agent is away gives way to a new one, the longest unused first. */
+  async #makeRoom(host: string, { id }: Authtoken): Promise<EndpointRefused | undefined> {
+    const { reservations, maxPerAuthtoken } = this.#init
+    const others = reservations.hostsOf(id).filter((other) => other !== host)
+    if (others.length < maxPerAuthtoken) return undefined
+    const idle = others.find((other) => {
+      const isOnline = (this.#byHost.get(other)?.selection.tunnels.length ?? 0) > 0
+      return !isOnline && !this.#claims.has(other)
+    })
+    if (idle === undefined) {
+      return refuse('bind_invalid', `this authtoken already has ${maxPerAuthtoken} endpoints, which is the limit`)
+    }
+    const endpoint = this.#byHost.get(idle)
+    if (endpoint) this.#remove(endpoint)
+    await reservations.release(idle)
+    return undefined
+  }
+
+  // ── the life of an endpoint ──────────────────────────────────────────────────────────────────────────────────────
+
+  /** The one that stands, where it has the same owner and policy; otherwise a new one in its place. */
+  #endpointFor(wanted: Wanted): Endpoint {
+    const { bind, session, host, digest } = wanted
+    let endpoint = this.#byHost.get(host)
+    if (endpoint && (endpoint.authtokenId !== session.authtokenId || endpoint.digest !== digest)) {
+      this.#remove(endpoint)
+      endpoint = undefined
+    }
+    endpoint ??= this.#add(wanted)
+    if (endpoint.selection.tunnels.length === 0) endpoint.pooling = bind.pooling
+    return endpoint
+  }
+
+  #add({ bind, session, host, config, digest }: Wanted): Endpoint {
+    const { edges, registry, signIn, originOf } = this.#init
+    const selection = registry.select(labelsOf(host))
+    const advice =
+      'The agent that serves this address is not connected at the moment. If it is yours, look at its terminal.'
+    const backend = new RouteBackend(new TunnelGroup({ selection }), [], { advice })
+    const routes = config.routes.map((route) => ({
+      match: route,
+      policy: buildPolicy(route.policy, (action) => signIn.action(action, config.id)),
+      backend,
+    }))
+    const edge = new Edge(config.id, routes, originOf)
+    const endpoint: Endpoint = {
+      host,
+      authtokenId: session.authtokenId,
+      selection,
+      edge,
+      backend,
+      digest,
+      pooling: bind.pooling,
+      waiting: undefined,
+    }
+    this.#byHost.set(host, endpoint)
+    edges.add(edge, [host])
+    return endpoint
+  }
+
+  /** An endpoint of which nothing is known but its host, until its agent is back. Serves nobody. */
+  #expect(host: string, authtokenId: string): void {
+    const { edges, registry, originOf } = this.#init
+    const selection = registry.select(labelsOf(host))
+    const backend = new RouteBackend(new TunnelGroup({ selection }), [])
+    const policy = async (): Promise<void> => {
+      const advice = 'The relay was restarted, and the agent that serves this address is not back yet.'
+      throw new RelayError('no_tunnel_online', { advice, headers: { 'retry-after': '5' } })
+    }
+    const edge = new Edge(edgeIdOf(authtokenId, host), [{ match: { path_prefix: '/' }, policy, backend }], originOf)
+    const endpoint: Endpoint = {
+      host,
+      authtokenId,
+      selection,
+      edge,
+      backend,
+      digest: undefined,
+      pooling: false,
+      waiting: undefined,
+    }
+    this.#byHost.set(host, endpoint)
+    edges.add(edge, [host])
+    this.#wait(endpoint)
+  }
+
+  #onTunnelGone(endpoint: Endpoint): void {
+    if (endpoint.selection.tunnels.length === 0) this.#wait(endpoint)
+  }
+
+  #wait(endpoint: Endpoint): void {
+    clearTimeout(endpoint.waiting)
+    endpoint.waiting = setTimeout(() => this.#remove(endpoint), this.#init.lingerMs ?? LINGER_MS).unref()
+  }
+
+  #remove(endpoint: Endpoint): void {
+    const { host, edge, backend } = endpoint
+    clearTimeout(endpoint.waiting)
+    if (this.#byHost.get(host) !== endpoint) return
+    this.#byHost.delete(host)
+    this.#init.edges.remove(edge, host)
+    this.#init.signIn.forget(edge.id)
+    this.#init.registry.forget(labelsOf(host))
+    this.#gone.granted += backend.budget.granted
+    this.#gone.refused += backend.budget.refused
+  }
+
+  async #renew(): Promise<void> {
+    for (const { host, authtokenId, selection } of this.#byHost.values()) {
+      if (selection.tunnels.length === 0) continue
+      try {
+        await this.#init.reservations.take(host, authtokenId, () => false)
+      } catch (error) {
+        this.#init.log.warn({ err: error, host }, 'the reservation of a host was not renewed')
+      }
+    }
+  }
+}
+
+function refuse(code: ProtocolErrorCode, reason: string): EndpointRefused {
+  return { ok: false, error: new ProtocolError(code, reason) }
+}
+
+function forTheAgent({ path, message }: { path: readonly PropertyKey[]; message: string }): BindProblem {
+  return {
+    path: path.slice(0, 32).map((step) => (typeof step === 'number' ? step : String(step).slice(0, 256))),
+    message: message.slice(0, 512),
+  }
+}
+
+function labelsOf(host: string): Map<string, string> {
+  return new Map([[ENDPOINT_LABEL, host]])
+}
+
+/** The bind as the registry knows it. */
+function offerOf({ bind, host }: Wanted): UrlBind {
+  return { ...bind, labels: [...labelsOf(host)] }
+}
+
+/** Stays the same for one authtoken and host: it is what visitors' sessions belong to. */
+function edgeIdOf(authtokenId: string, host: string): string {
+  const name = JSON.stringify([authtokenId, host])
+  return `edg_${createHash('sha256').update(name).digest('hex').slice(0, 24)}`
+}
+
+/** RFC 4648 6, in lowercase. */
+function base32(bytes: Uint8Array, chars: number): string {
+  let bits = 0n
+  for (const byte of bytes) bits = (bits << 8n) | BigInt(byte)
+  let text = ''
+  for (let index = 0; index < chars; index++) {
+    text += 'abcdefghijklmnopqrstuvwxyz234567'[Number(bits & 31n)]
+    bits >>= 5n
+  }
+  return text
+}
+
+/** The same text for the same meaning, whatever the order of keys. Only for what a schema has let pass: it bounds the depth. */
+function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
+  const entries = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return `{${entries.map(([key, each]) => `${JSON.stringify(key)}:${canonicalJson(each)}`).join(',')}}`
+}
+
+function shown(text: string): string {
+  return text.length > 100 ? `"${text.slice(0, 100)}…"` : `"${text}"`
+}
