@@ -46,6 +46,8 @@ export interface Visit {
 export interface BrowserOptions {
   /** Certificates to trust beside the usual ones, PEM. */
   ca?: string
+  /** Sent with every request, for example a `user-agent`. */
+  headers?: Record<string, string>
   /** Called for every answer: what happened, step by step. */
   onVisit?: (visit: Visit) => void
 }
@@ -78,7 +80,7 @@ export class Browser {
     const cookie = this.cookieHeader(target)
     const visit = await exchange(
       target,
-      { ...options, headers: { ...(cookie && { cookie }), ...options.headers } },
+      { ...options, headers: { ...this.#options.headers, ...(cookie && { cookie }), ...options.headers } },
       this.#options.ca,
     )
     this.#store(target, visit.headers['set-cookie'] ?? [])

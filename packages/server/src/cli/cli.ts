@@ -7,6 +7,7 @@ import { RELAY_VERSION } from '../version.ts'
 import { createAuthtoken, listAuthtokens, revokeAuthtoken } from './authtoken-commands.ts'
 import { check } from './check.ts'
 import { checkOidc } from './oidc-check.ts'
+import { listSessions, revokeSessions } from './session-commands.ts'
 import { start } from './start.ts'
 
 const CONFIG_OPTION = [
@@ -37,7 +38,8 @@ Examples:
   relay start --config /etc/sallyport/relay.yml
   relay check --config relay.yml              all problems of a configuration at once
   relay oidc check --config relay.yml         whether its identity providers will sign visitors in
-  relay authtoken create --acl bind:edge=edg_docs --description "docs server"`,
+  relay authtoken create --acl bind:edge=edg_docs --description "docs server"
+  relay session revoke --user ada@example.com`,
     )
   program
     .command('start')
@@ -114,7 +116,40 @@ Examples:
   relay oidc check https://login.example.com/realms/staff --client-id sallyport --client-secret "$OIDC_SECRET"`,
     )
     .action(checkOidc)
+  addSessionCommands(program)
   return program
+}
+
+function addSessionCommands(program: Command): void {
+  const session = program
+    .command('session')
+    .description('See who is signed in, and end it, also while the relay runs.')
+    .helpCommand(false)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  relay session list --edge edg_docs
+  relay session revoke --id ses_1a2b3c
+  relay session revoke --user ada@example.com`,
+    )
+  session
+    .command('list')
+    .description('List the sessions of visitors, the last seen first.')
+    .option(...CONFIG_OPTION)
+    .option('--edge <id>', 'only those on this edge')
+    .option('--user <user>', 'only those of this email address or subject')
+    .option('--json', 'as JSON')
+    .action(listSessions)
+  session
+    .command('revoke')
+    .description('End sessions. What is under way in them ends within two seconds, WebSockets too.')
+    .option(...CONFIG_OPTION)
+    .option('--id <id>', 'this one, or the one whose id begins so')
+    .option('--user <user>', 'those of this email address or subject, over all edges or with --edge')
+    .option('--edge <id>', 'those on this edge')
+    .option('--all', 'all of them')
+    .action(revokeSessions)
 }
 
 function collect(value: string, before: string[]): string[] {

@@ -4,15 +4,15 @@ import { describe, it } from 'node:test'
 import { Boxes, type BoxKind } from './boxes.ts'
 import { testKeys } from './harness.test-support.ts'
 
-const KINDS: BoxKind[] = ['state', 'state cookie', 'hand-over', 'sign-out', 'sign-out state', 'id token']
+const KINDS: BoxKind[] = ['state', 'state cookie', 'hand-over', 'sign-out', 'sign-out state', 'session tokens']
 
 describe('Boxes', () => {
   const boxes = new Boxes(testKeys())
 
   it('open to what was put in, until they expire', () => {
-    const box = boxes.seal('id token', { idToken: 'x' }, 1000)
-    assert.deepEqual(boxes.open('id token', box, 999), { ok: true, content: { idToken: 'x' } })
-    assert.deepEqual(boxes.open('id token', box, 1000), { ok: false, reason: 'expired' })
+    const box = boxes.seal('session tokens', { session: 's', idToken: 'x' }, 1000)
+    assert.deepEqual(boxes.open('session tokens', box, 999), { ok: true, content: { session: 's', idToken: 'x' } })
+    assert.deepEqual(boxes.open('session tokens', box, 1000), { ok: false, reason: 'expired' })
   })
 
   for (const sealed of KINDS) {

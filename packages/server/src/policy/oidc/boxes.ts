@@ -30,8 +30,8 @@ export interface BoxContents {
   'sign-out': { idToken?: string }
   /** The `state` of a sign-out at the provider. */
   'sign-out state': { origin: string }
-  /** An ID token at rest. */
-  'id token': { idToken: string }
+  /** What the provider gave with a session, at rest. Names the session, so that rows cannot change places. */
+  'session tokens': { session: string; idToken?: string; refreshToken?: string }
 }
 
 export type BoxKind = keyof BoxContents

@@ -19,6 +19,7 @@ import { stateHash } from './authorization.ts'
 import type { BoxContents } from './boxes.ts'
 import { claimOf, readClaims } from './claims.ts'
 import { setCookie } from './cookies.ts'
+import { deviceOf } from './device.ts'
 import { freshnessProblem } from './fresh-authentication.ts'
 import { verifyIdToken } from './id-token.ts'
 import { readParameters } from './parameters.ts'
@@ -26,10 +27,11 @@ import type { SignInParts } from './parts.ts'
 import { ProviderUnreachable } from './provider-fetch.ts'
 import type { Registration } from './registration.ts'
 import type { SessionRow } from './session-row.ts'
+import type { Tokens } from './session-tokens.ts'
 import { failWithLink } from './sign-in-page.ts'
 
-const MAX_ID_TOKEN = 16_384 // stored with the session
 const OPERATOR_KNOWS = 'The operator finds the reason in the relay’s log.'
+const MAX_SID = 255
 
 export async function finishSignIn(exchange: Exchange, parts: SignInParts): Promise<void> {
   const { registration, handOver, bound, cookieName } = openHandOver(exchange, parts)
@@ -37,9 +39,13 @@ export async function finishSignIn(exchange: Exchange, parts: SignInParts): Prom
   // A sign-in is used up by its first answer, whatever comes of it.
   const forget = setCookie(cookieName, '', 0, cookies.secure)
   try {
-    const row = await redeem(registration, parts, handOver, bound)
+    const { row, tokens } = await redeem(registration, parts, handOver, bound)
+    const device = deviceOf(exchange.header('user-agent'))
     const old = parts.sessions.find(readCookie(exchange.header('cookie'), cookies.session))
-    const id = await parts.sessions.create(row)
+    const id = await parts.sessions.create(
+      { ...row, ...(device !== undefined && { device }), address: exchange.clientIp },
+      tokens,
+    )
     // A new id at every sign-in, and the browser's old session ends: nobody's planted id becomes a session.
     if (old?.scope === registration.scope) await parts.sessions.endAnyway(old, 'signed in anew')
     exchange.respond(302, {
@@ -110,7 +116,7 @@ async function redeem(
   parts: SignInParts,
   { state, code, iss, error, errorDescription }: BoxContents['hand-over'],
   { verifier, nonce, begun, maxAgeS }: BoxContents['state cookie'],
-): Promise<SessionRow> {
+): Promise<{ row: SessionRow; tokens: Tokens }> {
   const { config } = registration
   const { metadata, keys, configuration } = await registration.ready()
   // RFC 9207 2.4: compare `iss` before anything else in the answer is believed, errors included.
@@ -168,8 +174,8 @@ async function redeem(
   const claims = readClaims(verdict.claims, userInfo, [...registration.decidingClaims.values(), 'groups'])
   for (const key of claims.incomplete) checkComplete(key, registration)
 
-  const expires = now + config.max_session_duration
-  return {
+  const { sid } = verdict.claims
+  const row: SessionRow = {
     edge: registration.edgeId,
     auth_id: config.auth_id,
     issuer: config.issuer_url,
@@ -180,15 +186,13 @@ async function redeem(
     ...(claims.emailVerified !== undefined && { email_verified: claims.emailVerified }),
     ...(typeof authTime === 'number' && { auth_time: authTime }),
     groups: Object.fromEntries(Object.entries(claims.groups).map(([claim, groups]) => [claim, [...groups]])),
-    ...(tokens.id_token !== undefined &&
-      tokens.id_token.length <= MAX_ID_TOKEN && {
-        id_token: parts.boxes.seal('id token', { idToken: tokens.id_token }, expires),
-      }),
+    ...(typeof sid === 'string' && sid !== '' && sid.length <= MAX_SID && { sid }),
     created: now,
     last_seen: now,
-    expires,
+    expires: now + config.max_session_duration,
     idle_ms: config.idle_session_duration,
   }
+  return { row, tokens: tokens.id_token === undefined ? {} : { idToken: tokens.id_token } }
 }
 
 /** A list that is cut short must not decide: whom it does not name could pass a `deny`, or fail an `allow`. */

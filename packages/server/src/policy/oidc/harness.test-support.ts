@@ -259,6 +259,7 @@ export function testKeys(secret = 'relay key of the tests'): Keys {
 export class MemoryStore implements Store {
   down = false
   writes = 0
+  reads = 0
   readonly rows = new Map<string, { value: unknown; revision: number }>()
   readonly #watchers = new Set<{ bucket: string; tell: (key: string, value: unknown, revision: number) => void }>()
   #revision = 0
@@ -280,6 +281,7 @@ export class MemoryStore implements Store {
     return {
       get: async (key) => {
         answer()
+        this.reads += 1
         const row = this.rows.get(path(key))
         return row && { value: parse(row.value), revision: row.revision }
       },

@@ -46,6 +46,7 @@ export function requireSession(
     idleMs: config.idle_session_duration,
     maxMs: config.max_session_duration,
   }
+  const use = { rules }
   const allows = compileAllow(config)
   const groupClaim = claimKey(config.allow?.groups?.claim ?? config.deny?.groups?.claim ?? 'groups')
   const needed = [
@@ -76,12 +77,12 @@ export function requireSession(
     }
     const now = clock()
     const cookie = readCookie(exchange.header('cookie'), registration.cookies(exchange.origin).session)
-    const session = sessions.find(cookie)
+    const session = sessions.find(cookie) ?? (await sessions.lookUp(cookie, exchange.clientIp))
     const isValid = session !== undefined && checkSession(session, rules, now).ok
     const standing = isValid ? (standings.get(session) ?? judge(session)) : undefined
     if (!isValid || !standing) return instead ? instead() : askToSignIn(exchange, registration, parts)
     if (exchange.upgrade) checkOrigin(exchange, origins)
-    sessions.touch(session, now)
+    sessions.touch(session, now, exchange.clientIp)
     if (!standing.verdict.ok) {
       const { reason } = standing.verdict
       const refuse = (): void => showNotAllowed(exchange, session.row, reason, config)
@@ -99,11 +100,11 @@ export function requireSession(
       if (session.ended) return askToSignIn(exchange, registration, parts)
     }
 
-    session.exchanges.add(exchange)
+    sessions.enter(session, exchange, use)
     try {
       await next()
     } finally {
-      session.exchanges.delete(exchange)
+      sessions.leave(session, exchange)
     }
   }
 }
@@ -131,6 +132,7 @@ function identityOf(
   emailRule: OpenidConnectConfig['email_verified'],
 ): SessionIdentity {
   const reading = `${emailRule} ${groupClaim}`
+  session.identities ??= new Map()
   const known = session.identities.get(reading)
   if (known) return known
   const { subject, issuer, name, groups, auth_time } = session.row

@@ -1,4 +1,7 @@
-// A visitor session as it stands in the store, under the SHA-256 of its id. Times are milliseconds since 1970.
+// A visitor session as it stands in the store, under the SHA-256 of its id. What every relay holds in memory, so it is
+// small: tokens stand elsewhere (session-tokens.ts). Times are milliseconds since 1970.
+
+import { hash } from 'node:crypto'
 
 import { z } from 'zod'
 
@@ -17,8 +20,12 @@ const schema = z.object({
   auth_time: z.number().optional(),
   /** What each claim that a route looks at lists, by `claimKey`. */
   groups: z.record(z.string(), z.array(z.string())),
-  /** For `id_token_hint` at sign-out; sealed. */
-  id_token: z.string().optional(),
+  /** What the provider calls its own session; its sign-outs name it. */
+  sid: z.string().optional(),
+  /** What the visitor signed in with, such as `Firefox 140 on Linux`. */
+  device: z.string().optional(),
+  /** Where the visitor was seen last. */
+  address: z.string().optional(),
   created: z.number(),
   last_seen: z.number(),
   expires: z.number(),
@@ -28,6 +35,10 @@ const schema = z.object({
 
 export type SessionRow = z.output<typeof schema>
 
+/** The buckets of the store. Both have the same keys. */
+export const SESSIONS_BUCKET = 'sessions'
+export const TOKENS_BUCKET = 'session_tokens'
+
 /** Throws where the stored value is not a session. */
 export function parseSessionRow(stored: unknown): SessionRow {
   return schema.parse(stored)
@@ -36,4 +47,14 @@ export function parseSessionRow(stored: unknown): SessionRow {
 /** A session belongs to one edge and one sign-in there: this names both. */
 export function sessionScope(of: Pick<SessionRow, 'edge' | 'auth_id' | 'issuer' | 'client_id'>): string {
   return JSON.stringify([of.edge, of.auth_id, of.issuer, of.client_id])
+}
+
+/** The key of a session in the store, and in memory: from it nobody comes back to the id that the browser holds. */
+export function sessionKey(id: string): string {
+  return hash('sha256', id, 'base64url')
+}
+
+/** What people call a session: short, and no use as a cookie. */
+export function sessionName(key: string): string {
+  return `ses_${Buffer.from(key, 'base64url').toString('hex', 0, 8)}`
 }

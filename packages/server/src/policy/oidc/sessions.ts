@@ -1,37 +1,56 @@
 // The visitor sessions: all of them in memory, and in the store so that they outlive the relay. A request looks in
-// memory only. The id that a browser holds is nowhere kept; its SHA-256 is the key.
+// memory only. The id that a browser holds is nowhere kept; its SHA-256 is the key. Tokens stay in the store.
 
-import { hash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 
+import { Attempts } from '../../exchange/attempts.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import type { Identity } from '../../exchange/identity.ts'
-import { StoreConflict, type Bucket, type Change, type Store } from '../../store/store.ts'
 import type { Logger } from '../../log.ts'
-import { parseSessionRow, sessionScope, type SessionRow } from './session-row.ts'
+import { StoreConflict, type Bucket, type Change, type Store } from '../../store/store.ts'
+import type { Boxes } from './boxes.ts'
+import { checkSession, type SessionRules } from './session-check.ts'
+import { SESSIONS_BUCKET, parseSessionRow, sessionKey, sessionName, sessionScope } from './session-row.ts'
+import type { SessionRow } from './session-row.ts'
+import { SessionTokens, type Tokens } from './session-tokens.ts'
 
 const ID_BYTES = 32
 const ID_CHARS = 43 // 32 bytes in base64url
 const WRITE_LAST_SEEN_MS = 60_000
-const SWEEP_MS = 2000 // expiry ends open WebSockets and event streams within this time
+const SWEEP_MS = 1000 // expiry ends open WebSockets and event streams within this time
+const SWEEP_IDLE = 5000 // sessions looked at in one sweep: a request checks its own, so the others have time
 const TTL_SLACK_MS = 5 * 60_000 // last-seen reaches the store late
 const MAX_PER_SUBJECT = 100 // a person has fewer browsers; beyond it the least recently used goes
 const FORGET_ENDED_MS = 10 * 60_000
+const LOOK_UPS_PER_MINUTE = 30 // of one address: a browser has one unknown cookie, a flood has many
+const MAX_LOOK_UPS = 16 // under way at once, so that sign-ins do not queue behind a flood
+const LOOK_UP_MS = 1000
+const MAX_UNKNOWN = 10_000
+const MAX_SHARED = 10_000
 
-/** A session in memory. */
+/** A session in memory. There may be a hundred thousand, so what most of them do not need is made when first needed. */
 export interface LiveSession {
-  /** The SHA-256 of the visitor's session id: safe to show to the operator. */
-  readonly id: string
+  /** The SHA-256 of the visitor's session id. */
+  readonly key: string
   readonly scope: string
-  readonly row: SessionRow
+  /** Another object as soon as anything of it but the times has changed. */
+  row: SessionRow
   readonly created: number
   readonly expires: number
   lastSeen: number
+  /** Where the visitor was seen last. */
+  address: string | undefined
   /** True once it was signed out, revoked or has expired. */
   ended: boolean
   /** Who the visitor is, by how a route reads the claims. */
-  readonly identities: Map<string, SessionIdentity>
-  /** What is under way at the moment, to be cut when the session ends. */
-  readonly exchanges: Set<Exchange>
+  identities: Map<string, SessionIdentity> | undefined
+  /** What is under way at the moment, to be cut when the session ends, and the route that lets it go on. */
+  exchanges: Map<Exchange, SessionUse> | undefined
+}
+
+/** What a route asks of a session, for as long as an exchange takes. */
+export interface SessionUse {
+  readonly rules: SessionRules
 }
 
 /** One reading of the session, made when first needed and shared by all its requests. */
@@ -44,6 +63,7 @@ export interface SessionIdentity {
 
 /** What the operator sees of a session. */
 export interface SessionSummary {
+  /** `ses_…` */
   id: string
   edge: string
   authId: string
@@ -51,10 +71,19 @@ export interface SessionSummary {
   subject: string
   name?: string
   email?: string
+  device?: string
+  address?: string
   createdAt: number
   lastSeenAt: number
   expiresAt: number
   exchanges: number
+}
+
+export interface SessionsInit {
+  store: Store
+  boxes: Boxes
+  clock: () => number
+  log: Logger
 }
 
 interface Stored {
@@ -63,28 +92,43 @@ interface Stored {
   writing: boolean
 }
 
+type Held = LiveSession & Stored
+
 export class Sessions {
+  readonly tokens: SessionTokens
   readonly #store: Store
   readonly #bucket: Bucket<SessionRow>
   readonly #clock: () => number
   readonly #log: Logger
-  readonly #live = new Map<string, LiveSession & Stored>()
+  readonly #live = new Map<string, Held>()
+  /** Those with something under way. */
+  readonly #busy = new Set<Held>()
+  /** How many each person has; a subject of several providers counts as one. */
+  readonly #perSubject = new Map<string, number>()
   /** Ended here; until the store has told so, what it says about them is old. */
   readonly #ended = new Map<string, { at: number; deleted: boolean }>()
+  /** Names that many sessions share, once in memory. */
+  readonly #shared = new Map<string, string>()
+  readonly #lookUps = new Map<string, Promise<LiveSession | undefined>>()
+  readonly #lookUpsOfAddress = new Attempts(LOOK_UPS_PER_MINUTE)
+  /** Cookies that name no session, so that each asks the store once. */
+  readonly #unknown = new Set<string>()
   readonly #writes = new Set<Promise<void>>()
   readonly #watching = new AbortController()
   #sweeper: NodeJS.Timeout | undefined
+  #sweeping: MapIterator<Held> | undefined
 
-  private constructor(store: Store, clock: () => number, log: Logger) {
+  private constructor({ store, boxes, clock, log }: SessionsInit) {
+    this.tokens = new SessionTokens(store, boxes)
     this.#store = store
-    this.#bucket = store.bucket('sessions', parseSessionRow)
+    this.#bucket = store.bucket(SESSIONS_BUCKET, parseSessionRow)
     this.#clock = clock
     this.#log = log
   }
 
   /** Loads every session. Throws `StoreUnavailable`. */
-  static async open(store: Store, clock: () => number, log: Logger): Promise<Sessions> {
-    const sessions = new Sessions(store, clock, log)
+  static async open(init: SessionsInit): Promise<Sessions> {
+    const sessions = new Sessions(init)
     await sessions.#bucket.watch((change) => sessions.#follow(change), { signal: sessions.#watching.signal })
     sessions.#sweeper = setInterval(() => sessions.sweep(), SWEEP_MS).unref()
     return sessions
@@ -97,38 +141,57 @@ export class Sessions {
   /** @param id as the browser holds it */
   find(id: string | undefined): LiveSession | undefined {
     if (id === undefined || id.length !== ID_CHARS) return undefined
-    return this.#live.get(keyOf(id))
+    return this.#live.get(sessionKey(id))
+  }
+
+  /**
+   * Asks the store once about an id that find() does not know: another process of this relay may have made the session
+   * a moment ago. Undefined at once where that makes no sense: asked before, asked too much, or the store is down.
+   */
+  lookUp(id: string | undefined, address: string): Promise<LiveSession | undefined> | undefined {
+    if (id === undefined || id.length !== ID_CHARS || !this.#store.healthy) return undefined
+    const key = sessionKey(id)
+    if (this.#unknown.has(key) || this.#ended.has(key)) return undefined
+    const underWay = this.#lookUps.get(key)
+    if (underWay) return underWay
+    if (this.#lookUps.size >= MAX_LOOK_UPS || !this.#lookUpsOfAddress.take(address, this.#clock())) return undefined
+    const asking = this.#ask(key).finally(() => this.#lookUps.delete(key))
+    this.#lookUps.set(key, asking)
+    return asking
   }
 
   /** Answers with a fresh id for the browser. Throws `StoreUnavailable`: a session that cannot be kept is none. */
-  async create(row: SessionRow): Promise<string> {
+  async create(row: SessionRow, tokens: Tokens = {}): Promise<string> {
     const id = randomBytes(ID_BYTES).toString('base64url')
-    const key = keyOf(id)
-    const revision = await this.#bucket.put(key, row, { expectedRevision: 0, ttlMs: timeToLive(row, this.#clock()) })
+    const key = sessionKey(id)
+    const now = this.#clock()
+    // In one turn, so in one transaction.
+    const [revision] = await Promise.all([
+      this.#bucket.put(key, row, { expectedRevision: 0, ttlMs: timeToLive(row, now) }),
+      this.tokens.keep(key, tokens, { expires: row.expires, expectedRevision: 0, now }),
+    ])
     this.#follow({ key, value: row, revision })
     await this.#limit(row)
     return id
   }
 
   /** Notes that the session was used just now. Written at most once a minute, and never waited for. */
-  touch(session: LiveSession, now: number): void {
+  touch(session: LiveSession, now: number, address = session.address): void {
     session.lastSeen = now
-    const stored = this.#live.get(session.id)
-    if (!stored || stored.writing || now - stored.lastWritten < WRITE_LAST_SEEN_MS || !this.#store.healthy) return
-    stored.lastWritten = now
-    stored.writing = true
-    this.#run(async () => {
-      try {
-        const row = { ...stored.row, last_seen: now }
-        // Only over what we know: a session that someone else has ended stays ended.
-        stored.revision = await this.#bucket.put(stored.id, row, {
-          expectedRevision: stored.revision,
-          ttlMs: timeToLive(row, now),
-        })
-      } finally {
-        stored.writing = false
-      }
-    })
+    session.address = address
+    const stored = session as Held // every session of ours is one
+    if (now - stored.lastWritten >= WRITE_LAST_SEEN_MS) this.#writeLastSeen(stored, now)
+  }
+
+  /** Notes what is under way in a session, to be cut when the session ends. */
+  enter(session: LiveSession, exchange: Exchange, use: SessionUse): void {
+    session.exchanges ??= new Map()
+    if (session.exchanges.size === 0) this.#busy.add(session as Held) // as in touch()
+    session.exchanges.set(exchange, use)
+  }
+
+  leave(session: LiveSession, exchange: Exchange): void {
+    if (session.exchanges?.delete(exchange) && session.exchanges.size === 0) this.#busy.delete(session as Held)
   }
 
   /** Ends a session at once, with everything under way in it. Answers whether there was one. */
@@ -143,36 +206,57 @@ export class Sessions {
   /** Like end(), but a store that does not answer only delays the writing: sweep() tells it again. */
   async endAnyway(session: LiveSession, reason: string): Promise<void> {
     try {
-      await this.end(session.id, reason)
+      await this.end(session.key, reason)
     } catch (error) {
       this.#log.warn({ error: messageOf(error) }, 'the end of a session is not written yet')
     }
   }
 
-  list(): SessionSummary[] {
-    return [...this.#live.values()].map((session) => ({
-      id: session.id,
-      edge: session.row.edge,
-      authId: session.row.auth_id,
-      issuer: session.row.issuer,
-      subject: session.row.subject,
-      ...(session.row.name !== undefined && { name: session.row.name }),
-      ...(session.row.email !== undefined && { email: session.row.email }),
-      createdAt: session.created,
-      lastSeenAt: session.lastSeen,
-      expiresAt: session.expires,
-      exchanges: session.exchanges.size,
-    }))
+  /** Every session at the moment. For rare things: there may be very many. */
+  all(): Iterable<LiveSession> {
+    return this.#live.values()
   }
 
-  /** Ends what has expired. Runs by itself every few seconds. */
+  list(): SessionSummary[] {
+    return Array.from(this.#live.values(), (session) => {
+      const { edge, auth_id, issuer, subject, name, email, device } = session.row
+      return {
+        id: sessionName(session.key),
+        edge,
+        authId: auth_id,
+        issuer,
+        subject,
+        ...(name !== undefined && { name }),
+        ...(email !== undefined && { email }),
+        ...(device !== undefined && { device }),
+        ...(session.address !== undefined && { address: session.address }),
+        createdAt: session.created,
+        lastSeenAt: session.lastSeen,
+        expiresAt: session.expires,
+        exchanges: session.exchanges?.size ?? 0,
+      }
+    })
+  }
+
+  /** Ends what has expired, and cuts what goes on longer than its route allows. Runs by itself every second. */
   sweep(): void {
     const now = this.#clock()
-    for (const session of this.#live.values()) {
+    for (const session of this.#busy) {
       // An exchange under way is use: a WebSocket ends at the hard limit, not for want of new requests.
-      if (session.exchanges.size > 0) this.touch(session, now)
-      const over = now >= session.expires || now - session.lastSeen >= session.row.idle_ms
-      if (over) this.#drop(session, 'expired')
+      this.touch(session, now)
+      if (now >= session.expires) this.#drop(session, 'expired')
+      else this.#cutOverdue(session, now)
+    }
+    this.#sweeping ??= this.#live.values()
+    for (let looked = 0; looked < SWEEP_IDLE; looked++) {
+      const { value: session, done } = this.#sweeping.next()
+      if (done) {
+        this.#sweeping = undefined
+        break
+      }
+      if (now >= session.expires || now - session.lastSeen >= session.row.idle_ms) this.#drop(session, 'expired')
+      // Made for the busy, and not given back by every one of their requests.
+      else if (session.exchanges?.size === 0) session.exchanges = undefined
     }
     for (const [key, ended] of this.#ended) {
       if (!ended.deleted) {
@@ -192,51 +276,140 @@ export class Sessions {
     const known = this.#live.get(key)
     if (value === undefined) {
       this.#ended.delete(key)
-      if (known && revision >= known.revision) this.#drop(known, 'revoked', false)
+      if (!known || revision < known.revision) return
+      this.#drop(known, 'revoked', false)
+      // It may have come to its end by itself, which ends nothing else.
+      if (this.#store.healthy) this.#run(() => this.tokens.drop(key))
       return
     }
     if (this.#ended.has(key)) return
+    this.#unknown.delete(key)
     if (known) {
       if (revision <= known.revision) return
       known.revision = revision
-      known.lastSeen = Math.max(known.lastSeen, value.last_seen)
+      if (value.last_seen > known.lastSeen) {
+        known.lastSeen = value.last_seen
+        known.address = this.#once(value.address)
+      }
       return
     }
     this.#live.set(key, {
-      id: key,
-      scope: sessionScope(value),
-      row: value,
+      key,
+      scope: this.#once(sessionScope(value)),
+      row: this.#slim(value),
       created: value.created,
       expires: value.expires,
       lastSeen: value.last_seen,
+      address: this.#once(value.address),
       ended: false,
-      identities: new Map(),
-      exchanges: new Set(),
+      identities: undefined,
+      exchanges: undefined,
       revision,
       lastWritten: value.last_seen,
       writing: false,
     })
+    this.#perSubject.set(value.subject, (this.#perSubject.get(value.subject) ?? 0) + 1)
   }
 
-  #drop(session: LiveSession, reason: string, here = true): void {
+  /** The row with every text that others have too taken from them. */
+  #slim(row: SessionRow): SessionRow {
+    const groups = Object.entries(row.groups).map(
+      ([claim, list]) => [this.#once(claim), list.map((group) => this.#once(group))] as const,
+    )
+    return {
+      ...row,
+      edge: this.#once(row.edge),
+      auth_id: this.#once(row.auth_id),
+      issuer: this.#once(row.issuer),
+      client_id: this.#once(row.client_id),
+      groups: Object.fromEntries(groups),
+      ...(row.device !== undefined && { device: this.#once(row.device) }),
+    }
+  }
+
+  #once<T extends string | undefined>(text: T): T {
+    if (text === undefined) return text
+    const known = this.#shared.get(text)
+    if (known !== undefined) return known as T // the same text
+    if (this.#shared.size >= MAX_SHARED) this.#shared.clear()
+    this.#shared.set(text, text)
+    return text
+  }
+
+  #drop(session: Held, reason: string, here = true): void {
     session.ended = true
-    this.#live.delete(session.id)
-    if (here) this.#ended.set(session.id, { at: this.#clock(), deleted: false })
-    for (const exchange of session.exchanges) exchange.cut(new Error(`the visitor's session has ended: ${reason}`))
-    session.exchanges.clear()
+    this.#live.delete(session.key)
+    this.#busy.delete(session)
+    const { subject } = session.row
+    const left = (this.#perSubject.get(subject) ?? 1) - 1
+    if (left > 0) this.#perSubject.set(subject, left)
+    else this.#perSubject.delete(subject)
+    if (here) this.#ended.set(session.key, { at: this.#clock(), deleted: false })
+    const { exchanges } = session
+    session.exchanges = undefined
+    for (const exchange of exchanges?.keys() ?? []) exchange.cut(endOf(reason))
+  }
+
+  /** What a route lets go on for less time than the session may last. */
+  #cutOverdue(session: Held, now: number): void {
+    for (const [exchange, { rules }] of session.exchanges ?? []) {
+      if (!checkSession(session, rules, now).ok) exchange.cut(endOf('expired'))
+    }
   }
 
   async #delete(key: string): Promise<void> {
-    await this.#bucket.delete(key)
+    await Promise.all([this.#bucket.delete(key), this.tokens.drop(key)])
     const ended = this.#ended.get(key)
     if (ended) ended.deleted = true
   }
 
-  async #limit(row: SessionRow): Promise<void> {
-    const scope = sessionScope(row)
-    const own = [...this.#live.values()].filter((one) => one.scope === scope && one.row.subject === row.subject)
+  async #limit({ subject, ...of }: SessionRow): Promise<void> {
+    if ((this.#perSubject.get(subject) ?? 0) <= MAX_PER_SUBJECT) return
+    const scope = sessionScope(of)
+    const own = [...this.#live.values()].filter((one) => one.row.subject === subject && one.scope === scope)
     const surplus = own.toSorted((a, b) => b.lastSeen - a.lastSeen).slice(MAX_PER_SUBJECT)
     for (const session of surplus) await this.endAnyway(session, 'too many sessions')
+  }
+
+  async #ask(key: string): Promise<LiveSession | undefined> {
+    const late = Promise.withResolvers<undefined>()
+    const timer = setTimeout(() => late.resolve(undefined), LOOK_UP_MS)
+    const asked = this.#bucket.get(key).then((entry) => {
+      if (entry) this.#follow({ key, value: entry.value, revision: entry.revision })
+      else this.#noteUnknown(key)
+      return this.#live.get(key)
+    })
+    try {
+      return await Promise.race([asked.catch(() => undefined), late.promise]) // the store tells of its trouble itself
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #noteUnknown(key: string): void {
+    this.#unknown.add(key)
+    if (this.#unknown.size <= MAX_UNKNOWN) return
+    const oldest = this.#unknown.values().next()
+    if (!oldest.done) this.#unknown.delete(oldest.value)
+  }
+
+  #writeLastSeen(session: Held, now: number): void {
+    if (session.ended || session.writing || !this.#store.healthy) return
+    session.lastWritten = now
+    session.writing = true
+    this.#run(async () => {
+      try {
+        const { row, address } = session
+        const seen = { ...row, last_seen: now, ...(address !== undefined && { address }) }
+        // Only over what we know: a session that someone else has ended stays ended.
+        session.revision = await this.#bucket.put(session.key, seen, {
+          expectedRevision: session.revision,
+          ttlMs: timeToLive(seen, now),
+        })
+      } finally {
+        session.writing = false
+      }
+    })
   }
 
   /** In the background: a failure is logged, and what failed is tried again by the next use or sweep. */
@@ -251,8 +424,8 @@ export class Sessions {
   }
 }
 
-function keyOf(id: string): string {
-  return hash('sha256', id, 'base64url')
+function endOf(reason: string): Error {
+  return new Error(`the visitor's session has ended: ${reason}`)
 }
 
 function messageOf(error: unknown): string {

@@ -23,6 +23,7 @@ import { Provider } from './provider.ts'
 import { Registration } from './registration.ts'
 import { requireAnySession, type SignInWay } from './require-any-session.ts'
 import { requireSession } from './require-session.ts'
+import { sessionName } from './session-row.ts'
 import { Sessions, type SessionSummary } from './sessions.ts'
 import { handOver } from './shared-callback.ts'
 import { returnSignedOut, showSignedOut, signOut, signOutAtProvider } from './sign-out.ts'
@@ -55,11 +56,11 @@ export class SignIn {
   /** By edge, then by auth_id, in the order of the configuration. */
   readonly #registrations = new Map<string, Map<string, Registration>>()
 
-  private constructor(init: SignInInit, clock: () => number, sessions: Sessions) {
+  private constructor(init: SignInInit, clock: () => number, boxes: Boxes, sessions: Sessions) {
     this.#timeoutMs = init.providerTimeoutMs
     this.#parts = {
       publicOrigin: init.publicUrl.origin,
-      boxes: new Boxes(init.keys),
+      boxes,
       sessions,
       identityTokens: init.identityTokens,
       attempts: new Attempts(init.callbacksPerMinute),
@@ -67,14 +68,15 @@ export class SignIn {
       log: init.log,
       findRegistration: (edgeId, authId) => this.#registrations.get(edgeId)?.get(authId),
     }
-    this.sessions = { list: () => sessions.list(), revoke: (id) => sessions.end(id, 'revoked') }
+    this.sessions = { list: () => sessions.list(), revoke: (id) => revoke(sessions, id) }
   }
 
   /** Loads the sessions. Throws `StoreUnavailable`. No provider is asked yet. */
   static async open(init: SignInInit): Promise<SignIn> {
     const clock = init.clock ?? Date.now
-    const sessions = await Sessions.open(init.store, clock, init.log)
-    return new SignIn(init, clock, sessions)
+    const boxes = new Boxes(init.keys)
+    const sessions = await Sessions.open({ store: init.store, boxes, clock, log: init.log })
+    return new SignIn(init, clock, boxes, sessions)
   }
 
   get sessionCount(): number {
@@ -190,6 +192,13 @@ function newRegistration(...[edgeId, config, ...more]: ConstructorParameters<typ
     const message = cause instanceof Error ? cause.message : String(cause)
     throw new ConfigError([{ path: `client_key of openid-connect in ${edgeId}`, message }], { cause })
   }
+}
+
+async function revoke(sessions: Sessions, name: string): Promise<boolean> {
+  for (const { key } of sessions.all()) {
+    if (sessionName(key) === name) return sessions.end(key, 'revoked')
+  }
+  return false
 }
 
 function onlyGet(exchange: Exchange): Exchange {

@@ -15,6 +15,7 @@ import { setCookie } from './cookies.ts'
 import { readParameters } from './parameters.ts'
 import type { SignInParts } from './parts.ts'
 import type { Registration } from './registration.ts'
+import type { Tokens } from './session-tokens.ts'
 import type { LiveSession } from './sessions.ts'
 
 const SIGN_OUT_S = 60 // from the POST to the redirect
@@ -42,13 +43,14 @@ export async function signOut(
     const { session, secure } = registration.cookies(exchange.origin)
     return setCookie(session, '', 0, secure)
   })
+  const last = ending[0]
+  const tokens = last && (await tokensOf(last.session, parts)) // they go with the session
   for (const { session } of ending) await parts.sessions.endAnyway(session, 'signed out')
 
-  const last = ending[0]
   if (last === undefined || !(await endsAtProvider(last.registration))) {
     return exchange.respond(303, { location: SIGNED_OUT, 'set-cookie': expired, 'cache-control': 'no-store' })
   }
-  const { registration, session } = last
+  const { registration } = last
   const next = `/.sallyport/logout/provider?${new URLSearchParams({ auth_id: registration.config.auth_id }).toString()}`
   const page = renderPage({
     title: 'You are signed out of this site',
@@ -62,7 +64,7 @@ export async function signOut(
       refresh: `0; url=${next}`,
       'set-cookie': [
         ...expired,
-        setCookie(cookies.signOut, sealHint(session, registration, parts), SIGN_OUT_S, cookies.secure),
+        setCookie(cookies.signOut, sealHint(tokens?.idToken, registration, parts), SIGN_OUT_S, cookies.secure),
       ],
     },
     page.body,
@@ -148,12 +150,19 @@ async function endsAtProvider(registration: Registration): Promise<boolean> {
   }
 }
 
-function sealHint({ row }: LiveSession, { config }: Registration, parts: SignInParts): string {
+async function tokensOf(session: LiveSession, parts: SignInParts): Promise<Tokens | undefined> {
+  try {
+    return (await parts.sessions.tokens.read(session.key, parts.clock()))?.tokens
+  } catch {
+    return undefined // the store is down, as endAnyway() will say: the provider asks the visitor instead
+  }
+}
+
+function sealHint(idToken: string | undefined, { config }: Registration, parts: SignInParts): string {
   const now = parts.clock()
-  const kept = row.id_token === undefined ? undefined : parts.boxes.open('id token', row.id_token, now)
   const seal = (content: { idToken?: string }) => parts.boxes.seal('sign-out', content, now + SIGN_OUT_S * 1000)
-  if (!kept?.ok) return seal({})
-  const box = seal({ idToken: kept.content.idToken })
+  if (idToken === undefined) return seal({})
+  const box = seal({ idToken })
   // Too large for a cookie: the provider will ask the visitor instead.
   return box.length + config.auth_id.length > MAX_COOKIE ? seal({}) : box
 }

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, beforeEach, describe, it, mock } from 'node:test'
+
+import { createLog } from '../log.ts'
+import { Boxes } from '../policy/oidc/boxes.ts'
+import { testKeys } from '../policy/oidc/harness.test-support.ts'
+import { sessionKey, sessionName, type SessionRow } from '../policy/oidc/session-row.ts'
+import { Sessions } from '../policy/oidc/sessions.ts'
+import { openSqliteStore } from '../store/sqlite-store.ts'
+import { revokeSessions } from './session-commands.ts'
+
+describe('relay session revoke', () => {
+  let folder: string
+  let config: string
+  const path = () => join(folder, 'relay.db')
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'sallyport-sessions-'))
+    config = join(folder, 'relay.yml')
+    // What else stands in a configuration is not looked at.
+    await writeFile(config, 'store: sqlite:relay.db\npublic_url: "${NOT_SET}"\n')
+    mock.method(console, 'error', () => {})
+  })
+  after(() => rm(folder, { recursive: true }))
+
+  const row = (user: string, edge: string): SessionRow => ({
+    edge,
+    auth_id: 'x',
+    issuer: 'https://idp.example',
+    client_id: 'relay',
+    subject: user,
+    email: `${user}@example.com`,
+    groups: {},
+    created: Date.now(),
+    last_seen: Date.now(),
+    expires: Date.now() + 60_000,
+    idle_ms: 60_000,
+  })
+  const people: [user: string, edge: string][] = [
+    ['ada', 'edg_a'],
+    ['ada', 'edg_b'],
+    ['eve', 'edg_b'],
+  ]
+  let names: string[]
+
+  async function withSessions<T>(work: (sessions: Sessions, rows: () => number) => Promise<T>): Promise<T> {
+    const store = await openSqliteStore({ path: path() })
+    let [rows, stop] = [0, new AbortController()]
+    await store
+      .bucket('session_tokens', (stored) => stored)
+      .watch(({ value }) => (rows += value === undefined ? -1 : 1), { signal: stop.signal })
+    const sessions = await Sessions.open({
+      store,
+      boxes: new Boxes(testKeys()),
+      clock: Date.now,
+      log: createLog({ level: 'silent' }),
+    })
+    try {
+      return await work(sessions, () => rows)
+    } finally {
+      stop.abort()
+      await sessions.close()
+      await store.close()
+    }
+  }
+
+  beforeEach(async () => {
+    await withSessions(async (sessions) => {
+      for (const session of sessions.all()) await sessions.end(session.key, 'for the next test')
+      const ids = []
+      for (const [user, edge] of people) ids.push(await sessions.create(row(user, edge), { refreshToken: 'r' }))
+      names = ids.map((id) => sessionName(sessionKey(id)))
+    })
+  })
+  const left = () =>
+    withSessions(async (sessions, tokens) => {
+      const found = sessions.list().map(({ subject, edge }) => `${subject} ${edge}`)
+      assert.equal(tokens(), found.length, 'tokens go with their session')
+      return found.toSorted()
+    })
+
+  it('ends one by its id, or the beginning of it', async () => {
+    await revokeSessions({ config, id: names[0]!.slice(0, 14) })
+    assert.deepEqual(await left(), ['ada edg_b', 'eve edg_b'])
+    await revokeSessions({ config, id: names[2]! })
+    assert.deepEqual(await left(), ['ada edg_b'])
+  })
+  it('ends all of a user, by subject or email, on one edge or on all', async () => {
+    await revokeSessions({ config, user: 'ADA@example.com', edge: 'edg_b' })
+    assert.deepEqual(await left(), ['ada edg_a', 'eve edg_b'])
+    await revokeSessions({ config, user: 'ada' })
+    assert.deepEqual(await left(), ['eve edg_b'])
+  })
+  it('ends all of an edge, or all', async () => {
+    await revokeSessions({ config, edge: 'edg_b' })
+    assert.deepEqual(await left(), ['ada edg_a'])
+    await revokeSessions({ config, all: true })
+    assert.deepEqual(await left(), [])
+    await revokeSessions({ config, all: true })
+  })
+  it('ends nobody because a value was left empty, or because of a part of a name', async () => {
+    const wrong = [{}, { user: '' }, { edge: '' }, { id: '' }, { all: true, user: 'ada' }, { id: 'x', edge: 'edg_a' }]
+    for (const options of [...wrong, { id: 'ses_' }, { id: 'ses_zz' }]) {
+      await assert.rejects(revokeSessions({ config, ...options }), { name: 'ConfigError' })
+    }
+    await revokeSessions({ config, user: 'ad' })
+    await revokeSessions({ config, edge: 'edg' })
+    assert.equal((await left()).length, 3)
+  })
+})

@@ -1,0 +1,39 @@
+// Opens the store that the configuration names for one command, also while a relay runs on it.
+
+import { setTimeout } from 'node:timers/promises'
+
+import { loadStoreLocation } from '../config/load-config.ts'
+import { openSqliteStore } from '../store/sqlite-store.ts'
+import { WATCH_INTERVAL_MS, type Store } from '../store/store.ts'
+
+export interface StoreOption {
+  config?: string
+}
+
+/**
+ * Does something with what is kept in the store.
+ * @param open reads it; closed again when `work` is done
+ */
+export async function withStore<T extends { close(): Promise<void> }>(
+  { config: file = process.env.SALLYPORT_CONFIG || undefined }: StoreOption,
+  open: (store: Store) => Promise<T>,
+  work: (opened: T) => Promise<void>,
+): Promise<void> {
+  const location = await loadStoreLocation({ ...(file !== undefined && { file }), env: process.env })
+  const store = await openSqliteStore({ path: location.path, onProblem: (problem) => console.error(problem.message) })
+  try {
+    const opened = await open(store)
+    try {
+      await work(opened)
+    } finally {
+      await opened.close()
+    }
+  } finally {
+    await store.close()
+  }
+}
+
+/** A relay that runs on the store knows of the change when the command ends: what relies on it may start right after. */
+export async function untilSeen(): Promise<void> {
+  await setTimeout(WATCH_INTERVAL_MS * 1.5)
+}

@@ -1,0 +1,65 @@
+// What the provider gave with a session and the relay needs again: the ID token for the sign-out, the refresh token.
+// Sealed in the store and read when needed; no memory holds them, and no watch carries them.
+
+import { z } from 'zod'
+
+import type { Bucket, Store } from '../../store/store.ts'
+import type { Boxes } from './boxes.ts'
+import { TOKENS_BUCKET } from './session-row.ts'
+
+const MAX_TOKEN = 16_384
+
+const schema = z.object({ box: z.string() })
+
+export interface Tokens {
+  idToken?: string
+  refreshToken?: string
+}
+
+export interface KeptTokens {
+  tokens: Tokens
+  revision: number
+}
+
+export class SessionTokens {
+  readonly #bucket: Bucket<z.output<typeof schema>>
+  readonly #boxes: Boxes
+
+  constructor(store: Store, boxes: Boxes) {
+    this.#bucket = store.bucket(TOKENS_BUCKET, (stored) => schema.parse(stored))
+    this.#boxes = boxes
+  }
+
+  /**
+   * A token of unusual size is left out. Answers with the revision. Throws `StoreUnavailable`, `StoreConflict`.
+   * @param key of the session
+   * @param expires of the session: its hard limit
+   */
+  async keep(
+    key: string,
+    { idToken, refreshToken }: Tokens,
+    { expires, expectedRevision, now }: { expires: number; expectedRevision: number; now: number },
+  ): Promise<number> {
+    const content = {
+      session: key,
+      ...(idToken !== undefined && idToken.length <= MAX_TOKEN && { idToken }),
+      ...(refreshToken !== undefined && refreshToken.length <= MAX_TOKEN && { refreshToken }),
+    }
+    const box = this.#boxes.seal('session tokens', content, expires)
+    return this.#bucket.put(key, { box }, { expectedRevision, ttlMs: Math.max(1, expires - now) })
+  }
+
+  /** Undefined where there are none, or none that were kept for this session. Throws `StoreUnavailable`. */
+  async read(key: string, now: number): Promise<KeptTokens | undefined> {
+    const entry = await this.#bucket.get(key)
+    if (!entry) return undefined
+    const opened = this.#boxes.open('session tokens', entry.value.box, now)
+    if (!opened.ok || opened.content.session !== key) return undefined
+    return { tokens: opened.content, revision: entry.revision }
+  }
+
+  /** Throws `StoreUnavailable`. */
+  async drop(key: string): Promise<void> {
+    await this.#bucket.delete(key)
+  }
+}
