@@ -47,6 +47,21 @@ describe('formatStatus', () => {
     assert.equal(session(2, 0, 'connecting'), 'Session Status      connecting')
   })
 
+  it('shows an endpoint of its own without labels, and what to register where visitors sign in', () => {
+    const tunnel = {
+      name: undefined,
+      labels: '',
+      forwardsTo: 'http://localhost:3000',
+      endpoints: ['https://name.example.com'],
+      redirectUri: 'https://relay.example.com/oidc/callback',
+    }
+    const lines = formatStatus({ ...status, tunnels: [tunnel] }, 0).map(stripVTControlCharacters)
+    assert.deepEqual(lines.slice(5, -1), [
+      'Forwarding          https://name.example.com -> http://localhost:3000',
+      'Redirect URI        https://relay.example.com/oidc/callback (for your identity provider)',
+    ])
+  })
+
   it('shows what the checks of an app say', () => {
     const [tunnel] = status.tunnels
     const withHealth = (healthy: boolean, detail: string): string | undefined =>

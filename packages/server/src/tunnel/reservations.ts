@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { type Bucket, type Change, type Store, StoreConflict } from '../store/store.ts'
 
 const RENEW_MS = 3_600_000 // while in use; the store is spared, and a day stays a day
-const KEPT_MS = 24 * 3_600_000 + RENEW_MS
+const KEPT_MS = 24 * 3_600_000 + 2 * RENEW_MS // a day from the last use, which may have been noted so long before
 const TAKE_ATTEMPTS = 5
 
 const reservationSchema = z.object({

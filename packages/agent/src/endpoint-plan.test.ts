@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+
+import { planAgent } from './agent-plan.ts'
+import { ConfigError } from './config-error.ts'
+import type { EndpointOptions } from './endpoint-plan.ts'
+import { flagAt } from './http-policy.ts'
+import { bindMessage } from './tunnel-plan.ts'
+
+const SIGN_IN = { oidc: 'https://login.example.com', oidcClientId: 'x', oidcClientSecret: 'hush' }
+
+function plan(endpoint: EndpointOptions, server = 'https://relay.example.com'): ReturnType<typeof planAgent> {
+  return planAgent({ server, authtoken: 'sp_x', tunnels: [{ upstream: '3000', endpoint }] })
+}
+
+/** The `bind` that the flags make. */
+function bindOf(endpoint: EndpointOptions): Record<string, unknown> {
+  const [tunnel] = plan(endpoint).tunnels
+  assert.ok(tunnel)
+  return bindMessage(1, tunnel)
+}
+
+function problemsOf(endpoint: EndpointOptions, server?: string): string[] {
+  try {
+    plan(endpoint, server)
+    return []
+  } catch (error) {
+    assert.ok(error instanceof ConfigError)
+    return error.problems.map(({ path }) => path)
+  }
+}
+
+describe('the endpoint of agent http', () => {
+  it('is any host without flags, and has no policy', () => {
+    const { url, pooling, policy, labels } = bindOf({})
+    assert.deepEqual(
+      { url, pooling, policy, labels },
+      { url: '', pooling: false, policy: undefined, labels: undefined },
+    )
+  })
+
+  it('has the address as it was written, without what a URL does not need', () => {
+    const written: [EndpointOptions, string][] = [
+      [{ url: 'https://Name.example.com/' }, 'https://name.example.com'],
+      [{ url: 'https://name.example.com:443' }, 'https://name.example.com'],
+      [{ url: 'http://name.localhost:8080' }, 'http://name.localhost:8080'],
+      [{ url: 'name.example.com' }, 'name.example.com'],
+      [{ domain: 'name.example.com' }, 'name.example.com'],
+    ]
+    for (const [options, url] of written) assert.equal(bindOf(options)['url'], url)
+    for (const url of [
+      '',
+      'https://',
+      'ftp://x',
+      'https://x/path',
+      'https://x?y',
+      'https://u@x',
+      'https://*.x',
+      'a b',
+    ]) {
+      assert.deepEqual(problemsOf({ url }), ['--url'], url)
+    }
+    for (const domain of ['', 'a b', 'https://x', '*.x']) assert.deepEqual(problemsOf({ domain }), ['--domain'], domain)
+    assert.deepEqual(problemsOf({ url: 'https://x', domain: 'x' }), ['--domain'])
+  })
+
+  it('makes a policy of a route from the flags, restrictions first', () => {
+    const { policy } = bindOf({
+      ...SIGN_IN,
+      oidcScopes: ['groups'],
+      oidcAllowEmails: ['ada@example.com'],
+      oidcAllowDomains: ['example.com'],
+      oidcAllowGroups: ['staff'],
+      cidrAllow: ['10.0.0.0/8'],
+      cidrDeny: ['10.1.0.0/16'],
+      requestHeaderAdd: ['X-A: b: c', 'X-Empty:'],
+      requestHeaderRemove: ['X-B'],
+      responseHeaderAdd: ['X-C:d '],
+    })
+    const allow = { emails: ['ada@example.com'], domains: ['example.com'], groups: { any_of: ['staff'] } }
+    const { oidc: issuer_url, oidcClientId: client_id, oidcClientSecret: client_secret } = SIGN_IN
+    const config = { issuer_url, client_id, client_secret, scopes: ['openid', 'groups'], allow }
+    assert.deepEqual(policy, {
+      on_http_request: [
+        {
+          actions: [
+            { type: 'restrict-ips', config: { allow: ['10.0.0.0/8'], deny: ['10.1.0.0/16'] } },
+            { type: 'openid-connect', config },
+            { type: 'remove-headers', config: { headers: ['X-B'] } },
+            { type: 'add-headers', config: { headers: { 'X-A': 'b: c', 'X-Empty': '' } } },
+          ],
+        },
+      ],
+      on_http_response: [{ actions: [{ type: 'add-headers', config: { headers: { 'X-C': 'd' } } }] }],
+    })
+  })
+
+  it('keeps its secret out of what may be printed', () => {
+    assert.equal(JSON.stringify(plan(SIGN_IN).tunnels).includes('hush'), false)
+  })
+
+  it('sends a secret to no relay in clear, except on this machine', () => {
+    assert.deepEqual(problemsOf(SIGN_IN, 'http://relay.example.com'), ['--oidc-client-secret'])
+    assert.deepEqual(problemsOf(SIGN_IN, 'http://localhost:8080'), [])
+    assert.deepEqual(problemsOf({ ...SIGN_IN, oidcClientSecret: undefined }, 'http://relay.example.com'), [])
+  })
+
+  it('says which flag needs another one, all at once', () => {
+    assert.deepEqual(problemsOf({ oidcClientSecret: 'x', oidcScopes: ['a'], oidcAllowEmails: ['a@b'] }), [
+      '--oidc-client-secret',
+      '--oidc-scope',
+      '--oidc-allow-email',
+    ])
+    const further = { requestHeaderAdd: ['nonsense', 'X-A: 1', 'X-A: 2'], responseHeaderAdd: [': x'] }
+    assert.deepEqual(problemsOf({ oidc: 'login.example.com', ...further }), [
+      '--oidc',
+      '--oidc-client-id',
+      '--request-header-add',
+      '--request-header-add',
+      '--response-header-add',
+    ])
+  })
+
+  it('finds the flag of every place in the policy that the relay may complain about', () => {
+    const { policy } = bindOf({
+      ...SIGN_IN,
+      cidrAllow: ['x'],
+      requestHeaderAdd: ['Host: x'],
+      responseHeaderRemove: ['y'],
+    })
+    const at = (...path: (string | number)[]): string => flagAt(policy, path)
+    const step = (index: number, ...keys: (string | number)[]): string =>
+      at('on_http_request', 0, 'actions', index, 'config', ...keys)
+    assert.equal(step(0, 'allow', 0), '--cidr-allow')
+    assert.equal(step(0, 'deny'), '--cidr-deny')
+    assert.equal(step(1, 'issuer_url'), '--oidc')
+    assert.equal(step(1, 'client_id'), '--oidc-client-id')
+    assert.equal(step(1, 'allow', 'emails', 3), '--oidc-allow-email')
+    assert.equal(step(1), '--oidc')
+    assert.equal(step(2, 'headers', 'Host'), '--request-header-add')
+    assert.equal(at('on_http_response', 0, 'actions', 0, 'config', 'headers', 0), '--response-header-remove')
+    // What the relay sends is not trusted to be a place.
+    assert.equal(at(), 'policy')
+    assert.equal(at('__proto__', 0, 'actions', 0), '__proto__.0.actions.0')
+    assert.equal(at('on_http_request', 7, 'actions', 0, 'config'), 'on_http_request.7.actions.0.config')
+    assert.equal(flagAt(undefined, ['on_http_request', 0]), 'on_http_request.0')
+  })
+})
