@@ -105,6 +105,13 @@ on one route mean both.`
 const ACTIONS: Record<string, string> = {
   'openid-connect':
     'Visitors sign in at an identity provider. Needs https, except on loopback. Register `<public_url>/oidc/callback` as redirect URI and `<public_url>/oidc/signed-out` as post-logout redirect URI at the provider.',
+  'service-token':
+    'Programs pass with a token that `relay service-token create --edge …` has made for this edge, as `Authorization: Bearer` or `Sallyport-Service-Token`. [Programs](programs.md#service-tokens) tells more. It has no keys; `config` may be left out.',
+  'jwt-validation':
+    'Programs pass with a JWT of an issuer that you name. The keys are those of the action of that name at ngrok. [Programs](programs.md#tokens-of-an-issuer) tells more.',
+  'basic-auth': 'Passes who knows a user and password. [Programs](programs.md#passwords) tells more.',
+  'any-of':
+    'Passes who satisfies one of several actions: programs with a token, people by signing in. [Programs](programs.md#programs-and-people-on-one-route) tells more.',
   'restrict-ips': 'Looks at the address of the connection, or at what a trusted proxy says.',
   deny: 'Answers at once. `config` may be left out.',
   'add-headers':
@@ -153,11 +160,17 @@ function configurationPage(): string {
       (action) =>
         `### \`${typeOf(action)}\`\n\n${ACTIONS[typeOf(action)] ?? ''} ${
           responseActions.has(typeOf(action)) ? 'For requests and responses.' : 'For requests only.'
-        }\n\n${table({ properties: { config: inside(action, 'config') }, required: [] }, { bare: true, shallow: ['alternatives'] })}`,
+        }${keysOf(inside(action, 'config'))}`,
     ),
     `## Limits: \`limits\`\n\n${root.properties?.['limits']?.description ?? ''}\n\n${table(inside(root, 'limits'), {})}`,
     `## Timeouts: \`timeouts\`\n\n${root.properties?.['timeouts']?.description ?? ''}\n\n${table(inside(root, 'timeouts'), {})}`,
   ].join('\n\n')}\n`
+}
+
+/** The table of an action; nothing for one that has no keys. */
+function keysOf(config: Shape): string {
+  if (Object.keys(config.properties ?? {}).length === 0) return ''
+  return `\n\n${table({ properties: { config }, required: [] }, { bare: true, shallow: ['alternatives'] })}`
 }
 
 interface TableOptions {
@@ -201,7 +214,8 @@ function presetOf({ default: preset }: Shape): string {
   if (
     preset === undefined ||
     preset === '' ||
-    (typeof preset === 'object' && preset !== null && Object.keys(preset).length === 0)
+    (typeof preset === 'object' && preset !== null && Object.keys(preset).length === 0) ||
+    (Array.isArray(preset) && preset.some((entry) => typeof entry === 'object'))
   )
     return ''
   return Array.isArray(preset) ? `\`[${preset.join(', ')}]\`` : `\`${JSON.stringify(preset).replaceAll('"', '')}\``

@@ -44,7 +44,7 @@ describe('documentation', () => {
     assert.ok(found.length >= 3, `${found.length} found`)
     for (const { page, text } of found) {
       const names = [...text.matchAll(/\$\{(\w+)/g)].map((match) => match[1] ?? '')
-      const env = Object.fromEntries(names.map((name) => [name, 'a-value']))
+      const env = Object.fromEntries(names.map((name) => [name, 'some-value']))
       assert.doesNotThrow(() => parseConfig(text, { source: 'relay.yml', env }), page)
     }
   })

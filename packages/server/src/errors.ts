@@ -36,6 +36,21 @@ const ANSWERS = {
     advice:
       'This sign-in was started too long ago, or in another browser. Go back to the page you wanted and try again.',
   },
+  credentials_required: {
+    status: 401,
+    title: 'A password or a token is needed',
+    advice: 'This address is open to those who send one in the Authorization header.',
+  },
+  credentials_refused: {
+    status: 401,
+    title: 'This password or token is not accepted',
+    advice: 'It is wrong, has expired, was revoked, or was made for another site.',
+  },
+  credentials_insufficient: {
+    status: 403,
+    title: 'This token is not enough',
+    advice: 'It is valid, but does not allow what was asked for.',
+  },
   not_allowed: {
     status: 403,
     title: 'You are signed in, but not allowed here',

@@ -18,8 +18,10 @@ import { Endpoints } from './edge/endpoints.ts'
 import { handle } from './edge/handle.ts'
 import { ConfigError } from './errors.ts'
 import { logAccess } from './exchange/access-log.ts'
+import { Attempts } from './exchange/attempts.ts'
 import { compileCidrs } from './exchange/client-ip.ts'
 import type { Exchange } from './exchange/exchange.ts'
+import type { Identity } from './exchange/identity.ts'
 import { Forwarder } from './forward/forwarder.ts'
 import { Keys } from './keys.ts'
 import { AgentListener } from './listener/agent-listener.ts'
@@ -27,9 +29,13 @@ import { Certificates } from './listener/certificates.ts'
 import { VisitorListener } from './listener/visitor-listener.ts'
 import type { Logger } from './log.ts'
 import type { Meeting, Neighbours } from './node/neighbours.ts'
-import { buildPolicy } from './policy/build-policy.ts'
+import { buildPolicy, type PolicyParts } from './policy/build-policy.ts'
 import { IdentityTokens } from './policy/identity-tokens.ts'
+import { jwtValidation } from './policy/oidc/jwt-validation.ts'
+import { providerFetch, type ProviderFetch } from './policy/oidc/provider-fetch.ts'
 import { SignIn } from './policy/oidc/sign-in.ts'
+import { ServiceTokens } from './policy/service-tokens.ts'
+import { SignedIdentity } from './policy/signed-identity.ts'
 import { openSqliteStore } from './store/sqlite-store.ts'
 import type { Store } from './store/store.ts'
 import { Authtokens } from './tunnel/authtokens.ts'
@@ -89,10 +95,13 @@ export class Relay {
   /** The selector of every route, with the edge's URLs, to tell agents where their visitors come from. */
   readonly #endpoints: { labels: Labels; urls: readonly string[] }[] = []
   readonly #budgets: RetryBudget[] = []
+  /** Ends what policies do by themselves. */
+  readonly #policies = new AbortController()
 
   #store: Store | undefined
   #authtokens: Authtokens | undefined
   #identityTokens: IdentityTokens | undefined
+  #serviceTokens: ServiceTokens | undefined
   #signIn: SignIn | undefined
   #agentEndpoints: Endpoints | undefined
   #certificates: Certificates | undefined
@@ -139,21 +148,24 @@ export class Relay {
     this.#certificates = await Certificates.load(config.tls.certificates, log)
 
     // 2. What decides.
-    this.#identityTokens = await IdentityTokens.open({ issuer: config.public_url.origin, store, keys, log })
+    this.#serviceTokens = await ServiceTokens.open(store)
+    const identityTokens = await IdentityTokens.open({ issuer: config.public_url.origin, store, keys, log })
+    this.#identityTokens = identityTokens
     const signIn = await SignIn.open({
       publicUrl: config.public_url,
       store,
       keys,
-      identityTokens: this.#identityTokens,
+      identityTokens,
       log,
       providerTimeoutMs: config.timeouts.provider_seconds * 1000,
       callbacksPerMinute: config.limits.callbacks_per_minute,
     })
     this.#signIn = signIn
     const stickyKey = keys.deriveKey('sticky cookie')
-    for (const edge of config.edges) this.#addEdge(edge, signIn, stickyKey)
+    const partsOf = this.#policyParts(signIn, identityTokens, this.#serviceTokens)
+    for (const edge of config.edges) this.#addEdge(edge, partsOf(edge.id), stickyKey)
 
-    const endpoints = await this.#openEndpoints(store, signIn, keys)
+    const endpoints = await this.#openEndpoints(store, signIn, keys, partsOf)
     this.#agentEndpoints = endpoints
 
     // 3. Agents, then visitors: the first visitor may find a tunnel.
@@ -239,7 +251,9 @@ export class Relay {
     this.#forwarder.close()
     this.#certificates?.close()
     this.#agentEndpoints?.close()
+    this.#policies.abort()
     await this.#signIn?.close()
+    await this.#serviceTokens?.close()
     this.#identityTokens?.close()
     await this.#authtokens?.close()
     await this.#store?.close()
@@ -314,7 +328,12 @@ export class Relay {
   }
 
   /** Behind the edges of the configuration, which win. */
-  async #openEndpoints(store: Store, signIn: SignIn, keys: Keys): Promise<Endpoints> {
+  async #openEndpoints(
+    store: Store,
+    signIn: SignIn,
+    keys: Keys,
+    partsOf: (edgeId: string) => PolicyParts,
+  ): Promise<Endpoints> {
     const { public_url: publicUrl, domain, require_sign_in, identity_jwt, limits } = this.#config
     const { authtokens } = this
     return new Endpoints({
@@ -328,17 +347,44 @@ export class Relay {
       identityJwt: identity_jwt,
       maxPerAuthtoken: limits.endpoints_per_authtoken,
       hostKey: keys.deriveKey('endpoint host'),
-      signIn,
+      policyOf: (policy, edgeId) => buildPolicy(policy, partsOf(edgeId)),
+      forgetSignIns: (edgeId) => signIn.forget(edgeId),
       isValid: (id) => authtokens.list().some((one) => one.id === id && one.revoked_at === undefined),
       log: this.#log,
     })
   }
 
-  #addEdge(config: EdgeConfig, signIn: SignIn, stickyKey: Uint8Array): void {
+  /** What the policies of an edge work with, by its id. */
+  #policyParts(
+    signIn: SignIn,
+    identityTokens: IdentityTokens,
+    serviceTokens: ServiceTokens,
+  ): (edgeId: string) => PolicyParts {
+    const { identity_jwt, limits, timeouts } = this.#config
+    const attempts = new Attempts(limits.failed_passwords_per_minute)
+    const fetchFrom = (home: string): ProviderFetch => providerFetch(timeouts.provider_seconds * 1000, home)
+    const clock = Date.now
+    return (edgeId) => {
+      const sign = identity_jwt ? identityTokens.sign.bind(identityTokens) : undefined
+      const identify = (plain: Identity): SignedIdentity =>
+        new SignedIdentity(plain, sign && ((identity, now) => sign(identity, edgeId, now)))
+      const common = { edgeId, clock, identify }
+      const jwt = { ...common, fetchFrom, log: this.#log, closing: this.#policies.signal }
+      return {
+        ...common,
+        attempts,
+        serviceTokens,
+        openidConnect: (config) => signIn.action(config, edgeId),
+        jwtValidation: (config) => jwtValidation(config, jwt),
+      }
+    }
+  }
+
+  #addEdge(config: EdgeConfig, parts: PolicyParts, stickyKey: Uint8Array): void {
     const originOf = (host: string): string => config.origin ?? originOn(this.#config.public_url, host)
     const routes = config.routes.map((route) => ({
       match: route,
-      policy: buildPolicy(route.policy, (action) => signIn.action(action, config.id)),
+      policy: buildPolicy(route.policy, parts),
       backend: buildBackend(route.backend, { registry: this.#registry, edgeId: config.id, stickyKey }),
     }))
     this.#edges.add(new Edge(config.id, routes, originOf), config.hosts)

@@ -6,7 +6,9 @@ import { ConfigError } from '../errors.ts'
 import { RELAY_VERSION } from '../version.ts'
 import { createAuthtoken, listAuthtokens, revokeAuthtoken } from './authtoken-commands.ts'
 import { check } from './check.ts'
+import { printPasswordHash } from './hash-password.ts'
 import { checkOidc } from './oidc-check.ts'
+import { createServiceToken, listServiceTokens, revokeServiceToken } from './service-token-commands.ts'
 import { listSessions, revokeSessions } from './session-commands.ts'
 import { start } from './start.ts'
 
@@ -117,6 +119,11 @@ Examples:
     )
     .action(checkOidc)
   addSessionCommands(program)
+  addServiceTokenCommands(program)
+  program
+    .command('hash-password')
+    .description('Read a password from standard input and print its hash, for the credentials of basic-auth.')
+    .action(printPasswordHash)
   return program
 }
 
@@ -150,6 +157,43 @@ Examples:
     .option('--edge <id>', 'those on this edge')
     .option('--all', 'all of them')
     .action(revokeSessions)
+}
+
+function addServiceTokenCommands(program: Command): void {
+  const serviceToken = program
+    .command('service-token')
+    .description(
+      'Make, list and revoke what programs show on an edge in place of a sign-in, also while the relay runs.',
+    )
+    .helpCommand(false)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  relay service-token create --edge edg_docs --description "nightly export"
+  relay service-token list --edge edg_docs --json
+  relay service-token revoke svt_1a2b3c`,
+    )
+  serviceToken
+    .command('create')
+    .description('Make a service token. It is printed on standard output, this once; only its hash is kept.')
+    .option(...CONFIG_OPTION)
+    .requiredOption('--edge <id>', 'the edge it is for; it is worth nothing on others')
+    .option('--description <text>', 'for people: whose it is, or what for; apps get it as the name of the program')
+    .action(createServiceToken)
+  serviceToken
+    .command('list')
+    .description('List the service tokens; the tokens themselves are not kept.')
+    .option(...CONFIG_OPTION)
+    .option('--edge <id>', 'those of one edge')
+    .option('--json', 'as JSON')
+    .action(listServiceTokens)
+  serviceToken
+    .command('revoke')
+    .description('Revoke a service token. Requests and WebSockets that are under way with it end at once.')
+    .argument('<id>', 'the id, or the beginning of it')
+    .option(...CONFIG_OPTION)
+    .action(revokeServiceToken)
 }
 
 function collect(value: string, before: string[]): string[] {

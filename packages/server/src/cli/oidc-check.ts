@@ -3,7 +3,7 @@
 
 import type { Command } from 'commander'
 
-import type { Config, OpenidConnectConfig } from '../config/config.ts'
+import type { Config, OpenidConnectConfig, RequestAction } from '../config/config.ts'
 import { loadConfig, loadPublicUrl } from '../config/load-config.ts'
 import { parseOpenidConnect } from '../config/parse-openid-connect.ts'
 import type { ProviderReport } from '../policy/oidc/check/check-provider.ts'
@@ -127,7 +127,10 @@ function configOf(issuer: string, options: OidcCheckOptions, wrongUsage: WrongUs
 function signInsOf({ edges }: Config, only: string | undefined): Subject[] {
   const subjects = new Map<string, Subject>()
   for (const { id, routes } of edges.filter((edge) => only === undefined || edge.id === only)) {
-    const actions = routes.flatMap(({ policy }) => policy.on_http_request.flatMap((step) => step.actions))
+    const steps = routes.flatMap(({ policy }) => policy.on_http_request.flatMap((step) => step.actions))
+    const actions = steps.flatMap((action): readonly RequestAction[] =>
+      action.type === 'any-of' ? action.config.actions : [action],
+    )
     for (const action of actions) {
       if (action.type !== 'openid-connect') continue
       const { issuer_url, client_id, client_secret, client_key, client_authentication, id_token_alg, scopes } =

@@ -200,27 +200,27 @@ function* kindProblems(backend: ReadBackend, path: ConfigPath): Iterable<FoundPr
 
 const BACKEND_KINDS = ['labels', 'fixed_response', 'weighted', 'failover'] as const
 
+// What is sent to these could be read, and used, by anyone on the way.
+const TAKES_SECRETS: ReadonlySet<string> = new Set(['openid-connect', 'service-token', 'jwt-validation', 'basic-auth'])
+
 function* signInProblems(edge: ReadEdge, path: ConfigPath, publicUrl: URL | undefined): Iterable<FoundProblem> {
   const signIns = new Map<string, ReadOneSignIn>()
   for (const { policy, path: policyPath } of policiesOf(edge, path)) {
-    for (const [ruleIndex, rule] of policy.on_http_request.entries()) {
-      for (const [actionIndex, action] of rule.actions.entries()) {
-        if (action.type !== 'openid-connect') continue
-        const { config } = action
-        const configPath = [...policyPath, 'on_http_request', ruleIndex, 'actions', actionIndex, 'config']
-
-        const open = publicUrl && plainHttpProblem(edge, publicUrl)
-        if (open) yield { path: configPath, message: open }
-        const names = new Set<string>()
-        for (const [place, one] of [config, ...(config.alternatives ?? [])].entries()) {
-          const onePath = place === 0 ? configPath : [...configPath, 'alternatives', place - 1]
-          yield* oneSignInProblems(one, onePath, signIns)
-          const authId = authIdIn(one)
-          if (names.has(authId)) {
-            yield { path: onePath, message: 'is the same sign-in once more; remove it, or give it another auth_id' }
-          }
-          names.add(authId)
+    for (const { action, path: configPath } of actionsOf(policy, policyPath)) {
+      if (!TAKES_SECRETS.has(action.type)) continue
+      const open = publicUrl && plainHttpProblem(action.type, edge, publicUrl)
+      if (open) yield { path: configPath, message: open }
+      if (action.type !== 'openid-connect') continue
+      const { config } = action
+      const names = new Set<string>()
+      for (const [place, one] of [config, ...(config.alternatives ?? [])].entries()) {
+        const onePath = place === 0 ? configPath : [...configPath, 'alternatives', place - 1]
+        yield* oneSignInProblems(one, onePath, signIns)
+        const authId = authIdIn(one)
+        if (names.has(authId)) {
+          yield { path: onePath, message: 'is the same sign-in once more; remove it, or give it another auth_id' }
         }
+        names.add(authId)
       }
     }
   }
@@ -302,13 +302,34 @@ function* policiesOf(edge: ReadEdge, path: ConfigPath): Iterable<{ policy: ReadP
   }
 }
 
+type ReadAction = ReadPolicy['on_http_request'][number]['actions'][number]
+type ReadAlternative = Extract<ReadAction, { type: 'any-of' }>['config']['actions'][number]
+
+/** The actions on requests, with those inside any-of in its place; the path is that of their `config`. */
+function* actionsOf(
+  policy: ReadPolicy,
+  path: ConfigPath,
+): Iterable<{ action: Exclude<ReadAction, { type: 'any-of' }> | ReadAlternative; path: ConfigPath }> {
+  for (const [ruleIndex, rule] of policy.on_http_request.entries()) {
+    for (const [index, action] of rule.actions.entries()) {
+      const configPath = [...path, 'on_http_request', ruleIndex, 'actions', index, 'config']
+      if (action.type !== 'any-of') yield { action, path: configPath }
+      else {
+        for (const [place, one] of action.config.actions.entries()) {
+          yield { action: one, path: [...configPath, 'actions', place, 'config'] }
+        }
+      }
+    }
+  }
+}
+
 // Without TLS anyone on the way could take over the session, or the code on its way through the shared callback.
-function plainHttpProblem(edge: ReadEdge, publicUrl: URL): string | undefined {
+function plainHttpProblem(type: string, edge: ReadEdge, publicUrl: URL): string | undefined {
   if (publicUrl.protocol === 'http:' && !isLoopbackHost(publicUrl.hostname)) {
-    return `openid-connect needs https; public_url is ${publicUrl.origin}, which is plain http and not on loopback`
+    return `${type} needs https; public_url is ${publicUrl.origin}, which is plain http and not on loopback`
   }
   const scheme = edge.origin ? new URL(edge.origin).protocol : publicUrl.protocol
   const host = edge.hosts.find((candidate) => !isLoopbackHost(candidate))
   if (scheme !== 'http:' || host === undefined) return undefined
-  return `openid-connect needs https; ${host} would be plain http and not on loopback. Use https in public_url, or a host such as docs.localhost`
+  return `${type} needs https; ${host} would be plain http and not on loopback. Use https in public_url, or a host such as docs.localhost`
 }

@@ -4,6 +4,7 @@
 import type { Labels } from '@sallyport/protocol'
 import type { z } from 'zod'
 
+import type { basicAuthSchema, jwtValidationSchema } from './credentials-schema.ts'
 import type {
   balanceSchema,
   configSchema,
@@ -106,10 +107,18 @@ export interface ResponseRule {
 }
 
 export type RequestAction =
-  | { type: 'openid-connect'; config: OpenidConnectConfig }
-  | { type: 'restrict-ips'; config: RestrictIpsConfig }
+  | AdmittingAction
+  | { type: 'any-of'; config: { actions: readonly AdmittingAction[] } }
   | { type: 'deny'; config: DenyConfig }
   | ResponseAction
+
+/** Decides by who is asking. */
+export type AdmittingAction =
+  | { type: 'openid-connect'; config: OpenidConnectConfig }
+  | { type: 'service-token' }
+  | { type: 'jwt-validation'; config: JwtValidationConfig }
+  | { type: 'basic-auth'; config: BasicAuthConfig }
+  | { type: 'restrict-ips'; config: RestrictIpsConfig }
 
 export type ResponseAction =
   | { type: 'add-headers'; config: AddHeadersConfig }
@@ -124,6 +133,9 @@ export type OpenidConnectConfig = Omit<
   identity_jwt: boolean
   alternatives?: readonly OpenidConnectConfig[]
 }
+export type BasicAuthConfig = z.output<typeof basicAuthSchema>
+/** `clock_tolerance` is milliseconds. */
+export type JwtValidationConfig = z.output<typeof jwtValidationSchema>
 export type RestrictIpsConfig = z.output<typeof restrictIpsSchema>
 export type AddHeadersConfig = z.output<typeof addHeadersSchema>
 export type RemoveHeadersConfig = z.output<typeof removeHeadersSchema>

@@ -171,8 +171,14 @@ function completePolicy(policy: ReadEdge['policy'], identityJwt: boolean, folder
     on_http_request: (policy?.on_http_request ?? []).map(({ name, actions }) => ({
       ...(name !== undefined && { name }),
       actions: actions.map((action): RequestAction => {
-        if (action.type !== 'openid-connect') return action
-        return { type: action.type, config: completeSignIn(action.config, identityJwt, folder) }
+        if (action.type === 'openid-connect') {
+          return { type: action.type, config: completeSignIn(action.config, identityJwt, folder) }
+        }
+        if (action.type !== 'any-of') return action
+        const actions = action.config.actions.map((one) =>
+          one.type === 'openid-connect' ? { ...one, config: completeSignIn(one.config, identityJwt, folder) } : one,
+        )
+        return { type: action.type, config: { actions } }
       }),
     })),
     on_http_response: (policy?.on_http_response ?? []).map(({ name, actions }) => ({

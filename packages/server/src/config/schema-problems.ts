@@ -5,7 +5,15 @@ import { z } from 'zod'
 import { didYouMean } from './did-you-mean.ts'
 import type { FoundProblem } from './expand-env.ts'
 
-const DECIDING_ACTIONS: ReadonlySet<string> = new Set(['deny', 'restrict-ips', 'openid-connect'])
+const DECIDING_ACTIONS: ReadonlySet<string> = new Set([
+  'deny',
+  'restrict-ips',
+  'openid-connect',
+  'service-token',
+  'jwt-validation',
+  'basic-auth',
+  'any-of',
+])
 
 /** Checks a value against a schema; every problem has its path and a sentence. */
 export function parseWithSchema<T extends z.ZodType>(

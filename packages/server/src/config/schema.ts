@@ -8,6 +8,7 @@ import { Secret } from '../secret.ts'
 import { parseCidr } from './cidr.ts'
 import { clientKeySchema } from './client-key-schema.ts'
 import type { ListenAddress } from './config.ts'
+import { basicAuthSchema, jwtValidationSchema, serviceTokenSchema } from './credentials-schema.ts'
 import { parseDuration } from './duration.ts'
 import { headerNameProblem, headerValueProblem } from './header-problem.ts'
 import { hostPatternProblem, isLoopbackHost } from './host-pattern.ts'
@@ -82,6 +83,12 @@ export const limitsSchema = z.strictObject({
     1,
     1_000_000,
     'Refused authtokens from one address in a minute, before 429.',
+  ),
+  failed_passwords_per_minute: count(
+    20,
+    1,
+    1_000_000,
+    'Wrong passwords for `basic-auth` from one address in a minute, before 429.',
   ),
   callbacks_per_minute: count(60, 1, 1_000_000, 'Sign-in callbacks from one address in a minute, before 429.'),
 })
@@ -356,9 +363,29 @@ const headerActions = [
   z.strictObject({ type: z.literal('remove-headers'), config: removeHeadersSchema }),
 ] as const
 
-const requestActionSchema = z.discriminatedUnion('type', [
+const admittingActions = [
   z.strictObject({ type: z.literal('openid-connect'), config: openidConnectSchema }),
+  z.strictObject({ type: z.literal('service-token'), config: serviceTokenSchema.prefault({}) }),
+  z.strictObject({ type: z.literal('jwt-validation'), config: jwtValidationSchema }),
+  z.strictObject({ type: z.literal('basic-auth'), config: basicAuthSchema }),
   z.strictObject({ type: z.literal('restrict-ips'), config: restrictIpsSchema }),
+] as const
+
+export const anyOfSchema = z.strictObject({
+  actions: z
+    .array(z.discriminatedUnion('type', admittingActions))
+    .min(2, 'needs a second action; write a single one without any-of')
+    .refine(
+      (actions) => actions.slice(0, -1).every(({ type }) => type !== 'openid-connect'),
+      'asks people to sign in at openid-connect, so nothing behind it would be reached; move it to the end',
+    )
+    .describe('One of them is enough; they are tried in order. `openid-connect` stands last.')
+    .meta({ examples: ['[{ type: service-token }, { type: openid-connect, config: … }]'] }),
+})
+
+const requestActionSchema = z.discriminatedUnion('type', [
+  ...admittingActions,
+  z.strictObject({ type: z.literal('any-of'), config: anyOfSchema }),
   z.strictObject({ type: z.literal('deny'), config: denySchema.prefault({}) }),
   ...headerActions,
 ])

@@ -14,13 +14,12 @@ import type { BindProblem, ProtocolErrorCode } from '@sallyport/protocol'
 
 import { RouteBackend } from '../backend/route-backend.ts'
 import { TunnelGroup } from '../backend/tunnel-group.ts'
-import type { EdgeConfig, OpenidConnectConfig } from '../config/config.ts'
+import type { EdgeConfig, PolicyConfig } from '../config/config.ts'
 import { hostPatternProblem } from '../config/host-pattern.ts'
 import { parseEndpoint } from '../config/parse-endpoint.ts'
 import { RelayError } from '../errors.ts'
 import type { Logger } from '../log.ts'
-import type { Action } from '../policy/action.ts'
-import { buildPolicy } from '../policy/build-policy.ts'
+import type { Policy } from '../policy/compose.ts'
 import { StoreUnavailable } from '../store/store.ts'
 import { permitsHost } from '../tunnel/acl.ts'
 import type { Authtoken } from '../tunnel/authtokens.ts'
@@ -59,11 +58,9 @@ export interface EndpointsInit {
   maxPerAuthtoken: number
   /** Keys the names of random hosts. */
   hostKey: Uint8Array
-  signIn: {
-    action(config: OpenidConnectConfig, edgeId: string): Action
-    /** Forgets the sign-ins of an edge that is gone. */
-    forget(edgeId: string): void
-  }
+  policyOf: (config: PolicyConfig, edgeId: string) => Policy
+  /** Forgets the sign-ins of an edge that is gone. */
+  forgetSignIns: (edgeId: string) => void
   /** Whether an authtoken can still be used: what a revoked one has reserved is free. */
   isValid: (authtokenId: string) => boolean
   log: Logger
@@ -339,14 +336,14 @@ export class Endpoints implements EndpointBinder {
   }
 
   #add({ bind, session, host, config, digest }: Wanted): Endpoint {
-    const { edges, registry, signIn, originOf } = this.#init
+    const { edges, registry, policyOf, originOf } = this.#init
     const selection = registry.select(labelsOf(host))
     const advice =
       'The agent that serves this address is not connected at the moment. If it is yours, look at its terminal.'
     const backend = new RouteBackend(new TunnelGroup({ selection }), [], { advice })
     const routes = config.routes.map((route) => ({
       match: route,
-      policy: buildPolicy(route.policy, (action) => signIn.action(action, config.id)),
+      policy: policyOf(route.policy, config.id),
       backend,
     }))
     const edge = new Edge(config.id, routes, originOf)
@@ -405,7 +402,7 @@ export class Endpoints implements EndpointBinder {
     if (this.#byHost.get(host) !== endpoint) return
     this.#byHost.delete(host)
     this.#init.edges.remove(edge, host)
-    this.#init.signIn.forget(edge.id)
+    this.#init.forgetSignIns(edge.id)
     this.#init.registry.forget(labelsOf(host))
     this.#gone.granted += backend.budget.granted
     this.#gone.refused += backend.budget.refused

@@ -96,7 +96,9 @@ export class Exchange {
   /** Set once the edge is known: its id and the origin visitors see, e.g. `https://docs.example.com`. */
   edgeId = ''
   origin = ''
-  /** Set by a sign-in action. */
+  /** Set by the action that has found a token or password in a header: whoever sends one is never sent to sign in. */
+  hasCredentials = false
+  /** Set by an action that knows who is asking. */
   identity: Identity | undefined
   /** What policies change on the request before the app sees it; undefined while none has asked. */
   requestEdits: HeaderEdits | undefined
@@ -159,7 +161,7 @@ export class Exchange {
 
   /** Whether a person's browser is going to a page, rather than a program or a script fetching something. */
   get isNavigation(): boolean {
-    if (this.upgrade || (this.method !== 'GET' && this.method !== 'HEAD')) return false
+    if (this.hasCredentials || this.upgrade || (this.method !== 'GET' && this.method !== 'HEAD')) return false
     const destination = this.header('sec-fetch-dest')
     if (destination !== undefined) return destination === 'document'
     return /(?:^|[\s,])text\/html/i.test(this.header('accept') ?? '')

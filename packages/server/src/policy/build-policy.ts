@@ -1,36 +1,79 @@
 // From the policy of a route, as configured, to the closure that runs it. Response rules come first: they only
 // note what to change on the app's answer; the relay's own answers stay as they are.
 
-import type { PolicyConfig, RequestAction, ResponseAction } from '../config/config.ts'
-import type { OpenidConnectConfig } from '../config/config.ts'
+import type {
+  AdmittingAction,
+  JwtValidationConfig,
+  OpenidConnectConfig,
+  PolicyConfig,
+  RequestAction,
+  ResponseAction,
+} from '../config/config.ts'
+import type { Attempts } from '../exchange/attempts.ts'
 import type { Action } from './action.ts'
+import { anyOf } from './any-of.ts'
+import { basicAuth } from './basic-auth.ts'
 import { compose } from './compose.ts'
 import type { Policy } from './compose.ts'
 import { deny } from './deny.ts'
 import { addHeaders, removeHeaders } from './edit-headers.ts'
+import { requireServiceToken } from './require-service-token.ts'
 import { restrictIps } from './restrict-ips.ts'
+import type { ServiceTokens } from './service-tokens.ts'
+import type { Identify } from './signed-identity.ts'
 
-/** @param openidConnect makes the sign-in action; only policy/oidc knows how */
-export function buildPolicy(config: PolicyConfig, openidConnect: (config: OpenidConnectConfig) => Action): Policy {
+/** What the actions of one edge work with. */
+export interface PolicyParts {
+  edgeId: string
+  clock: () => number
+  /** Wrong passwords, by address. */
+  attempts: Attempts
+  serviceTokens: ServiceTokens
+  identify: Identify
+  /** Both made by policy/oidc, which alone knows how. */
+  openidConnect: (config: OpenidConnectConfig) => Action
+  jwtValidation: (config: JwtValidationConfig) => Action
+}
+
+export function buildPolicy(config: PolicyConfig, parts: PolicyParts): Policy {
   const onResponse = config.on_http_response.flatMap(({ actions }) => actions.map(buildResponseAction))
   const onRequest = config.on_http_request.flatMap(({ actions }) =>
-    actions.map((action) => buildRequestAction(action, openidConnect)),
+    actions.map((action) => buildRequestAction(action, parts)),
   )
   return compose([...onResponse, ...onRequest])
 }
 
-function buildRequestAction(action: RequestAction, openidConnect: (config: OpenidConnectConfig) => Action): Action {
+function buildRequestAction(action: RequestAction, parts: PolicyParts): Action {
   switch (action.type) {
-    case 'openid-connect':
-      return openidConnect(action.config)
-    case 'restrict-ips':
-      return restrictIps(action.config)
+    case 'any-of':
+      return anyOf(action.config.actions.map((one) => buildAdmittingAction(one, parts)))
     case 'deny':
       return deny(action.config)
     case 'add-headers':
       return addHeaders(action.config, 'request')
     case 'remove-headers':
       return removeHeaders(action.config, 'request')
+    case 'openid-connect':
+    case 'service-token':
+    case 'jwt-validation':
+    case 'basic-auth':
+    case 'restrict-ips':
+      return buildAdmittingAction(action, parts)
+  }
+}
+
+function buildAdmittingAction(action: AdmittingAction, parts: PolicyParts): Action {
+  switch (action.type) {
+    case 'openid-connect':
+      return parts.openidConnect(action.config)
+    case 'service-token':
+      return requireServiceToken(parts)
+    case 'jwt-validation':
+      return parts.jwtValidation(action.config)
+    case 'basic-auth':
+      return basicAuth(action.config, parts)
+    case 'restrict-ips':
+      return restrictIps(action.config)
   }
 }
 

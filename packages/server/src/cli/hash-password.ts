@@ -1,0 +1,32 @@
+// `relay hash-password`: reads a password from standard input and prints what may stand in its place in relay.yml.
+
+import { createInterface } from 'node:readline/promises'
+import { Writable } from 'node:stream'
+
+import { parseBasicCredential } from '../config/basic-credential.ts'
+import { hashPassword } from '../config/password-hash.ts'
+import { ConfigError } from '../errors.ts'
+
+export async function printPasswordHash(): Promise<void> {
+  const password = await readPassword()
+  const read = parseBasicCredential(`user:${password}`)
+  if ('problem' in read || read.password.startsWith('$scrypt$')) {
+    throw new ConfigError([{ path: 'password', message: 'problem' in read ? read.problem : 'is a hash already' }])
+  }
+  console.log(await hashPassword(password))
+}
+
+/** One line; from a terminal it is asked for and not shown. */
+async function readPassword(): Promise<string> {
+  const isTerminal = process.stdin.isTTY === true
+  const silent = new Writable({ write: (_chunk, _encoding, done) => done() })
+  if (isTerminal) process.stderr.write('Password: ')
+  const lines = createInterface({ input: process.stdin, output: silent, terminal: isTerminal })
+  try {
+    for await (const line of lines) return line
+    return ''
+  } finally {
+    lines.close()
+    if (isTerminal) process.stderr.write('\n')
+  }
+}

@@ -1,0 +1,255 @@
+// The actions by which programs show who they are: basic-auth, service-token and jwt-validation. The shape of
+// jwt-validation is ngrok's. Pure: no I/O, no clock.
+
+import { z } from 'zod'
+
+import { Secret } from '../secret.ts'
+import { parseBasicCredential } from './basic-credential.ts'
+import { parseDuration } from './duration.ts'
+import { isLoopbackHost } from './host-pattern.ts'
+
+const SHARED_SECRET_BYTES = { HS256: 32, HS384: 48, HS512: 64 } as const // RFC 7518 3.2: the size of the hash at least
+const PUBLIC_KEY_ALGORITHMS = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+] as const
+const DEFAULT_ALGORITHMS: readonly Algorithm[] = ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519']
+const CLOCK_TOLERANCE_MAX_MS = 300_000
+
+type SharedSecretAlgorithm = keyof typeof SHARED_SECRET_BYTES
+export type Algorithm = (typeof PUBLIC_KEY_ALGORITHMS)[number] | SharedSecretAlgorithm
+
+export const basicAuthSchema = z.strictObject({
+  credentials: list(
+    z.string('must be text; put it in quotes').transform((written, context) => {
+      const read = parseBasicCredential(written)
+      if (!('problem' in read)) return { user: read.user, password: new Secret(read.password) }
+      context.addIssue(read.problem)
+      return z.NEVER
+    }),
+    'would let nobody pass; add "user:password"',
+  )
+    .max(100, 'is for a few; more people than 100 need an identity provider')
+    .describe(
+      'Each `user:password`, with 8 to 128 characters behind the colon, best written as `"ada:${ADA_PASSWORD}"`. In place of the password may stand what `relay hash-password` prints.',
+    )
+    .meta({ examples: ['["ada:${ADA_PASSWORD}"]'] }),
+  realm: text()
+    .regex(/^[\x20\x21\x23-\x5b\x5d-\x7e]{1,128}$/, 'may contain printable ASCII characters, without " and \\')
+    .exactOptional()
+    .describe('What browsers show when they ask. By default the id of the edge.'),
+  forward_credentials: flag(false, 'Whether the app gets the `Authorization` header too.'),
+})
+
+export const serviceTokenSchema = z.strictObject({})
+
+export const jwtValidationSchema = z
+  .strictObject({
+    issuer: z
+      .strictObject({
+        allow_list: list(
+          z.strictObject({
+            value: text()
+              .max(1024)
+              .describe('The claim `iss`, compared to the letter.')
+              .meta({ examples: ['https://login.example.com'] }),
+          }),
+          'would refuse every token; add { value: https://login.example.com }',
+        ).describe('Tokens of these issuers are taken.'),
+      })
+      .describe('Who makes the tokens.'),
+    audience: z
+      .strictObject({
+        allow_list: list(
+          z.strictObject({
+            value: text()
+              .max(1024)
+              .describe('One of the values of the claim `aud`, compared to the letter.')
+              .meta({ examples: ['https://api.example.com'] }),
+          }),
+          'would refuse every token; add { value: https://api.example.com }',
+        ).describe('Tokens for one of these are taken.'),
+      })
+      .exactOptional()
+      .describe('Whom the tokens are made for. Needed, unless `required_claims` says so in another way.'),
+    http: z
+      .strictObject({
+        tokens: list(
+          z.strictObject({
+            type: z
+              .enum(['jwt', 'at+jwt'])
+              .default('jwt')
+              .describe('`at+jwt` takes access tokens of RFC 9068 only, by the header `typ` of the token.'),
+            method: z.enum(['header', 'cookie']).default('header').describe('Where the token stands.'),
+            name: text()
+              .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/, 'is not the name of a header or cookie')
+              .default('Authorization')
+              .describe('The name of the header or cookie.'),
+            prefix: z
+              .string()
+              .regex(/^[!-~]{0,32} ?$/, 'must be one word, for example Bearer')
+              .exactOptional()
+              .describe(
+                'What stands before the token. By default `Bearer` for `Authorization`, and nothing otherwise.',
+              ),
+          }),
+          'would find no token; remove it for Authorization: Bearer',
+        )
+          .max(8)
+          .prefault([{}])
+          .describe('Where to look; the first place that has a token counts.'),
+      })
+      .prefault({})
+      .describe('How tokens come. By default as `Authorization: Bearer`.'),
+    jws: z
+      .strictObject({
+        allowed_algorithms: list(
+          z.enum([...PUBLIC_KEY_ALGORITHMS, 'HS256', 'HS384', 'HS512']),
+          'would refuse every token; add RS256 or ES256',
+        )
+          .exactOptional()
+          .describe(
+            'How tokens may be signed. By default RS256, PS256, ES256, EdDSA and Ed25519; with a `shared_secret` HS256.',
+          ),
+        keys: z
+          .strictObject({
+            sources: z
+              .strictObject({
+                additional_jkus: list(
+                  text().superRefine((written, context) => {
+                    if (!isFetchable(written)) {
+                      context.addIssue('is not an https URL; write for example https://login.example.com/jwks.json')
+                    }
+                  }),
+                  'would find no key; remove it to have the keys found by discovery',
+                )
+                  .max(8)
+                  .exactOptional()
+                  .describe(
+                    'URLs of key sets, which hold for every issuer of the list. Without them, the keys of each issuer are found by its discovery document.',
+                  ),
+                shared_secret: z
+                  .string('must be text; put it in quotes')
+                  .transform((written) => new Secret(written))
+                  .exactOptional()
+                  .describe(
+                    'The key of HS256, HS384 or HS512, in place of public keys. Best written as "${JWT_SECRET}".',
+                  ),
+              })
+              .prefault({})
+              .describe('Where the keys come from.'),
+          })
+          .prefault({})
+          .describe('The keys that tokens are verified with.'),
+      })
+      .prefault({})
+      .describe('How tokens are signed.'),
+    required_claims: list(
+      z.strictObject({
+        claim: text()
+          .describe('The name of the claim, or the path to it with dots.')
+          .meta({ examples: ['scope'] }),
+        any_of: list(
+          text().max(256),
+          'would let nobody pass; add a value, or remove it where the claim need only be there',
+        )
+          .exactOptional()
+          .describe('One of these must be the value, or stand in the list. `scope` and `scp` are lists with spaces.'),
+      }),
+      'says nothing; remove it or add { claim: scope, any_of: [docs.read] }',
+    )
+      .max(32)
+      .exactOptional()
+      .describe('What else a token must say, all of it. `iss`, `sub` and `exp` are always needed.'),
+    clock_tolerance: z
+      .union([z.string(), z.number()])
+      .prefault('30s')
+      .transform((written, context) => {
+        const milliseconds = written === 0 || written === '0s' ? 0 : parseDuration(written)
+        if (milliseconds !== undefined && milliseconds <= CLOCK_TOLERANCE_MAX_MS) return milliseconds
+        context.addIssue('must be a duration of 5m at most, for example 30s')
+        return z.NEVER
+      })
+      .describe('How far the clock of an issuer may be off.'),
+    forward_credentials: flag(true, 'Whether the app gets the header that the token came in. Cookies always pass.'),
+  })
+  .superRefine(({ issuer, audience, jws, required_claims }, context) => {
+    const { additional_jkus, shared_secret } = jws.keys.sources
+    const say = (path: PropertyKey[], message: string): void => context.addIssue({ code: 'custom', path, message })
+    const named = jws.allowed_algorithms ?? []
+    if (audience === undefined && !required_claims?.some(({ any_of }) => any_of !== undefined)) {
+      say(
+        ['audience'],
+        'is missing, so tokens that were made for any other app would pass; add { allow_list: [{ value: … }] }',
+      )
+    }
+    if (shared_secret === undefined) {
+      if (named.some(isShared))
+        say(['jws', 'allowed_algorithms'], 'HS256, HS384 and HS512 need keys.sources.shared_secret')
+    } else {
+      if (!named.every(isShared) || additional_jkus) {
+        say(
+          ['jws', 'keys', 'sources', 'shared_secret'],
+          'cannot stand beside public keys: a public key would do as a secret; make two actions of it',
+        )
+      }
+      const least = Math.max(32, ...named.filter(isShared).map((name) => SHARED_SECRET_BYTES[name]))
+      if (Buffer.byteLength(shared_secret.reveal()) < least) {
+        say(
+          ['jws', 'keys', 'sources', 'shared_secret'],
+          `is shorter than ${least} bytes; make one with: openssl rand -base64 ${least}`,
+        )
+      }
+      return
+    }
+    if (additional_jkus) return
+    for (const [index, { value }] of issuer.allow_list.entries()) {
+      if (!isFetchable(value)) {
+        say(
+          ['issuer', 'allow_list', index, 'value'],
+          'is not an https URL, so there is no discovery document; add jws.keys.sources.additional_jkus',
+        )
+      }
+    }
+  })
+
+/** @returns what tokens may be signed with; never `none`, and never both kinds */
+export function algorithmsOf({ jws }: z.output<typeof jwtValidationSchema>): readonly Algorithm[] {
+  return jws.allowed_algorithms ?? (jws.keys.sources.shared_secret ? ['HS256'] : DEFAULT_ALGORITHMS)
+}
+
+function isShared(algorithm: Algorithm): algorithm is SharedSecretAlgorithm {
+  return Object.hasOwn(SHARED_SECRET_BYTES, algorithm)
+}
+
+function isFetchable(written: string): boolean {
+  const url = URL.parse(written)
+  if (!url || url.username || url.password || url.hash) return false
+  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopbackHost(url.hostname))
+}
+
+// ── parts, as in schema.ts ───────────────────────────────────────────────────────────────────────────────────────
+
+function text(): z.ZodString {
+  return z.string().min(1, 'must not be empty')
+}
+
+function list<T extends z.ZodType>(element: T, emptyMeans: string) {
+  return z.array(element).min(1, { error: `an empty list ${emptyMeans}`, abort: true })
+}
+
+function flag(preset: boolean, meaning: string) {
+  return z
+    .preprocess((written) => (written === 'true' ? true : written === 'false' ? false : written), z.boolean())
+    .default(preset)
+    .describe(meaning)
+}

@@ -1,0 +1,62 @@
+// What the actions that read passwords and tokens share: where to find them, how to say no, and what not to pass on.
+// Pure: no I/O, no clock.
+
+import { RelayError } from '../errors.ts'
+import type { Exchange } from '../exchange/exchange.ts'
+import { HeaderEdits } from '../exchange/header-edits.ts'
+
+/**
+ * What stands behind the scheme of a credential, which is compared without case (RFC 9110 11.1).
+ * @param prefix for instance `Bearer`; empty where the whole value counts
+ * @returns undefined where there is none of that scheme
+ */
+export function behindScheme(value: string | undefined, prefix: string): string | undefined {
+  if (value === undefined) return undefined
+  if (prefix === '') return value.trim()
+  const { length } = prefix
+  if (value.charCodeAt(length) !== 0x20 || value.slice(0, length).toLowerCase() !== prefix.toLowerCase())
+    return undefined
+  return value.slice(length + 1).trim()
+}
+
+/** Keeps a header from the app. Later actions may still set it. */
+export function withhold(exchange: Exchange, name: string): void {
+  exchange.requestEdits ??= new HeaderEdits()
+  exchange.requestEdits.remove(name)
+}
+
+/**
+ * Browsers send cookies and passwords along with requests that pages of other sites start, and CORS does not apply to
+ * a WebSocket (RFC 6455 10.2). Programs send no Origin.
+ */
+export function refuseForeignUpgrade(exchange: Exchange): void {
+  if (!exchange.upgrade) return
+  const origin = exchange.header('origin')
+  if (origin === undefined || origin === exchange.origin) return
+  throw new RelayError('origin_refused', { detail: 'an upgrade from another origin' })
+}
+
+export interface BearerRefusal {
+  /** RFC 6750 3.1 */
+  error: 'invalid_token' | 'insufficient_scope'
+  /** Said to the caller. */
+  description?: string
+  scope?: string
+  /** For the log. */
+  detail: string
+}
+
+/** RFC 6750 3: the refusal of a bearer; without `refusal` there was none, and no error is named. */
+export function bearerError(realm: string, refusal?: BearerRefusal): RelayError {
+  const challenge = `Bearer realm="${realm}"`
+  if (!refusal) return new RelayError('credentials_required', { headers: { 'www-authenticate': challenge } })
+  const { error, description, scope, detail } = refusal
+  const parts = [
+    challenge,
+    `error="${error}"`,
+    ...(description === undefined ? [] : [`error_description="${description}"`]),
+    ...(scope === undefined ? [] : [`scope="${scope}"`]),
+  ]
+  const code = error === 'insufficient_scope' ? 'credentials_insufficient' : 'credentials_refused'
+  return new RelayError(code, { detail, headers: { 'www-authenticate': parts.join(', ') } })
+}

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, describe, it } from 'node:test'
+
+import { TokenIssuer } from '../../../../../test/support/token-issuer.ts'
+import { createLog } from '../../log.ts'
+import { KeySet, discoverKeys } from './key-set.ts'
+import { providerFetch, type ProviderFetch } from './provider-fetch.ts'
+
+const SECOND = 1000
+const MINUTE = 60 * SECOND
+const HOUR = 60 * MINUTE
+
+describe('the keys of an issuer', () => {
+  let fetch: ProviderFetch
+  let issuer: TokenIssuer
+  let now = 0
+
+  before(async () => {
+    issuer = await TokenIssuer.start()
+    fetch = providerFetch(5000, issuer.url)
+  })
+  after(() => issuer.close())
+  beforeEach(() => {
+    issuer.isDown = false
+    issuer.asked.length = 0
+    now = 1_000_000
+  })
+
+  const open = (locate = async (): Promise<string> => `${issuer.url}/jwks`): KeySet =>
+    new KeySet({ locate, fetch, clock: () => now, log: createLog({ level: 'silent' }) })
+  const find = (keys: KeySet, kid: string) => keys.find({ alg: 'ES256', kid })
+
+  it('are fetched when first needed, by all who wait at the same time together, and kept for ten minutes', async () => {
+    const keys = open()
+    assert.deepEqual(issuer.asked, [])
+    await Promise.all([find(keys, 'first'), find(keys, 'first'), find(keys, 'first')])
+    now += 10 * MINUTE - 1
+    await find(keys, 'first')
+    assert.deepEqual(issuer.asked, ['/jwks'])
+    now += 1
+    await find(keys, 'first')
+    assert.deepEqual(issuer.asked, ['/jwks', '/jwks'])
+  })
+
+  it('a key id that nobody knows has them fetched again, twice a minute at most, however many come', async () => {
+    const keys = open()
+    await find(keys, 'first')
+    const flood = () => Promise.allSettled(Array.from({ length: 50 }, (_, index) => find(keys, `made up ${index}`)))
+    for (const [elapsed, asked] of [
+      [0, 1],
+      [30 * SECOND - 1, 1],
+      [1, 2],
+      [30 * SECOND - 1, 2],
+      [1, 3],
+    ] as const) {
+      now += elapsed
+      const answers = await flood()
+      assert.ok(answers.every(({ status }) => status === 'rejected'))
+      assert.equal(issuer.asked.length, asked)
+    }
+  })
+
+  it('a new key is found half a minute after the last look, an old one is forgotten with its set', async () => {
+    const keys = open()
+    await find(keys, 'first')
+    await issuer.addKey('next', 'ES256')
+    await assert.rejects(find(keys, 'next'), { code: 'ERR_JWKS_NO_MATCHING_KEY' })
+    now += 30 * SECOND
+    await find(keys, 'next')
+    issuer.removeKey('next')
+    await find(keys, 'next')
+    now += 10 * MINUTE
+    await assert.rejects(find(keys, 'next'), { code: 'ERR_JWKS_NO_MATCHING_KEY' })
+    await find(keys, 'first')
+  })
+
+  it('are believed for a day while the issuer is down, which is asked twice a minute', async () => {
+    const keys = open()
+    await find(keys, 'first')
+    issuer.isDown = true
+    now += HOUR
+    await Promise.all(Array.from({ length: 20 }, () => find(keys, 'first')))
+    await find(keys, 'first')
+    assert.equal(issuer.asked.length, 2)
+    now += 23 * HOUR - 1
+    await find(keys, 'first')
+    now += 1
+    await assert.rejects(find(keys, 'first'), { name: 'ProviderUnreachable', message: /HTTP 503/ })
+    issuer.isDown = false
+    now += 30 * SECOND
+    await find(keys, 'first')
+  })
+
+  it('are found by the discovery document, which must bear the name of the issuer and lead to https', async () => {
+    await find(
+      open(() => discoverKeys(issuer.url, fetch)),
+      'first',
+    )
+    assert.deepEqual(issuer.asked, ['/.well-known/openid-configuration', '/jwks'])
+    for (const [metadata, reason] of [
+      [{ issuer: `${issuer.url}/` }, /calls itself/],
+      [{ issuer: undefined }, /has no name/],
+      [{ jwks_uri: undefined }, /jwks_uri/],
+      [{ jwks_uri: 'file:///etc/passwd' }, /not an https URL/],
+      [{ jwks_uri: 'https://user:password@keys.example' }, /not an https URL/],
+    ] as const) {
+      issuer.metadata = metadata
+      await assert.rejects(discoverKeys(issuer.url, fetch), reason)
+    }
+    issuer.metadata = {}
+    // An issuer elsewhere cannot have the relay ask what only the relay can reach.
+    const elsewhere = 'https://login.example.com'
+    const answer = async () => Response.json({ issuer: elsewhere, jwks_uri: 'http://127.0.0.1:4041/metrics' })
+    await assert.rejects(discoverKeys(elsewhere, answer), /not an https URL/)
+  })
+
+  it('are nothing that is no key set', async () => {
+    for (const set of ['null', '[]', '{"keys":{}}', '{"keys":[1]}', '<html>']) {
+      const keys = new KeySet({
+        locate: async () => 'https://login.example.com/jwks',
+        fetch: async () => new Response(set),
+        clock: () => now,
+        log: createLog({ level: 'silent' }),
+      })
+      await assert.rejects(find(keys, 'first'), { name: 'ProviderUnreachable' })
+    }
+  })
+})

@@ -1,0 +1,99 @@
+// The check of one token of a program: signature, issuer, audience, times, kind, required claims. Pure but for the
+// keys, which the caller brings.
+
+import type { CryptoKey, JWSHeaderParameters, JWTPayload } from 'jose'
+
+import { algorithmsOf } from '../../config/credentials-schema.ts'
+import type { JwtValidationConfig } from '../../config/config.ts'
+import { readClaims } from './claims.ts'
+import { ProviderUnreachable } from './provider-fetch.ts'
+
+const TOKEN_MAX_CHARS = 16_384
+const MAX_SUBJECT = 255
+/** RFC 9068 2.1 */
+const ACCESS_TOKEN = 'at+jwt'
+
+export type TokenType = JwtValidationConfig['http']['tokens'][number]['type']
+
+export interface JwtRules {
+  config: JwtValidationConfig
+  type: TokenType
+  /** The key that a token of this issuer was signed with; the issuer is one of the list. */
+  findKey: (issuer: string, header: JWSHeaderParameters) => Promise<CryptoKey>
+  now: number
+}
+
+export type JwtVerdict =
+  | { ok: true; claims: JWTPayload & { iss: string; sub: string; exp: number } }
+  | { ok: false; reason: 'keys_unavailable' | 'expired' | 'refused'; detail: string }
+  | { ok: false; reason: 'insufficient'; claim: string; wanted: readonly string[] }
+
+export async function verifyJwt(token: string, { config, type, findKey, now }: JwtRules): Promise<JwtVerdict> {
+  if (token.length > TOKEN_MAX_CHARS) return refused('too long')
+  const { decodeJwt, errors, jwtVerify } = await import('jose') // not every relay needs it
+  try {
+    // Not believed yet: it only chooses whose keys are looked at.
+    const { iss } = decodeJwt(token)
+    if (iss === undefined || !config.issuer.allow_list.some(({ value }) => value === iss)) {
+      return refused('iss is not in the list')
+    }
+    const secret = config.jws.keys.sources.shared_secret
+    const options = {
+      algorithms: [...algorithmsOf(config)],
+      issuer: iss,
+      ...(config.audience && { audience: config.audience.allow_list.map(({ value }) => value) }),
+      requiredClaims: ['iss', 'sub', 'exp'],
+      clockTolerance: config.clock_tolerance / 1000,
+      currentDate: new Date(now),
+    }
+    const { payload, protectedHeader } = secret
+      ? await jwtVerify(token, new TextEncoder().encode(secret.reveal()), options)
+      : await jwtVerify(token, (header: JWSHeaderParameters) => findKey(iss, header), options)
+    const problem = kindProblem(protectedHeader.typ, type) ?? subjectProblem(payload.sub)
+    if (problem) return refused(problem)
+    const missing = missingClaim(payload, config)
+    if (missing) return { ok: false, reason: 'insufficient', ...missing }
+    return { ok: true, claims: payload as JWTPayload & { iss: string; sub: string; exp: number } } // all three were looked at
+  } catch (cause) {
+    if (cause instanceof ProviderUnreachable) return { ok: false, reason: 'keys_unavailable', detail: cause.message }
+    if (cause instanceof errors.JWTExpired) return { ok: false, reason: 'expired', detail: cause.message }
+    return refused(cause instanceof Error ? cause.message : String(cause))
+  }
+}
+
+/** A token that says what it is must be what is asked for: a logout token or a proof is no token of access. */
+function kindProblem(typ: string | undefined, wanted: TokenType): string | undefined {
+  const kind = typ?.toLowerCase().replace(/^application\//, '')
+  if (kind === ACCESS_TOKEN) return undefined
+  if (wanted === ACCESS_TOKEN) return 'typ is not at+jwt'
+  return kind === undefined || kind === 'jwt' ? undefined : 'typ is that of another kind of token'
+}
+
+function subjectProblem(subject: unknown): string | undefined {
+  const isUsable = typeof subject === 'string' && subject !== '' && subject.length <= MAX_SUBJECT
+  return isUsable ? undefined : 'sub is not usable'
+}
+
+function missingClaim(
+  claims: JWTPayload,
+  { required_claims = [] }: JwtValidationConfig,
+): { claim: string; wanted: readonly string[] } | undefined {
+  const { groups } = readClaims(
+    claims,
+    undefined,
+    required_claims.map(({ claim }) => claim),
+  )
+  for (const { claim, any_of } of required_claims) {
+    const values = groups[claim] ?? []
+    // RFC 8693 4.2: scopes are one text with spaces.
+    const found = claim === 'scope' || claim === 'scp' ? values.flatMap((value) => value.split(' ')) : values
+    if (any_of ? !any_of.some((value) => found.includes(value)) : found.length === 0) {
+      return { claim, wanted: any_of ?? [] }
+    }
+  }
+  return undefined
+}
+
+function refused(detail: string): JwtVerdict {
+  return { ok: false, reason: 'refused', detail }
+}
