@@ -46,7 +46,6 @@ export function requireSession(
     idleMs: config.idle_session_duration,
     maxMs: config.max_session_duration,
   }
-  const use = { rules }
   const allows = compileAllow(config)
   const groupClaim = claimKey(config.allow?.groups?.claim ?? config.deny?.groups?.claim ?? 'groups')
   const needed = [
@@ -100,11 +99,11 @@ export function requireSession(
       if (session.ended) return askToSignIn(exchange, registration, parts)
     }
 
-    sessions.enter(session, exchange, use)
+    const use = sessions.enter(session, exchange, rules)
     try {
       await next()
     } finally {
-      sessions.leave(session, exchange)
+      sessions.leave(session, use)
     }
   }
 }

@@ -6,6 +6,8 @@ import { randomBytes } from 'node:crypto'
 import { Attempts } from '../../exchange/attempts.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import type { Identity } from '../../exchange/identity.ts'
+import { Roster } from '../../exchange/roster.ts'
+import type { Listed } from '../../exchange/roster.ts'
 import type { Logger } from '../../log.ts'
 import { StoreConflict, type Bucket, type Change, type Store } from '../../store/store.ts'
 import type { Boxes } from './boxes.ts'
@@ -45,11 +47,12 @@ export interface LiveSession {
   /** Who the visitor is, by how a route reads the claims. */
   identities: Map<string, SessionIdentity> | undefined
   /** What is under way at the moment, to be cut when the session ends, and the route that lets it go on. */
-  exchanges: Map<Exchange, SessionUse> | undefined
+  exchanges: Roster<SessionUse> | undefined
 }
 
-/** What a route asks of a session, for as long as an exchange takes. */
-export interface SessionUse {
+/** An exchange under way in a session, and what its route asks of the session for as long as it takes. */
+export interface SessionUse extends Listed {
+  readonly exchange: Exchange
   readonly rules: SessionRules
 }
 
@@ -86,7 +89,8 @@ export interface SessionsInit {
   log: Logger
 }
 
-interface Stored {
+/** Its place is that among the busy. */
+interface Stored extends Listed {
   revision: number
   lastWritten: number
   writing: boolean
@@ -102,7 +106,7 @@ export class Sessions {
   readonly #log: Logger
   readonly #live = new Map<string, Held>()
   /** Those with something under way. */
-  readonly #busy = new Set<Held>()
+  readonly #busy = new Roster<Held>()
   /** How many each person has; a subject of several providers counts as one. */
   readonly #perSubject = new Map<string, number>()
   /** Ended here; until the store has told so, what it says about them is old. */
@@ -183,15 +187,18 @@ export class Sessions {
     if (now - stored.lastWritten >= WRITE_LAST_SEEN_MS) this.#writeLastSeen(stored, now)
   }
 
-  /** Notes what is under way in a session, to be cut when the session ends. */
-  enter(session: LiveSession, exchange: Exchange, use: SessionUse): void {
-    session.exchanges ??= new Map()
-    if (session.exchanges.size === 0) this.#busy.add(session as Held) // as in touch()
-    session.exchanges.set(exchange, use)
+  /** Notes what is under way in a session, to be cut when the session ends. Goes out by leave(). */
+  enter(session: LiveSession, exchange: Exchange, rules: SessionRules): SessionUse {
+    const use = { exchange, rules, place: -1 }
+    session.exchanges ??= new Roster()
+    session.exchanges.add(use)
+    this.#busy.add(session as Held) // as in touch()
+    return use
   }
 
-  leave(session: LiveSession, exchange: Exchange): void {
-    if (session.exchanges?.delete(exchange) && session.exchanges.size === 0) this.#busy.delete(session as Held)
+  leave(session: LiveSession, use: SessionUse): void {
+    session.exchanges?.delete(use)
+    if (!session.exchanges?.size) this.#busy.delete(session as Held)
   }
 
   /** Ends a session at once, with everything under way in it. Answers whether there was one. */
@@ -304,6 +311,7 @@ export class Sessions {
       ended: false,
       identities: undefined,
       exchanges: undefined,
+      place: -1,
       revision,
       lastWritten: value.last_seen,
       writing: false,
@@ -347,12 +355,12 @@ export class Sessions {
     if (here) this.#ended.set(session.key, { at: this.#clock(), deleted: false })
     const { exchanges } = session
     session.exchanges = undefined
-    for (const exchange of exchanges?.keys() ?? []) exchange.cut(endOf(reason))
+    for (const { exchange } of exchanges ?? []) exchange.cut(endOf(reason))
   }
 
   /** What a route lets go on for less time than the session may last. */
   #cutOverdue(session: Held, now: number): void {
-    for (const [exchange, { rules }] of session.exchanges ?? []) {
+    for (const { exchange, rules } of session.exchanges ?? []) {
       if (!checkSession(session, rules, now).ok) exchange.cut(endOf('expired'))
     }
   }
