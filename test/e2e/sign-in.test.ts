@@ -68,6 +68,12 @@ describe('signing in with Chromium', { timeout: 120_000 }, () => {
             ],
           }),
         },
+        ...['one', 'two'].map((name) => ({
+          id: `edg_${name}`,
+          hosts: [`${name}.team.localhost`],
+          backend: { labels: { edge: 'edg_wiki' } },
+          policy: processes.signIn({ auth_cookie_domain: 'team.localhost' }),
+        })),
         { id: 'edg_down', hosts: ['down.localhost'] },
         { id: 'edg_away', hosts: ['away.localhost'] },
       ],
@@ -225,6 +231,30 @@ describe('signing in with Chromium', { timeout: 120_000 }, () => {
     assert.equal(page.url(), `${processes.origin('choice.localhost')}/wanted`)
     const cookies = await context.cookies(processes.origin('choice.localhost'))
     assert.ok(cookies.some(({ name }) => name === 'sallyport.partners.session'))
+    await context.close()
+  })
+
+  it('keeps people signed in on sibling hosts, where they share the cookie, and signs them out of all', async (test) => {
+    const context = await window(test)
+    if (!context) return
+    const page = await context.newPage()
+    await page.goto(processes.origin('one.team.localhost'))
+    await signIn(page)
+    await page.getByText(APP_TEXT).waitFor()
+    const asked: string[] = []
+    page.on('request', (request) => asked.push(new URL(request.url()).host))
+    await page.goto(processes.origin('two.team.localhost'))
+    await page.getByText(APP_TEXT).waitFor()
+    assert.ok(!asked.includes(new URL(processes.issuer).host), 'the provider is not asked')
+    await page.getByRole('link', { name: 'Sign out' }).click()
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.waitForURL('**/.sallyport/signed-out')
+    assert.deepEqual(
+      (await context.cookies()).filter(({ name }) => name.endsWith('.session') && name.startsWith('sallyport.')),
+      [],
+    )
+    await page.goto(processes.origin('one.team.localhost'))
+    assert.ok(isAtProvider(page))
     await context.close()
   })
 

@@ -36,6 +36,7 @@ export function checkConfig(parts: ReadParts): FoundProblem[] {
   const problems: FoundProblem[] = [...listenProblems(parts)]
   const ids = new Map<string, number>()
   const hosts = new Map<string, string>()
+  const shared = new Map<string, ReadOneSignIn>()
   for (const { index, id = `edges[${index}]`, hosts: edgeHosts, edge } of parts.edges) {
     const path = ['edges', index]
     const sameId = ids.get(id)
@@ -61,7 +62,7 @@ export function checkConfig(parts: ReadParts): FoundProblem[] {
       ...originProblems(edge, path),
       ...routeProblems(edge, path),
       ...backendProblems(edge, path),
-      ...signInProblems(edge, path, parts.publicUrl),
+      ...signInProblems(edge, path, parts.publicUrl, shared),
     )
   }
   return problems
@@ -203,7 +204,13 @@ const BACKEND_KINDS = ['labels', 'fixed_response', 'weighted', 'failover'] as co
 // What is sent to these could be read, and used, by anyone on the way.
 const TAKES_SECRETS: ReadonlySet<string> = new Set(['openid-connect', 'service-token', 'jwt-validation', 'basic-auth'])
 
-function* signInProblems(edge: ReadEdge, path: ConfigPath, publicUrl: URL | undefined): Iterable<FoundProblem> {
+/** @param shared sign-ins of all edges that share their sessions, by domain and auth_id */
+function* signInProblems(
+  edge: ReadEdge,
+  path: ConfigPath,
+  publicUrl: URL | undefined,
+  shared: Map<string, ReadOneSignIn>,
+): Iterable<FoundProblem> {
   const signIns = new Map<string, ReadOneSignIn>()
   for (const { policy, path: policyPath } of policiesOf(edge, path)) {
     for (const { action, path: configPath } of actionsOf(policy, policyPath)) {
@@ -216,6 +223,7 @@ function* signInProblems(edge: ReadEdge, path: ConfigPath, publicUrl: URL | unde
       for (const [place, one] of [config, ...(config.alternatives ?? [])].entries()) {
         const onePath = place === 0 ? configPath : [...configPath, 'alternatives', place - 1]
         yield* oneSignInProblems(one, onePath, signIns)
+        yield* cookieDomainProblems(one, onePath, edge, shared)
         const authId = authIdIn(one)
         if (names.has(authId)) {
           yield { path: onePath, message: 'is the same sign-in once more; remove it, or give it another auth_id' }
@@ -245,7 +253,7 @@ function* oneSignInProblems(
   }
   const authId = authIdIn(config)
   const other = signIns.get(authId)
-  const different = other && SHARED_KEYS.find((key) => !isDeepStrictEqual(plain(config[key]), plain(other[key])))
+  const different = other && difference(config, other)
   if (different) {
     yield {
       path: [...path, 'auth_id'],
@@ -253,6 +261,37 @@ function* oneSignInProblems(
     }
   }
   signIns.set(authId, other ?? config)
+}
+
+function* cookieDomainProblems(
+  config: ReadOneSignIn,
+  path: ConfigPath,
+  edge: ReadEdge,
+  shared: Map<string, ReadOneSignIn>,
+): Iterable<FoundProblem> {
+  const domain = config.auth_cookie_domain
+  if (domain === undefined) return
+  const outside = edge.hosts.find((host) => !`.${host.replace(/^\*\./, '')}`.endsWith(`.${domain}`))
+  if (outside !== undefined) {
+    yield {
+      path: [...path, 'auth_cookie_domain'],
+      message: `${outside} is not under ${domain}, so its browsers would refuse the cookie; move it to an edge of its own`,
+    }
+  }
+  const name = `${domain} ${authIdIn(config)}`
+  const other = shared.get(name)
+  const different = other && difference(config, other)
+  if (different) {
+    yield {
+      path: [...path, 'auth_cookie_domain'],
+      message: `an edge that shares these sessions has another ${different}; choose another auth_id, or say the same`,
+    }
+  }
+  shared.set(name, other ?? config)
+}
+
+function difference(one: ReadOneSignIn, other: ReadOneSignIn): string | undefined {
+  return SHARED_KEYS.find((key) => !isDeepStrictEqual(plain(one[key]), plain(other[key])))
 }
 
 function authIdIn({ auth_id, issuer_url, client_id }: ReadOneSignIn): string {
@@ -270,6 +309,7 @@ const SHARED_KEYS = [
   'scopes',
   'authz_url_params',
   'force_reauthentication',
+  'auth_cookie_domain',
 ] as const satisfies (keyof ReadOneSignIn)[]
 
 function plain(value: unknown): unknown {

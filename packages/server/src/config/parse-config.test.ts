@@ -319,6 +319,23 @@ edges:
       edge(`${action('client_secret: "a"')}, ${action('client_secret: "b"')}`),
       /with another client_secret/,
     ],
+    ['a cookie domain with a dot in front', oidc('auth_cookie_domain: .example.com'), /leave the dot in front away/],
+    ['a cookie for everybody', oidc('auth_cookie_domain: com'), /strangers have hosts under "com"/],
+    ['a cookie for half of everybody', oidc('auth_cookie_domain: co.uk'), /strangers have hosts under "co.uk"/],
+    ['a cookie for an address', oidc('auth_cookie_domain: 10.0.0.1'), /is an address/],
+    ['a cookie for a wildcard', oidc('auth_cookie_domain: "*.example.com"'), /leave the \*\. in front away/],
+    ['a cookie for elsewhere', oidc('auth_cookie_domain: example.org'), /a\.example\.com is not under example\.org/],
+    ['a cookie for a look-alike', oidc('auth_cookie_domain: xample.com'), /a\.example\.com is not under xample\.com/],
+    [
+      'a shared session that is easier to get elsewhere',
+      `${TOP}edges: [${['a', 'b']
+        .map(
+          (name) =>
+            `{ id: edg_${name}, hosts: [${name}.example.com], policy: { on_http_request: [{ actions: [${action(`auth_cookie_domain: example.com, force_reauthentication: ${name === 'a'}`)}] }] } }`,
+        )
+        .join(', ')}]`,
+      /edges\[1\].*another force_reauthentication/,
+    ],
     ['no alternatives', oidc('alternatives: []'), /would change nothing/],
     [
       'the same sign-in as alternative',

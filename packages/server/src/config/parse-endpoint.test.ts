@@ -74,5 +74,11 @@ describe('the policy of an endpoint', () => {
     const config = { issuer_url: SIGN_IN.issuer_url, client_id: 'x', client_key: { file: '/etc/shadow' } }
     const found = problemsOf(request({ type: 'openid-connect', config }))
     assert.match(found.join(), /^on_http_request\.0\.actions\.0\.config\.client_key: is possible only in/)
+    assert.match(
+      problemsOf(signIn({ auth_cookie_domain: 'example.com' })).join(),
+      /auth_cookie_domain: is possible only/,
+    )
+    const further = { issuer_url: 'https://b.example.com', client_id: 'x', client_key: { file: '/etc/shadow' } }
+    assert.match(problemsOf(signIn({ alternatives: [further] })).join(), /alternatives: is possible only/)
   })
 })

@@ -8,6 +8,7 @@ import { Secret } from '../secret.ts'
 import { parseCidr } from './cidr.ts'
 import { clientKeySchema } from './client-key-schema.ts'
 import type { ListenAddress } from './config.ts'
+import { cookieDomainProblem } from './cookie-domain-problem.ts'
 import { basicAuthSchema, jwtValidationSchema, serviceTokenSchema } from './credentials-schema.ts'
 import { parseDuration } from './duration.ts'
 import { headerNameProblem, headerValueProblem } from './header-problem.ts'
@@ -272,6 +273,16 @@ const signInShape = {
     .default(false)
     .describe(
       'Every sign-in asks for the credentials anew (`prompt=login`, `max_age=0`), and fails where the provider does not prove it by `auth_time`.',
+    ),
+  auth_cookie_domain: text()
+    .toLowerCase()
+    .superRefine((domain, context) => {
+      const problem = cookieDomainProblem(domain)
+      if (problem) context.addIssue(problem)
+    })
+    .exactOptional()
+    .describe(
+      'Shares sessions with other edges under this domain that say the same, with the same `auth_id`, issuer and client. Every host under it gets the cookie, also one that is no edge. By default a session belongs to one edge and one host.',
     ),
   allow_cors_preflight: flag()
     .default(false)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
 import { readCookie } from '../../exchange/read-cookie.ts'
-import { cookieNames, setCookie, surplusStateCookies } from './cookies.ts'
+import { cookieNames, setCookie, setSessionCookie, surplusStateCookies } from './cookies.ts'
 
 describe('cookies of sign-in', () => {
   it('have the __Host- prefix and Secure on https only', () => {
@@ -15,6 +15,22 @@ describe('cookies of sign-in', () => {
     assert.equal(cookieNames('abc', false).session, 'sallyport.abc.session')
     assert.equal(setCookie('n', 'v', 60, true), 'n=v; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure')
     assert.equal(setCookie('n', 'v', 60, false), 'n=v; Path=/; Max-Age=60; HttpOnly; SameSite=Lax')
+  })
+
+  it('share only the session where it is shared, and that as strictly as browsers allow', () => {
+    const names = cookieNames('abc', true, 'example.com')
+    assert.deepEqual(names, {
+      session: '__Secure-sallyport.abc.example.com.session',
+      statePrefix: '__Host-sallyport.abc.state.',
+      signOut: '__Host-sallyport.abc.sign-out',
+      secure: true,
+      domain: 'example.com',
+    })
+    assert.equal(
+      setSessionCookie(names, 'x', 60),
+      '__Secure-sallyport.abc.example.com.session=x; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure; Domain=example.com',
+    )
+    assert.doesNotMatch(setSessionCookie(cookieNames('abc', true), 'x', 60), /Domain/)
   })
 
   const name = 'sallyport.abc.session'

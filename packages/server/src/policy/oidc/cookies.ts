@@ -11,12 +11,25 @@ export interface CookieNames {
   /** Carries the ID token from the sign-out to the provider, for a minute. */
   signOut: string
   secure: boolean
+  /** Where the session is shared by the hosts of a domain; nothing else ever is. */
+  domain?: string
 }
 
-/** `__Host-` holds browsers to Secure, Path=/ and no Domain (RFC 6265bis 4.1.3.2), and they take it on https only. */
-export function cookieNames(authId: string, secure: boolean): CookieNames {
+/**
+ * `__Host-` holds browsers to Secure, Path=/ and no Domain (RFC 6265bis 4.1.3.2), and they take it on https only. A shared
+ * session must do with `__Secure-`, and names its domain, so that two of them do not meet under one name.
+ */
+export function cookieNames(authId: string, secure: boolean, domain?: string): CookieNames {
   const stem = `${secure ? '__Host-' : ''}sallyport.${authId}`
-  return { session: `${stem}.session`, statePrefix: `${stem}.state.`, signOut: `${stem}.sign-out`, secure }
+  const own = { session: `${stem}.session`, statePrefix: `${stem}.state.`, signOut: `${stem}.sign-out`, secure }
+  if (domain === undefined) return own
+  return { ...own, session: `${secure ? '__Secure-' : ''}sallyport.${authId}.${domain}.session`, domain }
+}
+
+/** The Set-Cookie line of a session. An age of 0 removes it. */
+export function setSessionCookie({ session, secure, domain }: CookieNames, id: string, maxAgeSeconds: number): string {
+  const line = setCookie(session, id, maxAgeSeconds, secure)
+  return domain === undefined ? line : `${line}; Domain=${domain}`
 }
 
 /** A Set-Cookie line. An age of 0 removes the cookie. */

@@ -18,7 +18,7 @@ import { StoreUnavailable } from '../../store/store.ts'
 import { stateHash } from './authorization.ts'
 import type { BoxContents } from './boxes.ts'
 import { claimOf, readClaims } from './claims.ts'
-import { setCookie } from './cookies.ts'
+import { setCookie, setSessionCookie } from './cookies.ts'
 import { deviceOf } from './device.ts'
 import { freshnessProblem } from './fresh-authentication.ts'
 import { verifyIdToken } from './id-token.ts'
@@ -50,10 +50,7 @@ export async function finishSignIn(exchange: Exchange, parts: SignInParts): Prom
     if (old?.scope === registration.scope) await parts.sessions.endAnyway(old, 'signed in anew')
     exchange.respond(302, {
       location: `${exchange.origin}${bound.returnTo}`,
-      'set-cookie': [
-        forget,
-        setCookie(cookies.session, id, Math.ceil(registration.config.max_session_duration / 1000), cookies.secure),
-      ],
+      'set-cookie': [forget, setSessionCookie(cookies, id, Math.ceil(registration.config.max_session_duration / 1000))],
       'cache-control': 'no-store',
       'referrer-policy': 'no-referrer',
     })
@@ -180,6 +177,7 @@ async function redeem(
     auth_id: config.auth_id,
     issuer: config.issuer_url,
     client_id: config.client_id,
+    ...(config.auth_cookie_domain !== undefined && { cookie_domain: config.auth_cookie_domain }),
     subject: verdict.claims.sub,
     ...(claims.name !== undefined && { name: claims.name }),
     ...(claims.email !== undefined && { email: claims.email }),

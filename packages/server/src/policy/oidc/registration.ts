@@ -40,15 +40,10 @@ export class Registration {
     this.config = config
     this.provider = provider
     this.decidingClaims = decidingClaims
-    this.scope = sessionScope({
-      edge: edgeId,
-      auth_id: config.auth_id,
-      issuer: config.issuer_url,
-      client_id: config.client_id,
-    })
+    this.scope = scopeOf(edgeId, config)
     if (config.client_key) this.#clientKey = readClientKey(config.client_key)
-    this.#secureCookies = cookieNames(config.auth_id, true)
-    this.#plainCookies = cookieNames(config.auth_id, false)
+    this.#secureCookies = cookieNames(config.auth_id, true, config.auth_cookie_domain)
+    this.#plainCookies = cookieNames(config.auth_id, false, config.auth_cookie_domain)
   }
 
   /** @param origin of the edge: on https the names have the prefix that browsers guard */
@@ -64,4 +59,15 @@ export class Registration {
     this.#ready = { ...description, configuration }
     return this.#ready
   }
+}
+
+/** The sessions that a sign-in of an edge makes, and takes. */
+export function scopeOf(edgeId: string, config: OpenidConnectConfig): string {
+  return sessionScope({
+    edge: edgeId,
+    auth_id: config.auth_id,
+    issuer: config.issuer_url,
+    client_id: config.client_id,
+    cookie_domain: config.auth_cookie_domain,
+  })
 }

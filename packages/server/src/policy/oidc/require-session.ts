@@ -63,7 +63,12 @@ export function requireSession(
     if (!needed.every((key) => Object.hasOwn(session.row.groups, key))) return undefined
     const standing: Standing = {
       verdict: allows(session.row),
-      identity: identityOf(session, groupClaim, config.email_verified),
+      identity: identityOf(
+        session,
+        `${registration.edgeId} ${config.email_verified} ${groupClaim}`,
+        groupClaim,
+        config,
+      ),
     }
     standings.set(session, standing)
     return standing
@@ -125,17 +130,18 @@ function checkOrigin(exchange: Exchange, allowed: ReadonlySet<string>): void {
   throw new RelayError('origin_refused', { detail: 'an upgrade from another origin' })
 }
 
+/** @param reading names how the claims are read and for which edge: a token for one app is refused by another */
 function identityOf(
   session: LiveSession,
+  reading: string,
   groupClaim: string,
-  emailRule: OpenidConnectConfig['email_verified'],
+  { email_verified }: OpenidConnectConfig,
 ): SessionIdentity {
-  const reading = `${emailRule} ${groupClaim}`
   session.identities ??= new Map()
   const known = session.identities.get(reading)
   if (known) return known
   const { subject, issuer, name, groups, auth_time } = session.row
-  const email = countingEmail(session.row, emailRule)
+  const email = countingEmail(session.row, email_verified)
   const plain: Identity = Object.freeze({
     subject,
     issuer,

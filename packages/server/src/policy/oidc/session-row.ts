@@ -10,6 +10,8 @@ const schema = z.object({
   auth_id: z.string(),
   issuer: z.string(),
   client_id: z.string(),
+  /** Set where the session belongs to all edges that share it under a domain; `edge` is then where it began. */
+  cookie_domain: z.string().optional(),
   subject: z.string(),
   name: z.string().optional(),
   /** As the provider names it, verified or not; `countingEmail` in allow.ts decides whether it stands for the visitor. */
@@ -44,9 +46,13 @@ export function parseSessionRow(stored: unknown): SessionRow {
   return schema.parse(stored)
 }
 
-/** A session belongs to one edge and one sign-in there: this names both. */
-export function sessionScope(of: Pick<SessionRow, 'edge' | 'auth_id' | 'issuer' | 'client_id'>): string {
-  return JSON.stringify([of.edge, of.auth_id, of.issuer, of.client_id])
+/** A session belongs to one edge, or to those under one domain that share it, and to one sign-in there: this names both. */
+export function sessionScope(
+  of: Pick<SessionRow, 'edge' | 'auth_id' | 'issuer' | 'client_id'> & { cookie_domain?: string | undefined },
+): string {
+  // No id of an edge begins with a star.
+  const where = of.cookie_domain === undefined ? of.edge : `*.${of.cookie_domain}`
+  return JSON.stringify([where, of.auth_id, of.issuer, of.client_id])
 }
 
 /** The key of a session in the store, and in memory: from it nobody comes back to the id that the browser holds. */

@@ -1,7 +1,7 @@
 // Sign-in with OpenID Connect, as the rest of the relay sees it: an action for routes, the pages under
 // `/.sallyport/` on edge hosts, the shared pages on the relay's own host, and the sessions.
 
-import { claimKey } from '../../config/claim-name.ts'
+import { claimKey, type ClaimName } from '../../config/claim-name.ts'
 import type { OpenidConnectConfig } from '../../config/config.ts'
 import { ConfigError, RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
@@ -20,7 +20,7 @@ import { readParameters } from './parameters.ts'
 import type { SignInParts } from './parts.ts'
 import { providerFetch } from './provider-fetch.ts'
 import { Provider } from './provider.ts'
-import { Registration } from './registration.ts'
+import { Registration, scopeOf } from './registration.ts'
 import { requireAnySession, type SignInWay } from './require-any-session.ts'
 import { requireSession } from './require-session.ts'
 import { sessionName } from './session-row.ts'
@@ -55,6 +55,8 @@ export class SignIn {
   readonly #providers = new Map<string, Provider>()
   /** By edge, then by auth_id, in the order of the configuration. */
   readonly #registrations = new Map<string, Map<string, Registration>>()
+  /** By scope: a session must hold what any route that takes it may ask. */
+  readonly #decidingClaims = new Map<string, Map<string, ClaimName>>()
 
   private constructor(init: SignInInit, clock: () => number, boxes: Boxes, sessions: Sessions) {
     this.#timeoutMs = init.providerTimeoutMs
@@ -106,9 +108,10 @@ export class SignIn {
     }
     let ofEdge = this.#registrations.get(edgeId)
     if (!ofEdge) this.#registrations.set(edgeId, (ofEdge = new Map<string, Registration>()))
-    const before = ofEdge.get(config.auth_id)
-    if (!before) provider.registrations += 1
-    const decidingClaims = new Map(before?.decidingClaims)
+    if (!ofEdge.has(config.auth_id)) provider.registrations += 1
+    const scope = scopeOf(edgeId, config)
+    const decidingClaims = this.#decidingClaims.get(scope) ?? new Map<string, ClaimName>()
+    this.#decidingClaims.set(scope, decidingClaims)
     for (const people of [config.allow, config.deny]) {
       for (const { claim } of [...(people?.groups ? [people.groups] : []), ...(people?.claims ?? [])]) {
         decidingClaims.set(claimKey(claim), claim)
@@ -123,7 +126,8 @@ export class SignIn {
   forget(edgeId: string): void {
     const registrations = this.#registrations.get(edgeId)
     this.#registrations.delete(edgeId)
-    for (const { provider } of registrations?.values() ?? []) {
+    for (const { provider, scope, config } of registrations?.values() ?? []) {
+      if (config.auth_cookie_domain === undefined) this.#decidingClaims.delete(scope) // nobody else has sessions of it
       if (--provider.registrations === 0) this.#providers.delete(provider.issuerUrl)
     }
   }

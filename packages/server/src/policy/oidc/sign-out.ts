@@ -11,7 +11,7 @@ import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import { escapeHtml, renderPage } from '../../exchange/page.ts'
 import { readCookie } from '../../exchange/read-cookie.ts'
-import { setCookie } from './cookies.ts'
+import { setCookie, setSessionCookie } from './cookies.ts'
 import { readParameters } from './parameters.ts'
 import type { SignInParts } from './parts.ts'
 import type { Registration } from './registration.ts'
@@ -39,10 +39,7 @@ export async function signOut(
     const session = sessionHere(exchange, registration, parts)
     return session ? [{ registration, session }] : []
   })
-  const expired = registrations.map((registration) => {
-    const { session, secure } = registration.cookies(exchange.origin)
-    return setCookie(session, '', 0, secure)
-  })
+  const expired = registrations.map((registration) => setSessionCookie(registration.cookies(exchange.origin), '', 0))
   const last = ending[0]
   const tokens = last && (await tokensOf(last.session, parts)) // they go with the session
   for (const { session } of ending) await parts.sessions.endAnyway(session, 'signed out')
