@@ -52,8 +52,8 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
     assert.equal((await visit(APP_HOST)).statusCode, 200, 'the relay lives')
   })
 
-  async function visit(host: string): Promise<IncomingMessage> {
-    const options = { port: stack.port, host: '127.0.0.1', headers: { host }, agent: false }
+  async function visit(host: string, headers: Record<string, string> = {}): Promise<IncomingMessage> {
+    const options = { port: stack.port, host: '127.0.0.1', headers: { ...headers, host }, agent: false }
     const request = httpGet(options)
     const [response] = (await once(request, 'response')) as [IncomingMessage]
     return response
@@ -289,6 +289,19 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
       assert.equal((await visit(host)).statusCode, 401)
       assert.equal(asked, before_)
       assert.doesNotMatch(stack.log.join(''), /a very secret secret/)
+    })
+
+    it('lets nobody pass without the password', async () => {
+      const { host } = await start({ basicAuth: ['ada:a very secret secret'] })
+      const before_ = asked
+      const response = await visit(host)
+      assert.equal(response.statusCode, 401)
+      assert.match(String(response.headers['www-authenticate']), /^Basic /)
+      assert.equal(asked, before_)
+      const authorization = `Basic ${Buffer.from('ada:a very secret secret').toString('base64')}`
+      assert.equal((await visit(host, { authorization })).statusCode, 200)
+      assert.doesNotMatch(stack.log.join(''), /a very secret secret/)
+      assert.match(await refusalOf({ basicAuth: ['ada:short'] }), /a problem/)
     })
 
     it('is refused with every problem, by the flag it came from', async () => {

@@ -77,6 +77,7 @@ Examples:
     .option('--oidc-allow-email <address>', 'let this person pass', collect)
     .option('--oidc-allow-domain <domain>', 'let everybody with an address of this domain pass', collect)
     .option('--oidc-allow-group <group>', 'let everybody in this group pass', collect)
+    .option('--basic-auth <user:password>', 'let only visitors pass who know this; without --oidc', collect)
     .option('--cidr-allow <range>', 'let only visitors from this address range pass', collect)
     .option('--cidr-deny <range>', 'let no visitor from this address range pass', collect)
     .option('--request-header-add <name: value>', 'give the app this header', collect)
@@ -88,7 +89,7 @@ Examples:
     .addHelpText(
       'after',
       `
-Flags for scopes, allowed visitors, address ranges and headers can be given several times. One match of the
+Flags for scopes, allowed visitors, passwords, address ranges and headers can be given several times. One match of the
 --oidc-allow flags is enough; without any, everybody whom the provider signs in may pass. The client secret can
 stand in SALLYPORT_OIDC_CLIENT_SECRET, where other users of this machine do not see it.
 

@@ -95,6 +95,19 @@ describe('the endpoint of agent http', () => {
     })
   })
 
+  it('asks for passwords instead of a sign-in, never for both', () => {
+    const { policy } = bindOf({ basicAuth: ['ada:lovelace1815', 'bob:$scrypt$x'] })
+    const config = { credentials: ['ada:lovelace1815', 'bob:$scrypt$x'] }
+    assert.deepEqual(policy, {
+      on_http_request: [{ actions: [{ type: 'basic-auth', config }] }],
+      on_http_response: [],
+    })
+    assert.deepEqual(problemsOf({ ...SIGN_IN, basicAuth: ['ada:lovelace1815'] }), ['--basic-auth'])
+    for (const basicAuth of [['ada'], [':x'], ['ada:']]) assert.deepEqual(problemsOf({ basicAuth }), ['--basic-auth'])
+    assert.equal(JSON.stringify(plan({ basicAuth: ['ada:lovelace1815'] }).tunnels).includes('lovelace'), false)
+    assert.deepEqual(problemsOf({ basicAuth: ['ada:lovelace1815'] }, 'http://relay.example.com'), ['--basic-auth'])
+  })
+
   it('keeps its secret out of what may be printed', () => {
     assert.equal(JSON.stringify(plan(SIGN_IN).tunnels).includes('hush'), false)
   })

@@ -26,15 +26,14 @@ export function planEndpoint(
   relay: RelayAddress | undefined,
   problems: ConfigProblem[],
 ): EndpointPlan {
-  const { url, domain, pooling = false, oidc, oidcClientSecret } = options
+  const { url, domain, pooling = false, oidc, oidcClientSecret, basicAuth = [] } = options
   if (url !== undefined && domain !== undefined) {
     problems.push({ path: '--domain', message: 'This is an older form of --url; give one of the two.' })
   }
-  if (relay?.inClear && oidc && oidcClientSecret) {
-    problems.push({
-      path: '--oidc-client-secret',
-      message: `${relay.url} is not encrypted, so the secret is not sent there. Use https:// in --server.`,
-    })
+  if (relay?.inClear) {
+    const message = `${relay.url} is not encrypted, so no secret is sent there. Use https:// in --server.`
+    if (oidc && oidcClientSecret) problems.push({ path: '--oidc-client-secret', message })
+    if (basicAuth.length > 0) problems.push({ path: '--basic-auth', message })
   }
   return {
     url: url === undefined ? planDomain(domain, problems) : planUrl(url, problems),

@@ -15,6 +15,7 @@ export interface HttpFlags extends GlobalFlags, UpstreamFlags {
   oidcAllowEmail?: string[]
   oidcAllowDomain?: string[]
   oidcAllowGroup?: string[]
+  basicAuth?: string[]
   cidrAllow?: string[]
   cidrDeny?: string[]
   requestHeaderAdd?: string[]
@@ -36,6 +37,7 @@ export function runHttp(upstream: string, flags: HttpFlags, environment: Environ
     oidcAllowEmails: flags.oidcAllowEmail,
     oidcAllowDomains: flags.oidcAllowDomain,
     oidcAllowGroups: flags.oidcAllowGroup,
+    basicAuth: flags.basicAuth,
     cidrAllow: flags.cidrAllow,
     cidrDeny: flags.cidrDeny,
     requestHeaderAdd: flags.requestHeaderAdd,

@@ -16,6 +16,8 @@ export interface HttpPolicyOptions {
   oidcAllowEmails?: readonly string[] | undefined
   oidcAllowDomains?: readonly string[] | undefined
   oidcAllowGroups?: readonly string[] | undefined
+  /** Each `user:password`; in place of the password may stand its hash. Visitors have to know one. */
+  basicAuth?: readonly string[] | undefined
   cidrAllow?: readonly string[] | undefined
   cidrDeny?: readonly string[] | undefined
   /** Each `Name: value`. */
@@ -41,6 +43,7 @@ export function planHttpPolicy(options: HttpPolicyOptions, problems: ConfigProbl
   const onRequest: PolicyAction[] = [
     ...restrictIps(options),
     ...openidConnect(options, problems),
+    ...basicAuth(options, problems),
     ...editHeaders('request', options.requestHeaderAdd, options.requestHeaderRemove, problems),
   ]
   const onResponse = [...editHeaders('response', options.responseHeaderAdd, options.responseHeaderRemove, problems)]
@@ -75,6 +78,7 @@ const FLAGS: readonly (readonly [start: string, flag: string])[] = [
   ['request openid-connect allow.domains', '--oidc-allow-domain'],
   ['request openid-connect allow.groups', '--oidc-allow-group'],
   ['request openid-connect', '--oidc'],
+  ['request basic-auth', '--basic-auth'],
   ['request restrict-ips deny', '--cidr-deny'],
   ['request restrict-ips', '--cidr-allow'],
   ['request add-headers', '--request-header-add'],
@@ -129,6 +133,15 @@ function openidConnect(options: HttpPolicyOptions, problems: ConfigProblem[]): P
     ...(Object.keys(allow).length > 0 && { allow }),
   }
   return [{ type: 'openid-connect', config }]
+}
+
+function basicAuth({ basicAuth: written = [], oidc }: HttpPolicyOptions, problems: ConfigProblem[]): PolicyAction[] {
+  if (written.length === 0) return []
+  const problem = (message: string): void => void problems.push({ path: '--basic-auth', message })
+  if (oidc) problem('Visitors would have to sign in and know a password as well; give either this or --oidc.')
+  // Never shown again: it may be nearly right.
+  if (written.some((each) => !/^[^:]+:./.test(each))) problem('Write user:password.')
+  return [{ type: 'basic-auth', config: { credentials: written.map((each) => new Secret(each)) } }]
 }
 
 function* editHeaders(

@@ -46,6 +46,7 @@ const ACTIONS: Record<string, readonly string[]> = {
     'identity_jwt',
     'title',
   ],
+  'basic-auth': ['credentials', 'realm', 'forward_credentials'],
   'restrict-ips': ['allow', 'deny'],
   deny: ['status_code'],
   'add-headers': ['headers'],
