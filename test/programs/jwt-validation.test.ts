@@ -81,6 +81,7 @@ describe('jwt-validation', { timeout: 60_000 }, () => {
           jws: { keys: { sources: { shared_secret: SHARED_SECRET } } },
         }),
         edge('flood', { issuer: mine, audience }),
+        edge('cors', { issuer: mine, audience, allow_cors_preflight: true }),
         edge('down', { issuer: mine, audience }),
       ].join('\n'),
     })
@@ -229,6 +230,26 @@ describe('jwt-validation', { timeout: 60_000 }, () => {
     assert.match(await upgrade('https://evil.example'), /^HTTP\/1\.1 403/)
     assert.deepEqual(seen, [])
     assert.match(await upgrade(`http://${host}`), /^HTTP\/1\.1 101/)
+  })
+
+  it('lets the preflights of browsers pass where the route says so, and nothing else without a token', async () => {
+    const preflight = {
+      origin: 'https://page.example',
+      'access-control-request-method': 'GET',
+      'access-control-request-headers': 'authorization',
+      'sallyport-auth-user-id': 'root',
+    }
+    const options = (host: string, headers: Record<string, string>, method = 'OPTIONS') =>
+      ask(stack.port, { host: `${host}.localhost`, method, headers })
+    assert.equal((await options('app', preflight)).status, 401)
+    assert.equal((await options('cors', { origin: preflight.origin })).status, 401)
+    assert.equal((await options('cors', { ...preflight, authorization: 'Bearer abc' })).status, 401)
+    assert.equal((await options('cors', preflight, 'GET')).status, 401)
+    assert.deepEqual(seen, [])
+    assert.equal((await options('cors', preflight)).status, 200)
+    assert.equal(seen[0]?.['access-control-request-headers'], 'authorization')
+    assert.equal(seen[0]?.['sallyport-auth-user-id'], undefined)
+    assert.equal((await send(await issuer.token(), 'cors')).status, 200)
   })
 
   it('wants the claims that the route names, and says which scope is missing', async () => {

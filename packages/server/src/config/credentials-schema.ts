@@ -180,6 +180,10 @@ export const jwtValidationSchema = z
         return z.NEVER
       })
       .describe('How far the clock of an issuer may be off.'),
+    allow_cors_preflight: flag(
+      false,
+      'Whether the CORS preflights of browsers pass to the app, which answers them. They bring no token, and the app gets no identity with them.',
+    ),
     forward_credentials: flag(true, 'Whether the app gets the header that the token came in. Cookies always pass.'),
   })
   .superRefine(({ issuer, audience, jws, required_claims }, context) => {

@@ -15,6 +15,7 @@ import { bearerError, behindScheme, refuseForeignUpgrade, withhold } from '../cr
 import type { Identify, SignedIdentity } from '../signed-identity.ts'
 import { UnderWay } from '../under-way.ts'
 import { readClaims } from './claims.ts'
+import { isCorsPreflight } from './cors-preflight.ts'
 import { KeySet, discoverKeys } from './key-set.ts'
 import { ProviderUnreachable, type ProviderFetch } from './provider-fetch.ts'
 import { verifyJwt, type JwtVerdict, type TokenType } from './verify-jwt.ts'
@@ -58,6 +59,23 @@ export function jwtValidation(config: JwtValidationConfig, parts: JwtValidationP
   const passes = new Map<string, Pass>()
   const verifying = new Map<string, Promise<Pass>>()
 
+  /** Runs while there are any: a route that nobody calls costs nothing. */
+  let sweeper: NodeJS.Timeout | undefined
+  const stop = (): void => {
+    clearInterval(sweeper)
+    sweeper = undefined
+  }
+  parts.closing.addEventListener('abort', stop, { once: true })
+  const sweep = (): void => {
+    const now = clock()
+    for (const [key, pass] of passes) {
+      if (now < pass.endsAt) continue
+      pass.underWay.cut('the token has expired')
+      passes.delete(key)
+    }
+    if (passes.size === 0) stop()
+  }
+
   const verify = async (key: string, { token, type }: Found, now: number): Promise<Pass> => {
     const verdict = await verifyJwt(token, { config, type, findKey, now })
     const known = passes.get(key)
@@ -79,21 +97,16 @@ export function jwtValidation(config: JwtValidationConfig, parts: JwtValidationP
     pass.verifiedUntil = Math.min(endsAt, now + VERIFIED_MS)
     passes.delete(key)
     passes.set(key, pass)
+    sweeper ??= setInterval(sweep, SWEEP_MS).unref()
     if (passes.size > PASSES_MAX) forgetOne(passes, pass)
     return pass
   }
 
-  const sweeper = setInterval(() => {
-    const now = clock()
-    for (const [key, pass] of passes) {
-      if (now < pass.endsAt) continue
-      pass.underWay.cut('the token has expired')
-      passes.delete(key)
-    }
-  }, SWEEP_MS).unref()
-  parts.closing.addEventListener('abort', () => clearInterval(sweeper), { once: true })
-
   return async (exchange, next) => {
+    if (config.allow_cors_preflight && isCorsPreflight(exchange)) {
+      exchange.identity = undefined // nobody's, whatever an earlier action has found
+      return next()
+    }
     const found = findToken(exchange)
     if (!found) throw bearerError(edgeId)
     if (found.header === undefined) refuseForeignUpgrade(exchange)

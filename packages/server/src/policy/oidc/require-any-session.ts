@@ -28,6 +28,7 @@ export function requireAnySession(ways: readonly SignInWay[]): Action {
       }
       if (refusal) return refusal()
       exchange.identity = undefined
+      if (!exchange.isNavigation) throw signInRequired(exchange.edgeId)
       const body = choicePage(registrations, returnTo(exchange.target, exchange.origin))
       failWithPage(exchange, signInRequired(exchange.edgeId), { body, title: 'Choose how to sign in', footer: '' })
     }
