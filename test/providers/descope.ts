@@ -7,6 +7,7 @@ const PROJECT_ID = 'P2abcDEFghiJKLmnoPQRstuVWxyz'
 
 export const DESCOPE: ProviderProfile = {
   name: 'Descope',
+  page: 'descope.md',
   provider: {
     path: `/${PROJECT_ID}`,
     endpointsAtRoot: true,

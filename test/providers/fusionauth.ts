@@ -5,6 +5,7 @@ import type { ProviderProfile } from './provider-profile.ts'
 
 export const FUSIONAUTH: ProviderProfile = {
   name: 'FusionAuth',
+  page: 'fusionauth.md',
   provider: {
     path: '/30663132-6464-6665-3032-326466613934',
     configure: {

@@ -5,6 +5,7 @@ import type { ProviderProfile } from './provider-profile.ts'
 
 export const JUMPCLOUD: ProviderProfile = {
   name: 'JumpCloud',
+  page: 'jumpcloud.md',
   provider: {
     path: '/',
     configure: {

@@ -25,6 +25,7 @@ function routes(below: string) {
 
 export const OKTA_ORG: ProviderProfile = {
   name: 'Okta, org authorization server',
+  page: 'okta.md',
   provider: { configure: { routes: routes('/oauth2'), pkce: { required: () => true } } },
   client,
   signIn,
@@ -34,6 +35,7 @@ export const OKTA_ORG: ProviderProfile = {
 
 export const OKTA_CUSTOM: ProviderProfile = {
   name: 'Okta, custom authorization server',
+  page: 'okta.md',
   provider: { path: '/oauth2/default', configure: { routes: routes(''), pkce: { required: () => true } } },
   client,
   signIn,

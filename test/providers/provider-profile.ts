@@ -20,6 +20,8 @@ import type { Stack } from '../support/stack.ts'
 /** How one make of provider behaves, and what stands in relay.yml for it. */
 export interface ProviderProfile {
   name: string
+  /** The page about it in docs/providers. */
+  page: string
   provider: Omit<IdentityProviderOptions, 'port' | 'host' | 'users' | 'clients'>
   client: Omit<IdentityProviderClient, 'redirect_uris' | 'post_logout_redirect_uris'>
   /** Keys of `openid-connect` beside issuer, client id and secret. */

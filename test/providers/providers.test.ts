@@ -1,6 +1,8 @@
 // Signing in with the providers of the four guides, over HTTP: each is a real provider that behaves like the make.
 
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
 
 import { Browser } from '@sallyport/example-demo/browser'
@@ -44,6 +46,7 @@ describe('providers', { timeout: 60_000 }, () => {
         }
         assert.match(stdout, /\nFine\.$/m)
         assert.equal(stdout.includes(profile.client.client_secret ?? ''), false)
+        if (profile !== OKTA_CUSTOM) assertShown(profile.page, stdout, house) // the page shows the other kind
       })
     })
   }
@@ -126,6 +129,37 @@ describe('providers', { timeout: 60_000 }, () => {
     }
   })
 })
+
+/** The page shows what is printed, for an issuer of its own; `…` stands for what differs between providers of a make. */
+function assertShown(page: string, stdout: string, { issuer, url }: House): void {
+  const text = readFileSync(join(import.meta.dirname, '../../docs/providers', page), 'utf8')
+  const shown = /```text\n(.*?)```/s.exec(text)?.[1]?.trimEnd().split('\n') ?? []
+  const issuerThere = shown[0]?.split(' ')[0] ?? ''
+  const printed = stdout
+    .replaceAll(issuer.replace(/\/$/, ''), issuerThere.replace(/\/$/, ''))
+    .replaceAll(`http://relay.localhost:${new URL(url).port}`, 'https://relay.example.com')
+    .trimEnd()
+    .split('\n')
+  assert.match(shown[0] ?? '', /^\S+ as client \S+, for edg_docs$/) // with a client id of its own
+  for (const [index, line] of printed.entries()) {
+    if (index > 0) assert.ok(matches(line, shown[index]), `${page} shows "${shown[index]}", and it is "${line}"`)
+  }
+  assert.equal(shown.length, printed.length, page)
+}
+
+function matches(line: string, pattern = ''): boolean {
+  const [start = '', ...more] = pattern.split('…')
+  if (more.length === 0) return line === pattern
+  let place = start.length
+  return (
+    line.startsWith(start) &&
+    more.every((part) => {
+      const found = line.indexOf(part, place)
+      place = found + part.length
+      return found !== -1
+    })
+  )
+}
 
 /** @param changes keys of the profile's sign-in to replace, where they depend on the issuer */
 async function inHouse(

@@ -17,6 +17,9 @@ export function issuerMismatch(issuerUrl: string, named: string): string {
     return `your provider serves every tenant; set issuer_url to that of your own, with its id in place of {tenantid} in ${named}`
   }
   const { protocol, hostname } = new URL(named)
+  if (hostname === 'sts.windows.net') {
+    return `your provider calls itself ${named}, which is its older version; set issuer_url to ${issuerUrl.replace(/\/$/, '')}/v2.0`
+  }
   if (protocol !== 'https:' && !isLoopbackHost(hostname)) {
     return `your provider calls itself ${named}, without https; tell it its public address, as for running behind a proxy`
   }

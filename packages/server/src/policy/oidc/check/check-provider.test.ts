@@ -83,6 +83,8 @@ describe('checkProvider', () => {
     said(same, 'note', 'issuer', /to the relay that is the same/)
     provider.behave = { metadata: { issuer: 'http://login.example.com' } }
     said(await check(), 'problem', 'issuer', /without https; tell it its public address/)
+    provider.behave = { metadata: { issuer: 'https://sts.windows.net/833ced3d/' } } // Entra ID, without its version
+    said(await check(), 'problem', 'issuer', /its older version; set issuer_url to http:\/\/127\.0\.0\.1:\d+\/v2\.0$/)
     provider.behave = { metadata: { issuer: 7 } }
     said(await check(), 'problem', 'issuer', /does not say what it calls itself/)
   })
