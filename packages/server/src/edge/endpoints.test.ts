@@ -169,6 +169,28 @@ describe('endpoints', () => {
     endpoints.close()
   })
 
+  it('are not made for an agent that asks for one new host after the other', async () => {
+    const { endpoints } = await make(60_000)
+    const claims: boolean[] = []
+    for (let count = 0; count < 61; count++) {
+      const claim = await endpoints.claim(bindOf(`n${count}.example.com`), agentOf('atk_greedy'))
+      claims.push(claim.ok)
+    }
+    assert.deepEqual(claims, [...Array<boolean>(60).fill(true), false])
+    assert.ok((await endpoints.claim(bindOf('n59.example.com'), agentOf('atk_greedy'))).ok, 'one that it has')
+    assert.ok((await endpoints.claim(bindOf('other.example.com'), agentOf('atk_modest'))).ok, 'another authtoken')
+    endpoints.close()
+  })
+
+  it('do not have an agent of a stranger looked at', async () => {
+    const { endpoints, bind } = await make(60_000)
+    const confirm = (): Promise<void> => assert.fail('asked')
+    await bind(bindOf('mine.example.com'), { ...agentOf('atk_1'), confirm })
+    const claim = await endpoints.claim(bindOf('mine.example.com'), agentOf('atk_2'))
+    assert.ok(!claim.ok && claim.error.code === 'bind_not_permitted')
+    endpoints.close()
+  })
+
   it('are refused while the store is down, and the agent may try again', async () => {
     const other = await openSqliteStore({ path: join(folder, 'other.db'), onProblem: () => {} })
     const reservations = await Reservations.open(other)

@@ -18,6 +18,7 @@ import type { EdgeConfig, PolicyConfig } from '../config/config.ts'
 import { hostPatternProblem } from '../config/host-pattern.ts'
 import { parseEndpoint } from '../config/parse-endpoint.ts'
 import { RelayError } from '../errors.ts'
+import { Attempts } from '../exchange/attempts.ts'
 import type { Logger } from '../log.ts'
 import type { Policy } from '../policy/compose.ts'
 import { StoreUnavailable } from '../store/store.ts'
@@ -40,6 +41,7 @@ import type { EdgeTable } from './edge-table.ts'
 const LINGER_MS = 120_000 // an agent that has lost its relay tries again within 30 s
 const RENEW_MS = 600_000 // how often those in use are noted; the store hears of it once an hour
 const RANDOM_CHARS = 16 // 80 bits
+const NEW_HOSTS_PER_MINUTE = 60 // of one authtoken, where it may not have more at a time: each is a write to the store
 const PROBLEMS_MAX = 64 // what one `refused` can carry
 
 /** By this its tunnels are found. No agent and no edge can write a label with `=` in its key. */
@@ -95,11 +97,13 @@ export class Endpoints implements EndpointBinder {
   readonly #byHost = new Map<string, Endpoint>()
   /** How many claims are about to open a host. */
   readonly #claims = new Map<string, number>()
+  readonly #newHosts: Attempts
   readonly #gone = { granted: 0, refused: 0 }
   readonly #renewal: NodeJS.Timeout
 
   constructor(init: EndpointsInit) {
     this.#init = init
+    this.#newHosts = new Attempts(Math.max(NEW_HOSTS_PER_MINUTE, init.maxPerAuthtoken))
     // Their agents are on their way back from the last relay here.
     for (const { host, authtoken_id } of init.reservations.recent()) {
       if (init.isValid(authtoken_id) && !this.#isConfigured(host)) this.#expect(host, authtoken_id)
@@ -153,9 +157,13 @@ export class Endpoints implements EndpointBinder {
 
     this.#claims.set(host, (this.#claims.get(host) ?? 0) + 1)
     try {
-      if (this.#conflict(wanted)) await this.#confirmHolders(host)
+      if (this.#conflict(wanted)) await this.#confirmHolders(wanted)
       const conflict = this.#conflict(wanted)
       if (conflict) return conflict
+      const isNew = this.#init.reservations.of(host)?.authtoken_id !== authtoken.id
+      if (isNew && !this.#newHosts.take(authtoken.id, Date.now())) {
+        return refuse('limit_reached', 'agents of this authtoken have asked for too many new hosts; wait a minute')
+      }
       const full = await this.#makeRoom(host, authtoken)
       if (full) return full
       const isOurs = await this.#init.reservations.take(host, authtoken.id, (holder) => !this.#init.isValid(holder))
@@ -296,9 +304,11 @@ export class Endpoints implements EndpointBinder {
     )
   }
 
-  /** An agent that was cut off without a word must not stand in its successor's way. */
-  async #confirmHolders(host: string): Promise<void> {
-    const tunnels = this.#byHost.get(host)?.selection.tunnels ?? []
+  /** An agent that was cut off without a word must not stand in its successor's way. A stranger is told no at once. */
+  async #confirmHolders({ host, session }: Wanted): Promise<void> {
+    const endpoint = this.#byHost.get(host)
+    if (endpoint?.authtokenId !== session.authtokenId) return
+    const { tunnels } = endpoint.selection
     await Promise.all(tunnels.flatMap((tunnel) => tunnel.sessions.map((session) => session.confirm())))
   }
 
