@@ -121,6 +121,16 @@ describe('compileAllow', () => {
     )
   })
 
+  it('denies a domain however the address is written', () => {
+    const allows = allowing({ deny: { domains: ['example.org'] } })
+    for (const email of ['x@example.org', 'X@EXAMPLE.ORG', '"a@b"@example.org', 'x@example.org.', 'x@y@example.org ']) {
+      assert.ok(!allows(verified(email)), email)
+    }
+    for (const email of ['x@example.com', 'x@sub.example.org', 'example.org@example.com']) {
+      assert.ok(allows(verified(email)), email)
+    }
+  })
+
   it('denies an address that is not verified, too: nobody gets around a denial by not confirming it', () => {
     const allows = allowing({ deny: { emails: ['eve@example.com'] } })
     for (const email_verified of [true, false, undefined]) {
@@ -209,6 +219,13 @@ describe('readClaims', () => {
     const many = readClaims({ g: Array.from({ length: 900 }, (_, i) => `g${i}`) }, undefined, ['g'])
     assert.equal(many.groups.g?.length, 500)
     assert.deepEqual(many.incomplete, ['g'])
+  })
+
+  it('notices a claim that holds what is no value', () => {
+    const claims = { groups: [{ name: 'staff' }], roles: { staff: {} }, none: null, some: ['a', null] }
+    const { groups, incomplete } = readClaims(claims, undefined, ['groups', 'roles', 'none', 'some', 'absent'])
+    assert.deepEqual(incomplete, ['groups', 'roles'])
+    assert.deepEqual(groups.some, ['a'])
   })
 
   it('notices a claim that the provider keeps elsewhere', () => {

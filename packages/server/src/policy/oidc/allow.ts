@@ -23,8 +23,8 @@ type People = NonNullable<OpenidConnectConfig['allow']>
  * whom the provider signs in may pass.
  */
 export function compileAllow(rules: AllowRules): (person: Person) => AllowVerdict {
-  const isDenied = rules.deny ? compilePeople(rules.deny) : () => false
-  const isListed = rules.allow ? compilePeople(rules.allow) : () => true
+  const isDenied = rules.deny ? compilePeople(rules.deny, domainAtTheEnd) : () => false
+  const isListed = rules.allow ? compilePeople(rules.allow, plainDomain) : () => true
   return (person) => {
     // Nobody gets around a denial by an address that is not verified.
     if (isDenied(person.email, person.groups)) return { ok: false, reason: 'denied' }
@@ -42,7 +42,10 @@ export function countingEmail(
   return email_verified === true || (email_verified === undefined && rule === 'if_present') ? email : undefined
 }
 
-function compilePeople(people: People): (email: string | undefined, groups: Person['groups']) => boolean {
+function compilePeople(
+  people: People,
+  domainOf: (address: string) => string | undefined,
+): (email: string | undefined, groups: Person['groups']) => boolean {
   const emails = new Set((people.emails ?? []).map(lowerCase).filter(Boolean))
   const domains = new Set((people.domains ?? []).map(lowerCase).filter(Boolean))
   const claims = [...(people.groups ? [people.groups] : []), ...(people.claims ?? [])].map(({ claim, any_of }) => ({
@@ -52,16 +55,26 @@ function compilePeople(people: People): (email: string | undefined, groups: Pers
   return (email, groups) => {
     if (email) {
       const address = lowerCase(email)
-      // The domain is what stands behind the last @; `ada@evil@example.com` is nobody's address.
-      const [local, domain, ...more] = address.split('@')
       if (emails.has(address)) return true
-      if (local && domain && more.length === 0 && domains.has(domain)) return true
+      const domain = domainOf(address)
+      if (domain !== undefined && domains.has(domain)) return true
     }
     // A claim may have any name, `constructor` too.
     return claims.some(
       ({ key, values }) => Object.hasOwn(groups, key) && groups[key]!.some((value) => values.has(value)),
     )
   }
+}
+
+/** To let somebody pass: `ada@evil@example.com` is nobody's address. */
+function plainDomain(address: string): string | undefined {
+  const [local, domain, ...more] = address.split('@')
+  return local && domain && more.length === 0 ? domain : undefined
+}
+
+/** To keep somebody out: whatever a mail server could take for the domain, `"a@b"@example.com.` included. */
+function domainAtTheEnd(address: string): string {
+  return address.slice(address.lastIndexOf('@') + 1).replace(/[\s.>]+$/, '')
 }
 
 /** ASCII only: `toLowerCase` also turns letters of other scripts, such as the Kelvin sign, into ASCII ones. */

@@ -16,7 +16,7 @@ export interface Claims {
   emailVerified?: boolean
   /** What each claim lists, by `claimKey`. A claim that was asked for and not there is an empty list. */
   groups: Record<string, readonly string[]>
-  /** Claims, by `claimKey`, of which the provider has not sent everything, or more than we keep. */
+  /** Claims, by `claimKey`, of which the provider has not sent everything, or more or others than we can read. */
   incomplete: readonly string[]
 }
 
@@ -38,7 +38,8 @@ export function readClaims(idToken: Raw, userInfo: Raw | undefined, listed: Iter
     const key = claimKey(claim)
     const values = list(value)
     groups[key] = values.slice(0, MAX_VALUES)
-    if (values.length > MAX_VALUES || (value === undefined && isElsewhere(idToken, claim))) incomplete.push(key)
+    const isElsewhere = value === undefined && isDistributed(idToken, claim)
+    if (values.length > MAX_VALUES || isElsewhere || hasObjects(value)) incomplete.push(key)
   }
   return {
     ...(name !== undefined && { name }),
@@ -67,7 +68,7 @@ export function claimOf(claims: Raw | undefined, name: ClaimName): unknown {
 }
 
 /** OpenID Connect Core 5.6.2: too much for the token, so it only says where to ask. Entra does so with many groups. */
-function isElsewhere(claims: Raw, name: ClaimName): boolean {
+function isDistributed(claims: Raw, name: ClaimName): boolean {
   const elsewhere = claims._claim_names
   const first = typeof name === 'string' ? name : name[0]
   return typeof elsewhere === 'object' && elsewhere !== null && first !== undefined && Object.hasOwn(elsewhere, first)
@@ -93,4 +94,9 @@ function list(value: unknown): string[] {
     .map((entry) => (typeof entry === 'number' || typeof entry === 'boolean' ? String(entry) : entry))
     .filter((entry) => typeof entry === 'string')
     .filter((entry) => entry !== '' && entry.length <= MAX_VALUE)
+}
+
+function hasObjects(value: unknown): boolean {
+  const entries = Array.isArray(value) ? (value as unknown[]) : [value]
+  return entries.some((entry) => typeof entry === 'object' && entry !== null)
 }

@@ -9,7 +9,7 @@ import { request as httpsRequest } from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
 
 import { isLoopbackHost } from '../../config/host-pattern.ts'
-import { placeOfAddress } from './address-place.ts'
+import { DialRule } from './dial-rule.ts'
 
 const MAX_BYTES = 1024 * 1024 // discovery documents and key sets are a few kB
 
@@ -31,22 +31,15 @@ export class ProviderUnreachable extends Error {
 
 /**
  * @param timeoutMs for the whole exchange, from dialling to the last byte
- * @param home the URL that the operator wrote. Its origin may be anywhere. Other origins, which a provider names, may
- *   be inside only where home is in a private network itself, and never on this machine.
+ * @param home the URL that the operator wrote; see DialRule
  */
 export function providerFetch(timeoutMs: number, home: string): ProviderFetch {
-  const homeOrigin = new URL(home).origin
-  let homeIsPublic = true // until it has been dialled, which comes first: it tells where everything else is
+  const rule = new DialRule(home)
 
   const admit = (url: URL, addresses: readonly string[]): void => {
-    const places = addresses.map(placeOfAddress)
-    if (url.origin === homeOrigin) {
-      homeIsPublic = places.every((place) => place === 'public')
-      return
-    }
-    const refused = places.findIndex((place) => place === 'never' || (place === 'private' && homeIsPublic))
-    if (refused === -1) return
-    throw new ProviderUnreachable(`${url.origin} is at ${addresses[refused]}, which is inside and not at ${homeOrigin}`)
+    const refused = rule.refusedOf(url.origin, addresses)
+    if (refused === undefined) return
+    throw new ProviderUnreachable(`${url.origin} is at ${refused}, which is inside and not at ${rule.home}`)
   }
 
   return async (href, { method = 'GET', headers, body } = {}) => {
@@ -75,6 +68,7 @@ export function providerFetch(timeoutMs: number, home: string): ProviderFetch {
         request.once('response', resolve).once('error', reject)
         request.end(payload)
       })
+      rule.answered(url.origin, response.socket.remoteAddress ?? '')
       const bytes = await readAll(response)
       const status = response.statusCode ?? 0
       if (status >= 500) throw new ProviderUnreachable(`${describe(method, url)} answered HTTP ${status}`)
