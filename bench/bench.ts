@@ -1,287 +1,146 @@
-// `pnpm bench`: what a request costs through Sallyport, beside nginx as a plain reverse proxy without a tunnel.
-// Interleaved rounds in one run, because machines are noisy and only ratios of one run mean something.
-// Writes docs/performance.md. Options: --rounds N, --seconds N, --quick (no page written).
+// `npm run bench`: what requests and bytes cost through Sallyport, beside reverse proxies without a tunnel and beside
+// other tunnels. Runs scenarios, keeps what they find in docs/performance.json, and writes the page from all that is kept.
 
-import { execFileSync, spawnSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { cpus, tmpdir } from 'node:os'
+import { spawnSync } from 'node:child_process'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpus, loadavg } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
-import { Browser } from '@sallyport/example-demo/browser'
+import { NOT_STARTED } from './competitors.ts'
+import { chart } from './report/chart.ts'
+import { markdownOf } from './report/markdown.ts'
+import { figuresOf, page, stepsText } from './report/page.ts'
+import type { Kept, Results } from './report/page.ts'
+import type { Plan, Scenario } from './scenario.ts'
+import { addedLatency } from './scenarios/added-latency.ts'
+import { besideADownload } from './scenarios/beside-a-download.ts'
+import { bulk } from './scenarios/bulk.ts'
+import { http2 } from './scenarios/http2.ts'
+import { idleAgents } from './scenarios/idle-agents.ts'
+import { longLink } from './scenarios/long-link.ts'
+import { mux } from './scenarios/mux.ts'
+import { narrowLink } from './scenarios/narrow-link.ts'
+import { newConnections } from './scenarios/new-connections.ts'
+import { parallelDownloads } from './scenarios/parallel-downloads.ts'
+import { smallRequests } from './scenarios/small-requests.ts'
+import { steps } from './scenarios/steps.ts'
+import { Testbed } from './testbed.ts'
 
-import { COMPETITORS, missing } from './competitors.ts'
-import { runBulk, runSmall } from './measure.ts'
-import type { Bulk, Small } from './measure.ts'
-import { freePort, residentBytes, start, startNginx } from './processes.ts'
-import type { Running } from './processes.ts'
-import { publishInto } from './publish.ts'
-import { page, table } from './report.ts'
-import type { Results } from './report.ts'
+/** In the order of the page. */
+const SCENARIOS: readonly Scenario[] = [
+  smallRequests,
+  newConnections,
+  http2,
+  addedLatency,
+  bulk,
+  parallelDownloads,
+  besideADownload,
+  narrowLink,
+  longLink,
+  idleAgents,
+  mux,
+  steps,
+]
+const NEEDS = { nginx: 'apt-get install nginx', wrk: 'apt-get install wrk', curl: 'apt-get install curl' }
+const BYTE_PAGE = 'how-a-byte-travels.md'
+const MARKERS = ['<!-- written by npm run bench -- --scenario steps -->\n', '<!-- end -->'] as const
 
 const { values: flags } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '4' },
+    all: { type: 'boolean', default: false },
+    scenario: { type: 'string', multiple: true },
+    rounds: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '2' },
     quick: { type: 'boolean', default: false },
+    list: { type: 'boolean', default: false },
+    out: { type: 'string', default: join(import.meta.dirname, '../docs') },
   },
 })
-const ROUNDS = Number(flags.rounds)
-const SECONDS = Number(flags.seconds)
-const BULK_MB = 100
-const IDLE_SESSIONS = 1000
-const root = join(import.meta.dirname, '..')
 
-for (const [tool, how] of [
-  ['nginx', 'apt-get install nginx'],
-  ['wrk', 'apt-get install wrk'],
-  ['curl', 'apt-get install curl'],
-] as const) {
-  if (spawnSync('which', [tool]).status !== 0) {
-    console.error(`The benchmark needs ${tool}: ${how}`)
-    process.exit(1)
+if (flags.list) {
+  for (const { name, title, isCore } of SCENARIOS) console.log(`${name.padEnd(20)} ${title}${isCore ? ' (core)' : ''}`)
+} else {
+  process.exitCode = await main()
+}
+
+async function main(): Promise<number> {
+  const unknown = flags.scenario?.find((wanted) => !SCENARIOS.some(({ name }) => name === wanted))
+  const lacking =
+    unknown === undefined ? lackOf(NEEDS) : `There is no scenario ${unknown}; --list shows which there are.`
+  if (lacking !== undefined) {
+    console.error(lacking)
+    return 2
+  }
+  const plan: Plan = flags.quick
+    ? { rounds: 1, seconds: 1, isQuick: true }
+    : { rounds: Number(flags.rounds), seconds: Number(flags.seconds), isQuick: false }
+  const wanted = SCENARIOS.filter(
+    ({ name, isCore }) => flags.scenario?.includes(name) ?? (flags.all || flags.quick || isCore),
+  )
+  const bed = await Testbed.create()
+  const end = (): void => void bed.close().then(() => process.exit(1))
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, end)
+  try {
+    return await runAll(wanted, bed, plan)
+  } finally {
+    await bed.close()
   }
 }
 
-/** An HTTP server that does nothing, with a worker thread that does nothing: what Node.js itself takes for our shape. */
-const EMPTY_SERVER = `new (require('node:worker_threads').Worker)('setInterval(() => {}, 1000)', { eval: true })
-require('node:http').createServer().listen(0, '127.0.0.1', () => setTimeout(console.log, 500, 'ready'))`
-
-export interface Chain {
-  name: string
-  /** URL of the 13-byte file; `bulk` and `upload` beside it. */
-  small: string
-  bulk: string
-  upload: string
-  headers: Record<string, string>
-  processes: Running[]
-}
-
-const folder = await mkdtemp(join(tmpdir(), 'sallyport-bench-'))
-const { relay: RELAY, agent: AGENT } = publishInto(join(folder, 'published'))
-const running: Running[] = []
-const own = <T extends Running>(each: T): T => {
-  running.push(each)
-  return each
-}
-try {
-  await main()
-} finally {
-  for (const each of running.toReversed()) await each.end()
-  await rm(folder, { recursive: true, force: true })
-}
-
-async function main(): Promise<void> {
-  const [appPort, proxyPort, relayPort, providerPort, adminPort] = await Promise.all(
-    Array.from({ length: 5 }, freePort),
-  )
-  const www = join(folder, 'www')
-  execFileSync('mkdir', ['-p', www])
-  writeFileSync(join(www, 'small.txt'), 'Hello, world\n')
-  execFileSync('dd', ['if=/dev/urandom', `of=${join(www, 'bulk.bin')}`, 'bs=1M', `count=${BULK_MB}`], {
-    stdio: 'ignore',
-  })
-  writeFileSync(join(www, 'index.html'), 'ready\n')
-
-  const sink = own(await start('upload sink', [join(root, 'bench/upload-sink.ts')], (line) => line.startsWith('{')))
-  const sinkPort = Number((JSON.parse(sink.readyLine) as { port: number }).port) // printed by our own sink
-  const app = own(await startNginx('app', join(folder, 'app'), Number(appPort), { server: `root ${www};` }))
-  const proxy = own(
-    await startNginx('nginx proxy_pass', join(folder, 'proxy'), Number(proxyPort), {
-      http: `upstream app { server 127.0.0.1:${appPort}; keepalive 64; }
-upstream sink { server 127.0.0.1:${sinkPort}; keepalive 64; }`,
-      server: `location / { proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection ""; }
-location /upload { proxy_pass http://sink; proxy_http_version 1.1; proxy_set_header Connection ""; }`,
-    }),
-  )
-
-  const publicUrl = `http://localhost:${relayPort}`
-  const provider = own(
-    await start(
-      'identity provider',
-      [
-        join(root, 'examples/demo/identity-provider-main.ts'),
-        JSON.stringify({
-          port: providerPort,
-          users: [{ username: 'ada', password: 'lovelace', claims: { name: 'Ada', email: 'ada@example.com' } }],
-          clients: [
-            { client_id: 'bench', client_secret: 'bench-secret', redirect_uris: [`${publicUrl}/oidc/callback`] },
-          ],
-        }),
-      ],
-      (line) => line.startsWith('{'),
-    ),
-  )
-  const issuer = (JSON.parse(provider.readyLine) as { issuer: string }).issuer // printed by our own provider
-  relayFile('relay', Number(relayPort), Number(adminPort), issuer)
-  const relay = own(await startRelay())
-  const token = execFileSync(process.execPath, [RELAY, 'authtoken', 'create', '--config', join(folder, 'relay.yml')], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'ignore'],
-  }).trim()
-  const env = { ...process.env, SALLYPORT_AUTHTOKEN: token, SALLYPORT_SERVER: publicUrl, XDG_CONFIG_HOME: folder }
-  const agent = own(await startAgent('edge=edg_app', Number(appPort), env))
-  const sinkAgent = own(await startAgent('edge=edg_sink', sinkPort, env))
-
-  const memory = await measureMemory(relayFile('memory', await freePort(), await freePort(), issuer), env)
-  const cookie = await signIn(`http://signed.localhost:${relayPort}/small.txt`)
-  const at = (host: string, headers: Record<string, string> = {}): Omit<Chain, 'name' | 'processes'> => ({
-    small: `http://127.0.0.1:${relayPort}/small.txt`,
-    bulk: `http://127.0.0.1:${relayPort}/bulk.bin`,
-    upload: `http://127.0.0.1:${relayPort}/upload`,
-    headers: { Host: `${host}:${relayPort}`, ...headers },
-  })
-  const direct = (port = 0, uploadPort = 0): Omit<Chain, 'name' | 'processes'> => ({
-    small: `http://127.0.0.1:${port}/small.txt`,
-    bulk: `http://127.0.0.1:${port}/bulk.bin`,
-    upload: `http://127.0.0.1:${uploadPort}/upload`,
-    headers: { Host: 'localhost' },
-  })
-  const chains: Chain[] = [
-    { name: 'direct', ...direct(appPort, sinkPort), processes: [app] },
-    { name: 'nginx proxy_pass', ...direct(proxyPort, proxyPort), processes: [proxy, app] },
-    { name: 'sallyport', ...at('app.localhost'), processes: [relay, agent, app] },
-    { name: 'sallyport, signed in', ...at('signed.localhost', { Cookie: cookie }), processes: [relay, agent, app] },
-  ]
-
-  const kinds = new Map<string, string>()
-  const notMeasured: string[] = []
-  for (const competitor of COMPETITORS) {
-    const lacks = missing(competitor)
-    if (lacks) {
-      notMeasured.push(`${competitor.name} (no ${lacks} here; ${competitor.install})`)
+async function runAll(wanted: readonly Scenario[], bed: Testbed, plan: Plan): Promise<number> {
+  const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, Node.js ${process.version}, Linux`
+  let failures = 0
+  for (const scenario of wanted) {
+    const lacking = lackOf(scenario.needs ?? {})
+    if (lacking !== undefined) {
+      console.log(`\n${scenario.title}: not measured. ${lacking}`)
       continue
     }
+    console.log(`\n${scenario.title}`)
+    const [loadBefore = 0] = loadavg()
+    const started = performance.now()
     try {
-      const at = join(folder, competitor.name.replaceAll(' ', ''))
-      const [site, sinkSite] = [
-        await competitor.start(join(at, 'app'), Number(appPort)),
-        await competitor.start(join(at, 'sink'), sinkPort),
-      ]
-      for (const each of [...site.processes, ...sinkSite.processes]) own(each)
-      const headers = { Host: 'localhost', ...site.headers }
-      kinds.set(competitor.name, competitor.kind)
-      chains.push({
-        name: competitor.name,
-        ...direct(site.port, sinkSite.port),
-        headers,
-        processes: [...site.processes, app],
-      })
+      const findings = await scenario.run(bed, plan)
+      for (const table of findings.tables) console.log(`\n${markdownOf(table)}`)
+      for (const note of findings.notes) console.log(note)
+      console.log(`(${((performance.now() - started) / 1000).toFixed(0)} s)`)
+      // After each scenario, so that a later one that fails loses nothing.
+      const measuredAt = new Date().toISOString().slice(0, 10)
+      if (!plan.isQuick) keep(scenario.name, { measuredAt, machine, loadBefore, plan, findings }, bed.notMeasured)
     } catch (error) {
-      notMeasured.push(`${competitor.name} (${error instanceof Error ? error.message.split('\n')[0] : String(error)})`)
+      failures++
+      console.error(`${scenario.name} failed:`, error)
     }
   }
-
-  const small = new Map<string, Small[]>(chains.map(({ name }) => [name, []]))
-  const bulk = new Map<string, Bulk[]>(chains.map(({ name }) => [name, []]))
-  for (let round = 1; round <= ROUNDS; round++) {
-    for (const chain of chains) {
-      small.get(chain.name)?.push(runSmall(chain, SECONDS))
-      process.stderr.write(`round ${round}/${ROUNDS}: ${chain.name}, small requests\r`)
-    }
-    for (const chain of chains) {
-      // Where sign-in is on, uploads go the same way; one bulk row is enough.
-      if (chain.name.includes('signed in')) continue
-      const processes = chain.name === 'sallyport' ? [relay, agent, sinkAgent] : chain.processes
-      const uploadHeaders = chain.name === 'sallyport' ? { Host: `sink.localhost:${relayPort}` } : chain.headers
-      bulk.get(chain.name)?.push(runBulk({ ...chain, processes }, BULK_MB, uploadHeaders))
-      process.stderr.write(`round ${round}/${ROUNDS}: ${chain.name}, bulk          \r`)
-    }
-  }
-  process.stderr.write('\n')
-
-  const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, Node.js ${process.version}, Linux, loopback`
-  const results = {
-    machine,
-    rounds: ROUNDS,
-    seconds: SECONDS,
-    bulkMb: BULK_MB,
-    kinds,
-    notMeasured,
-    small,
-    bulk,
-    memory,
-  }
-  console.log(table(results))
-  if (notMeasured.length > 0) console.log(`Not measured: ${notMeasured.join('; ')}`)
-  if (!flags.quick) {
-    writeFileSync(join(root, 'docs/performance.md'), page(results))
-    console.log('Written to docs/performance.md')
-  }
+  return failures === 0 ? 0 : 1
 }
 
-/**
- * What a fresh relay takes, and each idle tunnel session. The young generation of V8's heap grows to its full size in
- * the first thousand, whatever grows it; so it is the second thousand that counts.
- */
-async function measureMemory(file: string, env: NodeJS.ProcessEnv): Promise<Results['memory']> {
-  const empty = own(await start('empty server', ['-e', EMPTY_SERVER], (line) => line === 'ready'))
-  const emptyBytes = residentBytes(empty.pid)
-  const relay = own(await startRelay(file))
-  const idleBytes = residentBytes(relay.pid)
-  const publicUrl = /public_url: (.*)/.exec(readFileSync(file, 'utf8'))?.[1] ?? ''
-  const agents: Running[] = []
-  const addSessions = async (): Promise<number> => {
-    const args = [join(root, 'bench/idle-agents.ts'), publicUrl, String(IDLE_SESSIONS)]
-    agents.push(own(await start('idle agents', args, (line) => line === 'ready', env)))
-    return residentBytes(relay.pid)
-  }
-  const first = await addSessions()
-  const second = await addSessions()
-  for (const each of [...agents, relay, empty]) await each.end()
-  return { emptyBytes, idleBytes, perSessionBytes: (second - first) / IDLE_SESSIONS, sessions: IDLE_SESSIONS }
+/** Adds what a scenario has found to what is kept, and writes the pages anew. */
+function keep(name: string, kept: Kept, notStartedHere: readonly string[]): void {
+  const file = join(flags.out, 'performance.json')
+  const before = existsSync(file)
+    ? (JSON.parse(readFileSync(file, 'utf8')) as { results: Results; notMeasured: string[] }) // written below
+    : { results: {}, notMeasured: [] }
+  const results: Results = { ...before.results, [name]: kept }
+  const notMeasured = notStartedHere.length > 0 ? [...notStartedHere, ...NOT_STARTED] : before.notMeasured
+  writeFileSync(file, `${JSON.stringify({ results, notMeasured }, undefined, 1)}\n`)
+  writeFileSync(join(flags.out, 'performance.md'), page(results, SCENARIOS, notMeasured))
+  writeFileSync(join(flags.out, 'performance.svg'), chart(figuresOf(results)))
+  if (name === steps.name) writeSteps(kept)
 }
 
-function startRelay(file = join(folder, 'relay.yml')): Promise<Running & { readyLine: string }> {
-  const profile = process.env.BENCH_CPU_PROF ? ['--cpu-prof', `--cpu-prof-dir=${process.env.BENCH_CPU_PROF}`] : []
-  return start('relay', [...profile, RELAY, 'start', '--config', file], (line) => line.includes('relay started'))
+function writeSteps(kept: Kept): void {
+  const file = join(flags.out, BYTE_PAGE)
+  if (!existsSync(file)) return // --out leads elsewhere
+  const text = readFileSync(file, 'utf8')
+  const [from, until] = [text.indexOf(MARKERS[0]), text.indexOf(MARKERS[1])]
+  if (from === -1 || until < from) throw new Error(`${file} has lost its markers`)
+  const before = text.slice(0, from + MARKERS[0].length)
+  writeFileSync(file, `${before}\n${stepsText(kept)}\n\n${text.slice(until)}`)
 }
 
-function startAgent(label: string, port: number, env: NodeJS.ProcessEnv): Promise<Running & { readyLine: string }> {
-  const profile = process.env.BENCH_CPU_PROF ? ['--cpu-prof', `--cpu-prof-dir=${process.env.BENCH_CPU_PROF}`] : []
-  return start(
-    'agent',
-    [...profile, AGENT, 'tunnel', '--label', label, `http://127.0.0.1:${port}`],
-    (line) => line.includes('tunnel online'),
-    env,
-  )
-}
-
-/** A real sign-in; gives the Cookie header of the session. */
-async function signIn(url: string): Promise<string> {
-  const browser = new Browser()
-  const provider = await browser.open(url)
-  const done = await browser.submit(provider, { username: 'ada', password: 'lovelace' })
-  if (done.status !== 200) throw new Error(`the sign-in ended with ${done.status} at ${done.url}`)
-  return browser.cookieHeader(url)
-}
-
-/** Writes the configuration of a relay; both share one store, and so the authtoken. */
-function relayFile(name: string, port: number, adminPort: number, issuer: string): string {
-  const file = join(folder, `${name}.yml`)
-  writeFileSync(
-    file,
-    `domain: localhost
-public_url: http://localhost:${port}
-listen: { http: "127.0.0.1:${port}", admin: "127.0.0.1:${adminPort}" }
-store: "sqlite:${join(folder, 'relay.db')}"
-log: { level: info, format: json, access: false }
-limits: { visitor_connections_per_address: 10000 }
-edges:
-  - { id: edg_app, hosts: [app.localhost] }
-  - { id: edg_sink, hosts: [sink.localhost] }
-  - id: edg_signed
-    hosts: [signed.localhost]
-    routes:
-      - path_prefix: /
-        backend: { labels: { edge: edg_app } }
-        policy:
-          on_http_request:
-            - actions:
-                - type: openid-connect
-                  config: { issuer_url: "${issuer}", client_id: bench, client_secret: bench-secret }
-`,
-  )
-  return file
+function lackOf(needs: Readonly<Record<string, string>>): string | undefined {
+  const lacking = Object.entries(needs).find(([tool]) => spawnSync('which', [tool]).status !== 0)
+  return lacking && `It needs ${lacking[0]}: ${lacking[1]}`
 }

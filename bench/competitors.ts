@@ -11,20 +11,33 @@ import type { Running } from './processes.ts'
 
 const BORE_PORT = 7835
 
+/** What it understands: a proxy has no tunnel; a TCP tunnel copies bytes without looking at them. */
+export type CompetitorKind = 'reverse proxy' | 'HTTP tunnel' | 'TCP tunnel'
+
+export interface Site {
+  folder: string
+  appPort: number
+  /** Puts a link between both ends of a tunnel: gives the port to dial for the port that is meant. */
+  via?: (port: number) => Promise<number>
+}
+
 export interface Started {
   /** Where requests go. */
   port: number
   headers?: Record<string, string>
   processes: Running[]
+  /** Where it takes HTTP/2 without TLS. */
+  http2Port?: number
 }
 
 export interface Competitor {
   name: string
-  /** What it understands: a proxy has no tunnel; a TCP tunnel copies bytes without looking at them. */
-  kind: 'reverse proxy' | 'HTTP tunnel' | 'TCP tunnel'
+  kind: CompetitorKind
   commands: readonly string[]
   install: string
-  start: (folder: string, appPort: number) => Promise<Started>
+  /** Why no link can be put between its ends. */
+  unlinkable?: string
+  start: (site: Site) => Promise<Started>
 }
 
 export const COMPETITORS: readonly Competitor[] = [
@@ -33,8 +46,8 @@ export const COMPETITORS: readonly Competitor[] = [
     kind: 'reverse proxy',
     commands: ['haproxy'],
     install: 'apt-get install haproxy',
-    async start(folder, appPort) {
-      const port = await freePort()
+    async start({ folder, appPort }) {
+      const [port, http2Port] = [await freePort(), await freePort()]
       const file = write(
         folder,
         'haproxy.cfg',
@@ -49,12 +62,13 @@ defaults
   http-reuse always
 frontend in
   bind 127.0.0.1:${port}
+  bind 127.0.0.1:${http2Port} proto h2
   default_backend app
 backend app
   server app 127.0.0.1:${appPort}
 `,
       )
-      return { port, processes: [await run('haproxy', ['-f', file, '-db'], port)] }
+      return { port, http2Port, processes: [await run('haproxy', ['-f', file, '-db'], port)] }
     },
   },
   {
@@ -62,7 +76,7 @@ backend app
     kind: 'reverse proxy',
     commands: ['caddy'],
     install: 'apt-get install caddy',
-    async start(folder, appPort) {
+    async start({ folder, appPort }) {
       const port = await freePort()
       const file = write(
         folder,
@@ -71,6 +85,9 @@ backend app
   admin off
   auto_https off
   storage file_system ${folder}
+  servers {
+    protocols h1 h2c
+  }
 }
 http://:${port} {
   bind 127.0.0.1
@@ -79,7 +96,8 @@ http://:${port} {
 `,
       )
       const env = { ...process.env, HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder }
-      return { port, processes: [await run('caddy', ['run', '--config', file, '--adapter', 'caddyfile'], port, env)] }
+      const args = ['run', '--config', file, '--adapter', 'caddyfile']
+      return { port, http2Port: port, processes: [await run('caddy', args, port, env)] }
     },
   },
   {
@@ -87,7 +105,7 @@ http://:${port} {
     kind: 'TCP tunnel',
     commands: ['ssh', 'sshd', 'ssh-keygen'],
     install: 'apt-get install openssh-server openssh-client',
-    async start(folder, appPort) {
+    async start({ folder, appPort, via = asItIs }) {
       const [sshPort, port] = [await freePort(), await freePort()]
       mkdirSync(folder, { recursive: true })
       for (const key of ['host', 'user']) {
@@ -114,7 +132,7 @@ UsePAM no
         [
           '-N',
           '-p',
-          String(sshPort),
+          String(await via(sshPort)),
           '-i',
           join(folder, 'user'),
           '-o',
@@ -137,13 +155,13 @@ UsePAM no
     kind: 'TCP tunnel',
     commands: ['chisel'],
     install: 'go install github.com/jpillora/chisel@latest',
-    async start(_folder, appPort) {
+    async start({ appPort, via = asItIs }) {
       const [control, port] = [await freePort(), await freePort()]
       const server = await run('chisel', ['server', '--host', '127.0.0.1', '-p', String(control), '--reverse'], control)
       const forward = `R:127.0.0.1:${port}:127.0.0.1:${appPort}`
       return {
         port,
-        processes: [server, await run('chisel', ['client', `http://127.0.0.1:${control}`, forward], port)],
+        processes: [server, await run('chisel', ['client', `http://127.0.0.1:${await via(control)}`, forward], port)],
       }
     },
   },
@@ -152,7 +170,7 @@ UsePAM no
     kind: 'HTTP tunnel',
     commands: ['frps', 'frpc'],
     install: 'go install github.com/fatedier/frp/cmd/frps@latest github.com/fatedier/frp/cmd/frpc@latest',
-    async start(folder, appPort) {
+    async start({ folder, appPort, via = asItIs }) {
       const [control, port] = [await freePort(), await freePort()]
       const serverFile = write(
         folder,
@@ -163,7 +181,7 @@ UsePAM no
         folder,
         'frpc.toml',
         `serverAddr = "127.0.0.1"
-serverPort = ${control}
+serverPort = ${await via(control)}
 [[proxies]]
 name = "app"
 type = "http"
@@ -182,7 +200,7 @@ customDomains = ["app.localhost"]
     kind: 'HTTP tunnel',
     commands: ['piko'],
     install: 'go install github.com/andydunstall/piko@latest',
-    async start(_folder, appPort) {
+    async start({ appPort, via = asItIs }) {
       const [port, upstream, admin, gossip] = await Promise.all(Array.from({ length: 4 }, freePort))
       const server = await run(
         'piko',
@@ -214,7 +232,7 @@ customDomains = ["app.localhost"]
           '--log.level',
           'error',
           '--connect.url',
-          `http://127.0.0.1:${upstream}`,
+          `http://127.0.0.1:${await via(upstream ?? 0)}`,
           '--server.enabled=false',
         ],
         port ?? 0,
@@ -229,7 +247,8 @@ customDomains = ["app.localhost"]
     kind: 'TCP tunnel',
     commands: ['bore'],
     install: 'cargo install bore-cli',
-    async start(_folder, appPort) {
+    unlinkable: 'its control port is fixed',
+    async start({ appPort }) {
       const port = await freePort()
       const range = ['--min-port', '1024', '--bind-addr', '127.0.0.1']
       // Its control port is fixed, so both of our apps share one server.
@@ -243,7 +262,7 @@ customDomains = ["app.localhost"]
     kind: 'TCP tunnel',
     commands: ['rathole'],
     install: 'cargo install rathole',
-    async start(folder, appPort) {
+    async start({ folder, appPort, via = asItIs }) {
       const [control, port] = [await freePort(), await freePort()]
       const serverFile = write(
         folder,
@@ -253,13 +272,33 @@ customDomains = ["app.localhost"]
       const clientFile = write(
         folder,
         'client.toml',
-        `[client]\nremote_addr = "127.0.0.1:${control}"\ndefault_token = "bench"\n[client.services.app]\nlocal_addr = "127.0.0.1:${appPort}"\n`,
+        `[client]\nremote_addr = "127.0.0.1:${await via(control)}"\ndefault_token = "bench"\n[client.services.app]\nlocal_addr = "127.0.0.1:${appPort}"\n`,
       )
       const server = await run('rathole', ['--server', serverFile], control)
       return { port, processes: [server, await run('rathole', ['--client', clientFile], port)] }
     },
   },
+  {
+    name: 'wstunnel',
+    kind: 'TCP tunnel',
+    commands: ['wstunnel'],
+    install: 'brew install wstunnel',
+    async start({ appPort, via = asItIs }) {
+      const [control, port] = [await freePort(), await freePort()]
+      const server = await run('wstunnel', ['server', `ws://127.0.0.1:${control}`], control)
+      const forward = ['-R', `tcp://127.0.0.1:${port}:127.0.0.1:${appPort}`, `ws://127.0.0.1:${await via(control)}`]
+      return { port, processes: [server, await run('wstunnel', ['client', ...forward], port)] }
+    },
+  },
 ]
+
+/** Tunnels that this benchmark cannot start by itself, and why. */
+export const NOT_STARTED: readonly string[] = [
+  'localtunnel (its authors publish the client, `npm install --global localtunnel`, but not the server as a package)',
+  'pgrok (its server wants PostgreSQL and an identity provider; `docker run ghcr.io/pgrok/pgrokd`)',
+]
+
+const asItIs = (port: number): Promise<number> => Promise.resolve(port)
 
 /** What keeps a competitor from being measured here, or undefined. */
 export function missing(competitor: Competitor): string | undefined {

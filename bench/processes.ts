@@ -1,7 +1,7 @@
 // The processes that the benchmark measures: nginx as the app and as a plain reverse proxy, a sink for uploads, the
 // relay, the agent. Each in its own folder, on free ports, ended by id.
 
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
@@ -93,23 +93,49 @@ server { listen 127.0.0.1:${port} backlog=4096; ${blocks.server} } }
 
 /** User and system time of a process and its children so far, in microseconds (proc_pid_stat(5)). */
 export function cpuMicroseconds(pid: number): number {
-  let sum = 0
-  for (const each of [pid, ...childrenOf(pid)]) {
-    try {
-      const stat = readFileSync(`/proc/${each}/stat`, 'utf8')
-      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-      sum += (Number(fields[11]) + Number(fields[12])) * 10_000 // USER_HZ is 100
-    } catch {
-      // It has just ended; what it used is no longer told.
-    }
+  return [pid, ...childrenOf(pid)].reduce((sum, each) => sum + spentBy(`/proc/${each}/stat`), 0)
+}
+
+/** The same of a process's main thread alone. */
+export function mainThreadMicroseconds(pid: number): number {
+  return spentBy(`/proc/${pid}/task/${pid}/stat`)
+}
+
+/** Keeps a process, its children and what they start on some cores (taskset(1)). */
+export function pin(pid: number, cores: string): void {
+  for (const each of [pid, ...childrenOf(pid)]) taskset(['--all-tasks', '--cpu-list', '--pid', cores, String(each)])
+}
+
+/** Keeps the main thread of a process on some cores, and leaves its other threads where they are. */
+export function pinMainThread(pid: number, cores: string): void {
+  taskset(['--cpu-list', '--pid', cores, String(pid)])
+}
+
+function taskset(args: string[]): void {
+  const { status, error, stderr } = spawnSync('taskset', args, { encoding: 'utf8' })
+  if (status !== 0) throw new Error(`taskset: ${error?.message ?? stderr.trim()}`)
+}
+
+function spentBy(statFile: string): number {
+  try {
+    const stat = readFileSync(statFile, 'utf8')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return (Number(fields[11]) + Number(fields[12])) * 10_000 // USER_HZ is 100
+  } catch {
+    return 0 // it has just ended; what it used is no longer told
   }
-  return sum
 }
 
 /** Resident memory in bytes. */
 export function residentBytes(pid: number): number {
   const line = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
   return Number(line?.[1] ?? 0) * 1024
+}
+
+/** How many files a process may have open. Node.js raises its own limit to the hard one (`ulimit -Hn`) when it starts. */
+export function openFilesMax(): number {
+  const hard = /^Max open files\s+\S+\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]
+  return hard === 'unlimited' ? Infinity : Number(hard)
 }
 
 function childrenOf(pid: number): number[] {

@@ -1,10 +1,11 @@
 // Our yamux beside yamux-js: small messages echoed over kept-open streams, and bulk bytes over one stream, both ends in
-// this one process, joined by loopback TCP or by a WebSocket. Run: node_modules/.bin/node bench/yamux.ts [seconds]
+// this one process, joined by loopback TCP or by a WebSocket. For the page it is run by scenarios/mux.ts; by itself:
+// node_modules/.bin/node bench/yamux.ts [seconds] [--json]
 
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
-import { cpus } from 'node:os'
 import type { Duplex } from 'node:stream'
+import { parseArgs } from 'node:util'
 
 import { WebSocket, WebSocketServer } from 'ws'
 import { Client, Server } from 'yamux-js'
@@ -28,22 +29,34 @@ const ECHO_STREAMS = 50
 const ECHO_BYTES = 200 // a small request's head
 const BULK_CHUNK_BYTES = 64 * 1024
 
-const seconds = Number(process.argv[2] ?? 2)
+export interface MuxRow {
+  name: string
+  /** Echoes per second over one stream, and over ECHO_STREAMS. */
+  oneRate: number
+  manyRate: number
+  /** Of both ends, for each echo over ECHO_STREAMS. */
+  cpuMicros: number
+  /** Bytes per second. */
+  bulkRate?: number
+  /** Why there is no bulk rate. */
+  brokeInBulk?: string
+}
 
-console.log(
-  `node ${process.version}, ${cpus().length} × ${cpus()[0]?.model.trim()}, ${seconds} s a cell, both ends in one process`,
-)
-console.log(`echo: one message of ${ECHO_BYTES} bytes in flight on each stream; bulk: one stream, one way\n`)
-console.log(
-  `| mux, carrier | echoes/s, 1 stream | echoes/s, ${ECHO_STREAMS} streams | µs CPU per echo there | bulk MB/s |`,
-)
-console.log('|---|---:|---:|---:|---:|')
+const { values: flags, positionals } = parseArgs({
+  options: { json: { type: 'boolean', default: false } },
+  allowPositionals: true,
+})
+const seconds = Number(positionals[0] ?? 2)
 
+const rows: MuxRow[] = []
 for (const make of [oursOverTcp, oursOverWebSocket, yamuxJsOverTcp]) {
   const one = await measureEcho(make, 1)
   const many = await measureEcho(make, ECHO_STREAMS)
-  console.log(`| ${many.name} | ${one.rate} | ${many.rate} | ${many.cpu} | ${await measureBulk(make)} |`)
+  const { name, rate: manyRate, cpuMicros } = many
+  rows.push({ name, oneRate: one.rate, manyRate, cpuMicros, ...(await measureBulk(make)) })
 }
+if (flags.json) console.log(JSON.stringify(rows))
+else console.table(rows)
 process.exit()
 
 async function measureEcho(make: Make, streams: number) {
@@ -72,12 +85,11 @@ async function measureEcho(make: Make, streams: number) {
   const used = process.cpuUsage(cpu)
   mux.end()
   const broken = mux.broken()
-  if (broken) return { name: mux.name, rate: `broke: ${broken}`, cpu: '' }
-  const cpuMicros = (used.user + used.system) / Math.max(1, echoes)
-  return { name: mux.name, rate: String(Math.round(echoes / elapsed)), cpu: cpuMicros.toFixed(1) }
+  if (broken) throw new Error(`${mux.name} broke: ${broken}`)
+  return { name: mux.name, rate: echoes / elapsed, cpuMicros: (used.user + used.system) / Math.max(1, echoes) }
 }
 
-async function measureBulk(make: Make): Promise<string> {
+async function measureBulk(make: Make): Promise<Pick<MuxRow, 'bulkRate' | 'brokeInBulk'>> {
   let received = 0
   const mux = await make((stream) => stream.on('data', (chunk: Buffer) => (received += chunk.length)))
   const stream = mux.open()
@@ -95,7 +107,8 @@ async function measureBulk(make: Make): Promise<string> {
   const elapsed = (performance.now() - start) / 1000
   isOver = true
   mux.end()
-  return mux.broken() ? `broke: ${mux.broken()}` : (received / 1e6 / elapsed).toFixed(1)
+  const brokeInBulk = mux.broken()
+  return brokeInBulk === undefined ? { bulkRate: received / elapsed } : { brokeInBulk }
 }
 
 async function oursOverTcp(accept: Accept): Promise<Mux> {

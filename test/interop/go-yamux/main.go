@@ -2,8 +2,9 @@
 //
 //	go-yamux serve            listens, prints the port, echoes every stream of every session
 //	go-yamux dial ADDR        opens streams, sends megabytes, expects them back, prints "ok" or fails
+//	go-yamux bench DURATION   measures both ends in one process, prints a line of JSON (bench.go)
 //
-// Both half-close: they send all, close their side, and still expect the rest of the other.
+// The first two half-close: they send all, close their side, and still expect the rest of the other.
 package main
 
 import (
@@ -32,8 +33,13 @@ func main() {
 		err = serve()
 	case len(os.Args) == 3 && os.Args[1] == "dial":
 		err = dial(os.Args[2])
+	case len(os.Args) == 3 && os.Args[1] == "bench":
+		var duration time.Duration
+		if duration, err = time.ParseDuration(os.Args[2]); err == nil {
+			err = bench(duration)
+		}
 	default:
-		err = fmt.Errorf("usage: go-yamux serve | dial ADDR")
+		err = fmt.Errorf("usage: go-yamux serve | dial ADDR | bench DURATION")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

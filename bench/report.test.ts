@@ -1,0 +1,147 @@
+// The page says what was measured: tables, goals, and a profile as steps.
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+
+import { timeBySteps } from './cpu-profile.ts'
+import { chart } from './report/chart.ts'
+import { judge } from './report/goals.ts'
+import { page } from './report/page.ts'
+import { inRounds, medianOf } from './rounds.ts'
+import type { Scenario } from './scenario.ts'
+
+describe('rounds', () => {
+  it('measure chains in turn, and leave out from then on what fails', async () => {
+    const order: string[] = []
+    const { measured, failed } = await inRounds([{ name: 'a' }, { name: 'b' }, { name: 'c' }], 2, ({ name }, round) => {
+      order.push(name)
+      if (name === 'b' && round === 0) throw new Error('no answer\nsecond line')
+      return order.length
+    })
+    assert.deepEqual(order, ['a', 'b', 'c', 'a', 'c'])
+    assert.deepEqual(
+      [...measured],
+      [
+        ['a', [1, 4]],
+        ['c', [3, 5]],
+      ],
+    )
+    assert.deepEqual(failed, ['b failed: no answer'])
+  })
+
+  it('have a median, also of an even number, and none of nothing', () => {
+    assert.equal(
+      medianOf([9, 1, 5], (each) => each),
+      5,
+    )
+    assert.equal(
+      medianOf([9, 1, 5, 2], (each) => each),
+      3.5,
+    )
+    assert.ok(Number.isNaN(medianOf([], () => 1)))
+  })
+})
+
+describe('goals', () => {
+  const row = (figures: Record<string, number>, what: string): string[] =>
+    judge(figures).rows.find(([name]) => name === what) ?? []
+
+  it('are reached, not reached, or not measured', () => {
+    const what = 'Small requests at 50 connections, × nginx proxy_pass'
+    const figures = (ours: number): Record<string, number> => ({
+      'sallyport: requests/s at 50': ours,
+      'nginx proxy_pass: requests/s at 50': 100,
+    })
+    assert.deepEqual(row(figures(80), what), [what, '≥ 0.75', '0.80', 'yes'])
+    assert.deepEqual(row(figures(70), what), [what, '≥ 0.75', '0.70', '**no**'])
+    assert.deepEqual(row({}, what), [what, '≥ 0.75', 'not measured', ''])
+  })
+
+  it('are judged by what is printed', () => {
+    const what = 'Added latency at 1,000 requests/s, p50'
+    assert.deepEqual(row({ 'sallyport: added p50': 0.304 }, what), [what, '≤ 0.3 ms', '0.30 ms', 'yes'])
+  })
+
+  it('compare with the fastest tunnel that was measured', () => {
+    const what = 'Download, × the fastest tunnel'
+    const figures = { 'sallyport: download': 300, 'bore: download': 200, 'rathole: download': 400 }
+    assert.deepEqual(row(figures, what), [what, '≥ 1', '0.75', '**no**'])
+  })
+
+  it('that are not reached have their reason on the page, once, and others do not', () => {
+    const { reasons } = judge({ 'sallyport: added p50': 1, 'sallyport: idle relay': 70e6 })
+    assert.equal(reasons.length, 1)
+    assert.match(reasons[0] ?? '', /^\*\*Latency\./)
+  })
+})
+
+describe('a profile', () => {
+  it('becomes time by step between two moments, and the rest of the thread is the kernel', () => {
+    const frame = (id: number, functionName: string, url: string): { id: number; callFrame: object } => ({
+      id,
+      callFrame: { functionName, url },
+    })
+    const nodes = [
+      frame(1, '(idle)', ''),
+      frame(2, 'writev', ''),
+      frame(3, 'pick', 'file:///x/server/dist/backend/balancer.js'),
+      frame(4, 'flush', 'file:///x/protocol/dist/yamux/outbox.js'),
+    ]
+    const profile = {
+      nodes: nodes as { id: number; callFrame: { functionName: string; url: string } }[], // made above
+      startTime: 1000,
+      samples: [3, 2, 1, 4, 3, 2],
+      timeDeltas: [0, 100, 100, 100, 250, 100],
+    }
+    // The first sample is before it, the last behind it.
+    const { steps, sampledMicros } = timeBySteps(profile, {
+      fromMicros: 1050,
+      untilMicros: 1600,
+      spentMicros: 500,
+      sampleMaxMicros: 150,
+    })
+    assert.deepEqual(
+      steps.map(({ name, micros }) => [name, micros]),
+      [
+        ['kernel, in', 150],
+        ['kernel, out', 100],
+        ['backend', 100],
+        ['mux', 150], // of the 250, in which it was kept from running
+      ],
+    )
+    assert.equal(sampledMicros, 350)
+  })
+})
+
+describe('the page', () => {
+  const scenario = (name: string): Scenario => ({
+    name,
+    title: `Title of ${name}`,
+    isCore: false,
+    method: ({ rounds }) => `${rounds} rounds of it.`,
+    run: () => Promise.reject(new Error('not run here')),
+  })
+
+  it('has a section for what was measured, and says how to measure the rest', () => {
+    const findings = { tables: [{ head: ['chain', 'MB/s'], rows: [['direct', '7']] }], figures: {}, notes: ['A note.'] }
+    const kept = { measuredAt: '2026-01-01', machine: 'a machine', loadBefore: 0.2, findings }
+    const results = { one: { ...kept, plan: { rounds: 3, seconds: 2, isQuick: false } } }
+    const text = page(results, [scenario('one'), scenario('two')], ['chisel (not here)'])
+    assert.match(
+      text,
+      /## Title of one\n\n3 rounds of it\.\n\n\| chain  \| MB\/s \|\n[^\n]*\n\| direct \|    7 \|\n\nA note\./,
+    )
+    assert.doesNotMatch(text, /## Title of two/)
+    assert.match(text, /- chisel \(not here\)\n- Title of two: `npm run bench -- --scenario two`/)
+  })
+
+  it('has a chart with a bar for every chain but the direct one', () => {
+    const rates = { direct: 300, 'nginx proxy_pass': 200, sallyport: 100, bore: 150 }
+    const svg = chart(Object.fromEntries(Object.entries(rates).map(([name, rate]) => [`${name}: download`, rate])))
+    assert.deepEqual(
+      [...svg.matchAll(/<rect class="(\w+)"[^>]* height="16"/g)].map(([, kind]) => kind),
+      ['proxy', 'tunnel', 'ours'],
+    )
+    assert.match(svg, /prefers-color-scheme: dark/)
+  })
+})

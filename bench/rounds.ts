@@ -1,0 +1,51 @@
+// Interleaved rounds: every chain is measured once, then every chain again. Machines are noisy, and what disturbs one
+// round disturbs all chains of it; so only ratios of one run mean something, and each figure is the median of its rounds.
+
+export interface Rounds<T> {
+  /** What was measured, by chain; a chain that failed is not in it. */
+  readonly measured: ReadonlyMap<string, readonly T[]>
+  /** Why chains are missing. */
+  readonly failed: readonly string[]
+}
+
+/** Measures each chain once in each round. A chain that fails is left out from then on, and is told of. */
+export async function inRounds<C extends { readonly name: string }, T>(
+  chains: readonly C[],
+  rounds: number,
+  measure: (chain: C, round: number) => T | Promise<T>,
+): Promise<Rounds<T>> {
+  const measured = new Map<string, T[]>(chains.map(({ name }) => [name, []]))
+  const failed: string[] = []
+  for (let round = 0; round < rounds; round++) {
+    for (const chain of chains) {
+      const results = measured.get(chain.name)
+      if (!results) continue
+      progress(`round ${round + 1} of ${rounds}: ${chain.name}`)
+      try {
+        results.push(await measure(chain, round))
+      } catch (error) {
+        measured.delete(chain.name)
+        failed.push(`${chain.name} failed: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`)
+      }
+    }
+  }
+  progress('')
+  return { measured, failed }
+}
+
+/** What is under way, where somebody looks. */
+export function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`)
+}
+
+export function medianOf<T>(items: readonly T[], read: (item: T) => number): number {
+  const sorted = items.map(read).toSorted((a, b) => a - b)
+  if (sorted.length === 0) return Number.NaN
+  const middle = Math.floor(sorted.length / 2)
+  return sorted.length % 2 === 1 ? (sorted[middle] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2
+}
+
+/** The value below which `part` of the sorted values lie. */
+export function quantile(sorted: readonly number[], part: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN
+}

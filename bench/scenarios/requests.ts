@@ -1,0 +1,94 @@
+// What the scenarios that count requests share: rounds over all chains, and the table of rates, latencies and CPU.
+
+import { perRequest, withCpu } from '../cpu.ts'
+import type { CpuByProcess } from '../cpu.ts'
+import { count, fixed } from '../report/markdown.ts'
+import { inRounds, medianOf } from '../rounds.ts'
+import type { Findings, Plan, Table } from '../scenario.ts'
+import { YARDSTICK } from '../testbed.ts'
+import type { Chain } from '../testbed.ts'
+
+export interface RequestsResult {
+  requests: number
+  requestsPerSecond: number
+  p50Ms: number
+  p99Ms: number
+  errors: number
+}
+
+type Measured = RequestsResult & { cpu: CpuByProcess }
+
+const WARM_SECONDS = 1
+
+/**
+ * Measures every chain in every round; the first round of each begins with a second that is not counted.
+ * @param suffix tells figures of one scenario apart, e.g. ` at 50`
+ */
+export async function measureRequests(
+  chains: readonly Chain[],
+  plan: Plan,
+  options: {
+    caption?: string
+    suffix?: string
+    load: (chain: Chain, seconds: number) => Promise<RequestsResult>
+  },
+): Promise<Findings> {
+  const { measured, failed } = await inRounds(chains, plan.rounds, async (chain, round): Promise<Measured> => {
+    if (round === 0 && !plan.isQuick) await options.load(chain, WARM_SECONDS)
+    const { result, cpu } = await withCpu(chain.processes, () => options.load(chain, plan.seconds))
+    return { ...result, cpu: perRequest(cpu, result.requests) }
+  })
+  const table: Table = {
+    ...(options.caption !== undefined && { caption: options.caption }),
+    head: ['chain', 'requests/s', `× ${YARDSTICK}`, 'p50 ms', 'p99 ms', 'CPU per request, µs', 'errors'],
+    rows: rowsOf(measured, chains),
+  }
+  return { tables: [table], figures: figuresOf(measured, options.suffix ?? ''), notes: failed }
+}
+
+/** A chain's name as people should read it. */
+export function titleOf({ name, kind }: Chain): string {
+  return kind === 'sallyport' || kind === 'no proxy' || name === YARDSTICK ? name : `${name} (${kind})`
+}
+
+export function together(findings: readonly Findings[]): Findings {
+  return {
+    tables: findings.flatMap(({ tables }) => tables),
+    figures: Object.assign({}, ...findings.map(({ figures }) => figures)) as Findings['figures'], // of their figures
+    notes: findings.flatMap(({ notes }) => notes),
+  }
+}
+
+function rowsOf(measured: ReadonlyMap<string, readonly Measured[]>, chains: readonly Chain[]): string[][] {
+  const yard = medianOf(measured.get(YARDSTICK) ?? [], ({ requestsPerSecond }) => requestsPerSecond)
+  return chains.flatMap((chain) => {
+    const rounds = measured.get(chain.name)
+    if (!rounds) return []
+    const rate = medianOf(rounds, ({ requestsPerSecond }) => requestsPerSecond)
+    const cpu = Object.keys(rounds[0]?.cpu ?? {})
+      .map((each) => `${each} ${medianOf(rounds, (round) => round.cpu[each] ?? 0).toFixed(1)}`)
+      .join(', ')
+    return [
+      [
+        titleOf(chain),
+        count(rate),
+        fixed(rate / yard, 2),
+        medianOf(rounds, ({ p50Ms }) => p50Ms).toFixed(2),
+        medianOf(rounds, ({ p99Ms }) => p99Ms).toFixed(2),
+        cpu,
+        String(rounds.reduce((sum, { errors }) => sum + errors, 0)),
+      ],
+    ]
+  })
+}
+
+function figuresOf(measured: ReadonlyMap<string, readonly Measured[]>, suffix: string): Record<string, number> {
+  const figures: Record<string, number> = {}
+  for (const [name, rounds] of measured) {
+    figures[`${name}: requests/s${suffix}`] = medianOf(rounds, ({ requestsPerSecond }) => requestsPerSecond)
+    for (const process of Object.keys(rounds[0]?.cpu ?? {})) {
+      figures[`${name}: CPU of ${process}${suffix}`] = medianOf(rounds, ({ cpu }) => cpu[process] ?? 0)
+    }
+  }
+  return figures
+}
