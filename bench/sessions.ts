@@ -74,6 +74,8 @@ function rowOf(index: number): SessionRow {
     last_seen: now - (index % 1000),
     expires: now + 7 * DAY_MS,
     idle_ms: DAY_MS / 2,
+    claims_at: now,
+    fresh_ms: DAY_MS / 24,
   }
 }
 

@@ -23,6 +23,10 @@ export interface IdentityProviderClient {
   /** Left out for a public client, together with `token_endpoint_auth_method: 'none'`. */
   client_secret?: string
   redirect_uris: string[]
+  /** `authorization_code` unless given. */
+  grant_types?: string[]
+  backchannel_logout_uri?: string
+  backchannel_logout_session_required?: boolean
   post_logout_redirect_uris?: string[]
   token_endpoint_auth_method?: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none'
   /** The public keys of a client that authenticates by `private_key_jwt`. */

@@ -164,6 +164,7 @@ export class Relay {
     const stickyKey = keys.deriveKey('sticky cookie')
     const partsOf = this.#policyParts(signIn, identityTokens, this.#serviceTokens)
     for (const edge of config.edges) this.#addEdge(edge, partsOf(edge.id), stickyKey)
+    signIn.endStale(config.edges.map(({ id }) => id))
 
     const endpoints = await this.#openEndpoints(store, signIn, keys, partsOf)
     this.#agentEndpoints = endpoints

@@ -38,6 +38,7 @@ describe('relay session revoke', () => {
     last_seen: Date.now(),
     expires: Date.now() + 60_000,
     idle_ms: 60_000,
+    claims_at: Date.now(),
   })
   const people: [user: string, edge: string][] = [
     ['ada', 'edg_a'],

@@ -291,6 +291,11 @@ const signInShape = {
     ),
   idle_session_duration: duration().prefault('12h').describe('A session ends when it has not been used for so long.'),
   max_session_duration: duration().prefault('7d').describe('A session ends so long after the sign-in, used or not.'),
+  userinfo_refresh_interval: duration()
+    .exactOptional()
+    .describe(
+      'How long what the provider says about a visitor is taken for true, 10 seconds at least; then it is asked again, where it has given a refresh token. By default until the ID token expires, between a minute and an hour.',
+    ),
   allow: peopleSchema('allow')
     .exactOptional()
     .describe('Who may pass after signing in. One match is enough. Without it, everyone whom the provider signs in.'),

@@ -7,21 +7,18 @@ import {
   ResponseBodyError,
   WWWAuthenticateChallengeError,
   authorizationCodeGrant,
-  fetchUserInfo,
 } from 'openid-client'
 
-import type { ClaimName } from '../../config/claim-name.ts'
 import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import { readCookie } from '../../exchange/read-cookie.ts'
 import { StoreUnavailable } from '../../store/store.ts'
 import { stateHash } from './authorization.ts'
 import type { BoxContents } from './boxes.ts'
-import { claimOf, readClaims } from './claims.ts'
 import { setCookie, setSessionCookie } from './cookies.ts'
 import { deviceOf } from './device.ts'
+import { freshFor } from './fresh-for.ts'
 import { freshnessProblem } from './fresh-authentication.ts'
-import { verifyIdToken } from './id-token.ts'
 import { readParameters } from './parameters.ts'
 import type { SignInParts } from './parts.ts'
 import { ProviderUnreachable } from './provider-fetch.ts'
@@ -29,9 +26,9 @@ import type { Registration } from './registration.ts'
 import type { SessionRow } from './session-row.ts'
 import type { Tokens } from './session-tokens.ts'
 import { failWithLink } from './sign-in-page.ts'
+import { readVisitor, verifyTokens } from './verified-claims.ts'
 
 const OPERATOR_KNOWS = 'The operator finds the reason in the relay’s log.'
-const MAX_SID = 255
 
 export async function finishSignIn(exchange: Exchange, parts: SignInParts): Promise<void> {
   const { registration, handOver, bound, cookieName } = openHandOver(exchange, parts)
@@ -115,7 +112,8 @@ async function redeem(
   { verifier, nonce, begun, maxAgeS }: BoxContents['state cookie'],
 ): Promise<{ row: SessionRow; tokens: Tokens }> {
   const { config } = registration
-  const { metadata, keys, configuration } = await registration.ready()
+  const ready = await registration.ready()
+  const { metadata, configuration } = ready
   // RFC 9207 2.4: compare `iss` before anything else in the answer is believed, errors included.
   if (iss !== undefined && iss !== metadata.issuer) {
     throw new RelayError('sign_in_failed', { detail: `the answer comes from another issuer, ${iss}` })
@@ -139,77 +137,37 @@ async function redeem(
   })
 
   const now = parts.clock()
-  const verdict = await verifyIdToken(tokens.id_token ?? '', {
-    issuer: metadata.issuer,
-    clientId: config.client_id,
-    nonce,
-    listedAlgorithms: metadata.id_token_signing_alg_values_supported,
-    keys,
-    ...(config.id_token_alg === 'HS256' && { sharedSecret: config.client_secret?.reveal() ?? '' }), // '' is refused
-    now,
-  })
-  if (!verdict.ok) {
-    const code = verdict.reason === 'keys_unavailable' ? 'provider_unreachable' : 'sign_in_failed'
-    throw new RelayError(code, { detail: `ID token: ${verdict.detail}`, cause: verdict.cause })
-  }
-
-  const stale = maxAgeS === undefined ? undefined : freshnessProblem(verdict.claims, { begun, maxAgeS, now })
+  const idToken = await verifyTokens(tokens.id_token ?? '', registration, ready, { nonce, now })
+  const stale = maxAgeS === undefined ? undefined : freshnessProblem(idToken, { begun, maxAgeS, now })
   if (stale !== undefined) {
     throw new RelayError('sign_in_failed', {
       detail: stale,
       advice: 'The identity provider was to ask you for your password again, and did not.',
     })
   }
-  const { auth_time: authTime } = verdict.claims
 
-  const wanted = wantedClaims(registration)
-  const asksUserInfo =
-    metadata.userinfo_endpoint !== undefined && wanted.some((claim) => claimOf(verdict.claims, claim) === undefined)
-  const userInfo = asksUserInfo
-    ? await fetchUserInfo(configuration, tokens.access_token, verdict.claims.sub)
-    : undefined
-  const claims = readClaims(verdict.claims, userInfo, [...registration.decidingClaims.values(), 'groups'])
-  for (const key of claims.incomplete) checkComplete(key, registration)
-
-  const { sid } = verdict.claims
+  const { refresh_token: refreshToken } = tokens
   const row: SessionRow = {
     edge: registration.edgeId,
     auth_id: config.auth_id,
     issuer: config.issuer_url,
     client_id: config.client_id,
     ...(config.auth_cookie_domain !== undefined && { cookie_domain: config.auth_cookie_domain }),
-    subject: verdict.claims.sub,
-    ...(claims.name !== undefined && { name: claims.name }),
-    ...(claims.email !== undefined && { email: claims.email }),
-    ...(claims.emailVerified !== undefined && { email_verified: claims.emailVerified }),
-    ...(typeof authTime === 'number' && { auth_time: authTime }),
-    groups: Object.fromEntries(Object.entries(claims.groups).map(([claim, groups]) => [claim, [...groups]])),
-    ...(typeof sid === 'string' && sid !== '' && sid.length <= MAX_SID && { sid }),
+    ...(await readVisitor(idToken, tokens.access_token, registration, ready)),
     created: now,
     last_seen: now,
     expires: now + config.max_session_duration,
     idle_ms: config.idle_session_duration,
+    claims_at: now,
+    ...(refreshToken !== undefined && { fresh_ms: freshFor(idToken, config, now) }),
   }
-  return { row, tokens: tokens.id_token === undefined ? {} : { idToken: tokens.id_token } }
-}
-
-/** A list that is cut short must not decide: whom it does not name could pass a `deny`, or fail an `allow`. */
-function checkComplete(key: string, { config, decidingClaims }: Registration): void {
-  if (!decidingClaims.has(key)) return
-  throw new RelayError('sign_in_failed', {
-    detail: `${config.issuer_url} lists more in the claim ${key} than it sends, or than the relay takes; have it send only what concerns this client`,
-    advice: 'Your account has more groups than this sign-in can carry. The owner of this site can narrow them down.',
-  })
-}
-
-/** The claims that the scopes and the routes lead us to expect. */
-function wantedClaims({ config, decidingClaims }: Registration): ClaimName[] {
-  return [
-    ...(config.scopes.includes('email') ? ['email', 'email_verified'] : []),
-    ...(config.scopes.includes('profile') ? ['name'] : []),
-    ...(config.scopes.includes('groups') ? ['groups'] : []),
-    ...decidingClaims.values(),
-  ]
+  return {
+    row,
+    tokens: {
+      ...(tokens.id_token !== undefined && { idToken: tokens.id_token }),
+      ...(refreshToken !== undefined && { refreshToken }),
+    },
+  }
 }
 
 /** Sorts what can go wrong between us and the provider into what a visitor is told. */

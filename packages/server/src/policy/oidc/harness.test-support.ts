@@ -258,6 +258,8 @@ export function testKeys(secret = 'relay key of the tests'): Keys {
 /** Keeps the interface of the store, in memory, and can be switched off. */
 export class MemoryStore implements Store {
   down = false
+  /** So many more puts succeed; undefined for all. */
+  failPutsAfter: number | undefined
   writes = 0
   reads = 0
   readonly rows = new Map<string, { value: unknown; revision: number }>()
@@ -287,6 +289,8 @@ export class MemoryStore implements Store {
       },
       put: async (key, value, { expectedRevision } = {}) => {
         answer()
+        if (this.failPutsAfter === 0) throw new StoreUnavailable('switched off by the test')
+        if (this.failPutsAfter !== undefined) this.failPutsAfter -= 1
         check(key, expectedRevision)
         this.writes += 1
         const revision = ++this.#revision

@@ -26,7 +26,8 @@ const MAX_SUBJECT = 255 // OpenID Connect Core 2: "It MUST NOT exceed 255 ASCII 
 export interface IdTokenRules {
   issuer: string
   clientId: string
-  nonce: string
+  /** Of the sign-in. Undefined for a token that came straight from the token endpoint in a refresh. */
+  nonce: string | undefined
   /** As discovery lists them; undefined where it lists none. */
   listedAlgorithms: readonly string[] | undefined
   keys: JWTVerifyGetKey
@@ -47,7 +48,7 @@ export async function verifyIdToken(token: string, rules: IdTokenRules): Promise
     const options = {
       issuer: rules.issuer,
       audience: rules.clientId,
-      requiredClaims: ['iss', 'sub', 'aud', 'exp', 'iat', 'nonce'],
+      requiredClaims: ['iss', 'sub', 'aud', 'exp', 'iat', ...(rules.nonce === undefined ? [] : ['nonce'])],
       clockTolerance: CLOCK_TOLERANCE_S,
       currentDate: new Date(rules.now),
     }
@@ -89,7 +90,7 @@ function claimProblem(claims: JWTPayload, { clientId, nonce, now }: IdTokenRules
   if (typeof claims.sub !== 'string' || claims.sub === '' || claims.sub.length > MAX_SUBJECT) return 'sub is not usable'
   const aheadS = Math.round((claims.iat ?? 0) - now / 1000)
   if (aheadS > CLOCK_TOLERANCE_S) return `it was issued ${aheadS} s in the future; set the clocks of relay and provider`
-  if (claims.nonce !== nonce) return 'nonce is that of another sign-in'
+  if (nonce !== undefined && claims.nonce !== nonce) return 'nonce is that of another sign-in'
   // OpenID Connect Core 3.1.3.7: several audiences need an authorized party, and it must be us.
   const several = Array.isArray(claims.aud) && claims.aud.length > 1
   if ((several || claims.azp !== undefined) && claims.azp !== clientId) return 'azp is another client'

@@ -15,13 +15,15 @@ import type { Registration } from './registration.ts'
 import { isCorsPreflight } from './cors-preflight.ts'
 import { signInRequired } from './sign-in-required.ts'
 import { checkSession } from './session-check.ts'
-import type { LiveSession, SessionIdentity } from './sessions.ts'
+import type { SessionRow } from './session-row.ts'
+import type { LiveSession, SessionIdentity, SessionRoute } from './sessions.ts'
 import { showNotAllowed } from './not-allowed-page.ts'
 
 const SIGNED_MS = 60_000 // signing costs 115 µs; the token lives longer than this
 
-/** What a route has found out about a session. Claims do not change during a session, so neither does this. */
+/** What a route has found out about a session, by one word of its provider. */
 interface Standing {
+  row: SessionRow
   verdict: AllowVerdict
   identity: SessionIdentity
 }
@@ -40,7 +42,7 @@ export function requireSession(
   registration: Registration,
   parts: SignInParts,
 ): SessionAction {
-  const { sessions, clock } = parts
+  const { sessions, clock, claimsRefresh } = parts
   const rules = {
     scope: registration.scope,
     idleMs: config.idle_session_duration,
@@ -60,9 +62,11 @@ export function requireSession(
 
   const judge = (session: LiveSession): Standing | undefined => {
     // A route that has come to read another claim since the sign-in has not been told it.
-    if (!needed.every((key) => Object.hasOwn(session.row.groups, key))) return undefined
+    const { row } = session
+    if (!needed.every((key) => Object.hasOwn(row.groups, key))) return undefined
     const standing: Standing = {
-      verdict: allows(session.row),
+      row,
+      verdict: allows(row),
       identity: identityOf(
         session,
         `${registration.edgeId} ${config.email_verified} ${groupClaim}`,
@@ -74,7 +78,13 @@ export function requireSession(
     return standing
   }
 
-  return async (exchange, next, instead) => {
+  const standingOf = (session: LiveSession): Standing | undefined => {
+    const known = standings.get(session)
+    return known?.row === session.row ? known : judge(session)
+  }
+  const route: SessionRoute = { rules, admits: (session) => standingOf(session)?.verdict.ok === true }
+
+  const act: SessionAction = async (exchange, next, instead) => {
     if (config.allow_cors_preflight && isCorsPreflight(exchange)) {
       exchange.identity = undefined // nobody's, whatever an earlier action has found
       return next()
@@ -83,7 +93,8 @@ export function requireSession(
     const cookie = readCookie(exchange.header('cookie'), registration.cookies(exchange.origin).session)
     const session = sessions.find(cookie) ?? (await sessions.lookUp(cookie, exchange.clientIp))
     const isValid = session !== undefined && checkSession(session, rules, now).ok
-    const standing = isValid ? (standings.get(session) ?? judge(session)) : undefined
+    if (isValid && now >= session.due) await claimsRefresh.freshen(session, now)
+    const standing = isValid && !session.ended ? standingOf(session) : undefined
     if (!isValid || !standing) return instead ? instead() : askToSignIn(exchange, registration, parts)
     if (exchange.upgrade) checkOrigin(exchange, origins)
     sessions.touch(session, now, exchange.clientIp)
@@ -100,17 +111,18 @@ export function requireSession(
         identity.signed !== undefined && now < identity.signedUntil
           ? identity.signed
           : await sign(identity, registration.edgeId, now, parts)
-      // It may have ended while we signed, and what is ended cuts only what it knows.
-      if (session.ended) return askToSignIn(exchange, registration, parts)
+      // It may have ended while we signed, or be another's word by now; and what ends cuts only what it knows.
+      if (session.ended || session.row !== standing.row) return act(exchange, next, instead)
     }
 
-    const use = sessions.enter(session, exchange, rules)
+    const use = sessions.enter(session, exchange, route)
     try {
       await next()
     } finally {
       sessions.leave(session, use)
     }
   }
+  return act
 }
 
 /** People are sent to the provider and get no byte of the app; programs are told to sign in. */

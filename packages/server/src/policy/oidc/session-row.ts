@@ -33,6 +33,10 @@ const schema = z.object({
   expires: z.number(),
   /** How long it may go unused. */
   idle_ms: z.number(),
+  /** When the provider last told the claims. */
+  claims_at: z.number().default(0),
+  /** How long they are taken for true; absent where there is no refresh token, so that nothing can be asked. */
+  fresh_ms: z.number().optional(),
 })
 
 export type SessionRow = z.output<typeof schema>

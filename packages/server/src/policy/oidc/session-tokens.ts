@@ -9,7 +9,11 @@ import { TOKENS_BUCKET } from './session-row.ts'
 
 const MAX_TOKEN = 16_384
 
-const schema = z.object({ box: z.string() })
+const schema = z.object({
+  box: z.string(),
+  /** Until then one process asks the provider with them, and others do not. */
+  taken_until: z.number().optional(),
+})
 
 export interface Tokens {
   idToken?: string
@@ -19,6 +23,16 @@ export interface Tokens {
 export interface KeptTokens {
   tokens: Tokens
   revision: number
+  takenUntil: number
+}
+
+export interface KeepOptions {
+  /** Of the session: its hard limit. */
+  expires: number
+  /** 0 where there are none yet. */
+  expectedRevision: number
+  now: number
+  takenUntil?: number
 }
 
 export class SessionTokens {
@@ -33,12 +47,11 @@ export class SessionTokens {
   /**
    * A token of unusual size is left out. Answers with the revision. Throws `StoreUnavailable`, `StoreConflict`.
    * @param key of the session
-   * @param expires of the session: its hard limit
    */
   async keep(
     key: string,
     { idToken, refreshToken }: Tokens,
-    { expires, expectedRevision, now }: { expires: number; expectedRevision: number; now: number },
+    { expires, expectedRevision, now, takenUntil }: KeepOptions,
   ): Promise<number> {
     const content = {
       session: key,
@@ -46,7 +59,11 @@ export class SessionTokens {
       ...(refreshToken !== undefined && refreshToken.length <= MAX_TOKEN && { refreshToken }),
     }
     const box = this.#boxes.seal('session tokens', content, expires)
-    return this.#bucket.put(key, { box }, { expectedRevision, ttlMs: Math.max(1, expires - now) })
+    return this.#bucket.put(
+      key,
+      { box, ...(takenUntil !== undefined && { taken_until: takenUntil }) },
+      { expectedRevision, ttlMs: Math.max(1, expires - now) },
+    )
   }
 
   /** Undefined where there are none, or none that were kept for this session. Throws `StoreUnavailable`. */
@@ -55,7 +72,7 @@ export class SessionTokens {
     if (!entry) return undefined
     const opened = this.#boxes.open('session tokens', entry.value.box, now)
     if (!opened.ok || opened.content.session !== key) return undefined
-    return { tokens: opened.content, revision: entry.revision }
+    return { tokens: opened.content, revision: entry.revision, takenUntil: entry.value.taken_until ?? 0 }
   }
 
   /** Throws `StoreUnavailable`. */

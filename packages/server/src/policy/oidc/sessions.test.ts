@@ -34,6 +34,7 @@ describe('Sessions', () => {
     last_seen: now,
     expires: now + 60 * MINUTE,
     idle_ms: 10 * MINUTE,
+    claims_at: now,
     ...more,
   })
   const fakeExchange = () => {
@@ -54,7 +55,10 @@ describe('Sessions', () => {
   it('attack 33: cut what is under way when they expire', async () => {
     const session = sessions.find(await sessions.create(row()))!
     const { exchange, cuts } = fakeExchange()
-    sessions.enter(session, exchange, { scope: session.scope, idleMs: Infinity, maxMs: Infinity })
+    sessions.enter(session, exchange, {
+      rules: { scope: session.scope, idleMs: Infinity, maxMs: Infinity },
+      admits: () => true,
+    })
     now += 59 * MINUTE
     sessions.sweep() // an exchange under way is use, however long nothing else happens
     assert.deepEqual(cuts, [])

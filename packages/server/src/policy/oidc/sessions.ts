@@ -15,6 +15,7 @@ import { checkSession, type SessionRules } from './session-check.ts'
 import { SESSIONS_BUCKET, parseSessionRow, sessionKey, sessionName, sessionScope } from './session-row.ts'
 import type { SessionRow } from './session-row.ts'
 import { SessionTokens, type Tokens } from './session-tokens.ts'
+import type { VisitorClaims } from './verified-claims.ts'
 
 const ID_BYTES = 32
 const ID_CHARS = 43 // 32 bytes in base64url
@@ -29,6 +30,8 @@ const MAX_LOOK_UPS = 16 // under way at once, so that sign-ins do not queue behi
 const LOOK_UP_MS = 1000
 const MAX_UNKNOWN = 10_000
 const MAX_SHARED = 10_000
+const SWEEP_DELETES = 1000 // of one second, so that a store in trouble is not told everything at once
+const CLAIMS_TRIES = 4 // other processes write last-seen once a minute
 
 /** A session in memory. There may be a hundred thousand, so what most of them do not need is made when first needed. */
 export interface LiveSession {
@@ -44,16 +47,25 @@ export interface LiveSession {
   address: string | undefined
   /** True once it was signed out, revoked or has expired. */
   ended: boolean
+  /** When the provider is to be asked again what it says about the visitor; Infinity where it cannot be asked. */
+  due: number
   /** Who the visitor is, by how a route reads the claims. */
   identities: Map<string, SessionIdentity> | undefined
   /** What is under way at the moment, to be cut when the session ends, and the route that lets it go on. */
   exchanges: Roster<SessionUse> | undefined
 }
 
-/** An exchange under way in a session, and what its route asks of the session for as long as it takes. */
+/** An exchange under way in a session. */
 export interface SessionUse extends Listed {
   readonly exchange: Exchange
+  readonly route: SessionRoute
+}
+
+/** What a route asks of a session for as long as an exchange takes. */
+export interface SessionRoute {
   readonly rules: SessionRules
+  /** Whether the visitor may go on, by what the provider says now. */
+  admits(session: LiveSession): boolean
 }
 
 /** One reading of the session, made when first needed and shared by all its requests. */
@@ -119,6 +131,7 @@ export class Sessions {
   readonly #unknown = new Set<string>()
   readonly #writes = new Set<Promise<void>>()
   readonly #watching = new AbortController()
+  #whenDue: (session: LiveSession) => void = () => {}
   #sweeper: NodeJS.Timeout | undefined
   #sweeping: MapIterator<Held> | undefined
 
@@ -188,8 +201,8 @@ export class Sessions {
   }
 
   /** Notes what is under way in a session, to be cut when the session ends. Goes out by leave(). */
-  enter(session: LiveSession, exchange: Exchange, rules: SessionRules): SessionUse {
-    const use = { exchange, rules, place: -1 }
+  enter(session: LiveSession, exchange: Exchange, route: SessionRoute): SessionUse {
+    const use = { exchange, route, place: -1 }
     session.exchanges ??= new Roster()
     session.exchanges.add(use)
     this.#busy.add(session as Held) // as in touch()
@@ -217,6 +230,49 @@ export class Sessions {
     } catch (error) {
       this.#log.warn({ error: messageOf(error) }, 'the end of a session is not written yet')
     }
+  }
+
+  /** Takes over what the provider says now, and cuts what it no longer allows. Written behind the caller's back. */
+  renew(
+    session: LiveSession,
+    claims: VisitorClaims,
+    { claimsAt, freshMs }: { claimsAt: number; freshMs: number },
+  ): void {
+    const held = session as Held // as in touch()
+    if (held.ended) return
+    const { edge, auth_id, issuer, client_id, cookie_domain, device, created, expires, idle_ms } = held.row
+    this.#take(held, {
+      edge,
+      auth_id,
+      issuer,
+      client_id,
+      ...(cookie_domain !== undefined && { cookie_domain }),
+      ...claims,
+      ...(device !== undefined && { device }),
+      created,
+      last_seen: held.lastSeen,
+      expires,
+      idle_ms,
+      claims_at: claimsAt,
+      fresh_ms: freshMs,
+    })
+    this.#run(() => this.#writeClaims(held))
+  }
+
+  /** Called for a session with something under way, about every second while its claims are due. */
+  whenDue(listener: (session: LiveSession) => void): void {
+    this.#whenDue = listener
+  }
+
+  /** Ends sessions whose sign-in is gone, in memory at once and in the store as it goes. Answers with how many. */
+  endWhere(isStale: (session: LiveSession) => boolean, reason: string): number {
+    let count = 0
+    for (const session of this.#live.values()) {
+      if (!isStale(session)) continue
+      this.#drop(session, reason)
+      count++
+    }
+    return count
   }
 
   /** Every session at the moment. For rare things: there may be very many. */
@@ -252,7 +308,10 @@ export class Sessions {
       // An exchange under way is use: a WebSocket ends at the hard limit, not for want of new requests.
       this.touch(session, now)
       if (now >= session.expires) this.#drop(session, 'expired')
-      else this.#cutOverdue(session, now)
+      else {
+        this.#cutOverdue(session, now)
+        if (now >= session.due) this.#whenDue(session)
+      }
     }
     this.#sweeping ??= this.#live.values()
     for (let looked = 0; looked < SWEEP_IDLE; looked++) {
@@ -265,9 +324,10 @@ export class Sessions {
       // Made for the busy, and not given back by every one of their requests.
       else if (session.exchanges?.size === 0) session.exchanges = undefined
     }
+    let deleting = 0
     for (const [key, ended] of this.#ended) {
       if (!ended.deleted) {
-        if (this.#store.healthy) this.#run(() => this.#delete(key))
+        if (this.#store.healthy && deleting++ < SWEEP_DELETES) this.#run(() => this.#delete(key))
       } else if (now - ended.at > FORGET_ENDED_MS) this.#ended.delete(key)
     }
   }
@@ -294,6 +354,7 @@ export class Sessions {
     if (known) {
       if (revision <= known.revision) return
       known.revision = revision
+      if (value.claims_at > known.row.claims_at) this.#take(known, value) // another process has asked the provider
       if (value.last_seen > known.lastSeen) {
         known.lastSeen = value.last_seen
         known.address = this.#once(value.address)
@@ -309,6 +370,7 @@ export class Sessions {
       lastSeen: value.last_seen,
       address: this.#once(value.address),
       ended: false,
+      due: dueOf(value),
       identities: undefined,
       exchanges: undefined,
       place: -1,
@@ -317,6 +379,15 @@ export class Sessions {
       writing: false,
     })
     this.#perSubject.set(value.subject, (this.#perSubject.get(value.subject) ?? 0) + 1)
+  }
+
+  #take(session: Held, row: SessionRow): void {
+    session.row = this.#slim(row)
+    session.due = dueOf(row)
+    session.identities = undefined
+    for (const { exchange, route } of session.exchanges ?? []) {
+      if (!route.admits(session)) exchange.cut(endOf('no longer allowed'))
+    }
   }
 
   /** The row with every text that others have too taken from them. */
@@ -360,8 +431,8 @@ export class Sessions {
 
   /** What a route lets go on for less time than the session may last. */
   #cutOverdue(session: Held, now: number): void {
-    for (const { exchange, rules } of session.exchanges ?? []) {
-      if (!checkSession(session, rules, now).ok) exchange.cut(endOf('expired'))
+    for (const { exchange, route } of session.exchanges ?? []) {
+      if (!checkSession(session, route.rules, now).ok) exchange.cut(endOf('expired'))
     }
   }
 
@@ -420,6 +491,28 @@ export class Sessions {
     })
   }
 
+  /** Over whatever else has been written, unless that was the end. */
+  async #writeClaims(session: Held): Promise<void> {
+    for (let tries = 0; tries < CLAIMS_TRIES && !session.ended; tries++) {
+      const { row, lastSeen, address } = session
+      const fresh = { ...row, last_seen: lastSeen, ...(address !== undefined && { address }) }
+      const options = { expectedRevision: session.revision, ttlMs: timeToLive(fresh, this.#clock()) }
+      try {
+        session.revision = await this.#bucket.put(session.key, fresh, options)
+        session.lastWritten = lastSeen
+        return
+      } catch (error) {
+        if (!(error instanceof StoreConflict)) {
+          session.lastWritten = 0 // the next use writes it
+          throw error
+        }
+      }
+      const entry = await this.#bucket.get(session.key)
+      if (!entry) return // ended elsewhere, as the watch will tell
+      session.revision = Math.max(session.revision, entry.revision)
+    }
+  }
+
   /** In the background: a failure is logged, and what failed is tried again by the next use or sweep. */
   #run(write: () => Promise<void>): void {
     const running = write()
@@ -430,6 +523,10 @@ export class Sessions {
       .finally(() => this.#writes.delete(running))
     this.#writes.add(running)
   }
+}
+
+function dueOf({ claims_at, fresh_ms }: SessionRow): number {
+  return fresh_ms === undefined ? Infinity : claims_at + fresh_ms
 }
 
 function endOf(reason: string): Error {

@@ -12,6 +12,7 @@ import type { Action } from '../action.ts'
 import type { IdentityTokens } from '../identity-tokens.ts'
 import { sendToProvider } from './authorization.ts'
 import { Boxes } from './boxes.ts'
+import { ClaimsRefresh } from './claims-refresh.ts'
 import { choicePage } from './choice-page.ts'
 import { finishSignIn } from './edge-callback.ts'
 import type { Keys } from '../../keys.ts'
@@ -27,6 +28,9 @@ import { sessionName } from './session-row.ts'
 import { Sessions, type SessionSummary } from './sessions.ts'
 import { handOver } from './shared-callback.ts'
 import { returnSignedOut, showSignedOut, signOut, signOutAtProvider } from './sign-out.ts'
+
+const KEEP_UNKNOWN_MS = 86_400_000 // as long as the host of an endpoint stays reserved
+const STALE_LOOK_MS = 3_600_000
 
 export interface SignInInit {
   publicUrl: URL
@@ -51,6 +55,7 @@ export class SignIn {
   readonly sessions: SessionControl
   readonly #parts: SignInParts
   readonly #timeoutMs: number
+  #staleTimer: NodeJS.Timeout | undefined
   /** By issuer: registrations there share what it says about itself. */
   readonly #providers = new Map<string, Provider>()
   /** By edge, then by auth_id, in the order of the configuration. */
@@ -60,15 +65,20 @@ export class SignIn {
 
   private constructor(init: SignInInit, clock: () => number, boxes: Boxes, sessions: Sessions) {
     this.#timeoutMs = init.providerTimeoutMs
+    const registrationOf = (scope: string): Registration | undefined => this.#registrationOf(scope)
+    const claimsRefresh = new ClaimsRefresh({ sessions, clock, log: init.log, registrationOf })
+    sessions.whenDue((session) => void claimsRefresh.refresh(session))
     this.#parts = {
       publicOrigin: init.publicUrl.origin,
       boxes,
       sessions,
+      claimsRefresh,
       identityTokens: init.identityTokens,
       attempts: new Attempts(init.callbacksPerMinute),
       clock,
       log: init.log,
       findRegistration: (edgeId, authId) => this.#registrations.get(edgeId)?.get(authId),
+      registrationOf,
     }
     this.sessions = { list: () => sessions.list(), revoke: (id) => revoke(sessions, id) }
   }
@@ -174,9 +184,43 @@ export class SignIn {
     }
   }
 
+  /**
+   * Ends sessions whose sign-in is gone from its edge, because the route has another provider or client now. Those of
+   * edges that nobody knows stay for a day: an agent may bring its endpoint back. Looks again every hour.
+   * @param edgeIds of the configuration, those without a sign-in too
+   */
+  endStale(edgeIds: readonly string[]): void {
+    const { sessions, clock, log } = this.#parts
+    const configured = new Set(edgeIds)
+    const look = (): void => {
+      const now = clock()
+      const scopes = new Set([...this.#all()].map((registration) => registration.scope))
+      const count = sessions.endWhere(({ row, scope, lastSeen }) => {
+        const isKnown = configured.has(row.edge) || this.#registrations.has(row.edge)
+        if (!isKnown) return now - lastSeen >= KEEP_UNKNOWN_MS
+        return !scopes.has(scope)
+      }, 'its sign-in is gone')
+      if (count > 0) log.info({ count }, 'sessions have ended: their sign-in is gone from the configuration')
+    }
+    look()
+    clearInterval(this.#staleTimer)
+    this.#staleTimer = setInterval(look, STALE_LOOK_MS).unref()
+  }
+
   /** Stops following the store. The sessions stay there. */
-  close(): Promise<void> {
-    return this.#parts.sessions.close()
+  async close(): Promise<void> {
+    clearInterval(this.#staleTimer)
+    await this.#parts.claimsRefresh.close()
+    await this.#parts.sessions.close()
+  }
+
+  *#all(): Generator<Registration> {
+    for (const registrations of this.#registrations.values()) yield* registrations.values()
+  }
+
+  #registrationOf(scope: string): Registration | undefined {
+    for (const registration of this.#all()) if (registration.scope === scope) return registration
+    return undefined
   }
 
   async #logIn(exchange: Exchange, registrations: readonly Registration[]): Promise<void> {

@@ -1,0 +1,237 @@
+// What a provider says about a visitor, asked again: with the real provider, which refuses a refresh token that was
+// used before.
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { afterEach, beforeEach, describe, it } from 'node:test'
+
+import { Browser } from '../../../../../examples/demo/browser.ts'
+import type { IdentityProvider } from '../../../../../examples/demo/identity-provider.ts'
+import { MemoryStore, clientFor, configFor, signInAs, startProvider, startRelay } from './harness.test-support.ts'
+import { USERS, type Relay } from './harness.test-support.ts'
+
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+
+describe('claims', () => {
+  let relay: Relay
+  let provider: IdentityProvider
+  let store: MemoryStore
+  let port: number
+  let now: number
+  let refreshes: number
+  let users: { username: string; password: string; claims: Record<string, unknown> }[]
+
+  beforeEach(async () => {
+    now = Date.now()
+    refreshes = 0
+    users = USERS.map((user) => ({ ...user, claims: { ...user.claims } }))
+    store = new MemoryStore()
+    relay = await startRelay({ store, clock: () => now })
+    port = relay.port
+    provider = await startProvider(port, {
+      users,
+      clients: [{ ...clientFor(port), grant_types: ['authorization_code', 'refresh_token'] }],
+      configure: {
+        issueRefreshToken: async () => true,
+        rotateRefreshToken: () => {
+          refreshes++
+          return true
+        },
+        ttl: { AccessToken: 600, AuthorizationCode: 60, Grant: 86_400, IdToken: 86_400, Session: 86_400, RefreshToken: 86_400 }, // prettier-ignore
+      },
+    })
+  })
+  afterEach(async () => {
+    await relay.close()
+    await provider.close()
+  })
+
+  const config = () =>
+    configFor(provider.issuer, {
+      userinfo_refresh_interval: MINUTE,
+      idle_session_duration: 8 * HOUR,
+      allow: { groups: { claim: 'groups', any_of: ['staff', 'admin'] } },
+    })
+  const tokenRows = () => [...store.rows.keys()].filter((key) => key.startsWith('session_tokens/')).length
+
+  async function signedIn() {
+    const docs = relay.edge('docs', config())
+    const browser = new Browser()
+    await signInAs(browser, docs.url)
+    return { docs, browser }
+  }
+
+  it('are asked for when they are due, behind the request that shows it', async () => {
+    const { docs, browser } = await signedIn()
+    users[0]!.claims.groups = ['admin']
+    now += MINUTE - 1
+    await browser.fetch(docs.url)
+    assert.equal(refreshes, 0)
+    now += 1
+    await browser.fetch(docs.url)
+    assert.deepEqual(relay.reached.at(-1)?.identity?.groups, ['staff'], 'nobody has waited')
+    await until(() => refreshes === 1 && groupsInStore() === '["admin"]')
+    await browser.fetch(docs.url)
+    assert.deepEqual(relay.reached.at(-1)?.identity?.groups, ['admin'])
+    assert.equal(refreshes, 1)
+  })
+
+  it('attack 28: are asked for once, however many requests wait for them, in however many processes', async () => {
+    const { docs, browser } = await signedIn()
+    const other = await startRelay({ store, clock: () => now })
+    try {
+      const there = other.edge('docs', config())
+      const cookie = browser.cookieHeader(docs.url)
+      users[0]!.claims.groups = ['admin']
+      now += 2 * MINUTE
+      const urls = Array.from({ length: 30 }, (_, i) => (i % 3 === 2 ? there.url : docs.url))
+      const answers = await Promise.all(urls.map((url) => new Browser().fetch(url, { headers: { cookie } })))
+      assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]))
+      assert.equal(refreshes, 1)
+      await until(() => groupsInStore() === '["admin"]')
+      for (const [where, one] of [
+        [docs, relay],
+        [there, other],
+      ] as const) {
+        await new Browser().fetch(where.url, { headers: { cookie } })
+        assert.deepEqual(one.reached.at(-1)?.identity?.groups, ['admin'])
+      }
+      assert.equal(refreshes, 1)
+    } finally {
+      await other.close()
+    }
+  })
+
+  it('that are older than twice their time are waited for: who has left a group meanwhile gets no byte', async () => {
+    const { docs, browser } = await signedIn()
+    users[0]!.claims.groups = []
+    now += HOUR
+    const before = relay.reached.length
+    assert.equal((await browser.fetch(docs.url)).status, 403)
+    assert.equal(relay.reached.length, before)
+    users[0]!.claims.groups = ['staff']
+    now += HOUR
+    assert.equal((await browser.fetch(docs.url)).status, 200, 'and is let in again without another sign-in')
+  })
+
+  it('attack 33: that no longer allow it end what is under way, without any further request', async () => {
+    const { docs, browser } = await signedIn()
+    const stream = await openStream(port, docs.host, browser.cookieHeader(docs.url))
+    now += MINUTE
+    await until(() => refreshes === 1)
+    assert.equal(stream.destroyed, false)
+    users[0]!.claims.groups = []
+    now += MINUTE
+    await once(stream.socket, 'close')
+    assert.equal(relay.holding.size, 0)
+    assert.equal(relay.signIn.sessionCount, 1, 'the session itself goes on: other routes may allow it')
+  })
+
+  it('attack 28: invalid_grant ends the session, and its tokens are dropped', async () => {
+    const { docs, browser } = await signedIn()
+    assert.equal(tokenRows(), 1)
+    users.shift() // the account is gone
+    now += 2 * MINUTE
+    const before = relay.reached.length
+    assert.equal((await browser.fetch(docs.url)).status, 401)
+    assert.equal(relay.reached.length, before)
+    assert.equal(relay.signIn.sessionCount, 0)
+    assert.equal(tokenRows(), 0)
+  })
+
+  it('attack 28: a provider that is down ends no session before its hard limit, and nobody waits for it', async () => {
+    const { docs, browser } = await signedIn()
+    await provider.close()
+    for (let hour = 0; hour < 7; hour++) {
+      now += HOUR - 1000
+      assert.equal((await browser.fetch(docs.url)).status, 200)
+    }
+    const failures = () => relay.logLines.filter((line) => line.includes('claims could not be refreshed')).length
+    const asked = failures()
+    assert.ok(asked > 0)
+    for (let i = 0; i < 20; i++) assert.equal((await browser.fetch(docs.url)).status, 200)
+    assert.equal(failures(), asked, 'it is not asked again at once')
+    now += 2 * HOUR
+    assert.equal((await browser.fetch(docs.url)).status, 401)
+    provider = await startProvider(port) // for afterEach
+  })
+
+  it('attack 28: every refresh token is used once, also over a restart', async () => {
+    const { docs, browser } = await signedIn()
+    for (const round of [1, 2, 3]) {
+      now += HOUR
+      assert.equal((await browser.fetch(docs.url)).status, 200)
+      assert.equal(refreshes, round)
+      await relay.close()
+      relay = await startRelay({ store, port, clock: () => now })
+      relay.edge('docs', config())
+    }
+    assert.ok(!JSON.stringify([...store.rows]).includes('refresh'), 'they are sealed at rest')
+    assert.ok(!relay.logLines.join('').includes(browser.cookieHeader(docs.url).split('=')[1]!))
+  })
+
+  it('attack 28: a store that fails behind a refresh does not cost the session its new refresh token', async () => {
+    const { docs, browser } = await signedIn()
+    const cookie = browser.cookieHeader(docs.url)
+    now += HOUR
+    store.failPutsAfter = 1 // the tokens are taken, and cannot be put back
+    assert.equal((await browser.fetch(docs.url)).status, 200)
+    assert.equal(refreshes, 1)
+    store.failPutsAfter = undefined
+    now += HOUR
+    assert.equal((await new Browser().fetch(docs.url, { headers: { cookie } })).status, 200)
+    assert.equal(refreshes, 2)
+    assert.equal(relay.signIn.sessionCount, 1)
+  })
+
+  it('are not asked for without a refresh token', async () => {
+    await provider.close()
+    provider = await startProvider(port)
+    const { docs, browser } = await signedIn()
+    now += HOUR - 1
+    assert.equal((await browser.fetch(docs.url)).status, 200)
+    assert.ok(!relay.logLines.join('').includes('claims could not be refreshed'))
+  })
+
+  it('attack 24: sessions end, and their tokens go, when the route has another client; those of lost edges after a day', async () => {
+    const { docs } = await signedIn()
+    const wiki = relay.edge('wiki', config())
+    await signInAs(new Browser(), wiki.url)
+    await relay.close()
+    relay = await startRelay({ store, port, clock: () => now })
+    relay.edge('docs', { ...config(), client_id: 'another' })
+    relay.signIn.endStale([docs.id])
+    assert.deepEqual(
+      relay.signIn.sessions.list().map(({ edge }) => edge),
+      ['edg_wiki'],
+    )
+    await until(() => tokenRows() === 1)
+    now += 24 * HOUR
+    relay.signIn.endStale([docs.id])
+    await until(() => tokenRows() === 0)
+  })
+
+  function groupsInStore(): string {
+    for (const [key, { value }] of store.rows) {
+      if (key.startsWith('sessions/')) return JSON.stringify((value as { groups: { groups: string[] } }).groups.groups)
+    }
+    return ''
+  }
+})
+
+/** An answer of the app that goes on. */
+async function openStream(port: number, host: string, cookie: string): Promise<IncomingMessage> {
+  const request = httpRequest({ host: '127.0.0.1', port, path: '/hold', headers: { host: `${host}:${port}`, cookie } })
+  request.end()
+  const [response] = (await once(request, 'response')) as [IncomingMessage]
+  response.on('error', () => {}) // cut off, as it should be
+  response.resume()
+  return response
+}
+
+/** Resolves when something has become true. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10))
+}

@@ -1,0 +1,242 @@
+// Asks the provider again what it says about a signed-in visitor, with the refresh token of the session. However many
+// requests want it at once, and in however many processes, the provider is asked once. What it answers decides:
+//
+//   new tokens         kept, then verified as at the sign-in; `allow` sees the new claims with the next request
+//   invalid_grant      the provider has ended it: so does the session
+//   no usable answer   the session goes on with what is known, until its hard limit; asked again after a pause
+
+import { decodeJwt } from 'jose'
+import { ResponseBodyError, refreshTokenGrant } from 'openid-client'
+
+import { StoreConflict, StoreUnavailable } from '../../store/store.ts'
+import { freshFor } from './fresh-for.ts'
+import type { SignInParts } from './parts.ts'
+import { ProviderUnreachable } from './provider-fetch.ts'
+import type { Registration } from './registration.ts'
+import type { Tokens } from './session-tokens.ts'
+import type { LiveSession } from './sessions.ts'
+import { readVisitor, verifyTokens, type IdTokenClaims, type VisitorClaims } from './verified-claims.ts'
+
+const MAX_WAIT_MS = 5000
+const MAX_UNSAVED = 1000
+const MAX_AT_ONCE = 64 // after a restart everybody is due
+const FIRST_PAUSE_MS = 5000
+const LONGEST_PAUSE_MS = 60_000
+const REFUSED_PAUSE_MS = 5 * 60_000 // what a provider refuses once, a setting must change
+const TAKEN_MS = 60_000 // longer than discovery, keys, token and userinfo may take together
+const ELSEWHERE_MS = 2000 // another process is asking: its answer comes with the watch
+
+interface Taken {
+  tokens: Tokens
+  revision: number
+}
+
+type Parts = Pick<SignInParts, 'sessions' | 'clock' | 'log' | 'registrationOf'>
+
+export class ClaimsRefresh {
+  readonly #parts: Parts
+  readonly #underWay = new Map<string, Promise<void>>()
+  /** By issuer: while it does not answer, nobody waits for it. */
+  readonly #pauses = new Map<string, { until: number; ms: number }>()
+  /** New tokens that the store could not take: the old ones may be worth nothing any more. */
+  readonly #unsaved = new Map<string, Tokens>()
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  /**
+   * For a request in a session whose claims are due. The provider is asked behind the request's back, unless the claims
+   * are older than twice their time: then the request waits, for five seconds at most. Never rejects.
+   */
+  freshen(session: LiveSession, now: number): Promise<void> | undefined {
+    const asking = this.refresh(session)
+    const { claims_at, fresh_ms = 0 } = session.row
+    return asking && now >= claims_at + 2 * fresh_ms ? withDeadline(asking) : undefined
+  }
+
+  /**
+   * Starts asking, or joins who has started. The promise never rejects.
+   * Undefined where there is nothing to wait for: the provider does not answer at the moment, or too many are asked about.
+   */
+  refresh(session: LiveSession): Promise<void> | undefined {
+    const underWay = this.#underWay.get(session.key)
+    if (underWay) return underWay
+    const pause = this.#pauses.get(session.row.issuer)
+    if (this.#underWay.size >= MAX_AT_ONCE || (pause && this.#parts.clock() < pause.until)) return undefined
+    const asking = this.#ask(session).finally(() => this.#underWay.delete(session.key))
+    this.#underWay.set(session.key, asking)
+    return asking
+  }
+
+  /** Waits for what is under way. */
+  async close(): Promise<void> {
+    await Promise.all(this.#underWay.values())
+  }
+
+  async #ask(session: LiveSession): Promise<void> {
+    const { sessions, clock, log } = this.#parts
+    const { edge, issuer } = session.row
+    const registration = this.#parts.registrationOf(session.scope)
+    if (!registration) {
+      session.due = Infinity // its sign-in is gone, so nothing takes it
+      return
+    }
+    const begun = clock()
+    let taken: Taken | undefined
+    try {
+      taken = await this.#take(session)
+      if (!taken) return
+      const { tokens, claims, freshMs } = await this.#redeem(session, registration, taken)
+      this.#pauses.delete(issuer)
+      if (claims.subject !== session.row.subject) {
+        log.warn({ edge, issuer }, 'a refresh token came to stand for somebody else: its session ends')
+        return await sessions.endAnyway(session, 'the provider named somebody else')
+      }
+      // When and in which session of the provider the visitor signed in stays, also where this answer does not say it.
+      const { auth_time, sid } = session.row
+      const kept = { ...(auth_time !== undefined && { auth_time }), ...(sid !== undefined && { sid }) }
+      sessions.renew(session, { ...kept, ...claims }, { claimsAt: begun, freshMs })
+      if (tokens.refreshToken === undefined) session.due = Infinity
+    } catch (error) {
+      await this.#fail(session, taken, error)
+    }
+  }
+
+  /** Takes the tokens for us alone; undefined where somebody else has them, or there are none. */
+  async #take(session: LiveSession): Promise<Taken | undefined> {
+    const { sessions, clock } = this.#parts
+    const { key, row } = session
+    const now = clock()
+    const kept = await sessions.tokens.read(key, now)
+    if (session.ended) return undefined
+    if (!kept) {
+      session.due = Infinity // lost, or sealed with another relay key
+      return undefined
+    }
+    if (kept.takenUntil > now) {
+      session.due = now + ELSEWHERE_MS
+      return undefined
+    }
+    const tokens = this.#unsaved.get(key) ?? kept.tokens
+    if (tokens.refreshToken === undefined) {
+      session.due = Infinity
+      return undefined
+    }
+    const revision = await sessions.tokens.keep(key, tokens, {
+      expires: row.expires,
+      expectedRevision: kept.revision,
+      now,
+      takenUntil: now + TAKEN_MS,
+    })
+    this.#unsaved.delete(key)
+    return { tokens, revision }
+  }
+
+  async #redeem(
+    session: LiveSession,
+    registration: Registration,
+    taken: Taken,
+  ): Promise<{ tokens: Tokens; claims: VisitorClaims; freshMs: number }> {
+    const { clock } = this.#parts
+    const ready = await registration.ready()
+    const answer = await refreshTokenGrant(ready.configuration, taken.tokens.refreshToken ?? '')
+    const tokens: Tokens = { ...taken.tokens }
+    // RFC 6749 6: "The authorization server MAY issue a new refresh token, in which case the client MUST discard the old".
+    if (answer.refresh_token !== undefined) tokens.refreshToken = answer.refresh_token
+    const now = clock()
+    let idToken: IdTokenClaims | undefined
+    try {
+      if (answer.id_token !== undefined) {
+        idToken = await verifyTokens(answer.id_token, registration, ready, { nonce: undefined, now })
+        tokens.idToken = answer.id_token
+      }
+    } finally {
+      await this.#keep(session, tokens, taken) // whatever comes of it, the old refresh token may be used up
+    }
+    // OpenID Connect Core 12.2: the answer "might not contain an id_token". Then userinfo says what is new.
+    const claims = await readVisitor(idToken ?? oldClaims(session, tokens), answer.access_token, registration, ready, {
+      always: idToken === undefined,
+    })
+    return { tokens, claims, freshMs: freshFor(idToken ?? {}, registration.config, now) }
+  }
+
+  /** A store that fails here must not cost the session its only valid refresh token. */
+  async #keep({ key, row }: LiveSession, tokens: Tokens, taken: Taken): Promise<void> {
+    const { sessions, clock } = this.#parts
+    try {
+      const { revision: expectedRevision } = taken
+      taken.revision = await sessions.tokens.keep(key, tokens, { expires: row.expires, expectedRevision, now: clock() })
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error
+      if (this.#unsaved.size < MAX_UNSAVED) this.#unsaved.set(key, tokens)
+    }
+  }
+
+  async #fail(session: LiveSession, taken: Taken | undefined, error: unknown): Promise<void> {
+    const { sessions, clock, log } = this.#parts
+    const { edge, issuer } = session.row
+    if (session.ended || error instanceof StoreConflict) return // ended, or taken by another process a moment ago
+    if (error instanceof ResponseBodyError && error.error === 'invalid_grant') {
+      log.info({ edge, issuer, reason: error.error_description }, 'the provider has ended a session')
+      return sessions.endAnyway(session, 'the provider has ended it')
+    }
+    const now = clock()
+    const reason = reasonOf(error)
+    if (isUnreachable(error)) {
+      const before = this.#pauses.get(issuer)?.ms
+      const ms = before === undefined ? FIRST_PAUSE_MS : Math.min(before * 2, LONGEST_PAUSE_MS)
+      this.#pauses.set(issuer, { until: now + ms, ms })
+      log.warn({ edge, issuer, reason, retryInMs: ms }, 'claims could not be refreshed')
+    } else {
+      session.due = now + REFUSED_PAUSE_MS
+      log.warn({ edge, issuer, reason, retryInMs: REFUSED_PAUSE_MS }, 'claims could not be refreshed')
+    }
+    if (taken) await this.#giveBack(session, taken)
+  }
+
+  /** So that the next try does not take us for another process. */
+  async #giveBack({ key, row }: LiveSession, { tokens, revision }: Taken): Promise<void> {
+    const { sessions, clock } = this.#parts
+    try {
+      const kept = await sessions.tokens.read(key, clock())
+      if (kept?.revision !== revision || kept.takenUntil === 0) return
+      await sessions.tokens.keep(key, tokens, { expires: row.expires, expectedRevision: revision, now: clock() })
+    } catch {
+      // The store is down, or the session has ended: what is taken is free again after TAKEN_MS.
+    }
+  }
+}
+
+async function withDeadline(asking: Promise<void>): Promise<void> {
+  const late = Promise.withResolvers<void>()
+  const timer = setTimeout(late.resolve, MAX_WAIT_MS)
+  try {
+    await Promise.race([asking, late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** What the last ID token said; it was verified when it came. */
+function oldClaims({ row }: LiveSession, { idToken }: Tokens): IdTokenClaims {
+  return { ...(idToken !== undefined && decodeJwt(idToken)), sub: row.subject }
+}
+
+function isUnreachable(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof ProviderUnreachable || cause instanceof StoreUnavailable) return true
+    if ('code' in cause && cause.code === 'provider_unreachable') return true
+  }
+  // RFC 6749 4.1.2.1 has these two for the authorization endpoint; token endpoints send them, too.
+  return (
+    error instanceof ResponseBodyError &&
+    (error.error === 'temporarily_unavailable' || error.error === 'server_error' || error.status === 429)
+  )
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof ResponseBodyError) return `${error.error}: ${error.error_description ?? 'no description'}`
+  if (!(error instanceof Error)) return String(error)
+  return 'detail' in error && typeof error.detail === 'string' ? error.detail : error.message
+}
