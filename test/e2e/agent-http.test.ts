@@ -133,6 +133,15 @@ describe('agent http', { timeout: 120_000 }, () => {
     await second.exited
   })
 
+  it('makes way for one that is started anew after a crash', async () => {
+    const flags = ['--domain', 'crashed.localhost']
+    const first = launch(flags)
+    const url = await forwarding(first)
+    first.kill('SIGKILL')
+    await forwarding(launch(flags))
+    assert.equal((await new Browser().fetch(url)).body, 'hello nobody')
+  })
+
   it('attack 37: ends with 1 where the authtoken does not permit the address', async () => {
     const narrow = await processes.createAuthtoken('bind:mine.localhost')
     const before_ = asked

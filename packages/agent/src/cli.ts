@@ -77,6 +77,10 @@ Examples:
     .option('--oidc-allow-email <address>', 'let this person pass', collect)
     .option('--oidc-allow-domain <domain>', 'let everybody with an address of this domain pass', collect)
     .option('--oidc-allow-group <group>', 'let everybody in this group pass', collect)
+    .option('--oidc-group-claim <name>', 'the claim that lists the groups (default: groups)')
+    .addOption(
+      new Option('--oidc-id-token-alg <name>', 'where the provider signs with the client secret').choices(['HS256']),
+    )
     .option('--basic-auth <user:password>', 'let only visitors pass who know this; without --oidc', collect)
     .option('--cidr-allow <range>', 'let only visitors from this address range pass', collect)
     .option('--cidr-deny <range>', 'let no visitor from this address range pass', collect)

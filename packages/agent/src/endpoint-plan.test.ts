@@ -71,15 +71,21 @@ describe('the endpoint of agent http', () => {
       oidcAllowEmails: ['ada@example.com'],
       oidcAllowDomains: ['example.com'],
       oidcAllowGroups: ['staff'],
+      oidcGroupClaim: 'roles',
+      oidcIdTokenAlg: 'HS256',
       cidrAllow: ['10.0.0.0/8'],
       cidrDeny: ['10.1.0.0/16'],
       requestHeaderAdd: ['X-A: b: c', 'X-Empty:'],
       requestHeaderRemove: ['X-B'],
       responseHeaderAdd: ['X-C:d '],
     })
-    const allow = { emails: ['ada@example.com'], domains: ['example.com'], groups: { any_of: ['staff'] } }
+    const allow = {
+      emails: ['ada@example.com'],
+      domains: ['example.com'],
+      groups: { claim: 'roles', any_of: ['staff'] },
+    }
     const { oidc: issuer_url, oidcClientId: client_id, oidcClientSecret: client_secret } = SIGN_IN
-    const config = { issuer_url, client_id, client_secret, scopes: ['openid', 'groups'], allow }
+    const config = { issuer_url, client_id, client_secret, scopes: ['openid', 'groups'], id_token_alg: 'HS256', allow }
     assert.deepEqual(policy, {
       on_http_request: [
         {
@@ -124,6 +130,11 @@ describe('the endpoint of agent http', () => {
       '--oidc-scope',
       '--oidc-allow-email',
     ])
+    assert.deepEqual(problemsOf({ oidcGroupClaim: 'a', oidcIdTokenAlg: 'HS256' }), [
+      '--oidc-group-claim',
+      '--oidc-id-token-alg',
+    ])
+    assert.deepEqual(problemsOf({ ...SIGN_IN, oidcGroupClaim: 'roles' }), ['--oidc-group-claim'])
     const further = { requestHeaderAdd: ['nonsense', 'X-A: 1', 'X-A: 2'], responseHeaderAdd: [': x'] }
     assert.deepEqual(problemsOf({ oidc: 'login.example.com', ...further }), [
       '--oidc',
@@ -149,6 +160,8 @@ describe('the endpoint of agent http', () => {
     assert.equal(step(1, 'issuer_url'), '--oidc')
     assert.equal(step(1, 'client_id'), '--oidc-client-id')
     assert.equal(step(1, 'allow', 'emails', 3), '--oidc-allow-email')
+    assert.equal(step(1, 'allow', 'groups', 'claim'), '--oidc-group-claim')
+    assert.equal(step(1, 'id_token_alg'), '--oidc-id-token-alg')
     assert.equal(step(1), '--oidc')
     assert.equal(step(2, 'headers', 'Host'), '--request-header-add')
     assert.equal(at('on_http_response', 0, 'actions', 0, 'config', 'headers', 0), '--response-header-remove')

@@ -15,6 +15,8 @@ export interface HttpFlags extends GlobalFlags, UpstreamFlags {
   oidcAllowEmail?: string[]
   oidcAllowDomain?: string[]
   oidcAllowGroup?: string[]
+  oidcGroupClaim?: string
+  oidcIdTokenAlg?: string
   basicAuth?: string[]
   cidrAllow?: string[]
   cidrDeny?: string[]
@@ -37,6 +39,8 @@ export function runHttp(upstream: string, flags: HttpFlags, environment: Environ
     oidcAllowEmails: flags.oidcAllowEmail,
     oidcAllowDomains: flags.oidcAllowDomain,
     oidcAllowGroups: flags.oidcAllowGroup,
+    oidcGroupClaim: flags.oidcGroupClaim,
+    oidcIdTokenAlg: flags.oidcIdTokenAlg,
     basicAuth: flags.basicAuth,
     cidrAllow: flags.cidrAllow,
     cidrDeny: flags.cidrDeny,

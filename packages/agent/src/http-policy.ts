@@ -16,6 +16,10 @@ export interface HttpPolicyOptions {
   oidcAllowEmails?: readonly string[] | undefined
   oidcAllowDomains?: readonly string[] | undefined
   oidcAllowGroups?: readonly string[] | undefined
+  /** The claim that lists the groups; `groups` unless told. */
+  oidcGroupClaim?: string | undefined
+  /** `HS256` where the provider signs ID tokens with the client secret. */
+  oidcIdTokenAlg?: string | undefined
   /** Each `user:password`; in place of the password may stand its hash. Visitors have to know one. */
   basicAuth?: readonly string[] | undefined
   cidrAllow?: readonly string[] | undefined
@@ -76,7 +80,9 @@ const FLAGS: readonly (readonly [start: string, flag: string])[] = [
   ['request openid-connect scopes', '--oidc-scope'],
   ['request openid-connect allow.emails', '--oidc-allow-email'],
   ['request openid-connect allow.domains', '--oidc-allow-domain'],
+  ['request openid-connect allow.groups.claim', '--oidc-group-claim'],
   ['request openid-connect allow.groups', '--oidc-allow-group'],
+  ['request openid-connect id_token_alg', '--oidc-id-token-alg'],
   ['request openid-connect', '--oidc'],
   ['request basic-auth', '--basic-auth'],
   ['request restrict-ips deny', '--cidr-deny'],
@@ -95,7 +101,7 @@ function restrictIps({ cidrAllow = [], cidrDeny = [] }: HttpPolicyOptions): Poli
 
 function openidConnect(options: HttpPolicyOptions, problems: ConfigProblem[]): PolicyAction[] {
   const { oidc, oidcClientId, oidcClientSecret, oidcScopes = [] } = options
-  const { oidcAllowEmails = [], oidcAllowDomains = [], oidcAllowGroups = [] } = options
+  const { oidcAllowEmails = [], oidcAllowDomains = [], oidcAllowGroups = [], oidcGroupClaim, oidcIdTokenAlg } = options
   if (!oidc) {
     const given = Object.entries({
       '--oidc-client-id': oidcClientId !== undefined,
@@ -104,6 +110,8 @@ function openidConnect(options: HttpPolicyOptions, problems: ConfigProblem[]): P
       '--oidc-allow-email': oidcAllowEmails.length > 0,
       '--oidc-allow-domain': oidcAllowDomains.length > 0,
       '--oidc-allow-group': oidcAllowGroups.length > 0,
+      '--oidc-group-claim': oidcGroupClaim !== undefined,
+      '--oidc-id-token-alg': oidcIdTokenAlg !== undefined,
     })
     for (const [flag, isGiven] of given) {
       if (!isGiven) continue
@@ -119,10 +127,15 @@ function openidConnect(options: HttpPolicyOptions, problems: ConfigProblem[]): P
   if (!oidcClientId) {
     problems.push({ path: '--oidc-client-id', message: 'Write the client id that the identity provider gave you.' })
   }
+  if (oidcGroupClaim !== undefined && oidcAllowGroups.length === 0) {
+    const message = 'Nothing is looked for in this claim without --oidc-allow-group.'
+    problems.push({ path: '--oidc-group-claim', message })
+  }
+  const groupClaim = oidcGroupClaim === undefined ? {} : { claim: oidcGroupClaim }
   const allow = {
     ...listAs('emails', oidcAllowEmails),
     ...listAs('domains', oidcAllowDomains),
-    ...(oidcAllowGroups.length > 0 && { groups: { any_of: oidcAllowGroups } }),
+    ...(oidcAllowGroups.length > 0 && { groups: { ...groupClaim, any_of: oidcAllowGroups } }),
   }
   const config = {
     issuer_url: oidc,
@@ -130,6 +143,7 @@ function openidConnect(options: HttpPolicyOptions, problems: ConfigProblem[]): P
     ...(oidcClientSecret && { client_secret: new Secret(oidcClientSecret) }),
     // Without openid a provider sends no ID token; nobody should have to know that.
     ...(oidcScopes.length > 0 && { scopes: [...new Set(['openid', ...oidcScopes])] }),
+    ...(oidcIdTokenAlg !== undefined && { id_token_alg: oidcIdTokenAlg }),
     ...(Object.keys(allow).length > 0 && { allow }),
   }
   return [{ type: 'openid-connect', config }]
