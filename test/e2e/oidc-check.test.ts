@@ -1,9 +1,14 @@
 // `relay oidc check` as an operator meets it, against a real identity provider.
 
 import assert from 'node:assert/strict'
-import { writeFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { promisify } from 'node:util'
 
 import { CLIENT_ID, CLIENT_SECRET, Processes, RELAY } from '../support/processes.ts'
 
@@ -76,6 +81,37 @@ describe('relay oidc check', { timeout: 120_000 }, () => {
     const without = await run(processes.issuer, ...client)
     assert.equal(without.code, 0)
     assert.match(without.stdout, /• redirect URI +not tried: it is <public_url>\/oidc\/callback/)
+  })
+
+  it('tells what is wrong with a certificate, and trusts an authority of one’s own as the relay does', async (test) => {
+    const names = 'subjectAltName=DNS:login.localhost,DNS:localhost'
+    const args = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=x -addext ${names} -addext basicConstraints=critical,CA:TRUE -keyout idp.key -out idp.crt`
+    try {
+      await promisify(execFile)('openssl', args.split(' '), { cwd: processes.folder })
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error // what execFile rejects with
+      return test.skip('no openssl on this machine: it makes the certificate (on Debian: apt-get install openssl)')
+    }
+    const [key, cert] = await Promise.all(['idp.key', 'idp.crt'].map((name) => readFile(join(processes.folder, name))))
+    const server = createServer({ key: key!, cert: cert! }, (_request, response) => response.writeHead(404).end())
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    try {
+      const { port } = server.address() as AddressInfo // it listens on a port
+      const trusting = { NODE_EXTRA_CA_CERTS: join(processes.folder, 'idp.crt') }
+      const ask = (host: string, env: NodeJS.ProcessEnv = {}): ReturnType<Processes['run']> =>
+        processes.run([RELAY, 'oidc', 'check', `https://${host}:${port}`, '--client-id', 'x'], env)
+      const [unknown, otherName, trusted] = await Promise.all([
+        ask('login.localhost'),
+        ask('other.localhost', trusting),
+        ask('login.localhost', trusting),
+      ])
+      assert.match(unknown.stdout, /is not from an authority that this machine trusts \(\w+\); .*NODE_EXTRA_CA_CERTS=/)
+      assert.match(otherName.stdout, /the certificate of other\.localhost:\d+ is for other names/)
+      assert.match(trusted.stdout, /there is no discovery document at .* \(HTTP 404\)/)
+    } finally {
+      server.close()
+    }
   })
 
   it('ends with 2 where it was called wrongly', async () => {
