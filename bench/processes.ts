@@ -128,7 +128,16 @@ function spentBy(statFile: string): number {
 
 /** Resident memory in bytes. */
 export function residentBytes(pid: number): number {
-  const line = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  return statusBytes(pid, 'VmRSS')
+}
+
+/** What of it is the process's own: without the pages of files that it shares, above all of the Node.js binary. */
+export function anonymousBytes(pid: number): number {
+  return statusBytes(pid, 'RssAnon')
+}
+
+function statusBytes(pid: number, field: string): number {
+  const line = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
   return Number(line?.[1] ?? 0) * 1024
 }
 
