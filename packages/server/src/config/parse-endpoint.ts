@@ -39,6 +39,7 @@ const ACTIONS: Record<string, readonly string[]> = {
     'allow_cors_preflight',
     'idle_session_duration',
     'max_session_duration',
+    'userinfo_refresh_interval',
     'allow',
     'deny',
     'email_verified',

@@ -79,7 +79,7 @@ export class ClaimsRefresh {
     const { edge, issuer } = session.row
     const registration = this.#parts.registrationOf(session.scope)
     if (!registration) {
-      session.due = Infinity // its sign-in is gone, so nothing takes it
+      session.due = clock() + REFUSED_PAUSE_MS // its sign-in is gone; that of an agent's endpoint may come back
       return
     }
     const begun = clock()
