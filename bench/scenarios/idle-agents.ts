@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 
 import { pause } from '../load/endless.ts'
-import { cpuMicroseconds, endChild, openFilesMax, residentBytes, start } from '../processes.ts'
+import { anonymousBytes, cpuMicroseconds, endChild, openFilesMax, residentBytes, start } from '../processes.ts'
 import { count, fixed } from '../report/markdown.ts'
 import type { Scenario } from '../scenario.ts'
 
@@ -31,7 +31,7 @@ The first thousand also pay for the heap's young generation, which grows to its 
     const notes = numbers.length < NUMBERS.length && !plan.isQuick ? [FILES_HINT] : []
 
     const empty = bed.own(await start('empty server', ['-e', EMPTY_SERVER], (line) => line === 'ready'))
-    const emptyBytes = residentBytes(empty.pid)
+    const emptyMemory = memoryOf(empty.pid)
     await empty.end()
 
     const { relay, publicUrl, authtoken } = await bed.startRelay('idle', {
@@ -39,6 +39,7 @@ The first thousand also pay for the heap's young generation, which grows to its 
     })
     await pause(SETTLE_MS)
     const idleBytes = residentBytes(relay.pid)
+    const idleMemory = memoryOf(relay.pid)
     const rows = [['0', megabytes(idleBytes), '', '', '']]
     const figures: Record<string, number> = { 'sallyport: idle relay': idleBytes }
 
@@ -76,12 +77,20 @@ The first thousand also pay for the heap's young generation, which grows to its 
     return {
       tables: [{ head: ['agents', 'relay MB', 'kB for each further one', 's to accept', 'ms of CPU for each'], rows }],
       figures,
-      notes: [`An empty HTTP server of Node.js takes ${megabytes(emptyBytes)} MB.`, ...notes],
+      notes: [
+        `The relay without agents: ${idleMemory}. An empty HTTP server of Node.js: ${emptyMemory}. The rest is pages of files, nearly all of
+the Node.js binary: they count for every process that has it open, and as many as happen to be in the page cache.`,
+        ...notes,
+      ],
     }
   },
 }
 
 const FILES_HINT = `This shell lets a process open ${openFilesMax().toLocaleString('en')} files; ${NUMBERS.at(-1)?.toLocaleString('en')} agents want as many. Raise it: \`ulimit -n 20000\`.`
+
+function memoryOf(pid: number): string {
+  return `${megabytes(residentBytes(pid))} MB resident, of which ${megabytes(anonymousBytes(pid))} are its own`
+}
 
 function megabytes(bytes: number): string {
   return fixed(bytes / 1e6, 0)
