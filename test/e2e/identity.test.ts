@@ -34,6 +34,8 @@ const FORGED = [
   'SALLYPORT-AUTH_USER-GROUPS: admins',
   'Sallyport-Auth-Jwt: e30.e30.e30',
   'sallyport_auth_jwt: e30.e30.e30',
+  'Sallyport-Auth-Access-Token: forged',
+  'sallyport_auth_access_token: forged',
   'Sallyport-Anything: at all',
   'X-Forwarded-For: 10.0.0.1',
   'X_Forwarded_Proto: https',
@@ -73,7 +75,11 @@ describe('the identity of a visitor, at the app', { timeout: 60_000 }, () => {
         {
           id: 'edg_cors',
           hosts: ['cors.localhost'],
-          policy: processes.signIn({ allow_cors_preflight: true, authz_url_params: { max_age: '3600' } }),
+          policy: processes.signIn({
+            allow_cors_preflight: true,
+            authz_url_params: { max_age: '3600' },
+            forward_access_token: true,
+          }),
         },
         { id: 'edg_open', hosts: ['open.localhost'] },
       ],
@@ -97,7 +103,7 @@ describe('the identity of a visitor, at the app', { timeout: 60_000 }, () => {
     return seen[0]!
   }
 
-  it('says in the token when the provider asked for the password, where the route asked that', async () => {
+  it('says in the token when the provider asked for the password, and hands on its access token, where the route wants it', async () => {
     const before = Math.floor(Date.now() / 1000)
     const cors = `${processes.origin('cors.localhost')}/`
     const browser = await signIn(cors)
@@ -106,6 +112,9 @@ describe('the identity of a visitor, at the app', { timeout: 60_000 }, () => {
     const [, payload = ''] = String(lastSeen().headers['sallyport-auth-jwt']).split('.')
     const { auth_time } = JSON.parse(Buffer.from(payload, 'base64url').toString()) as { auth_time: number } // ours
     assert.ok(auth_time >= before && auth_time <= Date.now() / 1000, String(auth_time))
+    const token = String(lastSeen().headers['sallyport-auth-access-token'])
+    const answer = await browser.fetch(`${processes.issuer}/me`, { headers: { authorization: `Bearer ${token}` } })
+    assert.equal(answer.status, 200, 'the token of the provider works there')
   })
 
   it('comes in headers, and signed, to be verified with the keys of the relay', async () => {

@@ -45,6 +45,7 @@ const ACTIONS: Record<string, readonly string[]> = {
     'email_verified',
     'allowed_origins',
     'identity_jwt',
+    'forward_access_token',
     'title',
   ],
   'basic-auth': ['credentials', 'realm', 'forward_credentials'],

@@ -323,6 +323,11 @@ const signInShape = {
   identity_jwt: flag()
     .exactOptional()
     .describe('Whether the app gets `Sallyport-Auth-Jwt`. By default as the top-level `identity_jwt` says.'),
+  forward_access_token: flag()
+    .default(false)
+    .describe(
+      'Whether the app gets the access token of the provider as `Sallyport-Auth-Access-Token`, while it is good. With it the app can do at the provider what the `scopes` allow.',
+    ),
   title: text()
     .max(80)
     .exactOptional()

@@ -12,4 +12,6 @@ export interface Identity {
   authTime?: number
   /** The signed `Sallyport-Auth-Jwt`, where the route wants one. */
   jwt?: string
+  /** The provider's own token, where the route hands it on. */
+  accessToken?: string
 }

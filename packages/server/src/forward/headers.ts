@@ -136,6 +136,7 @@ function identityHeaders(identity: NonNullable<Exchange['identity']>): string {
     head += `Sallyport-Auth-User-Groups: ${groups.join(',')}\r\n`
   }
   if (identity.jwt !== undefined) head += `Sallyport-Auth-Jwt: ${identity.jwt}\r\n`
+  if (identity.accessToken !== undefined) head += `Sallyport-Auth-Access-Token: ${identity.accessToken}\r\n`
   return head
 }
 

@@ -31,7 +31,12 @@ export interface BoxContents {
   /** The `state` of a sign-out at the provider. */
   'sign-out state': { origin: string }
   /** What the provider gave with a session, at rest. Names the session, so that rows cannot change places. */
-  'session tokens': { session: string; idToken?: string; refreshToken?: string }
+  'session tokens': {
+    session: string
+    accessToken?: { value: string; until?: number }
+    idToken?: string
+    refreshToken?: string
+  }
 }
 
 export type BoxKind = keyof BoxContents

@@ -9,6 +9,7 @@ import { decodeJwt } from 'jose'
 import { ResponseBodyError, refreshTokenGrant } from 'openid-client'
 
 import { StoreConflict, StoreUnavailable } from '../../store/store.ts'
+import { keptAccessToken } from './access-token.ts'
 import { freshFor } from './fresh-for.ts'
 import type { SignInParts } from './parts.ts'
 import { ProviderUnreachable } from './provider-fetch.ts'
@@ -141,10 +142,11 @@ export class ClaimsRefresh {
     const { clock } = this.#parts
     const ready = await registration.ready()
     const answer = await refreshTokenGrant(ready.configuration, taken.tokens.refreshToken ?? '')
-    const tokens: Tokens = { ...taken.tokens }
+    const now = clock()
+    const { accessToken: _old, ...others } = taken.tokens
+    const tokens: Tokens = { ...others, ...keptAccessToken(answer, registration, now) }
     // RFC 6749 6: "The authorization server MAY issue a new refresh token, in which case the client MUST discard the old".
     if (answer.refresh_token !== undefined) tokens.refreshToken = answer.refresh_token
-    const now = clock()
     let idToken: IdTokenClaims | undefined
     try {
       if (answer.id_token !== undefined) {
@@ -158,7 +160,7 @@ export class ClaimsRefresh {
     const claims = await readVisitor(idToken ?? oldClaims(session, tokens), answer.access_token, registration, ready, {
       always: idToken === undefined,
     })
-    return { tokens, claims, freshMs: freshFor(idToken ?? {}, registration.config, now) }
+    return { tokens, claims, freshMs: freshFor(idToken ?? {}, registration, answer, now) }
   }
 
   /** A store that fails here must not cost the session its only valid refresh token. */

@@ -13,6 +13,7 @@ import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import { readCookie } from '../../exchange/read-cookie.ts'
 import { StoreUnavailable } from '../../store/store.ts'
+import { keptAccessToken } from './access-token.ts'
 import { stateHash } from './authorization.ts'
 import type { BoxContents } from './boxes.ts'
 import { setCookie, setSessionCookie } from './cookies.ts'
@@ -159,11 +160,12 @@ async function redeem(
     expires: now + config.max_session_duration,
     idle_ms: config.idle_session_duration,
     claims_at: now,
-    ...(refreshToken !== undefined && { fresh_ms: freshFor(idToken, config, now) }),
+    ...(refreshToken !== undefined && { fresh_ms: freshFor(idToken, registration, tokens, now) }),
   }
   return {
     row,
     tokens: {
+      ...keptAccessToken(tokens, registration, now),
       ...(tokens.id_token !== undefined && { idToken: tokens.id_token }),
       ...(refreshToken !== undefined && { refreshToken }),
     },

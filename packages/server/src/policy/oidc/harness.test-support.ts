@@ -239,6 +239,7 @@ export function configFor(issuer: string, more: Partial<OpenidConnectConfig> = {
     email_verified: 'required',
     force_reauthentication: false,
     allow_cors_preflight: false,
+    forward_access_token: false,
     ...more,
   }
 }

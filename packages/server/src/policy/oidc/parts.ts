@@ -1,6 +1,7 @@
 // What the steps of sign-in share. Made once, in SignIn.open.
 
 import type { Attempts } from '../../exchange/attempts.ts'
+import type { AccessTokens } from './access-token.ts'
 import type { Boxes } from './boxes.ts'
 import type { ClaimsRefresh } from './claims-refresh.ts'
 import type { IdentityTokens } from '../identity-tokens.ts'
@@ -14,6 +15,7 @@ export interface SignInParts {
   boxes: Boxes
   sessions: Sessions
   claimsRefresh: ClaimsRefresh
+  accessTokens: AccessTokens
   identityTokens: IdentityTokens
   attempts: Attempts
   clock: () => number

@@ -17,33 +17,39 @@ export interface ReadyProvider extends ProviderDescription {
   configuration: Configuration
 }
 
+/** What a session must hold for the routes that take it. Grows while routes are built. */
+export interface ScopeNeeds {
+  /** By `claimKey`. */
+  claims: Map<string, ClaimName>
+  accessToken: boolean
+}
+
 export class Registration {
   readonly edgeId: string
   readonly config: OpenidConnectConfig
   readonly provider: Provider
   /** Names the sessions that belong here. */
   readonly scope: string
-  /** Claims that decide on routes which share its sessions, by `claimKey`. Grows while routes are built. */
-  readonly decidingClaims: ReadonlyMap<string, ClaimName>
+  readonly needs: Readonly<ScopeNeeds>
   readonly #secureCookies: CookieNames
   readonly #plainCookies: CookieNames
   readonly #clientKey: CryptoKey | undefined
   #ready: ReadyProvider | undefined
 
-  constructor(
-    edgeId: string,
-    config: OpenidConnectConfig,
-    provider: Provider,
-    decidingClaims: ReadonlyMap<string, ClaimName>,
-  ) {
+  constructor(edgeId: string, config: OpenidConnectConfig, provider: Provider, needs: Readonly<ScopeNeeds>) {
     this.edgeId = edgeId
     this.config = config
     this.provider = provider
-    this.decidingClaims = decidingClaims
+    this.needs = needs
     this.scope = scopeOf(edgeId, config)
     if (config.client_key) this.#clientKey = readClientKey(config.client_key)
     this.#secureCookies = cookieNames(config.auth_id, true, config.auth_cookie_domain)
     this.#plainCookies = cookieNames(config.auth_id, false, config.auth_cookie_domain)
+  }
+
+  /** Claims that decide on routes which share its sessions, by `claimKey`. */
+  get decidingClaims(): ReadonlyMap<string, ClaimName> {
+    return this.needs.claims
   }
 
   /** @param origin of the edge: on https the names have the prefix that browsers guard */

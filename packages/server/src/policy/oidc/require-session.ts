@@ -42,7 +42,7 @@ export function requireSession(
   registration: Registration,
   parts: SignInParts,
 ): SessionAction {
-  const { sessions, clock, claimsRefresh } = parts
+  const { sessions, clock, claimsRefresh, accessTokens } = parts
   const rules = {
     scope: registration.scope,
     idleMs: config.idle_session_duration,
@@ -111,9 +111,13 @@ export function requireSession(
         identity.signed !== undefined && now < identity.signedUntil
           ? identity.signed
           : await sign(identity, registration.edgeId, now, parts)
-      // It may have ended while we signed, or be another's word by now; and what ends cuts only what it knows.
-      if (session.ended || session.row !== standing.row) return act(exchange, next, instead)
     }
+    if (config.forward_access_token) {
+      const accessToken = await accessTokens.of(session, now)
+      if (accessToken !== undefined) exchange.identity = { ...exchange.identity, accessToken }
+    }
+    // It may have ended while we waited, or be another's word by now; and what ends cuts only what it knows.
+    if (session.ended || session.row !== standing.row) return act(exchange, next, instead)
 
     const use = sessions.enter(session, exchange, route)
     try {

@@ -16,6 +16,8 @@ const schema = z.object({
 })
 
 export interface Tokens {
+  /** Only where a route hands it on. */
+  accessToken?: { value: string; until?: number }
   idToken?: string
   refreshToken?: string
 }
@@ -50,11 +52,12 @@ export class SessionTokens {
    */
   async keep(
     key: string,
-    { idToken, refreshToken }: Tokens,
+    { accessToken, idToken, refreshToken }: Tokens,
     { expires, expectedRevision, now, takenUntil }: KeepOptions,
   ): Promise<number> {
     const content = {
       session: key,
+      ...(accessToken && { accessToken }),
       ...(idToken !== undefined && idToken.length <= MAX_TOKEN && { idToken }),
       ...(refreshToken !== undefined && refreshToken.length <= MAX_TOKEN && { refreshToken }),
     }

@@ -10,6 +10,7 @@ import { renderPage } from '../../exchange/page.ts'
 import type { Store } from '../../store/store.ts'
 import type { Action } from '../action.ts'
 import type { IdentityTokens } from '../identity-tokens.ts'
+import { AccessTokens } from './access-token.ts'
 import { sendToProvider } from './authorization.ts'
 import { Boxes } from './boxes.ts'
 import { ClaimsRefresh } from './claims-refresh.ts'
@@ -21,7 +22,7 @@ import { readParameters } from './parameters.ts'
 import type { SignInParts } from './parts.ts'
 import { providerFetch } from './provider-fetch.ts'
 import { Provider } from './provider.ts'
-import { Registration, scopeOf } from './registration.ts'
+import { Registration, scopeOf, type ScopeNeeds } from './registration.ts'
 import { requireAnySession, type SignInWay } from './require-any-session.ts'
 import { requireSession } from './require-session.ts'
 import { sessionName } from './session-row.ts'
@@ -61,7 +62,7 @@ export class SignIn {
   /** By edge, then by auth_id, in the order of the configuration. */
   readonly #registrations = new Map<string, Map<string, Registration>>()
   /** By scope: a session must hold what any route that takes it may ask. */
-  readonly #decidingClaims = new Map<string, Map<string, ClaimName>>()
+  readonly #needs = new Map<string, ScopeNeeds>()
 
   private constructor(init: SignInInit, clock: () => number, boxes: Boxes, sessions: Sessions) {
     this.#timeoutMs = init.providerTimeoutMs
@@ -73,6 +74,7 @@ export class SignIn {
       boxes,
       sessions,
       claimsRefresh,
+      accessTokens: new AccessTokens(sessions.tokens),
       identityTokens: init.identityTokens,
       attempts: new Attempts(init.callbacksPerMinute),
       clock,
@@ -120,14 +122,15 @@ export class SignIn {
     if (!ofEdge) this.#registrations.set(edgeId, (ofEdge = new Map<string, Registration>()))
     if (!ofEdge.has(config.auth_id)) provider.registrations += 1
     const scope = scopeOf(edgeId, config)
-    const decidingClaims = this.#decidingClaims.get(scope) ?? new Map<string, ClaimName>()
-    this.#decidingClaims.set(scope, decidingClaims)
+    const needs = this.#needs.get(scope) ?? { claims: new Map<string, ClaimName>(), accessToken: false }
+    this.#needs.set(scope, needs)
+    needs.accessToken ||= config.forward_access_token
     for (const people of [config.allow, config.deny]) {
       for (const { claim } of [...(people?.groups ? [people.groups] : []), ...(people?.claims ?? [])]) {
-        decidingClaims.set(claimKey(claim), claim)
+        needs.claims.set(claimKey(claim), claim)
       }
     }
-    const registration = newRegistration(edgeId, config, provider, decidingClaims)
+    const registration = newRegistration(edgeId, config, provider, needs)
     ofEdge.set(config.auth_id, registration)
     return { registration, action: requireSession(config, registration, this.#parts) }
   }
@@ -137,7 +140,7 @@ export class SignIn {
     const registrations = this.#registrations.get(edgeId)
     this.#registrations.delete(edgeId)
     for (const { provider, scope, config } of registrations?.values() ?? []) {
-      if (config.auth_cookie_domain === undefined) this.#decidingClaims.delete(scope) // nobody else has sessions of it
+      if (config.auth_cookie_domain === undefined) this.#needs.delete(scope) // nobody else has sessions of it
       if (--provider.registrations === 0) this.#providers.delete(provider.issuerUrl)
     }
   }
