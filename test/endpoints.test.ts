@@ -350,6 +350,9 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
       'a size beyond the limit': step('add-headers', {
         headers: Object.fromEntries(Array.from({ length: 7 }, (_, index) => [`X-${index}`, 'x'.repeat(8000)])),
       }),
+      'unknown keys that grow where they are told': Object.fromEntries(
+        Array.from({ length: 64 }, (_, index) => [`${index}${'\u0001'.repeat(160)}`, 1]),
+      ),
       'a thousand wrong steps': { on_http_request: Array.from({ length: 1000 }, () => ({ actions: [] })) },
     }
     for (const [what, policy] of Object.entries(hostile)) {

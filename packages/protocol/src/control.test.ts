@@ -79,6 +79,21 @@ describe('parseControlMessage', () => {
     })
   }
 
+  it('bounds what is said to be wrong with a policy', () => {
+    const refused = { type: 'refused', tunnel_id: 1, code: 'bind_invalid', reason: 'x', retryable: false }
+    const problem = { path: ['on_http_request', 0, 'actions'], message: 'is missing' }
+    assert.deepEqual(parse({ ...refused, problems: [problem] }), { ...refused, problems: [problem] })
+    for (const problems of [
+      Array.from({ length: 65 }, () => problem),
+      [{ ...problem, message: 'x'.repeat(513) }],
+      [{ ...problem, path: Array.from({ length: 33 }, () => 'a') }],
+      [{ ...problem, path: [{}] }],
+      'everything',
+    ]) {
+      assert.throws(() => parse({ ...refused, problems }), isViolation)
+    }
+  })
+
   it('says which field is wrong', () => {
     assert.throws(() => parse({ ...bind, weight: 'heavy' }), /bind\.weight/)
   })

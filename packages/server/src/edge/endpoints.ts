@@ -15,6 +15,7 @@ import type { BindProblem, ProtocolErrorCode } from '@sallyport/protocol'
 import { RouteBackend } from '../backend/route-backend.ts'
 import { TunnelGroup } from '../backend/tunnel-group.ts'
 import type { EdgeConfig, PolicyConfig } from '../config/config.ts'
+import type { FoundProblem } from '../config/expand-env.ts'
 import { hostPatternProblem } from '../config/host-pattern.ts'
 import { parseEndpoint } from '../config/parse-endpoint.ts'
 import { RelayError } from '../errors.ts'
@@ -42,7 +43,8 @@ const LINGER_MS = 120_000 // an agent that has lost its relay tries again within
 const RENEW_MS = 600_000 // how often those in use are noted; the store hears of it once an hour
 const RANDOM_CHARS = 16 // 80 bits
 const NEW_HOSTS_PER_MINUTE = 60 // of one authtoken, where it may not have more at a time: each is a write to the store
-const PROBLEMS_MAX = 64 // what one `refused` can carry
+const PROBLEMS_MAX = 64 // what one `refused` can carry, and in bytes
+const PROBLEMS_MAX_BYTES = 32 * 1024
 
 /** By this its tunnels are found. No agent and no edge can write a label with `=` in its key. */
 const ENDPOINT_LABEL = '=endpoint'
@@ -264,7 +266,7 @@ export class Endpoints implements EndpointBinder {
     if (!parsed.ok) {
       const { problems } = parsed
       const reason = `the policy of the endpoint has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}`
-      return { ...refuse('bind_invalid', reason), problems: problems.slice(0, PROBLEMS_MAX).map(forTheAgent) }
+      return { ...refuse('bind_invalid', reason), problems: forTheAgent(problems) }
     }
     if (requireSignIn && !parsed.signsIn) {
       const reason = 'this relay takes endpoints with sign-in only (require_sign_in); add --oidc and its further flags'
@@ -434,11 +436,18 @@ function refuse(code: ProtocolErrorCode, reason: string): EndpointRefused {
   return { ok: false, error: new ProtocolError(code, reason) }
 }
 
-function forTheAgent({ path, message }: { path: readonly PropertyKey[]; message: string }): BindProblem {
-  return {
-    path: path.slice(0, 32).map((step) => (typeof step === 'number' ? step : String(step).slice(0, 256))),
-    message: message.slice(0, 512),
+/** As many as a message can carry, however long the agent has made what is wrong. */
+function forTheAgent(found: readonly FoundProblem[]): BindProblem[] {
+  const problems: BindProblem[] = []
+  let bytes = 0
+  for (const { path, message } of found.slice(0, PROBLEMS_MAX)) {
+    const steps = path.slice(0, 32).map((step) => (typeof step === 'number' ? step : String(step).slice(0, 256)))
+    const problem = { path: steps, message: message.slice(0, 512) }
+    bytes += Buffer.byteLength(JSON.stringify(problem))
+    if (bytes > PROBLEMS_MAX_BYTES) break
+    problems.push(problem)
   }
+  return problems
 }
 
 function labelsOf(host: string): Map<string, string> {
