@@ -25,7 +25,7 @@ export const clientKeySchema = z.strictObject({
     .enum(['issuer', 'token_endpoint'])
     .default('issuer')
     .describe(
-      'Whom the signed statement names as its reader. `token_endpoint` only where the provider insists, as Okta and Entra ID do.',
+      'Whom the signed statement names as its reader. `token_endpoint` only where the provider insists, as Okta does.',
     ),
 })
 

@@ -621,6 +621,19 @@ describe('sign-in', () => {
       assert.deepEqual(relay.reached, [])
     })
 
+    it('of two actions on one route must both let the visitor pass, in one session', async () => {
+      const domain = configFor(provider.issuer, { allow: { domains: ['example.com'] } })
+      const staff = configFor(provider.issuer, { allow: { groups: { claim: 'groups', any_of: ['staff'] } } })
+      const admin = configFor(provider.issuer, { allow: { groups: { claim: 'groups', any_of: ['admin'] } } })
+      const both = relay.edge('both', domain, staff)
+      assert.equal((await signInAs(new Browser(), both.url)).status, 200)
+      assert.equal(relay.signIn.sessionCount, 1)
+      relay.reached.length = 0
+      const half = relay.edge('half', domain, admin)
+      assert.equal((await signInAs(new Browser(), half.url)).status, 403)
+      assert.equal(relay.reached.length, 0)
+    })
+
     it('is looked at anew where the configuration has changed', async () => {
       const docs = relay.edge('docs', configFor(provider.issuer))
       const browser = new Browser()
