@@ -91,7 +91,12 @@ export const limitsSchema = z.strictObject({
     1_000_000,
     'Wrong passwords for `basic-auth` from one address in a minute, before 429.',
   ),
-  callbacks_per_minute: count(60, 1, 1_000_000, 'Sign-in callbacks from one address in a minute, before 429.'),
+  callbacks_per_minute: count(
+    60,
+    1,
+    1_000_000,
+    'Sign-in callbacks, or refused sign-outs by a provider, from one address in a minute, before 429.',
+  ),
 })
 
 export const timeoutsSchema = z.strictObject({

@@ -21,6 +21,7 @@ import type { Logger } from '../../log.ts'
 import { readParameters } from './parameters.ts'
 import type { SignInParts } from './parts.ts'
 import { providerFetch } from './provider-fetch.ts'
+import { ProviderLogout } from './provider-logout.ts'
 import { Provider } from './provider.ts'
 import { Registration, scopeOf, type ScopeNeeds } from './registration.ts'
 import { requireAnySession, type SignInWay } from './require-any-session.ts'
@@ -55,6 +56,7 @@ export interface SessionControl {
 export class SignIn {
   readonly sessions: SessionControl
   readonly #parts: SignInParts
+  readonly #providerLogout: ProviderLogout
   readonly #timeoutMs: number
   #staleTimer: NodeJS.Timeout | undefined
   /** By issuer: registrations there share what it says about itself. */
@@ -82,6 +84,11 @@ export class SignIn {
       findRegistration: (edgeId, authId) => this.#registrations.get(edgeId)?.get(authId),
       registrationOf,
     }
+    this.#providerLogout = new ProviderLogout({
+      parts: this.#parts,
+      registrations: () => this.#all(),
+      refusalsPerMinute: init.callbacksPerMinute,
+    })
     this.sessions = { list: () => sessions.list(), revoke: (id) => revoke(sessions, id) }
   }
 
@@ -170,6 +177,10 @@ export class SignIn {
     switch (exchange.path) {
       case '/oidc/callback':
         return handOver(onlyGet(exchange), this.#parts)
+      case '/oidc/backchannel-logout':
+        return this.#providerLogout.backchannel(exchange)
+      case '/oidc/frontchannel-logout':
+        return this.#providerLogout.frontchannel(onlyGet(exchange))
       case '/oidc/signed-out':
         return returnSignedOut(onlyGet(exchange), this.#parts)
       case '/.well-known/jwks.json':

@@ -1,0 +1,206 @@
+// A sign-out that began at the provider. Two ways lead here, on the relay's own host:
+//
+//   /oidc/backchannel-logout   the provider itself posts a signed logout token (OpenID Connect Back-Channel Logout 1.0)
+//   /oidc/frontchannel-logout  the provider has the visitor's browser load this in a frame (Front-Channel Logout 1.0).
+//                              Nothing is signed, and no cookie of an edge comes along: neither is this an edge's host,
+//                              nor do browsers send Lax cookies into frames of other sites. What stands for the browser
+//                              is `sid`, the provider's own name for its session, which no other site knows.
+
+import { RelayError } from '../../errors.ts'
+import { Attempts } from '../../exchange/attempts.ts'
+import type { Exchange } from '../../exchange/exchange.ts'
+import { StoreUnavailable } from '../../store/store.ts'
+import { LOGOUT_TOKEN_AGE_S, addresseesOf, verifyLogoutToken, type LogoutToken } from './logout-token.ts'
+import { CLOCK_TOLERANCE_S } from './id-token.ts'
+import { readParameters } from './parameters.ts'
+import type { SignInParts } from './parts.ts'
+import { readForm } from './read-form.ts'
+import type { Registration } from './registration.ts'
+import type { LiveSession } from './sessions.ts'
+
+const MAX_TOKEN = 16_384
+const MIN_SID = 16 // shorter ones could be guessed
+const MAX_SID = 255
+const MAX_USED = 100_000 // each was signed by a provider of ours
+const USED_MS = (LOGOUT_TOKEN_AGE_S + 2 * CLOCK_TOLERANCE_S) * 1000
+
+type Parts = Pick<SignInParts, 'sessions' | 'clock' | 'log'>
+
+export interface ProviderLogoutInit {
+  parts: Parts
+  registrations: () => Iterable<Registration>
+  /** Refused tries of one address in a minute. */
+  refusalsPerMinute: number
+}
+
+export class ProviderLogout {
+  readonly #parts: Parts
+  readonly #registrations: () => Iterable<Registration>
+  readonly #refusals: Attempts
+  /** Logout tokens that have done their work, by issuer and jti, in the order of their use. */
+  readonly #used = new Map<string, number>()
+
+  constructor({ parts, registrations, refusalsPerMinute }: ProviderLogoutInit) {
+    this.#parts = parts
+    this.#registrations = registrations
+    this.#refusals = new Attempts(refusalsPerMinute)
+  }
+
+  /** Section 2.8 of Back-Channel Logout: 200 where all sessions have ended, 400 with a reason otherwise. */
+  async backchannel(exchange: Exchange): Promise<void> {
+    if (exchange.method !== 'POST') throw new RelayError('method_not_allowed', { headers: { allow: 'POST' } })
+    this.#checkPatience(exchange)
+    const read = await readForm(exchange)
+    if (!read.ok) return this.#refuse(exchange, read.detail)
+    const [token, ...more] = read.form.getAll('logout_token')
+    if (!token || more.length > 0) return this.#refuse(exchange, 'logout_token must stand there once')
+    if (token.length > MAX_TOKEN) return this.#refuse(exchange, `logout_token is longer than ${MAX_TOKEN}`)
+
+    const clients = this.#clientsFor(token)
+    let detail = 'issuer and audience are those of no sign-in here'
+    for (const registration of clients) {
+      const verdict = await this.#verify(token, registration)
+      if (verdict.ok) return this.#endBy(exchange, registration, verdict.token)
+      if (verdict.reason === 'keys_unavailable') {
+        throw new RelayError('provider_unreachable', { detail: `logout token: ${verdict.detail}` })
+      }
+      detail = verdict.detail
+    }
+    this.#refuse(exchange, detail)
+  }
+
+  /** Section 3 of Front-Channel Logout, with `iss` and `sid`, which the provider must be set to send. */
+  async frontchannel(exchange: Exchange): Promise<void> {
+    this.#checkPatience(exchange)
+    const read = readParameters(exchange.target, { iss: 512, sid: MAX_SID })
+    if (!read.ok) return this.#refuse(exchange, read.detail)
+    const { iss, sid } = read.values
+    if (iss === undefined || sid === undefined) return this.#refuse(exchange, 'iss and sid must stand there')
+    if (sid.length < MIN_SID) return this.#refuse(exchange, `sid is shorter than ${MIN_SID}`)
+    const destination = exchange.header('sec-fetch-dest')
+    // Not for pictures and scripts: a provider loads it in a frame, or leads the browser here.
+    if (destination !== undefined && !['iframe', 'frame', 'document'].includes(destination)) {
+      return this.#refuse(exchange, `it is not for sec-fetch-dest: ${destination.slice(0, 20)}`)
+    }
+    const issuer = [...this.#registrations()].find(({ config }) => sameIssuer(config.issuer_url, iss))
+    if (!issuer) return this.#refuse(exchange, 'iss is no provider of a sign-in here')
+    const ending = this.#find((session) => session.row.issuer === issuer.config.issuer_url && session.row.sid === sid)
+    // A guess looks like this, and so does a visitor who was not here. Nobody is told which.
+    if (ending.length === 0) this.#refusals.add(exchange.clientIp, this.#parts.clock())
+    await this.#end(ending, iss, 'front-channel')
+    exchange.respond(
+      200,
+      {
+        'content-type': 'text/html; charset=utf-8',
+        'cache-control': 'no-store',
+        'content-security-policy': `default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors ${new URL(issuer.config.issuer_url).origin}`,
+        'referrer-policy': 'no-referrer',
+        'x-content-type-options': 'nosniff',
+      },
+      '<!doctype html>\n<html lang="en">\n<title>Signed out</title>\n<p>Signed out.</p>\n</html>\n',
+    )
+  }
+
+  async #endBy(exchange: Exchange, { config }: Registration, token: LogoutToken): Promise<void> {
+    const now = this.#parts.clock()
+    this.#forgetUsed(now)
+    // Of another issuer the same jti is another token.
+    const name = JSON.stringify([config.issuer_url, token.jti])
+    if (this.#used.has(name)) return this.#refuse(exchange, 'this logout token has been used')
+    if (this.#used.size >= MAX_USED) throw new RelayError('too_many_requests', { headers: { 'retry-after': '60' } })
+    this.#used.set(name, now)
+    const ending = this.#find(
+      ({ row }) =>
+        row.issuer === config.issuer_url && row.client_id === config.client_id && isMeant(row.subject, row.sid, token),
+    )
+    try {
+      await this.#end(ending, config.issuer_url, 'back-channel')
+    } catch (error) {
+      this.#used.delete(name) // ended here, and not yet in the store: the provider may tell again
+      throw error
+    }
+    exchange.respond(200, { 'cache-control': 'no-store' })
+  }
+
+  #find(isMeantHere: (session: LiveSession) => boolean): LiveSession[] {
+    const found: LiveSession[] = []
+    for (const session of this.#parts.sessions.all()) if (isMeantHere(session)) found.push(session)
+    return found
+  }
+
+  async #end(ending: readonly LiveSession[], issuer: string, channel: string): Promise<void> {
+    const { sessions, log } = this.#parts
+    if (ending.length > 0) log.info({ issuer, channel, count: ending.length }, 'the provider has signed a visitor out')
+    try {
+      await Promise.all(ending.map(({ key }) => sessions.end(key, 'signed out at the provider')))
+    } catch (error) {
+      if (error instanceof StoreUnavailable) throw new RelayError('store_unavailable', { cause: error })
+      throw error
+    }
+  }
+
+  /** The clients that a token claims to be for, each once; most relays have one. */
+  #clientsFor(token: string): Registration[] {
+    const said = addresseesOf(token)
+    if (!said) return []
+    const found = new Map<string, Registration>()
+    for (const registration of this.#registrations()) {
+      const { issuer_url, client_id, id_token_alg } = registration.config
+      if (!sameIssuer(issuer_url, said.issuer) || !said.audience.includes(client_id)) continue
+      found.set(JSON.stringify([issuer_url, client_id, id_token_alg]), registration)
+    }
+    return [...found.values()]
+  }
+
+  async #verify(token: string, registration: Registration): ReturnType<typeof verifyLogoutToken> {
+    const { config } = registration
+    const { metadata, keys } = await registration.ready()
+    return verifyLogoutToken(token, {
+      issuer: metadata.issuer,
+      clientId: config.client_id,
+      listedAlgorithms: metadata.id_token_signing_alg_values_supported,
+      keys,
+      ...(config.id_token_alg === 'HS256' && { sharedSecret: config.client_secret?.reveal() ?? '' }), // '' is refused
+      now: this.#parts.clock(),
+    })
+  }
+
+  #checkPatience(exchange: Exchange): void {
+    if (!this.#refusals.isExhausted(exchange.clientIp, this.#parts.clock())) return
+    throw new RelayError('too_many_requests', { headers: { 'retry-after': '60' } })
+  }
+
+  #refuse(exchange: Exchange, detail: string): void {
+    this.#refusals.add(exchange.clientIp, this.#parts.clock())
+    this.#parts.log.warn({ address: exchange.clientIp, path: exchange.path, reason: detail }, 'sign-out refused')
+    exchange.respond(
+      400,
+      {
+        'content-type': 'application/json',
+        'cache-control': 'no-store',
+        'x-content-type-options': 'nosniff',
+        'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+      },
+      `${JSON.stringify({ error: 'invalid_request', error_description: detail })}\n`,
+    )
+  }
+
+  #forgetUsed(now: number): void {
+    for (const [name, at] of this.#used) {
+      if (now - at < USED_MS) return
+      this.#used.delete(name)
+    }
+  }
+}
+
+/** Section 2.5: with a sid it is that session, otherwise all of the subject. A session may not know its sid. */
+function isMeant(subject: string, sid: string | undefined, token: LogoutToken): boolean {
+  if (token.sub !== undefined && token.sub !== subject) return false
+  if (token.sid === undefined) return true
+  return sid === undefined ? token.sub !== undefined : sid === token.sid
+}
+
+/** As Provider compares them: `https://a` and `https://a/` are one. The signature is checked against the exact one. */
+function sameIssuer(configured: string, said: string): boolean {
+  return configured === said || URL.parse(configured)?.href === URL.parse(said)?.href
+}
