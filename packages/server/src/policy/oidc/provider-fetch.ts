@@ -12,6 +12,7 @@ import { isLoopbackHost } from '../../config/host-pattern.ts'
 import { DialRule } from './dial-rule.ts'
 
 const MAX_BYTES = 1024 * 1024 // discovery documents and key sets are a few kB
+const MAX_AT_ONCE = 100 // to one provider: hundreds of sign-ins a second, and a bound for one that answers slowly
 
 export interface ProviderRequest {
   method?: string
@@ -35,6 +36,7 @@ export class ProviderUnreachable extends Error {
  */
 export function providerFetch(timeoutMs: number, home: string): ProviderFetch {
   const rule = new DialRule(home)
+  let underWay = 0
 
   const admit = (url: URL, addresses: readonly string[]): void => {
     const refused = rule.refusedOf(url.origin, addresses)
@@ -50,6 +52,8 @@ export function providerFetch(timeoutMs: number, home: string): ProviderFetch {
     const literal = url.hostname.replace(/^\[(.*)\]$/, '$1')
     if (isIP(literal)) admit(url, [literal]) // node:net looks such a host up nowhere
     const payload = body === undefined || body === null ? undefined : asText(body)
+    if (underWay >= MAX_AT_ONCE) throw new ProviderUnreachable(`${rule.home} has not answered ${underWay} requests yet`)
+    underWay += 1
     const deadline = AbortSignal.timeout(timeoutMs)
     const send = url.protocol === 'https:' ? httpsRequest : httpRequest
     try {
@@ -82,6 +86,8 @@ export function providerFetch(timeoutMs: number, home: string): ProviderFetch {
       if (error instanceof ProviderUnreachable) throw error
       const reason = deadline.aborted ? `no answer within ${timeoutMs / 1000} s` : messageOf(error)
       throw new ProviderUnreachable(`${describe(method, url)} failed: ${reason}`, { cause: error })
+    } finally {
+      underWay -= 1
     }
   }
 }

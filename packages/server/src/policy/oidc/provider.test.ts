@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, beforeEach, describe, it } from 'node:test'
 
@@ -166,6 +166,27 @@ describe('Provider', () => {
     await assert.rejects(open().describe(), unreachable(/no answer within 0\.3 s/))
     await left
     clearInterval(timer)
+  })
+
+  it('hostile, that lets requests hang holds a hundred of them at most', async () => {
+    const waiting: ServerResponse[] = []
+    const hundred = new Promise<void>((resolve) => {
+      server.behave = {
+        answer: {
+          '/jwks': (response) => {
+            if (waiting.push(response) === 100) resolve()
+          },
+        },
+      }
+    })
+    const fetch = providerFetch(60_000, server.issuer)
+    const hanging = Array.from({ length: 100 }, () => fetch(`${server.issuer}/jwks`))
+    await hundred
+    await assert.rejects(fetch(`${server.issuer}/jwks`), /has not answered 100 requests yet/)
+    for (const response of waiting) response.end('{}')
+    await Promise.all(hanging)
+    server.behave = {}
+    assert.equal((await fetch(`${server.issuer}/jwks`)).status, 200, 'and is asked again when it has answered')
   })
 
   it('hostile, that names addresses inside makes the relay dial none of them', async () => {
