@@ -7,7 +7,7 @@ import { RELAY_VERSION } from '../version.ts'
 import { createAuthtoken, listAuthtokens, revokeAuthtoken } from './authtoken-commands.ts'
 import { check } from './check.ts'
 import { printPasswordHash } from './hash-password.ts'
-import { checkOidc } from './oidc-check.ts'
+import type { checkOidc } from './oidc-check.ts'
 import { createServiceToken, listServiceTokens, revokeServiceToken } from './service-token-commands.ts'
 import { listSessions, revokeSessions } from './session-commands.ts'
 import { start } from './start.ts'
@@ -117,7 +117,7 @@ Examples:
   relay oidc check --config relay.yml --edge edg_docs
   relay oidc check https://login.example.com/realms/staff --client-id sallyport --client-secret "$OIDC_SECRET"`,
     )
-    .action(checkOidc)
+    .action(async (...given: Parameters<typeof checkOidc>) => (await import('./oidc-check.ts')).checkOidc(...given)) // loaded here only
   addSessionCommands(program)
   addServiceTokenCommands(program)
   program

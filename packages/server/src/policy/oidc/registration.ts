@@ -6,7 +6,6 @@ import type { Configuration } from 'openid-client'
 
 import type { ClaimName } from '../../config/claim-name.ts'
 import type { OpenidConnectConfig } from '../../config/config.ts'
-import { clientConfiguration } from './client-configuration.ts'
 import { readClientKey } from './client-key.ts'
 import { cookieNames, type CookieNames } from './cookies.ts'
 import type { Provider, ProviderDescription } from './provider.ts'
@@ -61,6 +60,7 @@ export class Registration {
   async ready(): Promise<ReadyProvider> {
     const description = await this.provider.describe()
     if (this.#ready?.metadata === description.metadata) return this.#ready
+    const { clientConfiguration } = await import('./client-configuration.ts') // loaded with the first sign-in
     const configuration = clientConfiguration(this.config, description.metadata, this.#clientKey, this.provider)
     this.#ready = { ...description, configuration }
     return this.#ready

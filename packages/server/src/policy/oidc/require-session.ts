@@ -9,7 +9,6 @@ import type { Identity } from '../../exchange/identity.ts'
 import { readCookie } from '../../exchange/read-cookie.ts'
 import type { Action } from '../action.ts'
 import { compileAllow, countingEmail, type AllowVerdict } from './allow.ts'
-import { sendToProvider } from './authorization.ts'
 import type { SignInParts } from './parts.ts'
 import type { Registration } from './registration.ts'
 import { isCorsPreflight } from './cors-preflight.ts'
@@ -133,6 +132,7 @@ export function requireSession(
 async function askToSignIn(exchange: Exchange, registration: Registration, parts: SignInParts): Promise<void> {
   exchange.identity = undefined
   if (!exchange.isNavigation) throw signInRequired(registration.edgeId)
+  const { sendToProvider } = await import('./authorization.ts') // with openid-client, loaded with the first sign-in
   return sendToProvider(exchange, registration, parts, exchange.target)
 }
 

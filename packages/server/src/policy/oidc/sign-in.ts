@@ -1,5 +1,6 @@
 // Sign-in with OpenID Connect, as the rest of the relay sees it: an action for routes, the pages under
-// `/.sallyport/` on edge hosts, the shared pages on the relay's own host, and the sessions.
+// `/.sallyport/` on edge hosts, the shared pages on the relay's own host, and the sessions. What needs openid-client
+// and jose is loaded with the first sign-in: a relay where nobody signs in does without them.
 
 import { claimKey, type ClaimName } from '../../config/claim-name.ts'
 import type { OpenidConnectConfig } from '../../config/config.ts'
@@ -11,11 +12,9 @@ import type { Store } from '../../store/store.ts'
 import type { Action } from '../action.ts'
 import type { IdentityTokens } from '../identity-tokens.ts'
 import { AccessTokens } from './access-token.ts'
-import { sendToProvider } from './authorization.ts'
 import { Boxes } from './boxes.ts'
 import { ClaimsRefresh } from './claims-refresh.ts'
 import { choicePage } from './choice-page.ts'
-import { finishSignIn } from './edge-callback.ts'
 import type { Keys } from '../../keys.ts'
 import type { Logger } from '../../log.ts'
 import { readParameters } from './parameters.ts'
@@ -160,7 +159,7 @@ export class SignIn {
       case '/.sallyport/login':
         return this.#logIn(onlyGet(exchange), registrations)
       case '/.sallyport/oidc/callback':
-        return finishSignIn(onlyGet(exchange), this.#parts)
+        return (await import('./edge-callback.ts')).finishSignIn(onlyGet(exchange), this.#parts)
       case '/.sallyport/logout':
         return signOut(exchange, registrations, this.#parts)
       case '/.sallyport/logout/provider':
@@ -242,6 +241,7 @@ export class SignIn {
     if (!read.ok) throw new RelayError('bad_request', { detail: read.detail })
     const { auth_id, return_to = '/', force } = read.values
     if (auth_id === undefined && registrations.length > 1) return showChoice(exchange, registrations, return_to)
+    const { sendToProvider } = await import('./authorization.ts')
     await sendToProvider(exchange, choose(exchange, registrations), this.#parts, return_to, force === '1')
   }
 }

@@ -5,8 +5,6 @@
 // a hint, goes from the POST to the redirect in a sealed HttpOnly cookie. The page between them is there because
 // Chromium applies `form-action` to every redirect behind a form.
 
-import { buildEndSessionUrl } from 'openid-client'
-
 import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import { escapeHtml, renderPage } from '../../exchange/page.ts'
@@ -84,6 +82,7 @@ export async function signOutAtProvider(
     return exchange.respond(303, { location: SIGNED_OUT, ...headers })
   }
   const { configuration } = await registration.ready()
+  const { buildEndSessionUrl } = await import('openid-client') // loaded with the first sign-in
   const location = buildEndSessionUrl(configuration, {
     post_logout_redirect_uri: `${parts.publicOrigin}/oidc/signed-out`,
     state: parts.boxes.seal('sign-out state', { origin: exchange.origin }, now + STATE_MS),

@@ -1,0 +1,74 @@
+// What a provider says about itself, fetched and checked: its discovery document (OpenID Connect Discovery 1.0) and its
+// signing keys. With openid-client and jose, so it is loaded with the first sign-in only.
+
+import { createRemoteJWKSet, customFetch as joseFetch } from 'jose'
+import { ClientError, None, allowInsecureRequests, customFetch, discovery, type CustomFetch } from 'openid-client'
+
+import { endpointProblems } from './endpoint-problems.ts'
+import { isSameIssuer, issuerMismatch } from './issuer-mismatch.ts'
+import { ProviderUnreachable } from './provider-fetch.ts'
+import type { Provider, ProviderDescription } from './provider.ts'
+
+const KEYS_FRESH_MS = 10 * 60_000
+const KEYS_COOLDOWN_MS = 30_000 // an unknown kid asks for the keys again, but not more often
+
+/** @throws what explainFailure() makes a sentence of */
+export async function discoverProvider(provider: Provider): Promise<ProviderDescription> {
+  const configuration = await discovery(new URL(provider.issuerUrl), 'sallyport', undefined, None(), {
+    [customFetch]: provider.fetch as CustomFetch, // its body is one of the kinds we send
+    timeout: provider.timeoutMs / 1000,
+    ...(provider.isInsecure && { execute: [allowInsecureRequests] }),
+  })
+  const metadata = configuration.serverMetadata()
+  // openid-client makes exceptions here for two hosts of Microsoft; we make none.
+  if (!isSameIssuer(provider.issuerUrl, metadata.issuer)) throw new IssuerMismatch(metadata.issuer)
+  const [problem] = endpointProblems(metadata, provider.isInsecure)
+  if (problem !== undefined) throw new ProviderUnreachable(problem)
+  const keys = createRemoteJWKSet(new URL(metadata.jwks_uri!), {
+    [joseFetch]: provider.fetch,
+    timeoutDuration: provider.timeoutMs,
+    cacheMaxAge: KEYS_FRESH_MS,
+    cooldownDuration: KEYS_COOLDOWN_MS,
+  })
+  return { metadata, keys }
+}
+
+/** One sentence for the operator: what is wrong and, where we know it, what to write. */
+export function explainFailure(issuerUrl: string, error: unknown): string {
+  const other = issuerOf(error)
+  if (other !== undefined) return issuerMismatch(issuerUrl, other)
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof ProviderUnreachable) return cause.message
+  }
+  if (error instanceof ClientError && error.cause instanceof Response) {
+    const { status } = error.cause
+    const hint = status === 404 ? '; is issuer_url right?' : ''
+    return `the discovery document of ${issuerUrl} was answered with HTTP ${status}, ${error.message}${hint}`
+  }
+  return `the discovery document of ${issuerUrl} cannot be used: ${error instanceof Error ? error.message : String(error)}`
+}
+
+class IssuerMismatch extends Error {
+  readonly issuer: string
+
+  constructor(issuer: string) {
+    super('the issuer is another one')
+    this.issuer = issuer
+  }
+}
+
+/** The issuer that the provider named, where it is not the expected one. */
+function issuerOf(error: unknown): string | undefined {
+  if (error instanceof IssuerMismatch) return error.issuer
+  // openid-client passes the issuer through new URL(), which tells what it was given.
+  if (error instanceof TypeError && 'code' in error && error.code === 'ERR_INVALID_URL' && 'input' in error) {
+    return String(error.input)
+  }
+  if (!(error instanceof ClientError)) return undefined
+  const cause: unknown = error.cause
+  if (typeof cause !== 'object' || cause === null || !('attribute' in cause) || cause.attribute !== 'issuer') {
+    return undefined
+  }
+  const body: unknown = 'body' in cause ? cause.body : undefined
+  return typeof body === 'object' && body !== null && 'issuer' in body ? String(body.issuer) : undefined
+}
