@@ -131,9 +131,19 @@ describe('floor plan', () => {
     assert.deepEqual(protocol, [])
   })
 
-  it('enters the protocol package by its one door, and its tuning before that', () => {
+  it('takes nothing but types from node:http itself, which brings 13 MB along', () => {
+    const sources = globSync('packages/{server,agent,protocol}/src/**/*.ts', { cwd: root }).filter(
+      (file) => !isTest(file),
+    )
+    const values = sources.filter((file) =>
+      /^(?:import|export) (?!type\b)[^'"]*? from 'node:http'/m.test(readFileSync(join(root, file), 'utf8')),
+    )
+    assert.deepEqual(values, [])
+  })
+
+  it('enters the protocol package by its one door, but for what runs before and beside it', () => {
     const behind = [...server, ...importsOf('packages/agent/src')].filter(
-      ({ to }) => to.startsWith('@sallyport/') && !/^@sallyport\/protocol(\/tune-v8)?$/.test(to),
+      ({ to }) => to.startsWith('@sallyport/') && !/^@sallyport\/protocol(\/tune-v8|\/node-http)?$/.test(to),
     )
     assert.deepEqual(behind, [])
   })

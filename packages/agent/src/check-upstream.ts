@@ -1,11 +1,11 @@
 // One health check: a GET to the agent's own upstream, through the same dial as visitors' connections.
 
-import { request as httpRequest } from 'node:http'
 import { connect as http2Connect } from 'node:http2'
 import { PassThrough } from 'node:stream'
 import type { Duplex } from 'node:stream'
 
 import { printable } from '@sallyport/protocol'
+import { request as httpRequest } from '@sallyport/protocol/node-http'
 import type { StreamProtocol } from '@sallyport/protocol'
 
 import { AGENT_VERSION } from './agent-version.ts'

@@ -1,8 +1,9 @@
 // The operator's listener, on loopback by default: health for whoever restarts and balances relays, and metrics.
 
-import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+
+import { createServer } from '@sallyport/protocol/node-http'
 
 import type { ListenAddress } from '../config/config.ts'
 import type { Metrics } from './metrics.ts'

@@ -4,13 +4,6 @@ import { Command, CommanderError } from 'commander'
 
 import { ConfigError } from '../errors.ts'
 import { RELAY_VERSION } from '../version.ts'
-import { createAuthtoken, listAuthtokens, revokeAuthtoken } from './authtoken-commands.ts'
-import { check } from './check.ts'
-import { printPasswordHash } from './hash-password.ts'
-import type { checkOidc } from './oidc-check.ts'
-import { createServiceToken, listServiceTokens, revokeServiceToken } from './service-token-commands.ts'
-import { listSessions, revokeSessions } from './session-commands.ts'
-import { start } from './start.ts'
 
 const CONFIG_OPTION = [
   '--config <file>',
@@ -47,12 +40,12 @@ Examples:
     .command('start')
     .description('Start the relay. SIGTERM or Ctrl-C lets running exchanges finish; a second one ends at once.')
     .option(...CONFIG_OPTION)
-    .action(start)
+    .action(loaded(async () => (await import('./start.ts')).start))
   program
     .command('check')
     .description('Check a configuration without starting: exit code 0, or 2 and every problem with its path.')
     .option(...CONFIG_OPTION)
-    .action(check)
+    .action(loaded(async () => (await import('./check.ts')).check))
   program
     .command('version')
     .description('Print the version.')
@@ -77,19 +70,19 @@ Examples:
     .option(...CONFIG_OPTION)
     .option('--acl <rule>', 'what it may bind, e.g. bind:edge=edg_docs; repeatable (default: bind:*)', collect, [])
     .option('--description <text>', 'for people: whose it is, or what for')
-    .action(createAuthtoken)
+    .action(loaded(async () => (await import('./authtoken-commands.ts')).createAuthtoken))
   authtoken
     .command('list')
     .description('List the authtokens; the tokens themselves are not kept.')
     .option(...CONFIG_OPTION)
     .option('--json', 'as JSON')
-    .action(listAuthtokens)
+    .action(loaded(async () => (await import('./authtoken-commands.ts')).listAuthtokens))
   authtoken
     .command('revoke')
     .description('Revoke an authtoken. Its tunnel sessions end at once.')
     .argument('<id>', 'the id, or the beginning of it')
     .option(...CONFIG_OPTION)
-    .action(revokeAuthtoken)
+    .action(loaded(async () => (await import('./authtoken-commands.ts')).revokeAuthtoken))
 
   const oidc = program.command('oidc').description('Try out identity providers.').helpCommand(false)
   oidc
@@ -117,13 +110,13 @@ Examples:
   relay oidc check --config relay.yml --edge edg_docs
   relay oidc check https://login.example.com/realms/staff --client-id sallyport --client-secret "$OIDC_SECRET"`,
     )
-    .action(async (...given: Parameters<typeof checkOidc>) => (await import('./oidc-check.ts')).checkOidc(...given)) // loaded here only
+    .action(loaded(async () => (await import('./oidc-check.ts')).checkOidc))
   addSessionCommands(program)
   addServiceTokenCommands(program)
   program
     .command('hash-password')
     .description('Read a password from standard input and print its hash, for the credentials of basic-auth.')
-    .action(printPasswordHash)
+    .action(loaded(async () => (await import('./hash-password.ts')).printPasswordHash))
   return program
 }
 
@@ -147,7 +140,7 @@ Examples:
     .option('--edge <id>', 'only those on this edge')
     .option('--user <user>', 'only those of this email address or subject')
     .option('--json', 'as JSON')
-    .action(listSessions)
+    .action(loaded(async () => (await import('./session-commands.ts')).listSessions))
   session
     .command('revoke')
     .description('End sessions. What is under way in them ends within two seconds, WebSockets too.')
@@ -156,7 +149,7 @@ Examples:
     .option('--user <user>', 'those of this email address or subject, over all edges or with --edge')
     .option('--edge <id>', 'those on this edge')
     .option('--all', 'all of them')
-    .action(revokeSessions)
+    .action(loaded(async () => (await import('./session-commands.ts')).revokeSessions))
 }
 
 function addServiceTokenCommands(program: Command): void {
@@ -180,20 +173,27 @@ Examples:
     .option(...CONFIG_OPTION)
     .requiredOption('--edge <id>', 'the edge it is for; it is worth nothing on others')
     .option('--description <text>', 'for people: whose it is, or what for; apps get it as the name of the program')
-    .action(createServiceToken)
+    .action(loaded(async () => (await import('./service-token-commands.ts')).createServiceToken))
   serviceToken
     .command('list')
     .description('List the service tokens; the tokens themselves are not kept.')
     .option(...CONFIG_OPTION)
     .option('--edge <id>', 'those of one edge')
     .option('--json', 'as JSON')
-    .action(listServiceTokens)
+    .action(loaded(async () => (await import('./service-token-commands.ts')).listServiceTokens))
   serviceToken
     .command('revoke')
     .description('Revoke a service token. Requests and WebSockets that are under way with it end at once.')
     .argument('<id>', 'the id, or the beginning of it')
     .option(...CONFIG_OPTION)
-    .action(revokeServiceToken)
+    .action(loaded(async () => (await import('./service-token-commands.ts')).revokeServiceToken))
+}
+
+/** A command is loaded when it runs: the relay shall not carry the others along. */
+function loaded<A extends unknown[]>(
+  load: () => Promise<(...given: A) => Promise<void> | void>,
+): (...given: A) => Promise<void> {
+  return async (...given) => (await load())(...given)
 }
 
 function collect(value: string, before: string[]): string[] {

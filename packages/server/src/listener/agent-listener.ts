@@ -1,11 +1,11 @@
 // Where agents come in: a WebSocket upgrade at `<public_url>/.sallyport/agent` with an authtoken. Nobody gets a
 // session without one; with none configured the relay refuses and says how to make one.
 
-import { STATUS_CODES } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 
 import { ProtocolError, SUBPROTOCOL, WebSocketCarrier } from '@sallyport/protocol'
+import { STATUS_CODES } from '@sallyport/protocol/node-http'
 import type { Logger } from 'pino'
 import { WebSocketServer } from 'ws'
 

@@ -4,7 +4,7 @@
 // Pure: no I/O, no clock. Source: RFC 9113 8.1 to 8.5, RFC 8441 4 and 5.
 
 import { randomBytes } from 'node:crypto'
-import { METHODS } from 'node:http'
+import { METHODS } from '@sallyport/protocol/node-http'
 
 import { RelayError } from '../errors.ts'
 import { checkTarget, normalHost, refuse } from './admission.ts'

@@ -2,8 +2,7 @@
 // accepted only where they can be a WebSocket. Who speaks HTTP/2 goes on to Http2Visitors.
 // It makes Exchange objects and hands them on; it decides nothing else.
 
-import { Server as HttpServer, STATUS_CODES, ServerResponse, createServer } from 'node:http'
-import type { IncomingMessage, ServerOptions } from 'node:http'
+import type { IncomingMessage, Server as HttpServer, ServerOptions, ServerResponse } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import { Server as NetServer, Socket } from 'node:net'
 import type { AddressInfo } from 'node:net'
@@ -11,6 +10,7 @@ import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 
 import { AGENT_PATH } from '@sallyport/protocol'
+import * as http from '@sallyport/protocol/node-http'
 import type { Logger } from 'pino'
 
 import type { Limits, ListenAddress, Timeouts } from '../config/config.ts'
@@ -96,7 +96,7 @@ export class VisitorListener {
       })
       certificates.keepFresh(server)
       this.#server = server
-    } else this.#server = createServer(settings)
+    } else this.#server = http.createServer(settings)
     this.#server.maxHeadersCount = limits.headers_count + 1 // node:http drops further ones without a word
     this.#server.maxConnections = limits.visitor_connections
     this.#server.on('request', this.#onRequest)
@@ -278,7 +278,7 @@ export class VisitorListener {
       socket.destroy()
       return undefined
     }
-    const response = new ServerResponse(request)
+    const response = new http.ServerResponse(request)
     response.shouldKeepAlive = false
     response.assignSocket(socket as Socket) // node:http hands out the net.Socket it listens on
     response.once('finish', () => socket.end())
@@ -316,7 +316,7 @@ export class VisitorListener {
     const body = `${JSON.stringify({ type: 'about:blank', title: refusal.title, status: refusal.status, detail: refusal.advice, code: refusal.publicCode })}\n`
     socket.on('error', () => {}) // the visitor does not wait for the answer
     socket.end(
-      `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n` +
+      `HTTP/1.1 ${refusal.status} ${http.STATUS_CODES[refusal.status]}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n` +
         `Content-Length: ${Buffer.byteLength(body)}\r\nSallyport-Error-Code: ${refusal.publicCode}\r\n\r\n${body}`,
       () => socket.destroy(),
     )

@@ -4,9 +4,11 @@
 // us dial 127.0.0.1 for `*.localhost`, which Node does not resolve.
 
 import { lookup, type LookupAddress } from 'node:dns'
-import { request as httpRequest, type IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
+
+import { request as httpRequest } from '@sallyport/protocol/node-http'
 
 import { isLoopbackHost } from '../../config/host-pattern.ts'
 import { DialRule } from './dial-rule.ts'
