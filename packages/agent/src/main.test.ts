@@ -120,7 +120,9 @@ describe('agent', () => {
       SALLYPORT_AUTHTOKEN: TOKEN,
       SALLYPORT_SERVER: relay.url,
     }
-    const words = ['tunnel', '--label', 'edge=edg_docs', '--log-level', 'debug', `${await startEcho()}`]
+    // One connection: a second one's bind is not taken for the reconnect.
+    const flags = ['--label', 'edge=edg_docs', '--connections', '1', '--log-level', 'debug']
+    const words = ['tunnel', ...flags, `${await startEcho()}`]
     const { child, stdout, stderr, ended } = run(words, environment)
     const [session] = (await once(relay, 'bound')) as [FakeSession]
     const stream = session.openStream()
