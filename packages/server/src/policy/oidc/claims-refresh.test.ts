@@ -10,6 +10,7 @@ import { Browser } from '../../../../../examples/demo/browser.ts'
 import type { IdentityProvider } from '../../../../../examples/demo/identity-provider.ts'
 import { MemoryStore, clientFor, configFor, signInAs, startProvider, startRelay } from './harness.test-support.ts'
 import { USERS, type Relay } from './harness.test-support.ts'
+import { startHostileProvider, type HostileProvider } from './hostile-provider.test-support.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -219,6 +220,77 @@ describe('claims', () => {
     }
     return ''
   }
+})
+
+describe('claims that a refresh brings', () => {
+  let relay: Relay
+  let provider: HostileProvider
+  let now: number
+
+  beforeEach(async () => {
+    now = Date.now()
+    relay = await startRelay({ clock: () => now })
+    provider = await startHostileProvider()
+    provider.behave.refreshToken = 'r'
+  })
+  afterEach(async () => {
+    await relay.close()
+    await provider.close()
+  })
+
+  async function signedIn() {
+    const docs = relay.edge('docs', configFor(provider.issuer, { userinfo_refresh_interval: MINUTE }))
+    const browser = new Browser()
+    provider.behave.idToken = (nonce) => provider.idToken({ nonce, groups: ['staff'] })
+    assert.equal((await browser.open(docs.url)).status, 200)
+    now += 2 * MINUTE // so that the request waits
+    return { docs, browser }
+  }
+  const groups = () => relay.reached.at(-1)?.identity?.groups
+
+  it('attack 27: of somebody else end the session', async () => {
+    const { docs, browser } = await signedIn()
+    const before = relay.reached.length
+    provider.behave.idToken = () => provider.idToken({ sub: 'user-2', nonce: undefined })
+    assert.equal((await browser.fetch(docs.url)).status, 401)
+    assert.equal(relay.reached.length, before)
+    assert.equal(relay.signIn.sessionCount, 0)
+  })
+
+  for (const [what, change] of Object.entries({
+    'another audience': { aud: 'another' },
+    'another issuer': { iss: 'https://evil.example' },
+    'an expiry in the past': { exp: 1 },
+  })) {
+    it(`attack 21: are not believed with ${what}, and the session goes on with what was known`, async () => {
+      const { docs, browser } = await signedIn()
+      provider.behave.idToken = () => provider.idToken({ groups: ['admin'], ...change })
+      assert.equal((await browser.fetch(docs.url)).status, 200)
+      assert.deepEqual(groups(), ['staff'])
+      assert.match(relay.logLines.join(''), /claims could not be refreshed/)
+      const asked = provider.asked.length
+      assert.equal((await browser.fetch(docs.url)).status, 200)
+      assert.equal(provider.asked.length, asked, 'it is not asked again at once')
+      now += 6 * MINUTE
+      provider.behave.idToken = () => provider.idToken({ groups: ['admin'], exp: Math.floor(now / 1000) + 60 })
+      await browser.fetch(docs.url)
+      assert.deepEqual(groups(), ['admin'])
+    })
+  }
+
+  it('are those of userinfo where there is no ID token', async () => {
+    provider.behave.metadata = { userinfo_endpoint: `${provider.issuer}/userinfo` }
+    const { docs, browser } = await signedIn()
+    provider.behave.idToken = () => undefined
+    provider.behave.userInfo = { sub: 'user-1', groups: ['admin'] }
+    assert.equal((await browser.fetch(docs.url)).status, 200)
+    assert.deepEqual(groups(), ['admin'])
+    assert.equal(relay.reached.at(-1)?.identity?.name, 'Ada')
+    provider.behave.userInfo = { sub: 'user-2', groups: ['root'] }
+    now += 2 * MINUTE
+    assert.equal((await browser.fetch(docs.url)).status, 200)
+    assert.deepEqual(groups(), ['admin'], 'userinfo of somebody else is not believed')
+  })
 })
 
 /** An answer of the app that goes on. */

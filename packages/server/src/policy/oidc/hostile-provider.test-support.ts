@@ -26,6 +26,8 @@ export interface Behaviour {
   /** Instead of the good ID token; gets the nonce of the sign-in. */
   idToken?: (nonce: string) => Promise<string | undefined> | string | undefined
   tokenAnswer?: { status: number; body: string }
+  /** Given at the sign-in, and asked with from then on. */
+  refreshToken?: string
   userInfo?: Record<string, unknown>
   /** Changes the address that the browser is sent back to. */
   back?: (callback: URL) => void
@@ -110,7 +112,7 @@ export async function startHostileProvider(): Promise<HostileProvider> {
         request.on('data', (chunk: Buffer) => chunks.push(chunk))
         request.on('end', () => {
           const form = new URLSearchParams(Buffer.concat(chunks).toString())
-          const { tokenAnswer, idToken } = hostile.behave
+          const { tokenAnswer, idToken, refreshToken } = hostile.behave
           if (tokenAnswer) {
             response.writeHead(tokenAnswer.status, { 'content-type': 'application/json' })
             return response.end(tokenAnswer.body)
@@ -118,9 +120,16 @@ export async function startHostileProvider(): Promise<HostileProvider> {
           const verifier = createHash('sha256')
             .update(form.get('code_verifier') ?? '')
             .digest('base64url')
-          if (verifier !== challenge) return json({ error: 'invalid_grant', error_description: 'PKCE' }, 400)
+          const isRefresh = form.get('grant_type') === 'refresh_token' && form.get('refresh_token') === refreshToken
+          if (verifier !== challenge && !isRefresh)
+            return json({ error: 'invalid_grant', error_description: 'PKCE' }, 400)
           void Promise.resolve(idToken ? idToken(nonce) : hostile.idToken()).then((id_token) =>
-            json({ access_token: 'at', token_type: 'Bearer', ...(id_token !== undefined && { id_token }) }),
+            json({
+              access_token: 'at',
+              token_type: 'Bearer',
+              ...(id_token !== undefined && { id_token }),
+              ...(refreshToken !== undefined && { refresh_token: refreshToken }),
+            }),
           )
         })
         return
