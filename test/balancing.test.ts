@@ -209,7 +209,7 @@ class Field {
   }
 
   async metrics(): Promise<string> {
-    const response = await fetch(`http://127.0.0.1:${this.stack.relay.addresses.admin.port}/metrics`)
+    const response = await fetch(`http://127.0.0.1:${this.stack.relay.addresses.admin?.port}/metrics`)
     return response.text()
   }
 

@@ -118,7 +118,7 @@ describe('an agent with several connections', { timeout: 60_000 }, () => {
   }
 
   async function metric(name: string): Promise<number> {
-    const response = await fetch(`http://127.0.0.1:${stack.relay.addresses.admin.port}/metrics`)
+    const response = await fetch(`http://127.0.0.1:${stack.relay.addresses.admin?.port}/metrics`)
     return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(await response.text())?.[1])
   }
 

@@ -10,6 +10,7 @@ const root = join(import.meta.dirname, '..')
 /** Rooms of the server in the order a request walks; a room may import from those behind it. */
 const WALK = [
   ['cli'],
+  ['workers'],
   ['server'],
   ['admin'],
   ['listener'],

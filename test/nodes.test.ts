@@ -114,7 +114,7 @@ ${EDGES.join('\n')}
   }
 
   async function metric(node: Relay, name: string): Promise<number> {
-    const response = await fetch(`http://127.0.0.1:${node.addresses.admin.port}/metrics`)
+    const response = await fetch(`http://127.0.0.1:${node.addresses.admin?.port}/metrics`)
     return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(await response.text())?.[1])
   }
 

@@ -11,7 +11,12 @@ export type { Logger } from 'pino'
 export interface LogOptions {
   level: string
   format?: 'pretty' | 'json'
+  /** Whether other processes write into the same output. */
+  isShared?: boolean
 }
+
+/** What a pipe takes as a whole, so that lines of several processes do not mix: PIPE_BUF, at least 4096 on Linux. */
+const PIPE_BYTES = 4096
 
 // The last line of defence: no code logs these, and if one did they would still not be written (attack 44).
 const SECRETS = ['authorization', 'cookie', 'token', 'authtoken', 'client_secret', 'code', 'id_token'].flatMap(
@@ -19,14 +24,19 @@ const SECRETS = ['authorization', 'cookie', 'token', 'authtoken', 'client_secret
 )
 
 /** Creates the log on standard output, or on a given stream. */
-export function createLog({ level, format }: LogOptions, stream?: DestinationStream): Logger {
+export function createLog({ level, format, isShared = false }: LogOptions, stream?: DestinationStream): Logger {
   const isPretty = format === 'pretty' || (format === undefined && process.stdout.isTTY)
   const destination =
     stream ??
     (isPretty
       ? toPeople()
       : // Lines are gathered and written together: an access line must not cost a system call.
-        pino.destination({ dest: 1, sync: false, minLength: 4096, periodicFlush: 250 }))
+        pino.destination({
+          dest: 1,
+          sync: false,
+          periodicFlush: 250,
+          ...(isShared ? { minLength: PIPE_BYTES / 2, maxWrite: PIPE_BYTES } : { minLength: 4096 }),
+        }))
   return pino(
     {
       level,

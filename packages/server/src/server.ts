@@ -16,9 +16,9 @@ import { Edge } from './edge/edge.ts'
 import { EdgeTable } from './edge/edge-table.ts'
 import { Endpoints } from './edge/endpoints.ts'
 import { handle } from './edge/handle.ts'
-import { ConfigError } from './errors.ts'
 import { logAccess } from './exchange/access-log.ts'
 import { Attempts } from './exchange/attempts.ts'
+import type { AttemptSharing } from './exchange/attempts.ts'
 import { compileCidrs } from './exchange/client-ip.ts'
 import type { Exchange } from './exchange/exchange.ts'
 import type { Identity } from './exchange/identity.ts'
@@ -26,6 +26,7 @@ import { Forwarder } from './forward/forwarder.ts'
 import { Keys } from './keys.ts'
 import { AgentListener } from './listener/agent-listener.ts'
 import { Certificates } from './listener/certificates.ts'
+import { listen } from './listener/listen.ts'
 import { VisitorListener } from './listener/visitor-listener.ts'
 import type { Logger } from './log.ts'
 import type { Meeting, Neighbours } from './node/neighbours.ts'
@@ -56,17 +57,26 @@ export interface RelayOptions {
   env: NodeJS.ProcessEnv
   /** Where this relay is one node of several. */
   node?: NodeOptions
+  /** Where it is one of several processes that share their ports. Somebody else answers to the operator for all of them. */
+  worker?: WorkerOptions
 }
 
 export interface NodeOptions extends Meeting {
   nodeId: string
 }
 
+export interface WorkerOptions {
+  attempts: AttemptSharing
+  /** Tells that no exchange is left here; resolves when none is left at the other workers either, whose exchanges may run over agents of ours. */
+  othersFinished: () => Promise<void>
+}
+
 /** Where a running relay listens. */
 export interface RelayAddresses {
   http?: AddressInfo
   https?: AddressInfo
-  admin: AddressInfo
+  /** Not where it is a worker. */
+  admin?: AddressInfo
 }
 
 /**
@@ -89,6 +99,7 @@ export class Relay {
   readonly #log: Logger
   readonly #env: NodeJS.ProcessEnv
   readonly #node: NodeOptions | undefined
+  readonly #worker: WorkerOptions | undefined
   readonly #registry = new Registry()
   readonly #edges = new EdgeTable()
   readonly #forwarder: Forwarder
@@ -114,11 +125,12 @@ export class Relay {
   #notReady: string | undefined = 'starting'
   #closing: Promise<void> | undefined
 
-  constructor(config: Config, { log, env, node }: RelayOptions) {
+  constructor(config: Config, { log, env, node, worker }: RelayOptions) {
     this.#config = config
     this.#log = log
     this.#env = env
     this.#node = node
+    this.#worker = worker
     this.#forwarder = new Forwarder(config.limits, config.timeouts)
   }
 
@@ -158,7 +170,7 @@ export class Relay {
       identityTokens,
       log,
       providerTimeoutMs: config.timeouts.provider_seconds * 1000,
-      callbacksPerMinute: config.limits.callbacks_per_minute,
+      countAttempts: (of) => this.#countAttempts(of, config.limits.callbacks_per_minute),
     })
     this.#signIn = signIn
     const stickyKey = keys.deriveKey('sticky cookie')
@@ -179,6 +191,7 @@ export class Relay {
     }
     const agents = new AgentListener({
       authtokens: this.#authtokens,
+      failures: this.#countAttempts('failed agent logins', config.limits.failed_agent_logins_per_minute),
       limits: config.limits,
       log,
       sessionRoom: {
@@ -206,10 +219,18 @@ export class Relay {
       hops: () => this.#neighbours?.hops ?? 0,
     })
     this.#metrics = metrics
-    this.#admin = new AdminListener({ address: config.listen.admin, metrics, notReady: () => this.#notReady })
-    const admin = await listen(this.#admin, 'listen.admin', config.listen.admin)
-    this.#addresses = { admin, ...(await this.#listenForVisitors(signIn, agents)) }
+    let admin: AddressInfo | undefined
+    if (!this.#worker) {
+      this.#admin = new AdminListener({ address: config.listen.admin, metrics, notReady: () => this.#notReady })
+      admin = await listen(this.#admin, 'listen.admin', config.listen.admin)
+    }
+    this.#addresses = { ...(admin && { admin }), ...(await this.#listenForVisitors(signIn, agents)) }
     this.#notReady = undefined
+  }
+
+  /** For whoever adds up several: AggregatorRegistry.aggregate() takes it. */
+  async metrics(): Promise<object> {
+    return (await this.#metrics?.json()) ?? []
   }
 
   /**
@@ -242,6 +263,7 @@ export class Relay {
     this.#agents?.drain(deadlineMs)
     await Promise.all(this.#visitors.map((listener) => listener.close()))
     clearTimeout(timer)
+    await this.#worker?.othersFinished()
     await this.#agents?.close(1000) // every exchange is over: only goodbyes are left
     await this.#closeRooms()
     this.#log.info('stopped')
@@ -274,6 +296,7 @@ export class Relay {
       limits,
       timeouts,
       log: this.#log,
+      reusePort: this.#worker !== undefined,
       isTrustedProxy: trusted_proxies.length > 0 ? compileCidrs(trusted_proxies) : () => false,
       // Agents may use any name of this machine that is no edge, e.g. its address on the inside.
       isAgentHost: (host: string) => this.#edges.find(host) === undefined,
@@ -322,6 +345,14 @@ export class Relay {
     if (this.#config.log.access || exchange.error) logAccess(this.#log, exchange, milliseconds)
   }
 
+  /** Over all workers. @param of what is counted: the workers agree on it */
+  #countAttempts(of: string, perMinute: number): Attempts {
+    const shared = this.#worker?.attempts
+    const attempts = new Attempts(perMinute, shared && ((address) => shared.tell(of, address)))
+    shared?.listen(of, (address) => attempts.hear(address, Date.now()))
+    return attempts
+  }
+
   #redirectToHttps(exchange: Exchange, port: string): void {
     const { host, target } = exchange
     if (host !== this.#config.public_url.hostname) this.#edges.at(host)
@@ -362,7 +393,7 @@ export class Relay {
     serviceTokens: ServiceTokens,
   ): (edgeId: string) => PolicyParts {
     const { identity_jwt, limits, timeouts } = this.#config
-    const attempts = new Attempts(limits.failed_passwords_per_minute)
+    const attempts = this.#countAttempts('failed passwords', limits.failed_passwords_per_minute)
     const fetchFrom = (home: string): ProviderFetch => providerFetch(timeouts.provider_seconds * 1000, home)
     const clock = Date.now
     return (edgeId) => {
@@ -416,27 +447,4 @@ export class Relay {
 /** The origin of a host that visitors reach on the scheme and port of `public_url`. */
 function originOn(publicUrl: URL, host: string): string {
   return `${publicUrl.protocol}//${host}${publicUrl.port ? `:${publicUrl.port}` : ''}`
-}
-
-/** Listens, and turns the system's refusal into a sentence that names the key of the configuration. */
-async function listen(
-  listener: { listen(): Promise<AddressInfo> },
-  path: string,
-  address: { host?: string; port: number },
-): Promise<AddressInfo> {
-  try {
-    return await listener.listen()
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException // net only rejects with these
-    const where = `${address.host ?? '*'}:${address.port}`
-    const reason =
-      code === 'EADDRINUSE'
-        ? `${where} is in use by another program; stop it or choose another port`
-        : code === 'EACCES'
-          ? `this user may not listen on ${where}; choose a port above 1023 or grant CAP_NET_BIND_SERVICE`
-          : code === 'EADDRNOTAVAIL'
-            ? `${where} is no address of this machine`
-            : `cannot listen on ${where}: ${code ?? String(error)}`
-    throw new ConfigError([{ path, message: reason }], { cause: error })
-  }
 }

@@ -6,11 +6,10 @@ import type { AddressInfo } from 'node:net'
 import { createServer } from '@sallyport/protocol/node-http'
 
 import type { ListenAddress } from '../config/config.ts'
-import type { Metrics } from './metrics.ts'
 
 export interface AdminListenerOptions {
   address: ListenAddress
-  metrics: Metrics
+  metrics: { readonly contentType: string; text(): Promise<string> }
   /** Why the relay should get no visitors now, or undefined where it should. */
   notReady: () => string | undefined
 }

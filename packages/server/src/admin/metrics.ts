@@ -2,6 +2,7 @@
 // collected when somebody asks.
 
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import type { Aggregator } from 'prom-client'
 
 const SECONDS_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
@@ -60,10 +61,14 @@ export class Metrics {
       },
     })
     gauge('sallyport_tunnel_sessions', 'Agent connections.', () => readings.tunnelSessions())
-    gauge('sallyport_tunnels', 'Tunnels online; one for all connections of an agent.', () => readings.tunnels())
-    gauge('sallyport_tunnels_aside', 'Tunnels whose app takes no connections.', () => readings.tunnelsAside())
-    gauge('sallyport_tunnels_unhealthy', 'Tunnels whose agent reports an unhealthy app.', () =>
-      readings.tunnelsUnhealthy(),
+    // What every worker knows of is not added up.
+    gauge('sallyport_tunnels', 'Tunnels online; one for all connections of an agent.', () => readings.tunnels(), 'max')
+    gauge('sallyport_tunnels_aside', 'Tunnels whose app takes no connections.', () => readings.tunnelsAside(), 'max')
+    gauge(
+      'sallyport_tunnels_unhealthy',
+      'Tunnels whose agent reports an unhealthy app.',
+      () => readings.tunnelsUnhealthy(),
+      'max',
     )
     new Counter({
       name: 'sallyport_retries_total',
@@ -84,13 +89,14 @@ export class Metrics {
         this.inc(readings.hops())
       },
     })
-    gauge('sallyport_visitor_sessions', 'Visitors that are signed in.', () => readings.visitorSessions())
-    gauge('sallyport_store_healthy', '1 while the store answers.', () => (readings.storeHealthy() ? 1 : 0))
+    gauge('sallyport_visitor_sessions', 'Visitors that are signed in.', () => readings.visitorSessions(), 'max')
+    gauge('sallyport_store_healthy', '1 while the store answers.', () => (readings.storeHealthy() ? 1 : 0), 'min')
 
-    function gauge(name: string, help: string, read: () => number): void {
+    function gauge(name: string, help: string, read: () => number, aggregator: Aggregator = 'sum'): void {
       new Gauge({
         name,
         help,
+        aggregator,
         registers,
         collect() {
           this.set(read())
@@ -109,6 +115,11 @@ export class Metrics {
 
   get contentType(): string {
     return this.#registry.contentType
+  }
+
+  /** For a process that adds up several: AggregatorRegistry.aggregate() takes it. */
+  json(): Promise<object> {
+    return this.#registry.getMetricsAsJSON()
   }
 
   text(): Promise<string> {

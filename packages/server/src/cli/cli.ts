@@ -40,6 +40,7 @@ Examples:
     .command('start')
     .description('Start the relay. SIGTERM or Ctrl-C lets running exchanges finish; a second one ends at once.')
     .option(...CONFIG_OPTION)
+    .option('--workers <count>', 'how many processes serve: a number, or auto for one on each core (default: 1)')
     .action(loaded(async () => (await import('./start.ts')).start))
   program
     .command('check')

@@ -1,40 +1,108 @@
-// `relay start`: runs a relay until a signal ends it.
+// `relay start`: runs a relay until a signal ends it, in this process or in several.
+
+import { availableParallelism } from 'node:os'
 
 import { tuneForWork } from '@sallyport/protocol/tune-v8'
 
-import { loadConfig } from '../config/load-config.ts'
 import type { Config } from '../config/config.ts'
+import { readConfig } from '../config/load-config.ts'
+import type { ConfigSource } from '../config/load-config.ts'
+import { parseConfig } from '../config/parse-config.ts'
+import { WORKERS_MAX, WORKERS_PROBLEM } from '../config/schema.ts'
+import { ConfigError } from '../errors.ts'
 import { createLog } from '../log.ts'
-import { startRelay } from '../server.ts'
-import type { Relay } from '../server.ts'
+import type { Logger } from '../log.ts'
+import type { Authtokens } from '../tunnel/authtokens.ts'
 import { RELAY_VERSION } from '../version.ts'
+
+/** Where SO_REUSEPORT shares connections out between processes, as node:net documents. */
+const SHARING_PLATFORMS = new Set<NodeJS.Platform>(['linux', 'freebsd', 'sunos', 'aix'])
+
+/** A relay that has started, whatever it consists of. */
+interface Running {
+  addresses: { http?: number | undefined; https?: number | undefined; admin: number | undefined }
+  withAuthtokens(work: (authtokens: Authtokens) => Promise<void>): Promise<void>
+  close(): Promise<void>
+  /** Takes along whatever would stay behind when this process ends. */
+  abandon(): void
+}
 
 export async function start({
   config: file = process.env.SALLYPORT_CONFIG || undefined,
+  workers: wanted,
 }: {
   config?: string
+  workers?: string
 }): Promise<void> {
-  const config = await loadConfig({ ...(file !== undefined && { file }), env: process.env })
-  const log = createLog(config.log)
+  const source = await readConfig(file)
+  const config = parseConfig(source.text, { source: source.source, env: process.env })
+  const workers = countWorkers(wanted === undefined ? config.workers : parseWorkers(wanted))
+  const log = createLog({ ...config.log, isShared: workers > 1 })
+  let running: Running | undefined
   process.on('uncaughtException', (error) => {
     // Unknown state: say why, and let whoever supervises us start a fresh one.
     log.fatal({ err: error }, 'uncaught exception')
+    running?.abandon()
     process.exit(1)
   })
-  const relay = await startRelay(config, { log, env: process.env })
+  running = workers === 1 ? await startAlone(config, log) : await startWorkers(config, workers, source, log)
   tuneForWork()
-  const { http, https, admin } = relay.addresses
+  const { addresses } = running
   log.info(
-    { version: RELAY_VERSION, http: http?.port, https: https?.port, admin: admin.port, edges: config.edges.length },
+    { version: RELAY_VERSION, ...addresses, edges: config.edges.length, ...(workers > 1 && { workers }) },
     'relay started',
   )
-  if (file === undefined) await welcome(relay, config)
-  await untilSignal(relay)
+  if (file === undefined) await welcome(running, config)
+  await untilSignal(running)
   process.exit(0) // nothing may keep a stopped relay alive
 }
 
+// Each of the two loads what the other does not need: a supervisor serves nobody.
+
+async function startAlone(config: Config, log: Logger): Promise<Running> {
+  const { startRelay } = await import('../server.ts')
+  const relay = await startRelay(config, { log, env: process.env })
+  const { http, https, admin } = relay.addresses
+  return {
+    addresses: { http: http?.port, https: https?.port, admin: admin?.port },
+    withAuthtokens: (work) => work(relay.authtokens),
+    close: () => relay.close(),
+    abandon: () => {},
+  }
+}
+
+async function startWorkers(config: Config, workers: number, source: ConfigSource, log: Logger): Promise<Running> {
+  const { Supervisor } = await import('../workers/supervisor.ts')
+  const supervisor = await Supervisor.start(config, { workers, source, log })
+  return {
+    addresses: supervisor.addresses,
+    // It holds no store itself. This is local mode, so there is no file to name.
+    withAuthtokens: async (work) => {
+      const [{ withStore }, { Authtokens }] = await Promise.all([
+        import('./with-store.ts'),
+        import('../tunnel/authtokens.ts'),
+      ])
+      await withStore({}, (store) => Authtokens.open(store), work)
+    },
+    close: () => supervisor.close(),
+    abandon: () => supervisor.killWorkers(),
+  }
+}
+
+function parseWorkers(text: string): Config['workers'] {
+  if (text === 'auto') return text
+  const count = /^\d{1,3}$/.test(text) ? Number(text) : 0
+  if (count >= 1 && count <= WORKERS_MAX) return count
+  throw new ConfigError([{ path: '--workers', message: WORKERS_PROBLEM }])
+}
+
+function countWorkers(wanted: Config['workers']): number {
+  if (wanted !== 'auto') return wanted
+  return SHARING_PLATFORMS.has(process.platform) ? Math.min(availableParallelism(), WORKERS_MAX) : 1
+}
+
 /** Local mode is where people begin: tell them what there is and what to type next. */
-async function welcome(relay: Relay, config: Config): Promise<void> {
+async function welcome(running: Running, config: Config): Promise<void> {
   const server = config.public_url.origin
   const edge = config.edges[0]
   const lines = [
@@ -42,33 +110,39 @@ async function welcome(relay: Relay, config: Config): Promise<void> {
     '',
     `  Visitors   ${edge ? `${config.public_url.protocol}//${edge.hosts[0]}:${config.public_url.port}` : 'no edge'}`,
     `  Agents     ${server}`,
-    `  Admin      http://127.0.0.1:${relay.addresses.admin.port}`,
+    `  Admin      http://127.0.0.1:${running.addresses.admin}`,
     `  Store      ${config.store.path}`,
     '',
   ]
-  if (relay.authtokens.size === 0) {
-    const { token } = await relay.authtokens.create({ acl: [], description: 'first authtoken of local mode' })
-    lines.push(
-      'A first authtoken was made. It is shown only now. Run this beside your app:',
-      '',
-      `  agent tunnel --server ${server} --authtoken ${token} --label edge=${edge?.id ?? 'edg_local'} http://localhost:8000`,
-      '',
-      'or this, for an address of its own (agent http --help tells how to add sign-in):',
-      '',
-      `  agent http --server ${server} --authtoken ${token} 8000`,
-    )
-  } else {
-    lines.push(
-      'Run this beside your app (make an authtoken with: relay authtoken create):',
-      '',
-      `  agent tunnel --server ${server} --authtoken … --label edge=${edge?.id ?? 'edg_local'} http://localhost:8000`,
-    )
-  }
+  await running.withAuthtokens(async (authtokens) => {
+    if (authtokens.size === 0) {
+      const { token } = await authtokens.create({ acl: [], description: 'first authtoken of local mode' })
+      lines.push(
+        'A first authtoken was made. It is shown only now. Run this beside your app:',
+        '',
+        `  agent tunnel --server ${server} --authtoken ${token} --label edge=${edge?.id ?? 'edg_local'} http://localhost:8000`,
+        '',
+        'or this, for an address of its own (agent http --help tells how to add sign-in):',
+        '',
+        `  agent http --server ${server} --authtoken ${token} 8000`,
+      )
+    } else {
+      lines.push(
+        'Run this beside your app (make an authtoken with: relay authtoken create):',
+        '',
+        `  agent tunnel --server ${server} --authtoken … --label edge=${edge?.id ?? 'edg_local'} http://localhost:8000`,
+      )
+    }
+  })
   process.stderr.write(`${lines.join('\n')}\n\n`)
 }
 
 /** The first SIGTERM or SIGINT drains; the second ends at once. */
-async function untilSignal(relay: Relay): Promise<void> {
+async function untilSignal(running: Running): Promise<void> {
+  const endAtOnce = (): void => {
+    running.abandon()
+    process.exit(1)
+  }
   await new Promise<void>((resolve) => {
     const stop = (): void => {
       process.off('SIGTERM', stop).off('SIGINT', stop)
@@ -77,9 +151,5 @@ async function untilSignal(relay: Relay): Promise<void> {
     }
     process.on('SIGTERM', stop).on('SIGINT', stop)
   })
-  await relay.close()
-}
-
-function endAtOnce(): void {
-  process.exit(1)
+  await running.close()
 }

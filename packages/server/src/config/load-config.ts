@@ -22,15 +22,30 @@ export interface LoadConfigOptions {
   env: NodeJS.ProcessEnv
 }
 
+/** What parseConfig() takes. */
+export interface ConfigSource {
+  text: string
+  source: string
+}
+
 /** @throws ConfigError with every problem that can be found */
 export async function loadConfig({ file, env }: LoadConfigOptions): Promise<Config> {
-  if (file === undefined) return localConfig(env)
-  return parseConfig(await readText(file), { source: file, env })
+  const { text, source } = await readConfig(file)
+  return parseConfig(text, { source, env })
+}
+
+/**
+ * The text of a configuration, for whoever parses it more than once.
+ * @param file without it, that of local mode
+ * @throws ConfigError where it cannot be read
+ */
+export async function readConfig(file: string | undefined): Promise<ConfigSource> {
+  return file === undefined ? LOCAL_CONFIG : { text: await readText(file), source: file }
 }
 
 /** What a relay without a configuration runs on: loopback only, with one edge that needs no sign-in. */
 export function localConfig(env: NodeJS.ProcessEnv): Config {
-  return parseConfig(LOCAL_MODE, { source: 'local mode', env })
+  return parseConfig(LOCAL_CONFIG.text, { source: LOCAL_CONFIG.source, env })
 }
 
 /** For commands that need the store only: reads nothing else of the file, and expands no other `${ENV}`. */
@@ -57,12 +72,15 @@ async function loadPart<T extends z.ZodObject>(file: string, schema: T, env: Nod
   return read.value
 }
 
-const LOCAL_MODE = `
+const LOCAL_CONFIG: ConfigSource = {
+  source: 'local mode',
+  text: `
 domain: localhost
 public_url: http://localhost:8080
 listen: { http: 127.0.0.1:8080, admin: 127.0.0.1:4041 }
 edges: [{ id: edg_local, hosts: [app.localhost] }]
-`
+`,
+}
 
 async function readText(file: string): Promise<string> {
   try {

@@ -16,6 +16,9 @@ import { hostPatternProblem, isLoopbackHost } from './host-pattern.ts'
 import { routePathProblem } from './route-path-problem.ts'
 
 const MIB = 1024 * 1024
+/** Each has a link to every other one. */
+export const WORKERS_MAX = 64
+export const WORKERS_PROBLEM = `must be auto or a number from 1 to ${WORKERS_MAX}`
 
 // ── limits and timeouts ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -658,6 +661,12 @@ export const configSchema = z.strictObject({
     .exactOptional()
     .describe(
       'Where authtokens and sessions live. By default `sallyport/relay.db` in `XDG_DATA_HOME` or `~/.local/share`. The key of the relay stands in the same folder, unless `SALLYPORT_SECRET` is set.',
+    ),
+  workers: z
+    .union([z.literal('auto'), z.int().min(1).max(WORKERS_MAX)], { error: WORKERS_PROBLEM })
+    .default(1)
+    .describe(
+      'How many processes serve, sharing the ports: a number, or `auto` for one on each core. Limits count for each, and each takes the memory of a relay. `relay start --workers` says otherwise. Linux and BSD only.',
     ),
   trusted_proxies: z
     .array(cidr())

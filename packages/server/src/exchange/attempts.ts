@@ -13,12 +13,23 @@ interface Count {
   previous: number
 }
 
+/** How processes that count together hear of each other's attempts. */
+export interface AttemptSharing {
+  /** @param of what is counted */
+  tell(of: string, address: string): void
+  listen(of: string, listener: (address: string) => void): void
+}
+
 export class Attempts {
   readonly #perMinute: number
   readonly #counts = new Map<string, Count>()
 
-  constructor(perMinute: number) {
+  readonly #tell: ((address: string) => void) | undefined
+
+  /** @param tell takes every attempt that is counted here first, for those who count the same elsewhere */
+  constructor(perMinute: number, tell?: (address: string) => void) {
     this.#perMinute = perMinute
+    this.#tell = tell
   }
 
   /** Whether an address has used up its attempts. */
@@ -35,6 +46,12 @@ export class Attempts {
   }
 
   add(address: string, now: number): void {
+    this.hear(address, now)
+    this.#tell?.(address)
+  }
+
+  /** Counts one that happened elsewhere. */
+  hear(address: string, now: number): void {
     const network = networkOf(address)
     const count = this.#counts.get(network) ?? { since: now, current: 0, previous: 0 }
     this.#roll(count, now)

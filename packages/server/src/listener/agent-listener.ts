@@ -10,7 +10,7 @@ import type { Logger } from 'pino'
 import { WebSocketServer } from 'ws'
 
 import type { Limits } from '../config/config.ts'
-import { Attempts } from '../exchange/attempts.ts'
+import type { Attempts } from '../exchange/attempts.ts'
 import type { Authtoken, Authtokens } from '../tunnel/authtokens.ts'
 import { TunnelSession } from '../tunnel/session.ts'
 import type { SessionRoom } from '../tunnel/session.ts'
@@ -20,6 +20,8 @@ const RETRY_AFTER_SECONDS = '30'
 
 export interface AgentListenerOptions {
   authtokens: Authtokens
+  /** Counts refused authtokens. */
+  failures: Attempts
   limits: Limits
   log: Logger
   sessionRoom: Omit<SessionRoom, 'tunnelNumbersOf'>
@@ -44,7 +46,7 @@ export class AgentListener {
   constructor(options: AgentListenerOptions) {
     this.#options = options
     this.#room = { ...options.sessionRoom, tunnelNumbersOf: (session) => this.#tunnelNumbersOf(session) }
-    this.#failures = new Attempts(options.limits.failed_agent_logins_per_minute)
+    this.#failures = options.failures
     this.#webSockets = new WebSocketServer({
       noServer: true,
       clientTracking: false,

@@ -33,6 +33,8 @@ const QUIET_MS = 100
 
 export interface VisitorListenerOptions {
   address: ListenAddress
+  /** Whether other processes listen at the same address, and the system shares the connections out. */
+  reusePort: boolean
   /** With certificates the listener speaks TLS. */
   certificates?: Certificates
   /** Whether visitors may speak HTTP/2: by ALPN on TLS, with prior knowledge on cleartext. */
@@ -113,10 +115,10 @@ export class VisitorListener {
 
   /** @throws the system's error, e.g. EADDRINUSE */
   async listen(): Promise<AddressInfo> {
-    const { host, port } = this.#options.address
+    const { address, reusePort } = this.#options
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject)
-      this.#server.listen({ port, ...(host !== undefined && { host }) }, () => {
+      this.#server.listen({ ...address, reusePort }, () => {
         this.#server.off('error', reject)
         this.#server.on('error', (error) => this.#options.log.error({ err: error }, 'visitor listener failed'))
         resolve()

@@ -16,6 +16,7 @@ import {
 import { authIdOf } from '../../config/auth-id.ts'
 import type { OpenidConnectConfig } from '../../config/config.ts'
 import { Exchange, type Upgrade } from '../../exchange/exchange.ts'
+import { Attempts } from '../../exchange/attempts.ts'
 import type { Identity } from '../../exchange/identity.ts'
 import { Keys } from '../../keys.ts'
 import { createLog } from '../../log.ts'
@@ -117,7 +118,7 @@ export async function startRelay(options: RelayOptions = {}): Promise<Relay> {
       identityTokens: await IdentityTokens.open({ ...parts, issuer: publicUrl.origin }),
       publicUrl,
       providerTimeoutMs: options.providerTimeoutMs ?? 5000,
-      callbacksPerMinute: options.callbacksPerMinute ?? 1000,
+      countAttempts: () => new Attempts(options.callbacksPerMinute ?? 1000),
     })
   const signIn = await open().catch((error: unknown) => {
     server.close()

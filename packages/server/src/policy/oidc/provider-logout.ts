@@ -7,7 +7,7 @@
 //                              is `sid`, the provider's own name for its session, which no other site knows.
 
 import { RelayError } from '../../errors.ts'
-import { Attempts } from '../../exchange/attempts.ts'
+import type { Attempts } from '../../exchange/attempts.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import { StoreUnavailable } from '../../store/store.ts'
 import { LOGOUT_TOKEN_AGE_S, addresseesOf, verifyLogoutToken, type LogoutToken } from './logout-token.ts'
@@ -30,7 +30,7 @@ export interface ProviderLogoutInit {
   parts: Parts
   registrations: () => Iterable<Registration>
   /** Refused tries of one address in a minute. */
-  refusalsPerMinute: number
+  refusals: Attempts
 }
 
 export class ProviderLogout {
@@ -40,10 +40,10 @@ export class ProviderLogout {
   /** Logout tokens that have done their work, by issuer and jti, in the order of their use. */
   readonly #used = new Map<string, number>()
 
-  constructor({ parts, registrations, refusalsPerMinute }: ProviderLogoutInit) {
+  constructor({ parts, registrations, refusals }: ProviderLogoutInit) {
     this.#parts = parts
     this.#registrations = registrations
-    this.#refusals = new Attempts(refusalsPerMinute)
+    this.#refusals = refusals
   }
 
   /** Section 2.8 of Back-Channel Logout: 200 where all sessions have ended, 400 with a reason otherwise. */

@@ -6,7 +6,7 @@ import { claimKey, type ClaimName } from '../../config/claim-name.ts'
 import type { OpenidConnectConfig } from '../../config/config.ts'
 import { ConfigError, RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
-import { Attempts } from '../../exchange/attempts.ts'
+import type { Attempts } from '../../exchange/attempts.ts'
 import { renderPage } from '../../exchange/page.ts'
 import type { Store } from '../../store/store.ts'
 import type { Action } from '../action.ts'
@@ -41,8 +41,8 @@ export interface SignInInit {
   log: Logger
   /** For one request to a provider. */
   providerTimeoutMs: number
-  /** Callbacks that one address may cause in a minute. */
-  callbacksPerMinute: number
+  /** Counts what an address causes: callbacks, and sign-outs that are refused. */
+  countAttempts: (of: 'callbacks' | 'refused sign-outs') => Attempts
   clock?: () => number
 }
 
@@ -77,7 +77,7 @@ export class SignIn {
       claimsRefresh,
       accessTokens: new AccessTokens(sessions.tokens),
       identityTokens: init.identityTokens,
-      attempts: new Attempts(init.callbacksPerMinute),
+      attempts: init.countAttempts('callbacks'),
       clock,
       log: init.log,
       findRegistration: (edgeId, authId) => this.#registrations.get(edgeId)?.get(authId),
@@ -86,7 +86,7 @@ export class SignIn {
     this.#providerLogout = new ProviderLogout({
       parts: this.#parts,
       registrations: () => this.#all(),
-      refusalsPerMinute: init.callbacksPerMinute,
+      refusals: init.countAttempts('refused sign-outs'),
     })
     this.sessions = { list: () => sessions.list(), revoke: (id) => revoke(sessions, id) }
   }

@@ -33,10 +33,11 @@ export async function signOut(
   }
   if (!isSameOrigin(exchange)) throw new RelayError('origin_refused', { detail: 'a sign-out from another origin' })
 
-  const ending = registrations.flatMap((registration) => {
-    const session = sessionHere(exchange, registration, parts)
-    return session ? [{ registration, session }] : []
-  })
+  const ending: { registration: Registration; session: LiveSession }[] = []
+  for (const registration of registrations) {
+    const session = await sessionHere(exchange, registration, parts)
+    if (session) ending.push({ registration, session })
+  }
   const expired = registrations.map((registration) => setSessionCookie(registration.cookies(exchange.origin), '', 0))
   const last = ending[0]
   const tokens = last && (await tokensOf(last.session, parts)) // they go with the session
@@ -129,10 +130,13 @@ function isSameOrigin(exchange: Exchange): boolean {
   return exchange.header('sec-fetch-site') === 'same-origin'
 }
 
-function sessionHere(exchange: Exchange, registration: Registration, parts: SignInParts): LiveSession | undefined {
-  const session = parts.sessions.find(
-    readCookie(exchange.header('cookie'), registration.cookies(exchange.origin).session),
-  )
+async function sessionHere(
+  exchange: Exchange,
+  registration: Registration,
+  { sessions }: SignInParts,
+): Promise<LiveSession | undefined> {
+  const id = readCookie(exchange.header('cookie'), registration.cookies(exchange.origin).session)
+  const session = sessions.find(id) ?? (await sessions.lookUp(id, exchange.clientIp))
   return session?.scope === registration.scope ? session : undefined
 }
 

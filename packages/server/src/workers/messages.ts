@@ -1,0 +1,41 @@
+// What the supervisor and its workers say to each other, over the channel that node:child_process gives a child. Types
+// only: both ends are this program.
+
+import type { ConfigProblem } from '../errors.ts'
+import type { DirectoryChange, DirectoryEvent } from '../node/directory.ts'
+
+/** All that a worker is told at its start. */
+export interface WorkerPlan {
+  /** Counts from 1; for people. */
+  number: number
+  /** relay.yml as it was when the relay started, not expanded: a worker that starts later must not read another one. */
+  config: { text: string; source: string }
+  /** Where the ports of the configuration are 0, what the system chose. */
+  ports: { http?: number; https?: number }
+  nodeId: string
+  nodeIds: readonly string[]
+  /** The path of the socket for links of other workers. */
+  link: string
+  /** What they must know, in base64. */
+  secret: string
+}
+
+export type ToWorker =
+  | { type: 'start'; plan: WorkerPlan }
+  | { type: 'heard'; event: DirectoryEvent }
+  | { type: 'attempted'; of: string; address: string }
+  | { type: 'measure'; id: number }
+  | { type: 'drain' }
+  /** No worker has an exchange under way any more. */
+  | { type: 'all_finished' }
+
+export type FromWorker =
+  | { type: 'started'; addresses: { http?: number; https?: number } }
+  | { type: 'refused'; problems: readonly ConfigProblem[] }
+  | { type: 'joined'; link: string }
+  | { type: 'told'; change: DirectoryChange }
+  | { type: 'left' }
+  | { type: 'attempted'; of: string; address: string }
+  | { type: 'measured'; id: number; metrics: object }
+  /** It drains, and has no exchange under way any more. */
+  | { type: 'finished' }

@@ -1,0 +1,259 @@
+// A relay of several processes. The supervisor serves nobody itself: it starts the workers, starts those again that end
+// unasked, keeps the directory of who holds which tunnel, answers to the operator for all of them, and stops them in order.
+
+import { randomBytes, randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { AdminListener } from '../admin/admin-listener.ts'
+import type { Config, ListenAddress } from '../config/config.ts'
+import { ConfigError } from '../errors.ts'
+import { listen } from '../listener/listen.ts'
+import type { Logger } from '../log.ts'
+import type { Directory } from '../node/directory.ts'
+import { DirectoryTable } from '../node/directory-table.ts'
+import type { FromWorker, WorkerPlan } from './messages.ts'
+import { WorkerMetrics } from './worker-metrics.ts'
+import { WorkerProcess } from './worker-process.ts'
+
+const MEASURE_DEADLINE_MS = 2000
+/** Beyond the workers' own drain deadline, before they are killed. */
+const CLOSE_GRACE_MS = 10_000
+
+export interface SupervisorOptions {
+  workers: number
+  /** What the configuration was made of: each worker makes its own. */
+  source: WorkerPlan['config']
+  log: Logger
+}
+
+export interface SupervisorAddresses {
+  http?: number
+  https?: number
+  admin: number
+}
+
+interface Seat {
+  directory: Directory
+  process: WorkerProcess
+}
+
+export class Supervisor {
+  readonly #config: Config
+  readonly #options: SupervisorOptions
+  readonly #seats: Seat[] = []
+  readonly #secret = randomBytes(32).toString('base64')
+  readonly #measuring = new Map<number, (metrics: object) => void>()
+  readonly #admin: AdminListener
+  #folder: string | undefined
+  #addresses: SupervisorAddresses | undefined
+  #measurements = 0
+  #notReady: string | undefined = 'starting'
+  #closing: Promise<void> | undefined
+
+  /** Starts every worker. @throws ConfigError where an address, a certificate, the store or the key cannot be used */
+  static async start(config: Config, options: SupervisorOptions): Promise<Supervisor> {
+    const supervisor = new Supervisor(config, options)
+    try {
+      await supervisor.#start()
+    } catch (error) {
+      await supervisor.destroy()
+      throw error
+    }
+    return supervisor
+  }
+
+  /** Use `Supervisor.start`. */
+  constructor(config: Config, options: SupervisorOptions) {
+    this.#config = config
+    this.#options = options
+    const metrics = new WorkerMetrics({
+      measure: () => this.#measure(),
+      serving: () => this.#serving.length,
+      restarts: () => this.#seats.reduce((sum, { process }) => sum + process.restarts, 0),
+    })
+    this.#admin = new AdminListener({
+      address: config.listen.admin,
+      metrics,
+      notReady: () => this.#notReady ?? (this.#serving.length === 0 ? 'no worker serves' : undefined),
+    })
+  }
+
+  /** @throws before start() has finished */
+  get addresses(): SupervisorAddresses {
+    if (!this.#addresses) throw new Error('the relay has not started')
+    return this.#addresses
+  }
+
+  /** Stops in order: every worker drains; when none has an exchange left, agents and workers go. Idempotent. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  /** Stops at once. Safe in every state. */
+  async destroy(): Promise<void> {
+    this.#notReady = 'stopping'
+    this.killWorkers()
+    await this.#end()
+  }
+
+  /** For an end that waits for nothing. */
+  killWorkers(): void {
+    for (const { process } of this.#seats) process.kill()
+  }
+
+  get #serving(): Seat[] {
+    return this.#seats.filter(({ process }) => process.isServing)
+  }
+
+  async #start(): Promise<void> {
+    const { listen: addresses } = this.#config
+    const { port: admin } = await listen(this.#admin, 'listen.admin', addresses.admin)
+    // mkdtemp makes it for this user only: nobody else may reach the links.
+    this.#folder = await mkdtemp(join(tmpdir(), 'sallyport-'))
+    const ports = {
+      ...(addresses.http && { http: await claimPort('listen.http', addresses.http) }),
+      ...(addresses.https && { https: await claimPort('listen.https', addresses.https) }),
+    }
+    const nodeIds = Array.from({ length: this.#options.workers }, () => `nod_${randomUUID()}`)
+    const table = new DirectoryTable(nodeIds)
+    for (const [index, nodeId] of nodeIds.entries()) {
+      const directory = table.at(nodeId)
+      const plan = { number: index + 1, nodeId, nodeIds, ports }
+      this.#seats.push({ directory, process: this.#makeProcess(plan, directory, this.#folder) })
+    }
+    // The first one makes what is missing: the key, the store. What is wrong is found once.
+    const [first, ...others] = this.#seats
+    await first?.process.start()
+    await Promise.all(others.map(({ process }) => process.start()))
+    this.#addresses = { ...ports, admin }
+    this.#notReady = undefined
+  }
+
+  #makeProcess(
+    plan: Pick<WorkerPlan, 'number' | 'nodeId' | 'nodeIds' | 'ports'>,
+    directory: Directory,
+    folder: string,
+  ): WorkerProcess {
+    let starts = 0
+    const worker: WorkerProcess = new WorkerProcess(plan.number, {
+      log: this.#options.log,
+      plan: () => ({
+        ...plan,
+        config: this.#options.source,
+        link: join(folder, `${plan.number}-${++starts}.sock`), // what one that was killed has left is not in the way
+        secret: this.#secret,
+      }),
+      onMessage: (message) => this.#receive(message, worker, directory),
+      onEnd: () => {
+        directory.leave()
+        this.#tellWhenFinished()
+      },
+    })
+    return worker
+  }
+
+  #receive(message: FromWorker, from: WorkerProcess, directory: Directory): void {
+    switch (message.type) {
+      case 'joined':
+        return directory.join(message.link, (event) => from.send({ type: 'heard', event }))
+      case 'told':
+        return directory.tell(message.change)
+      case 'left':
+        return directory.leave()
+      case 'attempted':
+        for (const { process } of this.#seats) if (process !== from) process.send(message)
+        return
+      case 'measured':
+        return this.#measuring.get(message.id)?.(message.metrics)
+      case 'finished':
+        return this.#tellWhenFinished()
+      case 'started':
+      case 'refused':
+        return // its process deals with them
+    }
+  }
+
+  /** Exchanges of one worker may run over agents of another: nobody lets go of its agents before. */
+  #tellWhenFinished(): void {
+    if (!this.#closing || !this.#seats.every(({ process }) => process.isFinished)) return
+    for (const { process } of this.#seats) process.send({ type: 'all_finished' })
+  }
+
+  async #measure(): Promise<object[]> {
+    const asked = this.#serving.map(({ process }) => {
+      const id = ++this.#measurements
+      const { promise, resolve } = Promise.withResolvers<object | undefined>()
+      this.#measuring.set(id, resolve)
+      const timer = setTimeout(() => resolve(undefined), MEASURE_DEADLINE_MS)
+      process.send({ type: 'measure', id })
+      return promise.finally(() => {
+        clearTimeout(timer)
+        this.#measuring.delete(id)
+      })
+    })
+    return (await Promise.all(asked)).filter((metrics) => metrics !== undefined)
+  }
+
+  async #close(): Promise<void> {
+    this.#notReady = 'draining'
+    this.#options.log.info('draining')
+    const deadlineMs = this.#config.timeouts.drain_seconds * 1000 + CLOSE_GRACE_MS
+    const timer = setTimeout(() => {
+      this.#options.log.warn('workers did not end in time')
+      this.killWorkers()
+    }, deadlineMs)
+    await Promise.resolve() // from here on #closing is set
+    for (const { process } of this.#seats) process.drain()
+    await Promise.all(this.#seats.map(({ process }) => process.gone))
+    clearTimeout(timer)
+    await this.#end()
+    this.#options.log.info('stopped')
+  }
+
+  async #end(): Promise<void> {
+    await this.#admin.close()
+    if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true })
+  }
+}
+
+/**
+ * Sees that nobody else listens at an address, which the workers, sharing it, could not see.
+ * @returns the port, chosen by the system where it was 0
+ */
+async function claimPort(path: string, address: ListenAddress): Promise<number> {
+  const server = createServer()
+  const claimed = await listen(
+    {
+      listen: () =>
+        new Promise<AddressInfo>((resolve, reject) => {
+          server.once('error', reject)
+          server.listen({ ...address, exclusive: true }, () => resolve(server.address() as AddressInfo)) // on a port
+        }),
+    },
+    path,
+    address,
+  )
+  await new Promise((resolve) => server.close(resolve))
+  await refuseWithoutSharing({ ...address, port: claimed.port })
+  return claimed.port
+}
+
+async function refuseWithoutSharing(address: ListenAddress): Promise<void> {
+  const server = createServer()
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ ...address, reusePort: true }, resolve)
+    })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOTSUP') throw error // net only rejects with these
+    const message = 'this system cannot share a port between processes (SO_REUSEPORT); use 1 worker'
+    throw new ConfigError([{ path: 'workers', message }], { cause: error })
+  } finally {
+    await new Promise((resolve) => server.close(resolve))
+  }
+}

@@ -1,0 +1,46 @@
+// `/metrics` of a relay with several workers: theirs added up, and how the workers are.
+
+import { AggregatorRegistry, Counter, Gauge, Registry } from 'prom-client'
+
+export interface WorkerReadings {
+  /** What each worker that answers in time has measured. */
+  measure: () => Promise<object[]>
+  serving: () => number
+  restarts: () => number
+}
+
+export class WorkerMetrics {
+  readonly #measure: WorkerReadings['measure']
+  readonly #own = new Registry()
+
+  constructor({ measure, serving, restarts }: WorkerReadings) {
+    this.#measure = measure
+    const registers = [this.#own]
+    new Gauge({
+      name: 'sallyport_workers',
+      help: 'Workers that serve.',
+      registers,
+      collect() {
+        this.set(serving())
+      },
+    })
+    new Counter({
+      name: 'sallyport_worker_restarts_total',
+      help: 'Workers that ended unasked and were started again.',
+      registers,
+      collect() {
+        this.reset()
+        this.inc(restarts())
+      },
+    })
+  }
+
+  get contentType(): string {
+    return this.#own.contentType
+  }
+
+  async text(): Promise<string> {
+    const all = AggregatorRegistry.aggregate(await this.#measure())
+    return `${await all.metrics()}\n${await this.#own.metrics()}`
+  }
+}

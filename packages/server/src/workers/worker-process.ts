@@ -1,0 +1,130 @@
+// One worker as the supervisor sees it: a child process, started again when it ends unasked, and its words.
+//
+//   starting ──started──▶ serving ──finished──▶ finished ──▶ gone
+//       └────────── ends unasked ──▶ waiting ──backoff──▶ starting
+
+import { fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+
+import { ConfigError } from '../errors.ts'
+import type { Logger } from '../log.ts'
+import type { FromWorker, ToWorker, WorkerPlan } from './messages.ts'
+
+const BACKOFF_FIRST_MS = 250
+const BACKOFF_LAST_MS = 30_000
+const STABLE_MS = 30_000 // one that has lasted so long starts again at once
+
+export interface WorkerProcessOptions {
+  log: Logger
+  /** The plan for the next start: each has a link of its own. */
+  plan: () => WorkerPlan
+  onMessage: (message: FromWorker) => void
+  /** It has ended, asked or not. */
+  onEnd: () => void
+}
+
+export class WorkerProcess {
+  readonly number: number
+  /** How often it has been started again. */
+  restarts = 0
+  readonly #options: WorkerProcessOptions
+  #child: ChildProcess | undefined
+  #state: 'starting' | 'serving' | 'finished' | 'waiting' | 'gone' = 'starting'
+  #isStopping = false
+  #backoffMs = BACKOFF_FIRST_MS
+  #timer: NodeJS.Timeout | undefined
+  readonly #gone = Promise.withResolvers<void>()
+
+  constructor(number: number, options: WorkerProcessOptions) {
+    this.number = number
+    this.#options = options
+  }
+
+  get isServing(): boolean {
+    return this.#state === 'serving'
+  }
+
+  /** Whether it has no exchange under way and will have none. */
+  get isFinished(): boolean {
+    return this.#state === 'finished' || this.#state === 'gone' || this.#state === 'waiting'
+  }
+
+  /** Starts it for the first time. @throws ConfigError with what it says, where it cannot serve */
+  start(): Promise<void> {
+    const started = Promise.withResolvers<void>()
+    this.#run(started)
+    return started.promise
+  }
+
+  send(message: ToWorker): void {
+    this.#child?.send(message, () => {}) // one that has ended says so by itself
+  }
+
+  /** Drains it, if it is there. `onEnd` and `gone` follow. */
+  drain(): void {
+    this.#isStopping = true
+    clearTimeout(this.#timer)
+    if (this.#child && this.#state === 'serving') this.send({ type: 'drain' })
+    else this.kill()
+  }
+
+  kill(): void {
+    this.#isStopping = true
+    clearTimeout(this.#timer)
+    if (this.#child) this.#child.kill('SIGKILL')
+    else this.#leave()
+  }
+
+  get gone(): Promise<void> {
+    return this.#gone.promise
+  }
+
+  #run(started?: PromiseWithResolvers<void>): void {
+    const { log, onMessage, plan } = this.#options
+    const since = performance.now()
+    this.#state = 'starting'
+    // The file beside this one: .ts in the repository, .js in dist.
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+    const child = fork(new URL(`./worker-main.${extension}`, import.meta.url), {
+      execArgv: [], // ours may say --eval or --inspect, which are not meant for it
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    })
+    this.#child = child
+    child.on('error', (error) => log.error({ worker: this.number, err: error }, 'worker cannot be started'))
+    child.on('message', (message: FromWorker) => {
+      if (message.type === 'started') {
+        this.#state = 'serving'
+        log.info({ worker: this.number, pid: child.pid }, 'worker started')
+        started?.resolve()
+      } else if (message.type === 'refused') {
+        const refusal = new ConfigError(message.problems)
+        if (!started) log.error({ worker: this.number, reason: refusal.message }, 'worker cannot serve')
+        started?.reject(refusal)
+        child.disconnect()
+      } else if (message.type === 'finished') this.#state = 'finished'
+      onMessage(message)
+    })
+    child.once('exit', (code, signal) => {
+      this.#child = undefined
+      started?.reject(new Error(`worker ${this.number} ended while it started (${signal ?? code})`))
+      if (this.#isStopping) return this.#leave()
+      if (started && this.#state === 'starting') return this.#leave() // whoever waits for it gives up
+      if (performance.now() - since > STABLE_MS) this.#backoffMs = BACKOFF_FIRST_MS
+      log.error({ worker: this.number, code, signal, restartInMs: this.#backoffMs }, 'worker ended')
+      this.#state = 'waiting'
+      this.#options.onEnd()
+      this.#timer = setTimeout(() => {
+        this.restarts++
+        this.#run()
+      }, this.#backoffMs)
+      this.#backoffMs = Math.min(this.#backoffMs * 2, BACKOFF_LAST_MS)
+    })
+    this.send({ type: 'start', plan: plan() })
+  }
+
+  #leave(): void {
+    this.#state = 'gone'
+    this.#options.onEnd()
+    this.#gone.resolve()
+  }
+}

@@ -1,0 +1,116 @@
+// One of several processes that serve a relay's ports. It does what it is told over the channel: signals reach every
+// process of a terminal or a service at once, and the supervisor is the one that knows the order.
+//
+//   waiting ──start──▶ serving ──drain, or the supervisor is gone──▶ draining ──all_finished──▶ exit
+
+import { tuneForWork } from '@sallyport/protocol/tune-v8'
+
+import type { Config } from '../config/config.ts'
+import { parseConfig } from '../config/parse-config.ts'
+import { ConfigError } from '../errors.ts'
+import { createLog } from '../log.ts'
+import type { Logger } from '../log.ts'
+import { startRelay } from '../server.ts'
+import type { Relay } from '../server.ts'
+import { ChannelDirectory } from './channel-directory.ts'
+import type { FromWorker, ToWorker, WorkerPlan } from './messages.ts'
+
+export async function runWorker(): Promise<void> {
+  process.on('SIGTERM', ignore).on('SIGINT', ignore)
+  const started = Promise.withResolvers<WorkerPlan>()
+  process.on('message', (message: ToWorker) => {
+    if (message.type === 'start') started.resolve(message.plan)
+  })
+  process.once('disconnect', () => process.exit(1)) // until there is something to drain
+  const plan = await started.promise
+  try {
+    await serve(plan)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    // The one who started it tells the operator; this process ends when the channel does.
+    send({ type: 'refused', problems: error.problems })
+  }
+}
+
+async function serve(plan: WorkerPlan): Promise<void> {
+  const config = onPorts(parseConfig(plan.config.text, { source: plan.config.source, env: process.env }), plan.ports)
+  const log = createLog({ ...config.log, isShared: true }).child({ worker: plan.number })
+  process.on('uncaughtException', (error) => {
+    log.fatal({ err: error }, 'uncaught exception')
+    process.exit(1)
+  })
+  const directory = new ChannelDirectory(plan.nodeIds, send)
+  const attemptListeners = new Map<string, (address: string) => void>()
+  const allFinished = Promise.withResolvers<void>()
+  let relay: Relay | undefined
+  process.on('message', (message: ToWorker) => {
+    switch (message.type) {
+      case 'start':
+        return
+      case 'heard':
+        return directory.hear(message.event)
+      case 'attempted':
+        return attemptListeners.get(message.of)?.(message.address)
+      case 'measure':
+        return void measure(relay, message.id)
+      case 'drain':
+        return void drain(relay, log)
+      case 'all_finished':
+        return allFinished.resolve()
+    }
+  })
+  relay = await startRelay(config, {
+    log,
+    env: process.env,
+    node: { nodeId: plan.nodeId, directory, link: plan.link, secret: Buffer.from(plan.secret, 'base64') },
+    worker: {
+      attempts: {
+        tell: (of, address) => send({ type: 'attempted', of, address }),
+        listen: (of, listener) => attemptListeners.set(of, listener),
+      },
+      othersFinished: () => {
+        send({ type: 'finished' })
+        if (!process.connected) allFinished.resolve() // nobody is there to tell
+        return allFinished.promise
+      },
+    },
+  })
+  process.removeAllListeners('disconnect').once('disconnect', () => {
+    log.error('the supervisor is gone')
+    allFinished.resolve()
+    void drain(relay, log)
+  })
+  tuneForWork()
+  const { http, https } = relay.addresses
+  send({ type: 'started', addresses: { ...(http && { http: http.port }), ...(https && { https: https.port }) } })
+}
+
+async function drain(relay: Relay | undefined, log: Logger): Promise<void> {
+  try {
+    await relay?.close()
+  } catch (error) {
+    log.error({ err: error }, 'draining failed')
+  }
+  process.exit(0) // nothing may keep a stopped relay alive
+}
+
+async function measure(relay: Relay | undefined, id: number): Promise<void> {
+  send({ type: 'measured', id, metrics: (await relay?.metrics()) ?? [] })
+}
+
+function onPorts(config: Config, ports: WorkerPlan['ports']): Config {
+  const { http, https } = config.listen
+  const listen = {
+    ...config.listen,
+    ...(http && { http: { ...http, port: ports.http ?? http.port } }),
+    ...(https && { https: { ...https, port: ports.https ?? https.port } }),
+  }
+  return { ...config, listen }
+}
+
+/** A supervisor that is gone hears nothing, and needs nothing. */
+function send(message: FromWorker): void {
+  process.send?.(message, undefined, undefined, ignore)
+}
+
+function ignore(): void {}
