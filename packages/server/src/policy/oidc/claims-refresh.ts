@@ -21,6 +21,7 @@ import { readVisitor, verifyTokens, type IdTokenClaims, type VisitorClaims } fro
 const MAX_WAIT_MS = 5000
 const MAX_UNSAVED = 1000
 const MAX_AT_ONCE = 64 // after a restart everybody is due
+const MAX_PAUSES = 1000 // agents bring providers of their own
 const FIRST_PAUSE_MS = 5000
 const LONGEST_PAUSE_MS = 60_000
 const REFUSED_PAUSE_MS = 5 * 60_000 // what a provider refuses once, a setting must change
@@ -188,6 +189,7 @@ export class ClaimsRefresh {
     if (isUnreachable(error)) {
       const before = this.#pauses.get(issuer)?.ms
       const ms = before === undefined ? FIRST_PAUSE_MS : Math.min(before * 2, LONGEST_PAUSE_MS)
+      if (this.#pauses.size >= MAX_PAUSES) this.#pauses.clear()
       this.#pauses.set(issuer, { until: now + ms, ms })
       log.warn({ edge, issuer, reason, retryInMs: ms }, 'claims could not be refreshed')
     } else {
