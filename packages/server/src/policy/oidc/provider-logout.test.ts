@@ -124,6 +124,9 @@ describe('sign-out at the provider', () => {
       assert.equal((await browser.fetch(docs.url)).status, 401)
 
       await browser.open(docs.url)
+      await relay.close()
+      relay = await startRelay({ store, port: relay.port }) // another process knows it, too
+      docs = relay.edge('docs', configFor(provider.issuer))
       const replayed = await tell(token)
       assert.equal(replayed.status, 400)
       assert.match(replayed.body, /has been used/)

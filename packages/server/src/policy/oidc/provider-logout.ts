@@ -6,10 +6,12 @@
 //                              nor do browsers send Lax cookies into frames of other sites. What stands for the browser
 //                              is `sid`, the provider's own name for its session, which no other site knows.
 
+import { hash } from 'node:crypto'
+
 import { RelayError } from '../../errors.ts'
 import type { Attempts } from '../../exchange/attempts.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
-import { StoreUnavailable } from '../../store/store.ts'
+import { StoreConflict, StoreUnavailable, type Bucket, type Store } from '../../store/store.ts'
 import { LOGOUT_TOKEN_AGE_S, addresseesOf, verifyLogoutToken, type LogoutToken } from './logout-token.ts'
 import { CLOCK_TOLERANCE_S } from './id-token.ts'
 import { readParameters } from './parameters.ts'
@@ -21,12 +23,12 @@ import type { LiveSession } from './sessions.ts'
 const MAX_TOKEN = 16_384
 const MIN_SID = 16 // shorter ones could be guessed
 const MAX_SID = 255
-const MAX_USED = 100_000 // each was signed by a provider of ours
 const USED_MS = (LOGOUT_TOKEN_AGE_S + 2 * CLOCK_TOLERANCE_S) * 1000
 
 type Parts = Pick<SignInParts, 'sessions' | 'clock' | 'log'>
 
 export interface ProviderLogoutInit {
+  store: Store
   parts: Parts
   registrations: () => Iterable<Registration>
   /** Refused tries of one address in a minute. */
@@ -37,10 +39,11 @@ export class ProviderLogout {
   readonly #parts: Parts
   readonly #registrations: () => Iterable<Registration>
   readonly #refusals: Attempts
-  /** Logout tokens that have done their work, by issuer and jti, in the order of their use. */
-  readonly #used = new Map<string, number>()
+  /** Logout tokens that have done their work, by issuer and jti, for as long as they could be sent again. */
+  readonly #used: Bucket<object>
 
-  constructor({ parts, registrations, refusals }: ProviderLogoutInit) {
+  constructor({ store, parts, registrations, refusals }: ProviderLogoutInit) {
+    this.#used = store.bucket('logout_tokens', () => ({}))
     this.#parts = parts
     this.#registrations = registrations
     this.#refusals = refusals
@@ -102,21 +105,24 @@ export class ProviderLogout {
   }
 
   async #endBy(exchange: Exchange, { config }: Registration, token: LogoutToken): Promise<void> {
-    const now = this.#parts.clock()
-    this.#forgetUsed(now)
-    // Of another issuer the same jti is another token.
-    const name = JSON.stringify([config.issuer_url, token.jti])
-    if (this.#used.has(name)) return this.#refuse(exchange, 'this logout token has been used')
-    if (this.#used.size >= MAX_USED) throw new RelayError('too_many_requests', { headers: { 'retry-after': '60' } })
-    this.#used.set(name, now)
+    // Of another issuer the same jti is another token. In the store, so that no other process takes it either.
+    const name = hash('sha256', JSON.stringify([config.issuer_url, token.jti]), 'base64url')
     const ending = this.#find(
       ({ row }) =>
         row.issuer === config.issuer_url && row.client_id === config.client_id && isMeant(row.subject, row.sid, token),
     )
     try {
+      await this.#used.put(name, {}, { expectedRevision: 0, ttlMs: USED_MS })
+    } catch (error) {
+      if (error instanceof StoreConflict) return this.#refuse(exchange, 'this logout token has been used')
+      await this.#end(ending, config.issuer_url, 'back-channel') // here at least; a failure there says the same
+      throw new RelayError('store_unavailable', { cause: error })
+    }
+    try {
       await this.#end(ending, config.issuer_url, 'back-channel')
     } catch (error) {
-      this.#used.delete(name) // ended here, and not yet in the store: the provider may tell again
+      // Ended here, and not yet in the store: the provider may tell again, where the store is back by then.
+      await this.#used.delete(name).catch(() => {}) // it does not answer, which is what the provider is told anyway
       throw error
     }
     exchange.respond(200, { 'cache-control': 'no-store' })
@@ -183,13 +189,6 @@ export class ProviderLogout {
       },
       `${JSON.stringify({ error: 'invalid_request', error_description: detail })}\n`,
     )
-  }
-
-  #forgetUsed(now: number): void {
-    for (const [name, at] of this.#used) {
-      if (now - at < USED_MS) return
-      this.#used.delete(name)
-    }
   }
 }
 

@@ -84,6 +84,7 @@ export class SignIn {
       registrationOf,
     }
     this.#providerLogout = new ProviderLogout({
+      store: init.store,
       parts: this.#parts,
       registrations: () => this.#all(),
       refusals: init.countAttempts('refused sign-outs'),
