@@ -280,4 +280,15 @@ describe('a relay of two workers', { timeout: 120_000 }, () => {
     for (const pid of pids) assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' })
     assert.equal(agent.isRunning && far.isRunning, true, 'agents wait for the relay to come back')
   })
+
+  it('leaves no worker behind when the supervisor is killed', async () => {
+    const relay = await processes.restartRelay()
+    relay.kill('SIGKILL')
+    // It is over when nobody holds its output any more, and the workers do until they end.
+    await relay.exited
+    assert.equal(relay.entries.filter(({ msg }) => msg === 'the supervisor is gone').length, 2)
+    assert.equal(relay.entries.filter(({ msg }) => msg === 'stopped').length, 2, 'each has drained')
+    // And the next one finds the ports free.
+    await processes.restartRelay()
+  })
 })
