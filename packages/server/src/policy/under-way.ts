@@ -1,26 +1,35 @@
 // The exchanges that a credential has let in and that are not over: cut when it ends, WebSockets and streams too.
 
 import type { Exchange } from '../exchange/exchange.ts'
+import { Roster } from '../exchange/roster.ts'
+import type { Listed } from '../exchange/roster.ts'
+
+interface Use extends Listed {
+  readonly exchange: Exchange
+}
 
 export class UnderWay {
-  readonly #exchanges = new Set<Exchange>()
+  readonly #uses = new Roster<Use>()
 
   get size(): number {
-    return this.#exchanges.size
+    return this.#uses.size
   }
 
   /** @param next resolves when the exchange is over */
   async run(exchange: Exchange, next: () => Promise<void>): Promise<void> {
-    this.#exchanges.add(exchange)
+    const use = { exchange, place: -1 }
+    this.#uses.add(use)
     try {
       await next()
     } finally {
-      this.#exchanges.delete(exchange)
+      this.#uses.delete(use)
     }
   }
 
   cut(reason: string): void {
-    for (const exchange of this.#exchanges) exchange.cut(new Error(reason))
-    this.#exchanges.clear()
+    for (const use of this.#uses) {
+      this.#uses.delete(use)
+      use.exchange.cut(new Error(reason))
+    }
   }
 }

@@ -5,18 +5,10 @@
 //   invalid_grant      the provider has ended it: so does the session
 //   no usable answer   the session goes on with what is known, until its hard limit; asked again after a pause
 
-import { decodeJwt } from 'jose'
-import { ResponseBodyError, refreshTokenGrant } from 'openid-client'
-
 import { StoreConflict, StoreUnavailable } from '../../store/store.ts'
-import { keptAccessToken } from './access-token.ts'
-import { freshFor } from './fresh-for.ts'
 import type { SignInParts } from './parts.ts'
-import { ProviderUnreachable } from './provider-fetch.ts'
-import type { Registration } from './registration.ts'
 import type { Tokens } from './session-tokens.ts'
 import type { LiveSession } from './sessions.ts'
-import { readVisitor, verifyTokens, type IdTokenClaims, type VisitorClaims } from './verified-claims.ts'
 
 const MAX_WAIT_MS = 5000
 const MAX_UNSAVED = 1000
@@ -89,7 +81,9 @@ export class ClaimsRefresh {
     try {
       taken = await this.#take(session)
       if (!taken) return
-      const { tokens, claims, freshMs } = await this.#redeem(session, registration, taken)
+      const { redeemRefreshToken } = await import('./redeem-refresh-token.ts') // loaded with the first sign-in
+      const keep = (tokens: Tokens): Promise<void> => this.#keep(session, tokens, taken!) // it was, just above
+      const { tokens, claims, freshMs } = await redeemRefreshToken(session, registration, taken.tokens, { clock, keep })
       this.#pauses.delete(issuer)
       if (claims.subject !== session.row.subject) {
         log.warn({ edge, issuer }, 'a refresh token came to stand for somebody else: its session ends')
@@ -135,35 +129,6 @@ export class ClaimsRefresh {
     return { tokens, revision }
   }
 
-  async #redeem(
-    session: LiveSession,
-    registration: Registration,
-    taken: Taken,
-  ): Promise<{ tokens: Tokens; claims: VisitorClaims; freshMs: number }> {
-    const { clock } = this.#parts
-    const ready = await registration.ready()
-    const answer = await refreshTokenGrant(ready.configuration, taken.tokens.refreshToken ?? '')
-    const now = clock()
-    const { accessToken: _old, ...others } = taken.tokens
-    const tokens: Tokens = { ...others, ...keptAccessToken(answer, registration, now) }
-    // RFC 6749 6: "The authorization server MAY issue a new refresh token, in which case the client MUST discard the old".
-    if (answer.refresh_token !== undefined) tokens.refreshToken = answer.refresh_token
-    let idToken: IdTokenClaims | undefined
-    try {
-      if (answer.id_token !== undefined) {
-        idToken = await verifyTokens(answer.id_token, registration, ready, { nonce: undefined, now })
-        tokens.idToken = answer.id_token
-      }
-    } finally {
-      await this.#keep(session, tokens, taken) // whatever comes of it, the old refresh token may be used up
-    }
-    // OpenID Connect Core 12.2: the answer "might not contain an id_token". Then userinfo says what is new.
-    const claims = await readVisitor(idToken ?? oldClaims(session, tokens), answer.access_token, registration, ready, {
-      always: idToken === undefined,
-    })
-    return { tokens, claims, freshMs: freshFor(idToken ?? {}, registration, answer, now) }
-  }
-
   /** A store that fails here must not cost the session its only valid refresh token. */
   async #keep({ key, row }: LiveSession, tokens: Tokens, taken: Taken): Promise<void> {
     const { sessions, clock } = this.#parts
@@ -180,8 +145,9 @@ export class ClaimsRefresh {
     const { sessions, clock, log } = this.#parts
     const { edge, issuer } = session.row
     if (session.ended || error instanceof StoreConflict) return // ended, or taken by another process a moment ago
-    if (error instanceof ResponseBodyError && error.error === 'invalid_grant') {
-      log.info({ edge, issuer, reason: error.error_description }, 'the provider has ended a session')
+    const { hasEnded, isUnreachable, reasonOf } = await import('./redeem-refresh-token.ts')
+    if (hasEnded(error)) {
+      log.info({ edge, issuer, reason: reasonOf(error) }, 'the provider has ended a session')
       return sessions.endAnyway(session, 'the provider has ended it')
     }
     const now = clock()
@@ -220,27 +186,4 @@ async function withDeadline(asking: Promise<void>): Promise<void> {
   } finally {
     clearTimeout(timer)
   }
-}
-
-/** What the last ID token said; it was verified when it came. */
-function oldClaims({ row }: LiveSession, { idToken }: Tokens): IdTokenClaims {
-  return { ...(idToken !== undefined && decodeJwt(idToken)), sub: row.subject }
-}
-
-function isUnreachable(error: unknown): boolean {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if (cause instanceof ProviderUnreachable || cause instanceof StoreUnavailable) return true
-    if ('code' in cause && cause.code === 'provider_unreachable') return true
-  }
-  // RFC 6749 4.1.2.1 has these two for the authorization endpoint; token endpoints send them, too.
-  return (
-    error instanceof ResponseBodyError &&
-    (error.error === 'temporarily_unavailable' || error.error === 'server_error' || error.status === 429)
-  )
-}
-
-function reasonOf(error: unknown): string {
-  if (error instanceof ResponseBodyError) return `${error.error}: ${error.error_description ?? 'no description'}`
-  if (!(error instanceof Error)) return String(error)
-  return 'detail' in error && typeof error.detail === 'string' ? error.detail : error.message
 }

@@ -8,6 +8,7 @@ import type { Exchange } from '../../exchange/exchange.ts'
 import type { Identity } from '../../exchange/identity.ts'
 import { readCookie } from '../../exchange/read-cookie.ts'
 import type { Action } from '../action.ts'
+import { SignedIdentity } from '../signed-identity.ts'
 import { compileAllow, countingEmail, type AllowVerdict } from './allow.ts'
 import type { SignInParts } from './parts.ts'
 import type { Registration } from './registration.ts'
@@ -15,16 +16,14 @@ import { isCorsPreflight } from './cors-preflight.ts'
 import { signInRequired } from './sign-in-required.ts'
 import { checkSession } from './session-check.ts'
 import type { SessionRow } from './session-row.ts'
-import type { LiveSession, SessionIdentity, SessionRoute } from './sessions.ts'
+import type { LiveSession, SessionRoute } from './sessions.ts'
 import { showNotAllowed } from './not-allowed-page.ts'
-
-const SIGNED_MS = 60_000 // signing costs 115 µs; the token lives longer than this
 
 /** What a route has found out about a session, by one word of its provider. */
 interface Standing {
   row: SessionRow
   verdict: AllowVerdict
-  identity: SessionIdentity
+  identity: SignedIdentity
 }
 
 /**
@@ -58,6 +57,13 @@ export function requireSession(
   ]
   const origins = new Set((config.allowed_origins ?? []).map((origin) => origin.toLowerCase()))
   const standings = new WeakMap<LiveSession, Standing>()
+  const { identityTokens } = parts
+  const sign = config.identity_jwt
+    ? {
+        edgeId: registration.edgeId,
+        identity: (plain: Identity, now: number) => identityTokens.sign(plain, registration.edgeId, now),
+      }
+    : undefined
 
   const judge = (session: LiveSession): Standing | undefined => {
     // A route that has come to read another claim since the sign-in has not been told it.
@@ -66,12 +72,7 @@ export function requireSession(
     const standing: Standing = {
       row,
       verdict: allows(row),
-      identity: identityOf(
-        session,
-        `${registration.edgeId} ${config.email_verified} ${groupClaim}`,
-        groupClaim,
-        config,
-      ),
+      identity: identityOf(session, groupClaim, config, sign),
     }
     standings.set(session, standing)
     return standing
@@ -103,14 +104,8 @@ export function requireSession(
       return instead ? instead(refuse) : refuse()
     }
 
-    const { identity } = standing
-    if (!config.identity_jwt) exchange.identity = identity.plain
-    else {
-      exchange.identity =
-        identity.signed !== undefined && now < identity.signedUntil
-          ? identity.signed
-          : await sign(identity, registration.edgeId, now, parts)
-    }
+    const identity = standing.identity.at(now)
+    exchange.identity = identity instanceof Promise ? await identity : identity
     if (config.forward_access_token) {
       const accessToken = await accessTokens.of(session, now)
       if (accessToken !== undefined) exchange.identity = { ...exchange.identity, accessToken }
@@ -146,40 +141,28 @@ function checkOrigin(exchange: Exchange, allowed: ReadonlySet<string>): void {
   throw new RelayError('origin_refused', { detail: 'an upgrade from another origin' })
 }
 
-/** @param reading names how the claims are read and for which edge: a token for one app is refused by another */
+/** @param sign undefined where the app gets no token; a token for one app is refused by another */
 function identityOf(
   session: LiveSession,
-  reading: string,
   groupClaim: string,
   { email_verified }: OpenidConnectConfig,
-): SessionIdentity {
+  sign: { edgeId: string; identity: (plain: Identity, now: number) => Promise<string> } | undefined,
+): SignedIdentity {
+  const reading = `${sign?.edgeId} ${email_verified} ${groupClaim}`
   session.identities ??= new Map()
   const known = session.identities.get(reading)
   if (known) return known
   const { subject, issuer, name, groups, auth_time } = session.row
   const email = countingEmail(session.row, email_verified)
-  const plain: Identity = Object.freeze({
+  const plain: Identity = {
     subject,
     issuer,
     ...(name !== undefined && { name }),
     ...(email !== undefined && { email }),
     groups: Object.freeze([...(groups[groupClaim] ?? [])]),
     ...(auth_time !== undefined && { authTime: auth_time }),
-  })
-  const identity: SessionIdentity = { plain, signed: undefined, signedUntil: 0, signing: undefined }
+  }
+  const identity = new SignedIdentity(plain, sign?.identity)
   session.identities.set(reading, identity)
   return identity
-}
-
-/** Signs once for all who ask at the same time. */
-function sign(identity: SessionIdentity, edgeId: string, now: number, parts: SignInParts): Promise<Identity> {
-  identity.signing ??= parts.identityTokens
-    .sign(identity.plain, edgeId, now)
-    .then((jwt) => {
-      identity.signed = Object.freeze({ ...identity.plain, jwt })
-      identity.signedUntil = now + SIGNED_MS
-      return identity.signed
-    })
-    .finally(() => (identity.signing = undefined))
-  return identity.signing
 }

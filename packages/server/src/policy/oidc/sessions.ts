@@ -5,11 +5,11 @@ import { randomBytes } from 'node:crypto'
 
 import { Attempts } from '../../exchange/attempts.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
-import type { Identity } from '../../exchange/identity.ts'
 import { Roster } from '../../exchange/roster.ts'
 import type { Listed } from '../../exchange/roster.ts'
 import type { Logger } from '../../log.ts'
 import { StoreConflict, type Bucket, type Change, type Store } from '../../store/store.ts'
+import type { SignedIdentity } from '../signed-identity.ts'
 import type { Boxes } from './boxes.ts'
 import { checkSession, type SessionRules } from './session-check.ts'
 import { SESSIONS_BUCKET, parseSessionRow, sessionKey, sessionName, sessionScope } from './session-row.ts'
@@ -49,8 +49,8 @@ export interface LiveSession {
   ended: boolean
   /** When the provider is to be asked again what it says about the visitor; Infinity where it cannot be asked. */
   due: number
-  /** Who the visitor is, by how a route reads the claims. */
-  identities: Map<string, SessionIdentity> | undefined
+  /** Who the visitor is, by how a route reads the claims; made when first needed and shared by all requests. */
+  identities: Map<string, SignedIdentity> | undefined
   /** What is under way at the moment, to be cut when the session ends, and the route that lets it go on. */
   exchanges: Roster<SessionUse> | undefined
 }
@@ -66,14 +66,6 @@ export interface SessionRoute {
   readonly rules: SessionRules
   /** Whether the visitor may go on, by what the provider says now. */
   admits(session: LiveSession): boolean
-}
-
-/** One reading of the session, made when first needed and shared by all its requests. */
-export interface SessionIdentity {
-  plain: Identity
-  signed: Identity | undefined
-  signedUntil: number
-  signing: Promise<Identity> | undefined
 }
 
 /** What the operator sees of a session. */
