@@ -18,10 +18,11 @@ export interface RequestsResult {
 
 type Measured = RequestsResult & { cpu: CpuByProcess }
 
-const WARM_SECONDS = 1
+const FIRST_WARM_SECONDS = 4 // until V8 has compiled what is hot
+const WARM_SECONDS = 1 // after the pause in which others were measured
 
 /**
- * Measures every chain in every round; the first round of each begins with a second that is not counted.
+ * Measures every chain in every round. Each begins with seconds that are not counted, for all chains alike.
  * @param suffix tells figures of one scenario apart, e.g. ` at 50`
  */
 export async function measureRequests(
@@ -34,7 +35,7 @@ export async function measureRequests(
   },
 ): Promise<Findings> {
   const { measured, failed } = await inRounds(chains, plan.rounds, async (chain, round): Promise<Measured> => {
-    if (round === 0 && !plan.isQuick) await options.load(chain, WARM_SECONDS)
+    if (!plan.isQuick) await options.load(chain, round === 0 ? FIRST_WARM_SECONDS : WARM_SECONDS)
     const { result, cpu } = await withCpu(chain.processes, () => options.load(chain, plan.seconds))
     return { ...result, cpu: perRequest(cpu, result.requests) }
   })

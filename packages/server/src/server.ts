@@ -182,6 +182,7 @@ export class Relay {
     this.#agentEndpoints = endpoints
 
     // 3. Agents, then visitors: the first visitor may find a tunnel.
+    store.serve()
     const budget = new BufferBudget(getHeapStatistics().heap_size_limit * BUFFER_SHARE_OF_HEAP)
     const nodeId = this.#node?.nodeId ?? `nod_${randomUUID()}`
     if (this.#node) {

@@ -69,7 +69,12 @@ export const limitsSchema = z.strictObject({
     1024 * MIB,
     'The largest window of one stream: what may be under way before it is read. Small streams never get there.',
   ),
-  idle_streams_per_tunnel: count(64, 0, 100_000, 'Kept-alive streams that wait for the next request, for each tunnel.'),
+  idle_streams_per_tunnel: count(
+    512,
+    0,
+    100_000,
+    'Kept-alive streams that wait for the next request, for each tunnel. Each is a connection to the app, and there are never more than requests were under way at once a moment ago.',
+  ),
   upstream_header_bytes: count(
     65_536,
     1024,

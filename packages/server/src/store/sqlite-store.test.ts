@@ -25,6 +25,7 @@ const newPath = (): string => join(folder, `store-${files++}.db`)
 async function open(t: TestContext, path = newPath(), onProblem?: (problem: Error) => void): Promise<Store> {
   const store = await openSqliteStore({ path, ...(onProblem && { onProblem }) })
   t.after(() => store.close())
+  store.serve()
   return store
 }
 
@@ -179,6 +180,26 @@ describe('the SQLite store', () => {
     await assert.rejects(bucket.put('k', 'x'.repeat(2_000_000)), RangeError)
     await assert.rejects(bucket.put('k', 1, { ttlMs: Number.NaN }), RangeError)
     await bucket.put('k', 1)
+  })
+
+  it('writes before anybody is served as well as afterwards, and tells its watches', async (t) => {
+    const store = await openSqliteStore({ path: newPath() })
+    t.after(() => store.close())
+    const bucket = store.bucket('b', numbers)
+    const { changes } = await follow(t, bucket)
+    const before = [bucket.put('a', 1), bucket.put('b', 2)]
+    store.serve()
+    const revisions = await Promise.all([...before, bucket.put('c', 3)])
+    assert.deepEqual(revisions, [1, 2, 3])
+    await assert.rejects(bucket.put('a', 9, { expectedRevision: 0 }), StoreConflict)
+    assert.deepEqual(
+      changes.map(({ key, value }) => [key, value]),
+      [
+        ['a', 1],
+        ['b', 2],
+        ['c', 3],
+      ],
+    )
   })
 
   it('writes what is queued before it closes, and nothing afterwards', async (t) => {

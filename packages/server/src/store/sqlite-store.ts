@@ -1,6 +1,6 @@
 // The embedded store: one SQLite file. This thread reads it, which in WAL mode waits for nobody; a thread of its own
-// writes it (sqlite-worker.ts), for a write may wait for a lock or a slow disk. That thread starts with the first write:
-// a relay that nobody signs in to does without its 15 MB. Writes of one turn travel as one batch and become one
+// writes it (sqlite-worker.ts), for a write may wait for a lock or a slow disk. That thread starts with the first write
+// that could hold up a visitor: commands, and a relay that nobody signs in to, do without its 15 MB. Writes of one turn travel as one batch and become one
 // transaction; while the disk is busy, the next ones wait here.
 
 import { once } from 'node:events'
@@ -10,6 +10,7 @@ import { Worker } from 'node:worker_threads'
 import { ConfigError } from '../errors.ts'
 import { fileProblem, isBusy, prepareFile } from './sqlite-file.ts'
 import { SqliteReader } from './sqlite-reader.ts'
+import { SqliteWriter } from './sqlite-writer.ts'
 import { type Bucket, type Change, type Store, StoreConflict, StoreUnavailable, WATCH_INTERVAL_MS } from './store.ts'
 import type { FromWorker, Operation, Result, Row, ToWorker } from './worker-messages.ts'
 
@@ -60,6 +61,9 @@ class SqliteStore implements Store {
   #dataVersion: number
   /** Every change up to this revision has been told. */
   #told: number
+  /** Writes in this thread while nobody is served. */
+  #writer: SqliteWriter | undefined
+  #isServing = false
   #worker: Worker | undefined
   #queue: Waiting[] = []
   #underway: Waiting[] = []
@@ -126,6 +130,12 @@ class SqliteStore implements Store {
     }
   }
 
+  serve(): void {
+    this.#isServing = true
+    this.#writer?.close()
+    this.#writer = undefined
+  }
+
   close(): Promise<void> {
     return (this.#closed ??= this.#close())
   }
@@ -141,6 +151,7 @@ class SqliteStore implements Store {
       await worker.terminate()
     }
     this.#watchers.clear()
+    this.#writer?.close()
     this.#reader.close()
   }
 
@@ -240,12 +251,23 @@ class SqliteStore implements Store {
       return
     }
     this.#underway = this.#queue.splice(0, BATCH_MAX_OPERATIONS)
-    this.#send({ type: 'batch', operations: this.#underway.map(({ operation }) => operation) })
+    const operations = this.#underway.map(({ operation }) => operation)
+    if (this.#isServing) this.#send({ type: 'batch', operations })
+    else this.#receive(this.#writeHere(operations))
+  }
+
+  #writeHere(operations: Operation[]): FromWorker {
+    try {
+      this.#writer ??= new SqliteWriter(this.#path)
+      return { type: 'results', results: this.#writer.run(operations, Date.now()) }
+    } catch (error) {
+      return { type: 'batch_failed', reason: fileProblem(error, this.#path) }
+    }
   }
 
   #sweep(): void {
     try {
-      if (this.#sweeping || !this.#reader.hasOverdue(Date.now())) return
+      if (!this.#isServing || this.#sweeping || !this.#reader.hasOverdue(Date.now())) return
       this.#sweeping = true
       this.#send({ type: 'sweep' })
     } catch {

@@ -54,6 +54,12 @@ export interface Store {
   /** `parse` turns what was stored into the value, and throws where it is not one. */
   bucket<T>(name: string, parse: (stored: unknown) => T): Bucket<T>
 
+  /**
+   * From now on there are visitors, and nothing that is written may hold them up. Until then, and in commands that
+   * serve nobody, it may. Idempotent.
+   */
+  serve(): void
+
   /** Writes what is queued, then ends. Everything afterwards is `StoreUnavailable`. */
   close(): Promise<void>
 

@@ -272,6 +272,8 @@ export class MemoryStore implements Store {
     return !this.down
   }
 
+  serve(): void {}
+
   bucket<T>(name: string, parse: (stored: unknown) => T): Bucket<T> {
     const path = (key: string) => `${name}/${key}`
     const answer = () => {
