@@ -52,6 +52,11 @@ export class Outbox {
     this.#carrier = carrier
   }
 
+  /** Whether a message leaves at the end of this turn: what else there is to say costs no system call. */
+  get isGathering(): boolean {
+    return this.#isScheduled && !this.#isBlocked
+  }
+
   /** Answers a ping, unless too many answers wait already. */
   pong(opaque: number): void {
     if (this.#isClosed || this.#pongs.length >= PONGS_AT_MOST) return

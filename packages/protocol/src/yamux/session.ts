@@ -145,6 +145,11 @@ export class YamuxSession {
     return this.#streams.size
   }
 
+  /** Whether a message leaves at the end of this turn of the event loop anyway. */
+  get isGathering(): boolean {
+    return this.#outbox.isGathering
+  }
+
   /** Bytes received and not yet read, over all streams. */
   get bufferedBytes(): number {
     return this.#bufferedBytes

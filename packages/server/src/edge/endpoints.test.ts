@@ -40,6 +40,7 @@ function agentOf(authtokenId: string, instanceId = 'agent'): Claimant {
     instanceId,
     authtoken: { id: authtokenId, acl: ['bind:*'], created_at: 0 },
     isResponsive: true,
+    isGathering: false,
     isSilent: false,
     isLocal: true,
     openStream: () => assert.fail('no stream is opened here'),

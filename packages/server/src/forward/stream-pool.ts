@@ -6,6 +6,8 @@ import type { Tunnel } from '../tunnel/tunnel.ts'
 import type { Deadlines, Watched } from './deadlines.ts'
 import type { UpstreamConnection } from './upstream-connection.ts'
 
+const WARMEST = 8
+
 export interface StreamPoolOptions {
   maxIdlePerTunnel: number
   maxIdleMs: number
@@ -21,11 +23,23 @@ export class StreamPool implements Watched {
     deadlines.add(this)
   }
 
-  /** The warmest idle connection of a tunnel, if there is one on a lane that should be used. */
+  /**
+   * The warmest idle connection of a tunnel, if there is one on a lane that should be used. Among the warmest few, one
+   * on a lane where a message leaves in this turn anyway: so an agent with several connections costs no more than with one.
+   */
   take(tunnel: Tunnel): UpstreamConnection | undefined {
     const idle = this.#idle.get(tunnel)
     if (!idle) return undefined
-    if (idle.at(-1)?.lane.isBest) return idle.pop()
+    const end = idle.length - 1
+    for (let index = end; index >= 0 && index > end - WARMEST; index--) {
+      const { lane } = idle[index]! // within the list
+      if (!lane.isGathering || !lane.isBest) continue
+      if (index === end) return idle.pop()
+      const taken = idle[index]
+      idle[index] = idle.pop()! // as warm as the one that leaves, within a few
+      return taken
+    }
+    if (idle[end]?.lane.isBest) return idle.pop()
     const index = idle.findLastIndex(({ lane }) => lane.isBest)
     return index === -1 ? undefined : idle.splice(index, 1)[0]
   }

@@ -26,6 +26,10 @@ export class RemoteSession implements LaneCarrier {
     return this.#link.isResponsive
   }
 
+  get isGathering(): boolean {
+    return false // the way to the other node is shared by all of its agents
+  }
+
   get isSilent(): boolean {
     return this.#link.isSilent
   }

@@ -19,6 +19,8 @@ export interface LaneCarrier {
   readonly isResponsive: boolean
   /** Whether the agent has left a ping unanswered for too long. */
   readonly isSilent: boolean
+  /** Whether a message leaves for the agent at the end of this turn of the event loop anyway. */
+  readonly isGathering: boolean
   /** Whether the agent's connection ends at this node. */
   readonly isLocal: boolean
   /**
@@ -63,6 +65,11 @@ export class Lane {
   /** Whether a stream that rests on it may be used again: a hop is taken only while there is no shorter way. */
   get isBest(): boolean {
     return this.isOnline && (this.isLocal || !this.tunnel.isNear)
+  }
+
+  /** Whether one more request costs no message of its own at the moment. */
+  get isGathering(): boolean {
+    return this.session.isGathering
   }
 
   /** Open streams, idle ones included. */

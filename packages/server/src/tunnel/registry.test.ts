@@ -14,6 +14,7 @@ function session(state: Partial<LaneCarrier> = {}): LaneCarrier {
     authtokenId: 'token',
     instanceId: 'agent',
     isResponsive: true,
+    isGathering: false,
     isSilent: false,
     isLocal: true,
     openStream: () => assert.fail('no stream is opened here'),

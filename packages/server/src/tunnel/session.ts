@@ -133,6 +133,10 @@ export class TunnelSession implements Claimant {
     return this.#mux.isOpen && !this.#silence.isSuspected
   }
 
+  get isGathering(): boolean {
+    return this.#mux.isGathering
+  }
+
   get isSilent(): boolean {
     return this.#silence.isSuspected
   }
