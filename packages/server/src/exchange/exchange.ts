@@ -41,7 +41,8 @@ export interface VisitorResponse {
   flushHeaders(): unknown
   /** Whether more may be written now; otherwise 'drain' will tell. */
   write(chunk: Buffer | string): boolean
-  end(chunk?: Buffer | string): unknown
+  end(chunk?: Buffer): unknown
+  end(chunk: string, encoding: 'latin1'): unknown
   addTrailers(trailers: [name: string, value: string][]): unknown
   writeContinue(): unknown
   writeEarlyHints(hints: { link: string[] }): unknown

@@ -22,6 +22,8 @@ import type { ResponseHead } from './response-parser.ts'
 import { UpstreamConnection } from './upstream-connection.ts'
 import type { UpstreamHandler } from './upstream-connection.ts'
 
+// An answer up to this size leaves as one text with its head; beyond it making the text costs more than it saves.
+const ONE_TEXT_BYTES = 4096
 // A stream without a reply for so long makes the session prove that it is alive.
 const PROBE_AFTER_MS = 2000
 
@@ -236,12 +238,15 @@ class Transfer implements UpstreamHandler, Watched {
 
   onBody(chunk: Buffer, isLast: boolean): void {
     if (this.#settled) return
+    const isWhole = isLast && this.#headWaits
     this.#headWaits = false
     this.#lastProgress = performance.now()
     const { response } = this.#exchange
     if (isLast) {
       this.#responseDone = true
-      response.end(chunk)
+      // Head and body as one text of bytes: node:http writes it from its stack, two pieces by way of the heap.
+      if (isWhole && chunk.length <= ONE_TEXT_BYTES) response.end(chunk.toString('latin1'), 'latin1')
+      else response.end(chunk)
     } else if (!response.write(chunk) && !this.#waitsForVisitor) {
       this.#waitsForVisitor = true
       this.#connection?.stream.pause()

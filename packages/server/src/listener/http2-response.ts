@@ -65,7 +65,7 @@ export class Http2Response implements VisitorResponse {
     return this.#stream.destroyed || this.#stream.write(chunk)
   }
 
-  end(chunk?: Buffer | string): void {
+  end(chunk?: Buffer | string, encoding?: 'latin1'): void {
     if (this.#hasEnded) return
     this.#hasEnded = true
     const stream = this.#stream
@@ -73,7 +73,8 @@ export class Http2Response implements VisitorResponse {
     if (this.#head && isEmpty && !this.#trailers) this.#flush(true)
     else {
       this.#flush(false)
-      if (!stream.destroyed) stream.end(isEmpty ? undefined : chunk)
+      if (!stream.destroyed)
+        stream.end(isEmpty ? undefined : typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk)
     }
     // RFC 9113 8.1: an answer before the whole request asks the visitor to stop sending. Behind trailers, see #flush().
     if (!this.#waitsForTrailers) this.#stopRequest()
