@@ -18,8 +18,11 @@ export interface RequestsResult {
 
 type Measured = RequestsResult & { cpu: CpuByProcess }
 
-const FIRST_WARM_SECONDS = 4 // until V8 has compiled what is hot
-const WARM_SECONDS = 1 // after the pause in which others were measured
+// Until V8 has compiled what is hot: at the start, and again after the pause in which others were measured. After some
+// seconds without work it gives compiled code and feedback back (its memory reducer), and a request costs a third more
+// until they are there again.
+const FIRST_WARM_SECONDS = 4
+const WARM_SECONDS = 3
 
 /**
  * Measures every chain in every round. Each begins with seconds that are not counted, for all chains alike.
