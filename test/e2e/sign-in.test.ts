@@ -74,6 +74,11 @@ describe('signing in with Chromium', { timeout: 120_000 }, () => {
           backend: { labels: { edge: 'edg_wiki' } },
           policy: processes.signIn({ auth_cookie_domain: 'team.localhost' }),
         })),
+        {
+          id: 'edg_alone',
+          hosts: ['alone.localhost'],
+          policy: processes.signIn({ issuer_url: `http://127.0.0.1:${await freePort()}` }),
+        },
         { id: 'edg_down', hosts: ['down.localhost'] },
         { id: 'edg_away', hosts: ['away.localhost'] },
       ],
@@ -292,6 +297,7 @@ describe('signing in with Chromium', { timeout: 120_000 }, () => {
     const shown: [name: string, url: string, status: number, words: string][] = [
       ['no-tunnel', processes.origin('away.localhost'), 503, 'agent tunnel --label edge=edg_away'],
       ['app-down', processes.origin('down.localhost'), 502, 'ERR_APP_DOWN'],
+      ['provider-down', processes.origin('alone.localhost'), 502, 'ERR_PROVIDER_UNREACHABLE'],
       ['not-found', processes.origin('unknown.localhost'), 404, 'ERR_EDGE_NOT_FOUND'],
       [
         'sign-in-failed',

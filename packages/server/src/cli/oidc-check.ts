@@ -157,6 +157,8 @@ function print(report: ProviderReport, edges: readonly string[]): void {
   if (report.redirect_uri !== undefined) {
     console.log(`\n  Redirect URI to register      ${report.redirect_uri}`)
     console.log(`  Post-logout redirect URI      ${report.post_logout_redirect_uri}`)
+    if (report.backchannel_logout_uri !== undefined)
+      console.log(`  Back-channel logout URI       ${report.backchannel_logout_uri}`)
   }
   const { length } = report.findings.filter(({ verdict }) => verdict === 'problem')
   console.log(`\n${length === 0 ? 'Fine.' : `${length} problem${length === 1 ? '' : 's'}.`}\n`)

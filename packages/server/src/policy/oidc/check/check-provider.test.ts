@@ -37,6 +37,12 @@ describe('checkProvider', () => {
     provider.behave = { metadata: GOOD, back: sendBackWith('login_required') }
   })
 
+  it('names the back-channel logout URI where the provider has such a thing', async () => {
+    assert.equal((await check()).backchannel_logout_uri, undefined)
+    provider.behave = { metadata: { ...GOOD, backchannel_logout_supported: true } }
+    assert.equal((await check()).backchannel_logout_uri, `${ORIGIN}/oidc/backchannel-logout`)
+  })
+
   it('finds nothing wrong with a good provider, and says what to register there', async () => {
     const report = await check()
     assert.deepEqual(

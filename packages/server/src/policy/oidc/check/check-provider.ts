@@ -32,6 +32,8 @@ export interface ProviderReport {
   /** To register at the provider; undefined where `public_url` is not known. */
   redirect_uri: string | undefined
   post_logout_redirect_uri: string | undefined
+  /** Where the provider says that it tells of sign-outs (OpenID Connect Back-Channel Logout 1.0, 2.1). */
+  backchannel_logout_uri: string | undefined
   /** What the provider lists about itself; undefined where it could not be asked. */
   offers: Offers | undefined
   findings: readonly Finding[]
@@ -65,6 +67,10 @@ export async function checkProvider(check: ProviderCheck): Promise<ProviderRepor
     ok: findings.every(({ verdict }) => verdict !== 'problem'),
     redirect_uri: redirectUri,
     post_logout_redirect_uri: publicOrigin === undefined ? undefined : `${publicOrigin}/oidc/signed-out`,
+    backchannel_logout_uri:
+      publicOrigin !== undefined && metadata?.['backchannel_logout_supported'] === true
+        ? `${publicOrigin}/oidc/backchannel-logout`
+        : undefined,
     offers,
     findings,
   }
