@@ -4,8 +4,8 @@
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
+import { once } from 'node:events'
 import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -239,15 +239,22 @@ export class Processes {
   }
 }
 
-/** A port that nothing listens on at the moment. */
+/**
+ * A port for a process that is started later. It lies below those that systems hand out by themselves (from 32768 on
+ * Linux), or a connection of somebody else could have it by then.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer()
-  const { promise, resolve } = Promise.withResolvers<void>()
-  server.listen(0, '127.0.0.1', resolve)
-  await promise
-  const { port } = server.address() as AddressInfo // it listens on a port
-  await new Promise((closed) => server.close(closed))
-  return port
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000)
+    const server = createServer().listen(port, '127.0.0.1')
+    const isFree = await once(server, 'listening').then(
+      () => true,
+      () => false, // taken: another one
+    )
+    if (!isFree) continue
+    await new Promise((closed) => server.close(closed))
+    return port
+  }
 }
 
 /** The test runner ends a file that takes too long with SIGTERM: 'exit' listeners still run. */
