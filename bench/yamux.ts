@@ -12,7 +12,7 @@ import { Client, Server } from 'yamux-js'
 
 import { WebSocketCarrier } from '../packages/protocol/src/websocket-carrier.ts'
 import { YamuxSession } from '../packages/protocol/src/yamux/session.ts'
-import { TcpCarrier } from '../test/interop/tcp-carrier.ts'
+import { SocketCarrier } from '../packages/server/src/node/socket-carrier.ts'
 
 interface Mux {
   name: string
@@ -113,8 +113,8 @@ async function measureBulk(make: Make): Promise<Pick<MuxRow, 'bulkRate' | 'broke
 
 async function oursOverTcp(accept: Accept): Promise<Mux> {
   const [near, far] = await tcpPair()
-  const server = new YamuxSession(new TcpCarrier(far), { role: 'server', onStream: accept })
-  const client = new YamuxSession(new TcpCarrier(near), { role: 'client' })
+  const server = new YamuxSession(new SocketCarrier(far), { role: 'server', onStream: accept })
+  const client = new YamuxSession(new SocketCarrier(near), { role: 'client' })
   return ours('ours, TCP', client, server, () => {})
 }
 

@@ -14,7 +14,7 @@ import { promisify } from 'node:util'
 
 import { YamuxSession } from '../../packages/protocol/src/yamux/session.ts'
 import type { YamuxStream } from '../../packages/protocol/src/yamux/stream.ts'
-import { TcpCarrier } from './tcp-carrier.ts'
+import { SocketCarrier } from '../../packages/server/src/node/socket-carrier.ts'
 
 const BUILD_DEADLINE_MS = 120_000 // the first build compiles Go's standard library
 const STREAMS = 40
@@ -55,7 +55,7 @@ describe('interop with hashicorp/yamux', () => {
     if (!path) return
     const server = spawn(path, ['serve'], { stdio: ['pipe', 'pipe', 'inherit'] })
     const [line] = await once(server.stdout, 'data')
-    const session = new YamuxSession(new TcpCarrier(await dial(Number(String(line)))), { role: 'client' })
+    const session = new YamuxSession(new SocketCarrier(await dial(Number(String(line)))), { role: 'client' })
     assert.ok((await session.ping()) > 0)
     await Promise.all(Array.from({ length: STREAMS }, () => exchange(session)))
     assert.equal(session.streamCount, 0)
@@ -83,7 +83,7 @@ describe('interop with hashicorp/yamux', () => {
     const [socket] = (await once(listener, 'connection')) as [Socket] // what a net server emits
     listener.close()
     let streams = 0
-    const session = new YamuxSession(new TcpCarrier(socket), {
+    const session = new YamuxSession(new SocketCarrier(socket), {
       role: 'server',
       onStream: (stream) => {
         streams++

@@ -7,21 +7,9 @@ import { Secret } from '../secret.ts'
 import { parseBasicCredential } from './basic-credential.ts'
 import { parseDuration } from './duration.ts'
 import { isLoopbackHost } from './host-pattern.ts'
+import { PUBLIC_KEY_ALGORITHMS } from './public-key-algorithms.ts'
 
 const SHARED_SECRET_BYTES = { HS256: 32, HS384: 48, HS512: 64 } as const // RFC 7518 3.2: the size of the hash at least
-const PUBLIC_KEY_ALGORITHMS = [
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-  'Ed25519',
-] as const
 const DEFAULT_ALGORITHMS: readonly Algorithm[] = ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519']
 const CLOCK_TOLERANCE_MAX_MS = 300_000
 

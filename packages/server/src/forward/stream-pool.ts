@@ -32,12 +32,11 @@ export class StreamPool implements Watched {
     if (!idle) return undefined
     const end = idle.length - 1
     for (let index = end; index >= 0 && index > end - WARMEST; index--) {
-      const { lane } = idle[index]! // within the list
-      if (!lane.isGathering || !lane.isBest) continue
-      if (index === end) return idle.pop()
-      const taken = idle[index]
-      idle[index] = idle.pop()! // as warm as the one that leaves, within a few
-      return taken
+      const connection = idle[index]! // within the list
+      if (!connection.lane.isGathering || !connection.lane.isBest) continue
+      const warmest = idle.pop()! // it takes the place of the one that leaves: as warm, within a few
+      if (warmest !== connection) idle[index] = warmest
+      return connection
     }
     if (idle[end]?.lane.isBest) return idle.pop()
     const index = idle.findLastIndex(({ lane }) => lane.isBest)

@@ -1,4 +1,4 @@
-// A plain socket as the carrier of a yamux session, between nodes of one machine.
+// A plain socket as the carrier of a yamux session: between nodes of one machine, and over TCP towards hashicorp's yamux.
 
 import type { Socket } from 'node:net'
 
@@ -13,6 +13,7 @@ export class SocketCarrier implements Carrier {
   /** @param socket open, with nobody listening for its data; what has been unshifted comes first */
   constructor(socket: Socket) {
     this.#socket = socket
+    socket.setNoDelay(true) // over TCP: what leaves has been gathered already
     socket.on('data', (chunk: Buffer) => this.onMessage(chunk))
     socket.on('error', (error) => (this.#error ??= error))
     socket.on('end', () => socket.end())

@@ -10,8 +10,9 @@ import type { Row } from './worker-messages.ts'
 const CHANGE_ROWS = 1000
 const TOMBSTONE_LIFE_MS = 86_400_000 // longer than any process goes without looking
 
-/** Conditions that reader and writer must read alike. */
-export const LIVE = 'json IS NOT NULL AND (expires_at IS NULL OR expires_at > ?)'
+const LIVE = 'json IS NOT NULL AND (expires_at IS NULL OR expires_at > ?)'
+/** What reader and writer must read alike. A row is asked for by bucket, key and the time now. */
+export const GET_ROW = `SELECT bucket, key, json, revision FROM entry WHERE bucket = ? AND key = ? AND ${LIVE}`
 export const EXPIRED = 'expires_at IS NOT NULL AND expires_at <= ?'
 export const OLD_TOMBSTONE = `deleted_at IS NOT NULL AND deleted_at < ? - ${TOMBSTONE_LIFE_MS}`
 
@@ -30,9 +31,7 @@ export class SqliteReader {
     const database = openFile(path, { busyTimeoutMs: 0 })
     this.#database = database
     try {
-      this.#get = database.prepare(
-        `SELECT bucket, key, json, revision FROM entry WHERE bucket = ? AND key = ? AND ${LIVE}`,
-      )
+      this.#get = database.prepare(GET_ROW)
       this.#all = database.prepare(
         `SELECT bucket, key, json, revision FROM entry WHERE bucket = ? AND ${LIVE} ORDER BY revision`,
       )

@@ -5,7 +5,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 
 import { numberIn, rowOf, textIn } from './columns.ts'
 import { openFile, transaction } from './sqlite-file.ts'
-import { EXPIRED, LIVE, OLD_TOMBSTONE } from './sqlite-reader.ts'
+import { EXPIRED, GET_ROW, OLD_TOMBSTONE } from './sqlite-reader.ts'
 import type { Operation, Result } from './worker-messages.ts'
 
 const SWEEP_ROWS = 500 // keeps one sweep short; the next follows in a second
@@ -23,9 +23,7 @@ export class SqliteWriter {
     const database = openFile(path)
     this.#database = database
     try {
-      this.#get = database.prepare(
-        `SELECT bucket, key, json, revision FROM entry WHERE bucket = ? AND key = ? AND ${LIVE}`,
-      )
+      this.#get = database.prepare(GET_ROW)
       this.#write = database.prepare(
         `INSERT INTO entry (bucket, key, json, revision, expires_at, deleted_at) VALUES (?, ?, ?, ?, ?, ?)
          ON CONFLICT (bucket, key) DO UPDATE SET json = excluded.json, revision = excluded.revision,

@@ -3,13 +3,12 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 
 import { Browser } from '../../../../../examples/demo/browser.ts'
 import type { IdentityProvider } from '../../../../../examples/demo/identity-provider.ts'
 import { MemoryStore, clientFor, configFor, signInAs, startProvider, startRelay } from './harness.test-support.ts'
-import { USERS, type Relay } from './harness.test-support.ts'
+import { USERS, openStream, until, type Relay } from './harness.test-support.ts'
 import { startHostileProvider, type HostileProvider } from './hostile-provider.test-support.ts'
 
 const MINUTE = 60_000
@@ -292,18 +291,3 @@ describe('claims that a refresh brings', () => {
     assert.deepEqual(groups(), ['admin'], 'userinfo of somebody else is not believed')
   })
 })
-
-/** An answer of the app that goes on. */
-async function openStream(port: number, host: string, cookie: string): Promise<IncomingMessage> {
-  const request = httpRequest({ host: '127.0.0.1', port, path: '/hold', headers: { host: `${host}:${port}`, cookie } })
-  request.end()
-  const [response] = (await once(request, 'response')) as [IncomingMessage]
-  response.on('error', () => {}) // cut off, as it should be
-  response.resume()
-  return response
-}
-
-/** Resolves when something has become true. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10))
-}

@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, ServerResponse } from 'node:http'
+import { createServer, request as httpRequest, type IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 
@@ -334,4 +334,19 @@ export class MemoryStore implements Store {
       if (watcher.bucket === bucket) setImmediate(() => watcher.tell(key, value, revision))
     }
   }
+}
+
+/** An answer of the app that goes on. */
+export async function openStream(port: number, host: string, cookie: string): Promise<IncomingMessage> {
+  const request = httpRequest({ host: '127.0.0.1', port, path: '/hold', headers: { host: `${host}:${port}`, cookie } })
+  request.end()
+  const [response] = (await once(request, 'response')) as [IncomingMessage]
+  response.on('error', () => {}) // cut off, as it should be
+  response.resume()
+  return response
+}
+
+/** Resolves when something has become true. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10))
 }

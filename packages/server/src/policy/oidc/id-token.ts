@@ -3,22 +3,10 @@
 
 import { decodeProtectedHeader, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose'
 
+import { PUBLIC_KEY_ALGORITHMS } from '../../config/public-key-algorithms.ts'
 import { ProviderUnreachable } from './provider-fetch.ts'
 
-// What a provider can sign with a key that it publishes. Never `none`, never a shared secret.
-const ASYMMETRIC = new Set([
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-  'Ed25519',
-])
+const ASYMMETRIC: ReadonlySet<string> = new Set(PUBLIC_KEY_ALGORITHMS)
 /** Two minutes, and what a slow answer adds: clocks of virtual machines are off so far. */
 export const CLOCK_TOLERANCE_S = 150
 const MAX_SUBJECT = 255 // OpenID Connect Core 2: "It MUST NOT exceed 255 ASCII characters in length."

@@ -9,7 +9,7 @@ import { SignJWT, UnsecuredJWT, exportSPKI, generateKeyPair, importJWK, type Cry
 
 import { Browser, type RequestOptions } from '../../../../../examples/demo/browser.ts'
 import { MemoryStore, clientFor, configFor, signInAs, startProvider, startRelay } from './harness.test-support.ts'
-import type { Relay } from './harness.test-support.ts'
+import { openStream, type Relay } from './harness.test-support.ts'
 import { startHostileProvider, type HostileProvider } from './hostile-provider.test-support.ts'
 
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout'
@@ -286,14 +286,4 @@ async function fetchOnLoopback(url: string | URL | Request, init: RequestInit = 
   const [response] = (await once(request, 'response')) as [IncomingMessage]
   response.resume()
   return new Response(null, { status: response.statusCode ?? 500 })
-}
-
-/** An answer of the app that goes on. */
-async function openStream(port: number, host: string, cookie: string): Promise<IncomingMessage> {
-  const request = httpRequest({ host: '127.0.0.1', port, path: '/hold', headers: { host: `${host}:${port}`, cookie } })
-  request.end()
-  const [response] = (await once(request, 'response')) as [IncomingMessage]
-  response.on('error', () => {}) // cut off, as it should be
-  response.resume()
-  return response
 }

@@ -5,7 +5,8 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 
 import { Browser, type Visit } from '../../../../../examples/demo/browser.ts'
 import type { IdentityProvider } from '../../../../../examples/demo/identity-provider.ts'
-import { MemoryStore, configFor, signInAs, startProvider, startRelay, type Relay } from './harness.test-support.ts'
+import { MemoryStore, configFor, signInAs, startProvider, startRelay, until } from './harness.test-support.ts'
+import type { Relay } from './harness.test-support.ts'
 import { startHostileProvider } from './hostile-provider.test-support.ts'
 
 describe('signing out', () => {
@@ -126,7 +127,7 @@ describe('signing out', () => {
     assert.equal((await browser.fetch(docs.url, { headers: { cookie } })).status, 401)
     assert.equal(store.rows.size, 3, 'signing key, session, tokens')
     store.down = false
-    await once(() => store.rows.size === 1)
+    await until(() => store.rows.size === 1)
     assert.equal((await browser.fetch(docs.url, { headers: { cookie } })).status, 401)
   })
 
@@ -164,8 +165,3 @@ describe('signing out', () => {
     }
   })
 })
-
-/** Resolves when something has become true. */
-async function once(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20))
-}
