@@ -109,10 +109,12 @@ export class Exchange {
   tunnelId: string | undefined
   error: RelayError | undefined
 
+  readonly #target: string
   #cutReason: Error | undefined
 
   constructor(init: ExchangeInit) {
     this.request = init.request
+    this.#target = init.request.url ?? '/'
     this.response = init.response
     this.host = init.host
     this.clientIp = init.clientIp
@@ -125,9 +127,13 @@ export class Exchange {
     return this.request.method ?? 'GET'
   }
 
-  /** The request target exactly as the visitor sent it: path and query. */
+  /**
+   * The request target exactly as the visitor sent it: path and query. It was admitted before there was an exchange,
+   * and nothing can change it from there on: what is decided on, what is logged and what the app gets are one text. An
+   * action that is to rewrite targets one day has to admit its own before it is written anywhere.
+   */
   get target(): string {
-    return this.request.url ?? '/'
+    return this.#target
   }
 
   /** The raw path: the target up to `?`. */

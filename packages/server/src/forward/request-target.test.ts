@@ -1,0 +1,101 @@
+// What a policy can do to the target of a request: nothing. Through admission, the route and its actions, to the three
+// heads that are written for apps.
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { connect } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { after, before, beforeEach, describe, it } from 'node:test'
+
+import { Edge } from '../edge/edge.ts'
+import type { RouteBackend } from '../backend/route-backend.ts'
+import { Exchange } from '../exchange/exchange.ts'
+import { admit } from '../listener/admission.ts'
+import type { Action } from '../policy/action.ts'
+import { compose } from '../policy/compose.ts'
+import { writeHttp2Head } from './http2-headers.ts'
+import { writeRequestHead } from './headers.ts'
+
+const BACKEND = {} as RouteBackend // nobody is picked here
+const SMUGGLED = '/admin HTTP/1.1\r\nHost: intern\r\n\r\nGET /x'
+
+describe('the target of a request', () => {
+  /** What would have gone to an app: over HTTP/1.1, to a WebSocket, over HTTP/2. */
+  let wire: string[] = []
+  let action: Action
+  const server = createServer((request, response) => {
+    const init = { clientIp: '192.0.2.1', forwardedFor: '192.0.2.1', scheme: 'http' as const }
+    let host = ''
+    const serve = async (): Promise<void> => {
+      host = admit(request)
+      const exchange = new Exchange({ request, response, host, ...init })
+      const match = { path_prefix: '/public' }
+      const edge = new Edge('edg_docs', [{ match, policy: compose([action]), backend: BACKEND }], () => '')
+      await edge.routeFor(exchange.path).policy(exchange, async () => {
+        wire.push(requestLine(writeRequestHead(exchange, 'preserve', { type: 'none' })))
+        wire.push(requestLine(writeRequestHead(exchange, 'preserve', { type: 'none' }, 'websocket')))
+        const head = writeHttp2Head(exchange, 'preserve', 'http', { type: 'none' })
+        wire.push(head[head.indexOf(':path') + 1]!)
+        exchange.respond(200, {})
+      })
+    }
+    serve().catch((error: unknown) => new Exchange({ request, response, host, ...init }).fail(error))
+  })
+
+  before(async () => {
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+  })
+  after(() => server.close())
+  beforeEach(() => {
+    wire = []
+    action = (_, next) => next()
+  })
+
+  /** The status of the answer. */
+  async function ask(target: string): Promise<number> {
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1') // it listens on TCP
+    socket.write(`GET ${target} HTTP/1.1\r\nHost: docs.example.com\r\nConnection: close\r\n\r\n`)
+    return Number((await text(socket)).split(' ')[1])
+  }
+
+  it('attack 18: that a policy tries to rewrite is emitted as it was admitted, and as the route was chosen', async () => {
+    const attempts: Record<string, (exchange: Exchange, to: string) => void> = {
+      'the URL of the request': (exchange, url) => void Object.assign(exchange.request, { url }),
+      'the target of the exchange': (exchange, target) => {
+        // @ts-expect-error The compiler says so first.
+        assert.throws(() => (exchange.target = target), TypeError)
+      },
+      'the path of the exchange': (exchange, path) => {
+        // @ts-expect-error As above.
+        assert.throws(() => (exchange.path = path), TypeError)
+      },
+    }
+    for (const [what, attempt] of Object.entries(attempts)) {
+      for (const to of ['/admin', '/public/../admin', '/public#', 'http://intern/public', SMUGGLED, '']) {
+        action = (exchange, next) => {
+          attempt(exchange, to)
+          return next()
+        }
+        wire = []
+        assert.equal(await ask('/public/%20a?b=/c'), 200)
+        const sent = '/public/%20a?b=/c'
+        assert.deepEqual(wire, [`GET ${sent} HTTP/1.1`, `GET ${sent} HTTP/1.1`, sent], `${what} → ${to}`)
+      }
+    }
+  })
+
+  it('attack 18: that admission refuses is written nowhere', async () => {
+    for (const target of ['/public#', '/public\\..\\admin', 'http://intern/public', '*', '/public/..%2fadmin']) {
+      assert.equal(await ask(target), 400, target)
+    }
+    assert.deepEqual(wire, [])
+  })
+})
+
+/** All of the head up to its first header: a target that brought lines of its own would show. */
+function requestLine(head: string): string {
+  return head.slice(0, head.indexOf('\r\nHost: docs.example.com\r\n'))
+}
