@@ -11,6 +11,7 @@ import { WebSocketServer } from 'ws'
 
 import type { Limits } from '../config/config.ts'
 import type { Attempts } from '../exchange/attempts.ts'
+import { AgentProcesses } from '../tunnel/agent-processes.ts'
 import type { Authtoken, Authtokens } from '../tunnel/authtokens.ts'
 import { TunnelSession } from '../tunnel/session.ts'
 import type { SessionRoom } from '../tunnel/session.ts'
@@ -24,7 +25,7 @@ export interface AgentListenerOptions {
   failures: Attempts
   limits: Limits
   log: Logger
-  sessionRoom: Omit<SessionRoom, 'tunnelNumbersOf'>
+  sessionRoom: Omit<SessionRoom, 'processes'>
 }
 
 interface Refusal {
@@ -45,7 +46,7 @@ export class AgentListener {
 
   constructor(options: AgentListenerOptions) {
     this.#options = options
-    this.#room = { ...options.sessionRoom, tunnelNumbersOf: (session) => this.#tunnelNumbersOf(session) }
+    this.#room = { ...options.sessionRoom, processes: new AgentProcesses() }
     this.#failures = options.failures
     this.#webSockets = new WebSocketServer({
       noServer: true,
@@ -156,16 +157,6 @@ export class AgentListener {
         session.end(new ProtocolError('authtoken_refused', 'this authtoken has been revoked'))
       }
     }
-  }
-
-  /** Connections of one agent offer the same tunnels under the same numbers: each counts once. */
-  #tunnelNumbersOf({ authtokenId, instanceId }: TunnelSession): ReadonlySet<number> {
-    const numbers = new Set<number>()
-    for (const session of this.#sessions) {
-      if (session.authtokenId !== authtokenId || session.instanceId !== instanceId) continue
-      for (const number of session.tunnelNumbers) numbers.add(number)
-    }
-    return numbers
   }
 }
 

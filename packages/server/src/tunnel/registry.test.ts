@@ -81,6 +81,21 @@ describe('Registry', () => {
     assert.equal(registry.tunnels.size, others.length + 1)
   })
 
+  it('gives the same list until a tunnel of the selection comes or goes, and then another one', () => {
+    const registry = new Registry()
+    const selection = registry.select(LABELS)
+    const first = join(registry, bind(), session())
+    const before = selection.tunnels
+    join(registry, bind({ tunnel_id: 2, labels: [['edge', 'edg_other']] }), session())
+    assert.equal(selection.tunnels, before)
+    const second = join(registry, bind({ tunnel_id: 3 }), session())
+    assert.deepEqual(selection.tunnels, [first.tunnel, second.tunnel])
+    first.retire()
+    assert.deepEqual(selection.tunnels, [second.tunnel])
+    assert.deepEqual(before, [first.tunnel], 'whoever goes through it is not disturbed')
+    assert.deepEqual(registry.select(new Map([['edge', 'edg_other']])).tunnels.length, 1)
+  })
+
   it('has a tunnel online while one of its lanes answers, and picks none that does not', () => {
     const registry = new Registry()
     const carriers = [

@@ -1,11 +1,12 @@
 // Which tunnels are online, and live selections of them by labels. In memory only: a tunnel lives as long as
 // a session that carries it.
 
-import { formatLabels, matchesSelector } from '@sallyport/protocol'
+import { formatLabels } from '@sallyport/protocol'
 import type { Bind, Labels } from '@sallyport/protocol'
 
 import type { HealthChange } from './app-health.ts'
 import type { Lane, LaneCarrier } from './lane.ts'
+import { LiveSelection } from './live-selection.ts'
 import { Tunnel, offerOf } from './tunnel.ts'
 
 /** The tunnels that match one selector. The array is replaced, never changed, when tunnels come and go. */
@@ -26,7 +27,7 @@ export class Registry {
   /** By what an agent offers: the same offer on another of its connections joins. */
   readonly #offers = new Map<string, Tunnel>()
   #localLanes: LocalLaneListener | undefined
-  readonly #selections = new Map<string, { selector: Labels; tunnels: readonly Tunnel[] }>()
+  readonly #selections = new Map<string, LiveSelection>()
 
   /** Sets who is told of the lanes that end here; before any does. */
   watchLocalLanes(listener: LocalLaneListener): void {
@@ -38,9 +39,8 @@ export class Registry {
     const key = formatLabels(selector)
     let selection = this.#selections.get(key)
     if (!selection) {
-      selection = { selector, tunnels: [] }
+      selection = new LiveSelection(selector, this.#tunnels)
       this.#selections.set(key, selection)
-      this.#refresh(selection)
     }
     return selection
   }
@@ -71,7 +71,7 @@ export class Registry {
     const known = this.#offers.get(offer)
     const tunnel = known ?? this.#open(offer, bind, session, onHealth, onGone)
     const lane = tunnel.join(session)
-    if (!known) this.#changed(tunnel)
+    if (!known) for (const selection of this.#selections.values()) selection.add(tunnel)
     if (lane.isLocal) this.#localLanes?.onLaneJoined(lane, bind)
     return { lane, isNew: !known }
   }
@@ -98,22 +98,12 @@ export class Registry {
       onGone: () => {
         this.#offers.delete(offer)
         this.#tunnels.delete(tunnel)
-        this.#changed(tunnel)
+        for (const selection of this.#selections.values()) selection.delete(tunnel)
         onGone?.()
       },
     })
     this.#offers.set(offer, tunnel)
     this.#tunnels.add(tunnel)
     return tunnel
-  }
-
-  #changed(tunnel: Tunnel): void {
-    for (const selection of this.#selections.values()) {
-      if (matchesSelector(selection.selector, tunnel.labels)) this.#refresh(selection)
-    }
-  }
-
-  #refresh(selection: { selector: Labels; tunnels: readonly Tunnel[] }): void {
-    selection.tunnels = [...this.#tunnels].filter((tunnel) => matchesSelector(selection.selector, tunnel.labels))
   }
 }

@@ -28,6 +28,7 @@ import type { Logger } from 'pino'
 
 import type { Limits, Timeouts } from '../config/config.ts'
 import { permitsLabels } from './acl.ts'
+import type { AgentProcesses } from './agent-processes.ts'
 import type { Authtoken } from './authtokens.ts'
 import type { Claimant, EndpointBinder, EndpointRefused, UrlBind } from './endpoint-binder.ts'
 import type { Lane } from './lane.ts'
@@ -51,8 +52,8 @@ export interface SessionRoom {
   readonly endpoints: EndpointBinder
   /** Public URLs that lead to a tunnel with these labels, for people. */
   endpointsFor(labels: Labels): readonly string[]
-  /** The numbers of the tunnels that this session's agent process has, over all of its sessions. */
-  tunnelNumbersOf(session: TunnelSession): ReadonlySet<number>
+  /** Sessions that have said whose they are stand here until they close. */
+  readonly processes: AgentProcesses
 }
 
 export interface SessionOrigin {
@@ -245,6 +246,7 @@ export class TunnelSession implements Claimant {
       )
     }
     this.#hello = hello
+    this.#room.processes.add(this)
     const { nodeId, nodeIds, relayVersion, limits } = this.#room
     this.#control?.send({
       type: 'welcome',
@@ -351,7 +353,7 @@ export class TunnelSession implements Claimant {
       return new ProtocolError('bind_invalid', 'host_header and forwards_to are printable ASCII, and not "rewrite"')
     }
     const limit = this.#room.limits.tunnels_per_agent
-    const numbers = this.#room.tunnelNumbersOf(this)
+    const numbers = this.#room.processes.tunnelNumbersOf(this)
     if (numbers.size >= limit && !numbers.has(bind.tunnel_id)) {
       return new ProtocolError('bind_invalid', `this agent already has ${limit} tunnels, which is the limit`)
     }
@@ -396,6 +398,7 @@ export class TunnelSession implements Claimant {
 
   #afterClose(reason: ProtocolError | undefined): void {
     clearTimeout(this.#helloTimer)
+    this.#room.processes.delete(this)
     this.#claims.clear()
     for (const lane of this.#lanes.values()) lane.retire()
     this.#lanes.clear()
