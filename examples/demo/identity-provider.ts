@@ -158,6 +158,7 @@ function configuration({ users, clients, configure }: IdentityProviderOptions): 
     interactions: { url: (_context, interaction) => `/sign-in/${interaction.uid}` },
     features: {
       devInteractions: { enabled: false },
+      revocation: { enabled: true },
       rpInitiatedLogout: { enabled: true, logoutSource: signOut, postLogoutSuccessSource: signedOut },
     },
     renderError: (context, out) => {

@@ -151,6 +151,7 @@ describe('claims', () => {
     const failures = () => relay.logLines.filter((line) => line.includes('claims could not be refreshed')).length
     const asked = failures()
     assert.ok(asked > 0)
+    assert.match(relay.logLines.join(''), /"reason":"POST http:[^"]*\/token failed: connect ECONNREFUSED/)
     for (let i = 0; i < 20; i++) assert.equal((await browser.fetch(docs.url)).status, 200)
     assert.equal(failures(), asked, 'it is not asked again at once')
     now += 2 * HOUR

@@ -75,6 +75,9 @@ export function isUnreachable(error: unknown): boolean {
 export function reasonOf(error: unknown): string {
   if (error instanceof ResponseBodyError) return `${error.error}: ${error.error_description ?? 'no description'}`
   if (!(error instanceof Error)) return String(error)
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof ProviderUnreachable) return cause.message // openid-client wraps it in "something went wrong"
+  }
   return 'detail' in error && typeof error.detail === 'string' ? error.detail : error.message
 }
 

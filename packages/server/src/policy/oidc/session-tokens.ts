@@ -3,7 +3,7 @@
 
 import { z } from 'zod'
 
-import type { Bucket, Store } from '../../store/store.ts'
+import { StoreConflict, type Bucket, type Store } from '../../store/store.ts'
 import type { Boxes } from './boxes.ts'
 import { TOKENS_BUCKET } from './session-row.ts'
 
@@ -76,6 +76,19 @@ export class SessionTokens {
     const opened = this.#boxes.open('session tokens', entry.value.box, now)
     if (!opened.ok || opened.content.session !== key) return undefined
     return { tokens: opened.content, revision: entry.revision, takenUntil: entry.value.taken_until ?? 0 }
+  }
+
+  /** Reads them and drops them; undefined also where another process has. Throws `StoreUnavailable`. */
+  async take(key: string, now: number): Promise<Tokens | undefined> {
+    const kept = await this.read(key, now)
+    if (!kept) return undefined
+    try {
+      const isOurs = await this.#bucket.delete(key, { expectedRevision: kept.revision })
+      return isOurs ? kept.tokens : undefined
+    } catch (error) {
+      if (error instanceof StoreConflict) return undefined
+      throw error
+    }
   }
 
   /** Throws `StoreUnavailable`. */

@@ -61,6 +61,9 @@ export interface SessionUse extends Listed {
   readonly route: SessionRoute
 }
 
+/** Whether the tokens of a session that ends are given back to the provider, and when; see TokenRevocation. */
+export type EndOfTokens = 'dropped' | 'revoked' | 'revoked after sign-out'
+
 /** What a route asks of a session for as long as an exchange takes. */
 export interface SessionRoute {
   readonly rules: SessionRules
@@ -102,6 +105,15 @@ interface Stored extends Listed {
 
 type Held = LiveSession & Stored
 
+interface Ended {
+  at: number
+  deleted: boolean
+  session: Held
+  tokens: EndOfTokens
+}
+
+type RevokedListener = (session: LiveSession, tokens: Tokens | undefined, how: EndOfTokens) => void
+
 export class Sessions {
   readonly tokens: SessionTokens
   readonly #store: Store
@@ -114,7 +126,7 @@ export class Sessions {
   /** How many each person has; a subject of several providers counts as one. */
   readonly #perSubject = new Map<string, number>()
   /** Ended here; until the store has told so, what it says about them is old. */
-  readonly #ended = new Map<string, { at: number; deleted: boolean }>()
+  readonly #ended = new Map<string, Ended>()
   /** Names that many sessions share, once in memory. */
   readonly #shared = new Map<string, string>()
   readonly #lookUps = new Map<string, Promise<LiveSession | undefined>>()
@@ -124,6 +136,7 @@ export class Sessions {
   readonly #writes = new Set<Promise<void>>()
   readonly #watching = new AbortController()
   #whenDue: (session: LiveSession) => void = () => {}
+  #whenRevoked: RevokedListener = () => {}
   #sweeper: NodeJS.Timeout | undefined
   #sweeping: MapIterator<Held> | undefined
 
@@ -207,18 +220,17 @@ export class Sessions {
   }
 
   /** Ends a session at once, with everything under way in it. Answers whether there was one. */
-  async end(key: string, reason: string): Promise<boolean> {
+  async end(key: string, reason: string, tokens: EndOfTokens = 'dropped'): Promise<boolean> {
     const session = this.#live.get(key)
     if (!session) return false
-    this.#drop(session, reason)
-    await this.#delete(key)
+    await this.#delete(this.#drop(session, reason, tokens))
     return true
   }
 
   /** Like end(), but a store that does not answer only delays the writing: sweep() tells it again. */
-  async endAnyway(session: LiveSession, reason: string): Promise<void> {
+  async endAnyway(session: LiveSession, reason: string, tokens?: EndOfTokens): Promise<void> {
     try {
-      await this.end(session.key, reason)
+      await this.end(session.key, reason, tokens)
     } catch (error) {
       this.#log.warn({ error: messageOf(error) }, 'the end of a session is not written yet')
     }
@@ -254,6 +266,14 @@ export class Sessions {
   /** Called for a session with something under way, about every second while its claims are due. */
   whenDue(listener: (session: LiveSession) => void): void {
     this.#whenDue = listener
+  }
+
+  /**
+   * Called for a session that was ended on purpose, with its tokens, which are nowhere else any more; without them where
+   * another process has ended it and left them in the store.
+   */
+  whenRevoked(listener: RevokedListener): void {
+    this.#whenRevoked = listener
   }
 
   /** Ends sessions whose sign-in is gone, in memory at once and in the store as it goes. Answers with how many. */
@@ -319,7 +339,7 @@ export class Sessions {
     let deleting = 0
     for (const [key, ended] of this.#ended) {
       if (!ended.deleted) {
-        if (this.#store.healthy && deleting++ < SWEEP_DELETES) this.#run(() => this.#delete(key))
+        if (this.#store.healthy && deleting++ < SWEEP_DELETES) this.#run(() => this.#delete(ended))
       } else if (now - ended.at > FORGET_ENDED_MS) this.#ended.delete(key)
     }
   }
@@ -336,9 +356,13 @@ export class Sessions {
     if (value === undefined) {
       this.#ended.delete(key)
       if (!known || revision < known.revision) return
-      this.#drop(known, 'revoked', false)
-      // It may have come to its end by itself, which ends nothing else.
-      if (this.#store.healthy) this.#run(() => this.tokens.drop(key))
+      this.#forget(known, 'revoked')
+      if (!this.#store.healthy) return
+      // Deleted before its time, so on purpose. What has come to its end by itself ends nothing else.
+      const now = this.#clock()
+      if (now < known.expires && now - known.lastSeen < known.row.idle_ms)
+        this.#whenRevoked(known, undefined, 'revoked')
+      else this.#run(() => this.tokens.drop(key))
       return
     }
     if (this.#ended.has(key)) return
@@ -407,7 +431,15 @@ export class Sessions {
     return text
   }
 
-  #drop(session: Held, reason: string, here = true): void {
+  /** Ends it here; the store is to be told. */
+  #drop(session: Held, reason: string, tokens: EndOfTokens = 'dropped'): Ended {
+    const ended = { at: this.#clock(), deleted: false, session, tokens }
+    this.#ended.set(session.key, ended)
+    this.#forget(session, reason)
+    return ended
+  }
+
+  #forget(session: Held, reason: string): void {
     session.ended = true
     this.#live.delete(session.key)
     this.#busy.delete(session)
@@ -415,7 +447,6 @@ export class Sessions {
     const left = (this.#perSubject.get(subject) ?? 1) - 1
     if (left > 0) this.#perSubject.set(subject, left)
     else this.#perSubject.delete(subject)
-    if (here) this.#ended.set(session.key, { at: this.#clock(), deleted: false })
     const { exchanges } = session
     session.exchanges = undefined
     for (const { exchange } of exchanges ?? []) exchange.cut(endOf(reason))
@@ -428,10 +459,13 @@ export class Sessions {
     }
   }
 
-  async #delete(key: string): Promise<void> {
+  async #delete(ended: Ended): Promise<void> {
+    const { key } = ended.session
+    const kept = ended.tokens === 'dropped' ? undefined : await this.tokens.read(key, this.#clock())
     await Promise.all([this.#bucket.delete(key), this.tokens.drop(key)])
-    const ended = this.#ended.get(key)
-    if (ended) ended.deleted = true
+    if (ended.deleted) return // tried twice
+    ended.deleted = true
+    if (kept) this.#whenRevoked(ended.session, kept.tokens, ended.tokens)
   }
 
   async #limit({ subject, ...of }: SessionRow): Promise<void> {

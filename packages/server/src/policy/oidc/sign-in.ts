@@ -28,6 +28,7 @@ import { requireSession } from './require-session.ts'
 import { sessionName } from './session-row.ts'
 import { Sessions, type SessionSummary } from './sessions.ts'
 import { handOver } from './shared-callback.ts'
+import { TokenRevocation } from './token-revocation.ts'
 import { returnSignedOut, showSignedOut, signOut, signOutAtProvider } from './sign-out.ts'
 
 const KEEP_UNKNOWN_MS = 86_400_000 // as long as the host of an endpoint stays reserved
@@ -56,6 +57,7 @@ export class SignIn {
   readonly sessions: SessionControl
   readonly #parts: SignInParts
   readonly #providerLogout: ProviderLogout
+  readonly #tokenRevocation: TokenRevocation
   readonly #timeoutMs: number
   #staleTimer: NodeJS.Timeout | undefined
   /** By issuer: registrations there share what it says about itself. */
@@ -70,6 +72,10 @@ export class SignIn {
     const registrationOf = (scope: string): Registration | undefined => this.#registrationOf(scope)
     const claimsRefresh = new ClaimsRefresh({ sessions, clock, log: init.log, registrationOf })
     sessions.whenDue((session) => void claimsRefresh.refresh(session))
+    this.#tokenRevocation = new TokenRevocation({ sessions, clock, log: init.log, registrationOf })
+    sessions.whenRevoked((session, tokens, how) =>
+      this.#tokenRevocation.add(session, tokens, how === 'revoked after sign-out'),
+    )
     this.#parts = {
       publicOrigin: init.publicUrl.origin,
       boxes,
@@ -225,6 +231,7 @@ export class SignIn {
   async close(): Promise<void> {
     clearInterval(this.#staleTimer)
     await this.#parts.claimsRefresh.close()
+    await this.#tokenRevocation.close()
     await this.#parts.sessions.close()
   }
 
@@ -259,7 +266,7 @@ function newRegistration(...[edgeId, config, ...more]: ConstructorParameters<typ
 
 async function revoke(sessions: Sessions, name: string): Promise<boolean> {
   for (const { key } of sessions.all()) {
-    if (sessionName(key) === name) return sessions.end(key, 'revoked')
+    if (sessionName(key) === name) return sessions.end(key, 'revoked', 'revoked')
   }
   return false
 }

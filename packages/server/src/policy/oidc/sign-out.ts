@@ -41,7 +41,7 @@ export async function signOut(
   const expired = registrations.map((registration) => setSessionCookie(registration.cookies(exchange.origin), '', 0))
   const last = ending[0]
   const tokens = last && (await tokensOf(last.session, parts)) // they go with the session
-  for (const { session } of ending) await parts.sessions.endAnyway(session, 'signed out')
+  for (const { session } of ending) await parts.sessions.endAnyway(session, 'signed out', 'revoked after sign-out')
 
   if (last === undefined || !(await endsAtProvider(last.registration))) {
     return exchange.respond(303, { location: SIGNED_OUT, 'set-cookie': expired, 'cache-control': 'no-store' })

@@ -1,7 +1,7 @@
 // The sessions as an operator's command sees them: read from the store beside a running relay, and ended there. The
 // relay hears of it from the store and cuts what is under way.
 
-import type { Bucket, Store } from '../../store/store.ts'
+import { StoreConflict, type Bucket, type Entry, type Store } from '../../store/store.ts'
 import { SESSIONS_BUCKET, TOKENS_BUCKET, parseSessionRow, sessionName, type SessionRow } from './session-row.ts'
 
 export interface StoredSession {
@@ -23,10 +23,12 @@ export interface SessionQuery {
 
 export class StoredSessions {
   readonly #sessions: StoredSession[] = []
-  readonly #buckets: readonly Bucket<unknown>[]
+  readonly #rows: Bucket<unknown>
+  readonly #tokens: Bucket<unknown>
 
   private constructor(store: Store) {
-    this.#buckets = [SESSIONS_BUCKET, TOKENS_BUCKET].map((name) => store.bucket(name, (stored) => stored))
+    this.#rows = store.bucket(SESSIONS_BUCKET, (stored) => stored)
+    this.#tokens = store.bucket(TOKENS_BUCKET, (stored) => stored)
   }
 
   /** Reads them once. Throws `StoreUnavailable`. */
@@ -55,11 +57,25 @@ export class StoredSessions {
       .toSorted((a, b) => b.row.last_seen - a.row.last_seen)
   }
 
-  /** Ends them for good, their tokens with them. Throws `StoreUnavailable`. */
+  /**
+   * Ends them for good. A relay that runs on the store takes their tokens and revokes them at the provider; where none
+   * runs, they go by themselves after a quarter of an hour. Throws `StoreUnavailable`.
+   */
   async end(sessions: readonly StoredSession[]): Promise<void> {
     for (let done = 0; done < sessions.length; done += AT_ONCE) {
       const some = sessions.slice(done, done + AT_ONCE)
-      await Promise.all(some.flatMap(({ key }) => this.#buckets.map((bucket) => bucket.delete(key))))
+      const tokens = await Promise.all(some.map(({ key }) => this.#tokens.get(key)))
+      await Promise.all(some.flatMap(({ key }, i) => [this.#leave(key, tokens[i]), this.#rows.delete(key)]))
+    }
+  }
+
+  async #leave(key: string, entry: Entry<unknown> | undefined): Promise<void> {
+    if (!entry) return
+    const { value, revision: expectedRevision } = entry
+    try {
+      await this.#tokens.put(key, value, { expectedRevision, ttlMs: TOKENS_LEFT_MS })
+    } catch (error) {
+      if (!(error instanceof StoreConflict)) throw error // renewed just now, by a relay that runs and takes them
     }
   }
 
@@ -67,4 +83,5 @@ export class StoredSessions {
   async close(): Promise<void> {}
 }
 
-const AT_ONCE = 1000 // the store takes so many without refusing
+const AT_ONCE = 500 // the store takes twice as many without refusing, and each is two
+const TOKENS_LEFT_MS = 15 * 60_000
