@@ -15,7 +15,8 @@ export interface FrameSink {
 
 export class FrameReader {
   readonly #sink: FrameSink
-  readonly #split = new Uint8Array(HEADER_BYTES)
+  /** Made when a header first comes in pieces: for an idle session it would be larger than all the rest of this. */
+  #split: Uint8Array | undefined
   #splitBytes = 0
   #payloadLeft = 0
   #payloadWanted = false
@@ -54,11 +55,12 @@ export class FrameReader {
   }
 
   #splitHeader(chunk: Buffer, offset: number): number {
+    const split = (this.#split ??= new Uint8Array(HEADER_BYTES))
     const end = Math.min(chunk.length, offset + HEADER_BYTES - this.#splitBytes)
-    for (let i = offset; i < end; i++) this.#split[this.#splitBytes++] = chunk[i] ?? 0 // i is below chunk.length
+    for (let i = offset; i < end; i++) split[this.#splitBytes++] = chunk[i] ?? 0 // i is below chunk.length
     if (this.#splitBytes === HEADER_BYTES) {
       this.#splitBytes = 0
-      this.#header(this.#split, 0)
+      this.#header(split, 0)
     }
     return end
   }

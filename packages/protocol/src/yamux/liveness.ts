@@ -3,19 +3,24 @@
 
 import { ProtocolError } from '../errors.ts'
 
+/** What it needs of its session. */
+export interface LivenessHost {
+  /** Raw bytes seen from the peer so far. */
+  bytesRead(): number
+  /** Sends a ping that bears this number. */
+  sendPing(opaque: number): void
+  onSilent(): void
+}
+
 export interface LivenessOptions {
   pingIntervalMs: number
   silenceLimitMs: number
-  /** Raw bytes seen from the peer so far. */
-  bytesRead: () => number
-  /** Sends a ping that bears this number. */
-  sendPing: (opaque: number) => void
-  onSilent: () => void
 }
 
 interface Ping {
-  sentAt: number
-  waiting: Array<{ resolve: (roundTripMs: number) => void; reject: (error: ProtocolError) => void }>
+  readonly opaque: number
+  readonly sentAt: number
+  waiting: Array<{ resolve: (roundTripMs: number) => void; reject: (error: ProtocolError) => void }> | undefined
 }
 
 const FIRST_PINGS = 5 // one after the other, at once
@@ -24,11 +29,15 @@ const LOOKS_PER_LIMIT = 12
 // Pings that may wait for an answer at once; callers beyond it share the last one.
 const PINGS_AT_MOST = 16
 
+const NONE: readonly Ping[] = []
+
 export class Liveness {
-  readonly #options: LivenessOptions
+  readonly #host: LivenessHost
+  readonly #pingIntervalMs: number
+  readonly #silenceLimitMs: number
   readonly #timer: NodeJS.Timeout
-  readonly #pings = new Map<number, Ping>()
-  #lastPing: Ping | undefined
+  /** Those that wait for an answer, the oldest first; nearly always one or none. */
+  #pings: readonly Ping[] = NONE
   #nextOpaque = 0
   #lastPingAt: number
   #bytesHeard: number
@@ -39,13 +48,15 @@ export class Liveness {
   #roundTripMs: number | undefined
   #minRoundTripMs: number | undefined
 
-  constructor(options: LivenessOptions) {
-    this.#options = options
-    const lookEveryMs = Math.max(1, Math.min(options.pingIntervalMs, options.silenceLimitMs / LOOKS_PER_LIMIT))
+  constructor(host: LivenessHost, { pingIntervalMs, silenceLimitMs }: LivenessOptions) {
+    this.#host = host
+    this.#pingIntervalMs = pingIntervalMs
+    this.#silenceLimitMs = silenceLimitMs
+    const lookEveryMs = Math.max(1, Math.min(pingIntervalMs, silenceLimitMs / LOOKS_PER_LIMIT))
     this.#timer = setInterval(() => this.#look(), lookEveryMs)
     // The carrier's socket keeps the process alive, and only it should.
     this.#timer.unref()
-    this.#bytesHeard = options.bytesRead()
+    this.#bytesHeard = host.bytesRead()
     this.#heardAt = performance.now()
     this.#lastPingAt = this.#heardAt
     // The first round trip is needed before any window can grow.
@@ -62,20 +73,20 @@ export class Liveness {
 
   /** Resolves with the round trip in milliseconds; rejects when the session ends first. */
   ping(): Promise<number> {
-    const shared = this.#pings.size >= PINGS_AT_MOST ? this.#lastPing : undefined
+    const shared = this.#pings.length >= PINGS_AT_MOST ? this.#pings.at(-1) : undefined
     const ping = shared ?? this.#send()
-    return new Promise((resolve, reject) => ping.waiting.push({ resolve, reject }))
+    return new Promise((resolve, reject) => (ping.waiting ??= []).push({ resolve, reject }))
   }
 
   /** The peer answered. An answer to a question nobody asked is ignored, as hashicorp does. */
   answered(opaque: number): void {
-    const ping = this.#pings.get(opaque)
+    const ping = this.#pings.find((each) => each.opaque === opaque)
     if (!ping) return
-    this.#pings.delete(opaque)
+    this.#pings = this.#pings.length === 1 ? NONE : this.#pings.filter((each) => each !== ping)
     const roundTripMs = performance.now() - ping.sentAt
     this.#roundTripMs = roundTripMs
     this.#minRoundTripMs = Math.min(this.#minRoundTripMs ?? roundTripMs, roundTripMs)
-    for (const { resolve } of ping.waiting) resolve(roundTripMs)
+    for (const { resolve } of ping.waiting ?? []) resolve(roundTripMs)
     // The first answers meet a peer that is still starting, and windows would believe in a long path.
     if (++this.#answers < FIRST_PINGS && !this.#isStopped) this.#send()
   }
@@ -84,18 +95,17 @@ export class Liveness {
     if (this.#isStopped) return
     this.#isStopped = true
     clearInterval(this.#timer)
-    for (const ping of this.#pings.values()) for (const { reject } of ping.waiting) reject(error)
-    this.#pings.clear()
+    for (const { waiting } of this.#pings) for (const { reject } of waiting ?? []) reject(error)
+    this.#pings = NONE
   }
 
   #send(): Ping {
     const opaque = this.#nextOpaque
     this.#nextOpaque = (this.#nextOpaque + 1) >>> 0
-    const ping: Ping = { sentAt: performance.now(), waiting: [] }
-    this.#pings.set(opaque, ping)
-    this.#lastPing = ping
+    const ping: Ping = { opaque, sentAt: performance.now(), waiting: undefined }
+    this.#pings = [...this.#pings, ping]
     this.#lastPingAt = ping.sentAt
-    this.#options.sendPing(opaque)
+    this.#host.sendPing(opaque)
     return ping
   }
 
@@ -103,8 +113,8 @@ export class Liveness {
     const now = performance.now()
     this.#listen(now)
     // One question of ours at a time: a second one would only queue behind the first.
-    if (this.#pings.size === 0 && now - this.#lastPingAt >= this.#options.pingIntervalMs) this.#send()
-    if (now - this.#heardAt < this.#options.silenceLimitMs || this.#isSecondLook) return
+    if (this.#pings.length === 0 && now - this.#lastPingAt >= this.#pingIntervalMs) this.#send()
+    if (now - this.#heardAt < this.#silenceLimitMs || this.#isSecondLook) return
     // After a stall of the event loop timers run before sockets are read: the answer may be lying there.
     this.#isSecondLook = true
     setImmediate(() => setImmediate(() => this.#lookAgain()))
@@ -113,11 +123,11 @@ export class Liveness {
   #lookAgain(): void {
     this.#isSecondLook = false
     if (this.#isStopped) return
-    if (!this.#listen(performance.now())) this.#options.onSilent()
+    if (!this.#listen(performance.now())) this.#host.onSilent()
   }
 
   #listen(now: number): boolean {
-    const bytesRead = this.#options.bytesRead()
+    const bytesRead = this.#host.bytesRead()
     if (bytesRead === this.#bytesHeard) return false
     this.#bytesHeard = bytesRead
     this.#heardAt = now

@@ -8,6 +8,8 @@
 //   open ──goAway()/GoAway(0)──▶ draining (no new streams) ──close()──▶ closed
 //     └────── violation, silence, destroy(), carrier gone ──────────────▶ closed, with an error
 
+// oxlint-disable no-unused-private-class-members -- it does not see that #Inside uses them; the compiler does
+
 import { ProtocolError } from '../errors.ts'
 import type { BufferBudget } from './buffer-budget.ts'
 import type { Carrier } from './carrier.ts'
@@ -26,7 +28,7 @@ import {
   UINT32_MAX,
 } from './frame.ts'
 import { FrameReader, type FrameSink } from './frame-reader.ts'
-import { Liveness } from './liveness.ts'
+import { Liveness, type LivenessHost } from './liveness.ts'
 import { Outbox } from './outbox.ts'
 import { YamuxStream, type StreamHost } from './stream.ts'
 
@@ -86,15 +88,15 @@ export class YamuxSession {
   #nextId: number
   #lastPeerId: number
   #peerStreams = 0
-  readonly #skippedIds = new Set<number>()
+  #skippedIds: Set<number> | undefined // made when one is, which few peers ever do
 
   // The Data frame being read: its stream, and whether a FIN follows its last piece.
   #receiving: YamuxStream | undefined
   #receivingFin = false
 
   #bufferedBytes = 0
-  /** Streams with unread bytes, the one whose reader moved longest ago first. */
-  readonly #stalled = new Set<YamuxStream>()
+  /** Streams with unread bytes, the one whose reader moved longest ago first. Made with the first. */
+  #stalled: Set<YamuxStream> | undefined
 
   #isAlive = true
   #isGoAwaySent = false
@@ -103,9 +105,8 @@ export class YamuxSession {
   #onIdle: (() => void) | undefined
   #handshakeTimer: NodeJS.Timeout | undefined
   #isCarrierGone = false
+  #onCarrierGone: (() => void) | undefined
   #resolveClosed!: (error: ProtocolError | undefined) => void // set by the Promise in the constructor
-  #resolveCarrierGone!: () => void // as above
-  readonly #carrierGone: Promise<void>
 
   constructor(carrier: Carrier, options: YamuxSessionOptions) {
     this.#carrier = carrier
@@ -119,19 +120,16 @@ export class YamuxSession {
     this.#parity = this.#nextId % 2
     this.#lastPeerId = options.role === 'client' ? 0 : -1
     this.closed = new Promise((resolve) => (this.#resolveClosed = resolve))
-    this.#carrierGone = new Promise((resolve) => (this.#resolveCarrierGone = resolve))
 
-    this.#host = this.#makeHost()
-    this.#reader = new FrameReader(this.#makeSink())
+    const inside = new YamuxSession.#Inside(this)
+    this.#host = inside
+    this.#reader = new FrameReader(inside)
     this.#outbox = new Outbox(carrier)
     carrier.onMessage = (chunk) => this.#receive(chunk)
     carrier.onClose = (error) => this.#carrierClosed(error)
-    this.#liveness = new Liveness({
+    this.#liveness = new Liveness(inside, {
       pingIntervalMs: options.pingIntervalMs ?? PING_INTERVAL_MS,
       silenceLimitMs: options.silenceLimitMs ?? SILENCE_LIMIT_MS,
-      bytesRead: () => carrier.bytesRead,
-      sendPing: (opaque) => this.#outbox.ping(opaque),
-      onSilent: () => this.destroy(new ProtocolError('silent')),
     })
   }
 
@@ -227,7 +225,7 @@ export class YamuxSession {
       this.#end(undefined)
       this.#closeCarrier(1000, '')
     }
-    await this.#carrierGone
+    if (!this.#isCarrierGone) await new Promise<void>((resolve) => (this.#onCarrierGone = resolve))
   }
 
   /** Until no stream is left, the session is over, or the time is. */
@@ -252,7 +250,7 @@ export class YamuxSession {
     const reason = error ?? new ProtocolError('session_closed')
     this.#liveness.stop(reason)
     for (const stream of this.#streams.values()) stream.detach(reason)
-    this.#skippedIds.clear()
+    this.#skippedIds = undefined
     this.#onIdle?.()
     this.#resolveClosed(error)
   }
@@ -272,7 +270,7 @@ export class YamuxSession {
       this.#outbox.discard()
       this.#end(error && new ProtocolError('connection_lost', error.message, { cause: error }))
     }
-    this.#resolveCarrierGone()
+    this.#onCarrierGone?.()
   }
 
   // ── frames ───────────────────────────────────────────────────────────────
@@ -284,34 +282,6 @@ export class YamuxSession {
       // Only a listener of a stream can throw here. The place in the byte stream is lost, so the session is, too.
       this.destroy(new ProtocolError('internal', 'a stream listener threw', { cause: error }))
       throw error
-    }
-  }
-
-  #makeSink(): FrameSink {
-    return {
-      onHeader: (type, flags, streamId, length) => {
-        switch (type) {
-          case TYPE_DATA:
-            return this.#dataHeader(flags, streamId, length)
-          case TYPE_WINDOW_UPDATE:
-            this.#windowUpdate(flags, streamId, length)
-            return false
-          case TYPE_PING:
-            this.#pinged(flags, streamId, length)
-            return false
-          default:
-            this.#wentAway(streamId, length)
-            return false
-        }
-      },
-      onPayload: (piece, last) => {
-        const stream = this.#receiving
-        if (!stream) return
-        if (last) this.#receiving = undefined
-        stream.receive(piece)
-        if (last && this.#receivingFin) stream.receiveFin()
-      },
-      onMalformed: (detail) => this.#violated(detail),
     }
   }
 
@@ -393,14 +363,16 @@ export class YamuxSession {
   /** Whether the peer may open this id: of its parity, and never used before. */
   #takePeerId(streamId: number): boolean {
     if (streamId === 0 || this.#isOurs(streamId)) return false
-    if (streamId <= this.#lastPeerId) return this.#skippedIds.delete(streamId)
+    if (streamId <= this.#lastPeerId) return this.#skippedIds?.delete(streamId) ?? false
     const firstSkipped = Math.max(this.#lastPeerId + 2, streamId - 2 * SKIPPED_IDS_PER_SYN)
-    for (let id = firstSkipped; id < streamId; id += 2) this.#skippedIds.add(id)
-    for (const id of this.#skippedIds) {
-      if (this.#skippedIds.size <= SKIPPED_IDS_AT_MOST) break
-      this.#skippedIds.delete(id)
-    }
     this.#lastPeerId = streamId
+    if (firstSkipped === streamId) return true
+    const skipped = (this.#skippedIds ??= new Set())
+    for (let id = firstSkipped; id < streamId; id += 2) skipped.add(id)
+    for (const id of skipped) {
+      if (skipped.size <= SKIPPED_IDS_AT_MOST) break
+      skipped.delete(id)
+    }
     return true
   }
 
@@ -439,28 +411,98 @@ export class YamuxSession {
     this.#closeCarrier(error.code === 'mux_violation' ? error.closeCode : 1000, '')
   }
 
-  // ── what streams ask of us ───────────────────────────────────────────────
+  // ── what the parts ask of us ─────────────────────────────────────────────
 
-  #makeHost(): StreamHost {
-    return {
-      ready: (stream, added) => this.#outbox.ready(stream, added),
-      announce: (stream) => this.#outbox.announce(stream),
-      bufferedBy: (bytes) => {
-        this.#bufferedBytes += bytes
-        this.#budget?.add(bytes)
-      },
-      stalled: (stream) => {
-        this.#stalled.add(stream)
-        if (this.#isBufferPast(1)) this.#sacrifice()
-      },
-      progressed: (stream, waiting) => {
-        this.#stalled.delete(stream)
-        if (waiting) this.#stalled.add(stream)
-      },
-      // Credit cannot be recalled, so windows stop growing well before the cap is reached.
-      windowCeiling: () => (this.#isBufferPast(0.5) ? INITIAL_WINDOW_BYTES : this.#maxWindowBytes),
-      minRoundTripMs: () => this.#liveness.minRoundTripMs,
-      released: (stream, sendReset) => this.#released(stream, sendReset),
+  /** One small object: as closures of each session, these would be a kilobyte of every idle agent. */
+  static readonly #Inside = class implements FrameSink, StreamHost, LivenessHost {
+    readonly #session: YamuxSession
+
+    constructor(session: YamuxSession) {
+      this.#session = session
+    }
+
+    // The reader.
+
+    onHeader(type: number, flags: number, streamId: number, length: number): boolean {
+      const session = this.#session
+      switch (type) {
+        case TYPE_DATA:
+          return session.#dataHeader(flags, streamId, length)
+        case TYPE_WINDOW_UPDATE:
+          session.#windowUpdate(flags, streamId, length)
+          return false
+        case TYPE_PING:
+          session.#pinged(flags, streamId, length)
+          return false
+        default:
+          session.#wentAway(streamId, length)
+          return false
+      }
+    }
+
+    onPayload(piece: Buffer, last: boolean): void {
+      const session = this.#session
+      const stream = session.#receiving
+      if (!stream) return
+      if (last) session.#receiving = undefined
+      stream.receive(piece)
+      if (last && session.#receivingFin) stream.receiveFin()
+    }
+
+    onMalformed(detail: string): void {
+      this.#session.#violated(detail)
+    }
+
+    // Streams.
+
+    ready(stream: YamuxStream, added: number): void {
+      this.#session.#outbox.ready(stream, added)
+    }
+
+    announce(stream: YamuxStream): void {
+      this.#session.#outbox.announce(stream)
+    }
+
+    bufferedBy(bytes: number): void {
+      this.#session.#bufferedBytes += bytes
+      this.#session.#budget?.add(bytes)
+    }
+
+    stalled(stream: YamuxStream): void {
+      ;(this.#session.#stalled ??= new Set()).add(stream)
+      if (this.#session.#isBufferPast(1)) this.#session.#sacrifice()
+    }
+
+    progressed(stream: YamuxStream, waiting: boolean): void {
+      this.#session.#stalled?.delete(stream)
+      if (waiting) this.#session.#stalled?.add(stream)
+    }
+
+    /** Credit cannot be recalled, so windows stop growing well before the cap is reached. */
+    windowCeiling(): number {
+      return this.#session.#isBufferPast(0.5) ? INITIAL_WINDOW_BYTES : this.#session.#maxWindowBytes
+    }
+
+    minRoundTripMs(): number | undefined {
+      return this.#session.#liveness.minRoundTripMs
+    }
+
+    released(stream: YamuxStream, sendReset: boolean): void {
+      this.#session.#released(stream, sendReset)
+    }
+
+    // Liveness.
+
+    bytesRead(): number {
+      return this.#session.#carrier.bytesRead
+    }
+
+    sendPing(opaque: number): void {
+      this.#session.#outbox.ping(opaque)
+    }
+
+    onSilent(): void {
+      this.#session.destroy(new ProtocolError('silent'))
     }
   }
 
@@ -470,7 +512,7 @@ export class YamuxSession {
 
   /** Over the cap: the stream whose reader has not moved for longest goes, so that its siblings need not wait for it. */
   #sacrifice(): void {
-    for (const stream of this.#stalled) {
+    for (const stream of this.#stalled ?? []) {
       if (!this.#isBufferPast(1)) return
       stream.destroy(new ProtocolError('buffer_exhausted', `stream ${stream.id} was not read for too long`))
     }
@@ -478,7 +520,7 @@ export class YamuxSession {
 
   #released(stream: YamuxStream, sendReset: boolean): void {
     this.#streams.delete(stream.id)
-    this.#stalled.delete(stream)
+    this.#stalled?.delete(stream)
     this.#outbox.forget(stream)
     if (!this.#isOurs(stream.id)) this.#peerStreams--
     if (this.#receiving === stream) this.#receiving = undefined
