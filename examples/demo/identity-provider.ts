@@ -156,11 +156,6 @@ function configuration({ users, clients, configure }: IdentityProviderOptions): 
       return grant
     },
     interactions: { url: (_context, interaction) => `/sign-in/${interaction.uid}` },
-    features: {
-      devInteractions: { enabled: false },
-      revocation: { enabled: true },
-      rpInitiatedLogout: { enabled: true, logoutSource: signOut, postLogoutSuccessSource: signedOut },
-    },
     renderError: (context, out) => {
       context.type = 'html'
       context.body = page(
@@ -177,6 +172,12 @@ function configuration({ users, clients, configure }: IdentityProviderOptions): 
       Session: 86_400,
     },
     ...configure,
+    features: {
+      devInteractions: { enabled: false },
+      revocation: { enabled: true },
+      rpInitiatedLogout: { enabled: true, logoutSource: signOut, postLogoutSuccessSource: signedOut },
+      ...configure?.features,
+    },
   }
 }
 

@@ -7,8 +7,9 @@ import type { Tokens } from './session-tokens.ts'
 import type { LiveSession } from './sessions.ts'
 
 /**
- * How long a sign-out waits: the browser goes to the provider first, to end the session there. Providers that end their
- * session, or forget which clients it had, together with a refresh token would then tell nobody else of the sign-out.
+ * How long a sign-out waits: the browser goes to the provider first, to end the session there. Keycloak forgets with a
+ * refresh token that its sessions had this client, in all browsers of that person, and could then tell nobody here of
+ * the sign-out; a token whose session is over by then ends nothing else.
  */
 const AFTER_SIGN_OUT_MS = 60_000 // as long as the browser can go there with its hint
 const MAX_LATER = 1000
