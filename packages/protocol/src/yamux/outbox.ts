@@ -1,6 +1,6 @@
 // Everything a session has to send, in the order in which it leaves: GoAway, pongs, pings and RST, then flags and
 // credit, then data, where streams take turns. Frames are gathered and leave as one message per turn of the event loop,
-// or as soon as 32 KiB are there. Streams keep their bytes until the carrier has room: what was handed to a socket can
+// or as soon as 32 KiB or the data of a dozen streams are there. Streams keep their bytes until the carrier has room: what was handed to a socket can
 // no longer be overtaken, so turns would be worthless.
 
 import type { Carrier } from './carrier.ts'
@@ -20,6 +20,9 @@ import type { YamuxStream } from './stream.ts'
 
 const PAYLOAD_BYTES = 32 * 1024 // of one message, and so of one frame: half of what a socket reads at once, so that few need joining
 const MESSAGE_BYTES = PAYLOAD_BYTES + 8 * 1024 // the payload and the headers of some hundred frames
+// Then the message leaves in the midst of the turn: the other end works on these while this one goes on. With fewer the
+// messages cost more than is won, with more both ends wait for each other (docs/decisions/0012).
+const STREAMS_GATHERED = 12
 const SHARED_TURN_BYTES = 8 * 1024 // of one stream while others wait: a small answer passes ten downloads in 80 KiB
 const CARRIER_ROOM_BYTES = 48 * 1024 // a message is handed over below this, so the carrier holds at most 88 KiB
 const MESSAGES_PER_TURN = 32 // 1 MiB, then the event loop gets its turn
@@ -100,7 +103,7 @@ export class Outbox {
       this.#ready.add(stream)
       this.#readyBytes += stream.queuedBytes
     }
-    if (this.#readyBytes >= PAYLOAD_BYTES) this.flush()
+    if (this.#readyBytes >= PAYLOAD_BYTES || this.#ready.size >= STREAMS_GATHERED) this.flush()
     else this.#schedule()
   }
 

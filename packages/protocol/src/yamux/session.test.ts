@@ -238,12 +238,27 @@ describe('a session', () => {
     const peer = new RawPeer(right)
     await settle()
     const before = left.messages
-    for (let i = 0; i < 50; i++) session.openStream().write(`stream ${i}`)
-    await peer.find(({ streamId }) => streamId === 99)
+    for (let i = 0; i < 11; i++) session.openStream().write(`stream ${i}`)
+    assert.equal(left.messages, before)
+    await peer.find(({ streamId }) => streamId === 21)
     assert.equal(left.messages, before + 1)
     const data = peer.frames.filter(({ streamId }) => streamId > 0)
-    assert.equal(data.length, 50)
+    assert.equal(data.length, 11)
     assert.ok(data.every(({ type, flags }) => type === TYPE_DATA && flags === FLAG_SYN))
+    session.destroy()
+  })
+
+  it('lets the peer begin on a dozen streams while this turn goes on', async () => {
+    const [left, right] = MemoryCarrier.pair()
+    const session = new YamuxSession(left, { role: 'client' })
+    const peer = new RawPeer(right)
+    await settle()
+    const before = left.messages
+    for (let i = 0; i < 30; i++) session.openStream().write(`stream ${i}`)
+    assert.equal(left.messages, before + 2)
+    await peer.find(({ streamId }) => streamId === 59)
+    assert.equal(left.messages, before + 3)
+    assert.equal(peer.frames.filter(({ type }) => type === TYPE_DATA).length, 30)
     session.destroy()
   })
 
