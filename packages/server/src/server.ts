@@ -212,8 +212,9 @@ export class Relay {
     const metrics = new Metrics({
       tunnelSessions: () => agents.sessions.size,
       tunnels: () => this.#registry.tunnels.size,
-      tunnelsAside: () => [...this.#registry.tunnels].filter(({ health }) => health.isAside).length,
-      tunnelsUnhealthy: () => [...this.#registry.tunnels].filter(({ health }) => !health.isReportedHealthy).length,
+      tunnelsAside: () => [...this.#registry.tunnels.values()].filter(({ health }) => health.isAside).length,
+      tunnelsUnhealthy: () =>
+        [...this.#registry.tunnels.values()].filter(({ health }) => !health.isReportedHealthy).length,
       retries: () => this.#retries(),
       visitorSessions: () => signIn.sessionCount,
       storeHealthy: () => store.healthy,

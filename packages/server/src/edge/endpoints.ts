@@ -36,6 +36,7 @@ import type {
 import type { Lane, LaneCarrier } from '../tunnel/lane.ts'
 import type { Registry, Selection } from '../tunnel/registry.ts'
 import type { Reservations } from '../tunnel/reservations.ts'
+import type { OnHealth } from '../tunnel/tunnel.ts'
 import { Edge } from './edge.ts'
 import type { EdgeTable } from './edge-table.ts'
 
@@ -132,7 +133,7 @@ export class Endpoints implements EndpointBinder {
     }
   }
 
-  adopt(bind: UrlBind, session: LaneCarrier, onHealth: Parameters<EndpointClaim['open']>[0]): Lane | undefined {
+  adopt(bind: UrlBind, session: LaneCarrier, onHealth: OnHealth): Lane | undefined {
     const host = new Map(bind.labels).get(ENDPOINT_LABEL) ?? ''
     const read = this.#readPolicy(bind.policy, session.authtokenId, host)
     const opened = 'error' in read ? read : this.#open({ bind, session, host, ...read }, onHealth)
@@ -178,7 +179,7 @@ export class Endpoints implements EndpointBinder {
     return { ok: true, open: (onHealth) => this.#open(wanted, onHealth) }
   }
 
-  #open(wanted: Wanted, onHealth: Parameters<EndpointClaim['open']>[0]): EndpointOpened | EndpointRefused {
+  #open(wanted: Wanted, onHealth: OnHealth): EndpointOpened | EndpointRefused {
     // Another agent may have been faster since.
     const conflict = this.#conflict(wanted)
     if (conflict) return conflict
@@ -190,7 +191,7 @@ export class Endpoints implements EndpointBinder {
     }
   }
 
-  #bringOnline(wanted: Wanted, onHealth: Parameters<EndpointClaim['open']>[0]): EndpointOpened {
+  #bringOnline(wanted: Wanted, onHealth: OnHealth): EndpointOpened {
     const { session, host, config, signsIn } = wanted
     const { publicUrl, registry, originOf } = this.#init
     const endpoint = this.#endpointFor(wanted)

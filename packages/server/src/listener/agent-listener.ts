@@ -13,6 +13,7 @@ import type { Limits } from '../config/config.ts'
 import type { Attempts } from '../exchange/attempts.ts'
 import { AgentProcesses } from '../tunnel/agent-processes.ts'
 import type { Authtoken, Authtokens } from '../tunnel/authtokens.ts'
+import { logHealth } from '../tunnel/log-health.ts'
 import { TunnelSession } from '../tunnel/session.ts'
 import type { SessionRoom } from '../tunnel/session.ts'
 
@@ -25,7 +26,7 @@ export interface AgentListenerOptions {
   failures: Attempts
   limits: Limits
   log: Logger
-  sessionRoom: Omit<SessionRoom, 'processes'>
+  sessionRoom: Omit<SessionRoom, 'processes' | 'onHealth'>
 }
 
 interface Refusal {
@@ -46,7 +47,11 @@ export class AgentListener {
 
   constructor(options: AgentListenerOptions) {
     this.#options = options
-    this.#room = { ...options.sessionRoom, processes: new AgentProcesses() }
+    this.#room = {
+      ...options.sessionRoom,
+      processes: new AgentProcesses(),
+      onHealth: (tunnel, change) => logHealth(options.log, tunnel, change),
+    }
     this.#failures = options.failures
     this.#webSockets = new WebSocketServer({
       noServer: true,

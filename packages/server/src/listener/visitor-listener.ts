@@ -179,9 +179,11 @@ export class VisitorListener {
     this.#server.on(event, (socket: Socket) => {
       if (socket instanceof TLSSocket) return serve(socket, socket.alpnProtocol === 'h2')
       this.#undecided.add(socket)
-      socket.once('close', () => this.#undecided.delete(socket))
+      const forget = (): void => void this.#undecided.delete(socket)
+      socket.once('close', forget)
       sniffPreface(socket, this.#options.timeouts.request_head_seconds * 1000, (isHttp2) => {
-        this.#undecided.delete(socket)
+        socket.off('close', forget)
+        forget()
         serve(socket, isHttp2)
       })
     })
@@ -213,7 +215,7 @@ export class VisitorListener {
   }
 
   async #run(request: IncomingMessage, response: ServerResponse, upgrade?: Upgrade): Promise<void> {
-    request.on('error', () => {}) // the visitor left; the response's 'close' tells the same
+    request.on('error', ignore) // the visitor left; the response's 'close' tells the same
     if (this.#isClosing) response.shouldKeepAlive = false
     this.#exchanges++
     this.#begun++
@@ -252,23 +254,22 @@ export class VisitorListener {
   }
 
   #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    socket.on('error', () => {}) // the visitor left; 'close' tells the same
-    this.#upgraded.add(socket)
-    socket.once('close', () => this.#upgraded.delete(socket))
+    socket.on('error', ignore) // the visitor left; 'close' tells the same
     const path = request.url?.split('?', 1)[0]
     const host = request.headers.host?.toLowerCase().replace(/:\d+$/, '') ?? ''
     if (path === AGENT_PATH && this.#options.isAgentHost(host)) {
-      this.#upgraded.delete(socket) // the agents' listener closes its own
       this.#options.onAgent(request, socket, head, this.#identify(request).clientIp)
-      return
+      return // the agents' listener closes its own
     }
+    this.#upgraded.add(socket)
+    socket.once('close', () => this.#upgraded.delete(socket))
     const response = this.#answerOn(request, socket)
     if (response) void this.#run(request, response, http1Upgrade(socket as Socket, head, response)) // as there
   }
 
   /** CONNECT never becomes a stream to an agent. */
   #onConnect(request: IncomingMessage, socket: Duplex): void {
-    socket.on('error', () => {}) // the visitor does not wait for the answer
+    socket.on('error', ignore) // the visitor does not wait for the answer
     const response = this.#answerOn(request, socket)
     if (response) void this.#run(request, response)
   }
@@ -296,7 +297,8 @@ export class VisitorListener {
       return
     }
     this.#perAddress.set(address, open)
-    socket.once('close', () => {
+    // Not once(), which keeps three times as much, and 'close' comes once anyway.
+    socket.on('close', () => {
       const left = (this.#perAddress.get(address) ?? 1) - 1
       if (left > 0) this.#perAddress.set(address, left)
       else this.#perAddress.delete(address)
@@ -316,7 +318,7 @@ export class VisitorListener {
     }
     const refusal = new RelayError(CLIENT_ERRORS[error.code ?? ''] ?? 'bad_request')
     const body = `${JSON.stringify({ type: 'about:blank', title: refusal.title, status: refusal.status, detail: refusal.advice, code: refusal.publicCode })}\n`
-    socket.on('error', () => {}) // the visitor does not wait for the answer
+    socket.on('error', ignore) // the visitor does not wait for the answer
     socket.end(
       `HTTP/1.1 ${refusal.status} ${http.STATUS_CODES[refusal.status]}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n` +
         `Content-Length: ${Buffer.byteLength(body)}\r\nSallyport-Error-Code: ${refusal.publicCode}\r\n\r\n${body}`,
@@ -366,4 +368,8 @@ function isWebSocketUpgrade(request: IncomingMessage): boolean {
     headers['transfer-encoding'] === undefined &&
     (headers['content-length'] === undefined || headers['content-length'] === '0')
   )
+}
+
+function ignore(): void {
+  // Whoever needs to know hears of it by 'close'.
 }

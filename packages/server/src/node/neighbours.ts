@@ -9,6 +9,7 @@ import type { Lane } from '../tunnel/lane.ts'
 import type { EndpointBinder } from '../tunnel/endpoint-binder.ts'
 import { logHealth } from '../tunnel/log-health.ts'
 import type { LocalLaneListener, Registry } from '../tunnel/registry.ts'
+import type { OnHealth } from '../tunnel/tunnel.ts'
 import type { Directory, DirectoryEvent, HealthReport, LaneKey, Listing } from './directory.ts'
 import { LinkListener } from './link-listener.ts'
 import { NodeLink } from './node-link.ts'
@@ -121,7 +122,7 @@ export class Neighbours implements LocalLaneListener {
 
   #joinRemote({ bind }: Listing, session: RemoteSession): Lane | undefined {
     const { registry, endpoints, log } = this.#options
-    const onHealth: Parameters<Registry['join']>[2] = (tunnel, change) => logHealth(log, tunnel, change)
+    const onHealth: OnHealth = (tunnel, change) => logHealth(log, tunnel, change)
     if (bind.url === undefined) return registry.join(bind, session, onHealth).lane
     return endpoints.adopt({ ...bind, url: bind.url }, session, onHealth)
   }

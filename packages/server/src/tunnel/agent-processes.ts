@@ -15,7 +15,7 @@ export class AgentProcesses {
   /** The session has said which process it belongs to. */
   add(session: Member): void {
     if (session.instanceId === undefined) return
-    this.#byInstance.set(session.instanceId, [...this.#sameInstance(session), session])
+    this.#byInstance.set(session.instanceId, this.#sameInstance(session).concat(session))
   }
 
   delete(session: Member): void {

@@ -24,7 +24,7 @@ describe('AppHealth', () => {
         probes += 1
         return Promise.resolve(answer)
       },
-      onChange: ({ type }) => changes.push(type),
+      onHealthChange: ({ type }) => changes.push(type),
     })
   })
   afterEach(() => mock.timers.reset())

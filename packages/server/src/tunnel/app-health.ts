@@ -20,22 +20,23 @@ export type HealthChange =
   | { type: 'unhealthy'; detail: string }
   | { type: 'healthy' }
 
-export interface AppHealthOptions {
+/** What it needs of its tunnel. */
+export interface AppHealthHost {
   /** Opens a connection to the app and gives back what the agent said; undefined where nothing was learned. Never rejects. */
-  probe: () => Promise<StreamReply | undefined>
-  onChange: (change: HealthChange) => void
+  probe(): Promise<StreamReply | undefined>
+  onHealthChange(change: HealthChange): void
 }
 
 export class AppHealth {
-  readonly #options: AppHealthOptions
+  readonly #host: AppHealthHost
   #isAside = false
   #isReportedHealthy = true
   #isStopped = false
   #delayMs = FIRST_PROBE_MS
   #timer: NodeJS.Timeout | undefined
 
-  constructor(options: AppHealthOptions) {
-    this.#options = options
+  constructor(host: AppHealthHost) {
+    this.#host = host
   }
 
   get isWell(): boolean {
@@ -60,7 +61,7 @@ export class AppHealth {
       this.#isAside = true
       this.#delayMs = FIRST_PROBE_MS
       this.#schedule()
-      this.#options.onChange({ type: 'aside', code: reply.code, reason: reply.reason })
+      this.#host.onHealthChange({ type: 'aside', code: reply.code, reason: reply.reason })
     }
   }
 
@@ -68,7 +69,7 @@ export class AppHealth {
   report(healthy: boolean, detail: string): void {
     if (healthy === this.#isReportedHealthy) return
     this.#isReportedHealthy = healthy
-    this.#options.onChange(healthy ? { type: 'healthy' } : { type: 'unhealthy', detail })
+    this.#host.onHealthChange(healthy ? { type: 'healthy' } : { type: 'unhealthy', detail })
   }
 
   /** Ends the probing: the tunnel goes. */
@@ -80,7 +81,7 @@ export class AppHealth {
   #takeBack(): void {
     this.#isAside = false
     clearTimeout(this.#timer)
-    this.#options.onChange({ type: 'back' })
+    this.#host.onHealthChange({ type: 'back' })
   }
 
   #schedule(): void {
@@ -89,7 +90,7 @@ export class AppHealth {
   }
 
   async #probe(): Promise<void> {
-    const reply = await this.#options.probe()
+    const reply = await this.#host.probe()
     if (this.#isStopped || !this.#isAside) return // a visitor was faster
     if (reply?.ok) return this.#takeBack()
     this.#delayMs = Math.min(this.#delayMs * 2, LAST_PROBE_MS)

@@ -2,10 +2,9 @@
 
 import type { Bind, BindProblem, ProtocolError } from '@sallyport/protocol'
 
-import type { HealthChange } from './app-health.ts'
 import type { Authtoken } from './authtokens.ts'
 import type { Lane, LaneCarrier } from './lane.ts'
-import type { Tunnel } from './tunnel.ts'
+import type { OnHealth } from './tunnel.ts'
 
 /** A `bind` that names no labels but a URL. */
 export type UrlBind = Bind & { url: string }
@@ -29,7 +28,7 @@ export interface EndpointClaim {
    * Brings the endpoint and its tunnel online, in one turn of the event loop.
    * @param onHealth as of `Registry.join`
    */
-  open(onHealth: (tunnel: Tunnel, change: HealthChange) => void): EndpointOpened | EndpointRefused
+  open(onHealth: OnHealth): EndpointOpened | EndpointRefused
 }
 
 export interface EndpointOpened {
@@ -52,5 +51,5 @@ export interface EndpointBinder {
    * @param bind as the registry of that node knows it
    * @returns the lane that leads there; undefined where another agent has the endpoint here
    */
-  adopt(bind: UrlBind, session: LaneCarrier, onHealth: Parameters<EndpointClaim['open']>[0]): Lane | undefined
+  adopt(bind: UrlBind, session: LaneCarrier, onHealth: OnHealth): Lane | undefined
 }

@@ -34,24 +34,17 @@ export interface LaneCarrier {
   confirm(): Promise<void>
 }
 
-export interface LaneRoom {
-  onRetire(lane: Lane): void
-  onReport(lane: Lane, healthy: boolean, detail: string): void
-}
-
 export class Lane {
   readonly tunnel: Tunnel
   readonly session: LaneCarrier
-  readonly #room: LaneRoom
   #retired = false
   #streams = 0
   #onDrained: (() => void) | undefined
 
   /** Use `Tunnel.join`. */
-  constructor(tunnel: Tunnel, session: LaneCarrier, room: LaneRoom) {
+  constructor(tunnel: Tunnel, session: LaneCarrier) {
     this.tunnel = tunnel
     this.session = session
-    this.#room = room
   }
 
   get isOnline(): boolean {
@@ -93,7 +86,7 @@ export class Lane {
 
   /** What the agent says of its app on this connection. */
   report(healthy: boolean, detail: string): void {
-    this.#room.onReport(this, healthy, detail)
+    this.tunnel.report(this, healthy, detail)
   }
 
   /** Takes the lane out of every choice. `onDrained` runs once, when no stream is left. */
@@ -101,7 +94,7 @@ export class Lane {
     if (onDrained) this.#onDrained = onDrained
     if (!this.#retired) {
       this.#retired = true
-      this.#room.onRetire(this)
+      this.tunnel.leave(this)
     }
     if (this.#streams === 0) this.#onDrained?.()
   }

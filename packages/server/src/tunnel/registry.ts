@@ -4,10 +4,10 @@
 import { formatLabels } from '@sallyport/protocol'
 import type { Bind, Labels } from '@sallyport/protocol'
 
-import type { HealthChange } from './app-health.ts'
 import type { Lane, LaneCarrier } from './lane.ts'
 import { LiveSelection } from './live-selection.ts'
-import { Tunnel, offerOf } from './tunnel.ts'
+import { Tunnel, tunnelIdOf } from './tunnel.ts'
+import type { OnHealth, TunnelListener } from './tunnel.ts'
 
 /** The tunnels that match one selector. The array is replaced, never changed, when tunnels come and go. */
 export interface Selection {
@@ -23,11 +23,22 @@ export interface LocalLaneListener {
 }
 
 export class Registry {
-  readonly #tunnels = new Set<Tunnel>()
-  /** By what an agent offers: the same offer on another of its connections joins. */
-  readonly #offers = new Map<string, Tunnel>()
+  /** By id, which says what an agent offers: the same offer on another of its connections joins. */
+  readonly #tunnels = new Map<string, Tunnel>()
   #localLanes: LocalLaneListener | undefined
   readonly #selections = new Map<string, LiveSelection>()
+  readonly #listener: TunnelListener = {
+    onLaneRetired: (lane) => {
+      if (lane.isLocal) this.#localLanes?.onLaneRetired(lane)
+    },
+    onLaneReport: (lane, healthy, detail) => {
+      if (lane.isLocal) this.#localLanes?.onLaneReport(lane, healthy, detail)
+    },
+    onGone: (tunnel) => {
+      this.#tunnels.delete(tunnel.id)
+      for (const selection of this.#selections.values()) selection.delete(tunnel)
+    },
+  }
 
   /** Sets who is told of the lanes that end here; before any does. */
   watchLocalLanes(listener: LocalLaneListener): void {
@@ -39,7 +50,7 @@ export class Registry {
     const key = formatLabels(selector)
     let selection = this.#selections.get(key)
     if (!selection) {
-      selection = new LiveSelection(selector, this.#tunnels)
+      selection = new LiveSelection(selector, this.#tunnels.values())
       this.#selections.set(key, selection)
     }
     return selection
@@ -52,7 +63,7 @@ export class Registry {
 
   /** Whether join() would only add a lane. */
   knows(bind: Bind, session: LaneCarrier): boolean {
-    return this.#offers.has(offerOf(bind, session))
+    return this.#tunnels.has(tunnelIdOf(bind, session))
   }
 
   /**
@@ -61,49 +72,21 @@ export class Registry {
    * @param onHealth told of a new tunnel, over all of its lanes, when something changes about its app
    * @param onGone told of a new tunnel, when the last of its lanes is retired
    */
-  join(
-    bind: Bind,
-    session: LaneCarrier,
-    onHealth: (tunnel: Tunnel, change: HealthChange) => void,
-    onGone?: () => void,
-  ): { lane: Lane; isNew: boolean } {
-    const offer = offerOf(bind, session)
-    const known = this.#offers.get(offer)
-    const tunnel = known ?? this.#open(offer, bind, session, onHealth, onGone)
+  join(bind: Bind, session: LaneCarrier, onHealth: OnHealth, onGone?: () => void): { lane: Lane; isNew: boolean } {
+    const id = tunnelIdOf(bind, session)
+    const known = this.#tunnels.get(id)
+    const tunnel = known ?? new Tunnel({ id, bind, session, listener: this.#listener, onHealth, onGone })
     const lane = tunnel.join(session)
-    if (!known) for (const selection of this.#selections.values()) selection.add(tunnel)
+    if (!known) {
+      this.#tunnels.set(id, tunnel)
+      for (const selection of this.#selections.values()) selection.add(tunnel)
+    }
     if (lane.isLocal) this.#localLanes?.onLaneJoined(lane, bind)
     return { lane, isNew: !known }
   }
 
-  get tunnels(): ReadonlySet<Tunnel> {
+  /** Everything that is online, by id. */
+  get tunnels(): ReadonlyMap<string, Tunnel> {
     return this.#tunnels
-  }
-
-  #open(
-    offer: string,
-    bind: Bind,
-    session: LaneCarrier,
-    onHealth: (tunnel: Tunnel, change: HealthChange) => void,
-    onGone: (() => void) | undefined,
-  ): Tunnel {
-    const tunnel = new Tunnel(bind, session, {
-      onHealth,
-      onLaneRetired: (lane) => {
-        if (lane.isLocal) this.#localLanes?.onLaneRetired(lane)
-      },
-      onLaneReport: (lane, healthy, detail) => {
-        if (lane.isLocal) this.#localLanes?.onLaneReport(lane, healthy, detail)
-      },
-      onGone: () => {
-        this.#offers.delete(offer)
-        this.#tunnels.delete(tunnel)
-        for (const selection of this.#selections.values()) selection.delete(tunnel)
-        onGone?.()
-      },
-    })
-    this.#offers.set(offer, tunnel)
-    this.#tunnels.add(tunnel)
-    return tunnel
   }
 }

@@ -32,10 +32,9 @@ import type { AgentProcesses } from './agent-processes.ts'
 import type { Authtoken } from './authtokens.ts'
 import type { Claimant, EndpointBinder, EndpointRefused, UrlBind } from './endpoint-binder.ts'
 import type { Lane } from './lane.ts'
-import { logHealth } from './log-health.ts'
 import type { Registry } from './registry.ts'
 import { Silence } from './silence.ts'
-import type { Tunnel } from './tunnel.ts'
+import type { OnHealth, Tunnel } from './tunnel.ts'
 
 /** What sessions share with the rest of the relay. */
 export interface SessionRoom {
@@ -50,6 +49,7 @@ export interface SessionRoom {
   /** What all sessions may hold for slow visitors together. */
   readonly budget: BufferBudget
   readonly endpoints: EndpointBinder
+  readonly onHealth: OnHealth
   /** Public URLs that lead to a tunnel with these labels, for people. */
   endpointsFor(labels: Labels): readonly string[]
   /** Sessions that have said whose they are stand here until they close. */
@@ -81,10 +81,10 @@ export class TunnelSession implements Claimant {
   /** By the number that the agent gave the tunnel. */
   readonly #lanes = new Map<number, Lane>()
   /** Binds of endpoints that wait for their host, and what the agent has said of their apps meanwhile. */
-  readonly #claims = new Map<number, { health?: Health }>()
-  readonly #log: Logger
+  #claims: Map<number, { health?: Health }> | undefined
   #control: ControlChannel | undefined
-  #hello: Hello | undefined
+  #instanceId: string | undefined
+  #agentVersion: string | undefined
   #helloTimer: NodeJS.Timeout | undefined
   readonly #silence: Silence
   #isEnding = false
@@ -94,7 +94,6 @@ export class TunnelSession implements Claimant {
     this.authtoken = origin.authtoken
     this.authtokenId = origin.authtoken.id
     this.address = origin.address
-    this.#log = room.log.child({ sessionId: this.id })
     this.#mux = new YamuxSession(origin.carrier, {
       role: 'server',
       onStream: (stream) => this.#acceptStream(stream),
@@ -115,15 +114,15 @@ export class TunnelSession implements Claimant {
   }
 
   get instanceId(): string | undefined {
-    return this.#hello?.instance_id
+    return this.#instanceId
   }
 
   get agentVersion(): string | undefined {
-    return this.#hello?.agent_version
+    return this.#agentVersion
   }
 
   get tunnelNumbers(): Iterable<number> {
-    return [...this.#lanes.keys(), ...this.#claims.keys()]
+    return [...this.#lanes.keys(), ...(this.#claims?.keys() ?? [])]
   }
 
   get roundTripMs(): number | undefined {
@@ -176,7 +175,7 @@ export class TunnelSession implements Claimant {
 
   /** Closes in order: streams end first, bounded by the deadline. */
   async close(deadlineMs: number): Promise<void> {
-    this.#claims.clear()
+    this.#claims = undefined
     for (const lane of this.#lanes.values()) lane.retire() // ends the idle streams, too
     this.#control?.end()
     await this.#mux.close({ deadlineMs })
@@ -187,10 +186,15 @@ export class TunnelSession implements Claimant {
     if (this.#isEnding) return
     this.#isEnding = true
     this.#control?.send({ type: 'refused', code: error.code, reason: error.message, retryable: error.retryable })
-    this.#claims.clear()
+    this.#claims = undefined
     for (const lane of this.#lanes.values()) lane.retire()
     // One turn later, so that the message leaves before the connection does.
     setImmediate(() => this.#mux.destroy(error))
+  }
+
+  /** Made when something is to be written, which is three times in the life of most sessions. */
+  get #log(): Logger {
+    return this.#room.log.child({ sessionId: this.id })
   }
 
   // ── control stream ─────────────────────────────────────────────────────────────────────────────
@@ -209,7 +213,7 @@ export class TunnelSession implements Claimant {
 
   #onMessage(message: ControlMessage): void {
     if (this.#isEnding) return
-    if (!this.#hello && message.type !== 'hello') {
+    if (this.#instanceId === undefined && message.type !== 'hello') {
       return this.end(new ProtocolError('control_violation', `${message.type} before hello`))
     }
     switch (message.type) {
@@ -234,8 +238,9 @@ export class TunnelSession implements Claimant {
   }
 
   #onHello(hello: Hello): void {
-    if (this.#hello) return this.end(new ProtocolError('control_violation', 'a second hello'))
+    if (this.#instanceId !== undefined) return this.end(new ProtocolError('control_violation', 'a second hello'))
     clearTimeout(this.#helloTimer)
+    this.#helloTimer = undefined
     if (!hello.versions.includes(PROTOCOL_VERSION)) {
       const wanted = hello.versions.join(', ')
       return this.end(
@@ -245,7 +250,8 @@ export class TunnelSession implements Claimant {
         ),
       )
     }
-    this.#hello = hello
+    this.#instanceId = hello.instance_id
+    this.#agentVersion = hello.agent_version
     this.#room.processes.add(this)
     const { nodeId, nodeIds, relayVersion, limits } = this.#room
     this.#control?.send({
@@ -275,7 +281,7 @@ export class TunnelSession implements Claimant {
     if (problem) return this.#refuse(bind, { ok: false, error: problem })
     if (bind.url === undefined) return this.#bindLabels(bind)
     const claim = {}
-    this.#claims.set(bind.tunnel_id, claim)
+    ;(this.#claims ??= new Map()).set(bind.tunnel_id, claim)
     void this.#bindEndpoint({ ...bind, url: bind.url }, claim)
   }
 
@@ -296,9 +302,9 @@ export class TunnelSession implements Claimant {
   async #bindEndpoint(bind: UrlBind, pending: { health?: Health }): Promise<void> {
     const claim = await this.#room.endpoints.claim(bind, this)
     // It may have been unbound meanwhile, or the session is over.
-    if (this.#claims.get(bind.tunnel_id) !== pending) return
+    if (this.#claims?.get(bind.tunnel_id) !== pending) return
     this.#claims.delete(bind.tunnel_id)
-    const opened = claim.ok ? claim.open((each, change) => logHealth(this.#room.log, each, change)) : claim
+    const opened = claim.ok ? claim.open(this.#room.onHealth) : claim
     if (!opened.ok) return this.#refuse(bind, opened)
     const { lane, isNew, edgeId, url, redirectUri } = opened
     const { tunnel } = lane
@@ -319,9 +325,7 @@ export class TunnelSession implements Claimant {
 
   #bindLabels(bind: Bind): void {
     const labels = new Map(bind.labels)
-    const { lane, isNew } = this.#room.registry.join(bind, this, (each, change) =>
-      logHealth(this.#room.log, each, change),
-    )
+    const { lane, isNew } = this.#room.registry.join(bind, this, this.#room.onHealth)
     const { tunnel } = lane
     this.#lanes.set(bind.tunnel_id, lane)
     const endpoints = this.#room.endpointsFor(labels)
@@ -346,7 +350,7 @@ export class TunnelSession implements Claimant {
   }
 
   #bindProblem(bind: Bind): ProtocolError | undefined {
-    if (this.#lanes.has(bind.tunnel_id) || this.#claims.has(bind.tunnel_id)) {
+    if (this.#lanes.has(bind.tunnel_id) || this.#claims?.has(bind.tunnel_id)) {
       return new ProtocolError('bind_invalid', 'this tunnel id is in use')
     }
     if (bind.host_header === 'rewrite' || !isPrintable(bind.host_header) || !isPrintable(bind.forwards_to)) {
@@ -377,7 +381,7 @@ export class TunnelSession implements Claimant {
   #onUnbind(number: number): void {
     const lane = this.#lanes.get(number)
     if (!lane) {
-      this.#claims.delete(number)
+      this.#claims?.delete(number)
       this.#control?.send({ type: 'unbound', tunnel_id: number })
       return
     }
@@ -391,7 +395,7 @@ export class TunnelSession implements Claimant {
   /** The agent's own check of its app. A tunnel that has been unbound meanwhile is not there any more. */
   #onHealth(message: Health): void {
     const { tunnel_id, healthy, detail } = message
-    const claim = this.#claims.get(tunnel_id)
+    const claim = this.#claims?.get(tunnel_id)
     if (claim) claim.health = message
     this.#lanes.get(tunnel_id)?.report(healthy, detail)
   }
@@ -399,7 +403,7 @@ export class TunnelSession implements Claimant {
   #afterClose(reason: ProtocolError | undefined): void {
     clearTimeout(this.#helloTimer)
     this.#room.processes.delete(this)
-    this.#claims.clear()
+    this.#claims = undefined
     for (const lane of this.#lanes.values()) lane.retire()
     this.#lanes.clear()
     if (reason && reason.code !== 'connection_lost') {

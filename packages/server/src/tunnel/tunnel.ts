@@ -6,26 +6,42 @@
 import { createHash } from 'node:crypto'
 
 import { ProtocolError } from '@sallyport/protocol'
-import type { Bind, Labels } from '@sallyport/protocol'
+import type { Bind, Labels, StreamReply } from '@sallyport/protocol'
 
 import { AppHealth } from './app-health.ts'
-import type { HealthChange } from './app-health.ts'
+import type { AppHealthHost, HealthChange } from './app-health.ts'
 import { Lane } from './lane.ts'
 import type { LaneCarrier } from './lane.ts'
 import { probeApp } from './probe-app.ts'
 
 const ID_CHARS = 22 // 132 bits
+const NONE: readonly never[] = []
 const NO_VISITOR = '' // the address in the header of a stream that the relay opens for itself
 
+/** What all tunnels tell whoever keeps them. */
 export interface TunnelListener {
-  onHealth(tunnel: Tunnel, change: HealthChange): void
   onLaneRetired(lane: Lane): void
   onLaneReport(lane: Lane, healthy: boolean, detail: string): void
   /** The last lane is retired: nothing can join any more. */
   onGone(tunnel: Tunnel): void
 }
 
-export class Tunnel {
+/** Told of one tunnel, over all of its lanes, when something changes about its app. */
+export type OnHealth = (tunnel: Tunnel, change: HealthChange) => void
+
+export interface TunnelOptions {
+  /** As `tunnelIdOf` has it. */
+  id: string
+  bind: Bind
+  /** The first one that carries it; join() makes the lane. */
+  session: LaneCarrier
+  listener: TunnelListener
+  onHealth: OnHealth
+  /** Told as the listener is, where somebody else has to know as well. */
+  onGone?: (() => void) | undefined
+}
+
+export class Tunnel implements AppHealthHost {
   /** The same on every node, and when the agent reconnects. */
   readonly id: string
   readonly labels: Labels
@@ -38,19 +54,22 @@ export class Tunnel {
   readonly number: number
   /** Its share where tunnels are balanced; 0 is a standby. */
   readonly weight: number
-  /** Names the agent's place, whatever it offers there, over reconnects. Nobody outside may see it. */
-  readonly lastingId: string
   /** What is known of the app. */
   readonly health: AppHealth
   /** Exchanges under way, over all lanes; the forwarder counts, the balancer reads. */
   inFlight = 0
 
+  readonly #authtokenId: string
+  readonly #instanceId: string | undefined
   readonly #listener: TunnelListener
-  readonly #onRetire: ((lane: Lane) => void)[] = []
-  readonly #lanes: Lane[] = []
+  readonly #onHealth: OnHealth
+  readonly #onGone: (() => void) | undefined
+  // Replaced, not changed, by concat(): one that grows by push(), or is spread, has room for seventeen.
+  #onRetire: readonly ((lane: Lane) => void)[] = NONE
+  #lanes: readonly Lane[] = NONE
 
-  /** @param session the first one that carries it; join() makes the lane */
-  constructor(bind: Bind, session: LaneCarrier, listener: TunnelListener) {
+  constructor({ id, bind, session, listener, onHealth, onGone }: TunnelOptions) {
+    this.id = id
     this.number = bind.tunnel_id
     this.labels = new Map(bind.labels)
     this.forwardsTo = bind.forwards_to
@@ -58,13 +77,17 @@ export class Tunnel {
     this.hostHeader = bind.host_header
     this.upstreamProtocol = bind.upstream_protocol
     this.weight = bind.weight
-    this.lastingId = lastingIdOf(bind, session)
-    this.id = `tun_${createHash('sha256').update(offerOf(bind, session)).digest('base64url').slice(0, ID_CHARS)}`
+    this.#authtokenId = session.authtokenId
+    this.#instanceId = session.instanceId
     this.#listener = listener
-    this.health = new AppHealth({
-      probe: () => probeApp(() => this.pickLane().openStream(NO_VISITOR)),
-      onChange: (change) => listener.onHealth(this, change),
-    })
+    this.#onHealth = onHealth
+    this.#onGone = onGone
+    this.health = new AppHealth(this)
+  }
+
+  /** Names the agent's place, whatever it offers there, over reconnects. Nobody outside may see it. */
+  get lastingId(): string {
+    return lastingIdOf(this.number, this.#authtokenId, this.#instanceId)
   }
 
   /** Whether one of its lanes can be used. */
@@ -101,14 +124,8 @@ export class Tunnel {
 
   /** Adds a connection of the agent. */
   join(session: LaneCarrier): Lane {
-    const lane = new Lane(this, session, {
-      onRetire: (retired) => this.#leave(retired),
-      onReport: (each, healthy, detail) => {
-        this.health.report(healthy, detail)
-        this.#listener.onLaneReport(each, healthy, detail)
-      },
-    })
-    this.#lanes.push(lane)
+    const lane = new Lane(this, session)
+    this.#lanes = this.#lanes.concat(lane)
     return lane
   }
 
@@ -129,27 +146,49 @@ export class Tunnel {
 
   /** Runs `listener` for each lane that is retired: whoever keeps idle streams on it closes them. */
   onRetire(listener: (lane: Lane) => void): void {
-    this.#onRetire.push(listener)
+    this.#onRetire = this.#onRetire.concat(listener)
   }
 
-  #leave(lane: Lane): void {
-    this.#lanes.splice(this.#lanes.indexOf(lane), 1)
+  /** Lane: it is used for nothing new any more. */
+  leave(lane: Lane): void {
+    this.#lanes = this.#lanes.filter((each) => each !== lane)
     this.#listener.onLaneRetired(lane)
     for (const listener of this.#onRetire) listener(lane)
     if (!this.isGone) return
     this.health.stop()
     this.#listener.onGone(this)
+    this.#onGone?.()
+  }
+
+  /** Lane: what the agent says of its app there. */
+  report(lane: Lane, healthy: boolean, detail: string): void {
+    this.health.report(healthy, detail)
+    this.#listener.onLaneReport(lane, healthy, detail)
+  }
+
+  /** AppHealth: opens a connection to the app. */
+  probe(): Promise<StreamReply | undefined> {
+    return probeApp(() => this.pickLane().openStream(NO_VISITOR))
+  }
+
+  /** AppHealth: what is known of the app has changed. */
+  onHealthChange(change: HealthChange): void {
+    this.#onHealth(this, change)
   }
 }
 
-/** Names an agent's offer over its connections and reconnects. */
-export function lastingIdOf(bind: Bind, { authtokenId, instanceId }: LaneCarrier): string {
-  return `${authtokenId} ${instanceId} ${bind.tunnel_id}`
+/** The same for the same offer of the same agent, on whichever of its connections, and when it reconnects. */
+export function tunnelIdOf(bind: Bind, session: LaneCarrier): string {
+  return `tun_${createHash('sha256').update(offerOf(bind, session)).digest('base64url').slice(0, ID_CHARS)}`
 }
 
 /** An agent that offers something else under the same number has another tunnel: nothing of the first one may serve for it. */
-export function offerOf(bind: Bind, session: LaneCarrier): string {
+function offerOf(bind: Bind, session: LaneCarrier): string {
   const { labels, forwards_to, host_header, upstream_protocol, weight, metadata } = bind
   const words = [labels, forwards_to, host_header, upstream_protocol, weight, metadata]
-  return `${lastingIdOf(bind, session)} ${JSON.stringify(words)}`
+  return `${lastingIdOf(bind.tunnel_id, session.authtokenId, session.instanceId)} ${JSON.stringify(words)}`
+}
+
+function lastingIdOf(number: number, authtokenId: string, instanceId: string | undefined): string {
+  return `${authtokenId} ${instanceId} ${number}`
 }
