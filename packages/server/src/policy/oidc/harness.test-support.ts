@@ -169,6 +169,8 @@ export async function startRelay(options: RelayOptions = {}): Promise<Relay> {
       await run(0)
     } catch (error) {
       exchange.fail(error)
+    } finally {
+      if (exchange.error?.detail !== undefined) logLines.push(`exchange: ${exchange.error.detail}\n`) // as server.ts does
     }
   }
   server.on('request', (request, response) => void serve(request, response))

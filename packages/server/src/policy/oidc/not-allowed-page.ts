@@ -1,5 +1,6 @@
 // 403 for somebody who is signed in and not among those a route lets in: says as whom, and offers to sign out.
 
+import { claimKey, type ClaimName } from '../../config/claim-name.ts'
 import type { OpenidConnectConfig } from '../../config/config.ts'
 import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
@@ -14,11 +15,22 @@ export function showNotAllowed(
   exchange: Exchange,
   person: Person & { subject: string; name?: string | undefined },
   reason: Refusal,
-  { email_verified }: Pick<OpenidConnectConfig, 'email_verified'>,
+  { email_verified, allow }: Pick<OpenidConnectConfig, 'email_verified' | 'allow'>,
 ): void {
   const isUnverified = person.email !== undefined && countingEmail(person, email_verified) === undefined
-  const detail = `${reason}${isUnverified && reason === 'not_listed' ? ', and the email address is not verified' : ''}`
-  const error = new RelayError('not_allowed', { detail })
+  const hasNo = ({ claim }: { claim: ClaimName }): boolean => {
+    const key = claimKey(claim) // a claim may have any name, `constructor` too
+    return !Object.hasOwn(person.groups, key) || person.groups[key]!.length === 0
+  }
+  // Mostly a scope that was not asked for, or a claim that the provider must be set up to send.
+  const silent = [...(allow?.groups ? [allow.groups] : []), ...(allow?.claims ?? [])].filter(hasNo)
+  const hints = [
+    ...(isUnverified ? ['the email address is not verified'] : []),
+    ...silent.map(({ claim }) => `the provider sent nothing as ${nameOf(claim)}`),
+  ]
+  const error = new RelayError('not_allowed', {
+    detail: [reason, ...(reason === 'not_listed' ? hints : [])].join(', and '),
+  })
   if (!exchange.isNavigation) throw error
   // `bdi`: a name that is written from right to left turns nothing else around.
   const named = [person.name, person.email].flatMap((text) => (text === undefined ? [] : [bdi(text)]))
@@ -26,11 +38,15 @@ export function showNotAllowed(
   const unverified = isUnverified
     ? '\n<p>The identity provider does not say that this email address is verified, so it does not count here.</p>'
     : ''
+  const groupless =
+    reason === 'not_listed' && allow?.groups && hasNo(allow.groups)
+      ? '\n<p>The identity provider names no groups for you, so none can count here.</p>'
+      : ''
   failWithPage(
     exchange,
     error,
     {
-      body: `<p>You are signed in as <strong>${who}</strong>.</p>${unverified}
+      body: `<p>You are signed in as <strong>${who}</strong>.</p>${unverified}${groupless}
 <p>${escapeHtml(error.advice)}</p>
 <form method="post" action="/.sallyport/logout"><button type="submit">Sign out</button></form>`,
       formAction: "'self'",
@@ -38,6 +54,10 @@ export function showNotAllowed(
     // With no-referrer, browsers would send `Origin: null` with the form (Fetch, "append a request Origin header").
     { 'referrer-policy': 'same-origin' },
   )
+}
+
+function nameOf(claim: ClaimName): string {
+  return typeof claim === 'string' ? claim : claim.join('.')
 }
 
 function bdi(text: string): string {

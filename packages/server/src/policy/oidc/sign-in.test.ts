@@ -600,6 +600,28 @@ describe('sign-in', () => {
       assert.deepEqual(relay.reached, [])
     })
 
+    it('says so where the provider sends nothing of the claim that decides, and where it only sends others', async () => {
+      const scopes = ['openid', 'profile', 'email'] // and not groups
+      const allow = {
+        groups: { claim: 'groups', any_of: ['staff'] },
+        claims: [{ claim: 'constructor', any_of: ['x'] }],
+      }
+      const docs = relay.edge('docs', configFor(provider.issuer, { scopes, allow }))
+      const page = await signInAs(new Browser(), docs.url)
+      assert.equal(page.status, 403)
+      assert.match(page.body, /The identity provider names no groups for you/)
+      assert.match(
+        relay.logLines.join(''),
+        /not_listed, and the provider sent nothing as groups, and the provider sent nothing as constructor/,
+      )
+      const others = { groups: { claim: 'groups', any_of: ['admin'] } }
+      const wiki = relay.edge('wiki', configFor(provider.issuer, { allow: others }))
+      const refused = await signInAs(new Browser(), wiki.url)
+      assert.equal(refused.status, 403)
+      assert.doesNotMatch(refused.body, /names no groups/)
+      assert.deepEqual(relay.reached, [])
+    })
+
     it('attack 23: an address about which the provider says nothing counts only where the route says so', async () => {
       const config = { allow: { domains: ['silent.example'] } }
       const strict = relay.edge('strict', configFor(provider.issuer, config))
