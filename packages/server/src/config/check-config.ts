@@ -9,7 +9,9 @@ import { Secret } from '../secret.ts'
 import { authIdOf } from './auth-id.ts'
 import type { ConfigPath, FoundProblem } from './expand-env.ts'
 import { hostMatches, isLoopbackHost } from './host-pattern.ts'
-import type { configSchema, edgeSchema, openidConnectSchema } from './schema.ts'
+import type { configSchema } from './schema.ts'
+import type { edgeSchema } from './schema/edge-schema.ts'
+import type { openidConnectSchema } from './schema/openid-connect-schema.ts'
 
 type ReadEdge = z.output<typeof edgeSchema>
 type ReadRoute = NonNullable<ReadEdge['routes']>[number]

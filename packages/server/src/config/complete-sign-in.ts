@@ -7,7 +7,7 @@ import type { z } from 'zod'
 
 import { authIdOf } from './auth-id.ts'
 import type { OpenidConnectConfig } from './config.ts'
-import type { openidConnectSchema } from './schema.ts'
+import type { openidConnectSchema } from './schema/openid-connect-schema.ts'
 
 /** @param folder where relative paths start */
 export function completeSignIn(

@@ -4,20 +4,14 @@
 import type { Labels } from '@sallyport/protocol'
 import type { z } from 'zod'
 
-import type { basicAuthSchema, jwtValidationSchema } from './credentials-schema.ts'
-import type {
-  balanceSchema,
-  configSchema,
-  fixedResponseSchema,
-  limitsSchema,
-  openidConnectSchema,
-  restrictIpsSchema,
-  addHeadersSchema,
-  removeHeadersSchema,
-  denySchema,
-  stickySchema,
-  timeoutsSchema,
-} from './schema.ts'
+import type { configSchema } from './schema.ts'
+import type { balanceSchema, fixedResponseSchema, stickySchema } from './schema/backend-schema.ts'
+import type { basicAuthSchema } from './schema/basic-auth-schema.ts'
+import type { jwtValidationSchema } from './schema/jwt-validation-schema.ts'
+import type { limitsSchema } from './schema/limits-schema.ts'
+import type { openidConnectSchema } from './schema/openid-connect-schema.ts'
+import type { addHeadersSchema, denySchema, removeHeadersSchema, restrictIpsSchema } from './schema/policy-schema.ts'
+import type { timeoutsSchema } from './schema/timeouts-schema.ts'
 
 /** A whole relay.yml. */
 export type Config = Omit<z.output<typeof configSchema>, 'edges' | 'tls' | 'store'> & {

@@ -20,7 +20,8 @@ import type {
   WeightedBackendConfig,
 } from './config.ts'
 import { type ConfigPath, expandEnv, type FoundProblem } from './expand-env.ts'
-import { configSchema, edgeSchema } from './schema.ts'
+import { configSchema } from './schema.ts'
+import { edgeSchema } from './schema/edge-schema.ts'
 import { parseWithSchema } from './schema-problems.ts'
 import { storeLocation } from './store-location.ts'
 import { YamlFile } from './yaml-file.ts'

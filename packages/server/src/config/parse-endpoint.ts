@@ -7,7 +7,7 @@ import type { EdgeConfig, OpenidConnectConfig } from './config.ts'
 import type { FoundProblem } from './expand-env.ts'
 import { isLoopbackHost } from './host-pattern.ts'
 import { completeEdge } from './parse-config.ts'
-import { edgeSchema } from './schema.ts'
+import { edgeSchema } from './schema/edge-schema.ts'
 import { parseWithSchema } from './schema-problems.ts'
 
 export interface EndpointPlace {

@@ -4,7 +4,7 @@ import { credentialsProblem } from './check-config.ts'
 import { completeSignIn } from './complete-sign-in.ts'
 import type { OpenidConnectConfig } from './config.ts'
 import type { FoundProblem } from './expand-env.ts'
-import { openidConnectSchema } from './schema.ts'
+import { openidConnectSchema } from './schema/openid-connect-schema.ts'
 import { parseWithSchema } from './schema-problems.ts'
 
 /** @param written by key, as in relay.yml; what is undefined is not there */

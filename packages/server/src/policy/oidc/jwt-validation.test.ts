@@ -5,7 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { it } from 'node:test'
 
 import { TokenIssuer } from '../../../../../test/support/token-issuer.ts'
-import { jwtValidationSchema } from '../../config/credentials-schema.ts'
+import { jwtValidationSchema } from '../../config/schema/jwt-validation-schema.ts'
 import { Exchange } from '../../exchange/exchange.ts'
 import { createLog } from '../../log.ts'
 import { SignedIdentity } from '../signed-identity.ts'

@@ -3,7 +3,7 @@
 
 import type { CryptoKey, JWSHeaderParameters, JWTPayload } from 'jose'
 
-import { algorithmsOf } from '../../config/credentials-schema.ts'
+import { algorithmsOf } from '../../config/schema/jwt-validation-schema.ts'
 import type { JwtValidationConfig } from '../../config/config.ts'
 import { readClaims } from './claims.ts'
 import { ProviderUnreachable } from './provider-fetch.ts'

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
-import { ConfigError } from '../errors.ts'
-import type { Config } from './config.ts'
-import { hashPassword, isPasswordOf, parsePasswordHash } from './password-hash.ts'
-import { parseConfig } from './parse-config.ts'
+import { ConfigError } from '../../errors.ts'
+import type { Config } from '../config.ts'
+import { hashPassword, isPasswordOf, parsePasswordHash } from '../password-hash.ts'
+import { parseConfig } from '../parse-config.ts'
 
 const ISSUER = { allow_list: [{ value: 'https://login.example.com' }] }
 const AUDIENCE = { allow_list: [{ value: 'api://docs' }] }

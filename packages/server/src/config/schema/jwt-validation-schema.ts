@@ -1,13 +1,12 @@
-// The actions by which programs show who they are: basic-auth, service-token and jwt-validation. The shape of
-// jwt-validation is ngrok's. Pure: no I/O, no clock.
+// What a `jwt-validation` takes, in the shape that ngrok has. Pure: no I/O, no clock.
 
 import { z } from 'zod'
 
-import { Secret } from '../secret.ts'
-import { parseBasicCredential } from './basic-credential.ts'
-import { parseDuration } from './duration.ts'
-import { isLoopbackHost } from './host-pattern.ts'
-import { PUBLIC_KEY_ALGORITHMS } from './public-key-algorithms.ts'
+import { Secret } from '../../secret.ts'
+import { parseDuration } from '../duration.ts'
+import { isLoopbackHost } from '../host-pattern.ts'
+import { PUBLIC_KEY_ALGORITHMS } from '../public-key-algorithms.ts'
+import { filledList, flag, text } from './values.ts'
 
 const SHARED_SECRET_BYTES = { HS256: 32, HS384: 48, HS512: 64 } as const // RFC 7518 3.2: the size of the hash at least
 const DEFAULT_ALGORITHMS: readonly Algorithm[] = ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519']
@@ -16,35 +15,11 @@ const CLOCK_TOLERANCE_MAX_MS = 300_000
 type SharedSecretAlgorithm = keyof typeof SHARED_SECRET_BYTES
 export type Algorithm = (typeof PUBLIC_KEY_ALGORITHMS)[number] | SharedSecretAlgorithm
 
-export const basicAuthSchema = z.strictObject({
-  credentials: list(
-    z.string('must be text; put it in quotes').transform((written, context) => {
-      const read = parseBasicCredential(written)
-      if (!('problem' in read)) return { user: read.user, password: new Secret(read.password) }
-      context.addIssue(read.problem)
-      return z.NEVER
-    }),
-    'would let nobody pass; add "user:password"',
-  )
-    .max(100, 'is for a few; more people than 100 need an identity provider')
-    .describe(
-      'Each `user:password`, with 8 to 128 characters behind the colon, best written as `"ada:${ADA_PASSWORD}"`. In place of the password may stand what `relay hash-password` prints.',
-    )
-    .meta({ examples: ['["ada:${ADA_PASSWORD}"]'] }),
-  realm: text()
-    .regex(/^[\x20\x21\x23-\x5b\x5d-\x7e]{1,128}$/, 'may contain printable ASCII characters, without " and \\')
-    .exactOptional()
-    .describe('What browsers show when they ask. By default the id of the edge.'),
-  forward_credentials: flag(false, 'Whether the app gets the `Authorization` header too.'),
-})
-
-export const serviceTokenSchema = z.strictObject({})
-
 export const jwtValidationSchema = z
   .strictObject({
     issuer: z
       .strictObject({
-        allow_list: list(
+        allow_list: filledList(
           z.strictObject({
             value: text()
               .max(1024)
@@ -57,7 +32,7 @@ export const jwtValidationSchema = z
       .describe('Who makes the tokens.'),
     audience: z
       .strictObject({
-        allow_list: list(
+        allow_list: filledList(
           z.strictObject({
             value: text()
               .max(1024)
@@ -71,7 +46,7 @@ export const jwtValidationSchema = z
       .describe('Whom the tokens are made for. Needed, unless `required_claims` says so in another way.'),
     http: z
       .strictObject({
-        tokens: list(
+        tokens: filledList(
           z.strictObject({
             type: z
               .enum(['jwt', 'at+jwt'])
@@ -100,7 +75,7 @@ export const jwtValidationSchema = z
       .describe('How tokens come. By default as `Authorization: Bearer`.'),
     jws: z
       .strictObject({
-        allowed_algorithms: list(
+        allowed_algorithms: filledList(
           z.enum([...PUBLIC_KEY_ALGORITHMS, 'HS256', 'HS384', 'HS512']),
           'would refuse every token; add RS256 or ES256',
         )
@@ -112,7 +87,7 @@ export const jwtValidationSchema = z
           .strictObject({
             sources: z
               .strictObject({
-                additional_jkus: list(
+                additional_jkus: filledList(
                   text().superRefine((written, context) => {
                     if (!isFetchable(written)) {
                       context.addIssue('is not an https URL; write for example https://login.example.com/jwks.json')
@@ -141,12 +116,12 @@ export const jwtValidationSchema = z
       })
       .prefault({})
       .describe('How tokens are signed.'),
-    required_claims: list(
+    required_claims: filledList(
       z.strictObject({
         claim: text()
           .describe('The name of the claim, or the path to it with dots.')
           .meta({ examples: ['scope'] }),
-        any_of: list(
+        any_of: filledList(
           text().max(256),
           'would let nobody pass; add a value, or remove it where the claim need only be there',
         )
@@ -168,11 +143,14 @@ export const jwtValidationSchema = z
         return z.NEVER
       })
       .describe('How far the clock of an issuer may be off.'),
-    allow_cors_preflight: flag(
-      false,
-      'Whether the CORS preflights of browsers pass to the app, which answers them. They bring no token, and the app gets no identity with them.',
-    ),
-    forward_credentials: flag(true, 'Whether the app gets the header that the token came in. Cookies always pass.'),
+    allow_cors_preflight: flag()
+      .default(false)
+      .describe(
+        'Whether the CORS preflights of browsers pass to the app, which answers them. They bring no token, and the app gets no identity with them.',
+      ),
+    forward_credentials: flag()
+      .default(true)
+      .describe('Whether the app gets the header that the token came in. Cookies always pass.'),
   })
   .superRefine(({ issuer, audience, jws, required_claims }, context) => {
     const { additional_jkus, shared_secret } = jws.keys.sources
@@ -227,21 +205,4 @@ function isFetchable(written: string): boolean {
   const url = URL.parse(written)
   if (!url || url.username || url.password || url.hash) return false
   return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopbackHost(url.hostname))
-}
-
-// ── parts, as in schema.ts ───────────────────────────────────────────────────────────────────────────────────────
-
-function text(): z.ZodString {
-  return z.string().min(1, 'must not be empty')
-}
-
-function list<T extends z.ZodType>(element: T, emptyMeans: string) {
-  return z.array(element).min(1, { error: `an empty list ${emptyMeans}`, abort: true })
-}
-
-function flag(preset: boolean, meaning: string) {
-  return z
-    .preprocess((written) => (written === 'true' ? true : written === 'false' ? false : written), z.boolean())
-    .default(preset)
-    .describe(meaning)
 }

@@ -3,24 +3,19 @@
 
 import { z } from 'zod'
 
+import { text } from './values.ts'
+
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'Ed25519'] as const
 
 export const clientKeySchema = z.strictObject({
-  file: z
-    .string()
-    .min(1, 'must not be empty')
+  file: text()
     .describe('PEM, the private key: RSA of 2048 bits or more, EC or Ed25519. Read at the start of the relay.')
     .meta({ examples: ['/etc/sallyport/client.key'] }),
   alg: z
     .enum(ALGORITHMS)
     .exactOptional()
     .describe('How it signs. By default what its kind suggests: RS256, ES256, ES384, ES512 or Ed25519.'),
-  kid: z
-    .string()
-    .min(1, 'must not be empty')
-    .max(256)
-    .exactOptional()
-    .describe('Its name in the key set at the provider.'),
+  kid: text().max(256).exactOptional().describe('Its name in the key set at the provider.'),
   audience: z
     .enum(['issuer', 'token_endpoint'])
     .default('issuer')

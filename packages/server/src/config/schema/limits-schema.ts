@@ -1,0 +1,96 @@
+// `limits:` of relay.yml, which says how much of everything. Pure: no I/O, no clock.
+
+import { z } from 'zod'
+
+import { wholeNumber } from './values.ts'
+
+const MIB = 1024 * 1024
+
+export const limitsSchema = z.strictObject({
+  header_bytes: count(
+    32_768,
+    1024,
+    1024 * 1024,
+    'Bytes of one request head from a visitor. More is answered with 431.',
+  ),
+  headers_count: count(200, 10, 10_000, 'Header fields of one request from a visitor. More is answered with 431.'),
+  streams_per_connection: count(
+    128,
+    1,
+    10_000,
+    'Requests and WebSockets open at once on one HTTP/2 connection of a visitor. Further ones are refused.',
+  ),
+  visitor_connections: count(
+    20_000,
+    1,
+    10_000_000,
+    'Visitor connections open at once. Further ones are closed at once.',
+  ),
+  visitor_connections_per_address: count(2000, 1, 10_000_000, 'Visitor connections open at once from one address.'),
+  exchanges_per_session: count(
+    4096,
+    1,
+    1_000_000,
+    'Streams open at once inside one tunnel session: requests, upgrades and idle pooled streams together.',
+  ),
+  agent_sessions: count(20_000, 1, 10_000_000, 'Tunnel sessions open at once.'),
+  endpoints_per_authtoken: count(
+    64,
+    1,
+    100_000,
+    'Hosts that agents of one authtoken hold with `agent http`. One whose agent is away is given up for a new one.',
+  ),
+  tunnels_per_agent: count(64, 1, 100_000, 'Tunnels of one agent, counted over all of its tunnel sessions.'),
+  session_buffer_bytes: count(
+    32 * MIB,
+    MIB,
+    4096 * MIB,
+    'Bytes that one tunnel session may hold for visitors that read slowly. At the cap the longest-stalled stream is reset.',
+  ),
+  stream_window_bytes: count(
+    16 * MIB,
+    256 * 1024,
+    1024 * MIB,
+    'The largest window of one stream: what may be under way before it is read. Small streams never get there.',
+  ),
+  idle_streams_per_tunnel: count(
+    512,
+    0,
+    100_000,
+    'Kept-alive streams that wait for the next request, for each tunnel. Each is a connection to the app, and there are never more than requests were under way at once a moment ago.',
+  ),
+  upstream_header_bytes: count(
+    65_536,
+    1024,
+    1024 * 1024,
+    'Bytes of one response head from an app. More is answered with 502.',
+  ),
+  request_buffer_bytes: count(
+    65_536,
+    0,
+    16 * MIB,
+    'Bytes of a request body kept until the agent has reached the app, so that the next tunnel can be tried.',
+  ),
+  failed_agent_logins_per_minute: count(
+    20,
+    1,
+    1_000_000,
+    'Refused authtokens from one address in a minute, before 429.',
+  ),
+  failed_passwords_per_minute: count(
+    20,
+    1,
+    1_000_000,
+    'Wrong passwords for `basic-auth` from one address in a minute, before 429.',
+  ),
+  callbacks_per_minute: count(
+    60,
+    1,
+    1_000_000,
+    'Sign-in callbacks, or refused sign-outs by a provider, from one address in a minute, before 429.',
+  ),
+})
+
+function count(preset: number, min: number, max: number, meaning: string) {
+  return wholeNumber(min, max).default(preset).describe(meaning)
+}

@@ -1,0 +1,155 @@
+// What an `openid-connect` takes. Pure: no I/O, no clock.
+
+import { z } from 'zod'
+
+import { cookieDomainProblem } from '../cookie-domain-problem.ts'
+import { isLoopbackHost } from '../host-pattern.ts'
+import { clientKeySchema } from './client-key-schema.ts'
+import { peopleSchema } from './people-schema.ts'
+import { duration, filledList, flag, origin, reporting, secretText, text } from './values.ts'
+
+// What the relay itself puts into the authorization request: RFC 6749 4.1.1, RFC 7636 4.3, RFC 9101 5.
+const OWN_AUTHORIZATION_PARAMETERS = new Set([
+  'client_id',
+  'client_secret',
+  'code_challenge',
+  'code_challenge_method',
+  'nonce',
+  'redirect_uri',
+  'request',
+  'request_uri',
+  'response_mode',
+  'response_type',
+  'scope',
+  'state',
+])
+
+const signInShape = {
+  issuer_url: text()
+    .superRefine(reporting(issuerProblem))
+    .describe('The identity provider, exactly as it calls itself in its discovery document. https, except on loopback.')
+    .meta({ examples: ['https://login.example.com'] }),
+  client_id: text()
+    .describe('As given out by the identity provider.')
+    .meta({ examples: ['sallyport'] }),
+  client_secret: secretText()
+    .exactOptional()
+    .describe('As given out by the identity provider. Best written as "${OIDC_SECRET}".'),
+  scopes: filledList(
+    text().refine((scope) => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope), 'is not a scope; write one scope per entry'),
+    'would mean no scope; remove it or add openid',
+  )
+    .refine((scopes) => scopes.includes('openid'), 'must contain openid, which is what asks for an ID token')
+    .default(['openid', 'profile', 'email'])
+    .describe('What is asked of the identity provider.'),
+  auth_id: text()
+    .regex(/^[A-Za-z0-9_-]{1,64}$/, 'may contain 1 to 64 letters, digits, _ and -')
+    .exactOptional()
+    .describe(
+      'Names the sign-in. Routes of an edge with the same one share a session. By default a short hash of issuer and client id.',
+    ),
+  client_authentication: z
+    .enum(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'])
+    .exactOptional()
+    .describe(
+      'How the relay authenticates at the provider. By default `private_key_jwt` with a `client_key`; with a `client_secret` what the provider offers, basic first; `none`, with PKCE only, for a public client without either.',
+    ),
+  client_key: clientKeySchema
+    .exactOptional()
+    .describe('The key for `private_key_jwt`; register its public half at the provider.'),
+  id_token_alg: z
+    .enum(['HS256'])
+    .exactOptional()
+    .describe(
+      'Set only where the provider signs ID tokens with the client secret. By default the asymmetric algorithms that the provider lists.',
+    ),
+  authz_url_params: z
+    .record(
+      text().refine((name) => !OWN_AUTHORIZATION_PARAMETERS.has(name), 'is set by the relay itself; remove this line'),
+      z.string(),
+    )
+    .refine(
+      ({ max_age }) => max_age === undefined || /^\d{1,9}$/.test(max_age),
+      'max_age is a number of seconds; write for example max_age: "3600"',
+    )
+    .exactOptional()
+    .describe(
+      'Further parameters of the authorization request, for example `prompt`, `acr_values` or `domain_hint`. What `max_age` asks for is checked afterwards.',
+    ),
+  force_reauthentication: flag()
+    .default(false)
+    .describe(
+      'Every sign-in asks for the credentials anew (`prompt=login`, `max_age=0`), and fails where the provider does not prove it by `auth_time`.',
+    ),
+  auth_cookie_domain: text()
+    .toLowerCase()
+    .superRefine(reporting(cookieDomainProblem))
+    .exactOptional()
+    .describe(
+      'Shares sessions with other edges under this domain that say the same, with the same `auth_id`, issuer and client. Every host under it gets the cookie, also one that is no edge. By default a session belongs to one edge and one host.',
+    ),
+  allow_cors_preflight: flag()
+    .default(false)
+    .describe(
+      'Lets CORS preflights pass to the app without a session: OPTIONS with `Origin` and `Access-Control-Request-Method`, without body and credentials.',
+    ),
+  idle_session_duration: duration().prefault('12h').describe('A session ends when it has not been used for so long.'),
+  max_session_duration: duration().prefault('7d').describe('A session ends so long after the sign-in, used or not.'),
+  userinfo_refresh_interval: duration()
+    .exactOptional()
+    .describe(
+      'How long what the provider says about a visitor is taken for true, 10 seconds at least; then it is asked again, where it has given a refresh token. By default until the ID token expires, between a minute and an hour.',
+    ),
+  allow: peopleSchema('allow')
+    .exactOptional()
+    .describe('Who may pass after signing in. One match is enough. Without it, everyone whom the provider signs in.'),
+  deny: peopleSchema('deny')
+    .exactOptional()
+    .describe('Who may not pass. One match is enough, and it wins over `allow`. Addresses count here also unverified.'),
+  email_verified: z
+    .enum(['required', 'if_present'])
+    .default('required')
+    .describe(
+      'Which email addresses count, for `allow` and for the app: those that the provider calls verified (`required`), or also those about which it says nothing (`if_present`), for providers that never send `email_verified`. An address that it calls unverified never counts.',
+    ),
+  allowed_origins: filledList(origin('https://app.example.com'), 'would mean no other site; remove it or add an origin')
+    .exactOptional()
+    .describe('Origins of other sites whose pages may open WebSockets here.'),
+  identity_jwt: flag()
+    .exactOptional()
+    .describe('Whether the app gets `Sallyport-Auth-Jwt`. By default as the top-level `identity_jwt` says.'),
+  forward_access_token: flag()
+    .default(false)
+    .describe(
+      'Whether the app gets the access token of the provider as `Sallyport-Auth-Access-Token`, while it is good. With it the app can do at the provider what the `scopes` allow.',
+    ),
+  title: text()
+    .max(80)
+    .exactOptional()
+    .describe('What visitors choose by where there are several sign-ins. By default host and path of `issuer_url`.'),
+}
+
+export const openidConnectSchema = z.strictObject({
+  ...signInShape,
+  alternatives: z
+    .array(z.strictObject(signInShape))
+    .min(1, 'an empty list would change nothing; remove it or add a provider')
+    .max(20)
+    .exactOptional()
+    .describe(
+      'Further providers, each with the keys of this table. A session of any of them will do, by its own `allow` and `deny`; visitors without one choose on a page.',
+    ),
+})
+
+function issuerProblem(issuer: string): string | undefined {
+  const url = URL.parse(issuer)
+  if (!url || (url.protocol !== 'https:' && url.protocol !== 'http:'))
+    return `"${issuer}" is not a URL; write for example https://login.example.com`
+  // OpenID Connect Discovery 1.0, section 3: https, without query or fragment.
+  if (url.search || url.hash || url.username || url.password) return 'must be scheme, host and path only'
+  if (url.protocol === 'http:' && !isLoopbackHost(url.hostname))
+    return 'must be https, or anyone on the way could sign in as anyone'
+  if (issuer.endsWith('/.well-known/openid-configuration'))
+    return `leave /.well-known/openid-configuration away: ${issuer.slice(0, -'/.well-known/openid-configuration'.length)}`
+  return undefined
+}

@@ -1,0 +1,84 @@
+// `allow` and `deny` of an `openid-connect`: people, by what the provider says about them. Pure: no I/O, no clock.
+
+import { z } from 'zod'
+
+import { hostPatternProblem } from '../host-pattern.ts'
+import { filledList, text } from './values.ts'
+
+const claimSchema = z.union(
+  [
+    text().refine((name) => !name.startsWith('['), 'is not the name of a claim; a list stands without quotes'),
+    z.array(text()).min(1, 'leads nowhere; write the names that lead to the claim').max(8),
+  ],
+  { error: 'must be the name of a claim, or the list of names that lead to it' },
+)
+
+export function peopleSchema(key: 'allow' | 'deny') {
+  const may = key === 'allow' ? 'may pass' : 'may not pass'
+  const nothing = key === 'allow' ? 'nobody' : 'no denial'
+  const empty = (entry: string): string => `would mean ${nothing}; remove it or add ${entry}`
+  return z
+    .strictObject({
+      emails: filledList(
+        text()
+          .toLowerCase()
+          .refine(
+            (email) => /^[^@\s]+@[^@\s]+$/.test(email),
+            'is not an email address; write for example ada@example.com',
+          ),
+        empty('an email address'),
+      )
+        .exactOptional()
+        .describe(`Email addresses that ${may}.`),
+      domains: filledList(
+        text()
+          .toLowerCase()
+          .refine(
+            (domain) => hostPatternProblem(domain) === undefined && !domain.startsWith('*.'),
+            'is not a domain; write what stands behind the @, for example example.com',
+          ),
+        empty('a domain'),
+      )
+        .exactOptional()
+        .describe(`Domains of email addresses that ${may}. \`example.com\` does not include \`sub.example.com\`.`),
+      groups: z
+        .strictObject({
+          claim: claimSchema
+            .default('groups')
+            .describe('The claim that lists the groups, written as under `claims`. The app gets these groups.'),
+          any_of: claimValues(empty('a group')).meta({ examples: ['[staff]'] }),
+        })
+        .exactOptional()
+        .describe(`Groups that ${may}.`),
+      claims: filledList(
+        z.strictObject({
+          claim: claimSchema
+            .describe(
+              'The claim: its whole name, such as `https://example.com/roles`, or a path with dots, such as `realm_access.roles`. Where names inside a path contain dots, a list of names: `[resource_access, my.app, roles]`.',
+            )
+            .meta({ examples: ['department'] }),
+          any_of: claimValues(empty('a value')).meta({ examples: ['[engineering]'] }),
+        }),
+        empty('a claim'),
+      )
+        .exactOptional()
+        .describe(`Claims with values that ${may}.`),
+    })
+    .refine(
+      (people) => Object.values(people).some((list) => list !== undefined),
+      key === 'allow'
+        ? 'an empty allow would allow nobody; remove it, or add emails, domains, groups or claims'
+        : 'an empty deny would deny nobody; remove it, or add emails, domains, groups or claims',
+    )
+}
+
+function claimValues(empty: string) {
+  // Claims may be numbers or true and false; sessions keep them as text.
+  const value = z.preprocess(
+    (written) => (typeof written === 'number' || typeof written === 'boolean' ? String(written) : written),
+    text()
+      .max(256)
+      .refine((written) => written.trim() !== '', 'must not be empty'),
+  )
+  return filledList(value, empty).describe('One of these is enough. Compared whole and with case.')
+}

@@ -1,0 +1,31 @@
+// `timeouts:` of relay.yml, which says how long for everything, in seconds. Pure: no I/O, no clock.
+
+import { z } from 'zod'
+
+import { numberOf } from './values.ts'
+
+export const timeoutsSchema = z.strictObject({
+  request_head_seconds: seconds(
+    15,
+    'A visitor has sent the whole head of a request, or the connection is closed with 408.',
+  ),
+  request_stall_seconds: seconds(60, 'How long the body of a request may stand still. Slow is fine, silent is not.'),
+  app_reply_seconds: seconds(10, 'The agent has said whether it reached the app.'),
+  app_answer_seconds: seconds(120, 'The app has sent the head of its response, or the visitor gets 504.'),
+  app_stall_seconds: seconds(3600, 'How long a response that has begun may stand still before it is cut.'),
+  visitor_stall_seconds: seconds(60, 'How long a visitor may take no byte of a response that waits for them.'),
+  upgrade_idle_seconds: seconds(3600, 'How long an upgraded connection (WebSocket) may be silent in both directions.'),
+  keep_alive_seconds: seconds(75, 'How long a visitor connection waits for its next request.'),
+  idle_stream_seconds: seconds(
+    4,
+    'How long a kept-alive stream to an app waits for its next request. Keep it below the keep-alive of the app; Node.js apps close after 5 s.',
+  ),
+  agent_handshake_seconds: seconds(10, 'An agent has sent its hello after the WebSocket has opened.'),
+  drain_seconds: seconds(30, 'How long the relay waits at its end for exchanges to finish.'),
+  provider_seconds: seconds(10, 'One request to an identity provider.'),
+})
+
+function seconds(preset: number, meaning: string) {
+  // A day at most, so that no timer passes the 2^31 ms of Node.js.
+  return z.preprocess(numberOf, z.number().positive().max(86_400)).default(preset).describe(meaning)
+}

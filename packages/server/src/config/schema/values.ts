@@ -1,0 +1,88 @@
+// The kinds of values that the sections of relay.yml are made of. Pure: no I/O, no clock.
+
+import { z } from 'zod'
+
+import { Secret } from '../../secret.ts'
+import { parseCidr } from '../cidr.ts'
+import { parseDuration } from '../duration.ts'
+import { headerNameProblem, headerValueProblem } from '../header-problem.ts'
+
+export function text(): z.ZodString {
+  return z.string().min(1, 'must not be empty')
+}
+
+/** Has its own sentence, because the usual one repeats what was written. */
+export function secretText() {
+  return z
+    .string('must be text; put it in quotes')
+    .min(1, 'must not be empty')
+    .transform((written) => new Secret(written))
+}
+
+/** @param meaning what an empty one would do, and what to write instead: the end of a sentence */
+export function filledList<T extends z.ZodType>(element: T, meaning: string) {
+  return z.array(element).min(1, { error: `an empty list ${meaning}`, abort: true })
+}
+
+export function wholeNumber(min: number, max: number) {
+  return z.preprocess(numberOf, z.int().min(min).max(max))
+}
+
+/** `${PORT}` gives text, so numbers and flags are also taken from text. */
+export function numberOf(written: unknown): unknown {
+  return typeof written === 'string' && /^-?\d+(\.\d+)?$/.test(written) ? Number(written) : written
+}
+
+export function flag() {
+  return z.preprocess((written) => (written === 'true' ? true : written === 'false' ? false : written), z.boolean())
+}
+
+/** Gives milliseconds. */
+export function duration() {
+  return z
+    .union([z.string(), z.number()], { error: 'must be a duration such as 15m, 8h or 7d, or a number of seconds' })
+    .transform((written, context) => {
+      const milliseconds = parseDuration(written)
+      if (milliseconds !== undefined) return milliseconds
+      context.addIssue(`"${written}" is not a duration; write for example 15m, 8h or 7d, or a number of seconds`)
+      return z.NEVER
+    })
+}
+
+export function cidr() {
+  return text().superRefine((written, context) => {
+    const parsed = parseCidr(written)
+    if ('problem' in parsed) context.addIssue(parsed.problem)
+  })
+}
+
+export function headerValues() {
+  return z.record(headerName(), z.string().superRefine(reporting(headerValueProblem)))
+}
+
+export function headerName() {
+  return text().superRefine(reporting(headerNameProblem))
+}
+
+/** Scheme, host and port, in lowercase. */
+export function origin(example: string) {
+  return text()
+    .superRefine((written, context) => {
+      if (originOf(written) !== written.toLowerCase())
+        context.addIssue(`is not an origin; write for example ${example}, without a path`)
+    })
+    .toLowerCase()
+}
+
+function originOf(written: string): string | undefined {
+  const url = URL.parse(written)
+  return url && (url.protocol === 'https:' || url.protocol === 'http:') ? url.origin : undefined
+}
+
+/** For superRefine(): the value has the problem that is found, if any. */
+export function reporting(findProblem: (written: string) => string | undefined) {
+  return (written: string, context: z.RefinementCtx<string>): void => {
+    const problem = findProblem(written)
+    if (problem) context.addIssue(problem)
+  }
+}
