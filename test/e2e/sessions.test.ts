@@ -128,6 +128,10 @@ describe('sessions', { timeout: 60_000 }, () => {
     assert.doesNotMatch(JSON.stringify(all), new RegExp(value))
     assert.ok(!table.join().includes(value))
     assert.equal((await eve.fetch(`${processes.origin(OTHER_HOST)}/`)).status, 200)
+
+    const vague = await command('revoke')
+    assert.equal(vague.code, 2)
+    assert.equal(vague.stderr.trim(), 'relay session revoke: say which: --id, --user, --edge or --all')
   })
 
   it('attack 33: end with their WebSockets and event streams, over HTTP/1.1 and HTTP/2, when they are revoked', async (t) => {

@@ -211,10 +211,16 @@ function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2 // commander has printed it
   if (error instanceof ConfigError) {
     const { problems } = error
-    console.error(
-      problems.length === 1 ? 'The configuration has a problem:' : `The configuration has ${problems.length} problems:`,
-    )
-    for (const { path, message } of problems) console.error(`  ${path}: ${message}`)
+    // No path of a configuration begins so: it is the command line that is wrong.
+    const isUsage = problems.every(({ path }) => /^(?:--|relay )/.test(path))
+    if (!isUsage) {
+      console.error(
+        problems.length === 1
+          ? 'The configuration has a problem:'
+          : `The configuration has ${problems.length} problems:`,
+      )
+    }
+    for (const { path, message } of problems) console.error(`${isUsage ? '' : '  '}${path}: ${message}`)
     return 2
   }
   console.error(error instanceof Error ? error.message : String(error))

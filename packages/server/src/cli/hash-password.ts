@@ -11,7 +11,9 @@ export async function printPasswordHash(): Promise<void> {
   const password = await readPassword()
   const read = parseBasicCredential(`user:${password}`)
   if ('problem' in read || read.password.startsWith('$scrypt$')) {
-    throw new ConfigError([{ path: 'password', message: 'problem' in read ? read.problem : 'is a hash already' }])
+    throw new ConfigError([
+      { path: 'relay hash-password', message: 'problem' in read ? read.problem : 'is a hash already' },
+    ])
   }
   console.log(await hashPassword(password))
 }

@@ -71,7 +71,7 @@ function checkOne(id: string, found: readonly StoredSession[]): void {
     found.length === 0
       ? 'there is no such session; see: relay session list'
       : `could be one of ${found.length} sessions; write more of it`
-  throw new ConfigError([{ path: id, message }])
+  throw new ConfigError([{ path: `--id ${id}`, message }])
 }
 
 function described({ name, row }: StoredSession): object {

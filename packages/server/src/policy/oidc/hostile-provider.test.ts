@@ -234,6 +234,7 @@ describe('a hostile provider', () => {
     const answer = await new Browser().visit(first.handOver, { headers: { cookie: `${first.name}=${second.value}` } })
     assert.equal(answer.status, 400)
     assert.ok(!provider.asked.includes('/token'))
+    assert.deepEqual(relay.reached, [])
     // The pairs themselves are good.
     const good = await new Browser().visit(first.handOver, { headers: { cookie: `${first.name}=${first.value}` } })
     assert.equal(good.status, 400, 'its nonce and challenge were overwritten at this provider by the second')

@@ -297,6 +297,7 @@ describe('sign-in', () => {
         assert.equal(answer.status, 400, query)
         assert.equal(answer.headers['set-cookie'], undefined)
       }
+      assert.deepEqual(relay.reached, [])
     })
 
     it('attack 20: of another browser → 400 and no session in either', async () => {
@@ -315,6 +316,7 @@ describe('sign-in', () => {
       const swapped = await new Browser().visit(stolen, { headers: { cookie: `${theirs.name}=${own.value}` } })
       assert.equal(swapped.status, 400)
       assert.equal(relay.signIn.sessionCount, 0)
+      assert.deepEqual(relay.reached, [])
     })
 
     it('attack 20: replayed → 400, and the session of the first time stays', async () => {
@@ -341,6 +343,7 @@ describe('sign-in', () => {
         assert.equal(answer.status, 400, wrong)
       }
       assert.equal(relay.signIn.sessionCount, 0)
+      assert.deepEqual(relay.reached, [])
     })
 
     it('attack 20: after fifteen minutes → 400 at the shared callback; a hand-over after one', async () => {
@@ -408,6 +411,7 @@ describe('sign-in', () => {
         )
         assert.equal(page.url, `${docs.url}/`, wanted)
       }
+      assert.deepEqual(new Set(relay.reached.map(({ target }) => target)), new Set(['/']))
       // Also where the request target itself is one.
       const evil = await new Browser().open(`${docs.url}//evil.example/x`)
       const browser = new Browser()
@@ -443,10 +447,12 @@ describe('sign-in', () => {
       const second = sessionCookie(browser, docs.host)!
       assert.notEqual(first.value, second.value)
       assert.equal(relay.signIn.sessionCount, 1)
+      relay.reached.length = 0
       assert.equal(
         (await new Browser().fetch(docs.url, { headers: { cookie: `${first.name}=${first.value}` } })).status,
         401,
       )
+      assert.deepEqual(relay.reached, [])
     })
 
     it('attack 24: an id planted before signing in is not the one afterwards', async () => {
@@ -458,7 +464,9 @@ describe('sign-in', () => {
       victim.cookies.get(docs.host)!.set(`${planted.name};/`, planted)
       await victim.submit(page, { username: 'ada', password: PASSWORD })
       assert.notEqual(sessionCookie(victim, docs.host)!.value, planted.value)
+      relay.reached.length = 0
       assert.equal((await attacker.fetch(docs.url)).status, 401, 'the planted session has ended')
+      assert.deepEqual(relay.reached, [])
     })
 
     it('survives a restart of the relay', async () => {
@@ -583,6 +591,7 @@ describe('sign-in', () => {
     it('attack 23: email_verified: false is not an email, neither for allow nor for the app', async () => {
       const strict = relay.edge('strict', configFor(provider.issuer, { allow: { domains: ['example.com'] } }))
       assert.equal((await signInAs(new Browser(), strict.url, 'eve')).status, 403)
+      assert.equal(relay.reached.length, 0)
       const open = relay.edge('open', configFor(provider.issuer))
       assert.equal((await signInAs(new Browser(), open.url, 'eve')).status, 200)
       assert.equal(relay.reached[0]?.identity?.email, undefined)
