@@ -1,11 +1,11 @@
 // From what a person wrote to what the agent works with: every flag checked, all problems told at once.
 // Pure: no I/O, no environment of its own.
 
-import { LABEL_MAX_CHARS, parseLabel } from '@sallyport/protocol'
+import { LABEL_MAX_CHARS, Secret, parseLabel } from '@sallyport/protocol'
 import type { Labels } from '@sallyport/protocol'
+import { ConfigError } from '@sallyport/protocol/config-error'
+import type { ConfigProblem } from '@sallyport/protocol/config-error'
 
-import { ConfigError } from './config-error.ts'
-import type { ConfigProblem } from './config-error.ts'
 import { planEndpoint } from './endpoint-plan.ts'
 import type { EndpointOptions } from './endpoint-plan.ts'
 import type { HealthPlan } from './health-checker.ts'
@@ -13,7 +13,6 @@ import { parseProxyUrl, proxyFromEnvironment } from './proxy.ts'
 import type { Environment } from './proxy.ts'
 import { parseRelayAddress } from './relay-address.ts'
 import type { RelayAddress } from './relay-address.ts'
-import { Secret } from './secret.ts'
 import type { TunnelPlan } from './tunnel-plan.ts'
 import { parseUpstream } from './upstream.ts'
 import type { Upstream } from './upstream.ts'

@@ -32,7 +32,7 @@ import { bindMessage } from './tunnel-plan.ts'
 import type { TunnelPlan } from './tunnel-plan.ts'
 
 export type { AgentOptions, TunnelOptions } from './agent-plan.ts'
-export { ConfigError } from './config-error.ts'
+export { ConfigError } from '@sallyport/protocol/config-error'
 
 /** Long enough for ordinary downloads, shorter than a supervisor's patience. */
 const CLOSE_DEADLINE_MS = 30_000

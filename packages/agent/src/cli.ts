@@ -1,10 +1,10 @@
 // The `agent` command: flags and their help. What the commands do stands in tunnel-command and config-command.
 
+import { ConfigError } from '@sallyport/protocol/config-error'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 
 import { AGENT_VERSION } from './agent-version.ts'
 import { addAuthtoken, addServer, checkConfig, openEditor } from './config-command.ts'
-import { ConfigError } from './config-error.ts'
 import { parseDuration } from './duration.ts'
 import { runHttp } from './http-command.ts'
 import type { HttpFlags } from './http-command.ts'

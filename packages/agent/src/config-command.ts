@@ -4,9 +4,10 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 
+import { ConfigError } from '@sallyport/protocol/config-error'
+
 import { authtokenProblem } from './agent-plan.ts'
 import { editConfig } from './config-edit.ts'
-import { ConfigError } from './config-error.ts'
 import { configPath, readConfig } from './config.ts'
 import type { Environment } from './proxy.ts'
 import { parseRelayAddress } from './relay-address.ts'

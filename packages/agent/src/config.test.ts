@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 
+import { ConfigError } from '@sallyport/protocol/config-error'
+
 import { editConfig } from './config-edit.ts'
-import { ConfigError } from './config-error.ts'
 import { configPath, parseConfig, readConfig } from './config.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-config-'))

@@ -7,7 +7,7 @@ import { connect, createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { after, describe, it } from 'node:test'
 
-import { WebSocketCarrier } from '@sallyport/protocol'
+import { Secret, WebSocketCarrier } from '@sallyport/protocol'
 
 import { connectRelay } from './connect.ts'
 import type { ConnectOptions } from './connect.ts'
@@ -15,7 +15,6 @@ import { FakeRelay } from './fixtures/fake-relay.ts'
 import type { FakeRelayOptions } from './fixtures/fake-relay.ts'
 import { makeSelfSigned } from './fixtures/self-signed.ts'
 import { parseRelayAddress } from './relay-address.ts'
-import { Secret } from './secret.ts'
 
 const closing: (() => unknown)[] = []
 after(() => Promise.all(closing.map((close) => close())))

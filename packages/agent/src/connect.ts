@@ -6,13 +6,12 @@ import { checkServerIdentity } from 'node:tls'
 import type { ConnectionOptions } from 'node:tls'
 
 import { ProtocolError, SUBPROTOCOL, printable, toProtocolErrorCode } from '@sallyport/protocol'
-import type { ProtocolErrorCode } from '@sallyport/protocol'
+import type { ProtocolErrorCode, Secret } from '@sallyport/protocol'
 import { HttpsProxyAgent } from 'https-proxy-agent'
 import { WebSocket } from 'ws'
 
 import { lookupFor } from './dial-address.ts'
 import type { RelayAddress } from './relay-address.ts'
-import type { Secret } from './secret.ts'
 import { trustedCertificates } from './system-certificates.ts'
 
 const HANDSHAKE_DEADLINE_MS = 10_000

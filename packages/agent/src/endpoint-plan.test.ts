@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
+import { ConfigError } from '@sallyport/protocol/config-error'
+
 import { planAgent } from './agent-plan.ts'
-import { ConfigError } from './config-error.ts'
 import type { EndpointOptions } from './endpoint-plan.ts'
 import { flagAt } from './http-policy.ts'
 import { bindMessage } from './tunnel-plan.ts'

@@ -1,6 +1,7 @@
 // The endpoint that `agent http` asks the relay for: its address, who else may serve it, and its policy. Pure: no I/O, no clock.
 
-import type { ConfigProblem } from './config-error.ts'
+import type { ConfigProblem } from '@sallyport/protocol/config-error'
+
 import { planHttpPolicy } from './http-policy.ts'
 import type { HttpPolicy, HttpPolicyOptions } from './http-policy.ts'
 import type { RelayAddress } from './relay-address.ts'

@@ -9,7 +9,8 @@ import { text } from 'node:stream/consumers'
 import type { Duplex } from 'node:stream'
 import { after, before, describe, it } from 'node:test'
 
-import { ConfigError } from './config-error.ts'
+import { ConfigError } from '@sallyport/protocol/config-error'
+
 import { serveDirectory } from './file-server.ts'
 
 const SECRET = 'nobody may read this'

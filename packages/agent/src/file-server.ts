@@ -12,10 +12,10 @@ import { duplexPair } from 'node:stream'
 import type { Duplex } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
+import { ConfigError } from '@sallyport/protocol/config-error'
 import { createServer } from '@sallyport/protocol/node-http'
 
 import { parseByteRange } from './byte-range.ts'
-import { ConfigError } from './config-error.ts'
 import { contentTypeOf } from './content-type.ts'
 import { PAGE_HEADERS, renderListing, renderNotice } from './file-pages.ts'
 import type { ListedEntry } from './file-pages.ts'

@@ -2,8 +2,8 @@
 // from a place in it to the flag it came from. Pure: no I/O, no clock. The relay checks every value; here is checked
 // what a flag alone shows.
 
-import type { ConfigProblem } from './config-error.ts'
-import { Secret } from './secret.ts'
+import { Secret } from '@sallyport/protocol'
+import type { ConfigProblem } from '@sallyport/protocol/config-error'
 
 export interface HttpPolicyOptions {
   /** The issuer, as the identity provider calls itself. With it, visitors sign in there first. */

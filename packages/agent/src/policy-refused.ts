@@ -1,8 +1,7 @@
 // The relay has looked at the policy of an endpoint and says what is wrong with it: wrong usage, found at the other end.
 
 import { ProtocolError } from '@sallyport/protocol'
-
-import type { ConfigProblem } from './config-error.ts'
+import type { ConfigProblem } from '@sallyport/protocol/config-error'
 
 export class PolicyRefused extends ProtocolError {
   /** Each with the flag that it is about. */

@@ -3,11 +3,11 @@
 import { X509Certificate } from 'node:crypto'
 import { createRequire } from 'node:module'
 
+import { ConfigError } from '@sallyport/protocol/config-error'
 import { tuneForWork } from '@sallyport/protocol/tune-v8'
 
 import { startAgent } from './agent.ts'
 import type { Agent, AgentStatus, TunnelOptions } from './agent.ts'
-import { ConfigError } from './config-error.ts'
 import { configPath, readConfig, readText } from './config.ts'
 import { LOG_FORMATS, LOG_LEVELS, makeLog } from './log.ts'
 import type { LogFormat, LogLevel } from './log.ts'

@@ -1,5 +1,8 @@
 // Ground floor: the errors of the relay, one table per border. RelayError is what a visitor is told;
-// its `detail` and `cause` go to the log only. ConfigError is what an operator is told, all at once.
+// its `detail` and `cause` go to the log only. ConfigError is what an operator is told, all at once, as at the agent.
+
+export { ConfigError } from '@sallyport/protocol/config-error'
+export type { ConfigProblem } from '@sallyport/protocol/config-error'
 
 interface Answer {
   status: number
@@ -189,23 +192,5 @@ export class RelayError extends Error {
   /** The value of `Sallyport-Error-Code`, e.g. `ERR_EDGE_NOT_FOUND`. */
   get publicCode(): string {
     return `ERR_${this.code.toUpperCase()}`
-  }
-}
-
-/** One thing wrong in a configuration: where, and what to write instead. */
-export interface ConfigProblem {
-  /** e.g. `edges[0].routes[1].policy.on_http_request[0]`, or a file name. */
-  path: string
-  message: string
-}
-
-/** Everything that is wrong with a configuration, reported together. The process exits with 2. */
-export class ConfigError extends Error {
-  readonly problems: readonly ConfigProblem[]
-
-  constructor(problems: readonly ConfigProblem[], options?: ErrorOptions) {
-    super(problems.map(({ path, message }) => `${path}: ${message}`).join('\n'), options)
-    this.name = 'ConfigError'
-    this.problems = problems
   }
 }

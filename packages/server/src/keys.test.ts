@@ -5,9 +5,10 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { format } from 'node:util'
 
+import { Secret } from '@sallyport/protocol'
+
 import { ConfigError } from './errors.ts'
 import { Keys } from './keys.ts'
-import { Secret } from './secret.ts'
 
 let folder: string
 before(async () => (folder = await mkdtemp(join(tmpdir(), 'sallyport-keys-'))))

@@ -3,9 +3,9 @@
 
 import { isDeepStrictEqual } from 'node:util'
 
+import { Secret } from '@sallyport/protocol'
 import type { z } from 'zod'
 
-import { Secret } from '../secret.ts'
 import { authIdOf } from './auth-id.ts'
 import type { ConfigPath, FoundProblem } from './expand-env.ts'
 import { hostMatches, isLoopbackHost } from './host-pattern.ts'

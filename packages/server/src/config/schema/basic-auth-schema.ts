@@ -1,8 +1,8 @@
 // What a `basic-auth` takes. Pure: no I/O, no clock.
 
+import { Secret } from '@sallyport/protocol'
 import { z } from 'zod'
 
-import { Secret } from '../../secret.ts'
 import { parseBasicCredential } from '../basic-credential.ts'
 import { filledList, flag, text } from './values.ts'
 

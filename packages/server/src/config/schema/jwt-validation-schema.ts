@@ -1,8 +1,8 @@
 // What a `jwt-validation` takes, in the shape that ngrok has. Pure: no I/O, no clock.
 
+import { Secret } from '@sallyport/protocol'
 import { z } from 'zod'
 
-import { Secret } from '../../secret.ts'
 import { parseDuration } from '../duration.ts'
 import { isLoopbackHost } from '../host-pattern.ts'
 import { PUBLIC_KEY_ALGORITHMS } from '../public-key-algorithms.ts'

@@ -1,8 +1,8 @@
 // The kinds of values that the sections of relay.yml are made of. Pure: no I/O, no clock.
 
+import { Secret } from '@sallyport/protocol'
 import { z } from 'zod'
 
-import { Secret } from '../../secret.ts'
 import { parseCidr } from '../cidr.ts'
 import { parseDuration } from '../duration.ts'
 import { headerNameProblem, headerValueProblem } from '../header-problem.ts'

@@ -7,11 +7,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, beforeEach, describe, it } from 'node:test'
 
+import { Secret } from '@sallyport/protocol'
+
 import { Browser } from '../../../../../examples/demo/browser.ts'
 import type { IdentityProvider, IdentityProviderOptions } from '../../../../../examples/demo/identity-provider.ts'
 import type { OpenidConnectConfig } from '../../config/config.ts'
 import { ConfigError } from '../../errors.ts'
-import { Secret } from '../../secret.ts'
 import { readClientKey } from './client-key.ts'
 import { clientFor, configFor, signInAs, startProvider, startRelay, type Relay } from './harness.test-support.ts'
 

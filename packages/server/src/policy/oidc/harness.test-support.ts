@@ -7,6 +7,8 @@ import { createServer, request as httpRequest, type IncomingMessage, ServerRespo
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 
+import { Secret } from '@sallyport/protocol'
+
 import { Browser } from '../../../../../examples/demo/browser.ts'
 import {
   startIdentityProvider,
@@ -20,7 +22,6 @@ import { Attempts } from '../../exchange/attempts.ts'
 import type { Identity } from '../../exchange/identity.ts'
 import { Keys } from '../../keys.ts'
 import { createLog } from '../../log.ts'
-import { Secret } from '../../secret.ts'
 import { StoreConflict, StoreUnavailable, type Bucket, type Change, type Store } from '../../store/store.ts'
 import type { Action } from '../action.ts'
 import { IdentityTokens } from '../identity-tokens.ts'

@@ -1,4 +1,4 @@
-// Ground floor: a value that must never be printed. Whoever needs it says so with `reveal()`.
+// A value that must never be printed, at either end. Whoever needs it says so with `reveal()`.
 
 import { inspect } from 'node:util'
 
@@ -10,6 +10,7 @@ export class Secret {
     this.#text = text
   }
 
+  /** The text itself. Only for the place that uses it. */
   reveal(): string {
     return this.#text
   }
