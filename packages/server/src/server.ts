@@ -21,7 +21,6 @@ import { Attempts } from './exchange/attempts.ts'
 import type { AttemptSharing } from './exchange/attempts.ts'
 import { compileCidrs } from './exchange/client-ip.ts'
 import type { Exchange } from './exchange/exchange.ts'
-import type { Identity } from './exchange/identity.ts'
 import { Forwarder } from './forward/forwarder.ts'
 import { Keys } from './keys.ts'
 import { AgentListener } from './listener/agent-listener.ts'
@@ -36,7 +35,6 @@ import { jwtValidation } from './policy/oidc/jwt-validation.ts'
 import { providerFetch, type ProviderFetch } from './policy/oidc/provider-fetch.ts'
 import { SignIn } from './policy/oidc/sign-in.ts'
 import { ServiceTokens } from './policy/service-tokens.ts'
-import { SignedIdentity } from './policy/signed-identity.ts'
 import { openSqliteStore } from './store/sqlite-store.ts'
 import type { Store } from './store/store.ts'
 import { Authtokens } from './tunnel/authtokens.ts'
@@ -399,10 +397,7 @@ export class Relay {
     const fetchFrom = (home: string): ProviderFetch => providerFetch(timeouts.provider_seconds * 1000, home)
     const clock = Date.now
     return (edgeId) => {
-      const sign = identity_jwt ? identityTokens.sign.bind(identityTokens) : undefined
-      const identify = (plain: Identity): SignedIdentity =>
-        new SignedIdentity(plain, sign && ((identity, now) => sign(identity, edgeId, now)))
-      const common = { edgeId, clock, identify }
+      const common = { edgeId, clock, identify: identityTokens.identifier(edgeId, identity_jwt) }
       const jwt = { ...common, fetchFrom, log: this.#log, closing: this.#policies.signal }
       return {
         ...common,

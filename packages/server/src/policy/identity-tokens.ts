@@ -18,6 +18,7 @@ import type { Keys } from '../keys.ts'
 import type { Logger } from '../log.ts'
 import { StoreConflict, type Bucket, type Store } from '../store/store.ts'
 import { nextKeySignsFrom, publishedKeys, signingKey } from './identity-key-schedule.ts'
+import { SignedIdentity, type Identify } from './signed-identity.ts'
 
 const KEYS_NAME = 'identity-jwt-keys'
 const PURPOSE = 'identity jwt key'
@@ -76,6 +77,12 @@ export class IdentityTokens {
   /** The public halves, for `/.well-known/jwks.json`. */
   jwks(now: number): { keys: PublishedJwk[] } {
     return { keys: publishedKeys(this.#keys, now).map((key) => ({ ...key.public_jwk, use: 'sig', alg: 'ES256' })) }
+  }
+
+  /** How the apps of an edge are told who somebody is: with a token, or without. */
+  identifier(edgeId: string, withToken: boolean): Identify {
+    const sign = withToken ? (identity: Identity, now: number) => this.sign(identity, edgeId, now) : undefined
+    return (plain) => new SignedIdentity(plain, sign)
   }
 
   /** @param edgeId becomes the audience: a token for one app is refused by another */

@@ -8,7 +8,7 @@ import type { Exchange } from '../../exchange/exchange.ts'
 import type { Identity } from '../../exchange/identity.ts'
 import { readCookie } from '../../exchange/read-cookie.ts'
 import type { Action } from '../action.ts'
-import { SignedIdentity } from '../signed-identity.ts'
+import type { SignedIdentity } from '../signed-identity.ts'
 import { compileAllow, countingEmail, type AllowVerdict } from './allow.ts'
 import type { SignInParts } from './parts.ts'
 import type { Registration } from './registration.ts'
@@ -57,23 +57,25 @@ export function requireSession(
   ]
   const origins = new Set((config.allowed_origins ?? []).map((origin) => origin.toLowerCase()))
   const standings = new WeakMap<LiveSession, Standing>()
-  const { identityTokens } = parts
-  const sign = config.identity_jwt
-    ? {
-        edgeId: registration.edgeId,
-        identity: (plain: Identity, now: number) => identityTokens.sign(plain, registration.edgeId, now),
-      }
-    : undefined
+  const { edgeId } = registration
+  const identify = parts.identityTokens.identifier(edgeId, config.identity_jwt)
+  // Routes that read a session alike share what is signed of it; a token for one app is refused by another.
+  const reading = `${config.identity_jwt ? edgeId : ''} ${config.email_verified} ${groupClaim}`
+
+  const identityOf = (session: LiveSession): SignedIdentity => {
+    session.identities ??= new Map()
+    const known = session.identities.get(reading)
+    if (known) return known
+    const identity = identify(readIdentity(session.row, groupClaim, config))
+    session.identities.set(reading, identity)
+    return identity
+  }
 
   const judge = (session: LiveSession): Standing | undefined => {
     // A route that has come to read another claim since the sign-in has not been told it.
     const { row } = session
     if (!needed.every((key) => Object.hasOwn(row.groups, key))) return undefined
-    const standing: Standing = {
-      row,
-      verdict: allows(row),
-      identity: identityOf(session, groupClaim, config, sign),
-    }
+    const standing: Standing = { row, verdict: allows(row), identity: identityOf(session) }
     standings.set(session, standing)
     return standing
   }
@@ -141,20 +143,10 @@ function checkOrigin(exchange: Exchange, allowed: ReadonlySet<string>): void {
   throw new RelayError('origin_refused', { detail: 'an upgrade from another origin' })
 }
 
-/** @param sign undefined where the app gets no token; a token for one app is refused by another */
-function identityOf(
-  session: LiveSession,
-  groupClaim: string,
-  { email_verified }: OpenidConnectConfig,
-  sign: { edgeId: string; identity: (plain: Identity, now: number) => Promise<string> } | undefined,
-): SignedIdentity {
-  const reading = `${sign?.edgeId} ${email_verified} ${groupClaim}`
-  session.identities ??= new Map()
-  const known = session.identities.get(reading)
-  if (known) return known
-  const { subject, issuer, name, groups, auth_time } = session.row
-  const email = countingEmail(session.row, email_verified)
-  const plain: Identity = {
+function readIdentity(row: SessionRow, groupClaim: string, { email_verified }: OpenidConnectConfig): Identity {
+  const { subject, issuer, name, groups, auth_time } = row
+  const email = countingEmail(row, email_verified)
+  return {
     subject,
     issuer,
     ...(name !== undefined && { name }),
@@ -162,7 +154,4 @@ function identityOf(
     groups: Object.freeze([...(groups[groupClaim] ?? [])]),
     ...(auth_time !== undefined && { authTime: auth_time }),
   }
-  const identity = new SignedIdentity(plain, sign?.identity)
-  session.identities.set(reading, identity)
-  return identity
 }
