@@ -7,17 +7,11 @@
 // While it waits, visitors learn that no tunnel is online; afterwards, that nothing is there. The host itself stays
 // reserved for its authtoken for a day. Nothing of a policy is written down: the agent sends it anew.
 
-import { createHash, createHmac } from 'node:crypto'
-
-import { POLICY_MAX_BYTES, ProtocolError } from '@sallyport/protocol'
-import type { BindProblem, ProtocolErrorCode } from '@sallyport/protocol'
+import { createHash } from 'node:crypto'
 
 import { RouteBackend } from '../backend/route-backend.ts'
 import { TunnelGroup } from '../backend/tunnel-group.ts'
-import type { EdgeConfig, PolicyConfig } from '../config/config.ts'
-import type { FoundProblem } from '../config/expand-env.ts'
-import { hostPatternProblem } from '../config/host-pattern.ts'
-import { parseEndpoint } from '../config/parse-endpoint.ts'
+import type { PolicyConfig } from '../config/config.ts'
 import { RelayError } from '../errors.ts'
 import { Attempts } from '../exchange/attempts.ts'
 import type { Logger } from '../log.ts'
@@ -39,30 +33,26 @@ import type { Reservations } from '../tunnel/reservations.ts'
 import type { OnHealth } from '../tunnel/tunnel.ts'
 import { Edge } from './edge.ts'
 import type { EdgeTable } from './edge-table.ts'
+import { hostOfUrl, randomHost } from './endpoint-host.ts'
+import type { EndpointAddresses } from './endpoint-host.ts'
+import { readEndpointPolicy } from './endpoint-policy.ts'
+import type { EndpointPolicy } from './endpoint-policy.ts'
+import { refuseEndpoint } from './refuse-endpoint.ts'
 
 const LINGER_MS = 120_000 // an agent that has lost its relay tries again within 30 s
 const RENEW_MS = 600_000 // how often those in use are noted; the store hears of it once an hour
-const RANDOM_CHARS = 16 // 80 bits
 const NEW_HOSTS_PER_MINUTE = 60 // of one authtoken, where it may not have more at a time: each is a write to the store
-const PROBLEMS_MAX = 64 // what one `refused` can carry, and in bytes
-const PROBLEMS_MAX_BYTES = 32 * 1024
 
 /** By this its tunnels are found. No agent and no edge can write a label with `=` in its key. */
 const ENDPOINT_LABEL = '=endpoint'
 
-export interface EndpointsInit {
+export interface EndpointsInit extends EndpointAddresses {
   edges: EdgeTable
   registry: Registry
   reservations: Reservations
-  publicUrl: URL
-  /** Random hosts are below it. */
-  domain: string
-  originOf: (host: string) => string
   requireSignIn: boolean
   identityJwt: boolean
   maxPerAuthtoken: number
-  /** Keys the names of random hosts. */
-  hostKey: Uint8Array
   policyOf: (config: PolicyConfig, edgeId: string) => Policy
   /** Forgets the sign-ins of an edge that is gone. */
   forgetSignIns: (edgeId: string) => void
@@ -86,13 +76,10 @@ interface Endpoint {
 }
 
 /** A bind whose every word has been checked. */
-interface Wanted {
+interface Wanted extends EndpointPolicy {
   bind: UrlBind
   session: LaneCarrier
   host: string
-  config: EdgeConfig
-  signsIn: boolean
-  digest: string
 }
 
 export class Endpoints implements EndpointBinder {
@@ -129,7 +116,7 @@ export class Endpoints implements EndpointBinder {
       return await this.#claim(bind, claimant)
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) this.#init.log.error({ err: error }, 'endpoint could not be made')
-      return refuse('internal', 'the relay cannot reserve the host at the moment')
+      return refuseEndpoint('internal', 'the relay cannot reserve the host at the moment')
     }
   }
 
@@ -150,7 +137,7 @@ export class Endpoints implements EndpointBinder {
 
   async #claim(bind: UrlBind, claimant: Claimant): Promise<EndpointClaim | EndpointRefused> {
     const { authtoken } = claimant
-    const host = bind.url === '' ? this.#randomHost(bind, claimant) : this.#hostIn(bind.url)
+    const host = bind.url === '' ? randomHost(bind, claimant, this.#init) : hostOfUrl(bind.url, this.#init)
     if (typeof host !== 'string') return host
     const refused = this.#hostRefused(host, authtoken, bind.url === '')
     if (refused) return refused
@@ -165,12 +152,16 @@ export class Endpoints implements EndpointBinder {
       if (conflict) return conflict
       const isNew = this.#init.reservations.of(host)?.authtoken_id !== authtoken.id
       if (isNew && !this.#newHosts.take(authtoken.id, Date.now())) {
-        return refuse('limit_reached', 'agents of this authtoken have asked for too many new hosts; wait a minute')
+        return refuseEndpoint(
+          'limit_reached',
+          'agents of this authtoken have asked for too many new hosts; wait a minute',
+        )
       }
       const full = await this.#makeRoom(host, authtoken)
       if (full) return full
       const isOurs = await this.#init.reservations.take(host, authtoken.id, (holder) => !this.#init.isValid(holder))
-      if (!isOurs) return refuse('bind_not_permitted', `${host} belongs to another authtoken; choose another name`)
+      if (!isOurs)
+        return refuseEndpoint('bind_not_permitted', `${host} belongs to another authtoken; choose another name`)
     } finally {
       const left = (this.#claims.get(host) ?? 1) - 1
       if (left > 0) this.#claims.set(host, left)
@@ -187,7 +178,7 @@ export class Endpoints implements EndpointBinder {
       return this.#bringOnline(wanted, onHealth)
     } catch (error) {
       this.#init.log.error({ err: error }, 'endpoint could not be made')
-      return refuse('internal', 'the relay cannot make this endpoint')
+      return refuseEndpoint('internal', 'the relay cannot make this endpoint')
     }
   }
 
@@ -203,51 +194,21 @@ export class Endpoints implements EndpointBinder {
 
   // ── what stands in the way ───────────────────────────────────────────────────────────────────────────────────────
 
-  /** The host in a URL, which must be one that visitors would really use. */
-  #hostIn(written: string): string | EndpointRefused {
-    const { publicUrl, originOf, domain } = this.#init
-    const example = originOf(`name.${domain}`)
-    let host = written.toLowerCase()
-    if (host.includes('/')) {
-      const url = URL.parse(host)
-      if (!url || url.pathname !== '/' || url.search || url.hash || url.username || url.password || !url.hostname) {
-        return refuse(
-          'bind_invalid',
-          `${shown(written)} is not the address of an endpoint; write for example ${example}`,
-        )
-      }
-      host = url.hostname
-      if (url.origin !== originOf(host)) {
-        const port = publicUrl.port ? ` on port ${publicUrl.port}` : ''
-        const scheme = publicUrl.protocol.slice(0, -1)
-        return refuse('bind_invalid', `this relay serves ${scheme}${port}; write ${shown(originOf(host))}`)
-      }
-    }
-    if (host.includes('*')) return refuse('bind_invalid', 'an endpoint has one host, without a *')
-    const problem = hostPatternProblem(host)
-    if (problem) return refuse('bind_invalid', problem)
-    // Admission lets no other through.
-    return /^[a-z0-9]/.test(host) ? host : refuse('bind_invalid', `${host} does not begin with a letter or digit`)
-  }
-
-  /** Unguessable, and the same whenever this agent comes back, over whichever connection. */
-  #randomHost({ tunnel_id }: UrlBind, { authtoken, instanceId }: Claimant): string {
-    const name = JSON.stringify([authtoken.id, instanceId, tunnel_id])
-    const bytes = createHmac('sha256', this.#init.hostKey).update(name).digest()
-    return `${base32(bytes, RANDOM_CHARS)}.${this.#init.domain}`
-  }
-
   #hostRefused(host: string, { acl }: Authtoken, isRandom: boolean): EndpointRefused | undefined {
     const { domain, publicUrl } = this.#init
     if (!permitsHost(acl, host, domain)) {
       const reason = isRandom
         ? `this authtoken permits no random host below ${domain}; name one that it permits with --url`
         : `this authtoken does not permit the host ${host}`
-      return refuse('bind_not_permitted', reason)
+      return refuseEndpoint('bind_not_permitted', reason)
     }
-    if (host === publicUrl.hostname) return refuse('bind_invalid', `${host} is the relay's own host; choose another`)
+    if (host === publicUrl.hostname)
+      return refuseEndpoint('bind_invalid', `${host} is the relay's own host; choose another`)
     if (this.#isConfigured(host)) {
-      return refuse('bind_invalid', `an edge in the configuration of the relay covers ${host}; choose another host`)
+      return refuseEndpoint(
+        'bind_invalid',
+        `an edge in the configuration of the relay covers ${host}; choose another host`,
+      )
     }
     return undefined
   }
@@ -257,28 +218,9 @@ export class Endpoints implements EndpointBinder {
     return edge !== undefined && edge !== this.#byHost.get(host)?.edge
   }
 
-  #readPolicy(
-    policy: unknown,
-    authtokenId: string,
-    host: string,
-  ): Pick<Wanted, 'config' | 'signsIn' | 'digest'> | EndpointRefused {
+  #readPolicy(policy: unknown, authtokenId: string, host: string): EndpointPolicy | EndpointRefused {
     const { publicUrl, identityJwt, requireSignIn } = this.#init
-    const parsed = parseEndpoint(policy, { id: edgeIdOf(authtokenId, host), host, publicUrl, identityJwt })
-    if (!parsed.ok) {
-      const { problems } = parsed
-      const reason = `the policy of the endpoint has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}`
-      return { ...refuse('bind_invalid', reason), problems: forTheAgent(problems) }
-    }
-    if (requireSignIn && !parsed.signsIn) {
-      const reason = 'this relay takes endpoints with sign-in only (require_sign_in); add --oidc and its further flags'
-      return refuse('bind_not_permitted', reason)
-    }
-    const canonical = canonicalJson(policy)
-    if (Buffer.byteLength(canonical) > POLICY_MAX_BYTES) {
-      return refuse('bind_invalid', `the policy of the endpoint is larger than ${POLICY_MAX_BYTES} bytes`)
-    }
-    const digest = createHash('sha256').update(canonical).digest('hex')
-    return { config: parsed.edge, signsIn: parsed.signsIn, digest }
+    return readEndpointPolicy(policy, { id: edgeIdOf(authtokenId, host), host, publicUrl, identityJwt, requireSignIn })
   }
 
   /** Why an agent may not join those that serve the host at the moment. */
@@ -288,7 +230,7 @@ export class Endpoints implements EndpointBinder {
     if (!endpoint || endpoint.selection.tunnels.length === 0) return undefined
     const url = this.#init.originOf(host)
     if (endpoint.authtokenId !== session.authtokenId) {
-      return refuse('bind_not_permitted', `${host} belongs to another authtoken; choose another name`)
+      return refuseEndpoint('bind_not_permitted', `${host} belongs to another authtoken; choose another name`)
     }
     const isSamePolicy = endpoint.digest === digest
     if (isSamePolicy && this.#init.registry.knows(offerOf(wanted), session)) return undefined
@@ -298,10 +240,10 @@ export class Endpoints implements EndpointBinder {
         : 'to share it, start both with --pooling-enabled'
       // One that is connected to other nodes only may be on its way out.
       const isNear = endpoint.selection.tunnels.some((tunnel) => tunnel.isNear)
-      return refuse(isNear ? 'bind_invalid' : 'limit_reached', `another agent serves ${url} already; ${both}`)
+      return refuseEndpoint(isNear ? 'bind_invalid' : 'limit_reached', `another agent serves ${url} already; ${both}`)
     }
     if (isSamePolicy) return undefined
-    return refuse(
+    return refuseEndpoint(
       'bind_invalid',
       `another agent serves ${url} with another policy; agents that pool need the same flags for sign-in, addresses and headers`,
     )
@@ -325,7 +267,10 @@ export class Endpoints implements EndpointBinder {
       return !isOnline && !this.#claims.has(other)
     })
     if (idle === undefined) {
-      return refuse('bind_invalid', `this authtoken already has ${maxPerAuthtoken} endpoints, which is the limit`)
+      return refuseEndpoint(
+        'bind_invalid',
+        `this authtoken already has ${maxPerAuthtoken} endpoints, which is the limit`,
+      )
     }
     const endpoint = this.#byHost.get(idle)
     if (endpoint) this.#remove(endpoint)
@@ -433,24 +378,6 @@ export class Endpoints implements EndpointBinder {
   }
 }
 
-function refuse(code: ProtocolErrorCode, reason: string): EndpointRefused {
-  return { ok: false, error: new ProtocolError(code, reason) }
-}
-
-/** As many as a message can carry, however long the agent has made what is wrong. */
-function forTheAgent(found: readonly FoundProblem[]): BindProblem[] {
-  const problems: BindProblem[] = []
-  let bytes = 0
-  for (const { path, message } of found.slice(0, PROBLEMS_MAX)) {
-    const steps = path.slice(0, 32).map((step) => (typeof step === 'number' ? step : String(step).slice(0, 256)))
-    const problem = { path: steps, message: message.slice(0, 512) }
-    bytes += Buffer.byteLength(JSON.stringify(problem))
-    if (bytes > PROBLEMS_MAX_BYTES) break
-    problems.push(problem)
-  }
-  return problems
-}
-
 function labelsOf(host: string): Map<string, string> {
   return new Map([[ENDPOINT_LABEL, host]])
 }
@@ -464,28 +391,4 @@ function offerOf({ bind, host }: Wanted): UrlBind {
 function edgeIdOf(authtokenId: string, host: string): string {
   const name = JSON.stringify([authtokenId, host])
   return `edg_${createHash('sha256').update(name).digest('hex').slice(0, 24)}`
-}
-
-/** RFC 4648 6, in lowercase. */
-function base32(bytes: Uint8Array, chars: number): string {
-  let bits = 0n
-  for (const byte of bytes) bits = (bits << 8n) | BigInt(byte)
-  let text = ''
-  for (let index = 0; index < chars; index++) {
-    text += 'abcdefghijklmnopqrstuvwxyz234567'[Number(bits & 31n)]
-    bits >>= 5n
-  }
-  return text
-}
-
-/** The same text for the same meaning, whatever the order of keys. Only for what a schema has let pass: it bounds the depth. */
-function canonicalJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
-  const entries = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))
-  return `{${entries.map(([key, each]) => `${JSON.stringify(key)}:${canonicalJson(each)}`).join(',')}}`
-}
-
-function shown(text: string): string {
-  return text.length > 100 ? `"${text.slice(0, 100)}…"` : `"${text}"`
 }

@@ -1,0 +1,75 @@
+// The host of an endpoint: the one that its agent names, or one that the relay chooses. Pure.
+
+import { createHmac } from 'node:crypto'
+
+import { hostPatternProblem } from '../config/host-pattern.ts'
+import type { Claimant, EndpointRefused, UrlBind } from '../tunnel/endpoint-binder.ts'
+import { refuseEndpoint } from './refuse-endpoint.ts'
+
+const RANDOM_CHARS = 16 // 80 bits
+
+/** What the addresses of endpoints are made of. */
+export interface EndpointAddresses {
+  publicUrl: URL
+  originOf: (host: string) => string
+  /** Random hosts are below it. */
+  domain: string
+  /** Keys the names of random hosts. */
+  hostKey: Uint8Array
+}
+
+/** The host in a URL, which must be one that visitors would really use. */
+export function hostOfUrl(
+  written: string,
+  { publicUrl, originOf, domain }: EndpointAddresses,
+): string | EndpointRefused {
+  const example = originOf(`name.${domain}`)
+  let host = written.toLowerCase()
+  if (host.includes('/')) {
+    const url = URL.parse(host)
+    if (!url || url.pathname !== '/' || url.search || url.hash || url.username || url.password || !url.hostname) {
+      return refuseEndpoint(
+        'bind_invalid',
+        `${shown(written)} is not the address of an endpoint; write for example ${example}`,
+      )
+    }
+    host = url.hostname
+    if (url.origin !== originOf(host)) {
+      const port = publicUrl.port ? ` on port ${publicUrl.port}` : ''
+      const scheme = publicUrl.protocol.slice(0, -1)
+      return refuseEndpoint('bind_invalid', `this relay serves ${scheme}${port}; write ${shown(originOf(host))}`)
+    }
+  }
+  if (host.includes('*')) return refuseEndpoint('bind_invalid', 'an endpoint has one host, without a *')
+  const problem = hostPatternProblem(host)
+  if (problem) return refuseEndpoint('bind_invalid', problem)
+  // Admission lets no other through.
+  return /^[a-z0-9]/.test(host) ? host : refuseEndpoint('bind_invalid', `${host} does not begin with a letter or digit`)
+}
+
+/** Unguessable, and the same whenever this agent comes back, over whichever connection. */
+export function randomHost(
+  { tunnel_id }: UrlBind,
+  { authtoken, instanceId }: Claimant,
+  { domain, hostKey }: EndpointAddresses,
+): string {
+  const name = JSON.stringify([authtoken.id, instanceId, tunnel_id])
+  const bytes = createHmac('sha256', hostKey).update(name).digest()
+  return `${base32(bytes, RANDOM_CHARS)}.${domain}`
+}
+
+/** RFC 4648 6, in lowercase. */
+function base32(bytes: Uint8Array, chars: number): string {
+  let bits = 0n
+  for (const byte of bytes) bits = (bits << 8n) | BigInt(byte)
+  let text = ''
+  for (let index = 0; index < chars; index++) {
+    text += 'abcdefghijklmnopqrstuvwxyz234567'[Number(bits & 31n)]
+    bits >>= 5n
+  }
+  return text
+}
+
+function shown(text: string): string {
+  return text.length > 100 ? `"${text.slice(0, 100)}…"` : `"${text}"`
+}

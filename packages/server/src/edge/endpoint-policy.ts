@@ -1,0 +1,67 @@
+// The policy that an agent brings for its endpoint, from what stands in `bind` to what an edge is built of. Pure.
+
+import { createHash } from 'node:crypto'
+
+import { POLICY_MAX_BYTES } from '@sallyport/protocol'
+import type { BindProblem } from '@sallyport/protocol'
+
+import type { EdgeConfig } from '../config/config.ts'
+import type { FoundProblem } from '../config/expand-env.ts'
+import { parseEndpoint } from '../config/parse-endpoint.ts'
+import type { EndpointPlace } from '../config/parse-endpoint.ts'
+import type { EndpointRefused } from '../tunnel/endpoint-binder.ts'
+import { refuseEndpoint } from './refuse-endpoint.ts'
+
+const PROBLEMS_MAX = 64 // what one `refused` can carry, and in bytes
+const PROBLEMS_MAX_BYTES = 32 * 1024
+
+export interface EndpointPolicy {
+  config: EdgeConfig
+  signsIn: boolean
+  /** The same for policies that mean the same. */
+  digest: string
+}
+
+export function readEndpointPolicy(
+  policy: unknown,
+  { requireSignIn, ...place }: EndpointPlace & { requireSignIn: boolean },
+): EndpointPolicy | EndpointRefused {
+  const parsed = parseEndpoint(policy, place)
+  if (!parsed.ok) {
+    const { problems } = parsed
+    const reason = `the policy of the endpoint has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}`
+    return refuseEndpoint('bind_invalid', reason, forTheAgent(problems))
+  }
+  if (requireSignIn && !parsed.signsIn) {
+    const reason = 'this relay takes endpoints with sign-in only (require_sign_in); add --oidc and its further flags'
+    return refuseEndpoint('bind_not_permitted', reason)
+  }
+  const canonical = canonicalJson(policy)
+  if (Buffer.byteLength(canonical) > POLICY_MAX_BYTES) {
+    return refuseEndpoint('bind_invalid', `the policy of the endpoint is larger than ${POLICY_MAX_BYTES} bytes`)
+  }
+  const digest = createHash('sha256').update(canonical).digest('hex')
+  return { config: parsed.edge, signsIn: parsed.signsIn, digest }
+}
+
+/** As many as a message can carry, however long the agent has made what is wrong. */
+function forTheAgent(found: readonly FoundProblem[]): BindProblem[] {
+  const problems: BindProblem[] = []
+  let bytes = 0
+  for (const { path, message } of found.slice(0, PROBLEMS_MAX)) {
+    const steps = path.slice(0, 32).map((step) => (typeof step === 'number' ? step : String(step).slice(0, 256)))
+    const problem = { path: steps, message: message.slice(0, 512) }
+    bytes += Buffer.byteLength(JSON.stringify(problem))
+    if (bytes > PROBLEMS_MAX_BYTES) break
+    problems.push(problem)
+  }
+  return problems
+}
+
+/** The same text for the same meaning, whatever the order of keys. Only for what a schema has let pass: it bounds the depth. */
+function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
+  const entries = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return `{${entries.map(([key, each]) => `${JSON.stringify(key)}:${canonicalJson(each)}`).join(',')}}`
+}
