@@ -154,11 +154,15 @@ export function headerSafe(claim: string): string {
 }
 
 function withoutOwnCookies(header: string): string {
-  return header
-    .split(';')
-    .map((pair) => pair.trim())
-    .filter((pair) => pair !== '' && !OWN_COOKIE.test(pair))
-    .join('; ')
+  let kept = ''
+  for (let start = 0; start < header.length;) {
+    const semicolon = header.indexOf(';', start)
+    const end = semicolon === -1 ? header.length : semicolon
+    const pair = header.slice(start, end).trim()
+    if (pair !== '' && !OWN_COOKIE.test(pair)) kept += kept === '' ? pair : `; ${pair}`
+    start = end + 1
+  }
+  return kept
 }
 
 const NOTHING: ReadonlySet<string> = new Set()

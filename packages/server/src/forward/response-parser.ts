@@ -319,8 +319,8 @@ const NO_OPTIONS: readonly string[] = []
 
 function parseField(line: string, into: string[]): void {
   const colon = line.indexOf(':')
-  // A name that is no token covers the missing colon, a space before it, and a folded line.
-  if (colon < 1 || !TOKEN.test(line.slice(0, colon))) throw new BadResponse('a header name is not valid')
+  if (colon < 1) throw new BadResponse('a header name is not valid')
+  const name = fieldName(line.slice(0, colon))
   let start = colon + 1
   let end = line.length
   while (start < end && isBlank(line.charCodeAt(start))) start++
@@ -331,7 +331,24 @@ function parseField(line: string, into: string[]): void {
   }
   const value = line.slice(start, end)
   if (CONTROL.test(value)) throw new BadResponse('a header value contains control characters')
-  into.push(line.slice(0, colon), value)
+  into.push(name, value)
+}
+
+/** Apps send the same few names again and again: each is checked once, and its hash computed once. Bounded. */
+const NAMES_MAX = 1024
+const NAME_MAX_CHARS = 64
+const names = new Map<string, string>()
+
+/** A name that is no token covers the missing colon, a space before it, and a folded line. */
+function fieldName(text: string): string {
+  const known = names.get(text)
+  if (known !== undefined) return known
+  if (!TOKEN.test(text)) throw new BadResponse('a header name is not valid')
+  if (text.length > NAME_MAX_CHARS) return text
+  if (names.size >= NAMES_MAX) names.clear()
+  const name = Buffer.from(text, 'latin1').toString('latin1') // of its own: a slice would keep the whole head
+  names.set(name, name)
+  return name
 }
 
 function isBlank(code: number): boolean {
@@ -373,6 +390,8 @@ function decideFraming(head: ResponseHead, minorVersion: number): void {
 }
 
 function readConnection(head: ResponseHead, value: string): void {
+  // By far the most common, and it names no field that could pass anyway.
+  if (value === 'keep-alive' || value.toLowerCase() === 'keep-alive') return
   const options = value.split(',').map((option) => normalHeaderName(option.trim()))
   head.connectionOptions = [...head.connectionOptions, ...options]
   if (options.includes('close')) head.keepAlive = false
