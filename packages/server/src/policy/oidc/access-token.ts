@@ -3,7 +3,7 @@
 
 import type { Registration } from './registration.ts'
 import type { SessionTokens, Tokens } from './session-tokens.ts'
-import type { LiveSession } from './sessions.ts'
+import type { LiveSession } from './live-session.ts'
 
 const MAX_TOKEN = 8192 // as a header: common servers take 16 KiB of them all together
 

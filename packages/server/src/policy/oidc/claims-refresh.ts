@@ -8,7 +8,7 @@
 import { StoreConflict, StoreUnavailable } from '../../store/store.ts'
 import type { SignInParts } from './parts.ts'
 import type { Tokens } from './session-tokens.ts'
-import type { LiveSession } from './sessions.ts'
+import type { LiveSession } from './live-session.ts'
 
 const MAX_WAIT_MS = 5000
 const MAX_UNSAVED = 1000

@@ -18,7 +18,7 @@ import { readParameters } from './parameters.ts'
 import type { SignInParts } from './parts.ts'
 import { readForm } from './read-form.ts'
 import type { Registration } from './registration.ts'
-import type { LiveSession } from './sessions.ts'
+import type { LiveSession } from './live-session.ts'
 
 const MAX_TOKEN = 16_384
 const MIN_SID = 16 // shorter ones could be guessed

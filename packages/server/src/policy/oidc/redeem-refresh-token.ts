@@ -10,7 +10,7 @@ import { freshFor } from './fresh-for.ts'
 import { ProviderUnreachable } from './provider-fetch.ts'
 import type { Registration } from './registration.ts'
 import type { Tokens } from './session-tokens.ts'
-import type { LiveSession } from './sessions.ts'
+import type { LiveSession } from './live-session.ts'
 import { readVisitor, verifyTokens, type IdTokenClaims, type VisitorClaims } from './verified-claims.ts'
 
 interface Redeemed {

@@ -16,7 +16,7 @@ import { isCorsPreflight } from './cors-preflight.ts'
 import { signInRequired } from './sign-in-required.ts'
 import { checkSession } from './session-check.ts'
 import type { SessionRow } from './session-row.ts'
-import type { LiveSession, SessionRoute } from './sessions.ts'
+import type { LiveSession, SessionRoute } from './live-session.ts'
 import { showNotAllowed } from './not-allowed-page.ts'
 
 /** What a route has found out about a session, by one word of its provider. */

@@ -5,6 +5,8 @@ import { hash } from 'node:crypto'
 
 import { z } from 'zod'
 
+const TTL_SLACK_MS = 5 * 60_000 // last-seen reaches the store late
+
 const schema = z.object({
   edge: z.string(),
   auth_id: z.string(),
@@ -67,4 +69,9 @@ export function sessionKey(id: string): string {
 /** What people call a session: short, and no use as a cookie. */
 export function sessionName(key: string): string {
   return `ses_${Buffer.from(key, 'base64url').toString('hex', 0, 8)}`
+}
+
+/** How long the store keeps a session that nobody uses any more. */
+export function timeToLive(row: SessionRow, now: number): number {
+  return Math.max(1, Math.min(row.expires - now, row.idle_ms + TTL_SLACK_MS))
 }

@@ -3,18 +3,20 @@
 
 import { randomBytes } from 'node:crypto'
 
-import { Attempts } from '../../exchange/attempts.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import { Roster } from '../../exchange/roster.ts'
 import type { Listed } from '../../exchange/roster.ts'
 import type { Logger } from '../../log.ts'
-import { StoreConflict, type Bucket, type Change, type Store } from '../../store/store.ts'
-import type { SignedIdentity } from '../signed-identity.ts'
+import type { Bucket, Change, Store } from '../../store/store.ts'
 import type { Boxes } from './boxes.ts'
-import { checkSession, type SessionRules } from './session-check.ts'
-import { SESSIONS_BUCKET, parseSessionRow, sessionKey, sessionName, sessionScope } from './session-row.ts'
+import type { LiveSession, SessionRoute, SessionUse } from './live-session.ts'
+import { checkSession } from './session-check.ts'
+import { SessionLookUps } from './session-look-ups.ts'
+import { SESSIONS_BUCKET, parseSessionRow, sessionKey, sessionName, sessionScope, timeToLive } from './session-row.ts'
 import type { SessionRow } from './session-row.ts'
 import { SessionTokens, type Tokens } from './session-tokens.ts'
+import { SessionWriter, type WrittenSession } from './session-writer.ts'
+import { SharedTexts, slimRow } from './shared-texts.ts'
 import type { VisitorClaims } from './verified-claims.ts'
 
 const ID_BYTES = 32
@@ -22,54 +24,12 @@ const ID_CHARS = 43 // 32 bytes in base64url
 const WRITE_LAST_SEEN_MS = 60_000
 const SWEEP_MS = 1000 // expiry ends open WebSockets and event streams within this time
 const SWEEP_IDLE = 5000 // sessions looked at in one sweep: a request checks its own, so the others have time
-const TTL_SLACK_MS = 5 * 60_000 // last-seen reaches the store late
 const MAX_PER_SUBJECT = 100 // a person has fewer browsers; beyond it the least recently used goes
 const FORGET_ENDED_MS = 10 * 60_000
-const LOOK_UPS_PER_MINUTE = 30 // of one address: a browser has one unknown cookie, a flood has many
-const MAX_LOOK_UPS = 16 // under way at once, so that sign-ins do not queue behind a flood
-const LOOK_UP_MS = 1000
-const MAX_UNKNOWN = 10_000
-const MAX_SHARED = 10_000
 const SWEEP_DELETES = 1000 // of one second, so that a store in trouble is not told everything at once
-const CLAIMS_TRIES = 4 // other processes write last-seen once a minute
-
-/** A session in memory. There may be a hundred thousand, so what most of them do not need is made when first needed. */
-export interface LiveSession {
-  /** The SHA-256 of the visitor's session id. */
-  readonly key: string
-  readonly scope: string
-  /** Another object as soon as anything of it but the times has changed. */
-  row: SessionRow
-  readonly created: number
-  readonly expires: number
-  lastSeen: number
-  /** Where the visitor was seen last. */
-  address: string | undefined
-  /** True once it was signed out, revoked or has expired. */
-  ended: boolean
-  /** When the provider is to be asked again what it says about the visitor; Infinity where it cannot be asked. */
-  due: number
-  /** Who the visitor is, by how a route reads the claims; made when first needed and shared by all requests. */
-  identities: Map<string, SignedIdentity> | undefined
-  /** What is under way at the moment, to be cut when the session ends, and the route that lets it go on. */
-  exchanges: Roster<SessionUse> | undefined
-}
-
-/** An exchange under way in a session. */
-export interface SessionUse extends Listed {
-  readonly exchange: Exchange
-  readonly route: SessionRoute
-}
 
 /** Whether the tokens of a session that ends are given back to the provider, and when; see TokenRevocation. */
 export type EndOfTokens = 'dropped' | 'revoked' | 'revoked after sign-out'
-
-/** What a route asks of a session for as long as an exchange takes. */
-export interface SessionRoute {
-  readonly rules: SessionRules
-  /** Whether the visitor may go on, by what the provider says now. */
-  admits(session: LiveSession): boolean
-}
 
 /** What the operator sees of a session. */
 export interface SessionSummary {
@@ -97,13 +57,7 @@ export interface SessionsInit {
 }
 
 /** Its place is that among the busy. */
-interface Stored extends Listed {
-  revision: number
-  lastWritten: number
-  writing: boolean
-}
-
-type Held = LiveSession & Stored
+type Held = WrittenSession & Listed
 
 interface Ended {
   at: number
@@ -127,13 +81,9 @@ export class Sessions {
   readonly #perSubject = new Map<string, number>()
   /** Ended here; until the store has told so, what it says about them is old. */
   readonly #ended = new Map<string, Ended>()
-  /** Names that many sessions share, once in memory. */
-  readonly #shared = new Map<string, string>()
-  readonly #lookUps = new Map<string, Promise<LiveSession | undefined>>()
-  readonly #lookUpsOfAddress = new Attempts(LOOK_UPS_PER_MINUTE)
-  /** Cookies that name no session, so that each asks the store once. */
-  readonly #unknown = new Set<string>()
-  readonly #writes = new Set<Promise<void>>()
+  readonly #texts = new SharedTexts()
+  readonly #lookUps: SessionLookUps
+  readonly #writer: SessionWriter
   readonly #watching = new AbortController()
   #whenDue: (session: LiveSession) => void = () => {}
   #whenRevoked: RevokedListener = () => {}
@@ -146,6 +96,12 @@ export class Sessions {
     this.#bucket = store.bucket(SESSIONS_BUCKET, parseSessionRow)
     this.#clock = clock
     this.#log = log
+    this.#writer = new SessionWriter({ store, bucket: this.#bucket, clock, log })
+    const adopt = (found: Change<SessionRow>): LiveSession | undefined => {
+      this.#follow(found)
+      return this.#live.get(found.key)
+    }
+    this.#lookUps = new SessionLookUps({ bucket: this.#bucket, adopt, clock })
   }
 
   /** Loads every session. Throws `StoreUnavailable`. */
@@ -173,13 +129,7 @@ export class Sessions {
   lookUp(id: string | undefined, address: string): Promise<LiveSession | undefined> | undefined {
     if (id === undefined || id.length !== ID_CHARS || !this.#store.healthy) return undefined
     const key = sessionKey(id)
-    if (this.#unknown.has(key) || this.#ended.has(key)) return undefined
-    const underWay = this.#lookUps.get(key)
-    if (underWay) return underWay
-    if (this.#lookUps.size >= MAX_LOOK_UPS || !this.#lookUpsOfAddress.take(address, this.#clock())) return undefined
-    const asking = this.#ask(key).finally(() => this.#lookUps.delete(key))
-    this.#lookUps.set(key, asking)
-    return asking
+    return this.#ended.has(key) ? undefined : this.#lookUps.lookUp(key, address)
   }
 
   /** Answers with a fresh id for the browser. Throws `StoreUnavailable`: a session that cannot be kept is none. */
@@ -202,7 +152,7 @@ export class Sessions {
     session.lastSeen = now
     session.address = address
     const stored = session as Held // every session of ours is one
-    if (now - stored.lastWritten >= WRITE_LAST_SEEN_MS) this.#writeLastSeen(stored, now)
+    if (now - stored.lastWritten >= WRITE_LAST_SEEN_MS) this.#writer.writeLastSeen(stored, now)
   }
 
   /** Notes what is under way in a session, to be cut when the session ends. Goes out by leave(). */
@@ -232,7 +182,8 @@ export class Sessions {
     try {
       await this.end(session.key, reason, tokens)
     } catch (error) {
-      this.#log.warn({ error: messageOf(error) }, 'the end of a session is not written yet')
+      const reason = error instanceof Error ? error.message : String(error)
+      this.#log.warn({ error: reason }, 'the end of a session is not written yet')
     }
   }
 
@@ -260,7 +211,7 @@ export class Sessions {
       claims_at: claimsAt,
       fresh_ms: freshMs,
     })
-    this.#run(() => this.#writeClaims(held))
+    this.#writer.writeClaims(held)
   }
 
   /** Called for a session with something under way, about every second while its claims are due. */
@@ -339,7 +290,7 @@ export class Sessions {
     let deleting = 0
     for (const [key, ended] of this.#ended) {
       if (!ended.deleted) {
-        if (this.#store.healthy && deleting++ < SWEEP_DELETES) this.#run(() => this.#delete(ended))
+        if (this.#store.healthy && deleting++ < SWEEP_DELETES) this.#writer.run(() => this.#delete(ended))
       } else if (now - ended.at > FORGET_ENDED_MS) this.#ended.delete(key)
     }
   }
@@ -348,7 +299,7 @@ export class Sessions {
   async close(): Promise<void> {
     clearInterval(this.#sweeper)
     this.#watching.abort()
-    await Promise.all(this.#writes)
+    await this.#writer.settled()
   }
 
   #follow({ key, value, revision }: Change<SessionRow>): void {
@@ -362,29 +313,29 @@ export class Sessions {
       const now = this.#clock()
       if (now < known.expires && now - known.lastSeen < known.row.idle_ms)
         this.#whenRevoked(known, undefined, 'revoked')
-      else this.#run(() => this.tokens.drop(key))
+      else this.#writer.run(() => this.tokens.drop(key))
       return
     }
     if (this.#ended.has(key)) return
-    this.#unknown.delete(key)
+    this.#lookUps.noteKnown(key)
     if (known) {
       if (revision <= known.revision) return
       known.revision = revision
       if (value.claims_at > known.row.claims_at) this.#take(known, value) // another process has asked the provider
       if (value.last_seen > known.lastSeen) {
         known.lastSeen = value.last_seen
-        known.address = this.#once(value.address)
+        known.address = this.#texts.once(value.address)
       }
       return
     }
     this.#live.set(key, {
       key,
-      scope: this.#once(sessionScope(value)),
-      row: this.#slim(value),
+      scope: this.#texts.once(sessionScope(value)),
+      row: slimRow(value, this.#texts),
       created: value.created,
       expires: value.expires,
       lastSeen: value.last_seen,
-      address: this.#once(value.address),
+      address: this.#texts.once(value.address),
       ended: false,
       due: dueOf(value),
       identities: undefined,
@@ -398,37 +349,12 @@ export class Sessions {
   }
 
   #take(session: Held, row: SessionRow): void {
-    session.row = this.#slim(row)
+    session.row = slimRow(row, this.#texts)
     session.due = dueOf(row)
     session.identities = undefined
     for (const { exchange, route } of session.exchanges ?? []) {
       if (!route.admits(session)) exchange.cut(endOf('no longer allowed'))
     }
-  }
-
-  /** The row with every text that others have too taken from them. */
-  #slim(row: SessionRow): SessionRow {
-    const groups = Object.entries(row.groups).map(
-      ([claim, list]) => [this.#once(claim), list.map((group) => this.#once(group))] as const,
-    )
-    return {
-      ...row,
-      edge: this.#once(row.edge),
-      auth_id: this.#once(row.auth_id),
-      issuer: this.#once(row.issuer),
-      client_id: this.#once(row.client_id),
-      groups: Object.fromEntries(groups),
-      ...(row.device !== undefined && { device: this.#once(row.device) }),
-    }
-  }
-
-  #once<T extends string | undefined>(text: T): T {
-    if (text === undefined) return text
-    const known = this.#shared.get(text)
-    if (known !== undefined) return known as T // the same text
-    if (this.#shared.size >= MAX_SHARED) this.#shared.clear()
-    this.#shared.set(text, text)
-    return text
   }
 
   /** Ends it here; the store is to be told. */
@@ -475,80 +401,6 @@ export class Sessions {
     const surplus = own.toSorted((a, b) => b.lastSeen - a.lastSeen).slice(MAX_PER_SUBJECT)
     for (const session of surplus) await this.endAnyway(session, 'too many sessions')
   }
-
-  async #ask(key: string): Promise<LiveSession | undefined> {
-    const late = Promise.withResolvers<undefined>()
-    const timer = setTimeout(() => late.resolve(undefined), LOOK_UP_MS)
-    const asked = this.#bucket.get(key).then((entry) => {
-      if (entry) this.#follow({ key, value: entry.value, revision: entry.revision })
-      else this.#noteUnknown(key)
-      return this.#live.get(key)
-    })
-    try {
-      return await Promise.race([asked.catch(() => undefined), late.promise]) // the store tells of its trouble itself
-    } finally {
-      clearTimeout(timer)
-    }
-  }
-
-  #noteUnknown(key: string): void {
-    this.#unknown.add(key)
-    if (this.#unknown.size <= MAX_UNKNOWN) return
-    const oldest = this.#unknown.values().next()
-    if (!oldest.done) this.#unknown.delete(oldest.value)
-  }
-
-  #writeLastSeen(session: Held, now: number): void {
-    if (session.ended || session.writing || !this.#store.healthy) return
-    session.lastWritten = now
-    session.writing = true
-    this.#run(async () => {
-      try {
-        const { row, address } = session
-        const seen = { ...row, last_seen: now, ...(address !== undefined && { address }) }
-        // Only over what we know: a session that someone else has ended stays ended.
-        session.revision = await this.#bucket.put(session.key, seen, {
-          expectedRevision: session.revision,
-          ttlMs: timeToLive(seen, now),
-        })
-      } finally {
-        session.writing = false
-      }
-    })
-  }
-
-  /** Over whatever else has been written, unless that was the end. */
-  async #writeClaims(session: Held): Promise<void> {
-    for (let tries = 0; tries < CLAIMS_TRIES && !session.ended; tries++) {
-      const { row, lastSeen, address } = session
-      const fresh = { ...row, last_seen: lastSeen, ...(address !== undefined && { address }) }
-      const options = { expectedRevision: session.revision, ttlMs: timeToLive(fresh, this.#clock()) }
-      try {
-        session.revision = await this.#bucket.put(session.key, fresh, options)
-        session.lastWritten = lastSeen
-        return
-      } catch (error) {
-        if (!(error instanceof StoreConflict)) {
-          session.lastWritten = 0 // the next use writes it
-          throw error
-        }
-      }
-      const entry = await this.#bucket.get(session.key)
-      if (!entry) return // ended elsewhere, as the watch will tell
-      session.revision = Math.max(session.revision, entry.revision)
-    }
-  }
-
-  /** In the background: a failure is logged, and what failed is tried again by the next use or sweep. */
-  #run(write: () => Promise<void>): void {
-    const running = write()
-      .catch((error: unknown) => {
-        if (error instanceof StoreConflict) return // someone else wrote; the watch brings it
-        this.#log.warn({ error: messageOf(error) }, 'session was not written')
-      })
-      .finally(() => this.#writes.delete(running))
-    this.#writes.add(running)
-  }
 }
 
 function dueOf({ claims_at, fresh_ms }: SessionRow): number {
@@ -557,12 +409,4 @@ function dueOf({ claims_at, fresh_ms }: SessionRow): number {
 
 function endOf(reason: string): Error {
   return new Error(`the visitor's session has ended: ${reason}`)
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}
-
-function timeToLive(row: SessionRow, now: number): number {
-  return Math.max(1, Math.min(row.expires - now, row.idle_ms + TTL_SLACK_MS))
 }

@@ -14,7 +14,7 @@ import { readParameters } from './parameters.ts'
 import type { SignInParts } from './parts.ts'
 import type { Registration } from './registration.ts'
 import type { Tokens } from './session-tokens.ts'
-import type { LiveSession } from './sessions.ts'
+import type { LiveSession } from './live-session.ts'
 
 const SIGN_OUT_S = 60 // from the POST to the redirect
 const STATE_MS = 15 * 60_000

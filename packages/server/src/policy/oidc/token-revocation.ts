@@ -4,7 +4,7 @@
 
 import type { SignInParts } from './parts.ts'
 import type { Tokens } from './session-tokens.ts'
-import type { LiveSession } from './sessions.ts'
+import type { LiveSession } from './live-session.ts'
 
 /**
  * How long a sign-out waits: the browser goes to the provider first, to end the session there. Keycloak forgets with a
