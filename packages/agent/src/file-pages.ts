@@ -3,9 +3,9 @@
 
 import { createHash } from 'node:crypto'
 
-const STYLE = `
-:root { color-scheme: light dark; --ground: #f6f5f2; --card: #fffefb; --ink: #1f2328; --soft: #59636e; --line: #d9d6cf; --accent: #0b5a4a }
-@media (prefers-color-scheme: dark) { :root { --ground: #15181b; --card: #1d2125; --ink: #e8e6e1; --soft: #a3abb3; --line: #343a40; --accent: #6fcdb4 } }
+import { PAGE_COLOURS, escapeHtml, renderHtml } from '@sallyport/protocol'
+
+const STYLE = `${PAGE_COLOURS}
 * { box-sizing: border-box }
 body { margin: 0; padding: clamp(1rem, 4vw, 3rem); background: var(--ground); color: var(--ink); font: 1rem/1.6 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif }
 main { max-width: 52rem; margin: 0 auto; padding: clamp(1.25rem, 5vw, 2.5rem); overflow-wrap: anywhere; background: var(--card); border: 1px solid var(--line); border-top: 4px solid var(--accent); border-radius: .5rem }
@@ -71,22 +71,7 @@ function renderEntry({ name, isDirectory, bytes, modified }: ListedEntry): strin
 }
 
 function renderPage(title: string, body: string): string {
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escapeHtml(title)}</title>
-<style>${STYLE}</style>
-</head>
-<body>
-<main>
-<h1>${escapeHtml(title)}</h1>
-${body}
-</main>
-</body>
-</html>
-`
+  return renderHtml({ title, style: STYLE, body })
 }
 
 function formatSize(bytes: number): string {
@@ -96,13 +81,4 @@ function formatSize(bytes: number): string {
     size /= 1000
   }
   return `${size.toFixed(1)} TB`
-}
-
-function escapeHtml(text: string): string {
-  return text
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;')
-    .replaceAll("'", '&#39;')
 }

@@ -1,8 +1,10 @@
 // What a visitor sees when the relay itself has to say no: HTML for people, a problem document for programs.
 // Pure: an error in, an answer out. Inner reasons stay in the log.
 
+import { escapeHtml } from '@sallyport/protocol'
+
 import type { RelayError } from '../errors.ts'
-import { escapeHtml, renderPage } from './page.ts'
+import { renderPage } from './page.ts'
 
 export interface ErrorAnswer {
   status: number

@@ -3,9 +3,9 @@
 
 import { createHash } from 'node:crypto'
 
-const STYLE = `
-:root { color-scheme: light dark; --ground: #f6f5f2; --card: #fffefb; --ink: #1f2328; --soft: #59636e; --line: #d9d6cf; --accent: #0b5a4a; --code: #efece4 }
-@media (prefers-color-scheme: dark) { :root { --ground: #15181b; --card: #1d2125; --ink: #e8e6e1; --soft: #a3abb3; --line: #343a40; --accent: #6fcdb4; --code: #272c31 } }
+import { PAGE_COLOURS, escapeHtml, renderHtml } from '@sallyport/protocol'
+
+const STYLE = `${PAGE_COLOURS}
 * { box-sizing: border-box }
 body { margin: 0; min-height: 100vh; display: grid; grid-template-columns: minmax(0, 36rem); place-content: center; padding: 1.5rem; background: var(--ground); color: var(--ink); font: 1rem/1.6 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif }
 main { padding: clamp(1.25rem, 6vw, 2.5rem); overflow-wrap: anywhere; background: var(--card); border: 1px solid var(--line); border-top: 4px solid var(--accent); border-radius: .5rem }
@@ -41,23 +41,12 @@ export interface RenderedPage {
 
 /** Renders a whole page with the headers that keep it harmless: no scripts, no framing, no caching, no referrer. */
 export function renderPage({ title, body, footer, formAction }: Page): RenderedPage {
-  const html = `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="robots" content="noindex">
-<title>${escapeHtml(title)}</title>
-<style>${STYLE}</style>
-</head>
-<body>
-<main>
-<h1>${escapeHtml(title)}</h1>
-${body}${footer ? `\n<footer>${escapeHtml(footer)}</footer>` : ''}
-</main>
-</body>
-</html>
-`
+  const html = renderHtml({
+    title,
+    style: STYLE,
+    head: '<meta name="robots" content="noindex">\n',
+    body: footer ? `${body}\n<footer>${escapeHtml(footer)}</footer>` : body,
+  })
   return {
     headers: {
       'content-type': 'text/html; charset=utf-8',
@@ -70,13 +59,4 @@ ${body}${footer ? `\n<footer>${escapeHtml(footer)}</footer>` : ''}
     },
     body: html,
   }
-}
-
-export function escapeHtml(text: string): string {
-  return text
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;')
-    .replaceAll("'", '&#39;')
 }

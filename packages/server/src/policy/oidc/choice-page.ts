@@ -1,7 +1,8 @@
 // The list of an edge's sign-ins, for a visitor to choose from. Plain links: it works by keyboard, and without scripts.
 // Pure: no I/O, no clock.
 
-import { escapeHtml } from '../../exchange/page.ts'
+import { escapeHtml } from '@sallyport/protocol'
+
 import type { Registration } from './registration.ts'
 
 /** @param wanted where the visitor wants to be afterwards */

@@ -1,10 +1,11 @@
 // 403 for somebody who is signed in and not among those a route lets in: says as whom, and offers to sign out.
 
+import { escapeHtml } from '@sallyport/protocol'
+
 import { claimKey, type ClaimName } from '../../config/claim-name.ts'
 import type { OpenidConnectConfig } from '../../config/config.ts'
 import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
-import { escapeHtml } from '../../exchange/page.ts'
 import { countingEmail, type AllowVerdict, type Person } from './allow.ts'
 import { failWithPage } from './sign-in-page.ts'
 

@@ -1,8 +1,10 @@
 // Answers of sign-in that need more than words: an error with a way on for people, the plain error for programs.
 
+import { escapeHtml } from '@sallyport/protocol'
+
 import type { RelayError } from '../../errors.ts'
 import type { Exchange, ResponseHeaders } from '../../exchange/exchange.ts'
-import { escapeHtml, renderPage, type Page } from '../../exchange/page.ts'
+import { renderPage, type Page } from '../../exchange/page.ts'
 
 export interface WayOn {
   label: string

@@ -5,9 +5,11 @@
 // a hint, goes from the POST to the redirect in a sealed HttpOnly cookie. The page between them is there because
 // Chromium applies `form-action` to every redirect behind a form.
 
+import { escapeHtml } from '@sallyport/protocol'
+
 import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
-import { escapeHtml, renderPage } from '../../exchange/page.ts'
+import { renderPage } from '../../exchange/page.ts'
 import { readCookie } from '../../exchange/read-cookie.ts'
 import { setCookie, setSessionCookie } from './cookies.ts'
 import { readParameters } from './parameters.ts'
