@@ -92,9 +92,11 @@ export class Session {
   readonly #leaving = Promise.withResolvers<void>()
   readonly #closed = Promise.withResolvers<ProtocolError | undefined>()
   readonly #unbinding = new Map<number, () => void>()
-  readonly #served = new Set<Promise<unknown>>()
   #welcome: Welcome | undefined
   #error: ProtocolError | undefined
+  /** How many of the relay's streams are being served, and who waits until none is. */
+  #serving = 0
+  #idle: PromiseWithResolvers<void> | undefined
   #drainTimer: NodeJS.Timeout | undefined
   #closing = false
   #ended = false
@@ -139,11 +141,6 @@ export class Session {
     return this.#mux.roundTripMs
   }
 
-  /** How many of the relay's streams are being served. */
-  get servedCount(): number {
-    return this.#served.size
-  }
-
   /**
    * Leaves in order: the relay is asked to send nothing new, what runs is finished, then the session closes.
    * @param deadlineMs for what runs; after it the streams are cut
@@ -153,7 +150,7 @@ export class Session {
     this.#closing = true
     const deadline = Date.now() + deadlineMs
     if (this.#welcome) await this.#unbindAll(deadlineMs)
-    await this.#settled(() => Promise.all(this.#served), deadline - Date.now())
+    await this.#settled(() => this.#whenIdle(), deadline - Date.now())
     this.#controlStream.end()
     // Only the control stream is left, or what the deadline caught, which is cut now.
     await this.#mux.close({ deadlineMs: FAREWELL_MS })
@@ -175,8 +172,16 @@ export class Session {
   }
 
   #serve(stream: Duplex): void {
-    const served = this.#options.serve(stream).finally(() => this.#served.delete(served))
-    this.#served.add(served)
+    this.#serving++
+    void this.#options.serve(stream).finally(() => {
+      if (--this.#serving === 0) this.#idle?.resolve()
+    })
+  }
+
+  async #whenIdle(): Promise<void> {
+    if (this.#serving === 0) return
+    this.#idle ??= Promise.withResolvers<void>()
+    await this.#idle.promise
   }
 
   #receive(message: ControlMessage): void {
