@@ -351,10 +351,13 @@ describe('forwarding to apps that lie', () => {
   /** Raw bytes that the app answers every request with. */
   let raw: (socket: Socket, head: string) => void = () => {}
   let connections = 0
+  const open = new Set<Socket>()
   let stack: Stack
   before(async () => {
     const app = createNetServer((socket) => {
       connections++
+      open.add(socket)
+      socket.once('close', () => open.delete(socket))
       socket.on('error', () => {})
       socket.on('data', (chunk) => raw(socket, chunk.toString('latin1')))
     })
@@ -435,6 +438,21 @@ describe('forwarding to apps that lie', () => {
     assert.match(all, /^HTTP\/1.1 502 /)
     assert.deepEqual(heads, ['GET', 'POST'])
     assert.equal(connections, before + 1)
+  })
+
+  it('leaves the app with few connections after many POSTs', { timeout: 20_000 }, async () => {
+    raw = (socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+    for (let i = 0; i < 20; i++) {
+      const all = await sendRaw(
+        stack.port,
+        `POST / HTTP/1.1\r\nHost: ${APP_HOST}\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi`,
+      )
+      assert.match(all, /ok$/)
+    }
+    while (open.size > 8) await Promise.race([...open].map((socket) => new Promise((end) => socket.once('close', end))))
+    const before = connections
+    assert.match(await ask('/'), /ok$/)
+    assert.equal(connections, before) // one of the few was kept for it
   })
 
   it('does not pool a stream that authenticated its connection', async () => {

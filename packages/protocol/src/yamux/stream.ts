@@ -136,7 +136,7 @@ export class YamuxStream extends Duplex {
 
   /** Session: the peer has given up this stream. */
   receiveReset(): void {
-    this.detach(new ProtocolError('stream_reset'))
+    this.detach(resetByPeer())
   }
 
   /** Session: destroys the stream without a word to the peer. */
@@ -299,6 +299,15 @@ export class YamuxStream extends Duplex {
     done(error)
     pending?.(error ?? new ProtocolError('session_closed', 'the stream was destroyed'))
   }
+}
+
+/** Without a stack: it would say nothing of the peer's reasons, and Node formats the stack of whatever ends a stream. */
+function resetByPeer(): ProtocolError {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  const error = new ProtocolError('stream_reset')
+  Error.stackTraceLimit = stackTraceLimit
+  return error
 }
 
 function ignore(): void {

@@ -97,8 +97,7 @@ class Transfer implements UpstreamHandler, Watched {
     if (tunnel instanceof FixedResponse) return this.#answerWith(tunnel)
     if (isRetry && !this.#backend.budget.take(performance.now())) return this.#giveUp()
     if (tunnel.upstreamProtocol === 'http2') return this.#handOver(tunnel)
-    const poolable = this.#isSafe && this.#framing.type === 'none' && !this.#retriedStale
-    let connection = poolable ? pool.take(tunnel) : undefined
+    let connection = this.#mayRide && !this.#retriedStale ? pool.take(tunnel) : undefined
     try {
       connection ??= new UpstreamConnection(tunnel, this.#exchange.clientIp, limits.upstream_header_bytes)
     } catch (error) {
@@ -270,7 +269,7 @@ class Transfer implements UpstreamHandler, Watched {
     if (connection) {
       if (this.#canPool && this.#bodyDone && !this.#settled && this.#mayPoolRequest()) {
         connection.stream.resume()
-        this.#room.pool.put(connection)
+        this.#room.pool.put(connection, !this.#mayRide)
       } else connection.destroy()
     }
     if (!this.#responseDone && !this.#settled) {
@@ -364,6 +363,11 @@ class Transfer implements UpstreamHandler, Watched {
     this.#room.deadlines.remove(this)
     if (error) this.#reject(error)
     else this.#resolve()
+  }
+
+  /** Whether it may go out on a stream that the app may be about to close: nothing is lost if it has to go out again. */
+  get #mayRide(): boolean {
+    return this.#isSafe && this.#framing.type === 'none'
   }
 
   #mayPoolRequest(): boolean {

@@ -7,6 +7,9 @@ import type { Deadlines, Watched } from './deadlines.ts'
 import type { UpstreamConnection } from './upstream-connection.ts'
 
 const WARMEST = 8
+// Of streams that were opened because their request may ride no kept one (a POST) so many are kept: they are not what
+// there is a lack of, and each costs the app a connection, which may be a thread of its own.
+const SPARES = 8
 
 export interface StreamPoolOptions {
   maxIdlePerTunnel: number
@@ -43,8 +46,11 @@ export class StreamPool implements Watched {
     return index === -1 ? undefined : idle.splice(index, 1)[0]
   }
 
-  /** Keeps a connection whose exchange is complete in both directions. */
-  put(connection: UpstreamConnection): void {
+  /**
+   * Keeps a connection whose exchange is complete in both directions.
+   * @param isSpare whether the exchange would have opened it even with others idle
+   */
+  put(connection: UpstreamConnection, isSpare: boolean): void {
     const { tunnel, lane } = connection
     if (!lane.isBest) {
       connection.destroy()
@@ -56,7 +62,8 @@ export class StreamPool implements Watched {
       this.#idle.set(tunnel, idle)
       tunnel.onRetire((retired) => this.#drop(tunnel, retired))
     }
-    if (idle.length >= this.#options.maxIdlePerTunnel) {
+    const most = this.#options.maxIdlePerTunnel
+    if (idle.length >= (isSpare ? Math.min(SPARES, most) : most)) {
       connection.destroy()
       return
     }

@@ -54,7 +54,7 @@ export class UpstreamConnection {
     this.stream.on('error', (error: Error) => {
       this.#lost ??= error
     })
-    this.stream.on('close', () => this.#lose(this.#lost ?? new Error('the stream ended')))
+    this.stream.on('close', () => this.#onClose())
   }
 
   /** Starts an exchange; the request itself goes to `stream`. */
@@ -135,12 +135,17 @@ export class UpstreamConnection {
     this.#lose(new Error(this.isConnected ? 'the app closed the connection' : 'the agent closed the stream'))
   }
 
-  #lose(error: Error): void {
+  #onClose(): void {
+    this.#lose(this.#lost ?? (this.#handler && new Error('the stream ended')))
+  }
+
+  /** @param error what the handler is told; nobody else asks */
+  #lose(error: Error | undefined): void {
     const handler = this.#handler
     this.#handler = undefined
     this.stream.destroy()
     this.#onIdleGone?.()
     this.#onIdleGone = undefined
-    handler?.onLost(error)
+    if (error) handler?.onLost(error)
   }
 }
