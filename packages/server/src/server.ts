@@ -4,18 +4,16 @@ import { randomUUID } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { getHeapStatistics } from 'node:v8'
 
-import { BufferBudget, matchesSelector } from '@sallyport/protocol'
-import type { Labels } from '@sallyport/protocol'
+import { BufferBudget } from '@sallyport/protocol'
 
 import { AdminListener } from './admin/admin-listener.ts'
 import { Metrics } from './admin/metrics.ts'
-import { buildBackend } from './backend/build-backend.ts'
-import type { RetryBudget } from './backend/retry-budget.ts'
-import type { Config, EdgeConfig } from './config/config.ts'
-import { Edge } from './edge/edge.ts'
+import type { Config } from './config/config.ts'
+import { ConfiguredEdges } from './edge/configured-edges.ts'
 import { EdgeTable } from './edge/edge-table.ts'
 import { Endpoints } from './edge/endpoints.ts'
 import { handle } from './edge/handle.ts'
+import { originOn } from './edge/origin-on.ts'
 import { logAccess } from './exchange/access-log.ts'
 import { Attempts } from './exchange/attempts.ts'
 import type { AttemptSharing } from './exchange/attempts.ts'
@@ -101,9 +99,6 @@ export class Relay {
   readonly #registry = new Registry()
   readonly #edges = new EdgeTable()
   readonly #forwarder: Forwarder
-  /** The selector of every route, with the edge's URLs, to tell agents where their visitors come from. */
-  readonly #endpoints: { labels: Labels; urls: readonly string[] }[] = []
-  readonly #budgets: RetryBudget[] = []
   /** Ends what policies do by themselves. */
   readonly #policies = new AbortController()
 
@@ -171,9 +166,14 @@ export class Relay {
       countAttempts: (of) => this.#countAttempts(of, config.limits.callbacks_per_minute),
     })
     this.#signIn = signIn
-    const stickyKey = keys.deriveKey('sticky cookie')
     const partsOf = this.#policyParts(signIn, identityTokens, this.#serviceTokens)
-    for (const edge of config.edges) this.#addEdge(edge, partsOf(edge.id), stickyKey)
+    const configured = new ConfiguredEdges({
+      edges: this.#edges,
+      registry: this.#registry,
+      publicUrl: config.public_url,
+      stickyKey: keys.deriveKey('sticky cookie'),
+    })
+    for (const edge of config.edges) configured.add(edge, partsOf(edge.id))
     signIn.endStale(config.edges.map(({ id }) => id))
 
     const endpoints = await this.#openEndpoints(store, signIn, keys, partsOf)
@@ -203,7 +203,7 @@ export class Relay {
         timeouts: config.timeouts,
         log,
         budget,
-        endpointsFor: (labels) => this.#endpointsFor(labels),
+        endpointsFor: (labels) => configured.urlsFor(labels),
       },
     })
     this.#agents = agents
@@ -213,7 +213,10 @@ export class Relay {
       tunnelsAside: () => [...this.#registry.tunnels.values()].filter(({ health }) => health.isAside).length,
       tunnelsUnhealthy: () =>
         [...this.#registry.tunnels.values()].filter(({ health }) => !health.isReportedHealthy).length,
-      retries: () => this.#retries(),
+      retries: () => {
+        const [ours, theirs] = [configured.retries, endpoints.retries]
+        return { granted: ours.granted + theirs.granted, refused: ours.refused + theirs.refused }
+      },
       visitorSessions: () => signIn.sessionCount,
       storeHealthy: () => store.healthy,
       hops: () => this.#neighbours?.hops ?? 0,
@@ -408,40 +411,4 @@ export class Relay {
       }
     }
   }
-
-  #addEdge(config: EdgeConfig, parts: PolicyParts, stickyKey: Uint8Array): void {
-    const originOf = (host: string): string => config.origin ?? originOn(this.#config.public_url, host)
-    const routes = config.routes.map((route) => ({
-      match: route,
-      policy: buildPolicy(route.policy, parts),
-      backend: buildBackend(route.backend, { registry: this.#registry, edgeId: config.id, stickyKey }),
-    }))
-    this.#edges.add(new Edge(config.id, routes, originOf), config.hosts)
-    const urls = config.hosts.map(originOf)
-    for (const { backend } of routes) {
-      this.#budgets.push(backend.budget)
-      for (const labels of backend.selectors) this.#endpoints.push({ labels, urls })
-    }
-  }
-
-  #retries(): { granted: number; refused: number } {
-    let { granted, refused } = this.#agentEndpoints?.retries ?? { granted: 0, refused: 0 }
-    for (const budget of this.#budgets) {
-      granted += budget.granted
-      refused += budget.refused
-    }
-    return { granted, refused }
-  }
-
-  #endpointsFor(labels: Labels): string[] {
-    const urls = this.#endpoints
-      .filter((endpoint) => matchesSelector(endpoint.labels, labels))
-      .flatMap(({ urls }) => urls)
-    return [...new Set(urls)]
-  }
-}
-
-/** The origin of a host that visitors reach on the scheme and port of `public_url`. */
-function originOn(publicUrl: URL, host: string): string {
-  return `${publicUrl.protocol}//${host}${publicUrl.port ? `:${publicUrl.port}` : ''}`
 }
