@@ -92,7 +92,7 @@ async function runAll(wanted: readonly Scenario[], bed: Testbed, plan: Plan): Pr
   const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, Node.js ${process.version}, Linux`
   let failures = 0
   for (const scenario of wanted) {
-    const lacking = lackOf(scenario.needs ?? {})
+    const lacking = lackOf(scenario.needs ?? {}) ?? scenario.lack?.()
     if (lacking !== undefined) {
       console.log(`\n${scenario.title}: not measured. ${lacking}`)
       continue

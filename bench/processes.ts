@@ -1,7 +1,7 @@
 // The processes that the benchmark measures: nginx as the app and as a plain reverse proxy, a sink for uploads, the
 // relay, the agent. Each in its own folder, on free ports, ended by id.
 
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
@@ -93,34 +93,19 @@ server { listen 127.0.0.1:${port} backlog=4096; ${blocks.server} } }
 
 /** User and system time of a process and its children so far, in microseconds (proc_pid_stat(5)). */
 export function cpuMicroseconds(pid: number): number {
-  return [pid, ...childrenOf(pid)].reduce((sum, each) => sum + spentBy(`/proc/${each}/stat`), 0)
+  return [pid, ...childrenOf(pid)].reduce((sum, each) => sum + spentBy(each, 'user') + spentBy(each, 'system'), 0)
 }
 
-/** The same of a process's main thread alone. */
-export function mainThreadMicroseconds(pid: number): number {
-  return spentBy(`/proc/${pid}/task/${pid}/stat`)
+/** The system time of a process alone. */
+export function systemMicroseconds(pid: number): number {
+  return spentBy(pid, 'system')
 }
 
-/** Keeps a process, its children and what they start on some cores (taskset(1)). */
-export function pin(pid: number, cores: string): void {
-  for (const each of [pid, ...childrenOf(pid)]) taskset(['--all-tasks', '--cpu-list', '--pid', cores, String(each)])
-}
-
-/** Keeps the main thread of a process on some cores, and leaves its other threads where they are. */
-export function pinMainThread(pid: number, cores: string): void {
-  taskset(['--cpu-list', '--pid', cores, String(pid)])
-}
-
-function taskset(args: string[]): void {
-  const { status, error, stderr } = spawnSync('taskset', args, { encoding: 'utf8' })
-  if (status !== 0) throw new Error(`taskset: ${error?.message ?? stderr.trim()}`)
-}
-
-function spentBy(statFile: string): number {
+function spentBy(pid: number, mode: 'user' | 'system'): number {
   try {
-    const stat = readFileSync(statFile, 'utf8')
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return (Number(fields[11]) + Number(fields[12])) * 10_000 // USER_HZ is 100
+    return Number(fields[mode === 'user' ? 11 : 12]) * 10_000 // USER_HZ is 100
   } catch {
     return 0 // it has just ended; what it used is no longer told
   }

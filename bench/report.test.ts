@@ -1,9 +1,8 @@
-// The page says what was measured: tables, goals, and a profile as steps.
+// The page says what was measured: tables, goals, and a chart.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
-import { timeBySteps } from './cpu-profile.ts'
 import { chart } from './report/chart.ts'
 import { judge } from './report/goals.ts'
 import { page } from './report/page.ts'
@@ -72,44 +71,6 @@ describe('goals', () => {
     const { reasons } = judge({ 'sallyport: added p50': 1, 'sallyport: idle relay': 70e6 })
     assert.equal(reasons.length, 1)
     assert.match(reasons[0] ?? '', /^\*\*Latency\./)
-  })
-})
-
-describe('a profile', () => {
-  it('becomes time by step between two moments, and the rest of the thread is the kernel', () => {
-    const frame = (id: number, functionName: string, url: string): { id: number; callFrame: object } => ({
-      id,
-      callFrame: { functionName, url },
-    })
-    const nodes = [
-      frame(1, '(idle)', ''),
-      frame(2, 'writev', ''),
-      frame(3, 'pick', 'file:///x/server/dist/backend/balancer.js'),
-      frame(4, 'flush', 'file:///x/protocol/dist/yamux/outbox.js'),
-    ]
-    const profile = {
-      nodes: nodes as { id: number; callFrame: { functionName: string; url: string } }[], // made above
-      startTime: 1000,
-      samples: [3, 2, 1, 4, 3, 2],
-      timeDeltas: [0, 100, 100, 100, 250, 100],
-    }
-    // The first sample is before it, the last behind it.
-    const { steps, sampledMicros } = timeBySteps(profile, {
-      fromMicros: 1050,
-      untilMicros: 1600,
-      spentMicros: 500,
-      sampleMaxMicros: 150,
-    })
-    assert.deepEqual(
-      steps.map(({ name, micros }) => [name, micros]),
-      [
-        ['kernel, in', 150],
-        ['kernel, out', 100],
-        ['backend', 100],
-        ['mux', 150], // of the 250, in which it was kept from running
-      ],
-    )
-    assert.equal(sampledMicros, 350)
   })
 })
 

@@ -21,6 +21,8 @@ export interface Scenario {
   readonly isOneRun?: true
   /** Programs without which it cannot run, each with how it is installed. */
   readonly needs?: Readonly<Record<string, string>>
+  /** What else keeps it from running here, and what to do about it; asked when the programs are there. */
+  lack?(): string | undefined
   /** What is measured, and how: the paragraph under the title. */
   method(plan: Plan): string
   run(bed: Testbed, plan: Plan): Promise<Findings>

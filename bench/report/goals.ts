@@ -21,11 +21,12 @@ interface Goal {
 type Why = keyof typeof WHY
 
 const WHY = {
-  parser: `**Small requests.** Most of the relay's time is the kernel and \`node:http\`, which stands in front because nothing else refuses
-so much of what visitors may try ([decision 2](decisions/0002-node-http-in-front-lean-exchange-behind.md)). "Where the time goes" has
-the profile, and under it the floor: what Node.js takes to move the same bytes without reading them. Tried: \`undici\` and
-\`http.request\` towards the app (twice as dear as our own exchange), coalescing by \`process.nextTick\` (30 % more CPU at fifty
-connections than by \`setImmediate\`, though quicker at one), fewer and larger writes for each answer (in use).`,
+  parser: `**Small requests.** A third of the relay's time is the kernel, most of it writing to sockets. Another third is Node.js itself: half of that
+is \`node:http\` with its parser, which stands in front because nothing else refuses so much of what visitors may try
+([decision 2](decisions/0002-node-http-in-front-lean-exchange-behind.md)). The rest is ours, half of it heads written and answers
+checked (\`forward\`). "Where the time goes" has the table, and under it the floor: what Node.js takes to move the same bytes without reading
+them. Tried: \`undici\` and \`http.request\` towards the app (twice as dear as our own exchange), coalescing by \`process.nextTick\` (30 % more
+CPU at fifty connections than by \`setImmediate\`, though quicker at one), fewer and larger writes for each answer (in use).`,
   tcp: `**Against tunnels that only copy.** They neither parse nor check nor choose; each visitor's connection is one stream to one app, in compiled
 code and mostly with several threads. The floor under "Where the time goes" is what the same costs in Node.js.`,
   bulk: `**Bulk.** Each byte passes two more sockets than through a reverse proxy, and is masked once because RFC 6455 5.3 wants it.

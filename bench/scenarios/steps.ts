@@ -1,39 +1,38 @@
 // Where the time of a request goes in the relay and in the agent, step by step, and the floor under both: the same bytes
 // moved by the same runtime without a look at them. The table of docs/how-a-byte-travels.md.
 
-import { globSync, mkdirSync, readFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { timeBySteps } from '../cpu-profile.ts'
-import type { CpuProfile } from '../cpu-profile.ts'
 import { perRequest, withCpu } from '../cpu.ts'
 import { wrk } from '../load/wrk.ts'
 import type { WrkResult } from '../load/wrk.ts'
-import { mainThreadMicroseconds, pin, pinMainThread } from '../processes.ts'
+import { lackOfPerf, nameFileOf, NAMES_FLAG, record, stacksIn } from '../perf.ts'
+import { systemMicroseconds } from '../processes.ts'
 import { count, fixed } from '../report/markdown.ts'
+import { sampledSteps } from '../sampled-steps.ts'
 import type { Findings, Scenario } from '../scenario.ts'
 import { SMALL_PATH } from '../testbed.ts'
 import type { Testbed } from '../testbed.ts'
 import { together } from './requests.ts'
 
 const CONNECTIONS = 50
-const WARM_SECONDS = 2
-const SAMPLE_MICROS = 500
-const CORES = availableParallelism()
+const WARM_SECONDS = 4 // until V8 has compiled what is hot
 
 export const steps: Scenario = {
   name: 'steps',
   title: 'Where the time goes',
   isCore: false,
   isOneRun: true,
-  needs: { taskset: 'apt-get install util-linux' },
+  needs: { perf: 'apt-get install linux-perf' },
+  lack: lackOfPerf,
   method: ({ rounds, seconds }) =>
-    `Small requests at ${CONNECTIONS} connections for ${rounds * seconds} s, with the relay, and then the agent, under \`node --cpu-prof\`, its main thread on a
-core of its own (taskset), so that it waits for nobody: the own time of each function, by the file it is in. Main thread only, and only while
-requests came. [How a byte travels](how-a-byte-travels.md) walks through the steps.`,
+    `Small requests at ${CONNECTIONS} connections, first for ${rounds * seconds} s to measure user plus system time from \`/proc\`, then as long again with the
+relay, or the agent, sampled by \`perf\` at even steps of its CPU time, all threads. A sample counts to the kernel, to V8's own work, or to
+the file of the nearest JavaScript function on its stack, with all that this one calls; a function that the compiler has put into another
+counts to the other. The microseconds are the time of the first part by the shares of the second.
+[How a byte travels](how-a-byte-travels.md) walks through the steps.`,
   async run(bed, plan) {
-    if (CORES < 2) throw new Error('it needs two cores')
     const seconds = plan.isQuick ? 1 : plan.rounds * plan.seconds
     const findings = []
     for (const watched of ['relay', 'agent'] as const) findings.push(await profile(bed, watched, seconds))
@@ -42,12 +41,8 @@ requests came. [How a byte travels](how-a-byte-travels.md) walks through the ste
 }
 
 async function profile(bed: Testbed, watched: 'relay' | 'agent', seconds: number): Promise<Findings> {
-  const folder = join(bed.folder, 'profile', watched)
-  mkdirSync(folder, { recursive: true })
-  const flags = ['--cpu-prof', `--cpu-prof-interval=${SAMPLE_MICROS}`, `--cpu-prof-dir=${folder}`]
-  const flagsOf = (name: string): string[] => (name === watched ? flags : [])
-
-  const { nginx, nginxPort } = await bed.apps()
+  const flagsOf = (name: string): string[] => (name === watched ? [NAMES_FLAG] : [])
+  const { nginxPort } = await bed.apps()
   const { relay, relayPort, startAgent } = await bed.startRelay(`steps-${watched}`, {
     edges: '  - { id: edg_app, hosts: [app.localhost] }\n',
     nodeFlags: flagsOf('relay'),
@@ -57,50 +52,43 @@ async function profile(bed: Testbed, watched: 'relay' | 'agent', seconds: number
   const visit = (time: number): Promise<WrkResult> =>
     wrk(`http://127.0.0.1:${relayPort}${SMALL_PATH}`, { ...load, seconds: time })
 
-  const [alone, others] = watched === 'relay' ? [relay, agent] : [agent, relay]
-  // Its other threads go elsewhere: the profiler's must not wait until the one that it watches has nothing to do.
-  pinMainThread(alone.pid, String(CORES - 1))
-  for (const { pid } of [others, nginx, process]) pin(pid, `0-${CORES - 2}`) // and wrk, which this process starts
-  let result: WrkResult
-  let between: Parameters<typeof timeBySteps>[1]
+  const one = watched === 'relay' ? relay : agent
+  const file = join(bed.folder, `steps-${watched}.perf`)
   try {
     await visit(WARM_SECONDS)
-    const fromMicros = monotonicMicros()
-    const spentBefore = mainThreadMicroseconds(alone.pid)
-    result = await visit(seconds)
-    between = {
-      fromMicros,
-      untilMicros: monotonicMicros(),
-      spentMicros: mainThreadMicroseconds(alone.pid) - spentBefore,
-      sampleMaxMicros: 4 * SAMPLE_MICROS,
+    // What it costs, and then on what: samples have a cost as well.
+    const systemBefore = systemMicroseconds(one.pid)
+    const { result, cpu } = await withCpu([one], () => visit(seconds))
+    const system = systemMicroseconds(one.pid) - systemBefore
+    const spent = cpu[one.name] ?? 0
+    await Promise.all([visit(seconds), record(one.pid, seconds, file)])
+    const sampled = await sampledSteps(stacksIn(file))
+    const row = (name: string, share: number, what: string): string[] => [
+      name,
+      fixed((share * spent) / result.requests, 2),
+      `${fixed(100 * share, 0)} %`,
+      what,
+    ]
+    return {
+      tables: [
+        {
+          caption: `**In the ${watched}**`,
+          head: ['step', 'µs for each request', 'share', 'what'],
+          rows: [
+            ...sampled.steps.map(({ name, what, share }) => row(name, share, what)),
+            row('together', 1, `at ${count(result.requestsPerSecond)} requests/s`),
+          ],
+        },
+      ],
+      figures: {},
+      notes: [
+        `The ${watched}: ${count(sampled.samples)} samples, ${fixed(100 * sampled.kernelShare, 0)} % of them in the kernel; system time by \`/proc\`: ${fixed((100 * system) / spent, 0)} %.`,
+      ],
     }
   } finally {
-    for (const { pid } of [nginx, process]) pin(pid, `0-${CORES - 1}`)
     await agent.end()
     await relay.end()
-  }
-
-  const { steps: spent, sampledMicros } = timeBySteps(readProfile(folder), between)
-  const total = spent.reduce((sum, { micros }) => sum + micros, 0)
-  const each = (micros: number): string => fixed(micros / result.requests, 2)
-  return {
-    tables: [
-      {
-        caption: `**In the ${watched}**`,
-        head: ['step', 'µs for each request', 'share', 'what'],
-        rows: [
-          ...spent.map(({ name, what, micros }) => [name, each(micros), `${fixed((100 * micros) / total, 0)} %`, what]),
-          ['together', each(total), '', `at ${count(result.requestsPerSecond)} requests/s, while profiled`],
-        ],
-      },
-    ],
-    figures: {},
-    notes:
-      sampledMicros > between.spentMicros
-        ? [
-            `The ${watched} had to wait for its core: this machine was too busy, and its steps look dearer than they are.`,
-          ]
-        : [],
+    rmSync(nameFileOf(one.pid), { force: true })
   }
 }
 
@@ -135,14 +123,4 @@ async function measureFloors(bed: Testbed, seconds: number): Promise<Findings> {
     figures: {},
     notes: [],
   }
-}
-
-function readProfile(folder: string): CpuProfile {
-  const [file] = globSync(join(folder, '*.cpuprofile'))
-  if (file === undefined) throw new Error(`no profile was written to ${folder}`)
-  return JSON.parse(readFileSync(file, 'utf8')) as CpuProfile // written by V8
-}
-
-function monotonicMicros(): number {
-  return Number(process.hrtime.bigint() / 1000n)
 }
