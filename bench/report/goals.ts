@@ -21,9 +21,9 @@ interface Goal {
 type Why = keyof typeof WHY
 
 const WHY = {
-  parser: `**Small requests.** A third of the relay's time is the kernel, most of it writing to sockets. Another third is Node.js itself: half of that
+  parser: `**Small requests.** More than a third of the relay's time is the kernel, most of it writing to sockets. A third is Node.js itself: half of that
 is \`node:http\` with its parser, which stands in front because nothing else refuses so much of what visitors may try
-([decision 2](decisions/0002-node-http-in-front-lean-exchange-behind.md)). The rest is ours, half of it heads written and answers
+([decision 2](decisions/0002-node-http-in-front-lean-exchange-behind.md)). The rest is ours, above all heads written and answers
 checked (\`forward\`). "Where the time goes" has the table, and under it the floor: what Node.js takes to move the same bytes without reading
 them. Tried: \`undici\` and \`http.request\` towards the app (twice as dear as our own exchange), coalescing by \`process.nextTick\` (30 % more
 CPU at fifty connections than by \`setImmediate\`, though quicker at one), fewer and larger writes for each answer (in use).`,
