@@ -2,7 +2,7 @@
 
 import { availableParallelism } from 'node:os'
 
-import { tuneForWork } from '@sallyport/protocol/tune-v8'
+import { holdYoungGeneration, tuneForWork } from '@sallyport/protocol/tune-v8'
 
 import type { Config } from '../config/config.ts'
 import { readConfig } from '../config/load-config.ts'
@@ -47,6 +47,7 @@ export async function start({
   })
   running = workers === 1 ? await startAlone(config, log) : await startWorkers(config, workers, source, log)
   tuneForWork()
+  holdYoungGeneration()
   const { addresses } = running
   log.info(
     { version: RELAY_VERSION, ...addresses, edges: config.edges.length, ...(workers > 1 && { workers }) },

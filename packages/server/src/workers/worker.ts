@@ -3,7 +3,7 @@
 //
 //   waiting ──start──▶ serving ──drain, or the supervisor is gone──▶ draining ──all_finished──▶ exit
 
-import { tuneForWork } from '@sallyport/protocol/tune-v8'
+import { holdYoungGeneration, tuneForWork } from '@sallyport/protocol/tune-v8'
 
 import type { Config } from '../config/config.ts'
 import { parseConfig } from '../config/parse-config.ts'
@@ -81,6 +81,7 @@ async function serve(plan: WorkerPlan): Promise<void> {
     void drain(relay, log)
   })
   tuneForWork()
+  holdYoungGeneration()
   const { http, https } = relay.addresses
   send({ type: 'started', addresses: { ...(http && { http: http.port }), ...(https && { https: https.port }) } })
 }
