@@ -18,11 +18,9 @@ export interface RequestsResult {
 
 type Measured = RequestsResult & { cpu: CpuByProcess }
 
-// Until V8 has compiled what is hot: at the start, and again after the pause in which others were measured. After some
-// seconds without work it gives compiled code and feedback back (its memory reducer), and a request costs a third more
-// until they are there again.
+// Until V8 has compiled what is hot; after the pause in which others were measured, until caches are warm again.
 const FIRST_WARM_SECONDS = 4
-const WARM_SECONDS = 3
+const WARM_SECONDS = 1
 
 /**
  * Measures every chain in every round. Each begins with seconds that are not counted, for all chains alike.

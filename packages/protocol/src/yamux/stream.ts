@@ -41,8 +41,12 @@ export interface StreamHost {
   released(stream: YamuxStream, sendReset: boolean): void
 }
 
+// What is as small as a head goes past Writable, where nothing waits there.
+const DIRECT_BYTES = 16 * 1024
 // Written bytes beyond this hold the writer, whatever the window allows: one message's worth.
 const QUEUE_LIMIT_BYTES = 64 * 1024
+
+type WriteCallback = (error?: Error | null) => void
 
 export class YamuxStream extends Duplex {
   readonly id: number
@@ -177,6 +181,21 @@ export class YamuxStream extends Duplex {
   }
 
   // ── writing ──────────────────────────────────────────────────────────────
+
+  /** As `Writable.write`. For a small piece that has its place, the queue, callback and tick of Writable say nothing. */
+  override write(chunk: unknown, encoding?: BufferEncoding | WriteCallback, callback?: WriteCallback): boolean {
+    const isDirect =
+      encoding === undefined &&
+      chunk instanceof Buffer &&
+      chunk.length <= DIRECT_BYTES &&
+      this.writable &&
+      this.writableLength === 0 &&
+      this.#mayWriteMore()
+    if (!isDirect) return super.write(chunk, encoding as BufferEncoding, callback) // either of its two forms
+    this.#outgoing.push(chunk)
+    if (this.isReady) this.#host.ready(this, chunk.length) // may send it right now
+    return true
+  }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
     this.#outgoing.push(chunk)

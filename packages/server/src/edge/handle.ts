@@ -18,8 +18,8 @@ export interface Gate {
   edgePages: (exchange: Exchange) => Promise<void>
 }
 
-/** Takes an exchange from host to app. @throws RelayError for everything a visitor is told no for */
-export async function handle(exchange: Exchange, gate: Gate): Promise<void> {
+/** Takes an exchange from host to app. @throws RelayError, at once or later, for everything a visitor is told no for */
+export function handle(exchange: Exchange, gate: Gate): Promise<void> {
   if (exchange.host === gate.publicHost) return gate.publicPages(exchange)
 
   const edge = gate.edges.at(exchange.host)
@@ -29,7 +29,7 @@ export async function handle(exchange: Exchange, gate: Gate): Promise<void> {
   if (isOurs(exchange.path)) return gate.edgePages(exchange)
 
   const route = edge.routeFor(exchange.path)
-  await route.policy(exchange, () => gate.forwarder.forward(exchange, route.backend))
+  return route.policy(exchange, () => gate.forwarder.forward(exchange, route.backend))
 }
 
 /** Ours in every spelling: what an app could read as our path must not reach it either. */
