@@ -46,22 +46,54 @@ const NEEDS = { nginx: 'apt-get install nginx', wrk: 'apt-get install wrk', curl
 const BYTE_PAGE = 'how-a-byte-travels.md'
 const MARKERS = ['<!-- written by npm run bench -- --scenario steps -->\n', '<!-- end -->'] as const
 
-const { values: flags } = parseArgs({
-  options: {
-    all: { type: 'boolean', default: false },
-    scenario: { type: 'string', multiple: true },
-    rounds: { type: 'string', default: '3' },
-    seconds: { type: 'string', default: '2' },
-    quick: { type: 'boolean', default: false },
-    list: { type: 'boolean', default: false },
-    out: { type: 'string', default: join(import.meta.dirname, '../docs') },
-  },
-})
+const USAGE = `npm run bench -- [--all | --scenario NAME…] [--rounds N] [--seconds N]
 
-if (flags.list) {
+Measures Sallyport beside nginx and the tunnels that are installed, and writes docs/performance.md.
+Leave the machine alone meanwhile.
+
+  --all             every scenario (25 minutes); without it, those marked (core) in --list
+  --scenario NAME   only this one; may be repeated
+  --list            the names of the scenarios
+  --rounds N        how often each chain takes its turn (3)
+  --seconds N       how long a turn is (2)
+  --ours            only direct, nginx and Sallyport: a quick look after a change. Nothing is written
+  --quick           whether everything works: one short round of everything. Nothing is written
+  --out FOLDER      where the page goes (docs)
+
+  npm run bench -- --scenario small-requests --rounds 8 --seconds 1`
+
+// nginx, haproxy and sshd live where only root's PATH looks.
+process.env.PATH = `${process.env.PATH}:/usr/sbin`
+
+const flags = readFlags()
+
+if (flags.help) {
+  console.log(USAGE)
+} else if (flags.list) {
   for (const { name, title, isCore } of SCENARIOS) console.log(`${name.padEnd(20)} ${title}${isCore ? ' (core)' : ''}`)
 } else {
   process.exitCode = await main()
+}
+
+function readFlags() {
+  try {
+    return parseArgs({
+      options: {
+        help: { type: 'boolean', short: 'h', default: false },
+        all: { type: 'boolean', default: false },
+        scenario: { type: 'string', multiple: true },
+        rounds: { type: 'string', default: '3' },
+        seconds: { type: 'string', default: '2' },
+        ours: { type: 'boolean', default: false },
+        quick: { type: 'boolean', default: false },
+        list: { type: 'boolean', default: false },
+        out: { type: 'string', default: join(import.meta.dirname, '../docs') },
+      },
+    }).values
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`)
+    process.exit(2)
+  }
 }
 
 async function main(): Promise<number> {
@@ -78,7 +110,7 @@ async function main(): Promise<number> {
   const wanted = SCENARIOS.filter(
     ({ name, isCore }) => flags.scenario?.includes(name) ?? (flags.all || flags.quick || isCore),
   )
-  const bed = await Testbed.create()
+  const bed = await Testbed.create(flags.ours ? [] : undefined)
   const end = (): void => void bed.close().then(() => process.exit(1))
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, end)
   try {
@@ -107,7 +139,8 @@ async function runAll(wanted: readonly Scenario[], bed: Testbed, plan: Plan): Pr
       console.log(`(${((performance.now() - started) / 1000).toFixed(0)} s)`)
       // After each scenario, so that a later one that fails loses nothing.
       const measuredAt = new Date().toISOString().slice(0, 10)
-      if (!plan.isQuick) keep(scenario.name, { measuredAt, machine, loadBefore, plan, findings }, bed.notMeasured)
+      if (!plan.isQuick && !flags.ours)
+        keep(scenario.name, { measuredAt, machine, loadBefore, plan, findings }, bed.notMeasured)
     } catch (error) {
       failures++
       console.error(`${scenario.name} failed:`, error)

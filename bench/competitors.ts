@@ -2,6 +2,7 @@
 // on loopback, in front of the same app; those that are not on the PATH are listed as not measured.
 
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
@@ -306,9 +307,7 @@ export function missing(competitor: Competitor): string | undefined {
 }
 
 function which(command: string): string | undefined {
-  // sshd lives where only root's PATH looks.
-  const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` }
-  const found = spawnSync('which', [command], { env, encoding: 'utf8' })
+  const found = spawnSync('which', [command], { encoding: 'utf8' })
   return found.status === 0 ? found.stdout.trim() : undefined
 }
 
@@ -328,6 +327,7 @@ async function run(
   headers?: Record<string, string>,
 ): Promise<Running> {
   const child = spawn(command, args, { env, stdio: ['ignore', 'ignore', 'pipe'] })
+  await once(child, 'spawn') // rejects where it cannot be run
   let errors = ''
   child.stderr.on('data', (chunk: Buffer) => (errors = (errors + chunk.toString()).slice(-2000)))
   const running = { name: command.split('/').at(-1) ?? command, pid: child.pid ?? 0, end: () => endChild(child) }

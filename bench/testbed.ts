@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { Browser } from '@sallyport/example-demo/browser'
 
 import { COMPETITORS, missing } from './competitors.ts'
-import type { CompetitorKind } from './competitors.ts'
+import type { Competitor, CompetitorKind } from './competitors.ts'
 import { freePort, start, startNginx } from './processes.ts'
 import type { Running } from './processes.ts'
 import { publishInto } from './publish.ts'
@@ -75,6 +75,7 @@ const USER = { username: 'ada', password: 'lovelace', claims: { name: 'Ada', ema
 
 export class Testbed {
   readonly folder: string
+  readonly #competitors: readonly Competitor[]
   readonly #published: Published
   readonly #running = new Set<Running>()
   #apps: Promise<Apps> | undefined
@@ -83,13 +84,14 @@ export class Testbed {
   /** Competitors that are not here, each with the reason and how it is installed; known after `chains()`. */
   readonly notMeasured: string[] = []
 
-  private constructor(folder: string) {
+  private constructor(folder: string, competitors: readonly Competitor[]) {
     this.folder = folder
+    this.#competitors = competitors
     this.#published = publishInto(join(folder, 'published'))
   }
 
-  static async create(): Promise<Testbed> {
-    return new Testbed(await mkdtemp(join(tmpdir(), 'sallyport-bench-')))
+  static async create(competitors: readonly Competitor[] = COMPETITORS): Promise<Testbed> {
+    return new Testbed(await mkdtemp(join(tmpdir(), 'sallyport-bench-')), competitors)
   }
 
   async close(): Promise<void> {
@@ -279,7 +281,7 @@ location /upload { proxy_pass http://stream; }`,
         http2Port: relayPort,
       },
     ]
-    for (const competitor of COMPETITORS) {
+    for (const competitor of this.#competitors) {
       const lacks = missing(competitor)
       if (lacks) {
         this.notMeasured.push(`${competitor.name} (no \`${lacks}\` on the PATH; ${competitor.install})`)
