@@ -1,13 +1,18 @@
 // `npm test`: all tests, ending in the test runner's own summary. Arguments are files or folders to run instead.
 
 import { spawn } from 'node:child_process'
-import { globSync, statSync } from 'node:fs'
+import { existsSync, globSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { findChromium } from '../test/support/chromium.ts'
 
 const root = join(import.meta.dirname, '..')
 const wanted = process.argv.slice(2)
+const missing = wanted.filter((path) => !existsSync(path))
+if (missing.length > 0) {
+  console.error(`There is no ${missing.join(', no ')}: npm test -- FILE_OR_FOLDER…`)
+  process.exit(2)
+}
 const folders = wanted.length > 0 ? wanted : ['packages', 'test', 'examples', 'bench']
 const files = folders
   .flatMap((path) => (statSync(path).isDirectory() ? globSync(`${path}/**/*.test.ts`, { exclude: isForeign }) : [path]))
