@@ -24,7 +24,7 @@ export interface VisitorRequest {
   /** Whether all of the request has come. */
   readonly complete: boolean
   on(event: 'data', listener: (chunk: Buffer) => void): unknown
-  /** Only where the whole body has come: a request that was cut off closes its response instead. */
+  /** Only of a request that announces a body, when all of it has come: one that was cut off closes its response instead. */
   on(event: 'end', listener: () => void): unknown
   pause(): unknown
   resume(): unknown
@@ -46,7 +46,8 @@ export interface VisitorResponse {
   addTrailers(trailers: [name: string, value: string][]): unknown
   writeContinue(): unknown
   writeEarlyHints(hints: { link: string[] }): unknown
-  /** 'close': sent in full, or the visitor is gone. */
+  /** Sent in full, or the visitor is gone. It comes once, and once() costs more. */
+  on(event: 'close', listener: () => void): unknown
   once(event: 'close' | 'drain', listener: () => void): unknown
   /** Ends an answer so that the visitor cannot take it for complete. */
   destroy(): unknown
@@ -204,7 +205,7 @@ export class Exchange {
     if (response.headersSent || response.destroyed) return
     const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body
     // What the visitor still sends would be taken for the next request: close after the answer (RFC 9112 9.3).
-    const unread = !this.request.complete && this.#announcesBody
+    const unread = !this.request.complete && this.announcesBody
     response.writeHead(status, {
       ...headers,
       ...(status === 204 || status === 304 ? {} : { 'content-length': bytes.length }),
@@ -214,7 +215,7 @@ export class Exchange {
   }
 
   /** RFC 9112 6.3. Node completes a request without a body only after its handlers have run. */
-  get #announcesBody(): boolean {
+  get announcesBody(): boolean {
     if (this.header('transfer-encoding') !== undefined) return true
     return Number(this.header('content-length') ?? 0) > 0
   }

@@ -81,7 +81,7 @@ class Transfer implements UpstreamHandler, Watched {
 
   start(): void {
     const { response } = this.#exchange
-    response.once('close', () => this.#onVisitorClose())
+    response.on('close', () => this.#onVisitorClose())
     if (response.destroyed) return this.#onVisitorClose()
     this.#room.deadlines.add(this)
     this.#attempt()

@@ -96,7 +96,7 @@ class Http2Transfer implements Http2Waiter, Watched {
 
   start(): void {
     const { response } = this.#exchange
-    response.once('close', () => this.#onVisitorClose())
+    response.on('close', () => this.#onVisitorClose())
     if (response.destroyed) return this.#onVisitorClose()
     this.#room.deadlines.add(this)
     const tunnel = this.#tunnel! // the one that was picked

@@ -96,6 +96,10 @@ export class Http2Response implements VisitorResponse {
     this.#inform({ ':status': 103, link })
   }
 
+  on(event: 'close', listener: () => void): void {
+    this.#stream.on(event, listener)
+  }
+
   once(event: 'close' | 'drain', listener: () => void): void {
     this.#stream.once(event, listener)
   }

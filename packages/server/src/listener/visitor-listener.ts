@@ -54,7 +54,12 @@ export interface VisitorListenerOptions {
 /** What one visitor connection is doing. */
 interface Connection {
   busy: boolean
-  waiting: { request: IncomingMessage; response: ServerResponse }[]
+  waiting: Asked[]
+}
+
+interface Asked {
+  request: IncomingMessage
+  response: ServerResponse
 }
 
 export class VisitorListener {
@@ -86,6 +91,7 @@ export class VisitorListener {
       insecureHTTPParser: false,
       joinDuplicateHeaders: false,
       noDelay: true,
+      optimizeEmptyRequests: true, // nobody reads the body of a request that has none (a twentieth of the relay's CPU)
       shouldUpgradeCallback: (request) => isWebSocketUpgrade(request),
     }
     this.#scheme = certificates ? 'https' : 'http'
@@ -107,7 +113,11 @@ export class VisitorListener {
     this.#server.on('connect', (request, socket) => this.#onConnect(request, socket))
     this.#server.on('clientError', (error, socket) => this.#onClientError(error, socket))
     if (options.http2) {
-      this.#http2 = new Http2Visitors({ ...options, scheme: this.#scheme, onExchange: (each) => this.#count(each) })
+      this.#http2 = new Http2Visitors({
+        ...options,
+        scheme: this.#scheme,
+        onExchange: (each) => this.#serveAlone(each),
+      })
       this.#takeHttp2(this.#http2)
     }
     this.#server.on('connection', (socket) => this.#onConnection(socket))
@@ -193,7 +203,7 @@ export class VisitorListener {
     const connection = this.#connectionOf(request.socket)
     if (!connection.busy) {
       connection.busy = true
-      void this.#serve(connection, request, response)
+      void this.#serve(connection, { request, response })
       return
     }
     // Pipelined behind another: RFC 9112 9.3.2 lets us answer in turn, and so only one runs at a time.
@@ -201,37 +211,42 @@ export class VisitorListener {
     if (connection.waiting.length > PIPELINED_MAX) request.socket.destroy()
   }
 
-  async #serve(connection: Connection, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    let current: { request: IncomingMessage; response: ServerResponse } | undefined = { request, response }
+  /** One request, and those that have come behind it meanwhile. */
+  async #serve(connection: Connection, first: Asked): Promise<void> {
+    const { socket } = first.request
+    let current: Asked | undefined = first
     // A visitor who has left waits for none of the answers behind the first, and behind a last answer nothing is read
     // any more (RFC 9112 9.6): what follows a refused request may be its body.
-    while (current && request.socket.writable) {
-      const served: ServerResponse = current.response
-      await this.#run(current.request, served)
-      if (!served.closed) await new Promise<void>((resolve) => served.once('close', resolve)) // a refusal on its way
+    while (current && socket.writable) {
+      const { request, response }: Asked = current
+      const exchange = this.#admit(request, response)
+      if (exchange) {
+        this.#exchanges++
+        await this.#options.onExchange(exchange)
+        this.#countEnd()
+      }
+      if (!response.closed) await new Promise<void>((resolve) => response.once('close', resolve)) // a refusal on its way
       current = connection.waiting.shift()
     }
     connection.busy = false
   }
 
-  async #run(request: IncomingMessage, response: ServerResponse, upgrade?: Upgrade): Promise<void> {
-    request.on('error', ignore) // the visitor left; the response's 'close' tells the same
-    if (this.#isClosing) response.shouldKeepAlive = false
-    this.#exchanges++
-    this.#begun++
-    const exchange = this.#exchangeOf(request, response, upgrade)
-    if (exchange) await this.#options.onExchange(exchange)
-    if (--this.#exchanges === 0) this.#onIdle?.()
-  }
-
-  async #count(exchange: Exchange): Promise<void> {
+  /** Nothing waits behind it: an upgrade, a CONNECT, a stream of HTTP/2. */
+  async #serveAlone(exchange: Exchange): Promise<void> {
     this.#exchanges++
     await this.#options.onExchange(exchange)
+    this.#countEnd()
+  }
+
+  #countEnd(): void {
     if (--this.#exchanges === 0) this.#onIdle?.()
   }
 
-  /** Admission; a refused request is answered here and gives no exchange. */
-  #exchangeOf(request: IncomingMessage, response: ServerResponse, upgrade?: Upgrade): Exchange | undefined {
+  /** A refused request is answered here and gives no exchange. */
+  #admit(request: IncomingMessage, response: ServerResponse, upgrade?: Upgrade): Exchange | undefined {
+    request.on('error', ignore) // the visitor left; the response's 'close' tells the same
+    if (this.#isClosing) response.shouldKeepAlive = false
+    this.#begun++
     const visitor = this.#identify(request)
     const init = { request, response, ...visitor, ...(upgrade && { upgrade }) }
     try {
@@ -264,14 +279,17 @@ export class VisitorListener {
     this.#upgraded.add(socket)
     socket.once('close', () => this.#upgraded.delete(socket))
     const response = this.#answerOn(request, socket)
-    if (response) void this.#run(request, response, http1Upgrade(socket as Socket, head, response)) // as there
+    if (!response) return
+    const exchange = this.#admit(request, response, http1Upgrade(socket as Socket, head, response)) // as there
+    if (exchange) void this.#serveAlone(exchange)
   }
 
   /** CONNECT never becomes a stream to an agent. */
   #onConnect(request: IncomingMessage, socket: Duplex): void {
     socket.on('error', ignore) // the visitor does not wait for the answer
     const response = this.#answerOn(request, socket)
-    if (response) void this.#run(request, response)
+    const exchange = response && this.#admit(request, response)
+    if (exchange) void this.#serveAlone(exchange)
   }
 
   /** The last answer on a connection that node:http has let go. */

@@ -10,6 +10,7 @@ export type FormVerdict = { ok: true; form: URLSearchParams } | { ok: false; det
 export async function readForm(exchange: Exchange): Promise<FormVerdict> {
   const type = exchange.header('content-type')?.split(';', 1)[0]?.trim().toLowerCase()
   if (type !== 'application/x-www-form-urlencoded') return { ok: false, detail: 'the body is not a form' }
+  if (!exchange.announcesBody) return { ok: true, form: new URLSearchParams() }
   const { request, response } = exchange
   const read = Promise.withResolvers<FormVerdict>()
   const chunks: Buffer[] = []
