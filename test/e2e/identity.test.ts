@@ -69,6 +69,13 @@ describe('the identity of a visitor, at the app', { timeout: 60_000 }, () => {
       scopes: ['openid', 'profile', 'email', 'groups'],
       allow: { domains: ['example.com'], groups: { any_of: ['x'] } },
     }
+    const backend = { labels: { edge: 'edg_open' } }
+    const policyOf = (actions: object[]): object => ({ on_http_request: [{ actions }] })
+    const person = (processes.signIn() as { on_http_request: [{ actions: [object] }] }).on_http_request[0].actions[0] // as it makes it
+    const addresses = (where: 'away' | 'here'): object => ({
+      type: 'restrict-ips',
+      config: { allow: [where === 'here' ? '127.0.0.0/8' : '192.0.2.0/24'] },
+    })
     await processes.startRelay({
       edges: [
         { id: 'edg_app', hosts: ['app.localhost'], policy: processes.signIn(groups) },
@@ -82,6 +89,17 @@ describe('the identity of a visitor, at the app', { timeout: 60_000 }, () => {
           }),
         },
         { id: 'edg_open', hosts: ['open.localhost'] },
+        {
+          id: 'edg_both',
+          hosts: ['both.localhost'],
+          routes: [
+            ...(['away', 'here'] as const).flatMap((where) => [
+              { path_prefix: `/${where}/address-first`, backend, policy: policyOf([addresses(where), person]) },
+              { path_prefix: `/${where}/person-first`, backend, policy: policyOf([person, addresses(where)]) },
+            ]),
+            { path_prefix: '/', backend, policy: policyOf([person]) },
+          ],
+        },
       ],
     })
     const authtoken = await processes.createAuthtoken()
@@ -102,6 +120,33 @@ describe('the identity of a visitor, at the app', { timeout: 60_000 }, () => {
     assert.equal((await browser.fetch(url())).status, 200)
     return seen[0]!
   }
+
+  it('attack 11: rules for addresses and for people on one route hold both, in either order', async () => {
+    const origin = processes.origin('both.localhost')
+    const [nobody, ada] = [new Browser(), await signIn(`${origin}/`)]
+    seen = []
+    for (const order of ['address-first', 'person-first']) {
+      assert.equal((await nobody.fetch(`${origin}/here/${order}`)).status, 401, `the right address, nobody: ${order}`)
+      assert.equal((await ada.fetch(`${origin}/away/${order}`)).status, 403, `signed in, the wrong address: ${order}`)
+      assert.notEqual((await nobody.fetch(`${origin}/away/${order}`)).status, 200, `neither: ${order}`)
+    }
+    assert.deepEqual(seen, [])
+    for (const order of ['address-first', 'person-first']) {
+      assert.equal((await ada.fetch(`${origin}/here/${order}`)).status, 200, `both: ${order}`)
+    }
+    assert.equal(seen.length, 2)
+  })
+
+  it('attack 4: looking like a health check opens nothing', async () => {
+    seen = []
+    for (const agent of ['ELB-HealthChecker/2.0', 'GoogleHC/1.0', 'kube-probe/1.31', 'Ping/1.0']) {
+      for (const path of ['', 'healthz', 'readyz', 'ping', 'metrics', '.well-known/jwks.json']) {
+        const answer = await new Browser().fetch(`${url()}${path}`, { headers: { 'user-agent': agent } })
+        assert.equal(answer.status, 401, `${agent} at /${path}`)
+      }
+    }
+    assert.deepEqual(seen, [])
+  })
 
   it('says in the token when the provider asked for the password, and hands on its access token, where the route wants it', async () => {
     const before = Math.floor(Date.now() / 1000)
