@@ -6,7 +6,7 @@ import { describe, it } from 'node:test'
 import { chart } from './report/chart.ts'
 import { judge } from './report/goals.ts'
 import { page } from './report/page.ts'
-import { inRounds, medianOf } from './rounds.ts'
+import { betterHalf, inRounds, medianOf } from './rounds.ts'
 import type { Scenario } from './scenario.ts'
 
 describe('rounds', () => {
@@ -38,6 +38,13 @@ describe('rounds', () => {
       3.5,
     )
     assert.ok(Number.isNaN(medianOf([], () => 1)))
+  })
+
+  it('have a better half, with the middle of an odd number', () => {
+    const rate = (each: number): number => each
+    assert.deepEqual(betterHalf([3, 9, 1, 5], rate), [9, 5])
+    assert.deepEqual(betterHalf([3, 9, 1], rate), [9, 3])
+    assert.deepEqual(betterHalf([], rate), [])
   })
 })
 

@@ -41,6 +41,9 @@ absolute numbers of two. The numbers for programs are in [performance.json](perf
 - A **TCP tunnel** copies bytes and knows no requests: no host, no path, no sign-in, no second app to turn to. An **HTTP
   tunnel** reads them, as we do.
 - **CPU per request** is user plus system time from \`/proc\`, by process. wrk, nginx, relay, agent and app share the machine.
+- Figures are medians of rounds; **rates** of the better half of a chain's rounds, for every chain alike, because whatever
+  else runs on the host can only slow a chain down, and four processes more than two. "In all rounds" is the ratio without
+  that choice.
 - No access logs anywhere.
 
 ## Goals
@@ -75,7 +78,7 @@ export function stepsText({ measuredAt, machine, findings }: Kept): string {
 }
 
 function section(scenario: Scenario, { measuredAt, machine, loadBefore, plan, findings }: Kept): string {
-  const rounds = scenario.isOneRun ? 'one run' : `medians of ${plan.rounds} rounds`
+  const rounds = scenario.isOneRun ? 'one run' : `${plan.rounds} rounds`
   return [
     `## ${scenario.title}`,
     scenario.method(plan),

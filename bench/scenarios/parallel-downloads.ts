@@ -2,7 +2,7 @@
 
 import { downloadAtOnce } from '../load/curl.ts'
 import { count, fixed } from '../report/markdown.ts'
-import { inRounds, medianOf } from '../rounds.ts'
+import { betterHalf, inRounds, medianOf } from '../rounds.ts'
 import type { Scenario } from '../scenario.ts'
 import { PART_MB, PART_PATH, YARDSTICK } from '../testbed.ts'
 import { titleOf } from './requests.ts'
@@ -27,7 +27,9 @@ slowest took than the fastest: 1 where turns are fair.`,
         lastToFirst: Math.max(...took) / Math.min(...took),
       }
     })
-    const rateOf = (name: string): number => medianOf(measured.get(name) ?? [], ({ bytesPerSecond }) => bytesPerSecond)
+    const better = (name: string): { bytesPerSecond: number; lastToFirst: number }[] =>
+      betterHalf(measured.get(name) ?? [], ({ bytesPerSecond }) => bytesPerSecond)
+    const rateOf = (name: string): number => medianOf(better(name), ({ bytesPerSecond }) => bytesPerSecond)
     return {
       tables: [
         {
@@ -39,7 +41,7 @@ slowest took than the fastest: 1 where turns are fair.`,
               count(rateOf(chain.name) / 1e6),
               fixed(rateOf(chain.name) / rateOf(YARDSTICK), 2),
               fixed(
-                medianOf(measured.get(chain.name) ?? [], ({ lastToFirst }) => lastToFirst),
+                medianOf(better(chain.name), ({ lastToFirst }) => lastToFirst),
                 1,
               ),
             ]),
