@@ -51,7 +51,7 @@ const USAGE = `npm run bench -- [--all | --scenario NAME…] [--rounds N] [--sec
 Measures Sallyport beside nginx and the tunnels that are installed, and writes docs/performance.md.
 Leave the machine alone meanwhile.
 
-  --all             every scenario (25 minutes); without it, those marked (core) in --list
+  --all             every scenario (twenty minutes); without it, those marked (core) in --list
   --scenario NAME   only this one; may be repeated
   --list            the names of the scenarios
   --rounds N        how often each chain takes its turn (3)

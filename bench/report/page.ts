@@ -64,6 +64,7 @@ ${[...notMeasured.map((each) => `- ${each}`), ...absent].join('\n') || 'Nothing.
 npm run bench                          # the core: about six minutes, writes this page
 npm run bench -- --all                 # everything: about twenty
 npm run bench -- --scenario long-link  # one scenario; its section of this page is replaced
+npm run bench -- --ours                # direct, nginx and Sallyport only; writes nothing
 npm run bench -- --list                # which there are
 npm run bench -- --quick               # does everything still run? Writes nothing
 \`\`\`
