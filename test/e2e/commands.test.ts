@@ -75,7 +75,7 @@ describe('the commands', { timeout: 120_000 }, () => {
     it('version, and wrong usage', async () => {
       const version = await processes.run([RELAY, 'version'])
       assert.equal(version.code, 0)
-      assert.match(version.stdout, /^\d+\.\d+\.\d+$/)
+      assert.match(version.stdout, /^relay \d+\.\d+\.\d+ \(node /)
       for (const words of [['strat'], ['start', '--confg', 'x'], ['authtoken', 'create', '--acl', 'edge=x']]) {
         const wrong = await processes.run([RELAY, ...words])
         assert.equal(wrong.code, 2, words.join(' '))

@@ -50,7 +50,9 @@ Examples:
   program
     .command('version')
     .description('Print the version.')
-    .action(() => console.log(RELAY_VERSION))
+    .action(() =>
+      console.log(`relay ${RELAY_VERSION} (node ${process.versions.node}, ${process.platform} ${process.arch})`),
+    )
 
   const authtoken = program
     .command('authtoken')
