@@ -47,6 +47,11 @@ export function betterHalf<T>(items: readonly T[], read: (item: T) => number): T
   return items.toSorted((a, b) => read(b) - read(a)).slice(0, Math.ceil(items.length / 2))
 }
 
+/** A rate as it is reported: the median of the better half of the rounds. */
+export function betterMedian<T>(items: readonly T[], rateOf: (item: T) => number): number {
+  return medianOf(betterHalf(items, rateOf), rateOf)
+}
+
 export function medianOf<T>(items: readonly T[], read: (item: T) => number): number {
   const sorted = items.map(read).toSorted((a, b) => a - b)
   if (sorted.length === 0) return Number.NaN

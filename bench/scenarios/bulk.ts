@@ -2,7 +2,7 @@
 
 import { download, upload } from '../load/curl.ts'
 import { count, fixed } from '../report/markdown.ts'
-import { betterHalf, inRounds, medianOf } from '../rounds.ts'
+import { betterMedian, inRounds, medianOf } from '../rounds.ts'
 import type { Scenario } from '../scenario.ts'
 import { BULK_MB, BULK_PATH, YARDSTICK } from '../testbed.ts'
 import { titleOf } from './requests.ts'
@@ -28,7 +28,7 @@ transfers in each round.`,
     const rates = new Map(
       [...measured].map(([name, rounds]) => [
         name,
-        { down: better(rounds, ({ down }) => down), up: better(rounds, ({ up }) => up) },
+        { down: betterMedian(rounds, ({ down }) => down), up: betterMedian(rounds, ({ up }) => up) },
       ]),
     )
     const yard = rates.get(YARDSTICK)
@@ -54,10 +54,6 @@ transfers in each round.`,
       notes: failed,
     }
   },
-}
-
-function better<T>(rounds: readonly T[], rateOf: (round: T) => number): number {
-  return medianOf(betterHalf(rounds, rateOf), rateOf)
 }
 
 async function medianRate(transfers: number, measure: () => Promise<number>): Promise<number> {

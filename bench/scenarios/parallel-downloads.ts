@@ -2,7 +2,7 @@
 
 import { downloadAtOnce } from '../load/curl.ts'
 import { count, fixed } from '../report/markdown.ts'
-import { betterHalf, inRounds, medianOf } from '../rounds.ts'
+import { betterHalf, betterMedian, inRounds, medianOf } from '../rounds.ts'
 import type { Scenario } from '../scenario.ts'
 import { PART_MB, PART_PATH, YARDSTICK } from '../testbed.ts'
 import { titleOf } from './requests.ts'
@@ -27,9 +27,8 @@ slowest took than the fastest: 1 where turns are fair.`,
         lastToFirst: Math.max(...took) / Math.min(...took),
       }
     })
-    const better = (name: string): { bytesPerSecond: number; lastToFirst: number }[] =>
-      betterHalf(measured.get(name) ?? [], ({ bytesPerSecond }) => bytesPerSecond)
-    const rateOf = (name: string): number => medianOf(better(name), ({ bytesPerSecond }) => bytesPerSecond)
+    const bytesPerSecond = (round: { bytesPerSecond: number }): number => round.bytesPerSecond
+    const rateOf = (name: string): number => betterMedian(measured.get(name) ?? [], bytesPerSecond)
     return {
       tables: [
         {
@@ -41,7 +40,7 @@ slowest took than the fastest: 1 where turns are fair.`,
               count(rateOf(chain.name) / 1e6),
               fixed(rateOf(chain.name) / rateOf(YARDSTICK), 2),
               fixed(
-                medianOf(better(chain.name), ({ lastToFirst }) => lastToFirst),
+                medianOf(betterHalf(measured.get(chain.name) ?? [], bytesPerSecond), ({ lastToFirst }) => lastToFirst),
                 1,
               ),
             ]),

@@ -221,6 +221,7 @@ export class VisitorListener {
       const { request, response }: Asked = current
       const exchange = this.#admit(request, response)
       if (exchange) {
+        // Not by #serveAlone: every request would pay for one more promise.
         this.#exchanges++
         await this.#options.onExchange(exchange)
         this.#countEnd()
