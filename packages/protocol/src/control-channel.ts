@@ -1,5 +1,6 @@
 // The control stream: each message is a 4-byte big-endian length and that many bytes of JSON.
-// Reads as long as its owner lives; a message over the cap or one that does not parse ends it.
+// Reads as long as its owner lives; a message over the cap, one that does not parse, or one on which its owner throws
+// ends it.
 
 import type { Duplex } from 'node:stream'
 
@@ -67,8 +68,8 @@ export class ControlChannel {
         if (message) this.#options.onMessage(message)
       }
     } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error
-      this.#end(error)
+      const isKnown = error instanceof ProtocolError
+      this.#end(isKnown ? error : new ProtocolError('internal', 'a message could not be handled', { cause: error }))
     }
   }
 

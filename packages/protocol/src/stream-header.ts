@@ -4,6 +4,7 @@
 import type { Duplex } from 'node:stream'
 
 import { ProtocolError } from './errors.ts'
+import { printable } from './printable.ts'
 
 export const STREAM_HEADER_VERSION = 1
 const FIXED_BYTES = 9 // version 1, protocol 1, length 2, tunnel id 4, address length 1
@@ -92,7 +93,7 @@ export function decodeStreamReply(bytes: Buffer): { reply: StreamReply; length: 
   const length = 2 + bytes.readUInt8(1)
   const known = Object.entries(REFUSALS).find(([, value]) => value === bytes[0])
   const code = known ? (known[0] as RefusalCode) : 'app_unreachable' // the keys of REFUSALS are RefusalCodes
-  return { reply: { ok: false, code, reason: bytes.toString('utf8', 2, length) }, length }
+  return { reply: { ok: false, code, reason: printable(bytes.toString('utf8', 2, length)) }, length }
 }
 
 /**

@@ -17,6 +17,7 @@ import { originOn } from './edge/origin-on.ts'
 import { logAccess } from './exchange/access-log.ts'
 import { Attempts } from './exchange/attempts.ts'
 import type { AttemptSharing } from './exchange/attempts.ts'
+import type { Border } from './exchange/border.ts'
 import { compileCidrs } from './exchange/client-ip.ts'
 import type { Exchange } from './exchange/exchange.ts'
 import { Forwarder } from './forward/forwarder.ts'
@@ -124,7 +125,7 @@ export class Relay {
     this.#env = env
     this.#node = node
     this.#worker = worker
-    this.#forwarder = new Forwarder(config.limits, config.timeouts)
+    this.#forwarder = new Forwarder(config.limits, config.timeouts, this.#onFault)
   }
 
   /** @throws before start() has finished */
@@ -204,6 +205,7 @@ export class Relay {
         log,
         budget,
         endpointsFor: (labels) => configured.urlsFor(labels),
+        onFault: this.#onFault,
       },
     })
     this.#agents = agents
@@ -304,6 +306,7 @@ export class Relay {
       // Agents may use any name of this machine that is no edge, e.g. its address on the inside.
       isAgentHost: (host: string) => this.#edges.find(host) === undefined,
       onAgent: agents.accept.bind(agents),
+      onFault: this.#onFault,
     }
     const onExchange = (exchange: Exchange): Promise<void> => this.#run(exchange, (each) => handle(each, gate))
     const found: Omit<RelayAddresses, 'admin'> = {}
@@ -341,11 +344,29 @@ export class Relay {
     try {
       await serve(exchange)
     } catch (error) {
-      exchange.fail(error)
+      this.#fail(exchange, error)
     }
     const milliseconds = performance.now() - exchange.startedAt
     this.#metrics?.count(exchange.status, milliseconds, exchange.error?.publicCode)
     if (this.#config.log.access || exchange.error) logAccess(this.#log, exchange, milliseconds)
+  }
+
+  #fail(exchange: Exchange, thrown: unknown): void {
+    try {
+      exchange.fail(thrown)
+    } catch (error) {
+      // Not even the refusal can be told.
+      this.#onFault(error, 'exchange')
+      exchange.cut(new Error('the refusal could not be sent', { cause: error }))
+      return
+    }
+    if (exchange.error?.code === 'internal') this.#metrics?.countFault('exchange') // its line has the stack
+  }
+
+  /** What was thrown within a border, where no exchange is there to tell of it. */
+  readonly #onFault = (thrown: unknown, border: Border): void => {
+    this.#metrics?.countFault(border)
+    this.#log.error({ err: thrown, border }, 'internal error')
   }
 
   /** Over all workers. @param of what is counted: the workers agree on it */

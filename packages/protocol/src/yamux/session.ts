@@ -279,9 +279,9 @@ export class YamuxSession {
     try {
       this.#reader.push(chunk)
     } catch (error) {
-      // Only a listener of a stream can throw here. The place in the byte stream is lost, so the session is, too.
-      this.destroy(new ProtocolError('internal', 'a stream listener threw', { cause: error }))
-      throw error
+      // Only a listener of a stream can throw here. The place in the byte stream is lost, so the session is, too; its
+      // owner hears why from `closed`. The carrier's emitter must not: there it would end the process.
+      this.destroy(new ProtocolError('internal', 'what this session sent could not be handled', { cause: error }))
     }
   }
 

@@ -28,6 +28,7 @@ export class Metrics {
   /** Exchanges by hundreds of the status; index 0 is for those that were cut off without one. */
   readonly #byClass = new Float64Array(6)
   readonly #byError = new Map<string, number>()
+  readonly #faults: Counter
 
   constructor(readings: Readings) {
     const registers = [this.#registry]
@@ -59,6 +60,12 @@ export class Metrics {
         this.reset()
         for (const [code, count] of byError) this.inc({ code }, count)
       },
+    })
+    this.#faults = new Counter({
+      name: 'sallyport_internal_errors_total',
+      help: 'Faults of the relay itself, by what each of them ended. The log has the stack.',
+      labelNames: ['border'],
+      registers,
     })
     gauge('sallyport_tunnel_sessions', 'Agent connections.', () => readings.tunnelSessions())
     // What every worker knows of is not added up.
@@ -111,6 +118,11 @@ export class Metrics {
     this.#byClass[index]! += 1 // index is 0 to 5
     this.#seconds.observe(milliseconds / 1000)
     if (errorCode) this.#byError.set(errorCode, (this.#byError.get(errorCode) ?? 0) + 1)
+  }
+
+  /** Counts what was thrown within a border. @param border what it ended */
+  countFault(border: string): void {
+    this.#faults.inc({ border })
   }
 
   get contentType(): string {

@@ -30,7 +30,7 @@ export interface VisitorRequest {
   resume(): unknown
 }
 
-/** Where the answer to a visitor goes; node:http's ServerResponse is one as it stands. */
+/** Where the answer to a visitor goes; on HTTP/1.1 it is node:http's own ServerResponse, but for the hints. */
 export interface VisitorResponse {
   readonly headersSent: boolean
   readonly destroyed: boolean
@@ -45,7 +45,8 @@ export interface VisitorResponse {
   end(chunk: string, encoding: 'latin1'): unknown
   addTrailers(trailers: [name: string, value: string][]): unknown
   writeContinue(): unknown
-  writeEarlyHints(hints: { link: string[] }): unknown
+  /** 103, with links that have been checked (RFC 8297). */
+  writeHints(links: readonly string[]): void
   /** Sent in full, or the visitor is gone. It comes once, and once() costs more. */
   on(event: 'close', listener: () => void): unknown
   once(event: 'close' | 'drain', listener: () => void): unknown
@@ -230,6 +231,16 @@ export class Exchange {
       this.upgrade?.socket.destroy()
       return
     }
+    try {
+      this.#refuse(error)
+    } catch (refused) {
+      // Of the answer itself: a header that node:http refuses. What is left is one without any of it.
+      this.error = new RelayError('internal', { cause: refused })
+      this.#refuse(this.error)
+    }
+  }
+
+  #refuse(error: RelayError): void {
     const { status, headers, body } = errorAnswer(error, this.header('accept'), this.header('sec-fetch-dest'))
     this.respond(status, headers, body)
   }

@@ -1,12 +1,13 @@
 // Deadlines of everything that is being forwarded: one coarse timer for all instead of one timer each,
 // so that the common request sets a number and never touches a timer.
 
+import type { Bordered } from '../exchange/border.ts'
 import { Roster } from '../exchange/roster.ts'
 import type { Listed } from '../exchange/roster.ts'
 
 const TICK_MS = 500
 
-export interface Watched extends Listed {
+export interface Watched extends Listed, Bordered {
   /** Called every tick with the monotonic time in ms; looks at its own progress and acts. */
   tick(now: number): void
 }
@@ -34,6 +35,12 @@ export class Deadlines {
 
   #tick(): void {
     const now = performance.now()
-    for (const watched of this.#watched) watched.tick(now)
+    for (const watched of this.#watched) {
+      try {
+        watched.tick(now)
+      } catch (error) {
+        watched.fault(error) // the others have their turn all the same
+      }
+    }
   }
 }

@@ -3,6 +3,7 @@
 
 import type { Limits, Timeouts } from '../config/config.ts'
 import type { RouteBackend } from '../backend/route-backend.ts'
+import type { OnFault } from '../exchange/border.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import { Deadlines } from './deadlines.ts'
 import { Http2Pool } from './http2-pool.ts'
@@ -17,22 +18,24 @@ export interface ForwardRoom {
   readonly deadlines: Deadlines
   readonly limits: Limits
   readonly timeouts: Timeouts
+  /** For what no exchange is there to tell of. */
+  readonly onFault: OnFault
 }
 
 export class Forwarder {
   readonly #room: ForwardRoom
 
-  constructor(limits: Limits, timeouts: Timeouts) {
+  constructor(limits: Limits, timeouts: Timeouts, onFault: OnFault) {
     const deadlines = new Deadlines()
     const pool = new StreamPool(
-      { maxIdlePerTunnel: limits.idle_streams_per_tunnel, maxIdleMs: timeouts.idle_stream_seconds * 1000 },
+      { maxIdlePerTunnel: limits.idle_streams_per_tunnel, maxIdleMs: timeouts.idle_stream_seconds * 1000, onFault },
       deadlines,
     )
     const http2 = new Http2Pool(
-      { headMaxBytes: limits.upstream_header_bytes, openDeadlineMs: timeouts.app_reply_seconds * 1000 },
+      { headMaxBytes: limits.upstream_header_bytes, openDeadlineMs: timeouts.app_reply_seconds * 1000, onFault },
       deadlines,
     )
-    this.#room = { pool, http2, deadlines, limits, timeouts }
+    this.#room = { pool, http2, deadlines, limits, timeouts, onFault }
   }
 
   /**

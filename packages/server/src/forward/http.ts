@@ -9,15 +9,17 @@ import type { StreamReply } from '@sallyport/protocol'
 import { FixedResponse } from '../backend/fixed-response.ts'
 import type { RouteBackend } from '../backend/route-backend.ts'
 import { RelayError } from '../errors.ts'
+import { within } from '../exchange/border.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import type { Lane } from '../tunnel/lane.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
 import type { Watched } from './deadlines.ts'
+import { readEarlyHints } from './early-hints.ts'
 import type { ForwardRoom } from './forwarder.ts'
 import { authenticatesConnection, filterResponseHead, filterTrailers, writeRequestHead } from './headers.ts'
 import type { RequestFraming } from './headers.ts'
 import { forwardHttp2 } from './http2.ts'
-import { lostError, noTunnelError } from './refusal.ts'
+import { lostError, noTunnelError, refusedHead } from './refusal.ts'
 import type { ResponseHead } from './response-parser.ts'
 import { UpstreamConnection } from './upstream-connection.ts'
 import type { UpstreamHandler } from './upstream-connection.ts'
@@ -29,7 +31,14 @@ const PROBE_AFTER_MS = 2000
 
 /** Forwards a request; resolves when the visitor's answer is out or the visitor is gone. */
 export function forwardRequest(exchange: Exchange, backend: RouteBackend, room: ForwardRoom): Promise<void> {
-  return new Promise((resolve, reject) => new Transfer(exchange, backend, room, resolve, reject).start())
+  return new Promise((resolve, reject) => {
+    const transfer = new Transfer(exchange, backend, room, resolve, reject)
+    try {
+      transfer.start()
+    } catch (error) {
+      transfer.fault(error)
+    }
+  })
 }
 
 class Transfer implements UpstreamHandler, Watched {
@@ -81,7 +90,10 @@ class Transfer implements UpstreamHandler, Watched {
 
   start(): void {
     const { response } = this.#exchange
-    response.on('close', () => this.#onVisitorClose())
+    response.on(
+      'close',
+      within(this, () => this.#onVisitorClose()),
+    )
     if (response.destroyed) return this.#onVisitorClose()
     this.#room.deadlines.add(this)
     this.#attempt()
@@ -91,7 +103,7 @@ class Transfer implements UpstreamHandler, Watched {
 
   /** @param isRetry whether it counts against the retry budget */
   #attempt(isRetry = false): void {
-    const { limits, pool } = this.#room
+    const { limits, pool, onFault } = this.#room
     const tunnel = this.#backend.pick(this.#exchange, this.#tried)
     if (!tunnel) return this.#giveUp()
     if (tunnel instanceof FixedResponse) return this.#answerWith(tunnel)
@@ -99,7 +111,7 @@ class Transfer implements UpstreamHandler, Watched {
     if (tunnel.upstreamProtocol === 'http2') return this.#handOver(tunnel)
     let connection = this.#mayRide && !this.#retriedStale ? pool.take(tunnel) : undefined
     try {
-      connection ??= new UpstreamConnection(tunnel, this.#exchange.clientIp, limits.upstream_header_bytes)
+      connection ??= new UpstreamConnection(tunnel, this.#exchange.clientIp, limits.upstream_header_bytes, onFault)
     } catch (error) {
       this.#noteFailure(tunnel, error as Error) // pickLane and openStream throw ProtocolError only
       return this.#attempt() // nothing was sent, so it costs no retry
@@ -135,8 +147,14 @@ class Transfer implements UpstreamHandler, Watched {
     this.#bodyStarted = true
     this.#kept = []
     const { request } = this.#exchange
-    request.on('data', (chunk: Buffer) => this.#onBodyChunk(chunk))
-    request.on('end', () => this.#onBodyEnd())
+    request.on(
+      'data',
+      within(this, (chunk) => this.#onBodyChunk(chunk)),
+    )
+    request.on(
+      'end',
+      within(this, () => this.#onBodyEnd()),
+    )
   }
 
   #onBodyChunk(chunk: Buffer): void {
@@ -201,8 +219,8 @@ class Transfer implements UpstreamHandler, Watched {
     if (head.status === 100) {
       if (this.#exchange.header('expect') !== undefined) response.writeContinue()
     } else if (head.status === 103 && this.#exchange.request.httpVersionMinor > 0) {
-      const links = valuesOf(head.rawHeaders, 'link')
-      if (links.length > 0) response.writeEarlyHints({ link: links })
+      const links = readEarlyHints(head.rawHeaders)
+      if (links.length > 0) response.writeHints(links)
     }
   }
 
@@ -224,7 +242,7 @@ class Transfer implements UpstreamHandler, Watched {
     try {
       response.writeHead(head.status, filtered.headers)
     } catch (error) {
-      this.#fail(new RelayError('app_bad_answer', { cause: error, detail: 'a header that Node.js refuses' }))
+      this.#fail(refusedHead(error))
     }
   }
 
@@ -249,12 +267,17 @@ class Transfer implements UpstreamHandler, Watched {
     } else if (!response.write(chunk) && !this.#waitsForVisitor) {
       this.#waitsForVisitor = true
       this.#connection?.stream.pause()
-      response.once('drain', () => {
-        this.#waitsForVisitor = false
-        this.#lastProgress = performance.now()
-        this.#connection?.stream.resume()
-      })
+      response.once(
+        'drain',
+        within(this, () => this.#onVisitorDrain()),
+      )
     }
+  }
+
+  #onVisitorDrain(): void {
+    this.#waitsForVisitor = false
+    this.#lastProgress = performance.now()
+    this.#connection?.stream.resume()
   }
 
   onTrailers(rawTrailers: string[]): void {
@@ -300,6 +323,12 @@ class Transfer implements UpstreamHandler, Watched {
       return this.#attempt()
     }
     this.#fail(lostError(error))
+  }
+
+  /** A listener of ours threw: this exchange ends, and nothing else. Where it is over already, it can only be told of. */
+  fault(thrown: unknown): void {
+    if (this.#settled) this.#room.onFault(thrown, 'exchange')
+    else this.#fail(new RelayError('internal', { cause: thrown }))
   }
 
   /** The response is closed: sent in full, or the visitor has left. */
@@ -408,7 +437,3 @@ function framingOf(exchange: Exchange): RequestFraming {
 }
 
 const NONE: RequestFraming = { type: 'none' }
-
-function valuesOf(rawHeaders: readonly string[], name: string): string[] {
-  return rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === name)
-}

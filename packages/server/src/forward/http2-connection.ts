@@ -7,11 +7,14 @@
 // No PING: servers of gRPC punish those that come often, and the tunnel session itself notices what is dead.
 
 import { connect } from 'node:http2'
-import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2'
+import type { ClientHttp2Session, ClientHttp2Stream, Settings } from 'node:http2'
 
 import { ProtocolError, decodeStreamReply } from '@sallyport/protocol'
 import type { StreamReply, YamuxStream } from '@sallyport/protocol'
 
+import { RelayError } from '../errors.ts'
+import { within } from '../exchange/border.ts'
+import type { Bordered, OnFault } from '../exchange/border.ts'
 import type { Lane } from '../tunnel/lane.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
 import type { Watched } from './deadlines.ts'
@@ -41,9 +44,10 @@ export interface Http2ConnectionOptions {
   onOpened: (connection: Http2Connection, failure: StreamReply | Error | undefined) => void
   /** It is gone, whatever came before. Called once. */
   onGone: (connection: Http2Connection) => void
+  onFault: OnFault
 }
 
-export class Http2Connection implements Watched {
+export class Http2Connection implements Watched, Bordered {
   place = -1
   readonly tunnel: Tunnel
   readonly lane: Lane
@@ -67,8 +71,15 @@ export class Http2Connection implements Watched {
     this.#stream = this.lane.openStream(visitor)
     this.#stream.on('data', this.#onReplyBytes)
     this.#stream.on('error', (error: Error) => (this.#lost ??= error))
-    this.#stream.on('end', () => (this.#lost ??= new Error('the app closed the connection')))
-    this.#stream.on('close', () => this.#leave())
+    this.#stream.on('end', () => {
+      this.#lost ??= new Error('the app closed the connection')
+      // Its half-close is the end of both directions (RFC 9113 9.1): whose answer is not complete waits in vain.
+      this.#stream.destroy()
+    })
+    this.#stream.on(
+      'close',
+      within(this, () => this.#leave()),
+    )
   }
 
   /** Whether one more exchange can start here now. */
@@ -109,6 +120,12 @@ export class Http2Connection implements Watched {
     this.#stream.destroy()
   }
 
+  /** Something threw on what this connection brought: the end of it, and of what it carries. */
+  fault(thrown: unknown): void {
+    this.#options.onFault(thrown, 'app_connection')
+    this.destroy(new RelayError('internal', { cause: thrown }))
+  }
+
   tick(now: number): void {
     if (!this.#isOpened) {
       const waitedMs = now - this.#openedAt
@@ -123,7 +140,7 @@ export class Http2Connection implements Watched {
     this.destroy(new Error(reason))
   }
 
-  readonly #onReplyBytes = (chunk: Buffer): void => {
+  readonly #onReplyBytes = within(this, (chunk: Buffer): void => {
     const bytes = this.#kept ? Buffer.concat([this.#kept, chunk]) : chunk
     const decoded = decodeStreamReply(bytes)
     if (!decoded) {
@@ -140,7 +157,7 @@ export class Http2Connection implements Watched {
     this.#stream.off('data', this.#onReplyBytes).pause()
     if (bytes.length > decoded.length) this.#stream.unshift(bytes.subarray(decoded.length))
     this.#begin()
-  }
+  })
 
   #begin(): void {
     // The name is node:http2's own bookkeeping; every exchange brings its :authority.
@@ -157,13 +174,21 @@ export class Http2Connection implements Watched {
       ...({ strictSingleValueFields: false } satisfies object),
     })
     this.#session = session
-    session.once('connect', () => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES))
-    session.once('remoteSettings', ({ maxConcurrentStreams }) => {
+    // node:http2 wraps what is no socket of the system in one of its own, which answers the app's FIN with its own and
+    // then asserts that nobody writes: but the session does, and the assertion ends the process (Node.js 24.21).
+    session.socket.allowHalfOpen = true
+    const on = <Args extends unknown[]>(event: string, listener: (...args: Args) => void): unknown =>
+      session.on(event, within(this, listener))
+    // These are told a tick later than they are true: the session may be gone by then.
+    on('connect', () => {
+      if (!session.destroyed) session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
+    })
+    on('remoteSettings', ({ maxConcurrentStreams = STREAMS_MAX }: Settings) => {
+      if (session.destroyed) return
+      this.#streamsMax = Math.min(STREAMS_MAX, maxConcurrentStreams)
+      if (this.#isOpened) return
       if (maxConcurrentStreams === 0) return this.destroy(new Error('the app takes no HTTP/2 streams'))
       this.#tellOpened(undefined)
-    })
-    session.on('remoteSettings', ({ maxConcurrentStreams = STREAMS_MAX }) => {
-      this.#streamsMax = Math.min(STREAMS_MAX, maxConcurrentStreams)
     })
     session.on('error', (error: Error) => (this.#lost ??= error))
     session.on('close', () => {
@@ -186,7 +211,8 @@ export class Http2Connection implements Watched {
   #leave(): void {
     const lost = this.#lost ?? new Error('the connection to the app ended')
     if (!this.#isOpened) {
-      return this.#tellOpened(this.#session && !(lost instanceof ProtocolError) ? notHttp2(lost) : lost)
+      const isForeign = this.#session && !(lost instanceof ProtocolError) && !(lost instanceof RelayError)
+      return this.#tellOpened(isForeign ? notHttp2(lost) : lost)
     }
     if (this.#isGone) return
     this.#isGone = true

@@ -4,12 +4,14 @@
 import { ProtocolError } from '@sallyport/protocol'
 import type { StreamReply } from '@sallyport/protocol'
 
+import { within } from '../exchange/border.ts'
+import type { Bordered, OnFault } from '../exchange/border.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
 import type { Deadlines } from './deadlines.ts'
 import { Http2Connection } from './http2-connection.ts'
 
 /** An exchange that waits for a connection. */
-export interface Http2Waiter {
+export interface Http2Waiter extends Bordered {
   /** The connection has room, in this turn. */
   onConnection(connection: Http2Connection): void
   /** There is none; nothing was sent. */
@@ -19,6 +21,7 @@ export interface Http2Waiter {
 export interface Http2PoolOptions {
   headMaxBytes: number
   openDeadlineMs: number
+  onFault: OnFault
 }
 
 /** Waiting behind one connection that opens, at most: what one connection usually carries. */
@@ -75,11 +78,12 @@ export class Http2Pool {
     const waiting = place.opening.get(connection) ?? []
     place.opening.delete(connection)
     if (!failure) place.connections.add(connection)
-    for (const waiter of waiting) {
+    const tell = (waiter: Http2Waiter): void => {
       if (failure) waiter.onNoConnection(failure)
       else if (connection.hasRoom) waiter.onConnection(connection)
       else this.#acquireLate(connection.tunnel, visitor, waiter)
     }
+    for (const waiter of waiting) within(waiter, tell)(waiter) // one that throws keeps nothing from the others
   }
 
   #acquireLate(tunnel: Tunnel, visitor: string, waiter: Http2Waiter): void {

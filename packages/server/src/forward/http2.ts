@@ -14,16 +14,19 @@ import type { StreamReply } from '@sallyport/protocol'
 import { FixedResponse } from '../backend/fixed-response.ts'
 import type { RouteBackend } from '../backend/route-backend.ts'
 import { RelayError } from '../errors.ts'
+import { within } from '../exchange/border.ts'
 import type { Exchange, VisitorResponse } from '../exchange/exchange.ts'
+import { trailersByName } from '../exchange/trailers-by-name.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
 import type { Watched } from './deadlines.ts'
+import { readEarlyHints } from './early-hints.ts'
 import type { ForwardRoom } from './forwarder.ts'
 import { filterResponseHead, filterTrailers } from './headers.ts'
 import type { RequestFraming } from './headers.ts'
 import type { Http2Connection } from './http2-connection.ts'
 import { readHttp2Head, writeHttp2Head } from './http2-headers.ts'
 import type { Http2Waiter } from './http2-pool.ts'
-import { lostError, noTunnelError } from './refusal.ts'
+import { lostError, noTunnelError, refusedHead } from './refusal.ts'
 
 const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM, NGHTTP2_REFUSED_STREAM } = constants
 
@@ -41,7 +44,14 @@ export function forwardHttp2(
   room: ForwardRoom,
   start: Http2Start,
 ): Promise<void> {
-  return new Promise((resolve, reject) => new Http2Transfer(exchange, backend, room, start, resolve, reject).start())
+  return new Promise((resolve, reject) => {
+    const transfer = new Http2Transfer(exchange, backend, room, start, resolve, reject)
+    try {
+      transfer.start()
+    } catch (error) {
+      transfer.fault(error)
+    }
+  })
 }
 
 class Http2Transfer implements Http2Waiter, Watched {
@@ -96,7 +106,10 @@ class Http2Transfer implements Http2Waiter, Watched {
 
   start(): void {
     const { response } = this.#exchange
-    response.on('close', () => this.#onVisitorClose())
+    response.on(
+      'close',
+      within(this, () => this.#onVisitorClose()),
+    )
     if (response.destroyed) return this.#onVisitorClose()
     this.#room.deadlines.add(this)
     const tunnel = this.#tunnel! // the one that was picked
@@ -138,12 +151,15 @@ class Http2Transfer implements Http2Waiter, Watched {
     this.#lastProgress = performance.now()
     // What a person wrote behind `agent tunnel`: the only sign of TLS, and of no other use here.
     const scheme = tunnel.forwardsTo.startsWith('https:') ? 'https' : 'http'
+    const head = writeHttp2Head(this.#exchange, tunnel.hostHeader, scheme, this.#framing)
+    let stream: ClientHttp2Stream
     try {
-      const head = writeHttp2Head(this.#exchange, tunnel.hostHeader, scheme, this.#framing)
-      this.#listen(connection.request(head, this.#framing.type !== 'none'))
+      stream = connection.request(head, this.#framing.type !== 'none')
     } catch (error) {
+      if (connection.isClosing) return this.onNoConnection(error as Error) // node:http2 throws Errors
       return this.#fail(new RelayError('bad_request', { cause: error, detail: 'a header that HTTP/2 does not know' }))
     }
+    this.#listen(stream)
     if (this.#framing.type === 'none') return
     if (this.#bodyStarted) this.#replayBody()
     else this.#startBody()
@@ -168,6 +184,8 @@ class Http2Transfer implements Http2Waiter, Watched {
   #listen(stream: ClientHttp2Stream): void {
     this.#stream = stream
     const current = (): boolean => this.#stream === stream
+    const on = <Args extends unknown[]>(event: string, listener: (...args: Args) => void): unknown =>
+      stream.on(event, within(this, listener))
     let sawEnd = false
     let rawTrailers: string[] = []
     // A reset with NO_ERROR also ends the readable side, as if the answer were complete (RFC 9113 8.1 allows it only
@@ -177,25 +195,25 @@ class Http2Transfer implements Http2Waiter, Watched {
       if (chunk === null && !stream.closed) sawEnd = true
       return push(chunk, encoding)
     }
-    stream.on('headers', (_headers, _flags, raw: string[]) => void (current() && this.#onInformation(raw)))
-    stream.on('response', (_headers, flags, raw: string[]) => {
+    on('headers', (_headers, _flags, raw: string[]) => void (current() && this.#onInformation(raw)))
+    on('response', (_headers, flags: number, raw: string[]) => {
       if (!current()) return
       const isAll = (flags & NGHTTP2_FLAG_END_STREAM) !== 0
       this.#onHead(raw, isAll)
       // At once, so that what is only a head also leaves as one: gRPC tells its failures that way.
       if (isAll && current()) return this.#onComplete([])
       // Not before: node:http2 tells of the head a tick later than of the first bytes.
-      stream.on('data', (chunk: Buffer) => void (current() && this.#onBody(chunk)))
+      on('data', (chunk: Buffer) => void (current() && this.#onBody(chunk)))
     })
     stream.on('trailers', (_headers, _flags, raw: string[]) => (rawTrailers = raw))
-    stream.on('end', () => {
+    on('end', () => {
       if (current() && sawEnd) this.#onComplete(rawTrailers)
     })
-    stream.on('drain', () => void (current() && this.#onDrain()))
-    stream.on('wantTrailers', () => this.#sendTrailers(stream))
+    on('drain', () => void (current() && this.#onDrain()))
+    on('wantTrailers', () => this.#sendTrailers(stream))
     let lost: Error | undefined
     stream.on('error', (error: Error) => (lost = error))
-    stream.on('close', () => {
+    on('close', () => {
       if (current()) this.#onLost(stream.rstCode, lost)
     })
   }
@@ -203,8 +221,14 @@ class Http2Transfer implements Http2Waiter, Watched {
   #startBody(): void {
     this.#bodyStarted = true
     const { request } = this.#exchange
-    request.on('data', (chunk: Buffer) => this.#onBodyChunk(chunk))
-    request.on('end', () => this.#onBodyEnd())
+    request.on(
+      'data',
+      within(this, (chunk) => this.#onBodyChunk(chunk)),
+    )
+    request.on(
+      'end',
+      within(this, () => this.#onBodyEnd()),
+    )
   }
 
   #replayBody(): void {
@@ -235,12 +259,7 @@ class Http2Transfer implements Http2Waiter, Watched {
   }
 
   #sendTrailers(stream: ClientHttp2Stream): void {
-    const trailers = filterTrailers(this.#exchange.request.rawTrailers)
-    // No names twice: node:http2 takes an object here.
-    const fields = Object.groupBy(trailers, ([name]) => name.toLowerCase())
-    stream.sendTrailers(
-      Object.fromEntries(Object.entries(fields).map(([name, lines = []]) => [name, lines.map(([, value]) => value)])),
-    )
+    stream.sendTrailers(trailersByName(filterTrailers(this.#exchange.request.rawTrailers)))
   }
 
   #onDrain(): void {
@@ -258,8 +277,8 @@ class Http2Transfer implements Http2Waiter, Watched {
     if (status === 100) {
       if (this.#exchange.header('expect') !== undefined) response.writeContinue()
     } else if (status === 103 && request.httpVersionMinor > 0) {
-      const link = rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1] === 'link')
-      if (link.length > 0) response.writeEarlyHints({ link })
+      const links = readEarlyHints(rawHeaders)
+      if (links.length > 0) response.writeHints(links)
     }
   }
 
@@ -281,7 +300,7 @@ class Http2Transfer implements Http2Waiter, Watched {
       // What comes of the body in this turn leaves together with the head; the head of a quiet stream does not wait.
       if (!isAll) setImmediate(flushHead, response)
     } catch (error) {
-      this.#fail(new RelayError('app_bad_answer', { cause: error, detail: 'a header that Node.js refuses' }))
+      this.#fail(refusedHead(error))
     }
   }
 
@@ -292,11 +311,16 @@ class Http2Transfer implements Http2Waiter, Watched {
     if (response.write(chunk) || this.#waitsForVisitor) return
     this.#waitsForVisitor = true
     this.#stream?.pause()
-    response.once('drain', () => {
-      this.#waitsForVisitor = false
-      this.#lastProgress = performance.now()
-      this.#stream?.resume()
-    })
+    response.once(
+      'drain',
+      within(this, () => this.#onVisitorDrain()),
+    )
+  }
+
+  #onVisitorDrain(): void {
+    this.#waitsForVisitor = false
+    this.#lastProgress = performance.now()
+    this.#stream?.resume()
   }
 
   #onComplete(rawTrailers: readonly string[]): void {
@@ -330,6 +354,12 @@ class Http2Transfer implements Http2Waiter, Watched {
     if (this.#retriedStale) this.#tried.add(tunnel)
     this.#retriedStale = true
     this.#attempt()
+  }
+
+  /** A listener of ours threw: this exchange ends, and nothing else. Where it is over already, it can only be told of. */
+  fault(thrown: unknown): void {
+    if (this.#settled) this.#room.onFault(thrown, 'exchange')
+    else this.#fail(new RelayError('internal', { cause: thrown }))
   }
 
   /** The response is closed: sent in full, or the visitor has left. */

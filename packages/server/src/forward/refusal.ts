@@ -44,6 +44,11 @@ export function lostError(error: Error): RelayError {
   return new RelayError('app_bad_answer', { cause: error, detail: error.message })
 }
 
+/** node:http or node:http2 has something against the head of the app's answer. */
+export function refusedHead(cause: unknown): RelayError {
+  return new RelayError('app_bad_answer', { cause, detail: 'a header that Node.js refuses' })
+}
+
 /** Quotes a word for a POSIX shell only where it needs it: this command is shown to be pasted. */
 function shellWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`

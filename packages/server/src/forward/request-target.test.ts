@@ -13,6 +13,7 @@ import { Edge } from '../edge/edge.ts'
 import type { RouteBackend } from '../backend/route-backend.ts'
 import { Exchange } from '../exchange/exchange.ts'
 import { admit } from '../listener/admission.ts'
+import { Http1Response } from '../listener/http1-response.ts'
 import type { Action } from '../policy/action.ts'
 import { compose } from '../policy/compose.ts'
 import { writeHttp2Head } from './http2-headers.ts'
@@ -25,7 +26,7 @@ describe('the target of a request', () => {
   /** What would have gone to an app: over HTTP/1.1, to a WebSocket, over HTTP/2. */
   let wire: string[] = []
   let action: Action
-  const server = createServer((request, response) => {
+  const server = createServer({ ServerResponse: Http1Response }, (request, response) => {
     const init = { clientIp: '192.0.2.1', forwardedFor: '192.0.2.1', scheme: 'http' as const }
     let host = ''
     const serve = async (): Promise<void> => {

@@ -148,7 +148,12 @@ export class ResponseParser {
       this.#handler!.onInformation(head)
       return section.next
     }
-    if (this.#isHead || head.status === 204 || head.status === 304) head.framing = 0
+    if (this.#isHead || head.status === 204 || head.status === 304) {
+      // A body that must not come (RFC 9110 6.4.1) and yet is announced may be on its way, and on a kept connection it
+      // would stand before the answer to somebody else.
+      if (head.framing !== 'close' && head.framing !== 0) head.keepAlive = false
+      head.framing = 0
+    }
     this.#handler!.onHead(head)
     if (head.framing === 0) this.#complete()
     else if (head.framing === 'chunked') this.#state = 'chunk-size'

@@ -1,6 +1,7 @@
 // Kept-alive connections to apps, per tunnel, last in first out: the warmest is the least likely to be stale.
 // Only exchanges that may be repeated ride them (RULES.md "Forwarding").
 
+import type { OnFault } from '../exchange/border.ts'
 import type { Lane } from '../tunnel/lane.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
 import type { Deadlines, Watched } from './deadlines.ts'
@@ -14,6 +15,7 @@ const SPARES = 8
 export interface StreamPoolOptions {
   maxIdlePerTunnel: number
   maxIdleMs: number
+  onFault: OnFault
 }
 
 export class StreamPool implements Watched {
@@ -80,6 +82,10 @@ export class StreamPool implements Watched {
     for (const idle of this.#idle.values()) {
       while (idle[0] && now - idle[0].idleSince > this.#options.maxIdleMs) idle.shift()?.destroy()
     }
+  }
+
+  fault(thrown: unknown): void {
+    this.#options.onFault(thrown, 'app_connection')
   }
 
   #drop(tunnel: Tunnel, retired: Lane): void {

@@ -9,13 +9,14 @@ import type { StreamReply } from '@sallyport/protocol'
 import { FixedResponse } from '../backend/fixed-response.ts'
 import type { RouteBackend } from '../backend/route-backend.ts'
 import { RelayError } from '../errors.ts'
+import { within } from '../exchange/border.ts'
 import type { Exchange, Upgrade } from '../exchange/exchange.ts'
 import type { Lane } from '../tunnel/lane.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
 import type { Watched } from './deadlines.ts'
 import type { ForwardRoom } from './forwarder.ts'
 import { filterResponseHead, writeRequestHead } from './headers.ts'
-import { lostError, noTunnelError } from './refusal.ts'
+import { lostError, noTunnelError, refusedHead } from './refusal.ts'
 import type { ResponseHead } from './response-parser.ts'
 import { UpstreamConnection } from './upstream-connection.ts'
 import type { UpstreamHandler } from './upstream-connection.ts'
@@ -29,9 +30,14 @@ export function forwardUpgrade(
   backend: RouteBackend,
   room: ForwardRoom,
 ): Promise<void> {
-  return new Promise((resolve, reject) =>
-    new UpgradeTransfer(exchange, upgrade, backend, room, resolve, reject).start(),
-  )
+  return new Promise((resolve, reject) => {
+    const transfer = new UpgradeTransfer(exchange, upgrade, backend, room, resolve, reject)
+    try {
+      transfer.start()
+    } catch (error) {
+      transfer.fault(error)
+    }
+  })
 }
 
 class UpgradeTransfer implements UpstreamHandler, Watched {
@@ -42,10 +48,10 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
   readonly #room: ForwardRoom
   readonly #resolve: () => void
   readonly #reject: (error: RelayError) => void
-  readonly #onVisitorClose = (): void => {
+  readonly #onVisitorClose = within(this, () => {
     this.#connection?.destroy()
     this.#settle()
-  }
+  })
 
   #connection: UpstreamConnection | undefined
   #tunnel: Tunnel | undefined
@@ -88,7 +94,8 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
     if (tunnel.upstreamProtocol === 'http2') return this.#settle(new RelayError('upgrade_unsupported'))
     let connection: UpstreamConnection
     try {
-      connection = new UpstreamConnection(tunnel, this.#exchange.clientIp, this.#room.limits.upstream_header_bytes)
+      const { limits, onFault } = this.#room
+      connection = new UpstreamConnection(tunnel, this.#exchange.clientIp, limits.upstream_header_bytes, onFault)
     } catch (error) {
       this.#noteFailure(tunnel, error as Error) // pickLane and openStream throw ProtocolError only
       return this.#attempt() // nothing was sent, so it costs no retry
@@ -129,13 +136,18 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
     const { headers } = filterResponseHead(head, this.#exchange.responseEdits, false)
     const cookie = this.#backend.cookieFor(this.#exchange, connection.tunnel)
     if (cookie !== undefined) headers.push('Set-Cookie', cookie)
+    try {
+      this.#upgrade.accept(headers, rest, this.#room.timeouts.upgrade_idle_seconds * 1000)
+    } catch (error) {
+      connection.destroy()
+      return this.#settle(refusedHead(error))
+    }
     this.#headSent = true
-    socket.off('close', this.#onVisitorClose)
-    const stream = connection.release()
-    this.#upgrade.accept(headers, rest, this.#room.timeouts.upgrade_idle_seconds * 1000)
-    if (early.length > 0) stream.write(early)
     this.#exchange.hasSwitched = true
     this.#room.deadlines.remove(this)
+    socket.off('close', this.#onVisitorClose)
+    const stream = connection.release()
+    if (early.length > 0) stream.write(early)
     void splice(socket, stream).then(() => this.#settle()) // splice never rejects
   }
 
@@ -150,7 +162,8 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
     try {
       response.writeHead(head.status, headers)
     } catch (error) {
-      this.#settle(new RelayError('app_bad_answer', { cause: error, detail: 'a header that Node.js refuses' }))
+      this.#connection?.destroy()
+      this.#settle(refusedHead(error))
     }
   }
 
@@ -159,7 +172,10 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
     this.#lastProgress = performance.now()
     if (this.#settled || response.write(chunk)) return
     this.#connection?.stream.pause()
-    response.once('drain', () => this.#connection?.stream.resume())
+    response.once(
+      'drain',
+      within(this, () => this.#connection?.stream.resume()),
+    )
   }
 
   onComplete(): void {
@@ -190,6 +206,13 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
     if (isConnected || this.#headSent) return this.#settle(lostError(error))
     this.#leave()
     this.#leaveLane(lane, error) // a handshake is a GET: safe to repeat
+  }
+
+  /** A listener of ours threw: this exchange ends, and nothing else. Where it is over already, it can only be told of. */
+  fault(thrown: unknown): void {
+    if (this.#settled) return this.#room.onFault(thrown, 'exchange')
+    this.#connection?.destroy()
+    this.#settle(new RelayError('internal', { cause: thrown }))
   }
 
   tick(now: number): void {

@@ -7,6 +7,8 @@
 import { decodeStreamReply } from '@sallyport/protocol'
 import type { StreamReply, YamuxStream } from '@sallyport/protocol'
 
+import { within } from '../exchange/border.ts'
+import type { Bordered, OnFault } from '../exchange/border.ts'
 import type { Lane } from '../tunnel/lane.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
 import { BadResponse, ResponseParser } from './response-parser.ts'
@@ -14,7 +16,7 @@ import type { ResponseHandler } from './response-parser.ts'
 
 const REPLY_MAX_BYTES = 257 // code, length, reason
 
-export interface UpstreamHandler extends ResponseHandler {
+export interface UpstreamHandler extends ResponseHandler, Bordered {
   /** The agent said whether it reached the app. Called once per connection. */
   onReply(reply: StreamReply): void
   /** What has come so far has been told. */
@@ -25,7 +27,7 @@ export interface UpstreamHandler extends ResponseHandler {
   onLost(error: Error): void
 }
 
-export class UpstreamConnection {
+export class UpstreamConnection implements Bordered {
   readonly tunnel: Tunnel
   readonly lane: Lane
   readonly stream: YamuxStream
@@ -37,24 +39,35 @@ export class UpstreamConnection {
   hasAnswered = false
 
   readonly #parser: ResponseParser
+  readonly #onFault: OnFault
   #handler: UpstreamHandler | undefined
   #replyKept: Buffer | undefined
   #onIdleGone: (() => void) | undefined
   #lost: Error | undefined
 
   /** @throws ProtocolError `session_closed` */
-  constructor(tunnel: Tunnel, visitor: string, headMaxBytes: number) {
+  constructor(tunnel: Tunnel, visitor: string, headMaxBytes: number, onFault: OnFault) {
     this.tunnel = tunnel
     this.#parser = new ResponseParser(headMaxBytes)
+    this.#onFault = onFault
     this.lane = tunnel.pickLane()
     this.stream = this.lane.openStream(visitor)
     this.stream.on('data', (chunk: Buffer) => this.#onData(chunk))
-    this.stream.on('drain', () => this.#handler?.onDrain())
-    this.stream.on('end', () => this.#onEnd())
+    this.stream.on(
+      'drain',
+      within(this, () => this.#handler?.onDrain()),
+    )
+    this.stream.on(
+      'end',
+      within(this, () => this.#onEnd()),
+    )
     this.stream.on('error', (error: Error) => {
       this.#lost ??= error
     })
-    this.stream.on('close', () => this.#onClose())
+    this.stream.on(
+      'close',
+      within(this, () => this.#onClose()),
+    )
   }
 
   /** Starts an exchange; the request itself goes to `stream`. */
@@ -80,13 +93,33 @@ export class UpstreamConnection {
     return this.stream
   }
 
+  /** Something threw on what this connection brought: the end of it and of the exchange that it serves. */
+  fault(thrown: unknown): void {
+    const handler = this.#handler
+    this.destroy()
+    if (handler) handler.fault(thrown)
+    else this.#onFault(thrown, 'app_connection')
+  }
+
   /** Ends it at once: RST where it has not ended by itself. */
   destroy(): void {
     this.#handler = undefined
     this.stream.destroy()
   }
 
+  /** The border of `within`, without its closure: every piece of every answer comes through here. */
   #onData(chunk: Buffer): void {
+    const handler = this.#handler
+    try {
+      this.#read(chunk)
+    } catch (error) {
+      if (error instanceof BadResponse) return this.#lose(error)
+      this.#handler ??= handler // it may have let go of the connection before it threw
+      this.fault(error)
+    }
+  }
+
+  #read(chunk: Buffer): void {
     let bytes: Buffer | undefined = chunk
     if (!this.isConnected) {
       bytes = this.#takeReply(chunk)
@@ -98,13 +131,8 @@ export class UpstreamConnection {
       return
     }
     this.hasAnswered = true
-    try {
-      this.#parser.feed(bytes)
-      this.#handler?.onFed()
-    } catch (error) {
-      if (!(error instanceof BadResponse)) throw error
-      this.#lose(error)
-    }
+    this.#parser.feed(bytes)
+    this.#handler?.onFed()
   }
 
   /** Reads the reply; gives back the bytes of the app behind it, if any. */

@@ -5,6 +5,7 @@ import { constants } from 'node:http2'
 import type { ServerHttp2Stream } from 'node:http2'
 
 import type { VisitorResponse } from '../exchange/exchange.ts'
+import { trailersByName } from '../exchange/trailers-by-name.ts'
 
 // RFC 9113 8.2.2: these belong to a connection of HTTP/1.1.
 const OF_THE_CONNECTION = new Set([
@@ -16,12 +17,14 @@ const OF_THE_CONNECTION = new Set([
   'te',
 ])
 
+const RESET_CONTENT = 205 // RFC 9110 15.3.6: no content, whatever the app says
+
 export class Http2Response implements VisitorResponse {
   statusCode = 0
   readonly #stream: ServerHttp2Stream
   readonly #isHead: boolean
   #head: string[] | undefined
-  #trailers: Record<string, string[]> | undefined
+  #trailers: [name: string, value: string][] | undefined
   #hasLength = false
   #hasEnded = false
   #waitsForTrailers = false
@@ -81,19 +84,15 @@ export class Http2Response implements VisitorResponse {
   }
 
   addTrailers(trailers: [name: string, value: string][]): void {
-    for (const [name, value] of trailers) {
-      this.#trailers ??= {}
-      const values = (this.#trailers[name.toLowerCase()] ??= [])
-      values.push(value)
-    }
+    if (trailers.length > 0) this.#trailers = trailers
   }
 
   writeContinue(): void {
     this.#inform({ ':status': 100 })
   }
 
-  writeEarlyHints({ link }: { link: string[] }): void {
-    this.#inform({ ':status': 103, link })
+  writeHints(links: readonly string[]): void {
+    this.#inform({ ':status': 103, link: [...links] })
   }
 
   on(event: 'close', listener: () => void): void {
@@ -121,7 +120,7 @@ export class Http2Response implements VisitorResponse {
     this.#waitsForTrailers = waitForTrailers
     if (waitForTrailers) {
       stream.once('wantTrailers', () => {
-        stream.sendTrailers(this.#trailers ?? {})
+        this.#sendTrailers()
         setImmediate(() => this.#stopRequest()) // node:http2 sends trailers in an immediate, too
       })
     }
@@ -133,15 +132,29 @@ export class Http2Response implements VisitorResponse {
     }
   }
 
+  /** A trailer that node:http2 refuses ends this answer: without it, half of it would look like all. */
+  #sendTrailers(): void {
+    const stream = this.#stream
+    if (stream.destroyed || stream.closed) return
+    try {
+      stream.sendTrailers(trailersByName(this.#trailers ?? []))
+    } catch (error) {
+      stream.destroy(error as Error) // sendTrailers() throws Errors
+    }
+  }
+
   get #isBodiless(): boolean {
     const { statusCode } = this
-    return this.#isHead || statusCode === 204 || statusCode === 205 || statusCode === 304
+    return this.#isHead || statusCode === 204 || statusCode === RESET_CONTENT || statusCode === 304
   }
 
   #addTo(head: string[], name: string, value: string): void {
     const lower = name.toLowerCase()
     if (OF_THE_CONNECTION.has(lower)) return
-    if (lower === 'content-length') this.#hasLength = true
+    if (lower === 'content-length') {
+      if (this.statusCode === RESET_CONTENT) return // node:http2 sends it without the body that an app may announce
+      this.#hasLength = true
+    }
     head.push(lower, value)
   }
 

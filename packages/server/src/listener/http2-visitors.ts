@@ -8,6 +8,7 @@ import type { Socket } from 'node:net'
 import type { Logger } from 'pino'
 
 import type { Limits, Timeouts } from '../config/config.ts'
+import type { OnFault } from '../exchange/border.ts'
 import { identifyVisitor, plainAddress } from '../exchange/client-ip.ts'
 import { Exchange } from '../exchange/exchange.ts'
 import type { Upgrade } from '../exchange/exchange.ts'
@@ -50,6 +51,7 @@ export interface Http2VisitorsOptions {
   isTrustedProxy: (address: string) => boolean
   /** Runs an exchange to its end; must not reject. */
   onExchange: (exchange: Exchange) => Promise<void>
+  onFault: OnFault
 }
 
 /** What one connection is doing. */
@@ -122,7 +124,14 @@ export class Http2Visitors {
     }
     this.#connections.add(connection)
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
-    session.on('stream', (stream, _, __, raw) => this.#onStream(connection, stream, raw))
+    session.on('stream', (stream, _, __, raw) => {
+      try {
+        this.#onStream(connection, stream, raw)
+      } catch (error) {
+        this.#options.onFault(error, 'visitor_connection')
+        session.destroy()
+      }
+    })
     session.on('error', (error) => {
       this.#options.log.debug({ clientIp: connection.address, err: error }, 'HTTP/2 connection failed')
     })
@@ -205,20 +214,28 @@ export class Http2Visitors {
 
   #sweep(now: number): void {
     for (const connection of this.#connections) {
-      if (this.#isFlooding(connection)) {
-        connection.session.destroy(new Error('flood of frames'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
-        connection.leavingSince ??= now
+      try {
+        this.#look(connection, now)
+      } catch (error) {
+        this.#options.onFault(error, 'visitor_connection')
+        connection.socket.destroy()
       }
-      if (connection.streams > 0) continue
-      if (connection.leavingSince !== undefined) {
-        if (now - connection.leavingSince > LEAVE_MS && now - connection.idleSince > LEAVE_MS)
-          connection.socket.destroy()
-        continue
-      }
-      const { keep_alive_seconds, request_head_seconds } = this.#options.timeouts
-      const patience = connection.hasServed ? keep_alive_seconds : request_head_seconds
-      if (now - connection.idleSince > patience * 1000) this.#leave(connection)
     }
+  }
+
+  #look(connection: Connection, now: number): void {
+    if (this.#isFlooding(connection)) {
+      connection.session.destroy(new Error('flood of frames'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
+      connection.leavingSince ??= now
+    }
+    if (connection.streams > 0) return
+    if (connection.leavingSince !== undefined) {
+      if (now - connection.leavingSince > LEAVE_MS && now - connection.idleSince > LEAVE_MS) connection.socket.destroy()
+      return
+    }
+    const { keep_alive_seconds, request_head_seconds } = this.#options.timeouts
+    const patience = connection.hasServed ? keep_alive_seconds : request_head_seconds
+    if (now - connection.idleSince > patience * 1000) this.#leave(connection)
   }
 
   #isFlooding(connection: Connection): boolean {

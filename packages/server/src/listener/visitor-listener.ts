@@ -2,7 +2,7 @@
 // accepted only where they can be a WebSocket. Who speaks HTTP/2 goes on to Http2Visitors.
 // It makes Exchange objects and hands them on; it decides nothing else.
 
-import type { IncomingMessage, Server as HttpServer, ServerOptions, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server as HttpServer, ServerOptions } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import { Server as NetServer, Socket } from 'node:net'
 import type { AddressInfo } from 'node:net'
@@ -15,12 +15,14 @@ import type { Logger } from 'pino'
 
 import type { Limits, ListenAddress, Timeouts } from '../config/config.ts'
 import { RelayError } from '../errors.ts'
+import type { OnFault } from '../exchange/border.ts'
 import { identifyVisitor, plainAddress } from '../exchange/client-ip.ts'
 import type { Visitor } from '../exchange/client-ip.ts'
 import { Exchange } from '../exchange/exchange.ts'
 import type { Upgrade } from '../exchange/exchange.ts'
 import { admit } from './admission.ts'
 import type { Certificates } from './certificates.ts'
+import { Http1Response } from './http1-response.ts'
 import { Http2Visitors } from './http2-visitors.ts'
 import { sniffPreface } from './preface.ts'
 
@@ -49,6 +51,7 @@ export interface VisitorListenerOptions {
   onAgent: (request: IncomingMessage, socket: Duplex, head: Buffer, address: string) => void
   /** Whether agents connect at this host. */
   isAgentHost: (host: string) => boolean
+  onFault: OnFault
 }
 
 /** What one visitor connection is doing. */
@@ -59,12 +62,12 @@ interface Connection {
 
 interface Asked {
   request: IncomingMessage
-  response: ServerResponse
+  response: Http1Response
 }
 
 export class VisitorListener {
   readonly #options: VisitorListenerOptions
-  readonly #server: HttpServer
+  readonly #server: HttpServer<typeof IncomingMessage, typeof Http1Response>
   readonly #scheme: 'http' | 'https'
   readonly #connections = new WeakMap<Duplex, Connection>()
   readonly #perAddress = new Map<string, number>()
@@ -82,7 +85,8 @@ export class VisitorListener {
   constructor(options: VisitorListenerOptions) {
     this.#options = options
     const { limits, timeouts, certificates } = options
-    const settings: ServerOptions = {
+    const settings: ServerOptions<typeof IncomingMessage, typeof Http1Response> = {
+      ServerResponse: Http1Response,
       maxHeaderSize: limits.header_bytes,
       keepAliveTimeout: timeouts.keep_alive_seconds * 1000,
       headersTimeout: timeouts.request_head_seconds * 1000,
@@ -109,9 +113,11 @@ export class VisitorListener {
     this.#server.maxConnections = limits.visitor_connections
     this.#server.on('request', this.#onRequest)
     this.#server.on('checkContinue', this.#onRequest)
-    this.#server.on('upgrade', (request, socket, head) => this.#onUpgrade(request, socket, head))
-    this.#server.on('connect', (request, socket) => this.#onConnect(request, socket))
-    this.#server.on('clientError', (error, socket) => this.#onClientError(error, socket))
+    this.#server.on('upgrade', (request, socket, head) => {
+      this.#within(socket, () => this.#onUpgrade(request, socket, head))
+    })
+    this.#server.on('connect', (request, socket) => this.#within(socket, () => this.#onConnect(request, socket)))
+    this.#server.on('clientError', (error, socket) => this.#within(socket, () => this.#onClientError(error, socket)))
     if (options.http2) {
       this.#http2 = new Http2Visitors({
         ...options,
@@ -120,7 +126,7 @@ export class VisitorListener {
       })
       this.#takeHttp2(this.#http2)
     }
-    this.#server.on('connection', (socket) => this.#onConnection(socket))
+    this.#server.on('connection', (socket) => this.#within(socket, () => this.#onConnection(socket)))
   }
 
   /** @throws the system's error, e.g. EADDRINUSE */
@@ -183,8 +189,10 @@ export class VisitorListener {
     const serveHttp1 = this.#server.listeners(event) as ((socket: Socket) => void)[] // of node:http itself
     this.#server.removeAllListeners(event)
     const serve = (socket: Socket, isHttp2: boolean): void => {
-      if (isHttp2) http2.accept(socket)
-      else for (const listener of serveHttp1) listener.call(this.#server, socket)
+      this.#within(socket, () => {
+        if (isHttp2) http2.accept(socket)
+        else for (const listener of serveHttp1) listener.call(this.#server, socket)
+      })
     }
     this.#server.on(event, (socket: Socket) => {
       if (socket instanceof TLSSocket) return serve(socket, socket.alpnProtocol === 'h2')
@@ -199,7 +207,17 @@ export class VisitorListener {
     })
   }
 
-  readonly #onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+  /** The border of what a visitor's connection brings: where it throws, the connection ends, and nothing else. */
+  #within(socket: Duplex, handle: () => void): void {
+    try {
+      handle()
+    } catch (error) {
+      this.#options.onFault(error, 'visitor_connection')
+      socket.destroy()
+    }
+  }
+
+  readonly #onRequest = (request: IncomingMessage, response: Http1Response): void => {
     const connection = this.#connectionOf(request.socket)
     if (!connection.busy) {
       connection.busy = true
@@ -217,17 +235,22 @@ export class VisitorListener {
     let current: Asked | undefined = first
     // A visitor who has left waits for none of the answers behind the first, and behind a last answer nothing is read
     // any more (RFC 9112 9.6): what follows a refused request may be its body.
-    while (current && socket.writable) {
-      const { request, response }: Asked = current
-      const exchange = this.#admit(request, response)
-      if (exchange) {
-        // Not by #serveAlone: every request would pay for one more promise.
-        this.#exchanges++
-        await this.#options.onExchange(exchange)
-        this.#countEnd()
+    try {
+      while (current && socket.writable) {
+        const { request, response }: Asked = current
+        const exchange = this.#admit(request, response)
+        if (exchange) {
+          // Not by #serveAlone: every request would pay for one more promise.
+          this.#exchanges++
+          await this.#options.onExchange(exchange)
+          this.#countEnd()
+        }
+        if (!response.closed) await new Promise<void>((resolve) => response.once('close', resolve)) // a refusal on its way
+        current = connection.waiting.shift()
       }
-      if (!response.closed) await new Promise<void>((resolve) => response.once('close', resolve)) // a refusal on its way
-      current = connection.waiting.shift()
+    } catch (error) {
+      this.#options.onFault(error, 'visitor_connection')
+      socket.destroy()
     }
     connection.busy = false
   }
@@ -244,7 +267,7 @@ export class VisitorListener {
   }
 
   /** A refused request is answered here and gives no exchange. */
-  #admit(request: IncomingMessage, response: ServerResponse, upgrade?: Upgrade): Exchange | undefined {
+  #admit(request: IncomingMessage, response: Http1Response, upgrade?: Upgrade): Exchange | undefined {
     request.on('error', ignore) // the visitor left; the response's 'close' tells the same
     if (this.#isClosing) response.shouldKeepAlive = false
     this.#begun++
@@ -294,13 +317,13 @@ export class VisitorListener {
   }
 
   /** The last answer on a connection that node:http has let go. */
-  #answerOn(request: IncomingMessage, socket: Duplex): ServerResponse | undefined {
+  #answerOn(request: IncomingMessage, socket: Duplex): Http1Response | undefined {
     // Pipelined behind a request without an answer: two answers would mix, and no visitor in earnest does it.
     if (this.#connections.get(socket)?.busy) {
       socket.destroy()
       return undefined
     }
-    const response = new http.ServerResponse(request)
+    const response = new Http1Response(request)
     response.shouldKeepAlive = false
     response.assignSocket(socket as Socket) // node:http hands out the net.Socket it listens on
     response.once('finish', () => socket.end())
@@ -356,7 +379,7 @@ export class VisitorListener {
 }
 
 /** RFC 6455 4.2.2. */
-function http1Upgrade(socket: Socket, head: Buffer, response: ServerResponse): Upgrade {
+function http1Upgrade(socket: Socket, head: Buffer, response: Http1Response): Upgrade {
   return {
     socket,
     head,

@@ -27,6 +27,7 @@ import type {
 import type { Logger } from 'pino'
 
 import type { Limits, Timeouts } from '../config/config.ts'
+import type { OnFault } from '../exchange/border.ts'
 import { permitsLabels } from './acl.ts'
 import type { AgentProcesses } from './agent-processes.ts'
 import type { Authtoken } from './authtokens.ts'
@@ -52,6 +53,7 @@ export interface SessionRoom {
   readonly onHealth: OnHealth
   /** Public URLs that lead to a tunnel with these labels, for people. */
   endpointsFor(labels: Labels): readonly string[]
+  readonly onFault: OnFault
   /** Sessions that have said whose they are stand here until they close. */
   readonly processes: AgentProcesses
 }
@@ -282,7 +284,9 @@ export class TunnelSession implements Claimant {
     if (bind.url === undefined) return this.#bindLabels(bind)
     const claim = {}
     ;(this.#claims ??= new Map()).set(bind.tunnel_id, claim)
-    void this.#bindEndpoint({ ...bind, url: bind.url }, claim)
+    this.#bindEndpoint({ ...bind, url: bind.url }, claim).catch((error: unknown) => {
+      this.end(new ProtocolError('internal', 'the endpoint could not be made', { cause: error }))
+    })
   }
 
   #refuse(bind: Bind, { error, problems }: EndpointRefused): void {
@@ -406,6 +410,7 @@ export class TunnelSession implements Claimant {
     this.#claims = undefined
     for (const lane of this.#lanes.values()) lane.retire()
     this.#lanes.clear()
+    if (reason?.code === 'internal') this.#room.onFault(reason.cause ?? reason, 'tunnel_session')
     if (reason && reason.code !== 'connection_lost') {
       this.#log.warn({ code: reason.code, reason: reason.message }, 'agent session ended')
     } else this.#log.info('agent disconnected')

@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer, request as httpRequest, type IncomingMessage, ServerResponse } from 'node:http'
+import { createServer, request as httpRequest, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 
@@ -21,6 +21,7 @@ import { Exchange, type Upgrade } from '../../exchange/exchange.ts'
 import { Attempts } from '../../exchange/attempts.ts'
 import type { Identity } from '../../exchange/identity.ts'
 import { Keys } from '../../keys.ts'
+import { Http1Response } from '../../listener/http1-response.ts'
 import { createLog } from '../../log.ts'
 import { StoreConflict, StoreUnavailable, type Bucket, type Change, type Store } from '../../store/store.ts'
 import type { Action } from '../action.ts'
@@ -100,7 +101,7 @@ export interface RelayOptions {
 }
 
 export async function startRelay(options: RelayOptions = {}): Promise<Relay> {
-  const server = createServer()
+  const server = createServer({ ServerResponse: Http1Response })
   server.listen(options.port ?? 0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo // listening on TCP, so it is one
@@ -147,7 +148,7 @@ export async function startRelay(options: RelayOptions = {}): Promise<Relay> {
     await new Promise<void>((resolve) => (upgrade?.socket ?? response).once('close', () => resolve()))
     holding.delete(exchange)
   }
-  const serve = async (request: IncomingMessage, response: ServerResponse, upgrade?: Upgrade): Promise<void> => {
+  const serve = async (request: IncomingMessage, response: Http1Response, upgrade?: Upgrade): Promise<void> => {
     const host = (request.headers.host ?? '').replace(/:\d+$/, '')
     const exchange = new Exchange({
       request,
@@ -176,7 +177,7 @@ export async function startRelay(options: RelayOptions = {}): Promise<Relay> {
   }
   server.on('request', (request, response) => void serve(request, response))
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    const response = new ServerResponse(request)
+    const response = new Http1Response(request)
     response.assignSocket(socket as never) // node:http types it as Socket; every visitor's is one
     // Node leaves upgraded sockets half-open; an app would answer the end with its own.
     socket.on('error', () => socket.destroy()).on('end', () => socket.end())

@@ -1,12 +1,13 @@
 // What only a clock can show: how long a verdict on a token is kept.
 
 import assert from 'node:assert/strict'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { it } from 'node:test'
 
 import { TokenIssuer } from '../../../../../test/support/token-issuer.ts'
 import { jwtValidationSchema } from '../../config/schema/jwt-validation-schema.ts'
 import { Exchange } from '../../exchange/exchange.ts'
+import type { VisitorResponse } from '../../exchange/exchange.ts'
 import { createLog } from '../../log.ts'
 import { SignedIdentity } from '../signed-identity.ts'
 import { jwtValidation } from './jwt-validation.ts'
@@ -40,7 +41,7 @@ it('a token is verified once in ten minutes; a key that the issuer has withdrawn
     const exchange = new Exchange({
       // All that the action reads of a request.
       request: { rawHeaders: ['Authorization', `Bearer ${token}`], url: '/', method: 'GET' } as IncomingMessage,
-      response: {} as ServerResponse,
+      response: {} as VisitorResponse,
       host: 'docs.localhost',
       clientIp: '127.0.0.1',
       forwardedFor: '127.0.0.1',

@@ -1,11 +1,12 @@
 // What happens within one turn of the event loop, which no request over HTTP can time.
 
 import assert from 'node:assert/strict'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { it } from 'node:test'
 
 import { Browser } from '../../../../../examples/demo/browser.ts'
 import { Exchange } from '../../exchange/exchange.ts'
+import type { VisitorResponse } from '../../exchange/exchange.ts'
 import { configFor, signInAs, startProvider, startRelay } from './harness.test-support.ts'
 
 it('attack 33: a session that ends while its token is being signed lets nothing pass', async () => {
@@ -22,7 +23,7 @@ it('attack 33: a session that ends while its token is being signed lets nothing 
       const exchange = new Exchange({
         // All that the action reads of a request.
         request: { rawHeaders: ['Cookie', browser.cookieHeader(docs.url)], url: '/', method: 'GET' } as IncomingMessage,
-        response: {} as ServerResponse,
+        response: {} as VisitorResponse,
         host: docs.host,
         clientIp: '127.0.0.1',
         forwardedFor: '127.0.0.1',

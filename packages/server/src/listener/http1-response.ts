@@ -1,0 +1,23 @@
+// The answer to an HTTP/1.1 visitor: node:http's own, but for what node:http does in a way that apps can abuse.
+
+import type { IncomingMessage } from 'node:http'
+
+import { ServerResponse } from '@sallyport/protocol/node-http'
+
+import type { VisitorResponse } from '../exchange/exchange.ts'
+
+export class Http1Response<Request extends IncomingMessage = IncomingMessage>
+  extends ServerResponse<Request>
+  implements VisitorResponse
+{
+  /**
+   * RFC 8297 2. Not by `writeEarlyHints`: it throws on what its pattern for links does not know, and that pattern
+   * backtracks without end.
+   */
+  writeHints(links: readonly string[]): void {
+    const { socket } = this
+    if (this.headersSent || !socket?.writable) return
+    // One exchange at a time has the connection, so nothing of another answer is on its way behind this.
+    socket.write(`HTTP/1.1 103 Early Hints\r\nLink: ${links.join(', ')}\r\n\r\n`, 'latin1')
+  }
+}
