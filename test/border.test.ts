@@ -174,6 +174,20 @@ describe('odd bytes of an app', () => {
     )
   })
 
+  it('S2: a head of nothing but Connection options costs what its length says', async () => {
+    // Once a copy of the whole list for each line: 1.6 s in which nobody else was served.
+    const options = 'a,'.repeat(15_000)
+    const lines = 'connection: a\r\n'.repeat(1500)
+    answer = (socket) => {
+      socket.write(`HTTP/1.1 200 OK\r\nConnection: ${options}x-mine\r\n${lines}X-Mine: 1\r\nX-Kept: 1\r\n`)
+      socket.write('Content-Length: 2\r\n\r\nok')
+    }
+    for (let i = 0; i < 20; i++) {
+      const { status, headers } = await ask(stack.port, { host: APP_HOST })
+      assert.deepEqual([status, headers['x-mine'], headers['x-kept']], [200, undefined, '1'])
+    }
+  })
+
   it('a 205 that announces a body is well-formed over HTTP/2', async () => {
     answer = (socket) => void socket.write('HTTP/1.1 205 Reset\r\nContent-Length: 2\r\n\r\n{}')
     const { status, body } = await overHttp2(stack)
@@ -213,7 +227,7 @@ describe('an app behind --upstream-protocol http2', () => {
       socket.on('error', () => {}).resume()
       behave(socket)
     })
-    stack = await startStack({ app, edges: EDGES, upstreamProtocol: 'http2' })
+    stack = await startStack({ app, edges: EDGES, upstreamProtocol: 'http2', listen: 'http2: all' })
   })
   after(() => stack.close())
 
@@ -266,6 +280,31 @@ describe('an app behind --upstream-protocol http2', () => {
       assert.deepEqual(await internalErrors(stack), {})
     })
   }
+
+  it('B3, S2: the upload of an HTTP/2 visitor is over when its app breaks off in the midst of it', async () => {
+    behave = (socket) => {
+      socket.write(SETTINGS)
+      let bytes = 0
+      socket.on('data', (chunk) => {
+        bytes += chunk.length
+        if (bytes > 40_000) socket.end(GOAWAY)
+      })
+    }
+    const session = connectHttp2(`http://${APP_HOST}`, { createConnection: () => connect(stack.port, '127.0.0.1') })
+    try {
+      const stream = session.request({ ':path': '/', ':method': 'POST' })
+      let status = 0
+      stream.on('error', () => {}) // it is reset behind the answer: nobody wants the rest
+      stream.on('response', (headers) => (status = headers[':status'] ?? 0)).resume()
+      stream.write(Buffer.alloc(1_000_000))
+      await once(stream, 'close')
+      assert.equal(status, 502)
+      session.close()
+      await once(session, 'close')
+    } finally {
+      session.destroy()
+    }
+  })
 
   it('B3: an answer that is complete when the app hangs up is delivered', async () => {
     const body = 'x'.repeat(16_000)

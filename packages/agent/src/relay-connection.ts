@@ -216,7 +216,9 @@ export class RelayConnection {
     const retryInMs = Math.max(this.#backoff.next(), retryAfterMs)
     // The reason of a WebSocket's close is the relay's own text.
     const reason = printable(error.message)
-    log.warn({ connection: this.number, code: error.code, reason, retryInMs }, 'not connected')
+    // A fault of our own is worth its stack; of the others the reason says all.
+    const err = error.code === 'internal' ? error.cause : undefined
+    log.warn({ connection: this.number, code: error.code, reason, retryInMs, err }, 'not connected')
     this.#retryAt = Date.now() + retryInMs
     this.#turn('waiting', { error, retryInMs })
     await pause(retryInMs, signal)

@@ -36,7 +36,7 @@ export function writeRequestHead(
   const edits = exchange.requestEdits
   let head = `${exchange.method} ${exchange.target} HTTP/1.1\r\n`
   head += `Host: ${hostHeader === 'preserve' ? (exchange.header('host') ?? exchange.host) : hostHeader}\r\n`
-  let listed = NOTHING
+  let listed: Set<string> | undefined
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]! // rawHeaders comes in pairs
     if (name.length === 10 && name.toLowerCase() === 'connection') {
@@ -47,7 +47,7 @@ export function writeRequestHead(
     const name = rawHeaders[i]!
     const kind = requestClass(name)
     if (kind === 'drop' || kind === 'connection') continue
-    if (listed !== NOTHING && listed.has(normalHeaderName(name))) continue
+    if (listed?.has(normalHeaderName(name))) continue
     if (edits?.touches(name)) continue
     const value = rawHeaders[i + 1]!
     if (kind === 'pass') {
@@ -114,7 +114,7 @@ export function filterResponseHead(
     const name = rawHeaders[i]! // pairs
     const kind = responseClass(name)
     if (kind === 'drop') continue
-    if (connectionOptions.length > 0 && connectionOptions.includes(normalHeaderName(name))) continue
+    if (connectionOptions?.has(normalHeaderName(name))) continue
     if (edits?.touches(name)) continue
     const value = rawHeaders[i + 1]!
     if (kind === 'set-cookie' && OWN_COOKIE.test(value.trimStart())) continue
@@ -165,11 +165,12 @@ function withoutOwnCookies(header: string): string {
   return kept
 }
 
-const NOTHING: ReadonlySet<string> = new Set()
-
-function addOptions(listed: ReadonlySet<string>, value: string): ReadonlySet<string> {
+/** What `Connection` lists, all of its lines in one set: a copy for each line would be a way to keep us busy. */
+function addOptions(listed: Set<string> | undefined, value: string): Set<string> | undefined {
   if (value.length === 10 && value.toLowerCase() === 'keep-alive') return listed
-  return new Set([...listed, ...value.split(',').map((option) => normalHeaderName(option.trim()))])
+  const all = listed ?? new Set()
+  for (const option of value.split(',')) all.add(normalHeaderName(option.trim()))
+  return all
 }
 
 function requestClass(name: string): RequestClass {

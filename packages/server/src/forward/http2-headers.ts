@@ -42,5 +42,5 @@ export function readHttp2Head(rawHeaders: readonly string[]): ResponseHead {
     if (name === ':status') status = Number(rawHeaders[i + 1])
     else if (!name.startsWith(':')) fields.push(name, rawHeaders[i + 1]!)
   }
-  return { status, rawHeaders: fields, framing: 'chunked', keepAlive: true, connectionOptions: [] }
+  return { status, rawHeaders: fields, framing: 'chunked', keepAlive: true, connectionOptions: undefined }
 }

@@ -34,8 +34,8 @@ export interface ResponseHead {
   framing: number | 'chunked' | 'close'
   /** Whether the app will take another request on this connection, as far as the head says. */
   keepAlive: boolean
-  /** Header names that `Connection` lists, in normal form. */
-  connectionOptions: readonly string[]
+  /** Header names that `Connection` lists, in normal form; undefined where it lists none. */
+  connectionOptions: Set<string> | undefined
 }
 
 export interface ResponseHandler {
@@ -307,7 +307,7 @@ function parseHead(text: string): ResponseHead {
     rawHeaders: [],
     framing: 'close',
     keepAlive: minorVersion === 1,
-    connectionOptions: NO_OPTIONS,
+    connectionOptions: undefined,
   }
   while (lineEnd !== -1) {
     const start = lineEnd + 2
@@ -319,8 +319,6 @@ function parseHead(text: string): ResponseHead {
   decideFraming(head, minorVersion)
   return head
 }
-
-const NO_OPTIONS: readonly string[] = []
 
 function parseField(line: string, into: string[]): void {
   const colon = line.indexOf(':')
@@ -397,7 +395,7 @@ function decideFraming(head: ResponseHead, minorVersion: number): void {
 function readConnection(head: ResponseHead, value: string): void {
   // By far the most common, and it names no field that could pass anyway.
   if (value === 'keep-alive' || value.toLowerCase() === 'keep-alive') return
-  const options = value.split(',').map((option) => normalHeaderName(option.trim()))
-  head.connectionOptions = [...head.connectionOptions, ...options]
-  if (options.includes('close')) head.keepAlive = false
+  const options = (head.connectionOptions ??= new Set())
+  for (const option of value.split(',')) options.add(normalHeaderName(option.trim()))
+  if (options.has('close')) head.keepAlive = false
 }

@@ -235,7 +235,7 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
       return index === -1 ? undefined : head.rawHeaders[index + 1]
     }
     if (value('upgrade')?.toLowerCase() !== 'websocket') return '101 without Upgrade: websocket'
-    if (!head.connectionOptions.includes('upgrade')) return '101 without Connection: Upgrade'
+    if (!head.connectionOptions?.has('upgrade')) return '101 without Connection: Upgrade'
     const key = this.#exchange.header('sec-websocket-key') ?? ''
     const accept = createHash('sha1').update(`${key}${WEBSOCKET_GUID}`).digest('base64')
     if (value('sec-websocket-accept') !== accept) return '101 with a wrong Sec-WebSocket-Accept'

@@ -166,6 +166,7 @@ export class Http2Response implements VisitorResponse {
   #stopRequest(): void {
     const stream = this.#stream
     if (stream.endAfterHeaders || stream.readableEnded || stream.closed || stream.destroyed) return
-    stream.close(constants.NGHTTP2_NO_ERROR) // waits until the answer is out
+    stream.close(constants.NGHTTP2_NO_ERROR) // waits until the answer is out, and until what has come has been read:
+    stream.resume() // nobody does any more
   }
 }
