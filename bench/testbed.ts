@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { Browser } from '@sallyport/example-demo/browser'
+import { redirectUri } from '@sallyport/server'
 
 import { COMPETITORS, missing } from './competitors.ts'
 import type { Competitor, CompetitorKind } from './competitors.ts'
@@ -212,7 +213,8 @@ ${edges}`,
     const { nginxPort, streamPort } = await this.apps()
     const [relayPort, providerPort] = [await freePort(), await freePort()]
     const publicUrl = `http://localhost:${relayPort}`
-    const client = { client_id: 'bench', client_secret: 'bench-secret', redirect_uris: [`${publicUrl}/oidc/callback`] }
+    const redirect_uris = [redirectUri(publicUrl, `http://localhost:${providerPort}`)]
+    const client = { client_id: 'bench', client_secret: 'bench-secret', redirect_uris }
     const provider = await this.#start(
       'identity provider',
       [

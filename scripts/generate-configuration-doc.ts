@@ -104,7 +104,7 @@ on one route mean both.`
 
 const ACTIONS: Record<string, string> = {
   'openid-connect':
-    'Visitors sign in at an identity provider. Needs https, except on loopback. Register `<public_url>/oidc/callback` as redirect URI and `<public_url>/oidc/signed-out` as post-logout redirect URI at the provider.',
+    'Visitors sign in at an identity provider. Needs https, except on loopback. Register what `relay oidc redirect-uri ISSUER` prints as redirect URI and `<public_url>/oidc/signed-out` as post-logout redirect URI at the provider.',
   'service-token':
     'Programs pass with a token that `relay service-token create --edge …` has made for this edge, as `Authorization: Bearer` or `Sallyport-Service-Token`. [Programs](programs.md#service-tokens) tells more. It has no keys; `config` may be left out.',
   'jwt-validation':

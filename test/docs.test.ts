@@ -10,7 +10,7 @@ import { promisify } from 'node:util'
 
 import { ProtocolError, decodeStreamHeader, encodeRefusal, toProtocolErrorCode } from '@sallyport/protocol'
 import type { RefusalCode } from '@sallyport/protocol'
-import { parseConfig } from '@sallyport/server'
+import { parseConfig, redirectUri } from '@sallyport/server'
 
 const root = join(import.meta.dirname, '..')
 const COMMANDS = { relay: 'packages/server/src/main.ts', agent: 'packages/agent/src/main.ts' }
@@ -75,6 +75,25 @@ describe('documentation', () => {
       shown.filter((name) => !Object.hasOwn(scripts, name)),
       [],
     )
+  })
+
+  it('S1: shows the redirect URIs of the issuers that it speaks of', () => {
+    const shown = pages
+      .filter((page) => page !== 'CHANGELOG.md')
+      .flatMap((page) =>
+        [...textOf(page).matchAll(/https:\/\/relay\.example\.com\/oidc\/callback(?:\/[\w.-]*)?/g)].map(([uri]) => ({
+          page,
+          uri,
+        })),
+      )
+    assert.ok(shown.length >= 15, `${shown.length} found`)
+    for (const { page, uri } of shown.filter(({ uri: one }) => !one.endsWith('/callback/'))) {
+      const issuers = [...textOf(page).matchAll(/https:\/\/[^\s`'",)]+/g)].map(([url]) => url)
+      assert.ok(
+        issuers.some((issuer) => URL.canParse(issuer) && redirectUri('https://relay.example.com', issuer) === uri),
+        `${page}: ${uri}`,
+      )
+    }
   })
 
   it('names no machine and no registry', () => {

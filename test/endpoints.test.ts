@@ -12,7 +12,7 @@ import { after, afterEach, before, describe, it } from 'node:test'
 import { startAgent } from '@sallyport/agent'
 import type { Agent, TunnelOptions } from '@sallyport/agent'
 import type { ControlMessage } from '@sallyport/protocol'
-import { createLog } from '@sallyport/server'
+import { createLog, redirectUri } from '@sallyport/server'
 
 import { HandAgent } from './support/hand-agent.ts'
 import { APP_HOST, httpApp, startStack } from './support/stack.ts'
@@ -284,7 +284,7 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
 
     it('asks visitors to sign in, and the relay says what to register', async () => {
       const { agent, host } = await start(SIGN_IN)
-      assert.equal(agent.status.tunnels[0]?.redirectUri, 'http://relay.localhost/oidc/callback')
+      assert.equal(agent.status.tunnels[0]?.redirectUri, redirectUri('http://relay.localhost', SIGN_IN.oidc))
       const before_ = asked
       assert.equal((await visit(host)).statusCode, 401)
       assert.equal(asked, before_)

@@ -62,6 +62,17 @@ async function run(): Promise<void> {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('SALLYPORT_'))
   const env: NodeJS.ProcessEnv = { ...Object.fromEntries(inherited), XDG_CONFIG_HOME: folder, NO_COLOR: '1' }
 
+  const issuer = `http://localhost:${providerPort}`
+  const configFile = join(folder, 'relay.yml')
+  await writeFile(configFile, relayConfig({ publicUrl, relayPort, issuer }))
+  // What an operator does before anything runs.
+  const asked = await promisify(execFile)(
+    process.execPath,
+    [RELAY, 'oidc', 'redirect-uri', issuer, '--config', configFile],
+    { env },
+  )
+  const redirectUri = asked.stdout.trim()
+
   const provider = start('identity provider', [join(import.meta.dirname, 'identity-provider-main.ts')], {
     ...env,
     IDENTITY_PROVIDER: JSON.stringify({
@@ -77,7 +88,7 @@ async function run(): Promise<void> {
         {
           client_id: 'demo',
           client_secret: clientSecret,
-          redirect_uris: [`${publicUrl}/oidc/callback`],
+          redirect_uris: [redirectUri],
           post_logout_redirect_uris: [`${publicUrl}/oidc/signed-out`],
         },
       ],
@@ -86,8 +97,6 @@ async function run(): Promise<void> {
   const site = start('site', [join(import.meta.dirname, 'site.ts'), String(sitePort)], env)
   await Promise.all([provider, site].map((child) => child.waitFor((line) => line.startsWith('{'))))
 
-  const configFile = join(folder, 'relay.yml')
-  await writeFile(configFile, relayConfig({ publicUrl, relayPort, issuer: `http://localhost:${providerPort}` }))
   const relay = start('relay', [RELAY, 'start', '--config', configFile], { ...env, DEMO_CLIENT_SECRET: clientSecret })
   const served: ServedLine[] = []
   const agentNames = new Map<string, string>()

@@ -22,7 +22,8 @@ export interface IdentityProviderClient {
   client_id: string
   /** Left out for a public client, together with `token_endpoint_auth_method: 'none'`. */
   client_secret?: string
-  redirect_uris: string[]
+  /** Those of a Sallyport relay depend on the issuer, which is known when the port is. */
+  redirect_uris: string[] | ((issuer: string) => string[])
   /** `authorization_code` unless given. */
   grant_types?: string[]
   backchannel_logout_uri?: string
@@ -71,7 +72,7 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
   const issuer = `http://${host}:${port}${options.path ?? ''}`
   const mount = options.path?.replace(/\/$/, '') ?? ''
 
-  const provider = new Provider(issuer, configuration(options))
+  const provider = new Provider(issuer, configuration(options, issuer))
   options.prepare?.(provider)
   provider.on('server_error', (_context, error) => console.error('identity provider:', error))
   const protocol = provider.callback()
@@ -114,7 +115,7 @@ function answerBelow(
   protocol(request, response)
 }
 
-function configuration({ users, clients, configure }: IdentityProviderOptions): Configuration {
+function configuration({ users, clients, configure }: IdentityProviderOptions, issuer: string): Configuration {
   const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' })
   const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
   return {
@@ -133,6 +134,7 @@ function configuration({ users, clients, configure }: IdentityProviderOptions): 
       grant_types: ['authorization_code'],
       response_types: ['code'],
       ...client,
+      redirect_uris: typeof client.redirect_uris === 'function' ? client.redirect_uris(issuer) : client.redirect_uris,
     })),
     claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'], groups: ['groups'] },
     scopes: ['openid', 'offline_access', 'email', 'profile', 'groups'],

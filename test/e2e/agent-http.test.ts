@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 
 import { Browser } from '@sallyport/example-demo/browser'
+import { redirectUri } from '@sallyport/server'
 
 import { AGENT, Processes, RELAY } from '../support/processes.ts'
 import type { RunningProcess } from '../support/running-process.ts'
@@ -66,7 +67,7 @@ describe('agent http', { timeout: 120_000 }, () => {
     const url = await forwarding(agent)
     assert.match(url, new RegExp(`^http://[a-z2-7]{16}\\.localhost:${processes.port}/$`))
     const line = await agent.waitForLine('the redirect URI', (each) => each.startsWith('Redirect URI'))
-    assert.ok(line.endsWith(` ${processes.publicUrl}/oidc/callback`), line)
+    assert.ok(line.endsWith(` ${redirectUri(processes.publicUrl, processes.issuer)}`), line)
 
     assert.equal((await new Browser().fetch(url)).status, 401)
     assert.equal(asked, 0, 'no byte has reached the app')

@@ -10,6 +10,8 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
 
+import { redirectUri } from '@sallyport/server'
+
 import { CLIENT_ID, CLIENT_SECRET, Processes, RELAY } from '../support/processes.ts'
 
 describe('relay oidc check', { timeout: 120_000 }, () => {
@@ -35,7 +37,7 @@ describe('relay oidc check', { timeout: 120_000 }, () => {
       /✔ issuer +http.*, to the letter/,
       /✔ credentials +it takes this client id and secret/,
       /✔ redirect URI +registered/,
-      new RegExp(`Redirect URI to register +${processes.publicUrl}/oidc/callback`),
+      new RegExp(`Redirect URI to register +${redirectUri(processes.publicUrl, processes.issuer)}\\n`),
       /\nFine\.\n*$/,
     ]) {
       assert.match(stdout, line)
@@ -69,6 +71,23 @@ describe('relay oidc check', { timeout: 120_000 }, () => {
     assert.match(lost.stdout, /✘ discovery +nothing listens at 127\.0\.0\.1:1/)
   })
 
+  it('S1: checks the alternatives as well, each with the redirect URI of its issuer', async () => {
+    const nobody = { issuer_url: 'http://127.0.0.1:1', client_id: 'x' }
+    const file = await config('several.yml', [
+      { id: 'edg_docs', hosts: ['docs.localhost'], policy: processes.signIn({ alternatives: [nobody] }) },
+    ])
+    const { code, stdout } = await run('--config', file, '--json')
+    assert.equal(code, 1)
+    const { providers } = JSON.parse(stdout) as { providers: Record<string, unknown>[] } // our own command's
+    assert.deepEqual(
+      providers.map(({ ok, redirect_uri }) => ({ ok, redirect_uri })),
+      [
+        { ok: true, redirect_uri: redirectUri(processes.publicUrl, processes.issuer) },
+        { ok: false, redirect_uri: redirectUri(processes.publicUrl, nobody.issuer_url) },
+      ],
+    )
+  })
+
   it('takes the provider from the command line and the redirect URI from a file whose secrets are not there yet', async () => {
     const file = await config('early.yml', [
       { id: 'edg_docs', hosts: ['docs.localhost'], policy: processes.signIn({ client_secret: '${NOT_YET}' }) },
@@ -77,10 +96,16 @@ describe('relay oidc check', { timeout: 120_000 }, () => {
     const { code, stdout } = await run(processes.issuer, ...client, '--config', file)
     assert.equal(code, 0, stdout)
     assert.match(stdout, /✔ scopes +openid email groups/)
-    assert.match(stdout, new RegExp(`Redirect URI to register +${processes.publicUrl}/oidc/callback`))
+    assert.match(
+      stdout,
+      new RegExp(`Redirect URI to register +${redirectUri(processes.publicUrl, processes.issuer)}\\n`),
+    )
     const without = await run(processes.issuer, ...client)
     assert.equal(without.code, 0)
-    assert.match(without.stdout, /• redirect URI +not tried: it is <public_url>\/oidc\/callback/)
+    assert.match(
+      without.stdout,
+      /• redirect URI +not tried: it is <public_url>\/oidc\/callback\/idp\.localhost-[0-9a-f]{20}, /,
+    )
   })
 
   it('tells what is wrong with a certificate, and trusts an authority of one’s own as the relay does', async (test) => {

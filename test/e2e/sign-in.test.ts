@@ -13,6 +13,8 @@ import type { TestContext } from 'node:test'
 
 import type { BrowserContext, Page } from 'playwright-core'
 
+import { redirectUri } from '@sallyport/server'
+
 import { ChromiumBrowser, NO_CHROMIUM } from '../support/chromium-browser.ts'
 import { ADA, CLIENT_ID, Processes, freePort } from '../support/processes.ts'
 
@@ -301,10 +303,11 @@ describe('signing in with Chromium', { timeout: 120_000 }, () => {
       ['not-found', processes.origin('unknown.localhost'), 404, 'ERR_EDGE_NOT_FOUND'],
       [
         'sign-in-failed',
-        `${processes.publicUrl}/oidc/callback?error=access_denied&state=made-up`,
+        `${redirectUri(processes.publicUrl, processes.issuer)}?error=access_denied&state=made-up`,
         400,
         'ERR_SIGN_IN_FAILED',
       ],
+      ['old-callback', `${processes.publicUrl}/oidc/callback?code=x&state=y`, 400, 'relay oidc redirect-uri ISSUER'],
       ['sign-in-expired', await finishedSignIn(), 400, 'ERR_SIGN_IN_EXPIRED'],
     ]
     for (const [name, url, status, words] of shown) {

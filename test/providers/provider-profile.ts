@@ -11,6 +11,7 @@ import type {
   IdentityProviderUser,
 } from '@sallyport/example-demo/identity-provider'
 import { startIdentityProvider } from '@sallyport/example-demo/identity-provider'
+import { redirectUri } from '@sallyport/server'
 
 import { freePort, RELAY } from '../support/processes.ts'
 import { RunningProcess } from '../support/running-process.ts'
@@ -65,7 +66,7 @@ export async function startHouse(
     clients: [
       {
         ...profile.client,
-        redirect_uris: [`${origin}/oidc/callback`],
+        redirect_uris: (issuer) => [redirectUri(origin, issuer)],
         post_logout_redirect_uris: [`${origin}/oidc/signed-out`],
       },
     ],

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 
 import { Browser } from '@sallyport/example-demo/browser'
+import { redirectUri } from '@sallyport/server'
 
 import { signIn } from '../support/sign-in.ts'
 import { AUTHENTIK } from './authentik.ts'
@@ -146,9 +147,11 @@ function assertShown(page: string, stdout: string, { issuer, url }: House): void
   const text = readFileSync(join(import.meta.dirname, '../../docs/providers', page), 'utf8')
   const shown = /```text\n(.*?)```/s.exec(text)?.[1]?.trimEnd().split('\n') ?? []
   const issuerThere = shown[0]?.split(' ')[0] ?? ''
+  const here = `http://relay.localhost:${new URL(url).port}`
   const printed = stdout
+    .replaceAll(redirectUri(here, issuer), redirectUri('https://relay.example.com', issuerThere))
     .replaceAll(issuer.replace(/\/$/, ''), issuerThere.replace(/\/$/, ''))
-    .replaceAll(`http://relay.localhost:${new URL(url).port}`, 'https://relay.example.com')
+    .replaceAll(here, 'https://relay.example.com')
     .trimEnd()
     .split('\n')
   assert.match(shown[0] ?? '', /^\S+ as client \S+, for edg_docs$/) // with a client id of its own

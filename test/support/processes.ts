@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import type { IdentityProviderClient, IdentityProviderUser } from '@sallyport/example-demo/identity-provider'
+import { redirectUri } from '@sallyport/server'
 
 import { RunningProcess } from './running-process.ts'
 import type { Exit } from './running-process.ts'
@@ -131,16 +132,19 @@ export class Processes {
     users: readonly IdentityProviderUser[] = [ADA],
     client: Partial<IdentityProviderClient> = {},
   ): Promise<RunningProcess> {
+    const host = 'idp.localhost'
+    // Known beforehand: what is registered at an issuer bears its name.
+    const port = this.#issuer === undefined ? await freePort() : Number(new URL(this.#issuer).port)
     const provider = this.start('identity provider', [PROVIDER], {
       IDENTITY_PROVIDER: JSON.stringify({
-        port: this.#issuer === undefined ? 0 : Number(new URL(this.#issuer).port),
-        host: 'idp.localhost',
+        port,
+        host,
         users,
         clients: [
           {
             client_id: CLIENT_ID,
             client_secret: CLIENT_SECRET,
-            redirect_uris: [`${this.publicUrl}/oidc/callback`],
+            redirect_uris: [redirectUri(this.publicUrl, `http://${host}:${port}`)],
             post_logout_redirect_uris: [`${this.publicUrl}/oidc/signed-out`],
             ...client,
           },

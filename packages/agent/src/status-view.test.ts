@@ -5,6 +5,8 @@ import { stripVTControlCharacters } from 'node:util'
 import type { AgentStatus } from './agent.ts'
 import { StatusView, formatStatus } from './status-view.ts'
 
+const REDIRECT_URI = 'https://relay.example.com/oidc/callback/login.example.com-4b246bc1a12459de3b10'
+
 const status: AgentStatus = {
   state: 'online',
   relay: 'https://relay.example.com',
@@ -53,12 +55,13 @@ describe('formatStatus', () => {
       labels: '',
       forwardsTo: 'http://localhost:3000',
       endpoints: ['https://name.example.com'],
-      redirectUri: 'https://relay.example.com/oidc/callback',
+      redirectUri: REDIRECT_URI,
     }
     const lines = formatStatus({ ...status, tunnels: [tunnel] }, 0).map(stripVTControlCharacters)
     assert.deepEqual(lines.slice(5, -1), [
       'Forwarding          https://name.example.com -> http://localhost:3000',
-      'Redirect URI        https://relay.example.com/oidc/callback (for your identity provider)',
+      'Redirect URI        to register at your identity provider:',
+      REDIRECT_URI,
     ])
   })
 
@@ -136,5 +139,18 @@ describe('StatusView', () => {
     new StatusView(screen, () => status).close()
     assert.ok(screen.lines.every((line) => line.length < 40))
     assert.equal(screen.lines[5], 'Forwarding          https://docs.exampl')
+  })
+
+  it('S1: shows a redirect URI whole, however narrow the terminal is, and still redraws in place', () => {
+    const screen = new Screen()
+    screen.columns = 40
+    let shown: AgentStatus = { ...status, tunnels: [{ ...status.tunnels[0]!, redirectUri: REDIRECT_URI }] }
+    const view = new StatusView(screen, () => shown)
+    assert.ok(screen.lines.every((line) => line.length < 40))
+    assert.ok(screen.lines.join('').includes(REDIRECT_URI), screen.lines.join('\n'))
+    shown = { ...shown, connections: { total: 13, open: 3 } }
+    view.close()
+    assert.equal(screen.lines.filter((line) => line.startsWith('Redirect URI')).length, 1)
+    assert.equal(screen.lines.at(-1), 'Connections         13 served, 3 open')
   })
 })

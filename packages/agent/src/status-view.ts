@@ -44,7 +44,12 @@ export class StatusView {
   draw(): void {
     // One column is left free: a line that fills the last one wraps on some terminals.
     const width = Math.max(20, (this.#terminal.columns ?? 80) - 1)
-    const lines = formatStatus(this.#status(), this.#now()).map((line) => cutLine(line, width))
+    const status = this.#status()
+    // To be registered somewhere else, so all of it must be there.
+    const whole = new Set(status.tunnels.map(({ redirectUri }) => redirectUri))
+    const lines = formatStatus(status, this.#now()).flatMap((line) =>
+      whole.has(line) ? foldLine(line, width) : [cutLine(line, width)],
+    )
     if (lines.length === this.#drawn.length && lines.every((line, index) => line === this.#drawn[index])) return
     const up = this.#drawn.length > 0 ? `\u001b[${this.#drawn.length}A` : ''
     this.#terminal.write(`${up}\u001b[0J${lines.join('\n')}\n`)
@@ -79,7 +84,8 @@ export function formatStatus(status: AgentStatus, now: number): string[] {
       lines.push(row(index === 0 ? 'Forwarding' : '', `${endpoint} -> ${forwardsTo}`))
     }
     if (labels) lines.push(row('Labels', labels))
-    if (redirectUri) lines.push(row('Redirect URI', redirectUri + styleText('gray', ' (for your identity provider)')))
+    // On a line of its own, which it fills on a narrow terminal: what is copied has no gap.
+    if (redirectUri) lines.push(row('Redirect URI', 'to register at your identity provider:'), redirectUri)
     if (health) {
       const { healthy, detail } = health
       lines.push(row('Health', styleText(healthy ? 'green' : 'yellow', healthy ? 'healthy' : `unhealthy: ${detail}`)))
@@ -98,6 +104,12 @@ function countSessions(state: AgentStatus['state'], { wanted, online }: AgentSta
 
 function row(key: string, value: string): string {
   return `${key.padEnd(KEY_WIDTH)}${value}`
+}
+
+/** Goes on in the lines below. Takes text without colour. */
+function foldLine(line: string, width: number): string[] {
+  const count = Math.ceil(line.length / width)
+  return Array.from({ length: count }, (_, index) => line.slice(index * width, (index + 1) * width))
 }
 
 /** Cuts to a width counted without colour codes, so that one entry is one line and the redraw counts right. */

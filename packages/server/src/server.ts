@@ -41,6 +41,7 @@ import { Registry } from './tunnel/registry.ts'
 import { Reservations } from './tunnel/reservations.ts'
 import { RELAY_VERSION } from './version.ts'
 
+export { redirectUri } from './config/redirect-uri.ts'
 export { loadConfig } from './config/load-config.ts'
 export { parseConfig } from './config/parse-config.ts'
 export { ConfigError } from './errors.ts'

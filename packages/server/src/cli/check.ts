@@ -3,6 +3,8 @@
 import { pino } from 'pino'
 
 import { loadConfig } from '../config/load-config.ts'
+import { redirectUri } from '../config/redirect-uri.ts'
+import { issuersOf } from '../config/sign-ins.ts'
 import { Certificates } from '../listener/certificates.ts'
 
 export async function check({
@@ -15,4 +17,8 @@ export async function check({
   certificates.close()
   const { length } = config.edges
   console.log(`${file ?? 'local mode'}: fine, ${length} edge${length === 1 ? '' : 's'}.`)
+  const issuers = issuersOf(config.edges)
+  if (issuers.length === 0) return
+  console.log('\nTo be registered as redirect URI:')
+  for (const issuer of issuers) console.log(`  at ${issuer}\n    ${redirectUri(config.public_url.origin, issuer)}`)
 }

@@ -33,6 +33,7 @@ Examples:
   relay start --config /etc/sallyport/relay.yml
   relay check --config relay.yml              all problems of a configuration at once
   relay oidc check --config relay.yml         whether its identity providers will sign visitors in
+  relay oidc redirect-uri https://login.example.com --config relay.yml
   relay authtoken create --acl bind:edge=edg_docs --description "docs server"
   relay session revoke --user ada@example.com`,
     )
@@ -87,7 +88,17 @@ Examples:
     .option(...CONFIG_OPTION)
     .action(loaded(async () => (await import('./authtoken-commands.ts')).revokeAuthtoken))
 
-  const oidc = program.command('oidc').description('Try out identity providers.').helpCommand(false)
+  const oidc = program
+    .command('oidc')
+    .description('Set up identity providers: what to register there, and whether it works.')
+    .helpCommand(false)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  relay oidc redirect-uri https://login.example.com --config relay.yml
+  relay oidc check --config relay.yml`,
+    )
   oidc
     .command('check')
     .description('Ask an identity provider what visitors will meet: exit code 0, or 1 and a sentence for each problem.')
@@ -114,6 +125,21 @@ Examples:
   relay oidc check https://login.example.com/realms/staff --client-id sallyport --client-secret "$OIDC_SECRET"`,
     )
     .action(loaded(async () => (await import('./oidc-check.ts')).checkOidc))
+  oidc
+    .command('redirect-uri')
+    .description(
+      'Print the redirect URI to register at an identity provider. Asks nobody; there is one for each issuer.',
+    )
+    .argument('<issuer>', 'as the provider calls itself, and as issuer_url or --oidc will name it')
+    .option('--config <file>', 'relay.yml, for its public_url; without it that of local mode (env: SALLYPORT_CONFIG)')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  relay oidc redirect-uri https://login.example.com/realms/staff --config relay.yml
+  relay oidc redirect-uri https://accounts.google.com`,
+    )
+    .action(loaded(async () => (await import('./oidc-redirect-uri.ts')).printRedirectUri))
   addSessionCommands(program)
   addServiceTokenCommands(program)
   program

@@ -3,9 +3,10 @@
 
 import type { Command } from 'commander'
 
-import type { Config, OpenidConnectConfig, RequestAction } from '../config/config.ts'
+import type { Config, OpenidConnectConfig } from '../config/config.ts'
 import { loadConfig, loadPublicUrl } from '../config/load-config.ts'
 import { parseOpenidConnect } from '../config/parse-openid-connect.ts'
+import { signInsOf } from '../config/sign-ins.ts'
 import type { ProviderReport } from '../policy/oidc/check/check-provider.ts'
 
 const TIMEOUT_MS = 10_000 // as timeouts.provider_seconds by default
@@ -84,7 +85,7 @@ async function subjectsOf(
     if (value !== undefined) return wrongUsage(String(flag), 'goes with ISSUER; without one, relay.yml says it')
   }
   const config = await loadConfig({ file, env: process.env })
-  const subjects = signInsOf(config, edge)
+  const subjects = subjectsIn(config, edge)
   if (subjects.length === 0) {
     return wrongUsage(file, edge === undefined ? 'has no openid-connect' : `has no edge ${edge} with openid-connect`)
   }
@@ -124,25 +125,17 @@ function configOf(issuer: string, options: OidcCheckOptions, wrongUsage: WrongUs
 }
 
 /** Edges that sign in in the same way are checked once. */
-function signInsOf({ edges }: Config, only: string | undefined): Subject[] {
+function subjectsIn({ edges }: Config, only: string | undefined): Subject[] {
   const subjects = new Map<string, Subject>()
-  for (const { id, routes } of edges.filter((edge) => only === undefined || edge.id === only)) {
-    const steps = routes.flatMap(({ policy }) => policy.on_http_request.flatMap((step) => step.actions))
-    const actions = steps.flatMap((action): readonly RequestAction[] =>
-      action.type === 'any-of' ? action.config.actions : [action],
-    )
-    for (const action of actions) {
-      if (action.type !== 'openid-connect') continue
-      const { issuer_url, client_id, client_secret, client_key, client_authentication, id_token_alg, scopes } =
-        action.config
-      const key = JSON.stringify([
-        [issuer_url, client_id, client_secret?.reveal(), client_key, client_authentication, id_token_alg, scopes],
-        action.config.authz_url_params,
-      ])
-      const known = subjects.get(key)
-      if (!known) subjects.set(key, { config: action.config, edges: [id] })
-      else if (!known.edges.includes(id)) known.edges.push(id)
-    }
+  for (const { edgeId, config } of signInsOf(edges.filter(({ id }) => only === undefined || id === only))) {
+    const { issuer_url, client_id, client_secret, client_key, client_authentication, id_token_alg, scopes } = config
+    const key = JSON.stringify([
+      [issuer_url, client_id, client_secret?.reveal(), client_key, client_authentication, id_token_alg, scopes],
+      config.authz_url_params,
+    ])
+    const known = subjects.get(key)
+    if (!known) subjects.set(key, { config, edges: [edgeId] })
+    else if (!known.edges.includes(edgeId)) known.edges.push(edgeId)
   }
   return [...subjects.values()]
 }

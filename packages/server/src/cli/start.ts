@@ -8,7 +8,9 @@ import type { Config } from '../config/config.ts'
 import { readConfig } from '../config/load-config.ts'
 import type { ConfigSource } from '../config/load-config.ts'
 import { parseConfig } from '../config/parse-config.ts'
+import { redirectUri } from '../config/redirect-uri.ts'
 import { WORKERS_MAX, WORKERS_PROBLEM } from '../config/schema/workers-schema.ts'
+import { issuersOf } from '../config/sign-ins.ts'
 import { ConfigError } from '../errors.ts'
 import { createLog } from '../log.ts'
 import type { Logger } from '../log.ts'
@@ -53,6 +55,10 @@ export async function start({
     { version: RELAY_VERSION, ...addresses, edges: config.edges.length, ...(workers > 1 && { workers }) },
     'relay started',
   )
+  for (const issuer of issuersOf(config.edges)) {
+    const uri = redirectUri(config.public_url.origin, issuer)
+    log.info({ issuer, redirectUri: uri }, 'visitors sign in here; this redirect URI must be registered there')
+  }
   if (file === undefined) await welcome(running, config)
   await untilSignal(running)
   process.exit(0) // nothing may keep a stopped relay alive

@@ -24,7 +24,7 @@ export const configSchema = z.strictObject({
   public_url: z
     .string()
     .describe(
-      'How agents and sign-in callbacks reach the relay. `<public_url>/oidc/callback` is the redirect URI to register at every identity provider.',
+      'How agents and sign-in callbacks reach the relay. The redirect URI to register at an identity provider is below `<public_url>/oidc/callback/`; `relay oidc redirect-uri` prints it.',
     )
     .meta({ examples: ['https://relay.example.com'] })
     .transform((written, context) => {

@@ -17,7 +17,6 @@ const PROBLEMS_MAX_BYTES = 32 * 1024
 
 export interface EndpointPolicy {
   config: EdgeConfig
-  signsIn: boolean
   /** The same for policies that mean the same. */
   digest: string
 }
@@ -41,7 +40,7 @@ export function readEndpointPolicy(
     return refuseEndpoint('bind_invalid', `the policy of the endpoint is larger than ${POLICY_MAX_BYTES} bytes`)
   }
   const digest = createHash('sha256').update(canonical).digest('hex')
-  return { config: parsed.edge, signsIn: parsed.signsIn, digest }
+  return { config: parsed.edge, digest }
 }
 
 /** As many as a message can carry, however long the agent has made what is wrong. */

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 
+import { redirectUri } from '../config/redirect-uri.ts'
 import { createLog } from '../log.ts'
 import { openSqliteStore } from '../store/sqlite-store.ts'
 import type { Store } from '../store/store.ts'
@@ -104,7 +105,7 @@ describe('endpoints', () => {
     const { endpoints, edges, bind, forgotten } = await make(1)
     const first = await bind(bindOf('https://a.example.com:8443', { policy: SIGN_IN }), agentOf('atk_1'))
     assert.equal(first.url, 'https://a.example.com:8443')
-    assert.equal(first.redirectUri, 'https://relay.example.com:8443/oidc/callback')
+    assert.equal(first.redirectUri, redirectUri('https://relay.example.com:8443', 'https://login.example.com'))
     assert.equal(edges.find('a.example.com')?.id, first.edgeId)
     assert.equal(edges.find('b.example.com'), undefined)
     first.lane.retire()

@@ -12,6 +12,8 @@ import { createHash } from 'node:crypto'
 import { RouteBackend } from '../backend/route-backend.ts'
 import { TunnelGroup } from '../backend/tunnel-group.ts'
 import type { PolicyConfig } from '../config/config.ts'
+import { redirectUri as redirectUriOf } from '../config/redirect-uri.ts'
+import { issuersOf } from '../config/sign-ins.ts'
 import { RelayError } from '../errors.ts'
 import { Attempts } from '../exchange/attempts.ts'
 import type { Logger } from '../log.ts'
@@ -183,12 +185,13 @@ export class Endpoints implements EndpointBinder {
   }
 
   #bringOnline(wanted: Wanted, onHealth: OnHealth): EndpointOpened {
-    const { session, host, config, signsIn } = wanted
+    const { session, host, config } = wanted
     const { publicUrl, registry, originOf } = this.#init
     const endpoint = this.#endpointFor(wanted)
     clearTimeout(endpoint.waiting)
     const { lane, isNew } = registry.join(offerOf(wanted), session, onHealth, () => this.#onTunnelGone(endpoint))
-    const redirectUri = signsIn ? `${publicUrl.origin}/oidc/callback` : undefined
+    const [issuer] = issuersOf([config])
+    const redirectUri = issuer === undefined ? undefined : redirectUriOf(publicUrl.origin, issuer)
     return { ok: true, lane, isNew, edgeId: config.id, url: originOf(host), redirectUri }
   }
 

@@ -141,7 +141,8 @@ export const openidConnectSchema = z.strictObject({
     ),
 })
 
-function issuerProblem(issuer: string): string | undefined {
+/** Why a text cannot be an `issuer_url`: the end of a sentence, or one of its own. */
+export function issuerProblem(issuer: string): string | undefined {
   const url = URL.parse(issuer)
   if (!url || (url.protocol !== 'https:' && url.protocol !== 'http:'))
     return `"${issuer}" is not a URL; write for example https://login.example.com`

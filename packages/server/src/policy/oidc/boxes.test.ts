@@ -23,7 +23,7 @@ describe('Boxes', () => {
   }
 
   it('do not open for another relay, nor after any change', () => {
-    const box = boxes.seal('sign-out', { idToken: 'x' }, 1000)
+    const box = boxes.seal('sign-out', { scope: 's', idToken: 'x' }, 1000)
     assert.deepEqual(new Boxes(testKeys('other')).open('sign-out', box, 0), { ok: false, reason: 'forged' })
     for (const wrong of [
       '',
@@ -39,6 +39,6 @@ describe('Boxes', () => {
   })
 
   it('fit into cookies and URLs as they are', () => {
-    assert.match(boxes.seal('sign-out', { idToken: 'ü☃"' }, 1), /^[A-Za-z0-9_.~-]+$/)
+    assert.match(boxes.seal('sign-out', { scope: 's', idToken: 'ü☃"' }, 1), /^[A-Za-z0-9_.~-]+$/)
   })
 })

@@ -10,6 +10,8 @@ export interface BoxContents {
     edge: string
     origin: string
     authId: string
+    /** Whose answer it is for: to the letter, as configured. */
+    issuer: string
     clientId: string
     /** Names this sign-in, and the cookie that belongs to it. */
     signIn: string
@@ -26,8 +28,8 @@ export interface BoxContents {
   }
   /** From the shared callback to the edge: the provider's answer. */
   'hand-over': { state: string; iss?: string; code?: string; error?: string; errorDescription?: string }
-  /** The cookie that carries the ID token from the sign-out to the provider. */
-  'sign-out': { idToken?: string }
+  /** The cookie that carries the ID token from the sign-out to the provider. Names the sign-in that it came from. */
+  'sign-out': { scope: string; idToken?: string }
   /** The `state` of a sign-out at the provider. */
   'sign-out state': { origin: string }
   /** What the provider gave with a session, at rest. Names the session, so that rows cannot change places. */

@@ -81,12 +81,12 @@ function openHandOver(exchange: Exchange, parts: SignInParts): OpenedHandOver {
   if (!box.ok) throw closed('box', box.reason)
   const state = parts.boxes.open('state', box.content.state, now)
   if (!state.ok) throw closed('state', state.reason)
-  const { edge, origin, authId, clientId, signIn } = state.content
+  const { edge, origin, authId, signIn } = state.content
   if (edge !== exchange.edgeId || origin !== exchange.origin) {
     throw new RelayError('sign_in_failed', { detail: `the sign-in began at ${origin}, not here` })
   }
-  const registration = parts.findRegistration(edge, authId)
-  if (registration?.config.client_id !== clientId) {
+  const registration = parts.findRegistration(state.content)
+  if (!registration) {
     throw new RelayError('sign_in_failed', { detail: `sign-in ${authId} of ${edge} is not configured any more` })
   }
   const cookieName = `${registration.cookies(exchange.origin).statePrefix}${signIn}`
@@ -119,6 +119,13 @@ async function redeem(
   if (iss !== undefined && iss !== metadata.issuer) {
     throw new RelayError('sign_in_failed', { detail: `the answer comes from another issuer, ${iss}` })
   }
+  // RFC 9207 2.4: "Clients MUST reject authorization responses without the iss parameter from authorization servers that
+  // do support the parameter according to the client's configuration."
+  if (iss === undefined && metadata.authorization_response_iss_parameter_supported === true) {
+    throw new RelayError('sign_in_failed', {
+      detail: 'the answer does not say which issuer it comes from (iss), which this one promises to say',
+    })
+  }
   if (error !== undefined) {
     const said = errorDescription ?? error
     throw new RelayError('sign_in_failed', {
@@ -126,7 +133,7 @@ async function redeem(
       advice: `The identity provider said: ${said}`,
     })
   }
-  const answer = new URL(`${parts.publicOrigin}/oidc/callback`)
+  const answer = new URL(`${parts.publicOrigin}${registration.callbackPath}`)
   answer.searchParams.set('code', code ?? '')
   answer.searchParams.set('state', state)
   if (iss !== undefined) answer.searchParams.set('iss', iss)

@@ -17,6 +17,7 @@ import {
 } from '../../../../../examples/demo/identity-provider.ts'
 import { authIdOf } from '../../config/auth-id.ts'
 import type { OpenidConnectConfig } from '../../config/config.ts'
+import { redirectUri } from '../../config/redirect-uri.ts'
 import { Exchange, type Upgrade } from '../../exchange/exchange.ts'
 import { Attempts } from '../../exchange/attempts.ts'
 import type { Identity } from '../../exchange/identity.ts'
@@ -226,7 +227,7 @@ export function clientFor(relayPort: number): IdentityProviderOptions['clients']
   return {
     client_id: 'relay',
     client_secret: 'a client secret of some length, for HS256 too',
-    redirect_uris: [`http://relay.localhost:${relayPort}/oidc/callback`],
+    redirect_uris: (issuer) => [redirectUri(`http://relay.localhost:${relayPort}`, issuer)],
     post_logout_redirect_uris: [`http://relay.localhost:${relayPort}/oidc/signed-out`],
   }
 }

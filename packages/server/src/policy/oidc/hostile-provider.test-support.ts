@@ -16,6 +16,8 @@ export interface HostileProvider {
   behave: Behaviour
   /** Paths asked for, in order. */
   asked: string[]
+  /** What was posted to the token endpoint. */
+  redeemed: URLSearchParams[]
   /** A token with good claims unless told otherwise. */
   idToken(claims?: Record<string, unknown>, header?: Record<string, unknown>): Promise<string>
   close(): Promise<void>
@@ -43,6 +45,7 @@ export async function startHostileProvider(): Promise<HostileProvider> {
   await once(server, 'listening')
   const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}` // listening on TCP
   const asked: string[] = []
+  const redeemed: URLSearchParams[] = []
   let challenge = ''
   let nonce = ''
 
@@ -52,6 +55,7 @@ export async function startHostileProvider(): Promise<HostileProvider> {
     publicJwk,
     behave: {},
     asked,
+    redeemed,
     idToken: (claims = {}, header = {}) =>
       new SignJWT({
         iss: issuer,
@@ -112,6 +116,7 @@ export async function startHostileProvider(): Promise<HostileProvider> {
         request.on('data', (chunk: Buffer) => chunks.push(chunk))
         request.on('end', () => {
           const form = new URLSearchParams(Buffer.concat(chunks).toString())
+          redeemed.push(form)
           const { tokenAnswer, idToken, refreshToken } = hostile.behave
           if (tokenAnswer) {
             response.writeHead(tokenAnswer.status, { 'content-type': 'application/json' })

@@ -35,6 +35,14 @@ export interface ProviderLogoutInit {
   refusals: Attempts
 }
 
+/** Sign-ins that a logout token is checked for alike. */
+interface Client {
+  /** Any of them. */
+  registration: Registration
+  /** Of all of them. */
+  scopes: Set<string>
+}
+
 export class ProviderLogout {
   readonly #parts: Parts
   readonly #registrations: () => Iterable<Registration>
@@ -59,17 +67,23 @@ export class ProviderLogout {
     if (!token || more.length > 0) return this.#refuse(exchange, 'logout_token must stand there once')
     if (token.length > MAX_TOKEN) return this.#refuse(exchange, `logout_token is longer than ${MAX_TOKEN}`)
 
-    const clients = this.#clientsFor(token)
+    const verified: { client: Client; token: LogoutToken }[] = []
+    let unavailable: string | undefined
     let detail = 'issuer and audience are those of no sign-in here'
-    for (const registration of clients) {
-      const verdict = await this.#verify(token, registration)
-      if (verdict.ok) return this.#endBy(exchange, registration, verdict.token)
-      if (verdict.reason === 'keys_unavailable') {
-        throw new RelayError('provider_unreachable', { detail: `logout token: ${verdict.detail}` })
-      }
-      detail = verdict.detail
+    for (const client of this.#clientsFor(token)) {
+      const verdict = await this.#verify(token, client.registration)
+      if (verdict.ok) verified.push({ client, token: verdict.token })
+      else if (verdict.reason === 'keys_unavailable') unavailable ??= verdict.detail
+      else detail = verdict.detail
     }
-    this.#refuse(exchange, detail)
+    if (verified.length === 0) {
+      if (unavailable === undefined) return this.#refuse(exchange, detail)
+      throw new RelayError('provider_unreachable', { detail: `logout token: ${unavailable}` })
+    }
+    let isNew = false
+    for (const one of verified) isNew = (await this.#endBy(one.client, one.token)) || isNew
+    if (!isNew) return this.#refuse(exchange, 'this logout token has been used')
+    exchange.respond(200, { 'cache-control': 'no-store' })
   }
 
   /** Section 3 of Front-Channel Logout, with `iss` and `sid`, which the provider must be set to send. */
@@ -85,9 +99,12 @@ export class ProviderLogout {
     if (destination !== undefined && !['iframe', 'frame', 'document'].includes(destination)) {
       return this.#refuse(exchange, `it is not for sec-fetch-dest: ${destination.slice(0, 20)}`)
     }
-    const issuer = [...this.#registrations()].find(({ config }) => sameIssuer(config.issuer_url, iss))
-    if (!issuer) return this.#refuse(exchange, 'iss is no provider of a sign-in here')
-    const ending = this.#find((session) => session.row.issuer === issuer.config.issuer_url && session.row.sid === sid)
+    const issuers = new Set<string>()
+    for (const { config } of this.#registrations())
+      if (sameIssuer(config.issuer_url, iss)) issuers.add(config.issuer_url)
+    const [issuer] = issuers
+    if (issuer === undefined) return this.#refuse(exchange, 'iss is no provider of a sign-in here')
+    const ending = this.#find(({ row }) => row.sid === sid && issuers.has(row.issuer))
     // A guess looks like this, and so does a visitor who was not here. Nobody is told which.
     if (ending.length === 0) this.#refusals.add(exchange.clientIp, this.#parts.clock())
     await this.#end(ending, iss, 'front-channel')
@@ -96,7 +113,7 @@ export class ProviderLogout {
       {
         'content-type': 'text/html; charset=utf-8',
         'cache-control': 'no-store',
-        'content-security-policy': `default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors ${new URL(issuer.config.issuer_url).origin}`,
+        'content-security-policy': `default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors ${new URL(issuer).origin}`,
         'referrer-policy': 'no-referrer',
         'x-content-type-options': 'nosniff',
       },
@@ -104,17 +121,22 @@ export class ProviderLogout {
     )
   }
 
-  async #endBy(exchange: Exchange, { config }: Registration, token: LogoutToken): Promise<void> {
-    // Of another issuer the same jti is another token. In the store, so that no other process takes it either.
-    const name = hash('sha256', JSON.stringify([config.issuer_url, token.jti]), 'base64url')
-    const ending = this.#find(
-      ({ row }) =>
-        row.issuer === config.issuer_url && row.client_id === config.client_id && isMeant(row.subject, row.sid, token),
-    )
+  /** Answers false where the token has been used already. */
+  async #endBy({ registration: { config }, scopes }: Client, token: LogoutToken): Promise<boolean> {
+    const isShared = config.id_token_alg === 'HS256'
+    const ending = this.#find(({ row, scope }) => {
+      if (row.issuer !== config.issuer_url || row.client_id !== config.client_id) return false
+      // Whoever knows a client secret has made it: it speaks for the sign-ins with that secret only.
+      if (isShared && !scopes.has(scope)) return false
+      return isMeant(row.subject, row.sid, token)
+    })
+    // Made by others, the same jti is another token. In the store, so that no other process takes it either.
+    const by = [config.issuer_url, config.client_id, isShared ? [...scopes].toSorted()[0] : null]
+    const name = hash('sha256', JSON.stringify([by, token.jti]), 'base64url')
     try {
       await this.#used.put(name, {}, { expectedRevision: 0, ttlMs: USED_MS })
     } catch (error) {
-      if (error instanceof StoreConflict) return this.#refuse(exchange, 'this logout token has been used')
+      if (error instanceof StoreConflict) return false
       await this.#end(ending, config.issuer_url, 'back-channel') // here at least; a failure there says the same
       throw new RelayError('store_unavailable', { cause: error })
     }
@@ -125,7 +147,7 @@ export class ProviderLogout {
       await this.#used.delete(name).catch(() => {}) // it does not answer, which is what the provider is told anyway
       throw error
     }
-    exchange.respond(200, { 'cache-control': 'no-store' })
+    return true
   }
 
   #find(isMeantHere: (session: LiveSession) => boolean): LiveSession[] {
@@ -146,21 +168,27 @@ export class ProviderLogout {
   }
 
   /** The clients that a token claims to be for, each once; most relays have one. */
-  #clientsFor(token: string): Registration[] {
+  #clientsFor(token: string): Iterable<Client> {
     const said = addresseesOf(token)
     if (!said) return []
-    const found = new Map<string, Registration>()
+    const found = new Map<string, Client>()
     for (const registration of this.#registrations()) {
-      const { issuer_url, client_id, id_token_alg } = registration.config
+      const { issuer_url, client_id, id_token_alg, client_secret } = registration.config
       if (!sameIssuer(issuer_url, said.issuer) || !said.audience.includes(client_id)) continue
-      found.set(JSON.stringify([issuer_url, client_id, id_token_alg]), registration)
+      // An agent may name the issuer and client of somebody else, with a secret of its own.
+      const key = JSON.stringify([issuer_url, client_id, id_token_alg === 'HS256' ? client_secret?.reveal() : null])
+      const client = found.get(key)
+      if (client) client.scopes.add(registration.scope)
+      else found.set(key, { registration, scopes: new Set([registration.scope]) })
     }
-    return [...found.values()]
+    return found.values()
   }
 
   async #verify(token: string, registration: Registration): ReturnType<typeof verifyLogoutToken> {
     const { config } = registration
-    const { metadata, keys } = await registration.ready()
+    const ready = await registration.ready().catch((error: unknown) => errorOf(error))
+    if (ready instanceof Error) return { ok: false, reason: 'keys_unavailable', detail: ready.message }
+    const { metadata, keys } = ready
     return verifyLogoutToken(token, {
       issuer: metadata.issuer,
       clientId: config.client_id,
@@ -190,6 +218,10 @@ export class ProviderLogout {
       `${JSON.stringify({ error: 'invalid_request', error_description: detail })}\n`,
     )
   }
+}
+
+function errorOf(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown))
 }
 
 /** Section 2.5: with a sid it is that session, otherwise all of the subject. A session may not know its sid. */

@@ -6,6 +6,7 @@ import type { Configuration } from 'openid-client'
 
 import type { ClaimName } from '../../config/claim-name.ts'
 import type { OpenidConnectConfig } from '../../config/config.ts'
+import { callbackPath } from '../../config/redirect-uri.ts'
 import { readClientKey } from './client-key.ts'
 import { cookieNames, type CookieNames } from './cookies.ts'
 import type { Provider, ProviderDescription } from './provider.ts'
@@ -29,6 +30,8 @@ export class Registration {
   readonly provider: Provider
   /** Names the sessions that belong here. */
   readonly scope: string
+  /** Where visitors come back to from its issuer, on the relay's own host. */
+  readonly callbackPath: string
   readonly needs: Readonly<ScopeNeeds>
   readonly #secureCookies: CookieNames
   readonly #plainCookies: CookieNames
@@ -41,6 +44,7 @@ export class Registration {
     this.provider = provider
     this.needs = needs
     this.scope = scopeOf(edgeId, config)
+    this.callbackPath = callbackPath(config.issuer_url)
     if (config.client_key) this.#clientKey = readClientKey(config.client_key)
     this.#secureCookies = cookieNames(config.auth_id, true, config.auth_cookie_domain)
     this.#plainCookies = cookieNames(config.auth_id, false, config.auth_cookie_domain)

@@ -1,21 +1,39 @@
-// `<public_url>/oidc/callback`: where every provider sends every visitor back to. It checks that `state` is ours and
-// hands the provider's answer over to the edge in a sealed box, so that no code ever stands in a URL of an edge host,
-// where the app's own service worker could read it. It exchanges nothing and sets no cookie.
+// `<public_url>/oidc/callback/<issuer's name>`: where a provider sends its visitors back to, for all edges. It checks that
+// `state` is ours and was made for the issuer that the path names, and hands the provider's answer over to the edge in a
+// sealed box, so that no code ever stands in a URL of an edge host, where the app's own service worker could read it. It
+// exchanges nothing and sets no cookie.
+//
+// The path is what tells a dishonest issuer from an honest one (RFC 9700 4.4): it can have an honest one answer with a
+// `state` of its own, but not at its own path, which is not registered there.
 
+import { CALLBACK } from '../../config/redirect-uri.ts'
 import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import { readParameters } from './parameters.ts'
 import type { SignInParts } from './parts.ts'
 
 const HAND_OVER_MS = 60_000
+const MAX_PATH_CHARS = 200 // in the log; ours have 136 at most
 const MAX_ERROR_CHARS = 300 // as shown on a page; the limits below are what a URL may carry
+
+/**
+ * `<public_url>/oidc/callback`, once the redirect URI of all issuers: no answer is taken here any more.
+ * @throws RelayError that tells what to register
+ */
+export function refuseOldCallback(): never {
+  throw new RelayError('sign_in_failed', {
+    detail: `an answer has come to ${CALLBACK}, which is nobody's redirect URI any more: relay oidc redirect-uri ISSUER prints the one to register`,
+    advice: `Go back to the page you wanted and try again. If that ends here again, the identity provider still uses an old address of this relay: each provider has a redirect URI of its own now, below ${CALLBACK}/. The operator registers there what this command prints:`,
+    command: 'relay oidc redirect-uri ISSUER --config relay.yml',
+  })
+}
 
 export async function handOver(exchange: Exchange, parts: SignInParts): Promise<void> {
   if (!parts.attempts.take(exchange.clientIp, parts.clock())) {
     throw new RelayError('too_many_requests', { headers: { 'retry-after': '60' } })
   }
   const read = readParameters(exchange.target, {
-    state: 2048,
+    state: 4096,
     code: 4096,
     iss: 512,
     error: 4096,
@@ -31,10 +49,15 @@ export async function handOver(exchange: Exchange, parts: SignInParts): Promise<
     })
   }
   if (!code && !error) throw new RelayError('sign_in_failed', { detail: 'the callback has neither code nor error' })
-  const { edge, origin, authId, clientId } = opened.content
-  const registration = parts.findRegistration(edge, authId)
-  if (registration?.config.client_id !== clientId) {
+  const { edge, origin, authId, issuer } = opened.content
+  const registration = parts.findRegistration(opened.content)
+  if (!registration) {
     throw new RelayError('sign_in_failed', { detail: `sign-in ${authId} of ${edge} is not configured any more` })
+  }
+  if (exchange.path !== registration.callbackPath) {
+    throw new RelayError('sign_in_failed', {
+      detail: `an answer for ${issuer} has come to the redirect URI of another issuer, ${exchange.path.slice(0, MAX_PATH_CHARS)}`,
+    })
   }
   const box = parts.boxes.seal(
     'hand-over',

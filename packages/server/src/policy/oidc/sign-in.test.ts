@@ -12,6 +12,7 @@ import { createLocalJWKSet, jwtVerify, type JSONWebKeySet } from 'jose'
 
 import { Browser, type Visit } from '../../../../../examples/demo/browser.ts'
 import { startIdentityProvider, type IdentityProvider } from '../../../../../examples/demo/identity-provider.ts'
+import { callbackPath, redirectUri } from '../../config/redirect-uri.ts'
 import { openSqliteStore } from '../../store/sqlite-store.ts'
 import {
   MemoryStore,
@@ -56,6 +57,7 @@ describe('sign-in', () => {
     }
     return undefined
   }
+  const callbackUrl = () => redirectUri(relay.publicUrl.origin, provider.issuer)
   /** Walks until an answer of the given host and path is about to be asked for, and returns its address. */
   const walkTo = async (browser: Browser, page: Visit, path: string): Promise<string> => {
     let visit = await browser.visit(page.url, {
@@ -110,7 +112,7 @@ describe('sign-in', () => {
       assert.deepEqual(relay.reached, [])
       const asked = new URL(visit.next!).searchParams
       assert.equal(asked.get('code_challenge_method'), 'S256')
-      assert.equal(asked.get('redirect_uri'), `http://relay.localhost:${port}/oidc/callback`)
+      assert.equal(asked.get('redirect_uri'), callbackUrl())
       for (const name of ['state', 'nonce', 'code_challenge']) assert.ok(asked.get(name)!.length >= 43, name)
       assert.ok(!visit.next!.includes('secret'), 'the wanted path stays here')
     })
@@ -121,7 +123,7 @@ describe('sign-in', () => {
       const browser = new Browser()
       await browser.open(docs.url)
       await browser.fetch(`${docs.url}/api`)
-      await browser.fetch(`${relay.publicUrl.href}oidc/callback?code=x&state=y`)
+      await browser.fetch(`${callbackUrl()}?code=x&state=y`)
       assert.equal(store.writes, before)
     })
 
@@ -273,7 +275,7 @@ describe('sign-in', () => {
         const handed = await browser.visit(`${docs.url}/.sallyport/oidc/callback?box=${forged}`)
         assert.equal(handed.status, 400)
       }
-      const shared = await browser.visit(`${relay.publicUrl.href}oidc/callback?code=x&state=${value}`)
+      const shared = await browser.visit(`${callbackUrl()}?code=x&state=${value}`)
       assert.equal(shared.status, 400)
       assert.equal(relay.signIn.sessionCount, 0)
     })
@@ -293,7 +295,7 @@ describe('sign-in', () => {
         `?state=${state}`,
         `?code=${'x'.repeat(5000)}&state=${state}`,
       ]) {
-        const answer = await new Browser().visit(`${relay.publicUrl.href}oidc/callback${query}`)
+        const answer = await new Browser().visit(`${callbackUrl()}${query}`)
         assert.equal(answer.status, 400, query)
         assert.equal(answer.headers['set-cookie'], undefined)
       }
@@ -349,7 +351,7 @@ describe('sign-in', () => {
     it('attack 20: after fifteen minutes → 400 at the shared callback; a hand-over after one', async () => {
       const docs = relay.edge('docs', configFor(provider.issuer))
       const browser = new Browser()
-      const callback = await walkTo(browser, await browser.open(docs.url), '/oidc/callback')
+      const callback = await walkTo(browser, await browser.open(docs.url), callbackPath(provider.issuer))
       now += 15 * 60_000 - 1
       const handOver = await browser.visit(callback)
       assert.equal(handOver.status, 303)
@@ -368,7 +370,7 @@ describe('sign-in', () => {
     it('for a sign-in that is not configured any more → 400, and nothing is handed over', async () => {
       const docs = relay.edge('docs', configFor(provider.issuer, { auth_id: 'x' }))
       const browser = new Browser()
-      const callback = await walkTo(browser, await browser.open(docs.url), '/oidc/callback')
+      const callback = await walkTo(browser, await browser.open(docs.url), callbackPath(provider.issuer))
       await relay.close()
       relay = await startRelay({ store, port })
       relay.edge('docs', configFor(provider.issuer, { auth_id: 'x', client_id: 'other' }))
@@ -390,8 +392,7 @@ describe('sign-in', () => {
       await relay.close()
       relay = await startRelay({ store, port, callbacksPerMinute: 3 })
       const statuses: number[] = []
-      for (let i = 0; i < 4; i++)
-        statuses.push((await new Browser().visit(`${relay.publicUrl.href}oidc/callback`)).status)
+      for (let i = 0; i < 4; i++) statuses.push((await new Browser().visit(callbackUrl())).status)
       assert.deepEqual(statuses, [400, 400, 400, 429])
     })
 

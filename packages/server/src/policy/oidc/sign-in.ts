@@ -4,6 +4,7 @@
 
 import { claimKey, type ClaimName } from '../../config/claim-name.ts'
 import type { OpenidConnectConfig } from '../../config/config.ts'
+import { CALLBACK } from '../../config/redirect-uri.ts'
 import { ConfigError, RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import type { Attempts } from '../../exchange/attempts.ts'
@@ -18,7 +19,7 @@ import { choicePage } from './choice-page.ts'
 import type { Keys } from '../../keys.ts'
 import type { Logger } from '../../log.ts'
 import { readParameters } from './parameters.ts'
-import type { SignInParts } from './parts.ts'
+import type { SignInName, SignInParts } from './parts.ts'
 import { providerFetch } from './provider-fetch.ts'
 import { ProviderLogout } from './provider-logout.ts'
 import { Provider } from './provider.ts'
@@ -27,7 +28,7 @@ import { requireAnySession, type SignInWay } from './require-any-session.ts'
 import { requireSession } from './require-session.ts'
 import { sessionName } from './session-row.ts'
 import { Sessions, type SessionSummary } from './sessions.ts'
-import { handOver } from './shared-callback.ts'
+import { handOver, refuseOldCallback } from './shared-callback.ts'
 import { TokenRevocation } from './token-revocation.ts'
 import { returnSignedOut, showSignedOut, signOut, signOutAtProvider } from './sign-out.ts'
 
@@ -86,7 +87,7 @@ export class SignIn {
       attempts: init.countAttempts('callbacks'),
       clock,
       log: init.log,
-      findRegistration: (edgeId, authId) => this.#registrations.get(edgeId)?.get(authId),
+      findRegistration: (of) => this.#find(of),
       registrationOf,
     }
     this.#providerLogout = new ProviderLogout({
@@ -180,9 +181,10 @@ export class SignIn {
 
   /** Answers on the host of `public_url`. */
   async publicPages(exchange: Exchange): Promise<void> {
+    if (exchange.path.startsWith(`${CALLBACK}/`)) return handOver(onlyGet(exchange), this.#parts)
     switch (exchange.path) {
-      case '/oidc/callback':
-        return handOver(onlyGet(exchange), this.#parts)
+      case CALLBACK:
+        return refuseOldCallback()
       case '/oidc/backchannel-logout':
         return this.#providerLogout.backchannel(exchange)
       case '/oidc/frontchannel-logout':
@@ -237,6 +239,12 @@ export class SignIn {
 
   *#all(): Generator<Registration> {
     for (const registrations of this.#registrations.values()) yield* registrations.values()
+  }
+
+  /** An endpoint may have been bound anew meanwhile, under the same `auth_id`, with another issuer: that takes over nothing. */
+  #find({ edge, authId, issuer, clientId }: SignInName): Registration | undefined {
+    const found = this.#registrations.get(edge)?.get(authId)
+    return found?.config.issuer_url === issuer && found.config.client_id === clientId ? found : undefined
   }
 
   #registrationOf(scope: string): Registration | undefined {

@@ -79,9 +79,11 @@ export async function signOutAtProvider(
   const cookies = registration.cookies(exchange.origin)
   const box = readCookie(exchange.header('cookie'), cookies.signOut)
   const hint = box === undefined ? undefined : parts.boxes.open('sign-out', box, now)
+  // An endpoint may have been bound anew since, under the same auth_id: an ID token is its own issuer's business.
+  const isOurs = hint?.ok === true && hint.content.scope === registration.scope
   const headers = { 'set-cookie': [setCookie(cookies.signOut, '', 0, cookies.secure)], 'cache-control': 'no-store' }
   // Only a browser on its way to a page: a script that fetches this gets nothing to follow.
-  if (!hint?.ok || !exchange.isNavigation || !(await endsAtProvider(registration))) {
+  if (!isOurs || !exchange.isNavigation || !(await endsAtProvider(registration))) {
     return exchange.respond(303, { location: SIGNED_OUT, ...headers })
   }
   const { configuration } = await registration.ready()
@@ -160,9 +162,9 @@ async function tokensOf(session: LiveSession, parts: SignInParts): Promise<Token
   }
 }
 
-function sealHint(idToken: string | undefined, { config }: Registration, parts: SignInParts): string {
-  const now = parts.clock()
-  const seal = (content: { idToken?: string }) => parts.boxes.seal('sign-out', content, now + SIGN_OUT_S * 1000)
+function sealHint(idToken: string | undefined, { config, scope }: Registration, parts: SignInParts): string {
+  const expires = parts.clock() + SIGN_OUT_S * 1000
+  const seal = (hint: { idToken?: string }) => parts.boxes.seal('sign-out', { scope, ...hint }, expires)
   if (idToken === undefined) return seal({})
   const box = seal({ idToken })
   // Too large for a cookie: the provider will ask the visitor instead.

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, beforeEach, describe, it } from 'node:test'
 
+import { redirectUri } from '../../../config/redirect-uri.ts'
 import { configFor } from '../harness.test-support.ts'
 import { startHostileProvider, type HostileProvider } from '../hostile-provider.test-support.ts'
 import { checkProvider, type ProviderReport } from './check-provider.ts'
@@ -50,7 +51,7 @@ describe('checkProvider', () => {
       [],
     )
     assert.equal(report.ok, true)
-    assert.equal(report.redirect_uri, `${ORIGIN}/oidc/callback`)
+    assert.equal(report.redirect_uri, redirectUri(ORIGIN, provider.issuer))
     assert.equal(report.post_logout_redirect_uri, `${ORIGIN}/oidc/signed-out`)
     assert.deepEqual(report.offers?.client_authentication, GOOD.token_endpoint_auth_methods_supported)
     said(report, 'fine', 'issuer', /to the letter/)
@@ -280,7 +281,12 @@ describe('checkProvider', () => {
 
   it('finds a redirect URI that is not registered, and a sign-in that would be refused', async () => {
     provider.behave.answer = { '/authorize': (response) => void response.writeHead(400).end('no') }
-    said(await check(), 'problem', 'redirect URI', /HTTP 400\), .*\/oidc\/callback is not registered for client relay/)
+    said(
+      await check(),
+      'problem',
+      'redirect URI',
+      /HTTP 400\), .*\/oidc\/callback\/127\.0\.0\.1-[0-9a-f]{20} is not registered for client relay/,
+    )
     provider.behave = { metadata: GOOD, back: sendBackWith('invalid_scope') }
     said(await check(), 'problem', 'redirect URI', /would be refused with invalid_scope: because/)
     provider.behave.answer = { '/authorize': (response) => void response.writeHead(200).end('Sign in') }

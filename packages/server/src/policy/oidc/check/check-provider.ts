@@ -6,6 +6,7 @@ import type { CryptoKey } from 'jose'
 import type { ServerMetadata } from 'openid-client'
 
 import type { OpenidConnectConfig } from '../../../config/config.ts'
+import { redirectUri as redirectUriOf } from '../../../config/redirect-uri.ts'
 import { readClientKey } from '../client-key.ts'
 import { endpointProblems, isInsecureIssuer } from '../endpoint-problems.ts'
 import { providerFetch } from '../provider-fetch.ts'
@@ -44,7 +45,7 @@ export async function checkProvider(check: ProviderCheck): Promise<ProviderRepor
   const { config, publicOrigin } = check
   const fetch = providerFetch(check.timeoutMs, config.issuer_url)
   const { metadata, isExpectedIssuer, findings } = await discover(config, fetch, check.clock)
-  const redirectUri = publicOrigin === undefined ? undefined : `${publicOrigin}/oidc/callback`
+  const redirectUri = publicOrigin === undefined ? undefined : redirectUriOf(publicOrigin, config.issuer_url)
   const offers = metadata && offersOf(metadata)
   if (metadata) {
     const isInsecure = isInsecureIssuer(config.issuer_url)

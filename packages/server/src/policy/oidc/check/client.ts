@@ -17,6 +17,7 @@ import {
 } from 'openid-client'
 
 import type { OpenidConnectConfig } from '../../../config/config.ts'
+import { callbackPath } from '../../../config/redirect-uri.ts'
 import { clientAuthenticationMethod, type ClientAuthenticationMethod } from '../client-authentication.ts'
 import { clientConfiguration, type ProviderConnection } from '../client-configuration.ts'
 import { ProviderUnreachable } from '../provider-fetch.ts'
@@ -165,7 +166,8 @@ export async function checkRedirectUri(client: Client): Promise<Finding> {
   const about = 'redirect URI'
   const { config, metadata, clientKey, connection, redirectUri } = client
   if (redirectUri === undefined) {
-    return note(about, 'not tried: it is <public_url>/oidc/callback, and --config relay.yml tells the public_url')
+    const path = callbackPath(config.issuer_url)
+    return note(about, `not tried: it is <public_url>${path}, and --config relay.yml tells the public_url`)
   }
   const url = buildAuthorizationUrl(clientConfiguration(config, metadata, clientKey, connection), {
     ...config.authz_url_params,
