@@ -5,7 +5,7 @@ import { RelayError } from '../errors.ts'
 import type { RouteMatch } from '../config/config.ts'
 import { Edge } from './edge.ts'
 import { EdgeTable } from './edge-table.ts'
-import { normalPath } from './normal-path.ts'
+import { readPath } from './read-path.ts'
 import type { Route } from './route.ts'
 
 function edgeOf(...matches: RouteMatch[]): { edge: Edge; choose: (path: string) => string } {
@@ -66,11 +66,73 @@ describe('Edge.routeFor', () => {
     }
   })
 
+  it('S3: refuses a path that a third reader would take anywhere', () => {
+    for (const path of [
+      '/public/a%2fb/../../admin/secret',
+      '/admin/public/a%2fb/../../../admin/secret',
+      '/z/a%2fb/../../admin/secret',
+      '/z/a%252fb/../../admin/secret',
+      '/z/a%5cb/../../admin/secret',
+      '/z/a%255cb/../../admin/secret',
+      '/z/a%2fb/%2e%2e/%2e%2E/admin/secret',
+      '/z/a%2fb/..;x=1/..;/admin/secret',
+      '/z/a%2fb/..%3bx/..%253b/admin/secret',
+      '/z/a%2fb/..%3fx/..%23/admin/secret',
+      '/z/a%2fb/..%00x/..%20/admin/secret',
+      '/z/a%2fb/.%09./%0a../admin/secret',
+      '/z/a%2fb/%c0%ae%c0%ae/\xc0\xae./admin/secret',
+      '/z/a%2fb/%u002e%u002e/../admin/secret',
+      '/z/x/..',
+      '/z/./x',
+      '/.',
+      '/admin/..%2fadmin/x',
+    ]) {
+      assert.equal(choose(path), 'path_ambiguous', path)
+    }
+  })
+
+  it('S3: refuses a path behind whose two slashes an URL parser finds a host', () => {
+    assert.equal(new URL('//z/admin/secret', 'http://app').pathname, '/admin/secret')
+    for (const path of ['//z/admin/secret', '///z/admin', '/%2fz/admin', '/%5cz/admin', '//u%2fv@z/admin', '//']) {
+      assert.equal(choose(path), 'path_ambiguous', path)
+    }
+    assert.equal(choose('/z//admin'), '/*')
+  })
+
+  it('S3: refuses a path that ends earlier for some, at a page of its own', () => {
+    for (const path of [
+      '/admin/health;x',
+      '/admin/health;x%2fy',
+      '/admin/health%3bx%252fy',
+      '/admin/health;x%5cy',
+      '/admin%3fx',
+      '/admin%253fx%2fy',
+      '/admin%23',
+      '/admin%00.png',
+      '/admin%20',
+      '/ad%09min',
+    ]) {
+      assert.equal(choose(path), 'path_ambiguous', path)
+    }
+  })
+
+  it('S3: minds no dot segments where one route serves every path', () => {
+    const { choose: only } = edgeOf({ path_prefix: '/' })
+    for (const path of ['/a%2fb/../../c', '/./x', '//x', '/a;b%2fc', '/..%2f']) assert.equal(only(path), '/*', path)
+    assert.equal(edgeOf({ path_prefix: '/app' }).choose('/app/x/../y'), 'path_ambiguous')
+    assert.equal(edgeOf({ exact_path: '/app' }).choose('/./app'), 'path_ambiguous')
+  })
+
   it('lets encoded names through where every reader agrees', () => {
     assert.equal(choose('/@scope%2fname'), '/*')
     assert.equal(choose('/caf%C3%A9/%20x'), '/*')
     assert.equal(choose('/admin/a%2fb'), '/admin*')
     assert.equal(choose('/.well-known/x'), '/*')
+    assert.equal(choose('/.../..x/x../.a.'), '/*')
+    assert.equal(choose('/a;v=1.2/b;w=..'), '/*')
+    assert.equal(choose('/proxy/https%3A%2F%2Fexample.com%2Fx%3Fy'), '/*')
+    assert.equal(choose('/proxy/https://example.com/x'), '/*')
+    assert.equal(choose('/100%/%zz/%u2603'), '/*')
   })
 
   it('refuses escapes nested deeper than anyone means', () => {
@@ -82,7 +144,7 @@ describe('Edge.routeFor', () => {
   })
 })
 
-describe('normalPath', () => {
+describe('readPath', () => {
   const forms: Record<string, string> = {
     '/a/b': '/a/b',
     '/a//b': '/a/b',
@@ -95,10 +157,21 @@ describe('normalPath', () => {
     '/%252e%252e/x': '/x',
     '/..': '/',
     '/a%zz': '/a%zz',
+    '/a%3fb/c': '/a',
+    '/a%09b%20/c': '/ab/c',
+    '/%c0%afa': '/a',
   }
   for (const [raw, normal] of Object.entries(forms)) {
-    it(`reads ${raw} as ${normal}`, () => assert.equal(normalPath(raw), normal))
+    it(`reads ${raw} as ${normal}`, () => assert.equal(readPath(raw)?.normal ?? raw, normal))
   }
+
+  it('is quick with the longest path there can be', () => {
+    const begun = performance.now()
+    for (const piece of ['/.', '/;%2f', '%25', ';', ';%', ';/', '/a;b', '%2f..', '\xc0\xae', ' ']) {
+      readPath(piece.repeat(32_768 / piece.length))
+    }
+    assert.ok(performance.now() - begun < 1000)
+  })
 })
 
 describe('EdgeTable', () => {

@@ -2,8 +2,9 @@
 // Pure once built: no I/O, no clock.
 
 import { RelayError } from '../errors.ts'
+import { readPath } from './read-path.ts'
+import type { PathReading } from './read-path.ts'
 import type { Route } from './route.ts'
-import { normalPath } from './normal-path.ts'
 
 export class Edge {
   readonly id: string
@@ -11,6 +12,8 @@ export class Edge {
   readonly #exact = new Map<string, Route>()
   /** Longest prefix first. */
   readonly #prefixes: Route[]
+  /** Whether it depends on the path what a visitor gets to. */
+  readonly #looksAtPath: boolean
 
   /** @param originOf the origin that visitors of a host see, e.g. `https://docs.example.com` */
   constructor(id: string, routes: readonly Route[], originOf: (host: string) => string) {
@@ -22,6 +25,7 @@ export class Edge {
     this.#prefixes = routes
       .filter((route) => route.match.path_prefix !== undefined)
       .toSorted((a, b) => (b.match.path_prefix?.length ?? 0) - (a.match.path_prefix?.length ?? 0))
+    this.#looksAtPath = routes.some(({ match }) => match.path_prefix !== '/')
   }
 
   originOf(host: string): string {
@@ -30,13 +34,16 @@ export class Edge {
 
   /**
    * The route of a raw path: exact first, then the longest prefix. Case matters.
-   * @throws RelayError `route_not_found`, or `path_ambiguous` where the normal form would choose another route
+   * @param reading what `readPath` has made of the same path
+   * @throws RelayError `route_not_found`, or `path_ambiguous` where another reader could get to another route
    */
-  routeFor(rawPath: string): Route {
+  routeFor(rawPath: string, reading: PathReading | undefined = readPath(rawPath)): Route {
     const route = this.#match(rawPath)
-    const normal = normalPath(rawPath)
-    if (normal !== rawPath && (normal === undefined || this.#match(normal) !== route)) {
-      throw new RelayError('path_ambiguous')
+    if (reading) {
+      const { normal, isSlippery } = reading
+      if (normal === undefined || (isSlippery && this.#looksAtPath) || this.#match(normal) !== route) {
+        throw new RelayError('path_ambiguous')
+      }
     }
     if (!route) throw new RelayError('route_not_found')
     return route

@@ -4,10 +4,12 @@ import { RelayError } from '../errors.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import type { Forwarder } from '../forward/forwarder.ts'
 import type { EdgeTable } from './edge-table.ts'
-import { normalPath } from './normal-path.ts'
+import { readPath } from './read-path.ts'
+import type { PathReading } from './read-path.ts'
 
 /** `/.sallyport/` on every edge host is ours and never reaches an app. */
-const OWN_PATHS = '/.sallyport'
+const OWN_SEGMENT = '.sallyport'
+const OWN_PATHS = `/${OWN_SEGMENT}`
 
 export interface Gate {
   edges: EdgeTable
@@ -26,16 +28,21 @@ export function handle(exchange: Exchange, gate: Gate): Promise<void> {
   exchange.edgeId = edge.id
   exchange.origin = edge.originOf(exchange.host)
 
-  if (isOurs(exchange.path)) return gate.edgePages(exchange)
+  const { path } = exchange
+  const reading = readPath(path)
+  if (isOurs(path, reading)) return gate.edgePages(exchange)
 
-  const route = edge.routeFor(exchange.path)
+  const route = edge.routeFor(path, reading)
   return route.policy(exchange, () => gate.forwarder.forward(exchange, route.backend))
 }
 
 /** Ours in every spelling: what an app could read as our path must not reach it either. */
-function isOurs(path: string): boolean {
+function isOurs(path: string, reading: PathReading | undefined): boolean {
   if (path === OWN_PATHS || path.startsWith(`${OWN_PATHS}/`)) return true
-  const normal = normalPath(path)
-  if (normal === OWN_PATHS || normal?.startsWith(`${OWN_PATHS}/`)) throw new RelayError('path_ambiguous')
+  if (!reading) return false
+  const { normal, isSlippery, segments } = reading
+  if (normal === OWN_PATHS || normal?.startsWith(`${OWN_PATHS}/`) || (isSlippery && segments.includes(OWN_SEGMENT))) {
+    throw new RelayError('path_ambiguous')
+  }
   return false
 }
