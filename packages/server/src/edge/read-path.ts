@@ -9,8 +9,7 @@ const ESCAPE = /%(?:u00)?([0-9a-f]{2})/gi
 // Two bytes for one of ASCII: RFC 3629 10 forbids to read them, and decoders have.
 const OVERLONG = /[\xc0\xc1][\x80-\xbf]/g
 // Who decodes first and parses an URL then drops these (https://url.spec.whatwg.org/#concept-basic-url-parser) …
-// oxlint-disable-next-line no-control-regex -- they are what this is about
-const DROPPED = /[\x01-\x1f\x7f]/g
+const DROPPED = /(?!\0)\p{Cc}/gu
 // … and sees the end of the path here; a C string ends at NUL.
 const PATH_END = /[?#\0]/
 const SEGMENT_END = /[;?#\0]/
