@@ -1,5 +1,7 @@
 // Which headers a policy may add or remove, and what their values may hold. Pure: no I/O, no clock.
 
+import { normalHeaderName } from './normal-header-name.ts'
+
 const NAME_MAX_CHARS = 256
 const VALUE_MAX_CHARS = 8192
 
@@ -24,8 +26,7 @@ export function headerNameProblem(name: string): string | undefined {
   if (!TOKEN.test(name) || name.length > NAME_MAX_CHARS) {
     return `${JSON.stringify(name)} is not a header name; write for example X-Environment`
   }
-  // Apps that speak CGI cannot tell `_` from `-`, so neither may we.
-  const plain = name.toLowerCase().replaceAll('_', '-')
+  const plain = normalHeaderName(name)
   if (FRAMING.has(plain)) return `${name} frames the message itself, so only the relay sets it; remove this line`
   if (plain === 'host')
     return 'Host names the edge, so it cannot be changed here; use the --host-header flag of the agent'

@@ -1,5 +1,7 @@
 // What the policies of a route change on a message's headers. Later edits win over earlier ones.
-// Names are compared as an app behind CGI would: case does not count, and `_` is `-`.
+// Names are compared as an app behind CGI would.
+
+import { normalHeaderName } from '../config/normal-header-name.ts'
 
 export class HeaderEdits {
   /** Normal name → what to write instead, or undefined for nothing. */
@@ -26,10 +28,4 @@ export class HeaderEdits {
   *[Symbol.iterator](): Iterator<{ name: string; value: string }> {
     for (const edit of this.#edits.values()) if (edit) yield edit
   }
-}
-
-/** Lower case, with `-` for `_`: apps that speak CGI cannot tell the two apart, so neither may we. */
-export function normalHeaderName(name: string): string {
-  const lower = name.toLowerCase()
-  return lower.includes('_') ? lower.replaceAll('_', '-') : lower
 }

@@ -2,8 +2,8 @@
 // Pure: no I/O, no clock. Framing is always rebuilt (RFC 9112 6), hop-by-hop fields never pass (RFC 9110 7.6.1),
 // and what a visitor sends under the names of our own headers is dropped in every spelling.
 
+import { normalHeaderName } from '../config/normal-header-name.ts'
 import type { Exchange } from '../exchange/exchange.ts'
-import { normalHeaderName } from '../exchange/header-edits.ts'
 import type { HeaderEdits } from '../exchange/header-edits.ts'
 import type { ResponseHead } from './response-parser.ts'
 
@@ -16,8 +16,9 @@ const OWN_COOKIE = /^(?:__(?:host|secure|http|host-http)-)?sallyport\./i
 /** How the body of a request is framed towards the app. */
 export type RequestFraming = { type: 'none' } | { type: 'length'; length: string } | { type: 'chunked' }
 
-/** Names are few and visitors choose them: remember what each means, up to a bound. */
+/** Names are few and visitors choose them: remember what each means, up to a bound in number and in bytes. */
 const MEMORY_MAX = 4096
+const REMEMBERED_MAX_CHARS = 64
 const requestClasses = new Map<string, RequestClass>()
 const responseClasses = new Map<string, ResponseClass>()
 
@@ -177,6 +178,7 @@ function requestClass(name: string): RequestClass {
   let kind = requestClasses.get(name)
   if (kind === undefined) {
     kind = classifyRequestHeader(normalHeaderName(name))
+    if (name.length > REMEMBERED_MAX_CHARS) return kind
     if (requestClasses.size >= MEMORY_MAX) requestClasses.clear()
     requestClasses.set(name, kind)
   }
@@ -187,6 +189,7 @@ function responseClass(name: string): ResponseClass {
   let kind = responseClasses.get(name)
   if (kind === undefined) {
     kind = classifyResponseHeader(normalHeaderName(name))
+    if (name.length > REMEMBERED_MAX_CHARS) return kind
     if (responseClasses.size >= MEMORY_MAX) responseClasses.clear()
     responseClasses.set(name, kind)
   }

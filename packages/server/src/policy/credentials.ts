@@ -1,6 +1,7 @@
 // What the actions that read passwords and tokens share: where to find them, how to say no, and what not to pass on.
 // Pure: no I/O, no clock.
 
+import { normalHeaderName } from '../config/normal-header-name.ts'
 import { RelayError } from '../errors.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import { HeaderEdits } from '../exchange/header-edits.ts'
@@ -23,6 +24,19 @@ export function behindScheme(value: string | undefined, prefix: string): string 
 export function withhold(exchange: Exchange, name: string): void {
   exchange.requestEdits ??= new HeaderEdits()
   exchange.requestEdits.remove(name)
+}
+
+/** Lets a header that was looked at pass under its own name only: an app may take another spelling for the same. */
+export function keepOneSpelling(exchange: Exchange, name: string, value: string): void {
+  const { rawHeaders } = exchange.request
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const other = rawHeaders[i]! // pairs
+    if (other.length !== name.length || other.toLowerCase() === name) continue
+    if (normalHeaderName(other) !== normalHeaderName(name)) continue
+    exchange.requestEdits ??= new HeaderEdits()
+    exchange.requestEdits.set(name, value)
+    return
+  }
 }
 
 /**

@@ -11,7 +11,7 @@ import type { Exchange } from '../../exchange/exchange.ts'
 import { readCookie } from '../../exchange/read-cookie.ts'
 import type { Logger } from '../../log.ts'
 import type { Action } from '../action.ts'
-import { bearerError, behindScheme, refuseForeignUpgrade, withhold } from '../credentials.ts'
+import { bearerError, behindScheme, keepOneSpelling, refuseForeignUpgrade, withhold } from '../credentials.ts'
 import type { Identify, SignedIdentity } from '../signed-identity.ts'
 import { UnderWay } from '../under-way.ts'
 import { readClaims } from './claims.ts'
@@ -125,7 +125,10 @@ export function jwtValidation(config: JwtValidationConfig, parts: JwtValidationP
     }
     const told = pass.identity.at(now)
     exchange.identity = told instanceof Promise ? await told : told
-    if (found.header !== undefined && !config.forward_credentials) withhold(exchange, found.header)
+    if (found.header !== undefined) {
+      if (config.forward_credentials) keepOneSpelling(exchange, found.header, exchange.header(found.header) ?? '')
+      else withhold(exchange, found.header)
+    }
     await pass.underWay.run(exchange, next)
   }
 }

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+
+import { HeaderEdits } from '../exchange/header-edits.ts'
+import { filterResponseHead, filterTrailers } from './headers.ts'
+
+/** RFC 9110 5.6.2: what a token may hold beside letters and digits. */
+const OTHERS = "!#$%&'*+-.^_`|~".split('')
+const spelled = (name: string, other: string): string => name.replaceAll('-', other)
+
+describe('filterTrailers', () => {
+  it('S4: keeps what must not stand there out in every spelling', () => {
+    for (const other of OTHERS) {
+      for (const name of ['Sallyport-Auth-User-Id', 'X-Forwarded-For', 'X-Real-IP', 'Content-Length', 'Content-Type']) {
+        assert.deepEqual(filterTrailers([spelled(name, other), 'evil', 'X-Sum', '1']), [['X-Sum', '1']], other + name)
+      }
+    }
+  })
+})
+
+describe('filterResponseHead', () => {
+  const filter = (name: string, edits?: HeaderEdits, connectionOptions: string[] = []): string[] =>
+    filterResponseHead(
+      { status: 200, rawHeaders: [name, 'x'], framing: 0, keepAlive: true, connectionOptions },
+      edits,
+      false,
+    ).headers
+
+  it('S4: drops our names, and what the policy replaces or Connection lists, in every spelling', () => {
+    for (const other of OTHERS) {
+      const edits = new HeaderEdits()
+      edits.remove(`X${other}Powered-By`)
+      assert.deepEqual(filter(spelled('Sallyport-Error-Code', other)), [], other)
+      assert.deepEqual(filter('X-Powered-By', edits), [], other)
+      assert.deepEqual(filter(spelled('X-Powered-By', other), edits), [], other)
+      assert.deepEqual(filter(spelled('X-Hop', other), undefined, ['x-hop']), [], other)
+      assert.deepEqual(filter(spelled('X-Else', other), edits, ['x-hop']), [spelled('X-Else', other), 'x'], other)
+    }
+  })
+})
