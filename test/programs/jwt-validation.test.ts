@@ -220,6 +220,11 @@ describe('jwt-validation', { timeout: 60_000 }, () => {
     assert.equal((await ask(stack.port, { host, headers: { cookie: `a=b; jwt=${token}` } })).status, 200)
     seen = []
     await refused(token, 'places')
+    // S5: which of two the app would read is not known, and behind a space there is no cookie.
+    for (const cookie of [`jwt=${token}; jwt=${token}`, `jwt=x; jwt=${token}`, `x=y jwt=${token}`]) {
+      assert.equal((await ask(stack.port, { host, headers: { cookie } })).status, 401, cookie)
+      assert.deepEqual(seen, [])
+    }
     const upgrade = async (origin: string): Promise<string> => {
       const client = new RawClient(stack.port)
       client.write(webSocketRequest(host, [`Cookie: jwt=${token}`, `Origin: ${origin}`]))

@@ -37,4 +37,29 @@ describe('filterResponseHead', () => {
       assert.deepEqual(filter(spelled('X-Else', other), edits, ['x-hop']), [spelled('X-Else', other), 'x'], other)
     }
   })
+
+  it('S5: drops cookies that a browser would send back as ours', () => {
+    const set = (cookie: string): string[] =>
+      filterResponseHead(
+        { status: 200, rawHeaders: ['Set-Cookie', cookie], framing: 0, keepAlive: true, connectionOptions: [] },
+        undefined,
+        false,
+      ).headers
+    for (const cookie of [
+      'sallyport.x.session=evil',
+      ' \tSallyport.x.session=evil',
+      '=sallyport.x.session=evil; Path=/',
+      ' = sallyport.x.session=evil',
+      '==sallyport.x.session=evil',
+      '=__Secure-sallyport.x.example.com.session=evil',
+      '__HOST-SALLYPORT.x.session=evil',
+      '__Host-Http-sallyport.x.session=evil',
+      'sallyport.x.session',
+    ]) {
+      assert.deepEqual(set(cookie), [], cookie)
+    }
+    for (const cookie of ['x=sallyport.x.session=1', 'mysallyport.x=1', '=x', 'x=y __Host-sallyport.x.session=1']) {
+      assert.deepEqual(set(cookie), ['Set-Cookie', cookie], cookie)
+    }
+  })
 })

@@ -12,6 +12,9 @@ type ResponseClass = 'pass' | 'drop' | 'set-cookie' | 'trailer' | 'challenge' | 
 
 /** Cookies of the relay on an edge's host; they never reach the app, and the app cannot set them. */
 const OWN_COOKIE = /^(?:__(?:host|secure|http|host-http)-)?sallyport\./i
+// Browsers drop white space in front, and of a cookie without a name they send the value alone: `=sallyport.x=y` comes
+// back as `sallyport.x=y` (RFC 6265bis 5.6, 5.8.3).
+const SETS_OWN_COOKIE = /^[\s=]*(?:__(?:host|secure|http|host-http)-)?sallyport\./i
 
 /** How the body of a request is framed towards the app. */
 export type RequestFraming = { type: 'none' } | { type: 'length'; length: string } | { type: 'chunked' }
@@ -118,7 +121,7 @@ export function filterResponseHead(
     if (connectionOptions?.has(normalHeaderName(name))) continue
     if (edits?.touches(name)) continue
     const value = rawHeaders[i + 1]!
-    if (kind === 'set-cookie' && OWN_COOKIE.test(value.trimStart())) continue
+    if (kind === 'set-cookie' && SETS_OWN_COOKIE.test(value)) continue
     if (kind === 'trailer' && !allowTrailer) continue
     if (kind === 'length' && head.status === 204) continue // RFC 9110 8.6
     if (kind === 'challenge' && authenticatesConnection(value)) authenticates = true

@@ -40,7 +40,8 @@ describe('cookies of sign-in', () => {
     [`${name}=x`, 'x'],
     [`a=1; ${name}=x; b=2`, 'x'],
     [`a=1;${name}=x`, 'x'],
-    [`${name}=first; ${name}=second`, 'first'],
+    [`a=1;\t \t${name}=x`, 'x'],
+    [`\t${name}=x`, 'x'],
     [`__Host-${name}=x`, undefined],
     [`x${name}=x; ${name}=y`, 'y'],
     [`${name}2=x`, undefined],
@@ -51,6 +52,27 @@ describe('cookies of sign-in', () => {
   for (const [header, value] of found) {
     it(`are read from ${JSON.stringify(header)}`, () => assert.equal(readCookie(header, name), value))
   }
+
+  for (const [what, header] of [
+    ['behind a space in another one’s value', `x=y ${name}=planted`],
+    ['behind a tab there', `x=y\t${name}=planted`],
+    ['behind a comma', `x=y,${name}=planted`],
+    ['behind a comma and a space', `x=y, ${name}=planted`],
+    ['behind quotes', `x="${name}=planted"`],
+    ['behind =', `=${name}=planted`],
+    ['behind no-break space', `x=y;\u00a0${name}=planted`],
+    ['with white space in front of =', `${name} =planted`],
+    ['twice', `${name}=planted; ${name}=own`],
+    ['twice with the same value', `${name}=own; ${name}=own`],
+    ['twice, empty', `${name}=own; ${name}=`],
+    ['twice, far apart', `${name}=planted; ${'a=b; '.repeat(1000)}${name}=own`],
+  ] as const) {
+    it(`S5: are not read ${what}`, () => assert.equal(readCookie(header, name), undefined))
+  }
+
+  it('S5: are read beside what only looks like them', () => {
+    assert.equal(readCookie(`x=y ${name}=planted; ${name}=own; z=${name}=planted`, name), 'own')
+  })
 
   it('of state are at most twelve on a host, the oldest going first, whichever sign-in they belong to', () => {
     const cookies = Array.from(
