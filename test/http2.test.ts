@@ -166,6 +166,18 @@ describe('HTTP/2', { timeout: 60_000 }, () => {
       })
     })
 
+    it('S6: Host alone, as intermediaries send it (RFC 9113 8.3.1)', async () => {
+      let host: string | undefined
+      answer = (request, response) => {
+        host = request.headers.host
+        response.end()
+      }
+      const visitor = raw(stack)
+      visitor.write(request(1, fields({ ':authority': undefined }, [['host', APP_HOST]])))
+      assert.equal(await visitor.answer(1), '200')
+      assert.equal(host, APP_HOST)
+    })
+
     it('HTTP/1.1 on the same port, whatever comes first', async () => {
       answer = (request, response) => response.end(request.method)
       const tail = ` / HTTP/1.1\r\nHost: ${APP_HOST}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`
@@ -506,7 +518,19 @@ describe('HTTP/2', { timeout: 60_000 }, () => {
         [...fields(), [':authority', APP_HOST]],
         ['400', 'reset 1'],
       ],
-      'no :authority, only Host': [fields({ ':authority': undefined }, [['host', APP_HOST]]), ['400']],
+      'neither :authority nor Host': [fields({ ':authority': undefined }), ['400', 'reset 1']],
+      'no :authority, and two Host fields': [
+        fields({ ':authority': undefined }, [
+          ['host', APP_HOST],
+          ['host', APP_HOST],
+        ]),
+        ['400', 'reset 1'],
+      ],
+      'an empty :authority beside a Host': [fields({ ':authority': '' }, [['host', APP_HOST]]), ['400', 'reset 1']],
+      'no :authority, and a Host with user info': [
+        fields({ ':authority': undefined }, [['host', `x@${APP_HOST}`]]),
+        ['400', 'reset 1'],
+      ],
       'an :authority with user info': [fields({ ':authority': `x@${APP_HOST}` }), ['400', 'reset 1']],
       'attack 2: # in the path': [fields({ ':path': '/a#b' }), ['400', 'reset 1']],
       'attack 3: a backslash in the path': [fields({ ':path': '/a\\b' }), ['400', 'reset 1']],

@@ -9,8 +9,9 @@ export class RawClient {
   received: Buffer = Buffer.alloc(0)
   readonly #waiting = new Set<() => void>()
 
-  constructor(port: number) {
-    this.socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+  /** @param localAddress where it comes from; 127.0.0.1 by default */
+  constructor(port: number, localAddress = '127.0.0.1') {
+    this.socket = connect({ port, host: '127.0.0.1', localAddress, allowHalfOpen: true })
     this.socket.on('data', (chunk: Buffer) => {
       this.received = Buffer.concat([this.received, chunk])
       this.#look()

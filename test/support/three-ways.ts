@@ -1,6 +1,8 @@
 // One request in each of the ways that a visitor can come: HTTP/1.1, HTTP/2 (the relay needs `listen.http2: all`), and
 // the upgrade of a WebSocket. Written by hand, so that names, lines and their order are what the test says.
 
+import { connect } from 'node:net'
+
 import { RawClient } from './raw-client.ts'
 import { RawHttp2, request as http2Request } from './raw-http2.ts'
 import { webSocketRequest } from './raw-web-socket.ts'
@@ -12,13 +14,15 @@ export interface VisitInit {
   path?: string
   /** A line or field each, in this order; names in lower case for HTTP/2. */
   headers?: readonly (readonly [name: string, value: string])[]
+  /** Where it comes from; 127.0.0.1 by default. */
+  from?: string
 }
 
 /** @returns the status of the answer: 101 for a WebSocket that was opened */
 export async function visit(way: (typeof WAYS)[number], port: number, init: VisitInit): Promise<number> {
-  const { host, path = '/', headers = [] } = init
+  const { host, path = '/', headers = [], from = '127.0.0.1' } = init
   if (way === 'HTTP/2') {
-    const visitor = new RawHttp2(port)
+    const visitor = new RawHttp2(port, connect({ port, host: '127.0.0.1', localAddress: from }))
     const pseudo = { ':method': 'GET', ':scheme': 'http', ':authority': host, ':path': path }
     const fields = headers.map(([name, value]) => [name.toLowerCase(), value] as const)
     visitor.write(http2Request(1, [...Object.entries(pseudo), ...fields]))
@@ -28,7 +32,7 @@ export async function visit(way: (typeof WAYS)[number], port: number, init: Visi
   }
   const lines = headers.map(([name, value]) => `${name}: ${value}`)
   const plain = [`GET ${path} HTTP/1.1`, `Host: ${host}`, ...lines, '', ''].join('\r\n')
-  const visitor = new RawClient(port)
+  const visitor = new RawClient(port, from)
   visitor.write(way === 'an upgrade' ? webSocketRequest(host, lines, path) : plain)
   const answer = await visitor.until(/^HTTP\/1\.1 \d+/)
   visitor.close()

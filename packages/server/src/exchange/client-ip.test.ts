@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 
 import { compileCidrs, identifyVisitor } from './client-ip.ts'
 
-const headers = (values: Record<string, string>) => (name: string) => values[name]
+const headers = (values: Record<string, string>): string[] => Object.entries(values).flat()
 const nobody = () => false
 
 describe('identifyVisitor', () => {

@@ -4,6 +4,7 @@
 import { BlockList, isIP, isIPv4 } from 'node:net'
 
 import { parseCidr } from '../config/cidr.ts'
+import { readHeader } from './read-header.ts'
 
 /** Compiles CIDRs once; the answer is a lookup. IPv4-mapped IPv6 addresses count as IPv4. */
 export function compileCidrs(cidrs: readonly string[]): (address: string) => boolean {
@@ -36,19 +37,21 @@ export interface Visitor {
 /**
  * Decides who the visitor is. Without trusted proxies nothing that a visitor sends is looked at.
  * With them, X-Forwarded-For is read from the right: the first address that is not a trusted proxy is the visitor.
+ * A proxy may add a line of its own behind the visitor's: all lines of the name are one list.
+ * @param rawHeaders name, value, name, value …, of either version of HTTP
  */
 export function identifyVisitor(
   socketAddress: string,
   socketScheme: 'http' | 'https',
-  header: (name: string) => string | undefined,
+  rawHeaders: readonly string[],
   isTrusted: (address: string) => boolean,
 ): Visitor {
   const peer = plainAddress(socketAddress)
   const direct: Visitor = { clientIp: peer, forwardedFor: peer, scheme: socketScheme }
   if (!isTrusted(peer)) return direct
-  const proto = header('x-forwarded-proto')?.split(',').at(-1)?.trim().toLowerCase()
+  const proto = readHeader(rawHeaders, 'x-forwarded-proto')?.split(',').at(-1)?.trim().toLowerCase()
   const scheme = proto === 'https' || proto === 'http' ? proto : socketScheme
-  const claimed = header('x-forwarded-for')?.split(',').slice(-32) ?? [] // no real chain is longer
+  const claimed = readHeader(rawHeaders, 'x-forwarded-for')?.split(',').slice(-32) ?? [] // no real chain is longer
   const chain = [peer]
   for (const entry of claimed.reverse()) {
     const address = plainAddress(entry.trim().replace(/^\[(.*)\](?::\d+)?$/, '$1'))

@@ -7,6 +7,7 @@ import { RelayError } from '../errors.ts'
 import { errorAnswer } from './error-page.ts'
 import type { HeaderEdits } from './header-edits.ts'
 import type { Identity } from './identity.ts'
+import { readHeader } from './read-header.ts'
 
 /**
  * A visitor's request as HTTP/1.1 would have it, whatever version it came in (RFC 9113 8.3.1 tells how to get there):
@@ -147,19 +148,10 @@ export class Exchange {
 
   /**
    * One request header, by its lower-case name, straight from the raw list: building Node's header object
-   * for every request costs more than looking. Several `cookie` lines are joined with `; ` (RFC 9113 8.2.3),
-   * other repeated ones with `, ` (RFC 9110 5.3).
+   * for every request costs more than looking. Lines of one name are joined.
    */
   header(name: string): string | undefined {
-    const raw = this.request.rawHeaders
-    let found: string | undefined
-    for (let i = 0; i < raw.length; i += 2) {
-      const key = raw[i]! // rawHeaders comes in pairs
-      if (key.length !== name.length || key.toLowerCase() !== name) continue
-      const value = raw[i + 1]!
-      found = found === undefined ? value : `${found}${name === 'cookie' ? '; ' : ', '}${value}`
-    }
-    return found
+    return readHeader(this.request.rawHeaders, name)
   }
 
   /** The status of the answer; 0 where the visitor got none. */

@@ -92,7 +92,8 @@ export function admitHttp2(raw: readonly string[], rules: Http2Rules): Http2Head
   checkScheme(pseudo.get(':scheme'), rules)
   const target = pseudo.get(':path')
   checkTarget(target)
-  const authority = pseudo.get(':authority')
+  // RFC 9113 8.3.1: an intermediary that passes a request of HTTP/1.1 on may send Host alone, as HAProxy does.
+  const authority = pseudo.get(':authority') ?? host
   const normal = normalHost(authority)
   if (host !== undefined && host.toLowerCase() !== authority?.toLowerCase()) throw refuse(':authority and Host differ')
   if (!rules.hasBody && Number(length ?? 0) > 0) throw refuse('a Content-Length without a body')

@@ -187,7 +187,7 @@ export class Http2Visitors {
   #exchangeOf(connection: Connection, stream: ServerHttp2Stream, raw: readonly string[]): Exchange | undefined {
     const { scheme, limits, isTrustedProxy, log } = this.#options
     const header = (name: string): string | undefined => raw.find((_, i) => i % 2 === 1 && raw[i - 1] === name)
-    const visitor = identifyVisitor(connection.address, scheme, header, isTrustedProxy)
+    const visitor = identifyVisitor(connection.address, scheme, raw, isTrustedProxy)
     const response = new Http2Response(stream, header(':method') === 'HEAD')
     const onBytes = (bytes: number): void => void (connection.allowance += OVERHEAD_PER_BODY_BYTE * bytes)
     let head: Http2Head

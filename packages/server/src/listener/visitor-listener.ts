@@ -285,11 +285,8 @@ export class VisitorListener {
   }
 
   #identify(request: IncomingMessage): Visitor {
-    const header = (name: string): string | undefined => {
-      const value = request.headers[name]
-      return Array.isArray(value) ? value.join(', ') : value
-    }
-    return identifyVisitor(request.socket.remoteAddress ?? '', this.#scheme, header, this.#options.isTrustedProxy)
+    const { socket, rawHeaders } = request
+    return identifyVisitor(socket.remoteAddress ?? '', this.#scheme, rawHeaders, this.#options.isTrustedProxy)
   }
 
   #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
