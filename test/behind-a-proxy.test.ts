@@ -21,6 +21,12 @@ const restricted = (config: object): object => ({ on_http_request: [{ actions: [
 const POLICIES: readonly (readonly [host: string, policy: object | undefined])[] = [
   ['open', undefined],
   ['allowed', restricted({ allow: ['10.9.9.9', '2001:db8::/32'] })],
+  ['inside', restricted({ allow: ['127.0.0.0/8', '10.0.0.0/8'] })],
+  ['denied', restricted({ deny: ['203.0.113.5'] })],
+  [
+    'password',
+    { on_http_request: [{ actions: [{ type: 'basic-auth', config: { credentials: ['ada:correct horse'] } }] }] },
+  ],
 ]
 const EDGES = POLICIES.map(
   ([name, policy]) =>
@@ -30,7 +36,10 @@ const EDGES = POLICIES.map(
       routes: [{ path_prefix: '/', backend: { labels: { edge: 'edg_app' } }, ...(policy !== undefined && { policy }) }],
     })}`,
 ).join('\n')
-const CONFIG = 'trusted_proxies: [127.0.0.1, 10.0.0.0/24]'
+const CONFIG = `
+trusted_proxies: [127.0.0.1, 10.0.0.0/24]
+limits: { failed_passwords_per_minute: 2 }
+`
 
 describe('behind a proxy that is trusted', { timeout: 60_000 }, () => {
   let stack: Stack
@@ -67,7 +76,50 @@ describe('behind a proxy that is trusted', { timeout: 60_000 }, () => {
       assert.equal(await ask('open.localhost', ...proto.toReversed()), passes)
       assert.deepEqual(app.values('x-forwarded-proto'), ['http'])
     })
+
+    it(`S14: an address with its port is that address, over ${way}`, async () => {
+      for (const [host, value, told] of [
+        ['allowed.localhost', '10.9.9.9:5123', '10.9.9.9, 127.0.0.1'],
+        ['allowed.localhost', '[2001:db8::1]:443', '2001:db8::1, 127.0.0.1'],
+        ['denied.localhost', '198.51.100.7:1, 10.0.0.9:2', '198.51.100.7, 10.0.0.9, 127.0.0.1'],
+      ] as const) {
+        assert.equal(await ask(host, forwarded(value)), passes, value)
+        assert.deepEqual(app.values('x-forwarded-for'), [told])
+      }
+      for (const [host, value] of [
+        ['inside.localhost', '203.0.113.5:1234'],
+        ['denied.localhost', '203.0.113.5:1234'],
+        ['denied.localhost', '198.51.100.7, 203.0.113.5:1'],
+      ] as const) {
+        assert.equal(await ask(host, forwarded(value)), 403, value)
+        assert.deepEqual(app.heads, [], 'nothing reaches the app')
+      }
+    })
+
+    it(`S14: what nobody can read is neither the proxy nor anybody that a list names, over ${way}`, async () => {
+      for (const host of ['inside.localhost', 'allowed.localhost', 'denied.localhost']) {
+        for (const value of ['unknown', '_hidden', '10.9.9.9, garbage', '203.0.113.5:1234:x']) {
+          assert.equal(await ask(host, forwarded(value)), 403, `${value} at ${host}`)
+          assert.deepEqual(app.heads, [], 'nothing reaches the app')
+        }
+      }
+      assert.equal(await ask('open.localhost', forwarded('10.9.9.9, garbage')), passes)
+      assert.deepEqual(app.values('x-forwarded-for'), ['unknown, 127.0.0.1'])
+      const refusals = stack.log.filter((line) => line.includes('ERR_IP_RESTRICTED'))
+      assert.match(refusals.at(-1) ?? '', /"clientIp":"unknown"/)
+    })
   }
+
+  it('S14: whose tries are counted for themselves, not for the proxy', async () => {
+    const wrong = ['authorization', `Basic ${Buffer.from('ada:wrong').toString('base64')}`] as const
+    const right = ['authorization', `Basic ${Buffer.from('ada:correct horse').toString('base64')}`] as const
+    const ask = (...headers: (readonly [string, string])[]): Promise<number> =>
+      visit('HTTP/1.1', stack.port, { host: 'password.localhost', headers })
+    const unknown = ['x-forwarded-for', 'garbage'] as const
+    assert.deepEqual([await ask(wrong, unknown), await ask(wrong, unknown), await ask(wrong, unknown)], [401, 401, 429])
+    assert.equal(await ask(right), 200, 'the proxy itself')
+    assert.equal(await ask(right, ['x-forwarded-for', '203.0.113.5']), 200)
+  })
 })
 
 const haproxy = ['/usr/sbin', ...(process.env.PATH ?? '').split(delimiter)]

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
-import { compileCidrs, identifyVisitor } from './client-ip.ts'
+import { UNKNOWN_ADDRESS, compileCidrs, identifyVisitor } from './client-ip.ts'
 
 const headers = (values: Record<string, string>): string[] => Object.entries(values).flat()
 const nobody = () => false
@@ -32,10 +32,56 @@ describe('identifyVisitor', () => {
     })
   })
 
-  it('stops at what is no address', () => {
-    const visitor = identifyVisitor('10.0.0.1', 'http', headers({ 'x-forwarded-for': '9.9.9.9, unknown' }), () => true)
-    assert.equal(visitor.clientIp, '10.0.0.1')
-  })
+  const trusted = compileCidrs(['10.0.0.0/8', '127.0.0.1', '2001:db8:1::/48'])
+  const written: [forwardedFor: string, clientIp: string, chain: string][] = [
+    ['203.0.113.5', '203.0.113.5', '203.0.113.5, 10.0.0.1'],
+    ['203.0.113.5:1234', '203.0.113.5', '203.0.113.5, 10.0.0.1'],
+    ['[2001:db8::1]:443', '2001:db8::1', '2001:db8::1, 10.0.0.1'],
+    ['[2001:DB8::1]', '2001:db8::1', '2001:db8::1, 10.0.0.1'],
+    ['2001:db8::1', '2001:db8::1', '2001:db8::1, 10.0.0.1'],
+    ['::FFFF:203.0.113.5', '203.0.113.5', '203.0.113.5, 10.0.0.1'],
+    ['9.9.9.9, 203.0.113.5:1, 10.0.0.2:65535', '203.0.113.5', '203.0.113.5, 10.0.0.2, 10.0.0.1'],
+    ['9.9.9.9, 203.0.113.5, [2001:db8:1::7]:1', '203.0.113.5', '203.0.113.5, 2001:db8:1::7, 10.0.0.1'],
+    ['10.0.0.2:1', '10.0.0.2', '10.0.0.2, 10.0.0.1'],
+    ['203.0.113.5, ,', '203.0.113.5', '203.0.113.5, 10.0.0.1'],
+    ['', '10.0.0.1', '10.0.0.1'],
+  ]
+  for (const [forwardedFor, clientIp, chain] of written) {
+    it(`S14: reads ${JSON.stringify(forwardedFor)}`, () => {
+      const visitor = identifyVisitor('10.0.0.1', 'http', headers({ 'x-forwarded-for': forwardedFor }), trusted)
+      assert.deepEqual(visitor, { clientIp, forwardedFor: chain, scheme: 'http' })
+    })
+  }
+
+  for (const entry of [
+    'unknown',
+    '_hidden',
+    'visitor.example',
+    '203.0.113.5:',
+    '203.0.113.5:port',
+    '203.0.113.5:123456',
+    '203.0.113.5 203.0.113.6',
+    '[203.0.113.5]:1]',
+    '2001:db8::1]:1',
+    '[2001:db8::1',
+    '[2001:db8::1%25eth0]',
+    'fe80::1%eth0',
+    '203.0.113.256',
+    '0x0a000001',
+    '10.1',
+    '"[2001:db8::1]:1"',
+  ]) {
+    it(`S14: makes nobody else of ${JSON.stringify(entry)}, neither the proxy nor who stands in front`, () => {
+      const visitor = identifyVisitor(
+        '10.0.0.1',
+        'http',
+        headers({ 'x-forwarded-for': `9.9.9.9, ${entry}` }),
+        () => true,
+      )
+      assert.equal(visitor.clientIp, UNKNOWN_ADDRESS)
+      assert.equal(visitor.forwardedFor, `${UNKNOWN_ADDRESS}, 10.0.0.1`)
+    })
+  }
 })
 
 describe('compileCidrs', () => {

@@ -27,7 +27,11 @@ export function plainAddress(address: string): string {
   return isIPv4(mapped) ? mapped : address
 }
 
+/** Stands for a visitor whose address a trusted proxy has written in a way that nobody can read (RFC 7239 6.2). */
+export const UNKNOWN_ADDRESS = 'unknown'
+
 export interface Visitor {
+  /** An IP address, or `UNKNOWN_ADDRESS`. */
   clientIp: string
   /** The whole chain that trusted proxies vouch for, as the app gets it in X-Forwarded-For. */
   forwardedFor: string
@@ -54,10 +58,20 @@ export function identifyVisitor(
   const claimed = readHeader(rawHeaders, 'x-forwarded-for')?.split(',').slice(-32) ?? [] // no real chain is longer
   const chain = [peer]
   for (const entry of claimed.reverse()) {
-    const address = plainAddress(entry.trim().replace(/^\[(.*)\](?::\d+)?$/, '$1'))
-    if (isIP(address) === 0) break
-    chain.unshift(address)
-    if (!isTrusted(address)) break
+    const written = entry.trim()
+    if (written === '') continue // RFC 9110 5.6.1.2: such elements of a list do not count
+    // Who stands there is not the proxy, whatever it is that stands there.
+    const address = readAddress(written)
+    chain.unshift(address ?? UNKNOWN_ADDRESS)
+    if (address === undefined || !isTrusted(address)) break
   }
   return { clientIp: chain[0]!, forwardedFor: chain.join(', '), scheme } // the chain always holds the peer
+}
+
+/** An address as proxies write it: bare, IPv6 in brackets, either with a port. Undefined where it is none. */
+function readAddress(written: string): string | undefined {
+  const [, address = written] =
+    /^\[([0-9a-f:.]+)\](?::\d{1,5})?$/i.exec(written) ?? /^([\d.]+):\d{1,5}$/.exec(written) ?? []
+  if (isIP(address) === 0 || address.includes('%')) return undefined
+  return plainAddress(address.toLowerCase())
 }
