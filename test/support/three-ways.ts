@@ -11,6 +11,8 @@ export const WAYS = ['HTTP/1.1', 'HTTP/2', 'an upgrade'] as const
 
 export interface VisitInit {
   host: string
+  /** GET by default; an upgrade is always one. */
+  method?: string
   path?: string
   /** A line or field each, in this order; names in lower case for HTTP/2. */
   headers?: readonly (readonly [name: string, value: string])[]
@@ -20,10 +22,10 @@ export interface VisitInit {
 
 /** @returns the status of the answer: 101 for a WebSocket that was opened */
 export async function visit(way: (typeof WAYS)[number], port: number, init: VisitInit): Promise<number> {
-  const { host, path = '/', headers = [], from = '127.0.0.1' } = init
+  const { host, method = 'GET', path = '/', headers = [], from = '127.0.0.1' } = init
   if (way === 'HTTP/2') {
     const visitor = new RawHttp2(port, connect({ port, host: '127.0.0.1', localAddress: from }))
-    const pseudo = { ':method': 'GET', ':scheme': 'http', ':authority': host, ':path': path }
+    const pseudo = { ':method': method, ':scheme': 'http', ':authority': host, ':path': path }
     const fields = headers.map(([name, value]) => [name.toLowerCase(), value] as const)
     visitor.write(http2Request(1, [...Object.entries(pseudo), ...fields]))
     const status = await visitor.answer(1)
@@ -31,7 +33,7 @@ export async function visit(way: (typeof WAYS)[number], port: number, init: Visi
     return Number(status)
   }
   const lines = headers.map(([name, value]) => `${name}: ${value}`)
-  const plain = [`GET ${path} HTTP/1.1`, `Host: ${host}`, ...lines, '', ''].join('\r\n')
+  const plain = [`${method} ${path} HTTP/1.1`, `Host: ${host}`, ...lines, '', ''].join('\r\n')
   const visitor = new RawClient(port, from)
   visitor.write(way === 'an upgrade' ? webSocketRequest(host, lines, path) : plain)
   const answer = await visitor.until(/^HTTP\/1\.1 \d+/)

@@ -15,7 +15,7 @@ import { bearerError, behindScheme, keepOneSpelling, refuseForeignUpgrade, withh
 import type { Identify, SignedIdentity } from '../signed-identity.ts'
 import { UnderWay } from '../under-way.ts'
 import { readClaims } from './claims.ts'
-import { isCorsPreflight } from './cors-preflight.ts'
+import { passesAsPreflight } from './cors-preflight.ts'
 import { KeySet, discoverKeys } from './key-set.ts'
 import { ProviderUnreachable, type ProviderFetch } from './provider-fetch.ts'
 import { verifyJwt, type JwtVerdict, type TokenType } from './verify-jwt.ts'
@@ -103,7 +103,7 @@ export function jwtValidation(config: JwtValidationConfig, parts: JwtValidationP
   }
 
   return async (exchange, next) => {
-    if (config.allow_cors_preflight && isCorsPreflight(exchange)) {
+    if (config.allow_cors_preflight && passesAsPreflight(exchange)) {
       exchange.identity = undefined // nobody's, whatever an earlier action has found
       return next()
     }

@@ -12,7 +12,7 @@ import type { SignedIdentity } from '../signed-identity.ts'
 import { compileAllow, countingEmail, type AllowVerdict } from './allow.ts'
 import type { SignInParts } from './parts.ts'
 import type { Registration } from './registration.ts'
-import { isCorsPreflight } from './cors-preflight.ts'
+import { passesAsPreflight } from './cors-preflight.ts'
 import { signInRequired } from './sign-in-required.ts'
 import { checkSession } from './session-check.ts'
 import type { SessionRow } from './session-row.ts'
@@ -87,7 +87,7 @@ export function requireSession(
   const route: SessionRoute = { rules, admits: (session) => standingOf(session)?.verdict.ok === true }
 
   const act: SessionAction = async (exchange, next, instead) => {
-    if (config.allow_cors_preflight && isCorsPreflight(exchange)) {
+    if (config.allow_cors_preflight && passesAsPreflight(exchange)) {
       exchange.identity = undefined // nobody's, whatever an earlier action has found
       return next()
     }
