@@ -56,6 +56,28 @@ describe('Registry', () => {
     assert.notEqual(join(registry, bind(), session()).tunnel, lanes[0]!.tunnel)
   })
 
+  it('hardening: tells selectors apart that people read alike', () => {
+    const registry = new Registry()
+    const one = registry.select(new Map([['a', '1, b=2']]))
+    const two = registry.select(
+      new Map([
+        ['a', '1'],
+        ['b', '2'],
+      ]),
+    )
+    const same = new Map([
+      ['b', '2'],
+      ['a', '1'],
+    ])
+    assert.notEqual(one, two)
+    assert.equal(registry.select(same), two)
+    join(registry, bind({ labels: [['a', '1, b=2']] }), session())
+    assert.equal(one.tunnels.length, 1)
+    assert.deepEqual(two.tunnels, [])
+    registry.forget(same)
+    assert.notEqual(registry.select(same), two)
+  })
+
   it('joins nothing that differs: another agent, authtoken, number, or offer', () => {
     const registry = new Registry()
     const first = join(registry, bind(), session()).tunnel

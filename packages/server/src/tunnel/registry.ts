@@ -1,7 +1,6 @@
 // Which tunnels are online, and live selections of them by labels. In memory only: a tunnel lives as long as
 // a session that carries it.
 
-import { formatLabels } from '@sallyport/protocol'
 import type { Bind, Labels } from '@sallyport/protocol'
 
 import type { Lane, LaneCarrier } from './lane.ts'
@@ -47,7 +46,7 @@ export class Registry {
 
   /** The live selection for a selector; the same object for equal selectors. */
   select(selector: Labels): Selection {
-    const key = formatLabels(selector)
+    const key = keyOf(selector)
     let selection = this.#selections.get(key)
     if (!selection) {
       selection = new LiveSelection(selector, this.#tunnels.values())
@@ -58,7 +57,7 @@ export class Registry {
 
   /** Follows a selector no longer: whoever had its selection is gone. */
   forget(selector: Labels): void {
-    this.#selections.delete(formatLabels(selector))
+    this.#selections.delete(keyOf(selector))
   }
 
   /** Whether join() would only add a lane. */
@@ -89,4 +88,9 @@ export class Registry {
   get tunnels(): ReadonlyMap<string, Tunnel> {
     return this.#tunnels
   }
+}
+
+/** The same for selectors that mean the same, and for no others: a value may hold `, ` and `=`. */
+function keyOf(selector: Labels): string {
+  return JSON.stringify([...selector].toSorted(([a], [b]) => (a < b ? -1 : 1)))
 }
