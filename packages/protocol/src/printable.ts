@@ -2,9 +2,9 @@
 // cursor, change the window's title or forge a log line. Pure.
 
 const MAX_CHARS = 1024
+// C0, DEL, C1, what ends a line, and the bidirectional marks and controls that would reorder it (Unicode: Bidi_Control).
+const UNFIT = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu
 
 export function printable(text: string): string {
-  // C0, DEL, C1, and the bidirectional controls that would reorder the line.
-  // oxlint-disable-next-line no-control-regex
-  return text.slice(0, MAX_CHARS).replaceAll(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '\u{fffd}')
+  return text.slice(0, MAX_CHARS).replaceAll(UNFIT, '\u{fffd}')
 }

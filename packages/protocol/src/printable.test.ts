@@ -1,0 +1,20 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+
+import { printable } from './printable.ts'
+
+describe('printable', () => {
+  it('hardening: replaces every control character, every end of a line, and what reorders a line', () => {
+    for (let code = 0; code <= 0xffff; code++) {
+      if (code >= 0xd800 && code <= 0xdfff) continue // halves of a character
+      const character = String.fromCharCode(code)
+      const isUnfit = /[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}]/u.test(character)
+      assert.equal(printable(`a${character}b`), isUnfit ? 'a\u{fffd}b' : `a${character}b`, code.toString(16))
+    }
+  })
+
+  it('leaves letters of every script, and cuts what is endless', () => {
+    assert.equal(printable('Ädä שלום مرحبا 😀'), 'Ädä שלום مرحبا 😀')
+    assert.equal(printable('x'.repeat(5000)).length, 1024)
+  })
+})
