@@ -34,7 +34,8 @@ describe('basic-auth', { timeout: 60_000 }, () => {
     })
     stack = await startStack({
       app,
-      config: 'limits: { failed_passwords_per_minute: 5 }\ntrusted_proxies: [127.0.0.1]',
+      config:
+        'limits: { failed_passwords_per_minute: 5, failed_passwords_per_user_per_minute: 12 }\ntrusted_proxies: [127.0.0.1]',
       edges: `
 - id: edg_app
   hosts: [app.localhost]
@@ -45,6 +46,12 @@ describe('basic-auth', { timeout: 60_000 }, () => {
             config:
               realm: The docs
               credentials: ["ada:${PASSWORD}", "ada:another one", "bob:${await hashPassword(HASHED_PASSWORD)}"]
+- id: edg_many
+  hosts: [many.localhost]
+  backend: { labels: { edge: edg_app } }
+  policy:
+    on_http_request:
+      - actions: [{ type: basic-auth, config: { credentials: ["ada:${PASSWORD}"] } }]
 - id: edg_forward
   hosts: [forward.localhost]
   backend: { labels: { edge: edg_app } }
@@ -110,6 +117,7 @@ describe('basic-auth', { timeout: 60_000 }, () => {
       basic(`bob:${PASSWORD}`),
       basic(`ada:${HASHED_PASSWORD}`),
       basic(`eve:${HASHED_PASSWORD}`),
+      basic(`:${PASSWORD}`),
       basic('ada:'),
       basic(':'),
       basic('ada'),
@@ -149,6 +157,23 @@ describe('basic-auth', { timeout: 60_000 }, () => {
     assert.equal(statuses.filter((status) => status === 401).length, 5)
     assert.equal(statuses.filter((status) => status === 429).length, 35)
     assert.deepEqual(seen, [])
+  })
+
+  it('S7: counts wrong passwords by user as well, and never locks a person out of where they were let in from', async () => {
+    const right = basic(`ada:${PASSWORD}`)
+    const home = '2001:db8:5:5::1'
+    assert.equal((await send(right, 'many.localhost', home)).status, 200)
+    seen = []
+    const statuses: number[] = []
+    for (let tries = 0; tries < 15; tries++) {
+      const from = `2001:db8:6:${tries}::1` // a network of its own each time
+      statuses.push((await send(basic(`ada:wrong ${tries}`), 'many.localhost', from)).status)
+    }
+    assert.deepEqual(statuses, [...Array<number>(12).fill(401), 429, 429, 429])
+    assert.equal((await send(right, 'many.localhost', '2001:db8:6:99::1')).status, 429, 'else a right guess would show')
+    assert.deepEqual(seen, [])
+    assert.equal((await send(right, 'many.localhost', '2001:db8:5:5::2')).status, 200, 'from the same network')
+    assert.equal((await send(right)).status, 200, 'the same name at another edge')
   })
 
   it('attack 32: an upgrade from a page of another site is refused, because browsers send passwords along', async () => {

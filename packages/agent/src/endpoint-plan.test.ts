@@ -115,6 +115,13 @@ describe('the endpoint of agent http', () => {
     assert.deepEqual(problemsOf({ basicAuth: ['ada:lovelace1815'] }, 'http://relay.example.com'), ['--basic-auth'])
   })
 
+  it('S7: takes no hash that the relay would refuse', () => {
+    const hash = (ln: number): string => `$scrypt$ln=${ln},r=8,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
+    assert.deepEqual(problemsOf({ basicAuth: [`ada:${hash(15)}`, `bob:${hash(15)}`, 'ada:lovelace1815'] }), [])
+    assert.deepEqual(problemsOf({ basicAuth: [`ada:${hash(17)}`] }), ['--basic-auth'])
+    assert.deepEqual(problemsOf({ basicAuth: [`ada:${hash(15)}`, `ada:${hash(15)}`] }), ['--basic-auth'])
+  })
+
   it('keeps its secret out of what may be printed', () => {
     assert.equal(JSON.stringify(plan(SIGN_IN).tunnels).includes('hush'), false)
   })

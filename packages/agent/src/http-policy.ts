@@ -37,6 +37,8 @@ export interface HttpPolicy {
   readonly on_http_response: readonly { readonly actions: readonly PolicyAction[] }[]
 }
 
+const HASH_COST_MAX = 15 // the logarithm of scrypt's rounds: what the relay takes from an agent
+
 interface PolicyAction {
   readonly type: string
   readonly config: Record<string, unknown>
@@ -155,6 +157,15 @@ function basicAuth({ basicAuth: written = [], oidc }: HttpPolicyOptions, problem
   if (oidc) problem('Visitors would have to sign in and know a password as well; give either this or --oidc.')
   // Never shown again: it may be nearly right.
   if (written.some((each) => !/^[^:]+:./.test(each))) problem('Write user:password.')
+  const hashes = written.flatMap((each) => {
+    const [, user, cost] = /^([^:]+):\$scrypt\$ln=(\d+),/.exec(each) ?? []
+    return user === undefined ? [] : [{ user, cost: Number(cost) }]
+  })
+  // The relay says so as well; here it is said before anything is sent.
+  if (hashes.some(({ cost }) => cost > HASH_COST_MAX)) {
+    problem(`A hash takes the relay too long. Use what "relay hash-password" prints (ln=${HASH_COST_MAX}).`)
+  }
+  if (new Set(hashes.map(({ user }) => user)).size < hashes.length) problem('A user has two hashes; give one for each.')
   return [{ type: 'basic-auth', config: { credentials: written.map((each) => new Secret(each)) } }]
 }
 

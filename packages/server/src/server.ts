@@ -29,6 +29,8 @@ import { VisitorListener } from './listener/visitor-listener.ts'
 import type { Logger } from './log.ts'
 import type { Meeting, Neighbours } from './node/neighbours.ts'
 import { buildPolicy, type PolicyParts } from './policy/build-policy.ts'
+import { PasswordQueue } from './policy/basic-auth/password-queue.ts'
+import { PasswordTries } from './policy/basic-auth/password-tries.ts'
 import { IdentityTokens } from './policy/identity-tokens.ts'
 import { jwtValidation } from './policy/oidc/jwt-validation.ts'
 import { providerFetch, type ProviderFetch } from './policy/oidc/provider-fetch.ts'
@@ -68,6 +70,12 @@ export interface WorkerOptions {
   /** Tells that no exchange is left here; resolves when none is left at the other workers either, whose exchanges may run over agents of ours. */
   othersFinished: () => Promise<void>
 }
+
+/**
+ * What the policies of an edge work with.
+ * @param authtokenId of the agent that brought the edge; undefined where the operator wrote it
+ */
+type PartsOf = (edgeId: string, authtokenId?: string) => PolicyParts
 
 /** Where a running relay listens. */
 export interface RelayAddresses {
@@ -385,12 +393,7 @@ export class Relay {
   }
 
   /** Behind the edges of the configuration, which win. */
-  async #openEndpoints(
-    store: Store,
-    signIn: SignIn,
-    keys: Keys,
-    partsOf: (edgeId: string) => PolicyParts,
-  ): Promise<Endpoints> {
+  async #openEndpoints(store: Store, signIn: SignIn, keys: Keys, partsOf: PartsOf): Promise<Endpoints> {
     const { public_url: publicUrl, domain, require_sign_in, identity_jwt, limits } = this.#config
     const { authtokens } = this
     return new Endpoints({
@@ -404,29 +407,32 @@ export class Relay {
       identityJwt: identity_jwt,
       maxPerAuthtoken: limits.endpoints_per_authtoken,
       hostKey: keys.deriveKey('endpoint host'),
-      policyOf: (policy, edgeId) => buildPolicy(policy, partsOf(edgeId)),
+      policyOf: (policy, edgeId, authtokenId) => buildPolicy(policy, partsOf(edgeId, authtokenId)),
       forgetSignIns: (edgeId) => signIn.forget(edgeId),
       isValid: (id) => authtokens.list().some((one) => one.id === id && one.revoked_at === undefined),
       log: this.#log,
     })
   }
 
-  /** What the policies of an edge work with, by its id. */
-  #policyParts(
-    signIn: SignIn,
-    identityTokens: IdentityTokens,
-    serviceTokens: ServiceTokens,
-  ): (edgeId: string) => PolicyParts {
+  #policyParts(signIn: SignIn, identityTokens: IdentityTokens, serviceTokens: ServiceTokens): PartsOf {
     const { identity_jwt, limits, timeouts } = this.#config
-    const attempts = this.#countAttempts('failed passwords', limits.failed_passwords_per_minute)
-    const fetchFrom = (home: string): ProviderFetch => providerFetch(timeouts.provider_seconds * 1000, home)
     const clock = Date.now
-    return (edgeId) => {
+    const perUser = limits.failed_passwords_per_user_per_minute
+    const passwordTries = new PasswordTries({
+      byNetwork: this.#countAttempts('failed passwords', limits.failed_passwords_per_minute),
+      byUser: this.#countAttempts('failed passwords of a user', perUser),
+      byNobody: this.#countAttempts('failed passwords of nobody', perUser),
+    })
+    const passwordQueue = new PasswordQueue(clock)
+    const fetchFrom = (home: string): ProviderFetch => providerFetch(timeouts.provider_seconds * 1000, home)
+    return (edgeId, authtokenId) => {
       const common = { edgeId, clock, identify: identityTokens.identifier(edgeId, identity_jwt) }
       const jwt = { ...common, fetchFrom, log: this.#log, closing: this.#policies.signal }
       return {
         ...common,
-        attempts,
+        tenant: authtokenId ?? edgeId,
+        passwordTries,
+        passwordQueue,
         serviceTokens,
         openidConnect: (config) => signIn.action(config, edgeId),
         jwtValidation: (config) => jwtValidation(config, jwt),

@@ -81,4 +81,17 @@ describe('the policy of an endpoint', () => {
     const further = { issuer_url: 'https://b.example.com', client_id: 'x', client_key: { file: '/etc/shadow' } }
     assert.match(problemsOf(signIn({ alternatives: [further] })).join(), /alternatives: is possible only/)
   })
+  it('S7: has passwords that are quick to check, and one hash for each user', () => {
+    const hash = (ln: number): string => `$scrypt$ln=${ln},r=8,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
+    const basic = (...credentials: string[]): unknown => request({ type: 'basic-auth', config: { credentials } })
+    assert.deepEqual(problemsOf(basic(`ada:${hash(15)}`, `bob:${hash(15)}`, 'ada:a plain one', 'ada:another one')), [])
+    assert.match(
+      problemsOf(basic('eve:12345678', `ada:${hash(16)}`)).join(),
+      /^on_http_request\.0\.actions\.0\.config\.credentials\.1: has a hash with ln=16, which takes too long here/,
+    )
+    assert.match(
+      problemsOf(basic(`ada:${hash(15)}`, `ada:${hash(15)}`)).join(),
+      /credentials\.1: is a second hash for the same user; an endpoint takes one for each$/,
+    )
+  })
 })

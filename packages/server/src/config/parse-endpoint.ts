@@ -2,11 +2,13 @@
 // same schema, the same checks and the same defaults as an edge of relay.yml has, and fewer possibilities. `${ENV}`
 // means nothing here, and nothing here may name a file or an address of the relay's machine.
 
+import { parseBasicCredential } from './basic-credential.ts'
 import { checkConfig } from './check-config.ts'
 import type { EdgeConfig, OpenidConnectConfig } from './config.ts'
 import type { FoundProblem } from './expand-env.ts'
 import { isLoopbackHost } from './host-pattern.ts'
 import { completeEdge } from './parse-config.ts'
+import { COST, parsePasswordHash } from './password-hash.ts'
 import { edgeSchema } from './schema/edge-schema.ts'
 import { parseWithSchema } from './schema-problems.ts'
 
@@ -66,7 +68,7 @@ export function parseEndpoint(policy: unknown, { id, host, publicUrl, identityJw
   const problems = found.map((problem) => below(problem, ['edges', 0, 'policy']))
   // The schema has just seen that it is one.
   const steps = [...stepsOf(policy as WrittenPolicy | undefined)]
-  for (const step of steps) problems.push(...reachProblems(step))
+  for (const step of steps) problems.push(...reachProblems(step), ...passwordProblems(step))
 
   if (problems.length > 0) return { ok: false, problems }
   const edge = completeEdge(read.value, identityJwt, '/') // no file is left that would be looked for there
@@ -113,6 +115,26 @@ function* reachProblems({ path, action: { type, config = {} } }: Step): Iterable
   for (const key of Object.keys(config)) {
     if (keys.includes(key)) continue
     yield { path: [...path, 'config', key], message: 'is possible only in the configuration of the relay' }
+  }
+}
+
+/** What checking a password costs is the operator's, so an agent may not make it dear. */
+function* passwordProblems({ path, action: { type, config = {} } }: Step): Iterable<FoundProblem> {
+  if (type !== 'basic-auth' || !Array.isArray(config['credentials'])) return
+  const hashed = new Set<string>()
+  for (const [index, written] of config['credentials'].entries()) {
+    const read = typeof written === 'string' ? parseBasicCredential(written) : undefined
+    const hash = read && 'user' in read && parsePasswordHash(read.password)
+    if (!hash) continue
+    const problem = (message: string): FoundProblem => ({ path: [...path, 'config', 'credentials', index], message })
+    if (hash.cost > COST) {
+      yield problem(
+        `has a hash with ln=${hash.cost}, which takes too long here; use what relay hash-password prints (ln=${COST})`,
+      )
+    }
+    // Every hash of a user is tried in turn.
+    if (hashed.has(read.user)) yield problem('is a second hash for the same user; an endpoint takes one for each')
+    hashed.add(read.user)
   }
 }
 

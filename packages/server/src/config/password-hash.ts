@@ -2,7 +2,7 @@
 
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 
-const COST = 15 // 2^15 rounds of 8 blocks: 32 MiB and about 80 ms, which is felt by who guesses only
+export const COST = 15 // 2^15 rounds of 8 blocks: 32 MiB and about 80 ms, which is felt by who guesses only
 const COST_MAX = 17
 const BLOCKS = 8
 const SALT_BYTES = 16

@@ -55,7 +55,7 @@ export interface EndpointsInit extends EndpointAddresses {
   requireSignIn: boolean
   identityJwt: boolean
   maxPerAuthtoken: number
-  policyOf: (config: PolicyConfig, edgeId: string) => Policy
+  policyOf: (config: PolicyConfig, edgeId: string, authtokenId: string) => Policy
   /** Forgets the sign-ins of an edge that is gone. */
   forgetSignIns: (edgeId: string) => void
   /** Whether an authtoken can still be used: what a revoked one has reserved is free. */
@@ -304,7 +304,7 @@ export class Endpoints implements EndpointBinder {
     const backend = new RouteBackend(new TunnelGroup({ selection }), [], { advice })
     const routes = config.routes.map((route) => ({
       match: route,
-      policy: policyOf(route.policy, config.id),
+      policy: policyOf(route.policy, config.id, session.authtokenId),
       backend,
     }))
     const edge = new Edge(config.id, routes, originOf)

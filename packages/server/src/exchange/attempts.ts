@@ -81,7 +81,7 @@ export class Attempts {
 }
 
 /** One subscriber commonly holds a whole /64. Written out, so that one network has one name. */
-function networkOf(address: string): string {
+export function networkOf(address: string): string {
   if (!isIPv6(address)) return address
   const [front = '', back] = address.split('::')
   const head = front.split(':').filter(Boolean)

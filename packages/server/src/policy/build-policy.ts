@@ -9,14 +9,15 @@ import type {
   RequestAction,
   ResponseAction,
 } from '../config/config.ts'
-import type { Attempts } from '../exchange/attempts.ts'
 import type { Action } from './action.ts'
 import { anyOf } from './any-of.ts'
-import { basicAuth } from './basic-auth.ts'
+import { basicAuth } from './basic-auth/basic-auth.ts'
 import { compose } from './compose.ts'
 import type { Policy } from './compose.ts'
 import { deny } from './deny.ts'
 import { addHeaders, removeHeaders } from './edit-headers.ts'
+import type { PasswordQueue } from './basic-auth/password-queue.ts'
+import type { PasswordTries } from './basic-auth/password-tries.ts'
 import { requireServiceToken } from './require-service-token.ts'
 import { restrictIps } from './restrict-ips.ts'
 import type { ServiceTokens } from './service-tokens.ts'
@@ -25,9 +26,12 @@ import type { Identify } from './signed-identity.ts'
 /** What the actions of one edge work with. */
 export interface PolicyParts {
   edgeId: string
+  /** Who shares turns with whom: the edge itself, or all endpoints of an authtoken. */
+  tenant: string
   clock: () => number
-  /** Wrong passwords, by address. */
-  attempts: Attempts
+  passwordTries: PasswordTries
+  /** The one of the process. */
+  passwordQueue: PasswordQueue
   serviceTokens: ServiceTokens
   identify: Identify
   /** Both made by policy/oidc, which alone knows how. */

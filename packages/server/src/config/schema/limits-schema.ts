@@ -81,7 +81,13 @@ export const limitsSchema = z.strictObject({
     20,
     1,
     1_000_000,
-    'Wrong passwords for `basic-auth` from one address in a minute, before 429.',
+    'Tries with passwords for `basic-auth` from one address in a minute, before 429. Each hash that is compared is one.',
+  ),
+  failed_passwords_per_user_per_minute: count(
+    100,
+    1,
+    1_000_000,
+    'Tries with passwords for one user of `basic-auth` in a minute, from all addresses together, before 429. Addresses from which the user was let in before are not meant.',
   ),
   callbacks_per_minute: count(
     60,

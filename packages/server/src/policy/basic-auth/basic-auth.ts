@@ -1,0 +1,124 @@
+// `basic-auth`: a few users with passwords (RFC 7617). Tries are counted by network and by user, so guessing is slow.
+
+import { createHmac, randomBytes } from 'node:crypto'
+
+import type { BasicAuthConfig } from '../../config/config.ts'
+import { isPasswordOf, parsePasswordHash, type PasswordHash } from '../../config/password-hash.ts'
+import { RelayError } from '../../errors.ts'
+import type { Exchange } from '../../exchange/exchange.ts'
+import type { Action } from '../action.ts'
+import { behindScheme, refuseForeignUpgrade, withhold } from '../credentials.ts'
+import type { PasswordQueue } from './password-queue.ts'
+import { noteNetwork, triedUser, type PasswordTries, type TriedUser } from './password-tries.ts'
+import type { Identify, SignedIdentity } from '../signed-identity.ts'
+
+const CREDENTIALS_MAX_CHARS = 1024 // base64 of a user and 128 characters, with much to spare
+const ISSUER = 'basic-auth' // `idp` of the identity: it was the operator who named the user
+
+export interface BasicAuthParts {
+  edgeId: string
+  /** Whose edge it is; see PasswordQueue. */
+  tenant: string
+  passwordTries: PasswordTries
+  passwordQueue: PasswordQueue
+  identify: Identify
+  clock: () => number
+}
+
+/** One of the list, with all of their passwords. */
+interface User extends TriedUser {
+  identity: SignedIdentity
+  hashes: PasswordHash[]
+}
+
+/** A password that was found right. */
+interface Known {
+  user: User
+  /** From which it came last: noted once, not with every request. */
+  address: string
+}
+
+export function basicAuth(config: BasicAuthConfig, parts: BasicAuthParts): Action {
+  const { edgeId, tenant, passwordTries: tries, passwordQueue: queue, identify, clock } = parts
+  // Compared by a keyed hash: how long a look-up takes tells nothing about what was nearly right.
+  const key = randomBytes(32)
+  const keyed = (credentials: string): string => createHmac('sha256', key).update(credentials).digest('base64')
+  const users = new Map<string, User>()
+  /** By the keyed hash of `user:password`. Grows by what was found right only. */
+  const known = new Map<string, Known>()
+  for (const { user: name, password } of config.credentials) {
+    const user = users.get(name) ?? {
+      ...triedUser(edgeId, name, true),
+      identity: identify({ subject: name, issuer: ISSUER, groups: [] }),
+      hashes: [],
+    }
+    users.set(name, user)
+    const hash = parsePasswordHash(password.reveal())
+    if (hash) user.hashes.push(hash)
+    else known.set(keyed(`${name}:${password.reveal()}`), { user, address: '' })
+  }
+  /** For names that nobody has, or not with a hash: they take as long as one with a hash. */
+  const anyHash = [...users.values()].flatMap(({ hashes }) => hashes).slice(0, 1)
+  // charset: RFC 7617 2.1
+  const challenge = `Basic realm="${config.realm ?? edgeId}", charset="UTF-8"`
+  const refuse = (code: 'credentials_required' | 'credentials_refused'): RelayError =>
+    new RelayError(code, { headers: { 'www-authenticate': challenge } })
+
+  const isRight = async (hashes: readonly PasswordHash[], password: string, exchange: Exchange): Promise<boolean> => {
+    for (const hash of hashes) {
+      const verdict = await queue.take(tenant, async () => {
+        // Nobody waits for it any more, and others do.
+        if (exchange.response.destroyed) throw refuse('credentials_refused')
+        return isPasswordOf(hash, password)
+      })
+      if (verdict) return true
+    }
+    return false
+  }
+
+  return async (exchange, next) => {
+    const written = behindScheme(exchange.header('authorization'), 'Basic')
+    if (written === undefined) throw refuse('credentials_required')
+    exchange.hasCredentials = true
+    const now = clock()
+    const { clientIp } = exchange
+    if (tries.isAddressExhausted(clientIp, now)) throw new RelayError('too_many_requests')
+    const read = readCredentials(written)
+    if (read === undefined) throw refuse('credentials_refused')
+    const user = users.get(read.user)
+    const tried = user ?? triedUser(edgeId, read.user, false)
+    if (tries.isUserExhausted(tried, clientIp, now)) throw new RelayError('too_many_requests')
+    const digest = keyed(`${read.user}:${read.password}`)
+    let found = known.get(digest)
+    if (!found) {
+      const hasHashes = user !== undefined && user.hashes.length > 0
+      const hashes = hasHashes ? user.hashes : anyHash
+      // Counted before it is looked at: many tries at once are many.
+      tries.add(tried, clientIp, hashes.length, now)
+      if (!(await isRight(hashes, read.password, exchange)) || !hasHashes) throw refuse('credentials_refused')
+      known.set(digest, (found = { user, address: '' }))
+    }
+    if (found.address !== clientIp) {
+      noteNetwork(found.user, clientIp)
+      found.address = clientIp
+    }
+    refuseForeignUpgrade(exchange)
+    if (!config.forward_credentials) withhold(exchange, 'authorization')
+    await pass(exchange, found.user.identity, now)
+    await next()
+  }
+}
+
+async function pass(exchange: Exchange, identity: SignedIdentity, now: number): Promise<void> {
+  const told = identity.at(now)
+  exchange.identity = told instanceof Promise ? await told : told
+}
+
+/** RFC 7617 2: base64 of `user:password` in UTF-8. */
+function readCredentials(written: string): { user: string; password: string } | undefined {
+  if (written.length > CREDENTIALS_MAX_CHARS || !/^[A-Za-z0-9+/]+={0,2}$/.test(written)) return undefined
+  const credentials = Buffer.from(written, 'base64').toString('utf8')
+  const colon = credentials.indexOf(':')
+  if (colon === -1) return undefined
+  return { user: credentials.slice(0, colon), password: credentials.slice(colon + 1) }
+}

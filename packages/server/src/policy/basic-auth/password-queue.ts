@@ -1,0 +1,63 @@
+// Where the hashes of passwords wait for their turn. There is one for the process, because they share what they use:
+// scrypt runs on the four threads on which names of providers are looked up, and each hash takes 32 MiB. Tenants are
+// served in turn, however many wait for one of them, so that nobody's guesses hold up the visitors of another.
+
+import { RelayError } from '../../errors.ts'
+
+const AT_ONCE = 2 // so that two of the four threads stay free
+const WAITING_MAX = 32 // of one tenant
+const PATIENCE_MS = 10_000 // who has waited longer has asked again, or given up
+
+interface Waiting {
+  since: number
+  resolve: (isStillWanted: boolean) => void
+}
+
+export class PasswordQueue {
+  readonly #clock: () => number
+  /** In the order of their turns. Nobody stands here with an empty list. */
+  readonly #waiting = new Map<string, Waiting[]>()
+  #working = 0
+
+  constructor(clock: () => number) {
+    this.#clock = clock
+  }
+
+  /**
+   * @param tenant whose visitors wait: an edge, or all endpoints of an authtoken
+   * @throws RelayError `too_many_requests` where too many wait, or the turn does not come in time
+   */
+  async take<T>(tenant: string, work: () => Promise<T>): Promise<T> {
+    if (this.#working < AT_ONCE) this.#working++
+    else await this.#turnOf(tenant)
+    try {
+      return await work()
+    } finally {
+      this.#passOn()
+    }
+  }
+
+  async #turnOf(tenant: string): Promise<void> {
+    const line = this.#waiting.get(tenant) ?? []
+    if (line.length >= WAITING_MAX) throw new RelayError('too_many_requests')
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    line.push({ since: this.#clock(), resolve })
+    this.#waiting.set(tenant, line)
+    if (!(await promise)) throw new RelayError('too_many_requests')
+  }
+
+  /** Gives the place to the tenant whose turn it is; its next visitor comes after one of every other tenant. */
+  #passOn(): void {
+    const now = this.#clock()
+    for (const [tenant, line] of this.#waiting) {
+      this.#waiting.delete(tenant)
+      const first = line.findIndex(({ since }) => now - since <= PATIENCE_MS)
+      for (const { resolve } of first === -1 ? line : line.slice(0, first)) resolve(false)
+      if (first === -1) continue
+      if (line.length > first + 1) this.#waiting.set(tenant, line.slice(first + 1))
+      line[first]!.resolve(true) // findIndex() has just found it
+      return
+    }
+    this.#working--
+  }
+}
