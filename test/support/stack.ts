@@ -23,6 +23,8 @@ export interface StackOptions {
   edges?: string
   /** Further top-level YAML, e.g. `limits:` or `timeouts:`. */
   config?: string
+  /** Of the relay, where it is not on loopback for visitors. */
+  publicUrl?: string
   /** Further entries of `listen:`, in YAML's flow style. */
   listen?: string
   /** Of the relay, where it must be known beforehand; any free one by default. */
@@ -96,7 +98,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const config = parseConfig(
     `
 domain: localhost
-public_url: http://relay.localhost${options.port === undefined ? '' : `:${options.port}`}
+public_url: ${options.publicUrl ?? `http://relay.localhost${options.port === undefined ? '' : `:${options.port}`}`}
 listen: { http: "127.0.0.1:${options.port ?? 0}", admin: "127.0.0.1:0"${options.listen ? `, ${options.listen}` : ''} }
 store: "sqlite:${join(folder, 'relay.db')}"
 ${options.config ?? ''}

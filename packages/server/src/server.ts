@@ -9,6 +9,7 @@ import { BufferBudget } from '@sallyport/protocol'
 import { AdminListener } from './admin/admin-listener.ts'
 import { Metrics } from './admin/metrics.ts'
 import type { Config } from './config/config.ts'
+import { IssuerReach } from './config/issuer-reach.ts'
 import { ConfiguredEdges } from './edge/configured-edges.ts'
 import { EdgeTable } from './edge/edge-table.ts'
 import { Endpoints } from './edge/endpoints.ts'
@@ -109,6 +110,8 @@ export class Relay {
   readonly #registry = new Registry()
   readonly #edges = new EdgeTable()
   readonly #forwarder: Forwarder
+  /** Where the providers may be that agents name. */
+  readonly #issuers: IssuerReach
   /** Ends what policies do by themselves. */
   readonly #policies = new AbortController()
 
@@ -134,6 +137,7 @@ export class Relay {
     this.#env = env
     this.#node = node
     this.#worker = worker
+    this.#issuers = new IssuerReach(config)
     this.#forwarder = new Forwarder(config.limits, config.timeouts, this.#onFault)
   }
 
@@ -404,6 +408,7 @@ export class Relay {
       domain,
       originOf: (host) => originOn(publicUrl, host),
       requireSignIn: require_sign_in,
+      issuers: this.#issuers,
       identityJwt: identity_jwt,
       maxPerAuthtoken: limits.endpoints_per_authtoken,
       hostKey: keys.deriveKey('endpoint host'),
@@ -434,7 +439,7 @@ export class Relay {
         passwordTries,
         passwordQueue,
         serviceTokens,
-        openidConnect: (config) => signIn.action(config, edgeId),
+        openidConnect: (config) => signIn.action(config, edgeId, authtokenId === undefined ? undefined : this.#issuers),
         jwtValidation: (config) => jwtValidation(config, jwt),
       }
     }

@@ -1,13 +1,25 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
+import { IssuerReach } from './issuer-reach.ts'
 import { parseEndpoint } from './parse-endpoint.ts'
 
-const PLACE = { id: 'edg_x', host: 'x.example.com', publicUrl: new URL('https://relay.example.com'), identityJwt: true }
+const PUBLIC_URL = new URL('https://relay.example.com')
+const PLACE = {
+  id: 'edg_x',
+  host: 'x.example.com',
+  publicUrl: PUBLIC_URL,
+  issuers: reachOf(PUBLIC_URL, '0.0.0.0'),
+  identityJwt: true,
+}
 const SIGN_IN = { issuer_url: 'https://login.example.com', client_id: 'x', client_secret: 'hush' }
 
 const request = (...actions: unknown[]): unknown => ({ on_http_request: [{ actions }] })
 const signIn = (config: object): unknown => request({ type: 'openid-connect', config: { ...SIGN_IN, ...config } })
+
+function reachOf(public_url: URL, host: string, ...private_issuers: string[]): IssuerReach {
+  return new IssuerReach({ public_url, listen: { http: { host, port: 80 } }, endpoints: { private_issuers } })
+}
 
 function problemsOf(policy: unknown, place: Partial<typeof PLACE> = {}): string[] {
   const parsed = parseEndpoint(policy, { ...PLACE, ...place })
@@ -66,8 +78,52 @@ describe('the policy of an endpoint', () => {
     ]) {
       assert.match(problemsOf(signIn({ issuer_url })).join(), /issuer_url: is on the machine of the relay/, issuer_url)
     }
-    const local = { publicUrl: new URL('http://localhost:8080'), host: 'x.localhost' }
-    assert.deepEqual(problemsOf(signIn({ issuer_url: 'http://idp.localhost:9' }), local), [])
+  })
+
+  it('S8: names no issuer inside, in whatever form the address is written', () => {
+    for (const host of [
+      '0.0.0.0',
+      '[::]',
+      '[::1]',
+      '[::ffff:127.0.0.1]',
+      '[::127.0.0.1]',
+      '[64:ff9b::127.0.0.1]',
+      '127.1',
+      '0x7f000001',
+      '2130706433',
+      '169.254.169.254',
+      '168.63.129.16',
+      '[fd00:ec2::254]',
+      '[fe80::1]',
+    ]) {
+      const found = problemsOf(signIn({ issuer_url: `https://${host}:18443` })).join()
+      assert.match(
+        found,
+        /^on_http_request\.0\.actions\.0\.config\.issuer_url: is on the machine of the relay or/,
+        host,
+      )
+    }
+    for (const host of ['10.0.0.1', '192.168.0.1', '100.64.0.1', '[fd12::1]', '[::ffff:10.0.0.1]', '[2002:a00:1::]']) {
+      const found = problemsOf(signIn({ issuer_url: `https://${host}` })).join()
+      assert.match(found, /is in a private network that is not among endpoints\.private_issuers of the relay/, host)
+    }
+    assert.deepEqual(problemsOf(signIn({ issuer_url: 'https://93.184.216.34' })), [])
+  })
+
+  it('S8: names an issuer in a private network where the operator lists it, and on loopback only at a relay that is all there', () => {
+    const issuers = reachOf(PUBLIC_URL, '0.0.0.0', '10.0.5.0/24', '127.0.0.0/8', '169.254.0.0/16')
+    assert.deepEqual(problemsOf(signIn({ issuer_url: 'https://10.0.5.7' }), { issuers }), [])
+    for (const host of ['10.0.6.7', '127.0.0.1', '169.254.169.254', 'localhost']) {
+      assert.equal(problemsOf(signIn({ issuer_url: `https://${host}` }), { issuers }).length, 1, host)
+    }
+    const publicUrl = new URL('http://localhost:8080')
+    const local = { publicUrl, host: 'x.localhost', issuers: reachOf(publicUrl, '127.0.0.1') }
+    for (const issuer_url of ['http://idp.localhost:9', 'http://127.0.0.1:9', 'http://[::1]:9']) {
+      assert.deepEqual(problemsOf(signIn({ issuer_url }), local), [], issuer_url)
+    }
+    assert.equal(problemsOf(signIn({ issuer_url: 'https://169.254.169.254' }), local).length, 1)
+    const open = { ...local, issuers: reachOf(publicUrl, '0.0.0.0') } // others reach it by another name
+    assert.equal(problemsOf(signIn({ issuer_url: 'http://idp.localhost:9' }), open).length, 1)
   })
 
   it('names no file of the relay, nor anything else that is the operator’s', () => {

@@ -4,9 +4,9 @@
 
 import { parseBasicCredential } from './basic-credential.ts'
 import { checkConfig } from './check-config.ts'
-import type { EdgeConfig, OpenidConnectConfig } from './config.ts'
+import type { EdgeConfig } from './config.ts'
 import type { FoundProblem } from './expand-env.ts'
-import { isLoopbackHost } from './host-pattern.ts'
+import type { IssuerReach } from './issuer-reach.ts'
 import { completeEdge } from './parse-config.ts'
 import { COST, parsePasswordHash } from './password-hash.ts'
 import { edgeSchema } from './schema/edge-schema.ts'
@@ -17,6 +17,7 @@ export interface EndpointPlace {
   id: string
   host: string
   publicUrl: URL
+  issuers: IssuerReach
   /** Where the policy says nothing about it. */
   identityJwt: boolean
 }
@@ -57,7 +58,10 @@ const ACTIONS: Record<string, readonly string[]> = {
   'remove-headers': ['headers'],
 }
 
-export function parseEndpoint(policy: unknown, { id, host, publicUrl, identityJwt }: EndpointPlace): ParsedEndpoint {
+export function parseEndpoint(
+  policy: unknown,
+  { id, host, publicUrl, issuers, identityJwt }: EndpointPlace,
+): ParsedEndpoint {
   const read = parseWithSchema(edgeSchema, { id, hosts: [host], ...(policy !== undefined && { policy }) })
   if ('problems' in read) {
     const problems = [...read.unknownKeys, ...read.problems]
@@ -73,12 +77,12 @@ export function parseEndpoint(policy: unknown, { id, host, publicUrl, identityJw
   if (problems.length > 0) return { ok: false, problems }
   const edge = completeEdge(read.value, identityJwt, '/') // no file is left that would be looked for there
   const signIns = steps.filter(({ action }) => action.type === 'openid-connect')
-  // The operator may name a provider on the relay's own machine; whoever holds an authtoken sits elsewhere.
-  const inward = isLoopbackHost(publicUrl.hostname) ? [] : signIns.filter(({ action }) => leadsInside(action.config))
-  if (inward.length > 0) {
-    const message = 'is on the machine of the relay, which an agent may not have it ask; write the public address'
-    return { ok: false, problems: inward.map(({ path }) => ({ path: [...path, 'config', 'issuer_url'], message })) }
-  }
+  // The operator may name a provider inside; whoever holds an authtoken sits elsewhere.
+  const inward = signIns.flatMap(({ path, action }): FoundProblem[] => {
+    const message = issuers.problemOf(new URL(String(action.config?.['issuer_url'])))
+    return message === undefined ? [] : [{ path: [...path, 'config', 'issuer_url'], message }]
+  })
+  if (inward.length > 0) return { ok: false, problems: inward }
   return { ok: true, edge, signsIn: signIns.length > 0 }
 }
 
@@ -136,10 +140,6 @@ function* passwordProblems({ path, action: { type, config = {} } }: Step): Itera
     if (hashed.has(read.user)) yield problem('is a second hash for the same user; an endpoint takes one for each')
     hashed.add(read.user)
   }
-}
-
-function leadsInside(config: Partial<Pick<OpenidConnectConfig, 'issuer_url'>> = {}): boolean {
-  return isLoopbackHost(new URL(config.issuer_url ?? '').hostname)
 }
 
 function below({ path, message }: FoundProblem, parent: readonly PropertyKey[]): FoundProblem {

@@ -79,6 +79,17 @@ export const configSchema = z.strictObject({
   require_sign_in: flag()
     .default(false)
     .describe('Whether `agent http` may only make endpoints where visitors sign in (`--oidc`). Edges are not meant.'),
+  endpoints: z
+    .strictObject({
+      private_issuers: z
+        .array(cidr())
+        .default([])
+        .describe(
+          'Address ranges of private networks in which identity providers of `agent http --oidc` may be, such as `[10.0.5.0/24]`. By default they are on the internet only, or whoever holds an authtoken could look around in your network. Loopback, link-local and metadata addresses are refused in any case.',
+        ),
+    })
+    .prefault({})
+    .describe('Endpoints that agents bring (`agent http`).'),
   identity_jwt: flag()
     .default(true)
     .describe('Whether apps get the signed identity of a visitor as `Sallyport-Auth-Jwt`. Actions may say otherwise.'),

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 
 import { redirectUri } from '../config/redirect-uri.ts'
+import { IssuerReach } from '../config/issuer-reach.ts'
 import { createLog } from '../log.ts'
 import { openSqliteStore } from '../store/sqlite-store.ts'
 import type { Store } from '../store/store.ts'
@@ -83,6 +84,11 @@ describe('endpoints', () => {
       domain: 'example.com',
       originOf: (host) => `https://${host}:8443`,
       requireSignIn: false,
+      issuers: new IssuerReach({
+        public_url: new URL('https://relay.example.com:8443'),
+        listen: {},
+        endpoints: { private_issuers: [] },
+      }),
       identityJwt: true,
       maxPerAuthtoken: 10,
       hostKey: Buffer.alloc(32, 'k'),

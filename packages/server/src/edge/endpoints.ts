@@ -14,6 +14,7 @@ import { TunnelGroup } from '../backend/tunnel-group.ts'
 import type { PolicyConfig } from '../config/config.ts'
 import { redirectUri as redirectUriOf } from '../config/redirect-uri.ts'
 import { issuersOf } from '../config/sign-ins.ts'
+import type { IssuerReach } from '../config/issuer-reach.ts'
 import { RelayError } from '../errors.ts'
 import { Attempts } from '../exchange/attempts.ts'
 import type { Logger } from '../log.ts'
@@ -53,6 +54,8 @@ export interface EndpointsInit extends EndpointAddresses {
   registry: Registry
   reservations: Reservations
   requireSignIn: boolean
+  /** Where the providers may be at which visitors sign in. */
+  issuers: IssuerReach
   identityJwt: boolean
   maxPerAuthtoken: number
   policyOf: (config: PolicyConfig, edgeId: string, authtokenId: string) => Policy
@@ -222,8 +225,9 @@ export class Endpoints implements EndpointBinder {
   }
 
   #readPolicy(policy: unknown, authtokenId: string, host: string): EndpointPolicy | EndpointRefused {
-    const { publicUrl, identityJwt, requireSignIn } = this.#init
-    return readEndpointPolicy(policy, { id: edgeIdOf(authtokenId, host), host, publicUrl, identityJwt, requireSignIn })
+    const { publicUrl, issuers, identityJwt, requireSignIn } = this.#init
+    const id = edgeIdOf(authtokenId, host)
+    return readEndpointPolicy(policy, { id, host, publicUrl, issuers, identityJwt, requireSignIn })
   }
 
   /** Why an agent may not join those that serve the host at the moment. */

@@ -34,7 +34,11 @@ describe('filterResponseHead', () => {
       assert.deepEqual(filter('X-Powered-By', edits), [], other)
       assert.deepEqual(filter(spelled('X-Powered-By', other), edits), [], other)
       assert.deepEqual(filter(spelled('X-Hop', other), undefined, new Set(['x-hop'])), [], other)
-      assert.deepEqual(filter(spelled('X-Else', other), edits, new Set(['x-hop'])), [spelled('X-Else', other), 'x'], other)
+      assert.deepEqual(
+        filter(spelled('X-Else', other), edits, new Set(['x-hop'])),
+        [spelled('X-Else', other), 'x'],
+        other,
+      )
     }
   })
 

@@ -1,5 +1,5 @@
 // One request of ours to an identity provider: bounded in time and size, no redirects, no plain http off loopback, and
-// no address inside unless it is where the operator sent us.
+// no address inside unless it is where the operator, who is no agent, sent us.
 // Shaped like fetch(), because openid-client and jose take it in place of fetch(). Not undici: only node:http lets
 // us dial 127.0.0.1 for `*.localhost`, which Node does not resolve.
 
@@ -11,6 +11,7 @@ import { isIP, type LookupFunction } from 'node:net'
 import { request as httpRequest } from '@sallyport/protocol/node-http'
 
 import { isLoopbackHost } from '../../config/host-pattern.ts'
+import type { IssuerReach } from '../../config/issuer-reach.ts'
 import { DialRule } from './dial-rule.ts'
 
 const MAX_BYTES = 1024 * 1024 // discovery documents and key sets are a few kB
@@ -34,16 +35,18 @@ export class ProviderUnreachable extends Error {
 
 /**
  * @param timeoutMs for the whole exchange, from dialling to the last byte
- * @param home the URL that the operator wrote; see DialRule
+ * @param home the URL of the issuer; see DialRule
+ * @param reach where an agent, not the operator, has named it
  */
-export function providerFetch(timeoutMs: number, home: string): ProviderFetch {
-  const rule = new DialRule(home)
+export function providerFetch(timeoutMs: number, home: string, reach?: IssuerReach): ProviderFetch {
+  const rule = new DialRule(home, reach)
   let underWay = 0
 
   const admit = (url: URL, addresses: readonly string[]): void => {
     const refused = rule.refusedOf(url.origin, addresses)
     if (refused === undefined) return
-    throw new ProviderUnreachable(`${url.origin} is at ${refused}, which is inside and not at ${rule.home}`)
+    const why = reach ? 'where an agent may not have this relay ask' : `and not at ${rule.home}`
+    throw new ProviderUnreachable(`${url.origin} is at ${refused}, which is inside ${why}`)
   }
 
   return async (href, { method = 'GET', headers, body } = {}) => {

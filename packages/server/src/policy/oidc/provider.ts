@@ -15,6 +15,8 @@ const LONGEST_PAUSE_MS = 60_000
 
 export interface ProviderInit {
   issuerUrl: string
+  /** By which whoever made it finds it again. */
+  key?: string
   fetch: ProviderFetch
   timeoutMs: number
   clock: () => number
@@ -29,6 +31,7 @@ export interface ProviderDescription {
 
 export class Provider {
   readonly issuerUrl: string
+  readonly key: string
   readonly fetch: ProviderFetch
   readonly timeoutMs: number
   /** How many sign-ins of edges share it. */
@@ -41,6 +44,7 @@ export class Provider {
 
   constructor(init: ProviderInit) {
     this.issuerUrl = init.issuerUrl
+    this.key = init.key ?? init.issuerUrl
     this.fetch = init.fetch
     this.timeoutMs = init.timeoutMs
     this.#clock = init.clock

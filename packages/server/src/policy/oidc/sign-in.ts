@@ -5,6 +5,7 @@
 import { claimKey, type ClaimName } from '../../config/claim-name.ts'
 import type { OpenidConnectConfig } from '../../config/config.ts'
 import { CALLBACK } from '../../config/redirect-uri.ts'
+import type { IssuerReach } from '../../config/issuer-reach.ts'
 import { ConfigError, RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import type { Attempts } from '../../exchange/attempts.ts'
@@ -61,7 +62,7 @@ export class SignIn {
   readonly #tokenRevocation: TokenRevocation
   readonly #timeoutMs: number
   #staleTimer: NodeJS.Timeout | undefined
-  /** By issuer: registrations there share what it says about itself. */
+  /** By `providerKey()`: registrations there share what it says about itself. */
   readonly #providers = new Map<string, Provider>()
   /** By edge, then by auth_id, in the order of the configuration. */
   readonly #registrations = new Map<string, Map<string, Registration>>()
@@ -111,26 +112,31 @@ export class SignIn {
     return this.#parts.sessions.size
   }
 
-  /** Makes the policy step of a route, and its sign-ins known to the pages of the edge. */
-  action(config: OpenidConnectConfig, edgeId: string): Action {
-    const ways = [config, ...(config.alternatives ?? [])].map((one) => this.#way(one, edgeId))
+  /**
+   * Makes the policy step of a route, and its sign-ins known to the pages of the edge.
+   * @param reach where an agent has brought the policy
+   */
+  action(config: OpenidConnectConfig, edgeId: string, reach?: IssuerReach): Action {
+    const ways = [config, ...(config.alternatives ?? [])].map((one) => this.#way(one, edgeId, reach))
     return ways.length === 1 ? ways[0]!.action : requireAnySession(ways)
   }
 
-  #way(config: OpenidConnectConfig, edgeId: string): SignInWay {
+  #way(config: OpenidConnectConfig, edgeId: string, reach: IssuerReach | undefined): SignInWay {
     if (config.id_token_alg === 'HS256' && !config.client_secret) {
       throw new Error('id_token_alg: HS256 needs a client_secret, which is the key')
     }
-    let provider = this.#providers.get(config.issuer_url)
+    const key = providerKey(config.issuer_url, reach !== undefined)
+    let provider = this.#providers.get(key)
     if (!provider) {
       provider = new Provider({
         issuerUrl: config.issuer_url,
-        fetch: providerFetch(this.#timeoutMs, config.issuer_url),
+        fetch: providerFetch(this.#timeoutMs, config.issuer_url, reach),
+        key,
         timeoutMs: this.#timeoutMs,
         clock: this.#parts.clock,
         log: this.#parts.log,
       })
-      this.#providers.set(config.issuer_url, provider)
+      this.#providers.set(key, provider)
     }
     let ofEdge = this.#registrations.get(edgeId)
     if (!ofEdge) this.#registrations.set(edgeId, (ofEdge = new Map<string, Registration>()))
@@ -155,7 +161,7 @@ export class SignIn {
     this.#registrations.delete(edgeId)
     for (const { provider, scope, config } of registrations?.values() ?? []) {
       if (config.auth_cookie_domain === undefined) this.#needs.delete(scope) // nobody else has sessions of it
-      if (--provider.registrations === 0) this.#providers.delete(provider.issuerUrl)
+      if (--provider.registrations === 0) this.#providers.delete(provider.key)
     }
   }
 
@@ -299,4 +305,9 @@ function choose(exchange: Exchange, registrations: readonly Registration[]): Reg
 function showChoice(exchange: Exchange, registrations: readonly Registration[], wanted: string): void {
   const page = renderPage({ title: 'Choose how to sign in', body: choicePage(registrations, wanted) })
   exchange.respond(200, page.headers, page.body)
+}
+
+/** What the operator lets the relay reach, an agent that names the same issuer may not. */
+function providerKey(issuerUrl: string, isOfAgent: boolean): string {
+  return isOfAgent ? `agents ${issuerUrl}` : issuerUrl
 }

@@ -1,0 +1,54 @@
+// Where the identity providers that agents name may be: on the internet. In private networks as the operator says, and on
+// the relay's own machine only where nobody from elsewhere can reach the relay, which is how people develop. Pure.
+
+import { BlockList, isIP } from 'node:net'
+
+import { placeOfAddress } from './address-place.ts'
+import { parseCidr } from './cidr.ts'
+import type { Config } from './config.ts'
+import { isLoopbackHost } from './host-pattern.ts'
+
+/** As much of the configuration as matters here. */
+export interface IssuerPlaces extends Pick<Config, 'public_url' | 'endpoints'> {
+  listen: Pick<Config['listen'], 'http' | 'https'>
+}
+
+export class IssuerReach {
+  readonly #privateRanges = new BlockList()
+  readonly #isLocal: boolean
+
+  constructor({ public_url, listen, endpoints }: IssuerPlaces) {
+    const hosts = [listen.http, listen.https].flatMap((address) => (address ? [address.host ?? ''] : []))
+    this.#isLocal = [public_url.hostname, ...hosts].every((host) => isLoopbackHost(host))
+    for (const written of endpoints.private_issuers) {
+      const cidr = parseCidr(written)
+      if ('problem' in cidr) throw new TypeError(cidr.problem) // the configuration was checked before
+      this.#privateRanges.addSubnet(cidr.address, cidr.prefix, cidr.family)
+    }
+  }
+
+  /** @param isIssuer whether it is the address of the issuer itself, not of something that it names in its turn */
+  admits(address: string, isIssuer: boolean): boolean {
+    switch (placeOfAddress(address)) {
+      case 'public':
+        return true
+      case 'private':
+        return this.#privateRanges.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6')
+      case 'loopback':
+        return isIssuer && this.#isLocal
+      case 'never':
+        return false
+    }
+  }
+
+  /** What its text alone shows of an issuer; where a name leads is seen when it is dialled. @returns the end of a sentence */
+  problemOf(issuer: URL): string | undefined {
+    const host = issuer.hostname.replace(/^\[(.*)\]$/, '$1')
+    const address = isIP(host) !== 0 ? host : isLoopbackHost(host) ? '127.0.0.1' : undefined // RFC 6761 6.3
+    if (address === undefined || this.admits(address, true)) return undefined
+    if (placeOfAddress(address) === 'private') {
+      return 'is in a private network that is not among endpoints.private_issuers of the relay; write the public address'
+    }
+    return 'is on the machine of the relay or beside it, where an agent may not have it ask; write the public address'
+  }
+}
