@@ -41,7 +41,14 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
       app,
       edges: `
 - { id: edg_app, hosts: [${APP_HOST}] }
-- { id: edg_wild, hosts: ["*.wild.localhost"] }`,
+- { id: edg_wild, hosts: ["*.wild.localhost"] }
+- id: edg_shared
+  hosts: [docs.apps.shared.localhost]
+  policy:
+    on_http_request:
+      - actions:
+          - type: openid-connect
+            config: { issuer_url: "${SIGN_IN.oidc}", client_id: x, auth_cookie_domain: apps.shared.localhost }`,
     })
     token = (await stack.relay.authtokens.create({ acl: [] })).token
   })
@@ -120,6 +127,23 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
       assert.equal((await start({ domain: 'deep.wanted.localhost' })).host, 'deep.wanted.localhost')
       assert.equal((await visit('wanted.localhost')).statusCode, 200)
       await assertNobodyThere('other.wanted.localhost')
+    })
+
+    it('S12: is refused where edges share sessions under a domain, below it, at it and above it', async () => {
+      for (const host of [
+        'evil.apps.shared.localhost',
+        'a.b.apps.shared.localhost',
+        'apps.shared.localhost',
+        'shared.localhost',
+      ]) {
+        const refused = await bindByHand({ url: host })
+        assert.ok(refused.type === 'refused' && refused.code === 'bind_invalid' && !refused.retryable, host)
+        assert.match(refused.reason, /share sessions under apps\.shared\.localhost \(auth_cookie_domain\)/)
+        await assertNobodyThere(host)
+      }
+      for (const host of ['other.shared.localhost', 'xapps.shared.localhost']) {
+        assert.equal((await bindByHand({ url: host })).type, 'bound', host)
+      }
     })
 
     it('attack 37: is refused where the authtoken does not permit it, to the letter', async () => {

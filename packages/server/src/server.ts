@@ -9,6 +9,7 @@ import { BufferBudget } from '@sallyport/protocol'
 import { AdminListener } from './admin/admin-listener.ts'
 import { Metrics } from './admin/metrics.ts'
 import type { Config } from './config/config.ts'
+import { cookieDomainsOf } from './config/cookie-domains.ts'
 import { IssuerReach } from './config/issuer-reach.ts'
 import { ConfiguredEdges } from './edge/configured-edges.ts'
 import { EdgeTable } from './edge/edge-table.ts'
@@ -408,6 +409,7 @@ export class Relay {
       domain,
       originOf: (host) => originOn(publicUrl, host),
       requireSignIn: require_sign_in,
+      cookieDomains: cookieDomainsOf(this.#config.edges),
       issuers: this.#issuers,
       identityJwt: identity_jwt,
       maxPerAuthtoken: limits.endpoints_per_authtoken,

@@ -84,6 +84,7 @@ describe('endpoints', () => {
       domain: 'example.com',
       originOf: (host) => `https://${host}:8443`,
       requireSignIn: false,
+      cookieDomains: new Set(['apps.example.com']),
       issuers: new IssuerReach({
         public_url: new URL('https://relay.example.com:8443'),
         listen: {},
@@ -174,6 +175,16 @@ describe('endpoints', () => {
     )
     await bind(bindOf('back.example.com'), agentOf('atk_1', 'restarted'))
     assert.notEqual(edges.find('back.example.com'), waiting)
+    endpoints.close()
+  })
+
+  it('S12: are not expected back below a domain under which edges share sessions by now', async () => {
+    const reservations = await Reservations.open(store)
+    await reservations.take('old.apps.example.com', 'atk_1', () => false)
+    await reservations.take('old.example.com', 'atk_1', () => false)
+    const { endpoints, edges } = await make(60_000, reservations)
+    assert.equal(edges.find('old.apps.example.com'), undefined)
+    assert.ok(edges.find('old.example.com'))
     endpoints.close()
   })
 

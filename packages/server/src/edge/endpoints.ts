@@ -14,6 +14,7 @@ import { TunnelGroup } from '../backend/tunnel-group.ts'
 import type { PolicyConfig } from '../config/config.ts'
 import { redirectUri as redirectUriOf } from '../config/redirect-uri.ts'
 import { issuersOf } from '../config/sign-ins.ts'
+import { sharedCookieDomain } from '../config/cookie-domains.ts'
 import type { IssuerReach } from '../config/issuer-reach.ts'
 import { RelayError } from '../errors.ts'
 import { Attempts } from '../exchange/attempts.ts'
@@ -54,6 +55,8 @@ export interface EndpointsInit extends EndpointAddresses {
   registry: Registry
   reservations: Reservations
   requireSignIn: boolean
+  /** Under which edges of the configuration share sessions. */
+  cookieDomains: ReadonlySet<string>
   /** Where the providers may be at which visitors sign in. */
   issuers: IssuerReach
   identityJwt: boolean
@@ -101,7 +104,8 @@ export class Endpoints implements EndpointBinder {
     this.#newHosts = new Attempts(Math.max(NEW_HOSTS_PER_MINUTE, init.maxPerAuthtoken))
     // Their agents are on their way back from the last relay here.
     for (const { host, authtoken_id } of init.reservations.recent()) {
-      if (init.isValid(authtoken_id) && !this.#isConfigured(host)) this.#expect(host, authtoken_id)
+      const isFree = !this.#isConfigured(host) && sharedCookieDomain(host, init.cookieDomains) === undefined
+      if (init.isValid(authtoken_id) && isFree) this.#expect(host, authtoken_id)
     }
     this.#renewal = setInterval(() => void this.#renew(), RENEW_MS).unref()
   }
@@ -214,6 +218,13 @@ export class Endpoints implements EndpointBinder {
       return refuseEndpoint(
         'bind_invalid',
         `an edge in the configuration of the relay covers ${host}; choose another host`,
+      )
+    }
+    const shared = sharedCookieDomain(host, this.#init.cookieDomains)
+    if (shared !== undefined) {
+      return refuseEndpoint(
+        'bind_invalid',
+        `edges in the configuration of the relay share sessions under ${shared} (auth_cookie_domain), and ${host} could reach their cookies; choose another host`,
       )
     }
     return undefined
