@@ -17,7 +17,7 @@ describe('the domains of shared sessions', () => {
       policy: { on_http_request: [{ actions: [action] }] },
     })
     const further = { ...Object(signIn('c', 'three.example.com')) }.config as object
-    const withAlternative = { ...Object(signIn('b', 'three.example.com')) } as { type: string; config: object }
+    const withAlternative = { ...Object(signIn('b')) } as { type: string; config: object }
     const file = {
       domain: 'example.com',
       public_url: 'https://relay.example.com',
