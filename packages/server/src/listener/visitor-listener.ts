@@ -94,6 +94,7 @@ export class VisitorListener {
       connectionsCheckingInterval: 1000,
       insecureHTTPParser: false,
       joinDuplicateHeaders: false,
+      requireHostHeader: false, // admission refuses those without: an answer of node:http's own is one that we do not know of
       noDelay: true,
       optimizeEmptyRequests: true, // nobody reads the body of a request that has none (a twentieth of the relay's CPU)
       shouldUpgradeCallback: (request) => isWebSocketUpgrade(request),
@@ -113,6 +114,7 @@ export class VisitorListener {
     this.#server.maxConnections = limits.visitor_connections
     this.#server.on('request', this.#onRequest)
     this.#server.on('checkContinue', this.#onRequest)
+    this.#server.on('checkExpectation', this.#onRequest) // as above; RFC 9110 10.1.1 lets us serve it without
     this.#server.on('upgrade', (request, socket, head) => {
       this.#within(socket, () => this.#onUpgrade(request, socket, head))
     })
