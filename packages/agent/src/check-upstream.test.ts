@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { createServer as createHttp2Server } from 'node:http2'
+import { constants, createServer as createHttp2Server } from 'node:http2'
 import { createServer as createNetServer } from 'node:net'
 import type { AddressInfo, Server } from 'node:net'
 import { afterEach, describe, it } from 'node:test'
@@ -66,6 +66,52 @@ describe('checkUpstream', () => {
       passed: true,
       detail: 'GET /healthz answered 204',
     })
+  })
+
+  it('S2: is not ended by an app that pushes a stream and takes it back with an error', async () => {
+    const server = createHttp2Server()
+    const pushed = Promise.withResolvers<void>()
+    server.on('sessionError', () => {}) // the check leaves as soon as it has its answer
+    server.on('stream', (stream) => {
+      stream.on('error', () => {})
+      const answer = (): void => {
+        stream.respond({ ':status': 200 })
+        stream.end(pushed.resolve)
+      }
+      if (!stream.pushAllowed) return answer()
+      stream.pushStream({ ':path': '/pushed' }, (_, push) => {
+        push.on('error', () => {}).close(constants.NGHTTP2_INTERNAL_ERROR)
+        setImmediate(answer)
+      })
+    })
+    const check = await checkOf(server, 'http2')
+    assert.equal((await checkUpstream(check, 5000, never)).passed, true)
+    await pushed.promise
+  })
+
+  it('S2: fails where the app says something odd or hangs up at any moment of an HTTP/2 connection', async () => {
+    const settings = Buffer.from('000000040000000000', 'hex')
+    const odd: Record<string, Buffer> = {
+      'GOAWAY at once': Buffer.concat([settings, Buffer.from('0000080700000000000000000000000000', 'hex')]),
+      'a reset of the stream': Buffer.concat([settings, Buffer.from('00000403000000000100000002', 'hex')]),
+      'a frame on a stream that nobody opened': Buffer.concat([settings, Buffer.from('0000010000000000036a', 'hex')]),
+      'SETTINGS that are malformed': Buffer.from('0000050400000000000000000000', 'hex'),
+      'half a frame': settings.subarray(0, 5),
+      'an answer of HTTP/1.1': Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'),
+      nothing: Buffer.alloc(0),
+    }
+    for (const [what, bytes] of Object.entries(odd)) {
+      for (const end of ['end', 'resetAndDestroy'] as const) {
+        const check = await checkOf(
+          createNetServer((socket) => {
+            socket.on('error', () => {})
+            socket.once('data', () => socket.write(bytes, () => socket[end]()))
+          }),
+          'http2',
+        )
+        assert.equal((await checkUpstream(check, 250, never)).passed, false, `${what}, then ${end}`)
+      }
+    }
   })
 
   it('says why nothing could be asked', async () => {

@@ -84,7 +84,9 @@ function askHttp1(socket: Duplex, { authority, path }: UpstreamCheck): Promise<n
 
 function askHttp2(socket: Duplex, { authority, path }: UpstreamCheck): Promise<number> {
   return new Promise((resolve, reject) => {
-    const session = http2Connect(`http://${authority}`, { createConnection: () => socket })
+    // A pushed stream would be nobody's, and what happens to a stream without a listener ends the process.
+    const settings = { enablePush: false }
+    const session = http2Connect(`http://${authority}`, { createConnection: () => socket, settings })
     session.on('error', reject)
     const stream = session.request({ ':path': path, 'user-agent': USER_AGENT })
     stream.on('response', (headers) => {
