@@ -1,11 +1,11 @@
 // How it holds while things are restarted and killed: a steady 2 000 requests/s, GET and POST in turn, through four
 // agents. Run: node bench/soak/soak.ts [--minutes 10] [--rate 2000] [--only NAME] [--write]
-// Prints a table; with --write it also goes to docs/reliability.md. Exits 1 where something is not as it must be.
+// Prints a table; with --write it also goes to docs/reliability.md, below its heading. Exits 1 where something is not as it must be.
 
 import { execFileSync, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { createReadStream, openSync, readSync, writeFileSync } from 'node:fs'
+import { createReadStream, openSync, readFileSync, readSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,6 +20,7 @@ const root = join(import.meta.dirname, '../..')
 const RELAY = join(root, 'packages/server/src/main.ts')
 const AGENT = join(root, 'packages/agent/src/main.ts')
 
+const HEADING = '## Restarts and crashes under load'
 const AGENTS = 4
 const CONNECTIONS = 400
 const HOST = 'app.localhost'
@@ -171,7 +172,7 @@ async function main(): Promise<void> {
   )
   for (const problem of problems) console.log(`✘ ${problem}`)
   if (problems.length > 0) process.exitCode = 1
-  if (flags.write) writeFileSync(join(root, 'docs/reliability.md'), page(text, problems))
+  if (flags.write) writeMeasured(join(root, 'docs/reliability.md'), measured(text, problems))
 }
 
 async function run(scenario: Scenario, seconds: number): Promise<Result> {
@@ -303,11 +304,17 @@ function report(results: readonly Result[]): string {
   ].join('\n')
 }
 
-function page(table: string, problems: readonly string[]): string {
+/** What stands above the heading is written by people. */
+function writeMeasured(path: string, section: string): void {
+  const before = readFileSync(path, 'utf8').split(HEADING, 1)
+  writeFileSync(path, `${before.join('')}${section}`)
+}
+
+function measured(table: string, problems: readonly string[]): string {
   const what = scenarios.map(({ name, what: words }) => `- **${name}**: ${words}.`).join('\n')
   const verdict =
     problems.length === 0 ? 'Nothing was as it must not be.' : problems.map((each) => `- ${each}`).join('\n')
-  return `# Reliability
+  return `${HEADING}
 
 Written by \`node bench/soak/soak.ts --write\`. A steady ${flags.rate} requests/s, GET and POST in turn, each with an id of its own,
 over kept-alive connections, through one relay and ${AGENTS} agents to an app that counts the ids and takes 3 ms. Requests are due

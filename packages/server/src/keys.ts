@@ -76,7 +76,7 @@ export class Keys {
 }
 
 /** `relay.db` → `relay.secret`: a name that no TLS key has */
-function keyFileOf(storePath: string): string {
+export function keyFileOf(storePath: string): string {
   return join(dirname(storePath), `${basename(storePath, extname(storePath))}.secret`)
 }
 

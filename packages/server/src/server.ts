@@ -69,6 +69,8 @@ export interface NodeOptions extends Meeting {
 
 export interface WorkerOptions {
   attempts: AttemptSharing
+  /** Says why nothing can be kept in the store, or that it can be kept again. */
+  tellStoreLoss: (loss: string | undefined) => void
   /** Tells that no exchange is left here; resolves when none is left at the other workers either, whose exchanges may run over agents of ours. */
   othersFinished: () => Promise<void>
 }
@@ -130,6 +132,8 @@ export class Relay {
   #metrics: Metrics | undefined
   #addresses: RelayAddresses | undefined
   #notReady: string | undefined = 'starting'
+  /** Why nothing can be kept. */
+  #storeLoss: string | undefined
   #closing: Promise<void> | undefined
 
   constructor(config: Config, { log, env, node, worker }: RelayOptions) {
@@ -162,6 +166,11 @@ export class Relay {
     const store = await openSqliteStore({
       path: config.store.path,
       onProblem: (problem) => log.error({ err: problem }, 'store problem'),
+      onRecovery: (problem) => log.info({ problem }, 'store problem is over'),
+      onLoss: (loss) => {
+        this.#storeLoss = loss
+        this.#worker?.tellStoreLoss(loss)
+      },
     })
     this.#store = store
     this.#authtokens = await Authtokens.open(store)
@@ -240,7 +249,11 @@ export class Relay {
     this.#metrics = metrics
     let admin: AddressInfo | undefined
     if (!this.#worker) {
-      this.#admin = new AdminListener({ address: config.listen.admin, metrics, notReady: () => this.#notReady })
+      this.#admin = new AdminListener({
+        address: config.listen.admin,
+        metrics,
+        notReady: () => this.#notReady ?? this.#storeLoss,
+      })
       admin = await listen(this.#admin, 'listen.admin', config.listen.admin)
     }
     this.#addresses = { ...(admin && { admin }), ...(await this.#listenForVisitors(signIn, agents)) }

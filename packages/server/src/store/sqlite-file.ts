@@ -1,9 +1,10 @@
 // The SQLite file: whose it is, its schema, and sentences for what can go wrong with it. Several processes may have the
 // same file open. It is read by sqlite-reader.ts and written by sqlite-writer.ts.
 
-import { chmodSync, closeSync, constants, mkdirSync, openSync } from 'node:fs'
+import { chmodSync, closeSync, constants, existsSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
+import { pathToFileURL } from 'node:url'
 
 import { numberIn } from './columns.ts'
 import * as sqlite from './sqlite.ts'
@@ -36,6 +37,7 @@ const SCHEMA = `
  */
 export function prepareFile(path: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  refuseWithoutDatabase(path)
   // SQLite gives its -wal and -shm files the mode of this one.
   closeSync(openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600))
   const database = openFile(path)
@@ -49,12 +51,24 @@ export function prepareFile(path: string): void {
   }
 }
 
+/** What belongs to a database is there, and it is not: a relay may have it open still, and what it holds is not lost yet. */
+function refuseWithoutDatabase(path: string): void {
+  const left = [`${path}-wal`, `${path}-shm`].filter((file) => existsSync(file))
+  if (left.length === 0 || existsSync(path)) return // in this order: another process may be making them
+  throw new Error(
+    `${path} is not there, but ${left.join(' and ')} ${left.length > 1 ? 'are' : 'is'}: the database was deleted or moved away. ` +
+      `Move it back, also while a relay runs on it; or stop that relay and remove ${left.length > 1 ? 'those' : 'that'} to begin anew`,
+  )
+}
+
 /**
- * Opens a file that has been prepared. Nothing is read or locked yet.
+ * Opens a file that has been prepared, and makes none where it has gone since. Nothing is read or locked yet.
  * @param busyTimeoutMs how long a call may block while another process holds the lock
  */
 export function openFile(path: string, { busyTimeoutMs = BUSY_TIMEOUT_MS } = {}): DatabaseSync {
-  const database = new sqlite.DatabaseSync(path, { timeout: busyTimeoutMs })
+  const url = pathToFileURL(path)
+  url.searchParams.set('mode', 'rw') // https://www.sqlite.org/uri.html
+  const database = new sqlite.DatabaseSync(url, { timeout: busyTimeoutMs })
   database.exec('PRAGMA synchronous = NORMAL') // with WAL: a crash of the machine may lose the last writes, never the file
   return database
 }

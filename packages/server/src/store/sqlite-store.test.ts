@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { chmod, copyFile, mkdir, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it, type TestContext } from 'node:test'
@@ -286,6 +287,11 @@ describe('trouble with the file', () => {
       /written by a newer Sallyport \(schema 99, this one knows 1\); update the relay/,
     ],
   ]
+  refusals.push([
+    'a database that was moved away',
+    (path) => writeFile(`${path}-wal`, ''),
+    /is not there, but .*-wal is: the database was deleted or moved away. Move it back/,
+  ])
   for (const [name, prepare, expected] of refusals) {
     it(`says what is wrong: ${name}`, async () => {
       const path = newPath()
@@ -325,6 +331,101 @@ describe('trouble with the file', () => {
     await bucket.put('k', 2)
     assert.equal((await bucket.get('k'))?.value, 2)
     assert.equal(store.healthy, true)
+  })
+})
+
+describe('a file that is no longer there (reliability, wrong 1)', { timeout: 30_000 }, () => {
+  /** A store that is served from; `loss()` is what it has told last. */
+  async function losable(t: TestContext) {
+    const path = newPath()
+    const problems: string[] = []
+    const losses: (string | undefined)[] = []
+    let told = (): void => {}
+    const store = await openSqliteStore({
+      path,
+      onProblem: ({ message }) => problems.push(message),
+      onLoss: (loss) => {
+        losses.push(loss)
+        told()
+      },
+    })
+    t.after(() => store.close())
+    const bucket = store.bucket('b', numbers)
+    await bucket.put('before', 1)
+    store.serve()
+    await bucket.put('before', 2)
+    const nextLoss = async (): Promise<string | undefined> => {
+      const seen = losses.length
+      while (losses.length === seen) await new Promise<void>((resolve) => (told = resolve))
+      return losses.at(-1)
+    }
+    return { path, store, bucket, problems, losses, nextLoss }
+  }
+
+  for (const isServing of [false, true]) {
+    it(`acknowledges nothing from then on (${isServing ? 'while visitors are served' : 'before'})`, async (t) => {
+      const path = newPath()
+      const store = await openSqliteStore({ path })
+      t.after(() => store.close())
+      const bucket = store.bucket('b', numbers)
+      if (isServing) store.serve() // its thread opens the file with the first write
+      await rm(path)
+      await assert.rejects(bucket.put('k', 1), /was deleted or moved away while it was in use/)
+      await assert.rejects(bucket.delete('k'), StoreUnavailable)
+      assert.equal(existsSync(path), false, 'and no new file was made')
+    })
+  }
+
+  it('is noticed without a write, and told once', async (t) => {
+    const { path, store, bucket, problems, nextLoss } = await losable(t)
+    await rm(path)
+    assert.match((await nextLoss()) ?? '', /deleted or moved away/)
+    assert.equal(store.healthy, false)
+    for (let i = 0; i < 3; i++) await assert.rejects(bucket.put('k', i), StoreUnavailable)
+    assert.equal((await bucket.get('before'))?.value, 2, 'what was read goes on')
+    assert.deepEqual(problems.length, 1, problems.join('\n'))
+  })
+
+  it('is well again when the same file comes back', async (t) => {
+    const { path, store, bucket, nextLoss } = await losable(t)
+    await rename(path, `${path}.away`)
+    assert.match((await nextLoss()) ?? '', /move it back/)
+    await rename(`${path}.away`, path)
+    assert.equal(await nextLoss(), undefined)
+    await bucket.put('k', 3)
+    assert.equal(store.healthy, true)
+  })
+
+  it('stays lost while another file stands in its place, a copy too', async (t) => {
+    const { path, store, bucket, problems, nextLoss } = await losable(t)
+    await copyFile(path, `${path}.copy`)
+    await rename(`${path}.copy`, path)
+    assert.match((await nextLoss()) ?? '', /another file was put in the place of .*; restart the relay/)
+    await assert.rejects(bucket.put('k', 1), /another file was put in the place/)
+    assert.equal(store.healthy, false)
+    assert.equal(problems.length, 1)
+  })
+
+  it('counts its -wal as well, and the end in order keeps what was acknowledged', async (t) => {
+    const { path, store, bucket, nextLoss } = await losable(t)
+    await rm(`${path}-wal`)
+    assert.match((await nextLoss()) ?? '', /-wal was deleted while it was in use.*SIGTERM/)
+    await assert.rejects(bucket.put('k', 1), StoreUnavailable)
+    await store.close()
+    const again = await open(t, path)
+    assert.equal((await again.bucket('b', numbers).get('before'))?.value, 2)
+    assert.equal(await again.bucket('b', numbers).get('k'), undefined)
+  })
+
+  it('leaves alone what another relay has made in its place', async (t) => {
+    const { path, store } = await losable(t)
+    for (const suffix of ['', '-wal', '-shm']) await rm(`${path}${suffix}`)
+    const other = await open(t, path)
+    await other.bucket('b', numbers).put('theirs', 7)
+    await store.close()
+    await other.bucket('b', numbers).put('theirs', 8)
+    assert.equal((await (await open(t, path)).bucket('b', numbers).get('theirs'))?.value, 8)
+    assert.equal(other.healthy, true)
   })
 })
 

@@ -8,9 +8,11 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 
 import { ConfigError } from '../errors.ts'
+import { lossOf, noteOpenedFiles, type OpenedFiles } from './opened-files.ts'
 import { fileProblem, isBusy, prepareFile } from './sqlite-file.ts'
 import { SqliteReader } from './sqlite-reader.ts'
 import { SqliteWriter } from './sqlite-writer.ts'
+import { StoreTroubles } from './store-troubles.ts'
 import { type Bucket, type Change, type Store, StoreConflict, StoreUnavailable, WATCH_INTERVAL_MS } from './store.ts'
 import type { FromWorker, Operation, Result, Row, ToWorker } from './worker-messages.ts'
 
@@ -19,6 +21,7 @@ const BATCH_MAX_OPERATIONS = 500 // keeps the file locked for milliseconds only
 const JSON_MAX_CHARS = 1024 * 1024
 const CLOSE_DEADLINE_MS = 15_000 // three times the busy timeout
 const SWEEP_INTERVAL_MS = 1000
+const LOOK_INTERVAL_MS = 1000 // who has deleted the file should hear of it while they remember
 const BUSY_RETRIES = 100 // a reader finds the file busy only while it recovers from a crash
 const BUSY_RETRY_MS = 20
 
@@ -26,13 +29,18 @@ export interface SqliteStoreOptions {
   path: string
   /** Told once for each failure that no caller hears of: trouble on the disk, or a stored value that cannot be read. */
   onProblem?: (problem: Error) => void
+  /** Told when trouble on the disk has been over for a while. */
+  onRecovery?: (problem: string) => void
+  /** Told when the file is no longer at its path, with a sentence, and when it is there again. */
+  onLoss?: (loss: string | undefined) => void
 }
 
 /** @throws ConfigError where the file cannot be used, with a sentence for the operator */
-export async function openSqliteStore({ path, onProblem }: SqliteStoreOptions): Promise<Store> {
+export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
+  const { path } = options
   try {
     prepareFile(path)
-    return new SqliteStore(path, onProblem ?? (() => {}))
+    return new SqliteStore(options)
   } catch (error) {
     throw new ConfigError([{ path: 'store', message: fileProblem(error, path) }], { cause: error })
   }
@@ -55,7 +63,9 @@ interface Watcher {
 class SqliteStore implements Store {
   readonly #path: string
   readonly #onProblem: (problem: Error) => void
+  readonly #onLoss: (loss: string | undefined) => void
   readonly #reader: SqliteReader
+  readonly #files: OpenedFiles
   readonly #watchers = new Set<Watcher>()
   readonly #timers: NodeJS.Timeout[]
   #dataVersion: number
@@ -69,25 +79,32 @@ class SqliteStore implements Store {
   #underway: Waiting[] = []
   #flushing = false
   #sweeping = false
-  readonly #problems: { read?: string; write?: string } = {}
+  readonly #troubles: StoreTroubles<'read' | 'write' | 'file'>
   #closed: Promise<void> | undefined
   #idle = Promise.withResolvers<void>()
 
   /** @throws what fileProblem() tells */
-  constructor(path: string, onProblem: (problem: Error) => void) {
+  constructor({ path, onProblem = ignore, onRecovery = ignore, onLoss = ignore }: SqliteStoreOptions) {
     this.#path = path
     this.#onProblem = onProblem
+    this.#onLoss = onLoss
+    this.#troubles = new StoreTroubles({
+      onBegin: (problem) => onProblem(new StoreUnavailable(problem)),
+      onEnd: onRecovery,
+    })
     this.#reader = new SqliteReader(path)
     this.#dataVersion = this.#reader.dataVersion()
     this.#told = this.#reader.revision()
+    this.#files = noteOpenedFiles(path)
     this.#timers = [
       setInterval(() => this.#lookForOthers(), WATCH_INTERVAL_MS),
       setInterval(() => this.#sweep(), SWEEP_INTERVAL_MS),
+      setInterval(() => this.#lookForFile(), LOOK_INTERVAL_MS),
     ]
   }
 
   get healthy(): boolean {
-    return !this.#closed && this.#problems.read === undefined && this.#problems.write === undefined
+    return !this.#closed && this.#troubles.isEmpty
   }
 
   bucket<T>(name: string, parse: (stored: unknown) => T): Bucket<T> {
@@ -142,6 +159,7 @@ class SqliteStore implements Store {
 
   async #close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer)
+    this.#troubles.close()
     if (this.#queue.length + this.#underway.length > 0) await withDeadline(this.#idle.promise)
     const worker = this.#worker
     if (worker) {
@@ -194,13 +212,20 @@ class SqliteStore implements Store {
     try {
       const dataVersion = this.#reader.dataVersion()
       // Where telling has failed once, there is more to tell than data_version shows.
-      if (dataVersion !== this.#dataVersion || this.#problems.read !== undefined) this.#tellChanges()
+      if (dataVersion !== this.#dataVersion || this.#troubles.get('read') !== undefined) this.#tellChanges()
       this.#dataVersion = dataVersion
-      this.#setProblem('read', undefined)
+      this.#troubles.set('read', undefined)
     } catch (error) {
       // Busy is no problem: the change is told at the next look.
-      if (!isBusy(error)) this.#setProblem('read', fileProblem(error, this.#path))
+      if (!isBusy(error)) this.#troubles.set('read', fileProblem(error, this.#path))
     }
+  }
+
+  #lookForFile(): void {
+    const loss = lossOf(this.#files)
+    if (loss === this.#troubles.get('file')) return
+    this.#troubles.set('file', loss)
+    this.#onLoss(loss)
   }
 
   #tellChanges(): void {
@@ -258,7 +283,7 @@ class SqliteStore implements Store {
 
   #writeHere(operations: Operation[]): FromWorker {
     try {
-      this.#writer ??= new SqliteWriter(this.#path)
+      this.#writer ??= new SqliteWriter(this.#files)
       return { type: 'results', results: this.#writer.run(operations, Date.now()) }
     } catch (error) {
       return { type: 'batch_failed', reason: fileProblem(error, this.#path) }
@@ -289,13 +314,14 @@ class SqliteStore implements Store {
         return this.#flush()
       }
       case 'batch_failed':
+        this.#lookForFile() // often the reason
         this.#failUnderway(new StoreUnavailable(message.reason))
         return this.#flush()
       case 'swept':
         this.#sweeping = false
         return this.#lookForOthers()
       case 'health':
-        return this.#setProblem('write', message.problem)
+        return this.#troubles.set('write', message.problem)
     }
   }
 
@@ -303,16 +329,6 @@ class SqliteStore implements Store {
     const failed = this.#underway
     this.#underway = []
     for (const waiting of failed) waiting.fail(reason)
-  }
-
-  #setProblem(kind: 'read' | 'write', problem: string | undefined): void {
-    if (problem === this.#problems[kind]) return
-    if (problem === undefined) {
-      delete this.#problems[kind]
-      return
-    }
-    this.#problems[kind] = problem
-    this.#onProblem(new StoreUnavailable(problem))
   }
 
   #send(message: ToWorker): void {
@@ -324,7 +340,7 @@ class SqliteStore implements Store {
     // The file beside this one: .ts in the repository, .js in dist.
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
     const worker = new Worker(new URL(`./sqlite-worker.${extension}`, import.meta.url), {
-      workerData: { path: this.#path },
+      workerData: this.#files,
       execArgv: [], // ours may say --eval or --input-type, which are not meant for it
     })
     worker.on('message', (message: FromWorker) => this.#receive(message))
@@ -334,7 +350,7 @@ class SqliteStore implements Store {
     worker.on('exit', () => {
       this.#worker = undefined
       this.#sweeping = false
-      this.#setProblem('write', undefined)
+      this.#troubles.set('write', undefined)
       if (this.#closed && this.#underway.length === 0) return
       const lost = new StoreUnavailable('its thread has ended', { cause })
       this.#onProblem(lost)
@@ -358,4 +374,8 @@ function jsonOf(value: unknown): string {
   if (json.length > JSON_MAX_CHARS)
     throw new RangeError(`a value of ${json.length} characters is too large to be stored`)
   return json
+}
+
+function ignore(): void {
+  // Nobody wants to hear of it.
 }

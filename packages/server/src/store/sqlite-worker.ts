@@ -3,13 +3,14 @@
 
 import { parentPort, workerData } from 'node:worker_threads'
 
+import type { OpenedFiles } from './opened-files.ts'
 import { fileProblem } from './sqlite-file.ts'
 import { SqliteWriter } from './sqlite-writer.ts'
 import type { FromWorker, Result, ToWorker } from './worker-messages.ts'
 
 const TRY_AGAIN_INTERVAL_MS = 1000
 
-const { path } = workerData as { path: string } // set by sqlite-store.ts
+const files = workerData as OpenedFiles // set by sqlite-store.ts
 const port = parentPort
 if (!port) throw new Error('sqlite-worker.ts runs as a worker only')
 
@@ -38,10 +39,10 @@ port.on('message', (message: ToWorker) => {
 function guarded(work: (open: SqliteWriter) => unknown): string | undefined {
   let reason: string | undefined
   try {
-    writer ??= new SqliteWriter(path)
+    writer ??= new SqliteWriter(files)
     work(writer)
   } catch (error) {
-    reason = fileProblem(error, path)
+    reason = fileProblem(error, files.path)
   }
   if (reason !== problem) {
     problem = reason

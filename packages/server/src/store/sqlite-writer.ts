@@ -4,6 +4,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 
 import { numberIn, rowOf, textIn } from './columns.ts'
+import { lossOf, type OpenedFiles } from './opened-files.ts'
 import { openFile, transaction } from './sqlite-file.ts'
 import { EXPIRED, GET_ROW, OLD_TOMBSTONE } from './sqlite-reader.ts'
 import type { Operation, Result } from './worker-messages.ts'
@@ -11,6 +12,7 @@ import type { Operation, Result } from './worker-messages.ts'
 const SWEEP_ROWS = 500 // keeps one sweep short; the next follows in a second
 
 export class SqliteWriter {
+  readonly #files: OpenedFiles
   readonly #database: DatabaseSync
   readonly #get: StatementSync
   readonly #write: StatementSync
@@ -18,9 +20,14 @@ export class SqliteWriter {
   readonly #expired: StatementSync
   readonly #prune: StatementSync
 
-  /** @throws what fileProblem() tells */
-  constructor(path: string) {
-    const database = openFile(path)
+  /**
+   * @param files those of the reader: what is written elsewhere is never read
+   * @throws what fileProblem() tells
+   */
+  constructor(files: OpenedFiles) {
+    this.#files = files
+    this.#assertInPlace()
+    const database = openFile(files.path)
     this.#database = database
     try {
       this.#get = database.prepare(GET_ROW)
@@ -43,7 +50,12 @@ export class SqliteWriter {
 
   /** Runs all operations in one transaction: either all of them happen, or it throws and none has. */
   run(operations: readonly Operation[], now: number): Result[] {
-    return transaction(this.#database, 'write', () => operations.map((operation) => this.#runOne(operation, now)))
+    this.#assertInPlace()
+    const results = transaction(this.#database, 'write', () =>
+      operations.map((operation) => this.#runOne(operation, now)),
+    )
+    this.#assertInPlace() // what went into a file that has gone meanwhile is not kept
+    return results
   }
 
   /** Turns what has expired into tombstones, and removes tombstones that everyone has seen. */
@@ -56,11 +68,17 @@ export class SqliteWriter {
 
   /** Writes what is there already, to see whether writing is possible again. */
   tryWriting(): void {
+    this.#assertInPlace()
     transaction(this.#database, 'write', () => this.#database.exec('UPDATE counter SET revision = revision'))
   }
 
   close(): void {
     this.#database.close()
+  }
+
+  #assertInPlace(): void {
+    const loss = lossOf(this.#files)
+    if (loss !== undefined) throw new Error(loss)
   }
 
   #runOne(operation: Operation, now: number): Result {

@@ -37,5 +37,7 @@ export type FromWorker =
   | { type: 'left' }
   | { type: 'attempted'; of: string; address: string }
   | { type: 'measured'; id: number; metrics: object }
+  /** Why it can keep nothing in the store; without a reason it can again. */
+  | { type: 'store_loss'; reason?: string }
   /** It drains, and has no exchange under way any more. */
   | { type: 'finished' }

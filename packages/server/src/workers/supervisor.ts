@@ -78,7 +78,7 @@ export class Supervisor {
     this.#admin = new AdminListener({
       address: config.listen.admin,
       metrics,
-      notReady: () => this.#notReady ?? (this.#serving.length === 0 ? 'no worker serves' : undefined),
+      notReady: () => this.#notReady ?? this.#whyWorkersAreNot(),
     })
   }
 
@@ -107,6 +107,11 @@ export class Supervisor {
 
   get #serving(): Seat[] {
     return this.#seats.filter(({ process }) => process.isServing)
+  }
+
+  #whyWorkersAreNot(): string | undefined {
+    if (this.#serving.length === 0) return 'no worker serves'
+    return this.#serving.map(({ process }) => process.storeLoss).find((loss) => loss !== undefined)
   }
 
   async #start(): Promise<void> {
@@ -173,6 +178,7 @@ export class Supervisor {
         return this.#tellWhenFinished()
       case 'started':
       case 'refused':
+      case 'store_loss':
         return // its process deals with them
     }
   }

@@ -27,6 +27,8 @@ export class WorkerProcess {
   readonly number: number
   /** How often it has been started again. */
   restarts = 0
+  /** Why it can keep nothing in the store. */
+  storeLoss: string | undefined
   readonly #options: WorkerProcessOptions
   #child: ChildProcess | undefined
   #state: 'starting' | 'serving' | 'finished' | 'waiting' | 'gone' = 'starting'
@@ -102,10 +104,12 @@ export class WorkerProcess {
         started?.reject(refusal)
         child.disconnect()
       } else if (message.type === 'finished') this.#state = 'finished'
+      else if (message.type === 'store_loss') this.storeLoss = message.reason
       onMessage(message)
     })
     child.once('exit', (code, signal) => {
       this.#child = undefined
+      this.storeLoss = undefined
       started?.reject(new Error(`worker ${this.number} ended while it started (${signal ?? code})`))
       if (this.#isStopping) return this.#leave()
       if (started && this.#state === 'starting') return this.#leave() // whoever waits for it gives up

@@ -68,6 +68,7 @@ async function serve(plan: WorkerPlan): Promise<void> {
         tell: (of, address) => send({ type: 'attempted', of, address }),
         listen: (of, listener) => attemptListeners.set(of, listener),
       },
+      tellStoreLoss: (reason) => send({ type: 'store_loss', ...(reason !== undefined && { reason }) }),
       othersFinished: () => {
         send({ type: 'finished' })
         if (!process.connected) allFinished.resolve() // nobody is there to tell

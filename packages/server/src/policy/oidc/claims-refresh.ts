@@ -87,7 +87,7 @@ export class ClaimsRefresh {
       this.#pauses.delete(issuer)
       if (claims.subject !== session.row.subject) {
         log.warn({ edge, issuer }, 'a refresh token came to stand for somebody else: its session ends')
-        return await sessions.endAnyway(session, 'the provider named somebody else')
+        return void (await sessions.endAnyway(session, 'the provider named somebody else'))
       }
       // When and in which session of the provider the visitor signed in stays, also where this answer does not say it.
       const { auth_time, sid } = session.row
@@ -148,7 +148,7 @@ export class ClaimsRefresh {
     const { hasEnded, isUnreachable, reasonOf } = await import('./redeem-refresh-token.ts')
     if (hasEnded(error)) {
       log.info({ edge, issuer, reason: reasonOf(error) }, 'the provider has ended a session')
-      return sessions.endAnyway(session, 'the provider has ended it')
+      return void (await sessions.endAnyway(session, 'the provider has ended it'))
     }
     const now = clock()
     const reason = reasonOf(error)

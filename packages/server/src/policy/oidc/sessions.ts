@@ -177,13 +177,18 @@ export class Sessions {
     return true
   }
 
-  /** Like end(), but a store that does not answer only delays the writing: sweep() tells it again. */
-  async endAnyway(session: LiveSession, reason: string, tokens?: EndOfTokens): Promise<void> {
+  /**
+   * Like end(), but a store that does not answer only delays the writing: sweep() tells it again.
+   * @returns whether it is written
+   */
+  async endAnyway(session: LiveSession, reason: string, tokens?: EndOfTokens): Promise<boolean> {
     try {
       await this.end(session.key, reason, tokens)
+      return true
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       this.#log.warn({ error: reason }, 'the end of a session is not written yet')
+      return false
     }
   }
 

@@ -123,7 +123,11 @@ describe('signing out', () => {
     const { docs, browser } = await signedIn()
     const cookie = browser.cookieHeader(docs.url)
     store.down = true
-    await browser.submit(await browser.open(`${docs.url}/.sallyport/logout`))
+    const page = await browser.submit(await browser.open(`${docs.url}/.sallyport/logout`))
+    assert.equal(page.status, 503, 'what is not kept is not acknowledged')
+    assert.equal(page.headers['sallyport-error-code'], 'ERR_STORE_UNAVAILABLE')
+    assert.match(page.body, /signed out, but it could not be saved/)
+    assert.equal(browser.cookieHeader(docs.url).includes('.session='), false)
     assert.equal((await browser.fetch(docs.url, { headers: { cookie } })).status, 401)
     assert.equal(store.rows.size, 3, 'signing key, session, tokens')
     store.down = false

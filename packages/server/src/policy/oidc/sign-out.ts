@@ -43,30 +43,37 @@ export async function signOut(
   const expired = registrations.map((registration) => setSessionCookie(registration.cookies(exchange.origin), '', 0))
   const last = ending[0]
   const tokens = last && (await tokensOf(last.session, parts)) // they go with the session
-  for (const { session } of ending) await parts.sessions.endAnyway(session, 'signed out', 'revoked after sign-out')
+  let isWritten = true
+  for (const { session } of ending) {
+    if (!(await parts.sessions.endAnyway(session, 'signed out', 'revoked after sign-out'))) isWritten = false
+  }
 
   if (last === undefined || !(await endsAtProvider(last.registration))) {
+    if (!isWritten) return showUnwritten(exchange, SIGNED_OUT, expired)
     return exchange.respond(303, { location: SIGNED_OUT, 'set-cookie': expired, 'cache-control': 'no-store' })
   }
   const { registration } = last
   const next = `/.sallyport/logout/provider?${new URLSearchParams({ auth_id: registration.config.auth_id }).toString()}`
+  const cookies = registration.cookies(exchange.origin)
+  const hint = setCookie(cookies.signOut, sealHint(tokens?.idToken, registration, parts), SIGN_OUT_S, cookies.secure)
+  if (!isWritten) return showUnwritten(exchange, next, [...expired, hint])
   const page = renderPage({
     title: 'You are signed out of this site',
     body: `<p>Your identity provider comes next. <a href="${escapeHtml(next)}">Go on</a> if nothing happens.</p>`,
   })
-  const cookies = registration.cookies(exchange.origin)
-  exchange.respond(
-    200,
-    {
-      ...page.headers,
-      refresh: `0; url=${next}`,
-      'set-cookie': [
-        ...expired,
-        setCookie(cookies.signOut, sealHint(tokens?.idToken, registration, parts), SIGN_OUT_S, cookies.secure),
-      ],
-    },
-    page.body,
-  )
+  exchange.respond(200, { ...page.headers, refresh: `0; url=${next}`, 'set-cookie': [...expired, hint] }, page.body)
+}
+
+/** The session has ended in the memory of this relay, which tries again to write it down until it stops. */
+function showUnwritten(exchange: Exchange, next: string, cookies: string[]): void {
+  const page = renderPage({
+    title: 'You are signed out, but it could not be saved',
+    body: `<p>This browser is signed out. The relay cannot save that at the moment and goes on trying: should it be
+restarted before it can, a copy of your session that somebody else holds would be good again.</p>
+<p><a href="${escapeHtml(next)}">Go on</a></p>`,
+  })
+  const code = new RelayError('store_unavailable').publicCode
+  exchange.respond(503, { ...page.headers, 'sallyport-error-code': code, 'set-cookie': cookies }, page.body)
 }
 
 /** The second step: from the page to the provider, with the hint in a redirect that no script can look into. */

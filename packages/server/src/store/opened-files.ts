@@ -1,0 +1,57 @@
+// Whether the files that SQLite has open are still those at their paths. Whoever deletes or replaces a file leaves it to
+// those who have it open: they could go on writing, and all of it would be gone with their end.
+
+import { existsSync, statSync } from 'node:fs'
+
+/** Which files they were when they were opened. Plain values, so that a thread can be told. */
+export interface OpenedFiles {
+  path: string
+  /** Device and inode of each. A file that is open keeps its inode, so no other can have it. */
+  identities: readonly { suffix: string; identity: string }[]
+}
+
+// In WAL mode what was written last stands in -wal, and without a common -shm two processes do not see each other. They
+// stay as long as anybody has the database open.
+const SUFFIXES = ['', '-wal', '-shm']
+
+/** To be called when a connection has read, which opens them all. @throws what fileProblem() tells */
+export function noteOpenedFiles(path: string): OpenedFiles {
+  const open = SUFFIXES.filter((suffix) => suffix === '' || existsSync(`${path}${suffix}`)) // a disk without WAL has one
+  return { path, identities: open.map((suffix) => ({ suffix, identity: identityOf(`${path}${suffix}`) })) }
+}
+
+/** A sentence for the operator where one of them is no longer what its path leads to. Costs microseconds. */
+export function lossOf({ path, identities }: OpenedFiles): string | undefined {
+  for (const { suffix, identity } of identities) {
+    const file = `${path}${suffix}`
+    let now: string
+    try {
+      now = identityOf(file)
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException // fs only throws these
+      return code === 'ENOENT' || code === 'ENOTDIR' ? gone(file, suffix) : `${file} cannot be looked at (${code})`
+    }
+    if (now !== identity) return replaced(file, suffix)
+  }
+  return undefined
+}
+
+function identityOf(file: string): string {
+  const { dev, ino } = statSync(file, { bigint: true }) // inodes of some systems have 64 bits
+  return `${dev}:${ino}`
+}
+
+function gone(file: string, suffix: string): string {
+  return suffix === ''
+    ? `${file} was deleted or moved away while it was in use, and nothing can be kept; move it back, or stop the relay, ` +
+        'put a copy in its place and start again (without one, authtokens and sign-ins are lost)'
+    : `${file} was deleted while it was in use, and nothing can be kept; stop the relay in order (SIGTERM), which writes ` +
+        'what was kept so far into the database, and start again'
+}
+
+function replaced(file: string, suffix: string): string {
+  return suffix === ''
+    ? `another file was put in the place of ${file} while it was in use, and nothing can be kept; restart the relay to ` +
+        'use that one, or move the former one back'
+    : `another file stands in the place of ${file}, and nothing can be kept; restart the relay`
+}
