@@ -13,6 +13,8 @@ export class HandAgent {
   readonly streams: YamuxStream[] = []
   readonly #socket: WebSocket
   readonly #waiting: (() => void)[] = []
+  /** Takes the streams of the relay in the place of `nextStream`. */
+  onStream: ((stream: YamuxStream) => void) | undefined
   isOver = false
   closeCode = 0
 
@@ -21,11 +23,13 @@ export class HandAgent {
     this.session = new YamuxSession(new WebSocketCarrier(socket, 'client'), {
       role: 'client',
       onStream: (stream) => {
+        if (this.onStream) return this.onStream(stream)
         this.streams.push(stream)
         this.#wake()
       },
     })
     this.stream = this.session.openStream()
+    this.stream.on('error', () => {}) // what a test sends may end it
     void new ControlChannel(this.stream, {
       onMessage: (message) => {
         this.messages.push(message)
@@ -61,6 +65,16 @@ export class HandAgent {
 
   sendBytes(bytes: Buffer): void {
     this.stream.write(bytes)
+  }
+
+  /** Bytes of the mux, beside those that our own side of it sends. */
+  sendFrames(bytes: Buffer): void {
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(bytes)
+  }
+
+  /** What may not come: the mux is binary. */
+  sendWebSocketText(text: string): void {
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(text)
   }
 
   hello(fields: object = {}): void {
