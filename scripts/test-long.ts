@@ -1,0 +1,36 @@
+// `npm run test:long`: what `npm test` does with a small sample, at length: the fuzzers, and the comparison of our
+// parsers with Node's. Other cases each time; the seed is printed. An argument is how many times the sample is played.
+
+import { spawn } from 'node:child_process'
+import { globSync } from 'node:fs'
+import { join } from 'node:path'
+
+const root = join(import.meta.dirname, '..')
+const ROUNDS = 60 // about ten minutes on two cores
+const DEADLINE_MINUTES_PER_ROUND = 0.5 // of one file; three times what the slowest takes
+const DIFFERENTIAL_SHARE = 10 // its sample is larger
+
+const [argument] = process.argv.slice(2)
+const rounds = argument === undefined ? ROUNDS : Number(argument)
+if (!Number.isSafeInteger(rounds) || rounds < 1) {
+  console.error('npm run test:long -- ROUNDS: how many times the sample of npm test is played, 1 or more')
+  process.exit(2)
+}
+const seed = Number(process.env.SALLYPORT_FUZZ_SEED ?? Date.now() % 1_000_000_000)
+const minutes = Math.max(5, Math.ceil(rounds * DEADLINE_MINUTES_PER_ROUND))
+console.error(`${rounds} rounds with SALLYPORT_FUZZ_SEED=${seed}; a file that takes more than ${minutes} minutes has failed`)
+
+const files = [...globSync('test/fuzz/*.test.ts', { cwd: root }).toSorted(), 'test/differential.test.ts']
+const timeout = `--test-timeout=${minutes * 60_000}`
+const child = spawn(process.execPath, ['--test', '--test-reporter=spec', '--test-concurrency=1', timeout, ...files], {
+  cwd: root,
+  stdio: 'inherit',
+  env: {
+    ...process.env,
+    SALLYPORT_FUZZ_SEED: String(seed),
+    SALLYPORT_FUZZ_ROUNDS: String(rounds),
+    SALLYPORT_DIFFERENTIAL: `${seed},${Math.ceil(rounds / DIFFERENTIAL_SHARE)}`,
+  },
+})
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal))
+child.on('exit', (code, signal) => process.exit(signal ? 1 : (code ?? 1)))
