@@ -18,7 +18,9 @@ if (!Number.isSafeInteger(rounds) || rounds < 1) {
 }
 const seed = Number(process.env.SALLYPORT_FUZZ_SEED ?? Date.now() % 1_000_000_000)
 const minutes = Math.max(5, Math.ceil(rounds * DEADLINE_MINUTES_PER_ROUND))
-console.error(`${rounds} rounds with SALLYPORT_FUZZ_SEED=${seed}; a file that takes more than ${minutes} minutes has failed`)
+console.error(
+  `${rounds} rounds with SALLYPORT_FUZZ_SEED=${seed}; a file that takes more than ${minutes} minutes has failed`,
+)
 
 const files = [...globSync('test/fuzz/*.test.ts', { cwd: root }).toSorted(), 'test/differential.test.ts']
 const timeout = `--test-timeout=${minutes * 60_000}`
