@@ -373,9 +373,13 @@ export class Relay {
     } catch (error) {
       this.#fail(exchange, error)
     }
-    const milliseconds = performance.now() - exchange.startedAt
-    this.#metrics?.count(exchange.status, milliseconds, exchange.error?.publicCode)
-    if (this.#config.log.access || exchange.error) logAccess(this.#log, exchange, milliseconds)
+    try {
+      const milliseconds = performance.now() - exchange.startedAt
+      this.#metrics?.count(exchange.status, milliseconds, exchange.error?.publicCode)
+      if (this.#config.log.access || exchange.error) logAccess(this.#log, exchange, milliseconds)
+    } catch (error) {
+      this.#onFault(error, 'exchange')
+    }
   }
 
   #fail(exchange: Exchange, thrown: unknown): void {

@@ -408,7 +408,13 @@ export class TunnelSession implements Claimant {
     clearTimeout(this.#helloTimer)
     this.#room.processes.delete(this)
     this.#claims = undefined
-    for (const lane of this.#lanes.values()) lane.retire()
+    for (const lane of this.#lanes.values()) {
+      try {
+        lane.retire()
+      } catch (error) {
+        this.#room.onFault(error, 'tunnel_session') // the others leave all the same
+      }
+    }
     this.#lanes.clear()
     if (reason?.code === 'internal') this.#room.onFault(reason.cause ?? reason, 'tunnel_session')
     if (reason && reason.code !== 'connection_lost') {
