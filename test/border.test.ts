@@ -9,7 +9,9 @@ import { connect as connectHttp2, createServer as createHttp2Server } from 'node
 import { connect, createServer } from 'node:net'
 import type { Server, Socket } from 'node:net'
 import { after, afterEach, before, describe, it, mock } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 
+import { Registry } from '../packages/server/src/tunnel/registry.ts'
 import { HeaderEdits } from '../packages/server/src/exchange/header-edits.ts'
 import { ask } from './support/ask.ts'
 import { RawClient, sendRaw } from './support/raw-client.ts'
@@ -386,6 +388,24 @@ describe('a fault of our own', () => {
       })
     }
   }
+
+  it('S2: in what an agent sends, ends its tunnel session, is logged once and counted', async () => {
+    const before = (await internalErrors(stack))['tunnel_session'] ?? 0
+    stack.log.length = 0
+    mock.method(Registry.prototype, 'join', () => {
+      throw new TypeError('broken for this test')
+    })
+    const adding = stack.addAgent()
+    while (!stack.log.some((line) => line.includes('agent session ended'))) await setImmediate()
+    await assertOthersAreServed(stack)
+    assert.equal((await overHttp1(stack)).status, 200, 'the agent that was there serves on')
+    mock.restoreAll()
+    const lines = stack.log.filter((line) => line.includes('broken for this test'))
+    assert.ok(lines.length >= 1)
+    for (const line of lines) assert.match(line, /border\.test\.ts.*"border":"tunnel_session"/)
+    assert.equal((await internalErrors(stack))['tunnel_session'], before + lines.length)
+    await adding // it comes back by itself
+  })
 
   it('S2: the relay stays whole: no exchange is left behind', async () => {
     breakEdits()

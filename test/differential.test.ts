@@ -8,6 +8,7 @@
 
 import assert from 'node:assert/strict'
 import { createServer, request as httpRequest } from 'node:http'
+import type { RequestListener } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { Duplex } from 'node:stream'
@@ -248,13 +249,16 @@ function collect(incoming: IncomingMessage): Promise<Request | undefined> {
 async function serveByNode(bytes: Buffer): Promise<{ requests: Request[]; refuses: boolean }> {
   const requests: (Request | undefined)[] = []
   let refuses = false
-  const server = createServer(STRICT, (incoming, response) => {
+  const server = createServer(STRICT)
+  const serve: RequestListener = (incoming, response) => {
     const index = requests.push(undefined) - 1
     void collect(incoming).then((request) => {
       requests[index] = request
       response.end()
     })
-  })
+  }
+  server.on('request', serve)
+  server.on('checkExpectation', serve) // a 417 of its own would say nothing of how it reads the request
   const refuse = (socket: Duplex): void => {
     refuses = true
     setImmediate(() => socket.destroy()) // what was read before is read

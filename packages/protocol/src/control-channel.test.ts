@@ -51,6 +51,18 @@ describe('ControlChannel', () => {
     )
   })
 
+  it('S2: ends where its owner throws on a message, and throws nothing itself', async () => {
+    const [left, right] = duplexPair()
+    const thrown = new TypeError('a bug of ours')
+    const { ended, messages } = listen(right, () => {
+      throw thrown
+    })
+    left.write(Buffer.concat([frame(notice('first')), frame(notice('second'))]))
+    const error = await ended
+    assert.deepEqual([error?.code, error?.cause], ['internal', thrown])
+    assert.deepEqual(messages, [notice('first')])
+  })
+
   it('attack 36: understands two messages split at every byte', async () => {
     const bytes = Buffer.concat([frame(notice('first')), frame(notice('é second'))])
     for (let at = 1; at < bytes.length; at++) {

@@ -314,6 +314,19 @@ describe('attack 36: the session ends, and the process does not, after', () => {
     assert.equal((await session.closed)?.code, 'mux_violation')
   })
 
+  it('S2: bytes on which a listener of ours throws', async () => {
+    const thrown = new TypeError('a bug of ours')
+    const { session, peer } = attacked({
+      onStream: () => {
+        throw thrown
+      },
+    })
+    peer.send(frame(TYPE_DATA, FLAG_SYN, 1, DATA))
+    const error = await session.closed
+    assert.deepEqual([error?.code, error?.cause], ['internal', thrown])
+    assert.ok(await peer.find(({ type, length }) => type === TYPE_GO_AWAY && length === 2))
+  })
+
   it('resets that the peer provokes and never reads', async () => {
     const { session, peer, carrier } = attacked({ maxStreams: 0 })
     carrier.hold()
