@@ -1,16 +1,13 @@
 // What a provider says about itself, fetched and checked: its discovery document (OpenID Connect Discovery 1.0) and its
-// signing keys. With openid-client and jose, so it is loaded with the first sign-in only.
+// signing keys. With openid-client, so it is loaded with the first sign-in only.
 
-import { createRemoteJWKSet, customFetch as joseFetch } from 'jose'
 import { ClientError, None, allowInsecureRequests, customFetch, discovery, type CustomFetch } from 'openid-client'
 
 import { endpointProblems } from './endpoint-problems.ts'
 import { isSameIssuer, issuerMismatch } from './issuer-mismatch.ts'
+import { KeySet } from './key-set.ts'
 import { ProviderUnreachable } from './provider-fetch.ts'
 import type { Provider, ProviderDescription } from './provider.ts'
-
-const KEYS_FRESH_MS = 10 * 60_000
-const KEYS_COOLDOWN_MS = 30_000 // an unknown kid asks for the keys again, but not more often
 
 /** @throws what explainFailure() makes a sentence of */
 export async function discoverProvider(provider: Provider): Promise<ProviderDescription> {
@@ -24,13 +21,11 @@ export async function discoverProvider(provider: Provider): Promise<ProviderDesc
   if (!isSameIssuer(provider.issuerUrl, metadata.issuer)) throw new IssuerMismatch(metadata.issuer)
   const [problem] = endpointProblems(metadata, provider.isInsecure)
   if (problem !== undefined) throw new ProviderUnreachable(problem)
-  const keys = createRemoteJWKSet(new URL(metadata.jwks_uri!), {
-    [joseFetch]: provider.fetch,
-    timeoutDuration: provider.timeoutMs,
-    cacheMaxAge: KEYS_FRESH_MS,
-    cooldownDuration: KEYS_COOLDOWN_MS,
-  })
-  return { metadata, keys }
+  const { fetch, clock, log } = provider
+  const url = metadata.jwks_uri! // endpointProblems() wants one
+  // A key that cannot be looked up signs nobody in: the provider itself is needed for that anyway.
+  const keys = new KeySet({ locate: async () => url, fetch, clock, log, staleMs: 0 })
+  return { metadata, keys: (header) => keys.find(header) }
 }
 
 /** One sentence for the operator: what is wrong and, where we know it, what to write. */

@@ -74,7 +74,7 @@ describe('the keys of an issuer', () => {
     await find(keys, 'first')
   })
 
-  it('are believed for a day while the issuer is down, which is asked twice a minute', async () => {
+  it('are believed for a day while the issuer is down, which is asked seldom', async () => {
     const keys = open()
     await find(keys, 'first')
     issuer.isDown = true
@@ -89,6 +89,47 @@ describe('the keys of an issuer', () => {
     issuer.isDown = false
     now += 30 * SECOND
     await find(keys, 'first')
+  })
+
+  it('H: that cannot be fetched are asked for after growing pauses, half a minute at most, however many want them', async () => {
+    const keys = open()
+    issuer.isDown = true
+    const flood = () => Promise.allSettled(Array.from({ length: 20 }, () => find(keys, 'first')))
+    await flood()
+    for (const [index, pause] of [1, 2, 4, 8, 16, 30, 30].entries()) {
+      now += pause * SECOND - 1
+      await flood()
+      assert.equal(issuer.asked.length, index + 1, `before ${pause} s`)
+      now += 1
+      await flood()
+      assert.equal(issuer.asked.length, index + 2, `after ${pause} s`)
+    }
+    const asked = issuer.asked.length
+    issuer.isDown = false
+    now += 30 * SECOND
+    await find(keys, 'first')
+    issuer.isDown = true
+    now += 10 * MINUTE
+    await find(keys, 'first')
+    now += SECOND
+    await find(keys, 'first')
+    assert.equal(issuer.asked.length, asked + 3, 'the pauses begin anew')
+  })
+
+  it('H: are believed for no longer than ten minutes where whoever asks wants it so', async () => {
+    const keys = new KeySet({
+      locate: async () => `${issuer.url}/jwks`,
+      fetch,
+      clock: () => now,
+      log: createLog({ level: 'silent' }),
+      staleMs: 0,
+    })
+    await find(keys, 'first')
+    issuer.isDown = true
+    now += 10 * MINUTE - 1
+    await find(keys, 'first')
+    now += 1
+    await assert.rejects(find(keys, 'first'), { name: 'ProviderUnreachable', message: /HTTP 503/ })
   })
 
   it('are found by the discovery document, which must bear the name of the issuer and lead to https', async () => {

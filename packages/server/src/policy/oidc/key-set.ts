@@ -8,7 +8,8 @@ import { ProviderUnreachable, type ProviderFetch } from './provider-fetch.ts'
 
 const FRESH_MS = 10 * 60_000 // a key that the issuer withdraws is believed no longer than this
 const STALE_MS = 24 * 3_600_000 // while the issuer cannot be reached
-const ASK_AGAIN_MS = 30_000 // an unknown key id, or a failure
+const ASK_AGAIN_MS = 30_000 // an unknown key id
+const FIRST_PAUSE_MS = 1000 // a failure; twice as long after the next one, as long as for an unknown key at most
 
 type LocalKeys = (header: JWSHeaderParameters) => Promise<CryptoKey>
 
@@ -18,6 +19,8 @@ export interface KeySetInit {
   fetch: ProviderFetch
   clock: () => number
   log: Logger
+  /** How long they are believed while the issuer cannot be reached: a day by default, and ten minutes at least. */
+  staleMs?: number
 }
 
 export class KeySet {
@@ -26,6 +29,8 @@ export class KeySet {
   #fetchedAt = Number.NEGATIVE_INFINITY
   #askedAt = Number.NEGATIVE_INFINITY
   #failure: ProviderUnreachable | undefined
+  /** After a failure. */
+  #pauseMs = 0
   #asking: Promise<void> | undefined
 
   constructor(init: KeySetInit) {
@@ -39,7 +44,7 @@ export class KeySet {
   async find(header: JWSHeaderParameters): Promise<CryptoKey> {
     const now = this.#init.clock()
     if (now - this.#fetchedAt >= FRESH_MS) await this.#refresh(now)
-    if (!this.#keys || now - this.#fetchedAt >= STALE_MS) {
+    if (!this.#keys || now - this.#fetchedAt >= Math.max(FRESH_MS, this.#init.staleMs ?? STALE_MS)) {
       throw this.#failure ?? new ProviderUnreachable('the keys of the issuer are not known')
     }
     try {
@@ -52,10 +57,10 @@ export class KeySet {
     }
   }
 
-  /** Asks again, unless that was done just now; all who wait share one request. */
+  /** Asks again, unless that has failed just now; all who wait share one request. */
   async #refresh(now: number): Promise<void> {
     if (!this.#asking) {
-      if (now - this.#askedAt < ASK_AGAIN_MS) return
+      if (this.#failure && now - this.#askedAt < this.#pauseMs) return
       this.#askedAt = now
       this.#asking = this.#ask(now).finally(() => (this.#asking = undefined))
     }
@@ -72,7 +77,8 @@ export class KeySet {
       this.#failure = undefined
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause)
-      this.#init.log.warn({ reason }, 'the keys of an issuer cannot be fetched')
+      this.#pauseMs = this.#failure ? Math.min(this.#pauseMs * 2, ASK_AGAIN_MS) : FIRST_PAUSE_MS
+      this.#init.log.warn({ reason, retryInMs: this.#pauseMs }, 'the keys of an issuer cannot be fetched')
       this.#failure = new ProviderUnreachable(reason, { cause })
     }
   }

@@ -3,13 +3,17 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 
 import { SignJWT, UnsecuredJWT, exportSPKI, generateKeyPair, importJWK, type CryptoKey } from 'jose'
 
 import { Browser, type RequestOptions } from '../../../../../examples/demo/browser.ts'
+import { openSqliteStore } from '../../store/sqlite-store.ts'
 import { MemoryStore, clientFor, configFor, signInAs, startProvider, startRelay } from './harness.test-support.ts'
-import { openStream, type Relay } from './harness.test-support.ts'
+import { openStream, until, type Relay } from './harness.test-support.ts'
 import { startHostileProvider, type HostileProvider } from './hostile-provider.test-support.ts'
 
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout'
@@ -223,6 +227,62 @@ describe('sign-out at the provider', () => {
       const statuses = []
       for (let i = 0; i < 8; i++) statuses.push((await tell('x.y.z')).status)
       assert.deepEqual(statuses, [400, 400, 400, 400, 400, 429, 429, 429])
+    })
+
+    it('H: whoever sends tokens while the keys cannot be had, causes few requests and gets few answers', async () => {
+      let now = Date.now()
+      await relay.close()
+      relay = await startRelay({ store, callbacksPerMinute: 5, clock: () => now })
+      relay.edge('docs', configFor(provider.issuer))
+      const ask = async (count: number) => {
+        const statuses = []
+        for (let i = 0; i < count; i++) statuses.push((await tell(await logoutToken())).status)
+        return statuses
+      }
+      provider.behave.answer = { '/jwks': (response) => void response.writeHead(500).end() }
+      provider.asked.length = 0
+      assert.deepEqual(await ask(8), [502, 502, 502, 502, 502, 429, 429, 429])
+      assert.deepEqual(provider.asked, ['/.well-known/openid-configuration', '/jwks'])
+      assert.deepEqual(edges(), ['edg_docs'])
+      provider.behave.answer = {}
+      now += 120_000
+      assert.deepEqual(await ask(1), [200])
+      assert.deepEqual(edges(), [])
+    })
+
+    it('H: nor does a discovery document that cannot be had let anybody try without end', async () => {
+      await relay.close()
+      relay = await startRelay({ store, callbacksPerMinute: 3 })
+      relay.edge('docs', configFor(provider.issuer))
+      provider.behave.answer = { '/.well-known/openid-configuration': (response) => void response.writeHead(500).end() }
+      const statuses = []
+      for (let i = 0; i < 5; i++) statuses.push((await tell(await logoutToken())).status)
+      assert.deepEqual(statuses, [502, 502, 502, 429, 429])
+    })
+
+    it('H: ends sessions that another process has made a moment ago', { timeout: 20_000 }, async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'sallyport-logout-'))
+      const stores = await Promise.all([0, 1].map(() => openSqliteStore({ path: join(folder, 'relay.db') })))
+      await relay.close()
+      const [here, elsewhere] = await Promise.all(stores.map((one) => startRelay({ store: one })))
+      try {
+        relay = here!
+        const other = elsewhere!.edge('docs', configFor(provider.issuer))
+        here!.edge('docs', configFor(provider.issuer))
+        // Once could be luck: this process looks five times a second for what others have written.
+        for (let round = 0; round < 5; round++) {
+          const visitor = new Browser()
+          assert.equal((await visitor.open(other.url)).status, 200)
+          assert.equal((await tell(await logoutToken())).status, 200)
+          await until(() => elsewhere!.signIn.sessionCount === 0)
+          assert.equal((await visitor.fetch(other.url)).status, 401)
+        }
+      } finally {
+        await elsewhere!.close()
+        await here!.close()
+        for (const one of stores) await one.close()
+        await rm(folder, { recursive: true })
+      }
     })
 
     it('in a frame: ends the session of that sid only, and nothing for a site that does not know it', async () => {

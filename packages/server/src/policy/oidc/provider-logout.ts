@@ -78,6 +78,7 @@ export class ProviderLogout {
     }
     if (verified.length === 0) {
       if (unavailable === undefined) return this.#refuse(exchange, detail)
+      this.#refusals.add(exchange.clientIp, this.#parts.clock()) // whoever made it may have known that
       throw new RelayError('provider_unreachable', { detail: `logout token: ${unavailable}` })
     }
     let isNew = false
@@ -124,12 +125,12 @@ export class ProviderLogout {
   /** Answers false where the token has been used already. */
   async #endBy({ registration: { config }, scopes }: Client, token: LogoutToken): Promise<boolean> {
     const isShared = config.id_token_alg === 'HS256'
-    const ending = this.#find(({ row, scope }) => {
+    const isEnding = ({ row, scope }: LiveSession): boolean => {
       if (row.issuer !== config.issuer_url || row.client_id !== config.client_id) return false
       // Whoever knows a client secret has made it: it speaks for the sign-ins with that secret only.
       if (isShared && !scopes.has(scope)) return false
       return isMeant(row.subject, row.sid, token)
-    })
+    }
     // Made by others, the same jti is another token. In the store, so that no other process takes it either.
     const by = [config.issuer_url, config.client_id, isShared ? [...scopes].toSorted()[0] : null]
     const name = hash('sha256', JSON.stringify([by, token.jti]), 'base64url')
@@ -137,11 +138,12 @@ export class ProviderLogout {
       await this.#used.put(name, {}, { expectedRevision: 0, ttlMs: USED_MS })
     } catch (error) {
       if (error instanceof StoreConflict) return false
-      await this.#end(ending, config.issuer_url, 'back-channel') // here at least; a failure there says the same
+      await this.#end(this.#find(isEnding), config.issuer_url, 'back-channel') // here at least; a failure there says the same
       throw new RelayError('store_unavailable', { cause: error })
     }
     try {
-      await this.#end(ending, config.issuer_url, 'back-channel')
+      // Only now: with its answer to a write, the store has told of every session that another process made before.
+      await this.#end(this.#find(isEnding), config.issuer_url, 'back-channel')
     } catch (error) {
       // Ended here, and not yet in the store: the provider may tell again, where the store is back by then.
       await this.#used.delete(name).catch(() => {}) // it does not answer, which is what the provider is told anyway

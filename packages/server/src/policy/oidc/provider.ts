@@ -34,10 +34,10 @@ export class Provider {
   readonly key: string
   readonly fetch: ProviderFetch
   readonly timeoutMs: number
+  readonly clock: () => number
+  readonly log: Logger
   /** How many sign-ins of edges share it. */
   registrations = 0
-  readonly #clock: () => number
-  readonly #log: Logger
   #known: { description: ProviderDescription; until: number } | undefined
   #failure: { error: RelayError; until: number; pauseMs: number } | undefined
   #asking: Promise<ProviderDescription> | undefined
@@ -47,8 +47,8 @@ export class Provider {
     this.key = init.key ?? init.issuerUrl
     this.fetch = init.fetch
     this.timeoutMs = init.timeoutMs
-    this.#clock = init.clock
-    this.#log = init.log
+    this.clock = init.clock
+    this.log = init.log
   }
 
   /** Whether plain http may be spoken: only to a provider on this machine. */
@@ -61,7 +61,7 @@ export class Provider {
    * Throws `provider_unreachable`, at once while the pause after a failure lasts.
    */
   async describe(): Promise<ProviderDescription> {
-    const now = this.#clock()
+    const now = this.clock()
     if (this.#known && now < this.#known.until) return this.#known.description
     if (this.#failure && now < this.#failure.until) {
       if (this.#known) return this.#known.description
@@ -75,17 +75,17 @@ export class Provider {
     try {
       const { discoverProvider } = await import('./discover-provider.ts') // loaded with the first sign-in
       const description = await discoverProvider(this)
-      if (this.#failure) this.#log.info({ issuer: this.issuerUrl }, 'identity provider is back')
+      if (this.#failure) this.log.info({ issuer: this.issuerUrl }, 'identity provider is back')
       this.#failure = undefined
-      this.#known = { description, until: this.#clock() + FRESH_MS }
+      this.#known = { description, until: this.clock() + FRESH_MS }
       return description
     } catch (cause) {
       const { explainFailure } = await import('./discover-provider.ts')
       const reason = explainFailure(this.issuerUrl, cause)
       const pauseMs = Math.min(this.#failure ? this.#failure.pauseMs * 2 : FIRST_PAUSE_MS, LONGEST_PAUSE_MS)
-      this.#log.warn({ issuer: this.issuerUrl, reason, retryInMs: pauseMs }, 'identity provider is unusable')
+      this.log.warn({ issuer: this.issuerUrl, reason, retryInMs: pauseMs }, 'identity provider is unusable')
       const error = new RelayError('provider_unreachable', { detail: reason, cause })
-      this.#failure = { error, until: this.#clock() + pauseMs, pauseMs }
+      this.#failure = { error, until: this.clock() + pauseMs, pauseMs }
       // What was known an old while ago is still the best guess.
       if (this.#known) return this.#known.description
       throw error
