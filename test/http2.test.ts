@@ -156,12 +156,12 @@ describe('HTTP/2', { timeout: 60_000 }, () => {
         url: '/x/%20y?q=1&q=2',
         version: '1.1',
         raw: [
-          ['Host', `${APP_HOST}:${stack.port}`],
+          ['Host', APP_HOST],
           ['x-own', 'yes'],
           ['cookie', 'a=1; b=2'],
           ['X-Forwarded-For', '127.0.0.1'],
           ['X-Forwarded-Proto', 'http'],
-          ['X-Forwarded-Host', `${APP_HOST}:${stack.port}`],
+          ['X-Forwarded-Host', APP_HOST],
         ].flat(),
       })
     })

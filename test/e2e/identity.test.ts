@@ -284,7 +284,7 @@ describe('the identity of a visitor, at the app', { timeout: 60_000 }, () => {
       [],
     )
     assert.equal(headers['x-forwarded-for'], '127.0.0.1')
-    assert.equal(headers.host, 'open.localhost')
+    assert.equal(headers.host, `open.localhost:${processes.port}`, 'that of the origin')
     assert.equal(headers['x-passed'], 'yes')
     assert.equal(headers['x-kept'], undefined)
   })

@@ -38,8 +38,10 @@ export function writeRequestHead(
 ): string {
   const { rawHeaders } = exchange.request
   const edits = exchange.requestEdits
+  const authority = authorityOf(exchange)
   let head = `${exchange.method} ${exchange.target} HTTP/1.1\r\n`
-  head += `Host: ${hostHeader === 'preserve' ? (exchange.header('host') ?? exchange.host) : hostHeader}\r\n`
+  head += `Host: ${hostHeader === 'preserve' ? authority : hostHeader}
+`
   let listed: Set<string> | undefined
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]! // rawHeaders comes in pairs
@@ -67,12 +69,20 @@ export function writeRequestHead(
   }
   if (edits) for (const { name, value } of edits) head += `${name}: ${value}\r\n`
   head += `X-Forwarded-For: ${exchange.forwardedFor}\r\nX-Forwarded-Proto: ${exchange.scheme}\r\n`
-  head += `X-Forwarded-Host: ${exchange.header('host') ?? exchange.host}\r\n`
+  head += `X-Forwarded-Host: ${authority}\r\n`
   if (exchange.identity) head += identityHeaders(exchange.identity)
   if (framing.type === 'length') head += `Content-Length: ${framing.length}\r\n`
   else if (framing.type === 'chunked') head += 'Transfer-Encoding: chunked\r\n'
   if (upgrade) head += `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`
   return `${head}\r\n`
+}
+
+/**
+ * Host and port of the edge's origin. What a visitor writes may name any port, any case and a final dot, and apps make links
+ * of it, in mails as well.
+ */
+function authorityOf({ origin, host }: Exchange): string {
+  return origin === '' ? host : origin.slice(origin.indexOf('//') + 2)
 }
 
 /** Whether the request authenticates the connection rather than itself (NTLM, Negotiate): such a stream is never pooled. */
