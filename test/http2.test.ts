@@ -162,6 +162,7 @@ describe('HTTP/2', { timeout: 60_000 }, () => {
           ['X-Forwarded-For', '127.0.0.1'],
           ['X-Forwarded-Proto', 'http'],
           ['X-Forwarded-Host', APP_HOST],
+          ['CDN-Loop', 'relay.localhost'],
         ].flat(),
       })
     })

@@ -148,6 +148,12 @@ const ANSWERS = {
     title: 'The app took too long',
     advice: 'It accepted the request and did not answer in time.',
   },
+  loop_detected: {
+    status: 508,
+    title: 'This address leads back to itself',
+    advice:
+      'The app behind this address has sent the request to this relay again, several times. Check where it leads.',
+  },
 } as const satisfies Record<string, Answer>
 
 export type RelayErrorCode = keyof typeof ANSWERS

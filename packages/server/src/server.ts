@@ -143,7 +143,8 @@ export class Relay {
     this.#node = node
     this.#worker = worker
     this.#issuers = new IssuerReach(config)
-    this.#forwarder = new Forwarder(config.limits, config.timeouts, this.#onFault)
+    const { limits, timeouts, public_url: publicUrl } = config
+    this.#forwarder = new Forwarder(limits, timeouts, publicUrl.host, this.#onFault)
   }
 
   /** @throws before start() has finished */

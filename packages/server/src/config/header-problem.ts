@@ -32,6 +32,7 @@ export function headerNameProblem(name: string): string | undefined {
     return 'Host names the edge, so it cannot be changed here; use the --host-header flag of the agent'
   if (plain.startsWith('sallyport-'))
     return `${name} carries what the relay vouches for, so only the relay sets it; choose another name`
+  if (plain === 'cdn-loop') return `${name} is how loops are found, so only the relay sets it; remove this line`
   if (plain.startsWith('x-forwarded-') || plain === 'forwarded') {
     return `${name} tells the app where the visitor came from, so only the relay sets it; choose another name`
   }

@@ -271,6 +271,7 @@ edges:
     ['S4: an identity header with a dot', header('Sallyport.Auth.User.Email', 'a@b'), /only the relay sets it/],
     ['S4: Content-Length with a plus', header('Content+Length', '"1"'), /frames the message itself/],
     ['S4: X-Forwarded-For with a tilde', header('X~Forwarded~For', 'a'), /only the relay sets it/],
+    ['hardening: CDN-Loop', header('CDN_Loop', 'a'), /how loops are found/],
     ['attack 1: X-Forwarded-Host', header('x-forwarded-host', 'a'), /only the relay sets it/],
     ['Host', header('Host', 'a'), /--host-header flag of the agent/],
     ['an issuer on plain http', oidc('issuer_url: http://login.example.com'), /must be https/],

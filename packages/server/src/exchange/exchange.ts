@@ -100,6 +100,8 @@ export class Exchange {
   /** Set once the edge is known: its id and the origin visitors see, e.g. `https://docs.example.com`. */
   edgeId = ''
   origin = ''
+  /** What the app, and whoever it asks, knows this relay by (RFC 8586); empty until the exchange is forwarded. */
+  relayName = ''
   /** Set by the action that has found a token or password in a header: whoever sends one is never sent to sign in. */
   hasCredentials = false
   /** Set by an action that knows who is asking. */

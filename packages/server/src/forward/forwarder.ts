@@ -8,6 +8,7 @@ import type { Exchange } from '../exchange/exchange.ts'
 import { Deadlines } from './deadlines.ts'
 import { Http2Pool } from './http2-pool.ts'
 import { forwardRequest } from './http.ts'
+import { refuseLoop } from './refuse-loop.ts'
 import { StreamPool } from './stream-pool.ts'
 import { forwardUpgrade } from './upgrade.ts'
 
@@ -24,8 +25,11 @@ export interface ForwardRoom {
 
 export class Forwarder {
   readonly #room: ForwardRoom
+  readonly #relayName: string
 
-  constructor(limits: Limits, timeouts: Timeouts, onFault: OnFault) {
+  /** @param relayName by which this relay knows a request that has passed here before: host and port of `public_url` */
+  constructor(limits: Limits, timeouts: Timeouts, relayName: string, onFault: OnFault) {
+    this.#relayName = relayName
     const deadlines = new Deadlines()
     const pool = new StreamPool(
       { maxIdlePerTunnel: limits.idle_streams_per_tunnel, maxIdleMs: timeouts.idle_stream_seconds * 1000, onFault },
@@ -40,9 +44,11 @@ export class Forwarder {
 
   /**
    * Forwards an exchange and resolves when it is over.
-   * @throws RelayError where nothing of an answer has reached the visitor yet
+   * @throws RelayError, at once or later, where nothing of an answer has reached the visitor yet
    */
   forward(exchange: Exchange, backend: RouteBackend): Promise<void> {
+    refuseLoop(exchange, this.#relayName)
+    exchange.relayName = this.#relayName
     backend.budget.count(exchange.startedAt)
     return exchange.upgrade
       ? forwardUpgrade(exchange, exchange.upgrade, backend, this.#room)
