@@ -11,10 +11,13 @@ import { after, afterEach, before, describe, it } from 'node:test'
 
 import { startAgent } from '@sallyport/agent'
 import type { Agent, TunnelOptions } from '@sallyport/agent'
+import { AGENT_PATH, SUBPROTOCOL } from '@sallyport/protocol'
 import type { ControlMessage } from '@sallyport/protocol'
 import { createLog, redirectUri } from '@sallyport/server'
 
 import { HandAgent } from './support/hand-agent.ts'
+import { RawClient } from './support/raw-client.ts'
+import { webSocketRequest } from './support/raw-web-socket.ts'
 import { APP_HOST, httpApp, startStack } from './support/stack.ts'
 import type { Stack } from './support/stack.ts'
 
@@ -186,6 +189,22 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
         assert.ok(refused.type === 'refused' && why.test(refused.reason) && !refused.retryable, url)
       }
       assert.equal(await text(await visit(APP_HOST)), 'nobody')
+    })
+
+    it('hardening: is not lost to agents who reach the relay by it', async () => {
+      const connects = async (host: string): Promise<boolean> => {
+        const lines = [`Authorization: Bearer ${token}`, `Sec-WebSocket-Protocol: ${SUBPROTOCOL}`]
+        const visitor = new RawClient(stack.port)
+        visitor.write(webSocketRequest(host, lines, AGENT_PATH))
+        const answer = await visitor.until(/^HTTP\/1\.1 \d+/)
+        visitor.close()
+        return answer.startsWith('HTTP/1.1 101')
+      }
+      assert.equal(await connects('tunnel.localhost'), true)
+      assert.equal((await start({ domain: 'tunnel.localhost' })).host, 'tunnel.localhost')
+      assert.equal(await text(await visit('tunnel.localhost')), 'nobody')
+      assert.equal(await connects('tunnel.localhost'), true)
+      for (const host of [APP_HOST, 'any.wild.localhost']) assert.equal(await connects(host), false, host)
     })
 
     it('is one that a browser could ask for', async () => {

@@ -331,8 +331,9 @@ export class Relay {
       log: this.#log,
       reusePort: this.#worker !== undefined,
       isTrustedProxy: trusted_proxies.length > 0 ? compileCidrs(trusted_proxies) : () => false,
-      // Agents may use any name of this machine that is no edge, e.g. its address on the inside.
-      isAgentHost: (host: string) => this.#edges.find(host) === undefined,
+      // Agents may use any name of this machine that the configuration gives to no edge, e.g. its address on the inside;
+      // and no agent can take such a name from the others by an endpoint.
+      isAgentHost: (host: string) => this.#agentEndpoints?.isConfigured(host) === false,
       onAgent: agents.accept.bind(agents),
       onFault: this.#onFault,
     }

@@ -104,7 +104,7 @@ export class Endpoints implements EndpointBinder {
     this.#newHosts = new Attempts(Math.max(NEW_HOSTS_PER_MINUTE, init.maxPerAuthtoken))
     // Their agents are on their way back from the last relay here.
     for (const { host, authtoken_id } of init.reservations.recent()) {
-      const isFree = !this.#isConfigured(host) && sharedCookieDomain(host, init.cookieDomains) === undefined
+      const isFree = !this.isConfigured(host) && sharedCookieDomain(host, init.cookieDomains) === undefined
       if (init.isValid(authtoken_id) && isFree) this.#expect(host, authtoken_id)
     }
     this.#renewal = setInterval(() => void this.#renew(), RENEW_MS).unref()
@@ -118,6 +118,12 @@ export class Endpoints implements EndpointBinder {
       refused += backend.budget.refused
     }
     return { granted, refused }
+  }
+
+  /** Whether an edge of the configuration has the host. */
+  isConfigured(host: string): boolean {
+    const edge = this.#init.edges.find(host)
+    return edge !== undefined && edge !== this.#byHost.get(host)?.edge
   }
 
   async claim(bind: UrlBind, claimant: Claimant): Promise<EndpointClaim | EndpointRefused> {
@@ -214,7 +220,7 @@ export class Endpoints implements EndpointBinder {
     }
     if (host === publicUrl.hostname)
       return refuseEndpoint('bind_invalid', `${host} is the relay's own host; choose another`)
-    if (this.#isConfigured(host)) {
+    if (this.isConfigured(host)) {
       return refuseEndpoint(
         'bind_invalid',
         `an edge in the configuration of the relay covers ${host}; choose another host`,
@@ -228,11 +234,6 @@ export class Endpoints implements EndpointBinder {
       )
     }
     return undefined
-  }
-
-  #isConfigured(host: string): boolean {
-    const edge = this.#init.edges.find(host)
-    return edge !== undefined && edge !== this.#byHost.get(host)?.edge
   }
 
   #readPolicy(policy: unknown, authtokenId: string, host: string): EndpointPolicy | EndpointRefused {
