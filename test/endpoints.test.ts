@@ -38,6 +38,7 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
   before(async () => {
     const app = httpApp((request, response) => {
       asked += 1
+      response.setHeader('Clear-Site-Data', '"cache", "cookies"')
       response.end(`${request.headers['x-agent']?.toString() ?? 'nobody'}`)
     })
     stack = await startStack({
@@ -323,6 +324,19 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
       const response = await visit('closed.localhost')
       assert.equal(response.headers['sallyport-error-code'], 'ERR_IP_RESTRICTED')
       assert.equal(asked, before_)
+    })
+
+    it('hardening: clears the cookies of no other host, whatever its app or its policy says', async () => {
+      await start({ domain: 'clears.localhost' })
+      await start({ domain: 'adds.localhost', responseHeaderAdd: ['Clear-Site-Data: "*"', 'X-Added: yes'] })
+      assert.equal((await visit('clears.localhost')).headers['clear-site-data'], undefined)
+      const { headers } = await visit('adds.localhost')
+      assert.deepEqual([headers['clear-site-data'], headers['x-added']], [undefined, 'yes'])
+      assert.equal(
+        (await visit(APP_HOST)).headers['clear-site-data'],
+        '"cache", "cookies"',
+        'an edge of the operator may',
+      )
     })
 
     it('asks visitors to sign in, and the relay says what to register', async () => {

@@ -18,6 +18,7 @@ import { sharedCookieDomain } from '../config/cookie-domains.ts'
 import type { IssuerReach } from '../config/issuer-reach.ts'
 import { RelayError } from '../errors.ts'
 import { Attempts } from '../exchange/attempts.ts'
+import { HeaderEdits } from '../exchange/header-edits.ts'
 import type { Logger } from '../log.ts'
 import type { Policy } from '../policy/compose.ts'
 import { StoreUnavailable } from '../store/store.ts'
@@ -320,7 +321,7 @@ export class Endpoints implements EndpointBinder {
     const backend = new RouteBackend(new TunnelGroup({ selection }), [], { advice })
     const routes = config.routes.map((route) => ({
       match: route,
-      policy: policyOf(route.policy, config.id, session.authtokenId),
+      policy: keepingSiteData(policyOf(route.policy, config.id, session.authtokenId)),
       backend,
     }))
     const edge = new Edge(config.id, routes, originOf)
@@ -396,6 +397,24 @@ export class Endpoints implements EndpointBinder {
     }
   }
 }
+
+/**
+ * `Clear-Site-Data: "cookies"` clears the cookies of the whole registrable domain, sessions of other people's hosts among them
+ * (https://w3c.github.io/webappsec-clear-site-data/#clear-cookies): it is not an endpoint's to say. Behind the policy, so
+ * that nothing in it can bring the header back.
+ */
+function keepingSiteData(policy: Policy): Policy {
+  return (exchange, next) =>
+    policy(exchange, () => {
+      if (exchange.responseEdits) exchange.responseEdits.remove(CLEAR_SITE_DATA)
+      else exchange.responseEdits = NO_SITE_DATA
+      return next()
+    })
+}
+
+const CLEAR_SITE_DATA = 'Clear-Site-Data'
+const NO_SITE_DATA = new HeaderEdits() // nobody changes it: it is set when every action has had its say
+NO_SITE_DATA.remove(CLEAR_SITE_DATA)
 
 function labelsOf(host: string): Map<string, string> {
   return new Map([[ENDPOINT_LABEL, host]])
