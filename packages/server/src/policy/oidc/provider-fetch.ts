@@ -74,7 +74,9 @@ export function providerFetch(timeoutMs: number, home: string, reach?: IssuerRea
           signal: deadline, // instead of the caller's, which would say less about the same time
           lookup: lookupAdmitted((addresses) => admit(url, addresses)),
         })
-        request.once('response', resolve).once('error', reject)
+        // Neither of the two comes where the answer is 101: node:http hangs up, and the deadline is nobody's any more.
+        request.once('close', () => reject(new Error('the connection ended without an answer')))
+        request.once('response', resolve).on('error', reject)
         request.end(payload)
       })
       rule.answered(url.origin, response.socket.remoteAddress ?? '')

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer as createNetServer, type AddressInfo } from 'node:net'
 import { after, before, beforeEach, describe, it } from 'node:test'
 
 import { RelayError } from '../../errors.ts'
 import { createLog } from '../../log.ts'
 import { startHostileProvider, type HostileProvider } from './hostile-provider.test-support.ts'
-import { providerFetch } from './provider-fetch.ts'
+import { ProviderUnreachable, providerFetch } from './provider-fetch.ts'
 import { Provider } from './provider.ts'
 
 const DISCOVERY = '/.well-known/openid-configuration'
@@ -166,6 +166,39 @@ describe('Provider', () => {
     await assert.rejects(open().describe(), unreachable(/no answer within 0\.3 s/))
     await left
     clearInterval(timer)
+  })
+
+  it('S2: hostile, that answers what no provider would is unreachable at once, and holds nothing', async () => {
+    const answers: Record<string, string> = {
+      'another protocol': 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nabc',
+      'a status below 100': 'HTTP/1.1 099 Odd\r\nContent-Length: 2\r\n\r\n{}',
+      'a status above 599': 'HTTP/1.1 999 Odd\r\nContent-Length: 2\r\n\r\n{}',
+      'a 205 with a body': 'HTTP/1.1 205 Odd\r\nContent-Length: 2\r\n\r\n{}',
+      'a chunk that is none': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\nzz\r\n',
+      'half of it': 'HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{}',
+      'nothing of HTTP': 'SSH-2.0-OpenSSH_9.2\r\n',
+      nothing: '',
+    }
+    let answer = ''
+    const odd = createNetServer((socket) => {
+      socket.on('error', () => {})
+      socket.once('data', () => socket.end(answer))
+    })
+    odd.listen(0, '127.0.0.1')
+    await once(odd, 'listening')
+    const url = `http://127.0.0.1:${(odd.address() as AddressInfo).port}` // listening on TCP
+    try {
+      const fetch = providerFetch(5000, url)
+      for (const [what, bytes] of Object.entries(answers)) {
+        answer = bytes
+        // More often than may be under way at once.
+        for (let time = 0; time < 101; time++) await assert.rejects(fetch(`${url}/jwks`), ProviderUnreachable, what)
+      }
+      answer = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}and bytes behind it'
+      assert.equal((await fetch(`${url}/jwks`)).status, 200)
+    } finally {
+      odd.close()
+    }
   })
 
   it('hostile, that lets requests hang holds a hundred of them at most', async () => {
