@@ -24,9 +24,10 @@ import type { Relay } from '@sallyport/server'
 import { WebSocket, WebSocketServer } from 'ws'
 
 import { DirectoryTable } from '../packages/server/src/node/directory-table.ts'
-import type { DirectoryEvent, Listing } from '../packages/server/src/node/directory.ts'
+import type { Directory, DirectoryChange, DirectoryEvent, Listing } from '../packages/server/src/node/directory.ts'
 import { encodeHopHeader } from '../packages/server/src/node/hop-header.ts'
 import { SocketCarrier } from '../packages/server/src/node/socket-carrier.ts'
+import { HandAgent } from './support/hand-agent.ts'
 
 const EDGES = ['one', 'two', 'three', 'sticky'].map((name) => {
   const sticky = name === 'sticky' ? ', sticky: { cookie: tunnel }' : ''
@@ -62,7 +63,7 @@ ${EDGES.join('\n')}
     return startRelay(config, {
       log: createLog({ level: 'debug' }, { write: (line) => void logs[name].push(line) }),
       env: {},
-      node: { nodeId, directory: table.at(nodeId), link: linkOf(name), secret },
+      node: { nodeId, directory: overChannel(table.at(nodeId)), link: linkOf(name), secret },
     })
   }
 
@@ -367,6 +368,21 @@ ${EDGES.join('\n')}
     })
   })
 
+  it('S2: tells the others nothing of a policy that nobody has looked at, however deep it nests', async () => {
+    const agent = await HandAgent.connect({ port: a.addresses.http?.port ?? 0 }, token)
+    try {
+      agent.hello({ instance_id: 'with-an-abyss' })
+      await agent.next('welcome')
+      const offer = JSON.stringify({ type: 'bind', tunnel_id: 1, labels: [['app', 'abyss']], forwards_to: 'x' })
+      // Deeper than JSON.stringify() can follow.
+      agent.sendText(`${offer.slice(0, -1)},"policy":${'['.repeat(30_000)}${']'.repeat(30_000)}}`)
+      await agent.next('bound')
+    } finally {
+      agent.close()
+    }
+    assert.equal(await text(await visit(a, 'one')), await text(await visit(b, 'one')))
+  })
+
   it('forgets the tunnels of a node that is gone, and learns them anew when it is back', async () => {
     await until(b, 'two', 200)
     await a.destroy()
@@ -376,6 +392,11 @@ ${EDGES.join('\n')}
     assert.equal(await until(b, 'two', 200), 'back')
   })
 })
+
+/** As it is between processes, where every word is written as JSON. */
+function overChannel(directory: Directory): Directory {
+  return { ...directory, tell: (change) => directory.tell(JSON.parse(JSON.stringify(change)) as DirectoryChange) }
+}
 
 interface VisitOptions {
   method?: string

@@ -327,7 +327,8 @@ export class TunnelSession implements Claimant {
     )
   }
 
-  #bindLabels(bind: Bind): void {
+  /** A policy is an endpoint's. Here nobody has looked at it, so nobody gets it: it may nest deeper than JSON can be written. */
+  #bindLabels({ policy: _unread, ...bind }: Bind): void {
     const labels = new Map(bind.labels)
     const { lane, isNew } = this.#room.registry.join(bind, this, this.#room.onHealth)
     const { tunnel } = lane
