@@ -8,6 +8,8 @@ import { ProviderUnreachable } from './provider-fetch.ts'
 
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout'
 const MAX_TEXT = 255
+/** Longer than any URL of an issuer. Nothing of it is believed yet, and to read a host of foreign letters takes their square. */
+const MAX_ISSUER = 512
 /** An older one has been on its way too long; until then its `jti` is remembered. */
 export const LOGOUT_TOKEN_AGE_S = 300
 
@@ -37,7 +39,7 @@ export type LogoutTokenVerdict =
 export function addresseesOf(token: string): { issuer: string; audience: readonly string[] } | undefined {
   try {
     const { iss, aud } = decodeJwt(token)
-    if (typeof iss !== 'string' || aud === undefined) return undefined
+    if (typeof iss !== 'string' || iss.length > MAX_ISSUER || aud === undefined) return undefined
     return { issuer: iss, audience: Array.isArray(aud) ? aud : [aud] }
   } catch {
     return undefined // whatever jose has to say about it, it is no token

@@ -100,9 +100,10 @@ export class ProviderLogout {
     if (destination !== undefined && !['iframe', 'frame', 'document'].includes(destination)) {
       return this.#refuse(exchange, `it is not for sec-fetch-dest: ${destination.slice(0, 20)}`)
     }
+    const named = comparable(iss)
     const issuers = new Set<string>()
     for (const { config } of this.#registrations())
-      if (sameIssuer(config.issuer_url, iss)) issuers.add(config.issuer_url)
+      if (comparable(config.issuer_url) === named) issuers.add(config.issuer_url)
     const [issuer] = issuers
     if (issuer === undefined) return this.#refuse(exchange, 'iss is no provider of a sign-in here')
     const ending = this.#find(({ row }) => row.sid === sid && issuers.has(row.issuer))
@@ -173,10 +174,11 @@ export class ProviderLogout {
   #clientsFor(token: string): Iterable<Client> {
     const said = addresseesOf(token)
     if (!said) return []
+    const named = comparable(said.issuer)
     const found = new Map<string, Client>()
     for (const registration of this.#registrations()) {
       const { issuer_url, client_id, id_token_alg, client_secret } = registration.config
-      if (!sameIssuer(issuer_url, said.issuer) || !said.audience.includes(client_id)) continue
+      if (comparable(issuer_url) !== named || !said.audience.includes(client_id)) continue
       // An agent may name the issuer and client of somebody else, with a secret of its own.
       const key = JSON.stringify([issuer_url, client_id, id_token_alg === 'HS256' ? client_secret?.reveal() : null])
       const client = found.get(key)
@@ -234,6 +236,6 @@ function isMeant(subject: string, sid: string | undefined, token: LogoutToken): 
 }
 
 /** As Provider compares them: `https://a` and `https://a/` are one. The signature is checked against the exact one. */
-function sameIssuer(configured: string, said: string): boolean {
-  return configured === said || URL.parse(configured)?.href === URL.parse(said)?.href
+function comparable(issuer: string): string {
+  return URL.parse(issuer)?.href ?? issuer
 }
