@@ -3,13 +3,14 @@
 
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import diagnostics from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, request as httpRequest } from 'node:http'
 import type { IncomingMessage, OutgoingHttpHeaders, RequestListener, Server, ServerResponse } from 'node:http'
 import { createServer as createHttp2Server } from 'node:http2'
 import { connect } from 'node:net'
-import type { AddressInfo, Server as NetServer } from 'node:net'
+import type { AddressInfo, Server as NetServer, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buffer, text } from 'node:stream/consumers'
@@ -340,6 +341,20 @@ ${EDGES.join('\n')}
       assert.deepEqual(await answer(linkOf('a'), encodeHopHeader({ ...listing, visitor: '192.0.2.1' })), { ok: true })
     })
 
+    it('S2: goes on where the system cannot hand it a connection', async () => {
+      const servers: NetServer[] = []
+      const onSocket = (message: unknown): void =>
+        void servers.push((message as { socket: ServedSocket }).socket.server)
+      diagnostics.subscribe('net.server.socket', onSocket)
+      await answer(linkOf('a'), encodeHopHeader({ ...listing, visitor: '192.0.2.1' }))
+      diagnostics.unsubscribe('net.server.socket', onSocket)
+      const server = servers.find((one) => one.address() === linkOf('a'))
+      // Twice: the first one may have been waited for since the start.
+      for (let time = 0; time < 2; time++) server?.emit('error', new Error('accept EMFILE'))
+      assert.deepEqual(await answer(linkOf('a'), encodeHopHeader({ ...listing, visitor: '192.0.2.1' })), { ok: true })
+      assert.equal(logs.a.filter((line) => line.includes('link listener failed')).length, 2)
+    })
+
     it('passes nothing on to a third node: one hop is all there may be', async () => {
       const hops = await metric(b, 'sallyport_hops_total')
       const before = seen
@@ -397,6 +412,9 @@ ${EDGES.join('\n')}
 function overChannel(directory: Directory): Directory {
   return { ...directory, tell: (change) => directory.tell(JSON.parse(JSON.stringify(change)) as DirectoryChange) }
 }
+
+/** As node:net has it, and its types do not. */
+type ServedSocket = Socket & { server: NetServer }
 
 interface VisitOptions {
   method?: string

@@ -254,6 +254,7 @@ export class Relay {
         address: config.listen.admin,
         metrics,
         notReady: () => this.#notReady ?? this.#storeLoss,
+        log: this.#log,
       })
       admin = await listen(this.#admin, 'listen.admin', config.listen.admin)
     }

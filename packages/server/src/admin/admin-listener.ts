@@ -6,12 +6,14 @@ import type { AddressInfo } from 'node:net'
 import { createServer } from '@sallyport/protocol/node-http'
 
 import type { ListenAddress } from '../config/config.ts'
+import type { Logger } from '../log.ts'
 
 export interface AdminListenerOptions {
   address: ListenAddress
   metrics: { readonly contentType: string; text(): Promise<string> }
   /** Why the relay should get no visitors now, or undefined where it should. */
   notReady: () => string | undefined
+  log: Logger
 }
 
 export class AdminListener {
@@ -30,6 +32,8 @@ export class AdminListener {
       this.#server.once('error', reject)
       this.#server.listen({ port, ...(host !== undefined && { host }) }, () => {
         this.#server.off('error', reject)
+        // A connection that the system could not hand over, where descriptors run out: no reason to fall.
+        this.#server.on('error', (error) => this.#options.log.error({ err: error }, 'admin listener failed'))
         resolve()
       })
     })
@@ -42,6 +46,16 @@ export class AdminListener {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      await this.#serve(request, response)
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'admin request failed')
+      if (response.headersSent) response.destroy()
+      else send(response, 500, 'text/plain', 'The reason is in the log of the relay.\n')
+    }
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const [path = ''] = request.url?.split('?', 1) ?? []
     if (request.method !== 'GET' && request.method !== 'HEAD') return send(response, 405, 'text/plain', 'GET only\n')
     switch (path) {

@@ -38,7 +38,12 @@ export class LinkListener {
   async listen(path: string): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject)
-      this.#server.listen(path, resolve)
+      this.#server.listen(path, () => {
+        this.#server.off('error', reject)
+        // A connection that the system could not hand over; nobody else is hurt.
+        this.#server.on('error', (error) => this.#options.log.error({ err: error }, 'link listener failed'))
+        resolve()
+      })
     })
   }
 

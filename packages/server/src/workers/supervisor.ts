@@ -79,6 +79,7 @@ export class Supervisor {
       address: config.listen.admin,
       metrics,
       notReady: () => this.#notReady ?? this.#whyWorkersAreNot(),
+      log: options.log,
     })
   }
 
