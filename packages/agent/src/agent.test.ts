@@ -6,6 +6,7 @@ import { createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
 import { buffer, text } from 'node:stream/consumers'
 import { after, describe, it } from 'node:test'
 import { createServer as createTlsServer } from 'node:tls'
@@ -232,6 +233,36 @@ describe('a served stream', () => {
     await closed
     assert.equal(cut.readableEnded, false)
   })
+
+  it('S2: ends alone, and is told once, where the agent itself is at fault', async () => {
+    const app = await startApp(echo)
+    const relay = await startRelay()
+    const lines: string[] = []
+    const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(line) })
+    const agent = start(relay, { upstream: `${app.port}` }, { log })
+    await once(agent, 'online')
+    const session = relay.sessions[0]! // it is online
+    const faulty = Promise.withResolvers<void>()
+    agent.once('served', () => {
+      setImmediate(faulty.resolve)
+      throw new Error('nobody expected this')
+    })
+    const ask = async (word: string): Promise<void> => {
+      const stream = session.openStream()
+      stream.end(word)
+      assert.deepEqual(await readReply(stream), { ok: true })
+      assert.equal(await text(stream), word)
+    }
+    await ask('one')
+    await faulty.promise
+    await ask('two')
+    const told = lines.filter((line) => line.includes('a stream could not be served'))
+    assert.equal(told.length, 1)
+    assert.match(told[0] ?? '', /nobody expected this.*agent\.test\.ts/, 'with its stack')
+    assert.equal(agent.status.state, 'online')
+    await agent.close()
+    assert.equal(agent.status.connections.open, 0)
+  })
 })
 
 describe('an app over TLS', () => {
@@ -398,6 +429,90 @@ describe('an agent that loses its relay', () => {
     assert.equal(error.code, 'control_violation')
     await once(agent, 'online')
   })
+})
+
+describe('a relay that says what no relay says', { concurrency: true }, () => {
+  const abyss = `${'['.repeat(30_000)}${']'.repeat(30_000)}`
+  const framed = (json: string): Buffer => {
+    const length = Buffer.alloc(4)
+    length.writeUInt32BE(Buffer.byteLength(json))
+    return Buffer.concat([length, Buffer.from(json)])
+  }
+  const say = (json: string) => (session: FakeSession) => void session.controlStream?.write(framed(json))
+  const frames = (hex: string) => (session: FakeSession) => session.socket.send(Buffer.from(hex, 'hex'))
+
+  const breaks: Record<string, (session: FakeSession) => void> = {
+    'a message that is no JSON': say('{'),
+    'a message of megabytes': (session) => void session.controlStream?.write(Buffer.from('7fffffff', 'hex')),
+    'a message that nests without end': say(abyss),
+    'a critical message that nobody knows': say('{"type":"dance","critical":true}'),
+    'a message of an agent': say('{"type":"hello","versions":[1]}'),
+    'a second welcome': say(
+      '{"type":"welcome","version":1,"session_id":"","node_id":"","nodes":[],"limits":{"tunnels":1,"stream_header_bytes":1},"capabilities":[],"relay_version":""}',
+    ),
+    'a refusal that may be tried again, with odd paths': say(
+      '{"type":"refused","tunnel_id":1,"code":"constructor","reason":"\\u001b[2J","retryable":true}',
+    ),
+    'a drain that lasts for ever': say('{"type":"drain","deadline_ms":9007199254740991}'),
+    'text instead of bytes': (session) => session.socket.send('hello'),
+    'frames of another version': frames('ff0000000000000000000000'),
+    'data for a stream that nobody opened': frames('000000000000077700000001ff'),
+    'a stream of the agent opened by the relay': frames('000000010000000300000000'),
+    'more credit than there can be': frames('0001000000000001ffffffff'),
+    'a ping of a stream': frames('000200010000000100000000'),
+    'a goodbye with an odd code': frames('00030000000000000000ffff'),
+    'a WebSocket that is closed with an odd code': (session) => session.socket.close(4999, 'odd \u{1F600}'.repeat(10)),
+    'a WebSocket frame that is none': (session) => void rawSocketOf(session).write(Buffer.from('ffffffffffff', 'hex')),
+    'half a frame, then nothing': (session) => rawSocketOf(session).end(Buffer.from('82', 'hex')),
+    'a reset of the connection': (session) => rawSocketOf(session).resetAndDestroy(),
+  }
+  for (const [what, breakIt] of Object.entries(breaks)) {
+    it(`S2: loses the session by ${what}, and the agent comes back`, async () => {
+      const { agent, relay, session } = await connectPair({ upstream: `${(await startApp(echo)).port}` })
+      const again = once(relay, 'bound')
+      breakIt(session)
+      await again
+      const stream = relay.sessions.at(-1)!.openStream() // the one that has just been bound
+      stream.end('still here')
+      assert.deepEqual(await readReply(stream), { ok: true })
+      agent.destroy()
+    })
+  }
+
+  const harmless: Record<string, (session: FakeSession) => void> = {
+    'a message that nobody knows': say(`{"type":"dance","steps":${abyss}}`),
+    'news of tunnels that are not there': say(
+      '{"type":"bound","tunnel_id":77,"endpoints":["https://\\u009b/"],"redirect_uri":"x"}',
+    ),
+    'a notice that would move a cursor': say('{"type":"notice","level":"warn","text":"\\u001b[2J\\u202e"}'),
+    'a stream with a header of garbage': (session) => void openRaw(session).end('GET / HTTP/1.1\r\n\r\n'),
+    'a stream without a header': (session) => void openRaw(session).end(),
+    'a stream for a tunnel that is not there': (session) => void session.openStream(0xffff_ffff),
+    'a stream that is reset at once': (session) => session.openStream().reset(),
+    'a hundred streams that are reset': (session) => {
+      for (let count = 0; count < 100; count++) session.openStream().destroy()
+    },
+    'an answer to a ping that nobody sent': frames('000200020000000000000bad'),
+  }
+  for (const [what, sayIt] of Object.entries(harmless)) {
+    it(`S2: loses nothing by ${what}`, async () => {
+      const { agent, relay, session } = await connectPair({ upstream: `${(await startApp(echo)).port}` })
+      sayIt(session)
+      const stream = session.openStream()
+      stream.end('still here')
+      assert.deepEqual(await readReply(stream), { ok: true })
+      assert.equal(relay.sessions.length, 1)
+      agent.destroy()
+    })
+  }
+
+  function openRaw(session: FakeSession): Duplex {
+    return session.mux.openStream().on('error', () => {})
+  }
+
+  function rawSocketOf({ socket }: FakeSession): Socket {
+    return (socket as unknown as { _socket: Socket })._socket // as websocket-carrier.ts finds it
+  }
 })
 
 describe('an agent that is refused for good', () => {

@@ -337,10 +337,17 @@ export class Agent extends EventEmitter<AgentEvents> {
     const since = performance.now()
     this.#connections.total += 1
     this.#connections.open += 1
-    const served = await serveStream(stream, (tunnelId) => this.#dials.get(tunnelId))
-    this.#connections.open -= 1
-    this.#logServed(served, performance.now() - since)
-    this.emit('served', served)
+    try {
+      const served = await serveStream(stream, (tunnelId) => this.#dials.get(tunnelId))
+      this.#logServed(served, performance.now() - since)
+      this.emit('served', served)
+    } catch (error) {
+      // Ours to mend, and told with its stack. It ends this stream and nothing else.
+      this.#log.error({ err: error }, 'a stream could not be served')
+      stream.destroy()
+    } finally {
+      this.#connections.open -= 1
+    }
   }
 
   #logServed(served: Served, durationMs: number): void {
