@@ -18,7 +18,8 @@ export function hostPatternProblem(pattern: string): string | undefined {
   if (host.includes('*')) return `"${pattern}": the * can only stand alone in front, as in *.example.com`
   // oxlint-disable-next-line no-control-regex -- everything outside ASCII is what this looks for
   if (/[^\x00-\x7f]/.test(host)) {
-    const ascii = domainToASCII(host)
+    // To write foreign letters in ASCII takes the square of their number.
+    const ascii = host.length <= HOST_MAX_CHARS && domainToASCII(host)
     return ascii
       ? `write "${pattern}" in its ASCII form: ${pattern.replace(host, ascii)}`
       : `"${pattern}" is not a host`

@@ -150,4 +150,17 @@ describe('the policy of an endpoint', () => {
       /credentials\.1: is a second hash for the same user; an endpoint takes one for each$/,
     )
   })
+  it('S2: costs the relay little, whatever stands in it: no square of anything, no guess at every word', () => {
+    const letters = Array.from({ length: 3900 }, (_, index) => String.fromCodePoint(0x4e00 + index)).join('')
+    assert.match(problemsOf(signIn({ issuer_url: `https://${letters}` })).join(), /issuer_url: is longer than 512 char/)
+    assert.match(problemsOf(signIn({ allowed_origins: [`https://${letters}`] })).join(), /is not an origin/)
+    assert.match(problemsOf(signIn({ allow: { domains: [letters] } })).join(), /is not a domain/)
+    assert.deepEqual(problemsOf(signIn({ issuer_url: 'https://bücher.example.com' })), [])
+
+    const unknown = Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`client_idx${index}`, 1]))
+    const found = problemsOf(signIn(unknown))
+    assert.equal(found.length, 100)
+    assert.equal(found.filter((problem) => problem.endsWith('did you mean client_id?')).length, 64)
+    assert.match(found.at(-1) ?? '', /client_idx99: there is no such key here; possible are /)
+  })
 })

@@ -15,12 +15,20 @@ const DECIDING_ACTIONS: ReadonlySet<string> = new Set([
   'any-of',
 ])
 
+// Words that may be compared with those that are known: some 100 µs each, and whoever sends a policy may misspell thousands.
+const GUESSES_MAX = 64
+
+/** Finds the word that was probably meant, for as long as there is patience. */
+type Guess = typeof didYouMean
+
 /** Checks a value against a schema; every problem has its path and a sentence. */
 export function parseWithSchema<T extends z.ZodType>(
   schema: T,
   value: unknown,
 ): { value: z.output<T> } | { problems: FoundProblem[]; unknownKeys: FoundProblem[] } {
-  const result = schema.safeParse(value, { error: sentence })
+  let guesses = 0
+  const guess: Guess = (written, known) => (++guesses > GUESSES_MAX ? undefined : didYouMean(written, known))
+  const result = schema.safeParse(value, { error: (issue) => sentence(issue, guess) })
   if (result.success) return { value: result.data }
   const problems: FoundProblem[] = []
   const unknownKeys: FoundProblem[] = []
@@ -40,18 +48,18 @@ export function parseWithSchema<T extends z.ZodType>(
 }
 
 // zod asks here where the schema has no sentence of its own.
-function sentence(issue: z.core.$ZodRawIssue): string | undefined {
+function sentence(issue: z.core.$ZodRawIssue, guess: Guess): string | undefined {
   switch (issue.code) {
     case 'invalid_type':
       return invalidType(issue)
     case 'unrecognized_keys':
-      return issue.keys.map((key) => unknownKey(key, knownKeys(issue.inst))).join('\n')
+      return issue.keys.map((key) => unknownKey(key, knownKeys(issue.inst), guess)).join('\n')
     case 'invalid_value': {
       const values = issue.values.map(String)
-      return `${shown(issue.input)} is not possible here; write ${values.join(' or ')}${hint(issue.input, values)}`
+      return `${shown(issue.input)} is not possible here; write ${values.join(' or ')}${hint(issue.input, values, guess)}`
     }
     case 'invalid_union':
-      return issue.note ? unknownType(issue) : undefined
+      return issue.note ? unknownType(issue, guess) : undefined
     case 'too_small':
       if (issue.origin === 'number' || issue.origin === 'int') {
         return issue.inclusive ? `must be at least ${issue.minimum}` : `must be more than ${issue.minimum}`
@@ -87,7 +95,7 @@ function invalidType(issue: z.core.$ZodRawIssue<z.core.$ZodIssueInvalidType>): s
   return `must be a ${expected}, not ${shown(input)}`
 }
 
-function unknownType(issue: z.core.$ZodRawIssue<z.core.$ZodIssueInvalidUnion>): string {
+function unknownType(issue: z.core.$ZodRawIssue<z.core.$ZodIssueInvalidUnion>, guess: Guess): string {
   const types =
     issue.inst instanceof z.ZodDiscriminatedUnion ? [...(issue.inst._zod.propValues['type'] ?? [])].map(String) : []
   const input: unknown = issue.input
@@ -96,17 +104,17 @@ function unknownType(issue: z.core.$ZodRawIssue<z.core.$ZodIssueInvalidUnion>): 
   if (typeof type === 'string' && !types.includes('deny') && DECIDING_ACTIONS.has(type)) {
     return `${type} decides about requests; put it under on_http_request`
   }
-  return `${shown(type)} is not an action; write one of ${types.join(', ')}${hint(type, types)}`
+  return `${shown(type)} is not an action; write one of ${types.join(', ')}${hint(type, types, guess)}`
 }
 
-function unknownKey(key: string, known: readonly string[]): string {
-  const meant = didYouMean(key, known)
+function unknownKey(key: string, known: readonly string[], guess: Guess): string {
+  const meant = guess(key, known)
   if (meant) return `there is no such key; did you mean ${meant}?`
   return `there is no such key here; possible are ${known.join(', ')}`
 }
 
-function hint(written: unknown, known: readonly string[]): string {
-  const meant = typeof written === 'string' ? didYouMean(written, known) : undefined
+function hint(written: unknown, known: readonly string[], guess: Guess): string {
+  const meant = typeof written === 'string' ? guess(written, known) : undefined
   return meant && known.length > 2 ? ` (did you mean ${meant}?)` : ''
 }
 

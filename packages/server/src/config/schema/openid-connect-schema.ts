@@ -142,7 +142,11 @@ export const openidConnectSchema = z.strictObject({
 })
 
 /** Why a text cannot be an `issuer_url`: the end of a sentence, or one of its own. */
+// The callback takes no longer `iss`; and to read a host of foreign letters takes the square of their number.
+const ISSUER_MAX_CHARS = 512
+
 export function issuerProblem(issuer: string): string | undefined {
+  if (issuer.length > ISSUER_MAX_CHARS) return `is longer than ${ISSUER_MAX_CHARS} characters`
   const url = URL.parse(issuer)
   if (!url || (url.protocol !== 'https:' && url.protocol !== 'http:'))
     return `"${issuer}" is not a URL; write for example https://login.example.com`

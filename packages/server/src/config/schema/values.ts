@@ -74,8 +74,10 @@ export function origin(example: string) {
     .toLowerCase()
 }
 
+const ORIGIN_MAX_CHARS = 512 // a host has 253
+
 function originOf(written: string): string | undefined {
-  const url = URL.parse(written)
+  const url = written.length > ORIGIN_MAX_CHARS ? null : URL.parse(written)
   return url && (url.protocol === 'https:' || url.protocol === 'http:') ? url.origin : undefined
 }
 
