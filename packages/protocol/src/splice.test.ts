@@ -127,6 +127,17 @@ describe('splice', () => {
     await spliced
   })
 
+  it('S2: closes the app where the visitor breaks in the turn in which they end', async () => {
+    const [visitor, a] = duplexPair()
+    const [b, app] = await connectPair()
+    const spliced = splice(a, b)
+    a.on('end', () => a.destroy())
+    visitor.end('question')
+    await spliced
+    assert.ok(b.closed)
+    app.destroy()
+  })
+
   it('destroys the other side when one was destroyed before, whichever it is', async () => {
     for (const first of [0, 1] as const) {
       const pair = [duplexPair()[0], duplexPair()[0]] as const

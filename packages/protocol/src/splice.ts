@@ -60,6 +60,9 @@ function join(from: Duplex, to: Duplex, onClose: () => void, count: (bytes: numb
 function cut(stream: Duplex): void {
   // Only a TCP socket has a remote family and no cipher; pipes and TLS have no reset, and TLS tells a cut by itself.
   const isTcp = stream instanceof Socket && stream.remoteFamily !== undefined && !('encrypted' in stream)
-  if (isTcp && !stream.destroyed) stream.resetAndDestroy()
-  else stream.destroy()
+  if (!isTcp || stream.destroyed) return void stream.destroy()
+  // libuv resets no socket while it sends a FIN (EINVAL), and Node then never closes it: a turn later it does both.
+  const isSendingEnd = stream.writableEnded && !stream.writableFinished && stream.writableLength === 0
+  if (isSendingEnd) stream.once('finish', () => void (stream.destroyed || stream.resetAndDestroy()))
+  else stream.resetAndDestroy()
 }
