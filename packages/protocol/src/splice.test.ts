@@ -138,6 +138,21 @@ describe('splice', () => {
     app.destroy()
   })
 
+  it('S2: cuts an app that still sends to a visitor whose stream has ended both ways by itself', async () => {
+    // As a stream of HTTP/2 does that its visitor closes with NO_ERROR.
+    let onTaken = (): void => {}
+    const a = new Duplex({ read() {}, write: (_chunk, _encoding, taken) => void (onTaken = taken) })
+    const [b, app] = duplexPair()
+    const spliced = splice(a, b)
+    app.write(Buffer.alloc(100_000))
+    while (!b.isPaused()) await new Promise((resolve) => setImmediate(resolve))
+    a.push(null)
+    a.end()
+    onTaken()
+    await spliced
+    assert.ok(b.destroyed)
+  })
+
   it('destroys the other side when one was destroyed before, whichever it is', async () => {
     for (const first of [0, 1] as const) {
       const pair = [duplexPair()[0], duplexPair()[0]] as const

@@ -32,7 +32,8 @@ function join(from: Duplex, to: Duplex, onClose: () => void, count: (bytes: numb
   const onDrain = (): void => void from.resume()
   const onClosed = (): void => {
     to.off('drain', onDrain)
-    const complete = from.readableEnded && from.writableFinished
+    // A stream of HTTP/2 may end both ways by itself: then `to` has not ended, and nobody takes what it still says.
+    const complete = from.readableEnded && from.writableFinished && to.readableEnded
     if (!complete) cut(to)
     onClose()
   }
