@@ -18,6 +18,7 @@ const OTHER_PAUSE_MS = 25
 const SETTLE_MS = 200 // until a process that ends is known to have ended
 const OTHER_DEADLINE_MS = 5000 // on a machine that is busy with other things
 const STUCK_MS = 5000
+const DRAIN_CUT = 'drain deadline passed, ending what is left'
 const RETURN_DEADLINE_MS = 10_000
 const RESIDENT_MAX_GROWTH_BYTES = 256 * 1024 * 1024 // what the garbage collector may leave lying about
 const DESCRIPTORS_SLACK = 8
@@ -160,11 +161,11 @@ export class RelayUnderFuzz {
     }
     await this.#stopNeighbour()
     problems.push(...this.takeProblems())
-    this.#relay!.kill('SIGTERM')
-    if (await inTime(this.#relay!.exited)) {
-      const { code } = await this.#relay!.exited
-      if (code !== 0) problems.push(`the relay left with ${code}`)
-    } else problems.push(`the relay cannot leave: an exchange is still open\n${this.#relay!.tail}`)
+    const relay = this.#relay!
+    relay.kill('SIGTERM')
+    if (!(await inTime(relay.exited))) problems.push('the relay cannot leave')
+    else if ((await relay.exited).code !== 0) problems.push(`the relay does not leave in order\n${relay.tail}`)
+    if (relay.entries.some(({ msg }) => msg === DRAIN_CUT)) problems.push('an exchange of the relay has no end')
     return problems
   }
 
@@ -182,7 +183,7 @@ export class RelayUnderFuzz {
       ],
       config: {
         listen: { http: `127.0.0.1:${this.port}`, admin: '127.0.0.1:0', http2: 'all' },
-        timeouts: { idle_stream_seconds: 1, request_stall_seconds: 3, app_answer_seconds: 3, app_stall_seconds: 3, upgrade_idle_seconds: 3, request_head_seconds: 3, agent_handshake_seconds: 3 }, // prettier-ignore
+        timeouts: { idle_stream_seconds: 1, request_stall_seconds: 3, app_answer_seconds: 3, app_stall_seconds: 3, upgrade_idle_seconds: 3, request_head_seconds: 3, agent_handshake_seconds: 3, drain_seconds: 5 }, // prettier-ignore
         log: { level: 'info', format: 'json', access: false },
       },
     })
