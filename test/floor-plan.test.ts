@@ -145,7 +145,8 @@ describe('floor plan', () => {
   it('enters the protocol package by its one door, but for what runs before and beside it', () => {
     const behind = [...server, ...importsOf('packages/agent/src')].filter(
       ({ to }) =>
-        to.startsWith('@sallyport/') && !/^@sallyport\/protocol(\/config-error|\/tune-v8|\/node-http)?$/.test(to),
+        to.startsWith('@sallyport/') &&
+        !/^@sallyport\/protocol(\/config-error|\/make-folder|\/tune-v8|\/node-http)?$/.test(to),
     )
     assert.deepEqual(behind, [])
   })

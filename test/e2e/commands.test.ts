@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir, writeFile } from 'node:fs/promises'
+import { readdir, rename, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -70,6 +70,43 @@ describe('the commands', { timeout: 120_000 }, () => {
       const missing = await processes.run([RELAY, 'check', '--config', '/nowhere/relay.yml'])
       assert.equal(missing.code, 2)
       assert.match(missing.stderr, /\/nowhere\/relay\.yml: there is no such file/)
+    })
+
+    it('wrong 9: start without the key of its database refuses, and leaves no other key in its place', async () => {
+      const file = await config({ store: `sqlite:${join(processes.folder, 'keyless', 'relay.db')}` })
+      const first = processes.start('relay', [RELAY, 'start', '--config', file])
+      await first.waitForEntry('relay started')
+      first.kill('SIGTERM')
+      await first.exited
+      const key = join(processes.folder, 'keyless', 'relay.secret')
+      await rename(key, `${key}.away`)
+      const { code, stderr } = await processes.run([RELAY, 'start', '--config', file])
+      assert.equal(code, 2)
+      assert.match(stderr, /made with another relay key; restore/)
+      assert.deepEqual(
+        (await readdir(join(processes.folder, 'keyless'))).filter((name) => name.includes('secret')),
+        ['relay.secret.away'],
+      )
+    })
+
+    it('wrong 7: says so where the folder of the store cannot be made', async () => {
+      const file = await config({ store: 'sqlite:/dev/null/nope/relay.db' })
+      for (const args of [['start'], ['authtoken', 'create']]) {
+        const { code, stderr } = await processes.run([RELAY, ...args, '--config', file])
+        assert.equal(code, 2)
+        assert.match(stderr, /a part of (?:the|this) path .*is a file|cannot be made there/)
+      }
+      if (process.platform !== 'linux') return
+      const inProc = await config({ store: 'sqlite:/proc/nope/relay.db' })
+      for (const args of [['start'], ['authtoken', 'create']]) {
+        const { code, stderr } = await processes.run([RELAY, ...args, '--config', inProc])
+        assert.equal(code, 2)
+        assert.match(stderr, /the folder of .* cannot be made there/)
+      }
+      const nowhere = { XDG_CONFIG_HOME: '/proc/nope' }
+      const agent = await processes.run([AGENT, 'config', 'add-authtoken', `sp_${'a'.repeat(30)}`], nowhere)
+      assert.equal(agent.code, 2)
+      assert.match(agent.stderr, /Its folder cannot be made \(ENOENT\)/)
     })
 
     it('version, and wrong usage', async () => {

@@ -1,13 +1,12 @@
 // `agent config …`: save the authtoken and the relay's address, check the file, open it in an editor.
 
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { existsSync, statSync, writeFileSync } from 'node:fs'
 
 import { ConfigError } from '@sallyport/protocol/config-error'
 
 import { authtokenProblem } from './agent-plan.ts'
-import { editConfig } from './config-edit.ts'
+import { editConfig, makeConfigFolder } from './config-edit.ts'
 import { configPath, readConfig } from './config.ts'
 import type { Environment } from './proxy.ts'
 import { parseRelayAddress } from './relay-address.ts'
@@ -62,7 +61,7 @@ export function checkConfig(config: string | undefined, environment: Environment
 export function openEditor(config: string | undefined, environment: Environment, print: Print): void {
   const path = configPath(config, environment)
   if (!existsSync(path)) {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    makeConfigFolder(path)
     writeFileSync(path, FIRST_TEXT, { mode: 0o600, flag: 'wx' })
   }
   const editor = environment['VISUAL'] || environment['EDITOR'] || 'vi'

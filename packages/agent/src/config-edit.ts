@@ -1,16 +1,18 @@
 // Changes one value of agent.yml and leaves the rest as the person wrote it, comments included.
 // The file holds the authtoken: it is written with mode 0600, whole or not at all.
 
-import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 
+import { ConfigError } from '@sallyport/protocol/config-error'
+import { makeFolder } from '@sallyport/protocol/make-folder'
 import { parseDocument } from 'yaml'
 
 import { parseConfig, readText } from './config.ts'
 
 /**
  * Sets `key` in the file at `path`, making file and folder where they are missing.
- * @throws ConfigError where the file that is there cannot be used
+ * @throws ConfigError where the file that is there cannot be used, or its folder cannot be made
  */
 export function editConfig(path: string, key: 'authtoken' | 'server', value: string): void {
   const before = readText(path, false) ?? ''
@@ -22,8 +24,18 @@ export function editConfig(path: string, key: 'authtoken' | 'server', value: str
   write(path, document.toString())
 }
 
+/** Makes the folder of agent.yml. @throws ConfigError where that cannot be */
+export function makeConfigFolder(path: string): void {
+  try {
+    makeFolder(dirname(path))
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException // node:fs throws nothing else
+    throw new ConfigError([{ path, message: `Its folder cannot be made (${code}).` }], { cause: error })
+  }
+}
+
 function write(path: string, text: string): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  makeConfigFolder(path)
   const fresh = `${path}.${process.pid}.new`
   try {
     writeFileSync(fresh, text, { mode: 0o600, flag: 'wx' })

@@ -2,8 +2,10 @@
 // starts here. Derived keys are bound to one purpose, so that a box made for one thing opens nothing else.
 
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
-import { link, mkdir, open, unlink } from 'node:fs/promises'
+import { link, open, unlink } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
+
+import { makeFolder } from '@sallyport/protocol/make-folder'
 
 import { ConfigError } from './errors.ts'
 
@@ -23,21 +25,29 @@ export interface OpenKeysOptions {
 
 export class Keys {
   readonly #secret: Uint8Array
+  /** The file, where it was made for this object. */
+  readonly #madeFile: string | undefined
 
   /** Use `Keys.open`. */
-  constructor(secret: Uint8Array) {
+  constructor(secret: Uint8Array, madeFile?: string) {
     this.#secret = secret
+    this.#madeFile = madeFile
   }
 
   /** @throws ConfigError where there is no usable key, with a sentence for the operator */
   static async open({ storePath, env }: OpenKeysOptions): Promise<Keys> {
     const secret = env['SALLYPORT_SECRET']
-    if (secret === undefined || secret === '') return new Keys(await readOrMakeFile(keyFileOf(storePath)))
+    if (secret === undefined || secret === '') return readOrMakeFile(keyFileOf(storePath))
     if (secret.length < SECRET_MIN_CHARS) {
       const message = `is shorter than ${SECRET_MIN_CHARS} characters; make one with: openssl rand -base64 32`
       throw new ConfigError([{ path: 'SALLYPORT_SECRET', message }])
     }
     return new Keys(Buffer.from(secret))
+  }
+
+  /** Takes back a file that was made a moment ago, where it turns out that the database has another key. */
+  async discardMade(): Promise<void> {
+    if (this.#madeFile !== undefined) await unlink(this.#madeFile)
   }
 
   /** A key of 32 bytes that stays the same for one purpose and tells nothing about any other. RFC 5869. */
@@ -80,9 +90,10 @@ export function keyFileOf(storePath: string): string {
   return join(dirname(storePath), `${basename(storePath, extname(storePath))}.secret`)
 }
 
-async function readOrMakeFile(path: string): Promise<Uint8Array> {
+async function readOrMakeFile(path: string): Promise<Keys> {
   try {
-    return (await readKeyFile(path)) ?? (await makeKeyFile(path))
+    const secret = await readKeyFile(path)
+    return secret ? new Keys(secret) : await makeKeyFile(path)
   } catch (error) {
     if (error instanceof ConfigError) throw error
     throw new ConfigError([{ path, message: systemProblem(error) }], { cause: error })
@@ -113,8 +124,8 @@ async function readKeyFile(path: string): Promise<Uint8Array | undefined> {
   }
 }
 
-async function makeKeyFile(path: string): Promise<Uint8Array> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+async function makeKeyFile(path: string): Promise<Keys> {
+  makeFolder(dirname(path))
   const draft = `${path}.${randomBytes(6).toString('hex')}`
   const secret = randomBytes(KEY_BYTES)
   const file = await open(draft, 'wx', 0o600) // wx is O_CREAT | O_EXCL
@@ -127,12 +138,12 @@ async function makeKeyFile(path: string): Promise<Uint8Array> {
     }
     // Fails where the name is taken, as O_EXCL does, but nobody can ever read half a key under that name.
     await link(draft, path)
-    return secret
+    return new Keys(secret, path)
   } catch (error) {
     if (codeOf(error) !== 'EEXIST') throw error
     const other = await readKeyFile(path) // another relay on this store was a moment faster
     if (!other) throw error
-    return other
+    return new Keys(other)
   } finally {
     await unlink(draft)
   }
@@ -143,6 +154,7 @@ function systemProblem(error: unknown): string {
   if (code === 'EACCES' || code === 'EPERM')
     return 'may not be opened by this user; change the owner of the file and its folder'
   if (code === 'EROFS') return 'cannot be made on a read-only disk; set SALLYPORT_SECRET, or move the store'
+  if (code === 'ENOENT') return 'the folder of this path cannot be made there; move the store'
   if (code === 'ENOTDIR' || code === 'EEXIST') return 'a part of this path is a file, not a folder; move the store'
   return `the key of the relay cannot be read or made: ${error instanceof Error ? error.message : String(error)}`
 }

@@ -16,6 +16,7 @@ import { EdgeTable } from './edge/edge-table.ts'
 import { Endpoints } from './edge/endpoints.ts'
 import { handle } from './edge/handle.ts'
 import { originOn } from './edge/origin-on.ts'
+import { ConfigError } from './errors.ts'
 import { logAccess } from './exchange/access-log.ts'
 import { Attempts } from './exchange/attempts.ts'
 import type { AttemptSharing } from './exchange/attempts.ts'
@@ -34,6 +35,7 @@ import { buildPolicy, type PolicyParts } from './policy/build-policy.ts'
 import { PasswordQueue } from './policy/basic-auth/password-queue.ts'
 import { PasswordTries } from './policy/basic-auth/password-tries.ts'
 import { IdentityTokens } from './policy/identity-tokens.ts'
+import type { IdentityTokensInit } from './policy/identity-tokens.ts'
 import { jwtValidation } from './policy/oidc/jwt-validation.ts'
 import { providerFetch, type ProviderFetch } from './policy/oidc/provider-fetch.ts'
 import { SignIn } from './policy/oidc/sign-in.ts'
@@ -179,7 +181,7 @@ export class Relay {
 
     // 2. What decides.
     this.#serviceTokens = await ServiceTokens.open(store)
-    const identityTokens = await IdentityTokens.open({ issuer: config.public_url.origin, store, keys, log })
+    const identityTokens = await openIdentityTokens({ issuer: config.public_url.origin, store, keys, log })
     this.#identityTokens = identityTokens
     const signIn = await SignIn.open({
       publicUrl: config.public_url,
@@ -465,5 +467,15 @@ export class Relay {
         jwtValidation: (config) => jwtValidation(config, jwt),
       }
     }
+  }
+}
+
+/** A key that the database does not fit must not stay in the place of the one that is missing: a copy would be made of it. */
+async function openIdentityTokens(init: IdentityTokensInit): Promise<IdentityTokens> {
+  try {
+    return await IdentityTokens.open(init)
+  } catch (error) {
+    if (error instanceof ConfigError) await init.keys.discardMade()
+    throw error
   }
 }

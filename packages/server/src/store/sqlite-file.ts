@@ -1,10 +1,12 @@
 // The SQLite file: whose it is, its schema, and sentences for what can go wrong with it. Several processes may have the
 // same file open. It is read by sqlite-reader.ts and written by sqlite-writer.ts.
 
-import { chmodSync, closeSync, constants, existsSync, mkdirSync, openSync } from 'node:fs'
+import { chmodSync, closeSync, constants, existsSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
+
+import { makeFolder } from '@sallyport/protocol/make-folder'
 
 import { numberIn } from './columns.ts'
 import * as sqlite from './sqlite.ts'
@@ -36,7 +38,7 @@ const SCHEMA = `
  * @throws Error with a sentence for the operator, or what fileProblem() can tell
  */
 export function prepareFile(path: string): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  makeFolder(dirname(path))
   refuseWithoutDatabase(path)
   // SQLite gives its -wal and -shm files the mode of this one.
   closeSync(openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600))
@@ -121,6 +123,7 @@ const SYSTEM_PROBLEMS: Record<string, (path: string) => string> = {
   EPERM: (path) => `${path} may not be opened by this user; change the owner of the file and its folder`,
   EROFS: (path) => `${path} lies on a read-only disk; name a file on another one`,
   EISDIR: (path) => `${path} is a folder; name the file in it, for example ${path.replace(/\/$/, '')}/relay.db`,
+  ENOENT: (path) => `the folder of ${path} cannot be made there; name another one`,
   ENOTDIR: (path) => `a part of the path ${path} is a file, not a folder; name another path`,
   EEXIST: (path) => `a part of the path ${path} is a file, not a folder; name another path`,
   ENOSPC: (path) => `the disk of ${path} is full; make room`,
