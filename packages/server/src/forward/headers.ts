@@ -40,8 +40,7 @@ export function writeRequestHead(
   const edits = exchange.requestEdits
   const authority = authorityOf(exchange)
   let head = `${exchange.method} ${exchange.target} HTTP/1.1\r\n`
-  head += `Host: ${hostHeader === 'preserve' ? authority : hostHeader}
-`
+  head += `Host: ${hostHeader === 'preserve' ? authority : hostHeader}\r\n`
   let listed: Set<string> | undefined
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]! // rawHeaders comes in pairs
