@@ -278,6 +278,19 @@ describe('claims that a refresh brings', () => {
     })
   }
 
+  it('S2: end nothing but the session where the provider says why in a form that no text can be made of', async () => {
+    const { docs, browser } = await signedIn()
+    const stream = await openStream(relay.port, docs.host, browser.cookieHeader(docs.url))
+    const body = '{"error":"invalid_grant","error_description":{"toString":1,"valueOf":1}}'
+    provider.behave.tokenAnswer = { status: 400, body }
+    now += 2 * MINUTE
+    // Behind every request's back: nobody waits for what comes of it.
+    await once(stream.socket, 'close')
+    assert.equal(relay.signIn.sessionCount, 0)
+    assert.match(relay.logLines.join(''), /the provider has ended a session/)
+    assert.match(relay.logLines.join(''), /invalid_grant: no description/)
+  })
+
   it('are those of userinfo where there is no ID token', async () => {
     provider.behave.metadata = { userinfo_endpoint: `${provider.issuer}/userinfo` }
     const { docs, browser } = await signedIn()

@@ -58,7 +58,9 @@ export class ClaimsRefresh {
     if (underWay) return underWay
     const pause = this.#pauses.get(session.row.issuer)
     if (this.#underWay.size >= MAX_AT_ONCE || (pause && this.#parts.clock() < pause.until)) return undefined
-    const asking = this.#ask(session).finally(() => this.#underWay.delete(session.key))
+    const asking = this.#ask(session)
+      .catch((error: unknown) => this.#noteFault(session, error))
+      .finally(() => this.#underWay.delete(session.key))
     this.#underWay.set(session.key, asking)
     return asking
   }
@@ -163,6 +165,14 @@ export class ClaimsRefresh {
       log.warn({ edge, issuer, reason, retryInMs: REFUSED_PAUSE_MS }, 'claims could not be refreshed')
     }
     if (taken) await this.#giveBack(session, taken)
+  }
+
+  /** What nobody expected, of a provider or of us: nobody waits for this promise, so it must not reject. */
+  #noteFault(session: LiveSession, error: unknown): void {
+    const { clock, log } = this.#parts
+    const { edge, issuer } = session.row
+    session.due = clock() + REFUSED_PAUSE_MS
+    log.error({ edge, issuer, err: error }, 'claims could not be refreshed')
   }
 
   /** So that the next try does not take us for another process. */

@@ -297,6 +297,54 @@ describe('a hostile provider', () => {
     })
     await refused({ answer: { '/token': (response) => void response.end('x'.repeat(2 * 1024 * 1024)) } }, 502)
   })
+  const abyss = `${'['.repeat(100_000)}${']'.repeat(100_000)}`
+  const evil = '{"toString":1,"valueOf":1}' // what no template can show
+  const sayings: Record<string, string> = {
+    nothing: '',
+    'half a word': '{"id_tok',
+    'a number': '7',
+    'a list': '[]',
+    'what nests without end': abyss,
+    'tokens that nest without end': `{"access_token":${abyss},"token_type":"Bearer","id_token":${abyss}}`,
+    'tokens that no text can be made of': `{"access_token":${evil},"token_type":${evil},"id_token":${evil}}`,
+    'a prototype': '{"__proto__":{"access_token":"at","id_token":"a.b.c"},"constructor":1}',
+    'a token of three dots': '{"access_token":"at","token_type":"Bearer","id_token":"..."}',
+    'a token with a header of garbage': '{"access_token":"at","token_type":"Bearer","id_token":"////.////.////"}',
+    'an error that no text can be made of': `{"error":${evil},"error_description":${evil}}`,
+    'an error of half a megabyte': `{"error":"${'x'.repeat(500_000)}"}`,
+  }
+  const places = ['/.well-known/openid-configuration', '/jwks', '/token', '/userinfo']
+  for (const path of places) {
+    it(`S2: is refused, and no fault of the relay, whatever it says at ${path}`, async () => {
+      for (const [what, body] of Object.entries(sayings)) {
+        for (const status of [200, 400, 401]) {
+          const answer = (response: ServerResponse): void => {
+            const challenge = `Bearer realm="${'a'.repeat(5000)}", error=, a=b, ${'x y,'.repeat(1000)}`
+            response.writeHead(status, { 'content-type': 'application/json', 'www-authenticate': challenge }).end(body)
+          }
+          // Everybody is asked: no provider is known yet, and the token leaves the name out.
+          const fresh = await startRelay()
+          try {
+            const metadata = { userinfo_endpoint: `${provider.issuer}/userinfo` }
+            provider.behave = {
+              metadata,
+              answer: { [path]: answer },
+              idToken: (nonce) => provider.idToken({ nonce, name: undefined }),
+            }
+            const edge = fresh.edge('odd', configFor(provider.issuer))
+            const browser = new Browser()
+            const page = await browser.open(`${edge.url}/wanted`)
+            assert.ok(page.status === 400 || page.status === 502, `${what} with ${status}: ${page.status}`)
+            assert.equal(browser.cookie(edge.host, 'session'), undefined, what)
+            assert.deepEqual(fresh.reached, [], what)
+          } finally {
+            await fresh.close()
+          }
+        }
+      }
+    })
+  }
+
   it('with 50 MB of keys is cut off after a MiB of them, and signs nobody in', async () => {
     let sent = 0
     await refused(

@@ -73,12 +73,18 @@ export function isUnreachable(error: unknown): boolean {
 
 /** A sentence for the log. */
 export function reasonOf(error: unknown): string {
-  if (error instanceof ResponseBodyError) return `${error.error}: ${error.error_description ?? 'no description'}`
+  if (error instanceof ResponseBodyError) return describeBodyError(error)
   if (!(error instanceof Error)) return String(error)
   for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
     if (cause instanceof ProviderUnreachable) return cause.message // openid-client wraps it in "something went wrong"
   }
   return 'detail' in error && typeof error.detail === 'string' ? error.detail : error.message
+}
+
+/** RFC 6749 5.2 has a text for each, and openid-client looks at the first only: not everything can be put into a sentence. */
+export function describeBodyError({ error, error_description: said }: ResponseBodyError): string {
+  const description: unknown = said
+  return `${error}: ${typeof description === 'string' ? description : 'no description'}`
 }
 
 /** What the last ID token said; it was verified when it came. */

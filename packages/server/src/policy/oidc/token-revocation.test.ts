@@ -177,6 +177,16 @@ describe('a provider that is no help with revoking', () => {
     assert.match(failure() ?? '', /unsupported_token_type: no description/)
   })
 
+  it('S2: because it says no in a form that no text can be made of, is only noted', async () => {
+    provider.behave.metadata = { revocation_endpoint: `${provider.issuer}/revoke` }
+    const body = '{"error":"invalid_request","error_description":{"toString":1,"valueOf":1}}'
+    const headers = { 'content-type': 'application/json' }
+    provider.behave.answer = { '/revoke': (response) => void response.writeHead(400, headers).end(body) }
+    await endOne()
+    await until(() => failure() !== undefined)
+    assert.match(failure() ?? '', /invalid_request: no description/)
+  })
+
   it('because it names a place inside, has the relay send no token there', async () => {
     let visits = 0
     const inside = createServer((_, response) => {

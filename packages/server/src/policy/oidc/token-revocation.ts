@@ -94,15 +94,16 @@ export class TokenRevocation {
     while (this.#underWay.size < MAX_AT_ONCE) {
       const job = this.#due.shift()
       if (!job) return
-      const running = this.#revoke(job).finally(() => {
-        this.#underWay.delete(running)
-        this.#pump()
-      })
+      const running = this.#revoke(job)
+        .catch((error: unknown) => this.#parts.log.error({ err: error }, 'tokens could not be revoked'))
+        .finally(() => {
+          this.#underWay.delete(running)
+          this.#pump()
+        })
       this.#underWay.add(running)
     }
   }
 
-  /** Never rejects. */
   async #revoke({ session, tokens: known }: Job): Promise<void> {
     const { sessions, clock, log, registrationOf } = this.#parts
     const { edge, issuer } = session.row
