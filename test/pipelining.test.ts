@@ -2,19 +2,24 @@
 // reason for the relay to fall.
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { after, before, describe, it } from 'node:test'
 
-import { sendRaw } from './support/raw-client.ts'
+import { AGENT_PATH } from '@sallyport/protocol'
+
+import { RawClient, sendRaw } from './support/raw-client.ts'
 import { APP_HOST, httpApp, startStack } from './support/stack.ts'
 import type { Stack } from './support/stack.ts'
 
 describe('requests behind another on one connection', () => {
   let stack: Stack
   const seen: string[] = []
+  /** What the app was asked to promise. */
+  const expected: string[] = []
   before(async () => {
     const app = httpApp((request, response) => {
       seen.push(`${request.method} ${request.url}`)
-      assert.equal(request.headers.expect, undefined)
+      if (request.headers.expect !== undefined) expected.push(request.headers.expect)
       request.resume()
       response.write('begun ')
       setImmediate(() => response.end('fine'))
@@ -81,6 +86,7 @@ describe('requests behind another on one connection', () => {
     const all = await sendRaw(stack.port, get('/hopeful', 'Expect: miracles\r\nConnection: close\r\n'))
     assert.match(all, /^HTTP\/1\.1 200 [^]*fine\r\n0\r\n\r\n$/)
     assert.deepEqual(seen, ['GET /hopeful'])
+    assert.deepEqual(expected, [])
   })
 
   for (const [what, bytes] of Object.entries(sudden)) {
@@ -92,4 +98,42 @@ describe('requests behind another on one connection', () => {
       assert.ok(!seen.includes('GET /ws'), seen.join())
     })
   }
+
+  it('S2: are no fault of the relay, whichever two of them come in one packet', async () => {
+    const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
+    const all = [
+      ...Object.values(refused),
+      ...Object.values(strange),
+      ...Object.values(sudden),
+      get('/'),
+      get('/last', 'Connection: close\r\n'),
+      get('/.sallyport/login'),
+      get('/large', `X: ${'x'.repeat(40_000)}\r\n`),
+      `HEAD / HTTP/1.1\r\nHost: ${APP_HOST}\r\n\r\n`,
+      `GET / HTTP/1.0\r\nHost: ${APP_HOST}\r\n\r\n`,
+      `POST / HTTP/1.1\r\nHost: ${APP_HOST}\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\nabc`,
+      `POST / HTTP/1.1\r\nHost: ${APP_HOST}\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nT: x\r\n\r\n`,
+      `POST / HTTP/1.1\r\nHost: ${APP_HOST}\r\nContent-Length: 30\r\n\r\nhalf`,
+      `POST / HTTP/1.1\r\nHost: ${APP_HOST}\r\nContent-Length: 0\r\n${upgrade}\r\n`,
+      get('/h2c', 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n'),
+      `GET ${AGENT_PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nSec-WebSocket-Version: 13\r\n${upgrade}\r\n`,
+      'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
+      'garbage\0\r\n\r\n',
+    ]
+    for (const first of all) {
+      const clients = await Promise.all(
+        all.map(async (second) => {
+          const client = new RawClient(stack.port)
+          await once(client.socket, 'connect')
+          client.write(first + second)
+          return client
+        }),
+      )
+      // Who comes later is answered later: by then every packet has been read.
+      assert.match(await sendRaw(stack.port, get('/next', 'Connection: close\r\n')), /fine\r\n0\r\n\r\n$/)
+      for (const client of clients) client.close()
+      const faults = stack.log.filter((line) => line.includes('"level":50'))
+      assert.deepEqual(faults, [], `behind ${first.slice(0, 200)}`)
+    }
+  })
 })
