@@ -23,6 +23,7 @@ import { freshnessProblem } from './fresh-authentication.ts'
 import { readParameters } from './parameters.ts'
 import type { SignInParts } from './parts.ts'
 import { ProviderUnreachable } from './provider-fetch.ts'
+import { describeBodyError } from './redeem-refresh-token.ts'
 import type { Registration } from './registration.ts'
 import type { SessionRow } from './session-row.ts'
 import type { Tokens } from './session-tokens.ts'
@@ -189,7 +190,7 @@ function relayErrorOf(thrown: unknown): RelayError {
     }
   }
   if (thrown instanceof ResponseBodyError) {
-    const detail = `the token endpoint refused with ${thrown.error}: ${thrown.error_description ?? 'no description'}`
+    const detail = `the token endpoint refused with ${describeBodyError(thrown)}`
     // The client credentials are the operator's business, not the visitor's.
     const advice = thrown.error === 'invalid_client' ? OPERATOR_KNOWS : undefined
     return new RelayError('sign_in_failed', { detail, cause: thrown, ...(advice !== undefined && { advice }) })

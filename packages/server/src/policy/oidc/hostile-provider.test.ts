@@ -311,6 +311,7 @@ describe('a hostile provider', () => {
     'a token of three dots': '{"access_token":"at","token_type":"Bearer","id_token":"..."}',
     'a token with a header of garbage': '{"access_token":"at","token_type":"Bearer","id_token":"////.////.////"}',
     'an error that no text can be made of': `{"error":${evil},"error_description":${evil}}`,
+    'a description that no text can be made of': `{"error":"invalid_grant","error_description":${evil}}`,
     'an error of half a megabyte': `{"error":"${'x'.repeat(500_000)}"}`,
   }
   const places = ['/.well-known/openid-configuration', '/jwks', '/token', '/userinfo']

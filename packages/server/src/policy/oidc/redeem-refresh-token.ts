@@ -4,6 +4,8 @@
 import { decodeJwt } from 'jose'
 import { ResponseBodyError, refreshTokenGrant } from 'openid-client'
 
+import { printable } from '@sallyport/protocol'
+
 import { StoreUnavailable } from '../../store/store.ts'
 import { keptAccessToken } from './access-token.ts'
 import { freshFor } from './fresh-for.ts'
@@ -84,7 +86,7 @@ export function reasonOf(error: unknown): string {
 /** RFC 6749 5.2 has a text for each, and openid-client looks at the first only: not everything can be put into a sentence. */
 export function describeBodyError({ error, error_description: said }: ResponseBodyError): string {
   const description: unknown = said
-  return `${error}: ${typeof description === 'string' ? description : 'no description'}`
+  return `${printable(error)}: ${typeof description === 'string' ? printable(description) : 'no description'}`
 }
 
 /** What the last ID token said; it was verified when it came. */
