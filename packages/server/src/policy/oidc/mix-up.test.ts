@@ -9,6 +9,7 @@ import { SignJWT } from 'jose'
 import { Secret } from '@sallyport/protocol'
 
 import { Browser } from '../../../../../examples/demo/browser.ts'
+import { IssuerReach } from '../../config/issuer-reach.ts'
 import { callbackPath, redirectUri } from '../../config/redirect-uri.ts'
 import { configFor, startRelay, type Relay } from './harness.test-support.ts'
 import { startHostileProvider, type HostileProvider } from './hostile-provider.test-support.ts'
@@ -231,6 +232,22 @@ describe('S1: an issuer', () => {
       const byHonest = (token: SignJWT) => token.sign(honest.key)
       assert.equal(await tell(await logoutToken(honest.issuer, byHonest)), 200)
       assert.deepEqual(sessions(), ['edg_docs other', 'edg_wiki other'])
+    })
+
+    it('S1: does so although an agent names it as well, for whom it is out of reach', async () => {
+      await relay.close()
+      relay = await startRelay()
+      const nowhere = new IssuerReach({
+        public_url: new URL('https://relay.example.com'),
+        listen: { http: { host: '192.0.2.1', port: 80 } },
+        endpoints: { private_issuers: [] },
+      })
+      relay.signIn.action(at(honest, 'x'), 'edg_agent', nowhere)
+      docs = relay.edge('docs', at(honest, 'staff'))
+      await new Browser().open(docs.url)
+      assert.deepEqual(sessions(), ['edg_docs honest'])
+      assert.equal(await tell(await logoutToken(honest.issuer, (token) => token.sign(honest.key))), 200)
+      assert.deepEqual(sessions(), [])
     })
 
     it('S1: is not whoever names it with a client secret of his own', async () => {

@@ -179,8 +179,10 @@ export class ProviderLogout {
     for (const registration of this.#registrations()) {
       const { issuer_url, client_id, id_token_alg, client_secret } = registration.config
       if (comparable(issuer_url) !== named || !said.audience.includes(client_id)) continue
-      // An agent may name the issuer and client of somebody else, with a secret of its own.
-      const key = JSON.stringify([issuer_url, client_id, id_token_alg === 'HS256' ? client_secret?.reveal() : null])
+      // An agent may name the issuer and client of somebody else, with a secret of its own. And an issuer that it may not
+      // have the relay ask is reached for edges of relay.yml all the same.
+      const secret = id_token_alg === 'HS256' ? client_secret?.reveal() : null
+      const key = JSON.stringify([registration.provider.key, issuer_url, client_id, secret])
       const client = found.get(key)
       if (client) client.scopes.add(registration.scope)
       else found.set(key, { registration, scopes: new Set([registration.scope]) })
