@@ -117,6 +117,7 @@ export class Relay {
   readonly #forwarder: Forwarder
   /** Where the providers may be that agents name. */
   readonly #issuers: IssuerReach
+  readonly #strictTransport: string | undefined
   /** Ends what policies do by themselves. */
   readonly #policies = new AbortController()
 
@@ -145,7 +146,8 @@ export class Relay {
     this.#node = node
     this.#worker = worker
     this.#issuers = new IssuerReach(config)
-    const { limits, timeouts, public_url: publicUrl } = config
+    const { limits, timeouts, public_url: publicUrl, tls } = config
+    this.#strictTransport = tls.hsts_seconds > 0 ? `max-age=${tls.hsts_seconds}` : undefined
     this.#forwarder = new Forwarder(limits, timeouts, publicUrl.host, this.#onFault)
   }
 
@@ -373,6 +375,7 @@ export class Relay {
 
   /** One exchange from start to log line. Never rejects. */
   async #run(exchange: Exchange, serve: (exchange: Exchange) => Promise<void>): Promise<void> {
+    if (this.#strictTransport !== undefined) exchange.holdToHttps(this.#strictTransport)
     try {
       await serve(exchange)
     } catch (error) {

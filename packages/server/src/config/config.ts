@@ -15,7 +15,7 @@ import type { timeoutsSchema } from './schema/timeouts-schema.ts'
 
 /** A whole relay.yml. */
 export type Config = Omit<z.output<typeof configSchema>, 'edges' | 'tls' | 'store'> & {
-  tls: { certificates: readonly CertificateFiles[] }
+  tls: { certificates: readonly CertificateFiles[]; hsts_seconds: number }
   store: StoreLocation
   edges: readonly EdgeConfig[]
 }

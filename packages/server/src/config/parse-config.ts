@@ -108,6 +108,7 @@ function complete(read: ReadConfig, folder: string, env: NodeJS.ProcessEnv): Con
     ...read,
     store: storeLocation(read.store, folder, env),
     tls: {
+      ...read.tls,
       certificates: read.tls.certificates.map(({ cert_file, key_file }) => ({
         cert_file: resolve(folder, cert_file),
         key_file: resolve(folder, key_file),

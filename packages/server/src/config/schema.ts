@@ -9,8 +9,10 @@ import { edgeSchema } from './schema/edge-schema.ts'
 import { limitsSchema } from './schema/limits-schema.ts'
 import { listenSchema } from './schema/listen-schema.ts'
 import { timeoutsSchema } from './schema/timeouts-schema.ts'
-import { cidr, flag, text } from './schema/values.ts'
+import { cidr, flag, text, wholeNumber } from './schema/values.ts'
 import { workersSchema } from './schema/workers-schema.ts'
+
+const HSTS_MAX_SECONDS = 63_072_000 // two years, the most that anybody recommends
 
 export const configSchema = z.strictObject({
   domain: text()
@@ -53,9 +55,16 @@ export const configSchema = z.strictObject({
         .describe(
           'Chosen by the host that a visitor asks for; the first is the one for all others. Read again when the files change.',
         ),
+      hsts_seconds: wholeNumber(0, HSTS_MAX_SECONDS)
+        .default(0)
+        .describe(
+          'How long browsers go on with https on a host by themselves, once they have been there (`Strict-Transport-Security`). 0 does not say. Sent with every answer over https, the relay’s own included; behind a trusted proxy, where that says https. A value cannot be taken back before it is over: begin with a small one.',
+        ),
     })
     .prefault({})
-    .describe('Certificates for `listen.https`. Relative paths start at the folder of the configuration file.'),
+    .describe(
+      'Certificates for `listen.https`, and what goes with it. Relative paths start at the folder of the configuration file.',
+    ),
   store: text()
     .superRefine((store, context) => {
       if (!/^sqlite:.+/.test(store) || store.startsWith('sqlite://'))

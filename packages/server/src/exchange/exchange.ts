@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream'
 
 import { RelayError } from '../errors.ts'
 import { errorAnswer } from './error-page.ts'
-import type { HeaderEdits } from './header-edits.ts'
+import { HeaderEdits } from './header-edits.ts'
 import type { Identity } from './identity.ts'
 import { readHeader } from './read-header.ts'
 
@@ -114,6 +114,7 @@ export class Exchange {
   tunnelId: string | undefined
   error: RelayError | undefined
 
+  #strictTransport: string | undefined
   readonly #target: string
   #cutReason: Error | undefined
 
@@ -192,6 +193,18 @@ export class Exchange {
   }
 
   /**
+   * Has browsers stay with https on this host (RFC 6797), by the answer of the app and by the relay's own. Before policies,
+   * which may say otherwise for the app's.
+   * @param policy the value of Strict-Transport-Security
+   */
+  holdToHttps(policy: string): void {
+    if (this.scheme !== 'https') return // RFC 6797 7.2
+    this.#strictTransport = policy
+    this.responseEdits ??= new HeaderEdits()
+    this.responseEdits.set(STRICT_TRANSPORT, policy)
+  }
+
+  /**
    * Answers from the relay itself. HEAD keeps the length and drops the body.
    * A body needs its content-type among the headers. Safe to call once per exchange.
    */
@@ -201,8 +214,11 @@ export class Exchange {
     const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body
     // What the visitor still sends would be taken for the next request: close after the answer (RFC 9112 9.3).
     const unread = !this.request.complete && this.announcesBody
+    const strictTransport = this.#strictTransport
     response.writeHead(status, {
       ...headers,
+      ...(strictTransport !== undefined &&
+        !names(headers, STRICT_TRANSPORT) && { [STRICT_TRANSPORT]: strictTransport }),
       ...(status === 204 || status === 304 ? {} : { 'content-length': bytes.length }),
       ...(unread || this.upgrade ? { connection: 'close' } : {}),
     })
@@ -238,4 +254,10 @@ export class Exchange {
     const { status, headers, body } = errorAnswer(error, this.header('accept'), this.header('sec-fetch-dest'))
     this.respond(status, headers, body)
   }
+}
+
+const STRICT_TRANSPORT = 'Strict-Transport-Security'
+
+function names(headers: ResponseHeaders, wanted: string): boolean {
+  return Object.keys(headers).some((name) => name.toLowerCase() === wanted.toLowerCase())
 }
