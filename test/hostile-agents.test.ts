@@ -7,6 +7,7 @@ import { get as httpGet, request as httpRequest } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { after, afterEach, before, describe, it } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
 
 import { AGENT_PATH, REPLY_OK, SUBPROTOCOL } from '@sallyport/protocol'
 import type { ProtocolError } from '@sallyport/protocol'
@@ -160,6 +161,59 @@ describe('agents that do not behave', () => {
     })
   }
 
+  it('S9: has an agent wait that says more than its tunnels need, and nobody else', async () => {
+    const noticesOf = (): number => stack.log.filter((line) => line.includes('"agent notice"')).length
+    const agent = await connect()
+    agent.hello({ instance_id: 'talkative-agent' })
+    await agent.next('welcome')
+    const since = performance.now()
+    for (let count = 0; count < 5000; count++) agent.send({ type: 'notice', level: 'info', text: 'x'.repeat(1000) })
+    while (!stack.log.some((line) => line.includes('too many control messages'))) await turn()
+    const other = await connect()
+    other.hello({ instance_id: 'another-agent' })
+    bind(other)
+    await other.next('bound')
+    // 50, and 4 for each of 3 tunnels, less the hello; then 5 a second.
+    const most = 61 + Math.ceil(((performance.now() - since) / 1000) * 5) + 1
+    assert.ok(noticesOf() <= most, `${noticesOf()} lines`)
+    assert.ok(agent.stream.writableLength > 1_000_000, 'the rest has to wait at the agent')
+    assert.equal(agent.isOver, false)
+    const waiting = stack.log.filter((line) => line.includes('too many control messages'))
+    assert.equal(waiting.length, 1, 'said once')
+    // What comes in its turn is still understood.
+    const before_ = noticesOf()
+    while (noticesOf() < before_ + 2) await turn()
+  })
+
+  it('S9: writes no control characters of an agent into the log', async () => {
+    const controls = '\u009b2J\u001b[2J\u007f\u200f\u2028'
+    const agent = await connect((await stack.relay.authtokens.create({ acl: [] })).token)
+    agent.hello({ agent_version: `v${controls}`, os: `os${controls}`, instance_id: `instance${controls}` })
+    await agent.next('welcome')
+    bind(agent, { labels: [['app', 'x']], metadata: `metadata${controls}${'m'.repeat(3000)}` })
+    await agent.next('bound')
+    agent.send({ type: 'health', tunnel_id: 1, healthy: false, detail: `detail${controls}` })
+    agent.send({ type: 'notice', level: 'info', text: `notice${controls}` })
+    const policy = { on_http_request: [{ actions: [{ type: 'deny', config: { [`key${controls}`]: 1 } }] }] }
+    agent.send({ type: 'bind', tunnel_id: 2, url: 'x.localhost', forwards_to: 'x', policy })
+    await agent.next('refused')
+    agent.send({ type: 'bind', tunnel_id: 2, url: `https://x${controls}/`, forwards_to: 'x' })
+    await agent.next('refused')
+    agent.send({ type: `type${controls}`, critical: true })
+    await agent.over()
+    while (!stack.log.some((line) => line.includes('does not know the message'))) await turn()
+    for (const word of ['v', 'os', 'instance', 'metadata', 'detail', 'notice', 'key', 'type']) {
+      assert.ok(
+        stack.log.some((line) => line.includes(`${word}\u{fffd}`)),
+        word,
+      )
+    }
+    // JSON writes some of them as escapes, which a reader of the log turns back.
+    const log = stack.log.map((line) => JSON.stringify(JSON.parse(line))).join('')
+    assert.doesNotMatch(log, /[\u007f-\u009f\u200f\u2028]|\\u001b/)
+    assert.ok(log.includes('m'.repeat(3000)), 'and cuts nothing')
+  })
+
   it('counts tunnels per agent, over all of its sessions', async () => {
     const [one, two] = [await connect(), await connect()]
     for (const agent of [one, two]) {
@@ -234,6 +288,58 @@ describe('agents that do not behave', () => {
     for (const response of await Promise.all(visits.slice(0, 1))) assert.equal(response.statusCode, 200)
     agent.close()
     for (const response of await Promise.all(visits)) assert.equal(response.statusCode, 200)
+  })
+})
+
+describe('limits that good agents do not feel', { timeout: 30_000 }, () => {
+  let stack: Stack
+  before(async () => {
+    stack = await startStack({
+      app: httpApp((_, response) => response.end('fine')),
+      config: 'limits: { tunnels_per_agent: 300, failed_agent_logins_per_minute: 3 }',
+    })
+  })
+  after(() => stack.close())
+
+  it('S9: binds hundreds of tunnels at once, says how their apps are and takes them back, without waiting', async () => {
+    const agent = await HandAgent.connect(stack, (await stack.relay.authtokens.create({ acl: [] })).token)
+    agent.hello({ instance_id: 'large-agent' })
+    const numbers = Array.from({ length: 300 }, (_, index) => index + 1)
+    for (const tunnel_id of numbers) {
+      agent.send({ type: 'bind', tunnel_id, labels: [['app', `a${tunnel_id}`]], forwards_to: 'http://localhost:1' })
+    }
+    for (const tunnel_id of numbers) agent.send({ type: 'health', tunnel_id, healthy: false, detail: 'starting' })
+    for (const tunnel_id of numbers) agent.send({ type: 'health', tunnel_id, healthy: true })
+    for (const tunnel_id of numbers) agent.send({ type: 'unbind', tunnel_id })
+    for (let count = 0; count < numbers.length; count++) {
+      await agent.next('bound')
+      await agent.next('unbound')
+    }
+    assert.ok(!stack.log.some((line) => line.includes('too many control messages')))
+    agent.close()
+  })
+
+  it('lets a good agent in from an address whose tries are used up, and logs those once a minute', async () => {
+    const { token } = await stack.relay.authtokens.create({ acl: [] })
+    const statuses: number[] = []
+    for (let count = 0; count < 10; count++) {
+      const socket = new WebSocket(`ws://127.0.0.1:${stack.port}${AGENT_PATH}`, SUBPROTOCOL, {
+        headers: { authorization: `Bearer sp_wrong${count}` },
+      })
+      const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage]
+      statuses.push(response.statusCode ?? 0)
+      response.resume()
+    }
+    assert.deepEqual(statuses, [401, 401, 401, ...Array<number>(7).fill(429)])
+    const good = await HandAgent.connect(stack, token)
+    good.hello()
+    await good.next('welcome')
+    good.close()
+    const refusals = stack.log.filter((line) => line.includes('"agent refused"'))
+    assert.deepEqual(
+      refusals.map((line) => /"code":"(\w+)"/.exec(line)?.[1]),
+      ['authtoken_refused', 'authtoken_refused', 'authtoken_refused', 'limit_reached'],
+    )
   })
 })
 

@@ -106,20 +106,25 @@ describe('authtokens', { timeout: 120_000 }, () => {
     assert.equal(metric('sallyport_tunnel_sessions', body), 2, 'the two of the agent that is permitted')
   })
 
-  it('limits failed logins from one address, and never writes a token into a log', async () => {
+  it('limits failed logins from one address, not those of a right authtoken, and never writes a token into a log', async () => {
     // Two have failed above; the limit is four in a minute.
     const valid = await processes.createAuthtoken()
     const wrong = ['wrong 1', 'wrong 2'].map((name) =>
       launch({ authtoken: UNKNOWN_TOKEN, labels: ['edge=edg_app'], name }),
     )
     for (const agent of wrong) await refused(agent)
-    const late = launch({ authtoken: valid, labels: ['edge=edg_app'], name: 'late' })
+    const late = launch({ authtoken: UNKNOWN_TOKEN, labels: ['edge=edg_app'], name: 'late' })
     await late.waitForLine('too many attempts', (line) => line.includes('too many attempts'))
     assert.ok(late.isRunning, 'it waits and tries again')
-    late.kill('SIGTERM')
-    await late.exited
+    // Behind the same address.
+    const good = launch({ authtoken: valid, labels: ['edge=edg_app'], name: 'good' })
+    await good.waitForEntry('tunnel online')
+    for (const agent of [late, good]) {
+      agent.kill('SIGTERM')
+      await agent.exited
+    }
 
-    const logs = [...processes.relay.lines, ...late.lines].join('\n')
+    const logs = [...processes.relay.lines, ...late.lines, ...good.lines].join('\n')
     assert.equal(logs.includes(UNKNOWN_TOKEN), false)
     assert.equal(logs.includes(valid), false)
   })

@@ -160,4 +160,32 @@ describe('ControlChannel', () => {
     right.destroy()
     channel.send(notice('late'))
   })
+
+  it('S9: reads as much as the peer may send, and the rest in its time, in order', async () => {
+    const [left, right] = duplexPair()
+    const messages: string[] = []
+    const { promise: ended, resolve } = Promise.withResolvers<ProtocolError | undefined>()
+    let overdrawn = 0
+    void new ControlChannel(right, {
+      onMessage: (message) => message.type === 'notice' && messages.push(message.text),
+      onEnd: resolve,
+      rate: { atOnce: 5, perSecond: 100 },
+      onOverdrawn: () => overdrawn++,
+    })
+    const since = performance.now()
+    // All in one chunk, so that what has come with it must wait as well.
+    left.write(Buffer.concat(Array.from({ length: 10 }, (_, count) => frame(notice(`${count}`)))))
+    for (let count = 10; count < 20; count++) left.write(frame(notice(`${count}`)))
+    left.end()
+    await new Promise((resolve_) => setImmediate(resolve_))
+    assert.equal(messages.length, 5)
+    assert.equal(right.isPaused(), true)
+    assert.equal(await ended, undefined)
+    assert.deepEqual(
+      messages,
+      Array.from({ length: 20 }, (_, count) => `${count}`),
+    )
+    assert.ok(performance.now() - since > 100, 'fifteen of them at 100 a second')
+    assert.equal(overdrawn, 1)
+  })
 })

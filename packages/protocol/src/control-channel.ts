@@ -1,12 +1,15 @@
 // The control stream: each message is a 4-byte big-endian length and that many bytes of JSON.
 // Reads as long as its owner lives; a message over the cap, one that does not parse, or one on which its owner throws
-// ends it.
+// ends it. Where messages have a budget, a peer that overdraws it waits: what it sends stays in its stream, and by
+// back-pressure at home.
 
 import type { Duplex } from 'node:stream'
 
 import { CONTROL_MESSAGE_MAX_BYTES, parseControlMessage } from './control.ts'
 import type { ControlMessage, ControlMessageInput } from './control.ts'
 import { ProtocolError } from './errors.ts'
+import { MessageBudget } from './message-budget.ts'
+import type { MessageRate } from './message-budget.ts'
 
 const LENGTH_BYTES = 4
 // A peer that reads nothing must not make us keep answers for ever.
@@ -16,6 +19,10 @@ export interface ControlChannelOptions {
   onMessage: (message: ControlMessage) => void
   /** Called once, when the stream ends or breaks its rules; undefined means the peer ended it in order. */
   onEnd: (error?: ProtocolError) => void
+  /** What the peer may send; as much as it likes by default. */
+  rate?: MessageRate
+  /** Called once, when the peer has to wait for the first time. */
+  onOverdrawn?: () => void
 }
 
 export class ControlChannel {
@@ -24,10 +31,14 @@ export class ControlChannel {
   #kept: Buffer[] = []
   #keptBytes = 0
   #ended = false
+  readonly #budget: MessageBudget | undefined
+  #pause: NodeJS.Timeout | undefined
+  #wasOverdrawn = false
 
   constructor(stream: Duplex, options: ControlChannelOptions) {
     this.#stream = stream
     this.#options = options
+    this.#budget = options.rate && new MessageBudget(options.rate, performance.now())
     stream.on('data', (chunk: Buffer) => this.#take(chunk))
     stream.on('end', () => this.#end())
     stream.on('error', (error: Error) =>
@@ -62,15 +73,34 @@ export class ControlChannel {
     if (this.#ended) return
     this.#kept.push(chunk)
     this.#keptBytes += chunk.length
+    if (!this.#pause) this.#readOn()
+  }
+
+  #readOn(): void {
     try {
       for (let json = this.#nextMessage(); json && !this.#ended; json = this.#nextMessage()) {
+        const waitMs = this.#budget?.spend(performance.now()) ?? 0
         const message = parseControlMessage(json)
         if (message) this.#options.onMessage(message)
+        if (waitMs > 0) return this.#pauseFor(waitMs)
       }
     } catch (error) {
       const isKnown = error instanceof ProtocolError
       this.#end(isKnown ? error : new ProtocolError('internal', 'a message could not be handled', { cause: error }))
     }
+  }
+
+  #pauseFor(ms: number): void {
+    if (this.#ended) return
+    this.#stream.pause()
+    this.#pause = setTimeout(() => {
+      this.#pause = undefined
+      this.#readOn()
+      if (!this.#pause) this.#stream.resume()
+    }, ms).unref()
+    if (this.#wasOverdrawn) return
+    this.#wasOverdrawn = true
+    this.#options.onOverdrawn?.()
   }
 
   #nextMessage(): Buffer | undefined {
@@ -91,6 +121,7 @@ export class ControlChannel {
   #end(error?: ProtocolError): void {
     if (this.#ended) return
     this.#ended = true
+    clearTimeout(this.#pause)
     this.#kept = []
     this.#keptBytes = 0
     this.#options.onEnd(error)

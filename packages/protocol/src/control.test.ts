@@ -97,4 +97,14 @@ describe('parseControlMessage', () => {
   it('says which field is wrong', () => {
     assert.throws(() => parse({ ...bind, weight: 'heavy' }), /bind\.weight/)
   })
+
+  it('S9: takes the control characters out of every text', () => {
+    const hostile = '\u0000\u001b\u007f\u009b\u061c\u200e\u2028\u202e\u2066'
+    const notice = parse({ type: 'notice', level: 'info', text: `a${hostile}ü` })
+    assert.ok(notice?.type === 'notice')
+    assert.equal(notice.text, `a${'\u{fffd}'.repeat(9)}ü`)
+    const bound = parse({ ...bind, metadata: `${'m'.repeat(4000)}\u009b` }) as Bind
+    assert.equal(bound.metadata, `${'m'.repeat(4000)}\u{fffd}`)
+    assert.throws(() => parse({ type: 'x\u009b', critical: true }), /message "x\u{fffd}"/u)
+  })
 })

@@ -1,11 +1,13 @@
 // The control messages: one closed union, one schema. Both ends parse what they receive with it, because
 // neither trusts the other. Unknown fields are ignored (a newer peer may send them); unknown message types
-// are ignored unless they say `critical: true`. Layout on the wire: docs/protocol.md.
+// are ignored unless they say `critical: true`. Text loses its control characters here, where it enters: much of it is for
+// people, in a log or on a terminal. Layout on the wire: docs/protocol.md.
 
 import { z } from 'zod'
 
 import { ProtocolError } from './errors.ts'
 import { LABEL_MAX_CHARS } from './labels.ts'
+import { withoutControls } from './printable.ts'
 
 export const PROTOCOL_VERSION = 1
 /** WebSocket subprotocol (RFC 6455 1.9). */
@@ -18,7 +20,7 @@ export const CONTROL_MESSAGE_MAX_BYTES = 64 * 1024
 export const POLICY_MAX_BYTES = 48 * 1024
 const LABELS_MAX = 32
 
-const text = (max: number) => z.string().max(max)
+const text = (max: number, min = 0) => z.string().min(min).max(max).transform(withoutControls)
 const tunnelId = z.int().min(1).max(0xffff_ffff)
 // Pairs, not an object: a key named __proto__ stays a key.
 const labelPairs = z.array(z.tuple([text(LABEL_MAX_CHARS), text(LABEL_MAX_CHARS)])).max(LABELS_MAX)
@@ -27,7 +29,7 @@ const hello = z.object({
   type: z.literal('hello'),
   versions: z.array(z.int().min(1)).min(1).max(16),
   /** One agent process; its tunnels count once, however many connections it holds. */
-  instance_id: text(64).min(8),
+  instance_id: text(64, 8),
   connection_index: z.int().min(0).max(1023),
   capabilities: z.array(text(64)).max(64),
   agent_version: text(64),

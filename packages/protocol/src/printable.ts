@@ -6,5 +6,10 @@ const MAX_CHARS = 1024
 const UNFIT = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu
 
 export function printable(text: string): string {
-  return text.slice(0, MAX_CHARS).replaceAll(UNFIT, '\u{fffd}')
+  return withoutControls(text.slice(0, MAX_CHARS))
+}
+
+/** The same, and as long as it was. */
+export function withoutControls(text: string): string {
+  return text.replaceAll(UNFIT, '\u{fffd}')
 }

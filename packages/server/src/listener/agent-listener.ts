@@ -10,7 +10,7 @@ import type { Logger } from 'pino'
 import { WebSocketServer } from 'ws'
 
 import type { Limits } from '../config/config.ts'
-import type { Attempts } from '../exchange/attempts.ts'
+import { Attempts } from '../exchange/attempts.ts'
 import { AgentProcesses } from '../tunnel/agent-processes.ts'
 import type { Authtoken, Authtokens } from '../tunnel/authtokens.ts'
 import { logHealth } from '../tunnel/log-health.ts'
@@ -41,6 +41,8 @@ export class AgentListener {
   readonly #room: SessionRoom
   readonly #webSockets: WebSocketServer
   readonly #failures: Attempts
+  /** Who was told in the last minute to wait, for the log. */
+  readonly #waiting = new Attempts(1)
   readonly #sessions = new Set<TunnelSession>()
   readonly #stopRevocations: () => void
   #isDraining = false
@@ -74,7 +76,9 @@ export class AgentListener {
   accept(request: IncomingMessage, socket: Duplex, head: Buffer, address: string): void {
     const checked = this.#check(request, address)
     if ('detail' in checked) {
-      this.#options.log.warn({ address, code: checked.code }, 'agent refused')
+      // One that tries all the time would fill the log with it.
+      const isNews = checked.status !== 429 || this.#waiting.take(address, Date.now())
+      if (isNews) this.#options.log.warn({ address, code: checked.code }, 'agent refused')
       return refuse(socket, checked)
     }
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
@@ -124,17 +128,17 @@ export class AgentListener {
         detail: `This relay speaks ${SUBPROTOCOL}. Update the agent or the relay, whichever is older.`,
       }
     }
-    if (this.#failures.isExhausted(address, now)) {
-      return {
-        status: 429,
-        code: 'limit_reached',
-        detail: 'Too many refused authtokens from this address. Wait a minute.',
-        headers: { 'Retry-After': RETRY_AFTER_SECONDS },
-      }
-    }
+    // First: a good agent must not suffer from a bad one behind the same address, and to look is cheap.
     const verdict = authtokens.verify(bearerOf(request.headers.authorization), now)
     if (!verdict.ok) {
-      this.#failures.add(address, now)
+      if (!this.#failures.take(address, now)) {
+        return {
+          status: 429,
+          code: 'limit_reached',
+          detail: 'Too many refused authtokens from this address. Wait a minute.',
+          headers: { 'Retry-After': RETRY_AFTER_SECONDS },
+        }
+      }
       return {
         status: 401,
         code: 'authtoken_refused',

@@ -13,6 +13,7 @@ import {
   YamuxSession,
   encodeStreamHeader,
   labelProblem,
+  printable,
 } from '@sallyport/protocol'
 import type {
   Bind,
@@ -67,6 +68,10 @@ export interface SessionOrigin {
 
 const CONFIRM_DEADLINE_MS = 5000 // longer than any pause of a healthy agent; its successor waits 10 s for an answer
 const REASON_MAX_CHARS = 1024 // of `refused`
+/** Beyond what its tunnels need, and in the long run: each message may be a line of the log. */
+const MESSAGES_AT_ONCE = 50
+const MESSAGES_PER_SECOND = 5
+const MESSAGES_PER_TUNNEL = 4 // bind, how the app is, how it is by then, unbind: an agent may say all of it at once
 const FAREWELL_MS = 1000 // for streams of an agent that has said goodbye
 
 export class TunnelSession implements Claimant {
@@ -210,6 +215,11 @@ export class TunnelSession implements Claimant {
     this.#control = new ControlChannel(stream, {
       onMessage: (message) => this.#onMessage(message),
       onEnd: (error) => (error ? this.end(error) : void this.close(FAREWELL_MS)),
+      rate: {
+        atOnce: MESSAGES_AT_ONCE + MESSAGES_PER_TUNNEL * this.#room.limits.tunnels_per_agent,
+        perSecond: MESSAGES_PER_SECOND,
+      },
+      onOverdrawn: () => this.#log.warn({ address: this.address }, 'agent sends too many control messages, they wait'),
     })
   }
 
@@ -290,8 +300,10 @@ export class TunnelSession implements Claimant {
   }
 
   #refuse(bind: Bind, { error, problems }: EndpointRefused): void {
-    const paths = problems?.map(({ path }) => path.join('.'))
-    const entry = { tunnelNumber: bind.tunnel_id, code: error.code, reason: error.message, ...(paths && { paths }) }
+    // Both may quote the agent.
+    const paths = problems?.map(({ path }) => printable(path.join('.')))
+    const reason = printable(error.message)
+    const entry = { tunnelNumber: bind.tunnel_id, code: error.code, reason, ...(paths && { paths }) }
     this.#log.warn(entry, 'bind refused')
     this.#control?.send({
       type: 'refused',

@@ -1,0 +1,15 @@
+import assert from 'node:assert/strict'
+import { it } from 'node:test'
+
+import { MessageBudget } from './message-budget.ts'
+
+it('MessageBudget lets so many come at once, and so many a second in the long run', () => {
+  const budget = new MessageBudget({ atOnce: 3, perSecond: 5 }, 0)
+  assert.deepEqual([budget.spend(0), budget.spend(0), budget.spend(0)], [0, 0, 200])
+  assert.equal(budget.spend(200), 200)
+  assert.equal(budget.spend(400), 200)
+  // A second of rest is five more, but never more than three.
+  assert.deepEqual([budget.spend(2000), budget.spend(2000), budget.spend(2000)], [0, 0, 200])
+  // Who does not wait waits longer.
+  assert.equal(budget.spend(2000), 400)
+})
