@@ -1,9 +1,10 @@
-// The agent's log: lines on stderr, for people or as JSON. Written synchronously, so that the last line
-// before an exit is never lost. No secret comes here: the authtoken is a `Secret`, a proxy is named by its host.
+// The agent's log: lines on stderr, for people or as JSON. No secret comes here: the authtoken is a `Secret`, a proxy is
+// named by its host.
 
+import { LogOutput } from '@sallyport/protocol/log-output'
 import { pino } from 'pino'
 import type { Logger } from 'pino'
-import { PinoPretty } from 'pino-pretty'
+import { prettyFactory } from 'pino-pretty'
 
 export type Log = Logger
 
@@ -20,16 +21,22 @@ export interface LogOptions {
 }
 
 const STDERR_FD = 2
+/** For the reader of the last lines, when all else is over. */
+export const LAST_LINES_MS = 1000
 
-export function makeLog({ level, format, colorize }: LogOptions): Log {
-  const options = { level, base: {}, timestamp: pino.stdTimeFunctions.isoTime }
-  if (format === 'json') return pino(options, pino.destination({ fd: STDERR_FD, sync: true }))
-  const stream = PinoPretty({
-    colorize,
-    destination: STDERR_FD,
-    sync: true,
-    singleLine: true,
-    translateTime: 'SYS:HH:MM:ss',
+export interface AgentLog {
+  log: Log
+  /** Resolves when the last line is written, or its reader has had time enough. */
+  drained: () => Promise<void>
+}
+
+/** Opens the log. Whatever is behind standard error, the agent goes on: see LogOutput. */
+export function openLog({ level, format, colorize }: LogOptions): AgentLog {
+  const output: LogOutput = new LogOutput(STDERR_FD, {
+    onDropped: (lines) => log.warn({ lines }, 'log lines were dropped: there was no room for them'),
   })
-  return pino(options, stream)
+  const options = { level, base: {}, timestamp: pino.stdTimeFunctions.isoTime }
+  const pretty = prettyFactory({ colorize, singleLine: true, translateTime: 'SYS:HH:MM:ss' })
+  const log = pino(options, format === 'json' ? output : { write: (line) => output.write(pretty(line)) })
+  return { log, drained: () => output.drained(LAST_LINES_MS) }
 }

@@ -7,5 +7,8 @@ tuneForLoading()
 
 const { runCli } = await import('./cli.ts')
 
-// Log and output are written synchronously; a socket that is still closing must not hold the process.
+// Who has read enough (`agent http 3000 | head -1`) ends nothing.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+
+// Everything is written by then; a socket that is still closing must not hold the process.
 process.exit(await runCli(process.argv.slice(2), process.env))

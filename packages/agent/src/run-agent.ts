@@ -4,16 +4,18 @@ import { X509Certificate } from 'node:crypto'
 import { createRequire } from 'node:module'
 
 import { ConfigError } from '@sallyport/protocol/config-error'
+import { LogOutput } from '@sallyport/protocol/log-output'
 import { tuneForWork } from '@sallyport/protocol/tune-v8'
 
 import { startAgent } from './agent.ts'
 import type { Agent, AgentStatus, TunnelOptions } from './agent.ts'
 import { configPath, readConfig, readText } from './config.ts'
-import { LOG_FORMATS, LOG_LEVELS, makeLog } from './log.ts'
+import { LAST_LINES_MS, LOG_FORMATS, LOG_LEVELS, openLog } from './log.ts'
 import type { LogFormat, LogLevel } from './log.ts'
 import { PolicyRefused } from './policy-refused.ts'
 import type { Environment } from './proxy.ts'
 import { StatusView } from './status-view.ts'
+import type { Terminal } from './status-view.ts'
 
 export interface GlobalFlags {
   server?: string
@@ -58,7 +60,7 @@ export async function runAgent(
 ): Promise<number> {
   const settings = mergeSettings(flags, environment)
   const watched = isWatched(flags, environment)
-  const log = makeLog({
+  const { log, drained } = openLog({
     level: watched ? 'silent' : settings.logLevel,
     format: settings.logFormat,
     colorize: process.stderr.isTTY,
@@ -94,13 +96,16 @@ export async function runAgent(
   log.debug({ bufferutil: hasBufferutil() }, 'native masking')
   if (flags.region) log.info({ region: flags.region }, 'this relay has one region; --region changes nothing yet')
 
-  const view = watched ? new StatusView(process.stdout, () => agent.status) : undefined
+  // A terminal that was stopped with Ctrl+S must not stop the agent.
+  const screen = watched ? new LogOutput(1) : undefined
+  const view = screen && new StatusView(terminalOf(screen), () => agent.status)
   if (way.endpoint && !watched) printForwarding(agent)
   const signals = closeOnSignals(agent)
   tuneForWork()
   try {
     const refused = await agent.closed
     view?.close()
+    await screen?.drained(LAST_LINES_MS)
     if (refused) {
       log.error({ code: refused.code }, refused.message)
       if (watched) process.stderr.write(`${refused.message}\n`)
@@ -112,6 +117,17 @@ export async function runAgent(
   } finally {
     view?.close()
     signals.stop()
+    await screen?.drained(LAST_LINES_MS)
+    await drained()
+  }
+}
+
+function terminalOf(screen: LogOutput): Terminal {
+  return {
+    write: (text) => screen.write(text),
+    get columns() {
+      return process.stdout.columns
+    },
   }
 }
 

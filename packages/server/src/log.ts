@@ -2,6 +2,7 @@
 
 import { createRequire } from 'node:module'
 
+import { LogOutput } from '@sallyport/protocol/log-output'
 import { pino } from 'pino'
 import type { DestinationStream, Logger } from 'pino'
 import type pinoPretty from 'pino-pretty'
@@ -17,39 +18,55 @@ export interface LogOptions {
 
 /** What a pipe takes as a whole, so that lines of several processes do not mix: PIPE_BUF, at least 4096 on Linux. */
 const PIPE_BYTES = 4096
+const GATHER_MS = 250
+const STDOUT_FD = 1
+/** Of a log that is silent. */
+const NOWHERE: DestinationStream = { write: () => {} }
 
 // The last line of defence: no code logs these, and if one did they would still not be written (attack 44).
 const SECRETS = ['authorization', 'cookie', 'token', 'authtoken', 'client_secret', 'code', 'id_token'].flatMap(
   (name) => [`headers.${name}`, `*.headers.${name}`],
 )
 
-/** Creates the log on standard output, or on a given stream. */
-export function createLog({ level, format, isShared = false }: LogOptions, stream?: DestinationStream): Logger {
+/** The log of a process, on standard output. */
+export interface ProcessLog {
+  log: Logger
+  output: LogOutput
+}
+
+/** Opens the log on standard output. Whatever is behind that, the process goes on: see LogOutput. */
+export function openLog({ level, format, isShared = false }: LogOptions): ProcessLog {
+  const output: LogOutput = new LogOutput(STDOUT_FD, {
+    // Lines are gathered and written together: an access line must not cost a system call.
+    gather: { chars: isShared ? PIPE_BYTES / 2 : 4096, ms: GATHER_MS },
+    ...(isShared && { pieceBytes: PIPE_BYTES }),
+    onDropped: (lines) => log.warn({ lines }, 'log lines were dropped: there was no room for them'),
+  })
   const isPretty = format === 'pretty' || (format === undefined && process.stdout.isTTY)
-  const destination =
-    stream ??
-    (isPretty
-      ? toPeople()
-      : // Lines are gathered and written together: an access line must not cost a system call.
-        pino.destination({
-          dest: 1,
-          sync: false,
-          periodicFlush: 250,
-          ...(isShared ? { minLength: PIPE_BYTES / 2, maxWrite: PIPE_BYTES } : { minLength: 4096 }),
-        }))
+  const log = isPretty ? createLog({ level, format: 'pretty' }, forPeople(output)) : createLog({ level }, output)
+  return { log, output }
+}
+
+/** Creates a log that writes its lines to a stream. */
+export function createLog({ level, format }: Pick<LogOptions, 'level' | 'format'>, stream?: DestinationStream): Logger {
   return pino(
     {
       level,
       base: null,
       redact: { paths: SECRETS, censor: '***' },
-      ...(!isPretty && { timestamp: pino.stdTimeFunctions.isoTime }),
+      ...(format !== 'pretty' && { timestamp: pino.stdTimeFunctions.isoTime }),
     },
-    destination,
+    stream ?? NOWHERE,
   )
 }
 
-function toPeople(): DestinationStream {
+function forPeople(output: LogOutput): DestinationStream {
   // Loaded here only: a relay that logs for programs does without it.
-  const pretty = createRequire(import.meta.url)('pino-pretty') as typeof pinoPretty // CommonJS has no types of its own
-  return pretty({ colorize: process.stdout.isTTY, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l', sync: true })
+  const { prettyFactory } = createRequire(import.meta.url)('pino-pretty') as typeof pinoPretty // CommonJS has no types of its own
+  const pretty = prettyFactory({
+    colorize: process.stdout.isTTY,
+    ignore: 'pid,hostname',
+    translateTime: 'SYS:HH:MM:ss.l',
+  })
+  return { write: (line) => output.write(pretty(line)) }
 }

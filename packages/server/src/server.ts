@@ -58,6 +58,8 @@ const BUFFER_SHARE_OF_HEAP = 0.25
 
 export interface RelayOptions {
   log: Logger
+  /** Where the log goes, for who wants to know how much of it is missing. */
+  logOutput?: { readonly droppedLines: number }
   env: NodeJS.ProcessEnv
   /** Where this relay is one node of several. */
   node?: NodeOptions
@@ -109,6 +111,7 @@ export async function startRelay(config: Config, options: RelayOptions): Promise
 export class Relay {
   readonly #config: Config
   readonly #log: Logger
+  readonly #logOutput: RelayOptions['logOutput']
   readonly #env: NodeJS.ProcessEnv
   readonly #node: NodeOptions | undefined
   readonly #worker: WorkerOptions | undefined
@@ -139,9 +142,10 @@ export class Relay {
   #storeLoss: string | undefined
   #closing: Promise<void> | undefined
 
-  constructor(config: Config, { log, env, node, worker }: RelayOptions) {
+  constructor(config: Config, { log, logOutput, env, node, worker }: RelayOptions) {
     this.#config = config
     this.#log = log
+    this.#logOutput = logOutput
     this.#env = env
     this.#node = node
     this.#worker = worker
@@ -250,6 +254,7 @@ export class Relay {
       visitorSessions: () => signIn.sessionCount,
       storeHealthy: () => store.healthy,
       hops: () => this.#neighbours?.hops ?? 0,
+      logLinesDropped: () => this.#logOutput?.droppedLines ?? 0,
     })
     this.#metrics = metrics
     let admin: AddressInfo | undefined

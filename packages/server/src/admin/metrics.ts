@@ -6,6 +6,12 @@ import type { Aggregator } from 'prom-client'
 
 const SECONDS_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
+/** Counted by the supervisor of several workers as well. */
+export const LOG_LINES_DROPPED = {
+  name: 'sallyport_log_lines_dropped_total',
+  help: 'Lines of the log that could not be written: no room, no reader, or one that was too slow.',
+}
+
 /** Read when somebody asks for the metrics. */
 export interface Readings {
   tunnelSessions(): number
@@ -20,6 +26,8 @@ export interface Readings {
   storeHealthy(): boolean
   /** Streams to agents that are connected to another node only. */
   hops(): number
+  /** Lines of the log that could not be written. */
+  logLinesDropped(): number
 }
 
 export class Metrics {
@@ -85,6 +93,14 @@ export class Metrics {
       collect() {
         this.reset()
         for (const [outcome, count] of Object.entries(readings.retries())) this.inc({ outcome }, count)
+      },
+    })
+    new Counter({
+      ...LOG_LINES_DROPPED,
+      registers,
+      collect() {
+        this.reset()
+        this.inc(readings.logLinesDropped())
       },
     })
     new Counter({

@@ -12,13 +12,15 @@ import { redirectUri } from '../config/redirect-uri.ts'
 import { WORKERS_MAX, WORKERS_PROBLEM } from '../config/schema/workers-schema.ts'
 import { issuersOf } from '../config/sign-ins.ts'
 import { ConfigError } from '../errors.ts'
-import { createLog } from '../log.ts'
-import type { Logger } from '../log.ts'
+import { openLog } from '../log.ts'
+import type { ProcessLog } from '../log.ts'
 import type { Authtokens } from '../tunnel/authtokens.ts'
 import { RELAY_VERSION } from '../version.ts'
 
 /** Where SO_REUSEPORT shares connections out between processes, as node:net documents. */
 const SHARING_PLATFORMS = new Set<NodeJS.Platform>(['linux', 'freebsd', 'sunos', 'aix'])
+
+const LAST_LINES_MS = 1000 // for the reader of the log, when all else is over
 
 /** A relay that has started, whatever it consists of. */
 interface Running {
@@ -39,7 +41,8 @@ export async function start({
   const source = await readConfig(file)
   const config = parseConfig(source.text, { source: source.source, env: process.env })
   const workers = countWorkers(wanted === undefined ? config.workers : parseWorkers(wanted))
-  const log = createLog({ ...config.log, isShared: workers > 1 })
+  const opened = openLog({ ...config.log, isShared: workers > 1 })
+  const { log, output } = opened
   let running: Running | undefined
   process.on('uncaughtException', (error) => {
     // Unknown state: say why, and let whoever supervises us start a fresh one.
@@ -47,7 +50,7 @@ export async function start({
     running?.abandon()
     process.exit(1)
   })
-  running = workers === 1 ? await startAlone(config, log) : await startWorkers(config, workers, source, log)
+  running = workers === 1 ? await startAlone(config, opened) : await startWorkers(config, workers, source, opened)
   tuneForWork()
   holdYoungGeneration()
   const { addresses } = running
@@ -61,14 +64,15 @@ export async function start({
   }
   if (file === undefined) await welcome(running, config)
   await untilSignal(running)
+  await output.drained(LAST_LINES_MS)
   process.exit(0) // nothing may keep a stopped relay alive
 }
 
 // Each of the two loads what the other does not need: a supervisor serves nobody.
 
-async function startAlone(config: Config, log: Logger): Promise<Running> {
+async function startAlone(config: Config, { log, output }: ProcessLog): Promise<Running> {
   const { startRelay } = await import('../server.ts')
-  const relay = await startRelay(config, { log, env: process.env })
+  const relay = await startRelay(config, { log, logOutput: output, env: process.env })
   const { http, https, admin } = relay.addresses
   return {
     addresses: { http: http?.port, https: https?.port, admin: admin?.port },
@@ -78,9 +82,14 @@ async function startAlone(config: Config, log: Logger): Promise<Running> {
   }
 }
 
-async function startWorkers(config: Config, workers: number, source: ConfigSource, log: Logger): Promise<Running> {
+async function startWorkers(
+  config: Config,
+  workers: number,
+  source: ConfigSource,
+  { log, output }: ProcessLog,
+): Promise<Running> {
   const { Supervisor } = await import('../workers/supervisor.ts')
-  const supervisor = await Supervisor.start(config, { workers, source, log })
+  const supervisor = await Supervisor.start(config, { workers, source, log, logOutput: output })
   return {
     addresses: supervisor.addresses,
     // It holds no store itself. This is local mode, so there is no file to name.
@@ -141,7 +150,7 @@ async function welcome(running: Running, config: Config): Promise<void> {
       )
     }
   })
-  process.stderr.write(`${lines.join('\n')}\n\n`)
+  process.stderr.on('error', () => {}).write(`${lines.join('\n')}\n\n`) // who has stopped reading ends no relay
 }
 
 /** The first SIGTERM or SIGINT drains; the second ends at once. */

@@ -4,12 +4,14 @@ import type { Logger } from 'pino'
 
 import type { Exchange } from './exchange.ts'
 
+const PATH_MAX_CHARS = 2048 // a head may have 32 KiB, and a line is for reading
+
 export function logAccess(log: Logger, exchange: Exchange, milliseconds: number): void {
   const { error } = exchange
   const fields = {
     method: exchange.method,
     host: exchange.host,
-    path: exchange.path,
+    path: cut(exchange.path),
     status: exchange.status,
     ms: Math.round(milliseconds * 10) / 10,
     clientIp: exchange.clientIp,
@@ -23,4 +25,8 @@ export function logAccess(log: Logger, exchange: Exchange, milliseconds: number)
   }
   if (error?.code === 'internal') log.error(fields, 'exchange')
   else log.info(fields, 'exchange')
+}
+
+function cut(path: string): string {
+  return path.length > PATH_MAX_CHARS ? `${path.slice(0, PATH_MAX_CHARS)}…` : path
 }

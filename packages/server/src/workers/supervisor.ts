@@ -28,6 +28,8 @@ export interface SupervisorOptions {
   /** What the configuration was made of: each worker makes its own. */
   source: WorkerPlan['config']
   log: Logger
+  /** Of the supervisor itself: each worker has its own. */
+  logOutput: { readonly droppedLines: number }
 }
 
 export interface SupervisorAddresses {
@@ -73,6 +75,7 @@ export class Supervisor {
     const metrics = new WorkerMetrics({
       measure: () => this.#measure(),
       serving: () => this.#serving.length,
+      logLinesDropped: () => options.logOutput.droppedLines,
       restarts: () => this.#seats.reduce((sum, { process }) => sum + process.restarts, 0),
     })
     this.#admin = new AdminListener({

@@ -2,18 +2,24 @@
 
 import { AggregatorRegistry, Counter, Gauge, Registry } from 'prom-client'
 
+import { LOG_LINES_DROPPED } from '../admin/metrics.ts'
+
 export interface WorkerReadings {
   /** What each worker that answers in time has measured. */
   measure: () => Promise<object[]>
   serving: () => number
   restarts: () => number
+  /** Of the supervisor's log. */
+  logLinesDropped: () => number
 }
 
 export class WorkerMetrics {
   readonly #measure: WorkerReadings['measure']
   readonly #own = new Registry()
+  /** What the workers have as well: one more of them. */
+  readonly #shared = new Registry()
 
-  constructor({ measure, serving, restarts }: WorkerReadings) {
+  constructor({ measure, serving, restarts, logLinesDropped }: WorkerReadings) {
     this.#measure = measure
     const registers = [this.#own]
     new Gauge({
@@ -22,6 +28,14 @@ export class WorkerMetrics {
       registers,
       collect() {
         this.set(serving())
+      },
+    })
+    new Counter({
+      ...LOG_LINES_DROPPED,
+      registers: [this.#shared],
+      collect() {
+        this.reset()
+        this.inc(logLinesDropped())
       },
     })
     new Counter({
@@ -40,7 +54,7 @@ export class WorkerMetrics {
   }
 
   async text(): Promise<string> {
-    const all = AggregatorRegistry.aggregate(await this.#measure())
+    const all = AggregatorRegistry.aggregate([...(await this.#measure()), await this.#shared.getMetricsAsJSON()])
     return `${await all.metrics()}\n${await this.#own.metrics()}`
   }
 }

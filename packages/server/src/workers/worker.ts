@@ -8,12 +8,14 @@ import { holdYoungGeneration, tuneForWork } from '@sallyport/protocol/tune-v8'
 import type { Config } from '../config/config.ts'
 import { parseConfig } from '../config/parse-config.ts'
 import { ConfigError } from '../errors.ts'
-import { createLog } from '../log.ts'
-import type { Logger } from '../log.ts'
+import { openLog } from '../log.ts'
+import type { ProcessLog } from '../log.ts'
 import { startRelay } from '../server.ts'
 import type { Relay } from '../server.ts'
 import { ChannelDirectory } from './channel-directory.ts'
 import type { FromWorker, ToWorker, WorkerPlan } from './messages.ts'
+
+const LAST_LINES_MS = 1000 // for the reader of the log, when all else is over
 
 export async function runWorker(): Promise<void> {
   process.on('SIGTERM', ignore).on('SIGINT', ignore)
@@ -34,7 +36,8 @@ export async function runWorker(): Promise<void> {
 
 async function serve(plan: WorkerPlan): Promise<void> {
   const config = onPorts(parseConfig(plan.config.text, { source: plan.config.source, env: process.env }), plan.ports)
-  const log = createLog({ ...config.log, isShared: true }).child({ worker: plan.number })
+  const { log: common, output } = openLog({ ...config.log, isShared: true })
+  const log = common.child({ worker: plan.number })
   process.on('uncaughtException', (error) => {
     log.fatal({ err: error }, 'uncaught exception')
     process.exit(1)
@@ -54,13 +57,14 @@ async function serve(plan: WorkerPlan): Promise<void> {
       case 'measure':
         return void measure(relay, message.id)
       case 'drain':
-        return void drain(relay, log)
+        return void drain(relay, { log, output })
       case 'all_finished':
         return allFinished.resolve()
     }
   })
   relay = await startRelay(config, {
     log,
+    logOutput: output,
     env: process.env,
     node: { nodeId: plan.nodeId, directory, link: plan.link, secret: Buffer.from(plan.secret, 'base64') },
     worker: {
@@ -79,7 +83,7 @@ async function serve(plan: WorkerPlan): Promise<void> {
   process.removeAllListeners('disconnect').once('disconnect', () => {
     log.error('the supervisor is gone')
     allFinished.resolve()
-    void drain(relay, log)
+    void drain(relay, { log, output })
   })
   tuneForWork()
   holdYoungGeneration()
@@ -87,12 +91,13 @@ async function serve(plan: WorkerPlan): Promise<void> {
   send({ type: 'started', addresses: { ...(http && { http: http.port }), ...(https && { https: https.port }) } })
 }
 
-async function drain(relay: Relay | undefined, log: Logger): Promise<void> {
+async function drain(relay: Relay | undefined, { log, output }: ProcessLog): Promise<void> {
   try {
     await relay?.close()
   } catch (error) {
     log.error({ err: error }, 'draining failed')
   }
+  await output.drained(LAST_LINES_MS)
   process.exit(0) // nothing may keep a stopped relay alive
 }
 

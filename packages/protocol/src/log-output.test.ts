@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { closeSync, constants, existsSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { LogOutput } from './log-output.ts'
+
+const NO_PIPES = process.platform === 'win32' && 'there are no named pipes here'
+
+/** A pipe of the system's own, which is full after 64 KiB. */
+class Pipe {
+  readonly fd: number
+  readonly #path: string
+  #reading: number | undefined
+
+  constructor(folder: string, name: string) {
+    this.#path = join(folder, name)
+    execFileSync('mkfifo', [this.#path])
+    this.#reading = openSync(this.#path, constants.O_RDONLY | constants.O_NONBLOCK)
+    this.fd = this.open()
+  }
+
+  /** For writing. */
+  open(): number {
+    return openSync(this.#path, constants.O_WRONLY | constants.O_NONBLOCK)
+  }
+
+  /** All that stands in it now. */
+  read(): string {
+    const bytes = Buffer.alloc(1024 * 1024)
+    let text = ''
+    for (;;) {
+      try {
+        const count = this.#reading === undefined ? 0 : readSync(this.#reading, bytes)
+        if (count === 0) return text
+        text += bytes.toString('latin1', 0, count)
+      } catch {
+        return text // nothing more is in it (EAGAIN)
+      }
+    }
+  }
+
+  /** Reads until a text has come. */
+  async readUntil(text: string): Promise<string> {
+    let all = ''
+    while (!all.includes(text)) {
+      all += this.read()
+      await sleep(10)
+    }
+    return all
+  }
+
+  /** Nobody reads any more. */
+  breakOff(): void {
+    if (this.#reading !== undefined) closeSync(this.#reading)
+    this.#reading = undefined
+  }
+
+  mend(): void {
+    this.#reading = openSync(this.#path, constants.O_RDONLY | constants.O_NONBLOCK)
+  }
+}
+
+const lineOf = (index: number): string => `${String(index).padStart(6, '0')} ${'x'.repeat(1000)}\n`
+
+describe('LogOutput', { timeout: 30_000, skip: NO_PIPES }, () => {
+  let folder: string
+  before(() => (folder = mkdtempSync(join(tmpdir(), 'sallyport-log-'))))
+  after(() => rmSync(folder, { recursive: true }))
+
+  it('writes what it has gathered, after a while or once it is enough', async () => {
+    const pipe = new Pipe(folder, 'gather')
+    const output = new LogOutput(pipe.fd, { gather: { chars: 100, ms: 20 } })
+    output.write('one\n')
+    assert.equal(pipe.read(), '')
+    assert.equal(await pipe.readUntil('one\n'), 'one\n')
+    output.write('two\n')
+    output.write(`${'3'.repeat(200)}\n`)
+    await output.drained(1000)
+    assert.equal(pipe.read(), `two\n${'3'.repeat(200)}\n`)
+    assert.equal(output.droppedLines, 0)
+  })
+
+  it('S9: holds so much for a reader that stands still and no more, counts the rest, and says so afterwards', async () => {
+    const pipe = new Pipe(folder, 'still')
+    const told: number[] = []
+    const output: LogOutput = new LogOutput(pipe.fd, {
+      heldMaxChars: 100_000,
+      onDropped: (lines) => {
+        told.push(lines)
+        output.write(`${lines} lines are missing\n`)
+      },
+    })
+    for (let index = 0; index < 1000; index++) {
+      output.write(lineOf(index))
+      if (index % 50 === 0) await sleep(1)
+    }
+    assert.ok(output.droppedLines > 600, `${output.droppedLines} were dropped`)
+    assert.deepEqual(told, [])
+    const text = await pipe.readUntil('lines are missing\n')
+    assert.deepEqual(told, [output.droppedLines])
+    const lines = text.trimEnd().split('\n')
+    lines.pop()
+    assert.equal(lines.length, 1000 - output.droppedLines)
+    for (const [index, line] of lines.entries()) {
+      if (Number(line.slice(0, 6)) === index) assert.equal(line.length, 1007, 'whole')
+      else assert.fail(`in order: ${line.slice(0, 6)} came as number ${index}`)
+    }
+  })
+
+  it('B4: goes on without a reader', async () => {
+    const pipe = new Pipe(folder, 'gone')
+    const output = new LogOutput(pipe.fd, { errorPauseMs: 20 })
+    pipe.breakOff()
+    for (let index = 0; index < 300; index++) output.write(lineOf(index))
+    while (output.droppedLines < 300) await sleep(10)
+    pipe.mend()
+    output.write('there again\n')
+    assert.equal(await pipe.readUntil('there again\n'), 'there again\n')
+    assert.equal(output.droppedLines, 300)
+  })
+
+  it('B4: begins a new line where it had to stop in the middle of one', async () => {
+    const pipe = new Pipe(folder, 'torn')
+    const output = new LogOutput(pipe.fd, { errorPauseMs: 20 })
+    for (let index = 0; index < 100; index++) output.write(lineOf(index))
+    await sleep(50) // the pipe is full by now
+    const before_ = pipe.read()
+    assert.doesNotMatch(before_, /\n$/)
+    closeSync(pipe.fd) // stands for whatever may happen to a file
+    while (output.droppedLines === 0) await sleep(10)
+    for (let index = 100; index < 110; index++) output.write(lineOf(index))
+    const whole = before_.split('\n').length - 1
+    while (output.droppedLines < 110 - whole) await sleep(10)
+    assert.equal(pipe.open(), pipe.fd, 'the same number')
+    output.write('whole again\n')
+    assert.equal(await pipe.readUntil('whole again\n'), '\nwhole again\n')
+    assert.equal(output.droppedLines, 110 - whole)
+  })
+
+  it('B4: goes on where there is no room', { skip: !existsSync('/dev/full') && 'needs /dev/full' }, async () => {
+    const full = openSync('/dev/full', 'w')
+    const told: number[] = []
+    const output = new LogOutput(full, { errorPauseMs: 5, onDropped: (lines) => told.push(lines) })
+    for (let index = 0; index < 100; index++) output.write(lineOf(index))
+    while (output.droppedLines < 100) await sleep(5)
+    assert.equal(output.droppedLines, 100)
+    await output.drained(10) // and does not wait for room for ever
+    assert.deepEqual(told, [])
+    closeSync(full)
+  })
+
+  it('writes pieces of whole lines, small enough that those of several processes do not mix', async () => {
+    const pipe = new Pipe(folder, 'pieces')
+    const output = new LogOutput(pipe.fd, { pieceBytes: 4096, gather: { chars: 1_000_000, ms: 20 } })
+    const lines = Array.from({ length: 20 }, (_, index) => lineOf(index))
+    for (const line of lines) output.write(line)
+    await output.drained(1000)
+    assert.equal(pipe.read(), lines.join(''))
+  })
+
+  it('S9: writes no control characters that JSON leaves as they are', async () => {
+    const pipe = new Pipe(folder, 'controls')
+    const output = new LogOutput(pipe.fd)
+    const said = 'grüße \u009b2J \u202e\u2028 \u{1f600}'
+    output.write(`${JSON.stringify({ said })}\n`)
+    await output.drained(1000)
+    const line = Buffer.from(pipe.read(), 'latin1').toString('utf8')
+    assert.match(line, /grüße \\u009b2J \\u202e\\u2028 \u{1f600}/u)
+    assert.deepEqual(JSON.parse(line), { said })
+  })
+})

@@ -1,0 +1,212 @@
+// Where the lines of a log go: standard output or standard error of this process, whatever stands behind it. What is behind
+// it must not matter to anybody else: a full disk, a reader that stands still and one that is gone cost lines, which are
+// counted, and neither memory without bound, nor a thread, nor the process.
+//
+//   idle ──lines──▶ writing ──written──▶ idle
+//                    │    └──no room (EAGAIN)──▶ waiting ──▶ writing again from where it stopped
+//                    └──error──▶ the piece is dropped ──▶ waiting
+
+import { constants, openSync, write, writeSync } from 'node:fs'
+import { isatty } from 'node:tty'
+
+const HELD_MAX_CHARS = 4 * 1024 * 1024 // some seconds of a busy relay
+const PIECE_BYTES = 64 * 1024
+const FULL_PAUSE_MS = 100 // a pipe cannot be asked when there is room again
+const ERROR_PAUSE_MS = 1000 // a disk that is full stays so for a while
+const LAST_TRY_MS = 100 // at the end of the process, for a reader that is only slow
+const LAST_PAUSE_MS = 5
+const LINE_FEED = 0x0a
+/** What JSON leaves as it is and a terminal obeys: C1 controls, and what ends or reorders a line. */
+const HOSTILE = /[\u0080-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
+
+export interface LogOutputOptions {
+  /** How much is gathered before it is written, in characters, and for how long at most. Nothing by default. */
+  gather?: { chars: number; ms: number }
+  /** What is written at once, in whole lines: what a pipe takes as a whole, where several processes write. */
+  pieceBytes?: number
+  /** Hears how many lines are missing, once there is room again. */
+  onDropped?: (lines: number) => void
+  /** What a test shortens. */
+  heldMaxChars?: number
+  errorPauseMs?: number
+}
+
+/** A piece that is being written. */
+interface Piece {
+  bytes: Buffer
+  written: number
+  /** Where its first line begins: behind the line feed that ends what was torn off before. */
+  start: number
+}
+
+export class LogOutput {
+  /** Lines that were not written since the start. */
+  droppedLines = 0
+  readonly #fd: number
+  readonly #options: LogOutputOptions
+  readonly #heldMaxChars: number
+  readonly #pieceBytes: number
+  #lines: string[] = []
+  #heldChars = 0
+  #piece: Piece | undefined
+  #isWriting = false
+  #pause: NodeJS.Timeout | undefined
+  #gathering: NodeJS.Timeout | undefined
+  /** The last line that was written is half a line. */
+  #isTorn = false
+  /** Of the dropped ones. */
+  #untold = 0
+  #onIdle: (() => void)[] = []
+
+  /** @param fd of standard output or standard error; any other one must be in a mode in which writing does not wait */
+  constructor(fd: number, options: LogOutputOptions = {}) {
+    this.#fd = fd === 1 || fd === 2 ? openWithoutWaiting(fd) : fd
+    this.#options = options
+    this.#heldMaxChars = options.heldMaxChars ?? HELD_MAX_CHARS
+    this.#pieceBytes = options.pieceBytes ?? PIECE_BYTES
+    process.once('exit', () => this.#writeLast())
+  }
+
+  /** @param line with its line feed */
+  write(line: string): void {
+    if (this.#heldChars + line.length > this.#heldMaxChars) {
+      this.#drop(1)
+      return
+    }
+    this.#lines.push(line)
+    this.#heldChars += line.length
+    const { gather } = this.#options
+    if (!gather || this.#heldChars >= gather.chars) this.#writeNext()
+    else this.#gathering ??= setTimeout(() => this.#writeNext(), gather.ms).unref()
+  }
+
+  /** Resolves when everything is written, or the deadline has passed. */
+  async drained(deadlineMs: number): Promise<void> {
+    this.#writeNext()
+    if (!this.#isWriting && !this.#pause) return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, deadlineMs)
+      this.#onIdle.push(() => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
+  }
+
+  #writeNext(): void {
+    clearTimeout(this.#gathering)
+    this.#gathering = undefined
+    if (this.#isWriting || this.#pause) return
+    const piece = (this.#piece ??= this.#nextPiece())
+    if (!piece) return this.#rest()
+    this.#isWriting = true
+    write(this.#fd, piece.bytes, piece.written, (error, count) => {
+      this.#isWriting = false
+      if (error?.code === 'EAGAIN') return this.#waitFor(FULL_PAUSE_MS)
+      if (error) {
+        this.#giveUp(piece)
+        return this.#waitFor(this.#options.errorPauseMs ?? ERROR_PAUSE_MS)
+      }
+      piece.written += count
+      if (piece.written < piece.bytes.length) return this.#writeNext()
+      this.#piece = undefined
+      this.#isTorn = false
+      this.#tell()
+      this.#writeNext()
+    })
+  }
+
+  /** The process ends and waits for nothing: what does not go out at once is lost. */
+  #writeLast(): void {
+    const until = performance.now() + LAST_TRY_MS
+    // One that a thread is writing will be written, or not; it cannot be asked.
+    let piece = this.#isWriting ? this.#nextPiece() : (this.#piece ?? this.#nextPiece())
+    while (piece && performance.now() < until) {
+      try {
+        piece.written += writeSync(this.#fd, piece.bytes, piece.written)
+      } catch (error) {
+        if (codeOf(error) !== 'EAGAIN') return
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LAST_PAUSE_MS)
+      }
+      if (piece.written === piece.bytes.length) piece = this.#nextPiece()
+    }
+  }
+
+  #waitFor(ms: number): void {
+    this.#pause = setTimeout(() => {
+      this.#pause = undefined
+      this.#writeNext()
+    }, ms).unref()
+  }
+
+  #rest(): void {
+    for (const resolve of this.#onIdle.splice(0)) resolve()
+  }
+
+  #nextPiece(): Piece | undefined {
+    let bytes = 0
+    let count = 0
+    let isAscii = true
+    for (const line of this.#lines) {
+      const size = Buffer.byteLength(line)
+      if (count > 0 && bytes + size > this.#pieceBytes) break
+      bytes += size
+      isAscii &&= size === line.length
+      this.#heldChars -= line.length
+      count++
+    }
+    if (count === 0) return undefined
+    const joined = this.#lines.splice(0, count).join('')
+    const text = isAscii ? joined : joined.replaceAll(HOSTILE, escaped)
+    // What was torn off must not become the front of the next line.
+    return this.#isTorn
+      ? { bytes: Buffer.from(`\n${text}`), written: 0, start: 1 }
+      : { bytes: Buffer.from(text), written: 0, start: 0 }
+  }
+
+  #giveUp({ bytes, written, start }: Piece): void {
+    this.#piece = undefined
+    if (written > 0) this.#isTorn = bytes[written - 1] !== LINE_FEED
+    let lines = 0
+    for (let at = bytes.indexOf(LINE_FEED, Math.max(written, start)); at !== -1; at = bytes.indexOf(LINE_FEED, at + 1))
+      lines++
+    this.#drop(lines)
+  }
+
+  #drop(lines: number): void {
+    this.droppedLines += lines
+    this.#untold += lines
+  }
+
+  /** Once there is room again, or a reader that is too slow for ever would have it told with every piece. */
+  #tell(): void {
+    if (this.#untold === 0 || this.#heldChars > this.#heldMaxChars / 2) return
+    const lines = this.#untold
+    this.#untold = 0
+    this.#options.onDropped?.(lines)
+  }
+}
+
+/** Writing must fail where it would have to wait: a thread that waits in write() for ever also keeps the process from ending. */
+function openWithoutWaiting(fd: 1 | 2): number {
+  if (isatty(fd)) {
+    try {
+      // One of its own: the terminal's other users expect to wait. Ctrl+S stops a terminal.
+      return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
+    } catch {
+      return fd // no Linux, or somebody else's terminal
+    }
+  }
+  // Node puts a pipe or socket into that mode when it makes its stream, which happens when it is first asked for.
+  void (fd === 1 ? process.stdout : process.stderr).writable
+  return fd
+}
+
+/** As JSON may write it, so that the line still says the same. */
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined
+}
