@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 // The `agent` command's entry: everything else is in cli.ts, so that it can be imported without running.
 
+import { refuseDebugger } from '@sallyport/protocol/signals'
 import { tuneForLoading } from '@sallyport/protocol/tune-v8'
 
+refuseDebugger()
 tuneForLoading()
 
 const { runCli } = await import('./cli.ts')

@@ -5,13 +5,14 @@ import { createRequire } from 'node:module'
 
 import { ConfigError } from '@sallyport/protocol/config-error'
 import { LogOutput } from '@sallyport/protocol/log-output'
+import { onHangUp } from '@sallyport/protocol/signals'
 import { tuneForWork } from '@sallyport/protocol/tune-v8'
 
 import { startAgent } from './agent.ts'
 import type { Agent, AgentStatus, TunnelOptions } from './agent.ts'
 import { configPath, readConfig, readText } from './config.ts'
 import { LAST_LINES_MS, LOG_FORMATS, LOG_LEVELS, openLog } from './log.ts'
-import type { LogFormat, LogLevel } from './log.ts'
+import type { Log, LogFormat, LogLevel } from './log.ts'
 import { PolicyRefused } from './policy-refused.ts'
 import type { Environment } from './proxy.ts'
 import { StatusView } from './status-view.ts'
@@ -100,7 +101,7 @@ export async function runAgent(
   const screen = watched ? new LogOutput(1) : undefined
   const view = screen && new StatusView(terminalOf(screen), () => agent.status)
   if (way.endpoint && !watched) printForwarding(agent)
-  const signals = closeOnSignals(agent)
+  const signals = closeOnSignals(agent, log)
   tuneForWork()
   try {
     const refused = await agent.closed
@@ -204,7 +205,7 @@ function readCertificate(flag: string, path: string | undefined): string | undef
 }
 
 /** The first signal finishes what runs, the second ends at once. */
-function closeOnSignals(agent: Agent): { readonly cut: boolean; stop: () => void } {
+function closeOnSignals(agent: Agent, log: Log): { readonly cut: boolean; stop: () => void } {
   const state = { cut: false, stop }
   let told = false
   function onSignal(): void {
@@ -217,8 +218,10 @@ function closeOnSignals(agent: Agent): { readonly cut: boolean; stop: () => void
   }
   function stop(): void {
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
+    stopHangUps()
   }
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
+  const stopHangUps = onHangUp(onSignal, () => log.info('SIGHUP changes nothing; SIGTERM ends the agent'))
   return state
 }
 

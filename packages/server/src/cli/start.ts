@@ -2,6 +2,7 @@
 
 import { availableParallelism } from 'node:os'
 
+import { onHangUp } from '@sallyport/protocol/signals'
 import { holdYoungGeneration, tuneForWork } from '@sallyport/protocol/tune-v8'
 
 import type { Config } from '../config/config.ts'
@@ -13,7 +14,7 @@ import { WORKERS_MAX, WORKERS_PROBLEM } from '../config/schema/workers-schema.ts
 import { issuersOf } from '../config/sign-ins.ts'
 import { ConfigError } from '../errors.ts'
 import { openLog } from '../log.ts'
-import type { ProcessLog } from '../log.ts'
+import type { Logger, ProcessLog } from '../log.ts'
 import type { Authtokens } from '../tunnel/authtokens.ts'
 import { RELAY_VERSION } from '../version.ts'
 
@@ -63,7 +64,7 @@ export async function start({
     log.info({ issuer, redirectUri: uri }, 'visitors sign in here; this redirect URI must be registered there')
   }
   if (file === undefined) await welcome(running, config)
-  await untilSignal(running)
+  await untilSignal(running, log)
   await output.drained(LAST_LINES_MS)
   process.exit(0) // nothing may keep a stopped relay alive
 }
@@ -153,8 +154,8 @@ async function welcome(running: Running, config: Config): Promise<void> {
   process.stderr.on('error', () => {}).write(`${lines.join('\n')}\n\n`) // who has stopped reading ends no relay
 }
 
-/** The first SIGTERM or SIGINT drains; the second ends at once. */
-async function untilSignal(running: Running): Promise<void> {
+/** The first SIGTERM or SIGINT drains, or a terminal that is gone; the second ends at once. */
+async function untilSignal(running: Running, log: Logger): Promise<void> {
   const endAtOnce = (): void => {
     running.abandon()
     process.exit(1)
@@ -166,6 +167,7 @@ async function untilSignal(running: Running): Promise<void> {
       resolve()
     }
     process.on('SIGTERM', stop).on('SIGINT', stop)
+    onHangUp(stop, () => log.info('SIGHUP changes nothing; restart the relay to have its configuration read again'))
   })
   await running.close()
 }

@@ -18,7 +18,7 @@ import type { FromWorker, ToWorker, WorkerPlan } from './messages.ts'
 const LAST_LINES_MS = 1000 // for the reader of the log, when all else is over
 
 export async function runWorker(): Promise<void> {
-  process.on('SIGTERM', ignore).on('SIGINT', ignore)
+  process.on('SIGTERM', ignore).on('SIGINT', ignore).on('SIGHUP', ignore)
   const started = Promise.withResolvers<WorkerPlan>()
   process.on('message', (message: ToWorker) => {
     if (message.type === 'start') started.resolve(message.plan)
