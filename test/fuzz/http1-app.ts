@@ -25,6 +25,7 @@ const SWITCH =
   'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {accept}\r\n'
 /** An app that keeps half an answer open forever would only show the relay's deadlines. */
 const STAY_MS = 200
+const LATE_MS = 50 // what was said so long ago has arrived
 
 export function makeAnswer(random: Random, number: number): Http1Answer {
   if (random.chance(0.15)) {
@@ -47,10 +48,19 @@ export function makeAnswer(random: Random, number: number): Http1Answer {
   }
 }
 
-/** A server whose connections answer each request for `/c<number>` with the answer that is found for it. */
-export function http1App(find: (number: number) => Http1Answer | undefined): Server {
+/**
+ * A server whose connections answer each request for `/c<number>` with the answer that is found for it.
+ * @param onLate told of a request that came while the connection may still have said more than its last answer was to
+ *   have, and whether that one was to have no body: then no byte of it may reach anybody (B6), otherwise nobody can tell
+ *   such bytes from the next answer
+ */
+export function http1App(
+  find: (number: number) => Http1Answer | undefined,
+  onLate: (number: number, wasBodiless: boolean) => void,
+): Server {
   return createServer((socket) => {
     let received = ''
+    let last: { answer: Http1Answer; saidAt: number } | undefined
     socket.on('error', () => {}) // the relay may end a connection at any time
     socket.setEncoding('latin1').on('data', (text: string) => {
       received += text
@@ -58,10 +68,20 @@ export function http1App(find: (number: number) => Http1Answer | undefined): Ser
       if (number === -1) return
       const key = /^sec-websocket-key: (.*)\r$/im.exec(received)?.[1] ?? ''
       received = ''
+      if (last && !last.answer.isPlain && performance.now() - last.saidAt < LATE_MS) {
+        onLate(number, isBodiless(last.answer))
+      }
       const answer = find(number)
-      if (answer) void say(socket, answer, key)
+      if (!answer) return
+      last = { answer, saidAt: Infinity }
+      const mine = last
+      void say(socket, answer, key).then(() => (mine.saidAt = performance.now()))
     })
   })
+}
+
+function isBodiless({ visitor, pieces }: Http1Answer): boolean {
+  return visitor.endsWith('HEAD') || /^HTTP\/1\.1 (?:204|304)/.test(pieces.map(({ text }) => text).join(''))
 }
 
 async function say(socket: Socket, { pieces, end }: Http1Answer, key: string): Promise<void> {
