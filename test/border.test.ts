@@ -221,6 +221,28 @@ describe('odd bytes of an app', () => {
   }
 })
 
+describe('bytes behind an answer', () => {
+  it('B6: that come on a kept connection too late to be seen are asked away on a fresh one', async () => {
+    // Behind a body, so the connection is kept; they come with the head of the answer to somebody else.
+    const kept = new Set<Socket>()
+    const app = rawApp(() => (socket) => {
+      if (kept.has(socket)) socket.write('late garbage\r\n\r\n')
+      kept.add(socket)
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmine')
+    })
+    const stack = await startStack({ app })
+    try {
+      for (let i = 0; i < 6; i++) {
+        const { status, body } = await ask(stack.port, { host: APP_HOST })
+        assert.deepEqual([status, body], [200, 'mine'])
+      }
+      assert.ok(kept.size > 1, 'the first one was left')
+    } finally {
+      await stack.close()
+    }
+  })
+})
+
 describe('an app behind --upstream-protocol http2', () => {
   let stack: Stack
   let behave: (socket: Socket) => void
@@ -327,6 +349,25 @@ describe('an app behind --upstream-protocol http2', () => {
       const seen = await ask(stack.port, { host: APP_HOST })
       assert.deepEqual([seen.status, seen.body.length], [200, 2 * body.length])
     }
+  })
+
+  it('S2: an answer without a body that brings one is over when it is, over HTTP/2 as well', async () => {
+    behave = (socket) => {
+      socket.write(SETTINGS)
+      let kept = Buffer.alloc(0)
+      socket.on('data', (chunk) => {
+        kept = Buffer.concat([kept, chunk])
+        const head = [...frames(kept)].find(({ type }) => type === HEADERS)
+        if (!head) return
+        socket.removeAllListeners('data').resume()
+        const piece = frame(DATA, 0, head.stream, Buffer.alloc(16_000))
+        socket.write(frame(HEADERS, END_HEADERS, head.stream, block([[':status', '205']])))
+        socket.write(Buffer.concat([piece, piece, piece, frame(DATA, END_STREAM, head.stream)]))
+      })
+    }
+    const { status, body } = await overHttp2(stack)
+    assert.deepEqual([status, body], [205, ''])
+    while (!stack.log.some((line) => line.includes('"status":205'))) await setImmediate()
   })
 })
 

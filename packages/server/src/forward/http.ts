@@ -20,6 +20,7 @@ import { authenticatesConnection, filterResponseHead, filterTrailers, writeReque
 import type { RequestFraming } from './headers.ts'
 import { forwardHttp2 } from './http2.ts'
 import { lostError, noTunnelError, refusedHead } from './refusal.ts'
+import { BadResponse } from './response-parser.ts'
 import type { ResponseHead } from './response-parser.ts'
 import { UpstreamConnection } from './upstream-connection.ts'
 import type { UpstreamHandler } from './upstream-connection.ts'
@@ -318,7 +319,9 @@ class Transfer implements UpstreamHandler, Watched {
       return this.#fail(lostError(error))
     }
     const wasPooled = connection.idleSince > 0
-    if (wasPooled && !connection.hasAnswered && !this.#retriedStale) {
+    // What is no answer at all on a kept stream belongs to the one before, as far as anybody can tell.
+    const isNoAnswer = !connection.hasAnswered || error instanceof BadResponse
+    if (wasPooled && isNoAnswer && !this.#retriedStale) {
       this.#retriedStale = true
       return this.#attempt()
     }

@@ -65,7 +65,8 @@ export class Http2Response implements VisitorResponse {
 
   write(chunk: Buffer | string): boolean {
     this.#flush(false)
-    return this.#stream.destroyed || this.#stream.write(chunk)
+    // Behind the head of an answer without a body the stream has ended, and would never say that it takes more.
+    return this.#stream.destroyed || this.#isBodiless || this.#stream.write(chunk)
   }
 
   end(chunk?: Buffer | string, encoding?: 'latin1'): void {
