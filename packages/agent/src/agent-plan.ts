@@ -126,7 +126,7 @@ function planAuthtoken(authtoken: string | undefined, problems: ConfigProblem[])
     problems.push({
       path: '--authtoken',
       message:
-        'The agent has no authtoken. Make one with "relay authtoken create" on the relay\'s host and save it here with "agent config add-authtoken TOKEN", or give --authtoken or SALLYPORT_AUTHTOKEN.',
+        'The agent has no authtoken. Make one with "relay authtoken create" on the relay\'s host and save it here with "agent config add-authtoken -", or give --authtoken or SALLYPORT_AUTHTOKEN.',
     })
     return undefined
   }

@@ -49,6 +49,7 @@ export async function runCli(words: readonly string[], environment: Environment)
 
 function describeCommands(environment: Environment, exit: (code: number) => void): Command {
   const print = (line: string): void => void process.stdout.write(`${line}\n`)
+  const warn = (line: string): void => void process.stderr.write(`${line}\n`)
   const program = new Command('agent')
     .description('Makes a local app reachable through a sallyport relay.')
     .exitOverride()
@@ -58,7 +59,7 @@ function describeCommands(environment: Environment, exit: (code: number) => void
       `
 Examples:
   agent config add-server https://relay.example.com
-  agent config add-authtoken TOKEN
+  agent config add-authtoken -
   agent tunnel --label edge=edg_docs http://localhost:8000
   agent http 3000`,
     )
@@ -133,9 +134,13 @@ ${ENVIRONMENT}`,
   const config = program.command('config').description('Save what every command needs in agent.yml.')
   const withConfig = (command: Command): Command =>
     command.option('--config <file>', 'the file, instead of the usual one')
-  withConfig(config.command('add-authtoken').argument('<token>'))
+  withConfig(
+    config.command('add-authtoken').argument('<token>', 'the authtoken, or - to paste it where nobody sees it'),
+  )
     .description('Save the authtoken that "relay authtoken create" printed on the relay\'s host.')
-    .action((token: string, { config: path }: { config?: string }) => addAuthtoken(token, path, environment, print))
+    .action((token: string, { config: path }: { config?: string }) =>
+      addAuthtoken(token, path, environment, print, warn),
+    )
   withConfig(config.command('add-server').argument('<url>'))
     .description("Save the relay's address.")
     .action((url: string, { config: path }: { config?: string }) => addServer(url, path, environment, print))

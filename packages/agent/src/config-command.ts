@@ -1,14 +1,15 @@
 // `agent config …`: save the authtoken and the relay's address, check the file, open it in an editor.
 
 import { spawnSync } from 'node:child_process'
-import { existsSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 
 import { ConfigError } from '@sallyport/protocol/config-error'
 
 import { authtokenProblem } from './agent-plan.ts'
 import { editConfig, makeConfigFolder } from './config-edit.ts'
-import { configPath, readConfig } from './config.ts'
+import { configPath, exposureProblem, readConfig } from './config.ts'
 import type { Environment } from './proxy.ts'
+import { readSecret } from './read-secret.ts'
 import { parseRelayAddress } from './relay-address.ts'
 
 const FIRST_TEXT = `version: 1
@@ -20,20 +21,32 @@ const FIRST_TEXT = `version: 1
 # log: { level: info, format: pretty }
 `
 
+const FROM_STDIN = '-'
+
 type Print = (line: string) => void
 
-/** Saves the authtoken; says where, never what. */
-export function addAuthtoken(
-  authtoken: string,
+/**
+ * Saves the authtoken; says where, never what.
+ * @param given the authtoken, or `-` where it comes on standard input
+ */
+export async function addAuthtoken(
+  given: string,
   config: string | undefined,
   environment: Environment,
   print: Print,
-): void {
+  warn: Print,
+): Promise<void> {
+  const authtoken = given === FROM_STDIN ? await readSecret('Authtoken') : given
   const problem = authtokenProblem(authtoken)
   if (problem) throw new ConfigError([{ path: 'TOKEN', message: problem }])
   const path = configPath(config, environment)
   editConfig(path, 'authtoken', authtoken)
   print(`The authtoken is saved in ${path}`)
+  if (given !== FROM_STDIN) {
+    warn(
+      'On a command line others on this machine can see it, and the shell keeps it in its history. Next time: agent config add-authtoken -',
+    )
+  }
 }
 
 /** Saves the relay's address. */
@@ -51,10 +64,9 @@ export function checkConfig(config: string | undefined, environment: Environment
   const file = readConfig(path, true)
   print(`${path} is valid.`)
   if (!file.server) print('It names no relay: agent config add-server https://relay.example.com')
-  if (!file.authtoken) print('It holds no authtoken: agent config add-authtoken TOKEN')
-  if (file.authtoken && process.platform !== 'win32' && (statSync(path).mode & 0o077) !== 0) {
-    print(`Others on this machine can read the authtoken in it: chmod 600 ${path}`)
-  }
+  if (!file.authtoken) print('It holds no authtoken: agent config add-authtoken -')
+  const exposed = exposureProblem(file, path)
+  if (exposed) print(exposed)
 }
 
 /** Opens the file in the person's editor, then checks it. */

@@ -1,7 +1,7 @@
 // The configuration file agent.yml and the environment, below the flags. Nothing here is fatal one by one:
 // every problem of the file is told at once, with the key to write instead of a misspelt one.
 
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 
@@ -66,6 +66,13 @@ export function configPath(told: string | undefined, environment: Environment): 
 export function readConfig(path: string, required: boolean): ConfigFile {
   const text = readText(path, required)
   return text === undefined ? {} : parseConfig(text, path)
+}
+
+/** Says so where others can read the authtoken in the file. The command that writes it takes care of that. */
+export function exposureProblem({ authtoken }: ConfigFile, path: string): string | undefined {
+  if (authtoken === undefined || process.platform === 'win32') return undefined
+  const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0
+  return (mode & 0o077) === 0 ? undefined : `Others on this machine can read the authtoken in it: chmod 600 ${path}`
 }
 
 /** The file's text, or undefined where there is none and none is needed. */

@@ -138,7 +138,7 @@ function explainAnswer(response: IncomingMessage, body: string, relay: RelayAddr
       }
       return new ProtocolError(
         refusalCode(problem.code),
-        `The relay refused the authtoken.${detail || ' Make one with "relay authtoken create" on the relay\'s host.'} Save it here with "agent config add-authtoken TOKEN".`,
+        `The relay refused the authtoken.${detail || ' Make one with "relay authtoken create" on the relay\'s host.'} Save it here with "agent config add-authtoken -".`,
       )
     case 404:
       return new ProtocolError(

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -171,8 +171,10 @@ describe('agent config', () => {
     const path = join(home, 'config', 'sallyport', 'agent.yml')
     const server = run(['config', 'add-server', 'relay.example.com'])
     assert.match(await server.stdout, /https:\/\/relay\.example\.com is saved in .*agent\.yml/)
-    const token = run(['config', 'add-authtoken', TOKEN])
-    assert.doesNotMatch((await token.stdout) + (await token.stderr), /hush/)
+    const token = run(['config', 'add-authtoken', '-'])
+    token.child.stdin.end(`${TOKEN}\n`)
+    assert.equal(await token.stderr, '')
+    assert.doesNotMatch(await token.stdout, /hush/)
     assert.equal((await token.ended).code, 0)
     assert.equal(readFileSync(path, 'utf8'), `version: 1\nserver: https://relay.example.com\nauthtoken: ${TOKEN}\n`)
     assert.equal(statSync(path).mode & 0o777, 0o600)
@@ -185,6 +187,38 @@ describe('agent config', () => {
     assert.equal(session.request.headers.authorization, `Bearer ${TOKEN}`)
     child.kill('SIGTERM')
     assert.equal((await ended).code, 0)
+  })
+
+  it('says that a command line is no place for an authtoken, nor a file that others can read', async () => {
+    const path = join(home, 'seen.yml')
+    const seen = run(['config', 'add-authtoken', TOKEN, '--config', path])
+    assert.match(await seen.stderr, /others on this machine can see it.*agent config add-authtoken -$/m)
+    assert.doesNotMatch((await seen.stdout) + (await seen.stderr), /hush/)
+    assert.equal((await seen.ended).code, 0)
+    for (const mode of [0o600, 0o640, 0o604]) {
+      chmodSync(path, mode)
+      const relay = await startRelay()
+      const { child, ended, stderr } = run([
+        'tunnel',
+        '--config',
+        path,
+        '--label',
+        'edge=a',
+        '--server',
+        relay.url,
+        '8000',
+      ])
+      await once(relay, 'bound')
+      child.kill('SIGTERM')
+      assert.equal((await ended).code, 0, 'it serves all the same')
+      const warns = /Others on this machine can read the authtoken in it: chmod 600 .*seen\.yml/.test(await stderr)
+      assert.equal(warns, mode !== 0o600, mode.toString(8))
+    }
+    const empty = run(['config', 'add-authtoken', '-', '--config', path])
+    empty.child.stdin.end()
+    assert.match(await empty.stderr, /TOKEN: /)
+    assert.equal((await empty.ended).code, 2)
+    assert.ok(readFileSync(path, 'utf8').includes(TOKEN), 'what was there stays')
   })
 
   it('ends with 2 for a value or a file that is wrong', async () => {

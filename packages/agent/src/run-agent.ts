@@ -10,7 +10,7 @@ import { tuneForWork } from '@sallyport/protocol/tune-v8'
 
 import { startAgent } from './agent.ts'
 import type { Agent, AgentStatus, TunnelOptions } from './agent.ts'
-import { configPath, readConfig, readText } from './config.ts'
+import { configPath, exposureProblem, readConfig, readText } from './config.ts'
 import { LAST_LINES_MS, LOG_FORMATS, LOG_LEVELS, openLog } from './log.ts'
 import type { Log, LogFormat, LogLevel } from './log.ts'
 import { PolicyRefused } from './policy-refused.ts'
@@ -94,6 +94,10 @@ export async function runAgent(
       },
     ],
   })
+  if (settings.exposed) {
+    log.warn(settings.exposed)
+    if (watched) process.stderr.write(`${settings.exposed}\n`)
+  }
   log.debug({ bufferutil: hasBufferutil() }, 'native masking')
   if (flags.region) log.info({ region: flags.region }, 'this relay has one region; --region changes nothing yet')
 
@@ -154,12 +158,15 @@ interface Settings {
   connections: number | undefined
   logLevel: LogLevel
   logFormat: LogFormat
+  /** Who else can read the file with the authtoken. */
+  exposed: string | undefined
 }
 
 /** Flags over environment over file. */
 function mergeSettings(flags: GlobalFlags, environment: Environment): Settings {
   const named = flags.config ?? environment['SALLYPORT_CONFIG']
-  const file = readConfig(configPath(flags.config, environment), named !== undefined)
+  const path = configPath(flags.config, environment)
+  const file = readConfig(path, named !== undefined)
   return {
     server: flags.server ?? (environment['SALLYPORT_SERVER'] || file.server),
     authtoken: flags.authtoken ?? (environment['SALLYPORT_AUTHTOKEN'] || file.authtoken),
@@ -169,6 +176,7 @@ function mergeSettings(flags: GlobalFlags, environment: Environment): Settings {
     logLevel: flags.logLevel ?? choose('SALLYPORT_LOG_LEVEL', LOG_LEVELS, environment) ?? file.log?.level ?? 'info',
     logFormat:
       flags.logFormat ?? choose('SALLYPORT_LOG_FORMAT', LOG_FORMATS, environment) ?? file.log?.format ?? 'pretty',
+    exposed: exposureProblem(file, path),
   }
 }
 
