@@ -36,6 +36,8 @@ export interface RelayOptions {
   edges: readonly object[]
   /** Further top-level keys of relay.yml. */
   config?: Record<string, unknown>
+  /** How many files the relay may have open. */
+  openFiles?: number
 }
 
 export interface AgentOptions {
@@ -114,8 +116,14 @@ export class Processes {
   }
 
   /** Starts any program of ours. */
-  start(name: string, args: readonly string[], env: NodeJS.ProcessEnv = {}, cwd?: string): RunningProcess {
-    const child = new RunningProcess(name, args, { ...this.env, ...env }, cwd)
+  start(
+    name: string,
+    args: readonly string[],
+    env: NodeJS.ProcessEnv = {},
+    cwd?: string,
+    openFiles?: number,
+  ): RunningProcess {
+    const child = new RunningProcess(name, args, { ...this.env, ...env }, cwd, openFiles)
     this.#all.push(child)
     return child
   }
@@ -163,7 +171,7 @@ export class Processes {
   }
 
   /** Writes relay.yml (JSON is YAML) and starts the relay. */
-  async startRelay({ edges, config }: RelayOptions): Promise<RunningProcess> {
+  async startRelay({ edges, config, openFiles }: RelayOptions): Promise<RunningProcess> {
     const whole = {
       domain: 'localhost',
       public_url: this.publicUrl,
@@ -174,12 +182,12 @@ export class Processes {
       edges,
     }
     await writeFile(this.configFile, JSON.stringify(whole, undefined, 2))
-    return this.restartRelay()
+    return this.restartRelay(openFiles)
   }
 
   /** Starts the relay once more, on the same port, store and configuration. */
-  async restartRelay(): Promise<RunningProcess> {
-    const relay = this.start('relay', [RELAY, 'start', '--config', this.configFile])
+  async restartRelay(openFiles?: number): Promise<RunningProcess> {
+    const relay = this.start('relay', [RELAY, 'start', '--config', this.configFile], {}, undefined, openFiles)
     this.#relay = relay
     const { admin } = await relay.waitForEntry('relay started')
     this.#adminPort = Number(admin)

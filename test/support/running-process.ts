@@ -32,9 +32,14 @@ export class RunningProcess {
   readonly #waiting = new Set<() => void>()
   #exit: Exit | undefined
 
-  constructor(name: string, args: readonly string[], env: NodeJS.ProcessEnv, cwd?: string) {
+  /** @param openFiles how many it may have open; by default as many as the test itself */
+  constructor(name: string, args: readonly string[], env: NodeJS.ProcessEnv, cwd?: string, openFiles?: number) {
     this.name = name
-    this.#process = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'], ...(cwd && { cwd }) })
+    const [command, ...words] =
+      openFiles === undefined
+        ? [process.execPath, ...args]
+        : ['sh', '-c', `ulimit -n ${openFiles}; exec "$@"`, 'sh', process.execPath, ...args]
+    this.#process = spawn(command, words, { env, stdio: ['ignore', 'pipe', 'pipe'], ...(cwd && { cwd }) })
     this.pid = this.#process.pid ?? 0
     for (const stream of [this.#process.stdout, this.#process.stderr]) {
       if (!stream) continue

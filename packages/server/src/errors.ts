@@ -1,6 +1,8 @@
 // Ground floor: the errors of the relay, one table per border. RelayError is what a visitor is told;
 // its `detail` and `cause` go to the log only. ConfigError is what an operator is told, all at once, as at the agent.
 
+import type { LimitName } from './config/config.ts'
+
 export { ConfigError } from '@sallyport/protocol/config-error'
 export type { ConfigProblem } from '@sallyport/protocol/config-error'
 
@@ -96,6 +98,11 @@ const ANSWERS = {
     title: 'The request headers are too large',
     advice: 'Clearing the cookies of this site often helps.',
   },
+  too_many_connections: {
+    status: 429,
+    title: 'Too many connections from your network',
+    advice: 'Close some pages or programs that are connected to this site, and try again in a moment.',
+  },
   too_many_requests: { status: 429, title: 'Too many attempts', advice: 'Wait a minute and try again.' },
   internal: {
     status: 500,
@@ -138,6 +145,16 @@ const ANSWERS = {
     title: 'No tunnel is online',
     advice: 'This address is set up, but no agent is connected for it.',
   },
+  relay_full: {
+    status: 503,
+    title: 'Too many visitors at the moment',
+    advice: 'The relay has as many connections as it may have. Try again in a moment.',
+  },
+  tunnel_full: {
+    status: 503,
+    title: 'Too many requests are under way',
+    advice: 'The tunnel to the app carries as many as it may at once. Try again in a moment.',
+  },
   store_unavailable: {
     status: 503,
     title: 'Sign-in is not possible at the moment',
@@ -161,6 +178,8 @@ export type RelayErrorCode = keyof typeof ANSWERS
 export interface RelayErrorOptions extends ErrorOptions {
   /** For the log only. */
   detail?: string
+  /** The limit that has struck, where it was one. */
+  limit?: LimitName
   /** Extra response headers, e.g. `WWW-Authenticate` or `Allow`. */
   headers?: Record<string, string>
   /** Replaces the table's advice; shown to the visitor, escaped. */
@@ -175,6 +194,7 @@ export interface RelayErrorOptions extends ErrorOptions {
 export class RelayError extends Error {
   readonly code: RelayErrorCode
   readonly detail: string | undefined
+  readonly limit: LimitName | undefined
   readonly headers: Record<string, string> | undefined
   readonly advice: string
   readonly command: string | undefined
@@ -185,6 +205,7 @@ export class RelayError extends Error {
     this.name = 'RelayError'
     this.code = code
     this.detail = options.detail
+    this.limit = options.limit
     this.headers = options.headers
     this.advice = options.advice ?? ANSWERS[code].advice
     this.command = options.command

@@ -23,11 +23,14 @@ import type { AttemptSharing } from './exchange/attempts.ts'
 import type { Border } from './exchange/border.ts'
 import { compileCidrs } from './exchange/client-ip.ts'
 import type { Exchange } from './exchange/exchange.ts'
+import { LimitRefusals } from './exchange/limit-refusals.ts'
 import { Forwarder } from './forward/forwarder.ts'
 import { Keys } from './keys.ts'
 import { AgentListener } from './listener/agent-listener.ts'
 import { Certificates } from './listener/certificates.ts'
 import { listen } from './listener/listen.ts'
+import { compareWithLimits, openFilesLimit, OpenFilesWatch, shareFiles } from './listener/open-files.ts'
+import { Places } from './listener/places.ts'
 import { VisitorListener } from './listener/visitor-listener.ts'
 import type { Logger } from './log.ts'
 import type { Meeting, Neighbours } from './node/neighbours.ts'
@@ -118,6 +121,7 @@ export class Relay {
   readonly #registry = new Registry()
   readonly #edges = new EdgeTable()
   readonly #forwarder: Forwarder
+  readonly #refusals: LimitRefusals
   /** Where the providers may be that agents name. */
   readonly #issuers: IssuerReach
   readonly #strictTransport: string | undefined
@@ -135,6 +139,7 @@ export class Relay {
   #agents: AgentListener | undefined
   #visitors: VisitorListener[] = []
   #admin: AdminListener | undefined
+  #openFiles: OpenFilesWatch | undefined
   #metrics: Metrics | undefined
   #addresses: RelayAddresses | undefined
   #notReady: string | undefined = 'starting'
@@ -153,6 +158,7 @@ export class Relay {
     const { limits, timeouts, public_url: publicUrl, tls } = config
     this.#strictTransport = tls.hsts_seconds > 0 ? `max-age=${tls.hsts_seconds}` : undefined
     this.#forwarder = new Forwarder(limits, timeouts, publicUrl.host, this.#onFault)
+    this.#refusals = new LimitRefusals(log)
   }
 
   /** @throws before start() has finished */
@@ -225,6 +231,7 @@ export class Relay {
       authtokens: this.#authtokens,
       failures: this.#countAttempts('failed agent logins', config.limits.failed_agent_logins_per_minute),
       limits: config.limits,
+      refusals: this.#refusals,
       log,
       sessionRoom: {
         nodeId,
@@ -233,6 +240,7 @@ export class Relay {
         registry: this.#registry,
         endpoints,
         limits: config.limits,
+        refusals: this.#refusals,
         timeouts: config.timeouts,
         log,
         budget,
@@ -253,10 +261,17 @@ export class Relay {
       },
       visitorSessions: () => signIn.sessionCount,
       storeHealthy: () => store.healthy,
+      limitRefusals: () => this.#refusals.totals(),
+      openFilesShort: () => this.#openFiles?.isShort ?? false,
       hops: () => this.#neighbours?.hops ?? 0,
       logLinesDropped: () => this.#logOutput?.droppedLines ?? 0,
     })
     this.#metrics = metrics
+    const files = openFilesLimit()
+    const share = shareFiles(files, config.limits)
+    compareWithLimits(files, share, config.limits, log)
+    this.#openFiles = new OpenFilesWatch(files, log)
+    const places = new Places({ limits: config.limits, files: share })
     let admin: AddressInfo | undefined
     if (!this.#worker) {
       this.#admin = new AdminListener({
@@ -267,7 +282,7 @@ export class Relay {
       })
       admin = await listen(this.#admin, 'listen.admin', config.listen.admin)
     }
-    this.#addresses = { ...(admin && { admin }), ...(await this.#listenForVisitors(signIn, agents)) }
+    this.#addresses = { ...(admin && { admin }), ...(await this.#listenForVisitors(signIn, agents, places)) }
     this.#notReady = undefined
   }
 
@@ -313,6 +328,8 @@ export class Relay {
   }
 
   async #closeRooms(): Promise<void> {
+    this.#openFiles?.close()
+    this.#refusals.close()
     this.#neighbours?.close()
     this.#forwarder.close()
     this.#certificates?.close()
@@ -326,7 +343,11 @@ export class Relay {
     await this.#admin?.close()
   }
 
-  async #listenForVisitors(signIn: SignIn, agents: AgentListener): Promise<Omit<RelayAddresses, 'admin'>> {
+  async #listenForVisitors(
+    signIn: SignIn,
+    agents: AgentListener,
+    places: Places,
+  ): Promise<Omit<RelayAddresses, 'admin'>> {
     const { listen: addresses, public_url: publicUrl, limits, timeouts, trusted_proxies } = this.#config
     const gate = {
       edges: this.#edges,
@@ -337,6 +358,8 @@ export class Relay {
     }
     const common = {
       limits,
+      places,
+      refusals: this.#refusals,
       timeouts,
       log: this.#log,
       reusePort: this.#worker !== undefined,
@@ -389,6 +412,7 @@ export class Relay {
     try {
       const milliseconds = performance.now() - exchange.startedAt
       this.#metrics?.count(exchange.status, milliseconds, exchange.error?.publicCode)
+      if (exchange.error?.limit) this.#refusals.count(exchange.error.limit, exchange.clientIp)
       if (this.#config.log.access || exchange.error) logAccess(this.#log, exchange, milliseconds)
     } catch (error) {
       this.#onFault(error, 'exchange')
@@ -443,6 +467,7 @@ export class Relay {
       issuers: this.#issuers,
       identityJwt: identity_jwt,
       maxPerAuthtoken: limits.endpoints_per_authtoken,
+      refusals: this.#refusals,
       hostKey: keys.deriveKey('endpoint host'),
       policyOf: (policy, edgeId, authtokenId) => buildPolicy(policy, partsOf(edgeId, authtokenId)),
       forgetSignIns: (edgeId) => signIn.forget(edgeId),

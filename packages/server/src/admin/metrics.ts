@@ -24,6 +24,10 @@ export interface Readings {
   retries(): { granted: number; refused: number }
   visitorSessions(): number
   storeHealthy(): boolean
+  /** How often each limit has refused somebody. */
+  limitRefusals(): Iterable<[limit: string, count: number]>
+  /** Whether the last files that the process may open are being used up. */
+  openFilesShort(): boolean
   /** Streams to agents that are connected to another node only. */
   hops(): number
   /** Lines of the log that could not be written. */
@@ -112,6 +116,22 @@ export class Metrics {
         this.inc(readings.hops())
       },
     })
+    new Counter({
+      name: 'sallyport_limit_refusals_total',
+      help: 'Connections, requests and tunnels that were refused, by the limit that kept them out.',
+      labelNames: ['limit'],
+      registers,
+      collect() {
+        this.reset()
+        for (const [limit, count] of readings.limitRefusals()) this.inc({ limit }, count)
+      },
+    })
+    gauge(
+      'sallyport_open_files_short',
+      '1 while the files that the process may open are running out.',
+      () => (readings.openFilesShort() ? 1 : 0),
+      'max',
+    )
     gauge('sallyport_visitor_sessions', 'Visitors that are signed in.', () => readings.visitorSessions(), 'max')
     gauge('sallyport_store_healthy', '1 while the store answers.', () => (readings.storeHealthy() ? 1 : 0), 'min')
 

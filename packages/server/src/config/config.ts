@@ -136,5 +136,7 @@ export type RemoveHeadersConfig = z.output<typeof removeHeadersSchema>
 export type DenyConfig = z.output<typeof denySchema>
 
 export type Limits = z.output<typeof limitsSchema>
+/** What may keep somebody out: a key of `limits:`, or the open files that the system grants. */
+export type LimitName = keyof Limits | 'open_files'
 /** In seconds, as in the file. */
 export type Timeouts = z.output<typeof timeoutsSchema>

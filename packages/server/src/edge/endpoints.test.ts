@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test'
 
 import { redirectUri } from '../config/redirect-uri.ts'
 import { IssuerReach } from '../config/issuer-reach.ts'
+import { LimitRefusals } from '../exchange/limit-refusals.ts'
 import { createLog } from '../log.ts'
 import { openSqliteStore } from '../store/sqlite-store.ts'
 import type { Store } from '../store/store.ts'
@@ -92,6 +93,7 @@ describe('endpoints', () => {
       }),
       identityJwt: true,
       maxPerAuthtoken: 10,
+      refusals: new LimitRefusals(createLog({ level: 'silent' })),
       hostKey: Buffer.alloc(32, 'k'),
       policyOf: () => (_, forward) => forward(),
       forgetSignIns: resolve,

@@ -19,6 +19,7 @@ import type { IssuerReach } from '../config/issuer-reach.ts'
 import { RelayError } from '../errors.ts'
 import { Attempts } from '../exchange/attempts.ts'
 import { HeaderEdits } from '../exchange/header-edits.ts'
+import type { LimitRefusals } from '../exchange/limit-refusals.ts'
 import type { Logger } from '../log.ts'
 import type { Policy } from '../policy/compose.ts'
 import { StoreUnavailable } from '../store/store.ts'
@@ -62,6 +63,7 @@ export interface EndpointsInit extends EndpointAddresses {
   issuers: IssuerReach
   identityJwt: boolean
   maxPerAuthtoken: number
+  refusals: LimitRefusals
   policyOf: (config: PolicyConfig, edgeId: string, authtokenId: string) => Policy
   /** Forgets the sign-ins of an edge that is gone. */
   forgetSignIns: (edgeId: string) => void
@@ -287,6 +289,7 @@ export class Endpoints implements EndpointBinder {
       return !isOnline && !this.#claims.has(other)
     })
     if (idle === undefined) {
+      this.#init.refusals.count('endpoints_per_authtoken')
       return refuseEndpoint(
         'bind_invalid',
         `this authtoken already has ${maxPerAuthtoken} endpoints, which is the limit`,

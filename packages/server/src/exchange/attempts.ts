@@ -2,7 +2,7 @@
 // Bounded: when too many addresses are
 // remembered, the oldest are forgotten. Takes the clock as an argument.
 
-import { isIPv6 } from 'node:net'
+import { networkOf } from './network-of.ts'
 
 const WINDOW_MS = 60_000
 const ADDRESSES_MAX = 50_000
@@ -78,14 +78,4 @@ export class Attempts {
     count.current = 0
     count.since += windows * WINDOW_MS
   }
-}
-
-/** One subscriber commonly holds a whole /64. Written out, so that one network has one name. */
-export function networkOf(address: string): string {
-  if (!isIPv6(address)) return address
-  const [front = '', back] = address.split('::')
-  const head = front.split(':').filter(Boolean)
-  const tail = back === undefined ? [] : back.split(':').filter(Boolean)
-  const gap = back === undefined ? [] : Array<string>(Math.max(0, 8 - head.length - tail.length)).fill('0')
-  return [...head, ...gap, ...tail].slice(0, 4).join(':')
 }

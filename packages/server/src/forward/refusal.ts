@@ -39,7 +39,22 @@ function refusedError(reply: StreamReply, tried: number): RelayError {
 /** The stream broke before the visitor got an answer. */
 export function lostError(error: Error): RelayError {
   if (error instanceof RelayError) return error
-  if (error instanceof BadResponse) return new RelayError('app_bad_answer', { cause: error, detail: error.message })
+  if (error instanceof BadResponse) {
+    const limit = error.isTooLong ? 'upstream_header_bytes' : undefined
+    return new RelayError('app_bad_answer', { cause: error, detail: error.message, ...(limit && { limit }) })
+  }
+  if (error instanceof ProtocolError && error.code === 'limit_reached') {
+    const headers = { 'retry-after': '1' }
+    return new RelayError('tunnel_full', {
+      cause: error,
+      detail: error.message,
+      limit: 'exchanges_per_session',
+      headers,
+    })
+  }
+  if (error instanceof ProtocolError && error.code === 'buffer_exhausted') {
+    return new RelayError('tunnel_lost', { cause: error, detail: error.message, limit: 'session_buffer_bytes' })
+  }
   if (error instanceof ProtocolError) return new RelayError('tunnel_lost', { cause: error, detail: error.message })
   return new RelayError('app_bad_answer', { cause: error, detail: error.message })
 }

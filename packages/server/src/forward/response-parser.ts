@@ -53,9 +53,13 @@ export interface ResponseHandler {
 
 /** The app's bytes are not a response that can be passed on. */
 export class BadResponse extends Error {
-  constructor(reason: string) {
+  /** Whether it has more bytes of head than it may. */
+  readonly isTooLong: boolean
+
+  constructor(reason: string, { isTooLong = false } = {}) {
     super(reason)
     this.name = 'BadResponse'
+    this.isTooLong = isTooLong
   }
 }
 
@@ -212,7 +216,8 @@ export class ResponseParser {
       this.#complete()
     } else {
       this.#trailerBytes += line.text.length
-      if (this.#trailerBytes > this.#headMaxBytes) throw new BadResponse('the trailers are too long')
+      if (this.#trailerBytes > this.#headMaxBytes)
+        throw new BadResponse('the trailers are too long', { isTooLong: true })
       if (FRAMING.test(line.text)) throw new BadResponse('framing among the trailers')
       parseField(line.text, this.#trailers)
     }
@@ -233,7 +238,7 @@ export class ResponseParser {
     if (this.#keptLength === 0) {
       const end = chunk.indexOf('\r\n\r\n', offset, 'latin1')
       if (end !== -1) {
-        if (end - offset > maxBytes) throw new BadResponse(`${what} is too long`)
+        if (end - offset > maxBytes) throw new BadResponse(`${what} is too long`, { isTooLong: true })
         return { text: chunk.toString('latin1', offset, end), next: end + 4 }
       }
     }
@@ -242,10 +247,10 @@ export class ResponseParser {
     const end = this.#kept.subarray(0, this.#keptLength).indexOf('\r\n\r\n', Math.max(0, this.#searched - 3), 'latin1')
     this.#searched = this.#keptLength
     if (end === -1) {
-      if (this.#keptLength > maxBytes + 4) throw new BadResponse(`${what} is too long`)
+      if (this.#keptLength > maxBytes + 4) throw new BadResponse(`${what} is too long`, { isTooLong: true })
       return undefined
     }
-    if (end > maxBytes) throw new BadResponse(`${what} is too long`)
+    if (end > maxBytes) throw new BadResponse(`${what} is too long`, { isTooLong: true })
     const text = this.#kept.toString('latin1', 0, end)
     this.#forget()
     return { text, next: offset + (end + 4 - before) }
@@ -260,7 +265,7 @@ export class ResponseParser {
     const end = chunk.indexOf(LF, offset)
     this.#keep(end === -1 ? chunk : chunk.subarray(0, end + 1), offset, maxBytes + 2, 'a line')
     if (end === -1) {
-      if (this.#keptLength > maxBytes + 1) throw new BadResponse('a line is too long')
+      if (this.#keptLength > maxBytes + 1) throw new BadResponse('a line is too long', { isTooLong: true })
       return undefined
     }
     const text = lineText(this.#kept, 0, this.#keptLength - 1, maxBytes)
@@ -272,7 +277,7 @@ export class ResponseParser {
   #keep(chunk: Buffer, offset: number, maxBytes: number, what: string): void {
     const added = chunk.length - offset
     const needed = this.#keptLength + added
-    if (needed > maxBytes + 65_536) throw new BadResponse(`${what} is too long`)
+    if (needed > maxBytes + 65_536) throw new BadResponse(`${what} is too long`, { isTooLong: true })
     if (needed > this.#kept.length) {
       const grown = Buffer.allocUnsafe(Math.max(needed, this.#kept.length * 2, 256))
       this.#kept.copy(grown, 0, 0, this.#keptLength)
@@ -290,7 +295,7 @@ export class ResponseParser {
 }
 
 function lineText(bytes: Buffer, start: number, lineFeed: number, maxBytes: number): string {
-  if (lineFeed - start > maxBytes + 1) throw new BadResponse('a line is too long')
+  if (lineFeed - start > maxBytes + 1) throw new BadResponse('a line is too long', { isTooLong: true })
   if (lineFeed === start || bytes[lineFeed - 1] !== CR) throw new BadResponse('a line does not end in CR LF')
   return bytes.toString('latin1', start, lineFeed - 1)
 }

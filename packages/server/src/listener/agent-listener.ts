@@ -9,8 +9,9 @@ import { STATUS_CODES } from '@sallyport/protocol/node-http'
 import type { Logger } from 'pino'
 import { WebSocketServer } from 'ws'
 
-import type { Limits } from '../config/config.ts'
+import type { LimitName, Limits } from '../config/config.ts'
 import { Attempts } from '../exchange/attempts.ts'
+import type { LimitRefusals } from '../exchange/limit-refusals.ts'
 import { AgentProcesses } from '../tunnel/agent-processes.ts'
 import type { Authtoken, Authtokens } from '../tunnel/authtokens.ts'
 import { logHealth } from '../tunnel/log-health.ts'
@@ -25,6 +26,7 @@ export interface AgentListenerOptions {
   /** Counts refused authtokens. */
   failures: Attempts
   limits: Limits
+  refusals: LimitRefusals
   log: Logger
   sessionRoom: Omit<SessionRoom, 'processes' | 'onHealth'>
 }
@@ -33,6 +35,8 @@ interface Refusal {
   status: number
   code: string
   detail: string
+  /** Which one has struck. */
+  limit?: LimitName
   headers?: Record<string, string>
 }
 
@@ -72,15 +76,21 @@ export class AgentListener {
   /**
    * Takes over an upgrade on the agents' path.
    * @param address the agent's address, for limits and logs
+   * @param isFull whether there is no place for its connection
+   * @returns whether it has got in
    */
-  accept(request: IncomingMessage, socket: Duplex, head: Buffer, address: string): void {
-    const checked = this.#check(request, address)
+  accept(request: IncomingMessage, socket: Duplex, head: Buffer, address: string, isFull: boolean): boolean {
+    const checked = this.#check(request, address, isFull)
     if ('detail' in checked) {
+      const { limit, code } = checked
+      if (limit) this.#options.refusals.count(limit, address)
       // One that tries all the time would fill the log with it.
-      const isNews = checked.status !== 429 || this.#waiting.take(address, Date.now())
-      if (isNews) this.#options.log.warn({ address, code: checked.code }, 'agent refused')
-      return refuse(socket, checked)
+      const isNews = limit === undefined || this.#waiting.take(address, Date.now())
+      if (isNews) this.#options.log.warn({ address, code }, 'agent refused')
+      refuse(socket, checked)
+      return false
     }
+    let hasJoined = false
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       const session = new TunnelSession(
         { carrier: new WebSocketCarrier(webSocket), authtoken: checked, address },
@@ -88,7 +98,9 @@ export class AgentListener {
       )
       this.#sessions.add(session)
       void session.closed.then(() => this.#sessions.delete(session))
+      hasJoined = true
     })
+    return hasJoined // ws has called back, or refused what is no upgrade
   }
 
   /** Refuses new agents and asks those that are here to connect elsewhere. */
@@ -109,7 +121,7 @@ export class AgentListener {
     for (const session of this.#sessions) session.end(new ProtocolError('draining', 'the relay stops'))
   }
 
-  #check(request: IncomingMessage, address: string): Authtoken | Refusal {
+  #check(request: IncomingMessage, address: string, isFull: boolean): Authtoken | Refusal {
     const now = Date.now()
     const { limits, authtokens } = this.#options
     if (this.#isDraining) {
@@ -136,6 +148,7 @@ export class AgentListener {
           status: 429,
           code: 'limit_reached',
           detail: 'Too many refused authtokens from this address. Wait a minute.',
+          limit: 'failed_agent_logins_per_minute',
           headers: { 'Retry-After': RETRY_AFTER_SECONDS },
         }
       }
@@ -148,11 +161,13 @@ export class AgentListener {
             : 'The authtoken is missing, unknown or revoked. Make a new one on the relay’s machine: relay authtoken create',
       }
     }
-    if (this.#sessions.size >= limits.agent_sessions) {
+    const isAtLimit = this.#sessions.size >= limits.agent_sessions
+    if (isAtLimit || isFull) {
       return {
         status: 503,
         code: 'limit_reached',
         detail: 'This relay serves as many agents as it may.',
+        limit: isAtLimit ? 'agent_sessions' : 'open_files',
         headers: { 'Retry-After': RETRY_AFTER_SECONDS },
       }
     }

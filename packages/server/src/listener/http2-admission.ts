@@ -85,7 +85,10 @@ export function admitHttp2(raw: readonly string[], rules: Http2Rules): Http2Head
   }
   if (cookie !== undefined) rawHeaders.push('cookie', cookie)
   if (bytes > rules.headerMaxBytes || rawHeaders.length / 2 > rules.headersMax) {
-    throw new RelayError('headers_too_large', { detail: `${bytes} bytes, ${rawHeaders.length / 2} fields` })
+    throw new RelayError('headers_too_large', {
+      limit: bytes > rules.headerMaxBytes ? 'header_bytes' : 'headers_count',
+      detail: `${bytes} bytes, ${rawHeaders.length / 2} fields`,
+    })
   }
 
   const isWebSocket = checkMethod(pseudo)

@@ -7,11 +7,14 @@ import type { Socket } from 'node:net'
 
 import type { Logger } from 'pino'
 
-import type { Limits, Timeouts } from '../config/config.ts'
+import type { LimitName, Limits, Timeouts } from '../config/config.ts'
+import { RelayError } from '../errors.ts'
 import type { OnFault } from '../exchange/border.ts'
 import { identifyVisitor, plainAddress } from '../exchange/client-ip.ts'
 import { Exchange } from '../exchange/exchange.ts'
 import type { Upgrade } from '../exchange/exchange.ts'
+import type { LimitRefusals } from '../exchange/limit-refusals.ts'
+import { limitError } from './door.ts'
 import { admitHttp2 } from './http2-admission.ts'
 import type { Http2Head } from './http2-admission.ts'
 import { Http2Request } from './http2-request.ts'
@@ -46,6 +49,7 @@ const LEAVE_MS = 2000
 export interface Http2VisitorsOptions {
   scheme: 'http' | 'https'
   limits: Limits
+  refusals: LimitRefusals
   timeouts: Timeouts
   log: Logger
   isTrustedProxy: (address: string) => boolean
@@ -59,6 +63,8 @@ interface Connection {
   readonly session: ServerHttp2Session
   readonly socket: Socket
   readonly address: string
+  /** Why it gets one answer and no more. */
+  readonly limit: LimitName | undefined
   /** Streams that are open. */
   streams: number
   /** Exchanges that run: they may outlive the stream that began them. */
@@ -104,7 +110,7 @@ export class Http2Visitors {
   }
 
   /** Takes over a connection whose next byte begins the HTTP/2 preface. */
-  accept(socket: Socket): void {
+  accept(socket: Socket, limit?: LimitName): void {
     socket.on('error', () => {}) // the visitor left; 'close' tells the same
     if (this.#isClosing) return void socket.destroy()
     socket.allowHalfOpen = false // node:http's server sets it; on HTTP/2 a visitor who ends the connection is gone
@@ -113,6 +119,7 @@ export class Http2Visitors {
       session,
       socket,
       address: plainAddress(socket.remoteAddress ?? ''),
+      limit,
       streams: 0,
       exchanges: 0,
       hasServed: false,
@@ -170,6 +177,7 @@ export class Http2Visitors {
     })
     // Reset streams leave at once, but what they began takes a moment to stop: that, too, has a bound.
     if (connection.exchanges >= 2 * this.#options.limits.streams_per_connection) {
+      this.#options.refusals.count('streams_per_connection', connection.address)
       connection.session.destroy(new Error('too many exchanges at once'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
       return
     }
@@ -192,6 +200,7 @@ export class Http2Visitors {
     const onBytes = (bytes: number): void => void (connection.allowance += OVERHEAD_PER_BODY_BYTE * bytes)
     let head: Http2Head
     try {
+      if (connection.limit !== undefined) throw limitError(connection.limit)
       head = admitHttp2(raw, {
         scheme,
         mayClaimHttps: isTrustedProxy(connection.address),
@@ -204,7 +213,9 @@ export class Http2Visitors {
       const target = header(':path') ?? '/'
       const request = new Http2Request(stream, { method: header(':method') ?? 'GET', target, rawHeaders }, onBytes)
       new Exchange({ request, response, host: '', ...visitor }).fail(error)
+      if (error instanceof RelayError && error.limit) this.#options.refusals.count(error.limit, visitor.clientIp)
       log.debug({ clientIp: visitor.clientIp, err: error }, 'request refused')
+      if (connection.limit !== undefined) this.#leave(connection)
       return undefined
     }
     const request = new Http2Request(stream, head, onBytes)

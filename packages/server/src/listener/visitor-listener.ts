@@ -4,8 +4,8 @@
 
 import type { IncomingMessage, Server as HttpServer, ServerOptions } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
-import { Server as NetServer, Socket } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import { Server as NetServer } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 
@@ -13,18 +13,22 @@ import { AGENT_PATH } from '@sallyport/protocol'
 import * as http from '@sallyport/protocol/node-http'
 import type { Logger } from 'pino'
 
-import type { Limits, ListenAddress, Timeouts } from '../config/config.ts'
+import type { LimitName, Limits, ListenAddress, Timeouts } from '../config/config.ts'
 import { RelayError } from '../errors.ts'
 import type { OnFault } from '../exchange/border.ts'
 import { identifyVisitor, plainAddress } from '../exchange/client-ip.ts'
 import type { Visitor } from '../exchange/client-ip.ts'
 import { Exchange } from '../exchange/exchange.ts'
 import type { Upgrade } from '../exchange/exchange.ts'
+import type { LimitRefusals } from '../exchange/limit-refusals.ts'
 import { admit } from './admission.ts'
 import type { Certificates } from './certificates.ts'
+import { Door, limitError } from './door.ts'
 import { Http1Response } from './http1-response.ts'
 import { Http2Visitors } from './http2-visitors.ts'
+import type { Places } from './places.ts'
 import { sniffPreface } from './preface.ts'
+import { rawAnswer } from './raw-answer.ts'
 
 // More pipelined requests than any real client sends; further ones end the connection.
 const PIPELINED_MAX = 64
@@ -42,13 +46,20 @@ export interface VisitorListenerOptions {
   /** Whether visitors may speak HTTP/2: by ALPN on TLS, with prior knowledge on cleartext. */
   http2: boolean
   limits: Limits
+  /** Of all listeners together. */
+  places: Places
+  refusals: LimitRefusals
   timeouts: Timeouts
   log: Logger
   isTrustedProxy: (address: string) => boolean
   /** Runs an exchange to its end; must not reject. */
   onExchange: (exchange: Exchange) => Promise<void>
-  /** Takes an upgrade that is meant for the agents' listener. */
-  onAgent: (request: IncomingMessage, socket: Duplex, head: Buffer, address: string) => void
+  /**
+   * Takes an upgrade that is meant for the agents' listener.
+   * @param isFull whether there is no place for one more agent
+   * @returns whether an agent has got in
+   */
+  onAgent: (request: IncomingMessage, socket: Duplex, head: Buffer, address: string, isFull: boolean) => boolean
   /** Whether agents connect at this host. */
   isAgentHost: (host: string) => boolean
   onFault: OnFault
@@ -58,6 +69,8 @@ export interface VisitorListenerOptions {
 interface Connection {
   busy: boolean
   waiting: Asked[]
+  /** Why it gets one answer and no more. */
+  readonly limit: LimitName | undefined
 }
 
 interface Asked {
@@ -70,7 +83,7 @@ export class VisitorListener {
   readonly #server: HttpServer<typeof IncomingMessage, typeof Http1Response>
   readonly #scheme: 'http' | 'https'
   readonly #connections = new WeakMap<Duplex, Connection>()
-  readonly #perAddress = new Map<string, number>()
+  readonly #door: Door
   /** Upgraded connections: node:http forgets them. */
   readonly #upgraded = new Set<Duplex>()
   readonly #http2: Http2Visitors | undefined
@@ -111,7 +124,6 @@ export class VisitorListener {
       this.#server = server
     } else this.#server = http.createServer(settings)
     this.#server.maxHeadersCount = limits.headers_count + 1 // node:http drops further ones without a word
-    this.#server.maxConnections = limits.visitor_connections
     this.#server.on('request', this.#onRequest)
     this.#server.on('checkContinue', this.#onRequest)
     this.#server.on('checkExpectation', this.#onRequest) // as above; RFC 9110 10.1.1 lets us serve it without
@@ -128,7 +140,8 @@ export class VisitorListener {
       })
       this.#takeHttp2(this.#http2)
     }
-    this.#server.on('connection', (socket) => this.#within(socket, () => this.#onConnection(socket)))
+    this.#door = new Door({ ...options, isTls: certificates !== undefined })
+    this.#door.guard(this.#server)
   }
 
   /** @throws the system's error, e.g. EADDRINUSE */
@@ -192,7 +205,7 @@ export class VisitorListener {
     this.#server.removeAllListeners(event)
     const serve = (socket: Socket, isHttp2: boolean): void => {
       this.#within(socket, () => {
-        if (isHttp2) http2.accept(socket)
+        if (isHttp2) http2.accept(socket, this.#limitOf(socket))
         else for (const listener of serveHttp1) listener.call(this.#server, socket)
       })
     }
@@ -240,7 +253,7 @@ export class VisitorListener {
     try {
       while (current && socket.writable) {
         const { request, response }: Asked = current
-        const exchange = this.#admit(request, response)
+        const exchange = this.#admit(request, response, connection.limit)
         if (exchange) {
           // Not by #serveAlone: every request would pay for one more promise.
           this.#exchanges++
@@ -269,18 +282,27 @@ export class VisitorListener {
   }
 
   /** A refused request is answered here and gives no exchange. */
-  #admit(request: IncomingMessage, response: Http1Response, upgrade?: Upgrade): Exchange | undefined {
+  #admit(
+    request: IncomingMessage,
+    response: Http1Response,
+    limit: LimitName | undefined,
+    upgrade?: Upgrade,
+  ): Exchange | undefined {
     request.on('error', ignore) // the visitor left; the response's 'close' tells the same
-    if (this.#isClosing) response.shouldKeepAlive = false
+    if (this.#isClosing || limit !== undefined) response.shouldKeepAlive = false
     this.#begun++
     const visitor = this.#identify(request)
     const init = { request, response, ...visitor, ...(upgrade && { upgrade }) }
     try {
-      if (request.rawHeaders.length > 2 * this.#options.limits.headers_count) throw new RelayError('headers_too_large')
+      if (limit !== undefined) throw limitError(limit)
+      if (request.rawHeaders.length > 2 * this.#options.limits.headers_count) {
+        throw new RelayError('headers_too_large', { limit: 'headers_count' })
+      }
       return new Exchange({ ...init, host: admit(request) })
     } catch (error) {
       const refused = new Exchange({ ...init, host: '' })
       refused.fail(error)
+      if (error instanceof RelayError && error.limit) this.#countRefusal(error.limit, visitor.clientIp, request.socket)
       this.#options.log.debug({ clientIp: visitor.clientIp, err: error }, 'request refused')
       return undefined
     }
@@ -296,14 +318,19 @@ export class VisitorListener {
     const path = request.url?.split('?', 1)[0]
     const host = request.headers.host?.toLowerCase().replace(/:\d+$/, '') ?? ''
     if (path === AGENT_PATH && this.#options.isAgentHost(host)) {
-      this.#options.onAgent(request, socket, head, this.#identify(request).clientIp)
+      const { onAgent, places } = this.#options
+      const place = this.#door.placeOf(socket)
+      const isFull = place !== undefined && !places.hasPlaceForAgent(place)
+      const hasJoined = onAgent(request, socket, head, this.#identify(request).clientIp, isFull)
+      if (hasJoined && place) places.becomeAgent(place)
       return // the agents' listener closes its own
     }
     this.#upgraded.add(socket)
     socket.once('close', () => this.#upgraded.delete(socket))
     const response = this.#answerOn(request, socket)
     if (!response) return
-    const exchange = this.#admit(request, response, http1Upgrade(socket as Socket, head, response)) // as there
+    const upgrade = http1Upgrade(socket as Socket, head, response) // as there
+    const exchange = this.#admit(request, response, this.#limitOf(socket), upgrade)
     if (exchange) void this.#serveAlone(exchange)
   }
 
@@ -311,7 +338,7 @@ export class VisitorListener {
   #onConnect(request: IncomingMessage, socket: Duplex): void {
     socket.on('error', ignore) // the visitor does not wait for the answer
     const response = this.#answerOn(request, socket)
-    const exchange = response && this.#admit(request, response)
+    const exchange = response && this.#admit(request, response, this.#limitOf(socket))
     if (exchange) void this.#serveAlone(exchange)
   }
 
@@ -329,21 +356,16 @@ export class VisitorListener {
     return response
   }
 
-  #onConnection(socket: Duplex): void {
-    const address = socket instanceof Socket ? plainAddress(socket.remoteAddress ?? '') : ''
-    if (this.#options.isTrustedProxy(address)) return // it brings many visitors on few connections of its own
-    const open = (this.#perAddress.get(address) ?? 0) + 1
-    if (open > this.#options.limits.visitor_connections_per_address) {
-      socket.destroy()
-      return
-    }
-    this.#perAddress.set(address, open)
-    // Not once(), which keeps three times as much, and 'close' comes once anyway.
-    socket.on('close', () => {
-      const left = (this.#perAddress.get(address) ?? 1) - 1
-      if (left > 0) this.#perAddress.set(address, left)
-      else this.#perAddress.delete(address)
-    })
+  /** Why there was no place but one on trial. */
+  #limitOf(socket: Duplex): LimitName | undefined {
+    const place = this.#door.placeOf(socket)
+    return place?.kind === 'trial' ? place.limit : undefined
+  }
+
+  #countRefusal(limit: LimitName, address: string, socket: Duplex): void {
+    const place = this.#door.placeOf(socket)
+    if (place) place.hasBeenTold = true
+    this.#options.refusals.count(limit, address)
   }
 
   /** What node:http could not parse at all. */
@@ -357,20 +379,27 @@ export class VisitorListener {
       ;(socket as Socket).destroySoon() // as above
       return
     }
-    const refusal = new RelayError(CLIENT_ERRORS[error.code ?? ''] ?? 'bad_request')
-    const body = `${JSON.stringify({ type: 'about:blank', title: refusal.title, status: refusal.status, detail: refusal.advice, code: refusal.publicCode })}\n`
+    const isOverflow = OVERFLOWS.has(error.code ?? '')
+    if (isOverflow) this.#countOverflow(socket as Socket) // as above
+    const limit = this.#limitOf(socket)
+    const refusal =
+      limit === undefined
+        ? new RelayError(isOverflow ? 'headers_too_large' : (CLIENT_ERRORS[error.code ?? ''] ?? 'bad_request'))
+        : limitError(limit)
     socket.on('error', ignore) // the visitor does not wait for the answer
-    socket.end(
-      `HTTP/1.1 ${refusal.status} ${http.STATUS_CODES[refusal.status]}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n` +
-        `Content-Length: ${Buffer.byteLength(body)}\r\nSallyport-Error-Code: ${refusal.publicCode}\r\n\r\n${body}`,
-      () => socket.destroy(),
-    )
+    socket.end(rawAnswer(refusal), () => socket.destroy())
+  }
+
+  /** Node.js tells two limits by one code. Who has sent less than a head may have can only have sent too many fields. */
+  #countOverflow(socket: Socket): void {
+    const limit = socket.bytesRead < this.#options.limits.header_bytes ? 'headers_count' : 'header_bytes'
+    this.#countRefusal(limit, plainAddress(socket.remoteAddress ?? ''), socket)
   }
 
   #connectionOf(socket: Duplex): Connection {
     let connection = this.#connections.get(socket)
     if (!connection) {
-      connection = { busy: false, waiting: [] }
+      connection = { busy: false, waiting: [], limit: this.#limitOf(socket) }
       this.#connections.set(socket, connection)
     }
     return connection
@@ -393,11 +422,9 @@ function http1Upgrade(socket: Socket, head: Buffer, response: Http1Response): Up
   }
 }
 
-const CLIENT_ERRORS: Record<string, 'headers_too_large' | 'request_timeout'> = {
-  HPE_HEADER_OVERFLOW: 'headers_too_large',
-  HPE_CHUNK_EXTENSIONS_OVERFLOW: 'headers_too_large',
-  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
-}
+const OVERFLOWS: ReadonlySet<string> = new Set(['HPE_HEADER_OVERFLOW', 'HPE_CHUNK_EXTENSIONS_OVERFLOW'])
+
+const CLIENT_ERRORS: Record<string, 'request_timeout'> = { ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout' }
 
 /** RFC 6455 4.2.1: a bodiless HTTP/1.1 GET. Everything else is served as an ordinary request without the Upgrade. */
 function isWebSocketUpgrade(request: IncomingMessage): boolean {

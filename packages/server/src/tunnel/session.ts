@@ -29,6 +29,7 @@ import type { Logger } from 'pino'
 
 import type { Limits, Timeouts } from '../config/config.ts'
 import type { OnFault } from '../exchange/border.ts'
+import type { LimitRefusals } from '../exchange/limit-refusals.ts'
 import { permitsLabels } from './acl.ts'
 import type { AgentProcesses } from './agent-processes.ts'
 import type { Authtoken } from './authtokens.ts'
@@ -46,6 +47,7 @@ export interface SessionRoom {
   readonly relayVersion: string
   readonly registry: Registry
   readonly limits: Limits
+  readonly refusals: LimitRefusals
   readonly timeouts: Timeouts
   readonly log: Logger
   /** What all sessions may hold for slow visitors together. */
@@ -376,6 +378,7 @@ export class TunnelSession implements Claimant {
     const limit = this.#room.limits.tunnels_per_agent
     const numbers = this.#room.processes.tunnelNumbersOf(this)
     if (numbers.size >= limit && !numbers.has(bind.tunnel_id)) {
+      this.#room.refusals.count('tunnels_per_agent', this.address)
       return new ProtocolError('bind_invalid', `this agent already has ${limit} tunnels, which is the limit`)
     }
     return bind.labels && this.#labelsProblem(bind.labels)

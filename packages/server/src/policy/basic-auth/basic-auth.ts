@@ -2,7 +2,7 @@
 
 import { createHmac, randomBytes } from 'node:crypto'
 
-import type { BasicAuthConfig } from '../../config/config.ts'
+import type { BasicAuthConfig, LimitName } from '../../config/config.ts'
 import { isPasswordOf, parsePasswordHash, type PasswordHash } from '../../config/password-hash.ts'
 import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
@@ -82,12 +82,12 @@ export function basicAuth(config: BasicAuthConfig, parts: BasicAuthParts): Actio
     exchange.hasCredentials = true
     const now = clock()
     const { clientIp } = exchange
-    if (tries.isAddressExhausted(clientIp, now)) throw new RelayError('too_many_requests')
+    if (tries.isAddressExhausted(clientIp, now)) throw tooManyTries('failed_passwords_per_minute')
     const read = readCredentials(written)
     if (read === undefined) throw refuse('credentials_refused')
     const user = users.get(read.user)
     const tried = user ?? triedUser(edgeId, read.user, false)
-    if (tries.isUserExhausted(tried, clientIp, now)) throw new RelayError('too_many_requests')
+    if (tries.isUserExhausted(tried, clientIp, now)) throw tooManyTries('failed_passwords_per_user_per_minute')
     const digest = keyed(`${read.user}:${read.password}`)
     let found = known.get(digest)
     if (!found) {
@@ -107,6 +107,10 @@ export function basicAuth(config: BasicAuthConfig, parts: BasicAuthParts): Actio
     await pass(exchange, found.user.identity, now)
     await next()
   }
+}
+
+function tooManyTries(limit: LimitName): RelayError {
+  return new RelayError('too_many_requests', { limit })
 }
 
 async function pass(exchange: Exchange, identity: SignedIdentity, now: number): Promise<void> {

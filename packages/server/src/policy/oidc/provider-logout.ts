@@ -207,7 +207,7 @@ export class ProviderLogout {
 
   #checkPatience(exchange: Exchange): void {
     if (!this.#refusals.isExhausted(exchange.clientIp, this.#parts.clock())) return
-    throw new RelayError('too_many_requests', { headers: { 'retry-after': '60' } })
+    throw new RelayError('too_many_requests', { limit: 'callbacks_per_minute', headers: { 'retry-after': '60' } })
   }
 
   #refuse(exchange: Exchange, detail: string): void {

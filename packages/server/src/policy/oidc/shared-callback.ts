@@ -30,7 +30,7 @@ export function refuseOldCallback(): never {
 
 export async function handOver(exchange: Exchange, parts: SignInParts): Promise<void> {
   if (!parts.attempts.take(exchange.clientIp, parts.clock())) {
-    throw new RelayError('too_many_requests', { headers: { 'retry-after': '60' } })
+    throw new RelayError('too_many_requests', { limit: 'callbacks_per_minute', headers: { 'retry-after': '60' } })
   }
   const read = readParameters(exchange.target, {
     state: 4096,

@@ -1,0 +1,141 @@
+// The files that a process may have open, which every connection takes one of. Node.js takes as many as the system lets
+// it have (it raises the soft limit to the hard one at its start); past that, connections are closed without a word by
+// the system's own hand, so the limits are kept below.
+
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { devNull } from 'node:os'
+
+import type { Limits } from '../config/config.ts'
+import type { Logger } from '../log.ts'
+
+// For everything that is no visitor's or agent's connection: some forty at rest, the admin listener, providers, the
+// store, other workers.
+const RESERVED_MAX = 256
+const RESERVED_SHARE = 0.25
+// Connections on trial, and as many that are on their way out.
+const SPARE_MAX = 256
+const SPARE_SHARE = 0.125
+/** What neither visitors nor agents can take from the other. */
+const SAFE_SHARE = 0.25
+
+const LOOK_INTERVAL_MS = 1000
+const CALM_LOOKS = 10 // so long they must be enough again before that is told
+
+/** Who may have how many connections. */
+export interface FileShare {
+  /** Of visitors and agents together. */
+  connections: number
+  visitors: number
+  agents: number
+  /** On trial, and as many again on their way out. */
+  spare: number
+}
+
+interface Report {
+  userLimits?: { open_files?: { soft?: number | 'unlimited' } }
+}
+
+/** How many files this process may have open; undefined where there is no limit, or none that could be found. */
+export function openFilesLimit(): number | undefined {
+  if (process.platform === 'linux') {
+    const soft = /^Max open files +(\d+) /m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]
+    return soft === undefined ? undefined : Number(soft)
+  }
+  const report = process.report.getReport() as unknown as Report // Node.js documents an object; its types say less
+  const soft = report.userLimits?.open_files?.soft
+  return typeof soft === 'number' ? soft : undefined
+}
+
+/** How the files are shared out. Pure. @param limit undefined where there is none */
+export function shareFiles(
+  limit: number | undefined,
+  { visitor_connections, agent_sessions }: Pick<Limits, 'visitor_connections' | 'agent_sessions'>,
+): FileShare {
+  const wanted = visitor_connections + agent_sessions
+  const all = { connections: wanted, visitors: visitor_connections, agents: agent_sessions, spare: SPARE_MAX }
+  if (limit === undefined) return all
+  const usable = limit - Math.min(RESERVED_MAX, Math.floor(limit * RESERVED_SHARE))
+  const spare = Math.min(SPARE_MAX, Math.floor(usable * SPARE_SHARE))
+  const connections = usable - 2 * spare
+  if (connections >= wanted) return { ...all, spare }
+  const safe = Math.floor(connections * SAFE_SHARE)
+  return {
+    connections,
+    visitors: Math.min(visitor_connections, connections - Math.min(agent_sessions, safe)),
+    agents: Math.min(agent_sessions, connections - Math.min(visitor_connections, safe)),
+    spare,
+  }
+}
+
+/** Tells an operator at the start that the limits of the configuration cannot be reached. */
+export function compareWithLimits(
+  limit: number | undefined,
+  share: FileShare,
+  { visitor_connections, agent_sessions }: Pick<Limits, 'visitor_connections' | 'agent_sessions'>,
+  log: Logger,
+): void {
+  const wanted = visitor_connections + agent_sessions
+  if (limit === undefined || share.connections >= wanted) return
+  log.warn(
+    {
+      openFiles: limit,
+      needed: wanted + RESERVED_MAX + 2 * SPARE_MAX,
+      visitorConnections: share.visitors,
+      agentSessions: share.agents,
+      advice:
+        'raise the limit (LimitNOFILE= of systemd, ulimits of a container, ulimit -Hn in a shell), or lower ' +
+        'limits.visitor_connections and limits.agent_sessions',
+    },
+    'fewer open files than the limits need',
+  )
+}
+
+/** Looks every second whether a file can still be opened. */
+export class OpenFilesWatch {
+  readonly #limit: number
+  readonly #log: Logger
+  readonly #timer: NodeJS.Timeout
+  #isShort = false
+  #calm = 0
+
+  /** @param limit as at the start: a process may be given another one while it runs */
+  constructor(limit: number | undefined, log: Logger) {
+    this.#limit = limit ?? Infinity
+    this.#log = log
+    this.#timer = setInterval(() => this.#look(), LOOK_INTERVAL_MS).unref()
+  }
+
+  /** Whether the last ones are being used up. */
+  get isShort(): boolean {
+    return this.#isShort
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+  }
+
+  #look(): void {
+    const used = lowestFree()
+    const reserve = Math.min(RESERVED_MAX, Math.floor(this.#limit * RESERVED_SHARE))
+    const isShort = used === undefined || used > this.#limit - reserve / 4
+    this.#calm = isShort ? 0 : this.#calm + 1
+    if (isShort && !this.#isShort) {
+      this.#isShort = true
+      this.#log.error({ openFiles: this.#limit, used: used ?? 'all' }, 'open files are running out')
+    } else if (this.#isShort && this.#calm >= CALM_LOOKS) {
+      this.#isShort = false
+      this.#log.info({ openFiles: this.#limit, used }, 'open files are enough again')
+    }
+  }
+}
+
+/** The system gives out the lowest number that is free. Undefined where there is none. */
+function lowestFree(): number | undefined {
+  try {
+    const file = openSync(devNull, 'r')
+    closeSync(file)
+    return file
+  } catch {
+    return undefined // EMFILE of this process, ENFILE of the machine
+  }
+}

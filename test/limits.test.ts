@@ -1,0 +1,228 @@
+// The limits on connections, in one process with real sockets: whoever is kept out hears why, agents get in all the same,
+// and a flood of those who are kept out stays cheap.
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect as connectHttp2 } from 'node:http2'
+import { connect } from 'node:net'
+import type { Socket } from 'node:net'
+import { after, afterEach, before, describe, it } from 'node:test'
+
+import { ask } from './support/ask.ts'
+import { RawClient } from './support/raw-client.ts'
+import { APP_HOST, httpApp, startStack } from './support/stack.ts'
+import type { Stack } from './support/stack.ts'
+
+const REQUEST = `GET / HTTP/1.1\r\nHost: ${APP_HOST}\r\n\r\n`
+
+describe('limits on connections', { timeout: 60_000 }, () => {
+  let stack: Stack
+  let requests = 0
+  const open: { close(): void }[] = []
+
+  afterEach(async () => {
+    for (const each of open.splice(0)) each.close()
+    requests = 0
+  })
+
+  /** A visitor who has been served, and stays. */
+  async function visitor(from = '127.0.0.1'): Promise<Socket> {
+    const socket = connect({ port: stack.port, host: '127.0.0.1', localAddress: from })
+    socket.on('error', () => {}) // the test ends before the relay does
+    open.push({ close: () => socket.destroy() })
+    socket.write(REQUEST)
+    const [answer] = (await once(socket, 'data')) as [Buffer]
+    assert.match(answer.toString(), /^HTTP\/1\.1 200 /)
+    return socket
+  }
+
+  async function metric(limit: string): Promise<number> {
+    const text = await (await fetch(`http://127.0.0.1:${stack.relay.addresses.admin?.port}/metrics`)).text()
+    return Number(new RegExp(`^sallyport_limit_refusals_total\\{limit="${limit}"\\} (\\d+)$`, 'm').exec(text)?.[1] ?? 0)
+  }
+
+  const lines = (limit: string): string[] =>
+    stack.log.filter((line) => line.includes('refused by a limit') && line.includes(`"limit":"${limit}"`))
+
+  const app = () => httpApp((_, response) => (requests++, response.end('the app')))
+
+  describe('from one address', () => {
+    before(async () => {
+      stack = await startStack({
+        app: app(),
+        agents: 3, // six connections
+        listen: 'http2: all',
+        config: 'limits: { visitor_connections_per_address: 2 }',
+      })
+    })
+    after(() => stack.close())
+
+    it('wrong 3: say 429 over HTTP/1.1, HTTP/2 and to an upgrade, with a line and a metric; agents do not count', async () => {
+      const kept = [await visitor(), await visitor()]
+      requests = 0
+      const plain = await ask(stack.port, { host: APP_HOST })
+      assert.equal(plain.status, 429)
+      assert.equal(plain.headers['sallyport-error-code'], 'ERR_TOO_MANY_CONNECTIONS')
+      assert.equal(plain.headers.connection, 'close')
+      assert.equal(plain.headers['retry-after'], '5')
+
+      const upgrade = new RawClient(stack.port)
+      open.push(upgrade)
+      upgrade.write(
+        `GET / HTTP/1.1\r\nHost: ${APP_HOST}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+          'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+      )
+      assert.match(await upgrade.untilOver(), /^HTTP\/1\.1 429 [^]*ERR_TOO_MANY_CONNECTIONS/)
+
+      const session = connectHttp2(`http://127.0.0.1:${stack.port}`)
+      open.push({ close: () => session.destroy() })
+      const goaway = once(session, 'goaway')
+      const stream = session.request({ ':authority': APP_HOST })
+      stream.resume()
+      const [headers] = (await once(stream, 'response')) as [Record<string, unknown>]
+      assert.equal(headers[':status'], 429)
+      assert.equal(headers['sallyport-error-code'], 'ERR_TOO_MANY_CONNECTIONS')
+      await goaway
+
+      // What no parser takes, too.
+      const garbage = new RawClient(stack.port)
+      open.push(garbage)
+      garbage.write('\x16\x03\x01\x00\x00 no HTTP\r\n\r\n')
+      assert.match(await garbage.untilOver(), /^HTTP\/1\.1 429 /)
+
+      assert.equal(requests, 0, 'nothing reached the app')
+      assert.equal(await metric('visitor_connections_per_address'), 3)
+      assert.match(lines('visitor_connections_per_address')[0] ?? '', /"refused":1,"address":"127\.0\.0\.1"/)
+      assert.equal(lines('visitor_connections_per_address').length, 1)
+
+      await visitor('127.0.0.2') // another address is not meant
+      for (const socket of kept) {
+        socket.write(REQUEST)
+        await once(socket, 'data') // and those who are in are served on
+      }
+      kept[0]!.destroy()
+      await until(async () => (await ask(stack.port, { host: APP_HOST })).status === 200)
+    })
+
+    it('S13: a flood of them hears a word each, and costs no more than that', async () => {
+      await Promise.all([visitor(), visitor()])
+      const before = await metric('visitor_connections_per_address')
+      const told = await Promise.all(
+        Array.from({ length: 200 }, async () => {
+          const client = new RawClient(stack.port)
+          open.push(client)
+          client.write(REQUEST)
+          return client.untilOver()
+        }),
+      )
+      const refused = told.filter((text) => text.startsWith('HTTP/1.1 429 '))
+      assert.equal(refused.length, 200)
+      // Those behind the few on trial were answered before anything of theirs was read.
+      assert.ok(refused.filter((text) => text.includes('answered by') || text.includes('Date:')).length <= 32)
+      assert.equal(await metric('visitor_connections_per_address'), before + 200)
+      assert.ok(lines('visitor_connections_per_address').length <= 4)
+    })
+  })
+
+  describe('in all', () => {
+    before(async () => {
+      stack = await startStack({
+        app: app(),
+        agents: 1,
+        config: 'limits: { visitor_connections: 3, agent_sessions: 4 }',
+      })
+    })
+    after(() => stack.close())
+
+    it('wrong 3: say 503, and an agent comes in while visitors hold all places', async () => {
+      const kept = await Promise.all([1, 2, 3].map((i) => visitor(`127.0.0.${i}`)))
+      const refused = await ask(stack.port, { host: APP_HOST })
+      assert.equal(refused.status, 503)
+      assert.equal(refused.headers['sallyport-error-code'], 'ERR_RELAY_FULL')
+      await stack.addAgent()
+      assert.equal((await ask(stack.port, { host: APP_HOST })).status, 503)
+      kept[0]!.destroy()
+      await until(async () => (await ask(stack.port, { host: APP_HOST })).status === 200)
+      assert.ok((await metric('visitor_connections')) >= 2)
+      assert.ok(lines('visitor_connections').length >= 1)
+    })
+
+    it('wrong 3: one agent more than may be hears why, without a line for each try', async () => {
+      const { token } = await stack.relay.authtokens.create({ acl: [] })
+      for (let tries = 0; tries < 3; tries++) {
+        const client = new RawClient(stack.port)
+        open.push(client)
+        client.write(
+          'GET /.sallyport/agent HTTP/1.1\r\nHost: relay.localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+            'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n' +
+            `Sec-WebSocket-Protocol: sallyport.v1\r\nAuthorization: Bearer ${token}\r\n\r\n`,
+        )
+        assert.match(await client.untilOver(), /^HTTP\/1\.1 503 [^]*ERR_LIMIT_REACHED/)
+      }
+      assert.equal(await metric('agent_sessions'), 3)
+      assert.equal(lines('agent_sessions').length, 1)
+    })
+
+    it('ends a visitor on trial who asks nothing', async () => {
+      await Promise.all([1, 2, 3].map((i) => visitor(`127.0.0.${i}`)))
+      const client = new RawClient(stack.port)
+      open.push(client)
+      const before = await metric('visitor_connections')
+      await client.untilOver()
+      assert.equal(await metric('visitor_connections'), before + 1)
+    })
+  })
+
+  describe('of other kinds', () => {
+    before(async () => {
+      stack = await startStack({
+        app: httpApp((request, response) => {
+          requests++
+          if (request.url === '/held') response.write('held')
+          else if (request.url === '/long') response.writeHead(200, { 'x-long': 'a'.repeat(4000) }).end()
+          else response.end('the app')
+        }),
+        config: `limits: { exchanges_per_session: 3, header_bytes: 1024, headers_count: 10, upstream_header_bytes: 2048, tunnels_per_agent: 1 }`,
+      })
+    })
+    after(() => stack.close())
+
+    it('wrong 3: more under way than a tunnel may carry gets 503 and names the limit', async () => {
+      const held: RawClient[] = []
+      let answer = await ask(stack.port, { host: APP_HOST })
+      // The agent has two connections of three streams each; one of them is the control stream.
+      for (let i = 0; i < 8 && answer.status === 200; i++) {
+        const client = new RawClient(stack.port)
+        open.push(client)
+        held.push(client)
+        client.write(`GET /held HTTP/1.1\r\nHost: ${APP_HOST}\r\n\r\n`)
+        await client.until(/^HTTP/)
+        answer = { ...answer, status: client.text.startsWith('HTTP/1.1 200') ? 200 : Number(client.text.slice(9, 12)) }
+        if (answer.status !== 200) assert.match(client.text, /ERR_TUNNEL_FULL/)
+      }
+      assert.equal(answer.status, 503)
+      assert.ok((await metric('exchanges_per_session')) >= 1)
+    })
+
+    it('wrong 3: each names itself in the metric', async () => {
+      const long = await ask(stack.port, { host: APP_HOST, headers: { 'x-long': 'a'.repeat(2000) } })
+      assert.equal(long.status, 431)
+      const fields = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`x-${i}`, '1']))
+      assert.equal((await ask(stack.port, { host: APP_HOST, headers: fields })).status, 431)
+      const answer = await ask(stack.port, { host: APP_HOST, path: '/long' })
+      assert.equal(answer.status, 502)
+      for (const limit of ['header_bytes', 'headers_count', 'upstream_header_bytes']) {
+        assert.equal(await metric(limit), 1, limit)
+        assert.equal(lines(limit).length, 1, limit)
+      }
+    })
+  })
+})
+
+async function until(look: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 10_000
+  while (!(await look())) {
+    assert.ok(performance.now() < deadline, 'in time')
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+}
