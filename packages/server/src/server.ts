@@ -276,6 +276,7 @@ export class Relay {
     if (!this.#worker) {
       this.#admin = new AdminListener({
         address: config.listen.admin,
+        hosts: config.listen.admin_hosts,
         metrics,
         notReady: () => this.#notReady ?? this.#storeLoss,
         log: this.#log,

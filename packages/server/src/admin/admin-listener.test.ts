@@ -17,6 +17,7 @@ describe('AdminListener', () => {
     measure = async () => 'sallyport_tunnels 1\n'
     admin = new AdminListener({
       address: { host: '127.0.0.1', port: 0 },
+      hosts: [],
       metrics: { contentType: 'text/plain', text: () => measure() },
       notReady: () => 'starting',
       log: createLog({ level: 'debug', format: 'json' }, { write: (line) => void lines.push(line) }),

@@ -1,6 +1,7 @@
 // The operator's listener, on loopback by default: health for whoever restarts and balances relays, and metrics.
 
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { isIP } from 'node:net'
 import type { AddressInfo } from 'node:net'
 
 import { createServer } from '@sallyport/protocol/node-http'
@@ -8,8 +9,13 @@ import { createServer } from '@sallyport/protocol/node-http'
 import type { ListenAddress } from '../config/config.ts'
 import type { Logger } from '../log.ts'
 
+// Beside what visitors and agents have: whoever asks here asks seldom.
+const CONNECTIONS_MAX = 64
+
 export interface AdminListenerOptions {
   address: ListenAddress
+  /** Names by which it may be asked, beside `localhost` and addresses. */
+  hosts: readonly string[]
   metrics: { readonly contentType: string; text(): Promise<string> }
   /** Why the relay should get no visitors now, or undefined where it should. */
   notReady: () => string | undefined
@@ -18,11 +24,15 @@ export interface AdminListenerOptions {
 
 export class AdminListener {
   readonly #options: AdminListenerOptions
+  readonly #hosts: ReadonlySet<string>
   readonly #server: Server
 
   constructor(options: AdminListenerOptions) {
     this.#options = options
+    const { host = '' } = options.address
+    this.#hosts = new Set(['localhost', host.toLowerCase(), ...options.hosts])
     this.#server = createServer((request, response) => void this.#answer(request, response))
+    this.#server.maxConnections = CONNECTIONS_MAX
   }
 
   /** @throws the system's error, e.g. EADDRINUSE */
@@ -45,6 +55,16 @@ export class AdminListener {
     await new Promise<void>((resolve) => this.#server.close(() => resolve()))
   }
 
+  /**
+   * A page in somebody's browser can have its own name lead to this machine (DNS rebinding) and then read what is here. It
+   * cannot choose what the browser sends as Host: its own name. An address, or none, is no page's name.
+   */
+  #isKnownHost(written: string | undefined): boolean {
+    if (written === undefined) return true // HTTP/1.0: no browser
+    const host = written.toLowerCase().replace(/:\d{1,5}$/, '')
+    return isIP(host.replace(/^\[(.*)\]$/, '$1')) !== 0 || host.endsWith('.localhost') || this.#hosts.has(host)
+  }
+
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
       await this.#serve(request, response)
@@ -58,9 +78,13 @@ export class AdminListener {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const [path = ''] = request.url?.split('?', 1) ?? []
     if (request.method !== 'GET' && request.method !== 'HEAD') return send(response, 405, 'text/plain', 'GET only\n')
+    if (path === '/healthz') return send(response, 200, 'text/plain', 'ok\n') // that much everybody may know
+    if (!this.#isKnownHost(request.headers.host)) {
+      const advice =
+        'The admin listener does not know this host name. Add it to listen.admin_hosts, or use an address.\n'
+      return send(response, 421, 'text/plain', advice)
+    }
     switch (path) {
-      case '/healthz':
-        return send(response, 200, 'text/plain', 'ok\n')
       case '/readyz': {
         const reason = this.#options.notReady()
         return send(response, reason ? 503 : 200, 'text/plain', `${reason ?? 'ready'}\n`)

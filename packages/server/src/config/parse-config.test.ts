@@ -33,6 +33,7 @@ describe('relay.yml', () => {
       http: { host: '0.0.0.0', port: 80 },
       http2: 'tls',
       admin: { host: '127.0.0.1', port: 4041 },
+      admin_hosts: [],
     })
     assert.deepEqual(config.trusted_proxies, [])
     assert.equal(config.limits.header_bytes, 32_768)
@@ -98,6 +99,7 @@ describe('relay.yml', () => {
       http: { host: '127.0.0.1', port: 8080 },
       http2: 'tls',
       admin: { host: '127.0.0.1', port: 4041 },
+      admin_hosts: [],
     })
     assert.equal(publicUrl.origin, 'http://localhost:8080')
     assert.deepEqual(

@@ -80,6 +80,7 @@ export class Supervisor {
     })
     this.#admin = new AdminListener({
       address: config.listen.admin,
+      hosts: config.listen.admin_hosts,
       metrics,
       notReady: () => this.#notReady ?? this.#whyWorkersAreNot(),
       log: options.log,

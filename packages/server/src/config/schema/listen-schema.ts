@@ -3,6 +3,8 @@
 import { z } from 'zod'
 
 import type { ListenAddress } from '../config.ts'
+import { hostPatternProblem } from '../host-pattern.ts'
+import { text } from './values.ts'
 
 export const listenSchema = z
   .strictObject({
@@ -19,6 +21,20 @@ export const listenSchema = z
     admin: listenAddress('127.0.0.1')
       .prefault('127.0.0.1:4041')
       .describe('Health, metrics and the API. Keep it on loopback or a private network.'),
+    admin_hosts: z
+      .array(
+        text()
+          .toLowerCase()
+          .superRefine((host, context) => {
+            const problem = host.startsWith('*.') ? 'must be a whole name' : hostPatternProblem(host)
+            if (problem) context.addIssue(problem)
+          }),
+      )
+      .default([])
+      .describe(
+        'Names by which programs ask for `/metrics` and `/readyz`, beside `localhost`, addresses, and the host of `admin`. Others get 421: a page elsewhere could otherwise have its name lead here, and read them.',
+      )
+      .meta({ examples: ['[relay.internal]'] }),
   })
   .refine(
     ({ http, https }) => http !== undefined || https !== undefined,
