@@ -47,7 +47,7 @@ interface Answer {
   body: Buffer
 }
 
-const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR } = constants
+const { NGHTTP2_CANCEL, NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR } = constants
 
 /** Everything that a visitor has opened, to be closed behind each test. */
 const open: (() => void)[] = []
@@ -693,6 +693,50 @@ describe('HTTP/2', { timeout: 60_000 }, () => {
         await over
       })
     }
+
+    // HEAD at a host that is nobody's: the relay answers by itself, and without a body that would need a window.
+    const plain = fields({ ':method': 'HEAD', ':authority': 'nobody.localhost' })
+    const long = (size: number) =>
+      Buffer.concat([Buffer.from([127, ((size - 127) % 128) | 0x80, (size - 127) >> 7]), Buffer.alloc(size, 'x')]) // RFC 7541 5.1
+    for (const [what, each, size] of [
+      ['PING', frame(PING, 0, 0, Buffer.alloc(8)), 800],
+      ['WINDOW_UPDATE', frame(WINDOW_UPDATE, 0, 0, word(1)), 1800],
+    ] as const) {
+      it(
+        `audit, hardening: a flood of ${what} behind heads that are long only before HPACK`,
+        { timeout: 20_000 },
+        async () => {
+          const visitor = raw(stack)
+          const filled = Buffer.concat([block(plain), Buffer.from([0x40, 1, 0x61]), long(4000)])
+          visitor.write(frame(HEADERS, END_HEADERS | END_STREAM, 1, filled))
+          assert.equal(await visitor.answer(1), '404')
+          // Seven bytes that stand for 28 000.
+          const repeated = Buffer.concat([block(plain), Buffer.alloc(7, 0x80 | 62)])
+          const noise = Buffer.concat(Array<Buffer>(size).fill(each))
+          const over = visitor.untilOver()
+          let isOver = false
+          void over.then(() => (isOver = true))
+          for (let i = 1; !isOver; i++) {
+            visitor.write(Buffer.concat([frame(HEADERS, END_HEADERS | END_STREAM, streams(i), repeated), noise]))
+            await Promise.race([new Promise((resolve) => setTimeout(resolve, 20)), over])
+          }
+          assert.equal(await over, NGHTTP2_ENHANCE_YOUR_CALM)
+        },
+      )
+    }
+
+    it('and not on long heads of proxies that compress nothing', async () => {
+      const visitor = raw(stack)
+      for (let i = 0; i < 100; i++) {
+        const head = Buffer.concat([block(plain), ...[1, 2].flatMap(() => [Buffer.from([0x10, 1, 0x61]), long(6000)])])
+        visitor.write(frame(HEADERS, END_HEADERS | END_STREAM, streams(i), head))
+        await visitor.answer(streams(i))
+      }
+      await new Promise((resolve) => setTimeout(resolve, 1100)) // two sweeps
+      visitor.write(request(streams(100), plain))
+      assert.equal(await visitor.answer(streams(100)), '404')
+      visitor.close()
+    })
 
     it('and leaves nothing behind, while other visitors are served', async () => {
       answer = (_, response) => response.end('ok')

@@ -42,6 +42,13 @@ const SENT_BYTES_PER_OVERHEAD_BYTE = 16
 // Frame heads of heads and bodies; a body may come in tiny pieces.
 const OVERHEAD_PER_STREAM_BYTES = 128
 const OVERHEAD_PER_BODY_BYTE = 10
+// Two kinds are told to us one by one. Nothing else on a connection explains them, so these count for themselves alone.
+const PING_BYTES = 17
+const SETTINGS_BYTES = 9 // at least
+
+// RFC 7541 4.1, 4.2: what a visitor's encoder may have in its table, and what each entry takes beside its text.
+const HPACK_TABLE_BYTES = 4096
+const HPACK_ENTRY_BYTES = 32
 
 // After GOAWAY and with nothing left to do, a visitor gets this long to close.
 const LEAVE_MS = 2000
@@ -74,6 +81,8 @@ interface Connection {
   leavingSince: number | undefined
   /** What the bytes since the last sweep are explained by. */
   allowance: number
+  /** Bytes of PING and SETTINGS since then. */
+  controlBytes: number
   bytesRead: number
   bytesWritten: number
 }
@@ -126,6 +135,7 @@ export class Http2Visitors {
       idleSince: performance.now(),
       leavingSince: undefined,
       allowance: 0,
+      controlBytes: 0,
       bytesRead: socket.bytesRead,
       bytesWritten: socket.bytesWritten,
     }
@@ -139,6 +149,8 @@ export class Http2Visitors {
         session.destroy()
       }
     })
+    session.on('ping', () => (connection.controlBytes += PING_BYTES))
+    session.on('remoteSettings', () => (connection.controlBytes += SETTINGS_BYTES))
     session.on('error', (error) => {
       this.#options.log.debug({ clientIp: connection.address, err: error }, 'HTTP/2 connection failed')
     })
@@ -169,8 +181,7 @@ export class Http2Visitors {
     stream.on('error', () => {}) // the visitor left; 'close' tells the same
     connection.streams++
     connection.hasServed = true
-    connection.allowance += OVERHEAD_PER_STREAM_BYTES
-    for (const text of raw) connection.allowance += text.length
+    connection.allowance += OVERHEAD_PER_STREAM_BYTES + mostBytesOnTheWire(raw)
     stream.once('close', () => {
       connection.streams--
       connection.idleSince = performance.now()
@@ -256,8 +267,10 @@ export class Http2Visitors {
     connection.bytesRead += read
     connection.bytesWritten += written
     const explained = connection.allowance + written / SENT_BYTES_PER_OVERHEAD_BYTE
+    const { controlBytes } = connection
     connection.allowance = 0
-    return read > explained + OVERHEAD_BYTES_PER_SWEEP
+    connection.controlBytes = 0
+    return read > explained + OVERHEAD_BYTES_PER_SWEEP || controlBytes > OVERHEAD_BYTES_PER_SWEEP
   }
 
   #leave(connection: Connection): void {
@@ -267,6 +280,28 @@ export class Http2Visitors {
 }
 
 const PSEUDO_HEADERS = 5
+
+/**
+ * How many bytes the head may have taken before HPACK: node:http2 does not tell, and takes the frames out of the socket by
+ * itself. A field that fits into the table may have come in one byte the second time, so of a long head each counts once;
+ * without that, a few bytes would explain a flood of thirty thousand.
+ */
+function mostBytesOnTheWire(raw: readonly string[]): number {
+  let bytes = 0
+  for (const text of raw) bytes += text.length
+  if (bytes <= HPACK_TABLE_BYTES) return bytes
+  const seen = new Set<string>()
+  let counted = 0
+  for (let i = 0; i < raw.length; i += 2) {
+    const field = `${raw[i]}:${raw[i + 1]}` // pairs
+    if (field.length + HPACK_ENTRY_BYTES <= HPACK_TABLE_BYTES) {
+      if (seen.has(field)) continue
+      seen.add(field)
+    }
+    counted += field.length
+  }
+  return counted
+}
 
 /** RFC 8441 5: the stream itself is the WebSocket, and 200 stands in the place of 101. */
 function upgradeOf(stream: ServerHttp2Stream, onBytes: (bytes: number) => void): Upgrade {
