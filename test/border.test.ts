@@ -10,7 +10,7 @@ import type { IncomingHttpHeaders } from 'node:http2'
 import { connect, createServer } from 'node:net'
 import type { Server, Socket } from 'node:net'
 import { after, afterEach, before, describe, it, mock } from 'node:test'
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 
 import { Registry } from '../packages/server/src/tunnel/registry.ts'
 import { HeaderEdits } from '../packages/server/src/exchange/header-edits.ts'
@@ -349,6 +349,31 @@ describe('an app behind --upstream-protocol http2', () => {
     for (let i = 0; i < 10; i++) {
       const seen = await ask(stack.port, { host: APP_HOST })
       assert.deepEqual([seen.status, seen.body.length], [200, 2 * body.length])
+    }
+  })
+
+  it('S2: no upload that lies unread for a while is taken for a flood', async () => {
+    // While the app has not said SETTINGS, nothing is sent to it; the relay looks at the connection twice a second.
+    const { promise: connected, resolve } = Promise.withResolvers<Socket>()
+    behave = resolve
+    const session = connectHttp2(`http://${APP_HOST}`, { createConnection: () => connect(stack.port, '127.0.0.1') })
+    try {
+      const body = Buffer.alloc(230_000) // it fits into the window of its stream
+      const upload = (authority: string): Promise<unknown> => {
+        const stream = session.request({ ':method': 'POST', ':path': '/', ':authority': authority })
+        stream.on('error', () => {}) // nobody wants the rest of what it sends
+        stream.end(body)
+        return once(stream, 'response').then(([headers]) => (headers as IncomingHttpHeaders)[':status']) // as documented
+      }
+      const waiting = upload(APP_HOST)
+      assert.equal(await upload('nobody.localhost'), 404, 'it is refused unread')
+      const socket = await connected
+      await setTimeout(1200)
+      socket.end(SETTINGS)
+      assert.equal(await waiting, 502)
+      assert.equal(session.closed, false, 'no GOAWAY')
+    } finally {
+      session.destroy()
     }
   })
 

@@ -14,16 +14,9 @@ export class Http2Request implements VisitorRequest {
   /** Trailers and interim responses are possible, as on HTTP/1.1. */
   readonly httpVersionMinor = 1
   readonly #stream: ServerHttp2Stream
-  readonly #onBytes: (bytes: number) => void
 
-  /** @param onBytes hears how much of a body has come */
-  constructor(
-    stream: ServerHttp2Stream,
-    head: Pick<Http2Head, 'method' | 'target' | 'rawHeaders'>,
-    onBytes: (bytes: number) => void,
-  ) {
+  constructor(stream: ServerHttp2Stream, head: Pick<Http2Head, 'method' | 'target' | 'rawHeaders'>) {
     this.#stream = stream
-    this.#onBytes = onBytes
     this.method = head.method
     this.url = head.target
     this.rawHeaders = head.rawHeaders
@@ -38,10 +31,7 @@ export class Http2Request implements VisitorRequest {
   on(event: 'end', listener: () => void): void
   on(event: 'data' | 'end', listener: (chunk: Buffer) => void): void {
     if (event === 'data') {
-      this.#stream.on('data', (chunk: Buffer) => {
-        this.#onBytes(chunk.length)
-        listener(chunk)
-      })
+      this.#stream.on('data', listener)
       return
     }
     this.#stream.on('end', () => {

@@ -182,6 +182,10 @@ export class Http2Visitors {
     connection.streams++
     connection.hasServed = true
     connection.allowance += OVERHEAD_PER_STREAM_BYTES + mostBytesOnTheWire(raw)
+    // Told when it comes, read or not: a body may lie in its window for long, and one that is refused is never read.
+    if (!stream.endAfterHeaders) {
+      countPushed(stream, (bytes) => (connection.allowance += OVERHEAD_PER_BODY_BYTE * bytes))
+    }
     stream.once('close', () => {
       connection.streams--
       connection.idleSince = performance.now()
@@ -208,7 +212,6 @@ export class Http2Visitors {
     const header = (name: string): string | undefined => raw.find((_, i) => i % 2 === 1 && raw[i - 1] === name)
     const visitor = identifyVisitor(connection.address, scheme, raw, isTrustedProxy)
     const response = new Http2Response(stream, header(':method') === 'HEAD')
-    const onBytes = (bytes: number): void => void (connection.allowance += OVERHEAD_PER_BODY_BYTE * bytes)
     let head: Http2Head
     try {
       if (connection.limit !== undefined) throw limitError(connection.limit)
@@ -222,15 +225,15 @@ export class Http2Visitors {
     } catch (error) {
       const rawHeaders = raw.filter((_, i) => !raw[i - (i % 2)]!.startsWith(':')) // pairs
       const target = header(':path') ?? '/'
-      const request = new Http2Request(stream, { method: header(':method') ?? 'GET', target, rawHeaders }, onBytes)
+      const request = new Http2Request(stream, { method: header(':method') ?? 'GET', target, rawHeaders })
       new Exchange({ request, response, host: '', ...visitor }).fail(error)
       if (error instanceof RelayError && error.limit) this.#options.refusals.count(error.limit, visitor.clientIp)
       log.debug({ clientIp: visitor.clientIp, err: error }, 'request refused')
       if (connection.limit !== undefined) this.#leave(connection)
       return undefined
     }
-    const request = new Http2Request(stream, head, onBytes)
-    const upgrade = head.isWebSocket ? upgradeOf(stream, onBytes) : undefined
+    const request = new Http2Request(stream, head)
+    const upgrade = head.isWebSocket ? upgradeOf(stream) : undefined
     return new Exchange({ request, response, host: head.host, ...visitor, ...(upgrade && { upgrade }) })
   }
 
@@ -303,15 +306,23 @@ function mostBytesOnTheWire(raw: readonly string[]): number {
   return counted
 }
 
+/** Hears of each piece of a body when it comes; node:http2 pushes it, whether the reader is at rest or not. */
+function countPushed(stream: ServerHttp2Stream, count: (bytes: number) => void): void {
+  const push = stream.push.bind(stream)
+  stream.push = (chunk: Buffer | null, encoding) => {
+    if (chunk) count(chunk.length)
+    return push(chunk, encoding)
+  }
+}
+
 /** RFC 8441 5: the stream itself is the WebSocket, and 200 stands in the place of 101. */
-function upgradeOf(stream: ServerHttp2Stream, onBytes: (bytes: number) => void): Upgrade {
+function upgradeOf(stream: ServerHttp2Stream): Upgrade {
   return {
     socket: stream,
     head: Buffer.alloc(0),
     accept(headers, rest, idleMs) {
       const kept = headers.filter((_, i) => headers[i - (i % 2)]!.toLowerCase() !== 'sec-websocket-accept') // pairs
       stream.respond([':status', '200', ...kept.map((text, i) => (i % 2 === 0 ? text.toLowerCase() : text))])
-      stream.on('data', (chunk: Buffer) => onBytes(chunk.length))
       stream.setTimeout(idleMs, () => stream.destroy(new Error('the WebSocket was silent for too long')))
       if (rest.length > 0) stream.write(rest)
     },
