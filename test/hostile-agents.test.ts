@@ -231,6 +231,7 @@ describe('agents that do not behave', () => {
     bind(two, { tunnel_id: 4, labels: [['app', 'x']] })
     const refused = await two.next('refused')
     assert.ok(refused.type === 'refused' && /limit/.test(refused.reason))
+    assert.ok(stack.log.some((line) => /"limit":"tunnels_per_agent".*refused by a limit/.test(line)))
   })
 
   it('attack 39: ends the sessions of a revoked authtoken at once', async () => {

@@ -182,7 +182,7 @@ describe('limits on connections', { timeout: 60_000 }, () => {
           else if (request.url === '/long') response.writeHead(200, { 'x-long': 'a'.repeat(4000) }).end()
           else response.end('the app')
         }),
-        config: `limits: { exchanges_per_session: 3, header_bytes: 1024, headers_count: 10, upstream_header_bytes: 2048, tunnels_per_agent: 1 }`,
+        config: `limits: { exchanges_per_session: 3, header_bytes: 1024, headers_count: 10, upstream_header_bytes: 2048, tunnels_per_agent: 1, failed_agent_logins_per_minute: 2 }`,
       })
     })
     after(() => stack.close())
@@ -202,6 +202,23 @@ describe('limits on connections', { timeout: 60_000 }, () => {
       }
       assert.equal(answer.status, 503)
       assert.ok((await metric('exchanges_per_session')) >= 1)
+    })
+
+    it('wrong 3: an address whose authtokens are wrong too often hears 429, and it is counted', async () => {
+      const answers: string[] = []
+      for (let tries = 0; tries < 4; tries++) {
+        const client = new RawClient(stack.port)
+        open.push(client)
+        client.write(
+          'GET /.sallyport/agent HTTP/1.1\r\nHost: relay.localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+            'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n' +
+            'Sec-WebSocket-Protocol: sallyport.v1\r\nAuthorization: Bearer sp_wrong\r\n\r\n',
+        )
+        answers.push((await client.untilOver()).slice(9, 12))
+      }
+      assert.deepEqual(answers, ['401', '401', '429', '429'])
+      assert.equal(await metric('failed_agent_logins_per_minute'), 2)
+      assert.equal(lines('failed_agent_logins_per_minute').length, 1)
     })
 
     it('wrong 3: each names itself in the metric', async () => {
