@@ -13,11 +13,14 @@ import { after, afterEach, before, describe, it, mock } from 'node:test'
 import { setImmediate, setTimeout } from 'node:timers/promises'
 
 import { Registry } from '../packages/server/src/tunnel/registry.ts'
+import { EdgeTable } from '../packages/server/src/edge/edge-table.ts'
+import { RelayError } from '../packages/server/src/errors.ts'
 import { HeaderEdits } from '../packages/server/src/exchange/header-edits.ts'
 import { ask } from './support/ask.ts'
 import { RawClient, sendRaw } from './support/raw-client.ts'
 import { DATA, END_HEADERS, END_STREAM, HEADERS, block, frame } from './support/raw-http2.ts'
 import { webSocketRequest } from './support/raw-web-socket.ts'
+import { WAYS, visit } from './support/three-ways.ts'
 import { APP_HOST, startStack } from './support/stack.ts'
 import type { Stack } from './support/stack.ts'
 
@@ -435,12 +438,12 @@ describe('a fault of our own', () => {
     })
   }
 
-  const visits: Record<string, (of: Stack) => Promise<number>> = {
+  const visitors: Record<string, (of: Stack) => Promise<number>> = {
     'HTTP/1.1': async (of) => (await overHttp1(of)).status,
     'HTTP/2': async (of) => (await overHttp2(of)).status,
     'an upgrade': async (of) => Number((await sendRaw(of.port, webSocketRequest(APP_HOST, []))).slice(9, 12)),
   }
-  for (const [version, visit] of Object.entries(visits)) {
+  for (const [version, visit] of Object.entries(visitors)) {
     for (const speaks of ['HTTP/1.1', 'HTTP/2'] as const) {
       if (version === 'an upgrade' && speaks === 'HTTP/2') continue // such an app takes none
       it(`S2: over ${version}, to an app that speaks ${speaks}, ends its exchange, is logged once and counted`, async () => {
@@ -459,6 +462,21 @@ describe('a fault of our own', () => {
         assert.notEqual(await visit(of), 500, 'the next one is served')
       })
     }
+  }
+
+  for (const way of WAYS) {
+    it(`S11: in a refusal that no header can tell, over ${way}, is answered without it`, async () => {
+      stack.log.length = 0
+      mock.method(EdgeTable.prototype, 'at', () => {
+        throw new RelayError('credentials_insufficient', { headers: { 'www-authenticate': 'Bearer scope="lesen☃"' } })
+      })
+      assert.equal(await visit(way, stack.port, { host: APP_HOST }), 500)
+      mock.restoreAll()
+      await assertOthersAreServed(stack)
+      const lines = stack.log.filter((line) => line.includes('ERR_INTERNAL'))
+      assert.equal(lines.length, 1)
+      assert.match(lines[0]!, /ERR_INVALID_CHAR/)
+    })
   }
 
   it('S2: in what an agent sends, ends its tunnel session, is logged once and counted', async () => {

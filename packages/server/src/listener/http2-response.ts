@@ -4,6 +4,8 @@
 import { constants } from 'node:http2'
 import type { ServerHttp2Stream } from 'node:http2'
 
+import { validateHeaderValue } from '@sallyport/protocol/node-http'
+
 import type { VisitorResponse } from '../exchange/exchange.ts'
 import { trailersByName } from '../exchange/trailers-by-name.ts'
 
@@ -45,8 +47,10 @@ export class Http2Response implements VisitorResponse {
     return this.#stream.destroyed || (this.#stream.closed && !this.#hasEnded)
   }
 
+  /** @throws where a value of the relay's own can stand in no header */
   writeHead(status: number, headers: Record<string, string | number | string[]> | string[]): void {
     if (this.headersSent) throw new Error('the head has been written')
+    if (!Array.isArray(headers)) checkValues(headers)
     this.statusCode = status
     const head = [':status', String(status)]
     if (Array.isArray(headers)) {
@@ -169,5 +173,12 @@ export class Http2Response implements VisitorResponse {
     if (stream.endAfterHeaders || stream.readableEnded || stream.closed || stream.destroyed) return
     stream.close(constants.NGHTTP2_NO_ERROR) // waits until the answer is out, and until what has come has been read:
     stream.resume() // nobody does any more
+  }
+}
+
+/** As node:http does it; node:http2 would tell nobody but the visitor, by a reset. Values of apps were read by our parser. */
+function checkValues(headers: Record<string, string | number | string[]>): void {
+  for (const [name, value] of Object.entries(headers)) {
+    for (const each of Array.isArray(value) ? value : [String(value)]) validateHeaderValue(name, each)
   }
 }

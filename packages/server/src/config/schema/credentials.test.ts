@@ -63,7 +63,7 @@ describe('the configuration of jwt-validation', () => {
     assert.deepEqual(problemsOf(jwt(config)), [])
   })
 
-  it('refuses what would let in too many, or nobody', () => {
+  it('refuses what would let in too many, or nobody, and S11: scopes that no header can name', () => {
     onlyProblem(jwt({ issuer: { allow_list: [] } }), /issuer\.allow_list: an empty list would refuse every token/)
     onlyProblem(jwt({ audience: { allow_list: [] } }), /audience\.allow_list: an empty list would refuse every token/)
     onlyProblem(
@@ -74,6 +74,15 @@ describe('the configuration of jwt-validation', () => {
       jwt({ required_claims: [{ claim: 'scope', any_of: [] }] }),
       /any_of: an empty list would let nobody pass/,
     )
+    for (const scope of ['lesen☃', 'a b', 'a"b', 'a\\b']) {
+      for (const claim of ['scope', 'scp']) {
+        onlyProblem(
+          jwt({ required_claims: [{ claim, any_of: ['read', scope] }] }),
+          /required_claims\[0\]\.any_of\[1\]: is no scope/,
+        )
+      }
+    }
+    assert.deepEqual(problemsOf(jwt({ required_claims: [{ claim: 'role', any_of: ['lesen☃'] }] })), [])
     onlyProblem(jwt({ clock_tolerance: '1h' }), /clock_tolerance: must be a duration of 5m at most/)
     onlyProblem(jwt({ http: { tokens: [] } }), /http\.tokens: an empty list would find no token/)
     onlyProblem(jwt({ http: { tokens: [{ name: 'a b' }] } }), /name: is not the name of a header/)

@@ -15,6 +15,9 @@ const CLOCK_TOLERANCE_MAX_MS = 300_000
 type SharedSecretAlgorithm = keyof typeof SHARED_SECRET_BYTES
 export type Algorithm = (typeof PUBLIC_KEY_ALGORITHMS)[number] | SharedSecretAlgorithm
 
+// RFC 6749 3.3. A refusal names them in a header (RFC 6750 3), where nothing else may stand.
+const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/
+
 export const jwtValidationSchema = z
   .strictObject({
     issuer: z
@@ -117,17 +120,26 @@ export const jwtValidationSchema = z
       .prefault({})
       .describe('How tokens are signed.'),
     required_claims: filledList(
-      z.strictObject({
-        claim: text()
-          .describe('The name of the claim, or the path to it with dots.')
-          .meta({ examples: ['scope'] }),
-        any_of: filledList(
-          text().max(256),
-          'would let nobody pass; add a value, or remove it where the claim need only be there',
-        )
-          .exactOptional()
-          .describe('One of these must be the value, or stand in the list. `scope` and `scp` are lists with spaces.'),
-      }),
+      z
+        .strictObject({
+          claim: text()
+            .describe('The name of the claim, or the path to it with dots.')
+            .meta({ examples: ['scope'] }),
+          any_of: filledList(
+            text().max(256),
+            'would let nobody pass; add a value, or remove it where the claim need only be there',
+          )
+            .exactOptional()
+            .describe('One of these must be the value, or stand in the list. `scope` and `scp` are lists with spaces.'),
+        })
+        .superRefine(({ claim, any_of = [] }, context) => {
+          if (claim !== 'scope' && claim !== 'scp') return
+          for (const [index, scope] of any_of.entries()) {
+            if (SCOPE_TOKEN.test(scope)) continue
+            const message = 'is no scope: those are printable ASCII without spaces, " and \\ (RFC 6749 3.3)'
+            context.addIssue({ code: 'custom', path: ['any_of', index], message })
+          }
+        }),
       'says nothing; remove it or add { claim: scope, any_of: [docs.read] }',
     )
       .max(32)
