@@ -12,8 +12,18 @@ describe('filterTrailers', () => {
   it('S4: keeps what must not stand there out in every spelling', () => {
     for (const other of OTHERS) {
       for (const name of ['Sallyport-Auth-User-Id', 'X-Forwarded-For', 'X-Real-IP', 'Content-Length', 'Content-Type']) {
-        assert.deepEqual(filterTrailers([spelled(name, other), 'evil', 'X-Sum', '1']), [['X-Sum', '1']], other + name)
+        const kept = filterTrailers([spelled(name, other), 'evil', 'X-Sum', '1'], undefined, undefined)
+        assert.deepEqual(kept, [['X-Sum', '1']], other + name)
       }
+    }
+  })
+
+  it('S4: keeps what the policy changes or Connection lists out in every spelling', () => {
+    const edits = new HeaderEdits()
+    edits.remove('X-Powered-By')
+    for (const other of OTHERS) {
+      const trailers = ['X-Powered-By', 'X-Hop', 'X-Sum'].flatMap((name) => [spelled(name, other), '1'])
+      assert.deepEqual(filterTrailers(trailers, edits, new Set(['x-hop'])), [[spelled('X-Sum', other), '1']], other)
     }
   })
 })

@@ -41,15 +41,9 @@ export function writeRequestHead(
   const authority = authorityOf(exchange)
   let head = `${exchange.method} ${exchange.target} HTTP/1.1\r\n`
   head += `Host: ${hostHeader === 'preserve' ? authority : hostHeader}\r\n`
-  let listed: Set<string> | undefined
+  const listed = connectionOptionsOf(rawHeaders)
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]! // rawHeaders comes in pairs
-    if (name.length === 10 && name.toLowerCase() === 'connection') {
-      listed = addOptions(listed, rawHeaders[i + 1]!)
-    }
-  }
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i]!
     const kind = requestClass(name)
     if (kind === 'drop' || kind === 'connection') continue
     if (listed?.has(normalHeaderName(name))) continue
@@ -91,15 +85,22 @@ export function authenticatesConnection(authorization: string | undefined): bool
 }
 
 /**
- * Filters the trailers of a request or a response (RFC 9110 6.5.1): the header rules of that direction hold, and
- * no framing, routing, credential or identity field may stand there.
+ * Filters the trailers of a request or a response (RFC 9110 6.5.1): the header rules of that direction hold, those of the
+ * route's policies included, and no framing, routing, credential or identity field may stand there.
+ * @param edits what policies change on the headers of that message
+ * @param listed what its `Connection` lists, "header or trailer field(s)" alike (RFC 9110 7.6.1)
  */
-export function filterTrailers(rawTrailers: readonly string[]): [name: string, value: string][] {
+export function filterTrailers(
+  rawTrailers: readonly string[],
+  edits: HeaderEdits | undefined,
+  listed: ReadonlySet<string> | undefined,
+): [name: string, value: string][] {
   const kept: [string, string][] = []
   for (let i = 0; i + 1 < rawTrailers.length; i += 2) {
     const name = rawTrailers[i]!
     const normal = normalHeaderName(name)
     if (NEVER_IN_TRAILERS.has(normal) || requestClass(name) !== 'pass' || responseClass(name) !== 'pass') continue
+    if (edits?.touches(name) || listed?.has(normal)) continue
     kept.push([name, rawTrailers[i + 1]!])
   }
   return kept
@@ -179,7 +180,17 @@ function withoutOwnCookies(header: string): string {
   return kept
 }
 
-/** What `Connection` lists, all of its lines in one set: a copy for each line would be a way to keep us busy. */
+/** The normal names that the `Connection` lines of a message list; undefined where they list none. */
+export function connectionOptionsOf(rawHeaders: readonly string[]): Set<string> | undefined {
+  let listed: Set<string> | undefined
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]! // pairs
+    if (name.length === 10 && name.toLowerCase() === 'connection') listed = addOptions(listed, rawHeaders[i + 1]!)
+  }
+  return listed
+}
+
+/** All lines in one set: a copy for each line would be a way to keep us busy. */
 function addOptions(listed: Set<string> | undefined, value: string): Set<string> | undefined {
   if (value.length === 10 && value.toLowerCase() === 'keep-alive') return listed
   const all = listed ?? new Set()

@@ -16,7 +16,13 @@ import type { Tunnel } from '../tunnel/tunnel.ts'
 import type { Watched } from './deadlines.ts'
 import { readEarlyHints } from './early-hints.ts'
 import type { ForwardRoom } from './forwarder.ts'
-import { authenticatesConnection, filterResponseHead, filterTrailers, writeRequestHead } from './headers.ts'
+import {
+  authenticatesConnection,
+  connectionOptionsOf,
+  filterResponseHead,
+  filterTrailers,
+  writeRequestHead,
+} from './headers.ts'
 import type { RequestFraming } from './headers.ts'
 import { forwardHttp2 } from './http2.ts'
 import { lostError, noTunnelError, refusedHead } from './refusal.ts'
@@ -66,6 +72,8 @@ class Transfer implements UpstreamHandler, Watched {
   #headSent = false
   #headWaits = false
   #responseDone = false
+  /** What the answer's `Connection` lists. */
+  #responseOptions: ReadonlySet<string> | undefined
   #canPool = true
   #waitsForVisitor = false
   #waitsForStream = false
@@ -170,7 +178,10 @@ class Transfer implements UpstreamHandler, Watched {
   #onBodyEnd(): void {
     if (this.#settled || this.#responseDone) return
     if (this.#framing.type === 'chunked') {
-      const trailers = filterTrailers(this.#exchange.request.rawTrailers)
+      const { request, requestEdits } = this.#exchange
+      const { rawTrailers } = request
+      const listed = rawTrailers.length > 0 ? connectionOptionsOf(request.rawHeaders) : undefined
+      const trailers = filterTrailers(rawTrailers, requestEdits, listed)
       const lines = trailers.map(([name, value]) => `${name}: ${value}\r\n`).join('')
       this.#sendBody(Buffer.from(`0\r\n${lines}\r\n`, 'latin1'))
     }
@@ -237,6 +248,7 @@ class Transfer implements UpstreamHandler, Watched {
     }
     const cookie = this.#backend.cookieFor(this.#exchange, this.#connection!.tunnel) // it is the one that calls
     if (cookie !== undefined) filtered.headers.push('Set-Cookie', cookie)
+    this.#responseOptions = head.connectionOptions
     this.#headSent = true
     this.#headWaits = true
     this.#lastProgress = performance.now()
@@ -282,9 +294,9 @@ class Transfer implements UpstreamHandler, Watched {
   }
 
   onTrailers(rawTrailers: string[]): void {
-    const { request, response } = this.#exchange
+    const { request, response, responseEdits } = this.#exchange
     if (this.#settled || request.httpVersionMinor === 0) return
-    response.addTrailers(filterTrailers(rawTrailers))
+    response.addTrailers(filterTrailers(rawTrailers, responseEdits, this.#responseOptions))
   }
 
   onComplete(): void {

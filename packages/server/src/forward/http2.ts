@@ -21,7 +21,7 @@ import type { Tunnel } from '../tunnel/tunnel.ts'
 import type { Watched } from './deadlines.ts'
 import { readEarlyHints } from './early-hints.ts'
 import type { ForwardRoom } from './forwarder.ts'
-import { filterResponseHead, filterTrailers } from './headers.ts'
+import { connectionOptionsOf, filterResponseHead, filterTrailers } from './headers.ts'
 import type { RequestFraming } from './headers.ts'
 import type { Http2Connection } from './http2-connection.ts'
 import { readHttp2Head, writeHttp2Head } from './http2-headers.ts'
@@ -259,7 +259,10 @@ class Http2Transfer implements Http2Waiter, Watched {
   }
 
   #sendTrailers(stream: ClientHttp2Stream): void {
-    stream.sendTrailers(trailersByName(filterTrailers(this.#exchange.request.rawTrailers)))
+    const { request, requestEdits } = this.#exchange
+    const { rawTrailers } = request
+    const listed = rawTrailers.length > 0 ? connectionOptionsOf(request.rawHeaders) : undefined
+    stream.sendTrailers(trailersByName(filterTrailers(rawTrailers, requestEdits, listed)))
   }
 
   #onDrain(): void {
@@ -330,8 +333,10 @@ class Http2Transfer implements Http2Waiter, Watched {
     if (!this.#bodyDone) stream?.close(NGHTTP2_CANCEL)
     if (this.#settled) return
     this.#responseDone = true
-    const { request, response } = this.#exchange
-    if (rawTrailers.length > 0 && request.httpVersionMinor > 0) response.addTrailers(filterTrailers(rawTrailers))
+    const { request, response, responseEdits } = this.#exchange
+    if (rawTrailers.length > 0 && request.httpVersionMinor > 0) {
+      response.addTrailers(filterTrailers(rawTrailers, responseEdits, undefined)) // no Connection on HTTP/2 (RFC 9113 8.2.2)
+    }
     response.end()
   }
 
