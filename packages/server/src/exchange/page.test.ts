@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+
+import { RelayError } from '../errors.ts'
+import { errorAnswer } from './error-page.ts'
+import { renderPage } from './page.ts'
+
+const EVIL = '"><script>alert(1)</script>'
+
+describe('a page of the relay', () => {
+  it('has no scripts, loads nothing, stands in no frame and in no cache', () => {
+    const error = new RelayError('sign_in_failed', { advice: EVIL, command: EVIL })
+    for (const { headers, body } of [
+      errorAnswer(error, 'text/html'),
+      renderPage({ title: EVIL, body: '<p>hello</p>', footer: EVIL }),
+    ]) {
+      const policy = String(headers['content-security-policy']).split('; ')
+      assert.ok(policy.includes("default-src 'none'"))
+      assert.ok(policy.includes("frame-ancestors 'none'"))
+      assert.ok(policy.includes("form-action 'none'"))
+      assert.ok(!policy.some((directive) => /^script|unsafe|https?:|\*/.test(directive)), policy.join('; '))
+      assert.equal(headers['cache-control'], 'no-store')
+      assert.equal(headers['referrer-policy'], 'no-referrer')
+      assert.equal(headers['x-content-type-options'], 'nosniff')
+      assert.doesNotMatch(body, /<script|\son\w+=|src=|href=/i)
+    }
+  })
+
+  it('is no page for programs, and no more to a cache', () => {
+    const { headers, body } = errorAnswer(new RelayError('sign_in_failed', { advice: EVIL }), '*/*')
+    assert.equal(headers['content-type'], 'application/problem+json')
+    assert.equal(headers['cache-control'], 'no-store')
+    assert.equal((JSON.parse(body) as { detail: string }).detail, EVIL)
+  })
+})
