@@ -5,7 +5,7 @@ import { createHmac, randomBytes } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { after, before, beforeEach, describe, it } from 'node:test'
 
-import { decodeJwt } from 'jose'
+import { SignJWT, decodeJwt, exportJWK, generateKeyPair } from 'jose'
 
 import { ask } from '../support/ask.ts'
 import { RawClient } from '../support/raw-client.ts'
@@ -154,6 +154,10 @@ describe('jwt-validation', { timeout: 60_000 }, () => {
     const [head = '', , signature = ''] = good.split('.')
     const claims = { ...decodeJwt(good), sub: 'root' }
     const publicJwk = issuer.jwks.keys[0]!
+    const own = await generateKeyPair('ES256', { extractable: true })
+    const ownJwk = { ...(await exportJWK(own.publicKey)), kid: 'first', alg: 'ES256' }
+    const withHeader = (header: object): Promise<string> =>
+      new SignJWT(claims).setProtectedHeader({ alg: 'ES256', kid: 'first', ...header }).sign(own.privateKey)
     const bad: Record<string, string> = {
       'no token': 'abc',
       'claims exchanged': `${head}.${part(claims)}.${signature}`,
@@ -163,10 +167,11 @@ describe('jwt-validation', { timeout: 60_000 }, () => {
       'attack 21: HS256 by nothing': hmacToken('', claims),
       'attack 21: ES256 with a signature of zeros': `${head}.${part(claims)}.${Buffer.alloc(64).toString('base64url')}`,
       'attack 21: the key of the other issuer of the list': await other.token({ iss: issuer.url }),
-      'a key that the token brings with it': hmacToken('x', claims).replace(
-        /^[^.]+/,
-        part({ alg: 'ES256', kid: 'first', jwk: publicJwk, jku: `${other.url}/jwks`, x5u: other.url }),
-      ),
+      'a key that the token brings with it': await withHeader({ jwk: ownJwk }),
+      'a key that the token says where to find': await withHeader({
+        jku: `${other.url}/keys-of-the-token`,
+        x5u: `${other.url}/keys-of-the-token`,
+      }),
       'issuer with a slash': await issuer.token({ iss: `${issuer.url}/` }),
       'issuer of nobody': await issuer.token({ iss: 'https://evil.example' }),
       'no issuer': await issuer.token({ iss: undefined }),
@@ -185,6 +190,7 @@ describe('jwt-validation', { timeout: 60_000 }, () => {
       const challenge = await refused(token)
       assert.equal(challenge, 'Bearer realm="edg_app", error="invalid_token"', what)
     }
+    assert.ok(!other.asked.includes('/keys-of-the-token'))
     const expired = await refused(await issuer.token({ exp: now() - 10 }))
     assert.match(expired, /error="invalid_token", error_description="the token has expired"/)
     assert.equal((await send(await issuer.token({ aud: ['x', 'api://docs'] }))).status, 200)
