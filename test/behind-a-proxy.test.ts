@@ -6,10 +6,14 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+
+import { AGENT_PATH, SUBPROTOCOL } from '@sallyport/protocol'
+import { WebSocket } from 'ws'
 
 import { freePort } from './support/processes.ts'
 import { RecordingApp } from './support/recording-app.ts'
@@ -38,7 +42,7 @@ const EDGES = POLICIES.map(
 ).join('\n')
 const CONFIG = `
 trusted_proxies: [127.0.0.1, 10.0.0.0/24]
-limits: { failed_passwords_per_minute: 2 }
+limits: { failed_passwords_per_minute: 2, failed_agent_logins_per_minute: 2 }
 `
 
 describe('behind a proxy that is trusted', { timeout: 60_000 }, () => {
@@ -119,6 +123,24 @@ describe('behind a proxy that is trusted', { timeout: 60_000 }, () => {
     assert.deepEqual([await ask(wrong, unknown), await ask(wrong, unknown), await ask(wrong, unknown)], [401, 401, 429])
     assert.equal(await ask(right), 200, 'the proxy itself')
     assert.equal(await ask(right, ['x-forwarded-for', '203.0.113.5']), 200)
+  })
+
+  it('agents are who they are as well: their refusals are counted and told by their own address', async () => {
+    const ask = async (address: string): Promise<number> => {
+      const refused = new WebSocket(`ws://127.0.0.1:${stack.port}${AGENT_PATH}`, SUBPROTOCOL, {
+        headers: { authorization: 'Bearer sp_wrong', 'x-forwarded-for': `10.9.9.9, ${address}` },
+      })
+      const [, response] = (await once(refused, 'unexpected-response')) as [unknown, IncomingMessage] // as ws documents
+      response.resume()
+      return response.statusCode ?? 0
+    }
+    const statuses = [await ask('203.0.113.7'), await ask('203.0.113.7'), await ask('203.0.113.7')]
+    assert.deepEqual(statuses, [401, 401, 429])
+    assert.equal(await ask('203.0.113.8'), 401)
+    const told = stack.log
+      .filter((line) => line.includes('"agent refused"'))
+      .map((line) => /"address":"(.*?)"/.exec(line)?.[1])
+    assert.deepEqual(told, [...Array<string>(3).fill('203.0.113.7'), '203.0.113.8'])
   })
 })
 
