@@ -203,6 +203,24 @@ describe('endpoints', () => {
     endpoints.close()
   })
 
+  it('are so many for an authtoken, and a new one takes the place of one whose agent is away, or none', async () => {
+    const { endpoints, edges, bind } = await make(60_000)
+    const opened: EndpointOpened[] = []
+    for (let count = 0; count < 10; count++) {
+      opened.push(await bind(bindOf(`m${count}.example.com`, { tunnel_id: count + 1 }), agentOf('atk_many')))
+    }
+    const more = bindOf('m10.example.com', { tunnel_id: 11 })
+    const claim = await endpoints.claim(more, agentOf('atk_many'))
+    assert.ok(!claim.ok && claim.error.message.includes('has 10 endpoints'), 'all of them are in use')
+    assert.equal(edges.find('m10.example.com'), undefined)
+    await bind(bindOf('theirs.example.com'), agentOf('atk_few'))
+    opened[3]!.lane.retire()
+    await bind(more, agentOf('atk_many'))
+    assert.equal(edges.find('m3.example.com'), undefined)
+    assert.ok(edges.find('m10.example.com'))
+    endpoints.close()
+  })
+
   it('do not have an agent of a stranger looked at', async () => {
     const { endpoints, bind } = await make(60_000)
     const confirm = (): Promise<void> => assert.fail('asked')
