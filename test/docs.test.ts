@@ -105,6 +105,21 @@ describe('documentation', () => {
   })
 })
 
+describe('docs/security.md', () => {
+  it('names tests that exist, each by as much of the end of its path as no other has', () => {
+    const tests = globSync(['packages/*/src/**/*.test.ts', 'test/**/*.test.ts', 'bench/**/*.test.ts'], { cwd: root })
+    const named = [...textOf('docs/security.md').matchAll(/[\w./-]+\.test\.ts/g)].map(([name]) =>
+      name.replace(/^(?:\.\.\/)+/, ''),
+    )
+    assert.ok(named.length >= 50, `${named.length} found`)
+    const problems = named.flatMap((name) => {
+      const found = tests.filter((test) => `/${test}`.endsWith(`/${name}`))
+      return found.length === 1 ? [] : [`${name} is ${found.length === 0 ? 'no test' : found.join(' or ')}`]
+    })
+    assert.deepEqual(problems, [])
+  })
+})
+
 describe('docs/protocol.md', () => {
   const protocol = textOf('docs/protocol.md')
 
