@@ -1,0 +1,72 @@
+// The line of an exchange in the log: what it says, and nothing else. Real relay, agent and sockets.
+
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, describe, it } from 'node:test'
+
+import { ask } from './support/ask.ts'
+import { RecordingApp } from './support/recording-app.ts'
+import { startStack } from './support/stack.ts'
+import type { Stack } from './support/stack.ts'
+
+const POLICY = {
+  on_http_request: [{ actions: [{ type: 'basic-auth', config: { credentials: ['ada:correct horse'] } }] }],
+}
+const EDGES = `- ${JSON.stringify({ id: 'edg_app', hosts: ['app.localhost'], policy: POLICY })}`
+const HEADERS = {
+  authorization: `Basic ${Buffer.from('ada:correct horse').toString('base64')}`,
+  cookie: 'session=secret',
+  'user-agent': 'secret',
+}
+
+/** The lines so far; waits until there are so many, since the answer may be here before them. */
+async function exchangesIn(log: readonly string[], count: number): Promise<Record<string, unknown>[]> {
+  for (;;) {
+    const lines = log.map((line) => JSON.parse(line) as Record<string, unknown>) // the log is JSON
+    const found = lines.filter(({ msg }) => msg === 'exchange')
+    if (found.length >= count) return found
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+describe('the line of an exchange', { timeout: 60_000 }, () => {
+  let stack: Stack
+  let quiet: Stack
+  before(async () => {
+    stack = await startStack({ app: new RecordingApp().server, edges: EDGES })
+    quiet = await startStack({ app: new RecordingApp().server, edges: EDGES, config: 'log: { access: false }' })
+  })
+  beforeEach(() => void (stack.log.length = 0))
+  after(() => Promise.all([stack.close(), quiet.close()]))
+
+  it('says who asked for what, where it went and what came of it', async () => {
+    await ask(stack.port, { host: 'app.localhost', path: '/page?code=secret', headers: HEADERS })
+    const [line = {}] = await exchangesIn(stack.log, 1)
+    const { level, time, ms, tunnelId, ...rest } = line
+    assert.deepEqual([typeof level, typeof time, typeof ms, typeof tunnelId], ['number', 'string', 'number', 'string'])
+    assert.deepEqual(rest, {
+      method: 'GET',
+      host: 'app.localhost',
+      path: '/page',
+      status: 200,
+      clientIp: '127.0.0.1',
+      edgeId: 'edg_app',
+      user: 'ada',
+      msg: 'exchange',
+    })
+    await ask(stack.port, { host: 'app.localhost', path: '/page', headers: { authorization: 'Basic secret' } })
+    assert.equal((await exchangesIn(stack.log, 2))[1]?.code, 'ERR_CREDENTIALS_REFUSED')
+    assert.doesNotMatch(stack.log.join(''), /secret|correct horse/)
+  })
+
+  it('S9: has no more than 2 kB of a path', async () => {
+    await ask(stack.port, { host: 'app.localhost', path: `/${'a'.repeat(20_000)}`, headers: HEADERS })
+    assert.equal((await exchangesIn(stack.log, 1))[0]?.path, `/${'a'.repeat(2047)}…`)
+  })
+
+  it('is left out without an error, where log.access is false', async () => {
+    await ask(quiet.port, { host: 'app.localhost', headers: HEADERS })
+    await ask(quiet.port, { host: 'nowhere.localhost' })
+    const [line, ...others] = await exchangesIn(quiet.log, 1)
+    assert.deepEqual([line?.host, line?.code, others], ['nowhere.localhost', 'ERR_EDGE_NOT_FOUND', []])
+  })
+})
