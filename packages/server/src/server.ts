@@ -20,7 +20,7 @@ import { ConfigError } from './errors.ts'
 import { logAccess } from './exchange/access-log.ts'
 import { Attempts } from './exchange/attempts.ts'
 import type { AttemptSharing } from './exchange/attempts.ts'
-import type { Border } from './exchange/border.ts'
+import type { OnFault } from './exchange/border.ts'
 import { compileCidrs } from './exchange/client-ip.ts'
 import type { Exchange } from './exchange/exchange.ts'
 import { LimitRefusals } from './exchange/limit-refusals.ts'
@@ -201,6 +201,7 @@ export class Relay {
       keys,
       identityTokens,
       log,
+      onFault: this.#onFault,
       providerTimeoutMs: config.timeouts.provider_seconds * 1000,
       countAttempts: (of) => this.#countAttempts(of, config.limits.callbacks_per_minute),
     })
@@ -433,9 +434,9 @@ export class Relay {
   }
 
   /** What was thrown within a border, where no exchange is there to tell of it. */
-  readonly #onFault = (thrown: unknown, border: Border): void => {
+  readonly #onFault: OnFault = (thrown, border, about) => {
     this.#metrics?.countFault(border)
-    this.#log.error({ err: thrown, border }, 'internal error')
+    this.#log.error({ err: thrown, border, ...about }, 'internal error')
   }
 
   /** Over all workers. @param of what is counted: the workers agree on it */
@@ -474,6 +475,7 @@ export class Relay {
       forgetSignIns: (edgeId) => signIn.forget(edgeId),
       isValid: (id) => authtokens.list().some((one) => one.id === id && one.revoked_at === undefined),
       log: this.#log,
+      onFault: this.#onFault,
     })
   }
 

@@ -99,6 +99,7 @@ describe('endpoints', () => {
       forgetSignIns: resolve,
       isValid: () => true,
       log: createLog({ level: 'silent' }),
+      onFault: assert.ifError,
       lingerMs,
     })
     const bind = async (wanted: UrlBind, agent: Claimant): Promise<EndpointOpened> => {

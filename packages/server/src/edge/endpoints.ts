@@ -18,6 +18,7 @@ import { sharedCookieDomain } from '../config/cookie-domains.ts'
 import type { IssuerReach } from '../config/issuer-reach.ts'
 import { RelayError } from '../errors.ts'
 import { Attempts } from '../exchange/attempts.ts'
+import type { OnFault } from '../exchange/border.ts'
 import { HeaderEdits } from '../exchange/header-edits.ts'
 import type { LimitRefusals } from '../exchange/limit-refusals.ts'
 import type { Logger } from '../log.ts'
@@ -70,6 +71,7 @@ export interface EndpointsInit extends EndpointAddresses {
   /** Whether an authtoken can still be used: what a revoked one has reserved is free. */
   isValid: (authtokenId: string) => boolean
   log: Logger
+  onFault: OnFault
   /** What a test shortens. */
   lingerMs?: number
 }
@@ -133,7 +135,7 @@ export class Endpoints implements EndpointBinder {
     try {
       return await this.#claim(bind, claimant)
     } catch (error) {
-      if (!(error instanceof StoreUnavailable)) this.#init.log.error({ err: error }, 'endpoint could not be made')
+      if (!(error instanceof StoreUnavailable)) this.#init.onFault(error, 'endpoint')
       return refuseEndpoint('internal', 'the relay cannot reserve the host at the moment')
     }
   }
@@ -195,7 +197,7 @@ export class Endpoints implements EndpointBinder {
     try {
       return this.#bringOnline(wanted, onHealth)
     } catch (error) {
-      this.#init.log.error({ err: error }, 'endpoint could not be made')
+      this.#init.onFault(error, 'endpoint')
       return refuseEndpoint('internal', 'the relay cannot make this endpoint')
     }
   }

@@ -3,10 +3,20 @@
 // process. node:http, node:http2 and node:stream all throw on arguments and states that they do not like.
 
 /** What a fault ended. */
-export type Border = 'exchange' | 'visitor_connection' | 'app_connection' | 'tunnel_session'
+export type Border =
+  | 'exchange'
+  | 'visitor_connection'
+  | 'app_connection'
+  | 'tunnel_session'
+  | 'endpoint'
+  /** Asking a provider for what is new, or to forget a token, behind everybody's back. */
+  | 'provider_request'
 
-/** Tells of a fault: something was thrown that nobody expected. Logs it with its stack and counts it. */
-export type OnFault = (thrown: unknown, border: Border) => void
+/**
+ * Tells of a fault: something was thrown that nobody expected. Logs it with its stack and counts it.
+ * @param about what else the log should say
+ */
+export type OnFault = (thrown: unknown, border: Border, about?: Readonly<Record<string, unknown>>) => void
 
 /** What ends by itself, and alone, when a listener of it throws. */
 export interface Bordered {

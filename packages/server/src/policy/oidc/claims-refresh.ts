@@ -25,7 +25,7 @@ interface Taken {
   revision: number
 }
 
-type Parts = Pick<SignInParts, 'sessions' | 'clock' | 'log' | 'registrationOf'>
+type Parts = Pick<SignInParts, 'sessions' | 'clock' | 'log' | 'onFault' | 'registrationOf'>
 
 export class ClaimsRefresh {
   readonly #parts: Parts
@@ -169,10 +169,10 @@ export class ClaimsRefresh {
 
   /** What nobody expected, of a provider or of us: nobody waits for this promise, so it must not reject. */
   #noteFault(session: LiveSession, error: unknown): void {
-    const { clock, log } = this.#parts
+    const { clock, onFault } = this.#parts
     const { edge, issuer } = session.row
     session.due = clock() + REFUSED_PAUSE_MS
-    log.error({ edge, issuer, err: error }, 'claims could not be refreshed')
+    onFault(error, 'provider_request', { edge, issuer })
   }
 
   /** So that the next try does not take us for another process. */

@@ -110,6 +110,7 @@ export async function startRelay(options: RelayOptions = {}): Promise<Relay> {
   const publicUrl = new URL(`http://relay.localhost:${port}`)
   const logLines: string[] = []
   const parts = {
+    onFault: (thrown: unknown, border: string) => void logLines.push(`fault in ${border}: ${String(thrown)}\n`),
     store: options.store ?? new MemoryStore(),
     keys: options.keys ?? testKeys(),
     log: createLog({ level: 'debug', format: 'json' }, { write: (line) => void logLines.push(line) }),

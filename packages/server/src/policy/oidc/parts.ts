@@ -1,6 +1,7 @@
 // What the steps of sign-in share. Made once, in SignIn.open.
 
 import type { Attempts } from '../../exchange/attempts.ts'
+import type { OnFault } from '../../exchange/border.ts'
 import type { AccessTokens } from './access-token.ts'
 import type { BoxContents, Boxes } from './boxes.ts'
 import type { ClaimsRefresh } from './claims-refresh.ts'
@@ -23,6 +24,7 @@ export interface SignInParts {
   attempts: Attempts
   clock: () => number
   log: Logger
+  onFault: OnFault
   /** The sign-in that a `state` was sealed for; undefined where its edge has it no more, or with another issuer or client. */
   findRegistration(of: SignInName): Registration | undefined
   /** One that takes sessions of this scope; undefined where none does any more. */

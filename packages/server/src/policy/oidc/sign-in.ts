@@ -9,6 +9,7 @@ import type { IssuerReach } from '../../config/issuer-reach.ts'
 import { ConfigError, RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import type { Attempts } from '../../exchange/attempts.ts'
+import type { OnFault } from '../../exchange/border.ts'
 import { renderPage } from '../../exchange/page.ts'
 import type { Store } from '../../store/store.ts'
 import type { Action } from '../action.ts'
@@ -42,6 +43,7 @@ export interface SignInInit {
   keys: Keys
   identityTokens: IdentityTokens
   log: Logger
+  onFault: OnFault
   /** For one request to a provider. */
   providerTimeoutMs: number
   /** Counts what an address causes: callbacks, and sign-outs that are refused. */
@@ -72,9 +74,10 @@ export class SignIn {
   private constructor(init: SignInInit, clock: () => number, boxes: Boxes, sessions: Sessions) {
     this.#timeoutMs = init.providerTimeoutMs
     const registrationOf = (scope: string): Registration | undefined => this.#registrationOf(scope)
-    const claimsRefresh = new ClaimsRefresh({ sessions, clock, log: init.log, registrationOf })
+    const { log, onFault } = init
+    const claimsRefresh = new ClaimsRefresh({ sessions, clock, log, onFault, registrationOf })
     sessions.whenDue((session) => void claimsRefresh.refresh(session))
-    this.#tokenRevocation = new TokenRevocation({ sessions, clock, log: init.log, registrationOf })
+    this.#tokenRevocation = new TokenRevocation({ sessions, clock, log, onFault, registrationOf })
     sessions.whenRevoked((session, tokens, how) =>
       this.#tokenRevocation.add(session, tokens, how === 'revoked after sign-out'),
     )
@@ -87,7 +90,8 @@ export class SignIn {
       identityTokens: init.identityTokens,
       attempts: init.countAttempts('callbacks'),
       clock,
-      log: init.log,
+      log,
+      onFault,
       findRegistration: (of) => this.#find(of),
       registrationOf,
     }

@@ -27,7 +27,7 @@ interface Job {
   from: number
 }
 
-type Parts = Pick<SignInParts, 'sessions' | 'clock' | 'log' | 'registrationOf'>
+type Parts = Pick<SignInParts, 'sessions' | 'clock' | 'log' | 'onFault' | 'registrationOf'>
 
 export class TokenRevocation {
   readonly #parts: Parts
@@ -95,7 +95,7 @@ export class TokenRevocation {
       const job = this.#due.shift()
       if (!job) return
       const running = this.#revoke(job)
-        .catch((error: unknown) => this.#parts.log.error({ err: error }, 'tokens could not be revoked'))
+        .catch((error: unknown) => this.#parts.onFault(error, 'provider_request'))
         .finally(() => {
           this.#underWay.delete(running)
           this.#pump()
