@@ -12,8 +12,9 @@ import {
 
 import type { OpenidConnectConfig } from '../../config/config.ts'
 import { clientAuthentication } from './client-authentication.ts'
-import { CLOCK_TOLERANCE_S } from './id-token.ts'
+import { CLOCK_TOLERANCE_S } from './signed-token.ts'
 import type { ProviderFetch } from './provider-fetch.ts'
+import { mendingTokenAnswers } from './token-answer.ts'
 
 export interface ProviderConnection {
   fetch: ProviderFetch
@@ -29,18 +30,17 @@ export function clientConfiguration(
   clientKey: CryptoKey | undefined,
   { fetch, timeoutMs, isInsecure }: ProviderConnection,
 ): Configuration {
-  const { client_id, client_secret, id_token_alg } = config
+  const { client_id, client_secret } = config
   const configuration = new Configuration(
     metadata,
     client_id,
     {
       ...(client_secret && { client_secret: client_secret.reveal() }),
       [clockTolerance]: CLOCK_TOLERANCE_S,
-      ...(id_token_alg && { id_token_signed_response_alg: id_token_alg }),
     },
     clientAuthentication(config, metadata, clientKey),
   )
-  configuration[customFetch] = fetch as CustomFetch // its body is one of the kinds we send
+  configuration[customFetch] = mendingTokenAnswers(fetch, metadata.token_endpoint) as CustomFetch // its body is one of the kinds we send
   configuration.timeout = timeoutMs / 1000
   if (isInsecure) allowInsecureRequests(configuration)
   return configuration

@@ -25,7 +25,7 @@ export async function discoverProvider(provider: Provider): Promise<ProviderDesc
   const url = metadata.jwks_uri! // endpointProblems() wants one
   // A key that cannot be looked up signs nobody in: the provider itself is needed for that anyway.
   const keys = new KeySet({ locate: async () => url, fetch, clock, log, staleMs: 0 })
-  return { metadata, keys: (header) => keys.find(header) }
+  return { metadata, keys: (header, token) => keys.find(header, token) }
 }
 
 /** One sentence for the operator: what is wrong and, where we know it, what to write. */

@@ -1,5 +1,5 @@
 // `/.sallyport/oidc/callback` on an edge's own host: the end of a sign-in. Opens the box from the shared callback,
-// only in the browser that began, redeems the code, checks the ID token twice, and sets the session cookie.
+// only in the browser that began, redeems the code, checks the ID token, and sets the session cookie.
 
 import {
   AuthorizationResponseError,
@@ -28,6 +28,7 @@ import type { Registration } from './registration.ts'
 import type { SessionRow } from './session-row.ts'
 import type { Tokens } from './session-tokens.ts'
 import { failWithLink } from './sign-in-page.ts'
+import { idTokenOf } from './token-answer.ts'
 import { readVisitor, verifyTokens } from './verified-claims.ts'
 
 const OPERATOR_KNOWS = 'The operator finds the reason in the relay’s log.'
@@ -140,13 +141,17 @@ async function redeem(
   if (iss !== undefined) answer.searchParams.set('iss', iss)
   const tokens = await authorizationCodeGrant(configuration, answer, {
     expectedState: state,
-    expectedNonce: nonce,
     pkceCodeVerifier: verifier,
-    idTokenExpected: true,
   })
 
   const now = parts.clock()
-  const idToken = await verifyTokens(tokens.id_token ?? '', registration, ready, { nonce, now })
+  const written = idTokenOf(tokens)
+  if (written === undefined) {
+    throw new RelayError('sign_in_failed', {
+      detail: 'the token endpoint gave no ID token; is openid among the scopes?',
+    })
+  }
+  const idToken = await verifyTokens(written, registration, ready, { nonce, now })
   const stale = maxAgeS === undefined ? undefined : freshnessProblem(idToken, { begun, maxAgeS, now })
   if (stale !== undefined) {
     throw new RelayError('sign_in_failed', {
@@ -174,7 +179,7 @@ async function redeem(
     row,
     tokens: {
       ...keptAccessToken(tokens, registration, now),
-      ...(tokens.id_token !== undefined && { idToken: tokens.id_token }),
+      idToken: written,
       ...(refreshToken !== undefined && { refreshToken }),
     },
   }
@@ -202,10 +207,6 @@ function relayErrorOf(thrown: unknown): RelayError {
   }
   if (thrown instanceof ClientError || thrown instanceof AuthorizationResponseError) {
     const inner: unknown = thrown.cause
-    if (inner instanceof Error && inner.message.startsWith('JWE decryption')) {
-      const detail = 'the ID token is encrypted; turn ID token encryption off for this client at the provider'
-      return new RelayError('sign_in_failed', { detail, cause: thrown })
-    }
     const detail = inner instanceof Error ? `${thrown.message}: ${inner.message}` : thrown.message
     return new RelayError('sign_in_failed', { detail, cause: thrown })
   }

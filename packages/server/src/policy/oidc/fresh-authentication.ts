@@ -1,7 +1,7 @@
 // Whether the provider has really had the visitor sign in anew, where that was asked for. It may not have: `prompt` and
 // `max_age` stand in a URL that goes through the visitor's hands. Pure: takes the clock.
 
-import { CLOCK_TOLERANCE_S } from './id-token.ts'
+import { CLOCK_TOLERANCE_S } from './signed-token.ts'
 
 const ROUNDING_S = 5 // whole seconds, and providers that note the two times one after the other
 

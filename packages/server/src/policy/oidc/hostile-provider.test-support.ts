@@ -28,6 +28,8 @@ export interface Behaviour {
   /** Instead of the good ID token; gets the nonce of the sign-in. */
   idToken?: (nonce: string) => Promise<string | undefined> | string | undefined
   tokenAnswer?: { status: number; body: string }
+  /** Stand in the answer of the token endpoint beside, or in place of, what it says. */
+  tokenMembers?: Record<string, unknown>
   /** Given at the sign-in, and asked with from then on. */
   refreshToken?: string
   userInfo?: Record<string, unknown>
@@ -117,7 +119,7 @@ export async function startHostileProvider(): Promise<HostileProvider> {
         request.on('end', () => {
           const form = new URLSearchParams(Buffer.concat(chunks).toString())
           redeemed.push(form)
-          const { tokenAnswer, idToken, refreshToken } = hostile.behave
+          const { tokenAnswer, tokenMembers, idToken, refreshToken } = hostile.behave
           if (tokenAnswer) {
             response.writeHead(tokenAnswer.status, { 'content-type': 'application/json' })
             return response.end(tokenAnswer.body)
@@ -134,6 +136,7 @@ export async function startHostileProvider(): Promise<HostileProvider> {
               token_type: 'Bearer',
               ...(id_token !== undefined && { id_token }),
               ...(refreshToken !== undefined && { refresh_token: refreshToken }),
+              ...tokenMembers,
             }),
           )
         })

@@ -1,4 +1,4 @@
-// The second check of an ID token by itself: openid-client stands in front of it in real life and must not be needed.
+// The check of an ID token by itself; hostile-provider.test.ts has it in its place.
 
 import assert from 'node:assert/strict'
 import { before, describe, it } from 'node:test'
@@ -55,6 +55,8 @@ describe('verifyIdToken', () => {
     ['aud', 'other'],
     ['aud', undefined],
     ['aud', ['relay', 'other']],
+    ['aud', ['relay', 7]],
+    ['aud', 7],
     ['azp', 'other'],
     ['nonce', 'm'],
     ['nonce', undefined],
@@ -63,13 +65,52 @@ describe('verifyIdToken', () => {
     ['sub', 'x'.repeat(256)],
     ['exp', NOW / 1000 - 151],
     ['exp', undefined],
+    ['exp', null],
+    ['exp', ''],
+    ['exp', 'soon'],
+    ['exp', String(NOW / 1000 - 151)],
+    ['exp', [NOW / 1000 + 60]],
     ['iat', undefined],
     ['nbf', NOW / 1000 + 151],
+    ['nbf', String(NOW / 1000 + 151)],
     ['iat', NOW / 1000 + 151],
+    ['iat', '1e3'],
+    ['iat', null],
   ] as const) {
     it(`attack 21: refuses ${claim} ${JSON.stringify(value)?.slice(0, 30)}`, async () =>
       refused(await sign({ [claim]: value })))
   }
+
+  it('B13: takes members that are null for absent, and numbers that are text for numbers', async () => {
+    const times = {
+      exp: String(NOW / 1000 + 60),
+      iat: String(NOW / 1000),
+      nbf: null,
+      auth_time: String(NOW / 1000 - 5),
+    }
+    const verdict = await verifyIdToken(await sign({ ...times, azp: null, email: null }), rules)
+    assert.ok(verdict.ok)
+    assert.equal(verdict.claims['auth_time'], NOW / 1000 - 5)
+    assert.ok(!('email' in verdict.claims) && !('azp' in verdict.claims))
+  })
+
+  it('reliability 10: a clock that is ahead gets the sentence of one that is behind', async () => {
+    const hour = 3600_000
+    for (const [now, sentence] of [
+      [NOW + hour, 'it expired 3540 s ago; set the clocks of relay and provider'],
+      [NOW - hour, 'it was issued 3600 s in the future; set the clocks of relay and provider'],
+    ] as const) {
+      const verdict = await verifyIdToken(await sign(), { ...rules, now })
+      assert.equal(!verdict.ok && verdict.detail, sentence)
+    }
+    const early = await verifyIdToken(await sign({ nbf: NOW / 1000 + 200 }), rules)
+    assert.equal(!early.ok && early.detail, 'it is not valid for another 200 s; set the clocks of relay and provider')
+  })
+
+  it('refuses a token whose header calls something critical', async () => {
+    const token = await new SignJWT(claims).setProtectedHeader({ alg: 'RS256', kid: 'k', b64: true, crit: ['b64'] }).sign(rsa) // prettier-ignore
+    await refused(token)
+  })
 
   it('attack 21: refuses none, HS256, and algorithms that are not listed', async () => {
     await refused(new UnsecuredJWT(claims).encode())

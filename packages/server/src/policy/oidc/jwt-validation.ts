@@ -3,7 +3,7 @@
 
 import { hash } from 'node:crypto'
 
-import type { CryptoKey, JWSHeaderParameters } from 'jose'
+import type { CryptoKey } from 'jose'
 
 import type { JwtValidationConfig } from '../../config/config.ts'
 import { RelayError } from '../../errors.ts'
@@ -18,7 +18,7 @@ import { readClaims } from './claims.ts'
 import { passesAsPreflight } from './cors-preflight.ts'
 import { KeySet, discoverKeys } from './key-set.ts'
 import { ProviderUnreachable, type ProviderFetch } from './provider-fetch.ts'
-import { verifyJwt, type JwtVerdict, type TokenType } from './verify-jwt.ts'
+import { type JwtRules, verifyJwt, type JwtVerdict, type TokenType } from './verify-jwt.ts'
 
 const PASSES_MAX = 10_000 // tokens in use at once; an issuer that makes one for each call has its last ones here
 const VERIFIED_MS = 10 * 60_000 // as long as keys are believed, in key-set.ts
@@ -153,7 +153,7 @@ function compilePlaces(places: JwtValidationConfig['http']['tokens']): (exchange
 function compileKeys(
   { issuer, jws }: JwtValidationConfig,
   { fetchFrom, clock, log }: JwtValidationParts,
-): (iss: string, header: JWSHeaderParameters) => Promise<CryptoKey> {
+): JwtRules['findKey'] {
   const setOf = (home: string, locate: (fetch: ProviderFetch) => Promise<string>): KeySet => {
     const fetch = fetchFrom(home)
     return new KeySet({ locate: () => locate(fetch), fetch, clock, log })
@@ -162,24 +162,25 @@ function compileKeys(
   if (shared_secret) return () => Promise.reject(new TypeError('a shared secret leaves nothing to find'))
   if (additional_jkus) {
     const sets = additional_jkus.map((url) => setOf(url, async () => url))
-    return (_, header) => findInAny(sets, header)
+    return (_, header, token) => findInAny(sets, header, token)
   }
   // Each issuer by its own keys: one must not be able to sign for another.
   const sets = new Map(
     issuer.allow_list.map(({ value }) => [value, setOf(value, (fetch) => discoverKeys(value, fetch))]),
   )
-  return (iss, header) =>
+  return (iss, header, token) =>
     findInAny(
       [sets.get(iss)].filter((set) => set !== undefined),
       header,
+      token,
     )
 }
 
-async function findInAny(sets: readonly KeySet[], header: JWSHeaderParameters): Promise<CryptoKey> {
+async function findInAny(sets: readonly KeySet[], ...of: Parameters<KeySet['find']>): Promise<CryptoKey> {
   let failure: unknown
   for (const set of sets) {
     try {
-      return await set.find(header)
+      return await set.find(...of)
     } catch (error) {
       // A set that cannot be had may have had the key: that is not the token's fault.
       if (!(failure instanceof ProviderUnreachable)) failure = error

@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, it } from 'node:test'
 
+import { SignJWT, exportJWK, flattenedVerify, generateKeyPair } from 'jose'
+
 import { TokenIssuer } from '../../../../../test/support/token-issuer.ts'
 import { createLog } from '../../log.ts'
 import { KeySet, discoverKeys } from './key-set.ts'
 import { providerFetch, type ProviderFetch } from './provider-fetch.ts'
 
+// Where a key is found by its name, the token is not looked at.
+const NO_TOKEN = { payload: '', signature: '' }
 const SECOND = 1000
 const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
@@ -28,7 +32,7 @@ describe('the keys of an issuer', () => {
 
   const open = (locate = async (): Promise<string> => `${issuer.url}/jwks`): KeySet =>
     new KeySet({ locate, fetch, clock: () => now, log: createLog({ level: 'silent' }) })
-  const find = (keys: KeySet, kid: string) => keys.find({ alg: 'ES256', kid })
+  const find = (keys: KeySet, kid: string) => keys.find({ alg: 'ES256', kid }, NO_TOKEN)
 
   it('are fetched when first needed, by all who wait at the same time together, and kept for ten minutes', async () => {
     const keys = open()
@@ -72,6 +76,59 @@ describe('the keys of an issuer', () => {
     now += 10 * MINUTE
     await assert.rejects(find(keys, 'next'), { code: 'ERR_JWKS_NO_MATCHING_KEY' })
     await find(keys, 'first')
+  })
+
+  it('B13: that have no kid, or share one, are those that the signature fits, and are looked for anew where none does', async () => {
+    const pairs = await Promise.all([1, 2, 3].map(() => generateKeyPair('ES256', { extractable: true })))
+    const published = (index: number, more: object) =>
+      exportJWK(pairs[index]!.publicKey).then((jwk) => ({ ...jwk, ...more }))
+    const signed = async (index: number, header: object = {}) => {
+      const token = await new SignJWT({}).setProtectedHeader({ alg: 'ES256', ...header }).sign(pairs[index]!.privateKey)
+      const [encoded = '', payload = '', signature = ''] = token.split('.')
+      return { header: { alg: 'ES256', ...header }, token: { protected: encoded, payload, signature } }
+    }
+    let asked = 0
+    let set: object[] = []
+    const answer: ProviderFetch = async () => {
+      asked += 1
+      return new Response(JSON.stringify({ keys: set }))
+    }
+    const init = {
+      locate: async () => 'https://issuer.example/jwks',
+      clock: () => now,
+      log: createLog({ level: 'silent' }),
+    }
+    const verifies = async (keys: KeySet, index: number, header?: object) => {
+      const { header: full, token } = await signed(index, header)
+      await flattenedVerify(token, await keys.find(full, token))
+    }
+    for (const [what, more] of [
+      ['no kid', {}],
+      ['members that are null', { kid: null, alg: null, use: null, key_ops: null, x5c: null }],
+      ['the same kid', { kid: 'one' }],
+    ] as const) {
+      set = [await published(0, more), await published(1, more)]
+      const keys = new KeySet({ ...init, fetch: answer })
+      asked = 0
+      for (const header of [{}, { kid: 'one' }]) {
+        await verifies(keys, 0, header)
+        await verifies(keys, 1, header)
+      }
+      assert.equal(asked, 1, what)
+      // A key that is not there yet: by name or without, it is looked for once in half a minute.
+      now += 30 * SECOND
+      for (let i = 0; i < 5; i++) await assert.rejects(verifies(keys, 2), { code: 'ERR_JWKS_NO_MATCHING_KEY' }, what)
+      assert.equal(asked, 2, what)
+      set = [await published(2, more)]
+      now += 30 * SECOND
+      await verifies(keys, 2)
+      assert.equal(asked, 3, what)
+    }
+  })
+
+  it('B13: a token that names a key is never tried with a key of another name', async () => {
+    const keys = open()
+    await assert.rejects(find(keys, 'made up'), { code: 'ERR_JWKS_NO_MATCHING_KEY' })
   })
 
   it('are believed for a day while the issuer is down, which is asked seldom', async () => {

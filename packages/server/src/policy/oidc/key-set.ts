@@ -1,17 +1,26 @@
 // The public keys of one issuer of tokens, fetched when first needed and kept. Whoever sends tokens with made-up key
 // ids causes two requests a minute at most, and an issuer that is down for a day stops nobody.
 
-import type { CryptoKey, JSONWebKeySet, JWSHeaderParameters } from 'jose'
+import type { CryptoKey, FlattenedJWSInput, JSONWebKeySet, JWSHeaderParameters } from 'jose'
 
 import type { Logger } from '../../log.ts'
 import { ProviderUnreachable, type ProviderFetch } from './provider-fetch.ts'
+import { withoutNulls } from './without-nulls.ts'
 
 const FRESH_MS = 10 * 60_000 // a key that the issuer withdraws is believed no longer than this
 const STALE_MS = 24 * 3_600_000 // while the issuer cannot be reached
 const ASK_AGAIN_MS = 30_000 // an unknown key id
 const FIRST_PAUSE_MS = 1000 // a failure; twice as long after the next one, as long as for an unknown key at most
+const MAX_TRIED = 16 // keys, for one token that does not say by which it was signed
 
 type LocalKeys = (header: JWSHeaderParameters) => Promise<CryptoKey>
+
+interface Known {
+  all: LocalKeys
+  /** Those that have no `kid`. */
+  nameless: LocalKeys
+  jose: typeof import('jose')
+}
 
 export interface KeySetInit {
   /** Where the keys are at the moment. @throws ProviderUnreachable */
@@ -25,7 +34,7 @@ export interface KeySetInit {
 
 export class KeySet {
   readonly #init: KeySetInit
-  #keys: LocalKeys | undefined
+  #keys: Known | undefined
   #fetchedAt = Number.NEGATIVE_INFINITY
   #askedAt = Number.NEGATIVE_INFINITY
   #failure: ProviderUnreachable | undefined
@@ -38,22 +47,23 @@ export class KeySet {
   }
 
   /**
-   * The key that a token names.
-   * @throws ProviderUnreachable; JOSEError where there is none, or several
+   * The key that a token names. `kid` is a hint (RFC 7515 4.1.4): where the token or the keys have none, it is the one
+   * that the signature fits.
+   * @throws ProviderUnreachable; JOSEError where there is none
    */
-  async find(header: JWSHeaderParameters): Promise<CryptoKey> {
+  async find(header: JWSHeaderParameters, token: FlattenedJWSInput): Promise<CryptoKey> {
     const now = this.#init.clock()
     if (now - this.#fetchedAt >= FRESH_MS) await this.#refresh(now)
     if (!this.#keys || now - this.#fetchedAt >= Math.max(FRESH_MS, this.#init.staleMs ?? STALE_MS)) {
       throw this.#failure ?? new ProviderUnreachable('the keys of the issuer are not known')
     }
     try {
-      return await this.#keys(header)
+      return await choose(this.#keys, header, token)
     } catch (error) {
       // Keys may have been changed since: RFC 7517 leaves it to the reader when to look again.
       if (!isUnknownKey(error) || now - this.#askedAt < ASK_AGAIN_MS) throw error
       await this.#refresh(now)
-      return this.#keys(header)
+      return choose(this.#keys, header, token)
     }
   }
 
@@ -71,8 +81,11 @@ export class KeySet {
     try {
       const url = await this.#init.locate()
       const set = await fetchJson(this.#init.fetch, url)
-      const { createLocalJWKSet } = await import('jose') // not every relay needs it
-      this.#keys = createLocalJWKSet(set as JSONWebKeySet) // which looks for itself what it was given
+      const jose = await import('jose') // not every relay needs it
+      const keys = keysIn(set)
+      const open = (some: unknown): LocalKeys => jose.createLocalJWKSet({ keys: some } as JSONWebKeySet) // which looks for itself what it was given
+      const all = open(keys) // throws unless it is a list of objects
+      this.#keys = { all, nameless: open((keys as object[]).filter((key) => !Object.hasOwn(key, 'kid'))), jose }
       this.#fetchedAt = now
       this.#failure = undefined
     } catch (cause) {
@@ -82,6 +95,63 @@ export class KeySet {
       this.#failure = new ProviderUnreachable(reason, { cause })
     }
   }
+}
+
+/** Which key has signed a token. Only one that is found by its name is not tried: the caller verifies in any case. */
+async function choose(known: Known, header: JWSHeaderParameters, token: FlattenedJWSInput): Promise<CryptoKey> {
+  const { errors } = known.jose
+  const { kid: _hint, ...withoutName } = header
+  if (header.kid === undefined) return firstThatFits(known.all, withoutName, token, known)
+  try {
+    return await known.all(header)
+  } catch (error) {
+    if (error instanceof errors.JWKSMultipleMatchingKeys) return firstThatFits(known.all, header, token, known)
+    if (!isUnknownKey(error)) throw error
+    return firstThatFits(known.nameless, withoutName, token, known)
+  }
+}
+
+/** As unknown as a name that nobody has, where none fits: the keys may have been changed since. */
+async function firstThatFits(
+  find: LocalKeys,
+  header: JWSHeaderParameters,
+  token: FlattenedJWSInput,
+  { jose: { errors, flattenedVerify } }: Known,
+): Promise<CryptoKey> {
+  let tried = 0
+  for await (const key of candidates(find, header, errors.JWKSMultipleMatchingKeys)) {
+    if (++tried > MAX_TRIED) break
+    try {
+      await flattenedVerify(token, key)
+      return key
+    } catch {
+      // Another key's, or nobody's: what was wrong with it says the caller, who verifies it as a whole.
+    }
+  }
+  throw new errors.JWKSNoMatchingKey()
+}
+
+async function* candidates(
+  find: LocalKeys,
+  header: JWSHeaderParameters,
+  Several: Known['jose']['errors']['JWKSMultipleMatchingKeys'],
+): AsyncGenerator<CryptoKey> {
+  let several: AsyncIterable<CryptoKey> | undefined
+  try {
+    yield await find(header)
+  } catch (error) {
+    if (!(error instanceof Several)) throw error
+    several = error
+  }
+  if (several) yield* several
+}
+
+/** Without what is written as null: jose takes an `alg` that is null for one that nothing has. */
+function keysIn(set: unknown): unknown {
+  if (typeof set !== 'object' || set === null || !('keys' in set) || !Array.isArray(set.keys)) return undefined
+  return (set.keys as unknown[]).map((key) =>
+    typeof key === 'object' && key !== null ? withoutNulls(key as Record<string, unknown>) : key,
+  )
 }
 
 /**

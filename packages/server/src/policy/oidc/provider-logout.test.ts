@@ -138,6 +138,18 @@ describe('sign-out at the provider', () => {
       assert.equal((await tell(await logoutToken())).status, 200)
     })
 
+    it('real-providers 4: takes a token without exp, as Hydra sends it, once and while it is young', async () => {
+      const now = Math.floor(Date.now() / 1000)
+      const bare = await logoutToken({ exp: undefined, nbf: null }, { typ: 'JWT' })
+      assert.equal((await tell(bare)).status, 200)
+      assert.deepEqual(edges(), [])
+      await browser.open(docs.url)
+      assert.equal((await tell(bare)).status, 400, 'it has been used')
+      assert.equal((await tell(await logoutToken({ exp: null, iat: now - 500 }))).status, 400, 'it is too old')
+      assert.deepEqual(edges(), ['edg_docs'])
+      assert.equal((await tell(await logoutToken({ exp: null, iat: now - 290 }))).status, 200)
+    })
+
     it('attack 27: refuses everything that is no logout token for this client', async () => {
       const { privateKey: stranger } = await generateKeyPair('RS256')
       const past = Math.floor(Date.now() / 1000) - 3600
@@ -154,8 +166,12 @@ describe('sign-out at the provider', () => {
         ['no audience', logoutToken({ aud: undefined })],
         ['no jti', logoutToken({ jti: undefined })],
         ['no iat', logoutToken({ iat: undefined })],
-        ['no exp', logoutToken({ exp: undefined })],
         ['an old one', logoutToken({ iat: past })],
+        ['an old one without exp', logoutToken({ iat: past, exp: undefined })],
+        ['one of the future without exp', logoutToken({ iat: past + 7200, exp: undefined })],
+        ['neither iat nor exp', logoutToken({ iat: undefined, exp: undefined })],
+        ['an exp that is no number', logoutToken({ exp: 'never' })],
+        ['neither exp nor jti', logoutToken({ exp: undefined, jti: undefined })],
         ['an expired one', logoutToken({ exp: past })],
         ['one of the future', logoutToken({ iat: past + 7200, exp: past + 7300 })],
         ['no events', logoutToken({ events: undefined })],

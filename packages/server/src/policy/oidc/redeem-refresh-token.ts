@@ -13,6 +13,7 @@ import { ProviderUnreachable } from './provider-fetch.ts'
 import type { Registration } from './registration.ts'
 import type { Tokens } from './session-tokens.ts'
 import type { LiveSession } from './live-session.ts'
+import { idTokenOf } from './token-answer.ts'
 import { readVisitor, verifyTokens, type IdTokenClaims, type VisitorClaims } from './verified-claims.ts'
 
 interface Redeemed {
@@ -41,9 +42,10 @@ export async function redeemRefreshToken(
   if (answer.refresh_token !== undefined) tokens.refreshToken = answer.refresh_token
   let idToken: IdTokenClaims | undefined
   try {
-    if (answer.id_token !== undefined) {
-      idToken = await verifyTokens(answer.id_token, registration, ready, { nonce: undefined, now })
-      tokens.idToken = answer.id_token
+    const written = idTokenOf(answer)
+    if (written !== undefined) {
+      idToken = await verifyTokens(written, registration, ready, { nonce: undefined, now })
+      tokens.idToken = written
     }
   } finally {
     await keep(tokens) // whatever comes of it, the old refresh token may be used up

@@ -1,7 +1,7 @@
 // The check of one token of a program: signature, issuer, audience, times, kind, required claims. Pure but for the
 // keys, which the caller brings.
 
-import type { CryptoKey, JWSHeaderParameters, JWTPayload } from 'jose'
+import type { CryptoKey, FlattenedJWSInput, JWSHeaderParameters, JWTPayload } from 'jose'
 
 import { algorithmsOf } from '../../config/schema/jwt-validation-schema.ts'
 import type { JwtValidationConfig } from '../../config/config.ts'
@@ -19,7 +19,7 @@ export interface JwtRules {
   config: JwtValidationConfig
   type: TokenType
   /** The key that a token of this issuer was signed with; the issuer is one of the list. */
-  findKey: (issuer: string, header: JWSHeaderParameters) => Promise<CryptoKey>
+  findKey: (issuer: string, header: JWSHeaderParameters, token: FlattenedJWSInput) => Promise<CryptoKey>
   now: number
 }
 
@@ -48,7 +48,11 @@ export async function verifyJwt(token: string, { config, type, findKey, now }: J
     }
     const { payload, protectedHeader } = secret
       ? await jwtVerify(token, new TextEncoder().encode(secret.reveal()), options)
-      : await jwtVerify(token, (header: JWSHeaderParameters) => findKey(iss, header), options)
+      : await jwtVerify(
+          token,
+          (header: JWSHeaderParameters, jws: FlattenedJWSInput) => findKey(iss, header, jws),
+          options,
+        )
     const problem = kindProblem(protectedHeader.typ, type) ?? subjectProblem(payload.sub)
     if (problem) return refused(problem)
     const missing = missingClaim(payload, config)

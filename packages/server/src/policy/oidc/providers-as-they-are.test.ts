@@ -1,0 +1,134 @@
+// Providers that write what they mean in their own way: nobody is kept out by that, and nobody is let in by it.
+
+import assert from 'node:assert/strict'
+import type { ServerResponse } from 'node:http'
+import { after, before, beforeEach, describe, it } from 'node:test'
+
+import { Browser } from '../../../../../examples/demo/browser.ts'
+import type { OpenidConnectConfig } from '../../config/config.ts'
+import { MemoryStore, configFor, startRelay, until, type Relay } from './harness.test-support.ts'
+import { startHostileProvider, type Behaviour, type HostileProvider } from './hostile-provider.test-support.ts'
+
+const MINUTE = 60_000
+
+describe('providers as they are', () => {
+  let relay: Relay
+  let provider: HostileProvider
+  let store: MemoryStore
+  let now: number
+  let edges = 0
+  before(async () => {
+    provider = await startHostileProvider()
+  })
+  after(() => provider.close())
+  beforeEach(async () => {
+    provider.behave = {}
+    await relay?.close()
+    now = Date.now()
+    store = new MemoryStore()
+    relay = await startRelay({ store, clock: () => now })
+  })
+  after(() => relay.close())
+
+  async function attempt(behave: Behaviour, config: Partial<OpenidConnectConfig> = {}) {
+    provider.behave = behave
+    const edge = relay.edge(`asis${edges++}`, configFor(provider.issuer, config))
+    const browser = new Browser()
+    const page = await browser.open(`${edge.url}/wanted`)
+    return { page, browser, edge }
+  }
+
+  async function welcome(behave: Behaviour, config: Partial<OpenidConnectConfig> = {}, what = '') {
+    const arrived = await attempt(behave, config)
+    assert.equal(arrived.page.status, 200, `${what} ${relay.logLines.at(-1)}`)
+    assert.equal(arrived.page.body, 'hello user-1')
+    return { ...arrived, identity: relay.reached.at(-1)?.identity }
+  }
+
+  const odd: Record<string, Record<string, unknown>> = {
+    'a refresh token that is null': { refresh_token: null },
+    'an empty refresh token': { refresh_token: '' },
+    'an expiry that is null': { expires_in: null },
+    'an expiry as text': { expires_in: '3600' },
+    'an expiry that is no number': { expires_in: 'never' },
+    'an expiry below nothing': { expires_in: -1 },
+    'a scope that is null': { scope: null },
+    'a scope that is a list': { scope: ['openid', 'email'] },
+    'a scope that is an object': { scope: { openid: true } },
+    'everything at once': { refresh_token: null, expires_in: null, scope: ['openid'], error: null, foo: null },
+  }
+  for (const [what, tokenMembers] of Object.entries(odd)) {
+    it(`B13: a token answer with ${what} signs in`, async () => {
+      await welcome({ tokenMembers })
+    })
+  }
+
+  it('B13: a refresh is read as the sign-in is, and null keeps the old refresh token', async () => {
+    const config = { userinfo_refresh_interval: MINUTE, forward_access_token: true }
+    const { browser, edge } = await welcome({ refreshToken: 'r1', tokenMembers: { expires_in: '600' } }, config)
+    provider.behave = {
+      refreshToken: 'r1',
+      tokenMembers: { refresh_token: null, expires_in: null, scope: ['openid'], access_token: 'at2' },
+      idToken: () => provider.idToken({ nonce: undefined, name: 'Countess', groups: null, auth_time: null }),
+    }
+    for (let round = 0; round < 2; round++) {
+      now += 3 * MINUTE
+      const asked = provider.redeemed.length
+      assert.equal((await browser.fetch(edge.url)).status, 200)
+      await until(() => provider.redeemed.length === asked + 1)
+      assert.equal(provider.redeemed.at(-1)?.get('refresh_token'), 'r1')
+      assert.equal(relay.reached.at(-1)?.identity?.name, 'Countess', relay.logLines.at(-1))
+      assert.equal(relay.reached.at(-1)?.identity?.accessToken, 'at2')
+    }
+  })
+
+  it('B13: a token answer that names no ID token is refused, null or not there', async () => {
+    for (const id_token of [null, '', undefined, 7, {}]) {
+      const { page } = await attempt({ tokenMembers: { id_token } })
+      assert.equal(page.status, 400)
+      assert.match(relay.logLines.join(''), /the token endpoint gave no ID token/)
+      assert.deepEqual(relay.reached, [])
+    }
+  })
+
+  it('B13: nobody slips an ID token in by the name that ours has on the way', async () => {
+    const planted = await provider.idToken({ sub: 'boss', nonce: undefined })
+    const { page } = await attempt({ tokenMembers: { 'sallyport:id_token': planted, id_token: undefined } })
+    assert.equal(page.status, 400)
+    assert.deepEqual(relay.reached, [])
+  })
+
+  it('B13: an ID token with null and text in place of numbers signs in', async () => {
+    const claims = { nbf: null, azp: null, auth_time: null, sid: null, name: null, email: null, groups: null }
+    const { identity } = await welcome({ idToken: () => provider.idToken(claims) })
+    assert.equal(identity?.email, undefined)
+    assert.deepEqual(identity?.groups, [])
+    const seconds = Math.floor(now / 1000)
+    const { identity: dated } = await welcome({ idToken: () => provider.idToken({ auth_time: String(seconds) }) })
+    assert.equal(dated?.authTime, seconds)
+  })
+
+  it('B13: keys without kid, or with members that are null, verify; a stranger’s signature does not', async () => {
+    const { kid: _kid, ...nameless } = provider.publicJwk
+    for (const jwk of [nameless, { ...nameless, kid: null, alg: null, use: null, x5t: null }]) {
+      for (const header of [{}, { kid: undefined }, { kid: 'another' }]) {
+        await relay.close()
+        relay = await startRelay()
+        const answer = { '/jwks': (response: ServerResponse) => void response.end(JSON.stringify({ keys: [jwk] })) }
+        await welcome({ answer, idToken: () => provider.idToken({}, header) })
+        relay.reached.length = 0
+        const forged = async () => (await provider.idToken({}, header)).replace(/\.[^.]+$/, `.${'A'.repeat(342)}`)
+        assert.equal((await attempt({ answer, idToken: forged })).page.status, 400)
+        assert.deepEqual(relay.reached, [])
+      }
+    }
+  })
+
+  it('reliability 10: a clock that is an hour ahead is named with the remedy', async () => {
+    now += 3_600_000
+    const { page } = await attempt({})
+    assert.equal(page.status, 400)
+    assert.match(relay.logLines.join(''), /it expired 3(?:299|300|301) s ago; set the clocks of relay and provider/)
+    assert.deepEqual(relay.reached, [])
+  })
+})
