@@ -2,7 +2,6 @@
 
 import type { CryptoKey } from 'jose'
 import {
-  ClientSecretBasic,
   ClientSecretPost,
   None,
   PrivateKeyJwt,
@@ -43,7 +42,7 @@ export function clientAuthentication(
   const secret = config.client_secret?.reveal()
   switch (clientAuthenticationMethod(config, metadata)) {
     case 'client_secret_basic':
-      return ClientSecretBasic(secret)
+      return basicCredentials(secret ?? '')
     case 'client_secret_post':
       return ClientSecretPost(secret)
     case 'private_key_jwt':
@@ -52,6 +51,24 @@ export function clientAuthentication(
     case 'none':
       return None()
   }
+}
+
+/**
+ * RFC 6749 2.3.1 has id and secret form-encoded before they become Basic credentials, and many providers (Glewlwyd is
+ * one) do not decode them. What needs no encoding goes plain, so that both read the same; openid-client encodes `-_.~`, too.
+ */
+function basicCredentials(secret: string): ClientAuth {
+  return (_server, { client_id }, _body, headers) => {
+    const credentials = Buffer.from(`${formEncoded(client_id)}:${formEncoded(secret)}`, 'utf8')
+    headers.set('authorization', `Basic ${credentials.toString('base64')}`)
+  }
+}
+
+/** RFC 6749 appendix B, with `~` plain as well: whoever decodes takes it both ways, whoever does not only so. */
+function formEncoded(text: string): string {
+  return encodeURIComponent(text).replace(/%20|[!*'()]/g, (found) =>
+    found === '%20' ? '+' : `%${found.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
 }
 
 function signedStatement(

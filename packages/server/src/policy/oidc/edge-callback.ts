@@ -23,6 +23,7 @@ import { freshnessProblem } from './fresh-authentication.ts'
 import { readParameters } from './parameters.ts'
 import type { SignInParts } from './parts.ts'
 import { ProviderUnreachable } from './provider-fetch.ts'
+import { describeChallenges, inWords } from './provider-words.ts'
 import { describeBodyError } from './redeem-refresh-token.ts'
 import type { Registration } from './registration.ts'
 import type { SessionRow } from './session-row.ts'
@@ -31,6 +32,8 @@ import { failWithLink } from './sign-in-page.ts'
 import { idTokenOf } from './token-answer.ts'
 import { readVisitor, verifyTokens } from './verified-claims.ts'
 
+/** A code that was used up or too old, and a provider with troubles of its own. What else is refused, no second try mends. */
+const MAY_WORK_AGAIN: ReadonlySet<string> = new Set(['invalid_grant', 'temporarily_unavailable', 'server_error'])
 const OPERATOR_KNOWS = 'The operator finds the reason in the relay’s log.'
 
 export async function finishSignIn(exchange: Exchange, parts: SignInParts): Promise<void> {
@@ -119,7 +122,7 @@ async function redeem(
   const { metadata, configuration } = ready
   // RFC 9207 2.4: compare `iss` before anything else in the answer is believed, errors included.
   if (iss !== undefined && iss !== metadata.issuer) {
-    throw new RelayError('sign_in_failed', { detail: `the answer comes from another issuer, ${iss}` })
+    throw new RelayError('sign_in_failed', { detail: `the answer comes from another issuer, ${inWords(iss)}` })
   }
   // RFC 9207 2.4: "Clients MUST reject authorization responses without the iss parameter from authorization servers that
   // do support the parameter according to the client's configuration."
@@ -129,9 +132,9 @@ async function redeem(
     })
   }
   if (error !== undefined) {
-    const said = errorDescription ?? error
+    const said = inWords(errorDescription) ?? inWords(error) ?? 'nothing'
     throw new RelayError('sign_in_failed', {
-      detail: `the provider answered ${error}: ${said}`,
+      detail: `the provider answered ${inWords(error)}: ${said}`,
       advice: `The identity provider said: ${said}`,
     })
   }
@@ -195,14 +198,17 @@ function relayErrorOf(thrown: unknown): RelayError {
     }
   }
   if (thrown instanceof ResponseBodyError) {
-    const detail = `the token endpoint refused with ${describeBodyError(thrown)}`
-    // The client credentials are the operator's business, not the visitor's.
-    const advice = thrown.error === 'invalid_client' ? OPERATOR_KNOWS : undefined
-    return new RelayError('sign_in_failed', { detail, cause: thrown, ...(advice !== undefined && { advice }) })
+    const { error, status } = thrown
+    // Keycloak and Glewlwyd say unauthorized_client of a wrong secret, RFC 6749 5.2 invalid_client.
+    const isAboutClient = error === 'invalid_client' || error === 'unauthorized_client' || status === 401
+    const hint = isAboutClient ? '; are client_id and credentials right?' : ''
+    const detail = `the token endpoint refused with ${describeBodyError(thrown)}${hint}`
+    const advice = MAY_WORK_AGAIN.has(error) ? {} : { advice: OPERATOR_KNOWS }
+    return new RelayError('sign_in_failed', { detail, cause: thrown, ...advice })
   }
   if (thrown instanceof WWWAuthenticateChallengeError) {
-    const said = thrown.cause.map(({ parameters }) => parameters.error_description ?? parameters.error ?? 'no reason')
-    const detail = `the provider answered HTTP ${thrown.status}: ${said.join(', ')}; are client_id and credentials right?`
+    const said = describeChallenges(thrown)
+    const detail = `the token endpoint answered HTTP ${thrown.status}: ${said}; are client_id and credentials right?`
     return new RelayError('sign_in_failed', { detail, cause: thrown, advice: OPERATOR_KNOWS })
   }
   if (thrown instanceof ClientError || thrown instanceof AuthorizationResponseError) {

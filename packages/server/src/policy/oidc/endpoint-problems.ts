@@ -1,6 +1,7 @@
 // Whether the endpoints that a discovery document names can be used. Pure: no I/O, no clock.
 
 import { isLoopbackHost } from '../../config/host-pattern.ts'
+import { inWords } from './provider-words.ts'
 
 const NEEDED = ['authorization_endpoint', 'token_endpoint', 'jwks_uri'] as const
 const ALL = [...NEEDED, 'userinfo_endpoint', 'end_session_endpoint'] as const
@@ -21,7 +22,7 @@ export function endpointProblems(
 ): string[] {
   return ALL.flatMap((endpoint) => {
     const written = metadata[endpoint]
-    if (written === undefined) {
+    if (written === undefined || written === null) {
       return NEEDED.some((needed) => needed === endpoint) ? [`its discovery document has no ${endpoint}`] : []
     }
     return isUsable(written, isInsecure) ? [] : [`its ${endpoint}, ${shown(written)}, is not an https URL`]
@@ -35,5 +36,8 @@ function isUsable(written: unknown, isInsecure: boolean): boolean {
 }
 
 function shown(written: unknown): string {
-  return typeof written === 'string' ? written : JSON.stringify(written)
+  return (
+    inWords(written) ??
+    (written === '' ? 'which is empty' : `a JSON ${Array.isArray(written) ? 'list' : typeof written}`)
+  )
 }

@@ -30,6 +30,8 @@ export interface Behaviour {
   tokenAnswer?: { status: number; body: string }
   /** Stand in the answer of the token endpoint beside, or in place of, what it says. */
   tokenMembers?: Record<string, unknown>
+  /** The id and secret that Basic credentials must hold as they stand: Glewlwyd 2.7.5 does not decode them. */
+  undecoded?: string
   /** Given at the sign-in, and asked with from then on. */
   refreshToken?: string
   userInfo?: Record<string, unknown>
@@ -119,7 +121,12 @@ export async function startHostileProvider(): Promise<HostileProvider> {
         request.on('end', () => {
           const form = new URLSearchParams(Buffer.concat(chunks).toString())
           redeemed.push(form)
-          const { tokenAnswer, tokenMembers, idToken, refreshToken } = hostile.behave
+          const { tokenAnswer, tokenMembers, undecoded, idToken, refreshToken } = hostile.behave
+          const credentials = Buffer.from(request.headers.authorization?.slice('Basic '.length) ?? '', 'base64')
+          if (undecoded !== undefined && credentials.toString() !== undecoded) {
+            response.writeHead(403, { 'content-type': 'application/json' }) // as Glewlwyd says it
+            return response.end('{"error":"unauthorized_client"}')
+          }
           if (tokenAnswer) {
             response.writeHead(tokenAnswer.status, { 'content-type': 'application/json' })
             return response.end(tokenAnswer.body)

@@ -4,6 +4,8 @@ import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
 import { after, before, beforeEach, describe, it } from 'node:test'
 
+import { Secret } from '@sallyport/protocol'
+
 import { Browser } from '../../../../../examples/demo/browser.ts'
 import type { OpenidConnectConfig } from '../../config/config.ts'
 import { MemoryStore, configFor, startRelay, until, type Relay } from './harness.test-support.ts'
@@ -121,6 +123,59 @@ describe('providers as they are', () => {
         assert.equal((await attempt({ answer, idToken: forged })).page.status, 400)
         assert.deepEqual(relay.reached, [])
       }
+    }
+  })
+
+  it('real-providers 2: a secret with -_.~ goes as it stands to a provider that does not decode Basic credentials', async () => {
+    const client_secret = new Secret('gl-secret_1.2~3')
+    for (const config of [
+      { client_secret },
+      { client_secret, client_authentication: 'client_secret_basic' as const },
+    ]) {
+      await welcome({ undecoded: 'relay:gl-secret_1.2~3' }, config)
+    }
+    relay.reached.length = 0
+    const { page } = await attempt({ undecoded: 'relay:gl-secret_1.2~4' }, { client_secret })
+    assert.equal(page.status, 400)
+    assert.deepEqual(relay.reached, [])
+  })
+
+  it('real-providers 5: a wrong secret is the operator’s affair, by whatever word the provider calls it', async () => {
+    for (const [status, body] of [
+      [401, '{"error":"unauthorized_client","error_description":"Invalid client or Invalid client credentials"}'], // Keycloak 26.7
+      [403, '{"error":"unauthorized_client"}'], // Glewlwyd 2.7.5
+      [401, '{"error":"invalid_client","error_description":"Client authentication failed"}'], // Ory Hydra 2.3
+    ] as const) {
+      const { page } = await attempt({ tokenAnswer: { status, body } })
+      assert.equal(page.status, 400)
+      assert.match(page.body, /The operator finds the reason in the relay’s log/, body)
+      assert.match(relay.logLines.join(''), /_client: [^"]*; are client_id and credentials right\?/)
+      relay.logLines.length = 0
+    }
+    // A code that was used up is another matter: that page may be tried again.
+    const { page } = await attempt({ tokenAnswer: { status: 400, body: '{"error":"invalid_grant"}' } })
+    assert.match(page.body, /try again/)
+    assert.ok(!page.body.includes('operator'))
+    assert.deepEqual(relay.reached, [])
+  })
+
+  it('what a provider says of itself stands in the log short, and without what moves a cursor', async () => {
+    const long = `${'\u001b[2J\n'}${'x'.repeat(100_000)}`
+    await attempt({ tokenAnswer: { status: 400, body: JSON.stringify({ error: long, error_description: long }) } })
+    const challenge = `Bearer error="${'x'.repeat(5000)}"`
+    await attempt({
+      answer: {
+        '/token': (response) => void response.writeHead(401, { 'www-authenticate': challenge }).end(),
+      },
+    })
+    await attempt({ back: (callback) => callback.searchParams.set('error', `\u001b[2J${'e'.repeat(200)}`) })
+    await relay.close()
+    relay = await startRelay()
+    await attempt({ metadata: { userinfo_endpoint: `http://\u001b[2J${'x'.repeat(100_000)}` } })
+    assert.match(relay.logLines.join(''), /is not an https URL/)
+    for (const line of relay.logLines) {
+      assert.ok(line.length < 3000, `${line.length} characters`)
+      assert.ok(!line.includes('\\u001b'), line)
     }
   })
 

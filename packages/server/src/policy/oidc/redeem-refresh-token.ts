@@ -4,12 +4,11 @@
 import { decodeJwt } from 'jose'
 import { ResponseBodyError, refreshTokenGrant } from 'openid-client'
 
-import { printable } from '@sallyport/protocol'
-
 import { StoreUnavailable } from '../../store/store.ts'
 import { keptAccessToken } from './access-token.ts'
 import { freshFor } from './fresh-for.ts'
 import { ProviderUnreachable } from './provider-fetch.ts'
+import { inWords } from './provider-words.ts'
 import type { Registration } from './registration.ts'
 import type { Tokens } from './session-tokens.ts'
 import type { LiveSession } from './live-session.ts'
@@ -87,8 +86,7 @@ export function reasonOf(error: unknown): string {
 
 /** RFC 6749 5.2 has a text for each, and openid-client looks at the first only: not everything can be put into a sentence. */
 export function describeBodyError({ error, error_description: said }: ResponseBodyError): string {
-  const description: unknown = said
-  return `${printable(error)}: ${typeof description === 'string' ? printable(description) : 'no description'}`
+  return `${inWords(error) ?? 'no error code'}: ${inWords(said) ?? 'no description'}`
 }
 
 /** What the last ID token said; it was verified when it came. */
