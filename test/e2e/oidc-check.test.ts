@@ -100,6 +100,9 @@ describe('relay oidc check', { timeout: 120_000 }, () => {
       stdout,
       new RegExp(`Redirect URI to register +${redirectUri(processes.publicUrl, processes.issuer)}\\n`),
     )
+    const early = await run(processes.issuer, ...client, '--public-url', processes.publicUrl)
+    assert.equal(early.code, 0, early.stdout)
+    assert.match(early.stdout, /✔ redirect URI +registered/)
     const without = await run(processes.issuer, ...client)
     assert.equal(without.code, 0)
     assert.match(
@@ -148,6 +151,8 @@ describe('relay oidc check', { timeout: 120_000 }, () => {
       [['https://login.example.com', '--client-id', 'x', '--id-token-alg', 'none'], /--id-token-alg .*HS256/],
       [['https://login.example.com', '--client-id', 'x', '--edge', 'edg_a'], /--edge .*leave ISSUER away/],
       [['--config', 'relay.yml', '--client-id', 'x'], /--client-id goes with ISSUER/],
+      [['--config', 'relay.yml', '--public-url', 'https://a.example'], /--public-url goes with ISSUER/],
+      [['https://login.example.com', '--client-id', 'x', '--public-url', 'a.example'], /--public-url .*is not an http/],
       [['--config', '/nowhere/relay.yml'], /there is no such file/],
     ]
     const ends = await Promise.all(cases.map(([words]) => run(...words)))

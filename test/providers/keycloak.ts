@@ -1,6 +1,7 @@
 // Keycloak: realms below a path, a refresh token with every sign-in, groups without a path where the mapper is set up
-// so, and back-channel logout.
+// so, and back-channel logout. It answers as Keycloak 26.7.3 was seen to.
 
+import { asSeen } from './as-seen.ts'
 import type { ProviderProfile } from './provider-profile.ts'
 
 export const KEYCLOAK: ProviderProfile = {
@@ -22,6 +23,15 @@ export const KEYCLOAK: ProviderProfile = {
         revocation: '/protocol/openid-connect/revoke',
       },
     },
+    prepare: asSeen({
+      wrongCredentials: {
+        status: 401,
+        error: 'unauthorized_client',
+        error_description: 'Invalid client or Invalid client credentials',
+      },
+      date: false,
+      returnsNobody: true,
+    }),
   },
   client: {
     client_id: 'sallyport',

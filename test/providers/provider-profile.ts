@@ -21,8 +21,8 @@ import type { Stack } from '../support/stack.ts'
 /** How one make of provider behaves, and what stands in relay.yml for it. */
 export interface ProviderProfile {
   name: string
-  /** The page about it in docs/providers. */
-  page: string
+  /** The page about it in docs/providers, where it has one. */
+  page?: string
   provider: Omit<IdentityProviderOptions, 'port' | 'host' | 'users' | 'clients'>
   client: Omit<IdentityProviderClient, 'redirect_uris' | 'post_logout_redirect_uris'>
   /** Keys of `openid-connect` beside issuer, client id and secret. */
@@ -47,10 +47,14 @@ export interface House {
   close(): Promise<void>
 }
 
-/** @param changes keys of the profile's sign-in to replace, where they depend on the issuer */
+/**
+ * @param changes keys of the profile's sign-in to replace, where they depend on the issuer
+ * @param postLogoutUris what is registered there; ours by default
+ */
 export async function startHouse(
   profile: ProviderProfile,
   changes: (provider: { issuer: string }) => Readonly<Record<string, unknown>> = () => ({}),
+  postLogoutUris?: string[],
 ): Promise<House> {
   const port = await freePort()
   const origin = `http://relay.localhost:${port}`
@@ -67,7 +71,7 @@ export async function startHouse(
       {
         ...profile.client,
         redirect_uris: (issuer) => [redirectUri(origin, issuer)],
-        post_logout_redirect_uris: [`${origin}/oidc/signed-out`],
+        post_logout_redirect_uris: postLogoutUris ?? [`${origin}/oidc/signed-out`],
       },
     ],
   })

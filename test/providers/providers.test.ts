@@ -13,15 +13,31 @@ import { AUTHENTIK } from './authentik.ts'
 import { DESCOPE } from './descope.ts'
 import { ENTRA } from './entra.ts'
 import { FUSIONAUTH, FUSIONAUTH_UNCONFIGURED } from './fusionauth.ts'
+import { GLEWLWYD } from './glewlwyd.ts'
 import { GOOGLE } from './google.ts'
 import { JUMPCLOUD } from './jumpcloud.ts'
 import { KEYCLOAK } from './keycloak.ts'
 import { OKTA_CUSTOM, OKTA_ORG } from './okta.ts'
 import { MEMBER, STRANGER, startHouse } from './provider-profile.ts'
 import type { House, ProviderProfile } from './provider-profile.ts'
+import { ZITADEL } from './zitadel.ts'
+
+const PROFILES = [
+  OKTA_ORG,
+  OKTA_CUSTOM,
+  JUMPCLOUD,
+  FUSIONAUTH,
+  DESCOPE,
+  KEYCLOAK,
+  AUTHENTIK,
+  ENTRA,
+  GOOGLE,
+  GLEWLWYD,
+  ZITADEL,
+]
 
 describe('providers', { timeout: 60_000 }, () => {
-  for (const profile of [OKTA_ORG, OKTA_CUSTOM, JUMPCLOUD, FUSIONAUTH, DESCOPE, KEYCLOAK, AUTHENTIK, ENTRA, GOOGLE]) {
+  for (const profile of PROFILES) {
     it(`${profile.name}: lets in who is in the group, and nobody else`, async () => {
       await inHouse(profile, async (house) => {
         const browser = await signIn(house.url, MEMBER)
@@ -51,6 +67,7 @@ describe('providers', { timeout: 60_000 }, () => {
         for (const about of ['issuer', 'keys', 'credentials', 'redirect URI', 'PKCE', 'ID tokens', 'client auth']) {
           if (about === 'keys' && profile === FUSIONAUTH) continue // the client secret is the key
           if (about === 'PKCE' && profile === ENTRA) continue // not listed there
+          if (about === 'credentials' && profile === ZITADEL) continue // it does not tell
           assert.match(stdout, new RegExp(`✔ ${about} `))
         }
         assert.match(stdout, /\nFine\.$/m)
@@ -58,10 +75,55 @@ describe('providers', { timeout: 60_000 }, () => {
         // What these pages say in words.
         if (profile === ENTRA) assert.match(stdout, /• PKCE /)
         else if (profile === GOOGLE) assert.match(stdout, /• endpoints .*there is no end_session_endpoint/)
-        else if (profile !== OKTA_CUSTOM) assertShown(profile.page, stdout, house) // the page shows the other kind
+        else if (profile === ZITADEL)
+          assert.match(stdout, /• credentials +not known: it says the same with a wrong secret/)
+        else if (profile.page !== undefined && profile !== OKTA_CUSTOM) assertShown(profile.page, stdout, house) // the page shows the other kind
       })
     })
   }
+
+  it('real-providers 1: the check tells a wrong secret at each of them, or that nobody knows', async () => {
+    const cases: [profile: ProviderProfile, code: number, said: RegExp][] = [
+      [
+        KEYCLOAK,
+        1,
+        /✘ credentials +it does not accept this client id and secret \(unauthorized_client: Invalid client or Invalid client credentials\)/,
+      ],
+      [GLEWLWYD, 1, /✘ credentials +it does not accept this client id and secret \(unauthorized_client\)/],
+      [
+        OKTA_ORG,
+        1,
+        /✘ credentials +it does not accept this client id and secret \(HTTP 401: client authentication failed\)/,
+      ],
+      [ZITADEL, 0, /• credentials +not known: it says the same with a wrong secret/],
+    ]
+    for (const [profile, code, said] of cases) {
+      const wrong = (): { client_secret: string } => ({ client_secret: 'nope' })
+      await inHouse(
+        profile,
+        async (house) => {
+          const checked = await house.check()
+          assert.equal(checked.code, code, checked.stdout)
+          assert.match(checked.stdout, said)
+        },
+        wrong,
+      )
+    }
+  })
+
+  it('real-providers 3: the check finds that Keycloak does not have the post-logout URI', async () => {
+    const house = await startHouse(KEYCLOAK, undefined, ['https://other.example.com/signed-out'])
+    try {
+      const { code, stdout } = await house.check()
+      assert.equal(code, 1)
+      assert.match(
+        stdout,
+        /✘ post-logout +http:\/\/relay\.localhost:\d+\/oidc\/signed-out is not registered for client sal/,
+      )
+    } finally {
+      await house.close()
+    }
+  })
 
   it('Okta: a sign-out ends the session there too, by id_token_hint, and the next visitor is asked', async () => {
     await inHouse(OKTA_CUSTOM, async (house) => {

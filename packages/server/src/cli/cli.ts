@@ -107,6 +107,7 @@ Examples:
       '--config <file>',
       'relay.yml: the sign-ins to check, or beside ISSUER its public_url (env: SALLYPORT_CONFIG)',
     )
+    .option('--public-url <url>', 'beside ISSUER, that of a relay.yml that is still to be written')
     .option('--edge <id>', 'of --config, only the sign-ins of this edge')
     .option('--client-id <id>', 'as given out by the provider')
     .option('--client-secret <secret>', 'likewise; other users of this machine may see it, so prefer --config')

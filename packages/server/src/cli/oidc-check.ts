@@ -4,7 +4,7 @@
 import type { Command } from 'commander'
 
 import type { Config, OpenidConnectConfig } from '../config/config.ts'
-import { loadConfig, loadPublicUrl } from '../config/load-config.ts'
+import { loadConfig, loadPublicUrl, parsePublicUrl } from '../config/load-config.ts'
 import { parseOpenidConnect } from '../config/parse-openid-connect.ts'
 import { signInsOf } from '../config/sign-ins.ts'
 import type { ProviderReport } from '../policy/oidc/check/check-provider.ts'
@@ -21,6 +21,7 @@ export interface OidcCheckOptions {
   clientAuthentication?: string
   idTokenAlg?: string
   scope?: string[]
+  publicUrl?: string
   json?: boolean
 }
 
@@ -68,7 +69,12 @@ async function subjectsOf(
   const { config: file = process.env.SALLYPORT_CONFIG || undefined, edge } = options
   if (issuer !== undefined) {
     if (edge !== undefined) return wrongUsage('--edge', 'chooses among the sign-ins of --config; leave ISSUER away')
-    const publicUrl = file === undefined ? undefined : await loadPublicUrl(file, process.env)
+    const publicUrl =
+      options.publicUrl !== undefined
+        ? readPublicUrl(options.publicUrl, wrongUsage)
+        : file === undefined
+          ? undefined
+          : await loadPublicUrl(file, process.env)
     return {
       subjects: [{ config: configOf(issuer, options, wrongUsage), edges: [] }],
       publicOrigin: publicUrl?.origin,
@@ -102,8 +108,14 @@ const CLIENT_FLAGS = {
   clientAuthentication: '--client-authentication',
   idTokenAlg: '--id-token-alg',
   scope: '--scope',
+  publicUrl: '--public-url',
 } as const
 type ClientKey = keyof typeof CLIENT_FLAGS
+
+function readPublicUrl(written: string, wrongUsage: WrongUsage): URL {
+  const read = parsePublicUrl(written)
+  return 'problem' in read ? wrongUsage('--public-url', read.problem) : read.url
+}
 
 function configOf(issuer: string, options: OidcCheckOptions, wrongUsage: WrongUsage): OpenidConnectConfig {
   if (options.clientId === undefined) return wrongUsage('--client-id', 'is missing; the provider has given you one')

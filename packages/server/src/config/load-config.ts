@@ -60,6 +60,12 @@ export async function loadPublicUrl(file: string, env: NodeJS.ProcessEnv): Promi
   return (await loadPart(file, configSchema.pick({ public_url: true }), env)).public_url
 }
 
+/** For a command that is told it without a file. */
+export function parsePublicUrl(written: string): { url: URL } | { problem: string } {
+  const read = parseWithSchema(configSchema.pick({ public_url: true }), { public_url: written })
+  return 'value' in read ? { url: read.value.public_url } : { problem: read.problems[0]?.message ?? 'is not a URL' }
+}
+
 async function loadPart<T extends z.ZodObject>(file: string, schema: T, env: NodeJS.ProcessEnv): Promise<z.output<T>> {
   const yaml = new YamlFile(await readText(file), file)
   const { tree } = yaml

@@ -32,6 +32,8 @@ export interface Behaviour {
   tokenMembers?: Record<string, unknown>
   /** The id and secret that Basic credentials must hold as they stand: Glewlwyd 2.7.5 does not decode them. */
   undecoded?: string
+  /** To those who show another client secret than this, or show it in another way. */
+  refusal?: { secret: string; by?: 'basic' | 'post'; status: number; body: string }
   /** Given at the sign-in, and asked with from then on. */
   refreshToken?: string
   userInfo?: Record<string, unknown>
@@ -121,11 +123,16 @@ export async function startHostileProvider(): Promise<HostileProvider> {
         request.on('end', () => {
           const form = new URLSearchParams(Buffer.concat(chunks).toString())
           redeemed.push(form)
-          const { tokenAnswer, tokenMembers, undecoded, idToken, refreshToken } = hostile.behave
+          const { tokenAnswer, tokenMembers, undecoded, idToken, refreshToken, refusal } = hostile.behave
           const credentials = Buffer.from(request.headers.authorization?.slice('Basic '.length) ?? '', 'base64')
           if (undecoded !== undefined && credentials.toString() !== undecoded) {
             response.writeHead(403, { 'content-type': 'application/json' }) // as Glewlwyd says it
             return response.end('{"error":"unauthorized_client"}')
+          }
+          const shown = secretIn(request.headers.authorization, form)
+          if (refusal && (shown.secret !== refusal.secret || shown.by !== (refusal.by ?? shown.by))) {
+            response.writeHead(refusal.status, { 'content-type': 'application/json' })
+            return response.end(refusal.body)
           }
           if (tokenAnswer) {
             response.writeHead(tokenAnswer.status, { 'content-type': 'application/json' })
@@ -156,4 +163,12 @@ export async function startHostileProvider(): Promise<HostileProvider> {
     }
   })
   return hostile
+}
+
+function secretIn(authorization: string | undefined, form: URLSearchParams): { secret: string; by: 'basic' | 'post' } {
+  const inForm = form.get('client_secret')
+  if (inForm !== null) return { secret: inForm, by: 'post' }
+  const pair = Buffer.from(authorization?.replace(/^Basic /, '') ?? '', 'base64').toString()
+  const encoded = pair.slice(pair.indexOf(':') + 1).replaceAll('+', ' ')
+  return { secret: decodeURIComponent(encoded), by: 'basic' }
 }

@@ -13,12 +13,15 @@ import { checkProvider, type ProviderReport } from './check-provider.ts'
 
 const DISCOVERY = '/.well-known/openid-configuration'
 const ORIGIN = 'http://relay.localhost:8080'
+const SECRET = 'a client secret of some length, for HS256 too' // of configFor()
 const GOOD = {
   code_challenge_methods_supported: ['S256', 'plain'],
   scopes_supported: ['openid', 'profile', 'email', 'groups'],
   grant_types_supported: ['authorization_code', 'refresh_token'],
   token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post'],
 }
+
+const NOT_OURS = { secret: SECRET, status: 401, body: '{"error":"invalid_client"}' }
 
 describe('checkProvider', () => {
   let provider: HostileProvider
@@ -35,7 +38,7 @@ describe('checkProvider', () => {
   beforeEach(() => {
     now = Date.now()
     provider.asked.length = 0
-    provider.behave = { metadata: GOOD, back: sendBackWith('login_required') }
+    provider.behave = { metadata: GOOD, back: sendBackWith('login_required'), refusal: NOT_OURS }
   })
 
   it('names the back-channel logout URI where the provider has such a thing', async () => {
@@ -224,40 +227,231 @@ describe('checkProvider', () => {
     said(await check(), 'fine', 'clock', /agrees/)
   })
 
-  it('tells credentials that are wrong from a code that is', async () => {
+  it('real-providers 8: says so where the clock cannot be compared', async () => {
+    provider.behave.answer = {
+      [DISCOVERY]: (response) => {
+        response.sendDate = false
+        json(200, { issuer: provider.issuer })(response)
+      },
+    }
+    said(await check(), 'note', 'clock', /not compared: it sends no Date.*2 minutes apart/)
+  })
+
+  it('real-providers 1: judges the secret by what the provider says to one that is surely wrong', async () => {
+    const error = (code: string, status = 400, description?: string) => ({
+      status,
+      body: JSON.stringify({ error: code, ...(description !== undefined && { error_description: description }) }),
+    })
+    const secret = SECRET
+    const keycloak = error('unauthorized_client', 401, 'Invalid client or Invalid client credentials')
+    const glewlwyd = error('unauthorized_client', 403)
+    type Told = { status: number; body: string }
+    const cases: [make: string, right: Told, wrong: Told, secret: string, verdict: string, message: RegExp][] = [
+      ['Keycloak', error('invalid_grant'), keycloak, secret, 'fine', /takes this client id and secret/],
+      [
+        'Keycloak, wrong secret',
+        error('invalid_grant'),
+        keycloak,
+        'another',
+        'problem',
+        /does not accept this client id and secret \(unauthorized_client: Invalid client or Invalid client credentials\)/,
+      ],
+      [
+        'Keycloak, public client',
+        error('invalid_grant'),
+        error('invalid_grant'),
+        secret,
+        'note',
+        /not known.*public client/,
+      ],
+      ['Glewlwyd', error('invalid_code', 403), glewlwyd, secret, 'fine', /takes this client id and secret/],
+      [
+        'Glewlwyd, wrong secret',
+        error('invalid_code', 403),
+        glewlwyd,
+        'another',
+        'problem',
+        /does not accept this client id and secret \(unauthorized_client\)/,
+      ],
+      [
+        'zitadel',
+        error('invalid_grant'),
+        error('invalid_grant'),
+        'another',
+        'note',
+        /not known.*looks at the code first/,
+      ],
+      ['by the book', error('invalid_grant'), error('invalid_client', 401), secret, 'fine', /takes this client/],
+      [
+        'by the book, wrong secret',
+        error('invalid_grant'),
+        error('invalid_client', 401),
+        'another',
+        'problem',
+        /does not accept this client id and secret \(invalid_client\)/,
+      ],
+      [
+        'the grant is not allowed',
+        error('unauthorized_client'),
+        error('invalid_client', 401),
+        secret,
+        'problem',
+        /may not use authorization codes/,
+      ],
+      [
+        'the grant is not allowed, by 403',
+        error('unauthorized_client', 403),
+        { status: 401, body: '' },
+        secret,
+        'problem',
+        /may not use authorization codes/,
+      ],
+      [
+        'one answer for both mistakes',
+        error('unauthorized_client'),
+        error('unauthorized_client'),
+        secret,
+        'problem',
+        /same to credentials that are surely wrong; copy them anew, and see that client relay may use authorization codes/,
+      ],
+      [
+        'silent to wrong secrets',
+        error('invalid_grant'),
+        { status: 503, body: '' },
+        secret,
+        'note',
+        /seems to take this client id and secret/,
+      ],
+      [
+        'silent to wrong secrets, and no',
+        error('unauthorized_client', 401),
+        { status: 429, body: '' },
+        secret,
+        'problem',
+        /copy id and secret anew, or allow it authorization codes/,
+      ],
+    ]
+    for (const [make, right, wrong, held, verdict, message] of cases) {
+      provider.behave.tokenAnswer = right
+      provider.behave.refusal = { secret: held, ...wrong }
+      provider.redeemed.length = 0
+      const report = await check()
+      assert.ok(
+        report.findings.some(
+          (each) => each.about === 'credentials' && each.verdict === verdict && message.test(each.message),
+        ),
+        `${make}: ${JSON.stringify(report.findings.filter(({ about }) => about === 'credentials'))}`,
+      )
+      assert.ok(provider.redeemed.length <= 4, `${make}: ${provider.redeemed.length} tries`)
+    }
+  })
+
+  it('tells credentials that are wrong from answers that say nothing about them', async () => {
     const error = (code: string, status = 400) => ({ status, body: JSON.stringify({ error: code }) })
     const cases: [tokenAnswer: { status: number; body: string }, verdict: string, message: RegExp][] = [
-      [error('invalid_grant'), 'fine', /takes this client id and secret/],
       [error('invalid_client', 401), 'problem', /does not accept this client id and secret \(invalid_client\)/],
       [{ status: 401, body: '' }, 'problem', /does not accept .*\(HTTP 401\)/],
-      [error('unauthorized_client'), 'problem', /may not use authorization codes/],
+      [error('unsupported_grant_type'), 'problem', /may not use authorization codes/],
       [error('invalid_request'), 'note', /made-up code with invalid_request, which tells nothing/],
       [{ status: 404, body: 'nothing' }, 'note', /answered HTTP 404 without a reason/],
       [{ status: 200, body: '{"access_token":"a","token_type":"bearer"}' }, 'note', /took a made-up code/],
       [{ status: 200, body: 'x' }, 'note', /tells nothing/],
       [{ status: 503, body: 'busy' }, 'problem', /answered HTTP 503/],
     ]
+    delete provider.behave.refusal
     for (const [tokenAnswer, verdict, message] of cases) {
       provider.behave.tokenAnswer = tokenAnswer
       said(await check(), verdict, 'credentials', message)
     }
   })
 
-  it('finds the way in which the provider takes the same secret', async () => {
-    let count = 0
-    provider.behave.answer = {
-      '/token': (response) => {
-        count++
-        json(count === 1 ? 401 : 400, { error: count === 1 ? 'invalid_client' : 'invalid_grant' })(response)
-      },
+  it('real-providers 1: finds the way in which the provider takes the same secret', async () => {
+    for (const [status, code] of [
+      [401, 'invalid_client'],
+      [403, 'unauthorized_client'],
+    ] as const) {
+      provider.behave.refusal = { secret: SECRET, by: 'post', status, body: JSON.stringify({ error: code }) }
+      const report = await check({ client_authentication: 'client_secret_basic' })
+      said(
+        report,
+        'problem',
+        'credentials',
+        /with client_secret_post only .*; set client_authentication: client_secret_post/,
+      )
     }
-    const report = await check({ client_authentication: 'client_secret_basic' })
-    said(
-      report,
-      'problem',
-      'credentials',
-      /with client_secret_post only .*; set client_authentication: client_secret_post/,
-    )
+  })
+
+  it('real-providers 3: finds a post-logout URI that is not registered', async () => {
+    const ours = `${ORIGIN}/oidc/signed-out`
+    const asked: URL[] = []
+    type End = (uri: string | null, response: ServerResponse) => void
+    const to =
+      (location: (uri: string | null) => string): End =>
+      (uri, response) =>
+        void response.writeHead(302, { location: location(uri) }).end()
+    const status =
+      (code: number): End =>
+      (_uri, response) =>
+        void response.writeHead(code).end()
+    const where =
+      (isRegistered: (uri: string) => boolean, known: End, unknown: End, bare: End): End =>
+      (uri, response) =>
+        (uri === null ? bare : isRegistered(uri) ? known : unknown)(uri, response)
+    const back = to((uri) => `${uri}?state=x`)
+    const errorPage = to(() => '/error')
+    const cases: [make: string, end: End, verdict: string, message: RegExp][] = [
+      ['Keycloak', where((uri) => uri === ours, back, status(400), status(200)), 'fine', /registered/],
+      [
+        'Keycloak, not registered',
+        where(() => false, back, status(400), status(200)),
+        'problem',
+        /is not registered for client relay: .*stay signed in/,
+      ],
+      ['oidc-provider', where((uri) => uri === ours, status(200), status(400), status(200)), 'fine', /registered/],
+      [
+        'Hydra',
+        where(
+          (uri) => uri === ours,
+          back,
+          errorPage,
+          to(() => '/bye'),
+        ),
+        'fine',
+        /registered/,
+      ],
+      [
+        'Hydra, not registered',
+        where(
+          () => false,
+          back,
+          errorPage,
+          to(() => '/bye'),
+        ),
+        'problem',
+        /is not registered/,
+      ],
+      ['wants an id_token_hint', status(400), 'note', /tells nothing/],
+      ['asks everybody first', to(() => '/logout?'), 'note', /tells nothing/],
+      ['takes others only', where((uri) => uri === ours, status(400), status(200), status(200)), 'note', /contradict/],
+      ['down', status(503), 'note', /not tried: .*HTTP 503/],
+    ]
+    for (const [make, end, verdict, message] of cases) {
+      provider.behave.metadata = { ...GOOD, end_session_endpoint: `${provider.issuer}/end?tenant=1` }
+      provider.behave.answer = {
+        '/end': (response) => {
+          const url = new URL(response.req.url ?? '', provider.issuer)
+          asked.push(url)
+          end(url.searchParams.get('post_logout_redirect_uri'), response)
+        },
+      }
+      const report = await check()
+      const found = report.findings.filter(({ about }) => about === 'post-logout')
+      assert.equal(found.length, 1)
+      assert.ok(found[0]?.verdict === verdict && message.test(found[0].message), `${make}: ${JSON.stringify(found)}`)
+    }
+    for (const { searchParams } of asked) {
+      assert.deepEqual([searchParams.get('tenant'), searchParams.get('client_id')], ['1', 'relay'])
+    }
   })
 
   it('authenticates with a key, and says so where the key is not known there or cannot be read', async () => {
@@ -269,7 +463,19 @@ describe('checkProvider', () => {
       const { client_secret: _, ...config } = configFor(provider.issuer, { client_key: { file, audience: 'issuer' } })
       const checkKey = () => checkProvider({ config, publicOrigin: ORIGIN, timeoutMs: 500, clock: Date.now })
       provider.behave.metadata = { ...GOOD, token_endpoint_auth_methods_supported: ['private_key_jwt'] }
+      // Which is nothing that is seen in a signature: the second who comes has the wrong one.
+      let tries = 0
+      provider.behave.answer = {
+        '/token': (response) => {
+          tries++
+          json(tries === 1 ? 400 : 401, { error: tries === 1 ? 'invalid_grant' : 'invalid_client' })(response)
+        },
+      }
       said(await checkKey(), 'fine', 'credentials', /takes this client id and key/)
+      assert.equal(tries, 2)
+      provider.behave.answer = {}
+      delete provider.behave.refusal
+      said(await checkKey(), 'note', 'credentials', /the same with a wrong key/)
       provider.behave.tokenAnswer = { status: 401, body: '{"error":"invalid_client"}' }
       said(await checkKey(), 'problem', 'credentials', /register its public half there, .*audience: token_endpoint/)
       await writeFile(file, 'not a key')
@@ -314,7 +520,7 @@ describe('checkProvider', () => {
     })
     said(report, 'note', 'client auth', /no client_secret, and it lists no public clients/)
     said(report, 'problem', 'credentials', /without a secret \(invalid_client\); set client_secret/)
-    said(report, 'note', 'redirect URI', /--config relay\.yml tells the public_url/)
+    said(report, 'note', 'redirect URI', /--config relay\.yml or --public-url tells the public_url/)
   })
 
   function sendBackWith(error: string): (callback: URL) => void {

@@ -10,17 +10,19 @@ import { redirectUri as redirectUriOf } from '../../../config/redirect-uri.ts'
 import { readClientKey } from '../client-key.ts'
 import { endpointProblems, isInsecureIssuer } from '../endpoint-problems.ts'
 import { providerFetch } from '../provider-fetch.ts'
-import { checkCredentials, checkRedirectUri, type Client } from './client.ts'
+import type { Client } from './client.ts'
+import { checkCredentials } from './credentials.ts'
 import { discover } from './discovery.ts'
 import { note, problem, type Finding } from './finding.ts'
 import { checkKeys } from './keys.ts'
 import { judgeMetadata, offersOf, type Offers } from './metadata.ts'
+import { checkPostLogout, checkRedirectUri } from './redirects.ts'
 
 export interface ProviderCheck {
   config: OpenidConnectConfig
   /** Origin of `public_url`; undefined where it is not known. */
   publicOrigin: string | undefined
-  /** For one request to the provider; there are at most a dozen. */
+  /** For one request to the provider; there are at most some fifteen. */
   timeoutMs: number
   clock: () => number
 }
@@ -46,6 +48,7 @@ export async function checkProvider(check: ProviderCheck): Promise<ProviderRepor
   const fetch = providerFetch(check.timeoutMs, config.issuer_url)
   const { metadata, isExpectedIssuer, findings } = await discover(config, fetch, check.clock)
   const redirectUri = publicOrigin === undefined ? undefined : redirectUriOf(publicOrigin, config.issuer_url)
+  const postLogoutUri = publicOrigin === undefined ? undefined : `${publicOrigin}/oidc/signed-out`
   const offers = metadata && offersOf(metadata)
   if (metadata) {
     const isInsecure = isInsecureIssuer(config.issuer_url)
@@ -58,7 +61,7 @@ export async function checkProvider(check: ProviderCheck): Promise<ProviderRepor
       const client = { config, metadata: described, connection, redirectUri }
       findings.push(
         ...(await checkKeys(described.jwks_uri!, offers?.id_token_algorithms, config, fetch)),
-        ...(await tryClient(client, isExpectedIssuer)),
+        ...(await tryClient(client, postLogoutUri, isExpectedIssuer)),
       )
     }
   }
@@ -67,7 +70,7 @@ export async function checkProvider(check: ProviderCheck): Promise<ProviderRepor
     client_id: config.client_id,
     ok: findings.every(({ verdict }) => verdict !== 'problem'),
     redirect_uri: redirectUri,
-    post_logout_redirect_uri: publicOrigin === undefined ? undefined : `${publicOrigin}/oidc/signed-out`,
+    post_logout_redirect_uri: postLogoutUri,
     backchannel_logout_uri:
       publicOrigin !== undefined && metadata?.['backchannel_logout_supported'] === true
         ? `${publicOrigin}/oidc/backchannel-logout`
@@ -77,7 +80,11 @@ export async function checkProvider(check: ProviderCheck): Promise<ProviderRepor
   }
 }
 
-async function tryClient(client: Omit<Client, 'clientKey'>, isExpectedIssuer: boolean): Promise<Finding[]> {
+async function tryClient(
+  client: Omit<Client, 'clientKey'>,
+  postLogoutUri: string | undefined,
+  isExpectedIssuer: boolean,
+): Promise<Finding[]> {
   // A document that speaks for another issuer may also name another's token endpoint.
   const isTheirs = new URL(client.metadata.token_endpoint!).origin === new URL(client.config.issuer_url).origin
   if (!isExpectedIssuer && !isTheirs) return [note('credentials', 'not tried as long as the issuer is not right')]
@@ -89,5 +96,9 @@ async function tryClient(client: Omit<Client, 'clientKey'>, isExpectedIssuer: bo
     return [problem('client key', error instanceof Error ? error.message : String(error))]
   }
   const complete = { ...client, clientKey }
-  return [await checkCredentials(complete), await checkRedirectUri(complete)]
+  return [
+    await checkCredentials(complete),
+    await checkRedirectUri(complete),
+    ...(postLogoutUri === undefined ? [] : await checkPostLogout(complete, postLogoutUri)),
+  ]
 }

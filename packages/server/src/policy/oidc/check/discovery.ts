@@ -156,7 +156,15 @@ function difference(issuerUrl: string, named: string): string[] {
 
 function compareClock(response: Response, now: number): Finding[] {
   const date = Date.parse(response.headers.get('date') ?? '')
-  if (Number.isNaN(date)) return []
+  if (Number.isNaN(date)) {
+    const apart = `${CLOCK_APART_MS / 60_000} minutes`
+    return [
+      note(
+        'clock',
+        `not compared: it sends no Date. Both may be ${apart} apart; synchronise them, for example with NTP`,
+      ),
+    ]
+  }
   const apart = now - (date + ageSeconds(response) * 1000)
   if (Math.abs(apart) <= CLOCK_APART_MS) return [fine('clock', 'agrees with that of the provider')]
   const minutes = Math.round(Math.abs(apart) / 60_000)
