@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream'
 
 import { RelayError } from '../errors.ts'
 import { errorAnswer } from './error-page.ts'
+import { grpcAnswer, grpcTypeOf } from './grpc.ts'
 import { HeaderEdits } from './header-edits.ts'
 import type { Identity } from './identity.ts'
 import { readHeader } from './read-header.ts'
@@ -171,6 +172,11 @@ export class Exchange {
     return /(?:^|[\s,])text\/html/i.test(this.header('accept') ?? '')
   }
 
+  /** The content type that a gRPC call wants to be answered with; undefined where it is none. */
+  get grpcType(): string | undefined {
+    return grpcTypeOf(this.method, this.header('content-type'))
+  }
+
   /** Whether a method that changes nothing was asked for (RFC 9110 9.2.1): such a request may be repeated. */
   get isSafe(): boolean {
     const { method } = this
@@ -251,7 +257,11 @@ export class Exchange {
   }
 
   #refuse(error: RelayError): void {
-    const { status, headers, body } = errorAnswer(error, this.header('accept'), this.header('sec-fetch-dest'))
+    const { grpcType } = this
+    const { status, headers, body } =
+      grpcType === undefined
+        ? errorAnswer(error, this.header('accept'), this.header('sec-fetch-dest'))
+        : grpcAnswer(error, grpcType)
     this.respond(status, headers, body)
   }
 }

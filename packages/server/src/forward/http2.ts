@@ -16,6 +16,7 @@ import type { RouteBackend } from '../backend/route-backend.ts'
 import { RelayError } from '../errors.ts'
 import { within } from '../exchange/border.ts'
 import type { Exchange, VisitorResponse } from '../exchange/exchange.ts'
+import { readGrpcTimeout } from '../exchange/grpc.ts'
 import { trailersByName } from '../exchange/trailers-by-name.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
 import type { Watched } from './deadlines.ts'
@@ -29,6 +30,9 @@ import type { Http2Waiter } from './http2-pool.ts'
 import { lostError, noTunnelError, refusedHead } from './refusal.ts'
 
 const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM, NGHTTP2_REFUSED_STREAM } = constants
+
+// For silence within a call that says itself how long it may take: as much as any timeout of the configuration may be.
+const GRPC_SILENCE_MAX_SECONDS = 86_400
 
 /** Where an exchange stands when an HTTP/2 tunnel is picked for it: nothing of its body has been read. */
 export interface Http2Start {
@@ -82,6 +86,8 @@ class Http2Transfer implements Http2Waiter, Watched {
   #waitsForVisitor = false
   #waitsForStream = false
   #lastProgress: number
+  /** How long a gRPC call may take and be silent; read when somebody first looks, `null` where it is no call of gRPC. */
+  #grpc: GrpcPatience | null | undefined
 
   constructor(
     exchange: Exchange,
@@ -404,10 +410,17 @@ class Http2Transfer implements Http2Waiter, Watched {
   tick(now: number): void {
     const { timeouts } = this.#room
     const waited = (now - this.#lastProgress) / 1000
-    if (this.#waitsForVisitor || this.#responseDone) {
+    if (this.#grpc === undefined) this.#grpc = readGrpcPatience(this.#exchange, timeouts.grpc_idle_seconds)
+    const grpc = this.#grpc
+    if (grpc && now > grpc.endsAt && !this.#responseDone) {
+      this.#fail(new RelayError('app_timeout', { detail: 'the grpc-timeout of the call is over' }))
+    } else if (this.#waitsForVisitor || this.#responseDone) {
       if (waited > timeouts.visitor_stall_seconds) this.#exchange.cut(new Error('the visitor takes no bytes'))
     } else if (!this.#stream) {
       return
+    } else if (grpc) {
+      if (waited <= grpc.silenceSeconds) return
+      this.#fail(new RelayError('app_timeout', { detail: 'the gRPC call is silent' }))
     } else if (!this.#headSent) {
       const waitsForBody = !this.#bodyDone && !this.#waitsForStream
       if (waitsForBody && waited > timeouts.request_stall_seconds) this.#fail(new RelayError('request_timeout'))
@@ -416,6 +429,19 @@ class Http2Transfer implements Http2Waiter, Watched {
       this.#fail(new RelayError('app_timeout', { detail: 'the response stands still' }))
     }
   }
+}
+
+interface GrpcPatience {
+  /** Monotonic milliseconds. */
+  endsAt: number
+  silenceSeconds: number
+}
+
+function readGrpcPatience(exchange: Exchange, idleSeconds: number): GrpcPatience | null {
+  if (exchange.grpcType === undefined) return null
+  const timeoutMs = readGrpcTimeout(exchange.header('grpc-timeout'))
+  if (timeoutMs === undefined) return { endsAt: Infinity, silenceSeconds: idleSeconds }
+  return { endsAt: exchange.startedAt + timeoutMs, silenceSeconds: GRPC_SILENCE_MAX_SECONDS }
 }
 
 function flushHead(response: VisitorResponse): void {

@@ -13,6 +13,10 @@ export const timeoutsSchema = z.strictObject({
   app_reply_seconds: seconds(10, 'The agent has said whether it reached the app.'),
   app_answer_seconds: seconds(120, 'The app has sent the head of its response, or the visitor gets 504.'),
   app_stall_seconds: seconds(3600, 'How long a response that has begun may stand still before it is cut.'),
+  grpc_idle_seconds: seconds(
+    3600,
+    'How long a gRPC call to an app that speaks HTTP/2 may be silent in both directions, before its answer has begun and after; it stands in the place of `request_stall_seconds`, `app_answer_seconds` and `app_stall_seconds`. A call that brings a `grpc-timeout` ends with that instead.',
+  ),
   visitor_stall_seconds: seconds(60, 'How long a visitor may take no byte of a response that waits for them.'),
   upgrade_idle_seconds: seconds(3600, 'How long an upgraded connection (WebSocket) may be silent in both directions.'),
   keep_alive_seconds: seconds(75, 'How long a visitor connection waits for its next request.'),
