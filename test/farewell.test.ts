@@ -1,7 +1,16 @@
 // A relay that stops: what visitors on kept-alive connections see of it.
 
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { connect as connectHttp2 } from 'node:http2'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { after, before, describe, it } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { connect as connectTls } from 'node:tls'
 
 import { RawClient } from './support/raw-client.ts'
 import { APP_HOST, httpApp, startStack } from './support/stack.ts'
@@ -31,4 +40,112 @@ describe('a relay that stops', () => {
     await client.untilOver()
     await stack.close()
   })
+
+  describe('reliability 5: whoever waits in the system’s queue of new connections is served', () => {
+    // Half of what the system's queue takes by default. libuv takes one of them in each turn of the event loop.
+    const VISITORS = 250
+    const QUESTION = `GET /new HTTP/1.1\r\nHost: ${APP_HOST}\r\n\r\n`
+    let folder: string
+    let hasOpenssl = true
+
+    before(() => {
+      folder = mkdtempSync(join(tmpdir(), 'sallyport-farewell-'))
+      const request = 'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=relay'
+      const names = `-addext subjectAltName=DNS:relay.localhost,DNS:${APP_HOST} -keyout relay.key -out relay.crt`
+      try {
+        execFileSync('openssl', `${request} ${names}`.split(' '), { cwd: folder, stdio: 'pipe' })
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error // what execFileSync throws
+        hasOpenssl = false
+      }
+    })
+    after(() => rmSync(folder, { recursive: true }))
+
+    /** Each is connected as far as the system is concerned; the relay has not had a turn to take one. */
+    const untilQueued = (): Promise<void> => new Promise((resolve) => process.nextTick(resolve))
+
+    it('over HTTP/1.1', async () => {
+      const stack = await startStack({ app: httpApp((_, response) => response.end('the app')) })
+      const clients = Array.from({ length: VISITORS }, () => new RawClient(stack.port))
+      for (const client of clients) client.write(QUESTION)
+      await untilQueued()
+      const closed = stack.relay.close()
+      for (const client of clients) {
+        const answer = await client.untilOver()
+        assert.match(answer, /^HTTP\/1\.1 200 [^]*connection: close[^]*the app/i)
+      }
+      await closed
+      await stack.close()
+    })
+
+    it('over HTTP/2', async () => {
+      const stack = await startStack({ app: httpApp((_, response) => response.end('the app')), listen: 'http2: all' })
+      const sessions = Array.from({ length: VISITORS }, () => {
+        const session = connectHttp2(`http://127.0.0.1:${stack.port}`)
+        return { gone: once(session, 'close'), answer: text(session.request({ ':authority': APP_HOST })) }
+      })
+      await untilQueued()
+      const closed = stack.relay.close()
+      assert.deepEqual(new Set(await Promise.all(sessions.map(({ answer }) => answer))), new Set(['the app']))
+      await Promise.all(sessions.map(({ gone }) => gone))
+      await closed
+      await stack.close()
+    })
+
+    it('over TLS', async (test) => {
+      if (!hasOpenssl) return test.skip('there is no openssl')
+      const app = httpApp((_, response) => response.end('the app'))
+      const [cert, key] = ['relay.crt', 'relay.key'].map((name) => JSON.stringify(join(folder, name)))
+      const stack = await startStack({
+        app,
+        publicUrl: 'https://relay.localhost',
+        listen: 'https: "127.0.0.1:0"',
+        config: `tls: { certificates: [{ cert_file: ${cert}, key_file: ${key} }] }`,
+        edges: `- { id: edg_app, hosts: [${APP_HOST}], backend: { fixed_response: { status: 200, body: the app } } }`,
+        agents: 0,
+      })
+      const port = stack.relay.addresses.https?.port ?? assert.fail()
+      const sockets = Array.from({ length: VISITORS / 5 }, () => {
+        const socket = connectTls({ port, host: '127.0.0.1', servername: APP_HOST, rejectUnauthorized: false })
+        socket.write(QUESTION)
+        return socket
+      })
+      await untilQueued()
+      const closed = stack.relay.close()
+      for (const socket of sockets)
+        assert.match(await text(socket), /^HTTP\/1\.1 200 [^]*connection: close[^]*the app/i)
+      await closed
+      await stack.close()
+    })
+
+    it('and so is who has connected and asks a moment later', async () => {
+      const stack = await startStack({ app: httpApp((_, response) => response.end('the app')) })
+      const closed = stack.relay.close()
+      const client = new RawClient(stack.port)
+      await once(client.socket, 'connect')
+      await untilRefused(stack.port) // the farewell is over
+      client.write(QUESTION)
+      assert.match(await client.untilOver(), /^HTTP\/1\.1 200 [^]*connection: close[^]*the app/i)
+      await closed
+      await stack.close()
+    })
+  })
 })
+
+/** Until nobody listens any more, looking so seldom that it does not look like visitors who keep coming. */
+async function untilRefused(port: number): Promise<void> {
+  const deadline = performance.now() + 10_000
+  while (performance.now() < deadline) {
+    const { socket } = new RawClient(port)
+    try {
+      await once(socket, 'connect')
+    } catch (error) {
+      assert.equal((error as NodeJS.ErrnoException).code, 'ECONNREFUSED') // what a socket emits
+      return
+    } finally {
+      socket.destroy()
+    }
+    await sleep(150)
+  }
+  assert.fail('it takes visitors for ever')
+}

@@ -62,6 +62,8 @@ export interface Http2VisitorsOptions {
   isTrustedProxy: (address: string) => boolean
   /** Runs an exchange to its end; must not reject. */
   onExchange: (exchange: Exchange) => Promise<void>
+  /** A request has come on this connection, whatever becomes of it. */
+  onAsked: (socket: Socket) => void
   onFault: OnFault
 }
 
@@ -181,6 +183,7 @@ export class Http2Visitors {
     stream.on('error', () => {}) // the visitor left; 'close' tells the same
     connection.streams++
     connection.hasServed = true
+    this.#options.onAsked(connection.socket)
     connection.allowance += OVERHEAD_PER_STREAM_BYTES + mostBytesOnTheWire(raw)
     // Told when it comes, read or not: a body may lie in its window for long, and one that is refused is never read.
     if (!stream.endAfterHeaders) {

@@ -7,6 +7,7 @@ import { createServer as createSecureServer } from 'node:https'
 import { Server as NetServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { TLSSocket } from 'node:tls'
 
 import { AGENT_PATH } from '@sallyport/protocol'
@@ -32,10 +33,12 @@ import { rawAnswer } from './raw-answer.ts'
 
 // More pipelined requests than any real client sends; further ones end the connection.
 const PIPELINED_MAX = 64
-// A relay that stops gives visitors so long to ask once more on a connection they keep alive …
+// A relay that stops gives visitors so long to come, and to ask once more on a connection they keep alive …
 const FAREWELL_MS = 1000
 // … and less where nobody does: visitors in a hurry ask several times a second.
 const QUIET_MS = 100
+// A turn of the event loop in which this much else was done says little of who has come meanwhile.
+const SHORT_TURN_MS = 0.2
 
 export interface VisitorListenerOptions {
   address: ListenAddress
@@ -94,6 +97,10 @@ export class VisitorListener {
   /** How many exchanges have begun so far. */
   #begun = 0
   #isClosing = false
+  /** How many connections have come during the farewell. */
+  #arrivedLate = 0
+  /** Those of them that have not asked yet, by their peer. */
+  readonly #late = new Set<string>()
 
   constructor(options: VisitorListenerOptions) {
     this.#options = options
@@ -137,6 +144,7 @@ export class VisitorListener {
         ...options,
         scheme: this.#scheme,
         onExchange: (each) => this.#serveAlone(each),
+        onAsked: (socket) => this.#hasAsked(socket),
       })
       this.#takeHttp2(this.#http2)
     }
@@ -159,19 +167,55 @@ export class VisitorListener {
   }
 
   /**
-   * Takes no new connections, tells those who keep one alive to leave with their next answer, and goes on serving;
-   * resolves when nobody has asked for a moment. Closed while it rests, a connection could meet a request half-way,
-   * which looks to the visitor as if it had been cut, and only a GET can be repeated.
+   * Tells everybody to leave with their next answer, and goes on serving until nobody has come or asked for a moment; then
+   * takes no new connections. Closed while it rests, a connection could meet a request half-way, which looks to the visitor
+   * as if it had been cut, and only a GET can be repeated. Whoever stands in the system's queue when the listening socket
+   * closes is cut as well, and has often asked already.
    */
   async farewell(): Promise<void> {
     this.#isClosing = true
+    this.#server.prependListener('connection', this.#onLateConnection)
+    await this.#quiet()
+    await this.#queueEmpty()
     NetServer.prototype.close.call(this.#server) // that of node:http ends at once what rests, and what has just come
     const end = performance.now() + FAREWELL_MS
-    let begun: number
+    while (this.#late.size > 0 && performance.now() < end) await sleep(QUIET_MS / 10)
+  }
+
+  readonly #onLateConnection = (socket: Socket): void => {
+    const peer = peerOf(socket)
+    this.#arrivedLate++
+    this.#late.add(peer)
+    socket.once('close', () => this.#late.delete(peer))
+  }
+
+  #hasAsked(socket: Socket): void {
+    if (this.#late.size > 0) this.#late.delete(peerOf(socket))
+  }
+
+  /** Until nobody has come or asked for a moment. */
+  async #quiet(): Promise<void> {
+    const end = performance.now() + FAREWELL_MS
+    let seen: number
     do {
-      begun = this.#begun
-      await new Promise((resolve) => setTimeout(resolve, QUIET_MS))
-    } while (this.#begun > begun && performance.now() < end)
+      seen = this.#begun + this.#arrivedLate
+      await sleep(QUIET_MS)
+    } while (this.#begun + this.#arrivedLate > seen && performance.now() < end && this.#server.listening)
+  }
+
+  /** Until a turn of the event loop has brought nobody: libuv takes one connection out of the system's queue in each. */
+  async #queueEmpty(): Promise<void> {
+    const end = performance.now() + FAREWELL_MS // who comes faster than we take them leaves no other choice
+    let shortMs = SHORT_TURN_MS
+    for (let now = performance.now(); now < end && this.#server.listening;) {
+      const arrived = this.#arrivedLate
+      await nextTurn()
+      const before = now
+      now = performance.now()
+      if (this.#arrivedLate > arrived) continue
+      if (now - before < shortMs) return
+      shortMs *= 2 // a busy relay has no shorter ones
+    }
   }
 
   /** Resolves when every exchange is over; connections that rest end at once. */
@@ -290,6 +334,7 @@ export class VisitorListener {
   ): Exchange | undefined {
     request.on('error', ignore) // the visitor left; the response's 'close' tells the same
     if (this.#isClosing || limit !== undefined) response.shouldKeepAlive = false
+    this.#hasAsked(request.socket)
     this.#begun++
     const visitor = this.#identify(request)
     const init = { request, response, ...visitor, ...(upgrade && { upgrade }) }
@@ -319,6 +364,7 @@ export class VisitorListener {
     const host = request.headers.host?.toLowerCase().replace(/:\d+$/, '') ?? ''
     if (path === AGENT_PATH && this.#options.isAgentHost(host)) {
       const { onAgent, places } = this.#options
+      this.#hasAsked(request.socket)
       const place = this.#door.placeOf(socket)
       const isFull = place !== undefined && !places.hasPlaceForAgent(place)
       const hasJoined = onAgent(request, socket, head, this.#identify(request).clientIp, isFull)
@@ -420,6 +466,10 @@ function http1Upgrade(socket: Socket, head: Buffer, response: Http1Response): Up
       socket.setNoDelay(true)
     },
   }
+}
+
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`
 }
 
 const OVERFLOWS: ReadonlySet<string> = new Set(['HPE_HEADER_OVERFLOW', 'HPE_CHUNK_EXTENSIONS_OVERFLOW'])
