@@ -18,6 +18,9 @@ const DECIDING_ACTIONS: ReadonlySet<string> = new Set([
 // Words that may be compared with those that are known: some 100 µs each, and whoever sends a policy may misspell thousands.
 const GUESSES_MAX = 64
 
+/** What was written is not known here, only the number that it was read as: YamlFile puts it behind. */
+export const WANTS_QUOTES = 'must be text; write it in quotes'
+
 /** Finds the word that was probably meant, for as long as there is patience. */
 type Guess = typeof didYouMean
 
@@ -84,11 +87,14 @@ function invalidType(issue: z.core.$ZodRawIssue<z.core.$ZodIssueInvalidType>): s
     return `is missing${example === undefined ? '' : `; write for example ${example}`}`
   }
   if (expected === 'string') {
-    return typeof input === 'object'
-      ? `must be text, not ${kindOf(input)}`
-      : `must be text; put it in quotes: ${shown(input)}`
+    return typeof input === 'object' ? `must be text, not ${kindOf(input)}` : WANTS_QUOTES
   }
-  if (expected === 'array') return typeof input === 'string' ? `must be a list; write [${input}]` : 'must be a list'
+  if (expected === 'array') {
+    // Only what means the same inside brackets.
+    return typeof input === 'string' && /^[\w@/:.-]+$/.test(input)
+      ? `must be a list; write [${input}]`
+      : 'must be a list'
+  }
   if (expected === 'object' || expected === 'record') return `must be a block of keys, not ${kindOf(input)}`
   if (expected === 'boolean') return `must be true or false, not ${shown(input)}`
   if (expected === 'int') return `must be a whole number, not ${shown(input)}`

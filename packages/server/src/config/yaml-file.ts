@@ -5,6 +5,7 @@ import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument 
 
 import { ConfigError, type ConfigProblem } from '../errors.ts'
 import type { ConfigPath, FoundProblem } from './expand-env.ts'
+import { WANTS_QUOTES } from './schema-problems.ts'
 
 export class YamlFile {
   /** Plain values: objects, arrays, texts, numbers, booleans, null. */
@@ -36,29 +37,42 @@ export class YamlFile {
 
   /** Puts the path into words and adds the line it is found in. */
   located({ path, message }: FoundProblem): ConfigProblem {
-    const line = this.#lineOf(path)
-    return { path: formatPath(path), message: line === undefined ? message : `${message} (line ${line})` }
+    const { line, written } = this.#find(path)
+    // As it stands in the file, to the last digit: 007 and 0x7 are read as the number 7, and a long one is cut short.
+    const whole = message === WANTS_QUOTES && written !== undefined ? `${message}: "${written}"` : message
+    return { path: formatPath(path), message: line === undefined ? whole : `${whole} (line ${line})` }
   }
 
-  /** The line of the key or list entry; of the nearest one around it where it is missing. */
-  #lineOf(path: ConfigPath): number | undefined {
+  /**
+   * The line of the key or list entry; of the nearest one around it where it is missing. And what stands there, where it
+   * is a plain scalar.
+   */
+  #find(path: ConfigPath): { line: number | undefined; written: string | undefined } {
     let node = this.#root
     let offset: number | undefined
+    let found = true
     for (const step of path) {
       if (isMap(node)) {
         const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(step))
-        if (!pair) break
+        if (!pair) {
+          found = false
+          break
+        }
         offset = startOf(pair.key) ?? offset
         node = pair.value
       } else if (isSeq(node) && typeof step === 'number') {
         node = node.items[step]
         offset = startOf(node) ?? offset
       } else {
+        found = false
         break
       }
       if (isAlias(node)) break
     }
-    return offset === undefined ? undefined : this.#lines.linePos(offset).line
+    return {
+      line: offset === undefined ? undefined : this.#lines.linePos(offset).line,
+      written: found && isScalar(node) && node.type === 'PLAIN' ? node.source : undefined,
+    }
   }
 }
 

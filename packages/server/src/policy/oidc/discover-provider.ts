@@ -1,22 +1,34 @@
 // What a provider says about itself, fetched and checked: its discovery document (OpenID Connect Discovery 1.0) and its
 // signing keys. With openid-client, so it is loaded with the first sign-in only.
 
-import { ClientError, None, allowInsecureRequests, customFetch, discovery, type CustomFetch } from 'openid-client'
+import {
+  ClientError,
+  None,
+  allowInsecureRequests,
+  customFetch,
+  discovery,
+  type CustomFetch,
+  type ServerMetadata,
+} from 'openid-client'
 
+import { describeRedirect, followingOnce } from './discovery-document.ts'
 import { endpointProblems } from './endpoint-problems.ts'
 import { isSameIssuer, issuerMismatch } from './issuer-mismatch.ts'
 import { KeySet } from './key-set.ts'
 import { ProviderUnreachable } from './provider-fetch.ts'
 import type { Provider, ProviderDescription } from './provider.ts'
+import { withoutNulls } from './without-nulls.ts'
 
 /** @throws what explainFailure() makes a sentence of */
 export async function discoverProvider(provider: Provider): Promise<ProviderDescription> {
   const configuration = await discovery(new URL(provider.issuerUrl), 'sallyport', undefined, None(), {
-    [customFetch]: provider.fetch as CustomFetch, // its body is one of the kinds we send
+    [customFetch]: followingOnce(provider.fetch, ({ from, to }) =>
+      provider.log.warn({ issuer: provider.issuerUrl, from, to }, 'a discovery document was found behind a redirect'),
+    ) as CustomFetch, // its body is one of the kinds we send
     timeout: provider.timeoutMs / 1000,
     ...(provider.isInsecure && { execute: [allowInsecureRequests] }),
   })
-  const metadata = configuration.serverMetadata()
+  const metadata = withoutNulls({ ...configuration.serverMetadata() }) as Readonly<ServerMetadata> // openid-client has seen its issuer
   // openid-client makes exceptions here for two hosts of Microsoft; we make none.
   if (!isSameIssuer(provider.issuerUrl, metadata.issuer)) throw new IssuerMismatch(metadata.issuer)
   const [problem] = endpointProblems(metadata, provider.isInsecure)
@@ -37,6 +49,8 @@ export function explainFailure(issuerUrl: string, error: unknown): string {
   }
   if (error instanceof ClientError && error.cause instanceof Response) {
     const { status } = error.cause
+    const redirect = describeRedirect(`${issuerUrl.replace(/\/$/, '')}/.well-known/openid-configuration`, error.cause)
+    if (redirect !== undefined) return `the discovery document of ${issuerUrl} ${redirect}`
     const hint = status === 404 ? '; is issuer_url right?' : ''
     return `the discovery document of ${issuerUrl} was answered with HTTP ${status}, ${error.message}${hint}`
   }

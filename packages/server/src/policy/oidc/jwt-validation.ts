@@ -166,7 +166,7 @@ function compileKeys(
   }
   // Each issuer by its own keys: one must not be able to sign for another.
   const sets = new Map(
-    issuer.allow_list.map(({ value }) => [value, setOf(value, (fetch) => discoverKeys(value, fetch))]),
+    issuer.allow_list.map(({ value }) => [value, setOf(value, (fetch) => discoverKeys(value, fetch, log))]),
   )
   return (iss, header, token) =>
     findInAny(

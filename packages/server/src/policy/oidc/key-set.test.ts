@@ -10,6 +10,7 @@ import { providerFetch, type ProviderFetch } from './provider-fetch.ts'
 
 // Where a key is found by its name, the token is not looked at.
 const NO_TOKEN = { payload: '', signature: '' }
+const SILENT = createLog({ level: 'silent' })
 const SECOND = 1000
 const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
@@ -191,7 +192,7 @@ describe('the keys of an issuer', () => {
 
   it('are found by the discovery document, which must bear the name of the issuer and lead to https', async () => {
     await find(
-      open(() => discoverKeys(issuer.url, fetch)),
+      open(() => discoverKeys(issuer.url, fetch, SILENT)),
       'first',
     )
     assert.deepEqual(issuer.asked, ['/.well-known/openid-configuration', '/jwks'])
@@ -203,13 +204,13 @@ describe('the keys of an issuer', () => {
       [{ jwks_uri: 'https://user:password@keys.example' }, /not an https URL/],
     ] as const) {
       issuer.metadata = metadata
-      await assert.rejects(discoverKeys(issuer.url, fetch), reason)
+      await assert.rejects(discoverKeys(issuer.url, fetch, SILENT), reason)
     }
     issuer.metadata = {}
     // An issuer elsewhere cannot have the relay ask what only the relay can reach.
     const elsewhere = 'https://login.example.com'
     const answer = async () => Response.json({ issuer: elsewhere, jwks_uri: 'http://127.0.0.1:4041/metrics' })
-    await assert.rejects(discoverKeys(elsewhere, answer), /not an https URL/)
+    await assert.rejects(discoverKeys(elsewhere, answer, SILENT), /not an https URL/)
   })
 
   it('are nothing that is no key set', async () => {

@@ -4,7 +4,9 @@
 import type { CryptoKey, FlattenedJWSInput, JSONWebKeySet, JWSHeaderParameters } from 'jose'
 
 import type { Logger } from '../../log.ts'
+import { followingOnce } from './discovery-document.ts'
 import { ProviderUnreachable, type ProviderFetch } from './provider-fetch.ts'
+import { inWords } from './provider-words.ts'
 import { withoutNulls } from './without-nulls.ts'
 
 const FRESH_MS = 10 * 60_000 // a key that the issuer withdraws is believed no longer than this
@@ -158,11 +160,14 @@ function keysIn(set: unknown): unknown {
  * Where an issuer has its keys, by its discovery document (OpenID Connect Discovery 1.0, section 4).
  * Only what a validator needs is asked of it: issuers that sign nobody in have one, too.
  */
-export async function discoverKeys(issuer: string, fetch: ProviderFetch): Promise<string> {
+export async function discoverKeys(issuer: string, fetch: ProviderFetch, log: Logger): Promise<string> {
   const url = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
-  const found = (await fetchJson(fetch, url)) as { issuer?: unknown; jwks_uri?: unknown } | null // looked at below
+  const following = followingOnce(fetch, ({ from, to }) =>
+    log.warn({ issuer, from, to }, 'a discovery document was found behind a redirect'),
+  )
+  const found = (await fetchJson(following, url)) as { issuer?: unknown; jwks_uri?: unknown } | null // looked at below
   if (found?.issuer !== issuer) {
-    const other = typeof found?.issuer === 'string' ? `calls itself ${found.issuer}` : 'has no name'
+    const other = typeof found?.issuer === 'string' ? `calls itself ${inWords(found.issuer)}` : 'has no name'
     throw new ProviderUnreachable(`the issuer at ${url} ${other}, not ${issuer}`)
   }
   const keys = typeof found.jwks_uri === 'string' ? URL.parse(found.jwks_uri) : null

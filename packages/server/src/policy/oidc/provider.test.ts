@@ -87,6 +87,109 @@ describe('Provider', () => {
     await assert.rejects(open().describe(), unreachable(/calls itself "acme\.com", which is not a URL/))
   })
 
+  it('B14: is told to be written to the letter, or not at all', async () => {
+    const calls = async (issuer: string): Promise<string> => {
+      server.behave = { metadata: { issuer } }
+      const failed = await open()
+        .describe()
+        .catch((error: unknown) => error)
+      assert.ok(failed instanceof RelayError)
+      return failed.detail ?? ''
+    }
+    const exact = 'https://login.example.com/realms/St%61ff/00123'
+    assert.ok((await calls(exact)).endsWith(`; set issuer_url to ${exact}`))
+    for (const odd of [
+      'https://login.example.com/\n',
+      ' https://login.example.com',
+      'https://login.example.com/\u001b[2J',
+      `https://login.example.com/${'x'.repeat(600)}`,
+      'https://login.example.com/?tenant=1',
+      'https://ada:secret@login.example.com',
+    ]) {
+      const sentence = await calls(odd)
+      assert.ok(sentence.endsWith(`; set its issuer to ${server.issuer} there`), sentence)
+      assert.ok(sentence.length < 600 && !sentence.includes('\u001b'), sentence)
+    }
+  })
+
+  it('B13: leaves out what it says null of: an endpoint that is null is none', async () => {
+    const metadata = {
+      userinfo_endpoint: null,
+      end_session_endpoint: null,
+      id_token_signing_alg_values_supported: null,
+    }
+    server.behave = { metadata }
+    const { metadata: read } = await open().describe()
+    for (const name of Object.keys(metadata)) assert.ok(!(name in read), name)
+    server.behave = { metadata: { token_endpoint: null } }
+    await assert.rejects(open().describe(), unreachable(/has no token_endpoint/))
+  })
+
+  describe('behind a redirect', () => {
+    const to = (location: string, status = 302) => ({
+      [DISCOVERY]: (response: ServerResponse) => void response.writeHead(status, { location }).end(),
+    })
+    const document = async (path: string) => {
+      const text = await (await fetch(`${server.issuer}${DISCOVERY}`)).text()
+      server.asked.length = 0
+      return { [path]: (response: ServerResponse) => void response.end(text) }
+    }
+
+    it('on the same origin is found, which the log names', async () => {
+      for (const [status, location] of [
+        [301, '/moved'],
+        [302, `${server.issuer}/moved`],
+        [307, '../moved'],
+        [308, '/moved'],
+      ] as const) {
+        server.behave = {}
+        server.behave = { answer: { ...(await document('/moved')), ...to(location, status) } }
+        lines.length = 0
+        assert.equal((await open().describe()).metadata.issuer, server.issuer)
+        assert.deepEqual(server.asked, [DISCOVERY, '/moved'])
+        assert.match(lines[0] ?? '', /"from":"[^"]*openid-configuration","to":"[^"]*\/moved".*behind a redirect/)
+      }
+    })
+
+    it('is followed once, and must speak for the same issuer', async () => {
+      const again = (response: ServerResponse) => void response.writeHead(302, { location: '/twice' }).end()
+      server.behave = { answer: { ...to('/moved'), '/moved': again } }
+      await assert.rejects(open().describe(), unreachable(/redirects to .*\/twice, and is followed once/))
+      assert.deepEqual(server.asked, [DISCOVERY, '/moved'])
+      server.behave = {
+        answer: { ...to('/moved'), '/moved': (response) => void response.end('{"issuer":"https://evil.example"}') },
+      }
+      await assert.rejects(open().describe(), unreachable(/calls itself https:\/\/evil\.example/))
+    })
+
+    it('to another origin is not followed: no byte gets there', async () => {
+      const other = await startHostileProvider()
+      try {
+        const { host, port } = new URL(other.issuer)
+        for (const location of [
+          `${other.issuer}/moved`,
+          `//${host}/moved`,
+          `http://localhost:${new URL(server.issuer).port}/moved`,
+          `${server.issuer.replace('//', '//ada:secret@')}/moved`,
+          `http://[::1]:${port}/`,
+          'ftp://127.0.0.1/',
+          'javascript:alert(1)',
+          `http://127.0.0.1:${new URL(server.issuer).port}0/`,
+          '',
+          'http://',
+        ]) {
+          server.behave = { answer: to(location) }
+          server.asked.length = 0
+          await assert.rejects(open().describe(), unreachable(/redirects to|HTTP 302/), location)
+          assert.ok(!server.asked.includes('/moved'), location)
+        }
+        assert.deepEqual(other.asked, [])
+      } finally {
+        await other.close()
+      }
+    })
+  })
+
   it('that serves every tenant is refused, though openid-client would take it', async () => {
     const provider = new Provider({
       issuerUrl: 'https://login.microsoftonline.com/common/v2.0',
@@ -119,8 +222,10 @@ describe('Provider', () => {
     await assert.rejects(open().describe(), unreachable(/no answer within 0\.3 s/))
     server.behave = { answer: { [DISCOVERY]: (response) => void response.end('x'.repeat(1024 * 1024 + 1)) } }
     await assert.rejects(open().describe(), unreachable(/larger than 1048576 bytes/))
-    server.behave = { answer: { [DISCOVERY]: (response) => void response.writeHead(302, { location: '/jwks' }).end() } }
-    await assert.rejects(open().describe(), unreachable(/HTTP 302/))
+    const away = (response: ServerResponse) =>
+      void response.writeHead(302, { location: 'https://a.example/login' }).end()
+    server.behave = { answer: { [DISCOVERY]: away } }
+    await assert.rejects(open().describe(), unreachable(/redirects to https:\/\/a\.example\/login, and is followed/))
     server.behave = { answer: { [DISCOVERY]: (response) => void response.writeHead(404).end() } }
     await assert.rejects(open().describe(), unreachable(/HTTP 404.*is issuer_url right\?/))
     await assert.rejects(open('http://127.0.0.1:1').describe(), unreachable(/ECONNREFUSED/))
