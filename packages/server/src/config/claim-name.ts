@@ -3,7 +3,15 @@
 
 export type ClaimName = string | readonly string[]
 
-/** One text for each claim; `[` begins no name that is written as text. */
-export function claimKey(name: ClaimName): string {
-  return typeof name === 'string' ? name : JSON.stringify(name)
+/** A claim, and how what it holds becomes values. */
+export interface ClaimReading {
+  claim: ClaimName
+  /** Where a text holds several values: what stands between them. Nothing is split without it. */
+  separator?: string | undefined
+}
+
+/** One text for each reading of a claim; no name that is written as text begins with `[`, and no list with `[{`. */
+export function claimKey({ claim, separator }: ClaimReading): string {
+  if (separator !== undefined) return JSON.stringify([{ claim, separator }])
+  return typeof claim === 'string' ? claim : JSON.stringify(claim)
 }

@@ -46,6 +46,7 @@ export function peopleSchema(key: 'allow' | 'deny') {
           claim: claimSchema
             .default('groups')
             .describe('The claim that lists the groups, written as under `claims`. The app gets these groups.'),
+          separator: separatorSchema(),
           any_of: claimValues(empty('a group')).meta({ examples: ['[staff]'] }),
         })
         .exactOptional()
@@ -57,6 +58,7 @@ export function peopleSchema(key: 'allow' | 'deny') {
               'The claim: its whole name, such as `https://example.com/roles`, or a path with dots, such as `realm_access.roles`. Where names inside a path contain dots, a list of names: `[resource_access, my.app, roles]`.',
             )
             .meta({ examples: ['department'] }),
+          separator: separatorSchema(),
           any_of: claimValues(empty('a value')).meta({ examples: ['[engineering]'] }),
         }),
         empty('a claim'),
@@ -69,6 +71,17 @@ export function peopleSchema(key: 'allow' | 'deny') {
       key === 'allow'
         ? 'an empty allow would allow nobody; remove it, or add emails, domains, groups or claims'
         : 'an empty deny would deny nobody; remove it, or add emails, domains, groups or claims',
+    )
+}
+
+function separatorSchema() {
+  return z
+    .string()
+    .min(1, 'must not be empty')
+    .max(8)
+    .exactOptional()
+    .describe(
+      'What stands between the values where the claim is one text, such as `","` or `" "`. Spaces around a value are left out. Without it a text is one value, whatever is in it.',
     )
 }
 

@@ -124,7 +124,7 @@ describe('the access token of the provider', () => {
   })
 
   it('is none where it could not stand in a header', () => {
-    const wanted = { needs: { claims: new Map<string, string>(), accessToken: true } }
+    const wanted = { needs: { claims: new Map(), email: false, verifiedEmail: false, accessToken: true } }
     const unwanted = { needs: { ...wanted.needs, accessToken: false } }
     assert.deepEqual(keptAccessToken({ access_token: 'good', expires_in: 60 }, wanted, 1000), {
       accessToken: { value: 'good', until: 61_000 },

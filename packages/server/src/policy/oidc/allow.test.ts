@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
 import { compileAllow, countingEmail, type AllowRules, type Person } from './allow.ts'
+import type { ClaimName } from '../../config/claim-name.ts'
 import { readClaims } from './claims.ts'
 
 type Rules = Omit<AllowRules, 'email_verified'>
@@ -11,11 +12,19 @@ function allowing(rules: Rules, email_verified: AllowRules['email_verified'] = '
   return (person: Person) => verdict(person).ok
 }
 
+/** Claims by their names alone, as most are read. */
+function read(idToken: Record<string, unknown>, userInfo: Record<string, unknown> | undefined, names: ClaimName[]) {
+  const { incomplete, ...claims } = readClaims(
+    idToken,
+    userInfo,
+    names.map((claim) => ({ claim })),
+  )
+  return { ...claims, incomplete: [...incomplete.keys()] }
+}
+
 /** As a session has it after readClaims. */
-function personOf(
-  ...[idToken, userInfo, claims = []]: Parameters<typeof readClaims> | [Record<string, unknown>]
-): Person {
-  const { email, emailVerified, groups } = readClaims(idToken, userInfo, claims)
+function personOf(...[idToken, userInfo, claims = []]: Parameters<typeof read> | [Record<string, unknown>]): Person {
+  const { email, emailVerified, groups } = read(idToken, userInfo, claims)
   return { email, email_verified: emailVerified, groups }
 }
 
@@ -165,7 +174,7 @@ describe('compileAllow', () => {
     }
     assert.ok(!allows(personOf({ email })), 'silence is no yes')
     assert.ok(lax(personOf({ email })), 'unless the route says so')
-    for (const email_verified of [false, 'false', 0, 1, null, '', 'no', 'True', ['true']]) {
+    for (const email_verified of [false, 'false', 0, 1, '', 'no', 'True', ['true']]) {
       for (const judge of [allows, lax]) {
         const what = JSON.stringify(email_verified)
         assert.ok(!judge(personOf({ email, email_verified })), what)
@@ -175,6 +184,12 @@ describe('compileAllow', () => {
         assert.ok(!judge(personOf({ email, email_verified: true }, { email, email_verified }, [])))
       }
     }
+    // B13: null is silence, no yes and no denial.
+    assert.ok(!allows(personOf({ email, email_verified: null })))
+    assert.ok(!allows(personOf({ email: null, email_verified: true })))
+    assert.ok(!allows(personOf({ email }, { email: null, email_verified: true }, [])), 'userinfo speaks of none')
+    assert.ok(lax(personOf({ email, email_verified: null })))
+    assert.ok(allows(personOf({ email, email_verified: true }, { email, email_verified: null }, [])))
     assert.equal(countingEmail({ email, email_verified: false }, 'if_present'), undefined)
     assert.equal(countingEmail({ email }, 'required'), undefined)
   })
@@ -183,7 +198,7 @@ describe('compileAllow', () => {
 describe('readClaims', () => {
   it('prefers the ID token and fills in from userinfo', () => {
     assert.deepEqual(
-      { ...readClaims({ name: 'Ada' }, { name: 'Other', email: 'ada@example.com', groups: 'staff' }, ['groups']) },
+      { ...read({ name: 'Ada' }, { name: 'Other', email: 'ada@example.com', groups: 'staff' }, ['groups']) },
       {
         name: 'Ada',
         email: 'ada@example.com',
@@ -195,42 +210,37 @@ describe('readClaims', () => {
 
   it('looks claims up whole first, then as a path', () => {
     const claims = { 'https://x.example/roles': ['a'], realm_access: { roles: ['b'] }, 'realm_access.roles': ['c'] }
-    const { groups } = readClaims(claims, undefined, [
-      'https://x.example/roles',
-      'realm_access.roles',
-      'toString',
-      'a.b',
-    ])
+    const { groups } = read(claims, undefined, ['https://x.example/roles', 'realm_access.roles', 'toString', 'a.b'])
     assert.deepEqual(
       { ...groups },
       { 'https://x.example/roles': ['a'], 'realm_access.roles': ['c'], toString: [], 'a.b': [] },
     )
     assert.deepEqual(
-      readClaims({ realm_access: { roles: ['b'] } }, undefined, ['realm_access.roles']).groups['realm_access.roles'],
+      read({ realm_access: { roles: ['b'] } }, undefined, ['realm_access.roles']).groups['realm_access.roles'],
       ['b'],
     )
   })
 
   it('drops what is no value, empty or oversized', () => {
-    const { groups } = readClaims({ name: 7, email: '', groups: ['a', '', 5, null, {}, 'x'.repeat(300)] }, undefined, [
+    const { groups } = read({ name: 7, email: '', groups: ['a', '', 5, null, {}, 'x'.repeat(300)] }, undefined, [
       'groups',
     ])
     assert.deepEqual(groups.groups, ['a', '5'])
-    const many = readClaims({ g: Array.from({ length: 900 }, (_, i) => `g${i}`) }, undefined, ['g'])
+    const many = read({ g: Array.from({ length: 900 }, (_, i) => `g${i}`) }, undefined, ['g'])
     assert.equal(many.groups.g?.length, 500)
     assert.deepEqual(many.incomplete, ['g'])
   })
 
   it('notices a claim that holds what is no value', () => {
-    const claims = { groups: [{ name: 'staff' }], roles: { staff: {} }, none: null, some: ['a', null] }
-    const { groups, incomplete } = readClaims(claims, undefined, ['groups', 'roles', 'none', 'some', 'absent'])
+    const claims = { groups: [{ name: 'staff' }], roles: { staff: 'yes' }, none: null, some: ['a', null] }
+    const { groups, incomplete } = read(claims, undefined, ['groups', 'roles', 'none', 'some', 'absent'])
     assert.deepEqual(incomplete, ['groups', 'roles'])
     assert.deepEqual(groups.some, ['a'])
   })
 
   it('notices a claim that the provider keeps elsewhere', () => {
-    const { groups, incomplete } = readClaims({ _claim_names: { groups: 'src1' } }, undefined, ['groups', 'roles'])
+    const { groups, incomplete } = read({ _claim_names: { groups: 'src1' } }, undefined, ['groups', 'roles'])
     assert.deepEqual([groups.groups, incomplete], [[], ['groups']])
-    assert.deepEqual(readClaims({ _claim_names: { groups: 'src1' } }, { groups: ['a'] }, ['groups']).incomplete, [])
+    assert.deepEqual(read({ _claim_names: { groups: 'src1' } }, { groups: ['a'] }, ['groups']).incomplete, [])
   })
 })

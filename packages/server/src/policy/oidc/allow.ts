@@ -42,15 +42,20 @@ export function countingEmail(
   return email_verified === true || (email_verified === undefined && rule === 'if_present') ? email : undefined
 }
 
+/** The claims that a list looks at, groups first. */
+export function claimsOf(people: People | undefined): NonNullable<People['claims']> {
+  return [...(people?.groups ? [people.groups] : []), ...(people?.claims ?? [])]
+}
+
 function compilePeople(
   people: People,
   domainOf: (address: string) => string | undefined,
 ): (email: string | undefined, groups: Person['groups']) => boolean {
   const emails = new Set((people.emails ?? []).map(lowerCase).filter(Boolean))
   const domains = new Set((people.domains ?? []).map(lowerCase).filter(Boolean))
-  const claims = [...(people.groups ? [people.groups] : []), ...(people.claims ?? [])].map(({ claim, any_of }) => ({
-    key: claimKey(claim),
-    values: new Set(any_of.filter(Boolean)),
+  const claims = claimsOf(people).map((named) => ({
+    key: claimKey(named),
+    values: new Set(named.any_of.filter(Boolean)),
   }))
   return (email, groups) => {
     if (email) {

@@ -199,7 +199,7 @@ function forgetOne(passes: Map<string, Pass>, newest: Pass): void {
 }
 
 function identityOf(issuer: string, subject: string, claims: Readonly<Record<string, unknown>>) {
-  const { name, email, emailVerified, groups } = readClaims(claims, undefined, ['groups'])
+  const { name, email, emailVerified, groups } = readClaims(claims, undefined, [{ claim: 'groups' }])
   return {
     subject,
     issuer,

@@ -2,7 +2,7 @@
 
 import { escapeHtml } from '@sallyport/protocol'
 
-import { claimKey, type ClaimName } from '../../config/claim-name.ts'
+import { claimKey, type ClaimName, type ClaimReading } from '../../config/claim-name.ts'
 import type { OpenidConnectConfig } from '../../config/config.ts'
 import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
@@ -19,8 +19,8 @@ export function showNotAllowed(
   { email_verified, allow }: Pick<OpenidConnectConfig, 'email_verified' | 'allow'>,
 ): void {
   const isUnverified = person.email !== undefined && countingEmail(person, email_verified) === undefined
-  const hasNo = ({ claim }: { claim: ClaimName }): boolean => {
-    const key = claimKey(claim) // a claim may have any name, `constructor` too
+  const hasNo = (reading: ClaimReading): boolean => {
+    const key = claimKey(reading) // a claim may have any name, `constructor` too
     return !Object.hasOwn(person.groups, key) || person.groups[key]!.length === 0
   }
   // Mostly a scope that was not asked for, or a claim that the provider must be set up to send.

@@ -126,6 +126,181 @@ describe('providers as they are', () => {
     }
   })
 
+  describe('whose userinfo refuses', () => {
+    const refusals: Record<string, (response: ServerResponse) => void> = {
+      'the access token': (response) =>
+        void response.writeHead(401, { 'www-authenticate': 'Bearer error="invalid_token"' }).end(),
+      'with 403 and a page': (response) => void response.writeHead(403, { 'content-type': 'text/html' }).end('<p>no'),
+      'by not being there': (response) => void response.writeHead(404).end(),
+      'by leading elsewhere': (response) => void response.writeHead(302, { location: '/login' }).end(),
+    }
+    const behaving = (refuse: (response: ServerResponse) => void, claims: Record<string, unknown>): Behaviour => ({
+      metadata: { userinfo_endpoint: `${provider.issuer}/userinfo` },
+      answer: { '/userinfo': refuse },
+      idToken: () => provider.idToken({ email_verified: undefined, ...claims }),
+    })
+
+    for (const [what, refuse] of Object.entries(refusals)) {
+      it(`B7: ${what}: what the ID token says counts, and the log tells`, async () => {
+        const { identity } = await welcome(behaving(refuse, { groups: ['staff'] }))
+        assert.equal(identity?.name, 'Ada')
+        assert.equal(identity?.email, undefined, 'nobody has called it verified')
+        assert.match(relay.logLines.join(''), /"reason":"HTTP 40[134]|"reason":"HTTP 302/)
+        assert.match(relay.logLines.join(''), /userinfo refuses the access token: what the ID token says counts/)
+        assert.ok(!relay.logLines.join('').includes('credentials right'), 'B14: they were taken')
+      })
+
+      it(`B7: ${what}: a claim that decides and is missing is named, and nobody comes in`, async () => {
+        const groups = { claim: 'groups', any_of: ['staff'] }
+        const deciding: [Record<string, unknown>, Partial<OpenidConnectConfig>, RegExp][] = [
+          [{ groups: undefined }, { deny: { groups } }, /left groups out of the ID token/],
+          [{ groups: null }, { allow: { groups } }, /left groups out/],
+          [{}, { allow: { claims: [{ claim: ['a', 'b.c'], any_of: ['x'] }] } }, /left \["a","b\.c"\] out/],
+          [{}, { allow: { emails: ['ada@example.com'] } }, /left email_verified out/],
+          [{ email: undefined }, { deny: { domains: ['example.com'] } }, /left email out/],
+          [{ email: null }, { allow: { domains: ['example.com'] } }, /left email, email_verified out/],
+        ]
+        for (const [claims, config, words] of deciding) {
+          relay.logLines.length = 0
+          const { page, browser, edge } = await attempt(behaving(refuse, claims), config)
+          assert.equal(page.status, 400)
+          assert.match(page.body, /The operator finds the reason/)
+          const log = relay.logLines.join('').replaceAll('\\"', '"')
+          assert.match(log, words)
+          assert.match(log, /its userinfo endpoint refuses the access token \(HTTP \d{3}/)
+          assert.equal(browser.cookie(edge.host, 'session'), undefined)
+        }
+        assert.deepEqual(relay.reached, [])
+        // What does not decide may be missing, and so may what the ID token says itself.
+        await welcome(behaving(refuse, { groups: ['staff'] }), { allow: { groups } })
+        await welcome(behaving(refuse, {}), { allow: { emails: ['ada@example.com'] }, email_verified: 'if_present' })
+        await welcome(behaving(refuse, { email_verified: true }), { allow: { emails: ['ada@example.com'] } })
+      })
+    }
+
+    it('B7: still must speak of the same subject where it answers', async () => {
+      const behave = behaving(() => {}, { name: undefined })
+      for (const sub of ['user-2', '', null, undefined, ['user-1']]) {
+        const { page } = await attempt({ ...behave, answer: {}, userInfo: { sub, name: 'Boss' } })
+        assert.equal(page.status, 400, String(sub))
+      }
+      assert.deepEqual(relay.reached, [])
+    })
+
+    it('B7: at a refresh without an ID token leaves the claims as they were, and counts as no refresh', async () => {
+      const config = { userinfo_refresh_interval: MINUTE, allow: { groups: { claim: 'groups', any_of: ['staff'] } } }
+      const signedIn = { ...behaving(refusals['the access token']!, { groups: ['staff'] }), refreshToken: 'r1' }
+      const { browser, edge } = await welcome(signedIn, config)
+      provider.behave = { ...signedIn, idToken: () => undefined }
+      now += 3 * MINUTE
+      assert.equal((await browser.fetch(edge.url)).status, 200)
+      await until(() => relay.logLines.some((line) => line.includes('claims could not be refreshed')))
+      const line = relay.logLines.find((one) => one.includes('claims could not be refreshed')) ?? ''
+      assert.match(line, /refuses the access token, or these credentials: HTTP 401: invalid_token/)
+    })
+  })
+
+  describe('whose claims are no lists', () => {
+    const ROLES = 'urn:zitadel:iam:org:project:roles'
+    const inRole = (role: string, more: object = {}): Partial<OpenidConnectConfig> => ({
+      allow: { groups: { claim: ROLES, any_of: [role], ...more } },
+    })
+    const sending = (value: unknown): Behaviour => ({ idToken: () => provider.idToken({ [ROLES]: value }) })
+
+    it('B12: the keys of an object are the values, as Zitadel sends its roles', async () => {
+      const roles = { docs: { '2801': 'example.com' }, 'press,all': { '2801': 'example.com' }, admin: true }
+      for (const role of Object.keys(roles)) {
+        const { identity } = await welcome(sending(roles), inRole(role))
+        assert.deepEqual(identity?.groups, Object.keys(roles))
+      }
+    })
+
+    it('B12: a key that stands for nothing is no value, and what is inside of one is none either', async () => {
+      const roles = { docs: {}, off: false, none: null }
+      await welcome(sending(roles), inRole('docs'))
+      relay.reached.length = 0
+      for (const role of ['off', 'none', '2801', 'example.com', 'toString', '__proto__', 'constructor']) {
+        assert.equal((await attempt(sending(roles), inRole(role))).page.status, 403, role)
+      }
+      assert.deepEqual(relay.reached, [])
+      const deny = { deny: { groups: { claim: ROLES, any_of: ['docs'] } } }
+      assert.equal((await attempt(sending(roles), deny)).page.status, 403)
+    })
+
+    it('B14: what cannot be read decides nothing, and the message says what was found', async () => {
+      for (const [value, words] of [
+        [{ street: 'Main Street' }, /holds an object with a string in it/],
+        [{ docs: ['2801'] }, /holds an object with a list in it/],
+        [{ docs: 1 }, /holds an object with a number in it/],
+        [[{ name: 'docs' }], /holds an object in place of a text/],
+        [['docs', ['more']], /holds a list in place of a text/],
+      ] as const) {
+        for (const config of [inRole('docs'), { deny: { groups: { claim: ROLES, any_of: ['docs'] } } }]) {
+          relay.logLines.length = 0
+          assert.equal((await attempt(sending(value), config)).page.status, 400)
+          assert.match(relay.logLines.join(''), words)
+          assert.ok(!relay.logLines.join('').includes('lists more'))
+        }
+      }
+      assert.deepEqual(relay.reached, [])
+    })
+
+    it('a number of which JSON has lost the last digits is nobody’s group', async () => {
+      const token = await provider.idToken()
+      assert.ok(token)
+      const { page } = await attempt(
+        sending([12345678901234567891n.toString(), 2 ** 63]),
+        inRole('9223372036854775807'),
+      )
+      assert.equal(page.status, 400)
+      assert.match(relay.logLines.join(''), /a number that is too long to be read exactly/)
+      await welcome(sending([42]), inRole('42'))
+    })
+
+    it('one text is split where a separator is configured, and never without', async () => {
+      for (const [value, separator, role] of [
+        ['docs,press', ',', 'press'],
+        [' docs , press ', ',', 'docs'],
+        ['docs press', ' ', 'press'],
+        ['docs;;press', ';', 'press'],
+        ['docs, press', ', ', 'press'],
+        [['docs', 'press'], ',', 'press'],
+      ] as const) {
+        const { identity } = await welcome(sending(value), inRole(role, { separator }))
+        assert.deepEqual(identity?.groups, ['docs', 'press'])
+      }
+      relay.reached.length = 0
+      for (const [value, separator, role] of [
+        ['docs,press', undefined, 'press'],
+        ['docs press', undefined, 'docs'],
+        ['docs,press', ';', 'docs'],
+        ['docs,press', ',', 'docs,press'],
+        [['docs,press'], ',', 'press'],
+        [',', ',', ''],
+      ] as const) {
+        const config = inRole(role, separator === undefined ? {} : { separator })
+        assert.equal((await attempt(sending(value), config)).page.status, 403, JSON.stringify([value, separator]))
+      }
+      assert.deepEqual(relay.reached, [])
+      const deny = { deny: { claims: [{ claim: ROLES, any_of: ['press'], separator: ',' }] } }
+      assert.equal((await attempt(sending('docs, press'), deny)).page.status, 403)
+    })
+
+    it('two routes that read one claim differently share a session, and each reads its own', async () => {
+      provider.behave = sending('docs,press')
+      const host = `asis${edges++}`
+      const whole = relay.edge(host, configFor(provider.issuer, inRole('docs,press')))
+      const browser = new Browser()
+      relay.signIn.action(configFor(provider.issuer, inRole('press', { separator: ',' })), whole.id)
+      assert.equal((await browser.open(whole.url)).status, 200)
+      relay.edge(host, configFor(provider.issuer, inRole('press', { separator: ',' })))
+      assert.equal((await browser.fetch(whole.url)).status, 200)
+      assert.deepEqual(relay.reached.at(-1)?.identity?.groups, ['docs', 'press'])
+      relay.edge(host, configFor(provider.issuer, inRole('docs', {})))
+      assert.equal((await browser.fetch(whole.url)).status, 403)
+    })
+  })
+
   it('real-providers 2: a secret with -_.~ goes as it stands to a provider that does not decode Basic credentials', async () => {
     const client_secret = new Secret('gl-secret_1.2~3')
     for (const config of [

@@ -13,7 +13,7 @@ import type { Registration } from './registration.ts'
 import type { Tokens } from './session-tokens.ts'
 import type { LiveSession } from './live-session.ts'
 import { idTokenOf } from './token-answer.ts'
-import { readVisitor, verifyTokens, type IdTokenClaims, type VisitorClaims } from './verified-claims.ts'
+import { readVisitor, refusalOf, verifyTokens, type IdTokenClaims, type VisitorClaims } from './verified-claims.ts'
 
 interface Redeemed {
   tokens: Tokens
@@ -77,6 +77,8 @@ export function isUnreachable(error: unknown): boolean {
 /** A sentence for the log. */
 export function reasonOf(error: unknown): string {
   if (error instanceof ResponseBodyError) return describeBodyError(error)
+  const refusal = refusalOf(error) // a token endpoint is told by its answer's body, just above
+  if (refusal !== undefined) return `the provider refuses the access token, or these credentials: ${refusal}`
   if (!(error instanceof Error)) return String(error)
   for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
     if (cause instanceof ProviderUnreachable) return cause.message // openid-client wraps it in "something went wrong"

@@ -4,7 +4,7 @@
 import type { CryptoKey } from 'jose'
 import type { Configuration } from 'openid-client'
 
-import type { ClaimName } from '../../config/claim-name.ts'
+import type { ClaimReading } from '../../config/claim-name.ts'
 import type { OpenidConnectConfig } from '../../config/config.ts'
 import { callbackPath } from '../../config/redirect-uri.ts'
 import { readClientKey } from './client-key.ts'
@@ -20,7 +20,10 @@ export interface ReadyProvider extends ProviderDescription {
 /** What a session must hold for the routes that take it. Grows while routes are built. */
 export interface ScopeNeeds {
   /** By `claimKey`. */
-  claims: Map<string, ClaimName>
+  claims: Map<string, ClaimReading>
+  /** Whether an address decides, and whether it must be called verified for that. */
+  email: boolean
+  verifiedEmail: boolean
   accessToken: boolean
 }
 
@@ -51,7 +54,7 @@ export class Registration {
   }
 
   /** Claims that decide on routes which share its sessions, by `claimKey`. */
-  get decidingClaims(): ReadonlyMap<string, ClaimName> {
+  get decidingClaims(): ReadonlyMap<string, ClaimReading> {
     return this.needs.claims
   }
 

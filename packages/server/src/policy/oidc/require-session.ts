@@ -9,7 +9,7 @@ import type { Identity } from '../../exchange/identity.ts'
 import { readCookie } from '../../exchange/read-cookie.ts'
 import type { Action } from '../action.ts'
 import type { SignedIdentity } from '../signed-identity.ts'
-import { compileAllow, countingEmail, type AllowVerdict } from './allow.ts'
+import { claimsOf, compileAllow, countingEmail, type AllowVerdict } from './allow.ts'
 import type { SignInParts } from './parts.ts'
 import type { Registration } from './registration.ts'
 import { passesAsPreflight } from './cors-preflight.ts'
@@ -47,14 +47,8 @@ export function requireSession(
     maxMs: config.max_session_duration,
   }
   const allows = compileAllow(config)
-  const groupClaim = claimKey(config.allow?.groups?.claim ?? config.deny?.groups?.claim ?? 'groups')
-  const needed = [
-    groupClaim,
-    ...[config.allow, config.deny].flatMap((people) => [
-      ...(people?.groups ? [claimKey(people.groups.claim)] : []),
-      ...(people?.claims ?? []).map(({ claim }) => claimKey(claim)),
-    ]),
-  ]
+  const groupClaim = claimKey(config.allow?.groups ?? config.deny?.groups ?? { claim: 'groups' })
+  const needed = [groupClaim, ...[config.allow, config.deny].flatMap(claimsOf).map(claimKey)]
   const origins = new Set((config.allowed_origins ?? []).map((origin) => origin.toLowerCase()))
   const standings = new WeakMap<LiveSession, Standing>()
   const { edgeId } = registration

@@ -2,7 +2,7 @@
 // `/.sallyport/` on edge hosts, the shared pages on the relay's own host, and the sessions. What needs openid-client
 // and jose is loaded with the first sign-in: a relay where nobody signs in does without them.
 
-import { claimKey, type ClaimName } from '../../config/claim-name.ts'
+import { claimKey } from '../../config/claim-name.ts'
 import type { OpenidConnectConfig } from '../../config/config.ts'
 import { CALLBACK } from '../../config/redirect-uri.ts'
 import type { IssuerReach } from '../../config/issuer-reach.ts'
@@ -15,6 +15,7 @@ import type { Store } from '../../store/store.ts'
 import type { Action } from '../action.ts'
 import type { IdentityTokens } from '../identity-tokens.ts'
 import { AccessTokens } from './access-token.ts'
+import { claimsOf } from './allow.ts'
 import { Boxes } from './boxes.ts'
 import { ClaimsRefresh } from './claims-refresh.ts'
 import { choicePage } from './choice-page.ts'
@@ -146,14 +147,9 @@ export class SignIn {
     if (!ofEdge) this.#registrations.set(edgeId, (ofEdge = new Map<string, Registration>()))
     if (!ofEdge.has(config.auth_id)) provider.registrations += 1
     const scope = scopeOf(edgeId, config)
-    const needs = this.#needs.get(scope) ?? { claims: new Map<string, ClaimName>(), accessToken: false }
+    const needs = this.#needs.get(scope) ?? noNeeds()
     this.#needs.set(scope, needs)
-    needs.accessToken ||= config.forward_access_token
-    for (const people of [config.allow, config.deny]) {
-      for (const { claim } of [...(people?.groups ? [people.groups] : []), ...(people?.claims ?? [])]) {
-        needs.claims.set(claimKey(claim), claim)
-      }
-    }
+    addNeeds(needs, config)
     const registration = newRegistration(edgeId, config, provider, needs)
     ofEdge.set(config.auth_id, registration)
     return { registration, action: requireSession(config, registration, this.#parts) }
@@ -270,6 +266,18 @@ export class SignIn {
     const { sendToProvider } = await import('./authorization.ts')
     await sendToProvider(exchange, choose(exchange, registrations), this.#parts, return_to, force === '1')
   }
+}
+
+function noNeeds(): ScopeNeeds {
+  return { claims: new Map(), email: false, verifiedEmail: false, accessToken: false }
+}
+
+function addNeeds(needs: ScopeNeeds, { allow, deny, email_verified, forward_access_token }: OpenidConnectConfig): void {
+  needs.accessToken ||= forward_access_token
+  const looksAtEmail = (people: typeof allow): boolean => Boolean(people?.emails ?? people?.domains)
+  needs.email ||= looksAtEmail(allow) || looksAtEmail(deny)
+  needs.verifiedEmail ||= looksAtEmail(allow) && email_verified === 'required' // deny looks at every address
+  for (const reading of [allow, deny].flatMap(claimsOf)) needs.claims.set(claimKey(reading), reading)
 }
 
 /** @throws ConfigError where the client key cannot be used */

@@ -85,7 +85,7 @@ function missingClaim(
   const { groups } = readClaims(
     claims,
     undefined,
-    required_claims.map(({ claim }) => claim),
+    required_claims.map(({ claim }) => ({ claim })),
   )
   for (const { claim, any_of } of required_claims) {
     const values = groups[claim] ?? []
