@@ -308,8 +308,16 @@ describe('signing in with Chromium', { timeout: 120_000 }, () => {
         'ERR_SIGN_IN_FAILED',
       ],
       ['old-callback', `${processes.publicUrl}/oidc/callback?code=x&state=y`, 400, 'relay oidc redirect-uri ISSUER'],
-      ['sign-in-expired', await finishedSignIn(), 400, 'ERR_SIGN_IN_EXPIRED'],
+      ['sign-in-expired', await finishedSignIn('/'), 400, 'ERR_SIGN_IN_EXPIRED'],
+      [
+        'no-cookies',
+        await finishedSignIn('/.sallyport/login?again=1'),
+        400,
+        'Your browser keeps no cookies of this site',
+      ],
+      ['entry-not-sent', `${processes.origin('wiki.localhost')}/save`, 401, 'Your entry was not sent'],
     ]
+    await page.route('**/save', (route) => route.continue({ method: 'POST', postData: 'text=x' }))
     for (const [name, url, status, words] of shown) {
       const answer = await page.goto(url)
       assert.equal(answer?.status(), status, name)
@@ -320,10 +328,10 @@ describe('signing in with Chromium', { timeout: 120_000 }, () => {
   })
 
   /** The address that ended a sign-in: opened again, in another browser, it is over. */
-  async function finishedSignIn(): Promise<string> {
+  async function finishedSignIn(path: string): Promise<string> {
     const other = await chromium!.privateWindow()
     const page = await other.newPage()
-    await page.goto(processes.origin('wiki.localhost'))
+    await page.goto(`${processes.origin('wiki.localhost')}${path}`)
     const handOver = page.waitForRequest((request) => request.url().includes('/.sallyport/oidc/callback?'))
     await signIn(page)
     const url = (await handOver).url()

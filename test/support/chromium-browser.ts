@@ -1,12 +1,12 @@
 // A real Chromium for a test file: started once with folders of its own, private windows on demand, gone at the end.
 // Where there is none, the tests are skipped and say how to get one; with CI=true that is a failure.
 
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { chromium } from 'playwright-core'
-import type { Browser, BrowserContext, BrowserContextOptions } from 'playwright-core'
+import type { Browser, BrowserContext, BrowserContextOptions, LaunchOptions } from 'playwright-core'
 
 import { findChromium } from './chromium.ts'
 
@@ -24,6 +24,7 @@ const QUIET = [
 export class ChromiumBrowser {
   readonly #browser: Browser
   readonly #folder: string
+  readonly #launch: LaunchOptions
 
   /** Undefined where no Chromium can be had. @throws with CI=true then */
   static async start(): Promise<ChromiumBrowser | undefined> {
@@ -36,24 +37,38 @@ export class ChromiumBrowser {
     // playwright makes folders of its own where this says, and Chromium locks and sockets.
     process.env.TMPDIR = join(folder, 'tmp')
     await mkdir(process.env.TMPDIR)
-    const browser = await chromium.launch({
+    const launch: LaunchOptions = {
       executablePath: found.path,
       args: [...found.args, ...QUIET],
       headless: true,
       env: { ...process.env, TMPDIR: process.env.TMPDIR, HOME: folder } as Record<string, string>, // no value is undefined there
-    })
-    return new ChromiumBrowser(browser, folder)
+    }
+    return new ChromiumBrowser(await chromium.launch(launch), folder, launch)
   }
 
   /** Use `ChromiumBrowser.start`. */
-  constructor(browser: Browser, folder: string) {
+  constructor(browser: Browser, folder: string, launch: LaunchOptions) {
     this.#browser = browser
     this.#folder = folder
+    this.#launch = launch
   }
 
   /** A private window: no cookie and no cache of any other. */
   async privateWindow(options: BrowserContextOptions = {}): Promise<BrowserContext> {
     const window = await this.#browser.newContext(options)
+    window.setDefaultTimeout(ACTION_DEADLINE_MS)
+    window.setDefaultNavigationTimeout(ACTION_DEADLINE_MS)
+    return window
+  }
+
+  /** A window of a browser of its own, which is set to keep no cookies of one origin. Closing it ends that browser. */
+  async windowWithoutCookiesOf(origin: string): Promise<BrowserContext> {
+    const profile = await mkdtemp(join(this.#folder, 'profile-'))
+    await mkdir(join(profile, 'Default'))
+    const blocked = { [`${origin},*`]: { setting: 2 } } // as the settings page writes it: block
+    const preferences = { profile: { content_settings: { exceptions: { cookies: blocked } } } }
+    await writeFile(join(profile, 'Default', 'Preferences'), JSON.stringify(preferences))
+    const window = await chromium.launchPersistentContext(profile, this.#launch)
     window.setDefaultTimeout(ACTION_DEADLINE_MS)
     window.setDefaultNavigationTimeout(ACTION_DEADLINE_MS)
     return window

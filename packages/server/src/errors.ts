@@ -11,6 +11,15 @@ interface Answer {
   /** Said to the visitor: plain language, no inner reason, no secret. */
   title: string
   advice: string
+  /** Whether to ask once more may help: people get a link that does. */
+  again?: true
+}
+
+/** A link on a page: the next step of whoever sees it. */
+export interface WayOn {
+  label: string
+  /** A path on the host of the page; empty for the page itself. */
+  href: string
 }
 
 const ANSWERS = {
@@ -33,13 +42,12 @@ const ANSWERS = {
   sign_in_failed: {
     status: 400,
     title: 'Sign-in did not work',
-    advice: 'Go back to the page you wanted and try again.',
+    advice: 'Open the page that you wanted once more.',
   },
   sign_in_expired: {
     status: 400,
-    title: 'Sign-in took too long',
-    advice:
-      'This sign-in was started too long ago, or in another browser. Go back to the page you wanted and try again.',
+    title: 'This sign-in is over',
+    advice: 'It was begun more than 15 minutes ago, or in another browser, or has had its answer already.',
   },
   credentials_required: {
     status: 401,
@@ -92,7 +100,7 @@ const ANSWERS = {
     title: 'This method is not allowed',
     advice: 'The request method is not accepted at this address.',
   },
-  request_timeout: { status: 408, title: 'The request took too long', advice: 'Send it again.' },
+  request_timeout: { status: 408, title: 'The request took too long', advice: 'Send it again.', again: true },
   headers_too_large: {
     status: 431,
     title: 'The request headers are too large',
@@ -102,12 +110,14 @@ const ANSWERS = {
     status: 429,
     title: 'Too many connections from your network',
     advice: 'Close some pages or programs that are connected to this site, and try again in a moment.',
+    again: true,
   },
-  too_many_requests: { status: 429, title: 'Too many attempts', advice: 'Wait a minute and try again.' },
+  too_many_requests: { status: 429, title: 'Too many attempts', advice: 'Wait a minute and try again.', again: true },
   internal: {
     status: 500,
     title: 'Something went wrong in the relay',
     advice: 'The operator finds the reason in the relay’s log.',
+    again: true,
   },
   coding_unsupported: {
     status: 501,
@@ -124,46 +134,55 @@ const ANSWERS = {
     title: 'The app is not answering',
     advice:
       'The tunnel is online, but the app behind it refused the connection. Start the app, or check the address that the agent forwards to.',
+    again: true,
   },
   app_bad_answer: {
     status: 502,
     title: 'The app gave an answer that cannot be passed on',
     advice: 'Its answer did not follow the rules of HTTP.',
+    again: true,
   },
   tunnel_lost: {
     status: 502,
     title: 'The tunnel was lost',
     advice: 'The connection to the app ended before it answered. It may or may not have acted on the request.',
+    again: true,
   },
   provider_unreachable: {
     status: 502,
     title: 'The sign-in service cannot be reached',
     advice: 'The identity provider of this site did not answer properly. Try again in a moment.',
+    again: true,
   },
   no_tunnel_online: {
     status: 503,
     title: 'No tunnel is online',
     advice: 'This address is set up, but no agent is connected for it.',
+    again: true,
   },
   relay_full: {
     status: 503,
     title: 'Too many visitors at the moment',
     advice: 'The relay has as many connections as it may have. Try again in a moment.',
+    again: true,
   },
   tunnel_full: {
     status: 503,
     title: 'Too many requests are under way',
     advice: 'The tunnel to the app carries as many as it may at once. Try again in a moment.',
+    again: true,
   },
   store_unavailable: {
     status: 503,
     title: 'Sign-in is not possible at the moment',
     advice: 'The relay cannot save new sign-ins right now. Try again in a moment.',
+    again: true,
   },
   app_timeout: {
     status: 504,
     title: 'The app took too long',
     advice: 'It accepted the request and did not answer in time.',
+    again: true,
   },
   loop_detected: {
     status: 508,
@@ -182,10 +201,14 @@ export interface RelayErrorOptions extends ErrorOptions {
   limit?: LimitName
   /** Extra response headers, e.g. `WWW-Authenticate` or `Allow`. */
   headers?: Record<string, string>
+  /** Replaces the table's title; shown to the visitor, escaped. */
+  title?: string
   /** Replaces the table's advice; shown to the visitor, escaped. */
   advice?: string
   /** Replaces the table's status where the operator chose one. */
   status?: number
+  /** Shown to people. */
+  wayOn?: WayOn
   /** A command for the visitor who is also the owner, shown as copyable text. */
   command?: string
 }
@@ -196,8 +219,10 @@ export class RelayError extends Error {
   readonly detail: string | undefined
   readonly limit: LimitName | undefined
   readonly headers: Record<string, string> | undefined
+  readonly title: string
   readonly advice: string
   readonly command: string | undefined
+  readonly wayOn: WayOn | undefined
   readonly status: number
 
   constructor(code: RelayErrorCode, options: RelayErrorOptions = {}) {
@@ -207,13 +232,17 @@ export class RelayError extends Error {
     this.detail = options.detail
     this.limit = options.limit
     this.headers = options.headers
+    this.title = options.title ?? ANSWERS[code].title
     this.advice = options.advice ?? ANSWERS[code].advice
     this.command = options.command
+    this.wayOn = options.wayOn
     this.status = options.status ?? ANSWERS[code].status
   }
 
-  get title(): string {
-    return ANSWERS[this.code].title
+  /** Whether the same request may get through a moment later. */
+  get mayPassLater(): boolean {
+    const answer: Answer = ANSWERS[this.code]
+    return answer.again === true
   }
 
   /** The value of `Sallyport-Error-Code`, e.g. `ERR_EDGE_NOT_FOUND`. */

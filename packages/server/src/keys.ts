@@ -55,16 +55,22 @@ export class Keys {
     return new Uint8Array(hkdfSync('sha256', this.#secret, '', `sallyport ${purpose}`, KEY_BYTES))
   }
 
-  /** Encrypts and authenticates a text. The box is base64url, so it fits into a cookie or a URL. */
-  sealBox(purpose: string, plaintext: string): string {
+  /** Encrypts and authenticates a text, or bytes. The box is base64url, so it fits into a cookie or a URL. */
+  sealBox(purpose: string, plaintext: string | Uint8Array): string {
     const nonce = randomBytes(NONCE_BYTES)
     const cipher = createCipheriv('aes-256-gcm', this.#boxKey(purpose), nonce).setAAD(Buffer.from(purpose))
-    const sealed = [cipher.update(plaintext, 'utf8'), cipher.final(), cipher.getAuthTag()]
+    const bytes = typeof plaintext === 'string' ? Buffer.from(plaintext, 'utf8') : plaintext
+    const sealed = [cipher.update(bytes), cipher.final(), cipher.getAuthTag()]
     return Buffer.concat([Buffer.of(BOX_VERSION), nonce, ...sealed]).toString('base64url')
   }
 
   /** The text in the box; undefined where the box was made for another purpose, by another key, or was tampered with. */
   openBox(purpose: string, box: string): string | undefined {
+    return this.openBytes(purpose, box)?.toString('utf8')
+  }
+
+  /** As openBox(), of a box of bytes. */
+  openBytes(purpose: string, box: string): Buffer | undefined {
     const bytes = Buffer.from(box, 'base64url')
     // Node.js skips what is not base64url; a box has exactly one spelling.
     if (bytes.toString('base64url') !== box) return undefined
@@ -74,7 +80,7 @@ export class Keys {
     decipher.setAAD(Buffer.from(purpose)).setAuthTag(bytes.subarray(-TAG_BYTES))
     try {
       const opened = decipher.update(bytes.subarray(1 + NONCE_BYTES, -TAG_BYTES))
-      return Buffer.concat([opened, decipher.final()]).toString('utf8')
+      return Buffer.concat([opened, decipher.final()])
     } catch {
       return undefined // final() throws where the tag does not fit, and says no more than that
     }

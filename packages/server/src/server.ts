@@ -196,6 +196,10 @@ export class Relay {
     const identityTokens = await openIdentityTokens({ issuer: config.public_url.origin, store, keys, log })
     this.#identityTokens = identityTokens
     const signIn = await SignIn.open({
+      originOf: (edgeId, host) => {
+        const edge = this.#edges.find(host)
+        return edge?.id === edgeId ? edge.originOf(host) : undefined
+      },
       publicUrl: config.public_url,
       store,
       keys,

@@ -3,8 +3,8 @@
 
 import { escapeHtml } from '@sallyport/protocol'
 
-import type { RelayError } from '../errors.ts'
-import { renderPage } from './page.ts'
+import type { RelayError, WayOn } from '../errors.ts'
+import { renderPage, wayOnHtml } from './page.ts'
 
 export interface ErrorAnswer {
   status: number
@@ -12,19 +12,29 @@ export interface ErrorAnswer {
   body: string
 }
 
-/**
- * Builds the answer for an error.
- * @param accept the visitor's Accept header
- * @param fetchDestination the visitor's Sec-Fetch-Dest header: a script never gets the page
- */
-export function errorAnswer(error: RelayError, accept: string | undefined, fetchDestination?: string): ErrorAnswer {
+/** What of the request decides how the answer looks. */
+export interface Asker {
+  accept?: string | undefined
+  /** Sec-Fetch-Dest: a script never gets the page. */
+  fetchDestination?: string | undefined
+  /** Whether a browser goes to a page of its own, that a link can lead to once more. */
+  isNavigation?: boolean
+}
+
+// Empty: the page itself, whatever its address is. That stands nowhere on it.
+const TRY_AGAIN: WayOn = { label: 'Try again', href: '' }
+
+/** Builds the answer for an error. */
+export function errorAnswer(error: RelayError, { accept, fetchDestination, isNavigation = false }: Asker): ErrorAnswer {
   const { status, publicCode, title, advice, command } = error
   const own = { 'sallyport-error-code': publicCode, ...error.headers }
-  if (wantsHtml(accept, fetchDestination)) {
+  if (isNavigation || wantsHtml(accept, fetchDestination)) {
     const commandHtml = command ? `\n<pre tabindex="0"><code>${escapeHtml(command)}</code></pre>` : ''
+    const wayOn = error.wayOn ?? (isNavigation && error.mayPassLater ? TRY_AGAIN : undefined)
+    const wayOnLine = wayOn ? `\n${wayOnHtml(wayOn)}` : ''
     const page = renderPage({
       title,
-      body: `<p>${escapeHtml(advice)}</p>${commandHtml}`,
+      body: `<p>${escapeHtml(advice)}</p>${commandHtml}${wayOnLine}`,
       footer: `${publicCode} · HTTP ${status} · answered by the Sallyport relay`,
     })
     return { status, headers: { ...page.headers, ...own }, body: page.body }

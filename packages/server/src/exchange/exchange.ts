@@ -166,10 +166,27 @@ export class Exchange {
 
   /** Whether a person's browser is going to a page, rather than a program or a script fetching something. */
   get isNavigation(): boolean {
-    if (this.hasCredentials || this.upgrade || (this.method !== 'GET' && this.method !== 'HEAD')) return false
+    return (this.method === 'GET' || this.method === 'HEAD') && this.#leadsTo('page')
+  }
+
+  /** Whether a person's browser sends a form and will show what comes back, in a page or in a frame. */
+  get isFormSubmission(): boolean {
+    return this.method === 'POST' && (this.#leadsTo('page') || this.#leadsTo('frame'))
+  }
+
+  /** Whether a person's browser fills a frame of a page. */
+  get isForFrame(): boolean {
+    return this.#leadsTo('frame')
+  }
+
+  #leadsTo(place: 'page' | 'frame'): boolean {
+    if (this.hasCredentials || this.upgrade) return false
     const destination = this.header('sec-fetch-dest')
-    if (destination !== undefined) return destination === 'document'
-    return /(?:^|[\s,])text\/html/i.test(this.header('accept') ?? '')
+    if (place === 'frame') return destination === 'iframe' || destination === 'frame'
+    if (destination === undefined) return /(?:^|[\s,])text\/html/i.test(this.header('accept') ?? '')
+    // A service worker that passes a page's request on leaves it without a destination; no script can make up the mode
+    // (Fetch, "new Request(input, init)"), and the redirect goes to the browser, not to the worker.
+    return destination === 'document' || (destination === 'empty' && this.header('sec-fetch-mode') === 'navigate')
   }
 
   /** The content type that a gRPC call wants to be answered with; undefined where it is none. */
@@ -257,11 +274,10 @@ export class Exchange {
   }
 
   #refuse(error: RelayError): void {
-    const { grpcType } = this
-    const { status, headers, body } =
-      grpcType === undefined
-        ? errorAnswer(error, this.header('accept'), this.header('sec-fetch-dest'))
-        : grpcAnswer(error, grpcType)
+    const { grpcType, isNavigation } = this
+    const asker = { accept: this.header('accept'), fetchDestination: this.header('sec-fetch-dest'), isNavigation }
+    const answer = grpcType === undefined ? errorAnswer(error, asker) : grpcAnswer(error, grpcType)
+    const { status, headers, body } = answer
     this.respond(status, headers, body)
   }
 }

@@ -11,7 +11,7 @@ describe('a page of the relay', () => {
   it('has no scripts, loads nothing, stands in no frame and in no cache', () => {
     const error = new RelayError('sign_in_failed', { advice: EVIL, command: EVIL })
     for (const { headers, body } of [
-      errorAnswer(error, 'text/html'),
+      errorAnswer(error, { accept: 'text/html' }),
       renderPage({ title: EVIL, body: '<p>hello</p>', footer: EVIL }),
     ]) {
       const policy = String(headers['content-security-policy']).split('; ')
@@ -27,7 +27,7 @@ describe('a page of the relay', () => {
   })
 
   it('is no page for programs, and no more to a cache', () => {
-    const { headers, body } = errorAnswer(new RelayError('sign_in_failed', { advice: EVIL }), '*/*')
+    const { headers, body } = errorAnswer(new RelayError('sign_in_failed', { advice: EVIL }), { accept: '*/*' })
     assert.equal(headers['content-type'], 'application/problem+json')
     assert.equal(headers['cache-control'], 'no-store')
     assert.equal((JSON.parse(body) as { detail: string }).detail, EVIL)

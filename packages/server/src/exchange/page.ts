@@ -5,6 +5,8 @@ import { createHash } from 'node:crypto'
 
 import { PAGE_COLOURS, escapeHtml, renderHtml } from '@sallyport/protocol'
 
+import type { WayOn } from '../errors.ts'
+
 const STYLE = `${PAGE_COLOURS}
 * { box-sizing: border-box }
 body { margin: 0; min-height: 100vh; display: grid; grid-template-columns: minmax(0, 36rem); place-content: center; padding: 1.5rem; background: var(--ground); color: var(--ink); font: 1rem/1.6 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif }
@@ -14,7 +16,7 @@ p { margin: 0 0 1rem }
 pre { margin: 0 0 1rem; padding: .75rem 1rem; white-space: pre-wrap; background: var(--code); border-radius: .375rem; font: .875rem/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace }
 a { color: var(--accent) }
 a:focus-visible, button:focus-visible, pre:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
-button { padding: .6rem 1.25rem; border: 0; border-radius: .375rem; background: var(--accent); color: var(--card); font: inherit; font-weight: 600; cursor: pointer }
+button, .button { display: inline-block; padding: .6rem 1.25rem; border: 0; border-radius: .375rem; background: var(--accent); color: var(--card); font: inherit; font-weight: 600; text-decoration: none; cursor: pointer }
 .choices { margin: 0; padding: 0; list-style: none; display: grid; gap: .75rem }
 .choices a { display: block; padding: .75rem 1rem; border: 1px solid var(--line); border-radius: .375rem; font-weight: 600; text-decoration: none }
 .choices a:hover { border-color: var(--accent) }
@@ -32,6 +34,8 @@ export interface Page {
   footer?: string
   /** Where a form on the page may post to; none by default. */
   formAction?: "'self'"
+  /** Which pages may show it in a frame; none by default. */
+  framedBy?: "'self'"
 }
 
 export interface RenderedPage {
@@ -40,7 +44,7 @@ export interface RenderedPage {
 }
 
 /** Renders a whole page with the headers that keep it harmless: no scripts, no framing, no caching, no referrer. */
-export function renderPage({ title, body, footer, formAction }: Page): RenderedPage {
+export function renderPage({ title, body, footer, formAction, framedBy }: Page): RenderedPage {
   const html = renderHtml({
     title,
     style: STYLE,
@@ -52,11 +56,21 @@ export function renderPage({ title, body, footer, formAction }: Page): RenderedP
       'content-type': 'text/html; charset=utf-8',
       'content-security-policy':
         `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; form-action ${formAction ?? "'none'"}; ` +
-        `frame-ancestors 'none'; base-uri 'none'`,
+        `frame-ancestors ${framedBy ?? "'none'"}; base-uri 'none'`,
       'x-content-type-options': 'nosniff',
       'referrer-policy': 'no-referrer',
       'cache-control': 'no-store',
     },
     body: html,
   }
+}
+
+/**
+ * A link that looks like the button it is to people. It is none to browsers: `form-action` would hold for the redirects
+ * behind a form, and a sign-in is one.
+ * @param target the frame or tab in which to follow it
+ */
+export function wayOnHtml({ label, href }: WayOn, target?: '_blank' | '_top'): string {
+  const where = target === undefined ? '' : ` target="${target}"`
+  return `<p><a class="button" href="${escapeHtml(href)}"${where}>${escapeHtml(label)}</a></p>`
 }

@@ -9,22 +9,31 @@ import { setCookie, surplusStateCookies } from './cookies.ts'
 import type { SignInParts } from './parts.ts'
 import type { Registration } from './registration.ts'
 import { returnTo } from './return-to.ts'
+import { SIGN_IN_RANDOM_BYTES, hasRoomFor, signInId } from './state.ts'
+import { STATE_HASH_BYTES, type StateCookie } from './state-cookie.ts'
 
-const STATE_MS = 15 * 60_000
-const SIGN_IN_TIME_CHARS = 9 // milliseconds in base 36 until the year 5188
+export const STATE_MS = 15 * 60_000
+const MAX_COOKIE_BYTES = 4096 // of name, `=` and value, which browsers keep
+
+/** How a sign-in is unlike others. */
+export interface SignInWish {
+  /** Asks the provider to have the visitor sign in anew. */
+  force?: boolean
+  /** The visitor has come back from the provider once, without the cookie. */
+  again?: boolean
+}
 
 /**
  * Answers with the redirect to the provider. Nothing is stored: what we need again travels sealed.
  * Throws `provider_unreachable`.
  * @param wanted where the visitor wants to be afterwards; looked at by returnTo()
- * @param force asks the provider to have the visitor sign in anew
  */
 export async function sendToProvider(
   exchange: Exchange,
   registration: Registration,
   parts: SignInParts,
   wanted: string | null,
-  force = false,
+  { force = false, again = false }: SignInWish = {},
 ): Promise<void> {
   const { configuration } = await registration.ready()
   const { config } = registration
@@ -35,34 +44,24 @@ export async function sendToProvider(
   const maxAge = isForced ? '0' : config.authz_url_params?.max_age
   const maxAgeS = maxAge === undefined ? undefined : Number(maxAge)
 
-  const signIn = signInName(now)
+  const { host } = exchange
+  const back = returnTo(wanted, exchange.origin)
+  const isShort = hasRoomFor(back, host)
+  const signIn = signInId(now, randomBytes(SIGN_IN_RANDOM_BYTES))
   const state = parts.boxes.seal(
     'state',
-    {
-      edge: registration.edgeId,
-      origin: exchange.origin,
-      authId: config.auth_id,
-      issuer: config.issuer_url,
-      clientId: config.client_id,
-      signIn,
-    },
+    { ...registration.name, host, signIn, again, ...(isShort && { returnTo: back }) },
     expires,
   )
   const verifier = randomPKCECodeVerifier()
   const nonce = randomNonce()
-  const stateCookie = parts.boxes.seal(
-    'state cookie',
-    {
-      stateHash: stateHash(state),
-      verifier,
-      nonce,
-      returnTo: returnTo(wanted, exchange.origin),
-      begun: now,
-      ...(maxAgeS !== undefined && { maxAgeS }),
-    },
-    expires,
-  )
   const name = `${cookies.statePrefix}${signIn}`
+  const stateCookie = sealStateCookie(
+    { stateHash: stateHash(state), verifier, nonce, begun: now, ...(maxAgeS !== undefined && { maxAgeS }) },
+    isShort ? [undefined] : [back, back.replace(/[?#].*$/s, ''), '/'],
+    name.length + 1,
+    (content) => parts.boxes.seal('state cookie', content, expires),
+  )
   const surplus = surplusStateCookies(exchange.header('cookie'), name.length + 1 + stateCookie.length)
 
   const location = buildAuthorizationUrl(configuration, {
@@ -89,10 +88,20 @@ export async function sendToProvider(
 
 /** What a state cookie knows its `state` by. */
 export function stateHash(state: string): string {
-  return hash('sha256', state, 'base64url')
+  return hash('sha256', state, 'buffer').subarray(0, STATE_HASH_BYTES).toString('base64url')
 }
 
-/** Begins with its time, so that the oldest of several can be told by name. */
-function signInName(now: number): string {
-  return now.toString(36).padStart(SIGN_IN_TIME_CHARS, '0') + randomBytes(16).toString('base64url')
+/** With the first of the return addresses that a browser will keep. */
+function sealStateCookie(
+  content: StateCookie,
+  returnTos: readonly (string | undefined)[],
+  nameBytes: number,
+  seal: (content: StateCookie) => string,
+): string {
+  let sealed = ''
+  for (const back of returnTos) {
+    sealed = seal({ ...content, ...(back !== undefined && { returnTo: back }) })
+    if (nameBytes + sealed.length <= MAX_COOKIE_BYTES) break
+  }
+  return sealed
 }

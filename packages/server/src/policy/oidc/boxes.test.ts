@@ -1,10 +1,25 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
-import { Boxes, type BoxKind } from './boxes.ts'
+import { Boxes, type BoxContents, type BoxKind } from './boxes.ts'
 import { testKeys } from './harness.test-support.ts'
+import { signInName } from './sign-in-name.ts'
+import { signInId } from './state.ts'
 
-const KINDS: BoxKind[] = ['state', 'state cookie', 'hand-over', 'sign-out', 'sign-out state', 'session tokens']
+const CONTENTS: BoxContents = {
+  state: {
+    ...signInName('edg_a', 'x', 'https://login.example', 'relay'),
+    host: 'a',
+    signIn: signInId(1, Buffer.alloc(16)),
+    again: false,
+  },
+  'state cookie': { stateHash: 'A'.repeat(22), verifier: 'A'.repeat(43), nonce: 'A'.repeat(43), begun: 1 },
+  'hand-over': { state: 'x' },
+  'sign-out': { scope: 'x' },
+  'sign-out state': { origin: 'https://a' },
+  'session tokens': { session: 'x' },
+}
+const KINDS = Object.keys(CONTENTS) as BoxKind[] // it has all of them, and no others
 
 describe('Boxes', () => {
   const boxes = new Boxes(testKeys())
@@ -12,12 +27,16 @@ describe('Boxes', () => {
   it('open to what was put in, until they expire', () => {
     const box = boxes.seal('session tokens', { session: 's', idToken: 'x' }, 1000)
     assert.deepEqual(boxes.open('session tokens', box, 999), { ok: true, content: { session: 's', idToken: 'x' } })
-    assert.deepEqual(boxes.open('session tokens', box, 1000), { ok: false, reason: 'expired' })
+    assert.deepEqual(boxes.open('session tokens', box, 1000), {
+      ok: false,
+      reason: 'expired',
+      content: { session: 's', idToken: 'x' },
+    })
   })
 
   for (const sealed of KINDS) {
     it(`attack 27: a box of the kind "${sealed}" is refused as every other kind`, () => {
-      const box = boxes.seal(sealed, { origin: 'https://a' } as never, 1000) // content does not matter here
+      const box = boxes.seal(sealed, CONTENTS[sealed], 1000)
       for (const kind of KINDS) assert.equal(boxes.open(kind, box, 0).ok, kind === sealed, kind)
     })
   }

@@ -2,31 +2,17 @@
 // its own and names itself inside, so a box of one kind never passes for another. Pure: takes the clock.
 
 import type { Keys } from '../../keys.ts'
+import type { Packing } from './packing.ts'
+import { STATE_PACKING, type State } from './state.ts'
+import { STATE_COOKIE_PACKING, type StateCookie } from './state-cookie.ts'
 
 /** What each kind of box holds. */
 export interface BoxContents {
   /** The `state` parameter: travels through the provider. */
-  state: {
-    edge: string
-    origin: string
-    authId: string
-    /** Whose answer it is for: to the letter, as configured. */
-    issuer: string
-    clientId: string
-    /** Names this sign-in, and the cookie that belongs to it. */
-    signIn: string
-  }
+  state: State
   /** The cookie that binds a sign-in to a browser. */
-  'state cookie': {
-    stateHash: string
-    verifier: string
-    nonce: string
-    returnTo: string
-    begun: number
-    /** How old the visitor's authentication at the provider may have been then; absent where nobody asked. */
-    maxAgeS?: number
-  }
-  /** From the shared callback to the edge: the provider's answer. */
+  'state cookie': StateCookie
+  /** From the shared callback to the edge: the provider's answer; neither code nor error where it has come too late. */
   'hand-over': { state: string; iss?: string; code?: string; error?: string; errorDescription?: string }
   /** The cookie that carries the ID token from the sign-out to the provider. Names the sign-in that it came from. */
   'sign-out': { scope: string; idToken?: string }
@@ -43,9 +29,11 @@ export interface BoxContents {
 
 export type BoxKind = keyof BoxContents
 
+/** What is over is told all the same: it leads its visitor on, and decides nothing any more. */
 export type OpenedBox<K extends BoxKind> =
   | { ok: true; content: BoxContents[K] }
-  | { ok: false; reason: 'forged' | 'expired' }
+  | { ok: false; reason: 'expired'; content: BoxContents[K] }
+  | { ok: false; reason: 'forged' }
 
 interface Sealed<K extends BoxKind> {
   kind: K
@@ -53,28 +41,53 @@ interface Sealed<K extends BoxKind> {
   content: BoxContents[K]
 }
 
-export class Boxes {
-  readonly #keys: Pick<Keys, 'sealBox' | 'openBox'>
+/** Those that must be short: providers cut a long `state`, and browsers send thirty cookies along. The others are JSON. */
+const PACKINGS: { readonly [K in BoxKind]?: Packing<BoxContents[K]> } = {
+  state: STATE_PACKING,
+  'state cookie': STATE_COOKIE_PACKING,
+}
 
-  constructor(keys: Pick<Keys, 'sealBox' | 'openBox'>) {
+type BoxKeys = Pick<Keys, 'sealBox' | 'openBox' | 'openBytes'>
+
+export class Boxes {
+  readonly #keys: BoxKeys
+
+  constructor(keys: BoxKeys) {
     this.#keys = keys
   }
 
   seal<K extends BoxKind>(kind: K, content: BoxContents[K], expires: number): string {
+    const packing = PACKINGS[kind]
+    if (packing) return this.#keys.sealBox(packedPurposeOf(kind), packing.pack(content, expires))
     const sealed: Sealed<K> = { kind, expires, content }
     return this.#keys.sealBox(purposeOf(kind), JSON.stringify(sealed))
   }
 
   open<K extends BoxKind>(kind: K, box: string, now: number): OpenedBox<K> {
+    const sealed = this.#unseal(kind, box)
+    if (!sealed) return { ok: false, reason: 'forged' }
+    const { expires, content } = sealed
+    return now >= expires ? { ok: false, reason: 'expired', content } : { ok: true, content }
+  }
+
+  #unseal<K extends BoxKind>(kind: K, box: string): Omit<Sealed<K>, 'kind'> | undefined {
+    const packing = PACKINGS[kind]
+    if (packing) {
+      const bytes = this.#keys.openBytes(packedPurposeOf(kind), box)
+      return bytes && packing.unpack(bytes) // authenticated, as below
+    }
     const text = this.#keys.openBox(purposeOf(kind), box)
-    if (text === undefined) return { ok: false, reason: 'forged' }
+    if (text === undefined) return undefined
     const sealed = JSON.parse(text) as Sealed<K> // authenticated: only seal() above can have made it
-    if (sealed.kind !== kind) return { ok: false, reason: 'forged' }
-    if (now >= sealed.expires) return { ok: false, reason: 'expired' }
-    return { ok: true, content: sealed.content }
+    return sealed.kind === kind ? sealed : undefined
   }
 }
 
 function purposeOf(kind: BoxKind): string {
   return `oidc ${kind}`
+}
+
+/** Another layout gets another number, so that bytes of one are never read as the other. */
+function packedPurposeOf(kind: BoxKind): string {
+  return `oidc ${kind} 2`
 }

@@ -74,18 +74,18 @@ describe('cookies of sign-in', () => {
     assert.equal(readCookie(`x=y ${name}=planted; ${name}=own; z=${name}=planted`, name), 'own')
   })
 
-  it('of state are at most twelve on a host, the oldest going first, whichever sign-in they belong to', () => {
+  it('of state are at most 32 on a host, the oldest going first, whichever sign-in they belong to', () => {
     const cookies = Array.from(
-      { length: 14 },
-      (_, i) => `sallyport.a${i % 2}.state.00000000${(i + 10).toString(36)}rand=v`,
+      { length: 34 },
+      (_, i) => `sallyport.a${i % 2}.state.0000000${(i + 36).toString(36)}rand=v`,
     )
     const surplus = surplusStateCookies(['other=1', ...cookies.toReversed()].join('; '), 500)
     assert.deepEqual(
       surplus.toSorted(),
       [
-        'sallyport.a0.state.00000000arand',
-        'sallyport.a0.state.00000000crand',
-        'sallyport.a1.state.00000000brand',
+        'sallyport.a0.state.000000010rand',
+        'sallyport.a0.state.000000012rand',
+        'sallyport.a1.state.000000011rand',
       ].toSorted(),
     )
   })

@@ -1,7 +1,7 @@
 // The cookies of sign-in: their names and their attributes.
 // Pure: no I/O, no clock.
 
-const MAX_STATE_COOKIES = 12 // tabs that sign in at the same time
+const MAX_STATE_COOKIES = 32 // tabs that sign in at the same time: a browser that is restored has thirty
 const MAX_STATE_BYTES = 8192 // half of what common servers accept as a request head
 
 export interface CookieNames {

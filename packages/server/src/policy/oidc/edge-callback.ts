@@ -14,12 +14,13 @@ import type { Exchange } from '../../exchange/exchange.ts'
 import { readCookie } from '../../exchange/read-cookie.ts'
 import { StoreUnavailable } from '../../store/store.ts'
 import { keptAccessToken } from './access-token.ts'
-import { stateHash } from './authorization.ts'
+import { STATE_MS, stateHash } from './authorization.ts'
 import type { BoxContents } from './boxes.ts'
 import { setCookie, setSessionCookie } from './cookies.ts'
 import { deviceOf } from './device.ts'
 import { freshFor } from './fresh-for.ts'
 import { freshnessProblem } from './fresh-authentication.ts'
+import { leadOn, type StaleAnswer } from './lead-on.ts'
 import { readParameters } from './parameters.ts'
 import type { SignInParts } from './parts.ts'
 import { ProviderUnreachable } from './provider-fetch.ts'
@@ -28,19 +29,22 @@ import { describeBodyError } from './redeem-refresh-token.ts'
 import type { Registration } from './registration.ts'
 import type { SessionRow } from './session-row.ts'
 import type { Tokens } from './session-tokens.ts'
-import { failWithLink } from './sign-in-page.ts'
+import { failWithLink, logInPath } from './sign-in-page.ts'
 import { idTokenOf } from './token-answer.ts'
 import { readVisitor, verifyTokens } from './verified-claims.ts'
 
 /** A code that was used up or too old, and a provider with troubles of its own. What else is refused, no second try mends. */
 const MAY_WORK_AGAIN: ReadonlySet<string> = new Set(['invalid_grant', 'temporarily_unavailable', 'server_error'])
-const OPERATOR_KNOWS = 'The operator finds the reason in the relay’s log.'
+const OPERATOR_KNOWS =
+  'The identity provider does not know this site as it should. That is for the operator to set right, who finds the reason in the relay’s log.'
 
 export async function finishSignIn(exchange: Exchange, parts: SignInParts): Promise<void> {
-  const { registration, handOver, bound, cookieName } = openHandOver(exchange, parts)
+  const opened = openHandOver(exchange, parts)
+  if (!opened.ok) return leadOn(exchange, opened, parts)
+  const { registration, handOver, bound, returnTo } = opened
   const cookies = registration.cookies(exchange.origin)
   // A sign-in is used up by its first answer, whatever comes of it.
-  const forget = setCookie(cookieName, '', 0, cookies.secure)
+  const forget = forgetSignIn(opened, cookies.secure, parts)
   try {
     const { row, tokens } = await redeem(registration, parts, handOver, bound)
     const device = deviceOf(exchange.header('user-agent'))
@@ -52,7 +56,7 @@ export async function finishSignIn(exchange: Exchange, parts: SignInParts): Prom
     // A new id at every sign-in, and the browser's old session ends: nobody's planted id becomes a session.
     if (old?.scope === registration.scope) await parts.sessions.endAnyway(old, 'signed in anew')
     exchange.respond(302, {
-      location: `${exchange.origin}${bound.returnTo}`,
+      location: `${exchange.origin}${returnTo}`,
       'set-cookie': [forget, setSessionCookie(cookies, id, Math.ceil(registration.config.max_session_duration / 1000))],
       'cache-control': 'no-store',
       'referrer-policy': 'no-referrer',
@@ -63,52 +67,87 @@ export async function finishSignIn(exchange: Exchange, parts: SignInParts): Prom
       { edge: registration.edgeId, issuer: registration.config.issuer_url, code: error.code, reason: error.detail },
       'sign-in failed',
     )
-    const again = `/.sallyport/login?${new URLSearchParams({ auth_id: registration.config.auth_id, return_to: bound.returnTo }).toString()}`
-    failWithLink(exchange, error, { label: 'Try again', href: again }, { 'set-cookie': [forget] })
+    const href = logInPath(registration, returnTo)
+    failWithLink(exchange, error, { label: 'Try again', href }, { 'set-cookie': [forget] })
   }
 }
 
 interface OpenedHandOver {
+  ok: true
   registration: Registration
   handOver: BoxContents['hand-over']
   bound: BoxContents['state cookie']
   cookieName: string
+  returnTo: string
 }
 
-/** Every way in which the answer could be someone else's ends here, with 400 and without a session. */
-function openHandOver(exchange: Exchange, parts: SignInParts): OpenedHandOver {
+/**
+ * Every way in which the answer could be someone else's ends here, without a session.
+ * @throws RelayError where not even the way on is known
+ */
+function openHandOver(exchange: Exchange, parts: SignInParts): OpenedHandOver | ({ ok: false } & StaleAnswer) {
   const now = parts.clock()
   const read = readParameters(exchange.target, { box: 16_384 })
-  if (!read.ok) throw new RelayError('sign_in_failed', { detail: read.detail })
-  if (!read.values.box) throw new RelayError('sign_in_failed', { detail: 'the callback has no box' })
+  if (!read.ok) throw lost(read.detail)
+  if (!read.values.box) throw lost('the callback has no box')
 
   const box = parts.boxes.open('hand-over', read.values.box, now)
-  if (!box.ok) throw closed('box', box.reason)
-  const state = parts.boxes.open('state', box.content.state, now)
-  if (!state.ok) throw closed('state', state.reason)
-  const { edge, origin, authId, signIn } = state.content
-  if (edge !== exchange.edgeId || origin !== exchange.origin) {
-    throw new RelayError('sign_in_failed', { detail: `the sign-in began at ${origin}, not here` })
-  }
-  const registration = parts.findRegistration(state.content)
-  if (!registration) {
-    throw new RelayError('sign_in_failed', { detail: `sign-in ${authId} of ${edge} is not configured any more` })
-  }
+  if (!box.ok && box.reason === 'forged') throw lost('box is forged')
+  const handOver = box.content
+  const state = parts.boxes.open('state', handOver.state, now)
+  if (!state.ok && state.reason === 'forged') throw lost('state is forged')
+  const { host, signIn, again } = state.content
+  if (host !== exchange.host) throw lost(`the sign-in began at ${host}, not here`)
+  const found = parts.findRegistration(state.content)
+  if (!found.ok) throw lost(found.detail)
+  const { registration } = found
+  if (registration.edgeId !== exchange.edgeId) throw lost(`the sign-in began on ${registration.edgeId}`)
+
   const cookieName = `${registration.cookies(exchange.origin).statePrefix}${signIn}`
   const cookie = readCookie(exchange.header('cookie'), cookieName)
-  if (cookie === undefined) {
-    throw new RelayError('sign_in_expired', { detail: 'this browser did not begin the sign-in, or has finished it' })
-  }
-  const bound = parts.boxes.open('state cookie', cookie, now)
-  if (!bound.ok) throw closed('state cookie', bound.reason)
-  if (bound.content.stateHash !== stateHash(box.content.state)) {
-    throw new RelayError('sign_in_failed', { detail: 'the state cookie belongs to another sign-in' })
-  }
-  return { registration, handOver: box.content, bound: bound.content, cookieName }
+  const bound = cookie === undefined ? undefined : parts.boxes.open('state cookie', cookie, now)
+  const isBound = bound?.ok === true && bound.content.stateHash === stateHash(handOver.state)
+  const returnTo = state.content.returnTo ?? (isBound ? bound.content.returnTo : undefined) ?? '/'
+  const stale = (error: RelayError): { ok: false } & StaleAnswer => ({ ok: false, registration, returnTo, error })
+
+  if (!box.ok || !state.ok) return stale(over(`${box.ok ? 'state' : 'box'} is expired`))
+  if (bound === undefined)
+    return stale(again ? cookieless(exchange.host) : over('this browser did not begin the sign-in, or has finished it'))
+  if (!bound.ok && bound.reason === 'expired') return stale(over('state cookie is expired'))
+  if (!bound.ok) return stale(new RelayError('sign_in_failed', { detail: 'state cookie is forged' }))
+  if (!isBound)
+    return stale(new RelayError('sign_in_failed', { detail: 'the state cookie belongs to another sign-in' }))
+  if (bound.content.verifier === '') return stale(over('this browser has finished the sign-in'))
+  return { ok: true, registration, handOver, bound: bound.content, cookieName, returnTo }
 }
 
-function closed(what: string, reason: 'forged' | 'expired'): RelayError {
-  return new RelayError(reason === 'expired' ? 'sign_in_expired' : 'sign_in_failed', { detail: `${what} is ${reason}` })
+function lost(detail: string): RelayError {
+  return new RelayError('sign_in_failed', { detail, wayOn: { label: 'Open this site', href: '/' } })
+}
+
+function over(detail: string): RelayError {
+  return new RelayError('sign_in_expired', { detail })
+}
+
+/** Whoever has pressed the button of the page above has been given a cookie a moment ago. */
+function cookieless(host: string): RelayError {
+  return new RelayError('sign_in_expired', {
+    detail: 'this browser has come back without the cookie for the second time',
+    title: 'Your browser keeps no cookies of this site',
+    advice: `Signing in needs cookies, and your browser has come back without the one that it was given. Allow cookies for ${host} in its settings, then sign in again.`,
+  })
+}
+
+/**
+ * The Set-Cookie line that uses a sign-in up. Where only the cookie knows the return address, it goes on telling that, and
+ * nothing else, to whoever steps back to the provider's page.
+ */
+function forgetSignIn({ bound, cookieName }: OpenedHandOver, secure: boolean, { boxes, clock }: SignInParts): string {
+  const { stateHash: ofState, begun, returnTo } = bound
+  const leftMs = begun + STATE_MS - clock()
+  if (returnTo === undefined || leftMs <= 0) return setCookie(cookieName, '', 0, secure)
+  const finished = { stateHash: ofState, begun, returnTo, verifier: '', nonce: '' }
+  return setCookie(cookieName, boxes.seal('state cookie', finished, begun + STATE_MS), Math.ceil(leftMs / 1000), secure)
 }
 
 async function redeem(

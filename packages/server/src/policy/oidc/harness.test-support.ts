@@ -116,11 +116,16 @@ export async function startRelay(options: RelayOptions = {}): Promise<Relay> {
     log: createLog({ level: 'debug', format: 'json' }, { write: (line) => void logLines.push(line) }),
     ...(options.clock && { clock: options.clock }),
   }
+  const edges = new Map<string, { id: string; origin: string; actions: Action[] }>()
   const open = async (): Promise<SignIn> =>
     SignIn.open({
       ...parts,
       identityTokens: await IdentityTokens.open({ ...parts, issuer: publicUrl.origin }),
       publicUrl,
+      originOf: (edgeId, host) => {
+        const edge = edges.get(host)
+        return edge?.id === edgeId ? edge.origin : undefined
+      },
       providerTimeoutMs: options.providerTimeoutMs ?? 5000,
       countAttempts: () => new Attempts(options.callbacksPerMinute ?? 1000),
     })
@@ -128,7 +133,6 @@ export async function startRelay(options: RelayOptions = {}): Promise<Relay> {
     server.close()
     throw error
   })
-  const edges = new Map<string, { id: string; origin: string; actions: Action[] }>()
   const reached: Reached[] = []
   const holding = new Set<Exchange>()
 

@@ -3,15 +3,16 @@
 import type { Attempts } from '../../exchange/attempts.ts'
 import type { OnFault } from '../../exchange/border.ts'
 import type { AccessTokens } from './access-token.ts'
-import type { BoxContents, Boxes } from './boxes.ts'
+import type { Boxes } from './boxes.ts'
 import type { ClaimsRefresh } from './claims-refresh.ts'
 import type { IdentityTokens } from '../identity-tokens.ts'
 import type { Logger } from '../../log.ts'
 import type { Registration } from './registration.ts'
 import type { Sessions } from './sessions.ts'
+import type { SignInName } from './sign-in-name.ts'
 
-/** What a sign-in under way must still find when the answer comes. */
-export type SignInName = Pick<BoxContents['state'], 'edge' | 'authId' | 'issuer' | 'clientId'>
+/** Whether a sign-in under way is still what it was when it began, or why not, for the log. */
+export type FoundRegistration = { ok: true; registration: Registration } | { ok: false; detail: string }
 
 export interface SignInParts {
   /** The relay's own origin, where the shared callback lives. */
@@ -25,8 +26,10 @@ export interface SignInParts {
   clock: () => number
   log: Logger
   onFault: OnFault
-  /** The sign-in that a `state` was sealed for; undefined where its edge has it no more, or with another issuer or client. */
-  findRegistration(of: SignInName): Registration | undefined
+  /** The sign-in that a `state` was sealed for: not found where its edge has it no more, or with another issuer or client. */
+  findRegistration(of: SignInName & { host: string }): FoundRegistration
+  /** The origin of a host of an edge; undefined where the edge does not serve it any more. */
+  originOf(edgeId: string, host: string): string | undefined
   /** One that takes sessions of this scope; undefined where none does any more. */
   registrationOf(scope: string): Registration | undefined
 }

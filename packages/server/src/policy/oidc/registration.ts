@@ -11,6 +11,7 @@ import { readClientKey } from './client-key.ts'
 import { cookieNames, type CookieNames } from './cookies.ts'
 import type { Provider, ProviderDescription } from './provider.ts'
 import { sessionScope } from './session-row.ts'
+import { signInName, type SignInName } from './sign-in-name.ts'
 
 export interface ReadyProvider extends ProviderDescription {
   /** For openid-client: the metadata with our credentials. */
@@ -33,6 +34,8 @@ export class Registration {
   readonly provider: Provider
   /** Names the sessions that belong here. */
   readonly scope: string
+  /** What a `state` knows it by. */
+  readonly name: SignInName
   /** Where visitors come back to from its issuer, on the relay's own host. */
   readonly callbackPath: string
   readonly needs: Readonly<ScopeNeeds>
@@ -47,6 +50,7 @@ export class Registration {
     this.provider = provider
     this.needs = needs
     this.scope = scopeOf(edgeId, config)
+    this.name = signInName(edgeId, config.auth_id, config.issuer_url, config.client_id)
     this.callbackPath = callbackPath(config.issuer_url)
     if (config.client_key) this.#clientKey = readClientKey(config.client_key)
     this.#secureCookies = cookieNames(config.auth_id, true, config.auth_cookie_domain)

@@ -6,7 +6,7 @@ import type { Registration } from './registration.ts'
 import type { SessionAction } from './require-session.ts'
 import { returnTo } from './return-to.ts'
 import { failWithPage } from './sign-in-page.ts'
-import { signInRequired } from './sign-in-required.ts'
+import { refuseWithoutSession, signInRequired } from './sign-in-required.ts'
 
 export interface SignInWay {
   registration: Registration
@@ -28,7 +28,7 @@ export function requireAnySession(ways: readonly SignInWay[]): Action {
       }
       if (refusal) return refusal()
       exchange.identity = undefined
-      if (!exchange.isNavigation) throw signInRequired(exchange.edgeId)
+      if (!exchange.isNavigation) return refuseWithoutSession(exchange)
       const body = choicePage(registrations, returnTo(exchange.target, exchange.origin))
       failWithPage(exchange, signInRequired(exchange.edgeId), { body, title: 'Choose how to sign in', footer: '' })
     }

@@ -13,7 +13,7 @@ import { claimsOf, compileAllow, countingEmail, type AllowVerdict } from './allo
 import type { SignInParts } from './parts.ts'
 import type { Registration } from './registration.ts'
 import { passesAsPreflight } from './cors-preflight.ts'
-import { signInRequired } from './sign-in-required.ts'
+import { refuseWithoutSession } from './sign-in-required.ts'
 import { checkSession } from './session-check.ts'
 import type { SessionRow } from './session-row.ts'
 import type { LiveSession, SessionRoute } from './live-session.ts'
@@ -122,7 +122,7 @@ export function requireSession(
 /** People are sent to the provider and get no byte of the app; programs are told to sign in. */
 async function askToSignIn(exchange: Exchange, registration: Registration, parts: SignInParts): Promise<void> {
   exchange.identity = undefined
-  if (!exchange.isNavigation) throw signInRequired(registration.edgeId)
+  if (!exchange.isNavigation) return refuseWithoutSession(exchange, registration.config.auth_id)
   const { sendToProvider } = await import('./authorization.ts') // with openid-client, loaded with the first sign-in
   return sendToProvider(exchange, registration, parts, exchange.target)
 }

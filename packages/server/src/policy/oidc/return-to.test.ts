@@ -18,9 +18,10 @@ describe('returnTo', () => {
     ['/a/../b', '/b'],
     ['/https:evil'],
     ['/.sallyportal'],
+    [`/search?q=${'x'.repeat(7980)}`],
   ]
   for (const [wanted, becomes = wanted] of kept) {
-    it(`keeps ${wanted}`, () => assert.equal(returnTo(wanted, ORIGIN), becomes))
+    it(`keeps ${wanted.slice(0, 40)}`, () => assert.equal(returnTo(wanted, ORIGIN), becomes))
   }
 
   const evil = [
@@ -63,8 +64,8 @@ describe('returnTo', () => {
     '/.sallyport/logout',
     '/.sallyport',
     '/x/../.sallyport/login',
-    `/${'a'.repeat(1500)}`,
-    `/${'é'.repeat(600)}`,
+    `/${'a'.repeat(8000)}`,
+    `/${'é'.repeat(1400)}`,
   ]
   for (const wanted of evil) {
     it(`attack 19: turns ${JSON.stringify(wanted.slice(0, 40))} into the root page`, () => {

@@ -1,7 +1,7 @@
 // Where a visitor goes after signing in: always a path on the host where the sign-in began.
 // Pure: no I/O, no clock.
 
-const MAX_LENGTH = 1500 // it travels in a cookie, of which browsers keep 4096 bytes
+const MAX_LENGTH = 8000 // no longer ones are seen in the field; what a cookie has no room for loses its query there
 
 /**
  * Turns what a visitor asked for into a path that no browser reads as another place. Everything doubtful is `/`.

@@ -1,7 +1,8 @@
 // `<public_url>/oidc/callback/<issuer's name>`: where a provider sends its visitors back to, for all edges. It checks that
 // `state` is ours and was made for the issuer that the path names, and hands the provider's answer over to the edge in a
 // sealed box, so that no code ever stands in a URL of an edge host, where the app's own service worker could read it. It
-// exchanges nothing and sets no cookie.
+// exchanges nothing and sets no cookie. A `state` that is ours and too old leads to the edge as well, without the answer:
+// there is the session, or a button that starts anew.
 //
 // The path is what tells a dishonest issuer from an honest one (RFC 9700 4.4): it can have an honest one answer with a
 // `state` of its own, but not at its own path, which is not registered there.
@@ -43,35 +44,34 @@ export async function handOver(exchange: Exchange, parts: SignInParts): Promise<
   const { state, code, iss, error, error_description } = read.values
   if (!state) throw new RelayError('sign_in_failed', { detail: 'the callback has no state' })
   const opened = parts.boxes.open('state', state, parts.clock())
-  if (!opened.ok) {
-    throw new RelayError(opened.reason === 'expired' ? 'sign_in_expired' : 'sign_in_failed', {
-      detail: `state is ${opened.reason}`,
-    })
+  if (!opened.ok && opened.reason === 'forged') {
+    throw new RelayError('sign_in_failed', { detail: 'state is forged' })
   }
   if (!code && !error) throw new RelayError('sign_in_failed', { detail: 'the callback has neither code nor error' })
-  const { edge, origin, authId, issuer } = opened.content
-  const registration = parts.findRegistration(opened.content)
-  if (!registration) {
-    throw new RelayError('sign_in_failed', { detail: `sign-in ${authId} of ${edge} is not configured any more` })
-  }
-  if (exchange.path !== registration.callbackPath) {
+  const { host } = opened.content
+  const found = parts.findRegistration(opened.content)
+  if (!found.ok) throw new RelayError('sign_in_failed', { detail: found.detail })
+  const { edgeId, config, callbackPath } = found.registration
+  if (exchange.path !== callbackPath) {
     throw new RelayError('sign_in_failed', {
-      detail: `an answer for ${issuer} has come to the redirect URI of another issuer, ${exchange.path.slice(0, MAX_PATH_CHARS)}`,
+      detail: `an answer for ${config.issuer_url} has come to the redirect URI of another issuer, ${exchange.path.slice(0, MAX_PATH_CHARS)}`,
     })
   }
+  // A `state` may be older than the hosts of its edge, and leads to none that is somebody else's by now.
+  const origin = parts.originOf(edgeId, host)
+  if (origin === undefined) {
+    throw new RelayError('sign_in_failed', { detail: `${host} is no host of ${edgeId} any more` })
+  }
+  // RFC 6749 4.1.2.1: an answer is either of the two; an error wins.
+  const answer = error
+    ? {
+        error: error.slice(0, MAX_ERROR_CHARS),
+        ...(error_description && { errorDescription: error_description.slice(0, MAX_ERROR_CHARS) }),
+      }
+    : { code: code! } // one of them is there, as just seen
   const box = parts.boxes.seal(
     'hand-over',
-    {
-      state,
-      ...(iss !== undefined && { iss }),
-      // RFC 6749 4.1.2.1: an answer is either of the two; an error wins.
-      ...(error
-        ? {
-            error: error.slice(0, MAX_ERROR_CHARS),
-            ...(error_description && { errorDescription: error_description.slice(0, MAX_ERROR_CHARS) }),
-          }
-        : { code: code! }), // one of them is there, as just seen
-    },
+    { state, ...(opened.ok && { ...(iss !== undefined && { iss }), ...answer }) },
     parts.clock() + HAND_OVER_MS,
   )
   exchange.respond(303, {

@@ -2,44 +2,37 @@
 
 import { escapeHtml } from '@sallyport/protocol'
 
-import type { RelayError } from '../../errors.ts'
+import type { RelayError, WayOn } from '../../errors.ts'
 import type { Exchange, ResponseHeaders } from '../../exchange/exchange.ts'
-import { renderPage, type Page } from '../../exchange/page.ts'
+import { renderPage, wayOnHtml, type Page } from '../../exchange/page.ts'
+import type { Registration } from './registration.ts'
 
-export interface WayOn {
-  label: string
-  /** A path on this host. */
-  href: string
+/** Where a sign-in begins anew. */
+export function logInPath(
+  { config }: Pick<Registration, 'config'>,
+  returnTo: string,
+  more: Readonly<Record<string, string>> = {},
+): string {
+  return `/.sallyport/login?${new URLSearchParams({ auth_id: config.auth_id, return_to: returnTo, ...more }).toString()}`
 }
 
 /** Like Exchange.fail, with a link. Headers of the answer, such as cookies to remove, go with either form. */
-export function failWithLink(
-  exchange: Exchange,
-  error: RelayError,
-  { label, href }: WayOn,
-  headers: ResponseHeaders = {},
-): void {
-  const body = `<p>${escapeHtml(error.advice)}</p>\n<p><a href="${escapeHtml(href)}">${escapeHtml(label)}</a></p>`
-  failWithPage(exchange, error, { body }, headers)
+export function failWithLink(exchange: Exchange, error: RelayError, wayOn: WayOn, headers: ResponseHeaders = {}): void {
+  failWithPage(exchange, error, { body: `<p>${escapeHtml(error.advice)}</p>\n${wayOnHtml(wayOn)}` }, headers)
 }
+
+type PageOfError = Omit<Page, 'title'> & { title?: string }
 
 /** Like Exchange.fail, with a page of its own for people. */
 export function failWithPage(
   exchange: Exchange,
   error: RelayError,
-  page: Omit<Page, 'title'> & { title?: string },
+  page: PageOfError,
   headers: ResponseHeaders = {},
 ): void {
+  if (exchange.isNavigation) return showErrorPage(exchange, error, page, headers)
   exchange.error = error
   const own = { 'sallyport-error-code': error.publicCode, ...error.headers, ...headers }
-  if (exchange.isNavigation) {
-    const rendered = renderPage({
-      title: error.title,
-      ...page,
-      footer: `${error.publicCode} · HTTP ${error.status} · answered by the Sallyport relay`,
-    })
-    return exchange.respond(error.status, { ...rendered.headers, ...own }, rendered.body)
-  }
   const problem = {
     type: 'about:blank',
     title: error.title,
@@ -57,4 +50,21 @@ export function failWithPage(
     },
     `${JSON.stringify(problem)}\n`,
   )
+}
+
+/** The page alone, to whoever is known to look at one. */
+export function showErrorPage(
+  exchange: Exchange,
+  error: RelayError,
+  page: PageOfError,
+  headers: ResponseHeaders = {},
+): void {
+  exchange.error = error
+  const own = { 'sallyport-error-code': error.publicCode, ...error.headers, ...headers }
+  const rendered = renderPage({
+    title: error.title,
+    ...page,
+    footer: `${error.publicCode} · HTTP ${error.status} · answered by the Sallyport relay`,
+  })
+  exchange.respond(error.status, { ...rendered.headers, ...own }, rendered.body)
 }

@@ -1,10 +1,62 @@
-// 401: there is no session, and whoever asks must come back with one. Pure: no I/O, no clock.
+// 401: there is no session, and whoever asks cannot be sent to the provider from here. Programs are told to come back with
+// one; people who have sent a form, or look at a frame, get a page with the way on.
+
+import { escapeHtml } from '@sallyport/protocol'
 
 import { RelayError } from '../../errors.ts'
+import type { Exchange } from '../../exchange/exchange.ts'
+import { wayOnHtml } from '../../exchange/page.ts'
+import { returnTo } from './return-to.ts'
+import { showErrorPage } from './sign-in-page.ts'
+
+const OWN_FRAME = "'self'"
 
 export function signInRequired(edgeId: string): RelayError {
   return new RelayError('sign_in_required', {
     // RFC 9110 11.6.1 wants a challenge; none of the registered schemes means "in a browser".
     headers: { 'www-authenticate': `Cookie realm="${edgeId}", form-action="/.sallyport/login"` },
   })
+}
+
+/**
+ * Answers what is no navigation.
+ * @param authId of the sign-in; undefined where the visitor is to choose one
+ * @throws RelayError for programs
+ */
+export function refuseWithoutSession(exchange: Exchange, authId?: string): void {
+  const error = signInRequired(exchange.edgeId)
+  const { isFormSubmission, isForFrame } = exchange
+  if (!isFormSubmission && !isForFrame) throw error
+
+  // Afterwards to the page with the form, or around the frame, where that is ours and the browser says which it is.
+  const page = pageBefore(exchange) ?? (isFormSubmission ? '/' : returnTo(exchange.target, exchange.origin))
+  const query = new URLSearchParams({ ...(authId !== undefined && { auth_id: authId }), return_to: page })
+  const href = `/.sallyport/login?${query.toString()}`
+  if (!isFormSubmission) {
+    const body = `<p>You are not signed in, or not any more.</p>\n${wayOnHtml({ label: 'Sign in', href }, '_top')}`
+    return showErrorPage(exchange, error, { body, framedBy: OWN_FRAME })
+  }
+  const isForeign = exchange.header('sec-fetch-site') === 'cross-site'
+  const why = isForeign
+    ? 'It came from a page of another site, and browsers send no sign-in along with that. Nothing of it has arrived here.'
+    : 'You are not signed in, or not any more, so nothing of what you have just sent has arrived.'
+  const how = isForeign
+    ? 'Open this site, and send it from there.'
+    : 'Sign in, in a new tab. Then come back to this one and reload it: your browser asks whether to send the entry once more. Or go back to the form, where most browsers still have what you wrote.'
+  const wayOn = isForeign
+    ? wayOnHtml({ label: 'Open this site', href: '/' })
+    : wayOnHtml({ label: 'Sign in, in a new tab', href }, '_blank')
+  showErrorPage(exchange, error, {
+    title: 'Your entry was not sent',
+    body: `<p>${escapeHtml(why)}</p>\n<p>${escapeHtml(how)}</p>\n${wayOn}`,
+    ...(isForFrame && { framedBy: OWN_FRAME }),
+  })
+}
+
+/** The path of the page that the request comes from, where that is one of this host. */
+function pageBefore(exchange: Exchange): string | undefined {
+  const { origin } = exchange
+  const referrer = exchange.header('referer')
+  if (referrer === undefined || !referrer.startsWith(`${origin}/`)) return undefined
+  return returnTo(referrer.slice(origin.length), origin)
 }

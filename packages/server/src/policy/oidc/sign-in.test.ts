@@ -1,6 +1,7 @@
 // The whole sign-in over HTTP, with a real identity provider and a small browser.
 
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
@@ -14,6 +15,7 @@ import { Browser, type Visit } from '../../../../../examples/demo/browser.ts'
 import { startIdentityProvider, type IdentityProvider } from '../../../../../examples/demo/identity-provider.ts'
 import { callbackPath, redirectUri } from '../../config/redirect-uri.ts'
 import { openSqliteStore } from '../../store/sqlite-store.ts'
+import { Boxes } from './boxes.ts'
 import {
   MemoryStore,
   PASSWORD,
@@ -56,6 +58,12 @@ describe('sign-in', () => {
       if (cookie.name.endsWith('.session')) return cookie
     }
     return undefined
+  }
+  /** What the shared callback has put into the box. */
+  const openHandOver = (box: string) => {
+    const opened = new Boxes(testKeys()).open('hand-over', box, now)
+    assert.ok(opened.ok)
+    return opened.content
   }
   const callbackUrl = () => redirectUri(relay.publicUrl.origin, provider.issuer)
   /** Walks until an answer of the given host and path is about to be asked for, and returns its address. */
@@ -214,18 +222,19 @@ describe('sign-in', () => {
       assert.equal(relay.signIn.sessionCount, 1, 'each sign-in replaces the session of the browser')
     })
 
-    it('of state stay at twelve and 8 KiB, however many sign-ins are begun', async () => {
+    it('of state stay at 32 and 8 KiB, however many sign-ins are begun', async () => {
       const docs = relay.edge('docs', configFor(provider.issuer))
       const browser = new Browser()
-      for (let i = 0; i < 20; i++) {
+      for (let i = 0; i < 40; i++) {
         now += 1
         await browser.visit(`${docs.url}/x`)
       }
-      assert.equal(browser.cookies.get(docs.host)!.size, 12)
+      assert.equal(browser.cookies.get(docs.host)!.size, 32)
+      assert.ok(browser.cookieHeader(docs.url).length <= 8192)
       for (let i = 0; i < 6; i++) {
         now += 1
-        await browser.visit(`${docs.url}/${'y'.repeat(1400)}`)
-        assert.ok(browser.cookieHeader(docs.url).length <= 8192 + 2 * 12)
+        await browser.visit(`${docs.url}/${randomBytes(1000).toString('base64url')}`)
+        assert.ok(browser.cookieHeader(docs.url).length <= 8192 + 2 * 32)
       }
       const last = await browser.visit(`${docs.url}/last`)
       const page = await browser.submit(await browser.open(last.next!), { username: 'ada', password: PASSWORD })
@@ -321,13 +330,15 @@ describe('sign-in', () => {
       assert.deepEqual(relay.reached, [])
     })
 
-    it('attack 20: replayed → 400, and the session of the first time stays', async () => {
+    it('attack 20: replayed → no second session, and the one of the first time stays', async () => {
       const docs = relay.edge('docs', configFor(provider.issuer))
       const browser = new Browser()
       const handOver = await walkTo(browser, await browser.open(docs.url), '/.sallyport/oidc/callback')
       const held = browser.cookieHeader(docs.url)
       assert.equal((await browser.visit(handOver)).status, 302)
-      assert.equal((await browser.visit(handOver)).status, 400)
+      const again = await browser.visit(handOver)
+      assert.deepEqual([again.status, again.next, again.headers['set-cookie']], [302, `${docs.url}/`, undefined])
+      assert.equal((await new Browser().visit(handOver)).status, 400, 'and nobody else gets anywhere with it')
       assert.equal((await browser.fetch(docs.url)).status, 200)
       // Even with the state cookie kept aside: the provider redeems a code once.
       const kept = await new Browser().visit(handOver, { headers: { cookie: held } })
@@ -348,7 +359,7 @@ describe('sign-in', () => {
       assert.deepEqual(relay.reached, [])
     })
 
-    it('attack 20: after fifteen minutes → 400 at the shared callback; a hand-over after one', async () => {
+    it('attack 20: after fifteen minutes → 400 and no code handed over; a hand-over after one', async () => {
       const docs = relay.edge('docs', configFor(provider.issuer))
       const browser = new Browser()
       const callback = await walkTo(browser, await browser.open(docs.url), callbackPath(provider.issuer))
@@ -356,14 +367,17 @@ describe('sign-in', () => {
       const handOver = await browser.visit(callback)
       assert.equal(handOver.status, 303)
       now += 1
-      const late = await browser.visit(callback)
+      const handed = await browser.visit(callback)
+      const box = new URL(handed.next!).searchParams.get('box')!
+      assert.deepEqual(Object.keys(openHandOver(box)), ['state'])
+      const late = await browser.visit(handed.next!)
       assert.equal(late.status, 400)
       assert.equal(late.headers['sallyport-error-code'], 'ERR_SIGN_IN_EXPIRED')
 
       const second = new Browser()
-      const box = await walkTo(second, await second.open(docs.url), '/.sallyport/oidc/callback')
+      const handedOver = await walkTo(second, await second.open(docs.url), '/.sallyport/oidc/callback')
       now += 60_000
-      assert.equal((await second.visit(box)).status, 400)
+      assert.equal((await second.visit(handedOver)).status, 400)
       assert.equal(relay.signIn.sessionCount, 0)
     })
 

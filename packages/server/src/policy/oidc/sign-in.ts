@@ -22,7 +22,7 @@ import { choicePage } from './choice-page.ts'
 import type { Keys } from '../../keys.ts'
 import type { Logger } from '../../log.ts'
 import { readParameters } from './parameters.ts'
-import type { SignInName, SignInParts } from './parts.ts'
+import type { FoundRegistration, SignInParts } from './parts.ts'
 import { providerFetch } from './provider-fetch.ts'
 import { ProviderLogout } from './provider-logout.ts'
 import { Provider } from './provider.ts'
@@ -31,6 +31,7 @@ import { requireAnySession, type SignInWay } from './require-any-session.ts'
 import { requireSession } from './require-session.ts'
 import { sessionName } from './session-row.ts'
 import { Sessions, type SessionSummary } from './sessions.ts'
+import type { SignInName } from './sign-in-name.ts'
 import { handOver, refuseOldCallback } from './shared-callback.ts'
 import { TokenRevocation } from './token-revocation.ts'
 import { returnSignedOut, showSignedOut, signOut, signOutAtProvider } from './sign-out.ts'
@@ -45,6 +46,8 @@ export interface SignInInit {
   identityTokens: IdentityTokens
   log: Logger
   onFault: OnFault
+  /** As SignInParts has it. */
+  originOf: SignInParts['originOf']
   /** For one request to a provider. */
   providerTimeoutMs: number
   /** Counts what an address causes: callbacks, and sign-outs that are refused. */
@@ -94,6 +97,7 @@ export class SignIn {
       log,
       onFault,
       findRegistration: (of) => this.#find(of),
+      originOf: init.originOf,
       registrationOf,
     }
     this.#providerLogout = new ProviderLogout({
@@ -168,7 +172,7 @@ export class SignIn {
   /** Answers a path under `/.sallyport/` on the edge's own host. The exchange knows its edge and origin. */
   async edgePages(exchange: Exchange): Promise<void> {
     const registrations = [...(this.#registrations.get(exchange.edgeId)?.values() ?? [])]
-    if (registrations.length === 0) throw new RelayError('page_not_found')
+    if (registrations.length === 0) throw noSuchPage()
     switch (exchange.path) {
       case '/.sallyport/login':
         return this.#logIn(onlyGet(exchange), registrations)
@@ -181,7 +185,7 @@ export class SignIn {
       case '/.sallyport/signed-out':
         return showSignedOut(onlyGet(exchange), '/')
       default:
-        throw new RelayError('page_not_found')
+        throw noSuchPage()
     }
   }
 
@@ -248,9 +252,14 @@ export class SignIn {
   }
 
   /** An endpoint may have been bound anew meanwhile, under the same `auth_id`, with another issuer: that takes over nothing. */
-  #find({ edge, authId, issuer, clientId }: SignInName): Registration | undefined {
-    const found = this.#registrations.get(edge)?.get(authId)
-    return found?.config.issuer_url === issuer && found.config.client_id === clientId ? found : undefined
+  #find({ name, client, host }: SignInName & { host: string }): FoundRegistration {
+    let lost = `the sign-in at ${host}`
+    for (const registration of this.#all()) {
+      if (registration.name.name !== name) continue
+      if (registration.name.client === client) return { ok: true, registration }
+      lost = `sign-in ${registration.config.auth_id} of ${registration.edgeId}`
+    }
+    return { ok: false, detail: `${lost} is not configured any more` }
   }
 
   #registrationOf(scope: string): Registration | undefined {
@@ -259,12 +268,15 @@ export class SignIn {
   }
 
   async #logIn(exchange: Exchange, registrations: readonly Registration[]): Promise<void> {
-    const read = readParameters(exchange.target, { auth_id: 64, return_to: 8192, force: 8 })
+    const read = readParameters(exchange.target, { auth_id: 64, return_to: 8192, force: 8, again: 8 })
     if (!read.ok) throw new RelayError('bad_request', { detail: read.detail })
-    const { auth_id, return_to = '/', force } = read.values
+    const { auth_id, return_to = '/', force, again } = read.values
     if (auth_id === undefined && registrations.length > 1) return showChoice(exchange, registrations, return_to)
     const { sendToProvider } = await import('./authorization.ts')
-    await sendToProvider(exchange, choose(exchange, registrations), this.#parts, return_to, force === '1')
+    await sendToProvider(exchange, choose(exchange, registrations), this.#parts, return_to, {
+      force: force === '1',
+      again: again === '1',
+    })
   }
 }
 
@@ -310,8 +322,13 @@ function choose(exchange: Exchange, registrations: readonly Registration[]): Reg
     authId === undefined && registrations.length === 1
       ? registrations[0]
       : registrations.find(({ config }) => config.auth_id === authId)
-  if (!found) throw new RelayError('page_not_found')
+  if (!found) throw noSuchPage()
   return found
+}
+
+/** Under `/.sallyport/` of an edge, whose own start page is somewhere to go. */
+function noSuchPage(): RelayError {
+  return new RelayError('page_not_found', { wayOn: { label: 'Open this site', href: '/' } })
 }
 
 function showChoice(exchange: Exchange, registrations: readonly Registration[], wanted: string): void {
