@@ -1,5 +1,5 @@
-// `npm run test:long`: what `npm test` does with a small sample, at length: the fuzzers, and the comparison of our
-// parsers with Node's. Other cases each time; the seed is printed. An argument is how many times the sample is played.
+// `npm run test:long`: what `npm test` does with a small sample, at length: the fuzzers, the comparison of our parsers
+// with Node's, and answers to those who are still uploading. Other cases each time; the seed is printed. An argument is how many times the sample is played.
 
 import { spawn } from 'node:child_process'
 import { globSync } from 'node:fs'
@@ -22,7 +22,11 @@ console.error(
   `${rounds} rounds with SALLYPORT_FUZZ_SEED=${seed}; a file that takes more than ${minutes} minutes has failed`,
 )
 
-const files = [...globSync('test/fuzz/*.test.ts', { cwd: root }).toSorted(), 'test/differential.test.ts']
+const files = [
+  ...globSync('test/fuzz/*.test.ts', { cwd: root }).toSorted(),
+  'test/differential.test.ts',
+  'test/early-answers.test.ts',
+]
 const timeout = `--test-timeout=${minutes * 60_000}`
 const child = spawn(process.execPath, ['--test', '--test-reporter=spec', '--test-concurrency=1', timeout, ...files], {
   cwd: root,
@@ -31,6 +35,7 @@ const child = spawn(process.execPath, ['--test', '--test-reporter=spec', '--test
     ...process.env,
     SALLYPORT_FUZZ_SEED: String(seed),
     SALLYPORT_FUZZ_ROUNDS: String(rounds),
+    SALLYPORT_EARLY_ANSWERS: String(5 * rounds),
     SALLYPORT_DIFFERENTIAL: `${seed},${Math.ceil(rounds / DIFFERENTIAL_SHARE)}`,
   },
 })

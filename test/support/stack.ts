@@ -2,7 +2,7 @@
 // signals use real processes instead: processes.ts.
 
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer as createHttpServer } from 'node:http'
 import type { RequestListener, Server as HttpServer } from 'node:http'
 import type { AddressInfo, Server } from 'node:net'
@@ -13,6 +13,8 @@ import { startAgent } from '@sallyport/agent'
 import type { Agent } from '@sallyport/agent'
 import { createLog, parseConfig, startRelay } from '@sallyport/server'
 import type { Relay } from '@sallyport/server'
+
+import type { CertificateFiles } from './certificate.ts'
 
 export interface StackOptions {
   /** The app behind every agent. */
@@ -27,6 +29,8 @@ export interface StackOptions {
   publicUrl?: string
   /** Further entries of `listen:`, in YAML's flow style. */
   listen?: string
+  /** For relay.localhost, and whatever the visitors want to reach: the relay then listens with TLS as well. */
+  certificate?: CertificateFiles
   /** Of the relay, where it must be known beforehand; any free one by default. */
   port?: number
   /** Labels of the agents. */
@@ -46,6 +50,8 @@ export class Stack {
   /** Every line the relay has logged. */
   readonly log: string[]
   readonly port: number
+  /** Of the listener with TLS; 0 where there is none. */
+  readonly tlsPort: number
   readonly appPort: number
   readonly #folder: string
   readonly #app: Server
@@ -63,6 +69,7 @@ export class Stack {
     this.log = init.log
     this.agents = []
     this.port = init.relay.addresses.http?.port ?? 0
+    this.tlsPort = init.relay.addresses.https?.port ?? 0
     this.appPort = init.appPort
     this.#folder = init.folder
     this.#app = init.app
@@ -87,7 +94,7 @@ export class Stack {
 
 /** Starts app, relay and agents; everything is online when it resolves. */
 export async function startStack(options: StackOptions): Promise<Stack> {
-  const { app, agents = 1, labels = ['edge=edg_app'] } = options
+  const { app, agents = 1, labels = ['edge=edg_app'], certificate } = options
   if (!app.listening) {
     app.listen(0, '127.0.0.1')
     await once(app, 'listening')
@@ -95,11 +102,14 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const appPort = (app.address() as AddressInfo).port // it listens on a port
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-test-'))
   const log: string[] = []
+  const origin = certificate ? 'https://relay.localhost' : 'http://relay.localhost'
+  const listen = [certificate && 'https: "127.0.0.1:0"', options.listen].filter((each) => each !== undefined)
   const config = parseConfig(
     `
 domain: localhost
-public_url: ${options.publicUrl ?? `http://relay.localhost${options.port === undefined ? '' : `:${options.port}`}`}
-listen: { http: "127.0.0.1:${options.port ?? 0}", admin: "127.0.0.1:0"${options.listen ? `, ${options.listen}` : ''} }
+public_url: ${options.publicUrl ?? `${origin}${options.port === undefined ? '' : `:${options.port}`}`}
+listen: { http: "127.0.0.1:${options.port ?? 0}", admin: "127.0.0.1:0"${listen.map((each) => `, ${each}`).join('')} }
+${certificate ? `tls: { certificates: [{ cert_file: "${certificate.certFile}", key_file: "${certificate.keyFile}" }] }` : ''}
 store: "sqlite:${join(folder, 'relay.db')}"
 ${options.config ?? ''}
 edges:
@@ -112,6 +122,7 @@ ${indent(options.edges ?? `- { id: edg_app, hosts: [${APP_HOST}] }`)}
     env: {},
   })
   const { token } = await relay.authtokens.create({ acl: [] })
+  const ca = certificate && (await readFile(certificate.certFile, 'utf8'))
   const stack = new Stack({
     relay,
     log,
@@ -120,7 +131,10 @@ ${indent(options.edges ?? `- { id: edg_app, hosts: [${APP_HOST}] }`)}
     app,
     startAgent: async () => {
       const agent = startAgent({
-        server: `http://127.0.0.1:${relay.addresses.http?.port}`,
+        server: certificate
+          ? `https://relay.localhost:${relay.addresses.https?.port}`
+          : `http://127.0.0.1:${relay.addresses.http?.port}`,
+        ca,
         authtoken: token,
         log: createLog({ level: 'silent' }),
         tunnels: [

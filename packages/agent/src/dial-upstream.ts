@@ -12,6 +12,7 @@ import type { RefusalCode, StreamProtocol } from '@sallyport/protocol'
 
 import { lookupFor } from './dial-address.ts'
 import { serveDirectory } from './file-server.ts'
+import { readOn } from './read-on.ts'
 import { trustedCertificates } from './system-certificates.ts'
 import type { Upstream } from './upstream.ts'
 
@@ -65,7 +66,10 @@ export function prepareDial(
       socket.off(connected, onConnected).off('error', onError)
       // From here on a break ends the splice through 'close'; nobody needs its reason twice.
       socket.on('error', () => {})
-      if (!failure) return dialled({ socket })
+      if (!failure) {
+        readOn(socket)
+        return dialled({ socket })
+      }
       socket.destroy()
       dialled({ failure })
     }

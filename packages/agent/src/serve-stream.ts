@@ -4,7 +4,7 @@
 
 import type { Duplex } from 'node:stream'
 
-import { ProtocolError, REPLY_OK, encodeRefusal, readStreamHeader, splice } from '@sallyport/protocol'
+import { ProtocolError, REPLY_OK, YamuxStream, encodeRefusal, readStreamHeader, splice } from '@sallyport/protocol'
 import type { RefusalCode, StreamHeader } from '@sallyport/protocol'
 
 import type { Dial } from './dial-upstream.ts'
@@ -13,6 +13,8 @@ import type { Dial } from './dial-upstream.ts'
 const HEADER_DEADLINE_MS = 10_000
 // A refusal is a few bytes; a relay that does not close its side by then is not reading.
 const REFUSED_DEADLINE_MS = 10_000
+// What an app had said before it broke fits into buffers; a visitor who does not take it by then has had their chance.
+const LAST_WORDS_MS = 10_000
 
 export type Served =
   | { ok: true; visitor: string; tunnelId: number; sent: number; received: number }
@@ -60,9 +62,20 @@ export async function serveStream(
       }
       stream.write(REPLY_OK)
       const { socket } = outcome
-      void splice(stream, socket).then(({ sent, received }) => resolve({ ok: true, visitor, tunnelId, sent, received }))
+      void splice(stream, socket, endByReset).then(({ sent, received }) =>
+        resolve({ ok: true, visitor, tunnelId, sent, received }),
+      )
     })
   })
+}
+
+/** The app broke: what it had said before still goes to the relay, then the reset says that it was not all. */
+function endByReset(stream: Duplex): void {
+  if (!(stream instanceof YamuxStream)) return void stream.destroy()
+  stream.resetAfterWrites()
+  if (stream.destroyed) return
+  const deadline = setTimeout(() => stream.destroy(), LAST_WORDS_MS)
+  stream.once('close', () => clearTimeout(deadline))
 }
 
 /** Answers with a refusal and FIN, never RST: a reset would throw away the reason while it is still in flight. */

@@ -14,33 +14,40 @@ export interface Spliced {
  * Splices `left` and `right`.
  * An end on one side becomes an end on the other; a break on one side destroys the other, so that a
  * connection cut half-way never looks complete.
+ * @param cutLeft how `left` is destroyed when `right` breaks
  * @returns byte counts, once both streams are closed; never rejects
  */
-export function splice(left: Duplex, right: Duplex): Promise<Spliced> {
+export function splice(left: Duplex, right: Duplex, cutLeft: (left: Duplex) => void = cut): Promise<Spliced> {
   const spliced: Spliced = { sent: 0, received: 0 }
   return new Promise((resolve) => {
     let open = 2
     const onClose = (): void => {
       if (--open === 0) resolve(spliced)
     }
-    join(left, right, onClose, (bytes) => (spliced.sent += bytes))
-    join(right, left, onClose, (bytes) => (spliced.received += bytes))
+    join(left, right, cut, onClose, (bytes) => (spliced.sent += bytes))
+    join(right, left, cutLeft, onClose, (bytes) => (spliced.received += bytes))
   })
 }
 
-function join(from: Duplex, to: Duplex, onClose: () => void, count: (bytes: number) => void): void {
+function join(
+  from: Duplex,
+  to: Duplex,
+  cutTo: (to: Duplex) => void,
+  onClose: () => void,
+  count: (bytes: number) => void,
+): void {
   const onDrain = (): void => void from.resume()
   const onClosed = (): void => {
     to.off('drain', onDrain)
     // A stream of HTTP/2 may end both ways by itself: then `to` has not ended, and nobody takes what it still says.
     const complete = from.readableEnded && from.writableFinished && to.readableEnded
-    if (!complete) cut(to)
+    if (!complete) cutTo(to)
     onClose()
   }
   // The reason of a break is with the stream's owner; here it only has to end the other side, on 'close'.
   from.on('error', () => {})
   if (from.destroyed) {
-    cut(to)
+    cutTo(to)
     queueMicrotask(onClose)
     return
   }

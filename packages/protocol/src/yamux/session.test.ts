@@ -184,6 +184,26 @@ describe('a stream', () => {
     client.destroy()
   })
 
+  it('real-apps 2: says what was written, then RST, where it is to end behind its writes', async () => {
+    const { client, server, accept } = pair()
+    const near = client.openStream()
+    const words = Buffer.alloc(2 * INITIAL_WINDOW_BYTES, 'w') // more than may leave at once
+    near.write(words)
+    near.resetAfterWrites()
+    assert.ok(!near.destroyed)
+    const far = await accept()
+    const received: Buffer[] = []
+    far.on('data', (chunk: Buffer) => received.push(chunk))
+    const [error] = await once(far, 'error')
+    assert.ok(isCode('stream_reset')(error))
+    assert.ok(Buffer.concat(received).equals(words))
+    await settle()
+    assert.equal(client.streamCount + server.streamCount, 0)
+    const quiet = client.openStream()
+    quiet.resetAfterWrites()
+    assert.ok(quiet.destroyed)
+  })
+
   it('reports the peer’s RST as an error, without ending the process where nobody listens', async () => {
     const { client, server, accept } = pair()
     const near = client.openStream()

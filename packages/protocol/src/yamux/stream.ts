@@ -8,6 +8,7 @@
 //
 //   finSent and read out ─────────────▶ closed (Node destroys the Duplex; nothing is sent)
 //   destroy() or reset() before that ─▶ closed, RST to the peer (nothing if the SYN never left)
+//   resetAfterWrites() ───────────────▶ the same, once everything written is in messages
 //   RST from the peer ────────────────▶ closed, error `stream_reset`
 //   session dies ─────────────────────▶ closed, error of the session, nothing is sent
 //
@@ -59,6 +60,7 @@ export class YamuxStream extends Duplex {
   #writeDone: ((error?: Error | null) => void) | undefined
   #finDone: ((error?: Error | null) => void) | undefined
   #finSent = false
+  #resetDue = false
 
   readonly #incoming = new ReceiveQueue()
   readonly #window = new ReceiveWindow()
@@ -87,6 +89,16 @@ export class YamuxStream extends Duplex {
   /** Ends the stream at once: RST to the peer, unless both directions had finished. */
   reset(): void {
     this.destroy()
+  }
+
+  /** Ends the stream by RST behind what has been written, as far as the peer takes it. Its owner sets the deadline. */
+  resetAfterWrites(): void {
+    this.#resetDue = true
+    this.#resetIfDue()
+  }
+
+  #resetIfDue(): void {
+    if (this.#resetDue && this.#outgoing.bytes === 0 && this.writableLength === 0) this.destroy()
   }
 
   // ── reading ──────────────────────────────────────────────────────────────
@@ -301,6 +313,7 @@ export class YamuxStream extends Duplex {
       this.#finDone = undefined
       done()
     }
+    if (this.#resetDue) this.#resetIfDue()
   }
 
   // ── ending ───────────────────────────────────────────────────────────────

@@ -111,8 +111,8 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
 
   #answerWith(fixed: FixedResponse): void {
     this.#headSent = true
+    this.#exchange.response.on('close', this.#onVisitorClose)
     fixed.answer(this.#exchange)
-    // The visitor's socket closes behind the response; that settles.
   }
 
   onReply(reply: StreamReply): void {
@@ -179,9 +179,10 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
   }
 
   onComplete(): void {
+    const { response } = this.#exchange
     this.#connection?.destroy()
-    this.#exchange.response.end()
-    // The visitor's socket closes behind the response; that settles.
+    response.on('close', this.#onVisitorClose)
+    response.end()
   }
 
   onFed(): void {

@@ -4,8 +4,8 @@
 
 import type { IncomingMessage, Server as HttpServer, ServerOptions } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
-import { Server as NetServer } from 'node:net'
-import type { AddressInfo, Socket } from 'node:net'
+import { Server as NetServer, Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { TLSSocket } from 'node:tls'
@@ -27,6 +27,7 @@ import type { Certificates } from './certificates.ts'
 import { Door, limitError } from './door.ts'
 import { Http1Response } from './http1-response.ts'
 import { Http2Visitors } from './http2-visitors.ts'
+import { linger } from './linger.ts'
 import type { Places } from './places.ts'
 import { sniffPreface } from './preface.ts'
 import { rawAnswer } from './raw-answer.ts'
@@ -39,6 +40,8 @@ const FAREWELL_MS = 1000
 const QUIET_MS = 100
 // A turn of the event loop in which this much else was done says little of who has come meanwhile.
 const SHORT_TURN_MS = 0.2
+// After the last exchange, those who still send get so long to read the answer that they have got.
+const LAST_WORDS_MS = 500
 
 export interface VisitorListenerOptions {
   address: ListenAddress
@@ -71,6 +74,8 @@ export interface VisitorListenerOptions {
 /** What one visitor connection is doing. */
 interface Connection {
   busy: boolean
+  /** The one that is being answered, or was last. */
+  request: IncomingMessage | undefined
   waiting: Asked[]
   /** Why it gets one answer and no more. */
   readonly limit: LimitName | undefined
@@ -89,6 +94,8 @@ export class VisitorListener {
   readonly #door: Door
   /** Upgraded connections: node:http forgets them. */
   readonly #upgraded = new Set<Duplex>()
+  /** Connections that have had their last answer, while their visitors may still be sending. */
+  readonly #lingering = new Set<Socket>()
   readonly #http2: Http2Visitors | undefined
   /** Cleartext connections that have not shown yet which version they speak. */
   readonly #undecided = new Set<Socket>()
@@ -227,7 +234,17 @@ export class VisitorListener {
     const http2Closed = this.#http2?.close()
     if (this.#exchanges > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve))
     this.#server.closeIdleConnections()
+    if (this.#lingering.size > 0) await this.#lastWords()
     await http2Closed
+  }
+
+  async #lastWords(): Promise<void> {
+    const gone = [...this.#lingering].map((socket) => new Promise((resolve) => socket.once('close', resolve)))
+    const timer = setTimeout(() => {
+      for (const socket of this.#lingering) socket.destroy()
+    }, LAST_WORDS_MS)
+    await Promise.all(gone)
+    clearTimeout(timer)
   }
 
   /** Ends everything that is still open. */
@@ -297,6 +314,7 @@ export class VisitorListener {
     try {
       while (current && socket.writable) {
         const { request, response }: Asked = current
+        connection.request = request
         const exchange = this.#admit(request, response, connection.limit)
         if (exchange) {
           // Not by #serveAlone: every request would pay for one more promise.
@@ -398,7 +416,12 @@ export class VisitorListener {
     const response = new Http1Response(request)
     response.shouldKeepAlive = false
     response.assignSocket(socket as Socket) // node:http hands out the net.Socket it listens on
-    response.once('finish', () => socket.end())
+    response.once('finish', () => {
+      // As node:http does it on connections of its own: the answer is out, whatever becomes of the connection.
+      response.detachSocket(socket as Socket)
+      response.emit('close')
+      this.#linger(socket as Socket)
+    })
     return response
   }
 
@@ -422,7 +445,7 @@ export class VisitorListener {
     }
     // In the middle of an answer there is no place for another.
     if (this.#connections.get(socket)?.busy) {
-      ;(socket as Socket).destroySoon() // as above
+      Socket.prototype.destroySoon.call(socket) // not #end(): who breaks off in the midst of a request waits for nothing
       return
     }
     const isOverflow = OVERFLOWS.has(error.code ?? '')
@@ -433,7 +456,20 @@ export class VisitorListener {
         ? new RelayError(isOverflow ? 'headers_too_large' : (CLIENT_ERRORS[error.code ?? ''] ?? 'bad_request'))
         : limitError(limit)
     socket.on('error', ignore) // the visitor does not wait for the answer
-    socket.end(rawAnswer(refusal), () => socket.destroy())
+    socket.write(rawAnswer(refusal))
+    this.#linger(socket as Socket)
+  }
+
+  /** Stands in for the `destroySoon` that node:http ends a connection by, behind its last answer. */
+  #end(socket: Socket, { request, waiting }: Connection): void {
+    if (request?.complete && waiting.length === 0) Socket.prototype.destroySoon.call(socket)
+    else this.#linger(socket)
+  }
+
+  #linger(socket: Socket): void {
+    this.#lingering.add(socket)
+    socket.once('close', () => this.#lingering.delete(socket))
+    linger(socket)
   }
 
   /** Node.js tells two limits by one code. Who has sent less than a head may have can only have sent too many fields. */
@@ -442,12 +478,12 @@ export class VisitorListener {
     this.#countRefusal(limit, plainAddress(socket.remoteAddress ?? ''), socket)
   }
 
-  #connectionOf(socket: Duplex): Connection {
-    let connection = this.#connections.get(socket)
-    if (!connection) {
-      connection = { busy: false, waiting: [], limit: this.#limitOf(socket) }
-      this.#connections.set(socket, connection)
-    }
+  #connectionOf(socket: Socket): Connection {
+    const known = this.#connections.get(socket)
+    if (known) return known
+    const connection: Connection = { busy: false, request: undefined, waiting: [], limit: this.#limitOf(socket) }
+    this.#connections.set(socket, connection)
+    socket.destroySoon = () => this.#end(socket, connection)
     return connection
   }
 }
