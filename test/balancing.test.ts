@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, request as httpRequest } from 'node:http'
 import type { IncomingMessage, OutgoingHttpHeaders, RequestListener, Server } from 'node:http'
+import { createServer as createHttp2Server } from 'node:http2'
 import { connect, createServer as createNetServer } from 'node:net'
 import type { AddressInfo, Server as NetServer, Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
@@ -243,6 +244,15 @@ function tally(names: readonly string[]): Record<string, number> {
   const counts: Record<string, number> = {}
   for (const name of names) counts[name] = (counts[name] ?? 0) + 1
   return counts
+}
+
+/** Waits until something is so; for 20 s at most. */
+async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 20_000
+  while (!(await isSo())) {
+    if (Date.now() > deadline) assert.fail('it never came true')
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
 }
 
 /** A port on which nothing listens. */
@@ -744,5 +754,126 @@ describe('checks of agents', { timeout: 60_000 }, () => {
     } finally {
       await field.close()
     }
+  })
+})
+
+describe('B15: what lasts and is mostly silent', { timeout: 60_000 }, () => {
+  let field: Field
+  before(async () => {
+    field = await Field.open(`
+- { id: edg_sockets, hosts: [sockets.localhost], backend: { labels: { app: sockets } } }
+- { id: edg_events, hosts: [events.localhost], backend: { labels: { app: events } } }
+- { id: edg_quiet, hosts: [quiet.localhost], backend: { labels: { app: quiet } } }
+- { id: edg_events2, hosts: [events2.localhost], backend: { labels: { app: events2 } } }
+`)
+  })
+  after(() => field.close())
+
+  /** An app that also takes WebSockets, and keeps them. */
+  async function socketApp(name: string): Promise<{ upstream: string; sockets: WebSocketServer; close: () => void }> {
+    const server = createServer((_, response) => void response.end(name))
+    const sockets = new WebSocketServer({ server })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const close = (): void => {
+      for (const socket of sockets.clients) socket.terminate()
+      server.close()
+    }
+    return { upstream: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, sockets, close } // it listens on a port
+  }
+
+  async function openSocket(): Promise<WebSocket> {
+    const socket = new WebSocket(`ws://127.0.0.1:${field.stack.port}/`, { headers: { host: 'sockets.localhost' } })
+    await once(socket, 'open')
+    return socket
+  }
+
+  it('B15: fifty idle WebSockets at one tunnel leave it half of the requests; the next WebSockets go to the other', async () => {
+    const [a, b] = [await socketApp('a'), await socketApp('b')]
+    await field.agent(a.upstream, 'app=sockets')
+    const visitors = await Promise.all(Array.from({ length: 50 }, openSocket))
+    await field.agent(b.upstream, 'app=sockets')
+    assert.deepEqual(tally(await field.names('sockets.localhost', 20)), { a: 10, b: 10 })
+    visitors.push(...(await Promise.all(Array.from({ length: 10 }, openSocket))))
+    assert.deepEqual([a.sockets.clients.size, b.sockets.clients.size], [50, 10])
+
+    for (const visitor of visitors.slice(0, 45)) {
+      visitor.terminate()
+      await once(visitor, 'close')
+    }
+    await until(() => a.sockets.clients.size === 5)
+    visitors.push(...(await Promise.all(Array.from({ length: 3 }, openSocket))))
+    assert.deepEqual([a.sockets.clients.size, b.sockets.clients.size], [8, 10], 'what is over is not counted any more')
+    for (const visitor of visitors) visitor.terminate()
+    a.close()
+    b.close()
+  })
+
+  /** Opens event streams and waits for the head of each. */
+  async function openStreams(host: string, count: number): Promise<IncomingMessage[]> {
+    return Promise.all(
+      Array.from({ length: count }, async () => {
+        const request = httpRequest({
+          port: field.stack.port,
+          host: '127.0.0.1',
+          agent: false,
+          path: '/events',
+          headers: { host },
+        })
+        request.on('error', () => {}) // it is destroyed in the end
+        request.end()
+        const [response] = (await once(request, 'response')) as [IncomingMessage]
+        response.on('error', () => {})
+        return response
+      }),
+    )
+  }
+
+  it('B15: twenty event streams do so, too', async () => {
+    const { app } = await field.join('a', 'app=events')
+    app.listener = (request, response) => {
+      if (request.url !== '/events') return void response.end('a')
+      response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' }).flushHeaders()
+    }
+    const streams = await openStreams('events.localhost', 20)
+    await field.join('b', 'app=events')
+    assert.deepEqual(tally(await field.names('events.localhost', 20)), { a: 10, b: 10 })
+    for (const stream of streams) stream.destroy()
+  })
+
+  it('B15: so does any answer that has begun and stands still for five seconds', async () => {
+    const { app } = await field.join('a', 'app=quiet')
+    app.listener = (request, response) => {
+      if (request.url !== '/events') return void response.end('a')
+      response.writeHead(200, { 'content-type': 'application/json' }).flushHeaders()
+    }
+    const streams = await openStreams('quiet.localhost', 4)
+    await field.join('b', 'app=quiet')
+    assert.deepEqual(tally(await field.names('quiet.localhost', 4)), { b: 4 })
+    await until(async () => tally(await field.names('quiet.localhost', 4))['a'] === 2)
+    for (const stream of streams) stream.destroy()
+  })
+
+  it('B15: and those of apps that speak HTTP/2', async () => {
+    const apps = ['a', 'b'].map((name) =>
+      createHttp2Server((request, response) => {
+        if (request.url !== '/events') return void response.end(name)
+        response.writeHead(200, { 'content-type': 'text/event-stream' })
+        response.write(':\n\n')
+      }),
+    )
+    const upstreams: string[] = []
+    for (const app of apps) {
+      app.listen(0, '127.0.0.1')
+      await once(app, 'listening')
+      upstreams.push(`http://127.0.0.1:${(app.address() as AddressInfo).port}`) // it listens on a port
+    }
+    const agents = [await field.agent(upstreams[0]!, 'app=events2', { upstreamProtocol: 'http2' })]
+    const streams = await openStreams('events2.localhost', 20)
+    agents.push(await field.agent(upstreams[1]!, 'app=events2', { upstreamProtocol: 'http2' }))
+    assert.deepEqual(tally(await field.names('events2.localhost', 20)), { a: 10, b: 10 })
+    for (const stream of streams) stream.destroy()
+    for (const agent of agents) agent.destroy()
+    for (const app of apps) app.close()
   })
 })

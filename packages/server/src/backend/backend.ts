@@ -13,13 +13,21 @@ export type Destination = Tunnel | FixedResponse
  */
 export type Tier = 'well' | 'any'
 
+/** What a choice looks at of whoever is to be sent somewhere: an exchange is one. */
+export interface Asked {
+  /** Monotonic milliseconds. */
+  readonly startedAt: number
+  /** There where it is a WebSocket: those are shared out by themselves. */
+  readonly upgrade: object | undefined
+}
+
 export interface Backend {
   /**
    * One destination, or undefined where nothing of this tier is left.
    * @param tried tunnels that this exchange has tried already
    * @param pin the tunnel that this visitor was with before, as StickyCookie names it
    */
-  pick(tier: Tier, tried?: ReadonlySet<Tunnel>, pin?: string): Destination | undefined
+  pick(asked: Asked, tier: Tier, tried?: ReadonlySet<Tunnel>, pin?: string): Destination | undefined
   /** The tunnel that this visitor was with before, where it belongs to this backend and is of this tier. */
   pickPinned(pin: string, tier: Tier, tried?: ReadonlySet<Tunnel>): Tunnel | undefined
   /** Whether a tunnel is one of this backend's. */

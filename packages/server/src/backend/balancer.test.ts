@@ -7,10 +7,20 @@ import type { Candidate } from './balancer.ts'
 interface Fake extends Candidate {
   name: string
   inFlight: number
+  lasting: number
 }
 
 function tunnel(name: string, state: Partial<Fake> = {}): Fake {
-  return { name, inFlight: 0, isOnline: true, isNear: state.isOnline ?? true, isWell: true, weight: 1, ...state }
+  return {
+    name,
+    inFlight: 0,
+    lasting: 0,
+    isOnline: true,
+    isNear: state.isOnline ?? true,
+    isWell: true,
+    weight: 1,
+    ...state,
+  }
 }
 
 /** How often each one is picked. */
@@ -82,6 +92,28 @@ describe('Balancer: fewest in flight', () => {
       tunnels.map(({ inFlight }) => inFlight),
       [50, 20, 10],
     )
+  })
+})
+
+describe('B15: what lasts is counted apart', () => {
+  it('B15: a request goes where the fewest requests are, however many WebSockets there are', () => {
+    const tunnels = [tunnel('a', { lasting: 50 }), tunnel('b')]
+    assert.deepEqual(shares(new Balancer(), tunnels, 40), { a: 20, b: 20 })
+    tunnels[1]!.inFlight = 1
+    assert.equal(new Balancer<Fake>().pick(tunnels, 'well')?.name, 'a')
+  })
+
+  it('B15: a WebSocket goes where the fewest of its kind are, however many requests there are', () => {
+    const tunnels = [tunnel('a', { lasting: 5 }), tunnel('b', { inFlight: 50 })]
+    const balancer = new Balancer<Fake>()
+    for (let opened = 0; opened < 9; opened++) balancer.pick(tunnels, 'well', undefined, true)!.lasting += 1
+    assert.deepEqual([tunnels[0]!.lasting, tunnels[1]!.lasting], [7, 7])
+  })
+
+  it('B15: by weight as well', () => {
+    const tunnels = [tunnel('a', { lasting: 50, weight: 3 }), tunnel('b')]
+    assert.deepEqual(shares(new Balancer(), tunnels, 40), { a: 30, b: 10 })
+    assert.equal(new Balancer<Fake>().pick(tunnels, 'well', undefined, true)?.name, 'b')
   })
 })
 

@@ -1,4 +1,6 @@
 // Chooses one tunnel of a group: the one with the fewest exchanges in flight for its weight, the next in turn, or any.
+// What lasts and is mostly silent (WebSockets, event streams) is counted apart: a request goes where the fewest requests
+// are, a WebSocket where the fewest of its kind are.
 // Pure but for the turn it remembers: no I/O, no clock. It runs for every request: no allocation.
 //
 // A weight of 0 is a standby: chosen only where no candidate with a weight is left.
@@ -13,7 +15,10 @@ export interface Candidate {
   readonly isNear: boolean
   /** Whether its app is believed to answer. */
   readonly isWell: boolean
+  /** Requests under way. */
   readonly inFlight: number
+  /** Upgrades and event streams under way. */
+  readonly lasting: number
   /** An integer, 0 or more. */
   readonly weight: number
 }
@@ -24,6 +29,8 @@ export class Balancer<T extends Candidate> {
   readonly #method: BalanceMethod
   readonly #random: () => number
   #turn = 0
+  /** What is counted for the pick under way. */
+  #lasts = false
   /** What the two below belong to. Lists of candidates are replaced, never changed. */
   #candidates: readonly T[] = []
   #hasOneWeight = true
@@ -38,10 +45,16 @@ export class Balancer<T extends Candidate> {
   /**
    * Those that a hop leads to are chosen only where no other is left.
    * @param tried candidates that this exchange has tried already
+   * @param lasts whether it is one of those that last
    */
-  pick(candidates: readonly T[], tier: Tier, tried?: ReadonlySet<T>): T | undefined {
+  pick(candidates: readonly T[], tier: Tier, tried?: ReadonlySet<T>, lasts = false): T | undefined {
     if (candidates !== this.#candidates) this.#learn(candidates)
+    this.#lasts = lasts
     return this.#pickWithin('near', candidates, tier, tried) ?? this.#pickWithin('online', candidates, tier, tried)
+  }
+
+  #loadOf(candidate: T): number {
+    return this.#lasts ? candidate.lasting : candidate.inFlight
   }
 
   #pickWithin(reach: Reach, candidates: readonly T[], tier: Tier, tried: ReadonlySet<T> | undefined): T | undefined {
@@ -64,10 +77,10 @@ export class Balancer<T extends Candidate> {
       const index = (this.#turn + step) % length
       const candidate = candidates[index]! // index is below length
       if (!isOpen(candidate, reach, tier, tried)) continue
-      if (best && candidate.inFlight >= best.inFlight) continue
+      if (best && this.#loadOf(candidate) >= this.#loadOf(best)) continue
       best = candidate
       bestIndex = index
-      if (isInTurn || candidate.inFlight === 0) break
+      if (isInTurn || this.#loadOf(candidate) === 0) break
     }
     if (best) this.#turn = bestIndex + 1
     return best
@@ -80,7 +93,7 @@ export class Balancer<T extends Candidate> {
     let total = 0
     for (const candidate of candidates) {
       if (candidate.weight === 0 || !isOpen(candidate, reach, tier, tried)) continue
-      const load = byLoad ? candidate.inFlight / candidate.weight : 0
+      const load = byLoad ? this.#loadOf(candidate) / candidate.weight : 0
       if (load < lowest) {
         lowest = load
         total = 0
@@ -94,7 +107,7 @@ export class Balancer<T extends Candidate> {
     for (let index = 0; index < candidates.length; index++) {
       const candidate = candidates[index]!
       if (candidate.weight === 0 || !isOpen(candidate, reach, tier, tried)) continue
-      if (byLoad && candidate.inFlight / candidate.weight !== lowest) continue
+      if (byLoad && this.#loadOf(candidate) / candidate.weight !== lowest) continue
       if (this.#method === 'random') {
         best = candidate
         ticket -= candidate.weight

@@ -4,10 +4,12 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
 import type { Tunnel } from '../tunnel/tunnel.ts'
-import type { Backend, Destination, Tier } from './backend.ts'
+import type { Asked, Backend, Destination, Tier } from './backend.ts'
 import { Failover } from './failover.ts'
 import { FixedResponse } from './fixed-response.ts'
 import { Weighted } from './weighted.ts'
+
+const ASKED: Asked = { startedAt: 0, upgrade: undefined }
 
 /** A group whose tunnels are names; those with `!` are not well. */
 class FakeGroup implements Backend {
@@ -16,7 +18,7 @@ class FakeGroup implements Backend {
     this.tunnels = tunnels
   }
 
-  pick(tier: Tier, tried?: ReadonlySet<Tunnel>, pin?: string): Destination | undefined {
+  pick(_: Asked, tier: Tier, tried?: ReadonlySet<Tunnel>, pin?: string): Destination | undefined {
     const pinned = pin === undefined ? undefined : this.pickPinned(pin, tier, tried)
     return pinned ?? this.#open(tier, tried)[0]
   }
@@ -48,27 +50,27 @@ const fixed = new FixedResponse({ status: 503, headers: {}, body: '' })
 describe('Failover', () => {
   it('stays with the first while it has a tunnel that works', () => {
     const failover = new Failover([new FakeGroup('a!', 'b'), new FakeGroup('c')])
-    assert.equal(nameOf(failover.pick('well')), 'b')
-    assert.equal(nameOf(failover.pick('well', new Set([fake('b')]))), 'c')
+    assert.equal(nameOf(failover.pick(ASKED, 'well')), 'b')
+    assert.equal(nameOf(failover.pick(ASKED, 'well', new Set([fake('b')]))), 'c')
   })
 
   it('tries those that are down in order, where none works', () => {
     const failover = new Failover([new FakeGroup('a!'), new FakeGroup('c!')])
-    assert.equal(nameOf(failover.pick('well')), 'nothing')
-    assert.equal(nameOf(failover.pick('any')), 'a!')
-    assert.equal(nameOf(failover.pick('any', new Set([fake('a!')]))), 'c!')
+    assert.equal(nameOf(failover.pick(ASKED, 'well')), 'nothing')
+    assert.equal(nameOf(failover.pick(ASKED, 'any')), 'a!')
+    assert.equal(nameOf(failover.pick(ASKED, 'any', new Set([fake('a!')]))), 'c!')
   })
 
   it('ends in a fixed response', () => {
-    assert.equal(nameOf(new Failover([new FakeGroup('a!'), fixed]).pick('well')), 'fixed')
+    assert.equal(nameOf(new Failover([new FakeGroup('a!'), fixed]).pick(ASKED, 'well')), 'fixed')
   })
 
   it('goes back to the first when it is back, stickiness or not', () => {
     const first = new FakeGroup()
     const failover = new Failover([first, new FakeGroup('c', 'd')])
-    assert.equal(nameOf(failover.pick('well', undefined, 'd')), 'd')
+    assert.equal(nameOf(failover.pick(ASKED, 'well', undefined, 'd')), 'd')
     first.tunnels = ['a']
-    assert.equal(nameOf(failover.pick('well', undefined, 'd')), 'a')
+    assert.equal(nameOf(failover.pick(ASKED, 'well', undefined, 'd')), 'a')
   })
 })
 
@@ -85,7 +87,7 @@ describe('Weighted', () => {
       [new FakeGroup('b'), 1],
     ]
     const weighted = draw(branches, 0, 0.89, 0.9, 0.99)
-    const picked = Array.from({ length: 4 }, () => nameOf(weighted.pick('well')))
+    const picked = Array.from({ length: 4 }, () => nameOf(weighted.pick(ASKED, 'well')))
     assert.deepEqual(picked, ['a', 'a', 'b', 'b'])
   })
 
@@ -95,9 +97,9 @@ describe('Weighted', () => {
       [new FakeGroup('b'), 20],
       [new FakeGroup('off'), 0],
     ]
-    assert.equal(nameOf(draw(branches, 0.1).pick('well')), 'b')
-    assert.equal(nameOf(draw(branches, 0.1).pick('well', new Set([fake('b')]))), 'nothing')
-    assert.equal(nameOf(draw(branches, 0.1).pick('well', undefined, 'off')), 'b')
+    assert.equal(nameOf(draw(branches, 0.1).pick(ASKED, 'well')), 'b')
+    assert.equal(nameOf(draw(branches, 0.1).pick(ASKED, 'well', new Set([fake('b')]))), 'nothing')
+    assert.equal(nameOf(draw(branches, 0.1).pick(ASKED, 'well', undefined, 'off')), 'b')
   })
 
   it('stays with the branch that an exchange has begun with', () => {
@@ -105,8 +107,8 @@ describe('Weighted', () => {
       [new FakeGroup('a', 'a2'), 1],
       [new FakeGroup('b'), 99],
     ]
-    assert.equal(nameOf(draw(branches, 0.9).pick('well', new Set([fake('a')]))), 'a2')
-    assert.equal(nameOf(draw(branches, 0).pick('well', new Set([fake('a'), fake('a2')]))), 'b')
+    assert.equal(nameOf(draw(branches, 0.9).pick(ASKED, 'well', new Set([fake('a')]))), 'a2')
+    assert.equal(nameOf(draw(branches, 0).pick(ASKED, 'well', new Set([fake('a'), fake('a2')]))), 'b')
   })
 
   it('keeps a visitor with the tunnel they were with, whichever branch it is in', () => {
@@ -114,6 +116,6 @@ describe('Weighted', () => {
       [new FakeGroup('a'), 99],
       [new FakeGroup('b', 'b2'), 1],
     ]
-    assert.equal(nameOf(draw(branches).pick('well', undefined, 'b2')), 'b2')
+    assert.equal(nameOf(draw(branches).pick(ASKED, 'well', undefined, 'b2')), 'b2')
   })
 })

@@ -2,7 +2,7 @@
 // When the preferred one is back, it serves again at once, visitors who stick to another included. Pure.
 
 import type { Tunnel } from '../tunnel/tunnel.ts'
-import type { Backend, Destination, Tier } from './backend.ts'
+import type { Asked, Backend, Destination, Tier } from './backend.ts'
 
 export class Failover implements Backend {
   readonly #steps: readonly Backend[]
@@ -11,9 +11,9 @@ export class Failover implements Backend {
     this.#steps = steps
   }
 
-  pick(tier: Tier, tried?: ReadonlySet<Tunnel>, pin?: string): Destination | undefined {
+  pick(asked: Asked, tier: Tier, tried?: ReadonlySet<Tunnel>, pin?: string): Destination | undefined {
     for (const step of this.#steps) {
-      const destination = step.pick(tier, tried, pin)
+      const destination = step.pick(asked, tier, tried, pin)
       if (destination) return destination
     }
     return undefined

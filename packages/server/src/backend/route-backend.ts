@@ -34,7 +34,7 @@ export class RouteBackend {
    */
   pick(exchange: Exchange, tried?: ReadonlySet<Tunnel>): Destination | undefined {
     const pin = this.#sticky?.pinOf(exchange)
-    return this.#backend.pick('well', tried, pin) ?? this.#backend.pick('any', tried, pin)
+    return this.#backend.pick(exchange, 'well', tried, pin) ?? this.#backend.pick(exchange, 'any', tried, pin)
   }
 
   /** The Set-Cookie value that goes with an answer from `tunnel`, if there is one to set. */

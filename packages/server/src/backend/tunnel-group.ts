@@ -3,7 +3,7 @@
 import type { BalanceMethod } from '../config/config.ts'
 import type { Selection } from '../tunnel/registry.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
-import type { Backend, Tier } from './backend.ts'
+import type { Asked, Backend, Tier } from './backend.ts'
 import { Balancer } from './balancer.ts'
 
 export interface TunnelGroupOptions {
@@ -28,9 +28,9 @@ export class TunnelGroup implements Backend {
     this.#pinFor = pinFor
   }
 
-  pick(tier: Tier, tried?: ReadonlySet<Tunnel>, pin?: string): Tunnel | undefined {
+  pick(asked: Asked, tier: Tier, tried?: ReadonlySet<Tunnel>, pin?: string): Tunnel | undefined {
     const pinned = pin === undefined ? undefined : this.pickPinned(pin, tier, tried)
-    return pinned ?? this.#balancer.pick(this.#selection.tunnels, tier, tried)
+    return pinned ?? this.#balancer.pick(this.#selection.tunnels, tier, tried, asked.upgrade !== undefined)
   }
 
   pickPinned(pin: string, tier: Tier, tried?: ReadonlySet<Tunnel>): Tunnel | undefined {

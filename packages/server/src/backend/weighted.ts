@@ -3,7 +3,7 @@
 // the others; one with weight 0 is off. Pure but for the draw.
 
 import type { Tunnel } from '../tunnel/tunnel.ts'
-import type { Backend, Destination, Tier } from './backend.ts'
+import type { Asked, Backend, Destination, Tier } from './backend.ts'
 
 export interface Branch {
   backend: Backend
@@ -19,9 +19,9 @@ export class Weighted implements Backend {
     this.#random = random
   }
 
-  pick(tier: Tier, tried?: ReadonlySet<Tunnel>, pin?: string): Destination | undefined {
+  pick(asked: Asked, tier: Tier, tried?: ReadonlySet<Tunnel>, pin?: string): Destination | undefined {
     const pinned = pin === undefined ? undefined : this.pickPinned(pin, tier, tried)
-    return pinned ?? (tried && this.#pickBeside(tried, tier)) ?? this.#draw(this.#branches, tier, tried)
+    return pinned ?? (tried && this.#pickBeside(asked, tried, tier)) ?? this.#draw(asked, this.#branches, tier, tried)
   }
 
   pickPinned(pin: string, tier: Tier, tried?: ReadonlySet<Tunnel>): Tunnel | undefined {
@@ -37,25 +37,31 @@ export class Weighted implements Backend {
   }
 
   /** An exchange that has begun with one branch stays there while it can. */
-  #pickBeside(tried: ReadonlySet<Tunnel>, tier: Tier): Destination | undefined {
+  #pickBeside(asked: Asked, tried: ReadonlySet<Tunnel>, tier: Tier): Destination | undefined {
     for (const tunnel of tried) {
       const branch = this.#branches.find(({ backend }) => backend.holds(tunnel))
-      const destination = branch?.backend.pick(tier, tried)
+      const destination = branch?.backend.pick(asked, tier, tried)
       if (destination) return destination
     }
     return undefined
   }
 
-  #draw(branches: readonly Branch[], tier: Tier, tried: ReadonlySet<Tunnel> | undefined): Destination | undefined {
+  #draw(
+    asked: Asked,
+    branches: readonly Branch[],
+    tier: Tier,
+    tried: ReadonlySet<Tunnel> | undefined,
+  ): Destination | undefined {
     let total = 0
     for (const { weight } of branches) total += weight
     let ticket = this.#random() * total
     for (const branch of branches) {
       ticket -= branch.weight
       if (ticket >= 0) continue
-      const destination = branch.backend.pick(tier, tried)
+      const destination = branch.backend.pick(asked, tier, tried)
       if (destination) return destination
       return this.#draw(
+        asked,
         branches.filter((other) => other !== branch),
         tier,
         tried,

@@ -7,6 +7,9 @@ import type { Listed } from '../exchange/roster.ts'
 
 const TICK_MS = 500
 
+/** An answer that has begun and then says nothing for so long is a stream of events, whatever it calls itself. */
+export const LASTING_AFTER_MS = 5000
+
 export interface Watched extends Listed, Bordered {
   /** Called every tick with the monotonic time in ms; looks at its own progress and acts. */
   tick(now: number): void

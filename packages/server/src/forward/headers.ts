@@ -8,7 +8,7 @@ import type { HeaderEdits } from '../exchange/header-edits.ts'
 import type { ResponseHead } from './response-parser.ts'
 
 type RequestClass = 'pass' | 'drop' | 'cookie' | 'connection' | 'te' | 'expect'
-type ResponseClass = 'pass' | 'drop' | 'set-cookie' | 'trailer' | 'challenge' | 'length'
+type ResponseClass = 'pass' | 'drop' | 'set-cookie' | 'trailer' | 'challenge' | 'length' | 'type'
 
 /** Cookies of the relay on an edge's host; they never reach the app, and the app cannot set them. */
 const OWN_COOKIE = /^(?:__(?:host|secure|http|host-http)-)?sallyport\./i
@@ -111,6 +111,8 @@ export interface VisitorHead {
   headers: string[]
   /** Whether the app authenticates the connection: the stream is never pooled then. */
   authenticatesConnection: boolean
+  /** Whether it is a stream of server-sent events, which lasts. */
+  isEventStream: boolean
 }
 
 /**
@@ -125,6 +127,7 @@ export function filterResponseHead(
   const { rawHeaders, connectionOptions } = head
   const headers: string[] = []
   let authenticates = false
+  let isEventStream = false
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]! // pairs
     const kind = responseClass(name)
@@ -136,10 +139,11 @@ export function filterResponseHead(
     if (kind === 'trailer' && !allowTrailer) continue
     if (kind === 'length' && head.status === 204) continue // RFC 9110 8.6
     if (kind === 'challenge' && authenticatesConnection(value)) authenticates = true
+    if (kind === 'type' && value.startsWith('text/event-stream')) isEventStream = true
     headers.push(name, value)
   }
   if (edits) for (const { name, value } of edits) headers.push(name, value)
-  return { headers, authenticatesConnection: authenticates }
+  return { headers, authenticatesConnection: authenticates, isEventStream }
 }
 
 function identityHeaders(identity: NonNullable<Exchange['identity']>): string {
@@ -255,6 +259,7 @@ function classifyRequestHeader(normal: string): RequestClass {
 }
 
 function classifyResponseHeader(normal: string): ResponseClass {
+  if (normal === 'content-type') return 'type'
   if (normal === 'set-cookie') return 'set-cookie'
   if (normal === 'trailer') return 'trailer'
   if (normal === 'content-length') return 'length'

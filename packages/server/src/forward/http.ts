@@ -13,6 +13,7 @@ import { within } from '../exchange/border.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import type { Lane } from '../tunnel/lane.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
+import { LASTING_AFTER_MS } from './deadlines.ts'
 import type { Watched } from './deadlines.ts'
 import { readEarlyHints } from './early-hints.ts'
 import type { ForwardRoom } from './forwarder.ts'
@@ -75,6 +76,8 @@ class Transfer implements UpstreamHandler, Watched {
   /** What the answer's `Connection` lists. */
   #responseOptions: ReadonlySet<string> | undefined
   #canPool = true
+  /** It is no longer counted among the requests. */
+  #isLasting = false
   #waitsForVisitor = false
   #waitsForStream = false
   #lastProgress: number
@@ -248,6 +251,7 @@ class Transfer implements UpstreamHandler, Watched {
     }
     const cookie = this.#backend.cookieFor(this.#exchange, this.#connection!.tunnel) // it is the one that calls
     if (cookie !== undefined) filtered.headers.push('Set-Cookie', cookie)
+    if (filtered.isEventStream) this.#last()
     this.#responseOptions = head.connectionOptions
     this.#headSent = true
     this.#headWaits = true
@@ -397,8 +401,18 @@ class Transfer implements UpstreamHandler, Watched {
 
   #leave(): void {
     if (!this.#connection) return
-    this.#connection.tunnel.inFlight--
+    const { tunnel } = this.#connection
+    if (this.#isLasting) tunnel.lasting--
+    else tunnel.inFlight--
     this.#connection = undefined
+  }
+
+  /** From here on it is one of those that are mostly silent: it says nothing of how busy the app is. */
+  #last(): void {
+    if (this.#isLasting || !this.#connection) return
+    this.#isLasting = true
+    this.#connection.tunnel.inFlight--
+    this.#connection.tunnel.lasting++
   }
 
   #settle(error?: RelayError): void {
@@ -437,7 +451,7 @@ class Transfer implements UpstreamHandler, Watched {
       else if (waited > timeouts.app_answer_seconds) this.#fail(new RelayError('app_timeout', { detail: 'no answer' }))
     } else if (waited > timeouts.app_stall_seconds) {
       this.#fail(new RelayError('app_timeout', { detail: 'the response stands still' }))
-    }
+    } else if (waited * 1000 > LASTING_AFTER_MS) this.#last()
   }
 }
 

@@ -19,6 +19,7 @@ import type { Exchange, VisitorResponse } from '../exchange/exchange.ts'
 import { readGrpcTimeout } from '../exchange/grpc.ts'
 import { trailersByName } from '../exchange/trailers-by-name.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
+import { LASTING_AFTER_MS } from './deadlines.ts'
 import type { Watched } from './deadlines.ts'
 import { readEarlyHints } from './early-hints.ts'
 import type { ForwardRoom } from './forwarder.ts'
@@ -85,6 +86,8 @@ class Http2Transfer implements Http2Waiter, Watched {
   #responseDone = false
   #waitsForVisitor = false
   #waitsForStream = false
+  /** It is no longer counted among the requests. */
+  #isLasting = false
   #lastProgress: number
   /** How long a gRPC call may take and be silent; read when somebody first looks, `null` where it is no call of gRPC. */
   #grpc: GrpcPatience | null | undefined
@@ -296,7 +299,8 @@ class Http2Transfer implements Http2Waiter, Watched {
     const { response, request, responseEdits } = this.#exchange
     const head = readHttp2Head(raw)
     const mayHaveTrailers = !isAll && request.httpVersionMinor > 0 && !head.rawHeaders.includes('content-length')
-    const { headers } = filterResponseHead(head, responseEdits, mayHaveTrailers)
+    const { headers, isEventStream } = filterResponseHead(head, responseEdits, mayHaveTrailers)
+    if (isEventStream) this.#last()
     // On HTTP/1.1 the rest of the request cannot be told from the next one (RFC 9112 9.3); HTTP/2 has no such header.
     if (!this.#bodyDone) headers.push('Connection', 'close')
     const cookie = this.#backend.cookieFor(this.#exchange, this.#tunnel!) // it is the one that answers
@@ -393,9 +397,18 @@ class Http2Transfer implements Http2Waiter, Watched {
   }
 
   #leave(): void {
-    if (this.#tunnel) this.#tunnel.inFlight--
+    if (this.#isLasting && this.#tunnel) this.#tunnel.lasting--
+    else if (this.#tunnel) this.#tunnel.inFlight--
     this.#tunnel = undefined
     this.#stream = undefined
+  }
+
+  /** From here on it is one of those that are mostly silent: it says nothing of how busy the app is. */
+  #last(): void {
+    if (this.#isLasting || !this.#tunnel) return
+    this.#isLasting = true
+    this.#tunnel.inFlight--
+    this.#tunnel.lasting++
   }
 
   #settle(error?: RelayError): void {
@@ -413,14 +426,16 @@ class Http2Transfer implements Http2Waiter, Watched {
     if (this.#grpc === undefined) this.#grpc = readGrpcPatience(this.#exchange, timeouts.grpc_idle_seconds)
     const grpc = this.#grpc
     if (grpc && now > grpc.endsAt && !this.#responseDone) {
-      this.#fail(new RelayError('app_timeout', { detail: 'the grpc-timeout of the call is over' }))
-    } else if (this.#waitsForVisitor || this.#responseDone) {
+      return this.#fail(new RelayError('app_timeout', { detail: 'the grpc-timeout of the call is over' }))
+    }
+    if (this.#waitsForVisitor || this.#responseDone) {
       if (waited > timeouts.visitor_stall_seconds) this.#exchange.cut(new Error('the visitor takes no bytes'))
-    } else if (!this.#stream) {
       return
-    } else if (grpc) {
-      if (waited <= grpc.silenceSeconds) return
-      this.#fail(new RelayError('app_timeout', { detail: 'the gRPC call is silent' }))
+    }
+    if (!this.#stream) return
+    if (this.#headSent && waited * 1000 > LASTING_AFTER_MS) this.#last()
+    if (grpc) {
+      if (waited > grpc.silenceSeconds) this.#fail(new RelayError('app_timeout', { detail: 'the gRPC call is silent' }))
     } else if (!this.#headSent) {
       const waitsForBody = !this.#bodyDone && !this.#waitsForStream
       if (waitsForBody && waited > timeouts.request_stall_seconds) this.#fail(new RelayError('request_timeout'))

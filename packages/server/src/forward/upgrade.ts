@@ -102,7 +102,7 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
     }
     this.#connection = connection
     this.#tunnel = tunnel
-    tunnel.inFlight++
+    tunnel.lasting++
     this.#exchange.tunnelId = tunnel.id
     connection.begin('GET', this, true)
     const head = writeRequestHead(this.#exchange, tunnel.hostHeader, { type: 'none' }, 'websocket')
@@ -262,7 +262,7 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
 
   #leave(): void {
     if (!this.#tunnel) return
-    this.#tunnel.inFlight--
+    this.#tunnel.lasting--
     this.#tunnel = undefined
     this.#connection = undefined
   }

@@ -56,8 +56,10 @@ export class Tunnel implements AppHealthHost {
   readonly weight: number
   /** What is known of the app. */
   readonly health: AppHealth
-  /** Exchanges under way, over all lanes; the forwarder counts, the balancer reads. */
+  /** Requests under way, over all lanes; the forwarder counts, the balancer reads. */
   inFlight = 0
+  /** What lasts and is mostly silent, counted apart: upgrades, event streams, answers that stand still. */
+  lasting = 0
 
   readonly #authtokenId: string
   readonly #instanceId: string | undefined
