@@ -877,3 +877,121 @@ describe('B15: what lasts and is mostly silent', { timeout: 60_000 }, () => {
     for (const app of apps) app.close()
   })
 })
+
+describe('B15: an app that fails fast does not attract the visitors', { timeout: 60_000 }, () => {
+  const RUN_MS = 2000
+  let field: Field
+  before(async () => {
+    const hosts = ['errors', 'hangups', 'http2', 'shared', 'sticky', 'last']
+    const edges = hosts.map((name) => `- { id: edg_${name}, hosts: [${name}.localhost], backend: { labels: { app: ${name} } } }`) // prettier-ignore
+    edges[4] = '- { id: edg_sticky, hosts: [sticky.localhost], backend: { labels: { app: sticky }, sticky: { cookie: s } } }' // prettier-ignore
+    field = await Field.open(edges.join('\n'))
+  })
+  after(() => field.close())
+
+  const slowly: RequestListener = (_, response) => void setTimeout(() => response.end('b'), 100)
+
+  /** Who has answered twenty visitors, each of whom asks again as soon as there is an answer. */
+  async function visit(host: string, visitors = 20): Promise<Record<string, number>> {
+    const end = Date.now() + RUN_MS
+    const names: string[] = []
+    await Promise.all(
+      Array.from({ length: visitors }, async () => {
+        while (Date.now() < end) names.push((await field.ask(host)).body === 'b' ? 'b' : 'a')
+      }),
+    )
+    return tally(names)
+  }
+
+  async function assertAside(host: string, before: number): Promise<void> {
+    const { a = 0, b = 0 } = await visit(host)
+    assert.ok(b > 40 && a / (a + b) < 0.4, `${a} of ${a + b} went to the one that fails`)
+    const entries = field.entries('tunnel put aside for its errors')
+    assert.equal(entries.length, before + 1)
+    assert.equal(entries.at(-1)?.['edgeId'], `edg_${host.split('.')[0]}`)
+    assert.equal(entries.at(-1)?.['seconds'], 5)
+    assert.match(await field.metrics(), /^sallyport_tunnels_failing [1-9]$/m)
+  }
+
+  it('B15: one that answers 500 at once, where its sibling takes 100 ms, is put aside', async () => {
+    const { app: a } = await field.join('a', 'app=errors')
+    a.listener = (_, response) => void response.writeHead(500).end('a')
+    const { app: b } = await field.join('b', 'app=errors')
+    b.listener = slowly
+    await assertAside('errors.localhost', field.entries('tunnel put aside for its errors').length)
+  })
+
+  it('B15: and so is one that takes each connection and hangs up', async () => {
+    const { app: a } = await field.join('a', 'app=hangups')
+    a.listener = (request) => void request.socket.destroy()
+    const { app: b } = await field.join('b', 'app=hangups')
+    b.listener = slowly
+    await assertAside('hangups.localhost', field.entries('tunnel put aside for its errors').length)
+  })
+
+  it('B15: and so is one that speaks HTTP/2', async () => {
+    const apps = [
+      createHttp2Server((_, response) => void response.writeHead(503).end('a')),
+      createHttp2Server((_, response) => void setTimeout(() => response.end('b'), 100)),
+    ]
+    for (const app of apps) {
+      app.listen(0, '127.0.0.1')
+      await once(app, 'listening')
+      const upstream = `http://127.0.0.1:${(app.address() as AddressInfo).port}` // it listens on a port
+      await field.agent(upstream, 'app=http2', { upstreamProtocol: 'http2' })
+    }
+    await assertAside('http2.localhost', field.entries('tunnel put aside for its errors').length)
+    for (const app of apps) app.close()
+  })
+
+  it('B15: a visitor who asks for what fails everywhere puts nobody aside', async () => {
+    const before = field.entries('tunnel put aside for its errors').length
+    const seen: NamedApp[] = []
+    for (const name of ['a', 'b']) {
+      const { app } = await field.join(name, 'app=shared')
+      app.listener = (request, response) => {
+        if (request.url === '/broken') return void response.writeHead(500).end(name)
+        setTimeout(() => response.end(name), 20)
+      }
+      seen.push(app)
+    }
+    const end = Date.now() + RUN_MS
+    const asking = async (path: string): Promise<void> => {
+      while (Date.now() < end) await field.ask('shared.localhost', path)
+    }
+    await Promise.all(['/broken', '/broken', '/', '/', '/', '/', '/', '/'].map(asking))
+    assert.ok(
+      seen.every((app) => app.seen.filter((line) => line === 'GET /broken').length > 20),
+      'enough',
+    )
+    assert.equal(field.entries('tunnel put aside for its errors').length, before)
+  })
+
+  it('B15: nor does one whom a cookie sends to one tunnel', async () => {
+    const before = field.entries('tunnel put aside for its errors').length
+    for (const name of ['a', 'b']) {
+      const { app } = await field.join(name, 'app=sticky')
+      app.listener = (request, response) => {
+        response.writeHead(request.url === '/broken' ? 500 : 200).end(name)
+      }
+    }
+    const { cookie = '', body } = await field.ask('sticky.localhost')
+    for (let asked = 0; asked < 100; asked++) {
+      assert.equal((await field.ask('sticky.localhost', '/broken', { headers: { cookie } })).body, body)
+      await field.ask('sticky.localhost')
+    }
+    assert.equal(field.entries('tunnel put aside for its errors').length, before)
+  })
+
+  it('B15: one that fails still serves when its sibling has gone', async () => {
+    const before = field.entries('tunnel put aside for its errors').length
+    const { app: a } = await field.join('a', 'app=last')
+    a.listener = (_, response) => void response.writeHead(500).end('a')
+    const { app: b, agent } = await field.join('b', 'app=last')
+    b.listener = slowly
+    await assertAside('last.localhost', before)
+    await agent.close()
+    const { status, body } = await field.ask('last.localhost')
+    assert.deepEqual([status, body], [500, 'a'])
+  })
+})

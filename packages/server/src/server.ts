@@ -216,6 +216,7 @@ export class Relay {
       registry: this.#registry,
       publicUrl: config.public_url,
       stickyKey: keys.deriveKey('sticky cookie'),
+      log,
     })
     for (const edge of config.edges) configured.add(edge, partsOf(edge.id))
     signIn.endStale(config.edges.map(({ id }) => id))
@@ -260,6 +261,7 @@ export class Relay {
       tunnelsAside: () => [...this.#registry.tunnels.values()].filter(({ health }) => health.isAside).length,
       tunnelsUnhealthy: () =>
         [...this.#registry.tunnels.values()].filter(({ health }) => !health.isReportedHealthy).length,
+      tunnelsFailing: () => configured.failingAt(performance.now()) + endpoints.failingAt(performance.now()),
       retries: () => {
         const [ours, theirs] = [configured.retries, endpoints.retries]
         return { granted: ours.granted + theirs.granted, refused: ours.refused + theirs.refused }

@@ -20,6 +20,8 @@ export interface Readings {
   tunnelsAside(): number
   /** Tunnels whose agent reports an unhealthy app. */
   tunnelsUnhealthy(): number
+  /** Tunnels that routes do without, because they fail where their siblings do not; counted for each route. */
+  tunnelsFailing(): number
   /** Tries on another tunnel, and those that the retry budget refused. */
   retries(): { granted: number; refused: number }
   visitorSessions(): number
@@ -87,6 +89,12 @@ export class Metrics {
       'sallyport_tunnels_unhealthy',
       'Tunnels whose agent reports an unhealthy app.',
       () => readings.tunnelsUnhealthy(),
+      'max',
+    )
+    gauge(
+      'sallyport_tunnels_failing',
+      'Tunnels put aside on a route because they fail where their siblings do not.',
+      () => readings.tunnelsFailing(),
       'max',
     )
     new Counter({

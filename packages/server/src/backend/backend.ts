@@ -32,4 +32,11 @@ export interface Backend {
   pickPinned(pin: string, tier: Tier, tried?: ReadonlySet<Tunnel>): Tunnel | undefined
   /** Whether a tunnel is one of this backend's. */
   holds(tunnel: Tunnel): boolean
+  /**
+   * Hears how a tunnel has answered somebody whom no pin had sent there.
+   * @param now monotonic milliseconds
+   */
+  note(asked: Asked, tunnel: Tunnel, hasFailed: boolean, now: number): void
+  /** How many tunnels are put aside because they fail where their siblings do not. @param now monotonic milliseconds */
+  failingAt(now: number): number
 }

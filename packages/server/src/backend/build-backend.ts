@@ -11,6 +11,7 @@ import { FixedResponse } from './fixed-response.ts'
 import { RouteBackend } from './route-backend.ts'
 import { StickyCookie } from './sticky-cookie.ts'
 import { TunnelGroup } from './tunnel-group.ts'
+import type { OnOutlier } from './tunnel-group.ts'
 import { Weighted } from './weighted.ts'
 
 export interface BackendParts {
@@ -18,9 +19,13 @@ export interface BackendParts {
   edgeId: string
   /** Keys the values of sticky cookies. */
   stickyKey: Uint8Array
+  onOutlier: OnOutlier
 }
 
-export function buildBackend(config: BackendConfig, { registry, edgeId, stickyKey }: BackendParts): RouteBackend {
+export function buildBackend(
+  config: BackendConfig,
+  { registry, edgeId, stickyKey, onOutlier }: BackendParts,
+): RouteBackend {
   const sticky =
     config.sticky &&
     new StickyCookie({ name: config.sticky.cookie, maxAgeMs: config.sticky.max_age, edgeId, key: stickyKey })
@@ -41,6 +46,6 @@ export function buildBackend(config: BackendConfig, { registry, edgeId, stickyKe
     const { labels, balance } = each
     selectors.push(labels)
     const pinFor = sticky && ((tunnel: Tunnel) => sticky.pinFor(tunnel))
-    return new TunnelGroup({ balance, selection: registry.select(labels), pinFor })
+    return new TunnelGroup({ balance, selection: registry.select(labels), pinFor, onOutlier })
   }
 }

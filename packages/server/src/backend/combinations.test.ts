@@ -31,6 +31,14 @@ class FakeGroup implements Backend {
     return this.tunnels.includes(nameOf(tunnel))
   }
 
+  note(): void {
+    // Nobody asks how they have answered.
+  }
+
+  failingAt(): number {
+    return 0
+  }
+
   #open(tier: Tier, tried?: ReadonlySet<Tunnel>): Tunnel[] {
     const names = this.tunnels.filter((name) => tier === 'any' || !name.endsWith('!'))
     return names.map(fake).filter((tunnel) => !tried?.has(tunnel))

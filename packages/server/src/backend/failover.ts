@@ -30,4 +30,12 @@ export class Failover implements Backend {
   holds(tunnel: Tunnel): boolean {
     return this.#steps.some((step) => step.holds(tunnel))
   }
+
+  note(asked: Asked, tunnel: Tunnel, hasFailed: boolean, now: number): void {
+    for (const step of this.#steps) if (step.holds(tunnel)) step.note(asked, tunnel, hasFailed, now)
+  }
+
+  failingAt(now: number): number {
+    return this.#steps.reduce((count, step) => count + step.failingAt(now), 0)
+  }
 }

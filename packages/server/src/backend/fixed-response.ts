@@ -45,4 +45,12 @@ export class FixedResponse implements Backend {
   holds(): boolean {
     return false
   }
+
+  note(): void {
+    // It holds no tunnel that could answer.
+  }
+
+  failingAt(): number {
+    return 0
+  }
 }

@@ -37,6 +37,19 @@ export class RouteBackend {
     return this.#backend.pick(exchange, 'well', tried, pin) ?? this.#backend.pick(exchange, 'any', tried, pin)
   }
 
+  /**
+   * Hears how a tunnel has answered. Whom a cookie has sent there does not count: visitors could choose whom they harm.
+   * @param now monotonic milliseconds
+   */
+  note(exchange: Exchange, tunnel: Tunnel, hasFailed: boolean, now: number): void {
+    if (this.#sticky?.pinOf(exchange) === undefined) this.#backend.note(exchange, tunnel, hasFailed, now)
+  }
+
+  /** How many tunnels this route does without, because they fail where their siblings do not. */
+  failingAt(now: number): number {
+    return this.#backend.failingAt(now)
+  }
+
   /** The Set-Cookie value that goes with an answer from `tunnel`, if there is one to set. */
   cookieFor(exchange: Exchange, tunnel: Tunnel): string | undefined {
     return this.#sticky?.lineFor(exchange, tunnel)

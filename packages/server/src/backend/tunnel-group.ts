@@ -1,10 +1,20 @@
-// A backend that means all tunnels with certain labels, and balances over those that are online.
+// A backend that means all tunnels with certain labels, and balances over those that are online; over those first that
+// do not fail where their siblings answer.
+
+import { randomInt } from 'node:crypto'
 
 import type { BalanceMethod } from '../config/config.ts'
 import type { Selection } from '../tunnel/registry.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
 import type { Asked, Backend, Tier } from './backend.ts'
 import { Balancer } from './balancer.ts'
+import { Outliers } from './outliers.ts'
+import type { OutlierChange } from './outliers.ts'
+
+const DRAWS = 2 ** 32
+
+/** Told when a tunnel is put aside for its errors, or taken back. */
+export type OnOutlier = (tunnel: Tunnel, change: OutlierChange) => void
 
 export interface TunnelGroupOptions {
   /** The live list of the tunnels that are meant. */
@@ -12,25 +22,42 @@ export interface TunnelGroupOptions {
   balance?: BalanceMethod | undefined
   /** What a visitor who sticks to a tunnel holds; without it nobody sticks. */
   pinFor?: ((tunnel: Tunnel) => string) | undefined
+  onOutlier?: OnOutlier | undefined
 }
 
 export class TunnelGroup implements Backend {
   readonly #selection: Selection
   readonly #balancer: Balancer<Tunnel>
+  /** For trials: nobody may foresee it. */
+  #byChance: Balancer<Tunnel> | undefined
+  /** Both made when two tunnels first share visitors: most groups of endpoints have one. */
+  #outliers: Outliers<Tunnel> | undefined
+  readonly #onOutlier: OnOutlier | undefined
   readonly #pinFor: ((tunnel: Tunnel) => string) | undefined
   /** Pin → the tunnels it means: more than one only while an agent offers different things under one number. */
   #pins = new Map<string, Tunnel[]>()
   #pinned: readonly Tunnel[] = []
 
-  constructor({ selection, balance, pinFor }: TunnelGroupOptions) {
+  constructor({ selection, balance, pinFor, onOutlier }: TunnelGroupOptions) {
     this.#selection = selection
     this.#balancer = new Balancer(balance)
     this.#pinFor = pinFor
+    this.#onOutlier = onOutlier
   }
 
   pick(asked: Asked, tier: Tier, tried?: ReadonlySet<Tunnel>, pin?: string): Tunnel | undefined {
     const pinned = pin === undefined ? undefined : this.pickPinned(pin, tier, tried)
-    return pinned ?? this.#balancer.pick(this.#selection.tunnels, tier, tried, asked.upgrade !== undefined)
+    if (pinned) return pinned
+    const { tunnels } = this.#selection
+    const outliers = this.#outliers
+    const lasts = asked.upgrade !== undefined
+    if (!outliers) return this.#balancer.pick(tunnels, tier, tried, lasts)
+    if (asked.startedAt >= outliers.nextAt) outliers.turn(asked.startedAt)
+    const balancer = outliers.isTrial ? this.#chance() : this.#balancer
+    const fit = outliers.fit(tunnels)
+    const picked = balancer.pick(fit, tier, tried, lasts)
+    // One that fails often is still better than none.
+    return picked || fit === tunnels ? picked : balancer.pick(tunnels, tier, tried, lasts)
   }
 
   pickPinned(pin: string, tier: Tier, tried?: ReadonlySet<Tunnel>): Tunnel | undefined {
@@ -45,6 +72,21 @@ export class TunnelGroup implements Backend {
 
   holds(tunnel: Tunnel): boolean {
     return this.#selection.tunnels.includes(tunnel)
+  }
+
+  note(asked: Asked, tunnel: Tunnel, hasFailed: boolean, now: number): void {
+    const { tunnels } = this.#selection
+    if (tunnels.length < 2) return
+    this.#outliers ??= new Outliers(this.#onOutlier)
+    this.#outliers.note(tunnel, hasFailed, tunnels, asked.startedAt, now)
+  }
+
+  failingAt(now: number): number {
+    return this.#outliers?.asideAt(now) ?? 0
+  }
+
+  #chance(): Balancer<Tunnel> {
+    return (this.#byChance ??= new Balancer<Tunnel>('random', () => randomInt(DRAWS) / DRAWS))
   }
 
   #indexPins(): void {

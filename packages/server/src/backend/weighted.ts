@@ -36,6 +36,14 @@ export class Weighted implements Backend {
     return this.#branches.some(({ backend }) => backend.holds(tunnel))
   }
 
+  note(asked: Asked, tunnel: Tunnel, hasFailed: boolean, now: number): void {
+    for (const { backend } of this.#branches) if (backend.holds(tunnel)) backend.note(asked, tunnel, hasFailed, now)
+  }
+
+  failingAt(now: number): number {
+    return this.#branches.reduce((count, { backend }) => count + backend.failingAt(now), 0)
+  }
+
   /** An exchange that has begun with one branch stays there while it can. */
   #pickBeside(asked: Asked, tried: ReadonlySet<Tunnel>, tier: Tier): Destination | undefined {
     for (const tunnel of tried) {

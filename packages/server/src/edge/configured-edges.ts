@@ -2,9 +2,11 @@
 
 import { matchesSelector } from '@sallyport/protocol'
 import type { Labels } from '@sallyport/protocol'
+import type { Logger } from 'pino'
 
 import { buildBackend } from '../backend/build-backend.ts'
-import type { RetryBudget } from '../backend/retry-budget.ts'
+import { outlierLog } from '../backend/log-outlier.ts'
+import type { RouteBackend } from '../backend/route-backend.ts'
 import type { EdgeConfig } from '../config/config.ts'
 import { buildPolicy, type PolicyParts } from '../policy/build-policy.ts'
 import type { Registry } from '../tunnel/registry.ts'
@@ -17,30 +19,32 @@ export interface ConfiguredEdgesInit {
   registry: Registry
   publicUrl: URL
   stickyKey: Uint8Array
+  log: Logger
 }
 
 export class ConfiguredEdges {
   readonly #init: ConfiguredEdgesInit
   /** The selector of every route, with the edge's URLs, to tell agents where their visitors come from. */
   readonly #selectors: { labels: Labels; urls: readonly string[] }[] = []
-  readonly #budgets: RetryBudget[] = []
+  readonly #backends: RouteBackend[] = []
 
   constructor(init: ConfiguredEdgesInit) {
     this.#init = init
   }
 
   add(config: EdgeConfig, parts: PolicyParts): void {
-    const { edges, registry, publicUrl, stickyKey } = this.#init
+    const { edges, registry, publicUrl, stickyKey, log } = this.#init
+    const onOutlier = outlierLog(log, config.id)
     const originOf = (host: string): string => config.origin ?? originOn(publicUrl, host)
     const routes = config.routes.map((route) => ({
       match: route,
       policy: buildPolicy(route.policy, parts),
-      backend: buildBackend(route.backend, { registry, edgeId: config.id, stickyKey }),
+      backend: buildBackend(route.backend, { registry, edgeId: config.id, stickyKey, onOutlier }),
     }))
     edges.add(new Edge(config.id, routes, originOf), config.hosts)
     const urls = config.hosts.map(originOf)
     for (const { backend } of routes) {
-      this.#budgets.push(backend.budget)
+      this.#backends.push(backend)
       for (const labels of backend.selectors) this.#selectors.push({ labels, urls })
     }
   }
@@ -54,10 +58,15 @@ export class ConfiguredEdges {
   /** Tries on another tunnel, over all edges since the start. */
   get retries(): { granted: number; refused: number } {
     let [granted, refused] = [0, 0]
-    for (const budget of this.#budgets) {
+    for (const { budget } of this.#backends) {
       granted += budget.granted
       refused += budget.refused
     }
     return { granted, refused }
+  }
+
+  /** Tunnels that a route does without because they fail where their siblings do not. @param now monotonic milliseconds */
+  failingAt(now: number): number {
+    return this.#backends.reduce((count, backend) => count + backend.failingAt(now), 0)
   }
 }

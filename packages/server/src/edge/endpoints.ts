@@ -9,6 +9,7 @@
 
 import { createHash } from 'node:crypto'
 
+import { outlierLog } from '../backend/log-outlier.ts'
 import { RouteBackend } from '../backend/route-backend.ts'
 import { TunnelGroup } from '../backend/tunnel-group.ts'
 import type { PolicyConfig } from '../config/config.ts'
@@ -123,6 +124,13 @@ export class Endpoints implements EndpointBinder {
       refused += backend.budget.refused
     }
     return { granted, refused }
+  }
+
+  /** Tunnels that an endpoint does without because they fail where their siblings do not. @param now monotonic milliseconds */
+  failingAt(now: number): number {
+    let count = 0
+    for (const { backend } of this.#byHost.values()) count += backend.failingAt(now)
+    return count
   }
 
   /** Whether an edge of the configuration has the host. */
@@ -319,11 +327,13 @@ export class Endpoints implements EndpointBinder {
   }
 
   #add({ bind, session, host, config, digest }: Wanted): Endpoint {
-    const { edges, registry, policyOf, originOf } = this.#init
+    const { edges, registry, policyOf, originOf, log } = this.#init
     const selection = registry.select(labelsOf(host))
     const advice =
       'The agent that serves this address is not connected at the moment. If it is yours, look at its terminal.'
-    const backend = new RouteBackend(new TunnelGroup({ selection }), [], { advice })
+    const backend = new RouteBackend(new TunnelGroup({ selection, onOutlier: outlierLog(log, config.id) }), [], {
+      advice,
+    })
     const routes = config.routes.map((route) => ({
       match: route,
       policy: keepingSiteData(policyOf(route.policy, config.id, session.authtokenId)),

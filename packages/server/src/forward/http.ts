@@ -249,13 +249,15 @@ class Transfer implements UpstreamHandler, Watched {
       this.#canPool = false
       filtered.headers.push('Connection', 'close')
     }
-    const cookie = this.#backend.cookieFor(this.#exchange, this.#connection!.tunnel) // it is the one that calls
+    const { tunnel } = this.#connection! // it is the one that calls
+    this.#lastProgress = performance.now()
+    this.#backend.note(this.#exchange, tunnel, head.status >= 500, this.#lastProgress)
+    const cookie = this.#backend.cookieFor(this.#exchange, tunnel)
     if (cookie !== undefined) filtered.headers.push('Set-Cookie', cookie)
     if (filtered.isEventStream) this.#last()
     this.#responseOptions = head.connectionOptions
     this.#headSent = true
     this.#headWaits = true
-    this.#lastProgress = performance.now()
     try {
       response.writeHead(head.status, filtered.headers)
     } catch (error) {
@@ -341,6 +343,8 @@ class Transfer implements UpstreamHandler, Watched {
       this.#retriedStale = true
       return this.#attempt()
     }
+    // An app that hangs up on everybody is as fast as one that answers 500.
+    this.#backend.note(this.#exchange, connection.tunnel, true, performance.now())
     this.#fail(lostError(error))
   }
 

@@ -303,11 +303,13 @@ class Http2Transfer implements Http2Waiter, Watched {
     if (isEventStream) this.#last()
     // On HTTP/1.1 the rest of the request cannot be told from the next one (RFC 9112 9.3); HTTP/2 has no such header.
     if (!this.#bodyDone) headers.push('Connection', 'close')
-    const cookie = this.#backend.cookieFor(this.#exchange, this.#tunnel!) // it is the one that answers
+    const tunnel = this.#tunnel! // it is the one that answers
+    this.#lastProgress = performance.now()
+    this.#backend.note(this.#exchange, tunnel, head.status >= 500, this.#lastProgress)
+    const cookie = this.#backend.cookieFor(this.#exchange, tunnel)
     if (cookie !== undefined) headers.push('Set-Cookie', cookie)
     this.#kept = undefined
     this.#headSent = true
-    this.#lastProgress = performance.now()
     try {
       response.writeHead(head.status, headers)
       // What comes of the body in this turn leaves together with the head; the head of a quiet stream does not wait.
@@ -358,6 +360,7 @@ class Http2Transfer implements Http2Waiter, Watched {
     this.#leave()
     if (this.#settled || this.#responseDone) return
     const error = lost ?? new Error(`the app ended the stream (HTTP/2 code ${resetCode})`)
+    if (!this.#headSent) this.#backend.note(this.#exchange, tunnel, true, performance.now())
     const isUnseen = resetCode === NGHTTP2_REFUSED_STREAM && (this.#kept !== undefined || !this.#bodyStarted)
     const mayRepeat = isUnseen || (this.#isSafe && !this.#retriedStale)
     if (this.#headSent || !mayRepeat || !this.#backend.budget.take(performance.now())) {

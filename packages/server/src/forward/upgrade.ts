@@ -134,6 +134,7 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
     }
     const { socket, head: early } = this.#upgrade
     const { headers } = filterResponseHead(head, this.#exchange.responseEdits, false)
+    this.#backend.note(this.#exchange, connection.tunnel, false, performance.now())
     const cookie = this.#backend.cookieFor(this.#exchange, connection.tunnel)
     if (cookie !== undefined) headers.push('Set-Cookie', cookie)
     try {
@@ -155,10 +156,12 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
     const { response, responseEdits } = this.#exchange
     const { headers } = filterResponseHead(head, responseEdits, false)
     headers.push('Connection', 'close')
-    const cookie = this.#backend.cookieFor(this.#exchange, this.#tunnel!) // it is the one that answers
+    const tunnel = this.#tunnel! // it is the one that answers
+    this.#lastProgress = performance.now()
+    this.#backend.note(this.#exchange, tunnel, head.status >= 500, this.#lastProgress)
+    const cookie = this.#backend.cookieFor(this.#exchange, tunnel)
     if (cookie !== undefined) headers.push('Set-Cookie', cookie)
     this.#headSent = true
-    this.#lastProgress = performance.now()
     try {
       response.writeHead(head.status, headers)
     } catch (error) {
