@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 
 import { Browser } from '../../../../../examples/demo/browser.ts'
@@ -289,6 +290,76 @@ describe('claims that a refresh brings', () => {
     assert.equal(relay.signIn.sessionCount, 0)
     assert.match(relay.logLines.join(''), /the provider has ended a session/)
     assert.match(relay.logLines.join(''), /invalid_grant: no description/)
+  })
+
+  it('real-providers 7: that hang are waited for once, and by no other request of a signed-in visitor', async () => {
+    const { docs, browser } = await signedIn()
+    const second = new Browser()
+    assert.equal((await second.open(docs.url)).status, 200)
+    now += 2 * MINUTE
+    const hanging: ServerResponse[] = []
+    provider.behave.answer = { '/token': (response) => void hanging.push(response) }
+    const visit = async (visitor = browser): Promise<number> => {
+      const begun = performance.now()
+      assert.equal((await visitor.fetch(docs.url)).status, 200)
+      return performance.now() - begun
+    }
+    // Six at once wait together; whoever comes later, in whichever session, does not.
+    const together = await Promise.all(Array.from({ length: 6 }, () => visit()))
+    assert.ok(Math.max(...together) < 4500, `waited ${Math.max(...together)} ms`)
+    let waited = 0
+    for (let i = 0; i < 5; i++) waited += (await visit()) + (await visit(second))
+    assert.ok(waited < 1900, `ten requests took ${waited} ms`)
+    // The try fails; the next ones, after each pause, nobody waits for either.
+    const failures = () => relay.logLines.filter((line) => line.includes('claims could not be refreshed')).length
+    const fail = async (): Promise<void> => {
+      const failed = hanging.splice(0)
+      const seen = failures()
+      for (const response of failed) response.destroy()
+      await until(() => failures() === seen + failed.length)
+    }
+    await fail()
+    waited = 0
+    for (let round = 0; round < 6; round++) {
+      now += MINUTE // the longest pause
+      waited += (await visit()) + (await visit(second))
+      await until(() => hanging.length === 2)
+      waited += (await visit()) + (await visit(second))
+      await fail()
+    }
+    assert.ok(waited < 1900, `24 requests took ${waited} ms`)
+  })
+
+  it('real-providers 7: of a provider that is back are there with the second request, and waited for as before', async () => {
+    const { docs, browser } = await signedIn()
+    provider.behave.answer = { '/token': (response) => void response.destroy() }
+    assert.equal((await browser.fetch(docs.url)).status, 200)
+    await until(() => relay.logLines.some((line) => line.includes('claims could not be refreshed')))
+    provider.behave.answer = {}
+    provider.behave.idToken = () => provider.idToken({ groups: ['admin'], exp: Math.floor(now / 1000) + 60, iat: Math.floor(now / 1000) }) // prettier-ignore
+    now += 5000
+    const asked = provider.redeemed.length
+    await browser.fetch(docs.url)
+    assert.deepEqual(groups(), ['staff'], 'nobody has waited')
+    await until(() => provider.redeemed.length > asked)
+    for (let i = 0; i < 100 && groups()?.[0] !== 'admin'; i++) await browser.fetch(docs.url)
+    assert.deepEqual(groups(), ['admin'])
+    provider.behave.idToken = () => provider.idToken({ groups: [], exp: Math.floor(now / 1000) + 60, iat: Math.floor(now / 1000) }) // prettier-ignore
+    now += 2 * MINUTE
+    await browser.fetch(docs.url)
+    assert.deepEqual(groups(), [], 'it answers: the claims are waited for')
+  })
+
+  it('real-providers 7: of a provider that failed long ago are waited for again', async () => {
+    const { docs, browser } = await signedIn()
+    provider.behave.answer = { '/token': (response) => void response.destroy() }
+    assert.equal((await browser.fetch(docs.url)).status, 200)
+    await until(() => relay.logLines.some((line) => line.includes('claims could not be refreshed')))
+    provider.behave.answer = {}
+    now += 15 * MINUTE
+    provider.behave.idToken = () => provider.idToken({ groups: [], exp: Math.floor(now / 1000) + 60, iat: Math.floor(now / 1000) }) // prettier-ignore
+    await browser.fetch(docs.url)
+    assert.deepEqual(groups(), [])
   })
 
   it('are those of userinfo where there is no ID token', async () => {

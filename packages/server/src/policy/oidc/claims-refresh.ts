@@ -10,7 +10,9 @@ import type { SignInParts } from './parts.ts'
 import type { Tokens } from './session-tokens.ts'
 import type { LiveSession } from './live-session.ts'
 
-const MAX_WAIT_MS = 5000
+const MAX_WAIT_MS = 2000 // providers that are well answer within one
+/** After a failure nobody waits for so long, unless an answer has come since. Then somebody tries it once more. */
+const DOUBT_MS = 10 * 60_000
 const MAX_UNSAVED = 1000
 const MAX_AT_ONCE = 64 // after a restart everybody is due
 const MAX_PAUSES = 1000 // agents bring providers of their own
@@ -25,13 +27,22 @@ interface Taken {
   revision: number
 }
 
+interface Asking {
+  /** Never rejects. */
+  done: Promise<void>
+  /** The same, or the end of patience: one for all who wait, from when the first of them came. */
+  awaited?: Promise<void>
+}
+
 type Parts = Pick<SignInParts, 'sessions' | 'clock' | 'log' | 'onFault' | 'registrationOf'>
 
 export class ClaimsRefresh {
   readonly #parts: Parts
-  readonly #underWay = new Map<string, Promise<void>>()
-  /** By issuer: while it does not answer, nobody waits for it. */
+  readonly #underWay = new Map<string, Asking>()
+  /** By issuer, from a failure to the next answer. */
   readonly #pauses = new Map<string, { until: number; ms: number }>()
+  /** Issuers that somebody has waited for in vain, while that try lasts: it has not failed yet. */
+  readonly #late = new Set<string>()
   /** New tokens that the store could not take: the old ones may be worth nothing any more. */
   readonly #unsaved = new Map<string, Tokens>()
 
@@ -41,12 +52,14 @@ export class ClaimsRefresh {
 
   /**
    * For a request in a session whose claims are due. The provider is asked behind the request's back, unless the claims
-   * are older than twice their time: then the request waits, for five seconds at most. Never rejects.
+   * are older than twice their time: then the request waits, for two seconds at most, and not for a provider that has
+   * just not answered. Never rejects.
    */
   freshen(session: LiveSession, now: number): Promise<void> | undefined {
-    const asking = this.refresh(session)
-    const { claims_at, fresh_ms = 0 } = session.row
-    return asking && now >= claims_at + 2 * fresh_ms ? withDeadline(asking) : undefined
+    const asking = this.#start(session)
+    const { claims_at, fresh_ms = 0, issuer } = session.row
+    if (!asking || now < claims_at + 2 * fresh_ms || this.#isDoubtful(issuer, now)) return undefined
+    return (asking.awaited ??= this.#wait(asking, issuer))
   }
 
   /**
@@ -54,20 +67,42 @@ export class ClaimsRefresh {
    * Undefined where there is nothing to wait for: the provider does not answer at the moment, or too many are asked about.
    */
   refresh(session: LiveSession): Promise<void> | undefined {
+    return this.#start(session)?.done
+  }
+
+  #start(session: LiveSession): Asking | undefined {
     const underWay = this.#underWay.get(session.key)
     if (underWay) return underWay
     const pause = this.#pauses.get(session.row.issuer)
     if (this.#underWay.size >= MAX_AT_ONCE || (pause && this.#parts.clock() < pause.until)) return undefined
-    const asking = this.#ask(session)
+    const done = this.#ask(session)
       .catch((error: unknown) => this.#noteFault(session, error))
       .finally(() => this.#underWay.delete(session.key))
+    const asking: Asking = { done }
     this.#underWay.set(session.key, asking)
     return asking
   }
 
+  #isDoubtful(issuer: string, now: number): boolean {
+    const pause = this.#pauses.get(issuer)
+    return this.#late.has(issuer) || (pause !== undefined && now < pause.until + DOUBT_MS)
+  }
+
+  async #wait({ done }: Asking, issuer: string): Promise<void> {
+    const late = Promise.withResolvers<'late'>()
+    const timer = setTimeout(() => late.resolve('late'), MAX_WAIT_MS)
+    try {
+      if ((await Promise.race([done, late.promise])) !== 'late') return
+      this.#late.add(issuer)
+      void done.then(() => this.#late.delete(issuer)) // it has answered by then, or its failure is on record
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
   /** Waits for what is under way. */
   async close(): Promise<void> {
-    await Promise.all(this.#underWay.values())
+    await Promise.all(Array.from(this.#underWay.values(), ({ done }) => done))
   }
 
   async #ask(session: LiveSession): Promise<void> {
@@ -185,15 +220,5 @@ export class ClaimsRefresh {
     } catch {
       // The store is down, or the session has ended: what is taken is free again after TAKEN_MS.
     }
-  }
-}
-
-async function withDeadline(asking: Promise<void>): Promise<void> {
-  const late = Promise.withResolvers<void>()
-  const timer = setTimeout(late.resolve, MAX_WAIT_MS)
-  try {
-    await Promise.race([asking, late.promise])
-  } finally {
-    clearTimeout(timer)
   }
 }
