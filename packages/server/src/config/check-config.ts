@@ -245,6 +245,13 @@ function* oneSignInProblems(
   if (config.id_token_alg === 'HS256' && config.client_secret === undefined) {
     yield { path: [...path, 'id_token_alg'], message: 'HS256 is keyed by the client secret; add client_secret' }
   }
+  if (config.identity_groups === 'matched' && !config.allow?.groups && !config.deny?.groups) {
+    yield {
+      path: [...path, 'identity_groups'],
+      message:
+        'matched passes on the groups that allow or deny names, and there are none; add allow.groups, or remove it',
+    }
+  }
   const credentials = credentialsProblem(config)
   if (credentials) yield { path: [...path, 'client_authentication'], message: credentials }
   if (config.idle_session_duration > config.max_session_duration) {

@@ -123,6 +123,23 @@ describe('relay.yml', () => {
 })
 
 describe('problems in relay.yml', () => {
+  it('B11: name a secret that a variable brings with a line end, at the start and without showing it', () => {
+    const yaml = oidc('client_secret: "${OIDC_SECRET}"')
+    const said = (secret: string): string => {
+      try {
+        parse(yaml, { OIDC_SECRET: secret })
+        return ''
+      } catch (error) {
+        assert.ok(error instanceof ConfigError)
+        return error.message
+      }
+    }
+    assert.match(said('s3cret\n'), /config\.client_secret: ends with a line end; set the variable without it/)
+    assert.ok(!said('s3cret\n').includes('s3cret'))
+    assert.match(said(' s3cret'), /has a space around it/)
+    assert.equal(said('s3 cret'), '')
+  })
+
   it('are all reported at once, each with its path and line', () => {
     const problems = problemsOf(`
 domian: example.com
@@ -312,6 +329,23 @@ edges:
     ['an empty text to deny', oidc('deny: { domains: [""] }'), /must not be empty/],
     ['an auth_id that is no cookie name', oidc('auth_id: "a;b"'), /letters, digits/],
     ['a parameter of ours', oidc('authz_url_params: { state: x }'), /is set by the relay itself/],
+    ...(
+      [
+        ['"s3cret\\n"', /client_secret: ends with a line end; set the variable without it/],
+        ['"s3cret\\r\\n "', /client_secret: ends with a line end/],
+        ['" s3cret"', /client_secret: has a space around it/],
+        ['"s3cret\\u00a0"', /client_secret: has a space around it/],
+        ['"s3c\\nret"', /client_secret: has a line end or another control character in it/],
+        ['"s3c\\0ret"', /client_secret: has a line end or another control character in it/],
+      ] as const
+    ).map(([secret, words]): [string, string, RegExp] => [
+      `B11: the secret ${secret}`,
+      oidc(`client_secret: ${secret}`),
+      words,
+    ]),
+    ['B11: a client id with a line end', oidc('client_id: "x\\n"'), /client_id: ends with a line end/],
+    ['B11: an issuer with a space', oidc('issuer_url: "https://a.example "'), /issuer_url: has a space around it/],
+    ['groups that nobody names', oidc('identity_groups: matched'), /identity_groups: matched passes on the groups/],
     ['HS256 without secret', oidc('id_token_alg: HS256'), /add client_secret/],
     ['a method without secret', oidc('client_authentication: client_secret_post'), /add client_secret/],
     ['no key', oidc('client_authentication: private_key_jwt'), /add client_key/],

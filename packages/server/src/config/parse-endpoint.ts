@@ -48,6 +48,7 @@ const ACTIONS: Record<string, readonly string[]> = {
     'email_verified',
     'allowed_origins',
     'identity_jwt',
+    'identity_groups',
     'forward_access_token',
     'title',
   ],

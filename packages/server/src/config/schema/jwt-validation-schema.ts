@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { parseDuration } from '../duration.ts'
 import { isLoopbackHost } from '../host-pattern.ts'
 import { PUBLIC_KEY_ALGORITHMS } from '../public-key-algorithms.ts'
-import { filledList, flag, text } from './values.ts'
+import { edgeProblem, filledList, flag, reporting, text } from './values.ts'
 
 const SHARED_SECRET_BYTES = { HS256: 32, HS384: 48, HS512: 64 } as const // RFC 7518 3.2: the size of the hash at least
 const DEFAULT_ALGORITHMS: readonly Algorithm[] = ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519']
@@ -105,6 +105,7 @@ export const jwtValidationSchema = z
                   ),
                 shared_secret: z
                   .string('must be text; put it in quotes')
+                  .superRefine(reporting(edgeProblem))
                   .transform((written) => new Secret(written))
                   .exactOptional()
                   .describe(

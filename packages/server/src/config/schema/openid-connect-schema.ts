@@ -6,7 +6,7 @@ import { cookieDomainProblem } from '../cookie-domain-problem.ts'
 import { isLoopbackHost } from '../host-pattern.ts'
 import { clientKeySchema } from './client-key-schema.ts'
 import { peopleSchema } from './people-schema.ts'
-import { duration, filledList, flag, origin, reporting, secretText, text } from './values.ts'
+import { duration, edgeProblem, filledList, flag, origin, reporting, secretText, text } from './values.ts'
 
 // What the relay itself puts into the authorization request: RFC 6749 4.1.1, RFC 7636 4.3, RFC 9101 5.
 const OWN_AUTHORIZATION_PARAMETERS = new Set([
@@ -30,6 +30,7 @@ const signInShape = {
     .describe('The identity provider, exactly as it calls itself in its discovery document. https, except on loopback.')
     .meta({ examples: ['https://login.example.com'] }),
   client_id: text()
+    .superRefine(reporting(edgeProblem))
     .describe('As given out by the identity provider.')
     .meta({ examples: ['sallyport'] }),
   client_secret: secretText()
@@ -118,6 +119,12 @@ const signInShape = {
   identity_jwt: flag()
     .exactOptional()
     .describe('Whether the app gets `Sallyport-Auth-Jwt`. By default as the top-level `identity_jwt` says.'),
+  identity_groups: z
+    .enum(['all', 'matched'])
+    .default('all')
+    .describe(
+      'Which of the visitor’s groups the app gets: `all`, or those that `allow` or `deny` of this sign-in names (`matched`), for visitors with hundreds of groups, whose heads many servers refuse from 8 KB on.',
+    ),
   forward_access_token: flag()
     .default(false)
     .describe(
@@ -146,6 +153,8 @@ export const openidConnectSchema = z.strictObject({
 const ISSUER_MAX_CHARS = 512
 
 export function issuerProblem(issuer: string): string | undefined {
+  const odd = edgeProblem(issuer) // which URL.parse() would leave out without a word
+  if (odd !== undefined) return odd
   if (issuer.length > ISSUER_MAX_CHARS) return `is longer than ${ISSUER_MAX_CHARS} characters`
   const url = URL.parse(issuer)
   if (!url || (url.protocol !== 'https:' && url.protocol !== 'http:'))

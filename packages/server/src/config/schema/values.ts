@@ -7,6 +7,9 @@ import { parseCidr } from '../cidr.ts'
 import { parseDuration } from '../duration.ts'
 import { headerNameProblem, headerValueProblem } from '../header-problem.ts'
 
+// oxlint-disable-next-line no-control-regex
+const CONTROL = /[\x00-\x1f\x7f]/
+
 export function text(): z.ZodString {
   return z.string().min(1, 'must not be empty')
 }
@@ -16,7 +19,21 @@ export function secretText() {
   return z
     .string('must be text; put it in quotes')
     .min(1, 'must not be empty')
+    .superRefine(reporting(edgeProblem))
     .transform((written) => new Secret(written))
+}
+
+/**
+ * What comes with a value from a file or a variable and does not belong to it, which no eye sees: nobody gives out an id
+ * or a secret with it, and every sign-in fails. Says nothing of the value itself.
+ */
+export function edgeProblem(written: string): string | undefined {
+  if (/[\r\n]\s*$/.test(written)) {
+    return 'ends with a line end; set the variable without it (printf instead of echo), or write |- instead of | in YAML'
+  }
+  if (written.trim() !== written) return 'has a space around it; remove it'
+  if (CONTROL.test(written)) return 'has a line end or another control character in it; write it in one line'
+  return undefined
 }
 
 /** @param meaning what an empty one would do, and what to write instead: the end of a sentence */

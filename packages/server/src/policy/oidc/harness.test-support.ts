@@ -250,6 +250,7 @@ export function configFor(issuer: string, more: Partial<OpenidConnectConfig> = {
     email_verified: 'required',
     force_reauthentication: false,
     allow_cors_preflight: false,
+    identity_groups: 'all',
     forward_access_token: false,
     ...more,
   }

@@ -301,6 +301,40 @@ describe('providers as they are', () => {
     })
   })
 
+  it('real-providers 9: with 300 groups of a visitor, the app gets those that matched, in header and token', async () => {
+    const many = Array.from({ length: 300 }, (_, index) => `group-${index}`)
+    const behave = { idToken: () => provider.idToken({ groups: many }) }
+    const groups = { claim: 'groups', any_of: ['group-7', 'nobody', 'group-299'] }
+    const inToken = (jwt: string | undefined): unknown =>
+      (JSON.parse(Buffer.from(jwt?.split('.')[1] ?? '', 'base64url').toString()) as { groups: unknown }).groups
+    const all = await welcome(behave, { allow: { groups } })
+    assert.deepEqual(all.identity?.groups, many)
+
+    const config = { allow: { groups }, identity_groups: 'matched' as const }
+    const { identity, edge, browser } = await welcome(behave, config)
+    assert.deepEqual(identity?.groups, ['group-7', 'group-299'])
+    assert.deepEqual(inToken(identity?.jwt), ['group-7', 'group-299'])
+    assert.ok((identity?.jwt?.length ?? 0) < 1000)
+
+    // Another route of the edge shares the session, and its app gets what it names, not what the first one was given.
+    const deny = { groups: { claim: 'groups', any_of: ['leaving'] } }
+    for (const [other, expected] of [
+      [{ allow: { groups: { claim: 'groups', any_of: ['group-1'] } }, identity_groups: 'matched' }, ['group-1']],
+      [{ deny, identity_groups: 'matched' }, []],
+      [{ deny }, many],
+      [config, ['group-7', 'group-299']],
+    ] as const) {
+      relay.edge(edge.id.slice('edg_'.length), configFor(provider.issuer, other as Partial<OpenidConnectConfig>))
+      assert.equal((await browser.fetch(edge.url)).status, 200)
+      const passed = relay.reached.at(-1)?.identity
+      assert.deepEqual(passed?.groups, expected)
+      assert.deepEqual(inToken(passed?.jwt), expected)
+    }
+    // Who may pass is decided by all of them, as ever.
+    relay.edge(edge.id.slice('edg_'.length), configFor(provider.issuer, { ...config, deny: { groups: { claim: 'groups', any_of: ['group-8'] } } })) // prettier-ignore
+    assert.equal((await browser.fetch(edge.url)).status, 403)
+  })
+
   it('real-providers 2: a secret with -_.~ goes as it stands to a provider that does not decode Basic credentials', async () => {
     const client_secret = new Secret('gl-secret_1.2~3')
     for (const config of [

@@ -49,18 +49,24 @@ export function requireSession(
   const allows = compileAllow(config)
   const groupClaim = claimKey(config.allow?.groups ?? config.deny?.groups ?? { claim: 'groups' })
   const needed = [groupClaim, ...[config.allow, config.deny].flatMap(claimsOf).map(claimKey)]
+  const passedOn = config.identity_groups === 'matched' ? groupsNamed(config, groupClaim) : undefined
   const origins = new Set((config.allowed_origins ?? []).map((origin) => origin.toLowerCase()))
   const standings = new WeakMap<LiveSession, Standing>()
   const { edgeId } = registration
   const identify = parts.identityTokens.identifier(edgeId, config.identity_jwt)
   // Routes that read a session alike share what is signed of it; a token for one app is refused by another.
-  const reading = `${config.identity_jwt ? edgeId : ''} ${config.email_verified} ${groupClaim}`
+  const reading = JSON.stringify([
+    config.identity_jwt && edgeId,
+    config.email_verified,
+    groupClaim,
+    passedOn && [...passedOn],
+  ])
 
   const identityOf = (session: LiveSession): SignedIdentity => {
     session.identities ??= new Map()
     const known = session.identities.get(reading)
     if (known) return known
-    const identity = identify(readIdentity(session.row, groupClaim, config))
+    const identity = identify(readIdentity(session.row, groupClaim, passedOn, config))
     session.identities.set(reading, identity)
     return identity
   }
@@ -137,15 +143,27 @@ function checkOrigin(exchange: Exchange, allowed: ReadonlySet<string>): void {
   throw new RelayError('origin_refused', { detail: 'an upgrade from another origin' })
 }
 
-function readIdentity(row: SessionRow, groupClaim: string, { email_verified }: OpenidConnectConfig): Identity {
+/** The groups that lists of the route name, in order: what an app can want to know of somebody who came in by them. */
+function groupsNamed({ allow, deny }: OpenidConnectConfig, groupClaim: string): ReadonlySet<string> {
+  const about = [allow, deny].flatMap(claimsOf).filter((reading) => claimKey(reading) === groupClaim)
+  return new Set(about.flatMap(({ any_of }) => any_of).toSorted())
+}
+
+function readIdentity(
+  row: SessionRow,
+  groupClaim: string,
+  passedOn: ReadonlySet<string> | undefined,
+  { email_verified }: OpenidConnectConfig,
+): Identity {
   const { subject, issuer, name, groups, auth_time } = row
   const email = countingEmail(row, email_verified)
+  const all = groups[groupClaim] ?? []
   return {
     subject,
     issuer,
     ...(name !== undefined && { name }),
     ...(email !== undefined && { email }),
-    groups: Object.freeze([...(groups[groupClaim] ?? [])]),
+    groups: Object.freeze(passedOn ? all.filter((group) => passedOn.has(group)) : [...all]),
     ...(auth_time !== undefined && { authTime: auth_time }),
   }
 }
