@@ -97,6 +97,7 @@ describe('providers as they are', () => {
     const planted = await provider.idToken({ sub: 'boss', nonce: undefined })
     const { page } = await attempt({ tokenMembers: { 'sallyport:id_token': planted, id_token: undefined } })
     assert.equal(page.status, 400)
+    assert.match(relay.logLines.join(''), /the token endpoint gave no ID token/, 'it was not even looked at')
     assert.deepEqual(relay.reached, [])
   })
 
