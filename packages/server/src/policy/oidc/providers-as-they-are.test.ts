@@ -364,7 +364,7 @@ describe('providers as they are', () => {
     }
     // A code that was used up is another matter: that page may be tried again.
     const { page } = await attempt({ tokenAnswer: { status: 400, body: '{"error":"invalid_grant"}' } })
-    assert.match(page.body, /try again/)
+    assert.match(page.body, /try again/i)
     assert.ok(!page.body.includes('operator'))
     assert.deepEqual(relay.reached, [])
   })
