@@ -434,6 +434,19 @@ describe('a hostile provider', () => {
     await refused({ answer: { '/jwks': (response) => void response.writeHead(500).end() } }, 502)
   })
 
+  for (const [status, error] of [
+    [401, 'invalid_client'],
+    [401, 'unauthorized_client'], // Keycloak 26, of a wrong client secret
+    [403, 'unauthorized_client'], // Glewlwyd 2.7
+  ] as const) {
+    it(`real-providers 5: that refuses the client with ${status} ${error} is the operator’s business`, async () => {
+      const { page } = await attempt({ tokenAnswer: { status, body: JSON.stringify({ error }) } })
+      assert.equal(page.status, 400)
+      assert.match(page.body, /for the operator to set right, who finds the reason in the relay’s log/)
+      assert.match(relay.logLines.join(''), new RegExp(`the token endpoint refused with .*${error}`))
+    })
+  }
+
   it('attack 44: leaves no code, token, cookie or secret in the log', async () => {
     const { browser, edge } = await attempt({})
     await attempt({ idToken: () => provider.idToken({ nonce: 'other' }) })
