@@ -26,7 +26,8 @@ const ANSWERS = {
   bad_request: {
     status: 400,
     title: 'This request is not valid',
-    advice: 'The request did not follow the rules of HTTP and went no further.',
+    advice:
+      'The request did not follow the rules of HTTP and went no further. Go back, and tell the owner of this site where you came from.',
   },
   path_ambiguous: {
     status: 400,
@@ -52,17 +53,19 @@ const ANSWERS = {
   credentials_required: {
     status: 401,
     title: 'A password or a token is needed',
-    advice: 'This address is open to those who send one in the Authorization header.',
+    advice:
+      'This address is open to those who send one in the Authorization header. Ask the owner of this site for one.',
   },
   credentials_refused: {
     status: 401,
     title: 'This password or token is not accepted',
-    advice: 'It is wrong, has expired, was revoked, or was made for another site.',
+    advice:
+      'It is wrong, has expired, was revoked, or was made for another site. Ask the owner of this site for a new one.',
   },
   credentials_insufficient: {
     status: 403,
     title: 'This token is not enough',
-    advice: 'It is valid, but does not allow what was asked for.',
+    advice: 'It is valid, but does not allow what was asked for. Ask the owner of this site for one that does.',
   },
   not_allowed: {
     status: 403,
@@ -72,13 +75,18 @@ const ANSWERS = {
   ip_restricted: {
     status: 403,
     title: 'Not allowed from your network',
-    advice: 'This site accepts visitors from certain addresses only.',
+    advice:
+      'This site accepts visitors from certain addresses only. Try from another network, or ask the owner of this site.',
   },
-  denied: { status: 403, title: 'Not allowed', advice: 'The owner of this site has closed this address.' },
+  denied: {
+    status: 403,
+    title: 'Not allowed',
+    advice: 'The owner of this site has closed this address. Ask them if you need it.',
+  },
   origin_refused: {
     status: 403,
     title: 'Not allowed from another site',
-    advice: 'This connection was started by a page of another site.',
+    advice: 'It was started by a page of another site. Open this site itself, and start from there.',
   },
   edge_not_found: {
     status: 404,
@@ -88,7 +96,7 @@ const ANSWERS = {
   route_not_found: {
     status: 404,
     title: 'There is no such page here',
-    advice: 'No route of this site covers the path you asked for.',
+    advice: 'No route of this site covers the path you asked for. Check the address for typing mistakes.',
   },
   page_not_found: {
     status: 404,
@@ -98,7 +106,7 @@ const ANSWERS = {
   method_not_allowed: {
     status: 405,
     title: 'This method is not allowed',
-    advice: 'The request method is not accepted at this address.',
+    advice: 'The request method is not accepted at this address. Go back, and open the address as a link.',
   },
   request_timeout: { status: 408, title: 'The request took too long', advice: 'Send it again.', again: true },
   headers_too_large: {

@@ -382,6 +382,15 @@ describe('B8: dead ends', () => {
       }
     })
 
+    it('B8: a sign-out that another site has sent leads to the page that asks', async () => {
+      const page = await new Browser().visit(`${docs.url}/.sallyport/logout`, {
+        method: 'POST',
+        headers: { origin: 'https://evil.example' },
+      })
+      assert.deepEqual([page.status, page.headers['sallyport-error-code']], [403, 'ERR_ORIGIN_REFUSED'])
+      assert.equal(button(page, 'Sign out here'), `${docs.url}/.sallyport/logout`)
+    })
+
     it('B8: an answer whose state nobody knows says what to do', async () => {
       const page = await new Browser().visit(
         `${redirectUri(relay.publicUrl.origin, provider.issuer)}?code=x&state=unknown`,

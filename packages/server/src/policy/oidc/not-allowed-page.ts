@@ -49,7 +49,7 @@ export function showNotAllowed(
     {
       body: `<p>You are signed in as <strong>${who}</strong>.</p>${unverified}${groupless}
 <p>${escapeHtml(error.advice)}</p>
-<form method="post" action="/.sallyport/logout"><button type="submit">Sign out</button></form>`,
+<form method="post" action="/.sallyport/logout"><button type="submit">Sign out, and use another account</button></form>`,
       formAction: "'self'",
     },
     // With no-referrer, browsers would send `Origin: null` with the form (Fetch, "append a request Origin header").

@@ -33,7 +33,12 @@ export async function signOut(
   if (exchange.method !== 'POST') {
     throw new RelayError('method_not_allowed', { headers: { allow: 'GET, HEAD, POST' } })
   }
-  if (!isSameOrigin(exchange)) throw new RelayError('origin_refused', { detail: 'a sign-out from another origin' })
+  if (!isSameOrigin(exchange)) {
+    throw new RelayError('origin_refused', {
+      detail: 'a sign-out from another origin',
+      wayOn: { label: 'Sign out here', href: '/.sallyport/logout' },
+    })
+  }
 
   const ending: { registration: Registration; session: LiveSession }[] = []
   for (const registration of registrations) {
