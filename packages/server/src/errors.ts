@@ -43,7 +43,7 @@ const ANSWERS = {
   sign_in_failed: {
     status: 400,
     title: 'Sign-in did not work',
-    advice: 'Open the page that you wanted once more.',
+    advice: 'Open the page that you wanted, and try again.',
   },
   sign_in_expired: {
     status: 400,

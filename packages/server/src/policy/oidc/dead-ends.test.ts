@@ -396,7 +396,7 @@ describe('B8: dead ends', () => {
         `${redirectUri(relay.publicUrl.origin, provider.issuer)}?code=x&state=unknown`,
       )
       assert.equal(page.status, 400)
-      assert.match(page.body, /Open the page that you wanted once more/)
+      assert.match(page.body, /Open the page that you wanted, and try again/)
     })
   })
 })

@@ -36,7 +36,7 @@ import { readVisitor, verifyTokens } from './verified-claims.ts'
 /** A code that was used up or too old, and a provider with troubles of its own. What else is refused, no second try mends. */
 const MAY_WORK_AGAIN: ReadonlySet<string> = new Set(['invalid_grant', 'temporarily_unavailable', 'server_error'])
 const OPERATOR_KNOWS =
-  'The identity provider does not know this site as it should. That is for the operator to set right, who finds the reason in the relay’s log.'
+  'The relay and the identity provider do not agree. To try again helps once that is mended. The operator finds the reason in the relay’s log.'
 
 export async function finishSignIn(exchange: Exchange, parts: SignInParts): Promise<void> {
   const opened = openHandOver(exchange, parts)

@@ -442,7 +442,7 @@ describe('a hostile provider', () => {
     it(`real-providers 5: that refuses the client with ${status} ${error} is the operator’s business`, async () => {
       const { page } = await attempt({ tokenAnswer: { status, body: JSON.stringify({ error }) } })
       assert.equal(page.status, 400)
-      assert.match(page.body, /for the operator to set right, who finds the reason in the relay’s log/)
+      assert.match(page.body, /The operator finds the reason in the relay’s log/)
       assert.match(relay.logLines.join(''), new RegExp(`the token endpoint refused with .*${error}`))
     })
   }
