@@ -146,7 +146,9 @@ describe('floor plan', () => {
     const behind = [...server, ...importsOf('packages/agent/src')].filter(
       ({ to }) =>
         to.startsWith('@sallyport/') &&
-        !/^@sallyport\/protocol(\/config-error|\/make-folder|\/log-output|\/tune-v8|\/node-http|\/signals)?$/.test(to),
+        !/^@sallyport\/protocol(\/config-error|\/make-folder|\/log-output|\/tune-v8|\/node-http|\/signals|\/unforeseen)?$/.test(
+          to,
+        ),
     )
     assert.deepEqual(behind, [])
   })

@@ -153,6 +153,49 @@ describe('the commands', { timeout: 120_000 }, () => {
       assert.ok(files.includes('tokens.db'), files.join())
     })
 
+    it('-v and --version print what version prints, for both', async () => {
+      for (const [program, name] of [
+        [RELAY, 'relay'],
+        [AGENT, 'agent'],
+      ] as const) {
+        const told = await Promise.all(['version', '-v', '--version'].map((word) => processes.run([program, word])))
+        assert.match(told[0]?.stdout ?? '', new RegExp(`^${name} \\d+\\.\\d+\\.\\d+ \\(node `))
+        for (const each of told) assert.deepEqual(each, told[0])
+      }
+    })
+
+    it('start takes --log-level and --log-format: flags over environment over file, in every worker', async () => {
+      const file = await config({ store: 'sqlite:levels.db', log: { level: 'error' } })
+      const started = async (words: readonly string[], env: NodeJS.ProcessEnv): Promise<string[]> => {
+        const relay = processes.start('relay', [RELAY, 'start', '--config', file, ...words], env)
+        await relay.waitForLine('started', (line) => line.includes('relay started'))
+        relay.kill('SIGTERM')
+        await relay.exited
+        return relay.output
+      }
+      const json = await started(['--log-level', 'info', '--workers', '2'], { SALLYPORT_LOG_LEVEL: 'silent' })
+      for (const line of json) assert.equal(typeof JSON.parse(line), 'object', line)
+      for (const worker of [1, 2])
+        assert.ok(
+          json.some((line) => line.includes(`"worker":${worker}`)),
+          json.join('\n'),
+        )
+      const pretty = await started(['--log-format', 'pretty'], {
+        SALLYPORT_LOG_LEVEL: 'info',
+        SALLYPORT_LOG_FORMAT: 'json',
+      })
+      assert.match(pretty.join('\n'), /INFO.*relay started/)
+
+      for (const [words, env, wanted] of [
+        [['--log-level', 'loud'], {}, /--log-level.*Allowed choices are trace, debug/],
+        [[], { SALLYPORT_LOG_FORMAT: 'xml' }, /SALLYPORT_LOG_FORMAT: "xml" is not known; write one of: pretty, json/],
+      ] as const) {
+        const { code, stderr } = await processes.run([RELAY, 'start', '--config', file, ...words], env)
+        assert.equal(code, 2)
+        assert.match(stderr, wanted)
+      }
+    })
+
     it('runs as npx --no relay and npx --no agent in the repository', async () => {
       for (const name of ['relay', 'agent']) {
         const { stdout } = await promisify(execFile)('npx', ['--no', name, 'version'], { cwd: root })

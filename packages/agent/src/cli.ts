@@ -1,6 +1,7 @@
 // The `agent` command: flags and their help. What the commands do stands in tunnel-command and config-command.
 
 import { ConfigError } from '@sallyport/protocol/config-error'
+import { explainUnforeseen } from '@sallyport/protocol/unforeseen'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 
 import { AGENT_VERSION } from './agent-version.ts'
@@ -42,7 +43,7 @@ export async function runCli(words: readonly string[], environment: Environment)
       process.stderr.write(`${error.problems.map(({ path, message }) => `${path}: ${message}`).join('\n')}\n`)
       return WRONG_USAGE
     }
-    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+    process.stderr.write(`agent: ${explainUnforeseen(error)}\n`)
     return FAILED
   }
 }
@@ -50,8 +51,10 @@ export async function runCli(words: readonly string[], environment: Environment)
 function describeCommands(environment: Environment, exit: (code: number) => void): Command {
   const print = (line: string): void => void process.stdout.write(`${line}\n`)
   const warn = (line: string): void => void process.stderr.write(`${line}\n`)
+  const version = `agent ${AGENT_VERSION} (node ${process.versions.node}, ${process.platform} ${process.arch})`
   const program = new Command('agent')
     .description('Makes a local app reachable through a sallyport relay.')
+    .version(version, '-v, --version', 'print the version')
     .exitOverride()
     .showHelpAfterError('(agent --help shows all commands)')
     .addHelpText(
@@ -154,7 +157,7 @@ ${ENVIRONMENT}`,
   program
     .command('version')
     .description('Print the version.')
-    .action(() => print(`agent ${AGENT_VERSION} (node ${process.versions.node}, ${process.platform} ${process.arch})`))
+    .action(() => print(version))
   return program
 }
 

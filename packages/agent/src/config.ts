@@ -23,28 +23,34 @@ const log = z.strictObject({
 
 const CONNECTIONS_HINT = `write a number from 1 to ${CONNECTIONS_MAX}`
 
-const schema = z.strictObject({
-  version: z.literal(1).optional(),
-  server: z
-    .string()
-    .refine((text) => !('problem' in parseRelayAddress(text)), { error: 'write it like https://relay.example.com' })
-    .optional(),
-  authtoken: z
-    .string()
-    .refine((text) => authtokenProblem(text) === undefined, { error: 'this is not an authtoken' })
-    .optional(),
-  ca: z.string().min(1).optional(),
-  proxy_url: z
-    .string()
-    .refine((text) => !('problem' in parseProxyUrl(text)), { error: 'write it like http://proxy.example.com:3128' })
-    .optional(),
-  connections: z
-    .int({ error: CONNECTIONS_HINT })
-    .min(1, { error: CONNECTIONS_HINT })
-    .max(CONNECTIONS_MAX, { error: CONNECTIONS_HINT })
-    .optional(),
-  log: log.optional(),
-})
+const schema = z.strictObject(
+  {
+    version: z.literal(1).optional(),
+    server: z
+      .string()
+      .refine((text) => !('problem' in parseRelayAddress(text)), { error: 'write it like https://relay.example.com' })
+      .optional(),
+    authtoken: z
+      .string()
+      .refine((text) => authtokenProblem(text) === undefined, { error: 'this is not an authtoken' })
+      .optional(),
+    ca: z.string().min(1).optional(),
+    proxy_url: z
+      .string()
+      .refine((text) => !('problem' in parseProxyUrl(text)), { error: 'write it like http://proxy.example.com:3128' })
+      .optional(),
+    connections: z
+      .int({ error: CONNECTIONS_HINT })
+      .min(1, { error: CONNECTIONS_HINT })
+      .max(CONNECTIONS_MAX, { error: CONNECTIONS_HINT })
+      .optional(),
+    log: log.optional(),
+  },
+  {
+    error: (issue) =>
+      issue.code === 'invalid_type' ? 'write keys and values, like server: https://relay.example.com' : undefined,
+  },
+)
 
 export type ConfigFile = z.infer<typeof schema>
 
@@ -75,6 +81,12 @@ export function exposureProblem({ authtoken }: ConfigFile, path: string): string
   return (mode & 0o077) === 0 ? undefined : `Others on this machine can read the authtoken in it: chmod 600 ${path}`
 }
 
+const UNREADABLE: Readonly<Record<string, string>> = {
+  ENOENT: 'There is no such file.',
+  EISDIR: 'This is a folder. Name the file in it.',
+  EACCES: 'This user may not read the file. Change its owner or mode.',
+}
+
 /** The file's text, or undefined where there is none and none is needed. */
 export function readText(path: string, required: boolean): string | undefined {
   try {
@@ -82,8 +94,9 @@ export function readText(path: string, required: boolean): string | undefined {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException // node:fs throws nothing else
     if (code === 'ENOENT' && !required) return undefined
-    const message = code === 'ENOENT' ? 'There is no such file.' : `The file cannot be read (${code}).`
-    throw new ConfigError([{ path, message }], { cause: error })
+    throw new ConfigError([{ path, message: UNREADABLE[code ?? ''] ?? `The file cannot be read (${code}).` }], {
+      cause: error,
+    })
   }
 }
 

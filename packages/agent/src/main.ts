@@ -3,14 +3,16 @@
 
 import { refuseDebugger } from '@sallyport/protocol/signals'
 import { tuneForLoading } from '@sallyport/protocol/tune-v8'
+import { endWithOneLine } from '@sallyport/protocol/unforeseen'
 
+endWithOneLine('agent')
 refuseDebugger()
 tuneForLoading()
 
 const { runCli } = await import('./cli.ts')
 
-// Who has read enough (`agent http 3000 | head -1`) ends nothing.
-for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
-
 // Everything is written by then; a socket that is still closing must not hold the process.
-process.exit(await runCli(process.argv.slice(2), process.env))
+const exitCode = await runCli(process.argv.slice(2), process.env)
+// What could not be written is heard of in a later turn.
+await new Promise((resolve) => setImmediate(resolve))
+process.exit(exitCode === 0 ? process.exitCode : exitCode)

@@ -3,9 +3,11 @@
 
 import { refuseDebugger } from '@sallyport/protocol/signals'
 import { tuneForLoading } from '@sallyport/protocol/tune-v8'
+import { endWithOneLine } from '@sallyport/protocol/unforeseen'
 
+const leaveUncaught = endWithOneLine('relay')
 refuseDebugger()
 tuneForLoading()
 
 const { runCli } = await import('./cli/cli.ts')
-await runCli(process.argv)
+await runCli(process.argv, leaveUncaught)

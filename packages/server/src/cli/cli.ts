@@ -1,17 +1,22 @@
 // The commands of `relay`. Exit codes: 0 fine, 1 failed at run time, 2 wrong usage or configuration.
 
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, Option } from 'commander'
 
+import { explainUnforeseen } from '@sallyport/protocol/unforeseen'
+
+import { LOG_FORMATS, LOG_LEVELS } from '../config/log-words.ts'
 import { ConfigError } from '../errors.ts'
 import { RELAY_VERSION } from '../version.ts'
+import type { StartOptions } from './start.ts'
 
 const CONFIG_OPTION = [
   '--config <file>',
   'relay.yml; without it the relay runs in local mode (env: SALLYPORT_CONFIG)',
 ] as const
 
-export async function runCli(argv: readonly string[]): Promise<void> {
-  const program = buildProgram()
+/** @param leaveUncaught takes back what the process does with uncaught exceptions, for a command with a log of its own */
+export async function runCli(argv: readonly string[], leaveUncaught: () => void): Promise<void> {
+  const program = buildProgram(leaveUncaught)
   try {
     await program.parseAsync(argv)
   } catch (error) {
@@ -19,9 +24,11 @@ export async function runCli(argv: readonly string[]): Promise<void> {
   }
 }
 
-function buildProgram(): Command {
+function buildProgram(leaveUncaught: () => void): Command {
+  const version = `relay ${RELAY_VERSION} (node ${process.versions.node}, ${process.platform} ${process.arch})`
   const program = new Command('relay')
     .description('The Sallyport relay: a public entry that signs visitors in and forwards them to agents.')
+    .version(version, '-v, --version', 'print the version')
     .exitOverride()
     .showHelpAfterError('Run the command with --help to see what it takes.')
     .helpCommand(false)
@@ -42,7 +49,11 @@ Examples:
     .description('Start the relay. SIGTERM or Ctrl-C lets running exchanges finish; a second one ends at once.')
     .option(...CONFIG_OPTION)
     .option('--workers <count>', 'how many processes serve: a number, or auto for one on each core (default: 1)')
-    .action(loaded(async () => (await import('./start.ts')).start))
+    .addOption(new Option('--log-level <level>', 'how much is logged (env: SALLYPORT_LOG_LEVEL)').choices(LOG_LEVELS))
+    .addOption(new Option('--log-format <format>', 'how it is logged (env: SALLYPORT_LOG_FORMAT)').choices(LOG_FORMATS))
+    .action(async (options: Omit<StartOptions, 'leaveUncaught'>) =>
+      (await import('./start.ts')).start({ ...options, leaveUncaught }),
+    )
   program
     .command('check')
     .description('Check a configuration without starting: exit code 0, or 2 and every problem with its path.')
@@ -51,9 +62,7 @@ Examples:
   program
     .command('version')
     .description('Print the version.')
-    .action(() =>
-      console.log(`relay ${RELAY_VERSION} (node ${process.versions.node}, ${process.platform} ${process.arch})`),
-    )
+    .action(() => console.log(version))
 
   const authtoken = program
     .command('authtoken')
@@ -252,6 +261,6 @@ function report(error: unknown): number {
     for (const { path, message } of problems) console.error(`${isUsage ? '' : '  '}${path}: ${message}`)
     return 2
   }
-  console.error(error instanceof Error ? error.message : String(error))
+  console.error(`relay: ${explainUnforeseen(error)}`)
   return 1
 }

@@ -8,6 +8,8 @@ import { holdYoungGeneration, tuneForWork } from '@sallyport/protocol/tune-v8'
 import type { Config } from '../config/config.ts'
 import { readConfig } from '../config/load-config.ts'
 import type { ConfigSource } from '../config/load-config.ts'
+import { LOG_FORMATS, LOG_LEVELS } from '../config/log-words.ts'
+import type { LogWish } from '../config/log-words.ts'
 import { parseConfig } from '../config/parse-config.ts'
 import { redirectUri } from '../config/redirect-uri.ts'
 import { WORKERS_MAX, WORKERS_PROBLEM } from '../config/schema/workers-schema.ts'
@@ -32,26 +34,44 @@ interface Running {
   abandon(): void
 }
 
+export interface StartOptions {
+  config?: string
+  workers?: string
+  logLevel?: NonNullable<LogWish['level']>
+  logFormat?: NonNullable<LogWish['format']>
+  /** Takes back what the process does with uncaught exceptions until it has a log. */
+  leaveUncaught: () => void
+}
+
 export async function start({
   config: file = process.env.SALLYPORT_CONFIG || undefined,
   workers: wanted,
-}: {
-  config?: string
-  workers?: string
-}): Promise<void> {
+  logLevel,
+  logFormat,
+  leaveUncaught,
+}: StartOptions): Promise<void> {
   const source = await readConfig(file)
   const config = parseConfig(source.text, { source: source.source, env: process.env })
   const workers = countWorkers(wanted === undefined ? config.workers : parseWorkers(wanted))
-  const opened = openLog({ ...config.log, isShared: workers > 1 })
+  const wish: LogWish = {
+    ...logWishOf(process.env),
+    ...(logLevel && { level: logLevel }),
+    ...(logFormat && { format: logFormat }),
+  }
+  const opened = openLog({ ...config.log, ...wish, isShared: workers > 1 })
   const { log, output } = opened
   let running: Running | undefined
+  leaveUncaught()
   process.on('uncaughtException', (error) => {
     // Unknown state: say why, and let whoever supervises us start a fresh one.
     log.fatal({ err: error }, 'uncaught exception')
     running?.abandon()
     process.exit(1)
   })
-  running = workers === 1 ? await startAlone(config, opened) : await startWorkers(config, workers, source, opened)
+  running =
+    workers === 1
+      ? await startAlone(config, opened)
+      : await startWorkers(config, { workers, source, logWish: wish }, opened)
   tuneForWork()
   holdYoungGeneration()
   const { addresses } = running
@@ -85,12 +105,11 @@ async function startAlone(config: Config, { log, output }: ProcessLog): Promise<
 
 async function startWorkers(
   config: Config,
-  workers: number,
-  source: ConfigSource,
+  plan: { workers: number; source: ConfigSource; logWish: LogWish },
   { log, output }: ProcessLog,
 ): Promise<Running> {
   const { Supervisor } = await import('../workers/supervisor.ts')
-  const supervisor = await Supervisor.start(config, { workers, source, log, logOutput: output })
+  const supervisor = await Supervisor.start(config, { ...plan, log, logOutput: output })
   return {
     addresses: supervisor.addresses,
     // It holds no store itself. This is local mode, so there is no file to name.
@@ -104,6 +123,21 @@ async function startWorkers(
     close: () => supervisor.close(),
     abandon: () => supervisor.killWorkers(),
   }
+}
+
+/** Between the flags and relay.yml, as the agent has it. */
+function logWishOf(env: NodeJS.ProcessEnv): LogWish {
+  const level = chosen('SALLYPORT_LOG_LEVEL', LOG_LEVELS, env)
+  const format = chosen('SALLYPORT_LOG_FORMAT', LOG_FORMATS, env)
+  return { ...(level && { level }), ...(format && { format }) }
+}
+
+function chosen<T extends string>(name: string, known: readonly T[], env: NodeJS.ProcessEnv): T | undefined {
+  const value = env[name]
+  if (!value) return undefined
+  const found = known.find((each) => each === value)
+  if (found) return found
+  throw new ConfigError([{ path: name, message: `"${value}" is not known; write one of: ${known.join(', ')}` }])
 }
 
 function parseWorkers(text: string): Config['workers'] {

@@ -5,6 +5,7 @@
 import { z } from 'zod'
 
 import { hostPatternProblem } from './host-pattern.ts'
+import { LOG_FORMATS, LOG_LEVELS } from './log-words.ts'
 import { edgeSchema } from './schema/edge-schema.ts'
 import { limitsSchema } from './schema/limits-schema.ts'
 import { listenSchema } from './schema/listen-schema.ts'
@@ -104,17 +105,11 @@ export const configSchema = z.strictObject({
     .describe('Whether apps get the signed identity of a visitor as `Sallyport-Auth-Jwt`. Actions may say otherwise.'),
   log: z
     .strictObject({
-      level: z
-        .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
-        .default('info')
-        .describe('The least level that is written.'),
+      level: z.enum(LOG_LEVELS).default('info').describe('The least level that is written.'),
       access: flag()
         .default(true)
         .describe('Whether each exchange is written as a line, without query and headers. Problems always are.'),
-      format: z
-        .enum(['pretty', 'json'])
-        .exactOptional()
-        .describe('By default pretty on a terminal and json elsewhere.'),
+      format: z.enum(LOG_FORMATS).exactOptional().describe('By default pretty on a terminal and json elsewhere.'),
     })
     .prefault({})
     .describe('The log, on standard output.'),

@@ -150,10 +150,11 @@ export class TokenList<T extends TokenRow> {
       found.push(...all.filter(({ id }) => id.startsWith(idOrPrefix)))
     }
     const [first, second] = found
-    if (!first) throw new ConfigError([{ path: idOrPrefix, message: `there is no such ${noun}; see: ${command} list` }])
+    const path = `${command} revoke ${idOrPrefix}` // as a command names itself, so that nobody looks for it in a file
+    if (!first) throw new ConfigError([{ path, message: `there is no such ${noun}; see: ${command} list` }])
     if (second) {
       const ids = found.map(({ id }) => id).join(', ')
-      throw new ConfigError([{ path: idOrPrefix, message: `could be one of ${ids}; write more of it` }])
+      throw new ConfigError([{ path, message: `could be one of ${ids}; write more of it` }])
     }
     return first.hash
   }

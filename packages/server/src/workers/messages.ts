@@ -1,6 +1,7 @@
 // What the supervisor and its workers say to each other, over the channel that node:child_process gives a child. Types
 // only: both ends are this program.
 
+import type { LogWish } from '../config/log-words.ts'
 import type { ConfigProblem } from '../errors.ts'
 import type { DirectoryChange, DirectoryEvent } from '../node/directory.ts'
 
@@ -10,6 +11,8 @@ export interface WorkerPlan {
   number: number
   /** relay.yml as it was when the relay started, not expanded: a worker that starts later must not read another one. */
   config: { text: string; source: string }
+  /** What flags and environment say instead of `log` in it. */
+  log: LogWish
   /** Where the ports of the configuration are 0, what the system chose. */
   ports: { http?: number; https?: number }
   nodeId: string

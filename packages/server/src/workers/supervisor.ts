@@ -10,6 +10,7 @@ import { join } from 'node:path'
 
 import { AdminListener } from '../admin/admin-listener.ts'
 import type { Config, ListenAddress } from '../config/config.ts'
+import type { LogWish } from '../config/log-words.ts'
 import { ConfigError } from '../errors.ts'
 import { listen } from '../listener/listen.ts'
 import type { Logger } from '../log.ts'
@@ -28,6 +29,7 @@ export interface SupervisorOptions {
   /** What the configuration was made of: each worker makes its own. */
   source: WorkerPlan['config']
   log: Logger
+  logWish: LogWish
   /** Of the supervisor itself: each worker has its own. */
   logOutput: { readonly droppedLines: number }
 }
@@ -154,6 +156,7 @@ export class Supervisor {
       plan: () => ({
         ...plan,
         config: this.#options.source,
+        log: this.#options.logWish,
         link: join(folder, `${plan.number}-${++starts}.sock`), // what one that was killed has left is not in the way
         secret: this.#secret,
       }),

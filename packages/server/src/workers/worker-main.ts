@@ -2,9 +2,11 @@
 
 import { refuseDebugger } from '@sallyport/protocol/signals'
 import { tuneForLoading } from '@sallyport/protocol/tune-v8'
+import { endWithOneLine } from '@sallyport/protocol/unforeseen'
 
+const leaveUncaught = endWithOneLine('relay worker')
 refuseDebugger()
 tuneForLoading()
 
 const { runWorker } = await import('./worker.ts')
-await runWorker()
+await runWorker(leaveUncaught)

@@ -17,7 +17,8 @@ import type { FromWorker, ToWorker, WorkerPlan } from './messages.ts'
 
 const LAST_LINES_MS = 1000 // for the reader of the log, when all else is over
 
-export async function runWorker(): Promise<void> {
+/** @param leaveUncaught takes back what the process does with uncaught exceptions until it has a log */
+export async function runWorker(leaveUncaught: () => void): Promise<void> {
   process.on('SIGTERM', ignore).on('SIGINT', ignore).on('SIGHUP', ignore)
   const started = Promise.withResolvers<WorkerPlan>()
   process.on('message', (message: ToWorker) => {
@@ -26,7 +27,7 @@ export async function runWorker(): Promise<void> {
   process.once('disconnect', () => process.exit(1)) // until there is something to drain
   const plan = await started.promise
   try {
-    await serve(plan)
+    await serve(plan, leaveUncaught)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     // The one who started it tells the operator; this process ends when the channel does.
@@ -34,10 +35,11 @@ export async function runWorker(): Promise<void> {
   }
 }
 
-async function serve(plan: WorkerPlan): Promise<void> {
+async function serve(plan: WorkerPlan, leaveUncaught: () => void): Promise<void> {
   const config = onPorts(parseConfig(plan.config.text, { source: plan.config.source, env: process.env }), plan.ports)
-  const { log: common, output } = openLog({ ...config.log, isShared: true })
+  const { log: common, output } = openLog({ ...config.log, ...plan.log, isShared: true })
   const log = common.child({ worker: plan.number })
+  leaveUncaught()
   process.on('uncaughtException', (error) => {
     log.fatal({ err: error }, 'uncaught exception')
     process.exit(1)

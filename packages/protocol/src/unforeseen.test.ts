@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { describe, it } from 'node:test'
+
+import { explainUnforeseen } from './unforeseen.ts'
+
+describe('explainUnforeseen', () => {
+  it('is one line: what happened and where, and no stack', () => {
+    assert.match(
+      explainUnforeseen(new TypeError('x is not a function')),
+      /^TypeError: x is not a function \(src\/unforeseen\.test\.ts:\d+\)$/,
+    )
+    assert.equal(explainUnforeseen('thrown as it is'), 'thrown as it is')
+    const bare = new Error('nobody knows where')
+    delete bare.stack
+    assert.equal(explainUnforeseen(bare), 'Error: nobody knows where')
+  })
+
+  it('leaves what the system says as it says it', () => {
+    try {
+      readFileSync('/')
+      assert.fail('a folder was read')
+    } catch (error) {
+      assert.equal(explainUnforeseen(error), 'EISDIR: illegal operation on a directory, read')
+    }
+  })
+})

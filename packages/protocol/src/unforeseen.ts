@@ -1,0 +1,53 @@
+// How a command ends where something happens that nobody has foreseen: with one line, never with a stack, which tells a
+// person nothing. It imports nothing of ours, so that it is there before anything else can fail.
+
+import { writeSync } from 'node:fs'
+
+const STDERR_FD = 2
+const FAILED = 1
+
+/** One line: what happened, and for whoever mends it, where. */
+export function explainUnforeseen(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown)
+  // Of the system: `ENOSPC: no space left on device, write`. It is no fault of ours.
+  if ('syscall' in thrown) return thrown.message
+  const place = /\(?(?:file:\/\/)?([^\s()]+:\d+):\d+\)?$/.exec(thrown.stack?.split('\n').find(isPlace) ?? '')?.[1]
+  return `${thrown.name}: ${thrown.message}${place === undefined ? '' : ` (${place.split('/').slice(-2).join('/')})`}`
+}
+
+/**
+ * From here on nothing ends this process with a stack, and who has read enough (`relay session list | head -1`) ends
+ * nothing. Output that cannot be written for another reason is a failure.
+ * @returns how to leave it to somebody else what an uncaught exception means
+ */
+export function endWithOneLine(command: string): () => void {
+  const onUncaught = (thrown: unknown): void => {
+    tell(`${command}: ${explainUnforeseen(thrown)}`)
+    process.exit(FAILED)
+  }
+  process.on('uncaughtException', onUncaught)
+  for (const [name, stream] of [
+    ['standard output', process.stdout],
+    ['standard error', process.stderr],
+  ] as const) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') return
+      process.exitCode = FAILED
+      tell(`${command}: ${name} cannot be written: ${explainUnforeseen(error)}`)
+    })
+  }
+  return () => process.off('uncaughtException', onUncaught)
+}
+
+/** Not by process.stderr, which may be what has failed. */
+function tell(line: string): void {
+  try {
+    writeSync(STDERR_FD, `${line}\n`)
+  } catch {
+    // nobody can be told
+  }
+}
+
+function isPlace(line: string): boolean {
+  return line.startsWith('    at ') && !line.includes('node:')
+}
