@@ -127,16 +127,23 @@ describe('relay oidc check', { timeout: 120_000 }, () => {
     try {
       const { port } = server.address() as AddressInfo // it listens on a port
       const trusting = { NODE_EXTRA_CA_CERTS: join(processes.folder, 'idp.crt') }
-      const ask = (host: string, env: NodeJS.ProcessEnv = {}): ReturnType<Processes['run']> =>
-        processes.run([RELAY, 'oidc', 'check', `https://${host}:${port}`, '--client-id', 'x'], env)
-      const [unknown, otherName, trusted] = await Promise.all([
+      const ask = (host: string, env: NodeJS.ProcessEnv = {}, ...words: string[]): ReturnType<Processes['run']> =>
+        processes.run([RELAY, 'oidc', 'check', `https://${host}:${port}`, '--client-id', 'x', ...words], env)
+      const [unknown, otherName, trusted, named, wrong] = await Promise.all([
         ask('login.localhost'),
         ask('other.localhost', trusting),
         ask('login.localhost', trusting),
+        ask('login.localhost', {}, '--provider-ca-file', join(processes.folder, 'idp.crt')),
+        ask('login.localhost', {}, '--provider-ca-file', processes.folder),
       ])
-      assert.match(unknown.stdout, /is not from an authority that this machine trusts \(\w+\); .*NODE_EXTRA_CA_CERTS=/)
+      assert.match(
+        unknown.stdout,
+        /is not from an authority that is trusted here \(\w+\); .*provider_ca_file \(here --provider-ca-file\)/,
+      )
       assert.match(otherName.stdout, /the certificate of other\.localhost:\d+ is for other names/)
-      assert.match(trusted.stdout, /there is no discovery document at .* \(HTTP 404\)/)
+      for (const { stdout } of [trusted, named])
+        assert.match(stdout, /there is no discovery document at .* \(HTTP 404\)/)
+      assert.match(wrong.stdout, /✘ provider CA +cannot read .*: it is a folder/)
     } finally {
       server.close()
     }

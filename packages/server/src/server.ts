@@ -27,10 +27,11 @@ import { LimitRefusals } from './exchange/limit-refusals.ts'
 import { Forwarder } from './forward/forwarder.ts'
 import { Keys } from './keys.ts'
 import { AgentListener } from './listener/agent-listener.ts'
-import { Certificates } from './listener/certificates.ts'
+import type { Certificates } from './listener/certificates.ts'
 import { listen } from './listener/listen.ts'
 import { compareWithLimits, openFilesLimit, OpenFilesWatch, shareFiles } from './listener/open-files.ts'
 import { Places } from './listener/places.ts'
+import { readFiles } from './listener/read-files.ts'
 import { VisitorListener } from './listener/visitor-listener.ts'
 import type { Logger } from './log.ts'
 import type { Meeting, Neighbours } from './node/neighbours.ts'
@@ -40,6 +41,7 @@ import { PasswordTries } from './policy/basic-auth/password-tries.ts'
 import { IdentityTokens } from './policy/identity-tokens.ts'
 import type { IdentityTokensInit } from './policy/identity-tokens.ts'
 import { jwtValidation } from './policy/oidc/jwt-validation.ts'
+import type { ProviderAuthorities } from './policy/oidc/provider-authorities.ts'
 import { providerFetch, type ProviderFetch } from './policy/oidc/provider-fetch.ts'
 import { SignIn } from './policy/oidc/sign-in.ts'
 import { ServiceTokens } from './policy/service-tokens.ts'
@@ -135,6 +137,7 @@ export class Relay {
   #signIn: SignIn | undefined
   #agentEndpoints: Endpoints | undefined
   #certificates: Certificates | undefined
+  #authorities: ProviderAuthorities | undefined
   #neighbours: Neighbours | undefined
   #agents: AgentListener | undefined
   #visitors: VisitorListener[] = []
@@ -189,7 +192,7 @@ export class Relay {
     })
     this.#store = store
     this.#authtokens = await Authtokens.open(store)
-    this.#certificates = await Certificates.load(config.tls.certificates, log)
+    ;[this.#certificates, this.#authorities] = await readFiles(config, log)
 
     // 2. What decides.
     this.#serviceTokens = await ServiceTokens.open(store)
@@ -206,6 +209,7 @@ export class Relay {
       identityTokens,
       log,
       onFault: this.#onFault,
+      authorities: this.#authorities,
       providerTimeoutMs: config.timeouts.provider_seconds * 1000,
       countAttempts: (of) => this.#countAttempts(of, config.limits.callbacks_per_minute),
     })
@@ -341,6 +345,7 @@ export class Relay {
     this.#neighbours?.close()
     this.#forwarder.close()
     this.#certificates?.close()
+    this.#authorities?.close()
     this.#agentEndpoints?.close()
     this.#policies.abort()
     await this.#signIn?.close()
@@ -495,7 +500,8 @@ export class Relay {
       byNobody: this.#countAttempts('failed passwords of nobody', perUser),
     })
     const passwordQueue = new PasswordQueue(clock)
-    const fetchFrom = (home: string): ProviderFetch => providerFetch(timeouts.provider_seconds * 1000, home)
+    const fetchFrom = (home: string, caFile?: string): ProviderFetch =>
+      providerFetch(timeouts.provider_seconds * 1000, home, undefined, this.#authorities?.of(caFile))
     return (edgeId, authtokenId) => {
       const common = { edgeId, clock, identify: identityTokens.identifier(edgeId, identity_jwt) }
       const jwt = { ...common, fetchFrom, log: this.#log, closing: this.#policies.signal }

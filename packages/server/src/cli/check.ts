@@ -5,7 +5,7 @@ import { pino } from 'pino'
 import { loadConfig } from '../config/load-config.ts'
 import { redirectUri } from '../config/redirect-uri.ts'
 import { issuersOf } from '../config/sign-ins.ts'
-import { Certificates } from '../listener/certificates.ts'
+import { readFiles } from '../listener/read-files.ts'
 
 export async function check({
   config: file = process.env.SALLYPORT_CONFIG || undefined,
@@ -13,8 +13,7 @@ export async function check({
   config?: string
 }): Promise<void> {
   const config = await loadConfig({ ...(file !== undefined && { file }), env: process.env })
-  const certificates = await Certificates.load(config.tls.certificates, pino({ level: 'silent' }))
-  certificates.close()
+  for (const read of await readFiles(config, pino({ level: 'silent' }))) read.close()
   const { length } = config.edges
   console.log(`${file ?? 'local mode'}: fine, ${length} edge${length === 1 ? '' : 's'}.`)
   const issuers = issuersOf(config.edges)

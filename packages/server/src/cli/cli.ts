@@ -125,6 +125,7 @@ Examples:
       'client_secret_basic or client_secret_post (default: as offered), or none',
     )
     .option('--id-token-alg <algorithm>', 'HS256 where ID tokens are signed with the client secret')
+    .option('--provider-ca-file <file>', "a further authority (PEM) for the provider's certificate")
     .option('--scope <scope>', 'what will be asked for; repeatable (default: openid profile email)', collectScopes)
     .option('--json', 'as JSON')
     .addHelpText(

@@ -22,6 +22,7 @@ export interface OidcCheckOptions {
   idTokenAlg?: string
   scope?: string[]
   publicUrl?: string
+  providerCaFile?: string
   json?: boolean
 }
 
@@ -109,6 +110,7 @@ const CLIENT_FLAGS = {
   idTokenAlg: '--id-token-alg',
   scope: '--scope',
   publicUrl: '--public-url',
+  providerCaFile: '--provider-ca-file',
 } as const
 type ClientKey = keyof typeof CLIENT_FLAGS
 
@@ -126,6 +128,7 @@ function configOf(issuer: string, options: OidcCheckOptions, wrongUsage: WrongUs
     client_authentication: options.clientAuthentication,
     id_token_alg: options.idTokenAlg,
     scopes: options.scope,
+    provider_ca_file: options.providerCaFile,
   })
   if (config) return config
   const { path, message } = problems[0]!
@@ -140,10 +143,19 @@ function configOf(issuer: string, options: OidcCheckOptions, wrongUsage: WrongUs
 function subjectsIn({ edges }: Config, only: string | undefined): Subject[] {
   const subjects = new Map<string, Subject>()
   for (const { edgeId, config } of signInsOf(edges.filter(({ id }) => only === undefined || id === only))) {
-    const { issuer_url, client_id, client_secret, client_key, client_authentication, id_token_alg, scopes } = config
+    const {
+      issuer_url,
+      client_id,
+      client_secret,
+      client_key,
+      client_authentication,
+      id_token_alg,
+      scopes,
+      provider_ca_file,
+    } = config
     const key = JSON.stringify([
       [issuer_url, client_id, client_secret?.reveal(), client_key, client_authentication, id_token_alg, scopes],
-      config.authz_url_params,
+      [config.authz_url_params, provider_ca_file],
     ])
     const known = subjects.get(key)
     if (!known) subjects.set(key, { config, edges: [edgeId] })

@@ -173,13 +173,8 @@ function completePolicy(policy: ReadEdge['policy'], identityJwt: boolean, folder
     on_http_request: (policy?.on_http_request ?? []).map(({ name, actions }) => ({
       ...(name !== undefined && { name }),
       actions: actions.map((action): RequestAction => {
-        if (action.type === 'openid-connect') {
-          return { type: action.type, config: completeSignIn(action.config, identityJwt, folder) }
-        }
-        if (action.type !== 'any-of') return action
-        const actions = action.config.actions.map((one) =>
-          one.type === 'openid-connect' ? { ...one, config: completeSignIn(one.config, identityJwt, folder) } : one,
-        )
+        if (action.type !== 'any-of') return completeAction(action, identityJwt, folder)
+        const actions = action.config.actions.map((one) => completeAction(one, identityJwt, folder))
         return { type: action.type, config: { actions } }
       }),
     })),
@@ -188,4 +183,26 @@ function completePolicy(policy: ReadEdge['policy'], identityJwt: boolean, folder
       actions,
     })),
   }
+}
+
+type ReadAction = NonNullable<NonNullable<ReadEdge['policy']>['on_http_request']>[number]['actions'][number]
+type SingleAction = Exclude<RequestAction, { type: 'any-of' }>
+
+/** What names files, or takes from elsewhere. */
+function completeAction<A extends Exclude<ReadAction, { type: 'any-of' }>>(
+  action: A,
+  identityJwt: boolean,
+  folder: string,
+): Extract<SingleAction, { type: A['type'] }>
+function completeAction(
+  action: Exclude<ReadAction, { type: 'any-of' }>,
+  identityJwt: boolean,
+  folder: string,
+): SingleAction {
+  if (action.type === 'openid-connect') {
+    return { type: action.type, config: completeSignIn(action.config, identityJwt, folder) }
+  }
+  if (action.type !== 'jwt-validation' || action.config.provider_ca_file === undefined) return action
+  const provider_ca_file = resolve(folder, action.config.provider_ca_file)
+  return { type: action.type, config: { ...action.config, provider_ca_file } }
 }

@@ -130,6 +130,8 @@ describe('the policy of an endpoint', () => {
     const config = { issuer_url: SIGN_IN.issuer_url, client_id: 'x', client_key: { file: '/etc/shadow' } }
     const found = problemsOf(request({ type: 'openid-connect', config }))
     assert.match(found.join(), /^on_http_request\.0\.actions\.0\.config\.client_key: is possible only in/)
+    const authority = problemsOf(signIn({ provider_ca_file: '/etc/shadow' }))
+    assert.match(authority.join(), /config\.provider_ca_file: is possible only in the configuration of the relay/)
     assert.match(
       problemsOf(signIn({ auth_cookie_domain: 'example.com' })).join(),
       /auth_cookie_domain: is possible only/,

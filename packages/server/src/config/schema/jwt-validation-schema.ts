@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { parseDuration } from '../duration.ts'
 import { isLoopbackHost } from '../host-pattern.ts'
 import { PUBLIC_KEY_ALGORITHMS } from '../public-key-algorithms.ts'
-import { edgeProblem, filledList, flag, reporting, text } from './values.ts'
+import { edgeProblem, filledList, flag, providerCaFile, reporting, text } from './values.ts'
 
 const SHARED_SECRET_BYTES = { HS256: 32, HS384: 48, HS512: 64 } as const // RFC 7518 3.2: the size of the hash at least
 const DEFAULT_ALGORITHMS: readonly Algorithm[] = ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519']
@@ -120,6 +120,7 @@ export const jwtValidationSchema = z
       })
       .prefault({})
       .describe('How tokens are signed.'),
+    provider_ca_file: providerCaFile(),
     required_claims: filledList(
       z
         .strictObject({

@@ -6,7 +6,17 @@ import { cookieDomainProblem } from '../cookie-domain-problem.ts'
 import { isLoopbackHost } from '../host-pattern.ts'
 import { clientKeySchema } from './client-key-schema.ts'
 import { peopleSchema } from './people-schema.ts'
-import { duration, edgeProblem, filledList, flag, origin, reporting, secretText, text } from './values.ts'
+import {
+  duration,
+  edgeProblem,
+  filledList,
+  flag,
+  origin,
+  providerCaFile,
+  reporting,
+  secretText,
+  text,
+} from './values.ts'
 
 // What the relay itself puts into the authorization request: RFC 6749 4.1.1, RFC 7636 4.3, RFC 9101 5.
 const OWN_AUTHORIZATION_PARAMETERS = new Set([
@@ -36,6 +46,7 @@ const signInShape = {
   client_secret: secretText()
     .exactOptional()
     .describe('As given out by the identity provider. Best written as "${OIDC_SECRET}".'),
+  provider_ca_file: providerCaFile(),
   scopes: filledList(
     text().refine((scope) => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope), 'is not a scope; write one scope per entry'),
     'would mean no scope; remove it or add openid',

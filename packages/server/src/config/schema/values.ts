@@ -81,6 +81,16 @@ export function headerName() {
   return text().superRefine(reporting(headerNameProblem))
 }
 
+/** A further authority for what is asked of a provider. Never an agent's: it names a file of the relay. */
+export function providerCaFile() {
+  return text()
+    .exactOptional()
+    .describe(
+      'A further authority in PEM, for providers whose certificate is from one of your own. Read at the start and again when it changes. Relative paths start at the folder of this file.',
+    )
+    .meta({ examples: ['/etc/sallyport/provider-ca.pem'] })
+}
+
 /** Scheme, host and port, in lowercase. */
 export function origin(example: string) {
   return text()

@@ -27,7 +27,7 @@ const SWEEP_MS = 1000 // what is under way with a token ends within this time of
 export interface JwtValidationParts {
   edgeId: string
   /** Asks an issuer, or a URL of keys, that the operator has written. */
-  fetchFrom: (home: string) => ProviderFetch
+  fetchFrom: (home: string, caFile: string | undefined) => ProviderFetch
   identify: Identify
   clock: () => number
   log: Logger
@@ -151,11 +151,11 @@ function compilePlaces(places: JwtValidationConfig['http']['tokens']): (exchange
 }
 
 function compileKeys(
-  { issuer, jws }: JwtValidationConfig,
+  { issuer, jws, provider_ca_file }: JwtValidationConfig,
   { fetchFrom, clock, log }: JwtValidationParts,
 ): JwtRules['findKey'] {
   const setOf = (home: string, locate: (fetch: ProviderFetch) => Promise<string>): KeySet => {
-    const fetch = fetchFrom(home)
+    const fetch = fetchFrom(home, provider_ca_file)
     return new KeySet({ locate: () => locate(fetch), fetch, clock, log })
   }
   const { additional_jkus, shared_secret } = jws.keys.sources

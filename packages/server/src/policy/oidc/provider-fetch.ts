@@ -13,6 +13,16 @@ import { request as httpRequest } from '@sallyport/protocol/node-http'
 import { isLoopbackHost } from '../../config/host-pattern.ts'
 import type { IssuerReach } from '../../config/issuer-reach.ts'
 import { DialRule } from './dial-rule.ts'
+import type { ProviderAuthority } from './provider-authorities.ts'
+
+/** Of OpenSSL, by the names that Node gives them: nobody who is trusted has signed it. */
+export const UNTRUSTED_CODES: ReadonlySet<string> = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+])
 
 const MAX_BYTES = 1024 * 1024 // discovery documents and key sets are a few kB
 const MAX_AT_ONCE = 100 // to one provider: hundreds of sign-ins a second, and a bound for one that answers slowly
@@ -37,8 +47,14 @@ export class ProviderUnreachable extends Error {
  * @param timeoutMs for the whole exchange, from dialling to the last byte
  * @param home the URL of the issuer; see DialRule
  * @param reach where an agent, not the operator, has named it
+ * @param authority beside those that this machine trusts
  */
-export function providerFetch(timeoutMs: number, home: string, reach?: IssuerReach): ProviderFetch {
+export function providerFetch(
+  timeoutMs: number,
+  home: string,
+  reach?: IssuerReach,
+  authority?: ProviderAuthority,
+): ProviderFetch {
   const rule = new DialRule(home, reach)
   let underWay = 0
 
@@ -70,6 +86,7 @@ export function providerFetch(timeoutMs: number, home: string, reach?: IssuerRea
             'accept-encoding': 'identity',
             ...(payload !== undefined && { 'content-length': String(Buffer.byteLength(payload)) }),
           },
+          ...(authority && { secureContext: authority.context }),
           agent: false, // a kept-alive connection may be closed under a POST, which cannot be sent again
           signal: deadline, // instead of the caller's, which would say less about the same time
           lookup: lookupAdmitted((addresses) => admit(url, addresses)),
@@ -91,7 +108,9 @@ export function providerFetch(timeoutMs: number, home: string, reach?: IssuerRea
       })
     } catch (error) {
       if (error instanceof ProviderUnreachable) throw error
-      const reason = deadline.aborted ? `no answer within ${timeoutMs / 1000} s` : messageOf(error)
+      const reason = deadline.aborted
+        ? `no answer within ${timeoutMs / 1000} s`
+        : (untrusted(error, reach, authority) ?? messageOf(error))
       throw new ProviderUnreachable(`${describe(method, url)} failed: ${reason}`, { cause: error })
     } finally {
       underWay -= 1
@@ -129,6 +148,18 @@ function messageOf(error: unknown): string {
   // Several addresses were tried.
   if (error instanceof AggregateError) return error.errors.map(messageOf).join(', ')
   return error.message
+}
+
+/** Node speaks of its own command line, and an operator has ours. */
+function untrusted(error: unknown, reach?: IssuerReach, authority?: ProviderAuthority): string | undefined {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  if (!UNTRUSTED_CODES.has(code)) return undefined
+  const ours = authority ? ` or ${authority.file}` : ''
+  const what = `its certificate is not from an authority that this machine${ours} trusts (${code})`
+  if (reach) return what
+  return authority
+    ? `${what}; is it the right provider_ca_file, and does the provider send its intermediate certificates?`
+    : `${what}; where it is one of your own, name its certificate in provider_ca_file`
 }
 
 function isLocalhost(hostname: string): boolean {

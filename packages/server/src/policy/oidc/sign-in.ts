@@ -23,6 +23,7 @@ import type { Keys } from '../../keys.ts'
 import type { Logger } from '../../log.ts'
 import { readParameters } from './parameters.ts'
 import type { FoundRegistration, SignInParts } from './parts.ts'
+import type { ProviderAuthorities } from './provider-authorities.ts'
 import { providerFetch } from './provider-fetch.ts'
 import { ProviderLogout } from './provider-logout.ts'
 import { Provider } from './provider.ts'
@@ -50,6 +51,8 @@ export interface SignInInit {
   originOf: SignInParts['originOf']
   /** For one request to a provider. */
   providerTimeoutMs: number
+  /** Those that `provider_ca_file` names. */
+  authorities?: ProviderAuthorities
   /** Counts what an address causes: callbacks, and sign-outs that are refused. */
   countAttempts: (of: 'callbacks' | 'refused sign-outs') => Attempts
   clock?: () => number
@@ -67,6 +70,7 @@ export class SignIn {
   readonly #providerLogout: ProviderLogout
   readonly #tokenRevocation: TokenRevocation
   readonly #timeoutMs: number
+  readonly #authorities: ProviderAuthorities | undefined
   #staleTimer: NodeJS.Timeout | undefined
   /** By `providerKey()`: registrations there share what it says about itself. */
   readonly #providers = new Map<string, Provider>()
@@ -77,6 +81,7 @@ export class SignIn {
 
   private constructor(init: SignInInit, clock: () => number, boxes: Boxes, sessions: Sessions) {
     this.#timeoutMs = init.providerTimeoutMs
+    this.#authorities = init.authorities
     const registrationOf = (scope: string): Registration | undefined => this.#registrationOf(scope)
     const { log, onFault } = init
     const claimsRefresh = new ClaimsRefresh({ sessions, clock, log, onFault, registrationOf })
@@ -134,12 +139,13 @@ export class SignIn {
     if (config.id_token_alg === 'HS256' && !config.client_secret) {
       throw new Error('id_token_alg: HS256 needs a client_secret, which is the key')
     }
-    const key = providerKey(config.issuer_url, reach !== undefined)
+    const { issuer_url: issuerUrl, provider_ca_file: caFile } = config
+    const key = providerKey(issuerUrl, reach !== undefined, caFile)
     let provider = this.#providers.get(key)
     if (!provider) {
       provider = new Provider({
         issuerUrl: config.issuer_url,
-        fetch: providerFetch(this.#timeoutMs, config.issuer_url, reach),
+        fetch: providerFetch(this.#timeoutMs, issuerUrl, reach, this.#authorities?.of(caFile)),
         key,
         timeoutMs: this.#timeoutMs,
         clock: this.#parts.clock,
@@ -337,6 +343,7 @@ function showChoice(exchange: Exchange, registrations: readonly Registration[], 
 }
 
 /** What the operator lets the relay reach, an agent that names the same issuer may not. */
-function providerKey(issuerUrl: string, isOfAgent: boolean): string {
-  return isOfAgent ? `agents ${issuerUrl}` : issuerUrl
+function providerKey(issuerUrl: string, isOfAgent: boolean, caFile: string | undefined): string {
+  if (isOfAgent) return `agents ${issuerUrl}`
+  return caFile === undefined ? issuerUrl : `${issuerUrl} by ${caFile}`
 }

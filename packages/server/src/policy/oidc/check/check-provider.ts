@@ -6,9 +6,11 @@ import type { CryptoKey } from 'jose'
 import type { ServerMetadata } from 'openid-client'
 
 import type { OpenidConnectConfig } from '../../../config/config.ts'
+import type { IssuerReach } from '../../../config/issuer-reach.ts'
 import { redirectUri as redirectUriOf } from '../../../config/redirect-uri.ts'
 import { readClientKey } from '../client-key.ts'
 import { endpointProblems, isInsecureIssuer } from '../endpoint-problems.ts'
+import { readAuthority, type ProviderAuthority } from '../provider-authorities.ts'
 import { providerFetch } from '../provider-fetch.ts'
 import type { Client } from './client.ts'
 import { checkCredentials } from './credentials.ts'
@@ -25,6 +27,8 @@ export interface ProviderCheck {
   /** For one request to the provider; there are at most some fifteen. */
   timeoutMs: number
   clock: () => number
+  /** Where an agent has named the provider. */
+  reach?: IssuerReach | undefined
 }
 
 export interface ProviderReport {
@@ -45,8 +49,10 @@ export interface ProviderReport {
 /** Never throws for what the provider does. */
 export async function checkProvider(check: ProviderCheck): Promise<ProviderReport> {
   const { config, publicOrigin } = check
-  const fetch = providerFetch(check.timeoutMs, config.issuer_url)
+  const authority = authorityOf(config)
+  const fetch = providerFetch(check.timeoutMs, config.issuer_url, check.reach, authority.known)
   const { metadata, isExpectedIssuer, findings } = await discover(config, fetch, check.clock)
+  findings.unshift(...authority.findings)
   const redirectUri = publicOrigin === undefined ? undefined : redirectUriOf(publicOrigin, config.issuer_url)
   const postLogoutUri = publicOrigin === undefined ? undefined : `${publicOrigin}/oidc/signed-out`
   const offers = metadata && offersOf(metadata)
@@ -77,6 +83,18 @@ export async function checkProvider(check: ProviderCheck): Promise<ProviderRepor
         : undefined,
     offers,
     findings,
+  }
+}
+
+function authorityOf({ provider_ca_file: file }: OpenidConnectConfig): {
+  known: ProviderAuthority | undefined
+  findings: Finding[]
+} {
+  try {
+    return { known: file === undefined ? undefined : readAuthority(file), findings: [] }
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    return { known: undefined, findings: [problem('provider CA', why)] }
   }
 }
 

@@ -1,6 +1,6 @@
 // Why a provider could not be asked, in words of somebody who sees such failures often. Pure: no I/O, no clock.
 
-import type { ProviderUnreachable } from '../provider-fetch.ts'
+import { UNTRUSTED_CODES, type ProviderUnreachable } from '../provider-fetch.ts'
 
 /** One sentence, which names the host and what to look at. */
 export function explainUnreachable(url: URL, error: ProviderUnreachable): string {
@@ -23,12 +23,9 @@ export function explainUnreachable(url: URL, error: ProviderUnreachable): string
       return `the certificate of ${host} is not valid yet; is the clock of this machine right?`
     case 'ERR_TLS_CERT_ALTNAME_INVALID':
       return `the certificate of ${host} is for other names; is this the address that people use for the provider?`
-    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
-    case 'SELF_SIGNED_CERT_IN_CHAIN':
-    case 'UNABLE_TO_GET_ISSUER_CERT':
-    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
-    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
-      return `the certificate of ${host} is not from an authority that this machine trusts (${code}); where it is your own, start the relay and this check with NODE_EXTRA_CA_CERTS=/path/to/ca.pem, and have the provider send its intermediate certificates`
+  }
+  if (UNTRUSTED_CODES.has(code)) {
+    return `the certificate of ${host} is not from an authority that is trusted here (${code}); where it is one of your own, name that in provider_ca_file (here --provider-ca-file), and have the provider send its intermediate certificates`
   }
   if (code.startsWith('ERR_SSL') || code === 'EPROTO') {
     return `${host} does not speak TLS as this machine does (${code}); is it a port for plain http?`

@@ -1,0 +1,110 @@
+// The authorities of one's own by which identity providers are trusted (`provider_ca_file`): read at the start, and again
+// when a file changes. A bad new file never replaces a good old one.
+
+import { X509Certificate } from 'node:crypto'
+import { readFileSync, unwatchFile, watchFile } from 'node:fs'
+import { createSecureContext, getCACertificates } from 'node:tls'
+import type { SecureContext } from 'node:tls'
+
+import type { EdgeConfig, RequestAction } from '../../config/config.ts'
+import { ConfigError, type ConfigProblem } from '../../errors.ts'
+import type { Logger } from '../../log.ts'
+
+const POLL_INTERVAL_MS = 5000 // as TLS certificates: they are replaced by renames and symlinks that file events miss
+
+/** Of one file. */
+export interface ProviderAuthority {
+  readonly file: string
+  /** What a connection is made with. Made once: to read all authorities takes milliseconds. */
+  readonly context: SecureContext
+}
+
+export class ProviderAuthorities {
+  readonly #byFile: ReadonlyMap<string, { file: string; context: SecureContext }>
+
+  private constructor(byFile: ReadonlyMap<string, { file: string; context: SecureContext }>, log: Logger) {
+    this.#byFile = byFile
+    for (const [file, authority] of byFile) {
+      watchFile(file, { interval: POLL_INTERVAL_MS, persistent: false }, () => reload(authority, log))
+    }
+  }
+
+  /** @throws ConfigError that names every file that cannot be used */
+  // oxlint-disable-next-line require-await -- it rejects as its siblings do
+  static async load(edges: readonly EdgeConfig[], log: Logger): Promise<ProviderAuthorities> {
+    const byFile = new Map<string, { file: string; context: SecureContext }>()
+    const problems: ConfigProblem[] = []
+    for (const { edgeId, type, file } of filesOf(edges)) {
+      if (byFile.has(file)) continue
+      try {
+        byFile.set(file, readAuthority(file))
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error)
+        problems.push({ path: `provider_ca_file of ${type} in ${edgeId}`, message })
+      }
+    }
+    if (problems.length > 0) throw new ConfigError(problems)
+    return new ProviderAuthorities(byFile, log)
+  }
+
+  /** @param file of a configuration that was loaded; undefined means the authorities of this machine alone */
+  of(file: string | undefined): ProviderAuthority | undefined {
+    return file === undefined ? undefined : this.#byFile.get(file)
+  }
+
+  close(): void {
+    for (const file of this.#byFile.keys()) unwatchFile(file)
+  }
+}
+
+/**
+ * One file of certificates in PEM, beside what this machine trusts anyway.
+ * @throws Error with a sentence for the operator
+ */
+export function readAuthority(file: string): { file: string; context: SecureContext } {
+  let pem: string
+  try {
+    pem = readFileSync(file, 'utf8')
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException // node:fs throws nothing else
+    const why = code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a folder' : (code ?? 'unknown')
+    throw new Error(`cannot read ${file}: ${why}`, { cause })
+  }
+  try {
+    void new X509Certificate(pem)
+    return { file, context: createSecureContext({ ca: [...getCACertificates('default'), pem] }) }
+  } catch (cause) {
+    throw new Error(`${file} holds no certificate in PEM`, { cause })
+  }
+}
+
+function reload(authority: { file: string; context: SecureContext }, log: Logger): void {
+  const { file } = authority
+  try {
+    authority.context = readAuthority(file).context
+    log.info({ file }, 'provider_ca_file reloaded')
+  } catch (error) {
+    log.warn({ file, err: error }, 'provider_ca_file not reloaded, the old one stays')
+  }
+}
+
+function* filesOf(edges: readonly EdgeConfig[]): Generator<{ edgeId: string; type: string; file: string }> {
+  for (const { id: edgeId, routes } of edges) {
+    for (const { policy } of routes) {
+      const actions = policy.on_http_request.flatMap((rule) => rule.actions)
+      for (const action of actions.flatMap(askersIn)) {
+        const configs =
+          action.type === 'openid-connect' ? [action.config, ...(action.config.alternatives ?? [])] : [action.config]
+        for (const { provider_ca_file: file } of configs) {
+          if (file !== undefined) yield { edgeId, type: action.type, file }
+        }
+      }
+    }
+  }
+}
+
+/** Those that ask a provider. */
+function askersIn(action: RequestAction): Extract<RequestAction, { type: 'openid-connect' | 'jwt-validation' }>[] {
+  if (action.type === 'any-of') return action.config.actions.flatMap(askersIn)
+  return action.type === 'openid-connect' || action.type === 'jwt-validation' ? [action] : []
+}
