@@ -103,7 +103,9 @@ describe('S1: two issuers of one relay', { timeout: 60_000 }, () => {
 
   function assertNothingCameOfIt(visitor: Browser): void {
     assert.ok(honest.asked.includes('/authorize'), 'the honest one has been asked, and has answered with a code')
-    assert.deepEqual(evil.redeemed, [], 'the dishonest token endpoint has seen no code')
+    // What the check of an endpoint's sign-in sends there was made up for it.
+    const codes = evil.redeemed.filter((form) => form.get('code')?.startsWith('sallyport-check-') !== true)
+    assert.deepEqual(codes, [], 'the dishonest token endpoint has seen no code')
     assert.deepEqual(honest.redeemed, [])
     assert.equal(sessionOf(visitor), undefined)
     assert.equal(asked, 0, 'nothing has reached the app')

@@ -40,6 +40,7 @@ import { PasswordQueue } from './policy/basic-auth/password-queue.ts'
 import { PasswordTries } from './policy/basic-auth/password-tries.ts'
 import { IdentityTokens } from './policy/identity-tokens.ts'
 import type { IdentityTokensInit } from './policy/identity-tokens.ts'
+import { EndpointChecks } from './policy/oidc/check/endpoint-check.ts'
 import { jwtValidation } from './policy/oidc/jwt-validation.ts'
 import type { ProviderAuthorities } from './policy/oidc/provider-authorities.ts'
 import { providerFetch, type ProviderFetch } from './policy/oidc/provider-fetch.ts'
@@ -468,6 +469,7 @@ export class Relay {
   async #openEndpoints(store: Store, signIn: SignIn, keys: Keys, partsOf: PartsOf): Promise<Endpoints> {
     const { public_url: publicUrl, domain, require_sign_in, identity_jwt, limits } = this.#config
     const { authtokens } = this
+    const checks = new EndpointChecks({ publicOrigin: publicUrl.origin, issuers: this.#issuers, log: this.#log })
     return new Endpoints({
       edges: this.#edges,
       registry: this.#registry,
@@ -483,6 +485,7 @@ export class Relay {
       refusals: this.#refusals,
       hostKey: keys.deriveKey('endpoint host'),
       policyOf: (policy, edgeId, authtokenId) => buildPolicy(policy, partsOf(edgeId, authtokenId)),
+      checkSignIn: (config, authtokenId) => checks.check(config, authtokenId),
       forgetSignIns: (edgeId) => signIn.forget(edgeId),
       isValid: (id) => authtokens.list().some((one) => one.id === id && one.revoked_at === undefined),
       log: this.#log,

@@ -96,6 +96,7 @@ describe('endpoints', () => {
       refusals: new LimitRefusals(createLog({ level: 'silent' })),
       hostKey: Buffer.alloc(32, 'k'),
       policyOf: () => (_, forward) => forward(),
+      checkSignIn: async () => undefined,
       forgetSignIns: resolve,
       isValid: () => true,
       log: createLog({ level: 'silent' }),

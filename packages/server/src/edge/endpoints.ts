@@ -12,9 +12,9 @@ import { createHash } from 'node:crypto'
 import { outlierLog } from '../backend/log-outlier.ts'
 import { RouteBackend } from '../backend/route-backend.ts'
 import { TunnelGroup } from '../backend/tunnel-group.ts'
-import type { PolicyConfig } from '../config/config.ts'
+import type { OpenidConnectConfig, PolicyConfig } from '../config/config.ts'
 import { redirectUri as redirectUriOf } from '../config/redirect-uri.ts'
-import { issuersOf } from '../config/sign-ins.ts'
+import { signInsOf } from '../config/sign-ins.ts'
 import { sharedCookieDomain } from '../config/cookie-domains.ts'
 import type { IssuerReach } from '../config/issuer-reach.ts'
 import { RelayError } from '../errors.ts'
@@ -31,6 +31,7 @@ import type {
   Claimant,
   EndpointBinder,
   EndpointClaim,
+  EndpointNotice,
   EndpointOpened,
   EndpointRefused,
   UrlBind,
@@ -67,6 +68,8 @@ export interface EndpointsInit extends EndpointAddresses {
   maxPerAuthtoken: number
   refusals: LimitRefusals
   policyOf: (config: PolicyConfig, edgeId: string, authtokenId: string) => Policy
+  /** What the agent is told of its sign-in; undefined where nothing can be said. */
+  checkSignIn: (config: OpenidConnectConfig, authtokenId: string) => Promise<EndpointNotice | undefined>
   /** Forgets the sign-ins of an edge that is gone. */
   forgetSignIns: (edgeId: string) => void
   /** Whether an authtoken can still be used: what a revoked one has reserved is free. */
@@ -216,9 +219,10 @@ export class Endpoints implements EndpointBinder {
     const endpoint = this.#endpointFor(wanted)
     clearTimeout(endpoint.waiting)
     const { lane, isNew } = registry.join(offerOf(wanted), session, onHealth, () => this.#onTunnelGone(endpoint))
-    const [issuer] = issuersOf([config])
-    const redirectUri = issuer === undefined ? undefined : redirectUriOf(publicUrl.origin, issuer)
-    return { ok: true, lane, isNew, edgeId: config.id, url: originOf(host), redirectUri }
+    const [signIn] = signInsOf([config])
+    const redirectUri = signIn && redirectUriOf(publicUrl.origin, signIn.config.issuer_url)
+    const checkSignIn = signIn && (() => this.#init.checkSignIn(signIn.config, session.authtokenId))
+    return { ok: true, lane, isNew, edgeId: config.id, url: originOf(host), redirectUri, checkSignIn }
   }
 
   // ── what stands in the way ───────────────────────────────────────────────────────────────────────────────────────

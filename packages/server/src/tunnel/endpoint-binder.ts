@@ -41,6 +41,13 @@ export interface EndpointOpened {
   url: string
   /** What to register at the identity provider, where visitors sign in. */
   redirectUri: string | undefined
+  /** Finds out whether visitors will be able to sign in, for the one who looks at the agent. Takes as long as the provider does. */
+  checkSignIn: (() => Promise<EndpointNotice | undefined>) | undefined
+}
+
+export interface EndpointNotice {
+  level: 'info' | 'warn'
+  text: string
 }
 
 export interface EndpointBinder {

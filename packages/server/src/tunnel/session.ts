@@ -33,7 +33,7 @@ import type { LimitRefusals } from '../exchange/limit-refusals.ts'
 import { permitsLabels } from './acl.ts'
 import type { AgentProcesses } from './agent-processes.ts'
 import type { Authtoken } from './authtokens.ts'
-import type { Claimant, EndpointBinder, EndpointRefused, UrlBind } from './endpoint-binder.ts'
+import type { Claimant, EndpointBinder, EndpointOpened, EndpointRefused, UrlBind } from './endpoint-binder.ts'
 import type { Lane } from './lane.ts'
 import type { Registry } from './registry.ts'
 import { Silence } from './silence.ts'
@@ -324,7 +324,7 @@ export class TunnelSession implements Claimant {
     this.#claims.delete(bind.tunnel_id)
     const opened = claim.ok ? claim.open(this.#room.onHealth) : claim
     if (!opened.ok) return this.#refuse(bind, opened)
-    const { lane, isNew, edgeId, url, redirectUri } = opened
+    const { lane, isNew, edgeId, url, redirectUri, checkSignIn } = opened
     const { tunnel } = lane
     this.#lanes.set(bind.tunnel_id, lane)
     if (pending.health) this.#onHealth(pending.health)
@@ -339,6 +339,19 @@ export class TunnelSession implements Claimant {
       { tunnelId: tunnel.id, endpoint: url, edgeId, forwardsTo: bind.forwards_to, metadata: bind.metadata },
       'tunnel online',
     )
+    if (checkSignIn) await this.#tellOfSignIn(bind.tunnel_id, lane, checkSignIn)
+  }
+
+  /** Visitors are served meanwhile: whoever has started the agent learns from it why they cannot sign in. */
+  async #tellOfSignIn(number: number, lane: Lane, check: NonNullable<EndpointOpened['checkSignIn']>): Promise<void> {
+    try {
+      const notice = await check()
+      if (notice && this.#lanes.get(number) === lane && !this.#isEnding) {
+        this.#control?.send({ type: 'notice', ...notice })
+      }
+    } catch (error) {
+      this.#room.onFault(error, 'endpoint') // the endpoint stands all the same
+    }
   }
 
   /** A policy is an endpoint's. Here nobody has looked at it, so nobody gets it: it may nest deeper than JSON can be written. */

@@ -11,7 +11,7 @@ import { redirectUri as redirectUriOf } from '../../../config/redirect-uri.ts'
 import { readClientKey } from '../client-key.ts'
 import { endpointProblems, isInsecureIssuer } from '../endpoint-problems.ts'
 import { readAuthority, type ProviderAuthority } from '../provider-authorities.ts'
-import { providerFetch } from '../provider-fetch.ts'
+import { ProviderUnreachable, providerFetch, type ProviderFetch } from '../provider-fetch.ts'
 import type { Client } from './client.ts'
 import { checkCredentials } from './credentials.ts'
 import { discover } from './discovery.ts'
@@ -29,6 +29,8 @@ export interface ProviderCheck {
   clock: () => number
   /** Where an agent has named the provider. */
   reach?: IssuerReach | undefined
+  /** Gets the reason why a request has failed, which the report says nothing about then. */
+  onUnreachable?: (reason: string) => void
 }
 
 export interface ProviderReport {
@@ -50,7 +52,10 @@ export interface ProviderReport {
 export async function checkProvider(check: ProviderCheck): Promise<ProviderReport> {
   const { config, publicOrigin } = check
   const authority = authorityOf(config)
-  const fetch = providerFetch(check.timeoutMs, config.issuer_url, check.reach, authority.known)
+  const fetch = withoutReasons(
+    providerFetch(check.timeoutMs, config.issuer_url, check.reach, authority.known),
+    check.onUnreachable,
+  )
   const { metadata, isExpectedIssuer, findings } = await discover(config, fetch, check.clock)
   findings.unshift(...authority.findings)
   const redirectUri = publicOrigin === undefined ? undefined : redirectUriOf(publicOrigin, config.issuer_url)
@@ -83,6 +88,23 @@ export async function checkProvider(check: ProviderCheck): Promise<ProviderRepor
         : undefined,
     offers,
     findings,
+  }
+}
+
+/** For a report that goes to somebody who may not know what is around the relay. */
+function withoutReasons(fetch: ProviderFetch, tell: ((reason: string) => void) | undefined): ProviderFetch {
+  if (!tell) return fetch
+  return async (url, request) => {
+    try {
+      return await fetch(url, request)
+    } catch (error) {
+      if (!(error instanceof ProviderUnreachable)) throw error
+      tell(error.message)
+      // Without its cause, which explainUnreachable() reads.
+      throw new ProviderUnreachable(
+        `the relay gets no answer from ${new URL(url).origin}; its operator finds why in the log`,
+      )
+    }
   }
 }
 
