@@ -71,6 +71,8 @@ export interface Upgrade {
    * @param idleMs how long `socket` may be silent
    */
   accept(headers: readonly string[], rest: Buffer, idleMs: number): void
+  /** One side has ended: from now on `socket` may be silent for no longer than this. */
+  hasten(idleMs: number): void
 }
 
 export interface ExchangeInit {

@@ -149,6 +149,11 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
     socket.off('close', this.#onVisitorClose)
     const stream = connection.release()
     if (early.length > 0) stream.write(early)
+    // Whoever has said their last word may leave while the other takes nothing, and then nobody notices: a socket that is
+    // not read shows no end. So what stands still from here on is over sooner.
+    const hasten = (): void => this.#upgrade.hasten(this.#room.timeouts.visitor_stall_seconds * 1000)
+    socket.once('end', hasten)
+    stream.once('end', hasten)
     void splice(socket, stream).then(() => this.#settle()) // splice never rejects
   }
 

@@ -320,14 +320,19 @@ function countPushed(stream: ServerHttp2Stream, count: (bytes: number) => void):
 
 /** RFC 8441 5: the stream itself is the WebSocket, and 200 stands in the place of 101. */
 function upgradeOf(stream: ServerHttp2Stream): Upgrade {
+  let idle = Infinity
   return {
     socket: stream,
     head: Buffer.alloc(0),
     accept(headers, rest, idleMs) {
       const kept = headers.filter((_, i) => headers[i - (i % 2)]!.toLowerCase() !== 'sec-websocket-accept') // pairs
       stream.respond([':status', '200', ...kept.map((text, i) => (i % 2 === 0 ? text.toLowerCase() : text))])
+      idle = idleMs
       stream.setTimeout(idleMs, () => stream.destroy(new Error('the WebSocket was silent for too long')))
       if (rest.length > 0) stream.write(rest)
+    },
+    hasten(idleMs) {
+      if (!stream.destroyed && idleMs < idle) stream.setTimeout(idleMs)
     },
   }
 }

@@ -17,7 +17,10 @@ export const timeoutsSchema = z.strictObject({
     3600,
     'How long a gRPC call to an app that speaks HTTP/2 may be silent in both directions, before its answer has begun and after; it stands in the place of `request_stall_seconds`, `app_answer_seconds` and `app_stall_seconds`. A call that brings a `grpc-timeout` ends with that instead.',
   ),
-  visitor_stall_seconds: seconds(60, 'How long a visitor may take no byte of a response that waits for them.'),
+  visitor_stall_seconds: seconds(
+    60,
+    'How long a visitor may take no byte of a response that waits for them; and how long an upgraded connection may be silent once one side has ended.',
+  ),
   upgrade_idle_seconds: seconds(3600, 'How long an upgraded connection (WebSocket) may be silent in both directions.'),
   keep_alive_seconds: seconds(75, 'How long a visitor connection waits for its next request.'),
   idle_stream_seconds: seconds(
