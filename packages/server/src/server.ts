@@ -377,6 +377,9 @@ export class Relay {
       timeouts,
       log: this.#log,
       reusePort: this.#worker !== undefined,
+      allowedUpgrades: new Set(
+        this.#config.edges.flatMap(({ routes }) => routes.flatMap((each) => each.allow_upgrades ?? [])),
+      ),
       isTrustedProxy: trusted_proxies.length > 0 ? compileCidrs(trusted_proxies) : () => false,
       // Agents may use any name of this machine that the configuration gives to no edge, e.g. its address on the inside;
       // and no agent can take such a name from the others by an endpoint.

@@ -119,7 +119,7 @@ function* originProblems(edge: ReadEdge, path: ConfigPath): Iterable<FoundProble
 
 function* routeProblems(edge: ReadEdge, path: ConfigPath): Iterable<FoundProblem> {
   if (!edge.routes) return
-  for (const key of ['backend', 'policy'] as const) {
+  for (const key of ['allow_upgrades', 'backend', 'policy'] as const) {
     if (edge[key])
       yield {
         path: [...path, key],

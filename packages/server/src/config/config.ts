@@ -50,7 +50,12 @@ export interface EdgeConfig {
   routes: readonly RouteConfig[]
 }
 
-export type RouteConfig = RouteMatch & { backend: BackendConfig; policy: PolicyConfig }
+export type RouteConfig = RouteMatch & {
+  /** In lower case. */
+  allow_upgrades?: readonly string[]
+  backend: BackendConfig
+  policy: PolicyConfig
+}
 
 /** Both are raw paths in normal form: no escapes, no dot segments. A prefix has no `/` at its end, except `/` itself. */
 export type RouteMatch =

@@ -123,7 +123,8 @@ type ReadEdge = z.output<typeof edgeSchema>
 /** From what edgeSchema and checkConfig() have let pass to what the rooms use. */
 export function completeEdge(edge: ReadEdge, identityJwt: boolean, folder: string): EdgeConfig {
   const { id, hosts, origin, description, metadata } = edge
-  const routes = edge.routes ?? [{ path_prefix: '/', backend: edge.backend, policy: edge.policy }]
+  const { allow_upgrades, backend, policy } = edge
+  const routes = edge.routes ?? [{ path_prefix: '/', ...(allow_upgrades && { allow_upgrades }), backend, policy }]
   return {
     id,
     hosts,
@@ -132,6 +133,7 @@ export function completeEdge(edge: ReadEdge, identityJwt: boolean, folder: strin
     ...(metadata !== undefined && { metadata }),
     routes: routes.map((route): RouteConfig => ({
       ...matchOf(route),
+      ...(route.allow_upgrades && { allow_upgrades: route.allow_upgrades }),
       backend: route.backend ? completeBackend(route.backend) : { labels: new Map([['edge', id]]) },
       policy: completePolicy(route.policy, identityJwt, folder),
     })),

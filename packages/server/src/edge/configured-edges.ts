@@ -38,6 +38,7 @@ export class ConfiguredEdges {
     const originOf = (host: string): string => config.origin ?? originOn(publicUrl, host)
     const routes = config.routes.map((route) => ({
       match: route,
+      ...(route.allow_upgrades && { upgrades: new Set(route.allow_upgrades) }),
       policy: buildPolicy(route.policy, parts),
       backend: buildBackend(route.backend, { registry, edgeId: config.id, stickyKey, onOutlier }),
     }))

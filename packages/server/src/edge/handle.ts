@@ -1,11 +1,13 @@
 // The product in twenty lines: what happens to a visitor's exchange. Read this first.
 
 import { RelayError } from '../errors.ts'
-import type { Exchange } from '../exchange/exchange.ts'
+import { WEBSOCKET } from '../exchange/exchange.ts'
+import type { Exchange, Upgrade } from '../exchange/exchange.ts'
 import type { Forwarder } from '../forward/forwarder.ts'
 import type { EdgeTable } from './edge-table.ts'
 import { readPath } from './read-path.ts'
 import type { PathReading } from './read-path.ts'
+import type { Route } from './route.ts'
 
 /** `/.sallyport/` on every edge host is ours and never reaches an app. */
 const OWN_SEGMENT = '.sallyport'
@@ -33,6 +35,7 @@ export function handle(exchange: Exchange, gate: Gate): Promise<void> {
   if (isOurs(path, reading)) return gate.edgePages(exchange)
 
   const route = edge.routeFor(path, reading)
+  if (exchange.upgrade && !allowsUpgrade(route, exchange.upgrade)) exchange.declineUpgrade()
   return route.policy(exchange, () => gate.forwarder.forward(exchange, route.backend))
 }
 
@@ -45,4 +48,9 @@ function isOurs(path: string, reading: PathReading | undefined): boolean {
     throw new RelayError('path_ambiguous')
   }
   return false
+}
+
+function allowsUpgrade({ upgrades }: Route, { protocol }: Upgrade): boolean {
+  const name = protocol.toLowerCase()
+  return name === WEBSOCKET || upgrades?.has(name) === true
 }

@@ -6,6 +6,8 @@ import type { Policy } from '../policy/compose.ts'
 
 export interface Route {
   match: RouteMatch
+  /** The protocols of upgrades, in lower case; undefined where there are none but WebSockets. */
+  upgrades?: ReadonlySet<string>
   policy: Policy
   backend: RouteBackend
 }

@@ -58,14 +58,16 @@ export interface VisitorResponse {
 
 type VisitorHeaders = Record<string, string | number | string[]>
 
-/** What a WebSocket upgrade brings beside the request. */
+/** What an upgrade brings beside the request: of a WebSocket, or of what a route allows. */
 export interface Upgrade {
+  /** As the visitor wrote it; compared without case (RFC 9110 7.8). */
+  readonly protocol: string
   /** The visitor's side. Nothing but `accept` and `destroy` may write to it. */
   readonly socket: Duplex
   /** The bytes that came behind the head. */
   readonly head: Buffer
   /**
-   * Tells the visitor that the app has switched. From then on `socket` carries the WebSocket's bytes.
+   * Tells the visitor that the app has switched. From then on `socket` carries the bytes of that protocol.
    * @param headers of the app's 101, a flat list, already filtered
    * @param rest the bytes that the app sent behind its 101
    * @param idleMs how long `socket` may be silent
@@ -97,7 +99,6 @@ export class Exchange {
   readonly clientIp: string
   readonly forwardedFor: string
   readonly scheme: 'http' | 'https'
-  readonly upgrade: Upgrade | undefined
   readonly startedAt = performance.now()
 
   /** Set once the edge is known: its id and the origin visitors see, e.g. `https://docs.example.com`. */
@@ -117,6 +118,7 @@ export class Exchange {
   tunnelId: string | undefined
   error: RelayError | undefined
 
+  #upgrade: Upgrade | undefined
   #strictTransport: string | undefined
   readonly #target: string
   #cutReason: Error | undefined
@@ -129,7 +131,17 @@ export class Exchange {
     this.clientIp = init.clientIp
     this.forwardedFor = init.forwardedFor
     this.scheme = init.scheme
-    this.upgrade = init.upgrade
+    this.#upgrade = init.upgrade
+  }
+
+  /** The upgrade that this asks for; undefined for an ordinary request. */
+  get upgrade(): Upgrade | undefined {
+    return this.#upgrade
+  }
+
+  /** From now on this is an ordinary request: its route knows nothing of that protocol (RFC 9110 7.8). */
+  declineUpgrade(): void {
+    this.#upgrade = undefined
   }
 
   get method(): string {
@@ -283,6 +295,9 @@ export class Exchange {
     this.respond(status, headers, body)
   }
 }
+
+/** The protocol that every route allows. */
+export const WEBSOCKET = 'websocket'
 
 const STRICT_TRANSPORT = 'Strict-Transport-Security'
 

@@ -34,7 +34,7 @@ export function writeRequestHead(
   exchange: Exchange,
   hostHeader: string,
   framing: RequestFraming,
-  upgrade?: 'websocket',
+  upgrade?: string,
 ): string {
   const { rawHeaders } = exchange.request
   const edits = exchange.requestEdits

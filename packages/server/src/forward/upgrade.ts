@@ -1,4 +1,4 @@
-// One WebSocket upgrade through a tunnel (RFC 6455 4, RFC 9110 7.8): the same head rules as a request, and the
+// One upgrade through a tunnel, of a WebSocket (RFC 6455 4) or of what the route allows (RFC 9110 7.8): the same head rules as a request, and the
 // visitor's bytes wait until the app's valid 101. Any other answer is an ordinary response, then close.
 
 import { createHash } from 'node:crypto'
@@ -10,12 +10,14 @@ import { FixedResponse } from '../backend/fixed-response.ts'
 import type { RouteBackend } from '../backend/route-backend.ts'
 import { RelayError } from '../errors.ts'
 import { within } from '../exchange/border.ts'
+import { WEBSOCKET } from '../exchange/exchange.ts'
 import type { Exchange, Upgrade } from '../exchange/exchange.ts'
 import type { Lane } from '../tunnel/lane.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
 import type { Watched } from './deadlines.ts'
 import type { ForwardRoom } from './forwarder.ts'
 import { filterResponseHead, writeRequestHead } from './headers.ts'
+import type { RequestFraming } from './headers.ts'
 import { lostError, noTunnelError, refusedHead } from './refusal.ts'
 import type { ResponseHead } from './response-parser.ts'
 import { UpstreamConnection } from './upstream-connection.ts'
@@ -104,8 +106,9 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
     this.#tunnel = tunnel
     tunnel.lasting++
     this.#exchange.tunnelId = tunnel.id
-    connection.begin('GET', this, true)
-    const head = writeRequestHead(this.#exchange, tunnel.hostHeader, { type: 'none' }, 'websocket')
+    const { method } = this.#exchange
+    connection.begin(method, this, true)
+    const head = writeRequestHead(this.#exchange, tunnel.hostHeader, framingOf(method), this.#upgrade.protocol)
     connection.stream.write(Buffer.from(head, 'latin1'))
   }
 
@@ -212,9 +215,9 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
   onLost(error: Error): void {
     if (this.#settled) return
     const { isConnected, lane } = this.#connection! // it is the one that calls
-    if (isConnected || this.#headSent) return this.#settle(lostError(error))
+    if (isConnected || this.#headSent || !this.#exchange.isSafe) return this.#settle(lostError(error))
     this.#leave()
-    this.#leaveLane(lane, error) // a handshake is a GET: safe to repeat
+    this.#leaveLane(lane, error) // a GET: safe to repeat
   }
 
   /** A listener of ours threw: this exchange ends, and nothing else. Where it is over already, it can only be told of. */
@@ -237,14 +240,16 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
     this.#settle(new RelayError('app_timeout', { detail: 'no answer to the upgrade' }))
   }
 
-  /** RFC 6455 4.1, what a client must check: so that nothing but a WebSocket ever gets raw bytes. */
+  /** What a client must check (RFC 9110 7.8, RFC 6455 4.1), so that nothing but what was asked for ever gets raw bytes. */
   #problemOf(head: ResponseHead): string | undefined {
     const value = (name: string): string | undefined => {
       const index = head.rawHeaders.findIndex((text, i) => i % 2 === 0 && text.toLowerCase() === name)
       return index === -1 ? undefined : head.rawHeaders[index + 1]
     }
-    if (value('upgrade')?.toLowerCase() !== 'websocket') return '101 without Upgrade: websocket'
+    const protocol = this.#upgrade.protocol.toLowerCase()
+    if (value('upgrade')?.toLowerCase() !== protocol) return `101 without Upgrade: ${protocol}`
     if (!head.connectionOptions?.has('upgrade')) return '101 without Connection: Upgrade'
+    if (protocol !== WEBSOCKET) return undefined
     const key = this.#exchange.header('sec-websocket-key') ?? ''
     const accept = createHash('sha1').update(`${key}${WEBSOCKET_GUID}`).digest('base64')
     if (value('sec-websocket-accept') !== accept) return '101 with a wrong Sec-WebSocket-Accept'
@@ -283,4 +288,9 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
     if (error) this.#reject(error)
     else this.#resolve()
   }
+}
+
+/** Nothing has a body here; a POST says so (RFC 9110 8.6). */
+function framingOf(method: string): RequestFraming {
+  return method === 'GET' ? { type: 'none' } : { type: 'length', length: '0' }
 }

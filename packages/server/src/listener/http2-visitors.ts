@@ -11,7 +11,7 @@ import type { LimitName, Limits, Timeouts } from '../config/config.ts'
 import { RelayError } from '../errors.ts'
 import type { OnFault } from '../exchange/border.ts'
 import { identifyVisitor, plainAddress } from '../exchange/client-ip.ts'
-import { Exchange } from '../exchange/exchange.ts'
+import { Exchange, WEBSOCKET } from '../exchange/exchange.ts'
 import type { Upgrade } from '../exchange/exchange.ts'
 import type { LimitRefusals } from '../exchange/limit-refusals.ts'
 import { limitError } from './door.ts'
@@ -322,6 +322,7 @@ function countPushed(stream: ServerHttp2Stream, count: (bytes: number) => void):
 function upgradeOf(stream: ServerHttp2Stream): Upgrade {
   let idle = Infinity
   return {
+    protocol: WEBSOCKET,
     socket: stream,
     head: Buffer.alloc(0),
     accept(headers, rest, idleMs) {

@@ -1,5 +1,5 @@
 // Where visitors come in: node:http with every limit set, one exchange at a time per connection, and upgrades
-// accepted only where they can be a WebSocket. Who speaks HTTP/2 goes on to Http2Visitors.
+// accepted only where they can be a WebSocket, or a protocol that some route allows: which one it is, is known later. Who speaks HTTP/2 goes on to Http2Visitors.
 // It makes Exchange objects and hands them on; it decides nothing else.
 
 import type { IncomingMessage, Server as HttpServer, ServerOptions } from 'node:http'
@@ -19,7 +19,7 @@ import { RelayError } from '../errors.ts'
 import type { OnFault } from '../exchange/border.ts'
 import { identifyVisitor, plainAddress } from '../exchange/client-ip.ts'
 import type { Visitor } from '../exchange/client-ip.ts'
-import { Exchange } from '../exchange/exchange.ts'
+import { Exchange, WEBSOCKET } from '../exchange/exchange.ts'
 import type { Upgrade } from '../exchange/exchange.ts'
 import type { LimitRefusals } from '../exchange/limit-refusals.ts'
 import { admit } from './admission.ts'
@@ -49,6 +49,8 @@ export interface VisitorListenerOptions {
   reusePort: boolean
   /** With certificates the listener speaks TLS. */
   certificates?: Certificates
+  /** What routes allow beside WebSockets, all of them together, in lower case. */
+  allowedUpgrades: ReadonlySet<string>
   /** Whether visitors may speak HTTP/2: by ALPN on TLS, with prior knowledge on cleartext. */
   http2: boolean
   limits: Limits
@@ -124,7 +126,7 @@ export class VisitorListener {
       requireHostHeader: false, // admission refuses those without: an answer of node:http's own is one that we do not know of
       noDelay: true,
       optimizeEmptyRequests: true, // nobody reads the body of a request that has none (a twentieth of the relay's CPU)
-      shouldUpgradeCallback: (request) => isWebSocketUpgrade(request),
+      shouldUpgradeCallback: (request) => isUpgrade(request, options.allowedUpgrades),
     }
     this.#scheme = certificates ? 'https' : 'http'
     if (certificates) {
@@ -393,7 +395,7 @@ export class VisitorListener {
     socket.once('close', () => this.#upgraded.delete(socket))
     const response = this.#answerOn(request, socket)
     if (!response) return
-    const upgrade = http1Upgrade(socket as Socket, head, response) // as there
+    const upgrade = http1Upgrade(request.headers.upgrade ?? WEBSOCKET, socket as Socket, head, response) // as there
     const exchange = this.#admit(request, response, this.#limitOf(socket), upgrade)
     if (exchange) void this.#serveAlone(exchange)
   }
@@ -488,13 +490,14 @@ export class VisitorListener {
   }
 }
 
-/** RFC 6455 4.2.2. */
-function http1Upgrade(socket: Socket, head: Buffer, response: Http1Response): Upgrade {
+/** RFC 9110 7.8, RFC 6455 4.2.2. @param protocol admitted by isUpgrade() */
+function http1Upgrade(protocol: string, socket: Socket, head: Buffer, response: Http1Response): Upgrade {
   return {
+    protocol,
     socket,
     head,
     accept(headers, rest, idleMs) {
-      let lines = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n'
+      let lines = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n`
       for (let i = 0; i < headers.length; i += 2) lines += `${headers[i]}: ${headers[i + 1]}\r\n`
       response.detachSocket(socket)
       socket.write(Buffer.concat([Buffer.from(`${lines}\r\n`, 'latin1'), rest]))
@@ -518,16 +521,17 @@ const OVERFLOWS: ReadonlySet<string> = new Set(['HPE_HEADER_OVERFLOW', 'HPE_CHUN
 
 const CLIENT_ERRORS: Record<string, 'request_timeout'> = { ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout' }
 
-/** RFC 6455 4.2.1: a bodiless HTTP/1.1 GET. Everything else is served as an ordinary request without the Upgrade. */
-function isWebSocketUpgrade(request: IncomingMessage): boolean {
-  const { headers } = request
-  return (
-    request.method === 'GET' &&
-    request.httpVersion === '1.1' &&
-    headers.upgrade?.toLowerCase() === 'websocket' &&
-    headers['transfer-encoding'] === undefined &&
-    (headers['content-length'] === undefined || headers['content-length'] === '0')
-  )
+/**
+ * A bodiless HTTP/1.1 GET for a WebSocket (RFC 6455 4.2.1), or a bodiless GET or POST for one of the others. Everything else
+ * is served as an ordinary request without the Upgrade.
+ */
+function isUpgrade({ method, httpVersion, headers }: IncomingMessage, others: ReadonlySet<string>): boolean {
+  const protocol = headers.upgrade?.toLowerCase()
+  if (protocol === undefined || httpVersion !== '1.1') return false
+  if (headers['transfer-encoding'] !== undefined) return false
+  if (headers['content-length'] !== undefined && headers['content-length'] !== '0') return false
+  if (protocol === WEBSOCKET) return method === 'GET'
+  return (method === 'GET' || method === 'POST') && others.has(protocol)
 }
 
 function ignore(): void {

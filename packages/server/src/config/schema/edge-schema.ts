@@ -4,9 +4,19 @@ import { z } from 'zod'
 
 import { hostPatternProblem } from '../host-pattern.ts'
 import { routePathProblem } from '../route-path-problem.ts'
+import { upgradeProblem } from '../upgrade-problem.ts'
 import { backendSchema } from './backend-schema.ts'
 import { policySchema } from './policy-schema.ts'
 import { filledList, origin, reporting, text } from './values.ts'
+
+const upgrades = filledList(
+  text().toLowerCase().superRefine(reporting(upgradeProblem)),
+  'would allow WebSockets only, as without it; remove it or add a protocol',
+)
+  .describe(
+    'Protocols that visitors of HTTP/1.1 may switch to (`Upgrade`), besides WebSockets; compared without case. Behind the policy, their bytes pass both ways as they are.',
+  )
+  .meta({ examples: ['[tailscale-control-protocol]', '[spdy/3.1]'] })
 
 const routeSchema = z.strictObject({
   exact_path: routePath('exact_path')
@@ -21,6 +31,7 @@ const routeSchema = z.strictObject({
   policy: policySchema
     .exactOptional()
     .describe('What happens to requests and responses. Without it, every visitor passes.'),
+  allow_upgrades: upgrades.exactOptional(),
 })
 
 export const edgeSchema = z.strictObject({
@@ -48,6 +59,7 @@ export const edgeSchema = z.strictObject({
     .describe('Parts of the site by path. Without it, one route serves all paths.'),
   backend: backendSchema.exactOptional().describe('Short form for an edge without `routes`.'),
   policy: policySchema.exactOptional().describe('Short form for an edge without `routes`.'),
+  allow_upgrades: upgrades.exactOptional().describe('Short form for an edge without `routes`.'),
 })
 
 function routePath(kind: 'exact_path' | 'path_prefix') {

@@ -188,7 +188,7 @@ export async function startRelay(options: RelayOptions = {}): Promise<Relay> {
     // Node leaves upgraded sockets half-open; an app would answer the end with its own.
     socket.on('error', () => socket.destroy()).on('end', () => socket.end())
     socket.resume()
-    void serve(request, response, { socket, head, accept: () => {}, hasten: () => {} })
+    void serve(request, response, { protocol: 'websocket', socket, head, accept: () => {}, hasten: () => {} })
   })
 
   return {

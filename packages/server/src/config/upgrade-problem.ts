@@ -1,0 +1,24 @@
+// What may stand in `allow_upgrades`. Pure: no I/O, no clock.
+
+// RFC 9110 7.8: protocol-name [ "/" protocol-version ], both tokens.
+const PROTOCOL = /^[!#$%&'*+.^_`|~0-9a-z-]+(?:\/[!#$%&'*+.^_`|~0-9a-z-]+)?$/
+
+/** @param protocol in lower case */
+export function upgradeProblem(protocol: string): string | undefined {
+  if (!PROTOCOL.test(protocol))
+    return `"${protocol}" is no name of a protocol; write it as it stands in Upgrade, for example spdy/3.1`
+  const [name = ''] = protocol.split('/', 1)
+  switch (name) {
+    case 'websocket':
+      return 'WebSockets pass on every route; leave websocket away'
+    // Whoever switches to HTTP would send requests that no policy has seen (h2c smuggling).
+    case 'h2c':
+    case 'h2':
+    case 'http':
+      return `${protocol} would carry requests past the policy; visitors speak HTTP/2 with the relay itself (listen.http2)`
+    case 'tls':
+      return `${protocol} would hide from the relay what it decides on; visitors speak TLS with the relay itself (listen.https)`
+    default:
+      return undefined
+  }
+}
