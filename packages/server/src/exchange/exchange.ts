@@ -47,6 +47,8 @@ export interface VisitorResponse {
   end(chunk: string, encoding: 'latin1'): unknown
   addTrailers(trailers: [name: string, value: string][]): unknown
   writeContinue(): unknown
+  /** Another interim response, such as 102: its status is all that passes. */
+  writeInterim(status: number): void
   /** 103, with links that have been checked (RFC 8297). */
   writeHints(links: readonly string[]): void
   /** Sent in full, or the visitor is gone. It comes once, and once() costs more. */

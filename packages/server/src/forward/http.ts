@@ -233,9 +233,12 @@ class Transfer implements UpstreamHandler, Watched {
     const { response } = this.#exchange
     if (head.status === 100) {
       if (this.#exchange.header('expect') !== undefined) response.writeContinue()
-    } else if (head.status === 103 && this.#exchange.request.httpVersionMinor > 0) {
+    } else if (head.status === 103) {
+      if (this.#exchange.request.httpVersionMinor === 0) return
       const links = readEarlyHints(head.rawHeaders)
       if (links.length > 0) response.writeHints(links)
+    } else if (this.#exchange.request.httpVersionMinor > 0) {
+      response.writeInterim(head.status) // RFC 9110 15.2: a proxy passes on what it has not asked for itself
     }
   }
 

@@ -291,6 +291,8 @@ class Http2Transfer implements Http2Waiter, Watched {
     } else if (status === 103 && request.httpVersionMinor > 0) {
       const links = readEarlyHints(rawHeaders)
       if (links.length > 0) response.writeHints(links)
+    } else if (status !== 101 && status !== 103 && request.httpVersionMinor > 0) {
+      response.writeInterim(status) // 101 means nothing in HTTP/2 (RFC 9113 8.6)
     }
   }
 

@@ -24,6 +24,7 @@ const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/
 const CHUNK_SIZE =
   /^([0-9a-f]{1,12})(?:;[!#$%&'*+.^_`|~0-9a-z-]+(?:=(?:[!#$%&'*+.^_`|~0-9a-z-]+|"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"))?)*$/i
 
+const STATUS_LINE_START = 'HTTP/1.'
 const FRAMING = /^(?:content-length|transfer-encoding):/i
 
 export interface ResponseHead {
@@ -142,6 +143,14 @@ export class ResponseParser {
     return this.#state === 'idle' || this.#state === 'upgraded'
   }
 
+  /** What is wrong with the bytes that came instead of a head, where the app has ended behind them. */
+  get complaint(): string | undefined {
+    if (this.#state !== 'head' || this.#keptLength === 0) return undefined
+    const text = this.#kept.toString('latin1', 0, Math.min(this.#keptLength, STATUS_LINE_START.length))
+    if (!STATUS_LINE_START.startsWith(text)) return 'the app sent what is no HTTP, and closed the connection'
+    return 'the app closed the connection in the midst of the response head'
+  }
+
   #feedHead(chunk: Buffer, offset: number): number {
     const section = this.#section(chunk, offset, this.#headMaxBytes, 'the response head')
     if (!section) return chunk.length
@@ -247,6 +256,10 @@ export class ResponseParser {
     const end = this.#kept.subarray(0, this.#keptLength).indexOf('\r\n\r\n', Math.max(0, this.#searched - 3), 'latin1')
     this.#searched = this.#keptLength
     if (end === -1) {
+      // Without CR it would never end; nothing but this makes an empty line of them.
+      if (this.#kept.subarray(0, this.#keptLength).includes('\n\n', 0, 'latin1')) {
+        throw new BadResponse(`the lines of ${what} end in bare line feeds`)
+      }
       if (this.#keptLength > maxBytes + 4) throw new BadResponse(`${what} is too long`, { isTooLong: true })
       return undefined
     }
@@ -327,6 +340,9 @@ function parseHead(text: string): ResponseHead {
 
 function parseField(line: string, into: string[]): void {
   const colon = line.indexOf(':')
+  if (isBlank(line.charCodeAt(0))) throw new BadResponse('a header is folded into several lines')
+  if (colon > 0 && isBlank(line.charCodeAt(colon - 1)))
+    throw new BadResponse('a space stands before the colon of a header')
   if (colon < 1) throw new BadResponse('a header name is not valid')
   const name = fieldName(line.slice(0, colon))
   let start = colon + 1

@@ -160,7 +160,10 @@ export class UpstreamConnection implements Bordered {
 
   #onEnd(): void {
     if (this.#handler && this.#parser.end()) return
-    this.#lose(new Error(this.isConnected ? 'the app closed the connection' : 'the agent closed the stream'))
+    const complaint = this.#handler && this.#parser.complaint
+    this.#lose(
+      new Error(complaint ?? (this.isConnected ? 'the app closed the connection' : 'the agent closed the stream')),
+    )
   }
 
   #onClose(): void {

@@ -10,8 +10,9 @@ import { RelayError } from '../errors.ts'
 // RFC 3986 3.2.2 without percent-encoding: letters, digits, and what registered names really contain.
 const HOST = /^(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9_-])?\.?|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i
 const HOST_MAX_CHARS = 260
-// RFC 9112 3.2.1: absolute-path [ "?" query ]. Visible ASCII only; `#` and `\` are read differently by different apps.
-const TARGET = /^\/[\x21\x22\x24-\x5b\x5d-\x7e\x80-\xff]*$/
+// RFC 9112 3.2.1: absolute-path [ "?" query ]. Visible ASCII only; `#`, and `\` in a path, are read differently by different
+// apps. In a query browsers send `\` as it is (https://url.spec.whatwg.org/#query-percent-encode-set), and no route looks there.
+const TARGET = /^\/[\x21\x22\x24-\x3e\x40-\x5b\x5d-\x7e\x80-\xff]*(?:\?[\x21\x22\x24-\x7e\x80-\xff]*)?$/
 
 /**
  * Checks a request head.

@@ -2,7 +2,7 @@
 
 import type { IncomingMessage } from 'node:http'
 
-import { ServerResponse } from '@sallyport/protocol/node-http'
+import { STATUS_CODES, ServerResponse } from '@sallyport/protocol/node-http'
 
 import type { VisitorResponse } from '../exchange/exchange.ts'
 
@@ -10,6 +10,12 @@ export class Http1Response<Request extends IncomingMessage = IncomingMessage>
   extends ServerResponse<Request>
   implements VisitorResponse
 {
+  writeInterim(status: number): void {
+    const { socket } = this
+    if (this.headersSent || !socket?.writable) return
+    socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n\r\n`, 'latin1')
+  }
+
   /**
    * RFC 8297 2. Not by `writeEarlyHints`: it throws on what its pattern for links does not know, and that pattern
    * backtracks without end.

@@ -132,6 +132,8 @@ function checkMethod(pseudo: ReadonlyMap<string, string>): boolean {
 
 function checkScheme(scheme: string | undefined, { scheme: own, mayClaimHttps }: Http2Rules): void {
   if (scheme === own || (scheme === 'https' && mayClaimHttps)) return
+  // Some clients write http whatever they speak over. It decides nothing here: the connection is what it is.
+  if (scheme === 'http') return
   throw refuse('the :scheme is not that of the connection')
 }
 

@@ -96,6 +96,10 @@ export class Http2Response implements VisitorResponse {
     this.#inform({ ':status': 100 })
   }
 
+  writeInterim(status: number): void {
+    this.#inform({ ':status': status })
+  }
+
   writeHints(links: readonly string[]): void {
     this.#inform({ ':status': 103, link: [...links] })
   }

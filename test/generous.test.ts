@@ -1,0 +1,88 @@
+// B9, B14: what RFC 9110 and 9112 have a proxy take is taken, and what stays refused is named as what it is.
+
+import assert from 'node:assert/strict'
+import { createServer } from 'node:net'
+import { after, before, describe, it } from 'node:test'
+
+import { sendRaw } from './support/raw-client.ts'
+import { APP_HOST, startStack } from './support/stack.ts'
+import type { Stack } from './support/stack.ts'
+import { visit } from './support/three-ways.ts'
+
+const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
+
+describe('generous where it protects nobody', { timeout: 30_000 }, () => {
+  let stack: Stack
+  let answer = OK
+  const heads: string[] = []
+
+  before(async () => {
+    const app = createServer((socket) => {
+      socket.on('error', () => {})
+      socket.on('data', (chunk: Buffer) => {
+        heads.push(chunk.toString('latin1'))
+        socket.end(answer, 'latin1')
+      })
+    })
+    stack = await startStack({ app, listen: 'http2: all' })
+  })
+  after(() => stack.close())
+
+  const get = (target: string): Promise<string> =>
+    sendRaw(stack.port, `GET ${target} HTTP/1.1\r\nHost: ${APP_HOST}\r\nConnection: close\r\n\r\n`)
+
+  it('B9: a raw backslash in a query reaches the app as it is, over HTTP/1.1 and HTTP/2; one in a path reaches none', async () => {
+    answer = OK
+    assert.match(await get('/search?q=a\\b'), /^HTTP\/1\.1 200 /)
+    assert.match(heads.at(-1)!, /^GET \/search\?q=a\\b HTTP/)
+    assert.equal(await visit('HTTP/2', stack.port, { host: APP_HOST, path: '/h2?q=a\\b' }), 200)
+    assert.match(heads.at(-1)!, /^GET \/h2\?q=a\\b HTTP/)
+    const count = heads.length
+    for (const target of ['/a\\b', '/\\admin', '/a\\b?q=c', '/a?b#c', '/a#b?c']) {
+      assert.match(await get(target), /^HTTP\/1\.1 400 /, target)
+    }
+    assert.equal(heads.length, count)
+  })
+
+  it('B9: 102 and other interim answers reach the visitor, and none of HTTP/1.0', async () => {
+    answer = `HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 199 Well\r\nX: y\r\n\r\n${OK}`
+    const text = await get('/')
+    assert.match(text, /^HTTP\/1\.1 102 Processing\r\n\r\nHTTP\/1\.1 199 \r\n\r\nHTTP\/1\.1 200 OK\r\n/)
+    const old = await sendRaw(stack.port, `GET / HTTP/1.0\r\nHost: ${APP_HOST}\r\n\r\n`)
+    assert.match(old, /^HTTP\/1\.1 200 /)
+  })
+
+  for (const [what, bytes, detail] of [
+    [
+      'B14: bare line feeds',
+      'HTTP/1.1 200 OK\nContent-Length: 2\n\nok',
+      'the lines of the response head end in bare line feeds',
+    ],
+    [
+      'B14: a folded header',
+      'HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 2\r\n\r\nok',
+      'a header is folded into several lines',
+    ],
+    [
+      'B9: a space before the colon',
+      'HTTP/1.1 200 OK\r\nX-A : 1\r\nContent-Length: 2\r\n\r\nok',
+      'a space stands before the colon of a header',
+    ],
+    ['real-apps 5: what is no HTTP', 'Unauthorized', 'the app sent what is no HTTP, and closed the connection'],
+    ['half a head', 'HTTP/1.1 200 OK\r\nX', 'the app closed the connection in the midst of the response head'],
+    ['nothing', '', 'the app closed the connection'],
+  ] as const) {
+    it(`${what}: the log names it`, async () => {
+      answer = bytes
+      assert.match(await get('/'), /^HTTP\/1\.1 502 /)
+      await logged(`"detail":"${detail}"`)
+    })
+  }
+
+  async function logged(text: string): Promise<void> {
+    for (let turns = 0; !stack.log.some((line) => line.includes(text)); turns++) {
+      assert.ok(turns < 200, `not in the log: ${text}\n${stack.log.at(-1)}`)
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+  }
+})
