@@ -79,6 +79,17 @@ describe('generous where it protects nobody', { timeout: 30_000 }, () => {
     })
   }
 
+  it('real-apps 5: what begins with PROXY is named in the log, once', async () => {
+    const count = heads.length
+    const request = `GET / HTTP/1.1\r\nHost: ${APP_HOST}\r\n\r\n`
+    for (const begin of ['PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n', '\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c']) {
+      assert.match(await sendRaw(stack.port, begin + request), /^HTTP\/1\.1 400 /)
+    }
+    await logged('begins with PROXY')
+    assert.equal(stack.log.filter((line) => line.includes('begins with PROXY')).length, 1)
+    assert.equal(heads.length, count)
+  })
+
   async function logged(text: string): Promise<void> {
     for (let turns = 0; !stack.log.some((line) => line.includes(text)); turns++) {
       assert.ok(turns < 200, `not in the log: ${text}\n${stack.log.at(-1)}`)

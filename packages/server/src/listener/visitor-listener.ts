@@ -43,6 +43,8 @@ const SHORT_TURN_MS = 0.2
 // After the last exchange, those who still send get so long to read the answer that they have got.
 const LAST_WORDS_MS = 500
 
+const PROXY_LINE_MS = 60_000
+
 export interface VisitorListenerOptions {
   address: ListenAddress
   /** Whether other processes listen at the same address, and the system shares the connections out. */
@@ -110,6 +112,8 @@ export class VisitorListener {
   #arrivedLate = 0
   /** Those of them that have not asked yet, by their peer. */
   readonly #late = new Set<string>()
+  /** Until when nothing more is said of the PROXY protocol. */
+  #quietUntil = 0
 
   constructor(options: VisitorListenerOptions) {
     this.#options = options
@@ -450,6 +454,7 @@ export class VisitorListener {
       Socket.prototype.destroySoon.call(socket) // not #end(): who breaks off in the midst of a request waits for nothing
       return
     }
+    if (beginsWithProxy(error)) this.#tellOfProxyProtocol(socket as Socket) // as above
     const isOverflow = OVERFLOWS.has(error.code ?? '')
     if (isOverflow) this.#countOverflow(socket as Socket) // as above
     const limit = this.#limitOf(socket)
@@ -460,6 +465,18 @@ export class VisitorListener {
     socket.on('error', ignore) // the visitor does not wait for the answer
     socket.write(rawAnswer(refusal))
     this.#linger(socket as Socket)
+  }
+
+  /** Everybody behind that proxy gets 400, so its operator has to hear of it; once a minute says it all. */
+  #tellOfProxyProtocol(socket: Socket): void {
+    const now = performance.now()
+    if (now < this.#quietUntil) return
+    this.#quietUntil = now + PROXY_LINE_MS
+    const clientIp = plainAddress(socket.remoteAddress ?? '')
+    this.#options.log.warn(
+      { clientIp },
+      'a connection begins with PROXY, which is not understood: switch send-proxy off',
+    )
   }
 
   /** Stands in for the `destroySoon` that node:http ends a connection by, behind its last answer. */
@@ -516,6 +533,15 @@ function peerOf({ remoteAddress, remotePort }: Socket): string {
 function shorten(socket: Socket, idleMs: number): void {
   if (!socket.destroyed && (socket.timeout === undefined || socket.timeout > idleMs)) socket.setTimeout(idleMs)
 }
+
+/** Both versions of HAProxy's PROXY protocol, 2.1 and 2.2 of its specification. @param error of node:http's parser */
+function beginsWithProxy(error: NodeJS.ErrnoException & { rawPacket?: Buffer }): boolean {
+  const bytes = error.rawPacket
+  if (!bytes) return false
+  return bytes.subarray(0, 6).toString('latin1') === 'PROXY ' || bytes.subarray(0, 12).equals(PROXY_V2)
+}
+
+const PROXY_V2 = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1')
 
 const OVERFLOWS: ReadonlySet<string> = new Set(['HPE_HEADER_OVERFLOW', 'HPE_CHUNK_EXTENSIONS_OVERFLOW'])
 
