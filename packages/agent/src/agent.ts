@@ -10,8 +10,9 @@ import { randomUUID } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import { arch, platform, release } from 'node:os'
 import type { Duplex } from 'node:stream'
+import { getHeapStatistics } from 'node:v8'
 
-import { PROTOCOL_VERSION, formatLabels, printable } from '@sallyport/protocol'
+import { BufferBudget, PROTOCOL_VERSION, formatLabels, printable } from '@sallyport/protocol'
 import type { ControlMessageInput, ProtocolError } from '@sallyport/protocol'
 
 import { AGENT_VERSION } from './agent-version.ts'
@@ -237,6 +238,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       releaseIndex: (index) => void this.#indexes.delete(index),
       isMisplaced: (connection, nodeId) => this.#isMisplaced(connection, nodeId),
       serve: (stream) => this.#serve(stream),
+      budget: BufferBudget.ofHeap(getHeapStatistics().heap_size_limit),
       healthOf: (tunnelId) => this.#checkers.get(tunnelId)?.state,
       onConnected: (connection) => this.#onConnected(connection),
       onTurn: (connection, failure) => this.#onTurn(connection, failure),

@@ -11,6 +11,7 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { ProtocolError, printable } from '@sallyport/protocol'
+import type { BufferBudget } from '@sallyport/protocol'
 
 import type { AgentPlan } from './agent-plan.ts'
 import { Backoff } from './backoff.ts'
@@ -43,6 +44,8 @@ export interface ConnectionRoom {
   /** Whether a session of this connection would do more good at another node of the relay. */
   isMisplaced(connection: RelayConnection, nodeId: string): boolean
   serve(stream: Duplex): Promise<unknown>
+  /** What their sessions may hold together for apps that read slowly. */
+  readonly budget: BufferBudget
   healthOf(tunnelId: number): HealthState | undefined
   /** A WebSocket stands; its session is being opened. */
   onConnected(connection: RelayConnection): void
@@ -196,6 +199,7 @@ export class RelayConnection {
         accept,
         signal,
         openDeadlineMs: handshakeDeadlineMs,
+        budget: this.#room.budget,
       })
       this.#sessions.add(session)
       void session.closed.then(() => {

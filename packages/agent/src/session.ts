@@ -16,7 +16,7 @@ import {
   toProtocolErrorCode,
   printable,
 } from '@sallyport/protocol'
-import type { ControlMessage, ControlMessageInput, ProtocolErrorCode, Welcome } from '@sallyport/protocol'
+import type { BufferBudget, ControlMessage, ControlMessageInput, ProtocolErrorCode, Welcome } from '@sallyport/protocol'
 import type { WebSocket } from 'ws'
 
 import type { HealthState } from './health-checker.ts'
@@ -52,6 +52,8 @@ export interface SessionOptions {
   accept?: ((welcome: Welcome) => boolean) | undefined
   signal: AbortSignal
   openDeadlineMs?: number | undefined
+  /** What all sessions may hold for apps that read slowly. */
+  budget?: BufferBudget | undefined
 }
 
 export class Session {
@@ -111,6 +113,7 @@ export class Session {
     this.#mux = new YamuxSession(new WebSocketCarrier(options.socket, 'client'), {
       role: 'client',
       onStream: (stream) => this.#serve(stream),
+      ...(options.budget && { budget: options.budget }),
     })
     this.#mux.onGoAway = () => this.#leave(DRAIN_MAX_MS)
     void this.#mux.closed.then((error) => this.#end(error))

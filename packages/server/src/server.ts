@@ -59,9 +59,6 @@ export { parseConfig } from './config/parse-config.ts'
 export { ConfigError } from './errors.ts'
 export { createLog } from './log.ts'
 
-// Of everything the process may use, what slow visitors may take; the rest is for work.
-const BUFFER_SHARE_OF_HEAP = 0.25
-
 export interface RelayOptions {
   log: Logger
   /** Where the log goes, for who wants to know how much of it is missing. */
@@ -231,7 +228,11 @@ export class Relay {
 
     // 3. Agents, then visitors: the first visitor may find a tunnel.
     store.serve()
-    const budget = new BufferBudget(getHeapStatistics().heap_size_limit * BUFFER_SHARE_OF_HEAP)
+    const budget = BufferBudget.ofHeap(
+      getHeapStatistics().heap_size_limit,
+      this.#node?.directory.nodeIds.length, // workers of one machine
+      config.limits.session_buffer_bytes,
+    )
     const nodeId = this.#node?.nodeId ?? `nod_${randomUUID()}`
     if (this.#node) {
       const room = { registry: this.#registry, endpoints, limits: config.limits, budget, log }

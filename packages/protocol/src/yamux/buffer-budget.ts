@@ -1,12 +1,42 @@
-// How many received and unread bytes all sessions of a process may hold together. Each session has its own cap as well;
-// this one keeps a thousand sessions at a tenth of theirs from filling the heap. Pure: counting only.
+// How many received and unread bytes all sessions of a process may hold together, and each of them. The one keeps a
+// thousand sessions at a tenth of theirs from filling the memory, the other one session from taking what all have.
+// Pure: counting only.
+
+const MIB = 1024 * 1024
+
+// Bytes that wait lie beside the heap; its limit is what tells of the memory of machine or container (Node.js sets it to
+// half of that, 4 GiB at most), or what an operator has set. So this is an eighth of the memory, 1 GiB at most.
+const SHARE_OF_HEAP_LIMIT = 1 / 4
+const SESSION_SHARE = 1 / 4
+const SESSION_BYTES = { min: 32 * MIB, max: 256 * MIB } // 128 and 1024 streams that are not read at all
+
+/** A session that holds bytes which nobody has read yet. */
+export interface BufferHolder {
+  readonly bufferedBytes: number
+  /** Resets the stream whose reader has stood still longest. False where there is none. */
+  giveUpOne(): boolean
+}
 
 export class BufferBudget {
   readonly maxBytes: number
+  readonly sessionMaxBytes: number
+  readonly #holders = new Set<BufferHolder>()
   #usedBytes = 0
 
-  constructor(maxBytes: number) {
+  /**
+   * @param heapLimit `heap_size_limit` of this process, in bytes
+   * @param processes how many of its kind share the machine
+   * @param sessionMaxBytes of each session, where somebody has said so
+   */
+  static ofHeap(heapLimit: number, processes = 1, sessionMaxBytes?: number): BufferBudget {
+    const maxBytes = Math.floor((heapLimit * SHARE_OF_HEAP_LIMIT) / processes)
+    const share = Math.max(SESSION_BYTES.min, Math.min(SESSION_BYTES.max, Math.floor(maxBytes * SESSION_SHARE)))
+    return new BufferBudget(maxBytes, sessionMaxBytes ?? share)
+  }
+
+  constructor(maxBytes: number, sessionMaxBytes = maxBytes) {
     this.maxBytes = maxBytes
+    this.sessionMaxBytes = sessionMaxBytes
   }
 
   get usedBytes(): number {
@@ -20,5 +50,24 @@ export class BufferBudget {
   /** Whether so large a share is used: 0.5 is half of the budget. */
   isPast(share: number): boolean {
     return this.#usedBytes > this.maxBytes * share
+  }
+
+  join(holder: BufferHolder): void {
+    this.#holders.add(holder)
+  }
+
+  leave(holder: BufferHolder): void {
+    this.#holders.delete(holder)
+  }
+
+  /** Who holds most gives up streams until the rest fits: not who happens to receive in that moment. */
+  shrink(): void {
+    while (this.isPast(1)) {
+      let largest: BufferHolder | undefined
+      for (const holder of this.#holders) {
+        if (holder.bufferedBytes > (largest?.bufferedBytes ?? 0)) largest = holder
+      }
+      if (!largest?.giveUpOne()) return
+    }
   }
 }

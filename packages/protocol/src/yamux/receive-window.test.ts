@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
 import { INITIAL_WINDOW_BYTES } from './frame.ts'
-import { ReceiveWindow } from './receive-window.ts'
+import { ReceiveWindow, SMALLEST_WINDOW_BYTES } from './receive-window.ts'
 
 const HALF = INITIAL_WINDOW_BYTES / 2
 const QUARTER = INITIAL_WINDOW_BYTES / 4
@@ -92,5 +92,52 @@ describe('ReceiveWindow', () => {
     const now = flow(window, 100_000_000, 0, 50_000)
     flow(window, 50_000_000, now, 50_000, INITIAL_WINDOW_BYTES)
     assert.equal(window.target, INITIAL_WINDOW_BYTES)
+  })
+
+  describe('reliability 4: where memory is short', () => {
+    /** A reader who takes 8 KiB at a time and leaves the rest of the window unread; what the sender may have under way. */
+    function lag(window: ReceiveWindow, outstanding: number, steps: number, ceiling: number, start: number): number {
+      let held = outstanding
+      for (let step = 0; step < steps; step++) {
+        held -= 8192
+        if (!window.isGrantDue(held)) continue
+        const granted = window.grant(held, ceiling, start + step, 10)
+        assert.ok(granted === 0 || window.spend(granted))
+        held += granted
+      }
+      return held
+    }
+
+    it('the window of a reader who lags behind shrinks to 32 KiB, without taking credit back', () => {
+      const window = new ReceiveWindow()
+      assert.ok(window.spend(INITIAL_WINDOW_BYTES))
+      const held = lag(window, INITIAL_WINDOW_BYTES, 100, SMALLEST_WINDOW_BYTES, 0)
+      assert.equal(window.target, SMALLEST_WINDOW_BYTES)
+      assert.ok(held <= SMALLEST_WINDOW_BYTES && held > 0, String(held))
+    })
+
+    it('that of a reader who keeps up does not', () => {
+      const window = new ReceiveWindow()
+      flow(window, 10_000_000, 0, 50_000, SMALLEST_WINDOW_BYTES)
+      assert.equal(window.target, INITIAL_WINDOW_BYTES)
+    })
+
+    it('it comes back step by step once there is room and the reader keeps up, and not while it lags', () => {
+      const window = new ReceiveWindow()
+      assert.ok(window.spend(INITIAL_WINDOW_BYTES))
+      const held = lag(window, INITIAL_WINDOW_BYTES, 100, SMALLEST_WINDOW_BYTES, 0)
+      lag(window, held, 20, CEILING, 100)
+      assert.equal(window.target, SMALLEST_WINDOW_BYTES)
+      const sizes = new Set([window.target])
+      let now = 1000
+      for (let round = 0; round < 40; round++) {
+        window.grant(0, CEILING, (now += 25), 50)
+        sizes.add(window.target)
+      }
+      assert.deepEqual(
+        [...sizes].filter((size) => size <= INITIAL_WINDOW_BYTES),
+        [1, 2, 4, 8].map((factor) => factor * SMALLEST_WINDOW_BYTES),
+      )
+    })
   })
 })

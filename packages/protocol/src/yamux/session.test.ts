@@ -547,7 +547,7 @@ describe('a session', () => {
       await settle()
     }
     assert.ok(budget.usedBytes <= 600_000)
-    // The session that received more gave up a stream of its own: the third belongs to the first pair, like stream 0.
+    // The session that held more gave up a stream of its own: the third belongs to the first pair, like stream 0.
     assert.deepEqual(
       far.map((stream) => stream.destroyed),
       [true, true, false, false],
@@ -557,6 +557,108 @@ describe('a session', () => {
       await server.closed
     }
     assert.equal(budget.usedBytes, 0)
+  })
+
+  it('attack 36: past a shared budget it is the session that holds most that gives up a stream', async () => {
+    const budget = new BufferBudget(600_000)
+    const [hoarder, modest] = [pair({ far: { budget } }), pair({ far: { budget } })]
+    const open = async ({ client, accept }: typeof modest, bytes: number): Promise<YamuxStream> => {
+      client.openStream().write(Buffer.alloc(bytes))
+      const stream = await accept()
+      await settle()
+      return stream
+    }
+    const kept = await open(modest, 10_000)
+    const hoarded = [await open(hoarder, 250_000), await open(hoarder, 250_000)]
+    const last = await open(modest, 150_000)
+    assert.deepEqual(
+      [kept, ...hoarded, last].map((stream) => stream.destroyed),
+      [false, true, false, false],
+    )
+    hoarder.client.destroy()
+    modest.client.destroy()
+  })
+
+  describe('reliability 4: who reads slowly but steadily is not cut', () => {
+    /** Opens a download without end; `read` is one step of its reader, `left` tells what waits. */
+    async function download({ client, accept }: ReturnType<typeof pair>): Promise<YamuxStream> {
+      const near = client.openStream()
+      const more = (): void => {
+        while (near.writable && near.write(Buffer.alloc(16_384)));
+      }
+      near.on('drain', more)
+      more()
+      return accept()
+    }
+
+    it('windows of slow readers shrink where memory is short, so that all of them fit', async () => {
+      const READERS = 12
+      // Eight windows fit as they are at first. With the ninth it is short, and that is before anybody has been cut.
+      const far = { maxBufferedBytes: 16 * INITIAL_WINDOW_BYTES }
+      const ends = pair({ far })
+      const readers: YamuxStream[] = []
+      for (let i = 0; i < READERS; i++) {
+        readers.push(await download(ends))
+        await settle()
+      }
+      const begun = ends.server.bufferedBytes
+      for (let round = 0; round < 60; round++) {
+        for (const reader of readers) reader.read()
+        await settle(4)
+      }
+      assert.ok(begun > 0.7 * far.maxBufferedBytes, String(begun))
+      assert.ok(ends.server.bufferedBytes <= 0.5 * far.maxBufferedBytes + 65_536, String(ends.server.bufferedBytes))
+      // Now there is room for as many again.
+      for (let i = 0; i < READERS / 2; i++) readers.push(await download(ends))
+      for (let round = 0; round < 30; round++) {
+        for (const reader of readers) reader.read()
+        await settle(4)
+      }
+      assert.deepEqual(new Set(readers.map((reader) => reader.destroyed)), new Set([false]))
+      ends.client.destroy()
+    })
+
+    it('who has stood still for long goes before it is full; who has moved stays, until it is', async () => {
+      const far = { maxBufferedBytes: 4 * INITIAL_WINDOW_BYTES, stallLimitMs: 50 }
+      const ends = pair({ far })
+      const still = await download(ends)
+      const steady = await download(ends)
+      await settle()
+      const since = performance.now()
+      while (performance.now() - since < 2 * far.stallLimitMs) {
+        steady.read()
+        await settle(2)
+      }
+      assert.equal(still.destroyed, false, 'there is room')
+      const third = await download(ends)
+      const fourth = await download(ends)
+      await settle()
+      assert.ok(isCode('buffer_exhausted')(still.errored))
+      assert.deepEqual(
+        [steady, third, fourth].map((stream) => stream.destroyed),
+        [false, false, false],
+      )
+      const more = [await download(ends), await download(ends), await download(ends)]
+      await settle()
+      assert.ok(ends.server.bufferedBytes <= far.maxBufferedBytes, 'the bound itself does not wait')
+      assert.ok([steady, third, fourth, ...more].some((stream) => stream.destroyed))
+      ends.client.destroy()
+    })
+
+    it('what a session may hold follows the memory, within bounds, and workers share it', () => {
+      const GIB = 1024 ** 3
+      const shares = [0.25, 1, 4].map((gib) => BufferBudget.ofHeap(gib * GIB))
+      assert.deepEqual(
+        shares.map(({ maxBytes, sessionMaxBytes }) => [maxBytes / GIB, sessionMaxBytes / GIB]),
+        [
+          [1 / 16, 1 / 32],
+          [1 / 4, 1 / 16],
+          [1, 1 / 4],
+        ],
+      )
+      assert.equal(BufferBudget.ofHeap(4 * GIB, 4).maxBytes, GIB / 4)
+      assert.equal(BufferBudget.ofHeap(4 * GIB, 1, 5_000_000).sessionMaxBytes, 5_000_000)
+    })
   })
 
   it('a reader that moves is not the longest stalled', async () => {

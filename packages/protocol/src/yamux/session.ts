@@ -11,7 +11,7 @@
 // oxlint-disable no-unused-private-class-members -- it does not see that #Inside uses them; the compiler does
 
 import { ProtocolError } from '../errors.ts'
-import type { BufferBudget } from './buffer-budget.ts'
+import type { BufferBudget, BufferHolder } from './buffer-budget.ts'
 import type { Carrier } from './carrier.ts'
 import {
   FLAG_ACK,
@@ -30,6 +30,7 @@ import {
 import { FrameReader, type FrameSink } from './frame-reader.ts'
 import { Liveness, type LivenessHost } from './liveness.ts'
 import { Outbox } from './outbox.ts'
+import { SMALLEST_WINDOW_BYTES } from './receive-window.ts'
 import { YamuxStream, type StreamHost } from './stream.ts'
 
 export interface YamuxSessionOptions {
@@ -41,10 +42,12 @@ export interface YamuxSessionOptions {
   maxStreams?: number
   /** Receive windows grow no further than this. */
   maxWindowBytes?: number
-  /** Received and unread bytes of all streams; beyond it the longest-stalled stream is reset. */
+  /** Received and unread bytes of all streams; beyond it the longest-stalled stream is reset. As the budget says, unless told. */
   maxBufferedBytes?: number
-  /** Shared by the sessions of a process: past it, a stalled stream of the session that receives more is reset. */
+  /** Shared by the sessions of a process: past it, the longest-stalled stream of the session that holds most is reset. */
   budget?: BufferBudget
+  /** Where memory is short, a stream whose reader has stood still for this long goes before it is full. */
+  stallLimitMs?: number
   pingIntervalMs?: number
   /** Not a single byte from the peer for this long: the session ends as `silent`. */
   silenceLimitMs?: number
@@ -55,6 +58,11 @@ export interface YamuxSessionOptions {
 const MAX_STREAMS = 10_000 // far above what one agent serves; each costs some kilobytes
 const MAX_WINDOW_BYTES = 16 * 1024 * 1024 // 1 Gbit/s over 60 ms, twice
 const MAX_BUFFERED_BYTES = 32 * 1024 * 1024 // several sessions fit a small heap even when all are at the cap
+// Of what may be buffered. From half on windows stop growing, and those of slow readers shrink; from three quarters on a
+// stream goes that has stood still for long; at the whole the one that has stood still longest, however short that was.
+const TIGHT_SHARE = 0.5
+const SHORT_SHARE = 0.75
+const STALL_LIMIT_MS = 10_000 // a slow reader moves every second or so, one on a train after a tunnel or two
 const PING_INTERVAL_MS = 10_000 // below the 60 s idle cut of common load balancers
 const SILENCE_LIMIT_MS = 15_000 // one ping and half an interval
 const CLOSE_DEADLINE_MS = 30_000 // the drain time of the relay
@@ -64,7 +72,7 @@ const HANDSHAKE_MS = 1_000 // for the peer to answer our closing; then the conne
 const SKIPPED_IDS_AT_MOST = 1_024
 const SKIPPED_IDS_PER_SYN = 64
 
-export class YamuxSession {
+export class YamuxSession implements BufferHolder {
   /** The peer asks us to open no more streams. */
   onGoAway: (() => void) | undefined
   /** Resolves, never rejects, when the session is over: with why, or with undefined when it was closed on purpose. */
@@ -81,6 +89,7 @@ export class YamuxSession {
   readonly #maxWindowBytes: number
   readonly #maxBufferedBytes: number
   readonly #budget: BufferBudget | undefined
+  readonly #stallLimitMs: number
   readonly #closeDeadlineMs: number
 
   readonly #streams = new Map<number, YamuxStream>()
@@ -95,8 +104,8 @@ export class YamuxSession {
   #receivingFin = false
 
   #bufferedBytes = 0
-  /** Streams with unread bytes, the one whose reader moved longest ago first. Made with the first. */
-  #stalled: Set<YamuxStream> | undefined
+  /** Streams with unread bytes, the one whose reader moved longest ago first, and when that was. Made with the first. */
+  #stalled: Map<YamuxStream, number> | undefined
 
   #isAlive = true
   #isGoAwaySent = false
@@ -113,8 +122,9 @@ export class YamuxSession {
     this.#onStream = options.onStream
     this.#maxStreams = options.maxStreams ?? MAX_STREAMS
     this.#maxWindowBytes = Math.max(INITIAL_WINDOW_BYTES, options.maxWindowBytes ?? MAX_WINDOW_BYTES)
-    this.#maxBufferedBytes = options.maxBufferedBytes ?? MAX_BUFFERED_BYTES
+    this.#maxBufferedBytes = options.maxBufferedBytes ?? options.budget?.sessionMaxBytes ?? MAX_BUFFERED_BYTES
     this.#budget = options.budget
+    this.#stallLimitMs = options.stallLimitMs ?? STALL_LIMIT_MS
     this.#closeDeadlineMs = options.closeDeadlineMs ?? CLOSE_DEADLINE_MS
     this.#nextId = options.role === 'client' ? 1 : 2
     this.#parity = this.#nextId % 2
@@ -251,6 +261,7 @@ export class YamuxSession {
     this.#liveness.stop(reason)
     for (const stream of this.#streams.values()) stream.detach(reason)
     this.#skippedIds = undefined
+    this.#budget?.leave(this)
     this.#onIdle?.()
     this.#resolveClosed(error)
   }
@@ -469,18 +480,20 @@ export class YamuxSession {
     }
 
     stalled(stream: YamuxStream): void {
-      ;(this.#session.#stalled ??= new Set()).add(stream)
-      if (this.#session.#isBufferPast(1)) this.#session.#sacrifice()
+      const session = this.#session
+      const stalled = (session.#stalled ??= session.#firstStall())
+      if (!stalled.has(stream)) stalled.set(stream, performance.now())
+      if (session.#isBufferPast(SHORT_SHARE)) session.#sacrifice(performance.now())
     }
 
     progressed(stream: YamuxStream, waiting: boolean): void {
       this.#session.#stalled?.delete(stream)
-      if (waiting) this.#session.#stalled?.add(stream)
+      if (waiting) this.#session.#stalled?.set(stream, performance.now())
     }
 
     /** Credit cannot be recalled, so windows stop growing well before the cap is reached. */
     windowCeiling(): number {
-      return this.#session.#isBufferPast(0.5) ? INITIAL_WINDOW_BYTES : this.#session.#maxWindowBytes
+      return this.#session.#isBufferPast(TIGHT_SHARE) ? SMALLEST_WINDOW_BYTES : this.#session.#maxWindowBytes
     }
 
     minRoundTripMs(): number | undefined {
@@ -510,12 +523,31 @@ export class YamuxSession {
     return this.#bufferedBytes > this.#maxBufferedBytes * share || (this.#budget?.isPast(share) ?? false)
   }
 
-  /** Over the cap: the stream whose reader has not moved for longest goes, so that its siblings need not wait for it. */
-  #sacrifice(): void {
-    for (const stream of this.#stalled ?? []) {
-      if (!this.#isBufferPast(1)) return
-      stream.destroy(new ProtocolError('buffer_exhausted', `stream ${stream.id} was not read for too long`))
+  #firstStall(): Map<YamuxStream, number> {
+    this.#budget?.join(this)
+    return new Map()
+  }
+
+  /**
+   * Memory is short: who has not read for long goes. Where that is not enough, over the cap, the stream whose reader has not
+   * moved for longest, so that its siblings need not wait for it.
+   */
+  #sacrifice(now: number): void {
+    for (const since of this.#stalled?.values() ?? []) {
+      const isOver = this.#bufferedBytes > this.#maxBufferedBytes
+      if (!isOver && (now - since < this.#stallLimitMs || !this.#isBufferPast(SHORT_SHARE))) break
+      this.giveUpOne()
     }
+    this.#budget?.shrink()
+  }
+
+  /** Budget: resets the stream whose reader has stood still longest. */
+  giveUpOne(): boolean {
+    for (const stream of this.#stalled?.keys() ?? []) {
+      stream.destroy(new ProtocolError('buffer_exhausted', `stream ${stream.id} was not read for too long`))
+      return true
+    }
+    return false
   }
 
   #released(stream: YamuxStream, sendReset: boolean): void {

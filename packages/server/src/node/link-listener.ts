@@ -83,7 +83,6 @@ export class LinkListener {
       role: 'server',
       onStream: (stream) => this.#readHeader(stream),
       maxWindowBytes: limits.stream_window_bytes,
-      maxBufferedBytes: limits.session_buffer_bytes,
       budget,
     })
     void mux.closed.then(() => socket.destroy())

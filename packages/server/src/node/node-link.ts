@@ -106,7 +106,6 @@ export class NodeLink {
     const mux = new YamuxSession(new SocketCarrier(socket), {
       role: 'client',
       maxWindowBytes: limits.stream_window_bytes,
-      maxBufferedBytes: limits.session_buffer_bytes,
       budget,
     })
     this.#open = { mux, silence: new Silence(mux) }

@@ -108,7 +108,6 @@ export class TunnelSession implements Claimant {
       onStream: (stream) => this.#acceptStream(stream),
       maxStreams: 1, // the agent opens the control stream and nothing else
       maxWindowBytes: room.limits.stream_window_bytes,
-      maxBufferedBytes: room.limits.session_buffer_bytes,
       budget: room.budget,
     })
     this.#silence = new Silence(this.#mux)

@@ -46,12 +46,11 @@ export const limitsSchema = z.strictObject({
     'Hosts that agents of one authtoken hold with `agent http`. One whose agent is away is given up for a new one.',
   ),
   tunnels_per_agent: count(64, 1, 100_000, 'Tunnels of one agent, counted over all of its tunnel sessions.'),
-  session_buffer_bytes: count(
-    32 * MIB,
-    MIB,
-    4096 * MIB,
-    'Bytes that one tunnel session may hold for visitors that read slowly. At the cap the longest-stalled stream is reset.',
-  ),
+  session_buffer_bytes: wholeNumber(MIB, 4096 * MIB)
+    .optional()
+    .describe(
+      'Bytes that one tunnel session may hold for visitors that read slowly: up to 256 KiB for each, 32 KiB from half of the cap on. From three quarters on streams are reset that nobody has read from for 10 seconds, at the cap the one that has stood still longest. By default a sixteenth of the heap limit of Node.js, which follows the memory of machine or container: 32 MiB up to 1 GiB of memory, 64 MiB with 2 GiB, 256 MiB at most. All sessions together may hold a quarter of it, shared out among workers.',
+    ),
   stream_window_bytes: count(
     16 * MIB,
     256 * 1024,
