@@ -59,7 +59,7 @@ describe('signals', { timeout: 60_000 }, () => {
     assert.ok(relay.isRunning && agent.isRunning, signal)
   }
 
-  it('SIGHUP ends neither relay nor workers nor agent where they write to no terminal, as under nohup', async () => {
+  it('B5: SIGHUP ends neither relay nor workers nor agent where they write to no terminal, as under nohup', async () => {
     const workers = relay.entries.filter(({ msg }) => msg === 'worker started').map(({ pid }) => Number(pid))
     assert.equal(workers.length, 2)
     await assertKeeps('SIGHUP', async () => {
@@ -71,18 +71,24 @@ describe('signals', { timeout: 60_000 }, () => {
     })
   })
 
-  it('SIGUSR1 opens no debugger', async () => {
+  it('B5: SIGUSR1 opens no debugger, and SIGUSR2 ends nothing', async () => {
     const workers = relay.entries.filter(({ msg }) => msg === 'worker started').map(({ pid }) => Number(pid))
-    await assertKeeps('SIGUSR1', () => {
-      for (const pid of [relay.pid, agent.pid, ...workers]) process.kill(pid, 'SIGUSR1')
-    })
+    for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) {
+      await assertKeeps(signal, () => {
+        for (const pid of [relay.pid, agent.pid, ...workers]) process.kill(pid, signal)
+      })
+    }
     for (const one of [relay, agent]) assert.doesNotMatch(one.lines.join('\n'), /debugger|inspector/i)
   })
 
-  it('SIGTERM ends them in order after all that', async () => {
-    for (const one of [agent, relay]) {
-      one.kill('SIGTERM')
-      assert.deepEqual(await one.exited, { code: 0, signal: null })
-    }
+  it('B5: SIGQUIT, which a terminal sends to all of them at once, ends them in order: what runs is finished', async () => {
+    const workers = relay.entries.filter(({ msg }) => msg === 'worker started').map(({ pid }) => Number(pid))
+    const request = get({ host: '127.0.0.1', port: processes.port, path: '/download', headers: { host: HOST } })
+    const [response] = (await once(request, 'response')) as [IncomingMessage]
+    for (const pid of [relay.pid, agent.pid, ...workers]) process.kill(pid, 'SIGQUIT')
+    await relay.waitForEntry('draining')
+    downloads.pop()?.end('whole')
+    assert.equal(await text(response), 'half, whole')
+    for (const one of [agent, relay]) assert.deepEqual(await one.exited, { code: 0, signal: null })
   })
 })

@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 // The `agent` command's entry: everything else is in cli.ts, so that it can be imported without running.
 
-import { refuseDebugger } from '@sallyport/protocol/signals'
+import { ignoreUserSignals } from '@sallyport/protocol/signals'
 import { tuneForLoading } from '@sallyport/protocol/tune-v8'
 import { endWithOneLine } from '@sallyport/protocol/unforeseen'
 
 endWithOneLine('agent')
-refuseDebugger()
+ignoreUserSignals()
 tuneForLoading()
 
 const { runCli } = await import('./cli.ts')

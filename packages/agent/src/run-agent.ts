@@ -5,7 +5,7 @@ import { createRequire } from 'node:module'
 
 import { ConfigError } from '@sallyport/protocol/config-error'
 import { LogOutput } from '@sallyport/protocol/log-output'
-import { onHangUp } from '@sallyport/protocol/signals'
+import { STOP_SIGNALS, onHangUp } from '@sallyport/protocol/signals'
 import { tuneForWork } from '@sallyport/protocol/tune-v8'
 
 import { startAgent } from './agent.ts'
@@ -225,10 +225,10 @@ function closeOnSignals(agent: Agent, log: Log): { readonly cut: boolean; stop: 
     void agent.close()
   }
   function stop(): void {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
+    for (const signal of STOP_SIGNALS) process.off(signal, onSignal)
     stopHangUps()
   }
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
+  for (const signal of STOP_SIGNALS) process.on(signal, onSignal)
   const stopHangUps = onHangUp(onSignal, () => log.info('SIGHUP changes nothing; SIGTERM ends the agent'))
   return state
 }

@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 // The `relay` command's entry.
 
-import { refuseDebugger } from '@sallyport/protocol/signals'
+import { ignoreUserSignals } from '@sallyport/protocol/signals'
 import { tuneForLoading } from '@sallyport/protocol/tune-v8'
 import { endWithOneLine } from '@sallyport/protocol/unforeseen'
 
 const leaveUncaught = endWithOneLine('relay')
-refuseDebugger()
+ignoreUserSignals()
 tuneForLoading()
 
 const { runCli } = await import('./cli/cli.ts')

@@ -2,7 +2,7 @@
 
 import { availableParallelism } from 'node:os'
 
-import { onHangUp } from '@sallyport/protocol/signals'
+import { STOP_SIGNALS, onHangUp } from '@sallyport/protocol/signals'
 import { holdYoungGeneration, tuneForWork } from '@sallyport/protocol/tune-v8'
 
 import type { Config } from '../config/config.ts'
@@ -188,7 +188,7 @@ async function welcome(running: Running, config: Config): Promise<void> {
   process.stderr.on('error', () => {}).write(`${lines.join('\n')}\n\n`) // who has stopped reading ends no relay
 }
 
-/** The first SIGTERM or SIGINT drains, or a terminal that is gone; the second ends at once. */
+/** The first SIGTERM, SIGINT or SIGQUIT drains, or a terminal that is gone; the second ends at once. */
 async function untilSignal(running: Running, log: Logger): Promise<void> {
   const endAtOnce = (): void => {
     running.abandon()
@@ -196,11 +196,10 @@ async function untilSignal(running: Running, log: Logger): Promise<void> {
   }
   await new Promise<void>((resolve) => {
     const stop = (): void => {
-      process.off('SIGTERM', stop).off('SIGINT', stop)
-      process.on('SIGTERM', endAtOnce).on('SIGINT', endAtOnce)
+      for (const signal of STOP_SIGNALS) process.off(signal, stop).on(signal, endAtOnce)
       resolve()
     }
-    process.on('SIGTERM', stop).on('SIGINT', stop)
+    for (const signal of STOP_SIGNALS) process.on(signal, stop)
     onHangUp(stop, () => log.info('SIGHUP changes nothing; restart the relay to have its configuration read again'))
   })
   await running.close()

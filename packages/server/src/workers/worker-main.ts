@@ -1,11 +1,11 @@
 // The entry of a worker's process. Only the supervisor starts it.
 
-import { refuseDebugger } from '@sallyport/protocol/signals'
+import { ignoreUserSignals } from '@sallyport/protocol/signals'
 import { tuneForLoading } from '@sallyport/protocol/tune-v8'
 import { endWithOneLine } from '@sallyport/protocol/unforeseen'
 
 const leaveUncaught = endWithOneLine('relay worker')
-refuseDebugger()
+ignoreUserSignals()
 tuneForLoading()
 
 const { runWorker } = await import('./worker.ts')

@@ -3,6 +3,7 @@
 //
 //   waiting ──start──▶ serving ──drain, or the supervisor is gone──▶ draining ──all_finished──▶ exit
 
+import { STOP_SIGNALS } from '@sallyport/protocol/signals'
 import { holdYoungGeneration, tuneForWork } from '@sallyport/protocol/tune-v8'
 
 import type { Config } from '../config/config.ts'
@@ -19,7 +20,7 @@ const LAST_LINES_MS = 1000 // for the reader of the log, when all else is over
 
 /** @param leaveUncaught takes back what the process does with uncaught exceptions until it has a log */
 export async function runWorker(leaveUncaught: () => void): Promise<void> {
-  process.on('SIGTERM', ignore).on('SIGINT', ignore).on('SIGHUP', ignore)
+  for (const signal of [...STOP_SIGNALS, 'SIGHUP']) process.on(signal, ignore)
   const started = Promise.withResolvers<WorkerPlan>()
   process.on('message', (message: ToWorker) => {
     if (message.type === 'start') started.resolve(message.plan)
