@@ -2,7 +2,9 @@
 // one sentence that a person can act on, and a code that says whether trying again makes sense.
 
 import type { ClientRequest, IncomingMessage } from 'node:http'
-import { checkServerIdentity } from 'node:tls'
+import { isIP } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { checkServerIdentity, connect as connectTls } from 'node:tls'
 import type { ConnectionOptions } from 'node:tls'
 
 import { ProtocolError, SUBPROTOCOL, printable, toProtocolErrorCode } from '@sallyport/protocol'
@@ -10,7 +12,8 @@ import type { ProtocolErrorCode, Secret } from '@sallyport/protocol'
 import { HttpsProxyAgent } from 'https-proxy-agent'
 import { WebSocket } from 'ws'
 
-import { lookupFor } from './dial-address.ts'
+import { connectFirst } from './connect-first.ts'
+import { ADDRESS_ATTEMPT_MS, lookupFor } from './dial-address.ts'
 import type { RelayAddress } from './relay-address.ts'
 import { trustedCertificates } from './system-certificates.ts'
 
@@ -43,10 +46,14 @@ export async function connectRelay(options: ConnectOptions): Promise<Connected> 
   if (options.signal.aborted) abandon()
 
   let proxyStatus: number | undefined
-  const tunnel = proxy && new HttpsProxyAgent(proxy, { signal: attempt.signal, keepAlive: false })
+  const tunnel =
+    proxy &&
+    new HttpsProxyAgent(proxy, {
+      signal: attempt.signal,
+      keepAlive: false,
+      autoSelectFamilyAttemptTimeout: ADDRESS_ATTEMPT_MS,
+    })
   tunnel?.on('proxyConnect', ({ statusCode }: { statusCode: number }) => (proxyStatus = statusCode))
-  const lookup = lookupFor(relay.hostname)
-
   try {
     return await new Promise<Connected>((resolve) => {
       const socket = new WebSocket(relay.webSocketUrl, SUBPROTOCOL, {
@@ -54,8 +61,7 @@ export async function connectRelay(options: ConnectOptions): Promise<Connected> 
         perMessageDeflate: false,
         maxPayload: MESSAGE_MAX_BYTES,
         followRedirects: false,
-        ...(lookup ? { lookup } : {}),
-        ...(tunnel ? { agent: tunnel } : {}),
+        ...(tunnel ? { agent: tunnel } : directly(relay, attempt.signal)),
         ...(relay.tls ? { ca: trustedCertificates(ca), minVersion: 'TLSv1.2' as const } : {}),
         ...certificateCheck(relay.hostname),
       })
@@ -94,6 +100,20 @@ export async function connectRelay(options: ConnectOptions): Promise<Connected> 
     clearTimeout(timer)
     options.signal.removeEventListener('abort', abandon)
   }
+}
+
+/** How ws connects without a proxy: to the address that answers first. */
+function directly({ hostname, port, tls }: RelayAddress, signal: AbortSignal): object {
+  return {
+    createConnection: (options: ConnectionOptions, connected: (error: Error | null, socket?: Duplex) => void): void => {
+      connectFirst({ host: hostname, port, lookup: lookupFor(hostname), signal }, (error, socket) => {
+        if (error || !socket || !tls) return connected(error, socket)
+        // RFC 6066 3: literal addresses are not permitted in server_name.
+        const servername = isIP(hostname) === 0 ? { servername: hostname } : {}
+        return connected(null, connectTls({ ...options, ...servername, socket }))
+      })
+    },
+  } // typed as object: @types/ws knows nothing of the callback that node:http takes
 }
 
 /**

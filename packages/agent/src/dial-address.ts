@@ -5,6 +5,12 @@
 import { isIP } from 'node:net'
 import type { LookupFunction } from 'node:net'
 
+/**
+ * Where Node itself goes through the addresses of a name (an upstream's, a proxy's), it gives one up after so long and never comes
+ * back to it. Its own 250 ms are less than a round trip around the world.
+ */
+export const ADDRESS_ATTEMPT_MS = 1000
+
 const LOOPBACK = [
   { address: '127.0.0.1', family: 4 },
   { address: '::1', family: 6 },

@@ -10,7 +10,7 @@ import type { ConnectionOptions, TLSSocket } from 'node:tls'
 
 import type { RefusalCode, StreamProtocol } from '@sallyport/protocol'
 
-import { lookupFor } from './dial-address.ts'
+import { ADDRESS_ATTEMPT_MS, lookupFor } from './dial-address.ts'
 import { serveDirectory } from './file-server.ts'
 import { readOn } from './read-on.ts'
 import { trustedCertificates } from './system-certificates.ts'
@@ -137,7 +137,14 @@ function dialOptions(target: Dialable): NetConnectOpts {
   if ('socketPath' in target) return { path: target.socketPath, allowHalfOpen: true }
   const lookup = lookupFor(target.host)
   // noDelay: an app's answer of many small writes must not wait for the ACK of the one before.
-  return { ...target, allowHalfOpen: true, noDelay: true, ...(lookup ? { lookup } : {}) }
+  const autoSelectFamilyAttemptTimeout = ADDRESS_ATTEMPT_MS
+  return {
+    ...target,
+    allowHalfOpen: true,
+    noDelay: true,
+    autoSelectFamilyAttemptTimeout,
+    ...(lookup ? { lookup } : {}),
+  }
 }
 
 function explain(error: NodeJS.ErrnoException, { place, target, tls }: Upstream): DialFailure {
