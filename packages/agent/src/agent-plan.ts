@@ -71,6 +71,8 @@ export interface AgentPlan {
   proxy: URL | undefined
   connections: number
   tunnels: readonly TunnelPlan[]
+  /** Sentences about what was left out, for the person. */
+  warnings: readonly string[]
 }
 
 export const CONNECTIONS_MAX = 16
@@ -89,7 +91,8 @@ export function planAgent(options: AgentOptions): AgentPlan {
   const problems: ConfigProblem[] = []
   const relay = planRelay(options.server, problems)
   const authtoken = planAuthtoken(options.authtoken, problems)
-  const proxy = relay && planProxy(relay, options, problems)
+  const warnings: string[] = []
+  const proxy = relay && planProxy(relay, options, problems, warnings)
   const { connections = CONNECTIONS_PRESET } = options
   if (!Number.isInteger(connections) || connections < 1 || connections > CONNECTIONS_MAX) {
     problems.push({ path: '--connections', message: `An agent has 1 to ${CONNECTIONS_MAX} connections to its relay.` })
@@ -103,6 +106,7 @@ export function planAgent(options: AgentOptions): AgentPlan {
     proxy,
     connections,
     tunnels: tunnels.filter((tunnel) => tunnel !== undefined),
+    warnings,
   }
 }
 
@@ -143,14 +147,20 @@ export function authtokenProblem(authtoken: string): string | undefined {
   return 'This is not an authtoken: it contains spaces or characters that no authtoken has. Copy it again.'
 }
 
-function planProxy(relay: RelayAddress, options: AgentOptions, problems: ConfigProblem[]): URL | undefined {
-  const chosen = options.proxyUrl
-    ? { name: '--proxy-url', value: options.proxyUrl }
-    : proxyFromEnvironment(relay, options.environment ?? {})
+/** The environment names a proxy for every program of the machine: one that is nothing for us is told, and left out. */
+function planProxy(
+  relay: RelayAddress,
+  options: AgentOptions,
+  problems: ConfigProblem[],
+  warnings: string[],
+): URL | undefined {
+  const named = options.proxyUrl
+  const chosen = named ? { name: '--proxy-url', value: named } : proxyFromEnvironment(relay, options.environment ?? {})
   if (!chosen) return undefined
   const proxy = parseProxyUrl(chosen.value)
   if (!('problem' in proxy)) return proxy
-  problems.push({ path: chosen.name, message: proxy.problem })
+  if (named) problems.push({ path: chosen.name, message: proxy.problem })
+  else warnings.push(`${chosen.name} is not used, the relay is dialled directly. ${proxy.problem}`)
   return undefined
 }
 

@@ -141,6 +141,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#room = this.#makeRoom(options)
     // The first event may not come before the caller has had a chance to listen.
     queueMicrotask(() => {
+      for (const warning of plan.warnings) this.#tell('warn', warning)
       if (plan.relay.inClear) {
         this.#tell(
           'warn',

@@ -7,7 +7,7 @@ import { after, describe, it } from 'node:test'
 import { ConfigError } from '@sallyport/protocol/config-error'
 
 import { editConfig } from './config-edit.ts'
-import { configPath, parseConfig, readConfig } from './config.ts'
+import { configPath, parseConfig, readConfig, readOptionalConfig } from './config.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-config-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -64,6 +64,18 @@ describe('agent.yml', () => {
     assert.equal(configPath(undefined, { SALLYPORT_CONFIG: 'b', XDG_CONFIG_HOME: '/x' }), 'b')
     assert.equal(configPath(undefined, { XDG_CONFIG_HOME: '/x' }), '/x/sallyport/agent.yml')
     assert.match(configPath(undefined, {}), /\/\.config\/sallyport\/agent\.yml$/)
+  })
+
+  it('B10: one that nobody named and that cannot be reached is none, and is told; one that is wrong is not passed over', () => {
+    const { file, problem } = readOptionalConfig('/dev/null/.config/sallyport/agent.yml')
+    assert.deepEqual(file, {})
+    assert.match(problem ?? '', /^\/dev\/null\/\.config\/sallyport\/agent\.yml cannot be read \(ENOTDIR\)/)
+    assert.deepEqual(readOptionalConfig(join(folder, 'missing.yml')), { file: {} })
+    assert.deepEqual(readOptionalConfig(undefined), { file: {} })
+    assert.throws(() => readConfig('/dev/null/.config/sallyport/agent.yml', true), ConfigError)
+    const wrong = join(folder, 'wrong.yml')
+    writeFileSync(wrong, 'authtokn: x')
+    assert.throws(() => readOptionalConfig(wrong), ConfigError)
   })
 
   it('may be missing, unless a person named it', () => {

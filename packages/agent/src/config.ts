@@ -56,12 +56,33 @@ export type ConfigFile = z.infer<typeof schema>
 
 const KNOWN_KEYS: Record<string, readonly string[]> = { '': Object.keys(schema.shape), log: Object.keys(log.shape) }
 
-/** Where the file is: as told, or agent.yml in the user's configuration folder. */
-export function configPath(told: string | undefined, environment: Environment): string {
+/** Where the file is: as told, or agent.yml in the user's configuration folder; undefined where the user has no home. */
+export function findConfigPath(told: string | undefined, environment: Environment): string | undefined {
   const path = told ?? environment['SALLYPORT_CONFIG']
   if (path) return path
   // XDG Base Directory: an empty variable counts as unset.
-  return join(environment['XDG_CONFIG_HOME'] || join(homedir(), '.config'), 'sallyport', 'agent.yml')
+  const folder = environment['XDG_CONFIG_HOME'] || homeConfigFolder()
+  return folder && join(folder, 'sallyport', 'agent.yml')
+}
+
+/**
+ * The same for who must have one.
+ * @throws ConfigError where the user has no home
+ */
+export function configPath(told: string | undefined, environment: Environment): string {
+  const path = findConfigPath(told, environment)
+  if (path !== undefined) return path
+  const message = 'This user has no home folder. Say where the file is: --config FILE, or SALLYPORT_CONFIG.'
+  throw new ConfigError([{ path: '--config', message }])
+}
+
+function homeConfigFolder(): string | undefined {
+  try {
+    const home = homedir() // HOME as it is, also where that is empty
+    return home === '' ? undefined : join(home, '.config')
+  } catch {
+    return undefined // neither HOME nor an entry in the list of users, as in many containers
+  }
 }
 
 /**
@@ -73,6 +94,24 @@ export function readConfig(path: string, required: boolean): ConfigFile {
   const text = readText(path, required)
   return text === undefined ? {} : parseConfig(text, path)
 }
+
+/**
+ * Reads the file that nobody has named, if there is one. One that cannot be reached is none: the flags may say everything.
+ * @returns also a sentence about a file that may be there and could not be read
+ */
+export function readOptionalConfig(path: string | undefined): { file: ConfigFile; problem?: string } {
+  if (path === undefined) return { file: {} }
+  try {
+    return { file: readConfig(path, false) }
+  } catch (error) {
+    const { code = '' } = ((error as ConfigError).cause as NodeJS.ErrnoException | undefined) ?? {} // readText() sets it
+    if (!UNREACHABLE.has(code)) throw error
+    return { file: {}, problem: `${path} cannot be read (${code}); going on without it.` }
+  }
+}
+
+/** What node:fs says of a file to which no way leads: HOME=/dev/null, or the home of somebody else. */
+const UNREACHABLE: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG'])
 
 /** Says so where others can read the authtoken in the file. The command that writes it takes care of that. */
 export function exposureProblem({ authtoken }: ConfigFile, path: string): string | undefined {

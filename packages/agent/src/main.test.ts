@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -30,9 +30,14 @@ interface Run {
 }
 
 /** Runs `agent …` with nothing of this machine's environment but what it needs. */
-function run(words: string[], environment: Record<string, string> = {}): Run {
+function run(
+  words: string[],
+  environment: Record<string, string | undefined> = {},
+  user: { uid?: number; gid?: number } = {},
+): Run {
   const child = spawn(process.execPath, [MAIN, ...words], {
     env: { PATH: process.env['PATH'] ?? '', HOME: home, XDG_CONFIG_HOME: join(home, 'config'), ...environment },
+    ...user,
   })
   closing.push(() => child.kill('SIGKILL'))
   const ended = once(child, 'close').then(([code, signal]) => ({
@@ -62,6 +67,39 @@ const tunnel = (relay: { url: string }, upstream: number, ...more: string[]): st
 }
 
 describe('agent', () => {
+  it('B10: starts without a home, and with one to which no way leads', async (test) => {
+    const relay = await startRelay()
+    const homes: Record<string, string>[] = [
+      { HOME: '/dev/null', XDG_CONFIG_HOME: '' },
+      { HOME: join(MAIN, 'below-a-file'), XDG_CONFIG_HOME: '' },
+      { HOME: '', XDG_CONFIG_HOME: '/dev/null' },
+      { HOME: '', XDG_CONFIG_HOME: '' },
+    ]
+    for (const environment of homes) {
+      const { child, ended } = run(tunnel(relay, 1), environment)
+      await once(relay, 'session', { signal: test.signal })
+      child.kill('SIGTERM')
+      assert.equal((await ended).code, 0, JSON.stringify(environment))
+    }
+  })
+
+  it('B10: a user whom the system does not know has no home; only what needs one says so, without a stack', async (test) => {
+    if (process.getuid?.() !== 0) return test.skip('only root can become somebody else')
+    const user = { uid: 54_321, gid: 54_321 }
+    const canRead = spawnSync('sh', ['-c', 'test -r "$1" && test -x "$2"', 'sh', MAIN, process.execPath], user)
+    if (canRead.status !== 0) return test.skip('others cannot read this folder')
+    const relay = await startRelay()
+    const asNobody = (words: string[]): ReturnType<typeof run> =>
+      run(words, { HOME: undefined, XDG_CONFIG_HOME: undefined }, user)
+    const { child, ended } = asNobody(tunnel(relay, 1))
+    await once(relay, 'session', { signal: test.signal })
+    child.kill('SIGTERM')
+    assert.equal((await ended).code, 0)
+    const saving = asNobody(['config', 'add-server', 'https://relay.example.com'])
+    assert.match(await saving.stderr, /no home folder.*--config FILE/)
+    assert.equal((await saving.ended).code, 2)
+  })
+
   it('shows its help with examples, and its version', async () => {
     const help = run(['--help'])
     const tunnelHelp = run(['tunnel', '--help'])

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
+import { planAgent } from './agent-plan.ts'
 import { parseProxyUrl, proxyFromEnvironment } from './proxy.ts'
 import type { Environment } from './proxy.ts'
 import { parseRelayAddress } from './relay-address.ts'
@@ -56,6 +57,33 @@ describe('proxyFromEnvironment', () => {
       assert.equal(covered('https://10.1.2.3', noProxy), false, noProxy)
     }
     assert.equal(covered('https://[fd00::1]', 'fd00::/8'), true)
+  })
+})
+
+describe('planAgent', () => {
+  const plan = (more: { proxyUrl?: string; environment?: Environment }): ReturnType<typeof planAgent> =>
+    planAgent({
+      server: 'https://relay.example.com',
+      authtoken: 'sp_123456789012345678901234567890',
+      tunnels: [{ upstream: '8000', labels: ['a=b'] }],
+      ...more,
+    })
+
+  it('B10: names a proxy of the environment that it cannot use, and goes on without it', () => {
+    for (const [name, value] of [
+      ['ALL_PROXY', 'socks5h://user:hunter2@127.0.0.1:1080'],
+      ['HTTPS_PROXY', 'http://'],
+    ] as const) {
+      const { proxy, warnings } = plan({ environment: { [name]: value } })
+      assert.equal(proxy, undefined)
+      assert.match(warnings.join('\n'), new RegExp(`^${name} is not used, the relay is dialled directly\\.`))
+      assert.doesNotMatch(warnings.join('\n'), /hunter2/)
+    }
+    assert.deepEqual(plan({ environment: { ALL_PROXY: 'http://proxy:3128' } }).warnings, [])
+  })
+
+  it('refuses one that it was told to use', () => {
+    assert.throws(() => plan({ proxyUrl: 'socks5h://127.0.0.1:1080' }), /--proxy-url/)
   })
 })
 

@@ -10,7 +10,7 @@ import { tuneForWork } from '@sallyport/protocol/tune-v8'
 
 import { startAgent } from './agent.ts'
 import type { Agent, AgentStatus, TunnelOptions } from './agent.ts'
-import { configPath, exposureProblem, readConfig, readText } from './config.ts'
+import { exposureProblem, findConfigPath, readConfig, readOptionalConfig, readText } from './config.ts'
 import { LAST_LINES_MS, LOG_FORMATS, LOG_LEVELS, openLog } from './log.ts'
 import type { Log, LogFormat, LogLevel } from './log.ts'
 import { PolicyRefused } from './policy-refused.ts'
@@ -66,6 +66,11 @@ export async function runAgent(
     format: settings.logFormat,
     colorize: process.stderr.isTTY,
   })
+  // Before anything can fail: it may be why.
+  for (const warning of settings.warnings) {
+    log.warn(warning)
+    if (watched) process.stderr.write(`${warning}\n`)
+  }
   const agent = startAgent({
     server: settings.server,
     authtoken: settings.authtoken,
@@ -94,10 +99,6 @@ export async function runAgent(
       },
     ],
   })
-  if (settings.exposed) {
-    log.warn(settings.exposed)
-    if (watched) process.stderr.write(`${settings.exposed}\n`)
-  }
   log.debug({ bufferutil: hasBufferutil() }, 'native masking')
   if (flags.region) log.info({ region: flags.region }, 'this relay has one region; --region changes nothing yet')
 
@@ -158,15 +159,16 @@ interface Settings {
   connections: number | undefined
   logLevel: LogLevel
   logFormat: LogFormat
-  /** Who else can read the file with the authtoken. */
-  exposed: string | undefined
+  /** That the file cannot be read, or who else can read the authtoken in it. */
+  warnings: readonly string[]
 }
 
 /** Flags over environment over file. */
 function mergeSettings(flags: GlobalFlags, environment: Environment): Settings {
-  const named = flags.config ?? environment['SALLYPORT_CONFIG']
-  const path = configPath(flags.config, environment)
-  const file = readConfig(path, named !== undefined)
+  const path = findConfigPath(flags.config, environment)
+  const isNamed = (flags.config ?? environment['SALLYPORT_CONFIG']) !== undefined
+  const { file, problem } = isNamed && path !== undefined ? { file: readConfig(path, true) } : readOptionalConfig(path)
+  const exposed = path === undefined ? undefined : exposureProblem(file, path)
   return {
     server: flags.server ?? (environment['SALLYPORT_SERVER'] || file.server),
     authtoken: flags.authtoken ?? (environment['SALLYPORT_AUTHTOKEN'] || file.authtoken),
@@ -176,7 +178,7 @@ function mergeSettings(flags: GlobalFlags, environment: Environment): Settings {
     logLevel: flags.logLevel ?? choose('SALLYPORT_LOG_LEVEL', LOG_LEVELS, environment) ?? file.log?.level ?? 'info',
     logFormat:
       flags.logFormat ?? choose('SALLYPORT_LOG_FORMAT', LOG_FORMATS, environment) ?? file.log?.format ?? 'pretty',
-    exposed: exposureProblem(file, path),
+    warnings: [problem, exposed].filter((one) => one !== undefined),
   }
 }
 

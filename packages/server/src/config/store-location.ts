@@ -3,16 +3,28 @@
 import { homedir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
 
+import { ConfigError } from '../errors.ts'
 import type { StoreLocation } from './config.ts'
 
 /**
  * @param written the `store` key after expansion, which schema.ts has checked; undefined for the default
+ * @throws ConfigError where the default is wanted and the user has no home
  * @param folder where relative paths start: the folder of the configuration file
  */
 export function storeLocation(written: string | undefined, folder: string, env: NodeJS.ProcessEnv): StoreLocation {
   if (written !== undefined) return { type: 'sqlite', path: resolve(folder, written.slice('sqlite:'.length)) }
   // XDG Base Directory Specification: relative paths in these variables are invalid and ignored.
   const dataHome = env['XDG_DATA_HOME']
-  const dataFolder = dataHome && isAbsolute(dataHome) ? dataHome : join(env['HOME'] || homedir(), '.local', 'share')
+  const dataFolder = dataHome && isAbsolute(dataHome) ? dataHome : join(env['HOME'] || homeOf(), '.local', 'share')
   return { type: 'sqlite', path: join(dataFolder, 'sallyport', 'relay.db') }
+}
+
+function homeOf(): string {
+  try {
+    return homedir()
+  } catch (cause) {
+    // There is neither HOME nor an entry in the list of users, as in many containers.
+    const message = 'this user has no home folder; say where it is to be, like sqlite:/var/lib/sallyport/relay.db'
+    throw new ConfigError([{ path: 'store', message }], { cause })
+  }
 }
