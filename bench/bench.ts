@@ -13,6 +13,7 @@ import { markdownOf } from './report/markdown.ts'
 import { figuresOf, page, stepsText } from './report/page.ts'
 import type { Kept, Results } from './report/page.ts'
 import type { Plan, Scenario } from './scenario.ts'
+import { accessLine } from './scenarios/access-line.ts'
 import { addedLatency } from './scenarios/added-latency.ts'
 import { besideADownload } from './scenarios/beside-a-download.ts'
 import { bulk } from './scenarios/bulk.ts'
@@ -39,6 +40,7 @@ const SCENARIOS: readonly Scenario[] = [
   narrowLink,
   longLink,
   idleAgents,
+  accessLine,
   mux,
   steps,
 ]

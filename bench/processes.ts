@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -25,25 +25,36 @@ export async function freePort(): Promise<number> {
   return port
 }
 
-/** Starts a process and waits for a line that says it is ready. */
+/** Starts a process and waits for a line that says it is ready. @param outputFile where standard output goes instead */
 export async function start(
   name: string,
   args: readonly string[],
   isReady: (line: string) => boolean,
   env: NodeJS.ProcessEnv = process.env,
+  outputFile?: string,
 ): Promise<Running & { readyLine: string }> {
-  const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const output = outputFile === undefined ? 'pipe' : openSync(outputFile, 'a')
+  const child = spawn(process.execPath, args, { env, stdio: ['ignore', output, 'pipe'] })
+  if (typeof output === 'number') closeSync(output)
   const recent: string[] = []
+  let poll: NodeJS.Timeout | undefined
   const readyLine = await new Promise<string>((resolve, reject) => {
     for (const stream of [child.stdout, child.stderr]) {
+      if (!stream) continue
       createInterface({ input: stream }).on('line', (line) => {
         recent.push(line)
         if (recent.length > 20) recent.shift()
         if (isReady(line)) resolve(line)
       })
     }
+    if (outputFile !== undefined) {
+      poll = setInterval(() => {
+        const line = readFileSync(outputFile, 'utf8').split('\n').find(isReady)
+        if (line !== undefined) resolve(line)
+      }, 20)
+    }
     child.once('exit', () => reject(new Error(`${name} ended: ${recent.join('\n')}`)))
-  })
+  }).finally(() => clearInterval(poll))
   return { name, pid: child.pid ?? 0, readyLine, end: () => endChild(child) }
 }
 

@@ -131,9 +131,25 @@ export class Testbed {
   /** A relay with a store of its own, and how agents of it are started. `nodeFlags` go to Node.js itself. */
   async startRelay(
     name: string,
-    options: { port?: number; edges: string; http2?: boolean; nodeFlags?: readonly string[] },
+    options: {
+      port?: number
+      edges: string
+      http2?: boolean
+      nodeFlags?: readonly string[]
+      /** A line for each request. */
+      access?: boolean
+      /** Its log goes into a file of the testbed, and nobody reads it meanwhile. */
+      logsToFile?: boolean
+    },
   ): Promise<RelayInUse> {
-    const { port = await freePort(), edges, http2 = false, nodeFlags = [] } = options
+    const {
+      port = await freePort(),
+      edges,
+      http2 = false,
+      nodeFlags = [],
+      access = false,
+      logsToFile = false,
+    } = options
     const publicUrl = `http://localhost:${port}`
     const file = join(this.folder, `${name}.yml`)
     writeFileSync(
@@ -142,13 +158,15 @@ export class Testbed {
 public_url: ${publicUrl}
 listen: { http: "127.0.0.1:${port}", admin: "127.0.0.1:0"${http2 ? ', http2: all' : ''} }
 store: "sqlite:${join(this.folder, `${name}.db`)}"
-log: { level: info, format: json, access: false }
+log: { level: info, format: json, access: ${access} }
 limits: { visitor_connections_per_address: 10000 }
 edges:
 ${edges}`,
     )
     const { relay: relayCommand, agent: agentCommand } = this.#published
-    const relay = await this.#start('relay', [...nodeFlags, relayCommand, 'start', '--config', file], 'relay started')
+    const command = [...nodeFlags, relayCommand, 'start', '--config', file]
+    const logFile = logsToFile ? join(this.folder, `${name}.log`) : undefined
+    const relay = await this.#start('relay', command, 'relay started', undefined, logFile)
     const authtoken = execFileSync(process.execPath, [relayCommand, 'authtoken', 'create', '--config', file], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'ignore'],
@@ -181,8 +199,9 @@ ${edges}`,
     args: readonly string[],
     readyWords: string,
     env?: NodeJS.ProcessEnv,
+    outputFile?: string,
   ): Promise<Running & { readyLine: string }> {
-    return this.own(await start(name, args, (line) => line.includes(readyWords), env))
+    return this.own(await start(name, args, (line) => line.includes(readyWords), env, outputFile))
   }
 
   /** A program of bench/ that prints a line of JSON with its ports. */

@@ -44,7 +44,7 @@ absolute numbers of two. The numbers for programs are in [performance.json](perf
 - Figures are medians of rounds; **rates** of the better half of a chain's rounds, for every chain alike, because whatever
   else runs on the host can only slow a chain down, and four processes more than two. "In all rounds" is the ratio without
   that choice.
-- No access logs anywhere.
+- No access logs, but in the section of the access line.
 
 ## Goals
 

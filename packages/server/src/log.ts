@@ -1,5 +1,6 @@
 // The relay's log: constant words with fields. Pretty on a terminal, one JSON object a line elsewhere.
 
+import { fstatSync } from 'node:fs'
 import { createRequire } from 'node:module'
 
 import { LogOutput } from '@sallyport/protocol/log-output'
@@ -7,7 +8,7 @@ import { pino } from 'pino'
 import type { DestinationStream, Logger } from 'pino'
 import type pinoPretty from 'pino-pretty'
 
-export type { Logger } from 'pino'
+export type { DestinationStream as LineOutput, Logger } from 'pino'
 
 export interface LogOptions {
   level: string
@@ -16,12 +17,17 @@ export interface LogOptions {
   isShared?: boolean
 }
 
+// Lines are gathered and written together: a write costs as much as twenty lines, of which a second has thousands.
+const PIPE_GATHER_CHARS = 4096
+const FILE_GATHER_CHARS = 60 * 1024 // one piece
 /** What a pipe takes as a whole, so that lines of several processes do not mix: PIPE_BUF, at least 4096 on Linux. */
 const PIPE_BYTES = 4096
 const GATHER_MS = 250
 const STDOUT_FD = 1
 /** Of a log that is silent. */
 const NOWHERE: DestinationStream = { write: () => {} }
+/** Where the output of a log is found; the logs that are made of it have it, too. */
+const OUTPUT = Symbol('output')
 
 // The last line of defence: no code logs these, and if one did they would still not be written (attack 44).
 const SECRETS = ['authorization', 'cookie', 'token', 'authtoken', 'client_secret', 'code', 'id_token'].flatMap(
@@ -36,10 +42,12 @@ export interface ProcessLog {
 
 /** Opens the log on standard output. Whatever is behind that, the process goes on: see LogOutput. */
 export function openLog({ level, format, isShared = false }: LogOptions): ProcessLog {
+  // A file takes pieces of any size as a whole; and it has room, where a pipe would be full.
+  const isFile = fstatSync(STDOUT_FD).isFile()
+  const chars = isFile ? FILE_GATHER_CHARS : isShared ? PIPE_BYTES / 2 : PIPE_GATHER_CHARS
   const output: LogOutput = new LogOutput(STDOUT_FD, {
-    // Lines are gathered and written together: an access line must not cost a system call.
-    gather: { chars: isShared ? PIPE_BYTES / 2 : 4096, ms: GATHER_MS },
-    ...(isShared && { pieceBytes: PIPE_BYTES }),
+    gather: { chars, ms: GATHER_MS },
+    ...(isShared && !isFile && { pieceBytes: PIPE_BYTES }),
     onDropped: (lines) => log.warn({ lines }, 'log lines were dropped: there was no room for them'),
   })
   const isPretty = format === 'pretty' || (format === undefined && process.stdout.isTTY)
@@ -49,15 +57,23 @@ export function openLog({ level, format, isShared = false }: LogOptions): Proces
 
 /** Creates a log that writes its lines to a stream. */
 export function createLog({ level, format }: Pick<LogOptions, 'level' | 'format'>, stream?: DestinationStream): Logger {
-  return pino(
+  const isJson = format !== 'pretty'
+  const output = stream ?? NOWHERE
+  const log = pino(
     {
       level,
       base: null,
       redact: { paths: SECRETS, censor: '***' },
-      ...(format !== 'pretty' && { timestamp: pino.stdTimeFunctions.isoTime }),
+      ...(isJson && { timestamp: pino.stdTimeFunctions.isoTime }),
     },
-    stream ?? NOWHERE,
+    output,
   )
+  return isJson ? Object.assign(log, { [OUTPUT]: output }) : log
+}
+
+/** Where one may write lines of JSON without pino: those of `createLog`, and logs made of one. */
+export function outputOf(log: Logger): DestinationStream | undefined {
+  return (log as Logger & { [OUTPUT]?: DestinationStream })[OUTPUT] // put there above
 }
 
 function forPeople(output: LogOutput): DestinationStream {

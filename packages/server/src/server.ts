@@ -17,7 +17,7 @@ import { Endpoints } from './edge/endpoints.ts'
 import { handle } from './edge/handle.ts'
 import { originOn } from './edge/origin-on.ts'
 import { ConfigError } from './errors.ts'
-import { logAccess } from './exchange/access-log.ts'
+import { AccessLog } from './exchange/access-log.ts'
 import { Attempts } from './exchange/attempts.ts'
 import type { AttemptSharing } from './exchange/attempts.ts'
 import type { OnFault } from './exchange/border.ts'
@@ -114,6 +114,7 @@ export async function startRelay(config: Config, options: RelayOptions): Promise
 export class Relay {
   readonly #config: Config
   readonly #log: Logger
+  readonly #accessLog: AccessLog
   readonly #logOutput: RelayOptions['logOutput']
   readonly #env: NodeJS.ProcessEnv
   readonly #node: NodeOptions | undefined
@@ -151,6 +152,7 @@ export class Relay {
   constructor(config: Config, { log, logOutput, env, node, worker }: RelayOptions) {
     this.#config = config
     this.#log = log
+    this.#accessLog = new AccessLog(log)
     this.#logOutput = logOutput
     this.#env = env
     this.#node = node
@@ -431,7 +433,7 @@ export class Relay {
       const milliseconds = performance.now() - exchange.startedAt
       this.#metrics?.count(exchange.status, milliseconds, exchange.error?.publicCode)
       if (exchange.error?.limit) this.#refusals.count(exchange.error.limit, exchange.clientIp)
-      if (this.#config.log.access || exchange.error) logAccess(this.#log, exchange, milliseconds)
+      if (this.#config.log.access || exchange.error) this.#accessLog.write(exchange, milliseconds)
     } catch (error) {
       this.#onFault(error, 'exchange')
     }

@@ -1,32 +1,99 @@
 // One line per exchange, when it is over. Only the path is written, never the query: queries carry secrets.
+//
+// There is one for every request, so it does not go through pino, whose redaction alone takes half as long as all else that
+// a request costs the relay. It is the same to the byte. There is nothing to redact in it: its fields are named here, and
+// each is one text or number.
 
-import type { Logger } from 'pino'
-
+import { outputOf } from '../log.ts'
+import type { LineOutput, Logger } from '../log.ts'
 import type { Exchange } from './exchange.ts'
 
 const PATH_MAX_CHARS = 2048 // a head may have 32 KiB, and a line is for reading
+const QUICK_MAX_CHARS = 128 // from about there JSON.stringify is as quick
+const SPACE = 0x20
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const FIRST_SURROGATE = 0xd800
 
-export function logAccess(log: Logger, exchange: Exchange, milliseconds: number): void {
-  const { error } = exchange
-  const fields = {
-    method: exchange.method,
-    host: exchange.host,
-    path: cut(exchange.path),
-    status: exchange.status,
-    ms: Math.round(milliseconds * 10) / 10,
-    clientIp: exchange.clientIp,
-    edgeId: exchange.edgeId || undefined,
-    tunnelId: exchange.tunnelId,
-    user: exchange.identity?.subject,
-    code: error?.publicCode,
-    detail: error?.detail ?? exchange.cutReason?.message,
-    // A reason is worth its stack only where the relay itself is at fault.
-    err: error?.code === 'internal' ? error.cause : undefined,
+export class AccessLog {
+  readonly #log: Logger
+  /** Undefined where lines are not JSON. */
+  readonly #output: LineOutput | undefined
+  /** Of the log, such as the number of a worker, as they stand in each line. */
+  readonly #bindings: string
+  #now = 0
+  #time = ''
+
+  constructor(log: Logger) {
+    this.#log = log
+    this.#output = outputOf(log)
+    const bindings = JSON.stringify(log.bindings()).slice(1, -1)
+    this.#bindings = bindings && `,${bindings}`
   }
-  if (error?.code === 'internal') log.error(fields, 'exchange')
-  else log.info(fields, 'exchange')
+
+  write(exchange: Exchange, milliseconds: number): void {
+    const { error } = exchange
+    const ms = Math.round(milliseconds * 10) / 10
+    const detail = error?.detail ?? exchange.cutReason?.message
+    // A reason is worth its stack only where the relay itself is at fault.
+    const isFault = error?.code === 'internal'
+    if (isFault || !this.#output) {
+      const fields = {
+        method: exchange.method,
+        host: exchange.host,
+        path: cut(exchange.path),
+        status: exchange.status,
+        ms,
+        clientIp: exchange.clientIp,
+        edgeId: exchange.edgeId || undefined,
+        tunnelId: exchange.tunnelId,
+        user: exchange.identity?.subject,
+        code: error?.publicCode,
+        detail,
+        err: isFault ? error.cause : undefined,
+      }
+      if (isFault) this.#log.error(fields, 'exchange')
+      else this.#log.info(fields, 'exchange')
+      return
+    }
+    if (!this.#log.isLevelEnabled('info')) return
+    const start = `{"level":30,"time":"${this.#timeNow()}"${this.#bindings}`
+    const asked = `,"method":"${inJson(exchange.method)}","host":"${inJson(exchange.host)}","path":"${inJson(cut(exchange.path))}"`
+    const answered = `,"status":${exchange.status},"ms":${ms},"clientIp":"${inJson(exchange.clientIp)}"`
+    const edgeId = field(',"edgeId":"', exchange.edgeId || undefined)
+    const tunnelId = field(',"tunnelId":"', exchange.tunnelId)
+    const user = field(',"user":"', exchange.identity?.subject)
+    const reason = field(',"code":"', error?.publicCode) + field(',"detail":"', detail)
+    this.#output.write(`${start}${asked}${answered}${edgeId}${tunnelId}${user}${reason},"msg":"exchange"}\n`)
+  }
+
+  /** Many lines share a millisecond, and to write its time takes as long as the rest of a line. */
+  #timeNow(): string {
+    const now = Date.now()
+    if (now !== this.#now) {
+      this.#now = now
+      this.#time = new Date(now).toISOString()
+    }
+    return this.#time
+  }
 }
 
 function cut(path: string): string {
   return path.length > PATH_MAX_CHARS ? `${path.slice(0, PATH_MAX_CHARS)}…` : path
+}
+
+/** @param start up to the quote in front of the value */
+function field(start: string, value: string | undefined): string {
+  return value === undefined ? '' : `${start}${inJson(value)}"`
+}
+
+/** As it stands between quotes: what JSON.stringify says, and sooner for what needs no escape. */
+function inJson(text: string): string {
+  if (text.length > QUICK_MAX_CHARS) return JSON.stringify(text).slice(1, -1)
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index)
+    if (code < SPACE || code === QUOTE || code === BACKSLASH || code >= FIRST_SURROGATE)
+      return JSON.stringify(text).slice(1, -1)
+  }
+  return text
 }
