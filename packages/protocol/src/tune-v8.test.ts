@@ -14,20 +14,51 @@ const BURST = `
   const { space_size } = getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space')
   console.log(space_size / 1024 / 1024)`
 
-async function youngMegabytesAfter(preparation: string): Promise<number> {
-  const { stdout } = await promisify(execFile)(
-    process.execPath,
-    ['--input-type=module', '--eval', preparation + BURST],
-    { timeout: 30_000 },
-  )
-  return Number(stdout)
+// Which flags are set, once 64 MB live in the old generation, and once they are gone.
+const GROWN = `
+  const v8 = (await import('node:v8')).default
+  const set = []
+  v8.setFlagsFromString = (flag) => flag.includes('semi-space') || set.push(flag);
+  (await import('node:module')).default.syncBuiltinESMExports()
+  const { holdHeap } = await import(MODULE)
+  holdHeap()
+  const until = async (count) => {
+    while (set.length < count) await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  set.push('grown:')
+  let kept = Array.from({ length: 80_000 }, (_, at) => Array(100).fill(at))
+  gc()
+  await until(2)
+  set.push('gone:')
+  kept = undefined
+  gc()
+  await until(4)
+  console.log(set.join(' '))`
+
+const MODULE = JSON.stringify(new URL('tune-v8.ts', import.meta.url).href)
+
+async function outputOf(program: string, ...flags: string[]): Promise<string> {
+  const args = [...flags, '--input-type=module', '--eval', program]
+  const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 30_000 })
+  return stdout.trim()
 }
 
-describe('holdYoungGeneration', () => {
-  it('holds it at two halves of 16 MiB, whatever survives', async () => {
-    const module = JSON.stringify(new URL('tune-v8.ts', import.meta.url).href)
+async function youngMegabytesAfter(preparation: string): Promise<number> {
+  return Number(await outputOf(preparation + BURST))
+}
+
+describe('holdHeap', () => {
+  it('reliability 2: lets the heap grow to four times its live size only while it is small', async () => {
+    assert.equal(
+      await outputOf(GROWN.replace('MODULE', MODULE), '--expose-gc', '--max-semi-space-size=1'),
+      'grown: --heap-growing-percent=0 gone: --heap-growing-percent=300',
+    )
+  })
+
+  it('holds the young generation at two halves of 16 MiB, whatever survives', async () => {
     const tuned = await youngMegabytesAfter(
-      `const { holdYoungGeneration, tuneForWork } = await import(${module}); tuneForWork(); holdYoungGeneration();`,
+      `const { holdHeap, tuneForWork } = await import(${MODULE}); tuneForWork(); holdHeap();`,
     )
     assert.equal(tuned, 32)
     // So much it would be: this test must not go on passing where V8 does so by itself.

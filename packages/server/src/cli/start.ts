@@ -3,7 +3,7 @@
 import { availableParallelism } from 'node:os'
 
 import { STOP_SIGNALS, onHangUp } from '@sallyport/protocol/signals'
-import { holdYoungGeneration, tuneForWork } from '@sallyport/protocol/tune-v8'
+import { holdHeap, tuneForWork } from '@sallyport/protocol/tune-v8'
 
 import type { Config } from '../config/config.ts'
 import { readConfig } from '../config/load-config.ts'
@@ -73,7 +73,7 @@ export async function start({
       ? await startAlone(config, opened)
       : await startWorkers(config, { workers, source, logWish: wish }, opened)
   tuneForWork()
-  holdYoungGeneration()
+  holdHeap()
   const { addresses } = running
   log.info(
     { version: RELAY_VERSION, ...addresses, edges: config.edges.length, ...(workers > 1 && { workers }) },

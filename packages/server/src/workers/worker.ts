@@ -4,7 +4,7 @@
 //   waiting ──start──▶ serving ──drain, or the supervisor is gone──▶ draining ──all_finished──▶ exit
 
 import { STOP_SIGNALS } from '@sallyport/protocol/signals'
-import { holdYoungGeneration, tuneForWork } from '@sallyport/protocol/tune-v8'
+import { holdHeap, tuneForWork } from '@sallyport/protocol/tune-v8'
 
 import type { Config } from '../config/config.ts'
 import { parseConfig } from '../config/parse-config.ts'
@@ -89,7 +89,7 @@ async function serve(plan: WorkerPlan, leaveUncaught: () => void): Promise<void>
     void drain(relay, { log, output })
   })
   tuneForWork()
-  holdYoungGeneration()
+  holdHeap()
   const { http, https } = relay.addresses
   send({ type: 'started', addresses: { ...(http && { http: http.port }), ...(https && { https: https.port }) } })
 }
