@@ -1,13 +1,17 @@
 // How V8 spends memory and time over the life of a process. Both commands call it; it imports nothing of ours, so that
 // it can run before anything else is loaded.
 
-import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'
+import { getHeapSpaceStatistics, getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
 // Both halves of it. Beyond this nothing gets faster: 500 visitors at once cost the same as with four times as much.
 const YOUNG_GENERATION_BYTES = 2 * 16 * 1024 * 1024
 // What a relay with few agents never has in its old generation, whatever its visitors do: that is 12 MB, and four times it.
 const LARGE_OLD_GENERATION_BYTES = 48 * 1024 * 1024
+// What buffers outside the heap may grow or shrink by between two looks without bulk transfers, and how many such looks
+// in a row say that there are none.
+const BULK_BYTES = 8 * 1024 * 1024
+const QUIET_LOOKS = 10
 const GROWING_PERCENT = 300
 const GROWING_AS_V8_HAS_IT = 0
 const LOOK_MS = 200 // three thousand agents a second need half a second for one doubling
@@ -54,20 +58,26 @@ export function tuneForWork(): void {
  *
  * And where the heap is large by itself, it grows between full collections as V8 has it, no longer to four times its live
  * size: what the ping of an idle agent leaves behind lives until the next one, which is long enough to become old. With
- * 5,000 of them that was 170 MB of garbage after nine minutes, and memory that was needed once is not given back.
+ * 5,000 of them that was 170 MB of garbage after nine minutes, and memory that was needed once is not given back. Not while
+ * there are bulk transfers, though, which would then cost three times as much: their buffers come and go by megabytes.
  */
 export function holdHeap(): void {
   let isHeld = false
-  let isLarge = false
+  let isSparing = false
+  let externalBefore = 0
+  let quietLooks = 0
   setInterval(() => {
     const { young, old } = generations()
     const hold = young >= YOUNG_GENERATION_BYTES
     if (hold !== isHeld) setFlagsFromString(`--semi-space-growth-factor=${hold ? 1 : 2}`)
     isHeld = hold
-    const large = old > LARGE_OLD_GENERATION_BYTES
-    if (large !== isLarge)
-      setFlagsFromString(`--heap-growing-percent=${large ? GROWING_AS_V8_HAS_IT : GROWING_PERCENT}`)
-    isLarge = large
+    const external = getHeapStatistics().external_memory
+    quietLooks = Math.abs(external - externalBefore) > BULK_BYTES ? 0 : quietLooks + 1
+    externalBefore = external
+    const spare = old > LARGE_OLD_GENERATION_BYTES && quietLooks >= QUIET_LOOKS
+    if (spare !== isSparing)
+      setFlagsFromString(`--heap-growing-percent=${spare ? GROWING_AS_V8_HAS_IT : GROWING_PERCENT}`)
+    isSparing = spare
   }, LOOK_MS).unref()
 }
 
