@@ -18,7 +18,20 @@ import { RelayError } from '../packages/server/src/errors.ts'
 import { HeaderEdits } from '../packages/server/src/exchange/header-edits.ts'
 import { ask } from './support/ask.ts'
 import { RawClient, sendRaw } from './support/raw-client.ts'
-import { DATA, END_HEADERS, END_STREAM, HEADERS, block, frame } from './support/raw-http2.ts'
+import {
+  DATA,
+  END_HEADERS,
+  END_STREAM,
+  HEADERS,
+  PING,
+  RST_STREAM,
+  RawHttp2,
+  SETTINGS,
+  WINDOW_UPDATE,
+  block,
+  frame,
+  request,
+} from './support/raw-http2.ts'
 import { webSocketRequest } from './support/raw-web-socket.ts'
 import { WAYS, visit } from './support/three-ways.ts'
 import { APP_HOST, startStack } from './support/stack.ts'
@@ -247,6 +260,30 @@ describe('bytes behind an answer', () => {
   })
 })
 
+describe('a visitor of HTTP/2 who takes nothing of an early answer', () => {
+  it('S2: does not hold the relay still when the window opens behind the end of the exchange', async () => {
+    const app = rawApp(() => (socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine'))
+    const config = 'timeouts: { visitor_stall_seconds: 1 }'
+    const stack = await startStack({ app, edges: EDGES, listen: 'http2: all', config })
+    const visitor = new RawHttp2(stack.port)
+    try {
+      visitor.write(frame(SETTINGS, 0, 0, Buffer.from('000400000000', 'hex'))) // SETTINGS_INITIAL_WINDOW_SIZE: 0
+      const fields = { ':method': 'POST', ':scheme': 'http', ':authority': APP_HOST, ':path': '/' }
+      visitor.write(request(1, Object.entries(fields), 0)) // the body goes on
+      visitor.write(frame(DATA, 0, 1, Buffer.from('hello')))
+      assert.equal(await visitor.answer(1), '200')
+      const reset = await visitor.until(({ type, stream }) => type === RST_STREAM && stream === 1)
+      assert.notEqual(reset.payload.readUInt32BE(), 0, 'half an answer does not look whole')
+      visitor.write(frame(WINDOW_UPDATE, 0, 1, Buffer.from('0000ffff', 'hex')))
+      visitor.write(frame(PING, 0, 0, Buffer.alloc(8)))
+      await assertOthersAreServed(stack) // or this process would make empty frames for good
+    } finally {
+      visitor.close()
+      await stack.close()
+    }
+  })
+})
+
 describe('an app behind --upstream-protocol http2', () => {
   let stack: Stack
   let behave: (socket: Socket) => void
@@ -259,28 +296,28 @@ describe('an app behind --upstream-protocol http2', () => {
   })
   after(() => stack.close())
 
-  const SETTINGS = Buffer.from('000000040000000000', 'hex')
+  const EMPTY_SETTINGS = Buffer.from('000000040000000000', 'hex')
   const GOAWAY = Buffer.from('0000080700000000000000000000000000', 'hex')
   const ways: Record<string, (socket: Socket) => void> = {
     'greets as SSH': (socket) => socket.write('SSH-2.0-x\r\n'),
     'answers as HTTP/1.1': (socket) => socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n'),
     'ends at once': (socket) => socket.end(),
-    'ends behind its SETTINGS': (socket) => socket.end(SETTINGS),
-    'resets behind its SETTINGS': (socket) => socket.write(SETTINGS, () => socket.resetAndDestroy()),
+    'ends behind its SETTINGS': (socket) => socket.end(EMPTY_SETTINGS),
+    'resets behind its SETTINGS': (socket) => socket.write(EMPTY_SETTINGS, () => socket.resetAndDestroy()),
     'ends when requests come': (socket) => {
-      socket.write(SETTINGS)
+      socket.write(EMPTY_SETTINGS)
       socket.once('data', () => socket.end())
     },
     'is destroyed when requests come': (socket) => {
-      socket.write(SETTINGS)
+      socket.write(EMPTY_SETTINGS)
       socket.once('data', () => socket.destroy())
     },
     'sends garbage when requests come': (socket) => {
-      socket.write(SETTINGS)
+      socket.write(EMPTY_SETTINGS)
       socket.once('data', () => socket.write('garbage garbage garbage'))
     },
     'goes away when requests come': (socket) => {
-      socket.write(SETTINGS)
+      socket.write(EMPTY_SETTINGS)
       socket.once('data', () => socket.end(GOAWAY))
     },
   }
@@ -311,7 +348,7 @@ describe('an app behind --upstream-protocol http2', () => {
 
   it('B3, S2: the upload of an HTTP/2 visitor is over when its app breaks off in the midst of it', async () => {
     behave = (socket) => {
-      socket.write(SETTINGS)
+      socket.write(EMPTY_SETTINGS)
       let bytes = 0
       socket.on('data', (chunk) => {
         bytes += chunk.length
@@ -337,7 +374,7 @@ describe('an app behind --upstream-protocol http2', () => {
   it('B3: an answer that is complete when the app hangs up is delivered', async () => {
     const body = 'x'.repeat(16_000)
     behave = (socket) => {
-      socket.write(SETTINGS)
+      socket.write(EMPTY_SETTINGS)
       let kept = Buffer.alloc(0)
       socket.on('data', (chunk) => {
         kept = Buffer.concat([kept, chunk])
@@ -356,7 +393,7 @@ describe('an app behind --upstream-protocol http2', () => {
   })
 
   it('S2: no upload that lies unread for a while is taken for a flood', async () => {
-    // While the app has not said SETTINGS, nothing is sent to it; the relay looks at the connection twice a second.
+    // While the app has not said EMPTY_SETTINGS, nothing is sent to it; the relay looks at the connection twice a second.
     const { promise: connected, resolve } = Promise.withResolvers<Socket>()
     behave = resolve
     const session = connectHttp2(`http://${APP_HOST}`, { createConnection: () => connect(stack.port, '127.0.0.1') })
@@ -372,7 +409,7 @@ describe('an app behind --upstream-protocol http2', () => {
       assert.equal(await upload('nobody.localhost'), 404, 'it is refused unread')
       const socket = await connected
       await setTimeout(1200)
-      socket.end(SETTINGS)
+      socket.end(EMPTY_SETTINGS)
       assert.equal(await waiting, 502)
       assert.equal(session.closed, false, 'no GOAWAY')
     } finally {
@@ -382,7 +419,7 @@ describe('an app behind --upstream-protocol http2', () => {
 
   it('S2: an answer without a body that brings one is over when it is, over HTTP/2 as well', async () => {
     behave = (socket) => {
-      socket.write(SETTINGS)
+      socket.write(EMPTY_SETTINGS)
       let kept = Buffer.alloc(0)
       socket.on('data', (chunk) => {
         kept = Buffer.concat([kept, chunk])

@@ -175,8 +175,12 @@ export class Http2Response implements VisitorResponse {
   #stopRequest(): void {
     const stream = this.#stream
     if (stream.endAfterHeaders || stream.readableEnded || stream.closed || stream.destroyed) return
-    stream.close(constants.NGHTTP2_NO_ERROR) // waits until the answer is out, and until what has come has been read:
-    stream.resume() // nobody does any more
+    stream.resume() // what has come already, or it would never close: nobody reads it any more
+    // Not before the answer is out. node:http2 would wait for that with the reset, take the stream for closed meanwhile, and
+    // send none where it is destroyed then; nghttp2 still has bytes for it, asks for them, hears "none, and not the end",
+    // and makes empty DATA frames of that without end: the process stands still and takes all memory (Node.js 24.21).
+    if (!stream.writableFinished) return void stream.once('finish', () => this.#stopRequest())
+    stream.close(constants.NGHTTP2_NO_ERROR)
   }
 }
 
