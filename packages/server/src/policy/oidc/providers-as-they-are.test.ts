@@ -358,7 +358,7 @@ describe('providers as they are', () => {
     ] as const) {
       const { page } = await attempt({ tokenAnswer: { status, body } })
       assert.equal(page.status, 400)
-      assert.match(page.body, /for the operator to set right, who finds the reason in the relay’s log/, body)
+      assert.match(page.body, /The operator finds the reason in the relay’s log/, body)
       assert.match(relay.logLines.join(''), /_client: [^"]*; are client_id and credentials right\?/)
       relay.logLines.length = 0
     }
