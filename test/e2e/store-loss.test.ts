@@ -72,11 +72,10 @@ for (const workers of [1, 2]) {
       for (const suffix of ['-wal', '-shm', '']) await rename(`${file}.away${suffix}`, `${file}${suffix}`)
       await untilReadyz(/^200 ready/)
       await processes.relay.waitForEntry('store problem is over', ({ problem }) => /another file/.test(String(problem)))
-      await processes.relay.waitFor(
-        'the lines of all processes',
-        () => problems('store problem is over')[2 * workers - 1],
-      )
-      assert.equal(problems('store problem').length, 2 * workers, 'one line for each state and process')
+      await processes.relay.waitFor('the lines of all processes', () => problems('store problem is over')[workers - 1])
+      // Each process looks once a second: on a busy machine one may not have seen the state in between.
+      const told = problems('store problem').length
+      assert.ok(told >= workers && told <= 2 * workers, `${told} lines: one for each state and process at most`)
       assert.equal(await storeHealthy(), '1')
       const later = await signIn(url)
       processes.relay.kill('SIGKILL')
