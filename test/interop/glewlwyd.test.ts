@@ -135,7 +135,7 @@ describe('interop with Glewlwyd', { timeout: 60_000 }, () => {
     try {
       const page = await throughLogin(url, 'mistaken')
       assert.equal(page.status, 400)
-      assert.match(page.body, /for the operator to set right, who finds the reason in the relay’s log/)
+      assert.match(page.body, /The operator finds the reason in the relay’s log/)
       assert.match(stack.log.join(''), /unauthorized_client: no description; are client_id and credentials right\?/)
       assert.deepEqual(app.heads, [])
     } finally {
