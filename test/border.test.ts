@@ -109,6 +109,19 @@ function* frames(bytes: Buffer): Generator<{ type: number; stream: number }> {
   }
 }
 
+/** Greets in HTTP/2 and hears on which stream the first request comes. */
+function whenAsked(socket: Socket, answer: (stream: number) => void): void {
+  socket.write(frame(SETTINGS, 0, 0))
+  let kept = Buffer.alloc(0)
+  socket.on('data', (chunk) => {
+    kept = Buffer.concat([kept, chunk])
+    const head = [...frames(kept)].find(({ type }) => type === HEADERS)
+    if (!head) return
+    socket.removeAllListeners('data').resume()
+    answer(head.stream)
+  })
+}
+
 async function internalErrors(stack: Stack): Promise<Record<string, number>> {
   const metrics = (await stack.relay.metrics()) as {
     name: string
@@ -296,7 +309,7 @@ describe('an app behind --upstream-protocol http2', () => {
   })
   after(() => stack.close())
 
-  const EMPTY_SETTINGS = Buffer.from('000000040000000000', 'hex')
+  const EMPTY_SETTINGS = frame(SETTINGS, 0, 0)
   const GOAWAY = Buffer.from('0000080700000000000000000000000000', 'hex')
   const ways: Record<string, (socket: Socket) => void> = {
     'greets as SSH': (socket) => socket.write('SSH-2.0-x\r\n'),
@@ -374,16 +387,10 @@ describe('an app behind --upstream-protocol http2', () => {
   it('B3: an answer that is complete when the app hangs up is delivered', async () => {
     const body = 'x'.repeat(16_000)
     behave = (socket) => {
-      socket.write(EMPTY_SETTINGS)
-      let kept = Buffer.alloc(0)
-      socket.on('data', (chunk) => {
-        kept = Buffer.concat([kept, chunk])
-        const head = [...frames(kept)].find(({ type }) => type === HEADERS)
-        if (!head) return
-        socket.removeAllListeners('data').resume()
-        const answer = [frame(HEADERS, END_HEADERS, head.stream, block([[':status', '200']]))]
-        answer.push(frame(DATA, 0, head.stream, Buffer.from(body)), frame(DATA, 0, head.stream, Buffer.from(body)))
-        socket.end(Buffer.concat([...answer, frame(DATA, END_STREAM, head.stream), GOAWAY]))
+      whenAsked(socket, (asked) => {
+        const answer = [frame(HEADERS, END_HEADERS, asked, block([[':status', '200']]))]
+        answer.push(frame(DATA, 0, asked, Buffer.from(body)), frame(DATA, 0, asked, Buffer.from(body)))
+        socket.end(Buffer.concat([...answer, frame(DATA, END_STREAM, asked), GOAWAY]))
       })
     }
     for (let i = 0; i < 10; i++) {
@@ -419,16 +426,10 @@ describe('an app behind --upstream-protocol http2', () => {
 
   it('S2: an answer without a body that brings one is over when it is, over HTTP/2 as well', async () => {
     behave = (socket) => {
-      socket.write(EMPTY_SETTINGS)
-      let kept = Buffer.alloc(0)
-      socket.on('data', (chunk) => {
-        kept = Buffer.concat([kept, chunk])
-        const head = [...frames(kept)].find(({ type }) => type === HEADERS)
-        if (!head) return
-        socket.removeAllListeners('data').resume()
-        const piece = frame(DATA, 0, head.stream, Buffer.alloc(16_000))
-        socket.write(frame(HEADERS, END_HEADERS, head.stream, block([[':status', '205']])))
-        socket.write(Buffer.concat([piece, piece, piece, frame(DATA, END_STREAM, head.stream)]))
+      whenAsked(socket, (asked) => {
+        const piece = frame(DATA, 0, asked, Buffer.alloc(16_000))
+        socket.write(frame(HEADERS, END_HEADERS, asked, block([[':status', '205']])))
+        socket.write(Buffer.concat([piece, piece, piece, frame(DATA, END_STREAM, asked)]))
       })
     }
     const session = connectHttp2(`http://${APP_HOST}`, { createConnection: () => connect(stack.port, '127.0.0.1') })

@@ -9,7 +9,7 @@ import type { StreamReply } from '@sallyport/protocol'
 import { FixedResponse } from '../backend/fixed-response.ts'
 import type { RouteBackend } from '../backend/route-backend.ts'
 import { RelayError } from '../errors.ts'
-import { within } from '../exchange/border.ts'
+import { startWithin, within } from '../exchange/border.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import type { Lane } from '../tunnel/lane.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
@@ -41,11 +41,7 @@ const PROBE_AFTER_MS = 2000
 export function forwardRequest(exchange: Exchange, backend: RouteBackend, room: ForwardRoom): Promise<void> {
   return new Promise((resolve, reject) => {
     const transfer = new Transfer(exchange, backend, room, resolve, reject)
-    try {
-      transfer.start()
-    } catch (error) {
-      transfer.fault(error)
-    }
+    startWithin(transfer)
   })
 }
 

@@ -14,7 +14,7 @@ import type { StreamReply } from '@sallyport/protocol'
 import { FixedResponse } from '../backend/fixed-response.ts'
 import type { RouteBackend } from '../backend/route-backend.ts'
 import { RelayError } from '../errors.ts'
-import { within } from '../exchange/border.ts'
+import { startWithin, within } from '../exchange/border.ts'
 import type { Exchange, VisitorResponse } from '../exchange/exchange.ts'
 import { readGrpcTimeout } from '../exchange/grpc.ts'
 import { trailersByName } from '../exchange/trailers-by-name.ts'
@@ -51,11 +51,7 @@ export function forwardHttp2(
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     const transfer = new Http2Transfer(exchange, backend, room, start, resolve, reject)
-    try {
-      transfer.start()
-    } catch (error) {
-      transfer.fault(error)
-    }
+    startWithin(transfer)
   })
 }
 

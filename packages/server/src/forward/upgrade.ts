@@ -9,7 +9,7 @@ import type { StreamReply } from '@sallyport/protocol'
 import { FixedResponse } from '../backend/fixed-response.ts'
 import type { RouteBackend } from '../backend/route-backend.ts'
 import { RelayError } from '../errors.ts'
-import { within } from '../exchange/border.ts'
+import { startWithin, within } from '../exchange/border.ts'
 import { WEBSOCKET } from '../exchange/exchange.ts'
 import type { Exchange, Upgrade } from '../exchange/exchange.ts'
 import type { Lane } from '../tunnel/lane.ts'
@@ -34,11 +34,7 @@ export function forwardUpgrade(
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     const transfer = new UpgradeTransfer(exchange, upgrade, backend, room, resolve, reject)
-    try {
-      transfer.start()
-    } catch (error) {
-      transfer.fault(error)
-    }
+    startWithin(transfer)
   })
 }
 
