@@ -4,7 +4,7 @@ import { connect as http2Connect } from 'node:http2'
 import { PassThrough } from 'node:stream'
 import type { Duplex } from 'node:stream'
 
-import { printable } from '@sallyport/protocol'
+import { outliveStreams, printable } from '@sallyport/protocol'
 import { request as httpRequest } from '@sallyport/protocol/node-http'
 import type { StreamProtocol } from '@sallyport/protocol'
 
@@ -87,6 +87,7 @@ function askHttp2(socket: Duplex, { authority, path }: UpstreamCheck): Promise<n
     // A pushed stream would be nobody's, and what happens to a stream without a listener ends the process.
     const settings = { enablePush: false }
     const session = http2Connect(`http://${authority}`, { createConnection: () => socket, settings })
+    const outlive = outliveStreams(session)
     session.on('error', reject)
     const stream = session.request({ ':path': path, 'user-agent': USER_AGENT })
     stream.on('response', (headers) => {
@@ -94,7 +95,10 @@ function askHttp2(socket: Duplex, { authority, path }: UpstreamCheck): Promise<n
       session.destroy()
     })
     stream.on('error', reject)
-    stream.on('close', () => reject(new Error('the app ended the stream without an answer')))
+    stream.on('close', () => {
+      outlive(stream)
+      reject(new Error('the app ended the stream without an answer'))
+    })
     stream.end()
   })
 }

@@ -7,9 +7,9 @@
 // No PING: servers of gRPC punish those that come often, and the tunnel session itself notices what is dead.
 
 import { connect } from 'node:http2'
-import type { ClientHttp2Session, ClientHttp2Stream, Settings } from 'node:http2'
+import type { ClientHttp2Session, ClientHttp2Stream, Http2Stream, Settings } from 'node:http2'
 
-import { ProtocolError, decodeStreamReply } from '@sallyport/protocol'
+import { ProtocolError, decodeStreamReply, outliveStreams } from '@sallyport/protocol'
 import type { StreamReply, YamuxStream } from '@sallyport/protocol'
 
 import { RelayError } from '../errors.ts'
@@ -55,6 +55,7 @@ export class Http2Connection implements Watched, Bordered {
   readonly #stream: YamuxStream
   readonly #openedAt = performance.now()
   #session: ClientHttp2Session | undefined
+  #outlive: (stream: Http2Stream) => void = () => {}
   #kept: Buffer | undefined
   #isOpened = false
   #isGone = false
@@ -104,6 +105,7 @@ export class Http2Connection implements Watched, Bordered {
     stream.once('close', () => {
       this.#active--
       this.#idleSince = performance.now()
+      this.#outlive(stream)
     })
     return stream
   }
@@ -174,6 +176,7 @@ export class Http2Connection implements Watched, Bordered {
       ...({ strictSingleValueFields: false } satisfies object),
     })
     this.#session = session
+    this.#outlive = outliveStreams(session)
     // node:http2 wraps what is no socket of the system in one of its own, which answers the app's FIN with its own and
     // then asserts that nobody writes: but the session does, and the assertion ends the process (Node.js 24.21).
     session.socket.allowHalfOpen = true

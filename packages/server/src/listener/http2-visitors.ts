@@ -5,6 +5,7 @@ import { constants, performServerHandshake } from 'node:http2'
 import type { ServerHttp2Session, ServerHttp2Stream, ServerSessionOptions } from 'node:http2'
 import type { Socket } from 'node:net'
 
+import { outliveStreams } from '@sallyport/protocol'
 import type { Logger } from 'pino'
 
 import type { LimitName, Limits, Timeouts } from '../config/config.ts'
@@ -143,7 +144,9 @@ export class Http2Visitors {
     }
     this.#connections.add(connection)
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
+    const outlive = outliveStreams(session)
     session.on('stream', (stream, _, __, raw) => {
+      stream.once('close', () => outlive(stream))
       try {
         this.#onStream(connection, stream, raw)
       } catch (error) {

@@ -1,0 +1,59 @@
+// S2: what keeps the native half of an HTTP/2 session keeps it no longer than its streams.
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, createServer } from 'node:http2'
+import type { ClientHttp2Session } from 'node:http2'
+import type { AddressInfo } from 'node:net'
+import { after, before, describe, it } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+
+import { nativeHalfOf, outliveStreams } from './http2-outlive.ts'
+
+const ROUNDS_MAX = 50
+
+describe('the native half of an HTTP/2 session', () => {
+  const server = createServer()
+  let url: string
+  before(async () => {
+    server.on('stream', (stream) => {
+      stream.respond({ ':status': 200 })
+      stream.end('fine')
+    })
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}` // it listens on a port
+  })
+  after(() => server.close())
+
+  it('S2: is where this Node.js keeps it', async () => {
+    const session = connect(url)
+    await once(session, 'connect')
+    assert.equal(nativeHalfOf(session)?.constructor.name, 'Http2Session')
+    session.destroy()
+  })
+
+  it('S2: goes, and all that hangs on it, when its streams have gone', async () => {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void // what --expose-gc puts there
+    const gone: string[] = []
+    const registry = new FinalizationRegistry((what: string) => gone.push(what))
+    await (async () => {
+      const session: ClientHttp2Session = connect(url)
+      await once(session, 'connect')
+      const outlive = outliveStreams(session)
+      registry.register(session, 'session')
+      registry.register(nativeHalfOf(session)!, 'native half') // the test before this one
+      const stream = session.request({ ':path': '/' })
+      stream.once('close', () => outlive(stream)).resume()
+      await once(stream, 'close')
+      session.destroy()
+      await once(session, 'close')
+    })()
+    for (let round = 0; gone.length < 2 && round < ROUNDS_MAX; round++) {
+      await new Promise((resolve) => setImmediate(resolve))
+      collect()
+    }
+    assert.deepEqual(gone.toSorted(), ['native half', 'session'])
+  })
+})

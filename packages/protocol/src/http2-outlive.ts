@@ -1,0 +1,33 @@
+// Keeps the process from an assertion of Node.js that anybody at the other end of an HTTP/2 connection could bring about.
+//
+// An HTTP/2 session of node:http2 has a native half, and so has each of its streams. A stream that ends in the midst of
+// a header block (HEADERS without END_HEADERS, a block that is refused halfway, half a block of trailers) holds memory of
+// its session. If it ends while bytes of it wait on the socket, its native half is left to the garbage collector, and
+// so is that of the session when the connection is over. Whichever goes first is chance; if it is the session's, Node.js
+// finds that memory missing and ends the process: `(current_nghttp2_memory_) == (0)` in `~Http2Session` (Node.js 24.21;
+// of the same kind as CVE-2024-27983, whose remedy covers the streams that the session still knows).
+//
+// So a session's native half stays until those of its streams are gone.
+
+import type { Http2Session, Http2Stream } from 'node:http2'
+
+/** The native half stays for as long as its entry is here: until the stream has been collected. */
+const kept = new FinalizationRegistry<object>(() => {})
+
+/**
+ * To be called as soon as there is a session, whichever end of it we are.
+ * @returns what to call with each of its streams when that one closes
+ */
+export function outliveStreams(session: Http2Session): (stream: Http2Stream) => void {
+  const native = nativeHalfOf(session)
+  if (!native) return () => {}
+  // The end of a session is the end of its streams, which are put away in an immediate: before this one, which holds it.
+  session.once('close', () => setImmediate((_held) => {}, native))
+  return (stream) => kept.register(stream, native)
+}
+
+/** @returns undefined where a Node.js of another version keeps it elsewhere; a test holds that ours does not */
+export function nativeHalfOf(session: Http2Session): object | undefined {
+  const key = Object.getOwnPropertySymbols(session).find(({ description }) => description === 'kHandle')
+  return key && (session as unknown as Record<symbol, object | undefined>)[key] // where node:http2 keeps it
+}
