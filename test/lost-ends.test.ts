@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { connect as connectHttp2, constants } from 'node:http2'
 import { connect, createServer } from 'node:net'
 import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -14,6 +15,7 @@ import { connect as connectTls } from 'node:tls'
 
 import { NO_OPENSSL, makeCertificate } from './support/certificate.ts'
 import type { CertificateFiles } from './support/certificate.ts'
+import { GOAWAY, SETTINGS, WINDOW_UPDATE, frame } from './support/raw-http2.ts'
 import { webSocketRequest } from './support/raw-web-socket.ts'
 import { APP_HOST, startStack } from './support/stack.ts'
 
@@ -22,6 +24,9 @@ const ACCEPT = 'ICX+Yqv66kxgM0FcWaLWlFLwTAI='
 const LATER_MS = 200
 // More than all buffers on the way take: an app that does not read holds the visitor back.
 const MUCH = 20_000_000
+/** Of WINDOW_UPDATE and SETTINGS_INITIAL_WINDOW_SIZE: no window of HTTP/2 holds anybody back. */
+const WIDE = Buffer.from('7fff0000', 'hex')
+const WIDE_STREAM = Buffer.from('00047fffffff', 'hex')
 
 /** What an app does once it has the visitor's first byte. It reads nothing any more unless it says so. */
 const APPS: Record<string, (socket: Socket) => void> = {
@@ -111,6 +116,49 @@ describe('real-apps 2a: an upgraded exchange is over when both ends are', { time
         assert.ok(turns < 500, `${openSockets() - before} sockets are still open`)
         await new Promise((resolve) => setTimeout(resolve, 10))
       }
+    })
+  }
+})
+
+describe('S2: a connection to an HTTP/2 app is over when nobody needs it', { timeout: 60_000 }, () => {
+  const HELLO = frame(SETTINGS, 0, 0)
+  const WINDOWS = Buffer.concat([frame(SETTINGS, 0, 0, WIDE_STREAM), frame(WINDOW_UPDATE, 0, 0, WIDE)])
+  const apps: Record<string, (socket: Socket) => void> = {
+    'takes nothing of an upload': (socket) => {
+      socket.write(WINDOWS)
+      socket.once('data', () => socket.pause())
+    },
+    'takes nothing of an upload, and ends': (socket) => {
+      socket.write(WINDOWS)
+      socket.once('data', () => later(socket.pause(), () => socket.end()))
+    },
+    'goes away and ends with bytes behind it': (socket) => {
+      socket.write(HELLO)
+      socket.once('data', () => socket.end(Buffer.concat([frame(GOAWAY, 0, 0, Buffer.alloc(8)), HELLO, HELLO])))
+    },
+  }
+  for (const [way, behave] of Object.entries(apps)) {
+    it(`one that ${way}`, async () => {
+      const asked = Promise.withResolvers<void>()
+      const app = createServer({ allowHalfOpen: true }, (socket) => {
+        socket.on('error', () => {})
+        behave(socket)
+        asked.resolve()
+      })
+      const stack = await startStack({ app, upstreamProtocol: 'http2', listen: 'http2: all' })
+      const visitor = connectHttp2(`http://${APP_HOST}`, { createConnection: () => connect(stack.port, '127.0.0.1') })
+      const stream = visitor.request({ ':method': 'POST', ':path': '/' })
+      stream.on('error', () => {}) // it may be refused
+      stream.write(Buffer.alloc(MUCH))
+      await asked.promise // it is connected
+      await new Promise((resolve) => setTimeout(resolve, LATER_MS)) // until all windows are full
+      stream.close(constants.NGHTTP2_CANCEL)
+      while (!stack.log.some((line) => line.includes('"msg":"exchange"'))) await new Promise(setImmediate)
+      const leaving = performance.now()
+      await Promise.all(stack.agents.map((agent) => agent.close()))
+      assert.ok(performance.now() - leaving < 10_000, 'the agent had streams left')
+      visitor.destroy()
+      await stack.close()
     })
   }
 })

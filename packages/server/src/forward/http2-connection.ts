@@ -30,6 +30,11 @@ const STREAM_WINDOW_BYTES = 256 * 1024
 const CONNECTION_WINDOW_BYTES = 8 * 1024 * 1024
 const SESSION_MEMORY_MB = 32 // what waits to be sent, STREAMS_MAX times a few messages; Node refuses streams beyond
 const HEADER_PAIRS_MAX = 1024
+/**
+ * How long an end may take that nobody waits for: of a stream that was reset, of a session that closes with none left.
+ * node:http2 sends neither where the app takes nothing, and then reads nothing either, not even the app's own end.
+ */
+const LEAVE_MS = 2000
 /** Coming back costs two round trips; an app that wants its connections back sooner says GOAWAY. */
 const IDLE_MS = 60_000
 // A stream without a reply for so long makes the session prove that it is alive.
@@ -60,8 +65,10 @@ export class Http2Connection implements Watched, Bordered {
   #isOpened = false
   #isGone = false
   #lost: Error | undefined
-  #active = 0
+  /** Open ones; of those whose exchange is over, since when that is known. */
+  readonly #streams = new Map<ClientHttp2Stream, number | undefined>()
   #idleSince = 0
+  #isStuck = false
   #streamsMax = STREAMS_MAX
 
   /** @throws ProtocolError `session_closed`, `limit_reached` */
@@ -85,7 +92,7 @@ export class Http2Connection implements Watched, Bordered {
 
   /** Whether one more exchange can start here now. */
   get hasRoom(): boolean {
-    return this.#isOpened && this.#active < this.#streamsMax && !this.isClosing
+    return this.#isOpened && this.#streams.size < this.#streamsMax && !this.isClosing && !this.#isStuck
   }
 
   /** Whether it will be open, or has room again, without a new connection. */
@@ -101,9 +108,9 @@ export class Http2Connection implements Watched, Bordered {
   request(head: string[], hasBody: boolean): ClientHttp2Stream {
     const session = this.#session! // hasRoom
     const stream = session.request(head, { endStream: !hasBody, waitForTrailers: hasBody })
-    this.#active++
+    this.#streams.set(stream, undefined)
     stream.once('close', () => {
-      this.#active--
+      this.#streams.delete(stream)
       this.#idleSince = performance.now()
       this.#outlive(stream)
     })
@@ -133,7 +140,18 @@ export class Http2Connection implements Watched, Bordered {
       const waitedMs = now - this.#openedAt
       if (waitedMs > PROBE_AFTER_MS && !this.#session) this.lane.session.probe()
       if (waitedMs > this.#options.openDeadlineMs) this.#giveUp()
-    } else if (this.#active === 0 && now - this.#idleSince > IDLE_MS) this.retire()
+      return
+    }
+    let isInUse = false
+    for (const [stream, overSince] of this.#streams) {
+      if (!stream.closed) isInUse = true
+      else if (overSince === undefined) this.#streams.set(stream, now)
+      else if (now - overSince > LEAVE_MS) this.#isStuck = true
+    }
+    if (isInUse) return
+    const idleMs = this.#streams.size === 0 ? now - this.#idleSince : 0
+    if (this.#isStuck || (this.isClosing && idleMs > LEAVE_MS)) this.destroy(new Error('the connection does not end'))
+    else if (idleMs > IDLE_MS) this.retire()
   }
 
   #giveUp(): void {
