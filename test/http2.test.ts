@@ -808,6 +808,14 @@ describe('HTTP/2 connections', { timeout: 60_000 }, () => {
     assert.equal(await other.answer(1), '408')
   })
 
+  it('attack 34: end where a visitor takes nothing of a refusal', async () => {
+    const visitor = raw(stack)
+    visitor.write(frame(SETTINGS, 0, 0, Buffer.from('000400000000', 'hex'))) // SETTINGS_INITIAL_WINDOW_SIZE: 0
+    visitor.write(request(1, fields({ ':authority': 'nobody.localhost' })))
+    assert.equal(await visitor.answer(1), '404')
+    await visitor.untilOver()
+  })
+
   it('attack 16: give 502 to an app that lies, and the next request a good answer', async () => {
     const lies = [
       'garbage\r\n\r\n',

@@ -185,6 +185,7 @@ export class Http2Visitors {
   #onStream(connection: Connection, stream: ServerHttp2Stream, raw: string[]): void {
     stream.on('error', () => {}) // the visitor left; 'close' tells the same
     connection.streams++
+    connection.idleSince = performance.now()
     connection.hasServed = true
     this.#options.onAsked(connection.socket)
     connection.allowance += OVERHEAD_PER_STREAM_BYTES + mostBytesOnTheWire(raw)
@@ -210,6 +211,7 @@ export class Http2Visitors {
     connection.exchanges++
     await this.#options.onExchange(exchange)
     connection.exchanges--
+    connection.idleSince = performance.now()
   }
 
   /** Admission; a refused request is answered here and gives no exchange. */
@@ -259,12 +261,17 @@ export class Http2Visitors {
       connection.session.destroy(new Error('flood of frames'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
       connection.leavingSince ??= now
     }
-    if (connection.streams > 0) return
+    const { keep_alive_seconds, request_head_seconds, visitor_stall_seconds } = this.#options.timeouts
+    if (connection.exchanges > 0) return // each has deadlines of its own
+    if (connection.streams > 0) {
+      // What is left are refusals and resets that nobody takes.
+      if (now - connection.idleSince > visitor_stall_seconds * 1000) connection.socket.destroy()
+      return
+    }
     if (connection.leavingSince !== undefined) {
       if (now - connection.leavingSince > LEAVE_MS && now - connection.idleSince > LEAVE_MS) connection.socket.destroy()
       return
     }
-    const { keep_alive_seconds, request_head_seconds } = this.#options.timeouts
     const patience = connection.hasServed ? keep_alive_seconds : request_head_seconds
     if (now - connection.idleSince > patience * 1000) this.#leave(connection)
   }
