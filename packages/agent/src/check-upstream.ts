@@ -4,7 +4,7 @@ import { connect as http2Connect } from 'node:http2'
 import { PassThrough } from 'node:stream'
 import type { Duplex } from 'node:stream'
 
-import { outliveStreams, printable } from '@sallyport/protocol'
+import { outliveStreams, printable, watchEnd } from '@sallyport/protocol'
 import { request as httpRequest } from '@sallyport/protocol/node-http'
 import type { StreamProtocol } from '@sallyport/protocol'
 
@@ -90,13 +90,14 @@ function askHttp2(socket: Duplex, { authority, path }: UpstreamCheck): Promise<n
     const outlive = outliveStreams(session)
     session.on('error', reject)
     const stream = session.request({ ':path': path, 'user-agent': USER_AGENT })
+    const sawEnd = watchEnd(stream)
     stream.on('response', (headers) => {
       resolve(Number(headers[':status'] ?? 0))
       session.destroy()
     })
     stream.on('error', reject)
     stream.on('close', () => {
-      outlive(stream)
+      outlive(stream, sawEnd)
       reject(new Error('the app ended the stream without an answer'))
     })
     stream.end()

@@ -9,7 +9,7 @@ import { after, before, describe, it } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
-import { nativeHalfOf, outliveStreams } from './http2-outlive.ts'
+import { nativeHalfOf, outliveStreams, watchEnd } from './http2-outlive.ts'
 
 const ROUNDS_MAX = 50
 
@@ -18,6 +18,7 @@ describe('the native half of an HTTP/2 session', () => {
   let url: string
   before(async () => {
     server.on('stream', (stream) => {
+      stream.on('error', () => {}) // a visitor who leaves
       stream.respond({ ':status': 200 })
       stream.end('fine')
     })
@@ -33,6 +34,21 @@ describe('the native half of an HTTP/2 session', () => {
     session.destroy()
   })
 
+  it('S2: is known not to be needed behind END_STREAM, not behind a reset', async () => {
+    const session = connect(url)
+    const whole = session.request({ ':path': '/' })
+    const pieces: number[] = []
+    const sawEnd = watchEnd(whole, (bytes) => pieces.push(bytes))
+    await once(whole.resume(), 'close')
+    assert.deepEqual([sawEnd(), pieces], [true, ['fine'.length]])
+    const broken = session.request({ ':path': '/' })
+    const sawNone = watchEnd(broken)
+    broken.close()
+    await once(broken.resume(), 'close')
+    assert.equal(sawNone(), false)
+    session.destroy()
+  })
+
   it('S2: goes, and all that hangs on it, when its streams have gone', async () => {
     setFlagsFromString('--expose-gc')
     const collect = runInNewContext('gc') as () => void // what --expose-gc puts there
@@ -45,8 +61,11 @@ describe('the native half of an HTTP/2 session', () => {
       registry.register(session, 'session')
       registry.register(nativeHalfOf(session)!, 'native half') // the test before this one
       const stream = session.request({ ':path': '/' })
-      stream.once('close', () => outlive(stream)).resume()
+      const sawEnd = watchEnd(stream)
+      stream.once('close', () => outlive(stream, sawEnd))
+      stream.destroy()
       await once(stream, 'close')
+      assert.equal(sawEnd(), false)
       session.destroy()
       await once(session, 'close')
     })()

@@ -3,7 +3,7 @@
 export * from './control.ts'
 export * from './control-channel.ts'
 export * from './errors.ts'
-export { nativeHalfOf, outliveStreams } from './http2-outlive.ts'
+export { nativeHalfOf, outliveStreams, watchEnd } from './http2-outlive.ts'
 export { PAGE_COLOURS, escapeHtml, renderHtml } from './html-page.ts'
 export * from './labels.ts'
 export { printable } from './printable.ts'

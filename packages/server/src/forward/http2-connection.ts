@@ -7,9 +7,9 @@
 // No PING: servers of gRPC punish those that come often, and the tunnel session itself notices what is dead.
 
 import { connect } from 'node:http2'
-import type { ClientHttp2Session, ClientHttp2Stream, Http2Stream, Settings } from 'node:http2'
+import type { ClientHttp2Session, ClientHttp2Stream, Settings } from 'node:http2'
 
-import { ProtocolError, decodeStreamReply, outliveStreams } from '@sallyport/protocol'
+import { ProtocolError, decodeStreamReply, outliveStreams, watchEnd } from '@sallyport/protocol'
 import type { StreamReply, YamuxStream } from '@sallyport/protocol'
 
 import { RelayError } from '../errors.ts'
@@ -60,7 +60,7 @@ export class Http2Connection implements Watched, Bordered {
   readonly #stream: YamuxStream
   readonly #openedAt = performance.now()
   #session: ClientHttp2Session | undefined
-  #outlive: (stream: Http2Stream) => void = () => {}
+  #outlive: ReturnType<typeof outliveStreams> | undefined
   #kept: Buffer | undefined
   #isOpened = false
   #isGone = false
@@ -103,18 +103,20 @@ export class Http2Connection implements Watched, Bordered {
   /**
    * Starts an exchange. Only while `hasRoom`.
    * @param head flat list with the pseudo-headers in front
+   * @returns the stream, and whether the app has ended the answer with END_STREAM
    * @throws whatever node:http2 has against the head
    */
-  request(head: string[], hasBody: boolean): ClientHttp2Stream {
+  request(head: string[], hasBody: boolean): { stream: ClientHttp2Stream; sawEnd: () => boolean } {
     const session = this.#session! // hasRoom
     const stream = session.request(head, { endStream: !hasBody, waitForTrailers: hasBody })
+    const sawEnd = watchEnd(stream)
     this.#streams.set(stream, undefined)
     stream.once('close', () => {
       this.#streams.delete(stream)
       this.#idleSince = performance.now()
-      this.#outlive(stream)
+      this.#outlive?.(stream, sawEnd)
     })
-    return stream
+    return { stream, sawEnd }
   }
 
   /** Takes no further exchange and ends with the last one. */

@@ -157,14 +157,14 @@ class Http2Transfer implements Http2Waiter, Watched {
     // What a person wrote behind `agent tunnel`: the only sign of TLS, and of no other use here.
     const scheme = tunnel.forwardsTo.startsWith('https:') ? 'https' : 'http'
     const head = writeHttp2Head(this.#exchange, tunnel.hostHeader, scheme, this.#framing)
-    let stream: ClientHttp2Stream
+    let asked: ReturnType<Http2Connection['request']>
     try {
-      stream = connection.request(head, this.#framing.type !== 'none')
+      asked = connection.request(head, this.#framing.type !== 'none')
     } catch (error) {
       if (connection.isClosing) return this.onNoConnection(error as Error) // node:http2 throws Errors
       return this.#fail(new RelayError('bad_request', { cause: error, detail: 'a header that HTTP/2 does not know' }))
     }
-    this.#listen(stream)
+    this.#listen(asked.stream, asked.sawEnd)
     if (this.#framing.type === 'none') return
     if (this.#bodyStarted) this.#replayBody()
     else this.#startBody()
@@ -186,20 +186,12 @@ class Http2Transfer implements Http2Waiter, Watched {
     this.#fail(noTunnelError(this.#backend, this.#tried.size, this.#lastFailure))
   }
 
-  #listen(stream: ClientHttp2Stream): void {
+  #listen(stream: ClientHttp2Stream, sawEnd: () => boolean): void {
     this.#stream = stream
     const current = (): boolean => this.#stream === stream
     const on = <Args extends unknown[]>(event: string, listener: (...args: Args) => void): unknown =>
       stream.on(event, within(this, listener))
-    let sawEnd = false
     let rawTrailers: string[] = []
-    // A reset with NO_ERROR also ends the readable side, as if the answer were complete (RFC 9113 8.1 allows it only
-    // behind a complete one). Node tells the two apart by the order: END_STREAM is pushed before the stream is closed.
-    const push = stream.push.bind(stream)
-    stream.push = (chunk, encoding) => {
-      if (chunk === null && !stream.closed) sawEnd = true
-      return push(chunk, encoding)
-    }
     on('headers', (_headers, _flags, raw: string[]) => void (current() && this.#onInformation(raw)))
     on('response', (_headers, flags: number, raw: string[]) => {
       if (!current()) return
@@ -212,7 +204,9 @@ class Http2Transfer implements Http2Waiter, Watched {
     })
     stream.on('trailers', (_headers, _flags, raw: string[]) => (rawTrailers = raw))
     on('end', () => {
-      if (current() && sawEnd) this.#onComplete(rawTrailers)
+      // A reset with NO_ERROR also ends the readable side, as if the answer were complete: RFC 9113 8.1 allows it only
+      // behind a complete one.
+      if (current() && sawEnd()) this.#onComplete(rawTrailers)
     })
     on('drain', () => void (current() && this.#onDrain()))
     on('wantTrailers', () => this.#sendTrailers(stream))

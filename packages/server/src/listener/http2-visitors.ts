@@ -5,7 +5,7 @@ import { constants, performServerHandshake } from 'node:http2'
 import type { ServerHttp2Session, ServerHttp2Stream, ServerSessionOptions } from 'node:http2'
 import type { Socket } from 'node:net'
 
-import { outliveStreams } from '@sallyport/protocol'
+import { outliveStreams, watchEnd } from '@sallyport/protocol'
 import type { Logger } from 'pino'
 
 import type { LimitName, Limits, Timeouts } from '../config/config.ts'
@@ -71,6 +71,7 @@ export interface Http2VisitorsOptions {
 /** What one connection is doing. */
 interface Connection {
   readonly session: ServerHttp2Session
+  readonly outlive: ReturnType<typeof outliveStreams>
   readonly socket: Socket
   readonly address: string
   /** Why it gets one answer and no more. */
@@ -129,6 +130,7 @@ export class Http2Visitors {
     const session = performServerHandshake(socket, this.#settings)
     const connection: Connection = {
       session,
+      outlive: outliveStreams(session),
       socket,
       address: plainAddress(socket.remoteAddress ?? ''),
       limit,
@@ -144,9 +146,7 @@ export class Http2Visitors {
     }
     this.#connections.add(connection)
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
-    const outlive = outliveStreams(session)
     session.on('stream', (stream, _, __, raw) => {
-      stream.once('close', () => outlive(stream))
       try {
         this.#onStream(connection, stream, raw)
       } catch (error) {
@@ -189,9 +189,10 @@ export class Http2Visitors {
     connection.hasServed = true
     this.#options.onAsked(connection.socket)
     connection.allowance += OVERHEAD_PER_STREAM_BYTES + mostBytesOnTheWire(raw)
-    // Told when it comes, read or not: a body may lie in its window for long, and one that is refused is never read.
     if (!stream.endAfterHeaders) {
-      countPushed(stream, (bytes) => (connection.allowance += OVERHEAD_PER_BODY_BYTE * bytes))
+      // Told when it comes, read or not: a body may lie in its window for long, and one that is refused is never read.
+      const sawEnd = watchEnd(stream, (bytes) => (connection.allowance += OVERHEAD_PER_BODY_BYTE * bytes))
+      stream.once('close', () => connection.outlive(stream, sawEnd))
     }
     stream.once('close', () => {
       connection.streams--
@@ -317,15 +318,6 @@ function mostBytesOnTheWire(raw: readonly string[]): number {
     counted += field.length
   }
   return counted
-}
-
-/** Hears of each piece of a body when it comes; node:http2 pushes it, whether the reader is at rest or not. */
-function countPushed(stream: ServerHttp2Stream, count: (bytes: number) => void): void {
-  const push = stream.push.bind(stream)
-  stream.push = (chunk: Buffer | null, encoding) => {
-    if (chunk) count(chunk.length)
-    return push(chunk, encoding)
-  }
 }
 
 /** RFC 8441 5: the stream itself is the WebSocket, and 200 stands in the place of 101. */
