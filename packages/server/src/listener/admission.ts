@@ -1,6 +1,6 @@
 // Admission: what every request must satisfy before an edge is even looked up. node:http is lenient where a
 // proxy must not be: two parsers that read one message differently are how requests get smuggled.
-// Pure: no I/O, no clock. Sources: RFC 9110 7.2, RFC 9112 3 and 6, and RULES.md "Admission".
+// No I/O, no clock. Sources: RFC 9110 7.2, RFC 9112 3 and 6, and RULES.md "Admission".
 
 import type { IncomingMessage } from 'node:http'
 import { isIPv6 } from 'node:net'
@@ -14,8 +14,12 @@ const HOST_MAX_CHARS = 260
 // apps. In a query browsers send `\` as it is (https://url.spec.whatwg.org/#query-percent-encode-set), and no route looks there.
 const TARGET = /^\/[\x21\x22\x24-\x3e\x40-\x5b\x5d-\x7e\x80-\xff]*(?:\?[\x21\x22\x24-\x7e\x80-\xff]*)?$/
 
+// RFC 9112 3.2.2: scheme, host[:port] without user info, and what would stand in origin-form.
+const ABSOLUTE_FORM = /^(https?):\/\/([^/?]+)(.*)$/i
+const DEFAULT_PORTS: Record<string, string> = { http: ':80', https: ':443' }
+
 /**
- * Checks a request head.
+ * Checks a request head, and writes a target in absolute-form as origin-form: from here on there is one text of it.
  * @returns the host: lower case, without port and final dot
  * @throws RelayError `bad_request`, `coding_unsupported` or `method_not_allowed`; the connection must close then
  */
@@ -27,7 +31,7 @@ export function admit(request: IncomingMessage): string {
   if (method === 'CONNECT' || method === 'TRACE') {
     throw new RelayError('method_not_allowed', { detail: `method ${method}`, headers: { connection: 'close' } })
   }
-  checkTarget(url)
+  const isOriginForm = url !== undefined && TARGET.test(url)
 
   let host: string | undefined
   let codings = 0
@@ -48,12 +52,38 @@ export function admit(request: IncomingMessage): string {
     }
   }
   if (codings > 1 || lengths > 1 || (codings > 0 && lengths > 0)) throw refuse('the framing is ambiguous')
-  return normalHost(host)
+  const named = normalHost(host)
+  if (!isOriginForm) request.url = toOriginForm(request, host!) // normalHost has refused a missing one
+  return named
 }
 
 /** Origin form only: an OPTIONS for the server as a whole, `*` (RFC 9110 9.3.7), means no app of any edge. */
 export function checkTarget(target: string | undefined): void {
   if (target === undefined || !TARGET.test(target)) throw refuse('the request target is not in origin form')
+}
+
+/**
+ * RFC 9112 3.2.2: a server must take absolute-form as well. We take it where it says once more what Host says, so that whoever
+ * reads the one or the other has the same host; http and https both, because TLS may end in front of us.
+ * @throws RelayError `bad_request` where it is something else
+ */
+function toOriginForm({ method, url = '' }: IncomingMessage, host: string): string {
+  const [, scheme = '', authority = '', rest = ''] = ABSOLUTE_FORM.exec(url) ?? []
+  const port = DEFAULT_PORTS[scheme.toLowerCase()]
+  if (port === undefined) throw refuse('the request target is not in origin form')
+  if (normalHost(authority) !== normalHost(host) || portOf(authority, port) !== portOf(host, port)) {
+    throw refuse('the request target names another host than Host')
+  }
+  // RFC 9112 3.2.4: the OPTIONS of a whole server, see checkTarget().
+  if (method === 'OPTIONS' && rest === '') throw refuse('the request target is a whole server')
+  const target = rest.startsWith('/') ? rest : `/${rest}` // RFC 9110 4.2.3
+  checkTarget(target)
+  return target
+}
+
+/** @param host of the grammar HOST */
+function portOf(host: string, byDefault: string): string {
+  return /:\d+$/.exec(host)?.[0] ?? byDefault
 }
 
 /** RFC 9112 6.1: chunked is the only coding we speak, and HTTP/1.0 has none. */
