@@ -52,10 +52,11 @@ describe('ResponseParser', () => {
   // Found by test/differential.test.ts: Node's parser refuses these, or frames them in another way.
   const laxer: Record<string, string> = {
     'a tab behind chunked': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\t\r\n\r\n0\r\n\r\n',
-    'a space behind a chunk size': `${CHUNKED.slice(0, CHUNKED.indexOf('5\r\n'))}5 \r\nhello\r\n0\r\n\r\n`,
+    'a tab behind a chunk size': `${CHUNKED.slice(0, CHUNKED.indexOf('5\r\n'))}5\t\r\nhello\r\n0\r\n\r\n`,
     'an empty chunk extension': `${CHUNKED.slice(0, CHUNKED.indexOf('5\r\n'))}5;\r\nhello\r\n0\r\n\r\n`,
     'an open quote in a chunk extension': `${CHUNKED.slice(0, CHUNKED.indexOf('5\r\n'))}5;a="b\r\nhello\r\n0\r\n\r\n`,
     'a length among the trailers': CHUNKED.replace('X-Sum: 1', 'Content-Length: 1'),
+    'a length among the trailers, a space before its colon': CHUNKED.replace('X-Sum: 1', 'Content-Length \t: 1'),
     'an interim response of HTTP/1.0': `HTTP/1.0 103 Early Hints\r\n\r\n${HELLO}`,
   }
   for (const [what, bytes] of Object.entries(laxer)) {
@@ -86,6 +87,24 @@ describe('ResponseParser', () => {
     const { seen } = read([CHUNKED])
     assert.equal(seen.body, 'hello world')
     assert.deepEqual(seen.trailers, ['X-Sum', '1', 'X-Two', '2'])
+  })
+
+  it('B9: reads names without the white space before their colons, and chunk sizes without the spaces behind them', () => {
+    for (const [clean, padded] of [
+      [HELLO, HELLO.replaceAll(/^([\w-]+):/gm, '$1 :')],
+      [HELLO, HELLO.replace('X-A:', 'X-A \t :')],
+      [CHUNKED, CHUNKED.replaceAll(/^([\w-]+):/gm, '$1  :')],
+      [CHUNKED, CHUNKED.replace('5\r', '5       \r').replace('6;', '6 ;').replace('0\r', '0 \r')],
+    ] as const) {
+      assert.notEqual(padded, clean)
+      const expected = read([clean]).seen
+      assert.ok(expected.complete)
+      assert.deepEqual(read([padded]).seen, expected)
+      assert.deepEqual(read(padded.split('')).seen, expected)
+    }
+    const { seen, parser } = read(['HTTP/1.1 200 OK\r\nContent-Length : 5\r\nConnection : close\r\n\r\nhello'])
+    assert.equal(seen.body, 'hello')
+    assert.ok(parser.isIdle, 'the body ends where the length says')
   })
 
   it('reads a body until the connection ends', () => {
@@ -141,7 +160,19 @@ describe('ResponseParser', () => {
     'a chunk longer than its size': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n',
     'a chunk line that ends in LF': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\nab\r\n',
     'an endless chunk line': `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;${'x'.repeat(400)}`,
-    'a space before the colon': 'HTTP/1.1 200 OK\r\nContent-Length : 5\r\n\r\n',
+    'a second Content-Length, a space before its colon':
+      'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length : 50\r\n\r\nhello',
+    'Content-Length with Transfer-Encoding, a space before its colon':
+      'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n',
+    'an unknown coding, a space before its colon': 'HTTP/1.1 200 OK\r\nTransfer-Encoding : gzip\r\n\r\n',
+    'a tab before the colon of the framing': 'HTTP/1.1 200 OK\r\nContent-Length\t: 5\r\n\r\nhello',
+    'a space within a header name': 'HTTP/1.1 200 OK\r\nX Content-Length : 5\r\n\r\nhello',
+    'a header name of spaces': 'HTTP/1.1 200 OK\r\n : 5\r\n\r\nhello',
+    'another white space before the colon': 'HTTP/1.1 200 OK\r\nX-A\x0b: b\r\n\r\n',
+    'two chunk sizes': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5 0\r\nhello\r\n0\r\n\r\n',
+    'a space before a chunk size': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n 5\r\nhello\r\n0\r\n\r\n',
+    'a chunk size of spaces': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n  \r\nhello\r\n0\r\n\r\n',
+    'endless spaces behind a chunk size': `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5${' '.repeat(400)}`,
     'a folded header': 'HTTP/1.1 200 OK\r\nX-A: b\r\n c\r\n\r\n',
     'a bare LF in a header': 'HTTP/1.1 200 OK\r\nX-A: b\nX-C: d\r\n\r\n',
     'a bare CR in a header': 'HTTP/1.1 200 OK\r\nX-A: b\rX-C: d\r\n\r\n',
