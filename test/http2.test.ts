@@ -417,6 +417,26 @@ describe('HTTP/2', { timeout: 60_000 }, () => {
       assert.equal((last?.flags ?? 0) & END_STREAM, END_STREAM, 'the answer is complete before the reset')
     })
 
+    it('real-apps 3, 4: nothing of a request whose END_STREAM comes a moment after the answer; the next one it does', async () => {
+      answer = (_, response) => response.end('early')
+      const visitor = raw(stack)
+      for (const [stream, method] of [
+        [1, 'GET'], // without END_STREAM nobody knows that it has no body
+        [3, 'POST'],
+        [5, 'PUT'],
+      ] as const) {
+        visitor.write(request(stream, fields({ ':method': method }), 0))
+        if (stream > 1) visitor.write(frame(DATA, 0, stream, Buffer.from('all of it')))
+        assert.equal(await visitor.answer(stream), '200')
+        await visitor.until((each) => each.stream === stream && each.type === DATA && (each.flags & END_STREAM) > 0)
+        if (stream < 5) visitor.write(frame(DATA, END_STREAM, stream))
+      }
+      const reset = await visitor.until(({ type }) => type === RST_STREAM)
+      assert.deepEqual([reset.stream, reset.payload.readUInt32BE()], [5, NGHTTP2_NO_ERROR])
+      visitor.write(request(7, fields()))
+      assert.equal(await visitor.answer(7), '200')
+    })
+
     it('nothing: a stream that nobody reads holds up neither the others nor the app (attack 34)', async () => {
       let written = 0
       answer = (request, response) => {

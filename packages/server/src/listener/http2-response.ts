@@ -19,6 +19,11 @@ const OF_THE_CONNECTION = new Set([
   'te',
 ])
 
+// Behind an early answer the rest of the request may still come for so long. A reset at once would be in order, but HAProxy 2.6
+// drops with it what it has not passed on yet, and httpx fails where it crosses an END_STREAM of its own, which is often just
+// behind. Within it are a round trip and a busy proxy; HTTP/1.1 reads on for longer (linger.ts). The stream counts meanwhile.
+const LAST_BYTES_MS = 500
+
 const RESET_CONTENT = 205 // RFC 9110 15.3.6: no content, whatever the app says
 
 export class Http2Response implements VisitorResponse {
@@ -30,6 +35,8 @@ export class Http2Response implements VisitorResponse {
   #hasLength = false
   #hasEnded = false
   #waitsForTrailers = false
+  /** Who waits for the end of the answer, where the request may go on behind it. */
+  #waiting: (() => void)[] | undefined
 
   constructor(stream: ServerHttp2Stream, isHead: boolean) {
     this.#stream = stream
@@ -106,6 +113,7 @@ export class Http2Response implements VisitorResponse {
 
   on(event: 'close', listener: () => void): void {
     this.#stream.on(event, listener)
+    if (!this.#stream.endAfterHeaders) (this.#waiting ??= []).push(listener)
   }
 
   once(event: 'close' | 'drain', listener: () => void): void {
@@ -180,7 +188,13 @@ export class Http2Response implements VisitorResponse {
     // send none where it is destroyed then; nghttp2 still has bytes for it, asks for them, hears "none, and not the end",
     // and makes empty DATA frames of that without end: the process stands still and takes all memory (Node.js 24.21).
     if (!stream.writableFinished) return void stream.once('finish', () => this.#stopRequest())
-    stream.close(constants.NGHTTP2_NO_ERROR)
+    // The exchange is over with its answer, whatever still comes.
+    for (const listener of this.#waiting ?? []) {
+      stream.off('close', listener)
+      listener()
+    }
+    const timer = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), LAST_BYTES_MS)
+    stream.once('close', () => clearTimeout(timer))
   }
 }
 
