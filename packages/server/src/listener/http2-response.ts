@@ -21,7 +21,7 @@ const OF_THE_CONNECTION = new Set([
 
 // Behind an early answer the rest of the request may still come for so long. A reset at once would be in order, but HAProxy 2.6
 // drops with it what it has not passed on yet, and httpx fails where it crosses an END_STREAM of its own, which is often just
-// behind. Within it are a round trip and a busy proxy; HTTP/1.1 reads on for longer (linger.ts). The stream counts meanwhile.
+// behind. Within it are a round trip and a busy proxy; HTTP/1.1 reads on for longer (linger.ts). The stream counts meanwhile. See decision 23.
 const LAST_BYTES_MS = 500
 
 const RESET_CONTENT = 205 // RFC 9110 15.3.6: no content, whatever the app says
