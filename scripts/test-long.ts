@@ -1,5 +1,5 @@
 // `npm run test:long`: what `npm test` does with a small sample, at length: the fuzzers, the comparison of our parsers
-// with Node's, and answers to those who are still uploading. Other cases each time; the seed is printed. An argument is how many times the sample is played.
+// with Node's, and answers to those who are still uploading, with HAProxy in front too. Other cases each time; the seed is printed. An argument is how many times the sample is played.
 
 import { spawn } from 'node:child_process'
 import { globSync } from 'node:fs'
@@ -26,6 +26,7 @@ const files = [
   ...globSync('test/fuzz/*.test.ts', { cwd: root }).toSorted(),
   'test/differential.test.ts',
   'test/early-answers.test.ts',
+  'test/interop/haproxy.test.ts',
 ]
 const timeout = `--test-timeout=${minutes * 60_000}`
 const child = spawn(process.execPath, ['--test', '--test-reporter=spec', '--test-concurrency=1', timeout, ...files], {

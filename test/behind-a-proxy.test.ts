@@ -2,20 +2,15 @@
 // relay, agent and sockets; the proxy is written by hand, and a real HAProxy where there is one.
 
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
-import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 
 import { AGENT_PATH, SUBPROTOCOL } from '@sallyport/protocol'
 import { WebSocket } from 'ws'
 
-import { freePort } from './support/processes.ts'
+import { NO_HAPROXY, startHaproxy } from './support/haproxy.ts'
+import type { Haproxy } from './support/haproxy.ts'
 import { RecordingApp } from './support/recording-app.ts'
 import { startStack } from './support/stack.ts'
 import type { Stack } from './support/stack.ts'
@@ -144,43 +139,20 @@ describe('behind a proxy that is trusted', { timeout: 60_000 }, () => {
   })
 })
 
-const haproxy = ['/usr/sbin', ...(process.env.PATH ?? '').split(delimiter)]
-  .map((folder) => join(folder, 'haproxy'))
-  .find((path) => existsSync(path))
-
-describe('behind HAProxy', { skip: haproxy === undefined && 'no haproxy on this machine', timeout: 60_000 }, () => {
+describe('behind HAProxy', { skip: NO_HAPROXY, timeout: 60_000 }, () => {
   let stack: Stack
-  let folder: string
-  let stop: () => Promise<void>
+  let haproxy: Haproxy<'h1ToH1' | 'h1ToH2' | 'h2ToH2'>
   const app = new RecordingApp()
-  /** Where it takes HTTP/1.1 and HTTP/2, and how it speaks to the relay. */
-  const ports = { h1ToH1: 0, h1ToH2: 0, h2ToH2: 0 }
 
   before(async () => {
     stack = await startStack({ app: app.server, edges: EDGES, config: CONFIG, listen: 'http2: all' })
-    folder = await mkdtemp(join(tmpdir(), 'sallyport-haproxy-'))
-    for (const name of Object.keys(ports) as (keyof typeof ports)[]) ports[name] = await freePort()
-    const proxy = (name: string, port: number, front: string, back: string): string =>
-      `listen ${name}\n  bind 127.0.0.1:${port}${front}\n  option forwardfor\n  server relay 127.0.0.1:${stack.port}${back}\n`
-    await writeFile(
-      join(folder, 'haproxy.cfg'),
-      'defaults\n  mode http\n  timeout connect 5s\n  timeout client 10s\n  timeout server 10s\n  timeout tunnel 10s\n' +
-        proxy('h1ToH1', ports.h1ToH1, '', '') +
-        proxy('h1ToH2', ports.h1ToH2, '', ' proto h2') +
-        proxy('h2ToH2', ports.h2ToH2, ' proto h2', ' proto h2'),
-    )
-    const child = spawn(haproxy!, ['-db', '-f', join(folder, 'haproxy.cfg')], { stdio: 'ignore' })
-    const exited = once(child, 'exit')
-    stop = async () => {
-      child.kill()
-      await exited
-    }
-    for (const port of Object.values(ports)) await untilListening(port)
+    const h2 = ' proto h2'
+    const listeners = { h1ToH1: {}, h1ToH2: { back: h2 }, h2ToH2: { front: h2, back: h2 } }
+    haproxy = await startHaproxy(stack.port, listeners, ['option forwardfor'])
   })
   after(async () => {
-    await stop()
+    await haproxy.close()
     await stack.close()
-    await rm(folder, { recursive: true, force: true })
   })
 
   for (const [name, way] of [
@@ -193,26 +165,13 @@ describe('behind HAProxy', { skip: haproxy === undefined && 'no haproxy on this 
     it(`S6: a visitor is who they are, with ${way} (${name})`, async () => {
       const from = '127.0.0.2' // the proxy's own address is trusted
       const headers = [['x-forwarded-for', '10.9.9.9']] as const
-      assert.equal(await visit(way, ports[name], { from, headers, host: 'allowed.localhost' }), 403)
+      assert.equal(await visit(way, haproxy.ports[name], { from, headers, host: 'allowed.localhost' }), 403)
       assert.deepEqual(app.heads, [], 'nothing reaches the app')
       const passes = way === 'an upgrade' ? 101 : 200
-      assert.equal(await visit(way, ports[name], { from, headers, host: 'open.localhost' }), passes)
+      assert.equal(await visit(way, haproxy.ports[name], { from, headers, host: 'open.localhost' }), passes)
       assert.deepEqual(app.values('x-forwarded-for'), ['127.0.0.2, 127.0.0.1'])
       assert.deepEqual(app.values('host'), ['open.localhost'])
       app.heads.length = 0
     })
   }
 })
-
-async function untilListening(port: number): Promise<void> {
-  for (;;) {
-    const socket = connect({ port, host: '127.0.0.1' })
-    const isThere = await once(socket, 'connect').then(
-      () => true,
-      () => false,
-    )
-    socket.destroy()
-    if (isThere) return
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-}

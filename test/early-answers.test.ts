@@ -3,14 +3,14 @@
 // SALLYPORT_EARLY_ANSWERS sets how many uploads each line is; `npm run test:long` makes it 200.
 
 import assert from 'node:assert/strict'
-import { execFile, spawn } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, request as httpRequest } from 'node:http'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import { connect, createServer as createNetServer } from 'node:net'
-import type { AddressInfo, Socket } from 'node:net'
+import { connect } from 'node:net'
+import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -18,6 +18,7 @@ import type { TestContext } from 'node:test'
 import { connect as connectTls } from 'node:tls'
 
 import { NO_OPENSSL, makeCertificate } from './support/certificate.ts'
+import { NO_HAPROXY, startHaproxy } from './support/haproxy.ts'
 import { webSocketRequest } from './support/raw-web-socket.ts'
 import { APP_HOST, startStack } from './support/stack.ts'
 import type { Stack } from './support/stack.ts'
@@ -25,7 +26,6 @@ import type { Stack } from './support/stack.ts'
 const UPLOADS = Number(process.env.SALLYPORT_EARLY_ANSWERS ?? 4)
 const UPLOAD_BYTES = 20 * 1024 * 1024
 const NO_CURL = 'no curl on this machine (on Debian: apt-get install curl)'
-const NO_HAPROXY = 'no haproxy on this machine (on Debian: apt-get install haproxy)'
 const NO_GO = 'no go on this machine (on Debian: apt-get install golang-go)'
 const HOSTS = [APP_HOST, 'auth.localhost', 'nobody.localhost', 'relay.localhost']
 const EDGES = `
@@ -135,12 +135,13 @@ describe('real-apps 2: an early answer during an upload', { timeout: 60_000 * Ma
   })
 
   it('reaches curl through HAProxy in front of the relay', async (test) => {
-    if (!(await has('haproxy', '-v'))) return test.skip(NO_HAPROXY)
+    if (NO_HAPROXY !== false) return test.skip(NO_HAPROXY)
     if (!(await has('curl', '--version'))) return test.skip(NO_CURL)
-    const port = await startHaproxy(join(folder, 'haproxy.cfg'), plain.port, closing)
+    const haproxy = await startHaproxy(plain.port, { in: {} })
+    closing.push(() => haproxy.close())
     for (const { host, path, status } of ANSWERS) {
       const args = ['-sS', '--http1.1', '-H', 'Expect:', '-T', join(folder, 'upload'), '-o', '/dev/null']
-      const to = ['-w', '%{http_code}', '-H', `Host: ${host}`, `http://127.0.0.1:${port}${path}`]
+      const to = ['-w', '%{http_code}', '-H', `Host: ${host}`, `http://127.0.0.1:${haproxy.ports.in}${path}`]
       await allOf(status, async () => (await run('curl', [...args, ...to])).trim())
     }
   })
@@ -244,44 +245,6 @@ async function run(command: string, args: readonly string[], env: Record<string,
       resolve(error ? `${stdout} ${stderr}` : stdout)
     })
   })
-}
-
-/** HAProxy on a port of its own, in front of the relay. */
-async function startHaproxy(file: string, relayPort: number, closing: (() => unknown)[]): Promise<number> {
-  const free = createNetServer().listen(0, '127.0.0.1')
-  await once(free, 'listening')
-  const { port } = free.address() as AddressInfo // it listens on a port
-  free.close()
-  await once(free, 'close')
-  const lines = [
-    'defaults',
-    '  mode http',
-    '  timeout connect 5s',
-    '  timeout client 30s',
-    '  timeout server 30s',
-    'frontend in',
-    `  bind 127.0.0.1:${port}`,
-    '  default_backend relay',
-    'backend relay',
-    `  server relay 127.0.0.1:${relayPort}`,
-  ]
-  await writeFile(file, `${lines.join('\n')}\n`)
-  const haproxy = spawn('haproxy', ['-f', file, '-db'], { stdio: 'ignore' })
-  const exited = once(haproxy, 'exit')
-  closing.push(async () => {
-    haproxy.kill('SIGKILL')
-    await exited
-  })
-  for (let turns = 0; ; turns++) {
-    assert.ok(turns < 500, 'HAProxy does not listen')
-    const socket = connect({ port, host: '127.0.0.1' }).on('error', () => {})
-    const isThere = await new Promise<boolean>((resolve) => {
-      socket.once('connect', () => resolve(true)).once('close', () => resolve(false))
-    })
-    socket.destroy()
-    if (isThere) return port
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
 }
 
 const GO_UPLOAD = `package main
