@@ -47,7 +47,8 @@ interface Answer {
   body: Buffer
 }
 
-const { NGHTTP2_CANCEL, NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR } = constants
+const { NGHTTP2_CANCEL, NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM } =
+  constants
 
 /** Everything that a visitor has opened, to be closed behind each test. */
 const open: (() => void)[] = []
@@ -435,6 +436,27 @@ describe('HTTP/2', { timeout: 60_000 }, () => {
       assert.deepEqual([reset.stream, reset.payload.readUInt32BE()], [5, NGHTTP2_NO_ERROR])
       visitor.write(request(7, fields()))
       assert.equal(await visitor.answer(7), '200')
+    })
+
+    it('real-apps 3: an exchange with its answer, while its stream stands and counts for a moment', async () => {
+      answer = (_, response) => response.end('early')
+      const visitor = raw(stack)
+      const [start, from] = [performance.now(), stack.log.length]
+      // SETTINGS_MAX_CONCURRENT_STREAMS is 64, and nobody gets around it with requests that never end.
+      for (let i = 0; i < 64; i++) visitor.write(request(1 + 2 * i, fields({ ':method': 'POST', ':path': '/half' }), 0))
+      for (let i = 0; i < 64; i++) assert.equal(await visitor.answer(1 + 2 * i), '200')
+      visitor.write(request(129, fields()))
+      const next = await visitor.answer(129)
+      const hasPlace = visitor.frames.some(({ type, stream }) => type === RST_STREAM && stream < 129) // on a slow machine
+      assert.equal(next, hasPlace ? '200' : `reset ${NGHTTP2_REFUSED_STREAM}`)
+      for (let i = 0; i < 64; i++) await visitor.until((each) => each.type === RST_STREAM && each.stream === 1 + 2 * i)
+      const elapsed = performance.now() - start
+      visitor.write(request(131, fields()))
+      assert.equal(await visitor.answer(131), '200')
+      const lines = stack.log.slice(from).filter((line) => line.includes('"path":"/half"'))
+      assert.equal(lines.length, 64)
+      for (const line of lines)
+        assert.ok(Number(/"ms":([\d.]+)/.exec(line)?.[1]) < elapsed - 250, `${elapsed} ms: ${line}`)
     })
 
     it('nothing: a stream that nobody reads holds up neither the others nor the app (attack 34)', async () => {
