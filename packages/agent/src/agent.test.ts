@@ -604,9 +604,31 @@ describe('a relay that drains', () => {
       },
     })
     const agent = start(relay, {})
-    const [{ error }] = await once(agent, 'offline')
+    const [{ error, retryInMs }] = await once(agent, 'offline')
     assert.equal(error.code, 'draining')
     assert.equal(relay.attempts, 2)
+    assert.equal(retryInMs, 500)
+    // Its goodbyes do not start the backoff anew: nothing shows that it was ever away.
+    const [again] = await once(agent, 'offline')
+    assert.equal(again.error.code, 'draining')
+    assert.equal(relay.attempts, 3)
+    assert.equal(again.retryInMs, 1000)
+  })
+
+  it('real-providers 13: is waited for as at the first try, however short the session was', async () => {
+    let isStarting = true
+    const relay = await startRelay({ answer: () => (isStarting ? { status: 503 } : undefined) })
+    const agent = start(relay, {})
+    const waits: number[] = []
+    agent.on('offline', ({ retryInMs }) => waits.push(retryInMs))
+    await once(agent, 'offline')
+    await once(agent, 'offline')
+    isStarting = false
+    await once(agent, 'online')
+    isStarting = true
+    relay.sessions[0]!.control?.send({ type: 'drain', deadline_ms: 5000 })
+    await once(agent, 'offline')
+    assert.deepEqual(waits, [500, 1000, 500])
   })
 })
 

@@ -123,13 +123,14 @@ export class RelayConnection {
       const lasted = performance.now() - since
       if (lasted > STABLE_MS) this.#backoff.reset()
 
-      // A relay that drains each new session at once must not be dialled in a tight loop.
+      // A relay that drains each new session at once must not be dialled in a tight loop, and waits grow there as elsewhere.
       if (session.isOpen && !(followsDrain && lasted < STABLE_MS)) {
         followsDrain = true
+        this.#backoff.reset() // it said goodbye, so it is well and likely to be back soon
         this.#room.onNotice('info', 'The relay is going away; connecting anew while running connections finish.')
         continue
       }
-      followsDrain = false
+      followsDrain = session.isOpen
       const error = session.isOpen ? new ProtocolError('draining') : await session.closed
       if (error && !error.retryable) return error
       await this.#wait(error ?? new ProtocolError('connection_lost', 'the relay ended the session'))
