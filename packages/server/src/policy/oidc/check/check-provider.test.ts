@@ -136,12 +136,74 @@ describe('checkProvider', () => {
     said(await check(), 'problem', 'discovery', /is a web page, not JSON/)
     provider.behave.answer = { [DISCOVERY]: (response) => void response.end('[1]') }
     said(await check(), 'problem', 'discovery', /is not a JSON object/)
-    provider.behave.answer = {
-      [DISCOVERY]: (response) => void response.writeHead(302, { location: '/login?x' }).end(),
-    }
-    said(await check(), 'problem', 'discovery', /redirects to http:\/\/127\.0\.0\.1:\d+\/login, which/)
     provider.behave.answer = { [DISCOVERY]: (response) => void response.writeHead(403).end() }
-    said(await check(), 'problem', 'discovery', /refused \(HTTP 403\), though it must be public/)
+    said(await check(), 'problem', 'discovery', /refused \(HTTP 403\), though it must be public; does a firewall/)
+  })
+
+  it('follows a redirect of the discovery document on the same origin once, as a sign-in does, and names it', async () => {
+    const redirect = (location: string) => (response: ServerResponse) =>
+      void response.writeHead(302, { location }).end()
+    const issuer = `${provider.issuer}/tenant`
+    const document = await (await fetch(`${provider.issuer}${DISCOVERY}`)).json()
+    const moved = json(200, { ...(document as object), issuer })
+    provider.behave.answer = { [`/tenant${DISCOVERY}`]: redirect('/moved'), '/moved': moved }
+    const report = await check({}, issuer)
+    said(
+      report,
+      'note',
+      'discovery',
+      /\/tenant\/\S+configuration redirects to http:\S+\/moved, which the relay follows;/,
+    )
+    said(report, 'fine', 'issuer', /to the letter/)
+    said(report, 'fine', 'credentials', /takes this client id and secret/)
+    assert.equal(report.ok, true)
+
+    provider.behave.answer = { [DISCOVERY]: redirect('/login?x'), '/login': notFound }
+    said(await check(), 'problem', 'discovery', /no discovery document at http:\S+\/login\?x \(HTTP 404\)/)
+    provider.behave.answer = { [DISCOVERY]: redirect('/once'), '/once': redirect('/twice'), '/twice': moved }
+    said(
+      await check(),
+      'problem',
+      'discovery',
+      /\/once redirects to http:\S+\/twice, and is followed once and on the same/,
+    )
+    provider.behave.answer = {
+      [DISCOVERY]: redirect('/moved'),
+      '/moved': json(200, { issuer: 'https://evil.example' }),
+    }
+    said(await check(), 'problem', 'issuer', /calls itself https:\/\/evil\.example/)
+  })
+
+  it('follows a redirect to no other origin, and says what to write or to look for', async () => {
+    const other = await startHostileProvider()
+    try {
+      const to = async (location: string): Promise<ProviderReport> => {
+        provider.behave.answer = { [DISCOVERY]: (response) => void response.writeHead(302, { location }).end() }
+        return check()
+      }
+      const moved = await to(`https://login.example.com/realms/staff${DISCOVERY}`)
+      const { message, details } = said(moved, 'problem', 'discovery', /on the same origin only; where that is your/)
+      assert.match(message, /set issuer_url to https:\/\/login\.example\.com\/realms\/staff$/)
+      assert.deepEqual(details, [])
+      for (const location of [
+        `${other.issuer}${DISCOVERY}`,
+        'https://sso.example.com/login?back=x',
+        provider.issuer.replace('//', '//ada:secret@'),
+      ]) {
+        const report = await to(location)
+        said(
+          report,
+          'problem',
+          'discovery',
+          /redirects to .*; does something in front of the provider want a sign-in first/,
+        )
+        assert.equal(JSON.stringify(report).includes('ada:secret'), false)
+      }
+      said(await to('http://'), 'problem', 'discovery', /redirects to nowhere/)
+      assert.deepEqual(other.asked, [])
+    } finally {
+      await other.close()
+    }
   })
 
   it('explains what keeps it from asking', async () => {

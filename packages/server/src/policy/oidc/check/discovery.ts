@@ -1,9 +1,11 @@
-// The first step of the check: fetches the discovery document, compares the issuer and the clocks, and where there is
-// none, looks beside the given URL for it. Never asks another origin than the issuer's.
+// The first step of the check: fetches the discovery document as a sign-in does, compares the issuer and the clocks, and
+// where there is none, looks beside the given URL for it. Never asks another origin than the issuer's.
 
 import type { OpenidConnectConfig } from '../../../config/config.ts'
+import { describeRedirect, followingOnce } from '../discovery-document.ts'
 import { isSameIssuer, issuerMismatch } from '../issuer-mismatch.ts'
 import { ProviderUnreachable, type ProviderFetch } from '../provider-fetch.ts'
+import { inWords } from '../provider-words.ts'
 import { fine, note, problem, type Finding } from './finding.ts'
 import { explainUnreachable } from './unreachable.ts'
 
@@ -26,9 +28,10 @@ export async function discover(
 ): Promise<Discovered> {
   const url = discoveryUrl(issuerUrl)
   const nothing = (found: Finding): Discovered => ({ metadata: undefined, isExpectedIssuer: false, findings: [found] })
+  let place = url.href
   let response: Response
   try {
-    response = await fetch(url.href)
+    response = await followingOnce(fetch, ({ to }) => (place = to))(url.href)
   } catch (error) {
     if (!(error instanceof ProviderUnreachable)) throw error
     return nothing(problem('discovery', explainUnreachable(url, error)))
@@ -38,13 +41,21 @@ export async function discover(
   const metadata = response.status === 200 ? jsonObject(text) : undefined
   if (!metadata) {
     const elsewhere = await lookBeside(issuerUrl, client_id, fetch)
-    return nothing(problem('discovery', whyNot(url, response, text, elsewhere), elsewhere ? [] : SHAPES))
+    const { message, advice } = whyNot(place, response, text)
+    if (elsewhere !== undefined) return nothing(problem('discovery', `${message}; set issuer_url to ${elsewhere}`))
+    return nothing(problem('discovery', `${message}; ${advice ?? 'is the issuer right?'}`, advice ? [] : SHAPES))
   }
   const { found, isExpected } = compareIssuer(issuerUrl, metadata.issuer)
   return {
     metadata,
     isExpectedIssuer: isExpected,
-    findings: [fine('discovery', url.href), ...found, ...compareClock(response, now)],
+    findings: [
+      place === url.href
+        ? fine('discovery', url.href)
+        : note('discovery', `${url.href} redirects to ${place}, which the relay follows; other programs may not`),
+      ...found,
+      ...compareClock(response, now),
+    ],
   }
 }
 
@@ -78,19 +89,31 @@ const SHAPES = [
   '  Descope    https://api.descope.com/PROJECT_ID',
 ]
 
-function whyNot(url: URL, response: Response, text: string, elsewhere: string | undefined): string {
-  const { status } = response
-  const advice = elsewhere === undefined ? 'is the issuer right?' : `set issuer_url to ${elsewhere}`
-  if (status >= 300 && status < 400) {
-    const target = URL.parse(response.headers.get('location') ?? '', url.href)
-    return `${url.href} redirects${target ? ` to ${target.origin}${target.pathname}` : ''}, which a discovery document must not; ${advice}`
+/** @param place where the answer came from; @returns what is wrong, and what to do where that is known */
+function whyNot(place: string, response: Response, text: string): { message: string; advice?: string } {
+  const { status, headers } = response
+  const redirect = describeRedirect(place, response)
+  if (redirect !== undefined) {
+    return { message: `${place} ${redirect}`, advice: whereTo(place, headers.get('location')) }
   }
   if (status === 401 || status === 403) {
-    return `${url.href} is refused (HTTP ${status}), though it must be public; does a firewall or a proxy in front of the provider want something first?`
+    return {
+      message: `${place} is refused (HTTP ${status}), though it must be public`,
+      advice: 'does a firewall or a proxy in front of the provider want something first?',
+    }
   }
-  if (status !== 200) return `there is no discovery document at ${url.href} (HTTP ${status}); ${advice}`
-  if (/^\s*</.test(text)) return `${url.href} is a web page, not JSON; ${advice}`
-  return `${url.href} is not a JSON object; ${advice}`
+  if (status !== 200) return { message: `there is no discovery document at ${place} (HTTP ${status})` }
+  return { message: `${place} is ${/^\s*</.test(text) ? 'a web page, not JSON' : 'not a JSON object'}` }
+}
+
+/** What a redirect that is not followed says about the provider: it has moved, or something stands before it. */
+function whereTo(place: string, location: string | null): string {
+  const target = URL.parse(location ?? '', place)
+  if (target?.protocol !== 'https:' || !target.pathname.endsWith(WELL_KNOWN)) {
+    return 'does something in front of the provider want a sign-in first, or is the issuer another one?'
+  }
+  const issuer = `${target.origin}${target.pathname.slice(0, -WELL_KNOWN.length)}`
+  return `where that is your provider too, set issuer_url to ${inWords(issuer)}`
 }
 
 /** The issuer of a document that stands beside the place where it was looked for. */
