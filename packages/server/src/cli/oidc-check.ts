@@ -10,7 +10,7 @@ import { signInsOf } from '../config/sign-ins.ts'
 import type { ProviderReport } from '../policy/oidc/check/check-provider.ts'
 
 const TIMEOUT_MS = 10_000 // as timeouts.provider_seconds by default
-const MARKS = { fine: '✔', note: '•', problem: '✘' } as const
+const MARKS = { fine: '✔', note: '•', unchecked: '?', problem: '✘' } as const
 const ABOUT_WIDTH = 14
 
 export interface OidcCheckOptions {
@@ -173,10 +173,20 @@ function print(report: ProviderReport, edges: readonly string[]): void {
   }
   if (report.redirect_uri !== undefined) {
     console.log(`\n  Redirect URI to register      ${report.redirect_uri}`)
-    console.log(`  Post-logout redirect URI      ${report.post_logout_redirect_uri}`)
+    if (report.post_logout_redirect_uri !== undefined)
+      console.log(`  Post-logout redirect URI      ${report.post_logout_redirect_uri}`)
     if (report.backchannel_logout_uri !== undefined)
       console.log(`  Back-channel logout URI       ${report.backchannel_logout_uri}`)
   }
-  const { length } = report.findings.filter(({ verdict }) => verdict === 'problem')
-  console.log(`\n${length === 0 ? 'Fine.' : `${length} problem${length === 1 ? '' : 's'}.`}\n`)
+  console.log(`\n${summaryOf(report.findings)}\n`)
+}
+
+/** "Fine." is said only where everything was looked at: many read no more than the last line. */
+function summaryOf(findings: ProviderReport['findings']): string {
+  const { length } = findings.filter(({ verdict }) => verdict === 'problem')
+  const open = findings.filter(({ verdict }) => verdict === 'unchecked').map(({ about }) => about)
+  if (length === 0 && open.length === 0) return 'Fine.'
+  const found = length === 0 ? 'No problem found' : length === 1 ? '1 problem' : `${length} problems`
+  if (open.length === 0) return `${found}.`
+  return `${found}${length === 0 ? ', but' : ', and'} not everything could be checked: ${open.join(', ')}.`
 }

@@ -10,6 +10,7 @@ import { redirectUri } from '../../../config/redirect-uri.ts'
 import { configFor } from '../harness.test-support.ts'
 import { startHostileProvider, type HostileProvider } from '../hostile-provider.test-support.ts'
 import { checkProvider, type ProviderReport } from './check-provider.ts'
+import { noticeOf } from './endpoint-check.ts'
 
 const DISCOVERY = '/.well-known/openid-configuration'
 const ORIGIN = 'http://relay.localhost:8080'
@@ -55,7 +56,7 @@ describe('checkProvider', () => {
     )
     assert.equal(report.ok, true)
     assert.equal(report.redirect_uri, redirectUri(ORIGIN, provider.issuer))
-    assert.equal(report.post_logout_redirect_uri, `${ORIGIN}/oidc/signed-out`)
+    assert.equal(report.post_logout_redirect_uri, undefined, 'it has no end_session_endpoint')
     assert.deepEqual(report.offers?.client_authentication, GOOD.token_endpoint_auth_methods_supported)
     said(report, 'fine', 'issuer', /to the letter/)
     said(report, 'fine', 'clock', /agrees/)
@@ -64,6 +65,7 @@ describe('checkProvider', () => {
     said(report, 'fine', 'credentials', /takes this client id and secret/)
     said(report, 'fine', 'redirect URI', /registered/)
     said(report, 'note', 'endpoints', /no userinfo endpoint/)
+    said(report, 'note', 'endpoints', /no end_session_endpoint/)
     assert.equal(
       JSON.stringify(report).includes('client secret of some length'),
       false,
@@ -104,7 +106,7 @@ describe('checkProvider', () => {
     try {
       provider.behave.metadata = { issuer: other.issuer, token_endpoint: `${other.issuer}/token` }
       const report = await check()
-      said(report, 'note', 'credentials', /not tried as long as the issuer is not right/)
+      said(report, 'unchecked', 'credentials', /not tried as long as the issuer is not right/)
       assert.deepEqual(other.asked, [])
     } finally {
       await other.close()
@@ -296,7 +298,12 @@ describe('checkProvider', () => {
         json(200, { issuer: provider.issuer })(response)
       },
     }
-    said(await check(), 'note', 'clock', /not compared: it sends no Date.*2 minutes apart/)
+    said(
+      await check(),
+      'unchecked',
+      'clock',
+      /not compared, because it sends no Date.*more than 2 minutes apart, sign-ins fail/,
+    )
   })
 
   it('real-providers 1: judges the secret by what the provider says to one that is surely wrong', async () => {
@@ -323,7 +330,7 @@ describe('checkProvider', () => {
         error('invalid_grant'),
         error('invalid_grant'),
         secret,
-        'note',
+        'unchecked',
         /not known.*public client/,
       ],
       ['Glewlwyd', error('invalid_code', 403), glewlwyd, secret, 'fine', /takes this client id and secret/],
@@ -340,7 +347,7 @@ describe('checkProvider', () => {
         error('invalid_grant'),
         error('invalid_grant'),
         'another',
-        'note',
+        'unchecked',
         /not known.*looks at the code first/,
       ],
       ['by the book', error('invalid_grant'), error('invalid_client', 401), secret, 'fine', /takes this client/],
@@ -381,7 +388,7 @@ describe('checkProvider', () => {
         error('invalid_grant'),
         { status: 503, body: '' },
         secret,
-        'note',
+        'unchecked',
         /seems to take this client id and secret/,
       ],
       [
@@ -408,16 +415,28 @@ describe('checkProvider', () => {
     }
   })
 
+  it('does not tell an agent that all is well where the secret could not be judged', async () => {
+    assert.deepEqual(noticeOf(await check()), {
+      level: 'info',
+      text: `The relay finds nothing wrong with the sign-in at ${provider.issuer}`,
+    })
+    provider.behave.tokenAnswer = { status: 400, body: '{"error":"invalid_grant"}' }
+    delete provider.behave.refusal
+    const { level, text } = noticeOf(await check())
+    assert.equal(level, 'info')
+    assert.match(text, /nothing wrong .*; only a visitor will see whether it takes client id and secret$/)
+  })
+
   it('tells credentials that are wrong from answers that say nothing about them', async () => {
     const error = (code: string, status = 400) => ({ status, body: JSON.stringify({ error: code }) })
     const cases: [tokenAnswer: { status: number; body: string }, verdict: string, message: RegExp][] = [
       [error('invalid_client', 401), 'problem', /does not accept this client id and secret \(invalid_client\)/],
       [{ status: 401, body: '' }, 'problem', /does not accept .*\(HTTP 401\)/],
       [error('unsupported_grant_type'), 'problem', /may not use authorization codes/],
-      [error('invalid_request'), 'note', /made-up code with invalid_request, which tells nothing/],
-      [{ status: 404, body: 'nothing' }, 'note', /answered HTTP 404 without a reason/],
-      [{ status: 200, body: '{"access_token":"a","token_type":"bearer"}' }, 'note', /took a made-up code/],
-      [{ status: 200, body: 'x' }, 'note', /tells nothing/],
+      [error('invalid_request'), 'unchecked', /made-up code with invalid_request, which tells nothing/],
+      [{ status: 404, body: 'nothing' }, 'unchecked', /answered HTTP 404 without a reason/],
+      [{ status: 200, body: '{"access_token":"a","token_type":"bearer"}' }, 'unchecked', /took a made-up code/],
+      [{ status: 200, body: 'x' }, 'unchecked', /tells nothing/],
       [{ status: 503, body: 'busy' }, 'problem', /answered HTTP 503/],
     ]
     delete provider.behave.refusal
@@ -492,10 +511,15 @@ describe('checkProvider', () => {
         'problem',
         /is not registered/,
       ],
-      ['wants an id_token_hint', status(400), 'note', /tells nothing/],
-      ['asks everybody first', to(() => '/logout?'), 'note', /tells nothing/],
-      ['takes others only', where((uri) => uri === ours, status(400), status(200), status(200)), 'note', /contradict/],
-      ['down', status(503), 'note', /not tried: .*HTTP 503/],
+      ['wants an id_token_hint', status(400), 'unchecked', /tells nothing/],
+      ['asks everybody first', to(() => '/logout?'), 'unchecked', /tells nothing/],
+      [
+        'takes others only',
+        where((uri) => uri === ours, status(400), status(200), status(200)),
+        'unchecked',
+        /contradict/,
+      ],
+      ['down', status(503), 'unchecked', /not tried: .*HTTP 503/],
     ]
     for (const [make, end, verdict, message] of cases) {
       provider.behave.metadata = { ...GOOD, end_session_endpoint: `${provider.issuer}/end?tenant=1` }
@@ -507,6 +531,7 @@ describe('checkProvider', () => {
         },
       }
       const report = await check()
+      assert.equal(report.post_logout_redirect_uri, ours)
       const found = report.findings.filter(({ about }) => about === 'post-logout')
       assert.equal(found.length, 1)
       assert.ok(found[0]?.verdict === verdict && message.test(found[0].message), `${make}: ${JSON.stringify(found)}`)
@@ -537,7 +562,7 @@ describe('checkProvider', () => {
       assert.equal(tries, 2)
       provider.behave.answer = {}
       delete provider.behave.refusal
-      said(await checkKey(), 'note', 'credentials', /the same with a wrong key/)
+      said(await checkKey(), 'unchecked', 'credentials', /the same with a wrong key/)
       provider.behave.tokenAnswer = { status: 401, body: '{"error":"invalid_client"}' }
       said(await checkKey(), 'problem', 'credentials', /register its public half there, .*audience: token_endpoint/)
       await writeFile(file, 'not a key')
@@ -558,7 +583,7 @@ describe('checkProvider', () => {
     provider.behave = { metadata: GOOD, back: sendBackWith('invalid_scope') }
     said(await check(), 'problem', 'redirect URI', /would be refused with invalid_scope: because/)
     provider.behave.answer = { '/authorize': (response) => void response.writeHead(200).end('Sign in') }
-    said(await check(), 'note', 'redirect URI', /shows at the first sign-in/)
+    said(await check(), 'unchecked', 'redirect URI', /shows at the first sign-in/)
   })
 
   it('shows nothing that could move the cursor of a terminal', async () => {
@@ -582,7 +607,7 @@ describe('checkProvider', () => {
     })
     said(report, 'note', 'client auth', /no client_secret, and it lists no public clients/)
     said(report, 'problem', 'credentials', /without a secret \(invalid_client\); set client_secret/)
-    said(report, 'note', 'redirect URI', /--config relay\.yml or --public-url tells the public_url/)
+    said(report, 'unchecked', 'redirect URI', /tell the public_url with --config relay\.yml or --public-url/)
   })
 
   function sendBackWith(error: string): (callback: URL) => void {

@@ -15,7 +15,7 @@ import { ProviderUnreachable, providerFetch, type ProviderFetch } from '../provi
 import type { Client } from './client.ts'
 import { checkCredentials } from './credentials.ts'
 import { discover } from './discovery.ts'
-import { note, problem, type Finding } from './finding.ts'
+import { problem, unchecked, type Finding } from './finding.ts'
 import { checkKeys } from './keys.ts'
 import { judgeMetadata, offersOf, type Offers } from './metadata.ts'
 import { checkPostLogout, checkRedirectUri } from './redirects.ts'
@@ -40,6 +40,7 @@ export interface ProviderReport {
   ok: boolean
   /** To register at the provider; undefined where `public_url` is not known. */
   redirect_uri: string | undefined
+  /** The same; undefined also where the provider ends no sessions. */
   post_logout_redirect_uri: string | undefined
   /** Where the provider says that it tells of sign-outs (OpenID Connect Back-Channel Logout 1.0, 2.1). */
   backchannel_logout_uri: string | undefined
@@ -81,7 +82,7 @@ export async function checkProvider(check: ProviderCheck): Promise<ProviderRepor
     client_id: config.client_id,
     ok: findings.every(({ verdict }) => verdict !== 'problem'),
     redirect_uri: redirectUri,
-    post_logout_redirect_uri: postLogoutUri,
+    post_logout_redirect_uri: offers?.sign_out === false ? undefined : postLogoutUri,
     backchannel_logout_uri:
       publicOrigin !== undefined && metadata?.['backchannel_logout_supported'] === true
         ? `${publicOrigin}/oidc/backchannel-logout`
@@ -127,7 +128,7 @@ async function tryClient(
 ): Promise<Finding[]> {
   // A document that speaks for another issuer may also name another's token endpoint.
   const isTheirs = new URL(client.metadata.token_endpoint!).origin === new URL(client.config.issuer_url).origin
-  if (!isExpectedIssuer && !isTheirs) return [note('credentials', 'not tried as long as the issuer is not right')]
+  if (!isExpectedIssuer && !isTheirs) return [unchecked('credentials', 'not tried as long as the issuer is not right')]
   const { client_key } = client.config
   let clientKey: CryptoKey | undefined
   try {
@@ -139,6 +140,6 @@ async function tryClient(
   return [
     await checkCredentials(complete),
     await checkRedirectUri(complete),
-    ...(postLogoutUri === undefined ? [] : await checkPostLogout(complete, postLogoutUri)),
+    ...(await checkPostLogout(complete, postLogoutUri)),
   ]
 }

@@ -20,7 +20,7 @@ import { clientAuthenticationMethod, type ClientAuthenticationMethod } from '../
 import { clientConfiguration } from '../client-configuration.ts'
 import { ProviderUnreachable } from '../provider-fetch.ts'
 import type { Client } from './client.ts'
-import { fine, note, problem, type Finding } from './finding.ts'
+import { fine, problem, unchecked, type Finding } from './finding.ts'
 import { explainUnreachable } from './unreachable.ts'
 
 // Where no redirect URI is known; the code is made up as well.
@@ -42,7 +42,8 @@ export async function checkCredentials(client: Client): Promise<Finding> {
   const method = clientAuthenticationMethod(client.config, client.metadata)
   const answer = await redeemMadeUpCode(client)
   if (answer.kind === 'unreachable') return problem(ABOUT, answer.why)
-  if (answer.kind === 'odd') return note(ABOUT, `the token endpoint ${answer.what}, which tells nothing about them`)
+  if (answer.kind === 'odd')
+    return unchecked(ABOUT, `the token endpoint ${answer.what}, which tells nothing about them`)
   // RFC 6749 5.2: "Client authentication failed". There is nothing to compare.
   if (answer.kind === 'rejected' || answer.code === 'invalid_client') return refused(client, method, answer)
   const toWrong = await redeemMadeUpCode(await withWrongCredentials(client, method))
@@ -90,16 +91,16 @@ async function judgeSame(client: Client, method: ClientAuthenticationMethod, ans
     )
   }
   if (answer.code !== 'invalid_grant') {
-    return note(
+    return unchecked(
       ABOUT,
       `the token endpoint answered a made-up code with ${said(answer)}, which tells nothing about them`,
     )
   }
-  return note(
+  return unchecked(
     ABOUT,
     method === 'none'
       ? `not known: it says the same of a client that does not exist (${answer.code}), so only a sign-in will show`
-      : `not known: it says the same with a wrong ${method === 'private_key_jwt' ? 'key' : 'secret'} (${answer.code}). Either it looks at the code first, and only a sign-in will show; or ${config.client_id} is a public client there, and protected by nothing: turn client authentication on`,
+      : `not known: it says the same with a wrong ${method === 'private_key_jwt' ? 'key' : 'secret'} (${answer.code}). Either it looks at the code first, and only a sign-in will show; or ${config.client_id} is a public client there, which no secret protects: turn client authentication on then`,
   )
 }
 
@@ -113,8 +114,11 @@ function judgeAlone(answer: ErrorAnswer, method: ClientAuthenticationMethod): Fi
   }
   // RFC 6749 5.2: the code is invalid, and the client is not.
   return answer.code === 'invalid_grant'
-    ? note(ABOUT, `it seems to take this client ${WITH[method]}; what it says to wrong ones could not be seen`)
-    : note(ABOUT, `the token endpoint answered a made-up code with ${said(answer)}, which tells nothing about them`)
+    ? unchecked(ABOUT, `it seems to take this client ${WITH[method]}; what it says to wrong ones could not be seen`)
+    : unchecked(
+        ABOUT,
+        `the token endpoint answered a made-up code with ${said(answer)}, which tells nothing about them`,
+      )
 }
 
 /** The credentials are wrong, or sent in a way that the provider does not read. */

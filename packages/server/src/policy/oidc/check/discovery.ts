@@ -6,7 +6,7 @@ import { describeRedirect, followingOnce } from '../discovery-document.ts'
 import { isSameIssuer, issuerMismatch } from '../issuer-mismatch.ts'
 import { ProviderUnreachable, type ProviderFetch } from '../provider-fetch.ts'
 import { inWords } from '../provider-words.ts'
-import { fine, note, problem, type Finding } from './finding.ts'
+import { fine, note, problem, unchecked, type Finding } from './finding.ts'
 import { explainUnreachable } from './unreachable.ts'
 
 const WELL_KNOWN = '/.well-known/openid-configuration'
@@ -182,9 +182,9 @@ function compareClock(response: Response, now: number): Finding[] {
   if (Number.isNaN(date)) {
     const apart = `${CLOCK_APART_MS / 60_000} minutes`
     return [
-      note(
+      unchecked(
         'clock',
-        `not compared: it sends no Date. Both may be ${apart} apart; synchronise them, for example with NTP`,
+        `not compared, because it sends no Date. If the two are more than ${apart} apart, sign-ins fail; synchronise both, for example with NTP`,
       ),
     ]
   }

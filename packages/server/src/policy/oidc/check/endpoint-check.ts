@@ -56,8 +56,14 @@ export class EndpointChecks {
 /** Everything that keeps visitors from signing in, in the words of `agent http`. */
 export function noticeOf({ ok, issuer_url, findings }: ProviderReport): EndpointNotice {
   const at = printable(issuer_url)
-  if (ok)
-    return { level: 'info', text: `The relay finds nothing wrong with the sign-in at ${at}`.slice(0, TEXT_MAX_CHARS) }
+  if (ok) {
+    const isOpen = findings.some(({ verdict, about }) => verdict === 'unchecked' && about === 'credentials')
+    const open = isOpen ? '; only a visitor will see whether it takes client id and secret' : ''
+    return {
+      level: 'info',
+      text: `The relay finds nothing wrong with the sign-in at ${at}${open}`.slice(0, TEXT_MAX_CHARS),
+    }
+  }
   const problems = findings.filter(({ verdict }) => verdict === 'problem')
   const said = problems.map(({ about, message }) => `${about}: ${inFlags(message)}`)
   const text = `Something is wrong with the sign-in at ${at}. ${said.join('; ')}`

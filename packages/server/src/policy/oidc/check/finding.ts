@@ -4,8 +4,10 @@ import { printable } from '@sallyport/protocol'
 
 const MAX_SHOWN = 16 // some providers list a hundred scopes
 
-/** `problem`: sign-in will fail. `note`: it may, or something is worth knowing. */
-export type Verdict = 'fine' | 'note' | 'problem'
+/**
+ * `problem`: sign-in will fail. `unchecked`: it may, and only a visitor will see. `note`: it works, and something is worth knowing.
+ */
+export type Verdict = 'fine' | 'note' | 'unchecked' | 'problem'
 
 export interface Finding {
   verdict: Verdict
@@ -23,6 +25,11 @@ export function fine(about: string, message: string): Finding {
 
 export function note(about: string, message: string, details: readonly string[] = []): Finding {
   return finding('note', about, message, details)
+}
+
+/** What nobody can tell without a user, a public_url or an answer. */
+export function unchecked(about: string, message: string): Finding {
+  return finding('unchecked', about, message, [])
 }
 
 export function problem(about: string, message: string, details: readonly string[] = []): Finding {

@@ -71,7 +71,10 @@ function judgeGrants(metadata: Metadata, { grants }: Offers): Finding {
 
 function judgePkce({ pkce }: Offers): Finding {
   if (pkce === undefined) {
-    return note('PKCE', 'it does not say whether it knows PKCE; the relay always sends S256, which others ignore')
+    return note(
+      'PKCE',
+      'it does not say whether it knows PKCE; the relay always sends S256, and who does not know it ignores it',
+    )
   }
   if (!pkce.includes('S256')) {
     return problem('PKCE', `it knows ${listed(pkce)} and not S256, which the relay always sends`)

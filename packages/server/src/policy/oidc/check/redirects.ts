@@ -15,7 +15,7 @@ import { callbackPath } from '../../../config/redirect-uri.ts'
 import { clientConfiguration } from '../client-configuration.ts'
 import { ProviderUnreachable } from '../provider-fetch.ts'
 import type { Client } from './client.ts'
-import { fine, note, problem, type Finding } from './finding.ts'
+import { fine, problem, unchecked, type Finding } from './finding.ts'
 import { explainUnreachable } from './unreachable.ts'
 
 // OpenID Connect Core 3.1.2.6: what `prompt=none` is answered with where nobody is signed in.
@@ -32,9 +32,9 @@ export async function checkRedirectUri(client: Client): Promise<Finding> {
   const { config, metadata, clientKey, connection, redirectUri } = client
   if (redirectUri === undefined) {
     const path = callbackPath(config.issuer_url)
-    return note(
+    return unchecked(
       about,
-      `not tried: it is <public_url>${path}, and --config relay.yml or --public-url tells the public_url`,
+      `not tried: it is <public_url>${path}; tell the public_url with --config relay.yml or --public-url`,
     )
   }
   const url = buildAuthorizationUrl(clientConfiguration(config, metadata, clientKey, connection), {
@@ -53,7 +53,7 @@ export async function checkRedirectUri(client: Client): Promise<Finding> {
     response = await connection.fetch(url.href)
   } catch (error) {
     if (!(error instanceof ProviderUnreachable)) throw error
-    return note(about, `not tried: ${explainUnreachable(url, error)}`)
+    return unchecked(about, `not tried: ${explainUnreachable(url, error)}`)
   }
   const { status } = response
   if (status === 400) {
@@ -64,7 +64,7 @@ export async function checkRedirectUri(client: Client): Promise<Finding> {
   }
   const target = URL.parse(response.headers.get('location') ?? '', url.href)
   if (target === null || `${target.origin}${target.pathname}` !== redirectUri) {
-    return note(
+    return unchecked(
       about,
       `whether it is registered shows at the first sign-in: a trial without a user was answered with HTTP ${status}`,
     )
@@ -79,10 +79,11 @@ export async function checkRedirectUri(client: Client): Promise<Finding> {
 }
 
 /** The end of a session is asked for with our address, with one that nobody has registered, and without any. */
-export async function checkPostLogout(client: Client, postLogoutUri: string): Promise<Finding[]> {
+export async function checkPostLogout(client: Client, postLogoutUri: string | undefined): Promise<Finding[]> {
   const about = 'post-logout'
   const endpoint = client.metadata.end_session_endpoint
   if (endpoint === undefined) return [] // the endpoints have a finding about that
+  if (postLogoutUri === undefined) return [unchecked(about, 'not tried either, for want of the public_url')]
   const outcome = (uri?: string): Promise<string> => askToSignOut(new URL(endpoint), client, uri)
   try {
     const ours = await outcome(postLogoutUri)
@@ -90,7 +91,7 @@ export async function checkPostLogout(client: Client, postLogoutUri: string): Pr
     if (ours !== (await outcome(`${postLogoutUri}/${randomBytes(8).toString('hex')}`))) {
       return ours === REFUSED
         ? [
-            note(
+            unchecked(
               about,
               'whether it is registered shows at the first sign-out: its answers to trials contradict each other',
             ),
@@ -99,11 +100,13 @@ export async function checkPostLogout(client: Client, postLogoutUri: string): Pr
     }
     // It takes neither. Some take no sign-out at all from somebody whom they do not know.
     if (ours === (await outcome())) {
-      return [note(about, 'whether it is registered shows at the first sign-out: a trial without a user tells nothing')]
+      return [
+        unchecked(about, 'whether it is registered shows at the first sign-out: a trial without a user tells nothing'),
+      ]
     }
   } catch (error) {
     if (!(error instanceof ProviderUnreachable)) throw error
-    return [note(about, `not tried: ${explainUnreachable(new URL(endpoint), error)}`)]
+    return [unchecked(about, `not tried: ${explainUnreachable(new URL(endpoint), error)}`)]
   }
   return [
     problem(
