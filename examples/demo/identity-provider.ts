@@ -1,9 +1,10 @@
-// A real OpenID Connect identity provider for the demo, the tests and the bench: `oidc-provider` over plain HTTP on
-// loopback, with a sign-in page that asks for a username and a password. Everything lives in memory; keys are made
-// at start. For loopback only: nothing here is fit for the internet.
+// A real OpenID Connect identity provider for the demo, the tests and the bench: `oidc-provider` on loopback, over plain
+// HTTP unless it is given a certificate, with a sign-in page that asks for a username and a password. Everything lives in
+// memory; keys are made at start. For loopback only: nothing here is fit for the internet.
 
 import { randomBytes, randomUUID, timingSafeEqual, createHash, generateKeyPairSync } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 
 import { Provider, type Adapter, type AdapterPayload, type Configuration, type KoaContextWithOIDC } from 'oidc-provider'
@@ -46,6 +47,8 @@ export interface IdentityProviderOptions {
   clients: readonly IdentityProviderClient[]
   /** Whatever `oidc-provider` can be told beyond this. */
   configure?: Partial<Configuration>
+  /** Has it speak https. In PEM. */
+  tls?: { cert: string; key: string }
   /** Whether only discovery stands below the path, and the endpoints at the root. */
   endpointsAtRoot?: boolean
   /** The last word about the provider, before it answers anybody. */
@@ -61,7 +64,8 @@ export interface IdentityProvider {
 export async function startIdentityProvider(options: IdentityProviderOptions): Promise<IdentityProvider> {
   const host = options.host ?? 'localhost'
   let answer: (request: IncomingMessage, response: ServerResponse) => void = (_request, response) => response.end()
-  const server = createServer((request, response) => answer(request, response))
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void => answer(request, response)
+  const server = options.tls ? createTlsServer(options.tls, onRequest) : createServer(onRequest)
   // A person takes longer than Node's five seconds to type a password, and a browser does not repeat a POST that met a
   // connection just being closed.
   server.keepAliveTimeout = 75_000
@@ -69,7 +73,7 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
     server.once('error', reject).listen(options.port, '127.0.0.1', resolve)
   })
   const { port } = server.address() as AddressInfo // listening on TCP, so it is one
-  const issuer = `http://${host}:${port}${options.path ?? ''}`
+  const issuer = `${options.tls ? 'https' : 'http'}://${host}:${port}${options.path ?? ''}`
   const mount = options.path?.replace(/\/$/, '') ?? ''
 
   const provider = new Provider(issuer, configuration(options, issuer))
