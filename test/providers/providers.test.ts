@@ -36,7 +36,7 @@ const PROFILES = [
   ZITADEL,
 ]
 
-describe('providers', { timeout: 60_000 }, () => {
+describe('providers', { timeout: 120_000 }, () => {
   for (const profile of PROFILES) {
     it(`${profile.name}: lets in who is in the group, and nobody else`, async () => {
       await inHouse(profile, async (house) => {

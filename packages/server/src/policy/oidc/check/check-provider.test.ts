@@ -490,7 +490,7 @@ describe('checkProvider', () => {
       ],
       ['oidc-provider', where((uri) => uri === ours, status(200), status(400), status(200)), 'fine', /registered/],
       [
-        'Hydra',
+        'with an error page',
         where(
           (uri) => uri === ours,
           back,
@@ -501,7 +501,7 @@ describe('checkProvider', () => {
         /registered/,
       ],
       [
-        'Hydra, not registered',
+        'with an error page, not registered',
         where(
           () => false,
           back,
@@ -510,6 +510,40 @@ describe('checkProvider', () => {
         ),
         'problem',
         /is not registered/,
+      ],
+      // Registered or not: test/interop/hydra.test.ts has seen it.
+      [
+        'Hydra',
+        where(
+          () => false,
+          back,
+          to(() => '/error?error_description=post_logout_redirect_uri+is+set+but+id_token_hint+is+missing'),
+          to(() => '/bye'),
+        ),
+        'unchecked',
+        /without an ID token \(id_token_hint\) the provider takes no such address/,
+      ],
+      [
+        'wants a hint, on a page',
+        where(
+          () => false,
+          back,
+          (_uri, response) => void response.writeHead(400).end('The id_token_hint is missing.'),
+          status(200),
+        ),
+        'unchecked',
+        /without an ID token/,
+      ],
+      [
+        'speaks of hints, and refuses what is not registered',
+        where(
+          (uri) => uri === ours,
+          (_uri, response) => void response.end('<input type="hidden" name="id_token_hint">'),
+          status(400),
+          status(200),
+        ),
+        'fine',
+        /refuses others/,
       ],
       ['wants an id_token_hint', status(400), 'unchecked', /tells nothing/],
       ['asks everybody first', to(() => '/logout?'), 'unchecked', /tells nothing/],

@@ -98,6 +98,14 @@ export async function checkPostLogout(client: Client, postLogoutUri: string | un
           ]
         : [fine(about, 'registered: the provider refuses others')]
     }
+    if (ours === WANTS_HINT) {
+      return [
+        unchecked(
+          about,
+          'whether it is registered shows at the first sign-out: without an ID token (id_token_hint) the provider takes no such address',
+        ),
+      ]
+    }
     // It takes neither. Some take no sign-out at all from somebody whom they do not know.
     if (ours === (await outcome())) {
       return [
@@ -118,16 +126,22 @@ export async function checkPostLogout(client: Client, postLogoutUri: string | un
 
 const BACK = 'back'
 const REFUSED = 'refused'
+const WANTS_HINT = 'wants a hint'
 
 /** @returns the same text for the same kind of answer */
 async function askToSignOut(endpoint: URL, { config, connection }: Client, uri: string | undefined): Promise<string> {
   // OpenID Connect RP-Initiated Logout 1.0, section 2
   endpoint.searchParams.set('client_id', config.client_id)
   if (uri !== undefined) endpoint.searchParams.set('post_logout_redirect_uri', uri)
-  const { status, headers } = await connection.fetch(endpoint.href)
+  const response = await connection.fetch(endpoint.href)
+  const { status } = response
+  const location = response.headers.get('location') ?? ''
+  const target = URL.parse(location, endpoint.href)
+  const place = target === null ? undefined : `${target.origin}${target.pathname}`
+  if (status < 400 && place === uri && uri !== undefined) return BACK
+  // Section 2: "if it is not supplied with post_logout_redirect_uri, the OP MUST NOT perform post-logout redirection unless the
+  // OP has other means of confirming the legitimacy". Ory Hydra then refuses every address, in these words.
+  if (location.includes('id_token_hint') || (await response.text()).includes('id_token_hint')) return WANTS_HINT
   if (status >= 400) return REFUSED
-  const target = URL.parse(headers.get('location') ?? '', endpoint.href)
-  if (target === null) return `HTTP ${status}`
-  const place = `${target.origin}${target.pathname}`
-  return place === uri ? BACK : place
+  return place ?? `HTTP ${status}`
 }
