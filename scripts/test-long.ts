@@ -1,9 +1,13 @@
 // `npm run test:long`: what `npm test` does with a small sample, at length: the fuzzers, the comparison of our parsers
-// with Node's, and answers to those who are still uploading, with HAProxy in front too. Other cases each time; the seed is printed. An argument is how many times the sample is played.
+// with Node's, and answers to those who are still uploading, with HAProxy in front too. Other cases each time; the seed is
+// printed. An argument is how many times the sample is played. And once the sign-in with Ory Hydra, which `npm test` skips
+// where nobody has built it.
 
 import { spawn } from 'node:child_process'
 import { globSync } from 'node:fs'
 import { join } from 'node:path'
+
+import { buildHydra, findHydra } from '../test/support/hydra.ts'
 
 const root = join(import.meta.dirname, '..')
 const ROUNDS = 40 // about ten minutes on two cores, 88 000 cases
@@ -22,11 +26,14 @@ console.error(
   `${rounds} rounds with SALLYPORT_FUZZ_SEED=${seed}; a file that takes more than ${minutes} minutes has failed`,
 )
 
+if (!findHydra()) await buildHydra((line) => console.error(line))
+
 const files = [
   ...globSync('test/fuzz/*.test.ts', { cwd: root }).toSorted(),
   'test/differential.test.ts',
   'test/early-answers.test.ts',
   'test/interop/haproxy.test.ts',
+  'test/interop/hydra.test.ts',
 ]
 const timeout = `--test-timeout=${minutes * 60_000}`
 const child = spawn(process.execPath, ['--test', '--test-reporter=spec', '--test-concurrency=1', timeout, ...files], {
