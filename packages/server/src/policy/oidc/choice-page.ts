@@ -9,11 +9,12 @@ import type { Registration } from './registration.ts'
 export function choicePage(registrations: readonly Pick<Registration, 'config'>[], wanted: string): string {
   const items = registrations.map(({ config }) => {
     const href = `/.sallyport/login?${new URLSearchParams({ auth_id: config.auth_id, return_to: wanted }).toString()}`
-    const place = placeOf(config.issuer_url)
+    // A narrow screen breaks it where a part of the path begins, not inside a word.
+    const place = escapeHtml(placeOf(config.issuer_url)).replaceAll('/', '/<wbr>')
     const name =
       config.title === undefined
-        ? `<bdi>${escapeHtml(place)}</bdi>`
-        : `<bdi>${escapeHtml(config.title)}</bdi> <small>${escapeHtml(place)}</small>`
+        ? `<bdi>${place}</bdi>`
+        : `<bdi>${escapeHtml(config.title)}</bdi> <small>${place}</small>`
     return `<li><a href="${escapeHtml(href)}">${name}</a></li>`
   })
   return `<nav aria-label="Ways to sign in">\n<ul class="choices">\n${items.join('\n')}\n</ul>\n</nav>`
