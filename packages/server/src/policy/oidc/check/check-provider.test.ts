@@ -61,6 +61,7 @@ describe('checkProvider', () => {
     said(report, 'fine', 'issuer', /to the letter/)
     said(report, 'fine', 'clock', /agrees/)
     said(report, 'fine', 'PKCE', /S256/)
+    said(report, 'fine', 'client auth', /^client_secret_basic; also possible: client_secret_post$/)
     said(report, 'fine', 'keys', /1 of 1/)
     said(report, 'fine', 'credentials', /takes this client id and secret/)
     said(report, 'fine', 'redirect URI', /registered/)

@@ -98,7 +98,10 @@ function judgeClientAuthentication(offers: Offers, config: OpenidConnectConfig):
   // OpenID Connect Discovery 3: "If omitted, the default is client_secret_basic."
   const offered = offers.client_authentication ?? ['client_secret_basic']
   const method = clientAuthenticationMethod(config, { token_endpoint_auth_methods_supported: [...offered] })
-  if (offered.includes(method)) return fine(about, `${method}, of ${listed(offered)}`)
+  if (offered.includes(method)) {
+    const others = offered.filter((each) => each !== method)
+    return fine(about, others.length === 0 ? method : `${method}; also possible: ${listed(others)}`)
+  }
   if (method === 'none') {
     return note(about, `there is no client_secret, and it lists no public clients; it takes ${listed(offered)}`)
   }
