@@ -6,25 +6,52 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 
 const END_DEADLINE_MS = 5000
+const RECENT_LINES = 20
+
+export interface ChildOptions {
+  name: string
+  args: readonly string[]
+  env: NodeJS.ProcessEnv
+  /** Called when the process ends without having been told to. */
+  onDeath: (death: Death) => void
+  /** Called with what the process sends; it has a channel for that only where this is given. */
+  onMessage?: (message: unknown) => void
+}
+
+export interface Death {
+  /** Undefined where a signal ended it. */
+  code: number | undefined
+  lastLines: readonly string[]
+}
 
 export class Child {
   readonly name: string
+  readonly pid: number
   readonly #process: ChildProcess
   readonly #recent: string[] = []
   readonly #listeners = new Set<(line: string) => void>()
   #isEnding = false
 
-  /** @param onDeath called when the process ends without having been told to; with its last lines */
-  constructor(name: string, args: readonly string[], env: NodeJS.ProcessEnv, onDeath: (lines: string[]) => void) {
+  constructor({ name, args, env, onDeath, onMessage }: ChildOptions) {
     this.name = name
     // A process group of its own: Ctrl-C reaches the demo alone, which then ends its children in order.
-    this.#process = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+    this.#process = spawn(process.execPath, args, {
+      env,
+      stdio: ['ignore', 'pipe', 'pipe', ...(onMessage ? (['ipc'] as const) : [])],
+      detached: true,
+    })
+    this.pid = this.#process.pid ?? 0
     for (const stream of [this.#process.stdout, this.#process.stderr]) {
       if (stream) createInterface({ input: stream }).on('line', (line) => this.#onLine(line))
     }
-    this.#process.once('close', () => {
-      if (!this.#isEnding) onDeath(this.#recent)
+    if (onMessage) this.#process.on('message', onMessage)
+    this.#process.once('close', (code) => {
+      if (!this.#isEnding) onDeath({ code: code ?? undefined, lastLines: this.#recent })
     })
+  }
+
+  get isRunning(): boolean {
+    return this.#process.exitCode === null && this.#process.signalCode === null
   }
 
   /** Calls `listener` for every line the process prints. */
@@ -44,21 +71,31 @@ export class Child {
     })
   }
 
+  /** For a process with a channel. One that is gone hears nothing, and nobody minds. */
+  send(message: object): void {
+    if (this.#process.connected) this.#process.send(message, () => {})
+  }
+
   /** SIGTERM, and SIGKILL where that does not help. Resolves when the process is gone. */
   async end(): Promise<void> {
     this.#isEnding = true
-    const child = this.#process
-    if (child.exitCode !== null || child.signalCode !== null) return
-    const gone = once(child, 'close')
-    child.kill('SIGTERM')
-    const timer = setTimeout(() => child.kill('SIGKILL'), END_DEADLINE_MS)
+    if (!this.isRunning) return
+    const gone = once(this.#process, 'close')
+    this.#process.kill('SIGTERM')
+    const timer = setTimeout(() => this.kill(), END_DEADLINE_MS)
     await gone
     clearTimeout(timer)
   }
 
+  /** Ends it at once. */
+  kill(): void {
+    this.#isEnding = true
+    if (this.isRunning) this.#process.kill('SIGKILL')
+  }
+
   #onLine(line: string): void {
     this.#recent.push(line)
-    if (this.#recent.length > 20) this.#recent.shift()
+    if (this.#recent.length > RECENT_LINES) this.#recent.shift()
     for (const listener of this.#listeners) listener(line)
   }
 }

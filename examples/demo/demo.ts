@@ -1,25 +1,37 @@
 // `npm run demo`: the whole product on one machine, each part a process of its own: a real identity provider, a relay,
 // a small site, and two agents that share its load. With `--once` it signs in by itself, checks every step, and ends.
+// However it ends, it leaves no process and no folder behind.
 
-import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify, styleText } from 'node:util'
+import { styleText } from 'node:util'
 
+import { STOP_SIGNALS } from '@sallyport/protocol/signals'
+
+import { AgentWatch } from './agent-watch.ts'
 import { Child } from './child.ts'
+import type { Death } from './child.ts'
 import { walkOnce } from './once.ts'
 import { parseLine } from './relay-line.ts'
 import type { ServedLine } from './relay-line.ts'
+import type { AgentsNow, SiteOptions, StopAsked } from './site.ts'
+import { printBanner, printDeath, printGone, printJoined, printServed } from './terminal.ts'
+import type { Command } from './terminal.ts'
 
 const root = join(import.meta.dirname, '../..')
 const RELAY = join(root, 'packages/server/src/main.ts')
 const AGENT = join(root, 'packages/agent/src/main.ts')
+const EDGE = 'edg_docs'
 const USERNAME = 'ada'
 const PASSWORD = 'lovelace'
-const START_DEADLINE_MS = 40_000
+const START_DEADLINE_MS = 60_000 // for a machine that is busy with other things
+const SAME_PRESS_MS = 1000 // npm passes on the Ctrl-C that the terminal has sent to everybody: one press comes twice
 
 const isOnce = process.argv.includes('--once')
 if (process.argv.slice(2).some((argument) => argument !== '--once')) {
@@ -30,31 +42,24 @@ if (process.argv.slice(2).some((argument) => argument !== '--once')) {
 }
 
 const children: Child[] = []
-const folder = await mkdtemp(join(tmpdir(), 'sallyport-demo-'))
 let ending: Promise<void> | undefined
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => {
-    if (ending) process.exit(1)
-    console.log('\nStopping …')
-    void end().then(() => process.exit(0))
-  })
-}
+let endingSince = 0
+for (const signal of [...STOP_SIGNALS, 'SIGHUP'] as const) process.on(signal, onSignal)
+// A terminal that is gone takes no words any more, which is no reason to leave the rest behind.
+for (const output of [process.stdout, process.stderr]) output.on('error', () => {})
+const folder = mkdtempSync(join(tmpdir(), 'sallyport-demo-'))
+process.on('exit', sweep)
 
 try {
   await run()
 } catch (error) {
-  console.error(`\n${styleText('red', '✘')} ${error instanceof Error ? error.message : String(error)}`)
-  await end()
-  process.exit(1)
+  fail(`${styleText('red', '✘')} ${error instanceof Error ? error.message : String(error)}`)
 }
 
 async function run(): Promise<void> {
-  const startDeadline = setTimeout(() => {
-    console.error('The demo did not start in time.')
-    void end().then(() => process.exit(1))
-  }, START_DEADLINE_MS)
+  const startDeadline = setTimeout(() => fail('The demo did not start in time.'), START_DEADLINE_MS)
 
-  const [relayPort, sitePort, providerPort] = await Promise.all([8080, 8000, 4400].map(freePort))
+  const [relayPort = 0, providerPort = 0, ...sitePorts] = await freePorts([8080, 4400, 8000, 8001, 8002])
   const publicUrl = `http://localhost:${relayPort}`
   const siteUrl = `http://docs.localhost:${relayPort}`
   const clientSecret = randomBytes(24).toString('base64url')
@@ -66,17 +71,13 @@ async function run(): Promise<void> {
   const configFile = join(folder, 'relay.yml')
   await writeFile(configFile, relayConfig({ publicUrl, relayPort, issuer }))
   // What an operator does before anything runs.
-  const asked = await promisify(execFile)(
-    process.execPath,
-    [RELAY, 'oidc', 'redirect-uri', issuer, '--config', configFile],
-    { env },
-  )
-  const redirectUri = asked.stdout.trim()
+  const redirectUri = await askRelay(['oidc', 'redirect-uri', issuer, '--config', configFile], env)
 
   const provider = start('identity provider', [join(import.meta.dirname, 'identity-provider-main.ts')], {
     ...env,
     IDENTITY_PROVIDER: JSON.stringify({
       port: providerPort,
+      showsPasswords: true,
       users: [
         {
           username: USERNAME,
@@ -87,6 +88,7 @@ async function run(): Promise<void> {
       clients: [
         {
           client_id: 'demo',
+          client_name: 'My application',
           client_secret: clientSecret,
           redirect_uris: [redirectUri],
           post_logout_redirect_uris: [`${publicUrl}/oidc/signed-out`],
@@ -94,115 +96,184 @@ async function run(): Promise<void> {
       ],
     }),
   })
-  const site = start('site', [join(import.meta.dirname, 'site.ts'), String(sitePort)], env)
+  // Every agent forwards to a port of its own, as if it stood on a machine of its own: the site knows whom it answers.
+  const agents = sitePorts.map((port, index) => ({ name: `agent ${index + 1}`, port }))
+  const own = new Map<string, Child>()
+  const siteOptions: SiteOptions = { relay: publicUrl, edge: EDGE, agents }
+  const site = start(
+    'site',
+    [join(import.meta.dirname, 'site.ts')],
+    { ...env, SITE: JSON.stringify(siteOptions) },
+    {
+      // Only the site has this channel, and only agents of the demo are in the list.
+      onMessage: (message) => void own.get((message as StopAsked).stop)?.end(),
+    },
+  )
   await Promise.all([provider, site].map((child) => child.waitFor((line) => line.startsWith('{'))))
 
   const relay = start('relay', [RELAY, 'start', '--config', configFile], { ...env, DEMO_CLIENT_SECRET: clientSecret })
+  let isReady = false
+  const watch = new AgentWatch((name, isOnline) => {
+    const stoppable = [...own.values()].filter((child) => child.isRunning).map((child) => child.name)
+    site.send({ online: watch.online, stoppable } satisfies AgentsNow)
+    if (!isReady || isOnce || ending) return
+    if (isOnline) printJoined(name)
+    else printGone(name, watch.online, root, commandOf(name))
+  })
   const served: ServedLine[] = []
-  const agentNames = new Map<string, string>()
   relay.onLine((line) => {
     const entry = parseLine(line)
-    if (entry?.msg === 'tunnel online') agentNames.set(entry.tunnelId, entry.metadata ?? entry.tunnelId)
-    if (entry?.msg !== 'exchange') return
-    const one = { ...entry, agent: entry.tunnelId === undefined ? undefined : agentNames.get(entry.tunnelId) }
+    if (!entry) return
+    watch.read(entry)
+    if (entry.msg !== 'exchange') return
+    const one = { ...entry, agent: entry.tunnelId === undefined ? undefined : watch.nameOf(entry.tunnelId) }
     served.push(one)
     if (!isOnce) printServed(one)
   })
   await relay.waitFor((line) => parseLine(line)?.msg === 'relay started')
 
   // As an operator would, with the relay running.
-  const created = await promisify(execFile)(
-    process.execPath,
-    [RELAY, 'authtoken', 'create', '--config', configFile, '--acl', 'bind:edge=edg_docs', '--description', 'demo'],
-    { env },
-  )
-  const authtoken = created.stdout.trim()
-  const tunnelArgs = ['tunnel', '--server', publicUrl, '--label', 'edge=edg_docs', `http://localhost:${sitePort}`]
-  for (const name of ['agent 1', 'agent 2']) {
-    const online = relay.waitFor((line) => {
-      const entry = parseLine(line)
-      return entry?.msg === 'tunnel online' && entry.metadata === name
-    })
-    start(name, [AGENT, ...tunnelArgs, '--metadata', name], { ...env, SALLYPORT_AUTHTOKEN: authtoken })
-    await online
+  const acl = ['--acl', `bind:edge=${EDGE}`, '--description', 'demo']
+  const authtoken = await askRelay(['authtoken', 'create', '--config', configFile, ...acl], env)
+  const tunnelOf = (name: string): Command => {
+    const { port } = agents.find((agent) => agent.name === name) ?? agents[0]!
+    return [['--server', publicUrl], ['--label', `edge=${EDGE}`], ['--metadata', name], [`http://localhost:${port}`]]
   }
+  const commandOf = (name: string): Command => [
+    [`SALLYPORT_AUTHTOKEN=${authtoken}`],
+    ['npx', '--no', 'agent', 'tunnel'],
+    ...tunnelOf(name),
+  ]
+  const agentEnv = { ...env, SALLYPORT_AUTHTOKEN: authtoken }
+  for (const { name } of agents.slice(0, 2)) {
+    const agent = start(name, [AGENT, 'tunnel', ...tunnelOf(name).flat()], agentEnv, {
+      // Later it is what the demo is there to show, and the relay's log tells of it.
+      onDeath: (death) => {
+        if (!isReady) failWith(name, death)
+        else if (death.code) printDeath(name, death)
+      },
+    })
+    own.set(name, agent)
+  }
+  await relay.waitFor(() => watch.online.length === own.size)
   clearTimeout(startDeadline)
+  isReady = true
 
-  const steps = { siteUrl, username: USERNAME, password: PASSWORD, served }
   if (isOnce) {
-    await walkOnce(steps)
+    await walkOnce({ siteUrl, username: USERNAME, password: PASSWORD, served })
     await end()
     console.log('Everything works, and everything has been stopped.')
     return
   }
-  const bold = (text: string): string => styleText('bold', text)
-  console.log(`
-  ${bold('Open')}       ${styleText('cyan', siteUrl)}   (a private window shows it best)
-  ${bold('Sign in')}    user ${bold(USERNAME)}, password ${bold(PASSWORD)}
-  ${bold('Agents')}     two are running; a third would join with:
-             SALLYPORT_AUTHTOKEN=${authtoken} npx --no agent ${tunnelArgs.join(' ')}
-  ${bold('Stop')}       Ctrl-C
-
-Requests, and the agent that served each:`)
+  printBanner({
+    siteUrl,
+    username: USERNAME,
+    password: PASSWORD,
+    agents: [...own.values()],
+    root,
+    furtherAgent: commandOf('agent 3'),
+  })
 }
 
-function start(name: string, args: string[], env: NodeJS.ProcessEnv): Child {
-  const child = new Child(name, args, env, (lines) => {
-    if (ending) return
-    console.error(`\nThe ${name} ended by itself. Its last lines:\n${lines.map((line) => `  ${line}`).join('\n')}`)
-    void end().then(() => process.exit(1))
-  })
+interface Special {
+  onDeath?: (death: Death) => void
+  onMessage?: (message: unknown) => void
+}
+
+/** @throws where the end has begun: what is started now would be left behind */
+function start(name: string, args: string[], env: NodeJS.ProcessEnv, special: Special = {}): Child {
+  if (ending) throw new Error('the demo is ending')
+  const child = new Child({ name, args, env, onDeath: (death) => failWith(name, death), ...special })
   children.push(child)
   return child
 }
 
-/** Ends the children in the reverse order of their start, and leaves nothing behind. */
+/** Runs a command of the relay to its end; gives back what it is asked for, which is one word. */
+function askRelay(words: string[], env: NodeJS.ProcessEnv): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>()
+  const name = `relay ${words[0]} ${words[1]}`
+  start(name, [RELAY, ...words], env, {
+    onDeath: (death) => {
+      const answer = death.lastLines.find((line) => /^(?:sp_|http:)\S+$/.test(line))
+      if (death.code === 0 && answer !== undefined) resolve(answer)
+      else failWith(name, death)
+    },
+  })
+  return promise
+}
+
+function failWith(name: string, death: Death): void {
+  if (ending) return
+  printDeath(name, death)
+  fail('The demo cannot go on without it.')
+}
+
+function fail(sentence: string): void {
+  if (ending) return
+  console.error(`\n${sentence}`)
+  void end().then(() => process.exit(1))
+}
+
+function onSignal(): void {
+  if (ending) {
+    if (Date.now() - endingSince > SAME_PRESS_MS) process.exit(1) // somebody does not want to wait: sweep() does the rest
+    return
+  }
+  console.log('\nStopping …')
+  void end().then(() => process.exit(0))
+}
+
+/** Ends the children in the reverse order of their start. */
 function end(): Promise<void> {
+  endingSince = Date.now()
   return (ending ??= (async () => {
     for (const child of children.toReversed()) await child.end()
-    await rm(folder, { recursive: true, force: true })
+    sweep()
   })())
 }
 
-function printServed({ status, method, path, agent, user, code }: ServedLine): void {
-  const time = new Date().toTimeString().slice(0, 8)
-  const who = agent ? styleText('green', agent) : styleText('dim', code ?? 'relay')
-  const by = user === undefined ? '' : styleText('dim', `  ${user}`)
-  console.log(`  ${time}  ${status}  ${method.padEnd(4)} ${path}  ${who}${by}`)
+/** Leaves nothing behind, whatever has ended this process. */
+function sweep(): void {
+  for (const child of children) child.kill()
+  // What was just killed may have been writing there.
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 })
 }
 
-/** The wanted port, or any other where something else has it. */
-async function freePort(wanted: number): Promise<number> {
-  for (const port of [wanted, 0]) {
-    const server = createServer()
-    const found = await new Promise<number | undefined>((resolve) => {
-      server.once('error', () => resolve(undefined))
-      server.listen(port, '127.0.0.1', () => {
-        const address = server.address()
-        const actual = typeof address === 'object' ? address?.port : undefined
-        server.close(() => resolve(actual))
-      })
-    })
-    if (found !== undefined) {
-      if (found !== wanted) console.log(`Port ${wanted} is in use, taking ${found} instead.`)
-      return found
-    }
-  }
-  throw new Error('no free port on 127.0.0.1')
+/** The wanted ports, each another where something else has it. All are held until all are found. */
+async function freePorts(wanted: readonly number[]): Promise<number[]> {
+  const servers = await Promise.all(wanted.map(async (port) => (await listen(port)) ?? (await listen(0))))
+  return Promise.all(
+    servers.map(async (server, index) => {
+      if (!server) throw new Error('no free port on 127.0.0.1')
+      const { port } = server.address() as AddressInfo // listening on TCP, so it is one
+      if (port !== wanted[index]) console.log(`Port ${wanted[index]} is in use, taking ${port} instead.`)
+      server.close()
+      await once(server, 'close')
+      return port
+    }),
+  )
 }
 
-function relayConfig(options: { publicUrl: string; relayPort: number | undefined; issuer: string }): string {
+async function listen(port: number): Promise<ReturnType<typeof createServer> | undefined> {
+  const server = createServer().listen(port, '127.0.0.1')
+  return once(server, 'listening').then(
+    () => server,
+    () => undefined, // taken
+  )
+}
+
+function relayConfig(options: { publicUrl: string; relayPort: number; issuer: string }): string {
   return `domain: localhost
 public_url: ${options.publicUrl}
 listen: { http: "127.0.0.1:${options.relayPort}", admin: "127.0.0.1:0" }
 store: "sqlite:${join(folder, 'relay.db')}"
 log: { level: info, format: json }
 edges:
-  - id: edg_docs
+  - id: ${EDGE}
     hosts: [docs.localhost]
     routes:
       - path_prefix: /
-        backend: { labels: { edge: edg_docs } }
+        backend: { labels: { edge: ${EDGE} } }
         policy:
           on_http_request:
             - actions:

@@ -21,6 +21,8 @@ export interface IdentityProviderUser {
 
 export interface IdentityProviderClient {
   client_id: string
+  /** What the sign-in page calls it; its id unless given. */
+  client_name?: string
   /** Left out for a public client, together with `token_endpoint_auth_method: 'none'`. */
   client_secret?: string
   /** Those of a Sallyport relay depend on the issuer, which is known when the port is. */
@@ -44,6 +46,8 @@ export interface IdentityProviderOptions {
   /** What stands behind host and port in the issuer: nothing by default, `/` or a path for a tenant. */
   path?: string
   users: readonly IdentityProviderUser[]
+  /** Whether the sign-in page shows whom to sign in as, with the password. For a demo, where it is no secret. */
+  showsPasswords?: boolean
   clients: readonly IdentityProviderClient[]
   /** Whatever `oidc-provider` can be told beyond this. */
   configure?: Partial<Configuration>
@@ -83,7 +87,7 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
   answer = (request, response) => {
     const uid = /^\/sign-in\/([\w-]+)$/.exec(request.url ?? '')?.[1]
     if (uid === undefined) return answerBelow(mount, options, protocol, request, response)
-    signIn(provider, options.users, request, response).catch((error: unknown) => {
+    signIn(provider, options, request, response).catch((error: unknown) => {
       // An interaction that is unknown, expired or of another browser.
       if (!response.headersSent) {
         sendPage(response, 400, 'Sign-in is over', '<p>Go back to the page you wanted and start again.</p>')
@@ -189,18 +193,20 @@ function configuration({ users, clients, configure }: IdentityProviderOptions, i
 
 async function signIn(
   provider: Provider,
-  users: readonly IdentityProviderUser[],
+  { users, clients, showsPasswords = false }: IdentityProviderOptions,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const { params } = await provider.interactionDetails(request, response)
   const clientId = String(params.client_id)
-  if (request.method !== 'POST') return sendPage(response, 200, 'Sign in', signInForm(clientId))
+  const clientName = clients.find((client) => client.client_id === clientId)?.client_name ?? clientId
+  const shown = showsPasswords ? users : []
+  if (request.method !== 'POST') return sendPage(response, 200, 'Sign in', signInForm(clientName, shown))
   const form = new URLSearchParams(await readForm(request))
   const username = form.get('username') ?? ''
   const user = users.find((candidate) => candidate.username === username)
   if (!user || !samePassword(user.password, form.get('password') ?? '')) {
-    return sendPage(response, 401, 'Sign in', signInForm(clientId, 'Username or password is wrong.', username))
+    return sendPage(response, 401, 'Sign in', signInForm(clientName, shown, 'Username or password is wrong.', username))
   }
   await provider.interactionFinished(request, response, { login: { accountId: subjectOf(user) } })
 }
@@ -292,8 +298,18 @@ function memoryAdapter(): (model: string) => Adapter {
   })
 }
 
-function signInForm(clientId: string, problem?: string, username = ''): string {
-  return `<p>to continue to <strong>${escapeHtml(clientId)}</strong></p>
+function signInForm(
+  clientName: string,
+  shown: readonly IdentityProviderUser[],
+  problem?: string,
+  username = '',
+): string {
+  const people = shown.map(
+    (user) =>
+      `<dl class="person"><dt>Username</dt><dd><code>${escapeHtml(user.username)}</code></dd><dt>Password</dt><dd><code>${escapeHtml(user.password)}</code></dd></dl>`,
+  )
+  return `<p>to continue to <strong>${escapeHtml(clientName)}</strong></p>
+${people.length > 0 ? `<aside><p>This is a demo. Sign in as:</p>\n${people.join('\n')}</aside>` : ''}
 ${problem ? `<p class="problem" role="alert">${escapeHtml(problem)}</p>` : ''}
 <form method="post" autocomplete="on">
 <label for="username">Username</label>
@@ -334,6 +350,8 @@ label { display: block; margin: 1rem 0 .25rem; font-weight: 600 }
 input:not([type=hidden]) { width: 100%; padding: .6rem .75rem; border: 1px solid var(--line); border-radius: .4rem; background: var(--ground); color: inherit; font: inherit }
 button { width: 100%; margin-top: 1.5rem; padding: .7rem; border: 0; border-radius: .4rem; background: var(--accent); color: var(--card); font: inherit; font-weight: 600; cursor: pointer }
 input:focus-visible, button:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
+aside { margin: 1.25rem 0; padding: .75rem 1rem; border: 1px dashed var(--line); border-radius: .4rem; background: var(--ground) } aside p { margin: 0; color: var(--soft); font-size: .875rem }
+.person { display: grid; grid-template-columns: auto 1fr; gap: 0 1rem; margin: .25rem 0 0 } dt { color: var(--soft) } dd { margin: 0 } code { font: .95em ui-monospace, "SF Mono", Menlo, Consolas, monospace }
 footer { margin-top: 1.5rem; color: var(--soft); font-size: .875rem }
 </style>
 </head>

@@ -3,6 +3,7 @@
 import { styleText } from 'node:util'
 
 import { Browser } from './browser.ts'
+import type { Visit } from './browser.ts'
 import type { ServedLine } from './relay-line.ts'
 
 const APP_TEXT = 'This is a protected application.'
@@ -43,25 +44,50 @@ export async function walkOnce({ siteUrl, username, password, served }: Walk): P
   })
 
   await step(`${username} signs in and sees the app`, async () => {
+    expect(signInPage.body.includes(password), 'the sign-in page does not say whom to sign in as')
     const page = await browser.submit(signInPage, { username, password })
     expect(page.status === 200 && page.body.includes(APP_TEXT), `status ${page.status} at ${page.url}`)
     expect(new URL(page.url).host === host, `the visitor ended at ${page.url}`)
     expect(page.body.includes('Ada Lovelace'), 'the app does not know who signed in')
   })
 
-  await step('both agents serve in turn', async () => {
-    const before = served.length
+  await step('both agents serve in turn, and each page says which', async () => {
+    const shown: (string | undefined)[] = []
     for (let visit = 0; visit < VISITS; visit++) {
       const page = await browser.visit(siteUrl)
       expect(page.body.includes(APP_TEXT), `visit ${visit + 1} got status ${page.status}`)
+      shown.push(agentOf(page))
     }
-    const agents = await until(() => {
-      const names = served.slice(before).flatMap(({ agent }) => agent ?? [])
-      return names.length >= VISITS ? names : undefined
+    const agents = await until(`the relay has sent visitors to ${shown.join(', ')}`, () => {
+      const names = served.flatMap(({ agent }) => agent ?? []).slice(-VISITS)
+      return names.join() === shown.join() ? names : undefined
     })
     const counts = Object.entries(Object.groupBy(agents, (name) => name)).map(([name, all]) => `${name} ${all?.length}`)
     expect(counts.length === 2, `served by ${counts.join(', ')}`)
     return counts.join(', ')
+  })
+
+  await step('a forged form stops no agent', async () => {
+    const forged = new URLSearchParams({ agent: 'agent 1', token: 'guess' }).toString()
+    const headers = { 'content-type': 'application/x-www-form-urlencoded', origin: 'http://evil.localhost' }
+    const answer = await browser.visit(new URL('/stop', siteUrl), { method: 'POST', body: forged, headers })
+    expect(answer.status === 403, `status ${answer.status}`)
+    const stranger = await new Browser().visit(new URL('/stop', siteUrl), { method: 'POST', body: forged, headers })
+    expect(stranger.status === 401, `a stranger gets status ${stranger.status}`)
+    const names = new Set([agentOf(await browser.visit(siteUrl)), agentOf(await browser.visit(siteUrl))])
+    expect(names.size === 2, `only ${[...names].join()} serves`)
+  })
+
+  await step('an agent is stopped from its page, and the other takes over', async () => {
+    const page = await browser.visit(siteUrl)
+    const stopped = agentOf(page)
+    const pages = [await browser.submit(page)]
+    for (let visit = 0; visit < VISITS; visit++) pages.push(await browser.visit(siteUrl))
+    const statuses = new Set(pages.map(({ status }) => status))
+    expect(statuses.size === 1 && statuses.has(200), `visitors get ${[...statuses].join()}`)
+    const names = new Set(pages.map(agentOf))
+    expect(names.size === 1 && !names.has(stopped), `${stopped} was stopped, ${[...names].join()} serves`)
+    return `${stopped} was stopped`
   })
 
   await step('signing out ends the session', async () => {
@@ -71,6 +97,11 @@ export async function walkOnce({ siteUrl, username, password, served }: Walk): P
     const again = await browser.visit(siteUrl)
     expect(again.status === 302, `status ${again.status} after signing out`)
   })
+}
+
+/** The agent that a page of the site says it has come through. */
+function agentOf({ body }: Visit): string | undefined {
+  return /<li class="here"><strong>([^<]+)/.exec(body)?.[1]
 }
 
 async function step<T>(what: string, walk: () => Promise<T>): Promise<T> {
@@ -89,11 +120,11 @@ function expect(condition: boolean, problem: string): void {
 }
 
 /** The log arrives a moment after the answers. */
-async function until<T>(look: () => T | undefined): Promise<T> {
+async function until<T>(what: string, look: () => T | undefined): Promise<T> {
   for (let tries = 0; tries < 200; tries++) {
     const found = look()
     if (found !== undefined) return found
     await new Promise((resolve) => setTimeout(resolve, 25))
   }
-  throw new Error('the relay logged too few exchanges')
+  throw new Error(`its log does not say that ${what}`)
 }

@@ -1,9 +1,16 @@
-// The lines of the relay's log that the demo shows. Lines of another shape are none of its business.
+// The lines of the relay's log that the demo reads. Lines of another shape are none of its business.
 
+/** One session of an agent that carries a tunnel, or does not carry it any more. An agent has several sessions. */
 interface TunnelLine {
-  msg: 'tunnel online'
+  msg: 'tunnel online' | 'tunnel has a further connection' | 'tunnel leaving'
+  sessionId: string
   tunnelId: string
   metadata?: string
+}
+
+interface SessionEndLine {
+  msg: 'agent disconnected' | 'agent session ended'
+  sessionId: string
 }
 
 interface ExchangeLine {
@@ -21,13 +28,15 @@ interface StartedLine {
   msg: 'relay started'
 }
 
+export type RelayLine = TunnelLine | SessionEndLine | ExchangeLine | StartedLine
+
 /** An exchange with the name of the agent that served it; undefined where the relay itself answered. */
 export type ServedLine = ExchangeLine & { agent: string | undefined }
 
-export function parseLine(line: string): TunnelLine | ExchangeLine | StartedLine | undefined {
+export function parseLine(line: string): RelayLine | undefined {
   if (!line.startsWith('{')) return undefined
   try {
-    return JSON.parse(line) as TunnelLine | ExchangeLine | StartedLine // written by our own relay
+    return JSON.parse(line) as RelayLine // written by our own relay
   } catch {
     return undefined // half a line of a relay that was just stopped
   }

@@ -1,52 +1,132 @@
-// The app of the demo: a small site that knows nothing of sign-in. What it says about the visitor it reads from the
-// headers that the relay sets. Usage: site.ts PORT
+// The app of the demo: a small site that knows nothing of sign-in. Who its visitor is it reads from the token that the
+// relay has signed. It listens on one port for each agent, so it knows who has brought a request, and it has a button that
+// stops that agent. Its options are one JSON text in the environment variable SITE. It prints a line when it answers.
 
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { once } from 'node:events'
 import { createServer } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { text } from 'node:stream/consumers'
 
-const STYLE = `
-:root { color-scheme: light dark }
-body { margin: 0; min-height: 100vh; display: grid; place-content: center; gap: 1rem; text-align: center; font: 1.125rem/1.6 system-ui, sans-serif; background: light-dark(#f3f6f4, #14181a); color: light-dark(#1c2622, #e6e9e7) }
-h1 { margin: 0; font-size: 2.25rem } p { margin: 0 } small { opacity: .7 }
-a { color: light-dark(#0b5a4a, #6fcdb4) }
-`
+import { createRemoteJWKSet, jwtVerify } from 'jose'
 
-const server = createServer((request, response) => {
-  if (request.url !== '/') {
-    response.writeHead(404, { 'content-type': 'text/plain' }).end('There is only one page here.\n')
-    return
+import { renderSite } from './site-page.ts'
+
+const MAX_FORM_BYTES = 1024
+const STOP_DEADLINE_MS = 8000 // longer than the demo gives an agent to end
+
+export interface SiteOptions {
+  /** Who may sign the token of a visitor, and the edge that it must be for. */
+  relay: string
+  edge: string
+  /** The port that each agent forwards to. */
+  agents: readonly { name: string; port: number }[]
+}
+
+/** What the demo tells the site, whenever it changes. */
+export interface AgentsNow {
+  online: readonly string[]
+  /** Those that the demo has started itself and can stop. */
+  stoppable: readonly string[]
+}
+
+/** What the site asks of the demo. */
+export interface StopAsked {
+  stop: string
+}
+
+interface Visitor {
+  id: string
+  name: string
+  email: string
+}
+
+const options = JSON.parse(process.env.SITE ?? '') as SiteOptions // written by the demo, beside this file
+const keys = createRemoteJWKSet(new URL(`${options.relay}/.well-known/jwks.json`)) // fetched when first needed, then kept
+const formKey = randomBytes(32)
+let now: AgentsNow = { online: [], stoppable: [] }
+const onNews = new EventTarget()
+process.on('message', (message) => {
+  now = message as AgentsNow // from the demo, over a channel that nobody else has
+  onNews.dispatchEvent(new Event('news'))
+})
+// Nobody is left to serve when the demo is gone, however it went.
+process.once('disconnect', () => process.exit(0))
+
+const servers = options.agents.map(({ name, port }) =>
+  createServer((request, response) => {
+    answer(request, response, name).catch(() => refuse(response, 500, 'That did not work.'))
+  }).listen(port, '127.0.0.1'),
+)
+await Promise.all(servers.map((server) => once(server, 'listening')))
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(0))
+console.log(JSON.stringify({ ports: options.agents.map(({ port }) => port) }))
+
+async function answer(request: IncomingMessage, response: ServerResponse, agent: string): Promise<void> {
+  // Who reaches the port without the relay can write any header, but cannot sign.
+  const visitor = await visitorOf(request).catch(() => undefined)
+  if (!visitor) return refuse(response, 401, 'Come through the relay, and sign in there.')
+  if (request.method === 'POST' && request.url === '/stop') return stopAgent(request, response, visitor)
+  if (request.url !== '/') return refuse(response, 404, 'There is only one page here.')
+  const { headers, body } = renderSite({ visitor, agent, ...now, formToken: formTokenOf(visitor) })
+  response.writeHead(200, headers).end(body)
+}
+
+/** As docs/identity-headers.md says it. @throws where the relay has not vouched for the visitor */
+async function visitorOf(request: IncomingMessage): Promise<Visitor> {
+  const { payload } = await jwtVerify<{ name?: string; email?: string }>(
+    String(request.headers['sallyport-auth-jwt']),
+    keys,
+    {
+      algorithms: ['ES256'],
+      issuer: options.relay,
+      audience: options.edge,
+      requiredClaims: ['sub', 'exp'],
+      clockTolerance: 30,
+    },
+  )
+  return {
+    id: String(payload.sub),
+    name: payload.name ?? String(payload.sub),
+    email: payload.email ?? '',
   }
-  const name = escape(decode(request.headers['sallyport-auth-user-name']))
-  const email = escape(decode(request.headers['sallyport-auth-user-email']))
-  const body = `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>My application</title>
-<style>${STYLE}</style>
-<h1>My application</h1>
-<p>This is a protected application.</p>
-<p><small>${name ? `You are ${name} (${email}).` : 'Nobody has signed in.'} Reload to see the agents take turns. <a href="/.sallyport/logout">Sign out</a></small></p>
-</html>
-`
-  response.writeHead(200, { 'content-type': 'text/html; charset=utf-8', 'content-length': Buffer.byteLength(body) })
-  response.end(body)
-})
-
-server.listen(Number(process.argv[2] ?? 0), '127.0.0.1', () => {
-  const address = server.address()
-  console.log(JSON.stringify({ port: typeof address === 'object' ? address?.port : undefined }))
-})
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  process.once(signal, () => {
-    server.close()
-    server.closeAllConnections()
-  })
 }
 
-function decode(header: string | string[] | undefined): string {
-  return typeof header === 'string' ? decodeURIComponent(header) : ''
+/** Has the demo stop an agent, and answers when the relay sends nobody there any more: the next page is another's. */
+async function stopAgent(request: IncomingMessage, response: ServerResponse, visitor: Visitor): Promise<void> {
+  if (Number(request.headers['content-length'] ?? Infinity) > MAX_FORM_BYTES) return refuse(response, 413, 'Too long.')
+  const form = new URLSearchParams(await text(request))
+  // Any page can have a browser send this form, with the visitor's cookies. Only our own page knows this visitor's token.
+  if (!isSame(form.get('token') ?? '', formTokenOf(visitor))) {
+    return refuse(response, 403, 'This form is not from the page here. Load the page again.')
+  }
+  const agent = form.get('agent') ?? ''
+  if (now.stoppable.includes(agent)) {
+    process.send?.({ stop: agent } satisfies StopAsked)
+    await untilGone(agent)
+  }
+  response.writeHead(303, { location: '/', 'cache-control': 'no-store' }).end()
 }
 
-function escape(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;')
+async function untilGone(agent: string): Promise<void> {
+  const deadline = AbortSignal.timeout(STOP_DEADLINE_MS)
+  while (now.online.includes(agent) && !deadline.aborted) {
+    await new Promise<void>((resolve) => {
+      onNews.addEventListener('news', () => resolve(), { once: true })
+      deadline.addEventListener('abort', () => resolve(), { once: true })
+    })
+  }
+}
+
+function formTokenOf({ id }: Visitor): string {
+  return createHmac('sha256', formKey).update(id).digest('base64url')
+}
+
+function isSame(given: string, expected: string): boolean {
+  const digest = (value: string): Buffer => createHmac('sha256', formKey).update(value).digest()
+  return timingSafeEqual(digest(given), digest(expected))
+}
+
+function refuse(response: ServerResponse, status: number, sentence: string): void {
+  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', connection: 'close' }).end(`${sentence}\n`)
 }

@@ -1,22 +1,29 @@
-// What likes fixed ports: local mode (8080, 4041) and the demo (8080, 8000, 4400). In one file, so that they never run
+// What likes fixed ports: local mode (8080, 4041) and the demo (8080, 4400, 8000 to 8002). In one file, so that they never run
 // at the same time.
 
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
 import { connect, createServer } from 'node:net'
 import type { Server } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, describe, it } from 'node:test'
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 
 import { Browser } from '@sallyport/example-demo/browser'
 
 import { AGENT, Processes, RELAY } from '../support/processes.ts'
+import { PseudoTerminal } from '../support/pseudo-terminal.ts'
 
-const DEMO = join(import.meta.dirname, '../../examples/demo/demo.ts')
+const root = join(import.meta.dirname, '../..')
+const DEMO = join(root, 'examples/demo/demo.ts')
 const LOCAL_PORT = 8080
 const LOCAL_ADMIN_PORT = 4041
+const CTRL_C = '\u0003'
+const READY = /Requests, and the agent that served each:/
+const hasScript = process.platform === 'linux' && existsSync('/usr/bin/script')
 
 describe('local mode and the demo', { timeout: 120_000 }, () => {
   let processes: Processes
@@ -72,11 +79,18 @@ describe('local mode and the demo', { timeout: 120_000 }, () => {
     assert.match(local.stderr, /listen\.(?:http: 127\.0\.0\.1:8080|admin: 127\.0\.0\.1:4041) is in use/)
   })
 
-  it('the demo signs in by itself and exits with 0', async () => {
+  it('first-hour 3, 25: the demo signs in by itself, sees each page name its agent, a forged form stop none, its button stop one; exits with 0', async () => {
     const { code, stdout, stderr } = await processes.run([DEMO, '--once'], { TMPDIR: processes.folder })
     assert.equal(code, 0, `${stdout}\n${stderr}`)
     assert.match(stdout, /Everything works, and everything has been stopped/)
-    assert.ok(stdout.split('\n').filter((line) => line.startsWith('✔')).length >= 6, stdout)
+    for (const step of [
+      /✔ both agents serve in turn, and each page says which/,
+      /✔ a forged form stops no agent/,
+      /✔ an agent is stopped from its page, and the other takes over/,
+    ]) {
+      assert.match(stdout, step)
+    }
+    assert.ok(stdout.split('\n').filter((line) => line.startsWith('✔')).length >= 8, stdout)
     assert.deepEqual(leftFolders(), [])
   })
 
@@ -84,9 +98,7 @@ describe('local mode and the demo', { timeout: 120_000 }, () => {
     const occupied = await occupy(LOCAL_PORT)
     const demo = processes.start('demo', [DEMO], { TMPDIR: processes.folder })
     await demo.waitForLine('that the port is taken', (line) => /^Port 8080 is in use, taking \d+ instead/.test(line))
-    const url = /http:\/\/docs\.localhost:\d+/.exec(
-      await demo.waitForLine('the URL', (line) => line.includes('Open')),
-    )?.[0]
+    const url = siteUrlIn(await demo.waitForLine('the URL', (line) => line.includes('Open')))
     assert.ok(url)
     await demo.waitForLine('how to stop', (line) => line.includes('Ctrl-C'))
     assert.equal((await new Browser().fetch(url)).status, 401)
@@ -123,6 +135,139 @@ describe('local mode and the demo', { timeout: 120_000 }, () => {
   }
 })
 
+describe(
+  'npm run demo',
+  { timeout: 230_000, skip: hasScript ? false : 'no script (util-linux), which makes a terminal' },
+  () => {
+    /** All temporary files of a run are in here. */
+    let folder: string
+    let terminal: PseudoTerminal
+
+    beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'demo-test-'))))
+    afterEach(async () => {
+      await terminal.close()
+      rmSync(folder, { recursive: true, force: true })
+    })
+
+    function open(command: string, columns?: number): void {
+      const env = { TMPDIR: folder, npm_config_update_notifier: 'false' }
+      terminal = new PseudoTerminal(command, { cwd: root, env, ...(columns !== undefined && { columns }) })
+    }
+
+    /** Every port that the demo has told of: those of relay, identity provider and site. */
+    async function portsOf(text: string): Promise<number[]> {
+      const told = [...text.matchAll(/localhost:(\d+)/g)].map((match) => Number(match[1]))
+      const { next = '' } = await new Browser().visit(siteUrlIn(text))
+      return [...new Set([...told, Number(new URL(next).port)])]
+    }
+
+    async function assertNothingIsLeft(ports: readonly number[] = []): Promise<void> {
+      assert.deepEqual(terminal.processes, [])
+      assert.deepEqual(readdirSync(folder), [])
+      for (const port of ports) assert.equal(await answers(port), false, `port ${port}`)
+    }
+
+    it('first-hour 2: Ctrl-C ends everything', async () => {
+      open('npm run demo')
+      await terminal.read(READY)
+      const ports = await portsOf(terminal.text)
+      assert.ok(ports.length >= 3, ports.join())
+      assert.ok(await answers(ports[0] ?? 0))
+      assert.ok(readdirSync(folder).length > 0)
+      terminal.press(CTRL_C)
+      assert.equal(await terminal.exited, 0)
+      await assertNothingIsLeft(ports)
+    })
+
+    it('first-hour 2: so does Ctrl-C pressed twice', async () => {
+      open('npm run demo')
+      await terminal.read(READY)
+      const ports = await portsOf(terminal.text)
+      terminal.press(CTRL_C + CTRL_C)
+      assert.equal(await terminal.exited, 0)
+      await assertNothingIsLeft(ports)
+    })
+
+    it('first-hour 2: so does Ctrl-C pressed again by somebody who does not want to wait', async () => {
+      open('npm run demo')
+      const [, pid] = await terminal.read(/agent 1 +kill -9 (\d+)/)
+      await terminal.read(READY)
+      const ports = await portsOf(terminal.text)
+      process.kill(Number(pid), 'SIGSTOP') // it hears no SIGTERM, so the end takes long
+      const pressing = setInterval(() => terminal.press(CTRL_C), 250)
+      const code = await terminal.exited
+      clearInterval(pressing)
+      assert.equal(code, 1, 'it did not end in order')
+      await assertNothingIsLeft(ports)
+    })
+
+    for (const [when, command] of [
+      ['at the set-up', /setup\.mjs|demo\.ts/],
+      ['with the identity provider', /identity-provider-main/],
+      ['with the relay', /main\.ts start/],
+      ['with the second agent', /--metadata agent 2/],
+    ] as const) {
+      it(`first-hour 2: so does Ctrl-C ${when}`, async () => {
+        open('npm run demo')
+        await terminal.sees(command)
+        terminal.press(CTRL_C)
+        await terminal.exited
+        await assertNothingIsLeft()
+      })
+    }
+
+    it('first-hour 2: so does SIGTERM to npm', async () => {
+      open('npm run demo')
+      await terminal.read(READY)
+      const ports = await portsOf(terminal.text)
+      process.kill((await terminal.sees(/^npm run demo/)).pid, 'SIGTERM')
+      await terminal.exited
+      await assertNothingIsLeft(ports)
+    })
+
+    it('first-hour 3: when an agent is killed, one sentence says who serves, and the command after it brings it back; the end of the terminal is its end, too', async () => {
+      const columns = 64
+      open('npm run demo', columns)
+      await terminal.read(READY)
+      const siteUrl = siteUrlIn(terminal.text)
+      const [, kill = ''] = await terminal.read(/agent 1 +(kill -9 \d+)$/m)
+      await shell(kill)
+      const [, command = ''] = await terminal.read(/^ {2}(SALLYPORT_AUTHTOKEN=.*(?:\\\n.*)*localhost:\d+)\n\n/m)
+      const said = terminal.text.slice(terminal.text.indexOf('agent 1 is gone'), terminal.text.indexOf(command))
+      const sentence = said.replaceAll(/\s+/g, ' ').trim()
+      const advice = `to bring agent 1 back, paste this into another terminal, in ${root}:`
+      assert.equal(sentence, `agent 1 is gone, and agent 2 serves all visitors now; ${advice}`)
+      // No line is longer than the terminal is wide, but one that is a single word.
+      for (const line of terminal.text.slice(terminal.text.indexOf('Open')).split('\n')) {
+        assert.ok(line.length < columns || !line.trim().replace(/ \\$/, '').includes(' '), line)
+      }
+      const browser = new Browser()
+      const signIn = await browser.open(siteUrl)
+      const page = await browser.submit(signIn, { username: 'ada', password: 'lovelace' })
+      assert.match(page.body, /<li class="here"><strong>agent 2</)
+      assert.match(page.body, /agent 1<\/strong> <span>is gone/)
+
+      const agent = spawn('sh', ['-c', command], { cwd: root, stdio: 'ignore', detached: true })
+      const ended = once(agent, 'close')
+      try {
+        await terminal.read(/agent 1 is online/)
+        const pages = [await browser.visit(siteUrl), await browser.visit(siteUrl)]
+        const here = pages.map(({ body }) => /<li class="here"><strong>([^<]+)/.exec(body)?.[1])
+        assert.deepEqual(here.toSorted(), ['agent 1', 'agent 2'])
+      } finally {
+        process.kill(-(agent.pid ?? 0), 'SIGKILL') // npx and what it has started
+        await ended
+      }
+      await assertBelievesNobody(portAt(command))
+
+      const ports = await portsOf(terminal.text)
+      terminal.hangUp()
+      await terminal.isEmpty()
+      await assertNothingIsLeft(ports)
+    })
+  },
+)
+
 /** The children of a process; none where the system has no /proc. */
 function childrenOf(pid: number): number[] {
   if (!existsSync('/proc/self/task')) return []
@@ -158,4 +303,33 @@ async function answers(port: number): Promise<boolean> {
   const found = await promise
   socket.destroy()
   return found
+}
+
+function siteUrlIn(text: string): string {
+  return /http:\/\/docs\.localhost:\d+/.exec(text)?.[0] ?? ''
+}
+
+/** The port of the site that a command of an agent leads to. */
+function portAt(command: string): string {
+  return /localhost:(\d+)$/.exec(command)?.[1] ?? ''
+}
+
+/** Whoever reaches the site without the relay can write any header, but cannot sign. */
+async function assertBelievesNobody(port: string): Promise<void> {
+  const parts = ['{"alg":"none"}', '{"sub":"ada","aud":"edg_docs","exp":4102444800}', '']
+  const token = parts.map((part) => Buffer.from(part).toString('base64url')).join('.')
+  const headers = { 'sallyport-auth-user-id': 'ada', 'sallyport-auth-jwt': token }
+  const body = new URLSearchParams({ agent: 'agent 2' })
+  for (const answer of [
+    await fetch(`http://127.0.0.1:${port}/`, { headers }),
+    await fetch(`http://127.0.0.1:${port}/stop`, { method: 'POST', headers, body }),
+  ]) {
+    assert.equal(answer.status, 401)
+    assert.doesNotMatch(await answer.text(), /application|agent/)
+  }
+}
+
+async function shell(command: string): Promise<void> {
+  const [code] = (await once(spawn('sh', ['-c', command]), 'close')) as [number]
+  assert.equal(code, 0, command)
 }
