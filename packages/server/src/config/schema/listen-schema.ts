@@ -20,7 +20,7 @@ export const listenSchema = z
       ),
     admin: listenAddress('127.0.0.1')
       .prefault('127.0.0.1:4041')
-      .describe('Health, metrics and the API. Keep it on loopback or a private network.'),
+      .describe('Health and metrics. Keep it on loopback or a private network.'),
     admin_hosts: z
       .array(
         text()
