@@ -72,11 +72,17 @@ export function checkConfig(config: string | undefined, environment: Environment
 /** Opens the file in the person's editor, then checks it. */
 export function openEditor(config: string | undefined, environment: Environment, print: Print): void {
   const path = configPath(config, environment)
+  // One that somebody has named may need no terminal. vi does, and would wait for ever for keys that nobody can press.
+  const named = environment['VISUAL'] || environment['EDITOR']
+  if (!named && !(process.stdin.isTTY && process.stdout.isTTY)) {
+    const message = `There is no terminal to edit in. Change ${path} by other means, then: agent config check`
+    throw new ConfigError([{ path: 'agent config edit', message }])
+  }
+  const editor = named || 'vi'
   if (!existsSync(path)) {
     makeConfigFolder(path)
     writeFileSync(path, FIRST_TEXT, { mode: 0o600, flag: 'wx' })
   }
-  const editor = environment['VISUAL'] || environment['EDITOR'] || 'vi'
   // As git does it: the variable may hold arguments, so the shell splits it; the path goes in as one.
   const ended = spawnSync('sh', ['-c', `${editor} "$@"`, editor, path], { stdio: 'inherit' })
   if (ended.error || ended.status !== 0) {

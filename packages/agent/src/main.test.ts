@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -283,5 +283,13 @@ describe('agent config', () => {
     const bad = run(['config', 'edit', '--config', path], { EDITOR: 'sed -i s/^version/versoin/' })
     assert.match(await bad.stderr, /Did you mean "version"/)
     assert.equal((await bad.ended).code, 2)
+  })
+
+  it('first-hour 25: does not start an editor that nobody has named where there is no terminal', async () => {
+    const path = join(home, 'unedited', 'agent.yml')
+    const { stderr, ended } = run(['config', 'edit', '--config', path], { EDITOR: '', VISUAL: '' })
+    assert.match(await stderr, /no terminal to edit in\. Change .*agent\.yml by other means, then: agent config check/)
+    assert.equal((await ended).code, 2)
+    assert.equal(existsSync(path), false)
   })
 })
