@@ -40,7 +40,9 @@ describe('local mode and the demo', { timeout: 120_000 }, () => {
       test.skip(`port ${LOCAL_PORT} or ${LOCAL_ADMIN_PORT} is used by another program on this machine`)
       return
     }
-    const relay = processes.start('local relay', [RELAY, 'start'])
+    // As npx starts it, which puts the commands of the clone into its PATH.
+    const asByNpx = { npm_command: 'exec' }
+    const relay = processes.start('local relay', [RELAY, 'start'], asByNpx)
     const command = await relay.waitForLine('the agent command', (line) => line.includes('agent tunnel --server'))
     assert.ok(relay.lines.some((line) => line.includes('local mode')))
     assert.ok(existsSync(join(processes.folder, 'sallyport/relay.db')), 'the store is in the data folder of the user')
@@ -50,7 +52,9 @@ describe('local mode and the demo', { timeout: 120_000 }, () => {
     app.listen(0, '127.0.0.1')
     await once(app, 'listening')
     const address = app.address()
-    const words = command.trim().split(/\s+/).slice(1, -1)
+    assert.match(command, /^ {2}npx --no agent tunnel /, 'first-hour 25: as it is found where it is printed')
+    assert.ok(relay.lines.some((line) => line.endsWith(`in another terminal, in ${root}:`)))
+    const words = command.trim().split(/\s+/).slice(3, -1)
     const upstream = `http://localhost:${typeof address === 'object' ? address?.port : ''}`
     const agent = processes.start('agent', [AGENT, ...words, upstream])
     await agent.waitForLine('its endpoint', (line) => line.includes('tunnel online'))
@@ -62,8 +66,8 @@ describe('local mode and the demo', { timeout: 120_000 }, () => {
     app.close().closeAllConnections()
 
     // The token was shown once; the second start says how to make another.
-    const again = processes.start('local relay', [RELAY, 'start'])
-    await again.waitForLine('what to do', (line) => line.includes('relay authtoken create'))
+    const again = processes.start('local relay', [RELAY, 'start'], asByNpx)
+    await again.waitForLine('what to do', (line) => line.includes('npx --no relay authtoken create'))
     const token = words[words.indexOf('--authtoken') + 1]!
     assert.match(token, /^sp_/)
     assert.equal(again.lines.join('\n').includes(token), false)

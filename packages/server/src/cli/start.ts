@@ -19,6 +19,7 @@ import { openLog } from '../log.ts'
 import type { Logger, ProcessLog } from '../log.ts'
 import type { Authtokens } from '../tunnel/authtokens.ts'
 import { RELAY_VERSION } from '../version.ts'
+import { typedCommand } from './typed-command.ts'
 
 /** Where SO_REUSEPORT shares connections out between processes, as node:net documents. */
 const SHARING_PLATFORMS = new Set<NodeJS.Platform>(['linux', 'freebsd', 'sunos', 'aix'])
@@ -156,6 +157,8 @@ function countWorkers(wanted: Config['workers']): number {
 async function welcome(running: Running, config: Config): Promise<void> {
   const server = config.public_url.origin
   const edge = config.edges[0]
+  const agent = typedCommand('agent', process.env)
+  const where = agent.folder === undefined ? 'beside your app' : `in another terminal, in ${agent.folder}`
   const lines = [
     `Sallyport relay ${RELAY_VERSION} in local mode (no --config given)`,
     '',
@@ -169,19 +172,19 @@ async function welcome(running: Running, config: Config): Promise<void> {
     if (authtokens.size === 0) {
       const { token } = await authtokens.create({ acl: [], description: 'first authtoken of local mode' })
       lines.push(
-        'A first authtoken was made. It is shown only now. Run this beside your app:',
+        `A first authtoken was made. It is shown only now. Run this ${where}:`,
         '',
-        `  agent tunnel --server ${server} --authtoken ${token} --label edge=${edge?.id ?? 'edg_local'} http://localhost:8000`,
+        `  ${agent.words} tunnel --server ${server} --authtoken ${token} --label edge=${edge?.id ?? 'edg_local'} http://localhost:8000`,
         '',
-        'or this, for an address of its own (agent http --help tells how to add sign-in):',
+        `or this, for an address of its own (${agent.words} http --help tells how to add sign-in):`,
         '',
-        `  agent http --server ${server} --authtoken ${token} 8000`,
+        `  ${agent.words} http --server ${server} --authtoken ${token} 8000`,
       )
     } else {
       lines.push(
-        'Run this beside your app (make an authtoken with: relay authtoken create):',
+        `Run this ${where} (make an authtoken with: ${typedCommand('relay', process.env).words} authtoken create):`,
         '',
-        `  agent tunnel --server ${server} --authtoken … --label edge=${edge?.id ?? 'edg_local'} http://localhost:8000`,
+        `  ${agent.words} tunnel --server ${server} --authtoken … --label edge=${edge?.id ?? 'edg_local'} http://localhost:8000`,
       )
     }
   })
