@@ -183,7 +183,7 @@ export class RelayUnderFuzz {
       ],
       config: {
         listen: { http: `127.0.0.1:${this.port}`, admin: '127.0.0.1:0', http2: 'all' },
-        timeouts: { idle_stream_seconds: 1, request_stall_seconds: 3, app_answer_seconds: 3, app_stall_seconds: 3, upgrade_idle_seconds: 3, request_head_seconds: 3, agent_handshake_seconds: 3, drain_seconds: 5 }, // prettier-ignore
+        timeouts: { idle_stream_seconds: 1, request_stall_seconds: 3, app_answer_seconds: 3, app_stall_seconds: 3, visitor_stall_seconds: 3, upgrade_idle_seconds: 3, request_head_seconds: 3, agent_handshake_seconds: 3, drain_seconds: 5 }, // prettier-ignore
         log: { level: 'info', format: 'json', access: false },
       },
     })

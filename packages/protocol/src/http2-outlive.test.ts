@@ -49,23 +49,19 @@ describe('the native half of an HTTP/2 session', () => {
     session.destroy()
   })
 
-  it('S2: goes, and all that hangs on it, when its streams have gone', async () => {
+  it('S2: goes, and all that hangs on it, when its streams have gone, acknowledged SETTINGS or not', async () => {
     setFlagsFromString('--expose-gc')
     const collect = runInNewContext('gc') as () => void // what --expose-gc puts there
     const gone: string[] = []
     const registry = new FinalizationRegistry((what: string) => gone.push(what))
     await (async () => {
-      const session: ClientHttp2Session = connect(url)
+      const session = connect(url)
       await once(session, 'connect')
       const outlive = outliveStreams(session)
+      session.on('stream', () => outlive) // as our listeners hold it
       registry.register(session, 'session')
-      registry.register(nativeHalfOf(session)!, 'native half') // the test before this one
-      const stream = session.request({ ':path': '/' })
-      const sawEnd = watchEnd(stream)
-      stream.once('close', () => outlive(stream, sawEnd))
-      stream.destroy()
-      await once(stream, 'close')
-      assert.equal(sawEnd(), false)
+      registry.register(nativeHalfOf(session)!, 'native half') // the first test
+      await breakStream(session, outlive)
       session.destroy()
       await once(session, 'close')
     })()
@@ -76,3 +72,12 @@ describe('the native half of an HTTP/2 session', () => {
     assert.deepEqual(gone.toSorted(), ['native half', 'session'])
   })
 })
+
+async function breakStream(session: ClientHttp2Session, outlive: ReturnType<typeof outliveStreams>): Promise<void> {
+  const stream = session.request({ ':path': '/' })
+  const sawEnd = watchEnd(stream)
+  stream.once('close', () => outlive(stream, sawEnd))
+  stream.destroy()
+  await once(stream, 'close')
+  assert.equal(sawEnd(), false)
+}

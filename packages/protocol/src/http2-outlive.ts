@@ -26,9 +26,15 @@ let ended = 0
  * @returns what to call with each of its streams and its `watchEnd()` when that one closes
  */
 export function outliveStreams(session: Http2Session): (stream: Http2Stream, sawEnd: () => boolean) => void {
-  const native = nativeHalfOf(session)
-  // The end of a session is the end of its streams, which are put away in an immediate: before this one, which holds it.
-  session.once('close', () => setImmediate(noteEnd, native))
+  let native = nativeHalfOf(session)
+  session.once('close', () => {
+    // Its streams end with it. They are put away in an immediate, before this one, which holds it until then. Behind that the
+    // session must not: if its SETTINGS were never acknowledged, the native half keeps it for ever, and it would keep that.
+    setImmediate(() => {
+      native = undefined
+      noteEnd()
+    })
+  })
   return (stream, sawEnd) => {
     if (native && !sawEnd()) kept.register(stream, native)
   }
@@ -57,7 +63,7 @@ export function nativeHalfOf(session: Http2Session): object | undefined {
   return key && (session as unknown as Record<symbol, object | undefined>)[key] // where node:http2 keeps it
 }
 
-function noteEnd(_native: object | undefined): void {
+function noteEnd(): void {
   if (++ended < COLLECT_AFTER) return
   ended = 0
   collectGarbage()
