@@ -114,6 +114,26 @@ describe('LogOutput', { timeout: 30_000, skip: NO_PIPES }, () => {
     for (const line of lines) assert.equal(line.length, lineOf(0).length - 1, 'whole')
   })
 
+  it('issue 11: loses nothing where the reader keeps up, however often the pipe is full', async () => {
+    const pipe = new Pipe(folder, 'bursts')
+    const output = new LogOutput(pipe.fd, { heldMaxChars: 500_000 })
+    let text = ''
+    let written = 0
+    for (let burst = 0; burst < 15; burst++) {
+      for (let line = 0; line < 200; line++) output.write(lineOf(written++)) // three times what the pipe holds
+      for (let turn = 0; turn < 50; turn++) {
+        await sleep(1)
+        text += pipe.read()
+      }
+    }
+    assert.equal(output.droppedLines, 0)
+    while (text.length < written * lineOf(0).length) {
+      await sleep(1)
+      text += pipe.read()
+    }
+    assert.equal(text, Array.from({ length: written }, (_, index) => lineOf(index)).join(''))
+  })
+
   it('B4: goes on without a reader', async () => {
     const pipe = new Pipe(folder, 'gone')
     const output = new LogOutput(pipe.fd, { errorPauseMs: 20 })

@@ -11,7 +11,9 @@ import { isatty } from 'node:tty'
 
 const HELD_MAX_CHARS = 4 * 1024 * 1024 // some seconds of a busy relay
 const PIECE_BYTES = 64 * 1024
-const FULL_PAUSE_MS = 100 // a pipe cannot be asked when there is room again
+// A pipe cannot be asked when there is room again. It holds 64 KiB: with 100 ms each time no more than 640 KB/s would get
+// through, however fast the reader. So the pause begins short, and doubles while there is none.
+const FULL_PAUSE_MS = { first: 1, longest: 100 }
 const ERROR_PAUSE_MS = 1000 // a disk that is full stays so for a while
 const LAST_TRY_MS = 100 // at the end of the process, for a reader that is only slow
 const LAST_PAUSE_MS = 5
@@ -51,6 +53,7 @@ export class LogOutput {
   #piece: Piece | undefined
   #isWriting = false
   #pause: NodeJS.Timeout | undefined
+  #fullPauseMs = FULL_PAUSE_MS.first
   #gathering: NodeJS.Timeout | undefined
   /** The last line that was written is half a line. */
   #isTorn = false
@@ -102,7 +105,12 @@ export class LogOutput {
     this.#isWriting = true
     write(this.#fd, piece.bytes, piece.written, (error, count) => {
       this.#isWriting = false
-      if (error?.code === 'EAGAIN') return this.#waitFor(FULL_PAUSE_MS)
+      if (error?.code === 'EAGAIN') {
+        this.#waitFor(this.#fullPauseMs)
+        this.#fullPauseMs = Math.min(2 * this.#fullPauseMs, FULL_PAUSE_MS.longest)
+        return
+      }
+      this.#fullPauseMs = FULL_PAUSE_MS.first
       if (error) {
         this.#giveUp(piece)
         return this.#waitFor(this.#options.errorPauseMs ?? ERROR_PAUSE_MS)
