@@ -19,7 +19,7 @@ export const timeoutsSchema = z.strictObject({
   ),
   visitor_stall_seconds: seconds(
     60,
-    'How long a visitor may take no byte of a response that waits for them; and how long an upgraded connection may be silent once one side has ended.',
+    'How long a piece of a response, 64 KiB at most, may wait for its visitor; and how long an upgraded connection may be silent once one side has ended. Over HTTP/1.1 the system says so late that there is room: once a third of what it holds for the connection has been read, which is about a megabyte for a proxy on the same machine.',
   ),
   upgrade_idle_seconds: seconds(3600, 'How long an upgraded connection (WebSocket) may be silent in both directions.'),
   keep_alive_seconds: seconds(75, 'How long a visitor connection waits for its next request.'),
