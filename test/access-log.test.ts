@@ -7,6 +7,7 @@ import { ask } from './support/ask.ts'
 import { RecordingApp } from './support/recording-app.ts'
 import { startStack } from './support/stack.ts'
 import type { Stack } from './support/stack.ts'
+import { until } from './support/until.ts'
 
 const POLICY = {
   on_http_request: [{ actions: [{ type: 'basic-auth', config: { credentials: ['ada:correct horse'] } }] }],
@@ -20,12 +21,12 @@ const HEADERS = {
 
 /** The lines so far; waits until there are so many, since the answer may be here before them. */
 async function exchangesIn(log: readonly string[], count: number): Promise<Record<string, unknown>[]> {
-  for (;;) {
+  const found = (): Record<string, unknown>[] => {
     const lines = log.map((line) => JSON.parse(line) as Record<string, unknown>) // the log is JSON
-    const found = lines.filter(({ msg }) => msg === 'exchange')
-    if (found.length >= count) return found
-    await new Promise((resolve) => setImmediate(resolve))
+    return lines.filter(({ msg }) => msg === 'exchange')
   }
+  await until(`the relay logs ${count} exchanges`, () => found().length >= count)
+  return found()
 }
 
 describe('the line of an exchange', { timeout: 60_000 }, () => {

@@ -10,7 +10,7 @@ import type { IncomingHttpHeaders } from 'node:http2'
 import { connect, createServer } from 'node:net'
 import type { Server, Socket } from 'node:net'
 import { after, afterEach, before, describe, it, mock } from 'node:test'
-import { setImmediate, setTimeout } from 'node:timers/promises'
+import { setTimeout } from 'node:timers/promises'
 
 import { Registry } from '../packages/server/src/tunnel/registry.ts'
 import { EdgeTable } from '../packages/server/src/edge/edge-table.ts'
@@ -36,6 +36,7 @@ import { webSocketRequest } from './support/raw-web-socket.ts'
 import { WAYS, visit } from './support/three-ways.ts'
 import { APP_HOST, startStack } from './support/stack.ts'
 import type { Stack } from './support/stack.ts'
+import { until } from './support/until.ts'
 
 const OTHER_HOST = 'other.localhost'
 const EDGES = `
@@ -438,7 +439,7 @@ describe('an app behind --upstream-protocol http2', () => {
     stream.write(Buffer.alloc(200_000))
     const [headers] = (await once(stream, 'response')) as [IncomingHttpHeaders] // as documented
     assert.equal(headers[':status'], 205)
-    while (!stack.log.some((line) => line.includes('"status":205'))) await setImmediate()
+    await until('the relay logs a 205', () => stack.log.some((line) => line.includes('"status":205')))
     session.destroy()
   })
 })
@@ -524,7 +525,7 @@ describe('a fault of our own', () => {
       throw new TypeError('broken for this test')
     })
     const adding = stack.addAgent()
-    while (!stack.log.some((line) => line.includes('agent session ended'))) await setImmediate()
+    await until('the session ends', () => stack.log.some((line) => line.includes('agent session ended')))
     await assertOthersAreServed(stack)
     assert.equal((await overHttp1(stack)).status, 200, 'the agent that was there serves on')
     mock.restoreAll()

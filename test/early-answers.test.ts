@@ -22,6 +22,7 @@ import { NO_HAPROXY, startHaproxy } from './support/haproxy.ts'
 import { webSocketRequest } from './support/raw-web-socket.ts'
 import { APP_HOST, startStack } from './support/stack.ts'
 import type { Stack } from './support/stack.ts'
+import { until } from './support/until.ts'
 
 const UPLOADS = Number(process.env.SALLYPORT_EARLY_ANSWERS ?? 4)
 const UPLOAD_BYTES = 20 * 1024 * 1024
@@ -191,10 +192,7 @@ function openSockets(): number {
 }
 
 async function untilOpen(count: number): Promise<void> {
-  for (let turns = 0; openSockets() > count; turns++) {
-    assert.ok(turns < 500, `${openSockets() - count} sockets are still open`)
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
+  await until(`no more than ${count} sockets are open`, () => openSockets() <= count)
 }
 
 /** @param once resolves with the status that the visitor has got */

@@ -8,6 +8,7 @@ import { sendRaw } from './support/raw-client.ts'
 import { APP_HOST, startStack } from './support/stack.ts'
 import type { Stack } from './support/stack.ts'
 import { visit } from './support/three-ways.ts'
+import { until } from './support/until.ts'
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
@@ -138,9 +139,6 @@ describe('generous where it protects nobody', { timeout: 30_000 }, () => {
   })
 
   async function logged(text: string): Promise<void> {
-    for (let turns = 0; !stack.log.some((line) => line.includes(text)); turns++) {
-      assert.ok(turns < 200, `not in the log: ${text}\n${stack.log.at(-1)}`)
-      await new Promise((resolve) => setTimeout(resolve, 10))
-    }
+    await until(`the log says ${text}`, () => stack.log.some((line) => line.includes(text)))
   }
 })

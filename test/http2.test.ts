@@ -36,6 +36,7 @@ import {
 } from './support/raw-http2.ts'
 import { APP_HOST, httpApp, startStack } from './support/stack.ts'
 import type { Stack } from './support/stack.ts'
+import { until } from './support/until.ts'
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void
 type Fields = (readonly [name: string, value: string])[]
@@ -674,7 +675,7 @@ describe('HTTP/2', { timeout: 60_000 }, () => {
       const visitor = raw(stack)
       for (let i = 0; i < 65; i++) visitor.write(request(2 * i + 1, fields()))
       assert.equal(await visitor.answer(129), 'reset 7')
-      while (waiting.length < 64) await new Promise((resolve) => setImmediate(resolve))
+      await until('the app has 64 requests', () => waiting.length >= 64)
       for (const response of waiting) response.end('ok')
       assert.equal(await visitor.answer(127), '200')
     })

@@ -12,6 +12,7 @@ import { ask } from './support/ask.ts'
 import { RawClient } from './support/raw-client.ts'
 import { APP_HOST, httpApp, startStack } from './support/stack.ts'
 import type { Stack } from './support/stack.ts'
+import { until } from './support/until.ts'
 
 const REQUEST = `GET / HTTP/1.1\r\nHost: ${APP_HOST}\r\n\r\n`
 
@@ -101,7 +102,7 @@ describe('limits on connections', { timeout: 60_000 }, () => {
         await once(socket, 'data') // and those who are in are served on
       }
       kept[0]!.destroy()
-      await until(async () => (await ask(stack.port, { host: APP_HOST })).status === 200)
+      await until('there is a place again', async () => (await ask(stack.port, { host: APP_HOST })).status === 200)
     })
 
     it('S13: a flood of them hears a word each, and costs no more than that', async () => {
@@ -142,7 +143,7 @@ describe('limits on connections', { timeout: 60_000 }, () => {
       await stack.addAgent()
       assert.equal((await ask(stack.port, { host: APP_HOST })).status, 503)
       kept[0]!.destroy()
-      await until(async () => (await ask(stack.port, { host: APP_HOST })).status === 200)
+      await until('there is a place again', async () => (await ask(stack.port, { host: APP_HOST })).status === 200)
       assert.ok((await metric('visitor_connections')) >= 2)
       assert.ok(lines('visitor_connections').length >= 1)
     })
@@ -235,11 +236,3 @@ describe('limits on connections', { timeout: 60_000 }, () => {
     })
   })
 })
-
-async function until(look: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 10_000
-  while (!(await look())) {
-    assert.ok(performance.now() < deadline, 'in time')
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
-}

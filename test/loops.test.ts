@@ -10,6 +10,7 @@ import { RecordingApp } from './support/recording-app.ts'
 import { APP_HOST, startStack } from './support/stack.ts'
 import type { Stack } from './support/stack.ts'
 import { WAYS, visit } from './support/three-ways.ts'
+import { until } from './support/until.ts'
 
 const exchanges = (stack: Stack): string[] => stack.log.filter((line) => line.includes('"msg":"exchange"'))
 
@@ -28,7 +29,7 @@ describe('hardening: a tunnel that leads to its own relay', { timeout: 60_000 },
         for (const way of WAYS.filter((each) => upstreamProtocol === 'http1' || each !== 'an upgrade')) {
           stack.log.length = 0
           assert.equal(await visit(way, port, { host: APP_HOST }), 508, way)
-          while (exchanges(stack).length < 5) await new Promise((resolve) => setImmediate(resolve))
+          await until('the relay logs five exchanges', () => exchanges(stack).length >= 5)
           assert.equal(exchanges(stack).length, 5, 'four times through the tunnel, and the refusal')
           assert.match(exchanges(stack)[0]!, /ERR_LOOP_DETECTED.*passed here 4 times/)
         }

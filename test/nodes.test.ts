@@ -29,6 +29,7 @@ import type { Directory, DirectoryChange, DirectoryEvent, Listing } from '../pac
 import { encodeHopHeader } from '../packages/server/src/node/hop-header.ts'
 import { SocketCarrier } from '../packages/server/src/node/socket-carrier.ts'
 import { HandAgent } from './support/hand-agent.ts'
+import { until } from './support/until.ts'
 
 const EDGES = ['one', 'two', 'three', 'sticky'].map((name) => {
   const sticky = name === 'sticky' ? ', sticky: { cookie: tunnel }' : ''
@@ -121,12 +122,14 @@ ${EDGES.join('\n')}
   }
 
   /** Visits until a node has heard what another one told, or has lost it. */
-  async function until(node: Relay, edge: string, status: number): Promise<string> {
-    for (;;) {
+  async function untilHeard(node: Relay, edge: string, status: number): Promise<string> {
+    let body = ''
+    await until(`a node has heard of the other: ${edge} answers ${status}`, async () => {
       const response = await visit(node, edge)
-      const body = await text(response)
-      if (response.statusCode === status) return body
-    }
+      body = await text(response)
+      return response.statusCode === status
+    })
+    return body
   }
 
   before(async () => {
@@ -162,7 +165,7 @@ ${EDGES.join('\n')}
         socket.on('message', (message: Buffer) => socket.send(`echo ${message.toString()}`)),
       )
       agent = await connectAgent(a, 'one', await startApp(app))
-      await until(b, 'one', 200)
+      await untilHeard(b, 'one', 200)
     })
 
     it('serves requests, with their bodies, as if it were here', async () => {
@@ -183,7 +186,7 @@ ${EDGES.join('\n')}
       const after = await metric(b, 'sallyport_hops_total')
       assert.ok(after > 0)
       assert.ok(after - before <= 1, `${after - before} streams for five requests in turn`)
-      await until(a, 'one', 200)
+      await untilHeard(a, 'one', 200)
       assert.equal(await metric(a, 'sallyport_hops_total'), 0)
     })
 
@@ -209,7 +212,7 @@ ${EDGES.join('\n')}
     it('finishes what runs when it leaves, and gets nothing new', async () => {
       const response = await visit(b, 'one', { path: '/wait' })
       const closing = agent.close()
-      await until(b, 'one', 503)
+      await untilHeard(b, 'one', 503)
       waiting!.end('last')
       assert.equal(await text(response), 'first last')
       await closing
@@ -221,13 +224,13 @@ ${EDGES.join('\n')}
     const far = await startApp(named('far'))
     const near = await startApp(named('near'))
     await connectAgent(a, 'two', far)
-    assert.equal(await until(b, 'two', 200), 'far')
+    assert.equal(await untilHeard(b, 'two', 200), 'far')
     const leaving = await connectAgent(b, 'two', near)
     const before = await metric(b, 'sallyport_hops_total')
     for (let count = 0; count < 6; count++) assert.equal(await text(await visit(b, 'two')), 'near')
     assert.equal(await text(await visit(b, 'two', { method: 'POST', body: 'x' })), 'near')
     assert.equal(await metric(b, 'sallyport_hops_total'), before, 'nothing goes to the other node')
-    assert.equal(await until(a, 'two', 200), 'far')
+    assert.equal(await untilHeard(a, 'two', 200), 'far')
 
     await leaving.close()
     assert.equal(await text(await visit(b, 'two')), 'far', 'the hop is what is left')
@@ -244,7 +247,7 @@ ${EDGES.join('\n')}
   it('keeps a visitor with a tunnel, whichever node the visitor comes to', async () => {
     await connectAgent(a, 'sticky', await startApp(named('at a')))
     await connectAgent(b, 'sticky', await startApp(named('at b')))
-    await until(a, 'sticky', 200)
+    await untilHeard(a, 'sticky', 200)
     const first = await visit(a, 'sticky')
     assert.equal(await text(first), 'at a')
     const [cookie = ''] = first.headers['set-cookie']?.[0]?.split(';') ?? []
@@ -262,7 +265,7 @@ ${EDGES.join('\n')}
       healthIntervalMs: 100,
       healthUnhealthy: 1,
     })
-    await until(b, 'three', 200)
+    await untilHeard(b, 'three', 200)
     healthy = false
     while ((await metric(b, 'sallyport_tunnels_unhealthy')) === 0);
     assert.equal(await metric(a, 'sallyport_tunnels_unhealthy'), 1)
@@ -272,7 +275,7 @@ ${EDGES.join('\n')}
   it('reaches an app that speaks HTTP/2', async () => {
     const app = createHttp2Server((request, response) => void request.pipe(response))
     const agent = await connectAgent(a, 'three', await startApp(app), { upstreamProtocol: 'http2' })
-    await until(b, 'three', 200)
+    await untilHeard(b, 'three', 200)
     const body = randomBytes(300_000)
     const response = await visit(b, 'three', { method: 'POST', body })
     assert.ok((await buffer(response)).equals(body))
@@ -283,7 +286,7 @@ ${EDGES.join('\n')}
     const upstream = await startApp(named('brought'))
     const endpoint = { domain: 'brought.localhost', responseHeaderAdd: ['X-Policy: of the agent'] }
     const agent = await connectAgent(a, '', upstream, { labels: undefined, endpoint })
-    assert.equal(await until(b, 'brought', 200), 'brought')
+    assert.equal(await untilHeard(b, 'brought', 200), 'brought')
     assert.equal((await visit(b, 'brought')).headers['x-policy'], 'of the agent')
     const second = startAgent({
       server: `http://127.0.0.1:${b.addresses.http?.port}`,
@@ -297,7 +300,7 @@ ${EDGES.join('\n')}
     assert.match(error.message, /another agent serves/)
     second.destroy()
     await agent.close()
-    await until(b, 'brought', 503)
+    await untilHeard(b, 'brought', 503)
   })
 
   describe('the link of a node', () => {
@@ -309,7 +312,7 @@ ${EDGES.join('\n')}
       app.on('connection', () => seen++)
       const events: DirectoryEvent[] = []
       await connectAgent(a, 'three', await startApp(app))
-      await until(b, 'three', 200)
+      await untilHeard(b, 'three', 200)
       // What a third node would be told.
       table.at('nod_c').join('/nowhere', (event) => events.push(event))
       table.at('nod_c').leave()
@@ -399,12 +402,12 @@ ${EDGES.join('\n')}
   })
 
   it('forgets the tunnels of a node that is gone, and learns them anew when it is back', async () => {
-    await until(b, 'two', 200)
+    await untilHeard(b, 'two', 200)
     await a.destroy()
     assert.equal((await visit(b, 'two')).statusCode, 503)
     a = await startNode('a')
     await connectAgent(a, 'two', await startApp(named('back')))
-    assert.equal(await until(b, 'two', 200), 'back')
+    assert.equal(await untilHeard(b, 'two', 200), 'back')
   })
 })
 

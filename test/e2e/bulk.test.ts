@@ -18,6 +18,7 @@ import { Browser, lookupLocalhost } from '@sallyport/example-demo/browser'
 
 import { Processes } from '../support/processes.ts'
 import type { RunningProcess } from '../support/running-process.ts'
+import { until } from '../support/until.ts'
 
 const MIB = 1024 * 1024
 const BODY_BYTES = 200 * MIB
@@ -159,15 +160,11 @@ async function drain(stream: Readable): Promise<Hash> {
 
 /** Until a number has not changed for a while: what is buffered anywhere is full then. */
 async function untilStill(read: () => number): Promise<void> {
-  const STILL_MS = 500
-  await new Promise<void>((resolve) => {
-    let last = read()
-    const timer = setInterval(() => {
-      if (read() === last && last > 0) {
-        clearInterval(timer)
-        resolve()
-      }
-      last = read()
-    }, STILL_MS)
-  })
+  let last = 0
+  const isStill = (): boolean => {
+    const before = last
+    last = read()
+    return last > 0 && last === before
+  }
+  await until('nothing moves any more', isStill, { pauseMs: 500 })
 }

@@ -9,10 +9,10 @@ import { writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, afterEach, before, describe, it } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 
 import { ask } from '../support/ask.ts'
 import { AGENT, freePort, Processes, RELAY } from '../support/processes.ts'
+import { until } from '../support/until.ts'
 
 const NO_FULL = !existsSync('/dev/full') && 'needs /dev/full'
 const EDGE = { id: 'edg_app', hosts: ['app.localhost'] }
@@ -65,14 +65,15 @@ describe('a log that cannot be written', { timeout: 120_000 }, () => {
 
   const startRelay = async (stdout: number | 'pipe', ...flags: string[]): Promise<ChildProcess> => {
     const relay = start([RELAY, 'start', '--config', processes.configFile, ...flags], ['ignore', stdout, 'inherit'])
-    await until(async () => (await ask(admin, { host: 'localhost', path: '/readyz' })).status === 200)
+    await until('the relay is ready', isReady)
     return relay
   }
 
-  /** Tries until it is so; who is asked may not be there yet. */
-  async function until(look: () => Promise<boolean>): Promise<void> {
-    while (!(await look().catch(() => false))) await sleep(50)
-  }
+  const isReady = (): Promise<boolean> =>
+    ask(admin, { host: 'localhost', path: '/readyz' }).then(
+      ({ status }) => status === 200,
+      () => false, // it may not listen yet
+    )
 
   async function dropped(): Promise<number> {
     const { body } = await ask(admin, { host: 'localhost', path: '/metrics' })
@@ -106,7 +107,7 @@ describe('a log that cannot be written', { timeout: 120_000 }, () => {
   it('B4: serves on and stops in order where there is no room for the log', { skip: NO_FULL }, async () => {
     const relay = await startRelay(full)
     await assertServes()
-    await until(async () => (await dropped()) > 0)
+    await until('lines are dropped', async () => (await dropped()) > 0)
     await assertServes()
     await assertStops(relay)
   })
@@ -114,7 +115,7 @@ describe('a log that cannot be written', { timeout: 120_000 }, () => {
   it('B4: with several workers as well', { skip: NO_FULL }, async () => {
     const relay = await startRelay(full, '--workers', '2')
     await assertServes()
-    await until(async () => (await dropped()) > 3)
+    await until('more lines are dropped', async () => (await dropped()) > 3)
     await assertServes()
     await assertStops(relay)
   })
@@ -128,7 +129,7 @@ describe('a log that cannot be written', { timeout: 120_000 }, () => {
     // It reads again.
     let text = ''
     relay.stdout?.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
-    await until(async () => text.includes('log lines were dropped'))
+    await until('the log says that lines are missing', () => text.includes('log lines were dropped'))
     const entries = text.split('\n').flatMap((line) => (line ? [JSON.parse(line) as Record<string, unknown>] : []))
     const told = entries.find(({ msg }) => typeof msg === 'string' && msg.startsWith('log lines were dropped'))
     assert.ok(Number(told?.['lines']) >= missing, `${String(told?.['lines'])} of ${missing}`)
@@ -150,7 +151,7 @@ describe('a log that cannot be written', { timeout: 120_000 }, () => {
     await assertServes()
     relay.stdout?.destroy()
     await fillLog(400)
-    await until(async () => (await dropped()) > 0)
+    await until('lines are dropped', async () => (await dropped()) > 0)
     await assertServes()
     await assertStops(relay)
   })
@@ -174,13 +175,13 @@ describe('a log that cannot be written', { timeout: 120_000 }, () => {
 
     async function startAgent(stderr: number | 'pipe'): Promise<ChildProcess> {
       const relay = start([RELAY, 'start', '--config', processes.configFile], ['ignore', 'ignore', 'inherit'])
-      await until(async () => (await ask(admin, { host: 'localhost', path: '/readyz' })).status === 200)
+      await until('the relay is ready', isReady)
       assert.equal(relay.exitCode, null)
       const args = [AGENT, 'tunnel', '--server', processes.publicUrl, '--label', 'edge=edg_app', '--log-level', 'debug']
       const agent = start([...args, upstream], ['ignore', 'ignore', stderr], {
         SALLYPORT_AUTHTOKEN: await processes.createAuthtoken(),
       })
-      await until(visit)
+      await until('a visitor is served', visit)
       return agent
     }
 

@@ -14,6 +14,7 @@ import type { BrowserContext, Page } from 'playwright-core'
 
 import { ChromiumBrowser, NO_CHROMIUM } from '../support/chromium-browser.ts'
 import { ADA, Processes } from '../support/processes.ts'
+import { within } from '../support/until.ts'
 
 const HOST = 'app.localhost'
 
@@ -154,7 +155,7 @@ describe('attack 24: a hostile app and the sign-in on its own host', { timeout: 
     for (;;) {
       const found = stolen.find((one) => one.what === what)
       if (found) return found
-      await once(collector, 'stolen')
+      await within(`the page tells of ${what}`, once(collector, 'stolen'))
     }
   }
 })

@@ -16,6 +16,7 @@ import { WebSocket, WebSocketServer } from 'ws'
 import { ADA, Processes, RELAY } from '../support/processes.ts'
 import type { Finished } from '../support/processes.ts'
 import { signIn } from '../support/sign-in.ts'
+import { within } from '../support/until.ts'
 
 const HOST = 'app.localhost'
 const OTHER_HOST = 'other.localhost'
@@ -169,7 +170,7 @@ describe('sessions', { timeout: 60_000 }, () => {
       assert.equal(revoked.code, 0, revoked.stderr)
       assert.match(revoked.stderr, /^Ended \d sessions?\.$/)
       await Promise.all(ended)
-      while (open.size > 0) await once(app, 'gone')
+      while (open.size > 0) await within(`${open.size} exchanges end`, once(app, 'gone'))
       t.diagnostic(
         `all four ended ${(performance.now() - done).toFixed(0)} ms after the command had, which took ${(done - begin).toFixed(0)} ms`,
       )

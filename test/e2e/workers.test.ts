@@ -16,6 +16,7 @@ import { Load } from '../support/load.ts'
 import { Processes, RELAY } from '../support/processes.ts'
 import type { LogEntry, RunningProcess } from '../support/running-process.ts'
 import { signIn } from '../support/sign-in.ts'
+import { until } from '../support/until.ts'
 
 const VISITORS = 24
 const LOGINS_PER_MINUTE = 20
@@ -182,12 +183,12 @@ describe('a relay of two workers', { timeout: 120_000 }, () => {
     })
     assert.ok(out.status < 400, out.body)
     for (const line of lines) {
-      for (;;) {
+      await until('the session has ended at this worker', async () => {
         // What is under way when the session ends is cut.
         const answer = await ask('private.localhost', '/out', { ...line, headers: { cookie } }).catch(() => undefined)
         if (answer) await text(answer).catch(() => '')
-        if (answer?.statusCode === 401) break
-      }
+        return answer?.statusCode === 401
+      })
     }
     own.kill('SIGTERM')
     await own.exited
@@ -218,7 +219,8 @@ describe('a relay of two workers', { timeout: 120_000 }, () => {
     })
     assert.deepEqual(others, [], 'nothing that came to the other worker has failed')
     assert.equal(await metric('sallyport_worker_restarts_total'), 1)
-    while ((await ask('far.localhost', '/')).resume().statusCode !== 200); // it may have been there, too
+    const isServed = async () => (await ask('far.localhost', '/')).resume().statusCode === 200
+    await until('far.localhost is served', isServed) // it may have been there, too
     for (const line of lines) line.agent.destroy()
     lines = await openLines()
     assert.deepEqual(

@@ -6,6 +6,8 @@ import { AGENT_PATH, ControlChannel, SUBPROTOCOL, WebSocketCarrier, YamuxSession
 import type { ControlMessage, YamuxStream } from '@sallyport/protocol'
 import { WebSocket } from 'ws'
 
+import { within } from './until.ts'
+
 export class HandAgent {
   readonly session: YamuxSession
   readonly stream: YamuxStream
@@ -95,17 +97,17 @@ export class HandAgent {
       const index = this.messages.findIndex((message) => message.type === type)
       if (index !== -1) return this.messages.splice(index, 1)[0]!
       if (this.isOver) throw new Error(`the session ended before a ${type}`)
-      await this.#change()
+      await this.#change(`a ${type}`)
     }
   }
 
   async nextStream(): Promise<YamuxStream> {
-    while (this.streams.length === 0) await this.#change()
+    while (this.streams.length === 0) await this.#change('a stream')
     return this.streams.shift()!
   }
 
   async over(): Promise<void> {
-    while (!this.isOver) await this.#change()
+    while (!this.isOver) await this.#change('the end of the session')
   }
 
   /** Reads nothing any more, as a stopped process does. */
@@ -118,8 +120,8 @@ export class HandAgent {
     this.#socket.terminate()
   }
 
-  #change(): Promise<void> {
-    return new Promise((resolve) => this.#waiting.push(resolve))
+  #change(what: string): Promise<void> {
+    return within(what, new Promise((resolve) => this.#waiting.push(resolve)))
   }
 
   #wake(): void {

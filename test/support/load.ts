@@ -5,6 +5,8 @@ import { Agent, request as httpRequest } from 'node:http'
 
 import { lookupLocalhost } from '@sallyport/example-demo/browser'
 
+import { within } from './until.ts'
+
 export interface LoadOptions {
   /** Origin of the edge. */
   origin: string
@@ -40,7 +42,9 @@ export class Load {
   /** Resolves when `count` more requests have been answered or have failed. */
   async more(count: number): Promise<void> {
     const wanted = this.asked.length + count
-    while (this.asked.length < wanted) await new Promise<void>((resolve) => this.#waiting.add(resolve))
+    while (this.asked.length < wanted) {
+      await within('one more answer or failure', new Promise<void>((resolve) => this.#waiting.add(resolve)))
+    }
   }
 
   /** No new requests; resolves with all of them when the last is over. */

@@ -4,6 +4,8 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 
+import { within } from './until.ts'
+
 export class RawClient {
   readonly socket: Socket
   received: Buffer = Buffer.alloc(0)
@@ -35,19 +37,23 @@ export class RawClient {
   async until(pattern: RegExp): Promise<string> {
     while (!pattern.test(this.text)) {
       if (this.isOver) throw new Error(`the connection ended before ${pattern}; received: ${this.text.slice(0, 2000)}`)
-      await new Promise<void>((resolve) => this.#waiting.add(resolve))
+      await this.#change(() => `${pattern}; received: ${this.text.slice(0, 2000)}`)
     }
     return this.text
   }
 
   /** Waits until the relay has ended the connection. */
   async untilOver(): Promise<string> {
-    while (!this.isOver) await new Promise<void>((resolve) => this.#waiting.add(resolve))
+    while (!this.isOver) await this.#change(() => `the end; received: ${this.text.slice(-2000)}`)
     return this.text
   }
 
   close(): void {
     this.socket.destroy()
+  }
+
+  #change(what: () => string): Promise<void> {
+    return within(what, new Promise<void>((resolve) => this.#waiting.add(resolve)))
   }
 
   #look(): void {

@@ -4,6 +4,8 @@
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 
+import { within } from './until.ts'
+
 export const DATA = 0
 export const HEADERS = 1
 export const PRIORITY = 2
@@ -57,7 +59,7 @@ export class RawHttp2 {
       const frame = this.frames.find(found)
       if (frame) return frame
       if (this.#isOver) throw new Error(`the connection ended; frames: ${this.frames.map(describe).join(', ')}`)
-      await new Promise<void>((resolve) => this.#waiting.add(resolve))
+      await this.#change()
     }
   }
 
@@ -71,7 +73,7 @@ export class RawHttp2 {
 
   /** Waits until the relay has ended the connection. @returns the code of its GOAWAY, if it sent one */
   async untilOver(): Promise<number | undefined> {
-    while (!this.#isOver) await new Promise<void>((resolve) => this.#waiting.add(resolve))
+    while (!this.#isOver) await this.#change()
     return this.frames.findLast(({ type }) => type === GOAWAY)?.payload.readUInt32BE(4)
   }
 
@@ -96,6 +98,11 @@ export class RawHttp2 {
       this.#unread = this.#unread.subarray(9 + length)
     }
     this.#look()
+  }
+
+  #change(): Promise<void> {
+    const what = (): string => `a frame or the end; frames: ${this.frames.map(describe).join(', ')}`
+    return within(what, new Promise<void>((resolve) => this.#waiting.add(resolve)))
   }
 
   #look(): void {

@@ -12,6 +12,7 @@ import { startAgent } from './agent.ts'
 import type { Agent } from './agent.ts'
 import { FakeRelay } from './fixtures/fake-relay.ts'
 import type { FakeRelayOptions, FakeSession } from './fixtures/fake-relay.ts'
+import { until } from '../../../test/support/until.ts'
 
 const WELCOME = {
   type: 'welcome' as const,
@@ -114,8 +115,8 @@ describe('an agent with several connections', () => {
         .filter(([{ messages }]) => !messages.some(({ type }) => type === 'unbind'))
         .map(([, node]) => node)
         .toSorted()
-    while (nodesBound().join('') !== 'abc') await new Promise((resolve) => setImmediate(resolve))
-    while (agent.status.sessions.online < 3) await new Promise((resolve) => setImmediate(resolve))
+    await until('all three nodes have a session', () => nodesBound().join('') === 'abc')
+    await until('three are online', () => agent.status.sessions.online >= 3)
     assert.deepEqual(agent.status.sessions, { wanted: 3, online: 3 })
     assert.equal(agent.status.state, 'online')
     // It goes on to serve, and a lost one comes back to the node that lacks it.
@@ -123,7 +124,7 @@ describe('an agent with several connections', () => {
     const [lost] = [...opened].find(([{ mux }, node]) => mux.isOpen && node === 'c')!
     lost.socket.terminate()
     await lost.mux.closed
-    while (nodesBound().join('') !== 'abc') await new Promise((resolve) => setImmediate(resolve))
+    await until('all three nodes have a session', () => nodesBound().join('') === 'abc')
   })
 
   it('has a single session where it is told so, wherever it is', async () => {
@@ -150,7 +151,7 @@ describe('an agent with several connections', () => {
   it('unbinds on all of them when it closes', async () => {
     const { agent, relay } = await startPair(2)
     await bound(relay, 2)
-    while (agent.status.sessions.online < 2) await new Promise((resolve) => setImmediate(resolve))
+    await until('two are online', () => agent.status.sessions.online >= 2)
     await agent.close()
     for (const { messages } of relay.sessions) assert.equal(messages.at(-1)?.type, 'unbind')
     assert.equal(await agent.closed, undefined)

@@ -12,6 +12,7 @@ import type { Dial } from './dial-upstream.ts'
 import { readReply } from './fixtures/fake-relay.ts'
 import { serveStream } from './serve-stream.ts'
 import { parseUpstream } from './upstream.ts'
+import { until } from '../../../test/support/until.ts'
 
 const closing: (() => unknown)[] = []
 after(() => Promise.all(closing.map((close) => close())))
@@ -90,7 +91,7 @@ describe('serveStream', () => {
       write: (_chunk, _encoding, done) => done(),
     })
     const serving = serveStream(stream, () => dial)
-    while (stream.listenerCount('readable') > 0 || pushed === 0) await new Promise((resolve) => setImmediate(resolve))
+    await until('the reply has been read', () => stream.listenerCount('readable') === 0 && pushed > 0)
     await new Promise((resolve) => setImmediate(resolve))
     assert.ok(pushed < 5, `${pushed} reads`)
     connect()

@@ -7,6 +7,7 @@ import { after, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { LogOutput } from './log-output.ts'
+import { until } from '../../../test/support/until.ts'
 
 const NO_PIPES = process.platform === 'win32' && 'there are no named pipes here'
 
@@ -46,10 +47,7 @@ class Pipe {
   /** Reads until a text has come. */
   async readUntil(text: string): Promise<string> {
     let all = ''
-    while (!all.includes(text)) {
-      all += this.read()
-      await sleep(10)
-    }
+    await until(`the pipe brings ${text}`, () => (all += this.read()).includes(text))
     return all
   }
 
@@ -127,10 +125,8 @@ describe('LogOutput', { timeout: 30_000, skip: NO_PIPES }, () => {
       }
     }
     assert.equal(output.droppedLines, 0)
-    while (text.length < written * lineOf(0).length) {
-      await sleep(1)
-      text += pipe.read()
-    }
+    const all = written * lineOf(0).length
+    await until(`${all} characters come`, () => (text += pipe.read()).length >= all)
     assert.equal(text, Array.from({ length: written }, (_, index) => lineOf(index)).join(''))
   })
 
@@ -139,7 +135,7 @@ describe('LogOutput', { timeout: 30_000, skip: NO_PIPES }, () => {
     const output = new LogOutput(pipe.fd, { errorPauseMs: 20 })
     pipe.breakOff()
     for (let index = 0; index < 300; index++) output.write(lineOf(index))
-    while (output.droppedLines < 300) await sleep(10)
+    await until('300 lines are dropped', () => output.droppedLines >= 300)
     pipe.mend()
     output.write('there again\n')
     assert.equal(await pipe.readUntil('there again\n'), 'there again\n')
@@ -154,10 +150,10 @@ describe('LogOutput', { timeout: 30_000, skip: NO_PIPES }, () => {
     const before_ = pipe.read()
     assert.doesNotMatch(before_, /\n$/)
     closeSync(pipe.fd) // stands for whatever may happen to a file
-    while (output.droppedLines === 0) await sleep(10)
+    await until('lines are dropped', () => output.droppedLines > 0)
     for (let index = 100; index < 110; index++) output.write(lineOf(index))
     const whole = before_.split('\n').length - 1
-    while (output.droppedLines < 110 - whole) await sleep(10)
+    await until('the others are dropped, too', () => output.droppedLines >= 110 - whole)
     assert.equal(pipe.open(), pipe.fd, 'the same number')
     output.write('whole again\n')
     assert.equal(await pipe.readUntil('whole again\n'), '\nwhole again\n')
@@ -169,7 +165,7 @@ describe('LogOutput', { timeout: 30_000, skip: NO_PIPES }, () => {
     const told: number[] = []
     const output = new LogOutput(full, { errorPauseMs: 5, onDropped: (lines) => told.push(lines) })
     for (let index = 0; index < 100; index++) output.write(lineOf(index))
-    while (output.droppedLines < 100) await sleep(5)
+    await until('100 lines are dropped', () => output.droppedLines >= 100)
     assert.equal(output.droppedLines, 100)
     await output.drained(10) // and does not wait for room for ever
     assert.deepEqual(told, [])

@@ -8,6 +8,7 @@ import { text } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
 
 import { splice } from './splice.ts'
+import { until } from '../../../test/support/until.ts'
 
 /** Two connected TCP sockets that allow half-open ends. */
 async function connectPair(): Promise<[Socket, Socket]> {
@@ -145,7 +146,7 @@ describe('splice', () => {
     const [b, app] = duplexPair()
     const spliced = splice(a, b)
     app.write(Buffer.alloc(100_000))
-    while (!b.isPaused()) await new Promise((resolve) => setImmediate(resolve))
+    await until('b is paused', () => b.isPaused())
     a.push(null)
     a.end()
     onTaken()

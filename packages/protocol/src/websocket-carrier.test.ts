@@ -12,6 +12,7 @@ import { ProtocolError } from './errors.ts'
 import { WebSocketCarrier } from './websocket-carrier.ts'
 import { YamuxSession } from './yamux/session.ts'
 import type { YamuxStream } from './yamux/stream.ts'
+import { until } from '../../../test/support/until.ts'
 
 describe('WebSocketCarrier', () => {
   let listener: WebSocketServer
@@ -112,7 +113,7 @@ describe('WebSocketCarrier', () => {
     const before = carrier.bytesRead
     // A masked binary message of 60 000 bytes, of which 1 000 come.
     raw.write(Buffer.concat([Buffer.from('82feea6000000000', 'hex'), Buffer.alloc(1_000)]))
-    while (carrier.bytesRead < before + 1_008) await new Promise((resolve) => setImmediate(resolve))
+    await until('the carrier has read them', () => carrier.bytesRead >= before + 1_008)
     raw.destroy()
   })
 })

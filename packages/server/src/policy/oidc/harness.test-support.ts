@@ -28,6 +28,7 @@ import { StoreConflict, StoreUnavailable, type Bucket, type Change, type Store }
 import type { Action } from '../action.ts'
 import { IdentityTokens } from '../identity-tokens.ts'
 import { SignIn } from './sign-in.ts'
+import { until as untilSo } from '../../../../../test/support/until.ts'
 
 export const PASSWORD = 'correct horse battery staple'
 export const USERS: IdentityProviderOptions['users'] = [
@@ -358,6 +359,6 @@ export async function openStream(port: number, host: string, cookie: string): Pr
 }
 
 /** Resolves when something has become true. */
-export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10))
+export function until(condition: () => boolean): Promise<void> {
+  return untilSo(String(condition), condition)
 }
