@@ -4,22 +4,26 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import type { RequestListener } from 'node:http'
 import { connect as connectHttp2 } from 'node:http2'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { after, before, describe, it } from 'node:test'
+import { after, afterEach, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 
 import { RawClient } from './support/raw-client.ts'
 import { APP_HOST, httpApp, startStack } from './support/stack.ts'
+import type { Stack } from './support/stack.ts'
 
-describe('a relay that stops', () => {
+describe('a relay that stops', { timeout: 60_000 }, () => {
+  let stack: Stack
+  afterEach(() => stack.close())
   const ask = (path: string): string => `POST ${path} HTTP/1.1\r\nHost: ${APP_HOST}\r\nContent-Length: 0\r\n\r\n`
 
   it('serves who asks once more on a kept-alive connection, and tells them to leave', async () => {
-    const stack = await startStack({ app: httpApp((request, response) => response.end(`[${request.url}]`)) })
+    stack = await startStack({ app: httpApp((request, response) => response.end(`[${request.url}]`)) })
     const client = new RawClient(stack.port)
     client.write(ask('/first'))
     assert.doesNotMatch(await client.until(/\[\/first\]/), /connection: close/i)
@@ -28,17 +32,15 @@ describe('a relay that stops', () => {
     assert.match(await client.until(/\[\/second\]/), /connection: close/i)
     await client.untilOver()
     await closed
-    await stack.close()
   })
 
   it('does not wait for those who have nothing to ask', async () => {
-    const stack = await startStack({ app: httpApp((request, response) => response.end(`[${request.url}]`)) })
+    stack = await startStack({ app: httpApp((request, response) => response.end(`[${request.url}]`)) })
     const client = new RawClient(stack.port)
     client.write(ask('/first'))
     await client.until(/\[\/first\]/)
     await stack.relay.close()
     await client.untilOver()
-    await stack.close()
   })
 
   describe('reliability 5: whoever waits in the system’s queue of new connections is served', () => {
@@ -64,22 +66,30 @@ describe('a relay that stops', () => {
     /** Each is connected as far as the system is concerned; the relay has not had a turn to take one. */
     const untilQueued = (): Promise<void> => new Promise((resolve) => process.nextTick(resolve))
 
-    it('over HTTP/1.1', async () => {
-      const stack = await startStack({ app: httpApp((_, response) => response.end('the app')) })
-      const clients = Array.from({ length: VISITORS }, () => new RawClient(stack.port))
-      for (const client of clients) client.write(QUESTION)
-      await untilQueued()
-      const closed = stack.relay.close()
-      for (const client of clients) {
-        const answer = await client.untilOver()
-        assert.match(answer, /^HTTP\/1\.1 200 [^]*connection: close[^]*the app/i)
-      }
-      await closed
-      await stack.close()
-    })
+    for (const [where, busyMs] of [
+      ['', 0],
+      [', also where each turn of the event loop takes long', 12],
+    ] as const) {
+      it(`over HTTP/1.1${where}`, async () => {
+        const answer: RequestListener = (_, response) => {
+          for (const end = performance.now() + busyMs; performance.now() < end;); // as on a busy machine
+          response.end('the app')
+        }
+        stack = await startStack({ app: httpApp(answer) })
+        const clients = Array.from({ length: VISITORS }, () => new RawClient(stack.port))
+        for (const client of clients) client.write(QUESTION)
+        await untilQueued()
+        const closed = stack.relay.close()
+        for (const client of clients) {
+          const answered = await client.untilOver()
+          assert.match(answered, /^HTTP\/1\.1 200 [^]*connection: close[^]*the app/i)
+        }
+        await closed
+      })
+    }
 
     it('over HTTP/2', async () => {
-      const stack = await startStack({ app: httpApp((_, response) => response.end('the app')), listen: 'http2: all' })
+      stack = await startStack({ app: httpApp((_, response) => response.end('the app')), listen: 'http2: all' })
       const sessions = Array.from({ length: VISITORS }, () => {
         const session = connectHttp2(`http://127.0.0.1:${stack.port}`)
         return { gone: once(session, 'close'), answer: text(session.request({ ':authority': APP_HOST })) }
@@ -89,14 +99,13 @@ describe('a relay that stops', () => {
       assert.deepEqual(new Set(await Promise.all(sessions.map(({ answer }) => answer))), new Set(['the app']))
       await Promise.all(sessions.map(({ gone }) => gone))
       await closed
-      await stack.close()
     })
 
     it('over TLS', async (test) => {
       if (!hasOpenssl) return test.skip('there is no openssl')
       const app = httpApp((_, response) => response.end('the app'))
       const [cert, key] = ['relay.crt', 'relay.key'].map((name) => JSON.stringify(join(folder, name)))
-      const stack = await startStack({
+      stack = await startStack({
         app,
         publicUrl: 'https://relay.localhost',
         listen: 'https: "127.0.0.1:0"',
@@ -115,11 +124,10 @@ describe('a relay that stops', () => {
       for (const socket of sockets)
         assert.match(await text(socket), /^HTTP\/1\.1 200 [^]*connection: close[^]*the app/i)
       await closed
-      await stack.close()
     })
 
     it('and so is who has connected and asks a moment later', async () => {
-      const stack = await startStack({ app: httpApp((_, response) => response.end('the app')) })
+      stack = await startStack({ app: httpApp((_, response) => response.end('the app')) })
       const closed = stack.relay.close()
       const client = new RawClient(stack.port)
       await once(client.socket, 'connect')
@@ -127,7 +135,6 @@ describe('a relay that stops', () => {
       client.write(QUESTION)
       assert.match(await client.untilOver(), /^HTTP\/1\.1 200 [^]*connection: close[^]*the app/i)
       await closed
-      await stack.close()
     })
   })
 })

@@ -38,8 +38,12 @@ const PIPELINED_MAX = 64
 const FAREWELL_MS = 1000
 // … and less where nobody does: visitors in a hurry ask several times a second.
 const QUIET_MS = 100
+const LOOK_MS = 10
 // A turn of the event loop in which this much else was done says little of who has come meanwhile.
 const SHORT_TURN_MS = 0.2
+const LONGER_EACH_TURN = 1.1 // a busy relay, or one on a busy machine, has no shorter ones
+// What the system holds of connections that nobody has taken: node:net asks for 511, and Linux takes one more.
+const QUEUE_MAX = 512
 // After the last exchange, those who still send get so long to read the answer that they have got.
 const LAST_WORDS_MS = 500
 
@@ -191,8 +195,8 @@ export class VisitorListener {
     await this.#quiet()
     await this.#queueEmpty()
     NetServer.prototype.close.call(this.#server) // that of node:http ends at once what rests, and what has just come
-    const end = performance.now() + FAREWELL_MS
-    while (this.#late.size > 0 && performance.now() < end) await sleep(QUIET_MS / 10)
+    // Looks are counted, not milliseconds: on a busy machine it is we who have not read yet what they ask.
+    for (let looks = FAREWELL_MS / LOOK_MS; looks > 0 && this.#late.size > 0; looks--) await sleep(LOOK_MS)
   }
 
   readonly #onLateConnection = (socket: Socket): void => {
@@ -216,18 +220,23 @@ export class VisitorListener {
     } while (this.#begun + this.#arrivedLate > seen && performance.now() < end && this.#server.listening)
   }
 
-  /** Until a turn of the event loop has brought nobody: libuv takes one connection out of the system's queue in each. */
+  /**
+   * Until a turn of the event loop has brought nobody: libuv takes one connection out of the system's queue in each. Whoever
+   * stood in it is served, however long that takes on a busy machine; who comes faster than we take them leaves no other
+   * choice than to stop after so many. The deadline of the whole end closes the server, and ends this as well.
+   */
   async #queueEmpty(): Promise<void> {
-    const end = performance.now() + FAREWELL_MS // who comes faster than we take them leaves no other choice
+    const last = this.#arrivedLate + QUEUE_MAX
     let shortMs = SHORT_TURN_MS
-    for (let now = performance.now(); now < end && this.#server.listening;) {
+    let now = performance.now()
+    while (this.#arrivedLate < last && this.#server.listening) {
       const arrived = this.#arrivedLate
       await nextTurn()
       const before = now
       now = performance.now()
       if (this.#arrivedLate > arrived) continue
       if (now - before < shortMs) return
-      shortMs *= 2 // a busy relay has no shorter ones
+      shortMs *= LONGER_EACH_TURN
     }
   }
 
