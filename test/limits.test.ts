@@ -8,8 +8,11 @@ import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { after, afterEach, before, describe, it } from 'node:test'
 
+import { hashPassword } from '../packages/server/src/config/password-hash.ts'
 import { ask } from './support/ask.ts'
+import { HandAgent } from './support/hand-agent.ts'
 import { RawClient } from './support/raw-client.ts'
+import { ACK, frame, RawHttp2, request as http2Request, RST_STREAM, SETTINGS } from './support/raw-http2.ts'
 import { APP_HOST, httpApp, startStack } from './support/stack.ts'
 import type { Stack } from './support/stack.ts'
 import { until } from './support/until.ts'
@@ -233,6 +236,139 @@ describe('limits on connections', { timeout: 60_000 }, () => {
         assert.equal(await metric(limit), 1, limit)
         assert.equal(lines(limit).length, 1, limit)
       }
+    })
+  })
+
+  describe('issue 11: those that need a state of their own', () => {
+    const LIMITS = [
+      'session_buffer_bytes: 1048576',
+      'streams_per_connection: 20',
+      'callbacks_per_minute: 2',
+      'failed_passwords_per_minute: 2',
+      'failed_passwords_per_user_per_minute: 3',
+      'endpoints_per_authtoken: 1',
+      'tunnels_per_agent: 1',
+    ]
+    before(async () => {
+      const hash = await hashPassword('the password of ada')
+      const basicAuth = `{ type: basic-auth, config: { credentials: ["ada:${hash}"] } }`
+      stack = await startStack({
+        app: httpApp((_, response) => response.end(Buffer.alloc(4 * 1024 * 1024))),
+        listen: 'http2: all',
+        config: `limits: { ${LIMITS.join(', ')} }\ntrusted_proxies: [127.0.0.1]`,
+        edges: `
+- { id: edg_app, hosts: [${APP_HOST}] }
+- { id: edg_basic, hosts: [basic.localhost], policy: { on_http_request: [{ actions: [${basicAuth}] }] } }
+- id: edg_oidc
+  hosts: [oidc.localhost]
+  policy:
+    on_http_request:
+      - actions: [{ type: openid-connect, config: { issuer_url: "http://127.0.0.1:9", client_id: x, client_secret: y } }]
+`,
+      })
+    })
+    after(() => stack.close())
+
+    /** Refused so often, and one line for all of it. */
+    async function assertCounted(limit: string, count: number): Promise<void> {
+      assert.equal(await metric(limit), count, limit)
+      assert.equal(lines(limit).length, 1, limit)
+    }
+
+    it('callbacks_per_minute: 429, counted, with a line', async () => {
+      const callback = { host: 'relay.localhost', path: '/oidc/callback/x?code=1&state=2' }
+      const statuses: string[] = []
+      for (let tries = 0; tries < 5; tries++) {
+        const { status, headers } = await ask(stack.port, callback)
+        statuses.push(`${status} ${String(headers['sallyport-error-code'])}`)
+      }
+      const refused = '429 ERR_TOO_MANY_REQUESTS'
+      assert.deepEqual(statuses.slice(2), [refused, refused, refused])
+      assert.ok(!statuses.slice(0, 2).includes(refused))
+      await assertCounted('callbacks_per_minute', 3)
+    })
+
+    it('failed passwords, by address and by user: 429, counted, each by its own name', async () => {
+      const guess = async (from: string): Promise<number> => {
+        const authorization = `Basic ${Buffer.from(`ada:guess ${from}`).toString('base64')}`
+        const headers = { authorization, 'x-forwarded-for': from }
+        return (await ask(stack.port, { host: 'basic.localhost', headers })).status
+      }
+      const from = ['192.0.2.1', '192.0.2.1', '192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.4']
+      const statuses: number[] = []
+      for (const each of from) statuses.push(await guess(each))
+      assert.deepEqual(statuses, [401, 401, 429, 401, 429, 429])
+      await assertCounted('failed_passwords_per_minute', 1)
+      await assertCounted('failed_passwords_per_user_per_minute', 2)
+    })
+
+    it('tunnels and endpoints: refused in words, counted, with a line', async () => {
+      const { token } = await stack.relay.authtokens.create({ acl: [] })
+      const connect = async (instance: string): Promise<HandAgent> => {
+        const hand = await HandAgent.connect(stack, token)
+        open.push(hand)
+        hand.hello({ instance_id: instance })
+        return hand
+      }
+      const bind = (hand: HandAgent, tunnel: number, url: string): void =>
+        hand.send({ type: 'bind', tunnel_id: tunnel, forwards_to: 'http://localhost:1', url, policy: {} })
+      const refusalOf = async (hand: HandAgent): Promise<string> => {
+        const refused = await hand.next('refused')
+        return refused.type === 'refused' ? refused.reason : ''
+      }
+      const one = await connect('hand-agent-one')
+      bind(one, 1, 'one.localhost')
+      await one.next('bound')
+      bind(one, 2, 'two.localhost')
+      assert.match(await refusalOf(one), /already has 1 tunnels, which is the limit/)
+      await assertCounted('tunnels_per_agent', 1)
+      const two = await connect('hand-agent-two')
+      bind(two, 1, 'two.localhost')
+      assert.match(await refusalOf(two), /already has 1 endpoints, which is the limit/)
+      await assertCounted('endpoints_per_authtoken', 1)
+    })
+
+    const fields = (host: string): [string, string][] =>
+      Object.entries({ ':method': 'GET', ':scheme': 'http', ':authority': host, ':path': '/' })
+
+    it('session_buffer_bytes: answers that nobody reads break off, counted, with a line', async () => {
+      const visitor = new RawHttp2(stack.port)
+      open.push(visitor)
+      visitor.write(frame(SETTINGS, 0, 0, Buffer.from('000400000000', 'hex'))) // SETTINGS_INITIAL_WINDOW_SIZE: 0
+      // Two sessions hold a megabyte each, and one of these a quarter.
+      for (let i = 0; i < 16; i++) visitor.write(http2Request(2 * i + 1, fields(APP_HOST)))
+      await visitor.until(({ type }) => type === RST_STREAM)
+      await until('the refusal is counted', async () => (await metric('session_buffer_bytes')) >= 1)
+      assert.equal(lines('session_buffer_bytes').length, 1)
+    })
+
+    it('streams_per_connection: a connection on which twice as many have not stopped ends, counted, with a line', async () => {
+      const visitor = new RawHttp2(stack.port)
+      open.push(visitor)
+      const authorization = `Basic ${Buffer.from('eve:guess').toString('base64')}` // it takes a while to look at
+      for (let i = 0; i < 60; i++) {
+        const from: [string, string] = ['x-forwarded-for', `198.51.100.${i}`]
+        const head = http2Request(2 * i + 1, [...fields('basic.localhost'), ['authorization', authorization], from])
+        visitor.write(Buffer.concat([head, frame(RST_STREAM, 0, 2 * i + 1, Buffer.from([0, 0, 0, 8]))]))
+      }
+      assert.equal(await visitor.untilOver(), 11, 'ENHANCE_YOUR_CALM')
+      await assertCounted('streams_per_connection', 1)
+    })
+
+    it('streams_per_connection: what node:http2 refuses by itself is not counted, for it tells nobody', async () => {
+      const before_ = await metric('streams_per_connection')
+      const [hasty, told] = [new RawHttp2(stack.port), new RawHttp2(stack.port)]
+      open.push(hasty, told)
+      const heads = Array.from({ length: 21 }, (_, i) => http2Request(2 * i + 1, fields(APP_HOST)))
+      // Who may not have read yet how many there may be hears REFUSED_STREAM (RFC 9113 5.1.2) …
+      hasty.write(Buffer.concat(heads))
+      assert.equal(await hasty.answer(41), 'reset 7')
+      assert.equal(await hasty.answer(1), '200')
+      // … who has acknowledged it is cut.
+      await told.until(({ type }) => type === SETTINGS)
+      told.write(Buffer.concat([frame(SETTINGS, ACK, 0), ...heads]))
+      assert.equal(await told.untilOver(), 1, 'PROTOCOL_ERROR')
+      assert.equal(await metric('streams_per_connection'), before_)
     })
   })
 })

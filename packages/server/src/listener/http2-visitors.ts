@@ -200,6 +200,7 @@ export class Http2Visitors {
     })
     // Reset streams leave at once, but what they began takes a moment to stop: that, too, has a bound.
     if (connection.exchanges >= 2 * this.#options.limits.streams_per_connection) {
+      if (connection.session.destroyed) return // what came in the same piece
       this.#options.refusals.count('streams_per_connection', connection.address)
       connection.session.destroy(new Error('too many exchanges at once'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
       return
