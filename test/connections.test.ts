@@ -16,6 +16,7 @@ import { createLog } from '@sallyport/server'
 
 import { APP_HOST, httpApp, startStack } from './support/stack.ts'
 import type { Stack } from './support/stack.ts'
+import { until } from './support/until.ts'
 
 /** One connection between agent and relay. */
 interface Wire {
@@ -114,7 +115,10 @@ describe('an agent with several connections', { timeout: 60_000 }, () => {
   /** Both connections stand, as agent and relay see it. */
   async function allOnline(): Promise<void> {
     const { wanted } = agent.status.sessions
-    while (agent.status.sessions.online < wanted || (await metric('sallyport_tunnel_sessions')) < wanted) await turn()
+    await until(
+      'all sessions are online, at both ends',
+      async () => agent.status.sessions.online >= wanted && (await metric('sallyport_tunnel_sessions')) >= wanted,
+    )
   }
 
   async function metric(name: string): Promise<number> {
@@ -185,7 +189,7 @@ describe('an agent with several connections', { timeout: 60_000 }, () => {
     await once(app, 'close')
     const own = await startStack({ app: httpApp(() => {}), upstream: `http://127.0.0.1:${port}` })
     try {
-      while (own.agents[0]!.status.sessions.online < 2) await turn()
+      await until('both sessions are online', () => own.agents[0]!.status.sessions.online >= 2)
       const request = httpRequest({ port: own.port, host: '127.0.0.1', headers: { host: APP_HOST } }).end()
       const [response] = (await once(request, 'response')) as [IncomingMessage]
       assert.match(await text(response), /1 tunnel was tried/)
@@ -221,7 +225,3 @@ describe('an agent with several connections', { timeout: 60_000 }, () => {
     assert.equal(await metric('sallyport_tunnels'), 1, 'that of the sibling')
   })
 })
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 5))
-}

@@ -265,178 +265,183 @@ const EDGES = `
       policy: { on_http_request: [{ actions: [{ type: deny, config: { status_code: 403 } }] }] }
 `
 
-describe('B16: gRPC hears of failures of the relay in its own words, and is as patient as it wants', () => {
-  let stack: Stack
-  let server: Server
-  let visitor: ClientHttp2Session
-  before(async () => {
-    server = serveEcho()
-    stack = await startStack({
-      app: createNetServer(), // the app is behind `upstream`
-      upstream: `http://127.0.0.1:${await listen(server)}`,
-      upstreamProtocol: 'http2',
-      listen: 'http2: all',
-      edges: EDGES,
-      config:
-        'timeouts: { app_answer_seconds: 1, request_stall_seconds: 1, app_stall_seconds: 1, grpc_idle_seconds: 3 }',
-    })
-    visitor = connectHttp2(`http://127.0.0.1:${stack.port}`)
-  })
-  after(async () => {
-    visitor.close()
-    server.forceShutdown()
-    await stack.close()
-  })
-
-  /** One message, as gRPC frames it: not compressed, its length, its bytes. */
-  function framed(word: string): Buffer {
-    const message = Buffer.alloc(5 + word.length)
-    message.writeUInt32BE(word.length, 1)
-    message.write(word, 5)
-    return message
-  }
-
-  interface Heard {
-    head: IncomingHttpHeaders
-    /** Whether the head was all there is. */
-    isAll: boolean
-  }
-
-  async function call(
-    host: string,
-    word: string,
-    headers: Record<string, string> = {},
-    session = visitor,
-  ): Promise<Heard> {
-    const stream = session.request({
-      ':method': 'POST',
-      ':path': '/test.Echo/Unary',
-      ':authority': host,
-      'content-type': 'application/grpc',
-      te: 'trailers',
-      ...headers,
-    })
-    stream.end(framed(word))
-    const [head, flags] = (await once(stream, 'response')) as [IncomingHttpHeaders, number]
-    stream.resume()
-    await once(stream, 'close')
-    return { head, isAll: (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0 }
-  }
-
-  const heard = (word: string) => new Promise<void>((resolve) => cancelled.set(word, resolve))
-
-  it('B16: tells why a call reaches no app, in a head of 200 that is all there is', async () => {
-    const told = { 'nobody.localhost': 14, 'password.localhost': 16, 'closed.localhost': 7, 'nowhere.localhost': 12 }
-    for (const [host, code] of Object.entries(told)) {
-      const { head, isAll } = await call(host, 'hello')
-      assert.deepEqual([head[':status'], head['grpc-status'], isAll], [200, String(code), true], host)
-      assert.equal(head['content-type'], 'application/grpc')
-      assert.match(String(head['grpc-message']), /^[ -~]+$/)
-      assert.match(String(head['sallyport-error-code']), /^ERR_/)
-    }
-    const { head } = await call('nobody.localhost', 'hello', { 'content-type': 'application/grpc+proto' })
-    assert.equal(head['content-type'], 'application/grpc+proto')
-    assert.match(String(head['grpc-message']), /^No tunnel is online: /)
-  })
-
-  it('B16: tells its library the same', async () => {
-    for (const [host, code] of [
-      ['nobody.localhost', status.UNAVAILABLE],
-      ['password.localhost', status.UNAUTHENTICATED],
-      ['closed.localhost', status.PERMISSION_DENIED],
-    ] as const) {
-      const echo = new EchoClient(`127.0.0.1:${stack.port}`, credentials.createInsecure(), {
-        'grpc.default_authority': host,
+// All at once: each has words of its own, and most of them wait.
+describe(
+  'B16: gRPC hears of failures of the relay in its own words, and is as patient as it wants',
+  { concurrency: true },
+  () => {
+    let stack: Stack
+    let server: Server
+    let visitor: ClientHttp2Session
+    before(async () => {
+      server = serveEcho()
+      stack = await startStack({
+        app: createNetServer(), // the app is behind `upstream`
+        upstream: `http://127.0.0.1:${await listen(server)}`,
+        upstreamProtocol: 'http2',
+        listen: 'http2: all',
+        edges: EDGES,
+        config:
+          'timeouts: { app_answer_seconds: 1, request_stall_seconds: 1, app_stall_seconds: 1, grpc_idle_seconds: 3 }',
       })
-      const error = await new Promise<ServiceError | null>((resolve) => {
-        echo.unary(Buffer.from('hello'), new Metadata(), {}, resolve)
-      })
-      echo.close()
-      assert.equal(error?.code, code, host)
-      assert.ok(error?.metadata.get('sallyport-error-code').length === 1, host)
-    }
-  })
-
-  it('B16: tells a proxy that brings calls over HTTP/1.1 the same', async () => {
-    const request = httpRequest({
-      port: stack.port,
-      host: '127.0.0.1',
-      method: 'POST',
-      path: '/test.Echo/Unary',
-      headers: { host: 'nobody.localhost', 'content-type': 'application/grpc' },
+      visitor = connectHttp2(`http://127.0.0.1:${stack.port}`)
     })
-    request.end(framed('hello'))
-    const [response] = (await once(request, 'response')) as [IncomingMessage]
-    response.resume()
-    assert.deepEqual(
-      [response.statusCode, response.headers['grpc-status'], response.headers['content-length']],
-      [200, '14', '0'],
-    )
-  })
-
-  it('B16: tells gRPC-Web, and everybody else, with the status of HTTP', async () => {
-    for (const type of ['application/grpc-web+proto', 'application/json']) {
-      const { head } = await call('nobody.localhost', 'hello', { 'content-type': type })
-      assert.deepEqual([head[':status'], head['grpc-status']], [503, undefined], type)
-      assert.equal(head['content-type'], 'application/problem+json')
-    }
-  })
-
-  it('B16: ends a call when its grpc-timeout is over, at the app as well', async () => {
-    // One that looks at no timeout itself, as the library does.
-    const app = createHttp2Server()
-    const reset = new Promise<number | undefined>((resolve) => {
-      app.on('stream', (stream) => {
-        stream.on('error', () => {}).on('close', () => resolve(stream.rstCode))
-      })
+    after(async () => {
+      visitor.close()
+      server.forceShutdown()
+      await stack.close()
     })
-    const deaf = await startStack({ app, upstreamProtocol: 'http2', listen: 'http2: all' })
-    const session = connectHttp2(`http://127.0.0.1:${deaf.port}`)
-    try {
+
+    /** One message, as gRPC frames it: not compressed, its length, its bytes. */
+    function framed(word: string): Buffer {
+      const message = Buffer.alloc(5 + word.length)
+      message.writeUInt32BE(word.length, 1)
+      message.write(word, 5)
+      return message
+    }
+
+    interface Heard {
+      head: IncomingHttpHeaders
+      /** Whether the head was all there is. */
+      isAll: boolean
+    }
+
+    async function call(
+      host: string,
+      word: string,
+      headers: Record<string, string> = {},
+      session = visitor,
+    ): Promise<Heard> {
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': '/test.Echo/Unary',
+        ':authority': host,
+        'content-type': 'application/grpc',
+        te: 'trailers',
+        ...headers,
+      })
+      stream.end(framed(word))
+      const [head, flags] = (await once(stream, 'response')) as [IncomingHttpHeaders, number]
+      stream.resume()
+      await once(stream, 'close')
+      return { head, isAll: (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0 }
+    }
+
+    const heard = (word: string) => new Promise<void>((resolve) => cancelled.set(word, resolve))
+
+    it('B16: tells why a call reaches no app, in a head of 200 that is all there is', async () => {
+      const told = { 'nobody.localhost': 14, 'password.localhost': 16, 'closed.localhost': 7, 'nowhere.localhost': 12 }
+      for (const [host, code] of Object.entries(told)) {
+        const { head, isAll } = await call(host, 'hello')
+        assert.deepEqual([head[':status'], head['grpc-status'], isAll], [200, String(code), true], host)
+        assert.equal(head['content-type'], 'application/grpc')
+        assert.match(String(head['grpc-message']), /^[ -~]+$/)
+        assert.match(String(head['sallyport-error-code']), /^ERR_/)
+      }
+      const { head } = await call('nobody.localhost', 'hello', { 'content-type': 'application/grpc+proto' })
+      assert.equal(head['content-type'], 'application/grpc+proto')
+      assert.match(String(head['grpc-message']), /^No tunnel is online: /)
+    })
+
+    it('B16: tells its library the same', async () => {
+      for (const [host, code] of [
+        ['nobody.localhost', status.UNAVAILABLE],
+        ['password.localhost', status.UNAUTHENTICATED],
+        ['closed.localhost', status.PERMISSION_DENIED],
+      ] as const) {
+        const echo = new EchoClient(`127.0.0.1:${stack.port}`, credentials.createInsecure(), {
+          'grpc.default_authority': host,
+        })
+        const error = await new Promise<ServiceError | null>((resolve) => {
+          echo.unary(Buffer.from('hello'), new Metadata(), {}, resolve)
+        })
+        echo.close()
+        assert.equal(error?.code, code, host)
+        assert.ok(error?.metadata.get('sallyport-error-code').length === 1, host)
+      }
+    })
+
+    it('B16: tells a proxy that brings calls over HTTP/1.1 the same', async () => {
+      const request = httpRequest({
+        port: stack.port,
+        host: '127.0.0.1',
+        method: 'POST',
+        path: '/test.Echo/Unary',
+        headers: { host: 'nobody.localhost', 'content-type': 'application/grpc' },
+      })
+      request.end(framed('hello'))
+      const [response] = (await once(request, 'response')) as [IncomingMessage]
+      response.resume()
+      assert.deepEqual(
+        [response.statusCode, response.headers['grpc-status'], response.headers['content-length']],
+        [200, '14', '0'],
+      )
+    })
+
+    it('B16: tells gRPC-Web, and everybody else, with the status of HTTP', async () => {
+      for (const type of ['application/grpc-web+proto', 'application/json']) {
+        const { head } = await call('nobody.localhost', 'hello', { 'content-type': type })
+        assert.deepEqual([head[':status'], head['grpc-status']], [503, undefined], type)
+        assert.equal(head['content-type'], 'application/problem+json')
+      }
+    })
+
+    it('B16: ends a call when its grpc-timeout is over, at the app as well', async () => {
+      // One that looks at no timeout itself, as the library does.
+      const app = createHttp2Server()
+      const reset = new Promise<number | undefined>((resolve) => {
+        app.on('stream', (stream) => {
+          stream.on('error', () => {}).on('close', () => resolve(stream.rstCode))
+        })
+      })
+      const deaf = await startStack({ app, upstreamProtocol: 'http2', listen: 'http2: all' })
+      const session = connectHttp2(`http://127.0.0.1:${deaf.port}`)
+      try {
+        const started = performance.now()
+        const { head, isAll } = await call(APP_HOST, 'hello', { 'grpc-timeout': '600m' }, session)
+        assert.deepEqual([head[':status'], head['grpc-status'], isAll], [200, '4', true])
+        assert.equal(head['sallyport-error-code'], 'ERR_APP_TIMEOUT')
+        assert.ok(performance.now() - started >= 600)
+        assert.equal(await reset, constants.NGHTTP2_CANCEL)
+      } finally {
+        session.close()
+        await deaf.close()
+      }
+    })
+
+    it('B16: lets a call be silent for grpc_idle_seconds, whatever requests may take', async () => {
+      const word = 'wait in silence'
+      const atTheApp = heard(word)
       const started = performance.now()
-      const { head, isAll } = await call(APP_HOST, 'hello', { 'grpc-timeout': '600m' }, session)
-      assert.deepEqual([head[':status'], head['grpc-status'], isAll], [200, '4', true])
-      assert.equal(head['sallyport-error-code'], 'ERR_APP_TIMEOUT')
-      assert.ok(performance.now() - started >= 600)
-      assert.equal(await reset, constants.NGHTTP2_CANCEL)
-    } finally {
-      session.close()
-      await deaf.close()
-    }
-  })
-
-  it('B16: lets a call be silent for grpc_idle_seconds, whatever requests may take', async () => {
-    const word = 'wait in silence'
-    const atTheApp = heard(word)
-    const started = performance.now()
-    const { head, isAll } = await call(APP_HOST, word)
-    assert.deepEqual([head['grpc-status'], isAll], ['4', true])
-    assert.ok(performance.now() - started >= 3000, `${performance.now() - started} ms`)
-    await atTheApp
-  })
-
-  it('B16: lets a call with a grpc-timeout be silent until then', async () => {
-    const started = performance.now()
-    const { head } = await call(APP_HOST, 'wait longer', { 'grpc-timeout': '4S' })
-    assert.equal(head['grpc-status'], '4') // of the app, or of the relay: they look at the same
-    assert.ok(performance.now() - started >= 4000, `${performance.now() - started} ms`)
-  })
-
-  it('B16: ends a stream that falls silent behind its head by a reset, never as if it were whole', async () => {
-    const atTheApp = heard('endless')
-    const stream = visitor.request({
-      ':method': 'POST',
-      ':path': '/test.Echo/Download',
-      ':authority': APP_HOST,
-      'content-type': 'application/grpc',
+      const { head, isAll } = await call(APP_HOST, word)
+      assert.deepEqual([head['grpc-status'], isAll], ['4', true])
+      assert.ok(performance.now() - started >= 3000, `${performance.now() - started} ms`)
+      await atTheApp
     })
-    stream.on('error', () => {}) // the reset
-    stream.end(framed('endless'))
-    await once(stream, 'data')
-    const started = performance.now()
-    await new Promise((resolve) => stream.on('close', resolve)) // once() would reject with the error before
-    assert.notEqual(stream.rstCode, 0)
-    assert.ok(performance.now() - started >= 2500, 'app_stall_seconds does not count')
-    await atTheApp
-  })
-})
+
+    it('B16: lets a call with a grpc-timeout be silent until then', async () => {
+      const started = performance.now()
+      const { head } = await call(APP_HOST, 'wait longer', { 'grpc-timeout': '4S' })
+      assert.equal(head['grpc-status'], '4') // of the app, or of the relay: they look at the same
+      assert.ok(performance.now() - started >= 4000, `${performance.now() - started} ms`)
+    })
+
+    it('B16: ends a stream that falls silent behind its head by a reset, never as if it were whole', async () => {
+      const atTheApp = heard('endless')
+      const stream = visitor.request({
+        ':method': 'POST',
+        ':path': '/test.Echo/Download',
+        ':authority': APP_HOST,
+        'content-type': 'application/grpc',
+      })
+      stream.on('error', () => {}) // the reset
+      stream.end(framed('endless'))
+      await once(stream, 'data')
+      const started = performance.now()
+      await new Promise((resolve) => stream.on('close', resolve)) // once() would reject with the error before
+      assert.notEqual(stream.rstCode, 0)
+      assert.ok(performance.now() - started >= 2500, 'app_stall_seconds does not count')
+      await atTheApp
+    })
+  },
+)

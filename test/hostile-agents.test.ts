@@ -344,7 +344,7 @@ describe('limits that good agents do not feel', { timeout: 30_000 }, () => {
   })
 })
 
-describe('an agent that falls silent', () => {
+describe('an agent that falls silent', { concurrency: true }, () => {
   it('loses its visitors to a sibling, where nothing can have happened twice', async () => {
     const stack = await startStack({ app: httpApp((_, response) => response.end('fine')) })
     try {

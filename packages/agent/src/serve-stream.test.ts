@@ -59,6 +59,7 @@ describe('serveStream', () => {
       reason: `no connection at 127.0.0.1:${port} within 0.05 s`,
     })
     assert.equal((await serving).ok, false)
+    relay.end() // or its other end waits for that, and the process with it
   })
 
   it('drops the dial when the visitor leaves before the app has answered', async () => {
