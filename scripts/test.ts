@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process'
 import { existsSync, globSync, statSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 
 import { findChromium } from '../test/support/chromium.ts'
@@ -24,7 +25,10 @@ if (!chromium) {
   if (process.env.CI === 'true') process.exit(1)
 }
 
-const child = spawn(process.execPath, ['--test', '--test-reporter=spec', '--test-timeout=240000', ...files], {
+// node:test leaves one core free, which of two is half, while most files wait for most of their time.
+const atOnce = Math.max(2, availableParallelism() - 1)
+const flags = ['--test-reporter=spec', '--test-timeout=240000', `--test-concurrency=${atOnce}`]
+const child = spawn(process.execPath, ['--test', ...flags, ...files], {
   cwd: root,
   stdio: 'inherit',
   env: { ...process.env, ...(chromium && { SALLYPORT_TEST_CHROMIUM: JSON.stringify(chromium) }) },

@@ -10,7 +10,7 @@ import { JUMPCLOUD } from './jumpcloud.ts'
 import { OKTA_CUSTOM } from './okta.ts'
 import { MEMBER, startHouse } from './provider-profile.ts'
 
-describe('providers in Chromium', { timeout: 60_000 }, () => {
+describe('providers in Chromium', { timeout: 120_000 }, () => {
   let chromium: ChromiumBrowser | undefined
 
   before(async () => {
