@@ -895,7 +895,10 @@ describe('HTTP/2 connections', { timeout: 60_000 }, () => {
     try {
       const visitors = Array.from({ length: 3 }, () => raw(few))
       for (const visitor of visitors) await visitor.until(({ type }) => type === SETTINGS)
-      await raw(few).untilOver()
+      const late = raw(few)
+      late.write(request(1, fields()))
+      assert.equal(await late.answer(1), '429')
+      await late.untilOver()
       visitors[0]?.close()
     } finally {
       await few.close()
