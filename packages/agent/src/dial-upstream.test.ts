@@ -68,6 +68,16 @@ describe('https upstreams', () => {
     assert.notEqual(await dial({ upstreamPins: [other], upstreamTlsVerify: false }), 'connected')
   })
 
+  it('real-apps 5: a name that the certificate does not have is named as that, where its authority is trusted', async () => {
+    const failure = await dial({ upstreamCa: cert })
+    assert.ok(failure !== 'connected')
+    assert.equal(failure.code, 'app_unreachable')
+    assert.match(failure.reason, /^the certificate of 127\.0\.0\.1:\d+ is for another name; .*--upstream-pin$/)
+    const stranger = await dial({})
+    assert.ok(stranger !== 'connected')
+    assert.match(stranger.reason, /is not trusted \(.*--upstream-ca$/)
+  })
+
   it('asks for HTTP/2 where the app is to speak it, and refuses an app that does not', async () => {
     assert.equal(await dial({ upstreamPins: [pin], upstreamProtocol: 'http2' }), 'connected')
     assert.deepEqual(offered, ['h2'])

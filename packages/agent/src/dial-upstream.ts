@@ -184,5 +184,8 @@ function explain(error: NodeJS.ErrnoException, { place, target, tls }: Upstream)
 
 function explainOther(error: NodeJS.ErrnoException, tlsPlace: string | undefined, place: string): string {
   if (tlsPlace === undefined || error.code === undefined) return `${place}: ${error.message || error.code}`
-  return `the certificate of ${tlsPlace} is not trusted (${error.code}); add its authority with --upstream-ca`
+  const certificate = `the certificate of ${tlsPlace}`
+  if (error.code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+    return `${certificate} is for another name; write that in the address, or trust its key with --upstream-pin`
+  return `${certificate} is not trusted (${error.code}); add its authority with --upstream-ca`
 }
