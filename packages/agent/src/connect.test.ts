@@ -228,14 +228,20 @@ describe('connectRelay through a proxy', () => {
     reached.socket.terminate()
   })
 
-  it('tells a refusal of the proxy from one of the relay, without showing its password', async () => {
-    for (const [status, sentence] of [
-      [407, /proxy 127\.0\.0\.1:\d+ refused .*\(407\).*user name and password/],
-      [403, /proxy 127\.0\.0\.1:\d+ refused .*\(403\)/],
+  it('real-apps 5: tells a refusal of the proxy from one of the relay, and whether it was for the password, without showing that', async () => {
+    for (const [status, user, sentence] of [
+      [407, '', /proxy 127\.0\.0\.1:\d+ refused .*\(407\)\. It wants a user name and password: --proxy-url/],
+      [
+        407,
+        'user:hunter2@',
+        /proxy 127\.0\.0\.1:\d+ refused .*\(407\)\. It does not take this user name and password\.$/,
+      ],
+      [407, ':hunter2@', /\(407\)\. It does not take this/],
+      [403, 'user:hunter2@', /proxy 127\.0\.0\.1:\d+ refused .*\(403\)\.$/],
     ] as const) {
       const proxy = await startProxy(status)
       const relay = await startRelay()
-      const connected = await dial(relay.url, { proxy: proxy.url })
+      const connected = await dial(relay.url, { proxy: new URL(`http://${user}${proxy.url.host}`) })
       assert.ok(!connected.ok)
       assert.match(connected.error.message, sentence)
       assert.doesNotMatch(connected.error.message, /hunter2/)

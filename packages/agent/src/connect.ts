@@ -217,11 +217,15 @@ function retryAfterMs(value: string | undefined, now: number): number | undefine
 }
 
 function explainProxy(status: number, proxy: URL | undefined): ProtocolError {
-  const hint = status === 407 ? ' It wants a user name and password: --proxy-url http://USER:PASSWORD@host:port.' : ''
   return new ProtocolError(
     'connection_lost',
-    `The proxy ${proxy?.host} refused the connection to the relay (${status}).${hint}`,
+    `The proxy ${proxy?.host} refused the connection to the relay (${status}).${status === 407 ? proxyHint(proxy) : ''}`,
   )
+}
+
+function proxyHint(proxy: URL | undefined): string {
+  if (proxy?.username || proxy?.password) return ' It does not take this user name and password.'
+  return ' It wants a user name and password: --proxy-url http://USER:PASSWORD@host:port.'
 }
 
 function explainError(
