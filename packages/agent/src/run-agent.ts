@@ -64,7 +64,7 @@ export async function runAgent(
   const { log, drained } = openLog({
     level: watched ? 'silent' : settings.logLevel,
     format: settings.logFormat,
-    colorize: process.stderr.isTTY,
+    colorize: process.stderr.isTTY && process.stderr.hasColors(), // which knows TERM=dumb and NO_COLOR
   })
   // Before anything can fail: it may be why.
   for (const warning of settings.warnings) {

@@ -80,7 +80,7 @@ function forPeople(output: LogOutput): DestinationStream {
   // Loaded here only: a relay that logs for programs does without it.
   const { prettyFactory } = createRequire(import.meta.url)('pino-pretty') as typeof pinoPretty // CommonJS has no types of its own
   const pretty = prettyFactory({
-    colorize: process.stdout.isTTY,
+    colorize: process.stdout.isTTY && process.stdout.hasColors(), // which knows TERM=dumb and NO_COLOR
     ignore: 'pid,hostname',
     translateTime: 'SYS:HH:MM:ss.l',
   })
