@@ -1,12 +1,12 @@
 // `agent config …`: save the authtoken and the relay's address, check the file, open it in an editor.
 
 import { spawnSync } from 'node:child_process'
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 
 import { ConfigError } from '@sallyport/protocol/config-error'
 
 import { authtokenProblem } from './agent-plan.ts'
-import { editConfig, makeConfigFolder } from './config-edit.ts'
+import { editConfig, makeConfig } from './config-edit.ts'
 import { configPath, exposureProblem, readConfig } from './config.ts'
 import type { Environment } from './proxy.ts'
 import { readSecret } from './read-secret.ts'
@@ -79,10 +79,7 @@ export function openEditor(config: string | undefined, environment: Environment,
     throw new ConfigError([{ path: 'agent config edit', message }])
   }
   const editor = named || 'vi'
-  if (!existsSync(path)) {
-    makeConfigFolder(path)
-    writeFileSync(path, FIRST_TEXT, { mode: 0o600, flag: 'wx' })
-  }
+  if (!existsSync(path)) makeConfig(path, FIRST_TEXT)
   // As git does it: the variable may hold arguments, so the shell splits it; the path goes in as one.
   const ended = spawnSync('sh', ['-c', `${editor} "$@"`, editor, path], { stdio: 'inherit' })
   if (ended.error || ended.status !== 0) {

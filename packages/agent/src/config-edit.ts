@@ -12,7 +12,7 @@ import { parseConfig, readText } from './config.ts'
 
 /**
  * Sets `key` in the file at `path`, making file and folder where they are missing.
- * @throws ConfigError where the file that is there cannot be used, or its folder cannot be made
+ * @throws ConfigError where the file that is there cannot be used, or none can be written
  */
 export function editConfig(path: string, key: 'authtoken' | 'server', value: string): void {
   const before = readText(path, false) ?? ''
@@ -24,24 +24,39 @@ export function editConfig(path: string, key: 'authtoken' | 'server', value: str
   write(path, document.toString())
 }
 
-/** Makes the folder of agent.yml. @throws ConfigError where that cannot be */
-export function makeConfigFolder(path: string): void {
-  try {
-    makeFolder(dirname(path))
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException // node:fs throws nothing else
-    throw new ConfigError([{ path, message: `Its folder cannot be made (${code}).` }], { cause: error })
-  }
+/** Makes the file where there is none, and its folder. @throws ConfigError where that cannot be */
+export function makeConfig(path: string, text: string): void {
+  makeConfigFolder(path)
+  orRefuse(path, 'It cannot be written', () => writeNew(path, text))
+}
+
+function makeConfigFolder(path: string): void {
+  orRefuse(path, 'Its folder cannot be made', () => makeFolder(dirname(path)))
 }
 
 function write(path: string, text: string): void {
   makeConfigFolder(path)
   const fresh = `${path}.${process.pid}.new`
+  orRefuse(path, 'It cannot be written', () => {
+    try {
+      writeNew(fresh, text)
+      chmodSync(fresh, 0o600) // the umask may have taken more
+      renameSync(fresh, path)
+    } finally {
+      rmSync(fresh, { force: true })
+    }
+  })
+}
+
+function writeNew(path: string, text: string): void {
+  writeFileSync(path, text, { mode: 0o600, flag: 'wx' })
+}
+
+function orRefuse(path: string, what: string, change: () => void): void {
   try {
-    writeFileSync(fresh, text, { mode: 0o600, flag: 'wx' })
-    chmodSync(fresh, 0o600) // the umask may have taken more
-    renameSync(fresh, path)
-  } finally {
-    rmSync(fresh, { force: true })
+    change()
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException // node:fs throws nothing else
+    throw new ConfigError([{ path, message: `${what} (${code}).` }], { cause: error })
   }
 }

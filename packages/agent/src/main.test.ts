@@ -275,6 +275,19 @@ describe('agent config', () => {
     }
   })
 
+  it('real-apps 5: says in one sentence that the file cannot be written, as of a disk that is read-only', async () => {
+    // Root may write anywhere, but nobody a name so long; the file beside it, which is written first, has one longer still.
+    const long = (length: number): string => join(home, 'x'.repeat(length))
+    for (const words of [
+      ['add-server', 'https://relay.example.com', '--config', long(254)],
+      ['edit', '--config', long(256)],
+    ]) {
+      const { stderr, ended } = run(['config', ...words], { EDITOR: 'false' })
+      assert.match(await stderr, /^[^ ]*x: It cannot be written \(ENAMETOOLONG\)\.\n$/)
+      assert.equal((await ended).code, 2)
+    }
+  })
+
   it('opens the editor on a file made for it, then checks what was written', async () => {
     const path = join(home, 'edited', 'agent.yml')
     const good = run(['config', 'edit', '--config', path], { EDITOR: 'sed -i s/^version.*/version:\\ 1/' })
