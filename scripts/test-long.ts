@@ -1,6 +1,6 @@
 // `npm run test:long`: what `npm test` does with a small sample, at length: the fuzzers, the comparison of our parsers
-// with Node's, and answers to those who are still uploading, with HAProxy in front too. Other cases each time; the seed is
-// printed. An argument is how many times the sample is played. And once the sign-in with Ory Hydra, which `npm test` skips
+// with Node's, answers to those who are still uploading, and programs that nobody here wrote. Other cases each time; the seed
+// is printed. An argument is how many times the sample is played. And once the sign-in with Ory Hydra, which `npm test` skips
 // where nobody has built it.
 
 import { spawn } from 'node:child_process'
@@ -13,6 +13,7 @@ const root = join(import.meta.dirname, '..')
 const ROUNDS = 40 // about ten minutes on two cores, 88 000 cases
 const DEADLINE_MINUTES_PER_ROUND = 0.5 // of one file; three times what the slowest takes
 const DIFFERENTIAL_SHARE = 10 // its sample is larger
+const INTEROP_SHARE = 10 // as those are
 
 const [argument] = process.argv.slice(2)
 const rounds = argument === undefined ? ROUNDS : Number(argument)
@@ -34,6 +35,7 @@ const files = [
   'test/early-answers.test.ts',
   'test/interop/haproxy.test.ts',
   'test/interop/hydra.test.ts',
+  'test/interop/mosquitto.test.ts',
 ]
 const timeout = `--test-timeout=${minutes * 60_000}`
 const child = spawn(process.execPath, ['--test', '--test-reporter=spec', '--test-concurrency=1', timeout, ...files], {
@@ -44,6 +46,7 @@ const child = spawn(process.execPath, ['--test', '--test-reporter=spec', '--test
     SALLYPORT_FUZZ_SEED: String(seed),
     SALLYPORT_FUZZ_ROUNDS: String(rounds),
     SALLYPORT_EARLY_ANSWERS: String(5 * rounds),
+    SALLYPORT_INTEROP_ROUNDS: String(Math.ceil(rounds / INTEROP_SHARE)),
     SALLYPORT_DIFFERENTIAL: `${seed},${Math.ceil(rounds / DIFFERENTIAL_SHARE)}`,
   },
 })
