@@ -36,6 +36,7 @@ const files = [
   'test/interop/haproxy.test.ts',
   'test/interop/hydra.test.ts',
   'test/interop/mosquitto.test.ts',
+  'test/interop/nginx.test.ts',
 ]
 const timeout = `--test-timeout=${minutes * 60_000}`
 const child = spawn(process.execPath, ['--test', '--test-reporter=spec', '--test-concurrency=1', timeout, ...files], {
