@@ -30,6 +30,7 @@ import { Http2Visitors } from './http2-visitors.ts'
 import { linger } from './linger.ts'
 import type { Places } from './places.ts'
 import { sniffPreface } from './preface.ts'
+import { ProxyProtocol } from './proxy-protocol.ts'
 import { rawAnswer } from './raw-answer.ts'
 
 // More pipelined requests than any real client sends; further ones end the connection.
@@ -46,8 +47,6 @@ const LONGER_EACH_TURN = 1.1 // a busy relay, or one on a busy machine, has no s
 const QUEUE_MAX = 512
 // After the last exchange, those who still send get so long to read the answer that they have got.
 const LAST_WORDS_MS = 500
-
-const PROXY_LINE_MS = 60_000
 
 export interface VisitorListenerOptions {
   address: ListenAddress
@@ -116,8 +115,7 @@ export class VisitorListener {
   #arrivedLate = 0
   /** Those of them that have not asked yet, by their peer. */
   readonly #late = new Set<string>()
-  /** Until when nothing more is said of the PROXY protocol. */
-  #quietUntil = 0
+  readonly #proxyProtocol: ProxyProtocol
 
   constructor(options: VisitorListenerOptions) {
     this.#options = options
@@ -165,6 +163,8 @@ export class VisitorListener {
       })
       this.#takeHttp2(this.#http2)
     }
+    this.#proxyProtocol = new ProxyProtocol(options)
+    if (certificates) this.#proxyProtocol.watch(this.#server)
     this.#door = new Door({ ...options, isTls: certificates !== undefined })
     this.#door.guard(this.#server)
   }
@@ -246,6 +246,7 @@ export class VisitorListener {
     this.#server.close()
     this.#server.closeIdleConnections()
     for (const socket of this.#undecided) socket.destroy()
+    this.#proxyProtocol.destroy()
     const http2Closed = this.#http2?.close()
     if (this.#exchanges > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve))
     this.#server.closeIdleConnections()
@@ -268,6 +269,7 @@ export class VisitorListener {
     this.#server.closeAllConnections()
     for (const socket of this.#upgraded) socket.destroy()
     for (const socket of this.#undecided) socket.destroy()
+    this.#proxyProtocol.destroy()
     this.#http2?.destroy()
   }
 
@@ -453,7 +455,7 @@ export class VisitorListener {
   }
 
   /** What node:http could not parse at all. */
-  #onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+  #onClientError(error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex): void {
     if (error.code === 'ECONNRESET' || !socket.writable) {
       socket.destroy()
       return
@@ -463,7 +465,7 @@ export class VisitorListener {
       Socket.prototype.destroySoon.call(socket) // not #end(): who breaks off in the midst of a request waits for nothing
       return
     }
-    if (beginsWithProxy(error)) this.#tellOfProxyProtocol(socket as Socket) // as above
+    this.#proxyProtocol.tell(error.rawPacket, socket as Socket) // as above
     const isOverflow = OVERFLOWS.has(error.code ?? '')
     if (isOverflow) this.#countOverflow(socket as Socket) // as above
     const limit = this.#limitOf(socket)
@@ -474,18 +476,6 @@ export class VisitorListener {
     socket.on('error', ignore) // the visitor does not wait for the answer
     socket.write(rawAnswer(refusal))
     this.#linger(socket as Socket)
-  }
-
-  /** Everybody behind that proxy gets 400, so its operator has to hear of it; once a minute says it all. */
-  #tellOfProxyProtocol(socket: Socket): void {
-    const now = performance.now()
-    if (now < this.#quietUntil) return
-    this.#quietUntil = now + PROXY_LINE_MS
-    const clientIp = plainAddress(socket.remoteAddress ?? '')
-    this.#options.log.warn(
-      { clientIp },
-      'a connection begins with PROXY, which is not understood: switch send-proxy off',
-    )
   }
 
   /** Stands in for the `destroySoon` that node:http ends a connection by, behind its last answer. */
@@ -542,15 +532,6 @@ function peerOf({ remoteAddress, remotePort }: Socket): string {
 function shorten(socket: Socket, idleMs: number): void {
   if (!socket.destroyed && (socket.timeout === undefined || socket.timeout > idleMs)) socket.setTimeout(idleMs)
 }
-
-/** Both versions of HAProxy's PROXY protocol, 2.1 and 2.2 of its specification. @param error of node:http's parser */
-function beginsWithProxy(error: NodeJS.ErrnoException & { rawPacket?: Buffer }): boolean {
-  const bytes = error.rawPacket
-  if (!bytes) return false
-  return bytes.subarray(0, 6).toString('latin1') === 'PROXY ' || bytes.subarray(0, 12).equals(PROXY_V2)
-}
-
-const PROXY_V2 = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1')
 
 const OVERFLOWS: ReadonlySet<string> = new Set(['HPE_HEADER_OVERFLOW', 'HPE_CHUNK_EXTENSIONS_OVERFLOW'])
 
