@@ -134,6 +134,9 @@ function terminalOf(screen: LogOutput): Terminal {
     get columns() {
       return process.stdout.columns
     },
+    get rows() {
+      return process.stdout.rows
+    },
   }
 }
 

@@ -100,7 +100,7 @@ describe('StatusView', () => {
     write(text: string): void {
       this.writes += 1
       // oxlint-disable-next-line no-control-regex
-      const up = /\u001b\[(\d+)A\u001b\[0J/.exec(text)
+      const up = /\u001b\[(\d+)F/.exec(text)
       if (up) this.lines.length -= Number(up[1])
       const plain = stripVTControlCharacters(text)
       if (plain !== '') this.lines.push(...plain.replace(/\n$/, '').split('\n'))
@@ -152,5 +152,69 @@ describe('StatusView', () => {
     view.close()
     assert.equal(screen.lines.filter((line) => line.startsWith('Redirect URI')).length, 1)
     assert.equal(screen.lines.at(-1), 'Connections         13 served, 3 open')
+  })
+
+  /** What stands on a terminal that folds its lines anew when it is resized, and keeps those above its top. */
+  class Resized {
+    columns = 100
+    rows = 30
+    lines: string[] = ['$ agent tunnel']
+
+    write(text: string): void {
+      const plain = stripVTControlCharacters(text)
+      if (plain === '') return
+      // oxlint-disable-next-line no-control-regex
+      const up = Number(/\u001b\[(\d+)F/.exec(text)?.[1] ?? 0)
+      const heights = this.lines.map(({ length }) => Math.max(1, Math.ceil(length / this.columns)))
+      const height = heights.reduce((sum, each) => sum + each, 0)
+      const top = Math.max(0, height + 1 - this.rows) // the cursor has a row of its own
+      let left = Math.max(top, height - up)
+      const kept = this.lines.flatMap((line, index) => {
+        const rows = Math.min(left, heights[index]!) // there is one for each
+        left -= rows
+        return rows > 0 ? [line.slice(0, rows * this.columns)] : []
+      })
+      this.lines = [...kept, ...plain.replace(/\n$/, '').split('\n')]
+    }
+  }
+
+  it('real-apps 5: leaves nothing of an older view above the new one, however the terminal is resized', (test) => {
+    const redirectUri = REDIRECT_URI
+    const shown: AgentStatus = { ...status, tunnels: [{ ...status.tunnels[0]!, redirectUri }] }
+    const screen = new Resized()
+    const view = new StatusView(screen, () => shown)
+    test.after(() => view.close())
+    const whole = screen.lines
+    for (const [columns, rows] of [
+      [40, 8],
+      [12, 3],
+      [120, 25],
+      [60, 6],
+      [61, 5],
+      [100, 30],
+    ] as const) {
+      Object.assign(screen, { columns, rows })
+      view.draw()
+      if (rows >= 25) assert.deepEqual(screen.lines, whole)
+    }
+  })
+
+  it('real-apps 5: says on a narrow or low terminal what fits, beginning with the state', () => {
+    const screen = new Resized()
+    Object.assign(screen, { columns: 12, rows: 4 })
+    new StatusView(screen, () => status).close()
+    assert.deepEqual(screen.lines, ['$ agent tunnel', 'online', 'https://rel', '12 ms'])
+  })
+
+  it('takes a terminal that does not say how large it is for one of 80 columns', () => {
+    const lines: string[] = []
+    new StatusView(
+      { columns: 0, rows: 0, write: (text) => lines.push(...stripVTControlCharacters(text).split('\n')) },
+      () => ({
+        ...status,
+        notice: { level: 'info', text: 'x'.repeat(500) },
+      }),
+    ).close()
+    assert.ok(lines.includes('x'.repeat(79)))
   })
 })

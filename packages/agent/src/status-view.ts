@@ -1,6 +1,6 @@
 // The calm view on a terminal: one block of lines, redrawn in place and only when a word of it changes.
 
-import { styleText } from 'node:util'
+import { stripVTControlCharacters, styleText } from 'node:util'
 
 import type { AgentStatus } from './agent.ts'
 
@@ -8,10 +8,16 @@ import type { AgentStatus } from './agent.ts'
 export interface Terminal {
   write: (text: string) => unknown
   columns?: number
+  rows?: number
 }
 
 const REDRAW_MS = 250
 const KEY_WIDTH = 20
+/** Below this a value has no room beside its key, and says more alone. */
+const KEYS_FROM_WIDTH = 30
+const TITLE_LINES = 2
+const CLEAR_LINE = '\u001b[K'
+const CLEAR_BELOW = '\u001b[0J'
 const HIDE_CURSOR = '\u001b[?25l'
 const SHOW_CURSOR = '\u001b[?25h'
 
@@ -29,6 +35,9 @@ export class StatusView {
   readonly #now: () => number
   readonly #timer: NodeJS.Timeout
   #drawn: readonly string[] = []
+  /** Lines drawn before, above the top of a terminal that has become lower: they come back where it grows again. */
+  #outOfReach: readonly string[] = []
+  #size = ''
   #closed = false
 
   constructor(terminal: Terminal, status: () => AgentStatus, now: () => number = Date.now) {
@@ -42,18 +51,50 @@ export class StatusView {
 
   /** Draws what has changed since the last time, if anything has. */
   draw(): void {
+    const { columns, rows } = this.#terminalSize()
+    const size = `${columns} ${rows}`
+    const lines = this.#linesFor(columns, rows)
+    const isSame = lines.length === this.#drawn.length && lines.every((line, index) => line === this.#drawn[index])
+    if (isSame && size === this.#size) return
+    const up = this.#reach(columns, rows)
+    // From the first column, in which no ^C stands. Line by line: of a screen that is cleared at once tmux keeps a copy.
+    const text = lines.map((line) => `${CLEAR_LINE}${line}\n`).join('')
+    this.#terminal.write(`${up > 0 ? `\u001b[${up}F` : ''}${text}${CLEAR_BELOW}`)
+    this.#drawn = lines
+    this.#size = size
+  }
+
+  #terminalSize(): { columns: number; rows: number } {
+    return { columns: this.#terminal.columns || 80, rows: this.#terminal.rows || Infinity }
+  }
+
+  #linesFor(columns: number, rows: number): readonly string[] {
     // One column is left free: a line that fills the last one wraps on some terminals.
-    const width = Math.max(20, (this.#terminal.columns ?? 80) - 1)
+    const width = Math.max(1, columns - 1)
     const status = this.#status()
     // To be registered somewhere else, so all of it must be there.
     const whole = new Set(status.tunnels.map(({ redirectUri }) => redirectUri))
-    const lines = formatStatus(status, this.#now()).flatMap((line) =>
+    const lines = formatStatus(status, this.#now(), width).flatMap((line) =>
       whole.has(line) ? foldLine(line, width) : [cutLine(line, width)],
     )
-    if (lines.length === this.#drawn.length && lines.every((line, index) => line === this.#drawn[index])) return
-    const up = this.#drawn.length > 0 ? `\u001b[${this.#drawn.length}A` : ''
-    this.#terminal.write(`${up}\u001b[0J${lines.join('\n')}\n`)
-    this.#drawn = lines
+    // The cursor stands below, and what is above the top cannot be drawn over.
+    return lines.length < rows ? lines : lines.slice(TITLE_LINES).slice(0, Math.max(1, rows - 1))
+  }
+
+  /** How many rows what has been drawn takes now: a terminal that has become narrower has folded its lines. */
+  #reach(columns: number, rows: number): number {
+    const there = [...this.#outOfReach, ...this.#drawn]
+    let up = 0
+    let first = there.length
+    while (first > 0) {
+      const { length } = stripVTControlCharacters(there[first - 1]!) // one of them
+      const taken = Math.max(1, Math.ceil(length / columns))
+      if (up + taken >= rows) break
+      up += taken
+      first--
+    }
+    this.#outOfReach = there.slice(0, first)
+    return up
   }
 
   /** Draws the last state and leaves it standing above the prompt. Idempotent. */
@@ -66,10 +107,11 @@ export class StatusView {
   }
 }
 
-/** The lines of the view, without regard to the terminal's width. */
-export function formatStatus(status: AgentStatus, now: number): string[] {
+/** The lines of the view, longer ones than `width` among them, which only says how much room there is. */
+export function formatStatus(status: AgentStatus, now: number, width = Infinity): string[] {
   const { state, relay, relayVersion, latencyMs, tunnels, sessions, connections, retryAt, notice } = status
   const wait = retryAt === undefined ? '' : ` in ${Math.max(0, Math.ceil((retryAt - now) / 1000))} s`
+  const row = (key: string, value: string): string => (width < KEYS_FROM_WIDTH ? value : key.padEnd(KEY_WIDTH) + value)
   const lines = [
     styleText('bold', 'sallyport agent') + styleText('gray', '   (Ctrl+C to quit)'),
     '',
@@ -100,10 +142,6 @@ export function formatStatus(status: AgentStatus, now: number): string[] {
 function countSessions(state: AgentStatus['state'], { wanted, online }: AgentStatus['sessions']): string {
   if (state !== 'online' || wanted === 1) return ''
   return online === wanted ? ` (${wanted} connections)` : ` (${online} of ${wanted} connections)`
-}
-
-function row(key: string, value: string): string {
-  return `${key.padEnd(KEY_WIDTH)}${value}`
 }
 
 /** Goes on in the lines below. Takes text without colour. */
