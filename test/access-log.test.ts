@@ -30,10 +30,11 @@ async function exchangesIn(log: readonly string[], count: number): Promise<Recor
 }
 
 describe('the line of an exchange', { timeout: 60_000 }, () => {
+  const app = new RecordingApp()
   let stack: Stack
   let quiet: Stack
   before(async () => {
-    stack = await startStack({ app: new RecordingApp().server, edges: EDGES })
+    stack = await startStack({ app: app.server, edges: EDGES })
     quiet = await startStack({ app: new RecordingApp().server, edges: EDGES, config: 'log: { access: false }' })
   })
   beforeEach(() => void (stack.log.length = 0))
@@ -42,8 +43,9 @@ describe('the line of an exchange', { timeout: 60_000 }, () => {
   it('says who asked for what, where it went and what came of it', async () => {
     await ask(stack.port, { host: 'app.localhost', path: '/page?code=secret', headers: HEADERS })
     const [line = {}] = await exchangesIn(stack.log, 1)
-    const { level, time, ms, tunnelId, ...rest } = line
+    const { level, time, ms, tunnelId, requestId, ...rest } = line
     assert.deepEqual([typeof level, typeof time, typeof ms, typeof tunnelId], ['number', 'string', 'number', 'string'])
+    assert.equal(requestId, app.values('sallyport-request-id')[0])
     assert.deepEqual(rest, {
       method: 'GET',
       host: 'app.localhost',
@@ -57,6 +59,28 @@ describe('the line of an exchange', { timeout: 60_000 }, () => {
     await ask(stack.port, { host: 'app.localhost', path: '/page', headers: { authorization: 'Basic secret' } })
     assert.equal((await exchangesIn(stack.log, 2))[1]?.code, 'ERR_CREDENTIALS_REFUSED')
     assert.doesNotMatch(stack.log.join(''), /secret|correct horse/)
+  })
+
+  it('first-hour 13: has the id that an answer of the relay names, to people and to programs', async () => {
+    const ask13 = (headers: Record<string, string>, method = 'GET'): ReturnType<typeof ask> =>
+      ask(stack.port, {
+        host: 'app.localhost',
+        path: '/page',
+        method,
+        headers: { ...headers, 'sallyport-request-id': 'evil' },
+      })
+    const page = await ask13({ accept: 'text/html' })
+    const problem = await ask13({ accept: 'application/json' })
+    const nothing = await ask13({}, 'HEAD')
+    const call = await ask13({ 'content-type': 'application/grpc' }, 'POST')
+    const ids = (await exchangesIn(stack.log, 4)).map(({ requestId }) => String(requestId))
+    assert.equal(new Set(ids).size, 4)
+    assert.match(page.body, new RegExp(`answered by the Sallyport relay · ${ids[0]}</footer>`))
+    assert.equal((JSON.parse(problem.body) as { requestId: string }).requestId, ids[1])
+    assert.deepEqual(
+      [page, problem, nothing, call].map(({ headers }) => headers['sallyport-request-id']),
+      ids,
+    )
   })
 
   it('S9: has no more than 2 kB of a path', async () => {

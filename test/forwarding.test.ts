@@ -214,7 +214,15 @@ describe('forwarding', () => {
         'Connection: close, X-Hop, x-forwarded-for\r\nX-Hop: secret\r\nX_Hop: secret\r\n\r\n',
     )
     const names = seen.filter((_, index) => index % 2 === 0)
-    assert.deepEqual(names, ['Host', 'X-Keep', 'X-Forwarded-For', 'X-Forwarded-Proto', 'X-Forwarded-Host', 'CDN-Loop'])
+    assert.deepEqual(names, [
+      'Host',
+      'X-Keep',
+      'X-Forwarded-For',
+      'X-Forwarded-Proto',
+      'X-Forwarded-Host',
+      'Sallyport-Request-Id',
+      'CDN-Loop',
+    ])
     assert.equal(seen[seen.indexOf('X-Forwarded-For') + 1], '127.0.0.1')
     assert.equal(seen[seen.indexOf('X-Forwarded-Proto') + 1], 'http')
     assert.equal(seen[seen.indexOf('X-Forwarded-Host') + 1], APP_HOST)

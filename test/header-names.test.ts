@@ -29,6 +29,7 @@ const OURS = [
   'Sallyport-Auth-User-Groups',
   'Sallyport-Auth-Jwt',
   'Sallyport-Auth-Access-Token',
+  'Sallyport-Request-Id',
   'X-Forwarded-For',
   'X-Forwarded-Proto',
   'X-Forwarded-Host',
@@ -101,6 +102,7 @@ describe('S4: a header in another spelling', { timeout: 60_000 }, () => {
     const passes = way === 'an upgrade' ? 101 : 200
 
     it(`forges nothing that the relay says, over ${way}`, async () => {
+      const ids: string[] = []
       for (const host of ['open.localhost', 'signed-in.localhost']) {
         const own = host.startsWith('signed') ? [AUTHORIZATION] : []
         for (const other of OTHERS) {
@@ -113,8 +115,13 @@ describe('S4: a header in another spelling', { timeout: 60_000 }, () => {
           assert.deepEqual(app.values('x-kept'), ['yes'])
           assert.deepEqual(cgiValues('X-Forwarded-For'), ['127.0.0.1'])
           assert.deepEqual(cgiValues('Sallyport-Auth-User-Id'), host.startsWith('signed') ? ['ada'] : [])
+          ids.push(...cgiValues('Sallyport-Request-Id'))
         }
       }
+      // first-hour 13: one for each request, whatever the visitor sends.
+      assert.equal(ids.length, 2 * OTHERS.length)
+      assert.equal(new Set(ids).size, ids.length)
+      for (const id of ids) assert.match(id, /^req_[0-9a-z]{7,}$/)
     })
 
     it(`gets around neither remove-headers nor add-headers, over ${way}`, async () => {

@@ -154,7 +154,10 @@ describe('HTTP/2', { timeout: 60_000 }, () => {
       assert.deepEqual(headers['set-cookie'], ['a=1', 'b=2'])
       assert.equal(headers['x-private'], undefined)
       assert.equal(headers.connection, undefined)
-      assert.deepEqual(JSON.parse(body.toString()), {
+      const seen = JSON.parse(body.toString()) as { raw: string[] } // our app wrote it
+      const requestId = seen.raw[seen.raw.indexOf('Sallyport-Request-Id') + 1]!
+      assert.match(requestId, /^req_/)
+      assert.deepEqual(seen, {
         url: '/x/%20y?q=1&q=2',
         version: '1.1',
         raw: [
@@ -164,6 +167,7 @@ describe('HTTP/2', { timeout: 60_000 }, () => {
           ['X-Forwarded-For', '127.0.0.1'],
           ['X-Forwarded-Proto', 'http'],
           ['X-Forwarded-Host', APP_HOST],
+          ['Sallyport-Request-Id', requestId],
           ['CDN-Loop', 'relay.localhost'],
         ].flat(),
       })

@@ -398,7 +398,9 @@ ${EDGES.join('\n')}
     } finally {
       agent.close()
     }
-    assert.equal(await text(await visit(a, 'one')), await text(await visit(b, 'one')))
+    const said = async (relay: Relay): Promise<string> =>
+      (await text(await visit(relay, 'one'))).replace(/req_[0-9a-z]+/, 'req_…')
+    assert.equal(await said(a), await said(b))
   })
 
   it('forgets the tunnels of a node that is gone, and learns them anew when it is back', async () => {

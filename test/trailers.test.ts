@@ -56,7 +56,8 @@ for (const speaks of ['http1', 'http2'] as const) {
           stack.port,
           `POST / HTTP/1.1\r\nHost: ${host}.localhost\r\nTransfer-Encoding: chunked\r\nTE: trailers\r\n` +
             'Connection: close, X_Hop\r\n\r\n' +
-            '0\r\nX-Kept: yes\r\nX-My-Secret: evil\r\nX_My.Secret: evil\r\nX-Hop: evil\r\n\r\n',
+            '0\r\nX-Kept: yes\r\nX-My-Secret: evil\r\nX_My.Secret: evil\r\nX-Hop: evil\r\n' +
+            'Sallyport-Request-Id: evil\r\nSallyport_Request.Id: evil\r\n\r\n',
         )
         const [, trailers = ''] = answer.split('\r\n0\r\n')
         assert.match(trailers, /^X-Kept: yes\r\n/im, host)
@@ -74,7 +75,13 @@ for (const speaks of ['http1', 'http2'] as const) {
         })
         const stream = session.request({ ':path': '/', ':method': 'POST', te: 'trailers' }, { waitForTrailers: true })
         stream.on('wantTrailers', () => {
-          stream.sendTrailers({ 'x-kept': 'yes', 'x-my-secret': 'evil', 'x_my.secret': 'evil' })
+          stream.sendTrailers({
+            'x-kept': 'yes',
+            'x-my-secret': 'evil',
+            'x_my.secret': 'evil',
+            'sallyport-request-id': 'evil',
+            'sallyport_request.id': 'evil',
+          })
         })
         stream.resume().end('ab')
         const [trailers] = (await once(stream, 'trailers')) as [IncomingHttpHeaders] // as node:http2 documents

@@ -29,6 +29,7 @@ const MALLORY = {
 
 const FORGED = [
   'Sallyport-Auth-User-Id: root',
+  'Sallyport-Request-Id: root',
   'sallyport-auth-user-email: root@example.com',
   'Sallyport_Auth_User_Email: root@example.com',
   'SALLYPORT-AUTH_USER-GROUPS: admins',
@@ -237,7 +238,7 @@ describe('the identity of a visitor, at the app', { timeout: 60_000 }, () => {
     assert.equal(headers['access-control-request-method'], 'DELETE')
     assert.deepEqual(
       Object.keys(headers).filter((name) => name.startsWith('sallyport')),
-      [],
+      ['sallyport-request-id'],
     )
 
     const cookie = (await signIn(`${processes.origin('cors.localhost')}/`)).cookieHeader(
@@ -281,7 +282,7 @@ describe('the identity of a visitor, at the app', { timeout: 60_000 }, () => {
     const { headers } = assertStripped(lastSeen())
     assert.deepEqual(
       Object.keys(headers).filter((name) => name.startsWith('sallyport')),
-      [],
+      ['sallyport-request-id'],
     )
     assert.equal(headers['x-forwarded-for'], '127.0.0.1')
     assert.equal(headers.host, `open.localhost:${processes.port}`, 'that of the origin')

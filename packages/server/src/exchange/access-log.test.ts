@@ -31,6 +31,7 @@ const ODD = [
 ]
 
 const USUAL = {
+  requestId: 'req_x8k2pq1f',
   method: 'GET',
   host: 'app.localhost',
   path: '/page',
@@ -55,6 +56,7 @@ function byPino(log: Logger, exchange: Exchange, milliseconds: number): void {
   const { path, error } = exchange
   log.info(
     {
+      requestId: exchange.requestId,
       method: exchange.method,
       host: exchange.host,
       path: path.length > 2048 ? `${path.slice(0, 2048)}…` : path,
@@ -93,8 +95,8 @@ describe('AccessLog', () => {
     assertSame(log, exchangeOf({}))
     assert.equal(
       lines[0],
-      '{"level":30,"time":"2026-11-30T20:01:02.003Z","method":"GET","host":"app.localhost","path":"/page","status":200,' +
-        '"ms":1.9,"clientIp":"127.0.0.1","edgeId":"edg_app","tunnelId":"tun_1","user":"ada","msg":"exchange"}\n',
+      '{"level":30,"time":"2026-11-30T20:01:02.003Z","requestId":"req_x8k2pq1f","method":"GET","host":"app.localhost",' +
+        '"path":"/page","status":200,"ms":1.9,"clientIp":"127.0.0.1","edgeId":"edg_app","tunnelId":"tun_1","user":"ada","msg":"exchange"}\n',
     )
     for (const odd of ODD) {
       for (const name of ['method', 'host', 'path', 'clientIp', 'edgeId', 'tunnelId'] as const) {
@@ -136,7 +138,7 @@ describe('AccessLog', () => {
   it('keeps what is bound to the log, such as the number of a worker', () => {
     const worker = createLog({ level: 'info' }, output).child({ worker: 2 })
     assertSame(worker, exchangeOf({}))
-    assert.match(lines[0] ?? '', /"time":"[^"]+","worker":2,"method":/)
+    assert.match(lines[0] ?? '', /"time":"[^"]+","worker":2,"requestId":/)
     assertSame(worker.child({ odd: ODD.join(''), token: 'kept', flag: true, nothing: null }), exchangeOf({}))
   })
 

@@ -39,6 +39,7 @@ export class AccessLog {
     const isFault = error?.code === 'internal'
     if (isFault || !this.#output) {
       const fields = {
+        requestId: exchange.requestId,
         method: exchange.method,
         host: exchange.host,
         path: cut(exchange.path),
@@ -58,7 +59,7 @@ export class AccessLog {
     }
     if (!this.#log.isLevelEnabled('info')) return
     const start = `{"level":30,"time":"${this.#timeNow()}"${this.#bindings}`
-    const asked = `,"method":"${inJson(exchange.method)}","host":"${inJson(exchange.host)}","path":"${inJson(cut(exchange.path))}"`
+    const asked = `,"requestId":"${exchange.requestId}","method":"${inJson(exchange.method)}","host":"${inJson(exchange.host)}","path":"${inJson(cut(exchange.path))}"`
     const answered = `,"status":${exchange.status},"ms":${ms},"clientIp":"${inJson(exchange.clientIp)}"`
     const edgeId = field(',"edgeId":"', exchange.edgeId || undefined)
     const tunnelId = field(',"tunnelId":"', exchange.tunnelId)

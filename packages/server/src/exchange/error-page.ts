@@ -25,9 +25,12 @@ export interface Asker {
 const TRY_AGAIN: WayOn = { label: 'Try again', href: '' }
 
 /** Builds the answer for an error. */
-export function errorAnswer(error: RelayError, { accept, fetchDestination, isNavigation = false }: Asker): ErrorAnswer {
-  const { status, publicCode, title, advice, command } = error
-  const own = { 'sallyport-error-code': publicCode, ...error.headers }
+export function errorAnswer(
+  error: RelayError,
+  requestId: string,
+  { accept, fetchDestination, isNavigation = false }: Asker,
+): ErrorAnswer {
+  const { status, title, advice, command } = error
   if (isNavigation || wantsHtml(accept, fetchDestination)) {
     const commandHtml = command ? `\n<pre tabindex="0"><code>${escapeHtml(command)}</code></pre>` : ''
     const wayOn = error.wayOn ?? (isNavigation && error.mayPassLater ? TRY_AGAIN : undefined)
@@ -35,22 +38,37 @@ export function errorAnswer(error: RelayError, { accept, fetchDestination, isNav
     const page = renderPage({
       title,
       body: `<p>${escapeHtml(advice)}</p>${commandHtml}${wayOnLine}`,
-      footer: `${publicCode} · HTTP ${status} · answered by the Sallyport relay`,
+      footer: errorFooter(error),
+      requestId,
     })
-    return { status, headers: { ...page.headers, ...own }, body: page.body }
+    return { status, headers: { ...page.headers, ...errorHeaders(error, requestId) }, body: page.body }
   }
-  // RFC 9457: a problem document.
-  const problem = { type: 'about:blank', title, status, detail: advice, code: publicCode, ...(command && { command }) }
+  return problemAnswer(error, requestId)
+}
+
+/** RFC 9457: a problem document. */
+export function problemAnswer(error: RelayError, requestId: string): ErrorAnswer {
+  const { status, publicCode: code, title, advice: detail, command } = error
+  const problem = { type: 'about:blank', title, status, detail, code, ...(command && { command }), requestId }
   return {
     status,
     headers: {
       'content-type': 'application/problem+json',
       'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',
-      ...own,
+      ...errorHeaders(error, requestId),
     },
     body: `${JSON.stringify(problem)}\n`,
   }
+}
+
+/** What stands in the head of every refusal, whatever its body is: HEAD and gRPC have none. */
+export function errorHeaders({ publicCode, headers }: RelayError, requestId: string): Record<string, string> {
+  return { 'sallyport-error-code': publicCode, 'sallyport-request-id': requestId, ...headers }
+}
+
+export function errorFooter({ publicCode, status }: RelayError): string {
+  return `${publicCode} · HTTP ${status} · answered by the Sallyport relay`
 }
 
 /** People's browsers name text/html; programs that accept anything get JSON. */

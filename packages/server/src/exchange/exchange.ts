@@ -9,6 +9,7 @@ import { grpcAnswer, grpcTypeOf } from './grpc.ts'
 import { HeaderEdits } from './header-edits.ts'
 import type { Identity } from './identity.ts'
 import { readHeader } from './read-header.ts'
+import { nextRequestId } from './request-id.ts'
 
 /**
  * A visitor's request as HTTP/1.1 would have it, whatever version it came in (RFC 9113 8.3.1 tells how to get there):
@@ -120,6 +121,7 @@ export class Exchange {
   tunnelId: string | undefined
   error: RelayError | undefined
 
+  #requestId: string | undefined
   #upgrade: Upgrade | undefined
   #strictTransport: string | undefined
   readonly #target: string
@@ -134,6 +136,11 @@ export class Exchange {
     this.forwardedFor = init.forwardedFor
     this.scheme = init.scheme
     this.#upgrade = init.upgrade
+  }
+
+  /** By which it is found again. Made when first asked for: a quiet log and a redirect need none. */
+  get requestId(): string {
+    return (this.#requestId ??= nextRequestId())
   }
 
   /** The upgrade that this asks for; undefined for an ordinary request. */
@@ -290,9 +297,10 @@ export class Exchange {
   }
 
   #refuse(error: RelayError): void {
-    const { grpcType, isNavigation } = this
+    const { grpcType, isNavigation, requestId } = this
     const asker = { accept: this.header('accept'), fetchDestination: this.header('sec-fetch-dest'), isNavigation }
-    const answer = grpcType === undefined ? errorAnswer(error, asker) : grpcAnswer(error, grpcType)
+    const answer =
+      grpcType === undefined ? errorAnswer(error, requestId, asker) : grpcAnswer(error, requestId, grpcType)
     const { status, headers, body } = answer
     this.respond(status, headers, body)
   }

@@ -2,6 +2,7 @@
 // Pure: no I/O, no clock. Source: "gRPC over HTTP2" and "HTTP to gRPC Status Code Mapping" of the gRPC specification.
 
 import type { RelayError } from '../errors.ts'
+import { errorHeaders } from './error-page.ts'
 import type { ErrorAnswer } from './error-page.ts'
 
 /** What a gRPC library hears for a status of ours. */
@@ -44,16 +45,15 @@ export function grpcTypeOf(method: string, contentType: string | undefined): str
 }
 
 /** Trailers-Only: a status of gRPC in a head of 200 without a body. */
-export function grpcAnswer(error: RelayError, contentType: string): ErrorAnswer {
-  const { status, publicCode, title, advice } = error
+export function grpcAnswer(error: RelayError, requestId: string, contentType: string): ErrorAnswer {
+  const { status, title, advice } = error
   return {
     status: 200,
     headers: {
       'content-type': contentType,
       'grpc-status': String(STATUS_OF.get(status) ?? UNKNOWN),
       'grpc-message': percentEncode(`${title}: ${advice}`.slice(0, MESSAGE_MAX_CHARS)),
-      'sallyport-error-code': publicCode,
-      ...error.headers,
+      ...errorHeaders(error, requestId),
     },
     body: '',
   }

@@ -11,8 +11,8 @@ describe('a page of the relay', () => {
   it('has no scripts, loads nothing, stands in no frame and in no cache', () => {
     const error = new RelayError('sign_in_failed', { advice: EVIL, command: EVIL })
     for (const { headers, body } of [
-      errorAnswer(error, { accept: 'text/html' }),
-      renderPage({ title: EVIL, body: '<p>hello</p>', footer: EVIL }),
+      errorAnswer(error, 'req_1', { accept: 'text/html' }),
+      renderPage({ title: EVIL, body: '<p>hello</p>', footer: EVIL, requestId: EVIL }),
     ]) {
       const policy = String(headers['content-security-policy']).split('; ')
       assert.ok(policy.includes("default-src 'none'"))
@@ -27,7 +27,9 @@ describe('a page of the relay', () => {
   })
 
   it('is no page for programs, and no more to a cache', () => {
-    const { headers, body } = errorAnswer(new RelayError('sign_in_failed', { advice: EVIL }), { accept: '*/*' })
+    const { headers, body } = errorAnswer(new RelayError('sign_in_failed', { advice: EVIL }), 'req_1', {
+      accept: '*/*',
+    })
     assert.equal(headers['content-type'], 'application/problem+json')
     assert.equal(headers['cache-control'], 'no-store')
     assert.equal((JSON.parse(body) as { detail: string }).detail, EVIL)

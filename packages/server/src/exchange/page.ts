@@ -32,6 +32,8 @@ export interface Page {
   body: string
   /** Small print, plain text. */
   footer?: string
+  /** Behind it: what a visitor who asks about the page can name. */
+  requestId: string
   /** Where a form on the page may post to; none by default. */
   formAction?: "'self'"
   /** Which pages may show it in a frame; none by default. */
@@ -44,12 +46,12 @@ export interface RenderedPage {
 }
 
 /** Renders a whole page with the headers that keep it harmless: no scripts, no framing, no caching, no referrer. */
-export function renderPage({ title, body, footer, formAction, framedBy }: Page): RenderedPage {
+export function renderPage({ title, body, footer, requestId, formAction, framedBy }: Page): RenderedPage {
   const html = renderHtml({
     title,
     style: STYLE,
     head: '<meta name="robots" content="noindex">\n',
-    body: footer ? `${body}\n<footer>${escapeHtml(footer)}</footer>` : body,
+    body: `${body}\n<footer>${footer ? `${escapeHtml(footer)} · ` : ''}${escapeHtml(requestId)}</footer>`,
   })
   return {
     headers: {

@@ -63,6 +63,7 @@ export function writeRequestHead(
   if (edits) for (const { name, value } of edits) head += `${name}: ${value}\r\n`
   head += `X-Forwarded-For: ${exchange.forwardedFor}\r\nX-Forwarded-Proto: ${exchange.scheme}\r\n`
   head += `X-Forwarded-Host: ${authority}\r\n`
+  head += `Sallyport-Request-Id: ${exchange.requestId}\r\n`
   if (exchange.relayName !== '') head += `CDN-Loop: ${exchange.relayName}\r\n` // one more line of that list
   if (exchange.identity) head += identityHeaders(exchange.identity)
   if (framing.type === 'length') head += `Content-Length: ${framing.length}\r\n`

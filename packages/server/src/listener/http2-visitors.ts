@@ -236,9 +236,10 @@ export class Http2Visitors {
       const rawHeaders = raw.filter((_, i) => !raw[i - (i % 2)]!.startsWith(':')) // pairs
       const target = header(':path') ?? '/'
       const request = new Http2Request(stream, { method: header(':method') ?? 'GET', target, rawHeaders })
-      new Exchange({ request, response, host: '', ...visitor }).fail(error)
+      const refused = new Exchange({ request, response, host: '', ...visitor })
+      refused.fail(error)
       if (error instanceof RelayError && error.limit) this.#options.refusals.count(error.limit, visitor.clientIp)
-      log.debug({ clientIp: visitor.clientIp, err: error }, 'request refused')
+      log.debug({ requestId: refused.requestId, clientIp: visitor.clientIp, err: error }, 'request refused')
       if (connection.limit !== undefined) this.#leave(connection)
       return undefined
     }

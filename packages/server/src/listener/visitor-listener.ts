@@ -383,7 +383,10 @@ export class VisitorListener {
       const refused = new Exchange({ ...init, host: '' })
       refused.fail(error)
       if (error instanceof RelayError && error.limit) this.#countRefusal(error.limit, visitor.clientIp, request.socket)
-      this.#options.log.debug({ clientIp: visitor.clientIp, err: error }, 'request refused')
+      this.#options.log.debug(
+        { requestId: refused.requestId, clientIp: visitor.clientIp, err: error },
+        'request refused',
+      )
       return undefined
     }
   }

@@ -64,7 +64,13 @@ export async function finishSignIn(exchange: Exchange, parts: SignInParts): Prom
   } catch (thrown) {
     const error = relayErrorOf(thrown)
     parts.log.warn(
-      { edge: registration.edgeId, issuer: registration.config.issuer_url, code: error.code, reason: error.detail },
+      {
+        requestId: exchange.requestId,
+        edge: registration.edgeId,
+        issuer: registration.config.issuer_url,
+        code: error.code,
+        reason: error.detail,
+      },
       'sign-in failed',
     )
     const href = logInPath(registration, returnTo)

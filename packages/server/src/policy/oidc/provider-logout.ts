@@ -212,7 +212,10 @@ export class ProviderLogout {
 
   #refuse(exchange: Exchange, detail: string): void {
     this.#refusals.add(exchange.clientIp, this.#parts.clock())
-    this.#parts.log.warn({ address: exchange.clientIp, path: exchange.path, reason: detail }, 'sign-out refused')
+    this.#parts.log.warn(
+      { requestId: exchange.requestId, address: exchange.clientIp, path: exchange.path, reason: detail },
+      'sign-out refused',
+    )
     exchange.respond(
       400,
       {

@@ -3,6 +3,7 @@
 import { escapeHtml } from '@sallyport/protocol'
 
 import type { RelayError, WayOn } from '../../errors.ts'
+import { errorFooter, errorHeaders, problemAnswer } from '../../exchange/error-page.ts'
 import type { Exchange, ResponseHeaders } from '../../exchange/exchange.ts'
 import { renderPage, wayOnHtml, type Page } from '../../exchange/page.ts'
 import type { Registration } from './registration.ts'
@@ -21,7 +22,7 @@ export function failWithLink(exchange: Exchange, error: RelayError, wayOn: WayOn
   failWithPage(exchange, error, { body: `<p>${escapeHtml(error.advice)}</p>\n${wayOnHtml(wayOn)}` }, headers)
 }
 
-type PageOfError = Omit<Page, 'title'> & { title?: string }
+type PageOfError = Omit<Page, 'title' | 'requestId'> & { title?: string }
 
 /** Like Exchange.fail, with a page of its own for people. */
 export function failWithPage(
@@ -32,24 +33,8 @@ export function failWithPage(
 ): void {
   if (exchange.isNavigation) return showErrorPage(exchange, error, page, headers)
   exchange.error = error
-  const own = { 'sallyport-error-code': error.publicCode, ...error.headers, ...headers }
-  const problem = {
-    type: 'about:blank',
-    title: error.title,
-    status: error.status,
-    detail: error.advice,
-    code: error.publicCode,
-  }
-  exchange.respond(
-    error.status,
-    {
-      'content-type': 'application/problem+json',
-      'cache-control': 'no-store',
-      'x-content-type-options': 'nosniff',
-      ...own,
-    },
-    `${JSON.stringify(problem)}\n`,
-  )
+  const answer = problemAnswer(error, exchange.requestId)
+  exchange.respond(answer.status, { ...answer.headers, ...headers }, answer.body)
 }
 
 /** The page alone, to whoever is known to look at one. */
@@ -60,11 +45,8 @@ export function showErrorPage(
   headers: ResponseHeaders = {},
 ): void {
   exchange.error = error
-  const own = { 'sallyport-error-code': error.publicCode, ...error.headers, ...headers }
-  const rendered = renderPage({
-    title: error.title,
-    ...page,
-    footer: `${error.publicCode} · HTTP ${error.status} · answered by the Sallyport relay`,
-  })
-  exchange.respond(error.status, { ...rendered.headers, ...own }, rendered.body)
+  const { requestId } = exchange
+  const rendered = renderPage({ title: error.title, footer: errorFooter(error), ...page, requestId })
+  const own = errorHeaders(error, requestId)
+  exchange.respond(error.status, { ...rendered.headers, ...own, ...headers }, rendered.body)
 }

@@ -338,7 +338,8 @@ function noSuchPage(): RelayError {
 }
 
 function showChoice(exchange: Exchange, registrations: readonly Registration[], wanted: string): void {
-  const page = renderPage({ title: 'Choose how to sign in', body: choicePage(registrations, wanted) })
+  const body = choicePage(registrations, wanted)
+  const page = renderPage({ title: 'Choose how to sign in', body, requestId: exchange.requestId })
   exchange.respond(200, page.headers, page.body)
 }
 

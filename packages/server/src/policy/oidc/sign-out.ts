@@ -8,6 +8,7 @@
 import { escapeHtml } from '@sallyport/protocol'
 
 import { RelayError } from '../../errors.ts'
+import { errorHeaders } from '../../exchange/error-page.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import { renderPage } from '../../exchange/page.ts'
 import { readCookie } from '../../exchange/read-cookie.ts'
@@ -65,6 +66,7 @@ export async function signOut(
   const page = renderPage({
     title: 'You are signed out of this site',
     body: `<p>Your identity provider comes next. <a href="${escapeHtml(next)}">Go on</a> if nothing happens.</p>`,
+    requestId: exchange.requestId,
   })
   exchange.respond(200, { ...page.headers, refresh: `0; url=${next}`, 'set-cookie': [...expired, hint] }, page.body)
 }
@@ -76,9 +78,10 @@ function showUnwritten(exchange: Exchange, next: string, cookies: string[]): voi
     body: `<p>This browser is signed out. The relay cannot save that at the moment and goes on trying: should it be
 restarted before it can, a copy of your session that somebody else holds would be good again.</p>
 <p><a href="${escapeHtml(next)}">Go on</a></p>`,
+    requestId: exchange.requestId,
   })
-  const code = new RelayError('store_unavailable').publicCode
-  exchange.respond(503, { ...page.headers, 'sallyport-error-code': code, 'set-cookie': cookies }, page.body)
+  const own = errorHeaders(new RelayError('store_unavailable'), exchange.requestId)
+  exchange.respond(503, { ...page.headers, ...own, 'set-cookie': cookies }, page.body)
 }
 
 /** The second step: from the page to the provider, with the hint in a redirect that no script can look into. */
@@ -124,7 +127,8 @@ export function returnSignedOut(exchange: Exchange, parts: SignInParts): void {
 /** @param signInPath where a link leads that starts anew; none on the relay's own host */
 export function showSignedOut(exchange: Exchange, signInPath?: string): void {
   const again = signInPath === undefined ? '' : `\n<p><a href="${escapeHtml(signInPath)}">Sign in again</a></p>`
-  const page = renderPage({ title: 'You are signed out', body: `<p>You can close this page.</p>${again}` })
+  const body = `<p>You can close this page.</p>${again}`
+  const page = renderPage({ title: 'You are signed out', body, requestId: exchange.requestId })
   exchange.respond(200, page.headers, page.body)
 }
 
@@ -134,6 +138,7 @@ function showButton(exchange: Exchange): void {
     body: `<p>You will be signed out of this site and of its identity provider.</p>
 <form method="post" action="/.sallyport/logout"><button type="submit">Sign out</button></form>`,
     formAction: "'self'",
+    requestId: exchange.requestId,
   })
   // With no-referrer, browsers would send `Origin: null` with the form (Fetch, "append a request Origin header").
   exchange.respond(200, { ...page.headers, 'referrer-policy': 'same-origin' }, page.body)
