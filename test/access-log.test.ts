@@ -1,6 +1,7 @@
 // The line of an exchange in the log: what it says, and nothing else. Real relay, agent and sockets.
 
 import assert from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
 import { after, before, beforeEach, describe, it } from 'node:test'
 
 import { ask } from './support/ask.ts'
@@ -12,11 +13,28 @@ import { until } from './support/until.ts'
 const POLICY = {
   on_http_request: [{ actions: [{ type: 'basic-auth', config: { credentials: ['ada:correct horse'] } }] }],
 }
-const EDGES = `- ${JSON.stringify({ id: 'edg_app', hosts: ['app.localhost'], policy: POLICY })}`
+const SECRET = 'a secret that both of them have known since long ago'
+const JWT = {
+  issuer: { allow_list: [{ value: 'acme.com' }] },
+  audience: { allow_list: [{ value: 'docs' }] },
+  jws: { keys: { sources: { shared_secret: SECRET } } },
+  required_claims: [{ claim: 'scope', any_of: ['docs.read'] }],
+}
+const API = { on_http_request: [{ actions: [{ type: 'jwt-validation', config: JWT }] }] }
+const EDGES = `
+- ${JSON.stringify({ id: 'edg_app', hosts: ['app.localhost'], policy: POLICY })}
+- ${JSON.stringify({ id: 'edg_api', hosts: ['api.localhost'], policy: API })}`
 const HEADERS = {
   authorization: `Basic ${Buffer.from('ada:correct horse').toString('base64')}`,
   cookie: 'session=secret',
   'user-agent': 'secret',
+}
+
+function tokenOf(claims: object): string {
+  const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const exp = Math.floor(Date.now() / 1000) + 60
+  const text = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ ...claims, exp })}`
+  return `${text}.${createHmac('sha256', SECRET).update(text).digest('base64url')}`
 }
 
 /** The lines so far; waits until there are so many, since the answer may be here before them. */
@@ -80,6 +98,28 @@ describe('the line of an exchange', { timeout: 60_000 }, () => {
     assert.deepEqual(
       [page, problem, nothing, call].map(({ headers }) => headers['sallyport-request-id']),
       ids,
+    )
+  })
+
+  it('first-hour 13: names who is refused, where that is known, and nobody where it is not', async () => {
+    const upgrade = { ...HEADERS, connection: 'upgrade', upgrade: 'websocket', 'sec-websocket-version': '13' }
+    const evil = { ...upgrade, 'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==', origin: 'https://evil.example' }
+    const wrong = { authorization: `Basic ${Buffer.from('ada:wrong').toString('base64')}` }
+    await ask(stack.port, { host: 'app.localhost', headers: evil })
+    await ask(stack.port, { host: 'app.localhost', headers: { ...evil, ...wrong } })
+    for (const sub of ['robot', '']) {
+      const token = tokenOf({ iss: 'acme.com', aud: 'docs', scope: 'mail', ...(sub && { sub }) })
+      await ask(stack.port, { host: 'api.localhost', headers: { authorization: `Bearer ${token}` } })
+    }
+    const lines = await exchangesIn(stack.log, 4)
+    assert.deepEqual(
+      lines.map(({ status, code, user }) => [status, code, user]),
+      [
+        [403, 'ERR_ORIGIN_REFUSED', 'ada'],
+        [401, 'ERR_CREDENTIALS_REFUSED', undefined],
+        [403, 'ERR_CREDENTIALS_INSUFFICIENT', 'robot'],
+        [401, 'ERR_CREDENTIALS_REFUSED', undefined],
+      ],
     )
   })
 

@@ -217,6 +217,8 @@ export interface RelayErrorOptions extends ErrorOptions {
   status?: number
   /** Shown to people. */
   wayOn?: WayOn
+  /** Who is refused, where that is known beyond doubt; for the log. */
+  user?: string
   /** A command for the visitor who is also the owner, shown as copyable text. */
   command?: string
 }
@@ -231,6 +233,7 @@ export class RelayError extends Error {
   readonly advice: string
   readonly command: string | undefined
   readonly wayOn: WayOn | undefined
+  readonly user: string | undefined
   readonly status: number
 
   constructor(code: RelayErrorCode, options: RelayErrorOptions = {}) {
@@ -244,6 +247,7 @@ export class RelayError extends Error {
     this.advice = options.advice ?? ANSWERS[code].advice
     this.command = options.command
     this.wayOn = options.wayOn
+    this.user = options.user
     this.status = options.status ?? ANSWERS[code].status
   }
 

@@ -39,7 +39,7 @@ const USUAL = {
   clientIp: '127.0.0.1',
   edgeId: 'edg_app',
   tunnelId: 'tun_1',
-  identity: { subject: 'ada' },
+  user: 'ada',
   error: undefined as { code: string; publicCode?: string; detail?: string | undefined } | undefined,
   cutReason: undefined as Error | undefined,
 }
@@ -47,7 +47,7 @@ const USUAL = {
 type Parts = Partial<{ [Name in keyof typeof USUAL]: (typeof USUAL)[Name] | undefined }>
 
 /** @param parts in place of the usual ones; others of an exchange, too */
-function exchangeOf(parts: Parts & { request?: object; target?: string }): Exchange {
+function exchangeOf(parts: Parts & { identity?: object; request?: object; target?: string }): Exchange {
   return { ...USUAL, ...parts } as unknown as Exchange // all that a line is made of
 }
 
@@ -65,7 +65,7 @@ function byPino(log: Logger, exchange: Exchange, milliseconds: number): void {
       clientIp: exchange.clientIp,
       edgeId: exchange.edgeId || undefined,
       tunnelId: exchange.tunnelId,
-      user: exchange.identity?.subject,
+      user: exchange.user,
       code: error?.publicCode,
       detail: error?.detail ?? exchange.cutReason?.message,
     },
@@ -102,7 +102,7 @@ describe('AccessLog', () => {
       for (const name of ['method', 'host', 'path', 'clientIp', 'edgeId', 'tunnelId'] as const) {
         assertSame(log, exchangeOf({ [name]: odd }))
       }
-      assertSame(log, exchangeOf({ identity: { subject: odd } }))
+      assertSame(log, exchangeOf({ user: odd }))
       assertSame(log, exchangeOf({ error: { code: 'denied', publicCode: odd, detail: odd } }))
       assertSame(log, exchangeOf({ cutReason: new Error(odd) }))
     }
@@ -110,10 +110,10 @@ describe('AccessLog', () => {
 
   it('leaves out what pino leaves out', () => {
     const log = createLog({ level: 'info' }, output)
-    for (const name of ['tunnelId', 'identity', 'error', 'cutReason'] as const) {
+    for (const name of ['tunnelId', 'user', 'error', 'cutReason'] as const) {
       assertSame(log, exchangeOf({ [name]: undefined }))
     }
-    const nothing = { edgeId: '', tunnelId: undefined, identity: undefined }
+    const nothing = { edgeId: '', tunnelId: undefined, user: undefined }
     assertSame(log, exchangeOf(nothing))
     assertSame(log, exchangeOf({ ...nothing, error: { code: 'denied' } }))
     assertSame(log, exchangeOf({ ...nothing, error: { code: 'denied' }, cutReason: new Error('gone') }))

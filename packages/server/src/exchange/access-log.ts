@@ -48,7 +48,7 @@ export class AccessLog {
         clientIp: exchange.clientIp,
         edgeId: exchange.edgeId || undefined,
         tunnelId: exchange.tunnelId,
-        user: exchange.identity?.subject,
+        user: exchange.user,
         code: error?.publicCode,
         detail,
         err: isFault ? error.cause : undefined,
@@ -63,7 +63,7 @@ export class AccessLog {
     const answered = `,"status":${exchange.status},"ms":${ms},"clientIp":"${inJson(exchange.clientIp)}"`
     const edgeId = field(',"edgeId":"', exchange.edgeId || undefined)
     const tunnelId = field(',"tunnelId":"', exchange.tunnelId)
-    const user = field(',"user":"', exchange.identity?.subject)
+    const user = field(',"user":"', exchange.user)
     const reason = field(',"code":"', error?.publicCode) + field(',"detail":"', detail)
     this.#output.write(`${start}${asked}${answered}${edgeId}${tunnelId}${user}${reason},"msg":"exchange"}\n`)
   }

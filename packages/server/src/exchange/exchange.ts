@@ -113,6 +113,11 @@ export class Exchange {
   hasCredentials = false
   /** Set by an action that knows who is asking. */
   identity: Identity | undefined
+  /**
+   * Who is known to ask, by a session or credentials that are good, where the exchange is refused all the same. Only the log
+   * says it: nothing is decided by it, and no app hears it.
+   */
+  knownUser: string | undefined
   /** What policies change on the request before the app sees it; undefined while none has asked. */
   requestEdits: HeaderEdits | undefined
   /** What policies change on the app's response before the visitor sees it. */
@@ -185,6 +190,11 @@ export class Exchange {
   get status(): number {
     if (this.hasSwitched) return 101
     return this.response.headersSent ? this.response.statusCode : 0
+  }
+
+  /** The subject of whoever asks, for the log: as the app hears it, or would have. */
+  get user(): string | undefined {
+    return this.identity?.subject ?? this.knownUser
   }
 
   /** Whether a person's browser is going to a page, rather than a program or a script fetching something. */
@@ -281,6 +291,7 @@ export class Exchange {
   fail(thrown: unknown): void {
     const error = thrown instanceof RelayError ? thrown : new RelayError('internal', { cause: thrown })
     this.error = error
+    this.knownUser ??= error.user
     if (this.response.headersSent || this.hasSwitched) {
       // Half an answer must not look like a whole one.
       this.response.destroy()

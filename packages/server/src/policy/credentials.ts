@@ -58,13 +58,15 @@ export interface BearerRefusal {
   scope?: string
   /** For the log. */
   detail: string
+  /** For the log, where a token that is good says it. */
+  user?: string
 }
 
 /** RFC 6750 3: the refusal of a bearer; without `refusal` there was none, and no error is named. */
 export function bearerError(realm: string, refusal?: BearerRefusal): RelayError {
   const challenge = `Bearer realm="${realm}"`
   if (!refusal) return new RelayError('credentials_required', { headers: { 'www-authenticate': challenge } })
-  const { error, description, scope, detail } = refusal
+  const { error, description, scope, detail, user } = refusal
   const parts = [
     challenge,
     `error="${error}"`,
@@ -72,5 +74,6 @@ export function bearerError(realm: string, refusal?: BearerRefusal): RelayError 
     ...(scope === undefined ? [] : [`scope="${scope}"`]),
   ]
   const code = error === 'insufficient_scope' ? 'credentials_insufficient' : 'credentials_refused'
-  return new RelayError(code, { detail, headers: { 'www-authenticate': parts.join(', ') } })
+  const headers = { 'www-authenticate': parts.join(', ') }
+  return new RelayError(code, { detail, headers, ...(user !== undefined && { user }) })
 }

@@ -98,6 +98,7 @@ export function basicAuth(config: BasicAuthConfig, parts: BasicAuthParts): Actio
       if (!(await isRight(hashes, read.password, exchange)) || !hasHashes) throw refuse('credentials_refused')
       known.set(digest, (found = { user, address: '' }))
     }
+    exchange.knownUser = read.user
     if (found.address !== clientIp) {
       noteNetwork(found.user, clientIp)
       found.address = clientIp

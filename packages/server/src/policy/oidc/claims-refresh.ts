@@ -107,7 +107,7 @@ export class ClaimsRefresh {
 
   async #ask(session: LiveSession): Promise<void> {
     const { sessions, clock, log } = this.#parts
-    const { edge, issuer } = session.row
+    const { edge, issuer, subject: user } = session.row
     const registration = this.#parts.registrationOf(session.scope)
     if (!registration) {
       session.due = clock() + REFUSED_PAUSE_MS // its sign-in is gone; that of an agent's endpoint may come back
@@ -123,7 +123,7 @@ export class ClaimsRefresh {
       const { tokens, claims, freshMs } = await redeemRefreshToken(session, registration, taken.tokens, { clock, keep })
       this.#pauses.delete(issuer)
       if (claims.subject !== session.row.subject) {
-        log.warn({ edge, issuer }, 'a refresh token came to stand for somebody else: its session ends')
+        log.warn({ edge, issuer, user }, 'a refresh token came to stand for somebody else: its session ends')
         return void (await sessions.endAnyway(session, 'the provider named somebody else'))
       }
       // When and in which session of the provider the visitor signed in stays, also where this answer does not say it.
@@ -180,11 +180,11 @@ export class ClaimsRefresh {
 
   async #fail(session: LiveSession, taken: Taken | undefined, error: unknown): Promise<void> {
     const { sessions, clock, log } = this.#parts
-    const { edge, issuer } = session.row
+    const { edge, issuer, subject: user } = session.row
     if (session.ended || error instanceof StoreConflict) return // ended, or taken by another process a moment ago
     const { hasEnded, isUnreachable, reasonOf } = await import('./redeem-refresh-token.ts')
     if (hasEnded(error)) {
-      log.info({ edge, issuer, reason: reasonOf(error) }, 'the provider has ended a session')
+      log.info({ edge, issuer, user, reason: reasonOf(error) }, 'the provider has ended a session')
       return void (await sessions.endAnyway(session, 'the provider has ended it'))
     }
     const now = clock()
@@ -194,10 +194,10 @@ export class ClaimsRefresh {
       const ms = before === undefined ? FIRST_PAUSE_MS : Math.min(before * 2, LONGEST_PAUSE_MS)
       if (this.#pauses.size >= MAX_PAUSES) this.#pauses.clear()
       this.#pauses.set(issuer, { until: now + ms, ms })
-      log.warn({ edge, issuer, reason, retryInMs: ms }, 'claims could not be refreshed')
+      log.warn({ edge, issuer, user, reason, retryInMs: ms }, 'claims could not be refreshed')
     } else {
       session.due = now + REFUSED_PAUSE_MS
-      log.warn({ edge, issuer, reason, retryInMs: REFUSED_PAUSE_MS }, 'claims could not be refreshed')
+      log.warn({ edge, issuer, user, reason, retryInMs: REFUSED_PAUSE_MS }, 'claims could not be refreshed')
     }
     if (taken) await this.#giveBack(session, taken)
   }
@@ -205,9 +205,9 @@ export class ClaimsRefresh {
   /** What nobody expected, of a provider or of us: nobody waits for this promise, so it must not reject. */
   #noteFault(session: LiveSession, error: unknown): void {
     const { clock, onFault } = this.#parts
-    const { edge, issuer } = session.row
+    const { edge, issuer, subject: user } = session.row
     session.due = clock() + REFUSED_PAUSE_MS
-    onFault(error, 'provider_request', { edge, issuer })
+    onFault(error, 'provider_request', { edge, issuer, user })
   }
 
   /** So that the next try does not take us for another process. */

@@ -389,6 +389,7 @@ describe('B8: dead ends', () => {
       })
       assert.deepEqual([page.status, page.headers['sallyport-error-code']], [403, 'ERR_ORIGIN_REFUSED'])
       assert.equal(button(page, 'Sign out here'), `${docs.url}/.sallyport/logout`)
+      assert.equal(relay.exchanges.at(-1)?.user, undefined)
     })
 
     it('B8: an answer whose state nobody knows says what to do', async () => {

@@ -47,6 +47,7 @@ export async function finishSignIn(exchange: Exchange, parts: SignInParts): Prom
   const forget = forgetSignIn(opened, cookies.secure, parts)
   try {
     const { row, tokens } = await redeem(registration, parts, handOver, bound)
+    exchange.knownUser = row.subject
     const device = deviceOf(exchange.header('user-agent'))
     const old = parts.sessions.find(readCookie(exchange.header('cookie'), cookies.session))
     const id = await parts.sessions.create(

@@ -84,6 +84,8 @@ export interface Relay {
   publicUrl: URL
   reached: Reached[]
   logLines: string[]
+  /** All that are over, in the order of their ends. */
+  exchanges: Exchange[]
   /** Adds an edge on `<name>.localhost`. */
   edge(name: string, ...configs: OpenidConnectConfig[]): { url: string; host: string; origin: string; id: string }
   /** Exchanges that have reached an app and stay open there. */
@@ -135,6 +137,7 @@ export async function startRelay(options: RelayOptions = {}): Promise<Relay> {
     throw error
   })
   const reached: Reached[] = []
+  const exchanges: Exchange[] = []
   const holding = new Set<Exchange>()
 
   const app = async (exchange: Exchange): Promise<void> => {
@@ -179,6 +182,7 @@ export async function startRelay(options: RelayOptions = {}): Promise<Relay> {
     } catch (error) {
       exchange.fail(error)
     } finally {
+      exchanges.push(exchange)
       if (exchange.error?.detail !== undefined) logLines.push(`exchange: ${exchange.error.detail}\n`) // as server.ts does
     }
   }
@@ -198,6 +202,7 @@ export async function startRelay(options: RelayOptions = {}): Promise<Relay> {
     publicUrl,
     reached,
     logLines,
+    exchanges,
     holding,
     edge(name, ...configs) {
       const id = `edg_${name}`

@@ -224,6 +224,7 @@ function refusal(edgeId: string, verdict: Exclude<JwtVerdict, { ok: true }>): Re
     case 'insufficient':
       return bearerError(edgeId, {
         error: 'insufficient_scope',
+        user: verdict.subject,
         ...(verdict.claim === 'scope' && verdict.wanted.length > 0 && { scope: verdict.wanted.join(' ') }),
         detail: `jwt: the claim ${verdict.claim} does not fit`,
       })

@@ -31,6 +31,7 @@ export function showNotAllowed(
   ]
   const error = new RelayError('not_allowed', {
     detail: [reason, ...(reason === 'not_listed' ? hints : [])].join(', and '),
+    user: person.subject,
   })
   if (!exchange.isNavigation) throw error
   // `bdi`: a name that is written from right to left turns nothing else around.

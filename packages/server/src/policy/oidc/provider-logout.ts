@@ -161,7 +161,11 @@ export class ProviderLogout {
 
   async #end(ending: readonly LiveSession[], issuer: string, channel: string): Promise<void> {
     const { sessions, log } = this.#parts
-    if (ending.length > 0) log.info({ issuer, channel, count: ending.length }, 'the provider has signed a visitor out')
+    const [first] = ending // of one visitor: one subject or one session of the provider's was named
+    if (first) {
+      const { subject: user } = first.row
+      log.info({ issuer, channel, user, count: ending.length }, 'the provider has signed a visitor out')
+    }
     try {
       await Promise.all(ending.map(({ key }) => sessions.end(key, 'signed out at the provider')))
     } catch (error) {

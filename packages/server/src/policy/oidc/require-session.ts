@@ -98,7 +98,7 @@ export function requireSession(
     if (isValid && now >= session.due) await claimsRefresh.freshen(session, now)
     const standing = isValid && !session.ended ? standingOf(session) : undefined
     if (!isValid || !standing) return instead ? instead() : askToSignIn(exchange, registration, parts)
-    if (exchange.upgrade) checkOrigin(exchange, origins)
+    if (exchange.upgrade) checkOrigin(exchange, origins, session.row.subject)
     sessions.touch(session, now, exchange.clientIp)
     if (!standing.verdict.ok) {
       const { reason } = standing.verdict
@@ -137,10 +137,10 @@ async function askToSignIn(exchange: Exchange, registration: Registration, parts
  * Hosts under one domain are same-site, so SameSite=Lax does not keep their pages from opening a WebSocket with our
  * cookie, and CORS does not apply to it (RFC 6455 10.2). Programs send no Origin.
  */
-function checkOrigin(exchange: Exchange, allowed: ReadonlySet<string>): void {
+function checkOrigin(exchange: Exchange, allowed: ReadonlySet<string>, user: string): void {
   const origin = exchange.header('origin')
   if (origin === undefined || origin === exchange.origin || allowed.has(origin.toLowerCase())) return
-  throw new RelayError('origin_refused', { detail: 'an upgrade from another origin' })
+  throw new RelayError('origin_refused', { detail: 'an upgrade from another origin', user })
 }
 
 /** The groups that lists of the route name, in order: what an app can want to know of somebody who came in by them. */

@@ -187,7 +187,7 @@ export class Sessions {
       return true
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
-      this.#log.warn({ error: reason }, 'the end of a session is not written yet')
+      this.#log.warn({ user: session.row.subject, error: reason }, 'the end of a session is not written yet')
       return false
     }
   }

@@ -33,6 +33,7 @@ export function failWithPage(
 ): void {
   if (exchange.isNavigation) return showErrorPage(exchange, error, page, headers)
   exchange.error = error
+  exchange.knownUser ??= error.user
   const answer = problemAnswer(error, exchange.requestId)
   exchange.respond(answer.status, { ...answer.headers, ...headers }, answer.body)
 }
@@ -45,6 +46,7 @@ export function showErrorPage(
   headers: ResponseHeaders = {},
 ): void {
   exchange.error = error
+  exchange.knownUser ??= error.user
   const { requestId } = exchange
   const rendered = renderPage({ title: error.title, footer: errorFooter(error), ...page, requestId })
   const own = errorHeaders(error, requestId)

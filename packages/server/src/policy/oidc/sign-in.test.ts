@@ -600,6 +600,13 @@ describe('sign-in', () => {
       assert.equal(page.headers['set-cookie'], undefined)
       assert.equal((await browser.fetch(`${docs.url}/api`)).status, 403)
       assert.deepEqual(relay.reached, [])
+      // first-hour 13: the log says who, from the end of the sign-in on.
+      const ofEdge = relay.exchanges.filter(({ host }) => host === docs.host)
+      assert.deepEqual(
+        ofEdge.map(({ user }) => user),
+        [undefined, 'user-3', 'user-3', 'user-3'],
+      )
+      assert.ok(ofEdge.every(({ identity }) => identity === undefined))
       assert.equal((await signInAs(new Browser(), docs.url)).status, 200)
     })
 
@@ -779,6 +786,7 @@ describe('sign-in', () => {
         const answer = await openUpgrade(docs, { cookie, origin })
         assert.equal(answer.statusCode, 403, origin)
         assert.equal(answer.headers['sallyport-error-code'], 'ERR_ORIGIN_REFUSED')
+        assert.equal(relay.exchanges.at(-1)?.user, 'user-1', 'first-hour 13')
       }
       assert.deepEqual(relay.reached, [])
       for (const origin of [docs.origin, 'https://app.example.com', undefined]) {

@@ -11,6 +11,7 @@ import type { Exchange } from '../../exchange/exchange.ts'
 import type { Attempts } from '../../exchange/attempts.ts'
 import type { OnFault } from '../../exchange/border.ts'
 import { renderPage } from '../../exchange/page.ts'
+import { readCookie } from '../../exchange/read-cookie.ts'
 import type { Store } from '../../store/store.ts'
 import type { Action } from '../action.ts'
 import type { IdentityTokens } from '../identity-tokens.ts'
@@ -30,6 +31,7 @@ import { Provider } from './provider.ts'
 import { Registration, scopeOf, type ScopeNeeds } from './registration.ts'
 import { requireAnySession, type SignInWay } from './require-any-session.ts'
 import { requireSession } from './require-session.ts'
+import { checkSession } from './session-check.ts'
 import { sessionName } from './session-row.ts'
 import { Sessions, type SessionSummary } from './sessions.ts'
 import type { SignInName } from './sign-in-name.ts'
@@ -179,6 +181,7 @@ export class SignIn {
   async edgePages(exchange: Exchange): Promise<void> {
     const registrations = [...(this.#registrations.get(exchange.edgeId)?.values() ?? [])]
     if (registrations.length === 0) throw noSuchPage()
+    exchange.knownUser = this.#userOf(exchange, registrations)
     switch (exchange.path) {
       case '/.sallyport/login':
         return this.#logIn(onlyGet(exchange), registrations)
@@ -251,6 +254,19 @@ export class SignIn {
     await this.#parts.claimsRefresh.close()
     await this.#tokenRevocation.close()
     await this.#parts.sessions.close()
+  }
+
+  /** Whose session the browser has, for the log: by memory alone, so that nobody's cookie costs a look into the store. */
+  #userOf(exchange: Exchange, registrations: readonly Registration[]): string | undefined {
+    const now = this.#parts.clock()
+    for (const registration of registrations) {
+      const { scope, config } = registration
+      const id = readCookie(exchange.header('cookie'), registration.cookies(exchange.origin).session)
+      const session = this.#parts.sessions.find(id)
+      const rules = { scope, idleMs: config.idle_session_duration, maxMs: config.max_session_duration }
+      if (session && checkSession(session, rules, now).ok) return session.row.subject
+    }
+    return undefined
   }
 
   *#all(): Generator<Registration> {

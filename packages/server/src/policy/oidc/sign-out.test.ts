@@ -101,6 +101,7 @@ describe('signing out', () => {
     for (const headers of foreign) {
       const answer = await browser.visit(`${docs.url}/.sallyport/logout`, { method: 'POST', headers })
       assert.equal(answer.status, 403, JSON.stringify(headers))
+      assert.equal(relay.exchanges.at(-1)?.user, 'user-1', 'first-hour 13: whose sign-out was refused')
       assert.equal(relay.signIn.sessionCount, 1)
     }
     for (const method of ['PUT', 'DELETE']) {

@@ -56,7 +56,7 @@ export class TokenRevocation {
     }
     if (this.#due.length === MAX_DUE) {
       this.#parts.log.warn(
-        { edge: session.row.edge },
+        { edge: session.row.edge, user: session.row.subject },
         'too many sessions have ended at once to revoke all of their tokens',
       )
       return
@@ -106,7 +106,7 @@ export class TokenRevocation {
 
   async #revoke({ session, tokens: known }: Job): Promise<void> {
     const { sessions, clock, log, registrationOf } = this.#parts
-    const { edge, issuer } = session.row
+    const { edge, issuer, subject: user } = session.row
     try {
       const tokens = known ?? (await sessions.tokens.take(session.key, clock()))
       const registration = registrationOf(session.scope)
@@ -120,7 +120,7 @@ export class TokenRevocation {
         if (this.#pauses.size >= MAX_PAUSES) this.#pauses.clear()
         this.#pauses.set(issuer, clock() + PAUSE_MS)
       }
-      log.warn({ edge, issuer, reason: reasonOf(error) }, 'tokens could not be revoked at the provider')
+      log.warn({ edge, issuer, user, reason: reasonOf(error) }, 'tokens could not be revoked at the provider')
     }
   }
 }

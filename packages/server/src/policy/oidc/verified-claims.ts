@@ -68,7 +68,7 @@ export async function readVisitor(
       if (refusal === undefined || always) throw error
       checkDecidable(idToken, registration, refusal)
       const { edgeId, provider, config } = registration
-      const fields = { edge: edgeId, issuer: config.issuer_url, reason: refusal }
+      const fields = { edge: edgeId, issuer: config.issuer_url, user: idToken.sub, reason: refusal }
       provider.log.warn(fields, 'userinfo refuses the access token: what the ID token says counts')
     }
   }

@@ -26,7 +26,7 @@ export interface JwtRules {
 export type JwtVerdict =
   | { ok: true; claims: JWTPayload & { iss: string; sub: string; exp: number } }
   | { ok: false; reason: 'keys_unavailable' | 'expired' | 'refused'; detail: string }
-  | { ok: false; reason: 'insufficient'; claim: string; wanted: readonly string[] }
+  | { ok: false; reason: 'insufficient'; subject: string; claim: string; wanted: readonly string[] }
 
 export async function verifyJwt(token: string, { config, type, findKey, now }: JwtRules): Promise<JwtVerdict> {
   if (token.length > TOKEN_MAX_CHARS) return refused('too long')
@@ -56,7 +56,7 @@ export async function verifyJwt(token: string, { config, type, findKey, now }: J
     const problem = kindProblem(protectedHeader.typ, type) ?? subjectProblem(payload.sub)
     if (problem) return refused(problem)
     const missing = missingClaim(payload, config)
-    if (missing) return { ok: false, reason: 'insufficient', ...missing }
+    if (missing) return { ok: false, reason: 'insufficient', subject: payload.sub!, ...missing } // looked at just above
     return { ok: true, claims: payload as JWTPayload & { iss: string; sub: string; exp: number } } // all three were looked at
   } catch (cause) {
     if (cause instanceof ProviderUnreachable) return { ok: false, reason: 'keys_unavailable', detail: cause.message }
