@@ -24,7 +24,7 @@ const WALK = [
   ['keys'],
   ['config'],
 ]
-const GROUND = new Set(['config', 'errors', 'log', 'version', 'keys'])
+const GROUND = new Set(['config', 'errors', 'log', 'log-for-people', 'version', 'keys'])
 
 interface Import {
   from: string
@@ -146,7 +146,7 @@ describe('floor plan', () => {
     const behind = [...server, ...importsOf('packages/agent/src')].filter(
       ({ to }) =>
         to.startsWith('@sallyport/') &&
-        !/^@sallyport\/protocol(\/config-error|\/make-folder|\/log-output|\/tune-v8|\/node-http|\/signals|\/unforeseen)?$/.test(
+        !/^@sallyport\/protocol(\/config-error|\/make-folder|\/log-output|\/tune-v8|\/node-http|\/printable|\/signals|\/unforeseen)?$/.test(
           to,
         ),
     )

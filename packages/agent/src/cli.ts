@@ -23,7 +23,7 @@ const UPSTREAM =
 const ENVIRONMENT = `The environment stands below the flags and above the configuration file:
   SALLYPORT_SERVER, SALLYPORT_AUTHTOKEN, SALLYPORT_CONFIG, SALLYPORT_CA, SALLYPORT_PROXY_URL,
   SALLYPORT_CONNECTIONS, SALLYPORT_LOG_LEVEL, SALLYPORT_LOG_FORMAT; and HTTPS_PROXY, HTTP_PROXY, NO_PROXY as everywhere.
-On a terminal a status view is shown; --log-level or --log-format shows log lines instead.`
+On a terminal a status view is shown; --log-level, --log-format or NO_COLOR shows log lines instead.`
 
 /**
  * Runs one command.

@@ -64,7 +64,7 @@ export async function runAgent(
   const { log, drained } = openLog({
     level: watched ? 'silent' : settings.logLevel,
     format: settings.logFormat,
-    colorize: process.stderr.isTTY && process.stderr.hasColors(), // which knows TERM=dumb and NO_COLOR
+    colorize: process.stderr.isTTY && process.stderr.hasColors(), // NO_COLOR and TERM=dumb say that it has none
   })
   // Before anything can fail: it may be why.
   for (const warning of settings.warnings) {
@@ -200,9 +200,10 @@ function choose<T extends string>(name: string, known: readonly T[], environment
   throw new ConfigError([{ path: name, message: `"${value}" is not known. Write one of: ${known.join(', ')}.` }])
 }
 
-/** Someone looks at a terminal and has not asked for log lines. */
+/** Someone looks at a terminal that takes escape codes, without which there is no view, and has not asked for log lines. */
 function isWatched(flags: GlobalFlags, environment: Environment): boolean {
-  if (flags.logLevel || flags.logFormat || environment['TERM'] === 'dumb' || environment['CI']) return false
+  if (flags.logLevel || flags.logFormat || environment['CI']) return false
+  if (environment['TERM'] === 'dumb' || environment['NO_COLOR']) return false
   return process.stdout.isTTY && process.stderr.isTTY
 }
 

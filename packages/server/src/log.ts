@@ -1,12 +1,12 @@
 // The relay's log: constant words with fields. Pretty on a terminal, one JSON object a line elsewhere.
 
 import { fstatSync } from 'node:fs'
-import { createRequire } from 'node:module'
 
 import { LogOutput } from '@sallyport/protocol/log-output'
 import { pino } from 'pino'
 import type { DestinationStream, Logger } from 'pino'
-import type pinoPretty from 'pino-pretty'
+
+import { LogForPeople } from './log-for-people.ts'
 
 export type { DestinationStream as LineOutput, Logger } from 'pino'
 
@@ -50,9 +50,15 @@ export function openLog({ level, format, isShared = false }: LogOptions): Proces
     ...(isShared && !isFile && { pieceBytes: PIPE_BYTES }),
     onDropped: (lines) => log.warn({ lines }, 'log lines were dropped: there was no room for them'),
   })
-  const isPretty = format === 'pretty' || (format === undefined && process.stdout.isTTY)
-  const log = isPretty ? createLog({ level, format: 'pretty' }, forPeople(output)) : createLog({ level }, output)
+  const log = isForPeople(format)
+    ? createLog({ level, format: 'pretty' }, forPeople(output))
+    : createLog({ level }, output)
   return { log, output }
+}
+
+/** Whether the log on standard output is for people. */
+export function isForPeople(format: LogOptions['format']): boolean {
+  return format === 'pretty' || (format === undefined && process.stdout.isTTY)
 }
 
 /** Creates a log that writes its lines to a stream. */
@@ -77,12 +83,10 @@ export function outputOf(log: Logger): DestinationStream | undefined {
 }
 
 function forPeople(output: LogOutput): DestinationStream {
-  // Loaded here only: a relay that logs for programs does without it.
-  const { prettyFactory } = createRequire(import.meta.url)('pino-pretty') as typeof pinoPretty // CommonJS has no types of its own
-  const pretty = prettyFactory({
-    colorize: process.stdout.isTTY && process.stdout.hasColors(), // which knows TERM=dumb and NO_COLOR
-    ignore: 'pid,hostname',
-    translateTime: 'SYS:HH:MM:ss.l',
+  const { stdout } = process
+  const lines = new LogForPeople({
+    hasColours: stdout.isTTY && stdout.hasColors(), // NO_COLOR and TERM=dumb say that it has none
+    columns: () => (stdout.isTTY && stdout.columns > 0 ? stdout.columns : undefined), // 0 where nobody has said it
   })
-  return { write: (line) => output.write(pretty(line)) }
+  return { write: (line) => output.write(lines.write(line)) }
 }

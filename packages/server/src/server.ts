@@ -152,7 +152,7 @@ export class Relay {
   constructor(config: Config, { log, logOutput, env, node, worker }: RelayOptions) {
     this.#config = config
     this.#log = log
-    this.#accessLog = new AccessLog(log)
+    this.#accessLog = new AccessLog(log, (tunnelId) => this.#registry.tunnels.get(tunnelId)?.metadata)
     this.#logOutput = logOutput
     this.#env = env
     this.#node = node

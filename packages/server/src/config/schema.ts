@@ -109,7 +109,12 @@ export const configSchema = z.strictObject({
       access: flag()
         .default(true)
         .describe('Whether each exchange is written as a line, without query and headers. Problems always are.'),
-      format: z.enum(LOG_FORMATS).exactOptional().describe('By default pretty on a terminal and json elsewhere.'),
+      format: z
+        .enum(LOG_FORMATS)
+        .exactOptional()
+        .describe(
+          'By default pretty on a terminal and json elsewhere. Pretty is one line for each request, with colours on a terminal that has them (`NO_COLOR` and `TERM=dumb` say that it has none).',
+        ),
     })
     .prefault({})
     .describe('The log, on standard output.'),

@@ -17,6 +17,7 @@ const FIRST_SURROGATE = 0xd800
 
 export class AccessLog {
   readonly #log: Logger
+  readonly #agentOf: (tunnelId: string) => string | undefined
   /** Undefined where lines are not JSON. */
   readonly #output: LineOutput | undefined
   /** Of the log, such as the number of a worker, as they stand in each line. */
@@ -24,15 +25,17 @@ export class AccessLog {
   #now = 0
   #time = ''
 
-  constructor(log: Logger) {
+  /** @param agentOf what the agent of a tunnel calls itself, for people */
+  constructor(log: Logger, agentOf: (tunnelId: string) => string | undefined = () => undefined) {
     this.#log = log
+    this.#agentOf = agentOf
     this.#output = outputOf(log)
     const bindings = JSON.stringify(log.bindings()).slice(1, -1)
     this.#bindings = bindings && `,${bindings}`
   }
 
   write(exchange: Exchange, milliseconds: number): void {
-    const { error } = exchange
+    const { error, tunnelId } = exchange
     const ms = Math.round(milliseconds * 10) / 10
     const detail = error?.detail ?? exchange.cutReason?.message
     // A reason is worth its stack only where the relay itself is at fault.
@@ -47,7 +50,8 @@ export class AccessLog {
         ms,
         clientIp: exchange.clientIp,
         edgeId: exchange.edgeId || undefined,
-        tunnelId: exchange.tunnelId,
+        tunnelId,
+        agent: this.#output || tunnelId === undefined ? undefined : this.#agentOf(tunnelId),
         user: exchange.user,
         code: error?.publicCode,
         detail,
@@ -62,10 +66,10 @@ export class AccessLog {
     const asked = `,"requestId":"${exchange.requestId}","method":"${inJson(exchange.method)}","host":"${inJson(exchange.host)}","path":"${inJson(cut(exchange.path))}"`
     const answered = `,"status":${exchange.status},"ms":${ms},"clientIp":"${inJson(exchange.clientIp)}"`
     const edgeId = field(',"edgeId":"', exchange.edgeId || undefined)
-    const tunnelId = field(',"tunnelId":"', exchange.tunnelId)
+    const tunnel = field(',"tunnelId":"', tunnelId)
     const user = field(',"user":"', exchange.user)
     const reason = field(',"code":"', error?.publicCode) + field(',"detail":"', detail)
-    this.#output.write(`${start}${asked}${answered}${edgeId}${tunnelId}${user}${reason},"msg":"exchange"}\n`)
+    this.#output.write(`${start}${asked}${answered}${edgeId}${tunnel}${user}${reason},"msg":"exchange"}\n`)
   }
 
   /** Many lines share a millisecond, and to write its time takes as long as the rest of a line. */

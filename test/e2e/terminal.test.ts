@@ -1,0 +1,127 @@
+// What relay and agent write on a real terminal, to the byte: lines that people read, and no escape code where somebody has
+// said that they want none. `script` makes the terminal.
+
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import type { ChildProcessWithoutNullStreams } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { after, before, describe, it } from 'node:test'
+
+import { ask } from '../support/ask.ts'
+import { AGENT, Processes, RELAY } from '../support/processes.ts'
+
+const SCRIPT = '/usr/bin/script'
+const CTRL_C = '\u0003'
+const HOST = 'app.localhost'
+
+/** A program on a terminal of its own. */
+class OnTerminal {
+  text = ''
+  readonly #child: ChildProcessWithoutNullStreams
+  readonly #exited: Promise<unknown>
+  #look = (): void => {}
+
+  constructor(columns: number, args: readonly string[], env: NodeJS.ProcessEnv) {
+    const words = [process.execPath, ...args].map((word) => `'${word}'`).join(' ')
+    const command = `stty cols ${columns} rows 40; exec ${words}`
+    this.#child = spawn(SCRIPT, ['-q', '-f', '-e', '-c', command, '/dev/null'], { env })
+    this.#exited = once(this.#child, 'close')
+    this.#child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      this.text += text
+      this.#look()
+    })
+  }
+
+  async until(pattern: RegExp): Promise<void> {
+    while (!pattern.test(this.text)) await new Promise<void>((resolve) => (this.#look = resolve))
+  }
+
+  async stop(): Promise<void> {
+    this.#child.stdin.write(CTRL_C)
+    await this.#exited
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL') // the terminal is gone then, and what runs on it ends
+  }
+}
+
+describe('first-hour 10: on a terminal', { skip: !existsSync(SCRIPT) && `no ${SCRIPT}`, timeout: 90_000 }, () => {
+  let processes: Processes
+  let app: Server
+  let authtoken: string
+  const running: OnTerminal[] = []
+  before(async () => {
+    app = createServer((_, response) => response.end('the app')).listen(0, '127.0.0.1')
+    await once(app, 'listening')
+    processes = await Processes.create()
+    const relay = await processes.startRelay({ edges: [{ id: 'edg_app', hosts: [HOST] }], config: { log: {} } })
+    authtoken = await processes.createAuthtoken()
+    relay.kill('SIGTERM')
+    await relay.exited
+  })
+  after(async () => {
+    for (const each of running) each.kill()
+    await processes.close()
+    app.close()
+  })
+
+  /** A request that is served and one that is refused, on terminals of this environment. */
+  async function seen(columns: number, further: NodeJS.ProcessEnv): Promise<{ relay: string; agent: string }> {
+    const { NO_COLOR: _, CI: __, ...inherited } = processes.env
+    const env = { ...inherited, TERM: 'xterm-256color', ...further }
+    const relay = new OnTerminal(columns, [RELAY, 'start', '--config', processes.configFile], env)
+    running.push(relay)
+    await relay.until(/relay started/)
+    const { port } = app.address() as AddressInfo // listening on TCP
+    const to = ['--server', processes.publicUrl, '--label', 'edge=edg_app', '--metadata', 'my laptop']
+    const agent = new OnTerminal(columns, [AGENT, 'tunnel', ...to, `http://127.0.0.1:${port}`], {
+      ...env,
+      SALLYPORT_AUTHTOKEN: authtoken,
+    })
+    running.push(agent)
+    await relay.until(/tunnel online/)
+    await ask(processes.port, { host: HOST, path: '/page?code=secret' })
+    await ask(processes.port, { host: 'nowhere.localhost' })
+    await relay.until(/ERR_EDGE_NOT_FOUND/)
+    await agent.stop()
+    await relay.stop()
+    return { relay: relay.text, agent: agent.text }
+  }
+
+  for (const [name, value] of [
+    ['NO_COLOR', '1'],
+    ['TERM', 'dumb'],
+  ] as const) {
+    it(`${name}=${value} gets no escape code, from relay and agent`, async () => {
+      const { relay, agent } = await seen(100, { [name]: value })
+      for (const text of [relay, agent]) assert.doesNotMatch(text.replaceAll('^C', ''), /[^\P{Cc}\r\n]/u)
+      assert.match(agent, /INFO.*online/)
+      const lines = relay.split('\r\n')
+      const served = lines.filter((line) => line.includes('/page'))
+      assert.equal(served.length, 1)
+      assert.match(
+        served[0]!,
+        /^\d\d:\d\d:\d\d 200 +[\d.]+ms GET  app\.localhost\/page +edg_app my laptop req_[0-9a-z]+$/,
+      )
+      assert.match(
+        relay,
+        /^\d\d:\d\d:\d\d 404 +[\d.]+ms GET  nowhere\.localhost\/ .*ERR_EDGE_NOT_FOUND req_[0-9a-z]+\r$/m,
+      )
+    })
+  }
+
+  it('has colours otherwise, and lines that fit into 80 columns', async () => {
+    const { relay, agent } = await seen(80, {})
+    assert.ok(relay.includes('\u001b[32m200 '))
+    assert.ok(agent.includes('\u001b['))
+    for (const line of relay.split('\r\n').filter((each) => each.includes('req_'))) {
+      // oxlint-disable-next-line no-control-regex
+      assert.ok(line.replaceAll(/\u001b\[\d+m/g, '').length <= 80, line)
+    }
+  })
+})
