@@ -54,6 +54,8 @@ describe('first-hour 10: on a terminal', { skip: !existsSync(SCRIPT) && `no ${SC
   let processes: Processes
   let app: Server
   let authtoken: string
+  /** Standard error of a relay that has no terminal. */
+  let piped: readonly string[]
   const running: OnTerminal[] = []
   before(async () => {
     app = createServer((_, response) => response.end('the app')).listen(0, '127.0.0.1')
@@ -63,6 +65,7 @@ describe('first-hour 10: on a terminal', { skip: !existsSync(SCRIPT) && `no ${SC
     authtoken = await processes.createAuthtoken()
     relay.kill('SIGTERM')
     await relay.exited
+    piped = relay.errors
   })
   after(async () => {
     for (const each of running) each.kill()
@@ -101,6 +104,7 @@ describe('first-hour 10: on a terminal', { skip: !existsSync(SCRIPT) && `no ${SC
       const { relay, agent } = await seen(100, { [name]: value })
       for (const text of [relay, agent]) assert.doesNotMatch(text.replaceAll('^C', ''), /[^\P{Cc}\r\n]/u)
       assert.match(agent, /INFO.*online/)
+      assert.match(relay, /\(edg_app\)\r\n {4}\/\* {2}everybody\r\n[^]*Waiting for agents/) // first-hour 19
       const lines = relay.split('\r\n')
       const served = lines.filter((line) => line.includes('/page'))
       assert.equal(served.length, 1)
@@ -114,6 +118,8 @@ describe('first-hour 10: on a terminal', { skip: !existsSync(SCRIPT) && `no ${SC
       )
     })
   }
+
+  it('first-hour 19: nobody is greeted in a pipe', () => assert.deepEqual(piped, []))
 
   it('has colours otherwise, and lines that fit into 80 columns', async () => {
     const { relay, agent } = await seen(80, {})

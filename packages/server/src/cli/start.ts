@@ -1,5 +1,7 @@
 // `relay start`: runs a relay until a signal ends it, in this process or in several.
 
+import { X509Certificate } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 
 import { STOP_SIGNALS, onHangUp } from '@sallyport/protocol/signals'
@@ -15,10 +17,11 @@ import { redirectUri } from '../config/redirect-uri.ts'
 import { WORKERS_MAX, WORKERS_PROBLEM } from '../config/schema/workers-schema.ts'
 import { issuersOf } from '../config/sign-ins.ts'
 import { ConfigError } from '../errors.ts'
-import { openLog } from '../log.ts'
+import { isForPeople, openLog } from '../log.ts'
 import type { Logger, ProcessLog } from '../log.ts'
 import type { Authtokens } from '../tunnel/authtokens.ts'
 import { RELAY_VERSION } from '../version.ts'
+import { certificateWarnings, greeting, placeRows } from './greeting.ts'
 import { typedCommand } from './typed-command.ts'
 
 /** Where SO_REUSEPORT shares connections out between processes, as node:net documents. */
@@ -85,6 +88,7 @@ export async function start({
     log.info({ issuer, redirectUri: uri }, 'visitors sign in here; this redirect URI must be registered there')
   }
   if (file === undefined) await welcome(running, config)
+  else await greet(config, { file, admin: adminUrl(config, addresses), log, format: wish.format ?? config.log.format })
   await untilSignal(running, log)
   await output.drained(LAST_LINES_MS)
   process.exit(0) // nothing may keep a stopped relay alive
@@ -163,10 +167,7 @@ async function welcome(running: Running, config: Config): Promise<void> {
     `Sallyport relay ${RELAY_VERSION} in local mode (no --config given)`,
     '',
     `  Visitors   ${edge ? `${config.public_url.protocol}//${edge.hosts[0]}:${config.public_url.port}` : 'no edge'}`,
-    `  Agents     ${server}`,
-    `  Admin      http://127.0.0.1:${running.addresses.admin}`,
-    `  Store      ${config.store.path}`,
-    '',
+    ...placeRows(server, adminUrl(config, running.addresses), config.store.path),
   ]
   await running.withAuthtokens(async (authtokens) => {
     if (authtokens.size === 0) {
@@ -188,7 +189,42 @@ async function welcome(running: Running, config: Config): Promise<void> {
       )
     }
   })
-  process.stderr.on('error', () => {}).write(`${lines.join('\n')}\n\n`) // who has stopped reading ends no relay
+  tell([...lines, ''])
+}
+
+interface Greeted {
+  file: string
+  admin: string
+  log: Logger
+  format: LogWish['format']
+}
+
+/** People get all of it. Where nobody looks, lines that are no JSON would be in the way of those that are. */
+async function greet(config: Config, { file, admin, log, format }: Greeted): Promise<void> {
+  const certificates = await readCertificates(config)
+  const now = Date.now()
+  if (process.stderr.isTTY || isForPeople(format)) return tell(greeting(config, { file, admin, certificates, now }))
+  for (const warning of certificateWarnings(config, certificates, now))
+    log.warn({ warning }, 'certificates need a look')
+}
+
+/** None where one is just being replaced: they were good a moment ago, and the relay tells how that goes on. */
+async function readCertificates({ tls }: Config): Promise<X509Certificate[] | undefined> {
+  try {
+    const files = await Promise.all(tls.certificates.map(({ cert_file }) => readFile(cert_file)))
+    return files.map((pem) => new X509Certificate(pem))
+  } catch {
+    return undefined
+  }
+}
+
+function adminUrl({ listen }: Config, { admin }: Running['addresses']): string {
+  const { host = '127.0.0.1' } = listen.admin
+  return `http://${host.includes(':') ? `[${host}]` : host}:${admin}`
+}
+
+function tell(lines: readonly string[]): void {
+  process.stderr.on('error', () => {}).write(`${lines.join('\n')}\n`) // who has stopped reading ends no relay
 }
 
 /** The first SIGTERM, SIGINT or SIGQUIT drains, or a terminal that is gone; the second ends at once. */
