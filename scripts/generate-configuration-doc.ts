@@ -33,7 +33,8 @@ const INTRODUCTION = `# Configuration of the relay
 
 \`relay start --config relay.yml\` reads one YAML file; \`relay check --config relay.yml\` says everything that is wrong with it
 and starts nothing. Without \`--config\` the relay runs in local mode: on loopback, with the edge \`edg_local\` at
-<http://app.localhost:8080> and without sign-in.
+<http://app.localhost:8080> and without sign-in. Where a program has port 8080 or 4041 already, it says which, and takes the
+next one that is free.
 
 * Unknown keys are refused. All problems are reported at once, with path and line; the exit code is then 2.
 * \`\${NAME}\` in a text stands for the environment variable NAME, \`\${NAME:default}\` for the default where NAME is missing or

@@ -31,7 +31,12 @@ describe('the commands', { timeout: 120_000 }, () => {
       const file = await config({ listen: { http: `127.0.0.1:${port}`, admin: '127.0.0.1:0' } })
       const { code, stderr } = await processes.run([RELAY, 'start', '--config', file])
       assert.equal(code, 2)
-      assert.match(stderr, new RegExp(`listen\\.http: 127\\.0\\.0\\.1:${port} is in use by another program`))
+      assert.match(
+        stderr,
+        new RegExp(
+          `listen\\.http: 127\\.0\\.0\\.1:${port} is in use by (?:node \\(process \\d+\\)|another program); stop it`,
+        ),
+      )
       server.close()
     })
 

@@ -75,12 +75,22 @@ describe('local mode and the demo', { timeout: 120_000 }, () => {
     await again.exited
   })
 
-  it('relay start without a configuration, on ports that are taken: names the key and the address, and exits with 2', async () => {
-    const occupied = await occupy(LOCAL_PORT)
-    const local = await processes.run([RELAY, 'start'])
-    occupied?.close()
-    assert.equal(local.code, 2)
-    assert.match(local.stderr, /listen\.(?:http: 127\.0\.0\.1:8080|admin: 127\.0\.0\.1:4041) is in use/)
+  it('first-hour 11: relay start without a configuration, on ports that are taken, takes others and says who has them', async () => {
+    const occupied = [await occupy(LOCAL_PORT), await occupy(LOCAL_ADMIN_PORT)]
+    const relay = processes.start('local relay', [RELAY, 'start'])
+    const command = await relay.waitForLine('the agent command', (line) => line.includes('agent tunnel --server'))
+    const taken = relay.errors.flatMap(
+      (line) => /^Port (\d+) is in use by (.+), taking (\d+) instead\.$/.exec(line) ?? [],
+    )
+    const [, http, holder, other, , admin, , otherAdmin] = taken
+    assert.deepEqual([http, admin], [String(LOCAL_PORT), String(LOCAL_ADMIN_PORT)], relay.tail)
+    if (process.platform === 'linux' && occupied[0]) assert.equal(holder, `node (process ${process.pid})`)
+    assert.ok(command.includes(`--server http://localhost:${other} `), command)
+    assert.equal((await new Browser().fetch(`http://app.localhost:${other}/`)).status, 503)
+    assert.equal(await answers(Number(otherAdmin)), true)
+    relay.kill('SIGTERM')
+    assert.deepEqual(await relay.exited, { code: 0, signal: null }, relay.tail)
+    for (const server of occupied) server?.close()
   })
 
   it('first-hour 3, 25: the demo signs in by itself, sees each page name its agent, a forged form stop none, its button stop one; exits with 0', async () => {

@@ -158,7 +158,7 @@ describe('a relay of two workers', { timeout: 120_000 }, () => {
   it('lets nobody else listen at the same address', async () => {
     const second = await processes.run([RELAY, 'start', '--config', processes.configFile, '--workers', '2'])
     assert.equal(second.code, 2)
-    assert.match(second.stderr, /listen\.http: .* is in use by another program/)
+    assert.match(second.stderr, /listen\.http: .* is in use by (?:node \(process \d+\)|another program); stop it/)
   })
 
   it('knows a visitor at one worker who has just signed in at the other', async () => {

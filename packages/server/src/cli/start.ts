@@ -22,6 +22,7 @@ import type { Logger, ProcessLog } from '../log.ts'
 import type { Authtokens } from '../tunnel/authtokens.ts'
 import { RELAY_VERSION } from '../version.ts'
 import { certificateWarnings, greeting, placeRows } from './greeting.ts'
+import { findLocalPorts } from './local-ports.ts'
 import { typedCommand } from './typed-command.ts'
 
 /** Where SO_REUSEPORT shares connections out between processes, as node:net documents. */
@@ -54,7 +55,10 @@ export async function start({
   logFormat,
   leaveUncaught,
 }: StartOptions): Promise<void> {
-  const source = await readConfig(file)
+  const source = await readConfig(
+    file,
+    file === undefined ? await findLocalPorts((sentence) => tell([sentence])) : undefined,
+  )
   const config = parseConfig(source.text, { source: source.source, env: process.env })
   const workers = countWorkers(wanted === undefined ? config.workers : parseWorkers(wanted))
   const wish: LogWish = {

@@ -16,6 +16,16 @@ import { YamlFile } from './yaml-file.ts'
 
 const FILE_MAX_BYTES = 16 * 1024 * 1024 // thousands of edges fit; a disk image given by mistake does not
 
+/** Where local mode listens: nobody else on the network gets there. */
+export const LOCAL_HOST = '127.0.0.1'
+
+export interface LocalPorts {
+  http: number
+  admin: number
+}
+
+export const LOCAL_PORTS: LocalPorts = { http: 8080, admin: 4041 }
+
 export interface LoadConfigOptions {
   /** Without it the relay runs in local mode. */
   file?: string
@@ -37,15 +47,17 @@ export async function loadConfig({ file, env }: LoadConfigOptions): Promise<Conf
 /**
  * The text of a configuration, for whoever parses it more than once.
  * @param file without it, that of local mode
+ * @param localPorts where that cannot have its own
  * @throws ConfigError where it cannot be read
  */
-export async function readConfig(file: string | undefined): Promise<ConfigSource> {
-  return file === undefined ? LOCAL_CONFIG : { text: await readText(file), source: file }
+export async function readConfig(file: string | undefined, localPorts = LOCAL_PORTS): Promise<ConfigSource> {
+  return file === undefined ? localSource(localPorts) : { text: await readText(file), source: file }
 }
 
 /** What a relay without a configuration runs on: loopback only, with one edge that needs no sign-in. */
 export function localConfig(env: NodeJS.ProcessEnv): Config {
-  return parseConfig(LOCAL_CONFIG.text, { source: LOCAL_CONFIG.source, env })
+  const { text, source } = localSource(LOCAL_PORTS)
+  return parseConfig(text, { source, env })
 }
 
 /** For commands that need the store only: reads nothing else of the file, and expands no other `${ENV}`. */
@@ -78,14 +90,16 @@ async function loadPart<T extends z.ZodObject>(file: string, schema: T, env: Nod
   return read.value
 }
 
-const LOCAL_CONFIG: ConfigSource = {
-  source: 'local mode',
-  text: `
+function localSource({ http, admin }: LocalPorts): ConfigSource {
+  return {
+    source: 'local mode',
+    text: `
 domain: localhost
-public_url: http://localhost:8080
-listen: { http: 127.0.0.1:8080, admin: 127.0.0.1:4041 }
+public_url: http://localhost:${http}
+listen: { http: ${LOCAL_HOST}:${http}, admin: ${LOCAL_HOST}:${admin} }
 edges: [{ id: edg_local, hosts: [app.localhost] }]
 `,
+  }
 }
 
 async function readText(file: string): Promise<string> {

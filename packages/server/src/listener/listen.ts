@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 
 import type { ListenAddress } from '../config/config.ts'
 import { ConfigError } from '../errors.ts'
+import { portHolder } from './port-holder.ts'
 
 /** Listens, and turns the system's refusal into a sentence that names the key of the configuration. */
 export async function listen(
@@ -18,7 +19,7 @@ export async function listen(
     const where = `${address.host ?? '*'}:${address.port}`
     const reason =
       code === 'EADDRINUSE'
-        ? `${where} is in use by another program; stop it or choose another port`
+        ? `${where} is in use by ${portHolder(address) ?? 'another program'}; stop it or choose another port`
         : code === 'EACCES'
           ? `this user may not listen on ${where}; choose a port above 1023 or grant CAP_NET_BIND_SERVICE`
           : code === 'EADDRNOTAVAIL'
