@@ -34,7 +34,7 @@ describe('the commands', { timeout: 120_000 }, () => {
       assert.match(
         stderr,
         new RegExp(
-          `listen\\.http: 127\\.0\\.0\\.1:${port} is in use by (?:node \\(process \\d+\\)|another program); stop it`,
+          `listen\\.http: 127\\.0\\.0\\.1:${port} is in use by (?:node \\(process \\d+\\)|another program); stop it.*\\(line 1\\)`,
         ),
       )
       server.close()
@@ -74,7 +74,33 @@ describe('the commands', { timeout: 120_000 }, () => {
       assert.deepEqual([good.code, good.stdout], [0, `${processes.configFile}: fine, 0 edges.`])
       const missing = await processes.run([RELAY, 'check', '--config', '/nowhere/relay.yml'])
       assert.equal(missing.code, 2)
-      assert.match(missing.stderr, /\/nowhere\/relay\.yml: there is no such file/)
+      assert.match(missing.stderr, /\/nowhere\/relay\.yml: there is no such file in \/nowhere; check the path/)
+    })
+
+    it('first-hour 24: check names files of certificates that cannot be read, each with its key, path and line', async () => {
+      const { folder, configFile } = processes
+      const text = `
+domain: example.com
+public_url: https://relay.example.com
+listen: { https: 127.0.0.1:0 }
+tls:
+  certificates:
+    - cert_file: nope.crt
+      key_file: .
+    - { cert_file: relay.yml, key_file: relay.yml }
+`
+      await writeFile(configFile, text)
+      for (const command of ['check', 'start']) {
+        const { code, stderr } = await processes.run([RELAY, command, '--config', configFile])
+        assert.equal(code, 2)
+        assert.equal(
+          stderr,
+          `The configuration has 3 problems:
+  tls.certificates[0].cert_file: there is no such file: ${folder}/nope.crt; correct the path, or put the file there (line 7)
+  tls.certificates[0].key_file: ${folder} is a folder; name the file in it (line 8)
+  tls.certificates[1].cert_file: ${folder}/relay.yml is not a PEM certificate (line 9)`,
+        )
+      }
     })
 
     it('wrong 9: start without the key of its database refuses, and leaves no other key in its place', async () => {

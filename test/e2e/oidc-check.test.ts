@@ -147,7 +147,7 @@ describe('relay oidc check', { timeout: 120_000 }, () => {
       assert.match(otherName.stdout, /the certificate of other\.localhost:\d+ is for other names/)
       for (const { stdout } of [trusted, named])
         assert.match(stdout, /there is no discovery document at .* \(HTTP 404\)/)
-      assert.match(wrong.stdout, /✘ provider CA +cannot read .*: it is a folder/)
+      assert.match(wrong.stdout, /✘ provider CA +\/.* is a folder; name the file in it/)
     } finally {
       server.close()
     }

@@ -223,7 +223,10 @@ describe('TLS', { timeout: 120_000 }, () => {
     const { code, stderr } = await processes.run([RELAY, 'check', '--config', configFile])
     assert.equal(code, 2)
     assert.match(stderr, /2 problems/)
-    assert.match(stderr, /tls\.certificates\[0\]: .*main\.key is not a PEM certificate/)
-    assert.match(stderr, /tls\.certificates\[1\]: .*main\.key is not the private key of .*wild\.crt/)
+    assert.match(stderr, /tls\.certificates\[0\]\.cert_file: .*main\.key is not a PEM certificate \(line \d+\)/)
+    assert.match(
+      stderr,
+      /tls\.certificates\[1\]\.key_file: .*main\.key is not the private key of .*wild\.crt \(line \d+\)/,
+    )
   })
 })

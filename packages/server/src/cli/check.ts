@@ -2,9 +2,12 @@
 
 import { pino } from 'pino'
 
-import { loadConfig } from '../config/load-config.ts'
+import type { Config } from '../config/config.ts'
+import { readConfig, type ConfigSource } from '../config/load-config.ts'
+import { parseConfig } from '../config/parse-config.ts'
 import { redirectUri } from '../config/redirect-uri.ts'
 import { issuersOf } from '../config/sign-ins.ts'
+import { errorWithLines } from '../config/with-lines.ts'
 import { readFiles } from '../listener/read-files.ts'
 
 export async function check({
@@ -12,12 +15,21 @@ export async function check({
 }: {
   config?: string
 }): Promise<void> {
-  const config = await loadConfig({ ...(file !== undefined && { file }), env: process.env })
-  for (const read of await readFiles(config, pino({ level: 'silent' }))) read.close()
+  const source = await readConfig(file)
+  const config = parseConfig(source.text, { source: source.source, env: process.env })
+  await checkFiles(config, source)
   const { length } = config.edges
   console.log(`${file ?? 'local mode'}: fine, ${length} edge${length === 1 ? '' : 's'}.`)
   const issuers = issuersOf(config.edges)
   if (issuers.length === 0) return
   console.log('\nTo be registered as redirect URI:')
   for (const issuer of issuers) console.log(`  at ${issuer}\n    ${redirectUri(config.public_url.origin, issuer)}`)
+}
+
+async function checkFiles(config: Config, source: ConfigSource): Promise<void> {
+  try {
+    for (const read of await readFiles(config, pino({ level: 'silent' }))) read.close()
+  } catch (error) {
+    throw errorWithLines(error, source)
+  }
 }

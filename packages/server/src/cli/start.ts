@@ -16,6 +16,7 @@ import { parseConfig } from '../config/parse-config.ts'
 import { redirectUri } from '../config/redirect-uri.ts'
 import { WORKERS_MAX, WORKERS_PROBLEM } from '../config/schema/workers-schema.ts'
 import { issuersOf } from '../config/sign-ins.ts'
+import { errorWithLines } from '../config/with-lines.ts'
 import { ConfigError } from '../errors.ts'
 import { isForPeople, openLog } from '../log.ts'
 import type { Logger, ProcessLog } from '../log.ts'
@@ -76,10 +77,14 @@ export async function start({
     running?.abandon()
     process.exit(1)
   })
-  running =
-    workers === 1
-      ? await startAlone(config, opened)
-      : await startWorkers(config, { workers, source, logWish: wish }, opened)
+  try {
+    running =
+      workers === 1
+        ? await startAlone(config, opened)
+        : await startWorkers(config, { workers, source, logWish: wish }, opened)
+  } catch (error) {
+    throw file === undefined ? error : errorWithLines(error, source)
+  }
   tuneForWork()
   holdHeap()
   const { addresses } = running

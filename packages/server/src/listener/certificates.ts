@@ -11,7 +11,8 @@ import type { Logger } from 'pino'
 
 import type { CertificateFiles } from '../config/config.ts'
 import { hostMatches } from '../config/host-pattern.ts'
-import { ConfigError } from '../errors.ts'
+import { whyUnreadable } from '../config/why-unreadable.ts'
+import { ConfigError, type ConfigProblem } from '../errors.ts'
 
 // Polling, because certificates are replaced by renames and symlinks that file events miss.
 const POLL_INTERVAL_MS = 5000
@@ -50,17 +51,14 @@ export class Certificates {
   /** @throws ConfigError that names every file that cannot be used */
   static async load(certificates: readonly CertificateFiles[], log: Logger): Promise<Certificates> {
     const results = await Promise.allSettled(certificates.map(load))
-    const problems = results.flatMap(
-      (result, index) =>
-        result.status === 'fulfilled'
-          ? []
-          : [{ path: `tls.certificates[${index}]`, message: (result.reason as Error).message }], // load throws Errors
-    )
+    const loaded: Loaded[] = []
+    const problems: ConfigProblem[] = []
+    for (const [index, result] of results.entries()) {
+      if (result.status === 'fulfilled') loaded.push(result.value)
+      else problems.push(...problemsIn(result.reason, `tls.certificates[${index}]`))
+    }
     if (problems.length > 0) throw new ConfigError(problems)
-    return new Certificates(
-      results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : [])),
-      log,
-    )
+    return new Certificates(loaded, log)
   }
 
   get tlsOptions(): TlsOptions {
@@ -111,30 +109,46 @@ function firstContext({ pair }: Loaded): TlsOptions {
   return { ...pair, minVersion: MIN_VERSION }
 }
 
+/** @throws Unusable with what is wrong with each of the two files */
 async function load(files: CertificateFiles): Promise<Loaded> {
-  const [cert, key] = await Promise.all([read(files.cert_file), read(files.key_file)])
+  const [cert, key] = await readBoth(files)
   let certificate: X509Certificate
   try {
     certificate = new X509Certificate(cert)
-  } catch (error) {
-    throw new Error(`${files.cert_file} is not a PEM certificate`, { cause: error })
+  } catch (cause) {
+    throw new Unusable({ cert_file: `${files.cert_file} is not a PEM certificate` }, { cause })
   }
   try {
     const context = createSecureContext({ cert, key, minVersion: MIN_VERSION })
     return { files, names: namesOf(certificate), pair: { cert, key }, context }
-  } catch (error) {
-    throw new Error(`${files.key_file} is not the private key of ${files.cert_file}`, { cause: error })
+  } catch (cause) {
+    throw new Unusable({ key_file: `${files.key_file} is not the private key of ${files.cert_file}` }, { cause })
   }
 }
 
-async function read(file: string): Promise<Buffer> {
-  try {
-    return await readFile(file)
-  } catch (error) {
-    throw new Error(`cannot read ${file}: ${(error as NodeJS.ErrnoException).code ?? 'unknown error'}`, {
-      cause: error,
-    })
+async function readBoth(files: CertificateFiles): Promise<[cert: Buffer, key: Buffer]> {
+  const [cert, key] = await Promise.allSettled([readFile(files.cert_file), readFile(files.key_file)])
+  if (cert.status === 'fulfilled' && key.status === 'fulfilled') return [cert.value, key.value]
+  throw new Unusable({
+    ...(cert.status === 'rejected' && { cert_file: whyUnreadable(files.cert_file, cert.reason) }),
+    ...(key.status === 'rejected' && { key_file: whyUnreadable(files.key_file, key.reason) }),
+  })
+}
+
+/** A sentence for each key of the configuration that leads nowhere. */
+class Unusable extends Error {
+  readonly sentences: Partial<Record<keyof CertificateFiles, string>>
+
+  constructor(sentences: Unusable['sentences'], options?: ErrorOptions) {
+    super(Object.values(sentences).join('; '), options)
+    this.name = 'Unusable'
+    this.sentences = sentences
   }
+}
+
+function problemsIn(reason: unknown, path: string): ConfigProblem[] {
+  if (!(reason instanceof Unusable)) throw reason
+  return Object.entries(reason.sentences).map(([key, message]) => ({ path: `${path}.${key}`, message }))
 }
 
 function namesOf(certificate: X509Certificate): string[] {

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import type { CryptoKey } from 'jose'
 
 import type { ClientKeyConfig } from '../../config/schema/client-key-schema.ts'
+import { whyUnreadable } from '../../config/why-unreadable.ts'
 
 const MIN_RSA_BITS = 2048 // RFC 7518 3.3: "A key of size 2048 bits or larger MUST be used"
 
@@ -37,10 +38,9 @@ function parse(file: string): KeyObject {
   try {
     return createPrivateKey(readFileSync(file))
   } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).syscall !== undefined) throw new Error(whyUnreadable(file, cause), { cause })
     // What OpenSSL says of a text that is no key helps nobody, and may not quote it either.
-    const reason =
-      (cause as NodeJS.ErrnoException).syscall === undefined ? 'it holds no private key in PEM' : String(cause)
-    throw new Error(`${file} cannot be used: ${reason}`, { cause })
+    throw new Error(`${file} cannot be used: it holds no private key in PEM`, { cause })
   }
 }
 

@@ -86,10 +86,13 @@ describe('provider_ca_file', () => {
       assert.deepEqual(error.problems, [
         {
           path: 'provider_ca_file of openid-connect in edg_0',
-          message: `cannot read ${at('nowhere.pem')}: there is no such file`,
+          message: `there is no such file: ${at('nowhere.pem')}; correct the path, or put the file there`,
         },
         { path: 'provider_ca_file of jwt-validation in edg_1', message: `${at('text')} holds no certificate in PEM` },
-        { path: 'provider_ca_file of openid-connect in edg_1', message: `cannot read ${folder}: it is a folder` },
+        {
+          path: 'provider_ca_file of openid-connect in edg_1',
+          message: `${folder} is a folder; name the file in it`,
+        },
       ])
       return true
     })

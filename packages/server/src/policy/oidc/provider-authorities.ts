@@ -7,6 +7,7 @@ import { createSecureContext, getCACertificates } from 'node:tls'
 import type { SecureContext } from 'node:tls'
 
 import type { EdgeConfig, RequestAction } from '../../config/config.ts'
+import { whyUnreadable } from '../../config/why-unreadable.ts'
 import { ConfigError, type ConfigProblem } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 
@@ -66,9 +67,7 @@ export function readAuthority(file: string): { file: string; context: SecureCont
   try {
     pem = readFileSync(file, 'utf8')
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException // node:fs throws nothing else
-    const why = code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a folder' : (code ?? 'unknown')
-    throw new Error(`cannot read ${file}: ${why}`, { cause })
+    throw new Error(whyUnreadable(file, cause), { cause })
   }
   try {
     void new X509Certificate(pem)
