@@ -280,6 +280,7 @@ export class Relay {
       openFilesShort: () => this.#openFiles?.isShort ?? false,
       hops: () => this.#neighbours?.hops ?? 0,
       logLinesDropped: () => this.#logOutput?.droppedLines ?? 0,
+      certificates: () => this.#certificates?.known ?? [],
     })
     this.#metrics = metrics
     const files = openFilesLimit()

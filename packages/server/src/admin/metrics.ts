@@ -34,6 +34,8 @@ export interface Readings {
   hops(): number
   /** Lines of the log that could not be written. */
   logLinesDropped(): number
+  /** When each certificate ends, in milliseconds since 1970. */
+  certificates(): Iterable<{ file: string; validTo: number }>
 }
 
 export class Metrics {
@@ -140,6 +142,17 @@ export class Metrics {
       () => (readings.openFilesShort() ? 1 : 0),
       'max',
     )
+    new Gauge({
+      name: 'sallyport_certificate_expiry_timestamp_seconds',
+      help: 'When the certificate of this file ends, in seconds since 1970.',
+      labelNames: ['file'],
+      aggregator: 'min', // a worker may not have read the new one yet
+      registers,
+      collect() {
+        this.reset()
+        for (const { file, validTo } of readings.certificates()) this.set({ file }, validTo / 1000)
+      },
+    })
     gauge('sallyport_visitor_sessions', 'Visitors that are signed in.', () => readings.visitorSessions(), 'max')
     gauge('sallyport_store_healthy', '1 while the store answers.', () => (readings.storeHealthy() ? 1 : 0), 'min')
 

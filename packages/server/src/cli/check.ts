@@ -1,4 +1,5 @@
-// `relay check`: everything that `relay start` would refuse, without starting.
+// `relay check`: everything that `relay start` would refuse, without starting, and what visitors would: an expired
+// certificate. Warnings go to standard error and change no exit code.
 
 import { pino } from 'pino'
 
@@ -7,7 +8,9 @@ import { readConfig, type ConfigSource } from '../config/load-config.ts'
 import { parseConfig } from '../config/parse-config.ts'
 import { redirectUri } from '../config/redirect-uri.ts'
 import { issuersOf } from '../config/sign-ins.ts'
-import { errorWithLines } from '../config/with-lines.ts'
+import { errorWithLines, withLines } from '../config/with-lines.ts'
+import { ConfigError, type ConfigProblem } from '../errors.ts'
+import { certificateFindings } from '../listener/certificate-findings.ts'
 import { readFiles } from '../listener/read-files.ts'
 
 export async function check({
@@ -17,19 +20,30 @@ export async function check({
 }): Promise<void> {
   const source = await readConfig(file)
   const config = parseConfig(source.text, { source: source.source, env: process.env })
-  await checkFiles(config, source)
-  const { length } = config.edges
-  console.log(`${file ?? 'local mode'}: fine, ${length} edge${length === 1 ? '' : 's'}.`)
+  const warnings = await checkFiles(config, source)
+  const counts = [counted(config.edges, 'edge'), ...(warnings.length > 0 ? [counted(warnings, 'warning')] : [])]
+  console.log(`${file ?? 'local mode'}: fine, ${counts.join(', ')}.`)
   const issuers = issuersOf(config.edges)
   if (issuers.length === 0) return
   console.log('\nTo be registered as redirect URI:')
   for (const issuer of issuers) console.log(`  at ${issuer}\n    ${redirectUri(config.public_url.origin, issuer)}`)
 }
 
-async function checkFiles(config: Config, source: ConfigSource): Promise<void> {
+/** @returns what it has warned of */
+async function checkFiles(config: Config, source: ConfigSource): Promise<readonly ConfigProblem[]> {
   try {
-    for (const read of await readFiles(config, pino({ level: 'silent' }))) read.close()
+    const [certificates, authorities] = await readFiles(config, pino({ level: 'silent' }))
+    certificates.close()
+    authorities.close()
+    const { problems, warnings } = certificateFindings(config, certificates.known, Date.now())
+    for (const { path, message } of withLines(warnings, source)) console.error(`Warning: ${path}: ${message}`)
+    if (problems.length > 0) throw new ConfigError(problems)
+    return warnings
   } catch (error) {
     throw errorWithLines(error, source)
   }
+}
+
+function counted({ length }: readonly unknown[], noun: string): string {
+  return `${length} ${noun}${length === 1 ? '' : 's'}`
 }

@@ -78,6 +78,7 @@ export async function start({
     process.exit(1)
   })
   try {
+    await tellOfCertificates(config, log)
     running =
       workers === 1
         ? await startAlone(config, opened)
@@ -101,6 +102,20 @@ export async function start({
   await untilSignal(running, log)
   await output.drained(LAST_LINES_MS)
   process.exit(0) // nothing may keep a stopped relay alive
+}
+
+/** They are served all the same: who has nothing better shall not be without a relay, too. */
+async function tellOfCertificates(config: Config, log: Logger): Promise<void> {
+  if (config.tls.certificates.length === 0) return
+  const [{ Certificates }, { certificateFindings }] = await Promise.all([
+    import('../listener/certificates.ts'),
+    import('../listener/certificate-findings.ts'),
+  ])
+  const certificates = await Certificates.load(config.tls.certificates, log)
+  certificates.close()
+  const { problems, warnings } = certificateFindings(config, certificates.known, Date.now())
+  for (const { path, message } of problems) log.error({ key: path, reason: message }, 'visitors refuse a certificate')
+  for (const { path, message } of warnings) log.warn({ key: path, reason: message }, 'a certificate is amiss')
 }
 
 // Each of the two loads what the other does not need: a supervisor serves nobody.

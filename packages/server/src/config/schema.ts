@@ -54,7 +54,7 @@ export const configSchema = z.strictObject({
         )
         .default([])
         .describe(
-          'Chosen by the host that a visitor asks for; the first is the one for all others. Read again when the files change.',
+          'Chosen by the host that a visitor asks for; the first is the one for all others. Read again when the files change. `relay check` refuses one that has expired, with which `relay start` serves on; it warns for 14 days before, and of hosts without one. `sallyport_certificate_expiry_timestamp_seconds` tells when each ends.',
         ),
       hsts_seconds: wholeNumber(0, HSTS_MAX_SECONDS)
         .default(0)

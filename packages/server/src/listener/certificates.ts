@@ -10,9 +10,10 @@ import type { SecureContext, Server, TlsOptions } from 'node:tls'
 import type { Logger } from 'pino'
 
 import type { CertificateFiles } from '../config/config.ts'
-import { hostMatches } from '../config/host-pattern.ts'
 import { whyUnreadable } from '../config/why-unreadable.ts'
 import { ConfigError, type ConfigProblem } from '../errors.ts'
+import type { KnownCertificate } from './certificate-findings.ts'
+import { isNameOf, namesOf } from './certificate-names.ts'
 
 // Polling, because certificates are replaced by renames and symlinks that file events miss.
 const POLL_INTERVAL_MS = 5000
@@ -26,7 +27,7 @@ interface Pair {
 
 interface Loaded {
   files: CertificateFiles
-  names: readonly string[]
+  known: KnownCertificate
   pair: Pair
   context: SecureContext
 }
@@ -61,6 +62,11 @@ export class Certificates {
     return new Certificates(loaded, log)
   }
 
+  /** As they are served now, in the order of the configuration. */
+  get known(): KnownCertificate[] {
+    return this.#loaded.map(({ known }) => known)
+  }
+
   get tlsOptions(): TlsOptions {
     return {
       minVersion: MIN_VERSION,
@@ -84,7 +90,8 @@ export class Certificates {
       const fresh = await load(old.files)
       this.#loaded[index] = fresh
       if (index === 0) for (const server of this.#servers) server.setSecureContext(firstContext(fresh))
-      this.#log.info({ certificate: old.files.cert_file }, 'certificate reloaded')
+      const expires = new Date(fresh.known.validTo).toISOString()
+      this.#log.info({ certificate: old.files.cert_file, expires }, 'certificate reloaded')
     } catch (error) {
       this.#log.warn({ certificate: old.files.cert_file, err: error }, 'certificate not reloaded, the old one stays')
     }
@@ -96,11 +103,8 @@ export class Certificates {
 
   #choose(name: string): Loaded {
     const host = name.toLowerCase()
-    const exact = this.#loaded.find(({ names }) => names.includes(host))
-    // RFC 6125 6.4.3: a wildcard stands for one label.
-    const wildcard = this.#loaded.find(({ names }) =>
-      names.some((pattern) => pattern.startsWith('*.') && hostMatches(pattern, host) && sameDepth(pattern, host)),
-    )
+    const exact = this.#loaded.find(({ known }) => known.names.includes(host))
+    const wildcard = this.#loaded.find(({ known }) => known.names.some((pattern) => isNameOf(pattern, host)))
     return exact ?? wildcard ?? this.#loaded[0]! // checked: https needs a certificate
   }
 }
@@ -120,7 +124,7 @@ async function load(files: CertificateFiles): Promise<Loaded> {
   }
   try {
     const context = createSecureContext({ cert, key, minVersion: MIN_VERSION })
-    return { files, names: namesOf(certificate), pair: { cert, key }, context }
+    return { files, known: knownOf(certificate, files.cert_file), pair: { cert, key }, context }
   } catch (cause) {
     throw new Unusable({ key_file: `${files.key_file} is not the private key of ${files.cert_file}` }, { cause })
   }
@@ -151,11 +155,7 @@ function problemsIn(reason: unknown, path: string): ConfigProblem[] {
   return Object.entries(reason.sentences).map(([key, message]) => ({ path: `${path}.${key}`, message }))
 }
 
-function namesOf(certificate: X509Certificate): string[] {
-  const names = certificate.subjectAltName?.split(', ') ?? []
-  return names.filter((name) => name.startsWith('DNS:')).map((name) => name.slice(4).toLowerCase())
-}
-
-function sameDepth(pattern: string, host: string): boolean {
-  return pattern.split('.').length === host.split('.').length
+function knownOf(certificate: X509Certificate, file: string): KnownCertificate {
+  const { validFromDate, validToDate } = certificate
+  return { file, names: namesOf(certificate), validFrom: validFromDate.getTime(), validTo: validToDate.getTime() }
 }
