@@ -59,6 +59,14 @@ describe('agent.yml', () => {
     }
   })
 
+  it('first-hour 24: of broken YAML, only the first fault is told', () => {
+    assert.throws(
+      () => parseConfig('log: { level: info\nserver: a: b\nca: [\n', 'agent.yml'),
+      (error: ConfigError) =>
+        error.problems.length === 1 && / at line 2, column 1:?$/.test(error.problems[0]?.message ?? ''),
+    )
+  })
+
   it('is read where --config, SALLYPORT_CONFIG or the XDG folder says', () => {
     assert.equal(configPath('a', { SALLYPORT_CONFIG: 'b' }), 'a')
     assert.equal(configPath(undefined, { SALLYPORT_CONFIG: 'b', XDG_CONFIG_HOME: '/x' }), 'b')

@@ -143,8 +143,9 @@ export function readText(path: string, required: boolean): string | undefined {
 export function parseConfig(text: string, path: string): ConfigFile {
   const document = parseDocument(text, { prettyErrors: true })
   if (document.errors.length > 0) {
-    // The first line of a pretty error holds no excerpt, which could show the authtoken.
-    throw new ConfigError(document.errors.map(({ message }) => ({ path, message: message.split('\n', 1)[0] ?? '' })))
+    // The others mostly follow from it. The first line of a pretty error holds no excerpt, which could show the authtoken.
+    const [line = ''] = document.errors[0]?.message.split('\n', 1) ?? []
+    throw new ConfigError([{ path, message: line }])
   }
   const value: unknown = document.toJS() ?? {} // an empty file is an empty mapping
   const parsed = schema.safeParse(value)

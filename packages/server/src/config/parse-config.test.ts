@@ -192,9 +192,50 @@ edges:
     assert.match(problems.join(), /edges\[0\]\.backend\.labels\.__proto__: cannot be used as a key/)
   })
 
+  it('first-hour 24: of what is no YAML, only the cause is told: a bracket where it begins', () => {
+    const only = (yaml: string): string => {
+      const [problem = '', ...more] = problemsOf(yaml)
+      assert.deepEqual(more, [])
+      return problem
+    }
+    const edges = '  - id: edg_a\n    hosts: [a.com]\n    policy: {}\n  - id: edg_b\n    hosts: [b.com]\nlisten: 80'
+    assert.equal(
+      only(`edges: [\n${edges}`),
+      '/etc/sallyport/relay.yml: line 1: the [ here is still open at line 7; a ] is missing',
+    )
+    assert.equal(
+      only('domain: a.com\nedges:\n  - id: edg_a\n    hosts: [a.com\n    policy: {}\nlisten: 80'),
+      '/etc/sallyport/relay.yml: line 4: the [ here is still open at line 5; a ] is missing',
+    )
+    assert.equal(
+      only('tls: { certificates: [{ cert_file: a, key_file: b }]\nlisten: 80\nedges: []'),
+      '/etc/sallyport/relay.yml: line 1: the { here is still open at line 2; a } is missing',
+    )
+    assert.equal(
+      only('edges: [\n  { id: edg_a, hosts: [a.com }\n]'),
+      '/etc/sallyport/relay.yml: line 2: the [ here is still open at line 2; a ] is missing',
+    )
+    assert.match(
+      only('domain: a: b\nlisten:\n\thttp: 80'),
+      /^\/etc\/sallyport\/relay\.yml: line 1: a second ": " in one line, or .* in quotes$/,
+    )
+    assert.equal(
+      only('listen:\n\thttp: 80\n\thttps: 443'),
+      '/etc/sallyport/relay.yml: line 2: a tab; indent with spaces',
+    )
+    assert.match(
+      only('listen: [80]]\ndomain: a\nedges: []'),
+      /^\/etc\/sallyport\/relay\.yml: line 1: Unexpected flow-seq-end token/,
+    )
+    assert.equal(problemsOf('domain: a\ndomain: b\nlisten: 80\nlisten: 81').length, 2, 'each has a cause of its own')
+  })
+
   it('include text that is not YAML, keys given twice, and bombs of aliases', () => {
     assert.match(problemsOf('domain: [').join(), /relay\.yml: line 1/)
-    assert.match(problemsOf('domain: a.com\ndomain: b.com').join(), /line 2: Map keys must be unique/)
+    assert.match(
+      problemsOf('domain: a.com\ndomain: b.com').join(),
+      /relay\.yml: line 2: this key is there already; keep one of the two/,
+    )
     const bomb = ['a0: &a0 [x, x, x, x, x, x, x, x, x, x]']
     for (let level = 1; level < 9; level++)
       bomb.push(
@@ -215,7 +256,11 @@ edges:
     ['a host that is none', host('a/../b@c'), /path|not a host/],
     ['the host of public_url', host('relay.example.com'), /belongs to the relay/],
     ['a wildcard over public_url', host('*.example.com'), /covers relay\.example\.com/],
-    ['an edge without hosts', `${TOP}edges: [{ id: edg_a, hosts: [] }]`, /an empty list would mean no host/],
+    [
+      'an edge without hosts',
+      `${TOP}edges: [{ id: edg_a, hosts: [] }]`,
+      /an empty list would mean no host; add one, for example docs\.example\.com \(/,
+    ],
     ['one host that is not a list', `${TOP}edges: [{ id: edg_a, hosts: a.com }]`, /must be a list; write \[a\.com\]/],
     ['an id that is none', `${TOP}edges: [{ id: docs, hosts: [a.com] }]`, /must be edg_ and then/],
     ['no listener', 'domain: e.com\npublic_url: https://r.e.com\nlisten: {}', /visitors need a way in/],
@@ -248,11 +293,36 @@ edges:
     ['a label in another base', backend('{ port: 0x1F }'), /must be text; write it in quotes: "0x1F" \(/],
     ['a label that is true', backend('{ on: True }'), /must be text; write it in quotes: "True" \(/],
     ['a label by reference', backend('{ a: &x 007, port: *x }'), /port: must be text; write it in quotes \(/],
-    ['hosts in one text', `${TOP}edges: [{ id: edg_a, hosts: 'a.example.com, b.example.com' }]`, /must be a list \(/],
+    [
+      'hosts in one text',
+      `${TOP}edges: [{ id: edg_a, hosts: 'a.example.com, b.example.com' }]`,
+      /must be a list; write for example \[docs\.example\.com\] \(/,
+    ],
     ['a host alone', `${TOP}edges: [{ id: edg_a, hosts: a.example.com }]`, /must be a list; write \[a\.example\.com\]/],
     ['no label', backend('{}'), /an empty selector would match every tunnel/],
     ['a label with =', backend('{ "a=b": c }'), /contains "="/],
     ['an endless label', backend(`{ a: ${'x'.repeat(256)} }`), /longer than 255/],
+    [
+      'a rule without its dash',
+      edgeWith('on_http_request:\n        actions:\n          - type: deny'),
+      /policy\.on_http_request: must be a list; begin each entry with a dash, here "- actions: …" \(line 9\)/,
+    ],
+    [
+      'a policy in a word',
+      edgeWith('on_http_request: "deny all"'),
+      /policy\.on_http_request: must be a list; write for example \[\{ actions: \[\{ type: deny \}\] \}\] \(line 9\)/,
+    ],
+    ['an edge without its dash', `${TOP}edges: { id: edg_a }`, /edges: must be a list; .*here "- id: …"/],
+    [
+      'a rule without actions',
+      edge(''),
+      /an empty list would mean nothing to do; add an action, or remove the rule \(/,
+    ],
+    [
+      'an action by the name of others',
+      edge('{ type: oidc }'),
+      /"oidc" is not an action; .*\(did you mean openid-connect\?\) \(/,
+    ],
     ['a route without path', route('{ policy: {} }'), /needs exact_path or path_prefix/],
     ['a route with both paths', route('{ path_prefix: /a, exact_path: /b }'), /make two routes of it/],
     ['a route twice', route('{ path_prefix: /a }, { path_prefix: /a }'), /is the path_prefix of routes\[0\] already/],
@@ -474,6 +544,10 @@ function route(routes: string): string {
 
 function edge(actions: string): string {
   return `${TOP}edges: [{ id: edg_a, hosts: [a.example.com], policy: { on_http_request: [{ actions: [${actions}] }] } }]`
+}
+
+function edgeWith(policy: string): string {
+  return `${TOP}edges:\n  - id: edg_a\n    hosts: [a.example.com]\n    policy:\n      ${policy}`
 }
 
 function header(name: string, value: string): string {

@@ -15,6 +15,16 @@ const DECIDING_ACTIONS: ReadonlySet<string> = new Set([
   'any-of',
 ])
 
+/** What an action is called by other programs. */
+const NAMES_ELSEWHERE: ReadonlyMap<string, string> = new Map([
+  ['oidc', 'openid-connect'],
+  ['openid', 'openid-connect'],
+  ['oauth', 'openid-connect'],
+  ['oauth2', 'openid-connect'],
+  ['jwt', 'jwt-validation'],
+  ['ip-restriction', 'restrict-ips'],
+])
+
 // Words that may be compared with those that are known: some 100 µs each, and whoever sends a policy may misspell thousands.
 const GUESSES_MAX = 64
 
@@ -89,16 +99,20 @@ function invalidType(issue: z.core.$ZodRawIssue<z.core.$ZodIssueInvalidType>): s
   if (expected === 'string') {
     return typeof input === 'object' ? `must be text, not ${kindOf(input)}` : WANTS_QUOTES
   }
-  if (expected === 'array') {
-    // Only what means the same inside brackets.
-    return typeof input === 'string' && /^[\w@/:.-]+$/.test(input)
-      ? `must be a list; write [${input}]`
-      : 'must be a list'
-  }
+  if (expected === 'array') return `must be a list${listHint(input, exampleOf(issue.inst))}`
   if (expected === 'object' || expected === 'record') return `must be a block of keys, not ${kindOf(input)}`
   if (expected === 'boolean') return `must be true or false, not ${shown(input)}`
   if (expected === 'int') return `must be a whole number, not ${shown(input)}`
   return `must be a ${expected}, not ${shown(input)}`
+}
+
+function listHint(input: unknown, example: string | undefined): string {
+  // Only what means the same inside brackets.
+  if (typeof input === 'string' && /^[\w@/:.-]+$/.test(input)) return `; write [${input}]`
+  const [key] = typeof input === 'object' && input !== null ? Object.keys(input) : []
+  // The likeliest slip is a dash that was forgotten.
+  if (key !== undefined && /^\w{1,40}$/.test(key)) return `; begin each entry with a dash, here "- ${key}: …"`
+  return example === undefined ? '' : `; write for example ${example}`
 }
 
 function unknownType(issue: z.core.$ZodRawIssue<z.core.$ZodIssueInvalidUnion>, guess: Guess): string {
@@ -110,7 +124,9 @@ function unknownType(issue: z.core.$ZodRawIssue<z.core.$ZodIssueInvalidUnion>, g
   if (typeof type === 'string' && !types.includes('deny') && DECIDING_ACTIONS.has(type)) {
     return `${type} decides about requests; put it under on_http_request`
   }
-  return `${shown(type)} is not an action; write one of ${types.join(', ')}${hint(type, types, guess)}`
+  const elsewhere = typeof type === 'string' ? NAMES_ELSEWHERE.get(type) : undefined
+  const meant = elsewhere && types.includes(elsewhere) ? ` (did you mean ${elsewhere}?)` : hint(type, types, guess)
+  return `${shown(type)} is not an action; write one of ${types.join(', ')}${meant}`
 }
 
 function unknownKey(key: string, known: readonly string[], guess: Guess): string {

@@ -120,7 +120,11 @@ export const configSchema = z.strictObject({
     .describe('The log, on standard output.'),
   limits: limitsSchema.prefault({}).describe('How much of everything. Nothing in the relay is without a limit.'),
   timeouts: timeoutsSchema.prefault({}).describe('How long for everything, in seconds; decimals are fine.'),
-  edges: z.array(edgeSchema).default([]).describe('The public entries.'),
+  edges: z
+    .array(edgeSchema)
+    .meta({ examples: ['[{ id: edg_docs, hosts: [docs.example.com] }]'] })
+    .default([])
+    .describe('The public entries.'),
 })
 
 function publicUrl(written: string): URL | string {

@@ -1,7 +1,8 @@
 // The YAML side of relay.yml: text → plain values, and path → line, so that a problem can be found in the file.
 // Pure: no I/O, no clock.
 
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
+import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml'
+import type { YAMLError } from 'yaml'
 
 import { ConfigError, type ConfigProblem } from '../errors.ts'
 import type { ConfigPath, FoundProblem } from './expand-env.ts'
@@ -17,12 +18,9 @@ export class YamlFile {
   constructor(text: string, source: string) {
     const lines = new LineCounter()
     const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
-    // A warning (an unknown tag, for instance) means that a value is not what was written.
-    const faults = [...document.errors, ...document.warnings]
+    const faults = faultsIn(document)
     if (faults.length > 0) {
-      throw new ConfigError(
-        faults.map(({ message, pos }) => ({ path: source, message: `line ${lines.linePos(pos[0]).line}: ${message}` })),
-      )
+      throw new ConfigError(faults.map((fault) => ({ path: source, message: explain(fault, document, lines) })))
     }
     try {
       this.tree = document.toJS({ maxAliasCount: 100 }) ?? {}
@@ -74,6 +72,44 @@ export class YamlFile {
       written: found && isScalar(node) && node.type === 'PLAIN' ? node.source : undefined,
     }
   }
+}
+
+/** After what the parser cannot make sense of, most of what it finds has the same cause: it is told alone. */
+function faultsIn({ errors, warnings }: Document): YAMLError[] {
+  const first = errors.find(isUnclosed) ?? errors.find(({ code }) => code !== 'DUPLICATE_KEY')
+  // A warning (an unknown tag, for instance) means that a value is not what was written.
+  return first ? [first] : [...errors, ...warnings]
+}
+
+/** Of `[` or `{`, the innermost first. Whatever follows is read as if it were inside, and found wrong before. */
+function isUnclosed({ code, message }: YAMLError): boolean {
+  return (code === 'BAD_INDENT' || code === 'MISSING_CHAR') && message.startsWith('Flow ')
+}
+
+function explain(fault: YAMLError, document: Document, lines: LineCounter): string {
+  const lineOf = (offset: number): number => lines.linePos(offset).line
+  const line = lineOf(fault.pos[0])
+  if (isUnclosed(fault)) {
+    let opened: number | undefined
+    visit(document, {
+      Collection(_, { flow, range }) {
+        if (flow && range?.[1] === fault.pos[0]) opened = range[0]
+      },
+    })
+    const [open, close] = fault.message.endsWith(']') ? ['[', ']'] : ['{', '}']
+    if (opened !== undefined) {
+      return `line ${lineOf(opened)}: the ${open} here is still open at line ${line}; a ${close} is missing`
+    }
+  }
+  return `line ${line}: ${PLAINER[fault.code] ?? fault.message}`
+}
+
+/** Where the words of the parser are for those who know how YAML is made. */
+const PLAINER: Partial<Record<YAMLError['code'], string>> = {
+  BLOCK_AS_IMPLICIT_KEY:
+    'a second ": " in one line, or a line below that is indented too far; put a value with ": " in it in quotes',
+  DUPLICATE_KEY: 'this key is there already; keep one of the two',
+  TAB_AS_INDENT: 'a tab; indent with spaces',
 }
 
 function startOf(node: unknown): number | undefined {

@@ -41,7 +41,7 @@ export const edgeSchema = z.strictObject({
     .meta({ examples: ['edg_docs'] }),
   hosts: filledList(
     text().toLowerCase().superRefine(reporting(hostPatternProblem)),
-    'would mean no host; remove it or add a host',
+    'would mean no host; add one, for example docs.example.com',
   )
     .describe(
       'The hosts that lead here. `*.example.com` stands for every host below example.com. An exact host wins over a wildcard.',

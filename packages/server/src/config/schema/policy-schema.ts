@@ -29,7 +29,7 @@ export const addHeadersSchema = z.strictObject({
 })
 
 export const removeHeadersSchema = z.strictObject({
-  headers: filledList(headerName(), 'would mean no header; remove it or add a header name')
+  headers: filledList(headerName(), 'would mean no header; add a header name, or remove the action')
     .describe('Names of headers, in any case.')
     .meta({ examples: ['[X-Debug]'] }),
 })
@@ -77,22 +77,24 @@ export const policySchema = z.strictObject({
     .array(
       z.strictObject({
         name: text().exactOptional().describe('For people, and for the log.'),
-        actions: filledList(requestActionSchema, 'would mean nothing to do; remove it or add an action')
+        actions: filledList(requestActionSchema, 'would mean nothing to do; add an action, or remove the rule')
           .describe('Run in order.')
           .meta({ examples: ['[{ type: deny }]'] }),
       }),
     )
+    .meta({ examples: ['[{ actions: [{ type: deny }] }]'] })
     .default([])
     .describe('Runs before a byte of the request is sent to an agent, upgrades included.'),
   on_http_response: z
     .array(
       z.strictObject({
         name: text().exactOptional().describe('For people, and for the log.'),
-        actions: filledList(responseActionSchema, 'would mean nothing to do; remove it or add an action')
+        actions: filledList(responseActionSchema, 'would mean nothing to do; add an action, or remove the rule')
           .describe('Run in order.')
           .meta({ examples: ['[{ type: remove-headers, config: { headers: [Server] } }]'] }),
       }),
     )
+    .meta({ examples: ['[{ actions: [{ type: remove-headers, config: { headers: [Server] } }] }]'] })
     .default([])
     .describe('Runs on the head of the response of the app.'),
 })
