@@ -184,6 +184,55 @@ tls:
       assert.ok(files.includes('tokens.db'), files.join())
     })
 
+    it('first-hour 23: warns of edges that the configuration does not have, and makes the token all the same', async () => {
+      const file = await config({
+        store: 'sqlite:typos.db',
+        edges: [
+          { id: 'edg_docs', hosts: ['docs.example.com'] },
+          { id: '${EDGE}', hosts: ['b.example.com'], backend: { failover: [{ labels: { edge: 'edg_blue' } }] } },
+        ],
+        // What else stands there is not looked at.
+        limits: 'nonsense',
+      })
+      const relay = async (...words: string[]): Promise<{ code: number | null; stdout: string; warning: string }> => {
+        const env = { EDGE: 'edg_from_env' }
+        const { code, stdout, stderr } = await processes.run([RELAY, ...words, '--config', file], env)
+        return { code, stdout, warning: stderr.split('\n').slice(1).join('\n') }
+      }
+      const create = (...rules: string[]): ReturnType<typeof relay> =>
+        relay('authtoken', 'create', ...rules.flatMap((rule) => ['--acl', `bind:${rule}`]))
+      const typo = `Warning: ${file} has no edge edg_dcos; did you mean edg_docs?`
+      const [wrong, fine, service, none, lists] = await Promise.all([
+        create('edge=edg_dcos', 'edge=edg_something', 'edge=edg_docs'),
+        create('edge=edg_docs', 'edge=edg_blue', 'edge=edg_from_env', 'edge=*', 'app=edg_dcos', '*.example.com'),
+        relay('service-token', 'create', '--edge', 'edg_dcos'),
+        relay('session', 'revoke', '--edge', 'edg_blue'),
+        Promise.all(
+          ['service-token list', 'session list', 'session revoke'].map((words) =>
+            relay(...words.split(' '), '--edge', 'edg_dosc'),
+          ),
+        ),
+      ])
+      assert.deepEqual([wrong.code, wrong.stdout.slice(0, 3)], [0, 'sp_'])
+      assert.equal(
+        wrong.warning,
+        `${typo} The authtoken is made all the same.
+Warning: ${file} has no edge edg_something. The authtoken is made all the same.`,
+      )
+      assert.equal(fine.warning, '')
+      assert.deepEqual([service.code, service.stdout.slice(0, 4)], [0, 'sps_'])
+      assert.equal(service.warning, `${typo} The service token is made all the same.`)
+      assert.equal(none.warning, '')
+      for (const { warning } of lists) assert.equal(warning, typo.replace('edg_dcos', 'edg_dosc'))
+
+      const local = await processes.run([RELAY, 'authtoken', 'create', '--acl', 'bind:edge=edg_docs'])
+      assert.match(local.stdout, /^sp_/)
+      assert.match(
+        local.stderr,
+        /\nWarning: local mode, which is meant without --config, has no edge edg_docs\. The authtoken is made all the same\.$/,
+      )
+    })
+
     it('-v and --version print what version prints, for both', async () => {
       for (const [program, name] of [
         [RELAY, 'relay'],

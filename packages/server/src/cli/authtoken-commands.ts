@@ -2,8 +2,10 @@
 // Standard output carries nothing but the token or the list, so that scripts can take it.
 
 import type { Store } from '../store/store.ts'
+import { parseAclRule } from '../tunnel/acl.ts'
 import { Authtokens } from '../tunnel/authtokens.ts'
 import { printTable, shownTime } from './print-table.ts'
+import { warnOfUnknownEdge } from './warn-of-unknown-edge.ts'
 import { untilSeen, withStore, type StoreOption } from './with-store.ts'
 
 export async function createAuthtoken(options: StoreOption & { acl: string[]; description?: string }): Promise<void> {
@@ -13,6 +15,7 @@ export async function createAuthtoken(options: StoreOption & { acl: string[]; de
     await untilSeen()
     console.error(`Authtoken ${created.id} may: ${created.acl.join(', ')}. Keep it safe; it is shown only now.`)
     console.log(created.token)
+    await warnOfUnknownEdge(created.acl.flatMap(edgesIn), options, 'The authtoken is made all the same.')
   })
 }
 
@@ -44,6 +47,12 @@ export async function revokeAuthtoken(id: string, options: StoreOption): Promise
     await untilSeen()
     console.error(`Revoked ${revoked.id}. Its tunnel sessions end at once.`)
   })
+}
+
+/** The edge that a rule of an ACL names, as the label by which tunnels come to it. */
+function edgesIn(written: string): string[] {
+  const rule = parseAclRule(written)
+  return 'type' in rule && rule.type === 'label' && rule.key === 'edge' && rule.value !== undefined ? [rule.value] : []
 }
 
 function openAuthtokens(store: Store): Promise<Authtokens> {

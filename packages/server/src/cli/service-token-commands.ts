@@ -4,6 +4,7 @@
 import { ServiceTokens } from '../policy/service-tokens.ts'
 import type { Store } from '../store/store.ts'
 import { printTable, shownTime } from './print-table.ts'
+import { warnOfUnknownEdge } from './warn-of-unknown-edge.ts'
 import { untilSeen, withStore, type StoreOption } from './with-store.ts'
 
 export async function createServiceToken(options: StoreOption & { edge: string; description?: string }): Promise<void> {
@@ -13,6 +14,7 @@ export async function createServiceToken(options: StoreOption & { edge: string; 
     await untilSeen()
     console.error(`Service token ${created.id} is for ${created.edge}. Keep it safe; it is shown only now.`)
     console.log(created.token)
+    await warnOfUnknownEdge([edge], options, 'The service token is made all the same.')
   })
 }
 
@@ -24,7 +26,12 @@ export async function listServiceTokens(options: StoreOption & { edge?: string; 
       return
     }
     if (rows.length === 0) {
-      console.error('There are no service tokens. Make one with: relay service-token create --edge edg_docs')
+      const { edge } = options
+      const place = edge === undefined ? '' : ` for ${edge}`
+      console.error(
+        `There are no service tokens${place}. Make one with: relay service-token create --edge ${edge ?? 'edg_docs'}`,
+      )
+      if (edge !== undefined) await warnOfUnknownEdge([edge], options)
       return
     }
     const table = rows.map((row) => [

@@ -5,6 +5,7 @@ import { ConfigError } from '../errors.ts'
 import { StoredSessions, type StoredSession } from '../policy/oidc/stored-sessions.ts'
 import type { Store } from '../store/store.ts'
 import { printTable, shownTime } from './print-table.ts'
+import { warnOfUnknownEdge } from './warn-of-unknown-edge.ts'
 import { untilSeen, withStore, type StoreOption } from './with-store.ts'
 
 const TABLE_ROWS = 1000 // more than anybody reads; --json has all
@@ -23,6 +24,7 @@ export async function listSessions(options: StoreOption & Which & { json?: boole
     }
     if (found.length === 0) {
       console.error('Nobody is signed in.')
+      if (options.edge !== undefined) await warnOfUnknownEdge([options.edge], options)
       return
     }
     const table = found
@@ -58,6 +60,7 @@ export async function revokeSessions(options: StoreOption & Which & { id?: strin
     await sessions.end(found)
     await untilSeen()
     console.error(`Ended ${found.length === 1 ? 'one session' : `${found.length} sessions`}.`)
+    if (found.length === 0 && edge !== undefined) await warnOfUnknownEdge([edge], options)
   })
 }
 

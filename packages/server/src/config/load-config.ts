@@ -67,6 +67,26 @@ export async function loadStoreLocation({ file, env }: LoadConfigOptions): Promi
   return storeLocation(store, dirname(resolve(file)), env)
 }
 
+/**
+ * The ids of all edges, and what backends select tunnels by under the label `edge`, for a command that only wants to know
+ * whether there is such an edge: nothing else of the file need be right.
+ */
+export async function loadEdgeNames({ file, env }: LoadConfigOptions): Promise<Set<string>> {
+  const { text, source } = await readConfig(file)
+  const { tree } = new YamlFile(text, source)
+  const edges = typeof tree === 'object' && tree !== null && 'edges' in tree ? tree.edges : []
+  return new Set(edgeNamesIn(expandEnv(edges, env).tree))
+}
+
+function* edgeNamesIn(value: unknown): Generator<string> {
+  if (typeof value !== 'object' || value === null) return
+  for (const [key, inner] of Object.entries(value)) {
+    const isName = key === 'id' || key === 'edge' // of an edge, or in the labels of a backend
+    if (isName && typeof inner === 'string') yield inner
+    else yield* edgeNamesIn(inner)
+  }
+}
+
 /** For a command that may run before the client secret is known: reads nothing else of the file. */
 export async function loadPublicUrl(file: string, env: NodeJS.ProcessEnv): Promise<URL> {
   return (await loadPart(file, configSchema.pick({ public_url: true }), env)).public_url
