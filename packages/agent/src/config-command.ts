@@ -23,6 +23,10 @@ const FIRST_TEXT = `version: 1
 
 const FROM_STDIN = '-'
 
+// As the relay makes them today. A later one may make longer ones, so others are saved as well.
+const TOKEN_CHARS = 30
+const AUTHTOKEN = new RegExp(`^sp_[0-9A-Za-z]{${TOKEN_CHARS}}$`)
+
 type Print = (line: string) => void
 
 /**
@@ -37,11 +41,14 @@ export async function addAuthtoken(
   warn: Print,
 ): Promise<void> {
   const authtoken = given === FROM_STDIN ? await readSecret('Authtoken') : given
-  const problem = authtokenProblem(authtoken)
-  if (problem) throw new ConfigError([{ path: 'TOKEN', message: problem }])
+  const problem = problemOf(authtoken)
+  if (problem) throw new ConfigError([{ path: 'agent config add-authtoken', message: problem }])
   const path = configPath(config, environment)
   editConfig(path, 'authtoken', authtoken)
   print(`The authtoken is saved in ${path}`)
+  if (!AUTHTOKEN.test(authtoken)) {
+    warn(`Authtokens have sp_ and ${TOKEN_CHARS} letters and digits; this one looks otherwise. Was it copied whole?`)
+  }
   if (given !== FROM_STDIN) {
     warn(
       'On a command line others on this machine can see it, and the shell keeps it in its history. Next time: agent config add-authtoken -',
@@ -49,10 +56,24 @@ export async function addAuthtoken(
   }
 }
 
+/** Also where it is something else than an authtoken that a person may have at hand. Never shows it. */
+function problemOf(given: string): string | undefined {
+  if (given === '') return 'No authtoken came on standard input.'
+  if (given.startsWith('sps_')) {
+    return 'This is a service token, which a program shows to an edge. Make an authtoken with: relay authtoken create'
+  }
+  if (given.startsWith('atk_')) {
+    return 'This is the id of an authtoken, not the authtoken itself, which is shown once. Make another with: relay authtoken create'
+  }
+  const problem = authtokenProblem(given)
+  if (problem !== undefined || given.startsWith('sp_')) return problem
+  return 'This is not an authtoken of a Sallyport relay: they begin with sp_. Make one with: relay authtoken create'
+}
+
 /** Saves the relay's address. */
 export function addServer(server: string, config: string | undefined, environment: Environment, print: Print): void {
   const relay = parseRelayAddress(server)
-  if ('problem' in relay) throw new ConfigError([{ path: 'URL', message: relay.problem }])
+  if ('problem' in relay) throw new ConfigError([{ path: 'agent config add-server', message: relay.problem }])
   const path = configPath(config, environment)
   editConfig(path, 'server', relay.url)
   print(`The relay ${relay.url} is saved in ${path}`)
@@ -83,7 +104,9 @@ export function openEditor(config: string | undefined, environment: Environment,
   // As git does it: the variable may hold arguments, so the shell splits it; the path goes in as one.
   const ended = spawnSync('sh', ['-c', `${editor} "$@"`, editor, path], { stdio: 'inherit' })
   if (ended.error || ended.status !== 0) {
-    throw new ConfigError([{ path: 'EDITOR', message: `"${editor}" did not end well; the file is ${path}` }])
+    throw new ConfigError([
+      { path: 'agent config edit', message: `The editor "${editor}" did not end well; the file is ${path}` },
+    ])
   }
   checkConfig(config, environment, print)
 }

@@ -15,7 +15,7 @@ import { FakeRelay, readReply } from './fixtures/fake-relay.ts'
 import type { FakeRelayOptions, FakeSession } from './fixtures/fake-relay.ts'
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url))
-const TOKEN = 'sat_hush-this-is-secret'
+const TOKEN = `sp_hush${'x'.repeat(26)}`
 const home = mkdtempSync(join(tmpdir(), 'sallyport-main-'))
 const closing: (() => unknown)[] = [() => rmSync(home, { recursive: true })]
 after(async () => {
@@ -254,17 +254,49 @@ describe('agent config', () => {
     }
     const empty = run(['config', 'add-authtoken', '-', '--config', path])
     empty.child.stdin.end()
-    assert.match(await empty.stderr, /TOKEN: /)
+    assert.equal(await empty.stderr, 'agent config add-authtoken: No authtoken came on standard input.\n')
     assert.equal((await empty.ended).code, 2)
     assert.ok(readFileSync(path, 'utf8').includes(TOKEN), 'what was there stays')
+  })
+
+  it('first-hour 23: saves no authtoken that is none, and asks about one of another length', async () => {
+    const path = join(home, 'junk.yml')
+    const add = async (token: string): Promise<string> => {
+      const { child, stderr, ended } = run(['config', 'add-authtoken', '-', '--config', path])
+      child.stdin.end(`${token}\n`)
+      return `${(await ended).code} ${await stderr}`
+    }
+    const make = 'with: relay authtoken create\n'
+    assert.equal(
+      await add('2abc_ngroktoken'),
+      `2 agent config add-authtoken: This is not an authtoken of a Sallyport relay: they begin with sp_. Make one ${make}`,
+    )
+    assert.equal(
+      await add(`sps_${'x'.repeat(30)}`),
+      `2 agent config add-authtoken: This is a service token, which a program shows to an edge. Make an authtoken ${make}`,
+    )
+    assert.equal(
+      await add('atk_1a2b3c'),
+      `2 agent config add-authtoken: This is the id of an authtoken, not the authtoken itself, which is shown once. Make another ${make}`,
+    )
+    assert.equal(existsSync(path), false)
+    assert.equal(
+      await add('sp_short'),
+      '0 Authtokens have sp_ and 30 letters and digits; this one looks otherwise. Was it copied whole?\n',
+    )
+    assert.match(readFileSync(path, 'utf8'), /^authtoken: sp_short$/m)
+    assert.equal(await add(TOKEN), '0 ')
   })
 
   it('ends with 2 for a value or a file that is wrong', async () => {
     const broken = join(home, 'broken.yml')
     writeFileSync(broken, 'sevrer: x\nlog: {level: loud}\n')
     const cases: [string[], RegExp][] = [
-      [['config', 'add-server', 'ftp://relay'], /URL: .*https:\/\/relay\.example\.com/],
-      [['config', 'add-authtoken', 'two words'], /TOKEN: This is not an authtoken/],
+      [['config', 'add-server', 'ftp://relay'], /agent config add-server: .*https:\/\/relay\.example\.com/],
+      [
+        ['config', 'add-authtoken', 'two words'],
+        /agent config add-authtoken: This is not an authtoken: it contains spaces/,
+      ],
       [['config', 'check', '--config', broken], /log\.level: Write one of[^]*sevrer: .*Did you mean "server"/],
       [['config', 'check', '--config', join(home, 'no.yml')], /There is no such file/],
     ]
