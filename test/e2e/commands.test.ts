@@ -233,6 +233,34 @@ Warning: ${file} has no edge edg_something. The authtoken is made all the same.`
       )
     })
 
+    it('first-hour 24: what is no fault of the configuration names the command, the variable or the file', async () => {
+      const file = await config({ store: 'sqlite:words.db' })
+      const said = async (words: string, env: NodeJS.ProcessEnv = {}): Promise<string> => {
+        const { code, stderr } = await processes.run([RELAY, ...words.split(' ')], env)
+        return `${code} ${stderr}`
+      }
+      const [revoke, password, log, store] = await Promise.all([
+        said(`service-token revoke svt_nope --config ${file}`),
+        said('hash-password'),
+        said(`start --config ${file}`, { SALLYPORT_LOG_LEVEL: 'loud' }),
+        said('authtoken list', { XDG_DATA_HOME: '/dev/null' }),
+      ])
+      assert.equal(
+        revoke,
+        '2 relay service-token revoke svt_nope: there is no such service token; see: relay service-token list',
+      )
+      assert.equal(password, '2 relay hash-password: no password came on standard input')
+      assert.equal(
+        log,
+        '2 SALLYPORT_LOG_LEVEL: "loud" is not known; write one of: trace, debug, info, warn, error, fatal, silent',
+      )
+      assert.match(store, /^2 relay authtoken list: store: a part of the path .* is a file/)
+      const key = join(processes.folder, 'words.secret')
+      await writeFile(key, 'x', { mode: 0o644 })
+      const open = await said(`start --config ${file}`)
+      assert.equal(open, `2 ${key}: other users may read the key of the relay; run: chmod 600 ${key}`)
+    })
+
     it('-v and --version print what version prints, for both', async () => {
       for (const [program, name] of [
         [RELAY, 'relay'],

@@ -5,7 +5,7 @@ import { Command, CommanderError, Option } from 'commander'
 import { explainUnforeseen } from '@sallyport/protocol/unforeseen'
 
 import { LOG_FORMATS, LOG_LEVELS } from '../config/log-words.ts'
-import { ConfigError } from '../errors.ts'
+import { ConfigError, type ConfigProblem } from '../errors.ts'
 import { RELAY_VERSION } from '../version.ts'
 import type { StartOptions } from './start.ts'
 
@@ -17,10 +17,14 @@ const CONFIG_OPTION = [
 /** @param leaveUncaught takes back what the process does with uncaught exceptions, for a command with a log of its own */
 export async function runCli(argv: readonly string[], leaveUncaught: () => void): Promise<void> {
   const program = buildProgram(leaveUncaught)
+  let running = program
+  program.hook('preAction', (_, command) => {
+    running = command
+  })
   try {
     await program.parseAsync(argv)
   } catch (error) {
-    process.exitCode = report(error)
+    process.exitCode = report(error, running)
   }
 }
 
@@ -246,22 +250,34 @@ function collectScopes(value: string, before: string[] = ['openid']): string[] {
 }
 
 /** Tells what went wrong on standard error. @returns the exit code */
-function report(error: unknown): number {
+function report(error: unknown, running: Command): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2 // commander has printed it
   if (error instanceof ConfigError) {
-    const { problems } = error
-    // No path of a configuration begins so: it is the command line that is wrong.
-    const isUsage = problems.every(({ path }) => /^(?:--|relay )/.test(path))
-    if (!isUsage) {
-      console.error(
-        problems.length === 1
-          ? 'The configuration has a problem:'
-          : `The configuration has ${problems.length} problems:`,
-      )
-    }
-    for (const { path, message } of problems) console.error(`${isUsage ? '' : '  '}${path}: ${message}`)
+    for (const line of explain(error.problems, running)) console.error(line)
     return 2
   }
   console.error(`relay: ${explainUnforeseen(error)}`)
   return 1
+}
+
+/** What is wrong with the configuration is told under one heading; anything else names the command, or says where it is. */
+function* explain(problems: readonly ConfigProblem[], running: Command): Generator<string> {
+  const { config = process.env.SALLYPORT_CONFIG || undefined } = running.opts<{ config?: string }>()
+  const isInFile = ({ path }: ConfigProblem): boolean =>
+    config !== undefined && (path === config || !OUTSIDE.test(path))
+  const { length } = problems.filter(isInFile)
+  if (length > 0) yield `The configuration has ${length === 1 ? 'a problem' : `${length} problems`}:`
+  for (const problem of problems) {
+    const { path, message } = problem
+    const before = isInFile(problem) ? '  ' : OUTSIDE.test(path) ? '' : `${nameOf(running)}: `
+    yield `${before}${path}: ${message}`
+  }
+}
+
+/** A flag, a command, a variable, or a file such as the key of the relay; keys of a configuration begin with none of these. */
+const OUTSIDE = /^(?:--|relay |SALLYPORT_|\/)/
+
+/** As it is typed: `relay authtoken create`. */
+function nameOf(command: Command): string {
+  return command.parent ? `${nameOf(command.parent)} ${command.name()}` : command.name()
 }

@@ -3,18 +3,14 @@
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
 
-import { parseBasicCredential } from '../config/basic-credential.ts'
+import { passwordProblem } from '../config/basic-credential.ts'
 import { hashPassword } from '../config/password-hash.ts'
 import { ConfigError } from '../errors.ts'
 
 export async function printPasswordHash(): Promise<void> {
   const password = await readPassword()
-  const read = parseBasicCredential(`user:${password}`)
-  if ('problem' in read || read.password.startsWith('$scrypt$')) {
-    throw new ConfigError([
-      { path: 'relay hash-password', message: 'problem' in read ? read.problem : 'is a hash already' },
-    ])
-  }
+  const problem = passwordProblem(password)
+  if (problem !== undefined) throw new ConfigError([{ path: 'relay hash-password', message: problem }])
   console.log(await hashPassword(password))
 }
 

@@ -24,7 +24,8 @@ function homeOf(): string {
     return homedir()
   } catch (cause) {
     // There is neither HOME nor an entry in the list of users, as in many containers.
-    const message = 'this user has no home folder; say where it is to be, like sqlite:/var/lib/sallyport/relay.db'
+    const message =
+      'this user has no home folder to keep it in; set XDG_DATA_HOME, or say in relay.yml where it is to be, like sqlite:/var/lib/sallyport/relay.db'
     throw new ConfigError([{ path: 'store', message }], { cause })
   }
 }

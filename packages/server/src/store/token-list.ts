@@ -90,11 +90,12 @@ export class TokenList<T extends TokenRow> {
    * @throws ConfigError where none or several are meant; StoreUnavailable
    */
   async revoke(idOrPrefix: string, now = Date.now()): Promise<T> {
-    const hash = this.#find(idOrPrefix)
+    const path = `${this.#init.command} revoke ${idOrPrefix}` // as it was typed, so that nobody looks for it in a file
+    const hash = this.#find(idOrPrefix, path)
     for (let attempt = 1; ; attempt++) {
       const entry = await this.#bucket.get(hash)
       if (!entry) {
-        throw new ConfigError([{ path: idOrPrefix, message: `this ${this.#init.noun} has just been deleted` }])
+        throw new ConfigError([{ path, message: `this ${this.#init.noun} has just been deleted` }])
       }
       if (entry.value.revoked_at !== undefined) return entry.value
       const revoked = { ...entry.value, revoked_at: now }
@@ -142,7 +143,7 @@ export class TokenList<T extends TokenRow> {
     for (const listener of this.#listeners) listener(before.id)
   }
 
-  #find(idOrPrefix: string): string {
+  #find(idOrPrefix: string, path: string): string {
     const { idPrefix, noun, command } = this.#init
     const all = [...this.#byHash].map(([hash, { row }]) => ({ hash, id: row.id }))
     const found = all.filter(({ id }) => id === idOrPrefix)
@@ -150,7 +151,6 @@ export class TokenList<T extends TokenRow> {
       found.push(...all.filter(({ id }) => id.startsWith(idOrPrefix)))
     }
     const [first, second] = found
-    const path = `${command} revoke ${idOrPrefix}` // as a command names itself, so that nobody looks for it in a file
     if (!first) throw new ConfigError([{ path, message: `there is no such ${noun}; see: ${command} list` }])
     if (second) {
       const ids = found.map(({ id }) => id).join(', ')

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
 import { ConfigError } from '../../errors.ts'
+import { passwordProblem } from '../basic-credential.ts'
 import type { Config } from '../config.ts'
 import { hashPassword, isPasswordOf, parsePasswordHash } from '../password-hash.ts'
 import { parseConfig } from '../parse-config.ts'
@@ -144,6 +145,13 @@ describe('the configuration of basic-auth', () => {
     }
     onlyProblem(basic(), /credentials: an empty list would let nobody pass/)
     assert.doesNotMatch(JSON.stringify(parse(basic('ada:lovelace'))), /lovelace/)
+  })
+
+  it('first-hour 24: says of a password to be hashed what is wrong with it, not with a configuration', () => {
+    assert.equal(passwordProblem('short'), 'this password has 5 characters; it must have 8 to 128')
+    assert.equal(passwordProblem('$scrypt$ln=15,r=8,p=1$x$y'), 'this is a hash already; it can be used as it is')
+    assert.equal(passwordProblem('tab\there'), 'a password may not contain control characters, such as a tab')
+    assert.equal(passwordProblem('correct: horse'), undefined)
   })
 
   it('has hashes that fit one password, each with a salt of its own', async () => {
