@@ -246,6 +246,7 @@ async function askForHelp(name: string, path: readonly string[]): Promise<Help> 
   const section = (title: string): string => new RegExp(`^${title}:\\n((?: +.*\\n)*)`, 'm').exec(stdout)?.[1] ?? ''
   return {
     commands: new Set([...section('Commands').matchAll(/^ {2}(\w[\w-]*)/gm)].map((match) => match[1] ?? '')),
-    flags: new Set([...section('Options').matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)].map((match) => match[1] ?? '')),
+    // In groups of several names.
+    flags: new Set([...stdout.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)].map((match) => match[1] ?? '')),
   }
 }

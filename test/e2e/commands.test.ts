@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir, rename, writeFile } from 'node:fs/promises'
+import { access, readdir, rename, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -259,6 +259,39 @@ Warning: ${file} has no edge edg_something. The authtoken is made all the same.`
       await writeFile(key, 'x', { mode: 0o644 })
       const open = await said(`start --config ${file}`)
       assert.equal(open, `2 ${key}: other users may read the key of the relay; run: chmod 600 ${key}`)
+    })
+
+    it('first-hour 24: help comes by three ways, names the documentation, and tells each default once, at both commands', async () => {
+      const helpOf = async (program: string, words: string): Promise<string> => {
+        const { code, stdout, stderr } = await processes.run([program, ...words.split(' ')])
+        assert.deepEqual([code, stderr], [0, ''], words)
+        return stdout
+      }
+      for (const [program, names] of [
+        [RELAY, ['start', 'authtoken create', 'oidc check']],
+        [AGENT, ['http', 'tunnel']],
+      ] as const) {
+        const [help, ...others] = await Promise.all(['--help', '-h', 'help'].map((way) => helpOf(program, way)))
+        for (const other of others) assert.equal(other, help)
+        assert.match(help ?? '', /\n {2}help \[command\] +print the help of a command\n/)
+        assert.match(help ?? '', /\nDocumentation: README\.md and docs\/ of the repository; docs\//)
+        for (const text of await Promise.all(names.map((name) => helpOf(program, `${name} --help`)))) {
+          assert.doesNotMatch(text, /\(default[^)]*\)\s+\(default/)
+          assert.doesNotMatch(text, /default: (?:\[|"|true)/)
+        }
+        const wrong = await processes.run([program, 'nonsense'])
+        assert.match(
+          wrong.stderr,
+          /^error: unknown command 'nonsense'\nRun the command with --help to see what it takes\.$/,
+        )
+      }
+      assert.match(await helpOf(RELAY, 'help start'), /^Usage: relay start /)
+      const http = await helpOf(AGENT, 'help http')
+      assert.deepEqual(
+        [...http.matchAll(/^(\S[\w-]*):$/gm)].map(([, group]) => group),
+        ['Arguments', 'Address', 'Sign-in', 'Visitors', 'Headers', 'App', 'Relay', 'Log', 'Help', 'Examples'],
+      )
+      for (const [, file = ''] of http.matchAll(/(docs\/[\w-]+\.md)/g)) await access(join(root, file))
     })
 
     it('-v and --version print what version prints, for both', async () => {

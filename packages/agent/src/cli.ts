@@ -20,10 +20,8 @@ const WRONG_USAGE = 2
 
 const UPSTREAM =
   'where the app is: 8000, host:port, http://host:port, https://host, unix:/path, or file:///dir for files'
-const ENVIRONMENT = `The environment stands below the flags and above the configuration file:
-  SALLYPORT_SERVER, SALLYPORT_AUTHTOKEN, SALLYPORT_CONFIG, SALLYPORT_CA, SALLYPORT_PROXY_URL,
-  SALLYPORT_CONNECTIONS, SALLYPORT_LOG_LEVEL, SALLYPORT_LOG_FORMAT; and HTTPS_PROXY, HTTP_PROXY, NO_PROXY as everywhere.
-On a terminal a status view is shown; --log-level, --log-format or NO_COLOR shows log lines instead.`
+const ENVIRONMENT = `Flags win over the environment (env), and that over the configuration file. HTTPS_PROXY, HTTP_PROXY and NO_PROXY count
+as everywhere. On a terminal a status view is shown; --log-level, --log-format or NO_COLOR shows log lines instead.`
 
 /**
  * Runs one command.
@@ -53,10 +51,12 @@ function describeCommands(environment: Environment, exit: (code: number) => void
   const warn = (line: string): void => void process.stderr.write(`${line}\n`)
   const version = `agent ${AGENT_VERSION} (node ${process.versions.node}, ${process.platform} ${process.arch})`
   const program = new Command('agent')
-    .description('Makes a local app reachable through a sallyport relay.')
+    .description('The Sallyport agent: makes a local app reachable through a Sallyport relay.')
     .version(version, '-v, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command')
     .exitOverride()
-    .showHelpAfterError('(agent --help shows all commands)')
+    .showHelpAfterError('Run the command with --help to see what it takes.')
     .addHelpText(
       'after',
       `
@@ -64,42 +64,53 @@ Examples:
   agent config add-server https://relay.example.com
   agent config add-authtoken -
   agent tunnel --label edge=edg_docs http://localhost:8000
-  agent http 3000`,
+  agent http 3000
+
+Documentation: README.md and docs/ of the repository; docs/agent-http.md is about agent http.`,
     )
 
   const http = program
     .command('http')
     .description('Give a local app a public address for as long as this agent runs, with sign-in if you like.')
     .argument('<upstream>', UPSTREAM)
+    .optionsGroup('Address:')
     .option('--url <url>', 'the address you want, like https://name.example.com; without it the relay chooses one')
     .option('--domain <host>', 'the same as --url, by its host alone')
     .option('--pooling-enabled', 'let other agents with the same flags share the address')
+    .optionsGroup('Sign-in:')
     .option('--oidc <issuer>', 'have visitors sign in at this OpenID Connect provider')
     .option('--oidc-client-id <id>', 'the client id that the provider gave you')
-    .option('--oidc-client-secret <secret>', 'the client secret; better kept in SALLYPORT_OIDC_CLIENT_SECRET')
-    .option('--oidc-scope <scope>', 'what to ask the provider for (default: openid, profile, email)', collect)
-    .option('--oidc-allow-email <address>', 'let this person pass', collect)
-    .option('--oidc-allow-domain <domain>', 'let everybody with an address of this domain pass', collect)
-    .option('--oidc-allow-group <group>', 'let everybody in this group pass', collect)
+    .option(
+      '--oidc-client-secret <secret>',
+      'the client secret; other users of this machine may see it here, but not in the environment (env: SALLYPORT_OIDC_CLIENT_SECRET)',
+    )
+    .option(
+      '--oidc-scope <scope>',
+      'what to ask the provider for; repeatable (default: openid, profile, email)',
+      collect,
+    )
+    .option('--oidc-allow-email <address>', 'let this person pass; repeatable', collect)
+    .option('--oidc-allow-domain <domain>', 'let everybody with an address of this domain pass; repeatable', collect)
+    .option('--oidc-allow-group <group>', 'let everybody in this group pass; repeatable', collect)
     .option('--oidc-group-claim <name>', 'the claim that lists the groups (default: groups)')
     .addOption(
       new Option('--oidc-id-token-alg <name>', 'where the provider signs with the client secret').choices(['HS256']),
     )
-    .option('--basic-auth <user:password>', 'let only visitors pass who know this; without --oidc', collect)
-    .option('--cidr-allow <range>', 'let only visitors from this address range pass', collect)
-    .option('--cidr-deny <range>', 'let no visitor from this address range pass', collect)
-    .option('--request-header-add <name: value>', 'give the app this header', collect)
-    .option('--request-header-remove <name>', 'keep this header from the app', collect)
-    .option('--response-header-add <name: value>', 'give visitors this header', collect)
-    .option('--response-header-remove <name>', 'keep this header from visitors', collect)
+    .optionsGroup('Visitors:')
+    .option('--basic-auth <user:password>', 'let only visitors pass who know this; without --oidc; repeatable', collect)
+    .option('--cidr-allow <range>', 'let only visitors from this address range pass; repeatable', collect)
+    .option('--cidr-deny <range>', 'let no visitor from this address range pass; repeatable', collect)
+    .optionsGroup('Headers:')
+    .option('--request-header-add <name: value>', 'give the app this header; repeatable', collect)
+    .option('--request-header-remove <name>', 'keep this header from the app; repeatable', collect)
+    .option('--response-header-add <name: value>', 'give visitors this header; repeatable', collect)
+    .option('--response-header-remove <name>', 'keep this header from visitors; repeatable', collect)
   addUpstreamFlags(http)
   http
     .addHelpText(
       'after',
       `
-Flags for scopes, allowed visitors, passwords, address ranges and headers can be given several times. One match of the
---oidc-allow flags is enough; without any, everybody whom the provider signs in may pass. The client secret can
-stand in SALLYPORT_OIDC_CLIENT_SECRET, where other users of this machine do not see it.
+One match of the --oidc-allow flags is enough; without any, everybody whom the provider signs in may pass.
 
 Examples:
   agent http 3000
@@ -107,7 +118,9 @@ Examples:
   agent http 3000 --oidc https://login.example.com --oidc-client-id ID --oidc-allow-domain example.com
   agent http 3000 --url https://name.example.com --pooling-enabled --weight 3
 
-${ENVIRONMENT}`,
+${ENVIRONMENT}
+
+Documentation: docs/agent-http.md of the repository.`,
     )
     .action(async (upstream: string, flags: HttpFlags) => exit(await runHttp(upstream, flags, environment)))
   addGlobalFlags(http)
@@ -116,7 +129,8 @@ ${ENVIRONMENT}`,
     .command('tunnel')
     .description('Offer a local app under labels; an edge of the relay that selects them sends visitors here.')
     .argument('<upstream>', UPSTREAM)
-    .option('--label <key=value>', 'a label of this tunnel; can be given several times', collect, [])
+    .optionsGroup('Labels:')
+    .option('--label <key=value>', 'a label of this tunnel, like edge=edg_docs; repeatable', collect)
   addUpstreamFlags(tunnel)
   tunnel
     .addHelpText(
@@ -129,7 +143,9 @@ Examples:
   agent tunnel --label edge=edg_docs file://./public
   agent tunnel --label edge=edg_grpc --upstream-protocol http2 50051
 
-${ENVIRONMENT}`,
+${ENVIRONMENT}
+
+Documentation: README.md of the repository, and docs/load-balancing.md for several agents.`,
     )
     .action(async (upstream: string, flags: TunnelFlags) => exit(await runTunnel(upstream, flags, environment)))
   addGlobalFlags(tunnel)
@@ -163,7 +179,7 @@ ${ENVIRONMENT}`,
 
 function addUpstreamFlags(command: Command): void {
   command
-    .option('--region <region>', 'the region of the relay to use, where it has several')
+    .optionsGroup('App:')
     .option('--name <name>', 'a name for this tunnel, shown in its log and status')
     .option('--metadata <text>', 'any text the relay keeps with this tunnel')
     .option('--weight <number>', 'its share of the visitors beside its siblings (0 to 10000; 0 is a standby)', toWeight)
@@ -172,35 +188,38 @@ function addUpstreamFlags(command: Command): void {
     .option('--health-timeout <time>', 'for one check (default: 5s)', toDuration)
     .option('--health-healthy <number>', 'passed checks in a row until it is healthy again (default: 2)', toCount)
     .option('--health-unhealthy <number>', 'failed checks in a row until it is unhealthy (default: 3)', toCount)
-    .option('--host-header <value>', 'what the app gets as Host: preserve, rewrite, or a value', 'preserve')
+    .option('--host-header <value>', 'what the app gets as Host: preserve, rewrite, or a value (default: preserve)')
     .addOption(
       new Option('--upstream-protocol <protocol>', 'what the app speaks; http2 for gRPC').choices(['http1', 'http2']),
     )
     .option('--upstream-ca <file>', 'a further authority (PEM) for an https app')
-    .option(
-      '--upstream-pin <sha256/BASE64>',
-      'trust an https app by its public key; can be given several times',
-      collect,
-      [],
-    )
-    .option('--upstream-tls-verify', "check an https app's certificate (default)", true)
+    .option('--upstream-pin <sha256/BASE64>', 'trust an https app by its public key; repeatable', collect)
+    .option('--upstream-tls-verify', "check an https app's certificate, as without this flag")
     .option('--no-upstream-tls-verify', "do not check an https app's certificate")
 }
 
 function addGlobalFlags(command: Command): void {
   command
-    .option('--server <url>', "the relay's address, like https://relay.example.com")
-    .option('--authtoken <token>', 'the authtoken; better saved with "agent config add-authtoken"')
-    .option('--config <file>', 'the configuration file, instead of the usual one')
-    .option('--ca <file>', "a further authority (PEM) for the relay's certificate")
-    .option('--proxy-url <url>', 'the HTTP proxy that leads to the relay')
+    .optionsGroup('Relay:')
+    .option('--server <url>', "the relay's address, like https://relay.example.com (env: SALLYPORT_SERVER)")
+    .option(
+      '--authtoken <token>',
+      'the authtoken; better saved with "agent config add-authtoken" (env: SALLYPORT_AUTHTOKEN)',
+    )
+    .option('--config <file>', 'the configuration file, instead of the usual one (env: SALLYPORT_CONFIG)')
+    .option('--ca <file>', "a further authority (PEM) for the relay's certificate (env: SALLYPORT_CA)")
+    .option('--proxy-url <url>', 'the HTTP proxy that leads to the relay (env: SALLYPORT_PROXY_URL)')
     .option(
       '--connections <number>',
-      'to the relay, 1 to 16: when one stalls, others serve (default: 2)',
+      'to the relay, 1 to 16: when one stalls, others serve (default: 2) (env: SALLYPORT_CONNECTIONS)',
       toConnections,
     )
-    .addOption(new Option('--log-level <level>', 'how much is logged').choices(LOG_LEVELS))
-    .addOption(new Option('--log-format <format>', 'how it is logged').choices(LOG_FORMATS))
+    .option('--region <region>', 'the region of the relay to use, where it has several')
+    .optionsGroup('Log:')
+    .addOption(new Option('--log-level <level>', 'how much is logged (env: SALLYPORT_LOG_LEVEL)').choices(LOG_LEVELS))
+    .addOption(new Option('--log-format <format>', 'how it is logged (env: SALLYPORT_LOG_FORMAT)').choices(LOG_FORMATS))
+    .optionsGroup('Help:')
+    .helpOption('-h, --help', 'print this help')
 }
 
 function collect(value: string, before: string[] = []): string[] {

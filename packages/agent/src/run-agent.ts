@@ -43,8 +43,8 @@ export interface UpstreamFlags {
   hostHeader?: string
   upstreamProtocol?: 'http1' | 'http2'
   upstreamCa?: string
-  upstreamPin: string[]
-  upstreamTlsVerify: boolean
+  upstreamPin?: string[]
+  upstreamTlsVerify?: boolean
 }
 
 /**

@@ -5,10 +5,10 @@ import { runAgent } from './run-agent.ts'
 import type { GlobalFlags, UpstreamFlags } from './run-agent.ts'
 
 export interface TunnelFlags extends GlobalFlags, UpstreamFlags {
-  label: string[]
+  label?: string[]
 }
 
 /** As runAgent(). */
 export function runTunnel(upstream: string, flags: TunnelFlags, environment: Environment): Promise<number> {
-  return runAgent(upstream, { labels: flags.label }, flags, environment)
+  return runAgent(upstream, { labels: flags.label ?? [] }, flags, environment)
 }

@@ -8,8 +8,8 @@ import { printTable, shownTime } from './print-table.ts'
 import { warnOfUnknownEdge } from './warn-of-unknown-edge.ts'
 import { untilSeen, withStore, type StoreOption } from './with-store.ts'
 
-export async function createAuthtoken(options: StoreOption & { acl: string[]; description?: string }): Promise<void> {
-  const { acl, description } = options
+export async function createAuthtoken(options: StoreOption & { acl?: string[]; description?: string }): Promise<void> {
+  const { acl = [], description } = options
   await withStore(options, openAuthtokens, async (authtokens) => {
     const created = await authtokens.create({ acl, ...(description !== undefined && { description }) })
     await untilSeen()

@@ -33,9 +33,10 @@ function buildProgram(leaveUncaught: () => void): Command {
   const program = new Command('relay')
     .description('The Sallyport relay: a public entry that signs visitors in and forwards them to agents.')
     .version(version, '-v, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command')
     .exitOverride()
     .showHelpAfterError('Run the command with --help to see what it takes.')
-    .helpCommand(false)
     .addHelpText(
       'after',
       `
@@ -46,7 +47,9 @@ Examples:
   relay oidc check --config relay.yml         whether its identity providers will sign visitors in
   relay oidc redirect-uri https://login.example.com --config relay.yml
   relay authtoken create --acl bind:edge=edg_docs --description "docs server"
-  relay session revoke --user ada@example.com`,
+  relay session revoke --user ada@example.com
+
+Documentation: README.md and docs/ of the repository; docs/configuration.md has every key of relay.yml.`,
     )
   program
     .command('start')
@@ -71,7 +74,6 @@ Examples:
   const authtoken = program
     .command('authtoken')
     .description('Make, list and revoke the credentials of agents, also while the relay runs.')
-    .helpCommand(false)
     .addHelpText(
       'after',
       `
@@ -85,7 +87,7 @@ Examples:
     .command('create')
     .description('Make an authtoken. It is printed on standard output, this once; only its hash is kept.')
     .option(...CONFIG_OPTION)
-    .option('--acl <rule>', 'what it may bind, e.g. bind:edge=edg_docs; repeatable (default: bind:*)', collect, [])
+    .option('--acl <rule>', 'what it may bind, like bind:edge=edg_docs; repeatable (default: bind:*)', collect)
     .option('--description <text>', 'for people: whose it is, or what for')
     .action(loaded(async () => (await import('./authtoken-commands.ts')).createAuthtoken))
   authtoken
@@ -104,13 +106,14 @@ Examples:
   const oidc = program
     .command('oidc')
     .description('Set up identity providers: what to register there, and whether it works.')
-    .helpCommand(false)
     .addHelpText(
       'after',
       `
 Examples:
   relay oidc redirect-uri https://login.example.com --config relay.yml
-  relay oidc check --config relay.yml`,
+  relay oidc check --config relay.yml
+
+Documentation: docs/sign-in.md of the repository, and docs/providers for each provider.`,
     )
   oidc
     .command('check')
@@ -168,7 +171,6 @@ function addSessionCommands(program: Command): void {
   const session = program
     .command('session')
     .description('See who is signed in, and end it, also while the relay runs.')
-    .helpCommand(false)
     .addHelpText(
       'after',
       `
@@ -202,14 +204,15 @@ function addServiceTokenCommands(program: Command): void {
     .description(
       'Make, list and revoke what programs show on an edge in place of a sign-in, also while the relay runs.',
     )
-    .helpCommand(false)
     .addHelpText(
       'after',
       `
 Examples:
   relay service-token create --edge edg_docs --description "nightly export"
   relay service-token list --edge edg_docs --json
-  relay service-token revoke svt_1a2b3c`,
+  relay service-token revoke svt_1a2b3c
+
+Documentation: docs/programs.md of the repository.`,
     )
   serviceToken
     .command('create')
@@ -240,7 +243,7 @@ function loaded<A extends unknown[]>(
   return async (...given) => (await load())(...given)
 }
 
-function collect(value: string, before: string[]): string[] {
+function collect(value: string, before: string[] = []): string[] {
   return [...before, value]
 }
 
