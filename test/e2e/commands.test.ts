@@ -88,6 +88,14 @@ tls:
     - cert_file: nope.crt
       key_file: .
     - { cert_file: relay.yml, key_file: relay.yml }
+edges:
+  - id: edg_a
+    hosts: [a.example.com]
+    policy:
+      on_http_request:
+        - actions:
+            - type: openid-connect
+              config: { issuer_url: https://login.example.com, client_id: x, client_key: { file: nope.key, audience: issuer } }
 `
       await writeFile(configFile, text)
       for (const command of ['check', 'start']) {
@@ -95,7 +103,8 @@ tls:
         assert.equal(code, 2)
         assert.equal(
           stderr,
-          `The configuration has 3 problems:
+          `The configuration has 4 problems:
+  client_key of openid-connect in edg_a: there is no such file: ${folder}/nope.key; correct the path, or put the file there
   tls.certificates[0].cert_file: there is no such file: ${folder}/nope.crt; correct the path, or put the file there (line 7)
   tls.certificates[0].key_file: ${folder} is a folder; name the file in it (line 8)
   tls.certificates[1].cert_file: ${folder}/relay.yml is not a PEM certificate (line 9)`,

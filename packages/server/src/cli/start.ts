@@ -104,15 +104,20 @@ export async function start({
   process.exit(0) // nothing may keep a stopped relay alive
 }
 
-/** They are served all the same: who has nothing better shall not be without a relay, too. */
+/**
+ * Certificates that visitors refuse are served all the same: who has nothing better shall not be without a relay, too. Said
+ * here, once for all workers.
+ */
 async function tellOfCertificates(config: Config, log: Logger): Promise<void> {
   if (config.tls.certificates.length === 0) return
-  const [{ Certificates }, { certificateFindings }] = await Promise.all([
-    import('../listener/certificates.ts'),
+  const [{ readFiles }, { certificateFindings }] = await Promise.all([
+    import('../listener/read-files.ts'),
     import('../listener/certificate-findings.ts'),
   ])
-  const certificates = await Certificates.load(config.tls.certificates, log)
+  const [certificates, authorities] = await readFiles(config, log)
+  // Before a relay of this process watches the same files: to close is to watch them no more.
   certificates.close()
+  authorities.close()
   const { problems, warnings } = certificateFindings(config, certificates.known, Date.now())
   for (const { path, message } of problems) log.error({ key: path, reason: message }, 'visitors refuse a certificate')
   for (const { path, message } of warnings) log.warn({ key: path, reason: message }, 'a certificate is amiss')

@@ -2,9 +2,11 @@
 // wrong with any of them is told together.
 
 import type { Config } from '../config/config.ts'
-import { ConfigError } from '../errors.ts'
+import { signInsOf } from '../config/sign-ins.ts'
+import { ConfigError, type ConfigProblem } from '../errors.ts'
 import { Certificates } from './certificates.ts'
 import type { Logger } from '../log.ts'
+import { readClientKey } from '../policy/oidc/client-key.ts'
 import { ProviderAuthorities } from '../policy/oidc/provider-authorities.ts'
 
 /** @throws ConfigError that names every file that cannot be used */
@@ -13,14 +15,29 @@ export async function readFiles({ tls, edges }: Config, log: Logger): Promise<[C
     Certificates.load(tls.certificates, log),
     ProviderAuthorities.load(edges, log),
   ])
-  if (certificates.status === 'fulfilled' && authorities.status === 'fulfilled') {
+  const problems = clientKeyProblems(edges)
+  if (certificates.status === 'fulfilled' && authorities.status === 'fulfilled' && problems.length === 0) {
     return [certificates.value, authorities.value]
   }
-  const problems = []
   for (const result of [certificates, authorities]) {
     if (result.status === 'fulfilled') result.value.close()
     else if (result.reason instanceof ConfigError) problems.push(...result.reason.problems)
     else throw result.reason
   }
   throw new ConfigError(problems)
+}
+
+/** The sign-in reads them for itself, one by one, when it is built. */
+function clientKeyProblems(edges: Config['edges']): ConfigProblem[] {
+  const found = new Map<string, ConfigProblem>()
+  for (const { edgeId, config } of signInsOf(edges)) {
+    if (!config.client_key) continue
+    try {
+      readClientKey(config.client_key)
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      found.set(`${edgeId} ${message}`, { path: `client_key of openid-connect in ${edgeId}`, message })
+    }
+  }
+  return [...found.values()]
 }
