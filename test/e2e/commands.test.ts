@@ -13,7 +13,7 @@ import { AGENT, Processes, RELAY, freePort } from '../support/processes.ts'
 
 const root = join(import.meta.dirname, '../..')
 
-describe('the commands', { timeout: 120_000 }, () => {
+describe('the commands', { timeout: 300_000 }, () => {
   let processes: Processes
 
   before(async () => {
