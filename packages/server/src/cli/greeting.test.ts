@@ -1,17 +1,11 @@
 import assert from 'node:assert/strict'
-import { X509Certificate } from 'node:crypto'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, before, describe, it } from 'node:test'
+import { describe, it } from 'node:test'
 
-import { NO_OPENSSL, makeCertificate } from '../../../../test/support/certificate.ts'
 import type { Config } from '../config/config.ts'
 import { parseConfig } from '../config/parse-config.ts'
 import { RELAY_VERSION } from '../version.ts'
-import { certificateWarnings, greeting } from './greeting.ts'
+import { greeting } from './greeting.ts'
 
-const DAY_MS = 86_400_000
 const oidc = (host: string, more: object = {}): object => ({
   type: 'openid-connect',
   config: { issuer_url: `https://${host}`, client_id: 'relay', client_secret: 'secret', ...more },
@@ -30,7 +24,7 @@ function configOf(edges: object[], more: object = {}): Config {
   return parseConfig(JSON.stringify(whole), { source: 'relay.yml', env: {} })
 }
 
-const surroundings = { file: 'relay.yml', admin: 'http://127.0.0.1:4041', certificates: [], now: 0 }
+const surroundings = { file: 'relay.yml', admin: 'http://127.0.0.1:4041', certificates: { problems: [], warnings: [] } }
 const greet = (config: Config): string[] => greeting(config, surroundings)
 
 describe('first-hour 19: the greeting of a relay with a configuration', () => {
@@ -99,6 +93,19 @@ describe('first-hour 19: the greeting of a relay with a configuration', () => {
     assert.ok(!of({ type: 'basic-auth', config: { credentials: ['ada:correct horse'] } }))
   })
 
+  it('warns of certificates, first of those that nobody takes, and leaves a long list to relay check', () => {
+    const found = (count: number, message: string): { path: string; message: string }[] =>
+      Array.from({ length: count }, () => ({ path: 'x', message }))
+    const certificates = { problems: found(1, 'expired'), warnings: found(3000, 'no certificate') }
+    const lines = greeting(configOf([]), { ...surroundings, certificates })
+    assert.deepEqual(lines.slice(lines.indexOf('Warning: expired')), [
+      'Warning: expired',
+      ...Array.from({ length: 4 }, () => 'Warning: no certificate'),
+      '  … and 2996 more about certificates: see relay check',
+      '',
+    ])
+  })
+
   it('stays short with thousands of edges, and works without one', () => {
     const edges = Array.from({ length: 3000 }, (_, index) => ({ id: `edg_${index}`, hosts: [`a${index}.example.com`] }))
     const lines = greet(configOf(edges))
@@ -108,38 +115,5 @@ describe('first-hour 19: the greeting of a relay with a configuration', () => {
     assert.ok(lines.includes('  … and 2995 more groups of tunnels'))
     assert.ok(lines.includes('Warning: everybody may pass, on a route of edg_0, edg_1, edg_2, edg_3 and 2996 more'))
     assert.match(greet(configOf([])).join('\n'), /No edge.*agent http/)
-  })
-})
-
-describe('first-hour 19: what is said of certificates', { timeout: 30_000 }, () => {
-  let folder: string
-  let file: string | undefined
-  before(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'sallyport-greeting-'))
-    file = (await makeCertificate(folder, ['relay.example.com', '*.docs.example.com']))?.certFile
-  })
-  after(() => rm(folder, { recursive: true, force: true }))
-
-  it('names hosts without one, and what has expired or soon will', async (test) => {
-    if (file === undefined) return test.skip(NO_OPENSSL)
-    const certificate = new X509Certificate(await readFile(file)) // for two days
-    const tls = { listen: { https: '127.0.0.1:8443' }, tls: { certificates: [{ cert_file: file, key_file: file }] } }
-    const ends = certificate.validToDate.toISOString().slice(0, 10)
-    const warnings = (hosts: string[], days: number): string[] =>
-      certificateWarnings(
-        configOf([{ id: 'edg_docs', hosts }], tls),
-        [certificate],
-        certificate.validToDate.getTime() + days * DAY_MS,
-      )
-    assert.deepEqual(warnings(['*.docs.example.com', 'a.docs.example.com'], -1), [
-      `${file} expires on ${ends}; renew it`,
-    ])
-    assert.deepEqual(warnings(['a.docs.example.com'], 1), [`${file} has expired on ${ends}; browsers refuse it`])
-    assert.match(warnings(['a.docs.example.com'], -3).join(), /is valid from \S+ on, not yet/)
-    assert.deepEqual(warnings(['docs.example.com', 'a.b.docs.example.com', 'x.docs.example.com'], -1).slice(1), [
-      'no certificate is for docs.example.com, a.b.docs.example.com; browsers and agents refuse what they get',
-    ])
-    const plain = configOf([{ id: 'edg_docs', hosts: ['docs.example.com'] }]) // TLS ends elsewhere
-    assert.deepEqual(certificateWarnings(plain, [], 0), [])
   })
 })

@@ -1,8 +1,6 @@
 // What a relay tells its operator when it has started: where visitors come in, who may pass there, what it waits for with
 // the command to paste, and what wants a look. Pure: values in, lines out.
 
-import type { X509Certificate } from 'node:crypto'
-
 import type {
   BackendConfig,
   Config,
@@ -15,33 +13,30 @@ import type {
   WeightedBackendConfig,
 } from '../config/config.ts'
 import { originOn } from '../edge/origin-on.ts'
+import type { CertificateFindings } from '../listener/certificate-findings.ts'
 import { RELAY_VERSION } from '../version.ts'
 
 const SHOWN_EDGES = 20 // of thousands that may be
 const SHOWN_COMMANDS = 5
-const DAY_MS = 86_400_000
-/** An authority's certificate of 90 days is renewed 30 days before its end; who is later has a reason to look. */
-const SOON_DAYS = 14
+const SHOWN_OF_CERTIFICATES = 5
 
 export interface Surroundings {
   /** As it was given with --config. */
   file: string
   admin: string
-  /** The first of each file of the configuration, in its order; undefined where nothing can be said of them. */
-  certificates: readonly X509Certificate[] | undefined
-  /** Milliseconds since 1970. */
-  now: number
+  certificates: CertificateFindings
 }
 
 /** The lines for the operator of a configuration. */
-export function greeting(config: Config, { file, admin, certificates, now }: Surroundings): string[] {
+export function greeting(config: Config, { file, admin, certificates }: Surroundings): string[] {
   const { edges, public_url: publicUrl } = config
   const path = /^[\w./-]+$/.test(file) ? file : `'${file}'`
   const shown = edges.slice(0, SHOWN_EDGES)
   const commands = [...new Set(edges.flatMap(labelSetsOf))].map(
     (labels) => `  agent tunnel --server ${publicUrl.origin} --authtoken TOKEN${labels} http://localhost:8000`,
   )
-  const warnings = [...certificateWarnings(config, certificates, now), ...openWarnings(edges)]
+  const amiss = [...certificates.problems, ...certificates.warnings]
+  const warnings = [...amiss.slice(0, SHOWN_OF_CERTIFICATES).map(({ message }) => message), ...openWarnings(edges)]
   return [
     `Sallyport relay ${RELAY_VERSION} with ${file}`,
     '',
@@ -62,6 +57,7 @@ export function greeting(config: Config, { file, admin, certificates, now }: Sur
         ]
       : []),
     ...warnings.map((warning) => `Warning: ${warning}`),
+    ...andMore(amiss.length - SHOWN_OF_CERTIFICATES, 'about certificates: see relay check').slice(0, 1),
     ...(warnings.length > 0 ? [''] : []),
   ]
 }
@@ -69,27 +65,6 @@ export function greeting(config: Config, { file, admin, certificates, now }: Sur
 /** Where agents and the operator find the relay, and where it keeps what it knows. */
 export function placeRows(agents: string, admin: string, store: string): string[] {
   return [`  Agents     ${agents}`, `  Admin      ${admin}`, `  Store      ${store}`, '']
-}
-
-/** What is wrong with the certificates for the hosts that visitors and agents ask for, in sentences. */
-export function certificateWarnings(
-  { edges, listen, public_url: publicUrl, tls }: Config,
-  certificates: readonly X509Certificate[] | undefined,
-  now: number,
-): string[] {
-  if (!listen.https || !certificates) return []
-  const warnings: string[] = []
-  for (const [index, { validFrom, validTo }] of certificates.entries()) {
-    const file = tls.certificates[index]?.cert_file
-    const days = Math.floor((Date.parse(validTo) - now) / DAY_MS)
-    if (Date.parse(validFrom) > now) warnings.push(`${file} is valid from ${dayOf(validFrom)} on, not yet`)
-    if (days < 0) warnings.push(`${file} has expired on ${dayOf(validTo)}; browsers refuse it`)
-    else if (days < SOON_DAYS) warnings.push(`${file} expires on ${dayOf(validTo)}; renew it`)
-  }
-  const hosts = [publicUrl.hostname, ...edges.flatMap((edge) => edge.hosts)]
-  const bare = [...new Set(hosts)].filter((host) => !certificates.some((each) => isFor(each, host)))
-  if (bare.length > 0) warnings.push(`no certificate is for ${listed(bare)}; browsers and agents refuse what they get`)
-  return warnings
 }
 
 function edgeLines(edge: EdgeConfig, publicUrl: URL): string[] {
@@ -168,16 +143,6 @@ function groupsOf(backend: AnyBackend): ReadonlyMap<string, string>[] {
   if ('failover' in backend) return backend.failover.flatMap(groupsOf)
   if ('weighted' in backend) return backend.weighted.flatMap((each) => groupsOf(each.backend))
   return 'labels' in backend ? [backend.labels] : []
-}
-
-/** As the relay chooses by its names; a wildcard host needs a certificate for every host below. */
-function isFor(certificate: X509Certificate, host: string): boolean {
-  return certificate.checkHost(host.replace(/^\*\./, 'any-name.'), { subject: 'never' }) !== undefined
-}
-
-/** Of a date as certificates have it. */
-function dayOf(date: string): string {
-  return new Date(date).toISOString().slice(0, 10)
 }
 
 const LISTED = 4

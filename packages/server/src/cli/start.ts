@@ -1,7 +1,5 @@
 // `relay start`: runs a relay until a signal ends it, in this process or in several.
 
-import { X509Certificate } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 
 import { STOP_SIGNALS, onHangUp } from '@sallyport/protocol/signals'
@@ -18,17 +16,19 @@ import { WORKERS_MAX, WORKERS_PROBLEM } from '../config/schema/workers-schema.ts
 import { issuersOf } from '../config/sign-ins.ts'
 import { errorWithLines } from '../config/with-lines.ts'
 import { ConfigError } from '../errors.ts'
+import type { CertificateFindings } from '../listener/certificate-findings.ts'
 import { isForPeople, openLog } from '../log.ts'
 import type { Logger, ProcessLog } from '../log.ts'
 import type { Authtokens } from '../tunnel/authtokens.ts'
 import { RELAY_VERSION } from '../version.ts'
-import { certificateWarnings, greeting, placeRows } from './greeting.ts'
+import { greeting, placeRows } from './greeting.ts'
 import { findLocalPorts } from './local-ports.ts'
 import { typedCommand } from './typed-command.ts'
 
 /** Where SO_REUSEPORT shares connections out between processes, as node:net documents. */
 const SHARING_PLATFORMS = new Set<NodeJS.Platform>(['linux', 'freebsd', 'sunos', 'aix'])
 
+const LOGGED_WARNINGS = 20 // of thousands that may be
 const LAST_LINES_MS = 1000 // for the reader of the log, when all else is over
 
 /** A relay that has started, whatever it consists of. */
@@ -70,6 +70,7 @@ export async function start({
   const opened = openLog({ ...config.log, ...wish, isShared: workers > 1 })
   const { log, output } = opened
   let running: Running | undefined
+  let certificates: CertificateFindings
   leaveUncaught()
   process.on('uncaughtException', (error) => {
     // Unknown state: say why, and let whoever supervises us start a fresh one.
@@ -78,7 +79,7 @@ export async function start({
     process.exit(1)
   })
   try {
-    await tellOfCertificates(config, log)
+    certificates = await lookAtCertificates(config, log)
     running =
       workers === 1
         ? await startAlone(config, opened)
@@ -98,18 +99,21 @@ export async function start({
     log.info({ issuer, redirectUri: uri }, 'visitors sign in here; this redirect URI must be registered there')
   }
   if (file === undefined) await welcome(running, config)
-  else await greet(config, { file, admin: adminUrl(config, addresses), log, format: wish.format ?? config.log.format })
+  else {
+    const format = wish.format ?? config.log.format
+    greet(config, { file, admin: adminUrl(config, addresses), certificates, log, format })
+  }
   await untilSignal(running, log)
   await output.drained(LAST_LINES_MS)
   process.exit(0) // nothing may keep a stopped relay alive
 }
 
 /**
- * Certificates that visitors refuse are served all the same: who has nothing better shall not be without a relay, too. Said
- * here, once for all workers.
+ * Certificates that visitors refuse are served all the same: who has nothing better shall not be without a relay, too. Looked
+ * at here, once for all workers. @throws ConfigError as the start would
  */
-async function tellOfCertificates(config: Config, log: Logger): Promise<void> {
-  if (config.tls.certificates.length === 0) return
+async function lookAtCertificates(config: Config, log: Logger): Promise<CertificateFindings> {
+  if (config.tls.certificates.length === 0) return { problems: [], warnings: [] }
   const [{ readFiles }, { certificateFindings }] = await Promise.all([
     import('../listener/read-files.ts'),
     import('../listener/certificate-findings.ts'),
@@ -118,9 +122,7 @@ async function tellOfCertificates(config: Config, log: Logger): Promise<void> {
   // Before a relay of this process watches the same files: to close is to watch them no more.
   certificates.close()
   authorities.close()
-  const { problems, warnings } = certificateFindings(config, certificates.known, Date.now())
-  for (const { path, message } of problems) log.error({ key: path, reason: message }, 'visitors refuse a certificate')
-  for (const { path, message } of warnings) log.warn({ key: path, reason: message }, 'a certificate is amiss')
+  return certificateFindings(config, certificates.known, Date.now())
 }
 
 // Each of the two loads what the other does not need: a supervisor serves nobody.
@@ -224,27 +226,20 @@ async function welcome(running: Running, config: Config): Promise<void> {
 interface Greeted {
   file: string
   admin: string
+  certificates: CertificateFindings
   log: Logger
   format: LogWish['format']
 }
 
 /** People get all of it. Where nobody looks, lines that are no JSON would be in the way of those that are. */
-async function greet(config: Config, { file, admin, log, format }: Greeted): Promise<void> {
-  const certificates = await readCertificates(config)
-  const now = Date.now()
-  if (process.stderr.isTTY || isForPeople(format)) return tell(greeting(config, { file, admin, certificates, now }))
-  for (const warning of certificateWarnings(config, certificates, now))
-    log.warn({ warning }, 'certificates need a look')
-}
-
-/** None where one is just being replaced: they were good a moment ago, and the relay tells how that goes on. */
-async function readCertificates({ tls }: Config): Promise<X509Certificate[] | undefined> {
-  try {
-    const files = await Promise.all(tls.certificates.map(({ cert_file }) => readFile(cert_file)))
-    return files.map((pem) => new X509Certificate(pem))
-  } catch {
-    return undefined
-  }
+function greet(config: Config, { file, admin, certificates, log, format }: Greeted): void {
+  if (process.stderr.isTTY || isForPeople(format)) return tell(greeting(config, { file, admin, certificates }))
+  const { problems, warnings } = certificates
+  for (const { path, message } of problems) log.error({ key: path, reason: message }, 'visitors refuse a certificate')
+  for (const { path, message } of warnings.slice(0, LOGGED_WARNINGS))
+    log.warn({ key: path, reason: message }, 'certificates need a look')
+  const more = warnings.length - LOGGED_WARNINGS
+  if (more > 0) log.warn({ more }, 'certificates need a look; relay check lists all')
 }
 
 function adminUrl({ listen }: Config, { admin }: Running['addresses']): string {
