@@ -74,7 +74,10 @@ describe('the commands', { timeout: 300_000 }, () => {
       assert.deepEqual([good.code, good.stdout], [0, `${processes.configFile}: fine, 0 edges.`])
       const missing = await processes.run([RELAY, 'check', '--config', '/nowhere/relay.yml'])
       assert.equal(missing.code, 2)
-      assert.match(missing.stderr, /\/nowhere\/relay\.yml: there is no such file in \/nowhere; check the path/)
+      assert.match(
+        missing.stderr,
+        /\/nowhere\/relay\.yml: there is no such file in \/nowhere; check the path in --config or SALLYPORT_CONFIG/,
+      )
     })
 
     it('first-hour 24: check names files of certificates that cannot be read, each with its key, path and line', async () => {

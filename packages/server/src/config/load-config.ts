@@ -135,7 +135,8 @@ async function readText(file: string): Promise<string> {
 
 function fileProblem(file: string, error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
-  if (code === 'ENOENT') return `there is no such file in ${dirname(resolve(file))}; check the path after --config`
+  if (code === 'ENOENT')
+    return `there is no such file in ${dirname(resolve(file))}; check the path in --config or SALLYPORT_CONFIG`
   if (code === 'EACCES') return 'may not be read by this user; change its owner or mode'
   if (code === 'EISDIR') return 'is a folder; name the file in it, for example relay.yml'
   return `cannot be read: ${error instanceof Error ? error.message : String(error)}`
