@@ -8,7 +8,7 @@
 // of the same kind as CVE-2024-27983, whose remedy covers the streams that the session still knows).
 //
 // So a session's native half stays until those of such streams are gone. All of them, that is some 20 kB for each session
-// of the past, wait for a collection of which V8 sees no need: it does not count them. It is told, now and then.
+// of the past, wait for a collection of which V8 sees no need: it does not count them. It is told, now and then. See decision 27.
 
 import type { Http2Session, Http2Stream } from 'node:http2'
 
