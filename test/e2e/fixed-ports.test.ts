@@ -164,7 +164,8 @@ describe(
     })
 
     function open(command: string, columns?: number): void {
-      const env = { TMPDIR: folder, npm_config_update_notifier: 'false' }
+      // npm keeps what it has compiled there, if its Node.js can.
+      const env = { TMPDIR: folder, NODE_DISABLE_COMPILE_CACHE: '1', npm_config_update_notifier: 'false' }
       terminal = new PseudoTerminal(command, { cwd: root, env, ...(columns !== undefined && { columns }) })
     }
 

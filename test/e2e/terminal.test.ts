@@ -73,10 +73,14 @@ describe('first-hour 10: on a terminal', { skip: !existsSync(SCRIPT) && `no ${SC
     app.close()
   })
 
+  function environment(further: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+    const { NO_COLOR: _, FORCE_COLOR: __, CI: ___, ...inherited } = processes.env
+    return { ...inherited, TERM: 'xterm-256color', ...further }
+  }
+
   /** A request that is served and one that is refused, on terminals of this environment. */
   async function seen(columns: number, further: NodeJS.ProcessEnv): Promise<{ relay: string; agent: string }> {
-    const { NO_COLOR: _, CI: __, ...inherited } = processes.env
-    const env = { ...inherited, TERM: 'xterm-256color', ...further }
+    const env = environment(further)
     const relay = new OnTerminal(columns, [RELAY, 'start', '--config', processes.configFile], env)
     running.push(relay)
     await relay.until(/relay started/)
@@ -128,6 +132,21 @@ describe('first-hour 10: on a terminal', { skip: !existsSync(SCRIPT) && `no ${SC
     for (const line of relay.split('\r\n').filter((each) => each.includes('req_'))) {
       // oxlint-disable-next-line no-control-regex
       assert.ok(line.replaceAll(/\u001b\[\d+m/g, '').length <= 80, line)
+    }
+  })
+
+  it("real-apps 5: the agent's log has colours where somebody asks for lines, but not where TERM is dumb or NO_COLOR says so", async () => {
+    const nowhere = ['tunnel', '--server', 'http://127.0.0.1:9', '--authtoken', 'a', '--label', 'a=b', '--log-level', 'info', '9'] // prettier-ignore
+    for (const [further, pattern] of [
+      // oxlint-disable-next-line no-control-regex
+      [{}, /\u001b\[\d+mWARN/],
+      [{ TERM: 'dumb' }, /\] WARN/],
+      [{ NO_COLOR: '1' }, /\] WARN/],
+    ] as const) {
+      const agent = new OnTerminal(80, [AGENT, ...nowhere], environment(further))
+      running.push(agent)
+      await agent.until(pattern) // that it is not connected
+      await agent.stop()
     }
   })
 })
