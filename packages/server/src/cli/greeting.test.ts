@@ -24,7 +24,12 @@ function configOf(edges: object[], more: object = {}): Config {
   return parseConfig(JSON.stringify(whole), { source: 'relay.yml', env: {} })
 }
 
-const surroundings = { file: 'relay.yml', admin: 'http://127.0.0.1:4041', certificates: { problems: [], warnings: [] } }
+const surroundings = {
+  file: 'relay.yml',
+  admin: 'http://127.0.0.1:4041',
+  certificates: { problems: [], warnings: [] },
+  relay: 'npx --no relay',
+}
 const greet = (config: Config): string[] => greeting(config, surroundings)
 
 describe('first-hour 19: the greeting of a relay with a configuration', () => {
@@ -72,7 +77,7 @@ describe('first-hour 19: the greeting of a relay with a configuration', () => {
       '',
       'Waiting for agents. Make an authtoken for each with the first line, and run the other beside its app:',
       '',
-      '  relay authtoken create --config relay.yml',
+      '  npx --no relay authtoken create --config relay.yml',
       '  agent tunnel --server https://relay.example.com --authtoken TOKEN --label edge=edg_docs --label part=api http://localhost:8000',
       '  agent tunnel --server https://relay.example.com --authtoken TOKEN --label edge=edg_docs http://localhost:8000',
       '  agent tunnel --server https://relay.example.com --authtoken TOKEN --label edge=edg_open http://localhost:8000',

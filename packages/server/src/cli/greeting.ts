@@ -25,10 +25,12 @@ export interface Surroundings {
   file: string
   admin: string
   certificates: CertificateFindings
+  /** How the command `relay` has to be typed here. */
+  relay: string
 }
 
 /** The lines for the operator of a configuration. */
-export function greeting(config: Config, { file, admin, certificates }: Surroundings): string[] {
+export function greeting(config: Config, { file, admin, certificates, relay }: Surroundings): string[] {
   const { edges, public_url: publicUrl } = config
   const path = /^[\w./-]+$/.test(file) ? file : `'${file}'`
   const shown = edges.slice(0, SHOWN_EDGES)
@@ -50,7 +52,7 @@ export function greeting(config: Config, { file, admin, certificates }: Surround
       ? [
           'Waiting for agents. Make an authtoken for each with the first line, and run the other beside its app:',
           '',
-          `  relay authtoken create --config ${path}`,
+          `  ${relay} authtoken create --config ${path}`,
           ...commands.slice(0, SHOWN_COMMANDS),
           ...andMore(commands.length - SHOWN_COMMANDS, 'groups of tunnels'),
           '',

@@ -233,7 +233,10 @@ interface Greeted {
 
 /** People get all of it. Where nobody looks, lines that are no JSON would be in the way of those that are. */
 function greet(config: Config, { file, admin, certificates, log, format }: Greeted): void {
-  if (process.stderr.isTTY || isForPeople(format)) return tell(greeting(config, { file, admin, certificates }))
+  if (process.stderr.isTTY || isForPeople(format)) {
+    const relay = typedCommand('relay', process.env).words
+    return tell(greeting(config, { file, admin, certificates, relay }))
+  }
   const { problems, warnings } = certificates
   for (const { path, message } of problems) log.error({ key: path, reason: message }, 'visitors refuse a certificate')
   for (const { path, message } of warnings.slice(0, LOGGED_WARNINGS))
