@@ -10,6 +10,7 @@ import { parseDuration } from './duration.ts'
 import { runHttp } from './http-command.ts'
 import type { HttpFlags } from './http-command.ts'
 import { LOG_FORMATS, LOG_LEVELS } from './log.ts'
+import { addForeignCommands, addForeignFlags, readSwitches } from './ngrok-words.ts'
 import type { Environment } from './proxy.ts'
 import { runTunnel } from './tunnel-command.ts'
 import type { TunnelFlags } from './tunnel-command.ts'
@@ -21,7 +22,7 @@ const WRONG_USAGE = 2
 const UPSTREAM =
   'where the app is: 8000, host:port, http://host:port, https://host, unix:/path, or file:///dir for files'
 const ENVIRONMENT = `Flags win over the environment (env), and that over the configuration file. HTTPS_PROXY, HTTP_PROXY and NO_PROXY count
-as everywhere. On a terminal a status view is shown; --log-level, --log-format or NO_COLOR shows log lines instead.`
+as everywhere. On a terminal a status view is shown; --log=stderr, --log-level, --log-format or NO_COLOR shows log lines instead.`
 
 /**
  * Runs one command.
@@ -32,7 +33,7 @@ export async function runCli(words: readonly string[], environment: Environment)
   let exitCode = OK
   const program = describeCommands(environment, (code) => (exitCode = code))
   try {
-    await program.parseAsync(words, { from: 'user' })
+    await program.parseAsync(readSwitches(words), { from: 'user' })
     return exitCode
   } catch (error) {
     // commander has printed its own sentence, and help is not a failure
@@ -76,7 +77,9 @@ Documentation: README.md and docs/ of the repository; docs/agent-http.md is abou
     .optionsGroup('Address:')
     .option('--url <url>', 'the address you want, like https://name.example.com; without it the relay chooses one')
     .option('--domain <host>', 'the same as --url, by its host alone')
+    .addOption(new Option('--hostname <host>', 'an older word for --domain').hideHelp())
     .option('--pooling-enabled', 'let other agents with the same flags share the address')
+    .addOption(new Option('--no-pooling-enabled').hideHelp())
     .optionsGroup('Sign-in:')
     .option('--oidc <issuer>', 'have visitors sign in at this OpenID Connect provider')
     .option('--oidc-client-id <id>', 'the client id that the provider gave you')
@@ -149,6 +152,8 @@ Documentation: README.md of the repository, and docs/load-balancing.md for sever
     )
     .action(async (upstream: string, flags: TunnelFlags) => exit(await runTunnel(upstream, flags, environment)))
   addGlobalFlags(tunnel)
+  for (const command of [http, tunnel]) addForeignFlags(command)
+  addForeignCommands(program)
 
   const config = program.command('config').description('Save what every command needs in agent.yml.')
   const withConfig = (command: Command): Command =>
@@ -182,6 +187,7 @@ function addUpstreamFlags(command: Command): void {
     .optionsGroup('App:')
     .option('--name <name>', 'a name for this tunnel, shown in its log and status')
     .option('--metadata <text>', 'any text the relay keeps with this tunnel')
+    .option('--description <text>', 'the same, where there is no --metadata')
     .option('--weight <number>', 'its share of the visitors beside its siblings (0 to 10000; 0 is a standby)', toWeight)
     .option('--health-path <path>', 'check the app by asking for this path, and tell the relay, for example /healthz')
     .option('--health-interval <time>', 'between two checks (default: 10s)', toDuration)
@@ -216,6 +222,7 @@ function addGlobalFlags(command: Command): void {
     )
     .option('--region <region>', 'the region of the relay to use, where it has several')
     .optionsGroup('Log:')
+    .option('--log <place>', 'where it goes: stderr, stdout, a file, or false for none (default: stderr)')
     .addOption(new Option('--log-level <level>', 'how much is logged (env: SALLYPORT_LOG_LEVEL)').choices(LOG_LEVELS))
     .addOption(new Option('--log-format <format>', 'how it is logged (env: SALLYPORT_LOG_FORMAT)').choices(LOG_FORMATS))
     .optionsGroup('Help:')

@@ -63,6 +63,8 @@ describe('the endpoint of agent http', () => {
     }
     for (const domain of ['', 'a b', 'https://x', '*.x']) assert.deepEqual(problemsOf({ domain }), ['--domain'], domain)
     assert.deepEqual(problemsOf({ url: 'https://x', domain: 'x' }), ['--domain'])
+    assert.deepEqual(problemsOf({ hostname: '*.x' }), ['--hostname'])
+    assert.deepEqual(problemsOf({ hostname: 'x', domain: 'y' }), ['--hostname'])
   })
 
   it('makes a policy of a route from the flags, restrictions first', () => {

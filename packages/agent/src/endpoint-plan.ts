@@ -11,6 +11,8 @@ export interface EndpointOptions extends HttpPolicyOptions {
   url?: string | undefined
   /** The host alone; an older form of `url`. */
   domain?: string | undefined
+  /** The same; older still. */
+  hostname?: string | undefined
   /** Whether other agents with the same flags may serve it, too. */
   pooling?: boolean | undefined
 }
@@ -27,9 +29,10 @@ export function planEndpoint(
   relay: RelayAddress | undefined,
   problems: ConfigProblem[],
 ): EndpointPlan {
-  const { url, domain, pooling = false, oidc, oidcClientSecret, basicAuth = [] } = options
-  if (url !== undefined && domain !== undefined) {
-    problems.push({ path: '--domain', message: 'This is an older form of --url; give one of the two.' })
+  const { url, hostname, domain = hostname, pooling = false, oidc, oidcClientSecret, basicAuth = [] } = options
+  const flag = hostname === undefined ? '--domain' : '--hostname'
+  if ([url, options.domain, hostname].filter((one) => one !== undefined).length > 1) {
+    problems.push({ path: flag, message: 'This is an older form of --url; give one of the two.' })
   }
   if (relay?.inClear) {
     const message = `${relay.url} is not encrypted, so no secret is sent there. Use https:// in --server.`
@@ -37,7 +40,7 @@ export function planEndpoint(
     if (basicAuth.length > 0) problems.push({ path: '--basic-auth', message })
   }
   return {
-    url: url === undefined ? planDomain(domain, problems) : planUrl(url, problems),
+    url: url === undefined ? planDomain(flag, domain, problems) : planUrl(url, problems),
     pooling,
     policy: planHttpPolicy(options, problems),
   }
@@ -55,8 +58,8 @@ function planUrl(text: string, problems: ConfigProblem[]): string {
   return ''
 }
 
-function planDomain(text: string | undefined, problems: ConfigProblem[]): string {
+function planDomain(flag: string, text: string | undefined, problems: ConfigProblem[]): string {
   if (text === undefined || /^[\w.-]{1,253}$/.test(text)) return text ?? ''
-  problems.push({ path: '--domain', message: `"${text}" is not a host. Write it like name.example.com` })
+  problems.push({ path: flag, message: `"${text}" is not a host. Write it like name.example.com` })
   return ''
 }

@@ -7,6 +7,7 @@ import type { GlobalFlags, UpstreamFlags } from './run-agent.ts'
 export interface HttpFlags extends GlobalFlags, UpstreamFlags {
   url?: string
   domain?: string
+  hostname?: string
   poolingEnabled?: boolean
   oidc?: string
   oidcClientId?: string
@@ -31,6 +32,7 @@ export function runHttp(upstream: string, flags: HttpFlags, environment: Environ
   const endpoint = {
     url: flags.url,
     domain: flags.domain,
+    hostname: flags.hostname,
     pooling: flags.poolingEnabled,
     oidc: flags.oidc,
     oidcClientId: flags.oidcClientId,

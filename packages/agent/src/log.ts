@@ -1,6 +1,9 @@
-// The agent's log: lines on stderr, for people or as JSON. No secret comes here: the authtoken is a `Secret`, a proxy is
+// The agent's log: lines on stderr, or where --log says, for people or as JSON. No secret comes here: the authtoken is a `Secret`, a proxy is
 // named by its host.
 
+import { constants, openSync } from 'node:fs'
+
+import { ConfigError } from '@sallyport/protocol/config-error'
 import { LogOutput } from '@sallyport/protocol/log-output'
 import { pino } from 'pino'
 import type { Logger } from 'pino'
@@ -16,11 +19,10 @@ export type LogFormat = (typeof LOG_FORMATS)[number]
 export interface LogOptions {
   level: LogLevel
   format: LogFormat
-  /** Whether stderr shows colours. */
-  colorize: boolean
+  /** `stdout`, `stderr`, `false` for none, or a file, to which lines are added. */
+  place: string
 }
 
-const STDERR_FD = 2
 /** For the reader of the last lines, when all else is over. */
 export const LAST_LINES_MS = 1000
 
@@ -30,13 +32,37 @@ export interface AgentLog {
   drained: () => Promise<void>
 }
 
-/** Opens the log. Whatever is behind standard error, the agent goes on: see LogOutput. */
-export function openLog({ level, format, colorize }: LogOptions): AgentLog {
-  const output: LogOutput = new LogOutput(STDERR_FD, {
+/**
+ * Opens the log. Whatever is behind it, the agent goes on: see LogOutput.
+ * @throws ConfigError where the file cannot be opened
+ */
+export function openLog({ level, format, place }: LogOptions): AgentLog {
+  const stream = place === 'stdout' ? process.stdout : process.stderr
+  // NO_COLOR and TERM=dumb say that it has none.
+  const colorize = !isFile(place) && stream.isTTY && stream.hasColors()
+  const output: LogOutput = new LogOutput(isFile(place) ? openFile(place) : stream.fd, {
     onDropped: (lines) => log.warn({ lines }, 'log lines were dropped: there was no room for them'),
   })
-  const options = { level, base: {}, timestamp: pino.stdTimeFunctions.isoTime }
+  const options = { level: place === 'false' ? 'silent' : level, base: {}, timestamp: pino.stdTimeFunctions.isoTime }
   const pretty = prettyFactory({ colorize, singleLine: true, translateTime: 'SYS:HH:MM:ss' })
   const log = pino(options, format === 'json' ? output : { write: (line) => output.write(pretty(line)) })
   return { log, drained: () => output.drained(LAST_LINES_MS) }
+}
+
+/** Whether `--log` names a file. */
+export function isFile(place: string | undefined): place is string {
+  return place !== undefined && !['stdout', 'stderr', 'true', 'false'].includes(place)
+}
+
+function openFile(path: string): number {
+  const { O_WRONLY, O_CREAT, O_APPEND, O_NONBLOCK } = constants
+  try {
+    // Only this user may read it: it names visitors' addresses. A pipe without a reader is refused rather than waited for.
+    return openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK, 0o600)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException // node:fs throws nothing else
+    const hint = 'Write stdout, stderr, false, or a file.'
+    const message = `${path === '' ? 'It is empty.' : `${path} cannot be opened (${code}).`} ${hint}`
+    throw new ConfigError([{ path: '--log', message }], { cause: error })
+  }
 }

@@ -204,6 +204,82 @@ describe('agent', () => {
   })
 })
 
+describe("agent and ngrok's words", () => {
+  it('first-hour 21: takes --hostname, --description and switches with =true and =false', async () => {
+    const relay = await startRelay()
+    const given = ['--server', relay.url, '--authtoken', TOKEN]
+    const cases: [string[], Record<string, unknown>][] = [
+      [['--hostname=x.example.com', '--pooling-enabled=true'], { url: 'x.example.com', pooling: true }],
+      [['--pooling-enabled', '--pooling-enabled=false', '--description', 'a b'], { pooling: false, metadata: 'a b' }],
+      [['--description', 'a', '--metadata', 'b', '--upstream-tls-verify=false'], { metadata: 'b' }],
+    ]
+    for (const [words, expected] of cases) {
+      const { child, ended } = run(['http', ...words, ...given, '3000'])
+      const [session] = (await once(relay, 'bound')) as [FakeSession]
+      const bind = { ...session.messages.find(({ type }) => type === 'bind') } as Record<string, unknown>
+      for (const [key, value] of Object.entries(expected)) assert.deepEqual(bind[key], value, words.join(' '))
+      child.kill('SIGTERM')
+      assert.equal((await ended).code, 0)
+    }
+  })
+
+  it('first-hour 21: --log sends the log to standard output, into a file, or nowhere', async () => {
+    const path = join(home, 'agent.log')
+    const lines: Record<string, string> = {}
+    for (const place of ['stdout', 'stderr', 'false', path]) {
+      const relay = await startRelay()
+      const { child, stdout, stderr, ended } = run(tunnel(relay, 1, `--log=${place}`))
+      await once(relay, 'bound')
+      child.kill('SIGTERM')
+      assert.equal((await ended).code, 0, place)
+      lines[place] = `${(await stdout) && 'stdout'} ${(await stderr) && 'stderr'}`
+    }
+    assert.deepEqual(lines, { stdout: 'stdout ', stderr: ' stderr', false: ' ', [path]: ' ' })
+    assert.match(readFileSync(path, 'utf8'), /connecting/)
+    assert.equal(statSync(path).mode & 0o777, 0o600)
+
+    const refusing = await startRelay({ answer: () => ({ status: 401, body: '{"code":"authtoken_refused"}' }) })
+    const refused = run(tunnel(refusing, 1, '--log=false'))
+    assert.match(await refused.stderr, /^The relay refused the authtoken\..*\n$/)
+    assert.equal((await refused.ended).code, 1)
+  })
+
+  it('first-hour 21: says of what there is not what to do instead', async () => {
+    const cases: [string, RegExp][] = [
+      ['tcp 22', /^agent tcp: Sallyport carries HTTP.*agent http 3000$/],
+      ['tls --url=x 443', /^agent tls: .*agent http https:/],
+      ['start --all', /^agent start: .*agent tunnel/],
+      ['service install --config x', /^agent service: .*systemd/],
+      ['update', /^agent update: /],
+      ['api edges list', /^agent api: .*relay --help$/],
+      ['credits', /^agent credits: .*LICENSE/],
+      ['authtoken 2abc', /^agent authtoken: .*agent config add-authtoken -$/],
+      ['http 80 --oauth=google', /^--oauth: .*--oidc/],
+      ['http --oauth google 80', /^--oauth: .*--oidc/],
+      ['http 80 --traffic-policy-file=p.yml', /^--traffic-policy-file: .*relay\.yml/],
+      ['http 80 --verify-webhook=slack', /^--verify-webhook: /],
+      ['http 80 --circuit-breaker=0.5', /^--circuit-breaker: .*--health-path/],
+      ['http --compression 80', /^--compression: /],
+      ['http --inspect=false 80', /^--inspect: /],
+      ['http --scheme=https 80', /^--scheme: .*public_url/],
+      ['http --subdomain x 80', /^--subdomain: .*--url/],
+      ['tunnel --label a=b --inspect=false 80', /^--inspect: /],
+      [`tunnel --label a=b --server x --authtoken ${TOKEN} 80 --log ${home}`, /^--log: .* cannot be opened \(EISDIR\)/],
+    ]
+    await Promise.all(
+      cases.map(async ([line, sentence]) => {
+        const { stdout, stderr, ended } = run(line.split(' '))
+        const said = await stderr
+        assert.match(said.trimEnd(), sentence, line)
+        assert.equal(said.trimEnd().split('\n').length, 1, line)
+        assert.doesNotMatch(said, /Did you mean|unknown/)
+        assert.equal(await stdout, '')
+        assert.equal((await ended).code, 2, line)
+      }),
+    )
+  })
+})
+
 describe('agent config', () => {
   it('saves relay and authtoken for the tunnels to come, below the flags', async () => {
     const path = join(home, 'config', 'sallyport', 'agent.yml')

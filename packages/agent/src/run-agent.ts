@@ -11,7 +11,7 @@ import { tuneForWork } from '@sallyport/protocol/tune-v8'
 import { startAgent } from './agent.ts'
 import type { Agent, AgentStatus, TunnelOptions } from './agent.ts'
 import { exposureProblem, findConfigPath, readConfig, readOptionalConfig, readText } from './config.ts'
-import { LAST_LINES_MS, LOG_FORMATS, LOG_LEVELS, openLog } from './log.ts'
+import { LAST_LINES_MS, LOG_FORMATS, LOG_LEVELS, isFile, openLog } from './log.ts'
 import type { Log, LogFormat, LogLevel } from './log.ts'
 import { PolicyRefused } from './policy-refused.ts'
 import type { Environment } from './proxy.ts'
@@ -26,6 +26,7 @@ export interface GlobalFlags {
   proxyUrl?: string
   connections?: number
   region?: string
+  log?: string
   logLevel?: LogLevel
   logFormat?: LogFormat
 }
@@ -34,6 +35,7 @@ export interface GlobalFlags {
 export interface UpstreamFlags {
   name?: string
   metadata?: string
+  description?: string
   weight?: number
   healthPath?: string
   healthInterval?: number
@@ -61,15 +63,16 @@ export async function runAgent(
 ): Promise<number> {
   const settings = mergeSettings(flags, environment)
   const watched = isWatched(flags, environment)
+  const isUnlogged = watched || flags.log === 'false' || isFile(flags.log) // the person sees no line of the log
   const { log, drained } = openLog({
-    level: watched ? 'silent' : settings.logLevel,
+    level: watched && !isFile(flags.log) ? 'silent' : settings.logLevel,
     format: settings.logFormat,
-    colorize: process.stderr.isTTY && process.stderr.hasColors(), // NO_COLOR and TERM=dumb say that it has none
+    place: flags.log ?? 'stderr',
   })
   // Before anything can fail: it may be why.
   for (const warning of settings.warnings) {
     log.warn(warning)
-    if (watched) process.stderr.write(`${warning}\n`)
+    if (isUnlogged) process.stderr.write(`${warning}\n`)
   }
   const agent = startAgent({
     server: settings.server,
@@ -84,7 +87,7 @@ export async function runAgent(
         upstream,
         ...way,
         name: flags.name,
-        metadata: flags.metadata,
+        metadata: flags.metadata ?? flags.description,
         weight: flags.weight,
         healthPath: flags.healthPath,
         healthIntervalMs: flags.healthInterval,
@@ -105,7 +108,8 @@ export async function runAgent(
   // A terminal that was stopped with Ctrl+S must not stop the agent.
   const screen = watched ? new LogOutput(1) : undefined
   const view = screen && new StatusView(terminalOf(screen), () => agent.status)
-  if (way.endpoint && !watched) printForwarding(agent)
+  // Where the log is on standard output, it holds the address itself, and a line of another form would break its reader.
+  if (way.endpoint && !watched && flags.log !== 'stdout') printForwarding(agent)
   const signals = closeOnSignals(agent, log)
   tuneForWork()
   try {
@@ -114,7 +118,7 @@ export async function runAgent(
     await screen?.drained(LAST_LINES_MS)
     if (refused) {
       log.error({ code: refused.code }, refused.message)
-      if (watched) process.stderr.write(`${refused.message}\n`)
+      if (isUnlogged) process.stderr.write(`${refused.message}\n`)
       // As wrong usage, which it is; only the relay could see it.
       if (refused instanceof PolicyRefused) throw new ConfigError(refused.problems, { cause: refused })
       return 1
@@ -200,9 +204,11 @@ function choose<T extends string>(name: string, known: readonly T[], environment
   throw new ConfigError([{ path: name, message: `"${value}" is not known. Write one of: ${known.join(', ')}.` }])
 }
 
-/** Someone looks at a terminal that takes escape codes, without which there is no view, and has not asked for log lines. */
+/** Someone looks at a terminal that takes escape codes, without which there is no view, and has not asked for log lines there. */
 function isWatched(flags: GlobalFlags, environment: Environment): boolean {
-  if (flags.logLevel || flags.logFormat || environment['CI']) return false
+  const isElsewhere = flags.log === 'false' || isFile(flags.log)
+  if (!isElsewhere && (flags.log || flags.logLevel || flags.logFormat)) return false
+  if (environment['CI']) return false
   if (environment['TERM'] === 'dumb' || environment['NO_COLOR']) return false
   return process.stdout.isTTY && process.stderr.isTTY
 }

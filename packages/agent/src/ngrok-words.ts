@@ -1,0 +1,101 @@
+// ngrok's words, which people bring along: those that mean something here are taken, and of the others it is said in one
+// sentence what to do instead. Nothing is ignored that somebody may rely on.
+
+import { ConfigError } from '@sallyport/protocol/config-error'
+import { Command, Option } from 'commander'
+
+const HTTP_ONLY = 'Sallyport carries HTTP, with WebSockets and gRPC, and nothing else'
+const ONE_BY_ONE = 'One command serves one app: run "agent http" or "agent tunnel" for each, as a service of its own.'
+const IN_RELAY_YML =
+  "write it into the edge's policy in relay.yml, and serve the edge with: agent tunnel --label edge=ID"
+const OPERATOR = `Edges, authtokens and sessions are managed on the relay's host: relay --help`
+const NO_INSPECTOR =
+  'The agent keeps nothing of what visitors send, so there is nothing to inspect; leave this flag away.'
+const SCHEME = "The relay's public_url decides whether addresses are https:// or http://; leave this flag away."
+
+const COMMANDS: Readonly<Record<string, string>> = {
+  api: OPERATOR,
+  authtoken: 'Save an authtoken with: agent config add-authtoken -',
+  completion: 'There are no completions for shells. See what there is with: agent --help',
+  credits: 'The license stands in LICENSE of the repository, the libraries in its package.json files.',
+  service:
+    'Have systemd, or what starts programs on this machine, run "agent http" or "agent tunnel"; both end well at SIGTERM.',
+  ssh: `${HTTP_ONLY}; for an app that speaks HTTP: agent http 3000`,
+  start: ONE_BY_ONE,
+  'start-all': ONE_BY_ONE,
+  tcp: `${HTTP_ONLY}; for an app that speaks HTTP: agent http 3000`,
+  tls: `${HTTP_ONLY}, and ends TLS at the relay; for an app that speaks HTTPS: agent http https://localhost:8443`,
+  update:
+    'The agent does not update itself. Put the new version in place as you have put this one, and start it again.',
+}
+
+const FLAGS: Readonly<Record<string, string>> = {
+  all: ONE_BY_ONE,
+  auth: 'Write --basic-auth USER:PASSWORD instead.',
+  'bind-tls': SCHEME,
+  binding: 'Every address is public, as far as sign-in and --cidr-allow let visitors in; leave this flag away.',
+  'circuit-breaker': `There is no circuit breaker; agents whose app fails are left out where --health-path finds it.`,
+  compression: 'The relay passes on what the app sends; let the app compress, and leave this flag away.',
+  crt: 'The relay ends TLS with the certificates of its relay.yml; leave this flag away.',
+  inspect: NO_INSPECTOR,
+  key: 'The relay ends TLS with the certificates of its relay.yml; leave this flag away.',
+  'mutual-tls-cas': `Client certificates are not looked at; have visitors sign in instead, with --oidc.`,
+  oauth:
+    'Sign-in is by OpenID Connect with a client of your own: --oidc https://accounts.google.com --oidc-client-id ID for Google.',
+  'oauth-allow-domain': 'Write --oidc-allow-domain instead, with --oidc.',
+  'oauth-allow-email': 'Write --oidc-allow-email instead, with --oidc.',
+  'oauth-client-id': 'Write --oidc-client-id instead, with --oidc.',
+  'oauth-client-secret': 'Put the secret into SALLYPORT_OIDC_CLIENT_SECRET instead, with --oidc.',
+  'oauth-scope': 'Write --oidc-scope instead, with --oidc.',
+  'proxy-proto': 'Apps learn the visitor from X-Forwarded-For; leave this flag away.',
+  'remote-addr': `${HTTP_ONLY}; name an address with: --url https://name.example.com`,
+  scheme: SCHEME,
+  subdomain: 'Write the whole host instead: --url https://name.example.com',
+  'traffic-policy-file': `A command takes no file of rules; --oidc, --basic-auth, --cidr-… and --…-header-… say the most, for the rest ${IN_RELAY_YML}`,
+  'traffic-policy-url': `A command takes no file of rules; --oidc, --basic-auth, --cidr-… and --…-header-… say the most, for the rest ${IN_RELAY_YML}`,
+  'ua-filter-allow':
+    'Visitors are not told apart by User-Agent, which anybody can write; use --cidr-allow, --basic-auth or --oidc.',
+  'ua-filter-deny':
+    'Visitors are not told apart by User-Agent, which anybody can write; use --cidr-deny, --basic-auth or --oidc.',
+  'upstream-proxy-protocol': 'Apps learn the visitor from X-Forwarded-For; leave this flag away.',
+  'verify-webhook': "Signatures of webhooks are not checked; have the app check them with its sender's library.",
+  'verify-webhook-secret': "Signatures of webhooks are not checked; have the app check them with its sender's library.",
+  'websocket-tcp-converter': `${HTTP_ONLY}; WebSockets come to the app as WebSockets.`,
+}
+
+/** The commands that ngrok has and we have not. */
+export function addForeignCommands(program: Command): void {
+  for (const [name, sentence] of Object.entries(COMMANDS)) {
+    program
+      .command(name, { hidden: true })
+      .helpOption(false)
+      .allowUnknownOption()
+      .allowExcessArguments()
+      .action(() => refuse(`agent ${name}`, sentence))
+  }
+}
+
+/** The flags that ngrok has and we have not. */
+export function addForeignFlags(command: Command): void {
+  for (const [name, sentence] of Object.entries(FLAGS)) {
+    // With or without a value: it ends here in any case.
+    command.addOption(new Option(`--${name} [value]`).hideHelp())
+    command.on(`option:${name}`, () => refuse(`--${name}`, sentence))
+  }
+}
+
+function refuse(path: string, message: string): never {
+  throw new ConfigError([{ path, message }])
+}
+
+const SWITCH = /^--(pooling-enabled|upstream-tls-verify)=(true|false)$/
+
+/** `--pooling-enabled=true`, as Go's programs take it. Nothing behind `--` is a flag. */
+export function readSwitches(words: readonly string[]): string[] {
+  const end = words.indexOf('--')
+  return words.map((word, index) => {
+    const [, name, value] = (end === -1 || index < end ? SWITCH.exec(word) : undefined) ?? []
+    if (name === undefined) return word
+    return value === 'true' ? `--${name}` : `--no-${name}`
+  })
+}
