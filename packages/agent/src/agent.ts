@@ -8,17 +8,15 @@
 
 import { randomUUID } from 'node:crypto'
 import { EventEmitter } from 'node:events'
-import { arch, platform, release } from 'node:os'
 import type { Duplex } from 'node:stream'
 import { getHeapStatistics } from 'node:v8'
 
-import { BufferBudget, PROTOCOL_VERSION, formatLabels, printable } from '@sallyport/protocol'
+import { BufferBudget, formatLabels, printable } from '@sallyport/protocol'
 import type { ControlMessageInput, ProtocolError } from '@sallyport/protocol'
 
-import { AGENT_VERSION } from './agent-version.ts'
 import { planAgent } from './agent-plan.ts'
 import type { AgentOptions, AgentPlan } from './agent-plan.ts'
-import { checkUpstream } from './check-upstream.ts'
+import { authorityOf, checkUpstream } from './check-upstream.ts'
 import { prepareDial } from './dial-upstream.ts'
 import type { Dial } from './dial-upstream.ts'
 import { HealthChecker } from './health-checker.ts'
@@ -27,6 +25,7 @@ import type { Log } from './log.ts'
 import { isMisplaced, sessionsWanted } from './node-spread.ts'
 import { RelayConnection } from './relay-connection.ts'
 import type { ConnectionRoom } from './relay-connection.ts'
+import { sayHello } from './say-hello.ts'
 import { serveStream } from './serve-stream.ts'
 import type { Served } from './serve-stream.ts'
 import { bindMessage } from './tunnel-plan.ts'
@@ -221,15 +220,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       binds: this.#binds,
       handshakeDeadlineMs,
       random,
-      hello: (connectionIndex) => ({
-        type: 'hello',
-        versions: [PROTOCOL_VERSION],
-        instance_id: this.#instanceId,
-        connection_index: connectionIndex,
-        capabilities: [],
-        agent_version: AGENT_VERSION,
-        os: `${platform()} ${release()} ${arch()}`.slice(0, 128),
-      }),
+      hello: (connectionIndex) => sayHello(this.#instanceId, connectionIndex),
       takeIndex: () => {
         let index = 0
         while (this.#indexes.has(index)) index++
@@ -253,8 +244,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   #addChecker(tunnelId: number, { health, upstream, upstreamProtocol, hostHeader }: TunnelPlan): void {
     const dial = this.#dials.get(tunnelId)
     if (!health || !dial) return
-    const isNamed = hostHeader !== 'preserve' && hostHeader !== 'rewrite'
-    const authority = isNamed ? hostHeader : upstream.authority
+    const authority = authorityOf(upstream, hostHeader)
     const check = { dial, protocol: upstreamProtocol, authority, path: health.path }
     const checker = new HealthChecker(
       health,

@@ -51,6 +51,7 @@ describe('checkUpstream', () => {
       status = answered
       assert.deepEqual(await checkUpstream(check, 5000, never), {
         passed,
+        status: answered,
         detail: `GET /healthz answered ${answered}`,
       })
     }
@@ -64,6 +65,7 @@ describe('checkUpstream', () => {
     const check = await checkOf(server, 'http2')
     assert.deepEqual(await checkUpstream(check, 5000, never), {
       passed: true,
+      status: 204,
       detail: 'GET /healthz answered 204',
     })
   })

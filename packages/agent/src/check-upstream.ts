@@ -10,6 +10,7 @@ import type { StreamProtocol } from '@sallyport/protocol'
 
 import { AGENT_VERSION } from './agent-version.ts'
 import type { Dial } from './dial-upstream.ts'
+import type { Upstream } from './upstream.ts'
 
 export interface UpstreamCheck {
   dial: Dial
@@ -22,6 +23,8 @@ export interface UpstreamCheck {
 
 export interface CheckResult {
   passed: boolean
+  /** Undefined where the app did not answer. */
+  status?: number
   /** For people: `GET /healthz answered 503`. */
   detail: string
 }
@@ -45,7 +48,7 @@ export async function checkUpstream(
     await Promise.race([dialled, stopped])
     const asked = check.protocol === 'http2' ? askHttp2(socket!, check) : askHttp1(socket!, check) // just dialled
     const status = await Promise.race([asked, stopped])
-    return { passed: status >= 200 && status < 400, detail: `${what} answered ${status}` }
+    return { passed: status >= 200 && status < 400, status, detail: `${what} answered ${status}` }
   } catch (error) {
     return { passed: false, detail: `${what}: ${printable(error instanceof Error ? error.message : String(error))}` }
   } finally {
@@ -53,6 +56,11 @@ export async function checkUpstream(
     owner.destroy()
     socket?.destroy()
   }
+}
+
+/** The Host of a check: it has no visitor whose Host could be preserved. */
+export function authorityOf(upstream: Upstream, hostHeader: string): string {
+  return hostHeader === 'preserve' || hostHeader === 'rewrite' ? upstream.authority : hostHeader
 }
 
 function dialOnce(dial: Dial, owner: Duplex): Promise<Duplex> {

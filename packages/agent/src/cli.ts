@@ -6,6 +6,8 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 
 import { AGENT_VERSION } from './agent-version.ts'
 import { addAuthtoken, addServer, checkConfig, openEditor } from './config-command.ts'
+import { runDiagnose } from './diagnose-command.ts'
+import type { DiagnoseFlags } from './diagnose-command.ts'
 import { parseDuration } from './duration.ts'
 import { runHttp } from './http-command.ts'
 import type { HttpFlags } from './http-command.ts'
@@ -66,6 +68,7 @@ Examples:
   agent config add-authtoken -
   agent tunnel --label edge=edg_docs http://localhost:8000
   agent http 3000
+  agent diagnose 3000
 
 Documentation: README.md and docs/ of the repository; docs/agent-http.md is about agent http.`,
     )
@@ -152,6 +155,32 @@ Documentation: README.md of the repository, and docs/load-balancing.md for sever
     )
     .action(async (upstream: string, flags: TunnelFlags) => exit(await runTunnel(upstream, flags, environment)))
   addGlobalFlags(tunnel)
+
+  const diagnose = program
+    .command('diagnose')
+    .description(
+      'Look at everything between the app and the relay, step by step, and say what is wrong and what to do.',
+    )
+    .argument('[upstream]', UPSTREAM)
+    .optionsGroup('App:')
+  addDialFlags(diagnose)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  agent diagnose
+  agent diagnose 3000
+  agent diagnose --server https://relay.example.com --proxy-url http://proxy.example.com:3128 3000
+
+The report holds no secrets: authtoken and proxy password are left out. The exit code is 0 where nothing failed, 1 otherwise.
+
+Documentation: docs/agent-http.md of the repository.`,
+    )
+    .action(async (upstream: string | undefined, flags: DiagnoseFlags) =>
+      exit(await runDiagnose(upstream, flags, environment, print)),
+    )
+  addRelayFlags(diagnose).helpOption('-h, --help', 'print this help')
+
   for (const command of [http, tunnel]) addForeignFlags(command)
   addForeignCommands(program)
 
@@ -194,6 +223,12 @@ function addUpstreamFlags(command: Command): void {
     .option('--health-timeout <time>', 'for one check (default: 5s)', toDuration)
     .option('--health-healthy <number>', 'passed checks in a row until it is healthy again (default: 2)', toCount)
     .option('--health-unhealthy <number>', 'failed checks in a row until it is unhealthy (default: 3)', toCount)
+  addDialFlags(command)
+}
+
+/** How the app is reached. */
+function addDialFlags(command: Command): Command {
+  return command
     .option('--host-header <value>', 'what the app gets as Host: preserve, rewrite, or a value (default: preserve)')
     .addOption(
       new Option('--upstream-protocol <protocol>', 'what the app speaks; http2 for gRPC').choices(['http1', 'http2']),
@@ -204,8 +239,9 @@ function addUpstreamFlags(command: Command): void {
     .option('--no-upstream-tls-verify', "do not check an https app's certificate")
 }
 
-function addGlobalFlags(command: Command): void {
-  command
+/** How the relay is reached. */
+function addRelayFlags(command: Command): Command {
+  return command
     .optionsGroup('Relay:')
     .option('--server <url>', "the relay's address, like https://relay.example.com (env: SALLYPORT_SERVER)")
     .option(
@@ -215,6 +251,10 @@ function addGlobalFlags(command: Command): void {
     .option('--config <file>', 'the configuration file, instead of the usual one (env: SALLYPORT_CONFIG)')
     .option('--ca <file>', "a further authority (PEM) for the relay's certificate (env: SALLYPORT_CA)")
     .option('--proxy-url <url>', 'the HTTP proxy that leads to the relay (env: SALLYPORT_PROXY_URL)')
+}
+
+function addGlobalFlags(command: Command): void {
+  addRelayFlags(command)
     .option(
       '--connections <number>',
       'to the relay, 1 to 16: when one stalls, others serve (default: 2) (env: SALLYPORT_CONNECTIONS)',

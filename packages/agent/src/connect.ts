@@ -1,11 +1,13 @@
 // Dials the relay: DNS or proxy, TLS, WebSocket upgrade with the authtoken. Every way this can fail becomes
 // one sentence that a person can act on, and a code that says whether trying again makes sense.
 
+import { lookup as lookupBySystem } from 'node:dns'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
+import type { LookupFunction } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { checkServerIdentity, connect as connectTls } from 'node:tls'
-import type { ConnectionOptions } from 'node:tls'
+import type { ConnectionOptions, TLSSocket } from 'node:tls'
 
 import { ProtocolError, SUBPROTOCOL, printable, toProtocolErrorCode } from '@sallyport/protocol'
 import type { ProtocolErrorCode, Secret } from '@sallyport/protocol'
@@ -23,6 +25,15 @@ const MESSAGE_MAX_BYTES = 1024 * 1024
 const ANSWER_MAX_BYTES = 4096
 const RETRY_AFTER_MAX_MS = 5 * 60_000 // a mistaken header must not silence an agent for a day
 
+/** What an attempt comes past, in this order; a proxy stands in place of `tcp`, and then `name` is the proxy's. */
+export type Milestone =
+  | { step: 'name'; addresses: readonly string[] }
+  | { step: 'tcp'; address: string }
+  | { step: 'proxy' }
+  | { step: 'tls'; protocol: string; validTo: string }
+  /** Of the relay, or of whoever is there in its place; `date` as in the header field. */
+  | { step: 'answer'; status: number; date: string | undefined }
+
 export interface ConnectOptions {
   relay: RelayAddress
   authtoken: Secret
@@ -31,13 +42,15 @@ export interface ConnectOptions {
   proxy?: URL | undefined
   signal: AbortSignal
   handshakeDeadlineMs?: number | undefined
+  /** Hears how far the attempt has come. */
+  onMilestone?: ((milestone: Milestone) => void) | undefined
 }
 
 export type Connected = { ok: true; socket: WebSocket } | { ok: false; error: ProtocolError; retryAfterMs?: number }
 
 /** Opens the WebSocket to the relay, paused until a carrier takes it. Never rejects: an abort of `signal` is a `connection_lost` too. */
 export async function connectRelay(options: ConnectOptions): Promise<Connected> {
-  const { relay, authtoken, ca, proxy } = options
+  const { relay, authtoken, ca, proxy, onMilestone } = options
   // Closes the attempt in every state, also the socket to a proxy that never answers.
   const attempt = new AbortController()
   const abandon = (): void => attempt.abort()
@@ -52,8 +65,12 @@ export async function connectRelay(options: ConnectOptions): Promise<Connected> 
       signal: attempt.signal,
       keepAlive: false,
       autoSelectFamilyAttemptTimeout: ADDRESS_ATTEMPT_MS,
+      ...(onMilestone && { lookup: tellAddresses(lookupBySystem as LookupFunction, onMilestone) }), // what net takes by default
     })
-  tunnel?.on('proxyConnect', ({ statusCode }: { statusCode: number }) => (proxyStatus = statusCode))
+  tunnel?.on('proxyConnect', ({ statusCode }: { statusCode: number }) => {
+    proxyStatus = statusCode
+    if (statusCode === 200) onMilestone?.({ step: 'proxy' })
+  })
   try {
     return await new Promise<Connected>((resolve) => {
       const socket = new WebSocket(relay.webSocketUrl, SUBPROTOCOL, {
@@ -61,10 +78,13 @@ export async function connectRelay(options: ConnectOptions): Promise<Connected> 
         perMessageDeflate: false,
         maxPayload: MESSAGE_MAX_BYTES,
         followRedirects: false,
-        ...(tunnel ? { agent: tunnel } : directly(relay, attempt.signal)),
+        ...(tunnel ? { agent: tunnel } : directly(relay, attempt.signal, onMilestone)),
         ...(relay.tls ? { ca: trustedCertificates(ca), minVersion: 'TLSv1.2' as const } : {}),
         ...certificateCheck(relay.hostname),
+        ...(onMilestone && relay.tls ? { finishRequest: tellTls(onMilestone) } : {}),
       })
+      const tellAnswer = ({ statusCode = 0, headers }: IncomingMessage): void =>
+        onMilestone?.({ step: 'answer', status: statusCode, date: headers.date })
       const onAbort = (): void => {
         const seconds = (options.handshakeDeadlineMs ?? HANDSHAKE_DEADLINE_MS) / 1000
         const via = proxy && proxyStatus === undefined ? `the proxy ${proxy.host}` : relay.url
@@ -82,12 +102,14 @@ export async function connectRelay(options: ConnectOptions): Promise<Connected> 
       if (attempt.signal.aborted) onAbort()
       socket.on('error', (error: NodeJS.ErrnoException) => fail(explainError(error, options, proxyStatus)))
       socket.on('unexpected-response', (_request: ClientRequest, response: IncomingMessage) => {
+        const refusedByProxy = proxyStatus !== undefined && proxyStatus !== 200
+        if (!refusedByProxy) tellAnswer(response)
         void readAnswer(response).then((body) => {
-          const refusedByProxy = proxyStatus !== undefined && proxyStatus !== 200
           if (refusedByProxy) return fail(explainProxy(proxyStatus ?? 0, proxy))
           fail(explainAnswer(response, body, relay), retryAfterMs(response.headers['retry-after'], Date.now()))
         })
       })
+      socket.once('upgrade', tellAnswer)
       socket.once('open', () => {
         isOpen = true
         // The relay may speak in the same packet as its 101, before anybody listens here: the carrier lets it flow.
@@ -103,10 +125,17 @@ export async function connectRelay(options: ConnectOptions): Promise<Connected> 
 }
 
 /** How ws connects without a proxy: to the address that answers first. */
-function directly({ hostname, port, tls }: RelayAddress, signal: AbortSignal): object {
+function directly(
+  { hostname, port, tls }: RelayAddress,
+  signal: AbortSignal,
+  onMilestone: ConnectOptions['onMilestone'],
+): object {
+  const ours = lookupFor(hostname)
+  const lookup = onMilestone ? tellAddresses(ours ?? (lookupBySystem as LookupFunction), onMilestone) : ours // as above
   return {
     createConnection: (options: ConnectionOptions, connected: (error: Error | null, socket?: Duplex) => void): void => {
-      connectFirst({ host: hostname, port, lookup: lookupFor(hostname), signal }, (error, socket) => {
+      connectFirst({ host: hostname, port, lookup, signal }, (error, socket) => {
+        if (socket) onMilestone?.({ step: 'tcp', address: socket.remoteAddress ?? '' })
         if (error || !socket || !tls) return connected(error, socket)
         // RFC 6066 3: literal addresses are not permitted in server_name.
         const servername = isIP(hostname) === 0 ? { servername: hostname } : {}
@@ -114,6 +143,31 @@ function directly({ hostname, port, tls }: RelayAddress, signal: AbortSignal): o
       })
     },
   } // typed as object: @types/ws knows nothing of the callback that node:http takes
+}
+
+function tellAddresses(lookup: LookupFunction, tell: (milestone: Milestone) => void): LookupFunction {
+  return (hostname, options, callback) => {
+    lookup(hostname, options, (error, found, family) => {
+      const addresses = Array.isArray(found) ? found.map(({ address }) => address) : [found]
+      if (!error) tell({ step: 'name', addresses })
+      callback(error, found, family)
+    })
+  }
+}
+
+/** The `finishRequest` of ws: the request is given its socket when TCP, or the proxy, has one. */
+function tellTls(tell: (milestone: Milestone) => void): (request: ClientRequest) => void {
+  return (request) => {
+    // What a refusing proxy leaves in place of a socket never secures anything.
+    request.once('socket', (socket) => {
+      const secured = socket as TLSSocket // tellTls() is for wss:// only
+      secured.once('secureConnect', () => {
+        const { valid_to: validTo } = secured.getPeerCertificate()
+        tell({ step: 'tls', protocol: secured.getProtocol() ?? 'TLS', validTo })
+      })
+    })
+    request.end()
+  }
 }
 
 /**
@@ -254,9 +308,13 @@ function explainError(
     case 'ERR_SSL_PACKET_LENGTH_TOO_LONG':
       return lost(`${place} does not speak TLS; is it http:// rather than https://?`)
     case 'ERR_TLS_CERT_ALTNAME_INVALID':
-      return lost(`the certificate of ${place} is for another name`)
+      return lost(`the certificate of ${place} is for another name; name the relay as its certificate does`)
+    case 'CERT_NOT_YET_VALID':
+      return lost(`the certificate of ${place} is not valid yet; is the clock of this machine right?`)
     case 'CERT_HAS_EXPIRED':
-      return lost(`the certificate of ${place} has expired`)
+      return lost(
+        `the certificate of ${place} has expired; renew it on the relay's host, or set the clock of this machine`,
+      )
     case 'SELF_SIGNED_CERT_IN_CHAIN':
     case 'DEPTH_ZERO_SELF_SIGNED_CERT':
     case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':

@@ -2,7 +2,8 @@
 
 import type { Environment } from './proxy.ts'
 import { runAgent } from './run-agent.ts'
-import type { GlobalFlags, UpstreamFlags } from './run-agent.ts'
+import type { UpstreamFlags } from './run-agent.ts'
+import type { GlobalFlags } from './settings.ts'
 
 export interface HttpFlags extends GlobalFlags, UpstreamFlags {
   url?: string

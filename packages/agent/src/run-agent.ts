@@ -1,6 +1,5 @@
-// Runs an agent for a command: settings from flags, environment and file; what a person sees of it; signals.
+// Runs an agent for a command: what a person sees of it, and signals.
 
-import { X509Certificate } from 'node:crypto'
 import { createRequire } from 'node:module'
 
 import { ConfigError } from '@sallyport/protocol/config-error'
@@ -10,26 +9,14 @@ import { tuneForWork } from '@sallyport/protocol/tune-v8'
 
 import { startAgent } from './agent.ts'
 import type { Agent, AgentStatus, TunnelOptions } from './agent.ts'
-import { exposureProblem, findConfigPath, readConfig, readOptionalConfig, readText } from './config.ts'
-import { LAST_LINES_MS, LOG_FORMATS, LOG_LEVELS, isFile, openLog } from './log.ts'
-import type { Log, LogFormat, LogLevel } from './log.ts'
+import { LAST_LINES_MS, isFile, openLog } from './log.ts'
+import type { Log } from './log.ts'
 import { PolicyRefused } from './policy-refused.ts'
 import type { Environment } from './proxy.ts'
+import { mergeSettings, readCertificate } from './settings.ts'
+import type { GlobalFlags } from './settings.ts'
 import { StatusView } from './status-view.ts'
 import type { Terminal } from './status-view.ts'
-
-export interface GlobalFlags {
-  server?: string
-  authtoken?: string
-  config?: string
-  ca?: string
-  proxyUrl?: string
-  connections?: number
-  region?: string
-  log?: string
-  logLevel?: LogLevel
-  logFormat?: LogFormat
-}
 
 /** What the flags say of the app, whatever leads visitors to it. */
 export interface UpstreamFlags {
@@ -158,52 +145,6 @@ function printForwarding(agent: Agent): void {
   })
 }
 
-interface Settings {
-  server: string | undefined
-  authtoken: string | undefined
-  ca: string | undefined
-  proxyUrl: string | undefined
-  connections: number | undefined
-  logLevel: LogLevel
-  logFormat: LogFormat
-  /** That the file cannot be read, or who else can read the authtoken in it. */
-  warnings: readonly string[]
-}
-
-/** Flags over environment over file. */
-function mergeSettings(flags: GlobalFlags, environment: Environment): Settings {
-  const path = findConfigPath(flags.config, environment)
-  const isNamed = (flags.config ?? environment['SALLYPORT_CONFIG']) !== undefined
-  const { file, problem } = isNamed && path !== undefined ? { file: readConfig(path, true) } : readOptionalConfig(path)
-  const exposed = path === undefined ? undefined : exposureProblem(file, path)
-  return {
-    server: flags.server ?? (environment['SALLYPORT_SERVER'] || file.server),
-    authtoken: flags.authtoken ?? (environment['SALLYPORT_AUTHTOKEN'] || file.authtoken),
-    ca: flags.ca ?? (environment['SALLYPORT_CA'] || file.ca),
-    proxyUrl: flags.proxyUrl ?? (environment['SALLYPORT_PROXY_URL'] || file.proxy_url),
-    connections: flags.connections ?? connectionsOf(environment) ?? file.connections,
-    logLevel: flags.logLevel ?? choose('SALLYPORT_LOG_LEVEL', LOG_LEVELS, environment) ?? file.log?.level ?? 'info',
-    logFormat:
-      flags.logFormat ?? choose('SALLYPORT_LOG_FORMAT', LOG_FORMATS, environment) ?? file.log?.format ?? 'pretty',
-    warnings: [problem, exposed].filter((one) => one !== undefined),
-  }
-}
-
-function connectionsOf(environment: Environment): number | undefined {
-  const text = environment['SALLYPORT_CONNECTIONS']
-  if (!text) return undefined
-  if (/^\d{1,2}$/.test(text)) return Number(text)
-  throw new ConfigError([{ path: 'SALLYPORT_CONNECTIONS', message: `"${text}" is not a number of connections.` }])
-}
-
-function choose<T extends string>(name: string, known: readonly T[], environment: Environment): T | undefined {
-  const value = environment[name]
-  if (!value) return undefined
-  const chosen = known.find((candidate) => candidate === value)
-  if (chosen) return chosen
-  throw new ConfigError([{ path: name, message: `"${value}" is not known. Write one of: ${known.join(', ')}.` }])
-}
-
 /** Someone looks at a terminal that takes escape codes, without which there is no view, and has not asked for log lines there. */
 function isWatched(flags: GlobalFlags, environment: Environment): boolean {
   const isElsewhere = flags.log === 'false' || isFile(flags.log)
@@ -211,17 +152,6 @@ function isWatched(flags: GlobalFlags, environment: Environment): boolean {
   if (environment['CI']) return false
   if (environment['TERM'] === 'dumb' || environment['NO_COLOR']) return false
   return process.stdout.isTTY && process.stderr.isTTY
-}
-
-function readCertificate(flag: string, path: string | undefined): string | undefined {
-  if (path === undefined) return undefined
-  const pem = readText(path, true) ?? '' // `required` throws rather than return undefined
-  try {
-    void new X509Certificate(pem)
-    return pem
-  } catch (error) {
-    throw new ConfigError([{ path: flag, message: `${path} holds no certificate in PEM form.` }], { cause: error })
-  }
 }
 
 /** The first signal finishes what runs, the second ends at once. */

@@ -66,6 +66,8 @@ export class AgentListener {
       perMessageDeflate: false,
       handleProtocols: () => SUBPROTOCOL, // accept() has checked that it is offered
     })
+    // With it `agent diagnose` compares the clocks. RFC 9110 6.6.1 leaves it open for 1xx.
+    this.#webSockets.on('headers', (headers) => headers.push(`Date: ${new Date().toUTCString()}`))
     this.#stopRevocations = options.authtokens.onRevoked((authtokenId) => this.#endRevoked(authtokenId))
   }
 
@@ -193,6 +195,7 @@ function refuse(socket: Duplex, { status, code, detail, headers }: Refusal): voi
   const body = `${JSON.stringify({ type: 'about:blank', title: STATUS_CODES[status], status, code, detail })}\n`
   const lines = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    `Date: ${new Date().toUTCString()}`,
     'Connection: close',
     'Content-Type: application/problem+json',
     `Content-Length: ${Buffer.byteLength(body)}`,
