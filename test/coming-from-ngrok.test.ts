@@ -1,0 +1,80 @@
+// docs/coming-from-ngrok.md: each command is taken or refused as its table says, by the agent itself.
+
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { promisify } from 'node:util'
+
+import type { Said } from './support/say-of-agent.ts'
+
+const PAGE = readFileSync(join(import.meta.dirname, '../docs/coming-from-ngrok.md'), 'utf8')
+const SAY = join(import.meta.dirname, 'support/say-of-agent.ts')
+
+// The agent reads its flags before it looks for its relay, and is told of none.
+const NEEDS_RELAY = /The agent does not know its relay/
+const UNKNOWN = /unknown (?:option|command)/
+
+describe('first-hour 21: docs/coming-from-ngrok.md', { timeout: 60_000 }, () => {
+  const taken = commandsBelow('Taken as they are')
+  const refused = commandsBelow('Not offered')
+  const said = new Map<string, Said>()
+  let folder: string
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'sallyport-ngrok-'))
+    const file = join(folder, 'ngrok.yml')
+    await writeFile(file, 'version: 3\nagent:\n  authtoken: 2abc\nendpoints:\n  - name: shop\n')
+    const commands = [...taken, ...refused, 'ngrok config add-authtoken 2abcNgrokToken', 'ngrok http 80 --config FILE']
+    const words = commands.map((command) => wordsOf(command).map((word) => (word === 'FILE' ? file : word)))
+    const env = { HOME: folder, XDG_CONFIG_HOME: folder, NO_COLOR: '1' }
+    const { stdout } = await promisify(execFile)(process.execPath, [SAY, JSON.stringify(words)], { env })
+    const answers = JSON.parse(stdout) as Said[] // our own program's line
+    for (const [index, command] of commands.entries()) said.set(command, answers[index]!) // one for each
+  })
+  after(() => rm(folder, { recursive: true, force: true }))
+
+  it('lists commands', () => {
+    assert.ok(taken.length >= 15 && refused.length >= 15, `${taken.length} and ${refused.length}`)
+  })
+
+  for (const command of taken) {
+    it(`takes ${command}`, () => {
+      const { code, output } = said.get(command)!
+      if (/ (?:http|tunnel) /.test(command)) assert.match(output, NEEDS_RELAY)
+      else if (command.endsWith('config check')) assert.match(output, /There is no such file/)
+      else assert.equal(code, 0, output)
+      assert.doesNotMatch(output, /^(?!--server|--authtoken)--[\w-]+: /m, 'no flag has a problem')
+    })
+  }
+
+  for (const command of refused) {
+    it(`refuses ${command}`, () => {
+      const { code, output } = said.get(command)!
+      assert.equal(code, 2)
+      assert.match(output, UNKNOWN)
+    })
+  }
+
+  it("refuses ngrok's own authtoken and file, with a sentence", () => {
+    assert.match(said.get('ngrok config add-authtoken 2abcNgrokToken')!.output, /begin with sp_/)
+    const { code, output } = said.get('ngrok http 80 --config FILE')!
+    assert.equal(code, 2)
+    assert.match(output, /endpoints: There is no such key/)
+  })
+})
+
+/** `ngrok …` in the first column of the table below a heading. */
+function commandsBelow(heading: string): string[] {
+  const section = new RegExp(`^## ${heading}\\n(.*?)(?=^## |$(?![^]))`, 'ms').exec(PAGE)?.[1] ?? ''
+  const cells = [...section.matchAll(/^\|([^|]*)\|/gm)].map(([, cell = '']) => cell)
+  return cells.flatMap((cell) => [...cell.matchAll(/`(ngrok [^`]+)`/g)].map(([, command = '']) => command))
+}
+
+/** What stands behind `ngrok`. */
+function wordsOf(command: string): string[] {
+  return [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain = '']) => quoted ?? plain).slice(1)
+}

@@ -1,0 +1,24 @@
+// What `agent` answers to each of several command lines, all in one process, which starts once: for lists of many. Reads
+// them as JSON from its one argument, and prints the answers as JSON.
+
+import { runCli } from '../../packages/agent/src/cli.ts'
+
+export interface Said {
+  code: number
+  output: string
+}
+
+const [lines = '[]'] = process.argv.slice(2)
+const answers: Said[] = []
+const { stdout, stderr } = process
+const write = stdout.write.bind(stdout)
+for (const words of JSON.parse(lines) as string[][]) {
+  let output = ''
+  stdout.write = stderr.write = (chunk: string | Uint8Array) => {
+    output += String(chunk)
+    return true
+  }
+  const code = await runCli(words, process.env)
+  answers.push({ code, output })
+}
+write(JSON.stringify(answers))
