@@ -627,7 +627,7 @@ describe('a session', () => {
       const since = performance.now()
       while (performance.now() - since < 1.2 * far.stallLimitMs) {
         steady.read()
-        await settle(2)
+        await new Promise((resolve) => setTimeout(resolve, 50)) // who reads faster has a window that grows, and takes the room
       }
       assert.equal(still.destroyed, false, 'there is room')
       const third = await download(ends)
