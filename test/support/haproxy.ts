@@ -1,16 +1,13 @@
 // A real HAProxy in front of a relay, as a process of its own.
 
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
+import { ForeignProgram } from './foreign-program.ts'
 import { freePort } from './processes.ts'
 
-const START_DEADLINE_MS = 10_000
 const FOLDERS = ['/usr/sbin', ...(process.env.PATH ?? '').split(delimiter)] // Debian's place is in no user's PATH
 const program = FOLDERS.map((folder) => join(folder, 'haproxy')).find((path) => existsSync(path))
 
@@ -44,30 +41,16 @@ export async function startHaproxy<Name extends string>(
     text += `listen ${name}\n${own.map((line) => `  ${line}\n`).join('')}`
   }
   await writeFile(file, text)
-  const child = spawn(program!, ['-db', '-f', file], { stdio: 'ignore' }) // tests look at NO_HAPROXY first
-  const exited = once(child, 'exit')
+  const remove = (): Promise<void> => rm(folder, { recursive: true, force: true })
+  // It binds all of its addresses before it takes from any. Tests look at NO_HAPROXY first.
+  const [first] = Object.values<number>(ports)
+  const running = await ForeignProgram.start(program!, ['-db', '-f', file], first!).catch(async (error: unknown) => {
+    await remove()
+    throw new Error(`HAProxy does not start by:\n${text}`, { cause: error })
+  })
   const close = async (): Promise<void> => {
-    child.kill('SIGKILL')
-    await exited
-    await rm(folder, { recursive: true, force: true })
-  }
-  for (const end = performance.now() + START_DEADLINE_MS; !(await listens(Object.values<number>(ports)[0]!));) {
-    if (performance.now() > end || child.exitCode !== null) {
-      await close()
-      throw new Error(`HAProxy does not listen:\n${text}`)
-    }
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await running.stop('SIGKILL')
+    await remove()
   }
   return { ports, close }
-}
-
-/** It binds all of its addresses before it takes from any. */
-async function listens(port: number): Promise<boolean> {
-  const socket = connect({ port, host: '127.0.0.1' })
-  const isThere = await once(socket, 'connect').then(
-    () => true,
-    () => false,
-  )
-  socket.destroy()
-  return isThere
 }
