@@ -84,7 +84,9 @@ export class Processes {
     this.publicUrl = `${scheme}://relay.localhost:${port}`
     this.folder = mkdtempSync(join(tmpdir(), 'sallyport-e2e-'))
     this.configFile = join(this.folder, 'relay.yml')
-    const inherited = Object.entries(process.env).filter(([name]) => !/^(?:SALLYPORT_|NODE_|HTTPS?_PROXY$)/i.test(name))
+    // All but what would change what ours do: how fast they are loaded may stay.
+    const foreign = /^(?:SALLYPORT_|NODE_(?!COMPILE_CACHE$)|HTTPS?_PROXY$)/i
+    const inherited = Object.entries(process.env).filter(([name]) => !foreign.test(name))
     this.env = {
       ...Object.fromEntries(inherited),
       XDG_CONFIG_HOME: this.folder,
