@@ -1,10 +1,10 @@
 // Says that a limit has struck: a metric that counts each refusal, and a line that comes at once and then, however many
-// follow, every few seconds with their number.
+// follow, once a minute with their number.
 
 import type { LimitName } from '../config/config.ts'
 import type { Logger } from '../log.ts'
 
-const LINE_INTERVAL_MS = 5000
+const LINE_INTERVAL_MS = 60_000
 
 interface Refused {
   total: number
