@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { closeSync, constants, existsSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -80,6 +81,22 @@ describe('LogOutput', { timeout: 30_000, skip: NO_PIPES }, () => {
     await output.drained(1000)
     assert.equal(pipe.read(), `two\n${'3'.repeat(200)}\n`)
     assert.equal(output.droppedLines, 0)
+  })
+
+  it('gathers behind a piece, too, and writes no few lines because a write is over', async () => {
+    const pipe = new Pipe(folder, 'behind')
+    const output = new LogOutput(pipe.fd, { gather: { chars: 100, ms: 1_000_000 } })
+    const enough = `${'1'.repeat(200)}\n`
+    output.write(enough)
+    output.write('few\n')
+    assert.equal(await pipe.readUntil(enough), enough)
+    for (let turn = 0; turn < 3; turn++) await stat(folder) // by a thread, as a write
+    assert.equal(pipe.read(), '')
+    output.write(enough)
+    assert.equal(await pipe.readUntil(enough), `few\n${enough}`)
+    output.write('few\n')
+    await output.drained(1000)
+    assert.equal(pipe.read(), 'few\n')
   })
 
   it('S9: holds so much for a reader that stands still and no more, counts the rest, and says so afterwards', async () => {

@@ -78,9 +78,7 @@ export class LogOutput {
     }
     this.#lines.push(line)
     this.#heldChars += line.length
-    const { gather } = this.#options
-    if (!gather || this.#heldChars >= gather.chars) this.#writeNext()
-    else this.#gathering ??= setTimeout(() => this.#writeNext(), gather.ms).unref()
+    this.#writeWhenEnough()
   }
 
   /** Resolves when everything is written, or the deadline has passed. */
@@ -94,6 +92,13 @@ export class LogOutput {
         resolve()
       })
     })
+  }
+
+  #writeWhenEnough(): void {
+    const { gather } = this.#options
+    const isAwaited = this.#onIdle.length > 0
+    if (!gather || this.#heldChars >= gather.chars || isAwaited) this.#writeNext()
+    else if (this.#heldChars > 0) this.#gathering ??= setTimeout(() => this.#writeNext(), gather.ms).unref()
   }
 
   #writeNext(): void {
@@ -120,7 +125,8 @@ export class LogOutput {
       this.#piece = undefined
       this.#isTorn = false
       this.#tell()
-      this.#writeNext()
+      // Not at once: what has come meanwhile may be a few lines, and a write costs the same for a hundred.
+      this.#writeWhenEnough()
     })
   }
 
@@ -152,24 +158,23 @@ export class LogOutput {
   }
 
   #nextPiece(): Piece | undefined {
-    let bytes = 0
-    let count = 0
-    let isAscii = true
-    for (const line of this.#lines) {
-      const size = Buffer.byteLength(line)
-      if (count > 0 && bytes + size > this.#pieceBytes) break
-      bytes += size
-      isAscii &&= size === line.length
-      this.#heldChars -= line.length
-      count++
-    }
-    if (count === 0) return undefined
-    const joined = this.#lines.splice(0, count).join('')
-    const text = isAscii ? joined : joined.replaceAll(HOSTILE, escaped)
+    let lines = firstWithin(this.#pieceBytes, this.#lines, (line) => line.length)
+    if (lines.length === 0) return undefined
     // What was torn off must not become the front of the next line.
-    return this.#isTorn
-      ? { bytes: Buffer.from(`\n${text}`), written: 0, start: 1 }
-      : { bytes: Buffer.from(text), written: 0, start: 0 }
+    const front = this.#isTorn ? '\n' : ''
+    let text = lines.join('')
+    let bytes = Buffer.from(front + text)
+    const isAscii = bytes.length === front.length + text.length
+    if (!isAscii) {
+      const safe = lines.map((line) => line.replaceAll(HOSTILE, escaped))
+      const fitting = firstWithin(this.#pieceBytes, safe, (line) => Buffer.byteLength(line))
+      bytes = Buffer.from(front + fitting.join(''))
+      lines = lines.slice(0, fitting.length)
+      text = lines.join('')
+    }
+    this.#lines.splice(0, lines.length)
+    this.#heldChars -= text.length
+    return { bytes, written: 0, start: front.length }
   }
 
   #giveUp({ bytes, written, start }: Piece): void {
@@ -208,6 +213,18 @@ function openWithoutWaiting(fd: 1 | 2): number {
   // Node puts a pipe or socket into that mode when it makes its stream, which happens when it is first asked for.
   void (fd === 1 ? process.stdout : process.stderr).writable
   return fd
+}
+
+/** The first lines that are together no longer than that, and one at least where there is one. */
+function firstWithin(longest: number, lines: readonly string[], lengthOf: (line: string) => number): string[] {
+  let count = 0
+  let length = 0
+  for (const line of lines) {
+    length += lengthOf(line)
+    if (count > 0 && length > longest) break
+    count++
+  }
+  return lines.slice(0, count)
 }
 
 /** As JSON may write it, so that the line still says the same. */
