@@ -21,6 +21,13 @@ describe('Backoff', () => {
     ])
   })
 
+  it('grows no further than somebody says who knows better', () => {
+    const backoff = new Backoff(() => 0.999_999)
+    const waits = Array.from({ length: 5 }, () => backoff.next(5000))
+    assert.deepEqual(waits, [1000, 2000, 4000, 5000, 5000])
+    assert.equal(backoff.next(), 10_000)
+  })
+
   it('starts again after a reset', () => {
     const backoff = new Backoff(() => 0)
     backoff.next()

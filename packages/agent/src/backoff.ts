@@ -12,9 +12,13 @@ export class Backoff {
     this.#random = random
   }
 
-  /** The next wait in milliseconds: between half of the ceiling and the ceiling, never below 500 or above 30 000. */
-  next(): number {
-    this.#ceilingMs = Math.min(this.#ceilingMs * 2, LONGEST_MS)
+  /**
+   * The next wait in milliseconds: between half of the ceiling and the ceiling, never below 500 or above 30 000.
+   *
+   * @param longestMs where waits are not to grow further than that, this time
+   */
+  next(longestMs = LONGEST_MS): number {
+    this.#ceilingMs = Math.min(this.#ceilingMs * 2, longestMs)
     return Math.round(this.#ceilingMs * (0.5 + this.#random() / 2))
   }
 

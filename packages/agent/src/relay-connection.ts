@@ -23,6 +23,8 @@ import type { SessionOptions } from './session.ts'
 
 /** A session that lived this long shows that the relay is well: the next wait is a short one again. */
 const STABLE_MS = 10_000
+/** Between two dials at a relay that says it is stopping: it is well, and its successor will be there soon. */
+const DRAINING_LONGEST_MS = 5000
 /** Between two dials for a better node: short while luck may bring it, then as patient as anyone who waits for a restart. */
 const SEEK_FIRST_MS = 50
 const SEEK_LAST_MS = 30_000
@@ -218,7 +220,8 @@ export class RelayConnection {
 
   async #wait(error: ProtocolError, retryAfterMs = 0): Promise<void> {
     const { signal, log } = this.#room
-    const retryInMs = Math.max(this.#backoff.next(), retryAfterMs)
+    const longestMs = error.code === 'draining' ? DRAINING_LONGEST_MS : undefined
+    const retryInMs = Math.max(this.#backoff.next(longestMs), retryAfterMs)
     // The reason of a WebSocket's close is the relay's own text.
     const reason = printable(error.message)
     // A fault of our own is worth its stack; of the others the reason says all.
