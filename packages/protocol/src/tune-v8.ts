@@ -6,14 +6,16 @@ import { runInNewContext } from 'node:vm'
 
 // Both halves of it. Beyond this nothing gets faster: 500 visitors at once cost the same as with four times as much.
 const YOUNG_GENERATION_BYTES = 2 * 16 * 1024 * 1024
-// What a relay with few agents never has in its old generation, whatever its visitors do: that is 12 MB, and four times it.
-const LARGE_OLD_GENERATION_BYTES = 48 * 1024 * 1024
+// What a relay with few agents does not have in its old generation, whatever its visitors do: that is 12 MB, and V8 collects
+// it before it is four times that.
+const LARGE_OLD_GENERATION_BYTES = 56 * 1024 * 1024
 // What buffers outside the heap may grow or shrink by between two looks without bulk transfers, and how many such looks
 // in a row say that there are none.
 const BULK_BYTES = 8 * 1024 * 1024
 const QUIET_LOOKS = 10
 const GROWING_PERCENT = 300
-const GROWING_AS_V8_HAS_IT = 0
+const GROWING_PERCENT_OF_LARGE = 20
+const COLLECT_EVERY_MS = 10 * 60_000 // at most: it takes some 60 ms where ten thousand agents are
 const LOOK_MS = 200 // three thousand agents a second need half a second for one doubling
 
 /**
@@ -65,16 +67,20 @@ export function collectGarbage(flavor: 'regular' | 'last-resort' = 'regular'): v
  * while there is work: a thousand agents that come at once are enough. Its limit can be set by a flag of the command line
  * only; but how much it grows is looked up each time, so that it can be stopped between two collections.
  *
- * And where the heap is large by itself, it grows between full collections as V8 has it, no longer to four times its live
- * size: what the ping of an idle agent leaves behind lives until the next one, which is long enough to become old. With
- * 5,000 of them that was 170 MB of garbage after nine minutes, and memory that was needed once is not given back. Not while
- * there are bulk transfers, though, which would then cost three times as much: their buffers come and go by megabytes.
+ * And where the heap is large by itself, it grows by a fifth between full collections, no longer to four times its live size:
+ * what the ping of an idle agent leaves behind lives until the next one, which is long enough to become old. With 5,000 of
+ * them that was 170 MB of garbage after nine minutes, and memory that was needed once is not given back. How far it may grow
+ * is settled by each collection for the time until the next, so one is made here: the one before it saw a heap that was small
+ * yet, or buffers. Not while there are bulk transfers, though, which would then cost three times as much: their buffers come and
+ * go by megabytes.
  */
 export function holdHeap(): void {
   let isHeld = false
   let isSparing = false
   let externalBefore = 0
   let quietLooks = 0
+  let isCollectionDue = false
+  let collectedAt = -Infinity
   setInterval(() => {
     const { young, old } = generations()
     const hold = young >= YOUNG_GENERATION_BYTES
@@ -85,8 +91,13 @@ export function holdHeap(): void {
     externalBefore = external
     const spare = old > LARGE_OLD_GENERATION_BYTES && quietLooks >= QUIET_LOOKS
     if (spare !== isSparing)
-      setFlagsFromString(`--heap-growing-percent=${spare ? GROWING_AS_V8_HAS_IT : GROWING_PERCENT}`)
+      setFlagsFromString(`--heap-growing-percent=${spare ? GROWING_PERCENT_OF_LARGE : GROWING_PERCENT}`)
+    isCollectionDue ||= spare && !isSparing
     isSparing = spare
+    if (!spare || !isCollectionDue || performance.now() - collectedAt < COLLECT_EVERY_MS) return
+    isCollectionDue = false
+    collectedAt = performance.now()
+    collectGarbage()
   }, LOOK_MS).unref()
 }
 
