@@ -185,7 +185,7 @@ edges:
       const table = await authtoken('list')
       assert.match(
         table.stdout,
-        /^ID +CREATED \(UTC\) +STATE +MAY +DESCRIPTION\natk_\w+ .* valid +bind:edge=edg_docs +docs server$/,
+        /^ID +CREATED \(UTC\) +USED \(UTC\) +STATE +MAY +DESCRIPTION\natk_\w+ .* never +valid +bind:edge=edg_docs +docs server$/,
       )
       for (const { stdout } of [listed, table]) assert.equal(stdout.includes(made.stdout), false)
 

@@ -33,11 +33,12 @@ export async function listAuthtokens(options: StoreOption & { json?: boolean }):
     const table = rows.map((row) => [
       row.id,
       shownTime(row.created_at),
+      row.last_used_at === undefined ? 'never' : shownTime(row.last_used_at),
       row.revoked_at === undefined ? 'valid' : 'revoked',
       row.acl.join(', '),
       row.description ?? '',
     ])
-    printTable(['ID', 'CREATED (UTC)', 'STATE', 'MAY', 'DESCRIPTION'], table)
+    printTable(['ID', 'CREATED (UTC)', 'USED (UTC)', 'STATE', 'MAY', 'DESCRIPTION'], table)
   })
 }
 

@@ -10,6 +10,8 @@ import { UnderWay } from './under-way.ts'
 /** What every service token begins with; an authtoken of an agent begins with `sp_` and is none. */
 const TOKEN_PREFIX = 'sps_'
 
+const LAST_USED_STEP_MS = 3_600_000 // for cleaning up: programs may come a thousand times a second, and the disk is spared
+
 const EDGE_ID = /^edg_[A-Za-z0-9_-]{1,64}$/
 
 const serviceTokenSchema = z.object({
@@ -45,6 +47,7 @@ export class ServiceTokens {
       idPrefix: 'svt_',
       noun: 'service token',
       command: 'relay service-token',
+      lastUsedStepMs: LAST_USED_STEP_MS,
     })
     return new ServiceTokens(list)
   }

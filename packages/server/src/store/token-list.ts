@@ -10,14 +10,13 @@ const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 const TOKEN_CHARS = 30 // 178 bits
 const ID_CHARS = 12 // 71 bits, and short enough to type
 const TOKEN_MAX_CHARS = 200 // longer ones are nobody's, and not worth hashing
-const LAST_USED_STEP_MS = 3_600_000 // "last used" is for cleaning up; an hour is near enough and spares the disk
 const REVOKE_ATTEMPTS = 10
 
 /** What is known of a token; not the token itself. Times are milliseconds since 1970. */
 export interface TokenRow {
   id: string
   created_at: number
-  /** To the hour. */
+  /** As near as `lastUsedStepMs`. */
   last_used_at?: number
   revoked_at?: number
 }
@@ -32,6 +31,8 @@ export interface TokenListInit<T extends TokenRow> {
   /** For sentences, and the command that lists them: `authtoken`. */
   noun: string
   command: string
+  /** A token in use is written down once in so many milliseconds, however often it is shown. */
+  lastUsedStepMs: number
 }
 
 export type TokenVerdict<T> = { ok: true; row: T } | { ok: false; reason: 'missing' | 'unknown' | 'revoked' }
@@ -160,7 +161,7 @@ export class TokenList<T extends TokenRow> {
   }
 
   #touch(hash: string, { row, revision }: Held<T>, now: number): void {
-    if (now - (row.last_used_at ?? 0) < LAST_USED_STEP_MS || this.#touching.has(hash)) return
+    if (now - (row.last_used_at ?? 0) < this.#init.lastUsedStepMs || this.#touching.has(hash)) return
     const write = async (): Promise<void> => {
       try {
         // Only where nothing has changed: a revocation must never be written over.

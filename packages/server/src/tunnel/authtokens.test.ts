@@ -130,6 +130,35 @@ describe('authtokens', () => {
     assert.deepEqual(verdict.authtoken.acl, ['bind:app=x'])
   })
 
+  it('know when an agent last came with them: noted once a minute at most, and kept over a restart (the first hour, 9)', async (t) => {
+    const { path, store, authtokens } = await open(t)
+    const used = await authtokens.create({ acl: [], now: NOW - 1 })
+    await authtokens.create({ acl: [], now: NOW })
+    const writes: number[] = []
+    const stop = new AbortController()
+    await store
+      .bucket('authtoken', (stored) => stored as { last_used_at?: number })
+      .watch(({ value }) => value?.last_used_at && writes.push(value.last_used_at - NOW), { signal: stop.signal })
+    const comeAt = async (...times: number[]): Promise<void> => {
+      for (const time of times) assert.ok(authtokens.verify(used.token, NOW + time).ok)
+      await store.bucket('barrier', Number).put('key', 1) // behind what was written until now
+    }
+    await comeAt(0, 1, 2)
+    await comeAt(1000, 59_999)
+    await comeAt(60_000, 60_001)
+    await comeAt(100_000)
+    stop.abort()
+    assert.deepEqual(writes, [0, 60_000])
+
+    await store.close()
+    const again = await openSqliteStore({ path })
+    const reopened = await Authtokens.open(again)
+    const shown = reopened.list().map((row) => row.last_used_at)
+    await reopened.close()
+    await again.close()
+    assert.deepEqual(shown, [NOW + 60_000, undefined])
+  })
+
   it('are verified from memory while the store is closed', async (t) => {
     const { store, authtokens } = await open(t)
     const { token } = await authtokens.create({ acl: [] })

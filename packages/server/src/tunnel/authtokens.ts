@@ -7,13 +7,15 @@ import type { Store } from '../store/store.ts'
 import { TokenList } from '../store/token-list.ts'
 import { parseAclRule } from './acl.ts'
 
+const LAST_USED_STEP_MS = 60_000 // thousands of agents come back within seconds after a restart: one write for each token
+
 const authtokenSchema = z.object({
   id: z.string(),
   acl: z.array(z.string()),
   description: z.string().exactOptional(),
   /** Milliseconds since 1970, like the others. */
   created_at: z.number(),
-  /** To the hour. */
+  /** When an agent last connected with it, to the minute. */
   last_used_at: z.number().exactOptional(),
   revoked_at: z.number().exactOptional(),
 })
@@ -38,6 +40,7 @@ export class Authtokens {
       idPrefix: 'atk_',
       noun: 'authtoken',
       command: 'relay authtoken',
+      lastUsedStepMs: LAST_USED_STEP_MS,
     })
     return new Authtokens(list)
   }
