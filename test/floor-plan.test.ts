@@ -13,6 +13,7 @@ const WALK = [
   ['workers'],
   ['server'],
   ['admin'],
+  ['operator'],
   ['listener'],
   ['edge'],
   ['policy'],

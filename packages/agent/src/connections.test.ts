@@ -17,7 +17,7 @@ import { until } from '../../../test/support/until.ts'
 const WELCOME = {
   type: 'welcome' as const,
   version: PROTOCOL_VERSION,
-  session_id: 'ses_1',
+  session_id: 'tse_1',
   limits: { tunnels: 10, stream_header_bytes: 512 },
   capabilities: [] as string[],
   relay_version: '0.0.1',

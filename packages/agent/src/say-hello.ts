@@ -1,6 +1,6 @@
 // What an agent says first in each session.
 
-import { arch, platform, release } from 'node:os'
+import { arch, hostname, platform, release } from 'node:os'
 
 import { PROTOCOL_VERSION } from '@sallyport/protocol'
 
@@ -17,5 +17,15 @@ export function sayHello(instanceId: string, connectionIndex: number): SessionOp
     capabilities: [],
     agent_version: AGENT_VERSION,
     os: `${platform()} ${release()} ${arch()}`.slice(0, 128),
+    ...machine(),
+  }
+}
+
+/** Operators of a relay see it, so that they know which machine to look at. */
+function machine(): { machine?: string } {
+  try {
+    return { machine: hostname().slice(0, 255) }
+  } catch {
+    return {} // a system that has none to tell
   }
 }

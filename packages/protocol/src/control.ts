@@ -34,6 +34,8 @@ const hello = z.object({
   capabilities: z.array(text(64)).max(64),
   agent_version: text(64),
   os: text(128),
+  /** What the agent's machine calls itself; agents of before did not say. */
+  machine: text(255).optional(),
 })
 
 const welcome = z.object({

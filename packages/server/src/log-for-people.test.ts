@@ -73,7 +73,7 @@ describe('first-hour 10: the log on a terminal', () => {
         {
           level: 30,
           time: TIME,
-          sessionId: 'ses_692e8c1d-aeee-460f-8ae9-5410e083d0d3',
+          sessionId: 'tse_692e8c1d-aeee-460f-8ae9-5410e083d0d3',
           instanceId: 'aa6a4c46-a36a-4c34-9f76-6f98710482d0',
           labels: { edge: 'edg_docs', app: 'a' },
           worker: 2,
@@ -84,7 +84,7 @@ describe('first-hour 10: the log on a terminal', () => {
         { level: 50, time: TIME, msg: 'internal error', err: { message: 'x', stack: 'Error: x\n  at y' } },
       ),
       [
-        '07:13:16 INFO agent connected  sessionId=ses_692e8c1d labels=edge=edg_docs,app=a worker=2 metadata="my laptop"',
+        '07:13:16 INFO agent connected  sessionId=tse_692e8c1d labels=edge=edg_docs,app=a worker=2 metadata="my laptop"',
         '07:13:16 WARN draining',
         '07:13:16 ERROR internal error\n    Error: x\n      at y',
       ],

@@ -39,7 +39,7 @@ const COLUMN_MAX = 20
 /** Kept free behind the columns, so that refused requests have the same. */
 const CODE_AND_ID = 45
 /** Ids of ours that only programs compare: so much of them tells one from another. */
-const LONG_ID = /^(?:ses|tun|nod)_[\w-]{12,}$/
+const LONG_ID = /^(?:ses|tse|tun|nod)_[\w-]{12,}$/
 const ID_CHARS = 12
 /** Said in the line already, or not worth the room. */
 const UNTOLD = new Set(['level', 'time', 'msg', 'err', 'instanceId', 'agentVersion', 'os'])

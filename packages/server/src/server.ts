@@ -8,9 +8,11 @@ import { BufferBudget } from '@sallyport/protocol'
 
 import { AdminListener } from './admin/admin-listener.ts'
 import { Metrics } from './admin/metrics.ts'
+import { OperatorSocket } from './admin/operator-socket.ts'
 import type { Config } from './config/config.ts'
 import { cookieDomainsOf } from './config/cookie-domains.ts'
 import { IssuerReach } from './config/issuer-reach.ts'
+import { operatorSocketOf } from './config/store-location.ts'
 import { ConfiguredEdges } from './edge/configured-edges.ts'
 import { EdgeTable } from './edge/edge-table.ts'
 import { Endpoints } from './edge/endpoints.ts'
@@ -35,6 +37,9 @@ import { readFiles } from './listener/read-files.ts'
 import { VisitorListener } from './listener/visitor-listener.ts'
 import type { Logger } from './log.ts'
 import type { Meeting, Neighbours } from './node/neighbours.ts'
+import { ProcessView } from './operator/process-view.ts'
+import type { Answer, Question } from './operator/questions.ts'
+import type { RelayFacts } from './operator/relay-status.ts'
 import { buildPolicy, type PolicyParts } from './policy/build-policy.ts'
 import { PasswordQueue } from './policy/basic-auth/password-queue.ts'
 import { PasswordTries } from './policy/basic-auth/password-tries.ts'
@@ -141,9 +146,12 @@ export class Relay {
   #agents: AgentListener | undefined
   #visitors: VisitorListener[] = []
   #admin: AdminListener | undefined
+  #view: ProcessView | undefined
+  #operator: OperatorSocket | undefined
   #openFiles: OpenFilesWatch | undefined
   #metrics: Metrics | undefined
   #addresses: RelayAddresses | undefined
+  readonly #startedAt = Date.now()
   #notReady: string | undefined = 'starting'
   /** Why nothing can be kept. */
   #storeLoss: string | undefined
@@ -283,6 +291,17 @@ export class Relay {
       certificates: () => this.#certificates?.known ?? [],
     })
     this.#metrics = metrics
+    const view = new ProcessView({
+      nodeId,
+      registry: this.#registry,
+      sessions: agents.sessions,
+      configured,
+      endpoints,
+      visitorSessions: () => signIn.sessionCount,
+      storeProblem: () =>
+        store.healthy ? undefined : (this.#storeLoss ?? 'the store cannot be used; the log has the reason'),
+    })
+    this.#view = view
     const files = openFilesLimit()
     const share = shareFiles(files, config.limits)
     compareWithLimits(files, share, config.limits, log)
@@ -300,7 +319,20 @@ export class Relay {
       admin = await listen(this.#admin, 'listen.admin', config.listen.admin)
     }
     this.#addresses = { ...(admin && { admin }), ...(await this.#listenForVisitors(signIn, agents, places)) }
+    if (!this.#worker) {
+      this.#operator = await OperatorSocket.open({
+        path: operatorSocketOf(config.store.path),
+        ask: async (question) => ({ answers: [view.answer(question)], silent: 0 }),
+        facts: () => this.#facts(),
+        log: this.#log,
+      })
+    }
     this.#notReady = undefined
+  }
+
+  /** What the operator asks of this process; undefined before it has started. */
+  answer(question: Question): Answer | undefined {
+    return this.#view?.answer(question)
   }
 
   /** For whoever adds up several: AggregatorRegistry.aggregate() takes it. */
@@ -344,6 +376,22 @@ export class Relay {
     this.#log.info('stopped')
   }
 
+  #facts(): RelayFacts {
+    const { http, https, admin } = this.addresses
+    return {
+      startedAt: this.#startedAt,
+      isDraining: this.#notReady !== undefined,
+      problem: this.#storeLoss,
+      publicUrl: this.#config.public_url,
+      listeners: {
+        ...(http && { http: shownPlace(http) }),
+        ...(https && { https: shownPlace(https) }),
+        ...(admin && { admin: shownPlace(admin) }),
+      },
+      storePath: this.#config.store.path,
+    }
+  }
+
   async #closeRooms(): Promise<void> {
     this.#openFiles?.close()
     this.#refusals.close()
@@ -358,6 +406,7 @@ export class Relay {
     this.#identityTokens?.close()
     await this.#authtokens?.close()
     await this.#store?.close()
+    await this.#operator?.close()
     await this.#admin?.close()
   }
 
@@ -526,6 +575,10 @@ export class Relay {
       }
     }
   }
+}
+
+function shownPlace({ address, family, port }: AddressInfo): string {
+  return family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`
 }
 
 /** A key that the database does not fit must not stay in the place of the one that is missing: a copy would be made of it. */

@@ -14,6 +14,11 @@ const CONFIG_OPTION = [
   'relay.yml; without it the relay runs in local mode (env: SALLYPORT_CONFIG)',
 ] as const
 
+const RUNNING_CONFIG_OPTION = [
+  '--config <file>',
+  'relay.yml, for its store; without it that of local mode (env: SALLYPORT_CONFIG)',
+] as const
+
 /** @param leaveUncaught takes back what the process does with uncaught exceptions, for a command with a log of its own */
 export async function runCli(argv: readonly string[], leaveUncaught: () => void): Promise<void> {
   const program = buildProgram(leaveUncaught)
@@ -47,6 +52,7 @@ Examples:
   relay oidc check --config relay.yml         whether its identity providers will sign visitors in
   relay oidc redirect-uri https://login.example.com --config relay.yml
   relay authtoken create --acl bind:edge=edg_docs --description "docs server"
+  relay status --config relay.yml             how the relay is, its edges, and which agents are connected
   relay session revoke --user ada@example.com
 
 Documentation: README.md and docs/ of the repository; docs/configuration.md has every key of relay.yml.`,
@@ -158,6 +164,7 @@ Examples:
   relay oidc redirect-uri https://accounts.google.com`,
     )
     .action(loaded(async () => (await import('./oidc-redirect-uri.ts')).printRedirectUri))
+  addRunningCommands(program)
   addSessionCommands(program)
   addServiceTokenCommands(program)
   program
@@ -165,6 +172,51 @@ Examples:
     .description('Read a password from standard input and print its hash, for the credentials of basic-auth.')
     .action(loaded(async () => (await import('./hash-password.ts')).printPasswordHash))
   return program
+}
+
+/** They ask the relay itself, over a socket beside its store. */
+function addRunningCommands(program: Command): void {
+  const codes = `
+Run it as the user of the relay, or as root. Exit codes: 0 if the relay has
+answered, 1 if none runs on that store or this user may not ask it, 2 for wrong
+usage or configuration.
+
+Documentation: docs/operations.md of the repository.`
+  program
+    .command('status')
+    .description('Show how the running relay is: its edges with their tunnels, and the agents that are connected.')
+    .option(...RUNNING_CONFIG_OPTION)
+    .option('--json', 'as JSON: an object of relay, edges and agents')
+    .addHelpText(
+      'after',
+      `${codes}
+
+Examples:
+  relay status --config relay.yml
+  sudo -u sallyport relay status --config /etc/sallyport/relay.yml
+  relay status --json | jq .relay.tunnels`,
+    )
+    .action(loaded(async () => (await import('./running/status-command.ts')).showStatus))
+  const tunnel = program
+    .command('tunnel')
+    .description('See the tunnels of the running relay.')
+    .addHelpText('after', '\nExamples:\n  relay tunnel list --config relay.yml --edge edg_docs')
+  tunnel
+    .command('list')
+    .description('List the tunnels that are online: whose they are, how their apps are, and when a request last came.')
+    .option(...RUNNING_CONFIG_OPTION)
+    .option('--edge <id>', 'only those that this edge leads to; a host of it will do')
+    .option('--json', 'as JSON, with more about each')
+    .addHelpText(
+      'after',
+      `${codes}
+
+Examples:
+  relay tunnel list --config relay.yml
+  relay tunnel list --edge edg_docs
+  relay tunnel list --json | jq -r '.[] | select(.health.state != "healthy") | .agent.machine'`,
+    )
+    .action(loaded(async () => (await import('./running/tunnel-commands.ts')).listTunnels))
 }
 
 function addSessionCommands(program: Command): void {

@@ -1,7 +1,7 @@
 // Where the store lives, from the `store` key or by default. Pure: no I/O, no clock.
 
 import { homedir } from 'node:os'
-import { isAbsolute, join, resolve } from 'node:path'
+import { basename, dirname, extname, isAbsolute, join, resolve } from 'node:path'
 
 import { ConfigError } from '../errors.ts'
 import type { StoreLocation } from './config.ts'
@@ -17,6 +17,11 @@ export function storeLocation(written: string | undefined, folder: string, env: 
   const dataHome = env['XDG_DATA_HOME']
   const dataFolder = dataHome && isAbsolute(dataHome) ? dataHome : join(env['HOME'] || homeOf(), '.local', 'share')
   return { type: 'sqlite', path: join(dataFolder, 'sallyport', 'relay.db') }
+}
+
+/** Where a relay that runs on this store answers its operator: `relay.sock` beside `relay.db`. */
+export function operatorSocketOf(storePath: string): string {
+  return join(dirname(storePath), `${basename(storePath, extname(storePath))}.sock`)
 }
 
 function homeOf(): string {

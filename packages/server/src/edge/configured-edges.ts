@@ -12,6 +12,7 @@ import { buildPolicy, type PolicyParts } from '../policy/build-policy.ts'
 import type { Registry } from '../tunnel/registry.ts'
 import { Edge } from './edge.ts'
 import type { EdgeTable } from './edge-table.ts'
+import type { KnownEdge, TunnelsOfEdge } from './known-edge.ts'
 import { originOn } from './origin-on.ts'
 
 export interface ConfiguredEdgesInit {
@@ -22,10 +23,16 @@ export interface ConfiguredEdgesInit {
   log: Logger
 }
 
+interface Numbered extends KnownEdge {
+  /** Its place in the configuration. */
+  readonly number: number
+}
+
 export class ConfiguredEdges {
   readonly #init: ConfiguredEdgesInit
-  /** The selector of every route, with the edge's URLs, to tell agents where their visitors come from. */
-  readonly #selectors: { labels: Labels; urls: readonly string[] }[] = []
+  readonly #known: Numbered[] = []
+  /** The selectors of all routes by a label of theirs, so that a tunnel is compared with those only that may mean it. */
+  readonly #selectors = new Map<string, { labels: Labels; edge: Numbered }[]>()
   readonly #backends: RouteBackend[] = []
 
   constructor(init: ConfiguredEdgesInit) {
@@ -43,17 +50,55 @@ export class ConfiguredEdges {
       backend: buildBackend(route.backend, { registry, edgeId: config.id, stickyKey, onOutlier }),
     }))
     edges.add(new Edge(config.id, routes, originOf), config.hosts)
-    const urls = config.hosts.map(originOf)
+    const groups: TunnelsOfEdge[] = []
+    const edge = {
+      number: this.#known.length,
+      id: config.id,
+      hosts: config.hosts,
+      endpoints: config.hosts.map(originOf),
+      groups,
+    }
+    this.#known.push(edge)
     for (const { backend } of routes) {
       this.#backends.push(backend)
-      for (const labels of backend.selectors) this.#selectors.push({ labels, urls })
+      for (const labels of backend.selectors) {
+        const selection = registry.select(labels)
+        if (groups.some((group) => group.selection === selection)) continue // of another route
+        groups.push({ labels, selection })
+        this.#index(labels, edge)
+      }
     }
+  }
+
+  /** In the order of the configuration. */
+  get known(): readonly KnownEdge[] {
+    return this.#known
+  }
+
+  /** The edges that lead to a tunnel with these labels, in the order of the configuration. */
+  edgesFor(labels: Labels): KnownEdge[] {
+    const found = new Set<Numbered>()
+    for (const [key, value] of labels) {
+      for (const selector of this.#selectors.get(`${key}=${value}`) ?? []) {
+        if (matchesSelector(selector.labels, labels)) found.add(selector.edge)
+      }
+    }
+    return [...found].toSorted((a, b) => a.number - b.number)
   }
 
   /** Where the visitors of a tunnel with these labels come from. */
   urlsFor(labels: Labels): string[] {
-    const meant = this.#selectors.filter((selector) => matchesSelector(selector.labels, labels))
-    return [...new Set(meant.flatMap(({ urls }) => urls))]
+    return [...new Set(this.edgesFor(labels).flatMap(({ endpoints }) => endpoints))]
+  }
+
+  #index(labels: Labels, edge: Numbered): void {
+    for (const [key, value] of labels) {
+      const word = `${key}=${value}`
+      const same = this.#selectors.get(word)
+      if (same) same.push({ labels, edge })
+      else this.#selectors.set(word, [{ labels, edge }])
+      return // the first one is enough: a tunnel that is meant has it
+    }
   }
 
   /** Tries on another tunnel, over all edges since the start. */

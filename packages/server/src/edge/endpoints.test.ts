@@ -38,7 +38,7 @@ const bindOf = (url: string, fields: Partial<UrlBind> = {}): UrlBind => ({
 
 function agentOf(authtokenId: string, instanceId = 'agent'): Claimant {
   return {
-    id: `ses_${instanceId}`,
+    id: `tse_${instanceId}`,
     authtokenId,
     instanceId,
     authtoken: { id: authtokenId, acl: ['bind:*'], created_at: 0 },

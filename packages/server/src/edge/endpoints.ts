@@ -9,6 +9,8 @@
 
 import { createHash } from 'node:crypto'
 
+import type { Labels } from '@sallyport/protocol'
+
 import { outlierLog } from '../backend/log-outlier.ts'
 import { RouteBackend } from '../backend/route-backend.ts'
 import { TunnelGroup } from '../backend/tunnel-group.ts'
@@ -46,6 +48,7 @@ import { hostOfUrl, randomHost } from './endpoint-host.ts'
 import type { EndpointAddresses } from './endpoint-host.ts'
 import { readEndpointPolicy } from './endpoint-policy.ts'
 import type { EndpointPolicy } from './endpoint-policy.ts'
+import type { KnownEdge } from './known-edge.ts'
 import { refuseEndpoint } from './refuse-endpoint.ts'
 
 const LINGER_MS = 120_000 // an agent that has lost its relay tries again within 30 s
@@ -136,6 +139,22 @@ export class Endpoints implements EndpointBinder {
     return count
   }
 
+  /** How many hosts agents serve, or have served until a moment ago. */
+  get size(): number {
+    return this.#byHost.size
+  }
+
+  /** All of them, those that wait for their agent included. */
+  *known(): Iterable<KnownEdge> {
+    for (const endpoint of this.#byHost.values()) yield this.#asKnown(endpoint)
+  }
+
+  /** The one that leads to a tunnel; undefined where that has labels of its own. */
+  edgeFor(labels: Labels): KnownEdge | undefined {
+    const endpoint = this.#byHost.get(labels.get(ENDPOINT_LABEL) ?? '')
+    return endpoint && this.#asKnown(endpoint)
+  }
+
   /** Whether an edge of the configuration has the host. */
   isConfigured(host: string): boolean {
     const edge = this.#init.edges.find(host)
@@ -164,6 +183,11 @@ export class Endpoints implements EndpointBinder {
     clearInterval(this.#renewal)
     for (const { waiting } of this.#byHost.values()) clearTimeout(waiting)
     this.#init.reservations.close()
+  }
+
+  #asKnown({ edge, host, authtokenId, selection }: Endpoint): KnownEdge {
+    const endpoints = [this.#init.originOf(host)]
+    return { id: edge.id, hosts: [host], endpoints, authtokenId, groups: [{ labels: undefined, selection }] }
   }
 
   async #claim(bind: UrlBind, claimant: Claimant): Promise<EndpointClaim | EndpointRefused> {

@@ -126,6 +126,7 @@ class Transfer implements UpstreamHandler, Watched {
     }
     this.#connection = connection
     tunnel.inFlight++
+    tunnel.lastRequestAt = this.#exchange.startedAt
     this.#exchange.tunnelId = tunnel.id
     connection.begin(this.#exchange.method, this)
     connection.stream.write(Buffer.from(writeRequestHead(this.#exchange, tunnel.hostHeader, this.#framing), 'latin1'))

@@ -142,6 +142,7 @@ class Http2Transfer implements Http2Waiter, Watched {
   #enter(tunnel: Tunnel): void {
     this.#tunnel = tunnel
     tunnel.inFlight++
+    tunnel.lastRequestAt = this.#exchange.startedAt
     this.#exchange.tunnelId = tunnel.id
     try {
       this.#room.http2.acquire(tunnel, this.#exchange.clientIp, this)

@@ -101,6 +101,7 @@ class UpgradeTransfer implements UpstreamHandler, Watched {
     this.#connection = connection
     this.#tunnel = tunnel
     tunnel.lasting++
+    tunnel.lastRequestAt = this.#exchange.startedAt
     this.#exchange.tunnelId = tunnel.id
     const { method } = this.#exchange
     connection.begin(method, this, true)

@@ -42,6 +42,20 @@ describe('AppHealth', () => {
     assert.deepEqual(changes, ['aside'])
   })
 
+  it('tells what is wrong, and since when (the first hour, 9)', () => {
+    assert.deepEqual([health.detail, health.changedAt], ['', undefined])
+    const before = Date.now()
+    health.report(false, '503 at /health')
+    assert.equal(health.detail, '503 at /health')
+    assert.ok(health.changedAt !== undefined && health.changedAt >= before)
+    health.noteReply(REFUSED)
+    assert.equal(health.detail, 'connection refused at localhost:8000', 'that nothing answers says more')
+    health.noteReply(OK)
+    assert.equal(health.detail, '503 at /health')
+    health.report(true, '200')
+    assert.equal(health.detail, '')
+  })
+
   it('probes after 0.5 s, then ever more seldom, at least every 30 s', async () => {
     health.noteReply(REFUSED)
     const waits: number[] = []

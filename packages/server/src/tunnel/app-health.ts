@@ -32,6 +32,9 @@ export class AppHealth {
   #isAside = false
   #isReportedHealthy = true
   #isStopped = false
+  #refusal = ''
+  #reported = ''
+  #changedAt: number | undefined
   #delayMs = FIRST_PROBE_MS
   #timer: NodeJS.Timeout | undefined
 
@@ -53,6 +56,17 @@ export class AppHealth {
     return this.#isReportedHealthy
   }
 
+  /** What is wrong with the app, in the agent's words; empty where nothing is. */
+  get detail(): string {
+    if (this.#isAside) return this.#refusal
+    return this.#isReportedHealthy ? '' : this.#reported
+  }
+
+  /** When it last became better or worse, in milliseconds since 1970; undefined where nothing has happened. */
+  get changedAt(): number | undefined {
+    return this.#changedAt
+  }
+
   /** Looks at the agent's answer to a stream, whoever opened it. */
   noteReply(reply: StreamReply): void {
     if (reply.ok) {
@@ -60,8 +74,9 @@ export class AppHealth {
     } else if (!this.#isAside && !this.#isStopped && !NOT_THE_APP.has(reply.code)) {
       this.#isAside = true
       this.#delayMs = FIRST_PROBE_MS
+      this.#refusal = reply.reason
       this.#schedule()
-      this.#host.onHealthChange({ type: 'aside', code: reply.code, reason: reply.reason })
+      this.#change({ type: 'aside', code: reply.code, reason: reply.reason })
     }
   }
 
@@ -69,7 +84,8 @@ export class AppHealth {
   report(healthy: boolean, detail: string): void {
     if (healthy === this.#isReportedHealthy) return
     this.#isReportedHealthy = healthy
-    this.#host.onHealthChange(healthy ? { type: 'healthy' } : { type: 'unhealthy', detail })
+    this.#reported = detail
+    this.#change(healthy ? { type: 'healthy' } : { type: 'unhealthy', detail })
   }
 
   /** Ends the probing: the tunnel goes. */
@@ -81,7 +97,12 @@ export class AppHealth {
   #takeBack(): void {
     this.#isAside = false
     clearTimeout(this.#timer)
-    this.#host.onHealthChange({ type: 'back' })
+    this.#change({ type: 'back' })
+  }
+
+  #change(change: HealthChange): void {
+    this.#changedAt = Date.now()
+    this.#host.onHealthChange(change)
   }
 
   #schedule(): void {

@@ -9,6 +9,15 @@ import type { YamuxStream } from '@sallyport/protocol'
 
 import type { Tunnel } from './tunnel.ts'
 
+/** Who is at the other end of an agent's connection; what it says of itself is no more than its word. */
+export interface AgentOrigin {
+  readonly address: string
+  /** Milliseconds since 1970. */
+  readonly connectedAt: number
+  readonly roundTripMs: number | undefined
+  readonly agent: { readonly version: string; readonly os: string; readonly machine: string | undefined }
+}
+
 /** What a lane needs from the session that carries it. */
 export interface LaneCarrier {
   readonly id: string
@@ -23,6 +32,8 @@ export interface LaneCarrier {
   readonly isGathering: boolean
   /** Whether the agent's connection ends at this node. */
   readonly isLocal: boolean
+  /** For people; there where the agent's connection ends at this node. */
+  readonly origin?: AgentOrigin | undefined
   /**
    * Opens a stream and sends the header that leads it to the app.
    * @throws ProtocolError `session_closed`, `limit_reached`

@@ -34,7 +34,7 @@ import { permitsLabels } from './acl.ts'
 import type { AgentProcesses } from './agent-processes.ts'
 import type { Authtoken } from './authtokens.ts'
 import type { Claimant, EndpointBinder, EndpointOpened, EndpointRefused, UrlBind } from './endpoint-binder.ts'
-import type { Lane } from './lane.ts'
+import type { AgentOrigin, Lane } from './lane.ts'
 import type { Registry } from './registry.ts'
 import { Silence } from './silence.ts'
 import type { OnHealth, Tunnel } from './tunnel.ts'
@@ -77,7 +77,7 @@ const MESSAGES_PER_TUNNEL = 4 // bind, how the app is, how it is by then, unbind
 const FAREWELL_MS = 1000 // for streams of an agent that has said goodbye
 
 export class TunnelSession implements Claimant {
-  readonly id = `ses_${randomUUID()}`
+  readonly id = `tse_${randomUUID()}`
   readonly authtoken: Authtoken
   readonly authtokenId: string
   readonly address: string
@@ -93,7 +93,7 @@ export class TunnelSession implements Claimant {
   #claims: Map<number, { health?: Health }> | undefined
   #control: ControlChannel | undefined
   #instanceId: string | undefined
-  #agentVersion: string | undefined
+  #agent: AgentOrigin['agent'] | undefined
   #helloTimer: NodeJS.Timeout | undefined
   readonly #silence: Silence
   #isEnding = false
@@ -125,8 +125,21 @@ export class TunnelSession implements Claimant {
     return this.#instanceId
   }
 
-  get agentVersion(): string | undefined {
-    return this.#agentVersion
+  /** Undefined until it has said hello. */
+  get origin(): AgentOrigin | undefined {
+    return (
+      this.#agent && {
+        address: this.address,
+        connectedAt: this.openedAt,
+        roundTripMs: this.roundTripMs,
+        agent: this.#agent,
+      }
+    )
+  }
+
+  /** What it carries at the moment. */
+  get tunnels(): Iterable<Tunnel> {
+    return [...this.#lanes.values()].map(({ tunnel }) => tunnel)
   }
 
   get tunnelNumbers(): Iterable<number> {
@@ -264,7 +277,7 @@ export class TunnelSession implements Claimant {
       )
     }
     this.#instanceId = hello.instance_id
-    this.#agentVersion = hello.agent_version
+    this.#agent = { version: hello.agent_version, os: hello.os, machine: hello.machine }
     this.#room.processes.add(this)
     const { nodeId, nodeIds, relayVersion, limits } = this.#room
     this.#control?.send({

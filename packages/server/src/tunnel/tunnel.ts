@@ -60,9 +60,14 @@ export class Tunnel implements AppHealthHost {
   inFlight = 0
   /** What lasts and is mostly silent, counted apart: upgrades, event streams, answers that stand still. */
   lasting = 0
+  /** When the last request for it came, in monotonic milliseconds; NaN before the first. The forwarder sets it. */
+  lastRequestAt = Number.NaN
+  /** When this node first heard of it: milliseconds since 1970. */
+  readonly onlineSince = Date.now()
+  readonly authtokenId: string
+  /** The agent process, over all of its connections. */
+  readonly instanceId: string | undefined
 
-  readonly #authtokenId: string
-  readonly #instanceId: string | undefined
   readonly #listener: TunnelListener
   readonly #onHealth: OnHealth
   readonly #onGone: (() => void) | undefined
@@ -79,8 +84,8 @@ export class Tunnel implements AppHealthHost {
     this.hostHeader = bind.host_header
     this.upstreamProtocol = bind.upstream_protocol
     this.weight = bind.weight
-    this.#authtokenId = session.authtokenId
-    this.#instanceId = session.instanceId
+    this.authtokenId = session.authtokenId
+    this.instanceId = session.instanceId
     this.#listener = listener
     this.#onHealth = onHealth
     this.#onGone = onGone
@@ -89,7 +94,7 @@ export class Tunnel implements AppHealthHost {
 
   /** Names the agent's place, whatever it offers there, over reconnects. Nobody outside may see it. */
   get lastingId(): string {
-    return lastingIdOf(this.number, this.#authtokenId, this.#instanceId)
+    return lastingIdOf(this.number, this.authtokenId, this.instanceId)
   }
 
   /** Whether one of its lanes can be used. */

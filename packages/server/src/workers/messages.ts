@@ -4,6 +4,7 @@
 import type { LogWish } from '../config/log-words.ts'
 import type { ConfigProblem } from '../errors.ts'
 import type { DirectoryChange, DirectoryEvent } from '../node/directory.ts'
+import type { Answer, Question } from '../operator/questions.ts'
 
 /** All that a worker is told at its start. */
 export interface WorkerPlan {
@@ -28,6 +29,8 @@ export type ToWorker =
   | { type: 'heard'; event: DirectoryEvent }
   | { type: 'attempted'; of: string; address: string }
   | { type: 'measure'; id: number }
+  /** For the operator. */
+  | { type: 'ask'; id: number; question: Question }
   | { type: 'drain' }
   /** No worker has an exchange under way any more. */
   | { type: 'all_finished' }
@@ -40,6 +43,8 @@ export type FromWorker =
   | { type: 'left' }
   | { type: 'attempted'; of: string; address: string }
   | { type: 'measured'; id: number; metrics: object }
+  /** Without an answer while it starts. */
+  | { type: 'answered'; id: number; answer?: Answer }
   /** Why it can keep nothing in the store; without a reason it can again. */
   | { type: 'store_loss'; reason?: string }
   /** It drains, and has no exchange under way any more. */

@@ -9,18 +9,23 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { AdminListener } from '../admin/admin-listener.ts'
+import { OperatorSocket } from '../admin/operator-socket.ts'
 import type { Config, ListenAddress } from '../config/config.ts'
 import type { LogWish } from '../config/log-words.ts'
+import { operatorSocketOf } from '../config/store-location.ts'
 import { ConfigError } from '../errors.ts'
 import { listen } from '../listener/listen.ts'
 import type { Logger } from '../log.ts'
 import type { Directory } from '../node/directory.ts'
 import { DirectoryTable } from '../node/directory-table.ts'
-import type { FromWorker, WorkerPlan } from './messages.ts'
+import type { Answers, Question } from '../operator/questions.ts'
+import type { RelayFacts } from '../operator/relay-status.ts'
+import type { FromWorker, ToWorker, WorkerPlan } from './messages.ts'
 import { WorkerMetrics } from './worker-metrics.ts'
 import { WorkerProcess } from './worker-process.ts'
 
-const MEASURE_DEADLINE_MS = 2000
+/** For what a worker measures, or answers to the operator. */
+const ANSWER_DEADLINE_MS = 2000
 /** Beyond the workers' own drain deadline, before they are killed. */
 const CLOSE_GRACE_MS = 10_000
 
@@ -50,11 +55,14 @@ export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #seats: Seat[] = []
   readonly #secret = randomBytes(32).toString('base64')
-  readonly #measuring = new Map<number, (metrics: object) => void>()
+  /** Who waits for a word of a worker. */
+  readonly #asking = new Map<number, (answer: object | undefined) => void>()
   readonly #admin: AdminListener
+  readonly #startedAt = Date.now()
+  #operator: OperatorSocket | undefined
   #folder: string | undefined
   #addresses: SupervisorAddresses | undefined
-  #measurements = 0
+  #asked = 0
   #notReady: string | undefined = 'starting'
   #closing: Promise<void> | undefined
 
@@ -142,6 +150,12 @@ export class Supervisor {
     await first?.process.start()
     await Promise.all(others.map(({ process }) => process.start()))
     this.#addresses = { ...ports, admin }
+    this.#operator = await OperatorSocket.open({
+      path: operatorSocketOf(this.#config.store.path),
+      ask: (question) => this.#ask(question),
+      facts: () => this.#facts(),
+      log: this.#options.log,
+    })
     this.#notReady = undefined
   }
 
@@ -181,7 +195,9 @@ export class Supervisor {
         for (const { process } of this.#seats) if (process !== from) process.send(message)
         return
       case 'measured':
-        return this.#measuring.get(message.id)?.(message.metrics)
+        return this.#asking.get(message.id)?.(message.metrics)
+      case 'answered':
+        return this.#asking.get(message.id)?.(message.answer)
       case 'finished':
         return this.#tellWhenFinished()
       case 'started':
@@ -198,18 +214,50 @@ export class Supervisor {
   }
 
   async #measure(): Promise<object[]> {
+    return (await this.#askAll((id) => ({ type: 'measure', id }))).answers
+  }
+
+  async #ask<Of extends Question['of']>(
+    question: Extract<Question, { of: Of }>,
+  ): Promise<{ answers: Answers[Of][]; silent: number }> {
+    const { answers, silent } = await this.#askAll((id) => ({ type: 'ask', id, question }))
+    return { answers: answers as Answers[Of][], silent } // a worker is this program, and answers what it was asked
+  }
+
+  /** What each worker that serves says in time, and how many do not. */
+  async #askAll(words: (id: number) => ToWorker): Promise<{ answers: object[]; silent: number }> {
     const asked = this.#serving.map(({ process }) => {
-      const id = ++this.#measurements
+      const id = ++this.#asked
       const { promise, resolve } = Promise.withResolvers<object | undefined>()
-      this.#measuring.set(id, resolve)
-      const timer = setTimeout(() => resolve(undefined), MEASURE_DEADLINE_MS)
-      process.send({ type: 'measure', id })
+      this.#asking.set(id, resolve)
+      const timer = setTimeout(() => resolve(undefined), ANSWER_DEADLINE_MS)
+      process.send(words(id))
       return promise.finally(() => {
         clearTimeout(timer)
-        this.#measuring.delete(id)
+        this.#asking.delete(id)
       })
     })
-    return (await Promise.all(asked)).filter((metrics) => metrics !== undefined)
+    const answers = (await Promise.all(asked)).filter((answer) => answer !== undefined)
+    return { answers, silent: asked.length - answers.length }
+  }
+
+  #facts(): RelayFacts {
+    const { public_url: publicUrl, listen: addresses, store } = this.#config
+    const ports = this.addresses
+    const placeOf = (of: 'http' | 'https' | 'admin'): object => {
+      const { host = '*' } = addresses[of] ?? {}
+      return ports[of] === undefined ? {} : { [of]: `${host.includes(':') ? `[${host}]` : host}:${ports[of]}` }
+    }
+    const isDraining = this.#notReady !== undefined
+    return {
+      startedAt: this.#startedAt,
+      isDraining,
+      problem: isDraining ? undefined : this.#whyWorkersAreNot(),
+      publicUrl,
+      listeners: { ...placeOf('http'), ...placeOf('https'), ...placeOf('admin') },
+      storePath: store.path,
+      workers: this.#seats.map(({ process }) => process.described),
+    }
   }
 
   async #close(): Promise<void> {
@@ -229,6 +277,7 @@ export class Supervisor {
   }
 
   async #end(): Promise<void> {
+    await this.#operator?.close()
     await this.#admin.close()
     if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true })
   }

@@ -8,11 +8,22 @@ import type { ChildProcess } from 'node:child_process'
 
 import { ConfigError } from '../errors.ts'
 import type { Logger } from '../log.ts'
+import type { WorkerResource } from '../operator/resources.ts'
 import type { FromWorker, ToWorker, WorkerPlan } from './messages.ts'
 
 const BACKOFF_FIRST_MS = 250
 const BACKOFF_LAST_MS = 30_000
 const STABLE_MS = 30_000 // one that has lasted so long starts again at once
+
+type State = 'starting' | 'serving' | 'finished' | 'waiting' | 'gone'
+
+const SHOWN: Record<State, WorkerResource['state']> = {
+  starting: 'starting',
+  serving: 'serving',
+  finished: 'draining',
+  waiting: 'waiting',
+  gone: 'ended',
+}
 
 export interface WorkerProcessOptions {
   log: Logger
@@ -31,7 +42,7 @@ export class WorkerProcess {
   storeLoss: string | undefined
   readonly #options: WorkerProcessOptions
   #child: ChildProcess | undefined
-  #state: 'starting' | 'serving' | 'finished' | 'waiting' | 'gone' = 'starting'
+  #state: State = 'starting'
   #isStopping = false
   #backoffMs = BACKOFF_FIRST_MS
   #timer: NodeJS.Timeout | undefined
@@ -44,6 +55,17 @@ export class WorkerProcess {
 
   get isServing(): boolean {
     return this.#state === 'serving'
+  }
+
+  /** For the operator. */
+  get described(): WorkerResource {
+    const pid = this.#child?.pid
+    return {
+      number: this.number,
+      ...(pid !== undefined && { pid }),
+      state: this.#isStopping && this.#state !== 'gone' ? 'draining' : SHOWN[this.#state],
+      restarts: this.restarts,
+    }
   }
 
   /** Whether it has no exchange under way and will have none. */

@@ -59,6 +59,10 @@ async function serve(plan: WorkerPlan, leaveUncaught: () => void): Promise<void>
         return attemptListeners.get(message.of)?.(message.address)
       case 'measure':
         return void measure(relay, message.id)
+      case 'ask': {
+        const answer = relay?.answer(message.question)
+        return send({ type: 'answered', id: message.id, ...(answer && { answer }) })
+      }
       case 'drain':
         return void drain(relay, { log, output })
       case 'all_finished':

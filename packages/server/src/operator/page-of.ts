@@ -1,0 +1,39 @@
+// One page out of many rows, without sorting them all: thousands of agents may be connected, and visitors wait meanwhile.
+// Pure.
+
+import type { PageWish } from './questions.ts'
+
+/**
+ * The rows of the first `limit` keys behind `after`, in the order of the keys; those of one key together.
+ * One pass over `rows`, in any order.
+ */
+export function pageOf<T>(rows: Iterable<T>, keyOf: (row: T) => string, { after, limit }: PageWish): T[][] {
+  const keys: string[] = []
+  const page: T[][] = []
+  for (const row of rows) {
+    const key = keyOf(row)
+    if (key <= after) continue
+    const place = placeOf(key, keys)
+    if (keys[place] === key) page[place]!.push(row) // as long as the keys
+    else if (place < limit) {
+      keys.splice(place, 0, key)
+      page.splice(place, 0, [row])
+      if (keys.length > limit) {
+        keys.pop()
+        page.pop()
+      }
+    }
+  }
+  return page
+}
+
+/** Where a key is, or would be, in a sorted list. */
+function placeOf(key: string, sorted: readonly string[]): number {
+  let [low, high] = [0, sorted.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (sorted[middle]! < key) low = middle + 1
+    else high = middle
+  }
+  return low
+}

@@ -1,0 +1,113 @@
+// What one relay process tells the operator of its edges, tunnels and agents: read from the rooms when somebody asks, so
+// that it costs nothing before. No HTTP, no I/O.
+
+import type { ConfiguredEdges } from '../edge/configured-edges.ts'
+import type { Endpoints } from '../edge/endpoints.ts'
+import type { KnownEdge } from '../edge/known-edge.ts'
+import type { Registry } from '../tunnel/registry.ts'
+import type { TunnelSession } from '../tunnel/session.ts'
+import type { Tunnel } from '../tunnel/tunnel.ts'
+import { pageOf } from './page-of.ts'
+import { agentKey } from './questions.ts'
+import type { Answer, Answers, PageWish, ProcessStatus, Question } from './questions.ts'
+import { agentResource, edgeResource, tunnelResource } from './resource-of.ts'
+import type { AgentResource, EdgeResource, TunnelResource } from './resources.ts'
+
+export interface ProcessViewInit {
+  nodeId: string
+  registry: Registry
+  sessions: ReadonlySet<TunnelSession>
+  configured: ConfiguredEdges
+  endpoints: Endpoints
+  visitorSessions: () => number
+  /** A sentence where the store cannot be used. */
+  storeProblem: () => string | undefined
+}
+
+export class ProcessView {
+  readonly #init: ProcessViewInit
+
+  constructor(init: ProcessViewInit) {
+    this.#init = init
+  }
+
+  answer<Of extends Question['of']>(question: Extract<Question, { of: Of }>): Answers[Of] {
+    return this.#answer(question) as Answers[Of] // each case has its own
+  }
+
+  #answer(question: Question): Answer {
+    switch (question.of) {
+      case 'status':
+        return this.#status()
+      case 'edges':
+        return this.#edges(question)
+      case 'tunnels':
+        return this.#tunnels(question)
+      case 'agents':
+        return this.#agents(question)
+    }
+  }
+
+  #status(): ProcessStatus {
+    const { registry, configured, endpoints, sessions, visitorSessions, storeProblem } = this.#init
+    const problem = storeProblem()
+    const tunnels = { online: 0, unhealthy: 0, in_flight: 0 }
+    for (const tunnel of registry.tunnels.values()) {
+      tunnels.online++
+      if (!tunnel.isWell) tunnels.unhealthy++
+      tunnels.in_flight += tunnel.inFlight + tunnel.lasting
+    }
+    let withoutTunnel = 0
+    for (const { groups } of this.#allEdges()) {
+      if (groups.length > 0 && groups.every(({ selection }) => selection.tunnels.length === 0)) withoutTunnel++
+    }
+    const agents = new Set<string>()
+    for (const session of sessions) if (session.instanceId !== undefined) agents.add(keyOf(session))
+    return {
+      ...(problem !== undefined && { store_problem: problem }),
+      edges: { total: configured.known.length + endpoints.size, without_tunnel: withoutTunnel },
+      tunnels,
+      agents: [...agents],
+      connections: sessions.size,
+      visitor_sessions: visitorSessions(),
+    }
+  }
+
+  #edges(wish: PageWish): EdgeResource[] {
+    return pageOf(this.#allEdges(), ({ id }) => id, wish).map(([edge]) => edgeResource(edge!)) // no group is empty
+  }
+
+  #tunnels({ edge, ...wish }: PageWish & { edge?: string }): TunnelResource[] {
+    const all = edge === undefined ? this.#init.registry.tunnels.values() : this.#tunnelsOf(edge)
+    const room = { node: this.#init.nodeId, edgesOf: (tunnel: Tunnel) => this.#edgesOf(tunnel) }
+    return pageOf(all, ({ id }) => id, wish).map(([tunnel]) => tunnelResource(tunnel!, room)) // likewise
+  }
+
+  #agents(wish: PageWish): AgentResource[] {
+    const greeted = [...this.#init.sessions].filter(({ instanceId }) => instanceId !== undefined)
+    return pageOf(greeted, keyOf, wish).map((sessions) => agentResource(sessions, this.#init.nodeId))
+  }
+
+  *#allEdges(): Iterable<KnownEdge> {
+    yield* this.#init.configured.known
+    yield* this.#init.endpoints.known()
+  }
+
+  #edgesOf({ labels }: Tunnel): KnownEdge[] {
+    const endpoint = this.#init.endpoints.edgeFor(labels)
+    return endpoint ? [endpoint] : this.#init.configured.edgesFor(labels)
+  }
+
+  #tunnelsOf(name: string): Set<Tunnel> {
+    const found = new Set<Tunnel>()
+    for (const { id, hosts, groups } of this.#allEdges()) {
+      if (id !== name && !hosts.includes(name)) continue
+      for (const { selection } of groups) for (const tunnel of selection.tunnels) found.add(tunnel)
+    }
+    return found
+  }
+}
+
+function keyOf({ authtokenId, instanceId = '' }: TunnelSession): string {
+  return agentKey({ authtoken_id: authtokenId, instance_id: instanceId })
+}

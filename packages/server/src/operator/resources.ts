@@ -1,0 +1,113 @@
+// What an operator is shown of a relay: the shapes of its answers as JSON. Fields may be added, nothing else. Times are
+// RFC 3339 in UTC; what is absent is unknown, or has its default. Nothing secret is in any of it. Types only.
+
+/** The relay as a whole, over all of its processes. */
+export interface RelayStatus {
+  version: string
+  /** Of the process that answers: the supervisor, where there are workers. */
+  pid: number
+  started_at: string
+  state: 'serving' | 'draining'
+  /** Sentences about what is wrong; empty where all is well. */
+  problems: string[]
+  public_url: string
+  /** `host:port` of each listener. */
+  listeners: { http?: string; https?: string; admin?: string }
+  store: { path: string; healthy: boolean }
+  /** Absent where one process does everything. */
+  workers?: WorkerResource[]
+  /** `without_tunnel`: those that lead to tunnels, of which none is online. */
+  edges: { total: number; without_tunnel: number }
+  tunnels: { online: number; unhealthy: number; in_flight: number }
+  agents: { total: number; connections: number }
+  visitor_sessions: number
+}
+
+export interface WorkerResource {
+  number: number
+  /** Absent while it does not run. */
+  pid?: number
+  state: 'starting' | 'serving' | 'draining' | 'waiting' | 'ended'
+  restarts: number
+}
+
+export interface EdgeResource {
+  id: string
+  hosts: string[]
+  source: { kind: 'file' } | { kind: 'agent'; authtoken_id: string }
+  endpoints: string[]
+  status: { state: 'online' | 'no_tunnel' | 'app_unhealthy'; tunnels: TunnelCount }
+  /** What its routes lead to, where that is chosen by labels. */
+  backends: { labels: Record<string, string>; tunnels: TunnelCount }[]
+}
+
+/** `online` includes those whose app is unhealthy. */
+export interface TunnelCount {
+  online: number
+  unhealthy: number
+}
+
+/** One offer of an agent, over all of its connections. */
+export interface TunnelResource {
+  id: string
+  labels: Record<string, string>
+  /** The address that it has brought along; absent where labels lead to it. */
+  url?: string
+  forwards_to: string
+  metadata?: string
+  upstream_protocol: 'http1' | 'http2'
+  weight: number
+  /** The ids of the edges that lead to it. */
+  edges: string[]
+  agent: AgentWords & { instance_id: string }
+  authtoken_id: string
+  online_since: string
+  /** Requests, WebSockets and event streams that are open. */
+  in_flight: number
+  last_request_at?: string
+  health: HealthResource
+  connections: ConnectionResource[]
+}
+
+export interface HealthResource {
+  /** `unreachable`: the app has taken no connection. `unhealthy`: the agent's own check says so. */
+  state: 'healthy' | 'unhealthy' | 'unreachable'
+  /** In the agent's words; empty where it is healthy. */
+  detail: string
+  since: string
+}
+
+/** One agent process. */
+export interface AgentResource extends AgentWords {
+  instance_id: string
+  authtoken_id: string
+  connected_at: string
+  /** The ids of its tunnels. */
+  tunnels: string[]
+  connections: ConnectionResource[]
+}
+
+/** What an agent says of itself; nobody has checked it. */
+export interface AgentWords {
+  version?: string
+  os?: string
+  machine?: string
+}
+
+export interface ConnectionResource {
+  id: string
+  /** The relay process where it ends. */
+  node: string
+  address: string
+  connected_at: string
+  latency_ms?: number
+}
+
+/** One page of a list. */
+export interface Page<T> {
+  items: T[]
+  /** Where the next page begins; absent on the last one. */
+  next?: string
+  /** How many workers did not answer in time: what only they know is missing. */
+  silent_workers?: number
+}
