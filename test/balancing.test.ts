@@ -498,6 +498,31 @@ describe('failover and fixed responses', { timeout: 60_000 }, () => {
     }
   })
 
+  it('goes from an app that speaks HTTP/2 to one that speaks HTTP/1.1, and back, while nothing of the request is read', async () => {
+    const field = await Field.open(`
+- { id: edg_down2, hosts: [down2.localhost], backend: { failover: [{ labels: { app: down2 } }, { labels: { app: up1 } }] } }
+- { id: edg_down1, hosts: [down1.localhost], backend: { failover: [{ labels: { app: down1 } }, { labels: { app: up2 } }] } }
+`)
+    const up2 = createHttp2Server((_, response) => response.end('up2'))
+    try {
+      up2.listen(0, '127.0.0.1')
+      await once(up2, 'listening')
+      const { port } = up2.address() as AddressInfo // it listens on a port
+      const http2 = { upstreamProtocol: 'http2' } as const
+      await field.agent(`http://127.0.0.1:${port}`, 'app=up2', http2)
+      await field.join('up1', 'app=up1')
+      await field.agent('http://127.0.0.1:1', 'app=down1')
+      await field.agent('http://127.0.0.1:1', 'app=down2', http2)
+      const post = { method: 'POST', body: 'x' }
+      // A tunnel whose app is known to be down is passed over, so each pair tells only of its first request.
+      assert.equal((await field.ask('down2.localhost', '/', post)).body, 'up1')
+      assert.equal((await field.ask('down1.localhost')).body, 'up2')
+    } finally {
+      await field.close()
+      up2.close()
+    }
+  })
+
   it('answers by itself, with the response policies of the route, HEAD and upgrades included', async () => {
     const field = await Field.open(`
 - id: edg_fixed

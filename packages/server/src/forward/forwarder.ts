@@ -2,15 +2,19 @@
 // the kept-alive streams, the deadlines, the limits.
 
 import type { Limits, Timeouts } from '../config/config.ts'
+import type { Destination } from '../backend/backend.ts'
+import { FixedResponse } from '../backend/fixed-response.ts'
 import type { RouteBackend } from '../backend/route-backend.ts'
 import type { OnFault } from '../exchange/border.ts'
 import type { Exchange } from '../exchange/exchange.ts'
+import type { Tunnel } from '../tunnel/tunnel.ts'
 import { Deadlines } from './deadlines.ts'
 import { Http2Pool } from './http2-pool.ts'
-import { forwardRequest } from './http.ts'
+import { Http1Transfer } from './http1.ts'
+import { Http2Transfer } from './http2.ts'
 import { refuseLoop } from './refuse-loop.ts'
 import { StreamPool } from './stream-pool.ts'
-import { forwardUpgrade } from './upgrade.ts'
+import { UpgradeTransfer } from './upgrade.ts'
 
 /** What an exchange on its way needs. */
 export interface ForwardRoom {
@@ -21,6 +25,16 @@ export interface ForwardRoom {
   readonly timeouts: Timeouts
   /** For what no exchange is there to tell of. */
   readonly onFault: OnFault
+  /**
+   * Forwards a request by what its first destination speaks.
+   * @param tried tunnels that have been tried before
+   */
+  forwardTo(
+    first: Destination | undefined,
+    exchange: Exchange,
+    backend: RouteBackend,
+    tried?: Set<Tunnel>,
+  ): Promise<void>
 }
 
 export class Forwarder {
@@ -39,7 +53,7 @@ export class Forwarder {
       { headMaxBytes: limits.upstream_header_bytes, openDeadlineMs: timeouts.app_reply_seconds * 1000, onFault },
       deadlines,
     )
-    this.#room = { pool, http2, deadlines, limits, timeouts, onFault }
+    this.#room = { pool, http2, deadlines, limits, timeouts, onFault, forwardTo: this.#forwardTo }
   }
 
   /**
@@ -50,9 +64,15 @@ export class Forwarder {
     refuseLoop(exchange, this.#relayName)
     exchange.relayName = this.#relayName
     backend.budget.count(exchange.startedAt)
-    return exchange.upgrade
-      ? forwardUpgrade(exchange, exchange.upgrade, backend, this.#room)
-      : forwardRequest(exchange, backend, this.#room)
+    const first = backend.pick(exchange)
+    if (!exchange.upgrade) return this.#forwardTo(first, exchange, backend)
+    return new UpgradeTransfer(exchange, exchange.upgrade, backend, this.#room).run(first)
+  }
+
+  readonly #forwardTo: ForwardRoom['forwardTo'] = (first, exchange, backend, tried) => {
+    const isHttp2 = first !== undefined && !(first instanceof FixedResponse) && first.upstreamProtocol === 'http2'
+    const Kind = isHttp2 ? Http2Transfer : Http1Transfer
+    return new Kind(exchange, backend, this.#room, tried).run(first)
   }
 
   close(): void {

@@ -18,12 +18,21 @@ const SETS_OWN_COOKIE = /^[\s=]*(?:__(?:host|secure|http|host-http)-)?sallyport\
 
 /** How the body of a request is framed towards the app. */
 export type RequestFraming = { type: 'none' } | { type: 'length'; length: string } | { type: 'chunked' }
+const NO_BODY: RequestFraming = { type: 'none' }
 
 /** Names are few and visitors choose them: remember what each means, up to a bound in number and in bytes. */
 const MEMORY_MAX = 4096
 const REMEMBERED_MAX_CHARS = 64
 const requestClasses = new Map<string, RequestClass>()
 const responseClasses = new Map<string, ResponseClass>()
+
+/** RFC 9112 6.3: a request has a body exactly when it says so. Admission has refused everything ambiguous. */
+export function framingOf(exchange: Exchange): RequestFraming {
+  if (exchange.header('transfer-encoding') !== undefined) return { type: 'chunked' }
+  const length = exchange.header('content-length')
+  if (length !== undefined) return Number(length) === 0 && exchange.isSafe ? NO_BODY : { type: 'length', length }
+  return NO_BODY
+}
 
 /**
  * Writes the request head for the app.
@@ -105,6 +114,13 @@ export function filterTrailers(
     kept.push([name, rawTrailers[i + 1]!])
   }
   return kept
+}
+
+/** The trailers of a request that is complete, for the app. */
+export function requestTrailersOf({ request, requestEdits }: Exchange): [name: string, value: string][] {
+  const { rawTrailers, rawHeaders } = request
+  const listed = rawTrailers.length > 0 ? connectionOptionsOf(rawHeaders) : undefined
+  return filterTrailers(rawTrailers, requestEdits, listed)
 }
 
 export interface VisitorHead {

@@ -18,6 +18,7 @@ import type { Bordered, OnFault } from '../exchange/border.ts'
 import type { Lane } from '../tunnel/lane.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
 import type { Watched } from './deadlines.ts'
+import { PROBE_AFTER_MS } from './upstream-connection.ts'
 
 /** Exchanges at once on one connection, as most servers allow; further ones get a connection of their own. */
 const STREAMS_MAX = 100
@@ -37,9 +38,6 @@ const HEADER_PAIRS_MAX = 1024
 const LEAVE_MS = 2000
 /** Coming back costs two round trips; an app that wants its connections back sooner says GOAWAY. */
 const IDLE_MS = 60_000
-// A stream without a reply for so long makes the session prove that it is alive.
-const PROBE_AFTER_MS = 2000
-const REPLY_MAX_BYTES = 257 // code, length, reason
 
 export interface Http2ConnectionOptions {
   headMaxBytes: number
@@ -166,7 +164,6 @@ export class Http2Connection implements Watched, Bordered {
     const bytes = this.#kept ? Buffer.concat([this.#kept, chunk]) : chunk
     const decoded = decodeStreamReply(bytes)
     if (!decoded) {
-      if (bytes.length > REPLY_MAX_BYTES) return this.destroy(new ProtocolError('mux_violation', 'no stream reply'))
       this.#kept = bytes
       return
     }

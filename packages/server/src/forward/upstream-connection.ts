@@ -14,7 +14,8 @@ import type { Tunnel } from '../tunnel/tunnel.ts'
 import { BadResponse, ResponseParser } from './response-parser.ts'
 import type { ResponseHandler } from './response-parser.ts'
 
-const REPLY_MAX_BYTES = 257 // code, length, reason
+/** A stream without a reply for so long makes the session prove that it is alive. */
+export const PROBE_AFTER_MS = 2000
 
 export interface UpstreamHandler extends ResponseHandler, Bordered {
   /** The agent said whether it reached the app. Called once per connection. */
@@ -140,7 +141,7 @@ export class UpstreamConnection implements Bordered {
     const bytes = this.#replyKept ? Buffer.concat([this.#replyKept, chunk]) : chunk
     const decoded = decodeStreamReply(bytes)
     if (!decoded) {
-      this.#replyKept = bytes.length > REPLY_MAX_BYTES ? undefined : bytes
+      this.#replyKept = bytes
       return undefined
     }
     this.#replyKept = undefined

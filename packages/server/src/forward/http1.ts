@@ -1,0 +1,263 @@
+// An ordinary request to an app that speaks HTTP/1.1. Only GET, HEAD and OPTIONS without a body ride pooled streams.
+// Until the agent's reply the body is kept, so that a refused exchange can go to the next tunnel.
+
+import type { StreamReply } from '@sallyport/protocol'
+
+import type { RouteBackend } from '../backend/route-backend.ts'
+import { RelayError } from '../errors.ts'
+import type { Exchange } from '../exchange/exchange.ts'
+import type { Tunnel } from '../tunnel/tunnel.ts'
+import type { ForwardRoom } from './forwarder.ts'
+import {
+  authenticatesConnection,
+  filterResponseHead,
+  framingOf,
+  requestTrailersOf,
+  writeRequestHead,
+} from './headers.ts'
+import type { RequestFraming } from './headers.ts'
+import { lostError } from './refusal.ts'
+import { RequestBody } from './request-body.ts'
+import type { BodySender } from './request-body.ts'
+import { BadResponse } from './response-parser.ts'
+import type { ResponseHead } from './response-parser.ts'
+import { Transfer } from './transfer.ts'
+import { PROBE_AFTER_MS, UpstreamConnection } from './upstream-connection.ts'
+import type { UpstreamHandler } from './upstream-connection.ts'
+
+// An answer up to this size leaves as one text with its head; beyond it making the text costs more than it saves.
+const ONE_TEXT_BYTES = 4096
+const CRLF = Buffer.from('\r\n')
+
+export class Http1Transfer extends Transfer implements UpstreamHandler, BodySender {
+  readonly #framing: RequestFraming
+  /** Undefined where the request has none. */
+  readonly #body: RequestBody | undefined
+  #connection: UpstreamConnection | undefined
+  #retriedStale = false
+  #headWaits = false
+  /** What the answer's `Connection` lists. */
+  #responseOptions: ReadonlySet<string> | undefined
+  #canPool = true
+
+  constructor(exchange: Exchange, backend: RouteBackend, room: ForwardRoom, tried?: Set<Tunnel>) {
+    super(exchange, backend, room, tried)
+    this.#framing = framingOf(exchange)
+    if (this.#framing.type !== 'none') {
+      this.#body = new RequestBody(exchange.request, this, room.limits.request_buffer_bytes)
+    }
+  }
+
+  // ── towards the app ────────────────────────────────────────────────────────────────────────────
+
+  protected override speaks({ upstreamProtocol }: Tunnel): boolean {
+    return upstreamProtocol !== 'http2'
+  }
+
+  protected override send(tunnel: Tunnel): void {
+    const { exchange, room } = this
+    let connection = this.#mayRide && !this.#retriedStale ? room.pool.take(tunnel) : undefined
+    try {
+      connection ??= new UpstreamConnection(tunnel, exchange.clientIp, room.limits.upstream_header_bytes, room.onFault)
+    } catch (error) {
+      this.noteFailure(tunnel, error as Error) // pickLane and openStream throw ProtocolError only
+      return this.attempt() // nothing was sent, so it costs no retry
+    }
+    this.#connection = connection
+    this.enter(tunnel)
+    connection.begin(exchange.method, this)
+    connection.stream.write(Buffer.from(writeRequestHead(exchange, tunnel.hostHeader, this.#framing), 'latin1'))
+    this.#body?.send()
+  }
+
+  sendBody(chunk: Buffer): boolean {
+    const stream = this.#connection?.stream
+    if (!stream) return true
+    if (this.#framing.type === 'length') return stream.write(chunk)
+    stream.write(Buffer.from(`${chunk.length.toString(16)}\r\n`, 'latin1'))
+    stream.write(chunk)
+    return stream.write(CRLF)
+  }
+
+  endBody(): void {
+    if (this.#framing.type !== 'chunked') return
+    const trailers = requestTrailersOf(this.exchange)
+    const lines = trailers.map(([name, value]) => `${name}: ${value}\r\n`).join('')
+    this.#connection?.stream.write(Buffer.from(`0\r\n${lines}\r\n`, 'latin1'))
+  }
+
+  onBodyFull(): void {
+    // The rest waits for the agent's reply; until then everything must be repeatable.
+  }
+
+  onReply(reply: StreamReply): void {
+    this.lastProgress = performance.now()
+    if (reply.ok) return this.#body?.letGo()
+    const tunnel = this.tunnel! // a reply comes from the one that has the exchange
+    this.leave()
+    this.noteFailure(tunnel, reply)
+    if (!this.isOver) this.attempt(true)
+  }
+
+  onDrain(): void {
+    this.lastProgress = performance.now()
+    this.#body?.onDrain()
+  }
+
+  // ── towards the visitor ────────────────────────────────────────────────────────────────────────
+
+  onInformation({ status, rawHeaders }: ResponseHead): void {
+    this.inform(status, rawHeaders)
+  }
+
+  onHead(head: ResponseHead): void {
+    const { request, responseEdits } = this.exchange
+    const chunked = head.framing === 'chunked' && request.httpVersionMinor > 0
+    const filtered = filterResponseHead(head, responseEdits, chunked)
+    if (!head.keepAlive || filtered.authenticatesConnection || head.framing === 'close') this.#canPool = false
+    // An answer before the whole request: the rest of the request cannot be told from the next one (RFC 9112 9.3).
+    if (this.#isSending) {
+      this.#canPool = false
+      filtered.headers.push('Connection', 'close')
+    }
+    this.#responseOptions = head.connectionOptions
+    this.#headWaits = true
+    this.answerHead(head.status, filtered)
+  }
+
+  /** The head leaves together with the bytes that came with it; where none did, it does not wait for them. */
+  onFed(): void {
+    if (!this.#headWaits) return
+    this.#headWaits = false
+    if (!this.isOver && !this.answerDone) this.exchange.response.flushHeaders()
+  }
+
+  onBody(chunk: Buffer, isLast: boolean): void {
+    if (this.isOver) return
+    const isWhole = isLast && this.#headWaits
+    this.#headWaits = false
+    this.lastProgress = performance.now()
+    if (!isLast) return this.answerBody(chunk)
+    this.answerDone = true
+    const { response } = this.exchange
+    // Head and body as one text of bytes: node:http writes it from its stack, two pieces by way of the heap.
+    if (isWhole && chunk.length <= ONE_TEXT_BYTES) response.end(chunk.toString('latin1'), 'latin1')
+    else response.end(chunk)
+  }
+
+  onTrailers(rawTrailers: string[]): void {
+    this.answerTrailers(rawTrailers, this.#responseOptions)
+  }
+
+  onComplete(): void {
+    const connection = this.#connection
+    this.leave()
+    if (connection) {
+      if (this.#canPool && !this.#isSending && !this.isOver && this.#mayPoolRequest()) {
+        connection.stream.resume()
+        this.room.pool.put(connection, !this.#mayRide)
+      } else connection.destroy()
+    }
+    if (!this.answerDone && !this.isOver) {
+      this.answerDone = true
+      this.exchange.response.end()
+    }
+  }
+
+  onUpgrade(): void {
+    // The parser refuses 101 where no upgrade was asked for.
+  }
+
+  // ── ends ───────────────────────────────────────────────────────────────────────────────────────
+
+  onLost(error: Error): void {
+    const connection = this.#connection! // it is the one that calls
+    this.leave()
+    if (this.isOver || this.answerDone) return
+    if (this.headSent) return this.fail(lostError(error))
+    if (!connection.isConnected) {
+      // The reply may have been on its way, and with it the request to the app: only what is safe is repeated.
+      if (this.exchange.isSafe) return this.leaveLane(connection.lane, error)
+      return this.fail(lostError(error))
+    }
+    const wasPooled = connection.idleSince > 0
+    // What is no answer at all on a kept stream belongs to the one before, as far as anybody can tell.
+    const isNoAnswer = !connection.hasAnswered || error instanceof BadResponse
+    if (wasPooled && isNoAnswer && !this.#retriedStale) {
+      this.#retriedStale = true
+      return this.attempt()
+    }
+    // An app that hangs up on everybody is as fast as one that answers 500.
+    this.backend.note(this.exchange, connection.tunnel, true, performance.now())
+    this.fail(lostError(error))
+  }
+
+  /** The agent says nothing, and neither does anything behind it: what is safe goes to a sibling. */
+  #leaveSilent(): void {
+    const failure = new RelayError('app_timeout', { detail: 'no reply of the agent' })
+    const connection = this.#connection
+    if (!connection || !this.#isRepeatable) return this.fail(failure)
+    this.leave()
+    connection.destroy()
+    this.lastProgress = performance.now()
+    this.leaveLane(connection.lane, failure)
+  }
+
+  protected override leave(): void {
+    super.leave()
+    this.#connection = undefined
+  }
+
+  protected override drop(): void {
+    const connection = this.#connection
+    this.leave()
+    connection?.destroy()
+  }
+
+  protected override get source(): UpstreamConnection['stream'] | undefined {
+    return this.#connection?.stream
+  }
+
+  protected override get isUnread(): boolean {
+    return !this.#body?.isStarted
+  }
+
+  get wantsNoBody(): boolean {
+    return this.isOver || this.answerDone
+  }
+
+  onBodyMoved(): void {
+    this.lastProgress = performance.now()
+  }
+
+  /** Whether the visitor still sends the request. */
+  get #isSending(): boolean {
+    return this.#body !== undefined && !this.#body.isDone
+  }
+
+  /** Whether the request changes nothing, and all of it is still here. */
+  get #isRepeatable(): boolean {
+    return this.exchange.isSafe && (this.#body?.isWhole ?? true)
+  }
+
+  /** Whether it may go out on a stream that the app may be about to close: nothing is lost if it has to go out again. */
+  get #mayRide(): boolean {
+    return this.#body === undefined && this.exchange.isSafe
+  }
+
+  #mayPoolRequest(): boolean {
+    return !authenticatesConnection(this.exchange.header('authorization'))
+  }
+
+  protected override wait(seconds: number): void {
+    const connection = this.#connection
+    const session = connection?.lane.session
+    if (!this.headSent && session?.isSilent && this.#isRepeatable && !connection?.hasAnswered)
+      return this.#leaveSilent()
+    if (!this.headSent && seconds * 1000 > PROBE_AFTER_MS) session?.probe()
+    if (!connection?.isConnected) {
+      if (seconds > this.room.timeouts.app_reply_seconds) this.#leaveSilent()
+    } else if (this.headSent) this.waitForMore(seconds)
+    else this.waitForAnswer(seconds, this.#isSending && !this.#body?.waitsForApp)
+  }
+}

@@ -1,0 +1,307 @@
+// One exchange on its way to an app and back: what is picked, tried again, given up, answered and held back is said here
+// once. Its kinds (http1.ts, http2.ts, upgrade.ts) know how the app is spoken to; the forwarder chooses among them.
+// This is the hot path: one object and one promise for each exchange, no timers, no copies of bodies.
+//
+// Rules (RULES.md "Forwarding"): an exchange goes to a further tunnel only while nothing of it can have reached an app, or
+// while it changes nothing and all of it is still here.
+
+import type { StreamReply } from '@sallyport/protocol'
+
+import { FixedResponse } from '../backend/fixed-response.ts'
+import type { Destination } from '../backend/backend.ts'
+import type { RouteBackend } from '../backend/route-backend.ts'
+import { RelayError } from '../errors.ts'
+import { within } from '../exchange/border.ts'
+import type { Exchange } from '../exchange/exchange.ts'
+import type { Lane } from '../tunnel/lane.ts'
+import type { Tunnel } from '../tunnel/tunnel.ts'
+import { LASTING_AFTER_MS } from './deadlines.ts'
+import type { Watched } from './deadlines.ts'
+import { readEarlyHints } from './early-hints.ts'
+import type { ForwardRoom } from './forwarder.ts'
+import { filterTrailers } from './headers.ts'
+import type { VisitorHead } from './headers.ts'
+import { noTunnelError, refusedHead } from './refusal.ts'
+
+/** What the answer of the app comes from. */
+interface Pausable {
+  pause(): unknown
+  resume(): unknown
+}
+
+export abstract class Transfer implements Watched {
+  place = -1
+  protected readonly exchange: Exchange
+  protected readonly backend: RouteBackend
+  protected readonly room: ForwardRoom
+  protected tried: Set<Tunnel> | undefined
+  /** The one that has the exchange now. */
+  protected tunnel: Tunnel | undefined
+  protected lastFailure: StreamReply | Error | undefined
+  protected headSent = false
+  /** The visitor's side has all of the answer. */
+  protected answerDone = false
+  /** Monotonic milliseconds. */
+  protected lastProgress: number
+  protected readonly onVisitorClose = within(this, () => this.#end())
+  #waitsForVisitor = false
+  #isLasting: boolean
+  #isOver = false
+  #resolve: () => void = nothing
+  #reject: (error: RelayError) => void = nothing
+
+  /**
+   * @param tried tunnels that another transfer has tried before
+   * @param isLasting whether it is counted from the start among those that are mostly silent, as WebSockets are
+   */
+  constructor(
+    exchange: Exchange,
+    backend: RouteBackend,
+    room: ForwardRoom,
+    tried: Set<Tunnel> | undefined,
+    isLasting = false,
+  ) {
+    this.exchange = exchange
+    this.backend = backend
+    this.room = room
+    this.tried = tried
+    this.lastProgress = exchange.startedAt
+    this.#isLasting = isLasting
+  }
+
+  /**
+   * Forwards; resolves when the visitor's answer is out or the visitor is gone.
+   *
+   * @param first where the first attempt goes, undefined where nothing is there
+   * @throws RelayError, later, where nothing of an answer has reached the visitor
+   */
+  run(first: Destination | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+      try {
+        this.#start(first)
+      } catch (error) {
+        this.fault(error)
+      }
+    })
+  }
+
+  #start(first: Destination | undefined): void {
+    const end = this.visitorEnd
+    end.on('close', this.onVisitorClose)
+    if (end.destroyed) return this.#end()
+    this.room.deadlines.add(this)
+    this.#go(first, false)
+  }
+
+  protected get isOver(): boolean {
+    return this.#isOver
+  }
+
+  // ── what its kinds say ─────────────────────────────────────────────────────────────────────────
+
+  /** Whether it can carry the exchange to this tunnel's app. */
+  protected abstract speaks(tunnel: Tunnel): boolean
+  /** Sends the exchange to a tunnel, or has it sent. */
+  protected abstract send(tunnel: Tunnel): void
+  /** Whether nothing of the request has been read yet, so that somebody else may begin anew with it. */
+  protected abstract get isUnread(): boolean
+  /** Ends at once what is open towards the app, if anything is. */
+  protected abstract drop(): void
+  /** What the answer comes from, while there is one. */
+  protected abstract get source(): Pausable | undefined
+  /** Nothing has moved for so long: whom is everybody waiting for? */
+  protected abstract wait(seconds: number, now: number): void
+
+  /** What closes when the visitor has everything, or has left. */
+  protected get visitorEnd(): { destroyed: boolean; on(event: 'close', listener: () => void): unknown } {
+    return this.exchange.response
+  }
+
+  // ── towards the app ────────────────────────────────────────────────────────────────────────────
+
+  /** @param isRetry whether it counts against the retry budget */
+  protected attempt(isRetry = false): void {
+    this.#go(this.backend.pick(this.exchange, this.tried), isRetry)
+  }
+
+  #go(destination: Destination | undefined, isRetry: boolean): void {
+    if (!destination) return this.giveUp()
+    if (destination instanceof FixedResponse) return this.answerWith(destination)
+    if (isRetry && !this.backend.budget.take(performance.now())) return this.giveUp()
+    if (this.speaks(destination)) this.send(destination)
+    else this.#handOver(destination)
+  }
+
+  /** Another kind goes on from here. A request that has been read stays with its own. */
+  #handOver(tunnel: Tunnel): void {
+    if (!this.isUnread) {
+      this.noteFailure(tunnel, this.lastFailure ?? new Error('the app speaks another version of HTTP'))
+      return this.attempt()
+    }
+    this.#isOver = true
+    this.room.deadlines.remove(this)
+    this.room.forwardTo(tunnel, this.exchange, this.backend, this.tried).then(this.#resolve, this.#reject)
+  }
+
+  /** The tunnel has the exchange from now on. */
+  protected enter(tunnel: Tunnel): void {
+    this.tunnel = tunnel
+    if (this.#isLasting) tunnel.lasting++
+    else tunnel.inFlight++
+    tunnel.lastRequestAt = this.exchange.startedAt
+    this.exchange.tunnelId = tunnel.id
+  }
+
+  /** The tunnel no longer has it. */
+  protected leave(): void {
+    if (!this.tunnel) return
+    if (this.#isLasting) this.tunnel.lasting--
+    else this.tunnel.inFlight--
+    this.tunnel = undefined
+  }
+
+  /** From here on it is one of those that are mostly silent: it says nothing of how busy the app is. */
+  protected last(): void {
+    if (this.#isLasting || !this.tunnel) return
+    this.#isLasting = true
+    this.tunnel.inFlight--
+    this.tunnel.lasting++
+  }
+
+  /** One connection of the agent is lost or silent; where the agent has another one, the same tunnel may serve. */
+  protected leaveLane(lane: Lane, failure: Error): void {
+    if (!lane.isOnline && lane.tunnel.isOnline) this.lastFailure = failure
+    else this.noteFailure(lane.tunnel, failure)
+    if (!this.#isOver) this.attempt(true)
+  }
+
+  protected noteFailure(tunnel: Tunnel, failure: StreamReply | Error): void {
+    this.tried ??= new Set()
+    this.tried.add(tunnel)
+    this.lastFailure = failure
+  }
+
+  protected giveUp(): void {
+    this.fail(noTunnelError(this.backend, this.tried?.size ?? 0, this.lastFailure))
+  }
+
+  // ── towards the visitor ────────────────────────────────────────────────────────────────────────
+
+  protected answerWith(fixed: FixedResponse): void {
+    this.answerDone = true
+    fixed.answer(this.exchange)
+  }
+
+  /** RFC 9110 15.2: a proxy passes on the interim responses that it has not asked for itself. */
+  protected inform(status: number, rawHeaders: readonly string[]): void {
+    this.lastProgress = performance.now()
+    const { response, request } = this.exchange
+    if (status === 100) {
+      if (this.exchange.header('expect') !== undefined) response.writeContinue()
+    } else if (request.httpVersionMinor === 0 || status === 101) {
+      // HTTP/1.0 knows none of them; 101 means something only to whoever has asked for it (RFC 9113 8.6).
+    } else if (status === 103) {
+      const links = readEarlyHints(rawHeaders)
+      if (links.length > 0) response.writeHints(links)
+    } else response.writeInterim(status)
+  }
+
+  /** An answer has begun: tells the backend, and has the visitor come back here where the route wants that. */
+  protected noteAnswer(status: number, headers: string[]): void {
+    const tunnel = this.tunnel! // it is the one that answers
+    this.lastProgress = performance.now()
+    this.backend.note(this.exchange, tunnel, status >= 500, this.lastProgress)
+    const cookie = this.backend.cookieFor(this.exchange, tunnel)
+    if (cookie !== undefined) headers.push('Set-Cookie', cookie)
+  }
+
+  /** @returns whether the visitor's side has taken it; where not, the exchange is over */
+  protected answerHead(status: number, { headers, isEventStream }: VisitorHead): boolean {
+    this.noteAnswer(status, headers)
+    if (isEventStream) this.last()
+    this.headSent = true
+    try {
+      this.exchange.response.writeHead(status, headers)
+      return true
+    } catch (error) {
+      this.fail(refusedHead(error))
+      return false
+    }
+  }
+
+  protected answerBody(chunk: Buffer): void {
+    const { response } = this.exchange
+    if (response.write(chunk) || this.#waitsForVisitor) return
+    this.#waitsForVisitor = true
+    this.source?.pause()
+    response.once(
+      'drain',
+      within(this, () => {
+        this.#waitsForVisitor = false
+        this.lastProgress = performance.now()
+        this.source?.resume()
+      }),
+    )
+  }
+
+  /** @param listed what the `Connection` of the answer lists */
+  protected answerTrailers(rawTrailers: readonly string[], listed: ReadonlySet<string> | undefined): void {
+    const { request, response, responseEdits } = this.exchange
+    if (this.#isOver || request.httpVersionMinor === 0) return
+    response.addTrailers(filterTrailers(rawTrailers, responseEdits, listed))
+  }
+
+  // ── ends ───────────────────────────────────────────────────────────────────────────────────────
+
+  /** A listener of ours threw: this exchange ends, and nothing else. Where it is over already, it can only be told of. */
+  fault(thrown: unknown): void {
+    if (this.#isOver) this.room.onFault(thrown, 'exchange')
+    else this.fail(new RelayError('internal', { cause: thrown }))
+  }
+
+  protected fail(error: RelayError): void {
+    if (!this.#isOver) this.#end(error)
+  }
+
+  #end(error?: RelayError): void {
+    this.drop()
+    this.settle(error)
+  }
+
+  protected settle(error?: RelayError): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.leave()
+    this.room.deadlines.remove(this)
+    if (error) this.#reject(error)
+    else this.#resolve()
+  }
+
+  tick(now: number): void {
+    const seconds = (now - this.lastProgress) / 1000
+    if (!this.#waitsForVisitor && !this.answerDone) this.wait(seconds, now)
+    else if (seconds > this.room.timeouts.visitor_stall_seconds) {
+      this.exchange.cut(new Error('the visitor takes no bytes'))
+    }
+  }
+
+  /** The app has the request, and has not begun to answer. @param waitsForBody whether the visitor is still sending it */
+  protected waitForAnswer(seconds: number, waitsForBody: boolean): void {
+    const { timeouts } = this.room
+    if (waitsForBody && seconds > timeouts.request_stall_seconds) this.fail(new RelayError('request_timeout'))
+    else if (seconds > timeouts.app_answer_seconds) this.fail(new RelayError('app_timeout', { detail: 'no answer' }))
+  }
+
+  /** The answer has begun. */
+  protected waitForMore(seconds: number): void {
+    if (seconds > this.room.timeouts.app_stall_seconds) {
+      this.fail(new RelayError('app_timeout', { detail: 'the response stands still' }))
+    } else if (seconds * 1000 > LASTING_AFTER_MS) this.last()
+  }
+}
+
+function nothing(): void {
+  // Until it runs.
+}
