@@ -15,8 +15,8 @@ import { PolicyRefused } from './policy-refused.ts'
 import type { Environment } from './proxy.ts'
 import { mergeSettings, readCertificate } from './settings.ts'
 import type { GlobalFlags } from './settings.ts'
-import { StatusView } from './status-view.ts'
-import type { Terminal } from './status-view.ts'
+import { StatusView } from './view/status-view.ts'
+import type { Terminal } from './view/status-view.ts'
 
 /** What the flags say of the app, whatever leads visitors to it. */
 export interface UpstreamFlags {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { stripVTControlCharacters } from 'node:util'
 
-import type { AgentStatus } from './agent.ts'
+import type { AgentStatus } from '../agent.ts'
 import { StatusView, formatStatus } from './status-view.ts'
 
 const REDIRECT_URI = 'https://relay.example.com/oidc/callback/login.example.com-4b246bc1a12459de3b10'

@@ -2,7 +2,7 @@
 
 import { stripVTControlCharacters, styleText } from 'node:util'
 
-import type { AgentStatus } from './agent.ts'
+import type { AgentStatus } from '../agent.ts'
 
 /** What a terminal offers; process.stdout is one. */
 export interface Terminal {
