@@ -133,6 +133,19 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
       await assertNobodyThere('other.wanted.localhost')
     })
 
+    it('comes with the id of its edge and who may visit, as those of the configuration do (the first hour, 16)', async () => {
+      const policy = { on_http_request: [{ actions: [{ type: 'restrict-ips', config: { allow: ['127.0.0.0/8'] } }] }] }
+      const own = await bindByHand({ url: 'wanted.localhost', policy })
+      assert.ok(own.type === 'bound')
+      const { edge_id: id = '', visitors } = own.edges?.[0] ?? {}
+      assert.match(id, /^edg_[0-9a-f]{24}$/)
+      assert.deepEqual(visitors, ['from 127.0.0.0/8'])
+      const labelled = await bindByHand({ labels: [['edge', 'edg_app']] })
+      assert.deepEqual(labelled.type === 'bound' && labelled.edges, [{ edge_id: 'edg_app', visitors: ['everybody'] }])
+      const nowhere = await bindByHand({ labels: [['edge', 'edg_none']] })
+      assert.deepEqual(nowhere.type === 'bound' && nowhere.edges, [])
+    })
+
     it('S12: is refused where edges share sessions under a domain, below it, at it and above it', async () => {
       for (const host of [
         'evil.apps.shared.localhost',

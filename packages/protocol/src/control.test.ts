@@ -94,6 +94,21 @@ describe('parseControlMessage', () => {
     }
   })
 
+  it('takes what a relay says of edges, bounded, and an older one that says nothing (the first hour, 16)', () => {
+    const bound = { type: 'bound', tunnel_id: 1, endpoints: ['https://docs.example.com'] }
+    const edge = { edge_id: 'edg_docs', visitors: ['everybody'] }
+    assert.deepEqual(parse(bound), bound)
+    assert.deepEqual(parse({ ...bound, edges: [{ ...edge, colour: 'later' }] }), { ...bound, edges: [edge] })
+    for (const edges of [
+      Array.from({ length: 9 }, () => edge),
+      [{ ...edge, visitors: Array.from({ length: 5 }, () => 'x') }],
+      [{ ...edge, visitors: ['x'.repeat(301)] }],
+      [{ ...edge, edge_id: 'x'.repeat(256) }],
+    ]) {
+      assert.throws(() => parse({ ...bound, edges }), isViolation)
+    }
+  })
+
   it('says which field is wrong', () => {
     assert.throws(() => parse({ ...bind, weight: 'heavy' }), /bind\.weight/)
   })

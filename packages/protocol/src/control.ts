@@ -19,6 +19,10 @@ export const CONTROL_MESSAGE_MAX_BYTES = 64 * 1024
 /** Of a policy that comes with `bind`, as JSON: it has to leave room for the rest of the message. */
 export const POLICY_MAX_BYTES = 48 * 1024
 const LABELS_MAX = 32
+/** Of `edges` in `bound`: what fits beside its endpoints, and on a screen. */
+export const BOUND_EDGES_MAX = 8
+export const VISITORS_LINES_MAX = 4
+export const VISITORS_MAX_CHARS = 300
 
 const text = (max: number, min = 0) => z.string().min(min).max(max).transform(withoutControls)
 const tunnelId = z.int().min(1).max(0xffff_ffff)
@@ -78,6 +82,16 @@ const bound = z.object({
   endpoints: z.array(text(2048)).max(256),
   /** What to register at the identity provider, where the endpoint's policy asks visitors to sign in. */
   redirect_uri: text(2048).optional(),
+  /** The first edges that lead to this tunnel, and who may visit there, for people. An older relay says nothing of them. */
+  edges: z
+    .array(
+      z.object({
+        edge_id: text(255),
+        visitors: z.array(text(VISITORS_MAX_CHARS)).max(VISITORS_LINES_MAX),
+      }),
+    )
+    .max(BOUND_EDGES_MAX)
+    .optional(),
 })
 
 const refused = z.object({
@@ -132,6 +146,8 @@ export type Hello = z.infer<typeof hello>
 export type Welcome = z.infer<typeof welcome>
 export type Bind = z.infer<typeof bind>
 export type Refused = z.infer<typeof refused>
+/** An edge that leads to a tunnel, and who may visit there. */
+export type BoundEdge = NonNullable<z.infer<typeof bound>['edges']>[number]
 /** One thing that is wrong with a policy. */
 export type BindProblem = NonNullable<Refused['problems']>[number]
 export type Health = z.infer<typeof health>

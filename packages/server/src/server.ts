@@ -267,6 +267,7 @@ export class Relay {
         log,
         budget,
         endpointsFor: (labels) => configured.urlsFor(labels),
+        boundEdgesFor: (labels) => configured.boundEdgesFor(labels),
         onFault: this.#onFault,
       },
     })

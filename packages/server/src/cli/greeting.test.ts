@@ -66,7 +66,7 @@ describe('first-hour 19: the greeting of a relay with a configuration', () => {
       '  https://docs.example.com, https://*.docs.example.com  (edg_docs)',
       '    /health  everybody',
       '    /api/*   a service token, or sign-in at login.example.com',
-      '    /*       from 10.0.0.0/8, and sign-in at login.example.com (allow domains)',
+      '    /*       from 10.0.0.0/8, and sign-in at login.example.com (only @example.com)',
       '',
       '  https://open.example.com:8443  (edg_open)',
       '    /*  everybody',

@@ -1,18 +1,18 @@
 // What a relay tells its operator when it has started: where visitors come in, who may pass there, what it waits for with
 // the command to paste, and what wants a look. Pure: values in, lines out.
 
+import { listed } from '@sallyport/protocol'
+
 import type {
   BackendConfig,
   Config,
   EdgeConfig,
   FailoverBackendConfig,
   PlainBackendConfig,
-  PolicyConfig,
-  RequestAction,
-  RouteConfig,
   WeightedBackendConfig,
 } from '../config/config.ts'
 import { originOn } from '../edge/origin-on.ts'
+import { isOpenToAll, pathOf, whoMayPass } from '../edge/who-may-pass.ts'
 import type { CertificateFindings } from '../listener/certificate-findings.ts'
 import { RELAY_VERSION } from '../version.ts'
 
@@ -80,55 +80,10 @@ function edgeLines(edge: EdgeConfig, publicUrl: URL): string[] {
   ]
 }
 
-function pathOf(route: RouteConfig): string {
-  return route.exact_path ?? `${route.path_prefix}${route.path_prefix.endsWith('/') ? '' : '/'}*`
-}
-
-function whoMayPass(policy: PolicyConfig): string {
-  const steps = stepsOf(policy)
-  return steps.length === 0 ? 'everybody' : steps.join(', and ')
-}
-
-function stepsOf({ on_http_request: rules }: PolicyConfig): string[] {
-  return rules.flatMap(({ actions }) => actions.map(stepOf)).filter((step) => step !== undefined)
-}
-
-/** What an action asks of a visitor; undefined where it asks nothing. */
-function stepOf(action: RequestAction): string | undefined {
-  switch (action.type) {
-    case 'openid-connect': {
-      const ways = [action.config, ...(action.config.alternatives ?? [])]
-      const places = ways.map(({ issuer_url: issuer, allow, deny }) => {
-        const lists = [...Object.keys(allow ?? {}).map((key) => `allow ${key}`), ...(deny ? ['deny'] : [])]
-        return `${new URL(issuer).host}${lists.length > 0 ? ` (${lists.join(', ')})` : ''}`
-      })
-      return `sign-in at ${places.join(' or ')}`
-    }
-    case 'service-token':
-      return 'a service token'
-    case 'jwt-validation':
-      return `a token of ${listed(action.config.issuer.allow_list.map(({ value }) => value))}`
-    case 'basic-auth':
-      return 'a user and password'
-    case 'restrict-ips':
-      return action.config.allow ? `from ${listed(action.config.allow.map(String))}` : undefined
-    case 'any-of':
-      return action.config.actions
-        .map(stepOf)
-        .filter((step) => step !== undefined)
-        .join(', or ')
-    case 'deny':
-      return 'nobody'
-    case 'add-headers':
-    case 'remove-headers':
-      return undefined
-  }
-}
-
 /** Whose app anybody on the internet reaches: often meant so, and a leak where it is not. */
 function openWarnings(edges: readonly EdgeConfig[]): string[] {
   const open = edges.filter(({ routes }) =>
-    routes.some(({ policy, backend }) => stepsOf(policy).length === 0 && groupsOf(backend).length > 0),
+    routes.some(({ policy, backend }) => isOpenToAll(policy) && groupsOf(backend).length > 0),
   )
   return open.length === 0 ? [] : [`everybody may pass, on a route of ${listed(open.map(({ id }) => id))}`]
 }
@@ -145,13 +100,6 @@ function groupsOf(backend: AnyBackend): ReadonlyMap<string, string>[] {
   if ('failover' in backend) return backend.failover.flatMap(groupsOf)
   if ('weighted' in backend) return backend.weighted.flatMap((each) => groupsOf(each.backend))
   return 'labels' in backend ? [backend.labels] : []
-}
-
-const LISTED = 4
-
-function listed(words: readonly string[]): string {
-  const more = words.length - LISTED
-  return more > 0 ? `${words.slice(0, LISTED).join(', ')} and ${more} more` : words.join(', ')
 }
 
 function andMore(count: number, what: string): string[] {

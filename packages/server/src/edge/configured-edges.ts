@@ -1,19 +1,20 @@
 // The edges of relay.yml: built at the start, and there until the end. What agents bring along is in endpoints.ts.
 
-import { matchesSelector } from '@sallyport/protocol'
-import type { Labels } from '@sallyport/protocol'
+import { BOUND_EDGES_MAX, matchesSelector } from '@sallyport/protocol'
+import type { BoundEdge, Labels } from '@sallyport/protocol'
 import type { Logger } from 'pino'
 
 import { buildBackend } from '../backend/build-backend.ts'
 import { outlierLog } from '../backend/log-outlier.ts'
 import type { RouteBackend } from '../backend/route-backend.ts'
-import type { EdgeConfig } from '../config/config.ts'
+import type { EdgeConfig, RouteConfig } from '../config/config.ts'
 import { buildPolicy, type PolicyParts } from '../policy/build-policy.ts'
-import type { Registry } from '../tunnel/registry.ts'
+import type { Registry, Selection } from '../tunnel/registry.ts'
 import { Edge } from './edge.ts'
 import type { EdgeTable } from './edge-table.ts'
 import type { KnownEdge, TunnelsOfEdge } from './known-edge.ts'
 import { originOn } from './origin-on.ts'
+import { visitorsOf } from './who-may-pass.ts'
 
 export interface ConfiguredEdgesInit {
   edges: EdgeTable
@@ -26,13 +27,21 @@ export interface ConfiguredEdgesInit {
 interface Numbered extends KnownEdge {
   /** Its place in the configuration. */
   readonly number: number
+  readonly routes: readonly RouteConfig[]
+}
+
+/** The labels by which routes of an edge choose a tunnel. */
+interface Selector {
+  readonly labels: Labels
+  readonly edge: Numbered
+  readonly routes: Set<RouteConfig>
 }
 
 export class ConfiguredEdges {
   readonly #init: ConfiguredEdgesInit
   readonly #known: Numbered[] = []
   /** The selectors of all routes by a label of theirs, so that a tunnel is compared with those only that may mean it. */
-  readonly #selectors = new Map<string, { labels: Labels; edge: Numbered }[]>()
+  readonly #selectors = new Map<string, Selector[]>()
   readonly #backends: RouteBackend[] = []
 
   constructor(init: ConfiguredEdgesInit) {
@@ -57,15 +66,24 @@ export class ConfiguredEdges {
       hosts: config.hosts,
       endpoints: config.hosts.map(originOf),
       groups,
+      routes: config.routes,
     }
     this.#known.push(edge)
-    for (const { backend } of routes) {
+    const selectors = new Map<Selection, Selector>()
+    for (const [index, { backend }] of routes.entries()) {
       this.#backends.push(backend)
+      const route = config.routes[index]! // each was made of one
       for (const labels of backend.selectors) {
         const selection = registry.select(labels)
-        if (groups.some((group) => group.selection === selection)) continue // of another route
+        const known = selectors.get(selection) // of another route
+        if (known) {
+          known.routes.add(route)
+          continue
+        }
+        const selector = { labels, edge, routes: new Set([route]) }
+        selectors.set(selection, selector)
         groups.push({ labels, selection })
-        this.#index(labels, edge)
+        this.#index(selector)
       }
     }
   }
@@ -77,13 +95,19 @@ export class ConfiguredEdges {
 
   /** The edges that lead to a tunnel with these labels, in the order of the configuration. */
   edgesFor(labels: Labels): KnownEdge[] {
-    const found = new Set<Numbered>()
-    for (const [key, value] of labels) {
-      for (const selector of this.#selectors.get(`${key}=${value}`) ?? []) {
-        if (matchesSelector(selector.labels, labels)) found.add(selector.edge)
-      }
-    }
-    return [...found].toSorted((a, b) => a.number - b.number)
+    return [...this.#routesFor(labels).keys()].toSorted((a, b) => a.number - b.number)
+  }
+
+  /** What the agent of such a tunnel is told of the first of them. */
+  boundEdgesFor(labels: Labels): BoundEdge[] {
+    const leading = this.#routesFor(labels)
+    return [...leading]
+      .toSorted(([a], [b]) => a.number - b.number)
+      .slice(0, BOUND_EDGES_MAX)
+      .map(([{ id, routes }, meant]) => ({
+        edge_id: id,
+        visitors: visitorsOf(routes.filter((route) => meant.has(route))),
+      }))
   }
 
   /** Where the visitors of a tunnel with these labels come from. */
@@ -91,12 +115,24 @@ export class ConfiguredEdges {
     return [...new Set(this.edgesFor(labels).flatMap(({ endpoints }) => endpoints))]
   }
 
-  #index(labels: Labels, edge: Numbered): void {
+  /** The edges that lead to a tunnel with these labels, each with the routes that do. */
+  #routesFor(labels: Labels): Map<Numbered, Set<RouteConfig>> {
+    const found = new Map<Numbered, Set<RouteConfig>>()
     for (const [key, value] of labels) {
+      for (const selector of this.#selectors.get(`${key}=${value}`) ?? []) {
+        if (!matchesSelector(selector.labels, labels)) continue
+        found.set(selector.edge, new Set([...selector.routes, ...(found.get(selector.edge) ?? [])]))
+      }
+    }
+    return found
+  }
+
+  #index(selector: Selector): void {
+    for (const [key, value] of selector.labels) {
       const word = `${key}=${value}`
       const same = this.#selectors.get(word)
-      if (same) same.push({ labels, edge })
-      else this.#selectors.set(word, [{ labels, edge }])
+      if (same) same.push(selector)
+      else this.#selectors.set(word, [selector])
       return // the first one is enough: a tunnel that is meant has it
     }
   }

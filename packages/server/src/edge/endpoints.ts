@@ -50,6 +50,7 @@ import { readEndpointPolicy } from './endpoint-policy.ts'
 import type { EndpointPolicy } from './endpoint-policy.ts'
 import type { KnownEdge } from './known-edge.ts'
 import { refuseEndpoint } from './refuse-endpoint.ts'
+import { visitorsOf } from './who-may-pass.ts'
 
 const LINGER_MS = 120_000 // an agent that has lost its relay tries again within 30 s
 const RENEW_MS = 600_000 // how often those in use are noted; the store hears of it once an hour
@@ -246,7 +247,16 @@ export class Endpoints implements EndpointBinder {
     const [signIn] = signInsOf([config])
     const redirectUri = signIn && redirectUriOf(publicUrl.origin, signIn.config.issuer_url)
     const checkSignIn = signIn && (() => this.#init.checkSignIn(signIn.config, session.authtokenId))
-    return { ok: true, lane, isNew, edgeId: config.id, url: originOf(host), redirectUri, checkSignIn }
+    return {
+      ok: true,
+      lane,
+      isNew,
+      edgeId: config.id,
+      visitors: visitorsOf(config.routes),
+      url: originOf(host),
+      redirectUri,
+      checkSignIn,
+    }
   }
 
   // ── what stands in the way ───────────────────────────────────────────────────────────────────────────────────────

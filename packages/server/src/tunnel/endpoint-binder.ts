@@ -37,6 +37,8 @@ export interface EndpointOpened {
   /** False where it is a further connection of the same agent. */
   isNew: boolean
   edgeId: string
+  /** Who may visit, for people. */
+  visitors: readonly string[]
   /** As visitors see it. */
   url: string
   /** What to register at the identity provider, where visitors sign in. */

@@ -17,6 +17,7 @@ import {
 } from '@sallyport/protocol'
 import type {
   Bind,
+  BoundEdge,
   BufferBudget,
   Carrier,
   ControlMessage,
@@ -56,6 +57,8 @@ export interface SessionRoom {
   readonly onHealth: OnHealth
   /** Public URLs that lead to a tunnel with these labels, for people. */
   endpointsFor(labels: Labels): readonly string[]
+  /** The edges that do, and who may visit there. */
+  boundEdgesFor(labels: Labels): readonly BoundEdge[]
   readonly onFault: OnFault
   /** Sessions that have said whose they are stand here until they close. */
   readonly processes: AgentProcesses
@@ -336,7 +339,7 @@ export class TunnelSession implements Claimant {
     this.#claims.delete(bind.tunnel_id)
     const opened = claim.ok ? claim.open(this.#room.onHealth) : claim
     if (!opened.ok) return this.#refuse(bind, opened)
-    const { lane, isNew, edgeId, url, redirectUri, checkSignIn } = opened
+    const { lane, isNew, edgeId, visitors, url, redirectUri, checkSignIn } = opened
     const { tunnel } = lane
     this.#lanes.set(bind.tunnel_id, lane)
     if (pending.health) this.#onHealth(pending.health)
@@ -345,6 +348,7 @@ export class TunnelSession implements Claimant {
       tunnel_id: bind.tunnel_id,
       endpoints: [url],
       ...(redirectUri !== undefined && { redirect_uri: redirectUri }),
+      edges: [{ edge_id: edgeId, visitors: [...visitors] }],
     })
     if (!isNew) return this.#log.info({ tunnelId: tunnel.id }, 'tunnel has a further connection')
     this.#log.info(
@@ -373,7 +377,12 @@ export class TunnelSession implements Claimant {
     const { tunnel } = lane
     this.#lanes.set(bind.tunnel_id, lane)
     const endpoints = this.#room.endpointsFor(labels)
-    this.#control?.send({ type: 'bound', tunnel_id: bind.tunnel_id, endpoints: endpoints.slice(0, 256) })
+    this.#control?.send({
+      type: 'bound',
+      tunnel_id: bind.tunnel_id,
+      endpoints: endpoints.slice(0, 256),
+      edges: [...this.#room.boundEdgesFor(labels)],
+    })
     if (!isNew) return this.#log.info({ tunnelId: tunnel.id }, 'tunnel has a further connection')
     if (endpoints.length === 0) {
       this.#control?.send({

@@ -1,0 +1,70 @@
+// The words in which relay and agent say who may visit, so that both say the same. They name people and places, never a
+// secret, and are short whatever the configuration holds. Pure.
+
+import { withoutControls } from '../printable.ts'
+
+const NAMED = 4
+const NAME_MAX_CHARS = 64
+
+/** People, by what their provider says of them; as `allow` and `deny` of an `openid-connect`. */
+export interface NamedPeople {
+  emails?: readonly string[] | undefined
+  domains?: readonly string[] | undefined
+  groups?: readonly string[] | undefined
+  /** Further claims, each `name value`. */
+  claims?: readonly string[] | undefined
+}
+
+/** One provider at which visitors may sign in. */
+export interface SignInWay {
+  /** The URL that it calls itself. */
+  issuer: string
+  allow?: NamedPeople | undefined
+  deny?: NamedPeople | undefined
+}
+
+/** For example `sign-in at login.example.com (only @example.com, group staff)`. @param ways one of them is enough */
+export function signInWords(ways: readonly SignInWay[]): string {
+  return `sign-in at ${ways.map(wayWords).join(' or ')}`
+}
+
+function wayWords({ issuer, allow = {}, deny = {} }: SignInWay): string {
+  const host = URL.canParse(issuer) ? new URL(issuer).host : named(issuer)
+  const [allowed, denied] = [namesOf(allow), namesOf(deny)]
+  const said = [
+    ...(allowed.length > 0 ? [`only ${listed(allowed)}`] : []),
+    ...(denied.length > 0 ? [`not ${listed(denied)}`] : []),
+  ]
+  return `${host}${said.length > 0 ? ` (${said.join('; ')})` : ''}`
+}
+
+export const PASSWORD_WORDS = 'a user and password'
+
+/** For example `from 10.0.0.0/8, not from 10.1.0.0/16`; empty where all addresses may come. */
+export function addressWords(allow: readonly string[] = [], deny: readonly string[] = []): string {
+  const said = [
+    ...(allow.length > 0 ? [`from ${listed(allow)}`] : []),
+    ...(deny.length > 0 ? [`not from ${listed(deny)}`] : []),
+  ]
+  return said.join(', ')
+}
+
+/** All that is asked of a visitor, in one sentence. @param steps each is asked of everybody */
+export function whoMayVisit(steps: readonly string[]): string {
+  return steps.length === 0 ? 'everybody' : steps.join(', and ')
+}
+
+/** The first few, and how many more there are. */
+export function listed(words: readonly string[]): string {
+  const more = words.length - NAMED
+  const shown = words.slice(0, NAMED).map(named).join(', ')
+  return more > 0 ? `${shown} and ${more} more` : shown
+}
+
+function namesOf({ domains = [], emails = [], groups = [], claims = [] }: NamedPeople): string[] {
+  return [...domains.map((domain) => `@${domain}`), ...emails, ...groups.map((group) => `group ${group}`), ...claims]
+}
+
+function named(word: string): string {
+  return withoutControls(word.length > NAME_MAX_CHARS ? `${word.slice(0, NAME_MAX_CHARS - 1)}…` : word)
+}
