@@ -326,6 +326,21 @@ describe('a stream that cannot be served', () => {
     assert.equal(await text(stream), '')
     stream.end()
     assert.match((await told)[0].text, /connection refused/)
+
+    assert.deepEqual(
+      agent.status.messages.map(({ level }) => level),
+      ['warn'],
+    )
+    const again = createServer((socket) => socket.end())
+    await listen(again, { port, host: '127.0.0.1' })
+    const well = once(agent, 'notice')
+    const second = session.openStream()
+    assert.deepEqual(await readReply(second), { ok: true })
+    second.end()
+    assert.deepEqual(await well, [{ level: 'info', text: 'The app answers again.' }])
+    const messages = agent.status.messages.map(({ text: said }) => said)
+    assert.deepEqual(messages, ['The app answers again.'], 'what was wrong no longer stands there (the first hour, 15)')
+    again.close()
   })
 
   it('is refused when the unix socket does not exist or the name does not resolve', async () => {
@@ -387,7 +402,7 @@ describe('an agent that loses its relay', () => {
     const [{ retryInMs }] = await offline
     assert.equal(retryInMs, 500)
     assert.equal(agent.status.state, 'waiting')
-    assert.deepEqual(agent.status.tunnels[0]?.endpoints, [])
+    assert.deepEqual(agent.status.tunnels[0]?.endpoints, ['https://docs.example.com'], 'to be had again, not wiped')
     const again = await startRelay({ port })
     await once(agent, 'online')
     const [hello] = again.sessions[0]!.messages

@@ -27,9 +27,13 @@ import { RelayConnection } from './relay-connection.ts'
 import type { ConnectionRoom } from './relay-connection.ts'
 import { sayHello } from './say-hello.ts'
 import { serveStream } from './serve-stream.ts'
-import type { Served } from './serve-stream.ts'
+import type { Served, Watch } from './serve-stream.ts'
+import type { EdgeStatus, Session } from './session.ts'
 import { bindMessage } from './tunnel-plan.ts'
 import type { TunnelPlan } from './tunnel-plan.ts'
+import { Messages } from './view/messages.ts'
+import type { Message, Notice } from './view/messages.ts'
+import type { RecentRequests, SeenRequest } from './view/recent-requests.ts'
 
 export type { AgentOptions, TunnelOptions } from './agent-plan.ts'
 export { ConfigError } from '@sallyport/protocol/config-error'
@@ -37,18 +41,25 @@ export { ConfigError } from '@sallyport/protocol/config-error'
 /** Long enough for ordinary downloads, shorter than a supervisor's patience. */
 const CLOSE_DEADLINE_MS = 30_000
 
-export interface Notice {
-  level: 'info' | 'warn'
-  text: string
-}
+// Matters of which a person is told.
+const FAILED = 'connection failed'
+const RELAY_SAID = 'relay said'
+const LEAVING = 'relay leaves'
+const LEAVING_TEXT = 'The relay is going away; connecting anew while running connections finish.'
+
+const NOT_BOUND = { endpoints: [], redirectUri: undefined, edges: [] } as const
 
 export interface TunnelStatus {
   name: string | undefined
   /** Empty where it has an endpoint of its own. */
   labels: string
   forwardsTo: string
-  /** Public URLs; empty while offline, or where no edge of the relay selects this tunnel. */
+  /** Public URLs, as the relay last said; empty before, or where no edge of the relay selects this tunnel. */
   endpoints: readonly string[]
+  /** The edges behind them, as far as the relay tells. */
+  edges?: readonly EdgeStatus[]
+  /** Who may visit an endpoint of its own, as its flags say. */
+  visitors?: string | undefined
   /** What to register at the identity provider, where visitors of its endpoint sign in. */
   redirectUri?: string | undefined
   /** What the agent's own check of the app says; undefined where there is none. */
@@ -66,9 +77,12 @@ export interface AgentStatus {
   sessions: { wanted: number; online: number }
   /** Connections to the apps. */
   connections: { total: number; open: number }
+  /** What visitors asked for, the newest first; undefined where nobody looks. */
+  requests?: { total: number; last: readonly SeenRequest[] } | undefined
   /** When the next attempt starts, while `waiting`. Milliseconds since the epoch. */
   retryAt: number | undefined
-  notice: Notice | undefined
+  /** What there is to tell, the oldest first. */
+  messages: readonly Message[]
 }
 
 interface AgentEvents {
@@ -83,6 +97,8 @@ interface AgentEvents {
 
 export interface StartOptions extends AgentOptions {
   log: Log
+  /** Where requests are noted, for who looks at them. */
+  requests?: RecentRequests | undefined
   /** What a test shortens. */
   handshakeDeadlineMs?: number | undefined
   random?: (() => number) | undefined
@@ -109,25 +125,31 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #room: ConnectionRoom
   /** The first one, and once that is online all of them. */
   readonly #relayConnections: RelayConnection[] = []
-  /** What was last told about those that could not connect. */
   /** Every node of the relay, as it last said. */
   #nodeIds: readonly string[] = []
   /** Numbers that sessions have, those that are being opened included. */
   readonly #indexes = new Set<number>()
-  readonly #failures = new Map<RelayConnection, Notice>()
   readonly #stop = new AbortController()
   readonly #closed = Promise.withResolvers<ProtocolError | undefined>()
   readonly #connections = { total: 0, open: 0 }
   #state: AgentStatus['state'] = 'connecting'
-  #notice: Notice | undefined
+  readonly #messages = new Messages()
+  readonly #requests: RecentRequests | undefined
+  readonly #watch: Watch | undefined
+  /** What the relay last said of each tunnel, by its number. */
+  readonly #bound = new Map<number, Pick<TunnelStatus, 'endpoints' | 'redirectUri' | 'edges'>>()
+  #relayVersion: string | undefined
   #closing: Promise<void> | undefined
-  /** The reason already logged for an app that does not answer, so that it is logged once. */
-  #appDown: string | undefined
+  /** The reason already logged for the app of a tunnel that does not answer, so that it is logged once. */
+  readonly #appsDown = new Map<number, string>()
 
   constructor(plan: AgentPlan, options: StartOptions) {
     super()
     this.#plan = plan
     this.#log = options.log
+    const { requests } = options
+    this.#requests = requests
+    this.#watch = requests && ((stream, app) => requests.watch(stream, app))
     this.closed = this.#closed.promise
     this.#binds = new Map(plan.tunnels.map((tunnel, index) => [index + 1, bindMessage(index + 1, tunnel)]))
     this.#dials = new Map(
@@ -140,9 +162,10 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#room = this.#makeRoom(options)
     // The first event may not come before the caller has had a chance to listen.
     queueMicrotask(() => {
-      for (const warning of plan.warnings) this.#tell('warn', warning)
+      for (const warning of plan.warnings) this.#tell(`warning ${warning}`, 'warn', warning)
       if (plan.relay.inClear) {
         this.#tell(
+          'warning: in clear',
           'warn',
           `${plan.relay.url} is not encrypted: the authtoken and all traffic cross the network in clear. Use https://.`,
         )
@@ -156,26 +179,26 @@ export class Agent extends EventEmitter<AgentEvents> {
     const sessions = this.#relayConnections.flatMap(({ state, session }) =>
       state === 'online' && session ? session : [],
     )
-    const [first] = sessions
     const retries = this.#relayConnections.flatMap(({ retryAt }) => retryAt ?? [])
     const latencies = sessions.flatMap(({ roundTripMs }) => roundTripMs ?? [])
     return {
       state: this.#state,
       relay: this.#plan.relay.url,
-      relayVersion: first?.welcome?.relay_version,
+      relayVersion: this.#relayVersion,
       latencyMs: latencies.length > 0 ? Math.min(...latencies) : undefined,
-      tunnels: this.#plan.tunnels.map(({ name, labels, upstream }, index) => ({
+      tunnels: this.#plan.tunnels.map(({ name, labels, upstream, endpoint }, index) => ({
         name,
         labels: formatLabels(labels),
         forwardsTo: upstream.url,
-        endpoints: first?.endpoints.get(index + 1) ?? [],
-        redirectUri: first?.redirectUris.get(index + 1),
+        ...(this.#bound.get(index + 1) ?? NOT_BOUND),
+        visitors: endpoint?.visitors,
         health: this.#checkers.get(index + 1)?.state,
       })),
       sessions: { wanted: sessionsWanted(this.#plan.connections, this.#nodeIds), online: sessions.length },
       connections: { ...this.#connections },
+      requests: this.#requests && { total: this.#requests.total, last: this.#requests.last },
       retryAt: this.#state === 'waiting' && retries.length > 0 ? Math.min(...retries) : undefined,
-      notice: this.#notice,
+      messages: this.#messages.at(Date.now()),
     }
   }
 
@@ -236,8 +259,10 @@ export class Agent extends EventEmitter<AgentEvents> {
       onTurn: (connection, failure) => this.#onTurn(connection, failure),
       // The relay tells each connection; a person needs to hear it once.
       onNotice: (level, text) => {
-        if (this.#plan.connections === 1 || this.#notice?.text !== text) this.#tell(level, text)
+        const isKnown = this.#messages.at(Date.now()).some((message) => message.text === text)
+        if (this.#plan.connections === 1 || !isKnown) this.#tell(`${RELAY_SAID} ${text}`, level, text)
       },
+      onLeaving: () => this.#tell(LEAVING, 'info', LEAVING_TEXT),
     }
   }
 
@@ -259,7 +284,8 @@ export class Agent extends EventEmitter<AgentEvents> {
       for (const session of sessions) session.reportHealth(tunnelId, state)
     }
     const { healthy, detail } = state
-    this.#tell(healthy ? 'info' : 'warn', `The app is ${healthy ? 'healthy' : 'unhealthy'}: ${detail}.`)
+    const text = `The app is ${healthy ? 'healthy' : 'unhealthy'}: ${detail}.`
+    this.#tell(`health ${tunnelId}`, healthy ? 'well' : 'warn', text)
   }
 
   /** One more connection. The first one's refusal for good is everyone's, so the others wait for it. */
@@ -271,8 +297,9 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   #onTurn(connection: RelayConnection, failure?: { error: ProtocolError; retryInMs: number }): void {
     if (failure) {
-      this.#notice = { level: 'warn', text: printable(failure.error.message) }
-      this.#failures.set(connection, this.#notice)
+      const notice: Notice = { level: 'warn', text: printable(failure.error.message) }
+      this.#messages.say(`${FAILED} ${connection.number}`, notice, Date.now())
+      this.#messages.drop(LEAVING) // it has gone
     }
     if (this.#state === 'closing' || this.#state === 'closed') return
     const wasOnline = this.#state === 'online'
@@ -290,9 +317,10 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   /** What was told about the attempts before is over; the relay's own notices come from here on. */
   #onConnected(connection: RelayConnection): void {
-    const failure = this.#failures.get(connection)
-    this.#failures.delete(connection)
-    if (this.#state !== 'online' || this.#notice === failure) this.#notice = undefined
+    this.#messages.drop(`${FAILED} ${connection.number}`)
+    if (this.#state === 'online') return
+    this.#messages.dropAll(FAILED)
+    this.#messages.dropAll(RELAY_SAID)
   }
 
   #isMisplaced(connection: RelayConnection, nodeId: string): boolean {
@@ -304,7 +332,10 @@ export class Agent extends EventEmitter<AgentEvents> {
   }
 
   #announce(connection: RelayConnection, isFirst: boolean): void {
-    const { welcome } = connection.session ?? {}
+    const { session } = connection
+    if (session) this.#remember(session)
+    this.#messages.drop(LEAVING)
+    const { welcome } = session ?? {}
     if (welcome) this.#nodeIds = welcome.nodes.map(({ node_id }) => node_id)
     this.#log.info(
       {
@@ -319,11 +350,24 @@ export class Agent extends EventEmitter<AgentEvents> {
     const wanted = sessionsWanted(this.#plan.connections, this.#nodeIds)
     while (this.#relayConnections.length < wanted) this.#launch(this.#relayConnections.length)
     if (!isFirst) return
-    for (const { name, labels, forwardsTo, endpoints, redirectUri } of this.status.tunnels) {
+    for (const { name, labels, forwardsTo, endpoints, edges = [], redirectUri } of this.status.tunnels) {
       const words = { ...(name && { name }), ...(labels && { labels }), forwardsTo, endpoints }
-      this.#log.info({ ...words, ...(redirectUri && { redirectUri }) }, 'tunnel online')
+      const edgeIds = edges.map(({ id }) => id)
+      const more = { ...(edgeIds.length > 0 && { edgeIds }), ...(redirectUri && { redirectUri }) }
+      this.#log.info({ ...words, ...more }, 'tunnel online')
     }
     this.emit('online', this.status)
+  }
+
+  #remember({ welcome, endpoints, redirectUris, edges }: Session): void {
+    this.#relayVersion = welcome?.relay_version
+    for (const [tunnelId, urls] of endpoints) {
+      this.#bound.set(tunnelId, {
+        endpoints: urls,
+        redirectUri: redirectUris.get(tunnelId),
+        edges: edges.get(tunnelId) ?? [],
+      })
+    }
   }
 
   async #serve(stream: Duplex): Promise<void> {
@@ -331,7 +375,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#connections.total += 1
     this.#connections.open += 1
     try {
-      const served = await serveStream(stream, (tunnelId) => this.#dials.get(tunnelId))
+      const served = await serveStream(stream, (tunnelId) => this.#dials.get(tunnelId), this.#watch)
       this.#logServed(served, performance.now() - since)
       this.emit('served', served)
     } catch (error) {
@@ -348,19 +392,25 @@ export class Agent extends EventEmitter<AgentEvents> {
       const visitor = printable(served.visitor ?? '')
       this.#log.debug({ ...served, visitor, durationMs: Math.round(durationMs) }, 'stream served')
     }
+    // What names no tunnel of this agent counts as one.
+    const tunnelId = this.#dials.has(served.tunnelId ?? 0) ? (served.tunnelId ?? 0) : 0
+    const known = this.#appsDown.get(tunnelId)
     if (served.ok) {
-      if (this.#appDown !== undefined) this.#tell('info', 'The app answers again.')
-      this.#appDown = undefined
-      return
+      if (known === undefined) return
+      this.#appsDown.delete(tunnelId)
+      return this.#tell(`app ${tunnelId}`, 'well', 'The app answers again.')
     }
-    if (served.code === 'gone' || served.reason === this.#appDown) return
-    this.#appDown = served.reason
-    this.#tell('warn', `A visitor could not be served: ${served.reason}.`)
+    if (served.code === 'gone' || served.reason === known) return
+    this.#appsDown.set(tunnelId, served.reason)
+    this.#tell(`app ${tunnelId}`, 'warn', `A visitor could not be served: ${served.reason}.`)
   }
 
-  #tell(level: Notice['level'], text: string): void {
-    this.#notice = { level, text }
-    this.#log[level](text)
-    this.emit('notice', this.#notice)
+  /** @param level `well` is information that is news for a while only */
+  #tell(matter: string, level: Notice['level'] | 'well', text: string): void {
+    const notice: Notice = { level: level === 'well' ? 'info' : level, text }
+    if (level === 'well') this.#messages.sayForAWhile(matter, notice, Date.now())
+    else this.#messages.say(matter, notice, Date.now())
+    this.#log[notice.level](text)
+    this.emit('notice', notice)
   }
 }

@@ -5,6 +5,7 @@ import type { ConfigProblem } from '@sallyport/protocol/config-error'
 import { planHttpPolicy } from './http-policy.ts'
 import type { HttpPolicy, HttpPolicyOptions } from './http-policy.ts'
 import type { RelayAddress } from './relay-address.ts'
+import { ownVisitors } from './view/own-visitors.ts'
 
 export interface EndpointOptions extends HttpPolicyOptions {
   /** `https://name.example.com`; without it the relay chooses a host. */
@@ -22,6 +23,8 @@ export interface EndpointPlan {
   url: string
   pooling: boolean
   policy: HttpPolicy | undefined
+  /** Who may visit, for people. */
+  visitors: string
 }
 
 export function planEndpoint(
@@ -43,6 +46,7 @@ export function planEndpoint(
     url: url === undefined ? planDomain(flag, domain, problems) : planUrl(url, problems),
     pooling,
     policy: planHttpPolicy(options, problems),
+    visitors: ownVisitors(options),
   }
 }
 

@@ -53,6 +53,8 @@ export interface ConnectionRoom {
   onConnected(connection: RelayConnection): void
   /** The state has changed to `online`, `connecting`, or, with what happened, `waiting`. */
   onTurn(connection: RelayConnection, failure?: { error: ProtocolError; retryInMs: number }): void
+  /** The relay goes away; a new session is opened while the old one finishes what runs on it. */
+  onLeaving(): void
   onNotice(level: 'info' | 'warn', text: string): void
   /** What a test shortens. */
   readonly handshakeDeadlineMs?: number | undefined
@@ -129,7 +131,7 @@ export class RelayConnection {
       if (session.isOpen && !(followsDrain && lasted < STABLE_MS)) {
         followsDrain = true
         this.#backoff.reset() // it said goodbye, so it is well and likely to be back soon
-        this.#room.onNotice('info', 'The relay is going away; connecting anew while running connections finish.')
+        this.#room.onLeaving()
         continue
       }
       followsDrain = session.isOpen

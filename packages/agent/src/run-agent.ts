@@ -15,6 +15,7 @@ import { PolicyRefused } from './policy-refused.ts'
 import type { Environment } from './proxy.ts'
 import { mergeSettings, readCertificate } from './settings.ts'
 import type { GlobalFlags } from './settings.ts'
+import { RecentRequests } from './view/recent-requests.ts'
 import { StatusView } from './view/status-view.ts'
 import type { Terminal } from './view/status-view.ts'
 
@@ -61,6 +62,7 @@ export async function runAgent(
     log.warn(warning)
     if (isUnlogged) process.stderr.write(`${warning}\n`)
   }
+  const requests = watched ? new RecentRequests() : undefined
   const agent = startAgent({
     server: settings.server,
     authtoken: settings.authtoken,
@@ -69,6 +71,7 @@ export async function runAgent(
     connections: settings.connections,
     environment,
     log,
+    requests,
     tunnels: [
       {
         upstream,

@@ -41,7 +41,7 @@ describe('serveStream', () => {
   it('gives up a stream whose header does not come, at the deadline', async () => {
     const [relay, stream] = duplexPair()
     relay.write(HEADER.subarray(0, 5))
-    const served = await serveStream(stream, () => assert.fail('nothing may be dialled'), 20)
+    const served = await serveStream(stream, () => assert.fail('nothing may be dialled'), undefined, 20)
     assert.ok(!served.ok)
     assert.equal(served.code, 'gone')
     assert.ok(stream.destroyed)

@@ -20,14 +20,19 @@ export type Served =
   | { ok: true; visitor: string; tunnelId: number; sent: number; received: number }
   | { ok: false; visitor?: string; tunnelId?: number; code: RefusalCode | 'gone'; reason: string }
 
+/** Listens to both sides before they are joined. @param app undefined where there is no connection to it */
+export type Watch = (stream: Duplex, app: Duplex | undefined) => void
+
 /**
  * Serves one stream until both sides are closed.
  * @param dialOf the dial of a tunnel by its number, or undefined where this agent has no such tunnel
+ * @param watch gets each stream of HTTP/1.1 to look at, where somebody wants to
  * @returns what happened, for the log; never rejects
  */
 export async function serveStream(
   stream: Duplex,
   dialOf: (tunnelId: number) => Dial | undefined,
+  watch?: Watch,
   headerDeadlineMs = HEADER_DEADLINE_MS,
 ): Promise<Served> {
   // A reset ends the stream through 'close', which everything below listens to.
@@ -44,7 +49,8 @@ export async function serveStream(
     clearTimeout(deadline)
   }
 
-  const { visitor, tunnelId } = header
+  const { visitor, tunnelId, protocol } = header
+  const watchHere = protocol === 'http1' ? watch : undefined
   const dial = dialOf(tunnelId)
   if (!dial) {
     return { ...refuse(stream, 'tunnel_unknown', `this agent has no tunnel ${tunnelId}`), visitor, tunnelId }
@@ -58,10 +64,12 @@ export async function serveStream(
       stream.off('close', onGone)
       if ('failure' in outcome) {
         const { code, reason } = outcome.failure
+        watchHere?.(stream, undefined)
         return resolve({ ...refuse(stream, code, reason), visitor, tunnelId })
       }
       stream.write(REPLY_OK)
       const { socket } = outcome
+      watchHere?.(stream, socket)
       void splice(stream, socket, endByReset).then(({ sent, received }) =>
         resolve({ ok: true, visitor, tunnelId, sent, received }),
       )

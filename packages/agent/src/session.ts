@@ -16,7 +16,14 @@ import {
   toProtocolErrorCode,
   printable,
 } from '@sallyport/protocol'
-import type { BufferBudget, ControlMessage, ControlMessageInput, ProtocolErrorCode, Welcome } from '@sallyport/protocol'
+import type {
+  BoundEdge,
+  BufferBudget,
+  ControlMessage,
+  ControlMessageInput,
+  ProtocolErrorCode,
+  Welcome,
+} from '@sallyport/protocol'
 import type { WebSocket } from 'ws'
 
 import type { HealthState } from './health-checker.ts'
@@ -37,6 +44,13 @@ const FINAL_CODES: readonly ProtocolErrorCode[] = [
   'bind_not_permitted',
   'bind_invalid',
 ]
+
+/** An edge of the relay, as people are told of it. */
+export interface EdgeStatus {
+  id: string
+  /** Who may visit: one line, or one for each path. */
+  visitors: readonly string[]
+}
 
 export interface SessionOptions {
   socket: WebSocket
@@ -86,6 +100,8 @@ export class Session {
   readonly endpoints = new Map<number, readonly string[]>()
   /** Tunnel number → what to register at the identity provider, where visitors of its endpoint sign in. */
   readonly redirectUris = new Map<number, string>()
+  /** Tunnel number → the edges that lead to it, and who may visit there; none where the relay does not say. */
+  readonly edges = new Map<number, readonly EdgeStatus[]>()
   readonly #options: SessionOptions
   readonly #mux: YamuxSession
   readonly #controlStream: Duplex
@@ -197,6 +213,7 @@ export class Session {
         if (message.redirect_uri !== undefined) {
           this.redirectUris.set(message.tunnel_id, printable(message.redirect_uri))
         }
+        this.edges.set(message.tunnel_id, (message.edges ?? []).map(toEdgeStatus))
         if (this.endpoints.size === this.#options.binds.size) this.#opened.resolve()
         return
       case 'refused':
@@ -305,6 +322,10 @@ export class Session {
     if (known.retryable === message.retryable) return known
     return new ProtocolError(message.retryable ? 'limit_reached' : 'bind_invalid', sentence)
   }
+}
+
+function toEdgeStatus({ edge_id: id, visitors }: BoundEdge): EdgeStatus {
+  return { id: printable(id), visitors: visitors.map(printable) }
 }
 
 function describeBind(bind: ControlMessageInput | undefined): string {

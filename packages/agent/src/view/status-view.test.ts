@@ -3,7 +3,9 @@ import { describe, it } from 'node:test'
 import { stripVTControlCharacters } from 'node:util'
 
 import type { AgentStatus } from '../agent.ts'
-import { StatusView, formatStatus } from './status-view.ts'
+import { farewellOf, formatStatus } from './status-lines.ts'
+import { StatusView } from './status-view.ts'
+import { widthOf } from './text-width.ts'
 
 const REDIRECT_URI = 'https://relay.example.com/oidc/callback/login.example.com-4b246bc1a12459de3b10'
 
@@ -23,19 +25,26 @@ const status: AgentStatus = {
   sessions: { wanted: 1, online: 1 },
   connections: { total: 12, open: 3 },
   retryAt: undefined,
-  notice: undefined,
+  messages: [],
 }
 
+// oxlint-disable-next-line no-control-regex
+const COLOUR = /\u001b\[\d+m/g
+
+const linesOf = (shown: Partial<AgentStatus>, width = 79, height = Infinity): string[] =>
+  formatStatus({ ...status, ...shown }, 0, width, height).map(stripVTControlCharacters)
+
 describe('formatStatus', () => {
-  it('shows session, relay, latency, one line per endpoint, labels and connections', () => {
-    assert.deepEqual(formatStatus(status, 0).map(stripVTControlCharacters), [
+  it('shows session, relay, latency, addresses, labels and connections', () => {
+    assert.deepEqual(linesOf({}), [
       'sallyport agent   (Ctrl+C to quit)',
       '',
       'Session Status      online',
       'Relay               https://relay.example.com (0.1.0)',
       'Latency             12 ms',
-      'Forwarding          https://docs.example.com -> http://localhost:8000',
-      '                    https://www.example.com -> http://localhost:8000',
+      'Forwarding          https://docs.example.com',
+      '                    https://www.example.com',
+      '                    -> http://localhost:8000',
       'Labels              app=web, edge=edg_docs',
       'Connections         12 served, 3 open',
     ])
@@ -43,7 +52,7 @@ describe('formatStatus', () => {
 
   it('counts the connections to the relay where there are to be several', () => {
     const session = (wanted: number, online: number, state: AgentStatus['state'] = 'online'): string | undefined =>
-      formatStatus({ ...status, state, sessions: { wanted, online } }, 0).map(stripVTControlCharacters)[2]
+      linesOf({ state, sessions: { wanted, online } })[2]
     assert.equal(session(2, 2), 'Session Status      online (2 connections)')
     assert.equal(session(2, 1), 'Session Status      online (1 of 2 connections)')
     assert.equal(session(2, 0, 'connecting'), 'Session Status      connecting')
@@ -55,22 +64,41 @@ describe('formatStatus', () => {
       labels: '',
       forwardsTo: 'http://localhost:3000',
       endpoints: ['https://name.example.com'],
+      edges: [{ id: 'edg_b201e2f02c22a3a7c7143b96', visitors: ['everybody, says the relay'] }],
+      visitors: 'sign-in at login.example.com',
       redirectUri: REDIRECT_URI,
     }
-    const lines = formatStatus({ ...status, tunnels: [tunnel] }, 0).map(stripVTControlCharacters)
-    assert.deepEqual(lines.slice(5, -1), [
+    assert.deepEqual(linesOf({ tunnels: [tunnel] }).slice(5, -1), [
       'Forwarding          https://name.example.com -> http://localhost:3000',
+      'Visitors            sign-in at login.example.com',
+      'Edge                edg_b201e2f02c22a3a7c7143b96',
       'Redirect URI        to register at your identity provider:',
       REDIRECT_URI,
     ])
   })
 
+  it('shows who may visit, for each edge that leads here (the first hour, 15)', () => {
+    const [tunnel] = status.tunnels
+    const edges = [
+      { id: 'edg_docs', visitors: ['everybody'] },
+      { id: 'edg_team', visitors: ['from 10.0.0.0/8, and sign-in at login.example.com (only @example.com)'] },
+    ]
+    assert.deepEqual(linesOf({ tunnels: [{ ...tunnel!, edges }] }).slice(8, 13), [
+      'Visitors            everybody (edg_docs)',
+      '                    from 10.0.0.0/8, and sign-in at login.example.com (only',
+      '                      @example.com) (edg_team)',
+      'Edge                edg_docs',
+      '                    edg_team',
+    ])
+    const alike = edges.map(({ id }) => ({ id, visitors: ['everybody'] }))
+    const visitors = linesOf({ tunnels: [{ ...tunnel!, edges: alike }] }).filter((line) => line.includes('everybody'))
+    assert.deepEqual(visitors, ['Visitors            everybody'])
+  })
+
   it('shows what the checks of an app say', () => {
     const [tunnel] = status.tunnels
     const withHealth = (healthy: boolean, detail: string): string | undefined =>
-      formatStatus({ ...status, tunnels: [{ ...tunnel!, health: { healthy, detail } }] }, 0)
-        .map(stripVTControlCharacters)
-        .find((line) => line.startsWith('Health'))
+      linesOf({ tunnels: [{ ...tunnel!, health: { healthy, detail } }] }).find((line) => line.startsWith('Health'))
     assert.equal(withHealth(true, 'GET /healthz answered 200'), 'Health              healthy')
     assert.equal(
       withHealth(false, 'GET /healthz answered 503'),
@@ -78,16 +106,97 @@ describe('formatStatus', () => {
     )
   })
 
-  it('counts down to the next attempt and shows the last notice', () => {
-    const waiting: AgentStatus = {
+  it('counts down to the next attempt and shows each message with its time', () => {
+    const at = new Date(2026, 0, 1, 14, 3, 11).getTime()
+    const messages = [{ level: 'warn', text: 'no relay answers at https://relay.example.com', at }] as const
+    const lines = formatStatus({ ...status, state: 'waiting', retryAt: 10_000, messages }, 6_800, 40)
+    const plain = lines.map(stripVTControlCharacters)
+    assert.equal(plain[2], 'Session Status reconnecting in 4 s')
+    assert.deepEqual(plain.slice(-3), ['', '14:03:11 no relay answers at', '         https://relay.example.com'])
+  })
+
+  it('lists requests, each in one line that no visitor can leave (the first hour, 15)', () => {
+    const at = new Date(2026, 0, 1, 14, 3, 11).getTime()
+    const last = [
+      { at, method: 'GET', path: `/${'x'.repeat(60)}`, status: 200, ms: 3.44 },
+      { at, method: 'PROPFIND', path: '/\u001b[2J\u009b', status: 502, ms: 61_000 },
+      { at, method: 'POST', path: '/', status: undefined, ms: undefined },
+    ]
+    assert.deepEqual(linesOf({ requests: { total: 13, last } }, 50).slice(-5), [
+      '',
+      'Requests (13)',
+      `14:03:11 200  3.4 ms GET  /${'x'.repeat(22)}…`,
+      '14:03:11 502   1 min PROPFIND /\ufffd[2J\ufffd',
+      '14:03:11 -           POST /',
+    ])
+  })
+
+  it('lets nothing that anybody has named move the cursor', () => {
+    const bad = 'x\u001b[2J\u009b1A\u202e\ry'
+    const edges = [{ id: bad, visitors: [bad, bad] }]
+    const health = { healthy: false, detail: bad }
+    const tunnel = { name: bad, labels: bad, forwardsTo: bad, endpoints: [bad], edges, redirectUri: bad, health }
+    const last = [{ at: 0, method: bad, path: bad, status: 200, ms: 1 }]
+    const messages = [{ level: 'warn', text: bad, at: 0 }] as const
+    const hostile = {
       ...status,
-      state: 'waiting',
-      retryAt: 10_000,
-      notice: { level: 'warn', text: 'no relay answers' },
+      relay: bad,
+      relayVersion: bad,
+      tunnels: [tunnel],
+      messages,
+      requests: { total: 1, last },
     }
-    const lines = formatStatus(waiting, 6_800).map(stripVTControlCharacters)
-    assert.equal(lines[2], 'Session Status      reconnecting in 4 s')
-    assert.equal(lines.at(-1), 'no relay answers')
+    for (const width of [20, 40, 80]) {
+      const text = formatStatus(hostile, 0, width).join('').replaceAll(COLOUR, '')
+      assert.doesNotMatch(text, /[\p{Cc}\p{Bidi_Control}]/u)
+    }
+  })
+
+  const REASON =
+    'The certificate of localhost:8443 is not trusted (UNABLE_TO_VERIFY_LEAF_SIGNATURE); give its authority with --ca FILE.'
+
+  for (const width of [39, 79, 199]) {
+    it(`never cuts an address, a message or a cure, and breaks no word that fits, ${width} columns wide (the first hour, 5)`, () => {
+      const endpoints = [
+        'https://a-rather-long-name-for-my-application.some-team.example.com',
+        'https://docs.example.com',
+      ]
+      const forwardsTo = 'http://日本語のとても長い名前のアプリケーションサーバー.example:8000/with/a/path'
+      const tunnels = [{ ...status.tunnels[0]!, endpoints, forwardsTo, redirectUri: REDIRECT_URI }]
+      const lines = linesOf({ tunnels, messages: [{ level: 'warn', text: REASON, at: 0 }] }, width)
+      assert.ok(lines.every((line) => widthOf(line) <= width))
+      const joined = lines.map((line) => line.trimStart()).join('')
+      for (const whole of [...endpoints, forwardsTo, REDIRECT_URI]) assert.ok(joined.includes(whole), lines.join('\n'))
+      for (const word of REASON.split(' ')) assert.ok(lines.some((line) => line.includes(word)))
+    })
+  }
+
+  it('leaves away on a low terminal the oldest requests first, and addresses and messages never', () => {
+    const last = [3, 2, 1].map((count) => ({ at: 0, method: 'GET', path: `/${count}`, status: 200, ms: 1 }))
+    const requests = { total: 3, last }
+    const messages = [{ level: 'warn', text: REASON, at: 0 }] as const
+    const all = linesOf({ requests, messages })
+    for (let height = all.length; height >= 5; height--) {
+      const lines = linesOf({ requests, messages }, 79, height)
+      assert.ok(lines.length <= height)
+      const text = lines.join('\n')
+      for (const word of ['https://docs.example.com', 'http://localhost:8000', '--ca FILE'])
+        assert.ok(text.includes(word))
+      if (text.includes('/1')) assert.ok(text.includes('/2'))
+      if (text.includes('/3')) assert.ok(text.includes('Labels'))
+    }
+    assert.equal(linesOf({ requests, messages }, 79, 3).length, 3)
+  })
+})
+
+describe('farewellOf', () => {
+  it('says what the agent did (the first hour, 17)', () => {
+    const did = (total: number, ms: number): string => farewellOf({ ...status, requests: { total, last: [] } }, ms)
+    assert.equal(did(13, 4 * 60_000), 'Stopped. 13 requests in 4 min.')
+    assert.equal(did(1, 3.2 * 3_600_000), 'Stopped. 1 request in 3 h 12 min.')
+    assert.equal(did(0, 2000), 'Stopped. 12 connections in 2 s.', 'of HTTP/2 nothing else is known')
+    const idle = { ...status, connections: { total: 0, open: 0 }, requests: { total: 0, last: [] } }
+    assert.equal(farewellOf(idle, 50 * 3_600_000), 'Stopped. 0 requests in 2 d 2 h.')
   })
 })
 
@@ -119,26 +228,24 @@ describe('StatusView', () => {
     const before = screen.writes
     test.mock.timers.tick(1000)
     assert.equal(screen.writes, before)
-    shown = { ...status, connections: { total: 13, open: 3 }, notice: { level: 'info', text: 'x'.repeat(500) } }
+    shown = {
+      ...status,
+      connections: { total: 13, open: 3 },
+      messages: [{ level: 'info', text: 'x'.repeat(500), at: 0 }],
+    }
     test.mock.timers.tick(250)
-    shown = { ...shown, notice: undefined, tunnels: [] }
+    shown = { ...shown, messages: [], tunnels: [] }
     view.close()
     assert.deepEqual(screen.lines, [
       'sallyport agent   (Ctrl+C to quit)',
       '',
-      'Session Status      online',
-      'Relay               https://relay.example.com (0.1.0)',
-      'Latency             12 ms',
-      'Connections         13 served, 3 open',
+      'Session Status online',
+      'Relay          https://relay.example.com (0.1.0)',
+      'Latency        12 ms',
+      'Connections    13 served, 3 open',
+      '',
+      'Stopped. 13 connections in 0 s.',
     ])
-  })
-
-  it('cuts lines at the width, not counting colours', () => {
-    const screen = new Screen()
-    screen.columns = 40
-    new StatusView(screen, () => status).close()
-    assert.ok(screen.lines.every((line) => line.length < 40))
-    assert.equal(screen.lines[5], 'Forwarding          https://docs.exampl')
   })
 
   it('S1: shows a redirect URI whole, however narrow the terminal is, and still redraws in place', () => {
@@ -151,7 +258,7 @@ describe('StatusView', () => {
     shown = { ...shown, connections: { total: 13, open: 3 } }
     view.close()
     assert.equal(screen.lines.filter((line) => line.startsWith('Redirect URI')).length, 1)
-    assert.equal(screen.lines.at(-1), 'Connections         13 served, 3 open')
+    assert.equal(screen.lines.at(-3), 'Connections    13 served, 3 open')
   })
 
   /** What stands on a terminal that folds its lines anew when it is resized, and keeps those above its top. */
@@ -199,11 +306,11 @@ describe('StatusView', () => {
     }
   })
 
-  it('real-apps 5: says on a narrow or low terminal what fits, beginning with the state', () => {
+  it('real-apps 5: says on a narrow or low terminal what fits, addresses before all else', () => {
     const screen = new Resized()
     Object.assign(screen, { columns: 12, rows: 4 })
     new StatusView(screen, () => status).close()
-    assert.deepEqual(screen.lines, ['$ agent tunnel', 'online', 'https://rel', '12 ms'])
+    assert.deepEqual(screen.lines.slice(0, 4), ['$ agent tunnel', 'https://doc', 's.example.c', 'om'])
   })
 
   it('takes a terminal that does not say how large it is for one of 80 columns', () => {
@@ -212,7 +319,7 @@ describe('StatusView', () => {
       { columns: 0, rows: 0, write: (text) => lines.push(...stripVTControlCharacters(text).split('\n')) },
       () => ({
         ...status,
-        notice: { level: 'info', text: 'x'.repeat(500) },
+        messages: [{ level: 'info', text: 'x'.repeat(500), at: 0 }],
       }),
     ).close()
     assert.ok(lines.includes('x'.repeat(79)))
