@@ -16,6 +16,7 @@ import { addForeignCommands, addForeignFlags, readSwitches } from './ngrok-words
 import type { Environment } from './proxy.ts'
 import { runTunnel } from './tunnel-command.ts'
 import type { TunnelFlags } from './tunnel-command.ts'
+import { tellPerson } from './view/tell-person.ts'
 
 const OK = 0
 const FAILED = 1
@@ -41,7 +42,7 @@ export async function runCli(words: readonly string[], environment: Environment)
     // commander has printed its own sentence, and help is not a failure
     if (error instanceof CommanderError) return error.exitCode === 0 ? OK : WRONG_USAGE
     if (error instanceof ConfigError) {
-      process.stderr.write(`${error.problems.map(({ path, message }) => `${path}: ${message}`).join('\n')}\n`)
+      tellPerson(error.problems.map(({ path, message }) => `${path}: ${message}`).join('\n'))
       return WRONG_USAGE
     }
     process.stderr.write(`agent: ${explainUnforeseen(error)}\n`)

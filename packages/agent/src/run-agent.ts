@@ -18,6 +18,7 @@ import type { GlobalFlags } from './settings.ts'
 import { RecentRequests } from './view/recent-requests.ts'
 import { StatusView } from './view/status-view.ts'
 import type { Terminal } from './view/status-view.ts'
+import { tellPerson } from './view/tell-person.ts'
 
 /** What the flags say of the app, whatever leads visitors to it. */
 export interface UpstreamFlags {
@@ -60,7 +61,7 @@ export async function runAgent(
   // Before anything can fail: it may be why.
   for (const warning of settings.warnings) {
     log.warn(warning)
-    if (isUnlogged) process.stderr.write(`${warning}\n`)
+    if (isUnlogged) tellPerson(warning)
   }
   const requests = watched ? new RecentRequests() : undefined
   const agent = startAgent({
@@ -108,7 +109,7 @@ export async function runAgent(
     await screen?.drained(LAST_LINES_MS)
     if (refused) {
       log.error({ code: refused.code }, refused.message)
-      if (isUnlogged) process.stderr.write(`${refused.message}\n`)
+      if (isUnlogged) tellPerson(`${watched ? '\n' : ''}${refused.message}`)
       // As wrong usage, which it is; only the relay could see it.
       if (refused instanceof PolicyRefused) throw new ConfigError(refused.problems, { cause: refused })
       return 1

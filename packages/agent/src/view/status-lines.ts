@@ -107,12 +107,12 @@ function countSessions(state: AgentStatus['state'], { wanted, online }: AgentSta
 
 function tunnelParts(tunnel: TunnelStatus, row: Row): Part[] {
   const { name, labels, forwardsTo, endpoints, edges = [], redirectUri, health } = tunnel
-  const [first = '-', ...others] = endpoints.slice(0, ADDRESSES_MAX)
+  const [first, ...others] = endpoints.slice(0, ADDRESSES_MAX)
   const left = endpoints.length - ADDRESSES_MAX
   const target = { text: `-> ${forwardsTo}` } // its arrow stays with it
   const forwarding =
-    others.length === 0
-      ? [[{ text: first }, target]]
+    first === undefined || others.length === 0
+      ? [[...(first === undefined ? wordsOf('no address yet', 'gray') : [{ text: first }]), target]]
       : [
           ...[first, ...others].map((address) => [{ text: address }]),
           ...(left > 0 ? [wordsOf(`and ${left} more`)] : []),
