@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import type { ChildProcessWithoutNullStreams } from 'node:child_process'
+import type { ChildProcess, ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -13,6 +13,7 @@ import { after, before, describe, it } from 'node:test'
 
 import { ask } from '../support/ask.ts'
 import { AGENT, Processes, RELAY } from '../support/processes.ts'
+import { until } from '../support/until.ts'
 
 const SCRIPT = '/usr/bin/script'
 const CTRL_C = '\u0003'
@@ -56,7 +57,7 @@ describe('first-hour 10: on a terminal', { skip: !existsSync(SCRIPT) && `no ${SC
   let authtoken: string
   /** Standard error of a relay that has no terminal. */
   let piped: readonly string[]
-  const running: OnTerminal[] = []
+  const running: { kill(): void }[] = []
   before(async () => {
     app = createServer((_, response) => response.end('the app')).listen(0, '127.0.0.1')
     await once(app, 'listening')
@@ -122,6 +123,29 @@ describe('first-hour 10: on a terminal', { skip: !existsSync(SCRIPT) && `no ${SC
       )
     })
   }
+
+  it('a pipe gets no escape code, from relay and agent, whatever the terminal can do', async () => {
+    const written = { relay: '', agent: '' }
+    const start = (name: 'relay' | 'agent', args: readonly string[]): ChildProcess => {
+      const env = { ...environment({}), SALLYPORT_AUTHTOKEN: authtoken, SALLYPORT_LOG_FORMAT: 'pretty' }
+      const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+      running.push({ kill: () => void child.kill('SIGKILL') })
+      for (const output of [child.stdout, child.stderr]) output?.on('data', (text) => (written[name] += String(text)))
+      return child
+    }
+    const relay = start('relay', [RELAY, 'start', '--config', processes.configFile])
+    await until('the relay has started', () => written.relay.includes('relay started'))
+    const to = ['--server', processes.publicUrl, '--label', 'edge=edg_app']
+    const agent = start('agent', [AGENT, 'tunnel', ...to, `${(app.address() as AddressInfo).port}`]) // listening on TCP
+    await until('the agent is online', () => written.agent.includes('tunnel online'))
+    await ask(processes.port, { host: HOST, path: '/in-a-pipe' })
+    await until('the relay logs it', () => written.relay.includes('/in-a-pipe'))
+    for (const child of [agent, relay]) {
+      child.kill('SIGTERM')
+      await once(child, 'close')
+    }
+    for (const text of [written.relay, written.agent]) assert.doesNotMatch(text, /[^\P{Cc}\r\n]/u)
+  })
 
   it('first-hour 19: nobody is greeted in a pipe', () => assert.deepEqual(piped, []))
 

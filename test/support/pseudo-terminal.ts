@@ -27,9 +27,9 @@ export class PseudoTerminal {
   #hasEnded = false
 
   /** @param command for the shell */
-  constructor(command: string, options: { cwd: string; env?: NodeJS.ProcessEnv; columns?: number }) {
-    const { cwd, env, columns = 80 } = options
-    this.#script = spawn('script', ['-qefc', `stty cols ${columns}; exec ${command}`, '/dev/null'], {
+  constructor(command: string, options: { cwd: string; env?: NodeJS.ProcessEnv; columns?: number; rows?: number }) {
+    const { cwd, env, columns = 80, rows = 24 } = options
+    this.#script = spawn('script', ['-qefc', `stty cols ${columns} rows ${rows}; exec ${command}`, '/dev/null'], {
       cwd,
       env: { ...process.env, ...env, [MARK]: this.#mark },
       stdio: ['pipe', 'pipe', 'inherit'],
@@ -61,6 +61,11 @@ export class PseudoTerminal {
         return [] // gone, or somebody else's
       }
     })
+  }
+
+  /** Hears what is written from here on, codes and all. */
+  onData(listener: (text: string) => void): void {
+    this.#script.stdout?.on('data', listener)
   }
 
   press(keys: string): void {
