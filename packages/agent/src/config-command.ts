@@ -2,8 +2,10 @@
 
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import { basename } from 'node:path'
 
 import { ConfigError } from '@sallyport/protocol/config-error'
+import { printable } from '@sallyport/protocol/printable'
 
 import { authtokenProblem } from './agent-plan.ts'
 import { editConfig, makeConfig } from './config-edit.ts'
@@ -90,16 +92,30 @@ export function checkConfig(config: string | undefined, environment: Environment
   if (exposed) print(exposed)
 }
 
-/** Opens the file in the person's editor, then checks it. */
+// Without a terminal they wait for ever for keys that nobody can press, or draw into a file. Whatever else somebody has
+// named may need none: a window, sed, a script.
+const TERMINAL_EDITORS =
+  /^(?:editor|sensible-editor|vi|view|n?vim|vim\.(?:basic|tiny|nox)|nano|rnano|pico|micro|hx|helix|kak|joe|jmacs|jstar|jed|ne|mg|mcedit)$/
+// Reads its commands from where there are some.
+const VIM_BATCH = /\s-(?:e|E|s|es|Es)(?:\s|$)/
+
+/** @param editor as in EDITOR: a command, perhaps with arguments */
+function drawsOnTerminal(editor: string): boolean {
+  const [program = ''] = editor.trim().split(/\s/, 1)
+  return TERMINAL_EDITORS.test(basename(program)) && !VIM_BATCH.test(editor)
+}
+
+/**
+ * Opens the file in the person's editor, then checks it.
+ * @throws ConfigError where that editor needs a terminal and has none, or does not end well, or leaves problems in the file
+ */
 export function openEditor(config: string | undefined, environment: Environment, print: Print): void {
   const path = configPath(config, environment)
-  // One that somebody has named may need no terminal. vi does, and would wait for ever for keys that nobody can press.
-  const named = environment['VISUAL'] || environment['EDITOR']
-  if (!named && !(process.stdin.isTTY && process.stdout.isTTY)) {
+  const editor = environment['VISUAL'] || environment['EDITOR'] || 'vi'
+  if (drawsOnTerminal(editor) && !(process.stdin.isTTY && process.stdout.isTTY)) {
     const message = `There is no terminal to edit in. Change ${path} by other means, then: agent config check`
-    throw new ConfigError([{ path: 'agent config edit', message }])
+    throw new ConfigError([{ path: `agent config edit, with ${printable(editor)}`, message }])
   }
-  const editor = named || 'vi'
   if (!existsSync(path)) makeConfig(path, FIRST_TEXT)
   // As git does it: the variable may hold arguments, so the shell splits it; the path goes in as one.
   const ended = spawnSync('sh', ['-c', `${editor} "$@"`, editor, path], { stdio: 'inherit' })

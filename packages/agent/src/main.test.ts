@@ -406,11 +406,29 @@ describe('agent config', () => {
     assert.equal((await bad.ended).code, 2)
   })
 
-  it('first-hour 25: does not start an editor that nobody has named where there is no terminal', async () => {
+  it('first-hour 25: does not start an editor that needs a terminal where there is none', async () => {
     const path = join(home, 'unedited', 'agent.yml')
-    const { stderr, ended } = run(['config', 'edit', '--config', path], { EDITOR: '', VISUAL: '' })
-    assert.match(await stderr, /no terminal to edit in\. Change .*agent\.yml by other means, then: agent config check/)
-    assert.equal((await ended).code, 2)
+    const started = join(home, 'started')
+    const vim = join(home, 'vim')
+    writeFileSync(vim, `#!/bin/sh\n: > '${started}'\n`, { mode: 0o755 })
+    for (const EDITOR of ['', 'vim', `${vim} -R`]) {
+      const { stderr, ended } = run(['config', 'edit', '--config', path], {
+        EDITOR,
+        VISUAL: '',
+        PATH: `${home}:${process.env['PATH']}`,
+      })
+      assert.match(
+        await stderr,
+        /no terminal to edit in\. Change .*agent\.yml by other means, then: agent config check/,
+      )
+      assert.equal((await ended).code, 2)
+    }
     assert.equal(existsSync(path), false)
+    assert.equal(existsSync(started), false)
+    // The same program, told to read its commands from elsewhere.
+    const { stdout, ended } = run(['config', 'edit', '--config', path], { EDITOR: `${vim} -es` })
+    assert.match(await stdout, /is valid/)
+    assert.equal((await ended).code, 0)
+    assert.equal(existsSync(started), true)
   })
 })
