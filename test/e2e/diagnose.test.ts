@@ -9,6 +9,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import type { TestContext } from 'node:test'
 
+import type { DiagnoseReport } from '../../packages/agent/src/diagnose-command.ts'
 import { NO_OPENSSL, makeCertificate } from '../support/certificate.ts'
 import type { CertificateFiles } from '../support/certificate.ts'
 import { AGENT, Processes, freePort } from '../support/processes.ts'
@@ -120,6 +121,28 @@ describe('agent diagnose', { timeout: 120_000 }, () => {
     const token = `sp_${'x'.repeat(30)}`
     const report = await diagnose(test, { token }, `proxy OK, name resolution OK, TCP OK, ${rest}`)
     assert.match(report, /refused the authtoken.*agent config add-authtoken -/)
+  })
+
+  it('first-hour 21: says the same as JSON, with the same exit code', async (test) => {
+    if (without(test)) return
+    const token = `sp_${'x'.repeat(30)}`
+    const proxyUrl = `http://u:${PASSWORD}@127.0.0.1:${portOf(proxy)}`
+    const flags = ['--json', '--ca', certificate!.certFile, '--proxy-url', proxyUrl] // skipped without
+    const words = [AGENT, 'diagnose', '--server', processes.publicUrl, ...flags, String(portOf(app))]
+    const { code, stdout, stderr } = await processes.run(words, { SALLYPORT_AUTHTOKEN: token })
+    assert.equal(code, 1)
+    assert.equal(stderr, '')
+    for (const secret of [token, PASSWORD, 'Bearer', 'Basic']) assert.ok(!stdout.includes(secret), secret)
+    const { agent, checks, ...rest } = JSON.parse(stdout) as DiagnoseReport // what it promises
+    assert.match(agent, /^\d+\.\d+\.\d+/)
+    assert.deepEqual(rest, { relay: processes.publicUrl, proxy: `127.0.0.1:${portOf(proxy)}`, failed: 1 })
+    const found = checks.map(({ check, verdict }) => `${check} ${verdict}`)
+    const all = 'tls ok, websocket ok, authtoken fail, clock ok, protocol untried, app ok'
+    assert.equal(found.join(', '), `name ok, proxy ok, ${all}`)
+    for (const { verdict, text, ms } of checks) {
+      assert.ok(text.length > 0)
+      assert.equal(typeof ms, verdict === 'untried' ? 'object' : 'number')
+    }
   })
 
   it('first-hour 21: by a proxy, with the right password, a wrong one, none, and where nothing listens', async (test) => {

@@ -171,6 +171,7 @@ Documentation: README.md of the repository, and docs/load-balancing.md for sever
 Examples:
   agent diagnose
   agent diagnose 3000
+  agent diagnose --json 3000
   agent diagnose --server https://relay.example.com --proxy-url http://proxy.example.com:3128 3000
 
 The report holds no secrets: authtoken and proxy password are left out. The exit code is 0 where nothing failed, 1 otherwise.
@@ -180,7 +181,10 @@ Documentation: docs/agent-http.md of the repository.`,
     .action(async (upstream: string | undefined, flags: DiagnoseFlags) =>
       exit(await runDiagnose(upstream, flags, environment, print)),
     )
-  addRelayFlags(diagnose).helpOption('-h, --help', 'print this help')
+  addRelayFlags(diagnose)
+    .optionsGroup('Report:')
+    .option('--json', 'the report as JSON, for programs')
+    .helpOption('-h, --help', 'print this help')
 
   for (const command of [http, tunnel]) addForeignFlags(command)
   addForeignCommands(program)

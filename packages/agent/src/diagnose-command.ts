@@ -10,7 +10,29 @@ import { mergeSettings, readCertificate } from './settings.ts'
 import type { GlobalFlags } from './settings.ts'
 
 export type DiagnoseFlags = Pick<GlobalFlags, 'server' | 'authtoken' | 'config' | 'ca' | 'proxyUrl'> &
-  Pick<UpstreamFlags, 'hostHeader' | 'upstreamProtocol' | 'upstreamCa' | 'upstreamPin' | 'upstreamTlsVerify'>
+  Pick<UpstreamFlags, 'hostHeader' | 'upstreamProtocol' | 'upstreamCa' | 'upstreamPin' | 'upstreamTlsVerify'> & {
+    json?: boolean
+  }
+
+/** The report for programs. Keys are added, never renamed; `text` is for people and may change. */
+export interface DiagnoseReport {
+  /** Version of the agent. */
+  agent: string
+  /** The relay's address. */
+  relay: string
+  /** Host and port of the proxy that leads to it. */
+  proxy: string | null
+  /** How many checks failed. */
+  failed: number
+  /** In the order in which they were made. */
+  checks: {
+    check: 'configuration' | Lowercase<Check>
+    verdict: Finding['verdict']
+    text: string
+    /** Milliseconds, where that means anything. */
+    ms: number | null
+  }[]
+}
 
 const VERDICTS: Readonly<Record<Finding['verdict'], string>> = {
   ok: '[ OK ]',
@@ -53,14 +75,23 @@ export async function runDiagnose(
             },
           ],
   })
-  print(`agent ${AGENT_VERSION}, relay ${plan.relay.url}${plan.proxy ? `, by the proxy ${plan.proxy.host}` : ''}`)
-  for (const warning of settings.warnings) print(`${VERDICTS.warn} configuration: ${warning}`)
-  let failed = 0
+  const report: DiagnoseReport = {
+    agent: AGENT_VERSION,
+    relay: plan.relay.url,
+    proxy: plan.proxy?.host ?? null,
+    failed: 0,
+    checks: settings.warnings.map((text) => ({ check: 'configuration', verdict: 'warn', text, ms: null })),
+  }
+  const say = flags.json ? () => {} : print
+  say(`agent ${report.agent}, relay ${report.relay}${report.proxy === null ? '' : `, by the proxy ${report.proxy}`}`)
+  for (const warning of settings.warnings) say(`${VERDICTS.warn} configuration: ${warning}`)
   await diagnose(plan, ({ check, verdict, text, ms }) => {
-    if (verdict === 'fail') failed++
+    if (verdict === 'fail') report.failed++
+    report.checks.push({ check: check.toLowerCase() as Lowercase<Check>, verdict, text, ms: ms ?? null }) // so it says
     const took = verdict === 'untried' ? 'not tried; ' : ''
-    print(`${VERDICTS[verdict]} ${NAMES[check] ?? check}: ${took}${text}${ms === undefined ? '' : ` (${ms} ms)`}`)
+    say(`${VERDICTS[verdict]} ${NAMES[check] ?? check}: ${took}${text}${ms === undefined ? '' : ` (${ms} ms)`}`)
   })
-  print(failed === 0 ? 'Nothing failed.' : `${failed} failed.`)
-  return failed === 0 ? 0 : 1
+  say(report.failed === 0 ? 'Nothing failed.' : `${report.failed} failed.`)
+  if (flags.json) print(JSON.stringify(report, undefined, 2))
+  return report.failed === 0 ? 0 : 1
 }
