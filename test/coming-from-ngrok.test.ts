@@ -63,7 +63,7 @@ describe('first-hour 21: docs/coming-from-ngrok.md', { timeout: 60_000 }, () => 
     assert.match(said.get('ngrok config add-authtoken 2abcNgrokToken')!.output, /begin with sp_/)
     const { code, output } = said.get('ngrok http 80 --config FILE')!
     assert.equal(code, 2)
-    assert.match(output, /endpoints: There is no such key/)
+    assert.match(output, /endpoints: The file names no apps yet/)
   })
 })
 

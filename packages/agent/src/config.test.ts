@@ -12,6 +12,11 @@ import { configPath, parseConfig, readConfig, readOptionalConfig } from './confi
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-config-'))
 after(() => rmSync(folder, { recursive: true }))
 
+const NGROK_KEYS =
+  `api api_key connect_timeout connect_url console_ui console_ui_color crl_noverify dns_resolver_ips heartbeat_interval
+  heartbeat_tolerance inspect_db_size log_format log_level metadata region remote_management root_cas server_addr tunnels
+  update_channel update_check web_addr web_allow_hosts`.split(/\s+/)
+
 function problems(text: string): string[] {
   try {
     parseConfig(text, 'agent.yml')
@@ -34,14 +39,29 @@ describe('agent.yml', () => {
   })
 
   it('tells every problem at once, with the key that was meant', () => {
-    assert.deepEqual(problems('version: 2\nauthtokn: x\nserver: 7\nlog: {levle: info, format: xml}\ntunnels: []\n'), [
+    assert.deepEqual(problems('version: 7\nauthtokn: x\nserver: 7\nlog: {levle: info, format: xml}\nedges: []\n'), [
       'agent.yml: version: Write one of: 1.',
       'agent.yml: server: Invalid input: expected string, received number.',
       'agent.yml: log.format: Write one of: pretty, json.',
       'agent.yml: log.levle: There is no such key. Did you mean "level"?',
       'agent.yml: authtokn: There is no such key. Did you mean "authtoken"?',
-      'agent.yml: tunnels: There is no such key. Known keys: version, server, authtoken, ca, proxy_url, connections, log.',
+      'agent.yml: edges: There is no such key. Known keys: version, server, authtoken, ca, proxy_url, connections, log.',
     ])
+  })
+
+  it("first-hour 21: says of each key of ngrok's what to do instead", () => {
+    const third = 'version: 3\nagent:\n  authtoken: 2abc\n  log: stdout\nendpoints:\n  - name: shop\n'
+    assert.deepEqual(problems(third), [
+      'agent.yml: version: This is the version of a file for ngrok. Write version: 1, and keep only what the relay of Sallyport needs: server and authtoken.',
+      'agent.yml: agent: What ngrok has below this key is at the top of the file here, like authtoken and proxy_url.',
+      'agent.yml: endpoints: The file names no apps yet. Run "agent http" or "agent tunnel" for each, as a service of its own, and leave this key away.',
+    ])
+    const second = `version: "2"\nlog: /var/log/ngrok.log\n${NGROK_KEYS.map((key) => `${key}: x\n`).join('')}`
+    const found = problems(second)
+    assert.equal(found.length, 2 + NGROK_KEYS.length)
+    for (const line of found) assert.doesNotMatch(line, /no such key|Invalid input|Write one of/)
+    assert.match(problems('log: { region: eu }')[0] ?? '', /There is no such key/, 'ngrok has it at the top')
+    assert.match(problems('constructor: 1')[0] ?? '', /There is no such key/)
   })
 
   it('attack 44: tells of broken YAML and of a bad authtoken without showing the token', () => {

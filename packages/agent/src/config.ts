@@ -12,6 +12,7 @@ import { z } from 'zod'
 
 import { CONNECTIONS_MAX, authtokenProblem } from './agent-plan.ts'
 import { LOG_FORMATS, LOG_LEVELS } from './log.ts'
+import { explainNgrokKey, explainNgrokValue } from './plan/ngrok-keys.ts'
 import type { Environment } from './proxy.ts'
 import { parseProxyUrl } from './proxy.ts'
 import { parseRelayAddress } from './relay-address.ts'
@@ -150,19 +151,21 @@ export function parseConfig(text: string, path: string): ConfigFile {
   const value: unknown = document.toJS() ?? {} // an empty file is an empty mapping
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
-  throw new ConfigError(parsed.error.issues.flatMap((issue) => explain(issue, path)))
+  throw new ConfigError(parsed.error.issues.flatMap((issue) => explain(issue, path, value)))
 }
 
-function explain(issue: z.core.$ZodIssue, file: string): ConfigProblem[] {
+function explain(issue: z.core.$ZodIssue, file: string, value: unknown): ConfigProblem[] {
   const where = issue.path.join('.')
   if (issue.code !== 'unrecognized_keys') {
-    return [{ path: `${file}: ${where || 'the file'}`, message: sentence(issue) }]
+    const message = explainNgrokValue(where, Object(value)[where]) ?? sentence(issue)
+    return [{ path: `${file}: ${where || 'the file'}`, message }]
   }
   return issue.keys.map((key) => {
     const known = KNOWN_KEYS[where] ?? []
     const meant = closest(key, known)
     const hint = meant ? `Did you mean "${meant}"?` : `Known keys: ${known.join(', ')}.`
-    return { path: `${file}: ${[...issue.path, key].join('.')}`, message: `There is no such key. ${hint}` }
+    const message = (where === '' ? explainNgrokKey(key) : undefined) ?? `There is no such key. ${hint}`
+    return { path: `${file}: ${[...issue.path, key].join('.')}`, message }
   })
 }
 

@@ -1,0 +1,57 @@
+// Keys of ngrok's file, which people bring along: of each it is said in one sentence what is not offered and what to do, as
+// ngrok-words.ts does it for commands and flags. Words only; config.ts asks where it has found a key that it does not know.
+
+const ONE_BY_ONE =
+  'The file names no apps yet. Run "agent http" or "agent tunnel" for each, as a service of its own, and leave this key away.'
+const NO_INSPECTOR =
+  'The agent keeps nothing of what visitors send, so there is nothing to inspect; leave this key away.'
+const NO_UPDATE = 'The agent does not update itself; leave this key away.'
+const HEARTBEAT = 'Agent and relay look every few seconds whether the other is there; leave this key away.'
+const SERVER = 'Write server: https://relay.example.com instead, or: agent config add-server https://relay.example.com'
+const SCREEN = 'On a terminal the agent shows its state, and log lines with --log=stderr; leave this key away.'
+
+const KEYS: ReadonlyMap<string, string> = new Map([
+  ['agent', 'What ngrok has below this key is at the top of the file here, like authtoken and proxy_url.'],
+  ['api', `Edges, authtokens and sessions are managed on the relay's host: relay --help. Leave this key away.`],
+  ['api_key', `Edges, authtokens and sessions are managed on the relay's host: relay --help. Leave this key away.`],
+  ['connect_timeout', 'The agent tries again until it is connected; leave this key away.'],
+  ['connect_url', SERVER],
+  ['console_ui', SCREEN],
+  ['console_ui_color', SCREEN],
+  ['crl_noverify', 'Lists of revoked certificates are not looked at; leave this key away.'],
+  ['dns_resolver_ips', 'Names are resolved as this machine does it; leave this key away.'],
+  ['endpoints', ONE_BY_ONE],
+  ['heartbeat_interval', HEARTBEAT],
+  ['heartbeat_tolerance', HEARTBEAT],
+  ['inspect_db_size', NO_INSPECTOR],
+  ['log_format', 'Write log: { format: json } instead.'],
+  ['log_level', 'Write log: { level: info } instead.'],
+  ['metadata', 'Give it to the command instead: --metadata TEXT'],
+  ['region', 'A relay has one region; leave this key away.'],
+  ['remote_management', 'The agent is started and stopped on its own machine; leave this key away.'],
+  [
+    'root_cas',
+    'Write ca: FILE, with an authority (PEM) beside those that this machine trusts, or leave this key away.',
+  ],
+  ['server_addr', SERVER],
+  ['tunnels', ONE_BY_ONE],
+  ['update_channel', NO_UPDATE],
+  ['update_check', NO_UPDATE],
+  ['web_addr', NO_INSPECTOR],
+  ['web_allow_hosts', NO_INSPECTOR],
+])
+
+/** What to do in place of a key of ngrok's, or undefined for any other. */
+export function explainNgrokKey(key: string): string | undefined {
+  return KEYS.get(key)
+}
+
+const VERSION =
+  'This is the version of a file for ngrok. Write version: 1, and keep only what the relay of Sallyport needs: server and authtoken.'
+const LOG = 'Write log: { level: info, format: json }. Where the log goes is said by the command: --log FILE'
+
+/** The same for a known key whose value is one of ngrok's: the version, or a file for the log. */
+export function explainNgrokValue(key: string, value: unknown): string | undefined {
+  if (key === 'version' && /^[23]$/.test(String(value))) return VERSION
+  return key === 'log' && (typeof value === 'string' || typeof value === 'boolean') ? LOG : undefined
+}
