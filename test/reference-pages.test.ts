@@ -1,6 +1,8 @@
-// The tables of metrics and of error codes have a row for each that the code has, and say what it says.
+// The page of the agent is what its generator makes. The tables of metrics and of error codes have a row for each that the
+// code has, and say what it says.
 
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
@@ -29,6 +31,14 @@ interface Measured {
   aggregator: string
   values: { labels: Record<string, unknown> }[]
 }
+
+describe('first-hour 20: docs/agent.md', () => {
+  it('has every command, flag, variable and key of the agent, in its words', () => {
+    const words = ['scripts/generate-agent-doc.ts', '--check']
+    const { status, stderr } = spawnSync(process.execPath, words, { cwd: root, encoding: 'utf8' })
+    assert.equal(status, 0, stderr)
+  })
+})
 
 describe('first-hour 20: docs/metrics.md', () => {
   it('has every metric of the relay, with its type, its labels and its words', async () => {

@@ -50,7 +50,11 @@ export async function runCli(words: readonly string[], environment: Environment)
   }
 }
 
-function describeCommands(environment: Environment, exit: (code: number) => void): Command {
+/**
+ * All commands and flags, from which also docs/agent.md is made.
+ * @param exit gets the exit code of a command that ran
+ */
+export function describeCommands(environment: Environment, exit: (code: number) => void): Command {
   const print = (line: string): void => void process.stdout.write(`${line}\n`)
   const warn = (line: string): void => void process.stderr.write(`${line}\n`)
   const version = `agent ${AGENT_VERSION} (node ${process.versions.node}, ${process.platform} ${process.arch})`
@@ -71,7 +75,7 @@ Examples:
   agent http 3000
   agent diagnose 3000
 
-Documentation: README.md and docs/ of the repository; docs/agent-http.md is about agent http.`,
+Documentation: README.md and docs/ of the repository; docs/agent.md has every flag, variable and key.`,
     )
 
   const http = program
@@ -191,7 +195,7 @@ Documentation: docs/agent-http.md of the repository.`,
 
   const config = program.command('config').description('Save what every command needs in agent.yml.')
   const withConfig = (command: Command): Command =>
-    command.option('--config <file>', 'the file, instead of the usual one')
+    command.option('--config <file>', 'the file, instead of the usual one (env: SALLYPORT_CONFIG)')
   withConfig(
     config.command('add-authtoken').argument('<token>', 'the authtoken, or - to paste it where nobody sees it'),
   )
@@ -268,8 +272,16 @@ function addGlobalFlags(command: Command): void {
     .option('--region <region>', 'the region of the relay to use, where it has several')
     .optionsGroup('Log:')
     .option('--log <place>', 'where it goes: stderr, stdout, a file, or false for none (default: stderr)')
-    .addOption(new Option('--log-level <level>', 'how much is logged (env: SALLYPORT_LOG_LEVEL)').choices(LOG_LEVELS))
-    .addOption(new Option('--log-format <format>', 'how it is logged (env: SALLYPORT_LOG_FORMAT)').choices(LOG_FORMATS))
+    .addOption(
+      new Option('--log-level <level>', 'how much is logged (default: info) (env: SALLYPORT_LOG_LEVEL)').choices(
+        LOG_LEVELS,
+      ),
+    )
+    .addOption(
+      new Option('--log-format <format>', 'how it is logged (default: pretty) (env: SALLYPORT_LOG_FORMAT)').choices(
+        LOG_FORMATS,
+      ),
+    )
     .optionsGroup('Help:')
     .helpOption('-h, --help', 'print this help')
 }

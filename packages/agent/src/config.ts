@@ -12,6 +12,7 @@ import { z } from 'zod'
 
 import { CONNECTIONS_MAX, authtokenProblem } from './agent-plan.ts'
 import { LOG_FORMATS, LOG_LEVELS } from './log.ts'
+import { keysIn } from './plan/config-keys.ts'
 import { explainNgrokKey, explainNgrokValue } from './plan/ngrok-keys.ts'
 import type { Environment } from './proxy.ts'
 import { parseProxyUrl } from './proxy.ts'
@@ -54,8 +55,6 @@ const schema = z.strictObject(
 )
 
 export type ConfigFile = z.infer<typeof schema>
-
-const KNOWN_KEYS: Record<string, readonly string[]> = { '': Object.keys(schema.shape), log: Object.keys(log.shape) }
 
 /** Where the file is: as told, or agent.yml in the user's configuration folder; undefined where the user has no home. */
 export function findConfigPath(told: string | undefined, environment: Environment): string | undefined {
@@ -161,7 +160,7 @@ function explain(issue: z.core.$ZodIssue, file: string, value: unknown): ConfigP
     return [{ path: `${file}: ${where || 'the file'}`, message }]
   }
   return issue.keys.map((key) => {
-    const known = KNOWN_KEYS[where] ?? []
+    const known = keysIn(where)
     const meant = closest(key, known)
     const hint = meant ? `Did you mean "${meant}"?` : `Known keys: ${known.join(', ')}.`
     const message = (where === '' ? explainNgrokKey(key) : undefined) ?? `There is no such key. ${hint}`

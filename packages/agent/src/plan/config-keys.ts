@@ -1,0 +1,52 @@
+// The keys of agent.yml: what each takes and is for. The parser knows these and no others, and docs/agent.md is made from them.
+
+import { CONNECTIONS_MAX } from '../agent-plan.ts'
+import type { ConfigFile } from '../config.ts'
+import { LOG_FORMATS, LOG_LEVELS } from '../log.ts'
+
+/** Keys of the file, those inside a block with a dot before them. A type, so that none can be forgotten here. */
+type Path<File> = {
+  [Key in keyof File & string]:
+    | Key
+    | (NonNullable<File[Key]> extends object ? `${Key}.${Path<NonNullable<File[Key]>>}` : never)
+}[keyof File & string]
+
+export interface ConfigKey {
+  /** What stands behind it, in Markdown. */
+  takes: string
+  meaning: string
+}
+
+export const CONFIG_KEYS: Readonly<Record<Path<Required<ConfigFile>>, ConfigKey>> = {
+  version: { takes: '`1`', meaning: 'The version of this file; it may be left out.' },
+  server: { takes: 'an address, like `https://relay.example.com`', meaning: 'Where the relay is.' },
+  authtoken: {
+    takes: 'text that begins with `sp_`',
+    meaning: 'What the relay knows this agent by: a secret. `agent config add-authtoken -` saves it here.',
+  },
+  ca: { takes: 'a file', meaning: "A further authority (PEM) for the relay's certificate." },
+  proxy_url: {
+    takes: 'an address, like `http://proxy.example.com:3128`',
+    meaning: 'The HTTP proxy that leads to the relay.',
+  },
+  connections: {
+    takes: `a number from 1 to ${CONNECTIONS_MAX}`,
+    meaning: 'How many connections the agent keeps to the relay.',
+  },
+  log: { takes: 'a block', meaning: 'How much is logged, and how.' },
+  'log.level': { takes: oneOf(LOG_LEVELS), meaning: 'How much is logged.' },
+  'log.format': { takes: oneOf(LOG_FORMATS), meaning: 'How it is logged.' },
+}
+
+/** The keys inside one block, or at the top where `block` is empty. */
+export function keysIn(block: string): string[] {
+  const start = block === '' ? '' : `${block}.`
+  return Object.keys(CONFIG_KEYS)
+    .filter((path) => path.startsWith(start))
+    .map((path) => path.slice(start.length))
+    .filter((key) => !key.includes('.'))
+}
+
+function oneOf(values: readonly string[]): string {
+  return values.map((value) => `\`${value}\``).join(', ')
+}
