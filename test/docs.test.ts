@@ -12,8 +12,36 @@ import { ProtocolError, decodeStreamHeader, encodeRefusal, toProtocolErrorCode }
 import type { RefusalCode } from '@sallyport/protocol'
 import { parseConfig, redirectUri } from '@sallyport/server'
 
+import { parseConfig as parseAgentConfig } from '../packages/agent/src/config.ts'
+
 const root = join(import.meta.dirname, '..')
 const COMMANDS = { relay: 'packages/server/src/main.ts', agent: 'packages/agent/src/main.ts' }
+
+/** What a relay.yml cannot be without. */
+const NEEDED: Readonly<Record<string, string>> = {
+  domain: 'domain: example.com\n',
+  public_url: 'public_url: https://relay.example.com\n',
+  listen: 'listen: { http: 0.0.0.0:80 }\n',
+  edges: 'edges:\n  - id: edg_docs\n    hosts: [docs.example.com]\n',
+}
+const SIGN_IN =
+  '    policy:\n      on_http_request:\n        - actions:\n            - type: openid-connect\n              config:\n                issuer_url: https://login.example.com\n                client_id: sallyport\n'
+const OF_EDGE = new Set(['routes', 'backend', 'policy'])
+const OF_SIGN_IN = new Set(['allow', 'deny'])
+
+/** A relay.yml around a fragment, which is told by its first key. */
+function surround(fragment: string): string {
+  const keys = [...fragment.matchAll(/^(\w+):/gm)].map(([, key = '']) => key)
+  const whole = Object.values(NEEDED).join('')
+  if (OF_EDGE.has(keys[0] ?? '')) return whole + indent(fragment, 4)
+  if (OF_SIGN_IN.has(keys[0] ?? '')) return whole + SIGN_IN + indent(fragment, 16)
+  const missing = Object.entries(NEEDED).filter(([key]) => !keys.includes(key))
+  return fragment + missing.map(([, text]) => text).join('')
+}
+
+function indent(text: string, spaces: number): string {
+  return text.replaceAll(/^(?=.)/gm, ' '.repeat(spaces))
+}
 
 interface Fence {
   language: string
@@ -39,13 +67,19 @@ describe('documentation', () => {
     })
   }
 
-  it('shows configurations that the relay accepts', () => {
-    const found = fencesOf('yaml').filter(({ text }) => text.startsWith('domain:'))
-    assert.ok(found.length >= 3, `${found.length} found`)
+  it('shows configurations that relay and agent accept, fragments included', () => {
+    const found = fencesOf('yaml')
+    assert.ok(found.length >= 25, `${found.length} found`)
     for (const { page, text } of found) {
+      const [key = ''] = text.split(':', 1)
+      if (key === 'version') {
+        assert.doesNotThrow(() => parseAgentConfig(text.replace('sp_…', 'sp_some'), 'agent.yml'), page)
+        continue
+      }
+      const whole = surround(text)
       const names = [...text.matchAll(/\$\{(\w+)/g)].map((match) => match[1] ?? '')
       const env = Object.fromEntries(names.map((name) => [name, 'some-value']))
-      assert.doesNotThrow(() => parseConfig(text, { source: 'relay.yml', env }), page)
+      assert.doesNotThrow(() => parseConfig(whole, { source: 'relay.yml', env }), page)
     }
   })
 
