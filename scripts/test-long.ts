@@ -1,7 +1,7 @@
 // `npm run test:long`: what `npm test` does with a small sample, at length: the fuzzers, the comparison of our parsers
 // with Node's, answers to those who are still uploading, and programs that nobody here wrote. Other cases each time; the seed
 // is printed. An argument is how many times the sample is played. And once the sign-in with Ory Hydra, which `npm test` skips
-// where nobody has built it.
+// where nobody has built it, and the picture of the README.
 
 import { spawn } from 'node:child_process'
 import { globSync } from 'node:fs'
@@ -37,6 +37,7 @@ const files = [
   'test/interop/hydra.test.ts',
   'test/interop/mosquitto.test.ts',
   'test/interop/nginx.test.ts',
+  'test/readme-picture.test.ts',
 ]
 const timeout = `--test-timeout=${minutes * 60_000}`
 const child = spawn(process.execPath, ['--test', '--test-reporter=spec', '--test-concurrency=1', timeout, ...files], {
@@ -44,6 +45,7 @@ const child = spawn(process.execPath, ['--test', '--test-reporter=spec', '--test
   stdio: 'inherit',
   env: {
     ...process.env,
+    SALLYPORT_README_PICTURE: 'make',
     SALLYPORT_FUZZ_SEED: String(seed),
     SALLYPORT_FUZZ_ROUNDS: String(rounds),
     SALLYPORT_EARLY_ANSWERS: String(5 * rounds),

@@ -192,6 +192,7 @@ describe('docs/protocol.md', () => {
 function linksOf(markdown: string): string[] {
   const prose = markdown.replaceAll(/^```.*?^```/gms, '').replaceAll(/`[^`\n]*`/g, '')
   const links = [...prose.matchAll(/\[[^\]]*\]\(([^)\s]+)\)/g)].map((match) => match[1] ?? '')
+  links.push(...[...prose.matchAll(/\b(?:src|srcset)="([^"]+)"/g)].map((match) => match[1] ?? ''))
   return links.filter((link) => !/^[a-z]+:/.test(link))
 }
 
