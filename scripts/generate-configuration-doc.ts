@@ -41,7 +41,8 @@ next one that is free.
   empty. \`$\${\` stands for a plain \`\${\`. A missing variable without a default is a problem.
 * Durations are \`90s\`, \`15m\`, \`8h\`, \`7d\`, or a number of seconds.
 * Relative paths of files start at the folder of the configuration file.
-* **Paths of routes are case-sensitive**: \`/Admin\` is not \`/admin\`. Hosts are not.
+* **Paths of routes are case-sensitive**: \`/Admin\` is not \`/admin\`. If your app does not distinguish case, put the rule on a
+  \`path_prefix\` above both. Hosts are not case-sensitive.
 
 ## Example
 

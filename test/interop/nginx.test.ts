@@ -1,4 +1,4 @@
-// nginx, which nobody here wrote, in front of the relay by the block of docs/security.md as it stands there: visitors and agents
+// nginx, which nobody here wrote, in front of the relay by the block of docs/behind-a-proxy.md as it stands there: visitors and agents
 // come by TLS, and the relay sees HTTP/1.1. SALLYPORT_EARLY_ANSWERS sets how many uploads each line is; `npm run test:long`
 // makes it 200. Skipped with the reason where it is not installed.
 
@@ -111,7 +111,7 @@ describe('interop with nginx', { timeout: 60_000 * Math.max(1, UPLOADS / 4) }, (
 
   /** The block of the documentation, with names, ports and files of this test. */
   async function nginxConfig(certFile: string, keyFile: string, relayPort: number): Promise<string> {
-    const page = await readFile(join(import.meta.dirname, '../../docs/security.md'), 'utf8')
+    const page = await readFile(join(import.meta.dirname, '../../docs/behind-a-proxy.md'), 'utf8')
     let block = /```nginx\n(.*?)```/s.exec(page)![1]! // or there is nothing to try
     for (const [there, here] of [
       ['127.0.0.1:8080', `127.0.0.1:${relayPort}`],
