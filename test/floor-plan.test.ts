@@ -21,11 +21,12 @@ const WALK = [
   ['node'],
   ['tunnel'],
   ['exchange'],
+  ['pages'],
   ['store'],
   ['keys'],
   ['config'],
 ]
-const GROUND = new Set(['config', 'errors', 'log', 'log-for-people', 'version', 'keys'])
+const GROUND = new Set(['config', 'errors', 'log', 'log-for-people', 'version', 'keys', 'texts'])
 
 interface Import {
   from: string

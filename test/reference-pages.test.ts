@@ -10,6 +10,7 @@ import { describe, it } from 'node:test'
 import { Metrics } from '../packages/server/src/admin/metrics.ts'
 import { RelayError } from '../packages/server/src/errors.ts'
 import type { RelayErrorCode } from '../packages/server/src/errors.ts'
+import { PAGE_TEXTS } from '../packages/server/src/texts/page-texts.ts'
 import { WorkerMetrics } from '../packages/server/src/workers/worker-metrics.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -96,8 +97,9 @@ describe('first-hour 20: docs/errors.md', () => {
     const codes = [...table.matchAll(/^ {2}(\w+): \{/gm)].map(([, code]) => code as RelayErrorCode)
     assert.ok(codes.length > 20)
     const expected = codes.map((code) => {
-      const { publicCode, status, title, mayPassLater } = new RelayError(code)
-      return [publicCode, String(status), title, mayPassLater ? 'yes' : 'no']
+      const error = new RelayError(code)
+      const { publicCode, status, mayPassLater } = error
+      return [publicCode, String(status), error.titleIn(PAGE_TEXTS.en), mayPassLater ? 'yes' : 'no']
     })
     const rows = rowsOf('docs/errors.md')
     assert.deepEqual(

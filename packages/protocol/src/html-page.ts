@@ -13,11 +13,13 @@ export interface HtmlPage {
   /** HTML that is already safe: built from literals and escapeHtml. So is `head`. */
   body: string
   head?: string
+  /** BCP 47. */
+  lang?: string
 }
 
-export function renderHtml({ title, style, body, head = '' }: HtmlPage): string {
+export function renderHtml({ title, style, body, head = '', lang = 'en' }: HtmlPage): string {
   return `<!doctype html>
-<html lang="en">
+<html lang="${lang}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">

@@ -3,6 +3,7 @@
 import type { Labels } from '@sallyport/protocol'
 
 import type { Exchange } from '../exchange/exchange.ts'
+import type { Saying } from '../texts/page-texts.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
 import type { Backend, Destination } from './backend.ts'
 import { RetryBudget } from './retry-budget.ts'
@@ -12,7 +13,7 @@ export class RouteBackend {
   /** What its tunnel groups select by; empty where no label leads here. */
   readonly selectors: readonly Labels[]
   /** What a visitor is told while no tunnel is online, where that does not follow from the labels. */
-  readonly advice: string | undefined
+  readonly advice: Saying | undefined
   readonly budget = new RetryBudget()
   readonly #backend: Backend
   readonly #sticky: StickyCookie | undefined
@@ -20,7 +21,7 @@ export class RouteBackend {
   constructor(
     backend: Backend,
     selectors: readonly Labels[],
-    { sticky, advice }: { sticky?: StickyCookie | undefined; advice?: string } = {},
+    { sticky, advice }: { sticky?: StickyCookie | undefined; advice?: Saying } = {},
   ) {
     this.#backend = backend
     this.selectors = selectors

@@ -367,10 +367,8 @@ export class Endpoints implements EndpointBinder {
   #add({ bind, session, host, config, digest }: Wanted): Endpoint {
     const { edges, registry, policyOf, originOf, log } = this.#init
     const selection = registry.select(labelsOf(host))
-    const advice =
-      'The agent that serves this address is not connected at the moment. If it is yours, look at its terminal.'
     const backend = new RouteBackend(new TunnelGroup({ selection, onOutlier: outlierLog(log, config.id) }), [], {
-      advice,
+      advice: (texts) => texts.instead.agentAway,
     })
     const routes = config.routes.map((route) => ({
       match: route,
@@ -399,8 +397,10 @@ export class Endpoints implements EndpointBinder {
     const selection = registry.select(labelsOf(host))
     const backend = new RouteBackend(new TunnelGroup({ selection }), [])
     const policy = async (): Promise<void> => {
-      const advice = 'The relay was restarted, and the agent that serves this address is not back yet.'
-      throw new RelayError('no_tunnel_online', { advice, headers: { 'retry-after': '5' } })
+      throw new RelayError('no_tunnel_online', {
+        advice: (texts) => texts.instead.agentNotBack,
+        headers: { 'retry-after': '5' },
+      })
     }
     const edge = new Edge(edgeIdOf(authtokenId, host), [{ match: { path_prefix: '/' }, policy, backend }], originOf)
     const endpoint: Endpoint = {

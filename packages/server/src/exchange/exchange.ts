@@ -4,7 +4,9 @@
 import type { Duplex } from 'node:stream'
 
 import { RelayError } from '../errors.ts'
-import { errorAnswer } from './error-page.ts'
+import { errorAnswer } from '../pages/error-page.ts'
+import { PAGE_TEXTS } from '../texts/page-texts.ts'
+import type { PageTexts } from '../texts/page-texts.ts'
 import { grpcAnswer, grpcTypeOf } from './grpc.ts'
 import { HeaderEdits } from './header-edits.ts'
 import type { Identity } from './identity.ts'
@@ -186,6 +188,11 @@ export class Exchange {
     return readHeader(this.request.rawHeaders, name)
   }
 
+  /** What the relay's own answers are written in. */
+  get texts(): PageTexts {
+    return PAGE_TEXTS.en
+  }
+
   /** The status of the answer; 0 where the visitor got none. */
   get status(): number {
     if (this.hasSwitched) return 101
@@ -308,10 +315,15 @@ export class Exchange {
   }
 
   #refuse(error: RelayError): void {
-    const { grpcType, isNavigation, requestId } = this
-    const asker = { accept: this.header('accept'), fetchDestination: this.header('sec-fetch-dest'), isNavigation }
+    const { grpcType, isNavigation, requestId, texts } = this
+    const asker = {
+      texts,
+      accept: this.header('accept'),
+      fetchDestination: this.header('sec-fetch-dest'),
+      isNavigation,
+    }
     const answer =
-      grpcType === undefined ? errorAnswer(error, requestId, asker) : grpcAnswer(error, requestId, grpcType)
+      grpcType === undefined ? errorAnswer(error, requestId, asker) : grpcAnswer(error, requestId, grpcType, texts)
     const { status, headers, body } = answer
     this.respond(status, headers, body)
   }

@@ -2,8 +2,9 @@
 // Pure: no I/O, no clock. Source: "gRPC over HTTP2" and "HTTP to gRPC Status Code Mapping" of the gRPC specification.
 
 import type { RelayError } from '../errors.ts'
-import { errorHeaders } from './error-page.ts'
-import type { ErrorAnswer } from './error-page.ts'
+import { errorHeaders } from '../pages/error-page.ts'
+import type { ErrorAnswer } from '../pages/error-page.ts'
+import type { PageTexts } from '../texts/page-texts.ts'
 
 /** What a gRPC library hears for a status of ours. */
 const STATUS_OF: ReadonlyMap<number, number> = new Map([
@@ -45,14 +46,14 @@ export function grpcTypeOf(method: string, contentType: string | undefined): str
 }
 
 /** Trailers-Only: a status of gRPC in a head of 200 without a body. */
-export function grpcAnswer(error: RelayError, requestId: string, contentType: string): ErrorAnswer {
-  const { status, title, advice } = error
+export function grpcAnswer(error: RelayError, requestId: string, contentType: string, texts: PageTexts): ErrorAnswer {
+  const { status } = error
   return {
     status: 200,
     headers: {
       'content-type': contentType,
       'grpc-status': String(STATUS_OF.get(status) ?? UNKNOWN),
-      'grpc-message': percentEncode(`${title}: ${advice}`.slice(0, MESSAGE_MAX_CHARS)),
+      'grpc-message': percentEncode(`${error.titleIn(texts)}: ${error.adviceIn(texts)}`.slice(0, MESSAGE_MAX_CHARS)),
       ...errorHeaders(error, requestId),
     },
     body: '',

@@ -16,7 +16,7 @@ export function noTunnelError(backend: RouteBackend, tried: number, last: Stream
   const labels = selectors.map((selector) => formatLabels(selector)).join(' or ')
   const flags = [...(selectors[0] ?? [])].map(([key, value]) => `--label ${shellWord(`${key}=${value}`)}`).join(' ')
   return new RelayError('no_tunnel_online', {
-    advice: `This address is set up, but no agent is connected with the label ${labels}. If it is yours, start one:`,
+    advice: (texts) => texts.instead.noTunnelWith(labels),
     command: `agent tunnel ${flags} http://localhost:8000`,
     headers,
   })
@@ -26,14 +26,7 @@ function refusedError(reply: StreamReply, tried: number): RelayError {
   const reason = reply.ok ? '' : `${reply.code}: ${reply.reason}`
   const detail = `${tried} tunnel${tried === 1 ? '' : 's'} tried, the last one said ${reason}`
   if (!reply.ok && reply.code === 'app_timeout') return new RelayError('app_timeout', { detail })
-  const advice =
-    tried === 1
-      ? 'The tunnel is online, but the app behind it cannot be reached: 1 tunnel was tried.'
-      : `All apps are down: ${tried} tunnels were tried, and none reached the app behind it.`
-  return new RelayError('app_down', {
-    detail,
-    advice: `${advice} Start the app, or check the address that the agent forwards to.`,
-  })
+  return new RelayError('app_down', { detail, advice: (texts) => texts.instead.appDown(tried) })
 }
 
 /** The stream broke before the visitor got an answer. */

@@ -121,7 +121,7 @@ function checkMethod(pseudo: ReadonlyMap<string, string>): boolean {
     throw new RelayError('method_not_allowed', {
       status: 501,
       detail: `protocol ${protocol}`,
-      advice: 'Only WebSockets can be opened through a connection of HTTP/2.',
+      advice: (texts) => texts.instead.onlyWebSockets,
     })
   }
   if (method === 'CONNECT' || method === 'TRACE') {

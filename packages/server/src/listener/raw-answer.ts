@@ -3,10 +3,12 @@
 import { STATUS_CODES } from '@sallyport/protocol/node-http'
 
 import type { RelayError } from '../errors.ts'
+import { PAGE_TEXTS } from '../texts/page-texts.ts'
 
 /** A whole answer of HTTP/1.1, the last one on its connection. */
 export function rawAnswer(refusal: RelayError): string {
-  const { title, status, advice: detail, publicCode: code, headers = {} } = refusal
+  const { status, publicCode: code, headers = {} } = refusal
+  const [title, detail] = [refusal.titleIn(PAGE_TEXTS.en), refusal.adviceIn(PAGE_TEXTS.en)]
   const body = `${JSON.stringify({ type: 'about:blank', title, status, detail, code })}\n`
   const lines = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,

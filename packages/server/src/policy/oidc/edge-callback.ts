@@ -9,10 +9,11 @@ import {
   authorizationCodeGrant,
 } from 'openid-client'
 
-import { RelayError } from '../../errors.ts'
+import { OPEN_SITE, RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import { readCookie } from '../../exchange/read-cookie.ts'
 import { StoreUnavailable } from '../../store/store.ts'
+import type { Saying } from '../../texts/page-texts.ts'
 import { keptAccessToken } from './access-token.ts'
 import { STATE_MS, stateHash } from './authorization.ts'
 import type { BoxContents } from './boxes.ts'
@@ -35,8 +36,7 @@ import { readVisitor, verifyTokens } from './verified-claims.ts'
 
 /** A code that was used up or too old, and a provider with troubles of its own. What else is refused, no second try mends. */
 const MAY_WORK_AGAIN: ReadonlySet<string> = new Set(['invalid_grant', 'temporarily_unavailable', 'server_error'])
-const OPERATOR_KNOWS =
-  'The relay and the identity provider do not agree. To try again helps once that is mended. The operator finds the reason in the relay’s log.'
+const NO_AGREEMENT: Saying = ({ instead }) => instead.noAgreement
 
 export async function finishSignIn(exchange: Exchange, parts: SignInParts): Promise<void> {
   const opened = openHandOver(exchange, parts)
@@ -75,7 +75,7 @@ export async function finishSignIn(exchange: Exchange, parts: SignInParts): Prom
       'sign-in failed',
     )
     const href = logInPath(registration, returnTo)
-    failWithLink(exchange, error, { label: 'Try again', href }, { 'set-cookie': [forget] })
+    failWithLink(exchange, error, { label: ({ ways }) => ways.again, href }, { 'set-cookie': [forget] })
   }
 }
 
@@ -129,7 +129,7 @@ function openHandOver(exchange: Exchange, parts: SignInParts): OpenedHandOver | 
 }
 
 function lost(detail: string): RelayError {
-  return new RelayError('sign_in_failed', { detail, wayOn: { label: 'Open this site', href: '/' } })
+  return new RelayError('sign_in_failed', { detail, wayOn: OPEN_SITE })
 }
 
 function over(detail: string): RelayError {
@@ -140,8 +140,8 @@ function over(detail: string): RelayError {
 function cookieless(host: string): RelayError {
   return new RelayError('sign_in_expired', {
     detail: 'this browser has come back without the cookie for the second time',
-    title: 'Your browser keeps no cookies of this site',
-    advice: `Signing in needs cookies, and your browser has come back without the one that it was given. Allow cookies for ${host} in its settings, then sign in again.`,
+    title: ({ noCookies }) => noCookies.title,
+    advice: ({ noCookies }) => noCookies.advice(host),
   })
 }
 
@@ -181,7 +181,7 @@ async function redeem(
     const said = inWords(errorDescription) ?? inWords(error) ?? 'nothing'
     throw new RelayError('sign_in_failed', {
       detail: `the provider answered ${inWords(error)}: ${said}`,
-      advice: `The identity provider said: ${said}`,
+      advice: ({ instead }) => instead.providerSaid(said),
     })
   }
   const answer = new URL(`${parts.publicOrigin}${registration.callbackPath}`)
@@ -205,7 +205,7 @@ async function redeem(
   if (stale !== undefined) {
     throw new RelayError('sign_in_failed', {
       detail: stale,
-      advice: 'The identity provider was to ask you for your password again, and did not.',
+      advice: ({ instead }) => instead.notAskedAgain,
     })
   }
 
@@ -249,13 +249,13 @@ function relayErrorOf(thrown: unknown): RelayError {
     const isAboutClient = error === 'invalid_client' || error === 'unauthorized_client' || status === 401
     const hint = isAboutClient ? '; are client_id and credentials right?' : ''
     const detail = `the token endpoint refused with ${describeBodyError(thrown)}${hint}`
-    const advice = MAY_WORK_AGAIN.has(error) ? {} : { advice: OPERATOR_KNOWS }
+    const advice = MAY_WORK_AGAIN.has(error) ? {} : { advice: NO_AGREEMENT }
     return new RelayError('sign_in_failed', { detail, cause: thrown, ...advice })
   }
   if (thrown instanceof WWWAuthenticateChallengeError) {
     const said = describeChallenges(thrown)
     const detail = `the token endpoint answered HTTP ${thrown.status}: ${said}; are client_id and credentials right?`
-    return new RelayError('sign_in_failed', { detail, cause: thrown, advice: OPERATOR_KNOWS })
+    return new RelayError('sign_in_failed', { detail, cause: thrown, advice: NO_AGREEMENT })
   }
   if (thrown instanceof ClientError || thrown instanceof AuthorizationResponseError) {
     const inner: unknown = thrown.cause

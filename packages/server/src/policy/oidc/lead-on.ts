@@ -32,7 +32,7 @@ export async function leadOn(
     })
   }
   const href = logInPath(registration, returnTo, { again: '1' })
-  failWithLink(exchange, error, { label: 'Sign in again', href })
+  failWithLink(exchange, error, { label: ({ ways }) => ways.signInAgain, href })
 }
 
 async function hasSession(exchange: Exchange, registration: Registration, parts: SignInParts): Promise<boolean> {

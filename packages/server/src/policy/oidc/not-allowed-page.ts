@@ -7,6 +7,7 @@ import type { OpenidConnectConfig } from '../../config/config.ts'
 import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import { countingEmail, type AllowVerdict, type Person } from './allow.ts'
+import { htmlOf } from '../../pages/page.ts'
 import { failWithPage } from './sign-in-page.ts'
 
 type Refusal = Extract<AllowVerdict, { ok: false }>['reason']
@@ -37,20 +38,18 @@ export function showNotAllowed(
   // `bdi`: a name that is written from right to left turns nothing else around.
   const named = [person.name, person.email].flatMap((text) => (text === undefined ? [] : [bdi(text)]))
   const who = named.length > 0 ? named.join(', ') : bdi(person.subject)
-  const unverified = isUnverified
-    ? '\n<p>The identity provider does not say that this email address is verified, so it does not count here.</p>'
-    : ''
+  const { texts } = exchange
+  const { signedInAs, ...more } = texts.notAllowed
+  const unverified = isUnverified ? `\n<p>${escapeHtml(more.unverified)}</p>` : ''
   const groupless =
-    reason === 'not_listed' && allow?.groups && hasNo(allow.groups)
-      ? '\n<p>The identity provider names no groups for you, so none can count here.</p>'
-      : ''
+    reason === 'not_listed' && allow?.groups && hasNo(allow.groups) ? `\n<p>${escapeHtml(more.groupless)}</p>` : ''
   failWithPage(
     exchange,
     error,
     {
-      body: `<p>You are signed in as <strong>${who}</strong>.</p>${unverified}${groupless}
-<p>${escapeHtml(error.advice)}</p>
-<form method="post" action="/.sallyport/logout"><button type="submit">Sign out, and use another account</button></form>`,
+      body: `<p>${htmlOf(signedInAs, { who: `<strong>${who}</strong>` })}</p>${unverified}${groupless}
+<p>${escapeHtml(error.adviceIn(texts))}</p>
+<form method="post" action="/.sallyport/logout"><button type="submit">${escapeHtml(texts.ways.signOutAndChange)}</button></form>`,
       formAction: "'self'",
     },
     // With no-referrer, browsers would send `Origin: null` with the form (Fetch, "append a request Origin header").

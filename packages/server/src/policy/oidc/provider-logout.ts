@@ -8,6 +8,8 @@
 
 import { hash } from 'node:crypto'
 
+import { escapeHtml } from '@sallyport/protocol'
+
 import { RelayError } from '../../errors.ts'
 import type { Attempts } from '../../exchange/attempts.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
@@ -110,6 +112,8 @@ export class ProviderLogout {
     // A guess looks like this, and so does a visitor who was not here. Nobody is told which.
     if (ending.length === 0) this.#refusals.add(exchange.clientIp, this.#parts.clock())
     await this.#end(ending, iss, 'front-channel')
+    const { lang, signOut } = exchange.texts
+    const byProvider = escapeHtml(signOut.byProvider)
     exchange.respond(
       200,
       {
@@ -119,7 +123,7 @@ export class ProviderLogout {
         'referrer-policy': 'no-referrer',
         'x-content-type-options': 'nosniff',
       },
-      '<!doctype html>\n<html lang="en">\n<title>Signed out</title>\n<p>Signed out.</p>\n</html>\n',
+      `<!doctype html>\n<html lang="${lang}">\n<title>${byProvider}</title>\n<p>${byProvider}</p>\n</html>\n`,
     )
   }
 

@@ -29,8 +29,9 @@ export function requireAnySession(ways: readonly SignInWay[]): Action {
       if (refusal) return refusal()
       exchange.identity = undefined
       if (!exchange.isNavigation) return refuseWithoutSession(exchange)
-      const body = choicePage(registrations, returnTo(exchange.target, exchange.origin))
-      failWithPage(exchange, signInRequired(exchange.edgeId), { body, title: 'Choose how to sign in', footer: '' })
+      const { texts } = exchange
+      const body = choicePage(registrations, returnTo(exchange.target, exchange.origin), texts)
+      failWithPage(exchange, signInRequired(exchange.edgeId), { body, title: texts.choose.title, footer: '' })
     }
     await attempt(0)
   }

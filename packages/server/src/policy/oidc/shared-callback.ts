@@ -24,7 +24,7 @@ const MAX_ERROR_CHARS = 300 // as shown on a page; the limits below are what a U
 export function refuseOldCallback(): never {
   throw new RelayError('sign_in_failed', {
     detail: `an answer has come to ${CALLBACK}, which is nobody's redirect URI any more: relay oidc redirect-uri ISSUER prints the one to register`,
-    advice: `Go back to the page you wanted and try again. If that ends here again, the identity provider still uses an old address of this relay: each provider has a redirect URI of its own now, below ${CALLBACK}/. The operator registers there what this command prints:`,
+    advice: ({ instead }) => instead.oldCallback(CALLBACK),
     command: 'relay oidc redirect-uri ISSUER --config relay.yml',
   })
 }

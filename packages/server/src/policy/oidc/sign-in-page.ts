@@ -3,9 +3,9 @@
 import { escapeHtml } from '@sallyport/protocol'
 
 import type { RelayError, WayOn } from '../../errors.ts'
-import { errorFooter, errorHeaders, problemAnswer } from '../../exchange/error-page.ts'
+import { errorFooter, errorHeaders, problemAnswer } from '../../pages/error-page.ts'
 import type { Exchange, ResponseHeaders } from '../../exchange/exchange.ts'
-import { renderPage, wayOnHtml, type Page } from '../../exchange/page.ts'
+import { renderPage, wayOnHtml, type Page } from '../../pages/page.ts'
 import type { Registration } from './registration.ts'
 
 /** Where a sign-in begins anew. */
@@ -19,10 +19,12 @@ export function logInPath(
 
 /** Like Exchange.fail, with a link. Headers of the answer, such as cookies to remove, go with either form. */
 export function failWithLink(exchange: Exchange, error: RelayError, wayOn: WayOn, headers: ResponseHeaders = {}): void {
-  failWithPage(exchange, error, { body: `<p>${escapeHtml(error.advice)}</p>\n${wayOnHtml(wayOn)}` }, headers)
+  const { texts } = exchange
+  const body = `<p>${escapeHtml(error.adviceIn(texts))}</p>\n${wayOnHtml(wayOn, texts)}`
+  failWithPage(exchange, error, { body }, headers)
 }
 
-type PageOfError = Omit<Page, 'title' | 'requestId'> & { title?: string }
+type PageOfError = Omit<Page, 'title' | 'requestId' | 'texts'> & { title?: string }
 
 /** Like Exchange.fail, with a page of its own for people. */
 export function failWithPage(
@@ -34,7 +36,7 @@ export function failWithPage(
   if (exchange.isNavigation) return showErrorPage(exchange, error, page, headers)
   exchange.error = error
   exchange.knownUser ??= error.user
-  const answer = problemAnswer(error, exchange.requestId)
+  const answer = problemAnswer(error, exchange.requestId, exchange.texts)
   exchange.respond(answer.status, { ...answer.headers, ...headers }, answer.body)
 }
 
@@ -47,8 +49,14 @@ export function showErrorPage(
 ): void {
   exchange.error = error
   exchange.knownUser ??= error.user
-  const { requestId } = exchange
-  const rendered = renderPage({ title: error.title, footer: errorFooter(error), ...page, requestId })
+  const { requestId, texts } = exchange
+  const rendered = renderPage({
+    title: error.titleIn(texts),
+    footer: errorFooter(error, texts),
+    ...page,
+    texts,
+    requestId,
+  })
   const own = errorHeaders(error, requestId)
   exchange.respond(error.status, { ...rendered.headers, ...own, ...headers }, rendered.body)
 }

@@ -3,9 +3,9 @@
 
 import { escapeHtml } from '@sallyport/protocol'
 
-import { RelayError } from '../../errors.ts'
+import { OPEN_SITE, RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
-import { wayOnHtml } from '../../exchange/page.ts'
+import { wayOnHtml } from '../../pages/page.ts'
 import { returnTo } from './return-to.ts'
 import { showErrorPage } from './sign-in-page.ts'
 
@@ -25,7 +25,7 @@ export function signInRequired(edgeId: string): RelayError {
  */
 export function refuseWithoutSession(exchange: Exchange, authId?: string): void {
   const error = signInRequired(exchange.edgeId)
-  const { isFormSubmission, isForFrame } = exchange
+  const { isFormSubmission, isForFrame, texts } = exchange
   if (!isFormSubmission && !isForFrame) throw error
 
   // Afterwards to the page with the form, or around the frame, where that is ours and the browser says which it is.
@@ -33,21 +33,18 @@ export function refuseWithoutSession(exchange: Exchange, authId?: string): void 
   const query = new URLSearchParams({ ...(authId !== undefined && { auth_id: authId }), return_to: page })
   const href = `/.sallyport/login?${query.toString()}`
   if (!isFormSubmission) {
-    const body = `<p>You are not signed in, or not any more.</p>\n${wayOnHtml({ label: 'Sign in', href }, '_top')}`
+    const body = `<p>${escapeHtml(texts.notSignedIn)}</p>\n${wayOnHtml({ label: ({ ways }) => ways.signIn, href }, texts, '_top')}`
     return showErrorPage(exchange, error, { body, framedBy: OWN_FRAME })
   }
   const isForeign = exchange.header('sec-fetch-site') === 'cross-site'
-  const why = isForeign
-    ? 'It came from a page of another site, and browsers send no sign-in along with that. Nothing of it has arrived here.'
-    : 'You are not signed in, or not any more, so nothing of what you have just sent has arrived.'
-  const how = isForeign
-    ? 'Open this site, and send it from there.'
-    : 'Sign in, in a new tab. Then come back to this one and reload it: your browser asks whether to send the entry once more. Or go back to the form, where most browsers still have what you wrote.'
+  const { notSent } = texts
+  const why = isForeign ? notSent.whyForeign : notSent.why
+  const how = isForeign ? notSent.howForeign : notSent.how
   const wayOn = isForeign
-    ? wayOnHtml({ label: 'Open this site', href: '/' })
-    : wayOnHtml({ label: 'Sign in, in a new tab', href }, '_blank')
+    ? wayOnHtml(OPEN_SITE, texts)
+    : wayOnHtml({ label: ({ ways }) => ways.signInNewTab, href }, texts, '_blank')
   showErrorPage(exchange, error, {
-    title: 'Your entry was not sent',
+    title: notSent.title,
     body: `<p>${escapeHtml(why)}</p>\n<p>${escapeHtml(how)}</p>\n${wayOn}`,
     ...(isForFrame && { framedBy: OWN_FRAME }),
   })

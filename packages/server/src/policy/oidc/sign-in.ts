@@ -6,11 +6,11 @@ import { claimKey } from '../../config/claim-name.ts'
 import type { OpenidConnectConfig } from '../../config/config.ts'
 import { CALLBACK } from '../../config/redirect-uri.ts'
 import type { IssuerReach } from '../../config/issuer-reach.ts'
-import { ConfigError, RelayError } from '../../errors.ts'
+import { ConfigError, OPEN_SITE, RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import type { Attempts } from '../../exchange/attempts.ts'
 import type { OnFault } from '../../exchange/border.ts'
-import { renderPage } from '../../exchange/page.ts'
+import { renderPage } from '../../pages/page.ts'
 import { readCookie } from '../../exchange/read-cookie.ts'
 import type { Store } from '../../store/store.ts'
 import type { Action } from '../action.ts'
@@ -350,12 +350,13 @@ function choose(exchange: Exchange, registrations: readonly Registration[]): Reg
 
 /** Under `/.sallyport/` of an edge, whose own start page is somewhere to go. */
 function noSuchPage(): RelayError {
-  return new RelayError('page_not_found', { wayOn: { label: 'Open this site', href: '/' } })
+  return new RelayError('page_not_found', { wayOn: OPEN_SITE })
 }
 
 function showChoice(exchange: Exchange, registrations: readonly Registration[], wanted: string): void {
-  const body = choicePage(registrations, wanted)
-  const page = renderPage({ title: 'Choose how to sign in', body, requestId: exchange.requestId })
+  const { texts, requestId } = exchange
+  const body = choicePage(registrations, wanted, texts)
+  const page = renderPage({ texts, title: texts.choose.title, body, requestId })
   exchange.respond(200, page.headers, page.body)
 }
 

@@ -8,9 +8,9 @@
 import { escapeHtml } from '@sallyport/protocol'
 
 import { RelayError } from '../../errors.ts'
-import { errorHeaders } from '../../exchange/error-page.ts'
+import { errorHeaders } from '../../pages/error-page.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
-import { renderPage } from '../../exchange/page.ts'
+import { htmlOf, renderPage } from '../../pages/page.ts'
 import { readCookie } from '../../exchange/read-cookie.ts'
 import { setCookie, setSessionCookie } from './cookies.ts'
 import { readParameters } from './parameters.ts'
@@ -37,7 +37,7 @@ export async function signOut(
   if (!isSameOrigin(exchange)) {
     throw new RelayError('origin_refused', {
       detail: 'a sign-out from another origin',
-      wayOn: { label: 'Sign out here', href: '/.sallyport/logout' },
+      wayOn: { label: ({ ways }) => ways.signOutHere, href: '/.sallyport/logout' },
     })
   }
 
@@ -63,24 +63,28 @@ export async function signOut(
   const cookies = registration.cookies(exchange.origin)
   const hint = setCookie(cookies.signOut, sealHint(tokens?.idToken, registration, parts), SIGN_OUT_S, cookies.secure)
   if (!isWritten) return showUnwritten(exchange, next, [...expired, hint])
+  const { texts, requestId } = exchange
+  const goOn = `<a href="${escapeHtml(next)}">${escapeHtml(texts.ways.goOn)}</a>`
   const page = renderPage({
-    title: 'You are signed out of this site',
-    body: `<p>Your identity provider comes next. <a href="${escapeHtml(next)}">Go on</a> if nothing happens.</p>`,
-    requestId: exchange.requestId,
+    texts,
+    title: texts.signOut.doneHere,
+    body: `<p>${htmlOf(texts.signOut.providerNext, { goOn })}</p>`,
+    requestId,
   })
   exchange.respond(200, { ...page.headers, refresh: `0; url=${next}`, 'set-cookie': [...expired, hint] }, page.body)
 }
 
 /** The session has ended in the memory of this relay, which tries again to write it down until it stops. */
 function showUnwritten(exchange: Exchange, next: string, cookies: string[]): void {
+  const { texts, requestId } = exchange
   const page = renderPage({
-    title: 'You are signed out, but it could not be saved',
-    body: `<p>This browser is signed out. The relay cannot save that at the moment and goes on trying: should it be
-restarted before it can, a copy of your session that somebody else holds would be good again.</p>
-<p><a href="${escapeHtml(next)}">Go on</a></p>`,
-    requestId: exchange.requestId,
+    texts,
+    title: texts.signOut.unwritten,
+    body: `<p>${escapeHtml(texts.signOut.unwrittenMeans)}</p>
+<p><a href="${escapeHtml(next)}">${escapeHtml(texts.ways.goOn)}</a></p>`,
+    requestId,
   })
-  const own = errorHeaders(new RelayError('store_unavailable'), exchange.requestId)
+  const own = errorHeaders(new RelayError('store_unavailable'), requestId)
   exchange.respond(503, { ...page.headers, ...own, 'set-cookie': cookies }, page.body)
 }
 
@@ -126,19 +130,24 @@ export function returnSignedOut(exchange: Exchange, parts: SignInParts): void {
 
 /** @param signInPath where a link leads that starts anew; none on the relay's own host */
 export function showSignedOut(exchange: Exchange, signInPath?: string): void {
-  const again = signInPath === undefined ? '' : `\n<p><a href="${escapeHtml(signInPath)}">Sign in again</a></p>`
-  const body = `<p>You can close this page.</p>${again}`
-  const page = renderPage({ title: 'You are signed out', body, requestId: exchange.requestId })
+  const { texts, requestId } = exchange
+  const { ways, signOut: words } = texts
+  const again =
+    signInPath === undefined ? '' : `\n<p><a href="${escapeHtml(signInPath)}">${escapeHtml(ways.signInAgain)}</a></p>`
+  const body = `<p>${escapeHtml(words.close)}</p>${again}`
+  const page = renderPage({ texts, title: words.done, body, requestId })
   exchange.respond(200, page.headers, page.body)
 }
 
 function showButton(exchange: Exchange): void {
+  const { texts, requestId } = exchange
   const page = renderPage({
-    title: 'Sign out?',
-    body: `<p>You will be signed out of this site and of its identity provider.</p>
-<form method="post" action="/.sallyport/logout"><button type="submit">Sign out</button></form>`,
+    texts,
+    title: texts.signOut.title,
+    body: `<p>${escapeHtml(texts.signOut.advice)}</p>
+<form method="post" action="/.sallyport/logout"><button type="submit">${escapeHtml(texts.ways.signOut)}</button></form>`,
     formAction: "'self'",
-    requestId: exchange.requestId,
+    requestId,
   })
   // With no-referrer, browsers would send `Origin: null` with the form (Fetch, "append a request Origin header").
   exchange.respond(200, { ...page.headers, 'referrer-policy': 'same-origin' }, page.body)

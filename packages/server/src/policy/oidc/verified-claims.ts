@@ -99,7 +99,7 @@ function checkDecidable(idToken: IdTokenClaims, { config, needs }: Registration,
   if (missing.length === 0) return
   throw new RelayError('sign_in_failed', {
     detail: `${config.issuer_url} has left ${missing.join(', ')} out of the ID token, which allow or deny looks at, and its userinfo endpoint refuses the access token (${refusal}); have it put the claim into the ID token`,
-    advice: 'The operator finds the reason in the relay’s log.',
+    advice: ({ instead }) => instead.reasonInLog,
   })
 }
 
@@ -111,12 +111,12 @@ function checkComplete(key: string, { kind, found }: Incomplete, { config, decid
   if (kind === 'unreadable') {
     throw new RelayError('sign_in_failed', {
       detail: `the claim ${claim} of ${config.issuer_url} holds ${found}; the relay reads a text, a list of texts, or an object whose keys are the values and whose members are objects or true`,
-      advice: 'The operator finds the reason in the relay’s log.',
+      advice: ({ instead }) => instead.reasonInLog,
     })
   }
   throw new RelayError('sign_in_failed', {
     detail: `${config.issuer_url} lists more in the claim ${claim} than it sends, or than the relay takes (${found}); have it send only what concerns this client`,
-    advice: 'Your account has more groups than this sign-in can carry. The owner of this site can narrow them down.',
+    advice: ({ instead }) => instead.tooManyGroups,
   })
 }
 

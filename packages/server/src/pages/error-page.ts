@@ -4,6 +4,7 @@
 import { escapeHtml } from '@sallyport/protocol'
 
 import type { RelayError, WayOn } from '../errors.ts'
+import type { PageTexts } from '../texts/page-texts.ts'
 import { renderPage, wayOnHtml } from './page.ts'
 
 export interface ErrorAnswer {
@@ -14,6 +15,8 @@ export interface ErrorAnswer {
 
 /** What of the request decides how the answer looks. */
 export interface Asker {
+  /** What it is answered in. */
+  texts: PageTexts
   accept?: string | undefined
   /** Sec-Fetch-Dest: a script never gets the page. */
   fetchDestination?: string | undefined
@@ -22,33 +25,35 @@ export interface Asker {
 }
 
 // Empty: the page itself, whatever its address is. That stands nowhere on it.
-const TRY_AGAIN: WayOn = { label: 'Try again', href: '' }
+const TRY_AGAIN: WayOn = { label: (texts) => texts.ways.again, href: '' }
 
 /** Builds the answer for an error. */
 export function errorAnswer(
   error: RelayError,
   requestId: string,
-  { accept, fetchDestination, isNavigation = false }: Asker,
+  { texts, accept, fetchDestination, isNavigation = false }: Asker,
 ): ErrorAnswer {
-  const { status, title, advice, command } = error
+  const { status, command } = error
   if (isNavigation || wantsHtml(accept, fetchDestination)) {
     const commandHtml = command ? `\n<pre tabindex="0"><code>${escapeHtml(command)}</code></pre>` : ''
     const wayOn = error.wayOn ?? (isNavigation && error.mayPassLater ? TRY_AGAIN : undefined)
-    const wayOnLine = wayOn ? `\n${wayOnHtml(wayOn)}` : ''
+    const wayOnLine = wayOn ? `\n${wayOnHtml(wayOn, texts)}` : ''
     const page = renderPage({
-      title,
-      body: `<p>${escapeHtml(advice)}</p>${commandHtml}${wayOnLine}`,
-      footer: errorFooter(error),
+      texts,
+      title: error.titleIn(texts),
+      body: `<p>${escapeHtml(error.adviceIn(texts))}</p>${commandHtml}${wayOnLine}`,
+      footer: errorFooter(error, texts),
       requestId,
     })
     return { status, headers: { ...page.headers, ...errorHeaders(error, requestId) }, body: page.body }
   }
-  return problemAnswer(error, requestId)
+  return problemAnswer(error, requestId, texts)
 }
 
 /** RFC 9457: a problem document. */
-export function problemAnswer(error: RelayError, requestId: string): ErrorAnswer {
-  const { status, publicCode: code, title, advice: detail, command } = error
+export function problemAnswer(error: RelayError, requestId: string, texts: PageTexts): ErrorAnswer {
+  const { status, publicCode: code, command } = error
+  const [title, detail] = [error.titleIn(texts), error.adviceIn(texts)]
   const problem = { type: 'about:blank', title, status, detail, code, ...(command && { command }), requestId }
   return {
     status,
@@ -67,8 +72,8 @@ export function errorHeaders({ publicCode, headers }: RelayError, requestId: str
   return { 'sallyport-error-code': publicCode, 'sallyport-request-id': requestId, ...headers }
 }
 
-export function errorFooter({ publicCode, status }: RelayError): string {
-  return `${publicCode} · HTTP ${status} · answered by the Sallyport relay`
+export function errorFooter({ publicCode, status }: RelayError, { answeredBy }: PageTexts): string {
+  return `${publicCode} · HTTP ${status} · ${answeredBy}`
 }
 
 /** People's browsers name text/html; programs that accept anything get JSON. */

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import { PAGE_COLOURS, escapeHtml, renderHtml } from '@sallyport/protocol'
 
 import type { WayOn } from '../errors.ts'
+import type { PageTexts } from '../texts/page-texts.ts'
 
 const STYLE = `${PAGE_COLOURS}
 * { box-sizing: border-box }
@@ -27,6 +28,8 @@ footer { margin-top: 1.75rem; padding-top: 1rem; border-top: 1px solid var(--lin
 const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64')
 
 export interface Page {
+  /** What it is written in. */
+  texts: PageTexts
   title: string
   /** HTML that is already safe: built from literals and escapeHtml. */
   body: string
@@ -46,8 +49,9 @@ export interface RenderedPage {
 }
 
 /** Renders a whole page with the headers that keep it harmless: no scripts, no framing, no caching, no referrer. */
-export function renderPage({ title, body, footer, requestId, formAction, framedBy }: Page): RenderedPage {
+export function renderPage({ texts, title, body, footer, requestId, formAction, framedBy }: Page): RenderedPage {
   const html = renderHtml({
+    lang: texts.lang,
     title,
     style: STYLE,
     head: '<meta name="robots" content="noindex">\n',
@@ -72,7 +76,12 @@ export function renderPage({ title, body, footer, requestId, formAction, framedB
  * behind a form, and a sign-in is one.
  * @param target the frame or tab in which to follow it
  */
-export function wayOnHtml({ label, href }: WayOn, target?: '_blank' | '_top'): string {
+export function wayOnHtml({ label, href }: WayOn, texts: PageTexts, target?: '_blank' | '_top'): string {
   const where = target === undefined ? '' : ` target="${target}"`
-  return `<p><a class="button" href="${escapeHtml(href)}"${where}>${escapeHtml(label)}</a></p>`
+  return `<p><a class="button" href="${escapeHtml(href)}"${where}>${escapeHtml(label(texts))}</a></p>`
+}
+
+/** A text with HTML in its places. @param places by name, as safe as a page's body */
+export function htmlOf(text: string, places: Readonly<Record<string, string>>): string {
+  return escapeHtml(text).replaceAll(/\{(\w+)\}/g, (_, name: string) => places[name] ?? '')
 }

@@ -2,17 +2,19 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
 import { RelayError } from '../errors.ts'
+import { PAGE_TEXTS } from '../texts/page-texts.ts'
 import { errorAnswer } from './error-page.ts'
 import { renderPage } from './page.ts'
 
+const texts = PAGE_TEXTS.en
 const EVIL = '"><script>alert(1)</script>'
 
 describe('a page of the relay', () => {
   it('has no scripts, loads nothing, stands in no frame and in no cache', () => {
-    const error = new RelayError('sign_in_failed', { advice: EVIL, command: EVIL })
+    const error = new RelayError('sign_in_failed', { advice: () => EVIL, command: EVIL })
     for (const { headers, body } of [
-      errorAnswer(error, 'req_1', { accept: 'text/html' }),
-      renderPage({ title: EVIL, body: '<p>hello</p>', footer: EVIL, requestId: EVIL }),
+      errorAnswer(error, 'req_1', { texts, accept: 'text/html' }),
+      renderPage({ texts, title: EVIL, body: '<p>hello</p>', footer: EVIL, requestId: EVIL }),
     ]) {
       const policy = String(headers['content-security-policy']).split('; ')
       assert.ok(policy.includes("default-src 'none'"))
@@ -27,7 +29,8 @@ describe('a page of the relay', () => {
   })
 
   it('is no page for programs, and no more to a cache', () => {
-    const { headers, body } = errorAnswer(new RelayError('sign_in_failed', { advice: EVIL }), 'req_1', {
+    const { headers, body } = errorAnswer(new RelayError('sign_in_failed', { advice: () => EVIL }), 'req_1', {
+      texts,
       accept: '*/*',
     })
     assert.equal(headers['content-type'], 'application/problem+json')

@@ -1,0 +1,237 @@
+// Everything that the relay's pages say, in English: the one table of page-texts.ts. Plain text, escaped where it is shown;
+// `{name}` is a place where a page puts HTML of its own. Pure: no I/O, no clock.
+
+import type { RelayErrorCode } from '../errors.ts'
+
+/** A text with places of these names; a translation without one of them does not compile. */
+type With<Place extends string> = `${string}{${Place}}${string}`
+
+interface ErrorText {
+  title: string
+  /** Plain language, no inner reason, no secret. */
+  advice: string
+}
+
+// As a type of its own, so that the literals are texts and not themselves.
+interface Errors extends Record<RelayErrorCode, ErrorText> {}
+
+const errors: Errors = {
+  bad_request: {
+    title: 'This request is not valid',
+    advice:
+      'The request did not follow the rules of HTTP and went no further. Go back, and tell the owner of this site where you came from.',
+  },
+  path_ambiguous: {
+    title: 'This address can be read in two ways',
+    advice:
+      'The path contains encoded separators or dot segments that would lead to different places. Use the plain form.',
+  },
+  sign_in_required: {
+    title: 'Sign-in needed',
+    advice: 'Open this address in a browser and sign in first.',
+  },
+  sign_in_failed: {
+    title: 'Sign-in did not work',
+    advice: 'Open the page that you wanted, and try again.',
+  },
+  sign_in_expired: {
+    title: 'This sign-in is over',
+    advice: 'It was begun more than 15 minutes ago, or in another browser, or has had its answer already.',
+  },
+  credentials_required: {
+    title: 'A password or a token is needed',
+    advice:
+      'This address is open to those who send one in the Authorization header. Ask the owner of this site for one.',
+  },
+  credentials_refused: {
+    title: 'This password or token is not accepted',
+    advice:
+      'It is wrong, has expired, was revoked, or was made for another site. Ask the owner of this site for a new one.',
+  },
+  credentials_insufficient: {
+    title: 'This token is not enough',
+    advice: 'It is valid, but does not allow what was asked for. Ask the owner of this site for one that does.',
+  },
+  not_allowed: {
+    title: 'You are signed in, but not allowed here',
+    advice: 'Ask the owner of this site for access, or sign in with another account.',
+  },
+  ip_restricted: {
+    title: 'Not allowed from your network',
+    advice:
+      'This site accepts visitors from certain addresses only. Try from another network, or ask the owner of this site.',
+  },
+  denied: {
+    title: 'Not allowed',
+    advice: 'The owner of this site has closed this address. Ask them if you need it.',
+  },
+  origin_refused: {
+    title: 'Not allowed from another site',
+    advice: 'It was started by a page of another site. Open this site itself, and start from there.',
+  },
+  edge_not_found: {
+    title: 'Nothing is served at this address',
+    advice: 'Check the address for typing mistakes.',
+  },
+  route_not_found: {
+    title: 'There is no such page here',
+    advice: 'No route of this site covers the path you asked for. Check the address for typing mistakes.',
+  },
+  page_not_found: {
+    title: 'There is no such page here',
+    advice: 'Check the address for typing mistakes.',
+  },
+  method_not_allowed: {
+    title: 'This method is not allowed',
+    advice: 'The request method is not accepted at this address. Go back, and open the address as a link.',
+  },
+  request_timeout: {
+    title: 'The request took too long',
+    advice: 'Send it again.',
+  },
+  headers_too_large: {
+    title: 'The request headers are too large',
+    advice: 'Clearing the cookies of this site often helps.',
+  },
+  too_many_connections: {
+    title: 'Too many connections from your network',
+    advice: 'Close some pages or programs that are connected to this site, and try again in a moment.',
+  },
+  too_many_requests: {
+    title: 'Too many attempts',
+    advice: 'Wait a minute and try again.',
+  },
+  internal: {
+    title: 'Something went wrong in the relay',
+    advice: 'The operator finds the reason in the relay’s log.',
+  },
+  coding_unsupported: {
+    title: 'This transfer coding is not supported',
+    advice: 'Only chunked transfer coding is accepted.',
+  },
+  upgrade_unsupported: {
+    title: 'This app takes no WebSockets',
+    advice: 'Its tunnel speaks HTTP/2 with the app. WebSockets need a tunnel without --upstream-protocol http2.',
+  },
+  app_down: {
+    title: 'The app is not answering',
+    advice:
+      'The tunnel is online, but the app behind it refused the connection. Start the app, or check the address that the agent forwards to.',
+  },
+  app_bad_answer: {
+    title: 'The app gave an answer that cannot be passed on',
+    advice: 'Its answer did not follow the rules of HTTP.',
+  },
+  tunnel_lost: {
+    title: 'The tunnel was lost',
+    advice: 'The connection to the app ended before it answered. It may or may not have acted on the request.',
+  },
+  provider_unreachable: {
+    title: 'The sign-in service cannot be reached',
+    advice: 'The identity provider of this site did not answer properly. Try again in a moment.',
+  },
+  no_tunnel_online: {
+    title: 'No tunnel is online',
+    advice: 'This address is set up, but no agent is connected for it.',
+  },
+  relay_full: {
+    title: 'Too many visitors at the moment',
+    advice: 'The relay has as many connections as it may have. Try again in a moment.',
+  },
+  tunnel_full: {
+    title: 'Too many requests are under way',
+    advice: 'The tunnel to the app carries as many as it may at once. Try again in a moment.',
+  },
+  store_unavailable: {
+    title: 'Sign-in is not possible at the moment',
+    advice: 'The relay cannot save new sign-ins right now. Try again in a moment.',
+  },
+  app_timeout: {
+    title: 'The app took too long',
+    advice: 'It accepted the request and did not answer in time.',
+  },
+  loop_detected: {
+    title: 'This address leads back to itself',
+    advice:
+      'The app behind this address has sent the request to this relay again, several times. Check where it leads.',
+  },
+}
+
+export const ENGLISH = {
+  /** Of the page, for browsers and screen readers (BCP 47). */
+  lang: 'en',
+  answeredBy: 'answered by the Sallyport relay',
+  /** Links and buttons. */
+  ways: {
+    again: 'Try again',
+    openSite: 'Open this site',
+    goOn: 'Go on',
+    signIn: 'Sign in',
+    signInAgain: 'Sign in again',
+    signInNewTab: 'Sign in, in a new tab',
+    signOut: 'Sign out',
+    signOutHere: 'Sign out here',
+    signOutAndChange: 'Sign out, and use another account',
+  },
+  errors,
+  /** What stands in place of the advice above where more is known. */
+  instead: {
+    onlyWebSockets: 'Only WebSockets can be opened through a connection of HTTP/2.',
+    noTunnelWith: (labels: string): string =>
+      `This address is set up, but no agent is connected with the label ${labels}. If it is yours, start one:`,
+    agentAway:
+      'The agent that serves this address is not connected at the moment. If it is yours, look at its terminal.',
+    agentNotBack: 'The relay was restarted, and the agent that serves this address is not back yet.',
+    appDown: (tried: number): string =>
+      `${
+        tried === 1
+          ? 'The tunnel is online, but the app behind it cannot be reached: 1 tunnel was tried.'
+          : `All apps are down: ${tried} tunnels were tried, and none reached the app behind it.`
+      } Start the app, or check the address that the agent forwards to.`,
+    providerSaid: (said: string): string => `The identity provider said: ${said}`,
+    notAskedAgain: 'The identity provider was to ask you for your password again, and did not.',
+    noAgreement:
+      'The relay and the identity provider do not agree. To try again helps once that is mended. The operator finds the reason in the relay’s log.',
+    reasonInLog: 'The operator finds the reason in the relay’s log.',
+    tooManyGroups:
+      'Your account has more groups than this sign-in can carry. The owner of this site can narrow them down.',
+    oldCallback: (callback: string): string =>
+      `Go back to the page you wanted and try again. If that ends here again, the identity provider still uses an old address of this relay: each provider has a redirect URI of its own now, below ${callback}/. The operator registers there what this command prints:`,
+  },
+  noCookies: {
+    title: 'Your browser keeps no cookies of this site',
+    advice: (host: string): string =>
+      `Signing in needs cookies, and your browser has come back without the one that it was given. Allow cookies for ${host} in its settings, then sign in again.`,
+  },
+  choose: {
+    title: 'Choose how to sign in',
+    /** For screen readers: what the list is. */
+    list: 'Ways to sign in',
+  },
+  notSignedIn: 'You are not signed in, or not any more.',
+  notSent: {
+    title: 'Your entry was not sent',
+    why: 'You are not signed in, or not any more, so nothing of what you have just sent has arrived.',
+    how: 'Sign in, in a new tab. Then come back to this one and reload it: your browser asks whether to send the entry once more. Or go back to the form, where most browsers still have what you wrote.',
+    whyForeign:
+      'It came from a page of another site, and browsers send no sign-in along with that. Nothing of it has arrived here.',
+    howForeign: 'Open this site, and send it from there.',
+  },
+  notAllowed: {
+    signedInAs: 'You are signed in as {who}.' as With<'who'>,
+    unverified: 'The identity provider does not say that this email address is verified, so it does not count here.',
+    groupless: 'The identity provider names no groups for you, so none can count here.',
+  },
+  signOut: {
+    title: 'Sign out?',
+    advice: 'You will be signed out of this site and of its identity provider.',
+    done: 'You are signed out',
+    close: 'You can close this page.',
+    doneHere: 'You are signed out of this site',
+    providerNext: 'Your identity provider comes next. {goOn} if nothing happens.' as With<'goOn'>,
+    unwritten: 'You are signed out, but it could not be saved',
+    unwrittenMeans:
+      'This browser is signed out. The relay cannot save that at the moment and goes on trying: should it be restarted before it can, a copy of your session that somebody else holds would be good again.',
+    byProvider: 'Signed out.',
+  },
+}
