@@ -9,26 +9,30 @@ export const PAGE_COLOURS = `
 export interface HtmlPage {
   /** Plain text; also the heading. */
   title: string
+  /** Plain text: whose page it is. Tabs and histories show it behind the title. */
+  site?: string
   style: string
   /** HTML that is already safe: built from literals and escapeHtml. So is `head`. */
   body: string
   head?: string
+  /** What stands above the heading; as safe as `body`. */
+  above?: string
   /** BCP 47. */
   lang?: string
 }
 
-export function renderHtml({ title, style, body, head = '', lang = 'en' }: HtmlPage): string {
+export function renderHtml({ title, site, style, body, head = '', above = '', lang = 'en' }: HtmlPage): string {
   return `<!doctype html>
 <html lang="${lang}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-${head}<title>${escapeHtml(title)}</title>
+${head}<title>${escapeHtml(site ? `${title} · ${site}` : title)}</title>
 <style>${style}</style>
 </head>
 <body>
 <main>
-<h1>${escapeHtml(title)}</h1>
+${above}<h1>${escapeHtml(title)}</h1>
 ${body}
 </main>
 </body>

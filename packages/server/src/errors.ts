@@ -11,6 +11,13 @@ interface Answer {
   status: number
   /** Whether to ask once more may help: people get a link that does. */
   again?: true
+  /**
+   * Whether it may help people to load the page once more, though no program should try: `true` before everything else, `false`
+   * in no case, and without it where there is nowhere else to go.
+   */
+  reload?: boolean
+  /** Whether it depends on where the visitor comes from, which people and programs are then told. */
+  address?: true
 }
 
 /** A link on a page: the next step of whoever sees it. */
@@ -27,22 +34,22 @@ const ANSWERS = {
   bad_request: { status: 400 },
   path_ambiguous: { status: 400 },
   sign_in_required: { status: 401 },
-  sign_in_failed: { status: 400 },
+  sign_in_failed: { status: 400, reload: false },
   sign_in_expired: { status: 400 },
-  credentials_required: { status: 401 },
-  credentials_refused: { status: 401 },
+  credentials_required: { status: 401, reload: true },
+  credentials_refused: { status: 401, reload: true },
   credentials_insufficient: { status: 403 },
   not_allowed: { status: 403 },
-  ip_restricted: { status: 403 },
+  ip_restricted: { status: 403, reload: true, address: true },
   denied: { status: 403 },
   origin_refused: { status: 403 },
-  edge_not_found: { status: 404 },
+  edge_not_found: { status: 404, reload: true },
   route_not_found: { status: 404 },
-  page_not_found: { status: 404 },
+  page_not_found: { status: 404, reload: false },
   method_not_allowed: { status: 405 },
   request_timeout: { status: 408, again: true },
-  headers_too_large: { status: 431 },
-  too_many_connections: { status: 429, again: true },
+  headers_too_large: { status: 431, reload: true },
+  too_many_connections: { status: 429, again: true, address: true },
   too_many_requests: { status: 429, again: true },
   internal: { status: 500, again: true },
   coding_unsupported: { status: 501 },
@@ -56,7 +63,7 @@ const ANSWERS = {
   tunnel_full: { status: 503, again: true },
   store_unavailable: { status: 503, again: true },
   app_timeout: { status: 504, again: true },
-  loop_detected: { status: 508 },
+  loop_detected: { status: 508, reload: true },
 } as const satisfies Record<string, Answer>
 
 export type RelayErrorCode = keyof typeof ANSWERS
@@ -123,6 +130,17 @@ export class RelayError extends Error {
   get mayPassLater(): boolean {
     const answer: Answer = ANSWERS[this.code]
     return answer.again === true
+  }
+
+  /** Whether a person may have more luck with the same page; undefined where that is the last thing to try. */
+  get isWorthReloading(): boolean | undefined {
+    const answer: Answer = ANSWERS[this.code]
+    return answer.again ?? answer.reload
+  }
+
+  get isAboutAddress(): boolean {
+    const answer: Answer = ANSWERS[this.code]
+    return answer.address === true
   }
 
   /** The value of `Sallyport-Error-Code`, e.g. `ERR_EDGE_NOT_FOUND`. */

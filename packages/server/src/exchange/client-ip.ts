@@ -75,3 +75,39 @@ function readAddress(written: string): string | undefined {
   if (isIP(address) === 0 || address.includes('%')) return undefined
   return plainAddress(address.toLowerCase())
 }
+
+/** Whether proxies have written into a request, trusted or not: what they add, or what tells that they are there. */
+export function isForwarded(rawHeaders: readonly string[]): boolean {
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!.toLowerCase() // pairs
+    if (name.startsWith('x-forwarded-') || FORWARDED.has(name)) return true
+  }
+  return false
+}
+
+const FORWARDED = new Set([
+  'forwarded',
+  'via',
+  'x-real-ip',
+  'x-client-ip',
+  'x-cluster-client-ip',
+  'x-original-forwarded-for',
+  'true-client-ip',
+  'cf-connecting-ip',
+  'cdn-loop',
+  'fly-client-ip',
+  'fastly-client-ip',
+])
+
+/** Whether an address is of this machine or of a private network. */
+export const isNearby = compileCidrs([
+  '127.0.0.0/8',
+  '::1/128',
+  '10.0.0.0/8',
+  '172.16.0.0/12',
+  '192.168.0.0/16',
+  '100.64.0.0/10',
+  '169.254.0.0/16',
+  'fc00::/7',
+  'fe80::/10',
+])

@@ -5,8 +5,10 @@ import type { Duplex } from 'node:stream'
 
 import { RelayError } from '../errors.ts'
 import { errorAnswer } from '../pages/error-page.ts'
+import type { Frame } from '../pages/frame.ts'
 import { PAGE_TEXTS } from '../texts/page-texts.ts'
 import type { PageTexts } from '../texts/page-texts.ts'
+import { UNKNOWN_ADDRESS, isNearby, isForwarded } from './client-ip.ts'
 import { grpcAnswer, grpcTypeOf } from './grpc.ts'
 import { HeaderEdits } from './header-edits.ts'
 import type { Identity } from './identity.ts'
@@ -193,6 +195,22 @@ export class Exchange {
     return PAGE_TEXTS.en
   }
 
+  /** What is around every answer of the relay itself to this request. */
+  get frame(): Frame {
+    const { texts, requestId, host } = this
+    return { texts, requestId, host, hasStart: this.edgeId !== '' && this.path !== '/', address: this.#shownAddress }
+  }
+
+  /** Not that of a proxy which nobody trusts: it is the operator's business, and no visitor can do anything with it. */
+  get #shownAddress(): string | undefined {
+    const { clientIp, forwardedFor } = this
+    const isPeer = forwardedFor === clientIp // otherwise a trusted proxy vouches for it
+    if (clientIp === UNKNOWN_ADDRESS || (isPeer && isNearby(clientIp) && isForwarded(this.request.rawHeaders))) {
+      return undefined
+    }
+    return clientIp
+  }
+
   /** The status of the answer; 0 where the visitor got none. */
   get status(): number {
     if (this.hasSwitched) return 101
@@ -315,15 +333,13 @@ export class Exchange {
   }
 
   #refuse(error: RelayError): void {
-    const { grpcType, isNavigation, requestId, texts } = this
+    const { grpcType, isNavigation, frame } = this
     const asker = {
-      texts,
       accept: this.header('accept'),
       fetchDestination: this.header('sec-fetch-dest'),
       isNavigation,
     }
-    const answer =
-      grpcType === undefined ? errorAnswer(error, requestId, asker) : grpcAnswer(error, requestId, grpcType, texts)
+    const answer = grpcType === undefined ? errorAnswer(error, frame, asker) : grpcAnswer(error, frame, grpcType)
     const { status, headers, body } = answer
     this.respond(status, headers, body)
   }

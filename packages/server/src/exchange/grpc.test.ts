@@ -6,6 +6,14 @@ import type { RelayErrorCode } from '../errors.ts'
 import { PAGE_TEXTS } from '../texts/page-texts.ts'
 import { grpcAnswer, grpcTypeOf, readGrpcTimeout } from './grpc.ts'
 
+const FRAME = {
+  texts: PAGE_TEXTS.en,
+  requestId: 'req_1',
+  host: 'grpc.example.com',
+  hasStart: false,
+  address: '192.0.2.7',
+}
+
 describe('B16: who speaks gRPC', () => {
   it('knows gRPC by its content type, and answers with the same', () => {
     assert.equal(grpcTypeOf('POST', 'application/grpc'), 'application/grpc')
@@ -25,8 +33,9 @@ describe('B16: who speaks gRPC', () => {
 
 describe('B16: a failure towards gRPC', () => {
   const statusOf = (code: RelayErrorCode, status?: number): string | undefined =>
-    grpcAnswer(new RelayError(code, status === undefined ? {} : { status }), 'req_1', 'application/grpc', PAGE_TEXTS.en)
-      .headers['grpc-status']
+    grpcAnswer(new RelayError(code, status === undefined ? {} : { status }), FRAME, 'application/grpc').headers[
+      'grpc-status'
+    ]
 
   it('has the status of gRPC that fits', () => {
     for (const code of ['no_tunnel_online', 'app_down', 'tunnel_lost', 'relay_full', 'tunnel_full'] as const) {
@@ -47,7 +56,7 @@ describe('B16: a failure towards gRPC', () => {
 
   it('has everything in its head, and keeps the code and the headers of the relay', () => {
     const error = new RelayError('no_tunnel_online', { headers: { 'retry-after': '5' } })
-    const { status, headers, body } = grpcAnswer(error, 'req_1', 'application/grpc+proto', PAGE_TEXTS.en)
+    const { status, headers, body } = grpcAnswer(error, FRAME, 'application/grpc+proto')
     assert.deepEqual([status, body], [200, ''])
     assert.equal(headers['content-type'], 'application/grpc+proto')
     assert.equal(headers['sallyport-error-code'], 'ERR_NO_TUNNEL_ONLINE')
@@ -56,8 +65,9 @@ describe('B16: a failure towards gRPC', () => {
 
   it('says why in percent-encoded UTF-8, and not at any length', () => {
     const said = (advice: string): string =>
-      grpcAnswer(new RelayError('denied', { advice: () => advice }), 'req_1', 'application/grpc', PAGE_TEXTS.en)
-        .headers['grpc-message'] ?? ''
+      grpcAnswer(new RelayError('denied', { advice: () => advice }), FRAME, 'application/grpc').headers[
+        'grpc-message'
+      ] ?? ''
     assert.equal(said('100 % – “no”\r\nGrpc-Status: 0'), 'Not allowed: 100 %25 %E2%80%93 %E2%80%9Cno%E2%80%9D%0D%0AGrpc-Status: 0') // prettier-ignore
     assert.equal(said('x'.repeat(10_000)).length, 500)
     assert.match(said(`${'x'.repeat(486)}😀`), /^[ -~]+$/, 'cut through the middle of a character')

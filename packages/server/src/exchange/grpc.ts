@@ -4,7 +4,7 @@
 import type { RelayError } from '../errors.ts'
 import { errorHeaders } from '../pages/error-page.ts'
 import type { ErrorAnswer } from '../pages/error-page.ts'
-import type { PageTexts } from '../texts/page-texts.ts'
+import type { Frame } from '../pages/frame.ts'
 
 /** What a gRPC library hears for a status of ours. */
 const STATUS_OF: ReadonlyMap<number, number> = new Map([
@@ -46,7 +46,7 @@ export function grpcTypeOf(method: string, contentType: string | undefined): str
 }
 
 /** Trailers-Only: a status of gRPC in a head of 200 without a body. */
-export function grpcAnswer(error: RelayError, requestId: string, contentType: string, texts: PageTexts): ErrorAnswer {
+export function grpcAnswer(error: RelayError, { texts, requestId }: Frame, contentType: string): ErrorAnswer {
   const { status } = error
   return {
     status: 200,

@@ -3,9 +3,10 @@
 
 import { escapeHtml } from '@sallyport/protocol'
 
+import { OPEN_SITE } from '../errors.ts'
 import type { RelayError, WayOn } from '../errors.ts'
-import type { PageTexts } from '../texts/page-texts.ts'
-import { renderPage, wayOnHtml } from './page.ts'
+import type { Frame } from './frame.ts'
+import { buttonHtml, factsHtml, renderPage, waysHtml } from './page.ts'
 
 export interface ErrorAnswer {
   status: number
@@ -15,8 +16,6 @@ export interface ErrorAnswer {
 
 /** What of the request decides how the answer looks. */
 export interface Asker {
-  /** What it is answered in. */
-  texts: PageTexts
   accept?: string | undefined
   /** Sec-Fetch-Dest: a script never gets the page. */
   fetchDestination?: string | undefined
@@ -25,36 +24,62 @@ export interface Asker {
 }
 
 // Empty: the page itself, whatever its address is. That stands nowhere on it.
-const TRY_AGAIN: WayOn = { label: (texts) => texts.ways.again, href: '' }
+export const TRY_AGAIN: WayOn = { label: (texts) => texts.ways.again, href: '' }
 
 /** Builds the answer for an error. */
 export function errorAnswer(
   error: RelayError,
-  requestId: string,
-  { texts, accept, fetchDestination, isNavigation = false }: Asker,
+  frame: Frame,
+  { accept, fetchDestination, isNavigation = false }: Asker,
 ): ErrorAnswer {
-  const { status, command } = error
-  if (isNavigation || wantsHtml(accept, fetchDestination)) {
-    const commandHtml = command ? `\n<pre tabindex="0"><code>${escapeHtml(command)}</code></pre>` : ''
-    const wayOn = error.wayOn ?? (isNavigation && error.mayPassLater ? TRY_AGAIN : undefined)
-    const wayOnLine = wayOn ? `\n${wayOnHtml(wayOn, texts)}` : ''
-    const page = renderPage({
-      texts,
-      title: error.titleIn(texts),
-      body: `<p>${escapeHtml(error.adviceIn(texts))}</p>${commandHtml}${wayOnLine}`,
-      footer: errorFooter(error, texts),
-      requestId,
-    })
-    return { status, headers: { ...page.headers, ...errorHeaders(error, requestId) }, body: page.body }
+  if (!isNavigation && !wantsHtml(accept, fetchDestination)) return problemAnswer(error, frame)
+  const body = errorBody(error, frame, error.wayOn ?? wayOnOf(error, frame, isNavigation))
+  const page = renderPage({ title: error.titleIn(frame.texts), body, footer: errorFooter(error, frame) }, frame)
+  return {
+    status: error.status,
+    headers: { ...page.headers, ...errorHeaders(error, frame.requestId) },
+    body: page.body,
   }
-  return problemAnswer(error, requestId, texts)
+}
+
+/** What stands below the heading: what to do, what it is about, and the way on. */
+export function errorBody(error: RelayError, frame: Frame, wayOn: WayOn | undefined): string {
+  const { texts } = frame
+  const { command } = error
+  return [
+    `<p>${escapeHtml(error.adviceIn(texts))}</p>`,
+    ...(command ? [`<pre tabindex="0"><code>${escapeHtml(command)}</code></pre>`] : []),
+    ...(error.isAboutAddress ? [addressHtml(frame)] : []),
+    ...(wayOn ? [waysHtml(buttonHtml(wayOn, texts))] : []),
+  ].join('\n')
+}
+
+function addressHtml({ texts, address }: Frame): string {
+  const { yours, unknown } = texts.address
+  return address === undefined ? `<p>${escapeHtml(unknown)}</p>` : factsHtml([[yours, escapeHtml(address)]])
+}
+
+/** Once more to the same page where that may help, and otherwise to the start page of the site. */
+function wayOnOf(error: RelayError, { hasStart }: Frame, isNavigation: boolean): WayOn | undefined {
+  if (isNavigation && error.isWorthReloading) return TRY_AGAIN
+  if (hasStart) return OPEN_SITE
+  return isNavigation && error.isWorthReloading !== false ? TRY_AGAIN : undefined
 }
 
 /** RFC 9457: a problem document. */
-export function problemAnswer(error: RelayError, requestId: string, texts: PageTexts): ErrorAnswer {
+export function problemAnswer(error: RelayError, { texts, requestId, address }: Frame): ErrorAnswer {
   const { status, publicCode: code, command } = error
   const [title, detail] = [error.titleIn(texts), error.adviceIn(texts)]
-  const problem = { type: 'about:blank', title, status, detail, code, ...(command && { command }), requestId }
+  const problem = {
+    type: 'about:blank',
+    title,
+    status,
+    detail,
+    code,
+    ...(command && { command }),
+    ...(error.isAboutAddress && { address }),
+    requestId,
+  }
   return {
     status,
     headers: {
@@ -72,8 +97,8 @@ export function errorHeaders({ publicCode, headers }: RelayError, requestId: str
   return { 'sallyport-error-code': publicCode, 'sallyport-request-id': requestId, ...headers }
 }
 
-export function errorFooter({ publicCode, status }: RelayError, { answeredBy }: PageTexts): string {
-  return `${publicCode} · HTTP ${status} · ${answeredBy}`
+export function errorFooter({ publicCode, status }: RelayError, { texts }: Frame): string {
+  return `${publicCode} · HTTP ${status} · ${texts.answeredBy}`
 }
 
 /** People's browsers name text/html; programs that accept anything get JSON. */

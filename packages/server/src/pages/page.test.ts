@@ -4,17 +4,24 @@ import { describe, it } from 'node:test'
 import { RelayError } from '../errors.ts'
 import { PAGE_TEXTS } from '../texts/page-texts.ts'
 import { errorAnswer } from './error-page.ts'
+import type { Frame } from './frame.ts'
 import { renderPage } from './page.ts'
 
-const texts = PAGE_TEXTS.en
+const frame: Frame = {
+  texts: PAGE_TEXTS.en,
+  requestId: 'req_1',
+  host: 'docs.example.com',
+  hasStart: false,
+  address: '192.0.2.7',
+}
 const EVIL = '"><script>alert(1)</script>'
 
 describe('a page of the relay', () => {
   it('has no scripts, loads nothing, stands in no frame and in no cache', () => {
     const error = new RelayError('sign_in_failed', { advice: () => EVIL, command: EVIL })
     for (const { headers, body } of [
-      errorAnswer(error, 'req_1', { texts, accept: 'text/html' }),
-      renderPage({ texts, title: EVIL, body: '<p>hello</p>', footer: EVIL, requestId: EVIL }),
+      errorAnswer(error, frame, { accept: 'text/html' }),
+      renderPage({ title: EVIL, body: '<p>hello</p>', footer: EVIL }, { ...frame, host: EVIL, requestId: EVIL }),
     ]) {
       const policy = String(headers['content-security-policy']).split('; ')
       assert.ok(policy.includes("default-src 'none'"))
@@ -29,8 +36,7 @@ describe('a page of the relay', () => {
   })
 
   it('is no page for programs, and no more to a cache', () => {
-    const { headers, body } = errorAnswer(new RelayError('sign_in_failed', { advice: () => EVIL }), 'req_1', {
-      texts,
+    const { headers, body } = errorAnswer(new RelayError('sign_in_failed', { advice: () => EVIL }), frame, {
       accept: '*/*',
     })
     assert.equal(headers['content-type'], 'application/problem+json')

@@ -164,6 +164,7 @@ export const ENGLISH = {
   /** Links and buttons. */
   ways: {
     again: 'Try again',
+    back: 'Back',
     openSite: 'Open this site',
     goOn: 'Go on',
     signIn: 'Sign in',
@@ -198,6 +199,12 @@ export const ENGLISH = {
     oldCallback: (callback: string): string =>
       `Go back to the page you wanted and try again. If that ends here again, the identity provider still uses an old address of this relay: each provider has a redirect URI of its own now, below ${callback}/. The operator registers there what this command prints:`,
   },
+  address: {
+    yours: 'Your address',
+    unknown: 'The relay sees the address of a proxy in front of it, not yours.',
+  },
+  ownHost:
+    'This is the address of the relay itself, where agents connect and sign-ins pass through. The sites behind it have addresses of their own.',
   noCookies: {
     title: 'Your browser keeps no cookies of this site',
     advice: (host: string): string =>
@@ -224,7 +231,10 @@ export const ENGLISH = {
   },
   signOut: {
     title: 'Sign out?',
+    signedInAs: 'You are signed in as {who} on {site}.' as With<'who'> & With<'site'>,
+    nobody: 'Nobody is signed in on {site} with this browser, as far as this relay knows.' as With<'site'>,
     advice: 'You will be signed out of this site and of its identity provider.',
+    alsoUnder: (domain: string): string => `Sites under ${domain} that share the sign-in will ask for it again, too.`,
     done: 'You are signed out',
     close: 'You can close this page.',
     doneHere: 'You are signed out of this site',

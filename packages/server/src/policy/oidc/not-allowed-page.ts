@@ -7,7 +7,9 @@ import type { OpenidConnectConfig } from '../../config/config.ts'
 import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import { countingEmail, type AllowVerdict, type Person } from './allow.ts'
-import { htmlOf } from '../../pages/page.ts'
+import { TRY_AGAIN } from '../../pages/error-page.ts'
+import { htmlOf, linkHtml, waysHtml } from '../../pages/page.ts'
+import { personHtml } from './person-html.ts'
 import { failWithPage } from './sign-in-page.ts'
 
 type Refusal = Extract<AllowVerdict, { ok: false }>['reason']
@@ -35,9 +37,6 @@ export function showNotAllowed(
     user: person.subject,
   })
   if (!exchange.isNavigation) throw error
-  // `bdi`: a name that is written from right to left turns nothing else around.
-  const named = [person.name, person.email].flatMap((text) => (text === undefined ? [] : [bdi(text)]))
-  const who = named.length > 0 ? named.join(', ') : bdi(person.subject)
   const { texts } = exchange
   const { signedInAs, ...more } = texts.notAllowed
   const unverified = isUnverified ? `\n<p>${escapeHtml(more.unverified)}</p>` : ''
@@ -47,9 +46,12 @@ export function showNotAllowed(
     exchange,
     error,
     {
-      body: `<p>${htmlOf(signedInAs, { who: `<strong>${who}</strong>` })}</p>${unverified}${groupless}
+      body: `<p>${htmlOf(signedInAs, { who: `<strong>${personHtml(person)}</strong>` })}</p>${unverified}${groupless}
 <p>${escapeHtml(error.adviceIn(texts))}</p>
-<form method="post" action="/.sallyport/logout"><button type="submit">${escapeHtml(texts.ways.signOutAndChange)}</button></form>`,
+${waysHtml(
+  `<form method="post" action="/.sallyport/logout"><button type="submit">${escapeHtml(texts.ways.signOutAndChange)}</button></form>`,
+  linkHtml(TRY_AGAIN, texts),
+)}`,
       formAction: "'self'",
     },
     // With no-referrer, browsers would send `Origin: null` with the form (Fetch, "append a request Origin header").
@@ -59,8 +61,4 @@ export function showNotAllowed(
 
 function nameOf(claim: ClaimName): string {
   return typeof claim === 'string' ? claim : claim.join('.')
-}
-
-function bdi(text: string): string {
-  return `<bdi>${escapeHtml(text)}</bdi>`
 }

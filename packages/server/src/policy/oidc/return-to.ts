@@ -19,6 +19,15 @@ export function returnTo(wanted: string | null | undefined, origin: string): str
   return target
 }
 
+/**
+ * The path of the page that a request comes from, where that is one of this host.
+ * @param referrer as the browser says it
+ */
+export function pageBefore(referrer: string | undefined, origin: string): string | undefined {
+  if (referrer === undefined || !referrer.startsWith(`${origin}/`)) return undefined
+  return returnTo(referrer.slice(origin.length), origin)
+}
+
 /** One leading slash, also after everything that a proxy, an app or a browser might decode or strip. */
 function staysHere(target: string): boolean {
   let path = target.replace(/[?#].*$/s, '')

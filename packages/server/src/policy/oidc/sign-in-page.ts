@@ -1,11 +1,9 @@
 // Answers of sign-in that need more than words: an error with a way on for people, the plain error for programs.
 
-import { escapeHtml } from '@sallyport/protocol'
-
 import type { RelayError, WayOn } from '../../errors.ts'
-import { errorFooter, errorHeaders, problemAnswer } from '../../pages/error-page.ts'
+import { errorBody, errorFooter, errorHeaders, problemAnswer } from '../../pages/error-page.ts'
 import type { Exchange, ResponseHeaders } from '../../exchange/exchange.ts'
-import { renderPage, wayOnHtml, type Page } from '../../pages/page.ts'
+import { renderPage, type Page } from '../../pages/page.ts'
 import type { Registration } from './registration.ts'
 
 /** Where a sign-in begins anew. */
@@ -19,12 +17,10 @@ export function logInPath(
 
 /** Like Exchange.fail, with a link. Headers of the answer, such as cookies to remove, go with either form. */
 export function failWithLink(exchange: Exchange, error: RelayError, wayOn: WayOn, headers: ResponseHeaders = {}): void {
-  const { texts } = exchange
-  const body = `<p>${escapeHtml(error.adviceIn(texts))}</p>\n${wayOnHtml(wayOn, texts)}`
-  failWithPage(exchange, error, { body }, headers)
+  failWithPage(exchange, error, { body: errorBody(error, exchange.frame, wayOn) }, headers)
 }
 
-type PageOfError = Omit<Page, 'title' | 'requestId' | 'texts'> & { title?: string }
+type PageOfError = Omit<Page, 'title'> & { title?: string }
 
 /** Like Exchange.fail, with a page of its own for people. */
 export function failWithPage(
@@ -36,7 +32,7 @@ export function failWithPage(
   if (exchange.isNavigation) return showErrorPage(exchange, error, page, headers)
   exchange.error = error
   exchange.knownUser ??= error.user
-  const answer = problemAnswer(error, exchange.requestId, exchange.texts)
+  const answer = problemAnswer(error, exchange.frame)
   exchange.respond(answer.status, { ...answer.headers, ...headers }, answer.body)
 }
 
@@ -49,14 +45,8 @@ export function showErrorPage(
 ): void {
   exchange.error = error
   exchange.knownUser ??= error.user
-  const { requestId, texts } = exchange
-  const rendered = renderPage({
-    title: error.titleIn(texts),
-    footer: errorFooter(error, texts),
-    ...page,
-    texts,
-    requestId,
-  })
-  const own = errorHeaders(error, requestId)
+  const { frame } = exchange
+  const rendered = renderPage({ title: error.titleIn(frame.texts), footer: errorFooter(error, frame), ...page }, frame)
+  const own = errorHeaders(error, frame.requestId)
   exchange.respond(error.status, { ...rendered.headers, ...own, ...headers }, rendered.body)
 }

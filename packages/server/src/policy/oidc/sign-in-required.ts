@@ -5,8 +5,8 @@ import { escapeHtml } from '@sallyport/protocol'
 
 import { OPEN_SITE, RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
-import { wayOnHtml } from '../../pages/page.ts'
-import { returnTo } from './return-to.ts'
+import { buttonHtml, waysHtml } from '../../pages/page.ts'
+import { pageBefore, returnTo } from './return-to.ts'
 import { showErrorPage } from './sign-in-page.ts'
 
 const OWN_FRAME = "'self'"
@@ -29,11 +29,13 @@ export function refuseWithoutSession(exchange: Exchange, authId?: string): void 
   if (!isFormSubmission && !isForFrame) throw error
 
   // Afterwards to the page with the form, or around the frame, where that is ours and the browser says which it is.
-  const page = pageBefore(exchange) ?? (isFormSubmission ? '/' : returnTo(exchange.target, exchange.origin))
+  const page =
+    pageBefore(exchange.header('referer'), exchange.origin) ??
+    (isFormSubmission ? '/' : returnTo(exchange.target, exchange.origin))
   const query = new URLSearchParams({ ...(authId !== undefined && { auth_id: authId }), return_to: page })
   const href = `/.sallyport/login?${query.toString()}`
   if (!isFormSubmission) {
-    const body = `<p>${escapeHtml(texts.notSignedIn)}</p>\n${wayOnHtml({ label: ({ ways }) => ways.signIn, href }, texts, '_top')}`
+    const body = `<p>${escapeHtml(texts.notSignedIn)}</p>\n${waysHtml(buttonHtml({ label: ({ ways }) => ways.signIn, href }, texts, '_top'))}`
     return showErrorPage(exchange, error, { body, framedBy: OWN_FRAME })
   }
   const isForeign = exchange.header('sec-fetch-site') === 'cross-site'
@@ -41,19 +43,11 @@ export function refuseWithoutSession(exchange: Exchange, authId?: string): void 
   const why = isForeign ? notSent.whyForeign : notSent.why
   const how = isForeign ? notSent.howForeign : notSent.how
   const wayOn = isForeign
-    ? wayOnHtml(OPEN_SITE, texts)
-    : wayOnHtml({ label: ({ ways }) => ways.signInNewTab, href }, texts, '_blank')
+    ? buttonHtml(OPEN_SITE, texts)
+    : buttonHtml({ label: ({ ways }) => ways.signInNewTab, href }, texts, '_blank')
   showErrorPage(exchange, error, {
     title: notSent.title,
-    body: `<p>${escapeHtml(why)}</p>\n<p>${escapeHtml(how)}</p>\n${wayOn}`,
+    body: `<p>${escapeHtml(why)}</p>\n<p>${escapeHtml(how)}</p>\n${waysHtml(wayOn)}`,
     ...(isForFrame && { framedBy: OWN_FRAME }),
   })
-}
-
-/** The path of the page that the request comes from, where that is one of this host. */
-function pageBefore(exchange: Exchange): string | undefined {
-  const { origin } = exchange
-  const referrer = exchange.header('referer')
-  if (referrer === undefined || !referrer.startsWith(`${origin}/`)) return undefined
-  return returnTo(referrer.slice(origin.length), origin)
 }

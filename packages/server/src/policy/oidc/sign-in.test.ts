@@ -823,7 +823,7 @@ describe('sign-in', () => {
         const page = await browser.open(`${docs.url}/wanted?x=1`)
         assert.equal(page.status, 401)
         assert.equal(page.headers['sallyport-error-code'], 'ERR_SIGN_IN_REQUIRED')
-        assert.match(page.body, /<title>Choose how to sign in<\/title>/)
+        assert.match(page.body, /<title>Choose how to sign in · docs\.localhost<\/title>/)
         assert.match(page.body, /Staff &lt;of&gt; the house/)
         assert.match(page.body, new RegExp(`<bdi>${new URL(other.issuer).host}</bdi>`))
         assert.match(String(page.headers['content-security-policy']), /^default-src 'none'/)

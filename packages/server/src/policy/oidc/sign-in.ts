@@ -221,7 +221,7 @@ export class SignIn {
           `${JSON.stringify(this.#parts.identityTokens.jwks(this.#parts.clock()))}\n`,
         )
       default:
-        throw new RelayError('page_not_found')
+        throw new RelayError('page_not_found', { advice: ({ ownHost }) => ownHost })
     }
   }
 
@@ -354,9 +354,9 @@ function noSuchPage(): RelayError {
 }
 
 function showChoice(exchange: Exchange, registrations: readonly Registration[], wanted: string): void {
-  const { texts, requestId } = exchange
+  const { frame, texts } = exchange
   const body = choicePage(registrations, wanted, texts)
-  const page = renderPage({ texts, title: texts.choose.title, body, requestId })
+  const page = renderPage({ title: texts.choose.title, body }, frame)
   exchange.respond(200, page.headers, page.body)
 }
 

@@ -43,6 +43,10 @@ describe('signing out', () => {
     assert.equal(button.status, 200)
     assert.equal(relay.signIn.sessionCount, 1, 'a GET only shows a button')
     assert.match(String(button.headers['content-security-policy']), /form-action 'self'/)
+    assert.match(button.body, /signed in as <strong><bdi>[^<]+<\/bdi>.* on <strong>docs\.localhost<\/strong>/)
+    assert.match(button.body, /<a href="\/">Open this site<\/a>/)
+    const from = await browser.visit(button.url, { headers: { referer: `${docs.url}/page?a=b` } })
+    assert.match(from.body, /<a href="\/page\?a=b">Back<\/a>/)
 
     const end = await browser.submit(button)
     assert.equal(end.url, `${docs.url}/.sallyport/signed-out`)
@@ -51,6 +55,7 @@ describe('signing out', () => {
     assert.deepEqual(
       visits.map(({ url, status }) => `${status} ${new URL(url).hostname}${new URL(url).pathname}`),
       [
+        '200 docs.localhost/.sallyport/logout',
         '200 docs.localhost/.sallyport/logout',
         '200 docs.localhost/.sallyport/logout',
         '303 docs.localhost/.sallyport/logout/provider',
@@ -115,7 +120,9 @@ describe('signing out', () => {
 
   it('is done without a session, too', async () => {
     const docs = relay.edge('docs', configFor(provider.issuer))
-    const page = await new Browser().submit(await new Browser().open(`${docs.url}/.sallyport/logout`))
+    const asked = await new Browser().open(`${docs.url}/.sallyport/logout`)
+    assert.match(asked.body, /Nobody is signed in on <strong>docs\.localhost<\/strong>/)
+    const page = await new Browser().submit(asked)
     assert.equal(page.url, `${docs.url}/.sallyport/signed-out`)
     assert.equal((await new Browser().open(`${docs.url}/.sallyport/logout/provider`)).url, page.url)
   })

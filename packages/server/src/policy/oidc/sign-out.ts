@@ -7,15 +7,19 @@
 
 import { escapeHtml } from '@sallyport/protocol'
 
-import { RelayError } from '../../errors.ts'
+import { OPEN_SITE, RelayError, type WayOn } from '../../errors.ts'
 import { errorHeaders } from '../../pages/error-page.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
-import { htmlOf, renderPage } from '../../pages/page.ts'
+import { siteOf, type Frame } from '../../pages/frame.ts'
+import { buttonHtml, htmlOf, linkHtml, renderPage, waysHtml } from '../../pages/page.ts'
 import { readCookie } from '../../exchange/read-cookie.ts'
 import { setCookie, setSessionCookie } from './cookies.ts'
 import { readParameters } from './parameters.ts'
 import type { SignInParts } from './parts.ts'
+import { personHtml } from './person-html.ts'
 import type { Registration } from './registration.ts'
+import { pageBefore } from './return-to.ts'
+import { checkSession } from './session-check.ts'
 import type { Tokens } from './session-tokens.ts'
 import type { LiveSession } from './live-session.ts'
 
@@ -30,7 +34,7 @@ export async function signOut(
   registrations: readonly Registration[],
   parts: SignInParts,
 ): Promise<void> {
-  if (exchange.method === 'GET' || exchange.method === 'HEAD') return showButton(exchange)
+  if (exchange.method === 'GET' || exchange.method === 'HEAD') return showButton(exchange, registrations, parts)
   if (exchange.method !== 'POST') {
     throw new RelayError('method_not_allowed', { headers: { allow: 'GET, HEAD, POST' } })
   }
@@ -63,28 +67,20 @@ export async function signOut(
   const cookies = registration.cookies(exchange.origin)
   const hint = setCookie(cookies.signOut, sealHint(tokens?.idToken, registration, parts), SIGN_OUT_S, cookies.secure)
   if (!isWritten) return showUnwritten(exchange, next, [...expired, hint])
-  const { texts, requestId } = exchange
-  const goOn = `<a href="${escapeHtml(next)}">${escapeHtml(texts.ways.goOn)}</a>`
-  const page = renderPage({
-    texts,
-    title: texts.signOut.doneHere,
-    body: `<p>${htmlOf(texts.signOut.providerNext, { goOn })}</p>`,
-    requestId,
-  })
+  const { texts, frame } = exchange
+  const goOn = linkHtml({ label: ({ ways }) => ways.goOn, href: next }, texts)
+  const body = `<p>${htmlOf(texts.signOut.providerNext, { goOn })}</p>`
+  const page = renderPage({ title: texts.signOut.doneHere, body }, frame)
   exchange.respond(200, { ...page.headers, refresh: `0; url=${next}`, 'set-cookie': [...expired, hint] }, page.body)
 }
 
 /** The session has ended in the memory of this relay, which tries again to write it down until it stops. */
 function showUnwritten(exchange: Exchange, next: string, cookies: string[]): void {
-  const { texts, requestId } = exchange
-  const page = renderPage({
-    texts,
-    title: texts.signOut.unwritten,
-    body: `<p>${escapeHtml(texts.signOut.unwrittenMeans)}</p>
-<p><a href="${escapeHtml(next)}">${escapeHtml(texts.ways.goOn)}</a></p>`,
-    requestId,
-  })
-  const own = errorHeaders(new RelayError('store_unavailable'), requestId)
+  const { texts, frame } = exchange
+  const goOn = buttonHtml({ label: ({ ways }) => ways.goOn, href: next }, texts)
+  const body = `<p>${escapeHtml(texts.signOut.unwrittenMeans)}</p>\n${waysHtml(goOn)}`
+  const page = renderPage({ title: texts.signOut.unwritten, body }, frame)
+  const own = errorHeaders(new RelayError('store_unavailable'), frame.requestId)
   exchange.respond(503, { ...page.headers, ...own, 'set-cookie': cookies }, page.body)
 }
 
@@ -130,27 +126,52 @@ export function returnSignedOut(exchange: Exchange, parts: SignInParts): void {
 
 /** @param signInPath where a link leads that starts anew; none on the relay's own host */
 export function showSignedOut(exchange: Exchange, signInPath?: string): void {
-  const { texts, requestId } = exchange
-  const { ways, signOut: words } = texts
+  const { texts, frame } = exchange
+  const { signOut: words } = texts
   const again =
-    signInPath === undefined ? '' : `\n<p><a href="${escapeHtml(signInPath)}">${escapeHtml(ways.signInAgain)}</a></p>`
-  const body = `<p>${escapeHtml(words.close)}</p>${again}`
-  const page = renderPage({ texts, title: words.done, body, requestId })
+    signInPath === undefined
+      ? ''
+      : `\n${waysHtml(buttonHtml({ label: ({ ways }) => ways.signInAgain, href: signInPath }, texts))}`
+  const page = renderPage({ title: words.done, body: `<p>${escapeHtml(words.close)}</p>${again}` }, frame)
   exchange.respond(200, page.headers, page.body)
 }
 
-function showButton(exchange: Exchange): void {
-  const { texts, requestId } = exchange
-  const page = renderPage({
-    texts,
-    title: texts.signOut.title,
-    body: `<p>${escapeHtml(texts.signOut.advice)}</p>
-<form method="post" action="/.sallyport/logout"><button type="submit">${escapeHtml(texts.ways.signOut)}</button></form>`,
-    formAction: "'self'",
-    requestId,
-  })
+async function showButton(
+  exchange: Exchange,
+  registrations: readonly Registration[],
+  parts: SignInParts,
+): Promise<void> {
+  const { texts, frame, origin } = exchange
+  const found = await Promise.all(registrations.map((registration) => liveSessionHere(exchange, registration, parts)))
+  const sessions = found.filter((session) => session !== undefined)
+  const body = [
+    `<p>${whoAndWhere(sessions, frame)}</p>`,
+    ...(sessions.length > 0 ? [`<p>${escapeHtml(texts.signOut.advice)}</p>`] : []),
+    ...sessions.flatMap(({ row }) =>
+      row.cookie_domain === undefined ? [] : [`<p>${escapeHtml(texts.signOut.alsoUnder(row.cookie_domain))}</p>`],
+    ),
+    waysHtml(
+      `<form method="post" action="/.sallyport/logout"><button type="submit">${escapeHtml(texts.ways.signOut)}</button></form>`,
+      linkHtml(wayBack(exchange.header('referer'), origin), texts),
+    ),
+  ].join('\n')
+  const page = renderPage({ title: texts.signOut.title, body, formAction: "'self'" }, frame)
   // With no-referrer, browsers would send `Origin: null` with the form (Fetch, "append a request Origin header").
   exchange.respond(200, { ...page.headers, 'referrer-policy': 'same-origin' }, page.body)
+}
+
+function whoAndWhere(sessions: readonly LiveSession[], frame: Frame): string {
+  const { signedInAs, nobody } = frame.texts.signOut
+  const site = `<strong>${escapeHtml(siteOf(frame))}</strong>`
+  if (sessions.length === 0) return htmlOf(nobody, { site })
+  const people = new Set(sessions.map(({ row }) => personHtml(row)))
+  return htmlOf(signedInAs, { who: `<strong>${[...people].join('; ')}</strong>`, site })
+}
+
+/** To the page with the link that led here, where there was one on this site. */
+function wayBack(referrer: string | undefined, origin: string): WayOn {
+  const before = pageBefore(referrer, origin)
+  return before === undefined ? OPEN_SITE : { label: ({ ways }) => ways.back, href: before }
 }
 
 /** Browsers set both headers themselves; pages cannot. A request with neither comes from no browser we can trust. */
@@ -168,6 +189,18 @@ async function sessionHere(
   const id = readCookie(exchange.header('cookie'), registration.cookies(exchange.origin).session)
   const session = sessions.find(id) ?? (await sessions.lookUp(id, exchange.clientIp))
   return session?.scope === registration.scope ? session : undefined
+}
+
+/** One that still lets its visitor in. */
+async function liveSessionHere(
+  exchange: Exchange,
+  registration: Registration,
+  parts: SignInParts,
+): Promise<LiveSession | undefined> {
+  const session = await sessionHere(exchange, registration, parts)
+  const { scope, config } = registration
+  const rules = { scope, idleMs: config.idle_session_duration, maxMs: config.max_session_duration }
+  return checkSession(session, rules, parts.clock()).ok ? session : undefined
 }
 
 /** Whether the provider can be asked at all. Signing out here does not depend on it. */

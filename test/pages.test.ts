@@ -1,0 +1,82 @@
+// What visitors are told by the relay itself, over the wire: whose page it is, where they can go on, and what is nobody's
+// business but the operator's.
+
+import assert from 'node:assert/strict'
+import { createServer } from 'node:http'
+import { after, before, describe, it } from 'node:test'
+
+import { ask } from './support/ask.ts'
+import { startStack, type Stack } from './support/stack.ts'
+
+const HTML = { accept: 'text/html' }
+
+describe('pages of the relay (the first hour, 18)', { timeout: 30_000 }, () => {
+  let stack: Stack
+
+  before(async () => {
+    stack = await startStack({
+      app: createServer(),
+      agents: 0,
+      edges: `
+- { id: edg_away, hosts: [away.localhost] }
+- id: edg_far
+  hosts: [far.localhost]
+  policy: { on_http_request: [{ actions: [{ type: restrict-ips, config: { allow: [192.0.2.0/24] } }] }] }
+- id: edg_parts
+  hosts: [parts.localhost]
+  routes:
+    - exact_path: /closed
+      policy: { on_http_request: [{ actions: [{ type: deny }] }] }
+    - path_prefix: /login
+      policy: { on_http_request: [{ actions: [{ type: basic-auth, config: { credentials: ['ada:correct horse'] } }] }] }`,
+    })
+  })
+  after(() => stack.close())
+
+  async function open(host: string, path = '/', headers: Record<string, string> = {}): Promise<string> {
+    return (await ask(stack.port, { host, path, headers: { ...HTML, ...headers } })).body
+  }
+
+  /** The first button or link, as `label → where`. */
+  const wayOn = (page: string): string | undefined =>
+    /<a class="button" href="([^"]*)"[^>]*>([^<]*)</.exec(page)?.slice(1).toReversed().join(' → ')
+
+  it('names the site', async () => {
+    for (const host of ['away.localhost', 'far.localhost', 'nobody.localhost']) {
+      const page = await open(host)
+      assert.match(page, new RegExp(`<title>[^<]+ · ${host}</title>`))
+      assert.ok(page.includes(`<p class="site">${host}</p>`), page)
+    }
+    const long = `${'a.'.repeat(110)}localhost`
+    assert.match(await open(long), /<p class="site">…[a.]{90}localhost<\/p>/)
+    assert.doesNotMatch(await open('not a host'), /class="site"/)
+  })
+
+  it('offers a way on that can lead somewhere', async () => {
+    const pages: [host: string, path: string, expected: string][] = [
+      ['away.localhost', '/', 'Try again → '],
+      ['far.localhost', '/', 'Try again → '],
+      ['parts.localhost', '/closed', 'Open this site → /'],
+      ['parts.localhost', '/nothing', 'Open this site → /'],
+      ['parts.localhost', '/login', 'Try again → '],
+      ['parts.localhost', '/', 'Try again → '],
+      ['nobody.localhost', '/', 'Try again → '],
+    ]
+    for (const [host, path, expected] of pages) assert.equal(wayOn(await open(host, path)), expected, host + path)
+    const form = await ask(stack.port, { host: 'away.localhost', path: '/form', method: 'POST', headers: HTML })
+    assert.equal(wayOn(form.body), 'Open this site → /', 'a link would not send the form once more')
+    const own = await open('relay.localhost')
+    assert.match(own, /the address of the relay itself/)
+    assert.equal(wayOn(own), undefined)
+  })
+
+  it('says from which address somebody comes where that is the reason, unless only a proxy has one', async () => {
+    assert.match(await open('far.localhost'), /<dt>Your address<\/dt><dd>127\.0\.0\.1<\/dd>/)
+    const proxied = await open('far.localhost', '/', { 'x-real-ip': '192.0.2.7' })
+    assert.match(proxied, /sees the address of a proxy/)
+    assert.doesNotMatch(proxied, /127\.0\.0\.1|192\.0\.2\.7/)
+    const problem = async (headers: Record<string, string>): Promise<unknown> =>
+      (JSON.parse((await ask(stack.port, { host: 'far.localhost', headers })).body) as { address?: string }).address
+    assert.deepEqual([await problem({}), await problem({ via: '1.1 proxy' })], ['127.0.0.1', undefined])
+  })
+})
