@@ -6,6 +6,7 @@ import { createServer } from 'node:http'
 import { after, before, describe, it } from 'node:test'
 
 import { ask } from './support/ask.ts'
+import { sendRaw } from './support/raw-client.ts'
 import { startStack, type Stack } from './support/stack.ts'
 
 const HTML = { accept: 'text/html' }
@@ -19,6 +20,8 @@ describe('pages of the relay (the first hour, 18)', { timeout: 30_000 }, () => {
       agents: 0,
       edges: `
 - { id: edg_away, hosts: [away.localhost] }
+- { id: edg_full, hosts: [full.localhost], page_details: full }
+- { id: edg_none, hosts: [none.localhost], page_details: none }
 - id: edg_far
   hosts: [far.localhost]
   policy: { on_http_request: [{ actions: [{ type: restrict-ips, config: { allow: [192.0.2.0/24] } }] }] }
@@ -78,5 +81,28 @@ describe('pages of the relay (the first hour, 18)', { timeout: 30_000 }, () => {
     const problem = async (headers: Record<string, string>): Promise<unknown> =>
       (JSON.parse((await ask(stack.port, { host: 'far.localhost', headers })).body) as { address?: string }).address
     assert.deepEqual([await problem({}), await problem({ via: '1.1 proxy' })], ['127.0.0.1', undefined])
+  })
+
+  it("tells nobody but the operator the operator's business, in no form of the answer", async () => {
+    const forms = [HTML, { accept: '*/*' }, { 'content-type': 'application/grpc' }]
+    const tells = async (host: string, headers: Record<string, string>): Promise<boolean[]> => {
+      const answers = forms.map(async (form, index) => {
+        const method = index === 2 ? 'POST' : 'GET'
+        const { body, headers: got } = await ask(stack.port, { host, method, headers: { ...form, ...headers } })
+        return /edge=edg_|agent tunnel/.test(body + String(got['grpc-message']))
+      })
+      return Promise.all(answers)
+    }
+    const all = forms.map(() => true)
+    const none = forms.map(() => false)
+    assert.deepEqual(await tells('away.localhost', {}), all)
+    for (const name of ['X-Forwarded-For', 'x-forwarded-host', 'Forwarded', 'Via', 'X-Real-IP', 'CF-Connecting-IP']) {
+      assert.deepEqual(await tells('away.localhost', { [name]: '127.0.0.1' }), none, name)
+    }
+    assert.deepEqual(await tells('full.localhost', { 'x-forwarded-for': '192.0.2.7' }), all)
+    assert.deepEqual(await tells('none.localhost', {}), none)
+    const old = await sendRaw(stack.port, 'GET / HTTP/1.0\r\nHost: away.localhost\r\n\r\n')
+    assert.match(old, /ERR_NO_TUNNEL_ONLINE/)
+    assert.doesNotMatch(old, /edge=edg_|agent tunnel/, 'what nginx sends by itself')
   })
 })

@@ -85,8 +85,8 @@ export interface RelayErrorOptions extends ErrorOptions {
   wayOn?: WayOn
   /** Who is refused, where that is known beyond doubt; for the log. */
   user?: string
-  /** A command for the visitor who is also the owner, shown as copyable text. */
-  command?: string
+  /** What stands in place of the advice for the operator alone, with a command shown as copyable text: no stranger's business. */
+  operator?: { advice: Saying; command?: string }
 }
 
 /** What went wrong between visitor and relay. Thrown where known; turned into an answer in one place, `Exchange.fail`. */
@@ -95,12 +95,12 @@ export class RelayError extends Error {
   readonly detail: string | undefined
   readonly limit: LimitName | undefined
   readonly headers: Record<string, string> | undefined
-  readonly command: string | undefined
   readonly wayOn: WayOn | undefined
   readonly user: string | undefined
   readonly status: number
   readonly #title: Saying | undefined
   readonly #advice: Saying | undefined
+  readonly #operator: RelayErrorOptions['operator']
 
   constructor(code: RelayErrorCode, options: RelayErrorOptions = {}) {
     super(options.detail ? `${code}: ${options.detail}` : code, options)
@@ -111,7 +111,7 @@ export class RelayError extends Error {
     this.headers = options.headers
     this.#title = options.title
     this.#advice = options.advice
-    this.command = options.command
+    this.#operator = options.operator
     this.wayOn = options.wayOn
     this.user = options.user
     this.status = options.status ?? ANSWERS[code].status
@@ -122,8 +122,15 @@ export class RelayError extends Error {
     return this.#title?.(texts) ?? texts.errors[this.code].title
   }
 
-  adviceIn(texts: PageTexts): string {
-    return this.#advice?.(texts) ?? texts.errors[this.code].advice
+  adviceIn(texts: PageTexts, toOperator = false): string {
+    const ofCode = texts.errors[this.code]
+    if (toOperator && this.#operator) return this.#operator.advice(texts)
+    return this.#advice?.(texts) ?? (toOperator ? ofCode.operator : undefined) ?? ofCode.advice
+  }
+
+  /** For the operator. */
+  get command(): string | undefined {
+    return this.#operator?.command
   }
 
   /** Whether the same request may get through a moment later. */

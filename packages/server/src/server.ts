@@ -40,6 +40,7 @@ import type { Meeting, Neighbours } from './node/neighbours.ts'
 import { ProcessView } from './operator/process-view.ts'
 import type { Answer, Question } from './operator/questions.ts'
 import type { RelayFacts } from './operator/relay-status.ts'
+import type { Look } from './pages/look.ts'
 import { buildPolicy, type PolicyParts } from './policy/build-policy.ts'
 import { PasswordQueue } from './policy/basic-auth/password-queue.ts'
 import { PasswordTries } from './policy/basic-auth/password-tries.ts'
@@ -131,6 +132,8 @@ export class Relay {
   /** Where the providers may be that agents name. */
   readonly #issuers: IssuerReach
   readonly #strictTransport: string | undefined
+  /** Of pages that are no edge's. */
+  readonly #look: Look
   /** Ends what policies do by themselves. */
   readonly #policies = new AbortController()
 
@@ -167,6 +170,7 @@ export class Relay {
     this.#worker = worker
     this.#issuers = new IssuerReach(config)
     const { limits, timeouts, public_url: publicUrl, tls } = config
+    this.#look = { details: config.page_details }
     this.#strictTransport = tls.hsts_seconds > 0 ? `max-age=${tls.hsts_seconds}` : undefined
     this.#forwarder = new Forwarder(limits, timeouts, publicUrl.host, this.#onFault)
     this.#refusals = new LimitRefusals(log)
@@ -229,6 +233,7 @@ export class Relay {
       publicUrl: config.public_url,
       stickyKey: keys.deriveKey('sticky cookie'),
       log,
+      lookOf: (edge) => ({ details: edge.page_details ?? config.page_details }),
     })
     for (const edge of config.edges) configured.add(edge, partsOf(edge.id))
     signIn.endStale(config.edges.map(({ id }) => id))
@@ -474,6 +479,7 @@ export class Relay {
 
   /** One exchange from start to log line. Never rejects. */
   async #run(exchange: Exchange, serve: (exchange: Exchange) => Promise<void>): Promise<void> {
+    exchange.look = this.#look
     if (this.#strictTransport !== undefined) exchange.holdToHttps(this.#strictTransport)
     try {
       await serve(exchange)
@@ -545,6 +551,7 @@ export class Relay {
       checkSignIn: (config, authtokenId) => checks.check(config, authtokenId),
       forgetSignIns: (edgeId) => signIn.forget(edgeId),
       isValid: (id) => authtokens.list().some((one) => one.id === id && one.revoked_at === undefined),
+      look: this.#look,
       log: this.#log,
       onFault: this.#onFault,
     })

@@ -12,7 +12,7 @@ import type { StickyCookie } from './sticky-cookie.ts'
 export class RouteBackend {
   /** What its tunnel groups select by; empty where no label leads here. */
   readonly selectors: readonly Labels[]
-  /** What a visitor is told while no tunnel is online, where that does not follow from the labels. */
+  /** What the operator is told while no tunnel is online, where that does not follow from the labels. */
   readonly advice: Saying | undefined
   readonly budget = new RetryBudget()
   readonly #backend: Backend

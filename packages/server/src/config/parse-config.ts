@@ -122,7 +122,7 @@ type ReadEdge = z.output<typeof edgeSchema>
 
 /** From what edgeSchema and checkConfig() have let pass to what the rooms use. */
 export function completeEdge(edge: ReadEdge, identityJwt: boolean, folder: string): EdgeConfig {
-  const { id, hosts, origin, description, metadata } = edge
+  const { id, hosts, origin, description, metadata, page_details } = edge
   const { allow_upgrades, backend, policy } = edge
   const routes = edge.routes ?? [{ path_prefix: '/', ...(allow_upgrades && { allow_upgrades }), backend, policy }]
   return {
@@ -131,6 +131,7 @@ export function completeEdge(edge: ReadEdge, identityJwt: boolean, folder: strin
     ...(origin !== undefined && { origin }),
     ...(description !== undefined && { description }),
     ...(metadata !== undefined && { metadata }),
+    ...(page_details !== undefined && { page_details }),
     routes: routes.map((route): RouteConfig => ({
       ...matchOf(route),
       ...(route.allow_upgrades && { allow_upgrades: route.allow_upgrades }),

@@ -9,6 +9,7 @@ import { LOG_FORMATS, LOG_LEVELS } from './log-words.ts'
 import { edgeSchema } from './schema/edge-schema.ts'
 import { limitsSchema } from './schema/limits-schema.ts'
 import { listenSchema } from './schema/listen-schema.ts'
+import { pageDetailsSchema } from './schema/pages-schema.ts'
 import { timeoutsSchema } from './schema/timeouts-schema.ts'
 import { cidr, flag, text, wholeNumber } from './schema/values.ts'
 import { workersSchema } from './schema/workers-schema.ts'
@@ -100,6 +101,11 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('Endpoints that agents bring (`agent http`).'),
+  page_details: pageDetailsSchema
+    .default('local')
+    .describe(
+      'Who is told what only the operator can use, on pages and in problem documents: labels, commands, how many tunnels were tried. `local`: whoever asks from this machine, in a request that no proxy has written into. `full`: everybody. `none`: nobody; for a relay behind a program on the same machine that passes connections on and says so in no header.',
+    ),
   identity_jwt: flag()
     .default(true)
     .describe('Whether apps get the signed identity of a visitor as `Sallyport-Auth-Jwt`. Actions may say otherwise.'),

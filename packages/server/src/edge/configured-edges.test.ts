@@ -6,6 +6,7 @@ import type { Labels } from '@sallyport/protocol'
 import type { EdgeConfig } from '../config/config.ts'
 import { createLog } from '../log.ts'
 import type { PolicyParts } from '../policy/build-policy.ts'
+import { PLAIN_LOOK } from '../pages/look.ts'
 import { Registry } from '../tunnel/registry.ts'
 import { ConfiguredEdges } from './configured-edges.ts'
 import { EdgeTable } from './edge-table.ts'
@@ -19,6 +20,7 @@ describe('ConfiguredEdges', () => {
       registry: new Registry(),
       publicUrl: new URL('https://relay.example.com'),
       stickyKey: new Uint8Array(32),
+      lookOf: () => PLAIN_LOOK,
       log: createLog({ level: 'silent' }),
     })
     const add = (id: string, ...selectors: Record<string, string>[]): void =>

@@ -9,6 +9,7 @@ import { outlierLog } from '../backend/log-outlier.ts'
 import type { RouteBackend } from '../backend/route-backend.ts'
 import type { EdgeConfig, RouteConfig } from '../config/config.ts'
 import { buildPolicy, type PolicyParts } from '../policy/build-policy.ts'
+import type { Look } from '../pages/look.ts'
 import type { Registry, Selection } from '../tunnel/registry.ts'
 import { Edge } from './edge.ts'
 import type { EdgeTable } from './edge-table.ts'
@@ -22,6 +23,7 @@ export interface ConfiguredEdgesInit {
   publicUrl: URL
   stickyKey: Uint8Array
   log: Logger
+  lookOf: (config: EdgeConfig) => Look
 }
 
 interface Numbered extends KnownEdge {
@@ -49,7 +51,7 @@ export class ConfiguredEdges {
   }
 
   add(config: EdgeConfig, parts: PolicyParts): void {
-    const { edges, registry, publicUrl, stickyKey, log } = this.#init
+    const { edges, registry, publicUrl, stickyKey, log, lookOf } = this.#init
     const onOutlier = outlierLog(log, config.id)
     const originOf = (host: string): string => config.origin ?? originOn(publicUrl, host)
     const routes = config.routes.map((route) => ({
@@ -58,7 +60,7 @@ export class ConfiguredEdges {
       policy: buildPolicy(route.policy, parts),
       backend: buildBackend(route.backend, { registry, edgeId: config.id, stickyKey, onOutlier }),
     }))
-    edges.add(new Edge(config.id, routes, originOf), config.hosts)
+    edges.add(new Edge(config.id, routes, originOf, lookOf(config)), config.hosts)
     const groups: TunnelsOfEdge[] = []
     const edge = {
       number: this.#known.length,

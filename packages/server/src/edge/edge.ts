@@ -2,12 +2,15 @@
 // Pure once built: no I/O, no clock.
 
 import { RelayError } from '../errors.ts'
+import { PLAIN_LOOK, type Look } from '../pages/look.ts'
 import { readPath } from './read-path.ts'
 import type { PathReading } from './read-path.ts'
 import type { Route } from './route.ts'
 
 export class Edge {
   readonly id: string
+  /** Of the pages that the relay shows in its place. */
+  readonly look: Look
   readonly #originOf: (host: string) => string
   readonly #exact = new Map<string, Route>()
   /** Longest prefix first. */
@@ -16,8 +19,9 @@ export class Edge {
   readonly #looksAtPath: boolean
 
   /** @param originOf the origin that visitors of a host see, e.g. `https://docs.example.com` */
-  constructor(id: string, routes: readonly Route[], originOf: (host: string) => string) {
+  constructor(id: string, routes: readonly Route[], originOf: (host: string) => string, look = PLAIN_LOOK) {
     this.id = id
+    this.look = look
     this.#originOf = originOf
     for (const route of routes) {
       if (route.match.exact_path !== undefined) this.#exact.set(route.match.exact_path, route)

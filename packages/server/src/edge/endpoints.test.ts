@@ -8,6 +8,7 @@ import { redirectUri } from '../config/redirect-uri.ts'
 import { IssuerReach } from '../config/issuer-reach.ts'
 import { LimitRefusals } from '../exchange/limit-refusals.ts'
 import { createLog } from '../log.ts'
+import { PLAIN_LOOK } from '../pages/look.ts'
 import { openSqliteStore } from '../store/sqlite-store.ts'
 import type { Store } from '../store/store.ts'
 import type { Claimant, EndpointOpened, UrlBind } from '../tunnel/endpoint-binder.ts'
@@ -100,6 +101,7 @@ describe('endpoints', () => {
       forgetSignIns: resolve,
       isValid: () => true,
       log: createLog({ level: 'silent' }),
+      look: PLAIN_LOOK,
       onFault: assert.ifError,
       lingerMs,
     })

@@ -25,6 +25,7 @@ import type { OnFault } from '../exchange/border.ts'
 import { HeaderEdits } from '../exchange/header-edits.ts'
 import type { LimitRefusals } from '../exchange/limit-refusals.ts'
 import type { Logger } from '../log.ts'
+import type { Look } from '../pages/look.ts'
 import type { Policy } from '../policy/compose.ts'
 import { StoreUnavailable } from '../store/store.ts'
 import { permitsHost } from '../tunnel/acl.ts'
@@ -78,6 +79,8 @@ export interface EndpointsInit extends EndpointAddresses {
   forgetSignIns: (edgeId: string) => void
   /** Whether an authtoken can still be used: what a revoked one has reserved is free. */
   isValid: (authtokenId: string) => boolean
+  /** Of the pages that the relay shows in place of an endpoint. */
+  look: Look
   log: Logger
   onFault: OnFault
   /** What a test shortens. */
@@ -365,7 +368,7 @@ export class Endpoints implements EndpointBinder {
   }
 
   #add({ bind, session, host, config, digest }: Wanted): Endpoint {
-    const { edges, registry, policyOf, originOf, log } = this.#init
+    const { edges, registry, policyOf, originOf, log, look } = this.#init
     const selection = registry.select(labelsOf(host))
     const backend = new RouteBackend(new TunnelGroup({ selection, onOutlier: outlierLog(log, config.id) }), [], {
       advice: (texts) => texts.instead.agentAway,
@@ -375,7 +378,7 @@ export class Endpoints implements EndpointBinder {
       policy: keepingSiteData(policyOf(route.policy, config.id, session.authtokenId)),
       backend,
     }))
-    const edge = new Edge(config.id, routes, originOf)
+    const edge = new Edge(config.id, routes, originOf, look)
     const endpoint: Endpoint = {
       host,
       authtokenId: session.authtokenId,
@@ -393,16 +396,21 @@ export class Endpoints implements EndpointBinder {
 
   /** An endpoint of which nothing is known but its host, until its agent is back. Serves nobody. */
   #expect(host: string, authtokenId: string): void {
-    const { edges, registry, originOf } = this.#init
+    const { edges, registry, originOf, look } = this.#init
     const selection = registry.select(labelsOf(host))
     const backend = new RouteBackend(new TunnelGroup({ selection }), [])
     const policy = async (): Promise<void> => {
       throw new RelayError('no_tunnel_online', {
-        advice: (texts) => texts.instead.agentNotBack,
+        operator: { advice: (texts) => texts.instead.agentNotBack },
         headers: { 'retry-after': '5' },
       })
     }
-    const edge = new Edge(edgeIdOf(authtokenId, host), [{ match: { path_prefix: '/' }, policy, backend }], originOf)
+    const edge = new Edge(
+      edgeIdOf(authtokenId, host),
+      [{ match: { path_prefix: '/' }, policy, backend }],
+      originOf,
+      look,
+    )
     const endpoint: Endpoint = {
       host,
       authtokenId,

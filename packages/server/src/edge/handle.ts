@@ -29,6 +29,7 @@ export function handle(exchange: Exchange, gate: Gate): Promise<void> {
   const edge = gate.edges.at(exchange.host)
   exchange.edgeId = edge.id
   exchange.origin = edge.originOf(exchange.host)
+  exchange.look = edge.look
 
   const { path } = exchange
   const reading = readPath(path)

@@ -99,6 +99,9 @@ const FORWARDED = new Set([
   'fastly-client-ip',
 ])
 
+/** Whether an address is of this machine alone. */
+export const isLoopback = compileCidrs(['127.0.0.0/8', '::1/128'])
+
 /** Whether an address is of this machine or of a private network. */
 export const isNearby = compileCidrs([
   '127.0.0.0/8',

@@ -6,9 +6,10 @@ import type { Duplex } from 'node:stream'
 import { RelayError } from '../errors.ts'
 import { errorAnswer } from '../pages/error-page.ts'
 import type { Frame } from '../pages/frame.ts'
+import { PLAIN_LOOK, type Look } from '../pages/look.ts'
 import { PAGE_TEXTS } from '../texts/page-texts.ts'
 import type { PageTexts } from '../texts/page-texts.ts'
-import { UNKNOWN_ADDRESS, isNearby, isForwarded } from './client-ip.ts'
+import { UNKNOWN_ADDRESS, isForwarded, isLoopback, isNearby } from './client-ip.ts'
 import { grpcAnswer, grpcTypeOf } from './grpc.ts'
 import { HeaderEdits } from './header-edits.ts'
 import type { Identity } from './identity.ts'
@@ -126,6 +127,8 @@ export class Exchange {
   requestEdits: HeaderEdits | undefined
   /** What policies change on the app's response before the visitor sees it. */
   responseEdits: HeaderEdits | undefined
+  /** Of the relay's own pages: that of the edge, once it is known. */
+  look: Look = PLAIN_LOOK
   /** For the access log. */
   tunnelId: string | undefined
   error: RelayError | undefined
@@ -198,7 +201,26 @@ export class Exchange {
   /** What is around every answer of the relay itself to this request. */
   get frame(): Frame {
     const { texts, requestId, host } = this
-    return { texts, requestId, host, hasStart: this.edgeId !== '' && this.path !== '/', address: this.#shownAddress }
+    return {
+      texts,
+      requestId,
+      host,
+      hasStart: this.edgeId !== '' && this.path !== '/',
+      toOperator: this.#isToOperator,
+      address: this.#shownAddress,
+    }
+  }
+
+  /**
+   * Whether whoever asks may hear what is the operator's business. Somebody at this machine is taken for the operator, unless a
+   * proxy on it may have passed a stranger's request on: it writes into the head, or speaks HTTP/1.0 as nginx does by itself.
+   */
+  get #isToOperator(): boolean {
+    const { details } = this.look
+    if (details !== 'local') return details === 'full'
+    const { clientIp, forwardedFor, request } = this
+    if (forwardedFor !== clientIp || !isLoopback(clientIp)) return false
+    return request.httpVersionMinor > 0 && !isForwarded(request.rawHeaders)
   }
 
   /** Not that of a proxy which nobody trusts: it is the operator's business, and no visitor can do anything with it. */

@@ -11,6 +11,7 @@ const FRAME = {
   requestId: 'req_1',
   host: 'grpc.example.com',
   hasStart: false,
+  toOperator: false,
   address: '192.0.2.7',
 }
 

@@ -46,14 +46,20 @@ export function grpcTypeOf(method: string, contentType: string | undefined): str
 }
 
 /** Trailers-Only: a status of gRPC in a head of 200 without a body. */
-export function grpcAnswer(error: RelayError, { texts, requestId }: Frame, contentType: string): ErrorAnswer {
+export function grpcAnswer(
+  error: RelayError,
+  { texts, requestId, toOperator }: Frame,
+  contentType: string,
+): ErrorAnswer {
   const { status } = error
   return {
     status: 200,
     headers: {
       'content-type': contentType,
       'grpc-status': String(STATUS_OF.get(status) ?? UNKNOWN),
-      'grpc-message': percentEncode(`${error.titleIn(texts)}: ${error.adviceIn(texts)}`.slice(0, MESSAGE_MAX_CHARS)),
+      'grpc-message': percentEncode(
+        `${error.titleIn(texts)}: ${error.adviceIn(texts, toOperator)}`.slice(0, MESSAGE_MAX_CHARS),
+      ),
       ...errorHeaders(error, requestId),
     },
     body: '',

@@ -12,12 +12,14 @@ export function noTunnelError(backend: RouteBackend, tried: number, last: Stream
   if (last) return last instanceof Error ? lostError(last) : refusedError(last, tried)
   const { selectors, advice } = backend
   const headers = { 'retry-after': '5' }
-  if (advice !== undefined) return new RelayError('no_tunnel_online', { advice, headers })
+  if (advice !== undefined) return new RelayError('no_tunnel_online', { operator: { advice }, headers })
   const labels = selectors.map((selector) => formatLabels(selector)).join(' or ')
   const flags = [...(selectors[0] ?? [])].map(([key, value]) => `--label ${shellWord(`${key}=${value}`)}`).join(' ')
   return new RelayError('no_tunnel_online', {
-    advice: (texts) => texts.instead.noTunnelWith(labels),
-    command: `agent tunnel ${flags} http://localhost:8000`,
+    operator: {
+      advice: (texts) => texts.instead.noTunnelWith(labels),
+      command: `agent tunnel ${flags} http://localhost:8000`,
+    },
     headers,
   })
 }
@@ -26,7 +28,7 @@ function refusedError(reply: StreamReply, tried: number): RelayError {
   const reason = reply.ok ? '' : `${reply.code}: ${reply.reason}`
   const detail = `${tried} tunnel${tried === 1 ? '' : 's'} tried, the last one said ${reason}`
   if (!reply.ok && reply.code === 'app_timeout') return new RelayError('app_timeout', { detail })
-  return new RelayError('app_down', { detail, advice: (texts) => texts.instead.appDown(tried) })
+  return new RelayError('app_down', { detail, operator: { advice: (texts) => texts.instead.appDown(tried) } })
 }
 
 /** The stream broke before the visitor got an answer. */

@@ -44,10 +44,10 @@ export function errorAnswer(
 
 /** What stands below the heading: what to do, what it is about, and the way on. */
 export function errorBody(error: RelayError, frame: Frame, wayOn: WayOn | undefined): string {
-  const { texts } = frame
-  const { command } = error
+  const { texts, toOperator } = frame
+  const command = toOperator ? error.command : undefined
   return [
-    `<p>${escapeHtml(error.adviceIn(texts))}</p>`,
+    `<p>${escapeHtml(error.adviceIn(texts, toOperator))}</p>`,
     ...(command ? [`<pre tabindex="0"><code>${escapeHtml(command)}</code></pre>`] : []),
     ...(error.isAboutAddress ? [addressHtml(frame)] : []),
     ...(wayOn ? [waysHtml(buttonHtml(wayOn, texts))] : []),
@@ -67,9 +67,10 @@ function wayOnOf(error: RelayError, { hasStart }: Frame, isNavigation: boolean):
 }
 
 /** RFC 9457: a problem document. */
-export function problemAnswer(error: RelayError, { texts, requestId, address }: Frame): ErrorAnswer {
-  const { status, publicCode: code, command } = error
-  const [title, detail] = [error.titleIn(texts), error.adviceIn(texts)]
+export function problemAnswer(error: RelayError, { texts, requestId, address, toOperator }: Frame): ErrorAnswer {
+  const { status, publicCode: code } = error
+  const [title, detail] = [error.titleIn(texts), error.adviceIn(texts, toOperator)]
+  const command = toOperator ? error.command : undefined
   const problem = {
     type: 'about:blank',
     title,

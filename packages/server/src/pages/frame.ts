@@ -10,6 +10,8 @@ export interface Frame {
   host: string
   /** Whether the start page of an edge is somewhere to go: there is one, and the visitor asked for another page. */
   hasStart: boolean
+  /** Whether whoever asks may hear what is the operator's business. */
+  toOperator: boolean
   /** Where the visitor comes from; undefined where only a proxy's address is known. */
   address: string | undefined
 }

@@ -12,13 +12,14 @@ const frame: Frame = {
   requestId: 'req_1',
   host: 'docs.example.com',
   hasStart: false,
+  toOperator: true,
   address: '192.0.2.7',
 }
 const EVIL = '"><script>alert(1)</script>'
 
 describe('a page of the relay', () => {
   it('has no scripts, loads nothing, stands in no frame and in no cache', () => {
-    const error = new RelayError('sign_in_failed', { advice: () => EVIL, command: EVIL })
+    const error = new RelayError('sign_in_failed', { operator: { advice: () => EVIL, command: EVIL } })
     for (const { headers, body } of [
       errorAnswer(error, frame, { accept: 'text/html' }),
       renderPage({ title: EVIL, body: '<p>hello</p>', footer: EVIL }, { ...frame, host: EVIL, requestId: EVIL }),

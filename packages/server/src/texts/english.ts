@@ -10,6 +10,8 @@ interface ErrorText {
   title: string
   /** Plain language, no inner reason, no secret. */
   advice: string
+  /** What the operator is told in its place. */
+  operator?: string
 }
 
 // As a type of its own, so that the literals are texts and not themselves.
@@ -111,11 +113,14 @@ const errors: Errors = {
   },
   upgrade_unsupported: {
     title: 'This app takes no WebSockets',
-    advice: 'Its tunnel speaks HTTP/2 with the app. WebSockets need a tunnel without --upstream-protocol http2.',
+    advice: 'The way to the app carries none. Tell the owner of this site what you were doing.',
+    operator: 'Its tunnel speaks HTTP/2 with the app. WebSockets need a tunnel without --upstream-protocol http2.',
   },
   app_down: {
     title: 'The app is not answering',
     advice:
+      'The app behind this address cannot be reached at the moment. Try again later, or tell the owner of this site.',
+    operator:
       'The tunnel is online, but the app behind it refused the connection. Start the app, or check the address that the agent forwards to.',
   },
   app_bad_answer: {
@@ -132,7 +137,9 @@ const errors: Errors = {
   },
   no_tunnel_online: {
     title: 'No tunnel is online',
-    advice: 'This address is set up, but no agent is connected for it.',
+    advice:
+      'This address is set up, but the app behind it is not connected at the moment. Try again later, or tell the owner of this site.',
+    operator: 'This address is set up, but no agent is connected for it.',
   },
   relay_full: {
     title: 'Too many visitors at the moment',
@@ -180,8 +187,7 @@ export const ENGLISH = {
     onlyWebSockets: 'Only WebSockets can be opened through a connection of HTTP/2.',
     noTunnelWith: (labels: string): string =>
       `This address is set up, but no agent is connected with the label ${labels}. If it is yours, start one:`,
-    agentAway:
-      'The agent that serves this address is not connected at the moment. If it is yours, look at its terminal.',
+    agentAway: 'The agent that serves this address is not connected at the moment. Look at its terminal.',
     agentNotBack: 'The relay was restarted, and the agent that serves this address is not back yet.',
     appDown: (tried: number): string =>
       `${
@@ -196,7 +202,9 @@ export const ENGLISH = {
     reasonInLog: 'The operator finds the reason in the relay’s log.',
     tooManyGroups:
       'Your account has more groups than this sign-in can carry. The owner of this site can narrow them down.',
-    oldCallback: (callback: string): string =>
+    oldCallback:
+      'Go back to the page you wanted and try again. If that ends here again, tell the owner of this site: the identity provider leads to an old address.',
+    oldCallbackMeans: (callback: string): string =>
       `Go back to the page you wanted and try again. If that ends here again, the identity provider still uses an old address of this relay: each provider has a redirect URI of its own now, below ${callback}/. The operator registers there what this command prints:`,
   },
   address: {

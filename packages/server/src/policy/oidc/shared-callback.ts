@@ -24,8 +24,11 @@ const MAX_ERROR_CHARS = 300 // as shown on a page; the limits below are what a U
 export function refuseOldCallback(): never {
   throw new RelayError('sign_in_failed', {
     detail: `an answer has come to ${CALLBACK}, which is nobody's redirect URI any more: relay oidc redirect-uri ISSUER prints the one to register`,
-    advice: ({ instead }) => instead.oldCallback(CALLBACK),
-    command: 'relay oidc redirect-uri ISSUER --config relay.yml',
+    advice: ({ instead }) => instead.oldCallback,
+    operator: {
+      advice: ({ instead }) => instead.oldCallbackMeans(CALLBACK),
+      command: 'relay oidc redirect-uri ISSUER --config relay.yml',
+    },
   })
 }
 
