@@ -344,7 +344,7 @@ describe('signing in with Chromium', { timeout: 120_000 }, () => {
   async function shoot(page: Page, name: string): Promise<void> {
     for (const [size, width, height] of [
       ['wide', 1000, 640],
-      ['narrow', 340, 640],
+      ['narrow', 320, 640],
     ] as const) {
       await page.setViewportSize({ width, height })
       const overflow = Number(await page.evaluate('document.documentElement.scrollWidth - innerWidth'))

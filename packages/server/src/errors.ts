@@ -7,6 +7,9 @@ import type { PageTexts, Saying } from './texts/page-texts.ts'
 export { ConfigError } from '@sallyport/protocol/config-error'
 export type { ConfigProblem } from '@sallyport/protocol/config-error'
 
+/** `tunnel` is the way from the relay to the app. */
+export type BrokenPart = 'relay' | 'tunnel' | 'app' | 'provider'
+
 interface Answer {
   status: number
   /** Whether to ask once more may help: people get a link that does. */
@@ -16,6 +19,8 @@ interface Answer {
    * in no case, and without it where there is nowhere else to go.
    */
   reload?: boolean
+  /** What a page draws as broken, on the way from the visitor to the app or to the identity provider. */
+  broken?: BrokenPart
   /** Whether it depends on where the visitor comes from, which people and programs are then told. */
   address?: true
 }
@@ -51,22 +56,27 @@ const ANSWERS = {
   headers_too_large: { status: 431, reload: true },
   too_many_connections: { status: 429, again: true, address: true },
   too_many_requests: { status: 429, again: true },
-  internal: { status: 500, again: true },
+  internal: { status: 500, again: true, broken: 'relay' },
   coding_unsupported: { status: 501 },
   upgrade_unsupported: { status: 501 },
-  app_down: { status: 502, again: true },
-  app_bad_answer: { status: 502, again: true },
-  tunnel_lost: { status: 502, again: true },
-  provider_unreachable: { status: 502, again: true },
-  no_tunnel_online: { status: 503, again: true },
-  relay_full: { status: 503, again: true },
-  tunnel_full: { status: 503, again: true },
-  store_unavailable: { status: 503, again: true },
-  app_timeout: { status: 504, again: true },
-  loop_detected: { status: 508, reload: true },
+  app_down: { status: 502, again: true, broken: 'app' },
+  app_bad_answer: { status: 502, again: true, broken: 'app' },
+  tunnel_lost: { status: 502, again: true, broken: 'tunnel' },
+  provider_unreachable: { status: 502, again: true, broken: 'provider' },
+  no_tunnel_online: { status: 503, again: true, broken: 'tunnel' },
+  relay_full: { status: 503, again: true, broken: 'relay' },
+  tunnel_full: { status: 503, again: true, broken: 'tunnel' },
+  store_unavailable: { status: 503, again: true, broken: 'relay' },
+  app_timeout: { status: 504, again: true, broken: 'app' },
+  loop_detected: { status: 508, reload: true, broken: 'app' },
 } as const satisfies Record<string, Answer>
 
 export type RelayErrorCode = keyof typeof ANSWERS
+
+/** Those that a page draws. */
+export type BrokenCode = {
+  [Code in RelayErrorCode]: (typeof ANSWERS)[Code] extends { broken: BrokenPart } ? Code : never
+}[RelayErrorCode]
 
 export interface RelayErrorOptions extends ErrorOptions {
   /** For the log only. */
@@ -143,6 +153,12 @@ export class RelayError extends Error {
   get isWorthReloading(): boolean | undefined {
     const answer: Answer = ANSWERS[this.code]
     return answer.again ?? answer.reload
+  }
+
+  /** What is broken, and by which word a page says how; undefined where the relay has only said no. */
+  get broken(): { code: BrokenCode; part: BrokenPart } | undefined {
+    const { broken: part }: Answer = ANSWERS[this.code]
+    return part && { code: this.code as BrokenCode, part } // it has just been seen to be one
   }
 
   get isAboutAddress(): boolean {

@@ -7,6 +7,7 @@ import { OPEN_SITE } from '../errors.ts'
 import type { RelayError, WayOn } from '../errors.ts'
 import type { Frame } from './frame.ts'
 import { buttonHtml, factsHtml, renderPage, waysHtml } from './page.ts'
+import { pathHtml } from './path-html.ts'
 
 export interface ErrorAnswer {
   status: number
@@ -46,7 +47,9 @@ export function errorAnswer(
 export function errorBody(error: RelayError, frame: Frame, wayOn: WayOn | undefined): string {
   const { texts, toOperator } = frame
   const command = toOperator ? error.command : undefined
+  const { broken } = error
   return [
+    ...(broken ? [pathHtml(broken.code, broken.part, texts)] : []),
     `<p>${escapeHtml(error.adviceIn(texts, toOperator))}</p>`,
     ...(command ? [`<pre tabindex="0"><code>${escapeHtml(command)}</code></pre>`] : []),
     ...(error.isAboutAddress ? [addressHtml(frame)] : []),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
 import { RelayError } from '../errors.ts'
+import type { RelayErrorCode } from '../errors.ts'
 import { PAGE_TEXTS } from '../texts/page-texts.ts'
 import { errorAnswer } from './error-page.ts'
 import type { Frame } from './frame.ts'
@@ -34,6 +35,24 @@ describe('a page of the relay', () => {
       assert.equal(headers['x-content-type-options'], 'nosniff')
       assert.doesNotMatch(body, /<script|\son\w+=|src=|href=/i)
     }
+  })
+
+  it('draws which part is broken, in words as well (the first hour, 18)', () => {
+    const drawing = (code: RelayErrorCode): string[][] => {
+      const { body } = errorAnswer(new RelayError(code), frame, { isNavigation: true })
+      const items = body.matchAll(/<li class="([^"]*)">.*?<b>([^<]*)<\/b> <small>([^<]*)<\/small><\/li>/g)
+      return [...items].map((item) => item.slice(1))
+    }
+    const [you, relay] = [
+      ['fine', 'You', 'Working'],
+      ['fine', 'Relay', 'Working'],
+    ]
+    assert.deepEqual(drawing('app_down'), [you, relay, ['broken', 'App', 'Not answering']])
+    assert.deepEqual(drawing('no_tunnel_online'), [you, relay, ['broken cut', 'App', 'Not connected']])
+    assert.deepEqual(drawing('provider_unreachable'), [you, relay, ['broken', 'Sign-in', 'Not answering']])
+    const app = ['unknown', 'App', 'Not asked']
+    assert.deepEqual(drawing('internal'), [you, ['broken', 'Relay', 'At fault'], app])
+    assert.deepEqual(drawing('ip_restricted'), [], 'nothing is broken')
   })
 
   it('is no page for programs, and no more to a cache', () => {

@@ -8,10 +8,11 @@ import { PAGE_COLOURS, escapeHtml, renderHtml } from '@sallyport/protocol'
 import type { WayOn } from '../errors.ts'
 import type { PageTexts } from '../texts/page-texts.ts'
 import { siteOf, type Frame } from './frame.ts'
+import { PATH_STYLE } from './path-html.ts'
 
 const STYLE = `${PAGE_COLOURS}
 * { box-sizing: border-box }
-body { margin: 0; min-height: 100vh; display: grid; grid-template-columns: minmax(0, 36rem); place-content: center; padding: 1.5rem; background: var(--ground); color: var(--ink); font: 1rem/1.6 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif }
+body { margin: 0; min-height: 100vh; display: grid; grid-template-columns: minmax(0, 36rem); place-content: center; padding: clamp(1rem, 4vw, 1.5rem); background: var(--ground); color: var(--ink); font: 1rem/1.6 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif }
 main { padding: clamp(1.25rem, 6vw, 2.5rem); overflow-wrap: anywhere; background: var(--card); border: 1px solid var(--line); border-top: 4px solid var(--accent); border-radius: .5rem }
 h1 { margin: 0 0 .75rem; font-size: 1.5rem; line-height: 1.3; text-wrap: balance }
 .site { margin: 0 0 1.25rem; color: var(--soft); font-size: .875rem }
@@ -30,7 +31,7 @@ button, .button { display: inline-block; padding: .6rem 1.25rem; border: 0; bord
 .choices a { display: block; padding: .75rem 1rem; border: 1px solid var(--line); border-radius: .375rem; font-weight: 600; text-decoration: none }
 .choices a:hover { border-color: var(--accent) }
 .choices small { display: block; color: var(--soft); font-size: .875rem; font-weight: 400 }
-footer { margin-top: 1.75rem; padding-top: 1rem; border-top: 1px solid var(--line); color: var(--soft); font-size: .875rem }
+${PATH_STYLE}footer { margin-top: 1.75rem; padding-top: 1rem; border-top: 1px solid var(--line); color: var(--soft); font-size: .875rem }
 `
 
 const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64')

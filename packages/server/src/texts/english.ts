@@ -1,7 +1,7 @@
 // Everything that the relay's pages say, in English: the one table of page-texts.ts. Plain text, escaped where it is shown;
 // `{name}` is a place where a page puts HTML of its own. Pure: no I/O, no clock.
 
-import type { RelayErrorCode } from '../errors.ts'
+import type { BrokenCode, RelayErrorCode } from '../errors.ts'
 
 /** A text with places of these names; a translation without one of them does not compile. */
 type With<Place extends string> = `${string}{${Place}}${string}`
@@ -16,6 +16,22 @@ interface ErrorText {
 
 // As a type of its own, so that the literals are texts and not themselves.
 interface Errors extends Record<RelayErrorCode, ErrorText> {}
+
+interface Broken extends Record<BrokenCode, string> {}
+
+const broken: Broken = {
+  internal: 'At fault',
+  app_down: 'Not answering',
+  app_bad_answer: 'Faulty answer',
+  tunnel_lost: 'Connection lost',
+  provider_unreachable: 'Not answering',
+  no_tunnel_online: 'Not connected',
+  relay_full: 'Full',
+  tunnel_full: 'Busy',
+  store_unavailable: 'Cannot save',
+  app_timeout: 'Too slow',
+  loop_detected: 'Leads back here',
+}
 
 const errors: Errors = {
   bad_request: {
@@ -125,7 +141,7 @@ const errors: Errors = {
   },
   app_bad_answer: {
     title: 'The app gave an answer that cannot be passed on',
-    advice: 'Its answer did not follow the rules of HTTP.',
+    advice: 'Its answer did not follow the rules of HTTP. Try again, or tell the owner of this site.',
   },
   tunnel_lost: {
     title: 'The tunnel was lost',
@@ -160,7 +176,9 @@ const errors: Errors = {
   loop_detected: {
     title: 'This address leads back to itself',
     advice:
-      'The app behind this address has sent the request to this relay again, several times. Check where it leads.',
+      'The app behind this address has sent the request to this relay again, several times. Tell the owner of this site.',
+    operator:
+      'The app behind this address has sent the request to this relay again, several times. Check where the agent forwards to.',
   },
 }
 
@@ -182,6 +200,18 @@ export const ENGLISH = {
     signOutAndChange: 'Sign out, and use another account',
   },
   errors,
+  /** The drawing of what is broken. */
+  path: {
+    /** For screen readers: what the list is. */
+    label: 'What works, and what does not',
+    you: 'You',
+    relay: 'Relay',
+    app: 'App',
+    provider: 'Sign-in',
+    fine: 'Working',
+    unknown: 'Not asked',
+    broken,
+  },
   /** What stands in place of the advice above where more is known. */
   instead: {
     onlyWebSockets: 'Only WebSockets can be opened through a connection of HTTP/2.',
