@@ -2,24 +2,36 @@
 // business but the operator's.
 
 import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 
 import { ask } from './support/ask.ts'
 import { sendRaw } from './support/raw-client.ts'
 import { startStack, type Stack } from './support/stack.ts'
 
+const PNG = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')
 const HTML = { accept: 'text/html' }
 
 describe('pages of the relay (the first hour, 18)', { timeout: 30_000 }, () => {
   let stack: Stack
 
+  let folder: string
+
   before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'sallyport-pages-'))
+    await writeFile(join(folder, 'logo.png'), PNG)
     stack = await startStack({
       app: createServer(),
       agents: 0,
+      config: `pages: { title: 'Example <Ltd>', contact: 'mailto:help@example.com' }`,
       edges: `
 - { id: edg_away, hosts: [away.localhost] }
+- id: edg_own
+  hosts: [own.localhost]
+  pages: { title: Own, accent: '#ffee00', logo_file: '${join(folder, 'logo.png')}', contact: 'Ask <b>Ada</b>' }
 - { id: edg_full, hosts: [full.localhost], page_details: full }
 - { id: edg_none, hosts: [none.localhost], page_details: none }
 - id: edg_far
@@ -34,7 +46,10 @@ describe('pages of the relay (the first hour, 18)', { timeout: 30_000 }, () => {
       policy: { on_http_request: [{ actions: [{ type: basic-auth, config: { credentials: ['ada:correct horse'] } }] }] }`,
     })
   })
-  after(() => stack.close())
+  after(async () => {
+    await stack.close()
+    await rm(folder, { recursive: true })
+  })
 
   async function open(host: string, path = '/', headers: Record<string, string> = {}): Promise<string> {
     return (await ask(stack.port, { host, path, headers: { ...HTML, ...headers } })).body
@@ -48,11 +63,11 @@ describe('pages of the relay (the first hour, 18)', { timeout: 30_000 }, () => {
     for (const host of ['away.localhost', 'far.localhost', 'nobody.localhost']) {
       const page = await open(host)
       assert.match(page, new RegExp(`<title>[^<]+ · ${host}</title>`))
-      assert.ok(page.includes(`<p class="site">${host}</p>`), page)
+      assert.ok(page.includes(`<span>${host}</span></p>`), page)
     }
     const long = `${'a.'.repeat(110)}localhost`
-    assert.match(await open(long), /<p class="site">…[a.]{90}localhost<\/p>/)
-    assert.doesNotMatch(await open('not a host'), /class="site"/)
+    assert.match(await open(long), /<span>…[a.]{90}localhost<\/span>/)
+    assert.doesNotMatch(await open('not a host'), /not a host|<span>/)
   })
 
   it('offers a way on that can lead somewhere', async () => {
@@ -104,5 +119,25 @@ describe('pages of the relay (the first hour, 18)', { timeout: 30_000 }, () => {
     const old = await sendRaw(stack.port, 'GET / HTTP/1.0\r\nHost: away.localhost\r\n\r\n')
     assert.match(old, /ERR_NO_TUNNEL_ONLINE/)
     assert.doesNotMatch(old, /edge=edg_|agent tunnel/, 'what nginx sends by itself')
+  })
+
+  it('shows whose they are and whom to ask, as the relay says it, or an edge in its place', async () => {
+    for (const host of ['away.localhost', 'nobody.localhost', 'not a host']) {
+      const { headers, body } = await ask(stack.port, { host, headers: HTML })
+      assert.match(body, /<b><bdi>Example &lt;Ltd&gt;<\/bdi><\/b>/, host)
+      assert.match(
+        body,
+        /<a href="mailto:help@example\.com\?subject=[\w.%]*req_\w+"><bdi>help@example\.com<\/bdi><\/a>/,
+      )
+      assert.doesNotMatch(String(headers['content-security-policy']), /img-src/)
+    }
+    const { headers, body } = await ask(stack.port, { host: 'own.localhost', headers: HTML })
+    assert.ok(body.includes(`<img src="data:image/png;base64,${PNG.toString('base64')}" alt="">`), body)
+    assert.match(body, /<b><bdi>Own<\/bdi><\/b> <span>own\.localhost<\/span>/)
+    assert.match(body, /Questions\? <bdi>Ask &lt;b&gt;Ada&lt;\/b&gt;<\/bdi>/)
+    assert.match(body, /:root \{ --accent: #ffee00 \} \}/, 'in the dark; on white nobody could read it')
+    const policy = String(headers['content-security-policy'])
+    assert.match(policy, /^default-src 'none'; style-src 'sha256-[^']+'; img-src data:; form-action 'none'; frame-/)
+    assert.doesNotMatch(body, /help@example\.com|Example/)
   })
 })

@@ -19,6 +19,7 @@ import { ChromiumBrowser, NO_CHROMIUM } from '../support/chromium-browser.ts'
 import { ADA, CLIENT_ID, Processes, freePort } from '../support/processes.ts'
 
 const TABS = 10
+const LOGO = join(import.meta.dirname, 'fixtures/logo.png')
 const APP_TEXT = 'This is a protected application.'
 const BOB = {
   username: 'bob',
@@ -83,6 +84,19 @@ describe('signing in with Chromium', { timeout: 120_000 }, () => {
         },
         { id: 'edg_down', hosts: ['down.localhost'] },
         { id: 'edg_away', hosts: ['away.localhost'] },
+        {
+          id: 'edg_own',
+          hosts: ['own.localhost'],
+          backend: { labels: { edge: 'edg_down' } },
+          pages: { title: 'Example Ltd', logo_file: LOGO, accent: '#b3126b', contact: 'mailto:help@example.com' },
+        },
+        {
+          id: 'edg_far',
+          hosts: ['far.localhost'],
+          policy: {
+            on_http_request: [{ actions: [{ type: 'restrict-ips', config: { allow: ['192.0.2.0/24'] } }] }],
+          },
+        },
       ],
     })
     const authtoken = await processes.createAuthtoken()
@@ -290,6 +304,7 @@ describe('signing in with Chromium', { timeout: 120_000 }, () => {
     await page.getByText('You are signed in as Bob, bob@example.org.').waitFor()
     await shoot(page, 'not-allowed')
     await page.goto(`${processes.origin('docs.localhost')}/.sallyport/logout`)
+    await page.getByText('You are signed in as Bob, bob@example.org on docs.localhost.').waitFor()
     await shoot(page, 'sign-out')
     await page.goto(processes.origin('docs.localhost'))
     await page.getByRole('button', { name: 'Sign out' }).click()
@@ -298,7 +313,9 @@ describe('signing in with Chromium', { timeout: 120_000 }, () => {
 
     const shown: [name: string, url: string, status: number, words: string][] = [
       ['no-tunnel', processes.origin('away.localhost'), 503, 'agent tunnel --label edge=edg_away'],
-      ['app-down', processes.origin('down.localhost'), 502, 'ERR_APP_DOWN'],
+      ['app-down', processes.origin('down.localhost'), 502, '1 tunnel was tried'],
+      ['own-look', processes.origin('own.localhost'), 502, 'help@example.com'],
+      ['not-your-network', processes.origin('far.localhost'), 403, '127.0.0.1'],
       ['provider-down', processes.origin('alone.localhost'), 502, 'ERR_PROVIDER_UNREACHABLE'],
       ['not-found', processes.origin('unknown.localhost'), 404, 'ERR_EDGE_NOT_FOUND'],
       [
@@ -324,6 +341,11 @@ describe('signing in with Chromium', { timeout: 120_000 }, () => {
       await page.getByText(words).waitFor()
       await shoot(page, name)
     }
+    await page.setExtraHTTPHeaders({ 'x-forwarded-for': '203.0.113.7' })
+    await page.goto(processes.origin('away.localhost'))
+    await page.getByText('the app behind it is not connected').waitFor()
+    assert.equal(await page.getByText('edg_away').count(), 0)
+    await shoot(page, 'no-tunnel-stranger')
     await context.close()
   })
 

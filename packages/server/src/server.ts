@@ -9,7 +9,7 @@ import { BufferBudget } from '@sallyport/protocol'
 import { AdminListener } from './admin/admin-listener.ts'
 import { Metrics } from './admin/metrics.ts'
 import { OperatorSocket } from './admin/operator-socket.ts'
-import type { Config } from './config/config.ts'
+import type { Config, EdgeConfig } from './config/config.ts'
 import { cookieDomainsOf } from './config/cookie-domains.ts'
 import { IssuerReach } from './config/issuer-reach.ts'
 import { operatorSocketOf } from './config/store-location.ts'
@@ -34,13 +34,14 @@ import { listen } from './listener/listen.ts'
 import { compareWithLimits, openFilesLimit, OpenFilesWatch, shareFiles } from './listener/open-files.ts'
 import { Places } from './listener/places.ts'
 import { readFiles } from './listener/read-files.ts'
+import type { Logos } from './pages/read-logos.ts'
 import { VisitorListener } from './listener/visitor-listener.ts'
 import type { Logger } from './log.ts'
 import type { Meeting, Neighbours } from './node/neighbours.ts'
 import { ProcessView } from './operator/process-view.ts'
 import type { Answer, Question } from './operator/questions.ts'
 import type { RelayFacts } from './operator/relay-status.ts'
-import type { Look } from './pages/look.ts'
+import { PLAIN_LOOK, makeLook, type Look } from './pages/look.ts'
 import { buildPolicy, type PolicyParts } from './policy/build-policy.ts'
 import { PasswordQueue } from './policy/basic-auth/password-queue.ts'
 import { PasswordTries } from './policy/basic-auth/password-tries.ts'
@@ -133,7 +134,7 @@ export class Relay {
   readonly #issuers: IssuerReach
   readonly #strictTransport: string | undefined
   /** Of pages that are no edge's. */
-  readonly #look: Look
+  #look = PLAIN_LOOK
   /** Ends what policies do by themselves. */
   readonly #policies = new AbortController()
 
@@ -170,7 +171,6 @@ export class Relay {
     this.#worker = worker
     this.#issuers = new IssuerReach(config)
     const { limits, timeouts, public_url: publicUrl, tls } = config
-    this.#look = { details: config.page_details }
     this.#strictTransport = tls.hsts_seconds > 0 ? `max-age=${tls.hsts_seconds}` : undefined
     this.#forwarder = new Forwarder(limits, timeouts, publicUrl.host, this.#onFault)
     this.#refusals = new LimitRefusals(log)
@@ -204,7 +204,10 @@ export class Relay {
     })
     this.#store = store
     this.#authtokens = await Authtokens.open(store)
-    ;[this.#certificates, this.#authorities] = await readFiles(config, log)
+    const [certificates, authorities, logos] = await readFiles(config, log)
+    this.#certificates = certificates
+    this.#authorities = authorities
+    this.#look = lookOf(config, undefined, logos)
 
     // 2. What decides.
     this.#serviceTokens = await ServiceTokens.open(store)
@@ -233,7 +236,7 @@ export class Relay {
       publicUrl: config.public_url,
       stickyKey: keys.deriveKey('sticky cookie'),
       log,
-      lookOf: (edge) => ({ details: edge.page_details ?? config.page_details }),
+      lookOf: (edge) => lookOf(config, edge, logos),
     })
     for (const edge of config.edges) configured.add(edge, partsOf(edge.id))
     signIn.endStale(config.edges.map(({ id }) => id))
@@ -443,6 +446,7 @@ export class Relay {
       // Agents may use any name of this machine that the configuration gives to no edge, e.g. its address on the inside;
       // and no agent can take such a name from the others by an endpoint.
       isAgentHost: (host: string) => this.#agentEndpoints?.isConfigured(host) === false,
+      look: this.#look,
       onAgent: agents.accept.bind(agents),
       onFault: this.#onFault,
     }
@@ -587,6 +591,13 @@ export class Relay {
 
 function shownPlace({ address, family, port }: AddressInfo): string {
   return family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`
+}
+
+/** @param edge whose pages they are; undefined for those that are no edge's */
+function lookOf(config: Config, edge: EdgeConfig | undefined, logos: Logos): Look {
+  const pages = { ...config.pages, ...edge?.pages }
+  const logo = pages.logo_file === undefined ? undefined : logos.get(pages.logo_file)
+  return makeLook(pages, edge?.page_details ?? config.page_details, logo)
 }
 
 /** A key that the database does not fit must not stay in the place of the one that is missing: a copy would be made of it. */

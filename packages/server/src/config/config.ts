@@ -6,7 +6,7 @@ import type { z } from 'zod'
 
 import type { configSchema } from './schema.ts'
 import type { balanceSchema, fixedResponseSchema, stickySchema } from './schema/backend-schema.ts'
-import type { pageDetailsSchema } from './schema/pages-schema.ts'
+import type { pageDetailsSchema, pagesSchema } from './schema/pages-schema.ts'
 import type { basicAuthSchema } from './schema/basic-auth-schema.ts'
 import type { jwtValidationSchema } from './schema/jwt-validation-schema.ts'
 import type { limitsSchema } from './schema/limits-schema.ts'
@@ -20,6 +20,9 @@ export type Config = Omit<z.output<typeof configSchema>, 'edges' | 'tls' | 'stor
   store: StoreLocation
   edges: readonly EdgeConfig[]
 }
+
+/** `logo_file` is an absolute path. */
+export type PagesConfig = z.output<typeof pagesSchema>
 
 /** Who is told labels, commands and counts. */
 export type PageDetails = z.output<typeof pageDetailsSchema>
@@ -50,6 +53,8 @@ export interface EdgeConfig {
   origin?: string
   description?: string
   metadata?: string
+  /** What differs from those of the relay. */
+  pages?: PagesConfig
   /** Where it differs from that of the relay. */
   page_details?: PageDetails
   /** Never empty; in the order of the file. */

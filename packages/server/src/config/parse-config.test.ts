@@ -140,6 +140,26 @@ describe('problems in relay.yml', () => {
     assert.equal(said('s3 cret'), '')
   })
 
+  it('takes what pages show, and says everything that is wrong with it at once (the first hour, 18)', () => {
+    const edges = (pages: string): string => `edges: [{ id: edg_a, hosts: [a.example.com], pages: ${pages} }]`
+    const config = parse(`${TOP}pages: { logo_file: a.png, accent: "#0B5A4A", contact: "Help: ask Ada" }
+${edges('{ contact: "https://help.example.com/x" }')}`)
+    assert.deepEqual(config.pages, { logo_file: '/etc/sallyport/a.png', accent: '#0b5a4a', contact: 'Help: ask Ada' })
+    assert.deepEqual(config.edges[0]?.pages, { contact: 'https://help.example.com/x' })
+    const problems = problemsOf(`${TOP}page_details: everybody
+pages: { title: "two\\nlines", accent: red, contact: "javascript:alert(1)", logo: x.png }
+${edges('{ accent: "#12345", contact: "mailto:nobody" }')}`).join('\n')
+    for (const path of ['page_details', 'pages.title', 'pages.accent', 'pages.contact', 'pages.logo']) {
+      assert.match(problems, new RegExp(`\\b${path}\\b`))
+    }
+    assert.match(problems, /edges\[0\]\.pages\.accent.*must be a colour in quotes/)
+    assert.match(problems, /edges\[0\]\.pages\.contact.*not the address of a mailbox/)
+    for (const contact of ['http://x', 'data:x', 'https://a b', 'https://u:p@x', 'mailto:a@b c', 'FILE:///x']) {
+      assert.equal(problemsOf(`${TOP}pages: { contact: "${contact}" }`).length, 1, contact)
+    }
+    assert.match(problemsOf(`${TOP}pages:\n  accent: #0b5a4a\n`).join(), /in quotes/)
+  })
+
   it('are all reported at once, each with its path and line', () => {
     const problems = problemsOf(`
 domian: example.com

@@ -12,6 +12,7 @@ import type {
   BackendConfig,
   Config,
   EdgeConfig,
+  PagesConfig,
   PlainBackendConfig,
   PolicyConfig,
   RequestAction,
@@ -114,15 +115,20 @@ function complete(read: ReadConfig, folder: string, env: NodeJS.ProcessEnv): Con
         key_file: resolve(folder, key_file),
       })),
     },
+    pages: completePages(read.pages, folder),
     edges: read.edges.map((edge) => completeEdge(edge, read.identity_jwt, folder)),
   }
+}
+
+function completePages({ logo_file, ...pages }: PagesConfig, folder: string): PagesConfig {
+  return { ...pages, ...(logo_file !== undefined && { logo_file: resolve(folder, logo_file) }) }
 }
 
 type ReadEdge = z.output<typeof edgeSchema>
 
 /** From what edgeSchema and checkConfig() have let pass to what the rooms use. */
 export function completeEdge(edge: ReadEdge, identityJwt: boolean, folder: string): EdgeConfig {
-  const { id, hosts, origin, description, metadata, page_details } = edge
+  const { id, hosts, origin, description, metadata, pages, page_details } = edge
   const { allow_upgrades, backend, policy } = edge
   const routes = edge.routes ?? [{ path_prefix: '/', ...(allow_upgrades && { allow_upgrades }), backend, policy }]
   return {
@@ -131,6 +137,7 @@ export function completeEdge(edge: ReadEdge, identityJwt: boolean, folder: strin
     ...(origin !== undefined && { origin }),
     ...(description !== undefined && { description }),
     ...(metadata !== undefined && { metadata }),
+    ...(pages !== undefined && { pages: completePages(pages, folder) }),
     ...(page_details !== undefined && { page_details }),
     routes: routes.map((route): RouteConfig => ({
       ...matchOf(route),

@@ -9,7 +9,7 @@ import { LOG_FORMATS, LOG_LEVELS } from './log-words.ts'
 import { edgeSchema } from './schema/edge-schema.ts'
 import { limitsSchema } from './schema/limits-schema.ts'
 import { listenSchema } from './schema/listen-schema.ts'
-import { pageDetailsSchema } from './schema/pages-schema.ts'
+import { pageDetailsSchema, pagesSchema } from './schema/pages-schema.ts'
 import { timeoutsSchema } from './schema/timeouts-schema.ts'
 import { cidr, flag, text, wholeNumber } from './schema/values.ts'
 import { workersSchema } from './schema/workers-schema.ts'
@@ -101,6 +101,11 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('Endpoints that agents bring (`agent http`).'),
+  pages: pagesSchema
+    .prefault({})
+    .describe(
+      'How the pages look that the relay itself shows. [Pages](pages.md) has pictures. An edge may say otherwise, key by key.',
+    ),
   page_details: pageDetailsSchema
     .default('local')
     .describe(

@@ -200,8 +200,9 @@ export class Exchange {
 
   /** What is around every answer of the relay itself to this request. */
   get frame(): Frame {
-    const { texts, requestId, host } = this
+    const { look, texts, requestId, host } = this
     return {
+      look,
       texts,
       requestId,
       host,

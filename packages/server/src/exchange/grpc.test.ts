@@ -3,10 +3,12 @@ import { describe, it } from 'node:test'
 
 import { RelayError } from '../errors.ts'
 import type { RelayErrorCode } from '../errors.ts'
+import { PLAIN_LOOK } from '../pages/look.ts'
 import { PAGE_TEXTS } from '../texts/page-texts.ts'
 import { grpcAnswer, grpcTypeOf, readGrpcTimeout } from './grpc.ts'
 
 const FRAME = {
+  look: PLAIN_LOOK,
   texts: PAGE_TEXTS.en,
   requestId: 'req_1',
   host: 'grpc.example.com',

@@ -15,6 +15,7 @@ import { identifyVisitor, plainAddress } from '../exchange/client-ip.ts'
 import { Exchange, WEBSOCKET } from '../exchange/exchange.ts'
 import type { Upgrade } from '../exchange/exchange.ts'
 import type { LimitRefusals } from '../exchange/limit-refusals.ts'
+import type { Look } from '../pages/look.ts'
 import { limitError } from './door.ts'
 import { admitHttp2 } from './http2-admission.ts'
 import type { Http2Head } from './http2-admission.ts'
@@ -59,6 +60,7 @@ export interface Http2VisitorsOptions {
   limits: Limits
   refusals: LimitRefusals
   timeouts: Timeouts
+  look: Look
   log: Logger
   isTrustedProxy: (address: string) => boolean
   /** Runs an exchange to its end; must not reject. */
@@ -237,6 +239,7 @@ export class Http2Visitors {
       const target = header(':path') ?? '/'
       const request = new Http2Request(stream, { method: header(':method') ?? 'GET', target, rawHeaders })
       const refused = new Exchange({ request, response, host: '', ...visitor })
+      refused.look = this.#options.look
       refused.fail(error)
       if (error instanceof RelayError && error.limit) this.#options.refusals.count(error.limit, visitor.clientIp)
       log.debug({ requestId: refused.requestId, clientIp: visitor.clientIp, err: error }, 'request refused')

@@ -8,20 +8,30 @@ import { Certificates } from './certificates.ts'
 import type { Logger } from '../log.ts'
 import { readClientKey } from '../policy/oidc/client-key.ts'
 import { ProviderAuthorities } from '../policy/oidc/provider-authorities.ts'
+import { readLogos, type Logos } from '../pages/read-logos.ts'
 
 /** @throws ConfigError that names every file that cannot be used */
-export async function readFiles({ tls, edges }: Config, log: Logger): Promise<[Certificates, ProviderAuthorities]> {
-  const [certificates, authorities] = await Promise.allSettled([
+export async function readFiles(config: Config, log: Logger): Promise<[Certificates, ProviderAuthorities, Logos]> {
+  const { tls, edges } = config
+  const [certificates, authorities, logos] = await Promise.allSettled([
     Certificates.load(tls.certificates, log),
     ProviderAuthorities.load(edges, log),
+    readLogos(config),
   ])
   const problems = clientKeyProblems(edges)
-  if (certificates.status === 'fulfilled' && authorities.status === 'fulfilled' && problems.length === 0) {
-    return [certificates.value, authorities.value]
+  if (
+    certificates.status === 'fulfilled' &&
+    authorities.status === 'fulfilled' &&
+    logos.status === 'fulfilled' &&
+    problems.length === 0
+  ) {
+    return [certificates.value, authorities.value, logos.value]
   }
-  for (const result of [certificates, authorities]) {
-    if (result.status === 'fulfilled') result.value.close()
-    else if (result.reason instanceof ConfigError) problems.push(...result.reason.problems)
+  if (certificates.status === 'fulfilled') certificates.value.close()
+  if (authorities.status === 'fulfilled') authorities.value.close()
+  for (const result of [certificates, authorities, logos]) {
+    if (result.status === 'fulfilled') continue
+    if (result.reason instanceof ConfigError) problems.push(...result.reason.problems)
     else throw result.reason
   }
   throw new ConfigError(problems)

@@ -22,6 +22,7 @@ import type { Visitor } from '../exchange/client-ip.ts'
 import { Exchange, WEBSOCKET } from '../exchange/exchange.ts'
 import type { Upgrade } from '../exchange/exchange.ts'
 import type { LimitRefusals } from '../exchange/limit-refusals.ts'
+import type { Look } from '../pages/look.ts'
 import { admit } from './admission.ts'
 import type { Certificates } from './certificates.ts'
 import { Door, limitError } from './door.ts'
@@ -63,6 +64,8 @@ export interface VisitorListenerOptions {
   places: Places
   refusals: LimitRefusals
   timeouts: Timeouts
+  /** Of the answers to what is refused here. */
+  look: Look
   log: Logger
   isTrustedProxy: (address: string) => boolean
   /** Runs an exchange to its end; must not reject. */
@@ -381,6 +384,7 @@ export class VisitorListener {
       return new Exchange({ ...init, host: admit(request) })
     } catch (error) {
       const refused = new Exchange({ ...init, host: '' })
+      refused.look = this.#options.look
       refused.fail(error)
       if (error instanceof RelayError && error.limit) this.#countRefusal(error.limit, visitor.clientIp, request.socket)
       this.#options.log.debug(

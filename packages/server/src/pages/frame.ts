@@ -1,8 +1,10 @@
 // What every answer of the relay itself has around it: where it is given, to whom, and in which words. Pure.
 
 import type { PageTexts } from '../texts/page-texts.ts'
+import type { Look } from './look.ts'
 
 export interface Frame {
+  look: Look
   texts: PageTexts
   /** What a visitor who asks about the answer can name. */
   requestId: string

@@ -6,9 +6,11 @@ import type { RelayErrorCode } from '../errors.ts'
 import { PAGE_TEXTS } from '../texts/page-texts.ts'
 import { errorAnswer } from './error-page.ts'
 import type { Frame } from './frame.ts'
+import { PLAIN_LOOK } from './look.ts'
 import { renderPage } from './page.ts'
 
 const frame: Frame = {
+  look: PLAIN_LOOK,
   texts: PAGE_TEXTS.en,
   requestId: 'req_1',
   host: 'docs.example.com',

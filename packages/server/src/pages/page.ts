@@ -1,40 +1,12 @@
-// The look of every page the relay itself serves: one stylesheet, no scripts, no outside requests.
+// The frame of every page that the relay itself serves: one stylesheet, no scripts, no outside requests.
 // Pure: values in, HTML out. Everything that comes from outside passes through escapeHtml.
 
-import { createHash } from 'node:crypto'
-
-import { PAGE_COLOURS, escapeHtml, renderHtml } from '@sallyport/protocol'
+import { escapeHtml, renderHtml } from '@sallyport/protocol'
 
 import type { WayOn } from '../errors.ts'
 import type { PageTexts } from '../texts/page-texts.ts'
 import { siteOf, type Frame } from './frame.ts'
-import { PATH_STYLE } from './path-html.ts'
-
-const STYLE = `${PAGE_COLOURS}
-* { box-sizing: border-box }
-body { margin: 0; min-height: 100vh; display: grid; grid-template-columns: minmax(0, 36rem); place-content: center; padding: clamp(1rem, 4vw, 1.5rem); background: var(--ground); color: var(--ink); font: 1rem/1.6 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif }
-main { padding: clamp(1.25rem, 6vw, 2.5rem); overflow-wrap: anywhere; background: var(--card); border: 1px solid var(--line); border-top: 4px solid var(--accent); border-radius: .5rem }
-h1 { margin: 0 0 .75rem; font-size: 1.5rem; line-height: 1.3; text-wrap: balance }
-.site { margin: 0 0 1.25rem; color: var(--soft); font-size: .875rem }
-p { margin: 0 0 1rem }
-pre { margin: 0 0 1rem; padding: .75rem 1rem; white-space: pre-wrap; background: var(--code); border-radius: .375rem; font: .875rem/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace }
-a { color: var(--accent) }
-a:focus-visible, button:focus-visible, pre:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
-button, .button { display: inline-block; padding: .6rem 1.25rem; border: 0; border-radius: .375rem; background: var(--accent); color: var(--card); font: inherit; font-weight: 600; text-decoration: none; cursor: pointer }
-.ways { display: flex; flex-wrap: wrap; gap: .75rem 1.25rem; align-items: center; margin-top: 1.5rem }
-.ways > * { margin: 0 }
-.facts { display: grid; grid-template-columns: auto minmax(0, 1fr); gap: .25rem 1rem; margin: 0 0 1rem; padding: .75rem 1rem; background: var(--code); border-radius: .375rem }
-.facts dt { color: var(--soft) }
-.facts dd { margin: 0; font-weight: 600 }
-@media (max-width: 26rem) { .facts { grid-template-columns: minmax(0, 1fr); gap: 0 } }
-.choices { margin: 0; padding: 0; list-style: none; display: grid; gap: .75rem }
-.choices a { display: block; padding: .75rem 1rem; border: 1px solid var(--line); border-radius: .375rem; font-weight: 600; text-decoration: none }
-.choices a:hover { border-color: var(--accent) }
-.choices small { display: block; color: var(--soft); font-size: .875rem; font-weight: 400 }
-${PATH_STYLE}footer { margin-top: 1.75rem; padding-top: 1rem; border-top: 1px solid var(--line); color: var(--soft); font-size: .875rem }
-`
-
-const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64')
+import type { Look } from './look.ts'
 
 export interface Page {
   title: string
@@ -55,22 +27,22 @@ export interface RenderedPage {
 
 /** Renders a whole page with the headers that keep it harmless: no scripts, no framing, no caching, no referrer. */
 export function renderPage({ title, body, footer, formAction, framedBy }: Page, frame: Frame): RenderedPage {
-  const { texts, requestId } = frame
+  const { texts, requestId, look } = frame
   const site = siteOf(frame)
   const html = renderHtml({
     lang: texts.lang,
     title,
     site,
-    above: site && `<p class="site">${escapeHtml(site)}</p>\n`,
-    style: STYLE,
+    above: siteHtml(site, look),
+    style: look.style,
     head: '<meta name="robots" content="noindex">\n',
-    body: `${body}\n<footer>${footer ? `${escapeHtml(footer)} · ` : ''}${escapeHtml(requestId)}</footer>`,
+    body: `${body}\n<footer>${contactHtml(frame)}${footer ? `${escapeHtml(footer)} · ` : ''}${escapeHtml(requestId)}</footer>`,
   })
   return {
     headers: {
       'content-type': 'text/html; charset=utf-8',
       'content-security-policy':
-        `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; form-action ${formAction ?? "'none'"}; ` +
+        `${look.securityPolicy} form-action ${formAction ?? "'none'"}; ` +
         `frame-ancestors ${framedBy ?? "'none'"}; base-uri 'none'`,
       'x-content-type-options': 'nosniff',
       'referrer-policy': 'no-referrer',
@@ -78,6 +50,23 @@ export function renderPage({ title, body, footer, formAction, framedBy }: Page, 
     },
     body: html,
   }
+}
+
+/** Whose page it is: what the operator calls it, and the host that was asked for, which nobody can make up. */
+function siteHtml(site: string, { brand }: Look): string {
+  const host = site && `<span>${escapeHtml(site)}</span>`
+  return brand || host ? `<p class="site">${[brand, host].filter((part) => part !== '').join(' ')}</p>\n` : ''
+}
+
+/** Whom to ask, in front of the small print. A mail names the site and the request by itself. */
+function contactHtml(frame: Frame): string {
+  const { texts, requestId, look } = frame
+  if (!look.contact) return ''
+  const { words, href, takesSubject } = look.contact
+  const subject = takesSubject ? `?subject=${encodeURIComponent(`${siteOf(frame)} ${requestId}`)}` : ''
+  const name = `<bdi>${escapeHtml(words)}</bdi>`
+  const link = href === undefined ? name : `<a href="${escapeHtml(`${href}${subject}`)}">${name}</a>`
+  return `<p class="contact">${escapeHtml(texts.contact)} ${link}</p>\n`
 }
 
 /**

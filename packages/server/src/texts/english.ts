@@ -186,6 +186,8 @@ export const ENGLISH = {
   /** Of the page, for browsers and screen readers (BCP 47). */
   lang: 'en',
   answeredBy: 'answered by the Sallyport relay',
+  /** In front of whom to ask. */
+  contact: 'Questions?',
   /** Links and buttons. */
   ways: {
     again: 'Try again',

@@ -6,7 +6,7 @@ import { hostPatternProblem } from '../host-pattern.ts'
 import { routePathProblem } from '../route-path-problem.ts'
 import { upgradeProblem } from '../upgrade-problem.ts'
 import { backendSchema } from './backend-schema.ts'
-import { pageDetailsSchema } from './pages-schema.ts'
+import { pageDetailsSchema, pagesSchema } from './pages-schema.ts'
 import { policySchema } from './policy-schema.ts'
 import { filledList, origin, reporting, text } from './values.ts'
 
@@ -53,6 +53,9 @@ export const edgeSchema = z.strictObject({
     .describe('The origin that visitors see, where it is not the scheme and port of `public_url` with the host.'),
   description: z.string().max(255).exactOptional().describe('For people.'),
   metadata: z.string().max(4096).exactOptional().describe('For machines; the relay only keeps it.'),
+  pages: pagesSchema
+    .exactOptional()
+    .describe('As `pages` of the relay, for this edge. What is not said here is as it is there.'),
   page_details: pageDetailsSchema.exactOptional().describe('As `page_details` of the relay, for this edge.'),
   routes: z
     .array(routeSchema)

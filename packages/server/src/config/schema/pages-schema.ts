@@ -2,4 +2,42 @@
 
 import { z } from 'zod'
 
+import { contactProblem } from '../contact-problem.ts'
+import { edgeProblem, reporting, text } from './values.ts'
+
+const TITLE_MAX_CHARS = 60 // one line on a wide screen, two on a phone
+const CONTACT_MAX_CHARS = 200
+const ACCENT_PROBLEM = 'must be a colour in quotes, for example "#0b5a4a"; without quotes YAML takes it for a comment'
+
 export const pageDetailsSchema = z.enum(['local', 'full', 'none'])
+
+export const pagesSchema = z.strictObject({
+  title: text()
+    .max(TITLE_MAX_CHARS)
+    .superRefine(reporting(edgeProblem))
+    .exactOptional()
+    .describe('Whose pages they are. Stands at the top, beside the host.')
+    .meta({ examples: ['Example Ltd'] }),
+  logo_file: text()
+    .exactOptional()
+    .describe(
+      'A PNG, JPEG, GIF or WebP of 16 KiB at most, which is part of each page. Shown 32 pixels high, on light and on dark ground. Read at the start.',
+    )
+    .meta({ examples: ['/etc/sallyport/logo.png'] }),
+  accent: z
+    .string(ACCENT_PROBLEM)
+    .regex(/^#(?:[0-9a-f]{3}|[0-9a-f]{6})$/i, ACCENT_PROBLEM)
+    .toLowerCase()
+    .exactOptional()
+    .describe(
+      'The colour of buttons and links, as `"#rrggbb"`. Where it could not be read on the light or the dark page, it is made darker or lighter there.',
+    )
+    .meta({ examples: ['"#0b5a4a"'] }),
+  contact: text()
+    .max(CONTACT_MAX_CHARS)
+    .superRefine(reporting(edgeProblem))
+    .superRefine(reporting(contactProblem))
+    .exactOptional()
+    .describe('Whom visitors may ask: `mailto:…` or `https://…`, which becomes a link, or plain words.')
+    .meta({ examples: ['mailto:help@example.com'] }),
+})
