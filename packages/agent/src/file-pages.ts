@@ -11,6 +11,8 @@ body { margin: 0; padding: clamp(1rem, 4vw, 3rem); background: var(--ground); co
 main { max-width: 52rem; margin: 0 auto; padding: clamp(1.25rem, 5vw, 2.5rem); overflow-wrap: anywhere; background: var(--card); border: 1px solid var(--line); border-top: 4px solid var(--accent); border-radius: .5rem }
 h1 { margin: 0 0 1rem; font-size: 1.375rem; line-height: 1.3; text-wrap: balance }
 p { margin: 0 }
+.site { margin: 0 0 1rem; color: var(--soft); font-size: .875rem }
+.way { margin-top: 1rem; font-weight: 600 }
 table { width: 100%; border-collapse: collapse }
 th { text-align: left; font-size: .875rem; font-weight: 600; color: var(--soft) }
 th, td { padding: .375rem 1rem .375rem 0; border-bottom: 1px solid var(--line); vertical-align: baseline }
@@ -23,6 +25,28 @@ a:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
 `
 
 const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64')
+
+/** Everything that these pages say, by language; a further one must have it all. */
+export const FILE_PAGE_TEXTS = {
+  en: {
+    name: 'Name',
+    size: 'Size',
+    changed: 'Changed (UTC)',
+    empty: 'This directory is empty.',
+    cut: (count: number): string => `Only the first ${count} entries are shown.`,
+    openSite: 'Open this site',
+    again: 'Try again',
+    notAllowed: { title: 'This method is not allowed', advice: 'Files can be read and nothing else.' },
+    notFound: { title: 'There is no such file here', advice: 'Check the address for typing mistakes.' },
+    notReadable: { title: 'This file cannot be read', advice: 'Something went wrong with it. Try again later.' },
+    directory: { title: 'This is a directory', advice: 'Its address ends in a slash.' },
+  },
+}
+
+const TEXTS = FILE_PAGE_TEXTS.en
+const SITE_MAX_CHARS = 100
+
+export type Notice = 'notAllowed' | 'notFound' | 'notReadable' | 'directory'
 
 /** What keeps such a page harmless, whatever names a directory holds. */
 export const PAGE_HEADERS: Readonly<Record<string, string>> = {
@@ -39,6 +63,14 @@ export interface ListedEntry {
   modified: Date
 }
 
+/** What was asked for: on every page, and for the way on. */
+export interface Asked {
+  /** The host that the visitor sees. */
+  site: string
+  /** With query. */
+  target: string
+}
+
 export interface Listing {
   /** Decoded names from the served directory down to this one. */
   names: readonly string[]
@@ -47,19 +79,24 @@ export interface Listing {
   isCut: boolean
 }
 
-export function renderListing({ names, entries, isCut }: Listing): string {
+export function renderListing({ names, entries, isCut }: Listing, asked: Asked): string {
   const title = `/${names.map((name) => `${name}/`).join('')}`
   const rows = entries.map(renderEntry)
   if (names.length > 0) rows.unshift('<tr><td><a href="../">../</a></td><td></td><td></td></tr>')
   const table =
     rows.length === 0
-      ? '<p>This directory is empty.</p>'
-      : `<table>\n<thead><tr><th scope="col">Name</th><th scope="col">Size</th><th scope="col">Changed (UTC)</th></tr></thead>\n<tbody>\n${rows.join('\n')}\n</tbody>\n</table>`
-  return renderPage(title, isCut ? `${table}\n<p>Only the first ${entries.length} entries are shown.</p>` : table)
+      ? `<p>${escapeHtml(TEXTS.empty)}</p>`
+      : `<table>\n<thead><tr>${[TEXTS.name, TEXTS.size, TEXTS.changed].map((head) => `<th scope="col">${escapeHtml(head)}</th>`).join('')}</tr></thead>\n<tbody>\n${rows.join('\n')}\n</tbody>\n</table>`
+  const cut = isCut ? `\n<p>${escapeHtml(TEXTS.cut(entries.length))}</p>` : ''
+  return renderPage(title, `${table}${cut}`, asked)
 }
 
-export function renderNotice(title: string, sentence: string): string {
-  return renderPage(title, `<p>${escapeHtml(sentence)}</p>`)
+export function renderNotice(notice: Notice, asked: Asked): string {
+  const { title, advice } = TEXTS[notice]
+  // From the start page there is nowhere else to go. Empty: the page itself, whatever its address is.
+  const [href, label] = asked.target === '/' ? ['', TEXTS.again] : ['/', TEXTS.openSite]
+  const wayOn = `<p class="way"><a href="${href}">${escapeHtml(label)}</a></p>`
+  return renderPage(title, `<p>${escapeHtml(advice)}</p>\n${wayOn}`, asked)
 }
 
 function renderEntry({ name, isDirectory, bytes, modified }: ListedEntry): string {
@@ -70,8 +107,9 @@ function renderEntry({ name, isDirectory, bytes, modified }: ListedEntry): strin
   return `<tr><td>${link}</td><td>${isDirectory ? '' : formatSize(bytes)}</td><td>${changed}</td></tr>`
 }
 
-function renderPage(title: string, body: string): string {
-  return renderHtml({ title, style: STYLE, body })
+function renderPage(title: string, body: string, asked: Asked): string {
+  const site = asked.site.length > SITE_MAX_CHARS ? `…${asked.site.slice(1 - SITE_MAX_CHARS)}` : asked.site
+  return renderHtml({ title, site, above: site && `<p class="site">${escapeHtml(site)}</p>\n`, style: STYLE, body })
 }
 
 function formatSize(bytes: number): string {

@@ -117,6 +117,14 @@ describe('serveDirectory', () => {
     assert.equal((await get('/list/inside.txt')).body, '0123456789')
   })
 
+  it('names the site, and leads on (the first hour, 18)', async () => {
+    const listed = await get('/list/', { 'x-forwarded-host': 'files.example.com:8443' })
+    assert.match(listed.body, /<p class="site">files\.example\.com<\/p>\n<h1>\/list\/<\/h1>/)
+    const missing = await get('/nothing', { host: '"><img>.example.com' })
+    assert.match(missing.body, /<title>There is no such file here · &quot;&gt;&lt;img&gt;\.example\.com<\/title>/)
+    assert.match(missing.body, /<a href="\/">Open this site<\/a>/)
+  })
+
   it('answers HEAD like GET without the body, and nothing else', async () => {
     const { status, headers, body } = await get('/ten.txt', { range: 'bytes=0-1' }, 'HEAD')
     assert.deepEqual([status, headers['content-length'], body], [200, '10', ''])

@@ -18,7 +18,7 @@ import { createServer } from '@sallyport/protocol/node-http'
 import { parseByteRange } from './byte-range.ts'
 import { contentTypeOf } from './content-type.ts'
 import { PAGE_HEADERS, renderListing, renderNotice } from './file-pages.ts'
-import type { ListedEntry } from './file-pages.ts'
+import type { Asked, ListedEntry, Notice } from './file-pages.ts'
 import { isHidden, parseFilePath } from './file-path.ts'
 
 const INDEX = 'index.html'
@@ -62,7 +62,7 @@ function directoryProblem(directory: string): string | undefined {
 async function answer(root: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
   try {
     if (request.method !== 'GET' && request.method !== 'HEAD') {
-      return sendNotice(request, response, 405, 'This method is not allowed', 'Files can be read and nothing else.', {
+      return sendNotice(request, response, 405, 'notAllowed', {
         allow: 'GET, HEAD',
       })
     }
@@ -74,7 +74,7 @@ async function answer(root: string, request: IncomingMessage, response: ServerRe
       return
     }
     if (NOT_THERE.has((error as NodeJS.ErrnoException).code ?? '')) return sendNotFound(request, response)
-    sendNotice(request, response, 500, 'This file cannot be read', 'The agent could not read it. Try again later.')
+    sendNotice(request, response, 500, 'notReadable')
   }
 }
 
@@ -96,12 +96,12 @@ async function answerPath(root: string, request: IncomingMessage, response: Serv
   if (!path.hasSlash && path.names.length > 0) {
     // Relative, so that no path can make it another host; the name as it came, so that it is encoded as it was.
     const location = `./${rawPath.slice(rawPath.lastIndexOf('/') + 1)}/${queryAt === -1 ? '' : target.slice(queryAt)}`
-    return sendNotice(request, response, 301, 'This is a directory', 'Its address ends in a slash.', { location })
+    return sendNotice(request, response, 301, 'directory', { location })
   }
   const index = await locate(root, [...path.names, INDEX]).catch(() => undefined) // none, or none that may be read
   if (index?.stats.isFile()) return sendFile(index.path, request, response)
   const listing = await list(root, path.names, found.path)
-  sendPage(request, response, 200, renderListing({ names: path.names, ...listing }))
+  sendPage(request, response, 200, renderListing({ names: path.names, ...listing }, askedOf(request)))
 }
 
 /**
@@ -209,18 +209,24 @@ function wholeSeconds(date: Date): number {
 }
 
 function sendNotFound(request: IncomingMessage, response: ServerResponse): void {
-  sendNotice(request, response, 404, 'There is no such file here', 'Check the address for typing mistakes.')
+  sendNotice(request, response, 404, 'notFound')
 }
 
 function sendNotice(
   request: IncomingMessage,
   response: ServerResponse,
   status: number,
-  title: string,
-  sentence: string,
+  notice: Notice,
   headers: Record<string, string> = {},
 ): void {
-  sendPage(request, response, status, renderNotice(title, sentence), headers)
+  sendPage(request, response, status, renderNotice(notice, askedOf(request)), headers)
+}
+
+/** The relay says both, and takes neither from the visitor as it stands. */
+function askedOf({ headers, url = '/' }: IncomingMessage): Asked {
+  const forwarded = headers['x-forwarded-host']
+  const host = (typeof forwarded === 'string' ? forwarded : undefined) ?? headers.host ?? ''
+  return { site: host.replace(/:\d+$/, ''), target: url }
 }
 
 function sendPage(
