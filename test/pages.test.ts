@@ -32,6 +32,7 @@ describe('pages of the relay (the first hour, 18)', { timeout: 30_000 }, () => {
 - id: edg_own
   hosts: [own.localhost]
   pages: { title: Own, accent: '#ffee00', logo_file: '${join(folder, 'logo.png')}', contact: 'Ask <b>Ada</b>' }
+- { id: edg_tls, hosts: [tls.localhost], origin: 'https://tls.localhost' }
 - { id: edg_full, hosts: [full.localhost], page_details: full }
 - { id: edg_none, hosts: [none.localhost], page_details: none }
 - id: edg_far
@@ -116,6 +117,7 @@ describe('pages of the relay (the first hour, 18)', { timeout: 30_000 }, () => {
     }
     assert.deepEqual(await tells('full.localhost', { 'x-forwarded-for': '192.0.2.7' }), all)
     assert.deepEqual(await tells('none.localhost', {}), none)
+    assert.deepEqual(await tells('tls.localhost', {}), none, 'somebody has ended the TLS')
     const old = await sendRaw(stack.port, 'GET / HTTP/1.0\r\nHost: away.localhost\r\n\r\n')
     assert.match(old, /ERR_NO_TUNNEL_ONLINE/)
     assert.doesNotMatch(old, /edge=edg_|agent tunnel/, 'what nginx sends by itself')

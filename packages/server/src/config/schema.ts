@@ -109,7 +109,7 @@ export const configSchema = z.strictObject({
   page_details: pageDetailsSchema
     .default('local')
     .describe(
-      'Who is told what only the operator can use, on pages and in problem documents: labels, commands, how many tunnels were tried. `local`: whoever asks from this machine, in a request that no proxy has written into. `full`: everybody. `none`: nobody; for a relay behind a program on the same machine that passes connections on and says so in no header.',
+      'Who is told what only the operator can use, on pages and in problem documents: labels, commands, how many tunnels were tried. `local`: whoever asks from this machine, in a request that no proxy has had a hand in. `full`: everybody. `none`: nobody; for a relay behind a program on the same machine that passes connections on and says so in no header.',
     ),
   identity_jwt: flag()
     .default(true)

@@ -214,13 +214,15 @@ export class Exchange {
 
   /**
    * Whether whoever asks may hear what is the operator's business. Somebody at this machine is taken for the operator, unless a
-   * proxy on it may have passed a stranger's request on: it writes into the head, or speaks HTTP/1.0 as nginx does by itself.
+   * proxy on it may have passed a stranger's request on: it writes into the head, speaks HTTP/1.0 as nginx does by itself, or has
+   * ended the TLS of a site that visitors see under https.
    */
   get #isToOperator(): boolean {
     const { details } = this.look
     if (details !== 'local') return details === 'full'
-    const { clientIp, forwardedFor, request } = this
+    const { clientIp, forwardedFor, request, scheme, origin } = this
     if (forwardedFor !== clientIp || !isLoopback(clientIp)) return false
+    if (scheme === 'http' && origin.startsWith('https:')) return false
     return request.httpVersionMinor > 0 && !isForwarded(request.rawHeaders)
   }
 
