@@ -26,7 +26,7 @@ const WALK = [
   ['keys'],
   ['config'],
 ]
-const GROUND = new Set(['config', 'errors', 'log', 'log-for-people', 'version', 'keys', 'texts'])
+const GROUND = new Set(['config', 'error-codes', 'errors', 'log', 'log-for-people', 'version', 'keys', 'texts'])
 
 interface Import {
   from: string
@@ -36,8 +36,8 @@ interface Import {
 function importsOf(folder: string): Import[] {
   return globSync(`${folder}/**/*.ts`, { cwd: root }).flatMap((file) => {
     const text = readFileSync(join(root, file), 'utf8')
-    const specifiers = [...text.matchAll(/^(?:import|export)\b[^'"]*?from '([^']+)'|^import '([^']+)'/gm)]
-    return specifiers.map((match) => ({ from: file, to: match[1] ?? match[2] ?? '' }))
+    const lines = /^(?:import|export)\b[^'"]*?from '([^']+)'|^import '([^']+)'|\bimport\('([^']+)'\)/gm
+    return [...text.matchAll(lines)].map((match) => ({ from: file, to: match[1] ?? match[2] ?? match[3] ?? '' }))
   })
 }
 
@@ -53,6 +53,23 @@ function rankOf(room: string): number {
 
 const resolved = ({ from, to }: Import): string => relative(root, join(root, dirname(from), to))
 const isTest = (file: string): boolean => /\.test(?:-support)?\.ts$/.test(file) || file.includes('/fixtures/')
+
+/** Each circle as the way around it. */
+function circlesIn(importedBy: (file: string) => string[], files: string[]): string[] {
+  const done = new Set<string>()
+  const way: string[] = []
+  const circles: string[] = []
+  const walk = (file: string): void => {
+    if (way.includes(file)) circles.push([...way.slice(way.indexOf(file)), file].join(' ▶ '))
+    if (way.includes(file) || done.has(file)) return
+    way.push(file)
+    importedBy(file).forEach(walk)
+    way.pop()
+    done.add(file)
+  }
+  files.forEach(walk)
+  return circles
+}
 
 describe('floor plan', () => {
   const server = importsOf('packages/server/src').filter(({ from }) => !isTest(from))
@@ -83,6 +100,16 @@ describe('floor plan', () => {
     const up = inside.filter((line) => GROUND.has(roomOf(line.from)) && !GROUND.has(roomOf(resolved(line))))
     assert.deepEqual(
       up.map(({ from, to }) => `${from} imports ${to}`),
+      [],
+    )
+  })
+
+  it('draws no circle of files, types included', () => {
+    const sources = ['server', 'agent', 'protocol'].flatMap((name) => importsOf(`packages/${name}/src`))
+    const lines = sources.filter(({ from, to }) => !isTest(from) && to.startsWith('.'))
+    const behind = Map.groupBy(lines, ({ from }) => from)
+    assert.deepEqual(
+      circlesIn((file) => (behind.get(file) ?? []).map(resolved), [...behind.keys()]),
       [],
     )
   })

@@ -93,7 +93,8 @@ describe('first-hour 20: docs/metrics.md', () => {
 
 describe('first-hour 20: docs/errors.md', () => {
   it('has every code, with the status and the words that a visitor gets', () => {
-    const table = /^const ANSWERS = \{\n(.*?)^\} as const/ms.exec(read('packages/server/src/errors.ts'))?.[1] ?? ''
+    const table =
+      /^export const ANSWERS = \{\n(.*?)^\} as const/ms.exec(read('packages/server/src/error-codes.ts'))?.[1] ?? ''
     const codes = [...table.matchAll(/^ {2}(\w+): \{/gm)].map(([, code]) => code as RelayErrorCode)
     assert.ok(codes.length > 20)
     const expected = codes.map((code) => {

@@ -8,53 +8,13 @@ import { join } from 'node:path'
 import { ConfigError } from '@sallyport/protocol/config-error'
 import type { ConfigProblem } from '@sallyport/protocol/config-error'
 import { parseDocument } from 'yaml'
-import { z } from 'zod'
+import type { z } from 'zod'
 
-import { CONNECTIONS_MAX, authtokenProblem } from './agent-plan.ts'
-import { LOG_FORMATS, LOG_LEVELS } from './log.ts'
 import { keysIn } from './plan/config-keys.ts'
+import { configSchema } from './plan/config-schema.ts'
+import type { ConfigFile } from './plan/config-schema.ts'
 import { explainNgrokKey, explainNgrokValue } from './plan/ngrok-keys.ts'
 import type { Environment } from './proxy.ts'
-import { parseProxyUrl } from './proxy.ts'
-import { parseRelayAddress } from './relay-address.ts'
-
-const log = z.strictObject({
-  level: z.enum(LOG_LEVELS).optional(),
-  format: z.enum(LOG_FORMATS).optional(),
-})
-
-const CONNECTIONS_HINT = `write a number from 1 to ${CONNECTIONS_MAX}`
-
-const schema = z.strictObject(
-  {
-    version: z.literal(1).optional(),
-    server: z
-      .string()
-      .refine((text) => !('problem' in parseRelayAddress(text)), { error: 'write it like https://relay.example.com' })
-      .optional(),
-    authtoken: z
-      .string()
-      .refine((text) => authtokenProblem(text) === undefined, { error: 'this is not an authtoken' })
-      .optional(),
-    ca: z.string().min(1).optional(),
-    proxy_url: z
-      .string()
-      .refine((text) => !('problem' in parseProxyUrl(text)), { error: 'write it like http://proxy.example.com:3128' })
-      .optional(),
-    connections: z
-      .int({ error: CONNECTIONS_HINT })
-      .min(1, { error: CONNECTIONS_HINT })
-      .max(CONNECTIONS_MAX, { error: CONNECTIONS_HINT })
-      .optional(),
-    log: log.optional(),
-  },
-  {
-    error: (issue) =>
-      issue.code === 'invalid_type' ? 'write keys and values, like server: https://relay.example.com' : undefined,
-  },
-)
-
-export type ConfigFile = z.infer<typeof schema>
 
 /** Where the file is: as told, or agent.yml in the user's configuration folder; undefined where the user has no home. */
 export function findConfigPath(told: string | undefined, environment: Environment): string | undefined {
@@ -148,7 +108,7 @@ export function parseConfig(text: string, path: string): ConfigFile {
     throw new ConfigError([{ path, message: line }])
   }
   const value: unknown = document.toJS() ?? {} // an empty file is an empty mapping
-  const parsed = schema.safeParse(value)
+  const parsed = configSchema.safeParse(value)
   if (parsed.success) return parsed.data
   throw new ConfigError(parsed.error.issues.flatMap((issue) => explain(issue, path, value)))
 }

@@ -2,28 +2,13 @@
 // its `detail` and `cause` go to the log only. ConfigError is what an operator is told, all at once, as at the agent.
 
 import type { LimitName } from './config/config.ts'
+import { ANSWERS } from './error-codes.ts'
+import type { Answer, BrokenCode, BrokenPart, RelayErrorCode } from './error-codes.ts'
 import type { PageTexts, Saying } from './texts/page-texts.ts'
 
 export { ConfigError } from '@sallyport/protocol/config-error'
 export type { ConfigProblem } from '@sallyport/protocol/config-error'
-
-/** `tunnel` is the way from the relay to the app. */
-export type BrokenPart = 'relay' | 'tunnel' | 'app' | 'provider'
-
-interface Answer {
-  status: number
-  /** Whether to ask once more may help: people get a link that does. */
-  again?: true
-  /**
-   * Whether it may help people to load the page once more, though no program should try: `true` before everything else, `false`
-   * in no case, and without it where there is nowhere else to go.
-   */
-  reload?: boolean
-  /** What a page draws as broken, on the way from the visitor to the app or to the identity provider. */
-  broken?: BrokenPart
-  /** Whether it depends on where the visitor comes from, which people and programs are then told. */
-  address?: true
-}
+export type { BrokenCode, BrokenPart, RelayErrorCode } from './error-codes.ts'
 
 /** A link on a page: the next step of whoever sees it. */
 export interface WayOn {
@@ -34,49 +19,6 @@ export interface WayOn {
 
 /** Where an edge's own start page is somewhere to go. */
 export const OPEN_SITE: WayOn = { label: ({ ways }) => ways.openSite, href: '/' }
-
-const ANSWERS = {
-  bad_request: { status: 400 },
-  path_ambiguous: { status: 400 },
-  sign_in_required: { status: 401 },
-  sign_in_failed: { status: 400, reload: false },
-  sign_in_expired: { status: 400 },
-  credentials_required: { status: 401, reload: true },
-  credentials_refused: { status: 401, reload: true },
-  credentials_insufficient: { status: 403 },
-  not_allowed: { status: 403 },
-  ip_restricted: { status: 403, reload: true, address: true },
-  denied: { status: 403 },
-  origin_refused: { status: 403 },
-  edge_not_found: { status: 404, reload: true },
-  route_not_found: { status: 404 },
-  page_not_found: { status: 404, reload: false },
-  method_not_allowed: { status: 405 },
-  request_timeout: { status: 408, again: true },
-  headers_too_large: { status: 431, reload: true },
-  too_many_connections: { status: 429, again: true, address: true },
-  too_many_requests: { status: 429, again: true },
-  internal: { status: 500, again: true, broken: 'relay' },
-  coding_unsupported: { status: 501 },
-  upgrade_unsupported: { status: 501 },
-  app_down: { status: 502, again: true, broken: 'app' },
-  app_bad_answer: { status: 502, again: true, broken: 'app' },
-  tunnel_lost: { status: 502, again: true, broken: 'tunnel' },
-  provider_unreachable: { status: 502, again: true, broken: 'provider' },
-  no_tunnel_online: { status: 503, again: true, broken: 'tunnel' },
-  relay_full: { status: 503, again: true, broken: 'relay' },
-  tunnel_full: { status: 503, again: true, broken: 'tunnel' },
-  store_unavailable: { status: 503, again: true, broken: 'relay' },
-  app_timeout: { status: 504, again: true, broken: 'app' },
-  loop_detected: { status: 508, reload: true, broken: 'app' },
-} as const satisfies Record<string, Answer>
-
-export type RelayErrorCode = keyof typeof ANSWERS
-
-/** Those that a page draws. */
-export type BrokenCode = {
-  [Code in RelayErrorCode]: (typeof ANSWERS)[Code] extends { broken: BrokenPart } ? Code : never
-}[RelayErrorCode]
 
 export interface RelayErrorOptions extends ErrorOptions {
   /** For the log only. */

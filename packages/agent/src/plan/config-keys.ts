@@ -1,8 +1,8 @@
 // The keys of agent.yml: what each takes and is for. The parser knows these and no others, and docs/agent.md is made from them.
 
 import { CONNECTIONS_MAX } from '../agent-plan.ts'
-import type { ConfigFile } from '../config.ts'
 import { LOG_FORMATS, LOG_LEVELS } from '../log.ts'
+import type { ConfigFile } from './config-schema.ts'
 
 /** Keys of the file, those inside a block with a dot before them. A type, so that none can be forgotten here. */
 type Path<File> = {

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test'
 
 import { ExchangeReader } from './exchange-reader.ts'
 import { RecentRequests } from './recent-requests.ts'
-import type { SeenRequest } from './recent-requests.ts'
+import type { SeenRequest } from './seen-request.ts'
 
 type Said = readonly [side: 'request' | 'answer', text: string]
 

@@ -2,7 +2,7 @@
 // answer to the last one is complete, and frames their bodies anew: so where a request ends is read from requests alone, and of
 // answers only the status and the time of the last byte. A stream that is no HTTP/1.1, or no more, is not read on.
 
-import type { SeenRequest } from './recent-requests.ts'
+import type { SeenRequest } from './seen-request.ts'
 
 /** The relay sends shorter ones. */
 const HEAD_MAX_BYTES = 64 * 1024

@@ -2,7 +2,6 @@
 
 import type { Exchange } from '../exchange/exchange.ts'
 import type { ResponseHeaders } from '../exchange/exchange.ts'
-import type { Backend } from './backend.ts'
 
 export interface FixedResponseOptions {
   status: number
@@ -10,7 +9,8 @@ export interface FixedResponseOptions {
   body: string
 }
 
-export class FixedResponse implements Backend {
+/** A backend, as backend.ts has it. */
+export class FixedResponse {
   readonly #status: number
   readonly #headers: ResponseHeaders
   readonly #body: Buffer

@@ -9,6 +9,7 @@ import type { balanceSchema, fixedResponseSchema, stickySchema } from './schema/
 import type { pageDetailsSchema, pagesSchema } from './schema/pages-schema.ts'
 import type { basicAuthSchema } from './schema/basic-auth-schema.ts'
 import type { jwtValidationSchema } from './schema/jwt-validation-schema.ts'
+export type { ListenAddress } from './schema/listen-schema.ts'
 import type { limitsSchema } from './schema/limits-schema.ts'
 import type { openidConnectSchema } from './schema/openid-connect-schema.ts'
 import type { addHeadersSchema, denySchema, removeHeadersSchema, restrictIpsSchema } from './schema/policy-schema.ts'
@@ -26,12 +27,6 @@ export type PagesConfig = z.output<typeof pagesSchema>
 
 /** Who is told labels, commands and counts. */
 export type PageDetails = z.output<typeof pageDetailsSchema>
-
-/** Where to listen; without a host, on every address of the machine. Port 0 lets the system choose. */
-export interface ListenAddress {
-  host?: string
-  port: number
-}
 
 /** Absolute paths. */
 export interface CertificateFiles {

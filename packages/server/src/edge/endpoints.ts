@@ -39,10 +39,9 @@ import type {
   EndpointRefused,
   UrlBind,
 } from '../tunnel/endpoint-binder.ts'
-import type { Lane, LaneCarrier } from '../tunnel/lane.ts'
+import type { Lane, LaneCarrier, OnHealth } from '../tunnel/tunnel.ts'
 import type { Registry, Selection } from '../tunnel/registry.ts'
 import type { Reservations } from '../tunnel/reservations.ts'
-import type { OnHealth } from '../tunnel/tunnel.ts'
 import { Edge } from './edge.ts'
 import type { EdgeTable } from './edge-table.ts'
 import { hostOfUrl, randomHost } from './endpoint-host.ts'

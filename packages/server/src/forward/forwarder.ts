@@ -2,40 +2,18 @@
 // the kept-alive streams, the deadlines, the limits.
 
 import type { Limits, Timeouts } from '../config/config.ts'
-import type { Destination } from '../backend/backend.ts'
 import { FixedResponse } from '../backend/fixed-response.ts'
 import type { RouteBackend } from '../backend/route-backend.ts'
 import type { OnFault } from '../exchange/border.ts'
 import type { Exchange } from '../exchange/exchange.ts'
-import type { Tunnel } from '../tunnel/tunnel.ts'
 import { Deadlines } from './deadlines.ts'
 import { Http2Pool } from './http2-pool.ts'
+import type { ForwardRoom } from './forward-room.ts'
 import { Http1Transfer } from './http1.ts'
 import { Http2Transfer } from './http2.ts'
 import { refuseLoop } from './refuse-loop.ts'
 import { StreamPool } from './stream-pool.ts'
 import { UpgradeTransfer } from './upgrade.ts'
-
-/** What an exchange on its way needs. */
-export interface ForwardRoom {
-  readonly pool: StreamPool
-  readonly http2: Http2Pool
-  readonly deadlines: Deadlines
-  readonly limits: Limits
-  readonly timeouts: Timeouts
-  /** For what no exchange is there to tell of. */
-  readonly onFault: OnFault
-  /**
-   * Forwards a request by what its first destination speaks.
-   * @param tried tunnels that have been tried before
-   */
-  forwardTo(
-    first: Destination | undefined,
-    exchange: Exchange,
-    backend: RouteBackend,
-    tried?: Set<Tunnel>,
-  ): Promise<void>
-}
 
 export class Forwarder {
   readonly #room: ForwardRoom

@@ -7,7 +7,7 @@ import type { RouteBackend } from '../backend/route-backend.ts'
 import { RelayError } from '../errors.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
-import type { ForwardRoom } from './forwarder.ts'
+import type { ForwardRoom } from './forward-room.ts'
 import {
   authenticatesConnection,
   filterResponseHead,

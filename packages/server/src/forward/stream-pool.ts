@@ -2,8 +2,7 @@
 // Only exchanges that may be repeated ride them (RULES.md "Forwarding").
 
 import type { OnFault } from '../exchange/border.ts'
-import type { Lane } from '../tunnel/lane.ts'
-import type { Tunnel } from '../tunnel/tunnel.ts'
+import type { Lane, Tunnel } from '../tunnel/tunnel.ts'
 import type { Deadlines, Watched } from './deadlines.ts'
 import type { UpstreamConnection } from './upstream-connection.ts'
 

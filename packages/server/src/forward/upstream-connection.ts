@@ -9,8 +9,7 @@ import type { StreamReply, YamuxStream } from '@sallyport/protocol'
 
 import { within } from '../exchange/border.ts'
 import type { Bordered, OnFault } from '../exchange/border.ts'
-import type { Lane } from '../tunnel/lane.ts'
-import type { Tunnel } from '../tunnel/tunnel.ts'
+import type { Lane, Tunnel } from '../tunnel/tunnel.ts'
 import { BadResponse, ResponseParser } from './response-parser.ts'
 import type { ResponseHandler } from './response-parser.ts'
 

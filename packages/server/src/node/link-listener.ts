@@ -8,7 +8,7 @@ import type { Server, Socket } from 'node:net'
 import { ProtocolError, YamuxSession, encodeRefusal, splice } from '@sallyport/protocol'
 import type { YamuxStream } from '@sallyport/protocol'
 
-import type { Lane } from '../tunnel/lane.ts'
+import type { Lane } from '../tunnel/tunnel.ts'
 import type { LaneKey } from './directory.ts'
 import { decodeHopHeader } from './hop-header.ts'
 import type { LinkRoom } from './node-link.ts'

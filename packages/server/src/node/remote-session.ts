@@ -2,8 +2,7 @@
 
 import type { YamuxStream } from '@sallyport/protocol'
 
-import type { LaneCarrier } from '../tunnel/lane.ts'
-import type { Tunnel } from '../tunnel/tunnel.ts'
+import type { LaneCarrier, Tunnel } from '../tunnel/tunnel.ts'
 import type { Listing } from './directory.ts'
 import type { NodeLink } from './node-link.ts'
 

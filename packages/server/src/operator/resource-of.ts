@@ -1,9 +1,8 @@
 // From what the rooms hold to what an operator is shown. The clock is read, nothing else.
 
 import type { KnownEdge, TunnelsOfEdge } from '../edge/known-edge.ts'
-import type { LaneCarrier } from '../tunnel/lane.ts'
+import type { LaneCarrier, Tunnel } from '../tunnel/tunnel.ts'
 import type { TunnelSession } from '../tunnel/session.ts'
-import type { Tunnel } from '../tunnel/tunnel.ts'
 import type {
   AgentResource,
   AgentWords,

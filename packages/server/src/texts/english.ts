@@ -1,7 +1,7 @@
 // Everything that the relay's pages say, in English: the one table of page-texts.ts. Plain text, escaped where it is shown;
 // `{name}` is a place where a page puts HTML of its own. Pure: no I/O, no clock.
 
-import type { BrokenCode, RelayErrorCode } from '../errors.ts'
+import type { BrokenCode, RelayErrorCode } from '../error-codes.ts'
 
 /** A text with places of these names; a translation without one of them does not compile. */
 type With<Place extends string> = `${string}{${Place}}${string}`

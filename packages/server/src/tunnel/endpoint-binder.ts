@@ -3,8 +3,7 @@
 import type { Bind, BindProblem, ProtocolError } from '@sallyport/protocol'
 
 import type { Authtoken } from './authtokens.ts'
-import type { Lane, LaneCarrier } from './lane.ts'
-import type { OnHealth } from './tunnel.ts'
+import type { Lane, LaneCarrier, OnHealth } from './tunnel.ts'
 
 /** A `bind` that names no labels but a URL. */
 export type UrlBind = Bind & { url: string }

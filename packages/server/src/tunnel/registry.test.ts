@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 
 import type { Bind } from '@sallyport/protocol'
 
-import type { Lane, LaneCarrier } from './lane.ts'
+import type { Lane, LaneCarrier } from './tunnel.ts'
 import { Registry } from './registry.ts'
 
 const LABELS = new Map([['edge', 'edg_docs']])

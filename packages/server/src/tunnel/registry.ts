@@ -3,10 +3,9 @@
 
 import type { Bind, Labels } from '@sallyport/protocol'
 
-import type { Lane, LaneCarrier } from './lane.ts'
+import type { Lane, LaneCarrier, OnHealth, TunnelListener } from './tunnel.ts'
 import { LiveSelection } from './live-selection.ts'
 import { Tunnel, tunnelIdOf } from './tunnel.ts'
-import type { OnHealth, TunnelListener } from './tunnel.ts'
 
 /** The tunnels that match one selector. The array is replaced, never changed, when tunnels come and go. */
 export interface Selection {

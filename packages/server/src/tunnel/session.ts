@@ -35,10 +35,9 @@ import { permitsLabels } from './acl.ts'
 import type { AgentProcesses } from './agent-processes.ts'
 import type { Authtoken } from './authtokens.ts'
 import type { Claimant, EndpointBinder, EndpointOpened, EndpointRefused, UrlBind } from './endpoint-binder.ts'
-import type { AgentOrigin, Lane } from './lane.ts'
+import type { AgentOrigin, Lane, OnHealth, Tunnel } from './tunnel.ts'
 import type { Registry } from './registry.ts'
 import { Silence } from './silence.ts'
-import type { OnHealth, Tunnel } from './tunnel.ts'
 
 /** What sessions share with the rest of the relay. */
 export interface SessionRoom {

@@ -2,9 +2,14 @@
 
 import { z } from 'zod'
 
-import type { ListenAddress } from '../config.ts'
 import { hostPatternProblem } from '../host-pattern.ts'
 import { text } from './values.ts'
+
+/** Where to listen; without a host, on every address of the machine. Port 0 lets the system choose. */
+export interface ListenAddress {
+  host?: string
+  port: number
+}
 
 export const listenSchema = z
   .strictObject({

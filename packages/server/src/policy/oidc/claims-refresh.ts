@@ -5,8 +5,11 @@
 //   invalid_grant      the provider has ended it: so does the session
 //   no usable answer   the session goes on with what is known, until its hard limit; asked again after a pause
 
+import type { OnFault } from '../../exchange/border.ts'
+import type { Logger } from '../../log.ts'
 import { StoreConflict, StoreUnavailable } from '../../store/store.ts'
-import type { SignInParts } from './parts.ts'
+import type { Registration } from './registration.ts'
+import type { Sessions } from './sessions.ts'
 import type { Tokens } from './session-tokens.ts'
 import type { LiveSession } from './live-session.ts'
 
@@ -34,7 +37,14 @@ interface Asking {
   awaited?: Promise<void>
 }
 
-type Parts = Pick<SignInParts, 'sessions' | 'clock' | 'log' | 'onFault' | 'registrationOf'>
+interface Parts {
+  sessions: Sessions
+  clock: () => number
+  log: Logger
+  onFault: OnFault
+  /** One that takes sessions of this scope; undefined where none does any more. */
+  registrationOf(scope: string): Registration | undefined
+}
 
 export class ClaimsRefresh {
   readonly #parts: Parts

@@ -16,11 +16,11 @@ import { endpointProblems } from './endpoint-problems.ts'
 import { isSameIssuer, issuerMismatch } from './issuer-mismatch.ts'
 import { KeySet } from './key-set.ts'
 import { ProviderUnreachable } from './provider-fetch.ts'
-import type { Provider, ProviderDescription } from './provider.ts'
+import type { AskedProvider, ProviderDescription } from './provider-description.ts'
 import { withoutNulls } from './without-nulls.ts'
 
 /** @throws what explainFailure() makes a sentence of */
-export async function discoverProvider(provider: Provider): Promise<ProviderDescription> {
+export async function discoverProvider(provider: AskedProvider): Promise<ProviderDescription> {
   const configuration = await discovery(new URL(provider.issuerUrl), 'sallyport', undefined, None(), {
     [customFetch]: followingOnce(provider.fetch, ({ from, to }) =>
       provider.log.warn({ issuer: provider.issuerUrl, from, to }, 'a discovery document was found behind a redirect'),

@@ -1,13 +1,11 @@
 // One identity provider as it describes itself: its discovery document and its signing keys. Asked when first
 // needed, kept for hours, asked again with growing pauses after a failure. Registrations at the same issuer share it.
 
-import type { ServerMetadata } from 'openid-client'
-
 import { RelayError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 import { isInsecureIssuer } from './endpoint-problems.ts'
 import type { ProviderFetch } from './provider-fetch.ts'
-import type { FindKey } from './signed-token.ts'
+import type { AskedProvider, ProviderDescription } from './provider-description.ts'
 
 const FRESH_MS = 6 * 3_600_000 // endpoints move about never; keys have their own, shorter life
 const FIRST_PAUSE_MS = 1000
@@ -23,13 +21,7 @@ export interface ProviderInit {
   log: Logger
 }
 
-/** The metadata with the signing keys behind them. */
-export interface ProviderDescription {
-  metadata: Readonly<ServerMetadata>
-  keys: FindKey
-}
-
-export class Provider {
+export class Provider implements AskedProvider {
   readonly issuerUrl: string
   readonly key: string
   readonly fetch: ProviderFetch
