@@ -7,9 +7,9 @@ import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+import { PNPM } from './pnpm.mjs'
+
 const OLDEST_NODE = 20
-// Not in package.json's packageManager: pnpm 12 would then look up an executable for every platform, also those without one.
-const PNPM = 'pnpm@12.21.0'
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const stampFile = join(root, 'node_modules', '.sallyport-setup')
 

@@ -41,7 +41,7 @@ const NOT_RUN: readonly NotRun[] = [
     elsewhere: ['test/e2e/sign-in.test.ts', 'SALLYPORT_SCREENSHOTS'],
   },
   {
-    commands: /^sudo git clone\b|git pull\b|npm run setup$|^npm run pack$|\bnpm install\b|^npx --no |^sudo ln\b/,
+    commands: /^npm run pack$|\bnpm install\b|^npx --no |^sudo ln\b/,
     reason: 'installs, from the network or for the whole machine',
   },
   {
@@ -83,7 +83,6 @@ const RUN: readonly Run[] = [
   { commands: /^relay oidc check\b/, says: /✔ credentials/ },
   { commands: /^(?:\S+=\S+ )?(?:relay|agent|sallyport)\b/ },
   { commands: /^sudo (?:-u sallyport|sh -c .*) ?relay\b/ },
-  { commands: /^printf .*\| sudo tee \/usr\/local\/bin\/relay$/, says: /exec/ },
   { commands: /^#!\/bin\/sh\n.*RENEWED_LINEAGE/s },
   { commands: /^sudo env RENEWED_LINEAGE=/ },
   { commands: /^curl .*\/(?:healthz|readyz)$/, says: /^(?:ok|ready)$/m },

@@ -232,14 +232,20 @@ function fencesOf(language: string): (Fence & { page: string })[] {
 /** The words of every `relay …` and `agent …` in a shell text. Quoted spaces do not matter here. */
 function invocationsIn(shell: string): string[][] {
   const lines = shell.replaceAll('\\\n', ' ').split('\n')
-  return lines
-    .flatMap((line) => line.replace(/(?:^|\s)#.*$/, '').split(/\||&&|;|\$\(/))
-    .map((command) => command.trim().split(/\s+/))
-    .map((words) => {
-      const first = words.findIndex((word) => !/^(?:\w+=.*|npx|--no|sudo|exec)$/.test(word))
-      return first === -1 ? [] : words.slice(first)
-    })
-    .filter(([name = '']) => Object.hasOwn(COMMANDS, name))
+  return (
+    lines
+      .flatMap((line) => line.replace(/(?:^|\s)#.*$/, '').split(/\||&&|;|\$\(/))
+      .map((command) => command.trim().split(/\s+/))
+      .map((words) => {
+        const first = words.findIndex((word) => !/^(?:\w+=.*|npx|--no|sudo|exec)$/.test(word))
+        return first === -1 ? [] : words.slice(first)
+      })
+      // `sallyport` is the agent, and behind `relay` the relay.
+      .map((words) =>
+        words[0] !== 'sallyport' ? words : words[1] === 'relay' ? words.slice(1) : ['agent', ...words.slice(1)],
+      )
+      .filter(([name = '']) => Object.hasOwn(COMMANDS, name))
+  )
 }
 
 /** Walks down the subcommands as far as the help knows them, then looks for every flag. */

@@ -175,7 +175,7 @@ describe('floor plan', () => {
     const behind = [...server, ...importsOf('packages/agent/src')].filter(
       ({ to }) =>
         to.startsWith('@sallyport/') &&
-        !/^@sallyport\/protocol(\/config-error|\/make-folder|\/log-output|\/tune-v8|\/node-http|\/printable|\/signals|\/unforeseen)?$/.test(
+        !/^@sallyport\/protocol(\/config-error|\/make-folder|\/log-output|\/tune-v8|\/node-http|\/printable|\/signals|\/started-as|\/unforeseen)?$/.test(
           to,
         ),
     )

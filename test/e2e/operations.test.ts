@@ -28,7 +28,7 @@ describe('first-hour 6: the unit file', () => {
     const processes = await Processes.create()
     try {
       const file = join(processes.folder, 'sallyport-relay.service')
-      writeFileSync(file, UNIT.replaceAll('/opt/sallyport', root))
+      writeFileSync(file, UNIT.replaceAll('/opt/sallyport/bin', join(root, 'node_modules/.bin')))
       const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', file], { encoding: 'utf8' })
       assert.deepEqual({ status, said: stdout + stderr }, { status: 0, said: '' })
     } finally {
@@ -110,7 +110,7 @@ describe('first-hour 6: a backup of a relay that runs', { timeout: 60_000 }, () 
       .replaceAll('-o sallyport -g sallyport ', '')
       .replaceAll('/var/lib/sallyport', '$STATE')
       .replaceAll('/var/backups/sallyport', '$BACKUPS')
-      .replaceAll('/opt/sallyport', root)
+      .replaceAll(/^node /gm, `${process.execPath} `)
     const env = { ...processes.env, STATE: processes.folder, BACKUPS: backups }
     await promisify(execFile)('sh', ['-euc', commands], { env })
   }

@@ -6,6 +6,8 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 
+import { asInstalled } from './as-installed.ts'
+
 const WAIT_DEADLINE_MS = 30_000 // for a machine that is busy with other things
 const SHOWN_LINES = 30
 
@@ -37,8 +39,8 @@ export class RunningProcess {
     this.name = name
     const [command, ...words] =
       openFiles === undefined
-        ? [process.execPath, ...args]
-        : ['sh', '-c', `ulimit -n ${openFiles}; exec "$@"`, 'sh', process.execPath, ...args]
+        ? asInstalled(args)
+        : ['sh', '-c', `ulimit -n ${openFiles}; exec "$@"`, 'sh', ...asInstalled(args)]
     this.#process = spawn(command, words, { env, stdio: ['ignore', 'pipe', 'pipe'], ...(cwd && { cwd }) })
     this.pid = this.#process.pid ?? 0
     for (const stream of [this.#process.stdout, this.#process.stderr]) {

@@ -6,63 +6,18 @@ import type { Labels } from '@sallyport/protocol'
 import { ConfigError } from '@sallyport/protocol/config-error'
 import type { ConfigProblem } from '@sallyport/protocol/config-error'
 
+import { AGENT_COMMAND } from './command/agent-command.ts'
 import { planEndpoint } from './endpoint-plan.ts'
-import type { EndpointOptions } from './endpoint-plan.ts'
 import type { HealthPlan } from './health-checker.ts'
+import type { AgentOptions, TunnelOptions } from './plan/agent-options.ts'
 import { parseProxyUrl, proxyFromEnvironment } from './proxy.ts'
-import type { Environment } from './proxy.ts'
 import { parseRelayAddress } from './relay-address.ts'
 import type { RelayAddress } from './relay-address.ts'
 import type { TunnelPlan } from './tunnel-plan.ts'
 import { parseUpstream } from './upstream.ts'
 import type { Upstream } from './upstream.ts'
 
-export interface TunnelOptions {
-  /** Where the traffic goes: `8000`, `localhost:8000`, `http://…`, `https://…`, `unix:/path`, `file:///dir`. */
-  upstream: string
-  /** Each `key=value`: edges of the relay that select them send visitors here. */
-  labels?: readonly string[] | undefined
-  /** An endpoint of its own instead of labels. */
-  endpoint?: EndpointOptions | undefined
-  name?: string | undefined
-  metadata?: string | undefined
-  /** 0 to 10 000; 1 unless told. */
-  weight?: number | undefined
-  /** A path that the agent asks its app for, to tell the relay whether it is healthy; without it nothing is checked. */
-  healthPath?: string | undefined
-  /** Between two checks; 10 s unless told. */
-  healthIntervalMs?: number | undefined
-  /** For one check; 5 s unless told. */
-  healthTimeoutMs?: number | undefined
-  /** Passed checks in a row until the tunnel is healthy again; 2 unless told. */
-  healthHealthy?: number | undefined
-  /** Failed checks in a row until the tunnel is unhealthy; 3 unless told. */
-  healthUnhealthy?: number | undefined
-  /** `preserve` (the visitor's Host, the default), `rewrite` (the upstream's), or a value. */
-  hostHeader?: string | undefined
-  /** What the app speaks: HTTP/1.1 unless told, or HTTP/2, in cleartext with prior knowledge. */
-  upstreamProtocol?: 'http1' | 'http2' | undefined
-  /** PEM text of a further authority for an https upstream. */
-  upstreamCa?: string | undefined
-  /** Whether an https upstream's certificate is checked; it is unless told otherwise. */
-  upstreamTlsVerify?: boolean | undefined
-  /** Each `sha256/BASE64` of a public key (SPKI) that an https upstream may have; replaces the check of its certificate. */
-  upstreamPins?: readonly string[] | undefined
-}
-
-export interface AgentOptions {
-  /** The relay: `https://relay.example.com`. */
-  server: string | undefined
-  authtoken: string | undefined
-  tunnels: readonly TunnelOptions[]
-  /** To the relay: 1 to 16; 2 unless told. Where one stalls or is lost, the others serve. */
-  connections?: number | undefined
-  /** PEM text of a further authority for the relay's certificate. */
-  ca?: string | undefined
-  proxyUrl?: string | undefined
-  /** Where HTTPS_PROXY and its like are looked up; nowhere unless given. */
-  environment?: Environment | undefined
-}
+export type { AgentOptions, TunnelOptions } from './plan/agent-options.ts'
 
 export interface AgentPlan {
   relay: RelayAddress
@@ -114,8 +69,7 @@ function planRelay(server: string | undefined, problems: ConfigProblem[]): Relay
   if (!server) {
     problems.push({
       path: '--server',
-      message:
-        'The agent does not know its relay. Save it once with "agent config add-server https://relay.example.com", or give --server or SALLYPORT_SERVER.',
+      message: `The agent does not know its relay. Save it once with "${AGENT_COMMAND} config add-server https://relay.example.com", or give --server or SALLYPORT_SERVER.`,
     })
     return undefined
   }
@@ -129,8 +83,7 @@ function planAuthtoken(authtoken: string | undefined, problems: ConfigProblem[])
   if (!authtoken) {
     problems.push({
       path: '--authtoken',
-      message:
-        'The agent has no authtoken. Make one with "relay authtoken create" on the relay\'s host and save it here with "agent config add-authtoken -", or give --authtoken or SALLYPORT_AUTHTOKEN.',
+      message: `The agent has no authtoken. Make one with "relay authtoken create" on the relay's host and save it here with "${AGENT_COMMAND} config add-authtoken -", or give --authtoken or SALLYPORT_AUTHTOKEN.`,
     })
     return undefined
   }

@@ -15,7 +15,7 @@ import { BufferBudget, formatLabels, printable } from '@sallyport/protocol'
 import type { ControlMessageInput, ProtocolError } from '@sallyport/protocol'
 
 import { planAgent } from './agent-plan.ts'
-import type { AgentOptions, AgentPlan } from './agent-plan.ts'
+import type { AgentPlan } from './agent-plan.ts'
 import { authorityOf, checkUpstream } from './check-upstream.ts'
 import { prepareDial } from './dial-upstream.ts'
 import type { Dial } from './dial-upstream.ts'
@@ -23,20 +23,23 @@ import { HealthChecker } from './health-checker.ts'
 import type { HealthState } from './health-checker.ts'
 import type { Log } from './log.ts'
 import { isMisplaced, sessionsWanted } from './node-spread.ts'
+import type { AgentOptions } from './plan/agent-options.ts'
 import { RelayConnection } from './relay-connection.ts'
 import type { ConnectionRoom } from './relay-connection.ts'
 import { sayHello } from './say-hello.ts'
 import { serveStream } from './serve-stream.ts'
 import type { Served, Watch } from './serve-stream.ts'
-import type { EdgeStatus, Session } from './session.ts'
+import type { Session } from './session.ts'
 import { bindMessage } from './tunnel-plan.ts'
 import type { TunnelPlan } from './tunnel-plan.ts'
 import { Messages } from './view/messages.ts'
+import type { EdgeStatus } from './view/edge-status.ts'
 import type { Message, Notice } from './view/messages.ts'
 import type { RecentRequests } from './view/recent-requests.ts'
 import type { SeenRequest } from './view/seen-request.ts'
 
-export type { AgentOptions, TunnelOptions } from './agent-plan.ts'
+export type { AgentOptions, EndpointOptions, TunnelOptions } from './plan/agent-options.ts'
+export type { Log } from './log.ts'
 export { ConfigError } from '@sallyport/protocol/config-error'
 
 /** Long enough for ordinary downloads, shorter than a supervisor's patience. */
@@ -144,6 +147,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   /** The reason already logged for the app of a tunnel that does not answer, so that it is logged once. */
   readonly #appsDown = new Map<number, string>()
 
+  /** Use `startAgent`. @internal */
   constructor(plan: AgentPlan, options: StartOptions) {
     super()
     this.#plan = plan

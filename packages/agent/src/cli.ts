@@ -1,10 +1,13 @@
-// The `agent` command: flags and their help. What the commands do stands in tunnel-command and config-command.
+// The `agent` command, which `sallyport` is as well: flags and their help. What the commands do stands in tunnel-command and
+// config-command.
 
 import { ConfigError } from '@sallyport/protocol/config-error'
 import { explainUnforeseen } from '@sallyport/protocol/unforeseen'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 
 import { AGENT_VERSION } from './agent-version.ts'
+import { AGENT_COMMAND } from './command/agent-command.ts'
+import { RELAY_EXAMPLES, addRelayCommands } from './command/relay-commands.ts'
 import { addAuthtoken, addServer, checkConfig, openEditor } from './config-command.ts'
 import { runDiagnose } from './diagnose-command.ts'
 import type { DiagnoseFlags } from './diagnose-command.ts'
@@ -24,12 +27,17 @@ const WRONG_USAGE = 2
 
 const UPSTREAM =
   'where the app is: 8000, host:port, http://host:port, https://host, unix:/path, or file:///dir for files'
+const DESCRIPTION = {
+  agent: 'The Sallyport agent: makes a local app reachable through a Sallyport relay.',
+  sallyport:
+    'Sallyport makes a local app reachable through a relay: the agent, and by "sallyport relay" the relay itself.',
+}
 const ENVIRONMENT = `Flags win over the environment (env), and that over the configuration file. HTTPS_PROXY, HTTP_PROXY and NO_PROXY count
 as everywhere. On a terminal a status view is shown; --log=stderr, --log-level, --log-format or NO_COLOR shows log lines instead.`
 
 /**
  * Runs one command.
- * @param words what stands behind `agent`
+ * @param words what stands behind `agent` or `sallyport`
  * @returns the exit code: 0 fine, 1 failed at run time, 2 wrong usage or configuration
  */
 export async function runCli(words: readonly string[], environment: Environment): Promise<number> {
@@ -45,7 +53,7 @@ export async function runCli(words: readonly string[], environment: Environment)
       tellPerson(error.problems.map(({ path, message }) => `${path}: ${message}`).join('\n'))
       return WRONG_USAGE
     }
-    process.stderr.write(`agent: ${explainUnforeseen(error)}\n`)
+    process.stderr.write(`${AGENT_COMMAND}: ${explainUnforeseen(error)}\n`)
     return FAILED
   }
 }
@@ -57,9 +65,9 @@ export async function runCli(words: readonly string[], environment: Environment)
 export function describeCommands(environment: Environment, exit: (code: number) => void): Command {
   const print = (line: string): void => void process.stdout.write(`${line}\n`)
   const warn = (line: string): void => void process.stderr.write(`${line}\n`)
-  const version = `agent ${AGENT_VERSION} (node ${process.versions.node}, ${process.platform} ${process.arch})`
-  const program = new Command('agent')
-    .description('The Sallyport agent: makes a local app reachable through a Sallyport relay.')
+  const version = `${AGENT_COMMAND} ${AGENT_VERSION} (node ${process.versions.node}, ${process.platform} ${process.arch})`
+  const program = new Command(AGENT_COMMAND)
+    .description(DESCRIPTION[AGENT_COMMAND])
     .version(version, '-v, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
@@ -69,11 +77,11 @@ export function describeCommands(environment: Environment, exit: (code: number) 
       'after',
       `
 Examples:
-  agent config add-server https://relay.example.com
-  agent config add-authtoken -
-  agent tunnel --label edge=edg_docs http://localhost:8000
-  agent http 3000
-  agent diagnose 3000
+  ${AGENT_COMMAND} config add-server https://relay.example.com
+  ${AGENT_COMMAND} config add-authtoken -
+  ${AGENT_COMMAND} tunnel --label edge=edg_docs http://localhost:8000
+  ${AGENT_COMMAND} http 3000
+  ${AGENT_COMMAND} diagnose 3000${AGENT_COMMAND === 'sallyport' ? RELAY_EXAMPLES : ''}
 
 Documentation: README.md and docs/ of the repository; docs/agent.md has every flag, variable and key.`,
     )
@@ -124,10 +132,10 @@ Documentation: README.md and docs/ of the repository; docs/agent.md has every fl
 One match of the --oidc-allow flags is enough; without any, everybody whom the provider signs in may pass.
 
 Examples:
-  agent http 3000
-  agent http 3000 --url https://name.example.com
-  agent http 3000 --oidc https://login.example.com --oidc-client-id ID --oidc-allow-domain example.com
-  agent http 3000 --url https://name.example.com --pooling-enabled --weight 3
+  ${AGENT_COMMAND} http 3000
+  ${AGENT_COMMAND} http 3000 --url https://name.example.com
+  ${AGENT_COMMAND} http 3000 --oidc https://login.example.com --oidc-client-id ID --oidc-allow-domain example.com
+  ${AGENT_COMMAND} http 3000 --url https://name.example.com --pooling-enabled --weight 3
 
 ${ENVIRONMENT}
 
@@ -148,11 +156,11 @@ Documentation: docs/agent-http.md of the repository.`,
       'after',
       `
 Examples:
-  agent tunnel --label edge=edg_docs 8000
-  agent tunnel --label edge=edg_docs --label app=web --host-header rewrite https://app.internal
-  agent tunnel --label edge=edg_docs unix:/run/app.sock
-  agent tunnel --label edge=edg_docs file://./public
-  agent tunnel --label edge=edg_grpc --upstream-protocol http2 50051
+  ${AGENT_COMMAND} tunnel --label edge=edg_docs 8000
+  ${AGENT_COMMAND} tunnel --label edge=edg_docs --label app=web --host-header rewrite https://app.internal
+  ${AGENT_COMMAND} tunnel --label edge=edg_docs unix:/run/app.sock
+  ${AGENT_COMMAND} tunnel --label edge=edg_docs file://./public
+  ${AGENT_COMMAND} tunnel --label edge=edg_grpc --upstream-protocol http2 50051
 
 ${ENVIRONMENT}
 
@@ -173,10 +181,10 @@ Documentation: README.md of the repository, and docs/load-balancing.md for sever
       'after',
       `
 Examples:
-  agent diagnose
-  agent diagnose 3000
-  agent diagnose --json 3000
-  agent diagnose --server https://relay.example.com --proxy-url http://proxy.example.com:3128 3000
+  ${AGENT_COMMAND} diagnose
+  ${AGENT_COMMAND} diagnose 3000
+  ${AGENT_COMMAND} diagnose --json 3000
+  ${AGENT_COMMAND} diagnose --server https://relay.example.com --proxy-url http://proxy.example.com:3128 3000
 
 The report holds no secrets: authtoken and proxy password are left out. The exit code is 0 where nothing failed, 1 otherwise.
 
@@ -192,6 +200,7 @@ Documentation: docs/agent-http.md of the repository.`,
 
   for (const command of [http, tunnel]) addForeignFlags(command)
   addForeignCommands(program)
+  if (AGENT_COMMAND === 'sallyport') addRelayCommands(program)
 
   const config = program.command('config').description('Save what every command needs in agent.yml.')
   const withConfig = (command: Command): Command =>
@@ -255,7 +264,7 @@ function addRelayFlags(command: Command): Command {
     .option('--server <url>', "the relay's address, like https://relay.example.com (env: SALLYPORT_SERVER)")
     .option(
       '--authtoken <token>',
-      'the authtoken; better saved with "agent config add-authtoken" (env: SALLYPORT_AUTHTOKEN)',
+      `the authtoken; better saved with "${AGENT_COMMAND} config add-authtoken" (env: SALLYPORT_AUTHTOKEN)`,
     )
     .option('--config <file>', 'the configuration file, instead of the usual one (env: SALLYPORT_CONFIG)')
     .option('--ca <file>', "a further authority (PEM) for the relay's certificate (env: SALLYPORT_CA)")

@@ -8,6 +8,7 @@ import { ConfigError } from '@sallyport/protocol/config-error'
 import { printable } from '@sallyport/protocol/printable'
 
 import { authtokenProblem } from './agent-plan.ts'
+import { AGENT_COMMAND } from './command/agent-command.ts'
 import { editConfig, makeConfig } from './config-edit.ts'
 import { configPath, exposureProblem, readConfig } from './config.ts'
 import type { Environment } from './proxy.ts'
@@ -44,7 +45,7 @@ export async function addAuthtoken(
 ): Promise<void> {
   const authtoken = given === FROM_STDIN ? await readSecret('Authtoken') : given
   const problem = problemOf(authtoken)
-  if (problem) throw new ConfigError([{ path: 'agent config add-authtoken', message: problem }])
+  if (problem) throw new ConfigError([{ path: `${AGENT_COMMAND} config add-authtoken`, message: problem }])
   const path = configPath(config, environment)
   editConfig(path, 'authtoken', authtoken)
   print(`The authtoken is saved in ${path}`)
@@ -53,7 +54,7 @@ export async function addAuthtoken(
   }
   if (given !== FROM_STDIN) {
     warn(
-      'On a command line others on this machine can see it, and the shell keeps it in its history. Next time: agent config add-authtoken -',
+      `On a command line others on this machine can see it, and the shell keeps it in its history. Next time: ${AGENT_COMMAND} config add-authtoken -`,
     )
   }
 }
@@ -75,7 +76,8 @@ function problemOf(given: string): string | undefined {
 /** Saves the relay's address. */
 export function addServer(server: string, config: string | undefined, environment: Environment, print: Print): void {
   const relay = parseRelayAddress(server)
-  if ('problem' in relay) throw new ConfigError([{ path: 'agent config add-server', message: relay.problem }])
+  if ('problem' in relay)
+    throw new ConfigError([{ path: `${AGENT_COMMAND} config add-server`, message: relay.problem }])
   const path = configPath(config, environment)
   editConfig(path, 'server', relay.url)
   print(`The relay ${relay.url} is saved in ${path}`)
@@ -86,8 +88,8 @@ export function checkConfig(config: string | undefined, environment: Environment
   const path = configPath(config, environment)
   const file = readConfig(path, true)
   print(`${path} is valid.`)
-  if (!file.server) print('It names no relay: agent config add-server https://relay.example.com')
-  if (!file.authtoken) print('It holds no authtoken: agent config add-authtoken -')
+  if (!file.server) print(`It names no relay: ${AGENT_COMMAND} config add-server https://relay.example.com`)
+  if (!file.authtoken) print(`It holds no authtoken: ${AGENT_COMMAND} config add-authtoken -`)
   const exposed = exposureProblem(file, path)
   if (exposed) print(exposed)
 }
@@ -113,15 +115,15 @@ export function openEditor(config: string | undefined, environment: Environment,
   const path = configPath(config, environment)
   const editor = environment['VISUAL'] || environment['EDITOR'] || 'vi'
   if (drawsOnTerminal(editor) && !(process.stdin.isTTY && process.stdout.isTTY)) {
-    const message = `There is no terminal to edit in. Change ${path} by other means, then: agent config check`
-    throw new ConfigError([{ path: `agent config edit, with ${printable(editor)}`, message }])
+    const message = `There is no terminal to edit in. Change ${path} by other means, then: ${AGENT_COMMAND} config check`
+    throw new ConfigError([{ path: `${AGENT_COMMAND} config edit, with ${printable(editor)}`, message }])
   }
   if (!existsSync(path)) makeConfig(path, FIRST_TEXT)
   // As git does it: the variable may hold arguments, so the shell splits it; the path goes in as one.
   const ended = spawnSync('sh', ['-c', `${editor} "$@"`, editor, path], { stdio: 'inherit' })
   if (ended.error || ended.status !== 0) {
     throw new ConfigError([
-      { path: 'agent config edit', message: `The editor "${editor}" did not end well; the file is ${path}` },
+      { path: `${AGENT_COMMAND} config edit`, message: `The editor "${editor}" did not end well; the file is ${path}` },
     ])
   }
   checkConfig(config, environment, print)

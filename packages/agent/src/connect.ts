@@ -14,6 +14,7 @@ import type { ProtocolErrorCode, Secret } from '@sallyport/protocol'
 import { HttpsProxyAgent } from 'https-proxy-agent'
 import { WebSocket } from 'ws'
 
+import { AGENT_COMMAND } from './command/agent-command.ts'
 import { connectFirst } from './connect-first.ts'
 import { ADDRESS_ATTEMPT_MS, lookupFor } from './dial-address.ts'
 import type { RelayAddress } from './relay-address.ts'
@@ -212,7 +213,7 @@ function explainAnswer(response: IncomingMessage, body: string, relay: RelayAddr
       }
       return new ProtocolError(
         refusalCode(problem.code),
-        `The relay refused the authtoken.${detail || ' Make one with "relay authtoken create" on the relay\'s host.'} Save it here with "agent config add-authtoken -".`,
+        `The relay refused the authtoken.${detail || ' Make one with "relay authtoken create" on the relay\'s host.'} Save it here with "${AGENT_COMMAND} config add-authtoken -".`,
       )
     case 404:
       return new ProtocolError(

@@ -10,6 +10,7 @@ import { ProtocolError, printable } from '@sallyport/protocol'
 import type { WebSocket } from 'ws'
 
 import type { AgentPlan } from './agent-plan.ts'
+import { AGENT_COMMAND } from './command/agent-command.ts'
 import { authorityOf, checkUpstream } from './check-upstream.ts'
 import { connectRelay } from './connect.ts'
 import type { Milestone } from './connect.ts'
@@ -117,7 +118,7 @@ export async function diagnose(plan: AgentPlan, tell: (finding: Finding) => void
   since = performance.now()
   const [tunnel] = plan.tunnels
   if (tunnel) return sayApp(tunnel, say)
-  tell({ check: 'app', verdict: 'untried', text: 'give its address, as in: agent diagnose 3000' })
+  tell({ check: 'app', verdict: 'untried', text: `give its address, as in: ${AGENT_COMMAND} diagnose 3000` })
 }
 
 type Say = (check: Check, verdict: Finding['verdict'], text: string) => void

@@ -3,20 +3,10 @@
 import type { ConfigProblem } from '@sallyport/protocol/config-error'
 
 import { planHttpPolicy } from './http-policy.ts'
-import type { HttpPolicy, HttpPolicyOptions } from './http-policy.ts'
+import type { HttpPolicy } from './http-policy.ts'
+import type { EndpointOptions } from './plan/agent-options.ts'
 import type { RelayAddress } from './relay-address.ts'
 import { ownVisitors } from './view/own-visitors.ts'
-
-export interface EndpointOptions extends HttpPolicyOptions {
-  /** `https://name.example.com`; without it the relay chooses a host. */
-  url?: string | undefined
-  /** The host alone; an older form of `url`. */
-  domain?: string | undefined
-  /** The same; older still. */
-  hostname?: string | undefined
-  /** Whether other agents with the same flags may serve it, too. */
-  pooling?: boolean | undefined
-}
 
 export interface EndpointPlan {
   /** As in `bind`: an origin, a host, or empty. */

@@ -5,31 +5,7 @@
 import { Secret } from '@sallyport/protocol'
 import type { ConfigProblem } from '@sallyport/protocol/config-error'
 
-export interface HttpPolicyOptions {
-  /** The issuer, as the identity provider calls itself. With it, visitors sign in there first. */
-  oidc?: string | undefined
-  oidcClientId?: string | undefined
-  /** Without it the client is a public one. */
-  oidcClientSecret?: string | undefined
-  oidcScopes?: readonly string[] | undefined
-  /** Who may pass after signing in; one match is enough. */
-  oidcAllowEmails?: readonly string[] | undefined
-  oidcAllowDomains?: readonly string[] | undefined
-  oidcAllowGroups?: readonly string[] | undefined
-  /** The claim that lists the groups; `groups` unless told. */
-  oidcGroupClaim?: string | undefined
-  /** `HS256` where the provider signs ID tokens with the client secret. */
-  oidcIdTokenAlg?: string | undefined
-  /** Each `user:password`; in place of the password may stand its hash. Visitors have to know one. */
-  basicAuth?: readonly string[] | undefined
-  cidrAllow?: readonly string[] | undefined
-  cidrDeny?: readonly string[] | undefined
-  /** Each `Name: value`. */
-  requestHeaderAdd?: readonly string[] | undefined
-  requestHeaderRemove?: readonly string[] | undefined
-  responseHeaderAdd?: readonly string[] | undefined
-  responseHeaderRemove?: readonly string[] | undefined
-}
+import type { HttpPolicyOptions } from './plan/agent-options.ts'
 
 /** Steps of a policy; their `config` is JSON, but for the Secret in it. */
 export interface HttpPolicy {

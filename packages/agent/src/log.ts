@@ -6,10 +6,22 @@ import { constants, openSync } from 'node:fs'
 import { ConfigError } from '@sallyport/protocol/config-error'
 import { LogOutput } from '@sallyport/protocol/log-output'
 import { pino } from 'pino'
-import type { Logger } from 'pino'
 import { prettyFactory } from 'pino-pretty'
 
-export type Log = Logger
+/** What an agent needs of a log; one of pino is such a one. */
+export interface Log {
+  debug: LogFunction
+  info: LogFunction
+  warn: LogFunction
+  error: LogFunction
+  isLevelEnabled(level: string): boolean
+}
+
+/** Constant words, with fields before them where there are any. */
+interface LogFunction {
+  (fields: object, words: string): void
+  (words: string): void
+}
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
 export const LOG_FORMATS = ['pretty', 'json'] as const

@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url'
 
 import { FakeRelay, readReply } from './fixtures/fake-relay.ts'
 import type { FakeRelayOptions, FakeSession } from './fixtures/fake-relay.ts'
+import { asInstalled } from '../../../test/support/as-installed.ts'
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url))
 const TOKEN = `sp_hush${'x'.repeat(26)}`
@@ -35,7 +36,8 @@ function run(
   environment: Record<string, string | undefined> = {},
   user: { uid?: number; gid?: number } = {},
 ): Run {
-  const child = spawn(process.execPath, [MAIN, ...words], {
+  const [program, ...args] = asInstalled([MAIN, ...words])
+  const child = spawn(program, args, {
     env: { PATH: process.env['PATH'] ?? '', HOME: home, XDG_CONFIG_HOME: join(home, 'config'), ...environment },
     ...user,
   })
@@ -86,7 +88,8 @@ describe('agent', () => {
   it('B10: a user whom the system does not know has no home; only what needs one says so, without a stack', async (test) => {
     if (process.getuid?.() !== 0) return test.skip('only root can become somebody else')
     const user = { uid: 54_321, gid: 54_321 }
-    const canRead = spawnSync('sh', ['-c', 'test -r "$1" && test -x "$2"', 'sh', MAIN, process.execPath], user)
+    const [program, entry = MAIN] = asInstalled([MAIN])
+    const canRead = spawnSync('sh', ['-c', 'test -r "$1" && test -x "$2"', 'sh', entry, program], user)
     if (canRead.status !== 0) return test.skip('others cannot read this folder')
     const relay = await startRelay()
     const asNobody = (words: string[]): ReturnType<typeof run> =>

@@ -1,11 +1,14 @@
 #!/usr/bin/env node
-// The `agent` command's entry: everything else is in cli.ts, so that it can be imported without running.
+// The `agent` command's entry, and of what `sallyport` is beside the relay: everything else is in cli.ts, so that it can be
+// imported without running.
 
 import { ignoreUserSignals } from '@sallyport/protocol/signals'
 import { tuneForLoading } from '@sallyport/protocol/tune-v8'
 import { endWithOneLine } from '@sallyport/protocol/unforeseen'
 
-endWithOneLine('agent')
+import { AGENT_COMMAND } from './command/agent-command.ts'
+
+endWithOneLine(AGENT_COMMAND)
 ignoreUserSignals()
 tuneForLoading()
 

@@ -4,10 +4,11 @@
 import { ConfigError } from '@sallyport/protocol/config-error'
 import { Command, Option } from 'commander'
 
+import { AGENT_COMMAND } from './command/agent-command.ts'
+
 const HTTP_ONLY = 'Sallyport carries HTTP, with WebSockets and gRPC, and nothing else'
-const ONE_BY_ONE = 'One command serves one app: run "agent http" or "agent tunnel" for each, as a service of its own.'
-const IN_RELAY_YML =
-  "write it into the edge's policy in relay.yml, and serve the edge with: agent tunnel --label edge=ID"
+const ONE_BY_ONE = `One command serves one app: run "${AGENT_COMMAND} http" or "${AGENT_COMMAND} tunnel" for each, as a service of its own.`
+const IN_RELAY_YML = `write it into the edge's policy in relay.yml, and serve the edge with: ${AGENT_COMMAND} tunnel --label edge=ID`
 const OPERATOR = `Edges, authtokens and sessions are managed on the relay's host: relay --help`
 const NO_INSPECTOR =
   'The agent keeps nothing of what visitors send, so there is nothing to inspect; leave this flag away.'
@@ -15,16 +16,16 @@ const SCHEME = "The relay's public_url decides whether addresses are https:// or
 
 const COMMANDS: Readonly<Record<string, string>> = {
   api: OPERATOR,
-  authtoken: 'Save an authtoken with: agent config add-authtoken -',
-  completion: 'There are no completions for shells. See what there is with: agent --help',
-  credits: 'The license stands in LICENSE of the repository, the libraries in its package.json files.',
-  service:
-    'Have systemd, or what starts programs on this machine, run "agent http" or "agent tunnel"; both end well at SIGTERM.',
-  ssh: `${HTTP_ONLY}; for an app that speaks HTTP: agent http 3000`,
-  start: ONE_BY_ONE,
+  authtoken: `Save an authtoken with: ${AGENT_COMMAND} config add-authtoken -${AGENT_COMMAND === 'sallyport' ? "; make one on the relay's host with: sallyport relay authtoken create" : ''}`,
+  completion: `There are no completions for shells. See what there is with: ${AGENT_COMMAND} --help`,
+  credits:
+    'The licenses of Sallyport and of the libraries in it are in its package: LICENSE and dist/THIRD-PARTY-LICENSES.txt.',
+  service: `Have systemd, or what starts programs on this machine, run "${AGENT_COMMAND} http" or "${AGENT_COMMAND} tunnel"; both end well at SIGTERM.`,
+  ssh: `${HTTP_ONLY}; for an app that speaks HTTP: ${AGENT_COMMAND} http 3000`,
+  start: AGENT_COMMAND === 'sallyport' ? `A relay starts with: sallyport relay start. ${ONE_BY_ONE}` : ONE_BY_ONE,
   'start-all': ONE_BY_ONE,
-  tcp: `${HTTP_ONLY}; for an app that speaks HTTP: agent http 3000`,
-  tls: `${HTTP_ONLY}, and ends TLS at the relay; for an app that speaks HTTPS: agent http https://localhost:8443`,
+  tcp: `${HTTP_ONLY}; for an app that speaks HTTP: ${AGENT_COMMAND} http 3000`,
+  tls: `${HTTP_ONLY}, and ends TLS at the relay; for an app that speaks HTTPS: ${AGENT_COMMAND} http https://localhost:8443`,
   update:
     'The agent does not update itself. Put the new version in place as you have put this one, and start it again.',
 }
@@ -71,7 +72,7 @@ export function addForeignCommands(program: Command): void {
       .helpOption(false)
       .allowUnknownOption()
       .allowExcessArguments()
-      .action(() => refuse(`agent ${name}`, sentence))
+      .action(() => refuse(`${AGENT_COMMAND} ${name}`, sentence))
   }
 }
 

@@ -1,7 +1,5 @@
 // Runs an agent for a command: what a person sees of it, and signals.
 
-import { createRequire } from 'node:module'
-
 import { ConfigError } from '@sallyport/protocol/config-error'
 import { LogOutput } from '@sallyport/protocol/log-output'
 import { STOP_SIGNALS, onHangUp } from '@sallyport/protocol/signals'
@@ -93,7 +91,7 @@ export async function runAgent(
       },
     ],
   })
-  log.debug({ bufferutil: hasBufferutil() }, 'native masking')
+  void hasBufferutil().then((bufferutil) => log.debug({ bufferutil }, 'native masking'))
   if (flags.region) log.info({ region: flags.region }, 'this relay has one region; --region changes nothing yet')
 
   // A terminal that was stopped with Ctrl+S must not stop the agent.
@@ -180,11 +178,11 @@ function closeOnSignals(agent: Agent, log: Log): { readonly cut: boolean; stop: 
 }
 
 /** bufferutil falls back to JavaScript by itself where it has no build for this machine. */
-function hasBufferutil(): boolean {
-  const require = createRequire(import.meta.url)
+async function hasBufferutil(): Promise<boolean> {
   try {
-    return require('bufferutil') !== require('bufferutil/fallback')
+    const [used, fallback] = await Promise.all([import('bufferutil'), import('bufferutil/fallback')])
+    return used.default !== fallback.default
   } catch {
-    return false // optional: it may not be installed
+    return false // ws does without it as well
   }
 }

@@ -29,6 +29,7 @@ import type { WebSocket } from 'ws'
 import type { HealthState } from './health-checker.ts'
 import { flagAt } from './http-policy.ts'
 import { PolicyRefused } from './policy-refused.ts'
+import type { EdgeStatus } from './view/edge-status.ts'
 
 const OPEN_DEADLINE_MS = 10_000
 /** For the relay to end its side of the control stream. */
@@ -44,13 +45,6 @@ const FINAL_CODES: readonly ProtocolErrorCode[] = [
   'bind_not_permitted',
   'bind_invalid',
 ]
-
-/** An edge of the relay, as people are told of it. */
-export interface EdgeStatus {
-  id: string
-  /** Who may visit: one line, or one for each path. */
-  visitors: readonly string[]
-}
 
 export interface SessionOptions {
   socket: WebSocket

@@ -2,7 +2,7 @@
 // starts here. Derived keys are bound to one purpose, so that a box made for one thing opens nothing else.
 
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
-import { link, open, unlink } from 'node:fs/promises'
+import { link, open, rm, unlink, writeFile } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
 
 import { makeFolder } from '@sallyport/protocol/make-folder'
@@ -134,14 +134,9 @@ async function makeKeyFile(path: string): Promise<Keys> {
   makeFolder(dirname(path))
   const draft = `${path}.${randomBytes(6).toString('hex')}`
   const secret = randomBytes(KEY_BYTES)
-  const file = await open(draft, 'wx', 0o600) // wx is O_CREAT | O_EXCL
   try {
-    try {
-      await file.writeFile(`${secret.toString('base64url')}\n`)
-      await file.sync() // what is encrypted with it must never outlive it
-    } finally {
-      await file.close()
-    }
+    // wx is O_CREAT | O_EXCL; flush, because what is encrypted with it must never outlive it
+    await writeFile(draft, `${secret.toString('base64url')}\n`, { flag: 'wx', mode: 0o600, flush: true })
     // Fails where the name is taken, as O_EXCL does, but nobody can ever read half a key under that name.
     await link(draft, path)
     return new Keys(secret, path)
@@ -151,7 +146,7 @@ async function makeKeyFile(path: string): Promise<Keys> {
     if (!other) throw error
     return new Keys(other)
   } finally {
-    await unlink(draft)
+    await rm(draft, { force: true })
   }
 }
 

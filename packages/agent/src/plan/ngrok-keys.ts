@@ -1,13 +1,14 @@
 // Keys of ngrok's file, which people bring along: of each it is said in one sentence what is not offered and what to do, as
 // ngrok-words.ts does it for commands and flags. Words only; config.ts asks where it has found a key that it does not know.
 
-const ONE_BY_ONE =
-  'The file names no apps yet. Run "agent http" or "agent tunnel" for each, as a service of its own, and leave this key away.'
+import { AGENT_COMMAND } from '../command/agent-command.ts'
+
+const ONE_BY_ONE = `The file names no apps yet. Run "${AGENT_COMMAND} http" or "${AGENT_COMMAND} tunnel" for each, as a service of its own, and leave this key away.`
 const NO_INSPECTOR =
   'The agent keeps nothing of what visitors send, so there is nothing to inspect; leave this key away.'
 const NO_UPDATE = 'The agent does not update itself; leave this key away.'
 const HEARTBEAT = 'Agent and relay look every few seconds whether the other is there; leave this key away.'
-const SERVER = 'Write server: https://relay.example.com instead, or: agent config add-server https://relay.example.com'
+const SERVER = `Write server: https://relay.example.com instead, or: ${AGENT_COMMAND} config add-server https://relay.example.com`
 const SCREEN = 'On a terminal the agent shows its state, and log lines with --log=stderr; leave this key away.'
 
 const KEYS: ReadonlyMap<string, string> = new Map([

@@ -2,7 +2,7 @@
 
 import { PASSWORD_WORDS, addressWords, signInWords, whoMayVisit } from '@sallyport/protocol'
 
-import type { HttpPolicyOptions } from '../http-policy.ts'
+import type { HttpPolicyOptions } from '../plan/agent-options.ts'
 
 /** For example `from 10.0.0.0/8, and sign-in at login.example.com (only @example.com)`. */
 export function ownVisitors(options: HttpPolicyOptions): string {

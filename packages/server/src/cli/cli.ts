@@ -8,6 +8,10 @@ import { LOG_FORMATS, LOG_LEVELS } from '../config/log-words.ts'
 import { ConfigError, type ConfigProblem } from '../errors.ts'
 import { RELAY_VERSION } from '../version.ts'
 import type { StartOptions } from './start.ts'
+import { plainCommand } from './typed-command.ts'
+
+/** As it was typed, `sallyport relay` or `relay`. */
+const RELAY = plainCommand('relay')
 
 const CONFIG_OPTION = [
   '--config <file>',
@@ -34,8 +38,8 @@ export async function runCli(argv: readonly string[], leaveUncaught: () => void)
 }
 
 function buildProgram(leaveUncaught: () => void): Command {
-  const version = `relay ${RELAY_VERSION} (node ${process.versions.node}, ${process.platform} ${process.arch})`
-  const program = new Command('relay')
+  const version = `${RELAY} ${RELAY_VERSION} (node ${process.versions.node}, ${process.platform} ${process.arch})`
+  const program = new Command(RELAY)
     .description('The Sallyport relay: a public entry that signs visitors in and forwards them to agents.')
     .version(version, '-v, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
@@ -46,14 +50,14 @@ function buildProgram(leaveUncaught: () => void): Command {
       'after',
       `
 Examples:
-  relay start                                 try it out on this machine, without a configuration
-  relay start --config /etc/sallyport/relay.yml
-  relay check --config relay.yml              all problems of a configuration at once
-  relay oidc check --config relay.yml         whether its identity providers will sign visitors in
-  relay oidc redirect-uri https://login.example.com --config relay.yml
-  relay authtoken create --acl bind:edge=edg_docs --description "docs server"
-  relay status --config relay.yml             how the relay is, its edges, and which agents are connected
-  relay session revoke --user ada@example.com
+  ${RELAY} start                                 try it out on this machine, without a configuration
+  ${RELAY} start --config /etc/sallyport/relay.yml
+  ${RELAY} check --config relay.yml              all problems of a configuration at once
+  ${RELAY} oidc check --config relay.yml         whether its identity providers will sign visitors in
+  ${RELAY} oidc redirect-uri https://login.example.com --config relay.yml
+  ${RELAY} authtoken create --acl bind:edge=edg_docs --description "docs server"
+  ${RELAY} status --config relay.yml             how the relay is, its edges, and which agents are connected
+  ${RELAY} session revoke --user ada@example.com
 
 Documentation: README.md and docs/ of the repository; docs/configuration.md has every key of relay.yml.`,
     )
@@ -84,10 +88,10 @@ Documentation: README.md and docs/ of the repository; docs/configuration.md has 
       'after',
       `
 Examples:
-  relay authtoken create --description laptop
-  relay authtoken create --acl bind:edge=edg_docs --acl bind:app=*
-  relay authtoken list --json
-  relay authtoken revoke atk_1a2b3c`,
+  ${RELAY} authtoken create --description laptop
+  ${RELAY} authtoken create --acl bind:edge=edg_docs --acl bind:app=*
+  ${RELAY} authtoken list --json
+  ${RELAY} authtoken revoke atk_1a2b3c`,
     )
   authtoken
     .command('create')
@@ -116,8 +120,8 @@ Examples:
       'after',
       `
 Examples:
-  relay oidc redirect-uri https://login.example.com --config relay.yml
-  relay oidc check --config relay.yml
+  ${RELAY} oidc redirect-uri https://login.example.com --config relay.yml
+  ${RELAY} oidc check --config relay.yml
 
 Documentation: docs/sign-in.md of the repository, and docs/providers for each provider.`,
     )
@@ -145,8 +149,8 @@ Documentation: docs/sign-in.md of the repository, and docs/providers for each pr
       'after',
       `
 Examples:
-  relay oidc check --config relay.yml --edge edg_docs
-  relay oidc check https://login.example.com/realms/staff --client-id sallyport --client-secret "$OIDC_SECRET"`,
+  ${RELAY} oidc check --config relay.yml --edge edg_docs
+  ${RELAY} oidc check https://login.example.com/realms/staff --client-id sallyport --client-secret "$OIDC_SECRET"`,
     )
     .action(loaded(async () => (await import('./oidc-check.ts')).checkOidc))
   oidc
@@ -160,8 +164,8 @@ Examples:
       'after',
       `
 Examples:
-  relay oidc redirect-uri https://login.example.com/realms/staff --config relay.yml
-  relay oidc redirect-uri https://accounts.google.com`,
+  ${RELAY} oidc redirect-uri https://login.example.com/realms/staff --config relay.yml
+  ${RELAY} oidc redirect-uri https://accounts.google.com`,
     )
     .action(loaded(async () => (await import('./oidc-redirect-uri.ts')).printRedirectUri))
   addRunningCommands(program)
@@ -192,9 +196,9 @@ Documentation: docs/operations.md of the repository.`
       `${codes}
 
 Examples:
-  relay status --config relay.yml
+  ${RELAY} status --config relay.yml
   sudo -u sallyport relay status --config /etc/sallyport/relay.yml
-  relay status --json | jq .relay.tunnels`,
+  ${RELAY} status --json | jq .relay.tunnels`,
     )
     .action(loaded(async () => (await import('./running/status-command.ts')).showStatus))
   const tunnel = program
@@ -212,9 +216,9 @@ Examples:
       `${codes}
 
 Examples:
-  relay tunnel list --config relay.yml
-  relay tunnel list --edge edg_docs
-  relay tunnel list --json | jq -r '.[] | select(.health.state != "healthy") | .agent.machine'`,
+  ${RELAY} tunnel list --config relay.yml
+  ${RELAY} tunnel list --edge edg_docs
+  ${RELAY} tunnel list --json | jq -r '.[] | select(.health.state != "healthy") | .agent.machine'`,
     )
     .action(loaded(async () => (await import('./running/tunnel-commands.ts')).listTunnels))
 }
@@ -227,9 +231,9 @@ function addSessionCommands(program: Command): void {
       'after',
       `
 Examples:
-  relay session list --edge edg_docs
-  relay session revoke --id ses_1a2b3c
-  relay session revoke --user ada@example.com`,
+  ${RELAY} session list --edge edg_docs
+  ${RELAY} session revoke --id ses_1a2b3c
+  ${RELAY} session revoke --user ada@example.com`,
     )
   session
     .command('list')
@@ -260,9 +264,9 @@ function addServiceTokenCommands(program: Command): void {
       'after',
       `
 Examples:
-  relay service-token create --edge edg_docs --description "nightly export"
-  relay service-token list --edge edg_docs --json
-  relay service-token revoke svt_1a2b3c
+  ${RELAY} service-token create --edge edg_docs --description "nightly export"
+  ${RELAY} service-token list --edge edg_docs --json
+  ${RELAY} service-token revoke svt_1a2b3c
 
 Documentation: docs/programs.md of the repository.`,
     )
@@ -332,7 +336,7 @@ function* explain(problems: readonly ConfigProblem[], running: Command): Generat
 /** A flag, a command, a variable, or a file such as the key of the relay; keys of a configuration begin with none of these. */
 const OUTSIDE = /^(?:--|relay |SALLYPORT_|\/)/
 
-/** As it is typed: `relay authtoken create`. */
+/** As it is typed: `relay authtoken create`, or `sallyport relay authtoken create`. */
 function nameOf(command: Command): string {
   return command.parent ? `${nameOf(command.parent)} ${command.name()}` : command.name()
 }

@@ -29,6 +29,7 @@ const surroundings = {
   admin: 'http://127.0.0.1:4041',
   certificates: { problems: [], warnings: [] },
   relay: 'npx --no relay',
+  agent: 'agent',
 }
 const greet = (config: Config): string[] => greeting(config, surroundings)
 

@@ -27,15 +27,17 @@ export interface Surroundings {
   certificates: CertificateFindings
   /** How the command `relay` has to be typed here. */
   relay: string
+  /** How `agent` has to be typed, beside apps on whatever machine. */
+  agent: string
 }
 
 /** The lines for the operator of a configuration. */
-export function greeting(config: Config, { file, admin, certificates, relay }: Surroundings): string[] {
+export function greeting(config: Config, { file, admin, certificates, relay, agent }: Surroundings): string[] {
   const { edges, public_url: publicUrl } = config
   const path = /^[\w./-]+$/.test(file) ? file : `'${file}'`
   const shown = edges.slice(0, SHOWN_EDGES)
   const commands = [...new Set(edges.flatMap(labelSetsOf))].map(
-    (labels) => `  agent tunnel --server ${publicUrl.origin} --authtoken TOKEN${labels} http://localhost:8000`,
+    (labels) => `  ${agent} tunnel --server ${publicUrl.origin} --authtoken TOKEN${labels} http://localhost:8000`,
   )
   const amiss = [...certificates.problems, ...certificates.warnings]
   const warnings = [...amiss.slice(0, SHOWN_OF_CERTIFICATES).map(({ message }) => message), ...openWarnings(edges)]
@@ -44,7 +46,7 @@ export function greeting(config: Config, { file, admin, certificates, relay }: S
     '',
     ...shown.flatMap((edge) => edgeLines(edge, publicUrl)),
     ...(edges.length === 0
-      ? ['  No edge: only agents with a URL of their own (agent http) will have visitors', '']
+      ? [`  No edge: only agents with a URL of their own (${agent} http) will have visitors`, '']
       : []),
     ...andMore(edges.length - shown.length, 'edges'),
     ...placeRows(publicUrl.origin, admin, config.store.path),

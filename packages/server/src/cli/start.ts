@@ -23,7 +23,7 @@ import type { Authtokens } from '../tunnel/authtokens.ts'
 import { RELAY_VERSION } from '../version.ts'
 import { greeting, placeRows } from './greeting.ts'
 import { findLocalPorts } from './local-ports.ts'
-import { typedCommand } from './typed-command.ts'
+import { plainCommand, typedCommand } from './typed-command.ts'
 
 /** Where SO_REUSEPORT shares connections out between processes, as node:net documents. */
 const SHARING_PLATFORMS = new Set<NodeJS.Platform>(['linux', 'freebsd', 'sunos', 'aix'])
@@ -235,7 +235,7 @@ interface Greeted {
 function greet(config: Config, { file, admin, certificates, log, format }: Greeted): void {
   if (process.stderr.isTTY || isForPeople(format)) {
     const relay = typedCommand('relay', process.env).words
-    return tell(greeting(config, { file, admin, certificates, relay }))
+    return tell(greeting(config, { file, admin, certificates, relay, agent: plainCommand('agent') }))
   }
   const { problems, warnings } = certificates
   for (const { path, message } of problems) log.error({ key: path, reason: message }, 'visitors refuse a certificate')

@@ -1,0 +1,33 @@
+// What the agent's command says of the relay's, where both are one: `sallyport`. `sallyport relay …` itself does not get
+// here: see sallyport.ts.
+
+import { ConfigError } from '@sallyport/protocol/config-error'
+import type { Command } from 'commander'
+
+/** What people type who leave out `relay`. `authtoken` and `start` are ngrok's words as well, and have their sentences there. */
+const RELAY_WORDS = ['check', 'hash-password', 'oidc', 'service-token', 'session', 'status']
+
+export const RELAY_EXAMPLES = `
+  sallyport relay start
+  sallyport relay authtoken create`
+
+/** Adds `relay` to the help, and a sentence for its commands where they stand without it. */
+export function addRelayCommands(program: Command): void {
+  program
+    .command('relay [command]')
+    .description('Start a relay and manage it, where its package is installed as well.')
+    .helpOption(false)
+    .allowUnknownOption()
+  for (const word of RELAY_WORDS) {
+    program
+      .command(word, { hidden: true })
+      .helpOption(false)
+      .allowUnknownOption()
+      .allowExcessArguments()
+      .action(() => {
+        throw new ConfigError([
+          { path: `sallyport ${word}`, message: `This is a command of the relay: sallyport relay ${word}` },
+        ])
+      })
+  }
+}

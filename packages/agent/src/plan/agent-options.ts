@@ -1,0 +1,88 @@
+// What an agent can be asked for, before any of it is checked. Whoever embeds the agent gets these types, so they name nothing
+// of the protocol.
+
+import type { Environment } from '../proxy.ts'
+
+export interface AgentOptions {
+  /** The relay: `https://relay.example.com`. */
+  server: string | undefined
+  authtoken: string | undefined
+  tunnels: readonly TunnelOptions[]
+  /** To the relay: 1 to 16; 2 unless told. Where one stalls or is lost, the others serve. */
+  connections?: number | undefined
+  /** PEM text of a further authority for the relay's certificate. */
+  ca?: string | undefined
+  proxyUrl?: string | undefined
+  /** Where HTTPS_PROXY and its like are looked up; nowhere unless given. */
+  environment?: Environment | undefined
+}
+
+export interface TunnelOptions {
+  /** Where the traffic goes: `8000`, `localhost:8000`, `http://…`, `https://…`, `unix:/path`, `file:///dir`. */
+  upstream: string
+  /** Each `key=value`: edges of the relay that select them send visitors here. */
+  labels?: readonly string[] | undefined
+  /** An endpoint of its own instead of labels. */
+  endpoint?: EndpointOptions | undefined
+  name?: string | undefined
+  metadata?: string | undefined
+  /** 0 to 10 000; 1 unless told. */
+  weight?: number | undefined
+  /** A path that the agent asks its app for, to tell the relay whether it is healthy; without it nothing is checked. */
+  healthPath?: string | undefined
+  /** Between two checks; 10 s unless told. */
+  healthIntervalMs?: number | undefined
+  /** For one check; 5 s unless told. */
+  healthTimeoutMs?: number | undefined
+  /** Passed checks in a row until the tunnel is healthy again; 2 unless told. */
+  healthHealthy?: number | undefined
+  /** Failed checks in a row until the tunnel is unhealthy; 3 unless told. */
+  healthUnhealthy?: number | undefined
+  /** `preserve` (the visitor's Host, the default), `rewrite` (the upstream's), or a value. */
+  hostHeader?: string | undefined
+  /** What the app speaks: HTTP/1.1 unless told, or HTTP/2, in cleartext with prior knowledge. */
+  upstreamProtocol?: 'http1' | 'http2' | undefined
+  /** PEM text of a further authority for an https upstream. */
+  upstreamCa?: string | undefined
+  /** Whether an https upstream's certificate is checked; it is unless told otherwise. */
+  upstreamTlsVerify?: boolean | undefined
+  /** Each `sha256/BASE64` of a public key (SPKI) that an https upstream may have; replaces the check of its certificate. */
+  upstreamPins?: readonly string[] | undefined
+}
+
+export interface EndpointOptions extends HttpPolicyOptions {
+  /** `https://name.example.com`; without it the relay chooses a host. */
+  url?: string | undefined
+  /** The host alone; an older form of `url`. */
+  domain?: string | undefined
+  /** The same; older still. */
+  hostname?: string | undefined
+  /** Whether other agents with the same flags may serve it, too. */
+  pooling?: boolean | undefined
+}
+
+export interface HttpPolicyOptions {
+  /** The issuer, as the identity provider calls itself. With it, visitors sign in there first. */
+  oidc?: string | undefined
+  oidcClientId?: string | undefined
+  /** Without it the client is a public one. */
+  oidcClientSecret?: string | undefined
+  oidcScopes?: readonly string[] | undefined
+  /** Who may pass after signing in; one match is enough. */
+  oidcAllowEmails?: readonly string[] | undefined
+  oidcAllowDomains?: readonly string[] | undefined
+  oidcAllowGroups?: readonly string[] | undefined
+  /** The claim that lists the groups; `groups` unless told. */
+  oidcGroupClaim?: string | undefined
+  /** `HS256` where the provider signs ID tokens with the client secret. */
+  oidcIdTokenAlg?: string | undefined
+  /** Each `user:password`; in place of the password may stand its hash. Visitors have to know one. */
+  basicAuth?: readonly string[] | undefined
+  cidrAllow?: readonly string[] | undefined
+  cidrDeny?: readonly string[] | undefined
+  /** Each `Name: value`. */
+  requestHeaderAdd?: readonly string[] | undefined
+  requestHeaderRemove?: readonly string[] | undefined
+  responseHeaderAdd?: readonly string[] | undefined
+  responseHeaderRemove?: readonly string[] | undefined
+}

@@ -1,0 +1,6 @@
+#!/usr/bin/env node
+// The command `relay` as it is installed; in a clone src/main.ts is.
+'use strict'
+
+require('../dist/require-node.cjs')('relay', require('../package.json').engines.node)
+void import('../dist/main.js')

@@ -1,0 +1,4 @@
+// The pnpm that installs and packs; nobody has to have it. Plain JavaScript, for the set-up.
+// Not in package.json's packageManager: pnpm 12 would then look up an executable for every platform, also those without one.
+
+export const PNPM = 'pnpm@12.21.0'
