@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util'
 import { WebSocket, WebSocketServer } from 'ws'
 import { Client, Server } from 'yamux-js'
 
-import { WebSocketCarrier } from '../packages/protocol/src/websocket-carrier.ts'
+import { WebSocketCarrier } from '../packages/protocol/src/stream/websocket-carrier.ts'
 import { YamuxSession } from '../packages/protocol/src/yamux/session.ts'
 import { SocketCarrier } from '../packages/server/src/node/socket-carrier.ts'
 

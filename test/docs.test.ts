@@ -158,7 +158,7 @@ describe('docs/protocol.md', () => {
   const protocol = textOf('docs/protocol.md')
 
   it('has the close codes of the code, all of them', () => {
-    const source = textOf('packages/protocol/src/errors.ts')
+    const source = textOf('packages/protocol/src/process/errors.ts')
     const codes = [...source.matchAll(/^ {2}(\w+): \{ closeCode/gm)].map((match) => toProtocolErrorCode(match[1] ?? ''))
     const expected = codes.map((code) => {
       const { closeCode, retryable } = new ProtocolError(code)

@@ -1,7 +1,7 @@
 // The words in which relay and agent say who may visit, so that both say the same. They name people and places, never a
 // secret, and are short whatever the configuration holds. Pure.
 
-import { withoutControls } from '../printable.ts'
+import { withoutControls } from '../process/printable.ts'
 
 const NAMED = 4
 const NAME_MAX_CHARS = 64

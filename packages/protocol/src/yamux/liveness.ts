@@ -1,7 +1,7 @@
 // Finds out whether the peer is alive and how far away it is: a ping at intervals, and a limit on silence. Silence is
 // measured on raw bytes, since a large message is silent until it is complete. Knows nothing of streams.
 
-import { ProtocolError } from '../errors.ts'
+import { ProtocolError } from '../process/errors.ts'
 
 /** What it needs of its session. */
 export interface LivenessHost {

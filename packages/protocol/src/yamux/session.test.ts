@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { describe, it } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 
-import { ProtocolError } from '../errors.ts'
+import { ProtocolError } from '../process/errors.ts'
 import { FLAG_ACK, FLAG_FIN, FLAG_RST, FLAG_SYN, INITIAL_WINDOW_BYTES, TYPE_DATA, TYPE_PING } from './frame.ts'
 import { MemoryCarrier } from './memory-carrier.ts'
 import { RawPeer, frame } from './raw-peer.ts'

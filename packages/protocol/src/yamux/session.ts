@@ -10,7 +10,7 @@
 
 // oxlint-disable no-unused-private-class-members -- it does not see that #Inside uses them; the compiler does
 
-import { ProtocolError } from '../errors.ts'
+import { ProtocolError } from '../process/errors.ts'
 import type { BufferBudget, BufferHolder } from './buffer-budget.ts'
 import type { Carrier } from './carrier.ts'
 import {

@@ -17,7 +17,7 @@
 
 import { Duplex } from 'node:stream'
 
-import { ProtocolError } from '../errors.ts'
+import { ProtocolError } from '../process/errors.ts'
 import { INITIAL_WINDOW_BYTES, UINT32_MAX } from './frame.ts'
 import { ReceiveQueue, compact } from './receive-queue.ts'
 import { ReceiveWindow } from './receive-window.ts'

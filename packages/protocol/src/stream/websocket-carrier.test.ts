@@ -8,11 +8,11 @@ import { after, before, describe, it } from 'node:test'
 
 import { WebSocket, WebSocketServer } from 'ws'
 
-import { ProtocolError } from './errors.ts'
+import { ProtocolError } from '../process/errors.ts'
 import { WebSocketCarrier } from './websocket-carrier.ts'
-import { YamuxSession } from './yamux/session.ts'
-import type { YamuxStream } from './yamux/stream.ts'
-import { until } from '../../../test/support/until.ts'
+import { YamuxSession } from '../yamux/session.ts'
+import type { YamuxStream } from '../yamux/stream.ts'
+import { until } from '../../../../test/support/until.ts'
 
 describe('WebSocketCarrier', () => {
   let listener: WebSocketServer

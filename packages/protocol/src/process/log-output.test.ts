@@ -8,7 +8,7 @@ import { after, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { LogOutput } from './log-output.ts'
-import { until } from '../../../test/support/until.ts'
+import { until } from '../../../../test/support/until.ts'
 
 const NO_PIPES = process.platform === 'win32' && 'there are no named pipes here'
 

@@ -8,7 +8,7 @@ import { text } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
 
 import { splice } from './splice.ts'
-import { until } from '../../../test/support/until.ts'
+import { until } from '../../../../test/support/until.ts'
 
 /** Two connected TCP sockets that allow half-open ends. */
 async function connectPair(): Promise<[Socket, Socket]> {

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 
 import { parseControlMessage } from './control.ts'
 import type { Bind, ControlMessageInput } from './control.ts'
-import { ProtocolError } from './errors.ts'
+import { ProtocolError } from '../process/errors.ts'
 
 const parse = (value: unknown): ReturnType<typeof parseControlMessage> =>
   parseControlMessage(Buffer.from(JSON.stringify(value)))

@@ -3,8 +3,8 @@
 
 import type { Duplex } from 'node:stream'
 
-import { ProtocolError } from './errors.ts'
-import { printable } from './printable.ts'
+import { ProtocolError } from '../process/errors.ts'
+import { printable } from '../process/printable.ts'
 
 export const STREAM_HEADER_VERSION = 1
 const FIXED_BYTES = 9 // version 1, protocol 1, length 2, tunnel id 4, address length 1

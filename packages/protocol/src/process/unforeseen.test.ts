@@ -8,7 +8,7 @@ describe('explainUnforeseen', () => {
   it('is one line: what happened and where, and no stack', () => {
     assert.match(
       explainUnforeseen(new TypeError('x is not a function')),
-      /^TypeError: x is not a function \(src\/unforeseen\.test\.ts:\d+\)$/,
+      /^TypeError: x is not a function \(process\/unforeseen\.test\.ts:\d+\)$/,
     )
     assert.equal(explainUnforeseen('thrown as it is'), 'thrown as it is')
     const bare = new Error('nobody knows where')

@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream'
 
 import { CONTROL_MESSAGE_MAX_BYTES, parseControlMessage } from './control.ts'
 import type { ControlMessage, ControlMessageInput } from './control.ts'
-import { ProtocolError } from './errors.ts'
+import { ProtocolError } from '../process/errors.ts'
 import { MessageBudget } from './message-budget.ts'
 import type { MessageRate } from './message-budget.ts'
 

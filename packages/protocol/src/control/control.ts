@@ -5,9 +5,9 @@
 
 import { z } from 'zod'
 
-import { ProtocolError } from './errors.ts'
+import { ProtocolError } from '../process/errors.ts'
 import { LABEL_MAX_CHARS } from './labels.ts'
-import { withoutControls } from './printable.ts'
+import { withoutControls } from '../process/printable.ts'
 
 export const PROTOCOL_VERSION = 1
 /** WebSocket subprotocol (RFC 6455 1.9). */

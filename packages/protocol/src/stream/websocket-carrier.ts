@@ -6,7 +6,7 @@ import type { Socket } from 'node:net'
 import * as ws from 'ws'
 import type { WebSocket } from 'ws'
 
-import type { Carrier } from './yamux/carrier.ts'
+import type { Carrier } from '../yamux/carrier.ts'
 
 // Public in ws (its JSDoc says so) and missing in its types: frames a message, masking it in place where it may.
 const { Sender } = ws as unknown as { Sender: { frame(data: Buffer, options: object): [Buffer, Buffer?] } }

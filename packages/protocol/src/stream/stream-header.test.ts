@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { Duplex, PassThrough } from 'node:stream'
 import { describe, it } from 'node:test'
 
-import { ProtocolError } from './errors.ts'
+import { ProtocolError } from '../process/errors.ts'
 import {
   REPLY_OK,
   decodeStreamHeader,

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test'
 import { ControlChannel } from './control-channel.ts'
 import { CONTROL_MESSAGE_MAX_BYTES } from './control.ts'
 import type { ControlMessage } from './control.ts'
-import { ProtocolError } from './errors.ts'
+import { ProtocolError } from '../process/errors.ts'
 
 interface Listening {
   channel: ControlChannel
