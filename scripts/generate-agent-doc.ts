@@ -5,7 +5,7 @@ import { globSync, readFileSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { describeCommands } from '../packages/agent/src/cli.ts'
+import { describeCommands } from '../packages/agent/src/cli/cli.ts'
 import { CONFIG_KEYS } from '../packages/agent/src/plan/config-keys.ts'
 
 type Command = ReturnType<typeof describeCommands>

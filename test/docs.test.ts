@@ -12,7 +12,7 @@ import { ProtocolError, decodeStreamHeader, encodeRefusal, toProtocolErrorCode }
 import type { RefusalCode } from '@sallyport/protocol'
 import { parseConfig, redirectUri } from '@sallyport/server'
 
-import { parseConfig as parseAgentConfig } from '../packages/agent/src/config.ts'
+import { parseConfig as parseAgentConfig } from '../packages/agent/src/plan/config.ts'
 
 const root = join(import.meta.dirname, '..')
 const COMMANDS = { relay: 'packages/server/src/main.ts', agent: 'packages/agent/src/main.ts' }

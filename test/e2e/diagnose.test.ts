@@ -9,7 +9,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import type { TestContext } from 'node:test'
 
-import type { DiagnoseReport } from '../../packages/agent/src/diagnose-command.ts'
+import type { DiagnoseReport } from '../../packages/agent/src/cli/diagnose-command.ts'
 import { NO_OPENSSL, makeCertificate } from '../support/certificate.ts'
 import type { CertificateFiles } from '../support/certificate.ts'
 import { AGENT, Processes, freePort } from '../support/processes.ts'

@@ -1,7 +1,7 @@
 // What `agent` answers to each of several command lines, all in one process, which starts once: for lists of many. Reads
 // them as JSON from its one argument, and prints the answers as JSON.
 
-import { runCli } from '../../packages/agent/src/cli.ts'
+import { runCli } from '../../packages/agent/src/cli/cli.ts'
 
 export interface Said {
   code: number

@@ -6,13 +6,13 @@ import { ignoreUserSignals } from '@sallyport/protocol/signals'
 import { tuneForLoading } from '@sallyport/protocol/tune-v8'
 import { endWithOneLine } from '@sallyport/protocol/unforeseen'
 
-import { AGENT_COMMAND } from './command/agent-command.ts'
+import { AGENT_COMMAND } from './cli/agent-command.ts'
 
 endWithOneLine(AGENT_COMMAND)
 ignoreUserSignals()
 tuneForLoading()
 
-const { runCli } = await import('./cli.ts')
+const { runCli } = await import('./cli/cli.ts')
 
 // Everything is written by then; a socket that is still closing must not hold the process.
 const exitCode = await runCli(process.argv.slice(2), process.env)

@@ -1,7 +1,7 @@
 // What an agent can be asked for, before any of it is checked. Whoever embeds the agent gets these types, so they name nothing
 // of the protocol.
 
-import type { Environment } from '../proxy.ts'
+import type { Environment } from './proxy.ts'
 
 export interface AgentOptions {
   /** The relay: `https://relay.example.com`. */

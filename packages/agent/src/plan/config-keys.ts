@@ -1,6 +1,6 @@
 // The keys of agent.yml: what each takes and is for. The parser knows these and no others, and docs/agent.md is made from them.
 
-import { CONNECTIONS_MAX } from '../agent-plan.ts'
+import { CONNECTIONS_MAX } from './agent-plan.ts'
 import { LOG_FORMATS, LOG_LEVELS } from '../log.ts'
 import type { ConfigFile } from './config-schema.ts'
 

@@ -2,10 +2,10 @@
 
 import { z } from 'zod'
 
-import { CONNECTIONS_MAX, authtokenProblem } from '../agent-plan.ts'
+import { CONNECTIONS_MAX, authtokenProblem } from './agent-plan.ts'
 import { LOG_FORMATS, LOG_LEVELS } from '../log.ts'
-import { parseProxyUrl } from '../proxy.ts'
-import { parseRelayAddress } from '../relay-address.ts'
+import { parseProxyUrl } from './proxy.ts'
+import { parseRelayAddress } from './relay-address.ts'
 
 const log = z.strictObject({
   level: z.enum(LOG_LEVELS).optional(),

@@ -8,7 +8,7 @@ import { ConfigError } from '@sallyport/protocol/config-error'
 import { makeFolder } from '@sallyport/protocol/make-folder'
 import { parseDocument } from 'yaml'
 
-import { parseConfig, readText } from './config.ts'
+import { parseConfig, readText } from '../plan/config.ts'
 
 /**
  * Sets `key` in the file at `path`, making file and folder where they are missing.

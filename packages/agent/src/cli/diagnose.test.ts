@@ -5,12 +5,12 @@ import { connect } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { after, describe, it } from 'node:test'
 
-import { planAgent } from './agent-plan.ts'
-import type { AgentOptions } from './agent-plan.ts'
+import { planAgent } from '../plan/agent-plan.ts'
+import type { AgentOptions } from '../plan/agent-plan.ts'
 import { diagnose } from './diagnose.ts'
 import type { Finding } from './diagnose.ts'
-import { FakeRelay } from './fixtures/fake-relay.ts'
-import type { Answer } from './fixtures/fake-relay.ts'
+import { FakeRelay } from '../fixtures/fake-relay.ts'
+import type { Answer } from '../fixtures/fake-relay.ts'
 
 const closing: (() => unknown)[] = []
 after(() => Promise.all(closing.map((close) => close())))

@@ -6,18 +6,18 @@ import type { Labels } from '@sallyport/protocol'
 import { ConfigError } from '@sallyport/protocol/config-error'
 import type { ConfigProblem } from '@sallyport/protocol/config-error'
 
-import { AGENT_COMMAND } from './command/agent-command.ts'
+import { AGENT_COMMAND } from '../cli/agent-command.ts'
 import { planEndpoint } from './endpoint-plan.ts'
-import type { HealthPlan } from './health-checker.ts'
-import type { AgentOptions, TunnelOptions } from './plan/agent-options.ts'
+import type { HealthPlan } from '../app/health-checker.ts'
+import type { AgentOptions, TunnelOptions } from './agent-options.ts'
 import { parseProxyUrl, proxyFromEnvironment } from './proxy.ts'
 import { parseRelayAddress } from './relay-address.ts'
 import type { RelayAddress } from './relay-address.ts'
 import type { TunnelPlan } from './tunnel-plan.ts'
-import { parseUpstream } from './upstream.ts'
-import type { Upstream } from './upstream.ts'
+import { parseUpstream } from '../app/upstream.ts'
+import type { Upstream } from '../app/upstream.ts'
 
-export type { AgentOptions, TunnelOptions } from './plan/agent-options.ts'
+export type { AgentOptions, TunnelOptions } from './agent-options.ts'
 
 export interface AgentPlan {
   relay: RelayAddress

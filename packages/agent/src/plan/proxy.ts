@@ -2,7 +2,7 @@
 
 import { BlockList, isIP } from 'node:net'
 
-import { isLoopback } from './dial-address.ts'
+import { isLoopback } from '../dial-address.ts'
 import type { RelayAddress } from './relay-address.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>

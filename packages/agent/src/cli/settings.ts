@@ -4,10 +4,10 @@ import { X509Certificate } from 'node:crypto'
 
 import { ConfigError } from '@sallyport/protocol/config-error'
 
-import { exposureProblem, findConfigPath, readConfig, readOptionalConfig, readText } from './config.ts'
-import { LOG_FORMATS, LOG_LEVELS } from './log.ts'
-import type { LogFormat, LogLevel } from './log.ts'
-import type { Environment } from './proxy.ts'
+import { exposureProblem, findConfigPath, readConfig, readOptionalConfig, readText } from '../plan/config.ts'
+import { LOG_FORMATS, LOG_LEVELS } from '../log.ts'
+import type { LogFormat, LogLevel } from '../log.ts'
+import type { Environment } from '../plan/proxy.ts'
 
 export interface GlobalFlags {
   server?: string

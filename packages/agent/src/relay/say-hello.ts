@@ -4,7 +4,7 @@ import { arch, hostname, platform, release } from 'node:os'
 
 import { PROTOCOL_VERSION } from '@sallyport/protocol'
 
-import { AGENT_VERSION } from './agent-version.ts'
+import { AGENT_VERSION } from '../agent-version.ts'
 import type { SessionOptions } from './session.ts'
 
 /** @param instanceId the same in all sessions of one agent process */

@@ -7,13 +7,13 @@ import { basename } from 'node:path'
 import { ConfigError } from '@sallyport/protocol/config-error'
 import { printable } from '@sallyport/protocol/printable'
 
-import { authtokenProblem } from './agent-plan.ts'
-import { AGENT_COMMAND } from './command/agent-command.ts'
+import { authtokenProblem } from '../plan/agent-plan.ts'
+import { AGENT_COMMAND } from './agent-command.ts'
 import { editConfig, makeConfig } from './config-edit.ts'
-import { configPath, exposureProblem, readConfig } from './config.ts'
-import type { Environment } from './proxy.ts'
+import { configPath, exposureProblem, readConfig } from '../plan/config.ts'
+import type { Environment } from '../plan/proxy.ts'
 import { readSecret } from './read-secret.ts'
-import { parseRelayAddress } from './relay-address.ts'
+import { parseRelayAddress } from '../plan/relay-address.ts'
 
 const FIRST_TEXT = `version: 1
 # server: https://relay.example.com

@@ -14,11 +14,11 @@ import type { ProtocolErrorCode, Secret } from '@sallyport/protocol'
 import { HttpsProxyAgent } from 'https-proxy-agent'
 import { WebSocket } from 'ws'
 
-import { AGENT_COMMAND } from './command/agent-command.ts'
+import { AGENT_COMMAND } from '../cli/agent-command.ts'
 import { connectFirst } from './connect-first.ts'
-import { ADDRESS_ATTEMPT_MS, lookupFor } from './dial-address.ts'
-import type { RelayAddress } from './relay-address.ts'
-import { trustedCertificates } from './system-certificates.ts'
+import { ADDRESS_ATTEMPT_MS, lookupFor } from '../dial-address.ts'
+import type { RelayAddress } from '../plan/relay-address.ts'
+import { trustedCertificates } from '../system-certificates.ts'
 
 const HANDSHAKE_DEADLINE_MS = 10_000
 const MESSAGE_MAX_BYTES = 1024 * 1024

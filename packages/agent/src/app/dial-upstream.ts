@@ -10,10 +10,10 @@ import type { ConnectionOptions, TLSSocket } from 'node:tls'
 
 import type { RefusalCode, StreamProtocol } from '@sallyport/protocol'
 
-import { ADDRESS_ATTEMPT_MS, lookupFor } from './dial-address.ts'
-import { serveDirectory } from './file-server.ts'
+import { ADDRESS_ATTEMPT_MS, lookupFor } from '../dial-address.ts'
+import { serveDirectory } from '../files/file-server.ts'
 import { readOn } from './read-on.ts'
-import { trustedCertificates } from './system-certificates.ts'
+import { trustedCertificates } from '../system-certificates.ts'
 import type { Upstream } from './upstream.ts'
 
 /** Longer than three SYN retransmissions (1 + 2 + 4 s), shorter than any visitor's patience. */

@@ -1,10 +1,10 @@
 // `agent diagnose`: a report for people, and for whoever they send it to.
 
-import { AGENT_VERSION } from './agent-version.ts'
-import { planAgent } from './agent-plan.ts'
+import { AGENT_VERSION } from '../agent-version.ts'
+import { planAgent } from '../plan/agent-plan.ts'
 import { diagnose } from './diagnose.ts'
 import type { Check, Finding } from './diagnose.ts'
-import type { Environment } from './proxy.ts'
+import type { Environment } from '../plan/proxy.ts'
 import type { UpstreamFlags } from './run-agent.ts'
 import { mergeSettings, readCertificate } from './settings.ts'
 import type { GlobalFlags } from './settings.ts'

@@ -1,6 +1,6 @@
 // `agent http`: a public endpoint for as long as the agent runs, with sign-in where the flags name a provider.
 
-import type { Environment } from './proxy.ts'
+import type { Environment } from '../plan/proxy.ts'
 import { runAgent } from './run-agent.ts'
 import type { UpstreamFlags } from './run-agent.ts'
 import type { GlobalFlags } from './settings.ts'

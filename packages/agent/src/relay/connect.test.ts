@@ -11,10 +11,10 @@ import { Secret, WebSocketCarrier } from '@sallyport/protocol'
 
 import { connectRelay } from './connect.ts'
 import type { ConnectOptions } from './connect.ts'
-import { FakeRelay } from './fixtures/fake-relay.ts'
-import type { FakeRelayOptions } from './fixtures/fake-relay.ts'
-import { makeSelfSigned } from './fixtures/self-signed.ts'
-import { parseRelayAddress } from './relay-address.ts'
+import { FakeRelay } from '../fixtures/fake-relay.ts'
+import type { FakeRelayOptions } from '../fixtures/fake-relay.ts'
+import { makeSelfSigned } from '../fixtures/self-signed.ts'
+import { parseRelayAddress } from '../plan/relay-address.ts'
 
 const closing: (() => unknown)[] = []
 after(() => Promise.all(closing.map((close) => close())))

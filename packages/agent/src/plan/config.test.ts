@@ -6,7 +6,7 @@ import { after, describe, it } from 'node:test'
 
 import { ConfigError } from '@sallyport/protocol/config-error'
 
-import { editConfig } from './config-edit.ts'
+import { editConfig } from '../cli/config-edit.ts'
 import { configPath, parseConfig, readConfig, readOptionalConfig } from './config.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-config-'))

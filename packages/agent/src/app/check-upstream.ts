@@ -8,7 +8,7 @@ import { outliveStreams, printable, watchEnd } from '@sallyport/protocol'
 import { request as httpRequest } from '@sallyport/protocol/node-http'
 import type { StreamProtocol } from '@sallyport/protocol'
 
-import { AGENT_VERSION } from './agent-version.ts'
+import { AGENT_VERSION } from '../agent-version.ts'
 import type { Dial } from './dial-upstream.ts'
 import type { Upstream } from './upstream.ts'
 

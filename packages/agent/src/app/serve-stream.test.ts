@@ -9,10 +9,10 @@ import { encodeStreamHeader } from '@sallyport/protocol'
 
 import { prepareDial } from './dial-upstream.ts'
 import type { Dial } from './dial-upstream.ts'
-import { readReply } from './fixtures/fake-relay.ts'
+import { readReply } from '../fixtures/fake-relay.ts'
 import { serveStream } from './serve-stream.ts'
 import { parseUpstream } from './upstream.ts'
-import { until } from '../../../test/support/until.ts'
+import { until } from '../../../../test/support/until.ts'
 
 const closing: (() => unknown)[] = []
 after(() => Promise.all(closing.map((close) => close())))

@@ -7,11 +7,11 @@ import { after, before, describe, it } from 'node:test'
 import { createServer } from 'node:tls'
 import type { Server } from 'node:tls'
 
-import { planAgent } from './agent-plan.ts'
-import type { TunnelOptions } from './agent-plan.ts'
+import { planAgent } from '../plan/agent-plan.ts'
+import type { TunnelOptions } from '../plan/agent-plan.ts'
 import { prepareDial } from './dial-upstream.ts'
 import type { DialFailure } from './dial-upstream.ts'
-import { makeSelfSigned } from './fixtures/self-signed.ts'
+import { makeSelfSigned } from '../fixtures/self-signed.ts'
 
 describe('https upstreams', () => {
   const { key, cert } = makeSelfSigned('DNS:somewhere.else')

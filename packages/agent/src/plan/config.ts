@@ -10,10 +10,10 @@ import type { ConfigProblem } from '@sallyport/protocol/config-error'
 import { parseDocument } from 'yaml'
 import type { z } from 'zod'
 
-import { keysIn } from './plan/config-keys.ts'
-import { configSchema } from './plan/config-schema.ts'
-import type { ConfigFile } from './plan/config-schema.ts'
-import { explainNgrokKey, explainNgrokValue } from './plan/ngrok-keys.ts'
+import { keysIn } from './config-keys.ts'
+import { configSchema } from './config-schema.ts'
+import type { ConfigFile } from './config-schema.ts'
+import { explainNgrokKey, explainNgrokValue } from './ngrok-keys.ts'
 import type { Environment } from './proxy.ts'
 
 /** Where the file is: as told, or agent.yml in the user's configuration folder; undefined where the user has no home. */

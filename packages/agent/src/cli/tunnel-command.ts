@@ -1,6 +1,6 @@
 // `agent tunnel`: labels lead visitors to the app.
 
-import type { Environment } from './proxy.ts'
+import type { Environment } from '../plan/proxy.ts'
 import { runAgent } from './run-agent.ts'
 import type { UpstreamFlags } from './run-agent.ts'
 import type { GlobalFlags } from './settings.ts'

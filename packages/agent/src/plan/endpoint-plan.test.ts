@@ -4,7 +4,7 @@ import { describe, it } from 'node:test'
 import { ConfigError } from '@sallyport/protocol/config-error'
 
 import { planAgent } from './agent-plan.ts'
-import type { EndpointOptions } from './plan/agent-options.ts'
+import type { EndpointOptions } from './agent-options.ts'
 import { flagAt } from './http-policy.ts'
 import { bindMessage } from './tunnel-plan.ts'
 

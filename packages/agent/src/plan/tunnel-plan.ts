@@ -2,11 +2,11 @@
 
 import type { Bind, ControlMessageInput, Labels } from '@sallyport/protocol'
 
-import type { UpstreamTls } from './dial-upstream.ts'
+import type { UpstreamTls } from '../app/dial-upstream.ts'
 import type { EndpointPlan } from './endpoint-plan.ts'
-import type { HealthPlan } from './health-checker.ts'
+import type { HealthPlan } from '../app/health-checker.ts'
 import { revealPolicy } from './http-policy.ts'
-import type { Upstream } from './upstream.ts'
+import type { Upstream } from '../app/upstream.ts'
 
 export interface TunnelPlan {
   /** None where it has an endpoint of its own. */

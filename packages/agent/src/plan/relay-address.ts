@@ -2,7 +2,7 @@
 
 import { AGENT_PATH } from '@sallyport/protocol'
 
-import { isLoopback } from './dial-address.ts'
+import { isLoopback } from '../dial-address.ts'
 
 export interface RelayAddress {
   /** For people: `https://relay.example.com`. */

@@ -5,7 +5,7 @@
 import { Secret } from '@sallyport/protocol'
 import type { ConfigProblem } from '@sallyport/protocol/config-error'
 
-import type { HttpPolicyOptions } from './plan/agent-options.ts'
+import type { HttpPolicyOptions } from './agent-options.ts'
 
 /** Steps of a policy; their `config` is JSON, but for the Secret in it. */
 export interface HttpPolicy {
