@@ -8,8 +8,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test'
 
 import { Browser } from '../../../../../examples/demo/browser.ts'
 import type { IdentityProvider } from '../../../../../examples/demo/identity-provider.ts'
-import { MemoryStore, clientFor, configFor, signInAs, startProvider, startRelay } from './harness.test-support.ts'
-import { USERS, openStream, until, type Relay } from './harness.test-support.ts'
+import { MemoryStore, clientFor, configFor, signInAs, startProvider, startRelay, USERS, openStream, until, type Relay } from './harness.test-support.ts'
 import { startHostileProvider, type HostileProvider } from './hostile-provider.test-support.ts'
 
 const MINUTE = 60_000

@@ -12,8 +12,7 @@ import { SignJWT, UnsecuredJWT, exportSPKI, generateKeyPair, importJWK, type Cry
 
 import { Browser, type RequestOptions } from '../../../../../examples/demo/browser.ts'
 import { openSqliteStore } from '../../store/sqlite-store.ts'
-import { MemoryStore, clientFor, configFor, signInAs, startProvider, startRelay } from './harness.test-support.ts'
-import { openStream, until, type Relay } from './harness.test-support.ts'
+import { MemoryStore, clientFor, configFor, signInAs, startProvider, startRelay, openStream, until, type Relay } from './harness.test-support.ts'
 import { startHostileProvider, type HostileProvider } from './hostile-provider.test-support.ts'
 
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout'

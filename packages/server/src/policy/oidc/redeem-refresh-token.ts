@@ -13,7 +13,8 @@ import type { Registration } from './registration.ts'
 import type { Tokens } from './session-tokens.ts'
 import type { LiveSession } from './live-session.ts'
 import { idTokenOf } from './token-answer.ts'
-import { readVisitor, refusalOf, verifyTokens, type IdTokenClaims, type VisitorClaims } from './verified-claims.ts'
+import { readVisitor, refusalOf, verifyTokens, type IdTokenClaims } from './verified-claims.ts'
+import type { VisitorClaims } from './session-row.ts'
 
 interface Redeemed {
   tokens: Tokens

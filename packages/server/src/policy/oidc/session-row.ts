@@ -43,6 +43,12 @@ const schema = z.object({
 
 export type SessionRow = z.output<typeof schema>
 
+/** What a session keeps of the claims. */
+export type VisitorClaims = Pick<
+  SessionRow,
+  'subject' | 'name' | 'email' | 'email_verified' | 'auth_time' | 'groups' | 'sid'
+>
+
 /** The buckets of the store. Both have the same keys. */
 export const SESSIONS_BUCKET = 'sessions'
 export const TOKENS_BUCKET = 'session_tokens'

@@ -13,11 +13,10 @@ import type { LiveSession, SessionRoute, SessionUse } from './live-session.ts'
 import { checkSession } from './session-check.ts'
 import { SessionLookUps } from './session-look-ups.ts'
 import { SESSIONS_BUCKET, parseSessionRow, sessionKey, sessionName, sessionScope, timeToLive } from './session-row.ts'
-import type { SessionRow } from './session-row.ts'
+import type { SessionRow, VisitorClaims } from './session-row.ts'
 import { SessionTokens, type Tokens } from './session-tokens.ts'
 import { SessionWriter, type WrittenSession } from './session-writer.ts'
 import { SharedTexts, slimRow } from './shared-texts.ts'
-import type { VisitorClaims } from './verified-claims.ts'
 
 const ID_BYTES = 32
 const ID_CHARS = 43 // 32 bytes in base64url

@@ -10,17 +10,11 @@ import { claimOf, readClaims, type Incomplete } from './claims.ts'
 import { verifyIdToken } from './id-token.ts'
 import { describeChallenges } from './provider-words.ts'
 import type { ReadyProvider, Registration } from './registration.ts'
-import type { SessionRow } from './session-row.ts'
+import type { VisitorClaims } from './session-row.ts'
 
 const MAX_SID = 255
 
 export type IdTokenClaims = JWTPayload & { sub: string }
-
-/** What a session keeps of the claims. */
-export type VisitorClaims = Pick<
-  SessionRow,
-  'subject' | 'name' | 'email' | 'email_verified' | 'auth_time' | 'groups' | 'sid'
->
 
 /**
  * Throws `provider_unreachable` where the keys cannot be had, `sign_in_failed` where the token is refused.
