@@ -9,9 +9,9 @@ import { setTimeout } from 'node:timers/promises'
 
 import { Keys } from '../packages/server/src/keys.ts'
 import { createLog } from '../packages/server/src/log.ts'
-import { Boxes } from '../packages/server/src/policy/oidc/boxes.ts'
-import type { SessionRow } from '../packages/server/src/policy/oidc/session-row.ts'
-import { Sessions } from '../packages/server/src/policy/oidc/sessions.ts'
+import { Boxes } from '../packages/server/src/seal/boxes.ts'
+import type { SessionRow } from '../packages/server/src/session/session-row.ts'
+import { Sessions } from '../packages/server/src/session/sessions.ts'
 import { openSqliteStore } from '../packages/server/src/store/sqlite-store.ts'
 import { residentBytes, start } from './processes.ts'
 

@@ -1,5 +1,5 @@
 // B8 in a whole relay, over HTTP/1.1, HTTP/2 and as an upgrade: who has no session is told the next step, and no byte of
-// theirs reaches the app. Walks through a sign-in: packages/server/src/policy/oidc/dead-ends.test.ts.
+// theirs reaches the app. Walks through a sign-in: packages/server/src/oidc/dead-ends.test.ts.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -12,8 +12,8 @@ import { after, before, beforeEach, describe, it } from 'node:test'
 
 import { Browser } from '@sallyport/example-demo/browser'
 
-import { startHostileProvider } from '../packages/server/src/policy/oidc/hostile-provider.test-support.ts'
-import type { HostileProvider } from '../packages/server/src/policy/oidc/hostile-provider.test-support.ts'
+import { startHostileProvider } from '../packages/server/src/oidc/hostile-provider.test-support.ts'
+import type { HostileProvider } from '../packages/server/src/oidc/hostile-provider.test-support.ts'
 import { freePort } from './support/processes.ts'
 import { httpApp, startStack } from './support/stack.ts'
 import type { Stack } from './support/stack.ts'

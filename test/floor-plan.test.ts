@@ -7,26 +7,46 @@ import { describe, it } from 'node:test'
 
 const root = join(import.meta.dirname, '..')
 
-/** Rooms of the server in the order a request walks; a room may import from those behind it. */
-const WALK = [
-  ['cli'],
-  ['workers'],
-  ['server'],
-  ['admin'],
-  ['operator'],
-  ['listener'],
-  ['edge'],
-  ['policy'],
-  ['backend', 'forward'],
-  ['node'],
-  ['tunnel'],
-  ['exchange'],
-  ['pages'],
-  ['store'],
-  ['keys'],
-  ['config'],
-]
-const GROUND = new Set(['config', 'error-codes', 'errors', 'log', 'log-for-people', 'version', 'keys', 'texts'])
+/** A package: what may be imported from where. */
+interface House {
+  /** In the order of the walk: a room may import from those behind it. */
+  readonly walk: readonly (readonly string[])[]
+  /** Everybody may import from here, and it imports from nowhere else. */
+  readonly ground: readonly string[]
+}
+
+const HOUSES: Readonly<Record<'server' | 'agent' | 'protocol', House>> = {
+  server: {
+    walk: [
+      ['main'],
+      ['cli'],
+      ['workers'],
+      ['server'],
+      ['admin'],
+      ['operator'],
+      ['listener'],
+      ['edge'],
+      ['policy'],
+      ['oidc'],
+      ['session', 'identity'],
+      ['seal'],
+      ['backend', 'forward'],
+      ['node'],
+      ['tunnel'],
+      ['exchange'],
+      ['pages'],
+      ['store'],
+    ],
+    ground: ['model', 'config', 'error-codes', 'errors', 'log', 'log-for-people', 'version', 'keys', 'texts'],
+  },
+  agent: {
+    walk: [['sallyport'], ['main'], ['cli'], ['view'], ['agent'], ['relay'], ['plan'], ['app'], ['files']],
+    ground: ['report', 'agent-command', 'agent-version', 'bufferutil.d', 'dial-address', 'log', 'system-certificates'],
+  },
+  protocol: { walk: [['protocol'], ['stream'], ['yamux'], ['control'], ['words']], ground: ['process'] },
+}
+const POLICY = join('packages', 'server', 'src', 'policy')
+const FILES_MAX = 20 // in one folder, without tests
 
 interface Import {
   from: string
@@ -41,14 +61,9 @@ function importsOf(folder: string): Import[] {
   })
 }
 
-/** `packages/server/src/policy/oidc/x.ts` → `policy`. */
+/** `packages/server/src/policy/deny/deny.ts` → `policy`. */
 function roomOf(path: string): string {
-  const [first = ''] = relative(join(root, 'packages/server/src'), join(root, path)).split(sep)
-  return first.replace(/\.ts$/, '')
-}
-
-function rankOf(room: string): number {
-  return WALK.findIndex((rooms) => rooms.includes(room))
+  return (path.split(sep)[3] ?? '').replace(/\.ts$/, '')
 }
 
 const resolved = ({ from, to }: Import): string => relative(root, join(root, dirname(from), to))
@@ -77,31 +92,55 @@ describe('floor plan', () => {
 
   it('has found the imports', () => assert.ok(server.length > 100))
 
-  it('knows every room of the server', () => {
-    const unknown = inside
-      .map(({ from }) => roomOf(from))
-      .filter((room) => rankOf(room) === -1 && !GROUND.has(room) && room !== 'main')
-    assert.deepEqual([...new Set(unknown)], [])
-  })
+  for (const [name, { walk, ground }] of Object.entries(HOUSES)) {
+    const rankOf = (room: string): number => walk.findIndex((rooms) => rooms.includes(room))
+    const isGround = (file: string): boolean => ground.includes(roomOf(file))
+    const lines = importsOf(`packages/${name}/src`).filter(({ from, to }) => !isTest(from) && to.startsWith('.'))
+    const told = (wrong: Import[]): string[] => wrong.map(({ from, to }) => `${from} imports ${to}`)
 
-  it('lets imports point forward only', () => {
-    const back = inside.filter((line) => {
-      const [from, to] = [roomOf(line.from), roomOf(resolved(line))]
-      if (from === to || from === 'main' || GROUND.has(to)) return false
-      return GROUND.has(from) || rankOf(to) < rankOf(from)
+    it(`knows every room of the ${name}`, () => {
+      const rooms = new Set(lines.map(({ from }) => roomOf(from)))
+      assert.deepEqual(
+        [...rooms].filter((room) => rankOf(room) === -1 && !ground.includes(room)),
+        [],
+      )
     })
+
+    it(`lets imports of the ${name} point forward only`, () => {
+      const back = lines.filter((line) => {
+        const [from, to] = [roomOf(line.from), roomOf(resolved(line))]
+        return from !== to && !ground.includes(from) && !ground.includes(to) && rankOf(to) < rankOf(from)
+      })
+      assert.deepEqual(told(back), [])
+    })
+
+    it(`keeps the ground floor of the ${name} to itself`, () => {
+      assert.deepEqual(told(lines.filter((line) => isGround(line.from) && !isGround(resolved(line)))), [])
+    })
+  }
+
+  it('puts no more into a folder than one can look over', () => {
+    const sources = globSync('packages/{server,agent,protocol}/src/**/*.ts', { cwd: root }).filter(
+      (file) => !isTest(file),
+    )
+    const folders = Map.groupBy(sources, (file) => dirname(file))
     assert.deepEqual(
-      back.map(({ from, to }) => `${from} imports ${to}`),
+      [...folders]
+        .filter(([, files]) => files.length > FILES_MAX)
+        .map(([folder, files]) => `${folder}: ${files.length}`),
       [],
     )
   })
 
-  it('keeps the ground floor to itself', () => {
-    const up = inside.filter((line) => GROUND.has(roomOf(line.from)) && !GROUND.has(roomOf(resolved(line))))
-    assert.deepEqual(
-      up.map(({ from, to }) => `${from} imports ${to}`),
-      [],
+  it('is what docs/architecture.md lists', () => {
+    const page = readFileSync(join(root, 'docs/architecture.md'), 'utf8')
+    const listed = [...page.matchAll(/^\| \[`[\w-]+\/`\]\(\.\.\/(packages\/\w+\/src\/[\w-]+)\)/gm)].map(
+      ([, folder]) => folder,
     )
+    const there = globSync('packages/{server,agent,protocol}/src/*/', { cwd: root })
+      .filter((folder) => globSync(`${folder}/*.ts`, { cwd: root }).some((file) => !isTest(file)))
+      .map((folder) => folder.split(sep).join('/'))
+    assert.deepEqual(listed.toSorted(), there.toSorted())
   })
 
   it('draws no circle of files, types included', () => {
@@ -114,33 +153,24 @@ describe('floor plan', () => {
     )
   })
 
-  it('keeps policies apart from each other', () => {
+  it('keeps actions apart from each other', () => {
     const crossing = inside.filter((line) => {
-      const from = line.from.split(sep).slice(4)
-      const to = resolved(line).split(sep).slice(4)
-      const shared = [
-        'action.ts',
-        'compose.ts',
-        'credentials.ts',
-        'identity-key-schedule.ts',
-        'identity-tokens.ts',
-        'service-tokens.ts',
-        'signed-identity.ts',
-        'under-way.ts',
-      ]
-      if (roomOf(line.from) !== 'policy' || roomOf(resolved(line)) !== 'policy') return false
-      if (from[0] === 'build-policy.ts' || shared.includes(to[0] ?? '')) return false
-      return from[0] !== to[0]
+      const [from, to] = [line.from, resolved(line)].map((file) => dirname(file))
+      return roomOf(line.from) === 'policy' && roomOf(resolved(line)) === 'policy' && from !== to && to !== POLICY
     })
+    const byOthers = crossing.filter(({ from }) => dirname(from) !== POLICY)
     assert.deepEqual(
-      crossing.map(({ from, to }) => `${from} imports ${to}`),
+      byOthers.map(({ from, to }) => `${from} imports ${to}`),
       [],
     )
   })
 
-  it('lets only policy/oidc know openid-client and jose', () => {
+  it('lets nobody know openid-client and jose but oidc, and the action that validates tokens', () => {
     const strangers = server.filter(
-      ({ from, to }) => /^(?:openid-client|jose)\b/.test(to) && !from.includes(join('policy', 'oidc')),
+      ({ from, to }) =>
+        /^(?:openid-client|jose)\b/.test(to) &&
+        roomOf(from) !== 'oidc' &&
+        !from.includes(join('policy', 'jwt-validation')),
     )
     assert.deepEqual(strangers, [])
   })

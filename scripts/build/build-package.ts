@@ -17,7 +17,7 @@ const ENTRIES = {
     'sqlite-worker': 'src/store/sqlite-worker.ts',
     'worker-main': 'src/workers/worker-main.ts',
   },
-  agent: { main: 'src/main.ts', sallyport: 'src/cli/sallyport.ts', agent: 'src/agent.ts' },
+  agent: { main: 'src/main.ts', sallyport: 'src/sallyport.ts', agent: 'src/agent.ts' },
 }
 
 /**

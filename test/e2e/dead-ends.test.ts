@@ -1,6 +1,6 @@
 // B8 in a real Chromium: Back after a sign-in, a bookmark of the provider's page, thirty tabs, a form that is sent behind the
 // end of the session, a frame, a service worker, a browser without cookies. Each walk goes on to the page that was wanted.
-// The same over plain HTTP, with more cases: packages/server/src/policy/oidc/dead-ends.test.ts.
+// The same over plain HTTP, with more cases: packages/server/src/oidc/dead-ends.test.ts.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'

@@ -16,7 +16,7 @@ import { promisify } from 'node:util'
 
 import { Keys } from '../../packages/server/src/keys.ts'
 import { createLog } from '../../packages/server/src/log.ts'
-import { IdentityTokens } from '../../packages/server/src/policy/identity-tokens.ts'
+import { IdentityTokens } from '../../packages/server/src/identity/identity-tokens.ts'
 import { openSqliteStore } from '../../packages/server/src/store/sqlite-store.ts'
 
 const here = import.meta.dirname

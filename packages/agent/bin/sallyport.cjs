@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The command `sallyport` as it is installed; in a clone src/cli/sallyport.ts is.
+// The command `sallyport` as it is installed; in a clone src/sallyport.ts is.
 'use strict'
 
 require('../dist/require-node.cjs')('sallyport', require('../package.json').engines.node)

@@ -6,7 +6,7 @@ import { ignoreUserSignals } from '@sallyport/protocol/signals'
 import { tuneForLoading } from '@sallyport/protocol/tune-v8'
 import { endWithOneLine } from '@sallyport/protocol/unforeseen'
 
-import { AGENT_COMMAND } from './cli/agent-command.ts'
+import { AGENT_COMMAND } from './agent-command.ts'
 
 endWithOneLine(AGENT_COMMAND)
 ignoreUserSignals()

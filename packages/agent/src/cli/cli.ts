@@ -6,7 +6,7 @@ import { explainUnforeseen } from '@sallyport/protocol/unforeseen'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 
 import { AGENT_VERSION } from '../agent-version.ts'
-import { AGENT_COMMAND } from './agent-command.ts'
+import { AGENT_COMMAND } from '../agent-command.ts'
 import { RELAY_EXAMPLES, addRelayCommands } from './relay-commands.ts'
 import { addAuthtoken, addServer, checkConfig, openEditor } from './config-command.ts'
 import { runDiagnose } from './diagnose-command.ts'

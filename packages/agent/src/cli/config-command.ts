@@ -8,7 +8,7 @@ import { ConfigError } from '@sallyport/protocol/config-error'
 import { printable } from '@sallyport/protocol/printable'
 
 import { authtokenProblem } from '../plan/agent-plan.ts'
-import { AGENT_COMMAND } from './agent-command.ts'
+import { AGENT_COMMAND } from '../agent-command.ts'
 import { editConfig, makeConfig } from './config-edit.ts'
 import { configPath, exposureProblem, readConfig } from '../plan/config.ts'
 import type { Environment } from '../plan/proxy.ts'

@@ -10,7 +10,7 @@ import { ProtocolError, printable } from '@sallyport/protocol'
 import type { WebSocket } from 'ws'
 
 import type { AgentPlan } from '../plan/agent-plan.ts'
-import { AGENT_COMMAND } from './agent-command.ts'
+import { AGENT_COMMAND } from '../agent-command.ts'
 import { authorityOf, checkUpstream } from '../app/check-upstream.ts'
 import { connectRelay } from '../relay/connect.ts'
 import type { Milestone } from '../relay/connect.ts'

@@ -4,7 +4,7 @@
 import { ConfigError } from '@sallyport/protocol/config-error'
 import { Command, Option } from 'commander'
 
-import { AGENT_COMMAND } from './agent-command.ts'
+import { AGENT_COMMAND } from '../agent-command.ts'
 
 const HTTP_ONLY = 'Sallyport carries HTTP, with WebSockets and gRPC, and nothing else'
 const ONE_BY_ONE = `One command serves one app: run "${AGENT_COMMAND} http" or "${AGENT_COMMAND} tunnel" for each, as a service of its own.`

@@ -6,7 +6,7 @@ import type { Labels } from '@sallyport/protocol'
 import { ConfigError } from '@sallyport/protocol/config-error'
 import type { ConfigProblem } from '@sallyport/protocol/config-error'
 
-import { AGENT_COMMAND } from '../cli/agent-command.ts'
+import { AGENT_COMMAND } from '../agent-command.ts'
 import { planEndpoint } from './endpoint-plan.ts'
 import type { HealthPlan } from '../app/health-checker.ts'
 import type { AgentOptions, TunnelOptions } from './agent-options.ts'

@@ -6,7 +6,7 @@ import { planHttpPolicy } from './http-policy.ts'
 import type { HttpPolicy } from './http-policy.ts'
 import type { EndpointOptions } from './agent-options.ts'
 import type { RelayAddress } from './relay-address.ts'
-import { ownVisitors } from '../view/own-visitors.ts'
+import { ownVisitors } from './own-visitors.ts'
 
 export interface EndpointPlan {
   /** As in `bind`: an origin, a host, or empty. */

@@ -1,7 +1,7 @@
 // Keys of ngrok's file, which people bring along: of each it is said in one sentence what is not offered and what to do, as
 // ngrok-words.ts does it for commands and flags. Words only; config.ts asks where it has found a key that it does not know.
 
-import { AGENT_COMMAND } from '../cli/agent-command.ts'
+import { AGENT_COMMAND } from '../agent-command.ts'
 
 const ONE_BY_ONE = `The file names no apps yet. Run "${AGENT_COMMAND} http" or "${AGENT_COMMAND} tunnel" for each, as a service of its own, and leave this key away.`
 const NO_INSPECTOR =

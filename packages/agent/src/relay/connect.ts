@@ -14,7 +14,7 @@ import type { ProtocolErrorCode, Secret } from '@sallyport/protocol'
 import { HttpsProxyAgent } from 'https-proxy-agent'
 import { WebSocket } from 'ws'
 
-import { AGENT_COMMAND } from '../cli/agent-command.ts'
+import { AGENT_COMMAND } from '../agent-command.ts'
 import { connectFirst } from './connect-first.ts'
 import { ADDRESS_ATTEMPT_MS, lookupFor } from '../dial-address.ts'
 import type { RelayAddress } from '../plan/relay-address.ts'

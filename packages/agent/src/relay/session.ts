@@ -29,7 +29,7 @@ import type { WebSocket } from 'ws'
 import type { HealthState } from '../app/health-checker.ts'
 import { flagAt } from '../plan/http-policy.ts'
 import { PolicyRefused } from './policy-refused.ts'
-import type { EdgeStatus } from '../view/edge-status.ts'
+import type { EdgeStatus } from '../report/edge-status.ts'
 
 const OPEN_DEADLINE_MS = 10_000
 /** For the relay to end its side of the control stream. */

@@ -3,7 +3,7 @@
 import type { AgentStatus, TunnelStatus } from '../agent.ts'
 import { layOut, wordsOf } from './layout.ts'
 import type { Part, Style, Word } from './layout.ts'
-import type { SeenRequest } from './seen-request.ts'
+import type { SeenRequest } from '../report/seen-request.ts'
 import { clockTime, spokenDuration, spokenMs } from './times.ts'
 
 const KEY_WIDTH = 20

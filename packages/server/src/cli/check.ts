@@ -6,12 +6,12 @@ import { pino } from 'pino'
 import type { Config } from '../config/config.ts'
 import { readConfig, type ConfigSource } from '../config/load-config.ts'
 import { parseConfig } from '../config/parse-config.ts'
-import { redirectUri } from '../config/redirect-uri.ts'
+import { redirectUri } from '../model/redirect-uri.ts'
 import { issuersOf } from '../config/sign-ins.ts'
 import { errorWithLines, withLines } from '../config/with-lines.ts'
 import { ConfigError, type ConfigProblem } from '../errors.ts'
-import { certificateFindings } from '../listener/certificate-findings.ts'
-import { readFiles } from '../listener/read-files.ts'
+import { certificateFindings } from '../listener/tls/certificate-findings.ts'
+import { readFiles } from '../listener/tls/read-files.ts'
 
 export async function check({
   config: file = process.env.SALLYPORT_CONFIG || undefined,

@@ -13,7 +13,7 @@ import type {
 } from '../config/config.ts'
 import { originOn } from '../edge/origin-on.ts'
 import { isOpenToAll, pathOf, whoMayPass } from '../edge/who-may-pass.ts'
-import type { CertificateFindings } from '../listener/certificate-findings.ts'
+import type { CertificateFindings } from '../listener/tls/certificate-findings.ts'
 import { RELAY_VERSION } from '../version.ts'
 
 const SHOWN_EDGES = 20 // of thousands that may be

@@ -7,7 +7,7 @@ import type { Config, OpenidConnectConfig } from '../config/config.ts'
 import { loadConfig, loadPublicUrl, parsePublicUrl } from '../config/load-config.ts'
 import { parseOpenidConnect } from '../config/parse-openid-connect.ts'
 import { signInsOf } from '../config/sign-ins.ts'
-import type { ProviderReport } from '../policy/oidc/check/check-provider.ts'
+import type { ProviderReport } from '../oidc/check/check-provider.ts'
 
 const TIMEOUT_MS = 10_000 // as timeouts.provider_seconds by default
 const MARKS = { fine: '✔', note: '•', unchecked: '?', problem: '✘' } as const
@@ -40,7 +40,7 @@ export async function checkOidc(
   const wrongUsage = (path: string, message: string): never =>
     command.error(`error: ${path} ${message}`, { exitCode: 2 })
   const { subjects, publicOrigin, timeoutMs } = await subjectsOf(issuer, options, wrongUsage)
-  const { checkProvider } = await import('../policy/oidc/check/check-provider.ts') // with openid-client, which no other command needs
+  const { checkProvider } = await import('../oidc/check/check-provider.ts') // with openid-client, which no other command needs
   const reports: (ProviderReport & { edges: string[] })[] = []
   for (const { config, edges } of subjects) {
     const report = await checkProvider({ config, publicOrigin, timeoutMs, clock: Date.now })

@@ -4,7 +4,7 @@
 import type { Command } from 'commander'
 
 import { loadPublicUrl, localConfig } from '../config/load-config.ts'
-import { redirectUri } from '../config/redirect-uri.ts'
+import { redirectUri } from '../model/redirect-uri.ts'
 import { issuerProblem } from '../config/schema/openid-connect-schema.ts'
 
 export async function printRedirectUri(

@@ -2,7 +2,7 @@
 // while a relay runs on it; the relay then cuts what is under way.
 
 import { ConfigError } from '../errors.ts'
-import { StoredSessions, type StoredSession } from '../policy/oidc/stored-sessions.ts'
+import { StoredSessions, type StoredSession } from '../session/stored-sessions.ts'
 import type { Store } from '../store/store.ts'
 import { printTable, shownTime } from './print-table.ts'
 import { warnOfUnknownEdge } from './warn-of-unknown-edge.ts'

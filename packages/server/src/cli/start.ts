@@ -11,12 +11,12 @@ import type { ConfigSource } from '../config/load-config.ts'
 import { LOG_FORMATS, LOG_LEVELS } from '../config/log-words.ts'
 import type { LogWish } from '../config/log-words.ts'
 import { parseConfig } from '../config/parse-config.ts'
-import { redirectUri } from '../config/redirect-uri.ts'
+import { redirectUri } from '../model/redirect-uri.ts'
 import { WORKERS_MAX, WORKERS_PROBLEM } from '../config/schema/workers-schema.ts'
 import { issuersOf } from '../config/sign-ins.ts'
 import { errorWithLines } from '../config/with-lines.ts'
 import { ConfigError } from '../errors.ts'
-import type { CertificateFindings } from '../listener/certificate-findings.ts'
+import type { CertificateFindings } from '../listener/tls/certificate-findings.ts'
 import { isForPeople, openLog } from '../log.ts'
 import type { Logger, ProcessLog } from '../log.ts'
 import type { Authtokens } from '../tunnel/authtokens.ts'
@@ -115,8 +115,8 @@ export async function start({
 async function lookAtCertificates(config: Config, log: Logger): Promise<CertificateFindings> {
   if (config.tls.certificates.length === 0) return { problems: [], warnings: [] }
   const [{ readFiles }, { certificateFindings }] = await Promise.all([
-    import('../listener/read-files.ts'),
-    import('../listener/certificate-findings.ts'),
+    import('../listener/tls/read-files.ts'),
+    import('../listener/tls/certificate-findings.ts'),
   ])
   const [certificates, authorities] = await readFiles(config, log)
   // Before a relay of this process watches the same files: to close is to watch them no more.

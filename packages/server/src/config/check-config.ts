@@ -8,7 +8,7 @@ import type { z } from 'zod'
 
 import { authIdOf } from './auth-id.ts'
 import type { ConfigPath, FoundProblem } from './expand-env.ts'
-import { hostMatches, isLoopbackHost } from './host-pattern.ts'
+import { hostMatches, isLoopbackHost } from '../model/host-pattern.ts'
 import type { configSchema } from './schema.ts'
 import type { edgeSchema } from './schema/edge-schema.ts'
 import type { openidConnectSchema } from './schema/openid-connect-schema.ts'

@@ -2,13 +2,13 @@
 // same schema, the same checks and the same defaults as an edge of relay.yml has, and fewer possibilities. `${ENV}`
 // means nothing here, and nothing here may name a file or an address of the relay's machine.
 
-import { parseBasicCredential } from './basic-credential.ts'
+import { parseBasicCredential } from '../model/basic-credential.ts'
 import { checkConfig } from './check-config.ts'
 import type { EdgeConfig } from './config.ts'
 import type { FoundProblem } from './expand-env.ts'
 import type { IssuerReach } from './issuer-reach.ts'
 import { completeEdge } from './parse-config.ts'
-import { COST, parsePasswordHash } from './password-hash.ts'
+import { COST, parsePasswordHash } from '../model/password-hash.ts'
 import { edgeSchema } from './schema/edge-schema.ts'
 import { parseWithSchema } from './schema-problems.ts'
 

@@ -4,7 +4,7 @@
 
 import { z } from 'zod'
 
-import { hostPatternProblem } from './host-pattern.ts'
+import { hostPatternProblem } from '../model/host-pattern.ts'
 import { LOG_FORMATS, LOG_LEVELS } from './log-words.ts'
 import { edgeSchema } from './schema/edge-schema.ts'
 import { limitsSchema } from './schema/limits-schema.ts'

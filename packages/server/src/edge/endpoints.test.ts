@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 
-import { redirectUri } from '../config/redirect-uri.ts'
+import { redirectUri } from '../model/redirect-uri.ts'
 import { IssuerReach } from '../config/issuer-reach.ts'
 import { LimitRefusals } from '../exchange/limit-refusals.ts'
 import { createLog } from '../log.ts'

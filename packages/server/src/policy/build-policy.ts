@@ -9,19 +9,19 @@ import type {
   RequestAction,
   ResponseAction,
 } from '../config/config.ts'
-import type { Action } from './action.ts'
-import { anyOf } from './any-of.ts'
+import type { Action } from '../exchange/action.ts'
+import { anyOf } from './any-of/any-of.ts'
 import { basicAuth } from './basic-auth/basic-auth.ts'
 import { compose } from './compose.ts'
 import type { Policy } from './compose.ts'
-import { deny } from './deny.ts'
-import { addHeaders, removeHeaders } from './edit-headers.ts'
+import { deny } from './deny/deny.ts'
+import { addHeaders, removeHeaders } from './edit-headers/edit-headers.ts'
 import type { PasswordQueue } from './basic-auth/password-queue.ts'
 import type { PasswordTries } from './basic-auth/password-tries.ts'
-import { requireServiceToken } from './require-service-token.ts'
-import { restrictIps } from './restrict-ips.ts'
-import type { ServiceTokens } from './service-tokens.ts'
-import type { Identify } from './signed-identity.ts'
+import { requireServiceToken } from './require-service-token/require-service-token.ts'
+import { restrictIps } from './restrict-ips/restrict-ips.ts'
+import type { ServiceTokens } from './require-service-token/service-tokens.ts'
+import type { Identify } from '../identity/signed-identity.ts'
 
 /** What the actions of one edge work with. */
 export interface PolicyParts {
@@ -34,7 +34,7 @@ export interface PolicyParts {
   passwordQueue: PasswordQueue
   serviceTokens: ServiceTokens
   identify: Identify
-  /** Both made by policy/oidc, which alone knows how. */
+  /** Both made by oidc/, which alone knows how. */
   openidConnect: (config: OpenidConnectConfig) => Action
   jwtValidation: (config: JwtValidationConfig) => Action
 }

@@ -3,7 +3,7 @@
 
 import { labelProblem, type Labels } from '@sallyport/protocol'
 
-import { hostMatches, hostPatternProblem } from '../config/host-pattern.ts'
+import { hostMatches, hostPatternProblem } from '../model/host-pattern.ts'
 
 export type AclRule =
   | { type: 'everything' }

@@ -3,7 +3,7 @@
 import { Secret } from '@sallyport/protocol'
 import { z } from 'zod'
 
-import { parseBasicCredential } from '../basic-credential.ts'
+import { parseBasicCredential } from '../../model/basic-credential.ts'
 import { filledList, flag, text } from './values.ts'
 
 export const basicAuthSchema = z.strictObject({

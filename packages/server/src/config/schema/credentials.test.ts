@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
 import { ConfigError } from '../../errors.ts'
-import { passwordProblem } from '../basic-credential.ts'
+import { passwordProblem } from '../../model/basic-credential.ts'
 import type { Config } from '../config.ts'
-import { hashPassword, isPasswordOf, parsePasswordHash } from '../password-hash.ts'
+import { hashPassword, isPasswordOf, parsePasswordHash } from '../../model/password-hash.ts'
 import { parseConfig } from '../parse-config.ts'
 
 const ISSUER = { allow_list: [{ value: 'https://login.example.com' }] }

@@ -2,9 +2,9 @@
 
 import { z } from 'zod'
 
-import { hostPatternProblem } from '../host-pattern.ts'
-import { routePathProblem } from '../route-path-problem.ts'
-import { upgradeProblem } from '../upgrade-problem.ts'
+import { hostPatternProblem } from '../../model/host-pattern.ts'
+import { routePathProblem } from '../../model/route-path-problem.ts'
+import { upgradeProblem } from '../../model/upgrade-problem.ts'
 import { backendSchema } from './backend-schema.ts'
 import { pageDetailsSchema, pagesSchema } from './pages-schema.ts'
 import { policySchema } from './policy-schema.ts'

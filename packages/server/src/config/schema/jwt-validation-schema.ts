@@ -3,9 +3,9 @@
 import { Secret } from '@sallyport/protocol'
 import { z } from 'zod'
 
-import { parseDuration } from '../duration.ts'
-import { isLoopbackHost } from '../host-pattern.ts'
-import { PUBLIC_KEY_ALGORITHMS } from '../public-key-algorithms.ts'
+import { parseDuration } from '../../model/duration.ts'
+import { isLoopbackHost } from '../../model/host-pattern.ts'
+import { PUBLIC_KEY_ALGORITHMS } from '../../model/public-key-algorithms.ts'
 import { edgeProblem, filledList, flag, providerCaFile, reporting, text } from './values.ts'
 
 const SHARED_SECRET_BYTES = { HS256: 32, HS384: 48, HS512: 64 } as const // RFC 7518 3.2: the size of the hash at least

@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 
-import { hostPatternProblem } from '../host-pattern.ts'
+import { hostPatternProblem } from '../../model/host-pattern.ts'
 import { text } from './values.ts'
 
 /** Where to listen; without a host, on every address of the machine. Port 0 lets the system choose. */

@@ -2,8 +2,8 @@
 
 import { z } from 'zod'
 
-import { cookieDomainProblem } from '../cookie-domain-problem.ts'
-import { isLoopbackHost } from '../host-pattern.ts'
+import { cookieDomainProblem } from '../../model/cookie-domain-problem.ts'
+import { isLoopbackHost } from '../../model/host-pattern.ts'
 import { clientKeySchema } from './client-key-schema.ts'
 import { peopleSchema } from './people-schema.ts'
 import {

@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 
-import { contactProblem } from '../contact-problem.ts'
+import { contactProblem } from '../../model/contact-problem.ts'
 import { edgeProblem, reporting, text } from './values.ts'
 
 const TITLE_MAX_CHARS = 60 // one line on a wide screen, two on a phone

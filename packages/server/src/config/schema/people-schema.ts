@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 
-import { hostPatternProblem } from '../host-pattern.ts'
+import { hostPatternProblem } from '../../model/host-pattern.ts'
 import { filledList, text } from './values.ts'
 
 const claimSchema = z.union(

@@ -3,14 +3,14 @@
 import { createHmac, randomBytes } from 'node:crypto'
 
 import type { BasicAuthConfig, LimitName } from '../../config/config.ts'
-import { isPasswordOf, parsePasswordHash, type PasswordHash } from '../../config/password-hash.ts'
+import { isPasswordOf, parsePasswordHash, type PasswordHash } from '../../model/password-hash.ts'
 import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
-import type { Action } from '../action.ts'
+import type { Action } from '../../exchange/action.ts'
 import { behindScheme, refuseForeignUpgrade, withhold } from '../credentials.ts'
 import type { PasswordQueue } from './password-queue.ts'
 import { noteNetwork, triedUser, type PasswordTries, type TriedUser } from './password-tries.ts'
-import type { Identify, SignedIdentity } from '../signed-identity.ts'
+import type { Identify, SignedIdentity } from '../../identity/signed-identity.ts'
 
 const CREDENTIALS_MAX_CHARS = 1024 // base64 of a user and 128 characters, with much to spare
 const ISSUER = 'basic-auth' // `idp` of the identity: it was the operator who named the user

@@ -1,0 +1,16 @@
+// Who may visit an endpoint, as its own flags say: known before any relay has answered. Pure.
+
+import { PASSWORD_WORDS, addressWords, signInWords, whoMayVisit } from '@sallyport/protocol'
+
+import type { HttpPolicyOptions } from './agent-options.ts'
+
+/** For example `from 10.0.0.0/8, and sign-in at login.example.com (only @example.com)`. */
+export function ownVisitors(options: HttpPolicyOptions): string {
+  const { oidc, oidcAllowDomains: domains, oidcAllowEmails: emails, oidcAllowGroups: groups } = options
+  const addresses = addressWords(options.cidrAllow, options.cidrDeny)
+  return whoMayVisit([
+    ...(addresses === '' ? [] : [addresses]),
+    ...(oidc ? [signInWords([{ issuer: oidc, allow: { domains, emails, groups } }])] : []),
+    ...(options.basicAuth && options.basicAuth.length > 0 ? [PASSWORD_WORDS] : []),
+  ])
+}

@@ -1,0 +1,346 @@
+// Visitors who speak HTTP/2: one session per connection, one exchange per stream. It makes the same Exchange objects as
+// HTTP/1.1 does, and watches over what HTTP/2 lets a peer do to a server: floods, resets, idling, refusing to leave.
+
+import { constants, performServerHandshake } from 'node:http2'
+import type { ServerHttp2Session, ServerHttp2Stream, ServerSessionOptions } from 'node:http2'
+import type { Socket } from 'node:net'
+
+import { outliveStreams, watchEnd } from '@sallyport/protocol'
+import type { Logger } from 'pino'
+
+import type { LimitName, Limits, Timeouts } from '../../config/config.ts'
+import { RelayError } from '../../errors.ts'
+import type { OnFault } from '../../exchange/border.ts'
+import { identifyVisitor, plainAddress } from '../../exchange/client-ip.ts'
+import { Exchange, WEBSOCKET } from '../../exchange/exchange.ts'
+import type { Upgrade } from '../../exchange/exchange.ts'
+import type { LimitRefusals } from '../../exchange/limit-refusals.ts'
+import type { Look } from '../../pages/look.ts'
+import { limitError } from '../door.ts'
+import { admitHttp2 } from './http2-admission.ts'
+import type { Http2Head } from './http2-admission.ts'
+import { Http2Request } from './http2-request.ts'
+import { Http2Response } from './http2-response.ts'
+
+const SWEEP_INTERVAL_MS = 500
+
+// How much of uploads may be under way. A stream alone gets 10 MB/s over 25 ms; a connection holds no more in memory.
+const STREAM_WINDOW_BYTES = 256 * 1024
+const CONNECTION_WINDOW_BYTES = 1024 * 1024
+
+// Rapid reset (CVE-2023-44487): a browser that leaves a page resets a hundred at once, none goes on like that.
+const RESET_BURST = 500
+const RESETS_PER_SECOND = 50
+
+// Malformed frames and refused streams before the connection ends; a correct peer sends hardly any.
+const INVALID_FRAMES_MAX = 100
+const REFUSED_STREAMS_MAX = 100
+
+// Frames that carry neither heads nor bodies (PING, SETTINGS, WINDOW_UPDATE, unknown ones …): a peer that sends more
+// of them between two sweeps than this, beside what its own traffic explains, is flooding. 13-byte frames: 10 000.
+const OVERHEAD_BYTES_PER_SWEEP = 128 * 1024
+// Window updates for what we send: 13 bytes for each, and even small ones cover some hundred bytes.
+const SENT_BYTES_PER_OVERHEAD_BYTE = 16
+// Frame heads of heads and bodies; a body may come in tiny pieces.
+const OVERHEAD_PER_STREAM_BYTES = 128
+const OVERHEAD_PER_BODY_BYTE = 10
+// Two kinds are told to us one by one. Nothing else on a connection explains them, so these count for themselves alone.
+const PING_BYTES = 17
+const SETTINGS_BYTES = 9 // at least
+
+// RFC 7541 4.1, 4.2: what a visitor's encoder may have in its table, and what each entry takes beside its text.
+const HPACK_TABLE_BYTES = 4096
+const HPACK_ENTRY_BYTES = 32
+
+// After GOAWAY and with nothing left to do, a visitor gets this long to close.
+const LEAVE_MS = 2000
+
+export interface Http2VisitorsOptions {
+  scheme: 'http' | 'https'
+  limits: Limits
+  refusals: LimitRefusals
+  timeouts: Timeouts
+  look: Look
+  log: Logger
+  isTrustedProxy: (address: string) => boolean
+  /** Runs an exchange to its end; must not reject. */
+  onExchange: (exchange: Exchange) => Promise<void>
+  /** A request has come on this connection, whatever becomes of it. */
+  onAsked: (socket: Socket) => void
+  onFault: OnFault
+}
+
+/** What one connection is doing. */
+interface Connection {
+  readonly session: ServerHttp2Session
+  readonly outlive: ReturnType<typeof outliveStreams>
+  readonly socket: Socket
+  readonly address: string
+  /** Why it gets one answer and no more. */
+  readonly limit: LimitName | undefined
+  /** Streams that are open. */
+  streams: number
+  /** Exchanges that run: they may outlive the stream that began them. */
+  exchanges: number
+  hasServed: boolean
+  idleSince: number
+  leavingSince: number | undefined
+  /** What the bytes since the last sweep are explained by. */
+  allowance: number
+  /** Bytes of PING and SETTINGS since then. */
+  controlBytes: number
+  bytesRead: number
+  bytesWritten: number
+}
+
+export class Http2Visitors {
+  readonly #options: Http2VisitorsOptions
+  readonly #settings: ServerSessionOptions
+  readonly #connections = new Set<Connection>()
+  readonly #timer: NodeJS.Timeout
+  #isClosing = false
+  #onEmpty: (() => void) | undefined
+
+  constructor(options: Http2VisitorsOptions) {
+    this.#options = options
+    const { limits } = options
+    this.#settings = {
+      settings: {
+        enableConnectProtocol: true, // RFC 8441
+        maxConcurrentStreams: limits.streams_per_connection,
+        initialWindowSize: STREAM_WINDOW_BYTES,
+        // RFC 9113 6.5.2 counts 32 bytes for each field. Up to twice the limit a visitor is answered with 431;
+        // past that node:http2 resets the stream while the head is still coming.
+        maxHeaderListSize: 2 * (limits.header_bytes + 32 * limits.headers_count),
+      },
+      maxHeaderListPairs: 2 * limits.headers_count + PSEUDO_HEADERS,
+      maxSessionInvalidFrames: INVALID_FRAMES_MAX,
+      maxSessionRejectedStreams: REFUSED_STREAMS_MAX,
+      streamResetBurst: RESET_BURST,
+      streamResetRate: RESETS_PER_SECOND,
+      strictSingleValueFields: false, // an app that repeats a header gets it through, as on HTTP/1.1
+    }
+    this.#timer = setInterval(() => this.#sweep(performance.now()), SWEEP_INTERVAL_MS)
+    this.#timer.unref()
+  }
+
+  /** Takes over a connection whose next byte begins the HTTP/2 preface. */
+  accept(socket: Socket, limit?: LimitName): void {
+    socket.on('error', () => {}) // the visitor left; 'close' tells the same
+    if (this.#isClosing) return void socket.destroy()
+    socket.allowHalfOpen = false // node:http's server sets it; on HTTP/2 a visitor who ends the connection is gone
+    const session = performServerHandshake(socket, this.#settings)
+    const connection: Connection = {
+      session,
+      outlive: outliveStreams(session),
+      socket,
+      address: plainAddress(socket.remoteAddress ?? ''),
+      limit,
+      streams: 0,
+      exchanges: 0,
+      hasServed: false,
+      idleSince: performance.now(),
+      leavingSince: undefined,
+      allowance: 0,
+      controlBytes: 0,
+      bytesRead: socket.bytesRead,
+      bytesWritten: socket.bytesWritten,
+    }
+    this.#connections.add(connection)
+    session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
+    session.on('stream', (stream, _, __, raw) => {
+      try {
+        this.#onStream(connection, stream, raw)
+      } catch (error) {
+        this.#options.onFault(error, 'visitor_connection')
+        session.destroy()
+      }
+    })
+    session.on('ping', () => (connection.controlBytes += PING_BYTES))
+    session.on('remoteSettings', () => (connection.controlBytes += SETTINGS_BYTES))
+    session.on('error', (error) => {
+      this.#options.log.debug({ clientIp: connection.address, err: error }, 'HTTP/2 connection failed')
+    })
+    socket.once('close', () => {
+      this.#connections.delete(connection)
+      if (this.#connections.size === 0) this.#onEmpty?.()
+    })
+  }
+
+  /** Sends GOAWAY; what runs may finish. Resolves when every connection is gone. */
+  async close(): Promise<void> {
+    this.#isClosing = true
+    for (const connection of this.#connections) this.#leave(connection)
+    if (this.#connections.size > 0) {
+      this.#timer.ref()
+      await new Promise<void>((resolve) => (this.#onEmpty = resolve))
+    }
+    clearInterval(this.#timer)
+  }
+
+  destroy(): void {
+    this.#isClosing = true
+    clearInterval(this.#timer)
+    for (const { socket } of this.#connections) socket.destroy()
+  }
+
+  #onStream(connection: Connection, stream: ServerHttp2Stream, raw: string[]): void {
+    stream.on('error', () => {}) // the visitor left; 'close' tells the same
+    connection.streams++
+    connection.idleSince = performance.now()
+    connection.hasServed = true
+    this.#options.onAsked(connection.socket)
+    connection.allowance += OVERHEAD_PER_STREAM_BYTES + mostBytesOnTheWire(raw)
+    if (!stream.endAfterHeaders) {
+      // Told when it comes, read or not: a body may lie in its window for long, and one that is refused is never read.
+      const sawEnd = watchEnd(stream, (bytes) => (connection.allowance += OVERHEAD_PER_BODY_BYTE * bytes))
+      stream.once('close', () => connection.outlive(stream, sawEnd))
+    }
+    stream.once('close', () => {
+      connection.streams--
+      connection.idleSince = performance.now()
+    })
+    // Reset streams leave at once, but what they began takes a moment to stop: that, too, has a bound.
+    if (connection.exchanges >= 2 * this.#options.limits.streams_per_connection) {
+      if (connection.session.destroyed) return // what came in the same piece
+      this.#options.refusals.count('streams_per_connection', connection.address)
+      connection.session.destroy(new Error('too many exchanges at once'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
+      return
+    }
+    const exchange = this.#exchangeOf(connection, stream, raw)
+    if (exchange) void this.#run(connection, exchange)
+  }
+
+  async #run(connection: Connection, exchange: Exchange): Promise<void> {
+    connection.exchanges++
+    await this.#options.onExchange(exchange)
+    connection.exchanges--
+    connection.idleSince = performance.now()
+  }
+
+  /** Admission; a refused request is answered here and gives no exchange. */
+  #exchangeOf(connection: Connection, stream: ServerHttp2Stream, raw: readonly string[]): Exchange | undefined {
+    const { scheme, limits, isTrustedProxy, log } = this.#options
+    const header = (name: string): string | undefined => raw.find((_, i) => i % 2 === 1 && raw[i - 1] === name)
+    const visitor = identifyVisitor(connection.address, scheme, raw, isTrustedProxy)
+    const response = new Http2Response(stream, header(':method') === 'HEAD')
+    let head: Http2Head
+    try {
+      if (connection.limit !== undefined) throw limitError(connection.limit)
+      head = admitHttp2(raw, {
+        scheme,
+        mayClaimHttps: isTrustedProxy(connection.address),
+        hasBody: !stream.endAfterHeaders,
+        headerMaxBytes: limits.header_bytes,
+        headersMax: limits.headers_count,
+      })
+    } catch (error) {
+      const rawHeaders = raw.filter((_, i) => !raw[i - (i % 2)]!.startsWith(':')) // pairs
+      const target = header(':path') ?? '/'
+      const request = new Http2Request(stream, { method: header(':method') ?? 'GET', target, rawHeaders })
+      const refused = new Exchange({ request, response, host: '', ...visitor })
+      refused.look = this.#options.look
+      refused.fail(error)
+      if (error instanceof RelayError && error.limit) this.#options.refusals.count(error.limit, visitor.clientIp)
+      log.debug({ requestId: refused.requestId, clientIp: visitor.clientIp, err: error }, 'request refused')
+      if (connection.limit !== undefined) this.#leave(connection)
+      return undefined
+    }
+    const request = new Http2Request(stream, head)
+    const upgrade = head.isWebSocket ? upgradeOf(stream) : undefined
+    return new Exchange({ request, response, host: head.host, ...visitor, ...(upgrade && { upgrade }) })
+  }
+
+  #sweep(now: number): void {
+    for (const connection of this.#connections) {
+      try {
+        this.#look(connection, now)
+      } catch (error) {
+        this.#options.onFault(error, 'visitor_connection')
+        connection.socket.destroy()
+      }
+    }
+  }
+
+  #look(connection: Connection, now: number): void {
+    if (this.#isFlooding(connection)) {
+      connection.session.destroy(new Error('flood of frames'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
+      connection.leavingSince ??= now
+    }
+    const { keep_alive_seconds, request_head_seconds, visitor_stall_seconds } = this.#options.timeouts
+    if (connection.exchanges > 0) return // each has deadlines of its own
+    if (connection.streams > 0) {
+      // What is left are refusals and resets that nobody takes.
+      if (now - connection.idleSince > visitor_stall_seconds * 1000) connection.socket.destroy()
+      return
+    }
+    if (connection.leavingSince !== undefined) {
+      if (now - connection.leavingSince > LEAVE_MS && now - connection.idleSince > LEAVE_MS) connection.socket.destroy()
+      return
+    }
+    const patience = connection.hasServed ? keep_alive_seconds : request_head_seconds
+    if (now - connection.idleSince > patience * 1000) this.#leave(connection)
+  }
+
+  #isFlooding(connection: Connection): boolean {
+    const { socket } = connection
+    const read = socket.bytesRead - connection.bytesRead
+    const written = socket.bytesWritten - connection.bytesWritten
+    connection.bytesRead += read
+    connection.bytesWritten += written
+    const explained = connection.allowance + written / SENT_BYTES_PER_OVERHEAD_BYTE
+    const { controlBytes } = connection
+    connection.allowance = 0
+    connection.controlBytes = 0
+    return read > explained + OVERHEAD_BYTES_PER_SWEEP || controlBytes > OVERHEAD_BYTES_PER_SWEEP
+  }
+
+  #leave(connection: Connection): void {
+    connection.leavingSince ??= performance.now()
+    connection.session.close()
+  }
+}
+
+const PSEUDO_HEADERS = 5
+
+/**
+ * How many bytes the head may have taken before HPACK: node:http2 does not tell, and takes the frames out of the socket by
+ * itself. A field that fits into the table may have come in one byte the second time, so of a long head each counts once;
+ * without that, a few bytes would explain a flood of thirty thousand.
+ */
+function mostBytesOnTheWire(raw: readonly string[]): number {
+  let bytes = 0
+  for (const text of raw) bytes += text.length
+  if (bytes <= HPACK_TABLE_BYTES) return bytes
+  const seen = new Set<string>()
+  let counted = 0
+  for (let i = 0; i < raw.length; i += 2) {
+    const field = `${raw[i]}:${raw[i + 1]}` // pairs
+    if (field.length + HPACK_ENTRY_BYTES <= HPACK_TABLE_BYTES) {
+      if (seen.has(field)) continue
+      seen.add(field)
+    }
+    counted += field.length
+  }
+  return counted
+}
+
+/** RFC 8441 5: the stream itself is the WebSocket, and 200 stands in the place of 101. */
+function upgradeOf(stream: ServerHttp2Stream): Upgrade {
+  let idle = Infinity
+  return {
+    protocol: WEBSOCKET,
+    socket: stream,
+    head: Buffer.alloc(0),
+    accept(headers, rest, idleMs) {
+      const kept = headers.filter((_, i) => headers[i - (i % 2)]!.toLowerCase() !== 'sec-websocket-accept') // pairs
+      stream.respond([':status', '200', ...kept.map((text, i) => (i % 2 === 0 ? text.toLowerCase() : text))])
+      idle = idleMs
+      stream.setTimeout(idleMs, () => stream.destroy(new Error('the WebSocket was silent for too long')))
+      if (rest.length > 0) stream.write(rest)
+    },
+    hasten(idleMs) {
+      if (!stream.destroyed && idleMs < idle) stream.setTimeout(idleMs)
+    },
+  }
+}

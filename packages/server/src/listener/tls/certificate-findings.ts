@@ -1,0 +1,79 @@
+// What an operator should hear of the certificates before visitors tell them: one that browsers refuse or soon will, and a
+// host for which there is none. Pure: no I/O; the clock is an argument.
+
+import type { Config } from '../../config/config.ts'
+import { hostMatches } from '../../model/host-pattern.ts'
+import type { ConfigProblem } from '../../errors.ts'
+import { isNameOf } from './certificate-names.ts'
+
+const DAY_MS = 86_400_000
+const NOTICE_MS = 14 * DAY_MS // renewal by ACME begins 30 days before the end: by then it has failed for two weeks
+const NOTICE_SHARE = 1 / 3 // those of six days, as Let's Encrypt has them, would be warned about from the first hour on
+
+const RENEW = 'a running relay takes the new file by itself'
+
+/** What is known of the first certificate of a file. Times are milliseconds since 1970. */
+export interface KnownCertificate {
+  file: string
+  names: readonly string[]
+  validFrom: number
+  validTo: number
+}
+
+export interface CertificateFindings {
+  /** Nobody gets in with these. */
+  problems: ConfigProblem[]
+  warnings: ConfigProblem[]
+}
+
+/** @param known in the order of `tls.certificates` */
+export function certificateFindings(
+  { listen, public_url: publicUrl, edges }: Pick<Config, 'listen' | 'public_url' | 'edges'>,
+  known: readonly KnownCertificate[],
+  now: number,
+): CertificateFindings {
+  const findings: CertificateFindings = { problems: [], warnings: [] }
+  if (!listen.https) return findings
+  for (const [index, certificate] of known.entries()) {
+    const path = `tls.certificates[${index}].cert_file`
+    const refusal = refusalOf(certificate, now)
+    const end = refusal === undefined ? nearEndOf(certificate, now) : undefined
+    if (refusal !== undefined) findings.problems.push({ path, message: refusal })
+    if (end !== undefined) findings.warnings.push({ path, message: end })
+  }
+  // Whether one of them is still valid has been said: one mistake, one sentence.
+  const names = known.flatMap((certificate) => certificate.names)
+  const look = (path: string, host: string): void => {
+    if (!names.some((name) => isNameOf(name, host))) findings.warnings.push({ path, message: uncovered(host, names) })
+  }
+  look('public_url', publicUrl.hostname)
+  for (const [index, { hosts, origin }] of edges.entries()) {
+    if (origin?.startsWith('http:')) continue // its visitors come without TLS
+    for (const [place, host] of hosts.entries()) look(`edges[${index}].hosts[${place}]`, host)
+  }
+  return findings
+}
+
+function refusalOf({ file, validFrom, validTo }: KnownCertificate, now: number): string | undefined {
+  if (now > validTo) return `${file} expired on ${dayOf(validTo)}; visitors and agents refuse it. Renew it: ${RENEW}`
+  if (now >= validFrom) return undefined
+  return `${file} is not valid before ${dayOf(validFrom)}; visitors and agents refuse it until then. Use another one, or set the clock of this machine`
+}
+
+function nearEndOf({ file, validFrom, validTo }: KnownCertificate, now: number): string | undefined {
+  const left = validTo - now
+  if (left > Math.min(NOTICE_MS, (validTo - validFrom) * NOTICE_SHARE)) return undefined
+  const days = Math.floor(left / DAY_MS)
+  const when = days === 0 ? 'in less than a day' : days === 1 ? 'in 1 day' : `in ${days} days`
+  return `${file} expires on ${dayOf(validTo)}, ${when}; renew it: ${RENEW}`
+}
+
+function uncovered(host: string, names: readonly string[]): string {
+  const tooShort = names.find((name) => name.startsWith('*.') && hostMatches(name, host))
+  const why = tooShort === undefined ? '' : ` (${tooShort} stands for one label only)`
+  return `no certificate is for ${host}${why}, so browsers warn of it; add one under tls.certificates`
+}
+
+function dayOf(time: number): string {
+  return new Date(time).toISOString().slice(0, 10)
+}

@@ -1,0 +1,24 @@
+// For which hosts a certificate is, as browsers read it. Pure: no I/O, no clock.
+
+import type { X509Certificate } from 'node:crypto'
+import { isIPv6 } from 'node:net'
+
+import { hostMatches } from '../../model/host-pattern.ts'
+
+/** In lowercase, addresses as URLs write them. RFC 9525 2: the common name of the subject counts for nothing. */
+export function namesOf({ subjectAltName = '' }: X509Certificate): string[] {
+  return subjectAltName.split(', ').flatMap((entry) => {
+    const [, kind, name = ''] = /^(DNS|IP Address):(.+)$/.exec(entry) ?? []
+    if (kind === undefined) return []
+    return isIPv6(name) ? [new URL(`http://[${name}]`).hostname] : [name.toLowerCase()]
+  })
+}
+
+/**
+ * Whether a name of a certificate is for a host. RFC 9525 6.3: a wildcard stands for one label, the leftmost.
+ * @param host of a visitor, or of an edge, whose wildcard stands for every host below: the same wildcard is the most that a certificate can do for it
+ */
+export function isNameOf(name: string, host: string): boolean {
+  if (!name.startsWith('*.')) return name === host
+  return hostMatches(name, host) && name.split('.').length === host.split('.').length
+}

@@ -1,0 +1,53 @@
+// The files that a configuration names and that must be good before a relay starts, or `relay check` calls it fine: what is
+// wrong with any of them is told together.
+
+import type { Config } from '../../config/config.ts'
+import { signInsOf } from '../../config/sign-ins.ts'
+import { ConfigError, type ConfigProblem } from '../../errors.ts'
+import { Certificates } from './certificates.ts'
+import type { Logger } from '../../log.ts'
+import { readClientKey } from '../../oidc/provider/client-key.ts'
+import { ProviderAuthorities } from '../../oidc/provider/provider-authorities.ts'
+import { readLogos, type Logos } from '../../pages/read-logos.ts'
+
+/** @throws ConfigError that names every file that cannot be used */
+export async function readFiles(config: Config, log: Logger): Promise<[Certificates, ProviderAuthorities, Logos]> {
+  const { tls, edges } = config
+  const [certificates, authorities, logos] = await Promise.allSettled([
+    Certificates.load(tls.certificates, log),
+    ProviderAuthorities.load(edges, log),
+    readLogos(config),
+  ])
+  const problems = clientKeyProblems(edges)
+  if (
+    certificates.status === 'fulfilled' &&
+    authorities.status === 'fulfilled' &&
+    logos.status === 'fulfilled' &&
+    problems.length === 0
+  ) {
+    return [certificates.value, authorities.value, logos.value]
+  }
+  if (certificates.status === 'fulfilled') certificates.value.close()
+  if (authorities.status === 'fulfilled') authorities.value.close()
+  for (const result of [certificates, authorities, logos]) {
+    if (result.status === 'fulfilled') continue
+    if (result.reason instanceof ConfigError) problems.push(...result.reason.problems)
+    else throw result.reason
+  }
+  throw new ConfigError(problems)
+}
+
+/** The sign-in reads them for itself, one by one, when it is built. */
+function clientKeyProblems(edges: Config['edges']): ConfigProblem[] {
+  const found = new Map<string, ConfigProblem>()
+  for (const { edgeId, config } of signInsOf(edges)) {
+    if (!config.client_key) continue
+    try {
+      readClientKey(config.client_key)
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      found.set(`${edgeId} ${message}`, { path: `client_key of openid-connect in ${edgeId}`, message })
+    }
+  }
+  return [...found.values()]
+}

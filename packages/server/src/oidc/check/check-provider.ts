@@ -1,0 +1,145 @@
+// Whether a sign-in with a provider would work, found out without a user: what `relay oidc check` shows. Asks the
+// provider through the same bounded requests as the relay does, and decides by the same functions. Sends the client
+// secret nowhere but to the provider that the issuer names.
+
+import type { CryptoKey } from 'jose'
+import type { ServerMetadata } from 'openid-client'
+
+import type { OpenidConnectConfig } from '../../config/config.ts'
+import type { IssuerReach } from '../../config/issuer-reach.ts'
+import { redirectUri as redirectUriOf } from '../../model/redirect-uri.ts'
+import { readClientKey } from '../provider/client-key.ts'
+import { endpointProblems, isInsecureIssuer } from '../provider/endpoint-problems.ts'
+import { readAuthority, type ProviderAuthority } from '../provider/provider-authorities.ts'
+import { ProviderUnreachable, providerFetch, type ProviderFetch } from '../provider/provider-fetch.ts'
+import type { Client } from './client.ts'
+import { checkCredentials } from './credentials.ts'
+import { discover } from './discovery.ts'
+import { problem, unchecked, type Finding } from './finding.ts'
+import { checkKeys } from './keys.ts'
+import { judgeMetadata, offersOf, type Offers } from './metadata.ts'
+import { checkPostLogout, checkRedirectUri } from './redirects.ts'
+
+export interface ProviderCheck {
+  config: OpenidConnectConfig
+  /** Origin of `public_url`; undefined where it is not known. */
+  publicOrigin: string | undefined
+  /** For one request to the provider; there are at most some fifteen. */
+  timeoutMs: number
+  clock: () => number
+  /** Where an agent has named the provider. */
+  reach?: IssuerReach | undefined
+  /** Gets the reason why a request has failed, which the report says nothing about then. */
+  onUnreachable?: (reason: string) => void
+}
+
+export interface ProviderReport {
+  issuer_url: string
+  client_id: string
+  /** Whether nothing was found that keeps visitors from signing in. */
+  ok: boolean
+  /** To register at the provider; undefined where `public_url` is not known. */
+  redirect_uri: string | undefined
+  /** The same; undefined also where the provider ends no sessions. */
+  post_logout_redirect_uri: string | undefined
+  /** Where the provider says that it tells of sign-outs (OpenID Connect Back-Channel Logout 1.0, 2.1). */
+  backchannel_logout_uri: string | undefined
+  /** What the provider lists about itself; undefined where it could not be asked. */
+  offers: Offers | undefined
+  findings: readonly Finding[]
+}
+
+/** Never throws for what the provider does. */
+export async function checkProvider(check: ProviderCheck): Promise<ProviderReport> {
+  const { config, publicOrigin } = check
+  const authority = authorityOf(config)
+  const fetch = withoutReasons(
+    providerFetch(check.timeoutMs, config.issuer_url, check.reach, authority.known),
+    check.onUnreachable,
+  )
+  const { metadata, isExpectedIssuer, findings } = await discover(config, fetch, check.clock)
+  findings.unshift(...authority.findings)
+  const redirectUri = publicOrigin === undefined ? undefined : redirectUriOf(publicOrigin, config.issuer_url)
+  const postLogoutUri = publicOrigin === undefined ? undefined : `${publicOrigin}/oidc/signed-out`
+  const offers = metadata && offersOf(metadata)
+  if (metadata) {
+    const isInsecure = isInsecureIssuer(config.issuer_url)
+    findings.push(...judgeMetadata(metadata, config, isInsecure))
+    if (endpointProblems(metadata, isInsecure).length === 0) {
+      // Its endpoints are URLs, as just seen; openid-client looks at the rest. It needs an issuer, wrong or not.
+      const issuer = isExpectedIssuer ? metadata.issuer : config.issuer_url
+      const described = { ...metadata, issuer } as Readonly<ServerMetadata>
+      const connection = { fetch, timeoutMs: check.timeoutMs, isInsecure }
+      const client = { config, metadata: described, connection, redirectUri }
+      findings.push(
+        ...(await checkKeys(described.jwks_uri!, offers?.id_token_algorithms, config, fetch)),
+        ...(await tryClient(client, postLogoutUri, isExpectedIssuer)),
+      )
+    }
+  }
+  return {
+    issuer_url: config.issuer_url,
+    client_id: config.client_id,
+    ok: findings.every(({ verdict }) => verdict !== 'problem'),
+    redirect_uri: redirectUri,
+    post_logout_redirect_uri: offers?.sign_out === false ? undefined : postLogoutUri,
+    backchannel_logout_uri:
+      publicOrigin !== undefined && metadata?.['backchannel_logout_supported'] === true
+        ? `${publicOrigin}/oidc/backchannel-logout`
+        : undefined,
+    offers,
+    findings,
+  }
+}
+
+/** For a report that goes to somebody who may not know what is around the relay. */
+function withoutReasons(fetch: ProviderFetch, tell: ((reason: string) => void) | undefined): ProviderFetch {
+  if (!tell) return fetch
+  return async (url, request) => {
+    try {
+      return await fetch(url, request)
+    } catch (error) {
+      if (!(error instanceof ProviderUnreachable)) throw error
+      tell(error.message)
+      // Without its cause, which explainUnreachable() reads.
+      throw new ProviderUnreachable(
+        `the relay gets no answer from ${new URL(url).origin}; its operator finds why in the log`,
+      )
+    }
+  }
+}
+
+function authorityOf({ provider_ca_file: file }: OpenidConnectConfig): {
+  known: ProviderAuthority | undefined
+  findings: Finding[]
+} {
+  try {
+    return { known: file === undefined ? undefined : readAuthority(file), findings: [] }
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    return { known: undefined, findings: [problem('provider CA', why)] }
+  }
+}
+
+async function tryClient(
+  client: Omit<Client, 'clientKey'>,
+  postLogoutUri: string | undefined,
+  isExpectedIssuer: boolean,
+): Promise<Finding[]> {
+  // A document that speaks for another issuer may also name another's token endpoint.
+  const isTheirs = new URL(client.metadata.token_endpoint!).origin === new URL(client.config.issuer_url).origin
+  if (!isExpectedIssuer && !isTheirs) return [unchecked('credentials', 'not tried as long as the issuer is not right')]
+  const { client_key } = client.config
+  let clientKey: CryptoKey | undefined
+  try {
+    clientKey = client_key && readClientKey(client_key)
+  } catch (error) {
+    return [problem('client key', error instanceof Error ? error.message : String(error))]
+  }
+  const complete = { ...client, clientKey }
+  return [
+    await checkCredentials(complete),
+    await checkRedirectUri(complete),
+    ...(await checkPostLogout(complete, postLogoutUri)),
+  ]
+}

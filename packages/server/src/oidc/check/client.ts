@@ -1,0 +1,15 @@
+// What the steps of the check that try a client share. Types only.
+
+import type { CryptoKey } from 'jose'
+import type { ServerMetadata } from 'openid-client'
+
+import type { OpenidConnectConfig } from '../../config/config.ts'
+import type { ProviderConnection } from '../provider/client-configuration.ts'
+
+export interface Client {
+  config: OpenidConnectConfig
+  metadata: Readonly<ServerMetadata>
+  clientKey: CryptoKey | undefined
+  connection: ProviderConnection
+  redirectUri: string | undefined
+}

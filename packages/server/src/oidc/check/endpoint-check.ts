@@ -1,0 +1,82 @@
+// What an agent is told about the sign-in of its endpoint: what `relay oidc check` would find, in one line. It is what the
+// provider says to everybody on the internet. Whether, why and how quickly something could not be reached stays in the
+// relay's log: by that an agent could draw a map of the names and addresses around the relay (decision 16).
+
+import { printable } from '@sallyport/protocol'
+
+import type { OpenidConnectConfig } from '../../config/config.ts'
+import type { IssuerReach } from '../../config/issuer-reach.ts'
+import { Attempts } from '../../exchange/attempts.ts'
+import type { Logger } from '../../log.ts'
+import type { ProviderReport } from './check-provider.ts'
+
+const CHECKS_PER_MINUTE = 10 // of one authtoken: each is a dozen requests to whom the agent has named
+const CHECKS_AT_ONCE = 8
+const REQUEST_MS = 5000 // somebody looks at a terminal
+const TEXT_MAX_CHARS = 1024 // of `notice`
+
+/** As a `notice` carries it. */
+export interface EndpointNotice {
+  level: 'info' | 'warn'
+  text: string
+}
+
+export interface EndpointChecksInit {
+  publicOrigin: string
+  issuers: IssuerReach
+  log: Logger
+}
+
+export class EndpointChecks {
+  readonly #init: EndpointChecksInit
+  readonly #started = new Attempts(CHECKS_PER_MINUTE)
+  #underWay = 0
+
+  constructor(init: EndpointChecksInit) {
+    this.#init = init
+  }
+
+  /** @returns undefined where too much is being checked already: the first visitor will see */
+  async check(config: OpenidConnectConfig, authtokenId: string): Promise<EndpointNotice | undefined> {
+    if (this.#underWay >= CHECKS_AT_ONCE || !this.#started.take(authtokenId, Date.now())) return undefined
+    this.#underWay += 1
+    try {
+      const { checkProvider } = await import('./check-provider.ts') // with openid-client, which most relays do without at first
+      const { publicOrigin, issuers, log } = this.#init
+      const onUnreachable = (reason: string): void =>
+        log.warn({ issuer: config.issuer_url, authtokenId, reason }, 'the provider of an endpoint cannot be asked')
+      const limits = { timeoutMs: REQUEST_MS, clock: Date.now, reach: issuers, onUnreachable }
+      return noticeOf(await checkProvider({ config, publicOrigin, ...limits }))
+    } finally {
+      this.#underWay -= 1
+    }
+  }
+}
+
+/** Everything that keeps visitors from signing in, in the words of `agent http`. */
+export function noticeOf({ ok, issuer_url, findings }: ProviderReport): EndpointNotice {
+  const at = printable(issuer_url)
+  if (ok) {
+    const isOpen = findings.some(({ verdict, about }) => verdict === 'unchecked' && about === 'credentials')
+    const open = isOpen ? '; only a visitor will see whether it takes client id and secret' : ''
+    return {
+      level: 'info',
+      text: `The relay finds nothing wrong with the sign-in at ${at}${open}`.slice(0, TEXT_MAX_CHARS),
+    }
+  }
+  const problems = findings.filter(({ verdict }) => verdict === 'problem')
+  const said = problems.map(({ about, message }) => `${about}: ${inFlags(message)}`)
+  const text = `Something is wrong with the sign-in at ${at}. ${said.join('; ')}`
+  return { level: 'warn', text: text.length > TEXT_MAX_CHARS ? `${text.slice(0, TEXT_MAX_CHARS - 1)}…` : text }
+}
+
+const FLAGS: readonly [key: RegExp, flag: string][] = [
+  [/\bissuer_url\b/g, '--oidc'],
+  [/\bid_token_alg:/g, '--oidc-id-token-alg'],
+  [/\bid_token_alg\b/g, '--oidc-id-token-alg'],
+  [/\bclient_secret\b/g, '--oidc-client-secret'],
+]
+
+function inFlags(message: string): string {
+  return FLAGS.reduce((text, [key, flag]) => text.replace(key, flag), message)
+}

@@ -1,0 +1,169 @@
+// The action `openid-connect`: lets an exchange pass only with a session of this edge and this sign-in, whose visitor
+// the route allows. Runs for every request, so a signed-in one costs a hash and a few look-ups.
+
+import { claimKey } from '../../model/claim-name.ts'
+import type { OpenidConnectConfig } from '../../config/config.ts'
+import { RelayError } from '../../errors.ts'
+import type { Exchange } from '../../exchange/exchange.ts'
+import type { Identity } from '../../exchange/identity.ts'
+import { readCookie } from '../../exchange/read-cookie.ts'
+import type { Action } from '../../exchange/action.ts'
+import type { SignedIdentity } from '../../identity/signed-identity.ts'
+import { claimsOf, compileAllow, countingEmail, type AllowVerdict } from './allow.ts'
+import type { SignInParts } from '../parts.ts'
+import type { Registration } from '../registration.ts'
+import { passesAsPreflight } from './cors-preflight.ts'
+import { refuseWithoutSession } from './sign-in-required.ts'
+import { checkSession } from '../../session/session-check.ts'
+import type { SessionRow } from '../../session/session-row.ts'
+import type { LiveSession, SessionRoute } from '../../session/live-session.ts'
+import { showNotAllowed } from './not-allowed-page.ts'
+
+/** What a route has found out about a session, by one word of its provider. */
+interface Standing {
+  row: SessionRow
+  verdict: AllowVerdict
+  identity: SignedIdentity
+}
+
+/**
+ * What to do in place of asking for this sign-in, where a route has several.
+ * @param refuse answers somebody who has such a session and is not allowed here; undefined where there is none
+ */
+export type Instead = (refuse?: () => void) => Promise<void>
+
+/** An action that can be told what to do without a session. */
+export type SessionAction = (...[exchange, next, instead]: [...Parameters<Action>, Instead?]) => Promise<void>
+
+export function requireSession(
+  config: OpenidConnectConfig,
+  registration: Registration,
+  parts: SignInParts,
+): SessionAction {
+  const { sessions, clock, claimsRefresh, accessTokens } = parts
+  const rules = {
+    scope: registration.scope,
+    idleMs: config.idle_session_duration,
+    maxMs: config.max_session_duration,
+  }
+  const allows = compileAllow(config)
+  const groupClaim = claimKey(config.allow?.groups ?? config.deny?.groups ?? { claim: 'groups' })
+  const needed = [groupClaim, ...[config.allow, config.deny].flatMap(claimsOf).map(claimKey)]
+  const passedOn = config.identity_groups === 'matched' ? groupsNamed(config, groupClaim) : undefined
+  const origins = new Set((config.allowed_origins ?? []).map((origin) => origin.toLowerCase()))
+  const standings = new WeakMap<LiveSession, Standing>()
+  const { edgeId } = registration
+  const identify = parts.identityTokens.identifier(edgeId, config.identity_jwt)
+  // Routes that read a session alike share what is signed of it; a token for one app is refused by another.
+  const reading = JSON.stringify([
+    config.identity_jwt && edgeId,
+    config.email_verified,
+    groupClaim,
+    passedOn && [...passedOn],
+  ])
+
+  const identityOf = (session: LiveSession): SignedIdentity => {
+    session.identities ??= new Map()
+    const known = session.identities.get(reading)
+    if (known) return known
+    const identity = identify(readIdentity(session.row, groupClaim, passedOn, config))
+    session.identities.set(reading, identity)
+    return identity
+  }
+
+  const judge = (session: LiveSession): Standing | undefined => {
+    // A route that has come to read another claim since the sign-in has not been told it.
+    const { row } = session
+    if (!needed.every((key) => Object.hasOwn(row.groups, key))) return undefined
+    const standing: Standing = { row, verdict: allows(row), identity: identityOf(session) }
+    standings.set(session, standing)
+    return standing
+  }
+
+  const standingOf = (session: LiveSession): Standing | undefined => {
+    const known = standings.get(session)
+    return known?.row === session.row ? known : judge(session)
+  }
+  const route: SessionRoute = { rules, admits: (session) => standingOf(session)?.verdict.ok === true }
+
+  const act: SessionAction = async (exchange, next, instead) => {
+    if (config.allow_cors_preflight && passesAsPreflight(exchange)) {
+      exchange.identity = undefined // nobody's, whatever an earlier action has found
+      return next()
+    }
+    const now = clock()
+    const cookie = readCookie(exchange.header('cookie'), registration.cookies(exchange.origin).session)
+    const session = sessions.find(cookie) ?? (await sessions.lookUp(cookie, exchange.clientIp))
+    const isValid = session !== undefined && checkSession(session, rules, now).ok
+    if (isValid && now >= session.due) await claimsRefresh.freshen(session, now)
+    const standing = isValid && !session.ended ? standingOf(session) : undefined
+    if (!isValid || !standing) return instead ? instead() : askToSignIn(exchange, registration, parts)
+    if (exchange.upgrade) checkOrigin(exchange, origins, session.row.subject)
+    sessions.touch(session, now, exchange.clientIp)
+    if (!standing.verdict.ok) {
+      const { reason } = standing.verdict
+      const refuse = (): void => showNotAllowed(exchange, session.row, reason, config)
+      return instead ? instead(refuse) : refuse()
+    }
+
+    const identity = standing.identity.at(now)
+    exchange.identity = identity instanceof Promise ? await identity : identity
+    if (config.forward_access_token) {
+      const accessToken = await accessTokens.of(session, now)
+      if (accessToken !== undefined) exchange.identity = { ...exchange.identity, accessToken }
+    }
+    // It may have ended while we waited, or be another's word by now; and what ends cuts only what it knows.
+    if (session.ended || session.row !== standing.row) return act(exchange, next, instead)
+
+    const use = sessions.enter(session, exchange, route)
+    try {
+      await next()
+    } finally {
+      sessions.leave(session, use)
+    }
+  }
+  return act
+}
+
+/** People are sent to the provider and get no byte of the app; programs are told to sign in. */
+async function askToSignIn(exchange: Exchange, registration: Registration, parts: SignInParts): Promise<void> {
+  exchange.identity = undefined
+  if (!exchange.isNavigation) return refuseWithoutSession(exchange, registration.config.auth_id)
+  const { sendToProvider } = await import('../sign-in/authorization.ts') // with openid-client, loaded with the first sign-in
+  return sendToProvider(exchange, registration, parts, exchange.target)
+}
+
+/**
+ * Hosts under one domain are same-site, so SameSite=Lax does not keep their pages from opening a WebSocket with our
+ * cookie, and CORS does not apply to it (RFC 6455 10.2). Programs send no Origin.
+ */
+function checkOrigin(exchange: Exchange, allowed: ReadonlySet<string>, user: string): void {
+  const origin = exchange.header('origin')
+  if (origin === undefined || origin === exchange.origin || allowed.has(origin.toLowerCase())) return
+  throw new RelayError('origin_refused', { detail: 'an upgrade from another origin', user })
+}
+
+/** The groups that lists of the route name, in order: what an app can want to know of somebody who came in by them. */
+function groupsNamed({ allow, deny }: OpenidConnectConfig, groupClaim: string): ReadonlySet<string> {
+  const about = [allow, deny].flatMap(claimsOf).filter((reading) => claimKey(reading) === groupClaim)
+  return new Set(about.flatMap(({ any_of }) => any_of).toSorted())
+}
+
+function readIdentity(
+  row: SessionRow,
+  groupClaim: string,
+  passedOn: ReadonlySet<string> | undefined,
+  { email_verified }: OpenidConnectConfig,
+): Identity {
+  const { subject, issuer, name, groups, auth_time } = row
+  const email = countingEmail(row, email_verified)
+  const all = groups[groupClaim] ?? []
+  return {
+    subject,
+    issuer,
+    ...(name !== undefined && { name }),
+    ...(email !== undefined && { email }),
+    groups: Object.freeze(passedOn ? all.filter((group) => passedOn.has(group)) : [...all]),
+    ...(auth_time !== undefined && { authTime: auth_time }),
+  }
+}

@@ -1,0 +1,37 @@
+// What to tell an operator whose provider calls itself something else than `issuer_url`. Pure: no I/O, no clock.
+
+import { isLoopbackHost } from '../../model/host-pattern.ts'
+import { issuerProblem } from '../../config/schema/openid-connect-schema.ts'
+import { inWords } from './provider-words.ts'
+
+/** Whether both name the same issuer: a host in another case, or the slash alone behind it, makes no difference. */
+export function isSameIssuer(issuerUrl: string, named: string): boolean {
+  const url = URL.parse(named)
+  return url !== null && url.href === new URL(issuerUrl).href
+}
+
+/** One sentence: what the provider calls itself, and what to write where. */
+export function issuerMismatch(issuerUrl: string, named: string): string {
+  // What is told to be written is the text as it stood, or is left out.
+  const quoted = inWords(named) ?? ''
+  if (!URL.canParse(named)) {
+    return `your provider calls itself "${quoted}", which is not a URL; set its issuer to ${issuerUrl} there`
+  }
+  if (quoted !== named || named.trim() !== named) {
+    return `your provider calls itself "${quoted}", which cannot be written here as it stands; set its issuer to ${issuerUrl} there`
+  }
+  if (named.includes('{tenantid}')) {
+    return `your provider serves every tenant; set issuer_url to that of your own, with its id in place of {tenantid} in ${named}`
+  }
+  const { protocol, hostname } = new URL(named)
+  if (hostname === 'sts.windows.net') {
+    return `your provider calls itself ${named}, which is its older version; set issuer_url to ${issuerUrl.replace(/\/$/, '')}/v2.0`
+  }
+  if (protocol !== 'https:' && !isLoopbackHost(hostname)) {
+    return `your provider calls itself ${named}, without https; tell it its public address, as for running behind a proxy`
+  }
+  if (issuerProblem(named) !== undefined) {
+    return `your provider calls itself ${named}, which no issuer_url can be; set its issuer to ${issuerUrl} there`
+  }
+  return `your provider calls itself ${named}; set issuer_url to ${named}`
+}

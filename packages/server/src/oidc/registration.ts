@@ -1,0 +1,91 @@
+// One sign-in of one edge: a client registered at a provider, as the openid-connect actions of that edge name it.
+// Several routes may share it; it collects what they need.
+
+import type { CryptoKey } from 'jose'
+import type { Configuration } from 'openid-client'
+
+import type { ClaimReading } from '../model/claim-name.ts'
+import type { OpenidConnectConfig } from '../config/config.ts'
+import { callbackPath } from '../model/redirect-uri.ts'
+import { readClientKey } from './provider/client-key.ts'
+import { cookieNames, type CookieNames } from './cookies.ts'
+import type { Provider } from './provider/provider.ts'
+import type { ProviderDescription } from './provider/provider-description.ts'
+import { sessionScope } from '../session/session-row.ts'
+import { signInName, type SignInName } from '../seal/sign-in-name.ts'
+
+export interface ReadyProvider extends ProviderDescription {
+  /** For openid-client: the metadata with our credentials. */
+  configuration: Configuration
+}
+
+/** What a session must hold for the routes that take it. Grows while routes are built. */
+export interface ScopeNeeds {
+  /** By `claimKey`. */
+  claims: Map<string, ClaimReading>
+  /** Whether an address decides, and whether it must be called verified for that. */
+  email: boolean
+  verifiedEmail: boolean
+  accessToken: boolean
+}
+
+export class Registration {
+  readonly edgeId: string
+  readonly config: OpenidConnectConfig
+  readonly provider: Provider
+  /** Names the sessions that belong here. */
+  readonly scope: string
+  /** What a `state` knows it by. */
+  readonly name: SignInName
+  /** Where visitors come back to from its issuer, on the relay's own host. */
+  readonly callbackPath: string
+  readonly needs: Readonly<ScopeNeeds>
+  readonly #secureCookies: CookieNames
+  readonly #plainCookies: CookieNames
+  readonly #clientKey: CryptoKey | undefined
+  #ready: ReadyProvider | undefined
+
+  constructor(edgeId: string, config: OpenidConnectConfig, provider: Provider, needs: Readonly<ScopeNeeds>) {
+    this.edgeId = edgeId
+    this.config = config
+    this.provider = provider
+    this.needs = needs
+    this.scope = scopeOf(edgeId, config)
+    this.name = signInName(edgeId, config.auth_id, config.issuer_url, config.client_id)
+    this.callbackPath = callbackPath(config.issuer_url)
+    if (config.client_key) this.#clientKey = readClientKey(config.client_key)
+    this.#secureCookies = cookieNames(config.auth_id, true, config.auth_cookie_domain)
+    this.#plainCookies = cookieNames(config.auth_id, false, config.auth_cookie_domain)
+  }
+
+  /** Claims that decide on routes which share its sessions, by `claimKey`. */
+  get decidingClaims(): ReadonlyMap<string, ClaimReading> {
+    return this.needs.claims
+  }
+
+  /** @param origin of the edge: on https the names have the prefix that browsers guard */
+  cookies(origin: string): CookieNames {
+    return origin.startsWith('https:') ? this.#secureCookies : this.#plainCookies
+  }
+
+  /** Throws `provider_unreachable`. */
+  async ready(): Promise<ReadyProvider> {
+    const description = await this.provider.describe()
+    if (this.#ready?.metadata === description.metadata) return this.#ready
+    const { clientConfiguration } = await import('./provider/client-configuration.ts') // loaded with the first sign-in
+    const configuration = clientConfiguration(this.config, description.metadata, this.#clientKey, this.provider)
+    this.#ready = { ...description, configuration }
+    return this.#ready
+  }
+}
+
+/** The sessions that a sign-in of an edge makes, and takes. */
+export function scopeOf(edgeId: string, config: OpenidConnectConfig): string {
+  return sessionScope({
+    edge: edgeId,
+    auth_id: config.auth_id,
+    issuer: config.issuer_url,
+    client_id: config.client_id,
+    cookie_domain: config.auth_cookie_domain,
+  })
+}

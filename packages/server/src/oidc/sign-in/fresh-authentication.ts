@@ -1,0 +1,29 @@
+// Whether the provider has really had the visitor sign in anew, where that was asked for. It may not have: `prompt` and
+// `max_age` stand in a URL that goes through the visitor's hands. Pure: takes the clock.
+
+import { CLOCK_TOLERANCE_S } from '../provider/signed-token.ts'
+
+const ROUNDING_S = 5 // whole seconds, and providers that note the two times one after the other
+
+/**
+ * One clause where the authentication is too old, or where nothing says how old it is.
+ * @param begun when the sign-in left here, in milliseconds
+ * @param maxAgeS how old the authentication might be then; 0 wants a new one
+ */
+export function freshnessProblem(
+  { auth_time: authTime, iat }: { auth_time?: unknown; iat?: number },
+  { begun, maxAgeS, now }: { begun: number; maxAgeS: number; now: number },
+): string | undefined {
+  // OpenID Connect Core 3.1.3.7, 13: "If the auth_time Claim was requested … the Client SHOULD check the auth_time Claim
+  // value and request re-authentication if it determines too much time has elapsed".
+  if (typeof authTime !== 'number' || !Number.isFinite(authTime)) {
+    return 'the provider does not say when the visitor signed in there (auth_time)'
+  }
+  // By the provider's clock alone, so that it does not matter whether ours agrees …
+  const elapsedS = (now - begun) / 1000
+  const byTheirs = (iat ?? 0) - elapsedS - maxAgeS - ROUNDING_S
+  // … and by ours, because some providers date their tokens back.
+  const byOurs = begun / 1000 - maxAgeS - CLOCK_TOLERANCE_S
+  if (authTime >= byTheirs && authTime >= byOurs) return undefined
+  return `the visitor signed in at the provider ${Math.round(now / 1000 - authTime)} s ago, which is too long`
+}

@@ -1,0 +1,85 @@
+// `<public_url>/oidc/callback/<issuer's name>`: where a provider sends its visitors back to, for all edges. It checks that
+// `state` is ours and was made for the issuer that the path names, and hands the provider's answer over to the edge in a
+// sealed box, so that no code ever stands in a URL of an edge host, where the app's own service worker could read it. It
+// exchanges nothing and sets no cookie. A `state` that is ours and too old leads to the edge as well, without the answer:
+// there is the session, or a button that starts anew.
+//
+// The path is what tells a dishonest issuer from an honest one (RFC 9700 4.4): it can have an honest one answer with a
+// `state` of its own, but not at its own path, which is not registered there.
+
+import { CALLBACK } from '../../model/redirect-uri.ts'
+import { RelayError } from '../../errors.ts'
+import type { Exchange } from '../../exchange/exchange.ts'
+import { readParameters } from './parameters.ts'
+import type { SignInParts } from '../parts.ts'
+
+const HAND_OVER_MS = 60_000
+const MAX_PATH_CHARS = 200 // in the log; ours have 136 at most
+const MAX_ERROR_CHARS = 300 // as shown on a page; the limits below are what a URL may carry
+
+/**
+ * `<public_url>/oidc/callback`, once the redirect URI of all issuers: no answer is taken here any more.
+ * @throws RelayError that tells what to register
+ */
+export function refuseOldCallback(): never {
+  throw new RelayError('sign_in_failed', {
+    detail: `an answer has come to ${CALLBACK}, which is nobody's redirect URI any more: relay oidc redirect-uri ISSUER prints the one to register`,
+    advice: ({ instead }) => instead.oldCallback,
+    operator: {
+      advice: ({ instead }) => instead.oldCallbackMeans(CALLBACK),
+      command: 'relay oidc redirect-uri ISSUER --config relay.yml',
+    },
+  })
+}
+
+export async function handOver(exchange: Exchange, parts: SignInParts): Promise<void> {
+  if (!parts.attempts.take(exchange.clientIp, parts.clock())) {
+    throw new RelayError('too_many_requests', { limit: 'callbacks_per_minute', headers: { 'retry-after': '60' } })
+  }
+  const read = readParameters(exchange.target, {
+    state: 4096,
+    code: 4096,
+    iss: 512,
+    error: 4096,
+    error_description: 4096,
+  })
+  if (!read.ok) throw new RelayError('sign_in_failed', { detail: read.detail })
+  const { state, code, iss, error, error_description } = read.values
+  if (!state) throw new RelayError('sign_in_failed', { detail: 'the callback has no state' })
+  const opened = parts.boxes.open('state', state, parts.clock())
+  if (!opened.ok && opened.reason === 'forged') {
+    throw new RelayError('sign_in_failed', { detail: 'state is forged' })
+  }
+  if (!code && !error) throw new RelayError('sign_in_failed', { detail: 'the callback has neither code nor error' })
+  const { host } = opened.content
+  const found = parts.findRegistration(opened.content)
+  if (!found.ok) throw new RelayError('sign_in_failed', { detail: found.detail })
+  const { edgeId, config, callbackPath } = found.registration
+  if (exchange.path !== callbackPath) {
+    throw new RelayError('sign_in_failed', {
+      detail: `an answer for ${config.issuer_url} has come to the redirect URI of another issuer, ${exchange.path.slice(0, MAX_PATH_CHARS)}`,
+    })
+  }
+  // A `state` may be older than the hosts of its edge, and leads to none that is somebody else's by now.
+  const origin = parts.originOf(edgeId, host)
+  if (origin === undefined) {
+    throw new RelayError('sign_in_failed', { detail: `${host} is no host of ${edgeId} any more` })
+  }
+  // RFC 6749 4.1.2.1: an answer is either of the two; an error wins.
+  const answer = error
+    ? {
+        error: error.slice(0, MAX_ERROR_CHARS),
+        ...(error_description && { errorDescription: error_description.slice(0, MAX_ERROR_CHARS) }),
+      }
+    : { code: code! } // one of them is there, as just seen
+  const box = parts.boxes.seal(
+    'hand-over',
+    { state, ...(opened.ok && { ...(iss !== undefined && { iss }), ...answer }) },
+    parts.clock() + HAND_OVER_MS,
+  )
+  exchange.respond(303, {
+    location: `${origin}/.sallyport/oidc/callback?box=${box}`,
+    'cache-control': 'no-store',
+    'referrer-policy': 'no-referrer',
+  })
+}

@@ -1,0 +1,81 @@
+// The check of a logout token (OpenID Connect Back-Channel Logout 1.0, section 2.6). Pure but for the keys, which the
+// caller brings. An ID token is none: it has no such event, and it has a nonce.
+
+import { decodeJwt, type JWTPayload } from 'jose'
+
+import { CLOCK_TOLERANCE_S, addressProblem, verifySignature, type SigningRules } from '../provider/signed-token.ts'
+
+const EVENT = 'http://schemas.openid.net/event/backchannel-logout'
+const MAX_TEXT = 255
+/** Longer than any URL of an issuer. Nothing of it is believed yet, and to read a host of foreign letters takes their square. */
+const MAX_ISSUER = 512
+/** An older one has been on its way too long; until then its `jti` is remembered. */
+export const LOGOUT_TOKEN_AGE_S = 300
+
+export interface LogoutTokenRules extends SigningRules {
+  issuer: string
+  clientId: string
+  now: number
+}
+
+/** Whom it is about: at least one of the two is there. */
+export interface LogoutToken {
+  jti: string
+  sub: string | undefined
+  sid: string | undefined
+}
+
+export type LogoutTokenVerdict =
+  | { ok: true; token: LogoutToken }
+  | { ok: false; reason: 'keys_unavailable' | 'refused'; detail: string }
+
+/** What a token says about who made it for whom, before anything of it is believed. Undefined where it is no JWT. */
+export function addresseesOf(token: string): { issuer: string; audience: readonly string[] } | undefined {
+  try {
+    const { iss, aud } = decodeJwt(token)
+    if (typeof iss !== 'string' || iss.length > MAX_ISSUER || aud === undefined) return undefined
+    return { issuer: iss, audience: Array.isArray(aud) ? aud : [aud] }
+  } catch {
+    return undefined // whatever jose has to say about it, it is no token
+  }
+}
+
+export async function verifyLogoutToken(token: string, rules: LogoutTokenRules): Promise<LogoutTokenVerdict> {
+  const signed = await verifySignature(token, rules)
+  if (!signed.ok) return { ok: false, reason: signed.reason, detail: signed.detail }
+  const { claims, typ } = signed
+  const detail =
+    headerProblem(typ) ?? claimProblem(claims) ?? addressProblem(claims, rules) ?? ageProblem(claims, rules)
+  if (detail !== undefined) return { ok: false, reason: 'refused', detail }
+  const { jti, sub, sid } = claims as { jti: string; sub?: string; sid?: string } // as claimProblem has seen
+  return { ok: true, token: { jti, sub, sid } }
+}
+
+/** `exp` came with the final text of the specification: Ory Hydra leaves it out. Age and `jti` bound a token all the same. */
+function ageProblem({ iat = 0 }: JWTPayload, { now }: LogoutTokenRules): string | undefined {
+  const ageS = Math.round(now / 1000 - iat)
+  return ageS > LOGOUT_TOKEN_AGE_S + CLOCK_TOLERANCE_S ? `it was issued ${ageS} s ago, which is too long` : undefined
+}
+
+/** Section 2.4: explicit typing is recommended, not required; providers that do not know it say JWT or nothing. */
+function headerProblem(typ: string | undefined): string | undefined {
+  if (typ === undefined || /^(?:application\/)?(?:logout\+jwt|jwt)$/i.test(typ)) return undefined
+  return `typ is ${typ.slice(0, 40)}`
+}
+
+function claimProblem({ jti, sub, sid, events, nonce }: JWTPayload): string | undefined {
+  if (!isText(jti)) return 'jti is not usable'
+  if (nonce !== undefined) return 'it has a nonce, as ID tokens have'
+  const event =
+    typeof events === 'object' && events !== null && Object.hasOwn(events, EVENT) && (events as Events)[EVENT]
+  if (typeof event !== 'object' || event === null) return 'it does not tell of a sign-out (events)'
+  if (sub === undefined && sid === undefined) return 'it has neither sub nor sid'
+  if ((sub !== undefined && !isText(sub)) || (sid !== undefined && !isText(sid))) return 'sub or sid is not usable'
+  return undefined
+}
+
+type Events = Record<string, unknown>
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && value !== '' && value.length <= MAX_TEXT
+}

@@ -1,0 +1,20 @@
+// The tokens of a session that is over, given back to the provider (RFC 7009). With openid-client, so it is loaded with
+// the first of them only.
+
+import { tokenRevocation } from 'openid-client'
+
+import type { Registration } from '../registration.ts'
+import type { Tokens } from '../../session/session-tokens.ts'
+
+/** Does nothing where the provider has no revocation endpoint. @throws what reasonOf() makes a sentence of */
+export async function revokeTokens({ refreshToken, accessToken }: Tokens, registration: Registration): Promise<void> {
+  const { configuration, metadata } = await registration.ready()
+  if (metadata.revocation_endpoint === undefined) return
+  // RFC 7009 2.1: with a refresh token its access tokens SHOULD go, and with an access token the refresh token MAY.
+  if (refreshToken !== undefined) {
+    await tokenRevocation(configuration, refreshToken, { token_type_hint: 'refresh_token' })
+  }
+  if (accessToken !== undefined) {
+    await tokenRevocation(configuration, accessToken.value, { token_type_hint: 'access_token' })
+  }
+}

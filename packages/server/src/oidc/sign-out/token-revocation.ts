@@ -1,0 +1,126 @@
+// Gives the tokens of sessions that somebody has ended back to the provider, behind everybody's back: a sign-out waits
+// for nothing of it, and nothing of it can fail a sign-out. Tried once: whatever comes of it, nobody here has the tokens
+// any more. What is held is bounded, and so is what a provider is asked at once.
+
+import type { SignInParts } from '../parts.ts'
+import type { Tokens } from '../../session/session-tokens.ts'
+import type { LiveSession } from '../../session/live-session.ts'
+
+/**
+ * How long a sign-out waits: the browser goes to the provider first, to end the session there. Keycloak forgets with a
+ * refresh token that its sessions had this client, in all browsers of that person, and could then tell nobody here of
+ * the sign-out; a token whose session is over by then ends nothing else.
+ */
+const AFTER_SIGN_OUT_MS = 60_000 // as long as the browser can go there with its hint
+const MAX_LATER = 1000
+const MAX_DUE = 10_000 // `relay session revoke --all`
+const MAX_AT_ONCE = 8
+const MAX_PAUSES = 1000 // agents bring providers of their own
+const PAUSE_MS = 60_000 // a provider that does not answer is spared the rest
+const LOOK_MS = 1000
+const GOODBYE_MS = 3000
+
+interface Job {
+  session: LiveSession
+  /** Undefined where they are still in the store. */
+  tokens: Tokens | undefined
+  from: number
+}
+
+type Parts = Pick<SignInParts, 'sessions' | 'clock' | 'log' | 'onFault' | 'registrationOf'>
+
+export class TokenRevocation {
+  readonly #parts: Parts
+  /** The oldest first. */
+  readonly #later: Job[] = []
+  readonly #due: Job[] = []
+  readonly #underWay = new Set<Promise<void>>()
+  /** By issuer: until when. */
+  readonly #pauses = new Map<string, number>()
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  /**
+   * @param tokens of the session; undefined where another process has ended it, and they are to be taken from the store
+   * @param afterSignOut whether a browser is on its way to the provider
+   */
+  add(session: LiveSession, tokens: Tokens | undefined, afterSignOut: boolean): void {
+    if (tokens && tokens.refreshToken === undefined && tokens.accessToken === undefined) return
+    if (afterSignOut && this.#later.length < MAX_LATER) {
+      this.#later.push({ session, tokens, from: this.#parts.clock() + AFTER_SIGN_OUT_MS })
+      this.#timer ??= setInterval(() => this.#look(), LOOK_MS).unref()
+      return
+    }
+    if (this.#due.length === MAX_DUE) {
+      this.#parts.log.warn(
+        { edge: session.row.edge, user: session.row.subject },
+        'too many sessions have ended at once to revoke all of their tokens',
+      )
+      return
+    }
+    this.#due.push({ session, tokens, from: 0 })
+    this.#pump()
+  }
+
+  /** Those that wait go at once, and what is not done after three seconds never is. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    for (const job of this.#later.splice(0)) this.#due.push(job)
+    this.#pump()
+    const late = Promise.withResolvers<void>()
+    const timer = setTimeout(late.resolve, GOODBYE_MS)
+    const finish = async (): Promise<void> => {
+      while (this.#underWay.size > 0) await Promise.race(this.#underWay)
+    }
+    await Promise.race([finish(), late.promise])
+    clearTimeout(timer)
+    this.#due.length = 0
+  }
+
+  #look(): void {
+    const now = this.#parts.clock()
+    while (this.#later[0] && now >= this.#later[0].from) this.#due.push(this.#later.shift()!) // it was just there
+    if (this.#later.length === 0) {
+      clearInterval(this.#timer)
+      this.#timer = undefined
+    }
+    this.#pump()
+  }
+
+  #pump(): void {
+    while (this.#underWay.size < MAX_AT_ONCE) {
+      const job = this.#due.shift()
+      if (!job) return
+      const running = this.#revoke(job)
+        .catch((error: unknown) => this.#parts.onFault(error, 'provider_request'))
+        .finally(() => {
+          this.#underWay.delete(running)
+          this.#pump()
+        })
+      this.#underWay.add(running)
+    }
+  }
+
+  async #revoke({ session, tokens: known }: Job): Promise<void> {
+    const { sessions, clock, log, registrationOf } = this.#parts
+    const { edge, issuer, subject: user } = session.row
+    try {
+      const tokens = known ?? (await sessions.tokens.take(session.key, clock()))
+      const registration = registrationOf(session.scope)
+      if (!tokens || !registration || clock() < (this.#pauses.get(issuer) ?? 0)) return
+      const { revokeTokens } = await import('./revoke-tokens.ts') // loaded with the first sign-in
+      await revokeTokens(tokens, registration)
+      this.#pauses.delete(issuer)
+    } catch (error) {
+      const { isUnreachable, reasonOf } = await import('../tokens/redeem-refresh-token.ts')
+      if (isUnreachable(error)) {
+        if (this.#pauses.size >= MAX_PAUSES) this.#pauses.clear()
+        this.#pauses.set(issuer, clock() + PAUSE_MS)
+      }
+      log.warn({ edge, issuer, user, reason: reasonOf(error) }, 'tokens could not be revoked at the provider')
+    }
+  }
+}

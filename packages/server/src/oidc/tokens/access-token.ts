@@ -1,0 +1,61 @@
+// The provider's access token, for apps that call the organisation's APIs as their visitor. Kept only where a route hands
+// it on: sealed in the store, and in memory for the sessions that use such a route.
+
+import type { Registration } from '../registration.ts'
+import type { SessionTokens, Tokens } from '../../session/session-tokens.ts'
+import type { LiveSession } from '../../session/live-session.ts'
+
+const MAX_TOKEN = 8192 // as a header: common servers take 16 KiB of them all together
+
+interface Answer {
+  access_token: string
+  /** Seconds. */
+  expires_in?: number | undefined
+}
+
+/** What to keep of the answer of a token endpoint. A token that is no header value, or too long for one, is not. */
+export function keptAccessToken(
+  { access_token, expires_in }: Answer,
+  { needs }: Pick<Registration, 'needs'>,
+  now: number,
+): Pick<Tokens, 'accessToken'> {
+  if (!needs.accessToken || access_token.length > MAX_TOKEN || !/^[\x21-\x7e]+$/.test(access_token)) return {}
+  return {
+    accessToken: { value: access_token, ...(expires_in !== undefined && { until: now + expires_in * 1000 }) },
+  }
+}
+
+interface Known {
+  claimsAt: number
+  token: Tokens['accessToken']
+}
+
+export class AccessTokens {
+  readonly #tokens: Pick<SessionTokens, 'read'>
+  readonly #known = new WeakMap<LiveSession, Known>()
+
+  constructor(tokens: Pick<SessionTokens, 'read'>) {
+    this.#tokens = tokens
+  }
+
+  /** Undefined where there is none, or none that is still good. Waits for the store once, and after each refresh. */
+  async of(session: LiveSession, now: number): Promise<string | undefined> {
+    const { claims_at: claimsAt } = session.row
+    let known = this.#known.get(session)
+    if (known?.claimsAt !== claimsAt) {
+      known = { claimsAt, token: await this.#read(session, now) }
+      this.#known.set(session, known)
+    }
+    const { token } = known
+    return token && now < (token.until ?? Infinity) ? token.value : undefined
+  }
+
+  async #read(session: LiveSession, now: number): Promise<Tokens['accessToken']> {
+    try {
+      return (await this.#tokens.read(session.key, now))?.tokens.accessToken
+    } catch {
+      // The store is down: what was known is still the best guess, and it says itself how long it is good.
+      return this.#known.get(session)?.token
+    }
+  }
+}

@@ -1,0 +1,98 @@
+// One refresh token, given to the provider for what is new (RFC 6749 6, OpenID Connect Core 12), and what its refusals
+// mean. With openid-client and jose, so it is loaded with the first sign-in only.
+
+import { decodeJwt } from 'jose'
+import { ResponseBodyError, refreshTokenGrant } from 'openid-client'
+
+import { StoreUnavailable } from '../../store/store.ts'
+import { keptAccessToken } from './access-token.ts'
+import { freshFor } from './fresh-for.ts'
+import { ProviderUnreachable } from '../provider/provider-fetch.ts'
+import { inWords } from '../provider/provider-words.ts'
+import type { Registration } from '../registration.ts'
+import type { Tokens } from '../../session/session-tokens.ts'
+import type { LiveSession } from '../../session/live-session.ts'
+import { idTokenOf } from '../provider/token-answer.ts'
+import { readVisitor, refusalOf, verifyTokens, type IdTokenClaims } from './verified-claims.ts'
+import type { VisitorClaims } from '../../session/session-row.ts'
+
+interface Redeemed {
+  tokens: Tokens
+  claims: VisitorClaims
+  freshMs: number
+}
+
+/**
+ * @param held the tokens of the session until now
+ * @param keep stores the new ones; called as soon as they are there, also where they then turn out to be wrong
+ * @throws what hasEnded(), isUnreachable() and reasonOf() tell apart
+ */
+export async function redeemRefreshToken(
+  session: LiveSession,
+  registration: Registration,
+  held: Tokens,
+  { clock, keep }: { clock: () => number; keep: (tokens: Tokens) => Promise<void> },
+): Promise<Redeemed> {
+  const ready = await registration.ready()
+  const answer = await refreshTokenGrant(ready.configuration, held.refreshToken ?? '')
+  const now = clock()
+  const { accessToken: _old, ...others } = held
+  const tokens: Tokens = { ...others, ...keptAccessToken(answer, registration, now) }
+  // RFC 6749 6: "The authorization server MAY issue a new refresh token, in which case the client MUST discard the old".
+  if (answer.refresh_token !== undefined) tokens.refreshToken = answer.refresh_token
+  let idToken: IdTokenClaims | undefined
+  try {
+    const written = idTokenOf(answer)
+    if (written !== undefined) {
+      idToken = await verifyTokens(written, registration, ready, { nonce: undefined, now })
+      tokens.idToken = written
+    }
+  } finally {
+    await keep(tokens) // whatever comes of it, the old refresh token may be used up
+  }
+  // OpenID Connect Core 12.2: the answer "might not contain an id_token". Then userinfo says what is new.
+  const claims = await readVisitor(idToken ?? oldClaims(session, tokens), answer.access_token, registration, ready, {
+    always: idToken === undefined,
+  })
+  return { tokens, claims, freshMs: freshFor(idToken ?? {}, registration, answer, now) }
+}
+
+/** Whether the provider has ended what the refresh token stood for (RFC 6749 5.2). */
+export function hasEnded(error: unknown): boolean {
+  return error instanceof ResponseBodyError && error.error === 'invalid_grant'
+}
+
+/** Whether asking again may help. */
+export function isUnreachable(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof ProviderUnreachable || cause instanceof StoreUnavailable) return true
+    if ('code' in cause && cause.code === 'provider_unreachable') return true
+  }
+  // RFC 6749 4.1.2.1 has these two for the authorization endpoint; token endpoints send them, too.
+  return (
+    error instanceof ResponseBodyError &&
+    (error.error === 'temporarily_unavailable' || error.error === 'server_error' || error.status === 429)
+  )
+}
+
+/** A sentence for the log. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof ResponseBodyError) return describeBodyError(error)
+  const refusal = refusalOf(error) // a token endpoint is told by its answer's body, just above
+  if (refusal !== undefined) return `the provider refuses the access token, or these credentials: ${refusal}`
+  if (!(error instanceof Error)) return String(error)
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof ProviderUnreachable) return cause.message // openid-client wraps it in "something went wrong"
+  }
+  return 'detail' in error && typeof error.detail === 'string' ? error.detail : error.message
+}
+
+/** RFC 6749 5.2 has a text for each, and openid-client looks at the first only: not everything can be put into a sentence. */
+export function describeBodyError({ error, error_description: said }: ResponseBodyError): string {
+  return `${inWords(error) ?? 'no error code'}: ${inWords(said) ?? 'no description'}`
+}
+
+/** What the last ID token said; it was verified when it came. */
+function oldClaims({ row }: LiveSession, { idToken }: Tokens): IdTokenClaims {
+  return { ...(idToken !== undefined && decodeJwt(idToken)), sub: row.subject }
+}

@@ -1,0 +1,44 @@
+// `any-of`: passes who satisfies one of several actions, in their order: a token for programs, a sign-in for people.
+
+import { RelayError } from '../../errors.ts'
+import type { Action } from '../../exchange/action.ts'
+
+/** @param alternatives each either passes an exchange on, answers it, or throws; what answers by itself stands last */
+export function anyOf(alternatives: readonly Action[]): Action {
+  return async (exchange, next) => {
+    const refusals: RelayError[] = []
+    for (const alternative of alternatives) {
+      let passed = false
+      try {
+        return await alternative(exchange, () => {
+          passed = true
+          return next()
+        })
+      } catch (error) {
+        // Behind next() it is the app's trouble, or another action's.
+        if (passed || !(error instanceof RelayError)) throw error
+        refusals.push(error)
+      }
+    }
+    throw summary(refusals)
+  }
+}
+
+/** What says most about the request: a wrong token before a missing password. With the challenges of all (RFC 9110 11.6.1). */
+function summary(refusals: readonly RelayError[]): RelayError {
+  const [first] = refusals.toSorted((one, other) => weightOf(other) - weightOf(one))
+  if (!first) throw new Error('any-of without alternatives')
+  if (first.status !== 401 || refusals.length === 1) return first
+  const challenges = [...new Set(refusals.flatMap(({ headers }) => headers?.['www-authenticate'] ?? []))]
+  return new RelayError(first.code, {
+    ...(first.detail !== undefined && { detail: first.detail }),
+    ...(challenges.length > 0 && { headers: { 'www-authenticate': challenges.join(', ') } }),
+  })
+}
+
+function weightOf({ status, code }: RelayError): number {
+  if (status >= 500 || status === 429) return 4
+  if (code === 'credentials_refused') return 3
+  if (status === 403) return code === 'ip_restricted' ? 0 : 3
+  return code === 'credentials_required' ? 1 : 2
+}

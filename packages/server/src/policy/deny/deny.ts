@@ -1,0 +1,11 @@
+// `deny`: nobody passes. The status is the operator's choice.
+
+import type { DenyConfig } from '../../config/config.ts'
+import { RelayError } from '../../errors.ts'
+import type { Action } from '../../exchange/action.ts'
+
+export function deny({ status_code }: DenyConfig): Action {
+  return async () => {
+    throw new RelayError('denied', { status: status_code })
+  }
+}

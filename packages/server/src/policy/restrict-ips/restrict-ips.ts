@@ -1,0 +1,21 @@
+// `restrict-ips`: who may come in, by address. Counts the socket's address, or what trusted proxies vouch for.
+
+import type { RestrictIpsConfig } from '../../config/config.ts'
+import { RelayError } from '../../errors.ts'
+import { UNKNOWN_ADDRESS, compileCidrs } from '../../exchange/client-ip.ts'
+import type { Action } from '../../exchange/action.ts'
+
+/**
+ * `deny` wins over `allow`; with an `allow` list, everyone else is refused with `ip_restricted`. Of an address that nobody can
+ * read it is not known whether `deny` lists it, so it passes neither.
+ */
+export function restrictIps({ allow, deny }: RestrictIpsConfig): Action {
+  const allowed = allow ? compileCidrs(allow) : () => true
+  const denied = deny ? compileCidrs(deny) : () => false
+  return async (exchange, next) => {
+    const { clientIp } = exchange
+    if (clientIp === UNKNOWN_ADDRESS || denied(clientIp) || !allowed(clientIp))
+      throw new RelayError('ip_restricted', { detail: clientIp })
+    await next()
+  }
+}
