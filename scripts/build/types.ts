@@ -3,7 +3,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 
 const SPECIFIER = /((?:import|export) (?:type )?(\{[^}]*\}|\*) from )'([^']+)';/g
 const DECLARED = /^export (?:declare )?(?:abstract )?(?:class|interface|type|const|function) (\w+)/gm
@@ -46,10 +46,10 @@ function protocolFile(emitted: string, names: string, specifier: string, from: s
   const [isProtocol, door] = /^@sallyport\/protocol(?:\/([\w-]+))?$/.exec(specifier) ?? []
   if (isProtocol === undefined) throw new Error(lost)
   const folder = join(emitted, 'protocol')
-  if (door !== undefined) return join(folder, `${door}.d.ts`)
+  const files = globSync('**/*.d.ts', { cwd: folder }).map((file) => join(folder, file))
   const wanted = names.replaceAll(/[{}\s]|\btype\b/g, '').split(',')
-  const files = globSync('*.d.ts', { cwd: folder }).map((file) => join(folder, file))
   const found = files.find((file) => {
+    if (door !== undefined) return basename(file) === `${door}.d.ts`
     const declared = new Set([...readFileSync(file, 'utf8').matchAll(DECLARED)].map(([, name]) => name))
     return wanted.every((name) => declared.has(name))
   })
