@@ -491,10 +491,10 @@ export class Relay {
       this.#fail(exchange, error)
     }
     try {
-      const milliseconds = performance.now() - exchange.startedAt
-      this.#metrics?.count(exchange.status, milliseconds, exchange.error?.publicCode)
+      const now = performance.now()
+      this.#metrics?.count(exchange.status, now - exchange.startedAt, exchange.error?.publicCode)
       if (exchange.error?.limit) this.#refusals.count(exchange.error.limit, exchange.clientIp)
-      if (this.#config.log.access || exchange.error) this.#accessLog.write(exchange, milliseconds)
+      if (this.#config.log.access || exchange.error) this.#accessLog.write(exchange, now)
     } catch (error) {
       this.#onFault(error, 'exchange')
     }

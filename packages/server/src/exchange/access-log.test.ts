@@ -48,7 +48,7 @@ type Parts = Partial<{ [Name in keyof typeof USUAL]: (typeof USUAL)[Name] | unde
 
 /** @param parts in place of the usual ones; others of an exchange, too */
 function exchangeOf(parts: Parts & { identity?: object; request?: object; target?: string }): Exchange {
-  return { ...USUAL, ...parts } as unknown as Exchange // all that a line is made of
+  return { ...USUAL, startedAt: performance.now() - 1, ...parts } as unknown as Exchange // all that a line is made of
 }
 
 /** What pino makes of the same. */
@@ -79,13 +79,19 @@ describe('AccessLog', () => {
   beforeEach(() => {
     lines = []
     mock.timers.enable({ apis: ['Date'], now: Date.UTC(2026, 10, 30, 20, 1, 2, 3) })
+    mock.method(performance, 'now', () => Date.now() - Date.UTC(2026, 10, 30))
   })
-  afterEach(() => mock.timers.reset())
+  afterEach(() => {
+    mock.timers.reset()
+    mock.restoreAll()
+  })
 
   function assertSame(log: Logger, exchange: Exchange, milliseconds = 1.94): void {
     lines = []
-    new AccessLog(log).write(exchange, milliseconds)
-    byPino(log, exchange, milliseconds)
+    const now = performance.now()
+    Object.assign(exchange, { startedAt: now - milliseconds })
+    new AccessLog(log).write(exchange, now)
+    byPino(log, exchange, now - exchange.startedAt)
     assert.equal(lines.length, 2)
     assert.equal(lines[0], lines[1])
   }
@@ -127,12 +133,27 @@ describe('AccessLog', () => {
     const accessLog = new AccessLog(log)
     for (let tick = 0; tick < 5; tick++) {
       lines = []
-      accessLog.write(exchangeOf({}), 1)
-      accessLog.write(exchangeOf({}), 1)
+      accessLog.write(exchangeOf({}), performance.now())
+      accessLog.write(exchangeOf({}), performance.now())
       byPino(log, exchangeOf({}), 1)
       assert.deepEqual(new Set(lines).size, 1)
       mock.timers.tick(tick * 500)
     }
+  })
+
+  it('shows within a second that the clock was set', () => {
+    let monotonic = 5000
+    mock.method(performance, 'now', () => monotonic)
+    const accessLog = new AccessLog(createLog({ level: 'info' }, output))
+    const timeAfter = (ms: number): unknown => {
+      monotonic += ms
+      accessLog.write(exchangeOf({}), monotonic)
+      return (JSON.parse(lines.pop() ?? '') as { time: unknown }).time // a line is JSON
+    }
+    assert.equal(timeAfter(0), '2026-11-30T20:01:02.003Z')
+    mock.timers.setTime(Date.UTC(2026, 10, 30, 19))
+    assert.equal(timeAfter(999), '2026-11-30T20:01:03.002Z')
+    assert.equal(timeAfter(1), '2026-11-30T19:00:00.000Z')
   })
 
   it('keeps what is bound to the log, such as the number of a worker', () => {
@@ -145,12 +166,12 @@ describe('AccessLog', () => {
   it('obeys the level of the log, also when that changes', () => {
     const log = createLog({ level: 'warn' }, output)
     const accessLog = new AccessLog(log)
-    accessLog.write(exchangeOf({}), 1)
+    accessLog.write(exchangeOf({}), performance.now())
     assert.equal(lines.length, 0)
     log.level = 'info'
-    accessLog.write(exchangeOf({}), 1)
+    accessLog.write(exchangeOf({}), performance.now())
     assert.equal(lines.length, 1)
-    new AccessLog(createLog({ level: 'silent' }, output)).write(exchangeOf({}), 1)
+    new AccessLog(createLog({ level: 'silent' }, output)).write(exchangeOf({}), performance.now())
     assert.equal(lines.length, 1)
   })
 
@@ -158,7 +179,7 @@ describe('AccessLog', () => {
     const log = createLog({ level: 'info', format: 'pretty' }, output)
     assertSame(log, exchangeOf({}))
     lines = []
-    new AccessLog(log, (tunnelId) => `agent of ${tunnelId}`).write(exchangeOf({}), 1)
+    new AccessLog(log, (tunnelId) => `agent of ${tunnelId}`).write(exchangeOf({}), performance.now())
     const [line] = lines.map((each) => JSON.parse(each) as { agent?: string; time: unknown }) // pino wrote it
     assert.deepEqual([line?.agent, typeof line?.time], ['agent of tun_1', 'number'])
     assertSame(pino({ base: { pid: 1 } }, output), exchangeOf({}))
@@ -167,7 +188,7 @@ describe('AccessLog', () => {
   it('writes a fault of the relay with its stack, as an error', () => {
     const log = createLog({ level: 'info' }, output).child({ worker: 2 })
     const error = new RelayError('internal', { cause: new TypeError('x is no y') })
-    new AccessLog(log).write(exchangeOf({ error }), 1)
+    new AccessLog(log).write(exchangeOf({ error }), performance.now())
     const [line] = lines.map((each) => JSON.parse(each) as Record<string, unknown>) // the log is JSON
     assert.equal(line?.level, 50)
     assert.equal(line?.worker, 2)
@@ -179,7 +200,7 @@ describe('AccessLog', () => {
     const secret = { authorization: 'evil', cookie: 'evil' }
     const identity = { subject: 'ada', accessToken: 'evil', jwt: 'evil' }
     const exchange = exchangeOf({ identity, request: { headers: secret }, target: '/page?code=evil' })
-    new AccessLog(log).write(exchange, 1)
+    new AccessLog(log).write(exchange, performance.now())
     assert.equal(lines.length, 1)
     assert.doesNotMatch(lines.join(''), /evil/)
   })

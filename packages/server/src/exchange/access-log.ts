@@ -10,6 +10,7 @@ import type { Exchange } from './exchange.ts'
 
 const PATH_MAX_CHARS = 2048 // a head may have 32 KiB, and a line is for reading
 const QUICK_MAX_CHARS = 128 // from about there JSON.stringify is as quick
+const CLOCK_MS = 1000 // within which a clock that was set shows in the lines
 const SPACE = 0x20
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
@@ -22,6 +23,9 @@ export class AccessLog {
   readonly #output: LineOutput | undefined
   /** Of the log, such as the number of a worker, as they stand in each line. */
   readonly #bindings: string
+  /** Of the system's clock beside the monotonic one, in milliseconds. */
+  #clockOffset = 0
+  #clockUntil = -Infinity
   #now = 0
   #time = ''
 
@@ -34,9 +38,10 @@ export class AccessLog {
     this.#bindings = bindings && `,${bindings}`
   }
 
-  write(exchange: Exchange, milliseconds: number): void {
+  /** @param now monotonic milliseconds */
+  write(exchange: Exchange, now: number): void {
     const { error, tunnelId } = exchange
-    const ms = Math.round(milliseconds * 10) / 10
+    const ms = Math.round((now - exchange.startedAt) * 10) / 10
     const detail = error?.detail ?? exchange.cutReason?.message
     // A reason is worth its stack only where the relay itself is at fault.
     const isFault = error?.code === 'internal'
@@ -62,7 +67,7 @@ export class AccessLog {
       return
     }
     if (!this.#log.isLevelEnabled('info')) return
-    const start = `{"level":30,"time":"${this.#timeNow()}"${this.#bindings}`
+    const start = `{"level":30,"time":"${this.#timeAt(now)}"${this.#bindings}`
     const asked = `,"requestId":"${exchange.requestId}","method":"${inJson(exchange.method)}","host":"${inJson(exchange.host)}","path":"${inJson(cut(exchange.path))}"`
     const answered = `,"status":${exchange.status},"ms":${ms},"clientIp":"${inJson(exchange.clientIp)}"`
     const edgeId = field(',"edgeId":"', exchange.edgeId || undefined)
@@ -72,9 +77,18 @@ export class AccessLog {
     this.#output.write(`${start}${asked}${answered}${edgeId}${tunnel}${user}${reason},"msg":"exchange"}\n`)
   }
 
-  /** Many lines share a millisecond, and to write its time takes as long as the rest of a line. */
-  #timeNow(): string {
-    const now = Date.now()
+  /**
+   * Many lines share a millisecond, and to write its time takes as long as the rest of a line. The system's clock is looked at
+   * once a second only: asking it costs as much as a tenth of the line.
+   *
+   * @param monotonic milliseconds
+   */
+  #timeAt(monotonic: number): string {
+    if (monotonic >= this.#clockUntil) {
+      this.#clockOffset = Date.now() - performance.now()
+      this.#clockUntil = monotonic + CLOCK_MS
+    }
+    const now = Math.round(monotonic + this.#clockOffset)
     if (now !== this.#now) {
       this.#now = now
       this.#time = new Date(now).toISOString()
