@@ -1,7 +1,7 @@
 // What our parsers accept, Node's strict parser accepts too, and reads the same out of it: the same head, the same end
 // of the body. Generated messages (seeded: grammar, then mutations) go through both.
 //
-// Responses: packages/server/src/forward/response-parser.ts beside the client of node:http, both in memory.
+// Responses: packages/server/src/forward/http1/response-parser.ts beside the client of node:http, both in memory.
 // Requests: through a whole relay and agent to an app that is node:http; the yardstick is a node:http server that gets
 // the visitor's bytes directly. The app may see less than that server, never more and never something else.
 // SALLYPORT_DIFFERENTIAL=seed,times looks at other messages, and at more of them.
@@ -14,7 +14,7 @@ import { connect } from 'node:net'
 import { Duplex } from 'node:stream'
 import { after, before, describe, it } from 'node:test'
 
-import { BadResponse, ResponseParser } from '../packages/server/src/forward/response-parser.ts'
+import { BadResponse, ResponseParser } from '../packages/server/src/forward/http1/response-parser.ts'
 import { makeRequest, makeResponse } from './support/odd-http1.ts'
 import { Random } from './support/random.ts'
 import { APP_HOST, startStack } from './support/stack.ts'

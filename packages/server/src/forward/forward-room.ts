@@ -7,11 +7,11 @@ import type { OnFault } from '../exchange/border.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
 import type { Deadlines } from './deadlines.ts'
-import type { Http2Pool } from './http2-pool.ts'
-import type { StreamPool } from './stream-pool.ts'
+import type { Http2Pool } from './http2/http2-pool.ts'
+import type { Http1Pool } from './http1/http1-pool.ts'
 
 export interface ForwardRoom {
-  readonly pool: StreamPool
+  readonly pool: Http1Pool
   readonly http2: Http2Pool
   readonly deadlines: Deadlines
   readonly limits: Limits

@@ -7,12 +7,12 @@ import type { RouteBackend } from '../backend/route-backend.ts'
 import type { OnFault } from '../exchange/border.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import { Deadlines } from './deadlines.ts'
-import { Http2Pool } from './http2-pool.ts'
+import { Http2Pool } from './http2/http2-pool.ts'
 import type { ForwardRoom } from './forward-room.ts'
-import { Http1Transfer } from './http1.ts'
-import { Http2Transfer } from './http2.ts'
+import { Http1Transfer } from './http1/http1-transfer.ts'
+import { Http2Transfer } from './http2/http2-transfer.ts'
 import { refuseLoop } from './refuse-loop.ts'
-import { StreamPool } from './stream-pool.ts'
+import { Http1Pool } from './http1/http1-pool.ts'
 import { UpgradeTransfer } from './upgrade.ts'
 
 export class Forwarder {
@@ -23,7 +23,7 @@ export class Forwarder {
   constructor(limits: Limits, timeouts: Timeouts, relayName: string, onFault: OnFault) {
     this.#relayName = relayName
     const deadlines = new Deadlines()
-    const pool = new StreamPool(
+    const pool = new Http1Pool(
       { maxIdlePerTunnel: limits.idle_streams_per_tunnel, maxIdleMs: timeouts.idle_stream_seconds * 1000, onFault },
       deadlines,
     )

@@ -5,7 +5,7 @@
 import { normalHeaderName } from '../model/normal-header-name.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import type { HeaderEdits } from '../exchange/header-edits.ts'
-import type { ResponseHead } from './response-parser.ts'
+import type { ResponseHead } from './http1/response-parser.ts'
 
 type RequestClass = 'pass' | 'drop' | 'cookie' | 'connection' | 'te' | 'expect'
 type ResponseClass = 'pass' | 'drop' | 'set-cookie' | 'trailer' | 'challenge' | 'length' | 'type'

@@ -5,7 +5,7 @@ import type { StreamReply } from '@sallyport/protocol'
 
 import type { RouteBackend } from '../backend/route-backend.ts'
 import { RelayError } from '../errors.ts'
-import { BadResponse } from './response-parser.ts'
+import { BadResponse } from './http1/response-parser.ts'
 
 /** No tunnel is left to try: none is online, or each one that is has been tried, or no more may be. */
 export function noTunnelError(backend: RouteBackend, tried: number, last: StreamReply | Error | undefined): RelayError {

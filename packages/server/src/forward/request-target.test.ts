@@ -13,10 +13,10 @@ import { Edge } from '../edge/edge.ts'
 import type { RouteBackend } from '../backend/route-backend.ts'
 import { Exchange } from '../exchange/exchange.ts'
 import { admit } from '../listener/admission.ts'
-import { Http1Response } from '../listener/http1-response.ts'
+import { Http1Response } from '../listener/http1/http1-response.ts'
 import type { Action } from '../exchange/action.ts'
 import { compose } from '../policy/compose.ts'
-import { writeHttp2Head } from './http2-headers.ts'
+import { writeHttp2Head } from './http2/http2-headers.ts'
 import { writeRequestHead } from './headers.ts'
 
 const BACKEND = {} as RouteBackend // nobody is picked here

@@ -1,5 +1,5 @@
 // One exchange on its way to an app and back: what is picked, tried again, given up, answered and held back is said here
-// once. Its kinds (http1.ts, http2.ts, upgrade.ts) know how the app is spoken to; the forwarder chooses among them.
+// once. Its kinds (in http1/ and http2/, and upgrade.ts) know how the app is spoken to; the forwarder chooses among them.
 // This is the hot path: one object and one promise for each exchange, no timers, no copies of bodies.
 //
 // Rules (RULES.md "Forwarding"): an exchange goes to a further tunnel only while nothing of it can have reached an app, or

@@ -17,16 +17,16 @@ import type { ForwardRoom } from './forward-room.ts'
 import { filterResponseHead, writeRequestHead } from './headers.ts'
 import type { RequestFraming } from './headers.ts'
 import { lostError, refusedHead } from './refusal.ts'
-import type { ResponseHead } from './response-parser.ts'
+import type { ResponseHead } from './http1/response-parser.ts'
 import { Transfer } from './transfer.ts'
-import { UpstreamConnection } from './upstream-connection.ts'
-import type { UpstreamHandler } from './upstream-connection.ts'
+import { Http1Connection } from './http1/http1-connection.ts'
+import type { Http1Handler } from './http1/http1-connection.ts'
 
 const WEBSOCKET_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11' // RFC 6455 1.3
 
-export class UpgradeTransfer extends Transfer implements UpstreamHandler {
+export class UpgradeTransfer extends Transfer implements Http1Handler {
   readonly #upgrade: Upgrade
-  #connection: UpstreamConnection | undefined
+  #connection: Http1Connection | undefined
 
   constructor(exchange: Exchange, upgrade: Upgrade, backend: RouteBackend, room: ForwardRoom) {
     super(exchange, backend, room, undefined, true)
@@ -46,9 +46,9 @@ export class UpgradeTransfer extends Transfer implements UpstreamHandler {
   protected override send(tunnel: Tunnel): void {
     if (tunnel.upstreamProtocol === 'http2') return this.fail(new RelayError('upgrade_unsupported'))
     const { exchange, room } = this
-    let connection: UpstreamConnection
+    let connection: Http1Connection
     try {
-      connection = new UpstreamConnection(tunnel, exchange.clientIp, room.limits.upstream_header_bytes, room.onFault)
+      connection = new Http1Connection(tunnel, exchange.clientIp, room.limits.upstream_header_bytes, room.onFault)
     } catch (error) {
       this.noteFailure(tunnel, error as Error) // pickLane and openStream throw ProtocolError only
       return this.attempt() // nothing was sent, so it costs no retry
@@ -155,7 +155,7 @@ export class UpgradeTransfer extends Transfer implements UpstreamHandler {
     connection?.destroy()
   }
 
-  protected override get source(): UpstreamConnection['stream'] | undefined {
+  protected override get source(): Http1Connection['stream'] | undefined {
     return this.#connection?.stream
   }
 

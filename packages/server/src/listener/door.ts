@@ -13,7 +13,7 @@ import type { OnFault } from '../exchange/border.ts'
 import type { LimitRefusals } from '../exchange/limit-refusals.ts'
 import { networkOf } from '../exchange/network-of.ts'
 import type { Place, Places } from './places.ts'
-import { rawAnswer } from './raw-answer.ts'
+import { rawAnswer } from './http1/raw-answer.ts'
 
 /** From the connection to the end of its one request: an agent needs two round trips with TLS. */
 const TRIAL_MS = 5000

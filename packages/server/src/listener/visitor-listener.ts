@@ -26,13 +26,13 @@ import type { Look } from '../pages/look.ts'
 import { admit } from './admission.ts'
 import type { Certificates } from './tls/certificates.ts'
 import { Door, limitError } from './door.ts'
-import { Http1Response } from './http1-response.ts'
+import { Http1Response } from './http1/http1-response.ts'
 import { Http2Visitors } from './http2/http2-visitors.ts'
-import { linger } from './linger.ts'
+import { linger } from './http1/linger.ts'
 import type { Places } from './places.ts'
 import { sniffPreface } from './http2/preface.ts'
 import { ProxyProtocol } from './proxy-protocol.ts'
-import { rawAnswer } from './raw-answer.ts'
+import { rawAnswer } from './http1/raw-answer.ts'
 
 // More pipelined requests than any real client sends; further ones end the connection.
 const PIPELINED_MAX = 64

@@ -3,37 +3,37 @@
 
 import type { StreamReply } from '@sallyport/protocol'
 
-import type { RouteBackend } from '../backend/route-backend.ts'
-import { RelayError } from '../errors.ts'
-import type { Exchange } from '../exchange/exchange.ts'
-import type { Tunnel } from '../tunnel/tunnel.ts'
-import type { ForwardRoom } from './forward-room.ts'
+import type { RouteBackend } from '../../backend/route-backend.ts'
+import { RelayError } from '../../errors.ts'
+import type { Exchange } from '../../exchange/exchange.ts'
+import type { Tunnel } from '../../tunnel/tunnel.ts'
+import type { ForwardRoom } from '../forward-room.ts'
 import {
   authenticatesConnection,
   filterResponseHead,
   framingOf,
   requestTrailersOf,
   writeRequestHead,
-} from './headers.ts'
-import type { RequestFraming } from './headers.ts'
-import { lostError } from './refusal.ts'
-import { RequestBody } from './request-body.ts'
-import type { BodySender } from './request-body.ts'
+} from '../headers.ts'
+import type { RequestFraming } from '../headers.ts'
+import { lostError } from '../refusal.ts'
+import { RequestBody } from '../request-body.ts'
+import type { BodySender } from '../request-body.ts'
 import { BadResponse } from './response-parser.ts'
 import type { ResponseHead } from './response-parser.ts'
-import { Transfer } from './transfer.ts'
-import { PROBE_AFTER_MS, UpstreamConnection } from './upstream-connection.ts'
-import type { UpstreamHandler } from './upstream-connection.ts'
+import { Transfer } from '../transfer.ts'
+import { PROBE_AFTER_MS, Http1Connection } from './http1-connection.ts'
+import type { Http1Handler } from './http1-connection.ts'
 
 // An answer up to this size leaves as one text with its head; beyond it making the text costs more than it saves.
 const ONE_TEXT_BYTES = 4096
 const CRLF = Buffer.from('\r\n')
 
-export class Http1Transfer extends Transfer implements UpstreamHandler, BodySender {
+export class Http1Transfer extends Transfer implements Http1Handler, BodySender {
   readonly #framing: RequestFraming
   /** Undefined where the request has none. */
   readonly #body: RequestBody | undefined
-  #connection: UpstreamConnection | undefined
+  #connection: Http1Connection | undefined
   #retriedStale = false
   #headWaits = false
   /** What the answer's `Connection` lists. */
@@ -58,7 +58,7 @@ export class Http1Transfer extends Transfer implements UpstreamHandler, BodySend
     const { exchange, room } = this
     let connection = this.#mayRide && !this.#retriedStale ? room.pool.take(tunnel) : undefined
     try {
-      connection ??= new UpstreamConnection(tunnel, exchange.clientIp, room.limits.upstream_header_bytes, room.onFault)
+      connection ??= new Http1Connection(tunnel, exchange.clientIp, room.limits.upstream_header_bytes, room.onFault)
     } catch (error) {
       this.noteFailure(tunnel, error as Error) // pickLane and openStream throw ProtocolError only
       return this.attempt() // nothing was sent, so it costs no retry
@@ -214,7 +214,7 @@ export class Http1Transfer extends Transfer implements UpstreamHandler, BodySend
     connection?.destroy()
   }
 
-  protected override get source(): UpstreamConnection['stream'] | undefined {
+  protected override get source(): Http1Connection['stream'] | undefined {
     return this.#connection?.stream
   }
 

@@ -2,8 +2,8 @@
 
 import { STATUS_CODES } from '@sallyport/protocol/node-http'
 
-import type { RelayError } from '../errors.ts'
-import { PAGE_TEXTS } from '../texts/page-texts.ts'
+import type { RelayError } from '../../errors.ts'
+import { PAGE_TEXTS } from '../../texts/page-texts.ts'
 
 /** A whole answer of HTTP/1.1, the last one on its connection. */
 export function rawAnswer(refusal: RelayError): string {

@@ -12,12 +12,12 @@ import type { ClientHttp2Session, ClientHttp2Stream, Settings } from 'node:http2
 import { ProtocolError, decodeStreamReply, outliveStreams, watchEnd } from '@sallyport/protocol'
 import type { StreamReply, YamuxStream } from '@sallyport/protocol'
 
-import { RelayError } from '../errors.ts'
-import { within } from '../exchange/border.ts'
-import type { Bordered, OnFault } from '../exchange/border.ts'
-import type { Lane, Tunnel } from '../tunnel/tunnel.ts'
-import type { Watched } from './deadlines.ts'
-import { PROBE_AFTER_MS } from './upstream-connection.ts'
+import { RelayError } from '../../errors.ts'
+import { within } from '../../exchange/border.ts'
+import type { Bordered, OnFault } from '../../exchange/border.ts'
+import type { Lane, Tunnel } from '../../tunnel/tunnel.ts'
+import type { Watched } from '../deadlines.ts'
+import { PROBE_AFTER_MS } from '../http1/http1-connection.ts'
 
 /** Exchanges at once on one connection, as most servers allow; further ones get a connection of their own. */
 const STREAMS_MAX = 100

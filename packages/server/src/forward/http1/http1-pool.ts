@@ -1,28 +1,28 @@
 // Kept-alive connections to apps, per tunnel, last in first out: the warmest is the least likely to be stale.
 // Only exchanges that may be repeated ride them (RULES.md "Forwarding").
 
-import type { OnFault } from '../exchange/border.ts'
-import type { Lane, Tunnel } from '../tunnel/tunnel.ts'
-import type { Deadlines, Watched } from './deadlines.ts'
-import type { UpstreamConnection } from './upstream-connection.ts'
+import type { OnFault } from '../../exchange/border.ts'
+import type { Lane, Tunnel } from '../../tunnel/tunnel.ts'
+import type { Deadlines, Watched } from '../deadlines.ts'
+import type { Http1Connection } from './http1-connection.ts'
 
 const WARMEST = 8
 // Of streams that were opened because their request may ride no kept one (a POST) so many are kept: they are not what
 // there is a lack of, and each costs the app a connection, which may be a thread of its own.
 const SPARES = 8
 
-export interface StreamPoolOptions {
+export interface Http1PoolOptions {
   maxIdlePerTunnel: number
   maxIdleMs: number
   onFault: OnFault
 }
 
-export class StreamPool implements Watched {
+export class Http1Pool implements Watched {
   place = -1
-  readonly #options: StreamPoolOptions
-  readonly #idle = new Map<Tunnel, UpstreamConnection[]>()
+  readonly #options: Http1PoolOptions
+  readonly #idle = new Map<Tunnel, Http1Connection[]>()
 
-  constructor(options: StreamPoolOptions, deadlines: Deadlines) {
+  constructor(options: Http1PoolOptions, deadlines: Deadlines) {
     this.#options = options
     deadlines.add(this)
   }
@@ -31,7 +31,7 @@ export class StreamPool implements Watched {
    * The warmest idle connection of a tunnel, if there is one on a lane that should be used. Among the warmest few, one
    * on a lane where a message leaves in this turn anyway: so an agent with several connections costs no more than with one.
    */
-  take(tunnel: Tunnel): UpstreamConnection | undefined {
+  take(tunnel: Tunnel): Http1Connection | undefined {
     const idle = this.#idle.get(tunnel)
     if (!idle) return undefined
     const end = idle.length - 1
@@ -51,7 +51,7 @@ export class StreamPool implements Watched {
    * Keeps a connection whose exchange is complete in both directions.
    * @param isSpare whether the exchange would have opened it even with others idle
    */
-  put(connection: UpstreamConnection, isSpare: boolean): void {
+  put(connection: Http1Connection, isSpare: boolean): void {
     const { tunnel, lane } = connection
     if (!lane.isBest) {
       connection.destroy()

@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http'
 
 import { STATUS_CODES, ServerResponse } from '@sallyport/protocol/node-http'
 
-import type { VisitorResponse } from '../exchange/exchange.ts'
+import type { VisitorResponse } from '../../exchange/exchange.ts'
 
 export class Http1Response<Request extends IncomingMessage = IncomingMessage>
   extends ServerResponse<Request>

@@ -7,16 +7,16 @@
 import { decodeStreamReply } from '@sallyport/protocol'
 import type { StreamReply, YamuxStream } from '@sallyport/protocol'
 
-import { within } from '../exchange/border.ts'
-import type { Bordered, OnFault } from '../exchange/border.ts'
-import type { Lane, Tunnel } from '../tunnel/tunnel.ts'
+import { within } from '../../exchange/border.ts'
+import type { Bordered, OnFault } from '../../exchange/border.ts'
+import type { Lane, Tunnel } from '../../tunnel/tunnel.ts'
 import { BadResponse, ResponseParser } from './response-parser.ts'
 import type { ResponseHandler } from './response-parser.ts'
 
 /** A stream without a reply for so long makes the session prove that it is alive. */
 export const PROBE_AFTER_MS = 2000
 
-export interface UpstreamHandler extends ResponseHandler, Bordered {
+export interface Http1Handler extends ResponseHandler, Bordered {
   /** The agent said whether it reached the app. Called once per connection. */
   onReply(reply: StreamReply): void
   /** What has come so far has been told. */
@@ -27,7 +27,7 @@ export interface UpstreamHandler extends ResponseHandler, Bordered {
   onLost(error: Error): void
 }
 
-export class UpstreamConnection implements Bordered {
+export class Http1Connection implements Bordered {
   readonly tunnel: Tunnel
   readonly lane: Lane
   readonly stream: YamuxStream
@@ -40,7 +40,7 @@ export class UpstreamConnection implements Bordered {
 
   readonly #parser: ResponseParser
   readonly #onFault: OnFault
-  #handler: UpstreamHandler | undefined
+  #handler: Http1Handler | undefined
   #replyKept: Buffer | undefined
   #onIdleGone: (() => void) | undefined
   #lost: Error | undefined
@@ -71,7 +71,7 @@ export class UpstreamConnection implements Bordered {
   }
 
   /** Starts an exchange; the request itself goes to `stream`. */
-  begin(method: string, handler: UpstreamHandler, wantsUpgrade = false): void {
+  begin(method: string, handler: Http1Handler, wantsUpgrade = false): void {
     this.#handler = handler
     this.#onIdleGone = undefined
     this.hasAnswered = false
