@@ -22,6 +22,7 @@ const HOUSES: Readonly<Record<'server' | 'agent' | 'protocol', House>> = {
       ['cli'],
       ['workers'],
       ['server'],
+      ['build'],
       ['admin'],
       ['operator'],
       ['listener'],

@@ -7,23 +7,25 @@ import { getHeapStatistics } from 'node:v8'
 import { BufferBudget } from '@sallyport/protocol'
 
 import { AdminListener } from './admin/admin-listener.ts'
-import { Metrics } from './admin/metrics.ts'
+import { Metrics, type Readings } from './admin/metrics.ts'
 import { OperatorSocket } from './admin/operator-socket.ts'
-import type { Config, EdgeConfig } from './config/config.ts'
-import { cookieDomainsOf } from './config/cookie-domains.ts'
+import { lookOf } from './build/look-of.ts'
+import { openEndpoints } from './build/open-endpoints.ts'
+import { policyParts } from './build/policy-parts.ts'
+import { listenForVisitors } from './build/visitor-listeners.ts'
+import type { Config } from './config/config.ts'
 import { IssuerReach } from './config/issuer-reach.ts'
 import { operatorSocketOf } from './config/store-location.ts'
 import { ConfiguredEdges } from './edge/configured-edges.ts'
 import { EdgeTable } from './edge/edge-table.ts'
-import { Endpoints } from './edge/endpoints.ts'
+import type { Endpoints } from './edge/endpoints.ts'
 import { handle } from './edge/handle.ts'
-import { originOn } from './edge/origin-on.ts'
+import { serveIn, type Serve } from './edge/serve.ts'
 import { ConfigError } from './errors.ts'
 import { AccessLog } from './exchange/access-log.ts'
 import { Attempts } from './exchange/attempts.ts'
 import type { AttemptSharing } from './exchange/attempts.ts'
 import type { OnFault } from './exchange/border.ts'
-import { compileCidrs } from './exchange/client-ip.ts'
 import type { Exchange } from './exchange/exchange.ts'
 import { LimitRefusals } from './exchange/limit-refusals.ts'
 import { Forwarder } from './forward/forwarder.ts'
@@ -34,30 +36,23 @@ import { listen } from './listener/listen.ts'
 import { compareWithLimits, openFilesLimit, OpenFilesWatch, shareFiles } from './listener/open-files.ts'
 import { Places } from './listener/places.ts'
 import { readFiles } from './listener/tls/read-files.ts'
-import type { Logos } from './pages/read-logos.ts'
-import { VisitorListener } from './listener/visitor-listener.ts'
+import type { VisitorListener } from './listener/visitor-listener.ts'
 import type { Logger } from './log.ts'
 import type { Meeting, Neighbours } from './node/neighbours.ts'
 import { ProcessView } from './operator/process-view.ts'
 import type { Answer, Question } from './operator/questions.ts'
 import type { RelayFacts } from './operator/relay-status.ts'
-import { PLAIN_LOOK, makeLook, type Look } from './pages/look.ts'
-import { buildPolicy, type PolicyParts } from './policy/build-policy.ts'
-import { PasswordQueue } from './policy/basic-auth/password-queue.ts'
-import { PasswordTries } from './policy/basic-auth/password-tries.ts'
 import { IdentityTokens } from './identity/identity-tokens.ts'
 import type { IdentityTokensInit } from './identity/identity-tokens.ts'
-import { EndpointChecks } from './oidc/check/endpoint-check.ts'
-import { jwtValidation } from './policy/jwt-validation/jwt-validation.ts'
 import type { ProviderAuthorities } from './oidc/provider/provider-authorities.ts'
-import { providerFetch, type ProviderFetch } from './oidc/provider/provider-fetch.ts'
 import { SignIn } from './oidc/sign-in.ts'
 import { ServiceTokens } from './policy/require-service-token/service-tokens.ts'
 import { openSqliteStore } from './store/sqlite-store.ts'
 import type { Store } from './store/store.ts'
+import { PLAIN_LOOK } from './pages/look.ts'
 import { Authtokens } from './tunnel/authtokens.ts'
 import { Registry } from './tunnel/registry.ts'
-import { Reservations } from './tunnel/reservations.ts'
+import type { Tunnel } from './tunnel/tunnel.ts'
 import { RELAY_VERSION } from './version.ts'
 
 export { redirectUri } from './model/redirect-uri.ts'
@@ -89,12 +84,6 @@ export interface WorkerOptions {
   othersFinished: () => Promise<void>
 }
 
-/**
- * What the policies of an edge work with.
- * @param authtokenId of the agent that brought the edge; undefined where the operator wrote it
- */
-type PartsOf = (edgeId: string, authtokenId?: string) => PolicyParts
-
 /** Where a running relay listens. */
 export interface RelayAddresses {
   http?: AddressInfo
@@ -121,7 +110,6 @@ export async function startRelay(config: Config, options: RelayOptions): Promise
 export class Relay {
   readonly #config: Config
   readonly #log: Logger
-  readonly #accessLog: AccessLog
   readonly #logOutput: RelayOptions['logOutput']
   readonly #env: NodeJS.ProcessEnv
   readonly #node: NodeOptions | undefined
@@ -132,7 +120,7 @@ export class Relay {
   readonly #refusals: LimitRefusals
   /** Where the providers may be that agents name. */
   readonly #issuers: IssuerReach
-  readonly #strictTransport: string | undefined
+  readonly #metrics: Metrics
   /** Of pages that are no edge's. */
   #look = PLAIN_LOOK
   /** Ends what policies do by themselves. */
@@ -143,6 +131,7 @@ export class Relay {
   #identityTokens: IdentityTokens | undefined
   #serviceTokens: ServiceTokens | undefined
   #signIn: SignIn | undefined
+  #configured: ConfiguredEdges | undefined
   #agentEndpoints: Endpoints | undefined
   #certificates: Certificates | undefined
   #authorities: ProviderAuthorities | undefined
@@ -153,7 +142,6 @@ export class Relay {
   #view: ProcessView | undefined
   #operator: OperatorSocket | undefined
   #openFiles: OpenFilesWatch | undefined
-  #metrics: Metrics | undefined
   #addresses: RelayAddresses | undefined
   readonly #startedAt = Date.now()
   #notReady: string | undefined = 'starting'
@@ -164,16 +152,15 @@ export class Relay {
   constructor(config: Config, { log, logOutput, env, node, worker }: RelayOptions) {
     this.#config = config
     this.#log = log
-    this.#accessLog = new AccessLog(log, (tunnelId) => this.#registry.tunnels.get(tunnelId)?.metadata)
     this.#logOutput = logOutput
     this.#env = env
     this.#node = node
     this.#worker = worker
     this.#issuers = new IssuerReach(config)
-    const { limits, timeouts, public_url: publicUrl, tls } = config
-    this.#strictTransport = tls.hsts_seconds > 0 ? `max-age=${tls.hsts_seconds}` : undefined
+    const { limits, timeouts, public_url: publicUrl } = config
     this.#forwarder = new Forwarder(limits, timeouts, publicUrl.host, this.#onFault)
     this.#refusals = new LimitRefusals(log)
+    this.#metrics = new Metrics(this.#readings())
   }
 
   /** @throws before start() has finished */
@@ -229,7 +216,17 @@ export class Relay {
       countAttempts: (of) => this.#countAttempts(of, config.limits.callbacks_per_minute),
     })
     this.#signIn = signIn
-    const partsOf = this.#policyParts(signIn, identityTokens, this.#serviceTokens)
+    const partsOf = policyParts({
+      config,
+      signIn,
+      identityTokens,
+      serviceTokens: this.#serviceTokens,
+      authorities,
+      issuers: this.#issuers,
+      countAttempts: (of, perMinute) => this.#countAttempts(of, perMinute),
+      closing: this.#policies.signal,
+      log,
+    })
     const configured = new ConfiguredEdges({
       edges: this.#edges,
       registry: this.#registry,
@@ -238,10 +235,25 @@ export class Relay {
       log,
       lookOf: (edge) => lookOf(config, edge, logos),
     })
+    this.#configured = configured
     for (const edge of config.edges) configured.add(edge, partsOf(edge.id))
     signIn.endStale(config.edges.map(({ id }) => id))
 
-    const endpoints = await this.#openEndpoints(store, signIn, keys, partsOf)
+    const endpoints = await openEndpoints({
+      config,
+      store,
+      keys,
+      edges: this.#edges,
+      registry: this.#registry,
+      authtokens: this.#authtokens,
+      signIn,
+      issuers: this.#issuers,
+      partsOf,
+      refusals: this.#refusals,
+      look: this.#look,
+      log,
+      onFault: this.#onFault,
+    })
     this.#agentEndpoints = endpoints
 
     // 3. Agents, then visitors: the first visitor may find a tunnel.
@@ -280,26 +292,6 @@ export class Relay {
       },
     })
     this.#agents = agents
-    const metrics = new Metrics({
-      tunnelSessions: () => agents.sessions.size,
-      tunnels: () => this.#registry.tunnels.size,
-      tunnelsAside: () => [...this.#registry.tunnels.values()].filter(({ health }) => health.isAside).length,
-      tunnelsUnhealthy: () =>
-        [...this.#registry.tunnels.values()].filter(({ health }) => !health.isReportedHealthy).length,
-      tunnelsFailing: () => configured.failingAt(performance.now()) + endpoints.failingAt(performance.now()),
-      retries: () => {
-        const [ours, theirs] = [configured.retries, endpoints.retries]
-        return { granted: ours.granted + theirs.granted, refused: ours.refused + theirs.refused }
-      },
-      visitorSessions: () => signIn.sessionCount,
-      storeHealthy: () => store.healthy,
-      limitRefusals: () => this.#refusals.totals(),
-      openFilesShort: () => this.#openFiles?.isShort ?? false,
-      hops: () => this.#neighbours?.hops ?? 0,
-      logLinesDropped: () => this.#logOutput?.droppedLines ?? 0,
-      certificates: () => this.#certificates?.known ?? [],
-    })
-    this.#metrics = metrics
     const view = new ProcessView({
       nodeId,
       registry: this.#registry,
@@ -321,7 +313,7 @@ export class Relay {
       this.#admin = new AdminListener({
         address: config.listen.admin,
         hosts: config.listen.admin_hosts,
-        metrics,
+        metrics: this.#metrics,
         notReady: () => this.#notReady ?? this.#storeLoss,
         log: this.#log,
       })
@@ -346,7 +338,7 @@ export class Relay {
 
   /** For whoever adds up several: AggregatorRegistry.aggregate() takes it. */
   async metrics(): Promise<object> {
-    return (await this.#metrics?.json()) ?? []
+    return this.#metrics.json()
   }
 
   /**
@@ -419,103 +411,77 @@ export class Relay {
     await this.#admin?.close()
   }
 
-  async #listenForVisitors(
-    signIn: SignIn,
-    agents: AgentListener,
-    places: Places,
-  ): Promise<Omit<RelayAddresses, 'admin'>> {
-    const { listen: addresses, public_url: publicUrl, limits, timeouts, trusted_proxies } = this.#config
+  #listenForVisitors(signIn: SignIn, agents: AgentListener, places: Places): Promise<Omit<RelayAddresses, 'admin'>> {
     const gate = {
       edges: this.#edges,
       forwarder: this.#forwarder,
-      publicHost: publicUrl.hostname,
+      publicHost: this.#config.public_url.hostname,
       publicPages: (exchange: Exchange) => signIn.publicPages(exchange),
       edgePages: (exchange: Exchange) => signIn.edgePages(exchange),
     }
-    const common = {
-      limits,
+    return listenForVisitors({
+      config: this.#config,
+      edges: this.#edges,
+      serve: this.#serve(),
+      handle: (exchange) => handle(exchange, gate),
+      agents,
+      isConfigured: (host) => this.#agentEndpoints?.isConfigured(host) !== false,
       places,
       refusals: this.#refusals,
-      timeouts,
-      log: this.#log,
+      certificates: this.#certificates,
       reusePort: this.#worker !== undefined,
-      allowedUpgrades: new Set(
-        this.#config.edges.flatMap(({ routes }) => routes.flatMap((each) => each.allow_upgrades ?? [])),
-      ),
-      isTrustedProxy: trusted_proxies.length > 0 ? compileCidrs(trusted_proxies) : () => false,
-      // Agents may use any name of this machine that the configuration gives to no edge, e.g. its address on the inside;
-      // and no agent can take such a name from the others by an endpoint.
-      isAgentHost: (host: string) => this.#agentEndpoints?.isConfigured(host) === false,
       look: this.#look,
-      onAgent: agents.accept.bind(agents),
+      log: this.#log,
       onFault: this.#onFault,
-    }
-    const onExchange = (exchange: Exchange): Promise<void> => this.#run(exchange, (each) => handle(each, gate))
-    const found: Omit<RelayAddresses, 'admin'> = {}
-    if (addresses.https && this.#certificates) {
-      const https = new VisitorListener({
-        ...common,
-        address: addresses.https,
-        certificates: this.#certificates,
-        http2: addresses.http2 !== 'none',
-        onExchange,
-      })
-      this.#visitors.push(https)
-      found.https = await listen(https, 'listen.https', addresses.https)
-    }
-    if (addresses.http) {
-      // With TLS on, plain HTTP only shows the way, and agents may not send their authtoken over it.
-      const port = found.https && found.https.port !== 443 ? `:${found.https.port}` : ''
-      const http = new VisitorListener({
-        ...common,
-        ...(found.https && { isAgentHost: () => false }),
-        address: addresses.http,
-        http2: addresses.http2 === 'all',
-        onExchange: found.https
-          ? (exchange) => this.#run(exchange, async (each) => this.#redirectToHttps(each, port))
-          : onExchange,
-      })
-      this.#visitors.push(http)
-      found.http = await listen(http, 'listen.http', addresses.http)
-    }
-    return found
+      onMade: (listener) => void this.#visitors.push(listener),
+    })
   }
 
-  /** One exchange from start to log line. Never rejects. */
-  async #run(exchange: Exchange, serve: (exchange: Exchange) => Promise<void>): Promise<void> {
-    exchange.look = this.#look
-    if (this.#strictTransport !== undefined) exchange.holdToHttps(this.#strictTransport)
-    try {
-      await serve(exchange)
-    } catch (error) {
-      this.#fail(exchange, error)
-    }
-    try {
-      const now = performance.now()
-      this.#metrics?.count(exchange.status, now - exchange.startedAt, exchange.error?.publicCode)
-      if (exchange.error?.limit) this.#refusals.count(exchange.error.limit, exchange.clientIp)
-      if (this.#config.log.access || exchange.error) this.#accessLog.write(exchange, now)
-    } catch (error) {
-      this.#onFault(error, 'exchange')
-    }
-  }
-
-  #fail(exchange: Exchange, thrown: unknown): void {
-    try {
-      exchange.fail(thrown)
-    } catch (error) {
-      // Not even the refusal can be told.
-      this.#onFault(error, 'exchange')
-      exchange.cut(new Error('the refusal could not be sent', { cause: error }))
-      return
-    }
-    if (exchange.error?.code === 'internal') this.#metrics?.countFault('exchange') // its line has the stack
+  #serve(): Serve {
+    const { log: wanted, tls } = this.#config
+    return serveIn({
+      accessLog: new AccessLog(this.#log, (tunnelId) => this.#registry.tunnels.get(tunnelId)?.metadata),
+      logsAll: wanted.access,
+      counts: this.#metrics,
+      refusals: this.#refusals,
+      look: this.#look,
+      strictTransport: tls.hsts_seconds > 0 ? `max-age=${tls.hsts_seconds}` : undefined,
+      onFault: this.#onFault,
+    })
   }
 
   /** What was thrown within a border, where no exchange is there to tell of it. */
   readonly #onFault: OnFault = (thrown, border, about) => {
-    this.#metrics?.countFault(border)
+    this.#metrics.countFault(border)
     this.#log.error({ err: thrown, border, ...about }, 'internal error')
+  }
+
+  #readings(): Readings {
+    const tunnels = (): Tunnel[] => [...this.#registry.tunnels.values()]
+    return {
+      tunnelSessions: () => this.#agents?.sessions.size ?? 0,
+      tunnels: () => this.#registry.tunnels.size,
+      tunnelsAside: () => tunnels().filter(({ health }) => health.isAside).length,
+      tunnelsUnhealthy: () => tunnels().filter(({ health }) => !health.isReportedHealthy).length,
+      tunnelsFailing: () => {
+        const now = performance.now()
+        return (this.#configured?.failingAt(now) ?? 0) + (this.#agentEndpoints?.failingAt(now) ?? 0)
+      },
+      retries: () => {
+        const [ours, theirs] = [this.#configured?.retries, this.#agentEndpoints?.retries]
+        return {
+          granted: (ours?.granted ?? 0) + (theirs?.granted ?? 0),
+          refused: (ours?.refused ?? 0) + (theirs?.refused ?? 0),
+        }
+      },
+      visitorSessions: () => this.#signIn?.sessionCount ?? 0,
+      storeHealthy: () => this.#store?.healthy ?? false,
+      limitRefusals: () => this.#refusals.totals(),
+      openFilesShort: () => this.#openFiles?.isShort ?? false,
+      hops: () => this.#neighbours?.hops ?? 0,
+      logLinesDropped: () => this.#logOutput?.droppedLines ?? 0,
+      certificates: () => this.#certificates?.known ?? [],
+    }
   }
 
   /** Over all workers. @param of what is counted: the workers agree on it */
@@ -525,79 +491,10 @@ export class Relay {
     shared?.listen(of, (address) => attempts.hear(address, Date.now()))
     return attempts
   }
-
-  #redirectToHttps(exchange: Exchange, port: string): void {
-    const { host, target } = exchange
-    if (host !== this.#config.public_url.hostname) this.#edges.at(host)
-    exchange.respond(308, { location: `https://${host}${port}${target}`, 'cache-control': 'no-store' })
-  }
-
-  /** Behind the edges of the configuration, which win. */
-  async #openEndpoints(store: Store, signIn: SignIn, keys: Keys, partsOf: PartsOf): Promise<Endpoints> {
-    const { public_url: publicUrl, domain, require_sign_in, identity_jwt, limits } = this.#config
-    const { authtokens } = this
-    const checks = new EndpointChecks({ publicOrigin: publicUrl.origin, issuers: this.#issuers, log: this.#log })
-    return new Endpoints({
-      edges: this.#edges,
-      registry: this.#registry,
-      reservations: await Reservations.open(store),
-      publicUrl,
-      domain,
-      originOf: (host) => originOn(publicUrl, host),
-      requireSignIn: require_sign_in,
-      cookieDomains: cookieDomainsOf(this.#config.edges),
-      issuers: this.#issuers,
-      identityJwt: identity_jwt,
-      maxPerAuthtoken: limits.endpoints_per_authtoken,
-      refusals: this.#refusals,
-      hostKey: keys.deriveKey('endpoint host'),
-      policyOf: (policy, edgeId, authtokenId) => buildPolicy(policy, partsOf(edgeId, authtokenId)),
-      checkSignIn: (config, authtokenId) => checks.check(config, authtokenId),
-      forgetSignIns: (edgeId) => signIn.forget(edgeId),
-      isValid: (id) => authtokens.list().some((one) => one.id === id && one.revoked_at === undefined),
-      look: this.#look,
-      log: this.#log,
-      onFault: this.#onFault,
-    })
-  }
-
-  #policyParts(signIn: SignIn, identityTokens: IdentityTokens, serviceTokens: ServiceTokens): PartsOf {
-    const { identity_jwt, limits, timeouts } = this.#config
-    const clock = Date.now
-    const perUser = limits.failed_passwords_per_user_per_minute
-    const passwordTries = new PasswordTries({
-      byNetwork: this.#countAttempts('failed passwords', limits.failed_passwords_per_minute),
-      byUser: this.#countAttempts('failed passwords of a user', perUser),
-      byNobody: this.#countAttempts('failed passwords of nobody', perUser),
-    })
-    const passwordQueue = new PasswordQueue(clock)
-    const fetchFrom = (home: string, caFile?: string): ProviderFetch =>
-      providerFetch(timeouts.provider_seconds * 1000, home, undefined, this.#authorities?.of(caFile))
-    return (edgeId, authtokenId) => {
-      const common = { edgeId, clock, identify: identityTokens.identifier(edgeId, identity_jwt) }
-      const jwt = { ...common, fetchFrom, log: this.#log, closing: this.#policies.signal }
-      return {
-        ...common,
-        tenant: authtokenId ?? edgeId,
-        passwordTries,
-        passwordQueue,
-        serviceTokens,
-        openidConnect: (config) => signIn.action(config, edgeId, authtokenId === undefined ? undefined : this.#issuers),
-        jwtValidation: (config) => jwtValidation(config, jwt),
-      }
-    }
-  }
 }
 
 function shownPlace({ address, family, port }: AddressInfo): string {
   return family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`
-}
-
-/** @param edge whose pages they are; undefined for those that are no edge's */
-function lookOf(config: Config, edge: EdgeConfig | undefined, logos: Logos): Look {
-  const pages = { ...config.pages, ...edge?.pages }
-  const logo = pages.logo_file === undefined ? undefined : logos.get(pages.logo_file)
-  return makeLook(pages, edge?.page_details ?? config.page_details, logo)
 }
 
 /** A key that the database does not fit must not stay in the place of the one that is missing: a copy would be made of it. */

@@ -1,0 +1,12 @@
+// How pages look: of the relay, and of an edge.
+
+import type { Config, EdgeConfig } from '../config/config.ts'
+import { makeLook, type Look } from '../pages/look.ts'
+import type { Logos } from '../pages/read-logos.ts'
+
+/** @param edge whose pages they are; undefined for those that are no edge's */
+export function lookOf(config: Config, edge: EdgeConfig | undefined, logos: Logos): Look {
+  const pages = { ...config.pages, ...edge?.pages }
+  const logo = pages.logo_file === undefined ? undefined : logos.get(pages.logo_file)
+  return makeLook(pages, edge?.page_details ?? config.page_details, logo)
+}

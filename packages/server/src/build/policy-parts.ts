@@ -1,0 +1,64 @@
+// What the actions of an edge work with.
+
+import type { Config } from '../config/config.ts'
+import type { IssuerReach } from '../config/issuer-reach.ts'
+import type { Attempts } from '../exchange/attempts.ts'
+import type { IdentityTokens } from '../identity/identity-tokens.ts'
+import type { Logger } from '../log.ts'
+import type { ProviderAuthorities } from '../oidc/provider/provider-authorities.ts'
+import { providerFetch, type ProviderFetch } from '../oidc/provider/provider-fetch.ts'
+import type { SignIn } from '../oidc/sign-in.ts'
+import { PasswordQueue } from '../policy/basic-auth/password-queue.ts'
+import { PasswordTries } from '../policy/basic-auth/password-tries.ts'
+import type { PolicyParts } from '../policy/build-policy.ts'
+import { jwtValidation } from '../policy/jwt-validation/jwt-validation.ts'
+import type { ServiceTokens } from '../policy/require-service-token/service-tokens.ts'
+
+/**
+ * What the policies of an edge work with.
+ * @param authtokenId of the agent that brought the edge; undefined where the operator wrote it
+ */
+export type PartsOf = (edgeId: string, authtokenId?: string) => PolicyParts
+
+export interface PolicyPartsRoom {
+  readonly config: Config
+  readonly signIn: SignIn
+  readonly identityTokens: IdentityTokens
+  readonly serviceTokens: ServiceTokens
+  readonly authorities: ProviderAuthorities
+  /** Where the providers may be that agents name. */
+  readonly issuers: IssuerReach
+  /** Over all workers. @param of what is counted: the workers agree on it */
+  countAttempts(of: string, perMinute: number): Attempts
+  /** Ends what actions do by themselves. */
+  readonly closing: AbortSignal
+  readonly log: Logger
+}
+
+export function policyParts(room: PolicyPartsRoom): PartsOf {
+  const { signIn, identityTokens, serviceTokens, authorities, issuers, closing, log } = room
+  const { identity_jwt, limits, timeouts } = room.config
+  const clock = Date.now
+  const perUser = limits.failed_passwords_per_user_per_minute
+  const passwordTries = new PasswordTries({
+    byNetwork: room.countAttempts('failed passwords', limits.failed_passwords_per_minute),
+    byUser: room.countAttempts('failed passwords of a user', perUser),
+    byNobody: room.countAttempts('failed passwords of nobody', perUser),
+  })
+  const passwordQueue = new PasswordQueue(clock)
+  const fetchFrom = (home: string, caFile?: string): ProviderFetch =>
+    providerFetch(timeouts.provider_seconds * 1000, home, undefined, authorities.of(caFile))
+  return (edgeId, authtokenId) => {
+    const common = { edgeId, clock, identify: identityTokens.identifier(edgeId, identity_jwt) }
+    const jwt = { ...common, fetchFrom, log, closing }
+    return {
+      ...common,
+      tenant: authtokenId ?? edgeId,
+      passwordTries,
+      passwordQueue,
+      serviceTokens,
+      openidConnect: (config) => signIn.action(config, edgeId, authtokenId === undefined ? undefined : issuers),
+      jwtValidation: (config) => jwtValidation(config, jwt),
+    }
+  }
+}

@@ -1,0 +1,98 @@
+// Where visitors, and the agents, come in: one listener or two.
+
+import type { AddressInfo } from 'node:net'
+
+import type { Config } from '../config/config.ts'
+import type { EdgeTable } from '../edge/edge-table.ts'
+import type { Serve } from '../edge/serve.ts'
+import type { OnFault } from '../exchange/border.ts'
+import { compileCidrs } from '../exchange/client-ip.ts'
+import type { Exchange } from '../exchange/exchange.ts'
+import type { LimitRefusals } from '../exchange/limit-refusals.ts'
+import type { AgentListener } from '../listener/agent-listener.ts'
+import { listen } from '../listener/listen.ts'
+import type { Places } from '../listener/places.ts'
+import type { Certificates } from '../listener/tls/certificates.ts'
+import { VisitorListener } from '../listener/visitor-listener.ts'
+import type { Logger } from '../log.ts'
+import type { Look } from '../pages/look.ts'
+
+export interface VisitorListenersRoom {
+  readonly config: Config
+  readonly edges: EdgeTable
+  readonly serve: Serve
+  handle(exchange: Exchange): Promise<void>
+  readonly agents: AgentListener
+  /** Whether the configuration gives a host to an edge. */
+  isConfigured(host: string): boolean
+  readonly places: Places
+  readonly refusals: LimitRefusals
+  /** Undefined where the relay speaks no TLS. */
+  readonly certificates: Certificates | undefined
+  /** Whether several processes share the ports. */
+  readonly reusePort: boolean
+  readonly look: Look
+  readonly log: Logger
+  readonly onFault: OnFault
+  /** Hears of each before it listens, so that it can be closed whatever happens. */
+  onMade(listener: VisitorListener): void
+}
+
+/** @throws ConfigError where an address cannot be used */
+export async function listenForVisitors(
+  room: VisitorListenersRoom,
+): Promise<{ http?: AddressInfo; https?: AddressInfo }> {
+  const { config, edges, serve, agents, certificates } = room
+  const { listen: addresses, limits, timeouts, trusted_proxies } = config
+  const common = {
+    limits,
+    places: room.places,
+    refusals: room.refusals,
+    timeouts,
+    log: room.log,
+    reusePort: room.reusePort,
+    allowedUpgrades: new Set(config.edges.flatMap(({ routes }) => routes.flatMap((each) => each.allow_upgrades ?? []))),
+    isTrustedProxy: trusted_proxies.length > 0 ? compileCidrs(trusted_proxies) : () => false,
+    // Agents may use any name of this machine that the configuration gives to no edge, e.g. its address on the inside;
+    // and no agent can take such a name from the others by an endpoint.
+    isAgentHost: (host: string) => !room.isConfigured(host),
+    look: room.look,
+    onAgent: agents.accept.bind(agents),
+    onFault: room.onFault,
+  }
+  const onExchange = (exchange: Exchange): Promise<void> => serve(exchange, (each) => room.handle(each))
+  const found: { http?: AddressInfo; https?: AddressInfo } = {}
+  if (addresses.https && certificates) {
+    const https = new VisitorListener({
+      ...common,
+      address: addresses.https,
+      certificates,
+      http2: addresses.http2 !== 'none',
+      onExchange,
+    })
+    room.onMade(https)
+    found.https = await listen(https, 'listen.https', addresses.https)
+  }
+  if (addresses.http) {
+    // With TLS on, plain HTTP only shows the way, and agents may not send their authtoken over it.
+    const port = found.https && found.https.port !== 443 ? `:${found.https.port}` : ''
+    const redirect = async (exchange: Exchange): Promise<void> => redirectToHttps(exchange, port, config, edges)
+    const http = new VisitorListener({
+      ...common,
+      ...(found.https && { isAgentHost: () => false }),
+      address: addresses.http,
+      http2: addresses.http2 === 'all',
+      onExchange: found.https ? (exchange) => serve(exchange, redirect) : onExchange,
+    })
+    room.onMade(http)
+    found.http = await listen(http, 'listen.http', addresses.http)
+  }
+  return found
+}
+
+/** @throws RelayError where no edge has the host */
+function redirectToHttps(exchange: Exchange, port: string, { public_url }: Config, edges: EdgeTable): void {
+  const { host, target } = exchange
+  if (host !== public_url.hostname) edges.at(host)
+  exchange.respond(308, { location: `https://${host}${port}${target}`, 'cache-control': 'no-store' })
+}
