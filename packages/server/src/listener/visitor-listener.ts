@@ -1,5 +1,6 @@
-// Where visitors come in: node:http with every limit set, one exchange at a time per connection, and upgrades
-// accepted only where they can be a WebSocket, or a protocol that some route allows: which one it is, is known later. Who speaks HTTP/2 goes on to Http2Visitors.
+// Where visitors come in: node:http with every limit set, one exchange at a time per connection, and upgrades accepted only
+// if they can be a WebSocket, or a protocol that some route allows: which route it is, is known later. Who speaks HTTP/2 goes
+// on to Http2Visitors.
 // It makes Exchange objects and hands them on; it decides nothing else.
 
 import type { IncomingMessage, Server as HttpServer, ServerOptions } from 'node:http'
@@ -7,7 +8,6 @@ import { createServer as createSecureServer } from 'node:https'
 import { Server as NetServer, Socket } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { TLSSocket } from 'node:tls'
 
 import { AGENT_PATH } from '@sallyport/protocol'
@@ -26,28 +26,18 @@ import type { Look } from '../pages/look.ts'
 import { admit } from './admission.ts'
 import type { Certificates } from './tls/certificates.ts'
 import { Door, limitError } from './door.ts'
+import { Farewell } from './farewell.ts'
 import { Http1Response } from './http1/http1-response.ts'
 import { Http2Visitors } from './http2/http2-visitors.ts'
-import { linger } from './http1/linger.ts'
+import { LastWords } from './http1/last-words.ts'
 import type { Places } from './places.ts'
 import { sniffPreface } from './http2/preface.ts'
 import { ProxyProtocol } from './proxy-protocol.ts'
 import { rawAnswer } from './http1/raw-answer.ts'
+import { http1Upgrade, isUpgrade } from './http1/upgrade-request.ts'
 
 // More pipelined requests than any real client sends; further ones end the connection.
 const PIPELINED_MAX = 64
-// A relay that stops gives visitors so long to come, and to ask once more on a connection they keep alive …
-const FAREWELL_MS = 1000
-// … and less where nobody does: visitors in a hurry ask several times a second.
-const QUIET_MS = 100
-const LOOK_MS = 10
-// A turn of the event loop in which this much else was done says little of who has come meanwhile.
-const SHORT_TURN_MS = 0.2
-const LONGER_EACH_TURN = 1.1 // a busy relay, or one on a busy machine, has no shorter ones
-// What the system holds of connections that nobody has taken: node:net asks for 511, and Linux takes one more.
-const QUEUE_MAX = 512
-// After the last exchange, those who still send get so long to read the answer that they have got.
-const LAST_WORDS_MS = 500
 
 export interface VisitorListenerOptions {
   address: ListenAddress
@@ -104,8 +94,7 @@ export class VisitorListener {
   readonly #door: Door
   /** Upgraded connections: node:http forgets them. */
   readonly #upgraded = new Set<Duplex>()
-  /** Connections that have had their last answer, while their visitors may still be sending. */
-  readonly #lingering = new Set<Socket>()
+  readonly #lastWords = new LastWords()
   readonly #http2: Http2Visitors | undefined
   /** Cleartext connections that have not shown yet which version they speak. */
   readonly #undecided = new Set<Socket>()
@@ -114,10 +103,7 @@ export class VisitorListener {
   /** How many exchanges have begun so far. */
   #begun = 0
   #isClosing = false
-  /** How many connections have come during the farewell. */
-  #arrivedLate = 0
-  /** Those of them that have not asked yet, by their peer. */
-  readonly #late = new Set<string>()
+  readonly #farewell: Farewell
   readonly #proxyProtocol: ProxyProtocol
 
   constructor(options: VisitorListenerOptions) {
@@ -148,6 +134,7 @@ export class VisitorListener {
       certificates.keepFresh(server)
       this.#server = server
     } else this.#server = http.createServer(settings)
+    this.#farewell = new Farewell(this.#server, () => this.#begun)
     this.#server.maxHeadersCount = limits.headers_count + 1 // node:http drops further ones without a word
     this.#server.on('request', this.#onRequest)
     this.#server.on('checkContinue', this.#onRequest)
@@ -162,7 +149,7 @@ export class VisitorListener {
         ...options,
         scheme: this.#scheme,
         onExchange: (each) => this.#serveAlone(each),
-        onAsked: (socket) => this.#hasAsked(socket),
+        onAsked: (socket) => this.#farewell.hasAsked(socket),
       })
       this.#takeHttp2(this.#http2)
     }
@@ -186,61 +173,10 @@ export class VisitorListener {
     return (this.#server as NetServer).address() as AddressInfo // it listens on a port, not on a path
   }
 
-  /**
-   * Tells everybody to leave with their next answer, and goes on serving until nobody has come or asked for a moment; then
-   * takes no new connections. Closed while it rests, a connection could meet a request half-way, which looks to the visitor
-   * as if it had been cut, and only a GET can be repeated. Whoever stands in the system's queue when the listening socket
-   * closes is cut as well, and has often asked already.
-   */
-  async farewell(): Promise<void> {
+  /** Tells everybody to leave with their next answer; resolves when nobody new comes, and none is let in any more. */
+  farewell(): Promise<void> {
     this.#isClosing = true
-    this.#server.prependListener('connection', this.#onLateConnection)
-    await this.#quiet()
-    await this.#queueEmpty()
-    NetServer.prototype.close.call(this.#server) // that of node:http ends at once what rests, and what has just come
-    // Looks are counted, not milliseconds: on a busy machine it is we who have not read yet what they ask.
-    for (let looks = FAREWELL_MS / LOOK_MS; looks > 0 && this.#late.size > 0; looks--) await sleep(LOOK_MS)
-  }
-
-  readonly #onLateConnection = (socket: Socket): void => {
-    const peer = peerOf(socket)
-    this.#arrivedLate++
-    this.#late.add(peer)
-    socket.once('close', () => this.#late.delete(peer))
-  }
-
-  #hasAsked(socket: Socket): void {
-    if (this.#late.size > 0) this.#late.delete(peerOf(socket))
-  }
-
-  /** Until nobody has come or asked for a moment. */
-  async #quiet(): Promise<void> {
-    const end = performance.now() + FAREWELL_MS
-    let seen: number
-    do {
-      seen = this.#begun + this.#arrivedLate
-      await sleep(QUIET_MS)
-    } while (this.#begun + this.#arrivedLate > seen && performance.now() < end && this.#server.listening)
-  }
-
-  /**
-   * Until a turn of the event loop has brought nobody: libuv takes one connection out of the system's queue in each. Whoever
-   * stood in it is served, however long that takes on a busy machine; who comes faster than we take them leaves no other
-   * choice than to stop after so many. The deadline of the whole end closes the server, and ends this as well.
-   */
-  async #queueEmpty(): Promise<void> {
-    const last = this.#arrivedLate + QUEUE_MAX
-    let shortMs = SHORT_TURN_MS
-    let now = performance.now()
-    while (this.#arrivedLate < last && this.#server.listening) {
-      const arrived = this.#arrivedLate
-      await nextTurn()
-      const before = now
-      now = performance.now()
-      if (this.#arrivedLate > arrived) continue
-      if (now - before < shortMs) return
-      shortMs *= LONGER_EACH_TURN
-    }
+    return this.#farewell.say()
   }
 
   /** Resolves when every exchange is over; connections that rest end at once. */
@@ -253,17 +189,8 @@ export class VisitorListener {
     const http2Closed = this.#http2?.close()
     if (this.#exchanges > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve))
     this.#server.closeIdleConnections()
-    if (this.#lingering.size > 0) await this.#lastWords()
+    await this.#lastWords.over()
     await http2Closed
-  }
-
-  async #lastWords(): Promise<void> {
-    const gone = [...this.#lingering].map((socket) => new Promise((resolve) => socket.once('close', resolve)))
-    const timer = setTimeout(() => {
-      for (const socket of this.#lingering) socket.destroy()
-    }, LAST_WORDS_MS)
-    await Promise.all(gone)
-    clearTimeout(timer)
   }
 
   /** Ends everything that is still open. */
@@ -372,7 +299,7 @@ export class VisitorListener {
   ): Exchange | undefined {
     request.on('error', ignore) // the visitor left; the response's 'close' tells the same
     if (this.#isClosing || limit !== undefined) response.shouldKeepAlive = false
-    this.#hasAsked(request.socket)
+    this.#farewell.hasAsked(request.socket)
     this.#begun++
     const visitor = this.#identify(request)
     const init = { request, response, ...visitor, ...(upgrade && { upgrade }) }
@@ -406,7 +333,7 @@ export class VisitorListener {
     const host = request.headers.host?.toLowerCase().replace(/:\d+$/, '') ?? ''
     if (path === AGENT_PATH && this.#options.isAgentHost(host)) {
       const { onAgent, places } = this.#options
-      this.#hasAsked(request.socket)
+      this.#farewell.hasAsked(request.socket)
       const place = this.#door.placeOf(socket)
       const isFull = place !== undefined && !places.hasPlaceForAgent(place)
       const hasJoined = onAgent(request, socket, head, this.#identify(request).clientIp, isFull)
@@ -444,7 +371,7 @@ export class VisitorListener {
       // As node:http does it on connections of its own: the answer is out, whatever becomes of the connection.
       response.detachSocket(socket as Socket)
       response.emit('close')
-      this.#linger(socket as Socket)
+      this.#lastWords.linger(socket as Socket)
     })
     return response
   }
@@ -482,19 +409,13 @@ export class VisitorListener {
         : limitError(limit)
     socket.on('error', ignore) // the visitor does not wait for the answer
     socket.write(rawAnswer(refusal))
-    this.#linger(socket as Socket)
+    this.#lastWords.linger(socket as Socket)
   }
 
   /** Stands in for the `destroySoon` that node:http ends a connection by, behind its last answer. */
   #end(socket: Socket, { request, waiting }: Connection): void {
     if (request?.complete && waiting.length === 0) Socket.prototype.destroySoon.call(socket)
-    else this.#linger(socket)
-  }
-
-  #linger(socket: Socket): void {
-    this.#lingering.add(socket)
-    socket.once('close', () => this.#lingering.delete(socket))
-    linger(socket)
+    else this.#lastWords.linger(socket)
   }
 
   /** Node.js tells two limits by one code. Who has sent less than a head may have can only have sent too many fields. */
@@ -513,49 +434,9 @@ export class VisitorListener {
   }
 }
 
-/** RFC 9110 7.8, RFC 6455 4.2.2. @param protocol admitted by isUpgrade() */
-function http1Upgrade(protocol: string, socket: Socket, head: Buffer, response: Http1Response): Upgrade {
-  return {
-    protocol,
-    socket,
-    head,
-    accept(headers, rest, idleMs) {
-      let lines = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n`
-      for (let i = 0; i < headers.length; i += 2) lines += `${headers[i]}: ${headers[i + 1]}\r\n`
-      response.detachSocket(socket)
-      socket.write(Buffer.concat([Buffer.from(`${lines}\r\n`, 'latin1'), rest]))
-      socket.setTimeout(idleMs, () => socket.destroy())
-      socket.setNoDelay(true)
-    },
-    hasten: (idleMs) => shorten(socket, idleMs),
-  }
-}
-
-function peerOf({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`
-}
-
-/** Whoever listens for the end of the time stays. */
-function shorten(socket: Socket, idleMs: number): void {
-  if (!socket.destroyed && (socket.timeout === undefined || socket.timeout > idleMs)) socket.setTimeout(idleMs)
-}
-
 const OVERFLOWS: ReadonlySet<string> = new Set(['HPE_HEADER_OVERFLOW', 'HPE_CHUNK_EXTENSIONS_OVERFLOW'])
 
 const CLIENT_ERRORS: Record<string, 'request_timeout'> = { ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout' }
-
-/**
- * A bodiless HTTP/1.1 GET for a WebSocket (RFC 6455 4.2.1), or a bodiless GET or POST for one of the others. Everything else
- * is served as an ordinary request without the Upgrade.
- */
-function isUpgrade({ method, httpVersion, headers }: IncomingMessage, others: ReadonlySet<string>): boolean {
-  const protocol = headers.upgrade?.toLowerCase()
-  if (protocol === undefined || httpVersion !== '1.1') return false
-  if (headers['transfer-encoding'] !== undefined) return false
-  if (headers['content-length'] !== undefined && headers['content-length'] !== '0') return false
-  if (protocol === WEBSOCKET) return method === 'GET'
-  return (method === 'GET' || method === 'POST') && others.has(protocol)
-}
 
 function ignore(): void {
   // Whoever needs to know hears of it by 'close'.

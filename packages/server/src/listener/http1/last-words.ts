@@ -1,0 +1,30 @@
+// Connections that have had their last answer, while their visitors may still be sending.
+
+import type { Socket } from 'node:net'
+
+import { linger } from './linger.ts'
+
+// Those who still send get so long to read the answer that they have got, once nothing else is left to wait for.
+const LAST_WORDS_MS = 500
+
+export class LastWords {
+  readonly #lingering = new Set<Socket>()
+
+  /** Half-closes a connection, and reads on for a bounded while. */
+  linger(socket: Socket): void {
+    this.#lingering.add(socket)
+    socket.once('close', () => this.#lingering.delete(socket))
+    linger(socket)
+  }
+
+  /** Resolves when all of them are gone, or after a moment, which ends them. */
+  async over(): Promise<void> {
+    if (this.#lingering.size === 0) return
+    const gone = [...this.#lingering].map((socket) => new Promise((resolve) => socket.once('close', resolve)))
+    const timer = setTimeout(() => {
+      for (const socket of this.#lingering) socket.destroy()
+    }, LAST_WORDS_MS)
+    await Promise.all(gone)
+    clearTimeout(timer)
+  }
+}
