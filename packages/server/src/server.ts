@@ -7,11 +7,14 @@ import { getHeapStatistics } from 'node:v8'
 import { BufferBudget } from '@sallyport/protocol'
 
 import { AdminListener } from './admin/admin-listener.ts'
-import { Metrics, type Readings } from './admin/metrics.ts'
+import { Metrics } from './admin/metrics.ts'
 import { OperatorSocket } from './admin/operator-socket.ts'
 import { lookOf } from './build/look-of.ts'
 import { openEndpoints } from './build/open-endpoints.ts'
+import { openIdentityTokens } from './build/open-identity-tokens.ts'
 import { policyParts } from './build/policy-parts.ts'
+import { readingsOf } from './build/readings.ts'
+import type { NodeOptions, RelayAddresses, RelayOptions, WorkerOptions } from './build/relay-options.ts'
 import { listenForVisitors } from './build/visitor-listeners.ts'
 import type { Config } from './config/config.ts'
 import { IssuerReach } from './config/issuer-reach.ts'
@@ -21,10 +24,8 @@ import { EdgeTable } from './edge/edge-table.ts'
 import type { Endpoints } from './edge/endpoints.ts'
 import { handle } from './edge/handle.ts'
 import { serveIn, type Serve } from './edge/serve.ts'
-import { ConfigError } from './errors.ts'
 import { AccessLog } from './exchange/access-log.ts'
 import { Attempts } from './exchange/attempts.ts'
-import type { AttemptSharing } from './exchange/attempts.ts'
 import type { OnFault } from './exchange/border.ts'
 import type { Exchange } from './exchange/exchange.ts'
 import { LimitRefusals } from './exchange/limit-refusals.ts'
@@ -38,12 +39,11 @@ import { Places } from './listener/places.ts'
 import { readFiles } from './listener/tls/read-files.ts'
 import type { VisitorListener } from './listener/visitor-listener.ts'
 import type { Logger } from './log.ts'
-import type { Meeting, Neighbours } from './node/neighbours.ts'
+import type { Neighbours } from './node/neighbours.ts'
 import { ProcessView } from './operator/process-view.ts'
 import type { Answer, Question } from './operator/questions.ts'
 import type { RelayFacts } from './operator/relay-status.ts'
-import { IdentityTokens } from './identity/identity-tokens.ts'
-import type { IdentityTokensInit } from './identity/identity-tokens.ts'
+import type { IdentityTokens } from './identity/identity-tokens.ts'
 import type { ProviderAuthorities } from './oidc/provider/provider-authorities.ts'
 import { SignIn } from './oidc/sign-in.ts'
 import { ServiceTokens } from './policy/require-service-token/service-tokens.ts'
@@ -52,7 +52,6 @@ import type { Store } from './store/store.ts'
 import { PLAIN_LOOK } from './pages/look.ts'
 import { Authtokens } from './tunnel/authtokens.ts'
 import { Registry } from './tunnel/registry.ts'
-import type { Tunnel } from './tunnel/tunnel.ts'
 import { RELAY_VERSION } from './version.ts'
 
 export { redirectUri } from './model/redirect-uri.ts'
@@ -60,37 +59,7 @@ export { loadConfig } from './config/load-config.ts'
 export { parseConfig } from './config/parse-config.ts'
 export { ConfigError } from './errors.ts'
 export { createLog } from './log.ts'
-
-export interface RelayOptions {
-  log: Logger
-  /** Where the log goes, for who wants to know how much of it is missing. */
-  logOutput?: { readonly droppedLines: number }
-  env: NodeJS.ProcessEnv
-  /** Where this relay is one node of several. */
-  node?: NodeOptions
-  /** Where it is one of several processes that share their ports. Somebody else answers to the operator for all of them. */
-  worker?: WorkerOptions
-}
-
-export interface NodeOptions extends Meeting {
-  nodeId: string
-}
-
-export interface WorkerOptions {
-  attempts: AttemptSharing
-  /** Says why nothing can be kept in the store, or that it can be kept again. */
-  tellStoreLoss: (loss: string | undefined) => void
-  /** Tells that no exchange is left here; resolves when none is left at the other workers either, whose exchanges may run over agents of ours. */
-  othersFinished: () => Promise<void>
-}
-
-/** Where a running relay listens. */
-export interface RelayAddresses {
-  http?: AddressInfo
-  https?: AddressInfo
-  /** Not where it is a worker. */
-  admin?: AddressInfo
-}
+export type { NodeOptions, RelayAddresses, RelayOptions, WorkerOptions } from './build/relay-options.ts'
 
 /**
  * Starts a relay.
@@ -110,7 +79,6 @@ export async function startRelay(config: Config, options: RelayOptions): Promise
 export class Relay {
   readonly #config: Config
   readonly #log: Logger
-  readonly #logOutput: RelayOptions['logOutput']
   readonly #env: NodeJS.ProcessEnv
   readonly #node: NodeOptions | undefined
   readonly #worker: WorkerOptions | undefined
@@ -152,7 +120,6 @@ export class Relay {
   constructor(config: Config, { log, logOutput, env, node, worker }: RelayOptions) {
     this.#config = config
     this.#log = log
-    this.#logOutput = logOutput
     this.#env = env
     this.#node = node
     this.#worker = worker
@@ -160,7 +127,19 @@ export class Relay {
     const { limits, timeouts, public_url: publicUrl } = config
     this.#forwarder = new Forwarder(limits, timeouts, publicUrl.host, this.#onFault)
     this.#refusals = new LimitRefusals(log)
-    this.#metrics = new Metrics(this.#readings())
+    const always = { registry: this.#registry, refusals: this.#refusals, logOutput }
+    this.#metrics = new Metrics(
+      readingsOf(always, () => ({
+        agents: this.#agents,
+        configured: this.#configured,
+        endpoints: this.#agentEndpoints,
+        signIn: this.#signIn,
+        store: this.#store,
+        openFiles: this.#openFiles,
+        neighbours: this.#neighbours,
+        certificates: this.#certificates,
+      })),
+    )
   }
 
   /** @throws before start() has finished */
@@ -456,34 +435,6 @@ export class Relay {
     this.#log.error({ err: thrown, border, ...about }, 'internal error')
   }
 
-  #readings(): Readings {
-    const tunnels = (): Tunnel[] => [...this.#registry.tunnels.values()]
-    return {
-      tunnelSessions: () => this.#agents?.sessions.size ?? 0,
-      tunnels: () => this.#registry.tunnels.size,
-      tunnelsAside: () => tunnels().filter(({ health }) => health.isAside).length,
-      tunnelsUnhealthy: () => tunnels().filter(({ health }) => !health.isReportedHealthy).length,
-      tunnelsFailing: () => {
-        const now = performance.now()
-        return (this.#configured?.failingAt(now) ?? 0) + (this.#agentEndpoints?.failingAt(now) ?? 0)
-      },
-      retries: () => {
-        const [ours, theirs] = [this.#configured?.retries, this.#agentEndpoints?.retries]
-        return {
-          granted: (ours?.granted ?? 0) + (theirs?.granted ?? 0),
-          refused: (ours?.refused ?? 0) + (theirs?.refused ?? 0),
-        }
-      },
-      visitorSessions: () => this.#signIn?.sessionCount ?? 0,
-      storeHealthy: () => this.#store?.healthy ?? false,
-      limitRefusals: () => this.#refusals.totals(),
-      openFilesShort: () => this.#openFiles?.isShort ?? false,
-      hops: () => this.#neighbours?.hops ?? 0,
-      logLinesDropped: () => this.#logOutput?.droppedLines ?? 0,
-      certificates: () => this.#certificates?.known ?? [],
-    }
-  }
-
   /** Over all workers. @param of what is counted: the workers agree on it */
   #countAttempts(of: string, perMinute: number): Attempts {
     const shared = this.#worker?.attempts
@@ -495,14 +446,4 @@ export class Relay {
 
 function shownPlace({ address, family, port }: AddressInfo): string {
   return family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`
-}
-
-/** A key that the database does not fit must not stay in the place of the one that is missing: a copy would be made of it. */
-async function openIdentityTokens(init: IdentityTokensInit): Promise<IdentityTokens> {
-  try {
-    return await IdentityTokens.open(init)
-  } catch (error) {
-    if (error instanceof ConfigError) await init.keys.discardMade()
-    throw error
-  }
 }
