@@ -1,106 +1,141 @@
-// What the access line costs the relay: relays that differ in `log.access` alone, in turns.
+// What the access line costs the relay: one relay, under load, whose lines are on in one second and off in the next.
 
 import { spawn } from 'node:child_process'
-import { mkdtemp, open, rm } from 'node:fs/promises'
+import { once } from 'node:events'
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
+import { createInterface } from 'node:readline'
 
-import { withCpu } from '../cpu.ts'
+import { startAgent } from '@sallyport/agent'
+import { pino } from 'pino'
+
 import { wrk } from '../load/wrk.ts'
 import { count, fixed } from '../report/markdown.ts'
-import { betterMedian, inRounds, medianOf } from '../rounds.ts'
+import { betterMedian, medianOf } from '../rounds.ts'
 import type { Scenario } from '../scenario.ts'
 import { SMALL_PATH } from '../testbed.ts'
-import type { RelayInUse } from '../testbed.ts'
 
 const CONNECTIONS = 50
-const WARM_SECONDS = 1 // after the pause in which the other one was measured
-const FIRST_WARM_SECONDS = 4 // until V8 has compiled what is hot
-const PAIRS = 3 // two processes of one program differ by more than a line costs
-const WITHOUT = 'without the line'
-const WITH = 'with the line'
+const WARM_SECONDS = 5 // until V8 has compiled what is hot
+const PAIRS_A_ROUND = 4
+const ON = 'info'
+const OFF = 'warn'
 
 interface Measured {
   requestsPerSecond: number
-  relayMicroseconds: number
+  microseconds: number
+}
+
+/** A relay as bench/access-relay.ts starts it. */
+interface SwitchedRelay {
+  port: number
+  authtoken: string
+  /** Gives the microseconds of CPU since it was switched last. */
+  readonly switchTo: (level: typeof ON | typeof OFF) => Promise<number>
 }
 
 export const accessLine: Scenario = {
   name: 'access-line',
   title: 'The access line',
   isCore: false,
-  method: ({ seconds }) =>
-    `As small requests at ${CONNECTIONS} connections, ${seconds} s a round, through ${2 * PAIRS} relays that run side by side: half of
-them with \`log.access: false\`, half with the line of each request, as JSON into a file. Both log lines of agents. CPU is that
-of the relay, the median of all rounds of its half. Processes of one program differ by as much as a line costs, so the line
-is also measured by itself (\`bench/access-lines.ts\`: made, gathered, written into a file, in a process that does nothing
-else).`,
+  method: ({ rounds, seconds }) =>
+    `As small requests at ${CONNECTIONS} connections, through one relay whose lines are on for ${seconds} s and off for ${seconds} s, ${rounds * PAIRS_A_ROUND} times, the first
+of a pair in turns; as JSON into a file. (Processes of one program differ by more than a line costs, so two relays beside each
+other say nothing.) CPU is that of the relay, all threads and the kernel. "More" is the median of the differences within a pair.`,
   async run(bed, plan) {
     const { nginxPort } = await bed.apps()
-    const startOne = async (name: string, pair: number): Promise<{ name: string } & RelayInUse> => {
-      const edges = '  - { id: edg_app, hosts: [app.localhost] }\n'
-      const access = name === WITH
-      const inUse = await bed.startRelay(`access-${access}-${pair}`, { edges, access, logsToFile: true })
-      await inUse.startAgent('edge=edg_app', nginxPort)
-      return { name: `${name} ${pair}`, ...inUse }
-    }
-    const chains: Awaited<ReturnType<typeof startOne>>[] = []
-    for (let pair = 0; pair < PAIRS; pair++) {
-      const names = pair % 2 === 0 ? [WITHOUT, WITH] : [WITH, WITHOUT]
-      for (const name of names) chains.push(await startOne(name, pair))
-    }
-    const { measured, failed } = await inRounds(chains, plan.rounds, async ({ relay, relayPort }, round) => {
+    return withSwitchedRelay(async ({ port, authtoken, switchTo }) => {
+      const agent = startAgent({
+        server: `http://127.0.0.1:${port}`,
+        authtoken,
+        log: pino({ level: 'silent' }),
+        tunnels: [{ upstream: `http://127.0.0.1:${nginxPort}`, labels: ['edge=edg_app'] }],
+      })
+      await once(agent, 'online')
       const load = (seconds: number): ReturnType<typeof wrk> =>
-        wrk(`http://127.0.0.1:${relayPort}${SMALL_PATH}`, {
-          headers: { Host: `app.localhost:${relayPort}` },
+        wrk(`http://127.0.0.1:${port}${SMALL_PATH}`, {
+          headers: { Host: 'app.localhost' },
           connections: CONNECTIONS,
           seconds,
         })
-      if (!plan.isQuick) await load(round === 0 ? FIRST_WARM_SECONDS : WARM_SECONDS)
-      const { result, cpu } = await withCpu([relay], () => load(plan.seconds))
-      if (result.errors > 0) throw new Error(`${result.errors} requests failed`)
-      const { requests, requestsPerSecond } = result
-      return { requestsPerSecond, relayMicroseconds: (cpu[relay.name] ?? 0) / requests }
+      const measure = async (level: typeof ON | typeof OFF): Promise<Measured> => {
+        await switchTo(level)
+        const { errors, requests, requestsPerSecond } = await load(plan.seconds)
+        const microseconds = await switchTo(level)
+        if (errors > 0) throw new Error(`${errors} requests failed`)
+        return { requestsPerSecond, microseconds: microseconds / requests }
+      }
+      if (!plan.isQuick) await load(WARM_SECONDS)
+      const on: Measured[] = []
+      const off: Measured[] = []
+      for (let pair = 0; pair < plan.rounds * PAIRS_A_ROUND; pair++) {
+        if (pair % 2 === 0) off.push(await measure(OFF))
+        on.push(await measure(ON))
+        if (pair % 2 === 1) off.push(await measure(OFF))
+      }
+      agent.destroy()
+      const more = medianOf(
+        on.map(({ microseconds }, pair) => microseconds - (off[pair]?.microseconds ?? Number.NaN)),
+        (difference) => difference,
+      )
+      const row = (name: string, measured: Measured[], last: string): string[] => [
+        name,
+        count(betterMedian(measured, (each) => each.requestsPerSecond)),
+        fixed(
+          medianOf(measured, (each) => each.microseconds),
+          1,
+        ),
+        last,
+      ]
+      return {
+        tables: [
+          {
+            head: ['relay', 'requests/s', 'CPU per request, µs', 'more, µs'],
+            rows: [row('without the line', off, ''), row('with the line', on, fixed(more, 1))],
+          },
+        ],
+        figures: { 'sallyport: CPU of the access line': more },
+        notes: [],
+      }
     })
-    const roundsOf = (name: string): Measured[] =>
-      [...measured].filter(([chain]) => chain.startsWith(`${name} `)).flatMap(([, rounds]) => rounds)
-    const more = medianOf(roundsOf(WITH), cpuOf) - medianOf(roundsOf(WITHOUT), cpuOf)
-    const alone = await lineByItself()
-    return {
-      tables: [
-        {
-          head: ['relay', 'requests/s', 'CPU per request, µs', 'more, µs'],
-          rows: [WITHOUT, WITH].map((name) => [
-            name,
-            count(betterMedian(roundsOf(name), (round) => round.requestsPerSecond)),
-            fixed(medianOf(roundsOf(name), cpuOf), 1),
-            name === WITH ? fixed(more, 1) : '',
-          ]),
-        },
-      ],
-      figures: { 'sallyport: CPU of the access line': more, 'sallyport: CPU of the access line by itself': alone },
-      notes: [`The line by itself: ${fixed(alone, 2)} µs of CPU.`, ...failed],
-    }
   },
 }
 
-/** Microseconds of CPU. */
-async function lineByItself(): Promise<number> {
-  const folder = await mkdtemp(join(tmpdir(), 'sallyport-lines-'))
-  const file = await open(join(folder, 'relay.log'), 'w')
+async function withSwitchedRelay<Result>(use: (relay: SwitchedRelay) => Promise<Result>): Promise<Result> {
+  const folder = await mkdtemp(join(tmpdir(), 'sallyport-access-'))
+  const file = join(folder, 'relay.yml')
+  await writeFile(
+    file,
+    `domain: localhost
+public_url: http://relay.localhost
+listen: { http: "127.0.0.1:0", admin: "127.0.0.1:0" }
+store: sqlite:relay.db
+edges: [{ id: edg_app, hosts: [app.localhost] }]
+`,
+  )
+  const log = await open(join(folder, 'relay.log'), 'w')
+  const child = spawn(process.execPath, [join(import.meta.dirname, '../access-relay.ts'), file], {
+    stdio: ['pipe', log.fd, 'pipe'],
+  })
+  const exited = once(child, 'exit')
   try {
-    const program = join(import.meta.dirname, '../access-lines.ts')
-    const child = spawn(process.execPath, [program], { stdio: ['ignore', file.fd, 'pipe'] })
-    const told = await text(child.stderr!) // a pipe, as asked for
-    if (!(Number(told) > 0)) throw new Error(`bench/access-lines.ts: ${told}`)
-    return Number(told)
+    const lines = createInterface({ input: child.stderr! })[Symbol.asyncIterator]() // a pipe, as asked for
+    const said = async (): Promise<string> => {
+      const { value, done } = await lines.next()
+      if (done) throw new Error('bench/access-relay.ts has ended by itself')
+      return String(value)
+    }
+    const [port, authtoken = ''] = (await said()).split(' ')
+    const switchTo = async (level: string): Promise<number> => {
+      child.stdin!.write(`${level}\n`) // as above
+      return Number(await said())
+    }
+    return await use({ port: Number(port), authtoken, switchTo })
   } finally {
-    await file.close()
+    child.kill()
+    await exited
+    await log.close()
     await rm(folder, { recursive: true })
   }
-}
-
-function cpuOf({ relayMicroseconds }: Measured): number {
-  return relayMicroseconds
 }
