@@ -36,12 +36,3 @@ export function within<Args extends unknown[]>(
     }
   }
 }
-
-/** Starts something whose own start is within its border, too. */
-export function startWithin(bordered: Bordered & { start(): void }): void {
-  try {
-    bordered.start()
-  } catch (error) {
-    bordered.fault(error)
-  }
-}

@@ -111,7 +111,7 @@ export abstract class Transfer implements Watched {
   /** What the answer comes from, while there is one. */
   protected abstract get source(): Pausable | undefined
   /** Nothing has moved for so long: whom is everybody waiting for? */
-  protected abstract wait(seconds: number, now: number): void
+  protected abstract wait(seconds: number): void
 
   /** What closes when the visitor has everything, or has left. */
   protected get visitorEnd(): { destroyed: boolean; on(event: 'close', listener: () => void): unknown } {
@@ -280,7 +280,7 @@ export abstract class Transfer implements Watched {
 
   tick(now: number): void {
     const seconds = (now - this.lastProgress) / 1000
-    if (!this.#waitsForVisitor && !this.answerDone) this.wait(seconds, now)
+    if (!this.#waitsForVisitor && !this.answerDone) this.wait(seconds)
     else if (seconds > this.room.timeouts.visitor_stall_seconds) {
       this.exchange.cut(new Error('the visitor takes no bytes'))
     }

@@ -3,25 +3,13 @@
 
 import type { StreamReply } from '@sallyport/protocol'
 
-import type { RouteBackend } from '../../backend/route-backend.ts'
 import { RelayError } from '../../errors.ts'
-import type { Exchange } from '../../exchange/exchange.ts'
 import type { Tunnel } from '../../tunnel/tunnel.ts'
-import type { ForwardRoom } from '../forward-room.ts'
-import {
-  authenticatesConnection,
-  filterResponseHead,
-  framingOf,
-  requestTrailersOf,
-  writeRequestHead,
-} from '../headers.ts'
-import type { RequestFraming } from '../headers.ts'
+import { authenticatesConnection, filterResponseHead, requestTrailersOf, writeRequestHead } from '../headers.ts'
 import { lostError } from '../refusal.ts'
-import { RequestBody } from '../request-body.ts'
-import type { BodySender } from '../request-body.ts'
 import { BadResponse } from './response-parser.ts'
 import type { ResponseHead } from './response-parser.ts'
-import { Transfer } from '../transfer.ts'
+import { RequestTransfer } from '../request-transfer.ts'
 import { PROBE_AFTER_MS, Http1Connection } from './http1-connection.ts'
 import type { Http1Handler } from './http1-connection.ts'
 
@@ -29,24 +17,13 @@ import type { Http1Handler } from './http1-connection.ts'
 const ONE_TEXT_BYTES = 4096
 const CRLF = Buffer.from('\r\n')
 
-export class Http1Transfer extends Transfer implements Http1Handler, BodySender {
-  readonly #framing: RequestFraming
-  /** Undefined where the request has none. */
-  readonly #body: RequestBody | undefined
+export class Http1Transfer extends RequestTransfer implements Http1Handler {
   #connection: Http1Connection | undefined
   #retriedStale = false
   #headWaits = false
   /** What the answer's `Connection` lists. */
   #responseOptions: ReadonlySet<string> | undefined
   #canPool = true
-
-  constructor(exchange: Exchange, backend: RouteBackend, room: ForwardRoom, tried?: Set<Tunnel>) {
-    super(exchange, backend, room, tried)
-    this.#framing = framingOf(exchange)
-    if (this.#framing.type !== 'none') {
-      this.#body = new RequestBody(exchange.request, this, room.limits.request_buffer_bytes)
-    }
-  }
 
   // ── towards the app ────────────────────────────────────────────────────────────────────────────
 
@@ -56,7 +33,8 @@ export class Http1Transfer extends Transfer implements Http1Handler, BodySender 
 
   protected override send(tunnel: Tunnel): void {
     const { exchange, room } = this
-    let connection = this.#mayRide && !this.#retriedStale ? room.pool.take(tunnel) : undefined
+    // On a stream that the app may be about to close only what loses nothing if it has to go out again.
+    let connection = this.isSafeAndBodiless && !this.#retriedStale ? room.pool.take(tunnel) : undefined
     try {
       connection ??= new Http1Connection(tunnel, exchange.clientIp, room.limits.upstream_header_bytes, room.onFault)
     } catch (error) {
@@ -66,42 +44,37 @@ export class Http1Transfer extends Transfer implements Http1Handler, BodySender 
     this.#connection = connection
     this.enter(tunnel)
     connection.begin(exchange.method, this)
-    connection.stream.write(Buffer.from(writeRequestHead(exchange, tunnel.hostHeader, this.#framing), 'latin1'))
-    this.#body?.send()
+    connection.stream.write(Buffer.from(writeRequestHead(exchange, tunnel.hostHeader, this.framing), 'latin1'))
+    this.body?.send()
   }
 
-  sendBody(chunk: Buffer): boolean {
+  override sendBody(chunk: Buffer): boolean {
     const stream = this.#connection?.stream
     if (!stream) return true
-    if (this.#framing.type === 'length') return stream.write(chunk)
+    if (this.framing.type === 'length') return stream.write(chunk)
     stream.write(Buffer.from(`${chunk.length.toString(16)}\r\n`, 'latin1'))
     stream.write(chunk)
     return stream.write(CRLF)
   }
 
-  endBody(): void {
-    if (this.#framing.type !== 'chunked') return
+  override endBody(): void {
+    if (this.framing.type !== 'chunked') return
     const trailers = requestTrailersOf(this.exchange)
     const lines = trailers.map(([name, value]) => `${name}: ${value}\r\n`).join('')
     this.#connection?.stream.write(Buffer.from(`0\r\n${lines}\r\n`, 'latin1'))
   }
 
-  onBodyFull(): void {
+  override onBodyFull(): void {
     // The rest waits for the agent's reply; until then everything must be repeatable.
   }
 
   onReply(reply: StreamReply): void {
     this.lastProgress = performance.now()
-    if (reply.ok) return this.#body?.letGo()
+    if (reply.ok) return this.body?.letGo()
     const tunnel = this.tunnel! // a reply comes from the one that has the exchange
     this.leave()
     this.noteFailure(tunnel, reply)
     if (!this.isOver) this.attempt(true)
-  }
-
-  onDrain(): void {
-    this.lastProgress = performance.now()
-    this.#body?.onDrain()
   }
 
   // ── towards the visitor ────────────────────────────────────────────────────────────────────────
@@ -116,7 +89,7 @@ export class Http1Transfer extends Transfer implements Http1Handler, BodySender 
     const filtered = filterResponseHead(head, responseEdits, chunked)
     if (!head.keepAlive || filtered.authenticatesConnection || head.framing === 'close') this.#canPool = false
     // An answer before the whole request: the rest of the request cannot be told from the next one (RFC 9112 9.3).
-    if (this.#isSending) {
+    if (this.isSending) {
       this.#canPool = false
       filtered.headers.push('Connection', 'close')
     }
@@ -153,9 +126,9 @@ export class Http1Transfer extends Transfer implements Http1Handler, BodySender 
     const connection = this.#connection
     this.leave()
     if (connection) {
-      if (this.#canPool && !this.#isSending && !this.isOver && this.#mayPoolRequest()) {
+      if (this.#canPool && !this.isSending && !this.isOver && this.#mayPoolRequest()) {
         connection.stream.resume()
-        this.room.pool.put(connection, !this.#mayRide)
+        this.room.pool.put(connection, !this.isSafeAndBodiless)
       } else connection.destroy()
     }
     if (!this.answerDone && !this.isOver) {
@@ -218,31 +191,9 @@ export class Http1Transfer extends Transfer implements Http1Handler, BodySender 
     return this.#connection?.stream
   }
 
-  protected override get isUnread(): boolean {
-    return !this.#body?.isStarted
-  }
-
-  get wantsNoBody(): boolean {
-    return this.isOver || this.answerDone
-  }
-
-  onBodyMoved(): void {
-    this.lastProgress = performance.now()
-  }
-
-  /** Whether the visitor still sends the request. */
-  get #isSending(): boolean {
-    return this.#body !== undefined && !this.#body.isDone
-  }
-
   /** Whether the request changes nothing, and all of it is still here. */
   get #isRepeatable(): boolean {
-    return this.exchange.isSafe && (this.#body?.isWhole ?? true)
-  }
-
-  /** Whether it may go out on a stream that the app may be about to close: nothing is lost if it has to go out again. */
-  get #mayRide(): boolean {
-    return this.#body === undefined && this.exchange.isSafe
+    return this.exchange.isSafe && (this.body?.isWhole ?? true)
   }
 
   #mayPoolRequest(): boolean {
@@ -258,6 +209,6 @@ export class Http1Transfer extends Transfer implements Http1Handler, BodySender 
     if (!connection?.isConnected) {
       if (seconds > this.room.timeouts.app_reply_seconds) this.#leaveSilent()
     } else if (this.headSent) this.waitForMore(seconds)
-    else this.waitForAnswer(seconds, this.#isSending && !this.#body?.waitsForApp)
+    else this.waitForAnswer(seconds, this.waitsForBody)
   }
 }

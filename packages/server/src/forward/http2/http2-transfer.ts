@@ -10,7 +10,6 @@ import type { ClientHttp2Stream } from 'node:http2'
 import { ProtocolError } from '@sallyport/protocol'
 import type { StreamReply } from '@sallyport/protocol'
 
-import type { RouteBackend } from '../../backend/route-backend.ts'
 import { RelayError } from '../../errors.ts'
 import { within } from '../../exchange/border.ts'
 import type { Exchange, VisitorResponse } from '../../exchange/exchange.ts'
@@ -18,39 +17,24 @@ import { readGrpcTimeout } from '../../exchange/grpc.ts'
 import { trailersByName } from '../../exchange/trailers-by-name.ts'
 import type { Tunnel } from '../../tunnel/tunnel.ts'
 import { LASTING_AFTER_MS } from '../deadlines.ts'
-import type { ForwardRoom } from '../forward-room.ts'
-import { filterResponseHead, framingOf, requestTrailersOf } from '../headers.ts'
-import type { RequestFraming } from '../headers.ts'
+import { filterResponseHead, requestTrailersOf } from '../headers.ts'
 import type { Http2Connection } from './http2-connection.ts'
 import { readHttp2Head, writeHttp2Head } from './http2-headers.ts'
 import type { Http2Waiter } from './http2-pool.ts'
 import { lostError } from '../refusal.ts'
-import { RequestBody } from '../request-body.ts'
-import type { BodySender } from '../request-body.ts'
-import { Transfer } from '../transfer.ts'
+import { RequestTransfer } from '../request-transfer.ts'
 
 const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM, NGHTTP2_REFUSED_STREAM } = constants
 
 // For silence within a call that says itself how long it may take: as much as any timeout of the configuration may be.
 const GRPC_SILENCE_MAX_SECONDS = 86_400
 
-export class Http2Transfer extends Transfer implements Http2Waiter, BodySender {
-  readonly #framing: RequestFraming
-  /** Undefined where the request has none. */
-  readonly #body: RequestBody | undefined
+export class Http2Transfer extends RequestTransfer implements Http2Waiter {
   #stream: ClientHttp2Stream | undefined
   #retriedStale = false
   #hasLeftLane = false
   /** How long a gRPC call may take and be silent; read when somebody first looks, `null` where it is no call of gRPC. */
   #grpc: GrpcPatience | null | undefined
-
-  constructor(exchange: Exchange, backend: RouteBackend, room: ForwardRoom, tried?: Set<Tunnel>) {
-    super(exchange, backend, room, tried)
-    this.#framing = framingOf(exchange)
-    if (this.#framing.type !== 'none') {
-      this.#body = new RequestBody(exchange.request, this, room.limits.request_buffer_bytes)
-    }
-  }
 
   // ── towards the app ────────────────────────────────────────────────────────────────────────────
 
@@ -73,16 +57,16 @@ export class Http2Transfer extends Transfer implements Http2Waiter, BodySender {
     this.lastProgress = performance.now()
     // What a person wrote behind `agent tunnel`: the only sign of TLS, and of no other use here.
     const scheme = tunnel.forwardsTo.startsWith('https:') ? 'https' : 'http'
-    const head = writeHttp2Head(this.exchange, tunnel.hostHeader, scheme, this.#framing)
+    const head = writeHttp2Head(this.exchange, tunnel.hostHeader, scheme, this.framing)
     let asked: ReturnType<Http2Connection['request']>
     try {
-      asked = connection.request(head, this.#body !== undefined)
+      asked = connection.request(head, this.body !== undefined)
     } catch (error) {
       if (connection.isClosing) return this.onNoConnection(error as Error) // node:http2 throws Errors
       return this.fail(new RelayError('bad_request', { cause: error, detail: 'a header that HTTP/2 does not know' }))
     }
     this.#listen(asked.stream, asked.sawEnd)
-    this.#body?.send()
+    this.body?.send()
   }
 
   onNoConnection(failure: StreamReply | Error): void {
@@ -123,7 +107,7 @@ export class Http2Transfer extends Transfer implements Http2Waiter, BodySender {
       // behind a complete one.
       if (current() && sawEnd()) this.#onComplete(rawTrailers)
     })
-    on('drain', () => void (current() && this.#onDrain()))
+    on('drain', () => void (current() && this.onDrain()))
     on('wantTrailers', () => stream.sendTrailers(trailersByName(requestTrailersOf(this.exchange))))
     let lost: Error | undefined
     stream.on('error', (error: Error) => (lost = error))
@@ -132,22 +116,17 @@ export class Http2Transfer extends Transfer implements Http2Waiter, BodySender {
     })
   }
 
-  sendBody(chunk: Buffer): boolean {
+  override sendBody(chunk: Buffer): boolean {
     return this.#stream?.write(chunk) ?? true
   }
 
-  endBody(): void {
+  override endBody(): void {
     this.#stream?.end()
   }
 
   /** Too much to be repeated. While it waits for a connection again, the request stands still. */
-  onBodyFull(): void {
-    if (this.#stream) this.#body?.letGo()
-  }
-
-  #onDrain(): void {
-    this.lastProgress = performance.now()
-    this.#body?.onDrain()
+  override onBodyFull(): void {
+    if (this.#stream) this.body?.letGo()
   }
 
   // ── towards the visitor ────────────────────────────────────────────────────────────────────────
@@ -159,8 +138,8 @@ export class Http2Transfer extends Transfer implements Http2Waiter, BodySender {
     const mayHaveTrailers = !isAll && request.httpVersionMinor > 0 && !head.rawHeaders.includes('content-length')
     const filtered = filterResponseHead(head, responseEdits, mayHaveTrailers)
     // On HTTP/1.1 the rest of the request cannot be told from the next one (RFC 9112 9.3); HTTP/2 has no such header.
-    if (this.#isSending) filtered.headers.push('Connection', 'close')
-    this.#body?.letGo()
+    if (this.isSending) filtered.headers.push('Connection', 'close')
+    this.body?.letGo()
     // What comes of the body in this turn leaves together with the head; the head of a quiet stream does not wait.
     if (this.answerHead(head.status, filtered) && !isAll) setImmediate(flushHead, response)
   }
@@ -175,7 +154,7 @@ export class Http2Transfer extends Transfer implements Http2Waiter, BodySender {
     const stream = this.#stream
     this.leave()
     // The app has said everything; what the visitor still sends has no reader (RFC 9113 8.1).
-    if (this.#isSending) stream?.close(NGHTTP2_CANCEL)
+    if (this.isSending) stream?.close(NGHTTP2_CANCEL)
     if (this.isOver) return
     this.answerDone = true
     if (rawTrailers.length > 0) this.answerTrailers(rawTrailers, undefined) // no Connection on HTTP/2 (RFC 9113 8.2.2)
@@ -191,13 +170,12 @@ export class Http2Transfer extends Transfer implements Http2Waiter, BodySender {
     if (this.isOver || this.answerDone) return
     const error = lost ?? new Error(`the app ended the stream (HTTP/2 code ${resetCode})`)
     if (!this.headSent) this.backend.note(this.exchange, tunnel, true, performance.now())
-    const isUnseen = resetCode === NGHTTP2_REFUSED_STREAM && (this.#body?.isWhole ?? true)
-    const isSafe = this.#body === undefined && this.exchange.isSafe
-    const mayRepeat = isUnseen || (isSafe && !this.#retriedStale)
+    const isUnseen = resetCode === NGHTTP2_REFUSED_STREAM && (this.body?.isWhole ?? true)
+    const mayRepeat = isUnseen || (this.isSafeAndBodiless && !this.#retriedStale)
     if (this.headSent || !mayRepeat || !this.backend.budget.take(performance.now())) {
       return this.fail(lostError(error))
     }
-    this.#body?.hold()
+    this.body?.hold()
     // The connection may have been about to close; the tunnel behind it is as good as another, once.
     if (this.#retriedStale) this.noteFailure(tunnel, error)
     else this.lastFailure = error
@@ -221,23 +199,6 @@ export class Http2Transfer extends Transfer implements Http2Waiter, BodySender {
     return this.#stream
   }
 
-  protected override get isUnread(): boolean {
-    return !this.#body?.isStarted
-  }
-
-  get wantsNoBody(): boolean {
-    return this.isOver || this.answerDone
-  }
-
-  onBodyMoved(): void {
-    this.lastProgress = performance.now()
-  }
-
-  /** Whether the visitor still sends the request. */
-  get #isSending(): boolean {
-    return this.#body !== undefined && !this.#body.isDone
-  }
-
   override tick(now: number): void {
     this.#grpc ??= readGrpcPatience(this.exchange, this.room.timeouts.grpc_idle_seconds)
     if (this.#grpc && now > this.#grpc.endsAt && !this.answerDone) {
@@ -255,7 +216,7 @@ export class Http2Transfer extends Transfer implements Http2Waiter, BodySender {
       return this.fail(new RelayError('app_timeout', { detail: 'the gRPC call is silent' }))
     }
     if (this.headSent) this.waitForMore(seconds)
-    else this.waitForAnswer(seconds, this.#isSending && !this.#body?.waitsForApp)
+    else this.waitForAnswer(seconds, this.waitsForBody)
   }
 }
 
