@@ -7,14 +7,10 @@
 import { outputOf } from '../log.ts'
 import type { LineOutput, Logger } from '../log.ts'
 import type { Exchange } from './exchange.ts'
+import { inJson, JsonField } from './json-field.ts'
 
 const PATH_MAX_CHARS = 2048 // a head may have 32 KiB, and a line is for reading
-const QUICK_MAX_CHARS = 128 // from about there JSON.stringify is as quick
 const CLOCK_MS = 1000 // within which a clock that was set shows in the lines
-const SPACE = 0x20
-const QUOTE = 0x22
-const BACKSLASH = 0x5c
-const FIRST_SURROGATE = 0xd800
 
 export class AccessLog {
   readonly #log: Logger
@@ -23,11 +19,18 @@ export class AccessLog {
   readonly #output: LineOutput | undefined
   /** Of the log, such as the number of a worker, as they stand in each line. */
   readonly #bindings: string
+  readonly #method = new JsonField('method')
+  readonly #host = new JsonField('host')
+  readonly #clientIp = new JsonField('clientIp')
+  readonly #edgeId = new JsonField('edgeId')
+  readonly #tunnelId = new JsonField('tunnelId')
+  readonly #user = new JsonField('user')
+  readonly #code = new JsonField('code')
   /** Of the system's clock beside the monotonic one, in milliseconds. */
   #clockOffset = 0
   #clockUntil = -Infinity
   #now = 0
-  #time = ''
+  #start = ''
 
   /** @param agentOf what the agent of a tunnel calls itself, for people */
   constructor(log: Logger, agentOf: (tunnelId: string) => string | undefined = () => undefined) {
@@ -67,23 +70,22 @@ export class AccessLog {
       return
     }
     if (!this.#log.isLevelEnabled('info')) return
-    const start = `{"level":30,"time":"${this.#timeAt(now)}"${this.#bindings}`
-    const asked = `,"requestId":"${exchange.requestId}","method":"${inJson(exchange.method)}","host":"${inJson(exchange.host)}","path":"${inJson(cut(exchange.path))}"`
-    const answered = `,"status":${exchange.status},"ms":${ms},"clientIp":"${inJson(exchange.clientIp)}"`
-    const edgeId = field(',"edgeId":"', exchange.edgeId || undefined)
-    const tunnel = field(',"tunnelId":"', tunnelId)
-    const user = field(',"user":"', exchange.user)
-    const reason = field(',"code":"', error?.publicCode) + field(',"detail":"', detail)
-    this.#output.write(`${start}${asked}${answered}${edgeId}${tunnel}${user}${reason},"msg":"exchange"}\n`)
+    const start = `${this.#startAt(now)}${exchange.requestId}"`
+    const asked = `${this.#method.of(exchange.method)}${this.#host.of(exchange.host)},"path":"${inJson(cut(exchange.path))}"`
+    const answered = `,"status":${exchange.status},"ms":${ms}${this.#clientIp.of(exchange.clientIp)}`
+    const by = `${this.#edgeId.of(exchange.edgeId || undefined)}${this.#tunnelId.of(tunnelId)}${this.#user.of(exchange.user)}`
+    const reason = detail === undefined ? '' : `,"detail":"${inJson(detail)}"`
+    const why = this.#code.of(error?.publicCode) + reason
+    this.#output.write(`${start}${asked}${answered}${by}${why},"msg":"exchange"}\n`)
   }
 
   /**
-   * Many lines share a millisecond, and to write its time takes as long as the rest of a line. The system's clock is looked at
-   * once a second only: asking it costs as much as a tenth of the line.
+   * The line up to the request's id. Many lines share a millisecond, and writing its time takes as long as the rest of a line.
+   * The system's clock is asked once a second only, because asking costs a tenth of a line.
    *
    * @param monotonic milliseconds
    */
-  #timeAt(monotonic: number): string {
+  #startAt(monotonic: number): string {
     if (monotonic >= this.#clockUntil) {
       this.#clockOffset = Date.now() - performance.now()
       this.#clockUntil = monotonic + CLOCK_MS
@@ -91,28 +93,12 @@ export class AccessLog {
     const now = Math.round(monotonic + this.#clockOffset)
     if (now !== this.#now) {
       this.#now = now
-      this.#time = new Date(now).toISOString()
+      this.#start = `{"level":30,"time":"${new Date(now).toISOString()}"${this.#bindings},"requestId":"`
     }
-    return this.#time
+    return this.#start
   }
 }
 
 function cut(path: string): string {
   return path.length > PATH_MAX_CHARS ? `${path.slice(0, PATH_MAX_CHARS)}…` : path
-}
-
-/** @param start up to the quote in front of the value */
-function field(start: string, value: string | undefined): string {
-  return value === undefined ? '' : `${start}${inJson(value)}"`
-}
-
-/** As it stands between quotes: what JSON.stringify says, and sooner for what needs no escape. */
-function inJson(text: string): string {
-  if (text.length > QUICK_MAX_CHARS) return JSON.stringify(text).slice(1, -1)
-  for (let index = 0; index < text.length; index++) {
-    const code = text.charCodeAt(index)
-    if (code < SPACE || code === QUOTE || code === BACKSLASH || code >= FIRST_SURROGATE)
-      return JSON.stringify(text).slice(1, -1)
-  }
-  return text
 }
