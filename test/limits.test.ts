@@ -8,7 +8,7 @@ import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { after, afterEach, before, describe, it } from 'node:test'
 
-import { hashPassword } from '../packages/server/src/model/password-hash.ts'
+import { hashPassword } from '../packages/server/src/values/password-hash.ts'
 import { ask } from './support/ask.ts'
 import { HandAgent } from './support/hand-agent.ts'
 import { RawClient } from './support/raw-client.ts'

@@ -6,7 +6,7 @@ import { after, before, beforeEach, describe, it } from 'node:test'
 
 import { decodeJwt } from 'jose'
 
-import { hashPassword } from '../../packages/server/src/model/password-hash.ts'
+import { hashPassword } from '../../packages/server/src/values/password-hash.ts'
 import { ask } from '../support/ask.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { acceptWebSocket, webSocketRequest } from '../support/raw-web-socket.ts'

@@ -5,7 +5,7 @@
 //
 // A weight of 0 is a standby: chosen only where no candidate with a weight is left.
 
-import type { BalanceMethod } from '../config/config.ts'
+import type { BalanceMethod } from '../model/edge-config.ts'
 import type { Tier } from './backend.ts'
 
 /** What the balancer looks at. */

@@ -2,7 +2,7 @@
 
 import type { Labels } from '@sallyport/protocol'
 
-import type { BackendConfig, PlainBackendConfig, WeightedBackendConfig } from '../config/config.ts'
+import type { BackendConfig, PlainBackendConfig, WeightedBackendConfig } from '../model/edge-config.ts'
 import type { Registry } from '../tunnel/registry.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
 import type { Backend } from './backend.ts'

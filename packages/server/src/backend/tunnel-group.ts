@@ -3,7 +3,7 @@
 
 import { randomInt } from 'node:crypto'
 
-import type { BalanceMethod } from '../config/config.ts'
+import type { BalanceMethod } from '../model/edge-config.ts'
 import type { Selection } from '../tunnel/registry.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
 import type { Asked, Backend, Tier } from './backend.ts'

@@ -1,6 +1,7 @@
 // How pages look: of the relay, and of an edge.
 
-import type { Config, EdgeConfig } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
+import type { EdgeConfig } from '../model/edge-config.ts'
 import { makeLook, type Look } from '../pages/look.ts'
 import type { Logos } from '../pages/read-logos.ts'
 

@@ -1,7 +1,7 @@
 // The edges that agents bring. They stand behind those of the configuration, which win.
 
 import type { Config } from '../config/config.ts'
-import { cookieDomainsOf } from '../config/cookie-domains.ts'
+import { cookieDomainsOf } from '../model/cookie-domains.ts'
 import type { IssuerReach } from '../config/issuer-reach.ts'
 import type { EdgeTable } from '../edge/edge-table.ts'
 import { Endpoints } from '../edge/endpoints.ts'

@@ -12,7 +12,7 @@ import { PasswordQueue } from '../policy/basic-auth/password-queue.ts'
 import { PasswordTries } from '../policy/basic-auth/password-tries.ts'
 import type { PolicyParts } from '../policy/build-policy.ts'
 import { jwtValidation } from '../policy/jwt-validation/jwt-validation.ts'
-import type { ServiceTokens } from '../policy/require-service-token/service-tokens.ts'
+import type { ServiceTokens } from '../policy/service-token/service-tokens.ts'
 
 /**
  * What the policies of an edge work with.

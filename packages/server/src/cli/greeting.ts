@@ -5,12 +5,12 @@ import { listed } from '@sallyport/protocol'
 
 import type {
   BackendConfig,
-  Config,
   EdgeConfig,
   FailoverBackendConfig,
   PlainBackendConfig,
   WeightedBackendConfig,
-} from '../config/config.ts'
+} from '../model/edge-config.ts'
+import type { Config } from '../config/config.ts'
 import { originOn } from '../edge/origin-on.ts'
 import { isOpenToAll, pathOf, whoMayPass } from '../edge/who-may-pass.ts'
 import type { CertificateFindings } from '../listener/tls/certificate-findings.ts'

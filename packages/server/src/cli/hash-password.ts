@@ -3,8 +3,8 @@
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
 
-import { passwordProblem } from '../model/basic-credential.ts'
-import { hashPassword } from '../model/password-hash.ts'
+import { passwordProblem } from '../values/basic-credential.ts'
+import { hashPassword } from '../values/password-hash.ts'
 import { ConfigError } from '../errors.ts'
 
 export async function printPasswordHash(): Promise<void> {

@@ -3,10 +3,11 @@
 
 import type { Command } from 'commander'
 
-import type { Config, OpenidConnectConfig } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
+import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
 import { loadConfig, loadPublicUrl, parsePublicUrl } from '../config/load-config.ts'
-import { parseOpenidConnect } from '../config/parse-openid-connect.ts'
-import { signInsOf } from '../config/sign-ins.ts'
+import { parseOpenidConnect } from '../model/parse-openid-connect.ts'
+import { signInsOf } from '../model/sign-ins.ts'
 import type { ProviderReport } from '../oidc/check/check-provider.ts'
 
 const TIMEOUT_MS = 10_000 // as timeouts.provider_seconds by default

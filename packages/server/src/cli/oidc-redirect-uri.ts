@@ -5,7 +5,7 @@ import type { Command } from 'commander'
 
 import { loadPublicUrl, localConfig } from '../config/load-config.ts'
 import { redirectUri } from '../model/redirect-uri.ts'
-import { issuerProblem } from '../config/schema/openid-connect-schema.ts'
+import { issuerProblem } from '../policy/openid-connect/openid-connect-schema.ts'
 
 export async function printRedirectUri(
   issuer: string,

@@ -1,12 +1,6 @@
 // Replaces `${NAME}` and `${NAME:default}` in text values by the environment. Pure: no I/O, no clock.
 
-/** Where a value stands in the file. */
-export type ConfigPath = readonly PropertyKey[]
-
-export interface FoundProblem {
-  path: ConfigPath
-  message: string
-}
+import type { ConfigPath, FoundProblem } from '../values/found-problem.ts'
 
 // `$${` stands for a plain `${`.
 const PLACEHOLDER = /\$\$\{|\$\{([^}:]*)(?::([^}]*))?(\})?/g

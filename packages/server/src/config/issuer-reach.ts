@@ -3,10 +3,10 @@
 
 import { BlockList, isIP } from 'node:net'
 
-import { placeOfAddress } from '../model/address-place.ts'
-import { parseCidr } from '../model/cidr.ts'
+import { placeOfAddress } from '../values/address-place.ts'
+import { parseCidr } from '../values/cidr.ts'
 import type { Config } from './config.ts'
-import { isLoopbackHost } from '../model/host-pattern.ts'
+import { isLoopbackHost } from '../values/host-pattern.ts'
 
 /** As much of the configuration as matters here. */
 export interface IssuerPlaces extends Pick<Config, 'public_url' | 'endpoints'> {

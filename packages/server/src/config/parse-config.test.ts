@@ -3,7 +3,8 @@ import { describe, it } from 'node:test'
 import { inspect } from 'node:util'
 
 import { ConfigError } from '../errors.ts'
-import type { Config, OpenidConnectConfig } from './config.ts'
+import type { Config } from './config.ts'
+import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
 import { localConfig } from './load-config.ts'
 import { parseConfig } from './parse-config.ts'
 

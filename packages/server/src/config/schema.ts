@@ -1,17 +1,18 @@
-// What may be written in relay.yml, with defaults and the sentences of docs/configuration.md; the larger sections stand
-// in schema/. One value is checked here at a time; what several values must agree on is checked in check-config.ts.
+// What may be written in relay.yml, with defaults and the sentences of docs/configuration.md; the larger sections are in
+// schema/, what is about edges in model/. One value is checked here at a time; what several values must agree on is checked
+// in check-config.ts.
 // Pure: no I/O, no clock.
 
 import { z } from 'zod'
 
-import { hostPatternProblem } from '../model/host-pattern.ts'
+import { hostPatternProblem } from '../values/host-pattern.ts'
 import { LOG_FORMATS, LOG_LEVELS } from './log-words.ts'
-import { edgeSchema } from './schema/edge-schema.ts'
+import { edgeSchema } from '../model/edge-schema.ts'
 import { limitsSchema } from './schema/limits-schema.ts'
 import { listenSchema } from './schema/listen-schema.ts'
-import { pageDetailsSchema, pagesSchema } from './schema/pages-schema.ts'
+import { pageDetailsSchema, pagesSchema } from '../model/pages-schema.ts'
 import { timeoutsSchema } from './schema/timeouts-schema.ts'
-import { cidr, flag, text, wholeNumber } from './schema/values.ts'
+import { cidr, flag, text, wholeNumber } from '../values/value-schemas.ts'
 import { workersSchema } from './schema/workers-schema.ts'
 
 const HSTS_MAX_SECONDS = 63_072_000 // two years, the most that anybody recommends

@@ -2,7 +2,7 @@
 // its path. Here it gets the line of that key, as what is found inside of it has.
 
 import { ConfigError, type ConfigProblem } from '../errors.ts'
-import type { ConfigPath } from './expand-env.ts'
+import type { ConfigPath } from '../values/found-problem.ts'
 import type { ConfigSource } from './load-config.ts'
 import { YamlFile } from './yaml-file.ts'
 

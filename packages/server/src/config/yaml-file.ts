@@ -5,8 +5,8 @@ import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node,
 import type { YAMLError } from 'yaml'
 
 import { ConfigError, type ConfigProblem } from '../errors.ts'
-import type { ConfigPath, FoundProblem } from './expand-env.ts'
-import { WANTS_QUOTES } from './schema-problems.ts'
+import type { ConfigPath, FoundProblem } from '../values/found-problem.ts'
+import { WANTS_QUOTES } from '../model/schema-problems.ts'
 
 export class YamlFile {
   /** Plain values: objects, arrays, texts, numbers, booleans, null. */

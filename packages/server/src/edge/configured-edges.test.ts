@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 
 import type { Labels } from '@sallyport/protocol'
 
-import type { EdgeConfig } from '../config/config.ts'
+import type { EdgeConfig } from '../model/edge-config.ts'
 import { createLog } from '../log.ts'
 import type { PolicyParts } from '../policy/build-policy.ts'
 import { PLAIN_LOOK } from '../pages/look.ts'

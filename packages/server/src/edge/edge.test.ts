@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
 import { RelayError } from '../errors.ts'
-import type { RouteMatch } from '../config/config.ts'
+import type { RouteMatch } from '../model/edge-config.ts'
 import { Edge } from './edge.ts'
 import { EdgeTable } from './edge-table.ts'
 import { readPath } from './read-path.ts'

@@ -2,7 +2,7 @@
 
 import { createHmac } from 'node:crypto'
 
-import { hostPatternProblem } from '../model/host-pattern.ts'
+import { hostPatternProblem } from '../values/host-pattern.ts'
 import type { Claimant, EndpointRefused, UrlBind } from '../tunnel/endpoint-binder.ts'
 import { refuseEndpoint } from './refuse-endpoint.ts'
 

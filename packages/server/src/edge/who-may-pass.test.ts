@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
-import type { RouteConfig } from '../config/config.ts'
+import type { RouteConfig } from '../model/edge-config.ts'
 import { parseConfig } from '../config/parse-config.ts'
 import { isOpenToAll, visitorsOf } from './who-may-pass.ts'
 

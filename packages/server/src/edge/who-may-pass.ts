@@ -11,7 +11,8 @@ import {
 } from '@sallyport/protocol'
 import type { NamedPeople } from '@sallyport/protocol'
 
-import type { OpenidConnectConfig, PolicyConfig, RequestAction, RouteConfig } from '../config/config.ts'
+import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
+import type { PolicyConfig, RequestAction, RouteConfig } from '../model/edge-config.ts'
 
 /** What every visitor of a route has to satisfy, for example `from 10.0.0.0/8, and sign-in at login.example.com`. */
 export function whoMayPass(policy: PolicyConfig): string {

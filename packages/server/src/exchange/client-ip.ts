@@ -3,7 +3,7 @@
 
 import { BlockList, isIP, isIPv4 } from 'node:net'
 
-import { parseCidr } from '../model/cidr.ts'
+import { parseCidr } from '../values/cidr.ts'
 import { readHeader } from './read-header.ts'
 
 /** Compiles CIDRs once; the answer is a lookup. IPv4-mapped IPv6 addresses count as IPv4. */

@@ -1,7 +1,7 @@
 // What the policies of a route change on a message's headers. Later edits win over earlier ones.
 // Names are compared as an app behind CGI would.
 
-import { normalHeaderName } from '../model/normal-header-name.ts'
+import { normalHeaderName } from '../values/normal-header-name.ts'
 
 export class HeaderEdits {
   /** Normal name → what to write instead, or undefined for nothing. */

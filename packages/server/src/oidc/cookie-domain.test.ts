@@ -5,7 +5,7 @@ import { after, before, beforeEach, describe, it } from 'node:test'
 
 import { Browser } from '../../../../examples/demo/browser.ts'
 import type { IdentityProvider } from '../../../../examples/demo/identity-provider.ts'
-import type { OpenidConnectConfig } from '../config/config.ts'
+import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
 import { configFor, signInAs, startProvider, startRelay, type Relay } from './harness.test-support.ts'
 
 const DOMAIN = 'team.localhost'

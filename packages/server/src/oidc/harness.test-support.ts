@@ -15,8 +15,8 @@ import {
   type IdentityProvider,
   type IdentityProviderOptions,
 } from '../../../../examples/demo/identity-provider.ts'
-import { authIdOf } from '../config/auth-id.ts'
-import type { OpenidConnectConfig } from '../config/config.ts'
+import { authIdOf } from '../policy/openid-connect/auth-id.ts'
+import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
 import { redirectUri } from '../model/redirect-uri.ts'
 import { Exchange, type Upgrade } from '../exchange/exchange.ts'
 import { Attempts } from '../exchange/attempts.ts'

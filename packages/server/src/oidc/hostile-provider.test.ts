@@ -10,7 +10,7 @@ import { after, before, beforeEach, describe, it } from 'node:test'
 import { CompactEncrypt, SignJWT, UnsecuredJWT, exportSPKI, generateKeyPair, importJWK } from 'jose'
 
 import { Browser } from '../../../../examples/demo/browser.ts'
-import type { OpenidConnectConfig } from '../config/config.ts'
+import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
 import { redirectUri } from '../model/redirect-uri.ts'
 import { configFor, startRelay, type Relay } from './harness.test-support.ts'
 import { startHostileProvider, type Behaviour, type HostileProvider } from './hostile-provider.test-support.ts'

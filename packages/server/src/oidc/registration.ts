@@ -4,8 +4,8 @@
 import type { CryptoKey } from 'jose'
 import type { Configuration } from 'openid-client'
 
-import type { ClaimReading } from '../model/claim-name.ts'
-import type { OpenidConnectConfig } from '../config/config.ts'
+import type { ClaimReading } from '../values/claim-name.ts'
+import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
 import { callbackPath } from '../model/redirect-uri.ts'
 import { readClientKey } from './provider/client-key.ts'
 import { cookieNames, type CookieNames } from './cookies.ts'

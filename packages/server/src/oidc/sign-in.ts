@@ -2,8 +2,8 @@
 // `/.sallyport/` on edge hosts, the shared pages on the relay's own host, and the sessions. What needs openid-client
 // and jose is loaded with the first sign-in: a relay where nobody signs in does without them.
 
-import { claimKey } from '../model/claim-name.ts'
-import type { OpenidConnectConfig } from '../config/config.ts'
+import { claimKey } from '../values/claim-name.ts'
+import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
 import { CALLBACK } from '../model/redirect-uri.ts'
 import type { IssuerReach } from '../config/issuer-reach.ts'
 import { ConfigError, OPEN_SITE, RelayError } from '../errors.ts'

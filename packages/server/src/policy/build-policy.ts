@@ -1,14 +1,9 @@
 // From the policy of a route, as configured, to the closure that runs it. Response rules come first: they only
 // note what to change on the app's answer; the relay's own answers stay as they are.
 
-import type {
-  AdmittingAction,
-  JwtValidationConfig,
-  OpenidConnectConfig,
-  PolicyConfig,
-  RequestAction,
-  ResponseAction,
-} from '../config/config.ts'
+import type { AdmittingAction, PolicyConfig, RequestAction, ResponseAction } from '../model/edge-config.ts'
+import type { JwtValidationConfig } from './jwt-validation/jwt-validation-schema.ts'
+import type { OpenidConnectConfig } from './openid-connect/openid-connect-schema.ts'
 import type { Action } from '../exchange/action.ts'
 import { anyOf } from './any-of/any-of.ts'
 import { basicAuth } from './basic-auth/basic-auth.ts'
@@ -18,9 +13,9 @@ import { deny } from './deny/deny.ts'
 import { addHeaders, removeHeaders } from './edit-headers/edit-headers.ts'
 import type { PasswordQueue } from './basic-auth/password-queue.ts'
 import type { PasswordTries } from './basic-auth/password-tries.ts'
-import { requireServiceToken } from './require-service-token/require-service-token.ts'
+import { requireServiceToken } from './service-token/service-token.ts'
 import { restrictIps } from './restrict-ips/restrict-ips.ts'
-import type { ServiceTokens } from './require-service-token/service-tokens.ts'
+import type { ServiceTokens } from './service-token/service-tokens.ts'
 import type { Identify } from '../identity/signed-identity.ts'
 
 /** What the actions of one edge work with. */

@@ -1,7 +1,7 @@
 // What the actions that read passwords and tokens share: where to find them, how to say no, and what not to pass on.
 // Pure: no I/O, no clock.
 
-import { normalHeaderName } from '../model/normal-header-name.ts'
+import { normalHeaderName } from '../values/normal-header-name.ts'
 import { RelayError } from '../errors.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import { HeaderEdits } from '../exchange/header-edits.ts'

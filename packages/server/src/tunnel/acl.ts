@@ -3,7 +3,7 @@
 
 import { labelProblem, type Labels } from '@sallyport/protocol'
 
-import { hostMatches, hostPatternProblem } from '../model/host-pattern.ts'
+import { hostMatches, hostPatternProblem } from '../values/host-pattern.ts'
 
 export type AclRule =
   | { type: 'everything' }

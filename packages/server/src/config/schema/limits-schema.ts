@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 
-import { wholeNumber } from './values.ts'
+import { wholeNumber } from '../../values/value-schemas.ts'
 
 const MIB = 1024 * 1024
 

@@ -2,8 +2,8 @@
 
 import { z } from 'zod'
 
-import { hostPatternProblem } from '../../model/host-pattern.ts'
-import { text } from './values.ts'
+import { hostPatternProblem } from '../../values/host-pattern.ts'
+import { text } from '../../values/value-schemas.ts'
 
 /** Where to listen; without a host, on every address of the machine. Port 0 lets the system choose. */
 export interface ListenAddress {

@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 
-import { numberOf } from './values.ts'
+import { numberOf } from '../../values/value-schemas.ts'
 
 export const timeoutsSchema = z.strictObject({
   request_head_seconds: seconds(

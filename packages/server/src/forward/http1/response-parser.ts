@@ -5,7 +5,7 @@
 //   head ──▶ (1xx: head again) ──▶ length | chunk size ⇄ chunk data | until close ──▶ done
 //                                               └▶ trailers ──▶ done
 
-import { normalHeaderName } from '../../model/normal-header-name.ts'
+import { normalHeaderName } from '../../values/normal-header-name.ts'
 
 const CR = 0x0d
 const LF = 0x0a

@@ -2,7 +2,7 @@
 // host for which there is none. Pure: no I/O; the clock is an argument.
 
 import type { Config } from '../../config/config.ts'
-import { hostMatches } from '../../model/host-pattern.ts'
+import { hostMatches } from '../../values/host-pattern.ts'
 import type { ConfigProblem } from '../../errors.ts'
 import { isNameOf } from './certificate-names.ts'
 

@@ -3,7 +3,7 @@
 import type { X509Certificate } from 'node:crypto'
 import { isIPv6 } from 'node:net'
 
-import { hostMatches } from '../../model/host-pattern.ts'
+import { hostMatches } from '../../values/host-pattern.ts'
 
 /** In lowercase, addresses as URLs write them. RFC 9525 2: the common name of the subject counts for nothing. */
 export function namesOf({ subjectAltName = '' }: X509Certificate): string[] {

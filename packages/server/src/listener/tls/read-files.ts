@@ -2,7 +2,7 @@
 // wrong with any of them is told together.
 
 import type { Config } from '../../config/config.ts'
-import { signInsOf } from '../../config/sign-ins.ts'
+import { signInsOf } from '../../model/sign-ins.ts'
 import { ConfigError, type ConfigProblem } from '../../errors.ts'
 import { Certificates } from './certificates.ts'
 import type { Logger } from '../../log.ts'

@@ -5,7 +5,7 @@
 import type { CryptoKey } from 'jose'
 import type { ServerMetadata } from 'openid-client'
 
-import type { OpenidConnectConfig } from '../../config/config.ts'
+import type { OpenidConnectConfig } from '../../policy/openid-connect/openid-connect-schema.ts'
 import type { IssuerReach } from '../../config/issuer-reach.ts'
 import { redirectUri as redirectUriOf } from '../../model/redirect-uri.ts'
 import { readClientKey } from '../provider/client-key.ts'

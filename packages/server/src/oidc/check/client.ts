@@ -3,7 +3,7 @@
 import type { CryptoKey } from 'jose'
 import type { ServerMetadata } from 'openid-client'
 
-import type { OpenidConnectConfig } from '../../config/config.ts'
+import type { OpenidConnectConfig } from '../../policy/openid-connect/openid-connect-schema.ts'
 import type { ProviderConnection } from '../provider/client-configuration.ts'
 
 export interface Client {

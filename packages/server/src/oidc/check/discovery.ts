@@ -1,7 +1,7 @@
 // The first step of the check: fetches the discovery document as a sign-in does, compares the issuer and the clocks, and
 // where there is none, looks beside the given URL for it. Never asks another origin than the issuer's.
 
-import type { OpenidConnectConfig } from '../../config/config.ts'
+import type { OpenidConnectConfig } from '../../policy/openid-connect/openid-connect-schema.ts'
 import { describeRedirect, followingOnce } from '../provider/discovery-document.ts'
 import { isSameIssuer, issuerMismatch } from '../provider/issuer-mismatch.ts'
 import { ProviderUnreachable, type ProviderFetch } from '../provider/provider-fetch.ts'

@@ -4,7 +4,7 @@
 
 import { printable } from '@sallyport/protocol'
 
-import type { OpenidConnectConfig } from '../../config/config.ts'
+import type { OpenidConnectConfig } from '../../policy/openid-connect/openid-connect-schema.ts'
 import type { IssuerReach } from '../../config/issuer-reach.ts'
 import { Attempts } from '../../exchange/attempts.ts'
 import type { Logger } from '../../log.ts'

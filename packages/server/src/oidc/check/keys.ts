@@ -1,6 +1,6 @@
 // The keys that ID tokens are verified with: whether they can be fetched, and whether one fits.
 
-import type { OpenidConnectConfig } from '../../config/config.ts'
+import type { OpenidConnectConfig } from '../../policy/openid-connect/openid-connect-schema.ts'
 import { acceptableAlgorithms } from '../provider/id-token.ts'
 import { ProviderUnreachable, type ProviderFetch } from '../provider/provider-fetch.ts'
 import { fine, listed, problem, type Finding } from './finding.ts'

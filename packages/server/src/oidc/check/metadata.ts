@@ -1,6 +1,6 @@
 // Whether what a provider says about itself suits a registration. Pure: no I/O, no clock.
 
-import type { OpenidConnectConfig } from '../../config/config.ts'
+import type { OpenidConnectConfig } from '../../policy/openid-connect/openid-connect-schema.ts'
 import { clientAuthenticationMethod } from '../provider/client-authentication.ts'
 import { endpointProblems } from '../provider/endpoint-problems.ts'
 import { acceptableAlgorithms } from '../provider/id-token.ts'

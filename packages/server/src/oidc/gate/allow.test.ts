@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
 import { compileAllow, countingEmail, type AllowRules, type Person } from './allow.ts'
-import type { ClaimName } from '../../model/claim-name.ts'
+import type { ClaimName } from '../../values/claim-name.ts'
 import { readClaims } from '../provider/claims.ts'
 
 type Rules = Omit<AllowRules, 'email_verified'>

@@ -1,7 +1,7 @@
 // Whether a signed-in visitor is among those a route lets in. Evaluated on every request. Pure: no I/O, no clock.
 
-import { claimKey } from '../../model/claim-name.ts'
-import type { OpenidConnectConfig } from '../../config/config.ts'
+import { claimKey } from '../../values/claim-name.ts'
+import type { OpenidConnectConfig } from '../../policy/openid-connect/openid-connect-schema.ts'
 
 export type AllowRules = Pick<OpenidConnectConfig, 'allow' | 'deny' | 'email_verified'>
 

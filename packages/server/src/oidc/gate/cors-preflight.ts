@@ -2,7 +2,7 @@
 // credentials, so it can never be signed in; where a route lets it pass, it must not be more than such a question.
 // Pure: no I/O, no clock.
 
-import { normalHeaderName } from '../../model/normal-header-name.ts'
+import { normalHeaderName } from '../../values/normal-header-name.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import { HeaderEdits } from '../../exchange/header-edits.ts'
 

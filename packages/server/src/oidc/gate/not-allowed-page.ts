@@ -2,8 +2,8 @@
 
 import { escapeHtml } from '@sallyport/protocol'
 
-import { claimKey, type ClaimName, type ClaimReading } from '../../model/claim-name.ts'
-import type { OpenidConnectConfig } from '../../config/config.ts'
+import { claimKey, type ClaimName, type ClaimReading } from '../../values/claim-name.ts'
+import type { OpenidConnectConfig } from '../../policy/openid-connect/openid-connect-schema.ts'
 import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import { countingEmail, type AllowVerdict, type Person } from './allow.ts'

@@ -1,8 +1,8 @@
 // The action `openid-connect`: lets an exchange pass only with a session of this edge and this sign-in, whose visitor
 // the route allows. Runs for every request, so a signed-in one costs a hash and a few look-ups.
 
-import { claimKey } from '../../model/claim-name.ts'
-import type { OpenidConnectConfig } from '../../config/config.ts'
+import { claimKey } from '../../values/claim-name.ts'
+import type { OpenidConnectConfig } from '../../policy/openid-connect/openid-connect-schema.ts'
 import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import type { Identity } from '../../exchange/identity.ts'

@@ -1,6 +1,6 @@
 // What the provider says about a visitor, reduced to what sign-in needs. Pure: no I/O, no clock.
 
-import { claimKey, type ClaimName, type ClaimReading } from '../../model/claim-name.ts'
+import { claimKey, type ClaimName, type ClaimReading } from '../../values/claim-name.ts'
 
 const MAX_TEXT = 512
 const MAX_VALUES = 500 // they stand in the session and in headers to the app

@@ -11,7 +11,7 @@ import { Secret } from '@sallyport/protocol'
 
 import { Browser } from '../../../../../examples/demo/browser.ts'
 import type { IdentityProvider, IdentityProviderOptions } from '../../../../../examples/demo/identity-provider.ts'
-import type { OpenidConnectConfig } from '../../config/config.ts'
+import type { OpenidConnectConfig } from '../../policy/openid-connect/openid-connect-schema.ts'
 import { ConfigError } from '../../errors.ts'
 import { readClientKey } from './client-key.ts'
 import { clientFor, configFor, signInAs, startProvider, startRelay, type Relay } from '../harness.test-support.ts'

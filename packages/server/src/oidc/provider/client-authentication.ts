@@ -10,7 +10,7 @@ import {
   type ServerMetadata,
 } from 'openid-client'
 
-import type { OpenidConnectConfig } from '../../config/config.ts'
+import type { OpenidConnectConfig } from '../../policy/openid-connect/openid-connect-schema.ts'
 
 export type ClientAuthenticationMethod = NonNullable<OpenidConnectConfig['client_authentication']>
 
@@ -46,7 +46,7 @@ export function clientAuthentication(
     case 'client_secret_post':
       return ClientSecretPost(secret)
     case 'private_key_jwt':
-      if (!clientKey) throw new TypeError('private_key_jwt without a key') // check-config.ts has refused it
+      if (!clientKey) throw new TypeError('private_key_jwt without a key') // credentials-problem.ts has refused it
       return signedStatement(config, metadata, clientKey)
     case 'none':
       return None()

@@ -10,7 +10,7 @@ import {
   type ServerMetadata,
 } from 'openid-client'
 
-import type { OpenidConnectConfig } from '../../config/config.ts'
+import type { OpenidConnectConfig } from '../../policy/openid-connect/openid-connect-schema.ts'
 import { clientAuthentication } from './client-authentication.ts'
 import { CLOCK_TOLERANCE_S } from './signed-token.ts'
 import type { ProviderFetch } from './provider-fetch.ts'

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 
 import type { CryptoKey } from 'jose'
 
-import type { ClientKeyConfig } from '../../config/schema/client-key-schema.ts'
+import type { ClientKeyConfig } from '../../policy/openid-connect/client-key-schema.ts'
 import { whyUnreadable } from '../../config/why-unreadable.ts'
 
 const MIN_RSA_BITS = 2048 // RFC 7518 3.3: "A key of size 2048 bits or larger MUST be used"

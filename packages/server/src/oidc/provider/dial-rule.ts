@@ -2,7 +2,7 @@
 // that an agent has brought, nothing is the operator's word.
 // Pure: no I/O, no clock.
 
-import { placeOfAddress } from '../../model/address-place.ts'
+import { placeOfAddress } from '../../values/address-place.ts'
 import type { IssuerReach } from '../../config/issuer-reach.ts'
 
 export class DialRule {

@@ -1,6 +1,6 @@
 // Whether the endpoints that a discovery document names can be used. Pure: no I/O, no clock.
 
-import { isLoopbackHost } from '../../model/host-pattern.ts'
+import { isLoopbackHost } from '../../values/host-pattern.ts'
 import { inWords } from './provider-words.ts'
 
 const NEEDED = ['authorization_endpoint', 'token_endpoint', 'jwks_uri'] as const

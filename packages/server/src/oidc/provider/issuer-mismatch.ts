@@ -1,7 +1,7 @@
 // What to tell an operator whose provider calls itself something else than `issuer_url`. Pure: no I/O, no clock.
 
-import { isLoopbackHost } from '../../model/host-pattern.ts'
-import { issuerProblem } from '../../config/schema/openid-connect-schema.ts'
+import { isLoopbackHost } from '../../values/host-pattern.ts'
+import { issuerProblem } from '../../policy/openid-connect/openid-connect-schema.ts'
 import { inWords } from './provider-words.ts'
 
 /** Whether both name the same issuer: a host in another case, or the slash alone behind it, makes no difference. */

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 
-import type { EdgeConfig } from '../../config/config.ts'
+import type { EdgeConfig } from '../../model/edge-config.ts'
 import { parseConfig } from '../../config/parse-config.ts'
 import { ConfigError } from '../../errors.ts'
 import { createLog } from '../../log.ts'

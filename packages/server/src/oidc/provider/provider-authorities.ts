@@ -6,7 +6,7 @@ import { readFileSync, unwatchFile, watchFile } from 'node:fs'
 import { createSecureContext, getCACertificates } from 'node:tls'
 import type { SecureContext } from 'node:tls'
 
-import type { EdgeConfig, RequestAction } from '../../config/config.ts'
+import type { EdgeConfig, RequestAction } from '../../model/edge-config.ts'
 import { whyUnreadable } from '../../config/why-unreadable.ts'
 import { ConfigError, type ConfigProblem } from '../../errors.ts'
 import type { Logger } from '../../log.ts'

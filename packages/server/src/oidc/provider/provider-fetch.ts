@@ -10,7 +10,7 @@ import { isIP, type LookupFunction } from 'node:net'
 
 import { request as httpRequest } from '@sallyport/protocol/node-http'
 
-import { isLoopbackHost } from '../../model/host-pattern.ts'
+import { isLoopbackHost } from '../../values/host-pattern.ts'
 import type { IssuerReach } from '../../config/issuer-reach.ts'
 import { DialRule } from './dial-rule.ts'
 import type { ProviderAuthority } from './provider-authorities.ts'

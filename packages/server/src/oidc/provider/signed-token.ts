@@ -11,7 +11,7 @@ import {
   type JWTPayload,
 } from 'jose'
 
-import { PUBLIC_KEY_ALGORITHMS } from '../../model/public-key-algorithms.ts'
+import { PUBLIC_KEY_ALGORITHMS } from '../../values/public-key-algorithms.ts'
 import { ProviderUnreachable } from './provider-fetch.ts'
 import { withoutNulls } from './without-nulls.ts'
 

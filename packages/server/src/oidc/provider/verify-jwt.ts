@@ -3,8 +3,8 @@
 
 import type { CryptoKey, FlattenedJWSInput, JWSHeaderParameters, JWTPayload } from 'jose'
 
-import { algorithmsOf } from '../../config/schema/jwt-validation-schema.ts'
-import type { JwtValidationConfig } from '../../config/config.ts'
+import { algorithmsOf } from '../../policy/jwt-validation/jwt-validation-schema.ts'
+import type { JwtValidationConfig } from '../../policy/jwt-validation/jwt-validation-schema.ts'
 import { readClaims } from './claims.ts'
 import { ProviderUnreachable } from './provider-fetch.ts'
 

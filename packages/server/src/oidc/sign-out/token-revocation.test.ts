@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test'
 
 import { Browser } from '../../../../../examples/demo/browser.ts'
 import type { IdentityProvider } from '../../../../../examples/demo/identity-provider.ts'
-import type { OpenidConnectConfig } from '../../config/config.ts'
+import type { OpenidConnectConfig } from '../../policy/openid-connect/openid-connect-schema.ts'
 import {
   MemoryStore,
   clientFor,

@@ -4,7 +4,7 @@
 import { ClientError, WWWAuthenticateChallengeError, fetchUserInfo } from 'openid-client'
 import type { JWTPayload } from 'jose'
 
-import { claimKey, type ClaimName } from '../../model/claim-name.ts'
+import { claimKey, type ClaimName } from '../../values/claim-name.ts'
 import { RelayError } from '../../errors.ts'
 import { claimOf, readClaims, type Incomplete } from '../provider/claims.ts'
 import { verifyIdToken } from '../provider/id-token.ts'

@@ -2,8 +2,9 @@
 
 import { createHmac, randomBytes } from 'node:crypto'
 
-import type { BasicAuthConfig, LimitName } from '../../config/config.ts'
-import { isPasswordOf, parsePasswordHash, type PasswordHash } from '../../model/password-hash.ts'
+import type { BasicAuthConfig } from './basic-auth-schema.ts'
+import type { LimitName } from '../../config/config.ts'
+import { isPasswordOf, parsePasswordHash, type PasswordHash } from '../../values/password-hash.ts'
 import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import type { Action } from '../../exchange/action.ts'

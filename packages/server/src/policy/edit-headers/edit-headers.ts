@@ -1,7 +1,7 @@
 // `add-headers` and `remove-headers`, for the request on its way to the app or the response on its way back.
 // The edits are noted on the exchange; forward/headers applies them when the head is written.
 
-import type { AddHeadersConfig, RemoveHeadersConfig } from '../../config/config.ts'
+import type { AddHeadersConfig, RemoveHeadersConfig } from '../../model/policy-schema.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import { HeaderEdits } from '../../exchange/header-edits.ts'
 import type { Action } from '../../exchange/action.ts'

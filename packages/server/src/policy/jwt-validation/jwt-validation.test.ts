@@ -5,7 +5,7 @@ import type { IncomingMessage } from 'node:http'
 import { it } from 'node:test'
 
 import { TokenIssuer } from '../../../../../test/support/token-issuer.ts'
-import { jwtValidationSchema } from '../../config/schema/jwt-validation-schema.ts'
+import { jwtValidationSchema } from './jwt-validation-schema.ts'
 import { Exchange } from '../../exchange/exchange.ts'
 import type { VisitorResponse } from '../../exchange/exchange.ts'
 import { createLog } from '../../log.ts'

@@ -5,7 +5,7 @@ import { hash } from 'node:crypto'
 
 import type { CryptoKey } from 'jose'
 
-import type { JwtValidationConfig } from '../../config/config.ts'
+import type { JwtValidationConfig } from './jwt-validation-schema.ts'
 import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import { readCookie } from '../../exchange/read-cookie.ts'

@@ -3,7 +3,7 @@
 
 import { z } from 'zod'
 
-import { text } from './values.ts'
+import { text } from '../../values/value-schemas.ts'
 
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'Ed25519'] as const
 

@@ -6,8 +6,7 @@ import { resolve } from 'node:path'
 import type { z } from 'zod'
 
 import { authIdOf } from './auth-id.ts'
-import type { OpenidConnectConfig } from './config.ts'
-import type { openidConnectSchema } from './schema/openid-connect-schema.ts'
+import type { OpenidConnectConfig, openidConnectSchema } from './openid-connect-schema.ts'
 
 /** @param folder where relative paths start */
 export function completeSignIn(

@@ -3,10 +3,10 @@
 import { Secret } from '@sallyport/protocol'
 import { z } from 'zod'
 
-import { parseDuration } from '../../model/duration.ts'
-import { isLoopbackHost } from '../../model/host-pattern.ts'
-import { PUBLIC_KEY_ALGORITHMS } from '../../model/public-key-algorithms.ts'
-import { edgeProblem, filledList, flag, providerCaFile, reporting, text } from './values.ts'
+import { parseDuration } from '../../values/duration.ts'
+import { isLoopbackHost } from '../../values/host-pattern.ts'
+import { PUBLIC_KEY_ALGORITHMS } from '../../values/public-key-algorithms.ts'
+import { edgeProblem, filledList, flag, providerCaFile, reporting, text } from '../../values/value-schemas.ts'
 
 const SHARED_SECRET_BYTES = { HS256: 32, HS384: 48, HS512: 64 } as const // RFC 7518 3.2: the size of the hash at least
 const DEFAULT_ALGORITHMS: readonly Algorithm[] = ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519']
@@ -220,3 +220,6 @@ function isFetchable(written: string): boolean {
   if (!url || url.username || url.password || url.hash) return false
   return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopbackHost(url.hostname))
 }
+
+/** `clock_tolerance` is milliseconds. */
+export type JwtValidationConfig = z.output<typeof jwtValidationSchema>

@@ -2,13 +2,13 @@
 
 import { z } from 'zod'
 
-import { hostPatternProblem } from '../../model/host-pattern.ts'
-import { routePathProblem } from '../../model/route-path-problem.ts'
-import { upgradeProblem } from '../../model/upgrade-problem.ts'
+import { hostPatternProblem } from '../values/host-pattern.ts'
+import { routePathProblem } from '../values/route-path-problem.ts'
+import { upgradeProblem } from '../values/upgrade-problem.ts'
 import { backendSchema } from './backend-schema.ts'
 import { pageDetailsSchema, pagesSchema } from './pages-schema.ts'
 import { policySchema } from './policy-schema.ts'
-import { filledList, origin, reporting, text } from './values.ts'
+import { filledList, origin, reporting, text } from '../values/value-schemas.ts'
 
 const upgrades = filledList(
   text().toLowerCase().superRefine(reporting(upgradeProblem)),
@@ -70,3 +70,9 @@ export const edgeSchema = z.strictObject({
 function routePath(kind: 'exact_path' | 'path_prefix') {
   return text().superRefine(reporting((path) => routePathProblem(path, kind)))
 }
+
+/** What the schema makes of what is written; complete-edge.ts goes on from here. */
+export type ReadEdge = z.output<typeof edgeSchema>
+type ReadRoute = NonNullable<ReadEdge['routes']>[number]
+export type ReadPolicy = NonNullable<ReadRoute['policy']>
+export type ReadBackend = NonNullable<ReadRoute['backend']>

@@ -1,10 +1,10 @@
 // One `openid-connect` that stands in no file, but on a command line. Checked as one in relay.yml. Pure: no I/O, no clock.
 
-import { credentialsProblem } from './check-config.ts'
-import { completeSignIn } from './complete-sign-in.ts'
-import type { OpenidConnectConfig } from './config.ts'
-import type { FoundProblem } from './expand-env.ts'
-import { openidConnectSchema } from './schema/openid-connect-schema.ts'
+import { credentialsProblem } from '../policy/openid-connect/credentials-problem.ts'
+import { completeSignIn } from '../policy/openid-connect/complete-sign-in.ts'
+import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
+import type { FoundProblem } from '../values/found-problem.ts'
+import { openidConnectSchema } from '../policy/openid-connect/openid-connect-schema.ts'
 import { parseWithSchema } from './schema-problems.ts'
 
 /** @param written by key, as in relay.yml; what is undefined is not there */

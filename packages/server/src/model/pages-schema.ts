@@ -2,8 +2,8 @@
 
 import { z } from 'zod'
 
-import { contactProblem } from '../../model/contact-problem.ts'
-import { edgeProblem, reporting, text } from './values.ts'
+import { contactProblem } from '../values/contact-problem.ts'
+import { edgeProblem, reporting, text } from '../values/value-schemas.ts'
 
 const TITLE_MAX_CHARS = 60 // one line on a wide screen, two on a phone
 const CONTACT_MAX_CHARS = 200
@@ -41,3 +41,9 @@ export const pagesSchema = z.strictObject({
     .describe('Whom visitors may ask: `mailto:…` or `https://…`, which becomes a link, or plain words.')
     .meta({ examples: ['mailto:help@example.com'] }),
 })
+
+/** `logo_file` is an absolute path. */
+export type PagesConfig = z.output<typeof pagesSchema>
+
+/** Who is told labels, commands and counts. */
+export type PageDetails = z.output<typeof pageDetailsSchema>

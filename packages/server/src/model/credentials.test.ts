@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
-import { ConfigError } from '../../errors.ts'
-import { passwordProblem } from '../../model/basic-credential.ts'
-import type { Config } from '../config.ts'
-import { hashPassword, isPasswordOf, parsePasswordHash } from '../../model/password-hash.ts'
-import { parseConfig } from '../parse-config.ts'
+import { ConfigError } from '../errors.ts'
+import { passwordProblem } from '../values/basic-credential.ts'
+import type { Config } from '../config/config.ts'
+import { hashPassword, isPasswordOf, parsePasswordHash } from '../values/password-hash.ts'
+import { parseConfig } from '../config/parse-config.ts'
 
 const ISSUER = { allow_list: [{ value: 'https://login.example.com' }] }
 const AUDIENCE = { allow_list: [{ value: 'api://docs' }] }

@@ -2,14 +2,13 @@
 // same schema, the same checks and the same defaults as an edge of relay.yml has, and fewer possibilities. `${ENV}`
 // means nothing here, and nothing here may name a file or an address of the relay's machine.
 
-import { parseBasicCredential } from '../model/basic-credential.ts'
-import { checkConfig } from './check-config.ts'
-import type { EdgeConfig } from './config.ts'
-import type { FoundProblem } from './expand-env.ts'
-import type { IssuerReach } from './issuer-reach.ts'
-import { completeEdge } from './parse-config.ts'
-import { COST, parsePasswordHash } from '../model/password-hash.ts'
-import { edgeSchema } from './schema/edge-schema.ts'
+import { parseBasicCredential } from '../values/basic-credential.ts'
+import { checkEdges } from './check-edges.ts'
+import type { EdgeConfig } from './edge-config.ts'
+import type { FoundProblem } from '../values/found-problem.ts'
+import { completeEdge } from './complete-edge.ts'
+import { COST, parsePasswordHash } from '../values/password-hash.ts'
+import { edgeSchema } from './edge-schema.ts'
 import { parseWithSchema } from './schema-problems.ts'
 
 export interface EndpointPlace {
@@ -17,7 +16,8 @@ export interface EndpointPlace {
   id: string
   host: string
   publicUrl: URL
-  issuers: IssuerReach
+  /** Why an agent may not name a provider: the end of a sentence. */
+  issuers: { problemOf: (issuer: URL) => string | undefined }
   /** Where the policy says nothing about it. */
   identityJwt: boolean
 }
@@ -69,7 +69,7 @@ export function parseEndpoint(
     return { ok: false, problems: problems.map((problem) => below(problem, ['policy'])) }
   }
   const parts = { index: 0, id, hosts: [host], edge: read.value }
-  const found = checkConfig({ publicUrl, listen: undefined, tls: undefined, edges: [parts] })
+  const found = checkEdges({ publicUrl, edges: [parts] })
   const problems = found.map((problem) => below(problem, ['edges', 0, 'policy']))
   // The schema has just seen that it is one.
   const steps = [...stepsOf(policy as WrittenPolicy | undefined)]

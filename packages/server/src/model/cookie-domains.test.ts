@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
 import { cookieDomainsOf, sharedCookieDomain } from './cookie-domains.ts'
-import { parseConfig } from './parse-config.ts'
+import { parseConfig } from '../config/parse-config.ts'
 
 const signIn = (auth_id: string, auth_cookie_domain?: string): object => ({
   type: 'openid-connect',

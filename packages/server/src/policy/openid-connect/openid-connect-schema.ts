@@ -2,8 +2,8 @@
 
 import { z } from 'zod'
 
-import { cookieDomainProblem } from '../../model/cookie-domain-problem.ts'
-import { isLoopbackHost } from '../../model/host-pattern.ts'
+import { cookieDomainProblem } from '../../values/cookie-domain-problem.ts'
+import { isLoopbackHost } from '../../values/host-pattern.ts'
 import { clientKeySchema } from './client-key-schema.ts'
 import { peopleSchema } from './people-schema.ts'
 import {
@@ -16,7 +16,7 @@ import {
   reporting,
   secretText,
   text,
-} from './values.ts'
+} from '../../values/value-schemas.ts'
 
 // What the relay itself puts into the authorization request: RFC 6749 4.1.1, RFC 7636 4.3, RFC 9101 5.
 const OWN_AUTHORIZATION_PARAMETERS = new Set([
@@ -178,3 +178,16 @@ export function issuerProblem(issuer: string): string | undefined {
     return `leave /.well-known/openid-configuration away: ${issuer.slice(0, -'/.well-known/openid-configuration'.length)}`
   return undefined
 }
+
+/** Durations are milliseconds. `auth_id` and `identity_jwt` always have a value here. */
+export type OpenidConnectConfig = Omit<
+  z.output<typeof openidConnectSchema>,
+  'auth_id' | 'identity_jwt' | 'alternatives'
+> & {
+  auth_id: string
+  identity_jwt: boolean
+  alternatives?: readonly OpenidConnectConfig[]
+}
+
+/** One of them alone. */
+export type OneSignIn = Omit<z.output<typeof openidConnectSchema>, 'alternatives'>

@@ -1,7 +1,8 @@
 // Every sign-in that edges name: each openid-connect of their routes, those inside any-of, and the alternatives of all of
 // them. Pure: no I/O, no clock.
 
-import type { EdgeConfig, OpenidConnectConfig, RequestAction } from './config.ts'
+import type { EdgeConfig, RequestAction } from './edge-config.ts'
+import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
 
 export interface NamedSignIn {
   edgeId: string

@@ -1,6 +1,7 @@
 // The domains under which edges share sessions (`auth_cookie_domain`). Pure: no I/O, no clock.
 
-import type { EdgeConfig, OpenidConnectConfig, RequestAction } from './config.ts'
+import type { EdgeConfig, RequestAction } from './edge-config.ts'
+import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
 
 export function cookieDomainsOf(edges: readonly EdgeConfig[]): ReadonlySet<string> {
   const actions = edges.flatMap(({ routes }) =>

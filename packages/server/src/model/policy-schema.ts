@@ -3,10 +3,10 @@
 
 import { z } from 'zod'
 
-import { basicAuthSchema } from './basic-auth-schema.ts'
-import { jwtValidationSchema } from './jwt-validation-schema.ts'
-import { openidConnectSchema } from './openid-connect-schema.ts'
-import { cidr, filledList, headerName, headerValues, text, wholeNumber } from './values.ts'
+import { basicAuthSchema } from '../policy/basic-auth/basic-auth-schema.ts'
+import { jwtValidationSchema } from '../policy/jwt-validation/jwt-validation-schema.ts'
+import { openidConnectSchema } from '../policy/openid-connect/openid-connect-schema.ts'
+import { cidr, filledList, headerName, headerValues, text, wholeNumber } from '../values/value-schemas.ts'
 
 export const restrictIpsSchema = z
   .strictObject({
@@ -98,3 +98,8 @@ export const policySchema = z.strictObject({
     .default([])
     .describe('Runs on the head of the response of the app.'),
 })
+
+export type RestrictIpsConfig = z.output<typeof restrictIpsSchema>
+export type AddHeadersConfig = z.output<typeof addHeadersSchema>
+export type RemoveHeadersConfig = z.output<typeof removeHeadersSchema>
+export type DenyConfig = z.output<typeof denySchema>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
-import { IssuerReach } from './issuer-reach.ts'
+import { IssuerReach } from '../config/issuer-reach.ts'
 import { parseEndpoint } from './parse-endpoint.ts'
 
 const PUBLIC_URL = new URL('https://relay.example.com')

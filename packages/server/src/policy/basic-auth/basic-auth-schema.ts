@@ -3,8 +3,8 @@
 import { Secret } from '@sallyport/protocol'
 import { z } from 'zod'
 
-import { parseBasicCredential } from '../../model/basic-credential.ts'
-import { filledList, flag, text } from './values.ts'
+import { parseBasicCredential } from '../../values/basic-credential.ts'
+import { filledList, flag, text } from '../../values/value-schemas.ts'
 
 export const basicAuthSchema = z.strictObject({
   credentials: filledList(
@@ -27,3 +27,5 @@ export const basicAuthSchema = z.strictObject({
     .describe('What browsers show when they ask. By default the id of the edge.'),
   forward_credentials: flag().default(false).describe('Whether the app gets the `Authorization` header too.'),
 })
+
+export type BasicAuthConfig = z.output<typeof basicAuthSchema>

@@ -4,8 +4,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
 import { ConfigError } from '../errors.ts'
-import type { BackendConfig } from './config.ts'
-import { parseConfig } from './parse-config.ts'
+import type { BackendConfig } from './edge-config.ts'
+import { parseConfig } from '../config/parse-config.ts'
 
 const TOP = `
 domain: example.com

@@ -3,9 +3,9 @@
 import { Secret } from '@sallyport/protocol'
 import { z } from 'zod'
 
-import { parseCidr } from '../../model/cidr.ts'
-import { parseDuration } from '../../model/duration.ts'
-import { headerNameProblem, headerValueProblem } from '../../model/header-problem.ts'
+import { parseCidr } from './cidr.ts'
+import { parseDuration } from './duration.ts'
+import { headerNameProblem, headerValueProblem } from './header-problem.ts'
 
 // oxlint-disable-next-line no-control-regex
 const CONTROL = /[\x00-\x1f\x7f]/

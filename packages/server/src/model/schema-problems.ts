@@ -3,7 +3,7 @@
 import { z } from 'zod'
 
 import { didYouMean } from './did-you-mean.ts'
-import type { FoundProblem } from './expand-env.ts'
+import type { FoundProblem } from '../values/found-problem.ts'
 
 const DECIDING_ACTIONS: ReadonlySet<string> = new Set([
   'deny',

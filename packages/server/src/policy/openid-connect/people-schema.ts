@@ -2,8 +2,8 @@
 
 import { z } from 'zod'
 
-import { hostPatternProblem } from '../../model/host-pattern.ts'
-import { filledList, text } from './values.ts'
+import { hostPatternProblem } from '../../values/host-pattern.ts'
+import { filledList, text } from '../../values/value-schemas.ts'
 
 const claimSchema = z.union(
   [

@@ -1,0 +1,105 @@
+// What the values of an edge must agree on, and edges among each other. Each value alone has been checked by edge-schema.ts.
+// Takes what could be read, so that these problems are reported together with the others. Pure: no I/O, no clock.
+
+import type { OneSignIn } from '../policy/openid-connect/openid-connect-schema.ts'
+import type { ConfigPath, FoundProblem } from '../values/found-problem.ts'
+import { hostMatches } from '../values/host-pattern.ts'
+import { backendProblems } from './check-backends.ts'
+import { policyProblems } from './check-policies.ts'
+import type { ReadEdge } from './edge-schema.ts'
+
+export interface ReadEdges {
+  publicUrl: URL | undefined
+  edges: readonly EdgeParts[]
+}
+
+/** An edge at its place among the others; `edge` is undefined where something in it could not be read. */
+export interface EdgeParts {
+  index: number
+  id: string | undefined
+  hosts: readonly string[]
+  edge: ReadEdge | undefined
+}
+
+export function checkEdges({ publicUrl, edges }: ReadEdges): FoundProblem[] {
+  const problems: FoundProblem[] = []
+  const ids = new Map<string, number>()
+  const hosts = new Map<string, string>()
+  const shared = new Map<string, OneSignIn>()
+  for (const { index, id = `edges[${index}]`, hosts: edgeHosts, edge } of edges) {
+    const path = ['edges', index]
+    const sameId = ids.get(id)
+    if (sameId === undefined) ids.set(id, index)
+    else
+      problems.push({ path: [...path, 'id'], message: `${id} is also the id of edges[${sameId}]; give each its own` })
+
+    for (const [place, host] of edgeHosts.entries()) {
+      const hostPath = [...path, 'hosts', place]
+      const owner = hosts.get(host)
+      if (owner === undefined) hosts.set(host, id)
+      else
+        problems.push({
+          path: hostPath,
+          message: `${host} already leads to ${owner}; a host can lead to one edge only`,
+        })
+      if (publicUrl && hostMatches(host, publicUrl.hostname)) {
+        problems.push({ path: hostPath, message: publicHostProblem(host, publicUrl.hostname) })
+      }
+    }
+    if (!edge) continue
+    problems.push(
+      ...originProblems(edge, path),
+      ...routeProblems(edge, path),
+      ...backendProblems(edge, path),
+      ...policyProblems(edge, path, publicUrl, shared),
+    )
+  }
+  return problems
+}
+
+function publicHostProblem(host: string, publicHost: string): string {
+  if (host === publicHost) return `${host} is the host of public_url, which belongs to the relay; choose another host`
+  return `${host} covers ${publicHost}, the host of public_url, which belongs to the relay; move one of them to another domain`
+}
+
+function* originProblems(edge: ReadEdge, path: ConfigPath): Iterable<FoundProblem> {
+  if (edge.origin === undefined) return
+  const [host, ...others] = edge.hosts
+  if (others.length > 0 || host?.startsWith('*.')) {
+    yield {
+      path: [...path, 'origin'],
+      message: 'is possible only on an edge with one exact host; make an edge for each host that needs an origin',
+    }
+  } else if (new URL(edge.origin).hostname !== host) {
+    yield { path: [...path, 'origin'], message: `must name the host of this edge, ${host}` }
+  }
+}
+
+function* routeProblems(edge: ReadEdge, path: ConfigPath): Iterable<FoundProblem> {
+  if (!edge.routes) return
+  for (const key of ['allow_upgrades', 'backend', 'policy'] as const) {
+    if (edge[key])
+      yield {
+        path: [...path, key],
+        message: `is possible only without routes; move it into the routes it is meant for`,
+      }
+  }
+  const seen = new Map<string, number>()
+  for (const [index, route] of edge.routes.entries()) {
+    const routePath = [...path, 'routes', index]
+    if (route.exact_path !== undefined && route.path_prefix !== undefined) {
+      yield { path: routePath, message: 'has both exact_path and path_prefix; make two routes of it' }
+      continue
+    }
+    const key = route.exact_path === undefined ? 'path_prefix' : 'exact_path'
+    const routed = route[key]
+    if (routed === undefined) {
+      yield { path: routePath, message: 'needs exact_path or path_prefix; write path_prefix: / for all paths' }
+      continue
+    }
+    const same = seen.get(`${key} ${routed}`)
+    if (same !== undefined)
+      yield { path: [...routePath, key], message: `${routed} is the ${key} of routes[${same}] already; merge the two` }
+    else seen.set(`${key} ${routed}`, index)
+  }
+}

@@ -1,0 +1,101 @@
+// What an edge is, as the rooms use it: parsed, checked, with every default filled in. It keeps the keys that are written.
+// edge-schema.ts says what may be written; complete-edge.ts makes one from the other.
+
+import type { Labels } from '@sallyport/protocol'
+import type { z } from 'zod'
+
+import type { BasicAuthConfig } from '../policy/basic-auth/basic-auth-schema.ts'
+import type { JwtValidationConfig } from '../policy/jwt-validation/jwt-validation-schema.ts'
+import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
+import type { balanceSchema, fixedResponseSchema, stickySchema } from './backend-schema.ts'
+import type { PageDetails, PagesConfig } from './pages-schema.ts'
+import type { AddHeadersConfig, DenyConfig, RemoveHeadersConfig, RestrictIpsConfig } from './policy-schema.ts'
+
+export interface EdgeConfig {
+  id: string
+  /** Lowercase; `*.example.com` stands for every host below example.com. Never empty. */
+  hosts: readonly string[]
+  /** The edge's own origin where it differs from the scheme and port of `public_url`, without a path. */
+  origin?: string
+  description?: string
+  metadata?: string
+  /** What differs from those of the relay. */
+  pages?: PagesConfig
+  /** Where it differs from that of the relay. */
+  page_details?: PageDetails
+  /** Never empty; in the order of the file. */
+  routes: readonly RouteConfig[]
+}
+
+export type RouteConfig = RouteMatch & {
+  /** In lower case. */
+  allow_upgrades?: readonly string[]
+  backend: BackendConfig
+  policy: PolicyConfig
+}
+
+/** Both are raw paths in normal form: no escapes, no dot segments. A prefix has no `/` at its end, except `/` itself. */
+export type RouteMatch =
+  | { exact_path: string; path_prefix?: undefined }
+  | { path_prefix: string; exact_path?: undefined }
+
+/** Where a route leads, and whether visitors stick to a tunnel of it. */
+export type BackendConfig = (PlainBackendConfig | WeightedBackendConfig | FailoverBackendConfig) & {
+  sticky?: StickyConfig
+}
+
+export type PlainBackendConfig = TunnelGroupConfig | { fixed_response: FixedResponseConfig }
+
+export interface TunnelGroupConfig {
+  /** A tunnel is meant where it has all of these. Never empty. */
+  labels: Labels
+  balance?: BalanceMethod
+}
+
+export interface WeightedBackendConfig {
+  /** At least one has a weight above 0. */
+  weighted: readonly { backend: PlainBackendConfig; weight: number }[]
+}
+
+export interface FailoverBackendConfig {
+  /** In order of preference. */
+  failover: readonly (PlainBackendConfig | WeightedBackendConfig)[]
+}
+
+export type BalanceMethod = z.output<typeof balanceSchema>
+export type FixedResponseConfig = z.output<typeof fixedResponseSchema>
+/** `max_age` is milliseconds. */
+export type StickyConfig = z.output<typeof stickySchema>
+
+export interface PolicyConfig {
+  on_http_request: readonly RequestRule[]
+  on_http_response: readonly ResponseRule[]
+}
+
+export interface RequestRule {
+  name?: string
+  actions: readonly RequestAction[]
+}
+
+export interface ResponseRule {
+  name?: string
+  actions: readonly ResponseAction[]
+}
+
+export type RequestAction =
+  | AdmittingAction
+  | { type: 'any-of'; config: { actions: readonly AdmittingAction[] } }
+  | { type: 'deny'; config: DenyConfig }
+  | ResponseAction
+
+/** Decides by who is asking. */
+export type AdmittingAction =
+  | { type: 'openid-connect'; config: OpenidConnectConfig }
+  | { type: 'service-token' }
+  | { type: 'jwt-validation'; config: JwtValidationConfig }
+  | { type: 'basic-auth'; config: BasicAuthConfig }
+  | { type: 'restrict-ips'; config: RestrictIpsConfig }
+
+export type ResponseAction =
+  | { type: 'add-headers'; config: AddHeadersConfig }
+  | { type: 'remove-headers'; config: RemoveHeadersConfig }
