@@ -49,7 +49,7 @@ const HOUSES: Readonly<Record<'server' | 'agent' | 'protocol', House>> = {
     walk: [['sallyport'], ['main'], ['cli'], ['view'], ['agent'], ['relay'], ['plan'], ['app'], ['files']],
     ground: ['report', 'agent-command', 'agent-version', 'bufferutil.d', 'dial-address', 'log', 'system-certificates'],
   },
-  protocol: { walk: [['protocol'], ['stream'], ['yamux'], ['control'], ['words']], ground: ['process'] },
+  protocol: { walk: [['protocol'], ['stream'], ['yamux'], ['control'], ['words']], ground: ['config', 'process'] },
 }
 const POLICY = join('packages', 'server', 'src', 'policy')
 const FILES_MAX = 20 // in one folder, without tests
@@ -241,7 +241,7 @@ describe('floor plan', () => {
     const behind = [...server, ...importsOf('packages/agent/src')].filter(
       ({ to }) =>
         to.startsWith('@sallyport/') &&
-        !/^@sallyport\/protocol(\/config-error|\/make-folder|\/log-output|\/tune-v8|\/node-http|\/printable|\/signals|\/started-as|\/unforeseen)?$/.test(
+        !/^@sallyport\/protocol(\/config-error|\/expand-env|\/found-problem|\/make-folder|\/log-output|\/tune-v8|\/node-http|\/printable|\/signals|\/started-as|\/unforeseen|\/yaml-file)?$/.test(
           to,
         ),
     )

@@ -4,7 +4,7 @@
 
 import type { z } from 'zod'
 
-import type { FoundProblem } from '../values/found-problem.ts'
+import type { FoundProblem } from '@sallyport/protocol/found-problem'
 import type { configSchema } from './schema.ts'
 
 export interface ReadListeners {

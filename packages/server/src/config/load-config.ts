@@ -7,12 +7,12 @@ import type { z } from 'zod'
 
 import { ConfigError } from '../errors.ts'
 import type { Config, StoreLocation } from './config.ts'
-import { expandEnv } from './expand-env.ts'
+import { expandEnv } from '@sallyport/protocol/expand-env'
 import { parseConfig } from './parse-config.ts'
 import { configSchema } from './schema.ts'
 import { parseWithSchema } from '../model/schema-problems.ts'
 import { storeLocation } from './store-location.ts'
-import { YamlFile } from './yaml-file.ts'
+import { YamlFile } from '@sallyport/protocol/yaml-file'
 
 const FILE_MAX_BYTES = 16 * 1024 * 1024 // thousands of edges fit; a disk image given by mistake does not
 

@@ -8,15 +8,15 @@ import type { z } from 'zod'
 import { ConfigError } from '../errors.ts'
 import { checkConfig } from './check-config.ts'
 import type { Config } from './config.ts'
-import type { ConfigPath, FoundProblem } from '../values/found-problem.ts'
-import { expandEnv } from './expand-env.ts'
+import type { ConfigPath, FoundProblem } from '@sallyport/protocol/found-problem'
+import { expandEnv } from '@sallyport/protocol/expand-env'
 import { configSchema } from './schema.ts'
 import { checkEdges } from '../model/check-edges.ts'
 import { completeEdge, completePages } from '../model/complete-edge.ts'
 import { edgeSchema } from '../model/edge-schema.ts'
 import { parseWithSchema } from '../model/schema-problems.ts'
 import { storeLocation } from './store-location.ts'
-import { YamlFile } from './yaml-file.ts'
+import { YamlFile } from '@sallyport/protocol/yaml-file'
 
 export interface ParseConfigOptions {
   /** The file that the text comes from; relative paths in it start at its folder. */

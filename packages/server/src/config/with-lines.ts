@@ -2,9 +2,9 @@
 // its path. Here it gets the line of that key, as what is found inside of it has.
 
 import { ConfigError, type ConfigProblem } from '../errors.ts'
-import type { ConfigPath } from '../values/found-problem.ts'
+import type { ConfigPath } from '@sallyport/protocol/found-problem'
 import type { ConfigSource } from './load-config.ts'
-import { YamlFile } from './yaml-file.ts'
+import { YamlFile } from '@sallyport/protocol/yaml-file'
 
 /** @param problems of any kind; one that names no key of the file stays as it is */
 export function withLines(problems: readonly ConfigProblem[], { text, source }: ConfigSource): ConfigProblem[] {

@@ -6,7 +6,7 @@ import { POLICY_MAX_BYTES } from '@sallyport/protocol'
 import type { BindProblem } from '@sallyport/protocol'
 
 import type { EdgeConfig } from '../model/edge-config.ts'
-import type { FoundProblem } from '../values/found-problem.ts'
+import type { FoundProblem } from '@sallyport/protocol/found-problem'
 import { parseEndpoint } from '../model/parse-endpoint.ts'
 import type { EndpointPlace } from '../model/parse-endpoint.ts'
 import type { EndpointRefused } from '../tunnel/endpoint-binder.ts'

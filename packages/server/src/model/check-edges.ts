@@ -2,7 +2,7 @@
 // Takes what could be read, so that these problems are reported together with the others. Pure: no I/O, no clock.
 
 import type { OneSignIn } from '../policy/openid-connect/openid-connect-schema.ts'
-import type { ConfigPath, FoundProblem } from '../values/found-problem.ts'
+import type { ConfigPath, FoundProblem } from '@sallyport/protocol/found-problem'
 import { hostMatches } from '../values/host-pattern.ts'
 import { backendProblems } from './check-backends.ts'
 import { policyProblems } from './check-policies.ts'

@@ -7,7 +7,7 @@ import { Secret } from '@sallyport/protocol'
 import { authIdOf } from '../policy/openid-connect/auth-id.ts'
 import { credentialsProblem } from '../policy/openid-connect/credentials-problem.ts'
 import type { OneSignIn } from '../policy/openid-connect/openid-connect-schema.ts'
-import type { ConfigPath, FoundProblem } from '../values/found-problem.ts'
+import type { ConfigPath, FoundProblem } from '@sallyport/protocol/found-problem'
 import { isLoopbackHost } from '../values/host-pattern.ts'
 import type { ReadEdge, ReadPolicy } from './edge-schema.ts'
 

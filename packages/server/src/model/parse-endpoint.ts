@@ -5,7 +5,7 @@
 import { parseBasicCredential } from '../values/basic-credential.ts'
 import { checkEdges } from './check-edges.ts'
 import type { EdgeConfig } from './edge-config.ts'
-import type { FoundProblem } from '../values/found-problem.ts'
+import type { FoundProblem } from '@sallyport/protocol/found-problem'
 import { completeEdge } from './complete-edge.ts'
 import { COST, parsePasswordHash } from '../values/password-hash.ts'
 import { edgeSchema } from './edge-schema.ts'

@@ -3,7 +3,7 @@
 import { credentialsProblem } from '../policy/openid-connect/credentials-problem.ts'
 import { completeSignIn } from '../policy/openid-connect/complete-sign-in.ts'
 import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
-import type { FoundProblem } from '../values/found-problem.ts'
+import type { FoundProblem } from '@sallyport/protocol/found-problem'
 import { openidConnectSchema } from '../policy/openid-connect/openid-connect-schema.ts'
 import { parseWithSchema } from './schema-problems.ts'
 

@@ -3,7 +3,8 @@
 import { z } from 'zod'
 
 import { didYouMean } from './did-you-mean.ts'
-import type { FoundProblem } from '../values/found-problem.ts'
+import { WANTS_QUOTES } from '@sallyport/protocol/found-problem'
+import type { FoundProblem } from '@sallyport/protocol/found-problem'
 
 const DECIDING_ACTIONS: ReadonlySet<string> = new Set([
   'deny',
@@ -27,9 +28,6 @@ const NAMES_ELSEWHERE: ReadonlyMap<string, string> = new Map([
 
 // Words that may be compared with those that are known: some 100 µs each, and whoever sends a policy may misspell thousands.
 const GUESSES_MAX = 64
-
-/** What was written is not known here, only the number that it was read as: YamlFile puts it behind. */
-export const WANTS_QUOTES = 'must be text; write it in quotes'
 
 /** Finds the word that was probably meant, for as long as there is patience. */
 type Guess = typeof didYouMean

@@ -1,20 +1,25 @@
-// The YAML side of relay.yml: text → plain values, and path → line, so that a problem can be found in the file.
+// A file in YAML: text → plain values, and path → line and column, so that a problem can be found in the file.
 // Pure: no I/O, no clock.
 
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml'
 import type { YAMLError } from 'yaml'
 
-import { ConfigError, type ConfigProblem } from '../errors.ts'
-import type { ConfigPath, FoundProblem } from '../values/found-problem.ts'
-import { WANTS_QUOTES } from '../model/schema-problems.ts'
+import { ConfigError } from './config-error.ts'
+import type { ConfigProblem } from './config-error.ts'
+import { WANTS_QUOTES } from './found-problem.ts'
+import type { ConfigPath, FoundProblem } from './found-problem.ts'
 
 export class YamlFile {
   /** Plain values: objects, arrays, texts, numbers, booleans, null. */
   readonly tree: unknown
+  readonly #source: string
   readonly #root: unknown
   readonly #lines: LineCounter
 
-  /** @throws ConfigError where the text is not YAML */
+  /**
+   * @param source what people call the file
+   * @throws ConfigError if the text is not YAML
+   */
   constructor(text: string, source: string) {
     const lines = new LineCounter()
     const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
@@ -29,23 +34,33 @@ export class YamlFile {
         cause: error,
       })
     }
+    this.#source = source
     this.#root = document.contents
     this.#lines = lines
   }
 
-  /** Puts the path into words and adds the line it is found in. */
+  /** Puts the path into words and adds the line where it is. */
   located({ path, message }: FoundProblem): ConfigProblem {
-    const { line, written } = this.#find(path)
-    // As it stands in the file, to the last digit: 007 and 0x7 are read as the number 7, and a long one is cut short.
+    const { offset, written } = this.#find(path)
+    // As it is written in the file, to the last digit: 007 and 0x7 are read as the number 7, and a long number is cut short.
     const whole = message === WANTS_QUOTES && written !== undefined ? `${message}: "${written}"` : message
-    return { path: formatPath(path), message: line === undefined ? whole : `${whole} (line ${line})` }
+    const place = offset === undefined ? '' : ` (line ${this.#lines.linePos(offset).line})`
+    return { path: formatPath(path) || this.#source, message: `${whole}${place}` }
+  }
+
+  /** Where a value is: `policy.yaml:7:15`, from line and column 1. If it is missing, the nearest place around it. */
+  placeOf(path: ConfigPath): string {
+    const { offset } = this.#find(path)
+    if (offset === undefined) return this.#source
+    const { line, col } = this.#lines.linePos(offset)
+    return `${this.#source}:${line}:${col}`
   }
 
   /**
-   * The line of the key or list entry; of the nearest one around it where it is missing. And what stands there, where it
-   * is a plain scalar.
+   * Where the key or the list entry begins; if it is missing, the nearest one around it. And what is written there, if
+   * that is a plain scalar.
    */
-  #find(path: ConfigPath): { line: number | undefined; written: string | undefined } {
+  #find(path: ConfigPath): { offset: number | undefined; written: string | undefined } {
     let node = this.#root
     let offset: number | undefined
     let found = true
@@ -67,10 +82,7 @@ export class YamlFile {
       }
       if (isAlias(node)) break
     }
-    return {
-      line: offset === undefined ? undefined : this.#lines.linePos(offset).line,
-      written: found && isScalar(node) && node.type === 'PLAIN' ? node.source : undefined,
-    }
+    return { offset, written: found && isScalar(node) && node.type === 'PLAIN' ? node.source : undefined }
   }
 }
 
@@ -116,12 +128,13 @@ function startOf(node: unknown): number | undefined {
   return (node as Node | null | undefined)?.range?.[0] // every parsed node has a range
 }
 
-function formatPath(path: ConfigPath): string {
+/** For instance `edges[0].hosts[1]`; nothing for the whole file. */
+export function formatPath(path: ConfigPath): string {
   let written = ''
   for (const step of path) {
     if (typeof step === 'number') written += `[${step}]`
     else if (/^[\w-]+$/.test(String(step))) written += written ? `.${String(step)}` : String(step)
     else written += `[${JSON.stringify(String(step))}]`
   }
-  return written || 'relay.yml'
+  return written
 }

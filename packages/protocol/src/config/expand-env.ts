@@ -1,6 +1,6 @@
 // Replaces `${NAME}` and `${NAME:default}` in text values by the environment. Pure: no I/O, no clock.
 
-import type { ConfigPath, FoundProblem } from '../values/found-problem.ts'
+import type { ConfigPath, FoundProblem } from './found-problem.ts'
 
 // `$${` stands for a plain `${`.
 const PLACEHOLDER = /\$\$\{|\$\{([^}:]*)(?::([^}]*))?(\})?/g
