@@ -7,7 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { Browser } from '@sallyport/example-demo/browser'
+import { Browser } from '../test/support/browser/browser.ts'
 import { redirectUri } from '@sallyport/server'
 
 import { COMPETITORS, missing } from './competitors.ts'
@@ -237,7 +237,7 @@ ${edges}`,
     const provider = await this.#start(
       'identity provider',
       [
-        join(import.meta.dirname, '../examples/demo/identity-provider-main.ts'),
+        join(import.meta.dirname, '../test/support/identity-provider/identity-provider-main.ts'),
         JSON.stringify({ port: providerPort, users: [USER], clients: [client] }),
       ],
       '{',

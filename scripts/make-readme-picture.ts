@@ -14,11 +14,11 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 
 import { NO_OPENSSL, makeCertificate } from '../test/support/certificate.ts'
-import { ChromiumBrowser, NO_CHROMIUM } from '../test/support/chromium-browser.ts'
+import { ChromiumBrowser, NO_CHROMIUM } from '../test/support/browser/chromium-browser.ts'
 import { AGENT, Processes, RELAY } from '../test/support/processes.ts'
-import { PseudoTerminal } from '../test/support/pseudo-terminal.ts'
-import { screenHtml } from '../test/support/screen-html.ts'
-import type { Palette } from '../test/support/screen-html.ts'
+import { PseudoTerminal } from '../test/support/terminal/pseudo-terminal.ts'
+import { screenHtml } from '../test/support/terminal/screen-html.ts'
+import type { Palette } from '../test/support/terminal/screen-html.ts'
 
 const SCHEMES = ['light', 'dark'] as const
 type Scheme = (typeof SCHEMES)[number]

@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process'
 import { globSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { buildHydra, findHydra } from '../test/support/hydra.ts'
+import { buildHydra, findHydra } from '../test/support/programs/hydra.ts'
 
 const root = join(import.meta.dirname, '..')
 const ROUNDS = 40 // about ten minutes on two cores, 88 000 cases
@@ -32,8 +32,8 @@ if (!findHydra()) await buildHydra((line) => console.error(line))
 
 const files = [
   ...globSync('test/fuzz/*.test.ts', { cwd: root }).toSorted(),
-  'test/differential.test.ts',
-  'test/early-answers.test.ts',
+  'test/in-process/differential.test.ts',
+  'test/in-process/early-answers.test.ts',
   'test/install/install.test.ts',
   'test/interop/haproxy.test.ts',
   'test/interop/hydra.test.ts',

@@ -5,7 +5,7 @@ import { existsSync, globSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 
-import { findChromium } from '../test/support/chromium.ts'
+import { findChromium } from '../test/support/browser/chromium.ts'
 
 const root = join(import.meta.dirname, '..')
 const wanted = process.argv.slice(2)

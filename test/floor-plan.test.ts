@@ -227,6 +227,14 @@ describe('floor plan', () => {
     assert.deepEqual(protocol, [])
   })
 
+  it('lets nobody import from the examples (the house, 1)', () => {
+    const lines = ['packages/*/src', 'test', 'bench', 'scripts'].flatMap((folder) => importsOf(folder))
+    assert.deepEqual(
+      lines.filter(({ to }) => to.includes('examples/') || to.startsWith('@sallyport/example')),
+      [],
+    )
+  })
+
   it('takes nothing but types from node:http itself, which brings 13 MB along', () => {
     const sources = globSync('packages/{server,agent,protocol}/src/**/*.ts', { cwd: root }).filter(
       (file) => !isTest(file),

@@ -27,6 +27,7 @@ import type { Command } from './terminal.ts'
 const root = join(import.meta.dirname, '../..')
 const RELAY = join(root, 'packages/server/src/main.ts')
 const AGENT = join(root, 'packages/agent/src/main.ts')
+const PROVIDER = join(root, 'test/support/identity-provider/identity-provider-main.ts')
 const EDGE = 'edg_docs'
 const USERNAME = 'ada'
 const PASSWORD = 'lovelace'
@@ -73,7 +74,7 @@ async function run(): Promise<void> {
   // What an operator does before anything runs.
   const redirectUri = await askRelay(['oidc', 'redirect-uri', issuer, '--config', configFile], env)
 
-  const provider = start('identity provider', [join(import.meta.dirname, 'identity-provider-main.ts')], {
+  const provider = start('identity provider', [PROVIDER], {
     ...env,
     IDENTITY_PROVIDER: JSON.stringify({
       port: providerPort,

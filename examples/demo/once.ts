@@ -2,8 +2,8 @@
 
 import { styleText } from 'node:util'
 
-import { Browser } from './browser.ts'
-import type { Visit } from './browser.ts'
+import { Browser } from '../../test/support/browser/browser.ts'
+import type { Visit } from '../../test/support/browser/browser.ts'
 import type { ServedLine } from './relay-line.ts'
 
 const APP_TEXT = 'This is a protected application.'

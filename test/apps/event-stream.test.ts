@@ -7,9 +7,9 @@ import { createServer, request as httpRequest } from 'node:http'
 import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http'
 import { after, before, describe, it } from 'node:test'
 
-import { lookupLocalhost } from '@sallyport/example-demo/browser'
+import { lookupLocalhost } from '../support/browser/browser.ts'
 
-import { ChromiumBrowser, NO_CHROMIUM } from '../support/chromium-browser.ts'
+import { ChromiumBrowser, NO_CHROMIUM } from '../support/browser/chromium-browser.ts'
 import { ADA } from '../support/processes.ts'
 import { signIn } from '../support/sign-in.ts'
 import { SignedInApp, listen } from './signed-in-app.ts'

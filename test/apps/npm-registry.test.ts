@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
 
-import { Browser } from '@sallyport/example-demo/browser'
+import { Browser } from '../support/browser/browser.ts'
 
 import { freePort } from '../support/processes.ts'
 import { SignedInApp } from './signed-in-app.ts'

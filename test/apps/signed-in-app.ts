@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-import type { Browser } from '@sallyport/example-demo/browser'
+import type { Browser } from '../support/browser/browser.ts'
 
 import { Processes } from '../support/processes.ts'
 import type { RunningProcess } from '../support/running-process.ts'

@@ -6,7 +6,7 @@ import { Agent, createServer } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import { after, before, describe, it } from 'node:test'
 
-import { lookupLocalhost } from '@sallyport/example-demo/browser'
+import { lookupLocalhost } from '../support/browser/browser.ts'
 import { Server } from 'socket.io'
 import { io } from 'socket.io-client'
 import type { ManagerOptions, Socket, SocketOptions } from 'socket.io-client'

@@ -7,7 +7,7 @@ import { createServer } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import { after, before, describe, it } from 'node:test'
 
-import { ChromiumBrowser, NO_CHROMIUM } from '../support/chromium-browser.ts'
+import { ChromiumBrowser, NO_CHROMIUM } from '../support/browser/chromium-browser.ts'
 import { ADA } from '../support/processes.ts'
 import { SignedInApp, listen } from './signed-in-app.ts'
 

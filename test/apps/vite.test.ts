@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 
-import { ChromiumBrowser, NO_CHROMIUM } from '../support/chromium-browser.ts'
+import { ChromiumBrowser, NO_CHROMIUM } from '../support/browser/chromium-browser.ts'
 import { ADA, freePort } from '../support/processes.ts'
 import { sendRaw } from '../support/raw-client.ts'
 import { SignedInApp } from './signed-in-app.ts'

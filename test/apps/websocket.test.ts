@@ -7,7 +7,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { after, before, describe, it } from 'node:test'
 
-import { lookupLocalhost } from '@sallyport/example-demo/browser'
+import { lookupLocalhost } from '../support/browser/browser.ts'
 import { WebSocket, WebSocketServer } from 'ws'
 
 import { HOST, SignedInApp, listen } from './signed-in-app.ts'

@@ -15,7 +15,7 @@ import { WebSocket } from 'ws'
 
 import { ask } from '../support/ask.ts'
 import { AGENT, Processes } from '../support/processes.ts'
-import { Screen } from '../support/screen.ts'
+import { Screen } from '../support/terminal/screen.ts'
 
 const SCREENS = join(import.meta.dirname, 'screens')
 const CTRL_C = '\u0003'

@@ -7,7 +7,7 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 
-import { Browser } from '@sallyport/example-demo/browser'
+import { Browser } from '../support/browser/browser.ts'
 
 import { Processes, RELAY } from '../support/processes.ts'
 import type { AgentOptions } from '../support/processes.ts'

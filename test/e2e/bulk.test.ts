@@ -14,7 +14,7 @@ import { text } from 'node:stream/consumers'
 import { after, before, describe, it } from 'node:test'
 import type { TestContext } from 'node:test'
 
-import { Browser, lookupLocalhost } from '@sallyport/example-demo/browser'
+import { Browser, lookupLocalhost } from '../support/browser/browser.ts'
 
 import { Processes } from '../support/processes.ts'
 import type { RunningProcess } from '../support/running-process.ts'

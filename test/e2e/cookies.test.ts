@@ -11,10 +11,10 @@ import { after, before, describe, it } from 'node:test'
 import type { TestContext } from 'node:test'
 import { promisify } from 'node:util'
 
-import { Browser } from '@sallyport/example-demo/browser'
+import { Browser } from '../support/browser/browser.ts'
 import type { BrowserContext, Page } from 'playwright-core'
 
-import { ChromiumBrowser, NO_CHROMIUM } from '../support/chromium-browser.ts'
+import { ChromiumBrowser, NO_CHROMIUM } from '../support/browser/chromium-browser.ts'
 import { ADA, Processes } from '../support/processes.ts'
 import { RecordingApp } from '../support/recording-app.ts'
 import { signIn } from '../support/sign-in.ts'

@@ -15,7 +15,7 @@ import type { BrowserContext, Page } from 'playwright-core'
 
 import { redirectUri } from '@sallyport/server'
 
-import { ChromiumBrowser, NO_CHROMIUM } from '../support/chromium-browser.ts'
+import { ChromiumBrowser, NO_CHROMIUM } from '../support/browser/chromium-browser.ts'
 import { ADA, Processes } from '../support/processes.ts'
 
 const HOST = 'docs.localhost'

@@ -12,10 +12,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 
-import { Browser } from '@sallyport/example-demo/browser'
+import { Browser } from '../support/browser/browser.ts'
 
 import { AGENT, Processes, RELAY } from '../support/processes.ts'
-import { PseudoTerminal } from '../support/pseudo-terminal.ts'
+import { PseudoTerminal } from '../support/terminal/pseudo-terminal.ts'
 
 const root = join(import.meta.dirname, '../..')
 const DEMO = join(root, 'examples/demo/demo.ts')

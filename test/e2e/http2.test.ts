@@ -17,7 +17,7 @@ import type { TestContext } from 'node:test'
 import { connect as connectTls } from 'node:tls'
 import { promisify } from 'node:util'
 
-import { Browser, lookupLocalhost } from '@sallyport/example-demo/browser'
+import { Browser, lookupLocalhost } from '../support/browser/browser.ts'
 import { WebSocketServer } from 'ws'
 
 import { Processes } from '../support/processes.ts'

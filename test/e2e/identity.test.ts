@@ -7,7 +7,7 @@ import type { IncomingHttpHeaders, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 
-import { Browser } from '@sallyport/example-demo/browser'
+import { Browser } from '../support/browser/browser.ts'
 import { createRemoteJWKSet, customFetch, jwtVerify } from 'jose'
 
 import { ADA, Processes } from '../support/processes.ts'

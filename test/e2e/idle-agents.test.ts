@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 
-import { Browser } from '@sallyport/example-demo/browser'
+import { Browser } from '../support/browser/browser.ts'
 
 import { Processes } from '../support/processes.ts'
 

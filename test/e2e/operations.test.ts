@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
 
-import type { Browser } from '@sallyport/example-demo/browser'
+import type { Browser } from '../support/browser/browser.ts'
 
 import { Processes, RELAY } from '../support/processes.ts'
 import { signIn } from '../support/sign-in.ts'

@@ -15,7 +15,7 @@ import { Processes, RELAY } from '../support/processes.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { acceptWebSocket, webSocketRequest } from '../support/raw-web-socket.ts'
 import { signIn } from '../support/sign-in.ts'
-import { TokenIssuer } from '../support/token-issuer.ts'
+import { TokenIssuer } from '../support/identity-provider/token-issuer.ts'
 
 const HOST = 'app.localhost'
 

@@ -10,8 +10,8 @@ import { join } from 'node:path'
 import { after, before, describe, it, type TestContext } from 'node:test'
 import { promisify } from 'node:util'
 
-import { Browser } from '@sallyport/example-demo/browser'
-import { startIdentityProvider, type IdentityProvider } from '@sallyport/example-demo/identity-provider'
+import { Browser } from '../support/browser/browser.ts'
+import { startIdentityProvider, type IdentityProvider } from '../support/identity-provider/identity-provider.ts'
 import { redirectUri } from '@sallyport/server'
 
 import { NO_OPENSSL } from '../support/certificate.ts'

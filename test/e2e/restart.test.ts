@@ -9,7 +9,7 @@ import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 
-import { Browser, lookupLocalhost } from '@sallyport/example-demo/browser'
+import { Browser, lookupLocalhost } from '../support/browser/browser.ts'
 
 import { Processes } from '../support/processes.ts'
 import type { RunningProcess } from '../support/running-process.ts'

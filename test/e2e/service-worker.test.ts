@@ -12,7 +12,7 @@ import type { TestContext } from 'node:test'
 
 import type { BrowserContext, Page } from 'playwright-core'
 
-import { ChromiumBrowser, NO_CHROMIUM } from '../support/chromium-browser.ts'
+import { ChromiumBrowser, NO_CHROMIUM } from '../support/browser/chromium-browser.ts'
 import { ADA, Processes } from '../support/processes.ts'
 import { within } from '../support/until.ts'
 

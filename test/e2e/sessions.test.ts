@@ -10,7 +10,7 @@ import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 
-import { Browser, lookupLocalhost } from '@sallyport/example-demo/browser'
+import { Browser, lookupLocalhost } from '../support/browser/browser.ts'
 import { WebSocket, WebSocketServer } from 'ws'
 
 import { ADA, Processes, RELAY } from '../support/processes.ts'

@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, it } from 'node:test'
 
-import { Browser } from '@sallyport/example-demo/browser'
+import { Browser } from '../support/browser/browser.ts'
 
 import type {
   AgentResource,

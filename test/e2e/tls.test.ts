@@ -16,7 +16,7 @@ import { connect } from 'node:tls'
 import type { TLSSocket } from 'node:tls'
 import { promisify } from 'node:util'
 
-import { Browser, lookupLocalhost } from '@sallyport/example-demo/browser'
+import { Browser, lookupLocalhost } from '../support/browser/browser.ts'
 import { WebSocket } from 'ws'
 
 import { Processes, RELAY, freePort } from '../support/processes.ts'

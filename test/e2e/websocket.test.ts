@@ -9,8 +9,8 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 
-import { lookupLocalhost } from '@sallyport/example-demo/browser'
-import type { Browser } from '@sallyport/example-demo/browser'
+import { lookupLocalhost } from '../support/browser/browser.ts'
+import type { Browser } from '../support/browser/browser.ts'
 import { WebSocket, WebSocketServer } from 'ws'
 
 import { Processes } from '../support/processes.ts'

@@ -1,6 +1,6 @@
 // A relay of two worker processes, as an operator runs it: agents have a session with each, a request finds its agent
 // whichever worker it comes to, a worker that dies takes only its own requests with it, and the stop is an orderly one.
-// What a hop carries stands in test/nodes.test.ts.
+// What a hop carries stands in test/in-process/nodes.test.ts.
 
 import assert from 'node:assert/strict'
 import { EventEmitter, once } from 'node:events'
@@ -10,7 +10,7 @@ import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, it } from 'node:test'
 
-import { lookupLocalhost } from '@sallyport/example-demo/browser'
+import { lookupLocalhost } from '../support/browser/browser.ts'
 
 import { Load } from '../support/load.ts'
 import { Processes, RELAY } from '../support/processes.ts'

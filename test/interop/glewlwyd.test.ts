@@ -14,7 +14,7 @@ import { setTimeout } from 'node:timers/promises'
 import { after, before, describe, it, type TestContext } from 'node:test'
 import { promisify } from 'node:util'
 
-import { Browser } from '@sallyport/example-demo/browser'
+import { Browser } from '../support/browser/browser.ts'
 import { redirectUri } from '@sallyport/server'
 
 import { freePort } from '../support/processes.ts'

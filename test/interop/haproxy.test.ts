@@ -17,8 +17,8 @@ import { join } from 'node:path'
 import { buffer, text } from 'node:stream/consumers'
 import { after, before, describe, it } from 'node:test'
 
-import { NO_HAPROXY, startHaproxy } from '../support/haproxy.ts'
-import type { Haproxy } from '../support/haproxy.ts'
+import { NO_HAPROXY, startHaproxy } from '../support/programs/haproxy.ts'
+import type { Haproxy } from '../support/programs/haproxy.ts'
 import { APP_HOST, startStack } from '../support/stack.ts'
 import type { Stack } from '../support/stack.ts'
 

@@ -11,7 +11,7 @@ import { ask } from '../support/ask.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { acceptWebSocket, webSocketRequest } from '../support/raw-web-socket.ts'
 import { httpApp, startStack, type Stack } from '../support/stack.ts'
-import { TokenIssuer } from '../support/token-issuer.ts'
+import { TokenIssuer } from '../support/identity-provider/token-issuer.ts'
 
 const SHARED_SECRET = 'a secret that both of them have known since long ago'
 

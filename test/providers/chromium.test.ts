@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 
-import { ChromiumBrowser, NO_CHROMIUM } from '../support/chromium-browser.ts'
+import { ChromiumBrowser, NO_CHROMIUM } from '../support/browser/chromium-browser.ts'
 import { DESCOPE } from './descope.ts'
 import { FUSIONAUTH } from './fusionauth.ts'
 import { JUMPCLOUD } from './jumpcloud.ts'

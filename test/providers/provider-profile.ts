@@ -9,8 +9,8 @@ import type {
   IdentityProviderClient,
   IdentityProviderOptions,
   IdentityProviderUser,
-} from '@sallyport/example-demo/identity-provider'
-import { startIdentityProvider } from '@sallyport/example-demo/identity-provider'
+} from '../support/identity-provider/identity-provider.ts'
+import { startIdentityProvider } from '../support/identity-provider/identity-provider.ts'
 import { redirectUri } from '@sallyport/server'
 
 import { freePort, RELAY } from '../support/processes.ts'

@@ -3,7 +3,7 @@
 
 import { Agent, request as httpRequest } from 'node:http'
 
-import { lookupLocalhost } from '@sallyport/example-demo/browser'
+import { lookupLocalhost } from './browser/browser.ts'
 
 import { within } from './until.ts'
 

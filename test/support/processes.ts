@@ -9,14 +9,14 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import type { IdentityProviderClient, IdentityProviderUser } from '@sallyport/example-demo/identity-provider'
+import type { IdentityProviderClient, IdentityProviderUser } from './identity-provider/identity-provider.ts'
 import { redirectUri } from '@sallyport/server'
 
 import { RunningProcess } from './running-process.ts'
 import type { Exit } from './running-process.ts'
 
 const root = join(import.meta.dirname, '../..')
-const PROVIDER = join(root, 'examples/demo/identity-provider-main.ts')
+const PROVIDER = join(root, 'test/support/identity-provider/identity-provider-main.ts')
 export const RELAY = join(root, 'packages/server/src/main.ts')
 export const AGENT = join(root, 'packages/agent/src/main.ts')
 

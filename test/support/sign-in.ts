@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 
-import { Browser } from '@sallyport/example-demo/browser'
+import { Browser } from './browser/browser.ts'
 
 import { ADA } from './processes.ts'
 

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, it } from 'node:test'
 
-import { Browser } from '../../../../examples/demo/browser.ts'
-import type { IdentityProvider } from '../../../../examples/demo/identity-provider.ts'
+import { Browser } from '../../../../test/support/browser/browser.ts'
+import type { IdentityProvider } from '../../../../test/support/identity-provider/identity-provider.ts'
 import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
 import { configFor, signInAs, startProvider, startRelay, type Relay } from './harness.test-support.ts'
 

@@ -5,8 +5,8 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 
-import { Browser, type Visit } from '../../../../examples/demo/browser.ts'
-import type { IdentityProvider } from '../../../../examples/demo/identity-provider.ts'
+import { Browser, type Visit } from '../../../../test/support/browser/browser.ts'
+import type { IdentityProvider } from '../../../../test/support/identity-provider/identity-provider.ts'
 import { redirectUri } from '../model/redirect-uri.ts'
 import {
   MemoryStore,

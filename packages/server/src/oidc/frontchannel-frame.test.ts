@@ -6,7 +6,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { it } from 'node:test'
 
-import { ChromiumBrowser, NO_CHROMIUM } from '../../../../test/support/chromium-browser.ts'
+import { ChromiumBrowser, NO_CHROMIUM } from '../../../../test/support/browser/chromium-browser.ts'
 import { configFor, startRelay } from './harness.test-support.ts'
 import { startHostileProvider } from './hostile-provider.test-support.ts'
 

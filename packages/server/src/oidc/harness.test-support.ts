@@ -9,12 +9,12 @@ import type { Duplex } from 'node:stream'
 
 import { Secret } from '@sallyport/protocol'
 
-import { Browser } from '../../../../examples/demo/browser.ts'
+import { Browser } from '../../../../test/support/browser/browser.ts'
 import {
   startIdentityProvider,
   type IdentityProvider,
   type IdentityProviderOptions,
-} from '../../../../examples/demo/identity-provider.ts'
+} from '../../../../test/support/identity-provider/identity-provider.ts'
 import { authIdOf } from '../policy/openid-connect/auth-id.ts'
 import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
 import { redirectUri } from '../model/redirect-uri.ts'

@@ -9,7 +9,7 @@ import { after, before, beforeEach, describe, it } from 'node:test'
 
 import { CompactEncrypt, SignJWT, UnsecuredJWT, exportSPKI, generateKeyPair, importJWK } from 'jose'
 
-import { Browser } from '../../../../examples/demo/browser.ts'
+import { Browser } from '../../../../test/support/browser/browser.ts'
 import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
 import { redirectUri } from '../model/redirect-uri.ts'
 import { configFor, startRelay, type Relay } from './harness.test-support.ts'

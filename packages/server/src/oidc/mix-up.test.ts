@@ -1,5 +1,5 @@
 // S1: nothing that comes of one issuer counts for another: no answer to a sign-in, no sign-out, no ID token. What a
-// dishonest provider can do with a whole relay stands in test/mix-up.test.ts.
+// dishonest provider can do with a whole relay stands in test/in-process/mix-up.test.ts.
 
 import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
@@ -8,7 +8,7 @@ import { SignJWT } from 'jose'
 
 import { Secret } from '@sallyport/protocol'
 
-import { Browser } from '../../../../examples/demo/browser.ts'
+import { Browser } from '../../../../test/support/browser/browser.ts'
 import { IssuerReach } from '../config/issuer-reach.ts'
 import { callbackPath, redirectUri } from '../model/redirect-uri.ts'
 import { configFor, startRelay, type Relay } from './harness.test-support.ts'

@@ -6,7 +6,7 @@ import { after, before, beforeEach, describe, it } from 'node:test'
 
 import { Secret } from '@sallyport/protocol'
 
-import { Browser } from '../../../../examples/demo/browser.ts'
+import { Browser } from '../../../../test/support/browser/browser.ts'
 import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
 import { MemoryStore, configFor, startRelay, until, type Relay } from './harness.test-support.ts'
 import { startHostileProvider, type Behaviour, type HostileProvider } from './hostile-provider.test-support.ts'

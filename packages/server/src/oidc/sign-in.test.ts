@@ -11,8 +11,11 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 
 import { createLocalJWKSet, jwtVerify, type JSONWebKeySet } from 'jose'
 
-import { Browser, type Visit } from '../../../../examples/demo/browser.ts'
-import { startIdentityProvider, type IdentityProvider } from '../../../../examples/demo/identity-provider.ts'
+import { Browser, type Visit } from '../../../../test/support/browser/browser.ts'
+import {
+  startIdentityProvider,
+  type IdentityProvider,
+} from '../../../../test/support/identity-provider/identity-provider.ts'
 import { callbackPath, redirectUri } from '../model/redirect-uri.ts'
 import { openSqliteStore } from '../store/sqlite-store.ts'
 import { Boxes } from '../seal/boxes.ts'

@@ -49,7 +49,7 @@ const CHUNKED =
   'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;x=y\r\n world\r\n0\r\nX-Sum: 1\r\nX-Two: 2\r\n\r\n'
 
 describe('ResponseParser', () => {
-  // Found by test/differential.test.ts: Node's parser refuses these, or frames them in another way.
+  // Found by test/in-process/differential.test.ts: Node's parser refuses these, or frames them in another way.
   const laxer: Record<string, string> = {
     'a tab behind chunked': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\t\r\n\r\n0\r\n\r\n',
     'a tab behind a chunk size': `${CHUNKED.slice(0, CHUNKED.indexOf('5\r\n'))}5\t\r\nhello\r\n0\r\n\r\n`,

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import type { IncomingMessage } from 'node:http'
 import { it } from 'node:test'
 
-import { Browser } from '../../../../../examples/demo/browser.ts'
+import { Browser } from '../../../../../test/support/browser/browser.ts'
 import { Exchange } from '../../exchange/exchange.ts'
 import type { VisitorResponse } from '../../exchange/exchange.ts'
 import { configFor, signInAs, startProvider, startRelay } from '../harness.test-support.ts'

@@ -9,8 +9,11 @@ import { after, before, beforeEach, describe, it } from 'node:test'
 
 import { Secret } from '@sallyport/protocol'
 
-import { Browser } from '../../../../../examples/demo/browser.ts'
-import type { IdentityProvider, IdentityProviderOptions } from '../../../../../examples/demo/identity-provider.ts'
+import { Browser } from '../../../../../test/support/browser/browser.ts'
+import type {
+  IdentityProvider,
+  IdentityProviderOptions,
+} from '../../../../../test/support/identity-provider/identity-provider.ts'
 import type { OpenidConnectConfig } from '../../policy/openid-connect/openid-connect-schema.ts'
 import { ConfigError } from '../../errors.ts'
 import { readClientKey } from './client-key.ts'

@@ -3,7 +3,7 @@ import { after, before, beforeEach, describe, it } from 'node:test'
 
 import { SignJWT, exportJWK, flattenedVerify, generateKeyPair } from 'jose'
 
-import { TokenIssuer } from '../../../../../test/support/token-issuer.ts'
+import { TokenIssuer } from '../../../../../test/support/identity-provider/token-issuer.ts'
 import { createLog } from '../../log.ts'
 import { KeySet, discoverKeys } from './key-set.ts'
 import { providerFetch, type ProviderFetch } from './provider-fetch.ts'

@@ -10,7 +10,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test'
 
 import { SignJWT, UnsecuredJWT, exportSPKI, generateKeyPair, importJWK, type CryptoKey } from 'jose'
 
-import { Browser, type RequestOptions } from '../../../../../examples/demo/browser.ts'
+import { Browser, type RequestOptions } from '../../../../../test/support/browser/browser.ts'
 import { openSqliteStore } from '../../store/sqlite-store.ts'
 import {
   MemoryStore,

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 
-import { Browser, type Visit } from '../../../../../examples/demo/browser.ts'
-import type { IdentityProvider } from '../../../../../examples/demo/identity-provider.ts'
+import { Browser, type Visit } from '../../../../../test/support/browser/browser.ts'
+import type { IdentityProvider } from '../../../../../test/support/identity-provider/identity-provider.ts'
 import { MemoryStore, configFor, signInAs, startProvider, startRelay, until } from '../harness.test-support.ts'
 import type { Relay } from '../harness.test-support.ts'
 import { startHostileProvider } from '../hostile-provider.test-support.ts'

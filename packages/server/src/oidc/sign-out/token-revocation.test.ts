@@ -6,8 +6,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 
-import { Browser } from '../../../../../examples/demo/browser.ts'
-import type { IdentityProvider } from '../../../../../examples/demo/identity-provider.ts'
+import { Browser } from '../../../../../test/support/browser/browser.ts'
+import type { IdentityProvider } from '../../../../../test/support/identity-provider/identity-provider.ts'
 import type { OpenidConnectConfig } from '../../policy/openid-connect/openid-connect-schema.ts'
 import {
   MemoryStore,

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 
-import { Browser } from '../../../../../examples/demo/browser.ts'
-import type { IdentityProvider } from '../../../../../examples/demo/identity-provider.ts'
+import { Browser } from '../../../../../test/support/browser/browser.ts'
+import type { IdentityProvider } from '../../../../../test/support/identity-provider/identity-provider.ts'
 import { keptAccessToken } from './access-token.ts'
 import {
   MemoryStore,

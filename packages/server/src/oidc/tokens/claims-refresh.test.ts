@@ -6,8 +6,8 @@ import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 
-import { Browser } from '../../../../../examples/demo/browser.ts'
-import type { IdentityProvider } from '../../../../../examples/demo/identity-provider.ts'
+import { Browser } from '../../../../../test/support/browser/browser.ts'
+import type { IdentityProvider } from '../../../../../test/support/identity-provider/identity-provider.ts'
 import {
   MemoryStore,
   clientFor,

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import type { IncomingMessage } from 'node:http'
 import { it } from 'node:test'
 
-import { TokenIssuer } from '../../../../../test/support/token-issuer.ts'
+import { TokenIssuer } from '../../../../../test/support/identity-provider/token-issuer.ts'
 import { jwtValidationSchema } from './jwt-validation-schema.ts'
 import { Exchange } from '../../exchange/exchange.ts'
 import type { VisitorResponse } from '../../exchange/exchange.ts'

@@ -1,0 +1,116 @@
+// Where an agent may have the relay ask for a sign-in: whatever it writes, and wherever a name of its own leads, nobody
+// on the relay's machine or in its network hears a word.
+
+import assert from 'node:assert/strict'
+import dns from 'node:dns'
+import { once } from 'node:events'
+import { createServer, type AddressInfo, type Server } from 'node:net'
+import { syncBuiltinESMExports } from 'node:module'
+import { after, before, describe, it, mock } from 'node:test'
+
+import type { ControlMessage } from '@sallyport/protocol'
+
+import { ask } from '../support/ask.ts'
+import { HandAgent } from '../support/hand-agent.ts'
+import { httpApp, startStack, type Stack } from '../support/stack.ts'
+
+/** Names of the agent's own domain, which it may let lead anywhere. Here only to where a broken relay would do no harm. */
+const NAMES: Record<string, string[]> = {
+  'inside.example.com': ['127.0.0.1'],
+  'inside-6.example.com': ['::1'],
+  'mapped.example.com': ['::ffff:127.0.0.1'],
+  'nowhere.example.com': ['0.0.0.0'],
+}
+
+describe('the issuers of endpoints', { timeout: 60_000 }, () => {
+  let stack: Stack
+  let token: string
+  /** Stands for everything that runs on the relay's machine. */
+  let inside: Server
+  let port = 0
+  let knocks = 0
+  let hosts = 0
+  const agents: HandAgent[] = []
+
+  before(async () => {
+    inside = createServer((socket) => {
+      knocks += 1
+      socket.destroy()
+    })
+    inside.listen(0, '::')
+    await once(inside, 'listening')
+    port = (inside.address() as AddressInfo).port // listening on TCP
+    const look = dns.lookup
+    // As a resolver of the agent's domain answers. provider-fetch.ts asks for all addresses.
+    mock.method(dns, 'lookup', (name: string, options: dns.LookupOptions, callback: (...found: unknown[]) => void) => {
+      const addresses = NAMES[name]
+      if (!addresses) return look(name, options, callback)
+      const found = addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }))
+      setImmediate(callback, null, found)
+    })
+    syncBuiltinESMExports()
+    stack = await startStack({
+      app: httpApp((_, response) => response.end('the app')),
+      publicUrl: 'https://relay.example.com',
+    })
+    token = (await stack.relay.authtokens.create({ acl: [] })).token
+  })
+  after(async () => {
+    for (const agent of agents) agent.close()
+    await stack.close()
+    inside.close()
+    mock.restoreAll()
+    syncBuiltinESMExports()
+  })
+
+  /** @returns what the relay says, and the host that was asked for */
+  async function bind(issuer: string): Promise<{ answer: ControlMessage; host: string }> {
+    const agent = await HandAgent.connect(stack, token)
+    agents.push(agent)
+    agent.hello({ instance_id: `issuers-${hosts}` })
+    const host = `x${hosts++}.localhost`
+    const config = { issuer_url: issuer, client_id: 'x', client_secret: 'y' }
+    const policy = { on_http_request: [{ actions: [{ type: 'openid-connect', config }] }] }
+    agent.send({ type: 'bind', tunnel_id: 1, url: host, forwards_to: 'x', policy })
+    return { answer: await Promise.race([agent.next('bound'), agent.next('refused')]), host }
+  }
+
+  it('S8: refuses addresses of the relay’s own machine, of its link and of its network, in every form', async () => {
+    for (const host of [
+      '127.0.0.1',
+      '127.1',
+      'localhost',
+      'a.localhost',
+      '0.0.0.0',
+      '[::]',
+      '[::1]',
+      '[::ffff:127.0.0.1]',
+      '[::127.0.0.1]',
+      '169.254.169.254',
+      '[fd00:ec2::254]',
+      '10.0.0.1',
+    ]) {
+      const { answer } = await bind(`https://${host}:${port}`)
+      assert.ok(answer.type === 'refused', `${host} was ${answer.type}`)
+      const [problem] = answer.problems ?? []
+      assert.deepEqual(problem?.path, ['on_http_request', 0, 'actions', 0, 'config', 'issuer_url'])
+      assert.match(problem.message, /write the public address$/)
+    }
+    assert.equal(knocks, 0)
+  })
+
+  for (const name of Object.keys(NAMES)) {
+    it(`S8: dials nobody inside for ${name}, at ${NAMES[name]?.join(' and ')}`, async () => {
+      const issuer = `https://${name}:${port}`
+      const { answer, host } = await bind(issuer)
+      assert.equal(answer.type, 'bound', 'a name says nothing')
+      const login = await ask(stack.port, { host, path: '/.sallyport/login' })
+      assert.equal(login.status, 502)
+      assert.equal(login.headers['sallyport-error-code'], 'ERR_PROVIDER_UNREACHABLE')
+      assert.doesNotMatch(login.body, /inside|127\.0/, 'the visitor does not learn where the name leads')
+      const refused = `${issuer} is at ${NAMES[name]?.at(-1)}, which is inside where an agent may not have this relay ask`
+      assert.ok(stack.log.some((line) => line.includes(refused)))
+      assert.equal(knocks, 0)
+    })
+  }
+})
