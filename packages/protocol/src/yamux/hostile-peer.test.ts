@@ -19,7 +19,8 @@ import {
 } from './frame.ts'
 import { MemoryCarrier } from './memory-carrier.ts'
 import { RawPeer, frame } from './raw-peer.ts'
-import { YamuxSession, type YamuxSessionOptions } from './session.ts'
+import { YamuxSession } from './session.ts'
+import type { YamuxSessionOptions } from './session-options.ts'
 import type { YamuxStream } from './stream.ts'
 
 const DATA = Buffer.from('data')

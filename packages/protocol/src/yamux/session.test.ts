@@ -9,7 +9,8 @@ import { FLAG_ACK, FLAG_FIN, FLAG_RST, FLAG_SYN, INITIAL_WINDOW_BYTES, TYPE_DATA
 import { MemoryCarrier } from './memory-carrier.ts'
 import { RawPeer, frame } from './raw-peer.ts'
 import { BufferBudget } from './buffer-budget.ts'
-import { YamuxSession, type YamuxSessionOptions } from './session.ts'
+import { YamuxSession } from './session.ts'
+import type { YamuxSessionOptions } from './session-options.ts'
 import type { YamuxStream } from './stream.ts'
 
 type Options = Partial<YamuxSessionOptions>
@@ -381,8 +382,7 @@ describe('a session', () => {
   it('measures the round trip', async () => {
     const { client } = pair()
     assert.ok((await client.ping()) >= 0)
-    assert.ok(client.roundTripMs !== undefined && client.minRoundTripMs !== undefined)
-    assert.ok(client.minRoundTripMs <= client.roundTripMs)
+    assert.ok(client.roundTripMs !== undefined)
     client.destroy()
     await assert.rejects(client.ping(), isCode('session_closed'))
   })

@@ -1,6 +1,7 @@
 // A yamux session: many streams over one carrier, wire-compatible with
 // https://github.com/hashicorp/yamux/blob/master/spec.md. It routes frames to streams, opens and accepts them, and ends
-// them all together. What may leave when is the outbox's business, whose bytes are whose the stream's.
+// them all together. When something may leave is the outbox's business, which ids are new is that of `stream-ids.ts`, and
+// which stream goes when memory is short is that of `unread-bytes.ts`. The bytes themselves are their stream's.
 //
 // Whatever a peer sends ends in one of three ways: it is served, its stream is reset, or, where the rules of the
 // session itself are broken, GoAway(1) and the end of the session as `mux_violation`. It never throws.
@@ -11,7 +12,6 @@
 // oxlint-disable no-unused-private-class-members -- it does not see that #Inside uses them; the compiler does
 
 import { ProtocolError } from '../process/errors.ts'
-import type { BufferBudget, BufferHolder } from './buffer-budget.ts'
 import type { Carrier } from './carrier.ts'
 import {
   FLAG_ACK,
@@ -25,54 +25,19 @@ import {
   TYPE_DATA,
   TYPE_PING,
   TYPE_WINDOW_UPDATE,
-  UINT32_MAX,
 } from './frame.ts'
 import { FrameReader, type FrameSink } from './frame-reader.ts'
 import { Liveness, type LivenessHost } from './liveness.ts'
 import { Outbox } from './outbox.ts'
 import { SMALLEST_WINDOW_BYTES } from './receive-window.ts'
+import { DEFAULTS, type YamuxSessionOptions } from './session-options.ts'
+import { StreamIds } from './stream-ids.ts'
 import { YamuxStream, type StreamHost } from './stream.ts'
+import { UnreadBytes } from './unread-bytes.ts'
 
-export interface YamuxSessionOptions {
-  /** Which stream ids are ours: the client opens odd ones, the server even ones. */
-  role: 'client' | 'server'
-  /** A stream that the peer opened; ACK is sent by itself. Without a handler such streams are reset. */
-  onStream?: (stream: YamuxStream) => void
-  /** Streams the peer may have open at once; the next ones are reset. */
-  maxStreams?: number
-  /** Receive windows grow no further than this. */
-  maxWindowBytes?: number
-  /** Received and unread bytes of all streams; beyond it the longest-stalled stream is reset. As the budget says, unless told. */
-  maxBufferedBytes?: number
-  /** Shared by the sessions of a process: past it, the longest-stalled stream of the session that holds most is reset. */
-  budget?: BufferBudget
-  /** Where memory is short, a stream whose reader has stood still for this long goes before it is full. */
-  stallLimitMs?: number
-  pingIntervalMs?: number
-  /** Not a single byte from the peer for this long: the session ends as `silent`. */
-  silenceLimitMs?: number
-  /** How long `close()` waits for streams to end, unless its caller says otherwise. */
-  closeDeadlineMs?: number
-}
-
-const MAX_STREAMS = 10_000 // far above what one agent serves; each costs some kilobytes
-const MAX_WINDOW_BYTES = 16 * 1024 * 1024 // 1 Gbit/s over 60 ms, twice
-const MAX_BUFFERED_BYTES = 32 * 1024 * 1024 // several sessions fit a small heap even when all are at the cap
-// Of what may be buffered. From half on windows stop growing, and those of slow readers shrink; from three quarters on a
-// stream goes that has stood still for long; at the whole the one that has stood still longest, however short that was.
-const TIGHT_SHARE = 0.5
-const SHORT_SHARE = 0.75
-const STALL_LIMIT_MS = 10_000 // a slow reader moves every second or so, one on a train after a tunnel or two
-const PING_INTERVAL_MS = 10_000 // below the 60 s idle cut of common load balancers
-const SILENCE_LIMIT_MS = 15_000 // one ping and half an interval
-const CLOSE_DEADLINE_MS = 30_000 // the drain time of the relay
 const HANDSHAKE_MS = 1_000 // for the peer to answer our closing; then the connection is cut
-// hashicorp's client may send the SYNs of concurrent opens out of order, so ids that were passed over stay valid for a
-// while; few for each SYN, or a peer that jumps about would buy much work with twelve bytes.
-const SKIPPED_IDS_AT_MOST = 1_024
-const SKIPPED_IDS_PER_SYN = 64
 
-export class YamuxSession implements BufferHolder {
+export class YamuxSession {
   /** The peer asks us to open no more streams. */
   onGoAway: (() => void) | undefined
   /** Resolves, never rejects, when the session is over: with why, or with undefined when it was closed on purpose. */
@@ -87,25 +52,16 @@ export class YamuxSession implements BufferHolder {
   readonly #onStream: ((stream: YamuxStream) => void) | undefined
   readonly #maxStreams: number
   readonly #maxWindowBytes: number
-  readonly #maxBufferedBytes: number
-  readonly #budget: BufferBudget | undefined
-  readonly #stallLimitMs: number
   readonly #closeDeadlineMs: number
 
   readonly #streams = new Map<number, YamuxStream>()
-  readonly #parity: number
-  #nextId: number
-  #lastPeerId: number
+  readonly #ids: StreamIds
+  readonly #unread: UnreadBytes
   #peerStreams = 0
-  #skippedIds: Set<number> | undefined // made when one is, which few peers ever do
 
   // The Data frame being read: its stream, and whether a FIN follows its last piece.
   #receiving: YamuxStream | undefined
   #receivingFin = false
-
-  #bufferedBytes = 0
-  /** Streams with unread bytes, the one whose reader moved longest ago first, and when that was. Made with the first. */
-  #stalled: Map<YamuxStream, number> | undefined
 
   #isAlive = true
   #isGoAwaySent = false
@@ -119,33 +75,27 @@ export class YamuxSession implements BufferHolder {
 
   constructor(carrier: Carrier, options: YamuxSessionOptions) {
     this.#carrier = carrier
+    const settings = { ...DEFAULTS, ...options }
     this.#onStream = options.onStream
-    this.#maxStreams = options.maxStreams ?? MAX_STREAMS
-    this.#maxWindowBytes = Math.max(INITIAL_WINDOW_BYTES, options.maxWindowBytes ?? MAX_WINDOW_BYTES)
-    this.#maxBufferedBytes = options.maxBufferedBytes ?? options.budget?.sessionMaxBytes ?? MAX_BUFFERED_BYTES
-    this.#budget = options.budget
-    this.#stallLimitMs = options.stallLimitMs ?? STALL_LIMIT_MS
-    this.#closeDeadlineMs = options.closeDeadlineMs ?? CLOSE_DEADLINE_MS
-    this.#nextId = options.role === 'client' ? 1 : 2
-    this.#parity = this.#nextId % 2
-    this.#lastPeerId = options.role === 'client' ? 0 : -1
+    this.#maxStreams = settings.maxStreams
+    this.#maxWindowBytes = Math.max(INITIAL_WINDOW_BYTES, settings.maxWindowBytes)
+    this.#closeDeadlineMs = settings.closeDeadlineMs
+    this.#ids = new StreamIds(options.role)
+    this.#unread = new UnreadBytes(settings)
     this.closed = new Promise((resolve) => (this.#resolveClosed = resolve))
 
-    const inside = new YamuxSession.#Inside(this)
+    const inside = new YamuxSession.#Inside(this, this.#unread)
     this.#host = inside
     this.#reader = new FrameReader(inside)
     this.#outbox = new Outbox(carrier)
     carrier.onMessage = (chunk) => this.#receive(chunk)
     carrier.onClose = (error) => this.#carrierClosed(error)
-    this.#liveness = new Liveness(inside, {
-      pingIntervalMs: options.pingIntervalMs ?? PING_INTERVAL_MS,
-      silenceLimitMs: options.silenceLimitMs ?? SILENCE_LIMIT_MS,
-    })
+    this.#liveness = new Liveness(inside, settings)
   }
 
   /** Whether `openStream()` would succeed. */
   get isOpen(): boolean {
-    return this.#isAlive && !this.#isGoAwaySent && !this.#isGoAwayReceived && this.#nextId <= UINT32_MAX
+    return this.#isAlive && !this.#isGoAwaySent && !this.#isGoAwayReceived && this.#ids.hasNext
   }
 
   /** Streams of both sides that are not closed yet. */
@@ -160,17 +110,12 @@ export class YamuxSession implements BufferHolder {
 
   /** Bytes received and not yet read, over all streams. */
   get bufferedBytes(): number {
-    return this.#bufferedBytes
+    return this.#unread.bufferedBytes
   }
 
   /** The last measured round trip. */
   get roundTripMs(): number | undefined {
     return this.#liveness.roundTripMs
-  }
-
-  /** The shortest measured round trip: the path without its queues. */
-  get minRoundTripMs(): number | undefined {
-    return this.#liveness.minRoundTripMs
   }
 
   /**
@@ -179,8 +124,7 @@ export class YamuxSession implements BufferHolder {
    */
   openStream(): YamuxStream {
     if (!this.isOpen) throw new ProtocolError('session_closed')
-    const stream = new YamuxStream(this.#nextId, FLAG_SYN, 'here', this.#host)
-    this.#nextId += 2
+    const stream = new YamuxStream(this.#ids.take(), FLAG_SYN, 'here', this.#host)
     this.#streams.set(stream.id, stream)
     this.#outbox.announce(stream)
     return stream
@@ -260,8 +204,7 @@ export class YamuxSession implements BufferHolder {
     const reason = error ?? new ProtocolError('session_closed')
     this.#liveness.stop(reason)
     for (const stream of this.#streams.values()) stream.detach(reason)
-    this.#skippedIds = undefined
-    this.#budget?.leave(this)
+    this.#unread.leaveBudget()
     this.#onIdle?.()
     this.#resolveClosed(error)
   }
@@ -308,7 +251,7 @@ export class YamuxSession implements BufferHolder {
     }
     const stream = flags === 0 ? this.#streams.get(streamId) : this.#flagged(flags, streamId, length)
     if (!stream) {
-      if (this.#isAlive && !this.#isPast(streamId))
+      if (this.#isAlive && !this.#ids.isPast(streamId))
         this.#violated(`data for stream ${streamId}, which was never opened`)
       return false
     }
@@ -329,7 +272,7 @@ export class YamuxSession implements BufferHolder {
   #windowUpdate(flags: number, streamId: number, credit: number): void {
     const stream = flags === 0 ? this.#streams.get(streamId) : this.#flagged(flags, streamId, 0)
     if (!stream) {
-      if (this.#isAlive && !this.#isPast(streamId)) this.#violated(`credit for stream ${streamId}, never opened`)
+      if (this.#isAlive && !this.#ids.isPast(streamId)) this.#violated(`credit for stream ${streamId}, never opened`)
       return
     }
     if (credit > 0 && !stream.receiveCredit(credit)) {
@@ -350,7 +293,7 @@ export class YamuxSession implements BufferHolder {
 
   /** The peer opens a stream. */
   #opened(streamId: number, length: number, isReset: boolean): YamuxStream | undefined {
-    if (!this.#takePeerId(streamId)) {
+    if (!this.#ids.takeOfPeer(streamId)) {
       this.#violated(`SYN for stream ${streamId}`)
       return undefined
     }
@@ -369,32 +312,6 @@ export class YamuxSession implements BufferHolder {
     this.#outbox.announce(stream)
     this.#onStream(stream)
     return stream
-  }
-
-  /** Whether the peer may open this id: of its parity, and never used before. */
-  #takePeerId(streamId: number): boolean {
-    if (streamId === 0 || this.#isOurs(streamId)) return false
-    if (streamId <= this.#lastPeerId) return this.#skippedIds?.delete(streamId) ?? false
-    const firstSkipped = Math.max(this.#lastPeerId + 2, streamId - 2 * SKIPPED_IDS_PER_SYN)
-    this.#lastPeerId = streamId
-    if (firstSkipped === streamId) return true
-    const skipped = (this.#skippedIds ??= new Set())
-    for (let id = firstSkipped; id < streamId; id += 2) skipped.add(id)
-    for (const id of skipped) {
-      if (skipped.size <= SKIPPED_IDS_AT_MOST) break
-      skipped.delete(id)
-    }
-    return true
-  }
-
-  /** Whether a stream of this id may have existed, so that a frame for it is merely late. */
-  #isPast(streamId: number): boolean {
-    if (streamId === 0) return false
-    return this.#isOurs(streamId) ? streamId < this.#nextId : streamId <= this.#lastPeerId
-  }
-
-  #isOurs(streamId: number): boolean {
-    return streamId % 2 === this.#parity
   }
 
   #pinged(flags: number, streamId: number, opaque: number): void {
@@ -427,9 +344,11 @@ export class YamuxSession implements BufferHolder {
   /** One small object: as closures of each session, these would be a kilobyte of every idle agent. */
   static readonly #Inside = class implements FrameSink, StreamHost, LivenessHost {
     readonly #session: YamuxSession
+    readonly #unread: UnreadBytes
 
-    constructor(session: YamuxSession) {
+    constructor(session: YamuxSession, unread: UnreadBytes) {
       this.#session = session
+      this.#unread = unread
     }
 
     // The reader.
@@ -475,25 +394,19 @@ export class YamuxSession implements BufferHolder {
     }
 
     bufferedBy(bytes: number): void {
-      this.#session.#bufferedBytes += bytes
-      this.#session.#budget?.add(bytes)
+      this.#unread.add(bytes)
     }
 
     stalled(stream: YamuxStream): void {
-      const session = this.#session
-      const stalled = (session.#stalled ??= session.#firstStall())
-      if (!stalled.has(stream)) stalled.set(stream, performance.now())
-      if (session.#isBufferPast(SHORT_SHARE)) session.#sacrifice(performance.now())
+      this.#unread.stalled(stream)
     }
 
     progressed(stream: YamuxStream, waiting: boolean): void {
-      this.#session.#stalled?.delete(stream)
-      if (waiting) this.#session.#stalled?.set(stream, performance.now())
+      this.#unread.progressed(stream, waiting)
     }
 
-    /** Credit cannot be recalled, so windows stop growing well before the cap is reached. */
     windowCeiling(): number {
-      return this.#session.#isBufferPast(TIGHT_SHARE) ? SMALLEST_WINDOW_BYTES : this.#session.#maxWindowBytes
+      return this.#unread.isTight ? SMALLEST_WINDOW_BYTES : this.#session.#maxWindowBytes
     }
 
     minRoundTripMs(): number | undefined {
@@ -519,42 +432,11 @@ export class YamuxSession implements BufferHolder {
     }
   }
 
-  #isBufferPast(share: number): boolean {
-    return this.#bufferedBytes > this.#maxBufferedBytes * share || (this.#budget?.isPast(share) ?? false)
-  }
-
-  #firstStall(): Map<YamuxStream, number> {
-    this.#budget?.join(this)
-    return new Map()
-  }
-
-  /**
-   * Memory is short: who has not read for long goes. Where that is not enough, over the cap, the stream whose reader has not
-   * moved for longest, so that its siblings need not wait for it.
-   */
-  #sacrifice(now: number): void {
-    for (const since of this.#stalled?.values() ?? []) {
-      const isOver = this.#bufferedBytes > this.#maxBufferedBytes
-      if (!isOver && (now - since < this.#stallLimitMs || !this.#isBufferPast(SHORT_SHARE))) break
-      this.giveUpOne()
-    }
-    this.#budget?.shrink()
-  }
-
-  /** Budget: resets the stream whose reader has stood still longest. */
-  giveUpOne(): boolean {
-    for (const stream of this.#stalled?.keys() ?? []) {
-      stream.destroy(new ProtocolError('buffer_exhausted', `stream ${stream.id} was not read for too long`))
-      return true
-    }
-    return false
-  }
-
   #released(stream: YamuxStream, sendReset: boolean): void {
     this.#streams.delete(stream.id)
-    this.#stalled?.delete(stream)
+    this.#unread.forget(stream)
     this.#outbox.forget(stream)
-    if (!this.#isOurs(stream.id)) this.#peerStreams--
+    if (!this.#ids.isOurs(stream.id)) this.#peerStreams--
     if (this.#receiving === stream) this.#receiving = undefined
     if (sendReset) this.#sendReset(stream.id)
     if (this.#streams.size === 0) this.#onIdle?.()
