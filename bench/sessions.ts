@@ -12,7 +12,7 @@ import { createLog } from '../packages/server/src/log.ts'
 import { Boxes } from '../packages/server/src/seal/boxes.ts'
 import type { SessionRow } from '../packages/server/src/session/session-row.ts'
 import { Sessions } from '../packages/server/src/session/sessions.ts'
-import { openSqliteStore } from '../packages/server/src/store/sqlite-store.ts'
+import { openStore } from '../packages/server/src/store/open-store.ts'
 import { residentBytes, start } from './processes.ts'
 
 const RELAY = join(import.meta.dirname, '../packages/server/src/main.ts')
@@ -39,7 +39,7 @@ try {
 /** As sign-ins would: people with a name, an address and three groups, ID token and refresh token of common sizes. */
 async function fill(path: string, sessions: number): Promise<void> {
   const keys = await Keys.open({ storePath: path, env: {} })
-  const store = await openSqliteStore({ path })
+  const store = await openStore({ type: 'sqlite', path })
   const table = await Sessions.open({
     store,
     boxes: new Boxes(keys),

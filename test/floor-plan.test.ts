@@ -211,6 +211,19 @@ describe('floor plan', () => {
     assert.deepEqual(strangers, [])
   })
 
+  it('opens the store by its one door, in tests and benchmarks too (the house, 7)', () => {
+    const folders = ['packages/server/src', 'test', 'bench']
+    const door = join('packages', 'server', 'src', 'store', 'open-store.ts')
+    const engines = join('packages', 'server', 'src', 'store', 'sqlite') + sep
+    const known = folders
+      .flatMap((folder) => importsOf(folder))
+      .filter((line) => line.to.startsWith('.') && resolved(line).startsWith(engines) && !line.from.startsWith(engines))
+    assert.deepEqual(
+      known.map(({ from }) => from),
+      [door],
+    )
+  })
+
   it('lets agent and server meet only in tests', () => {
     const agent = importsOf('packages/agent/src').filter(({ to }) => to.includes('server'))
     const protocol = importsOf('packages/protocol/src').filter(({ to }) =>

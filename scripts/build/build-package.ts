@@ -14,7 +14,7 @@ export const PACKAGES = ['protocol', 'server', 'agent'] as const
 const ENTRIES = {
   server: {
     main: 'src/main.ts',
-    'sqlite-worker': 'src/store/sqlite-worker.ts',
+    'sqlite-worker': 'src/store/sqlite/sqlite-worker.ts',
     'worker-main': 'src/workers/worker-main.ts',
   },
   agent: { main: 'src/main.ts', sallyport: 'src/sallyport.ts', agent: 'src/agent.ts' },

@@ -17,7 +17,7 @@ import { promisify } from 'node:util'
 import { Keys } from '../../packages/server/src/keys.ts'
 import { createLog } from '../../packages/server/src/log.ts'
 import { IdentityTokens } from '../../packages/server/src/identity/identity-tokens.ts'
-import { openSqliteStore } from '../../packages/server/src/store/sqlite-store.ts'
+import { openStore } from '../../packages/server/src/store/open-store.ts'
 
 const here = import.meta.dirname
 const EDGE = 'edg_docs'
@@ -61,7 +61,7 @@ describe('docs/identity-headers.md', { timeout: 180_000 }, () => {
     issuer = `http://127.0.0.1:${(relay.address() as AddressInfo).port}` // it listens on a port
     const now = Date.now()
     const monthAgo = now - 30 * DAY_MS
-    const store = await openSqliteStore({ path: join(folder, 'relay.db') })
+    const store = await openStore({ type: 'sqlite', path: join(folder, 'relay.db') })
     closeStore = () => store.close()
     const open = (iss: string, keys = new Keys(Buffer.alloc(32, 'key'))): Promise<IdentityTokens> =>
       IdentityTokens.open({ issuer: iss, store, keys, log: createLog({ level: 'silent' }), clock: () => monthAgo })

@@ -47,7 +47,7 @@ import type { IdentityTokens } from './identity/identity-tokens.ts'
 import type { ProviderAuthorities } from './oidc/provider/provider-authorities.ts'
 import { SignIn } from './oidc/sign-in.ts'
 import { ServiceTokens } from './policy/service-token/service-tokens.ts'
-import { openSqliteStore } from './store/sqlite-store.ts'
+import { openStore } from './store/open-store.ts'
 import type { Store } from './store/store.ts'
 import { PLAIN_LOOK } from './pages/look.ts'
 import { Authtokens } from './tunnel/authtokens.ts'
@@ -159,8 +159,7 @@ export class Relay {
 
     // 1. What must be readable before anybody is let in.
     const keys = await Keys.open({ storePath: config.store.path, env: this.#env })
-    const store = await openSqliteStore({
-      path: config.store.path,
+    const store = await openStore(config.store, {
       onProblem: (problem) => log.error({ err: problem }, 'store problem'),
       onRecovery: (problem) => log.info({ problem }, 'store problem is over'),
       onLoss: (loss) => {

@@ -10,7 +10,7 @@ import { Boxes } from '../seal/boxes.ts'
 import { testKeys } from '../oidc/harness.test-support.ts'
 import { sessionKey, sessionName, type SessionRow } from '../session/session-row.ts'
 import { Sessions } from '../session/sessions.ts'
-import { openSqliteStore } from '../store/sqlite-store.ts'
+import { openStore } from '../store/open-store.ts'
 import { revokeSessions } from './session-commands.ts'
 
 describe('relay session revoke', () => {
@@ -49,7 +49,7 @@ describe('relay session revoke', () => {
   let names: string[]
 
   async function withSessions<T>(work: (sessions: Sessions) => Promise<T>): Promise<T> {
-    const store = await openSqliteStore({ path: path() })
+    const store = await openStore({ type: 'sqlite', path: path() })
     const sessions = await Sessions.open({
       store,
       boxes: new Boxes(testKeys()),

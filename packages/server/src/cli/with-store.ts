@@ -5,7 +5,7 @@ import { setTimeout } from 'node:timers/promises'
 
 import { loadStoreLocation } from '../config/load-config.ts'
 import { keyFileOf } from '../keys.ts'
-import { openSqliteStore } from '../store/sqlite-store.ts'
+import { openStore } from '../store/open-store.ts'
 import { WATCH_INTERVAL_MS, type Store } from '../store/store.ts'
 
 export interface StoreOption {
@@ -21,10 +21,11 @@ export async function withStore<T extends { close(): Promise<void> }>(
   open: (store: Store) => Promise<T>,
   work: (opened: T) => Promise<void>,
 ): Promise<void> {
-  const { path } = await loadStoreLocation({ ...(file !== undefined && { file }), env: process.env })
+  const location = await loadStoreLocation({ ...(file !== undefined && { file }), env: process.env })
+  const { path } = location
   // A relay has been here and left its key. Where it still runs, it has another file open, which nobody can reach.
   const wasLost = !existsSync(path) && existsSync(keyFileOf(path))
-  const store = await openSqliteStore({ path, onProblem: (problem) => console.error(problem.message) })
+  const store = await openStore(location, { onProblem: (problem) => console.error(problem.message) })
   if (wasLost) console.error(`There was no ${path} any more; a new one was made. A relay that runs must be restarted.`)
   try {
     const opened = await open(store)

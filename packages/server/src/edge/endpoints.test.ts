@@ -9,7 +9,7 @@ import { IssuerReach } from '../config/issuer-reach.ts'
 import { LimitRefusals } from '../exchange/limit-refusals.ts'
 import { createLog } from '../log.ts'
 import { PLAIN_LOOK } from '../pages/look.ts'
-import { openSqliteStore } from '../store/sqlite-store.ts'
+import { openStore } from '../store/open-store.ts'
 import type { Store } from '../store/store.ts'
 import type { Claimant, EndpointOpened, UrlBind } from '../tunnel/endpoint-binder.ts'
 import { Registry } from '../tunnel/registry.ts'
@@ -59,7 +59,7 @@ describe('endpoints', () => {
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'sallyport-endpoints-'))
-    store = await openSqliteStore({ path: join(folder, 'relay.db'), onProblem: assert.fail })
+    store = await openStore({ type: 'sqlite', path: join(folder, 'relay.db') }, { onProblem: assert.fail })
   })
   after(async () => {
     await store.close()
@@ -235,7 +235,7 @@ describe('endpoints', () => {
   })
 
   it('are refused while the store is down, and the agent may try again', async () => {
-    const other = await openSqliteStore({ path: join(folder, 'other.db'), onProblem: () => {} })
+    const other = await openStore({ type: 'sqlite', path: join(folder, 'other.db') }, { onProblem: () => {} })
     const reservations = await Reservations.open(other)
     await other.close()
     const { endpoints } = await make(60_000, reservations)

@@ -17,7 +17,7 @@ import {
   type IdentityProvider,
 } from '../../../../test/support/identity-provider/identity-provider.ts'
 import { callbackPath, redirectUri } from '../model/redirect-uri.ts'
-import { openSqliteStore } from '../store/sqlite-store.ts'
+import { openStore } from '../store/open-store.ts'
 import { Boxes } from '../seal/boxes.ts'
 import {
   MemoryStore,
@@ -504,7 +504,7 @@ describe('sign-in', () => {
       try {
         const browser = new Browser()
         for (const round of ['sign in', 'restart']) {
-          const file = await openSqliteStore({ path: join(folder, 'relay.db') })
+          const file = await openStore({ type: 'sqlite', path: join(folder, 'relay.db') })
           await relay.close()
           relay = await startRelay({ store: file, port })
           const docs = relay.edge('docs', configFor(provider.issuer))

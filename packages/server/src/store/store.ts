@@ -1,4 +1,4 @@
-// The store: buckets of versioned JSON values. Rooms depend on this interface only; sqlite-store.ts keeps it.
+// The store: buckets of versioned JSON values. Rooms depend on this interface only, and open-store.ts opens one.
 // No request waits for the store: every room holds what it needs in memory through `watch`.
 
 /** How late, at most, a watch tells of another process's write; its own come at once. */
@@ -65,6 +65,16 @@ export interface Store {
 
   /** False while reading or writing fails, and after the end. */
   readonly healthy: boolean
+}
+
+/** Who hears of what no caller does. */
+export interface StoreListeners {
+  /** Once for each failure: trouble on the disk, or a stored value that cannot be read. */
+  onProblem?: (problem: Error) => void
+  /** When trouble on the disk has been over for a while. */
+  onRecovery?: (problem: string) => void
+  /** When what was opened is no longer at its place, with a sentence, and when it is there again. */
+  onLoss?: (loss: string | undefined) => void
 }
 
 /** The key stands at another revision than the writer believed. */

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { after, before, describe, it, type TestContext } from 'node:test'
 
 import { ConfigError } from '../errors.ts'
-import { openSqliteStore } from '../store/sqlite-store.ts'
+import { openStore } from '../store/open-store.ts'
 import { Authtokens } from './authtokens.ts'
 
 let folder: string
@@ -18,7 +18,7 @@ let files = 0
 
 async function open(t: TestContext) {
   const path = join(folder, `${files++}.db`)
-  const store = await openSqliteStore({ path })
+  const store = await openStore({ type: 'sqlite', path })
   const authtokens = await Authtokens.open(store)
   t.after(async () => {
     await authtokens.close()
@@ -108,9 +108,9 @@ describe('authtokens', () => {
     const mine = await authtokens.create({ acl: [] })
     const revoked = new Promise<string>((resolve) => authtokens.onRevoked(resolve))
     const source = `
-      import { openSqliteStore } from ${JSON.stringify(new URL('../store/sqlite-store.ts', import.meta.url).href)}
+      import { openStore } from ${JSON.stringify(new URL('../store/open-store.ts', import.meta.url).href)}
       import { Authtokens } from ${JSON.stringify(new URL('./authtokens.ts', import.meta.url).href)}
-      const store = await openSqliteStore({ path: ${JSON.stringify(path)} })
+      const store = await openStore({ type: 'sqlite', path: ${JSON.stringify(path)} })
       const authtokens = await Authtokens.open(store)
       const { token } = await authtokens.create({ acl: ['bind:app=x'] })
       console.log(token)
@@ -151,7 +151,7 @@ describe('authtokens', () => {
     assert.deepEqual(writes, [0, 60_000])
 
     await store.close()
-    const again = await openSqliteStore({ path })
+    const again = await openStore({ type: 'sqlite', path })
     const reopened = await Authtokens.open(again)
     const shown = reopened.list().map((row) => row.last_used_at)
     await reopened.close()

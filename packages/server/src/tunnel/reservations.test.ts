@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 
-import { openSqliteStore } from '../store/sqlite-store.ts'
+import { openStore } from '../store/open-store.ts'
 import type { Store } from '../store/store.ts'
 import { Reservations } from './reservations.ts'
 
@@ -19,7 +19,7 @@ describe('reservations', () => {
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'sallyport-reservations-'))
-    store = await openSqliteStore({ path: join(folder, 'relay.db'), onProblem: assert.fail })
+    store = await openStore({ type: 'sqlite', path: join(folder, 'relay.db') }, { onProblem: assert.fail })
   })
   after(async () => {
     for (const reservations of opened) reservations.close()

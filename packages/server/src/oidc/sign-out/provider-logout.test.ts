@@ -11,7 +11,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test'
 import { SignJWT, UnsecuredJWT, exportSPKI, generateKeyPair, importJWK, type CryptoKey } from 'jose'
 
 import { Browser, type RequestOptions } from '../../../../../test/support/browser/browser.ts'
-import { openSqliteStore } from '../../store/sqlite-store.ts'
+import { openStore } from '../../store/open-store.ts'
 import {
   MemoryStore,
   clientFor,
@@ -287,7 +287,7 @@ describe('sign-out at the provider', () => {
 
     it('H: ends sessions that another process has made a moment ago', { timeout: 20_000 }, async () => {
       const folder = await mkdtemp(join(tmpdir(), 'sallyport-logout-'))
-      const stores = await Promise.all([0, 1].map(() => openSqliteStore({ path: join(folder, 'relay.db') })))
+      const stores = await Promise.all([0, 1].map(() => openStore({ type: 'sqlite', path: join(folder, 'relay.db') })))
       await relay.close()
       const [here, elsewhere] = await Promise.all(stores.map((one) => startRelay({ store: one })))
       try {

@@ -10,9 +10,9 @@ import { DatabaseSync } from 'node:sqlite'
 
 import { z } from 'zod'
 
-import { ConfigError } from '../errors.ts'
+import { ConfigError } from '../../errors.ts'
 import { openSqliteStore } from './sqlite-store.ts'
-import { type Bucket, type Change, type Store, StoreConflict, StoreUnavailable } from './store.ts'
+import { type Bucket, type Change, type Store, StoreConflict, StoreUnavailable } from '../store.ts'
 
 const numbers = (stored: unknown): number => z.number().parse(stored)
 
@@ -24,7 +24,7 @@ let files = 0
 const newPath = (): string => join(folder, `store-${files++}.db`)
 
 async function open(t: TestContext, path = newPath(), onProblem?: (problem: Error) => void): Promise<Store> {
-  const store = await openSqliteStore({ path, ...(onProblem && { onProblem }) })
+  const store = await openSqliteStore(path, { ...(onProblem && { onProblem }) })
   t.after(() => store.close())
   store.serve()
   return store
@@ -60,7 +60,7 @@ async function follow<T>(t: TestContext, bucket: Bucket<T>) {
 describe('the SQLite store', () => {
   it('keeps values over a restart, with revisions that grow over all buckets', async (t) => {
     const path = newPath()
-    const first = await openSqliteStore({ path })
+    const first = await openSqliteStore(path)
     assert.equal(await first.bucket('a', numbers).put('k', 1), 1)
     assert.equal(await first.bucket('b', numbers).put('k', 2), 2)
     await first.close()
@@ -184,7 +184,7 @@ describe('the SQLite store', () => {
   })
 
   it('writes before anybody is served as well as afterwards, and tells its watches', async (t) => {
-    const store = await openSqliteStore({ path: newPath() })
+    const store = await openSqliteStore(newPath())
     t.after(() => store.close())
     const bucket = store.bucket('b', numbers)
     const { changes } = await follow(t, bucket)
@@ -205,7 +205,7 @@ describe('the SQLite store', () => {
 
   it('writes what is queued before it closes, and nothing afterwards', async (t) => {
     const path = newPath()
-    const store = await openSqliteStore({ path })
+    const store = await openSqliteStore(path)
     const bucket = store.bucket('b', numbers)
     const writes = Array.from({ length: 2000 }, (_, index) => bucket.put(`k${index}`, index))
     const closed = store.close()
@@ -260,7 +260,7 @@ describe('several processes on one store', () => {
 
   it('open a new store at the same moment', async () => {
     const path = newPath()
-    const stores = await Promise.all([1, 2, 3].map(() => openSqliteStore({ path })))
+    const stores = await Promise.all([1, 2, 3].map(() => openSqliteStore(path)))
     await Promise.all(stores.map((store) => store.close()))
   })
 })
@@ -281,7 +281,7 @@ describe('trouble with the file', () => {
     [
       'a newer schema',
       async (path) => {
-        await (await openSqliteStore({ path })).close()
+        await (await openSqliteStore(path)).close()
         new DatabaseSync(path).exec('PRAGMA user_version = 99')
       },
       /written by a newer Sallyport \(schema 99, this one knows 1\); update the relay/,
@@ -296,7 +296,7 @@ describe('trouble with the file', () => {
     it(`says what is wrong: ${name}`, async () => {
       const path = newPath()
       await prepare(path)
-      await assert.rejects(openSqliteStore({ path }), (error: unknown) => {
+      await assert.rejects(openSqliteStore(path), (error: unknown) => {
         assert.ok(error instanceof ConfigError)
         assert.match(error.message, expected)
         return true
@@ -308,7 +308,7 @@ describe('trouble with the file', () => {
     const path = newPath()
     await writeFile(path, 'somebody’s notes')
     await chmod(path, 0o644)
-    await assert.rejects(openSqliteStore({ path }))
+    await assert.rejects(openSqliteStore(path))
     assert.equal((await stat(path)).mode & 0o777, 0o644)
   })
 
@@ -341,8 +341,7 @@ describe('a file that is no longer there (reliability, wrong 1)', { timeout: 30_
     const problems: string[] = []
     const losses: (string | undefined)[] = []
     let told = (): void => {}
-    const store = await openSqliteStore({
-      path,
+    const store = await openSqliteStore(path, {
       onProblem: ({ message }) => problems.push(message),
       onLoss: (loss) => {
         losses.push(loss)
@@ -365,7 +364,7 @@ describe('a file that is no longer there (reliability, wrong 1)', { timeout: 30_
   for (const isServing of [false, true]) {
     it(`acknowledges nothing from then on (${isServing ? 'while visitors are served' : 'before'})`, async (t) => {
       const path = newPath()
-      const store = await openSqliteStore({ path })
+      const store = await openSqliteStore(path)
       t.after(() => store.close())
       const bucket = store.bucket('b', numbers)
       if (isServing) store.serve() // its thread opens the file with the first write
@@ -441,7 +440,7 @@ function countTurns(): () => number {
 function writer(path: string, script: string) {
   const source = `
     import { openSqliteStore } from ${JSON.stringify(new URL('./sqlite-store.ts', import.meta.url).href)}
-    const store = await openSqliteStore({ path: ${JSON.stringify(path)} })
+    const store = await openSqliteStore(${JSON.stringify(path)})
     const bucket = store.bucket('b', (stored) => stored)
     ${script}`
   return spawn(process.execPath, ['--input-type=module-typescript', '--eval', source], {

@@ -7,13 +7,14 @@ import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 
-import { ConfigError } from '../errors.ts'
+import { ConfigError } from '../../errors.ts'
 import { lossOf, noteOpenedFiles, type OpenedFiles } from './opened-files.ts'
 import { fileProblem, isBusy, prepareFile } from './sqlite-file.ts'
 import { SqliteReader } from './sqlite-reader.ts'
 import { SqliteWriter } from './sqlite-writer.ts'
-import { StoreTroubles } from './store-troubles.ts'
-import { type Bucket, type Change, type Store, StoreConflict, StoreUnavailable, WATCH_INTERVAL_MS } from './store.ts'
+import { StoreTroubles } from '../store-troubles.ts'
+import type { Bucket, Change, Store, StoreListeners } from '../store.ts'
+import { StoreConflict, StoreUnavailable, WATCH_INTERVAL_MS } from '../store.ts'
 import type { FromWorker, Operation, Result, Row, ToWorker } from './worker-messages.ts'
 
 const QUEUE_MAX_OPERATIONS = 20_000 // minutes of a stalled disk at a busy relay; later callers are told at once
@@ -25,22 +26,11 @@ const LOOK_INTERVAL_MS = 1000 // who has deleted the file should hear of it whil
 const BUSY_RETRIES = 100 // a reader finds the file busy only while it recovers from a crash
 const BUSY_RETRY_MS = 20
 
-export interface SqliteStoreOptions {
-  path: string
-  /** Told once for each failure that no caller hears of: trouble on the disk, or a stored value that cannot be read. */
-  onProblem?: (problem: Error) => void
-  /** Told when trouble on the disk has been over for a while. */
-  onRecovery?: (problem: string) => void
-  /** Told when the file is no longer at its path, with a sentence, and when it is there again. */
-  onLoss?: (loss: string | undefined) => void
-}
-
 /** @throws ConfigError where the file cannot be used, with a sentence for the operator */
-export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
-  const { path } = options
+export async function openSqliteStore(path: string, listeners: StoreListeners = {}): Promise<Store> {
   try {
     prepareFile(path)
-    return new SqliteStore(options)
+    return new SqliteStore(path, listeners)
   } catch (error) {
     throw new ConfigError([{ path: 'store', message: fileProblem(error, path) }], { cause: error })
   }
@@ -84,7 +74,7 @@ class SqliteStore implements Store {
   #idle = Promise.withResolvers<void>()
 
   /** @throws what fileProblem() tells */
-  constructor({ path, onProblem = ignore, onRecovery = ignore, onLoss = ignore }: SqliteStoreOptions) {
+  constructor(path: string, { onProblem = ignore, onRecovery = ignore, onLoss = ignore }: StoreListeners) {
     this.#path = path
     this.#onProblem = onProblem
     this.#onLoss = onLoss
