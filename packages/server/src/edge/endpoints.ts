@@ -442,7 +442,7 @@ export class Endpoints implements EndpointBinder {
     this.#byHost.delete(host)
     this.#init.edges.remove(edge, host)
     this.#init.forgetSignIns(edge.id)
-    this.#init.registry.forget(labelsOf(host))
+    this.#init.registry.release(labelsOf(host))
     this.#gone.granted += backend.budget.granted
     this.#gone.refused += backend.budget.refused
   }

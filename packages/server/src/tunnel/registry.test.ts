@@ -74,8 +74,47 @@ describe('Registry', () => {
     join(registry, bind({ labels: [['a', '1, b=2']] }), session())
     assert.equal(one.tunnels.length, 1)
     assert.deepEqual(two.tunnels, [])
-    registry.forget(same)
-    assert.notEqual(registry.select(same), two)
+  })
+
+  it('follows a selector until everybody who took its selection has given it back (the house, 4)', () => {
+    const registry = new Registry()
+    const selection = registry.select(LABELS)
+    assert.equal(registry.select(new Map(LABELS)), selection)
+    registry.release(LABELS)
+    const { tunnel } = join(registry, bind(), session())
+    assert.deepEqual(selection.tunnels, [tunnel], 'one of two is left')
+    registry.release(LABELS)
+    registry.release(LABELS)
+    join(registry, bind({ tunnel_id: 2 }), session())
+    assert.equal(selection.tunnels.length, 1, 'nobody follows it any more')
+    const again = registry.select(LABELS)
+    assert.notEqual(again, selection)
+    assert.equal(again.tunnels.length, 2)
+  })
+
+  it('finds the selections of a tunnel by any of its labels, in whatever order they are written', () => {
+    const registry = new Registry()
+    const selections = Array.from({ length: 100 }, (_, index) =>
+      registry.select(
+        new Map([
+          ['zone', 'a'],
+          ['edge', `edg_${index % 50}`],
+        ]),
+      ),
+    )
+    const byZone = registry.select(new Map([['zone', 'a']]))
+    const joined = bind({
+      labels: [
+        ['edge', 'edg_7'],
+        ['zone', 'a'],
+      ],
+    })
+    const lane = join(registry, joined, session())
+    const holding = (): number[] =>
+      [...selections, byZone].flatMap(({ tunnels }, index) => (tunnels.length > 0 ? [index] : []))
+    assert.deepEqual(holding(), [7, 57, 100])
+    lane.retire()
+    assert.deepEqual(holding(), [])
   })
 
   it('joins nothing that differs: another agent, authtoken, number, or offer', () => {

@@ -5,6 +5,7 @@ import type { Bind, Labels } from '@sallyport/protocol'
 
 import type { Lane, LaneCarrier, OnHealth, TunnelListener } from './tunnel.ts'
 import { LiveSelection } from './live-selection.ts'
+import { SelectorIndex } from './selector-index.ts'
 import { Tunnel, tunnelIdOf } from './tunnel.ts'
 
 /** The tunnels that match one selector. The array is replaced, never changed, when tunnels come and go. */
@@ -24,7 +25,9 @@ export class Registry {
   /** By id, which says what an agent offers: the same offer on another of its connections joins. */
   readonly #tunnels = new Map<string, Tunnel>()
   #localLanes: LocalLaneListener | undefined
-  readonly #selections = new Map<string, LiveSelection>()
+  /** Each with how many follow it. */
+  readonly #selections = new Map<string, { readonly selection: LiveSelection; takers: number }>()
+  readonly #index = new SelectorIndex<LiveSelection>()
   readonly #listener: TunnelListener = {
     onLaneRetired: (lane) => {
       if (lane.isLocal) this.#localLanes?.onLaneRetired(lane)
@@ -34,7 +37,7 @@ export class Registry {
     },
     onGone: (tunnel) => {
       this.#tunnels.delete(tunnel.id)
-      for (const selection of this.#selections.values()) selection.delete(tunnel)
+      for (const selection of this.#index.matching(tunnel.labels)) selection.delete(tunnel)
     },
   }
 
@@ -43,20 +46,30 @@ export class Registry {
     this.#localLanes = listener
   }
 
-  /** The live selection for a selector; the same object for equal selectors. */
+  /**
+   * The live selection for a selector; the same object for equal selectors. Whoever takes one gives it back by release().
+   * @param selector at least one label
+   */
   select(selector: Labels): Selection {
     const key = keyOf(selector)
-    let selection = this.#selections.get(key)
-    if (!selection) {
-      selection = new LiveSelection(selector, this.#tunnels.values())
-      this.#selections.set(key, selection)
+    const known = this.#selections.get(key)
+    if (known) {
+      known.takers++
+      return known.selection
     }
+    const selection = new LiveSelection(selector, this.#tunnels.values())
+    this.#index.add(selector, selection)
+    this.#selections.set(key, { selection, takers: 1 })
     return selection
   }
 
-  /** Follows a selector no longer: whoever had its selection is gone. */
-  forget(selector: Labels): void {
-    this.#selections.delete(keyOf(selector))
+  /** Gives back what select() gave, once. What nobody follows any more keeps the tunnels that it has, whoever comes or goes. */
+  release(selector: Labels): void {
+    const key = keyOf(selector)
+    const known = this.#selections.get(key)
+    if (!known || --known.takers > 0) return
+    this.#selections.delete(key)
+    this.#index.delete(known.selection)
   }
 
   /** Whether join() would only add a lane. */
@@ -77,7 +90,7 @@ export class Registry {
     const lane = tunnel.join(session)
     if (!known) {
       this.#tunnels.set(id, tunnel)
-      for (const selection of this.#selections.values()) selection.add(tunnel)
+      for (const selection of this.#index.matching(tunnel.labels)) selection.add(tunnel)
     }
     if (lane.isLocal) this.#localLanes?.onLaneJoined(lane, bind)
     return { lane, isNew: !known }
