@@ -317,7 +317,7 @@ ${EDGES.join('\n')}
       table.at('nod_c').join('/nowhere', (event) => events.push(event))
       table.at('nod_c').leave()
       const listed = events.flatMap((event) => (event.type === 'listed' ? event.listing : []))
-      listing = listed.find(({ bind }) => bind.labels?.[0]?.[1] === 'edg_three')!
+      listing = listed.find(({ offer }) => offer.labels[0]?.[1] === 'edg_three')!
     })
 
     /** What a node answers to a stream that begins with these bytes; undefined where it is reset. */

@@ -3,7 +3,8 @@
 import { createHmac } from 'node:crypto'
 
 import { hostPatternProblem } from '../values/host-pattern.ts'
-import type { Claimant, EndpointRefused, UrlBind } from '../tunnel/endpoint-binder.ts'
+import type { Claimant, EndpointRefused } from '../tunnel/endpoint-binder.ts'
+import type { EndpointOffer } from '../tunnel/offer.ts'
 import { refuseEndpoint } from './refuse-endpoint.ts'
 
 const RANDOM_CHARS = 16 // 80 bits
@@ -49,11 +50,11 @@ export function hostOfUrl(
 
 /** Unguessable, and the same whenever this agent comes back, over whichever connection. */
 export function randomHost(
-  { tunnel_id }: UrlBind,
+  { number }: EndpointOffer,
   { authtoken, instanceId }: Claimant,
   { domain, hostKey }: EndpointAddresses,
 ): string {
-  const name = JSON.stringify([authtoken.id, instanceId, tunnel_id])
+  const name = JSON.stringify([authtoken.id, instanceId, number])
   const bytes = createHmac('sha256', hostKey).update(name).digest()
   return `${base32(bytes, RANDOM_CHARS)}.${domain}`
 }

@@ -11,7 +11,8 @@ import { createLog } from '../log.ts'
 import { PLAIN_LOOK } from '../pages/look.ts'
 import { openStore } from '../store/open-store.ts'
 import type { Store } from '../store/store.ts'
-import type { Claimant, EndpointOpened, UrlBind } from '../tunnel/endpoint-binder.ts'
+import type { BindWishes, Claimant, EndpointOpened, EndpointRefused } from '../tunnel/endpoint-binder.ts'
+import type { EndpointOffer, EndpointWish } from '../tunnel/offer.ts'
 import { Registry } from '../tunnel/registry.ts'
 import { Reservations } from '../tunnel/reservations.ts'
 import { EdgeTable } from './edge-table.ts'
@@ -25,17 +26,17 @@ const SIGN_IN = {
   ],
 }
 
-const bindOf = (url: string, fields: Partial<UrlBind> = {}): UrlBind => ({
-  type: 'bind',
-  tunnel_id: 1,
-  url,
-  forwards_to: 'http://localhost:8000',
-  host_header: 'preserve',
-  upstream_protocol: 'http1',
+const offerOf = (url: string, { number = 1, policy }: { number?: number; policy?: unknown } = {}): EndpointOffer => ({
+  number,
+  labels: [],
+  forwardsTo: 'http://localhost:8000',
+  hostHeader: 'preserve',
+  upstreamProtocol: 'http1',
   weight: 1,
-  pooling: false,
-  ...fields,
+  endpoint: { url, pooling: false, policy } satisfies EndpointWish,
 })
+
+const WANTED: BindWishes = { isWanted: () => true, onHealth: () => {} }
 
 function agentOf(authtokenId: string, instanceId = 'agent'): Claimant {
   return {
@@ -72,7 +73,9 @@ describe('endpoints', () => {
   ): Promise<{
     endpoints: Endpoints
     edges: EdgeTable
-    bind: (bind: UrlBind, agent: Claimant) => Promise<EndpointOpened>
+    bind: (offer: EndpointOffer, agent: Claimant) => Promise<EndpointOpened>
+    /** Whatever comes of it. */
+    ask: (offer: EndpointOffer, agent: Claimant) => Promise<EndpointOpened | EndpointRefused>
     /** Resolves with the id of the edge whose sign-ins are forgotten next. */
     forgotten: Promise<string>
   }> {
@@ -105,18 +108,19 @@ describe('endpoints', () => {
       onFault: assert.ifError,
       lingerMs,
     })
-    const bind = async (wanted: UrlBind, agent: Claimant): Promise<EndpointOpened> => {
-      const claim = await endpoints.claim(wanted, agent)
-      const opened = claim.ok ? claim.open(() => {}) : claim
+    const ask = async (offer: EndpointOffer, agent: Claimant): Promise<EndpointOpened | EndpointRefused> =>
+      (await endpoints.bind(offer, agent, WANTED)) ?? assert.fail('it is wanted')
+    const bind = async (offer: EndpointOffer, agent: Claimant): Promise<EndpointOpened> => {
+      const opened = await ask(offer, agent)
       assert.ok(opened.ok, opened.ok ? '' : opened.error.message)
       return opened
     }
-    return { endpoints, edges, bind, forgotten }
+    return { endpoints, edges, bind, ask, forgotten }
   }
 
   it('stand from the first tunnel to a while after the last one, and are forgotten whole', async () => {
     const { endpoints, edges, bind, forgotten } = await make(1)
-    const first = await bind(bindOf('https://a.example.com:8443', { policy: SIGN_IN }), agentOf('atk_1'))
+    const first = await bind(offerOf('https://a.example.com:8443', { policy: SIGN_IN }), agentOf('atk_1'))
     assert.equal(first.url, 'https://a.example.com:8443')
     assert.equal(first.redirectUri, redirectUri('https://relay.example.com:8443', 'https://login.example.com'))
     assert.equal(edges.find('a.example.com')?.id, first.edgeId)
@@ -130,13 +134,13 @@ describe('endpoints', () => {
 
   it('are the same edge for an agent that comes back, for the sessions of their visitors', async () => {
     const { endpoints, edges, bind } = await make(60_000)
-    const first = await bind(bindOf('c.example.com'), agentOf('atk_1'))
+    const first = await bind(offerOf('c.example.com'), agentOf('atk_1'))
     const edge = edges.find('c.example.com')
     first.lane.retire()
-    const again = await bind(bindOf('c.example.com'), agentOf('atk_1', 'restarted'))
+    const again = await bind(offerOf('c.example.com'), agentOf('atk_1', 'restarted'))
     assert.equal(edges.find('c.example.com'), edge)
     again.lane.retire()
-    const changed = await bind(bindOf('c.example.com', { policy: SIGN_IN }), agentOf('atk_1'))
+    const changed = await bind(offerOf('c.example.com', { policy: SIGN_IN }), agentOf('atk_1'))
     assert.notEqual(edges.find('c.example.com'), edge)
     assert.deepEqual([again.edgeId, changed.edgeId], [first.edgeId, first.edgeId])
     endpoints.close()
@@ -146,7 +150,7 @@ describe('endpoints', () => {
     const { endpoints, bind } = await make(60_000)
     const urls = await Promise.all(
       [agentOf('atk_1'), agentOf('atk_1'), agentOf('atk_1', 'other'), agentOf('atk_2')].map((agent) =>
-        bind(bindOf(''), agent).then(({ url }) => url),
+        bind(offerOf(''), agent).then(({ url }) => url),
       ),
     )
     assert.equal(new Set(urls).size, 3, urls.join())
@@ -155,11 +159,10 @@ describe('endpoints', () => {
   })
 
   it('open once where two agents claim a host at the same time', async () => {
-    const { endpoints, edges } = await make(60_000)
-    const claims = await Promise.all(
-      ['one', 'two'].map((instance) => endpoints.claim(bindOf('race.example.com'), agentOf('atk_1', instance))),
+    const { endpoints, edges, ask } = await make(60_000)
+    const opened = await Promise.all(
+      ['one', 'two'].map((instance) => ask(offerOf('race.example.com'), agentOf('atk_1', instance))),
     )
-    const opened = claims.map((claim) => (claim.ok ? claim.open(() => {}) : claim))
     assert.deepEqual(
       opened.map(({ ok }) => ok),
       [true, false],
@@ -168,9 +171,17 @@ describe('endpoints', () => {
     endpoints.close()
   })
 
+  it('do not come online for an agent that has taken its offer back while the host was reserved (the house, 8)', async () => {
+    const { endpoints, edges } = await make(60_000)
+    const wishes = { ...WANTED, isWanted: () => false }
+    assert.equal(await endpoints.bind(offerOf('late.example.com'), agentOf('atk_1'), wishes), undefined)
+    assert.equal(edges.find('late.example.com'), undefined)
+    endpoints.close()
+  })
+
   it('are expected back after a restart of the relay, with nobody served meanwhile', async () => {
     const before_ = await make(60_000)
-    const { edgeId } = await before_.bind(bindOf('back.example.com'), agentOf('atk_1'))
+    const { edgeId } = await before_.bind(offerOf('back.example.com'), agentOf('atk_1'))
     before_.endpoints.close()
     const { endpoints, edges, bind } = await make(60_000)
     const waiting = edges.find('back.example.com')
@@ -179,7 +190,7 @@ describe('endpoints', () => {
       async () => waiting?.routeFor('/').policy(undefined as never, () => assert.fail('nobody is served')),
       /no_tunnel_online/,
     )
-    await bind(bindOf('back.example.com'), agentOf('atk_1', 'restarted'))
+    await bind(offerOf('back.example.com'), agentOf('atk_1', 'restarted'))
     assert.notEqual(edges.find('back.example.com'), waiting)
     endpoints.close()
   })
@@ -195,29 +206,30 @@ describe('endpoints', () => {
   })
 
   it('are not made for an agent that asks for one new host after the other', async () => {
-    const { endpoints } = await make(60_000)
-    const claims: boolean[] = []
+    const { endpoints, ask } = await make(60_000)
+    const given: boolean[] = []
     for (let count = 0; count < 61; count++) {
-      const claim = await endpoints.claim(bindOf(`n${count}.example.com`), agentOf('atk_greedy'))
-      claims.push(claim.ok)
+      const asked = await ask(offerOf(`n${count}.example.com`), agentOf('atk_greedy'))
+      if (asked.ok) asked.lane.retire() // its place is free for the next
+      given.push(asked.ok)
     }
-    assert.deepEqual(claims, [...Array<boolean>(60).fill(true), false])
-    assert.ok((await endpoints.claim(bindOf('n59.example.com'), agentOf('atk_greedy'))).ok, 'one that it has')
-    assert.ok((await endpoints.claim(bindOf('other.example.com'), agentOf('atk_modest'))).ok, 'another authtoken')
+    assert.deepEqual(given, [...Array<boolean>(60).fill(true), false])
+    assert.ok((await ask(offerOf('n59.example.com'), agentOf('atk_greedy'))).ok, 'one that it has')
+    assert.ok((await ask(offerOf('other.example.com'), agentOf('atk_modest'))).ok, 'another authtoken')
     endpoints.close()
   })
 
   it('are so many for an authtoken, and a new one takes the place of one whose agent is away, or none', async () => {
-    const { endpoints, edges, bind } = await make(60_000)
+    const { endpoints, edges, bind, ask } = await make(60_000)
     const opened: EndpointOpened[] = []
     for (let count = 0; count < 10; count++) {
-      opened.push(await bind(bindOf(`m${count}.example.com`, { tunnel_id: count + 1 }), agentOf('atk_many')))
+      opened.push(await bind(offerOf(`m${count}.example.com`, { number: count + 1 }), agentOf('atk_many')))
     }
-    const more = bindOf('m10.example.com', { tunnel_id: 11 })
-    const claim = await endpoints.claim(more, agentOf('atk_many'))
-    assert.ok(!claim.ok && claim.error.message.includes('has 10 endpoints'), 'all of them are in use')
+    const more = offerOf('m10.example.com', { number: 11 })
+    const refused = await ask(more, agentOf('atk_many'))
+    assert.ok(!refused.ok && refused.error.message.includes('has 10 endpoints'), 'all of them are in use')
     assert.equal(edges.find('m10.example.com'), undefined)
-    await bind(bindOf('theirs.example.com'), agentOf('atk_few'))
+    await bind(offerOf('theirs.example.com'), agentOf('atk_few'))
     opened[3]!.lane.retire()
     await bind(more, agentOf('atk_many'))
     assert.equal(edges.find('m3.example.com'), undefined)
@@ -226,11 +238,11 @@ describe('endpoints', () => {
   })
 
   it('do not have an agent of a stranger looked at', async () => {
-    const { endpoints, bind } = await make(60_000)
+    const { endpoints, bind, ask } = await make(60_000)
     const confirm = (): Promise<void> => assert.fail('asked')
-    await bind(bindOf('mine.example.com'), { ...agentOf('atk_1'), confirm })
-    const claim = await endpoints.claim(bindOf('mine.example.com'), agentOf('atk_2'))
-    assert.ok(!claim.ok && claim.error.code === 'bind_not_permitted')
+    await bind(offerOf('mine.example.com'), { ...agentOf('atk_1'), confirm })
+    const refused = await ask(offerOf('mine.example.com'), agentOf('atk_2'))
+    assert.ok(!refused.ok && refused.error.code === 'bind_not_permitted')
     endpoints.close()
   })
 
@@ -238,9 +250,9 @@ describe('endpoints', () => {
     const other = await openStore({ type: 'sqlite', path: join(folder, 'other.db') }, { onProblem: () => {} })
     const reservations = await Reservations.open(other)
     await other.close()
-    const { endpoints } = await make(60_000, reservations)
-    const claim = await endpoints.claim(bindOf(''), agentOf('atk_1'))
-    assert.ok(!claim.ok && claim.error.retryable, 'retryable')
+    const { endpoints, ask } = await make(60_000, reservations)
+    const refused = await ask(offerOf(''), agentOf('atk_1'))
+    assert.ok(!refused.ok && refused.error.retryable, 'retryable')
     endpoints.close()
   })
 })

@@ -32,14 +32,14 @@ import { StoreUnavailable } from '../store/store.ts'
 import { permitsHost } from '../tunnel/acl.ts'
 import type { Authtoken } from '../tunnel/authtokens.ts'
 import type {
+  BindWishes,
   Claimant,
   EndpointBinder,
-  EndpointClaim,
   EndpointNotice,
   EndpointOpened,
   EndpointRefused,
-  UrlBind,
 } from '../tunnel/endpoint-binder.ts'
+import type { EndpointOffer } from '../tunnel/offer.ts'
 import type { Lane, LaneCarrier, OnHealth } from '../tunnel/tunnel.ts'
 import type { Registry, Selection } from '../tunnel/registry.ts'
 import type { Reservations } from '../tunnel/reservations.ts'
@@ -99,9 +99,10 @@ interface Endpoint {
   waiting: NodeJS.Timeout | undefined
 }
 
-/** A bind whose every word has been checked. */
+/** An offer whose every word has been checked. */
 interface Wanted extends EndpointPolicy {
-  bind: UrlBind
+  /** With the labels of its host. */
+  offer: EndpointOffer
   session: LaneCarrier
   host: string
 }
@@ -165,19 +166,26 @@ export class Endpoints implements EndpointBinder {
     return edge !== undefined && edge !== this.#byHost.get(host)?.edge
   }
 
-  async claim(bind: UrlBind, claimant: Claimant): Promise<EndpointClaim | EndpointRefused> {
+  async bind(
+    offer: EndpointOffer,
+    claimant: Claimant,
+    { isWanted, onHealth }: BindWishes,
+  ): Promise<EndpointOpened | EndpointRefused | undefined> {
     try {
-      return await this.#claim(bind, claimant)
+      const wanted = await this.#reserve(offer, claimant)
+      // From here on in one turn: another agent may have been faster meanwhile, and this one may have changed its mind.
+      if (!isWanted()) return undefined
+      return 'error' in wanted ? wanted : this.#open(wanted, onHealth)
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) this.#init.onFault(error, 'endpoint')
       return refuseEndpoint('internal', 'the relay cannot reserve the host at the moment')
     }
   }
 
-  adopt(bind: UrlBind, session: LaneCarrier, onHealth: OnHealth): Lane | undefined {
-    const host = new Map(bind.labels).get(ENDPOINT_LABEL) ?? ''
-    const read = this.#readPolicy(bind.policy, session.authtokenId, host)
-    const opened = 'error' in read ? read : this.#open({ bind, session, host, ...read }, onHealth)
+  adopt(offer: EndpointOffer, session: LaneCarrier, onHealth: OnHealth): Lane | undefined {
+    const host = new Map(offer.labels).get(ENDPOINT_LABEL) ?? ''
+    const read = this.#readPolicy(offer.endpoint.policy, session.authtokenId, host)
+    const opened = 'error' in read ? read : this.#open({ offer, session, host, ...read }, onHealth)
     if (opened.ok) return opened.lane
     this.#init.log.warn({ host, reason: opened.error.message }, 'endpoint of another node not taken')
     return undefined
@@ -194,15 +202,16 @@ export class Endpoints implements EndpointBinder {
     return { id: edge.id, hosts: [host], endpoints, authtokenId, groups: [{ labels: undefined, selection }] }
   }
 
-  async #claim(bind: UrlBind, claimant: Claimant): Promise<EndpointClaim | EndpointRefused> {
+  async #reserve(offer: EndpointOffer, claimant: Claimant): Promise<Wanted | EndpointRefused> {
     const { authtoken } = claimant
-    const host = bind.url === '' ? randomHost(bind, claimant, this.#init) : hostOfUrl(bind.url, this.#init)
+    const { url, policy } = offer.endpoint
+    const host = url === '' ? randomHost(offer, claimant, this.#init) : hostOfUrl(url, this.#init)
     if (typeof host !== 'string') return host
-    const refused = this.#hostRefused(host, authtoken, bind.url === '')
+    const refused = this.#hostRefused(host, authtoken, url === '')
     if (refused) return refused
-    const read = this.#readPolicy(bind.policy, authtoken.id, host)
+    const read = this.#readPolicy(policy, authtoken.id, host)
     if ('error' in read) return read
-    const wanted: Wanted = { bind, session: claimant, host, ...read }
+    const wanted: Wanted = { offer: { ...offer, labels: [...labelsOf(host)] }, session: claimant, host, ...read }
 
     this.#claims.set(host, (this.#claims.get(host) ?? 0) + 1)
     try {
@@ -226,11 +235,10 @@ export class Endpoints implements EndpointBinder {
       if (left > 0) this.#claims.set(host, left)
       else this.#claims.delete(host)
     }
-    return { ok: true, open: (onHealth) => this.#open(wanted, onHealth) }
+    return wanted
   }
 
   #open(wanted: Wanted, onHealth: OnHealth): EndpointOpened | EndpointRefused {
-    // Another agent may have been faster since.
     const conflict = this.#conflict(wanted)
     if (conflict) return conflict
     try {
@@ -242,11 +250,11 @@ export class Endpoints implements EndpointBinder {
   }
 
   #bringOnline(wanted: Wanted, onHealth: OnHealth): EndpointOpened {
-    const { session, host, config } = wanted
+    const { offer, session, host, config } = wanted
     const { publicUrl, registry, originOf } = this.#init
     const endpoint = this.#endpointFor(wanted)
     clearTimeout(endpoint.waiting)
-    const { lane, isNew } = registry.join(offerOf(wanted), session, onHealth, () => this.#onTunnelGone(endpoint))
+    const { lane, isNew } = registry.join(offer, session, onHealth, () => this.#onTunnelGone(endpoint))
     const [signIn] = signInsOf([config])
     const redirectUri = signIn && redirectUriOf(publicUrl.origin, signIn.config.issuer_url)
     const checkSignIn = signIn && (() => this.#init.checkSignIn(signIn.config, session.authtokenId))
@@ -298,7 +306,7 @@ export class Endpoints implements EndpointBinder {
 
   /** Why an agent may not join those that serve the host at the moment. */
   #conflict(wanted: Wanted): EndpointRefused | undefined {
-    const { bind, session, host, digest } = wanted
+    const { offer, session, host, digest } = wanted
     const endpoint = this.#byHost.get(host)
     if (!endpoint || endpoint.selection.tunnels.length === 0) return undefined
     const url = this.#init.originOf(host)
@@ -306,9 +314,10 @@ export class Endpoints implements EndpointBinder {
       return refuseEndpoint('bind_not_permitted', `${host} belongs to another authtoken; choose another name`)
     }
     const isSamePolicy = endpoint.digest === digest
-    if (isSamePolicy && this.#init.registry.knows(offerOf(wanted), session)) return undefined
-    if (!bind.pooling || !endpoint.pooling) {
-      const both = bind.pooling
+    if (isSamePolicy && this.#init.registry.knows(offer, session)) return undefined
+    const { pooling } = offer.endpoint
+    if (!pooling || !endpoint.pooling) {
+      const both = pooling
         ? 'that one was not started with --pooling-enabled'
         : 'to share it, start both with --pooling-enabled'
       // One that is connected to other nodes only may be on its way out.
@@ -356,18 +365,18 @@ export class Endpoints implements EndpointBinder {
 
   /** The one that stands, where it has the same owner and policy; otherwise a new one in its place. */
   #endpointFor(wanted: Wanted): Endpoint {
-    const { bind, session, host, digest } = wanted
+    const { offer, session, host, digest } = wanted
     let endpoint = this.#byHost.get(host)
     if (endpoint && (endpoint.authtokenId !== session.authtokenId || endpoint.digest !== digest)) {
       this.#remove(endpoint)
       endpoint = undefined
     }
     endpoint ??= this.#add(wanted)
-    if (endpoint.selection.tunnels.length === 0) endpoint.pooling = bind.pooling
+    if (endpoint.selection.tunnels.length === 0) endpoint.pooling = offer.endpoint.pooling
     return endpoint
   }
 
-  #add({ bind, session, host, config, digest }: Wanted): Endpoint {
+  #add({ offer, session, host, config, digest }: Wanted): Endpoint {
     const { edges, registry, policyOf, originOf, log, look } = this.#init
     const selection = registry.select(labelsOf(host))
     const backend = new RouteBackend(new TunnelGroup({ selection, onOutlier: outlierLog(log, config.id) }), [], {
@@ -386,7 +395,7 @@ export class Endpoints implements EndpointBinder {
       edge,
       backend,
       digest,
-      pooling: bind.pooling,
+      pooling: offer.endpoint.pooling,
       waiting: undefined,
     }
     this.#byHost.set(host, endpoint)
@@ -479,11 +488,6 @@ NO_SITE_DATA.remove(CLEAR_SITE_DATA)
 
 function labelsOf(host: string): Map<string, string> {
   return new Map([[ENDPOINT_LABEL, host]])
-}
-
-/** The bind as the registry knows it. */
-function offerOf({ bind, host }: Wanted): UrlBind {
-  return { ...bind, labels: [...labelsOf(host)] }
 }
 
 /** Stays the same for one authtoken and host: it is what visitors' sessions belong to. */

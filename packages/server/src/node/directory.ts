@@ -2,7 +2,7 @@
 // and tells the others, so that a request can reach a tunnel that ends elsewhere. Types only: directory-table.ts keeps it
 // in one process, workers/ between processes.
 
-import type { Bind } from '@sallyport/protocol'
+import type { Offer } from '../tunnel/offer.ts'
 
 /** One tunnel on one connection of an agent. */
 export interface LaneKey {
@@ -21,8 +21,8 @@ export interface HealthReport {
 export interface Listing extends LaneKey {
   authtokenId: string
   instanceId: string
-  /** What the agent said; its authtoken was checked where it is connected. */
-  bind: Bind
+  /** As the registry of that node knows it; the authtoken was checked where the agent is connected. */
+  offer: Offer
   report?: HealthReport
 }
 

@@ -1,13 +1,14 @@
 // The other nodes: what ends here is told to them through the directory, what they tell becomes lanes here, and streams go
 // over one link to each. To everything that chooses, a tunnel is one tunnel, wherever its agent is connected.
 
-import type { Bind, BufferBudget } from '@sallyport/protocol'
+import type { BufferBudget } from '@sallyport/protocol'
 
 import type { Limits } from '../config/config.ts'
 import type { Logger } from '../log.ts'
 import type { Lane, OnHealth } from '../tunnel/tunnel.ts'
 import type { EndpointBinder } from '../tunnel/endpoint-binder.ts'
 import { logHealth } from '../tunnel/log-health.ts'
+import { isEndpointOffer, type Offer } from '../tunnel/offer.ts'
 import type { LocalLaneListener, Registry } from '../tunnel/registry.ts'
 import type { Directory, DirectoryEvent, HealthReport, LaneKey, Listing } from './directory.ts'
 import { LinkListener } from './link-listener.ts'
@@ -73,11 +74,11 @@ export class Neighbours implements LocalLaneListener {
     this.#listener.close()
   }
 
-  onLaneJoined(lane: Lane, bind: Bind): void {
+  onLaneJoined(lane: Lane, offer: Offer): void {
     const { id: sessionId, authtokenId, instanceId = '' } = lane.session // a session that binds has said hello
     const key = { sessionId, number: lane.tunnel.number }
     this.#lanes.set(keyOf(key), lane)
-    this.#options.directory.tell({ type: 'listed', listing: { ...key, authtokenId, instanceId, bind } })
+    this.#options.directory.tell({ type: 'listed', listing: { ...key, authtokenId, instanceId, offer } })
   }
 
   onLaneRetired(lane: Lane): void {
@@ -119,11 +120,11 @@ export class Neighbours implements LocalLaneListener {
     if (listing.report) this.#report(lane, listing.report)
   }
 
-  #joinRemote({ bind }: Listing, session: RemoteSession): Lane | undefined {
+  #joinRemote({ offer }: Listing, session: RemoteSession): Lane | undefined {
     const { registry, endpoints, log } = this.#options
     const onHealth: OnHealth = (tunnel, change) => logHealth(log, tunnel, change)
-    if (bind.url === undefined) return registry.join(bind, session, onHealth).lane
-    return endpoints.adopt({ ...bind, url: bind.url }, session, onHealth)
+    if (isEndpointOffer(offer)) return endpoints.adopt(offer, session, onHealth)
+    return registry.join(offer, session, onHealth).lane
   }
 
   #unlearn(nodeId: string, key: LaneKey): void {

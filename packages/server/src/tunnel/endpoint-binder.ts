@@ -1,12 +1,11 @@
-// How a tunnel session asks for an endpoint of its own, as it sees whoever keeps the endpoints (edge/endpoints.ts). Types only.
+// How a tunnel session asks for an endpoint of its own, as it sees whoever keeps the edges of agents (edge/agents/). Types
+// only.
 
-import type { Bind, BindProblem, ProtocolError } from '@sallyport/protocol'
+import type { BindProblem, ProtocolError } from '@sallyport/protocol'
 
 import type { Authtoken } from './authtokens.ts'
+import type { EndpointOffer } from './offer.ts'
 import type { Lane, LaneCarrier, OnHealth } from './tunnel.ts'
-
-/** A `bind` that names no labels but a URL. */
-export type UrlBind = Bind & { url: string }
 
 /** A session that binds. */
 export interface Claimant extends LaneCarrier {
@@ -18,16 +17,6 @@ export interface EndpointRefused {
   error: ProtocolError
   /** What is wrong with the policy. */
   problems?: readonly BindProblem[]
-}
-
-/** The host is reserved and the policy is good: nothing stands in the way but what happens until open(). */
-export interface EndpointClaim {
-  ok: true
-  /**
-   * Brings the endpoint and its tunnel online, in one turn of the event loop.
-   * @param onHealth as of `Registry.join`
-   */
-  open(onHealth: OnHealth): EndpointOpened | EndpointRefused
 }
 
 export interface EndpointOpened {
@@ -51,13 +40,28 @@ export interface EndpointNotice {
   text: string
 }
 
+export interface BindWishes {
+  /** Whether the agent still wants it, asked right before it would come online: reserving a host takes a while. */
+  isWanted: () => boolean
+  /** As of `Registry.join`. */
+  onHealth: OnHealth
+}
+
 export interface EndpointBinder {
-  /** Never rejects. */
-  claim(bind: UrlBind, claimant: Claimant): Promise<EndpointClaim | EndpointRefused>
+  /**
+   * Reserves the host, and brings the endpoint and its tunnel online. The claimant hears of it a moment later, and retires
+   * the lane if it has no use for it by then. Never rejects.
+   * @returns undefined if it was not wanted any more
+   */
+  bind(
+    offer: EndpointOffer,
+    claimant: Claimant,
+    wishes: BindWishes,
+  ): Promise<EndpointOpened | EndpointRefused | undefined>
   /**
    * Makes an endpoint that was opened at another node one of this node, too. Never throws.
-   * @param bind as the registry of that node knows it
+   * @param offer as the registry of that node knows it
    * @returns the lane that leads there; undefined where another agent has the endpoint here
    */
-  adopt(bind: UrlBind, session: LaneCarrier, onHealth: OnHealth): Lane | undefined
+  adopt(offer: EndpointOffer, session: LaneCarrier, onHealth: OnHealth): Lane | undefined
 }

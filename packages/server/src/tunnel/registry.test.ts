@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
-import type { Bind } from '@sallyport/protocol'
-
-import type { Lane, LaneCarrier } from './tunnel.ts'
+import type { Offer } from './offer.ts'
 import { Registry } from './registry.ts'
+import type { Lane, LaneCarrier } from './tunnel.ts'
 
 const LABELS = new Map([['edge', 'edg_docs']])
 
@@ -24,19 +23,17 @@ function session(state: Partial<LaneCarrier> = {}): LaneCarrier {
   }
 }
 
-const bind = (fields: Partial<Bind> = {}): Bind => ({
-  type: 'bind',
-  tunnel_id: 1,
+const offerOf = (fields: Partial<Offer> = {}): Offer => ({
+  number: 1,
   labels: [['edge', 'edg_docs']],
-  forwards_to: 'http://localhost:8000',
-  host_header: 'preserve',
-  upstream_protocol: 'http1',
+  forwardsTo: 'http://localhost:8000',
+  hostHeader: 'preserve',
+  upstreamProtocol: 'http1',
   weight: 1,
-  pooling: false,
   ...fields,
 })
 
-function join(registry: Registry, offer: Bind, carrier: LaneCarrier): Lane {
+function join(registry: Registry, offer: Offer, carrier: LaneCarrier): Lane {
   return registry.join(offer, carrier, () => {}).lane
 }
 
@@ -44,7 +41,7 @@ describe('Registry', () => {
   it('makes one tunnel of what an agent offers on several connections, until the last one leaves', () => {
     const registry = new Registry()
     const selection = registry.select(LABELS)
-    const lanes = [join(registry, bind(), session()), join(registry, bind(), session())]
+    const lanes = [join(registry, offerOf(), session()), join(registry, offerOf(), session())]
     assert.equal(lanes[0]!.tunnel, lanes[1]!.tunnel)
     assert.deepEqual(selection.tunnels, [lanes[0]!.tunnel])
     lanes[0]!.retire()
@@ -53,7 +50,7 @@ describe('Registry', () => {
     lanes[1]!.retire()
     assert.deepEqual(selection.tunnels, [])
     assert.equal(registry.tunnels.size, 0)
-    assert.notEqual(join(registry, bind(), session()).tunnel, lanes[0]!.tunnel)
+    assert.notEqual(join(registry, offerOf(), session()).tunnel, lanes[0]!.tunnel)
   })
 
   it('hardening: tells selectors apart that people read alike', () => {
@@ -71,7 +68,7 @@ describe('Registry', () => {
     ])
     assert.notEqual(one, two)
     assert.equal(registry.select(same), two)
-    join(registry, bind({ labels: [['a', '1, b=2']] }), session())
+    join(registry, offerOf({ labels: [['a', '1, b=2']] }), session())
     assert.equal(one.tunnels.length, 1)
     assert.deepEqual(two.tunnels, [])
   })
@@ -81,11 +78,11 @@ describe('Registry', () => {
     const selection = registry.select(LABELS)
     assert.equal(registry.select(new Map(LABELS)), selection)
     registry.release(LABELS)
-    const { tunnel } = join(registry, bind(), session())
+    const { tunnel } = join(registry, offerOf(), session())
     assert.deepEqual(selection.tunnels, [tunnel], 'one of two is left')
     registry.release(LABELS)
     registry.release(LABELS)
-    join(registry, bind({ tunnel_id: 2 }), session())
+    join(registry, offerOf({ number: 2 }), session())
     assert.equal(selection.tunnels.length, 1, 'nobody follows it any more')
     const again = registry.select(LABELS)
     assert.notEqual(again, selection)
@@ -103,7 +100,7 @@ describe('Registry', () => {
       ),
     )
     const byZone = registry.select(new Map([['zone', 'a']]))
-    const joined = bind({
+    const joined = offerOf({
       labels: [
         ['edge', 'edg_7'],
         ['zone', 'a'],
@@ -119,13 +116,13 @@ describe('Registry', () => {
 
   it('joins nothing that differs: another agent, authtoken, number, or offer', () => {
     const registry = new Registry()
-    const first = join(registry, bind(), session()).tunnel
-    const others: [Bind, LaneCarrier][] = [
-      [bind(), session({ instanceId: 'other' })],
-      [bind(), session({ authtokenId: 'other' })],
-      [bind({ tunnel_id: 2 }), session()],
+    const first = join(registry, offerOf(), session()).tunnel
+    const others: [Offer, LaneCarrier][] = [
+      [offerOf(), session({ instanceId: 'other' })],
+      [offerOf(), session({ authtokenId: 'other' })],
+      [offerOf({ number: 2 }), session()],
       [
-        bind({
+        offerOf({
           labels: [
             ['edge', 'edg_docs'],
             ['a', 'b'],
@@ -133,10 +130,10 @@ describe('Registry', () => {
         }),
         session(),
       ],
-      [bind({ host_header: 'x' }), session()],
-      [bind({ upstream_protocol: 'http2' }), session()],
-      [bind({ weight: 2 }), session()],
-      [bind({ forwards_to: 'http://localhost:8001' }), session()],
+      [offerOf({ hostHeader: 'x' }), session()],
+      [offerOf({ upstreamProtocol: 'http2' }), session()],
+      [offerOf({ weight: 2 }), session()],
+      [offerOf({ forwardsTo: 'http://localhost:8001' }), session()],
     ]
     for (const [offer, carrier] of others) assert.notEqual(join(registry, offer, carrier).tunnel, first)
     assert.equal(registry.tunnels.size, others.length + 1)
@@ -145,11 +142,11 @@ describe('Registry', () => {
   it('gives the same list until a tunnel of the selection comes or goes, and then another one', () => {
     const registry = new Registry()
     const selection = registry.select(LABELS)
-    const first = join(registry, bind(), session())
+    const first = join(registry, offerOf(), session())
     const before = selection.tunnels
-    join(registry, bind({ tunnel_id: 2, labels: [['edge', 'edg_other']] }), session())
+    join(registry, offerOf({ number: 2, labels: [['edge', 'edg_other']] }), session())
     assert.equal(selection.tunnels, before)
-    const second = join(registry, bind({ tunnel_id: 3 }), session())
+    const second = join(registry, offerOf({ number: 3 }), session())
     assert.deepEqual(selection.tunnels, [first.tunnel, second.tunnel])
     first.retire()
     assert.deepEqual(selection.tunnels, [second.tunnel])
@@ -163,7 +160,7 @@ describe('Registry', () => {
       { ...session(), isResponsive: true },
       { ...session(), isResponsive: true },
     ]
-    const [first, second] = carriers.map((carrier) => join(registry, bind(), carrier))
+    const [first, second] = carriers.map((carrier) => join(registry, offerOf(), carrier))
     const { tunnel } = first!
     carriers[0]!.isResponsive = false
     assert.equal(tunnel.isOnline, true)

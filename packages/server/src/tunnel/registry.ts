@@ -1,10 +1,11 @@
 // Which tunnels are online, and live selections of them by labels. In memory only: a tunnel lives as long as
 // a session that carries it.
 
-import type { Bind, Labels } from '@sallyport/protocol'
+import type { Labels } from '@sallyport/protocol'
 
 import type { Lane, LaneCarrier, OnHealth, TunnelListener } from './tunnel.ts'
 import { LiveSelection } from './live-selection.ts'
+import type { Offer } from './offer.ts'
 import { SelectorIndex } from './selector-index.ts'
 import { Tunnel, tunnelIdOf } from './tunnel.ts'
 
@@ -15,7 +16,7 @@ export interface Selection {
 
 /** Told of the lanes that end at this node. */
 export interface LocalLaneListener {
-  onLaneJoined(lane: Lane, bind: Bind): void
+  onLaneJoined(lane: Lane, offer: Offer): void
   onLaneRetired(lane: Lane): void
   /** What the agent says of its app. */
   onLaneReport(lane: Lane, healthy: boolean, detail: string): void
@@ -73,8 +74,8 @@ export class Registry {
   }
 
   /** Whether join() would only add a lane. */
-  knows(bind: Bind, session: LaneCarrier): boolean {
-    return this.#tunnels.has(tunnelIdOf(bind, session))
+  knows(offer: Offer, session: LaneCarrier): boolean {
+    return this.#tunnels.has(tunnelIdOf(offer, session))
   }
 
   /**
@@ -83,16 +84,16 @@ export class Registry {
    * @param onHealth told of a new tunnel, over all of its lanes, when something changes about its app
    * @param onGone told of a new tunnel, when the last of its lanes is retired
    */
-  join(bind: Bind, session: LaneCarrier, onHealth: OnHealth, onGone?: () => void): { lane: Lane; isNew: boolean } {
-    const id = tunnelIdOf(bind, session)
+  join(offer: Offer, session: LaneCarrier, onHealth: OnHealth, onGone?: () => void): { lane: Lane; isNew: boolean } {
+    const id = tunnelIdOf(offer, session)
     const known = this.#tunnels.get(id)
-    const tunnel = known ?? new Tunnel({ id, bind, session, listener: this.#listener, onHealth, onGone })
+    const tunnel = known ?? new Tunnel({ id, offer, session, listener: this.#listener, onHealth, onGone })
     const lane = tunnel.join(session)
     if (!known) {
       this.#tunnels.set(id, tunnel)
       for (const selection of this.#index.matching(tunnel.labels)) selection.add(tunnel)
     }
-    if (lane.isLocal) this.#localLanes?.onLaneJoined(lane, bind)
+    if (lane.isLocal) this.#localLanes?.onLaneJoined(lane, offer)
     return { lane, isNew: !known }
   }
 

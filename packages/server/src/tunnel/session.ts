@@ -12,7 +12,6 @@ import {
   ProtocolError,
   YamuxSession,
   encodeStreamHeader,
-  labelProblem,
   printable,
 } from '@sallyport/protocol'
 import type {
@@ -34,7 +33,8 @@ import type { LimitRefusals } from '../exchange/limit-refusals.ts'
 import { permitsLabels } from './acl.ts'
 import type { AgentProcesses } from './agent-processes.ts'
 import type { Authtoken } from './authtokens.ts'
-import type { Claimant, EndpointBinder, EndpointOpened, EndpointRefused, UrlBind } from './endpoint-binder.ts'
+import type { Claimant, EndpointBinder, EndpointOpened, EndpointRefused } from './endpoint-binder.ts'
+import { isEndpointOffer, readOffer, type EndpointOffer, type Offer } from './offer.ts'
 import type { AgentOrigin, Lane, OnHealth, Tunnel } from './tunnel.ts'
 import type { Registry } from './registry.ts'
 import { Silence } from './silence.ts'
@@ -70,6 +70,11 @@ export interface SessionOrigin {
   address: string
 }
 
+/** An offer of an endpoint, until its host is reserved. */
+interface Claim {
+  health?: Health
+}
+
 const CONFIRM_DEADLINE_MS = 5000 // longer than any pause of a healthy agent; its successor waits 10 s for an answer
 const REASON_MAX_CHARS = 1024 // of `refused`
 /** Beyond what its tunnels need, and in the long run: each message may be a line of the log. */
@@ -91,8 +96,8 @@ export class TunnelSession implements Claimant {
   readonly #mux: YamuxSession
   /** By the number that the agent gave the tunnel. */
   readonly #lanes = new Map<number, Lane>()
-  /** Binds of endpoints that wait for their host, and what the agent has said of their apps meanwhile. */
-  #claims: Map<number, { health?: Health }> | undefined
+  /** Offers of endpoints that wait for their host, and what the agent has said of their apps meanwhile. */
+  #claims: Map<number, Claim> | undefined
   #control: ControlChannel | undefined
   #instanceId: string | undefined
   #agent: AgentOrigin['agent'] | undefined
@@ -305,25 +310,26 @@ export class TunnelSession implements Claimant {
   }
 
   #onBind(bind: Bind): void {
-    const problem = this.#bindProblem(bind)
-    if (problem) return this.#refuse(bind, { ok: false, error: problem })
-    if (bind.url === undefined) return this.#bindLabels(bind)
-    const claim = {}
-    ;(this.#claims ??= new Map()).set(bind.tunnel_id, claim)
-    this.#bindEndpoint({ ...bind, url: bind.url }, claim).catch((error: unknown) => {
+    const offer = readOffer(bind)
+    if (offer instanceof ProtocolError) return this.#refuse(bind.tunnel_id, { ok: false, error: offer })
+    const problem = this.#problemOf(offer)
+    if (problem) return this.#refuse(offer.number, { ok: false, error: problem })
+    if (!isEndpointOffer(offer)) return this.#bindLabels(offer)
+    const claim: Claim = {}
+    ;(this.#claims ??= new Map()).set(offer.number, claim)
+    this.#bindEndpoint(offer, claim).catch((error: unknown) => {
       this.end(new ProtocolError('internal', 'the endpoint could not be made', { cause: error }))
     })
   }
 
-  #refuse(bind: Bind, { error, problems }: EndpointRefused): void {
+  #refuse(number: number, { error, problems }: EndpointRefused): void {
     // Both may quote the agent.
     const paths = problems?.map(({ path }) => printable(path.join('.')))
     const reason = printable(error.message)
-    const entry = { tunnelNumber: bind.tunnel_id, code: error.code, reason, ...(paths && { paths }) }
-    this.#log.warn(entry, 'bind refused')
+    this.#log.warn({ tunnelNumber: number, code: error.code, reason, ...(paths && { paths }) }, 'bind refused')
     this.#control?.send({
       type: 'refused',
-      tunnel_id: bind.tunnel_id,
+      tunnel_id: number,
       code: error.code,
       reason: error.message.slice(0, REASON_MAX_CHARS),
       retryable: error.retryable,
@@ -331,30 +337,31 @@ export class TunnelSession implements Claimant {
     })
   }
 
-  async #bindEndpoint(bind: UrlBind, pending: { health?: Health }): Promise<void> {
-    const claim = await this.#room.endpoints.claim(bind, this)
-    // It may have been unbound meanwhile, or the session is over.
-    if (this.#claims?.get(bind.tunnel_id) !== pending) return
-    this.#claims.delete(bind.tunnel_id)
-    const opened = claim.ok ? claim.open(this.#room.onHealth) : claim
-    if (!opened.ok) return this.#refuse(bind, opened)
+  async #bindEndpoint(offer: EndpointOffer, claim: Claim): Promise<void> {
+    const { number } = offer
+    // It may be unbound meanwhile, or the session ends.
+    const isWanted = (): boolean => this.#claims?.get(number) === claim
+    const opened = await this.#room.endpoints.bind(offer, this, { isWanted, onHealth: this.#room.onHealth })
+    if (!opened || !isWanted()) return opened?.ok ? opened.lane.retire() : undefined
+    this.#claims?.delete(number)
+    if (!opened.ok) return this.#refuse(number, opened)
     const { lane, isNew, edgeId, visitors, url, redirectUri, checkSignIn } = opened
     const { tunnel } = lane
-    this.#lanes.set(bind.tunnel_id, lane)
-    if (pending.health) this.#onHealth(pending.health)
+    this.#lanes.set(number, lane)
+    if (claim.health) this.#onHealth(claim.health)
     this.#control?.send({
       type: 'bound',
-      tunnel_id: bind.tunnel_id,
+      tunnel_id: number,
       endpoints: [url],
       ...(redirectUri !== undefined && { redirect_uri: redirectUri }),
       edges: [{ edge_id: edgeId, visitors: [...visitors] }],
     })
     if (!isNew) return this.#log.info({ tunnelId: tunnel.id }, 'tunnel has a further connection')
     this.#log.info(
-      { tunnelId: tunnel.id, endpoint: url, edgeId, forwardsTo: bind.forwards_to, metadata: bind.metadata },
+      { tunnelId: tunnel.id, endpoint: url, edgeId, forwardsTo: tunnel.forwardsTo, metadata: tunnel.metadata },
       'tunnel online',
     )
-    if (checkSignIn) await this.#tellOfSignIn(bind.tunnel_id, lane, checkSignIn)
+    if (checkSignIn) await this.#tellOfSignIn(number, lane, checkSignIn)
   }
 
   /** Visitors are served meanwhile: whoever has started the agent learns from it why they cannot sign in. */
@@ -369,16 +376,15 @@ export class TunnelSession implements Claimant {
     }
   }
 
-  /** A policy is an endpoint's. Here nobody has looked at it, so nobody gets it: it may nest deeper than JSON can be written. */
-  #bindLabels({ policy: _unread, ...bind }: Bind): void {
-    const labels = new Map(bind.labels)
-    const { lane, isNew } = this.#room.registry.join(bind, this, this.#room.onHealth)
+  #bindLabels(offer: Offer): void {
+    const { lane, isNew } = this.#room.registry.join(offer, this, this.#room.onHealth)
     const { tunnel } = lane
-    this.#lanes.set(bind.tunnel_id, lane)
+    const { labels, forwardsTo, metadata } = tunnel
+    this.#lanes.set(offer.number, lane)
     const endpoints = this.#room.endpointsFor(labels)
     this.#control?.send({
       type: 'bound',
-      tunnel_id: bind.tunnel_id,
+      tunnel_id: offer.number,
       endpoints: endpoints.slice(0, 256),
       edges: [...this.#room.boundEdgesFor(labels)],
     })
@@ -390,45 +396,22 @@ export class TunnelSession implements Claimant {
         text: 'No edge of this relay leads to these labels yet, so no visitor will come this way. Check them for typing mistakes.',
       })
     }
-    this.#log.info(
-      {
-        tunnelId: tunnel.id,
-        labels: Object.fromEntries(labels),
-        forwardsTo: bind.forwards_to,
-        metadata: bind.metadata,
-      },
-      'tunnel online',
-    )
+    this.#log.info({ tunnelId: tunnel.id, labels: Object.fromEntries(labels), forwardsTo, metadata }, 'tunnel online')
   }
 
-  #bindProblem(bind: Bind): ProtocolError | undefined {
-    if (this.#lanes.has(bind.tunnel_id) || this.#claims?.has(bind.tunnel_id)) {
+  /** Why this agent may not offer it. */
+  #problemOf({ number, labels, endpoint }: Offer): ProtocolError | undefined {
+    if (this.#lanes.has(number) || this.#claims?.has(number)) {
       return new ProtocolError('bind_invalid', 'this tunnel id is in use')
-    }
-    if (bind.host_header === 'rewrite' || !isPrintable(bind.host_header) || !isPrintable(bind.forwards_to)) {
-      return new ProtocolError('bind_invalid', 'host_header and forwards_to are printable ASCII, and not "rewrite"')
     }
     const limit = this.#room.limits.tunnels_per_agent
     const numbers = this.#room.processes.tunnelNumbersOf(this)
-    if (numbers.size >= limit && !numbers.has(bind.tunnel_id)) {
+    if (numbers.size >= limit && !numbers.has(number)) {
       this.#room.refusals.count('tunnels_per_agent', this.address)
       return new ProtocolError('bind_invalid', `this agent already has ${limit} tunnels, which is the limit`)
     }
-    return bind.labels && this.#labelsProblem(bind.labels)
-  }
-
-  #labelsProblem(pairs: readonly (readonly [string, string])[]): ProtocolError | undefined {
-    if (pairs.length === 0) return new ProtocolError('bind_invalid', 'a tunnel needs at least one label')
-    for (const [key, value] of pairs) {
-      const problem = labelProblem(key, value)
-      if (problem) return new ProtocolError('bind_invalid', problem)
-    }
-    const labels = new Map(pairs)
-    if (labels.size !== pairs.length) return new ProtocolError('bind_invalid', 'the same label key stands twice')
-    if (!permitsLabels(this.authtoken.acl, labels)) {
-      return new ProtocolError('bind_not_permitted', `this authtoken does not permit the labels of this tunnel`)
-    }
-    return undefined
+    if (endpoint || permitsLabels(this.authtoken.acl, new Map(labels))) return undefined
+    return new ProtocolError('bind_not_permitted', `this authtoken does not permit the labels of this tunnel`)
   }
 
   #onUnbind(number: number): void {
@@ -470,9 +453,4 @@ export class TunnelSession implements Claimant {
       this.#log.warn({ code: reason.code, reason: reason.message }, 'agent session ended')
     } else this.#log.info('agent disconnected')
   }
-}
-
-/** A Host value or a display text must not be able to end a header line or move a terminal's cursor. */
-function isPrintable(text: string): boolean {
-  return /^[\x20-\x7e]+$/.test(text)
 }

@@ -6,10 +6,11 @@
 import { createHash } from 'node:crypto'
 
 import { ProtocolError } from '@sallyport/protocol'
-import type { Bind, Labels, StreamReply, YamuxStream } from '@sallyport/protocol'
+import type { Labels, StreamReply, YamuxStream } from '@sallyport/protocol'
 
 import { AppHealth } from './app-health.ts'
 import type { AppHealthHost, HealthChange } from './app-health.ts'
+import type { Offer } from './offer.ts'
 import { probeApp } from './probe-app.ts'
 
 const ID_CHARS = 22 // 132 bits
@@ -66,7 +67,7 @@ export type OnHealth = (tunnel: Tunnel, change: HealthChange) => void
 export interface TunnelOptions {
   /** As `tunnelIdOf` has it. */
   id: string
-  bind: Bind
+  offer: Offer
   /** The first one that carries it; join() makes the lane. */
   session: LaneCarrier
   listener: TunnelListener
@@ -84,7 +85,7 @@ export class Tunnel implements AppHealthHost {
   /** `preserve`, or what the app gets as Host. */
   readonly hostHeader: string
   /** What the relay speaks on its streams. */
-  readonly upstreamProtocol: Bind['upstream_protocol']
+  readonly upstreamProtocol: Offer['upstreamProtocol']
   readonly number: number
   /** Its share where tunnels are balanced; 0 is a standby. */
   readonly weight: number
@@ -109,15 +110,15 @@ export class Tunnel implements AppHealthHost {
   #onRetire: readonly ((lane: Lane) => void)[] = NONE
   #lanes: readonly Lane[] = NONE
 
-  constructor({ id, bind, session, listener, onHealth, onGone }: TunnelOptions) {
+  constructor({ id, offer, session, listener, onHealth, onGone }: TunnelOptions) {
     this.id = id
-    this.number = bind.tunnel_id
-    this.labels = new Map(bind.labels)
-    this.forwardsTo = bind.forwards_to
-    this.metadata = bind.metadata
-    this.hostHeader = bind.host_header
-    this.upstreamProtocol = bind.upstream_protocol
-    this.weight = bind.weight
+    this.number = offer.number
+    this.labels = new Map(offer.labels)
+    this.forwardsTo = offer.forwardsTo
+    this.metadata = offer.metadata
+    this.hostHeader = offer.hostHeader
+    this.upstreamProtocol = offer.upstreamProtocol
+    this.weight = offer.weight
     this.authtokenId = session.authtokenId
     this.instanceId = session.instanceId
     this.#listener = listener
@@ -293,15 +294,15 @@ export class Lane {
 }
 
 /** The same for the same offer of the same agent, on whichever of its connections, and when it reconnects. */
-export function tunnelIdOf(bind: Bind, session: LaneCarrier): string {
-  return `tun_${createHash('sha256').update(offerOf(bind, session)).digest('base64url').slice(0, ID_CHARS)}`
+export function tunnelIdOf(offer: Offer, session: LaneCarrier): string {
+  return `tun_${createHash('sha256').update(wordsOf(offer, session)).digest('base64url').slice(0, ID_CHARS)}`
 }
 
 /** An agent that offers something else under the same number has another tunnel: nothing of the first one may serve for it. */
-function offerOf(bind: Bind, session: LaneCarrier): string {
-  const { labels, forwards_to, host_header, upstream_protocol, weight, metadata } = bind
-  const words = [labels, forwards_to, host_header, upstream_protocol, weight, metadata]
-  return `${lastingIdOf(bind.tunnel_id, session.authtokenId, session.instanceId)} ${JSON.stringify(words)}`
+function wordsOf(offer: Offer, session: LaneCarrier): string {
+  const { number, labels, forwardsTo, hostHeader, upstreamProtocol, weight, metadata } = offer
+  const words = [labels, forwardsTo, hostHeader, upstreamProtocol, weight, metadata]
+  return `${lastingIdOf(number, session.authtokenId, session.instanceId)} ${JSON.stringify(words)}`
 }
 
 function lastingIdOf(number: number, authtokenId: string, instanceId: string | undefined): string {
