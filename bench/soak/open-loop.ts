@@ -11,7 +11,7 @@ export interface OpenLoopOptions {
   requestsPerSecond: number
   /** At most; requests wait beyond it. */
   connections: number
-  /** Stands in front of every id, so that runs can be told apart. */
+  /** The prefix of every id, which distinguishes runs. */
   prefix: string
 }
 

@@ -304,7 +304,7 @@ function report(results: readonly Result[]): string {
   ].join('\n')
 }
 
-/** What stands above the heading is written by people. */
+/** The text above the heading is written by people. */
 function writeMeasured(path: string, section: string): void {
   const before = readFileSync(path, 'utf8').split(HEADING, 1)
   writeFileSync(path, `${before.join('')}${section}`)
@@ -312,23 +312,22 @@ function writeMeasured(path: string, section: string): void {
 
 function measured(table: string, problems: readonly string[]): string {
   const what = scenarios.map(({ name, what: words }) => `- **${name}**: ${words}.`).join('\n')
-  const verdict =
-    problems.length === 0 ? 'Nothing was as it must not be.' : problems.map((each) => `- ${each}`).join('\n')
+  const verdict = problems.length === 0 ? 'No problem was found.' : problems.map((each) => `- ${each}`).join('\n')
   return `${HEADING}
 
 Written by \`node bench/soak/soak.ts --write\`. A steady ${flags.rate} requests/s, GET and POST in turn, each with an id of its own,
-over kept-alive connections, through one relay and ${AGENTS} agents to an app that counts the ids and takes 3 ms. Requests are due
-when they are due, whatever happens: latency counts from then. ${cpus().length} × ${cpus()[0]?.model.trim()}, Node.js ${process.version}; load,
-relay, agents and app share these cores, a process that is started takes its part, and the load average was ${loadavg()[1]?.toFixed(1)} at
+over kept-alive connections, through one relay and ${AGENTS} agents to an app that counts the ids and takes 3 ms. Requests start
+on schedule, whatever happens: latency counts from the scheduled time. ${cpus().length} × ${cpus()[0]?.model.trim()}, Node.js ${process.version};
+load, relay, agents and app share these cores, so does each process that starts, and the load average was ${loadavg()[1]?.toFixed(1)} at
 the end.
 
 ${what}
 
 ${table}
 
-What failed is told apart: \`cut\` is a request in flight whose connection ended; \`stale\` one that was sent on a connection
-which the relay closed while it rested; \`refused\` one that found nobody listening, because the relay was away; \`HTTP 502\`
-one that had begun on an agent which died; \`HTTP 503\` one that came to the new relay before an agent did.
+Kinds of failures: \`cut\` is a request in flight whose connection ended; \`stale\` a request sent on an idle connection
+that the relay had just closed; \`refused\` a request that came while no relay was listening; \`HTTP 502\` a request that had
+begun on an agent that died; \`HTTP 503\` a request that came to the new relay before an agent had connected.
 
 ${verdict}
 `

@@ -1,4 +1,4 @@
-// An app that answers only those whom the relay vouches for. Go 1.21 or later; the standard library is enough.
+// An app that answers only visitors whom the relay vouches for. Go 1.21 or later; the standard library is enough.
 package main
 
 import (
@@ -27,7 +27,7 @@ var (
 
 const leeway = 30 * time.Second
 
-// Visitor is who is asking, as the relay says.
+// Visitor is the visitor's identity, as the relay says.
 type Visitor struct {
 	Issuer   string   `json:"iss"`
 	Audience string   `json:"aud"`
@@ -40,7 +40,7 @@ type Visitor struct {
 	Expires  int64    `json:"exp"`
 }
 
-// visitorOf tells who is asking. It fails where the relay has not vouched for it.
+// visitorOf returns the visitor. It fails if the relay does not vouch for them.
 func visitorOf(request *http.Request) (*Visitor, error) {
 	parts := strings.Split(request.Header.Get("Sallyport-Auth-Jwt"), ".")
 	if len(parts) != 3 {

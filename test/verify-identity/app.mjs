@@ -1,4 +1,4 @@
-// An app that answers only those whom the relay vouches for. Needs: npm install jose
+// An app that answers only visitors whom the relay vouches for. Needs: npm install jose
 import { createServer } from 'node:http'
 
 import { createRemoteJWKSet, jwtVerify } from 'jose'
@@ -7,7 +7,7 @@ const relay = process.env.RELAY_URL // public_url of the relay, without a slash 
 const edge = process.env.EDGE_ID // the edge that leads to this app
 const keys = createRemoteJWKSet(new URL(`${relay}/.well-known/jwks.json`)) // fetched when first needed, then kept
 
-/** Who is asking. Throws where the relay has not vouched for it. */
+/** The visitor. Throws if the relay does not vouch for them. */
 async function visitorOf(request) {
   const token = request.headers['sallyport-auth-jwt'] ?? ''
   const { payload } = await jwtVerify(token, keys, {

@@ -1,4 +1,4 @@
-# An app that answers only those whom the relay vouches for. Needs: pip install "pyjwt[crypto]"
+# An app that answers only visitors whom the relay vouches for. Needs: pip install "pyjwt[crypto]"
 import json
 import os
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,7 +11,7 @@ KEYS = jwt.PyJWKClient(RELAY + "/.well-known/jwks.json")  # fetched when first n
 
 
 def visitor_of(headers):
-    """Who is asking. Raises jwt.PyJWTError where the relay has not vouched for it."""
+    """The visitor. Raises jwt.PyJWTError if the relay does not vouch for them."""
     token = headers.get("Sallyport-Auth-Jwt", "")
     return jwt.decode(
         token,

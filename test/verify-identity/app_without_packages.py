@@ -1,4 +1,4 @@
-# An app that answers only those whom the relay vouches for. Python 3.8 or later; nothing to install.
+# An app that answers only visitors whom the relay vouches for. Python 3.8 or later; nothing to install.
 import base64
 import functools
 import hashlib
@@ -19,7 +19,7 @@ class Refused(Exception):
 
 
 def visitor_of(headers):
-    """Who is asking. Raises Refused where the relay has not vouched for it."""
+    """The visitor. Raises Refused if the relay does not vouch for them."""
     try:
         head, body, signature = headers.get("Sallyport-Auth-Jwt", "").split(".")
         header, claims = json.loads(decode(head)), json.loads(decode(body))
