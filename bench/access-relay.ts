@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline'
 import { tuneForLoading, tuneForWork } from '@sallyport/protocol/tune-v8'
 
 import { openLog } from '../packages/server/src/log.ts'
-import { loadConfig, startRelay } from '../packages/server/src/server.ts'
+import { loadConfig, startRelay } from '../packages/server/src/relay.ts'
 
 const [file] = process.argv.slice(2)
 if (file === undefined) {

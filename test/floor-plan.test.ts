@@ -26,7 +26,7 @@ const HOUSES: Readonly<Record<'server' | 'agent' | 'protocol', House>> = {
       ['main'],
       ['cli'],
       ['workers'],
-      ['server'],
+      ['relay'],
       ['build'],
       ['admin'],
       ['operator'],

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 
+import { Counts } from '../packages/server/src/admin/counts.ts'
 import { Metrics } from '../packages/server/src/admin/metrics.ts'
 import { RelayError } from '../packages/server/src/errors.ts'
 import type { RelayErrorCode } from '../packages/server/src/errors.ts'
@@ -43,7 +44,8 @@ describe('first-hour 20: docs/agent.md', () => {
 
 describe('first-hour 20: docs/metrics.md', () => {
   it('has every metric of the relay, with its type, its labels and its words', async () => {
-    const metrics = new Metrics({
+    const counts = new Counts()
+    const metrics = new Metrics(counts, {
       tunnelSessions: () => 0,
       tunnels: () => 0,
       tunnelsAside: () => 0,
@@ -58,8 +60,8 @@ describe('first-hour 20: docs/metrics.md', () => {
       logLinesDropped: () => 0,
       certificates: () => [{ file: 'example.com.crt', validTo: 0 }],
     })
-    metrics.count(500, 1, 'ERR_INTERNAL')
-    metrics.countFault('exchange')
+    counts.count(500, 1, 'ERR_INTERNAL')
+    counts.countFault('exchange')
     const all = (await metrics.json()) as Measured[] // as prom-client has it
     const own = all.filter(({ name }) => name.startsWith('sallyport_'))
     assert.ok(own.length > 10)

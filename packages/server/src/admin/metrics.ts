@@ -1,10 +1,10 @@
 // What `/metrics` tells, in Prometheus' text format. Everything countable without work on the hot path is
-// collected when somebody asks.
+// collected when somebody asks; the rest is in counts.ts.
 
-import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
 import type { Aggregator } from 'prom-client'
 
-const SECONDS_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+import type { Counts } from './counts.ts'
 
 /** Counted by the supervisor of several workers as well. */
 export const LOG_LINES_DROPPED = {
@@ -40,49 +40,11 @@ export interface Readings {
 
 export class Metrics {
   readonly #registry = new Registry()
-  readonly #seconds: Histogram
-  /** Exchanges by hundreds of the status; index 0 is for those that were cut off without one. */
-  readonly #byClass = new Float64Array(6)
-  readonly #byError = new Map<string, number>()
-  readonly #faults: Counter
 
-  constructor(readings: Readings) {
+  constructor(counts: Counts, readings: Readings) {
     const registers = [this.#registry]
     collectDefaultMetrics({ register: this.#registry })
-    this.#seconds = new Histogram({
-      name: 'sallyport_exchange_duration_seconds',
-      help: 'From the head of a request to the end of its answer.',
-      buckets: SECONDS_BUCKETS,
-      registers,
-    })
-    const byClass = this.#byClass
-    new Counter({
-      name: 'sallyport_exchanges_total',
-      help: 'Exchanges that are over, by class of their status; "none" was cut off before an answer.',
-      labelNames: ['status'],
-      registers,
-      collect() {
-        this.reset()
-        for (const [index, count] of byClass.entries()) this.inc({ status: index === 0 ? 'none' : `${index}xx` }, count)
-      },
-    })
-    const byError = this.#byError
-    new Counter({
-      name: 'sallyport_errors_total',
-      help: 'Answers that the relay itself had to give, by Sallyport-Error-Code.',
-      labelNames: ['code'],
-      registers,
-      collect() {
-        this.reset()
-        for (const [code, count] of byError) this.inc({ code }, count)
-      },
-    })
-    this.#faults = new Counter({
-      name: 'sallyport_internal_errors_total',
-      help: 'Faults of the relay itself, by what each of them ended. The log has the stack.',
-      labelNames: ['border'],
-      registers,
-    })
+    for (const metric of counts.metrics) this.#registry.registerMetric(metric)
     gauge('sallyport_tunnel_sessions', 'Agent connections.', () => readings.tunnelSessions())
     // What every worker knows of is not added up.
     gauge('sallyport_tunnels', 'Tunnels online; one for all connections of an agent.', () => readings.tunnels(), 'max')
@@ -167,19 +129,6 @@ export class Metrics {
         },
       })
     }
-  }
-
-  /** Counts an exchange that is over. */
-  count(status: number, milliseconds: number, errorCode: string | undefined): void {
-    const index = status >= 100 && status < 600 ? Math.floor(status / 100) : 0
-    this.#byClass[index]! += 1 // index is 0 to 5
-    this.#seconds.observe(milliseconds / 1000)
-    if (errorCode) this.#byError.set(errorCode, (this.#byError.get(errorCode) ?? 0) + 1)
-  }
-
-  /** Counts what was thrown within a border. @param border what it ended */
-  countFault(border: string): void {
-    this.#faults.inc({ border })
   }
 
   get contentType(): string {

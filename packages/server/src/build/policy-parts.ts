@@ -2,7 +2,6 @@
 
 import type { Config } from '../config/config.ts'
 import type { IssuerReach } from '../config/issuer-reach.ts'
-import type { Attempts } from '../exchange/attempts.ts'
 import type { IdentityTokens } from '../identity/identity-tokens.ts'
 import type { Logger } from '../log.ts'
 import type { ProviderAuthorities } from '../oidc/provider/provider-authorities.ts'
@@ -13,6 +12,7 @@ import { PasswordTries } from '../policy/basic-auth/password-tries.ts'
 import type { PolicyParts } from '../policy/build-policy.ts'
 import { jwtValidation } from '../policy/jwt-validation/jwt-validation.ts'
 import type { ServiceTokens } from '../policy/service-token/service-tokens.ts'
+import type { CountAttempts } from './count-attempts.ts'
 
 /**
  * What the policies of an edge work with.
@@ -28,8 +28,7 @@ export interface PolicyPartsRoom {
   readonly authorities: ProviderAuthorities
   /** Where the providers may be that agents name. */
   readonly issuers: IssuerReach
-  /** Over all workers. @param of what is counted: the workers agree on it */
-  countAttempts(of: string, perMinute: number): Attempts
+  readonly countAttempts: CountAttempts
   /** Ends what actions do by themselves. */
   readonly closing: AbortSignal
   readonly log: Logger

@@ -1,4 +1,4 @@
-// What the metrics read of the rooms. Each may be asked before its room is there.
+// What the metrics read of the rooms when somebody asks.
 
 import type { Readings } from '../admin/metrics.ts'
 import type { ConfiguredEdges } from '../edge/configured-edges.ts'
@@ -13,50 +13,43 @@ import type { Store } from '../store/store.ts'
 import type { Registry } from '../tunnel/registry.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
 
-/** Those that are there by now. */
 export interface ReadRooms {
-  readonly agents: AgentListener | undefined
-  readonly configured: ConfiguredEdges | undefined
-  readonly endpoints: Endpoints | undefined
-  readonly signIn: SignIn | undefined
-  readonly store: Store | undefined
-  readonly openFiles: OpenFilesWatch | undefined
-  readonly neighbours: Neighbours | undefined
-  readonly certificates: Certificates | undefined
-}
-
-interface Always {
   readonly registry: Registry
   readonly refusals: LimitRefusals
   readonly logOutput: { readonly droppedLines: number } | undefined
+  readonly agents: AgentListener
+  readonly configured: ConfiguredEdges
+  readonly endpoints: Endpoints
+  readonly signIn: SignIn
+  readonly store: Store
+  readonly openFiles: OpenFilesWatch
+  /** Undefined where this is the only node. */
+  readonly neighbours: Neighbours | undefined
+  readonly certificates: Certificates
 }
 
-export function readingsOf({ registry, refusals, logOutput }: Always, rooms: () => ReadRooms): Readings {
+export function readingsOf(rooms: ReadRooms): Readings {
+  const { registry, refusals, logOutput, agents, configured, endpoints, signIn, store } = rooms
   const tunnels = (): Tunnel[] => [...registry.tunnels.values()]
   return {
-    tunnelSessions: () => rooms().agents?.sessions.size ?? 0,
+    tunnelSessions: () => agents.sessions.size,
     tunnels: () => registry.tunnels.size,
     tunnelsAside: () => tunnels().filter(({ health }) => health.isAside).length,
     tunnelsUnhealthy: () => tunnels().filter(({ health }) => !health.isReportedHealthy).length,
     tunnelsFailing: () => {
-      const { configured, endpoints } = rooms()
       const now = performance.now()
-      return (configured?.failingAt(now) ?? 0) + (endpoints?.failingAt(now) ?? 0)
+      return configured.failingAt(now) + endpoints.failingAt(now)
     },
     retries: () => {
-      const { configured, endpoints } = rooms()
-      const [ours, theirs] = [configured?.retries, endpoints?.retries]
-      return {
-        granted: (ours?.granted ?? 0) + (theirs?.granted ?? 0),
-        refused: (ours?.refused ?? 0) + (theirs?.refused ?? 0),
-      }
+      const [ours, theirs] = [configured.retries, endpoints.retries]
+      return { granted: ours.granted + theirs.granted, refused: ours.refused + theirs.refused }
     },
-    visitorSessions: () => rooms().signIn?.sessionCount ?? 0,
-    storeHealthy: () => rooms().store?.healthy ?? false,
+    visitorSessions: () => signIn.sessionCount,
+    storeHealthy: () => store.healthy,
     limitRefusals: () => refusals.totals(),
-    openFilesShort: () => rooms().openFiles?.isShort ?? false,
-    hops: () => rooms().neighbours?.hops ?? 0,
+    openFilesShort: () => rooms.openFiles.isShort,
+    hops: () => rooms.neighbours?.hops ?? 0,
     logLinesDropped: () => logOutput?.droppedLines ?? 0,
-    certificates: () => rooms().certificates?.known ?? [],
+    certificates: () => rooms.certificates.known,
   }
 }

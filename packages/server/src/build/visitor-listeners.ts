@@ -34,14 +34,18 @@ export interface VisitorListenersRoom {
   readonly look: Look
   readonly log: Logger
   readonly onFault: OnFault
-  /** Hears of each before it listens, so that it can be closed whatever happens. */
-  onMade(listener: VisitorListener): void
+}
+
+export interface OpenVisitors {
+  readonly listeners: readonly VisitorListener[]
+  readonly addresses: { http?: AddressInfo; https?: AddressInfo }
 }
 
 /** @throws ConfigError where an address cannot be used */
 export async function listenForVisitors(
+  rooms: AsyncDisposableStack,
   room: VisitorListenersRoom,
-): Promise<{ http?: AddressInfo; https?: AddressInfo }> {
+): Promise<OpenVisitors> {
   const { config, edges, serve, agents, certificates } = room
   const { listen: addresses, limits, timeouts, trusted_proxies } = config
   const common = {
@@ -61,7 +65,12 @@ export async function listenForVisitors(
     onFault: room.onFault,
   }
   const onExchange = (exchange: Exchange): Promise<void> => serve(exchange, (each) => room.handle(each))
-  const found: { http?: AddressInfo; https?: AddressInfo } = {}
+  const listeners: VisitorListener[] = []
+  const found: OpenVisitors['addresses'] = {}
+  const keepListener = (listener: VisitorListener): void => {
+    rooms.defer(() => listener.destroy())
+    listeners.push(listener)
+  }
   if (addresses.https && certificates) {
     const https = new VisitorListener({
       ...common,
@@ -70,7 +79,7 @@ export async function listenForVisitors(
       http2: addresses.http2 !== 'none',
       onExchange,
     })
-    room.onMade(https)
+    keepListener(https)
     found.https = await listen(https, 'listen.https', addresses.https)
   }
   if (addresses.http) {
@@ -84,10 +93,10 @@ export async function listenForVisitors(
       http2: addresses.http2 === 'all',
       onExchange: found.https ? (exchange) => serve(exchange, redirect) : onExchange,
     })
-    room.onMade(http)
+    keepListener(http)
     found.http = await listen(http, 'listen.http', addresses.http)
   }
-  return found
+  return { listeners, addresses: found }
 }
 
 /** @throws RelayError where no edge has the host */

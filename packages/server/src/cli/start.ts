@@ -128,7 +128,7 @@ async function lookAtCertificates(config: Config, log: Logger): Promise<Certific
 // Each of the two loads what the other does not need: a supervisor serves nobody.
 
 async function startAlone(config: Config, { log, output }: ProcessLog): Promise<Running> {
-  const { startRelay } = await import('../server.ts')
+  const { startRelay } = await import('../relay.ts')
   const relay = await startRelay(config, { log, logOutput: output, env: process.env })
   const { http, https, admin } = relay.addresses
   return {

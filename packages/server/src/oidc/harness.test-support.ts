@@ -183,7 +183,7 @@ export async function startRelay(options: RelayOptions = {}): Promise<Relay> {
       exchange.fail(error)
     } finally {
       exchanges.push(exchange)
-      if (exchange.error?.detail !== undefined) logLines.push(`exchange: ${exchange.error.detail}\n`) // as server.ts does
+      if (exchange.error?.detail !== undefined) logLines.push(`exchange: ${exchange.error.detail}\n`) // as relay.ts does
     }
   }
   server.on('request', (request, response) => void serve(request, response))

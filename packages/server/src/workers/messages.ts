@@ -43,8 +43,7 @@ export type FromWorker =
   | { type: 'left' }
   | { type: 'attempted'; of: string; address: string }
   | { type: 'measured'; id: number; metrics: object }
-  /** Without an answer while it starts. */
-  | { type: 'answered'; id: number; answer?: Answer }
+  | { type: 'answered'; id: number; answer: Answer }
   /** Why it can keep nothing in the store; without a reason it can again. */
   | { type: 'store_loss'; reason?: string }
   /** It drains, and has no exchange under way any more. */

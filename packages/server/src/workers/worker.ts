@@ -11,8 +11,8 @@ import { parseConfig } from '../config/parse-config.ts'
 import { ConfigError } from '../errors.ts'
 import { openLog } from '../log.ts'
 import type { ProcessLog } from '../log.ts'
-import { startRelay } from '../server.ts'
-import type { Relay } from '../server.ts'
+import { startRelay } from '../relay.ts'
+import type { Relay } from '../relay.ts'
 import { ChannelDirectory } from './channel-directory.ts'
 import type { FromWorker, ToWorker, WorkerPlan } from './messages.ts'
 
@@ -48,28 +48,7 @@ async function serve(plan: WorkerPlan, leaveUncaught: () => void): Promise<void>
   const directory = new ChannelDirectory(plan.nodeIds, send)
   const attemptListeners = new Map<string, (address: string) => void>()
   const allFinished = Promise.withResolvers<void>()
-  let relay: Relay | undefined
-  process.on('message', (message: ToWorker) => {
-    switch (message.type) {
-      case 'start':
-        return
-      case 'heard':
-        return directory.hear(message.event)
-      case 'attempted':
-        return attemptListeners.get(message.of)?.(message.address)
-      case 'measure':
-        return void measure(relay, message.id)
-      case 'ask': {
-        const answer = relay?.answer(message.question)
-        return send({ type: 'answered', id: message.id, ...(answer && { answer }) })
-      }
-      case 'drain':
-        return void drain(relay, { log, output })
-      case 'all_finished':
-        return allFinished.resolve()
-    }
-  })
-  relay = await startRelay(config, {
+  const starting = startRelay(config, {
     log,
     logOutput: output,
     env: process.env,
@@ -87,6 +66,27 @@ async function serve(plan: WorkerPlan, leaveUncaught: () => void): Promise<void>
       },
     },
   })
+  /** Nobody says it before they have heard that there is a relay. */
+  const tell = (work: (relay: Relay) => void | Promise<void>): void => void starting.then(work, ignore)
+  process.on('message', (message: ToWorker) => {
+    switch (message.type) {
+      case 'start':
+        return
+      case 'heard':
+        return directory.hear(message.event)
+      case 'attempted':
+        return attemptListeners.get(message.of)?.(message.address)
+      case 'measure':
+        return tell((relay) => measure(relay, message.id))
+      case 'ask':
+        return tell((relay) => send({ type: 'answered', id: message.id, answer: relay.answer(message.question) }))
+      case 'drain':
+        return tell((relay) => drain(relay, { log, output }))
+      case 'all_finished':
+        return allFinished.resolve()
+    }
+  })
+  const relay = await starting
   process.removeAllListeners('disconnect').once('disconnect', () => {
     log.error('the supervisor is gone')
     allFinished.resolve()
@@ -98,9 +98,9 @@ async function serve(plan: WorkerPlan, leaveUncaught: () => void): Promise<void>
   send({ type: 'started', addresses: { ...(http && { http: http.port }), ...(https && { https: https.port }) } })
 }
 
-async function drain(relay: Relay | undefined, { log, output }: ProcessLog): Promise<void> {
+async function drain(relay: Relay, { log, output }: ProcessLog): Promise<void> {
   try {
-    await relay?.close()
+    await relay.close()
   } catch (error) {
     log.error({ err: error }, 'draining failed')
   }
@@ -108,8 +108,8 @@ async function drain(relay: Relay | undefined, { log, output }: ProcessLog): Pro
   process.exit(0) // nothing may keep a stopped relay alive
 }
 
-async function measure(relay: Relay | undefined, id: number): Promise<void> {
-  send({ type: 'measured', id, metrics: (await relay?.metrics()) ?? [] })
+async function measure(relay: Relay, id: number): Promise<void> {
+  send({ type: 'measured', id, metrics: await relay.metrics() })
 }
 
 function onPorts(config: Config, ports: WorkerPlan['ports']): Config {

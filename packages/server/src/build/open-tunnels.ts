@@ -1,0 +1,84 @@
+// Where agents connect, and the way to the other nodes of the same relay, over which their agents are reached.
+
+import { getHeapStatistics } from 'node:v8'
+
+import { BufferBudget } from '@sallyport/protocol'
+
+import type { Config } from '../config/config.ts'
+import type { ConfiguredEdges } from '../edge/configured-edges.ts'
+import type { Endpoints } from '../edge/endpoints.ts'
+import type { OnFault } from '../exchange/border.ts'
+import type { LimitRefusals } from '../exchange/limit-refusals.ts'
+import { AgentListener } from '../listener/agent-listener.ts'
+import type { Logger } from '../log.ts'
+import type { Neighbours } from '../node/neighbours.ts'
+import type { Authtokens } from '../tunnel/authtokens.ts'
+import type { Registry } from '../tunnel/registry.ts'
+import { RELAY_VERSION } from '../version.ts'
+import type { CountAttempts } from './count-attempts.ts'
+import { keep } from './keep.ts'
+import type { NodeOptions } from './relay-options.ts'
+
+export interface TunnelsRoom {
+  readonly config: Config
+  readonly nodeId: string
+  /** Undefined where it is the only node. */
+  readonly node: NodeOptions | undefined
+  readonly registry: Registry
+  readonly authtokens: Authtokens
+  readonly configured: ConfiguredEdges
+  readonly endpoints: Endpoints
+  readonly refusals: LimitRefusals
+  readonly countAttempts: CountAttempts
+  readonly log: Logger
+  readonly onFault: OnFault
+}
+
+export interface OpenTunnels {
+  readonly agents: AgentListener
+  /** Undefined where it is the only node. */
+  readonly neighbours: Neighbours | undefined
+}
+
+export async function openTunnels(rooms: AsyncDisposableStack, room: TunnelsRoom): Promise<OpenTunnels> {
+  const { config, nodeId, node, registry, authtokens, configured, endpoints, refusals, log, onFault } = room
+  const { limits, timeouts } = config
+  const budget = BufferBudget.ofHeap(
+    getHeapStatistics().heap_size_limit,
+    node?.directory.nodeIds.length, // workers of one machine
+    limits.session_buffer_bytes,
+  )
+  const neighbours = node && (await openNeighbours(rooms, { ...node, registry, endpoints, limits, budget, log }))
+  const agents = new AgentListener({
+    authtokens,
+    failures: room.countAttempts('failed agent logins', limits.failed_agent_logins_per_minute),
+    limits,
+    refusals,
+    log,
+    sessionRoom: {
+      nodeId,
+      nodeIds: node?.directory.nodeIds ?? [nodeId],
+      relayVersion: RELAY_VERSION,
+      registry,
+      endpoints,
+      limits,
+      refusals,
+      timeouts,
+      log,
+      budget,
+      endpointsFor: (labels) => configured.urlsFor(labels),
+      boundEdgesFor: (labels) => configured.boundEdgesFor(labels),
+      onFault,
+    },
+  })
+  rooms.defer(() => agents.destroy())
+  return { agents, neighbours }
+}
+
+async function openNeighbours(
+  rooms: AsyncDisposableStack,
+  options: Parameters<typeof Neighbours.open>[0],
+): Promise<Neighbours> {
+  const { Neighbours } = await import('../node/neighbours.ts') // most relays are the only node
+  return keep(rooms, await Neighbours.open(options))
+}

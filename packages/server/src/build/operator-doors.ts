@@ -1,0 +1,75 @@
+// What an operator, and whoever restarts and balances relays, can ask: the admin listener and the operator's socket. Where
+// several processes share their ports, the supervisor has both, and no relay has any.
+
+import type { AddressInfo } from 'node:net'
+
+import { AdminListener } from '../admin/admin-listener.ts'
+import type { Metrics } from '../admin/metrics.ts'
+import { OperatorSocket } from '../admin/operator-socket.ts'
+import type { Config } from '../config/config.ts'
+import { operatorSocketOf } from '../config/store-location.ts'
+import { listen } from '../listener/listen.ts'
+import type { Logger } from '../log.ts'
+import type { ProcessView } from '../operator/process-view.ts'
+import { keep } from './keep.ts'
+import type { Readiness } from './readiness.ts'
+import type { RelayAddresses } from './relay-options.ts'
+
+export interface AdminRoom {
+  readonly config: Config
+  readonly metrics: Metrics
+  readonly readiness: Readiness
+  readonly log: Logger
+}
+
+/** @throws ConfigError where the address cannot be used */
+export async function openAdmin(
+  rooms: AsyncDisposableStack,
+  { config, metrics, readiness, log }: AdminRoom,
+): Promise<AddressInfo> {
+  const { admin: address, admin_hosts: hosts } = config.listen
+  const admin = new AdminListener({ address, hosts, metrics, notReady: () => readiness.problem, log })
+  keep(rooms, admin)
+  return listen(admin, 'listen.admin', address)
+}
+
+export interface OperatorRoom {
+  readonly config: Config
+  readonly startedAt: number
+  readonly addresses: RelayAddresses
+  readonly view: ProcessView
+  readonly readiness: Readiness
+  readonly log: Logger
+}
+
+/** Never rejects: a relay without the socket serves all the same, and says so in its log. */
+export async function openOperatorSocket(rooms: AsyncDisposableStack, room: OperatorRoom): Promise<void> {
+  const { config, startedAt, addresses, view, readiness, log } = room
+  const listeners = shownPlaces(addresses)
+  const socket = await OperatorSocket.open({
+    path: operatorSocketOf(config.store.path),
+    ask: async (question) => ({ answers: [view.answer(question)], silent: 0 }),
+    facts: () => ({
+      startedAt,
+      isDraining: !readiness.isReady,
+      problem: readiness.storeLoss,
+      publicUrl: config.public_url,
+      listeners,
+      storePath: config.store.path,
+    }),
+    log,
+  })
+  keep(rooms, socket)
+}
+
+function shownPlaces({ http, https, admin }: RelayAddresses): { http?: string; https?: string; admin?: string } {
+  return {
+    ...(http && { http: shownPlace(http) }),
+    ...(https && { https: shownPlace(https) }),
+    ...(admin && { admin: shownPlace(admin) }),
+  }
+}
+
+function shownPlace({ address, family, port }: AddressInfo): string {
+  return family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`
+}

@@ -1,0 +1,288 @@
+// The composition root: builds every room from the configuration, each left at once to whoever closes it, and knows the
+// order in which a relay stops.
+
+import { randomUUID } from 'node:crypto'
+
+import { Counts } from './admin/counts.ts'
+import { Metrics } from './admin/metrics.ts'
+import { countAttemptsOver } from './build/count-attempts.ts'
+import { keep } from './build/keep.ts'
+import { lookOf } from './build/look-of.ts'
+import { openEndpoints } from './build/open-endpoints.ts'
+import { openIdentityTokens } from './build/open-identity-tokens.ts'
+import { openSignIn } from './build/open-sign-in.ts'
+import { openTunnels } from './build/open-tunnels.ts'
+import { openAdmin, openOperatorSocket } from './build/operator-doors.ts'
+import { policyParts } from './build/policy-parts.ts'
+import { Readiness } from './build/readiness.ts'
+import { readingsOf } from './build/readings.ts'
+import type { RelayAddresses, RelayOptions } from './build/relay-options.ts'
+import { listenForVisitors } from './build/visitor-listeners.ts'
+import type { Config } from './config/config.ts'
+import { IssuerReach } from './config/issuer-reach.ts'
+import { ConfiguredEdges } from './edge/configured-edges.ts'
+import { EdgeTable } from './edge/edge-table.ts'
+import { handle, type Gate } from './edge/handle.ts'
+import { serveIn } from './edge/serve.ts'
+import { AccessLog } from './exchange/access-log.ts'
+import type { OnFault } from './exchange/border.ts'
+import { LimitRefusals } from './exchange/limit-refusals.ts'
+import { Forwarder } from './forward/forwarder.ts'
+import { Keys } from './keys.ts'
+import type { AgentListener } from './listener/agent-listener.ts'
+import { compareWithLimits, openFilesLimit, OpenFilesWatch, shareFiles } from './listener/open-files.ts'
+import { Places } from './listener/places.ts'
+import { readFiles } from './listener/tls/read-files.ts'
+import type { VisitorListener } from './listener/visitor-listener.ts'
+import type { Logger } from './log.ts'
+import { ProcessView } from './operator/process-view.ts'
+import type { Answer, Question } from './operator/questions.ts'
+import { ServiceTokens } from './policy/service-token/service-tokens.ts'
+import { openStore } from './store/open-store.ts'
+import { Authtokens } from './tunnel/authtokens.ts'
+import { Registry } from './tunnel/registry.ts'
+
+export { redirectUri } from './model/redirect-uri.ts'
+export { loadConfig } from './config/load-config.ts'
+export { parseConfig } from './config/parse-config.ts'
+export { ConfigError } from './errors.ts'
+export { createLog } from './log.ts'
+export type { NodeOptions, RelayAddresses, RelayOptions, WorkerOptions } from './build/relay-options.ts'
+
+const GOODBYE_MS = 1000 // every exchange is over by then: only goodbyes are left
+
+/**
+ * Starts a relay. Where a step throws, what had opened before it closes again, in reverse order.
+ * @throws ConfigError where an address, a certificate, the store or the key cannot be used
+ */
+export async function startRelay(config: Config, options: RelayOptions): Promise<Relay> {
+  const startedAt = Date.now()
+  const { log, env, node, worker } = options
+  const { limits, timeouts, public_url: publicUrl } = config
+  await using rooms = new AsyncDisposableStack()
+  const doors = rooms.use(new AsyncDisposableStack()) // the operator's: they open late, and close when all else is closed
+  const readiness = new Readiness()
+  const counts = new Counts()
+  const countAttempts = countAttemptsOver(worker?.attempts)
+  /** What was thrown within a border, where no exchange is there to tell of it. */
+  const onFault: OnFault = (thrown, border, about) => {
+    counts.countFault(border)
+    log.error({ err: thrown, border, ...about }, 'internal error')
+  }
+  const refusals = keep(rooms, new LimitRefusals(log))
+  const registry = new Registry()
+  const edges = new EdgeTable()
+
+  // 1. What must be readable before anybody is let in.
+  const keys = await Keys.open({ storePath: config.store.path, env })
+  const store = await openStore(config.store, {
+    onProblem: (problem) => log.error({ err: problem }, 'store problem'),
+    onRecovery: (problem) => log.info({ problem }, 'store problem is over'),
+    onLoss: (loss) => {
+      readiness.storeLoss = loss
+      worker?.tellStoreLoss(loss)
+    },
+  })
+  keep(rooms, store)
+  const authtokens = keep(rooms, await Authtokens.open(store))
+  const [certificates, authorities, logos] = await readFiles(config, log)
+  keep(rooms, certificates)
+  keep(rooms, authorities)
+  const look = lookOf(config, undefined, logos)
+
+  // 2. What decides.
+  const serviceTokens = keep(rooms, await ServiceTokens.open(store))
+  const identityTokens = keep(rooms, await openIdentityTokens({ issuer: publicUrl.origin, store, keys, log }))
+  const base = { config, store, keys, edges, log, onFault }
+  const signIn = keep(rooms, await openSignIn({ ...base, identityTokens, authorities, countAttempts }))
+  const issuers = new IssuerReach(config)
+  const policies = new AbortController()
+  rooms.defer(() => policies.abort())
+  const partsOf = policyParts({
+    config,
+    signIn,
+    identityTokens,
+    serviceTokens,
+    authorities,
+    issuers,
+    countAttempts,
+    closing: policies.signal,
+    log,
+  })
+  const configured = new ConfiguredEdges({
+    edges,
+    registry,
+    publicUrl,
+    stickyKey: keys.deriveKey('sticky cookie'),
+    log,
+    lookOf: (edge) => lookOf(config, edge, logos),
+  })
+  for (const edge of config.edges) configured.add(edge, partsOf(edge.id))
+  signIn.endStale(config.edges.map(({ id }) => id))
+  const agentEdges = { ...base, registry, authtokens, signIn, issuers, partsOf, refusals, look }
+  const endpoints = keep(rooms, await openEndpoints(agentEdges))
+
+  // 3. Agents, then visitors: the first visitor may find a tunnel.
+  store.serve()
+  const forwarder = keep(rooms, new Forwarder(limits, timeouts, publicUrl.host, onFault))
+  const nodeId = node?.nodeId ?? `nod_${randomUUID()}`
+  const tunnels = {
+    config,
+    nodeId,
+    node,
+    registry,
+    authtokens,
+    configured,
+    endpoints,
+    refusals,
+    countAttempts,
+    log,
+    onFault,
+  }
+  const { agents, neighbours } = await openTunnels(rooms, tunnels)
+  const files = openFilesLimit()
+  const share = shareFiles(files, limits)
+  compareWithLimits(files, share, limits, log)
+  const openFiles = keep(rooms, new OpenFilesWatch(files, log))
+  const read = { registry, refusals, agents, configured, endpoints, signIn, store, openFiles, neighbours, certificates }
+  const metrics = new Metrics(counts, readingsOf({ ...read, logOutput: options.logOutput }))
+  const admin = worker ? undefined : await openAdmin(doors, { config, metrics, readiness, log })
+  const serve = serveIn({
+    accessLog: new AccessLog(log, (tunnelId) => registry.tunnels.get(tunnelId)?.metadata),
+    logsAll: config.log.access,
+    counts,
+    refusals,
+    look,
+    strictTransport: config.tls.hsts_seconds > 0 ? `max-age=${config.tls.hsts_seconds}` : undefined,
+    onFault,
+  })
+  const gate: Gate = {
+    edges,
+    forwarder,
+    publicHost: publicUrl.hostname,
+    publicPages: (exchange) => signIn.publicPages(exchange),
+    edgePages: (exchange) => signIn.edgePages(exchange),
+  }
+  const visitors = await listenForVisitors(rooms, {
+    config,
+    edges,
+    serve,
+    handle: (exchange) => handle(exchange, gate),
+    agents,
+    isConfigured: (host) => endpoints.isConfigured(host),
+    places: new Places({ limits, files: share }),
+    refusals,
+    certificates,
+    reusePort: worker !== undefined,
+    look,
+    log,
+    onFault,
+  })
+  const addresses: RelayAddresses = { ...(admin && { admin }), ...visitors.addresses }
+  const view = new ProcessView({
+    nodeId,
+    registry,
+    sessions: agents.sessions,
+    configured,
+    endpoints,
+    visitorSessions: () => signIn.sessionCount,
+    storeProblem: () =>
+      store.healthy ? undefined : (readiness.storeLoss ?? 'the store cannot be used; the log has the reason'),
+  })
+  if (!worker) await openOperatorSocket(doors, { config, startedAt, addresses, view, readiness, log })
+  readiness.begin('ready')
+  return new Relay({
+    rooms: rooms.move(), // from here on they are closed by the relay
+    readiness,
+    visitors: visitors.listeners,
+    agents,
+    authtokens,
+    addresses,
+    view,
+    metrics,
+    drainMs: timeouts.drain_seconds * 1000,
+    othersFinished: worker?.othersFinished,
+    log,
+  })
+}
+
+interface RelayInit {
+  /** Everything that is open, in the order in which it opened. */
+  rooms: AsyncDisposableStack
+  readiness: Readiness
+  visitors: readonly VisitorListener[]
+  agents: AgentListener
+  authtokens: Authtokens
+  addresses: RelayAddresses
+  view: ProcessView
+  metrics: Metrics
+  /** How long exchanges that are under way may take to finish. */
+  drainMs: number
+  /** As WorkerOptions has it. */
+  othersFinished: (() => Promise<void>) | undefined
+  log: Logger
+}
+
+/** A relay that runs: startRelay() makes it. */
+export class Relay {
+  readonly addresses: RelayAddresses
+  readonly authtokens: Authtokens
+  readonly #init: RelayInit
+  #closing: Promise<void> | undefined
+  #ending: Promise<void> | undefined
+
+  /** Use `startRelay`. */
+  constructor(init: RelayInit) {
+    this.addresses = init.addresses
+    this.authtokens = init.authtokens
+    this.#init = init
+  }
+
+  /** What the operator asks of this process. */
+  answer(question: Question): Answer {
+    return this.#init.view.answer(question)
+  }
+
+  /** For whoever adds up several: AggregatorRegistry.aggregate() takes it. */
+  metrics(): Promise<object> {
+    return this.#init.metrics.json()
+  }
+
+  /**
+   * Stops in order: not ready → no new visitors, farewell to the others → drain to agents → exchanges finish → GoAway →
+   * the rooms, in reverse order of the start: sign-in, store, and the operator's doors last.
+   * Idempotent; bounded by `timeouts.drain_seconds`.
+   */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  /** Stops at once, also while it drains. Idempotent. */
+  destroy(): Promise<void> {
+    this.#init.readiness.begin('stopping')
+    return this.#end()
+  }
+
+  async #close(): Promise<void> {
+    const { readiness, visitors, agents, drainMs, othersFinished, log } = this.#init
+    readiness.begin('draining')
+    log.info('draining')
+    const timer = setTimeout(() => {
+      log.warn('drain deadline passed, ending what is left')
+      for (const listener of visitors) listener.destroy()
+    }, drainMs)
+    // Before the agents hear of it, or there would be nobody to serve those who ask once more.
+    await Promise.all(visitors.map((listener) => listener.farewell()))
+    agents.drain(drainMs)
+    await Promise.all(visitors.map((listener) => listener.close()))
+    clearTimeout(timer)
+    await othersFinished?.()
+    await agents.close(GOODBYE_MS)
+    await this.#end()
+    log.info('stopped')
+  }
+
+  #end(): Promise<void> {
+    return (this.#ending ??= this.#init.rooms.disposeAsync())
+  }
+}
