@@ -28,7 +28,10 @@ describe('first-hour 21: docs/coming-from-ngrok.md', { timeout: 60_000 }, () => 
     const file = join(folder, 'ngrok.yml')
     await writeFile(file, 'version: 3\nagent:\n  authtoken: 2abc\nendpoints:\n  - name: shop\n')
     const commands = [...taken, ...refused, 'ngrok config add-authtoken 2abcNgrokToken', 'ngrok http 80 --config FILE']
-    const words = commands.map((command) => wordsOf(command).map((word) => (word === 'FILE' ? file : word)))
+    const policy = join(folder, 'policy.yaml')
+    await writeFile(policy, 'on_http_request:\n  - actions:\n      - type: deny\n')
+    const fileOf = (command: string): string => (command.includes('--config') ? file : policy)
+    const words = commands.map((command) => wordsOf(command).map((word) => (word === 'FILE' ? fileOf(command) : word)))
     const env = { HOME: folder, XDG_CONFIG_HOME: folder, NO_COLOR: '1' }
     const { stdout } = await promisify(execFile)(process.execPath, [SAY, JSON.stringify(words)], { env })
     const answers = JSON.parse(stdout) as Said[] // our own program's line

@@ -304,6 +304,7 @@ interface Policy {
 function furnish(folder: string, configFile: string): void {
   for (const name of ['bin', 'site', 'second']) mkdirSync(join(folder, name))
   writeFileSync(join(folder, 'bin/hook'), '#!/bin/sh\ntest -r "$RENEWED_LINEAGE/fullchain.pem"\n', { mode: 0o755 })
+  writeFileSync(join(folder, 'policy.yaml'), 'on_http_request:\n  - actions:\n      - type: deny\n')
   writeFileSync(join(folder, 'relay.env'), `OIDC_SECRET='${CLIENT_SECRET}'\n`)
   writeFileSync(join(folder, 'large.iso'), Buffer.alloc(100_000))
   const second = JSON.parse(readFileSync(configFile, 'utf8')) as { listen: { http: string } } // written above

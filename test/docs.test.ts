@@ -26,6 +26,8 @@ const NEEDED: Readonly<Record<string, string>> = {
 }
 const SIGN_IN =
   '    policy:\n      on_http_request:\n        - actions:\n            - type: openid-connect\n              config:\n                issuer_url: https://login.example.com\n                client_id: sallyport\n'
+/** What a policy begins with that has a file of its own. */
+const PHASES = new Set(['on_http_request', 'on_http_response'])
 const OF_EDGE = new Set(['routes', 'backend', 'policy'])
 const OF_SIGN_IN = new Set(['allow', 'deny'])
 
@@ -34,6 +36,7 @@ function surround(fragment: string): string {
   const keys = [...fragment.matchAll(/^(\w+):/gm)].map(([, key = '']) => key)
   const whole = Object.values(NEEDED).join('')
   if (OF_EDGE.has(keys[0] ?? '')) return whole + indent(fragment, 4)
+  if (PHASES.has(keys[0] ?? '')) return `${whole}    policy:\n${indent(fragment, 6)}`
   if (OF_SIGN_IN.has(keys[0] ?? '')) return whole + SIGN_IN + indent(fragment, 16)
   const missing = Object.entries(NEEDED).filter(([key]) => !keys.includes(key))
   return fragment + missing.map(([, text]) => text).join('')

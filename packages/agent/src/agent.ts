@@ -38,7 +38,7 @@ import type { Message, Notice } from './report/messages.ts'
 import type { RecentRequests } from './report/recent-requests.ts'
 import type { SeenRequest } from './report/seen-request.ts'
 
-export type { AgentOptions, EndpointOptions, TunnelOptions } from './plan/agent-options.ts'
+export type { AgentOptions, EndpointOptions, PolicyText, TunnelOptions } from './plan/agent-options.ts'
 export type { Log } from './log.ts'
 export { ConfigError } from '@sallyport/protocol/config-error'
 
@@ -260,6 +260,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       serve: (stream) => this.#serve(stream),
       budget: BufferBudget.ofHeap(getHeapStatistics().heap_size_limit),
       healthOf: (tunnelId) => this.#checkers.get(tunnelId)?.state,
+      placeOf: (tunnelId, path) => this.#plan.tunnels[tunnelId - 1]?.endpoint?.placeOf(path) ?? path.join('.'),
       onConnected: (connection) => this.#onConnected(connection),
       onTurn: (connection, failure) => this.#onTurn(connection, failure),
       // The relay tells each connection; a person needs to hear it once.

@@ -259,7 +259,7 @@ describe("agent and ngrok's words", () => {
       ['authtoken 2abc', /^agent authtoken: .*agent config add-authtoken -$/],
       ['http 80 --oauth=google', /^--oauth: .*--oidc/],
       ['http --oauth google 80', /^--oauth: .*--oidc/],
-      ['http 80 --traffic-policy-file=p.yml', /^--traffic-policy-file: .*relay\.yml/],
+      ['http 80 --traffic-policy-file=/none/p.yml', /^\/none\/p\.yml: There is no such file/],
       ['http 80 --verify-webhook=slack', /^--verify-webhook: /],
       ['http 80 --circuit-breaker=0.5', /^--circuit-breaker: .*--health-path/],
       ['http --compression 80', /^--compression: /],

@@ -119,6 +119,10 @@ Documentation: README.md and docs/ of the repository; docs/agent.md has every fl
     .option('--basic-auth <user:password>', 'let only visitors pass who know this; without --oidc; repeatable', collect)
     .option('--cidr-allow <range>', 'let only visitors from this address range pass; repeatable', collect)
     .option('--cidr-deny <range>', 'let no visitor from this address range pass; repeatable', collect)
+    .optionsGroup('Policy:')
+    .option('--traffic-policy-file <file>', 'have the policy in this file (YAML or JSON) decide, in place of flags')
+    .option('--traffic-policy-url <url>', 'the same, read from an https address when the agent starts')
+    .addOption(new Option('--policy-file <file>', 'an older word for --traffic-policy-file').hideHelp())
     .optionsGroup('Headers:')
     .option('--request-header-add <name: value>', 'give the app this header; repeatable', collect)
     .option('--request-header-remove <name>', 'keep this header from the app; repeatable', collect)
@@ -136,6 +140,7 @@ Examples:
   ${AGENT_COMMAND} http 3000 --url https://name.example.com
   ${AGENT_COMMAND} http 3000 --oidc https://login.example.com --oidc-client-id ID --oidc-allow-domain example.com
   ${AGENT_COMMAND} http 3000 --url https://name.example.com --pooling-enabled --weight 3
+  ${AGENT_COMMAND} http 3000 --url https://name.example.com --traffic-policy-file policy.yaml
 
 ${ENVIRONMENT}
 

@@ -1,11 +1,13 @@
 // `agent http`: a public endpoint for as long as the agent runs, with sign-in where the flags name a provider.
 
 import type { Environment } from '../plan/proxy.ts'
+import { readPolicyText } from './policy-text.ts'
+import type { PolicyFlags } from './policy-text.ts'
 import { runAgent } from './run-agent.ts'
 import type { UpstreamFlags } from './run-agent.ts'
 import type { GlobalFlags } from './settings.ts'
 
-export interface HttpFlags extends GlobalFlags, UpstreamFlags {
+export interface HttpFlags extends GlobalFlags, UpstreamFlags, PolicyFlags {
   url?: string
   domain?: string
   hostname?: string
@@ -29,7 +31,7 @@ export interface HttpFlags extends GlobalFlags, UpstreamFlags {
 }
 
 /** As runAgent(). */
-export function runHttp(upstream: string, flags: HttpFlags, environment: Environment): Promise<number> {
+export async function runHttp(upstream: string, flags: HttpFlags, environment: Environment): Promise<number> {
   const endpoint = {
     url: flags.url,
     domain: flags.domain,
@@ -51,6 +53,7 @@ export function runHttp(upstream: string, flags: HttpFlags, environment: Environ
     requestHeaderRemove: flags.requestHeaderRemove,
     responseHeaderAdd: flags.responseHeaderAdd,
     responseHeaderRemove: flags.responseHeaderRemove,
+    trafficPolicy: await readPolicyText(flags),
   }
   return runAgent(upstream, { endpoint }, flags, environment)
 }

@@ -8,7 +8,6 @@ import { AGENT_COMMAND } from '../agent-command.ts'
 
 const HTTP_ONLY = 'Sallyport carries HTTP, with WebSockets and gRPC, and nothing else'
 const ONE_BY_ONE = `One command serves one app: run "${AGENT_COMMAND} http" or "${AGENT_COMMAND} tunnel" for each, as a service of its own.`
-const IN_RELAY_YML = `write it into the edge's policy in relay.yml, and serve the edge with: ${AGENT_COMMAND} tunnel --label edge=ID`
 const OPERATOR = `Edges, authtokens and sessions are managed on the relay's host: relay --help`
 const NO_INSPECTOR =
   'The agent keeps nothing of what visitors send, so there is nothing to inspect; leave this flag away.'
@@ -52,8 +51,6 @@ const FLAGS: Readonly<Record<string, string>> = {
   'remote-addr': `${HTTP_ONLY}; name an address with: --url https://name.example.com`,
   scheme: SCHEME,
   subdomain: 'Write the whole host instead: --url https://name.example.com',
-  'traffic-policy-file': `A command takes no file of rules; --oidc, --basic-auth, --cidr-… and --…-header-… say the most, for the rest ${IN_RELAY_YML}`,
-  'traffic-policy-url': `A command takes no file of rules; --oidc, --basic-auth, --cidr-… and --…-header-… say the most, for the rest ${IN_RELAY_YML}`,
   'ua-filter-allow':
     'Visitors are not told apart by User-Agent, which anybody can write; use --cidr-allow, --basic-auth or --oidc.',
   'ua-filter-deny':

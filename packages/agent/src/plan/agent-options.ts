@@ -13,7 +13,7 @@ export interface AgentOptions {
   /** PEM text of a further authority for the relay's certificate. */
   ca?: string | undefined
   proxyUrl?: string | undefined
-  /** Where HTTPS_PROXY and its like are looked up; nowhere unless given. */
+  /** Where HTTPS_PROXY and its like are looked up, and `${NAME}` in a policy; nowhere unless given. */
   environment?: Environment | undefined
 }
 
@@ -61,7 +61,16 @@ export interface EndpointOptions extends HttpPolicyOptions {
   pooling?: boolean | undefined
 }
 
+/** The text of a policy in YAML or JSON, as ngrok's agent takes it. */
+export interface PolicyText {
+  text: string
+  /** What people call it: the file's name. */
+  source: string
+}
+
 export interface HttpPolicyOptions {
+  /** The whole policy; nothing else of it can be given then. */
+  trafficPolicy?: PolicyText | undefined
   /** The issuer, as the identity provider calls itself. With it, visitors sign in there first. */
   oidc?: string | undefined
   oidcClientId?: string | undefined

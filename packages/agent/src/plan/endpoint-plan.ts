@@ -1,10 +1,12 @@
 // The endpoint that `agent http` asks the relay for: its address, who else may serve it, and its policy. Pure: no I/O, no clock.
 
+import { ConfigError } from '@sallyport/protocol/config-error'
 import type { ConfigProblem } from '@sallyport/protocol/config-error'
 
-import { planHttpPolicy } from './http-policy.ts'
-import type { HttpPolicy } from './http-policy.ts'
+import { flagAt, flagsGiven, planHttpPolicy } from './http-policy.ts'
 import type { EndpointOptions } from './agent-options.ts'
+import { readPolicyFile } from './policy-file.ts'
+import type { Environment } from './proxy.ts'
 import type { RelayAddress } from './relay-address.ts'
 import { ownVisitors } from './own-visitors.ts'
 
@@ -12,7 +14,10 @@ export interface EndpointPlan {
   /** As in `bind`: an origin, a host, or empty. */
   url: string
   pooling: boolean
-  policy: HttpPolicy | undefined
+  /** As the relay takes it, but for each Secret in it; undefined if nothing is asked of visitors. */
+  policy: unknown
+  /** What a person has written at a place in the policy: a flag, or a line of the file. */
+  placeOf: (path: readonly (string | number)[]) => string
   /** Who may visit, for people. */
   visitors: string
 }
@@ -20,6 +25,7 @@ export interface EndpointPlan {
 export function planEndpoint(
   options: EndpointOptions,
   relay: RelayAddress | undefined,
+  environment: Environment,
   problems: ConfigProblem[],
 ): EndpointPlan {
   const { url, hostname, domain = hostname, pooling = false, oidc, oidcClientSecret, basicAuth = [] } = options
@@ -31,12 +37,33 @@ export function planEndpoint(
     const message = `${relay.url} is not encrypted, so no secret is sent there. Use https:// in --server.`
     if (oidc && oidcClientSecret) problems.push({ path: '--oidc-client-secret', message })
     if (basicAuth.length > 0) problems.push({ path: '--basic-auth', message })
+    if (options.trafficPolicy) problems.push({ path: options.trafficPolicy.source, message })
   }
   return {
     url: url === undefined ? planDomain(flag, domain, problems) : planUrl(url, problems),
     pooling,
-    policy: planHttpPolicy(options, problems),
-    visitors: ownVisitors(options),
+    ...planPolicy(options, environment, problems),
+  }
+}
+
+type PolicyPlan = Pick<EndpointPlan, 'policy' | 'placeOf' | 'visitors'>
+
+function planPolicy(options: EndpointOptions, environment: Environment, problems: ConfigProblem[]): PolicyPlan {
+  const { trafficPolicy } = options
+  if (!trafficPolicy) {
+    const policy = planHttpPolicy(options, problems)
+    return { policy, placeOf: (path) => flagAt(policy, path), visitors: ownVisitors(options) }
+  }
+  // Which of the two would come first is nothing to guess.
+  const message = `The policy in ${trafficPolicy.source} decides alone; write this into it as an action, or give flags only.`
+  for (const path of flagsGiven(options)) problems.push({ path, message })
+  const visitors = `whom ${trafficPolicy.source} lets pass`
+  try {
+    return { ...readPolicyFile(trafficPolicy, environment), visitors }
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    problems.push(...error.problems)
+    return { policy: undefined, placeOf: (path) => path.join('.'), visitors }
   }
 }
 

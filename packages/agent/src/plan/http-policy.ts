@@ -51,6 +51,33 @@ export function flagAt(policy: unknown, path: readonly (string | number)[]): str
   return flag ?? (path.length > 0 ? path.join('.') : 'policy')
 }
 
+/** The flags with which a person asks for a policy. */
+export function flagsGiven(options: HttpPolicyOptions): string[] {
+  return OPTIONS.flatMap(([name, flag]) => {
+    const value = options[name]
+    return value === undefined || (Array.isArray(value) && value.length === 0) ? [] : [flag]
+  })
+}
+
+const OPTIONS: readonly (readonly [name: keyof HttpPolicyOptions, flag: string])[] = [
+  ['oidc', '--oidc'],
+  ['oidcClientId', '--oidc-client-id'],
+  ['oidcClientSecret', '--oidc-client-secret'],
+  ['oidcScopes', '--oidc-scope'],
+  ['oidcAllowEmails', '--oidc-allow-email'],
+  ['oidcAllowDomains', '--oidc-allow-domain'],
+  ['oidcAllowGroups', '--oidc-allow-group'],
+  ['oidcGroupClaim', '--oidc-group-claim'],
+  ['oidcIdTokenAlg', '--oidc-id-token-alg'],
+  ['basicAuth', '--basic-auth'],
+  ['cidrAllow', '--cidr-allow'],
+  ['cidrDeny', '--cidr-deny'],
+  ['requestHeaderAdd', '--request-header-add'],
+  ['requestHeaderRemove', '--request-header-remove'],
+  ['responseHeaderAdd', '--response-header-add'],
+  ['responseHeaderRemove', '--response-header-remove'],
+]
+
 // The longest start that fits stands first.
 const FLAGS: readonly (readonly [start: string, flag: string])[] = [
   ['request openid-connect client_id', '--oidc-client-id'],

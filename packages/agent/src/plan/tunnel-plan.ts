@@ -41,5 +41,5 @@ export function bindMessage(tunnelId: number, plan: TunnelPlan): ControlMessageI
 }
 
 function endpointFields({ url, pooling, policy }: EndpointPlan): { url: string; pooling: boolean; policy?: unknown } {
-  return { url, pooling, ...(policy && { policy: revealPolicy(policy) }) }
+  return { url, pooling, ...(policy !== undefined && { policy: revealPolicy(policy) }) }
 }

@@ -49,6 +49,8 @@ export interface ConnectionRoom {
   /** What their sessions may hold together for apps that read slowly. */
   readonly budget: BufferBudget
   healthOf(tunnelId: number): HealthState | undefined
+  /** As SessionOptions have it. */
+  placeOf(tunnelId: number, path: readonly (string | number)[]): string
   /** A WebSocket stands; its session is being opened. */
   onConnected(connection: RelayConnection): void
   /** The state has changed to `online`, `connecting`, or, with what happened, `waiting`. */
@@ -200,6 +202,7 @@ export class RelayConnection {
         binds: this.#room.binds,
         serve: (stream) => this.#room.serve(stream),
         healthOf: (tunnelId) => this.#room.healthOf(tunnelId),
+        placeOf: (tunnelId, path) => this.#room.placeOf(tunnelId, path),
         onNotice: (level, text) => this.#room.onNotice(level, text),
         accept,
         signal,

@@ -27,7 +27,6 @@ import type {
 import type { WebSocket } from 'ws'
 
 import type { HealthState } from '../app/health-checker.ts'
-import { flagAt } from '../plan/http-policy.ts'
 import { PolicyRefused } from './policy-refused.ts'
 import type { EdgeStatus } from '../report/edge-status.ts'
 
@@ -55,6 +54,8 @@ export interface SessionOptions {
   serve: (stream: Duplex) => Promise<unknown>
   /** What is known of the app of a tunnel; undefined where nobody checks it. */
   healthOf?: ((tunnelId: number) => HealthState | undefined) | undefined
+  /** What a person has written at a place in the policy of a tunnel. */
+  placeOf?: ((tunnelId: number, path: readonly (string | number)[]) => string) | undefined
   onNotice: (level: 'info' | 'warn', text: string) => void
   /** Whether this node of the relay is a place for the session; otherwise it ends before anything is bound. */
   accept?: ((welcome: Welcome) => boolean) | undefined
@@ -307,7 +308,7 @@ export class Session {
     const sentence = `The relay refused ${describeBind(bind)}: ${printable(message.reason)}`
     if (message.problems && bind?.type === 'bind') {
       const problems = message.problems.map(({ path, message: text }) => ({
-        path: printable(flagAt(bind.policy, path)),
+        path: printable(this.#options.placeOf?.(bind.tunnel_id, path) ?? path.join('.')),
         message: printable(text),
       }))
       return new PolicyRefused(sentence, problems)

@@ -1,18 +1,31 @@
-// Replaces `${NAME}` and `${NAME:default}` in text values by the environment. Pure: no I/O, no clock.
+// Replaces `${NAME}` and `${NAME:default}` in text values by the environment, in relay.yml and in files of policies.
+// Pure: no I/O, no clock.
 
 import type { ConfigPath, FoundProblem } from './found-problem.ts'
 
 // `$${` stands for a plain `${`.
 const PLACEHOLDER = /\$\$\{|\$\{([^}:]*)(?::([^}]*))?(\})?/g
 
+const POLICY_PLACEHOLDER = /\$\{([A-Z_][A-Z0-9_]*)(?::([^}]*))?\}/g
+/** Keys of a policy whose texts are expressions as they are written. */
+const EXPRESSIONS: ReadonlySet<PropertyKey> = new Set(['expressions', 'bucket_key', 'retry_condition'])
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+export interface Expanded {
+  tree: unknown
+  problems: FoundProblem[]
+}
+
+type ExpandText = (text: string, path: ConfigPath) => string
+
 /**
  * Copies a tree of plain values with all text values expanded; keys stay as they are. A variable that is set but empty
  * counts as missing, so that a secret is never empty by accident.
  */
-export function expandEnv(tree: unknown, env: NodeJS.ProcessEnv): { tree: unknown; problems: FoundProblem[] } {
+export function expandEnv(tree: unknown, env: Environment): Expanded {
   const problems: FoundProblem[] = []
-
-  const expandText = (text: string, path: ConfigPath): string =>
+  const expandText: ExpandText = (text, path) =>
     text.replace(
       PLACEHOLDER,
       (whole, name: string | undefined, preset: string | undefined, end: string | undefined) => {
@@ -22,28 +35,50 @@ export function expandEnv(tree: unknown, env: NodeJS.ProcessEnv): { tree: unknow
           return ''
         }
         const value = env[name ?? ''] || preset
-        if (value !== undefined) return value
-        problems.push({
-          path,
-          message: `the environment variable ${name} is not set; set it, or write \${${name}:default}`,
-        })
-        return ''
+        if (value === undefined) problems.push({ path, message: notSet(name ?? '') })
+        return value ?? ''
       },
     )
+  return { tree: expand(tree, [], expandText, problems), problems }
+}
 
-  const expand = (value: unknown, path: ConfigPath): unknown => {
-    if (typeof value === 'string') return expandText(value, path)
-    if (Array.isArray(value)) return value.map((element, index) => expand(element, [...path, index]))
-    if (typeof value !== 'object' || value === null) return value
-    // fromEntries defines keys instead of assigning them, so that not even `__proto__` reaches a prototype.
-    return Object.fromEntries(
-      Object.entries(value).flatMap(([key, element]) => {
-        if (key !== '__proto__') return [[key, expand(element, [...path, key])]]
-        problems.push({ path: [...path, key], message: 'cannot be used as a key here; remove it' })
-        return []
-      }),
-    )
+/**
+ * The same for the policy in a file of its own, where `${…}` is an expression: only names in capitals are variables, which no
+ * expression begins with, and what is an expression as a whole is left alone. The value of a variable is a text and never read
+ * as an expression: one that could be is a problem.
+ */
+export function expandPolicyEnv(tree: unknown, env: Environment): Expanded {
+  const problems: FoundProblem[] = []
+  const expandText: ExpandText = (text, path) => {
+    if (path.some((step) => EXPRESSIONS.has(step))) return text
+    return text.replace(POLICY_PLACEHOLDER, (_, name: string, preset: string | undefined) => {
+      const value = env[name] || preset
+      if (value === undefined) problems.push({ path, message: notSet(name) })
+      else if (value.includes('${')) {
+        const message = `the environment variable ${name} contains \${, which would be read as an expression; change it`
+        problems.push({ path, message })
+      } else return value
+      return ''
+    })
   }
+  return { tree: expand(tree, [], expandText, problems), problems }
+}
 
-  return { tree: expand(tree, []), problems }
+function notSet(name: string): string {
+  return `the environment variable ${name} is not set; set it, or write \${${name}:default}`
+}
+
+function expand(value: unknown, path: ConfigPath, expandText: ExpandText, problems: FoundProblem[]): unknown {
+  if (typeof value === 'string') return expandText(value, path)
+  if (Array.isArray(value))
+    return value.map((element, index) => expand(element, [...path, index], expandText, problems))
+  if (typeof value !== 'object' || value === null) return value
+  // fromEntries defines keys instead of assigning them, so that not even `__proto__` reaches a prototype.
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, element]) => {
+      if (key !== '__proto__') return [[key, expand(element, [...path, key], expandText, problems)]]
+      problems.push({ path: [...path, key], message: 'cannot be used as a key here; remove it' })
+      return []
+    }),
+  )
 }

@@ -1,0 +1,42 @@
+// The policy that a person has in a file, as ngrok's agent takes it (`--traffic-policy-file`): YAML or JSON. The relay checks
+// every rule; here the text becomes values, with a way back from a place in them to its line. Pure: no I/O, no clock.
+
+import { POLICY_MAX_BYTES, printable } from '@sallyport/protocol'
+import { ConfigError } from '@sallyport/protocol/config-error'
+import { expandPolicyEnv } from '@sallyport/protocol/expand-env'
+import { formatPath, YamlFile } from '@sallyport/protocol/yaml-file'
+
+import type { PolicyText } from './agent-options.ts'
+import type { Environment } from './proxy.ts'
+
+export interface PolicyFile {
+  /** Plain values, as they are sent to the relay. It may hold secrets. */
+  readonly policy: unknown
+  /** For instance `policy.yaml:7:15 on_http_request[0].actions[0].type`. */
+  readonly placeOf: (path: readonly (string | number)[]) => string
+}
+
+/**
+ * @param environment for `${NAME}` in capitals
+ * @throws ConfigError with every problem that the text alone shows, each with its line and column
+ */
+export function readPolicyFile({ text, source }: PolicyText, environment: Environment): PolicyFile {
+  const yaml = new YamlFile(text, source)
+  const placeOf = (path: readonly PropertyKey[]): string =>
+    [yaml.placeOf(path), formatPath(path)].filter((part) => part !== '').join(' ')
+  const refuse = (message: string): never => {
+    throw new ConfigError([{ path: source, message }])
+  }
+  const { tree, problems } = expandPolicyEnv(yaml.tree, environment)
+  if (problems.length > 0) {
+    throw new ConfigError(problems.map(({ path, message }) => ({ path: printable(placeOf(path)), message })))
+  }
+  if (typeof tree !== 'object' || tree === null || Array.isArray(tree)) {
+    return refuse('A policy has its phases as keys, like on_http_request, and below each a list of rules.')
+  }
+  if (Object.keys(tree).length === 0) refuse('The policy is empty. Write rules, or leave the flag away.')
+  if (Buffer.byteLength(JSON.stringify(tree)) > POLICY_MAX_BYTES) {
+    refuse(`The policy is larger than ${POLICY_MAX_BYTES} bytes, which is what a relay takes.`)
+  }
+  return { policy: tree, placeOf }
+}
