@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'
-import { dirname, join, relative, sep } from 'node:path'
+import { basename, dirname, join, relative, sep } from 'node:path'
 import { describe, it } from 'node:test'
 
 const root = join(import.meta.dirname, '..')
@@ -111,6 +111,15 @@ function circlesIn(importedBy: (file: string) => string[], files: string[]): str
   return circles
 }
 
+/** `forward   front ▶ http1, http2 ▶ transfer`, as docs/architecture.md draws it. */
+function roomsInside(): { room: string; ranks: string[][] }[] {
+  const page = readFileSync(join(root, 'docs/architecture.md'), 'utf8')
+  return [...page.matchAll(/^(\w+) +(front ▶ .+)$/gm)].map(([, room = '', drawn = '']) => ({
+    room,
+    ranks: drawn.split(' ▶ ').map((rank) => rank.split(', ')),
+  }))
+}
+
 describe('floor plan', () => {
   const server = importsOf('packages/server/src').filter(({ from }) => !isTest(from))
   const inside = server.filter(({ to }) => to.startsWith('.'))
@@ -178,6 +187,26 @@ describe('floor plan', () => {
       .map((folder) => folder.split(sep).join('/'))
     assert.deepEqual(listed.toSorted(), there.toSorted())
   })
+
+  for (const { room, ranks } of roomsInside()) {
+    const folder = join('packages', 'server', 'src', room)
+    const innerOf = (file: string): string => (dirname(file) === folder ? 'front' : file.split(sep)[4]!) // a file of it
+    const rankOf = (inner: string): number => ranks.findIndex((rooms) => rooms.includes(inner))
+
+    it(`draws the rooms inside ${room}/, whose imports point forward (the house, 1)`, () => {
+      const there = globSync(`${folder}/*/`, { cwd: root }).map((path) => basename(path))
+      assert.deepEqual(ranks.flat().toSorted(), ['front', ...there].toSorted())
+      const back = inside.filter((line) => {
+        const to = resolved(line)
+        if (![line.from, to].every((file) => file.startsWith(folder + sep))) return false
+        return innerOf(line.from) !== innerOf(to) && rankOf(innerOf(line.from)) >= rankOf(innerOf(to))
+      })
+      assert.deepEqual(
+        back.map(({ from, to }) => `${from} imports ${to}`),
+        [],
+      )
+    })
+  }
 
   it('draws no circle of files, types included', () => {
     const sources = ['server', 'agent', 'protocol'].flatMap((name) => importsOf(`packages/${name}/src`))

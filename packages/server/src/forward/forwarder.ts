@@ -1,29 +1,31 @@
-// Sends an exchange to one of the tunnels of a route's backend. What both kinds of exchange need stands here once:
-// the kept-alive streams, the deadlines, the limits.
+// Sends an exchange to one of the tunnels of a route's backend: chooses the kind of transfer, and owns what transfers share
+// (kept streams, open connections, deadlines, limits).
 
 import type { Limits, Timeouts } from '../config/config.ts'
 import { FixedResponse } from '../backend/fixed-response.ts'
 import type { RouteBackend } from '../backend/route-backend.ts'
 import type { OnFault } from '../exchange/border.ts'
 import type { Exchange } from '../exchange/exchange.ts'
-import { Deadlines } from './deadlines.ts'
-import { Http2Pool } from './http2/http2-pool.ts'
-import type { ForwardRoom } from './forward-room.ts'
-import { Http1Transfer } from './http1/http1-transfer.ts'
-import { Http2Transfer } from './http2/http2-transfer.ts'
-import { refuseLoop } from './refuse-loop.ts'
 import { Http1Pool } from './http1/http1-pool.ts'
+import { Http1Transfer } from './http1/http1-transfer.ts'
+import type { Http1Room } from './http1/http1-transfer.ts'
+import { Http2Pool } from './http2/http2-pool.ts'
+import { Http2Transfer } from './http2/http2-transfer.ts'
+import type { Http2Room } from './http2/http2-transfer.ts'
+import { refuseLoop } from './refuse-loop.ts'
+import { Deadlines } from './transfer/deadlines.ts'
+import type { TransferRoom } from './transfer/transfer-room.ts'
 import { UpgradeTransfer } from './upgrade.ts'
 
 export class Forwarder {
-  readonly #room: ForwardRoom
+  readonly #room: Http1Room & Http2Room
   readonly #relayName: string
 
   /** @param relayName by which this relay knows a request that has passed here before: host and port of `public_url` */
   constructor(limits: Limits, timeouts: Timeouts, relayName: string, onFault: OnFault) {
     this.#relayName = relayName
     const deadlines = new Deadlines()
-    const pool = new Http1Pool(
+    const http1 = new Http1Pool(
       { maxIdlePerTunnel: limits.idle_streams_per_tunnel, maxIdleMs: timeouts.idle_stream_seconds * 1000, onFault },
       deadlines,
     )
@@ -31,7 +33,7 @@ export class Forwarder {
       { headMaxBytes: limits.upstream_header_bytes, openDeadlineMs: timeouts.app_reply_seconds * 1000, onFault },
       deadlines,
     )
-    this.#room = { pool, http2, deadlines, limits, timeouts, onFault, forwardTo: this.#forwardTo }
+    this.#room = { http1, http2, deadlines, limits, timeouts, onFault, forwardTo: this.#forwardTo }
   }
 
   /**
@@ -47,7 +49,7 @@ export class Forwarder {
     return new UpgradeTransfer(exchange, exchange.upgrade, backend, this.#room).run(first)
   }
 
-  readonly #forwardTo: ForwardRoom['forwardTo'] = (first, exchange, backend, tried) => {
+  readonly #forwardTo: TransferRoom['forwardTo'] = (first, exchange, backend, tried) => {
     const isHttp2 = first !== undefined && !(first instanceof FixedResponse) && first.upstreamProtocol === 'http2'
     const Kind = isHttp2 ? Http2Transfer : Http1Transfer
     return new Kind(exchange, backend, this.#room, tried).run(first)

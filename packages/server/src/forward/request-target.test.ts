@@ -17,7 +17,7 @@ import { Http1Response } from '../listener/http1/http1-response.ts'
 import type { Action } from '../exchange/action.ts'
 import { compose } from '../policy/compose.ts'
 import { writeHttp2Head } from './http2/http2-headers.ts'
-import { writeRequestHead } from './headers.ts'
+import { writeRequestHead } from './transfer/headers.ts'
 
 const BACKEND = {} as RouteBackend // nobody is picked here
 const SMUGGLED = '/admin HTTP/1.1\r\nHost: intern\r\n\r\nGET /x'

@@ -13,12 +13,12 @@ import { RelayError } from '../errors.ts'
 import { WEBSOCKET } from '../exchange/exchange.ts'
 import type { Exchange, Upgrade } from '../exchange/exchange.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
-import type { ForwardRoom } from './forward-room.ts'
-import { filterResponseHead, writeRequestHead } from './headers.ts'
-import type { RequestFraming } from './headers.ts'
-import { lostError, refusedHead } from './refusal.ts'
-import type { ResponseHead } from './http1/response-parser.ts'
-import { Transfer } from './transfer.ts'
+import type { TransferRoom } from './transfer/transfer-room.ts'
+import { filterResponseHead, writeRequestHead } from './transfer/headers.ts'
+import type { RequestFraming } from './transfer/headers.ts'
+import { lostError, refusedHead } from './transfer/refusal.ts'
+import type { ResponseHead } from './transfer/response-head.ts'
+import { Transfer } from './transfer/transfer.ts'
 import { Http1Connection } from './http1/http1-connection.ts'
 import type { Http1Handler } from './http1/http1-connection.ts'
 
@@ -28,7 +28,7 @@ export class UpgradeTransfer extends Transfer implements Http1Handler {
   readonly #upgrade: Upgrade
   #connection: Http1Connection | undefined
 
-  constructor(exchange: Exchange, upgrade: Upgrade, backend: RouteBackend, room: ForwardRoom) {
+  constructor(exchange: Exchange, upgrade: Upgrade, backend: RouteBackend, room: TransferRoom) {
     super(exchange, backend, room, undefined, true)
     this.#upgrade = upgrade
     this.lastProgress = performance.now()

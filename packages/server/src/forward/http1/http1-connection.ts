@@ -10,11 +10,9 @@ import type { StreamReply, YamuxStream } from '@sallyport/protocol'
 import { within } from '../../exchange/border.ts'
 import type { Bordered, OnFault } from '../../exchange/border.ts'
 import type { Lane, Tunnel } from '../../tunnel/tunnel.ts'
-import { BadResponse, ResponseParser } from './response-parser.ts'
+import { BadResponse } from '../transfer/response-head.ts'
+import { ResponseParser } from './response-parser.ts'
 import type { ResponseHandler } from './response-parser.ts'
-
-/** A stream without a reply for so long makes the session prove that it is alive. */
-export const PROBE_AFTER_MS = 2000
 
 export interface Http1Handler extends ResponseHandler, Bordered {
   /** The agent said whether it reached the app. Called once per connection. */

@@ -3,7 +3,7 @@
 
 import type { OnFault } from '../../exchange/border.ts'
 import type { Lane, Tunnel } from '../../tunnel/tunnel.ts'
-import type { Deadlines, Watched } from '../deadlines.ts'
+import type { Deadlines, Watched } from '../transfer/deadlines.ts'
 import type { Http1Connection } from './http1-connection.ts'
 
 const WARMEST = 8

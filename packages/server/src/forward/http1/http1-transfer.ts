@@ -5,19 +5,33 @@ import type { StreamReply } from '@sallyport/protocol'
 
 import { RelayError } from '../../errors.ts'
 import type { Tunnel } from '../../tunnel/tunnel.ts'
-import { authenticatesConnection, filterResponseHead, requestTrailersOf, writeRequestHead } from '../headers.ts'
-import { lostError } from '../refusal.ts'
-import { BadResponse } from './response-parser.ts'
-import type { ResponseHead } from './response-parser.ts'
-import { RequestTransfer } from '../request-transfer.ts'
-import { PROBE_AFTER_MS, Http1Connection } from './http1-connection.ts'
+import { PROBE_AFTER_MS } from '../transfer/deadlines.ts'
+import {
+  authenticatesConnection,
+  filterResponseHead,
+  requestTrailersOf,
+  writeRequestHead,
+} from '../transfer/headers.ts'
+import { lostError } from '../transfer/refusal.ts'
+import { BadResponse } from '../transfer/response-head.ts'
+import type { ResponseHead } from '../transfer/response-head.ts'
+import { RequestTransfer } from '../transfer/request-transfer.ts'
+import type { TransferRoom } from '../transfer/transfer-room.ts'
+import { Http1Connection } from './http1-connection.ts'
 import type { Http1Handler } from './http1-connection.ts'
+import type { Http1Pool } from './http1-pool.ts'
 
 // An answer up to this size leaves as one text with its head; beyond it making the text costs more than it saves.
 const ONE_TEXT_BYTES = 4096
 const CRLF = Buffer.from('\r\n')
 
+/** With the kept streams. */
+export interface Http1Room extends TransferRoom {
+  readonly http1: Http1Pool
+}
+
 export class Http1Transfer extends RequestTransfer implements Http1Handler {
+  declare protected readonly room: Http1Room
   #connection: Http1Connection | undefined
   #retriedStale = false
   #headWaits = false
@@ -34,7 +48,7 @@ export class Http1Transfer extends RequestTransfer implements Http1Handler {
   protected override send(tunnel: Tunnel): void {
     const { exchange, room } = this
     // On a stream that the app may be about to close only what loses nothing if it has to go out again.
-    let connection = this.isSafeAndBodiless && !this.#retriedStale ? room.pool.take(tunnel) : undefined
+    let connection = this.isSafeAndBodiless && !this.#retriedStale ? room.http1.take(tunnel) : undefined
     try {
       connection ??= new Http1Connection(tunnel, exchange.clientIp, room.limits.upstream_header_bytes, room.onFault)
     } catch (error) {
@@ -128,7 +142,7 @@ export class Http1Transfer extends RequestTransfer implements Http1Handler {
     if (connection) {
       if (this.#canPool && !this.isSending && !this.isOver && this.#mayPoolRequest()) {
         connection.stream.resume()
-        this.room.pool.put(connection, !this.isSafeAndBodiless)
+        this.room.http1.put(connection, !this.isSafeAndBodiless)
       } else connection.destroy()
     }
     if (!this.answerDone && !this.isOver) {

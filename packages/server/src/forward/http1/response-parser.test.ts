@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
-import { BadResponse, ResponseParser } from './response-parser.ts'
+import { BadResponse } from '../transfer/response-head.ts'
+import { ResponseParser } from './response-parser.ts'
 import type { ResponseHandler } from './response-parser.ts'
 
 interface Seen {

@@ -6,6 +6,8 @@
 //                                               └▶ trailers ──▶ done
 
 import { normalHeaderName } from '../../values/normal-header-name.ts'
+import { BadResponse } from '../transfer/response-head.ts'
+import type { ResponseHead } from '../transfer/response-head.ts'
 
 const CR = 0x0d
 const LF = 0x0a
@@ -28,18 +30,6 @@ const CHUNK_SIZE =
 const STATUS_LINE_START = 'HTTP/1.'
 const FRAMING = /^(?:content-length|transfer-encoding)[ \t]*:/i
 
-export interface ResponseHead {
-  status: number
-  /** Name, value, name, value … in the order and case of the app. Framing headers are still among them. */
-  rawHeaders: string[]
-  /** Bytes of the body, `chunked`, `close` (until the end of the stream) or none. */
-  framing: number | 'chunked' | 'close'
-  /** Whether the app will take another request on this connection, as far as the head says. */
-  keepAlive: boolean
-  /** Header names that `Connection` lists, in normal form; undefined where it lists none. */
-  connectionOptions: Set<string> | undefined
-}
-
 export interface ResponseHandler {
   /** An interim response: 100, 102, 103 … */
   onInformation(head: ResponseHead): void
@@ -51,18 +41,6 @@ export interface ResponseHandler {
   onComplete(): void
   /** The app switched protocols; `rest` came behind the head. Only where an upgrade was asked for. */
   onUpgrade(head: ResponseHead, rest: Buffer): void
-}
-
-/** The app's bytes are not a response that can be passed on. */
-export class BadResponse extends Error {
-  /** Whether it has more bytes of head than it may. */
-  readonly isTooLong: boolean
-
-  constructor(reason: string, { isTooLong = false } = {}) {
-    super(reason)
-    this.name = 'BadResponse'
-    this.isTooLong = isTooLong
-  }
 }
 
 type State = 'idle' | 'head' | 'length' | 'close' | 'chunk-size' | 'chunk-data' | 'chunk-end' | 'trailers' | 'upgraded'

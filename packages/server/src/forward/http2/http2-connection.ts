@@ -16,8 +16,8 @@ import { RelayError } from '../../errors.ts'
 import { within } from '../../exchange/border.ts'
 import type { Bordered, OnFault } from '../../exchange/border.ts'
 import type { Lane, Tunnel } from '../../tunnel/tunnel.ts'
-import type { Watched } from '../deadlines.ts'
-import { PROBE_AFTER_MS } from '../http1/http1-connection.ts'
+import { PROBE_AFTER_MS } from '../transfer/deadlines.ts'
+import type { Watched } from '../transfer/deadlines.ts'
 
 /** Exchanges at once on one connection, as most servers allow; further ones get a connection of their own. */
 const STREAMS_MAX = 100

@@ -2,9 +2,9 @@
 // headers.ts alone; here its lines are only put into the other form (RFC 9113 8.3).
 
 import type { Exchange } from '../../exchange/exchange.ts'
-import { writeRequestHead } from '../headers.ts'
-import type { RequestFraming } from '../headers.ts'
-import type { ResponseHead } from '../http1/response-parser.ts'
+import { writeRequestHead } from '../transfer/headers.ts'
+import type { RequestFraming } from '../transfer/headers.ts'
+import type { ResponseHead } from '../transfer/response-head.ts'
 
 // RFC 9113 8.2.2: they belong to an HTTP/1.1 connection. The Host becomes :authority.
 const OF_CONNECTIONS = new Set(['connection', 'transfer-encoding', 'host'])

@@ -7,7 +7,7 @@ import type { StreamReply } from '@sallyport/protocol'
 import { within } from '../../exchange/border.ts'
 import type { Bordered, OnFault } from '../../exchange/border.ts'
 import type { Tunnel } from '../../tunnel/tunnel.ts'
-import type { Deadlines } from '../deadlines.ts'
+import type { Deadlines } from '../transfer/deadlines.ts'
 import { Http2Connection } from './http2-connection.ts'
 
 /** An exchange that waits for a connection. */

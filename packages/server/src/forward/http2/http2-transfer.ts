@@ -16,20 +16,27 @@ import type { Exchange, VisitorResponse } from '../../exchange/exchange.ts'
 import { readGrpcTimeout } from '../../exchange/grpc.ts'
 import { trailersByName } from '../../exchange/trailers-by-name.ts'
 import type { Tunnel } from '../../tunnel/tunnel.ts'
-import { LASTING_AFTER_MS } from '../deadlines.ts'
-import { filterResponseHead, requestTrailersOf } from '../headers.ts'
+import { LASTING_AFTER_MS } from '../transfer/deadlines.ts'
+import { filterResponseHead, requestTrailersOf } from '../transfer/headers.ts'
+import { lostError } from '../transfer/refusal.ts'
+import { RequestTransfer } from '../transfer/request-transfer.ts'
+import type { TransferRoom } from '../transfer/transfer-room.ts'
 import type { Http2Connection } from './http2-connection.ts'
 import { readHttp2Head, writeHttp2Head } from './http2-headers.ts'
-import type { Http2Waiter } from './http2-pool.ts'
-import { lostError } from '../refusal.ts'
-import { RequestTransfer } from '../request-transfer.ts'
+import type { Http2Pool, Http2Waiter } from './http2-pool.ts'
 
 const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM, NGHTTP2_REFUSED_STREAM } = constants
 
 // For silence within a call that says itself how long it may take: as much as any timeout of the configuration may be.
 const GRPC_SILENCE_MAX_SECONDS = 86_400
 
+/** With the connections that are open. */
+export interface Http2Room extends TransferRoom {
+  readonly http2: Http2Pool
+}
+
 export class Http2Transfer extends RequestTransfer implements Http2Waiter {
+  declare protected readonly room: Http2Room
   #stream: ClientHttp2Stream | undefined
   #retriedStale = false
   #hasLeftLane = false

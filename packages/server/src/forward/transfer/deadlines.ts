@@ -1,14 +1,17 @@
 // Deadlines of everything that is being forwarded: one coarse timer for all instead of one timer each,
 // so that the common request sets a number and never touches a timer.
 
-import type { Bordered } from '../exchange/border.ts'
-import { Roster } from '../exchange/roster.ts'
-import type { Listed } from '../exchange/roster.ts'
+import type { Bordered } from '../../exchange/border.ts'
+import { Roster } from '../../exchange/roster.ts'
+import type { Listed } from '../../exchange/roster.ts'
 
 const TICK_MS = 500
 
 /** An answer that has begun and then says nothing for so long is a stream of events, whatever it calls itself. */
 export const LASTING_AFTER_MS = 5000
+
+/** A stream without a reply for so long makes the session prove that it is alive. */
+export const PROBE_AFTER_MS = 2000
 
 export interface Watched extends Listed, Bordered {
   /** Called every tick with the monotonic time in ms; looks at its own progress and acts. */

@@ -3,9 +3,9 @@
 import { ProtocolError, formatLabels } from '@sallyport/protocol'
 import type { StreamReply } from '@sallyport/protocol'
 
-import type { RouteBackend } from '../backend/route-backend.ts'
-import { RelayError } from '../errors.ts'
-import { BadResponse } from './http1/response-parser.ts'
+import type { RouteBackend } from '../../backend/route-backend.ts'
+import { RelayError } from '../../errors.ts'
+import { BadResponse } from './response-head.ts'
 
 /** No tunnel is left to try: none is online, or each one that is has been tried, or no more may be. */
 export function noTunnelError(backend: RouteBackend, tried: number, last: StreamReply | Error | undefined): RelayError {

@@ -2,10 +2,10 @@
 // Pure: no I/O, no clock. Framing is always rebuilt (RFC 9112 6), hop-by-hop fields never pass (RFC 9110 7.6.1),
 // and what a visitor sends under the names of our own headers is dropped in every spelling.
 
-import { normalHeaderName } from '../values/normal-header-name.ts'
-import type { Exchange } from '../exchange/exchange.ts'
-import type { HeaderEdits } from '../exchange/header-edits.ts'
-import type { ResponseHead } from './http1/response-parser.ts'
+import { normalHeaderName } from '../../values/normal-header-name.ts'
+import type { Exchange } from '../../exchange/exchange.ts'
+import type { HeaderEdits } from '../../exchange/header-edits.ts'
+import type { ResponseHead } from './response-head.ts'
 
 type RequestClass = 'pass' | 'drop' | 'cookie' | 'connection' | 'te' | 'expect'
 type ResponseClass = 'pass' | 'drop' | 'set-cookie' | 'trailer' | 'challenge' | 'length' | 'type'

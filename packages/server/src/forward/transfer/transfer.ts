@@ -7,17 +7,17 @@
 
 import type { StreamReply } from '@sallyport/protocol'
 
-import { FixedResponse } from '../backend/fixed-response.ts'
-import type { Destination } from '../backend/backend.ts'
-import type { RouteBackend } from '../backend/route-backend.ts'
-import { RelayError } from '../errors.ts'
-import { within } from '../exchange/border.ts'
-import type { Exchange } from '../exchange/exchange.ts'
-import type { Lane, Tunnel } from '../tunnel/tunnel.ts'
+import { FixedResponse } from '../../backend/fixed-response.ts'
+import type { Destination } from '../../backend/backend.ts'
+import type { RouteBackend } from '../../backend/route-backend.ts'
+import { RelayError } from '../../errors.ts'
+import { within } from '../../exchange/border.ts'
+import type { Exchange } from '../../exchange/exchange.ts'
+import type { Lane, Tunnel } from '../../tunnel/tunnel.ts'
 import { LASTING_AFTER_MS } from './deadlines.ts'
 import type { Watched } from './deadlines.ts'
 import { readEarlyHints } from './early-hints.ts'
-import type { ForwardRoom } from './forward-room.ts'
+import type { TransferRoom } from './transfer-room.ts'
 import { filterTrailers } from './headers.ts'
 import type { VisitorHead } from './headers.ts'
 import { noTunnelError, refusedHead } from './refusal.ts'
@@ -32,7 +32,7 @@ export abstract class Transfer implements Watched {
   place = -1
   protected readonly exchange: Exchange
   protected readonly backend: RouteBackend
-  protected readonly room: ForwardRoom
+  protected readonly room: TransferRoom
   protected tried: Set<Tunnel> | undefined
   /** The one that has the exchange now. */
   protected tunnel: Tunnel | undefined
@@ -56,7 +56,7 @@ export abstract class Transfer implements Watched {
   constructor(
     exchange: Exchange,
     backend: RouteBackend,
-    room: ForwardRoom,
+    room: TransferRoom,
     tried: Set<Tunnel> | undefined,
     isLasting = false,
   ) {

@@ -1,9 +1,9 @@
 // The transfer of a request, which may have a body: the same towards apps of every version of HTTP.
 
-import type { RouteBackend } from '../backend/route-backend.ts'
-import type { Exchange } from '../exchange/exchange.ts'
-import type { Tunnel } from '../tunnel/tunnel.ts'
-import type { ForwardRoom } from './forward-room.ts'
+import type { RouteBackend } from '../../backend/route-backend.ts'
+import type { Exchange } from '../../exchange/exchange.ts'
+import type { Tunnel } from '../../tunnel/tunnel.ts'
+import type { TransferRoom } from './transfer-room.ts'
 import { framingOf } from './headers.ts'
 import type { RequestFraming } from './headers.ts'
 import { RequestBody } from './request-body.ts'
@@ -15,7 +15,7 @@ export abstract class RequestTransfer extends Transfer implements BodySender {
   /** Undefined where the request has none. */
   protected readonly body: RequestBody | undefined
 
-  constructor(exchange: Exchange, backend: RouteBackend, room: ForwardRoom, tried?: Set<Tunnel>) {
+  constructor(exchange: Exchange, backend: RouteBackend, room: TransferRoom, tried?: Set<Tunnel>) {
     super(exchange, backend, room, tried)
     this.framing = framingOf(exchange)
     if (this.framing.type !== 'none') {

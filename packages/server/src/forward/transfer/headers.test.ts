@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
-import { HeaderEdits } from '../exchange/header-edits.ts'
+import { HeaderEdits } from '../../exchange/header-edits.ts'
 import { filterResponseHead, filterTrailers } from './headers.ts'
 
 /** RFC 9110 5.6.2: what a token may hold beside letters and digits. */

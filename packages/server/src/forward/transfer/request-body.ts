@@ -1,9 +1,9 @@
 // The body of a request on its way to an app: read once there is somewhere to send it, kept for as long as it may have to
 // be sent again, and held back while whoever takes it is slow.
 
-import { within } from '../exchange/border.ts'
-import type { Bordered } from '../exchange/border.ts'
-import type { VisitorRequest } from '../exchange/exchange.ts'
+import { within } from '../../exchange/border.ts'
+import type { Bordered } from '../../exchange/border.ts'
+import type { VisitorRequest } from '../../exchange/exchange.ts'
 
 /** Whoever sends the body on. */
 export interface BodySender extends Bordered {

@@ -1,0 +1,25 @@
+// The head of an app's answer, whatever version of HTTP it came in.
+
+export interface ResponseHead {
+  status: number
+  /** Name, value, name, value … in the order and case of the app. Framing headers are still among them. */
+  rawHeaders: string[]
+  /** Bytes of the body, `chunked`, `close` (until the end of the stream) or none. */
+  framing: number | 'chunked' | 'close'
+  /** Whether the app will take another request on this connection, as far as the head says. */
+  keepAlive: boolean
+  /** Header names that `Connection` lists, in normal form; undefined where it lists none. */
+  connectionOptions: Set<string> | undefined
+}
+
+/** The app's bytes are not a response that can be passed on. */
+export class BadResponse extends Error {
+  /** Whether it has more bytes of head than it may. */
+  readonly isTooLong: boolean
+
+  constructor(reason: string, { isTooLong = false } = {}) {
+    super(reason)
+    this.name = 'BadResponse'
+    this.isTooLong = isTooLong
+  }
+}

@@ -1,0 +1,27 @@
+// What a transfer of every kind needs beside its exchange. Types only.
+
+import type { Destination } from '../../backend/backend.ts'
+import type { RouteBackend } from '../../backend/route-backend.ts'
+import type { Limits, Timeouts } from '../../config/config.ts'
+import type { OnFault } from '../../exchange/border.ts'
+import type { Exchange } from '../../exchange/exchange.ts'
+import type { Tunnel } from '../../tunnel/tunnel.ts'
+import type { Deadlines } from './deadlines.ts'
+
+export interface TransferRoom {
+  readonly deadlines: Deadlines
+  readonly limits: Limits
+  readonly timeouts: Timeouts
+  /** For what no exchange is there to tell of. */
+  readonly onFault: OnFault
+  /**
+   * Forwards a request by what its first destination speaks.
+   * @param tried tunnels that have been tried before
+   */
+  forwardTo(
+    first: Destination | undefined,
+    exchange: Exchange,
+    backend: RouteBackend,
+    tried?: Set<Tunnel>,
+  ): Promise<void>
+}
