@@ -4,7 +4,7 @@
 import { escapeHtml } from '@sallyport/protocol'
 
 import type { PageTexts } from '../../texts/page-texts.ts'
-import type { Registration } from '../registration.ts'
+import type { Registration } from '../registration/registration.ts'
 
 /** @param wanted where the visitor wants to be afterwards */
 export function choicePage(

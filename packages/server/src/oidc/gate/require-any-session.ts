@@ -2,7 +2,7 @@
 
 import type { Action } from '../../exchange/action.ts'
 import { choicePage } from './choice-page.ts'
-import type { Registration } from '../registration.ts'
+import type { Registration } from '../registration/registration.ts'
 import type { SessionAction } from './require-session.ts'
 import { returnTo } from '../sign-in/return-to.ts'
 import { failWithPage } from '../sign-in/sign-in-page.ts'

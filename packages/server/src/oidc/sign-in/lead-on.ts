@@ -5,8 +5,8 @@
 import type { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import { readCookie } from '../../exchange/read-cookie.ts'
-import type { SignInParts } from '../parts.ts'
-import type { Registration } from '../registration.ts'
+import type { SignInParts } from './parts.ts'
+import type { Registration } from '../registration/registration.ts'
 import { checkSession } from '../../session/session-check.ts'
 import { failWithLink, logInPath } from './sign-in-page.ts'
 

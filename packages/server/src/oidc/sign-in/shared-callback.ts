@@ -11,7 +11,7 @@ import { CALLBACK } from '../../model/redirect-uri.ts'
 import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import { readParameters } from './parameters.ts'
-import type { SignInParts } from '../parts.ts'
+import type { SignInParts } from './parts.ts'
 
 const HAND_OVER_MS = 60_000
 const MAX_PATH_CHARS = 200 // in the log; ours have 136 at most

@@ -4,7 +4,7 @@ import type { RelayError, WayOn } from '../../errors.ts'
 import { errorBody, errorFooter, errorHeaders, problemAnswer } from '../../pages/error-page.ts'
 import type { Exchange, ResponseHeaders } from '../../exchange/exchange.ts'
 import { renderPage, type Page } from '../../pages/page.ts'
-import type { Registration } from '../registration.ts'
+import type { Registration } from '../registration/registration.ts'
 
 /** Where a sign-in begins anew. */
 export function logInPath(

@@ -17,9 +17,9 @@ import { StoreConflict, StoreUnavailable, type Bucket, type Store } from '../../
 import { LOGOUT_TOKEN_AGE_S, addresseesOf, verifyLogoutToken, type LogoutToken } from './logout-token.ts'
 import { CLOCK_TOLERANCE_S } from '../provider/signed-token.ts'
 import { readParameters } from '../sign-in/parameters.ts'
-import type { SignInParts } from '../parts.ts'
+import type { SignInParts } from '../sign-in/parts.ts'
 import { readForm } from './read-form.ts'
-import type { Registration } from '../registration.ts'
+import type { Registration } from '../registration/registration.ts'
 import type { LiveSession } from '../../session/live-session.ts'
 
 const MAX_TOKEN = 16_384

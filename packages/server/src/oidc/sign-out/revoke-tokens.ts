@@ -3,7 +3,7 @@
 
 import { tokenRevocation } from 'openid-client'
 
-import type { Registration } from '../registration.ts'
+import type { Registration } from '../registration/registration.ts'
 import type { Tokens } from '../../session/session-tokens.ts'
 
 /** Does nothing where the provider has no revocation endpoint. @throws what reasonOf() makes a sentence of */

@@ -2,7 +2,7 @@
 // for nothing of it, and nothing of it can fail a sign-out. Tried once: whatever comes of it, nobody here has the tokens
 // any more. What is held is bounded, and so is what a provider is asked at once.
 
-import type { SignInParts } from '../parts.ts'
+import type { SignInParts } from '../sign-in/parts.ts'
 import type { Tokens } from '../../session/session-tokens.ts'
 import type { LiveSession } from '../../session/live-session.ts'
 

@@ -1,7 +1,7 @@
 // The provider's access token, for apps that call the organisation's APIs as their visitor. Kept only where a route hands
 // it on: sealed in the store, and in memory for the sessions that use such a route.
 
-import type { Registration } from '../registration.ts'
+import type { Registration } from '../registration/registration.ts'
 import type { SessionTokens, Tokens } from '../../session/session-tokens.ts'
 import type { LiveSession } from '../../session/live-session.ts'
 

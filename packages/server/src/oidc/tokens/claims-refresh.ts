@@ -8,7 +8,7 @@
 import type { OnFault } from '../../exchange/border.ts'
 import type { Logger } from '../../log.ts'
 import { StoreConflict, StoreUnavailable } from '../../store/store.ts'
-import type { Registration } from '../registration.ts'
+import type { Registration } from '../registration/registration.ts'
 import type { Sessions } from '../../session/sessions.ts'
 import type { Tokens } from '../../session/session-tokens.ts'
 import type { LiveSession } from '../../session/live-session.ts'

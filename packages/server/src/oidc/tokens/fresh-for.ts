@@ -1,6 +1,6 @@
 // How long claims, and a token that apps get, are taken for good before the provider is asked again. Pure: takes the clock.
 
-import type { Registration } from '../registration.ts'
+import type { Registration } from '../registration/registration.ts'
 
 const SHORTEST_MS = 60_000
 const LONGEST_MS = 3_600_000

@@ -9,7 +9,7 @@ import { RelayError } from '../../errors.ts'
 import { claimOf, readClaims, type Incomplete } from '../provider/claims.ts'
 import { verifyIdToken } from '../provider/id-token.ts'
 import { describeChallenges } from '../provider/provider-words.ts'
-import type { ReadyProvider, Registration } from '../registration.ts'
+import type { ReadyProvider, Registration } from '../registration/registration.ts'
 import type { VisitorClaims } from '../../session/session-row.ts'
 
 const MAX_SID = 255

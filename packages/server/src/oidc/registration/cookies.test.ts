@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
-import { readCookie } from '../exchange/read-cookie.ts'
+import { readCookie } from '../../exchange/read-cookie.ts'
 import { cookieNames, setCookie, setSessionCookie, surplusStateCookies } from './cookies.ts'
 
 describe('cookies of sign-in', () => {

@@ -4,15 +4,15 @@
 import type { CryptoKey } from 'jose'
 import type { Configuration } from 'openid-client'
 
-import type { ClaimReading } from '../values/claim-name.ts'
-import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
-import { callbackPath } from '../model/redirect-uri.ts'
-import { readClientKey } from './provider/client-key.ts'
+import type { ClaimReading } from '../../values/claim-name.ts'
+import type { OpenidConnectConfig } from '../../policy/openid-connect/openid-connect-schema.ts'
+import { callbackPath } from '../../model/redirect-uri.ts'
+import { readClientKey } from '../provider/client-key.ts'
 import { cookieNames, type CookieNames } from './cookies.ts'
-import type { Provider } from './provider/provider.ts'
-import type { ProviderDescription } from './provider/provider-description.ts'
-import { sessionScope } from '../session/session-row.ts'
-import { signInName, type SignInName } from '../seal/sign-in-name.ts'
+import type { Provider } from '../provider/provider.ts'
+import type { ProviderDescription } from '../provider/provider-description.ts'
+import { sessionScope } from '../../session/session-row.ts'
+import { signInName, type SignInName } from '../../seal/sign-in-name.ts'
 
 export interface ReadyProvider extends ProviderDescription {
   /** For openid-client: the metadata with our credentials. */
@@ -72,7 +72,7 @@ export class Registration {
   async ready(): Promise<ReadyProvider> {
     const description = await this.provider.describe()
     if (this.#ready?.metadata === description.metadata) return this.#ready
-    const { clientConfiguration } = await import('./provider/client-configuration.ts') // loaded with the first sign-in
+    const { clientConfiguration } = await import('../provider/client-configuration.ts') // loaded with the first sign-in
     const configuration = clientConfiguration(this.config, description.metadata, this.#clientKey, this.provider)
     this.#ready = { ...description, configuration }
     return this.#ready

@@ -1,15 +1,15 @@
 // What the steps of sign-in share. Made once, in SignIn.open.
 
-import type { Attempts } from '../exchange/attempts.ts'
-import type { OnFault } from '../exchange/border.ts'
-import type { AccessTokens } from './tokens/access-token.ts'
-import type { Boxes } from '../seal/boxes.ts'
-import type { ClaimsRefresh } from './tokens/claims-refresh.ts'
-import type { IdentityTokens } from '../identity/identity-tokens.ts'
-import type { Logger } from '../log.ts'
-import type { Registration } from './registration.ts'
-import type { Sessions } from '../session/sessions.ts'
-import type { SignInName } from '../seal/sign-in-name.ts'
+import type { Attempts } from '../../exchange/attempts.ts'
+import type { OnFault } from '../../exchange/border.ts'
+import type { AccessTokens } from '../tokens/access-token.ts'
+import type { Boxes } from '../../seal/boxes.ts'
+import type { ClaimsRefresh } from '../tokens/claims-refresh.ts'
+import type { IdentityTokens } from '../../identity/identity-tokens.ts'
+import type { Logger } from '../../log.ts'
+import type { Registration } from '../registration/registration.ts'
+import type { Sessions } from '../../session/sessions.ts'
+import type { SignInName } from '../../seal/sign-in-name.ts'
 
 /** Whether a sign-in under way is still what it was when it began, or why not, for the log. */
 export type FoundRegistration = { ok: true; registration: Registration } | { ok: false; detail: string }
