@@ -99,19 +99,19 @@ Examples:
     .option(...CONFIG_OPTION)
     .option('--acl <rule>', 'what it may bind, like bind:edge=edg_docs; repeatable (default: bind:*)', collect)
     .option('--description <text>', 'for people: whose it is, or what for')
-    .action(loaded(async () => (await import('./authtoken-commands.ts')).createAuthtoken))
+    .action(loaded(async () => (await import('./stored/authtoken-commands.ts')).createAuthtoken))
   authtoken
     .command('list')
     .description('List the authtokens; the tokens themselves are not kept.')
     .option(...CONFIG_OPTION)
     .option('--json', 'as JSON')
-    .action(loaded(async () => (await import('./authtoken-commands.ts')).listAuthtokens))
+    .action(loaded(async () => (await import('./stored/authtoken-commands.ts')).listAuthtokens))
   authtoken
     .command('revoke')
     .description('Revoke an authtoken. Its tunnel sessions end at once.')
     .argument('<id>', 'the id, or the beginning of it')
     .option(...CONFIG_OPTION)
-    .action(loaded(async () => (await import('./authtoken-commands.ts')).revokeAuthtoken))
+    .action(loaded(async () => (await import('./stored/authtoken-commands.ts')).revokeAuthtoken))
 
   const oidc = program
     .command('oidc')
@@ -242,7 +242,7 @@ Examples:
     .option('--edge <id>', 'only those on this edge')
     .option('--user <user>', 'only those of this email address or subject')
     .option('--json', 'as JSON')
-    .action(loaded(async () => (await import('./session-commands.ts')).listSessions))
+    .action(loaded(async () => (await import('./stored/session-commands.ts')).listSessions))
   session
     .command('revoke')
     .description('End sessions. What is under way in them ends within two seconds, WebSockets too.')
@@ -251,7 +251,7 @@ Examples:
     .option('--user <user>', 'those of this email address or subject, over all edges or with --edge')
     .option('--edge <id>', 'those on this edge')
     .option('--all', 'all of them')
-    .action(loaded(async () => (await import('./session-commands.ts')).revokeSessions))
+    .action(loaded(async () => (await import('./stored/session-commands.ts')).revokeSessions))
 }
 
 function addServiceTokenCommands(program: Command): void {
@@ -276,20 +276,20 @@ Documentation: docs/programs.md of the repository.`,
     .option(...CONFIG_OPTION)
     .requiredOption('--edge <id>', 'the edge it is for; it is worth nothing on others')
     .option('--description <text>', 'for people: whose it is, or what for; apps get it as the name of the program')
-    .action(loaded(async () => (await import('./service-token-commands.ts')).createServiceToken))
+    .action(loaded(async () => (await import('./stored/service-token-commands.ts')).createServiceToken))
   serviceToken
     .command('list')
     .description('List the service tokens; the tokens themselves are not kept.')
     .option(...CONFIG_OPTION)
     .option('--edge <id>', 'those of one edge')
     .option('--json', 'as JSON')
-    .action(loaded(async () => (await import('./service-token-commands.ts')).listServiceTokens))
+    .action(loaded(async () => (await import('./stored/service-token-commands.ts')).listServiceTokens))
   serviceToken
     .command('revoke')
     .description('Revoke a service token. Requests and WebSockets that are under way with it end at once.')
     .argument('<id>', 'the id, or the beginning of it')
     .option(...CONFIG_OPTION)
-    .action(loaded(async () => (await import('./service-token-commands.ts')).revokeServiceToken))
+    .action(loaded(async () => (await import('./stored/service-token-commands.ts')).revokeServiceToken))
 }
 
 /** A command is loaded when it runs: the relay shall not carry the others along. */

@@ -151,7 +151,7 @@ async function startWorkers(
     // It holds no store itself. This is local mode, so there is no file to name.
     withAuthtokens: async (work) => {
       const [{ withStore }, { Authtokens }] = await Promise.all([
-        import('./with-store.ts'),
+        import('./stored/with-store.ts'),
         import('../tunnel/authtokens.ts'),
       ])
       await withStore({}, (store) => Authtokens.open(store), work)

@@ -10,7 +10,7 @@ import { SOCKET_PATH_MAX_BYTES } from '../../admin/operator-socket.ts'
 import { loadStoreLocation } from '../../config/load-config.ts'
 import { operatorSocketOf } from '../../config/store-location.ts'
 import type { Page } from '../../operator/resources.ts'
-import type { StoreOption } from '../with-store.ts'
+import type { StoreOption } from '../stored/with-store.ts'
 
 const DEADLINE_MS = 15_000 // its workers have two seconds, and the machine may be busy
 const ANSWER_MAX_BYTES = 64 * 1024 * 1024

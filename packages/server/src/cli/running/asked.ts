@@ -1,6 +1,6 @@
 // Runs a command that asks a running relay: exit code 1 with a sentence where none answers.
 
-import type { StoreOption } from '../with-store.ts'
+import type { StoreOption } from '../stored/with-store.ts'
 import { RelayUnreachable, RunningRelay } from './ask-relay.ts'
 
 /** @throws ConfigError where the configuration does not say where the store is */

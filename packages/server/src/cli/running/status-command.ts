@@ -4,8 +4,8 @@
 import { printable } from '@sallyport/protocol/printable'
 
 import type { AgentResource, EdgeResource, RelayStatus, TunnelCount } from '../../operator/resources.ts'
-import { shownTime, tableLines } from '../print-table.ts'
-import type { StoreOption } from '../with-store.ts'
+import { shownTime, tableLines } from '../stored/print-table.ts'
+import type { StoreOption } from '../stored/with-store.ts'
 import type { RunningRelay } from './ask-relay.ts'
 import { withRunningRelay } from './asked.ts'
 import { shownAddresses, shownAge, shownAgent, shownLabels, shownVersion, warning } from './shown.ts'

@@ -3,9 +3,9 @@
 import { printable } from '@sallyport/protocol/printable'
 
 import type { TunnelResource } from '../../operator/resources.ts'
-import { tableLines } from '../print-table.ts'
-import { warnOfUnknownEdge } from '../warn-of-unknown-edge.ts'
-import type { StoreOption } from '../with-store.ts'
+import { tableLines } from '../stored/print-table.ts'
+import { warnOfUnknownEdge } from '../stored/warn-of-unknown-edge.ts'
+import type { StoreOption } from '../stored/with-store.ts'
 import { withRunningRelay } from './asked.ts'
 import { cell, fold, shownAddresses, shownAge, shownAgent, shownLabels, shownVersion, warning } from './shown.ts'
 

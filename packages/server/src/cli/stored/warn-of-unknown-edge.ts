@@ -1,8 +1,8 @@
 // Edges that a command line names and the configuration does not: a typo would otherwise show when visitors find no tunnel.
 // No more than a warning, because an edge may come later, and agents bring some themselves.
 
-import { didYouMean } from '../model/did-you-mean.ts'
-import { loadEdgeNames } from '../config/load-config.ts'
+import { didYouMean } from '../../model/did-you-mean.ts'
+import { loadEdgeNames } from '../../config/load-config.ts'
 import type { StoreOption } from './with-store.ts'
 
 /** @param outcome a sentence about what the command does all the same */

@@ -1,9 +1,9 @@
 // `relay authtoken create|list|revoke`: works on the store that the configuration names, also while a relay runs on it.
 // Standard output carries nothing but the token or the list, so that scripts can take it.
 
-import type { Store } from '../store/store.ts'
-import { parseAclRule } from '../tunnel/acl.ts'
-import { Authtokens } from '../tunnel/authtokens.ts'
+import type { Store } from '../../store/store.ts'
+import { parseAclRule } from '../../tunnel/acl.ts'
+import { Authtokens } from '../../tunnel/authtokens.ts'
 import { printTable, shownTime } from './print-table.ts'
 import { warnOfUnknownEdge } from './warn-of-unknown-edge.ts'
 import { untilSeen, withStore, type StoreOption } from './with-store.ts'

@@ -1,9 +1,9 @@
 // `relay session list|revoke`: who is signed in, and ending it. Works on the store that the configuration names, also
 // while a relay runs on it; the relay then cuts what is under way.
 
-import { ConfigError } from '../errors.ts'
-import { StoredSessions, type StoredSession } from '../session/stored-sessions.ts'
-import type { Store } from '../store/store.ts'
+import { ConfigError } from '../../errors.ts'
+import { StoredSessions, type StoredSession } from '../../session/stored-sessions.ts'
+import type { Store } from '../../store/store.ts'
 import { printTable, shownTime } from './print-table.ts'
 import { warnOfUnknownEdge } from './warn-of-unknown-edge.ts'
 import { untilSeen, withStore, type StoreOption } from './with-store.ts'

@@ -1,8 +1,8 @@
 // `relay service-token create|list|revoke`: works on the store that the configuration names, also while a relay runs on
 // it. Standard output carries nothing but the token or the list, so that scripts can take it.
 
-import { ServiceTokens } from '../policy/service-token/service-tokens.ts'
-import type { Store } from '../store/store.ts'
+import { ServiceTokens } from '../../policy/service-token/service-tokens.ts'
+import type { Store } from '../../store/store.ts'
 import { printTable, shownTime } from './print-table.ts'
 import { warnOfUnknownEdge } from './warn-of-unknown-edge.ts'
 import { untilSeen, withStore, type StoreOption } from './with-store.ts'

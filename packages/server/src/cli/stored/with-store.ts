@@ -3,10 +3,10 @@
 import { existsSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 
-import { loadStoreLocation } from '../config/load-config.ts'
-import { keyFileOf } from '../keys.ts'
-import { openStore } from '../store/open-store.ts'
-import { WATCH_INTERVAL_MS, type Store } from '../store/store.ts'
+import { loadStoreLocation } from '../../config/load-config.ts'
+import { keyFileOf } from '../../keys.ts'
+import { openStore } from '../../store/open-store.ts'
+import { WATCH_INTERVAL_MS, type Store } from '../../store/store.ts'
 
 export interface StoreOption {
   config?: string
