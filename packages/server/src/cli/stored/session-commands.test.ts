@@ -5,12 +5,12 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { after, before, beforeEach, describe, it, mock } from 'node:test'
 
-import { createLog } from '../log.ts'
-import { Boxes } from '../seal/boxes.ts'
-import { testKeys } from '../oidc/harness.test-support.ts'
-import { sessionKey, sessionName, type SessionRow } from '../session/session-row.ts'
-import { Sessions } from '../session/sessions.ts'
-import { openStore } from '../store/open-store.ts'
+import { createLog } from '../../log.ts'
+import { Boxes } from '../../seal/boxes.ts'
+import { testKeys } from '../../oidc/harness.test-support.ts'
+import { sessionKey, sessionName, type SessionRow } from '../../session/session-row.ts'
+import { Sessions } from '../../session/sessions.ts'
+import { openStore } from '../../store/open-store.ts'
 import { revokeSessions } from './session-commands.ts'
 
 describe('relay session revoke', () => {
