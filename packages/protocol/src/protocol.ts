@@ -1,4 +1,4 @@
-// What both ends share. The only file of this package that others import.
+// Everything that both ends share. The only file of this package that others import.
 
 export * from './control/control.ts'
 export * from './control/control-channel.ts'

@@ -1,9 +1,10 @@
-// What an installed command asks before anything of it is loaded: is this Node.js new enough? In JavaScript of 2009, which
-// every Node.js reads, so that an old one gets a sentence and no syntax error. `npm run build` puts it beside each command.
+// Checks that this Node.js is new enough, before an installed command loads anything else. Written in JavaScript of
+// 2009, which every Node.js reads, so that an old one prints a sentence and not a syntax error. `npm run build` puts it
+// beside each command.
 'use strict'
 
 /**
- * Ends the process with one sentence and exit code 2 where this Node.js is too old.
+ * Ends the process with one sentence and exit code 2 if this Node.js is too old.
  * @param {string} command as it was typed
  * @param {string} range of `engines` in package.json: `>=22.15`
  */

@@ -1,14 +1,15 @@
-// What whoever starts a relay or an agent is told when flags, environment or the configuration file cannot be used:
-// everything at once. It imports nothing, because a command that only reads its flags loads nothing else of ours.
+// The error for unusable flags, environment or configuration file: it has all problems at once, for the person who
+// starts a relay or an agent. It imports nothing, because a command that only reads its flags loads nothing else of
+// ours.
 
-/** One thing wrong: where it stands, and what to write instead. */
+/** One problem: its place, and what to write instead. */
 export interface ConfigProblem {
   /** e.g. `edges[0].routes[1].policy.on_http_request[0]`, `--label`, `SALLYPORT_SERVER`, or a file name. */
   path: string
   message: string
 }
 
-/** Everything that is wrong, reported together. The process exits with 2. */
+/** All problems, reported together. The process exits with 2. */
 export class ConfigError extends Error {
   readonly problems: readonly ConfigProblem[]
 

@@ -3,7 +3,7 @@
 
 import type { ConfigPath, FoundProblem } from './found-problem.ts'
 
-// `$${` stands for a plain `${`.
+// `$${` means a plain `${`.
 const PLACEHOLDER = /\$\$\{|\$\{([^}:]*)(?::([^}]*))?(\})?/g
 
 const POLICY_PLACEHOLDER = /\$\{([A-Z_][A-Z0-9_]*)(?::([^}]*))?\}/g

@@ -1,6 +1,6 @@
-// What is wrong with something that was written, and where. Pure.
+// A problem with a configured value, and its place. Pure.
 
-/** Where a value stands in the file. */
+/** The place of a value in the file. */
 export type ConfigPath = readonly PropertyKey[]
 
 export interface FoundProblem {
@@ -8,5 +8,5 @@ export interface FoundProblem {
   message: string
 }
 
-/** What was written is not known here, only the number that it was read as: YamlFile adds it. */
+/** The text in the file is not known here, only the number that it was read as: YamlFile adds it. */
 export const WANTS_QUOTES = 'must be text; write it in quotes'

@@ -39,7 +39,7 @@ export class YamlFile {
     this.#lines = lines
   }
 
-  /** Puts the path into words and adds the line where it is. */
+  /** Puts the path into words and adds its line. */
   located({ path, message }: FoundProblem): ConfigProblem {
     const { offset, written } = this.#find(path)
     // As it is written in the file, to the last digit: 007 and 0x7 are read as the number 7, and a long number is cut short.
@@ -48,7 +48,9 @@ export class YamlFile {
     return { path: formatPath(path) || this.#source, message: `${whole}${place}` }
   }
 
-  /** Where a value is: `policy.yaml:7:15`, from line and column 1. If it is missing, the nearest place around it. */
+  /**
+   * The place of a value: `policy.yaml:7:15`, from line and column 1. For a missing value, the nearest place around it.
+   */
   placeOf(path: ConfigPath): string {
     const { offset } = this.#find(path)
     if (offset === undefined) return this.#source
@@ -57,8 +59,8 @@ export class YamlFile {
   }
 
   /**
-   * Where the key or the list entry begins; if it is missing, the nearest one around it. And what is written there, if
-   * that is a plain scalar.
+   * The start of the key or the list entry; for a missing one, of the nearest around it. And the text there, if that is
+   * a plain scalar.
    */
   #find(path: ConfigPath): { offset: number | undefined; written: string | undefined } {
     let node = this.#root
@@ -86,14 +88,17 @@ export class YamlFile {
   }
 }
 
-/** After what the parser cannot make sense of, most of what it finds has the same cause: it is told alone. */
+/** Most problems after the first text that the parser cannot read have the same cause: only the first is reported. */
 function faultsIn({ errors, warnings }: Document): YAMLError[] {
   const first = errors.find(isUnclosed) ?? errors.find(({ code }) => code !== 'DUPLICATE_KEY')
-  // A warning (an unknown tag, for instance) means that a value is not what was written.
+  // A warning (an unknown tag, for instance) means that a value differs from the text in the file.
   return first ? [first] : [...errors, ...warnings]
 }
 
-/** Of `[` or `{`, the innermost first. Whatever follows is read as if it were inside, and found wrong before. */
+/**
+ * Of `[` or `{`, the innermost first. The parser reads the text after it as if it were inside, and finds it wrong
+ * first.
+ */
 function isUnclosed({ code, message }: YAMLError): boolean {
   return (code === 'BAD_INDENT' || code === 'MISSING_CHAR') && message.startsWith('Flow ')
 }
@@ -116,7 +121,7 @@ function explain(fault: YAMLError, document: Document, lines: LineCounter): stri
   return `line ${line}: ${PLAINER[fault.code] ?? fault.message}`
 }
 
-/** Where the words of the parser are for those who know how YAML is made. */
+/** Plain words for messages of the parser that only readers of the YAML specification understand. */
 const PLAINER: Partial<Record<YAMLError['code'], string>> = {
   BLOCK_AS_IMPLICIT_KEY:
     'a second ": " in one line, or a line below that is indented too far; put a value with ": " in it in quotes',

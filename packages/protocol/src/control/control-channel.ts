@@ -1,7 +1,7 @@
 // The control stream: each message is a 4-byte big-endian length and that many bytes of JSON.
-// Reads as long as its owner lives; a message over the cap, one that does not parse, or one on which its owner throws
-// ends it. Where messages have a budget, a peer that overdraws it waits: what it sends stays in its stream, and by
-// back-pressure at home.
+// Reads as long as its owner lives; a message over the cap, a message that does not parse, or an exception of its owner
+// ends it. If messages have a budget, a peer that overdraws it waits: its messages stay in the stream, and
+// back-pressure stops it.
 
 import type { Duplex } from 'node:stream'
 
@@ -17,9 +17,9 @@ const UNSENT_MAX_BYTES = 1024 * 1024
 
 export interface ControlChannelOptions {
   onMessage: (message: ControlMessage) => void
-  /** Called once, when the stream ends or breaks its rules; undefined means the peer ended it in order. */
+  /** Called once, when the stream ends or breaks its rules; undefined means that the peer ended it in order. */
   onEnd: (error?: ProtocolError) => void
-  /** What the peer may send; as much as it likes by default. */
+  /** How much the peer may send; unlimited by default. */
   rate?: MessageRate
   /** Called once, when the peer has to wait for the first time. */
   onOverdrawn?: () => void

@@ -1,7 +1,7 @@
 // The control messages: one closed union, one schema. Both ends parse what they receive with it, because
 // neither trusts the other. Unknown fields are ignored (a newer peer may send them); unknown message types
-// are ignored unless they say `critical: true`. Text loses its control characters here, where it enters: much of it is for
-// people, in a log or on a terminal. Layout on the wire: docs/protocol.md.
+// are ignored unless they say `critical: true`. Control characters are removed from texts here, on arrival: many of
+// them are for people, in a log or on a terminal. Layout on the wire: docs/protocol.md.
 
 import { z } from 'zod'
 
@@ -12,14 +12,14 @@ import { withoutControls } from '../process/printable.ts'
 export const PROTOCOL_VERSION = 1
 /** WebSocket subprotocol (RFC 6455 1.9). */
 export const SUBPROTOCOL = 'sallyport.v1'
-/** Where agents connect, below `public_url`. */
+/** The path at which agents connect, below `public_url`. */
 export const AGENT_PATH = '/.sallyport/agent'
 
 export const CONTROL_MESSAGE_MAX_BYTES = 64 * 1024
-/** Of a policy that comes with `bind`, as JSON: it has to leave room for the rest of the message. */
+/** The limit of a policy in `bind`, as JSON: it leaves room for the rest of the message. */
 export const POLICY_MAX_BYTES = 48 * 1024
 const LABELS_MAX = 32
-/** Of `edges` in `bound`: what fits beside its endpoints, and on a screen. */
+/** The limit of `edges` in `bound`: so many fit beside its endpoints, and on a screen. */
 export const BOUND_EDGES_MAX = 8
 export const VISITORS_LINES_MAX = 4
 export const VISITORS_MAX_CHARS = 300
@@ -38,7 +38,7 @@ const hello = z.object({
   capabilities: z.array(text(64)).max(64),
   agent_version: text(64),
   os: text(128),
-  /** What the agent's machine calls itself; agents of before did not say. */
+  /** The name of the agent's machine; older agents do not send it. */
   machine: text(255).optional(),
 })
 
@@ -59,17 +59,17 @@ const bind = z
     type: z.literal('bind'),
     tunnel_id: tunnelId,
     labels: labelPairs.optional(),
-    /** An endpoint of its own: `https://name.example.com`, the host alone, or empty where the relay is to choose one. */
+    /** An endpoint of its own: `https://name.example.com`, the host alone, or empty to let the relay choose one. */
     url: text(2048).optional(),
-    /** For people: where the agent sends what arrives. The relay never acts on it. */
+    /** For people: the address that the agent forwards to. The relay never acts on it. */
     forwards_to: text(2048),
-    /** What the app gets as Host: the visitor's (`preserve`), the upstream's (`rewrite`), or this value. */
+    /** The app's Host: the visitor's (`preserve`), the upstream's (`rewrite`), or this value. */
     host_header: text(255).default('preserve'),
     upstream_protocol: z.enum(['http1', 'http2']).default('http1'),
     weight: z.int().min(0).max(10_000).default(1),
     /** Whether other agents of this authtoken may serve the same endpoint. */
     pooling: z.boolean().default(false),
-    /** What happens to requests at the endpoint, as a route of relay.yml has it. The relay parses it. */
+    /** The policy of the endpoint, in the form of a route's in relay.yml. The relay parses it. */
     policy: z.unknown().optional(),
     metadata: text(4096).optional(),
   })
@@ -80,9 +80,11 @@ const bound = z.object({
   tunnel_id: tunnelId,
   /** Public URLs that lead to this tunnel, for people. */
   endpoints: z.array(text(2048)).max(256),
-  /** What to register at the identity provider, where the endpoint's policy asks visitors to sign in. */
+  /** The URI to register at the identity provider, if the endpoint's policy asks visitors to sign in. */
   redirect_uri: text(2048).optional(),
-  /** The first edges that lead to this tunnel, and who may visit there, for people. An older relay says nothing of them. */
+  /**
+   * The first edges that lead to this tunnel, and who may visit there, for people. An older relay does not send them.
+   */
   edges: z
     .array(
       z.object({
@@ -100,7 +102,7 @@ const refused = z.object({
   code: text(64),
   reason: text(1024),
   retryable: z.boolean(),
-  /** Everything that is wrong with a policy, each at its path, for example `["on_http_request", 0, "actions"]`. */
+  /** All problems of a policy, each with its path, for example `["on_http_request", 0, "actions"]`. */
   problems: z
     .array(
       z.object({
@@ -114,14 +116,14 @@ const refused = z.object({
 
 const unbind = z.object({ type: z.literal('unbind'), tunnel_id: tunnelId })
 const unbound = z.object({ type: z.literal('unbound'), tunnel_id: tunnelId })
-/** The relay goes away: connect elsewhere, keep serving what runs. */
+/** The relay is stopping: connect elsewhere, but keep serving open streams. */
 const drain = z.object({ type: z.literal('drain'), deadline_ms: z.int().min(0) })
-/** What the agent's own check says of its app. Until one comes, a tunnel counts as healthy. */
+/** The result of the agent's own check of its app. Before the first, a tunnel counts as healthy. */
 const health = z.object({
   type: z.literal('health'),
   tunnel_id: tunnelId,
   healthy: z.boolean(),
-  /** For people: what the last check found. */
+  /** For people: the reason that the last check found. */
   detail: text(255).default(''),
 })
 const notice = z.object({ type: z.literal('notice'), level: z.enum(['info', 'warn']), text: text(1024) })
@@ -140,7 +142,7 @@ const controlMessage = z.discriminatedUnion('type', [
 ])
 
 export type ControlMessage = z.infer<typeof controlMessage>
-/** What may be left out when sending, because the schema has a default for it. */
+/** Fields that may be left out when sending, because the schema has a default for them. */
 export type ControlMessageInput = z.input<typeof controlMessage>
 export type Hello = z.infer<typeof hello>
 export type Welcome = z.infer<typeof welcome>
@@ -148,7 +150,7 @@ export type Bind = z.infer<typeof bind>
 export type Refused = z.infer<typeof refused>
 /** An edge that leads to a tunnel, and who may visit there. */
 export type BoundEdge = NonNullable<z.infer<typeof bound>['edges']>[number]
-/** One thing that is wrong with a policy. */
+/** One problem of a policy. */
 export type BindProblem = NonNullable<Refused['problems']>[number]
 export type Health = z.infer<typeof health>
 

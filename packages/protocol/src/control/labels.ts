@@ -1,5 +1,5 @@
-// Labels: what an agent says about a tunnel, and what a backend selects by.
-// Pure: no I/O, no clock. Comparison is whole and case-sensitive, on both sides of the wire.
+// Labels: an agent gives them to a tunnel, and a backend selects by them. Pure: no I/O, no clock. Comparison is whole
+// and case-sensitive, on both sides of the wire.
 
 /** Key → value. A Map, so that a label named `__proto__` is a label like any other. */
 export type Labels = ReadonlyMap<string, string>
@@ -7,8 +7,8 @@ export type Labels = ReadonlyMap<string, string>
 export const LABEL_MAX_CHARS = 255
 
 /**
- * Reads one `key=value` as typed behind `--label`. The value may contain `=`; neither part may be empty.
- * @returns the pair, or a sentence that says what is wrong
+ * Reads one `key=value` as typed after `--label`. The value may contain `=`; neither part may be empty.
+ * @returns the pair, or a sentence with the problem
  */
 export function parseLabel(text: string): { key: string; value: string } | { problem: string } {
   const equals = text.indexOf('=')
@@ -21,7 +21,7 @@ export function parseLabel(text: string): { key: string; value: string } | { pro
   return problem ? { problem } : { key, value }
 }
 
-/** Says what is wrong with one label, or undefined where nothing is. */
+/** The problem of one label, or undefined if it has none. */
 export function labelProblem(key: string, value: string): string | undefined {
   if (key === '' || value === '') return 'A label needs a key and a value, for example edge=edg_docs.'
   if (key.length > LABEL_MAX_CHARS || value.length > LABEL_MAX_CHARS) {
@@ -35,7 +35,7 @@ export function labelProblem(key: string, value: string): string | undefined {
   return undefined
 }
 
-/** Whether a tunnel with `labels` is meant by `selector`: it carries all of the selector's labels, and may carry more. */
+/** Whether `selector` matches a tunnel with `labels`: it has all of the selector's labels, and may have more. */
 export function matchesSelector(selector: Labels, labels: Labels): boolean {
   for (const [key, value] of selector) {
     if (labels.get(key) !== value) return false

@@ -1,4 +1,4 @@
-// How many messages a peer may send: so many at once, and so many a second in the long run. Takes the clock as an argument.
+// How many messages a peer may send: a burst, and a rate per second in the long run. Takes the clock as an argument.
 
 export interface MessageRate {
   atOnce: number

@@ -25,7 +25,7 @@ const OUTCOMES = {
   limit_reached: { closeCode: 4005, retryable: true },
   /** The relay is going away; connect elsewhere or later. */
   draining: { closeCode: 4006, retryable: true },
-  /** The peer said nothing for too long. */
+  /** The peer was silent for too long. */
   silent: { closeCode: 4007, retryable: true },
   /** The connection ended under us. */
   connection_lost: { closeCode: 1006, retryable: true },
@@ -35,7 +35,7 @@ const OUTCOMES = {
   session_closed: { closeCode: 1000, retryable: true },
   /** A memory bound was reached and this stream was sacrificed. */
   buffer_exhausted: { closeCode: 1000, retryable: true },
-  /** Something of ours failed. */
+  /** A fault on this side. */
   internal: { closeCode: 1011, retryable: true },
 } as const satisfies Record<string, Outcome>
 
@@ -47,7 +47,7 @@ export class ProtocolError extends Error {
 
   /**
    * @param code which row of the table
-   * @param detail one sentence for logs and, where the peer shows it, for people; no secrets
+   * @param detail one sentence for logs and, if the peer shows it, for people; no secrets
    */
   constructor(code: ProtocolErrorCode, detail?: string, options?: ErrorOptions) {
     super(detail ?? code.replaceAll('_', ' '), options)

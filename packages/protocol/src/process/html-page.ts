@@ -9,13 +9,13 @@ export const PAGE_COLOURS = `
 export interface HtmlPage {
   /** Plain text; also the heading. */
   title: string
-  /** Plain text: whose page it is. Tabs and histories show it behind the title. */
+  /** Plain text: the site's name. Tabs and histories show it after the title. */
   site?: string
   style: string
   /** HTML that is already safe: built from literals and escapeHtml. So is `head`. */
   body: string
   head?: string
-  /** What stands above the heading; as safe as `body`. */
+  /** The HTML above the heading; as safe as `body`. */
   above?: string
   /** BCP 47. */
   lang?: string

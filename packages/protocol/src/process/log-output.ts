@@ -1,6 +1,6 @@
-// Where the lines of a log go: standard output or standard error of this process, whatever stands behind it. What is behind
-// it must not matter to anybody else: a full disk, a reader that stands still and one that is gone cost lines, which are
-// counted, and neither memory without bound, nor a thread, nor the process.
+// Writes the lines of a log to standard output or standard error, whatever that is connected to. A full disk, or a
+// reader that has stalled or gone, must cost only lines, which are counted: no unbounded memory, no thread, and not the
+// process.
 //
 //   idle ──lines──▶ writing ──written──▶ idle
 //                    │    └──no room (EAGAIN)──▶ waiting ──▶ writing again from where it stopped
@@ -11,24 +11,24 @@ import { isatty } from 'node:tty'
 
 const HELD_MAX_CHARS = 4 * 1024 * 1024 // some seconds of a busy relay
 const PIECE_BYTES = 64 * 1024
-// A pipe cannot be asked when there is room again. It holds 64 KiB: with 100 ms each time no more than 640 KB/s would get
-// through, however fast the reader. So the pause begins short, and doubles while there is none.
+// A pipe does not say when it has room again. It holds 64 KiB: with a pause of 100 ms no more than 640 KB/s would get
+// through, however fast the reader. So the pause begins short, and doubles while the pipe is full.
 const FULL_PAUSE_MS = { first: 1, longest: 100 }
 const ERROR_PAUSE_MS = 1000 // a disk that is full stays so for a while
 const LAST_TRY_MS = 100 // at the end of the process, for a reader that is only slow
 const LAST_PAUSE_MS = 5
 const LINE_FEED = 0x0a
-/** What JSON leaves as it is and a terminal obeys: C1 controls, and what ends or reorders a line. */
+/** Characters that JSON leaves unescaped and a terminal obeys: C1 controls, and those that end or reorder a line. */
 const HOSTILE = /[\u0080-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
 
 export interface LogOutputOptions {
-  /** How much is gathered before it is written, in characters, and for how long at most. Nothing by default. */
+  /** How many characters to gather before a write, and for how long at most. None by default. */
   gather?: { chars: number; ms: number }
-  /** What is written at once, in whole lines: what a pipe takes as a whole, where several processes write. */
+  /** The size of one write, in whole lines: a pipe that several processes write to takes so much as a whole. */
   pieceBytes?: number
-  /** Hears how many lines are missing, once there is room again. */
+  /** Called with the number of lost lines, once there is room again. */
   onDropped?: (lines: number) => void
-  /** What a test shortens. */
+  /** A test shortens this. */
   heldMaxChars?: number
   errorPauseMs?: number
 }
@@ -37,7 +37,7 @@ export interface LogOutputOptions {
 interface Piece {
   bytes: Buffer
   written: number
-  /** Where its first line begins: behind the line feed that ends what was torn off before. */
+  /** The start of its first line: after the line feed that ends a line torn off before. */
   start: number
 }
 
@@ -55,9 +55,9 @@ export class LogOutput {
   #pause: NodeJS.Timeout | undefined
   #fullPauseMs = FULL_PAUSE_MS.first
   #gathering: NodeJS.Timeout | undefined
-  /** The last line that was written is half a line. */
+  /** The last line was written only in part. */
   #isTorn = false
-  /** Of the dropped ones. */
+  /** Dropped lines not reported yet. */
   #untold = 0
   #onIdle: (() => void)[] = []
 
@@ -125,15 +125,15 @@ export class LogOutput {
       this.#piece = undefined
       this.#isTorn = false
       this.#tell()
-      // Not at once: what has come meanwhile may be a few lines, and a write costs the same for a hundred.
+      // Not at once: only a few lines may have come meanwhile, and a write costs the same for a hundred.
       this.#writeWhenEnough()
     })
   }
 
-  /** The process ends and waits for nothing: what does not go out at once is lost. */
+  /** The process ends and waits for nothing: lines that cannot be written at once are lost. */
   #writeLast(): void {
     const until = performance.now() + LAST_TRY_MS
-    // One that a thread is writing will be written, or not; it cannot be asked.
+    // A piece that a thread is writing will be written, or not; the thread cannot be asked.
     let piece = this.#isWriting ? this.#nextPiece() : (this.#piece ?? this.#nextPiece())
     while (piece && performance.now() < until) {
       try {
@@ -160,7 +160,7 @@ export class LogOutput {
   #nextPiece(): Piece | undefined {
     let lines = firstWithin(this.#pieceBytes, this.#lines, (line) => line.length)
     if (lines.length === 0) return undefined
-    // What was torn off must not become the front of the next line.
+    // A torn-off line must not become the front of the next one.
     const front = this.#isTorn ? '\n' : ''
     let text = lines.join('')
     let bytes = Buffer.from(front + text)
@@ -191,7 +191,7 @@ export class LogOutput {
     this.#untold += lines
   }
 
-  /** Once there is room again, or a reader that is too slow for ever would have it told with every piece. */
+  /** Only once there is room again, or a reader that is always too slow would get this line with every piece. */
   #tell(): void {
     if (this.#untold === 0 || this.#heldChars > this.#heldMaxChars / 2) return
     const lines = this.#untold
@@ -200,22 +200,22 @@ export class LogOutput {
   }
 }
 
-/** Writing must fail where it would have to wait: a thread that waits in write() for ever also keeps the process from ending. */
+/** A write must fail instead of waiting: a thread that waits in write() for ever also keeps the process from ending. */
 function openWithoutWaiting(fd: 1 | 2): number {
   if (isatty(fd)) {
     try {
-      // One of its own: the terminal's other users expect to wait. Ctrl+S stops a terminal.
+      // Opened anew: the terminal's other users expect writes to wait. Ctrl+S stops a terminal.
       return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
     } catch {
-      return fd // no Linux, or somebody else's terminal
+      return fd // not Linux, or another user's terminal
     }
   }
-  // Node puts a pipe or socket into that mode when it makes its stream, which happens when it is first asked for.
+  // Node puts a pipe or socket into that mode when it makes its stream, on the first access.
   void (fd === 1 ? process.stdout : process.stderr).writable
   return fd
 }
 
-/** The first lines that are together no longer than that, and one at least where there is one. */
+/** The first lines that together are no longer than that, but at least one if there is any. */
 function firstWithin(longest: number, lines: readonly string[], lengthOf: (line: string) => number): string[] {
   let count = 0
   let length = 0

@@ -1,4 +1,4 @@
-// A value that must never be printed, at either end. Whoever needs it says so with `reveal()`.
+// A value that must never be printed, at either end. Code that needs the text calls `reveal()`.
 
 import { inspect } from 'node:util'
 

@@ -6,11 +6,11 @@ import { runInNewContext } from 'node:vm'
 
 // Both halves of it. Beyond this nothing gets faster: 500 visitors at once cost the same as with four times as much.
 const YOUNG_GENERATION_BYTES = 2 * 16 * 1024 * 1024
-// What a relay with few agents does not have in its old generation, whatever its visitors do: that is 12 MB, and V8 collects
-// it before it is four times that.
+// A relay with few agents never has so much in its old generation, whatever its visitors do: it has 12 MB, and V8
+// collects before four times that.
 const LARGE_OLD_GENERATION_BYTES = 56 * 1024 * 1024
-// What buffers outside the heap may grow or shrink by between two looks without bulk transfers, and how many such looks
-// in a row say that there are none.
+// Without bulk transfers, buffers outside the heap grow or shrink by no more than this between two looks; so many such
+// looks in a row mean that no bulk transfer is under way.
 const BULK_BYTES = 8 * 1024 * 1024
 const QUIET_LOOKS = 10
 const GROWING_PERCENT = 300
@@ -36,43 +36,43 @@ export function tuneForLoading(): void {
 }
 
 /**
- * For the work, once loading is done: what is hot is compiled well from now on. What loading has left behind is given
- * back: the young generation grows to its full size meanwhile, and V8 would keep it (17 MB; the collection takes 30 ms).
+ * For the work, once loading is done: hot code is optimised from now on. The garbage of loading is given back: the
+ * young generation grows to its full size meanwhile, and V8 would keep it (17 MB; the collection takes 30 ms).
  */
 export function tuneForWork(): void {
   setFlagsFromString('--opt')
   setFlagsFromString('--maglev')
-  // A process that rests for some seconds would give back compiled code and feedback with its garbage, and pay a third
-  // more for each request of the next seconds. The price is garbage that stays until there is work again.
+  // A process that is idle for some seconds would give back compiled code and feedback with its garbage, and each
+  // request of the next seconds would cost a third more. The price: garbage stays until the process works again.
   setFlagsFromString('--memory-reducer-gc-count=0')
   collectGarbage('last-resort')
 }
 
 let gc: ((options: { type: 'major'; flavor: 'regular' | 'last-resort' }) => void) | undefined
 
-/** Collects everything at once: some 30 ms. Only for what V8 cannot know. */
+/** Collects everything at once: some 30 ms. Only for garbage that V8 cannot know of. */
 export function collectGarbage(flavor: 'regular' | 'last-resort' = 'regular'): void {
   if (!gc) {
     setFlagsFromString('--expose-gc')
-    gc = runInNewContext('gc') as NonNullable<typeof gc> // what the flag exposes
+    gc = runInNewContext('gc') as NonNullable<typeof gc> // the flag exposes it
   }
   gc({ type: 'major', flavor })
 }
 
 /**
- * For a process that very many may turn to at once. A look costs some microseconds. To be told of each collection instead
- * (a PerformanceObserver) makes V8 collect everything ten times a second during downloads, which take a fifth longer.
+ * For a process to which very many agents may connect at once. A look costs some microseconds. A PerformanceObserver
+ * that reports each collection would instead make V8 collect everything ten times a second during downloads, which then
+ * take a fifth longer.
  *
  * The young generation doubles whenever more has survived in it than it holds, up to 128 MiB, and is never given back
- * while there is work: a thousand agents that come at once are enough. Its limit can be set by a flag of the command line
- * only; but how much it grows is looked up each time, so that it can be stopped between two collections.
+ * while the process works: a thousand agents that connect at once are enough. Only a flag of the command line can set
+ * its limit; but V8 looks up the growth factor each time, so growth can be stopped between two collections.
  *
- * And where the heap is large by itself, it grows by a fifth between full collections, no longer to four times its live size:
- * what the ping of an idle agent leaves behind lives until the next one, which is long enough to become old. With 5,000 of
- * them that was 170 MB of garbage after nine minutes, and memory that was needed once is not given back. How far it may grow
- * is settled by each collection for the time until the next, so one is made here: the one before it saw a heap that was small
- * yet, or buffers. Not while there are bulk transfers, though, which would then cost three times as much: their buffers come and
- * go by megabytes.
+ * If the heap itself is large, it grows by a fifth between full collections, no longer to four times its live size: the
+ * garbage of an idle agent's ping lives until the next ping, long enough to become old. With 5,000 agents that was 170
+ * MB of garbage after nine minutes, and memory that was needed once is not given back. Each collection decides how far
+ * the heap may grow until the next one, so this starts one: the previous one saw a small heap, or buffers. But not
+ * during bulk transfers, which would then cost three times as much: their buffers come and go by megabytes.
  */
 export function holdHeap(): void {
   let isHeld = false
@@ -101,7 +101,7 @@ export function holdHeap(): void {
   }, LOOK_MS).unref()
 }
 
-/** Bytes of the young generation, and those that are in use in the old one. */
+/** Bytes of the young generation, and used bytes of the old one. */
 function generations(): { young: number; old: number } {
   let [young, old] = [0, 0]
   for (const { space_name: name, space_size: size, space_used_size: used } of getHeapSpaceStatistics()) {

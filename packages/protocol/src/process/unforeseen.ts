@@ -1,24 +1,24 @@
-// How a command ends where something happens that nobody has foreseen: with one line, never with a stack, which tells a
-// person nothing. It imports nothing of ours, so that it is there before anything else can fail.
+// How a command ends after an unforeseen error: with one line, never with a stack, which tells a person nothing. It
+// imports nothing of ours, so that it is loaded before anything else can fail.
 
 import { writeSync } from 'node:fs'
 
 const STDERR_FD = 2
 const FAILED = 1
 
-/** One line: what happened, and for whoever mends it, where. */
+/** One line: the error, and for a developer its place in the code. */
 export function explainUnforeseen(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown)
-  // Of the system: `ENOSPC: no space left on device, write`. It is no fault of ours.
+  // From the system: `ENOSPC: no space left on device, write`. Not a fault of ours.
   if ('syscall' in thrown) return thrown.message
   const place = /\(?(?:file:\/\/)?([^\s()]+:\d+):\d+\)?$/.exec(thrown.stack?.split('\n').find(isPlace) ?? '')?.[1]
   return `${thrown.name}: ${thrown.message}${place === undefined ? '' : ` (${place.split('/').slice(-2).join('/')})`}`
 }
 
 /**
- * From here on nothing ends this process with a stack, and who has read enough (`relay session list | head -1`) ends
- * nothing. Output that cannot be written for another reason is a failure.
- * @returns how to leave it to somebody else what an uncaught exception means
+ * From here on nothing ends this process with a stack, and a reader that stops early (`relay session list | head -1`)
+ * is no error. Output that cannot be written for another reason is a failure.
+ * @returns a function that leaves uncaught exceptions to other code
  */
 export function endWithOneLine(command: string): () => void {
   const onUncaught = (thrown: unknown): void => {

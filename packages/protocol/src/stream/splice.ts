@@ -1,4 +1,4 @@
-// Joins two byte streams until both have said everything: back-pressure both ways, half-close kept.
+// Joins two byte streams until both have ended: back-pressure both ways, half-close kept.
 // Bytes are moved, never looked at. Both streams must allow half-open ends.
 
 import { Socket } from 'node:net'
@@ -39,25 +39,25 @@ function join(
   const onDrain = (): void => void from.resume()
   const onClosed = (): void => {
     to.off('drain', onDrain)
-    // A stream of HTTP/2 may end both ways by itself: then `to` has not ended, and nobody takes what it still says.
+    // A stream of HTTP/2 may end both ways by itself: then `to` has not ended, and nothing reads its remaining bytes.
     const complete = from.readableEnded && from.writableFinished && to.readableEnded
     if (!complete) cutTo(to)
     onClose()
   }
-  // The reason of a break is with the stream's owner; here it only has to end the other side, on 'close'.
+  // The stream's owner has the reason of a break; here the break only has to end the other side, on 'close'.
   from.on('error', () => {})
   if (from.destroyed) {
     cutTo(to)
     queueMicrotask(onClose)
     return
   }
-  // A stream may have ended while its header was read: then 'end' has been and does not come again.
+  // A stream may have ended while its header was read: then 'end' has been emitted and does not come again.
   if (from.readableEnded) to.end()
   from.on('data', (chunk: Buffer) => {
     count(chunk.length)
     if (!to.write(chunk)) from.pause()
   })
-  // A listener alone does not wake a stream that its last owner has paused, so that nothing got lost on the way here.
+  // Its last owner has paused the stream so that no byte gets lost; a listener alone does not resume it.
   from.resume()
   from.on('end', () => to.end())
   from.on('close', onClosed)
@@ -66,7 +66,7 @@ function join(
 
 /** Ends a stream so that its peer cannot take it for complete: on TCP, destroy() alone would send a clean FIN. */
 function cut(stream: Duplex): void {
-  // Only a TCP socket has a remote family and no cipher; pipes and TLS have no reset, and TLS tells a cut by itself.
+  // Only a TCP socket has a remote family and no cipher; pipes and TLS have no reset, and TLS itself shows a cut.
   const isTcp = stream instanceof Socket && stream.remoteFamily !== undefined && !('encrypted' in stream)
   if (!isTcp || stream.destroyed) return void stream.destroy()
   // libuv resets no socket while it sends a FIN (EINVAL), and Node then never closes it: a turn later it does both.

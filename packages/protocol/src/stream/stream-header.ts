@@ -13,13 +13,13 @@ const REASON_MAX_BYTES = 255
 
 const PROTOCOLS = { http1: 1, http2: 2 } as const
 
-/** What the relay speaks on the stream after the header. */
+/** The relay's protocol on the stream after the header. */
 export type StreamProtocol = keyof typeof PROTOCOLS
 
 export interface StreamHeader {
   /** The tunnel inside this session, as the agent numbered it in `bind`. */
   tunnelId: number
-  /** The visitor's address, for the agent's log; it never decides where the agent dials. */
+  /** The visitor's address, for the agent's log; it never decides which address the agent dials. */
   visitor: string
   protocol: StreamProtocol
 }
@@ -38,7 +38,7 @@ export type RefusalCode = keyof typeof REFUSALS
 
 export type StreamReply = { ok: true } | { ok: false; code: RefusalCode; reason: string }
 
-/** One byte: the upstream connection stands, everything after it is the upstream's own. */
+/** One byte: the upstream is connected, everything after it is the upstream's own. */
 export const REPLY_OK = Buffer.from([0])
 
 /** Encodes a stream header; at most 9 + 255 bytes. A longer visitor address is cut. */
@@ -57,7 +57,7 @@ export function encodeStreamHeader({ tunnelId, visitor, protocol }: StreamHeader
 /**
  * Decodes a header from the front of `bytes`.
  * @returns the header and its length, or undefined while more bytes are needed
- * @throws ProtocolError `mux_violation` where the bytes can never become a header
+ * @throws ProtocolError `mux_violation` if the bytes can never become a header
  */
 export function decodeStreamHeader(bytes: Buffer): { header: StreamHeader; length: number } | undefined {
   if (bytes.length < 4) return undefined
@@ -97,7 +97,7 @@ export function decodeStreamReply(bytes: Buffer): { reply: StreamReply; length: 
 }
 
 /**
- * Reads the header from a fresh stream and gives back what came behind it.
+ * Reads the header from a fresh stream and puts the bytes after it back.
  * The wait is bounded by the caller: with `signal`, or by destroying the stream.
  * @throws ProtocolError `mux_violation` for garbage, `connection_lost` when the stream ends first;
  *   the signal's reason when it aborts. The caller destroys the stream then.

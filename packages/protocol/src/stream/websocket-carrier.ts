@@ -8,7 +8,7 @@ import type { WebSocket } from 'ws'
 
 import type { Carrier } from '../yamux/carrier.ts'
 
-// Public in ws (its JSDoc says so) and missing in its types: frames a message, masking it in place where it may.
+// Public in ws (its JSDoc says so) and missing in its types: frames a message, masking it in place if allowed.
 const { Sender } = ws as unknown as { Sender: { frame(data: Buffer, options: object): [Buffer, Buffer?] } }
 const BINARY_MASKED = { fin: true, rsv1: false, opcode: 2, mask: true, readOnly: false } // RFC 6455 5.2
 const EMPTY = Buffer.alloc(0)
@@ -42,10 +42,10 @@ export class WebSocketCarrier implements Carrier {
       this.#closeCode = code
       this.onClose(this.#closeError(code, reason.toString()))
     })
-    socket.resume() // where it was paused until somebody listens
+    socket.resume() // it was paused until a listener exists
   }
 
-  /** Why the connection ended, as a close code; 1006 when it broke. Undefined while it is open. */
+  /** The close code of the ended connection; 1006 if it broke. Undefined while it is open. */
   get closeCode(): number | undefined {
     return this.#closeCode
   }
@@ -61,8 +61,8 @@ export class WebSocketCarrier implements Carrier {
   send(message: Buffer, sent: (error?: Error | null) => void): void {
     const raw = this.#rawSocket
     if (!raw || !this.#masks || this.#socket.readyState !== ws.WebSocket.OPEN) return this.#socket.send(message, sent)
-    // `send` would mask a copy, because it cannot know that the message is ours to change. Nothing else of ws can stand
-    // between the two writes: without compression each of its frames is written at once, too.
+    // `send` would mask a copy, because it cannot know that we allow changes of the message. Nothing else of ws can
+    // come between the two writes: without compression each of its frames is written at once, too.
     const [header, payload] = Sender.frame(message, BINARY_MASKED)
     raw.cork()
     raw.write(header)

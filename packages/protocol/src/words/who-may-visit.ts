@@ -1,12 +1,12 @@
 // The words in which relay and agent say who may visit, so that both say the same. They name people and places, never a
-// secret, and are short whatever the configuration holds. Pure.
+// secret, and are short for any configuration. Pure.
 
 import { withoutControls } from '../process/printable.ts'
 
 const NAMED = 4
 const NAME_MAX_CHARS = 64
 
-/** People, by what their provider says of them; as `allow` and `deny` of an `openid-connect`. */
+/** People, by the claims of their provider; as `allow` and `deny` of an `openid-connect`. */
 export interface NamedPeople {
   emails?: readonly string[] | undefined
   domains?: readonly string[] | undefined
@@ -17,7 +17,7 @@ export interface NamedPeople {
 
 /** One provider at which visitors may sign in. */
 export interface SignInWay {
-  /** The URL that it calls itself. */
+  /** Its issuer URL. */
   issuer: string
   allow?: NamedPeople | undefined
   deny?: NamedPeople | undefined
@@ -40,7 +40,7 @@ function wayWords({ issuer, allow = {}, deny = {} }: SignInWay): string {
 
 export const PASSWORD_WORDS = 'a user and password'
 
-/** For example `from 10.0.0.0/8, not from 10.1.0.0/16`; empty where all addresses may come. */
+/** For example `from 10.0.0.0/8, not from 10.1.0.0/16`; empty if all addresses may. */
 export function addressWords(allow: readonly string[] = [], deny: readonly string[] = []): string {
   const said = [
     ...(allow.length > 0 ? [`from ${listed(allow)}`] : []),
@@ -49,12 +49,12 @@ export function addressWords(allow: readonly string[] = [], deny: readonly strin
   return said.join(', ')
 }
 
-/** All that is asked of a visitor, in one sentence. @param steps each is asked of everybody */
+/** All conditions for a visitor, in one sentence. @param steps everybody must satisfy each */
 export function whoMayVisit(steps: readonly string[]): string {
   return steps.length === 0 ? 'everybody' : steps.join(', and ')
 }
 
-/** The first few, and how many more there are. */
+/** The first few, and the number of the others. */
 export function listed(words: readonly string[]): string {
   const more = words.length - NAMED
   const shown = words.slice(0, NAMED).map(named).join(', ')

@@ -1,19 +1,19 @@
-// How many received and unread bytes all sessions of a process may hold together, and each of them. The one keeps a
-// thousand sessions at a tenth of theirs from filling the memory, the other one session from taking what all have.
-// Pure: counting only.
+// How many received and unread bytes all sessions of a process may hold together, and how many each. The first limit
+// keeps a thousand sessions, each at a tenth of its own, from filling the memory; the second keeps one session from
+// taking the share of all. Pure: counting only.
 
 const MIB = 1024 * 1024
 
-// Bytes that wait lie beside the heap; its limit is what tells of the memory of machine or container (Node.js sets it to
-// half of that, 4 GiB at most), or what an operator has set. So this is an eighth of the memory, 1 GiB at most.
+// Waiting bytes are outside the heap; but the heap limit reflects the memory of machine or container (Node.js sets it
+// to half of that, 4 GiB at most), or the operator's setting. So this is an eighth of the memory, 1 GiB at most.
 const SHARE_OF_HEAP_LIMIT = 1 / 4
 const SESSION_SHARE = 1 / 4
 const SESSION_BYTES = { min: 32 * MIB, max: 256 * MIB } // 128 and 1024 streams that are not read at all
 
-/** A session that holds bytes which nobody has read yet. */
+/** A session that holds unread bytes. */
 export interface BufferHolder {
   readonly bufferedBytes: number
-  /** Resets the stream whose reader has stood still longest. False where there is none. */
+  /** Resets the stream whose reader has stalled longest. False if there is none. */
   giveUpOne(): boolean
 }
 
@@ -26,7 +26,7 @@ export class BufferBudget {
   /**
    * @param heapLimit `heap_size_limit` of this process, in bytes
    * @param processes how many of its kind share the machine
-   * @param sessionMaxBytes of each session, where somebody has said so
+   * @param sessionMaxBytes of each session, if configured
    */
   static ofHeap(heapLimit: number, processes = 1, sessionMaxBytes?: number): BufferBudget {
     const maxBytes = Math.floor((heapLimit * SHARE_OF_HEAP_LIMIT) / processes)
@@ -47,7 +47,7 @@ export class BufferBudget {
     this.#usedBytes += bytes
   }
 
-  /** Whether so large a share is used: 0.5 is half of the budget. */
+  /** Whether this share of the budget is used: 0.5 is half. */
   isPast(share: number): boolean {
     return this.#usedBytes > this.maxBytes * share
   }
@@ -60,7 +60,7 @@ export class BufferBudget {
     this.#holders.delete(holder)
   }
 
-  /** Who holds most gives up streams until the rest fits: not who happens to receive in that moment. */
+  /** The session that holds most gives up streams until the rest fits, not the one that happens to receive now. */
   shrink(): void {
     while (this.isPast(1)) {
       let largest: BufferHolder | undefined

@@ -1,6 +1,6 @@
 // Cuts a byte stream into yamux frames. Payloads are handed on as views of the chunk they came in, piece by piece, so
 // no frame is ever collected and no length is believed before its bytes arrive; only a header split across chunks is
-// copied. What a frame means is the session's business.
+// copied. The session interprets the frames.
 
 import { FLAGS_KNOWN, HEADER_BYTES, TYPE_DATA, TYPE_GO_AWAY, readUint32 } from './frame.ts'
 
@@ -15,7 +15,7 @@ export interface FrameSink {
 
 export class FrameReader {
   readonly #sink: FrameSink
-  /** Made when a header first comes in pieces: for an idle session it would be larger than all the rest of this. */
+  /** Made only when a header comes in pieces: in an idle session it would be larger than the rest of the reader. */
   #split: Uint8Array | undefined
   #splitBytes = 0
   #payloadLeft = 0

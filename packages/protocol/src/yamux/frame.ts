@@ -20,13 +20,16 @@ export const GO_AWAY_NORMAL = 0
 export const GO_AWAY_PROTOCOL_ERROR = 1
 export const GO_AWAY_INTERNAL_ERROR = 2
 
-/** What each side may send on a new stream before any credit (spec.md, "Flow Control"). */
+/** How much each side may send on a new stream before any credit (spec.md, "Flow Control"). */
 export const INITIAL_WINDOW_BYTES = 256 * 1024
 
 /** Stream ids, lengths and windows are unsigned 32-bit numbers. */
 export const UINT32_MAX = 0xffff_ffff
 
-/** Writes one header and returns the offset behind it. By hand, since `writeUInt32BE` checks what we know. */
+/**
+ * Writes one header and returns the offset after it. By hand, since `writeUInt32BE` makes checks that are not needed
+ * here.
+ */
 export function writeHeader(
   target: Uint8Array,
   offset: number,

@@ -3,11 +3,11 @@
 
 import { ProtocolError } from '../process/errors.ts'
 
-/** What it needs of its session. */
+/** The session, as far as this needs it. */
 export interface LivenessHost {
   /** Raw bytes seen from the peer so far. */
   bytesRead(): number
-  /** Sends a ping that bears this number. */
+  /** Sends a ping with this number. */
   sendPing(opaque: number): void
   onSilent(): void
 }
@@ -26,7 +26,7 @@ interface Ping {
 const FIRST_PINGS = 5 // one after the other, at once
 // Looks per silence limit: the peer is declared dead at most a sixth late, because two looks may each be late by one.
 const LOOKS_PER_LIMIT = 12
-// Pings that may wait for an answer at once; callers beyond it share the last one.
+// Pings that may wait for an answer at once; further callers share the last one.
 const PINGS_AT_MOST = 16
 
 const NONE: readonly Ping[] = []
@@ -78,7 +78,7 @@ export class Liveness {
     return new Promise((resolve, reject) => (ping.waiting ??= []).push({ resolve, reject }))
   }
 
-  /** The peer answered. An answer to a question nobody asked is ignored, as hashicorp does. */
+  /** The peer answered. An unsolicited answer is ignored, as hashicorp does. */
   answered(opaque: number): void {
     const ping = this.#pings.find((each) => each.opaque === opaque)
     if (!ping) return
@@ -87,7 +87,7 @@ export class Liveness {
     this.#roundTripMs = roundTripMs
     this.#minRoundTripMs = Math.min(this.#minRoundTripMs ?? roundTripMs, roundTripMs)
     for (const { resolve } of ping.waiting ?? []) resolve(roundTripMs)
-    // The first answers meet a peer that is still starting, and windows would believe in a long path.
+    // The first answers come from a peer that is still starting; windows would take the path for a long one.
     if (++this.#answers < FIRST_PINGS && !this.#isStopped) this.#send()
   }
 
@@ -115,7 +115,7 @@ export class Liveness {
     // One question of ours at a time: a second one would only queue behind the first.
     if (this.#pings.length === 0 && now - this.#lastPingAt >= this.#pingIntervalMs) this.#send()
     if (now - this.#heardAt < this.#silenceLimitMs || this.#isSecondLook) return
-    // After a stall of the event loop timers run before sockets are read: the answer may be lying there.
+    // After a stall of the event loop timers run before sockets are read: the answer may be waiting there.
     this.#isSecondLook = true
     setImmediate(() => setImmediate(() => this.#lookAgain()))
   }

@@ -1,5 +1,5 @@
-// Two carriers joined in memory, for tests and the benchmark. A side can be held: it keeps what it is given, as a
-// socket does whose peer reads nothing.
+// Two carriers joined in memory, for tests and the benchmark. A side can be held: it then keeps its messages, like a
+// socket whose peer reads nothing.
 
 import type { Carrier } from './carrier.ts'
 

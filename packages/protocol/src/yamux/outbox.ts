@@ -1,7 +1,7 @@
 // Everything a session has to send, in the order in which it leaves: GoAway, pongs, pings and RST, then flags and
 // credit, then data, where streams take turns. Frames are gathered and leave as one message per turn of the event loop,
-// or as soon as 32 KiB or the data of a dozen streams are there. Streams keep their bytes until the carrier has room: what was handed to a socket can
-// no longer be overtaken, so turns would be worthless.
+// or as soon as 32 KiB or the data of a dozen streams are there. Streams keep their bytes until the carrier has room:
+// nothing can overtake bytes that a socket has taken, so turns would be worthless.
 
 import type { Carrier } from './carrier.ts'
 import {
@@ -20,8 +20,8 @@ import type { YamuxStream } from './stream.ts'
 
 const PAYLOAD_BYTES = 32 * 1024 // of one message, and so of one frame: half of what a socket reads at once, so that few need joining
 const MESSAGE_BYTES = PAYLOAD_BYTES + 8 * 1024 // the payload and the headers of some hundred frames
-// Then the message leaves in the midst of the turn: the other end works on these while this one goes on. With fewer the
-// messages cost more than is won, with more both ends wait for each other (docs/decisions/0012).
+// Then the message leaves in the middle of the turn: the other end works on it while this one continues. With fewer
+// streams the messages cost more than they gain, with more both ends wait for each other (docs/decisions/0012).
 const STREAMS_GATHERED = 12
 const SHARED_TURN_BYTES = 8 * 1024 // of one stream while others wait: a small answer passes ten downloads in 80 KiB
 const CARRIER_ROOM_BYTES = 48 * 1024 // a message is handed over below this, so the carrier holds at most 88 KiB
@@ -31,7 +31,7 @@ const SPARES_AT_MOST = 3 // what a carrier with 88 KiB of room holds; making new
 const PONGS_AT_MOST = 64 // a peer that asks more often in one turn gets no more answers
 const RESETS_AT_MOST = 64 * 1024 // 768 KiB of RST that nobody takes: the peer provokes them and does not read
 
-// Where small messages are built before they get memory of their exact size. Never holds anything between two calls.
+// Small messages are built here before they get memory of their exact size. Holds nothing between two calls.
 const scratch = Buffer.allocUnsafeSlow(MESSAGE_BYTES)
 
 export class Outbox {
@@ -55,7 +55,7 @@ export class Outbox {
     this.#carrier = carrier
   }
 
-  /** Whether a message leaves at the end of this turn: what else there is to say costs no system call. */
+  /** Whether a message leaves at the end of this turn: then further frames cost no system call. */
   get isGathering(): boolean {
     return this.#isScheduled && !this.#isBlocked
   }
@@ -87,7 +87,7 @@ export class Outbox {
     this.#schedule()
   }
 
-  /** The stream has flags or credit to tell. They ride on its data where there is some. */
+  /** The stream has flags or credit to send. They travel with its data if there is any. */
   announce(stream: YamuxStream): void {
     if (this.#isClosed) return
     this.#announcing.add(stream)
@@ -126,7 +126,7 @@ export class Outbox {
         if (sent === MESSAGES_PER_TURN) return this.#schedule()
         this.#sendMessage()
         this.#settleServed()
-        // What a writer does from here on may end the session.
+        // A writer that is called back from here on may end the session.
         if (this.#isClosed) return
       }
     } finally {
@@ -134,7 +134,7 @@ export class Outbox {
     }
   }
 
-  /** Sends what is queued apart from data, whether there is room or not, and nothing afterwards. */
+  /** Sends everything queued except data, even if the carrier has no room, and nothing afterwards. */
   close(): void {
     if (this.#isClosed) return
     this.#ready.clear()

@@ -1,22 +1,21 @@
 // How much a peer may send on one stream. Credit is given for bytes that were read, never for bytes that merely
 // arrived, and in steps of a quarter of a window, so that a busy stream costs one update per 64 KiB. The window follows
-// 2 x delivered rate x minimum round trip: wide on long fat paths, small where a deep queue would only hurt others. Where
-// memory is short the window of a reader who lags behind falls below what every stream begins with: credit cannot be
-// recalled, but it need not be given again.
-// Pure: the clock is passed in.
+// 2 x delivered rate x minimum round trip: wide on long fat paths, small if a deep queue would only hurt others. If
+// memory is short, the window of a slow reader falls below the initial window: credit cannot be recalled, but it need
+// not be given again. Pure: the clock is passed in.
 
 import { INITIAL_WINDOW_BYTES } from './frame.ts'
 
-// On a short path the round trip of a ping says little: two busy event loops take their turns in between, and a window
-// that covers the wire alone leaves them waiting for each other. All of a window may stand in the sockets' buffers,
-// though, where nothing overtakes it: with 2 ms a download on loopback kept others waiting for 6 ms and was no faster.
+// On a short path the round trip of a ping says little: two busy event loops take their turns in between, and with a
+// window that covers only the wire they wait for each other. But a whole window may sit in the sockets' buffers, where
+// nothing overtakes it: with 2 ms a download on loopback delayed others by 6 ms and was no faster.
 const TURNAROUND_MS = 0.5
 
-// What was read and not yet credited is missing on the path. With half a window missing, a round trip carries half a
-// window, twice that is the window again, and it never grows: 3 MB/s over 100 ms, whatever the path could take.
+// Bytes that were read but not yet credited are missing on the path. With half a window missing, a round trip carries
+// half a window, twice that is the window again, and it never grows: 3 MB/s over 100 ms on any path.
 const GRANT_PART = 1 / 4
 
-/** What a slow reader still gets where memory is short: at 64 KiB a second half a second's worth. */
+/** The window of a slow reader if memory is short: half a second's worth at 64 KiB a second. */
 export const SMALLEST_WINDOW_BYTES = 32 * 1024
 
 export class ReceiveWindow {
@@ -25,7 +24,7 @@ export class ReceiveWindow {
   #epochStart: number | undefined
   #epochBytes = 0
 
-  /** What the peer may hold outstanding: credit it has plus bytes nobody has read. */
+  /** The most that the peer may have outstanding: its credit plus unread bytes. */
   get target(): number {
     return this.#target
   }
@@ -45,13 +44,14 @@ export class ReceiveWindow {
   /**
    * Credit to send to the peer now.
    * @param unread bytes that arrived and wait for the reader
-   * @param ceiling the largest window allowed now; below the initial one for those who lag behind, not for the others
+   * @param ceiling the largest window allowed now; below the initial one for slow readers only
    * @param now milliseconds of a monotonic clock
    * @param minRoundTripMs shortest round trip seen; without one the window does not grow
    */
   grant(unread: number, ceiling: number, now: number, minRoundTripMs: number | undefined): number {
     const read = this.#target - this.#credit - unread
-    // Who keeps up has read what has come; with more than half of the window lying here it is the reader who is slow.
+    // A reader that keeps up has read everything that came; if more than half of the window is unread, the reader is
+    // slow.
     const isBehind = unread * 2 > this.#target
     if (isBehind && ceiling < INITIAL_WINDOW_BYTES) this.#target = Math.max(ceiling, Math.floor(this.#target / 2))
     else if (minRoundTripMs !== undefined) this.#tune(read, ceiling, now, minRoundTripMs, isBehind)
@@ -74,7 +74,7 @@ export class ReceiveWindow {
     const next = Math.max(wanted, this.#target / 2)
     const isShort = this.#target < INITIAL_WINDOW_BYTES
     if (!isShort) this.#target = Math.floor(Math.max(INITIAL_WINDOW_BYTES, Math.min(ceiling, next)))
-    // Step by step: where all come back at once, memory would be short again before anybody had seen it.
+    // Step by step: if all windows recovered at once, memory would be short again before that was noticed.
     else if (!isBehind && ceiling >= INITIAL_WINDOW_BYTES) this.#target *= 2
     this.#epochStart = now
     this.#epochBytes = 0

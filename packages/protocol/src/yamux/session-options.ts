@@ -1,4 +1,4 @@
-// What a yamux session can be told, and what it does unless told.
+// The options of a yamux session, and their defaults.
 
 import type { BufferBudget } from './buffer-budget.ts'
 import type { YamuxStream } from './stream.ts'
@@ -12,11 +12,16 @@ export interface YamuxSessionOptions {
   maxStreams?: number
   /** Receive windows grow no further than this. */
   maxWindowBytes?: number
-  /** Received and unread bytes of all streams; beyond it the longest-stalled stream is reset. As the budget says, unless told. */
+  /**
+   * Received and unread bytes of all streams; above it the longest-stalled stream is reset. The budget decides by
+   * default.
+   */
   maxBufferedBytes?: number
-  /** Shared by the sessions of a process: past it, the longest-stalled stream of the session that holds most is reset. */
+  /**
+   * Shared by the sessions of a process: above it, the longest-stalled stream of the session that holds most is reset.
+   */
   budget?: BufferBudget
-  /** When memory is short, a stream whose reader has stood still for this long goes before the session is full. */
+  /** If memory is short, a stream whose reader has stalled for this long is reset before the session is full. */
   stallLimitMs?: number
   pingIntervalMs?: number
   /** Not a single byte from the peer for this long: the session ends as `silent`. */

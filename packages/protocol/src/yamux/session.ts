@@ -1,10 +1,9 @@
 // A yamux session: many streams over one carrier, wire-compatible with
 // https://github.com/hashicorp/yamux/blob/master/spec.md. It routes frames to streams, opens and accepts them, and ends
-// them all together. When something may leave is the outbox's business, which ids are new is that of `stream-ids.ts`, and
-// which stream goes when memory is short is that of `unread-bytes.ts`. The bytes themselves are their stream's.
-//
-// Whatever a peer sends ends in one of three ways: it is served, its stream is reset, or, where the rules of the
-// session itself are broken, GoAway(1) and the end of the session as `mux_violation`. It never throws.
+// them all together. The outbox decides the order of sending, `stream-ids.ts` which ids are new, `unread-bytes.ts`
+// which stream to reset if memory is short. Each stream holds its own bytes.
+// Each input from a peer has one of three results: it is served, its stream is reset, or, if it breaks the rules of the
+// session itself, GoAway(1) and the end of the session as `mux_violation`. It never throws.
 //
 //   open ──goAway()/GoAway(0)──▶ draining (no new streams) ──close()──▶ closed
 //     └────── violation, silence, destroy(), carrier gone ──────────────▶ closed, with an error
@@ -35,12 +34,14 @@ import { StreamIds } from './stream-ids.ts'
 import { YamuxStream, type StreamHost } from './stream.ts'
 import { UnreadBytes } from './unread-bytes.ts'
 
-const HANDSHAKE_MS = 1_000 // for the peer to answer our closing; then the connection is cut
+const HANDSHAKE_MS = 1_000 // for the peer to answer the close; then the connection is cut
 
 export class YamuxSession {
   /** The peer asks us to open no more streams. */
   onGoAway: (() => void) | undefined
-  /** Resolves, never rejects, when the session is over: with why, or with undefined when it was closed on purpose. */
+  /**
+   * Resolves, never rejects, when the session has ended: with the error, or with undefined if it was closed on purpose.
+   */
   readonly closed: Promise<ProtocolError | undefined>
 
   readonly #carrier: Carrier
@@ -136,7 +137,9 @@ export class YamuxSession {
     return this.#liveness.ping()
   }
 
-  /** Asks the peer to open no more streams. Those that are open, or were opened before it hears, are served. */
+  /**
+   * Asks the peer to open no more streams. Streams that are open, or that the peer opens before it hears, are served.
+   */
   goAway(): void {
     if (!this.#isAlive || this.#isGoAwaySent) return
     this.#isGoAwaySent = true
@@ -153,8 +156,8 @@ export class YamuxSession {
   }
 
   /**
-   * Immediate. Streams end with the error. The peer hears of a violation by GoAway, and of every other reason that is
-   * not a dead connection by the close code.
+   * Immediate. Streams end with the error. The peer learns of a violation by GoAway, and of any other reason except a
+   * dead connection by the close code.
    */
   destroy(error?: ProtocolError): void {
     if (!this.#isAlive) return
@@ -182,7 +185,7 @@ export class YamuxSession {
     if (!this.#isCarrierGone) await new Promise<void>((resolve) => (this.#onCarrierGone = resolve))
   }
 
-  /** Until no stream is left, the session is over, or the time is. */
+  /** Until no stream is left, the session has ended, or the time has passed. */
   #idle(deadlineMs: number): Promise<void> {
     if (this.#streams.size === 0) return Promise.resolve()
     return new Promise((resolve) => {
@@ -233,8 +236,9 @@ export class YamuxSession {
     try {
       this.#reader.push(chunk)
     } catch (error) {
-      // Only a listener of a stream can throw here. The place in the byte stream is lost, so the session is, too; its
-      // owner hears why from `closed`. The carrier's emitter must not: there it would end the process.
+      // Only a listener of a stream can throw here. The position in the byte stream is lost, so the session ends; its
+      // owner learns the reason from `closed`. The error must not reach the carrier's emitter: there it would end the
+      // process.
       this.destroy(new ProtocolError('internal', 'what this session sent could not be handled', { cause: error }))
     }
   }
@@ -244,7 +248,7 @@ export class YamuxSession {
   }
 
   #dataHeader(flags: number, streamId: number, length: number): boolean {
-    // No window ever exceeds the cap, so neither does a frame, whoever it is for.
+    // No window ever exceeds the cap, so neither does a frame, for any stream.
     if (length > this.#maxWindowBytes) {
       this.#violated(`a frame of ${length} bytes`)
       return false
@@ -281,7 +285,9 @@ export class YamuxSession {
     if ((flags & FLAG_FIN) !== 0) stream.receiveFin()
   }
 
-  /** Obeys SYN and RST, and finds the stream. Undefined where there is none (any more): refused, reset, or long gone. */
+  /**
+   * Obeys SYN and RST, and finds the stream. Undefined if it does not exist (any more): refused, reset, or long gone.
+   */
   #flagged(flags: number, streamId: number, length: number): YamuxStream | undefined {
     const isReset = (flags & FLAG_RST) !== 0
     if ((flags & FLAG_SYN) !== 0) return this.#opened(streamId, length, isReset)
@@ -329,7 +335,7 @@ export class YamuxSession {
       this.onGoAway?.()
       return
     }
-    // The peer has given up; there is nothing left to tell it.
+    // The peer has given up; nothing is left to tell it.
     const error =
       code === GO_AWAY_PROTOCOL_ERROR
         ? new ProtocolError('mux_violation', 'the peer says that we broke the protocol')

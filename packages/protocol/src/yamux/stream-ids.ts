@@ -3,8 +3,8 @@
 
 import { UINT32_MAX } from './frame.ts'
 
-// hashicorp's client may send the SYNs of concurrent opens out of order, so ids that were passed over stay valid for a
-// while; few for each SYN, or a peer that jumps about would buy much work with twelve bytes.
+// hashicorp's client may send the SYNs of concurrent opens out of order, so skipped ids stay valid for a while; few for
+// each SYN, or a peer that skips many ids could cause much work with twelve bytes.
 const SKIPPED_IDS_AT_MOST = 1_024
 const SKIPPED_IDS_PER_SYN = 64
 
@@ -12,7 +12,7 @@ export class StreamIds {
   readonly #parity: number
   #next: number
   #lastOfPeer: number
-  #skipped: Set<number> | undefined // made when one is, which few peers ever do
+  #skipped: Set<number> | undefined // made with the first skipped id, which few peers ever have
 
   /** The client opens odd ids, the server even ones. 0 is the session itself. */
   constructor(role: 'client' | 'server') {
@@ -21,7 +21,7 @@ export class StreamIds {
     this.#lastOfPeer = role === 'client' ? 0 : -1
   }
 
-  /** Whether there is one left that we can open. */
+  /** Whether we have an id left to open. */
   get hasNext(): boolean {
     return this.#next <= UINT32_MAX
   }

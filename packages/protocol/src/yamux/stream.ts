@@ -1,6 +1,6 @@
-// One yamux stream as a Node Duplex. It owns its bytes in both directions: what was written and waits for a message,
-// and what arrived and waits for its reader. It decides nothing about other streams; the session routes frames to it
-// and the outbox takes frames from it.
+// One yamux stream as a Node Duplex. It owns its bytes in both directions: written bytes that wait for a message, and
+// received bytes that wait for a reader. It decides nothing about other streams; the session routes frames to it and
+// the outbox takes frames from it.
 //
 //   this side writes                          the peer writes
 //   ────────────────                          ───────────────
@@ -11,9 +11,8 @@
 //   resetAfterWrites() ───────────────▶ the same, once everything written is in messages
 //   RST from the peer ────────────────▶ closed, error `stream_reset`
 //   session dies ─────────────────────▶ closed, error of the session, nothing is sent
-//
-// SYN (we opened) or ACK (the peer did) rides on the first frame that leaves, whatever it is.
-// Methods marked "Session:" or "Outbox:" are theirs alone.
+// The first frame that leaves carries SYN (we opened) or ACK (the peer did). Only session and outbox call the methods
+// marked "Session:" and "Outbox:".
 
 import { Duplex } from 'node:stream'
 
@@ -23,11 +22,11 @@ import { ReceiveQueue, compact } from './receive-queue.ts'
 import { ReceiveWindow } from './receive-window.ts'
 import { SendQueue } from './send-queue.ts'
 
-/** What a stream needs of its session. */
+/** The session, as far as a stream needs it. */
 export interface StreamHost {
   /** `added` more bytes, or a FIN, can leave. */
   ready(stream: YamuxStream, added: number): void
-  /** A flag or credit waits to be told to the peer. */
+  /** A flag or credit waits to be sent to the peer. */
   announce(stream: YamuxStream): void
   /** Unread bytes grew or shrank. */
   bufferedBy(bytes: number): void
@@ -38,13 +37,13 @@ export interface StreamHost {
   /** The largest receive window allowed now. */
   windowCeiling(): number
   minRoundTripMs(): number | undefined
-  /** The stream is gone; `sendReset` where the peer must hear of it. */
+  /** The stream is gone; `sendReset` if the peer must learn of it. */
   released(stream: YamuxStream, sendReset: boolean): void
 }
 
-// What is as small as a head goes past Writable, where nothing waits there.
+// A piece as small as a head bypasses Writable if nothing waits there.
 const DIRECT_BYTES = 16 * 1024
-// Written bytes beyond this hold the writer, whatever the window allows: one message's worth.
+// Above so many written bytes the writer waits, even if the window allows more: one message's worth.
 const QUEUE_LIMIT_BYTES = 64 * 1024
 
 type WriteCallback = (error?: Error | null) => void
@@ -73,16 +72,16 @@ export class YamuxStream extends Duplex {
 
   #isDetached = false
 
-  /** @param introduction the flag of the first frame: SYN where we open, ACK where the peer did */
+  /** @param introduction the flag of the first frame: SYN if we open, ACK if the peer did */
   constructor(id: number, introduction: number, opened: 'here' | 'by-peer', host: StreamHost) {
-    // No read-ahead in Node's own buffer: what the reader has not asked for stays in our queue, where it is merged,
-    // counted and not yet credited.
+    // No read-ahead in Node's own buffer: bytes that the reader has not asked for stay in our queue, where they are
+    // merged, counted and not yet credited.
     super({ readableHighWaterMark: 0, writableHighWaterMark: QUEUE_LIMIT_BYTES })
     this.id = id
     this.#host = host
     this.#pendingFlags = introduction
     this.#introduced = opened === 'by-peer'
-    // A peer can reset any stream at any moment; where nobody listens yet, that must not end the process.
+    // A peer can reset any stream at any moment; before a listener exists, that must not end the process.
     this.on('error', ignore)
   }
 
@@ -91,7 +90,7 @@ export class YamuxStream extends Duplex {
     this.destroy()
   }
 
-  /** Ends the stream by RST behind what has been written, as far as the peer takes it. Its owner sets the deadline. */
+  /** Ends the stream by RST after the written bytes, as far as the peer takes them. Its owner sets the deadline. */
   resetAfterWrites(): void {
     this.#resetDue = true
     this.#resetIfDue()
@@ -103,7 +102,7 @@ export class YamuxStream extends Duplex {
 
   // ── reading ──────────────────────────────────────────────────────────────
 
-  /** As `Readable.read`; every way of reading comes through here, so this is where credit is earned. */
+  /** As `Readable.read`; every way of reading comes through here, so credit is earned here. */
   override read(size?: number): Buffer | null {
     const chunk = super.read(size) as Buffer | null // bytes only: no encoding is ever set on a mux stream
     if (chunk !== null) this.#account()
@@ -155,7 +154,7 @@ export class YamuxStream extends Duplex {
     this.detach(resetByPeer())
   }
 
-  /** Session: destroys the stream without a word to the peer. */
+  /** Session: destroys the stream without telling the peer. */
   detach(error: ProtocolError): void {
     if (this.destroyed) return
     this.#isDetached = true
@@ -194,7 +193,7 @@ export class YamuxStream extends Duplex {
 
   // ── writing ──────────────────────────────────────────────────────────────
 
-  /** As `Writable.write`. For a small piece that has its place, the queue, callback and tick of Writable say nothing. */
+  /** As `Writable.write`. A small piece that fits needs neither the queue nor the callback and tick of Writable. */
   override write(chunk: unknown, encoding?: BufferEncoding | WriteCallback, callback?: WriteCallback): boolean {
     const isDirect =
       encoding === undefined &&
@@ -301,7 +300,7 @@ export class YamuxStream extends Duplex {
     this.#finSent = true
   }
 
-  /** Outbox: after the message was handed over, lets the writer go on. */
+  /** Outbox: after the message was handed over, lets the writer continue. */
   settle(): void {
     if (this.#writeDone && this.#mayWriteMore()) {
       const done = this.#writeDone
@@ -333,7 +332,9 @@ export class YamuxStream extends Duplex {
   }
 }
 
-/** Without a stack: it would say nothing of the peer's reasons, and Node formats the stack of whatever ends a stream. */
+/**
+ * Without a stack: it would not tell the peer's reasons, and Node formats the stack of every error that ends a stream.
+ */
 function resetByPeer(): ProtocolError {
   const { stackTraceLimit } = Error
   Error.stackTraceLimit = 0

@@ -1,20 +1,20 @@
-// What the streams of one session hold unread, and which stream goes when memory is short. It counts and chooses; credit
-// is the stream's business, and the memory of all sessions that of the budget.
+// Counts the unread bytes of one session's streams, and chooses the stream to reset if memory is short. The streams
+// give credit, and the budget counts the memory of all sessions.
 
 import { ProtocolError } from '../process/errors.ts'
 import type { BufferBudget, BufferHolder } from './buffer-budget.ts'
 import type { YamuxStream } from './stream.ts'
 
-// Of what may be buffered. From half on windows stop growing, and those of slow readers shrink; from three quarters on a
-// stream goes that has stood still for long; at the whole the one that has stood still longest, however short that was.
+// Shares of the limit. From half on, windows stop growing, and those of slow readers shrink; from three quarters on, a
+// stream that has stalled for long is reset; at the limit, the stream that has stalled longest, however short that was.
 const TIGHT_SHARE = 0.5
 const SHORT_SHARE = 0.75
 const MAX_BUFFERED_BYTES = 32 * 1024 * 1024 // several sessions fit a small heap even when all are at the cap
 
 export interface UnreadBounds {
-  /** Of this session; without it the budget says, and without that it is 32 MiB. */
+  /** The limit of this session; by default the budget's, and without a budget 32 MiB. */
   readonly maxBufferedBytes?: number
-  /** When memory is short, a stream whose reader has stood still for this long goes before the session is full. */
+  /** If memory is short, a stream whose reader has stalled for this long is reset before the session is full. */
   readonly stallLimitMs: number
   /** Of all sessions together. */
   readonly budget?: BufferBudget
@@ -25,7 +25,7 @@ export class UnreadBytes implements BufferHolder {
   readonly #stallLimitMs: number
   readonly #budget: BufferBudget | undefined
   #bytes = 0
-  /** Streams with unread bytes, the one whose reader moved longest ago first, and when that was. Made with the first. */
+  /** Streams with unread bytes → when their reader last moved, the longest ago first. Made with the first entry. */
   #stalled: Map<YamuxStream, number> | undefined
 
   constructor({ maxBufferedBytes, stallLimitMs, budget }: UnreadBounds) {
@@ -67,12 +67,12 @@ export class UnreadBytes implements BufferHolder {
     this.#stalled?.delete(stream)
   }
 
-  /** The session is over. */
+  /** The session has ended. */
   leaveBudget(): void {
     this.#budget?.leave(this)
   }
 
-  /** Resets the stream whose reader has stood still longest. */
+  /** Resets the stream whose reader has stalled longest. */
   giveUpOne(): boolean {
     for (const stream of this.#stalled?.keys() ?? []) {
       stream.destroy(new ProtocolError('buffer_exhausted', `stream ${stream.id} was not read for too long`))
@@ -91,8 +91,8 @@ export class UnreadBytes implements BufferHolder {
   }
 
   /**
-   * Streams that have not been read for long go. If that is not enough, over the cap, the stream whose reader has not
-   * moved for longest goes, so that its siblings need not wait for it.
+   * Resets streams that have not been read for long. If that is not enough, above the limit, it resets the stream whose
+   * reader has stalled longest, so that its siblings need not wait for it.
    */
   #sacrifice(now: number): void {
     for (const since of this.#stalled?.values() ?? []) {
