@@ -15,7 +15,7 @@ interface House {
   readonly ground: readonly string[]
 }
 
-/** The half of `policy/` that says what actions are, not what they do: what the rooms above it in `ground` import of it. */
+/** The half of `policy/` that says what actions are, not what they do: kinds.ts, and what it imports of this folder. */
 const KINDS = 'kinds of actions'
 /** What relay.yml is made of, from the whole to the parts: imports point forward here too. */
 const WRITTEN = ['config', 'model', KINDS, 'values']
@@ -76,23 +76,17 @@ function roomOf(path: string): string {
 const resolved = ({ from, to }: Import): string => relative(root, join(root, dirname(from), to))
 const isTest = (file: string): boolean => /\.test(?:-support)?\.ts$/.test(file) || file.includes('/fixtures/')
 
-/** All files of a folder that some files import, and what those import of it in their turn. */
-function reached(lines: readonly Import[], folder: string, isFirst: (file: string) => boolean): Set<string> {
-  const found = new Set<string>()
-  const visit = (file: string): void => {
-    if (found.has(file) || !file.startsWith(folder)) return
-    found.add(file)
-    for (const line of lines) if (line.from === file) visit(resolved(line))
+/** The files of a folder that one of them imports, by itself or through others of them. */
+function reachedFrom(start: string, folder: string, lines: readonly Import[]): Set<string> {
+  const found = new Set([start])
+  for (const file of found) {
+    const next = lines.filter(({ from, to }) => from === file && to.startsWith('.')).map(resolved)
+    for (const target of next) if (target.startsWith(folder)) found.add(target)
   }
-  for (const line of lines) if (isFirst(line.from)) visit(resolved(line))
   return found
 }
 
-const kinds = reached(
-  importsOf('packages/server/src').filter(({ from, to }) => !isTest(from) && to.startsWith('.')),
-  POLICY,
-  (file) => /src.(?:config|model)./.test(file),
-)
+const kinds = reachedFrom(join(POLICY, 'kinds.ts'), POLICY, importsOf('packages/server/src/policy'))
 
 /** Each circle as the way around it. */
 function circlesIn(importedBy: (file: string) => string[], files: string[]): string[] {

@@ -1,7 +1,7 @@
 // Ground floor: the errors of the relay, one table per border. RelayError is what a visitor is told, in the words of texts/;
 // its `detail` and `cause` go to the log only. ConfigError is what an operator is told, all at once, as at the agent.
 
-import type { LimitName } from './config/config.ts'
+import type { LimitName } from './config/schema/limits-schema.ts'
 import { ANSWERS } from './error-codes.ts'
 import type { Answer, BrokenCode, BrokenPart, RelayErrorCode } from './error-codes.ts'
 import type { PageTexts, Saying } from './texts/page-texts.ts'

@@ -9,8 +9,7 @@ import { providerFetch, type ProviderFetch } from '../oidc/provider/provider-fet
 import type { SignIn } from '../oidc/sign-in.ts'
 import { PasswordQueue } from '../policy/basic-auth/password-queue.ts'
 import { PasswordTries } from '../policy/basic-auth/password-tries.ts'
-import type { PolicyParts } from '../policy/build-policy.ts'
-import { jwtValidation } from '../policy/jwt-validation/jwt-validation.ts'
+import type { PolicyParts } from '../policy/builder.ts'
 import type { ServiceTokens } from '../policy/service-token/service-tokens.ts'
 import type { CountAttempts } from './count-attempts.ts'
 
@@ -48,16 +47,19 @@ export function policyParts(room: PolicyPartsRoom): PartsOf {
   const fetchFrom = (home: string, caFile?: string): ProviderFetch =>
     providerFetch(timeouts.provider_seconds * 1000, home, undefined, authorities.of(caFile))
   return (edgeId, authtokenId) => {
-    const common = { edgeId, clock, identify: identityTokens.identifier(edgeId, identity_jwt) }
-    const jwt = { ...common, fetchFrom, log, closing }
     return {
-      ...common,
+      edgeId,
+      clock,
+      identify: identityTokens.identifier(edgeId, identity_jwt),
+      fetchFrom,
+      log,
+      closing,
       tenant: authtokenId ?? edgeId,
       passwordTries,
       passwordQueue,
       serviceTokens,
-      openidConnect: (config) => signIn.action(config, edgeId, authtokenId === undefined ? undefined : issuers),
-      jwtValidation: (config) => jwtValidation(config, jwt),
+      signIn,
+      issuers: authtokenId === undefined ? undefined : issuers,
     }
   }
 }

@@ -6,7 +6,7 @@ import type { z } from 'zod'
 import type { EdgeConfig } from '../model/edge-config.ts'
 import type { configSchema } from './schema.ts'
 export type { ListenAddress } from './schema/listen-schema.ts'
-import type { limitsSchema } from './schema/limits-schema.ts'
+export type { LimitName, Limits } from './schema/limits-schema.ts'
 import type { timeoutsSchema } from './schema/timeouts-schema.ts'
 
 /** A whole relay.yml. */
@@ -28,8 +28,5 @@ export interface StoreLocation {
   path: string
 }
 
-export type Limits = z.output<typeof limitsSchema>
-/** What may keep somebody out: a key of `limits:`, or the open files that the system grants. */
-export type LimitName = keyof Limits | 'open_files'
 /** In seconds, as in the file. */
 export type Timeouts = z.output<typeof timeoutsSchema>

@@ -7,7 +7,6 @@ import { z } from 'zod'
 
 import { hostPatternProblem } from '../values/host-pattern.ts'
 import { LOG_FORMATS, LOG_LEVELS } from './log-words.ts'
-import { edgeSchema } from '../model/edge-schema.ts'
 import { limitsSchema } from './schema/limits-schema.ts'
 import { listenSchema } from './schema/listen-schema.ts'
 import { pageDetailsSchema, pagesSchema } from '../model/pages-schema.ts'
@@ -133,7 +132,7 @@ export const configSchema = z.strictObject({
   limits: limitsSchema.prefault({}).describe('How much of everything. Nothing in the relay is without a limit.'),
   timeouts: timeoutsSchema.prefault({}).describe('How long for everything, in seconds; decimals are fine.'),
   edges: z
-    .array(edgeSchema)
+    .array(z.unknown()) // read by model/read-edges.ts
     .meta({ examples: ['[{ id: edg_docs, hosts: [docs.example.com] }]'] })
     .default([])
     .describe('The public entries.'),

@@ -5,7 +5,7 @@ import type { Labels } from '@sallyport/protocol'
 
 import type { EdgeConfig } from '../model/edge-config.ts'
 import { createLog } from '../log.ts'
-import type { PolicyParts } from '../policy/build-policy.ts'
+import type { PolicyParts } from '../policy/builder.ts'
 import { PLAIN_LOOK } from '../pages/look.ts'
 import { Registry } from '../tunnel/registry.ts'
 import { ConfiguredEdges } from './configured-edges.ts'

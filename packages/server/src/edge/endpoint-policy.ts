@@ -7,6 +7,7 @@ import type { BindProblem } from '@sallyport/protocol'
 
 import type { EdgeConfig } from '../model/edge-config.ts'
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
+import { signInsOf } from '../model/sign-ins.ts'
 import { parseEndpoint } from '../model/parse-endpoint.ts'
 import type { EndpointPlace } from '../model/parse-endpoint.ts'
 import type { EndpointRefused } from '../tunnel/endpoint-binder.ts'
@@ -31,7 +32,7 @@ export function readEndpointPolicy(
     const reason = `the policy of the endpoint has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}`
     return refuseEndpoint('bind_invalid', reason, forTheAgent(problems))
   }
-  if (requireSignIn && !parsed.signsIn) {
+  if (requireSignIn && signInsOf([parsed.edge]).next().done) {
     const reason = 'this relay takes endpoints with sign-in only (require_sign_in); add --oidc and its further flags'
     return refuseEndpoint('bind_not_permitted', reason)
   }

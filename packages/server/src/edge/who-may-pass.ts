@@ -1,18 +1,11 @@
 // Who may pass a route, in words for people: its operator, and those whose agents serve it. Pure.
 
-import {
-  PASSWORD_WORDS,
-  VISITORS_LINES_MAX,
-  VISITORS_MAX_CHARS,
-  addressWords,
-  listed,
-  signInWords,
-  whoMayVisit,
-} from '@sallyport/protocol'
-import type { NamedPeople } from '@sallyport/protocol'
+import { VISITORS_LINES_MAX, VISITORS_MAX_CHARS, whoMayVisit } from '@sallyport/protocol'
 
-import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
-import type { PolicyConfig, RequestAction, RouteConfig } from '../model/edge-config.ts'
+import type { PolicyConfig, RouteConfig } from '../model/edge-config.ts'
+import { kindOf } from '../policy/kind.ts'
+import type { Step } from '../policy/kind.ts'
+import { KINDS } from '../policy/kinds.ts'
 
 /** What every visitor of a route has to satisfy, for example `from 10.0.0.0/8, and sign-in at login.example.com`. */
 export function whoMayPass(policy: PolicyConfig): string {
@@ -46,47 +39,15 @@ export function pathOf(route: RouteConfig): string {
 }
 
 function stepsOf({ on_http_request: rules }: PolicyConfig): string[] {
-  return rules.flatMap(({ actions }) => actions.map(stepOf)).filter((step) => step !== undefined)
+  return rules.flatMap(({ actions }) => actions.map(asksOf)).filter((words) => words !== undefined)
 }
 
 /** What an action asks of a visitor; undefined where it asks nothing. */
-function stepOf(action: RequestAction): string | undefined {
-  switch (action.type) {
-    case 'openid-connect': {
-      const ways = [action.config, ...(action.config.alternatives ?? [])]
-      return signInWords(
-        ways.map(({ issuer_url: issuer, allow, deny }) => ({ issuer, allow: peopleOf(allow), deny: peopleOf(deny) })),
-      )
-    }
-    case 'service-token':
-      return 'a service token'
-    case 'jwt-validation':
-      return `a token of ${listed(action.config.issuer.allow_list.map(({ value }) => value))}`
-    case 'basic-auth':
-      return PASSWORD_WORDS
-    case 'restrict-ips':
-      return addressWords(action.config.allow, action.config.deny) || undefined
-    case 'any-of':
-      return action.config.actions
-        .map(stepOf)
-        .filter((step) => step !== undefined)
-        .join(', or ')
-    case 'deny':
-      return 'nobody'
-    case 'add-headers':
-    case 'remove-headers':
-      return undefined
-  }
+function asksOf({ type, config }: Step): string | undefined {
+  return kindOf(KINDS, type)?.asks(config, asksOf)
 }
 
-function asksSomething(action: RequestAction): boolean {
-  return action.type === 'restrict-ips' ? action.config.allow !== undefined : stepOf(action) !== undefined
-}
-
-function peopleOf(people: OpenidConnectConfig['allow']): NamedPeople {
-  const claims = people?.claims?.flatMap(({ claim, any_of: values }) => {
-    const name = typeof claim === 'string' ? claim : claim.join('.')
-    return values.map((value) => `${name} ${value}`)
-  })
-  return { emails: people?.emails, domains: people?.domains, groups: people?.groups?.any_of, claims }
+function asksSomething(step: Step): boolean {
+  const isOpen = kindOf(KINDS, step.type)?.isOpen?.(step.config) ?? asksOf(step) === undefined
+  return !isOpen
 }

@@ -1,14 +1,15 @@
 // What the values of an edge must agree on, and edges among each other. Each value alone has been checked by edge-schema.ts.
 // Takes what could be read, so that these problems are reported together with the others. Pure: no I/O, no clock.
 
-import type { OneSignIn } from '../policy/openid-connect/openid-connect-schema.ts'
+import type { KindTable } from '../policy/kind.ts'
 import type { ConfigPath, FoundProblem } from '@sallyport/protocol/found-problem'
 import { hostMatches } from '../values/host-pattern.ts'
 import { backendProblems } from './check-backends.ts'
-import { policyProblems } from './check-policies.ts'
+import { policyChecker } from './check-policies.ts'
 import type { ReadEdge } from './edge-schema.ts'
 
-export interface ReadEdges {
+export interface EdgesToCheck {
+  kinds: KindTable
   publicUrl: URL | undefined
   edges: readonly EdgeParts[]
 }
@@ -21,11 +22,11 @@ export interface EdgeParts {
   edge: ReadEdge | undefined
 }
 
-export function checkEdges({ publicUrl, edges }: ReadEdges): FoundProblem[] {
+export function checkEdges({ kinds, publicUrl, edges }: EdgesToCheck): FoundProblem[] {
   const problems: FoundProblem[] = []
   const ids = new Map<string, number>()
   const hosts = new Map<string, string>()
-  const shared = new Map<string, OneSignIn>()
+  const policyProblems = policyChecker(kinds, publicUrl)
   for (const { index, id = `edges[${index}]`, hosts: edgeHosts, edge } of edges) {
     const path = ['edges', index]
     const sameId = ids.get(id)
@@ -51,7 +52,7 @@ export function checkEdges({ publicUrl, edges }: ReadEdges): FoundProblem[] {
       ...originProblems(edge, path),
       ...routeProblems(edge, path),
       ...backendProblems(edge, path),
-      ...policyProblems(edge, path, publicUrl, shared),
+      ...policyProblems(edge, path),
     )
   }
   return problems

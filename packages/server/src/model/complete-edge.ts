@@ -3,29 +3,41 @@
 
 import { resolve } from 'node:path'
 
-import { completeSignIn } from '../policy/openid-connect/complete-sign-in.ts'
+import { kindOf } from '../policy/kind.ts'
+import type { KindTable, Step } from '../policy/kind.ts'
 import type {
   BackendConfig,
   EdgeConfig,
   PlainBackendConfig,
   PolicyConfig,
   RequestAction,
+  ResponseAction,
   RouteConfig,
   RouteMatch,
   WeightedBackendConfig,
 } from './edge-config.ts'
-import type { ReadBackend, ReadEdge } from './edge-schema.ts'
+import type { ReadBackend, ReadEdge, ReadPolicy } from './edge-schema.ts'
 import type { PagesConfig } from './pages-schema.ts'
 
 export function completePages({ logo_file, ...pages }: PagesConfig, folder: string): PagesConfig {
   return { ...pages, ...(logo_file !== undefined && { logo_file: resolve(folder, logo_file) }) }
 }
 
-/** From what edgeSchema and checkEdges() have let pass to what the rooms use. */
-export function completeEdge(edge: ReadEdge, identityJwt: boolean, folder: string): EdgeConfig {
+export interface EdgeSurroundings {
+  kinds: KindTable
+  /** The top-level `identity_jwt`. */
+  identityJwt: boolean
+  /** Where relative paths start. */
+  folder: string
+}
+
+/** From what the schema of edges and checkEdges() have let pass to what the rooms use. */
+export function completeEdge(edge: ReadEdge, surroundings: EdgeSurroundings): EdgeConfig {
   const { id, hosts, origin, description, metadata, pages, page_details } = edge
   const { allow_upgrades, backend, policy } = edge
   const routes = edge.routes ?? [{ path_prefix: '/', ...(allow_upgrades && { allow_upgrades }), backend, policy }]
+  const { folder } = surroundings
+  const complete = stepCompleter(surroundings)
   return {
     id,
     hosts,
@@ -38,7 +50,7 @@ export function completeEdge(edge: ReadEdge, identityJwt: boolean, folder: strin
       ...matchOf(route),
       ...(route.allow_upgrades && { allow_upgrades: route.allow_upgrades }),
       backend: route.backend ? completeBackend(route.backend) : { labels: new Map([['edge', id]]) },
-      policy: completePolicy(route.policy, identityJwt, folder),
+      policy: completePolicy(route.policy, complete),
     })),
   }
 }
@@ -71,41 +83,24 @@ function matchOf({ exact_path, path_prefix }: { exact_path?: string; path_prefix
   return exact_path === undefined ? { path_prefix: path_prefix ?? '/' } : { exact_path }
 }
 
-function completePolicy(policy: ReadEdge['policy'], identityJwt: boolean, folder: string): PolicyConfig {
+function completePolicy(policy: ReadPolicy | undefined, complete: (step: Step) => Step): PolicyConfig {
   return {
     on_http_request: (policy?.on_http_request ?? []).map(({ name, actions }) => ({
       ...(name !== undefined && { name }),
-      actions: actions.map((action): RequestAction => {
-        if (action.type !== 'any-of') return completeAction(action, identityJwt, folder)
-        const actions = action.config.actions.map((one) => completeAction(one, identityJwt, folder))
-        return { type: action.type, config: { actions } }
-      }),
+      actions: actions.map((action) => complete(action) as RequestAction), // its kind has made it, and may stand here
     })),
     on_http_response: (policy?.on_http_response ?? []).map(({ name, actions }) => ({
       ...(name !== undefined && { name }),
-      actions,
+      actions: actions.map((action) => complete(action) as ResponseAction),
     })),
   }
 }
 
-type ReadAction = NonNullable<NonNullable<ReadEdge['policy']>['on_http_request']>[number]['actions'][number]
-type SingleAction = Exclude<RequestAction, { type: 'any-of' }>
-
-/** What names files, or takes from elsewhere. */
-function completeAction<A extends Exclude<ReadAction, { type: 'any-of' }>>(
-  action: A,
-  identityJwt: boolean,
-  folder: string,
-): Extract<SingleAction, { type: A['type'] }>
-function completeAction(
-  action: Exclude<ReadAction, { type: 'any-of' }>,
-  identityJwt: boolean,
-  folder: string,
-): SingleAction {
-  if (action.type === 'openid-connect') {
-    return { type: action.type, config: completeSignIn(action.config, identityJwt, folder) }
+function stepCompleter({ kinds, identityJwt, folder }: EdgeSurroundings): (step: Step) => Step {
+  const complete = ({ type, config }: Step): Step => {
+    const kind = kindOf(kinds, type)
+    if (!kind) throw new TypeError(`no action is called ${type}`) // the schema knows no other ones
+    return { type, config: kind.complete(config, { identityJwt, folder, complete }) }
   }
-  if (action.type !== 'jwt-validation' || action.config.provider_ca_file === undefined) return action
-  const provider_ca_file = resolve(folder, action.config.provider_ca_file)
-  return { type: action.type, config: { ...action.config, provider_ca_file } }
+  return complete
 }

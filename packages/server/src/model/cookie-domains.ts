@@ -1,13 +1,10 @@
 // The domains under which edges share sessions (`auth_cookie_domain`). Pure: no I/O, no clock.
 
-import type { EdgeConfig, RequestAction } from './edge-config.ts'
-import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
+import type { EdgeConfig } from './edge-config.ts'
+import { signInsOf } from './sign-ins.ts'
 
 export function cookieDomainsOf(edges: readonly EdgeConfig[]): ReadonlySet<string> {
-  const actions = edges.flatMap(({ routes }) =>
-    routes.flatMap(({ policy }) => policy.on_http_request.flatMap((rule) => rule.actions)),
-  )
-  const domains = actions.flatMap(signInsOf).map((signIn) => signIn.auth_cookie_domain)
+  const domains = Array.from(signInsOf(edges), ({ config }) => config.auth_cookie_domain)
   return new Set(domains.filter((domain) => domain !== undefined))
 }
 
@@ -20,10 +17,4 @@ export function sharedCookieDomain(host: string, domains: Iterable<string>): str
     if (host === domain || host.endsWith(`.${domain}`) || domain.endsWith(`.${host}`)) return domain
   }
   return undefined
-}
-
-function signInsOf(action: RequestAction): OpenidConnectConfig[] {
-  if (action.type === 'any-of') return action.config.actions.flatMap(signInsOf)
-  if (action.type !== 'openid-connect') return []
-  return [action.config, ...(action.config.alternatives ?? [])]
 }

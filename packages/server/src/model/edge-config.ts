@@ -4,12 +4,10 @@
 import type { Labels } from '@sallyport/protocol'
 import type { z } from 'zod'
 
-import type { BasicAuthConfig } from '../policy/basic-auth/basic-auth-schema.ts'
-import type { JwtValidationConfig } from '../policy/jwt-validation/jwt-validation-schema.ts'
-import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
+import type { ConfigOf, Phase } from '../policy/kind.ts'
+import type { KINDS } from '../policy/kinds.ts'
 import type { balanceSchema, fixedResponseSchema, stickySchema } from './backend-schema.ts'
 import type { PageDetails, PagesConfig } from './pages-schema.ts'
-import type { AddHeadersConfig, DenyConfig, RemoveHeadersConfig, RestrictIpsConfig } from './policy-schema.ts'
 
 export interface EdgeConfig {
   id: string
@@ -82,20 +80,12 @@ export interface ResponseRule {
   actions: readonly ResponseAction[]
 }
 
-export type RequestAction =
-  | AdmittingAction
-  | { type: 'any-of'; config: { actions: readonly AdmittingAction[] } }
-  | { type: 'deny'; config: DenyConfig }
-  | ResponseAction
+export type RequestAction = ActionIn<'on_http_request'>
+export type ResponseAction = ActionIn<'on_http_response'>
 
-/** Decides by who is asking. */
-export type AdmittingAction =
-  | { type: 'openid-connect'; config: OpenidConnectConfig }
-  | { type: 'service-token' }
-  | { type: 'jwt-validation'; config: JwtValidationConfig }
-  | { type: 'basic-auth'; config: BasicAuthConfig }
-  | { type: 'restrict-ips'; config: RestrictIpsConfig }
+/** Of the table, the actions that may stand in a phase. */
+type ActionIn<P extends Phase> = {
+  [T in keyof Kinds]: P extends Kinds[T]['phases'][number] ? { type: T; config: ConfigOf<Kinds[T]> } : never
+}[keyof Kinds]
 
-export type ResponseAction =
-  | { type: 'add-headers'; config: AddHeadersConfig }
-  | { type: 'remove-headers'; config: RemoveHeadersConfig }
+type Kinds = typeof KINDS

@@ -6,25 +6,16 @@ import { didYouMean } from './did-you-mean.ts'
 import { WANTS_QUOTES } from '@sallyport/protocol/found-problem'
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
 
-const DECIDING_ACTIONS: ReadonlySet<string> = new Set([
-  'deny',
-  'restrict-ips',
-  'openid-connect',
-  'service-token',
-  'jwt-validation',
-  'basic-auth',
-  'any-of',
-])
+/** What is said of a `type` that is not possible at its place. */
+export interface StepNotes {
+  /** By the type of an action that is possible elsewhere: a sentence. */
+  readonly misplaced: ReadonlyMap<string, string>
+  /** By what an action is called in other programs: its type. */
+  readonly otherNames: ReadonlyMap<string, string>
+}
 
-/** What an action is called by other programs. */
-const NAMES_ELSEWHERE: ReadonlyMap<string, string> = new Map([
-  ['oidc', 'openid-connect'],
-  ['openid', 'openid-connect'],
-  ['oauth', 'openid-connect'],
-  ['oauth2', 'openid-connect'],
-  ['jwt', 'jwt-validation'],
-  ['ip-restriction', 'restrict-ips'],
-])
+/** Of the unions of actions. */
+export const stepNotes = z.registry<StepNotes>()
 
 // Words that may be compared with those that are known: some 100 µs each, and whoever sends a policy may misspell thousands.
 const GUESSES_MAX = 64
@@ -56,6 +47,12 @@ export function parseWithSchema<T extends z.ZodType>(
     }
   }
   return { problems, unknownKeys }
+}
+
+/** What a schema makes of a value, if that is without problems. */
+export function parsed<T extends z.ZodType>(schema: T, value: unknown): z.output<T> | undefined {
+  const result = schema.safeParse(value)
+  return result.success ? result.data : undefined
 }
 
 // zod asks here where the schema has no sentence of its own.
@@ -119,10 +116,10 @@ function unknownType(issue: z.core.$ZodRawIssue<z.core.$ZodIssueInvalidUnion>, g
   const input: unknown = issue.input
   const type = typeof input === 'object' && input !== null && 'type' in input ? input.type : undefined
   if (type === undefined) return `is missing; write one of ${types.join(', ')}`
-  if (typeof type === 'string' && !types.includes('deny') && DECIDING_ACTIONS.has(type)) {
-    return `${type} decides about requests; put it under on_http_request`
-  }
-  const elsewhere = typeof type === 'string' ? NAMES_ELSEWHERE.get(type) : undefined
+  const notes = issue.inst instanceof z.ZodDiscriminatedUnion ? stepNotes.get(issue.inst) : undefined
+  const misplaced = typeof type === 'string' ? notes?.misplaced.get(type) : undefined
+  if (misplaced) return misplaced
+  const elsewhere = typeof type === 'string' ? notes?.otherNames.get(type) : undefined
   const meant = elsewhere && types.includes(elsewhere) ? ` (did you mean ${elsewhere}?)` : hint(type, types, guess)
   return `${shown(type)} is not an action; write one of ${types.join(', ')}${meant}`
 }

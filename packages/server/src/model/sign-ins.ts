@@ -1,8 +1,8 @@
-// Every sign-in that edges name: each openid-connect of their routes, those inside any-of, and the alternatives of all of
-// them. Pure: no I/O, no clock.
+// Every sign-in that edges name, those inside of other actions and all alternatives included. Pure: no I/O, no clock.
 
-import type { EdgeConfig, RequestAction } from './edge-config.ts'
 import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
+import type { EdgeConfig } from './edge-config.ts'
+import { stepsOfEdges } from './steps-of.ts'
 
 export interface NamedSignIn {
   edgeId: string
@@ -11,21 +11,12 @@ export interface NamedSignIn {
 
 /** In the order of the configuration; the same one comes as often as it stands there. */
 export function* signInsOf(edges: readonly EdgeConfig[]): Generator<NamedSignIn> {
-  for (const { id: edgeId, routes } of edges) {
-    for (const { policy } of routes) {
-      for (const { actions } of policy.on_http_request) {
-        for (const config of actions.flatMap(signInsIn)) yield { edgeId, config }
-      }
-    }
+  for (const { edgeId, kind, config } of stepsOfEdges(edges)) {
+    for (const signIn of kind.signIns?.(config) ?? []) yield { edgeId, config: signIn }
   }
 }
 
 /** Each once, as it is written. */
 export function issuersOf(edges: readonly EdgeConfig[]): string[] {
   return [...new Set(Array.from(signInsOf(edges), ({ config }) => config.issuer_url))]
-}
-
-function signInsIn(action: RequestAction): OpenidConnectConfig[] {
-  if (action.type === 'any-of') return action.config.actions.flatMap(signInsIn)
-  return action.type === 'openid-connect' ? [action.config, ...(action.config.alternatives ?? [])] : []
 }

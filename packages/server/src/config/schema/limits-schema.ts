@@ -104,3 +104,7 @@ export const limitsSchema = z.strictObject({
 function count(preset: number, min: number, max: number, meaning: string) {
   return wholeNumber(min, max).default(preset).describe(meaning)
 }
+
+export type Limits = z.output<typeof limitsSchema>
+/** What may keep somebody out: a key of `limits:`, or the open files that the system grants. */
+export type LimitName = keyof Limits | 'open_files'

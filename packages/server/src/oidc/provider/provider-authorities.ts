@@ -6,7 +6,8 @@ import { readFileSync, unwatchFile, watchFile } from 'node:fs'
 import { createSecureContext, getCACertificates } from 'node:tls'
 import type { SecureContext } from 'node:tls'
 
-import type { EdgeConfig, RequestAction } from '../../model/edge-config.ts'
+import type { EdgeConfig } from '../../model/edge-config.ts'
+import { stepsOfEdges } from '../../model/steps-of.ts'
 import { whyUnreadable } from '../../config/why-unreadable.ts'
 import { ConfigError, type ConfigProblem } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
@@ -88,22 +89,9 @@ function reload(authority: { file: string; context: SecureContext }, log: Logger
 }
 
 function* filesOf(edges: readonly EdgeConfig[]): Generator<{ edgeId: string; type: string; file: string }> {
-  for (const { id: edgeId, routes } of edges) {
-    for (const { policy } of routes) {
-      const actions = policy.on_http_request.flatMap((rule) => rule.actions)
-      for (const action of actions.flatMap(askersIn)) {
-        const configs =
-          action.type === 'openid-connect' ? [action.config, ...(action.config.alternatives ?? [])] : [action.config]
-        for (const { provider_ca_file: file } of configs) {
-          if (file !== undefined) yield { edgeId, type: action.type, file }
-        }
-      }
+  for (const { edgeId, type, kind, config } of stepsOfEdges(edges)) {
+    for (const { provider_ca_file: file } of kind.providers?.(config) ?? []) {
+      if (file !== undefined) yield { edgeId, type, file }
     }
   }
-}
-
-/** Those that ask a provider. */
-function askersIn(action: RequestAction): Extract<RequestAction, { type: 'openid-connect' | 'jwt-validation' }>[] {
-  if (action.type === 'any-of') return action.config.actions.flatMap(askersIn)
-  return action.type === 'openid-connect' || action.type === 'jwt-validation' ? [action] : []
 }

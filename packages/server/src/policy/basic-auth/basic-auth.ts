@@ -2,7 +2,7 @@
 
 import { createHmac, randomBytes } from 'node:crypto'
 
-import type { BasicAuthConfig } from './basic-auth-schema.ts'
+import type { BasicAuthConfig } from './kind.ts'
 import type { LimitName } from '../../config/config.ts'
 import { isPasswordOf, parsePasswordHash, type PasswordHash } from '../../values/password-hash.ts'
 import { RelayError } from '../../errors.ts'

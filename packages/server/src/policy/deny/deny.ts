@@ -1,6 +1,6 @@
 // `deny`: nobody passes. The status is the operator's choice.
 
-import type { DenyConfig } from '../../model/policy-schema.ts'
+import type { DenyConfig } from './kind.ts'
 import { RelayError } from '../../errors.ts'
 import type { Action } from '../../exchange/action.ts'
 

@@ -1,6 +1,6 @@
 // `restrict-ips`: who may come in, by address. Counts the socket's address, or what trusted proxies vouch for.
 
-import type { RestrictIpsConfig } from '../../model/policy-schema.ts'
+import type { RestrictIpsConfig } from './kind.ts'
 import { RelayError } from '../../errors.ts'
 import { UNKNOWN_ADDRESS, compileCidrs } from '../../exchange/client-ip.ts'
 import type { Action } from '../../exchange/action.ts'

@@ -17,7 +17,8 @@ export interface ServiceTokenParts {
   clock: () => number
 }
 
-export function requireServiceToken({ edgeId, serviceTokens, identify, clock }: ServiceTokenParts): Action {
+/** It has no keys. */
+export function serviceToken(_: unknown, { edgeId, serviceTokens, identify, clock }: ServiceTokenParts): Action {
   const identities = new WeakMap<ServiceToken, SignedIdentity>()
 
   const identityOf = (serviceToken: ServiceToken): SignedIdentity => {

@@ -1,0 +1,47 @@
+// What an edge asks for that is not an agent's to ask: an action or a key that its kind does not list for agents, and what
+// its kind finds beyond that. What is new in a policy is not an agent's until its kind says so. Pure: no I/O, no clock.
+
+import type { AgentLimits, KindTable } from '../policy/kind.ts'
+import type { FoundProblem } from '@sallyport/protocol/found-problem'
+import { policiesOf } from './check-policies.ts'
+import type { ReadEdge } from './edge-schema.ts'
+import { stepsOf } from './steps-of.ts'
+import type { StepInPlace } from './steps-of.ts'
+
+const OPERATORS_ONLY = 'is possible only in the configuration of the relay'
+
+/**
+ * @param written as the agent has written it, without what the schema fills in; the schema has let it pass
+ * @param read the same edge, as the schema has read it
+ */
+export function* agentProblems(
+  kinds: KindTable,
+  written: ReadEdge,
+  read: ReadEdge,
+  limits: AgentLimits,
+): Iterable<FoundProblem> {
+  for (const { policy, path } of policiesOf(written, [])) {
+    for (const step of stepsOf(policy, kinds)) {
+      for (const problem of reachProblems(step)) yield { ...problem, path: [...path, ...step.path, ...problem.path] }
+    }
+  }
+  for (const { policy, path } of policiesOf(read, [])) {
+    for (const { kind, config, path: stepPath } of stepsOf(policy, kinds)) {
+      for (const { path: inside, message } of kind.checkOfAgent?.(config, limits) ?? []) {
+        yield { path: [...path, ...stepPath, 'config', ...inside], message }
+      }
+    }
+  }
+}
+
+/** What only the operator may write; paths start at the action. */
+function* reachProblems({ type, kind, config }: StepInPlace): Iterable<FoundProblem> {
+  const keys = kind.agentMayWrite
+  if (keys === 'nothing') {
+    yield { path: ['type'], message: `${type} ${OPERATORS_ONLY}` }
+    return
+  }
+  for (const key of Object.keys(config ?? {})) {
+    if (!keys.includes(key)) yield { path: ['config', key], message: OPERATORS_ONLY }
+  }
+}

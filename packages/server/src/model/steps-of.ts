@@ -1,0 +1,47 @@
+// Every action of a policy, those inside of others included. Pure: no I/O, no clock.
+
+import { PHASES, kindOf } from '../policy/kind.ts'
+import type { Kind, KindTable, Phase, Step } from '../policy/kind.ts'
+import { KINDS } from '../policy/kinds.ts'
+import type { ConfigPath } from '@sallyport/protocol/found-problem'
+import type { EdgeConfig } from './edge-config.ts'
+
+/** A policy as it is written, read or complete: its form is always this. */
+export type PolicyForm = { readonly [P in Phase]?: readonly { readonly actions: readonly Step[] }[] | undefined }
+
+export interface StepInPlace extends Step {
+  readonly kind: Kind
+  /** From the policy to the action. */
+  readonly path: ConfigPath
+}
+
+/** In the order of the policy; an action before those inside of it. Only for what its schema has let pass. */
+export function* stepsOf(policy: PolicyForm | undefined, kinds: KindTable): Generator<StepInPlace> {
+  for (const phase of PHASES) {
+    for (const [rule, { actions }] of (policy?.[phase] ?? []).entries()) {
+      yield* stepsIn(actions, [phase, rule, 'actions'], kinds)
+    }
+  }
+}
+
+function* stepsIn(steps: readonly Step[], path: ConfigPath, kinds: KindTable): Generator<StepInPlace> {
+  for (const [index, { type, config }] of steps.entries()) {
+    const kind = kindOf(kinds, type)
+    if (!kind) throw new TypeError(`no action is called ${type}`) // the schema knows no other ones
+    const place = [...path, index]
+    yield { type, config, kind, path: place }
+    yield* stepsIn(kind.inside?.(config) ?? [], [...place, 'config', 'actions'], kinds)
+  }
+}
+
+/** Those of complete edges, in their order. */
+export function* stepsOfEdges(
+  edges: readonly EdgeConfig[],
+  kinds: KindTable = KINDS,
+): Generator<StepInPlace & { edgeId: string }> {
+  for (const { id: edgeId, routes } of edges) {
+    for (const { policy } of routes) {
+      for (const step of stepsOf(policy, kinds)) yield { ...step, edgeId }
+    }
+  }
+}

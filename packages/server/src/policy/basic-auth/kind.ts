@@ -1,0 +1,65 @@
+// What is known of `basic-auth`. Pure: no I/O, no clock.
+
+import { PASSWORD_WORDS, Secret } from '@sallyport/protocol'
+import { z } from 'zod'
+
+import { parseBasicCredential } from '../../values/basic-credential.ts'
+import type { FoundProblem } from '@sallyport/protocol/found-problem'
+import { COST, parsePasswordHash } from '../../values/password-hash.ts'
+import { filledList, flag, text } from '../../values/value-schemas.ts'
+import { defineKind } from '../kind.ts'
+
+const schema = z.strictObject({
+  credentials: filledList(
+    z.string('must be text; put it in quotes').transform((written, context) => {
+      const read = parseBasicCredential(written)
+      if (!('problem' in read)) return { user: read.user, password: new Secret(read.password) }
+      context.addIssue(read.problem)
+      return z.NEVER
+    }),
+    'would let nobody pass; add "user:password"',
+  )
+    .max(100, 'is for a few; more people than 100 need an identity provider')
+    .describe(
+      'Each `user:password`, with 8 to 128 characters behind the colon, best written as `"ada:${ADA_PASSWORD}"`. In place of the password may stand what `relay hash-password` prints.',
+    )
+    .meta({ examples: ['["ada:${ADA_PASSWORD}"]'] }),
+  realm: text()
+    .regex(/^[\x20\x21\x23-\x5b\x5d-\x7e]{1,128}$/, 'may contain printable ASCII characters, without " and \\')
+    .exactOptional()
+    .describe('What browsers show when they ask. By default the id of the edge.'),
+  forward_credentials: flag().default(false).describe('Whether the app gets the `Authorization` header too.'),
+})
+
+export type BasicAuthConfig = z.output<typeof schema>
+
+export const basicAuthKind = defineKind({
+  documentation: 'Passes who knows a user and password. [Programs](programs.md#passwords) tells more.',
+  otherNames: [],
+  phases: ['on_http_request'],
+  admits: 'some',
+  takesSecrets: true,
+  agentMayWrite: ['credentials', 'realm', 'forward_credentials'],
+  schema,
+  complete: (config) => config,
+  asks: () => PASSWORD_WORDS,
+  checkOfAgent: ({ credentials }) => dearPasswords(credentials),
+})
+
+/** What checking a password costs is the operator's, so an agent may not make it dear. */
+function* dearPasswords(credentials: BasicAuthConfig['credentials']): Iterable<FoundProblem> {
+  const hashed = new Set<string>()
+  for (const [index, { user, password }] of credentials.entries()) {
+    const hash = parsePasswordHash(password.reveal())
+    if (!hash) continue
+    const problem = (message: string): FoundProblem => ({ path: ['credentials', index], message })
+    if (hash.cost > COST) {
+      yield problem(
+        `has a hash with ln=${hash.cost}, which takes too long here; use what relay hash-password prints (ln=${COST})`,
+      )
+    }
+    // Every hash of a user is tried in turn.
+    if (hashed.has(user)) yield problem('is a second hash for the same user; an endpoint takes one for each')
+    hashed.add(user)
+  }
+}

@@ -1,0 +1,25 @@
+// The table of actions, second half: what runs. kinds.ts says what is known of each; one without the other does not compile.
+
+import { addHeaders } from './add-headers/add-headers.ts'
+import { anyOf } from './any-of/any-of.ts'
+import { basicAuth } from './basic-auth/basic-auth.ts'
+import type { BuildersOf } from './builder.ts'
+import { deny } from './deny/deny.ts'
+import { jwtValidation } from './jwt-validation/jwt-validation.ts'
+import type { KINDS } from './kinds.ts'
+import { openidConnect } from './openid-connect/openid-connect.ts'
+import { removeHeaders } from './remove-headers/remove-headers.ts'
+import { restrictIps } from './restrict-ips/restrict-ips.ts'
+import { serviceToken } from './service-token/service-token.ts'
+
+export const BUILDERS: BuildersOf<typeof KINDS> = {
+  'openid-connect': openidConnect,
+  'service-token': serviceToken,
+  'jwt-validation': jwtValidation,
+  'basic-auth': basicAuth,
+  'restrict-ips': restrictIps,
+  'any-of': ({ actions }, { build }) => anyOf(actions.map(build)),
+  deny,
+  'add-headers': addHeaders,
+  'remove-headers': removeHeaders,
+}

@@ -1,0 +1,26 @@
+// The table of actions: what may be written in a policy. From its lines come the types of a configuration, the schema, the
+// checks, what agents may write, and the sections of docs/configuration.md. builders.ts has a line for each as well.
+// Pure: no I/O, no clock.
+
+import { addHeadersKind } from './add-headers/kind.ts'
+import { anyOfKind } from './any-of/kind.ts'
+import { basicAuthKind } from './basic-auth/kind.ts'
+import { denyKind } from './deny/kind.ts'
+import { jwtValidationKind } from './jwt-validation/kind.ts'
+import type { KindTable } from './kind.ts'
+import { openidConnectKind } from './openid-connect/kind.ts'
+import { removeHeadersKind } from './remove-headers/kind.ts'
+import { restrictIpsKind } from './restrict-ips/kind.ts'
+import { serviceTokenKind } from './service-token/kind.ts'
+
+export const KINDS = {
+  'openid-connect': openidConnectKind,
+  'service-token': serviceTokenKind,
+  'jwt-validation': jwtValidationKind,
+  'basic-auth': basicAuthKind,
+  'restrict-ips': restrictIpsKind,
+  'any-of': anyOfKind,
+  deny: denyKind,
+  'add-headers': addHeadersKind,
+  'remove-headers': removeHeadersKind,
+} satisfies KindTable

@@ -1,0 +1,36 @@
+// What is known of `restrict-ips`. Pure: no I/O, no clock.
+
+import { addressWords } from '@sallyport/protocol'
+import { z } from 'zod'
+
+import { cidr, filledList } from '../../values/value-schemas.ts'
+import { defineKind } from '../kind.ts'
+
+const schema = z
+  .strictObject({
+    allow: filledList(cidr(), 'would mean nobody; remove it or add an address range')
+      .exactOptional()
+      .describe('Address ranges that may pass. Without it, all that `deny` does not name.'),
+    deny: filledList(cidr(), 'would mean no range; remove it or add an address range')
+      .exactOptional()
+      .describe('Address ranges that may not pass. It wins over `allow`.'),
+  })
+  .refine(
+    ({ allow, deny }) => allow !== undefined || deny !== undefined,
+    'says nothing; add allow or deny with address ranges',
+  )
+
+export type RestrictIpsConfig = z.output<typeof schema>
+
+export const restrictIpsKind = defineKind({
+  documentation: 'Looks at the address of the connection, or at what a trusted proxy says.',
+  otherNames: ['ip-restriction'],
+  phases: ['on_http_request'],
+  admits: 'some',
+  takesSecrets: false,
+  agentMayWrite: ['allow', 'deny'],
+  schema,
+  complete: (config) => config,
+  asks: ({ allow, deny }) => addressWords(allow, deny) || undefined,
+  isOpen: ({ allow }) => allow === undefined,
+})
