@@ -1,14 +1,26 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
-import { UNKNOWN_ADDRESS, compileCidrs, identifyVisitor } from './client-ip.ts'
+import { UNKNOWN_ADDRESS, compileCidrs, identifyVisitor, plainAddress } from './client-ip.ts'
+import type { Visitor } from './client-ip.ts'
 
 const headers = (values: Record<string, string>): string[] => Object.entries(values).flat()
-const nobody = () => false
+const nobody = (): boolean => false
+
+/** As the door of a listener has it, and whoever serves there. */
+function identify(
+  socketAddress: string,
+  scheme: 'http' | 'https',
+  rawHeaders: string[],
+  isTrusted: (address: string) => boolean,
+): Visitor {
+  const clientIp = plainAddress(socketAddress)
+  return identifyVisitor({ clientIp, isFromProxy: isTrusted(clientIp) }, scheme, rawHeaders, isTrusted)
+}
 
 describe('identifyVisitor', () => {
   it('attack 10: ignores X-Forwarded-For where nobody is trusted', () => {
-    const visitor = identifyVisitor(
+    const visitor = identify(
       '192.0.2.9',
       'http',
       headers({ 'x-forwarded-for': '10.0.0.1', 'x-forwarded-proto': 'https' }),
@@ -19,7 +31,7 @@ describe('identifyVisitor', () => {
 
   it('reads the chain from the right, up to the first address that is not trusted', () => {
     const trusted = compileCidrs(['10.0.0.0/8', '127.0.0.1'])
-    const visitor = identifyVisitor(
+    const visitor = identify(
       '::ffff:127.0.0.1',
       'http',
       headers({ 'x-forwarded-for': '1.1.1.1, 203.0.113.5, 10.1.2.3', 'x-forwarded-proto': 'http, https' }),
@@ -48,7 +60,7 @@ describe('identifyVisitor', () => {
   ]
   for (const [forwardedFor, clientIp, chain] of written) {
     it(`S14: reads ${JSON.stringify(forwardedFor)}`, () => {
-      const visitor = identifyVisitor('10.0.0.1', 'http', headers({ 'x-forwarded-for': forwardedFor }), trusted)
+      const visitor = identify('10.0.0.1', 'http', headers({ 'x-forwarded-for': forwardedFor }), trusted)
       assert.deepEqual(visitor, { clientIp, forwardedFor: chain, scheme: 'http' })
     })
   }
@@ -72,12 +84,7 @@ describe('identifyVisitor', () => {
     '"[2001:db8::1]:1"',
   ]) {
     it(`S14: makes nobody else of ${JSON.stringify(entry)}, neither the proxy nor who stands in front`, () => {
-      const visitor = identifyVisitor(
-        '10.0.0.1',
-        'http',
-        headers({ 'x-forwarded-for': `9.9.9.9, ${entry}` }),
-        () => true,
-      )
+      const visitor = identify('10.0.0.1', 'http', headers({ 'x-forwarded-for': `9.9.9.9, ${entry}` }), () => true)
       assert.equal(visitor.clientIp, UNKNOWN_ADDRESS)
       assert.equal(visitor.forwardedFor, `${UNKNOWN_ADDRESS}, 10.0.0.1`)
     })

@@ -1,9 +1,10 @@
-// Who is calling: the socket's address, unless the socket belongs to a proxy that the operator trusts.
+// Who is calling: whoever the connection is from, unless that is a proxy that the operator trusts.
 // Pure: no I/O, no clock.
 
 import { BlockList, isIP, isIPv4 } from 'node:net'
 
 import { parseCidr } from '../values/cidr.ts'
+import type { Connection } from './connection.ts'
 import { readHeader } from './read-header.ts'
 
 /** Compiles CIDRs once; the answer is a lookup. IPv4-mapped IPv6 addresses count as IPv4. */
@@ -45,14 +46,13 @@ export interface Visitor {
  * @param rawHeaders name, value, name, value …, of either version of HTTP
  */
 export function identifyVisitor(
-  socketAddress: string,
+  { clientIp: peer, isFromProxy }: Pick<Connection, 'clientIp' | 'isFromProxy'>,
   socketScheme: 'http' | 'https',
   rawHeaders: readonly string[],
   isTrusted: (address: string) => boolean,
 ): Visitor {
-  const peer = plainAddress(socketAddress)
   const direct: Visitor = { clientIp: peer, forwardedFor: peer, scheme: socketScheme }
-  if (!isTrusted(peer)) return direct
+  if (!isFromProxy) return direct
   const proto = readHeader(rawHeaders, 'x-forwarded-proto')?.split(',').at(-1)?.trim().toLowerCase()
   const scheme = proto === 'https' || proto === 'http' ? proto : socketScheme
   const claimed = readHeader(rawHeaders, 'x-forwarded-for')?.split(',').slice(-32) ?? [] // no real chain is longer

@@ -10,6 +10,7 @@ import { PLAIN_LOOK, type Look } from '../pages/look.ts'
 import { PAGE_TEXTS } from '../texts/page-texts.ts'
 import type { PageTexts } from '../texts/page-texts.ts'
 import { UNKNOWN_ADDRESS, isForwarded, isLoopback, isNearby } from './client-ip.ts'
+import type { Connection } from './connection.ts'
 import { grpcAnswer, grpcTypeOf } from './grpc.ts'
 import { HeaderEdits } from './header-edits.ts'
 import type { Identity } from './identity.ts'
@@ -88,6 +89,7 @@ export interface Upgrade {
 export interface ExchangeInit {
   request: VisitorRequest
   response: VisitorResponse
+  connection: Connection
   /** Normal form, lower case, no port. */
   host: string
   clientIp: string
@@ -103,6 +105,8 @@ export type ResponseHeaders = Record<string, string | string[]>
 export class Exchange {
   readonly request: VisitorRequest
   readonly response: VisitorResponse
+  /** That of the visitor, or of the proxy in between. */
+  readonly connection: Connection
   readonly host: string
   readonly clientIp: string
   readonly forwardedFor: string
@@ -143,6 +147,7 @@ export class Exchange {
     this.request = init.request
     this.#target = init.request.url ?? '/'
     this.response = init.response
+    this.connection = init.connection
     this.host = init.host
     this.clientIp = init.clientIp
     this.forwardedFor = init.forwardedFor

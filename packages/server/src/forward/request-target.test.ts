@@ -11,6 +11,7 @@ import { after, before, beforeEach, describe, it } from 'node:test'
 
 import { Edge } from '../edge/edge.ts'
 import type { RouteBackend } from '../backend/route-backend.ts'
+import { LOOPBACK } from '../exchange/connection.test-support.ts'
 import { Exchange } from '../exchange/exchange.ts'
 import { admit } from '../listener/admission.ts'
 import { Http1Response } from '../listener/http1/http1-response.ts'
@@ -27,7 +28,7 @@ describe('the target of a request', () => {
   let wire: string[] = []
   let action: Action
   const server = createServer({ ServerResponse: Http1Response }, (request, response) => {
-    const init = { clientIp: '192.0.2.1', forwardedFor: '192.0.2.1', scheme: 'http' as const }
+    const init = { connection: LOOPBACK, clientIp: '192.0.2.1', forwardedFor: '192.0.2.1', scheme: 'http' as const }
     let host = ''
     const serve = async (): Promise<void> => {
       host = admit(request)

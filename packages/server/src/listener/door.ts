@@ -1,128 +1,132 @@
-// The door of a listener: every new connection gets a place before node:http or node:tls see it, or hears why not. With
-// TLS a visitor can be told by an answer only once the handshake is done, so that is what a trial place is for; whoever
-// gets none of those hears the one word that TLS knows before it.
+// The door of a listener: the one place that a visitor's socket passes between the system and whoever speaks TLS or HTTP on it.
+// Here it becomes a connection, before anybody has read a byte: who is at its other end, and whether there is a place for it.
+// With TLS a visitor can be told why not by an answer only once the handshake is done: that is what a place on trial is for.
+//
+//   accepted ─▶ who is it? ─▶ a place? ─▶ its first bytes, where they are suspicious ─▶ node:tls ─▶ HTTP
+//                                └─ none ─▶ turned away
 
 import type { Server as NetServer, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 
-import type { LimitName } from '../config/config.ts'
-import { RelayError } from '../errors.ts'
-import { plainAddress } from '../exchange/client-ip.ts'
+import type { Logger } from '../log.ts'
 import type { OnFault } from '../exchange/border.ts'
+import { plainAddress } from '../exchange/client-ip.ts'
 import type { LimitRefusals } from '../exchange/limit-refusals.ts'
 import { networkOf } from '../exchange/network-of.ts'
-import type { Place, Places } from './places.ts'
-import { rawAnswer } from './http1/raw-answer.ts'
+import { VisitorConnection } from './connection.ts'
+import type { Places } from './places.ts'
+import { ProxyProtocol } from './proxy-protocol.ts'
+import { takeOver } from './take-over.ts'
+import { TurnAway } from './turn-away.ts'
 
 /** From the connection to the end of its one request: an agent needs two round trips with TLS. */
 const TRIAL_MS = 5000
-/** How long one that was turned away may take to read why: closed at once, it would often lose it to a reset. */
-const FAREWELL_MS = 500
-
-// RFC 8446 6.2: internal_error is "unrelated to the peer or the correctness of the protocol (such as a memory allocation
-// failure)". Before any key is agreed an alert travels in the clear: type 21, TLS 1.2, two bytes, fatal, 80.
-const TLS_ALERT = Buffer.from([21, 3, 3, 0, 2, 2, 80])
 
 export interface DoorOptions {
   places: Places
   refusals: LimitRefusals
   isTls: boolean
   isTrustedProxy: (address: string) => boolean
+  log: Logger
   onFault: OnFault
-}
-
-/** What a visitor is told whom a limit keeps out. */
-export function limitError(limit: LimitName): RelayError {
-  const code = limit === 'visitor_connections_per_address' ? 'too_many_connections' : 'relay_full'
-  return new RelayError(code, { limit, headers: { 'retry-after': '5' } })
 }
 
 export class Door {
   readonly #options: DoorOptions
-  readonly #places = new WeakMap<Duplex, Place>()
+  readonly #connections = new WeakMap<Duplex, VisitorConnection>()
   /** With TLS: those whose handshake is not over, by their peer, since node:tls does not say whom a TLSSocket stands on. */
-  readonly #handshaking = new Map<string, Place>()
-  readonly #words = new Map<LimitName, Buffer>()
-  #leaving = 0
+  readonly #handshaking = new Map<string, VisitorConnection>()
+  readonly #turnAway: TurnAway
+  readonly #proxyProtocol: ProxyProtocol
 
   constructor(options: DoorOptions) {
     this.#options = options
+    this.#turnAway = new TurnAway(options.isTls, options.places.leavingMax)
+    this.#proxyProtocol = new ProxyProtocol(options.log)
   }
 
   /** Stands in front of everybody who listens for connections at the moment. */
   guard(server: NetServer): void {
-    const behind = server.listeners('connection') as ((socket: Socket) => void)[] // node's own, and the version sniffer
-    server.removeAllListeners('connection')
-    server.on('connection', (socket: Socket) => {
+    takeOver(server, 'connection', (socket, handOn) => {
       try {
-        if (!this.#enter(socket)) return
-        for (const listener of behind) listener.call(server, socket)
+        this.#accept(socket, handOn)
       } catch (error) {
-        this.#options.onFault(error, 'visitor_connection')
-        socket.destroy()
+        this.#fault(error, socket)
       }
     })
     if (!this.#options.isTls) return
-    server.prependListener('secureConnection', (socket: TLSSocket) => {
-      const place = this.#handshaking.get(peerOf(socket))
-      if (place) this.#places.set(socket, place)
+    this.#proxyProtocol.watch(server)
+    takeOver(server, 'secureConnection', (socket, handOn) => {
+      const connection = this.#handshaking.get(peerOf(socket))
+      if (!connection) return void socket.destroy() // it has left meanwhile, and the system does not know it any more
+      connection.tls = socket as TLSSocket // what this event gives
+      this.#connections.set(socket, connection)
+      handOn(socket)
     })
   }
 
-  /** @param socket as it is handed out behind the door: with TLS, the TLSSocket */
-  placeOf(socket: Duplex): Place | undefined {
-    return this.#places.get(socket)
+  /**
+   * Undefined for one whose handshake is not over.
+   * @param socket as it is handed out behind the door: with TLS, the TLSSocket
+   */
+  connectionOf(socket: Duplex): VisitorConnection | undefined {
+    return this.#connections.get(socket)
   }
 
-  #enter(socket: Socket): boolean {
+  /** @param bytes with which a connection has begun, and which could not be read */
+  tellUnreadable(bytes: Buffer | undefined, connection: VisitorConnection): void {
+    this.#proxyProtocol.tell(bytes, connection.clientIp)
+  }
+
+  /** Ends what has not got through yet. */
+  destroy(): void {
+    this.#proxyProtocol.destroy()
+  }
+
+  #accept(socket: Socket, handOn: (socket: Socket) => void): void {
     const { places, isTls, isTrustedProxy, refusals } = this.#options
     const address = plainAddress(socket.remoteAddress ?? '')
+    const isFromProxy = isTrustedProxy(address)
     // A proxy brings many visitors on few connections of its own.
-    const place = places.enter(isTrustedProxy(address) ? undefined : networkOf(address), performance.now())
+    const place = places.enter(isFromProxy ? undefined : networkOf(address), performance.now())
     if (typeof place === 'string') {
       refusals.count(place, address)
-      this.#turnAway(socket, place)
-      return false
+      return this.#turnAway.tell(socket, place)
     }
+    const connection = new VisitorConnection(socket, address, isFromProxy, place)
     const peer = isTls ? peerOf(socket) : ''
-    if (isTls) this.#handshaking.set(peer, place)
-    else this.#places.set(socket, place)
-    const timer = place.kind === 'trial' ? this.#limitTrial(socket, place, address) : undefined
+    if (isTls) this.#handshaking.set(peer, connection)
+    else this.#connections.set(socket, connection)
+    const timer = place.kind === 'trial' ? this.#limitTrial(socket, connection) : undefined
     // Not once(), which keeps three times as much, and 'close' comes once anyway.
     socket.on('close', () => {
       clearTimeout(timer)
       if (isTls) this.#handshaking.delete(peer)
       places.leave(place, performance.now())
     })
-    return true
+    if (!this.#proxyProtocol.isSuspicious) return handOn(socket)
+    this.#proxyProtocol.peek(socket, address, () => {
+      try {
+        handOn(socket)
+      } catch (error) {
+        this.#fault(error, socket)
+      }
+    })
   }
 
-  #limitTrial(socket: Socket, place: Place, address: string): NodeJS.Timeout {
+  #limitTrial(socket: Socket, { place, clientIp }: VisitorConnection): NodeJS.Timeout {
     return setTimeout(() => {
       if (place.kind !== 'trial') return // an agent
-      if (!place.hasBeenTold && place.limit) this.#options.refusals.count(place.limit, address)
+      if (!place.hasBeenTold && place.limit) this.#options.refusals.count(place.limit, clientIp)
       socket.destroy()
     }, TRIAL_MS)
   }
 
-  #turnAway(socket: Socket, limit: LimitName): void {
-    socket.on('error', () => {}) // it does not wait to hear why
-    if (this.#leaving >= this.#options.places.leavingMax) return void socket.destroy()
-    this.#leaving++
-    const timer = setTimeout(() => socket.destroy(), FAREWELL_MS)
-    socket.on('close', () => {
-      clearTimeout(timer)
-      this.#leaving--
-    })
-    socket.end(this.#options.isTls ? TLS_ALERT : this.#wordFor(limit))
-    socket.resume() // unread bytes would turn the end into a reset
-  }
-
-  #wordFor(limit: LimitName): Buffer {
-    let word = this.#words.get(limit)
-    if (!word) this.#words.set(limit, (word = Buffer.from(rawAnswer(limitError(limit)))))
-    return word
+  /** The border of what a connection brings before it is anybody's. */
+  #fault(thrown: unknown, socket: Socket): void {
+    this.#options.onFault(thrown, 'visitor_connection')
+    socket.destroy()
   }
 }
 

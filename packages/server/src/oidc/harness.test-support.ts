@@ -18,6 +18,7 @@ import {
 import { authIdOf } from '../policy/openid-connect/auth-id.ts'
 import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
 import { redirectUri } from '../model/redirect-uri.ts'
+import { LOOPBACK } from '../exchange/connection.test-support.ts'
 import { Exchange, type Upgrade } from '../exchange/exchange.ts'
 import { Attempts } from '../exchange/attempts.ts'
 import type { Identity } from '../exchange/identity.ts'
@@ -163,6 +164,7 @@ export async function startRelay(options: RelayOptions = {}): Promise<Relay> {
     const exchange = new Exchange({
       request,
       response,
+      connection: LOOPBACK,
       host,
       clientIp: '127.0.0.1',
       forwardedFor: '127.0.0.1',

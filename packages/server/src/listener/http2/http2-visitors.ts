@@ -8,15 +8,16 @@ import type { Socket } from 'node:net'
 import { outliveStreams, watchEnd } from '@sallyport/protocol'
 import type { Logger } from 'pino'
 
-import type { LimitName, Limits, Timeouts } from '../../config/config.ts'
+import type { Limits, Timeouts } from '../../config/config.ts'
 import { RelayError } from '../../errors.ts'
 import type { OnFault } from '../../exchange/border.ts'
-import { identifyVisitor, plainAddress } from '../../exchange/client-ip.ts'
+import { identifyVisitor } from '../../exchange/client-ip.ts'
 import { Exchange, WEBSOCKET } from '../../exchange/exchange.ts'
 import type { Upgrade } from '../../exchange/exchange.ts'
 import type { LimitRefusals } from '../../exchange/limit-refusals.ts'
 import type { Look } from '../../pages/look.ts'
-import { limitError } from '../door.ts'
+import type { VisitorConnection } from '../connection.ts'
+import { limitError } from '../turn-away.ts'
 import { admitHttp2 } from './http2-admission.ts'
 import type { Http2Head } from './http2-admission.ts'
 import { Http2Request } from './http2-request.ts'
@@ -70,14 +71,12 @@ export interface Http2VisitorsOptions {
   onFault: OnFault
 }
 
-/** What one connection is doing. */
-interface Connection {
+/** One visitor, and what is done on the connection. */
+interface Peer {
   readonly session: ServerHttp2Session
   readonly outlive: ReturnType<typeof outliveStreams>
   readonly socket: Socket
-  readonly address: string
-  /** Why it gets one answer and no more. */
-  readonly limit: LimitName | undefined
+  readonly connection: VisitorConnection
   /** Streams that are open. */
   streams: number
   /** Exchanges that run: they may outlive the stream that began them. */
@@ -96,7 +95,7 @@ interface Connection {
 export class Http2Visitors {
   readonly #options: Http2VisitorsOptions
   readonly #settings: ServerSessionOptions
-  readonly #connections = new Set<Connection>()
+  readonly #peers = new Set<Peer>()
   readonly #timer: NodeJS.Timeout
   #isClosing = false
   #onEmpty: (() => void) | undefined
@@ -125,17 +124,16 @@ export class Http2Visitors {
   }
 
   /** Takes over a connection whose next byte begins the HTTP/2 preface. */
-  accept(socket: Socket, limit?: LimitName): void {
+  accept(socket: Socket, connection: VisitorConnection): void {
     socket.on('error', () => {}) // the visitor left; 'close' tells the same
     if (this.#isClosing) return void socket.destroy()
     socket.allowHalfOpen = false // node:http's server sets it; on HTTP/2 a visitor who ends the connection is gone
     const session = performServerHandshake(socket, this.#settings)
-    const connection: Connection = {
+    const peer: Peer = {
       session,
       outlive: outliveStreams(session),
       socket,
-      address: plainAddress(socket.remoteAddress ?? ''),
-      limit,
+      connection,
       streams: 0,
       exchanges: 0,
       hasServed: false,
@@ -146,32 +144,32 @@ export class Http2Visitors {
       bytesRead: socket.bytesRead,
       bytesWritten: socket.bytesWritten,
     }
-    this.#connections.add(connection)
+    this.#peers.add(peer)
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
     session.on('stream', (stream, _, __, raw) => {
       try {
-        this.#onStream(connection, stream, raw)
+        this.#onStream(peer, stream, raw)
       } catch (error) {
         this.#options.onFault(error, 'visitor_connection')
         session.destroy()
       }
     })
-    session.on('ping', () => (connection.controlBytes += PING_BYTES))
-    session.on('remoteSettings', () => (connection.controlBytes += SETTINGS_BYTES))
+    session.on('ping', () => (peer.controlBytes += PING_BYTES))
+    session.on('remoteSettings', () => (peer.controlBytes += SETTINGS_BYTES))
     session.on('error', (error) => {
-      this.#options.log.debug({ clientIp: connection.address, err: error }, 'HTTP/2 connection failed')
+      this.#options.log.debug({ clientIp: connection.clientIp, err: error }, 'HTTP/2 connection failed')
     })
     socket.once('close', () => {
-      this.#connections.delete(connection)
-      if (this.#connections.size === 0) this.#onEmpty?.()
+      this.#peers.delete(peer)
+      if (this.#peers.size === 0) this.#onEmpty?.()
     })
   }
 
   /** Sends GOAWAY; what runs may finish. Resolves when every connection is gone. */
   async close(): Promise<void> {
     this.#isClosing = true
-    for (const connection of this.#connections) this.#leave(connection)
-    if (this.#connections.size > 0) {
+    for (const peer of this.#peers) this.#leave(peer)
+    if (this.#peers.size > 0) {
       this.#timer.ref()
       await new Promise<void>((resolve) => (this.#onEmpty = resolve))
     }
@@ -181,55 +179,56 @@ export class Http2Visitors {
   destroy(): void {
     this.#isClosing = true
     clearInterval(this.#timer)
-    for (const { socket } of this.#connections) socket.destroy()
+    for (const { socket } of this.#peers) socket.destroy()
   }
 
-  #onStream(connection: Connection, stream: ServerHttp2Stream, raw: string[]): void {
+  #onStream(peer: Peer, stream: ServerHttp2Stream, raw: string[]): void {
     stream.on('error', () => {}) // the visitor left; 'close' tells the same
-    connection.streams++
-    connection.idleSince = performance.now()
-    connection.hasServed = true
-    this.#options.onAsked(connection.socket)
-    connection.allowance += OVERHEAD_PER_STREAM_BYTES + mostBytesOnTheWire(raw)
+    peer.streams++
+    peer.idleSince = performance.now()
+    peer.hasServed = true
+    this.#options.onAsked(peer.socket)
+    peer.allowance += OVERHEAD_PER_STREAM_BYTES + mostBytesOnTheWire(raw)
     if (!stream.endAfterHeaders) {
       // Told when it comes, read or not: a body may lie in its window for long, and one that is refused is never read.
-      const sawEnd = watchEnd(stream, (bytes) => (connection.allowance += OVERHEAD_PER_BODY_BYTE * bytes))
-      stream.once('close', () => connection.outlive(stream, sawEnd))
+      const sawEnd = watchEnd(stream, (bytes) => (peer.allowance += OVERHEAD_PER_BODY_BYTE * bytes))
+      stream.once('close', () => peer.outlive(stream, sawEnd))
     }
     stream.once('close', () => {
-      connection.streams--
-      connection.idleSince = performance.now()
+      peer.streams--
+      peer.idleSince = performance.now()
     })
     // Reset streams leave at once, but what they began takes a moment to stop: that, too, has a bound.
-    if (connection.exchanges >= 2 * this.#options.limits.streams_per_connection) {
-      if (connection.session.destroyed) return // what came in the same piece
-      this.#options.refusals.count('streams_per_connection', connection.address)
-      connection.session.destroy(new Error('too many exchanges at once'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
+    if (peer.exchanges >= 2 * this.#options.limits.streams_per_connection) {
+      if (peer.session.destroyed) return // what came in the same piece
+      this.#options.refusals.count('streams_per_connection', peer.connection.clientIp)
+      peer.session.destroy(new Error('too many exchanges at once'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
       return
     }
-    const exchange = this.#exchangeOf(connection, stream, raw)
-    if (exchange) void this.#run(connection, exchange)
+    const exchange = this.#exchangeOf(peer, stream, raw)
+    if (exchange) void this.#run(peer, exchange)
   }
 
-  async #run(connection: Connection, exchange: Exchange): Promise<void> {
-    connection.exchanges++
+  async #run(peer: Peer, exchange: Exchange): Promise<void> {
+    peer.exchanges++
     await this.#options.onExchange(exchange)
-    connection.exchanges--
-    connection.idleSince = performance.now()
+    peer.exchanges--
+    peer.idleSince = performance.now()
   }
 
   /** Admission; a refused request is answered here and gives no exchange. */
-  #exchangeOf(connection: Connection, stream: ServerHttp2Stream, raw: readonly string[]): Exchange | undefined {
+  #exchangeOf(peer: Peer, stream: ServerHttp2Stream, raw: readonly string[]): Exchange | undefined {
     const { scheme, limits, isTrustedProxy, log } = this.#options
+    const { connection } = peer
     const header = (name: string): string | undefined => raw.find((_, i) => i % 2 === 1 && raw[i - 1] === name)
-    const visitor = identifyVisitor(connection.address, scheme, raw, isTrustedProxy)
+    const visitor = identifyVisitor(connection, scheme, raw, isTrustedProxy)
     const response = new Http2Response(stream, header(':method') === 'HEAD')
     let head: Http2Head
     try {
       if (connection.limit !== undefined) throw limitError(connection.limit)
       head = admitHttp2(raw, {
         scheme,
-        mayClaimHttps: isTrustedProxy(connection.address),
+        mayClaimHttps: connection.isFromProxy,
         hasBody: !stream.endAfterHeaders,
         headerMaxBytes: limits.header_bytes,
         headersMax: limits.headers_count,
@@ -238,66 +237,66 @@ export class Http2Visitors {
       const rawHeaders = raw.filter((_, i) => !raw[i - (i % 2)]!.startsWith(':')) // pairs
       const target = header(':path') ?? '/'
       const request = new Http2Request(stream, { method: header(':method') ?? 'GET', target, rawHeaders })
-      const refused = new Exchange({ request, response, host: '', ...visitor })
+      const refused = new Exchange({ request, response, connection, host: '', ...visitor })
       refused.look = this.#options.look
       refused.fail(error)
       if (error instanceof RelayError && error.limit) this.#options.refusals.count(error.limit, visitor.clientIp)
       log.debug({ requestId: refused.requestId, clientIp: visitor.clientIp, err: error }, 'request refused')
-      if (connection.limit !== undefined) this.#leave(connection)
+      if (connection.limit !== undefined) this.#leave(peer)
       return undefined
     }
     const request = new Http2Request(stream, head)
     const upgrade = head.isWebSocket ? upgradeOf(stream) : undefined
-    return new Exchange({ request, response, host: head.host, ...visitor, ...(upgrade && { upgrade }) })
+    return new Exchange({ request, response, connection, host: head.host, ...visitor, ...(upgrade && { upgrade }) })
   }
 
   #sweep(now: number): void {
-    for (const connection of this.#connections) {
+    for (const peer of this.#peers) {
       try {
-        this.#look(connection, now)
+        this.#look(peer, now)
       } catch (error) {
         this.#options.onFault(error, 'visitor_connection')
-        connection.socket.destroy()
+        peer.socket.destroy()
       }
     }
   }
 
-  #look(connection: Connection, now: number): void {
-    if (this.#isFlooding(connection)) {
-      connection.session.destroy(new Error('flood of frames'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
-      connection.leavingSince ??= now
+  #look(peer: Peer, now: number): void {
+    if (this.#isFlooding(peer)) {
+      peer.session.destroy(new Error('flood of frames'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
+      peer.leavingSince ??= now
     }
     const { keep_alive_seconds, request_head_seconds, visitor_stall_seconds } = this.#options.timeouts
-    if (connection.exchanges > 0) return // each has deadlines of its own
-    if (connection.streams > 0) {
+    if (peer.exchanges > 0) return // each has deadlines of its own
+    if (peer.streams > 0) {
       // What is left are refusals and resets that nobody takes.
-      if (now - connection.idleSince > visitor_stall_seconds * 1000) connection.socket.destroy()
+      if (now - peer.idleSince > visitor_stall_seconds * 1000) peer.socket.destroy()
       return
     }
-    if (connection.leavingSince !== undefined) {
-      if (now - connection.leavingSince > LEAVE_MS && now - connection.idleSince > LEAVE_MS) connection.socket.destroy()
+    if (peer.leavingSince !== undefined) {
+      if (now - peer.leavingSince > LEAVE_MS && now - peer.idleSince > LEAVE_MS) peer.socket.destroy()
       return
     }
-    const patience = connection.hasServed ? keep_alive_seconds : request_head_seconds
-    if (now - connection.idleSince > patience * 1000) this.#leave(connection)
+    const patience = peer.hasServed ? keep_alive_seconds : request_head_seconds
+    if (now - peer.idleSince > patience * 1000) this.#leave(peer)
   }
 
-  #isFlooding(connection: Connection): boolean {
-    const { socket } = connection
-    const read = socket.bytesRead - connection.bytesRead
-    const written = socket.bytesWritten - connection.bytesWritten
-    connection.bytesRead += read
-    connection.bytesWritten += written
-    const explained = connection.allowance + written / SENT_BYTES_PER_OVERHEAD_BYTE
-    const { controlBytes } = connection
-    connection.allowance = 0
-    connection.controlBytes = 0
+  #isFlooding(peer: Peer): boolean {
+    const { socket } = peer
+    const read = socket.bytesRead - peer.bytesRead
+    const written = socket.bytesWritten - peer.bytesWritten
+    peer.bytesRead += read
+    peer.bytesWritten += written
+    const explained = peer.allowance + written / SENT_BYTES_PER_OVERHEAD_BYTE
+    const { controlBytes } = peer
+    peer.allowance = 0
+    peer.controlBytes = 0
     return read > explained + OVERHEAD_BYTES_PER_SWEEP || controlBytes > OVERHEAD_BYTES_PER_SWEEP
   }
 
-  #leave(connection: Connection): void {
-    connection.leavingSince ??= performance.now()
-    connection.session.close()
+  #leave(peer: Peer): void {
+    peer.leavingSince ??= performance.now()
+    peer.session.close()
   }
 }
 

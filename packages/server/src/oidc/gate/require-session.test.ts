@@ -5,6 +5,7 @@ import type { IncomingMessage } from 'node:http'
 import { it } from 'node:test'
 
 import { Browser } from '../../../../../test/support/browser/browser.ts'
+import { LOOPBACK } from '../../exchange/connection.test-support.ts'
 import { Exchange } from '../../exchange/exchange.ts'
 import type { VisitorResponse } from '../../exchange/exchange.ts'
 import { configFor, signInAs, startProvider, startRelay } from '../harness.test-support.ts'
@@ -24,6 +25,7 @@ it('attack 33: a session that ends while its token is being signed lets nothing 
         // All that the action reads of a request.
         request: { rawHeaders: ['Cookie', browser.cookieHeader(docs.url)], url: '/', method: 'GET' } as IncomingMessage,
         response: {} as VisitorResponse,
+        connection: LOOPBACK,
         host: docs.host,
         clientIp: '127.0.0.1',
         forwardedFor: '127.0.0.1',

@@ -6,6 +6,7 @@ import { it } from 'node:test'
 
 import { TokenIssuer } from '../../../../../test/support/identity-provider/token-issuer.ts'
 import { jwtValidationSchema } from './jwt-validation-schema.ts'
+import { LOOPBACK } from '../../exchange/connection.test-support.ts'
 import { Exchange } from '../../exchange/exchange.ts'
 import type { VisitorResponse } from '../../exchange/exchange.ts'
 import { createLog } from '../../log.ts'
@@ -42,6 +43,7 @@ it('a token is verified once in ten minutes; a key that the issuer has withdrawn
       // All that the action reads of a request.
       request: { rawHeaders: ['Authorization', `Bearer ${token}`], url: '/', method: 'GET' } as IncomingMessage,
       response: {} as VisitorResponse,
+      connection: LOOPBACK,
       host: 'docs.localhost',
       clientIp: '127.0.0.1',
       forwardedFor: '127.0.0.1',

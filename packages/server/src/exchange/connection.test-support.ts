@@ -1,0 +1,15 @@
+// A connection for tests that make an exchange by hand.
+
+import type { Connection } from './connection.ts'
+
+export const LOOPBACK: Connection = {
+  clientIp: '127.0.0.1',
+  clientPort: 50_000,
+  serverIp: '127.0.0.1',
+  serverPort: 80,
+  startedAt: 0,
+  isFromProxy: false,
+  tls: undefined,
+  bytesIn: 0,
+  bytesOut: 0,
+}

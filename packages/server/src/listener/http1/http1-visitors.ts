@@ -1,0 +1,320 @@
+// Visitors who speak HTTP/1.1, behind node:http: one exchange at a time per connection, and upgrades accepted only if they can be a
+// WebSocket, or a protocol that some route allows: which route it is, is known later.
+// It makes Exchange objects and hands them on; it decides nothing else.
+
+import type { IncomingMessage, Server as HttpServer } from 'node:http'
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+
+import { AGENT_PATH } from '@sallyport/protocol'
+
+import type { LimitName, Limits } from '../../config/config.ts'
+import { RelayError } from '../../errors.ts'
+import type { OnFault } from '../../exchange/border.ts'
+import { identifyVisitor } from '../../exchange/client-ip.ts'
+import { Exchange, WEBSOCKET } from '../../exchange/exchange.ts'
+import type { Upgrade } from '../../exchange/exchange.ts'
+import type { LimitRefusals } from '../../exchange/limit-refusals.ts'
+import type { Logger } from '../../log.ts'
+import type { Look } from '../../pages/look.ts'
+import { admit } from '../admission.ts'
+import type { VisitorConnection } from '../connection.ts'
+import type { Door } from '../door.ts'
+import type { ExchangeCount } from '../exchange-count.ts'
+import type { Places } from '../places.ts'
+import { limitError } from '../turn-away.ts'
+import { Http1Response } from './http1-response.ts'
+import { LastWords } from './last-words.ts'
+import { rawAnswer } from './raw-answer.ts'
+import { http1Upgrade } from './upgrade-request.ts'
+
+// More pipelined requests than any real client sends; further ones end the connection.
+const PIPELINED_MAX = 64
+
+export interface Http1VisitorsOptions {
+  scheme: 'http' | 'https'
+  door: Door
+  exchanges: ExchangeCount
+  limits: Limits
+  places: Places
+  refusals: LimitRefusals
+  /** Of the answers to what is refused here. */
+  look: Look
+  log: Logger
+  isTrustedProxy: (address: string) => boolean
+  /** Runs an exchange to its end; must not reject. */
+  onExchange: (exchange: Exchange) => Promise<void>
+  /** Takes an upgrade that is meant for the agents' listener; as VisitorListenerOptions has it. */
+  onAgent: (request: IncomingMessage, socket: Duplex, head: Buffer, address: string, isFull: boolean) => boolean
+  /** Whether agents connect at this host. */
+  isAgentHost: (host: string) => boolean
+  /** A request has come on this connection, whatever becomes of it. */
+  onAsked: (socket: Socket) => void
+  onFault: OnFault
+}
+
+/** What is done on one connection. */
+interface Turns {
+  readonly connection: VisitorConnection
+  busy: boolean
+  /** The one that is being answered, or was last. */
+  request: IncomingMessage | undefined
+  readonly waiting: Asked[]
+}
+
+interface Asked {
+  request: IncomingMessage
+  response: Http1Response
+}
+
+export class Http1Visitors {
+  readonly #options: Http1VisitorsOptions
+  readonly #turns = new WeakMap<Duplex, Turns>()
+  /** Upgraded connections: node:http forgets them. */
+  readonly #upgraded = new Set<Duplex>()
+  readonly #lastWords = new LastWords()
+  #begun = 0
+  #isLeaving = false
+
+  constructor(options: Http1VisitorsOptions) {
+    this.#options = options
+  }
+
+  /** How many requests have come so far. */
+  get begun(): number {
+    return this.#begun
+  }
+
+  /** Serves what this server parses. */
+  attach(server: HttpServer<typeof IncomingMessage, typeof Http1Response>): void {
+    server.on('request', this.#onRequest)
+    server.on('checkContinue', this.#onRequest)
+    server.on('checkExpectation', this.#onRequest) // as above; RFC 9110 10.1.1 lets us serve it without
+    server.on('upgrade', (request, socket, head) => {
+      this.#within(socket, () => this.#onUpgrade(request, socket, head))
+    })
+    server.on('connect', (request, socket) => this.#within(socket, () => this.#onConnect(request, socket)))
+    server.on('clientError', (error, socket) => this.#within(socket, () => this.#onClientError(error, socket)))
+  }
+
+  /** From now on every answer is the last on its connection. */
+  leave(): void {
+    this.#isLeaving = true
+  }
+
+  /** Resolves when all have had their last answer, or a moment later, which ends them. */
+  lastWordsOver(): Promise<void> {
+    return this.#lastWords.over()
+  }
+
+  /** Ends what node:http does not know of. */
+  destroy(): void {
+    for (const socket of this.#upgraded) socket.destroy()
+  }
+
+  readonly #onRequest = (request: IncomingMessage, response: Http1Response): void => {
+    const turns = this.#turnsOf(request.socket)
+    if (!turns.busy) {
+      turns.busy = true
+      void this.#serve(turns, { request, response })
+      return
+    }
+    // Pipelined behind another: RFC 9112 9.3.2 lets us answer in turn, and so only one runs at a time.
+    turns.waiting.push({ request, response })
+    if (turns.waiting.length > PIPELINED_MAX) request.socket.destroy()
+  }
+
+  /** One request, and those that have come behind it meanwhile. */
+  async #serve(turns: Turns, first: Asked): Promise<void> {
+    const { socket } = first.request
+    const { exchanges, onExchange } = this.#options
+    let current: Asked | undefined = first
+    // A visitor who has left waits for none of the answers behind the first, and behind a last answer nothing is read
+    // any more (RFC 9112 9.6): what follows a refused request may be its body.
+    try {
+      while (current && socket.writable) {
+        const { request, response }: Asked = current
+        turns.request = request
+        const exchange = this.#admit(request, response, turns.connection)
+        if (exchange) {
+          // Not by #serveAlone: every request would pay for one more promise.
+          exchanges.begin()
+          await onExchange(exchange)
+          exchanges.end()
+        }
+        if (!response.closed) await new Promise<void>((resolve) => response.once('close', resolve)) // a refusal on its way
+        current = turns.waiting.shift()
+      }
+    } catch (error) {
+      this.#options.onFault(error, 'visitor_connection')
+      socket.destroy()
+    }
+    turns.busy = false
+  }
+
+  /** Nothing waits behind it: an upgrade, a CONNECT. */
+  async #serveAlone(exchange: Exchange): Promise<void> {
+    const { exchanges, onExchange } = this.#options
+    exchanges.begin()
+    await onExchange(exchange)
+    exchanges.end()
+  }
+
+  /** A refused request is answered here and gives no exchange. */
+  #admit(
+    request: IncomingMessage,
+    response: Http1Response,
+    connection: VisitorConnection,
+    upgrade?: Upgrade,
+  ): Exchange | undefined {
+    request.on('error', ignore) // the visitor left; the response's 'close' tells the same
+    const { limit } = connection
+    if (this.#isLeaving || limit !== undefined) response.shouldKeepAlive = false
+    this.#options.onAsked(request.socket)
+    this.#begun++
+    const { scheme, isTrustedProxy } = this.#options
+    const visitor = identifyVisitor(connection, scheme, request.rawHeaders, isTrustedProxy)
+    const init = { request, response, connection, ...visitor, ...(upgrade && { upgrade }) }
+    try {
+      if (limit !== undefined) throw limitError(limit)
+      if (request.rawHeaders.length > 2 * this.#options.limits.headers_count) {
+        throw new RelayError('headers_too_large', { limit: 'headers_count' })
+      }
+      return new Exchange({ ...init, host: admit(request) })
+    } catch (error) {
+      const refused = new Exchange({ ...init, host: '' })
+      refused.look = this.#options.look
+      refused.fail(error)
+      if (error instanceof RelayError && error.limit) this.#countRefusal(error.limit, visitor.clientIp, connection)
+      this.#options.log.debug(
+        { requestId: refused.requestId, clientIp: visitor.clientIp, err: error },
+        'request refused',
+      )
+      return undefined
+    }
+  }
+
+  #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on('error', ignore) // the visitor left; 'close' tells the same
+    const connection = this.#connectionOf(socket)
+    const path = request.url?.split('?', 1)[0]
+    const host = request.headers.host?.toLowerCase().replace(/:\d+$/, '') ?? ''
+    if (path === AGENT_PATH && this.#options.isAgentHost(host)) {
+      const { onAgent, onAsked, places, scheme, isTrustedProxy } = this.#options
+      onAsked(request.socket)
+      const { clientIp } = identifyVisitor(connection, scheme, request.rawHeaders, isTrustedProxy)
+      const hasJoined = onAgent(request, socket, head, clientIp, !places.hasPlaceForAgent(connection.place))
+      if (hasJoined) places.becomeAgent(connection.place)
+      return // the agents' listener closes its own
+    }
+    this.#upgraded.add(socket)
+    socket.once('close', () => this.#upgraded.delete(socket))
+    const response = this.#answerOn(request, socket)
+    if (!response) return
+    const upgrade = http1Upgrade(request.headers.upgrade ?? WEBSOCKET, socket as Socket, head, response) // as there
+    const exchange = this.#admit(request, response, connection, upgrade)
+    if (exchange) void this.#serveAlone(exchange)
+  }
+
+  /** CONNECT never becomes a stream to an agent. */
+  #onConnect(request: IncomingMessage, socket: Duplex): void {
+    socket.on('error', ignore) // the visitor does not wait for the answer
+    const response = this.#answerOn(request, socket)
+    const exchange = response && this.#admit(request, response, this.#connectionOf(socket))
+    if (exchange) void this.#serveAlone(exchange)
+  }
+
+  /** The last answer on a connection that node:http has let go. */
+  #answerOn(request: IncomingMessage, socket: Duplex): Http1Response | undefined {
+    // Pipelined behind a request without an answer: two answers would mix, and no visitor in earnest does it.
+    if (this.#turns.get(socket)?.busy) {
+      socket.destroy()
+      return undefined
+    }
+    const response = new Http1Response(request)
+    response.shouldKeepAlive = false
+    response.assignSocket(socket as Socket) // node:http hands out the net.Socket it listens on
+    response.once('finish', () => {
+      // As node:http does it on connections of its own: the answer is out, whatever becomes of the connection.
+      response.detachSocket(socket as Socket)
+      response.emit('close')
+      this.#lastWords.linger(socket as Socket)
+    })
+    return response
+  }
+
+  /** What node:http could not parse at all. */
+  #onClientError(error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex): void {
+    if (error.code === 'ECONNRESET' || !socket.writable) {
+      socket.destroy()
+      return
+    }
+    // In the middle of an answer there is no place for another.
+    if (this.#turns.get(socket)?.busy) {
+      Socket.prototype.destroySoon.call(socket) // not #end(): who breaks off in the midst of a request waits for nothing
+      return
+    }
+    const connection = this.#options.door.connectionOf(socket) // none before the handshake is over
+    const isOverflow = OVERFLOWS.has(error.code ?? '')
+    if (connection) {
+      this.#options.door.tellUnreadable(error.rawPacket, connection)
+      if (isOverflow) this.#countOverflow(connection)
+    }
+    const limit = connection?.limit
+    const refusal =
+      limit === undefined
+        ? new RelayError(isOverflow ? 'headers_too_large' : (CLIENT_ERRORS[error.code ?? ''] ?? 'bad_request'))
+        : limitError(limit)
+    socket.on('error', ignore) // the visitor does not wait for the answer
+    socket.write(rawAnswer(refusal))
+    this.#lastWords.linger(socket as Socket)
+  }
+
+  /** Stands in for the `destroySoon` that node:http ends a connection by, behind its last answer. */
+  #end(socket: Socket, { request, waiting }: Turns): void {
+    if (request?.complete && waiting.length === 0) Socket.prototype.destroySoon.call(socket)
+    else this.#lastWords.linger(socket)
+  }
+
+  /** Node.js tells two limits by one code. Who has sent less than a head may have can only have sent too many fields. */
+  #countOverflow(connection: VisitorConnection): void {
+    const limit = connection.bytesIn < this.#options.limits.header_bytes ? 'headers_count' : 'header_bytes'
+    this.#countRefusal(limit, connection.clientIp, connection)
+  }
+
+  #countRefusal(limit: LimitName, address: string, connection: VisitorConnection): void {
+    connection.place.hasBeenTold = true
+    this.#options.refusals.count(limit, address)
+  }
+
+  #turnsOf(socket: Socket): Turns {
+    const known = this.#turns.get(socket)
+    if (known) return known
+    const turns: Turns = { connection: this.#connectionOf(socket), busy: false, request: undefined, waiting: [] }
+    this.#turns.set(socket, turns)
+    socket.destroySoon = () => this.#end(socket, turns)
+    return turns
+  }
+
+  #connectionOf(socket: Duplex): VisitorConnection {
+    return this.#options.door.connectionOf(socket)! // whoever asks has come through it
+  }
+
+  /** The border of what a visitor's connection brings: where it throws, the connection ends, and nothing else. */
+  #within(socket: Duplex, handle: () => void): void {
+    try {
+      handle()
+    } catch (error) {
+      this.#options.onFault(error, 'visitor_connection')
+      socket.destroy()
+    }
+  }
+}
+
+const OVERFLOWS: ReadonlySet<string> = new Set(['HPE_HEADER_OVERFLOW', 'HPE_CHUNK_EXTENSIONS_OVERFLOW'])
+
+const CLIENT_ERRORS: Record<string, 'request_timeout'> = { ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout' }
+
+function ignore(): void {
+  // Whoever needs to know hears of it by 'close'.
+}
