@@ -1,4 +1,4 @@
-// The word that the agent's commands begin with, in what it tells people to type.
+// The first word of the agent's commands, as the agent shows them to people.
 
 import { isStartedAsSallyport } from '@sallyport/protocol/started-as'
 

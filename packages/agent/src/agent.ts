@@ -1,10 +1,9 @@
-// The agent: keeps its connections to the relay, for ever, and serves the streams that come through them. To the relay
-// all of them are one agent with one set of tunnels; while one of them is online, so is the agent.
+// The agent: keeps its connections to the relay without end, and serves the streams that come through them. To the
+// relay they are one agent with one set of tunnels; the agent is online while one of them is.
 //
 //   connecting --any connection is online--> online --none is--> waiting | connecting …
 //        any --refused for good--> closed (with the error)      any --close()--> closing --> closed
-//
-// How one connection comes and goes stands in relay-connection.ts.
+// relay-connection.ts has the life of one connection.
 
 import { randomUUID } from 'node:crypto'
 import { EventEmitter } from 'node:events'
@@ -45,7 +44,7 @@ export { ConfigError } from '@sallyport/protocol/config-error'
 /** Long enough for ordinary downloads, shorter than a supervisor's patience. */
 const CLOSE_DEADLINE_MS = 30_000
 
-// Matters of which a person is told.
+// Matters that the person is told about.
 const FAILED = 'connection failed'
 const RELAY_SAID = 'relay said'
 const LEAVING = 'relay leaves'
@@ -55,18 +54,18 @@ const NOT_BOUND = { endpoints: [], redirectUri: undefined, edges: [] } as const
 
 export interface TunnelStatus {
   name: string | undefined
-  /** Empty where it has an endpoint of its own. */
+  /** Empty if it has an endpoint of its own. */
   labels: string
   forwardsTo: string
-  /** Public URLs, as the relay last said; empty before, or where no edge of the relay selects this tunnel. */
+  /** Public URLs, as the relay last said; empty before that, or if no edge of the relay selects this tunnel. */
   endpoints: readonly string[]
-  /** The edges behind them, as far as the relay tells. */
+  /** The edges of these URLs, as far as the relay tells. */
   edges?: readonly EdgeStatus[]
-  /** Who may visit an endpoint of its own, as its flags say. */
+  /** Who may visit its own endpoint, by its flags. */
   visitors?: string | undefined
-  /** What to register at the identity provider, where visitors of its endpoint sign in. */
+  /** The URI to register at the identity provider, if visitors of its endpoint sign in. */
   redirectUri?: string | undefined
-  /** What the agent's own check of the app says; undefined where there is none. */
+  /** The result of the agent's own check of the app; undefined without a check. */
   health?: HealthState | undefined
 }
 
@@ -77,22 +76,24 @@ export interface AgentStatus {
   relayVersion: string | undefined
   latencyMs: number | undefined
   tunnels: readonly TunnelStatus[]
-  /** Connections to the relay: how many there are to be, and how many stand. */
+  /** Connections to the relay: wanted, and open. */
   sessions: { wanted: number; online: number }
   /** Connections to the apps. */
   connections: { total: number; open: number }
-  /** What visitors asked for, the newest first; undefined where nobody looks. */
+  /** Visitors' requests, the newest first; undefined if no view shows them. */
   requests?: { total: number; last: readonly SeenRequest[] } | undefined
   /** When the next attempt starts, while `waiting`. Milliseconds since the epoch. */
   retryAt: number | undefined
-  /** What there is to tell, the oldest first. */
+  /** Messages for the person, the oldest first. */
   messages: readonly Message[]
 }
 
 interface AgentEvents {
   /** The first session is open and every tunnel is bound, or the first one after none was. */
   online: [AgentStatus]
-  /** The last session is lost, or an attempt failed while there is none; the next one starts after `retryInMs` or sooner. */
+  /**
+   * The last session is lost, or an attempt failed without any session; the next starts after `retryInMs` or sooner.
+   */
   offline: [{ error: ProtocolError; retryInMs: number }]
   notice: [Notice]
   /** One stream of the relay has ended. */
@@ -101,37 +102,37 @@ interface AgentEvents {
 
 export interface StartOptions extends AgentOptions {
   log: Log
-  /** Where requests are noted, for who looks at them. */
+  /** The list of requests for the view. */
   requests?: RecentRequests | undefined
-  /** What a test shortens. */
+  /** A test shortens these. */
   handshakeDeadlineMs?: number | undefined
   random?: (() => number) | undefined
 }
 
 /**
- * Starts an agent. It connects by itself and stays connected until it is closed or refused for good.
- * @throws ConfigError that names everything wrong with `options`
+ * Starts an agent. It connects by itself and stays connected until it is closed or finally refused.
+ * @throws ConfigError with every problem of `options`
  */
 export function startAgent(options: StartOptions): Agent {
   return new Agent(planAgent(options), options)
 }
 
 export class Agent extends EventEmitter<AgentEvents> {
-  /** Settles once: with the error when the relay refused for good, with undefined after close(). Never rejects. */
+  /** Settles once: with the error after a final refusal of the relay, with undefined after close(). Never rejects. */
   readonly closed: Promise<ProtocolError | undefined>
   readonly #plan: AgentPlan
   readonly #log: Log
   readonly #instanceId = randomUUID()
   readonly #binds: ReadonlyMap<number, ControlMessageInput>
   readonly #dials: ReadonlyMap<number, Dial>
-  /** By tunnel id, where the app is checked. */
+  /** By tunnel id, for tunnels whose app is checked. */
   readonly #checkers = new Map<number, HealthChecker>()
   readonly #room: ConnectionRoom
   /** The first one, and once that is online all of them. */
   readonly #relayConnections: RelayConnection[] = []
   /** Every node of the relay, as it last said. */
   #nodeIds: readonly string[] = []
-  /** Numbers that sessions have, those that are being opened included. */
+  /** Numbers of sessions, including sessions that are being opened. */
   readonly #indexes = new Set<number>()
   readonly #stop = new AbortController()
   readonly #closed = Promise.withResolvers<ProtocolError | undefined>()
@@ -140,11 +141,11 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #messages = new Messages()
   readonly #requests: RecentRequests | undefined
   readonly #watch: Watch | undefined
-  /** What the relay last said of each tunnel, by its number. */
+  /** The relay's last word on each tunnel, by its number. */
   readonly #bound = new Map<number, Pick<TunnelStatus, 'endpoints' | 'redirectUri' | 'edges'>>()
   #relayVersion: string | undefined
   #closing: Promise<void> | undefined
-  /** The reason already logged for the app of a tunnel that does not answer, so that it is logged once. */
+  /** By tunnel: the logged reason why its app does not answer, so that it is logged once. */
   readonly #appsDown = new Map<number, string>()
 
   /** Use `startAgent`. @internal */
@@ -207,13 +208,16 @@ export class Agent extends EventEmitter<AgentEvents> {
     }
   }
 
-  /** Leaves in order: nothing new is taken, what runs is finished within the deadline, then the sessions close. Idempotent. */
+  /**
+   * Leaves in order: takes nothing new, finishes open streams within the deadline, then closes the sessions.
+   * Idempotent.
+   */
   close({ deadlineMs = CLOSE_DEADLINE_MS }: { deadlineMs?: number } = {}): Promise<void> {
     this.#closing ??= this.#close(deadlineMs)
     return this.#closing
   }
 
-  /** Ends at once, cutting what runs. */
+  /** Ends at once and cuts open streams. */
   destroy(): void {
     this.#stop.abort()
     for (const connection of this.#relayConnections) connection.destroy()
@@ -263,7 +267,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       placeOf: (tunnelId, path) => this.#plan.tunnels[tunnelId - 1]?.endpoint?.placeOf(path) ?? path.join('.'),
       onConnected: (connection) => this.#onConnected(connection),
       onTurn: (connection, failure) => this.#onTurn(connection, failure),
-      // The relay tells each connection; a person needs to hear it once.
+      // The relay tells each connection; the person needs to read it once.
       onNotice: (level, text) => {
         const isKnown = this.#messages.at(Date.now()).some((message) => message.text === text)
         if (this.#plan.connections === 1 || !isKnown) this.#tell(`${RELAY_SAID} ${text}`, level, text)
@@ -294,7 +298,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#tell(`health ${tunnelId}`, healthy ? 'well' : 'warn', text)
   }
 
-  /** One more connection. The first one's refusal for good is everyone's, so the others wait for it. */
+  /** One more connection. A final refusal of the first one counts for all, so the others wait for it. */
   #launch(number: number): void {
     const connection = new RelayConnection(number, this.#room)
     this.#relayConnections.push(connection)
@@ -314,14 +318,14 @@ export class Agent extends EventEmitter<AgentEvents> {
     else if (failure && this.#state !== 'online') this.emit('offline', failure)
   }
 
-  /** One connection that is online carries everything; one that tries is better news than one that waits. */
+  /** One connection online carries everything; otherwise one that is connecting says more than one that waits. */
   #mostHopeful(): 'online' | 'connecting' | 'waiting' {
     const states = this.#relayConnections.map(({ state }) => state)
     if (states.includes('online')) return 'online'
     return states.every((state) => state === 'waiting') ? 'waiting' : 'connecting'
   }
 
-  /** What was told about the attempts before is over; the relay's own notices come from here on. */
+  /** Takes back the messages about earlier attempts; the relay's own notices come from here on. */
   #onConnected(connection: RelayConnection): void {
     this.#messages.drop(`${FAILED} ${connection.number}`)
     if (this.#state === 'online') return
@@ -385,7 +389,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       this.#logServed(served, performance.now() - since)
       this.emit('served', served)
     } catch (error) {
-      // Ours to mend, and told with its stack. It ends this stream and nothing else.
+      // A fault of ours, logged with its stack. It ends only this stream.
       this.#log.error({ err: error }, 'a stream could not be served')
       stream.destroy()
     } finally {
@@ -398,7 +402,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       const visitor = printable(served.visitor ?? '')
       this.#log.debug({ ...served, visitor, durationMs: Math.round(durationMs) }, 'stream served')
     }
-    // What names no tunnel of this agent counts as one.
+    // A stream that names no tunnel of this agent counts as one.
     const tunnelId = this.#dials.has(served.tunnelId ?? 0) ? (served.tunnelId ?? 0) : 0
     const known = this.#appsDown.get(tunnelId)
     if (served.ok) {
@@ -411,7 +415,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#tell(`app ${tunnelId}`, 'warn', `A visitor could not be served: ${served.reason}.`)
   }
 
-  /** @param level `well` is information that is news for a while only */
+  /** @param level `well` is information that is shown only for a while */
   #tell(matter: string, level: Notice['level'] | 'well', text: string): void {
     const notice: Notice = { level: level === 'well' ? 'info' : level, text }
     if (level === 'well') this.#messages.sayForAWhile(matter, notice, Date.now())

@@ -1,4 +1,4 @@
-// It has no types of its own, and nothing of it is called here.
+// The package has no types of its own, and the agent calls nothing of it.
 
 declare module 'bufferutil' {
   const masks: object

@@ -6,8 +6,8 @@ import { isIP } from 'node:net'
 import type { LookupFunction } from 'node:net'
 
 /**
- * Where Node itself goes through the addresses of a name (an upstream's, a proxy's), it gives one up after so long and never comes
- * back to it. Its own 250 ms are less than a round trip around the world.
+ * If Node itself tries the addresses of a name (an upstream's, a proxy's), it gives each up after so long and never
+ * comes back to it. Its default of 250 ms is less than a round trip around the world.
  */
 export const ADDRESS_ATTEMPT_MS = 1000
 
@@ -24,7 +24,7 @@ export function isLoopback(hostname: string): boolean {
 }
 
 /**
- * The `lookup` option for `net.connect`, or undefined where the system's resolver is asked.
+ * The `lookup` option for `net.connect`, or undefined to ask the system's resolver.
  * `localhost` is tried at 127.0.0.1 and then at ::1; a name below it is 127.0.0.1.
  */
 export function lookupFor(hostname: string): LookupFunction | undefined {

@@ -1,5 +1,5 @@
-// The agent's log: lines on stderr, or where --log says, for people or as JSON. No secret comes here: the authtoken is a `Secret`, a proxy is
-// named by its host.
+// The agent's log: lines on stderr, or at the place that --log names, for people or as JSON. It gets no secret: the
+// authtoken is a `Secret`, a proxy is named by its host.
 
 import { constants, openSync } from 'node:fs'
 
@@ -8,7 +8,7 @@ import { LogOutput } from '@sallyport/protocol/log-output'
 import { pino } from 'pino'
 import { prettyFactory } from 'pino-pretty'
 
-/** What an agent needs of a log; one of pino is such a one. */
+/** A log, as far as an agent needs it; pino's loggers fit. */
 export interface Log {
   debug: LogFunction
   info: LogFunction
@@ -17,7 +17,7 @@ export interface Log {
   isLevelEnabled(level: string): boolean
 }
 
-/** Constant words, with fields before them where there are any. */
+/** Constant words, with fields before them if there are any. */
 interface LogFunction {
   (fields: object, words: string): void
   (words: string): void
@@ -35,22 +35,22 @@ export interface LogOptions {
   place: string
 }
 
-/** For the reader of the last lines, when all else is over. */
+/** How long to wait at the end for the reader of the last lines. */
 export const LAST_LINES_MS = 1000
 
 export interface AgentLog {
   log: Log
-  /** Resolves when the last line is written, or its reader has had time enough. */
+  /** Resolves when the last line is written, or its reader has had enough time. */
   drained: () => Promise<void>
 }
 
 /**
- * Opens the log. Whatever is behind it, the agent goes on: see LogOutput.
- * @throws ConfigError where the file cannot be opened
+ * Opens the log. The agent keeps running whatever happens to the log: see LogOutput.
+ * @throws ConfigError if the file cannot be opened
  */
 export function openLog({ level, format, place }: LogOptions): AgentLog {
   const stream = place === 'stdout' ? process.stdout : process.stderr
-  // NO_COLOR and TERM=dumb say that it has none.
+  // NO_COLOR and TERM=dumb turn colours off.
   const colorize = !isFile(place) && stream.isTTY && stream.hasColors()
   const output: LogOutput = new LogOutput(isFile(place) ? openFile(place) : stream.fd, {
     onDropped: (lines) => log.warn({ lines }, 'log lines were dropped: there was no room for them'),

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// The `agent` command's entry, and of what `sallyport` is beside the relay: everything else is in cli.ts, so that it can be
-// imported without running.
+// The entry of the `agent` command, and of `sallyport` except for `sallyport relay`: everything else is in cli.ts, so
+// that it can be imported without running.
 
 import { ignoreUserSignals } from '@sallyport/protocol/signals'
 import { tuneForLoading } from '@sallyport/protocol/tune-v8'
@@ -14,8 +14,8 @@ tuneForLoading()
 
 const { runCli } = await import('./cli/cli.ts')
 
-// Everything is written by then; a socket that is still closing must not hold the process.
+// Everything has been written; a socket that is still closing must not hold the process.
 const exitCode = await runCli(process.argv.slice(2), process.env)
-// What could not be written is heard of in a later turn.
+// A failed write is reported in a later turn.
 await new Promise((resolve) => setImmediate(resolve))
 process.exit(exitCode === 0 ? process.exitCode : exitCode)

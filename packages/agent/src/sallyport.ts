@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// The `sallyport` command's entry: `sallyport relay …` is the relay's command, where that is installed, everything else the
-// agent's. It loads one of the two.
+// The entry of the `sallyport` command: `sallyport relay …` is the relay's command, if that is installed, everything
+// else the agent's. It loads only one of the two.
 
 import { relayEntry } from './cli/relay-entry.ts'
 

@@ -1,5 +1,5 @@
-// The certificate authorities that the agent trusts: those Node ships, those of the operating system, and
-// what the person adds. Read once, when the first TLS connection is configured.
+// The certificate authorities that the agent trusts: Node's, the operating system's, and those that the person adds.
+// Read once, when the first TLS connection is configured.
 
 import { getCACertificates } from 'node:tls'
 

@@ -15,7 +15,7 @@ import type { Upstream } from './upstream.ts'
 export interface UpstreamCheck {
   dial: Dial
   protocol: StreamProtocol
-  /** What the app gets as Host. */
+  /** The app's Host. */
   authority: string
   /** Path and query. */
   path: string
@@ -23,7 +23,7 @@ export interface UpstreamCheck {
 
 export interface CheckResult {
   passed: boolean
-  /** Undefined where the app did not answer. */
+  /** Undefined if the app did not answer. */
   status?: number
   /** For people: `GET /healthz answered 503`. */
   detail: string
@@ -36,7 +36,7 @@ export async function checkUpstream(
   signal: AbortSignal,
 ): Promise<CheckResult> {
   const stop = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
-  // Stands for the relay's stream, which a dial otherwise belongs to: closing it gives the dial up.
+  // Replaces the relay's stream, to which a dial normally belongs: closing it gives the dial up.
   const owner = new PassThrough()
   const { promise: stopped, reject } = Promise.withResolvers<never>()
   const onAbort = (): void => reject(new Error(`no answer within ${timeoutMs / 1000} s`))
@@ -82,7 +82,7 @@ function askHttp1(socket: Duplex, { authority, path }: UpstreamCheck): Promise<n
       createConnection: () => socket,
     })
     request.on('response', (response) => {
-      response.on('error', () => {}) // only the status counts; the socket is destroyed behind it
+      response.on('error', () => {}) // only the status counts; then the socket is destroyed
       resolve(response.statusCode ?? 0)
     })
     request.on('error', reject)
@@ -92,7 +92,7 @@ function askHttp1(socket: Duplex, { authority, path }: UpstreamCheck): Promise<n
 
 function askHttp2(socket: Duplex, { authority, path }: UpstreamCheck): Promise<number> {
   return new Promise((resolve, reject) => {
-    // A pushed stream would be nobody's, and what happens to a stream without a listener ends the process.
+    // A pushed stream would have no owner, and an error on a stream without a listener ends the process.
     const settings = { enablePush: false }
     const session = http2Connect(`http://${authority}`, { createConnection: () => socket, settings })
     const outlive = outliveStreams(session)

@@ -24,7 +24,7 @@ export interface UpstreamTls {
   ca?: string | undefined
   /** Whether the upstream's certificate is checked. */
   verify: boolean
-  /** SHA-256 of the public keys (SPKI, base64) that are trusted, whoever signed them; none for ordinary checks. */
+  /** SHA-256 of the public keys (SPKI, base64) that are trusted, signed by anybody; none for ordinary checks. */
   pins: readonly string[]
 }
 
@@ -36,13 +36,13 @@ export interface DialFailure {
 
 export type Dialled = (outcome: { socket: Duplex } | { failure: DialFailure }) => void
 
-/** Dials the upstream it was made for; gives up when `stream` closes, and then calls nobody. */
+/** Dials its upstream; gives up when `stream` closes, and then calls nothing back. */
 export type Dial = (stream: Duplex, dialled: Dialled) => void
 
 /**
  * Prepares everything that is the same for each connection to `upstream`.
- * @param protocol what the relay speaks with the upstream; TLS asks for it by ALPN
- * @throws ConfigError where the upstream is a directory that is not there
+ * @param protocol the relay's protocol with the upstream; TLS asks for it by ALPN
+ * @throws ConfigError if the upstream is a directory that does not exist
  */
 export function prepareDial(
   upstream: Upstream,
@@ -64,7 +64,7 @@ export function prepareDial(
       clearTimeout(deadline)
       stream.off('close', onStreamGone)
       socket.off(connected, onConnected).off('error', onError)
-      // From here on a break ends the splice through 'close'; nobody needs its reason twice.
+      // From here on a break ends the splice through 'close'; its reason is not needed twice.
       socket.on('error', () => {})
       if (!failure) {
         readOn(socket)
@@ -103,7 +103,7 @@ function openTls(target: Dialable, { ca, verify, pins }: UpstreamTls, protocol: 
   const options: ConnectionOptions = {
     ...dialOptions(target),
     secureContext: createSecureContext({ ca: trustedCertificates(ca) }),
-    // A pinned key is looked at instead, once it has been proved.
+    // The pinned key is checked instead, once the app has proved it.
     rejectUnauthorized: verify && pins.length === 0,
     ALPNProtocols: [protocol === 'http2' ? 'h2' : 'http/1.1'],
     // RFC 6066 3: literal addresses are not permitted in server_name.
@@ -112,7 +112,7 @@ function openTls(target: Dialable, { ca, verify, pins }: UpstreamTls, protocol: 
   return () => connectTls(options)
 }
 
-/** What TLS itself does not check. */
+/** The checks that TLS itself does not make. */
 function tlsProblem(
   socket: TLSSocket,
   { place }: Upstream,

@@ -1,4 +1,4 @@
-// Checks one upstream again and again, and tells when it turns healthy or unhealthy.
+// Checks one upstream repeatedly, and reports when it becomes healthy or unhealthy.
 //
 //   unhealthy ("not checked yet") --first check--> healthy or unhealthy --enough checks in a row--> the other
 
@@ -18,7 +18,7 @@ export interface HealthPlan extends HealthThresholds {
 
 export interface HealthState {
   healthy: boolean
-  /** For people: what the last decisive check found. */
+  /** For people: the result of the last decisive check. */
   detail: string
 }
 
@@ -29,7 +29,7 @@ export class HealthChecker {
   readonly #stop = new AbortController()
   #state: HealthState = { healthy: false, detail: 'not checked yet' }
 
-  /** @param onChange also called after the first check, whatever it found */
+  /** @param onChange also called after the first check, with either result */
   constructor(
     plan: HealthPlan,
     check: (signal: AbortSignal) => Promise<CheckResult>,

@@ -1,4 +1,4 @@
-// When a tunnel counts as healthy: so many checks in a row must say otherwise before it changes. Pure: no I/O, no clock.
+// Whether a tunnel counts as healthy: it changes after so many contrary checks in a row. Pure: no I/O, no clock.
 
 export interface HealthThresholds {
   /** Passed checks in a row that make an unhealthy tunnel healthy. */
@@ -9,11 +9,11 @@ export interface HealthThresholds {
 
 export interface HealthRecord {
   healthy: boolean
-  /** Checks in a row that spoke against `healthy`. */
+  /** Checks in a row that contradict `healthy`. */
   against: number
 }
 
-/** @param record undefined before the first check, which decides alone: nobody should wait for an app that is there */
+/** @param record undefined before the first check, which decides alone, so that a working app serves at once */
 export function afterCheck(
   record: HealthRecord | undefined,
   passed: boolean,

@@ -1,11 +1,11 @@
-// An app may answer before it has taken the whole request, and close: then writing fails, while the answer stands in our
-// socket. node:net gives up both halves at the first write that fails; here the other one is read to its end.
+// An app may answer before it has taken the whole request, and close: then writing fails while the answer is still in
+// our socket. node:net gives up both halves at the first failed write; this file reads the other half to its end.
 
 import type { Socket } from 'node:net'
 
 type Callback = (error?: Error | null) => void
 
-/** Has `socket` read on behind a write that fails. It breaks, without an 'end', as soon as there is nothing more to read. */
+/** Makes `socket` keep reading after a failed write. It breaks, without an 'end', once nothing is left to read. */
 export function readOn(socket: Socket): void {
   const write = socket._write.bind(socket)
   const writev = socket._writev?.bind(socket)
@@ -16,7 +16,7 @@ export function readOn(socket: Socket): void {
       failure = error
       breakAtEnd(socket, error)
     }
-    done() // as if it had been written: whoever writes goes on until there is nothing left to read
+    done() // as if it had been written: the writer continues until nothing is left to read
   }
   socket._write = (chunk: Buffer, encoding, done) => {
     if (failure) return done()
@@ -29,7 +29,7 @@ export function readOn(socket: Socket): void {
   }
 }
 
-/** What the kernel tells as an end after a reset is none: the app had not taken everything. */
+/** After a reset the kernel reports an end, but it is none: the app had not taken everything. */
 function breakAtEnd(socket: Socket, failure: Error): void {
   const push = socket.push.bind(socket)
   socket.push = (chunk: Buffer | null, encoding) => {

@@ -1,6 +1,6 @@
 // One stream that the relay opened: header → the tunnel it names → dial that tunnel's own upstream →
 // reply → splice. The hot path of the agent: after the reply it only moves bytes.
-// It must not let anything in the header decide where it dials (attack 42).
+// Nothing in the header may decide which address it dials (attack 42).
 
 import type { Duplex } from 'node:stream'
 
@@ -13,21 +13,21 @@ import type { Dial } from './dial-upstream.ts'
 const HEADER_DEADLINE_MS = 10_000
 // A refusal is a few bytes; a relay that does not close its side by then is not reading.
 const REFUSED_DEADLINE_MS = 10_000
-// What an app had said before it broke fits into buffers; a visitor who does not take it by then has had their chance.
+// Bytes that an app sent before it broke fit into buffers; a visitor who has not taken them by then gets no more time.
 const LAST_WORDS_MS = 10_000
 
 export type Served =
   | { ok: true; visitor: string; tunnelId: number; sent: number; received: number }
   | { ok: false; visitor?: string; tunnelId?: number; code: RefusalCode | 'gone'; reason: string }
 
-/** Listens to both sides before they are joined. @param app undefined where there is no connection to it */
+/** Listens to both sides before they are joined. @param app undefined without a connection to it */
 export type Watch = (stream: Duplex, app: Duplex | undefined) => void
 
 /**
  * Serves one stream until both sides are closed.
- * @param dialOf the dial of a tunnel by its number, or undefined where this agent has no such tunnel
- * @param watch gets each stream of HTTP/1.1 to look at, where somebody wants to
- * @returns what happened, for the log; never rejects
+ * @param dialOf the dial of a tunnel by its number, or undefined if this agent has no such tunnel
+ * @param watch gets each stream of HTTP/1.1, if a view shows requests
+ * @returns the outcome, for the log; never rejects
  */
 export async function serveStream(
   stream: Duplex,
@@ -77,7 +77,7 @@ export async function serveStream(
   })
 }
 
-/** The app broke: what it had said before still goes to the relay, then the reset says that it was not all. */
+/** The app broke: its earlier bytes still go to the relay, then the reset says that they are not all. */
 function endByReset(stream: Duplex): void {
   if (!(stream instanceof YamuxStream)) return void stream.destroy()
   stream.resetAfterWrites()
@@ -89,7 +89,7 @@ function endByReset(stream: Duplex): void {
 /** Answers with a refusal and FIN, never RST: a reset would throw away the reason while it is still in flight. */
 function refuse(stream: Duplex, code: RefusalCode, reason: string): { ok: false; code: RefusalCode; reason: string } {
   stream.end(encodeRefusal(code, reason))
-  // What the relay sent meanwhile is read and dropped, so that its own end is seen and the stream can close.
+  // Bytes that the relay sent meanwhile are read and dropped, so that its end is seen and the stream can close.
   stream.resume()
   const deadline = setTimeout(() => stream.destroy(), REFUSED_DEADLINE_MS)
   stream.once('close', () => clearTimeout(deadline))

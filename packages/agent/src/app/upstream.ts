@@ -1,6 +1,6 @@
-// The local service that a tunnel forwards to, as a person writes it behind `agent tunnel`.
-// Pure but for the working folder of relative paths: text in, values out. What stands here is the only thing that decides where the agent dials
-// (attack 42): nothing that the relay or a visitor sends is ever looked at for it.
+// The local service that a tunnel forwards to, as a person writes it after `agent tunnel`. Pure except for the working
+// folder of relative paths: text in, values out. Only this decides which address the agent dials (attack 42): nothing
+// that the relay or a visitor sends has any influence.
 
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
@@ -9,7 +9,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 export interface Upstream {
   /** For people and for `forwards_to`: `http://localhost:8000`. */
   readonly url: string
-  /** What the app calls itself: `localhost:8000`, without a default port. For `--host-header rewrite`. */
+  /** The app's own name: `localhost:8000`, without a default port. For `--host-header rewrite`. */
   readonly authority: string
   /** For error sentences: `localhost:8000`, the socket's path or the directory. */
   readonly place: string
@@ -26,7 +26,7 @@ const EXAMPLES =
 
 /**
  * Reads an upstream.
- * @returns the upstream, or a sentence that says what is wrong and what to write
+ * @returns the upstream, or a sentence with the problem and what to write
  */
 export function parseUpstream(text: string): Upstream | { problem: string } {
   if (/^\d+$/.test(text)) return fromUrl(text, `http://localhost:${text}`)
@@ -68,7 +68,7 @@ function fromSocketPath(text: string): Upstream | { problem: string } {
   return { url: `unix:${socketPath}`, authority: 'localhost', place: socketPath, tls: false, target: { socketPath } }
 }
 
-/** `file:///dir` and `file://localhost/dir` are URLs (RFC 8089); anything else behind `file://` is a plain path. */
+/** `file:///dir` and `file://localhost/dir` are URLs (RFC 8089); anything else after `file://` is a plain path. */
 function fromFileAddress(text: string): Upstream | { problem: string } {
   const problem = { problem: `"${text}" names no directory. Write file:///path/to/directory or file://./directory.` }
   const path = /^file:\/\/(.+)$/is.exec(text)?.[1]
@@ -81,7 +81,7 @@ function fromFileAddress(text: string): Upstream | { problem: string } {
   try {
     return fromDirectory(resolve(fileURLToPath(url)))
   } catch {
-    return problem // an encoded separator: no path can have that
+    return problem // an encoded separator, which no path can have
   }
 }
 

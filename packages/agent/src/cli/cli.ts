@@ -1,5 +1,5 @@
-// The `agent` command, which `sallyport` is as well: flags and their help. What the commands do stands in tunnel-command and
-// config-command.
+// The `agent` command, and `sallyport`: flags and their help. tunnel-command and config-command have the commands
+// themselves.
 
 import { ConfigError } from '@sallyport/protocol/config-error'
 import { explainUnforeseen } from '@sallyport/protocol/unforeseen'
@@ -37,7 +37,7 @@ as everywhere. On a terminal a status view is shown; --log=stderr, --log-level, 
 
 /**
  * Runs one command.
- * @param words what stands behind `agent` or `sallyport`
+ * @param words the arguments after `agent` or `sallyport`
  * @returns the exit code: 0 fine, 1 failed at run time, 2 wrong usage or configuration
  */
 export async function runCli(words: readonly string[], environment: Environment): Promise<number> {

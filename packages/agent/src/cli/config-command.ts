@@ -26,15 +26,15 @@ const FIRST_TEXT = `version: 1
 
 const FROM_STDIN = '-'
 
-// As the relay makes them today. A later one may make longer ones, so others are saved as well.
+// As today's relay makes them. A later one may make longer ones, so others are saved as well.
 const TOKEN_CHARS = 30
 const AUTHTOKEN = new RegExp(`^sp_[0-9A-Za-z]{${TOKEN_CHARS}}$`)
 
 type Print = (line: string) => void
 
 /**
- * Saves the authtoken; says where, never what.
- * @param given the authtoken, or `-` where it comes on standard input
+ * Saves the authtoken; says where, but never shows it.
+ * @param given the authtoken, or `-` if it comes on standard input
  */
 export async function addAuthtoken(
   given: string,
@@ -59,7 +59,7 @@ export async function addAuthtoken(
   }
 }
 
-/** Also where it is something else than an authtoken that a person may have at hand. Never shows it. */
+/** Also recognises other secrets that a person may mistake for an authtoken. Never shows it. */
 function problemOf(given: string): string | undefined {
   if (given === '') return 'No authtoken came on standard input.'
   if (given.startsWith('sps_')) {
@@ -83,7 +83,7 @@ export function addServer(server: string, config: string | undefined, environmen
   print(`The relay ${relay.url} is saved in ${path}`)
 }
 
-/** Checks the file and says what a tunnel would still lack. */
+/** Checks the file and says what a tunnel would still need. */
 export function checkConfig(config: string | undefined, environment: Environment, print: Print): void {
   const path = configPath(config, environment)
   const file = readConfig(path, true)
@@ -94,11 +94,11 @@ export function checkConfig(config: string | undefined, environment: Environment
   if (exposed) print(exposed)
 }
 
-// Without a terminal they wait for ever for keys that nobody can press, or draw into a file. Whatever else somebody has
-// named may need none: a window, sed, a script.
+// Without a terminal these editors wait endlessly for keys that nobody can press, or draw into a file. Other editors
+// may need none: a window, sed, a script.
 const TERMINAL_EDITORS =
   /^(?:editor|sensible-editor|vi|view|n?vim|vim\.(?:basic|tiny|nox)|nano|rnano|pico|micro|hx|helix|kak|joe|jmacs|jstar|jed|ne|mg|mcedit)$/
-// Reads its commands from where there are some.
+// With these flags it reads its commands from elsewhere.
 const VIM_BATCH = /\s-(?:e|E|s|es|Es)(?:\s|$)/
 
 /** @param editor as in EDITOR: a command, perhaps with arguments */
@@ -109,7 +109,7 @@ function drawsOnTerminal(editor: string): boolean {
 
 /**
  * Opens the file in the person's editor, then checks it.
- * @throws ConfigError where that editor needs a terminal and has none, or does not end well, or leaves problems in the file
+ * @throws ConfigError if that editor needs a terminal and has none, or fails, or leaves problems in the file
  */
 export function openEditor(config: string | undefined, environment: Environment, print: Print): void {
   const path = configPath(config, environment)
@@ -119,7 +119,7 @@ export function openEditor(config: string | undefined, environment: Environment,
     throw new ConfigError([{ path: `${AGENT_COMMAND} config edit, with ${printable(editor)}`, message }])
   }
   if (!existsSync(path)) makeConfig(path, FIRST_TEXT)
-  // As git does it: the variable may hold arguments, so the shell splits it; the path goes in as one.
+  // Like git: the variable may hold arguments, so the shell splits it; the path is passed as one argument.
   const ended = spawnSync('sh', ['-c', `${editor} "$@"`, editor, path], { stdio: 'inherit' })
   if (ended.error || ended.status !== 0) {
     throw new ConfigError([

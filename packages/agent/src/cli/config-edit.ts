@@ -11,12 +11,12 @@ import { parseDocument } from 'yaml'
 import { parseConfig, readText } from '../plan/config.ts'
 
 /**
- * Sets `key` in the file at `path`, making file and folder where they are missing.
- * @throws ConfigError where the file that is there cannot be used, or none can be written
+ * Sets `key` in the file at `path`, making file and folder if they are missing.
+ * @throws ConfigError if the existing file cannot be used, or none can be written
  */
 export function editConfig(path: string, key: 'authtoken' | 'server', value: string): void {
   const before = readText(path, false) ?? ''
-  // A file with a mistake in it is told about, not written over.
+  // A file with a mistake is reported, not overwritten.
   parseConfig(before, path)
   const document = parseDocument(before)
   if (!document.has('version')) document.set('version', 1)
@@ -24,7 +24,7 @@ export function editConfig(path: string, key: 'authtoken' | 'server', value: str
   write(path, document.toString())
 }
 
-/** Makes the file where there is none, and its folder. @throws ConfigError where that cannot be */
+/** Makes the file if it is missing, and its folder. @throws ConfigError if that fails */
 export function makeConfig(path: string, text: string): void {
   makeConfigFolder(path)
   orRefuse(path, 'It cannot be written', () => writeNew(path, text))
@@ -40,7 +40,7 @@ function write(path: string, text: string): void {
   orRefuse(path, 'It cannot be written', () => {
     try {
       writeNew(fresh, text)
-      chmodSync(fresh, 0o600) // the umask may have taken more
+      chmodSync(fresh, 0o600) // the umask may have removed more
       renameSync(fresh, path)
     } finally {
       rmSync(fresh, { force: true })

@@ -1,4 +1,4 @@
-// `agent diagnose`: a report for people, and for whoever they send it to.
+// `agent diagnose`: a report for people, which they may send to others.
 
 import { AGENT_VERSION } from '../agent-version.ts'
 import { planAgent } from '../plan/agent-plan.ts'
@@ -29,7 +29,7 @@ export interface DiagnoseReport {
     check: 'configuration' | Lowercase<Check>
     verdict: Finding['verdict']
     text: string
-    /** Milliseconds, where that means anything. */
+    /** Milliseconds, if meaningful. */
     ms: number | null
   }[]
 }
@@ -44,8 +44,8 @@ const NAMES: Readonly<Partial<Record<Check, string>>> = { name: 'name resolution
 
 /**
  * Prints the report.
- * @returns the exit code: 0 where nothing failed
- * @throws ConfigError where flags, environment and file do not say enough to begin
+ * @returns the exit code: 0 if nothing failed
+ * @throws ConfigError if flags, environment and file are not enough to begin
  */
 export async function runDiagnose(
   upstream: string | undefined,
@@ -66,7 +66,7 @@ export async function runDiagnose(
         : [
             {
               upstream,
-              labels: ['diagnose=app'], // a plan wants one; nothing is bound
+              labels: ['diagnose=app'], // a plan needs one; nothing is bound
               hostHeader: flags.hostHeader,
               upstreamProtocol: flags.upstreamProtocol,
               upstreamCa: readCertificate('--upstream-ca', flags.upstreamCa),

@@ -1,6 +1,6 @@
-// Looks at everything between the app and the relay, in the order in which an agent needs it. There is one way to the
-// relay, and this takes it: connectRelay() and Session as they are, which tell how far they have come.
-// A finding holds no secret: relay and proxy are named by their hosts, the authtoken not at all.
+// Checks everything between the app and the relay, in the order in which an agent needs it. It uses the agent's own
+// connectRelay() and Session, which report their progress. A finding holds no secret: it names relay and proxy by their
+// hosts, and the authtoken not at all.
 
 import { randomUUID } from 'node:crypto'
 import { isIP } from 'node:net'
@@ -22,7 +22,7 @@ import type { TunnelPlan } from '../plan/tunnel-plan.ts'
 export interface Finding {
   check: Check
   verdict: 'ok' | 'warn' | 'fail' | 'untried'
-  /** For people, with what to do. */
+  /** For people, with advice. */
   text: string
   /** How long it took. */
   ms?: number
@@ -30,14 +30,14 @@ export interface Finding {
 
 export type Check = 'name' | 'tcp' | 'proxy' | 'tls' | 'WebSocket' | 'protocol' | 'authtoken' | 'clock' | 'app'
 
-/** Behind a proxy: it makes the connection, and its name is the one to be resolved. */
+/** Behind a proxy: the proxy makes the connection, so its name must be resolved. */
 const ORDER = ['name', 'tcp', 'proxy', 'tls', 'WebSocket', 'authtoken', 'protocol', 'clock'] as const
 const APP_DEADLINE_MS = 10_000
 const CLOSE_MS = 1000
 
-// From here on programs' tokens are refused where nobody has set `clock_tolerance`.
+// From here on programs' tokens are refused if `clock_tolerance` is not set.
 const CLOCK_WARN_MS = 30_000
-// As far as the relay lets the clock of a provider be off in a sign-in.
+// The tolerance of the relay for a provider's clock in a sign-in.
 const CLOCK_FAIL_MS = 150_000
 
 const CURES: Readonly<Partial<Record<Check, string>>> = {
@@ -47,7 +47,7 @@ const CURES: Readonly<Partial<Record<Check, string>>> = {
   WebSocket: 'Look whether --server names a relay, and whether a proxy or firewall in between lets WebSockets pass.',
 }
 
-/** Tells one finding after the other. Never rejects for what it finds. */
+/** Yields one finding after the other. Never rejects because of a finding. */
 export async function diagnose(plan: AgentPlan, tell: (finding: Finding) => void): Promise<void> {
   const { relay, proxy, warnings } = plan
   const told = new Set<Check>()
@@ -67,7 +67,7 @@ export async function diagnose(plan: AgentPlan, tell: (finding: Finding) => void
   if (!proxy) say('proxy', warnings.length > 0 ? 'warn' : 'ok', warnings.join(' ') || 'none leads to the relay')
   const host = proxy ? proxy.hostname.replace(/^\[(.*)\]$/, '$1') : relay.hostname
   if (isIP(host) !== 0) say('name', 'ok', `${host} is an address`)
-  // The proxy is told the relay's name, and makes the connection.
+  // The proxy gets the relay's name, and makes the connection.
   if (proxy) told.add('tcp')
 
   let answer: { skewMs: number } | 'without a date' | undefined
@@ -123,7 +123,7 @@ export async function diagnose(plan: AgentPlan, tell: (finding: Finding) => void
 
 type Say = (check: Check, verdict: Finding['verdict'], text: string) => void
 
-/** What an answer that opened nothing was about. */
+/** The check to which a refusing answer belongs. */
 function judge({ code, retryable }: ProtocolError): Check {
   if (code === 'version_unsupported') return 'protocol'
   return retryable ? 'WebSocket' : 'authtoken'

@@ -1,4 +1,4 @@
-// `agent http`: a public endpoint for as long as the agent runs, with sign-in where the flags name a provider.
+// `agent http`: a public endpoint while the agent runs, with sign-in if the flags name a provider.
 
 import type { Environment } from '../plan/proxy.ts'
 import { readPolicyText } from './policy-text.ts'
@@ -58,7 +58,7 @@ export async function runHttp(upstream: string, flags: HttpFlags, environment: E
   return runAgent(upstream, { endpoint }, flags, environment)
 }
 
-/** A command line can be read by everybody on the machine. */
+/** Everybody on the machine can read a command line. */
 function secretIn(environment: Environment): string | undefined {
   return environment['SALLYPORT_OIDC_CLIENT_SECRET'] || undefined
 }

@@ -1,5 +1,5 @@
-// ngrok's words, which people bring along: those that mean something here are taken, and of the others it is said in one
-// sentence what to do instead. Nothing is ignored that somebody may rely on.
+// ngrok's words, which people bring along: the agent takes those that mean something here, and for each of the others
+// one sentence says what to do instead. Nothing that a person may rely on is ignored silently.
 
 import { ConfigError } from '@sallyport/protocol/config-error'
 import { Command, Option } from 'commander'
@@ -61,7 +61,7 @@ const FLAGS: Readonly<Record<string, string>> = {
   'websocket-tcp-converter': `${HTTP_ONLY}; WebSockets come to the app as WebSockets.`,
 }
 
-/** The commands that ngrok has and we have not. */
+/** ngrok's commands that we do not have. */
 export function addForeignCommands(program: Command): void {
   for (const [name, sentence] of Object.entries(COMMANDS)) {
     program
@@ -73,10 +73,10 @@ export function addForeignCommands(program: Command): void {
   }
 }
 
-/** The flags that ngrok has and we have not. */
+/** ngrok's flags that we do not have. */
 export function addForeignFlags(command: Command): void {
   for (const [name, sentence] of Object.entries(FLAGS)) {
-    // With or without a value: it ends here in any case.
+    // With or without a value: the command ends here in any case.
     command.addOption(new Option(`--${name} [value]`).hideHelp())
     command.on(`option:${name}`, () => refuse(`--${name}`, sentence))
   }
@@ -88,7 +88,7 @@ function refuse(path: string, message: string): never {
 
 const SWITCH = /^--(pooling-enabled|upstream-tls-verify)=(true|false)$/
 
-/** `--pooling-enabled=true`, as Go's programs take it. Nothing behind `--` is a flag. */
+/** `--pooling-enabled=true`, as Go's programs take it. Nothing after `--` is a flag. */
 export function readSwitches(words: readonly string[]): string[] {
   const end = words.indexOf('--')
   return words.map((word, index) => {

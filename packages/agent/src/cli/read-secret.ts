@@ -1,9 +1,9 @@
-// One line of standard input that nobody else should see: not on the terminal, and not in the list of processes.
+// Reads one secret line from standard input: it is not shown on the terminal, nor in the list of processes.
 
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
 
-/** @param name what a person at a terminal is asked for */
+/** @param name the secret that a person at a terminal is asked for */
 export async function readSecret(name: string): Promise<string> {
   const isTerminal = process.stdin.isTTY === true
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() })

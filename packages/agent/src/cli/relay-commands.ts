@@ -1,17 +1,20 @@
-// What the agent's command says of the relay's, where both are one: `sallyport`. `sallyport relay …` itself does not get
-// here: see sallyport.ts.
+// What the command `sallyport` says about the relay's commands. `sallyport relay …` itself does not get here: see
+// sallyport.ts.
 
 import { ConfigError } from '@sallyport/protocol/config-error'
 import type { Command } from 'commander'
 
-/** What people type who leave out `relay`. `authtoken` and `start` are ngrok's words as well, and have their sentences there. */
+/**
+ * Commands of people who leave out `relay`. `authtoken` and `start` are also ngrok's words, and have their sentences
+ * there.
+ */
 const RELAY_WORDS = ['check', 'hash-password', 'oidc', 'service-token', 'session', 'status']
 
 export const RELAY_EXAMPLES = `
   sallyport relay start
   sallyport relay authtoken create`
 
-/** Adds `relay` to the help, and a sentence for its commands where they stand without it. */
+/** Adds `relay` to the help, and a sentence for its commands typed without `relay`. */
 export function addRelayCommands(program: Command): void {
   program
     .command('relay [command]')

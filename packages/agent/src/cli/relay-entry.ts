@@ -1,5 +1,5 @@
-// Where the relay's command is, if its package is installed on this machine. The agent needs nothing of it: this is the one
-// place that knows of the other package, by its name alone.
+// Finds the relay's command, if its package is installed on this machine. The agent needs nothing of it: only this file
+// knows of the other package, by its name alone.
 
 import { readFileSync, realpathSync } from 'node:fs'
 import { delimiter, join, resolve } from 'node:path'
@@ -7,14 +7,14 @@ import { pathToFileURL } from 'node:url'
 
 const ENTRY = '@sallyport/server/command'
 const ENTRY_FILE = /[\\/]@sallyport[\\/]server[\\/]bin[\\/]relay\.cjs$/
-/** What pnpm writes in the place of a link: a script of the shell, and in its last line where that leads. */
+/** pnpm writes a shell script instead of a link; its last line has the target. */
 const SHIM_TARGET = /^# cmd-shim-target=(.+)$/m
 
 /**
- * Beside this package, as npm puts it, or by what `relay` in PATH leads to: pnpm gives each package that is installed for a
- * whole machine a place of its own.
+ * Beside this package, as npm puts it, or at the target of `relay` in PATH: pnpm gives each package that is installed
+ * for a whole machine a folder of its own.
  * @param path as in the environment
- * @returns the URL of the relay's entry; undefined if it is not here
+ * @returns the URL of the relay's entry; undefined if it is not installed
  */
 export function relayEntry(path: string): string | undefined {
   try {
@@ -25,7 +25,7 @@ export function relayEntry(path: string): string | undefined {
   }
 }
 
-/** Another program called `relay` is none of ours, and not started. */
+/** Another program called `relay` is not started. */
 function targetOf(folder: string): string | undefined {
   try {
     const command = realpathSync(join(folder, 'relay'))

@@ -1,4 +1,4 @@
-// Runs an agent for a command: what a person sees of it, and signals.
+// Runs an agent for a command: the view or log for the person, and signals.
 
 import { ConfigError } from '@sallyport/protocol/config-error'
 import { LogOutput } from '@sallyport/protocol/log-output'
@@ -18,7 +18,7 @@ import { StatusView } from '../view/status-view.ts'
 import type { Terminal } from '../view/status-view.ts'
 import { tellPerson } from '../view/tell-person.ts'
 
-/** What the flags say of the app, whatever leads visitors to it. */
+/** The app's flags, which `http` and `tunnel` share. */
 export interface UpstreamFlags {
   name?: string
   metadata?: string
@@ -37,10 +37,10 @@ export interface UpstreamFlags {
 }
 
 /**
- * Runs until a signal or a refusal for good.
- * @param way what leads visitors to the app: labels or an endpoint
+ * Runs until a signal or a final refusal.
+ * @param way how visitors reach the app: by labels or an endpoint
  * @returns the exit code
- * @throws ConfigError with everything that is wrong with flags, environment and file
+ * @throws ConfigError with all problems of flags, environment and file
  */
 export async function runAgent(
   upstream: string,
@@ -97,7 +97,7 @@ export async function runAgent(
   // A terminal that was stopped with Ctrl+S must not stop the agent.
   const screen = watched ? new LogOutput(1) : undefined
   const view = screen && new StatusView(terminalOf(screen), () => agent.status)
-  // Where the log is on standard output, it holds the address itself, and a line of another form would break its reader.
+  // A log on standard output holds the address itself, and a line of another form would break its reader.
   if (way.endpoint && !watched && flags.log !== 'stdout') printForwarding(agent)
   const signals = closeOnSignals(agent, log)
   tuneForWork()
@@ -108,7 +108,7 @@ export async function runAgent(
     if (refused) {
       log.error({ code: refused.code }, refused.message)
       if (isUnlogged) tellPerson(`${watched ? '\n' : ''}${refused.message}`)
-      // As wrong usage, which it is; only the relay could see it.
+      // It is wrong usage, although only the relay could see it.
       if (refused instanceof PolicyRefused) throw new ConfigError(refused.problems, { cause: refused })
       return 1
     }
@@ -133,7 +133,7 @@ function terminalOf(screen: LogOutput): Terminal {
   }
 }
 
-/** The address that the relay has given, for people and scripts; again only where it has changed. */
+/** The address that the relay has given, for people and scripts; again only if it has changed. */
 function printForwarding(agent: Agent): void {
   let told = ''
   agent.on('online', ({ tunnels }: AgentStatus) => {
@@ -147,7 +147,7 @@ function printForwarding(agent: Agent): void {
   })
 }
 
-/** Someone looks at a terminal that takes escape codes, without which there is no view, and has not asked for log lines there. */
+/** Whether to draw the view: the terminal takes escape codes, and the person has not asked for log lines there. */
 function isWatched(flags: GlobalFlags, environment: Environment): boolean {
   const isElsewhere = flags.log === 'false' || isFile(flags.log)
   if (!isElsewhere && (flags.log || flags.logLevel || flags.logFormat)) return false
@@ -156,7 +156,7 @@ function isWatched(flags: GlobalFlags, environment: Environment): boolean {
   return process.stdout.isTTY && process.stderr.isTTY
 }
 
-/** The first signal finishes what runs, the second ends at once. */
+/** The first signal lets open streams finish, the second ends at once. */
 function closeOnSignals(agent: Agent, log: Log): { readonly cut: boolean; stop: () => void } {
   const state = { cut: false, stop }
   let told = false
@@ -177,12 +177,12 @@ function closeOnSignals(agent: Agent, log: Log): { readonly cut: boolean; stop: 
   return state
 }
 
-/** bufferutil falls back to JavaScript by itself where it has no build for this machine. */
+/** bufferutil falls back to JavaScript by itself if it has no build for this machine. */
 async function hasBufferutil(): Promise<boolean> {
   try {
     const [used, fallback] = await Promise.all([import('bufferutil'), import('bufferutil/fallback')])
     return used.default !== fallback.default
   } catch {
-    return false // ws does without it as well
+    return false // ws also works without it
   }
 }

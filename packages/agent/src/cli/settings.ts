@@ -1,4 +1,4 @@
-// What every command that reaches the relay takes: flags over environment over file.
+// The settings of every command that reaches the relay: flags over environment over file.
 
 import { X509Certificate } from 'node:crypto'
 
@@ -30,13 +30,13 @@ export interface Settings {
   connections: number | undefined
   logLevel: LogLevel
   logFormat: LogFormat
-  /** That the file cannot be read, or who else can read the authtoken in it. */
+  /** Warnings: the file cannot be read, or other users can read the authtoken in it. */
   warnings: readonly string[]
 }
 
 /**
  * Flags over environment over file.
- * @throws ConfigError where one of them cannot be read, or says what it cannot mean
+ * @throws ConfigError if one of them cannot be read, or has an invalid value
  */
 export function mergeSettings(flags: GlobalFlags, environment: Environment): Settings {
   const path = findConfigPath(flags.config, environment)

@@ -1,7 +1,7 @@
 // The Range header of a request for a file (RFC 9110 14). Pure: no I/O, no clock.
 
 export type ByteRange =
-  /** The whole file is the answer: no range, several, or one that makes no sense. */
+  /** The answer is the whole file: no range, several, or an invalid one. */
   | { type: 'whole' }
   /** First and last byte, both inclusive. */
   | { type: 'part'; start: number; end: number }
@@ -10,7 +10,8 @@ export type ByteRange =
 const WHOLE: ByteRange = { type: 'whole' }
 
 /**
- * Reads `Range`. Several ranges get the whole file, as RFC 9110 14.2 permits: the few who ask for them also take that.
+ * Reads `Range`. Several ranges get the whole file, as RFC 9110 14.2 permits: the few clients that ask for several also
+ * take the whole file.
  * @param size of the file in bytes
  */
 export function parseByteRange(header: string | undefined, size: number): ByteRange {

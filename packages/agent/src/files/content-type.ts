@@ -1,4 +1,4 @@
-// The media type of a file by its name: what browsers need to be told, from the IANA registry. Pure: a table.
+// The media type of a file by its name: the types that browsers need, from the IANA registry. Pure: a table.
 
 const TYPES: Record<string, string> = {
   'application/atom+xml': 'atom',
@@ -76,7 +76,7 @@ const BY_EXTENSION = new Map(
   ),
 )
 
-/** The Content-Type of a file; `application/octet-stream` where the name says nothing known. */
+/** The Content-Type of a file; `application/octet-stream` for an unknown name. */
 export function contentTypeOf(fileName: string): string {
   const dot = fileName.lastIndexOf('.')
   const extension = dot === -1 ? '' : fileName.slice(dot + 1).toLowerCase()

@@ -1,4 +1,4 @@
-// The pages that the agent itself writes where it serves a directory: listings, and why there is nothing to see.
+// The pages that the agent itself writes for a served directory: listings, and the reason why a page cannot be shown.
 // Pure: values in, HTML out. No scripts, no outside requests; every name passes through escapeHtml.
 
 import { createHash } from 'node:crypto'
@@ -26,7 +26,7 @@ a:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
 
 const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64')
 
-/** Everything that these pages say, by language; a further one must have it all. */
+/** All texts of these pages, by language; a further language must have all of them. */
 export const FILE_PAGE_TEXTS = {
   en: {
     name: 'Name',
@@ -48,7 +48,7 @@ const SITE_MAX_CHARS = 100
 
 export type Notice = 'notAllowed' | 'notFound' | 'notReadable' | 'directory'
 
-/** What keeps such a page harmless, whatever names a directory holds. */
+/** The headers that keep such a page harmless, whatever names a directory holds. */
 export const PAGE_HEADERS: Readonly<Record<string, string>> = {
   'content-type': 'text/html; charset=utf-8',
   'content-security-policy': `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; form-action 'none'; base-uri 'none'`,
@@ -63,7 +63,7 @@ export interface ListedEntry {
   modified: Date
 }
 
-/** What was asked for: on every page, and for the way on. */
+/** The request: shown on every page, and used for links. */
 export interface Asked {
   /** The host that the visitor sees. */
   site: string
@@ -75,7 +75,7 @@ export interface Listing {
   /** Decoded names from the served directory down to this one. */
   names: readonly string[]
   entries: readonly ListedEntry[]
-  /** Whether there were more than are shown. */
+  /** Whether the directory has more entries than are shown. */
   isCut: boolean
 }
 
@@ -93,7 +93,7 @@ export function renderListing({ names, entries, isCut }: Listing, asked: Asked):
 
 export function renderNotice(notice: Notice, asked: Asked): string {
   const { title, advice } = TEXTS[notice]
-  // From the start page there is nowhere else to go. Empty: the page itself, whatever its address is.
+  // The start page has no other page to lead to. Empty: the page itself, at any address.
   const [href, label] = asked.target === '/' ? ['', TEXTS.again] : ['/', TEXTS.openSite]
   const wayOn = `<p class="way"><a href="${href}">${escapeHtml(label)}</a></p>`
   return renderPage(title, `<p>${escapeHtml(advice)}</p>\n${wayOn}`, asked)

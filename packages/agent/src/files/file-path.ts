@@ -1,5 +1,5 @@
 // From a request's path to the names below the served directory. Pure: no I/O.
-// What cannot be read in exactly one way is no path at all: whoever looks further works with plain names only.
+// A path that cannot be read in exactly one way is refused: later code works only with plain names.
 
 export interface FilePath {
   /** Decoded names, none of them empty, `.`, `..`, hidden, or with a separator in it. */
@@ -15,7 +15,7 @@ const WELL_KNOWN = '.well-known'
 // oxlint-disable-next-line no-control-regex -- the control characters are what this looks for
 const FORBIDDEN = process.platform === 'win32' ? /[\x00-\x1f\x7f/\\:]/ : /[\x00-\x1f\x7f/\\]/
 
-/** @returns undefined where nothing may be looked up for this path */
+/** @returns undefined if nothing may be looked up for this path */
 export function parseFilePath(rawPath: string): FilePath | undefined {
   if (!rawPath.startsWith('/')) return undefined
   const pieces = rawPath.slice(1).split('/')
@@ -24,14 +24,14 @@ export function parseFilePath(rawPath: string): FilePath | undefined {
   const names: string[] = []
   for (const piece of pieces) {
     const name = decode(piece)
-    // Decoded once: what is still encoded then is the letter of a file's name.
+    // Decoded once: a further escape is part of a file's name.
     if (name === undefined || name === '' || FORBIDDEN.test(name) || isHidden(name)) return undefined
     names.push(name)
   }
   return { names, hasSlash }
 }
 
-/** Dotfiles are never served: `.git`, `.env` and their like lie in many directories that people share. Covers `..`. */
+/** Dotfiles are never served: many shared directories contain `.git`, `.env` and similar. Covers `..`. */
 export function isHidden(name: string): boolean {
   return name.startsWith('.') && name !== WELL_KNOWN
 }

@@ -1,5 +1,5 @@
 // The app of a `file:` upstream: an HTTP/1.1 server inside the agent that reads one directory. GET and HEAD only.
-// request path → plain names (file-path) → real path, which must lie in the directory → file, listing or redirect.
+// request path → plain names (file-path) → real path, which must be in the directory → file, listing or redirect.
 // It never follows a symlink out of the directory and never serves a dotfile.
 
 import { constants, realpathSync, statSync } from 'node:fs'
@@ -30,13 +30,13 @@ const OPEN_FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants
 
 /**
  * Prepares the server of a directory.
- * @returns what makes one connection to it
- * @throws ConfigError where there is no such directory now; later it may go and come, as build tools do it
+ * @returns a function that makes one connection to it
+ * @throws ConfigError if the directory does not exist now; later it may go and come, as with build tools
  */
 export function serveDirectory(directory: string): () => Duplex {
   const problem = directoryProblem(directory)
   if (problem) throw new ConfigError([{ path: 'upstream', message: problem }])
-  // The relay decides how long a connection rests, and it has its own patience with slow visitors.
+  // The relay decides how long a connection may be idle, and has its own limits for slow visitors.
   const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0, maxHeaderSize: HEADERS_MAX_BYTES })
   server.on('request', (request, response) => void answer(directory, request, response))
   return () => {
@@ -78,7 +78,7 @@ async function answer(root: string, request: IncomingMessage, response: ServerRe
   }
 }
 
-// A file that the agent may not read is as good as none, and nobody outside needs to know which.
+// A file that the agent may not read counts as missing; a visitor need not know the difference.
 const NOT_THERE = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP', 'ENAMETOOLONG', 'EACCES', 'EPERM', 'ENXIO'])
 
 async function answerPath(root: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -94,7 +94,7 @@ async function answerPath(root: string, request: IncomingMessage, response: Serv
     return sendFile(found.path, request, response)
   }
   if (!path.hasSlash && path.names.length > 0) {
-    // Relative, so that no path can make it another host; the name as it came, so that it is encoded as it was.
+    // Relative, so that no path can turn it into another host; the name unchanged, so that its encoding is kept.
     const location = `./${rawPath.slice(rawPath.lastIndexOf('/') + 1)}/${queryAt === -1 ? '' : target.slice(queryAt)}`
     return sendNotice(request, response, 301, 'directory', { location })
   }
@@ -105,9 +105,9 @@ async function answerPath(root: string, request: IncomingMessage, response: Serv
 }
 
 /**
- * Finds what lies below the directory under these names.
- * @returns undefined where the real path leads out of the directory or through something hidden
- * @throws the error of node:fs where there is nothing
+ * Finds the entry below the directory with these names.
+ * @returns undefined if the real path leads out of the directory or through a hidden entry
+ * @throws the error of node:fs if nothing is there
  */
 async function locate(root: string, names: readonly string[]): Promise<{ path: string; stats: Stats } | undefined> {
   const realRoot = await realpath(root)
@@ -138,7 +138,7 @@ async function list(
   return { entries, isCut }
 }
 
-/** An entry as a visitor could open it; symlinks that lead nowhere or out are left away. */
+/** An entry as a visitor could open it; symlinks that lead nowhere or out of the directory are left out. */
 async function describe(root: string, names: readonly string[], name: string): Promise<ListedEntry | undefined> {
   try {
     const found = await locate(root, [...names, name])
@@ -159,7 +159,7 @@ async function sendFile(path: string, request: IncomingMessage, response: Server
     response.setHeader('etag', etag)
     response.setHeader('last-modified', stats.mtime.toUTCString())
     response.setHeader('accept-ranges', 'bytes')
-    // Kept, but asked about each time: people change these files and look at once.
+    // Browsers keep it, but ask each time: people change these files and look at once.
     response.setHeader('cache-control', 'no-cache')
     if (isUnchanged(request, etag, stats.mtime)) return void response.writeHead(304).end()
 
@@ -187,7 +187,7 @@ async function sendBytes(file: FileHandle, start: number, end: number, response:
   else response.destroy() // it has become shorter meanwhile; a short answer must not look complete
 }
 
-/** RFC 9110 13.2.2: the tag decides alone where there is one. */
+/** RFC 9110 13.2.2: if there is a tag, it decides alone. */
 function isUnchanged({ headers }: IncomingMessage, etag: string, modified: Date): boolean {
   const tags = headers['if-none-match']
   if (tags !== undefined) {
@@ -197,7 +197,7 @@ function isUnchanged({ headers }: IncomingMessage, etag: string, modified: Date)
   return wholeSeconds(modified) <= since // NaN compares as false
 }
 
-/** RFC 9110 13.1.5: a part of what the visitor has, or all of what there is now. */
+/** RFC 9110 13.1.5: a part of the visitor's version, or the whole current file. */
 function isRangeFor({ headers }: IncomingMessage, etag: string, modified: Date): boolean {
   const validator = headers['if-range']
   if (validator === undefined || validator === etag) return true
@@ -222,7 +222,7 @@ function sendNotice(
   sendPage(request, response, status, renderNotice(notice, askedOf(request)), headers)
 }
 
-/** The relay says both, and takes neither from the visitor as it stands. */
+/** The relay sets both, and passes neither on from the visitor unchanged. */
 function askedOf({ headers, url = '/' }: IncomingMessage): Asked {
   const forwarded = headers['x-forwarded-host']
   const host = (typeof forwarded === 'string' ? forwarded : undefined) ?? headers.host ?? ''

@@ -1,4 +1,4 @@
-// What an agent can be asked for, before any of it is checked. Whoever embeds the agent gets these types, so they name nothing
+// The options of an agent, before they are checked. Programs that embed the agent get these types, so they name nothing
 // of the protocol.
 
 import type { Environment } from './proxy.ts'
@@ -8,17 +8,17 @@ export interface AgentOptions {
   server: string | undefined
   authtoken: string | undefined
   tunnels: readonly TunnelOptions[]
-  /** To the relay: 1 to 16; 2 unless told. Where one stalls or is lost, the others serve. */
+  /** To the relay: 1 to 16; 2 by default. If one stalls or is lost, the others serve. */
   connections?: number | undefined
   /** PEM text of a further authority for the relay's certificate. */
   ca?: string | undefined
   proxyUrl?: string | undefined
-  /** Where HTTPS_PROXY and its like are looked up, and `${NAME}` in a policy; nowhere unless given. */
+  /** The environment for HTTPS_PROXY and similar, and for `${NAME}` in a policy; empty by default. */
   environment?: Environment | undefined
 }
 
 export interface TunnelOptions {
-  /** Where the traffic goes: `8000`, `localhost:8000`, `http://…`, `https://…`, `unix:/path`, `file:///dir`. */
+  /** The app: `8000`, `localhost:8000`, `http://…`, `https://…`, `unix:/path`, `file:///dir`. */
   upstream: string
   /** Each `key=value`: edges of the relay that select them send visitors here. */
   labels?: readonly string[] | undefined
@@ -26,25 +26,25 @@ export interface TunnelOptions {
   endpoint?: EndpointOptions | undefined
   name?: string | undefined
   metadata?: string | undefined
-  /** 0 to 10 000; 1 unless told. */
+  /** 0 to 10 000; 1 by default. */
   weight?: number | undefined
   /** A path that the agent asks its app for, to tell the relay whether it is healthy; without it nothing is checked. */
   healthPath?: string | undefined
-  /** Between two checks; 10 s unless told. */
+  /** Between two checks; 10 s by default. */
   healthIntervalMs?: number | undefined
-  /** For one check; 5 s unless told. */
+  /** For one check; 5 s by default. */
   healthTimeoutMs?: number | undefined
-  /** Passed checks in a row until the tunnel is healthy again; 2 unless told. */
+  /** Passed checks in a row until the tunnel is healthy again; 2 by default. */
   healthHealthy?: number | undefined
-  /** Failed checks in a row until the tunnel is unhealthy; 3 unless told. */
+  /** Failed checks in a row until the tunnel is unhealthy; 3 by default. */
   healthUnhealthy?: number | undefined
   /** `preserve` (the visitor's Host, the default), `rewrite` (the upstream's), or a value. */
   hostHeader?: string | undefined
-  /** What the app speaks: HTTP/1.1 unless told, or HTTP/2, in cleartext with prior knowledge. */
+  /** The app's protocol: HTTP/1.1 (the default), or HTTP/2, in cleartext with prior knowledge. */
   upstreamProtocol?: 'http1' | 'http2' | undefined
   /** PEM text of a further authority for an https upstream. */
   upstreamCa?: string | undefined
-  /** Whether an https upstream's certificate is checked; it is unless told otherwise. */
+  /** Whether an https upstream's certificate is checked; true by default. */
   upstreamTlsVerify?: boolean | undefined
   /** Each `sha256/BASE64` of a public key (SPKI) that an https upstream may have; replaces the check of its certificate. */
   upstreamPins?: readonly string[] | undefined
@@ -71,21 +71,21 @@ export interface PolicyText {
 export interface HttpPolicyOptions {
   /** The whole policy; nothing else of it can be given then. */
   trafficPolicy?: PolicyText | undefined
-  /** The issuer, as the identity provider calls itself. With it, visitors sign in there first. */
+  /** The issuer, exactly as the identity provider writes it. With it, visitors sign in there first. */
   oidc?: string | undefined
   oidcClientId?: string | undefined
-  /** Without it the client is a public one. */
+  /** Without it the client is public. */
   oidcClientSecret?: string | undefined
   oidcScopes?: readonly string[] | undefined
   /** Who may pass after signing in; one match is enough. */
   oidcAllowEmails?: readonly string[] | undefined
   oidcAllowDomains?: readonly string[] | undefined
   oidcAllowGroups?: readonly string[] | undefined
-  /** The claim that lists the groups; `groups` unless told. */
+  /** The claim that lists the groups; `groups` by default. */
   oidcGroupClaim?: string | undefined
-  /** `HS256` where the provider signs ID tokens with the client secret. */
+  /** `HS256` if the provider signs ID tokens with the client secret. */
   oidcIdTokenAlg?: string | undefined
-  /** Each `user:password`; in place of the password may stand its hash. Visitors have to know one. */
+  /** Each `user:password`, or a hash instead of the password. Visitors have to know one. */
   basicAuth?: readonly string[] | undefined
   cidrAllow?: readonly string[] | undefined
   cidrDeny?: readonly string[] | undefined

@@ -1,4 +1,4 @@
-// From what a person wrote to what the agent works with: every flag checked, all problems told at once.
+// Turns the person's flags into the plan that the agent works with: checks every flag and reports all problems at once.
 // Pure: no I/O, no environment of its own.
 
 import { LABEL_MAX_CHARS, Secret, parseLabel } from '@sallyport/protocol'
@@ -27,7 +27,7 @@ export interface AgentPlan {
   proxy: URL | undefined
   connections: number
   tunnels: readonly TunnelPlan[]
-  /** Sentences about what was left out, for the person. */
+  /** Sentences for the person about settings that were ignored. */
   warnings: readonly string[]
 }
 
@@ -94,14 +94,17 @@ function planAuthtoken(authtoken: string | undefined, problems: ConfigProblem[])
   return undefined
 }
 
-/** What is wrong with an authtoken's form, without showing it. */
+/** The problem with an authtoken's form, without showing the token. */
 export function authtokenProblem(authtoken: string): string | undefined {
-  // RFC 6750 2.1: b64token. Anything else could not stand in the Authorization header.
+  // RFC 6750 2.1: b64token. Nothing else is possible in the Authorization header.
   if (/^[A-Za-z0-9\-._~+/]{1,1024}=*$/.test(authtoken)) return undefined
   return 'This is not an authtoken: it contains spaces or characters that no authtoken has. Copy it again.'
 }
 
-/** The environment names a proxy for every program of the machine: one that is nothing for us is told, and left out. */
+/**
+ * The environment names a proxy for every program of the machine: if the agent cannot use it, it says so and ignores
+ * it.
+ */
 function planProxy(
   relay: RelayAddress,
   options: AgentOptions,
@@ -163,7 +166,7 @@ function planTunnel(
   }
 }
 
-/** What does not go together with the kind of the upstream. */
+/** Flags that do not fit the kind of the upstream. */
 function upstreamProblems(upstream: Upstream, options: TunnelOptions): ConfigProblem[] {
   const problems: ConfigProblem[] = []
   const { upstreamPins: pins = [] } = options
@@ -245,4 +248,4 @@ function planLabels(texts: readonly string[], problems: ConfigProblem[]): Labels
 }
 
 const PIN_PREFIX = 'sha256/'
-const LABELS_MAX = 32 // what one `bind` message can carry
+const LABELS_MAX = 32 // the limit of one `bind` message

@@ -1,10 +1,11 @@
-// The keys of agent.yml: what each takes and is for. The parser knows these and no others, and docs/agent.md is made from them.
+// The keys of agent.yml: the values and the meaning of each. The parser knows only these, and docs/agent.md is made
+// from them.
 
 import { CONNECTIONS_MAX } from './agent-plan.ts'
 import { LOG_FORMATS, LOG_LEVELS } from '../log.ts'
 import type { ConfigFile } from './config-schema.ts'
 
-/** Keys of the file, those inside a block with a dot before them. A type, so that none can be forgotten here. */
+/** Keys of the file, those inside a block with a dot before them. A type, so that no key can be forgotten here. */
 type Path<File> = {
   [Key in keyof File & string]:
     | Key
@@ -12,7 +13,7 @@ type Path<File> = {
 }[keyof File & string]
 
 export interface ConfigKey {
-  /** What stands behind it, in Markdown. */
+  /** The values of the key, in Markdown. */
   takes: string
   meaning: string
 }
@@ -38,7 +39,7 @@ export const CONFIG_KEYS: Readonly<Record<Path<Required<ConfigFile>>, ConfigKey>
   'log.format': { takes: oneOf(LOG_FORMATS), meaning: 'How it is logged.' },
 }
 
-/** The keys inside one block, or at the top where `block` is empty. */
+/** The keys inside one block, or at the top if `block` is empty. */
 export function keysIn(block: string): string[] {
   const start = block === '' ? '' : `${block}.`
   return Object.keys(CONFIG_KEYS)

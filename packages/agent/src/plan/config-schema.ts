@@ -1,4 +1,4 @@
-// What may be written in agent.yml. Pure: no I/O, no clock.
+// The schema of agent.yml. Pure: no I/O, no clock.
 
 import { z } from 'zod'
 

@@ -1,5 +1,5 @@
 // The configuration file agent.yml and the environment, below the flags. Nothing here is fatal one by one:
-// every problem of the file is told at once, with the key to write instead of a misspelt one.
+// all problems of the file are reported at once, with the right key for a misspelt one.
 
 import { readFileSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
@@ -16,7 +16,10 @@ import type { ConfigFile } from './config-schema.ts'
 import { explainNgrokKey, explainNgrokValue } from './ngrok-keys.ts'
 import type { Environment } from './proxy.ts'
 
-/** Where the file is: as told, or agent.yml in the user's configuration folder; undefined where the user has no home. */
+/**
+ * The path of the file: the given one, or agent.yml in the user's configuration folder; undefined if the user has no
+ * home.
+ */
 export function findConfigPath(told: string | undefined, environment: Environment): string | undefined {
   const path = told ?? environment['SALLYPORT_CONFIG']
   if (path) return path
@@ -26,8 +29,8 @@ export function findConfigPath(told: string | undefined, environment: Environmen
 }
 
 /**
- * The same for who must have one.
- * @throws ConfigError where the user has no home
+ * The same if the file is needed.
+ * @throws ConfigError if the user has no home
  */
 export function configPath(told: string | undefined, environment: Environment): string {
   const path = findConfigPath(told, environment)
@@ -38,7 +41,7 @@ export function configPath(told: string | undefined, environment: Environment): 
 
 function homeConfigFolder(): string | undefined {
   try {
-    const home = homedir() // HOME as it is, also where that is empty
+    const home = homedir() // HOME unchanged, even if it is empty
     return home === '' ? undefined : join(home, '.config')
   } catch {
     return undefined // neither HOME nor an entry in the list of users, as in many containers
@@ -47,7 +50,7 @@ function homeConfigFolder(): string | undefined {
 
 /**
  * Reads and checks the file.
- * @param required whether a missing file is a problem: it is where a person named it
+ * @param required whether a missing file is a problem: it is if a person named it
  * @throws ConfigError with all problems
  */
 export function readConfig(path: string, required: boolean): ConfigFile {
@@ -56,8 +59,8 @@ export function readConfig(path: string, required: boolean): ConfigFile {
 }
 
 /**
- * Reads the file that nobody has named, if there is one. One that cannot be reached is none: the flags may say everything.
- * @returns also a sentence about a file that may be there and could not be read
+ * Reads the file at the usual place, if it exists. An unreachable one counts as missing: the flags may be enough.
+ * @returns also a sentence about a file that may exist but could not be read
  */
 export function readOptionalConfig(path: string | undefined): { file: ConfigFile; problem?: string } {
   if (path === undefined) return { file: {} }
@@ -70,10 +73,10 @@ export function readOptionalConfig(path: string | undefined): { file: ConfigFile
   }
 }
 
-/** What node:fs says of a file to which no way leads: HOME=/dev/null, or the home of somebody else. */
+/** The errors of node:fs for an unreachable file: HOME=/dev/null, or another user's home. */
 const UNREACHABLE: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG'])
 
-/** Says so where others can read the authtoken in the file. The command that writes it takes care of that. */
+/** Says so if other users can read the authtoken in the file. The command that writes the file prevents that. */
 export function exposureProblem({ authtoken }: ConfigFile, path: string): string | undefined {
   if (authtoken === undefined || process.platform === 'win32') return undefined
   const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0
@@ -86,7 +89,7 @@ const UNREADABLE: Readonly<Record<string, string>> = {
   EACCES: 'This user may not read the file. Change its owner or mode.',
 }
 
-/** The file's text, or undefined where there is none and none is needed. */
+/** The file's text, or undefined if it does not exist and is not needed. */
 export function readText(path: string, required: boolean): string | undefined {
   try {
     return readFileSync(path, 'utf8')
@@ -103,7 +106,8 @@ export function readText(path: string, required: boolean): string | undefined {
 export function parseConfig(text: string, path: string): ConfigFile {
   const document = parseDocument(text, { prettyErrors: true })
   if (document.errors.length > 0) {
-    // The others mostly follow from it. The first line of a pretty error holds no excerpt, which could show the authtoken.
+    // Later errors mostly follow from the first. The first line of a pretty error has no excerpt that could show the
+    // authtoken.
     const [line = ''] = document.errors[0]?.message.split('\n', 1) ?? []
     throw new ConfigError([{ path, message: line }])
   }

@@ -1,26 +1,25 @@
-// What the flags of `agent http` ask the relay to do with visitors, in the form that a route of relay.yml has, and back:
-// from a place in it to the flag it came from. Pure: no I/O, no clock. The relay checks every value; here is checked
-// what a flag alone shows.
+// Turns the flags of `agent http` into a policy, in the form of a route's in relay.yml, and a place in the policy back
+// into its flag. Pure: no I/O, no clock. The relay checks every value; this file checks only what a flag alone shows.
 
 import { Secret } from '@sallyport/protocol'
 import type { ConfigProblem } from '@sallyport/protocol/config-error'
 
 import type { HttpPolicyOptions } from './agent-options.ts'
 
-/** Steps of a policy; their `config` is JSON, but for the Secret in it. */
+/** Steps of a policy; their `config` is JSON, except for the Secret in it. */
 export interface HttpPolicy {
   readonly on_http_request: readonly { readonly actions: readonly PolicyAction[] }[]
   readonly on_http_response: readonly { readonly actions: readonly PolicyAction[] }[]
 }
 
-const HASH_COST_MAX = 15 // the logarithm of scrypt's rounds: what the relay takes from an agent
+const HASH_COST_MAX = 15 // the logarithm of scrypt's rounds: the most that the relay takes from an agent
 
 interface PolicyAction {
   readonly type: string
   readonly config: Record<string, unknown>
 }
 
-/** The policy that the flags ask for, or undefined where they ask for nothing. */
+/** The policy that the flags ask for, or undefined if they ask for nothing. */
 export function planHttpPolicy(options: HttpPolicyOptions, problems: ConfigProblem[]): HttpPolicy | undefined {
   const onRequest: PolicyAction[] = [
     ...restrictIps(options),
@@ -41,7 +40,7 @@ export function revealPolicy(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, revealPolicy(each)]))
 }
 
-/** The flag that a place in the policy came from; the place itself where there is none. */
+/** The flag that a place in the policy came from; the place itself if it came from none. */
 export function flagAt(policy: unknown, path: readonly (string | number)[]): string {
   const [phase, rule, , index, , ...keys] = path
   const action = isPolicy(policy) && at(at(phase === undefined ? undefined : policy[phase], rule, 'actions'), index)
@@ -78,7 +77,7 @@ const OPTIONS: readonly (readonly [name: keyof HttpPolicyOptions, flag: string])
   ['responseHeaderRemove', '--response-header-remove'],
 ]
 
-// The longest start that fits stands first.
+// The longest matching start comes first.
 const FLAGS: readonly (readonly [start: string, flag: string])[] = [
   ['request openid-connect client_id', '--oidc-client-id'],
   ['request openid-connect client_secret', '--oidc-client-secret'],
@@ -146,7 +145,7 @@ function openidConnect(options: HttpPolicyOptions, problems: ConfigProblem[]): P
     issuer_url: oidc,
     client_id: oidcClientId,
     ...(oidcClientSecret && { client_secret: new Secret(oidcClientSecret) }),
-    // Without openid a provider sends no ID token; nobody should have to know that.
+    // Without openid a provider sends no ID token; a person should not have to know that.
     ...(oidcScopes.length > 0 && { scopes: [...new Set(['openid', ...oidcScopes])] }),
     ...(oidcIdTokenAlg !== undefined && { id_token_alg: oidcIdTokenAlg }),
     ...(Object.keys(allow).length > 0 && { allow }),
@@ -158,13 +157,13 @@ function basicAuth({ basicAuth: written = [], oidc }: HttpPolicyOptions, problem
   if (written.length === 0) return []
   const problem = (message: string): void => void problems.push({ path: '--basic-auth', message })
   if (oidc) problem('Visitors would have to sign in and know a password as well; give either this or --oidc.')
-  // Never shown again: it may be nearly right.
+  // Never shown: it may be nearly right.
   if (written.some((each) => !/^[^:]+:./.test(each))) problem('Write user:password.')
   const hashes = written.flatMap((each) => {
     const [, user, cost] = /^([^:]+):\$scrypt\$ln=(\d+),/.exec(each) ?? []
     return user === undefined ? [] : [{ user, cost: Number(cost) }]
   })
-  // The relay says so as well; here it is said before anything is sent.
+  // The relay says so as well; this says it before anything is sent.
   if (hashes.some(({ cost }) => cost > HASH_COST_MAX)) {
     problem(`A hash takes the relay too long. Use what "relay hash-password" prints (ln=${HASH_COST_MAX}).`)
   }

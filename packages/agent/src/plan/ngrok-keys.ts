@@ -1,5 +1,5 @@
-// Keys of ngrok's file, which people bring along: of each it is said in one sentence what is not offered and what to do, as
-// ngrok-words.ts does it for commands and flags. Words only; config.ts asks where it has found a key that it does not know.
+// Keys of ngrok's file, which people bring along: one sentence for each says what is not offered and what to do, as
+// ngrok-words.ts does for commands and flags. Words only; config.ts asks if it finds an unknown key.
 
 import { AGENT_COMMAND } from '../agent-command.ts'
 
@@ -42,7 +42,7 @@ const KEYS: ReadonlyMap<string, string> = new Map([
   ['web_allow_hosts', NO_INSPECTOR],
 ])
 
-/** What to do in place of a key of ngrok's, or undefined for any other. */
+/** What to do instead of a key of ngrok, or undefined for any other key. */
 export function explainNgrokKey(key: string): string | undefined {
   return KEYS.get(key)
 }
@@ -51,7 +51,7 @@ const VERSION =
   'This is the version of a file for ngrok. Write version: 1, and keep only what the relay of Sallyport needs: server and authtoken.'
 const LOG = 'Write log: { level: info, format: json }. Where the log goes is said by the command: --log FILE'
 
-/** The same for a known key whose value is one of ngrok's: the version, or a file for the log. */
+/** The same for a known key with a value of ngrok: the version, or a file for the log. */
 export function explainNgrokValue(key: string, value: unknown): string | undefined {
   if (key === 'version' && /^[23]$/.test(String(value))) return VERSION
   return key === 'log' && (typeof value === 'string' || typeof value === 'boolean') ? LOG : undefined

@@ -1,4 +1,4 @@
-// Who may visit an endpoint, as its own flags say: known before any relay has answered. Pure.
+// Who may visit an endpoint, by its own flags: known before a relay has answered. Pure.
 
 import { PASSWORD_WORDS, addressWords, signInWords, whoMayVisit } from '@sallyport/protocol'
 

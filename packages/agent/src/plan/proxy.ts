@@ -9,7 +9,7 @@ export type Environment = Readonly<Record<string, string | undefined>>
 
 /**
  * Reads a proxy's address. Its user name and password are secrets: show `host`, never `href`.
- * @returns the URL, or a sentence that says what is wrong (without the address, which may hold a password)
+ * @returns the URL, or a sentence with the problem (without the address, which may hold a password)
  */
 export function parseProxyUrl(text: string): URL | { problem: string } {
   const written = text.includes('://') ? text : `http://${text}`

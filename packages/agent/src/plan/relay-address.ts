@@ -1,4 +1,4 @@
-// The relay's address as a person writes it behind `--server`. Pure: text in, values out.
+// The relay's address as a person writes it after `--server`. Pure: text in, values out.
 
 import { AGENT_PATH } from '@sallyport/protocol'
 
@@ -7,7 +7,7 @@ import { isLoopback } from '../dial-address.ts'
 export interface RelayAddress {
   /** For people: `https://relay.example.com`. */
   readonly url: string
-  /** Where the WebSocket is opened. */
+  /** The URL of the WebSocket. */
   readonly webSocketUrl: string
   /** Host name or IP literal, without brackets. */
   readonly hostname: string
@@ -26,7 +26,7 @@ const SCHEMES: Record<string, 'http:' | 'https:'> = {
 
 /**
  * Reads `https://`, `wss://`, `http://`, `ws://`, or a bare host, which means https.
- * @returns the address, or a sentence that says what is wrong
+ * @returns the address, or a sentence with the problem
  */
 export function parseRelayAddress(text: string): RelayAddress | { problem: string } {
   const problem = { problem: `"${text}" is not a relay's address. Write it like https://relay.example.com` }

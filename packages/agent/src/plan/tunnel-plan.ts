@@ -1,4 +1,4 @@
-// What one `agent tunnel` or `agent http` offers: the checked form of its flags, and the `bind` message made from it.
+// The offer of one `agent tunnel` or `agent http`: the checked form of its flags, and the `bind` message made from it.
 
 import type { Bind, ControlMessageInput, Labels } from '@sallyport/protocol'
 
@@ -9,23 +9,23 @@ import { revealPolicy } from './http-policy.ts'
 import type { Upstream } from '../app/upstream.ts'
 
 export interface TunnelPlan {
-  /** None where it has an endpoint of its own. */
+  /** None if it has an endpoint of its own. */
   labels: Labels
   endpoint?: EndpointPlan | undefined
   upstream: Upstream
   upstreamTls: UpstreamTls
   upstreamProtocol: Bind['upstream_protocol']
-  /** `preserve`, `rewrite` or the value the app is to see. */
+  /** `preserve`, `rewrite` or the value that the app should get. */
   hostHeader: string
   weight: number
-  /** How the app is checked; it is not unless told. */
+  /** How the app is checked; not at all by default. */
   health?: HealthPlan | undefined
   /** For people only: shown in logs and the status view. */
   name?: string | undefined
   metadata?: string | undefined
 }
 
-/** The offer of one tunnel. `rewrite` leaves the agent as the upstream's own name: the relay need not know it. */
+/** The offer of one tunnel. The agent sends the upstream's own name for `rewrite`: the relay need not know the word. */
 export function bindMessage(tunnelId: number, plan: TunnelPlan): ControlMessageInput {
   const { labels, endpoint, upstream, hostHeader, metadata } = plan
   return {

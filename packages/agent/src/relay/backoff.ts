@@ -15,7 +15,7 @@ export class Backoff {
   /**
    * The next wait in milliseconds: between half of the ceiling and the ceiling, never below 500 or above 30 000.
    *
-   * @param longestMs where waits are not to grow further than that, this time
+   * @param longestMs a lower limit of the wait for this time
    */
   next(longestMs = LONGEST_MS): number {
     this.#ceilingMs = Math.min(this.#ceilingMs * 2, longestMs)

@@ -1,12 +1,13 @@
-// Connects to whichever address of a name answers first (RFC 8305, "Happy Eyeballs"). Node's own way gives an address up
-// after 250 ms and never comes back to it: where a round trip takes longer, the one that works is left for one that does not.
+// Connects to the address of a name that answers first (RFC 8305, "Happy Eyeballs"). Node itself gives an address up
+// after 250 ms and never comes back to it: if a round trip takes longer, it leaves a working address for one that does
+// not work.
 
 import { lookup as lookupBySystem } from 'node:dns'
 import type { LookupAddress } from 'node:dns'
 import { connect, isIP } from 'node:net'
 import type { LookupFunction, Socket } from 'node:net'
 
-/** RFC 8305 5: the recommended delay between two attempts, of which none is given up for the next. */
+/** RFC 8305 5: the recommended delay between two attempts; no attempt is given up for the next. */
 const ATTEMPT_DELAY_MS = 250
 
 export interface ConnectFirstOptions {
@@ -16,16 +17,16 @@ export interface ConnectFirstOptions {
   lookup?: LookupFunction | undefined
   /** Ends every attempt. */
   signal: AbortSignal
-  /** What a test replaces. */
+  /** A test replaces these. */
   dial?: (address: LookupAddress, port: number) => Socket
 }
 
-/** Calls back once: with a connected socket, or with the error of the first address when every one has failed. */
+/** Calls back once: with a connected socket, or with the error of the first address if all have failed. */
 export function connectFirst(
   options: ConnectFirstOptions,
   callback: (error: Error | null, socket?: Socket) => void,
 ): void {
-  const { host, port, lookup = lookupBySystem as LookupFunction, signal } = options // dns.lookup is what net takes by default
+  const { host, port, lookup = lookupBySystem as LookupFunction, signal } = options // net uses dns.lookup by default
   const family = isIP(host)
   if (family !== 0) return race([{ address: host, family }], options, callback)
   lookup(host, { all: true }, (error, found) => {
@@ -63,7 +64,7 @@ function race(
     const socket = dial(address, port)
     trying.add(socket)
     socket.on('error', (error) => {
-      if (!trying.delete(socket)) return // the race is over
+      if (!trying.delete(socket)) return // the race has ended
       firstError ??= error
       if (waiting.length > 0) next()
       else if (trying.size === 0) finish(firstError)

@@ -1,5 +1,5 @@
-// Dials the relay: DNS or proxy, TLS, WebSocket upgrade with the authtoken. Every way this can fail becomes
-// one sentence that a person can act on, and a code that says whether trying again makes sense.
+// Dials the relay: DNS or proxy, TLS, WebSocket upgrade with the authtoken. Every failure becomes one sentence that a
+// person can act on, and a code that says whether to try again.
 
 import { lookup as lookupBySystem } from 'node:dns'
 import type { ClientRequest, IncomingMessage } from 'node:http'
@@ -24,15 +24,15 @@ const HANDSHAKE_DEADLINE_MS = 10_000
 const MESSAGE_MAX_BYTES = 1024 * 1024
 /** An answer other than 101 is read this far: enough for a problem document. */
 const ANSWER_MAX_BYTES = 4096
-const RETRY_AFTER_MAX_MS = 5 * 60_000 // a mistaken header must not silence an agent for a day
+const RETRY_AFTER_MAX_MS = 5 * 60_000 // a wrong header must not keep an agent away for a day
 
-/** What an attempt comes past, in this order; a proxy stands in place of `tcp`, and then `name` is the proxy's. */
+/** The steps of an attempt, in this order; `proxy` replaces `tcp`, and then `name` is the proxy's. */
 export type Milestone =
   | { step: 'name'; addresses: readonly string[] }
   | { step: 'tcp'; address: string }
   | { step: 'proxy' }
   | { step: 'tls'; protocol: string; validTo: string }
-  /** Of the relay, or of whoever is there in its place; `date` as in the header field. */
+  /** The answer of the relay, or of another server in its place; `date` as in the header field. */
   | { step: 'answer'; status: number; date: string | undefined }
 
 export interface ConnectOptions {
@@ -43,7 +43,7 @@ export interface ConnectOptions {
   proxy?: URL | undefined
   signal: AbortSignal
   handshakeDeadlineMs?: number | undefined
-  /** Hears how far the attempt has come. */
+  /** Called with the progress of the attempt. */
   onMilestone?: ((milestone: Milestone) => void) | undefined
 }
 
@@ -66,7 +66,7 @@ export async function connectRelay(options: ConnectOptions): Promise<Connected> 
       signal: attempt.signal,
       keepAlive: false,
       autoSelectFamilyAttemptTimeout: ADDRESS_ATTEMPT_MS,
-      ...(onMilestone && { lookup: tellAddresses(lookupBySystem as LookupFunction, onMilestone) }), // what net takes by default
+      ...(onMilestone && { lookup: tellAddresses(lookupBySystem as LookupFunction, onMilestone) }), // net's default
     })
   tunnel?.on('proxyConnect', ({ statusCode }: { statusCode: number }) => {
     proxyStatus = statusCode
@@ -93,7 +93,7 @@ export async function connectRelay(options: ConnectOptions): Promise<Connected> 
       }
       let isOpen = false
       const fail = (error: ProtocolError, retryAfterMs?: number): void => {
-        // Once open, the socket belongs to the session, which hears of errors itself.
+        // Once open, the socket belongs to the session, which listens to errors itself.
         if (isOpen) return
         attempt.signal.removeEventListener('abort', onAbort)
         socket.terminate()
@@ -113,7 +113,8 @@ export async function connectRelay(options: ConnectOptions): Promise<Connected> 
       socket.once('upgrade', tellAnswer)
       socket.once('open', () => {
         isOpen = true
-        // The relay may speak in the same packet as its 101, before anybody listens here: the carrier lets it flow.
+        // The relay's first bytes may come in the same packet as its 101, before a listener exists: the carrier resumes
+        // the socket.
         socket.pause()
         attempt.signal.removeEventListener('abort', onAbort)
         resolve({ ok: true, socket })
@@ -156,10 +157,10 @@ function tellAddresses(lookup: LookupFunction, tell: (milestone: Milestone) => v
   }
 }
 
-/** The `finishRequest` of ws: the request is given its socket when TCP, or the proxy, has one. */
+/** The `finishRequest` of ws: gives the request its socket once TCP, or the proxy, has one. */
 function tellTls(tell: (milestone: Milestone) => void): (request: ClientRequest) => void {
   return (request) => {
-    // What a refusing proxy leaves in place of a socket never secures anything.
+    // After a refusal by the proxy this is no TLS socket, and never emits 'secureConnect'.
     request.once('socket', (socket) => {
       const secured = socket as TLSSocket // tellTls() is for wss:// only
       secured.once('secureConnect', () => {
@@ -172,8 +173,8 @@ function tellTls(tell: (milestone: Milestone) => void): (request: ClientRequest)
 }
 
 /**
- * Checks the certificate against the relay's own name. Behind a proxy Node would take the proxy's
- * name, or "localhost", where the relay is an IP address, because a literal address has no server_name.
+ * Checks the certificate against the relay's own name. Behind a proxy Node would use the proxy's name, or "localhost"
+ * if the relay is an IP address, because a literal address has no server_name.
  */
 function certificateCheck(hostname: string): object {
   const options: ConnectionOptions = {
@@ -182,7 +183,7 @@ function certificateCheck(hostname: string): object {
   return options // typed as object: @types/ws gives this option of Node's another type
 }
 
-/** The first bytes of an answer's body; a break or the attempt's deadline ends the wait with what is there. */
+/** The first bytes of an answer's body; a break or the attempt's deadline ends the wait with the bytes so far. */
 function readAnswer(response: IncomingMessage): Promise<string> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = []
@@ -204,7 +205,7 @@ function explainAnswer(response: IncomingMessage, body: string, relay: RelayAddr
   switch (status) {
     case 401:
     case 403:
-      // Only a relay's own word ends the agent for good; a captive portal or a firewall says 403 too.
+      // Only the relay's own answer ends the agent; a captive portal or a firewall answers 403 too.
       if (problem?.code === undefined) {
         return new ProtocolError(
           'connection_lost',
@@ -254,7 +255,7 @@ function readProblem(body: string): { code?: string; detail?: string } | undefin
   try {
     value = JSON.parse(body)
   } catch {
-    return undefined // not a problem document: somebody other than a relay may have answered
+    return undefined // not a problem document: another server than a relay may have answered
   }
   if (typeof value !== 'object' || value === null) return undefined
   const { code, detail } = value as Record<string, unknown> // an object, as just checked

@@ -1,10 +1,10 @@
-// The relay has looked at the policy of an endpoint and says what is wrong with it: wrong usage, found at the other end.
+// The relay has checked the policy of an endpoint and refused it with problems: wrong usage, found at the other end.
 
 import { ProtocolError } from '@sallyport/protocol'
 import type { ConfigProblem } from '@sallyport/protocol/config-error'
 
 export class PolicyRefused extends ProtocolError {
-  /** Each with the flag that it is about. */
+  /** Each with its flag. */
   readonly problems: readonly ConfigProblem[]
 
   constructor(sentence: string, problems: readonly ConfigProblem[]) {

@@ -1,11 +1,10 @@
-// One of an agent's connections to the relay: dials, opens a session, and starts again when that is lost, for ever.
+// One of an agent's connections to the relay: dials, opens a session, and starts again when that is lost, without end.
 //
 //   connecting --session opens--> online --lost--> waiting --backoff--> connecting …
 //        any --refused for good--> run() gives the error      any --signal--> run() ends
-//
-// When the relay drains, the next session is opened while the old one finishes what runs on it. The same happens where the
-// session has come to a node of the relay that has enough of the agent's sessions: it serves there until a dial comes to
-// a better one. Its backoff is its own.
+// When the relay drains, the next session is opened while the old one finishes its streams. The same happens if the
+// session has reached a node of the relay with enough of the agent's sessions: it serves there until a dial reaches a
+// better node. Each connection has its own backoff.
 
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -21,18 +20,18 @@ import type { Log } from '../log.ts'
 import { Session } from './session.ts'
 import type { SessionOptions } from './session.ts'
 
-/** A session that lived this long shows that the relay is well: the next wait is a short one again. */
+/** A session that lived this long shows that the relay is well: the next wait is short again. */
 const STABLE_MS = 10_000
 /** Between two dials at a relay that says it is stopping: it is well, and its successor will be there soon. */
 const DRAINING_LONGEST_MS = 5000
-/** Between two dials for a better node: short while luck may bring it, then as patient as anyone who waits for a restart. */
+/** Between two dials for a better node: short at first, then as long as after a lost session. */
 const SEEK_FIRST_MS = 50
 const SEEK_LAST_MS = 30_000
 const SEEKS_IN_HASTE = 8
-/** For what runs on a session that is left for a better node. */
+/** For the streams of a session that is left for a better node. */
 const MOVE_DEADLINE_MS = 30_000
 
-/** What all connections of an agent share. */
+/** The state that all connections of an agent share. */
 export interface ConnectionRoom {
   readonly plan: Pick<AgentPlan, 'relay' | 'authtoken' | 'ca' | 'proxy'>
   readonly log: Log
@@ -40,25 +39,25 @@ export interface ConnectionRoom {
   readonly signal: AbortSignal
   readonly binds: SessionOptions['binds']
   hello(connectionIndex: number): SessionOptions['hello']
-  /** Tells the sessions of the agent apart; those that drain keep theirs. */
+  /** Numbers the sessions of the agent; draining ones keep their number. */
   takeIndex(): number
   releaseIndex(connectionIndex: number): void
   /** Whether a session of this connection would do more good at another node of the relay. */
   isMisplaced(connection: RelayConnection, nodeId: string): boolean
   serve(stream: Duplex): Promise<unknown>
-  /** What their sessions may hold together for apps that read slowly. */
+  /** How much their sessions may hold together for slow apps. */
   readonly budget: BufferBudget
   healthOf(tunnelId: number): HealthState | undefined
   /** As SessionOptions have it. */
   placeOf(tunnelId: number, path: readonly (string | number)[]): string
-  /** A WebSocket stands; its session is being opened. */
+  /** A WebSocket is open; its session is being opened. */
   onConnected(connection: RelayConnection): void
-  /** The state has changed to `online`, `connecting`, or, with what happened, `waiting`. */
+  /** The state has changed to `online`, `connecting`, or, with the reason, `waiting`. */
   onTurn(connection: RelayConnection, failure?: { error: ProtocolError; retryInMs: number }): void
-  /** The relay goes away; a new session is opened while the old one finishes what runs on it. */
+  /** The relay is stopping; a new session is opened while the old one finishes its streams. */
   onLeaving(): void
   onNotice(level: 'info' | 'warn', text: string): void
-  /** What a test shortens. */
+  /** A test shortens these. */
   readonly handshakeDeadlineMs?: number | undefined
   readonly random?: (() => number) | undefined
 }
@@ -68,7 +67,7 @@ export class RelayConnection {
   readonly number: number
   readonly #room: ConnectionRoom
   readonly #backoff: Backoff
-  /** The current one, and older ones that finish what runs on them. */
+  /** The current session, and older ones that finish their streams. */
   readonly #sessions = new Set<Session>()
   #current: Session | undefined
   #state: 'idle' | 'connecting' | 'online' | 'waiting' = 'idle'
@@ -89,7 +88,7 @@ export class RelayConnection {
     return this.#current
   }
 
-  /** All that still serve something, those that the relay has asked to leave included. */
+  /** All sessions that still serve, including those that the relay has asked to leave. */
   get sessions(): Iterable<Session> {
     return this.#sessions
   }
@@ -103,7 +102,7 @@ export class RelayConnection {
     return this.#retryAt
   }
 
-  /** Attempt after attempt. Returns the error that ends the agent for good, or undefined once it is told to stop. */
+  /** Attempt after attempt. Returns the error that ends the agent, or undefined once the signal stops it. */
   async run(): Promise<ProtocolError | undefined> {
     const { signal } = this.#room
     let followsDrain = false
@@ -129,7 +128,7 @@ export class RelayConnection {
       const lasted = performance.now() - since
       if (lasted > STABLE_MS) this.#backoff.reset()
 
-      // A relay that drains each new session at once must not be dialled in a tight loop, and waits grow there as elsewhere.
+      // A relay that drains each new session at once must not be dialled in a tight loop: waits grow here, too.
       if (session.isOpen && !(followsDrain && lasted < STABLE_MS)) {
         followsDrain = true
         this.#backoff.reset() // it said goodbye, so it is well and likely to be back soon
@@ -149,14 +148,14 @@ export class RelayConnection {
     await Promise.all([...this.#sessions].map((session) => session.close(deadlineMs)))
   }
 
-  /** Ends at once, cutting what runs. The room's signal has been aborted before. */
+  /** Ends at once and cuts open streams. The room's signal has been aborted before. */
   destroy(error?: ProtocolError): void {
     for (const session of this.#sessions) session.destroy(error)
   }
 
   /**
-   * Waits while the session serves; where it is misplaced, dials for a better node meanwhile.
-   * @returns the session there, or undefined once this one is to be left or gone
+   * Waits while the session serves; if it is misplaced, dials for a better node meanwhile.
+   * @returns the session at the better node, or undefined once this one is draining or gone
    */
   async #seekBetter(session: Session): Promise<Session | undefined> {
     const { signal } = this.#room
@@ -227,9 +226,9 @@ export class RelayConnection {
     const { signal, log } = this.#room
     const longestMs = error.code === 'draining' ? DRAINING_LONGEST_MS : undefined
     const retryInMs = Math.max(this.#backoff.next(longestMs), retryAfterMs)
-    // The reason of a WebSocket's close is the relay's own text.
+    // The reason of a WebSocket's close is text from the relay.
     const reason = printable(error.message)
-    // A fault of our own is worth its stack; of the others the reason says all.
+    // A fault of our own is logged with its stack; for other errors the reason is enough.
     const err = error.code === 'internal' ? error.cause : undefined
     log.warn({ connection: this.number, code: error.code, reason, retryInMs, err }, 'not connected')
     this.#retryAt = Date.now() + retryInMs
@@ -244,7 +243,7 @@ export class RelayConnection {
   }
 }
 
-/** Waits, or less long where the signal says so; its caller looks at the signal itself. */
+/** Waits, or until the signal; the caller checks the signal itself. */
 async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   await sleep(milliseconds, undefined, { signal }).catch(() => {})
 }

@@ -1,4 +1,4 @@
-// What an agent says first in each session.
+// The first message of an agent in each session.
 
 import { arch, hostname, platform, release } from 'node:os'
 
@@ -21,11 +21,11 @@ export function sayHello(instanceId: string, connectionIndex: number): SessionOp
   }
 }
 
-/** Operators of a relay see it, so that they know which machine to look at. */
+/** The relay's operator sees it, to know which machine to look at. */
 function machine(): { machine?: string } {
   try {
     return { machine: hostname().slice(0, 255) }
   } catch {
-    return {} // a system that has none to tell
+    return {} // the system does not tell a name
   }
 }

@@ -1,8 +1,7 @@
 // One tunnel session: the yamux session over one WebSocket, its control stream, and the streams it serves.
 //
 //   opening --welcome, every bind answered--> online --drain or GoAway--> leaving --> closed
-//
-// It knows nothing of reconnecting; the agent above decides what follows when a session leaves or closes.
+// It knows nothing of reconnecting; the agent above decides what to do when a session leaves or closes.
 
 import type { Duplex } from 'node:stream'
 
@@ -33,11 +32,11 @@ import type { EdgeStatus } from '../report/edge-status.ts'
 const OPEN_DEADLINE_MS = 10_000
 /** For the relay to end its side of the control stream. */
 const FAREWELL_MS = 500
-/** Beyond the relay's own drain deadline, before an old session is cut. */
+/** After the relay's own drain deadline, before an old session is cut. */
 const DRAIN_GRACE_MS = 10_000
 const DETAIL_MAX_CHARS = 255 // of a `health` message
 const DRAIN_MAX_MS = 60 * 60_000
-/** The relay's close codes that mean: do not come back as you are. */
+/** The relay's close codes that mean: do not reconnect without a change. */
 const FINAL_CODES: readonly ProtocolErrorCode[] = [
   'version_unsupported',
   'authtoken_refused',
@@ -52,7 +51,7 @@ export interface SessionOptions {
   binds: ReadonlyMap<number, ControlMessageInput>
   /** Serves one stream until it is closed. */
   serve: (stream: Duplex) => Promise<unknown>
-  /** What is known of the app of a tunnel; undefined where nobody checks it. */
+  /** The health of a tunnel's app; undefined if it is not checked. */
   healthOf?: ((tunnelId: number) => HealthState | undefined) | undefined
   /** What a person has written at a place in the policy of a tunnel. */
   placeOf?: ((tunnelId: number, path: readonly (string | number)[]) => string) | undefined
@@ -61,7 +60,7 @@ export interface SessionOptions {
   accept?: ((welcome: Welcome) => boolean) | undefined
   signal: AbortSignal
   openDeadlineMs?: number | undefined
-  /** What all sessions may hold for apps that read slowly. */
+  /** How much all sessions may hold for slow apps. */
   budget?: BufferBudget | undefined
 }
 
@@ -89,13 +88,13 @@ export class Session {
 
   /** Settles once, when the session is gone: undefined after an orderly end. Never rejects. */
   readonly closed: Promise<ProtocolError | undefined>
-  /** Settles when the relay asks to be left, or the session is gone. */
+  /** Settles when the relay asks the agent to leave, or the session is gone. */
   readonly leaving: Promise<void>
   /** Tunnel number → the public URLs that lead to it. */
   readonly endpoints = new Map<number, readonly string[]>()
-  /** Tunnel number → what to register at the identity provider, where visitors of its endpoint sign in. */
+  /** Tunnel number → the URI to register at the identity provider, if visitors of its endpoint sign in. */
   readonly redirectUris = new Map<number, string>()
-  /** Tunnel number → the edges that lead to it, and who may visit there; none where the relay does not say. */
+  /** Tunnel number → the edges that lead to it, and who may visit there; none if the relay does not say. */
   readonly edges = new Map<number, readonly EdgeStatus[]>()
   readonly #options: SessionOptions
   readonly #mux: YamuxSession
@@ -107,7 +106,7 @@ export class Session {
   readonly #unbinding = new Map<number, () => void>()
   #welcome: Welcome | undefined
   #error: ProtocolError | undefined
-  /** How many of the relay's streams are being served, and who waits until none is. */
+  /** How many of the relay's streams are being served, and the callbacks that wait until none is. */
   #serving = 0
   #idle: PromiseWithResolvers<void> | undefined
   #drainTimer: NodeJS.Timeout | undefined
@@ -118,7 +117,7 @@ export class Session {
     this.#options = options
     this.closed = this.#closed.promise
     this.leaving = this.#leaving.promise
-    // Someone awaits `opened` only while the session opens.
+    // `opened` is awaited only while the session opens.
     this.#opened.promise.catch(() => {})
     options.socket.on('close', (code, reason) => this.#noteCloseCode(code, printable(reason.toString('utf8'))))
     this.#mux = new YamuxSession(new WebSocketCarrier(options.socket, 'client'), {
@@ -156,8 +155,8 @@ export class Session {
   }
 
   /**
-   * Leaves in order: the relay is asked to send nothing new, what runs is finished, then the session closes.
-   * @param deadlineMs for what runs; after it the streams are cut
+   * Leaves in order: asks the relay to send nothing new, finishes open streams, then closes the session.
+   * @param deadlineMs for open streams; after it they are cut
    */
   async close(deadlineMs: number): Promise<void> {
     if (this.#ended) return
@@ -166,14 +165,14 @@ export class Session {
     if (this.#welcome) await this.#unbindAll(deadlineMs)
     await this.#settled(() => this.#whenIdle(), deadline - Date.now())
     this.#controlStream.end()
-    // Only the control stream is left, or what the deadline caught, which is cut now.
+    // Only the control stream is left, and streams that have missed the deadline: these are cut now.
     await this.#mux.close({ deadlineMs: FAREWELL_MS })
     this.#end()
   }
 
-  /** Tells the relay what a check of the app has found. A relay that does not know the message ignores it. */
+  /** Tells the relay the result of a check of the app. An older relay ignores the message. */
   reportHealth(tunnelId: number, { healthy, detail }: HealthState): void {
-    if (!this.#welcome) return // it is told behind the bind
+    if (!this.#welcome) return // it is sent after the bind
     this.#control.send({ type: 'health', tunnel_id: tunnelId, healthy, detail: detail.slice(0, DETAIL_MAX_CHARS) })
   }
 
@@ -228,7 +227,7 @@ export class Session {
     }
   }
 
-  /** The relay goes away: what runs may finish, but not for ever. */
+  /** The relay is stopping: open streams may finish, until a deadline. */
   #leave(deadlineMs: number): void {
     this.#drainTimer ??= setTimeout(
       () => this.destroy(new ProtocolError('draining')),
@@ -254,7 +253,7 @@ export class Session {
     }
     for (const [tunnelId, bind] of this.#options.binds) {
       this.#control.send(bind)
-      // Right behind it, so that no visitor comes before the relay knows.
+      // Directly after it, so that the relay knows before a visitor comes.
       const health = this.#options.healthOf?.(tunnelId)
       if (health) this.reportHealth(tunnelId, health)
     }
@@ -271,7 +270,7 @@ export class Session {
     await this.#settled(() => Promise.all(answers), deadlineMs)
   }
 
-  /** Waits for `work`, the end of the session, or the deadline, whichever is first. */
+  /** Waits for `work`, the end of the session, or the deadline, whichever comes first. */
   async #settled(work: () => Promise<unknown>, deadlineMs: number): Promise<void> {
     const { promise: expired, resolve } = Promise.withResolvers<void>()
     const timer = setTimeout(resolve, Math.max(1, deadlineMs))
@@ -302,7 +301,7 @@ export class Session {
     this.#closed.resolve(reason)
   }
 
-  /** The relay's word on whether to come back stands above what this agent knows of the code. */
+  /** The relay's word on whether to reconnect overrides this agent's knowledge of the code. */
   #refusal(message: Extract<ControlMessage, { type: 'refused' }>): ProtocolError {
     const bind = message.tunnel_id === undefined ? undefined : this.#options.binds.get(message.tunnel_id)
     const sentence = `The relay refused ${describeBind(bind)}: ${printable(message.reason)}`

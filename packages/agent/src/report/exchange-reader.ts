@@ -1,6 +1,7 @@
-// Reads of the exchanges on one stream what a list of requests shows. The relay sends one request after another, each when the
-// answer to the last one is complete, and frames their bodies anew: so where a request ends is read from requests alone, and of
-// answers only the status and the time of the last byte. A stream that is no HTTP/1.1, or no more, is not read on.
+// Reads from the exchanges on one stream the data for a list of requests. The relay sends one request after another,
+// each when the answer to the last one is complete, and writes its own framing: so the requests alone show their ends,
+// and of an answer only the status and the time of the last byte are read. Once a stream is not HTTP/1.1 (any more), it
+// is not read further.
 
 import type { SeenRequest } from './seen-request.ts'
 
@@ -14,12 +15,12 @@ const CR = 13
 const LF = 10
 
 type Expects =
-  /** Of the next request, or the rest of it. */
+  /** Bytes of the next request, or the rest of it. */
   | { what: 'head'; bytes: Buffer }
   | { what: 'body'; left: number }
-  /** A line of the chunked coding: the length of a chunk, or what stands behind the last one. */
+  /** A line of the chunked coding: the length of a chunk, or a line after the last one. */
   | { what: 'line'; text: string; isTrailer: boolean }
-  /** Of a chunk, with the end of line behind it. */
+  /** The rest of a chunk, with the line end after it. */
   | { what: 'chunk'; left: number }
   | { what: 'nothing' }
 
@@ -28,7 +29,7 @@ export class ExchangeReader {
   #expects: Expects = { what: 'head', bytes: NO_BYTES }
   #request: SeenRequest | undefined
   #since = 0
-  /** Of an answer whose status is still to come; undefined behind it. */
+  /** The head of an answer before its status; undefined after it. */
   #answer: Buffer | undefined
 
   constructor(onRequest: (request: SeenRequest) => void) {
@@ -45,7 +46,7 @@ export class ExchangeReader {
   readAnswer(chunk: Buffer): void {
     const request = this.#request
     if (!request) return
-    if (request.status !== 101) request.ms = performance.now() - this.#since // behind a 101 it would be how long it is open
+    if (request.status !== 101) request.ms = performance.now() - this.#since // not the life of a 101
     if (this.#answer) this.#readStatus(joined(this.#answer, chunk), request)
   }
 
@@ -128,7 +129,7 @@ export class ExchangeReader {
         if (status === undefined || status === 101) this.#expects = NOTHING
         return
       }
-      // Of what comes before the answer (RFC 9110 15.2) nothing is shown.
+      // Interim answers (RFC 9110 15.2) are not shown.
       const end = bytes.indexOf('\r\n\r\n', from)
       if (end < 0) {
         if (this.#answer.length > HEAD_MAX_BYTES) this.#answer = undefined

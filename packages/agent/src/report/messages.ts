@@ -1,5 +1,5 @@
-// What the agent has to tell a person at the moment: one message for each matter, in the order of their times. A matter that
-// is over takes its message along. Pure: the clock comes in.
+// The agent's current messages for the person: one for each matter, in the order of their times. The message goes when
+// its matter has ended. Pure: the clock is passed in.
 
 export interface Notice {
   level: 'info' | 'warn'
@@ -11,25 +11,25 @@ export interface Message extends Notice {
   at: number
 }
 
-/** More matters than these are not worth a screen; the oldest goes. */
+/** A screen needs no more matters than these; the oldest goes. */
 const MESSAGES_MAX = 5
-/** That all is well again is news for so long. */
+/** How long to show that all is well again. */
 const GOOD_NEWS_MS = 60_000
 
 export class Messages {
   readonly #byMatter = new Map<string, Message & { until: number }>()
 
-  /** Takes the place of what was last said in this matter. */
+  /** Replaces the last message in this matter. */
   say(matter: string, notice: Notice, now: number): void {
     this.#put(matter, notice, now, Infinity)
   }
 
-  /** As say(), for what is over and good: it leaves by itself. */
+  /** As say(), for a matter that has ended well: the message leaves by itself. */
   sayForAWhile(matter: string, notice: Notice, now: number): void {
     this.#put(matter, notice, now, now + GOOD_NEWS_MS)
   }
 
-  /** Takes back what was said in a matter. */
+  /** Takes back the message in a matter. */
   drop(matter: string): void {
     this.#byMatter.delete(matter)
   }
@@ -39,7 +39,7 @@ export class Messages {
     for (const matter of this.#byMatter.keys()) if (matter.startsWith(start)) this.#byMatter.delete(matter)
   }
 
-  /** What stands now, the oldest first. What several say is told once, as it was told last. */
+  /** The current messages, the oldest first. A text in several matters is returned once, in its last form. */
   at(now: number): Message[] {
     const standing = Array.from(this.#byMatter.values()).filter(({ until }) => until > now)
     const last = new Map(standing.map(({ level, text, at }) => [text, { level, text, at }]))

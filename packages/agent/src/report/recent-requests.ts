@@ -1,5 +1,5 @@
-// The last requests of visitors, for who looks at a terminal. There is one only where a view is drawn; without it the agent
-// looks at no byte of what it carries. It decides nothing: what it reads goes to the screen and nowhere else.
+// The last requests of visitors, for the view on a terminal. It exists only if a view is drawn; without it the agent
+// parses no byte that it carries. It decides nothing: its data go only to the screen.
 
 import type { Duplex } from 'node:stream'
 
@@ -11,7 +11,7 @@ const KEPT = 10
 export class RecentRequests {
   /** Since the start. */
   total = 0
-  /** A ring: the next one takes the place of the oldest. */
+  /** A ring: the next one replaces the oldest. */
   readonly #ring: SeenRequest[] = []
 
   /** The last ones, the newest first. */
@@ -21,8 +21,8 @@ export class RecentRequests {
   }
 
   /**
-   * Follows what goes over a stream of HTTP/1.1, beside whoever carries it.
-   * @param app undefined where there is none, so that no answer will come
+   * Follows the bytes of a stream of HTTP/1.1, beside the code that carries them.
+   * @param app undefined without an app, so that no answer will come
    */
   watch(stream: Duplex, app: Duplex | undefined): void {
     const reader = new ExchangeReader((request) => this.#add(request))
@@ -31,7 +31,7 @@ export class RecentRequests {
   }
 
   #add(request: SeenRequest): void {
-    // One that nobody has answered, and that the relay tries again here, is the same request.
+    // An unanswered request that the relay tries again here is the same request.
     const isAgain = ({ id, status }: SeenRequest): boolean =>
       id !== undefined && id === request.id && status === undefined
     const again = this.#ring.findIndex(isAgain)

@@ -1,16 +1,16 @@
 // A request of a visitor, as the view shows it. A type only.
 
-/** One request as it is by now. Everything in it comes from outside. */
+/** One request in its current state. Everything in it comes from outside. */
 export interface SeenRequest {
-  /** What the relay calls it, also when it tries again; undefined where an older relay has no name for it. */
+  /** The relay's id of the request, the same for a retry; undefined from an older relay. */
   id?: string | undefined
-  /** When it came. Milliseconds since the epoch. */
+  /** The time of its arrival, in milliseconds since the epoch. */
   at: number
   method: string
-  /** Without the query, in which may be what nobody should read over a shoulder. */
+  /** Without the query, which may hold a secret that an onlooker should not read. */
   path: string
-  /** Undefined as long as there is no answer. */
+  /** Undefined before the answer. */
   status: number | undefined
-  /** From its head to the last byte of the answer so far; undefined as long as there is none. */
+  /** From its head to the last byte of the answer so far; undefined before the answer. */
   ms: number | undefined
 }

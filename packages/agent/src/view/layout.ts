@@ -1,5 +1,5 @@
-// Lines of a terminal from what is to be said: wrapped between words with a hanging indent, and where a terminal is low,
-// without what matters least. Nothing that may be read, copied or followed is cut. Pure.
+// Lays a text out in lines of a terminal: wrapped between words with a hanging indent, and on a low terminal without
+// the least important parts. Nothing that a person reads, copies or follows is cut. Pure.
 
 import { styleText } from 'node:util'
 
@@ -9,14 +9,14 @@ import { cutToWidth, foldToWidth, widthOf } from './text-width.ts'
 
 export type Style = Parameters<typeof styleText>[0]
 
-/** What is never broken while a line has room for it: a word, an address. */
+/** A word or an address, which is never broken while a line has room for it. */
 export interface Word {
   text: string
   style?: Style | undefined
 }
 
 export interface Part {
-  /** Stands to the left of the words; undefined where they begin the line. */
+  /** The key to the left of the words; undefined if they begin the line. */
   key?: string | undefined
   keyStyle?: Style | undefined
   words: readonly Word[]
@@ -24,17 +24,17 @@ export interface Part {
   more?: readonly (readonly Word[])[] | undefined
   /** Columns that are kept for the key. */
   indent?: number | undefined
-  /** Takes one line whatever is in it: the last word is cut. For what is no address, no message and no cure. */
+  /** Always takes one line: the last word is cut. Not for addresses, messages and advice. */
   isOneLine?: boolean | undefined
-  /** What gives way first on a low terminal has the highest; 0 stays. */
+  /** On a low terminal the highest rank is left out first; 0 stays. */
   rank: number
 }
 
-/** What goes on in the next line of several stands further in than what begins one. */
+/** A continuation line is indented further than the start of an entry. */
 const CONTINUED_INDENT = 2
-/** Where a word does not fit beside its key, the words begin below it, so far from the edge. */
+/** If a word does not fit beside its key, the words begin below the key, so far from the edge. */
 const BELOW_INDENT = 2
-/** Below this a value has no room beside its key, and says more alone. */
+/** Below this a value has no room beside its key, and is shown alone. */
 const KEYS_FROM_WIDTH = 30
 
 /** Words of a text, split at its spaces. */
@@ -47,7 +47,7 @@ export function wordsOf(text: string, style?: Style): Word[] {
 
 /**
  * Lines of at most `width` columns, at most `height` of them.
- * @param height how many lines there may be; what has the highest rank goes first, the later one among equals
+ * @param height how many lines there may be; the highest rank is left out first, the later one among equals
  */
 export function layOut(parts: readonly Part[], width: number, height = Infinity): string[] {
   const laid = parts.map((part) => ({ rank: part.rank, lines: layPart(part, width) }))
@@ -96,7 +96,7 @@ function wrap(words: readonly Word[], width: number, indent: number, further: nu
     const wordWidth = widthOf(text)
     if (taken > 0 && taken + 1 + wordWidth > width - indentHere()) flush()
     if (wordWidth > width - indentHere()) {
-      // From the edge, so that what is copied has no gap.
+      // From the edge, so that a copied text has no gap.
       lines.push(...foldToWidth(text, width).map((piece) => styled(piece, style)))
       continue
     }
@@ -107,7 +107,7 @@ function wrap(words: readonly Word[], width: number, indent: number, further: nu
   return lines
 }
 
-/** Whatever said it: nothing in a word moves the cursor or turns the line around. */
+/** From any source: nothing in a word moves the cursor or reverses the line. */
 function cleaned({ text, style }: Word): Word {
   return { text: withoutControls(text), style }
 }

@@ -1,4 +1,4 @@
-// What the view on a terminal says of an agent, and what of it matters most. Pure: the clock comes in.
+// The lines of the agent's view on a terminal, and their ranks. Pure: the clock is passed in.
 
 import type { AgentStatus, TunnelStatus } from '../agent.ts'
 import { layOut, wordsOf } from './layout.ts'
@@ -7,14 +7,14 @@ import type { SeenRequest } from '../report/seen-request.ts'
 import { clockTime, spokenDuration, spokenMs } from './times.ts'
 
 const KEY_WIDTH = 20
-/** Where every column counts: the longest key and a space. */
+/** On a narrow terminal: the longest key and a space. */
 const NARROW_KEY_WIDTH = 15
 const WIDE_FROM = 60
 /** "14:03:11 " */
 const TIME_WIDTH = 9
 const ADDRESSES_MAX = 10
 
-/** What gives way on a low terminal, the highest first. */
+/** On a low terminal the highest is left out first. */
 const RANK = {
   blank: 10,
   request: 9,
@@ -78,9 +78,9 @@ export function formatStatus(status: AgentStatus, now: number, width = 79, heigh
   return layOut(parts, width, height)
 }
 
-/** The last line: what the agent did in all. @param ms how long it ran */
+/** The last line: a summary of the agent's work. @param ms how long it ran */
 export function farewellOf({ connections, requests }: AgentStatus, ms: number): string {
-  // Streams of HTTP/2 are carried unread, so there connections are all that is known.
+  // Streams of HTTP/2 are carried unread, so only their connections are known.
   const listed = requests && (requests.total > 0 || connections.total === 0)
   const count = listed ? counted(requests.total, 'request') : counted(connections.total, 'connection')
   return `Stopped. ${count} in ${spokenDuration(ms)}.`
@@ -99,7 +99,7 @@ function stateWords({ state, sessions, retryAt }: AgentStatus, now: number): str
   return STATES[state].text + wait + countSessions(state, sessions)
 }
 
-/** One connection out of one is nothing to tell. */
+/** One connection out of one is not worth a line. */
 function countSessions(state: AgentStatus['state'], { wanted, online }: AgentStatus['sessions']): string {
   if (state !== 'online' || wanted === 1) return ''
   return online === wanted ? ` (${wanted} connections)` : ` (${online} of ${wanted} connections)`
@@ -132,7 +132,7 @@ function tunnelParts(tunnel: TunnelStatus, row: Row): Part[] {
         ]
       : []),
     ...(labels ? [row('Labels', [wordsOf(labels)], RANK.labels)] : []),
-    // On a line of its own, which it fills on a narrow terminal: what is copied has no gap.
+    // On a line of its own, which it fills on a narrow terminal: a copied address has no gap.
     ...(redirectUri
       ? [
           row('Redirect URI', [wordsOf('to register at your identity provider:')], RANK.visitors),
@@ -149,7 +149,7 @@ function tunnelParts(tunnel: TunnelStatus, row: Row): Part[] {
   ]
 }
 
-/** Where edges that lead here differ, each line says of which it speaks. */
+/** If the edges that lead here differ, each line names its edge. */
 function visitorParts({ visitors: own, edges = [] }: TunnelStatus, row: Row): Part[] {
   const areAlike = new Set(edges.map(({ visitors }) => visitors.join('\n'))).size <= 1
   const ofEdges = areAlike

@@ -1,11 +1,11 @@
-// The calm view on a terminal: one block of lines, redrawn in place and only when a word of it changes. What it says is in
-// status-lines.ts.
+// The calm view on a terminal: one block of lines, redrawn in place and only when a word of it changes. status-lines.ts
+// has the words.
 
 import type { AgentStatus } from '../agent.ts'
 import { farewellOf, formatStatus } from './status-lines.ts'
 import { widthOf } from './text-width.ts'
 
-/** What a terminal offers; process.stdout is one. */
+/** A terminal; process.stdout is one. */
 export interface Terminal {
   write: (text: string) => unknown
   columns?: number
@@ -25,7 +25,7 @@ export class StatusView {
   readonly #since: number
   readonly #timer: NodeJS.Timeout
   #drawn: readonly string[] = []
-  /** Lines drawn before, above the top of a terminal that has become lower: they come back where it grows again. */
+  /** Earlier lines above the top of a terminal that has become lower: they come back if it grows again. */
   #outOfReach: readonly string[] = []
   #size = ''
   #wasOnline = false
@@ -47,12 +47,13 @@ export class StatusView {
     const size = `${columns} ${rows}`
     const status = this.#status()
     if (status.state === 'online') this.#wasOnline = true
-    // One column is left free: a line that fills the last one wraps on some terminals. The cursor stands below.
+    // One column is left free: a line that fills the last one wraps on some terminals. The cursor is below the view.
     const lines = formatStatus(status, this.#now(), Math.max(1, columns - 1), Math.max(1, rows - 1))
     const isSame = lines.length === this.#drawn.length && lines.every((line, index) => line === this.#drawn[index])
     if (isSame && size === this.#size) return
     const up = this.#reach(columns, rows)
-    // From the first column, in which no ^C stands. Line by line: of a screen that is cleared at once tmux keeps a copy.
+    // From the first column, so that no ^C is left. Line by line: tmux keeps a copy of a screen that is cleared at
+    // once.
     const text = lines.map((line) => `${CLEAR_LINE}${line}\n`).join('')
     this.#terminal.write(`${up > 0 ? `\u001b[${up}F` : ''}${text}${CLEAR_BELOW}`)
     this.#drawn = lines
@@ -63,7 +64,7 @@ export class StatusView {
     return { columns: this.#terminal.columns || 80, rows: this.#terminal.rows || Infinity }
   }
 
-  /** How many rows what has been drawn takes now: a terminal that has become narrower has folded its lines. */
+  /** How many rows the drawn lines take now: a terminal that has become narrower has folded them. */
   #reach(columns: number, rows: number): number {
     const there = [...this.#outOfReach, ...this.#drawn]
     let up = 0
@@ -79,7 +80,7 @@ export class StatusView {
     return up
   }
 
-  /** Draws the last state, leaves it standing above the prompt, and says in a line what the agent did. Idempotent. */
+  /** Draws the last state, leaves it above the prompt, and adds a summary line. Idempotent. */
   close(): void {
     if (this.#closed) return
     this.#closed = true

@@ -2,13 +2,13 @@
 
 import { stripVTControlCharacters } from 'node:util'
 
-/** All but what prints one column for each character. */
+/** Everything except characters that take one column each. */
 // oxlint-disable-next-line no-control-regex
 const BEYOND_ASCII = /[^\u0000-\u007e]/
-// East_Asian_Width W and F (Unicode Standard Annex #11), by blocks, and what is drawn as a picture.
+// East_Asian_Width W and F (Unicode Standard Annex #11), by blocks, and pictographs.
 const WIDE =
   /^(?:[\u1100-\u115f\u2e80-\u303e\u3041-\u33ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{1f200}-\u{1f2ff}\u{20000}-\u{3fffd}]|\p{Emoji_Presentation})/u
-/** Drawn upon the character before. */
+/** Drawn on top of the character before. */
 const WITHOUT_WIDTH = /^[\p{Mn}\p{Me}\p{Cf}]$/u
 
 /** Columns that a text takes; the codes of colours in it take none. */
@@ -20,13 +20,13 @@ export function widthOf(text: string): number {
   return width
 }
 
-/** The start of a text without colours that fits, ending in "…" where that is not all of it. */
+/** The start of a text without colours that fits, ending in "…" if it is cut. */
 export function cutToWidth(text: string, width: number): string {
   if (widthOf(text) <= width) return text
   return width < 1 ? '' : `${piecesOf(text, width - 1, 1)[0] ?? ''}…`
 }
 
-/** A text without colours in pieces of at most `width` columns each, which is 2 or more: nothing of it is lost. */
+/** A text without colours in pieces of at most `width` columns each, which is 2 or more: nothing is lost. */
 export function foldToWidth(text: string, width: number): string[] {
   return piecesOf(text, Math.max(2, width), Infinity)
 }

@@ -1,6 +1,6 @@
 // Times as people read them. Pure.
 
-/** Of this machine's clock on the wall: `14:03:11`. */
+/** This machine's local time: `14:03:11`. */
 export function clockTime(at: number): string {
   return new Date(at).toTimeString().slice(0, 8)
 }
