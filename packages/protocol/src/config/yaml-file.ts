@@ -52,10 +52,16 @@ export class YamlFile {
    * The place of a value: `policy.yaml:7:15`, from line and column 1. For a missing value, the nearest place around it.
    */
   placeOf(path: ConfigPath): string {
+    const position = this.positionOf(path)
+    return position ? `${this.#source}:${position.line}:${position.column}` : this.#source
+  }
+
+  /** The same in numbers; undefined if nothing of the path is in the file. */
+  positionOf(path: ConfigPath): { line: number; column: number } | undefined {
     const { offset } = this.#find(path)
-    if (offset === undefined) return this.#source
+    if (offset === undefined) return undefined
     const { line, col } = this.#lines.linePos(offset)
-    return `${this.#source}:${line}:${col}`
+    return { line, column: col }
   }
 
   /**

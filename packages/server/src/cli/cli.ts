@@ -53,6 +53,7 @@ Examples:
   ${RELAY} start                                 try it out on this machine, without a configuration
   ${RELAY} start --config /etc/sallyport/relay.yml
   ${RELAY} check --config relay.yml              all problems of a configuration at once
+  ${RELAY} policy check policy.yaml              a policy that has a file of its own
   ${RELAY} oidc check --config relay.yml         whether its identity providers will sign visitors in
   ${RELAY} oidc redirect-uri https://login.example.com --config relay.yml
   ${RELAY} authtoken create --acl bind:edge=edg_docs --description "docs server"
@@ -112,6 +113,28 @@ Examples:
     .argument('<id>', 'the id, or the beginning of it')
     .option(...CONFIG_OPTION)
     .action(loaded(async () => (await import('./stored/authtoken-commands.ts')).revokeAuthtoken))
+
+  const policy = program
+    .command('policy')
+    .description('Check a policy that has a file of its own.')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  ${RELAY} policy check policy.yaml
+  ${RELAY} policy check policy.yaml --agent --config relay.yml
+
+Documentation: docs/agent-http.md of the repository, and docs/configuration.md for what a policy may have.`,
+    )
+  policy
+    .command('check')
+    .description('Check it as a relay would: exit code 0, or 2 and every problem with file, line and column.')
+    .argument('<file>', 'the policy, in YAML or JSON, with on_http_request and on_http_response')
+    .option('--agent', 'as one that an agent brings, which may have less than relay.yml')
+    .option('--config <file>', 'relay.yml of the relay that it is for (default: some relay on the internet)')
+    .option('--host <host>', 'the host that it is for, where the policy names cookies of a domain')
+    .option('--json', 'as JSON')
+    .action(loaded(async () => (await import('./policy-check.ts')).checkPolicy))
 
   const oidc = program
     .command('oidc')

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it, mock } from 'node:test'
+
+import { ConfigError } from '../errors.ts'
+import { checkPolicy } from './policy-check.ts'
+import type { PolicyCheckOptions } from './policy-check.ts'
+
+const WRONG = `on_http_request:
+  - actions:
+      - type: dney
+      - type: openid-connect
+        config:
+          issuer_url: http://login.example.com
+          client_id: x
+          title: \${SALLYPORT_TEST_UNSET}
+on_http_respnse: []
+`
+
+describe('relay policy check (traffic policy)', () => {
+  let folder: string
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'sallyport-policy-'))
+  })
+  after(() => rm(folder, { recursive: true, force: true }))
+
+  async function run(text: string, options: PolicyCheckOptions = {}): Promise<{ printed: string; told: string[] }> {
+    const file = join(folder, 'policy.yaml')
+    await writeFile(file, text)
+    const log = mock.method(console, 'log', () => {})
+    const error_ = mock.method(console, 'error', () => {})
+    const before = process.exitCode
+    const told: string[] = []
+    try {
+      await checkPolicy(file, options)
+    } catch (error) {
+      assert.ok(error instanceof ConfigError)
+      told.push(...error.problems.map(({ path, message }) => `${path}: ${message}`))
+    } finally {
+      log.mock.restore()
+      error_.mock.restore()
+      process.exitCode = before
+    }
+    told.push(...error_.mock.calls.map(({ arguments: [line] }) => String(line)))
+    return {
+      printed: log.mock.calls.map(({ arguments: [line] }) => String(line)).join('\n'),
+      told: told.map((line) => line.replaceAll(`${folder}/`, '')),
+    }
+  }
+
+  it('says who may pass', async () => {
+    const { printed, told } = await run(
+      '{"on_http_request":[{"actions":[{"type":"restrict-ips","config":{"allow":["10.0.0.0/8"]}}]}]}',
+    )
+    assert.deepEqual(told, [])
+    assert.match(printed, /policy\.yaml: fine\. Visitors: .*from 10\.0\.0\.0\/8\.$/)
+  })
+
+  it('tells everything that is wrong, each with file, line and column', async () => {
+    const { told } = await run(WRONG)
+    assert.equal(told.length, 4, told.join('\n'))
+    assert.match(
+      told[2] ?? '',
+      /^policy\.yaml:8:11 on_http_request\[0\]\.actions\[1\]\.config\.title: .*SALLYPORT_TEST_UNSET is not set/,
+    )
+    assert.match(told.join('\n'), /^policy\.yaml:9:1 on_http_respnse: .*did you mean on_http_response\?/m)
+    assert.match(told.join('\n'), /^policy\.yaml:3:9 on_http_request\[0\]\.actions\[0\]\.type: .*did you mean deny\?/m)
+    assert.match(told.join('\n'), /^policy\.yaml:6:11 .*issuer_url: must be https/m)
+    assert.match((await run('- a')).told.join(), /^policy\.yaml: must be a block of keys/)
+    assert.match((await run('a: [')).told.join(), /^policy\.yaml: line 1: the \[ here is still open/)
+  })
+
+  it('is JSON for programs', async () => {
+    const { printed } = await run('on_http_request:\n  - actions:\n      - type: dney\n', { json: true })
+    const { ok, problems } = JSON.parse(printed) as { ok: boolean; problems: Record<string, unknown>[] }
+    assert.equal(ok, false)
+    const [{ line, column, path } = {}] = problems
+    assert.deepEqual({ line, column, path }, { line: 3, column: 9, path: 'on_http_request[0].actions[0].type' })
+    assert.deepEqual(JSON.parse((await run('{}', { json: true })).printed), { ok: true, problems: [] })
+  })
+
+  it('knows what only the operator may write', async () => {
+    const text = 'on_http_request:\n  - actions:\n      - type: service-token\n'
+    assert.deepEqual((await run(text)).told, [])
+    assert.match(
+      (await run(text, { agent: true })).told.join(),
+      /^policy\.yaml:3:9 .*type: service-token is possible only in/,
+    )
+    const inward = `on_http_request:
+  - actions:
+      - type: openid-connect
+        config: { issuer_url: "https://127.0.0.1", client_id: x }
+`
+    assert.deepEqual((await run(inward)).told, [])
+    assert.match((await run(inward, { agent: true })).told.join(), /^policy\.yaml:4:19 .*issuer_url: /)
+  })
+})

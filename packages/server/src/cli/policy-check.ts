@@ -1,0 +1,117 @@
+// `relay policy check`: what a relay would say of a policy that has a file of its own, without any relay.
+
+import { readFile, stat } from 'node:fs/promises'
+
+import { printable } from '@sallyport/protocol'
+import { expandPolicyEnv } from '@sallyport/protocol/expand-env'
+import type { FoundProblem } from '@sallyport/protocol/found-problem'
+import { formatPath, YamlFile } from '@sallyport/protocol/yaml-file'
+
+import { IssuerReach, type IssuerPlaces } from '../config/issuer-reach.ts'
+import { readConfig } from '../config/load-config.ts'
+import { parseConfig } from '../config/parse-config.ts'
+import { whoMayPass } from '../edge/who-may-pass.ts'
+import { whyUnreadable } from '../config/why-unreadable.ts'
+import { ConfigError } from '../errors.ts'
+import type { RouteConfig } from '../model/edge-config.ts'
+import { readEdges } from '../model/read-edges.ts'
+
+export interface PolicyCheckOptions {
+  /** The relay that it is for; without it, one at https://relay.example.com. */
+  config?: string
+  /** The host that it is for. */
+  host?: string
+  /** Whether an agent brings it. */
+  agent?: boolean
+  json?: boolean
+}
+
+const FILE_MAX_BYTES = 1024 * 1024
+
+/** One problem, for programs. */
+interface Told {
+  file: string
+  line?: number
+  column?: number
+  /** For instance `on_http_request[0].actions[1].config.allow`. */
+  path: string
+  message: string
+}
+
+/**
+ * Prints what is wrong with a policy, or who may pass it.
+ * The exit code is 2 if there are problems.
+ * @throws ConfigError if the file cannot be read
+ */
+export async function checkPolicy(file: string, options: PolicyCheckOptions): Promise<void> {
+  const yaml = new YamlFile(await readText(file), file)
+  const expanded = expandPolicyEnv(yaml.tree, process.env)
+  const read = await readPolicy(expanded.tree, options)
+  // What is wrong with a text whose variable is missing has that one reason.
+  const missing = new Set(expanded.problems.map(({ path }) => formatPath(path)))
+  const others = read.problems.filter(({ path }) => !missing.has(formatPath(path)))
+  const lineOf = ({ path }: FoundProblem): number => yaml.positionOf(path)?.line ?? 0
+  const problems = [...expanded.problems, ...others].toSorted((a, b) => lineOf(a) - lineOf(b))
+  if (options.json) {
+    const told = problems.map(({ path, message }): Told => ({
+      file,
+      ...yaml.positionOf(path),
+      path: formatPath(path),
+      message,
+    }))
+    console.log(JSON.stringify({ ok: told.length === 0, problems: told }, undefined, 2))
+    if (told.length > 0) process.exitCode = 2
+    return
+  }
+  if (!read.route || problems.length > 0) {
+    // As compilers print it, so that editors find the place.
+    for (const { path, message } of problems) {
+      const place = [yaml.placeOf(path), formatPath(path)].filter((part) => part !== '').join(' ')
+      console.error(printable(`${place}: ${message}`))
+    }
+    process.exitCode = 2
+    return
+  }
+  console.log(`${file}: fine. Visitors: ${whoMayPass(read.route.policy)}.`)
+}
+
+async function readPolicy(
+  policy: unknown,
+  { config, host = 'policy.example.com', agent }: PolicyCheckOptions,
+): Promise<{ route?: RouteConfig | undefined; problems: FoundProblem[] }> {
+  const relay = config === undefined ? SOME_RELAY : await configOf(config)
+  const { edges: [edge] = [], problems = [] } = readEdges([{ id: 'edg_policy', hosts: [host], policy }], {
+    publicUrl: relay.public_url,
+    identityJwt: true,
+    folder: process.cwd(),
+    ...(agent && { agent: { issuers: new IssuerReach(relay) } }),
+  })
+  return { route: edge?.routes[0], problems: problems.map(insidePolicy) }
+}
+
+const SOME_RELAY: IssuerPlaces = {
+  public_url: new URL('https://relay.example.com'),
+  listen: {},
+  endpoints: { private_issuers: [] },
+}
+
+async function configOf(file: string): Promise<IssuerPlaces> {
+  const { text, source } = await readConfig(file)
+  return parseConfig(text, { source, env: process.env })
+}
+
+/** `edges[0].policy.on_http_request[0]` → `on_http_request[0]`. */
+function insidePolicy({ path, message }: FoundProblem): FoundProblem {
+  return { path: path.slice(3), message }
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    const { size } = await stat(file)
+    if (size > FILE_MAX_BYTES) throw new ConfigError([{ path: file, message: 'is too large to be a policy' }])
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    if (error instanceof ConfigError) throw error
+    throw new ConfigError([{ path: file, message: whyUnreadable(file, error) }], { cause: error })
+  }
+}
