@@ -1,8 +1,7 @@
-// One line per exchange, when it is over. Only the path is written, never the query: queries carry secrets.
-//
-// There is one for every request, so it does not go through pino, whose redaction alone takes half as long as all else that
-// a request costs the relay. It is the same to the byte. There is nothing to redact in it: its fields are named here, and
-// each is one text or number.
+// One line per exchange, when it has ended. It has only the path, never the query: queries carry secrets.
+// Every request has one, so it does not go through pino, whose redaction alone takes half as long as all other work of
+// the relay for a request. The line is the same to the byte. It needs no redaction: its fields are named here, and each
+// is one text or number.
 
 import { outputOf } from '../log.ts'
 import type { LineOutput, Logger } from '../log.ts'
@@ -15,9 +14,9 @@ const CLOCK_MS = 1000 // within which a clock that was set shows in the lines
 export class AccessLog {
   readonly #log: Logger
   readonly #agentOf: (tunnelId: string) => string | undefined
-  /** Undefined where lines are not JSON. */
+  /** Undefined if lines are not JSON. */
   readonly #output: LineOutput | undefined
-  /** Of the log, such as the number of a worker, as they stand in each line. */
+  /** Fields of the log that every line has, such as the number of a worker. */
   readonly #bindings: string
   readonly #method = new JsonField('method')
   readonly #host = new JsonField('host')
@@ -26,13 +25,13 @@ export class AccessLog {
   readonly #tunnelId = new JsonField('tunnelId')
   readonly #user = new JsonField('user')
   readonly #code = new JsonField('code')
-  /** Of the system's clock beside the monotonic one, in milliseconds. */
+  /** The system's clock minus the monotonic one, in milliseconds. */
   #clockOffset = 0
   #clockUntil = -Infinity
   #now = 0
   #start = ''
 
-  /** @param agentOf what the agent of a tunnel calls itself, for people */
+  /** @param agentOf the name of a tunnel's agent, for people */
   constructor(log: Logger, agentOf: (tunnelId: string) => string | undefined = () => undefined) {
     this.#log = log
     this.#agentOf = agentOf
@@ -46,7 +45,7 @@ export class AccessLog {
     const { error, tunnelId } = exchange
     const ms = Math.round((now - exchange.startedAt) * 10) / 10
     const detail = error?.detail ?? exchange.cutReason?.message
-    // A reason is worth its stack only where the relay itself is at fault.
+    // A reason needs its stack only if the relay itself is at fault.
     const isFault = error?.code === 'internal'
     if (isFault || !this.#output) {
       const fields = {
@@ -80,8 +79,8 @@ export class AccessLog {
   }
 
   /**
-   * The line up to the request's id. Many lines share a millisecond, and writing its time takes as long as the rest of a line.
-   * The system's clock is asked once a second only, because asking costs a tenth of a line.
+   * The line up to the request's id. Many lines share a millisecond, and formatting its time takes as long as the rest
+   * of a line. The system's clock is read only once a second, because reading it costs a tenth of a line.
    *
    * @param monotonic milliseconds
    */

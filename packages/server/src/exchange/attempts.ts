@@ -1,4 +1,4 @@
-// Counts what an address tries in a sliding minute, so that guessing is slow. A /64 of IPv6 counts as one address.
+// Counts the attempts of an address in a sliding minute, so that guessing is slow. A /64 of IPv6 counts as one address.
 // Bounded: when too many addresses are
 // remembered, the oldest are forgotten. Takes the clock as an argument.
 
@@ -13,9 +13,9 @@ interface Count {
   previous: number
 }
 
-/** How processes that count together hear of each other's attempts. */
+/** How processes that count together tell each other about attempts. */
 export interface AttemptSharing {
-  /** @param of what is counted */
+  /** @param of the kind of attempts */
   tell(of: string, address: string): void
   listen(of: string, listener: (address: string) => void): void
 }
@@ -26,7 +26,7 @@ export class Attempts {
 
   readonly #tell: ((address: string) => void) | undefined
 
-  /** @param tell takes every attempt that is counted here first, for those who count the same elsewhere */
+  /** @param tell called with every attempt that is counted here first, for other processes that count the same */
   constructor(perMinute: number, tell?: (address: string) => void) {
     this.#perMinute = perMinute
     this.#tell = tell
@@ -38,7 +38,7 @@ export class Attempts {
     return count !== undefined && this.#rate(count, now) >= this.#perMinute
   }
 
-  /** Counts one attempt, unless they are used up; says whether it may go on. */
+  /** Counts one attempt, unless they are used up; returns whether it may continue. */
   take(address: string, now: number): boolean {
     if (this.isExhausted(address, now)) return false
     this.add(address, now)
@@ -50,7 +50,7 @@ export class Attempts {
     this.#tell?.(address)
   }
 
-  /** Counts one that happened elsewhere. */
+  /** Counts an attempt at another process. */
   hear(address: string, now: number): void {
     const network = networkOf(address)
     const count = this.#counts.get(network) ?? { since: now, current: 0, previous: 0 }

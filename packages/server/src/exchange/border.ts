@@ -1,29 +1,29 @@
-// The border around whatever a visitor, an app, an agent or a provider drives: what a listener of ours throws there ends
-// the one thing that it serves, is told once, and never reaches whoever emitted the event, where it would end the
-// process. node:http, node:http2 and node:stream all throw on arguments and states that they do not like.
+// The border around all code that a visitor, an app, an agent or a provider drives: an exception of a listener ends
+// only the thing that it serves, is reported once, and never reaches the emitter of the event, where it would end the
+// process. node:http, node:http2 and node:stream all throw on invalid arguments and states.
 
-/** What a fault ended. */
+/** The thing that a fault ended. */
 export type Border =
   | 'exchange'
   | 'visitor_connection'
   | 'app_connection'
   | 'tunnel_session'
   | 'endpoint'
-  /** Asking a provider for what is new, or to forget a token, behind everybody's back. */
+  /** A background request to a provider: new claims, or the revocation of a token. */
   | 'provider_request'
 
 /**
- * Tells of a fault: something was thrown that nobody expected. Logs it with its stack and counts it.
- * @param about what else the log should say
+ * Reports a fault, which is an unexpected exception: logs it with its stack and counts it.
+ * @param about further fields for the log
  */
 export type OnFault = (thrown: unknown, border: Border, about?: Readonly<Record<string, unknown>>) => void
 
-/** What ends by itself, and alone, when a listener of it throws. */
+/** A thing that ends, alone, when one of its listeners throws. */
 export interface Bordered {
   fault(thrown: unknown): void
 }
 
-/** A listener that cannot throw: what it would have thrown is the fault of what it belongs to. */
+/** A listener that cannot throw: its exception becomes the fault of the thing that it belongs to. */
 export function within<Args extends unknown[]>(
   bordered: Bordered,
   listener: (...args: Args) => void,

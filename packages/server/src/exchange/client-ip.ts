@@ -28,7 +28,7 @@ export function plainAddress(address: string): string {
   return isIPv4(mapped) ? mapped : address
 }
 
-/** Stands for a visitor whose address a trusted proxy has written in a way that nobody can read (RFC 7239 6.2). */
+/** The address of a visitor whose address a trusted proxy has written unreadably (RFC 7239 6.2). */
 export const UNKNOWN_ADDRESS = 'unknown'
 
 export interface Visitor {
@@ -40,9 +40,9 @@ export interface Visitor {
 }
 
 /**
- * Decides who the visitor is. Without trusted proxies nothing that a visitor sends is looked at.
- * With them, X-Forwarded-For is read from the right: the first address that is not a trusted proxy is the visitor.
- * A proxy may add a line of its own behind the visitor's: all lines of the name are one list.
+ * Determines the visitor's address. Without trusted proxies it ignores everything that a visitor sends. With them, it
+ * reads X-Forwarded-For from the right: the first address that is not a trusted proxy is the visitor's. A proxy may add
+ * a line of its own after the visitor's: all lines of the name are one list.
  * @param rawHeaders name, value, name, value …, of either version of HTTP
  */
 export function identifyVisitor(
@@ -60,7 +60,7 @@ export function identifyVisitor(
   for (const entry of claimed.reverse()) {
     const written = entry.trim()
     if (written === '') continue // RFC 9110 5.6.1.2: such elements of a list do not count
-    // Who stands there is not the proxy, whatever it is that stands there.
+    // The entry is unreadable, but it is not the proxy's address.
     const address = readAddress(written)
     chain.unshift(address ?? UNKNOWN_ADDRESS)
     if (address === undefined || !isTrusted(address)) break
@@ -68,7 +68,7 @@ export function identifyVisitor(
   return { clientIp: chain[0]!, forwardedFor: chain.join(', '), scheme } // the chain always holds the peer
 }
 
-/** An address as proxies write it: bare, IPv6 in brackets, either with a port. Undefined where it is none. */
+/** An address as proxies write it: bare, IPv6 in brackets, either with a port. Undefined if it is not an address. */
 function readAddress(written: string): string | undefined {
   const [, address = written] =
     /^\[([0-9a-f:.]+)\](?::\d{1,5})?$/i.exec(written) ?? /^([\d.]+):\d{1,5}$/.exec(written) ?? []
@@ -76,7 +76,7 @@ function readAddress(written: string): string | undefined {
   return plainAddress(address.toLowerCase())
 }
 
-/** Whether proxies have written into a request, trusted or not: what they add, or what tells that they are there. */
+/** Whether a request has passed a proxy, trusted or not, by the headers that proxies add. */
 export function isForwarded(rawHeaders: readonly string[]): boolean {
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!.toLowerCase() // pairs

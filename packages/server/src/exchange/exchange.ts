@@ -1,5 +1,5 @@
-// One visitor request and its answer: ordinary requests and upgrades alike. Everything behind the listener
-// works on this object. It knows nothing of edges' configuration, policies or tunnels.
+// One visitor request and its answer: ordinary requests and upgrades alike. All rooms after the listener work on this
+// object. It knows nothing of edges' configuration, policies or tunnels.
 
 import type { Duplex } from 'node:stream'
 
@@ -18,9 +18,9 @@ import { readHeader } from './read-header.ts'
 import { nextRequestId } from './request-id.ts'
 
 /**
- * A visitor's request as HTTP/1.1 would have it, whatever version it came in (RFC 9113 8.3.1 tells how to get there):
- * no pseudo-header, one `host`, one `cookie`, and a body exactly where a framing header announces one.
- * node:http's IncomingMessage is one as it stands, so that HTTP/1.1 pays nothing for the others.
+ * A visitor's request in the form of HTTP/1.1, whatever its version (RFC 9113 8.3.1 says how to convert it): no
+ * pseudo-header, one `host`, one `cookie`, and a body exactly if a framing header announces one. node:http's
+ * IncomingMessage has this type already, so that HTTP/1.1 pays nothing for the other versions.
  */
 export interface VisitorRequest {
   readonly method?: string | undefined
@@ -30,35 +30,38 @@ export interface VisitorRequest {
   /** As `rawHeaders`; complete at 'end'. */
   readonly rawTrailers: readonly string[]
   readonly httpVersionMinor: number
-  /** Whether all of the request has come. */
+  /** Whether the whole request has come. */
   readonly complete: boolean
   on(event: 'data', listener: (chunk: Buffer) => void): unknown
-  /** Only of a request that announces a body, when all of it has come: one that was cut off closes its response instead. */
+  /**
+   * Only for a request that announces a body, once it is complete: a request that is cut off closes its response
+   * instead.
+   */
   on(event: 'end', listener: () => void): unknown
   pause(): unknown
   resume(): unknown
 }
 
-/** Where the answer to a visitor goes; on HTTP/1.1 it is node:http's own ServerResponse, but for the hints. */
+/** The answer to a visitor; on HTTP/1.1 it is node:http's own ServerResponse, except for the hints. */
 export interface VisitorResponse {
   readonly headersSent: boolean
   readonly destroyed: boolean
   readonly statusCode: number
-  /** @param headers names with values, or a flat list of both. What belongs to a connection stays off HTTP/2. */
+  /** @param headers names with values, or a flat list of both. Headers of a connection are left out on HTTP/2. */
   writeHead(status: number, headers: VisitorHeaders | string[]): unknown
-  /** Sends a head that has been written and waits for the first bytes of the body. */
+  /** Sends a head that was written but would wait for the first bytes of the body. */
   flushHeaders(): unknown
-  /** Whether more may be written now; otherwise 'drain' will tell. */
+  /** Whether more may be written now; otherwise wait for 'drain'. */
   write(chunk: Buffer | string): boolean
   end(chunk?: Buffer): unknown
   end(chunk: string, encoding: 'latin1'): unknown
   addTrailers(trailers: [name: string, value: string][]): unknown
   writeContinue(): unknown
-  /** Another interim response, such as 102: its status is all that passes. */
+  /** Another interim response, such as 102: only its status passes. */
   writeInterim(status: number): void
   /** 103, with links that have been checked (RFC 8297). */
   writeHints(links: readonly string[]): void
-  /** Sent in full, or the visitor is gone. It comes once, and once() costs more. */
+  /** Sent in full, or the visitor is gone. It is emitted once, so on() is enough; once() costs more. */
   on(event: 'close', listener: () => void): unknown
   once(event: 'close' | 'drain', listener: () => void): unknown
   /** Ends an answer so that the visitor cannot take it for complete. */
@@ -67,18 +70,18 @@ export interface VisitorResponse {
 
 type VisitorHeaders = Record<string, string | number | string[]>
 
-/** What an upgrade brings beside the request: of a WebSocket, or of what a route allows. */
+/** The parts of an upgrade beside the request: of a WebSocket, or of a protocol that a route allows. */
 export interface Upgrade {
   /** As the visitor wrote it; compared without case (RFC 9110 7.8). */
   readonly protocol: string
   /** The visitor's side. Nothing but `accept` and `destroy` may write to it. */
   readonly socket: Duplex
-  /** The bytes that came behind the head. */
+  /** The bytes that came after the head. */
   readonly head: Buffer
   /**
    * Tells the visitor that the app has switched. From then on `socket` carries the bytes of that protocol.
    * @param headers of the app's 101, a flat list, already filtered
-   * @param rest the bytes that the app sent behind its 101
+   * @param rest the bytes that the app sent after its 101
    * @param idleMs how long `socket` may be silent
    */
   accept(headers: readonly string[], rest: Buffer, idleMs: number): void
@@ -93,9 +96,9 @@ export interface ExchangeInit {
   /** Normal form, lower case, no port. */
   host: string
   clientIp: string
-  /** What the app gets as X-Forwarded-For. */
+  /** The app's X-Forwarded-For. */
   forwardedFor: string
-  /** How the visitor reached us: decides X-Forwarded-Proto. */
+  /** The visitor's scheme: decides X-Forwarded-Proto. */
   scheme: 'http' | 'https'
   upgrade?: Upgrade
 }
@@ -116,22 +119,25 @@ export class Exchange {
   /** Set once the edge is known: its id and the origin visitors see, e.g. `https://docs.example.com`. */
   edgeId = ''
   origin = ''
-  /** What the app, and whoever it asks, knows this relay by (RFC 8586); empty until the exchange is forwarded. */
+  /** This relay's name for the app and servers behind it (RFC 8586); empty until the exchange is forwarded. */
   relayName = ''
-  /** Set by the action that has found a token or password in a header: whoever sends one is never sent to sign in. */
+  /**
+   * Set by the action that has found a token or password in a header: such a request is never redirected to the
+   * sign-in.
+   */
   hasCredentials = false
-  /** Set by an action that knows who is asking. */
+  /** Set by an action that knows who the visitor is. */
   identity: Identity | undefined
   /**
-   * Who is known to ask, by a session or credentials that are good, where the exchange is refused all the same. Only the log
-   * says it: nothing is decided by it, and no app hears it.
+   * The visitor who is known by a session or valid credentials, although the exchange is refused. Only for the log:
+   * nothing is decided by it, and no app gets it.
    */
   knownUser: string | undefined
-  /** What policies change on the request before the app sees it; undefined while none has asked. */
+  /** The policies' changes of the request for the app; undefined before the first. */
   requestEdits: HeaderEdits | undefined
-  /** What policies change on the app's response before the visitor sees it. */
+  /** The policies' changes of the app's response for the visitor. */
   responseEdits: HeaderEdits | undefined
-  /** Of the relay's own pages: that of the edge, once it is known. */
+  /** The look of the relay's own pages: the edge's, once the edge is known. */
   look: Look = PLAIN_LOOK
   /** For the access log. */
   tunnelId: string | undefined
@@ -155,7 +161,7 @@ export class Exchange {
     this.#upgrade = init.upgrade
   }
 
-  /** By which it is found again. Made when first asked for: a quiet log and a redirect need none. */
+  /** The id by which it is found again. Made on first use: a quiet log and a redirect need none. */
   get requestId(): string {
     return (this.#requestId ??= nextRequestId())
   }
@@ -175,9 +181,9 @@ export class Exchange {
   }
 
   /**
-   * The request target exactly as the visitor sent it: path and query. It was admitted before there was an exchange,
-   * and nothing can change it from there on: what is decided on, what is logged and what the app gets are one text. An
-   * action that is to rewrite targets one day has to admit its own before it is written anywhere.
+   * The request target exactly as the visitor sent it: path and query. It was admitted before the exchange was made,
+   * and nothing can change it afterwards: decisions, log and app all use the same text. A future action that rewrites
+   * targets must pass its own target through admission before it is used anywhere.
    */
   get target(): string {
     return this.#target
@@ -198,12 +204,12 @@ export class Exchange {
     return readHeader(this.request.rawHeaders, name)
   }
 
-  /** What the relay's own answers are written in. */
+  /** The texts of the relay's own answers. */
   get texts(): PageTexts {
     return PAGE_TEXTS.en
   }
 
-  /** What is around every answer of the relay itself to this request. */
+  /** The frame of every answer of the relay itself to this request. */
   get frame(): Frame {
     const { look, texts, requestId, host } = this
     return {
@@ -218,9 +224,9 @@ export class Exchange {
   }
 
   /**
-   * Whether whoever asks may hear what is the operator's business. Somebody at this machine is taken for the operator, unless a
-   * proxy on it may have passed a stranger's request on: it writes into the head, speaks HTTP/1.0 as nginx does by itself, or has
-   * ended the TLS of a site that visitors see under https.
+   * Whether the visitor may see the operator's details. A visitor from this machine counts as the operator, unless a
+   * proxy on it may have forwarded a stranger's request: a proxy adds headers, speaks HTTP/1.0 as nginx does by
+   * default, or has ended the TLS of a site that visitors see under https.
    */
   get #isToOperator(): boolean {
     const { details } = this.look
@@ -231,7 +237,7 @@ export class Exchange {
     return request.httpVersionMinor > 0 && !isForwarded(request.rawHeaders)
   }
 
-  /** Not that of a proxy which nobody trusts: it is the operator's business, and no visitor can do anything with it. */
+  /** Not the address of an untrusted proxy: that is the operator's business, and useless to a visitor. */
   get #shownAddress(): string | undefined {
     const { clientIp, forwardedFor } = this
     const isPeer = forwardedFor === clientIp // otherwise a trusted proxy vouches for it
@@ -241,13 +247,13 @@ export class Exchange {
     return clientIp
   }
 
-  /** The status of the answer; 0 where the visitor got none. */
+  /** The status of the answer; 0 if the visitor got none. */
   get status(): number {
     if (this.hasSwitched) return 101
     return this.response.headersSent ? this.response.statusCode : 0
   }
 
-  /** The subject of whoever asks, for the log: as the app hears it, or would have. */
+  /** The subject of the visitor, for the log: as the app gets it, or would have. */
   get user(): string | undefined {
     return this.identity?.subject ?? this.knownUser
   }
@@ -257,7 +263,7 @@ export class Exchange {
     return (this.method === 'GET' || this.method === 'HEAD') && this.#leadsTo('page')
   }
 
-  /** Whether a person's browser sends a form and will show what comes back, in a page or in a frame. */
+  /** Whether a person's browser sends a form and will show the answer, in a page or in a frame. */
   get isFormSubmission(): boolean {
     return this.method === 'POST' && (this.#leadsTo('page') || this.#leadsTo('frame'))
   }
@@ -272,31 +278,31 @@ export class Exchange {
     const destination = this.header('sec-fetch-dest')
     if (place === 'frame') return destination === 'iframe' || destination === 'frame'
     if (destination === undefined) return /(?:^|[\s,])text\/html/i.test(this.header('accept') ?? '')
-    // A service worker that passes a page's request on leaves it without a destination; no script can make up the mode
-    // (Fetch, "new Request(input, init)"), and the redirect goes to the browser, not to the worker.
+    // If a service worker passes a page's request on, it has no destination; no script can forge the mode (Fetch, "new
+    // Request(input, init)"), and the redirect goes to the browser, not to the worker.
     return destination === 'document' || (destination === 'empty' && this.header('sec-fetch-mode') === 'navigate')
   }
 
-  /** The content type that a gRPC call wants to be answered with; undefined where it is none. */
+  /** The content type for answers to a gRPC call; undefined if it is not one. */
   get grpcType(): string | undefined {
     return grpcTypeOf(this.method, this.header('content-type'))
   }
 
-  /** Whether a method that changes nothing was asked for (RFC 9110 9.2.1): such a request may be repeated. */
+  /** Whether the method changes nothing (RFC 9110 9.2.1): such a request may be repeated. */
   get isSafe(): boolean {
     const { method } = this
     return method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
   }
 
-  /** Whether the connection has been upgraded: bytes flow both ways, and no answer can be given any more. */
+  /** Whether the connection has been upgraded: bytes flow both ways, and no answer is possible any more. */
   hasSwitched = false
 
-  /** Why the exchange was cut, for the log; undefined where it was not. */
+  /** Why the exchange was cut, for the log; undefined if it was not. */
   get cutReason(): Error | undefined {
     return this.#cutReason
   }
 
-  /** Ends the exchange at once, whatever it is doing: its session was revoked, or the relay's patience is over. */
+  /** Ends the exchange at once, in any state: its session was revoked, or a deadline has passed. */
   cut(reason: Error): void {
     this.#cutReason ??= reason
     this.response.destroy()
@@ -304,8 +310,8 @@ export class Exchange {
   }
 
   /**
-   * Has browsers stay with https on this host (RFC 6797), by the answer of the app and by the relay's own. Before policies,
-   * which may say otherwise for the app's.
+   * Makes browsers stay with https on this host (RFC 6797), by the app's answer and by the relay's own. Comes before
+   * policies, which may override it for the app's.
    * @param policy the value of Strict-Transport-Security
    */
   holdToHttps(policy: string): void {
@@ -323,7 +329,7 @@ export class Exchange {
     const { response } = this
     if (response.headersSent || response.destroyed) return
     const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body
-    // What the visitor still sends would be taken for the next request: close after the answer (RFC 9112 9.3).
+    // Bytes that the visitor still sends would be taken for the next request: close after the answer (RFC 9112 9.3).
     const unread = !this.request.complete && this.announcesBody
     const strictTransport = this.#strictTransport
     response.writeHead(status, {
@@ -342,7 +348,7 @@ export class Exchange {
     return Number(this.header('content-length') ?? 0) > 0
   }
 
-  /** Turns whatever was thrown into an answer, or cuts the visitor off where an answer has begun. */
+  /** Turns an exception into an answer, or cuts the visitor off if an answer has begun. */
   fail(thrown: unknown): void {
     const error = thrown instanceof RelayError ? thrown : new RelayError('internal', { cause: thrown })
     this.error = error
@@ -356,7 +362,7 @@ export class Exchange {
     try {
       this.#refuse(error)
     } catch (refused) {
-      // Of the answer itself: a header that node:http refuses. What is left is one without any of it.
+      // The answer itself failed, by a header that node:http refuses: send one without its headers and body.
       this.error = new RelayError('internal', { cause: refused })
       this.#refuse(this.error)
     }

@@ -1,4 +1,4 @@
-// What the relay has to know of gRPC: who speaks it, how a failure is told to them, and how long a call may take.
+// The relay's knowledge of gRPC: recognising a call, the form of an error, and the time limit of a call.
 // Pure: no I/O, no clock. Source: "gRPC over HTTP2" and "HTTP to gRPC Status Code Mapping" of the gRPC specification.
 
 import type { RelayError } from '../errors.ts'
@@ -6,7 +6,7 @@ import { errorHeaders } from '../pages/error-page.ts'
 import type { ErrorAnswer } from '../pages/error-page.ts'
 import type { Frame } from '../pages/frame.ts'
 
-/** What a gRPC library hears for a status of ours. */
+/** The gRPC status for a status of ours. */
 const STATUS_OF: ReadonlyMap<number, number> = new Map([
   [400, 13], // INTERNAL
   [401, 16], // UNAUTHENTICATED
@@ -25,7 +25,7 @@ const STATUS_OF: ReadonlyMap<number, number> = new Map([
 ])
 const UNKNOWN = 2 // for a status that an operator has chosen
 
-const MESSAGE_MAX_CHARS = 500 // of an advice that names every label of a route; some libraries take 8 KiB of headers
+const MESSAGE_MAX_CHARS = 500 // the advice may name every label of a route; some libraries take only 8 KiB of headers
 const UNIT_MS: ReadonlyMap<string, number> = new Map([
   ['H', 3_600_000],
   ['M', 60_000],
@@ -36,7 +36,7 @@ const UNIT_MS: ReadonlyMap<string, number> = new Map([
 ])
 
 /**
- * The content type that a gRPC call is answered with: its own, without parameters; undefined where it is no gRPC call.
+ * The content type for answers to a gRPC call: its own, without parameters; undefined if it is not a gRPC call.
  * `application/grpc-web` is not one: its libraries run in pages, and read the status of HTTP.
  */
 export function grpcTypeOf(method: string, contentType: string | undefined): string | undefined {
@@ -66,7 +66,7 @@ export function grpcAnswer(
   }
 }
 
-/** The value of `grpc-timeout`, in milliseconds; undefined where there is none, or none that can be read. */
+/** The value of `grpc-timeout`, in milliseconds; undefined if it is missing or unreadable. */
 export function readGrpcTimeout(value: string | undefined): number | undefined {
   if (value === undefined || !TIMEOUT.test(value)) return undefined
   const unit = UNIT_MS.get(value.at(-1)!) // TIMEOUT has one at the end

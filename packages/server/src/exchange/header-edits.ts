@@ -1,5 +1,5 @@
-// What the policies of a route change on a message's headers. Later edits win over earlier ones.
-// Names are compared as an app behind CGI would.
+// The changes of a route's policies to a message's headers. Later edits override earlier ones. Names are compared as an
+// app behind CGI compares them.
 
 import { normalHeaderName } from '../values/normal-header-name.ts'
 

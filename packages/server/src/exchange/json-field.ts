@@ -1,5 +1,5 @@
-// One field of an access line, as it is in JSON. The values of most fields come again and again: their texts are remembered,
-// because a line of few pieces takes half as long to join as one of many.
+// One field of an access line, as JSON. Most fields repeat their values: the texts are remembered, because joining a
+// line of few pieces takes half as long as one of many.
 
 const REMEMBERED_MAX = 512 // hosts, addresses, tunnels: what a busy relay sees within some seconds
 const QUICK_MAX_CHARS = 128 // from about there JSON.stringify is as quick
@@ -17,7 +17,7 @@ export class JsonField {
     this.#start = `,"${name}":"`
   }
 
-  /** For instance `,"host":"docs.example.com"`; nothing if there is no value. */
+  /** For instance `,"host":"docs.example.com"`; empty without a value. */
   of(value: string | undefined): string {
     if (value === undefined) return ''
     return this.#texts.get(value) ?? this.#remember(value)
@@ -33,7 +33,7 @@ export class JsonField {
   }
 }
 
-/** A value as it is between quotes: what JSON.stringify says, and sooner if nothing needs an escape. */
+/** A value without its quotes: the same as JSON.stringify, and faster if nothing needs an escape. */
 export function inJson(text: string): string {
   if (text.length > QUICK_MAX_CHARS) return JSON.stringify(text).slice(1, -1)
   for (let index = 0; index < text.length; index++) {

@@ -1,5 +1,5 @@
-// Says that a limit has struck: a metric that counts each refusal, and a line that comes at once and then, however many
-// follow, once a minute with their number.
+// Reports refusals by a limit: a metric counts each one, and the log has a line at once and then, however many follow,
+// one a minute with their number.
 
 import type { LimitName } from '../config/config.ts'
 import type { Logger } from '../log.ts'
@@ -9,7 +9,7 @@ const LINE_INTERVAL_MS = 60_000
 interface Refused {
   total: number
   untold: number
-  /** Of the last one that has not been told. */
+  /** Of the last refusal not yet reported. */
   address: string | undefined
   timer: NodeJS.Timeout | undefined
 }
@@ -27,7 +27,7 @@ export class LimitRefusals {
     for (const [limit, { total }] of this.#byLimit) yield [limit, total]
   }
 
-  /** @param address of whom was refused, where there is one */
+  /** @param address of the refused visitor or agent, if known */
   count(limit: LimitName, address?: string): void {
     let refused = this.#byLimit.get(limit)
     if (!refused) this.#byLimit.set(limit, (refused = { total: 0, untold: 0, address: undefined, timer: undefined }))
@@ -37,7 +37,7 @@ export class LimitRefusals {
     if (refused.timer === undefined) this.#tell(limit, refused)
   }
 
-  /** Tells what has not been told. */
+  /** Reports the refusals not yet reported. */
   close(): void {
     for (const [limit, refused] of this.#byLimit) {
       clearTimeout(refused.timer)

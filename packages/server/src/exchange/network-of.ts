@@ -1,9 +1,9 @@
-// Whose an address is, for everything that is counted by address: one subscriber commonly holds a whole /64 of IPv6.
-// Pure.
+// The network of an address, for everything that is counted by address: one subscriber commonly holds a whole /64 of
+// IPv6. Pure.
 
 import { isIPv6 } from 'node:net'
 
-/** IPv4 as it is; of IPv6 the first 64 bits, written out, so that one network has one name. */
+/** IPv4 unchanged; of IPv6 the first 64 bits, written out, so that one network has one name. */
 export function networkOf(address: string): string {
   if (!isIPv6(address)) return address
   const [front = '', back] = address.split('::')

@@ -1,10 +1,10 @@
-// Reads one cookie and allocates next to nothing. Pure: no I/O, no clock.
+// Reads one cookie with almost no allocation. Pure: no I/O, no clock.
 
 /**
- * The value of one cookie in a Cookie header; undefined where there is none, and where there are several. A cookie begins
- * at the start or behind `;` and white space, nowhere else (RFC 6265 4.2.1): the value of another one may hold spaces, and
- * whoever sets cookies for a whole domain chooses it. A name that comes twice was set by somebody else at least once, and
- * which of them a browser puts in front is up to them as well: by their `Path`.
+ * The value of one cookie in a Cookie header; undefined if it is missing or comes several times. A cookie begins at the
+ * start or after `;` and white space, nowhere else (RFC 6265 4.2.1): the value of another cookie may hold spaces, and a
+ * sibling host that sets cookies for the whole domain can choose it. If a name comes twice, a sibling host has set at
+ * least one of them, and can choose by `Path` which one a browser puts first.
  */
 export function readCookie(header: string | undefined, name: string): string | undefined {
   if (header === undefined) return undefined

@@ -1,8 +1,8 @@
-// Reads one header from a raw list, whatever version of HTTP it came by. Pure: no I/O, no clock.
+// Reads one header from a raw list, of any version of HTTP. Pure: no I/O, no clock.
 
 /**
- * The value of a header, by its lower-case name. Several lines of one name are one list (RFC 9110 5.3): joined with `, `,
- * and with `; ` where they are `cookie` (RFC 9113 8.2.3), in the order they came.
+ * The value of a header, by its lower-case name. Several lines of one name are one list (RFC 9110 5.3): joined with `,
+ * `, or with `; ` for `cookie` (RFC 9113 8.2.3), in their order.
  * @param rawHeaders name, value, name, value …
  */
 export function readHeader(rawHeaders: readonly string[], name: string): string | undefined {

@@ -1,5 +1,5 @@
-// The id by which a request is found again: in the access line, in the app's own log, at the foot of the page that a
-// visitor asks about. It is no secret, and nothing is decided by it.
+// The id of a request: in the access line, in the app's own log, at the foot of the relay's pages. It is no secret, and
+// nothing is decided by it.
 
 import { randomBytes } from 'node:crypto'
 

@@ -1,15 +1,15 @@
-// A set for what comes and goes with every request. Pure.
+// A set for objects that come and go with every request. Pure.
 
-/** What may stand in one roster at a time. */
+/** A member, of one roster at a time. */
 export interface Listed {
-  /** Where it stands; -1 where it does not. Kept by the roster. */
+  /** Its index; -1 outside a roster. Kept by the roster. */
   place: number
 }
 
 /**
- * An array in which everything knows its place, not a Set: a Set that is filled and emptied all the time makes a new
- * table again and again, and each old table keeps the next one alive until a full collection. So everything that was
- * ever in it would outlive its youth (measured: 7 of 40 MB in each collection of the young generation).
+ * An array whose members know their index, not a Set: a Set that is constantly filled and emptied keeps making new
+ * tables, and each old table keeps the next one alive until a full collection. So all its former members would survive
+ * the young generation (measured: 7 of 40 MB in each of its collections).
  */
 export class Roster<T extends Listed> {
   readonly #all: T[] = []
@@ -24,7 +24,7 @@ export class Roster<T extends Listed> {
 
   delete(item: T): void {
     if (item.place === -1) return
-    const last = this.#all.pop()! // at least the one that leaves is there
+    const last = this.#all.pop()! // at least the leaving member is there
     if (last !== item) {
       last.place = item.place
       this.#all[item.place] = last
@@ -32,7 +32,7 @@ export class Roster<T extends Listed> {
     item.place = -1
   }
 
-  /** Everything that is in it now, and still is when its turn comes. */
+  /** All members that are in it now, and still are when their turn comes. */
   *[Symbol.iterator](): Generator<T> {
     for (const item of this.#all.slice()) if (item.place !== -1) yield item
   }

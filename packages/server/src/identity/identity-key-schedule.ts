@@ -1,7 +1,7 @@
-// When the keys of the identity JWT come and go. A key is published long before it signs, so that every app has
-// fetched it by then, and stays published until no token of it can be valid. Pure: no I/O, takes the clock.
+// When the keys of the identity JWT come and go. A key is published long before it signs, so that every app has fetched
+// it by then, and until no token of it can be valid. Pure: no I/O, takes the clock.
 
-const SIGNS_FOR_MS = 30 * 86_400_000 // rotation is for keys that leak unnoticed; a month bounds what such a leak is worth
+const SIGNS_FOR_MS = 30 * 86_400_000 // rotation limits the damage of a key that leaks unnoticed to a month
 const PUBLISHED_AHEAD_MS = 86_400_000 // apps keep a key set for minutes or hours
 const PUBLISHED_AFTER_MS = 3_600_000 // a token lives for five minutes, and clocks may be wrong
 
@@ -23,7 +23,7 @@ export function publishedKeys<K extends ScheduledKey>(keys: readonly K[], now: n
   })
 }
 
-/** When a further key shall sign, where it is time to make one. */
+/** When a further key shall sign, if it is time to make one. */
 export function nextKeySignsFrom(keys: readonly ScheduledKey[], now: number): number | undefined {
   const newest = keys.at(-1)
   const isDue = newest !== undefined && now >= newest.signs_from + SIGNS_FOR_MS - PUBLISHED_AHEAD_MS

@@ -1,4 +1,4 @@
-// Signs `Sallyport-Auth-Jwt`, by which an app can check for itself who the visitor is. ES256; the keys are made here,
+// Signs `Sallyport-Auth-Jwt`, by which an app can itself verify who the visitor is. ES256; the keys are made here,
 // kept in the store with their private halves sealed, and changed every month.
 
 import {
@@ -22,7 +22,7 @@ import { SignedIdentity, type Identify } from './signed-identity.ts'
 
 const KEYS_NAME = 'identity-jwt-keys'
 const PURPOSE = 'identity jwt key'
-const LIFE_S = 300 // longer than any clock is wrong, shorter than anyone's session
+const LIFE_S = 300 // longer than clocks are wrong, shorter than a session
 const LOOK_MS = 3_600_000 // a further key is published for a day before it signs
 
 const keySchema = z.object({
@@ -65,7 +65,10 @@ export class IdentityTokens {
     this.#log = log
   }
 
-  /** Takes the keys from the store, or makes the first. @throws StoreUnavailable, or ConfigError where they are sealed by another relay key */
+  /**
+   * Takes the keys from the store, or makes the first.
+   * @throws StoreUnavailable, or ConfigError if they are sealed by another relay key
+   */
   static async open(init: IdentityTokensInit): Promise<IdentityTokens> {
     const { clock = Date.now } = init
     const tokens = new IdentityTokens(init)
@@ -79,7 +82,7 @@ export class IdentityTokens {
     return { keys: publishedKeys(this.#keys, now).map((key) => ({ ...key.public_jwk, use: 'sig', alg: 'ES256' })) }
   }
 
-  /** How the apps of an edge are told who somebody is: with a token, or without. */
+  /** How the apps of an edge learn who a visitor is: with a token, or without. */
   identifier(edgeId: string, withToken: boolean): Identify {
     const sign = withToken ? (identity: Identity, now: number) => this.sign(identity, edgeId, now) : undefined
     return (plain) => new SignedIdentity(plain, sign)
@@ -94,7 +97,7 @@ export class IdentityTokens {
       iss: this.#issuer,
       aud: edgeId,
       sub: identity.subject,
-      idp: identity.issuer, // a subject is unique only together with who named it
+      idp: identity.issuer, // a subject is unique only together with its issuer
       ...(identity.email !== undefined && { email: identity.email }),
       ...(identity.name !== undefined && { name: identity.name }),
       groups: [...identity.groups],
@@ -108,7 +111,10 @@ export class IdentityTokens {
     return `${signed}.${signature.toString('base64url')}`
   }
 
-  /** Makes a further key where it is time, forgets those whose tokens are over, and takes what another relay has made. */
+  /**
+   * Makes a further key if it is time, forgets keys whose tokens have expired, and takes keys that another relay has
+   * made.
+   */
   async rotate(now: number): Promise<void> {
     const entry = await this.#bucket.get(KEYS_NAME)
     const before = entry?.value.keys ?? []
@@ -121,7 +127,7 @@ export class IdentityTokens {
       this.#adopt(keys)
     } catch (error) {
       if (!(error instanceof StoreConflict)) throw error
-      // Another relay of the same store was quicker.
+      // Another relay on the same store was faster.
       const other = await this.#bucket.get(KEYS_NAME)
       if (!other) throw error
       this.#adopt(other.value.keys)
@@ -136,7 +142,7 @@ export class IdentityTokens {
     try {
       await this.rotate(now)
     } catch (error) {
-      // The keys that are there go on; the next look is in an hour.
+      // The present keys stay in use; the next check is in an hour.
       this.#log.warn(
         { error: error instanceof Error ? error.message : String(error) },
         'identity keys were not renewed',

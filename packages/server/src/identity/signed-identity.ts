@@ -1,10 +1,10 @@
-// One identity with its `Sallyport-Auth-Jwt`: signed when first needed, then reused for a minute.
+// One identity with its `Sallyport-Auth-Jwt`: signed on first use, then reused for a minute.
 
 import type { Identity } from '../exchange/identity.ts'
 
 const SIGNED_MS = 60_000 // signing costs 115 µs; the token lives longer than this
 
-/** Makes the signed form of identities, or leaves them as they are where apps get no token. */
+/** Makes the signed form of identities, or leaves them unchanged if apps get no token. */
 export type Identify = (plain: Identity) => SignedIdentity
 
 export class SignedIdentity {
@@ -14,13 +14,13 @@ export class SignedIdentity {
   #signedUntil = 0
   #signing: Promise<Identity> | undefined
 
-  /** @param sign undefined where the app gets no token */
+  /** @param sign undefined if the app gets no token */
   constructor(plain: Identity, sign: ((identity: Identity, now: number) => Promise<string>) | undefined) {
     this.#plain = Object.freeze(plain)
     this.#sign = sign
   }
 
-  /** What the app is told; a promise only where a token has to be signed, once for all who ask at the same time. */
+  /** The identity for the app; a promise only if a token must be signed, once for all concurrent callers. */
   at(now: number): Identity | Promise<Identity> {
     if (!this.#sign) return this.#plain
     if (this.#signed && now < this.#signedUntil) return this.#signed

@@ -1,15 +1,15 @@
-// A colour that the operator has chosen, made fit to be read: darker where the page is light, lighter where it is dark, by no
-// more than it takes. Pure: no I/O, no clock. Source: WCAG 2.2, "relative luminance" and 1.4.3 "Contrast (Minimum)".
+// Makes the operator's colour readable: darker on the light page, lighter on the dark one, by no more than needed.
+// Pure: no I/O, no clock. Source: WCAG 2.2, "relative luminance" and 1.4.3 "Contrast (Minimum)".
 
 type Rgb = readonly [red: number, green: number, blue: number]
 
-/** What links and buttons stand on: `--card` of PAGE_COLOURS, light and dark. */
+/** The background of links and buttons: `--card` of PAGE_COLOURS, light and dark. */
 export const CARDS = { light: '#fffefb', dark: '#1d2125' } as const
 
 const CONTRAST_MIN = 4.5 // for text of any size
 const STEPS = 50
 
-/** @param hex `#rgb` or `#rrggbb`; @returns the same as it is in each scheme */
+/** @param hex `#rgb` or `#rrggbb`; @returns the colour for each scheme */
 export function readableAccent(hex: string): { light: string; dark: string } {
   return { light: readableOn(CARDS.light, hex, [0, 0, 0]), dark: readableOn(CARDS.dark, hex, [255, 255, 255]) }
 }

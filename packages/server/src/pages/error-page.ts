@@ -1,5 +1,5 @@
-// What a visitor sees when the relay itself has to say no: HTML for people, a problem document for programs.
-// Pure: an error in, an answer out. Inner reasons stay in the log.
+// The relay's own error answers: HTML for people, a problem document for programs. Pure: an error in, an answer out.
+// Inner reasons stay in the log.
 
 import { escapeHtml } from '@sallyport/protocol'
 
@@ -15,16 +15,16 @@ export interface ErrorAnswer {
   body: string
 }
 
-/** What of the request decides how the answer looks. */
+/** The parts of the request that decide the form of the answer. */
 export interface Asker {
   accept?: string | undefined
   /** Sec-Fetch-Dest: a script never gets the page. */
   fetchDestination?: string | undefined
-  /** Whether a browser goes to a page of its own, that a link can lead to once more. */
+  /** Whether a browser navigates to a page, to which a link can lead again. */
   isNavigation?: boolean
 }
 
-// Empty: the page itself, whatever its address is. That stands nowhere on it.
+// Empty: the page itself, at any address. The page does not show the address.
 export const TRY_AGAIN: WayOn = { label: (texts) => texts.ways.again, href: '' }
 
 /** Builds the answer for an error. */
@@ -43,7 +43,7 @@ export function errorAnswer(
   }
 }
 
-/** What stands below the heading: what to do, what it is about, and the way on. */
+/** The text below the heading: advice, facts, and buttons. */
 export function errorBody(error: RelayError, frame: Frame, wayOn: WayOn | undefined): string {
   const { texts, toOperator } = frame
   const command = toOperator ? error.command : undefined
@@ -62,7 +62,7 @@ function addressHtml({ texts, address }: Frame): string {
   return address === undefined ? `<p>${escapeHtml(unknown)}</p>` : factsHtml([[yours, escapeHtml(address)]])
 }
 
-/** Once more to the same page where that may help, and otherwise to the start page of the site. */
+/** A button to the same page if that may help, otherwise to the start page of the site. */
 function wayOnOf(error: RelayError, { hasStart }: Frame, isNavigation: boolean): WayOn | undefined {
   if (isNavigation && error.isWorthReloading) return TRY_AGAIN
   if (hasStart) return OPEN_SITE
@@ -96,7 +96,7 @@ export function problemAnswer(error: RelayError, { texts, requestId, address, to
   }
 }
 
-/** What stands in the head of every refusal, whatever its body is: HEAD and gRPC have none. */
+/** The headers of every refusal, even without a body, as for HEAD and gRPC. */
 export function errorHeaders({ publicCode, headers }: RelayError, requestId: string): Record<string, string> {
   return { 'sallyport-error-code': publicCode, 'sallyport-request-id': requestId, ...headers }
 }

@@ -1,4 +1,4 @@
-// What every answer of the relay itself has around it: where it is given, to whom, and in which words. Pure.
+// The frame of every answer of the relay itself: its site, its visitor, and its texts. Pure.
 
 import type { PageTexts } from '../texts/page-texts.ts'
 import type { Look } from './look.ts'
@@ -6,21 +6,21 @@ import type { Look } from './look.ts'
 export interface Frame {
   look: Look
   texts: PageTexts
-  /** What a visitor who asks about the answer can name. */
+  /** The id that a visitor can quote when asking about the answer. */
   requestId: string
-  /** The host that was asked for, in normal form; empty where it could not be read. */
+  /** The host that was asked for, in normal form; empty if it could not be read. */
   host: string
-  /** Whether the start page of an edge is somewhere to go: there is one, and the visitor asked for another page. */
+  /** Whether to offer the start page of the edge: it exists, and the visitor asked for another page. */
   hasStart: boolean
-  /** Whether whoever asks may hear what is the operator's business. */
+  /** Whether the visitor may see the operator's details. */
   toOperator: boolean
-  /** Where the visitor comes from; undefined where only a proxy's address is known. */
+  /** The visitor's address; undefined if only a proxy's is known. */
   address: string | undefined
 }
 
 const HOST_MAX_CHARS = 100
 
-/** The host as a page shows it. Of a long one the end counts: that is whose it is. */
+/** The host as a page shows it. A long one keeps its end, which says whose it is. */
 export function siteOf({ host }: Frame): string {
   return host.length > HOST_MAX_CHARS ? `…${host.slice(1 - HOST_MAX_CHARS)}` : host
 }

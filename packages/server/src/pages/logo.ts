@@ -1,5 +1,5 @@
-// A picture that stands on every page, so it is small and part of the page itself: no page of ours loads anything. Known by its
-// bytes, whatever its name says; none of these kinds can hold a script. Pure: no I/O, no clock.
+// The picture on every page, so it is small and embedded: the relay's pages load nothing. Its kind is known by its
+// bytes, not its name; none of these kinds can hold a script. Pure: no I/O, no clock.
 
 /** It is sent with every page, 404s of strangers included. */
 export const LOGO_MAX_BYTES = 16 * 1024
@@ -11,7 +11,7 @@ const KINDS: readonly (readonly [type: string, isOne: (bytes: Buffer) => boolean
   ['image/webp', (bytes) => startsWith(bytes, 'RIFF') && startsWith(bytes.subarray(8), 'WEBP')],
 ]
 
-/** @returns a `data:` URL, or the end of a sentence that says what is wrong with the file */
+/** @returns a `data:` URL, or the end of a sentence with the file's problem */
 export function logoUrl(bytes: Buffer): { url: string } | { problem: string } {
   if (bytes.length > LOGO_MAX_BYTES) {
     return {

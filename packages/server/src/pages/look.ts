@@ -1,5 +1,5 @@
-// How the relay's own pages are for one edge, or for what is no edge's: everything that can be made once is made when the
-// edge is built, for strangers may ask for such pages as often as they like. Pure.
+// The look of the relay's own pages for one edge, or outside edges: everything that can be made once is made when the
+// edge is built, because strangers may request such pages as often as they like. Pure.
 
 import { createHash } from 'node:crypto'
 
@@ -10,21 +10,21 @@ import { readableAccent } from './accent.ts'
 import { STYLE } from './style.ts'
 
 export interface Look {
-  /** Who is told what only the operator can use: labels, commands, counts. */
+  /** Who sees the operator's details: labels, commands, counts. */
   readonly details: PageDetails
   readonly style: string
   /** The part of the Content-Security-Policy that does not depend on the page. */
   readonly securityPolicy: string
-  /** What stands before the host: logo and title, as HTML. */
+  /** Logo and title before the host, as HTML. */
   readonly brand: string
   readonly contact: Contact | undefined
 }
 
 export interface Contact {
   words: string
-  /** Where it leads, if anywhere. */
+  /** Its link, if any. */
   href: string | undefined
-  /** Whether a page may add what the mail is about. */
+  /** Whether a page may add the subject of the mail. */
   takesSubject: boolean
 }
 

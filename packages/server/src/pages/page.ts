@@ -14,7 +14,7 @@ export interface Page {
   body: string
   /** Small print, plain text. */
   footer?: string
-  /** Where a form on the page may post to; none by default. */
+  /** The target to which a form on the page may post; none by default. */
   formAction?: "'self'"
   /** Which pages may show it in a frame; none by default. */
   framedBy?: "'self'"
@@ -52,13 +52,13 @@ export function renderPage({ title, body, footer, formAction, framedBy }: Page, 
   }
 }
 
-/** Whose page it is: what the operator calls it, and the host that was asked for, which nobody can make up. */
+/** The site of the page: the operator's title, and the requested host, which nobody can forge. */
 function siteHtml(site: string, { brand }: Look): string {
   const host = site && `<span>${escapeHtml(site)}</span>`
   return brand || host ? `<p class="site">${[brand, host].filter((part) => part !== '').join(' ')}</p>\n` : ''
 }
 
-/** Whom to ask, in front of the small print. A mail names the site and the request by itself. */
+/** The contact, before the small print. A mail already names the site and the request. */
 function contactHtml(frame: Frame): string {
   const { texts, requestId, look } = frame
   if (!look.contact) return ''
@@ -70,8 +70,8 @@ function contactHtml(frame: Frame): string {
 }
 
 /**
- * A link that looks like the button it is to people. It is none to browsers: `form-action` would hold for the redirects
- * behind a form, and a sign-in is one.
+ * A link that looks like a button. It is not a form button, because `form-action` would apply to the redirects after a
+ * form, and a sign-in is such a redirect.
  * @param target the frame or tab in which to follow it
  */
 export function buttonHtml({ label, href }: WayOn, texts: PageTexts, target?: '_blank' | '_top'): string {
@@ -79,17 +79,17 @@ export function buttonHtml({ label, href }: WayOn, texts: PageTexts, target?: '_
   return `<a class="button" href="${escapeHtml(href)}"${where}>${escapeHtml(label(texts))}</a>`
 }
 
-/** A plain link: what may be done beside the button. */
+/** A plain link: an alternative to the button. */
 export function linkHtml({ label, href }: WayOn, texts: PageTexts): string {
   return `<a href="${escapeHtml(href)}">${escapeHtml(label(texts))}</a>`
 }
 
-/** The ways on, side by side where there is room. @param ways HTML, the first one first */
+/** Buttons and links, side by side if there is room. @param ways HTML, in order */
 export function waysHtml(...ways: string[]): string {
   return `<div class="ways">\n${ways.join('\n')}\n</div>`
 }
 
-/** What the page is about, name by name. @param facts the values are HTML, as safe as a page's body */
+/** The facts of the page, by name. @param facts the values are HTML, as safe as a page's body */
 export function factsHtml(facts: readonly (readonly [name: string, html: string])[]): string {
   const rows = facts.map(([name, html]) => `<dt>${escapeHtml(name)}</dt><dd>${html}</dd>`)
   return `<dl class="facts">\n${rows.join('\n')}\n</dl>`

@@ -1,5 +1,5 @@
-// The way of a request as a row of three, "you – relay – app", with a word below each: which part works, and which does not.
-// A list, so that it reads well without the picture. Pure.
+// The way of a request as a row of three, "you – relay – app", with a word below each that says whether it works. A
+// list, so that it reads well without the picture. Pure.
 
 import { escapeHtml } from '@sallyport/protocol'
 
@@ -28,7 +28,7 @@ export const PATH_STYLE = `:root { --fine: #1a7537; --broken: #b3261e }
 @media (max-width: 26rem) { .path { padding-inline: 0 } .path li { padding: 0 .125rem } .path small { font-size: .8125rem } }
 `
 
-/** @param code whose word stands below the part that is broken */
+/** @param code its word is shown below the broken part */
 export function pathHtml(code: BrokenCode, part: BrokenPart, { path }: PageTexts): string {
   const isOfRelay = part === 'relay'
   const end = part === 'provider' ? path.provider : path.app
@@ -38,11 +38,11 @@ export function pathHtml(code: BrokenCode, part: BrokenPart, { path }: PageTexts
     itemHtml(path.relay, isOfRelay ? 'broken' : 'fine', isOfRelay ? broken : path.fine),
     itemHtml(end, isOfRelay ? 'unknown' : 'broken', isOfRelay ? path.unknown : broken, part === 'tunnel'),
   ]
-  // Safari takes a list without bullets for none, unless it says that it is one.
+  // Safari does not treat a list without bullets as a list unless it has this role.
   return `<ol class="path" role="list" aria-label="${escapeHtml(path.label)}">\n${items.join('\n')}\n</ol>`
 }
 
-/** @param isCut whether the way there is what is broken */
+/** @param isCut whether the way to it is broken */
 function itemHtml(name: string, state: State, word: string, isCut = false): string {
   const mark = `<span aria-hidden="true">${MARKS[state]}</span>`
   const kind = isCut ? `${state} cut` : state

@@ -1,4 +1,4 @@
-// The logos that relay.yml names for the relay's own pages, read once, at the start.
+// Reads the logos that relay.yml names for the relay's own pages, once, at the start.
 
 import { open } from 'node:fs/promises'
 
@@ -10,7 +10,7 @@ import { LOGO_MAX_BYTES, logoUrl } from './logo.ts'
 /** `data:` URLs by absolute path. */
 export type Logos = ReadonlyMap<string, string>
 
-/** @throws ConfigError that names every file that cannot be used */
+/** @throws ConfigError that names every unusable file */
 export async function readLogos({ pages, edges }: Pick<Config, 'pages' | 'edges'>): Promise<Logos> {
   const logos = new Map<string, string>()
   const problems: ConfigProblem[] = []
@@ -38,7 +38,7 @@ async function readLogo(file: string): Promise<ReturnType<typeof logoUrl>> {
   }
 }
 
-/** No more of it than shows whether it is too large. */
+/** Only as much as shows whether it is too large. */
 async function readStart(file: string): Promise<Buffer> {
   const handle = await open(file)
   try {

@@ -1,4 +1,4 @@
-// The one stylesheet of the relay's own pages. Its hash stands in their Content-Security-Policy.
+// The one stylesheet of the relay's own pages. Their Content-Security-Policy has its hash.
 
 import { PAGE_COLOURS } from '@sallyport/protocol'
 

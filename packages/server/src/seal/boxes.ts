@@ -1,24 +1,24 @@
-// Sealed boxes: what the relay gives into foreign hands and wants back unread and unchanged. Every kind has a key of
-// its own and names itself inside, so a box of one kind never passes for another. Pure: takes the clock.
+// Sealed boxes: data that the relay gives away and wants back unread and unchanged. Every kind has a key of its own and
+// names itself inside, so a box of one kind never passes for another. Pure: takes the clock.
 
 import type { Keys } from '../keys.ts'
 import type { Packing } from './packing.ts'
 import { STATE_PACKING, type State } from './state.ts'
 import { STATE_COOKIE_PACKING, type StateCookie } from './state-cookie.ts'
 
-/** What each kind of box holds. */
+/** The contents of each kind of box. */
 export interface BoxContents {
   /** The `state` parameter: travels through the provider. */
   state: State
   /** The cookie that binds a sign-in to a browser. */
   'state cookie': StateCookie
-  /** From the shared callback to the edge: the provider's answer; neither code nor error where it has come too late. */
+  /** From the shared callback to the edge: the provider's answer; without code and error if it came too late. */
   'hand-over': { state: string; iss?: string; code?: string; error?: string; errorDescription?: string }
-  /** The cookie that carries the ID token from the sign-out to the provider. Names the sign-in that it came from. */
+  /** The cookie that carries the ID token from the sign-out to the provider. Names the sign-in of the token. */
   'sign-out': { scope: string; idToken?: string }
   /** The `state` of a sign-out at the provider. */
   'sign-out state': { origin: string }
-  /** What the provider gave with a session, at rest. Names the session, so that rows cannot change places. */
+  /** The provider's tokens of a session, at rest. Names the session, so that rows cannot be swapped. */
   'session tokens': {
     session: string
     accessToken?: { value: string; until?: number }
@@ -29,7 +29,7 @@ export interface BoxContents {
 
 export type BoxKind = keyof BoxContents
 
-/** What is over is told all the same: it leads its visitor on, and decides nothing any more. */
+/** An expired box is still opened: it says where to lead the visitor, and decides nothing any more. */
 export type OpenedBox<K extends BoxKind> =
   | { ok: true; content: BoxContents[K] }
   | { ok: false; reason: 'expired'; content: BoxContents[K] }
@@ -41,7 +41,10 @@ interface Sealed<K extends BoxKind> {
   content: BoxContents[K]
 }
 
-/** Those that must be short: providers cut a long `state`, and browsers send thirty cookies along. The others are JSON. */
+/**
+ * Boxes that must be short: providers cut a long `state`, and browsers send up to thirty of these cookies. The others
+ * are JSON.
+ */
 const PACKINGS: { readonly [K in BoxKind]?: Packing<BoxContents[K]> } = {
   state: STATE_PACKING,
   'state cookie': STATE_COOKIE_PACKING,

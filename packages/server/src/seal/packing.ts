@@ -1,9 +1,9 @@
-// How a box that must be short is written, in bytes. Pure: no I/O, no clock.
+// The byte format of a box that must be short. Pure: no I/O, no clock.
 
 export interface Packing<Content> {
   /** @param expires in milliseconds since 1970 */
   pack(content: Content, expires: number): Uint8Array
-  /** Of bytes that pack() has made: they were authenticated. */
+  /** Reads bytes that pack() has made: they were authenticated. */
   unpack(bytes: Buffer): { expires: number; content: Content }
 }
 

@@ -1,5 +1,5 @@
-// The cookie that binds a sign-in to a browser, sealed. Thirty tabs may sign in at once, and each has one, so it is written in
-// bytes; and it holds the return address only where the `state` has no room for that. Pure: no I/O, no clock.
+// The cookie that binds a sign-in to a browser, sealed. Thirty tabs may sign in at once, and each has one, so it is
+// written in bytes; it holds the return address only if the `state` has no room for it. Pure: no I/O, no clock.
 
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 
@@ -14,20 +14,23 @@ const IS_FINISHED = 8
 
 export interface StateCookie {
   stateHash: string
-  /** Of PKCE; nothing, and the nonce too, where the sign-in has had its answer: then it only tells the way on. */
+  /**
+   * Of PKCE; empty, like the nonce, once the sign-in has had its answer: then the cookie only says where to lead the
+   * visitor.
+   */
   verifier: string
   nonce: string
-  /** Where the `state` has it not. */
+  /** If the `state` does not have it. */
   returnTo?: string
   begun: number
-  /** How old the visitor's authentication at the provider may have been then; absent where nobody asked. */
+  /** How old the visitor's authentication at the provider may have been then; absent if it was not requested. */
   maxAgeS?: number
 }
 
 export const STATE_COOKIE_PACKING: Packing<StateCookie> = {
   pack({ stateHash, verifier, nonce, returnTo, begun, maxAgeS }, expires) {
     const plain = Buffer.from(returnTo ?? '')
-    // Alone: nothing secret is squeezed together with what somebody else may have written.
+    // Compressed alone: never a secret together with text that a stranger may have written.
     const deflated = deflateRawSync(plain)
     const isDeflated = deflated.length < plain.length
     const isFinished = verifier === ''

@@ -1,6 +1,6 @@
-// The `state` of a sign-in: what travels through the provider, sealed. Some providers keep 255 characters of it, so it is
-// written in bytes, with hashes in place of names, and holds the return address only where that is short.
-// Pure: no I/O, no clock.
+// The `state` of a sign-in, which travels through the provider, sealed. Some providers keep only 255 characters of it,
+// so it is written in bytes, with hashes instead of names, and holds the return address only if that is short. Pure: no
+// I/O, no clock.
 
 import { TIME_BYTES, packTime, type Packing } from './packing.ts'
 import { CLIENT_BYTES, NAME_BYTES, type SignInName } from './sign-in-name.ts'
@@ -15,11 +15,11 @@ const TEXT_BYTES = 161 - HEAD_BYTES
 export interface State extends SignInName {
   /** The host of the edge, on which it began. */
   host: string
-  /** Names this sign-in, and the cookie that belongs to it. */
+  /** The name of this sign-in and of its cookie. */
   signIn: string
-  /** Where the visitor wants to be afterwards; absent where that is too long, and in the cookie. */
+  /** The page that the visitor wants; absent if its address is too long, and so in the cookie. */
   returnTo?: string
-  /** Whether the visitor has been here before, and came back without the cookie. */
+  /** Whether the visitor has tried before, and came back without the cookie. */
   again: boolean
 }
 
@@ -28,7 +28,7 @@ export function hasRoomFor(returnTo: string, host: string): boolean {
   return host.length + Buffer.byteLength(returnTo) <= TEXT_BYTES
 }
 
-/** Begins with its time, so that the oldest of several can be told by name. */
+/** Begins with its time, so that the name shows the oldest of several. */
 export function signInId(begun: number, random: Uint8Array): string {
   return begun.toString(36).padStart(TIME_CHARS, '0') + Buffer.from(random).toString('base64url')
 }

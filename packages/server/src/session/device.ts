@@ -1,9 +1,9 @@
-// What a visitor signed in with, in a few words an operator can tell people by. Pure: no I/O, no clock.
+// The visitor's device in a few words by which an operator can recognise it. Pure: no I/O, no clock.
 
 const MAX_READ = 512
 const MAX_UNKNOWN = 40
 
-// The first that fits: most browsers also name those they descend from.
+// The first match: most browsers also name the browsers that they descend from.
 const BROWSERS: readonly [name: string, version: RegExp][] = [
   ['Edge', /\bEdg(?:A|iOS)?\/(\d{1,4})/],
   ['Opera', /\bOPR\/(\d{1,4})/],
@@ -22,7 +22,7 @@ const SYSTEMS: readonly [name: string, sign: RegExp][] = [
   ['Linux', /\bLinux\b|\bX11\b/],
 ]
 
-/** For example `Firefox 140 on Linux`, `curl/8.5.0`; undefined where the visitor says nothing. */
+/** For example `Firefox 140 on Linux`, `curl/8.5.0`; undefined without a User-Agent. */
 export function deviceOf(userAgent: string | undefined): string | undefined {
   const text = userAgent?.slice(0, MAX_READ).trim()
   if (!text) return undefined

@@ -6,25 +6,27 @@ import type { SignedIdentity } from '../identity/signed-identity.ts'
 import type { SessionRules } from './session-check.ts'
 import type { SessionRow } from './session-row.ts'
 
-/** A session in memory. There may be a hundred thousand, so what most of them do not need is made when first needed. */
+/**
+ * A session in memory. There may be a hundred thousand, so parts that most of them do not need are made on first use.
+ */
 export interface LiveSession {
   /** The SHA-256 of the visitor's session id. */
   readonly key: string
   readonly scope: string
-  /** Another object as soon as anything of it but the times has changed. */
+  /** Replaced by another object when anything except the times changes. */
   row: SessionRow
   readonly created: number
   readonly expires: number
   lastSeen: number
-  /** Where the visitor was seen last. */
+  /** The visitor's last address. */
   address: string | undefined
   /** True once it was signed out, revoked or has expired. */
   ended: boolean
-  /** When the provider is to be asked again what it says about the visitor; Infinity where it cannot be asked. */
+  /** When to ask the provider for the visitor's claims again; Infinity if it cannot be asked. */
   due: number
-  /** Who the visitor is, by how a route reads the claims; made when first needed and shared by all requests. */
+  /** The visitor's identity, by the way a route reads the claims; made on first use and shared by all requests. */
   identities: Map<string, SignedIdentity> | undefined
-  /** What is under way at the moment, to be cut when the session ends, and the route that lets it go on. */
+  /** The exchanges under way, to be cut when the session ends, each with the route that allows it. */
   exchanges: Roster<SessionUse> | undefined
 }
 
@@ -34,9 +36,9 @@ export interface SessionUse extends Listed {
   readonly route: SessionRoute
 }
 
-/** What a route asks of a session for as long as an exchange takes. */
+/** A route's conditions for a session while an exchange lasts. */
 export interface SessionRoute {
   readonly rules: SessionRules
-  /** Whether the visitor may go on, by what the provider says now. */
+  /** Whether the visitor may continue, by the current claims. */
   admits(session: LiveSession): boolean
 }

@@ -1,7 +1,7 @@
 // Whether a session lets a request pass. Pure: takes the clock, touches nothing, allocates nothing.
 
 export interface CheckedSession {
-  /** The edge and the sign-in it belongs to: `sessionScope()`. */
+  /** The edge and the sign-in that it belongs to: `sessionScope()`. */
   scope: string
   created: number
   lastSeen: number
@@ -25,7 +25,7 @@ const IDLE: SessionVerdict = Object.freeze({ ok: false, reason: 'idle' })
 export function checkSession(session: CheckedSession | undefined, rules: SessionRules, now: number): SessionVerdict {
   if (session === undefined) return MISSING
   if (session.scope !== rules.scope) return FOREIGN
-  // Both hold: what was promised at sign-in, and what the configuration says today.
+  // Both limits apply: the one at sign-in, and the one of today's configuration.
   if (now >= session.expires || now - session.created >= rules.maxMs) return EXPIRED
   if (now - session.lastSeen >= rules.idleMs) return IDLE
   return VALID

@@ -1,4 +1,4 @@
-// Asks the store about cookies whose session is not in memory, and so seldom that a flood of them costs nothing.
+// Asks the store about cookies whose session is not in memory, but so rarely that a flood of them costs nothing.
 
 import { Attempts } from '../exchange/attempts.ts'
 import type { Bucket, Change } from '../store/store.ts'
@@ -12,7 +12,7 @@ const MAX_UNKNOWN = 10_000
 
 export interface SessionLookUpsInit {
   bucket: Bucket<SessionRow>
-  /** Takes what was found into memory. */
+  /** Takes the found session into memory. */
   adopt: (found: Change<SessionRow>) => LiveSession | undefined
   clock: () => number
 }
@@ -32,7 +32,7 @@ export class SessionLookUps {
     this.#clock = clock
   }
 
-  /** Undefined at once where the store has been asked before, or has been asked too much. */
+  /** Undefined at once if the store has been asked about it before, or has been asked too often. */
   lookUp(key: string, address: string): Promise<LiveSession | undefined> | undefined {
     if (this.#unknown.has(key)) return undefined
     const underWay = this.#underWay.get(key)
@@ -43,7 +43,7 @@ export class SessionLookUps {
     return asking
   }
 
-  /** There is such a session now. */
+  /** The session exists now. */
   noteKnown(key: string): void {
     this.#unknown.delete(key)
   }
@@ -57,7 +57,7 @@ export class SessionLookUps {
       return undefined
     })
     try {
-      return await Promise.race([asked.catch(() => undefined), late.promise]) // the store tells of its trouble itself
+      return await Promise.race([asked.catch(() => undefined), late.promise]) // the store itself reports its problem
     } finally {
       clearTimeout(timer)
     }

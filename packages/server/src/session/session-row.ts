@@ -1,5 +1,5 @@
-// A visitor session as it stands in the store, under the SHA-256 of its id. What every relay holds in memory, so it is
-// small: tokens stand elsewhere (session-tokens.ts). Times are milliseconds since 1970.
+// A visitor session in the store, under the SHA-256 of its id. Every relay holds all of them in memory, so it is small:
+// tokens are elsewhere (session-tokens.ts). Times are milliseconds since 1970.
 
 import { hash } from 'node:crypto'
 
@@ -12,38 +12,38 @@ const schema = z.object({
   auth_id: z.string(),
   issuer: z.string(),
   client_id: z.string(),
-  /** Set where the session belongs to all edges that share it under a domain; `edge` is then where it began. */
+  /** Set if the session belongs to all edges that share it under a domain; `edge` is then the edge of the sign-in. */
   cookie_domain: z.string().optional(),
   subject: z.string(),
   name: z.string().optional(),
-  /** As the provider names it, verified or not; `countingEmail` in allow.ts decides whether it stands for the visitor. */
+  /** As the provider sends it, verified or not; `countingEmail` in allow.ts decides whether it counts. */
   email: z.string().optional(),
-  /** What the provider says about the address; absent where it says nothing. */
+  /** The provider's statement about the address; absent without one. */
   email_verified: z.boolean().optional(),
-  /** When the provider last saw the visitor's credentials, in seconds; absent where it does not say. */
+  /** When the provider last saw the visitor's credentials, in seconds; absent if it does not say. */
   auth_time: z.number().optional(),
-  /** What each claim that a route looks at lists, by `claimKey`. */
+  /** The values of each claim that a route looks at, by `claimKey`. */
   groups: z.record(z.string(), z.array(z.string())),
-  /** What the provider calls its own session; its sign-outs name it. */
+  /** The provider's id of its own session; its sign-outs name it. */
   sid: z.string().optional(),
-  /** What the visitor signed in with, such as `Firefox 140 on Linux`. */
+  /** The device of the sign-in, such as `Firefox 140 on Linux`. */
   device: z.string().optional(),
-  /** Where the visitor was seen last. */
+  /** The visitor's last address. */
   address: z.string().optional(),
   created: z.number(),
   last_seen: z.number(),
   expires: z.number(),
   /** How long it may go unused. */
   idle_ms: z.number(),
-  /** When the provider last told the claims. */
+  /** When the provider last sent the claims. */
   claims_at: z.number().default(0),
-  /** How long they are taken for true; absent where there is no refresh token, so that nothing can be asked. */
+  /** How long they count as current; absent without a refresh token, because the relay then cannot ask. */
   fresh_ms: z.number().optional(),
 })
 
 export type SessionRow = z.output<typeof schema>
 
-/** What a session keeps of the claims. */
+/** The claims that a session keeps. */
 export type VisitorClaims = Pick<
   SessionRow,
   'subject' | 'name' | 'email' | 'email_verified' | 'auth_time' | 'groups' | 'sid'
@@ -53,12 +53,15 @@ export type VisitorClaims = Pick<
 export const SESSIONS_BUCKET = 'sessions'
 export const TOKENS_BUCKET = 'session_tokens'
 
-/** Throws where the stored value is not a session. */
+/** Throws if the stored value is not a session. */
 export function parseSessionRow(stored: unknown): SessionRow {
   return schema.parse(stored)
 }
 
-/** A session belongs to one edge, or to those under one domain that share it, and to one sign-in there: this names both. */
+/**
+ * A session belongs to one edge, or to the edges under one domain that share it, and to one sign-in there: this names
+ * both.
+ */
 export function sessionScope(
   of: Pick<SessionRow, 'edge' | 'auth_id' | 'issuer' | 'client_id'> & { cookie_domain?: string | undefined },
 ): string {
@@ -67,17 +70,17 @@ export function sessionScope(
   return JSON.stringify([where, of.auth_id, of.issuer, of.client_id])
 }
 
-/** The key of a session in the store, and in memory: from it nobody comes back to the id that the browser holds. */
+/** The key of a session in the store and in memory: nobody can compute from it the id that the browser holds. */
 export function sessionKey(id: string): string {
   return hash('sha256', id, 'base64url')
 }
 
-/** What people call a session: short, and no use as a cookie. */
+/** The id of a session for people: short, and useless as a cookie. */
 export function sessionName(key: string): string {
   return `ses_${Buffer.from(key, 'base64url').toString('hex', 0, 8)}`
 }
 
-/** How long the store keeps a session that nobody uses any more. */
+/** How long the store keeps an unused session. */
 export function timeToLive(row: SessionRow, now: number): number {
   return Math.max(1, Math.min(row.expires - now, row.idle_ms + TTL_SLACK_MS))
 }

@@ -1,5 +1,5 @@
-// What the provider gave with a session and the relay needs again: the ID token for the sign-out, the refresh token.
-// Sealed in the store and read when needed; no memory holds them, and no watch carries them.
+// The provider's tokens of a session that the relay needs again: the ID token for the sign-out, the refresh token. They
+// are sealed in the store and read when needed; memory does not hold them, and the watch does not carry them.
 
 import { z } from 'zod'
 
@@ -11,12 +11,12 @@ const MAX_TOKEN = 16_384
 
 const schema = z.object({
   box: z.string(),
-  /** Until then one process asks the provider with them, and others do not. */
+  /** Until then only one process asks the provider with them. */
   taken_until: z.number().optional(),
 })
 
 export interface Tokens {
-  /** Only where a route hands it on. */
+  /** Only if a route passes it on. */
   accessToken?: { value: string; until?: number }
   idToken?: string
   refreshToken?: string
@@ -29,9 +29,9 @@ export interface KeptTokens {
 }
 
 export interface KeepOptions {
-  /** Of the session: its hard limit. */
+  /** The hard limit of the session. */
   expires: number
-  /** 0 where there are none yet. */
+  /** 0 if none exist yet. */
   expectedRevision: number
   now: number
   takenUntil?: number
@@ -47,7 +47,7 @@ export class SessionTokens {
   }
 
   /**
-   * A token of unusual size is left out. Answers with the revision. Throws `StoreUnavailable`, `StoreConflict`.
+   * A token of unusual size is left out. Returns the revision. Throws `StoreUnavailable`, `StoreConflict`.
    * @param key of the session
    */
   async keep(
@@ -69,7 +69,7 @@ export class SessionTokens {
     )
   }
 
-  /** Undefined where there are none, or none that were kept for this session. Throws `StoreUnavailable`. */
+  /** Undefined if there are none, or only those of another session. Throws `StoreUnavailable`. */
   async read(key: string, now: number): Promise<KeptTokens | undefined> {
     const entry = await this.#bucket.get(key)
     if (!entry) return undefined
@@ -78,7 +78,7 @@ export class SessionTokens {
     return { tokens: opened.content, revision: entry.revision, takenUntil: entry.value.taken_until ?? 0 }
   }
 
-  /** Reads them and drops them; undefined also where another process has. Throws `StoreUnavailable`. */
+  /** Reads and deletes them; undefined also if another process has done so. Throws `StoreUnavailable`. */
   async take(key: string, now: number): Promise<Tokens | undefined> {
     const kept = await this.read(key, now)
     if (!kept) return undefined

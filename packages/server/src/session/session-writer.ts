@@ -1,4 +1,4 @@
-// Writes to the store, behind the back of whoever uses a session, what has changed of it in memory.
+// Writes changes of a session in memory to the store, in the background.
 
 import type { Logger } from '../log.ts'
 import { StoreConflict, type Bucket, type Store } from '../store/store.ts'
@@ -7,7 +7,7 @@ import { timeToLive, type SessionRow } from './session-row.ts'
 
 const CLAIMS_TRIES = 4 // other processes write last-seen once a minute
 
-/** A session, and how far the store knows of it. */
+/** A session, and the revision of it in the store. */
 export interface WrittenSession extends LiveSession {
   revision: number
   lastWritten: number
@@ -43,7 +43,7 @@ export class SessionWriter {
       try {
         const { row, address } = session
         const seen = { ...row, last_seen: now, ...(address !== undefined && { address }) }
-        // Only over what we know: a session that someone else has ended stays ended.
+        // Only over the known revision: a session that another process has ended stays ended.
         session.revision = await this.#bucket.put(session.key, seen, {
           expectedRevision: session.revision,
           ttlMs: timeToLive(seen, now),
@@ -58,11 +58,11 @@ export class SessionWriter {
     this.run(() => this.#writeClaims(session))
   }
 
-  /** In the background: a failure is logged, and what failed is tried again by the next use or sweep. */
+  /** In the background: a failure is logged, and the next use or sweep tries again. */
   run(write: () => Promise<void>): void {
     const running = write()
       .catch((error: unknown) => {
-        if (error instanceof StoreConflict) return // someone else wrote; the watch brings it
+        if (error instanceof StoreConflict) return // another process wrote; the watch brings it
         const reason = error instanceof Error ? error.message : String(error)
         this.#log.warn({ error: reason }, 'session was not written')
       })
@@ -70,12 +70,12 @@ export class SessionWriter {
     this.#writes.add(running)
   }
 
-  /** Waits for what is being written. */
+  /** Waits for writes under way. */
   async settled(): Promise<void> {
     await Promise.all(this.#writes)
   }
 
-  /** Over whatever else has been written, unless that was the end. */
+  /** Over any other write, unless that ended the session. */
   async #writeClaims(session: WrittenSession): Promise<void> {
     for (let tries = 0; tries < CLAIMS_TRIES && !session.ended; tries++) {
       const { row, lastSeen, address } = session
@@ -92,7 +92,7 @@ export class SessionWriter {
         }
       }
       const entry = await this.#bucket.get(session.key)
-      if (!entry) return // ended elsewhere, as the watch will tell
+      if (!entry) return // ended elsewhere, as the watch will report
       session.revision = Math.max(session.revision, entry.revision)
     }
   }

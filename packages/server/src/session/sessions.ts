@@ -1,5 +1,5 @@
-// The visitor sessions: all of them in memory, and in the store so that they outlive the relay. A request looks in
-// memory only. The id that a browser holds is nowhere kept; its SHA-256 is the key. Tokens stay in the store.
+// The visitor sessions: all of them in memory, and in the store so that they outlive the relay. A request looks only in
+// memory. The id that a browser holds is not kept anywhere; its SHA-256 is the key. Tokens stay in the store.
 
 import { randomBytes } from 'node:crypto'
 
@@ -27,10 +27,10 @@ const MAX_PER_SUBJECT = 100 // a person has fewer browsers; beyond it the least 
 const FORGET_ENDED_MS = 10 * 60_000
 const SWEEP_DELETES = 1000 // of one second, so that a store in trouble is not told everything at once
 
-/** Whether the tokens of a session that ends are given back to the provider, and when; see TokenRevocation. */
+/** Whether and when the tokens of an ended session are revoked at the provider; see TokenRevocation. */
 export type EndOfTokens = 'dropped' | 'revoked' | 'revoked after sign-out'
 
-/** What the operator sees of a session. */
+/** A session as the operator sees it. */
 export interface SessionSummary {
   /** `ses_…` */
   id: string
@@ -55,7 +55,7 @@ export interface SessionsInit {
   log: Logger
 }
 
-/** Its place is that among the busy. */
+/** Its place is its index among the busy ones. */
 type Held = WrittenSession & Listed
 
 interface Ended {
@@ -74,11 +74,11 @@ export class Sessions {
   readonly #clock: () => number
   readonly #log: Logger
   readonly #live = new Map<string, Held>()
-  /** Those with something under way. */
+  /** Sessions with exchanges under way. */
   readonly #busy = new Roster<Held>()
-  /** How many each person has; a subject of several providers counts as one. */
+  /** How many sessions each person has; a subject of several providers counts as one person. */
   readonly #perSubject = new Map<string, number>()
-  /** Ended here; until the store has told so, what it says about them is old. */
+  /** Ended here; until the store reports that, its values of them are stale. */
   readonly #ended = new Map<string, Ended>()
   readonly #texts = new SharedTexts()
   readonly #lookUps: SessionLookUps
@@ -123,7 +123,7 @@ export class Sessions {
 
   /**
    * Asks the store once about an id that find() does not know: another process of this relay may have made the session
-   * a moment ago. Undefined at once where that makes no sense: asked before, asked too much, or the store is down.
+   * a moment ago. Undefined at once if that is pointless: asked before, asked too often, or the store is down.
    */
   lookUp(id: string | undefined, address: string): Promise<LiveSession | undefined> | undefined {
     if (id === undefined || id.length !== ID_CHARS || !this.#store.healthy) return undefined
@@ -131,7 +131,7 @@ export class Sessions {
     return this.#ended.has(key) ? undefined : this.#lookUps.lookUp(key, address)
   }
 
-  /** Answers with a fresh id for the browser. Throws `StoreUnavailable`: a session that cannot be kept is none. */
+  /** Returns a fresh id for the browser. Throws `StoreUnavailable`: a session that cannot be saved is not made. */
   async create(row: SessionRow, tokens: Tokens = {}): Promise<string> {
     const id = randomBytes(ID_BYTES).toString('base64url')
     const key = sessionKey(id)
@@ -146,7 +146,7 @@ export class Sessions {
     return id
   }
 
-  /** Notes that the session was used just now. Written at most once a minute, and never waited for. */
+  /** Notes that the session was used just now. Written at most once a minute, without waiting. */
   touch(session: LiveSession, now: number, address = session.address): void {
     session.lastSeen = now
     session.address = address
@@ -154,7 +154,7 @@ export class Sessions {
     if (now - stored.lastWritten >= WRITE_LAST_SEEN_MS) this.#writer.writeLastSeen(stored, now)
   }
 
-  /** Notes what is under way in a session, to be cut when the session ends. Goes out by leave(). */
+  /** Adds an exchange to a session, to be cut when the session ends. leave() removes it. */
   enter(session: LiveSession, exchange: Exchange, route: SessionRoute): SessionUse {
     const use = { exchange, route, place: -1 }
     session.exchanges ??= new Roster()
@@ -168,7 +168,7 @@ export class Sessions {
     if (!session.exchanges?.size) this.#busy.delete(session as Held)
   }
 
-  /** Ends a session at once, with everything under way in it. Answers whether there was one. */
+  /** Ends a session at once, with its exchanges. Returns whether it existed. */
   async end(key: string, reason: string, tokens: EndOfTokens = 'dropped'): Promise<boolean> {
     const session = this.#live.get(key)
     if (!session) return false
@@ -177,7 +177,7 @@ export class Sessions {
   }
 
   /**
-   * Like end(), but a store that does not answer only delays the writing: sweep() tells it again.
+   * Like end(), but if the store does not answer, sweep() writes later.
    * @returns whether it is written
    */
   async endAnyway(session: LiveSession, reason: string, tokens?: EndOfTokens): Promise<boolean> {
@@ -191,7 +191,9 @@ export class Sessions {
     }
   }
 
-  /** Takes over what the provider says now, and cuts what it no longer allows. Written behind the caller's back. */
+  /**
+   * Takes over the provider's current claims, and cuts exchanges that they no longer allow. Written in the background.
+   */
   renew(
     session: LiveSession,
     claims: VisitorClaims,
@@ -218,20 +220,20 @@ export class Sessions {
     this.#writer.writeClaims(held)
   }
 
-  /** Called for a session with something under way, about every second while its claims are due. */
+  /** Called for a session with exchanges under way, about every second while its claims are due. */
   whenDue(listener: (session: LiveSession) => void): void {
     this.#whenDue = listener
   }
 
   /**
-   * Called for a session that was ended on purpose, with its tokens, which are nowhere else any more; without them where
-   * another process has ended it and left them in the store.
+   * Called for a session that was ended on purpose, with the only copy of its tokens; without tokens if another process
+   * has ended it and left them in the store.
    */
   whenRevoked(listener: RevokedListener): void {
     this.#whenRevoked = listener
   }
 
-  /** Ends sessions whose sign-in is gone, in memory at once and in the store as it goes. Answers with how many. */
+  /** Ends sessions whose sign-in is gone, in memory at once and in the store later. Returns their number. */
   endWhere(isStale: (session: LiveSession) => boolean, reason: string): number {
     let count = 0
     for (const session of this.#live.values()) {
@@ -242,7 +244,7 @@ export class Sessions {
     return count
   }
 
-  /** Every session at the moment. For rare things: there may be very many. */
+  /** Every current session. For rare uses: there may be very many. */
   all(): Iterable<LiveSession> {
     return this.#live.values()
   }
@@ -268,7 +270,9 @@ export class Sessions {
     })
   }
 
-  /** Ends what has expired, and cuts what goes on longer than its route allows. Runs by itself every second. */
+  /**
+   * Ends expired sessions, and cuts exchanges that last longer than their route allows. Runs by itself every second.
+   */
   sweep(): void {
     const now = this.#clock()
     for (const session of this.#busy) {
@@ -288,7 +292,7 @@ export class Sessions {
         break
       }
       if (now >= session.expires || now - session.lastSeen >= session.row.idle_ms) this.#drop(session, 'expired')
-      // Made for the busy, and not given back by every one of their requests.
+      // Requests leave an empty set behind, so that a busy session reuses it; the sweep gives it back.
       else if (session.exchanges?.size === 0) session.exchanges = undefined
     }
     let deleting = 0
@@ -299,7 +303,7 @@ export class Sessions {
     }
   }
 
-  /** Stops following the store and waits for what is being written. The sessions stay in the store. */
+  /** Stops following the store and waits for writes under way. The sessions stay in the store. */
   async close(): Promise<void> {
     clearInterval(this.#sweeper)
     this.#watching.abort()
@@ -313,7 +317,7 @@ export class Sessions {
       if (!known || revision < known.revision) return
       this.#forget(known, 'revoked')
       if (!this.#store.healthy) return
-      // Deleted before its time, so on purpose. What has come to its end by itself ends nothing else.
+      // Deleted before its time, so on purpose. An expired session ends nothing else.
       const now = this.#clock()
       if (now < known.expires && now - known.lastSeen < known.row.idle_ms)
         this.#whenRevoked(known, undefined, 'revoked')
@@ -361,7 +365,7 @@ export class Sessions {
     }
   }
 
-  /** Ends it here; the store is to be told. */
+  /** Ends it here; the store must still be told. */
   #drop(session: Held, reason: string, tokens: EndOfTokens = 'dropped'): Ended {
     const ended = { at: this.#clock(), deleted: false, session, tokens }
     this.#ended.set(session.key, ended)
@@ -382,7 +386,7 @@ export class Sessions {
     for (const { exchange } of exchanges ?? []) exchange.cut(endOf(reason))
   }
 
-  /** What a route lets go on for less time than the session may last. */
+  /** Cuts exchanges whose route allows less time than the session may last. */
   #cutOverdue(session: Held, now: number): void {
     for (const { exchange, route } of session.exchanges ?? []) {
       if (!checkSession(session, route.rules, now).ok) exchange.cut(endOf('expired'))

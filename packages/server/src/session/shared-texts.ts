@@ -1,4 +1,4 @@
-// Texts that very many sessions have in common, such as the name of a group: each stands in memory once.
+// Texts that very many sessions have in common, such as the name of a group: memory holds each once.
 
 import type { SessionRow } from './session-row.ts'
 
@@ -7,7 +7,7 @@ const MAX_SHARED = 10_000
 export class SharedTexts {
   readonly #shared = new Map<string, string>()
 
-  /** Equal texts come back as one and the same. */
+  /** Returns the same object for equal texts. */
   once<T extends string | undefined>(text: T): T {
     if (text === undefined) return text
     const known = this.#shared.get(text)
@@ -18,7 +18,7 @@ export class SharedTexts {
   }
 }
 
-/** The row with every text that others have too taken from them. */
+/** The row, sharing every text that other rows have as well. */
 export function slimRow(row: SessionRow, texts: SharedTexts): SessionRow {
   const groups = Object.entries(row.groups).map(
     ([claim, list]) => [texts.once(claim), list.map((group) => texts.once(group))] as const,

@@ -1,18 +1,18 @@
 // The sessions as an operator's command sees them: read from the store beside a running relay, and ended there. The
-// relay hears of it from the store and cuts what is under way.
+// relay learns of it from the store and cuts their exchanges.
 
 import { StoreConflict, type Bucket, type Entry, type Store } from '../store/store.ts'
 import { SESSIONS_BUCKET, TOKENS_BUCKET, parseSessionRow, sessionName, type SessionRow } from './session-row.ts'
 
 export interface StoredSession {
-  /** Under which it stands in the store. */
+  /** Its key in the store. */
   key: string
   /** `ses_…` */
   name: string
   row: SessionRow
 }
 
-/** Which sessions are meant; what is left out does not matter. */
+/** A query for sessions; a missing field matches all. */
 export interface SessionQuery {
   /** `ses_…`, or the beginning of it. */
   id?: string
@@ -44,7 +44,7 @@ export class StoredSessions {
     return opened
   }
 
-  /** Those that fit all of the query, the last seen first. */
+  /** The sessions that match the whole query, the last seen first. */
   find({ id, user, edge }: SessionQuery): StoredSession[] {
     const email = user?.toLowerCase()
     return this.#sessions
@@ -58,8 +58,8 @@ export class StoredSessions {
   }
 
   /**
-   * Ends them for good. A relay that runs on the store takes their tokens and revokes them at the provider; where none
-   * runs, they go by themselves after a quarter of an hour. Throws `StoreUnavailable`.
+   * Ends them. A relay that runs on the store takes their tokens and revokes them at the provider; if none runs, the
+   * tokens expire after a quarter of an hour. Throws `StoreUnavailable`.
    */
   async end(sessions: readonly StoredSession[]): Promise<void> {
     for (let done = 0; done < sessions.length; done += AT_ONCE) {

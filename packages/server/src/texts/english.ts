@@ -1,4 +1,4 @@
-// Everything that the relay's pages say, in English: the one table of page-texts.ts. Plain text, escaped where it is shown;
+// All texts of the relay's pages, in English: the only table of page-texts.ts. Plain text, escaped where it is shown;
 // `{name}` is a place where a page puts HTML of its own. Pure: no I/O, no clock.
 
 import type { BrokenCode, RelayErrorCode } from '../error-codes.ts'
@@ -10,11 +10,11 @@ interface ErrorText {
   title: string
   /** Plain language, no inner reason, no secret. */
   advice: string
-  /** What the operator is told in its place. */
+  /** The operator's version. */
   operator?: string
 }
 
-// As a type of its own, so that the literals are texts and not themselves.
+// A type of its own, so that the texts have type string instead of their literals.
 interface Errors extends Record<RelayErrorCode, ErrorText> {}
 
 interface Broken extends Record<BrokenCode, string> {}
@@ -183,10 +183,10 @@ const errors: Errors = {
 }
 
 export const ENGLISH = {
-  /** Of the page, for browsers and screen readers (BCP 47). */
+  /** The language of the page, for browsers and screen readers (BCP 47). */
   lang: 'en',
   answeredBy: 'answered by the Sallyport relay',
-  /** In front of whom to ask. */
+  /** The word before the contact. */
   contact: 'Questions?',
   /** Links and buttons. */
   ways: {
@@ -202,7 +202,7 @@ export const ENGLISH = {
     signOutAndChange: 'Sign out, and use another account',
   },
   errors,
-  /** The drawing of what is broken. */
+  /** The drawing of the broken way. */
   path: {
     /** For screen readers: what the list is. */
     label: 'What works, and what does not',
@@ -214,7 +214,7 @@ export const ENGLISH = {
     unknown: 'Not asked',
     broken,
   },
-  /** What stands in place of the advice above where more is known. */
+  /** Advice that replaces the one above if more is known. */
   instead: {
     onlyWebSockets: 'Only WebSockets can be opened through a connection of HTTP/2.',
     noTunnelWith: (labels: string): string =>

@@ -1,5 +1,5 @@
-// The texts of all pages, by language. A further language is a file beside english.ts and a line here; one that forgets a
-// text, or a place in it, does not compile. Pure: no I/O, no clock.
+// The texts of all pages, by language. A further language is a file beside english.ts and a line here; without a text,
+// or a place in it, it does not compile. Pure: no I/O, no clock.
 
 import { ENGLISH } from './english.ts'
 
@@ -7,5 +7,5 @@ export type PageTexts = typeof ENGLISH
 
 export const PAGE_TEXTS = { en: ENGLISH } satisfies Record<string, PageTexts>
 
-/** Says one thing in the language of whoever reads it. */
+/** Returns one text in the reader's language. */
 export type Saying = (texts: PageTexts) => string
