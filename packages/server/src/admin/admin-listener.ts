@@ -1,4 +1,4 @@
-// The operator's listener, on loopback by default: health for whoever restarts and balances relays, and metrics.
+// The operator's listener, on loopback by default: health for service managers and load balancers, and metrics.
 
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { isIP } from 'node:net'
@@ -9,15 +9,15 @@ import { createServer } from '@sallyport/protocol/node-http'
 import type { ListenAddress } from '../config/config.ts'
 import type { Logger } from '../log.ts'
 
-// Beside what visitors and agents have: whoever asks here asks seldom.
+// In addition to the places of visitors and agents: few requests come here.
 const CONNECTIONS_MAX = 64
 
 export interface AdminListenerOptions {
   address: ListenAddress
-  /** Names by which it may be asked, beside `localhost` and addresses. */
+  /** Names that are accepted in `Host`, beside `localhost` and addresses. */
   hosts: readonly string[]
   metrics: { readonly contentType: string; text(): Promise<string> }
-  /** Why the relay should get no visitors now, or undefined where it should. */
+  /** Why the relay should get no visitors now, or undefined if it should. */
   notReady: () => string | undefined
   log: Logger
 }
@@ -42,7 +42,7 @@ export class AdminListener {
       this.#server.once('error', reject)
       this.#server.listen({ port, ...(host !== undefined && { host }) }, () => {
         this.#server.off('error', reject)
-        // A connection that the system could not hand over, where descriptors run out: no reason to fall.
+        // The system could not hand a connection over, for want of descriptors: no reason to crash.
         this.#server.on('error', (error) => this.#options.log.error({ err: error }, 'admin listener failed'))
         resolve()
       })
@@ -56,8 +56,8 @@ export class AdminListener {
   }
 
   /**
-   * A page in somebody's browser can have its own name lead to this machine (DNS rebinding) and then read what is here. It
-   * cannot choose what the browser sends as Host: its own name. An address, or none, is no page's name.
+   * A page in a browser can point its own name at this machine (DNS rebinding) and then read these answers. But it
+   * cannot choose the browser's Host, which is its own name. An address, or no Host at all, cannot be a page's name.
    */
   #isKnownHost(written: string | undefined): boolean {
     if (written === undefined) return true // HTTP/1.0: no browser
@@ -78,7 +78,7 @@ export class AdminListener {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const [path = ''] = request.url?.split('?', 1) ?? []
     if (request.method !== 'GET' && request.method !== 'HEAD') return send(response, 405, 'text/plain', 'GET only\n')
-    if (path === '/healthz') return send(response, 200, 'text/plain', 'ok\n') // that much everybody may know
+    if (path === '/healthz') return send(response, 200, 'text/plain', 'ok\n') // everybody may know that much
     if (!this.#isKnownHost(request.headers.host)) {
       const advice =
         'The admin listener does not know this host name. Add it to listen.admin_hosts, or use an address.\n'

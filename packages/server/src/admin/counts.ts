@@ -1,4 +1,4 @@
-// What is counted as it happens: exchanges and faults. All else that `/metrics` tells is read when somebody asks (metrics.ts).
+// Counters that are updated as events happen: exchanges and faults. The other metrics are read on request (metrics.ts).
 
 import { Counter, Histogram } from 'prom-client'
 import type { Metric } from 'prom-client'
@@ -9,7 +9,7 @@ export class Counts {
   /** In the order of the page. */
   readonly metrics: readonly Metric[]
   readonly #seconds: Histogram
-  /** Exchanges by hundreds of the status; index 0 is for those that were cut off without one. */
+  /** Exchanges by hundreds of the status; index 0 is for exchanges that were cut off without one. */
   readonly #byClass = new Float64Array(6)
   readonly #byError = new Map<string, number>()
   readonly #faults: Counter
@@ -53,7 +53,7 @@ export class Counts {
     this.metrics = [this.#seconds, exchanges, errors, this.#faults]
   }
 
-  /** Counts an exchange that is over. */
+  /** Counts an exchange that has ended. */
   count(status: number, milliseconds: number, errorCode: string | undefined): void {
     const index = status >= 100 && status < 600 ? Math.floor(status / 100) : 0
     this.#byClass[index]! += 1 // index is 0 to 5
@@ -61,7 +61,7 @@ export class Counts {
     if (errorCode) this.#byError.set(errorCode, (this.#byError.get(errorCode) ?? 0) + 1)
   }
 
-  /** Counts what was thrown within a border. @param border what it ended */
+  /** Counts an exception within a border. @param border the kind of thing that it ended */
   countFault(border: string): void {
     this.#faults.inc({ border })
   }

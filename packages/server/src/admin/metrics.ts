@@ -1,5 +1,5 @@
-// What `/metrics` tells, in Prometheus' text format. Everything countable without work on the hot path is
-// collected when somebody asks; the rest is in counts.ts.
+// The answer of `/metrics`, in Prometheus' text format. Everything that needs no work on the hot path is collected on
+// request; the rest is in counts.ts.
 
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
 import type { Aggregator } from 'prom-client'
@@ -12,7 +12,7 @@ export const LOG_LINES_DROPPED = {
   help: 'Lines of the log that could not be written: no room, no reader, or one that was too slow.',
 }
 
-/** Read when somebody asks for the metrics. */
+/** Read when the metrics are requested. */
 export interface Readings {
   tunnelSessions(): number
   tunnels(): number
@@ -20,13 +20,13 @@ export interface Readings {
   tunnelsAside(): number
   /** Tunnels whose agent reports an unhealthy app. */
   tunnelsUnhealthy(): number
-  /** Tunnels that routes do without, because they fail where their siblings do not; counted for each route. */
+  /** Tunnels that routes have put aside because they fail while their siblings do not; counted for each route. */
   tunnelsFailing(): number
-  /** Tries on another tunnel, and those that the retry budget refused. */
+  /** Tries on another tunnel, and tries that the retry budget refused. */
   retries(): { granted: number; refused: number }
   visitorSessions(): number
   storeHealthy(): boolean
-  /** How often each limit has refused somebody. */
+  /** How often each limit has refused a visitor or agent. */
   limitRefusals(): Iterable<[limit: string, count: number]>
   /** Whether the last files that the process may open are being used up. */
   openFilesShort(): boolean
@@ -46,7 +46,7 @@ export class Metrics {
     collectDefaultMetrics({ register: this.#registry })
     for (const metric of counts.metrics) this.#registry.registerMetric(metric)
     gauge('sallyport_tunnel_sessions', 'Agent connections.', () => readings.tunnelSessions())
-    // What every worker knows of is not added up.
+    // Values that every worker knows are not added up.
     gauge('sallyport_tunnels', 'Tunnels online; one for all connections of an agent.', () => readings.tunnels(), 'max')
     gauge('sallyport_tunnels_aside', 'Tunnels whose app takes no connections.', () => readings.tunnelsAside(), 'max')
     gauge(

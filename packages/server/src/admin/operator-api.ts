@@ -1,4 +1,4 @@
-// What the operator can ask over the relay's own socket: status, edges, tunnels and agents as JSON, in the words of
+// The operator's API over the relay's own socket: status, edges, tunnels and agents as JSON, in the shapes of
 // operator/resources.ts. It only reads.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -24,7 +24,7 @@ interface Reply {
   body: object
 }
 
-/** Answers one request. @throws what `ask` does; nothing has been written then */
+/** Answers one request. @throws the error of `ask`; nothing has been written then */
 export async function serveOperator(
   request: IncomingMessage,
   response: ServerResponse,

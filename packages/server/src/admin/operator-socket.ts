@@ -1,5 +1,5 @@
-// The operator's door: HTTP over a Unix socket beside the store, for the commands of this machine. Who may open the file
-// (0600, the user of the relay) may ask; nobody else is ever heard. A relay without it serves all the same.
+// The operator's door: HTTP over a Unix socket beside the store, for the commands of this machine. Only users who may
+// open the file (0600: the relay's user and root) can ask. A relay without it still serves.
 //
 //   free, or left behind by a relay that crashed ──▶ ours ──close()──▶ gone
 //   another relay on the store answers there ──▶ left to that one, until it is gone
@@ -16,17 +16,17 @@ import type { OperatorApiInit } from './operator-api.ts'
 
 const CONNECTIONS_MAX = 16
 const HEAD_MAX_BYTES = 8 * 1024
-/** For a whole request, and for whoever takes nothing of an answer. */
+/** For a whole request, and for a client that does not read its answer. */
 const DEADLINE_MS = 10_000
-const LOOK_DEADLINE_MS = 1000 // whether somebody takes connections is known at once, on the same machine
+const LOOK_DEADLINE_MS = 1000 // on the same machine it is known at once whether a process accepts
 const OTHERS_MASK = 0o177 // leaves 0600
 const RETRY_MS = 5000 // of a relay that waits for another one's place
 
 export interface OperatorSocketInit extends OperatorApiInit {
-  /** Where it is to be. */
+  /** The path of the socket. */
   path: string
   log: Logger
-  /** What a test shortens. */
+  /** A test shortens these. */
   retryMs?: number
 }
 
@@ -63,11 +63,11 @@ export class OperatorSocket {
     this.#server.timeout = DEADLINE_MS
   }
 
-  /** Takes the file away. Whoever is still asking is cut off. Idempotent. */
+  /** Removes the file. Requests under way are cut off. Idempotent. */
   async close(): Promise<void> {
     this.#isClosed = true
     clearTimeout(this.#retry)
-    await this.#claiming?.catch(() => {}) // whoever claims tells of it
+    await this.#claiming?.catch(() => {}) // the claim reports it
     await new Promise<void>((resolve) => {
       this.#server.close(() => resolve())
       this.#server.closeAllConnections()
@@ -104,20 +104,20 @@ export class OperatorSocket {
     if (await this.#listen()) return
     const found = identityOf(path)
     if (await isAnswered(path)) throw new SocketTaken()
-    // Only what was looked at: another relay may have started meanwhile. Both calls are in one turn.
+    // Only the file that was checked: another relay may have started meanwhile. Both calls are in one turn.
     if (found !== undefined && identityOf(path) === found) unlinkSync(path)
     if (await this.#listen()) return
     throw identityOf(path) === undefined ? new PathTaken() : new SocketTaken()
   }
 
-  /** @returns false where something is at the path already @throws another error of the system */
+  /** @returns false if the path is taken already @throws another error of the system */
   async #listen(): Promise<boolean> {
     const { path, log } = this.#init
     return new Promise<boolean>((resolve, reject) => {
       const onError = (error: NodeJS.ErrnoException): void =>
         error.code === 'EADDRINUSE' ? resolve(false) : reject(error)
       this.#server.once('error', onError)
-      // The file is made within listen(): it is nobody else's from its first moment.
+      // listen() makes the file: it belongs to this user from its first moment.
       const mask = process.umask(OTHERS_MASK)
       try {
         this.#server.listen({ path }, () => {
@@ -132,7 +132,7 @@ export class OperatorSocket {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    request.resume() // a body is nobody's
+    request.resume() // no request has a body
     try {
       await serveOperator(request, response, this.#init)
     } catch (error) {
@@ -148,7 +148,7 @@ export class OperatorSocket {
 /** Another relay answers at the socket. */
 class SocketTaken extends Error {}
 
-/** What is at the path is no socket. */
+/** The file at the path is not a socket. */
 class PathTaken extends Error {}
 
 function whyNot(error: unknown): string {
@@ -161,13 +161,13 @@ function whyNot(error: unknown): string {
   return `it cannot be made (${code ?? String(error)})`
 }
 
-/** Which file it is; undefined where there is none, or where it is no socket and so not ours to take away. */
+/** The identity of the file; undefined if it does not exist, or is not a socket and so must not be removed. */
 function identityOf(path: string): string | undefined {
   const found = lstatSync(path, { bigint: true, throwIfNoEntry: false })
   return found?.isSocket() ? `${found.dev}:${found.ino}:${found.ctimeNs}` : undefined
 }
 
-/** Whether a process takes connections there. One that is too busy to answer in time is there, too. */
+/** Whether a process accepts connections there. A process that is too busy to answer in time counts as well. */
 async function isAnswered(path: string): Promise<boolean> {
   const socket = connect(path)
   try {

@@ -1,4 +1,4 @@
-// The directory of nodes whose table is in this process. No I/O: whoever joins is told by calls.
+// The directory of nodes with its table in this process. No I/O: members are told by calls.
 
 import type { Directory, DirectoryChange, DirectoryEvent, LaneKey, Listing } from './directory.ts'
 
@@ -12,7 +12,7 @@ export class DirectoryTable {
   readonly #nodeIds: readonly string[]
   readonly #members = new Map<string, Member>()
 
-  /** @param nodeIds every node that there is to be */
+  /** @param nodeIds every planned node */
   constructor(nodeIds: readonly string[]) {
     this.#nodeIds = nodeIds
   }

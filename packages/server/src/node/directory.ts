@@ -1,6 +1,6 @@
-// Which node holds which tunnel. A node is a relay process; each holds the tunnels of the agents that are connected to it
-// and tells the others, so that a request can reach a tunnel that ends elsewhere. Types only: directory-table.ts keeps it
-// in one process, workers/ between processes.
+// Which node holds which tunnel. A node is a relay process; each holds the tunnels of its connected agents and tells
+// the other nodes, so that a request can reach a tunnel at another node. Types only: directory-table.ts keeps it in one
+// process, workers/ between processes.
 
 import type { Offer } from '../tunnel/offer.ts'
 
@@ -11,13 +11,13 @@ export interface LaneKey {
   number: number
 }
 
-/** What the agent's own check says of its app. */
+/** The result of the agent's own check of its app. */
 export interface HealthReport {
   healthy: boolean
   detail: string
 }
 
-/** Everything that another node must know to send streams there. */
+/** Everything that another node needs to send streams there. */
 export interface Listing extends LaneKey {
   authtokenId: string
   instanceId: string
@@ -26,13 +26,13 @@ export interface Listing extends LaneKey {
   report?: HealthReport
 }
 
-/** What a node tells. Withdrawing or reporting what is not listed changes nothing. */
+/** A node's announcements. Withdrawing or reporting an unlisted tunnel changes nothing. */
 export type DirectoryChange =
   | { type: 'listed'; listing: Listing }
   | ({ type: 'withdrawn' } & LaneKey)
   | ({ type: 'reported'; report: HealthReport } & LaneKey)
 
-/** What a node hears of another one. Whoever has left has nothing listed any more. */
+/** News about another node. A node that has left has no listed tunnels any more. */
 export type DirectoryEvent = { nodeId: string } & (
   | DirectoryChange
   | { type: 'joined'; link: string }
@@ -44,8 +44,8 @@ export interface Directory {
   readonly nodeIds: readonly string[]
   /**
    * From now on the others can reach this node.
-   * @param link where it takes links: the path of a socket
-   * @param listener hears of the others, first of everything that is there already; never of this node
+   * @param link the path of the socket at which it takes links
+   * @param listener gets news about the other nodes, first about all existing tunnels; never about this node
    */
   join(link: string, listener: (event: DirectoryEvent) => void): void
   /** Only between join() and leave(). */

@@ -1,11 +1,10 @@
-// The first bytes of a stream from one node to another: which lane it is for. Behind it come the agent's reply and the
+// The first bytes of a stream from one node to another: which lane it is for. After it come the agent's reply and the
 // app's bytes, as on a stream of the lane itself. Pure: bytes in, values out.
 //
 //   version 1 · hop 1 · length 2 · tunnel number 4 · length of session id 1 · session id · visitor's address
-//
-// `hop` counts the nodes that a request has left behind it: always 1. A node that gets such a stream serves it from a
-// lane that ends there or refuses it; it never passes it on, so that two nodes that are wrong about each other cannot send
-// a request round and round.
+// `hop` counts the nodes that a request has passed: always 1. A node that gets such a stream serves it from a lane of
+// its own or refuses it; it never passes it on, so that two nodes with stale knowledge of each other cannot send a
+// request in circles.
 
 import { ProtocolError } from '@sallyport/protocol'
 
@@ -39,7 +38,7 @@ export function encodeHopHeader({ sessionId, number, visitor }: HopHeader): Buff
 /**
  * Decodes a header from the front of `bytes`.
  * @returns the header and its length, or undefined while more bytes are needed
- * @throws ProtocolError `mux_violation` where the bytes can never become a header, a second hop included
+ * @throws ProtocolError `mux_violation` if the bytes can never become a header, a second hop included
  */
 export function decodeHopHeader(bytes: Buffer): { header: HopHeader; length: number } | undefined {
   if (bytes.length < 4) return undefined

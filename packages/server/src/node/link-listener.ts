@@ -1,5 +1,5 @@
-// Takes the links of other nodes and serves their streams, from lanes that end here and from no others. Who dials must
-// say the secret first; the socket's folder is open to this user only, and the secret is the second lock.
+// Takes the links of other nodes and serves their streams, only from lanes that end here. A dialling node must send the
+// secret first; the socket's folder is open to this user only, and the secret is the second lock.
 
 import { timingSafeEqual } from 'node:crypto'
 import { createServer } from 'node:net'
@@ -20,7 +20,7 @@ const HEADER_DEADLINE_MS = 10_000 // it comes with the stream's first frame
 const REPLY_PATIENCE_MS = 2000
 
 export interface LinkListenerOptions extends LinkRoom {
-  /** The lane with this key, where it ends at this node. */
+  /** The lane with this key, if it ends at this node. */
   findLane: (key: LaneKey) => Lane | undefined
 }
 
@@ -40,14 +40,14 @@ export class LinkListener {
       this.#server.once('error', reject)
       this.#server.listen(path, () => {
         this.#server.off('error', reject)
-        // A connection that the system could not hand over; nobody else is hurt.
+        // The system could not hand a connection over; others are not affected.
         this.#server.on('error', (error) => this.#options.log.error({ err: error }, 'link listener failed'))
         resolve()
       })
     })
   }
 
-  /** What still runs is cut. */
+  /** Open streams are cut. */
   close(): void {
     this.#server.close()
     for (const socket of this.#sockets) socket.destroy()
@@ -113,7 +113,7 @@ export class LinkListener {
 
   #forward(stream: YamuxStream, key: LaneKey, visitor: string): void {
     const lane = this.#options.findLane(key)
-    // What it knew has changed meanwhile. It hears of that, too, and tries elsewhere: nothing was sent.
+    // The lane has gone meanwhile. The other node learns of that, too, and tries elsewhere: nothing was sent.
     if (!lane?.isOnline) return refuse(stream, 'the tunnel has left this node')
     let upstream: YamuxStream
     try {
@@ -127,7 +127,7 @@ export class LinkListener {
   }
 }
 
-/** The visitor's node can only see that the link is well; whether the agent is, must be found out here. */
+/** The visitor's node can see only the state of the link; the state of the agent must be found out here. */
 function watchForReply(stream: YamuxStream, upstream: YamuxStream, { session }: Lane): void {
   const timer = setInterval(() => {
     if (session.isSilent) stream.destroy()
@@ -137,7 +137,7 @@ function watchForReply(stream: YamuxStream, upstream: YamuxStream, { session }: 
   upstream.once('close', () => clearInterval(timer))
 }
 
-/** It says nothing of the app, so the tunnel is not put aside. */
+/** It says nothing about the app, so the tunnel is not put aside. */
 function refuse(stream: YamuxStream, reason: string): void {
   stream.end(encodeRefusal('tunnel_unknown', reason))
   stream.resume()

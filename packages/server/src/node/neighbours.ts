@@ -1,5 +1,5 @@
-// The other nodes: what ends here is told to them through the directory, what they tell becomes lanes here, and streams go
-// over one link to each. To everything that chooses, a tunnel is one tunnel, wherever its agent is connected.
+// The other nodes: they learn of this node's lanes through the directory, their lanes become lanes here, and streams go
+// over one link to each node. For every choice a tunnel is one tunnel, wherever its agent is connected.
 
 import type { BufferBudget } from '@sallyport/protocol'
 
@@ -15,12 +15,12 @@ import { LinkListener } from './link-listener.ts'
 import { NodeLink } from './node-link.ts'
 import { RemoteSession } from './remote-session.ts'
 
-/** Where a node meets the others. */
+/** How a node reaches the others. */
 export interface Meeting {
   directory: Directory
   /** The path of the socket at which this node takes links, in a folder that is open to this user only. */
   link: string
-  /** 32 bytes, known to every node and to nobody else. */
+  /** 32 bytes, known only to the nodes. */
   secret: Buffer
 }
 
@@ -41,11 +41,11 @@ export class Neighbours implements LocalLaneListener {
   readonly #options: NeighboursOptions
   readonly #listener: LinkListener
   readonly #neighbours = new Map<string, Neighbour>()
-  /** Those that end here. */
+  /** The lanes that end here. */
   readonly #lanes = new Map<string, Lane>()
   #pastHops = 0
 
-  /** @throws the system's error where the link's socket cannot be made */
+  /** @throws the system's error if the link's socket cannot be made */
   static async open(options: NeighboursOptions): Promise<Neighbours> {
     const neighbours = new Neighbours(options)
     await neighbours.#listener.listen(options.link)
@@ -67,7 +67,7 @@ export class Neighbours implements LocalLaneListener {
     return hops
   }
 
-  /** Leaves: what still runs between nodes is cut. */
+  /** Leaves: open streams between nodes are cut. */
   close(): void {
     this.#options.directory.leave()
     for (const nodeId of this.#neighbours.keys()) this.#forget(nodeId)
@@ -134,7 +134,7 @@ export class Neighbours implements LocalLaneListener {
     lane?.retire()
   }
 
-  /** An agent that is connected here as well says the same here, and sooner. */
+  /** If the agent is connected here as well, it says the same here, and sooner. */
   #report(lane: Lane | undefined, { healthy, detail }: HealthReport): void {
     if (lane && !lane.tunnel.isNear) lane.report(healthy, detail)
   }

@@ -1,4 +1,4 @@
-// This node's link to another one: dialled, kept, and dialled again while that node is there. Streams that it opens are
+// This node's link to another one: dialled, kept, and dialled again while that node exists. Streams that it opens are
 // served by the other node (link-listener.ts).
 //
 //   connecting ──▶ open ──lost──▶ waiting ──▶ connecting …      any ──close()──▶ closed
@@ -20,9 +20,9 @@ const STREAMS_MAX = 9_000 // a yamux session takes 10 000 of its peer
 const RETRY_FIRST_MS = 50
 const RETRY_LAST_MS = 5000
 
-/** What all links of a node have in common. */
+/** The parts that all links of a node have in common. */
 export interface LinkRoom {
-  /** 32 bytes that every node knows and nobody else. */
+  /** 32 bytes, known only to the nodes. */
   readonly secret: Buffer
   readonly limits: Limits
   readonly budget: BufferBudget
@@ -80,7 +80,7 @@ export class NodeLink {
     this.#open?.silence.probe()
   }
 
-  /** What still runs is cut. */
+  /** Open streams are cut. */
   close(): void {
     this.#isClosed = true
     clearTimeout(this.#timer)

@@ -20,13 +20,13 @@ export class RemoteSession implements LaneCarrier {
     this.#link = link
   }
 
-  /** The session itself is its own node's to judge: that node refuses what it cannot serve. */
+  /** Only its own node can judge the session: that node refuses a stream that it cannot serve. */
   get isResponsive(): boolean {
     return this.#link.isResponsive
   }
 
   get isGathering(): boolean {
-    return false // the way to the other node is shared by all of its agents
+    return false // all agents of the other node share the way there
   }
 
   get isSilent(): boolean {
@@ -41,6 +41,6 @@ export class RemoteSession implements LaneCarrier {
     this.#link.probe()
   }
 
-  /** Its own node's to find out, too. */
+  /** Only its own node can find out, too. */
   async confirm(): Promise<void> {}
 }

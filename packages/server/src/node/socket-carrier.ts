@@ -10,10 +10,10 @@ export class SocketCarrier implements Carrier {
   readonly #socket: Socket
   #error: Error | undefined
 
-  /** @param socket open, with nobody listening for its data; what has been unshifted comes first */
+  /** @param socket open, without a 'data' listener; unshifted bytes come first */
   constructor(socket: Socket) {
     this.#socket = socket
-    socket.setNoDelay(true) // over TCP: what leaves has been gathered already
+    socket.setNoDelay(true) // over TCP: messages have been gathered already
     socket.on('data', (chunk: Buffer) => this.onMessage(chunk))
     socket.on('error', (error) => (this.#error ??= error))
     socket.on('end', () => socket.end())

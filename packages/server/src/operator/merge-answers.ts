@@ -1,13 +1,12 @@
-// From what each process of a relay answers to one answer. Pure.
-//
-// A tunnel is known to every worker, and each knows what comes over it there: its counts are added up. The agents'
-// connections are known only to the worker where they end.
+// Merges the answers of a relay's processes into one. Pure.
+// Every worker knows every tunnel, and its own traffic over it: these counts are added up. Only the worker at which an
+// agent's connection ends knows that connection.
 
 import { agentKey } from './questions.ts'
 import type { Answers, ProcessStatus } from './questions.ts'
 import type { AgentResource, EdgeResource, HealthResource, Page, TunnelResource } from './resources.ts'
 
-/** What the processes know together; `agents` still by key. @param all at least one */
+/** The combined knowledge of the processes; `agents` still by key. @param all at least one */
 export function mergeStatus(all: readonly ProcessStatus[]): ProcessStatus {
   const most = (read: (status: ProcessStatus) => number): number => Math.max(0, ...all.map(read))
   const sum = (read: (status: ProcessStatus) => number): number => all.reduce((total, each) => total + read(each), 0)
@@ -26,18 +25,18 @@ export function mergeStatus(all: readonly ProcessStatus[]): ProcessStatus {
   }
 }
 
-/** @param limit as each process was told */
+/** @param limit the limit that each process got */
 export function mergeEdges(all: Answers['edges'][], limit: number): Page<EdgeResource> {
   // Every worker sees all tunnels; one that has just started may not yet.
   return mergePages(all, edgeKey, limit, (a, b) => (b.status.tunnels.online > a.status.tunnels.online ? b : a))
 }
 
-/** @param limit as each process was told */
+/** @param limit the limit that each process got */
 export function mergeTunnels(all: Answers['tunnels'][], limit: number): Page<TunnelResource> {
   return mergePages(all, tunnelKey, limit, mergeTunnel)
 }
 
-/** @param limit as each process was told */
+/** @param limit the limit that each process got */
 export function mergeAgents(all: Answers['agents'][], limit: number): Page<AgentResource> {
   return mergePages(all, agentKey, limit, (a, b) => ({
     ...a,
@@ -51,7 +50,7 @@ function mergeTunnel(a: TunnelResource, b: TunnelResource): TunnelResource {
   const last = [a, b].map((each) => each.last_request_at ?? '').toSorted()[1]
   return {
     ...a,
-    agent: a.agent.version === undefined ? b.agent : a.agent, // only who has a connection has heard its hello
+    agent: a.agent.version === undefined ? b.agent : a.agent, // only the worker with the connection has its hello
     online_since: earlier(a.online_since, b.online_since),
     in_flight: a.in_flight + b.in_flight,
     ...(last !== '' && last !== undefined && { last_request_at: last }),
@@ -71,7 +70,7 @@ function mergePages<T>(pages: T[][], keyOf: (row: T) => string, limit: number, m
     const known = byKey.get(keyOf(row))
     byKey.set(keyOf(row), known === undefined ? row : merge(known, row))
   }
-  // A full page may leave out what comes behind its last key, and so never what comes before the `limit`th of all.
+  // A full page may omit rows after its last key, but never rows before the `limit`th of all.
   const isMore = byKey.size > limit || pages.some(({ length }) => length >= limit)
   const sorted = [...byKey].toSorted(([a], [b]) => (a < b ? -1 : 1)).slice(0, limit)
   const last = sorted.at(-1)?.[0]
@@ -81,7 +80,7 @@ function mergePages<T>(pages: T[][], keyOf: (row: T) => string, limit: number, m
 const edgeKey = ({ id }: EdgeResource): string => id
 const tunnelKey = ({ id }: TunnelResource): string => id
 
-/** Times as JSON has them are in order as texts. */
+/** Times in JSON are ordered as texts. */
 function earlier(a: string, b: string): string {
   return a < b ? a : b
 }

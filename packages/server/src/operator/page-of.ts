@@ -1,11 +1,11 @@
-// One page out of many rows, without sorting them all: thousands of agents may be connected, and visitors wait meanwhile.
-// Pure.
+// Takes one page out of many rows without sorting them all: thousands of agents may be connected, and visitors wait
+// meanwhile. Pure.
 
 import type { PageWish } from './questions.ts'
 
 /**
- * The rows of the first `limit` keys behind `after`, in the order of the keys; those of one key together.
- * One pass over `rows`, in any order.
+ * The rows of the first `limit` keys after `after`, in the order of the keys; rows of one key stay together. One pass
+ * over `rows`, which may have any order.
  */
 export function pageOf<T>(rows: Iterable<T>, keyOf: (row: T) => string, { after, limit }: PageWish): T[][] {
   const keys: string[] = []
@@ -27,7 +27,7 @@ export function pageOf<T>(rows: Iterable<T>, keyOf: (row: T) => string, { after,
   return page
 }
 
-/** Where a key is, or would be, in a sorted list. */
+/** The index at which a key is, or would be, in a sorted list. */
 function placeOf(key: string, sorted: readonly string[]): number {
   let [low, high] = [0, sorted.length]
   while (low < high) {

@@ -1,5 +1,5 @@
-// What one relay process tells the operator of its edges, tunnels and agents: read from the rooms when somebody asks, so
-// that it costs nothing before. No HTTP, no I/O.
+// The operator's view of one relay process: its edges, tunnels and agents, read from the rooms on request, so that it
+// costs nothing otherwise. No HTTP, no I/O.
 
 import type { ConfiguredEdges } from '../edge/configured-edges.ts'
 import type { Endpoints } from '../edge/endpoints.ts'
@@ -20,7 +20,7 @@ export interface ProcessViewInit {
   configured: ConfiguredEdges
   endpoints: Endpoints
   visitorSessions: () => number
-  /** A sentence where the store cannot be used. */
+  /** A sentence if the store cannot be used. */
   storeProblem: () => string | undefined
 }
 

@@ -1,9 +1,9 @@
-// What one relay process is asked on behalf of the operator, and what it answers. With workers both travel as JSON between
-// processes of this program.
+// The questions to one relay process on behalf of the operator, and its answers. With workers both travel as JSON
+// between processes of this program.
 
 import type { AgentResource, EdgeResource, TunnelResource } from './resources.ts'
 
-/** The rows whose keys come behind `after`, in order. */
+/** The rows whose keys come after `after`, in order. */
 export interface PageWish {
   after: string
   limit: number
@@ -12,7 +12,7 @@ export interface PageWish {
 export type Question =
   | { of: 'status' }
   | ({ of: 'edges' } & PageWish)
-  /** @property edge only those that it leads to: its id, or a host of it */
+  /** @property edge only the tunnels of this edge: its id, or one of its hosts */
   | ({ of: 'tunnels'; edge?: string } & PageWish)
   | ({ of: 'agents' } & PageWish)
 
@@ -26,13 +26,13 @@ export interface Answers {
 
 export type Answer = Answers[Question['of']]
 
-/** What one process knows of the whole. */
+/** The state of the relay as one process knows it. */
 export interface ProcessStatus {
-  /** A sentence where something is wrong with the store. */
+  /** A sentence if the store has a problem. */
   store_problem?: string
   edges: { total: number; without_tunnel: number }
   tunnels: { online: number; unhealthy: number; in_flight: number }
-  /** The keys of the agents that are connected here: one with a connection to each worker counts once. */
+  /** The keys of the agents that are connected here: an agent with a connection to each worker counts once. */
   agents: string[]
   connections: number
   visitor_sessions: number

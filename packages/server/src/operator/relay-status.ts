@@ -1,20 +1,20 @@
-// The status of a relay: what its main process knows of itself, and what its processes know together. Pure.
+// The status of a relay: of its main process, and of all its processes together. Pure.
 
 import { RELAY_VERSION } from '../version.ts'
 import { mergeStatus } from './merge-answers.ts'
 import type { ProcessStatus } from './questions.ts'
 import type { RelayStatus, WorkerResource } from './resources.ts'
 
-/** What the process knows that answers to the operator. */
+/** The knowledge of the process that answers the operator. */
 export interface RelayFacts {
   startedAt: number
   isDraining: boolean
-  /** Why it takes no visitors, or cannot keep anything. */
+  /** Why it takes no visitors, or cannot save anything. */
   problem: string | undefined
   publicUrl: URL
   listeners: RelayStatus['listeners']
   storePath: string
-  /** None where it serves by itself. */
+  /** None if it serves by itself. */
   workers?: WorkerResource[]
 }
 

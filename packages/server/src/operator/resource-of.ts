@@ -1,4 +1,4 @@
-// From what the rooms hold to what an operator is shown. The clock is read, nothing else.
+// Turns objects of the rooms into resources for the operator. Reads the clock, nothing else.
 
 import type { KnownEdge, TunnelsOfEdge } from '../edge/known-edge.ts'
 import type { LaneCarrier, Tunnel } from '../tunnel/tunnel.ts'
@@ -33,7 +33,7 @@ export function edgeResource({ id, hosts, endpoints, authtokenId, groups }: Know
   }
 }
 
-/** @param room where it is looked at: the process, and who knows its edges */
+/** @param room the process, and its table of edges */
 export function tunnelResource(
   tunnel: Tunnel,
   { node, edgesOf }: { node: string; edgesOf: (tunnel: Tunnel) => KnownEdge[] },
@@ -63,7 +63,7 @@ export function tunnelResource(
 
 /** @param sessions of one agent, at least one */
 export function agentResource(sessions: readonly TunnelSession[], node: string): AgentResource {
-  const [{ authtokenId, instanceId = '' }] = sessions as [TunnelSession] // as the parameter says
+  const [{ authtokenId, instanceId = '' }] = sessions as [TunnelSession] // at least one, as the parameter says
   const tunnels = new Set(sessions.flatMap((session) => Array.from(session.tunnels, ({ id }) => id)))
   return {
     instance_id: instanceId,
@@ -87,7 +87,7 @@ function countTunnels(groups: readonly TunnelsOfEdge[]): TunnelCount {
   return { online: tunnels.size, unhealthy }
 }
 
-/** They are the same on all connections of an agent. */
+/** The same on all connections of an agent. */
 function wordsOf(sessions: readonly LaneCarrier[]): AgentWords {
   const agent = sessions.find(({ origin }) => origin)?.origin?.agent
   if (!agent) return {}
@@ -95,7 +95,7 @@ function wordsOf(sessions: readonly LaneCarrier[]): AgentWords {
   return { version, os, ...(machine !== undefined && { machine }) }
 }
 
-/** Those that end at this node; the others are told by theirs. */
+/** The connections that end at this node; other nodes report theirs. */
 function connectionsOf(sessions: readonly LaneCarrier[], node: string): ConnectionResource[] {
   return sessions.flatMap(({ id, origin }) => {
     if (!origin) return []
@@ -105,7 +105,7 @@ function connectionsOf(sessions: readonly LaneCarrier[], node: string): Connecti
   })
 }
 
-/** @param monotonic milliseconds; NaN where it has not been */
+/** @param monotonic milliseconds; NaN if it has not happened */
 function timeOf(monotonic: number): string | undefined {
   return Number.isNaN(monotonic) ? undefined : iso(Date.now() - (performance.now() - monotonic))
 }

@@ -1,22 +1,22 @@
-// What an operator is shown of a relay: the shapes of its answers as JSON. Fields may be added, nothing else. Times are
-// RFC 3339 in UTC; what is absent is unknown, or has its default. Nothing secret is in any of it. Types only.
+// The resources of a relay for its operator: the shapes of its answers as JSON. Fields may be added, nothing else.
+// Times are RFC 3339 in UTC; an absent field is unknown, or has its default. They hold no secrets. Types only.
 
 /** The relay as a whole, over all of its processes. */
 export interface RelayStatus {
   version: string
-  /** Of the process that answers: the supervisor, where there are workers. */
+  /** Of the process that answers: the supervisor, if there are workers. */
   pid: number
   started_at: string
   state: 'serving' | 'draining'
-  /** Sentences about what is wrong; empty where all is well. */
+  /** A sentence for each problem; empty without problems. */
   problems: string[]
   public_url: string
   /** `host:port` of each listener. */
   listeners: { http?: string; https?: string; admin?: string }
   store: { path: string; healthy: boolean }
-  /** Absent where one process does everything. */
+  /** Absent if one process does everything. */
   workers?: WorkerResource[]
-  /** `without_tunnel`: those that lead to tunnels, of which none is online. */
+  /** `without_tunnel`: edges that lead to tunnels, of which none is online. */
   edges: { total: number; without_tunnel: number }
   tunnels: { online: number; unhealthy: number; in_flight: number }
   agents: { total: number; connections: number }
@@ -37,11 +37,11 @@ export interface EdgeResource {
   source: { kind: 'file' } | { kind: 'agent'; authtoken_id: string }
   endpoints: string[]
   status: { state: 'online' | 'no_tunnel' | 'app_unhealthy'; tunnels: TunnelCount }
-  /** What its routes lead to, where that is chosen by labels. */
+  /** The selectors of its routes, for backends chosen by labels. */
   backends: { labels: Record<string, string>; tunnels: TunnelCount }[]
 }
 
-/** `online` includes those whose app is unhealthy. */
+/** `online` includes tunnels whose app is unhealthy. */
 export interface TunnelCount {
   online: number
   unhealthy: number
@@ -51,7 +51,7 @@ export interface TunnelCount {
 export interface TunnelResource {
   id: string
   labels: Record<string, string>
-  /** The address that it has brought along; absent where labels lead to it. */
+  /** The address of its own endpoint; absent if labels lead to it. */
   url?: string
   forwards_to: string
   metadata?: string
@@ -70,9 +70,9 @@ export interface TunnelResource {
 }
 
 export interface HealthResource {
-  /** `unreachable`: the app has taken no connection. `unhealthy`: the agent's own check says so. */
+  /** `unreachable`: the app takes no connection. `unhealthy`: the agent's own check says so. */
   state: 'healthy' | 'unhealthy' | 'unreachable'
-  /** In the agent's words; empty where it is healthy. */
+  /** In the agent's words; empty if it is healthy. */
   detail: string
   since: string
 }
@@ -87,7 +87,7 @@ export interface AgentResource extends AgentWords {
   connections: ConnectionResource[]
 }
 
-/** What an agent says of itself; nobody has checked it. */
+/** The agent's own statements, unchecked. */
 export interface AgentWords {
   version?: string
   os?: string
@@ -96,7 +96,7 @@ export interface AgentWords {
 
 export interface ConnectionResource {
   id: string
-  /** The relay process where it ends. */
+  /** The relay process at which it ends. */
   node: string
   address: string
   connected_at: string
@@ -106,8 +106,8 @@ export interface ConnectionResource {
 /** One page of a list. */
 export interface Page<T> {
   items: T[]
-  /** Where the next page begins; absent on the last one. */
+  /** The start of the next page; absent on the last one. */
   next?: string
-  /** How many workers did not answer in time: what only they know is missing. */
+  /** How many workers did not answer in time: their own knowledge is missing. */
   silent_workers?: number
 }

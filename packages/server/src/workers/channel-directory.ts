@@ -1,4 +1,4 @@
-// The directory of nodes as a worker sees it: its table is with the supervisor, at the other end of the channel.
+// The directory of nodes as a worker sees it: the supervisor has its table, at the other end of the channel.
 
 import type { Directory, DirectoryChange, DirectoryEvent } from '../node/directory.ts'
 import type { FromWorker } from './messages.ts'
@@ -27,7 +27,7 @@ export class ChannelDirectory implements Directory {
     this.#send({ type: 'left' })
   }
 
-  /** What came over the channel. */
+  /** A message from the channel. */
   hear(event: DirectoryEvent): void {
     this.#listener?.(event)
   }

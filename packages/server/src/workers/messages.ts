@@ -1,4 +1,4 @@
-// What the supervisor and its workers say to each other, over the channel that node:child_process gives a child. Types
+// The messages between the supervisor and its workers, over the channel that node:child_process gives a child. Types
 // only: both ends are this program.
 
 import type { LogWish } from '../config/log-words.ts'
@@ -6,21 +6,21 @@ import type { ConfigProblem } from '../errors.ts'
 import type { DirectoryChange, DirectoryEvent } from '../node/directory.ts'
 import type { Answer, Question } from '../operator/questions.ts'
 
-/** All that a worker is told at its start. */
+/** Everything that a worker gets at its start. */
 export interface WorkerPlan {
   /** Counts from 1; for people. */
   number: number
   /** relay.yml as it was when the relay started, not expanded: a worker that starts later must not read another one. */
   config: { text: string; source: string }
-  /** What flags and environment say instead of `log` in it. */
+  /** The flags and environment that override `log` in it. */
   log: LogWish
-  /** Where the ports of the configuration are 0, what the system chose. */
+  /** The ports that the system chose, for ports of the configuration that are 0. */
   ports: { http?: number; https?: number }
   nodeId: string
   nodeIds: readonly string[]
   /** The path of the socket for links of other workers. */
   link: string
-  /** What they must know, in base64. */
+  /** The secret of the links, in base64. */
   secret: string
 }
 
@@ -44,7 +44,7 @@ export type FromWorker =
   | { type: 'attempted'; of: string; address: string }
   | { type: 'measured'; id: number; metrics: object }
   | { type: 'answered'; id: number; answer: Answer }
-  /** Why it can keep nothing in the store; without a reason it can again. */
+  /** Why it cannot save in the store; without a reason it can again. */
   | { type: 'store_loss'; reason?: string }
   /** It drains, and has no exchange under way any more. */
   | { type: 'finished' }

@@ -1,5 +1,5 @@
-// A relay of several processes. The supervisor serves nobody itself: it starts the workers, starts those again that end
-// unasked, keeps the directory of who holds which tunnel, answers to the operator for all of them, and stops them in order.
+// A relay of several processes. The supervisor serves no visitors: it starts the workers, restarts workers that end
+// unasked, keeps the directory of tunnels, answers the operator for all of them, and stops them in order.
 
 import { randomBytes, randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -24,18 +24,18 @@ import type { FromWorker, ToWorker, WorkerPlan } from './messages.ts'
 import { WorkerMetrics } from './worker-metrics.ts'
 import { WorkerProcess } from './worker-process.ts'
 
-/** For what a worker measures, or answers to the operator. */
+/** For a worker's metrics, and its answers to the operator. */
 const ANSWER_DEADLINE_MS = 2000
-/** Beyond the workers' own drain deadline, before they are killed. */
+/** After the workers' own drain deadline, before they are killed. */
 const CLOSE_GRACE_MS = 10_000
 
 export interface SupervisorOptions {
   workers: number
-  /** What the configuration was made of: each worker makes its own. */
+  /** The text of the configuration: each worker parses it itself. */
   source: WorkerPlan['config']
   log: Logger
   logWish: LogWish
-  /** Of the supervisor itself: each worker has its own. */
+  /** The supervisor's own log: each worker has its own. */
   logOutput: { readonly droppedLines: number }
 }
 
@@ -55,7 +55,7 @@ export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #seats: Seat[] = []
   readonly #secret = randomBytes(32).toString('base64')
-  /** Who waits for a word of a worker. */
+  /** Callbacks that wait for a message of a worker. */
   readonly #asking = new Map<number, (answer: object | undefined) => void>()
   readonly #admin: AdminListener
   readonly #startedAt = Date.now()
@@ -66,7 +66,7 @@ export class Supervisor {
   #notReady: string | undefined = 'starting'
   #closing: Promise<void> | undefined
 
-  /** Starts every worker. @throws ConfigError where an address, a certificate, the store or the key cannot be used */
+  /** Starts every worker. @throws ConfigError if an address, a certificate, the store or the key cannot be used */
   static async start(config: Config, options: SupervisorOptions): Promise<Supervisor> {
     const supervisor = new Supervisor(config, options)
     try {
@@ -115,7 +115,7 @@ export class Supervisor {
     await this.#end()
   }
 
-  /** For an end that waits for nothing. */
+  /** For an immediate end. */
   killWorkers(): void {
     for (const { process } of this.#seats) process.kill()
   }
@@ -145,7 +145,7 @@ export class Supervisor {
       const plan = { number: index + 1, nodeId, nodeIds, ports }
       this.#seats.push({ directory, process: this.#makeProcess(plan, directory, this.#folder) })
     }
-    // The first one makes what is missing: the key, the store. What is wrong is found once.
+    // The first one makes the key and the store if they are missing, and reports problems once.
     const [first, ...others] = this.#seats
     await first?.process.start()
     await Promise.all(others.map(({ process }) => process.start()))
@@ -171,7 +171,7 @@ export class Supervisor {
         ...plan,
         config: this.#options.source,
         log: this.#options.logWish,
-        link: join(folder, `${plan.number}-${++starts}.sock`), // what one that was killed has left is not in the way
+        link: join(folder, `${plan.number}-${++starts}.sock`), // not the path of a killed worker's file
         secret: this.#secret,
       }),
       onMessage: (message) => this.#receive(message, worker, directory),
@@ -203,11 +203,11 @@ export class Supervisor {
       case 'started':
       case 'refused':
       case 'store_loss':
-        return // its process deals with them
+        return // the worker's own process handles them
     }
   }
 
-  /** Exchanges of one worker may run over agents of another: nobody lets go of its agents before. */
+  /** Exchanges of one worker may use agents of another: no worker releases its agents before. */
   #tellWhenFinished(): void {
     if (!this.#closing || !this.#seats.every(({ process }) => process.isFinished)) return
     for (const { process } of this.#seats) process.send({ type: 'all_finished' })
@@ -224,7 +224,7 @@ export class Supervisor {
     return { answers: answers as Answers[Of][], silent } // a worker is this program, and answers what it was asked
   }
 
-  /** What each worker that serves says in time, and how many do not. */
+  /** The answers of serving workers that come in time, and the number of missing ones. */
   async #askAll(words: (id: number) => ToWorker): Promise<{ answers: object[]; silent: number }> {
     const asked = this.#serving.map(({ process }) => {
       const id = ++this.#asked
@@ -284,8 +284,8 @@ export class Supervisor {
 }
 
 /**
- * Sees that nobody else listens at an address, which the workers, sharing it, could not see.
- * @returns the port, chosen by the system where it was 0
+ * Checks that no other process listens at an address; the workers, which share it, could not notice.
+ * @returns the port, chosen by the system if it was 0
  */
 async function claimPort(path: string, address: ListenAddress): Promise<number> {
   const server = createServer()

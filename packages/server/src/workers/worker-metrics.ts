@@ -1,22 +1,22 @@
-// `/metrics` of a relay with several workers: theirs added up, and how the workers are.
+// `/metrics` of a relay with several workers: their metrics combined, and the state of the workers.
 
 import { AggregatorRegistry, Counter, Gauge, Registry } from 'prom-client'
 
 import { LOG_LINES_DROPPED } from '../admin/metrics.ts'
 
 export interface WorkerReadings {
-  /** What each worker that answers in time has measured. */
+  /** The metrics of each worker that answers in time. */
   measure: () => Promise<object[]>
   serving: () => number
   restarts: () => number
-  /** Of the supervisor's log. */
+  /** Dropped lines of the supervisor's log. */
   logLinesDropped: () => number
 }
 
 export class WorkerMetrics {
   readonly #measure: WorkerReadings['measure']
   readonly #own = new Registry()
-  /** What the workers have as well: one more of them. */
+  /** The metrics that the workers have as well, as of one more worker. */
   readonly #shared = new Registry()
 
   constructor({ measure, serving, restarts, logLinesDropped }: WorkerReadings) {

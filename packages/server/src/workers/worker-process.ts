@@ -1,4 +1,4 @@
-// One worker as the supervisor sees it: a child process, started again when it ends unasked, and its words.
+// One worker as the supervisor sees it: a child process, restarted when it ends unasked, and its messages.
 //
 //   starting ──started──▶ serving ──finished──▶ finished ──▶ gone
 //       └────────── ends unasked ──▶ waiting ──backoff──▶ starting
@@ -13,7 +13,7 @@ import type { FromWorker, ToWorker, WorkerPlan } from './messages.ts'
 
 const BACKOFF_FIRST_MS = 250
 const BACKOFF_LAST_MS = 30_000
-const STABLE_MS = 30_000 // one that has lasted so long starts again at once
+const STABLE_MS = 30_000 // a worker that has lasted so long is restarted at once
 
 type State = 'starting' | 'serving' | 'finished' | 'waiting' | 'gone'
 
@@ -36,9 +36,9 @@ export interface WorkerProcessOptions {
 
 export class WorkerProcess {
   readonly number: number
-  /** How often it has been started again. */
+  /** How often it has been restarted. */
   restarts = 0
-  /** Why it can keep nothing in the store. */
+  /** Why it cannot save in the store. */
   storeLoss: string | undefined
   readonly #options: WorkerProcessOptions
   #child: ChildProcess | undefined
@@ -73,7 +73,7 @@ export class WorkerProcess {
     return this.#state === 'finished' || this.#state === 'gone' || this.#state === 'waiting'
   }
 
-  /** Starts it for the first time. @throws ConfigError with what it says, where it cannot serve */
+  /** Starts it for the first time. @throws ConfigError with its reason if it cannot serve */
   start(): Promise<void> {
     const started = Promise.withResolvers<void>()
     this.#run(started)
@@ -81,10 +81,10 @@ export class WorkerProcess {
   }
 
   send(message: ToWorker): void {
-    this.#child?.send(message, () => {}) // one that has ended says so by itself
+    this.#child?.send(message, () => {}) // a worker that has ended reports it by itself
   }
 
-  /** Drains it, if it is there. `onEnd` and `gone` follow. */
+  /** Drains it, if it runs. `onEnd` and `gone` follow. */
   drain(): void {
     this.#isStopping = true
     clearTimeout(this.#timer)
@@ -134,7 +134,7 @@ export class WorkerProcess {
       this.storeLoss = undefined
       started?.reject(new Error(`worker ${this.number} ended while it started (${signal ?? code})`))
       if (this.#isStopping) return this.#leave()
-      if (started && this.#state === 'starting') return this.#leave() // whoever waits for it gives up
+      if (started && this.#state === 'starting') return this.#leave() // those who wait for it give up
       if (performance.now() - since > STABLE_MS) this.#backoffMs = BACKOFF_FIRST_MS
       log.error({ worker: this.number, code, signal, restartInMs: this.#backoffMs }, 'worker ended')
       this.#state = 'waiting'

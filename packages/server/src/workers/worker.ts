@@ -1,5 +1,5 @@
-// One of several processes that serve a relay's ports. It does what it is told over the channel: signals reach every
-// process of a terminal or a service at once, and the supervisor is the one that knows the order.
+// One of several processes that serve a relay's ports. It obeys only the channel: signals reach every process of a
+// terminal or a service at once, but only the supervisor knows the order.
 //
 //   waiting ──start──▶ serving ──drain, or the supervisor is gone──▶ draining ──all_finished──▶ exit
 
@@ -16,9 +16,9 @@ import type { Relay } from '../relay.ts'
 import { ChannelDirectory } from './channel-directory.ts'
 import type { FromWorker, ToWorker, WorkerPlan } from './messages.ts'
 
-const LAST_LINES_MS = 1000 // for the reader of the log, when all else is over
+const LAST_LINES_MS = 1000 // for the reader of the log, after everything else
 
-/** @param leaveUncaught takes back what the process does with uncaught exceptions until it has a log */
+/** @param leaveUncaught removes the process's own handling of uncaught exceptions, which it has until it has a log */
 export async function runWorker(leaveUncaught: () => void): Promise<void> {
   for (const signal of [...STOP_SIGNALS, 'SIGHUP']) process.on(signal, ignore)
   const started = Promise.withResolvers<WorkerPlan>()
@@ -31,7 +31,7 @@ export async function runWorker(leaveUncaught: () => void): Promise<void> {
     await serve(plan, leaveUncaught)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    // The one who started it tells the operator; this process ends when the channel does.
+    // Its supervisor tells the operator; this process ends when the channel does.
     send({ type: 'refused', problems: error.problems })
   }
 }
@@ -61,12 +61,12 @@ async function serve(plan: WorkerPlan, leaveUncaught: () => void): Promise<void>
       tellStoreLoss: (reason) => send({ type: 'store_loss', ...(reason !== undefined && { reason }) }),
       othersFinished: () => {
         send({ type: 'finished' })
-        if (!process.connected) allFinished.resolve() // nobody is there to tell
+        if (!process.connected) allFinished.resolve() // the supervisor is gone
         return allFinished.promise
       },
     },
   })
-  /** Nobody says it before they have heard that there is a relay. */
+  /** The supervisor sends this only after it has heard that the relay runs. */
   const tell = (work: (relay: Relay) => void | Promise<void>): void => void starting.then(work, ignore)
   process.on('message', (message: ToWorker) => {
     switch (message.type) {
@@ -122,7 +122,7 @@ function onPorts(config: Config, ports: WorkerPlan['ports']): Config {
   return { ...config, listen }
 }
 
-/** A supervisor that is gone hears nothing, and needs nothing. */
+/** A supervisor that is gone gets no messages, and needs none. */
 function send(message: FromWorker): void {
   process.send?.(message, undefined, undefined, ignore)
 }
