@@ -1,4 +1,4 @@
-// Who is calling: whoever the connection is from, unless that is a proxy that the operator trusts.
+// The visitor's address: the connection's, unless that is from a proxy that the operator trusts.
 // Pure: no I/O, no clock.
 
 import { BlockList, isIP, isIPv4 } from 'node:net'
