@@ -5,7 +5,7 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 
 import { configSchema } from '../packages/server/src/config/schema.ts'
-import { edgeSchemaOf, type EdgeSchema } from '../packages/server/src/model/edge-schema.ts'
+import { edgeSchemaOf, type EdgeSchema } from '../packages/server/src/model/schema/edge-schema.ts'
 import { PHASES, type KindTable, type Phase } from '../packages/server/src/policy/kind.ts'
 
 // The server's own zod: this folder has none.

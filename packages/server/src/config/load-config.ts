@@ -10,7 +10,7 @@ import type { Config, StoreLocation } from './config.ts'
 import { expandEnv } from '@sallyport/protocol/expand-env'
 import { parseConfig } from './parse-config.ts'
 import { configSchema } from './schema.ts'
-import { parseWithSchema } from '../model/schema-problems.ts'
+import { parseWithSchema } from '../model/schema/schema-problems.ts'
 import { storeLocation } from './store-location.ts'
 import { YamlFile } from '@sallyport/protocol/yaml-file'
 

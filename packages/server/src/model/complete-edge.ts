@@ -16,8 +16,8 @@ import type {
   RouteMatch,
   WeightedBackendConfig,
 } from './edge-config.ts'
-import type { ReadBackend, ReadEdge, ReadPolicy } from './edge-schema.ts'
-import type { PagesConfig } from './pages-schema.ts'
+import type { ReadBackend, ReadEdge, ReadPolicy } from './schema/edge-schema.ts'
+import type { PagesConfig } from './schema/pages-schema.ts'
 
 export function completePages({ logo_file, ...pages }: PagesConfig, folder: string): PagesConfig {
   return { ...pages, ...(logo_file !== undefined && { logo_file: resolve(folder, logo_file) }) }

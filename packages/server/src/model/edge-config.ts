@@ -6,8 +6,8 @@ import type { z } from 'zod'
 
 import type { ConfigOf, Phase } from '../policy/kind.ts'
 import type { KINDS } from '../policy/kinds.ts'
-import type { balanceSchema, fixedResponseSchema, stickySchema } from './backend-schema.ts'
-import type { PageDetails, PagesConfig } from './pages-schema.ts'
+import type { balanceSchema, fixedResponseSchema, stickySchema } from './schema/backend-schema.ts'
+import type { PageDetails, PagesConfig } from './schema/pages-schema.ts'
 
 export interface EdgeConfig {
   id: string

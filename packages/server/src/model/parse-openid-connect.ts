@@ -5,7 +5,7 @@ import { completeSignIn } from '../policy/openid-connect/complete-sign-in.ts'
 import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
 import { openidConnectSchema } from '../policy/openid-connect/openid-connect-schema.ts'
-import { parseWithSchema } from './schema-problems.ts'
+import { parseWithSchema } from './schema/schema-problems.ts'
 
 /** @param written by key, as in relay.yml; what is undefined is not there */
 export function parseOpenidConnect(

@@ -2,7 +2,7 @@
 
 import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
 import type { EdgeConfig } from './edge-config.ts'
-import { stepsOfEdges } from './steps-of.ts'
+import { stepsOfEdges } from './steps-of-edges.ts'
 
 export interface NamedSignIn {
   edgeId: string

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 
 import { escapeHtml } from '@sallyport/protocol'
 
-import type { PageDetails, PagesConfig } from '../model/pages-schema.ts'
+import type { PageDetails, PagesConfig } from '../model/schema/pages-schema.ts'
 import { readableAccent } from './accent.ts'
 import { STYLE } from './style.ts'
 

@@ -7,7 +7,7 @@ import { createSecureContext, getCACertificates } from 'node:tls'
 import type { SecureContext } from 'node:tls'
 
 import type { EdgeConfig } from '../../model/edge-config.ts'
-import { stepsOfEdges } from '../../model/steps-of.ts'
+import { stepsOfEdges } from '../../model/steps-of-edges.ts'
 import { whyUnreadable } from '../../config/why-unreadable.ts'
 import { ConfigError, type ConfigProblem } from '../../errors.ts'
 import type { Logger } from '../../log.ts'

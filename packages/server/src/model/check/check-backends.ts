@@ -1,7 +1,7 @@
 // What the values of a backend must agree on, and the backends of an edge among each other. Pure: no I/O, no clock.
 
 import type { ConfigPath, FoundProblem } from '@sallyport/protocol/found-problem'
-import type { ReadBackend, ReadEdge } from './edge-schema.ts'
+import type { ReadBackend, ReadEdge } from '../schema/edge-schema.ts'
 
 export function* backendProblems(edge: ReadEdge, path: ConfigPath): Iterable<FoundProblem> {
   const cookies = new Map<string, string>()

@@ -2,14 +2,14 @@
 
 import { z } from 'zod'
 
-import type { KindTable } from '../policy/kind.ts'
-import { hostPatternProblem } from '../values/host-pattern.ts'
-import { routePathProblem } from '../values/route-path-problem.ts'
-import { upgradeProblem } from '../values/upgrade-problem.ts'
+import type { KindTable } from '../../policy/kind.ts'
+import { hostPatternProblem } from '../../values/host-pattern.ts'
+import { routePathProblem } from '../../values/route-path-problem.ts'
+import { upgradeProblem } from '../../values/upgrade-problem.ts'
 import { backendSchema } from './backend-schema.ts'
 import { pageDetailsSchema, pagesSchema } from './pages-schema.ts'
 import { policySchemaOf } from './policy-schema.ts'
-import { filledList, origin, reporting, text } from '../values/value-schemas.ts'
+import { filledList, origin, reporting, text } from '../../values/value-schemas.ts'
 
 const upgrades = filledList(
   text().toLowerCase().superRefine(reporting(upgradeProblem)),

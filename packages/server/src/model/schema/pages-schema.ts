@@ -2,8 +2,8 @@
 
 import { z } from 'zod'
 
-import { contactProblem } from '../values/contact-problem.ts'
-import { edgeProblem, reporting, text } from '../values/value-schemas.ts'
+import { contactProblem } from '../../values/contact-problem.ts'
+import { edgeProblem, reporting, text } from '../../values/value-schemas.ts'
 
 const TITLE_MAX_CHARS = 60 // one line on a wide screen, two on a phone
 const CONTACT_MAX_CHARS = 200

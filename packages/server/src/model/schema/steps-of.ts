@@ -1,10 +1,8 @@
 // Every action of a policy, those inside of others included. Pure: no I/O, no clock.
 
-import { PHASES, kindOf } from '../policy/kind.ts'
-import type { Kind, KindTable, Phase, Step } from '../policy/kind.ts'
-import { KINDS } from '../policy/kinds.ts'
+import { PHASES, kindOf } from '../../policy/kind.ts'
+import type { Kind, KindTable, Phase, Step } from '../../policy/kind.ts'
 import type { ConfigPath } from '@sallyport/protocol/found-problem'
-import type { EdgeConfig } from './edge-config.ts'
 
 /** A policy as it is written, read or complete: its form is always this. */
 export type PolicyForm = { readonly [P in Phase]?: readonly { readonly actions: readonly Step[] }[] | undefined }
@@ -31,17 +29,5 @@ function* stepsIn(steps: readonly Step[], path: ConfigPath, kinds: KindTable): G
     const place = [...path, index]
     yield { type, config, kind, path: place }
     yield* stepsIn(kind.inside?.(config) ?? [], [...place, 'config', 'actions'], kinds)
-  }
-}
-
-/** Those of complete edges, in their order. */
-export function* stepsOfEdges(
-  edges: readonly EdgeConfig[],
-  kinds: KindTable = KINDS,
-): Generator<StepInPlace & { edgeId: string }> {
-  for (const { id: edgeId, routes } of edges) {
-    for (const { policy } of routes) {
-      for (const step of stepsOf(policy, kinds)) yield { ...step, edgeId }
-    }
   }
 }

@@ -2,8 +2,8 @@
 
 import { z } from 'zod'
 
-import type { Alternatives, Kind, KindTable, Phase, Step } from '../policy/kind.ts'
-import { filledList, text } from '../values/value-schemas.ts'
+import type { Alternatives, Kind, KindTable, Phase, Step } from '../../policy/kind.ts'
+import { filledList, text } from '../../values/value-schemas.ts'
 import { stepNotes } from './schema-problems.ts'
 
 /** @param kinds the actions that it may be made of */

@@ -3,7 +3,7 @@
 import { labelProblem } from '@sallyport/protocol'
 import { z } from 'zod'
 
-import { duration, headerValues, text, wholeNumber } from '../values/value-schemas.ts'
+import { duration, headerValues, text, wholeNumber } from '../../values/value-schemas.ts'
 
 export const balanceSchema = z.enum(['least_in_flight', 'round_robin', 'random'])
 

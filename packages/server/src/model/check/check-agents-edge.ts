@@ -1,12 +1,12 @@
 // What an edge asks for that is not an agent's to ask: an action or a key that its kind does not list for agents, and what
 // its kind finds beyond that. What is new in a policy is not an agent's until its kind says so. Pure: no I/O, no clock.
 
-import type { AgentLimits, KindTable } from '../policy/kind.ts'
+import type { AgentLimits, KindTable } from '../../policy/kind.ts'
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
 import { policiesOf } from './check-policies.ts'
-import type { ReadEdge } from './edge-schema.ts'
-import { stepsOf } from './steps-of.ts'
-import type { StepInPlace } from './steps-of.ts'
+import type { ReadEdge } from '../schema/edge-schema.ts'
+import { stepsOf } from '../schema/steps-of.ts'
+import type { StepInPlace } from '../schema/steps-of.ts'
 
 const OPERATORS_ONLY = 'is possible only in the configuration of the relay'
 

@@ -1,12 +1,12 @@
 // What the values of an edge must agree on, and edges among each other. Each value alone has been checked by edge-schema.ts.
 // Takes what could be read, so that these problems are reported together with the others. Pure: no I/O, no clock.
 
-import type { KindTable } from '../policy/kind.ts'
+import type { KindTable } from '../../policy/kind.ts'
 import type { ConfigPath, FoundProblem } from '@sallyport/protocol/found-problem'
-import { hostMatches } from '../values/host-pattern.ts'
+import { hostMatches } from '../../values/host-pattern.ts'
 import { backendProblems } from './check-backends.ts'
 import { policyChecker } from './check-policies.ts'
-import type { ReadEdge } from './edge-schema.ts'
+import type { ReadEdge } from '../schema/edge-schema.ts'
 
 export interface EdgesToCheck {
   kinds: KindTable

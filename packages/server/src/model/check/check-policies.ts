@@ -1,10 +1,10 @@
 // What the actions of edges must agree on with their edge and with each other, as their kinds say. Pure: no I/O, no clock.
 
-import type { CheckPlace, Kind, KindTable } from '../policy/kind.ts'
+import type { CheckPlace, Kind, KindTable } from '../../policy/kind.ts'
 import type { ConfigPath, FoundProblem } from '@sallyport/protocol/found-problem'
-import { isLoopbackHost } from '../values/host-pattern.ts'
-import type { ReadEdge, ReadPolicy } from './edge-schema.ts'
-import { stepsOf } from './steps-of.ts'
+import { isLoopbackHost } from '../../values/host-pattern.ts'
+import type { ReadEdge, ReadPolicy } from '../schema/edge-schema.ts'
+import { stepsOf } from '../schema/steps-of.ts'
 
 /** What the actions of a kind have remembered, by name. */
 type Memories = Map<Kind, Map<string, unknown>>

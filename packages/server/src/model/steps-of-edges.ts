@@ -1,0 +1,18 @@
+// Every action of complete edges, in their order, those inside of others included. Pure: no I/O, no clock.
+
+import type { KindTable } from '../policy/kind.ts'
+import { KINDS } from '../policy/kinds.ts'
+import type { EdgeConfig } from './edge-config.ts'
+import { stepsOf } from './schema/steps-of.ts'
+import type { StepInPlace } from './schema/steps-of.ts'
+
+export function* stepsOfEdges(
+  edges: readonly EdgeConfig[],
+  kinds: KindTable = KINDS,
+): Generator<StepInPlace & { edgeId: string }> {
+  for (const { id: edgeId, routes } of edges) {
+    for (const { policy } of routes) {
+      for (const step of stepsOf(policy, kinds)) yield { ...step, edgeId }
+    }
+  }
+}
