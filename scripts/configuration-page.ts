@@ -6,7 +6,7 @@ import { join } from 'node:path'
 
 import { configSchema } from '../packages/server/src/config/schema.ts'
 import { edgeSchemaOf, type EdgeSchema } from '../packages/server/src/model/schema/edge-schema.ts'
-import { PHASES, type KindTable, type Phase } from '../packages/server/src/policy/kind.ts'
+import { PHASES, type Kind, type KindTable, type Phase } from '../packages/server/src/policy/kind.ts'
 
 // The server's own zod: this folder has none.
 const { z } = createRequire(join(import.meta.dirname, '../packages/server/package.json'))(
@@ -101,7 +101,7 @@ const BACKENDS = `A backend is exactly one of \`labels\`, \`fixed_response\`, \`
 backends, not the other way round. [Load balancing](load-balancing.md) tells when to use what.`
 
 const POLICIES = `A rule is a list of actions; rules and actions run in the order of the file. All of them hold: an address rule and a sign-in
-on one route mean both.`
+on one route mean both. The [policy of an agent](agent-http.md#a-policy-in-a-file) has the same form, with fewer actions.`
 
 const TYPES: Record<string, string> = {
   string: 'text',
@@ -125,10 +125,12 @@ export function configurationPage(kinds: KindTable): string {
     `## Routes: \`edges[].routes[]\`\n\n${ROUTES}\n\n${table(route, { shallow: ['backend', 'policy'] })}`,
     `## Backends: \`edges[].routes[].backend\`\n\n${BACKENDS}\n\n${table(inside(route, 'backend'), { shallow: ['backend', 'failover'] })}`,
     `## Policies: \`edges[].routes[].policy\`\n\n${POLICIES}\n\n${table(policy, { shallow: ['actions'] })}`,
-    ...Object.entries(kinds).map(([type, { documentation, phases }]) => {
+    ...Object.entries(kinds).map(([type, kind]) => {
       const action = actions.get(type)
       if (!action) throw new Error(`the schema has no ${type}; it has no phase`)
-      return `### \`${type}\`\n\n${documentation} ${placesOf(phases)}${keysOf(inside(action, 'config'))}`
+      const config = inside(action, 'config')
+      const sentences = [kind.documentation, placesOf(kind.phases), agentsPartOf(kind.agentMayWrite, config)]
+      return `### \`${type}\`\n\n${sentences.join(' ')}${keysOf(config)}`
     }),
     `## Limits: \`limits\`\n\n${root.properties?.['limits']?.description ?? ''}\n\n${table(inside(root, 'limits'), {})}`,
     `## Timeouts: \`timeouts\`\n\n${root.properties?.['timeouts']?.description ?? ''}\n\n${table(inside(root, 'timeouts'), {})}`,
@@ -150,6 +152,16 @@ function shapeOf(schema: typeof configSchema | EdgeSchema): Shape {
 function placesOf(phases: readonly Phase[]): string {
   if (phases.length === PHASES.length) return 'For requests and responses.'
   return phases.includes('on_http_request') ? 'For requests only.' : 'For responses only.'
+}
+
+/** How much of an action may be in the policy of an agent. */
+function agentsPartOf(agentMayWrite: Kind['agentMayWrite'], config: Shape): string {
+  if (agentMayWrite === 'nothing') return 'An agent may not write it.'
+  const closed = Object.keys(config.properties ?? {}).filter((key) => !agentMayWrite.includes(key))
+  if (closed.length === 0) return 'An agent may write it.'
+  const keys = closed.map((key) => `\`${key}\``)
+  const last = keys.pop()
+  return `An agent may write it, but not ${keys.length > 0 ? `${keys.join(', ')} and ${last}` : last}.`
 }
 
 /** The table of an action; nothing for one that has no keys. */

@@ -207,7 +207,11 @@ describe('an action that is added to the tables (the house, 2)', () => {
 
   it('is documented', () => {
     const page = configurationPage(kinds)
-    assert.match(page, /^### `visiting-hours`\n\nLets visitors pass at certain hours\. For requests only\.$/m)
+    const sentences = /^### `visiting-hours`\n\n(.+)$/m.exec(page)?.[1]
+    assert.equal(
+      sentences,
+      'Lets visitors pass at certain hours. For requests only. An agent may write it, but not `holidays_file`.',
+    )
     assert.match(page, /^\| `config\.from` \| number \| \*\*required\*\* \| The first hour, in UTC\. \|$/m)
     assert.doesNotMatch(configurationPage(KINDS), /visiting-hours/)
   })
