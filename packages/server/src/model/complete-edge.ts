@@ -4,16 +4,16 @@
 import { resolve } from 'node:path'
 
 import { kindOf } from '../policy/kind.ts'
-import type { KindTable, Step } from '../policy/kind.ts'
+import type { KindTable, Phase, Step } from '../policy/kind.ts'
 import type {
+  ActionIn,
   BackendConfig,
   EdgeConfig,
   PlainBackendConfig,
   PolicyConfig,
-  RequestAction,
-  ResponseAction,
   RouteConfig,
   RouteMatch,
+  RuleConfig,
   WeightedBackendConfig,
 } from './edge-config.ts'
 import type { ReadBackend, ReadEdge, ReadPolicy } from './schema/edge-schema.ts'
@@ -85,15 +85,19 @@ function matchOf({ exact_path, path_prefix }: { exact_path?: string; path_prefix
 
 function completePolicy(policy: ReadPolicy | undefined, complete: (step: Step) => Step): PolicyConfig {
   return {
-    on_http_request: (policy?.on_http_request ?? []).map(({ name, actions }) => ({
-      ...(name !== undefined && { name }),
-      actions: actions.map((action) => complete(action) as RequestAction), // its kind has made it, and may stand here
-    })),
-    on_http_response: (policy?.on_http_response ?? []).map(({ name, actions }) => ({
-      ...(name !== undefined && { name }),
-      actions: actions.map((action) => complete(action) as ResponseAction),
-    })),
+    on_http_request: completeRules(policy?.on_http_request, complete),
+    on_http_response: completeRules(policy?.on_http_response, complete),
   }
+}
+
+function completeRules<P extends Phase>(
+  rules: ReadPolicy[Phase] = [],
+  complete: (step: Step) => Step,
+): RuleConfig<P>[] {
+  return rules.map(({ name, actions }) => ({
+    ...(name !== undefined && { name }),
+    actions: actions.map((action) => complete(action) as ActionIn<P>), // the schema lets no other into this phase
+  }))
 }
 
 function stepCompleter({ kinds, identityJwt, folder }: EdgeSurroundings): (step: Step) => Step {

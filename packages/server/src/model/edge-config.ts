@@ -65,26 +65,16 @@ export type FixedResponseConfig = z.output<typeof fixedResponseSchema>
 /** `max_age` is milliseconds. */
 export type StickyConfig = z.output<typeof stickySchema>
 
-export interface PolicyConfig {
-  on_http_request: readonly RequestRule[]
-  on_http_response: readonly ResponseRule[]
-}
+/** The rules of each phase, in the order of the file. */
+export type PolicyConfig = { readonly [P in Phase]: readonly RuleConfig<P>[] }
 
-export interface RequestRule {
+export interface RuleConfig<P extends Phase> {
   name?: string
-  actions: readonly RequestAction[]
+  actions: readonly ActionIn<P>[]
 }
 
-export interface ResponseRule {
-  name?: string
-  actions: readonly ResponseAction[]
-}
-
-export type RequestAction = ActionIn<'on_http_request'>
-export type ResponseAction = ActionIn<'on_http_response'>
-
-/** Of the table, the actions that may stand in a phase. */
-type ActionIn<P extends Phase> = {
+/** The actions of the table that a phase may have. */
+export type ActionIn<P extends Phase> = {
   [T in keyof Kinds]: P extends Kinds[T]['phases'][number] ? { type: T; config: ConfigOf<Kinds[T]> } : never
 }[keyof Kinds]
 

@@ -105,10 +105,14 @@ export interface AgentLimits {
 
 /** Nothing but its types: a kind that leaves something out does not compile. */
 export function defineKind<S extends z.ZodType, C, In extends Phase, A extends Admits>(
-  kind: KindOf<S, C, In, A>,
+  kind: KindOf<S, C, In, A> & Demands<C>,
 ): KindOf<S, C, In, A> {
   return kind
 }
+
+/** What a kind must have because of its configuration: an authority that nobody is told of is never loaded. */
+type Demands<C> = 'provider_ca_file' extends NamedKeyOf<C> ? { providers: unknown } : unknown
+type NamedKeyOf<C> = string extends keyof C ? never : keyof C // `config` without keys is a record of nothing
 
 /** Only what has its line in the table: `constructor` is no kind. */
 export function kindOf(kinds: KindTable, type: string): Kind | undefined {

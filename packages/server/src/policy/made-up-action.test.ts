@@ -95,6 +95,8 @@ defineKind(silentOnVisitors)
 defineKind(silentOnSecrets)
 // @ts-expect-error nor one without documentation
 defineKind(undocumented)
+// @ts-expect-error nor one that names an authority of providers, and not whom it asks
+defineKind({ ...whole, complete: () => ({ provider_ca_file: '/etc/ca.pem' }) })
 // @ts-expect-error nor one that lets agents write what is no key of it
 defineKind({ ...whole, agentMayWrite: ['fro'] })
 
