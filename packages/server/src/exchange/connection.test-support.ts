@@ -1,4 +1,4 @@
-// A connection for tests that make an exchange by hand.
+// A connection for tests that build an exchange by hand.
 
 import type { Connection } from './connection.ts'
 

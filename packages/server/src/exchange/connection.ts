@@ -1,22 +1,22 @@
-// The connection on which a visitor's request has come, as exchanges know it. The listener makes one for each socket, and every
-// exchange on it holds the same. Types only.
+// The connection of a visitor's request, as exchanges see it. The listener makes one for each socket, and every exchange on
+// that socket refers to it. Types only.
 
 import type { TLSSocket } from 'node:tls'
 
 export interface Connection {
-  /** The visitor's end, or that of a proxy: an IP address, IPv4 as such on a socket for both. */
+  /** The other end, a visitor or a proxy: an IP address. An IPv4 address is written as one, also on a dual-stack socket. */
   readonly clientIp: string
   readonly clientPort: number
-  /** Our end; empty and 0 once the connection is closed. */
+  /** Our end. Empty and 0 after the connection has closed. */
   readonly serverIp: string
   readonly serverPort: number
-  /** When it was taken, in milliseconds since 1970. */
+  /** When it was accepted, in milliseconds since 1970. */
   readonly startedAt: number
-  /** Whether the other end is a proxy that the operator trusts: what it writes into the heads of requests counts. */
+  /** Whether the other end is a proxy that the operator trusts: its forwarding headers count. */
   readonly isFromProxy: boolean
-  /** What was agreed on in the handshake; undefined where the relay speaks no TLS. */
+  /** The result of the handshake; undefined on cleartext. */
   readonly tls: TLSSocket | undefined
-  /** Bytes so far, within TLS where there is one. */
+  /** Bytes so far; on TLS, those inside it. */
   readonly bytesIn: number
   readonly bytesOut: number
 }

@@ -1,5 +1,5 @@
-// One visitor's connection: made at the door, once for each socket, and looked at by whoever serves requests on it. What a
-// socket itself says of its ends is not asked anywhere else: a proxy may know better.
+// One connection of a visitor, made by the door, once for each socket. Nobody else asks a socket for its ends: a proxy may know
+// better.
 
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
@@ -13,9 +13,9 @@ export class VisitorConnection implements Connection {
   readonly clientIp: string
   readonly isFromProxy: boolean
   readonly startedAt = Date.now()
-  /** What it counts for among all that are open. */
+  /** Its place among all open connections. */
   readonly place: Place
-  /** Set by the door when the handshake is over. */
+  /** Set by the door after the handshake. */
   tls: TLSSocket | undefined
   readonly #socket: Socket
 
@@ -46,7 +46,7 @@ export class VisitorConnection implements Connection {
     return (this.tls ?? this.#socket).bytesWritten
   }
 
-  /** Why it gets one answer and no more: there was no place for it but one on trial. */
+  /** The limit because of which it is on trial and gets only one answer; undefined if it has a full place. */
   get limit(): LimitName | undefined {
     return this.place.kind === 'trial' ? this.place.limit : undefined
   }

@@ -1,8 +1,8 @@
-// The door of a listener: the one place that a visitor's socket passes between the system and whoever speaks TLS or HTTP on it.
-// Here it becomes a connection, before anybody has read a byte: who is at its other end, and whether there is a place for it.
-// With TLS a visitor can be told why not by an answer only once the handshake is done: that is what a place on trial is for.
+// The door of a listener: the one place that every socket of a visitor passes before TLS or HTTP reads a byte of it. Here it
+// becomes a connection: who is at the other end, and whether there is a place for it. With TLS, a visitor can read an answer
+// only after the handshake: a place on trial lasts until then.
 //
-//   accepted ─▶ who is it? ─▶ a place? ─▶ its first bytes, where they are suspicious ─▶ node:tls ─▶ HTTP
+//   accepted ─▶ who is it? ─▶ a place? ─▶ (a look at its first bytes, if they are suspicious) ─▶ node:tls ─▶ HTTP
 //                                └─ none ─▶ turned away
 
 import type { Server as NetServer, Socket } from 'node:net'
@@ -35,7 +35,7 @@ export interface DoorOptions {
 export class Door {
   readonly #options: DoorOptions
   readonly #connections = new WeakMap<Duplex, VisitorConnection>()
-  /** With TLS: those whose handshake is not over, by their peer, since node:tls does not say whom a TLSSocket stands on. */
+  /** With TLS, connections by their peer: node:tls does not tell the socket below a TLSSocket. */
   readonly #handshaking = new Map<string, VisitorConnection>()
   readonly #turnAway: TurnAway
   readonly #proxyProtocol: ProxyProtocol
@@ -46,7 +46,7 @@ export class Door {
     this.#proxyProtocol = new ProxyProtocol(options.log)
   }
 
-  /** Stands in front of everybody who listens for connections at the moment. */
+  /** Puts the door in front of the server's present listeners. */
   guard(server: NetServer): void {
     takeOver(server, 'connection', (socket, handOn) => {
       try {
@@ -59,27 +59,27 @@ export class Door {
     this.#proxyProtocol.watch(server)
     takeOver(server, 'secureConnection', (socket, handOn) => {
       const connection = this.#handshaking.get(peerOf(socket))
-      if (!connection) return void socket.destroy() // it has left meanwhile, and the system does not know it any more
-      connection.tls = socket as TLSSocket // what this event gives
+      if (!connection) return void socket.destroy() // the peer has left, and the system has forgotten its address
+      connection.tls = socket as TLSSocket // this event passes one
       this.#connections.set(socket, connection)
       handOn(socket)
     })
   }
 
   /**
-   * Undefined for one whose handshake is not over.
-   * @param socket as it is handed out behind the door: with TLS, the TLSSocket
+   * @param socket as the listeners behind the door get it: with TLS, the TLSSocket
+   * @returns undefined before the end of its handshake
    */
   connectionOf(socket: Duplex): VisitorConnection | undefined {
     return this.#connections.get(socket)
   }
 
-  /** @param bytes with which a connection has begun, and which could not be read */
+  /** @param bytes the beginning of a connection, which the parser could not read */
   tellUnreadable(bytes: Buffer | undefined, connection: VisitorConnection): void {
     this.#proxyProtocol.tell(bytes, connection.clientIp)
   }
 
-  /** Ends what has not got through yet. */
+  /** Ends connections that are still in the door. */
   destroy(): void {
     this.#proxyProtocol.destroy()
   }
@@ -123,7 +123,7 @@ export class Door {
     }, TRIAL_MS)
   }
 
-  /** The border of what a connection brings before it is anybody's. */
+  /** The border around a connection that nobody serves yet. */
   #fault(thrown: unknown, socket: Socket): void {
     this.#options.onFault(thrown, 'visitor_connection')
     socket.destroy()

@@ -1,4 +1,4 @@
-// The exchanges that are under way on a listener, whatever version of HTTP they came in.
+// Counts the exchanges that a listener has under way, in either version of HTTP.
 
 export class ExchangeCount {
   #underWay = 0
@@ -12,7 +12,7 @@ export class ExchangeCount {
     if (--this.#underWay === 0) this.#onNone?.()
   }
 
-  /** Resolves as soon as none is under way. */
+  /** Resolves as soon as there is none. */
   async none(): Promise<void> {
     if (this.#underWay > 0) await new Promise<void>((resolve) => (this.#onNone = resolve))
   }

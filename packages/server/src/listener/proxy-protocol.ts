@@ -24,14 +24,14 @@ export class ProxyProtocol {
   }
 
   /**
-   * Whether the first bytes of the next connection should be looked at on their way to node:tls, which does not say what it
-   * could not read: something did not begin as TLS, and of such a proxy all connections begin alike.
+   * Whether the next connection should be passed to peek(): the one before did not begin as TLS, and node:tls does not say how
+   * it began. Behind a proxy with this protocol, all connections begin alike.
    */
   get isSuspicious(): boolean {
     return this.#isSuspicious
   }
 
-  /** Hears of what does not begin as TLS. */
+  /** Watches for connections that do not begin as TLS. */
   watch(server: NetServer): void {
     server.on('tlsClientError', ({ code }: NodeJS.ErrnoException) => {
       if (code !== 'ERR_SSL_WRONG_VERSION_NUMBER' || performance.now() < this.#quietUntil) return
@@ -48,7 +48,7 @@ export class ProxyProtocol {
     this.#log.warn({ clientIp }, 'a connection begins with PROXY, which is not understood: switch send-proxy off')
   }
 
-  /** Looks at the first bytes of one connection. None is lost: what has been read goes back in front of the rest. */
+  /** Looks at the first bytes of one connection, then hands it on. No byte is lost: they are put back. */
   peek(socket: Socket, clientIp: string, handOn: () => void): void {
     this.#isSuspicious = false
     const give = (): void => void socket.destroy()

@@ -1,5 +1,5 @@
-// Where visitors come in: a server with every limit set, the door in front of it, and behind it those who speak HTTP/1.1 and HTTP/2.
-// Which of them a connection gets is decided here, and how all of it ends.
+// Where visitors come in: a server with every limit set, the door in front of it, HTTP/1.1 and HTTP/2 behind it. Chooses the
+// version of each connection, and knows how a listener ends.
 
 import type { IncomingMessage, Server as HttpServer, ServerOptions } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
@@ -67,7 +67,7 @@ export class VisitorListener {
   readonly #server: VisitorServer
   readonly #door: Door
   readonly #http1: Http1Visitors
-  /** Undefined where visitors may not speak it. */
+  /** Undefined if visitors may not speak it. */
   readonly #http2: Http2Visitors | undefined
   /** Cleartext connections that have not shown yet which version they speak. */
   readonly #undecided = new Set<Socket>()
@@ -134,7 +134,7 @@ export class VisitorListener {
     this.#http2?.destroy()
   }
 
-  /** Ends the connections that nobody serves yet. */
+  /** Ends connections that nobody serves yet. */
   #endUnknown(): void {
     for (const socket of this.#undecided) socket.destroy()
     this.#door.destroy()

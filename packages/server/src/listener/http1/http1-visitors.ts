@@ -1,5 +1,5 @@
-// Visitors who speak HTTP/1.1, behind node:http: one exchange at a time per connection, and upgrades accepted only if they can be a
-// WebSocket, or a protocol that some route allows: which route it is, is known later.
+// Visitors who speak HTTP/1.1, behind node:http: one exchange at a time per connection. An upgrade is accepted only if it can be
+// a WebSocket or another protocol that some route allows; the route itself is known later.
 // It makes Exchange objects and hands them on; it decides nothing else.
 
 import type { IncomingMessage, Server as HttpServer } from 'node:http'
@@ -44,20 +44,20 @@ export interface Http1VisitorsOptions {
   isTrustedProxy: (address: string) => boolean
   /** Runs an exchange to its end; must not reject. */
   onExchange: (exchange: Exchange) => Promise<void>
-  /** Takes an upgrade that is meant for the agents' listener; as VisitorListenerOptions has it. */
+  /** Passes an upgrade to the agents' listener; see VisitorListenerOptions. */
   onAgent: (request: IncomingMessage, socket: Duplex, head: Buffer, address: string, isFull: boolean) => boolean
   /** Whether agents connect at this host. */
   isAgentHost: (host: string) => boolean
-  /** A request has come on this connection, whatever becomes of it. */
+  /** Called for every request that arrives, refused or not. */
   onAsked: (socket: Socket) => void
   onFault: OnFault
 }
 
-/** What is done on one connection. */
+/** The requests of one connection, which take turns. */
 interface Turns {
   readonly connection: VisitorConnection
   busy: boolean
-  /** The one that is being answered, or was last. */
+  /** The current request, or the last one. */
   request: IncomingMessage | undefined
   readonly waiting: Asked[]
 }
@@ -80,12 +80,12 @@ export class Http1Visitors {
     this.#options = options
   }
 
-  /** How many requests have come so far. */
+  /** How many requests have arrived so far. */
   get begun(): number {
     return this.#begun
   }
 
-  /** Serves what this server parses. */
+  /** Serves the requests that this server parses. */
   attach(server: HttpServer<typeof IncomingMessage, typeof Http1Response>): void {
     server.on('request', this.#onRequest)
     server.on('checkContinue', this.#onRequest)
@@ -97,17 +97,17 @@ export class Http1Visitors {
     server.on('clientError', (error, socket) => this.#within(socket, () => this.#onClientError(error, socket)))
   }
 
-  /** From now on every answer is the last on its connection. */
+  /** From now on, every answer is the last on its connection. */
   leave(): void {
     this.#isLeaving = true
   }
 
-  /** Resolves when all have had their last answer, or a moment later, which ends them. */
+  /** Resolves when every visitor has read the last answer; connections that take longer than a moment are cut. */
   lastWordsOver(): Promise<void> {
     return this.#lastWords.over()
   }
 
-  /** Ends what node:http does not know of. */
+  /** Ends upgraded connections; node:http ends the others. */
   destroy(): void {
     for (const socket of this.#upgraded) socket.destroy()
   }
@@ -254,7 +254,7 @@ export class Http1Visitors {
       Socket.prototype.destroySoon.call(socket) // not #end(): who breaks off in the midst of a request waits for nothing
       return
     }
-    const connection = this.#options.door.connectionOf(socket) // none before the handshake is over
+    const connection = this.#options.door.connectionOf(socket) // undefined during the handshake
     const isOverflow = OVERFLOWS.has(error.code ?? '')
     if (connection) {
       this.#options.door.tellUnreadable(error.rawPacket, connection)
@@ -297,7 +297,7 @@ export class Http1Visitors {
   }
 
   #connectionOf(socket: Duplex): VisitorConnection {
-    return this.#options.door.connectionOf(socket)! // whoever asks has come through it
+    return this.#options.door.connectionOf(socket)! // every socket that sends a request has passed it
   }
 
   /** The border of what a visitor's connection brings: where it throws, the connection ends, and nothing else. */

@@ -71,7 +71,7 @@ export interface Http2VisitorsOptions {
   onFault: OnFault
 }
 
-/** One visitor, and what is done on the connection. */
+/** One connection and its state. */
 interface Peer {
   readonly session: ServerHttp2Session
   readonly outlive: ReturnType<typeof outliveStreams>
