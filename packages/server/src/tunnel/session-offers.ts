@@ -1,0 +1,225 @@
+// What one session of an agent offers: a lane for each tunnel, under the agent's own number, and endpoints that wait for their
+// host. It decides who may offer what, and tells the agent; the connection is the session's.
+
+import { ProtocolError, printable } from '@sallyport/protocol'
+import type { Bind, BoundEdge, ControlMessage, Health, Labels } from '@sallyport/protocol'
+import type { Logger } from 'pino'
+
+import type { Limits } from '../config/config.ts'
+import type { OnFault } from '../exchange/border.ts'
+import type { LimitRefusals } from '../exchange/limit-refusals.ts'
+import { permitsLabels } from './acl.ts'
+import type { AgentProcesses, ProcessMember } from './agent-processes.ts'
+import type { Claimant, EndpointBinder, EndpointOpened, EndpointRefused } from './endpoint-binder.ts'
+import { isEndpointOffer, readOffer, type EndpointOffer, type Offer } from './offer.ts'
+import type { Registry } from './registry.ts'
+import type { Lane, OnHealth, Tunnel } from './tunnel.ts'
+
+/** What offers of all sessions share. */
+export interface OfferRoom {
+  readonly registry: Registry
+  readonly limits: Limits
+  readonly refusals: LimitRefusals
+  readonly log: Logger
+  readonly endpoints: EndpointBinder
+  readonly onHealth: OnHealth
+  /** Public URLs that lead to a tunnel with these labels, for people. */
+  endpointsFor(labels: Labels): readonly string[]
+  /** The edges that do, and who may visit there. */
+  boundEdgesFor(labels: Labels): readonly BoundEdge[]
+  readonly onFault: OnFault
+  /** Sessions that have said whose they are, until they close. */
+  readonly processes: AgentProcesses
+}
+
+/** What offers need of their session. */
+interface OfferingSession extends Claimant, ProcessMember {
+  /** The agent's address. */
+  readonly address: string
+  readonly log: Logger
+  tell(message: ControlMessage): void
+  end(error: ProtocolError): void
+}
+
+/** An offer of an endpoint, until its host is reserved. */
+interface Claim {
+  health?: Health
+}
+
+const REASON_MAX_CHARS = 1024 // of `refused`
+
+export class SessionOffers {
+  readonly #session: OfferingSession
+  readonly #room: OfferRoom
+  /** By the number that the agent gave the tunnel. */
+  readonly #lanes = new Map<number, Lane>()
+  /** Offers of endpoints that wait for their host, and what the agent has said of their apps meanwhile. */
+  #claims: Map<number, Claim> | undefined
+  #isLeaving = false
+
+  constructor(session: OfferingSession, room: OfferRoom) {
+    this.#session = session
+    this.#room = room
+  }
+
+  /** What it carries at the moment. */
+  get tunnels(): Tunnel[] {
+    return [...this.#lanes.values()].map(({ tunnel }) => tunnel)
+  }
+
+  /** Numbers that are in use, those of endpoints that wait included. */
+  get numbers(): number[] {
+    return [...this.#lanes.keys(), ...(this.#claims?.keys() ?? [])]
+  }
+
+  /** The agent offers a tunnel. It hears `bound` or `refused`, at once or when its host is reserved. */
+  bind(bind: Bind): void {
+    const offer = readOffer(bind)
+    if (offer instanceof ProtocolError) return this.#refuse(bind.tunnel_id, { ok: false, error: offer })
+    const problem = this.#problemOf(offer)
+    if (problem) return this.#refuse(offer.number, { ok: false, error: problem })
+    if (!isEndpointOffer(offer)) return this.#bindLabels(offer)
+    const claim: Claim = {}
+    ;(this.#claims ??= new Map()).set(offer.number, claim)
+    this.#bindEndpoint(offer, claim).catch((error: unknown) => {
+      this.#session.end(new ProtocolError('internal', 'the endpoint could not be made', { cause: error }))
+    })
+  }
+
+  /** The agent takes an offer back. It hears `unbound` when nothing of it is under way any more. */
+  unbind(number: number): void {
+    const lane = this.#lanes.get(number)
+    if (!lane) {
+      this.#claims?.delete(number)
+      this.#session.tell({ type: 'unbound', tunnel_id: number })
+      return
+    }
+    this.#session.log.info({ tunnelId: lane.tunnel.id }, 'tunnel leaving')
+    lane.retire(() => {
+      this.#lanes.delete(number)
+      this.#session.tell({ type: 'unbound', tunnel_id: number })
+    })
+  }
+
+  /** The agent's own check of its app. A tunnel that has been unbound meanwhile is not there any more. */
+  hear(message: Health): void {
+    const { tunnel_id, healthy, detail } = message
+    const claim = this.#claims?.get(tunnel_id)
+    if (claim) claim.health = message
+    this.#lanes.get(tunnel_id)?.report(healthy, detail)
+  }
+
+  /** Nothing of it gets new visitors; what is under way goes on. */
+  retire(): void {
+    this.#isLeaving = true
+    this.#claims = undefined
+    for (const lane of this.#lanes.values()) {
+      try {
+        lane.retire()
+      } catch (error) {
+        this.#room.onFault(error, 'tunnel_session') // the others leave all the same
+      }
+    }
+  }
+
+  /** The session is over. */
+  drop(): void {
+    this.retire()
+    this.#lanes.clear()
+  }
+
+  /** Why this agent may not offer it. */
+  #problemOf({ number, labels, endpoint }: Offer): ProtocolError | undefined {
+    if (this.#lanes.has(number) || this.#claims?.has(number)) {
+      return new ProtocolError('bind_invalid', 'this tunnel id is in use')
+    }
+    const limit = this.#room.limits.tunnels_per_agent
+    const numbers = this.#room.processes.tunnelNumbersOf(this.#session)
+    if (numbers.size >= limit && !numbers.has(number)) {
+      this.#room.refusals.count('tunnels_per_agent', this.#session.address)
+      return new ProtocolError('bind_invalid', `this agent already has ${limit} tunnels, which is the limit`)
+    }
+    if (endpoint || permitsLabels(this.#session.authtoken.acl, new Map(labels))) return undefined
+    return new ProtocolError('bind_not_permitted', `this authtoken does not permit the labels of this tunnel`)
+  }
+
+  #refuse(number: number, { error, problems }: EndpointRefused): void {
+    // Both may quote the agent.
+    const paths = problems?.map(({ path }) => printable(path.join('.')))
+    const reason = printable(error.message)
+    this.#session.log.warn({ tunnelNumber: number, code: error.code, reason, ...(paths && { paths }) }, 'bind refused')
+    this.#session.tell({
+      type: 'refused',
+      tunnel_id: number,
+      code: error.code,
+      reason: error.message.slice(0, REASON_MAX_CHARS),
+      retryable: error.retryable,
+      ...(problems && { problems: [...problems] }),
+    })
+  }
+
+  #bindLabels(offer: Offer): void {
+    const { lane, isNew } = this.#room.registry.join(offer, this.#session, this.#room.onHealth)
+    const { tunnel } = lane
+    const { labels, forwardsTo, metadata } = tunnel
+    this.#lanes.set(offer.number, lane)
+    const endpoints = this.#room.endpointsFor(labels)
+    this.#session.tell({
+      type: 'bound',
+      tunnel_id: offer.number,
+      endpoints: endpoints.slice(0, 256),
+      edges: [...this.#room.boundEdgesFor(labels)],
+    })
+    if (!isNew) return this.#session.log.info({ tunnelId: tunnel.id }, 'tunnel has a further connection')
+    if (endpoints.length === 0) {
+      this.#session.tell({
+        type: 'notice',
+        level: 'warn',
+        text: 'No edge of this relay leads to these labels yet, so no visitor will come this way. Check them for typing mistakes.',
+      })
+    }
+    this.#session.log.info(
+      { tunnelId: tunnel.id, labels: Object.fromEntries(labels), forwardsTo, metadata },
+      'tunnel online',
+    )
+  }
+
+  async #bindEndpoint(offer: EndpointOffer, claim: Claim): Promise<void> {
+    const { number } = offer
+    // It may be unbound meanwhile, or the session ends.
+    const isWanted = (): boolean => this.#claims?.get(number) === claim
+    const opened = await this.#room.endpoints.bind(offer, this.#session, { isWanted, onHealth: this.#room.onHealth })
+    if (!opened || !isWanted()) return opened?.ok ? opened.lane.retire() : undefined
+    this.#claims?.delete(number)
+    if (!opened.ok) return this.#refuse(number, opened)
+    const { lane, isNew, edgeId, visitors, url, redirectUri, checkSignIn } = opened
+    const { tunnel } = lane
+    this.#lanes.set(number, lane)
+    if (claim.health) this.hear(claim.health)
+    this.#session.tell({
+      type: 'bound',
+      tunnel_id: number,
+      endpoints: [url],
+      ...(redirectUri !== undefined && { redirect_uri: redirectUri }),
+      edges: [{ edge_id: edgeId, visitors: [...visitors] }],
+    })
+    if (!isNew) return this.#session.log.info({ tunnelId: tunnel.id }, 'tunnel has a further connection')
+    this.#session.log.info(
+      { tunnelId: tunnel.id, endpoint: url, edgeId, forwardsTo: tunnel.forwardsTo, metadata: tunnel.metadata },
+      'tunnel online',
+    )
+    if (checkSignIn) await this.#tellOfSignIn(number, lane, checkSignIn)
+  }
+
+  /** Visitors are served meanwhile: whoever has started the agent learns from it why they cannot sign in. */
+  async #tellOfSignIn(number: number, lane: Lane, check: NonNullable<EndpointOpened['checkSignIn']>): Promise<void> {
+    try {
+      const notice = await check()
+      if (notice && this.#lanes.get(number) === lane && !this.#isLeaving) {
+        this.#session.tell({ type: 'notice', ...notice })
+      }
+    } catch (error) {
+      this.#room.onFault(error, 'endpoint') // the endpoint stands all the same
+    }
+  }
+}
