@@ -8,7 +8,7 @@ import { Metrics } from './admin/metrics.ts'
 import { countAttemptsOver } from './build/count-attempts.ts'
 import { keep } from './build/keep.ts'
 import { lookOf } from './build/look-of.ts'
-import { openEndpoints } from './build/open-endpoints.ts'
+import { openAgentEdges } from './build/open-agent-edges.ts'
 import { openIdentityTokens } from './build/open-identity-tokens.ts'
 import { openSignIn } from './build/open-sign-in.ts'
 import { openTunnels } from './build/open-tunnels.ts'
@@ -20,7 +20,9 @@ import type { RelayAddresses, RelayOptions } from './build/relay-options.ts'
 import { listenForVisitors } from './build/visitor-listeners.ts'
 import type { Config } from './config/config.ts'
 import { IssuerReach } from './config/issuer-reach.ts'
+import { buildEdge, type EdgeRoom } from './edge/build-edge.ts'
 import { ConfiguredEdges } from './edge/configured-edges.ts'
+import { EdgeBook } from './edge/edge-book.ts'
 import { EdgeTable } from './edge/edge-table.ts'
 import { handle, type Gate } from './edge/handle.ts'
 import { serveIn } from './edge/serve.ts'
@@ -96,8 +98,6 @@ export async function startRelay(config: Config, options: RelayOptions): Promise
   const base = { config, store, keys, edges, log, onFault }
   const signIn = keep(rooms, await openSignIn({ ...base, identityTokens, authorities, countAttempts }))
   const issuers = new IssuerReach(config)
-  const policies = new AbortController()
-  rooms.defer(() => policies.abort())
   const partsOf = policyParts({
     config,
     signIn,
@@ -106,21 +106,24 @@ export async function startRelay(config: Config, options: RelayOptions): Promise
     authorities,
     issuers,
     countAttempts,
-    closing: policies.signal,
     log,
   })
-  const configured = new ConfiguredEdges({
-    edges,
+  const book = keep(rooms, new EdgeBook(edges))
+  const edgeRoom: EdgeRoom = {
     registry,
     publicUrl,
     stickyKey: keys.deriveKey('sticky cookie'),
+    partsOf,
+    lookOf: (edge) => (edge.pages || edge.page_details ? lookOf(config, edge, logos) : look),
+    retries: book.retries,
     log,
-    lookOf: (edge) => lookOf(config, edge, logos),
-  })
-  for (const edge of config.edges) configured.add(edge, partsOf(edge.id))
-  signIn.endStale(config.edges.map(({ id }) => id))
-  const agentEdges = { ...base, registry, authtokens, signIn, issuers, partsOf, refusals, look }
-  const endpoints = keep(rooms, await openEndpoints(agentEdges))
+  }
+  const configured = new ConfiguredEdges(book, (edge) => buildEdge(edge, edgeRoom))
+  configured.set(config.edges)
+  signIn.endStale((id) => book.hasConfigured(id))
+  const cookieDomains = (): ReadonlySet<string> => configured.cookieDomains
+  const ofAgents = { config, store, keys, book, edgeRoom, cookieDomains, authtokens, issuers, refusals, onFault }
+  const endpoints = keep(rooms, await openAgentEdges(ofAgents))
 
   // 3. Agents, then visitors: the first visitor may find a tunnel.
   store.serve()
@@ -132,7 +135,7 @@ export async function startRelay(config: Config, options: RelayOptions): Promise
     node,
     registry,
     authtokens,
-    configured,
+    book,
     endpoints,
     refusals,
     countAttempts,
@@ -144,7 +147,7 @@ export async function startRelay(config: Config, options: RelayOptions): Promise
   const share = shareFiles(files, limits)
   compareWithLimits(files, share, limits, log)
   const openFiles = keep(rooms, new OpenFilesWatch(files, log))
-  const read = { registry, refusals, agents, configured, endpoints, signIn, store, openFiles, neighbours, certificates }
+  const read = { registry, book, refusals, agents, signIn, store, openFiles, neighbours, certificates }
   const metrics = new Metrics(counts, readingsOf({ ...read, logOutput: options.logOutput }))
   const admin = worker ? undefined : await openAdmin(doors, { config, metrics, readiness, log })
   const serve = serveIn({
@@ -169,7 +172,7 @@ export async function startRelay(config: Config, options: RelayOptions): Promise
     serve,
     handle: (exchange) => handle(exchange, gate),
     agents,
-    isConfigured: (host) => endpoints.isConfigured(host),
+    isConfigured: (host) => book.isConfigured(host),
     places: new Places({ limits, files: share }),
     refusals,
     certificates,
@@ -183,8 +186,7 @@ export async function startRelay(config: Config, options: RelayOptions): Promise
     nodeId,
     registry,
     sessions: agents.sessions,
-    configured,
-    endpoints,
+    book,
     visitorSessions: () => signIn.sessionCount,
     storeProblem: () =>
       store.healthy ? undefined : (readiness.storeLoss ?? 'the store cannot be used; the log has the reason'),

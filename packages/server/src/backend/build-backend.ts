@@ -3,11 +3,13 @@
 import type { Labels } from '@sallyport/protocol'
 
 import type { BackendConfig, PlainBackendConfig, WeightedBackendConfig } from '../model/edge-config.ts'
-import type { Registry } from '../tunnel/registry.ts'
+import type { Saying } from '../texts/page-texts.ts'
+import type { Selection } from '../tunnel/registry.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
 import type { Backend } from './backend.ts'
 import { Failover } from './failover.ts'
 import { FixedResponse } from './fixed-response.ts'
+import type { RetryCounts } from './retry-budget.ts'
 import { RouteBackend } from './route-backend.ts'
 import { StickyCookie } from './sticky-cookie.ts'
 import { TunnelGroup } from './tunnel-group.ts'
@@ -15,22 +17,26 @@ import type { OnOutlier } from './tunnel-group.ts'
 import { Weighted } from './weighted.ts'
 
 export interface BackendParts {
-  registry: Registry
+  /** Takes the live list of the tunnels that labels mean; whoever owns the edge gives it back. */
+  select: (labels: Labels) => Selection
   edgeId: string
   /** Keys the values of sticky cookies. */
   stickyKey: Uint8Array
   onOutlier: OnOutlier
+  retries: RetryCounts
+  /** What the operator is told while no tunnel is online, if that does not follow from the labels. */
+  advice?: Saying | undefined
 }
 
 export function buildBackend(
   config: BackendConfig,
-  { registry, edgeId, stickyKey, onOutlier }: BackendParts,
+  { select, edgeId, stickyKey, onOutlier, retries, advice }: BackendParts,
 ): RouteBackend {
   const sticky =
     config.sticky &&
     new StickyCookie({ name: config.sticky.cookie, maxAgeMs: config.sticky.max_age, edgeId, key: stickyKey })
   const selectors: Labels[] = []
-  return new RouteBackend(backendOf(config), selectors, { sticky })
+  return new RouteBackend(backendOf(config), { selectors, advice, sticky, retries })
 
   function backendOf(each: BackendConfig): Backend {
     return 'failover' in each ? new Failover(each.failover.map(stepOf)) : stepOf(each)
@@ -46,6 +52,6 @@ export function buildBackend(
     const { labels, balance } = each
     selectors.push(labels)
     const pinFor = sticky && ((tunnel: Tunnel) => sticky.pinFor(tunnel))
-    return new TunnelGroup({ balance, selection: registry.select(labels), pinFor, onOutlier })
+    return new TunnelGroup({ balance, selection: select(labels), pinFor, onOutlier })
   }
 }

@@ -6,14 +6,22 @@ const SLICES = 10
 const SHARE = 0.2
 const FLOOR = 10 * SLICES
 
+/** For the metrics: what all budgets have said since the start. */
+export interface RetryCounts {
+  granted: number
+  refused: number
+}
+
 export class RetryBudget {
-  /** Since the start, for the metrics. */
-  granted = 0
-  refused = 0
+  readonly #counts: RetryCounts
   readonly #requests = new Float64Array(SLICES)
   readonly #retries = new Float64Array(SLICES)
   #slice = 0
   #sliceEndsAt = SLICE_MS
+
+  constructor(counts: RetryCounts) {
+    this.#counts = counts
+  }
 
   /** Counts a request. @param now monotonic milliseconds */
   count(now: number): void {
@@ -25,10 +33,10 @@ export class RetryBudget {
   take(now: number): boolean {
     if (now >= this.#sliceEndsAt) this.#turn(now)
     if (sum(this.#retries) >= FLOOR + SHARE * sum(this.#requests)) {
-      this.refused += 1
+      this.#counts.refused += 1
       return false
     }
-    this.granted += 1
+    this.#counts.granted += 1
     this.#retries[this.#slice]! += 1
     return true
   }

@@ -6,27 +6,32 @@ import type { Exchange } from '../exchange/exchange.ts'
 import type { Saying } from '../texts/page-texts.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
 import type { Backend, Destination } from './backend.ts'
-import { RetryBudget } from './retry-budget.ts'
+import { RetryBudget, type RetryCounts } from './retry-budget.ts'
 import type { StickyCookie } from './sticky-cookie.ts'
+
+export interface RouteBackendOptions {
+  selectors: readonly Labels[]
+  advice?: Saying | undefined
+  sticky?: StickyCookie | undefined
+  /** Where its retries are counted. */
+  retries: RetryCounts
+}
 
 export class RouteBackend {
   /** What its tunnel groups select by; empty where no label leads here. */
   readonly selectors: readonly Labels[]
   /** What the operator is told while no tunnel is online, where that does not follow from the labels. */
   readonly advice: Saying | undefined
-  readonly budget = new RetryBudget()
+  readonly budget: RetryBudget
   readonly #backend: Backend
   readonly #sticky: StickyCookie | undefined
 
-  constructor(
-    backend: Backend,
-    selectors: readonly Labels[],
-    { sticky, advice }: { sticky?: StickyCookie | undefined; advice?: Saying } = {},
-  ) {
+  constructor(backend: Backend, { selectors, advice, sticky, retries }: RouteBackendOptions) {
     this.#backend = backend
     this.selectors = selectors
     this.advice = advice
     this.#sticky = sticky
+    this.budget = new RetryBudget(retries)
   }
 
   /**

@@ -5,14 +5,14 @@ import { getHeapStatistics } from 'node:v8'
 import { BufferBudget } from '@sallyport/protocol'
 
 import type { Config } from '../config/config.ts'
-import type { ConfiguredEdges } from '../edge/configured-edges.ts'
-import type { Endpoints } from '../edge/endpoints.ts'
+import type { EdgeBook } from '../edge/edge-book.ts'
 import type { OnFault } from '../exchange/border.ts'
 import type { LimitRefusals } from '../exchange/limit-refusals.ts'
 import { AgentListener } from '../listener/agent-listener.ts'
 import type { Logger } from '../log.ts'
 import type { Neighbours } from '../node/neighbours.ts'
 import type { Authtokens } from '../tunnel/authtokens.ts'
+import type { EndpointBinder } from '../tunnel/endpoint-binder.ts'
 import type { Registry } from '../tunnel/registry.ts'
 import { RELAY_VERSION } from '../version.ts'
 import type { CountAttempts } from './count-attempts.ts'
@@ -26,8 +26,8 @@ export interface TunnelsRoom {
   readonly node: NodeOptions | undefined
   readonly registry: Registry
   readonly authtokens: Authtokens
-  readonly configured: ConfiguredEdges
-  readonly endpoints: Endpoints
+  readonly book: EdgeBook
+  readonly endpoints: EndpointBinder
   readonly refusals: LimitRefusals
   readonly countAttempts: CountAttempts
   readonly log: Logger
@@ -41,7 +41,7 @@ export interface OpenTunnels {
 }
 
 export async function openTunnels(rooms: AsyncDisposableStack, room: TunnelsRoom): Promise<OpenTunnels> {
-  const { config, nodeId, node, registry, authtokens, configured, endpoints, refusals, log, onFault } = room
+  const { config, nodeId, node, registry, authtokens, book, endpoints, refusals, log, onFault } = room
   const { limits, timeouts } = config
   const budget = BufferBudget.ofHeap(
     getHeapStatistics().heap_size_limit,
@@ -66,8 +66,8 @@ export async function openTunnels(rooms: AsyncDisposableStack, room: TunnelsRoom
       timeouts,
       log,
       budget,
-      endpointsFor: (labels) => configured.urlsFor(labels),
-      boundEdgesFor: (labels) => configured.boundEdgesFor(labels),
+      endpointsFor: (labels) => book.urlsFor(labels),
+      boundEdgesFor: (labels) => book.boundEdgesFor(labels),
       onFault,
     },
   })

@@ -2,6 +2,7 @@
 
 import type { Config } from '../config/config.ts'
 import type { IssuerReach } from '../config/issuer-reach.ts'
+import type { PartsOf } from '../edge/build-edge.ts'
 import type { IdentityTokens } from '../identity/identity-tokens.ts'
 import type { Logger } from '../log.ts'
 import type { ProviderAuthorities } from '../oidc/provider/provider-authorities.ts'
@@ -9,15 +10,8 @@ import { providerFetch, type ProviderFetch } from '../oidc/provider/provider-fet
 import type { SignIn } from '../oidc/sign-in.ts'
 import { PasswordQueue } from '../policy/basic-auth/password-queue.ts'
 import { PasswordTries } from '../policy/basic-auth/password-tries.ts'
-import type { PolicyParts } from '../policy/builder.ts'
 import type { ServiceTokens } from '../policy/service-token/service-tokens.ts'
 import type { CountAttempts } from './count-attempts.ts'
-
-/**
- * What the policies of an edge work with.
- * @param authtokenId of the agent that brought the edge; undefined where the operator wrote it
- */
-export type PartsOf = (edgeId: string, authtokenId?: string) => PolicyParts
 
 export interface PolicyPartsRoom {
   readonly config: Config
@@ -28,13 +22,11 @@ export interface PolicyPartsRoom {
   /** Where the providers may be that agents name. */
   readonly issuers: IssuerReach
   readonly countAttempts: CountAttempts
-  /** Ends what actions do by themselves. */
-  readonly closing: AbortSignal
   readonly log: Logger
 }
 
 export function policyParts(room: PolicyPartsRoom): PartsOf {
-  const { signIn, identityTokens, serviceTokens, authorities, issuers, closing, log } = room
+  const { signIn, identityTokens, serviceTokens, authorities, issuers, log } = room
   const { identity_jwt, limits, timeouts } = room.config
   const clock = Date.now
   const perUser = limits.failed_passwords_per_user_per_minute
@@ -47,19 +39,25 @@ export function policyParts(room: PolicyPartsRoom): PartsOf {
   const fetchFrom = (home: string, caFile?: string): ProviderFetch =>
     providerFetch(timeouts.provider_seconds * 1000, home, undefined, authorities.of(caFile))
   return (edgeId, authtokenId) => {
+    const signIns = signIn.signInsFor(edgeId, authtokenId === undefined ? undefined : issuers)
+    const ends: (() => void)[] = []
     return {
       edgeId,
       clock,
       identify: identityTokens.identifier(edgeId, identity_jwt),
       fetchFrom,
       log,
-      closing,
+      onClose: (end) => void ends.push(end),
       tenant: authtokenId ?? edgeId,
       passwordTries,
       passwordQueue,
       serviceTokens,
-      signIn,
-      issuers: authtokenId === undefined ? undefined : issuers,
+      signIns,
+      open: () => signIns.publish(),
+      close: () => {
+        for (const end of ends.splice(0)) end()
+        signIns.close()
+      },
     }
   }
 }

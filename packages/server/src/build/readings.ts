@@ -1,8 +1,7 @@
 // What the metrics read of the rooms when somebody asks.
 
 import type { Readings } from '../admin/metrics.ts'
-import type { ConfiguredEdges } from '../edge/configured-edges.ts'
-import type { Endpoints } from '../edge/endpoints.ts'
+import type { EdgeBook } from '../edge/edge-book.ts'
 import type { LimitRefusals } from '../exchange/limit-refusals.ts'
 import type { AgentListener } from '../listener/agent-listener.ts'
 import type { OpenFilesWatch } from '../listener/open-files.ts'
@@ -15,11 +14,10 @@ import type { Tunnel } from '../tunnel/tunnel.ts'
 
 export interface ReadRooms {
   readonly registry: Registry
+  readonly book: EdgeBook
   readonly refusals: LimitRefusals
   readonly logOutput: { readonly droppedLines: number } | undefined
   readonly agents: AgentListener
-  readonly configured: ConfiguredEdges
-  readonly endpoints: Endpoints
   readonly signIn: SignIn
   readonly store: Store
   readonly openFiles: OpenFilesWatch
@@ -29,21 +27,15 @@ export interface ReadRooms {
 }
 
 export function readingsOf(rooms: ReadRooms): Readings {
-  const { registry, refusals, logOutput, agents, configured, endpoints, signIn, store } = rooms
+  const { registry, book, refusals, logOutput, agents, signIn, store } = rooms
   const tunnels = (): Tunnel[] => [...registry.tunnels.values()]
   return {
     tunnelSessions: () => agents.sessions.size,
     tunnels: () => registry.tunnels.size,
     tunnelsAside: () => tunnels().filter(({ health }) => health.isAside).length,
     tunnelsUnhealthy: () => tunnels().filter(({ health }) => !health.isReportedHealthy).length,
-    tunnelsFailing: () => {
-      const now = performance.now()
-      return configured.failingAt(now) + endpoints.failingAt(now)
-    },
-    retries: () => {
-      const [ours, theirs] = [configured.retries, endpoints.retries]
-      return { granted: ours.granted + theirs.granted, refused: ours.refused + theirs.refused }
-    },
+    tunnelsFailing: () => book.failingAt(performance.now()),
+    retries: () => book.retries,
     visitorSessions: () => signIn.sessionCount,
     storeHealthy: () => store.healthy,
     limitRefusals: () => refusals.totals(),

@@ -1,25 +1,21 @@
-// Host → edge. Exact hosts first, then the closest wildcard. Hosts arrive in normal form from admission. Those of
-// relay.yml stay; those that agents bring (endpoints.ts) come and go.
+// Host → edge. Exact hosts first, then the closest wildcard. Hosts arrive in normal form from admission. Who gets a host
+// decides the book (edge-book.ts).
 
 import { RelayError } from '../errors.ts'
 import type { Edge } from './edge.ts'
 
 export class EdgeTable {
   readonly #exact = new Map<string, Edge>()
-  /** Keyed by what stands behind `*.`. */
+  /** Keyed by what follows `*.`. */
   readonly #wildcards = new Map<string, Edge>()
 
-  /** An edge that is there for one of the hosts gives way. */
-  add(edge: Edge, hosts: readonly string[]): void {
-    for (const host of hosts) {
-      if (host.startsWith('*.')) this.#wildcards.set(host.slice(2), edge)
-      else this.#exact.set(host, edge)
-    }
-  }
-
-  /** Takes an exact host out again, unless another edge has it by now. */
-  remove(edge: Edge, host: string): void {
-    if (this.#exact.get(host) === edge) this.#exact.delete(host)
+  /** @param edge undefined if nobody has the host any more */
+  set(host: string, edge: Edge | undefined): void {
+    const isWildcard = host.startsWith('*.')
+    const edges = isWildcard ? this.#wildcards : this.#exact
+    const key = isWildcard ? host.slice(2) : host
+    if (edge) edges.set(key, edge)
+    else edges.delete(key)
   }
 
   /** @throws RelayError `edge_not_found` */

@@ -10,14 +10,14 @@ import type { Route } from './route.ts'
 
 function edgeOf(...matches: RouteMatch[]): { edge: Edge; choose: (path: string) => string } {
   // Routes are only told apart here; their policies and backends do not run.
-  const routes = matches.map((match) => ({ match }) as Route)
-  const edge = new Edge('edg_test', routes, (host) => `https://${host}`)
+  const routes = matches.map((config) => ({ config }) as Route)
+  const edge = new Edge({ id: 'edg_test', hosts: [], routes, originOf: (host) => `https://${host}` })
   return {
     edge,
     choose: (path) => {
       try {
-        const { match } = edge.routeFor(path)
-        return match.exact_path ?? `${match.path_prefix}*`
+        const { config } = edge.routeFor(path)
+        return config.exact_path ?? `${config.path_prefix}*`
       } catch (error) {
         assert.ok(error instanceof RelayError)
         return error.code
@@ -179,9 +179,9 @@ describe('EdgeTable', () => {
   const exact = edgeOf({ path_prefix: '/' }).edge
   const wildcard = edgeOf({ path_prefix: '/' }).edge
   const deeper = edgeOf({ path_prefix: '/' }).edge
-  table.add(exact, ['docs.example.com'])
-  table.add(wildcard, ['*.example.com'])
-  table.add(deeper, ['*.apps.example.com'])
+  table.set('docs.example.com', exact)
+  table.set('*.example.com', wildcard)
+  table.set('*.apps.example.com', deeper)
 
   it('prefers the exact host, then the closest wildcard', () => {
     assert.equal(table.at('docs.example.com'), exact)

@@ -1,14 +1,45 @@
 // One edge: its origin and its routes. Chooses the route for a path, or refuses where two readers could disagree.
-// Pure once built: no I/O, no clock.
+// It is made whole (build-edge.ts) and never changes: another configuration is another edge. No I/O, no clock.
+//
+//   built ──open()──▶ open ──close()──▶ closed
+//
+// What is under way on an edge that is closed finishes there: close() gives back only what nobody needs for that.
 
 import { RelayError } from '../errors.ts'
 import { PLAIN_LOOK, type Look } from '../pages/look.ts'
+import type { KnownEdge, TunnelsOfEdge } from './known-edge.ts'
 import { readPath } from './read-path.ts'
 import type { PathReading } from './read-path.ts'
 import type { Route } from './route.ts'
 
-export class Edge {
+export interface EdgeInit {
+  id: string
+  hosts: readonly string[]
+  routes: readonly Route[]
+  /** The origin that visitors of a host see, e.g. `https://docs.example.com`. */
+  originOf: (host: string) => string
+  look?: Look
+  /** Of the agent that has brought it. */
+  authtokenId?: string | undefined
+  groups?: readonly TunnelsOfEdge[]
+  life?: EdgeLife
+}
+
+/** What an edge has elsewhere, and for how long. */
+export interface EdgeLife {
+  /** Makes its sign-ins known, in place of those of the edge with the same id. Never throws. */
+  open(): void
+  /** Gives back what was taken to build it. Can be called twice; never throws. */
+  close(): void
+}
+
+export class Edge implements KnownEdge {
   readonly id: string
+  readonly hosts: readonly string[]
+  readonly authtokenId: string | undefined
+  readonly groups: readonly TunnelsOfEdge[]
+  /** In the order of the configuration. */
+  readonly routes: readonly Route[]
   /** Of the pages that the relay shows in its place. */
   readonly look: Look
   readonly #originOf: (host: string) => string
@@ -17,19 +48,43 @@ export class Edge {
   readonly #prefixes: Route[]
   /** Whether it depends on the path what a visitor gets to. */
   readonly #looksAtPath: boolean
+  readonly #life: EdgeLife | undefined
 
-  /** @param originOf the origin that visitors of a host see, e.g. `https://docs.example.com` */
-  constructor(id: string, routes: readonly Route[], originOf: (host: string) => string, look = PLAIN_LOOK) {
+  constructor({ id, hosts, routes, originOf, look = PLAIN_LOOK, authtokenId, groups = [], life }: EdgeInit) {
     this.id = id
+    this.hosts = hosts
+    this.authtokenId = authtokenId
+    this.groups = groups
     this.look = look
     this.#originOf = originOf
+    this.routes = routes
+    this.#life = life
     for (const route of routes) {
-      if (route.match.exact_path !== undefined) this.#exact.set(route.match.exact_path, route)
+      if (route.config.exact_path !== undefined) this.#exact.set(route.config.exact_path, route)
     }
     this.#prefixes = routes
-      .filter((route) => route.match.path_prefix !== undefined)
-      .toSorted((a, b) => (b.match.path_prefix?.length ?? 0) - (a.match.path_prefix?.length ?? 0))
-    this.#looksAtPath = routes.some(({ match }) => match.path_prefix !== '/')
+      .filter((route) => route.config.path_prefix !== undefined)
+      .toSorted((a, b) => (b.config.path_prefix?.length ?? 0) - (a.config.path_prefix?.length ?? 0))
+    this.#looksAtPath = routes.some(({ config }) => config.path_prefix !== '/')
+  }
+
+  get endpoints(): string[] {
+    return this.hosts.map(this.#originOf)
+  }
+
+  /** As EdgeLife has it; for the book that keeps the edge. */
+  open(): void {
+    this.#life?.open()
+  }
+
+  /** As EdgeLife has it. */
+  close(): void {
+    this.#life?.close()
+  }
+
+  /** Tunnels that its routes do without because they fail where their siblings do not. @param now monotonic milliseconds */
+  failingAt(now: number): number {
+    return this.routes.reduce((count, { backend }) => count + backend.failingAt(now), 0)
   }
 
   originOf(host: string): string {
@@ -56,7 +111,7 @@ export class Edge {
   #match(path: string): Route | undefined {
     const exact = this.#exact.get(path)
     if (exact) return exact
-    return this.#prefixes.find((route) => isUnder(path, route.match.path_prefix ?? '/'))
+    return this.#prefixes.find((route) => isUnder(path, route.config.path_prefix ?? '/'))
   }
 }
 

@@ -1,11 +1,11 @@
 // One route of an edge: a path match, a compiled policy, and where it leads.
 
 import type { RouteBackend } from '../backend/route-backend.ts'
-import type { RouteMatch } from '../model/edge-config.ts'
+import type { RouteConfig } from '../model/edge-config.ts'
 import type { Policy } from '../policy/compose.ts'
 
 export interface Route {
-  match: RouteMatch
+  config: RouteConfig
   /** The protocols of upgrades, in lower case; undefined where there are none but WebSockets. */
   upgrades?: ReadonlySet<string>
   policy: Policy

@@ -16,6 +16,7 @@ import { Exchange } from '../exchange/exchange.ts'
 import { admit } from '../listener/admission.ts'
 import { Http1Response } from '../listener/http1/http1-response.ts'
 import type { Action } from '../exchange/action.ts'
+import type { RouteConfig } from '../model/edge-config.ts'
 import { compose } from '../policy/compose.ts'
 import { writeHttp2Head } from './http2/http2-headers.ts'
 import { writeRequestHead } from './transfer/headers.ts'
@@ -33,8 +34,9 @@ describe('the target of a request', () => {
     const serve = async (): Promise<void> => {
       host = admit(request)
       const exchange = new Exchange({ request, response, host, ...init })
-      const match = { path_prefix: '/public' }
-      const edge = new Edge('edg_docs', [{ match, policy: compose([action]), backend: BACKEND }], () => '')
+      const config = { path_prefix: '/public' } as RouteConfig // all that is read of it
+      const routes = [{ config, policy: compose([action]), backend: BACKEND }]
+      const edge = new Edge({ id: 'edg_docs', hosts: [], routes, originOf: () => '' })
       await edge.routeFor(exchange.path).policy(exchange, async () => {
         wire.push(requestLine(writeRequestHead(exchange, 'preserve', { type: 'none' })))
         wire.push(requestLine(writeRequestHead(exchange, 'preserve', { type: 'none' }, 'websocket')))

@@ -12,6 +12,7 @@ import {
   MemoryStore,
   PASSWORD,
   configFor,
+  publishSignIn,
   signInAs,
   startProvider,
   startRelay,
@@ -142,7 +143,7 @@ describe('B8: dead ends', () => {
     await relay.close()
     const { port } = relay
     relay = await startRelay({ store, port, clock: () => now })
-    relay.signIn.action(configFor(provider.issuer), 'edg_docs') // which has another host now
+    publishSignIn(relay.signIn, 'edg_docs', configFor(provider.issuer)) // which has another host now
     for (const later of [0, 3_000_000]) {
       now += later
       const page = await browser.visit(callback)

@@ -16,6 +16,7 @@ import {
   type IdentityProviderOptions,
 } from '../../../../test/support/identity-provider/identity-provider.ts'
 import { authIdOf } from '../policy/openid-connect/auth-id.ts'
+import type { IssuerReach } from '../config/issuer-reach.ts'
 import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
 import { redirectUri } from '../model/redirect-uri.ts'
 import { LOOPBACK } from '../exchange/connection.test-support.ts'
@@ -87,7 +88,7 @@ export interface Relay {
   logLines: string[]
   /** All that are over, in the order of their ends. */
   exchanges: Exchange[]
-  /** Adds an edge on `<name>.localhost`. */
+  /** Puts an edge on `<name>.localhost`, in place of the one that is there. */
   edge(name: string, ...configs: OpenidConnectConfig[]): { url: string; host: string; origin: string; id: string }
   /** Exchanges that have reached an app and stay open there. */
   holding: Set<Exchange>
@@ -103,6 +104,19 @@ export interface RelayOptions {
   providerTimeoutMs?: number
   /** Origins that edges get instead of http://<host>:<port>. */
   scheme?: 'http' | 'https'
+}
+
+/** Has an edge sign in, and nothing else. */
+export function publishSignIn(
+  signIn: SignIn,
+  edgeId: string,
+  config: OpenidConnectConfig,
+  reach?: IssuerReach,
+): Action {
+  const signIns = signIn.signInsFor(edgeId, reach)
+  const action = signIns.action(config)
+  signIns.publish()
+  return action
 }
 
 export async function startRelay(options: RelayOptions = {}): Promise<Relay> {
@@ -210,7 +224,9 @@ export async function startRelay(options: RelayOptions = {}): Promise<Relay> {
       const id = `edg_${name}`
       const host = `${name}.localhost`
       const origin = `${scheme}://${host}:${port}`
-      edges.set(host, { id, origin, actions: configs.map((config) => signIn.action(config, id)) })
+      const signIns = signIn.signInsFor(id)
+      edges.set(host, { id, origin, actions: configs.map((config) => signIns.action(config)) })
+      signIns.publish()
       return { url: `http://${host}:${port}`, host, origin, id }
     },
     async close() {

@@ -124,7 +124,7 @@ describe('a hostile provider', () => {
 
   it('refuses HS256 without a secret when the edge is built', () => {
     const { client_secret: _none, ...config } = configFor(provider.issuer, { id_token_alg: 'HS256' })
-    assert.throws(() => relay.signIn.action(config, 'edg_x'), /client_secret/)
+    assert.throws(() => relay.signIn.signInsFor('edg_x').action(config), /client_secret/)
   })
 
   it('attack 21: takes clocks that are two minutes apart, and not five', async () => {

@@ -11,7 +11,7 @@ import { Secret } from '@sallyport/protocol'
 import { Browser } from '../../../../test/support/browser/browser.ts'
 import { IssuerReach } from '../config/issuer-reach.ts'
 import { callbackPath, redirectUri } from '../model/redirect-uri.ts'
-import { configFor, startRelay, type Relay } from './harness.test-support.ts'
+import { configFor, publishSignIn, startRelay, type Relay } from './harness.test-support.ts'
 import { startHostileProvider, type HostileProvider } from './hostile-provider.test-support.ts'
 
 const SID = 'the-session-at-the-provider-1'
@@ -89,8 +89,7 @@ describe('S1: an issuer', () => {
       const [early, late] = [new Browser(), new Browser()]
       const callback = await walkTo(early, docs.url, redirectUri(relay.publicUrl.origin, honest.issuer))
       const handOver = await walkTo(late, docs.url, `${docs.url}/.sallyport/oidc/callback?box=`)
-      relay.signIn.forget(docs.id) // as an endpoint that is bound anew
-      relay.edge('docs', at(other, 'x'))
+      relay.edge('docs', at(other, 'x')) // as an endpoint that is bound anew
       await assertRefused(early, callback)
       await assertRefused(early, callback.replace(callbackPath(honest.issuer), callbackPath(other.issuer)))
       await assertRefused(late, handOver)
@@ -103,7 +102,6 @@ describe('S1: an issuer', () => {
       const callback = await walkTo(early, docs.url, redirectUri(relay.publicUrl.origin, honest.issuer))
       const handOver = await walkTo(late, docs.url, `${docs.url}/.sallyport/oidc/callback?box=`)
       assert.equal(callbackPath(`${honest.issuer}/`), callbackPath(honest.issuer))
-      relay.signIn.forget(docs.id)
       relay.edge('docs', configFor(`${honest.issuer}/`, { auth_id: 'x' }))
       await assertRefused(early, callback)
       await assertRefused(late, handOver)
@@ -242,7 +240,7 @@ describe('S1: an issuer', () => {
         listen: { http: { host: '192.0.2.1', port: 80 } },
         endpoints: { private_issuers: [] },
       })
-      relay.signIn.action(at(honest, 'x'), 'edg_agent', nowhere)
+      publishSignIn(relay.signIn, 'edg_agent', at(honest, 'x'), nowhere)
       docs = relay.edge('docs', at(honest, 'staff'))
       await new Browser().open(docs.url)
       assert.deepEqual(sessions(), ['edg_docs honest'])
@@ -292,7 +290,6 @@ describe('S1: an issuer', () => {
     const button = await browser.visit(`${docs.url}/.sallyport/logout`)
     const page = await browser.visit(button.url, { method: 'POST', headers: { origin: docs.origin } })
     assert.match(String(page.next), /\/logout\/provider\?auth_id=x$/)
-    relay.signIn.forget(docs.id)
     relay.edge('docs', at(other, 'x'))
     const next = await browser.visit(String(page.next))
     assert.equal(next.next, `${docs.url}/.sallyport/signed-out`)

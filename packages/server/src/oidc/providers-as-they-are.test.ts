@@ -290,11 +290,11 @@ describe('providers as they are', () => {
     it('two routes that read one claim differently share a session, and each reads its own', async () => {
       provider.behave = sending('docs,press')
       const host = `asis${edges++}`
-      const whole = relay.edge(host, configFor(provider.issuer, inRole('docs,press')))
+      const split = configFor(provider.issuer, inRole('press', { separator: ',' }))
+      const whole = relay.edge(host, configFor(provider.issuer, inRole('docs,press')), split)
       const browser = new Browser()
-      relay.signIn.action(configFor(provider.issuer, inRole('press', { separator: ',' })), whole.id)
       assert.equal((await browser.open(whole.url)).status, 200)
-      relay.edge(host, configFor(provider.issuer, inRole('press', { separator: ',' })))
+      relay.edge(host, split)
       assert.equal((await browser.fetch(whole.url)).status, 200)
       assert.deepEqual(relay.reached.at(-1)?.identity?.groups, ['docs', 'press'])
       relay.edge(host, configFor(provider.issuer, inRole('docs', {})))

@@ -1,40 +1,34 @@
-// Sign-in with OpenID Connect, as the rest of the relay sees it: an action for routes, the pages under
+// Sign-in with OpenID Connect, as the rest of the relay sees it: the sign-ins of each edge, the pages under
 // `/.sallyport/` on edge hosts, the shared pages on the relay's own host, and the sessions. What needs openid-client
 // and jose is loaded with the first sign-in: a relay where nobody signs in does without them.
 
-import { claimKey } from '../values/claim-name.ts'
-import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
 import { CALLBACK } from '../model/redirect-uri.ts'
 import type { IssuerReach } from '../config/issuer-reach.ts'
-import { ConfigError, OPEN_SITE, RelayError } from '../errors.ts'
+import { OPEN_SITE, RelayError } from '../errors.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import type { Attempts } from '../exchange/attempts.ts'
 import type { OnFault } from '../exchange/border.ts'
 import { renderPage } from '../pages/page.ts'
 import { readCookie } from '../exchange/read-cookie.ts'
 import type { Store } from '../store/store.ts'
-import type { Action } from '../exchange/action.ts'
 import type { IdentityTokens } from '../identity/identity-tokens.ts'
 import { AccessTokens } from './tokens/access-token.ts'
-import { claimsOf } from './gate/allow.ts'
 import { Boxes } from '../seal/boxes.ts'
 import { ClaimsRefresh } from './tokens/claims-refresh.ts'
 import { choicePage } from './gate/choice-page.ts'
 import type { Keys } from '../keys.ts'
 import type { Logger } from '../log.ts'
 import { readParameters } from './sign-in/parameters.ts'
-import type { FoundRegistration, SignInParts } from './sign-in/parts.ts'
+import { EdgeSignIns } from './edge-sign-ins.ts'
+import type { SignInParts } from './sign-in/parts.ts'
 import type { ProviderAuthorities } from './provider/provider-authorities.ts'
-import { providerFetch } from './provider/provider-fetch.ts'
 import { ProviderLogout } from './sign-out/provider-logout.ts'
-import { Provider } from './provider/provider.ts'
-import { Registration, scopeOf, type ScopeNeeds } from './registration/registration.ts'
-import { requireAnySession, type SignInWay } from './gate/require-any-session.ts'
-import { requireSession } from './gate/require-session.ts'
+import { Providers } from './providers.ts'
+import type { Registration } from './registration/registration.ts'
+import { Registrations } from './registrations.ts'
 import { checkSession } from '../session/session-check.ts'
 import { sessionName } from '../session/session-row.ts'
 import { Sessions, type SessionSummary } from '../session/sessions.ts'
-import type { SignInName } from '../seal/sign-in-name.ts'
 import { handOver, refuseOldCallback } from './sign-in/shared-callback.ts'
 import { TokenRevocation } from './sign-out/token-revocation.ts'
 import { returnSignedOut, showSignedOut, signOut, signOutAtProvider } from './sign-out/sign-out.ts'
@@ -71,21 +65,14 @@ export class SignIn {
   readonly #parts: SignInParts
   readonly #providerLogout: ProviderLogout
   readonly #tokenRevocation: TokenRevocation
-  readonly #timeoutMs: number
-  readonly #authorities: ProviderAuthorities | undefined
   #staleTimer: NodeJS.Timeout | undefined
-  /** By `providerKey()`: registrations there share what it says about itself. */
-  readonly #providers = new Map<string, Provider>()
-  /** By edge, then by auth_id, in the order of the configuration. */
-  readonly #registrations = new Map<string, Map<string, Registration>>()
-  /** By scope: a session must hold what any route that takes it may ask. */
-  readonly #needs = new Map<string, ScopeNeeds>()
+  readonly #providers: Providers
+  readonly #registrations = new Registrations()
 
   private constructor(init: SignInInit, clock: () => number, boxes: Boxes, sessions: Sessions) {
-    this.#timeoutMs = init.providerTimeoutMs
-    this.#authorities = init.authorities
-    const registrationOf = (scope: string): Registration | undefined => this.#registrationOf(scope)
-    const { log, onFault } = init
+    const { log, onFault, providerTimeoutMs: timeoutMs, authorities } = init
+    this.#providers = new Providers({ timeoutMs, authorities, clock, log })
+    const registrationOf = (scope: string): Registration | undefined => this.#registrations.ofScope(scope)
     const claimsRefresh = new ClaimsRefresh({ sessions, clock, log, onFault, registrationOf })
     sessions.whenDue((session) => void claimsRefresh.refresh(session))
     this.#tokenRevocation = new TokenRevocation({ sessions, clock, log, onFault, registrationOf })
@@ -103,14 +90,14 @@ export class SignIn {
       clock,
       log,
       onFault,
-      findRegistration: (of) => this.#find(of),
+      findRegistration: (of) => this.#registrations.find(of),
       originOf: init.originOf,
       registrationOf,
     }
     this.#providerLogout = new ProviderLogout({
       store: init.store,
       parts: this.#parts,
-      registrations: () => this.#all(),
+      registrations: () => this.#registrations.all(),
       refusals: init.countAttempts('refused sign-outs'),
     })
     this.sessions = { list: () => sessions.list(), revoke: (id) => revoke(sessions, id) }
@@ -129,57 +116,17 @@ export class SignIn {
   }
 
   /**
-   * Makes the policy step of a route, and its sign-ins known to the pages of the edge.
-   * @param reach where an agent has brought the policy
+   * The sign-ins of an edge, to be made and published.
+   * @param reach where its providers may be, if an agent has brought the edge
    */
-  action(config: OpenidConnectConfig, edgeId: string, reach?: IssuerReach): Action {
-    const ways = [config, ...(config.alternatives ?? [])].map((one) => this.#way(one, edgeId, reach))
-    return ways.length === 1 ? ways[0]!.action : requireAnySession(ways)
-  }
-
-  #way(config: OpenidConnectConfig, edgeId: string, reach: IssuerReach | undefined): SignInWay {
-    if (config.id_token_alg === 'HS256' && !config.client_secret) {
-      throw new Error('id_token_alg: HS256 needs a client_secret, which is the key')
-    }
-    const { issuer_url: issuerUrl, provider_ca_file: caFile } = config
-    const key = providerKey(issuerUrl, reach !== undefined, caFile)
-    let provider = this.#providers.get(key)
-    if (!provider) {
-      provider = new Provider({
-        issuerUrl: config.issuer_url,
-        fetch: providerFetch(this.#timeoutMs, issuerUrl, reach, this.#authorities?.of(caFile)),
-        key,
-        timeoutMs: this.#timeoutMs,
-        clock: this.#parts.clock,
-        log: this.#parts.log,
-      })
-      this.#providers.set(key, provider)
-    }
-    let ofEdge = this.#registrations.get(edgeId)
-    if (!ofEdge) this.#registrations.set(edgeId, (ofEdge = new Map<string, Registration>()))
-    if (!ofEdge.has(config.auth_id)) provider.registrations += 1
-    const scope = scopeOf(edgeId, config)
-    const needs = this.#needs.get(scope) ?? noNeeds()
-    this.#needs.set(scope, needs)
-    addNeeds(needs, config)
-    const registration = newRegistration(edgeId, config, provider, needs)
-    ofEdge.set(config.auth_id, registration)
-    return { registration, action: requireSession(config, registration, this.#parts) }
-  }
-
-  /** Forgets the sign-ins of an edge that is gone. Its sessions stay, for when it comes back. */
-  forget(edgeId: string): void {
-    const registrations = this.#registrations.get(edgeId)
-    this.#registrations.delete(edgeId)
-    for (const { provider, scope, config } of registrations?.values() ?? []) {
-      if (config.auth_cookie_domain === undefined) this.#needs.delete(scope) // nobody else has sessions of it
-      if (--provider.registrations === 0) this.#providers.delete(provider.key)
-    }
+  signInsFor(edgeId: string, reach?: IssuerReach): EdgeSignIns {
+    const [parts, registrations, providers] = [this.#parts, this.#registrations, this.#providers]
+    return new EdgeSignIns({ edgeId, reach, parts, registrations, providers })
   }
 
   /** Answers a path under `/.sallyport/` on the edge's own host. The exchange knows its edge and origin. */
   async edgePages(exchange: Exchange): Promise<void> {
-    const registrations = [...(this.#registrations.get(exchange.edgeId)?.values() ?? [])]
+    const registrations = this.#registrations.ofEdge(exchange.edgeId)
     if (registrations.length === 0) throw noSuchPage()
     exchange.knownUser = this.#userOf(exchange, registrations)
     switch (exchange.path) {
@@ -228,16 +175,15 @@ export class SignIn {
   /**
    * Ends sessions whose sign-in is gone from its edge, because the route has another provider or client now. Those of
    * edges that nobody knows stay for a day: an agent may bring its endpoint back. Looks again every hour.
-   * @param edgeIds of the configuration, those without a sign-in too
+   * @param isConfigured whether the operator has an edge of this id, which may be without a sign-in
    */
-  endStale(edgeIds: readonly string[]): void {
+  endStale(isConfigured: (edgeId: string) => boolean): void {
     const { sessions, clock, log } = this.#parts
-    const configured = new Set(edgeIds)
     const look = (): void => {
       const now = clock()
-      const scopes = new Set([...this.#all()].map((registration) => registration.scope))
+      const scopes = new Set(Array.from(this.#registrations.all(), (registration) => registration.scope))
       const count = sessions.endWhere(({ row, scope, lastSeen }) => {
-        const isKnown = configured.has(row.edge) || this.#registrations.has(row.edge)
+        const isKnown = isConfigured(row.edge) || this.#registrations.has(row.edge)
         if (!isKnown) return now - lastSeen >= KEEP_UNKNOWN_MS
         return !scopes.has(scope)
       }, 'its sign-in is gone')
@@ -269,26 +215,6 @@ export class SignIn {
     return undefined
   }
 
-  *#all(): Generator<Registration> {
-    for (const registrations of this.#registrations.values()) yield* registrations.values()
-  }
-
-  /** An endpoint may have been bound anew meanwhile, under the same `auth_id`, with another issuer: that takes over nothing. */
-  #find({ name, client, host }: SignInName & { host: string }): FoundRegistration {
-    let lost = `the sign-in at ${host}`
-    for (const registration of this.#all()) {
-      if (registration.name.name !== name) continue
-      if (registration.name.client === client) return { ok: true, registration }
-      lost = `sign-in ${registration.config.auth_id} of ${registration.edgeId}`
-    }
-    return { ok: false, detail: `${lost} is not configured any more` }
-  }
-
-  #registrationOf(scope: string): Registration | undefined {
-    for (const registration of this.#all()) if (registration.scope === scope) return registration
-    return undefined
-  }
-
   async #logIn(exchange: Exchange, registrations: readonly Registration[]): Promise<void> {
     const read = readParameters(exchange.target, { auth_id: 64, return_to: 8192, force: 8, again: 8 })
     if (!read.ok) throw new RelayError('bad_request', { detail: read.detail })
@@ -299,28 +225,6 @@ export class SignIn {
       force: force === '1',
       again: again === '1',
     })
-  }
-}
-
-function noNeeds(): ScopeNeeds {
-  return { claims: new Map(), email: false, verifiedEmail: false, accessToken: false }
-}
-
-function addNeeds(needs: ScopeNeeds, { allow, deny, email_verified, forward_access_token }: OpenidConnectConfig): void {
-  needs.accessToken ||= forward_access_token
-  const looksAtEmail = (people: typeof allow): boolean => Boolean(people?.emails ?? people?.domains)
-  needs.email ||= looksAtEmail(allow) || looksAtEmail(deny)
-  needs.verifiedEmail ||= looksAtEmail(allow) && email_verified === 'required' // deny looks at every address
-  for (const reading of [allow, deny].flatMap(claimsOf)) needs.claims.set(claimKey(reading), reading)
-}
-
-/** @throws ConfigError where the client key cannot be used */
-function newRegistration(...[edgeId, config, ...more]: ConstructorParameters<typeof Registration>): Registration {
-  try {
-    return new Registration(edgeId, config, ...more)
-  } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause)
-    throw new ConfigError([{ path: `client_key of openid-connect in ${edgeId}`, message }], { cause })
   }
 }
 
@@ -358,10 +262,4 @@ function showChoice(exchange: Exchange, registrations: readonly Registration[], 
   const body = choicePage(registrations, wanted, texts)
   const page = renderPage({ title: texts.choose.title, body }, frame)
   exchange.respond(200, page.headers, page.body)
-}
-
-/** What the operator lets the relay reach, an agent that names the same issuer may not. */
-function providerKey(issuerUrl: string, isOfAgent: boolean, caFile: string | undefined): string {
-  if (isOfAgent) return `agents ${issuerUrl}`
-  return caFile === undefined ? issuerUrl : `${issuerUrl} by ${caFile}`
 }

@@ -1,9 +1,7 @@
 // The operator's view of one relay process: its edges, tunnels and agents, read from the rooms on request, so that it
 // costs nothing otherwise. No HTTP, no I/O.
 
-import type { ConfiguredEdges } from '../edge/configured-edges.ts'
-import type { Endpoints } from '../edge/endpoints.ts'
-import type { KnownEdge } from '../edge/known-edge.ts'
+import type { EdgeBook } from '../edge/edge-book.ts'
 import type { Registry } from '../tunnel/registry.ts'
 import type { TunnelSession } from '../tunnel/session.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
@@ -17,8 +15,7 @@ export interface ProcessViewInit {
   nodeId: string
   registry: Registry
   sessions: ReadonlySet<TunnelSession>
-  configured: ConfiguredEdges
-  endpoints: Endpoints
+  book: EdgeBook
   visitorSessions: () => number
   /** A sentence if the store cannot be used. */
   storeProblem: () => string | undefined
@@ -49,7 +46,7 @@ export class ProcessView {
   }
 
   #status(): ProcessStatus {
-    const { registry, configured, endpoints, sessions, visitorSessions, storeProblem } = this.#init
+    const { registry, book, sessions, visitorSessions, storeProblem } = this.#init
     const problem = storeProblem()
     const tunnels = { online: 0, unhealthy: 0, in_flight: 0 }
     for (const tunnel of registry.tunnels.values()) {
@@ -58,14 +55,14 @@ export class ProcessView {
       tunnels.in_flight += tunnel.inFlight + tunnel.lasting
     }
     let withoutTunnel = 0
-    for (const { groups } of this.#allEdges()) {
+    for (const { groups } of book.known()) {
       if (groups.length > 0 && groups.every(({ selection }) => selection.tunnels.length === 0)) withoutTunnel++
     }
     const agents = new Set<string>()
     for (const session of sessions) if (session.instanceId !== undefined) agents.add(keyOf(session))
     return {
       ...(problem !== undefined && { store_problem: problem }),
-      edges: { total: configured.known.length + endpoints.size, without_tunnel: withoutTunnel },
+      edges: { total: book.size, without_tunnel: withoutTunnel },
       tunnels,
       agents: [...agents],
       connections: sessions.size,
@@ -74,12 +71,12 @@ export class ProcessView {
   }
 
   #edges(wish: PageWish): EdgeResource[] {
-    return pageOf(this.#allEdges(), ({ id }) => id, wish).map(([edge]) => edgeResource(edge!)) // no group is empty
+    return pageOf(this.#init.book.known(), ({ id }) => id, wish).map(([edge]) => edgeResource(edge!)) // no group is empty
   }
 
   #tunnels({ edge, ...wish }: PageWish & { edge?: string }): TunnelResource[] {
     const all = edge === undefined ? this.#init.registry.tunnels.values() : this.#tunnelsOf(edge)
-    const room = { node: this.#init.nodeId, edgesOf: (tunnel: Tunnel) => this.#edgesOf(tunnel) }
+    const room = { node: this.#init.nodeId, edgesOf: ({ labels }: Tunnel) => this.#init.book.edgesFor(labels) }
     return pageOf(all, ({ id }) => id, wish).map(([tunnel]) => tunnelResource(tunnel!, room)) // likewise
   }
 
@@ -88,19 +85,9 @@ export class ProcessView {
     return pageOf(greeted, keyOf, wish).map((sessions) => agentResource(sessions, this.#init.nodeId))
   }
 
-  *#allEdges(): Iterable<KnownEdge> {
-    yield* this.#init.configured.known
-    yield* this.#init.endpoints.known()
-  }
-
-  #edgesOf({ labels }: Tunnel): KnownEdge[] {
-    const endpoint = this.#init.endpoints.edgeFor(labels)
-    return endpoint ? [endpoint] : this.#init.configured.edgesFor(labels)
-  }
-
   #tunnelsOf(name: string): Set<Tunnel> {
     const found = new Set<Tunnel>()
-    for (const { id, hosts, groups } of this.#allEdges()) {
+    for (const { id, hosts, groups } of this.#init.book.known()) {
       if (id !== name && !hosts.includes(name)) continue
       for (const { selection } of groups) for (const tunnel of selection.tunnels) found.add(tunnel)
     }

@@ -27,9 +27,11 @@ export function edgeResource({ id, hosts, endpoints, authtokenId, groups }: Know
     source: authtokenId === undefined ? { kind: 'file' } : { kind: 'agent', authtoken_id: authtokenId },
     endpoints: [...endpoints],
     status: { state, tunnels },
-    backends: groups.flatMap((group) =>
-      group.labels ? [{ labels: Object.fromEntries(group.labels), tunnels: countTunnels([group]) }] : [],
-    ),
+    // For an edge of an agent they are nobody's words.
+    backends:
+      authtokenId === undefined
+        ? groups.map((group) => ({ labels: Object.fromEntries(group.labels), tunnels: countTunnels([group]) }))
+        : [],
   }
 }
 

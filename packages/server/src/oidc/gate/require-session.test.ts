@@ -8,7 +8,7 @@ import { Browser } from '../../../../../test/support/browser/browser.ts'
 import { LOOPBACK } from '../../exchange/connection.test-support.ts'
 import { Exchange } from '../../exchange/exchange.ts'
 import type { VisitorResponse } from '../../exchange/exchange.ts'
-import { configFor, signInAs, startProvider, startRelay } from '../harness.test-support.ts'
+import { configFor, publishSignIn, signInAs, startProvider, startRelay } from '../harness.test-support.ts'
 
 it('attack 33: a session that ends while its token is being signed lets nothing pass', async () => {
   let now = Date.now()
@@ -19,7 +19,7 @@ it('attack 33: a session that ends while its token is being signed lets nothing 
     const docs = relay.edge('docs', config)
     const browser = new Browser()
     await signInAs(browser, docs.url)
-    const action = relay.signIn.action(config, docs.id)
+    const action = publishSignIn(relay.signIn, docs.id, config)
     const pass = async (): Promise<{ passed: boolean; outcome: Promise<void> }> => {
       const exchange = new Exchange({
         // All that the action reads of a request.

@@ -152,7 +152,7 @@ describe('client authentication', () => {
       assert.throws(() => readClientKey(client_key), words)
       const config = configOf({ client_id: 'ES256', client_key })
       assert.throws(
-        () => relay.signIn.action(config, 'edg_wrong'),
+        () => relay.signIn.signInsFor('edg_wrong').action(config),
         (error: unknown) =>
           error instanceof ConfigError && words.test(error.message) && !error.message.includes('a secret that'),
       )

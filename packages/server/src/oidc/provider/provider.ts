@@ -28,8 +28,6 @@ export class Provider implements AskedProvider {
   readonly timeoutMs: number
   readonly clock: () => number
   readonly log: Logger
-  /** How many sign-ins of edges share it. */
-  registrations = 0
   #known: { description: ProviderDescription; until: number } | undefined
   #failure: { error: RelayError; until: number; pauseMs: number } | undefined
   #asking: Promise<ProviderDescription> | undefined

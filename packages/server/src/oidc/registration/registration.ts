@@ -1,5 +1,5 @@
 // One sign-in of one edge: a client registered at a provider, as the openid-connect actions of that edge name it.
-// Several routes may share it; it collects what they need.
+// What its sessions must hold depends on the other routes that take them, too.
 
 import type { CryptoKey } from 'jose'
 import type { Configuration } from 'openid-client'
@@ -19,14 +19,14 @@ export interface ReadyProvider extends ProviderDescription {
   configuration: Configuration
 }
 
-/** What a session must hold for the routes that take it. Grows while routes are built. */
+/** What a session must hold for the routes that take it. */
 export interface ScopeNeeds {
   /** By `claimKey`. */
-  claims: Map<string, ClaimReading>
+  readonly claims: ReadonlyMap<string, ClaimReading>
   /** Whether an address decides, and whether it must be called verified for that. */
-  email: boolean
-  verifiedEmail: boolean
-  accessToken: boolean
+  readonly email: boolean
+  readonly verifiedEmail: boolean
+  readonly accessToken: boolean
 }
 
 export class Registration {
@@ -39,23 +39,37 @@ export class Registration {
   readonly name: SignInName
   /** Where visitors come back to from its issuer, on the relay's own host. */
   readonly callbackPath: string
-  readonly needs: Readonly<ScopeNeeds>
+  readonly #needsOf: (registration: Registration) => ScopeNeeds
   readonly #secureCookies: CookieNames
   readonly #plainCookies: CookieNames
   readonly #clientKey: CryptoKey | undefined
   #ready: ReadyProvider | undefined
 
-  constructor(edgeId: string, config: OpenidConnectConfig, provider: Provider, needs: Readonly<ScopeNeeds>) {
+  /**
+   * @param needsOf what a session of its scope must hold at the moment
+   * @throws Error where the client key cannot be used
+   */
+  constructor(
+    edgeId: string,
+    config: OpenidConnectConfig,
+    provider: Provider,
+    needsOf: (registration: Registration) => ScopeNeeds,
+  ) {
     this.edgeId = edgeId
     this.config = config
     this.provider = provider
-    this.needs = needs
+    this.#needsOf = needsOf
     this.scope = scopeOf(edgeId, config)
     this.name = signInName(edgeId, config.auth_id, config.issuer_url, config.client_id)
     this.callbackPath = callbackPath(config.issuer_url)
     if (config.client_key) this.#clientKey = readClientKey(config.client_key)
     this.#secureCookies = cookieNames(config.auth_id, true, config.auth_cookie_domain)
     this.#plainCookies = cookieNames(config.auth_id, false, config.auth_cookie_domain)
+  }
+
+  /** What a session must hold for the routes that take it. */
+  get needs(): ScopeNeeds {
+    return this.#needsOf(this)
   }
 
   /** Claims that decide on routes which share its sessions, by `claimKey`. */

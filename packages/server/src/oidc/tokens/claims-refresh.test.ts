@@ -214,14 +214,14 @@ describe('claims', () => {
     await relay.close()
     relay = await startRelay({ store, port, clock: () => now })
     relay.edge('docs', { ...config(), client_id: 'another' })
-    relay.signIn.endStale([docs.id])
+    relay.signIn.endStale((id) => id === docs.id)
     assert.deepEqual(
       relay.signIn.sessions.list().map(({ edge }) => edge),
       ['edg_wiki'],
     )
     await until(() => tokenRows() === 1)
     now += 24 * HOUR
-    relay.signIn.endStale([docs.id])
+    relay.signIn.endStale((id) => id === docs.id)
     await until(() => tokenRows() === 0)
   })
 

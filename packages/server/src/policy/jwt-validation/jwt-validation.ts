@@ -31,8 +31,8 @@ export interface JwtValidationParts {
   identify: Identify
   clock: () => number
   log: Logger
-  /** Ends what runs by itself. */
-  closing: AbortSignal
+  /** Has something done when the edge is closed. */
+  onClose: (end: () => void) => void
 }
 
 /** A token that has been found valid. */
@@ -61,20 +61,24 @@ export function jwtValidation(config: JwtValidationConfig, parts: JwtValidationP
 
   /** Runs while there are any: a route that nobody calls costs nothing. */
   let sweeper: NodeJS.Timeout | undefined
+  let isClosed = false
   const stop = (): void => {
     clearInterval(sweeper)
     sweeper = undefined
   }
-  parts.closing.addEventListener('abort', stop, { once: true })
   const sweep = (): void => {
     const now = clock()
     for (const [key, pass] of passes) {
-      if (now < pass.endsAt) continue
-      pass.underWay.cut('the token has expired')
+      if (now >= pass.endsAt) pass.underWay.cut('the token has expired')
+      else if (!isClosed || pass.underWay.size > 0) continue // it is cut when its token expires, closed or not
       passes.delete(key)
     }
     if (passes.size === 0) stop()
   }
+  parts.onClose(() => {
+    isClosed = true
+    sweep()
+  })
 
   const verify = async (key: string, { token, type }: Found, now: number): Promise<Pass> => {
     const verdict = await verifyJwt(token, { config, type, findKey, now })

@@ -3,7 +3,7 @@
 import { ProtocolError } from '@sallyport/protocol'
 import type { BindProblem, ProtocolErrorCode } from '@sallyport/protocol'
 
-import type { EndpointRefused } from '../tunnel/endpoint-binder.ts'
+import type { EndpointRefused } from '../../tunnel/endpoint-binder.ts'
 
 /** @param problems what is wrong with its policy */
 export function refuseEndpoint(

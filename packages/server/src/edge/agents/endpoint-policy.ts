@@ -5,12 +5,12 @@ import { createHash } from 'node:crypto'
 import { POLICY_MAX_BYTES } from '@sallyport/protocol'
 import type { BindProblem } from '@sallyport/protocol'
 
-import type { EdgeConfig } from '../model/edge-config.ts'
+import type { EdgeConfig } from '../../model/edge-config.ts'
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
-import { signInsOf } from '../model/sign-ins.ts'
-import { parseEndpoint } from '../model/parse-endpoint.ts'
-import type { EndpointPlace } from '../model/parse-endpoint.ts'
-import type { EndpointRefused } from '../tunnel/endpoint-binder.ts'
+import { signInsOf } from '../../model/sign-ins.ts'
+import { parseEndpoint } from '../../model/parse-endpoint.ts'
+import type { EndpointPlace } from '../../model/parse-endpoint.ts'
+import type { EndpointRefused } from '../../tunnel/endpoint-binder.ts'
 import { refuseEndpoint } from './refuse-endpoint.ts'
 
 const PROBLEMS_MAX = 64 // what one `refused` can carry, and in bytes

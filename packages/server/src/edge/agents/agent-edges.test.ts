@@ -4,19 +4,22 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 
-import { redirectUri } from '../model/redirect-uri.ts'
-import { IssuerReach } from '../config/issuer-reach.ts'
-import { LimitRefusals } from '../exchange/limit-refusals.ts'
-import { createLog } from '../log.ts'
-import { PLAIN_LOOK } from '../pages/look.ts'
-import { openStore } from '../store/open-store.ts'
-import type { Store } from '../store/store.ts'
-import type { BindWishes, Claimant, EndpointOpened, EndpointRefused } from '../tunnel/endpoint-binder.ts'
-import type { EndpointOffer, EndpointWish } from '../tunnel/offer.ts'
-import { Registry } from '../tunnel/registry.ts'
-import { Reservations } from '../tunnel/reservations.ts'
-import { EdgeTable } from './edge-table.ts'
-import { Endpoints } from './endpoints.ts'
+import { redirectUri } from '../../model/redirect-uri.ts'
+import { IssuerReach } from '../../config/issuer-reach.ts'
+import { LimitRefusals } from '../../exchange/limit-refusals.ts'
+import { createLog } from '../../log.ts'
+import { PLAIN_LOOK } from '../../pages/look.ts'
+import { openStore } from '../../store/open-store.ts'
+import type { Store } from '../../store/store.ts'
+import type { BindWishes, Claimant, EndpointOpened, EndpointRefused } from '../../tunnel/endpoint-binder.ts'
+import type { EndpointOffer, EndpointWish } from '../../tunnel/offer.ts'
+import { Registry } from '../../tunnel/registry.ts'
+import { Reservations } from '../../tunnel/reservations.ts'
+import { buildEdge } from '../build-edge.ts'
+import type { EdgeParts, EdgeRoom } from '../build-edge.ts'
+import { EdgeBook } from '../edge-book.ts'
+import { EdgeTable } from '../edge-table.ts'
+import { AgentEdges } from './agent-edges.ts'
 
 const SIGN_IN = {
   on_http_request: [
@@ -54,7 +57,7 @@ function agentOf(authtokenId: string, instanceId = 'agent'): Claimant {
   }
 }
 
-describe('endpoints', () => {
+describe('AgentEdges', () => {
   let folder: string
   let store: Store
 
@@ -71,27 +74,45 @@ describe('endpoints', () => {
     lingerMs: number,
     reservations?: Reservations,
   ): Promise<{
-    endpoints: Endpoints
+    endpoints: AgentEdges
     edges: EdgeTable
     bind: (offer: EndpointOffer, agent: Claimant) => Promise<EndpointOpened>
     /** Whatever comes of it. */
     ask: (offer: EndpointOffer, agent: Claimant) => Promise<EndpointOpened | EndpointRefused>
-    /** Resolves with the id of the edge whose sign-ins are forgotten next. */
-    forgotten: Promise<string>
+    /** Resolves with the id of the first edge that is closed. */
+    closed: Promise<string>
   }> {
     const edges = new EdgeTable()
-    const { promise: forgotten, resolve } = Promise.withResolvers<string>()
-    const endpoints = new Endpoints({
-      edges,
+    const { promise: closed, resolve } = Promise.withResolvers<string>()
+    const publicUrl = new URL('https://relay.example.com:8443')
+    const book = new EdgeBook(edges)
+    const room: EdgeRoom = {
       registry: new Registry(),
+      publicUrl,
+      stickyKey: new Uint8Array(32),
+      partsOf: (id) =>
+        // As much of them as these policies ask for.
+        ({
+          signIns: { action: () => (_, next) => next() },
+          open: () => {},
+          close: () => resolve(id),
+        }) satisfies Partial<EdgeParts> as unknown as EdgeParts,
+      lookOf: () => PLAIN_LOOK,
+      retries: book.retries,
+      log: createLog({ level: 'silent' }),
+    }
+    const endpoints = new AgentEdges({
+      book,
+      build: (config, brought) => buildEdge(config, room, brought),
+      registry: room.registry,
       reservations: reservations ?? (await Reservations.open(store)),
-      publicUrl: new URL('https://relay.example.com:8443'),
+      publicUrl,
       domain: 'example.com',
       originOf: (host) => `https://${host}:8443`,
       requireSignIn: false,
-      cookieDomains: new Set(['apps.example.com']),
+      cookieDomains: () => new Set(['apps.example.com']),
       issuers: new IssuerReach({
-        public_url: new URL('https://relay.example.com:8443'),
+        public_url: publicUrl,
         listen: {},
         endpoints: { private_issuers: [] },
       }),
@@ -99,12 +120,9 @@ describe('endpoints', () => {
       maxPerAuthtoken: 10,
       refusals: new LimitRefusals(createLog({ level: 'silent' })),
       hostKey: Buffer.alloc(32, 'k'),
-      policyOf: () => (_, forward) => forward(),
       checkSignIn: async () => undefined,
-      forgetSignIns: resolve,
       isValid: () => true,
       log: createLog({ level: 'silent' }),
-      look: PLAIN_LOOK,
       onFault: assert.ifError,
       lingerMs,
     })
@@ -115,11 +133,11 @@ describe('endpoints', () => {
       assert.ok(opened.ok, opened.ok ? '' : opened.error.message)
       return opened
     }
-    return { endpoints, edges, bind, ask, forgotten }
+    return { endpoints, edges, bind, ask, closed }
   }
 
   it('stand from the first tunnel to a while after the last one, and are forgotten whole', async () => {
-    const { endpoints, edges, bind, forgotten } = await make(1)
+    const { endpoints, edges, bind, closed } = await make(1)
     const first = await bind(offerOf('https://a.example.com:8443', { policy: SIGN_IN }), agentOf('atk_1'))
     assert.equal(first.url, 'https://a.example.com:8443')
     assert.equal(first.redirectUri, redirectUri('https://relay.example.com:8443', 'https://login.example.com'))
@@ -127,7 +145,7 @@ describe('endpoints', () => {
     assert.equal(edges.find('b.example.com'), undefined)
     first.lane.retire()
     assert.equal(edges.find('a.example.com')?.id, first.edgeId, 'its agent may come back')
-    assert.equal(await forgotten, first.edgeId)
+    assert.equal(await closed, first.edgeId)
     assert.equal(edges.find('a.example.com'), undefined)
     endpoints.close()
   })

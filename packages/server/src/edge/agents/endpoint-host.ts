@@ -2,9 +2,9 @@
 
 import { createHmac } from 'node:crypto'
 
-import { hostPatternProblem } from '../values/host-pattern.ts'
-import type { Claimant, EndpointRefused } from '../tunnel/endpoint-binder.ts'
-import type { EndpointOffer } from '../tunnel/offer.ts'
+import { hostPatternProblem } from '../../values/host-pattern.ts'
+import type { Claimant, EndpointRefused } from '../../tunnel/endpoint-binder.ts'
+import type { EndpointOffer } from '../../tunnel/offer.ts'
 import { refuseEndpoint } from './refuse-endpoint.ts'
 
 const RANDOM_CHARS = 16 // 80 bits

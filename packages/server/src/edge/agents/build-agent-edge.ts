@@ -1,0 +1,84 @@
+// From what an agent has sent for its host to an edge like those of relay.yml; and the edge of a host whose agent is not back
+// yet, which serves nobody. What differs from edges of the operator is said here.
+
+import { createHash } from 'node:crypto'
+
+import type { Labels } from '@sallyport/protocol'
+
+import { RelayError } from '../../errors.ts'
+import { HeaderEdits } from '../../exchange/header-edits.ts'
+import type { EdgeConfig } from '../../model/edge-config.ts'
+import { buildPolicy } from '../../policy/build-policy.ts'
+import type { Policy } from '../../policy/compose.ts'
+import type { Brought } from '../build-edge.ts'
+import type { Edge } from '../edge.ts'
+
+/** By this the tunnels of a host are found. No agent and no edge can write a label with `=` in its key. */
+const ENDPOINT_LABEL = '=endpoint'
+
+export type BuildBrought = (config: EdgeConfig, brought: Brought) => Edge
+
+/** @param config of the policy that the agent has sent */
+export function buildAgentEdge(build: BuildBrought, config: EdgeConfig, host: string, authtokenId: string): Edge {
+  const labels = labelsOfHost(host)
+  const routes = config.routes.map((route) => ({ ...route, backend: { labels } }))
+  return build(
+    { ...config, routes },
+    {
+      authtokenId,
+      policyOf: (policy, parts) => keepingSiteData(buildPolicy(policy, parts)),
+      advice: (texts) => texts.instead.agentAway,
+    },
+  )
+}
+
+/** An edge of which nothing is known but its host, until its agent is back. */
+export function buildExpectedEdge(build: BuildBrought, host: string, authtokenId: string): Edge {
+  const policy = { on_http_request: [], on_http_response: [] }
+  const route = { path_prefix: '/', backend: { labels: labelsOfHost(host) }, policy }
+  return build(
+    { id: agentEdgeId(authtokenId, host), hosts: [host], routes: [route] },
+    { authtokenId, policyOf: () => refuseMeanwhile, advice: (texts) => texts.instead.agentNotBack },
+  )
+}
+
+/** Stays the same for one authtoken and host: it is what visitors' sessions belong to. */
+export function agentEdgeId(authtokenId: string, host: string): string {
+  const name = JSON.stringify([authtokenId, host])
+  return `edg_${createHash('sha256').update(name).digest('hex').slice(0, 24)}`
+}
+
+export function labelsOfHost(host: string): Labels {
+  return new Map([[ENDPOINT_LABEL, host]])
+}
+
+/** @returns empty where the labels are not those of a host */
+export function hostOfLabels(labels: Labels): string {
+  return labels.get(ENDPOINT_LABEL) ?? ''
+}
+
+/** An edge that is open only because nobody has said yet what protects it must serve nobody. */
+const refuseMeanwhile: Policy = async () => {
+  throw new RelayError('no_tunnel_online', {
+    operator: { advice: (texts) => texts.instead.agentNotBack },
+    headers: { 'retry-after': '5' },
+  })
+}
+
+/**
+ * `Clear-Site-Data: "cookies"` clears the cookies of the whole registrable domain, sessions of other people's hosts among them
+ * (https://w3c.github.io/webappsec-clear-site-data/#clear-cookies): it is not an endpoint's to say. Behind the policy, so
+ * that nothing in it can bring the header back.
+ */
+function keepingSiteData(policy: Policy): Policy {
+  return (exchange, next) =>
+    policy(exchange, () => {
+      if (exchange.responseEdits) exchange.responseEdits.remove(CLEAR_SITE_DATA)
+      else exchange.responseEdits = NO_SITE_DATA
+      return next()
+    })
+}
+
+const CLEAR_SITE_DATA = 'Clear-Site-Data'
+const NO_SITE_DATA = new HeaderEdits() // nobody changes it: it is set when every action has had its say
+NO_SITE_DATA.remove(CLEAR_SITE_DATA)

@@ -1,0 +1,171 @@
+// Which agent may have which host: by its authtoken, by what the operator has configured, by who serves it at the moment, and
+// by whose it has been. Reserving one asks the store, so meanwhile somebody else may be faster.
+
+import { Attempts } from '../../exchange/attempts.ts'
+import type { LimitRefusals } from '../../exchange/limit-refusals.ts'
+import { sharedCookieDomain } from '../../model/cookie-domains.ts'
+import { permitsHost } from '../../tunnel/acl.ts'
+import type { Authtoken } from '../../tunnel/authtokens.ts'
+import type { EndpointRefused } from '../../tunnel/endpoint-binder.ts'
+import type { Registry } from '../../tunnel/registry.ts'
+import type { Reservations } from '../../tunnel/reservations.ts'
+import type { AgentEdge, Wanted } from './agent-edge.ts'
+import type { EndpointAddresses } from './endpoint-host.ts'
+import { refuseEndpoint } from './refuse-endpoint.ts'
+
+const NEW_HOSTS_PER_MINUTE = 60 // of one authtoken, where it may not have more at a time: each is a write to the store
+
+export interface HostRulesInit extends EndpointAddresses {
+  registry: Registry
+  reservations: Reservations
+  /** Whether an edge of the operator covers a host. */
+  isConfigured: (host: string) => boolean
+  /** Under which edges of the operator share sessions. */
+  cookieDomains: () => ReadonlySet<string>
+  maxPerAuthtoken: number
+  refusals: LimitRefusals
+  /** Whether an authtoken can still be used: what a revoked one has reserved is free. */
+  isValid: (authtokenId: string) => boolean
+}
+
+/** The hosts that agents serve at the moment. */
+export interface ServedHosts {
+  at(host: string): AgentEdge | undefined
+  remove(edge: AgentEdge): void
+}
+
+export class HostRules {
+  readonly #init: HostRulesInit
+  readonly #served: ServedHosts
+  /** How many claims are about to open a host. */
+  readonly #claims = new Map<string, number>()
+  readonly #newHosts: Attempts
+
+  constructor(init: HostRulesInit, served: ServedHosts) {
+    this.#init = init
+    this.#served = served
+    this.#newHosts = new Attempts(Math.max(NEW_HOSTS_PER_MINUTE, init.maxPerAuthtoken))
+  }
+
+  /** Whether no edge of the operator stands against an agent at this host. */
+  isFree(host: string): boolean {
+    return !this.#init.isConfigured(host) && this.#sharedDomainOf(host) === undefined
+  }
+
+  /** Why nobody with this authtoken may have a host, whoever else wants it. @param isRandom whether the relay has chosen it */
+  refusalOf(host: string, { acl }: Authtoken, isRandom: boolean): EndpointRefused | undefined {
+    const { domain, publicUrl } = this.#init
+    if (!permitsHost(acl, host, domain)) {
+      const reason = isRandom
+        ? `this authtoken permits no random host below ${domain}; name one that it permits with --url`
+        : `this authtoken does not permit the host ${host}`
+      return refuseEndpoint('bind_not_permitted', reason)
+    }
+    if (host === publicUrl.hostname)
+      return refuseEndpoint('bind_invalid', `${host} is the relay's own host; choose another`)
+    if (this.#init.isConfigured(host)) {
+      return refuseEndpoint(
+        'bind_invalid',
+        `an edge in the configuration of the relay covers ${host}; choose another host`,
+      )
+    }
+    const shared = this.#sharedDomainOf(host)
+    if (shared !== undefined) {
+      return refuseEndpoint(
+        'bind_invalid',
+        `edges in the configuration of the relay share sessions under ${shared} (auth_cookie_domain), and ${host} could reach their cookies; choose another host`,
+      )
+    }
+    return undefined
+  }
+
+  /** Why an agent may not join those that serve the host at the moment. */
+  conflictOf(wanted: Wanted): EndpointRefused | undefined {
+    const { offer, session, host, digest } = wanted
+    const served = this.#served.at(host)
+    if (!served?.isOnline) return undefined
+    const url = this.#init.originOf(host)
+    if (served.authtokenId !== session.authtokenId) {
+      return refuseEndpoint('bind_not_permitted', `${host} belongs to another authtoken; choose another name`)
+    }
+    const isSamePolicy = served.digest === digest
+    if (isSamePolicy && this.#init.registry.knows(offer, session)) return undefined
+    const { pooling } = offer.endpoint
+    if (!pooling || !served.pooling) {
+      const both = pooling
+        ? 'that one was not started with --pooling-enabled'
+        : 'to share it, start both with --pooling-enabled'
+      // One that is connected to other nodes only may be on its way out.
+      const isNear = served.tunnels.some((tunnel) => tunnel.isNear)
+      return refuseEndpoint(isNear ? 'bind_invalid' : 'limit_reached', `another agent serves ${url} already; ${both}`)
+    }
+    if (isSamePolicy) return undefined
+    return refuseEndpoint(
+      'bind_invalid',
+      `another agent serves ${url} with another policy; agents that pool need the same flags for sign-in, addresses and headers`,
+    )
+  }
+
+  /**
+   * Reserves a host for an authtoken.
+   * @returns why it cannot have it
+   * @throws StoreUnavailable
+   */
+  async reserve(wanted: Wanted, authtoken: Authtoken): Promise<EndpointRefused | undefined> {
+    const { host } = wanted
+    this.#claims.set(host, (this.#claims.get(host) ?? 0) + 1)
+    try {
+      if (this.conflictOf(wanted)) await this.#confirmHolders(wanted)
+      return this.conflictOf(wanted) ?? (await this.#take(host, authtoken))
+    } finally {
+      const left = (this.#claims.get(host) ?? 1) - 1
+      if (left > 0) this.#claims.set(host, left)
+      else this.#claims.delete(host)
+    }
+  }
+
+  async #take(host: string, authtoken: Authtoken): Promise<EndpointRefused | undefined> {
+    const { reservations, isValid } = this.#init
+    const isNew = reservations.of(host)?.authtoken_id !== authtoken.id
+    if (isNew && !this.#newHosts.take(authtoken.id, Date.now())) {
+      return refuseEndpoint(
+        'limit_reached',
+        'agents of this authtoken have asked for too many new hosts; wait a minute',
+      )
+    }
+    const full = await this.#makeRoom(host, authtoken)
+    if (full) return full
+    if (await reservations.take(host, authtoken.id, (holder) => !isValid(holder))) return undefined
+    return refuseEndpoint('bind_not_permitted', `${host} belongs to another authtoken; choose another name`)
+  }
+
+  /** An agent that was cut off without a word must not stand in its successor's way. A stranger is told no at once. */
+  async #confirmHolders({ host, session }: Wanted): Promise<void> {
+    const served = this.#served.at(host)
+    if (served?.authtokenId !== session.authtokenId) return
+    await Promise.all(served.tunnels.flatMap((tunnel) => tunnel.sessions.map((session) => session.confirm())))
+  }
+
+  /** One whose agent is away gives way to a new one, the longest unused first. */
+  async #makeRoom(host: string, { id }: Authtoken): Promise<EndpointRefused | undefined> {
+    const { reservations, maxPerAuthtoken } = this.#init
+    const others = reservations.hostsOf(id).filter((other) => other !== host)
+    if (others.length < maxPerAuthtoken) return undefined
+    const idle = others.find((other) => !this.#served.at(other)?.isOnline && !this.#claims.has(other))
+    if (idle === undefined) {
+      this.#init.refusals.count('endpoints_per_authtoken')
+      return refuseEndpoint(
+        'bind_invalid',
+        `this authtoken already has ${maxPerAuthtoken} endpoints, which is the limit`,
+      )
+    }
+    const served = this.#served.at(idle)
+    if (served) this.#served.remove(served)
+    await reservations.release(idle)
+    return undefined
+  }
+
+  #sharedDomainOf(host: string): string | undefined {
+    return sharedCookieDomain(host, this.#init.cookieDomains())
+  }
+}

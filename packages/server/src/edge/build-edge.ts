@@ -1,0 +1,103 @@
+// From the configuration of an edge, complete and checked, to the edge: one value that gives back by close() what it has
+// taken. It serves nobody and is known to nobody until a book (edge-book.ts) opens it.
+
+import type { Labels } from '@sallyport/protocol'
+
+import { buildBackend } from '../backend/build-backend.ts'
+import { outlierLog } from '../backend/log-outlier.ts'
+import type { RetryCounts } from '../backend/retry-budget.ts'
+import type { Logger } from '../log.ts'
+import type { EdgeConfig, PolicyConfig, RouteConfig } from '../model/edge-config.ts'
+import type { Look } from '../pages/look.ts'
+import { buildPolicy } from '../policy/build-policy.ts'
+import type { PolicyParts } from '../policy/builder.ts'
+import type { Policy } from '../policy/compose.ts'
+import type { Saying } from '../texts/page-texts.ts'
+import type { Registry, Selection } from '../tunnel/registry.ts'
+import { Edge } from './edge.ts'
+import type { EdgeLife } from './edge.ts'
+import type { TunnelsOfEdge } from './known-edge.ts'
+import { originOn } from './origin-on.ts'
+import type { Route } from './route.ts'
+
+/** What edges are built of. */
+export interface EdgeRoom {
+  readonly registry: Registry
+  readonly publicUrl: URL
+  /** 32 bytes that key the values of sticky cookies. */
+  readonly stickyKey: Uint8Array
+  readonly partsOf: PartsOf
+  readonly lookOf: (config: EdgeConfig) => Look
+  /** Where the retries of all edges are counted. */
+  readonly retries: RetryCounts
+  readonly log: Logger
+}
+
+/**
+ * What the policies of an edge work with, for the life of that edge.
+ * @param authtokenId of the agent that brought the edge; undefined where the operator wrote it
+ */
+export type PartsOf = (edgeId: string, authtokenId?: string) => EdgeParts
+
+export interface EdgeParts extends PolicyParts, EdgeLife {}
+
+/** What is different about an edge that an agent has brought. */
+export interface Brought {
+  readonly authtokenId: string
+  readonly policyOf: (config: PolicyConfig, parts: PolicyParts) => Policy
+  /** What the operator is told while no tunnel is online. */
+  readonly advice: Saying
+}
+
+/** @throws ConfigError where something that it names cannot be used; nothing is left behind */
+export function buildEdge(config: EdgeConfig, room: EdgeRoom, brought?: Brought): Edge {
+  const { registry, publicUrl, stickyKey, partsOf, lookOf, retries, log } = room
+  const { id, hosts, origin } = config
+  const { authtokenId, policyOf = plainPolicy, advice } = brought ?? {}
+  using taken = new DisposableStack() // given back at the end, unless all of it could be built
+  const parts = taken.adopt(partsOf(id, authtokenId), (each) => each.close())
+  const onOutlier = outlierLog(log, id)
+  const groups = new Groups()
+  const routes = config.routes.map((route): Route => {
+    const select = (labels: Labels): Selection => {
+      const selection = registry.select(labels)
+      taken.defer(() => registry.release(labels))
+      groups.add(labels, selection, route)
+      return selection
+    }
+    return {
+      config: route,
+      ...(route.allow_upgrades && { upgrades: new Set(route.allow_upgrades) }),
+      policy: policyOf(route.policy, parts),
+      backend: buildBackend(route.backend, { select, edgeId: id, stickyKey, onOutlier, retries, advice }),
+    }
+  })
+  const owned = taken.move()
+  return new Edge({
+    id,
+    hosts,
+    routes,
+    originOf: (host) => origin ?? originOn(publicUrl, host),
+    look: lookOf(config),
+    authtokenId,
+    groups: groups.all,
+    life: { open: () => parts.open(), close: () => owned.dispose() },
+  })
+}
+
+const plainPolicy: Brought['policyOf'] = (config, parts) => buildPolicy(config, parts)
+
+/** Where the routes of an edge lead, each selection once. */
+class Groups {
+  readonly #all = new Map<Selection, TunnelsOfEdge & { readonly routes: RouteConfig[] }>()
+
+  add(labels: Labels, selection: Selection, route: RouteConfig): void {
+    const known = this.#all.get(selection)
+    if (!known) this.#all.set(selection, { labels, selection, routes: [route] })
+    else if (!known.routes.includes(route)) known.routes.push(route)
+  }
+
+  get all(): TunnelsOfEdge[] {
+    return [...this.#all.values()]
+  }
+}

@@ -1,0 +1,158 @@
+// All edges there are, wherever they come from. Each source puts, swaps and removes its own, in one turn of the event loop:
+// no visitor meets half of a change. An exchange looks its edge up once, so what is under way finishes on the edge it began
+// with. The operator's edges win their hosts, those that agents bring get what is left.
+
+import { BOUND_EDGES_MAX } from '@sallyport/protocol'
+import type { BoundEdge, Labels } from '@sallyport/protocol'
+
+import type { RetryCounts } from '../backend/retry-budget.ts'
+import type { RouteConfig } from '../model/edge-config.ts'
+import { SelectorIndex } from '../tunnel/selector-index.ts'
+import type { Edge } from './edge.ts'
+import type { EdgeTable } from './edge-table.ts'
+import { HostClaims } from './host-claims.ts'
+import type { EdgeSource } from './host-claims.ts'
+import type { TunnelsOfEdge } from './known-edge.ts'
+import { visitorsOf } from './who-may-pass.ts'
+
+interface Entry {
+  readonly edge: Edge
+  /** Its place among all edges. */
+  number: number
+}
+
+/** A group of tunnels, and the edge that leads there. */
+interface Lead {
+  readonly entry: Entry
+  readonly group: TunnelsOfEdge
+}
+
+export class EdgeBook {
+  /** Tries on another tunnel, over all edges since the start, those that are gone included. */
+  readonly retries: RetryCounts = { granted: 0, refused: 0 }
+  readonly #hosts: HostClaims
+  /** By id, in their order. */
+  readonly #entries: Readonly<Record<EdgeSource, Map<string, Entry>>> = { file: new Map(), agents: new Map() }
+  /** Found by the labels of a tunnel. */
+  readonly #index = new SelectorIndex<Lead>()
+  readonly #leads = new WeakMap<Edge, readonly Lead[]>()
+  #nextNumber = 0
+
+  /** @param table in which visitors' hosts are looked up; nobody else changes it */
+  constructor(table: EdgeTable) {
+    this.#hosts = new HostClaims(table)
+  }
+
+  /** Opens an edge, in place of the one of this source that has its id, which is closed. */
+  put(source: EdgeSource, edge: Edge): void {
+    const entries = this.#entries[source]
+    const before = entries.get(edge.id)
+    if (before?.edge === edge) return
+    entries.set(edge.id, this.#open(source, edge, before?.number ?? this.#nextNumber++))
+    if (before) this.#close(source, before.edge)
+  }
+
+  /** Makes these the edges of a source, in this order. Those that are there already stay as they are; the others are closed. */
+  set(source: EdgeSource, edges: readonly Edge[]): void {
+    const entries = this.#entries[source]
+    const before = new Map(Array.from(entries.values(), (entry) => [entry.edge, entry]))
+    entries.clear()
+    for (const edge of edges) {
+      const number = this.#nextNumber++
+      const staying = before.get(edge)
+      before.delete(edge)
+      if (staying) staying.number = number
+      entries.set(edge.id, staying ?? this.#open(source, edge, number))
+    }
+    for (const edge of before.keys()) this.#close(source, edge)
+  }
+
+  /** Closes an edge, unless it has been removed or replaced already. */
+  remove(source: EdgeSource, edge: Edge): void {
+    const entries = this.#entries[source]
+    if (entries.get(edge.id)?.edge !== edge) return
+    entries.delete(edge.id)
+    this.#close(source, edge)
+  }
+
+  /** Closes all of them. */
+  close(): void {
+    this.set('file', [])
+    this.set('agents', [])
+  }
+
+  get size(): number {
+    return this.#entries.file.size + this.#entries.agents.size
+  }
+
+  /** In order: the operator's first. */
+  *known(): Generator<Edge> {
+    for (const { edge } of this.#entries.file.values()) yield edge
+    for (const { edge } of this.#entries.agents.values()) yield edge
+  }
+
+  /** Whether the operator has an edge of this id. */
+  hasConfigured(id: string): boolean {
+    return this.#entries.file.has(id)
+  }
+
+  /** Whether an edge of the operator has the host. */
+  isConfigured(host: string): boolean {
+    return this.#hosts.isConfigured(host)
+  }
+
+  /** The edges that lead to a tunnel with these labels, in order. */
+  edgesFor(labels: Labels): Edge[] {
+    return this.#leadsTo(labels).map(([{ edge }]) => edge)
+  }
+
+  /** What the agent of such a tunnel is told of the first of them. */
+  boundEdgesFor(labels: Labels): BoundEdge[] {
+    return this.#leadsTo(labels)
+      .slice(0, BOUND_EDGES_MAX)
+      .map(([{ edge }, routes]) => ({ edge_id: edge.id, visitors: visitorsOf(routes) }))
+  }
+
+  /** Where the visitors of a tunnel with these labels come from. */
+  urlsFor(labels: Labels): string[] {
+    return [...new Set(this.edgesFor(labels).flatMap(({ endpoints }) => endpoints))]
+  }
+
+  /** Tunnels that a route does without because they fail where their siblings do not. @param now monotonic milliseconds */
+  failingAt(now: number): number {
+    let count = 0
+    for (const edge of this.known()) count += edge.failingAt(now)
+    return count
+  }
+
+  #open(source: EdgeSource, edge: Edge, number: number): Entry {
+    edge.open()
+    const entry = { edge, number }
+    const leads = edge.groups.map((group) => ({ entry, group }))
+    for (const lead of leads) this.#index.add(lead.group.labels, lead)
+    this.#leads.set(edge, leads)
+    this.#hosts.claim(source, edge)
+    return entry
+  }
+
+  #close(source: EdgeSource, edge: Edge): void {
+    for (const lead of this.#leads.get(edge) ?? []) this.#index.delete(lead)
+    this.#hosts.yield(source, edge)
+    edge.close()
+  }
+
+  /** Each edge once, with its routes that lead there. */
+  #leadsTo(labels: Labels): [Entry, readonly RouteConfig[]][] {
+    const found = new Map<Entry, Set<RouteConfig>>()
+    for (const { entry, group } of this.#index.matching(labels)) {
+      const routes = found.get(entry) ?? new Set()
+      found.set(entry, routes)
+      for (const route of group.routes) routes.add(route)
+    }
+    const inOrder = ({ edge }: Entry, routes: ReadonlySet<RouteConfig>): RouteConfig[] =>
+      edge.routes.flatMap(({ config }) => (routes.has(config) ? [config] : []))
+    return [...found]
+      .toSorted(([a], [b]) => a.number - b.number)
+      .map(([entry, routes]) => [entry, inOrder(entry, routes)])
+  }
+}

@@ -1,0 +1,28 @@
+// Whether two pieces of configuration are the same, secrets included. Where it cannot tell, they are not: an edge is then
+// built anew. Pure: no I/O, no clock.
+
+import { Secret } from '@sallyport/protocol'
+
+/** The order of what is in an object does not count; that of a list or a map does. */
+export function isSameValue(one: unknown, other: unknown): boolean {
+  if (Object.is(one, other)) return true
+  if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return false
+  if (Object.getPrototypeOf(one) !== Object.getPrototypeOf(other)) return false
+  if (one instanceof Secret) return one.reveal() === (other as Secret).reveal() // of the same class
+  if (one instanceof Map) return isSameList([...one], [...(other as Map<unknown, unknown>)])
+  if (Array.isArray(one)) return isSameList(one, other as unknown[])
+  return Object.getPrototypeOf(one) === Object.prototype && isSameRecord(one, other)
+}
+
+function isSameList(one: readonly unknown[], other: readonly unknown[]): boolean {
+  return one.length === other.length && one.every((each, index) => isSameValue(each, other[index]))
+}
+
+function isSameRecord(one: object, other: object): boolean {
+  const entries = Object.entries(one)
+  const theirs = new Map<string, unknown>(Object.entries(other))
+  return (
+    entries.length === theirs.size &&
+    entries.every(([key, each]) => theirs.has(key) && isSameValue(each, theirs.get(key)))
+  )
+}
