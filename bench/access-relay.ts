@@ -1,6 +1,6 @@
 // A relay whose access lines can be switched on and off while it runs, for the scenario access-line. Its log goes to standard
-// output. Each line of standard input is a level for the log, `info` or `warn`; standard error then gets the microseconds of
-// CPU since the one before. First it gets the port, and an authtoken.
+// output. Each line of standard input is a level for the log, `info` or `warn`; standard error then gets the
+// microseconds of CPU since the previous level. Its first line is the port and an authtoken.
 
 import { createInterface } from 'node:readline'
 

@@ -1,5 +1,6 @@
-// `npm run bench`: what requests and bytes cost through Sallyport, beside reverse proxies without a tunnel and beside
-// other tunnels. Runs scenarios, keeps what they find in docs/performance.json, and writes the page from all that is kept.
+// `npm run bench`: the cost of requests and bytes through Sallyport, beside reverse proxies without a tunnel and beside
+// other tunnels. Runs scenarios, keeps their findings in docs/performance.json, and writes the page from all kept
+// findings.
 
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -64,7 +65,7 @@ Leave the machine alone meanwhile.
 
   npm run bench -- --scenario small-requests --rounds 8 --seconds 1`
 
-// nginx, haproxy and sshd live where only root's PATH looks.
+// nginx, haproxy and sshd are in folders that only root's PATH has.
 process.env.PATH = `${process.env.PATH}:/usr/sbin`
 
 const flags = readFlags()
@@ -151,7 +152,7 @@ async function runAll(wanted: readonly Scenario[], bed: Testbed, plan: Plan): Pr
   return failures === 0 ? 0 : 1
 }
 
-/** Adds what a scenario has found to what is kept, and writes the pages anew. */
+/** Adds the findings of a scenario to the kept ones, and writes the pages again. */
 function keep(name: string, kept: Kept, notStartedHere: readonly string[]): void {
   const file = join(flags.out, 'performance.json')
   const before = existsSync(file)
@@ -167,7 +168,7 @@ function keep(name: string, kept: Kept, notStartedHere: readonly string[]): void
 
 function writeSteps(kept: Kept): void {
   const file = join(flags.out, BYTE_PAGE)
-  if (!existsSync(file)) return // --out leads elsewhere
+  if (!existsSync(file)) return // --out names another place
   const text = readFileSync(file, 'utf8')
   const [from, until] = [text.indexOf(MARKERS[0]), text.indexOf(MARKERS[1])]
   if (from === -1 || until < from) throw new Error(`${file} has lost its markers`)

@@ -1,5 +1,5 @@
-// What people compare with: other reverse proxies, and other tunnels. Each is started as its own documentation says,
-// on loopback, in front of the same app; those that are not on the PATH are listed as not measured.
+// The competitors: other reverse proxies, and other tunnels. Each is started as its own documentation says, on
+// loopback, in front of the same app; competitors that are not on the PATH are listed as not measured.
 
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -12,22 +12,22 @@ import type { Running } from './processes.ts'
 
 const BORE_PORT = 7835
 
-/** What it understands: a proxy has no tunnel; a TCP tunnel copies bytes without looking at them. */
+/** Its kind: a proxy has no tunnel; a TCP tunnel copies bytes without parsing them. */
 export type CompetitorKind = 'reverse proxy' | 'HTTP tunnel' | 'TCP tunnel'
 
 export interface Site {
   folder: string
   appPort: number
-  /** Puts a link between both ends of a tunnel: gives the port to dial for the port that is meant. */
+  /** Puts a link between both ends of a tunnel: returns the port to dial instead of the given port. */
   via?: (port: number) => Promise<number>
 }
 
 export interface Started {
-  /** Where requests go. */
+  /** The port for requests. */
   port: number
   headers?: Record<string, string>
   processes: Running[]
-  /** Where it takes HTTP/2 without TLS. */
+  /** The port for HTTP/2 without TLS. */
   http2Port?: number
 }
 
@@ -301,7 +301,7 @@ export const NOT_STARTED: readonly string[] = [
 
 const asItIs = (port: number): Promise<number> => Promise.resolve(port)
 
-/** What keeps a competitor from being measured here, or undefined. */
+/** Why a competitor cannot be measured here, or undefined. */
 export function missing(competitor: Competitor): string | undefined {
   return competitor.commands.find((command) => which(command) === undefined)
 }
@@ -327,7 +327,7 @@ async function run(
   headers?: Record<string, string>,
 ): Promise<Running> {
   const child = spawn(command, args, { env, stdio: ['ignore', 'ignore', 'pipe'] })
-  await once(child, 'spawn') // rejects where it cannot be run
+  await once(child, 'spawn') // rejects if it cannot be run
   let errors = ''
   child.stderr.on('data', (chunk: Buffer) => (errors = (errors + chunk.toString()).slice(-2000)))
   const running = { name: command.split('/').at(-1) ?? command, pid: child.pid ?? 0, end: () => endChild(child) }

@@ -1,4 +1,4 @@
-// What processes spend while something runs: user and system time from /proc, which counts in steps of 10 ms.
+// The CPU time of processes during a run: user and system time from /proc, which counts in steps of 10 ms.
 
 import { cpuMicroseconds } from './processes.ts'
 import type { Running } from './processes.ts'

@@ -1,7 +1,7 @@
 // A TCP proxy that behaves like a long or narrow link: every byte arrives half a round trip later, in order, and no
-// faster than the bandwidth, which all connections share, each direction on its own. What does not fit onto the link
-// waits in a queue of bounded size; then the sender is held, as TCP would hold it.
-// As a program: node bench/delay-proxy.ts --to PORT --rtt MS [--mbit N] prints {"port": …}.
+// faster than the bandwidth, which all connections share, each direction on its own. Bytes that do not fit onto the
+// link wait in a queue of bounded size; then the sender has to wait, as with TCP. As a program: node
+// bench/delay-proxy.ts --to PORT --rtt MS [--mbit N] prints {"port": …}.
 
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
@@ -11,9 +11,9 @@ import { parseArgs } from 'node:util'
 export interface DelayProxyOptions {
   target: { host: string; port: number }
   roundTripMs: number
-  /** Of each direction; without it the link is as wide as the machine. */
+  /** Of each direction; without it only the machine limits the link. */
   bitsPerSecond?: number
-  /** What waits for its turn on the link, each direction. */
+  /** How much may wait for the link, in each direction. */
   queueBytes?: number
 }
 
@@ -80,9 +80,9 @@ class Line {
   /** Senders that wait until the link has room. */
   readonly #held = new Set<Socket>()
   #timer: NodeJS.Timeout | undefined
-  /** When the last byte that was taken will have left. */
+  /** When the last accepted byte will have left. */
   #freeAt = 0
-  /** Without a bandwidth: what is on its way or not taken by its receiver. */
+  /** Without a bandwidth: bytes on their way or not yet taken by the receiver. */
   #carriedBytes = 0
 
   constructor({ roundTripMs, bitsPerSecond, queueBytes }: DelayProxyOptions) {
@@ -132,7 +132,7 @@ class Line {
     for (; due < this.#parcels.length && this.#parcels[due]!.arrivesAt <= now; due++) {
       const { bytes, to } = this.#parcels[due]! // below the length
       if (!bytes) to.end()
-      else to.write(bytes, () => this.#arrived(bytes.length)) // also where the receiver is gone
+      else to.write(bytes, () => this.#arrived(bytes.length)) // also if the receiver is gone
     }
     this.#parcels.splice(0, due)
     if (this.#parcels[0]) this.#timer = setTimeout(this.#deliver, Math.max(0, this.#parcels[0].arrivesAt - now))

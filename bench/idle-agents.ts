@@ -39,5 +39,5 @@ for (const number of numbers.map(Number)) {
     }),
   )
   console.log(JSON.stringify({ online, seconds: (performance.now() - started) / 1000 }))
-  await lines.next() // until whoever measures has measured
+  await lines.next() // until the measurement is done
 }

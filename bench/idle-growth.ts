@@ -1,7 +1,7 @@
-// What agents that do nothing cost the relay over time: its resident memory each minute, and the CPU that their pings
-// take. Ends with 1 where 10,000 of them need more than 300 MB at the end.
+// The cost of idle agents over time: the relay's resident memory each minute, and the CPU for their pings. Exits with 1
+// if 10,000 of them need more than 300 MB at the end.
 //
-//   node bench/idle-growth.ts [AGENTS] [MINUTES]     10,000 for an hour, where nothing else is said
+// node bench/idle-growth.ts [AGENTS] [MINUTES] default: 10,000 for an hour
 
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
@@ -11,7 +11,7 @@ import { pause } from './load/endless.ts'
 import { cpuMicroseconds, endChild, residentBytes } from './processes.ts'
 import { Testbed } from './testbed.ts'
 
-const AGENTS_PER_PROCESS = 2500 // more of them starve each other, and come anew
+const AGENTS_PER_PROCESS = 2500 // more of them starve each other, and reconnect
 const GOAL = { agents: 10_000, megabytes: 300 }
 
 const agents = Number(process.argv[2] ?? GOAL.agents)
@@ -32,7 +32,7 @@ try {
   await bed.close()
 }
 
-/** Gives the resident megabytes at the end. */
+/** Returns the resident megabytes at the end. */
 async function grow(): Promise<number> {
   const { relay, publicUrl, authtoken } = await bed.startRelay('idle', {
     edges: '  - { id: edg_idle, hosts: [idle.localhost] }\n',
@@ -51,7 +51,7 @@ async function grow(): Promise<number> {
   return megabytesOf(relay.pid)
 }
 
-/** So many agents, in a process of their own that ends with the testbed. */
+/** Starts so many agents in a separate process that ends with the testbed. */
 async function hold(publicUrl: string, authtoken: string, number: number): Promise<void> {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'idle-agents.ts'), publicUrl, String(number)], {
     env: { ...process.env, SALLYPORT_AUTHTOKEN: authtoken },

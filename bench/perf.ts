@@ -1,5 +1,5 @@
-// perf(1) of Linux: samples of what a process does, at even steps of its CPU time. Node.js writes the names of compiled
-// functions where perf looks for them (`--perf-basic-prof`).
+// perf(1) of Linux: samples of a process at even steps of its CPU time. Node.js writes the names of compiled functions
+// to a file that perf reads (`--perf-basic-prof`).
 
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -11,18 +11,20 @@ import { run } from './load/run.ts'
 export const NAMES_FLAG = '--perf-basic-prof'
 
 const EVENT = 'cpu-clock' // a timer, so virtual machines without counters have it as well
-// Each costs the process some microseconds: 8000 make a relay two fifths dearer. A prime, so that no timer keeps step.
+// Each costs the process some microseconds: 8000 a second make a relay two fifths slower. A prime, so that no timer
+// keeps step.
 const SAMPLES_PER_SECOND = 1999
 
 /** Why perf cannot watch here, or undefined. */
 export function lackOfPerf(): string | undefined {
-  // Without the right to see the kernel it would quietly leave the kernel out, and everything else would look dearer.
+  // Without the right to see the kernel, perf would silently leave it out, and everything else would look more
+  // expensive.
   const { status } = spawnSync('perf', ['record', '--quiet', '-e', `${EVENT}:k`, '-o', '/dev/null', '--', 'true'])
   if (status === 0) return undefined
   return 'perf may not watch the kernel here: run it as root, or sysctl kernel.perf_event_paranoid=1'
 }
 
-/** Where perf looks for names, and Node.js writes them. Nobody else removes it. */
+/** The file to which Node.js writes the names for perf. Only this program removes it. */
 export function nameFileOf(pid: number): string {
   return `/tmp/perf-${pid}.map`
 }

@@ -25,7 +25,7 @@ export async function freePort(): Promise<number> {
   return port
 }
 
-/** Starts a process and waits for a line that says it is ready. @param outputFile where standard output goes instead */
+/** Starts a process and waits for a line that says it is ready. @param outputFile the file for standard output */
 export async function start(
   name: string,
   args: readonly string[],
@@ -118,7 +118,7 @@ function spentBy(pid: number, mode: 'user' | 'system'): number {
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     return Number(fields[mode === 'user' ? 11 : 12]) * 10_000 // USER_HZ is 100
   } catch {
-    return 0 // it has just ended; what it used is no longer told
+    return 0 // it has just ended; its times are gone
   }
 }
 
@@ -127,7 +127,7 @@ export function residentBytes(pid: number): number {
   return statusBytes(pid, 'VmRSS')
 }
 
-/** What of it is the process's own: without the pages of files that it shares, above all of the Node.js binary. */
+/** The process's own part of it: without the pages of files that it shares, above all of the Node.js binary. */
 export function anonymousBytes(pid: number): number {
   return statusBytes(pid, 'RssAnon')
 }

@@ -1,5 +1,5 @@
-// Lays the packages out as their users get them: built, with the manifest that publishing writes, and the
-// dependencies that are installed here. What is measured is what people run, not the sources with types in them.
+// Lays the packages out as their users get them: built, with the manifest that publishing writes, and the dependencies
+// that are installed here. So the benchmark measures the code that people run, not the sources with types in them.
 
 import { execFileSync } from 'node:child_process'
 import {
@@ -21,7 +21,7 @@ export interface Published {
   agent: string
 }
 
-/** Builds into `folder`. Gives the files of the two commands. */
+/** Builds into `folder`. Returns the files of the two commands. */
 export function publishInto(folder: string): Published {
   execFileSync(process.execPath, [join(root, 'scripts/build.ts')], { stdio: 'ignore' })
   for (const name of ['protocol', 'server', 'agent']) lay(name, join(folder, name), join(folder, 'protocol'))

@@ -1,15 +1,15 @@
-// Interleaved rounds: every chain is measured once, then every chain again. Machines are noisy, and what disturbs one
-// round disturbs all chains of it; so only ratios of one run mean something, and each figure is the median of its rounds
-// or, where it is a rate, of the better half of them.
+// Interleaved rounds: every chain is measured once, then every chain again. Machines are noisy, and a disturbance
+// affects all chains of a round; so only ratios of one run are meaningful, and each figure is the median of its rounds
+// or, for a rate, of the better half of them.
 
 export interface Rounds<T> {
-  /** What was measured, by chain; a chain that failed is not in it. */
+  /** The measurements by chain; without failed chains. */
   readonly measured: ReadonlyMap<string, readonly T[]>
   /** Why chains are missing. */
   readonly failed: readonly string[]
 }
 
-/** Measures each chain once in each round. A chain that fails is left out from then on, and is told of. */
+/** Measures each chain once in each round. A chain that fails is left out from then on, and reported. */
 export async function inRounds<C extends { readonly name: string }, T>(
   chains: readonly C[],
   rounds: number,
@@ -34,14 +34,14 @@ export async function inRounds<C extends { readonly name: string }, T>(
   return { measured, failed }
 }
 
-/** What is under way, where somebody looks. */
+/** Shows the current step on a terminal. */
 export function progress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`)
 }
 
 /**
- * The better half of a chain's rounds, by what is to be high. Whatever else runs on the host can only slow a chain down,
- * and a chain of four processes more than one of two.
+ * The better half of a chain's rounds, by a value that should be high. Other load on the host can only slow a chain
+ * down, and a chain of four processes more than a chain of two.
  */
 export function betterHalf<T>(items: readonly T[], read: (item: T) => number): T[] {
   return items.toSorted((a, b) => read(b) - read(a)).slice(0, Math.ceil(items.length / 2))

@@ -1,13 +1,12 @@
 // Samples of a process (`perf script -F ip,sym`) as shares of its time by step of the data path. Each sample is a stack,
-// and counts once: to the kernel, to V8's own work, or else to the file of the JavaScript function that is nearest, so
-// that what is called from there (builtins, regular expressions, C++ of Node.js) counts to it. Pure.
-//
-// Not by V8's own profiler: its signals come when a system call ends, far too often, as soon as cores are few. It said
-// that writes were 59 % of a relay whose whole system time was a third.
+// and counts once: to the kernel, to V8's own work, or else to the file of the nearest JavaScript function, together
+// with the code that it calls (builtins, regular expressions, C++ of Node.js). Pure.
+// V8's own profiler is misleading: with few cores its signals come far too often at the end of a system call. It
+// attributed 59 % to writes in a relay whose whole system time was a third.
 
 export interface Step {
   name: string
-  /** What it does there. */
+  /** The work of the step. */
   what: string
 }
 
@@ -23,7 +22,7 @@ interface Sample {
   isInKernel: boolean
   /** Of the functions on the stack, the running one first. */
   symbols: readonly string[]
-  /** Where the nearest JavaScript function stands; undefined where there is none on the stack. */
+  /** The file of the nearest JavaScript function; undefined if the stack has none. */
   script: string | undefined
 }
 
@@ -34,7 +33,7 @@ interface Rule extends Step {
 /** The upper half of the addresses. */
 const KERNEL_ADDRESS = /^f{4}[\da-f]{12}$/
 
-// libc's and the kernel's: one of the two has its name, also where /proc/kallsyms is closed or libc is stripped.
+// libc's and the kernel's: one of the two has its name, even if /proc/kallsyms is closed or libc is stripped.
 const WRITE = /^(?:__GI_|__libc_|__x64_sys_|__arm64_sys_|__|ksys_|do_|vfs_)*writev?$|::DoTryWrite\(|^uv__(?:try_)?write/
 const GARBAGE_COLLECTOR =
   /^v8::internal::(?:Scaveng|RootScaveng|MarkCompact|Concurrent\w*Mark|Incremental\w*Mark|MinorM|GCTracer|\w*Sweep|Evacuat|Heap::(?:CollectGarbage|PerformGarbageCollection|Scavenge))/
@@ -51,7 +50,7 @@ const inPackage =
   ({ script }: Sample): boolean =>
     paths.some((path) => script?.includes(path))
 
-/** In the order of a request's walk, behind what every step causes; the first that matches counts. */
+/** In the order of a request's walk, after the steps that all others cause; the first match counts. */
 const RULES: readonly Rule[] = [
   {
     name: 'kernel, in',

@@ -1,5 +1,5 @@
-// What a scenario is, and what it finds. The runner (bench.ts) knows nothing else of scenarios, and the page is made of
-// nothing but findings.
+// The types of a scenario and its findings. The runner (bench.ts) knows nothing else of scenarios, and the page is made
+// only from findings.
 
 import type { Testbed } from './testbed.ts'
 
@@ -7,7 +7,7 @@ export interface Plan {
   rounds: number
   /** Of each measurement. */
   seconds: number
-  /** A look whether everything works: no figure of it is worth anything. */
+  /** Only checks that everything works: its figures are meaningless. */
   isQuick: boolean
 }
 
@@ -17,13 +17,13 @@ export interface Scenario {
   readonly title: string
   /** Whether plain `npm run bench` runs it. */
   readonly isCore: boolean
-  /** Whether each figure is one measurement, because what is measured does not vary, or averages itself. */
+  /** Whether each figure is a single measurement, because the value does not vary, or is an average already. */
   readonly isOneRun?: true
-  /** Programs without which it cannot run, each with how it is installed. */
+  /** Programs that it needs, each with the way to install it. */
   readonly needs?: Readonly<Record<string, string>>
-  /** What else keeps it from running here, and what to do about it; asked when the programs are there. */
+  /** Another reason why it cannot run here, with advice; asked if the programs are installed. */
   lack?(): string | undefined
-  /** What is measured, and how: the paragraph under the title. */
+  /** The measurement and its method: the paragraph under the title. */
   method(plan: Plan): string
   run(bed: Testbed, plan: Plan): Promise<Findings>
 }
@@ -36,8 +36,8 @@ export interface Table {
 
 export interface Findings {
   tables: readonly Table[]
-  /** What goals and the chart read: a figure by `chain: what`. */
+  /** The figures for goals and chart, by `chain: what`. */
   figures: Readonly<Record<string, number>>
-  /** Sentences under the tables: what failed, what was not measured and why. */
+  /** Sentences under the tables: failures, and missing measurements with the reason. */
   notes: readonly string[]
 }

@@ -1,4 +1,4 @@
-// What many visitor sessions cost: fills a store with them, starts a relay on it and on an empty one, and compares
+// The cost of many visitor sessions: fills a store with them, starts a relay on it and on an empty one, and compares
 // memory and the time until the relay is ready. Usage: node bench/sessions.ts [COUNT], 100 000 by default.
 
 import { randomBytes } from 'node:crypto'
@@ -18,7 +18,7 @@ import { residentBytes, start } from './processes.ts'
 const RELAY = join(import.meta.dirname, '../packages/server/src/main.ts')
 const ROUNDS = 3
 const AT_ONCE = 500
-const SETTLE_MS = 3000 // what the start has left behind is collected, or stays
+const SETTLE_MS = 3000 // by then the garbage of the start is collected, or stays
 const MIB = 1024 * 1024
 const DAY_MS = 86_400_000
 
@@ -79,7 +79,7 @@ function rowOf(index: number): SessionRow {
   }
 }
 
-/** The best time and the smallest memory of several starts: what else happens on the machine only adds. */
+/** The best time and the smallest memory of several starts: other load on the machine only adds. */
 async function measure(name: string): Promise<{ ms: number; bytes: number }> {
   const config = join(folder, `${name}.yml`)
   const settings = {

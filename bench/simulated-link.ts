@@ -1,4 +1,4 @@
-// A long or narrow link in front of a port, as a process of its own (delay-proxy.ts), and the sites that are measured
+// A long or narrow link in front of a port, as a separate process (delay-proxy.ts), and the sites that are measured
 // over it: our agent, the competitors, and a plain TCP copy.
 
 import { join } from 'node:path'
@@ -14,7 +14,7 @@ export interface Link {
   mbit: number
 }
 
-/** What stands in front of the stream app, with the link inside. */
+/** The chain in front of the stream app, with the link inside. */
 export interface LinkedSite {
   name: string
   port: number
@@ -59,7 +59,7 @@ export function linkedChains(): LinkedChain[] {
   ]
 }
 
-/** Puts `chain` behind `link`, measures, and takes everything away again. */
+/** Puts `chain` behind `link`, measures, and removes everything again. */
 export async function overLink<T>(
   bed: Testbed,
   chain: LinkedChain,

@@ -1,4 +1,4 @@
-// The floor under a tunnel of our shape: bytes moved from visitor to app without a look at them. Prints {"port": …}.
+// The floor under a tunnel of our shape: bytes moved from visitor to app without parsing. Prints {"port": …}.
 //   splice-floor.ts plain PORT      a TCP copy in one process
 //   splice-floor.ts front           takes visitors, and a back at the "backPort" that it prints as well
 //   splice-floor.ts back BACK PORT  dials both; every connection of a visitor is one stream between the two

@@ -1,5 +1,5 @@
-// The app behind bulk: /down never ends, /upload counts bytes and says how many, /small is 13 bytes long. In its own
-// process, so that it has a core of its own where there is one. It prints {"port": …}.
+// The app behind bulk: /down never ends, /upload counts bytes and says how many, /small is 13 bytes long. In a separate
+// process, so that it can use another core. It prints {"port": …}.
 
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'

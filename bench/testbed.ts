@@ -1,5 +1,5 @@
-// Everything that is measured, on this machine: the app, nginx in front of it, the relay with its agents, and every
-// competitor that is installed. Started when a scenario first asks for it, ended together.
+// All measured programs on this machine: the app, nginx in front of it, the relay with its agents, and every installed
+// competitor. Each is started on first use, and all end together.
 
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -21,13 +21,13 @@ import type { Published } from './publish.ts'
 export interface Chain {
   name: string
   kind: 'no proxy' | 'sallyport' | CompetitorKind
-  /** Where visitors go, on 127.0.0.1: /small.txt, /bulk.bin and /part.bin of nginx. */
+  /** The port for visitors, on 127.0.0.1: /small.txt, /bulk.bin and /part.bin of nginx. */
   port: number
   headers: Readonly<Record<string, string>>
   processes: readonly Running[]
-  /** Where uploads go; undefined where they are not measured. */
+  /** The port for uploads; undefined if they are not measured. */
   upload: { port: number; headers: Readonly<Record<string, string>> } | undefined
-  /** Where visitors speak HTTP/2 without TLS. */
+  /** The port for HTTP/2 without TLS. */
   http2Port?: number
 }
 
@@ -37,7 +37,7 @@ interface Apps {
   nginxHttp2Port: number
   /** stream-app.ts */
   streamPort: number
-  /** The file that /bulk.bin is. */
+  /** The file behind /bulk.bin. */
   bulkFile: string
 }
 
@@ -46,7 +46,7 @@ export interface RelayInUse {
   relayPort: number
   publicUrl: string
   authtoken: string
-  /** @param options.server where it dials, instead of the relay's own address */
+  /** @param options.server the address to dial, instead of the relay's own */
   startAgent: (
     label: string,
     appPort: number,
@@ -61,7 +61,7 @@ interface Program extends Running {
 }
 
 interface Product extends RelayInUse {
-  /** The one of `edge=edg_app`. */
+  /** The tunnel of `edge=edg_app`. */
   agent: Running
 }
 
@@ -82,7 +82,7 @@ export class Testbed {
   #apps: Promise<Apps> | undefined
   #product: Promise<Product> | undefined
   #chains: Promise<readonly Chain[]> | undefined
-  /** Competitors that are not here, each with the reason and how it is installed; known after `chains()`. */
+  /** Missing competitors, each with the reason and the way to install it; known after `chains()`. */
   readonly notMeasured: string[] = []
 
   private constructor(folder: string, competitors: readonly Competitor[]) {
@@ -105,7 +105,7 @@ export class Testbed {
     return (this.#chains ??= this.#startChains())
   }
 
-  /** Our chain again, by an agent with one session to the relay, so that all streams share it. */
+  /** Our chain again, with an agent that has one session to the relay, which all streams share. */
   async chainOfOneSession(): Promise<Chain> {
     const [apps, { relay, relayPort, startAgent }] = await Promise.all([this.apps(), this.product()])
     const agent = await startAgent('edge=edg_one', apps.nginxPort, { flags: ['--connections', '1'] })
@@ -123,12 +123,12 @@ export class Testbed {
     return (this.#apps ??= this.#startApps())
   }
 
-  /** Our relay, and how agents of it are started. */
+  /** Our relay, and a function that starts its agents. */
   product(): Promise<Product> {
     return (this.#product ??= this.#startProduct())
   }
 
-  /** A relay with a store of its own, and how agents of it are started. `nodeFlags` go to Node.js itself. */
+  /** A relay with a store of its own, and a function that starts its agents. `nodeFlags` go to Node.js itself. */
   async startRelay(
     name: string,
     options: {
@@ -138,7 +138,7 @@ export class Testbed {
       nodeFlags?: readonly string[]
       /** A line for each request. */
       access?: boolean
-      /** Its log goes into a file of the testbed, and nobody reads it meanwhile. */
+      /** Its log goes to a file of the testbed, which is not read meanwhile. */
       logsToFile?: boolean
     },
   ): Promise<RelayInUse> {
@@ -349,7 +349,7 @@ function edgesWith(issuer: string): string {
 `
 }
 
-/** A real sign-in; gives the Cookie header of the session. */
+/** A real sign-in; returns the Cookie header of the session. */
 async function signIn(url: string): Promise<string> {
   const browser = new Browser()
   const provider = await browser.open(url)

@@ -1,5 +1,5 @@
 // Our yamux beside yamux-js: small messages echoed over kept-open streams, and bulk bytes over one stream, both ends in
-// this one process, joined by loopback TCP or by a WebSocket. For the page it is run by scenarios/mux.ts; by itself:
+// this process, joined by loopback TCP or by a WebSocket. scenarios/mux.ts runs it for the page; by itself:
 // node_modules/.bin/node bench/yamux.ts [seconds] [--json]
 
 import { once } from 'node:events'
@@ -34,7 +34,7 @@ export interface MuxRow {
   /** Echoes per second over one stream, and over ECHO_STREAMS. */
   oneRate: number
   manyRate: number
-  /** Of both ends, for each echo over ECHO_STREAMS. */
+  /** CPU of both ends, for each echo over ECHO_STREAMS. */
   cpuMicros: number
   /** Bytes per second. */
   bulkRate?: number

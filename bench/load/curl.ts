@@ -1,4 +1,4 @@
-// Bulk from curl: one file down or up, many at once, or one after the other until somebody has seen enough.
+// Bulk from curl: one file down or up, many at once, or one after the other until the caller ends it.
 
 import { spawn } from 'node:child_process'
 
@@ -19,7 +19,7 @@ export function upload(url: string, headers: Headers, file: string): Promise<num
   return transfer(['-w', '%{http_code} %{speed_upload}', '-T', file, '-H', 'Expect:', ...flags(headers), url])
 }
 
-/** Downloads on connections of their own, all at once. Gives the seconds that each took. */
+/** Downloads on separate connections, all at once. Returns the seconds of each. */
 export async function downloadAtOnce(url: string, headers: Headers, count: number): Promise<number[]> {
   const args = ['--parallel', '--parallel-immediate', '--parallel-max', String(count), '--no-progress-meter']
   const format = ['-w', '%{http_code} %{time_total} %{size_download}\n', ...flags(headers), `${url}?[1-${count}]`]

@@ -1,4 +1,4 @@
-// Endless downloads and uploads of stream-app.ts by hand, so that whoever reads or writes costs next to nothing.
+// Endless downloads and uploads of stream-app.ts by hand, so that the load generator itself costs almost nothing.
 
 import { connect } from 'node:net'
 
@@ -13,7 +13,7 @@ export interface Endless {
 export function endlessDownload({ port, host }: { port: number; host: string }): Endless {
   const socket = connect(port, '127.0.0.1')
   socket.write(`GET /down HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
-  socket.on('error', () => {}).resume() // what does not arrive is missing in the count
+  socket.on('error', () => {}).resume() // bytes that do not arrive are missing in the count
   return { bytes: () => socket.bytesRead, end: () => socket.destroy() }
 }
 
@@ -28,7 +28,7 @@ export function endlessUpload({ port, host }: { port: number; host: string }): E
   return { bytes: () => socket.bytesWritten - socket.writableLength, end: () => socket.destroy() }
 }
 
-/** Bytes per second of all together, once they have had time to find their windows. */
+/** Bytes per second of all together, once the windows have grown. */
 export async function rateOf(
   transfers: readonly Endless[],
   time: { warmMs: number; measureMs: number },

@@ -1,5 +1,5 @@
-// Visitors who come at a steady rate, however long the answers take: what latency is at a rate that everybody can serve,
-// where wrk would tell how long the queue is that it has made itself. HTTP/1.1 by hand over kept connections.
+// Visitors who come at a steady rate, however long the answers take: this measures latency at a rate that every chain
+// can serve, whereas wrk would measure the queue that it has made itself. HTTP/1.1 by hand over kept connections.
 
 import { once } from 'node:events'
 import { connect } from 'node:net'
@@ -17,7 +17,7 @@ export interface PacedLoad {
 const TICK_MS = 1
 const LAST_ANSWER_DEADLINE_MS = 10_000
 
-/** @returns milliseconds of every request from when it was due, sorted */
+/** @returns milliseconds of every request from its scheduled time, sorted */
 export async function pacedLatencies(load: PacedLoad): Promise<number[]> {
   const head = Object.entries(load.headers).map(([name, value]) => `${name}: ${value}\r\n`)
   const request = `GET ${load.path} HTTP/1.1\r\n${head.join('')}\r\n`

@@ -1,5 +1,5 @@
-// Runs a program that makes load, to its end. A failure tells what the program said, and not how it was called: among
-// its arguments is a visitor's cookie.
+// Runs a load program to its end. A failure has the program's output, but not its arguments, which include a visitor's
+// cookie.
 
 import { execFile } from 'node:child_process'
 import type { ExecFileException, ExecFileOptions } from 'node:child_process'
@@ -14,7 +14,7 @@ export async function run(
     const { stdout } = await promisify(execFile)(program, args, { ...options, encoding: 'utf8' })
     return { stdout }
   } catch (error) {
-    const { code, signal, stderr } = error as ExecFileException // what execFile rejects with
+    const { code, signal, stderr } = error as ExecFileException // the error of execFile
     const how = signal ? `was ended by ${signal}` : `ended with ${code}`
     throw new Error(`${program} ${how}: ${stderr?.trim().split('\n').at(-1) ?? ''}`)
   }

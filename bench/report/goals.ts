@@ -1,4 +1,4 @@
-// What we want to reach, beside what was measured; for what is not reached, why, and what was tried. Pure.
+// Our goals beside the measurements; for a missed goal the reason, and what was tried. Pure.
 
 import { COMPETITORS } from '../competitors.ts'
 import type { CompetitorKind } from '../competitors.ts'
@@ -9,7 +9,7 @@ export type Figures = Readonly<Record<string, number>>
 
 interface Goal {
   what: string
-  /** Undefined where it was not measured. */
+  /** Undefined if it was not measured. */
   measure: (figures: Figures) => number | undefined
   least?: number
   most?: number
@@ -21,14 +21,15 @@ interface Goal {
 type Why = keyof typeof WHY
 
 const WHY = {
-  parser: `**Small requests.** More than a third of the relay's time is the kernel, most of it writing to sockets. A third is Node.js itself: half of that
-is \`node:http\` with its parser, which stands in front because nothing else refuses so much of what visitors may try
-([decision 2](decisions/0002-node-http-in-front-lean-exchange-behind.md)). The rest is ours, above all heads written and answers
-checked (\`forward\`). "Where the time goes" has the table, and under it the floor: what Node.js takes to move the same bytes without reading
-them. Tried: \`undici\` and \`http.request\` towards the app (twice as dear as our own exchange), coalescing by \`process.nextTick\` (30 % more
-CPU at fifty connections than by \`setImmediate\`, though quicker at one), fewer and larger writes for each answer (in use), messages that
-leave before the turn ends (in use, [decision 12](decisions/0012-a-message-leaves-with-a-dozen-streams.md)). One core is
-not the limit: the relay is busy for two thirds of the time, and a fifth of both cores rests while four processes wait for each other.`,
+  parser: `**Small requests.** More than a third of the relay's time is the kernel, most of it writing to sockets. A third is Node.js
+itself: half of that is \`node:http\` with its parser, which comes first because no other parser refuses so many attacks
+([decision 2](decisions/0002-node-http-in-front-lean-exchange-behind.md)). The rest is our own work, above all writing heads and
+checking answers (\`forward\`). "Where the time goes" has the table, and under it the floor: the cost of moving the same bytes in Node.js
+without parsing them. Tried: \`undici\` and \`http.request\` towards the app (twice the cost of our own exchange), coalescing by
+\`process.nextTick\` (30 % more CPU at fifty connections than by \`setImmediate\`, though quicker at one), fewer and larger
+writes for each answer (in use), messages that leave before the turn ends (in use, [decision
+12](decisions/0012-a-message-leaves-with-a-dozen-streams.md)). One core is not the limit: the relay is busy for two thirds of
+the time, and a fifth of both cores rests while four processes wait for each other.`,
   tcp: `**Against tunnels that only copy.** They neither parse nor check nor choose; each visitor's connection is one stream to one app, in compiled
 code and mostly with several threads. The floor under "Where the time goes" is what the same costs in Node.js.`,
   bulk: `**Bulk.** Each byte passes two more sockets than through a reverse proxy, and is masked once because RFC 6455 5.3 wants it.
@@ -160,7 +161,7 @@ const GOALS: readonly Goal[] = [
 
 export interface Judged {
   rows: string[][]
-  /** Reasons for what is not reached. */
+  /** Reasons for missed goals. */
   reasons: string[]
 }
 
@@ -171,7 +172,7 @@ export function judge(figures: Figures): Judged {
     const withUnit = (text: string): string => (unit === undefined ? text : `${text} ${unit}`)
     const goal = least === undefined ? `≤ ${most}` : `≥ ${least}`
     if (value === undefined) return [what, withUnit(goal), 'not measured', '']
-    // What is printed is what is judged.
+    // The printed value is judged.
     const shown = Number(value.toFixed(digits))
     const isReached = (least === undefined || shown >= least) && (most === undefined || shown <= most)
     if (!isReached && why !== undefined) reasons.add(why)

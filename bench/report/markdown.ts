@@ -14,7 +14,7 @@ export function count(value: number): string {
   return Math.round(value).toLocaleString('en')
 }
 
-/** A number, or a dash where there is none. */
+/** A number, or a dash without one. */
 export function fixed(value: number | undefined, digits: number): string {
   return value === undefined || Number.isNaN(value) ? '–' : value.toFixed(digits)
 }

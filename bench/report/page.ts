@@ -1,11 +1,11 @@
-// docs/performance.md from what scenarios have found, whenever each was run. Pure.
+// docs/performance.md from the findings of scenarios, of any date. Pure.
 
 import type { Findings, Plan, Scenario } from '../scenario.ts'
 import { judge } from './goals.ts'
 import type { Figures } from './goals.ts'
 import { markdownOf } from './markdown.ts'
 
-/** What one scenario has found, as docs/performance.json keeps it. */
+/** The findings of one scenario, as docs/performance.json keeps them. */
 export interface Kept {
   measuredAt: string
   machine: string
@@ -73,7 +73,7 @@ It needs nginx, wrk and curl. What else is on the \`PATH\` is measured beside th
 `
 }
 
-/** What stands between the markers of docs/how-a-byte-travels.md. */
+/** The text between the markers of docs/how-a-byte-travels.md. */
 export function stepsText({ measuredAt, machine, findings }: Kept): string {
   return [`Measured on ${machine}, ${measuredAt}, at 50 connections.`, ...findings.tables.map(markdownOf)].join('\n\n')
 }

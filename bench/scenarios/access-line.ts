@@ -1,4 +1,4 @@
-// What the access line costs the relay: one relay, under load, whose lines are on in one second and off in the next.
+// The cost of the access line: one relay, under load, whose lines are on in one second and off in the next.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -17,7 +17,7 @@ import type { Scenario } from '../scenario.ts'
 import { SMALL_PATH } from '../testbed.ts'
 
 const CONNECTIONS = 50
-const WARM_SECONDS = 5 // until V8 has compiled what is hot
+const WARM_SECONDS = 5 // until V8 has compiled the hot code
 const PAIRS_A_ROUND = 4
 const ON = 'info'
 const OFF = 'warn'
@@ -31,7 +31,7 @@ interface Measured {
 interface SwitchedRelay {
   port: number
   authtoken: string
-  /** Gives the microseconds of CPU since it was switched last. */
+  /** Returns the microseconds of CPU since the last switch. */
   readonly switchTo: (level: typeof ON | typeof OFF) => Promise<number>
 }
 

@@ -1,4 +1,4 @@
-// What a chain adds to the latency of a request at a rate that all of them serve with ease.
+// The latency that a chain adds to a request, at a rate that all of them serve easily.
 
 import { pacedLatencies } from '../load/paced-visitors.ts'
 import { fixed } from '../report/markdown.ts'

@@ -1,4 +1,4 @@
-// Small requests while a download takes all that the chain can give: does it make others wait?
+// Small requests while a download uses the whole chain: do they have to wait?
 
 import { keepDownloading } from '../load/curl.ts'
 import { pacedLatencies } from '../load/paced-visitors.ts'

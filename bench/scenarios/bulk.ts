@@ -7,7 +7,7 @@ import type { Scenario } from '../scenario.ts'
 import { BULK_MB, BULK_PATH, YARDSTICK } from '../testbed.ts'
 import { titleOf } from './requests.ts'
 
-// One transfer takes a moment only; what its windows and the heap had to learn first should not decide.
+// One transfer is short; the time until windows and heap have grown should not decide.
 const TRANSFERS = 5
 
 export const bulk: Scenario = {

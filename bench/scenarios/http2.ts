@@ -1,4 +1,4 @@
-// Visitors who speak HTTP/2, with prior knowledge; the app is asked over HTTP/1.1 by everybody who understands HTTP.
+// Visitors who speak HTTP/2, with prior knowledge; every chain that understands HTTP asks the app over HTTP/1.1.
 
 import { h2load } from '../load/h2load.ts'
 import type { Scenario } from '../scenario.ts'

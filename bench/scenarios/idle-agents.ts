@@ -1,4 +1,4 @@
-// Agents that have nothing to do: what each costs the relay, and how long it takes to let all of them in.
+// Idle agents: the relay's cost for each, and the time until all are connected.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

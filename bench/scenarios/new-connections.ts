@@ -1,4 +1,4 @@
-// A new connection for every request: what accepting costs, and for tunnels what a stream costs.
+// A new connection for every request: the cost of accepting, and for tunnels of a stream.
 
 import { wrk } from '../load/wrk.ts'
 import type { Scenario } from '../scenario.ts'

@@ -1,4 +1,4 @@
-// Many downloads at once: what they get together, and whether one of them waits for the others.
+// Many downloads at once: their total rate, and whether one of them waits for the others.
 
 import { downloadAtOnce } from '../load/curl.ts'
 import { count, fixed } from '../report/markdown.ts'

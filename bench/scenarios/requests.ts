@@ -1,4 +1,4 @@
-// What the scenarios that count requests share: rounds over all chains, and the table of rates, latencies and CPU.
+// The common part of scenarios that count requests: rounds over all chains, and the table of rates, latencies and CPU.
 
 import { perRequest, withCpu } from '../cpu.ts'
 import type { CpuByProcess } from '../cpu.ts'
@@ -18,13 +18,13 @@ export interface RequestsResult {
 
 type Measured = RequestsResult & { cpu: CpuByProcess }
 
-// Until V8 has compiled what is hot; after the pause in which others were measured, until caches are warm again.
+// Until V8 has compiled the hot code; in later rounds, until caches are warm again.
 const FIRST_WARM_SECONDS = 4
 const WARM_SECONDS = 1
 
 /**
  * Measures every chain in every round. Each begins with seconds that are not counted, for all chains alike.
- * @param suffix tells figures of one scenario apart, e.g. ` at 50`
+ * @param suffix distinguishes figures of one scenario, e.g. ` at 50`
  */
 export async function measureRequests(
   chains: readonly Chain[],

@@ -1,4 +1,4 @@
-// Small requests over kept connections: what a request costs.
+// Small requests over kept connections: the cost of a request.
 
 import { wrk } from '../load/wrk.ts'
 import type { Scenario } from '../scenario.ts'

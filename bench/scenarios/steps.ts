@@ -1,5 +1,5 @@
-// Where the time of a request goes in the relay and in the agent, step by step, and the floor under both: the same bytes
-// moved by the same runtime without a look at them. The table of docs/how-a-byte-travels.md.
+// Where the time of a request goes in the relay and in the agent, step by step, and the floor under both: the same
+// bytes moved by the same runtime without parsing. The table of docs/how-a-byte-travels.md.
 
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -17,7 +17,7 @@ import type { Testbed } from '../testbed.ts'
 import { together } from './requests.ts'
 
 const CONNECTIONS = 50
-const WARM_SECONDS = 4 // until V8 has compiled what is hot
+const WARM_SECONDS = 4 // until V8 has compiled the hot code
 
 export const steps: Scenario = {
   name: 'steps',
@@ -56,7 +56,7 @@ async function profile(bed: Testbed, watched: 'relay' | 'agent', seconds: number
   const file = join(bed.folder, `steps-${watched}.perf`)
   try {
     await visit(WARM_SECONDS)
-    // What it costs, and then on what: samples have a cost as well.
+    // First the cost, then its parts: samples have a cost as well.
     const systemBefore = systemMicroseconds(one.pid)
     const { result, cpu } = await withCpu([one], () => visit(seconds))
     const system = systemMicroseconds(one.pid) - systemBefore

@@ -1,5 +1,5 @@
-// The app of the soak: it answers after some milliseconds, as real ones do, and counts how often it has seen each id.
-// It prints {"port": …}; GET /counts on 127.0.0.1 tells what was seen more than once.
+// The app of the soak: it answers after some milliseconds, as real apps do, and counts how often it has seen each id.
+// It prints {"port": …}; GET /counts on 127.0.0.1 lists ids that came more than once.
 
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'

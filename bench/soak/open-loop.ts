@@ -1,5 +1,5 @@
-// Visitors who come at a steady rate whatever happens: a request is due when it is due, and its latency counts from
-// then, so that a stall is seen by all who would have come meanwhile. HTTP/1.1 by hand over kept-alive connections.
+// Visitors who come at a steady rate whatever happens: each request has a scheduled time, and its latency counts from
+// then, so that a stall affects all requests of its duration. HTTP/1.1 by hand over kept-alive connections.
 
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
@@ -9,18 +9,17 @@ export interface OpenLoopOptions {
   /** Value of the Host header. */
   host: string
   requestsPerSecond: number
-  /** At most; requests wait beyond it. */
+  /** At most; further requests wait. */
   connections: number
   /** The prefix of every id, which distinguishes runs. */
   prefix: string
 }
 
 /**
- * - `answered`: a whole answer, of whatever status
+ * - `answered`: a whole answer, of any status
  * - `cut`: the connection ended when the request was on its way, or within the answer
- * - `stale`: it ended on a connection that had rested, before any byte of an answer: it had been closed already, or the
- *   two met half-way
- * - `refused`: nobody listened
+ * - `stale`: an idle connection ended before any byte of an answer: closed already, or while the request was on its way
+ * - `refused`: no process listened
  */
 export type Outcome = 'answered' | 'cut' | 'stale' | 'refused'
 
@@ -29,7 +28,7 @@ export interface Asked {
   path: string
   outcome: Outcome
   status: number
-  /** Milliseconds since the request was due. */
+  /** Milliseconds since the request's scheduled time. */
   latencyMs: number
   at: number
 }
@@ -39,7 +38,7 @@ const BODY = 'x'.repeat(64)
 export class OpenLoop {
   /** Everything that was not a 200. */
   readonly failed: Asked[] = []
-  /** Of those that were. */
+  /** Of the requests with 200. */
   readonly latenciesMs: number[] = []
   asked = 0
   readonly #options: OpenLoopOptions
@@ -56,7 +55,7 @@ export class OpenLoop {
     this.#timer = setInterval(() => this.#tick(), 1)
   }
 
-  /** No new requests; resolves when the last is over. */
+  /** Starts no new requests; resolves when the last has ended. */
   async stop(): Promise<void> {
     clearInterval(this.#timer)
     if (this.#underWay > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve))

@@ -1,6 +1,7 @@
-// How it holds while things are restarted and killed: a steady 2 000 requests/s, GET and POST in turn, through four
+// Behaviour while processes are restarted and killed: a steady 2 000 requests/s, GET and POST in turn, through four
 // agents. Run: node bench/soak/soak.ts [--minutes 10] [--rate 2000] [--only NAME] [--write]
-// Prints a table; with --write it also goes to docs/reliability.md, below its heading. Exits 1 where something is not as it must be.
+// Prints a table; with --write it also goes to docs/reliability.md, below its heading. Exits with 1 if it finds a
+// problem.
 
 import { execFileSync, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
@@ -37,10 +38,10 @@ const { values: flags } = parseArgs({
 interface Scenario {
   name: string
   what: string
-  /** One event; called again `everyMs` after it began, or when it is over. */
+  /** One event; called again `everyMs` after it began, or when it has ended. */
   everyMs: number
   event: (count: number) => Promise<void>
-  /** What is wrong with how it went. */
+  /** The problems of a run. */
   judge: (result: Result) => string[]
 }
 
@@ -49,9 +50,9 @@ interface Result {
   seconds: number
   events: number
   load: OpenLoop
-  /** Failed requests by what they failed with. */
+  /** Failed requests by their failure. */
   kinds: Map<string, number>
-  /** Failed requests that had begun on an agent which was killed. */
+  /** Failed requests that had begun on an agent that was killed. */
   begunOnKilled: number
   postsTwice: number
 }
@@ -206,7 +207,7 @@ async function run(scenario: Scenario, seconds: number): Promise<Result> {
   }
 }
 
-/** Reads the relay's log: on which tunnel was each failed request, and whose was it? */
+/** Reads the relay's log for the tunnel and the agent of each failed request. */
 async function countBegunOnKilled(failed: readonly Asked[]): Promise<number> {
   const paths = new Set(failed.map(({ path }) => path))
   if (paths.size === 0) return 0
@@ -257,7 +258,7 @@ function launch(args: string[], stdout: number | 'ignore', env: NodeJS.ProcessEn
   return child
 }
 
-/** Reads on in the relay's log: who has come online since the relay that runs now has started. */
+/** Reads further in the relay's log: the agents that have come online since the present relay has started. */
 function look(): typeof log {
   const chunk = Buffer.allocUnsafe(1024 * 1024)
   for (;;) {
