@@ -1,5 +1,5 @@
-// docs/configuration.md, made from the schemas of relay.yml and of edges and from the table of actions, so that the page
-// cannot say anything else than the relay does. generate-configuration-doc.ts writes it.
+// docs/configuration.md, made from the schemas of relay.yml and of edges and from the table of actions, so that the
+// page always agrees with the relay. generate-configuration-doc.ts writes it.
 
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
@@ -140,7 +140,7 @@ export function configurationPage(kinds: KindTable): string {
 function shapeOf(schema: typeof configSchema | EdgeSchema): Shape {
   return z.toJSONSchema(schema, {
     io: 'input',
-    // Left out by zod where a value is converted before it is checked.
+    // zod leaves it out if a value is converted before it is checked.
     override: ({ zodSchema, jsonSchema }) => {
       const { def } = zodSchema._zod
       if (def.type === 'default' || def.type === 'prefault') jsonSchema.default = def.defaultValue
@@ -148,7 +148,7 @@ function shapeOf(schema: typeof configSchema | EdgeSchema): Shape {
   }) as Shape // its own type admits much more
 }
 
-/** Where an action may be. */
+/** The places in which an action may be. */
 function placesOf(phases: readonly Phase[]): string {
   if (phases.length === PHASES.length) return 'For requests and responses.'
   return phases.includes('on_http_request') ? 'For requests only.' : 'For responses only.'
@@ -164,7 +164,7 @@ function agentsPartOf(agentMayWrite: Kind['agentMayWrite'], config: Shape): stri
   return `An agent may write it, but not ${keys.length > 0 ? `${keys.join(', ')} and ${last}` : last}.`
 }
 
-/** The table of an action; nothing for one that has no keys. */
+/** The table of an action; empty if it has no keys. */
 function keysOf(config: Shape): string {
   if (Object.keys(config.properties ?? {}).length === 0) return ''
   return `\n\n${table({ properties: { config }, required: [] }, { bare: true, shallow: ['alternatives'] })}`
@@ -175,7 +175,7 @@ interface TableOptions {
   skip?: string[]
   /** Shown as one line. */
   shallow?: string[]
-  /** Only what is in the block, not the block itself. */
+  /** Only the contents of the block, not the block itself. */
   bare?: boolean
 }
 

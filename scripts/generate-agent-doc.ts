@@ -1,5 +1,5 @@
-// Writes docs/agent.md from what the agent itself reads: its commands and flags, the keys of its file, and the variables that its
-// sources name. With --check it writes nothing, and exits with 1 where the page is stale.
+// Writes docs/agent.md from the agent's own code: its commands and flags, the keys of its file, and the variables that
+// its sources name. With --check it writes nothing, and exits with 1 if the page is stale.
 
 import { globSync, readFileSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
@@ -17,26 +17,27 @@ const SOURCES = 'packages/agent/src/**/*.ts'
 
 const INTRODUCTION = `# The agent
 
-The agent runs beside an app, connects to a relay, and carries visitors to the app. Two commands do that: \`agent tunnel\` joins an
-edge that the relay's operator has configured, [\`agent http\`](agent-http.md) asks the relay for an address of its own. Both run
-until they are ended. This page has every command, flag, variable and key; \`agent http --help\` and its like say the same.
+The agent runs beside an app, connects to a relay, and carries visitors to the app. Two commands do that: \`agent tunnel\` joins
+an edge that the relay's operator has configured, [\`agent http\`](agent-http.md) asks the relay for an address of its own. Both
+run until you end them. This page has every command, flag, variable and key; \`agent http --help\` and others say the same.
 
-* Flags win over the environment, and that over the file \`agent.yml\`.
-* The exit code is 0 where all went well, 1 where something failed at run time, 2 for wrong usage or configuration.
-* Ctrl-C, SIGTERM, SIGINT and SIGQUIT let running requests finish; the second one ends at once. SIGHUP changes nothing.
-* On a terminal a status view is shown. \`--log=stderr\`, \`--log-level\` and \`--log-format\` show log lines instead, as do the
-  variables \`CI\`, \`NO_COLOR\` and \`TERM=dumb\`, and a standard output that is no terminal.
-* Words of ngrok's that are taken beside these, and what to do in place of others: [Coming from ngrok](coming-from-ngrok.md).`
+* Flags override the environment, which overrides the file \`agent.yml\`.
+* The exit code is 0 for success, 1 for a failure at run time, 2 for wrong usage or configuration.
+* Ctrl-C, SIGTERM, SIGINT and SIGQUIT let running requests finish; a second one ends at once. SIGHUP changes nothing.
+* On a terminal the agent shows a status view. \`--log=stderr\`, \`--log-level\` and \`--log-format\` show log lines instead, as do
+  the variables \`CI\`, \`NO_COLOR\` and \`TERM=dumb\`, and a standard output that is not a terminal.
+* [Coming from ngrok](coming-from-ngrok.md) lists the words of ngrok that the agent takes, and what to do instead of others.`
 
-const FLAGS = `Flags that may be given several times are called repeatable. A flag's value may follow it or stand behind \`=\`.
-\`--help\` (\`-h\`) belongs to every command.`
+const FLAGS = `Flags that may be given several times are called repeatable. A flag's value may follow it, also after \`=\`. Every command has
+\`--help\` (\`-h\`).`
 
 const APP = `An app is named in one of these ways: \`8000\` (a port of this machine), \`host:port\`, \`http://host:port\`,
 \`https://host\`, \`unix:/path\` (a socket), or \`file:///dir\` (a folder, whose files the agent serves).`
 
 const FILE = `The file is \`agent.yml\` in the folder \`sallyport\` of \`XDG_CONFIG_HOME\`, or else of \`~/.config\`. \`--config\` or
-\`SALLYPORT_CONFIG\` names another. It need not exist: flags and variables can say everything. It holds the authtoken, so \`agent
-config\` writes it with mode 0600, and the agent says so where others can read it. Unknown keys are refused, all problems at once.
+\`SALLYPORT_CONFIG\` names another. The file is optional: flags and variables can set everything. It holds the authtoken, so
+\`agent config\` writes it with mode 0600, and the agent warns if other users can read it. Unknown keys are refused; all
+problems are reported at once.
 
 \`\`\`yaml
 version: 1
@@ -46,20 +47,19 @@ connections: 2
 log: { level: info, format: json }
 \`\`\``
 
-/** What the agent reads beside the variables that flags name. */
+/** Variables that the agent reads beside those of flags. */
 const VARIABLES: Readonly<Record<string, string>> = {
-  ALL_PROXY: 'As `HTTPS_PROXY` and `HTTP_PROXY`, where the one for the relay is not set. Also in lower case.',
-  CI: 'Where it is set, log lines are shown instead of the status view.',
-  EDITOR: 'The editor of `agent config edit`, where `VISUAL` is not set; vi without both.',
+  ALL_PROXY: 'As `HTTPS_PROXY` and `HTTP_PROXY`, if the one for the relay is not set. Also in lower case.',
+  CI: 'If it is set, log lines replace the status view.',
+  EDITOR: 'The editor of `agent config edit`, if `VISUAL` is not set; vi without both.',
   HTTPS_PROXY:
-    'The HTTP proxy that leads to a relay with `https://`, where neither `--proxy-url` nor the file names one. Also in lower case. None is used for a relay on this machine.',
+    'The HTTP proxy that leads to a relay with `https://`, if neither `--proxy-url` nor the file names one. Also in lower case. A relay on this machine is reached without a proxy.',
   HTTP_PROXY: 'As `HTTPS_PROXY`, for a relay with `http://`. Also in lower case.',
-  NO_COLOR: 'Where it is set, no colours are shown, and log lines instead of the status view.',
-  NO_PROXY:
-    'Hosts, addresses and ranges that are reached without a proxy, with commas between them. Also in lower case.',
-  TERM: '`dumb` is a terminal without colours; log lines are shown instead of the status view.',
+  NO_COLOR: 'If it is set, there are no colours, and log lines replace the status view.',
+  NO_PROXY: 'Hosts, addresses and ranges to reach without a proxy, separated by commas. Also in lower case.',
+  TERM: '`dumb` is a terminal without colours; log lines replace the status view.',
   VISUAL: 'The editor of `agent config edit`.',
-  XDG_CONFIG_HOME: "The folder of configurations, in which the agent's file is looked for. `~/.config` without it.",
+  XDG_CONFIG_HOME: 'The folder of configurations, in which the agent looks for its file. `~/.config` by default.',
 }
 
 const page = agentPage()
@@ -100,7 +100,7 @@ interface Described {
   usage: string
 }
 
-/** Those that can be run, not those that only hold others. */
+/** Commands that can be run, not those that only have subcommands. */
 function commandsOf(command: Command, above: readonly string[] = []): Described[] {
   const words = [...above, command.name()]
   const below = command
@@ -141,7 +141,7 @@ function flagSections(commands: readonly Described[]): string[] {
   })
 }
 
-/** A help says at its end which default and which variable there are. */
+/** A help text ends with its default and its variable. */
 function read({ description, argChoices }: Option): { meaning: string; preset?: string; variable?: string } {
   const preset = /\(default: ([^)]*)\)/.exec(description)?.[1]
   const variable = /\(env: (\w+)\)/.exec(description)?.[1]

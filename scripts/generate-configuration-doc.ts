@@ -1,4 +1,4 @@
-// Writes docs/configuration.md. With --check it writes nothing, and exits with 1 where the page is stale.
+// Writes docs/configuration.md. With --check it writes nothing, and exits with 1 if the page is stale.
 
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -1,5 +1,5 @@
-// Makes the picture of the README, light and dark: an agent in a terminal, and the page at which visitors sign in. Both are
-// what the real programs show, a relay at relay.example.com among them: names lead to this machine by a proxy.
+// Makes the picture of the README, light and dark: an agent in a terminal, and the page at which visitors sign in. Both
+// come from the real programs, with a relay at relay.example.com: a proxy leads the names to this machine.
 //
 //     node_modules/.bin/node scripts/make-readme-picture.ts [FOLDER]
 
@@ -30,7 +30,7 @@ const COMMAND = 'agent tunnel --label edge=edg_docs http://localhost:8000'
 const HOST = 'docs.example.com'
 const PAGE_WIDTH = 500
 const REQUESTS = ['/', '/style.css', '/guide', '/guide/install', '/search?q=tunnel', '/favicon.ico', '/guide/edges']
-const REDRAWN_MS = 1500 // the view is drawn anew four times a second; a machine may be busy
+const REDRAWN_MS = 1500 // the view is redrawn four times a second; a machine may be busy
 
 const LOOKS: Record<
   Scheme,
@@ -144,7 +144,7 @@ async function startRelay({ certFile, keyFile }: { certFile: string; keyFile: st
   })
 }
 
-/** Whatever name is asked for, it leads to the relay. */
+/** Every name leads to the relay. */
 async function startProxy(): Promise<string> {
   const proxy = createServer()
   const sockets = new Set<Socket>()
@@ -168,13 +168,13 @@ async function startProxy(): Promise<string> {
   return `http://127.0.0.1:${await listen(proxy, 0)}`
 }
 
-/** @returns what the agent has written to its terminal, when it has served some visitors */
+/** @returns the agent's output on its terminal, after some visitors */
 async function showAgent(ca: string, proxy: string, serviceToken: string): Promise<string> {
   const app = createServer((asked, response) => {
     response.writeHead(asked.url === '/favicon.ico' ? 404 : 200).end('hello')
   })
   closing.push(() => app.close().closeAllConnections())
-  // As in the README, unless something else is there.
+  // As in the README, unless another program uses the port.
   const port = await listen(app, 8000).catch(() => listen(app, 0))
   const authtoken = await processes.createAuthtoken()
   const typed = COMMAND.replace('8000', String(port))

@@ -15,7 +15,7 @@ if (more.length > 0 || target.startsWith('-')) {
   process.exit(2)
 }
 mkdirSync(target, { recursive: true })
-// Of another version they would be installed by mistake.
+// Tarballs of another version might be installed by mistake.
 for (const name of tarballs()) rmSync(join(target, name))
 
 for (const name of ['protocol', 'server', 'agent']) {

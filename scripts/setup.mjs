@@ -1,6 +1,6 @@
-// Set-up: installs what the repository needs, with nothing on the machine but Node >= 20 and npm.
-// Plain JavaScript, because it runs before the pinned Node (which understands TypeScript) is there.
-// Skips when this very lockfile has been installed already.
+// Set-up: installs everything that the repository needs; the machine needs only Node >= 20 and npm. Plain JavaScript,
+// because it runs before the pinned Node (which understands TypeScript) is installed. Skips if this exact lockfile has
+// been installed already.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
@@ -30,7 +30,7 @@ function install() {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
     encoding: 'utf8',
-    // Without CI pnpm asks on a terminal before it replaces node_modules; here nobody is asked.
+    // Without CI pnpm asks on a terminal before it replaces node_modules; this set-up must not ask.
     env: { ...process.env, CI: 'true', npm_config_loglevel: 'error' },
     shell: process.platform === 'win32',
   })
@@ -42,7 +42,9 @@ function install() {
   process.stderr.write(`Set-up done in ${((Date.now() - started) / 1000).toFixed(0)} s.\n`)
 }
 
-/** What decides whether an installation is current: the lockfile, the workspace settings, and every manifest. */
+/**
+ * The inputs that decide whether an installation is current: the lockfile, the workspace settings, and every manifest.
+ */
 function fingerprint() {
   const hash = createHash('sha256')
   const manifests = ['packages', 'examples'].flatMap((folder) =>

@@ -1,7 +1,7 @@
-// `npm run test:long`: what `npm test` does with a small sample, at length: the fuzzers, the comparison of our parsers
-// with Node's, answers to those who are still uploading, and programs that nobody here wrote. Other cases each time; the seed
-// is printed. An argument is how many times the sample is played. And once what `npm test` skips: the sign-in with Ory Hydra,
-// where nobody has built it, the packages as people install them, and the picture of the README.
+// `npm run test:long`: the tests that `npm test` runs with a small sample, at length: the fuzzers, the comparison of
+// our parsers with Node's, answers to visitors who are still uploading, and independent programs. New cases each time;
+// the seed is printed. An argument says how many times to play the sample. And once the tests that `npm test` skips:
+// the sign-in with Ory Hydra if it is not built, the packages as people install them, and the picture of the README.
 
 import { spawn } from 'node:child_process'
 import { globSync } from 'node:fs'

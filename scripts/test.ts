@@ -1,4 +1,4 @@
-// `npm test`: all tests, ending in the test runner's own summary. Arguments are files or folders to run instead.
+// `npm test`: all tests, with the test runner's own summary at the end. Arguments are files or folders to run instead.
 
 import { spawn } from 'node:child_process'
 import { existsSync, globSync, statSync } from 'node:fs'
@@ -25,7 +25,7 @@ if (!chromium) {
   if (process.env.CI === 'true') process.exit(1)
 }
 
-// node:test leaves one core free, which of two is half, while most files wait for most of their time.
+// node:test leaves one core free, which is half of two, although most files mostly wait.
 const atOnce = Math.max(2, availableParallelism() - 1)
 const flags = ['--test-reporter=spec', '--test-timeout=240000', `--test-concurrency=${atOnce}`]
 const child = spawn(process.execPath, ['--test', ...flags, ...files], {
@@ -33,7 +33,7 @@ const child = spawn(process.execPath, ['--test', ...flags, ...files], {
   stdio: 'inherit',
   env: {
     ...process.env,
-    // Some two thousand processes load the same files, of which most live for less time than reading TypeScript takes.
+    // Some two thousand processes load the same files, and most of them live shorter than parsing TypeScript takes.
     NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'compiled'),
     ...(chromium && { SALLYPORT_TEST_CHROMIUM: JSON.stringify(chromium) }),
   },

@@ -22,8 +22,8 @@ const ENTRIES = {
 
 /**
  * @param root of the clone
- * @param dist an empty folder, or one that is not there yet
- * @throws Error where something would be missing on the machine that the package is installed on
+ * @param dist an empty folder, or one that does not exist yet
+ * @throws Error if a file would be missing on the machine that the package is installed on
  */
 export async function buildPackage(root: string, name: (typeof PACKAGES)[number], dist: string): Promise<void> {
   const folder = join(root, 'packages', name)
@@ -36,7 +36,7 @@ export async function buildPackage(root: string, name: (typeof PACKAGES)[number]
   if (name === 'agent') emitTypes(root, join(dist, 'types'))
 }
 
-/** A library stays what it is: a file for each source, its types, and its own dependencies. */
+/** A library stays unbundled: a file for each source, its types, and its own dependencies. */
 function compile(root: string, folder: string, dist: string): void {
   const tsc = join(root, 'node_modules/.bin/tsc')
   const { status } = spawnSync(tsc, ['-p', join(folder, 'tsconfig.json'), '--outDir', dist], {

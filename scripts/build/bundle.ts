@@ -1,11 +1,11 @@
-// One package of ours as it is installed: its entries, the protocol package and every library in a few files, so that what
-// people install is what the tests have run with, to the byte, and brings nothing that is not used. See decision 28.
+// One package of ours as it is installed: its entries, the protocol package and every library in a few files, so that
+// people install exactly the code that the tests have run with, and nothing unused. See decision 28.
 
 import { builtinModules } from 'node:module'
 
 import { rolldown } from 'rolldown'
 
-/** Optional, and part of no package of ours: who asks for them does without where nobody has installed them. */
+/** Optional, and part of no package of ours: their users work without them if they are not installed. */
 const LEFT_OUT = /^(?:utf-8-validate|kerberos)$/
 /** The native part: see native-masks.ts. */
 const BESIDE = new Map([
@@ -18,7 +18,7 @@ const BESIDE = new Map([
  * @param folder of the package
  * @param entries names of files in `dist`, without `.js`, to sources in the package
  * @returns every file that went into it, by its path
- * @throws Error where something cannot be resolved, or would be left to the machine it is installed on
+ * @throws Error if an import cannot be resolved, or would be left to the machine that it is installed on
  */
 export async function bundle(
   folder: string,
@@ -40,7 +40,7 @@ export async function bundle(
       throw new Error(`${folder}: ${message}`)
     },
   })
-  // Not minified: a stack in a log shall tell something to whoever mends it. All in one folder, because workers and threads
+  // Not minified: a stack in a log should be readable for developers. All in one folder, because workers and threads
   // are found beside the file that starts them.
   const { output } = await build.write({
     dir: dist,

@@ -1,4 +1,4 @@
-// The licenses of what is in a bundle: most of them ask that their text goes along with the code.
+// The licenses of the libraries in a bundle: most of them require that their text accompanies the code.
 
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -10,13 +10,13 @@ interface Library {
   text: string | undefined
 }
 
-/** Libraries without a text of their own, and the one out of the same repository, by the same author, that has it. */
+/** Libraries without a text of their own, each with a library of the same repository and author that has it. */
 const SAME_REPOSITORY = new Map([['proxy-agent-negotiate', 'https-proxy-agent']])
 
 /**
  * The text of `THIRD-PARTY-LICENSES.txt`.
- * @param modules what is in the bundle, by path; ours are left out
- * @throws Error where a library has no text of its license
+ * @param modules the modules of the bundle, by path; ours are left out
+ * @throws Error if a library has no text of its license
  */
 export function licenseTexts(modules: readonly string[]): string {
   const folders = new Set(modules.flatMap((path) => folderOf(path) ?? []))

@@ -1,5 +1,6 @@
-// What makes WebSocket masks fast: `bufferutil`, a few kilobytes of C for each system, or JavaScript where there is none. As a
-// dependency it would run a script when it is installed, which pnpm 12 takes for a failure. So its builds go along.
+// `bufferutil` makes WebSocket masks fast: a few kilobytes of C for each system, or JavaScript on others. As a
+// dependency it would run a script when it is installed, which pnpm 12 treats as a failure. So the package contains its
+// builds.
 
 import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -18,7 +19,7 @@ try {
 /**
  * Writes `bufferutil/` into a folder.
  * @param folder of the package that has it as a dependency
- * @returns the files that have gone into it, by their paths
+ * @returns the copied files, by their paths
  */
 export function copyNativeMasks(folder: string, dist: string): string[] {
   const from = dirname(createRequire(join(folder, 'package.json')).resolve('bufferutil/package.json'))

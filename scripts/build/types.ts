@@ -1,5 +1,5 @@
-// The types of the agent for who embeds it. The bundle holds the protocol package, so its types must be here as well: those
-// that lead from the agent's, and none that would need a library.
+// The types of the agent for programs that embed it. The bundle holds the protocol package, so its types must be here
+// as well: those that the agent's types refer to, and none that would need a library.
 
 import { spawnSync } from 'node:child_process'
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -10,7 +10,7 @@ const DECLARED = /^export (?:declare )?(?:abstract )?(?:class|interface|type|con
 
 /**
  * Writes the types into a folder; their entry is `agent/agent.d.ts`.
- * @throws Error where they would lead to a library
+ * @throws Error if they would refer to a library
  */
 export function emitTypes(root: string, target: string): void {
   const emitted = `${target}-of-all`
@@ -40,7 +40,10 @@ function emit(root: string, name: string, outDir: string): void {
   if (status !== 0) process.exit(1)
 }
 
-/** The file of the protocol package that declares these names. Its door names them all, and libraries behind some of them. */
+/**
+ * The file of the protocol package that declares these names. protocol.ts exports them all, but some of its files
+ * import libraries.
+ */
 function protocolFile(emitted: string, names: string, specifier: string, from: string): string {
   const lost = `types of the agent lead from ${relative(emitted, from)} to ${names} of ${specifier}, which is not in its package; put what they need into a file that names nothing of it, as src/plan/agent-options.ts`
   const [isProtocol, door] = /^@sallyport\/protocol(?:\/([\w-]+))?$/.exec(specifier) ?? []
