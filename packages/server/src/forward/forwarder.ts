@@ -1,5 +1,5 @@
-// Sends an exchange to one of the tunnels of a route's backend: chooses the kind of transfer, and owns what transfers share
-// (kept streams, open connections, deadlines, limits).
+// Sends an exchange to one of the tunnels of a route's backend: chooses the kind of transfer, and owns the parts that
+// transfers share (kept streams, open connections, deadlines, limits).
 
 import type { Limits, Timeouts } from '../config/config.ts'
 import { FixedResponse } from '../backend/fixed-response.ts'
@@ -21,7 +21,10 @@ export class Forwarder {
   readonly #room: Http1Room & Http2Room
   readonly #relayName: string
 
-  /** @param relayName by which this relay knows a request that has passed here before: host and port of `public_url` */
+  /**
+   * @param relayName the name by which this relay recognises a request that has passed here before: host and port of
+   * `public_url`
+   */
   constructor(limits: Limits, timeouts: Timeouts, relayName: string, onFault: OnFault) {
     this.#relayName = relayName
     const deadlines = new Deadlines()
@@ -37,8 +40,8 @@ export class Forwarder {
   }
 
   /**
-   * Forwards an exchange and resolves when it is over.
-   * @throws RelayError, at once or later, where nothing of an answer has reached the visitor yet
+   * Forwards an exchange and resolves when it has ended.
+   * @throws RelayError, at once or later, if nothing of an answer has reached the visitor yet
    */
   forward(exchange: Exchange, backend: RouteBackend): Promise<void> {
     refuseLoop(exchange, this.#relayName)

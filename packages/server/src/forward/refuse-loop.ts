@@ -1,16 +1,16 @@
-// A tunnel may lead back to this relay: by mistake, or over another relay or CDN whose upstream is this one. Each request
-// would come around until something runs out. RFC 8586: whoever passes a request on adds its name to CDN-Loop, and
-// refuses what has it already. Pure: no I/O, no clock.
+// A tunnel may lead back to this relay: by mistake, or over another relay or CDN whose upstream is this one. Each
+// request would go in circles until some resource runs out. RFC 8586: a relay adds its name to CDN-Loop when it passes
+// a request on, and refuses requests that have the name already. Pure: no I/O, no clock.
 
 import { RelayError } from '../errors.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 
-// Apps behind this relay may call each other through it and hand the headers on, a gateway behind a gateway for one.
+// Apps behind this relay may call each other through it and pass the headers on, such as a gateway behind a gateway.
 const PASSES_MAX = 4
 
 /**
  * @param relayName as this relay writes it into CDN-Loop, lower case
- * @throws RelayError `loop_detected`. A visitor who writes the header harms nobody else: the answer may not be kept
+ * @throws RelayError `loop_detected`. A visitor who writes the header harms nobody else: caches may not keep the answer
  */
 export function refuseLoop(exchange: Exchange, relayName: string): void {
   const header = exchange.header('cdn-loop')

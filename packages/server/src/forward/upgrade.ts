@@ -1,6 +1,6 @@
-// An upgrade through a tunnel, of a WebSocket (RFC 6455 4) or of what the route allows (RFC 9110 7.8): the same head rules
-// as for a request, and the visitor's bytes wait until the app's valid 101. Any other answer is an ordinary response, then
-// close.
+// An upgrade through a tunnel, to a WebSocket (RFC 6455 4) or a protocol that the route allows (RFC 9110 7.8): the same
+// head rules as for a request, and the visitor's bytes wait until the app's valid 101. Any other answer is an ordinary
+// response, then close.
 
 import { createHash } from 'node:crypto'
 
@@ -38,7 +38,7 @@ export class UpgradeTransfer extends Transfer implements Http1Handler {
     return this.#upgrade.socket
   }
 
-  /** Of HTTP/2 it knows that it cannot. */
+  /** Of HTTP/2 tunnels, too: `send()` refuses these. */
   protected override speaks(): boolean {
     return true
   }
@@ -50,7 +50,7 @@ export class UpgradeTransfer extends Transfer implements Http1Handler {
     try {
       connection = new Http1Connection(tunnel, exchange.clientIp, room.limits.upstream_header_bytes, room.onFault)
     } catch (error) {
-      this.noteFailure(tunnel, error as Error) // pickLane and openStream throw ProtocolError only
+      this.noteFailure(tunnel, error as Error) // pickLane and openStream throw only ProtocolError
       return this.attempt() // nothing was sent, so it costs no retry
     }
     this.#connection = connection
@@ -94,8 +94,8 @@ export class UpgradeTransfer extends Transfer implements Http1Handler {
     socket.off('close', this.onVisitorClose)
     const stream = this.#connection!.release() // it is the one that calls
     if (early.length > 0) stream.write(early)
-    // Whoever has said their last word may leave while the other takes nothing, and then nobody notices: a socket that is
-    // not read shows no end. So what stands still from here on is over sooner.
+    // A side that has ended may leave while the other reads nothing, unnoticed: a socket that is not read shows no end.
+    // So from here on a shorter deadline applies to a stall.
     const hasten = (): void => this.#upgrade.hasten(stallSeconds * 1000)
     socket.once('end', hasten)
     stream.once('end', hasten)
@@ -160,7 +160,7 @@ export class UpgradeTransfer extends Transfer implements Http1Handler {
   }
 
   protected override get isUnread(): boolean {
-    return false // nobody else knows what to do with it
+    return false // no other code handles it
   }
 
   protected override wait(seconds: number): void {
@@ -171,7 +171,7 @@ export class UpgradeTransfer extends Transfer implements Http1Handler {
     if (seconds > limit) this.fail(new RelayError('app_timeout', { detail: 'no answer to the upgrade' }))
   }
 
-  /** What a client must check (RFC 9110 7.8, RFC 6455 4.1), so that nothing but what was asked for ever gets raw bytes. */
+  /** What a client must check (RFC 9110 7.8, RFC 6455 4.1), so that only the requested protocol ever gets raw bytes. */
   #problemOf(head: ResponseHead): string | undefined {
     const value = (name: string): string | undefined => {
       const index = head.rawHeaders.findIndex((text, i) => i % 2 === 0 && text.toLowerCase() === name)
@@ -188,7 +188,7 @@ export class UpgradeTransfer extends Transfer implements Http1Handler {
   }
 }
 
-/** Nothing has a body here; a POST says so (RFC 9110 8.6). */
+/** These requests have no body; a POST says so (RFC 9110 8.6). */
 function framingOf(method: string): RequestFraming {
   return method === 'GET' ? { type: 'none' } : { type: 'length', length: '0' }
 }

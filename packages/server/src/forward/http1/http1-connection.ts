@@ -15,13 +15,13 @@ import { ResponseParser } from './response-parser.ts'
 import type { ResponseHandler } from './response-parser.ts'
 
 export interface Http1Handler extends ResponseHandler, Bordered {
-  /** The agent said whether it reached the app. Called once per connection. */
+  /** The agent has said whether it reached the app. Called once per connection. */
   onReply(reply: StreamReply): void
-  /** What has come so far has been told. */
+  /** All bytes so far have been handled. */
   onFed(): void
   /** The stream takes bytes again. */
   onDrain(): void
-  /** The connection broke, or sent what is no response; it is destroyed. */
+  /** The connection broke, or sent an invalid response; it is destroyed. */
   onLost(error: Error): void
 }
 
@@ -76,14 +76,14 @@ export class Http1Connection implements Bordered {
     this.#parser.begin(method, handler, wantsUpgrade)
   }
 
-  /** Rests in the pool; `onGone` runs when the app or the session ends the connection meanwhile. */
+  /** Puts it at rest in the pool; `onGone` runs if the app or the session ends the connection meanwhile. */
   rest(now: number, onGone: () => void): void {
     this.#handler = undefined
     this.idleSince = now
     this.#onIdleGone = onGone
   }
 
-  /** Gives the stream to someone else who moves its bytes; nothing of it is looked at here any more. */
+  /** Gives the stream to other code that moves its bytes; this class does not read it any more. */
   release(): YamuxStream {
     this.#handler = undefined
     this.stream.removeAllListeners('data').removeAllListeners('drain').removeAllListeners('end')
@@ -91,7 +91,7 @@ export class Http1Connection implements Bordered {
     return this.stream
   }
 
-  /** Something threw on what this connection brought: the end of it and of the exchange that it serves. */
+  /** Code threw on input from this connection: it ends, with its exchange. */
   fault(thrown: unknown): void {
     const handler = this.#handler
     this.destroy()
@@ -99,7 +99,7 @@ export class Http1Connection implements Bordered {
     else this.#onFault(thrown, 'app_connection')
   }
 
-  /** Ends it at once: RST where it has not ended by itself. */
+  /** Ends it at once: RST if it has not ended by itself. */
   destroy(): void {
     this.#handler = undefined
     this.stream.destroy()
@@ -112,7 +112,7 @@ export class Http1Connection implements Bordered {
       this.#read(chunk)
     } catch (error) {
       if (error instanceof BadResponse) return this.#lose(error)
-      this.#handler ??= handler // it may have let go of the connection before it threw
+      this.#handler ??= handler // it may have released the connection before it threw
       this.fault(error)
     }
   }
@@ -124,7 +124,7 @@ export class Http1Connection implements Bordered {
       if (!bytes) return
     }
     if (!this.#handler) {
-      // A byte while idle: the app believes something that we do not know of.
+      // A byte while idle: the app's state differs from ours.
       this.stream.destroy()
       return
     }
@@ -133,7 +133,7 @@ export class Http1Connection implements Bordered {
     this.#handler?.onFed()
   }
 
-  /** Reads the reply; gives back the bytes of the app behind it, if any. */
+  /** Reads the reply; returns the app's bytes after it, if any. */
   #takeReply(chunk: Buffer): Buffer | undefined {
     const bytes = this.#replyKept ? Buffer.concat([this.#replyKept, chunk]) : chunk
     const decoded = decodeStreamReply(bytes)
@@ -168,7 +168,7 @@ export class Http1Connection implements Bordered {
     this.#lose(this.#lost ?? (this.#handler && new Error('the stream ended')))
   }
 
-  /** @param error what the handler is told; nobody else asks */
+  /** @param error for the handler only */
   #lose(error: Error | undefined): void {
     const handler = this.#handler
     this.#handler = undefined

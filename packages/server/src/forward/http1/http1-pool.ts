@@ -1,5 +1,5 @@
 // Kept-alive connections to apps, per tunnel, last in first out: the warmest is the least likely to be stale.
-// Only exchanges that may be repeated ride them (RULES.md "Forwarding").
+// Only exchanges that may be repeated use them (RULES.md "Forwarding").
 
 import type { OnFault } from '../../exchange/border.ts'
 import type { Lane, Tunnel } from '../../tunnel/tunnel.ts'
@@ -7,8 +7,8 @@ import type { Deadlines, Watched } from '../transfer/deadlines.ts'
 import type { Http1Connection } from './http1-connection.ts'
 
 const WARMEST = 8
-// Of streams that were opened because their request may ride no kept one (a POST) so many are kept: they are not what
-// there is a lack of, and each costs the app a connection, which may be a thread of its own.
+// So many are kept of the streams that were opened because their request could not use a kept one (a POST): more are
+// not needed, and each costs the app a connection, which may be a thread of its own.
 const SPARES = 8
 
 export interface Http1PoolOptions {
@@ -28,8 +28,8 @@ export class Http1Pool implements Watched {
   }
 
   /**
-   * The warmest idle connection of a tunnel, if there is one on a lane that should be used. Among the warmest few, one
-   * on a lane where a message leaves in this turn anyway: so an agent with several connections costs no more than with one.
+   * The warmest idle connection of a tunnel on a usable lane, if any. Among the warmest few it prefers a lane on which
+   * a message leaves in this turn anyway: so an agent with several connections costs no more than with one.
    */
   take(tunnel: Tunnel): Http1Connection | undefined {
     const idle = this.#idle.get(tunnel)
@@ -38,7 +38,7 @@ export class Http1Pool implements Watched {
     for (let index = end; index >= 0 && index > end - WARMEST; index--) {
       const connection = idle[index]! // within the list
       if (!connection.lane.isGathering || !connection.lane.isBest) continue
-      const warmest = idle.pop()! // it takes the place of the one that leaves: as warm, within a few
+      const warmest = idle.pop()! // it moves to the place of the leaving one, which is nearly as warm
       if (warmest !== connection) idle[index] = warmest
       return connection
     }
@@ -76,7 +76,7 @@ export class Http1Pool implements Watched {
     })
   }
 
-  /** Closes what has been idle for too long: the coldest stand at the front. */
+  /** Closes connections that have been idle for too long: the coldest are at the front. */
   tick(now: number): void {
     for (const idle of this.#idle.values()) {
       while (idle[0] && now - idle[0].idleSince > this.#options.maxIdleMs) idle.shift()?.destroy()
@@ -89,7 +89,7 @@ export class Http1Pool implements Watched {
 
   #drop(tunnel: Tunnel, retired: Lane): void {
     for (const connection of (this.#idle.get(tunnel) ?? []).filter(({ lane }) => lane === retired)) {
-      connection.destroy() // it leaves the list by itself
+      connection.destroy() // it removes itself from the list
     }
     if (tunnel.isGone) this.#idle.delete(tunnel)
   }

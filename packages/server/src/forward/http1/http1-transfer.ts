@@ -1,4 +1,4 @@
-// An ordinary request to an app that speaks HTTP/1.1. Only GET, HEAD and OPTIONS without a body ride pooled streams.
+// An ordinary request to an app that speaks HTTP/1.1. Only GET, HEAD and OPTIONS without a body use pooled streams.
 // Until the agent's reply the body is kept, so that a refused exchange can go to the next tunnel.
 
 import type { StreamReply } from '@sallyport/protocol'
@@ -21,7 +21,7 @@ import { Http1Connection } from './http1-connection.ts'
 import type { Http1Handler } from './http1-connection.ts'
 import type { Http1Pool } from './http1-pool.ts'
 
-// An answer up to this size leaves as one text with its head; beyond it making the text costs more than it saves.
+// An answer up to this size leaves as one text with its head; above it, making the text costs more than it saves.
 const ONE_TEXT_BYTES = 4096
 const CRLF = Buffer.from('\r\n')
 
@@ -35,7 +35,7 @@ export class Http1Transfer extends RequestTransfer implements Http1Handler {
   #connection: Http1Connection | undefined
   #retriedStale = false
   #headWaits = false
-  /** What the answer's `Connection` lists. */
+  /** The names in the answer's `Connection`. */
   #responseOptions: ReadonlySet<string> | undefined
   #canPool = true
 
@@ -47,12 +47,12 @@ export class Http1Transfer extends RequestTransfer implements Http1Handler {
 
   protected override send(tunnel: Tunnel): void {
     const { exchange, room } = this
-    // On a stream that the app may be about to close only what loses nothing if it has to go out again.
+    // The app may be about to close a kept stream, so only a request that may be sent again uses it.
     let connection = this.isSafeAndBodiless && !this.#retriedStale ? room.http1.take(tunnel) : undefined
     try {
       connection ??= new Http1Connection(tunnel, exchange.clientIp, room.limits.upstream_header_bytes, room.onFault)
     } catch (error) {
-      this.noteFailure(tunnel, error as Error) // pickLane and openStream throw ProtocolError only
+      this.noteFailure(tunnel, error as Error) // pickLane and openStream throw only ProtocolError
       return this.attempt() // nothing was sent, so it costs no retry
     }
     this.#connection = connection
@@ -102,7 +102,7 @@ export class Http1Transfer extends RequestTransfer implements Http1Handler {
     const chunked = head.framing === 'chunked' && request.httpVersionMinor > 0
     const filtered = filterResponseHead(head, responseEdits, chunked)
     if (!head.keepAlive || filtered.authenticatesConnection || head.framing === 'close') this.#canPool = false
-    // An answer before the whole request: the rest of the request cannot be told from the next one (RFC 9112 9.3).
+    // An answer before the end of the request: the rest could be taken for the next request (RFC 9112 9.3).
     if (this.isSending) {
       this.#canPool = false
       filtered.headers.push('Connection', 'close')
@@ -112,7 +112,7 @@ export class Http1Transfer extends RequestTransfer implements Http1Handler {
     this.answerHead(head.status, filtered)
   }
 
-  /** The head leaves together with the bytes that came with it; where none did, it does not wait for them. */
+  /** The head leaves together with the bytes that came with it; if none did, it does not wait. */
   onFed(): void {
     if (!this.#headWaits) return
     this.#headWaits = false
@@ -127,7 +127,7 @@ export class Http1Transfer extends RequestTransfer implements Http1Handler {
     if (!isLast) return this.answerBody(chunk)
     this.answerDone = true
     const { response } = this.exchange
-    // Head and body as one text of bytes: node:http writes it from its stack, two pieces by way of the heap.
+    // Head and body as one text of bytes: node:http writes it from the stack, but two pieces through the heap.
     if (isWhole && chunk.length <= ONE_TEXT_BYTES) response.end(chunk.toString('latin1'), 'latin1')
     else response.end(chunk)
   }
@@ -152,7 +152,7 @@ export class Http1Transfer extends RequestTransfer implements Http1Handler {
   }
 
   onUpgrade(): void {
-    // The parser refuses 101 where no upgrade was asked for.
+    // The parser refuses 101 without a requested upgrade.
   }
 
   // ── ends ───────────────────────────────────────────────────────────────────────────────────────
@@ -163,23 +163,23 @@ export class Http1Transfer extends RequestTransfer implements Http1Handler {
     if (this.isOver || this.answerDone) return
     if (this.headSent) return this.fail(lostError(error))
     if (!connection.isConnected) {
-      // The reply may have been on its way, and with it the request to the app: only what is safe is repeated.
+      // The reply may have been on its way, and the request at the app: only a safe request is repeated.
       if (this.exchange.isSafe) return this.leaveLane(connection.lane, error)
       return this.fail(lostError(error))
     }
     const wasPooled = connection.idleSince > 0
-    // What is no answer at all on a kept stream belongs to the one before, as far as anybody can tell.
+    // Bytes on a kept stream that are no answer probably belong to the previous one.
     const isNoAnswer = !connection.hasAnswered || error instanceof BadResponse
     if (wasPooled && isNoAnswer && !this.#retriedStale) {
       this.#retriedStale = true
       return this.attempt()
     }
-    // An app that hangs up on everybody is as fast as one that answers 500.
+    // An app that hangs up at once is as fast as one that answers 500.
     this.backend.note(this.exchange, connection.tunnel, true, performance.now())
     this.fail(lostError(error))
   }
 
-  /** The agent says nothing, and neither does anything behind it: what is safe goes to a sibling. */
+  /** The agent's session is silent: a safe request goes to a sibling. */
   #leaveSilent(): void {
     const failure = new RelayError('app_timeout', { detail: 'no reply of the agent' })
     const connection = this.#connection
@@ -205,7 +205,7 @@ export class Http1Transfer extends RequestTransfer implements Http1Handler {
     return this.#connection?.stream
   }
 
-  /** Whether the request changes nothing, and all of it is still here. */
+  /** Whether the request changes nothing, and is completely kept. */
   get #isRepeatable(): boolean {
     return this.exchange.isSafe && (this.body?.isWhole ?? true)
   }

@@ -1,6 +1,6 @@
 // Reads an app's HTTP/1.1 response from a tunnel stream: strict, incremental, without copying bodies.
-// Source: RFC 9112. Whatever two parsers could read differently is refused, and the stream is thrown away.
-// Knows nothing of visitors. State machine:
+// Source: RFC 9112. It refuses everything that two parsers could read differently, and the stream is closed. Knows
+// nothing of visitors. State machine:
 //
 //   head ──▶ (1xx: head again) ──▶ length | chunk size ⇄ chunk data | until close ──▶ done
 //                                               └▶ trailers ──▶ done
@@ -22,8 +22,8 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 // RFC 9110 5.5: anything but controls
 // oxlint-disable-next-line no-control-regex -- the control characters are what this looks for
 const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/
-// RFC 9112 7.1 and 7.1.1. Of its "bad whitespace" we take the spaces behind the size, with which servers of old pad it: there is
-// nothing else that they could mean, and the chunks that go to the visitor are ours. Node's strict parser refuses them.
+// RFC 9112 7.1 and 7.1.1. Of its "bad whitespace" we take the spaces after the size, with which old servers pad it:
+// they have no other meaning, and the relay frames its own chunks for the visitor. Node's strict parser refuses them.
 const CHUNK_SIZE =
   /^([0-9a-f]{1,12}) *(?:;[!#$%&'*+.^_`|~0-9a-z-]+(?:=(?:[!#$%&'*+.^_`|~0-9a-z-]+|"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"))?)*$/i
 
@@ -39,7 +39,7 @@ export interface ResponseHandler {
   onTrailers(rawTrailers: string[]): void
   /** The response is complete. Called last. */
   onComplete(): void
-  /** The app switched protocols; `rest` came behind the head. Only where an upgrade was asked for. */
+  /** The app switched protocols; `rest` came after the head. Only for a requested upgrade. */
   onUpgrade(head: ResponseHead, rest: Buffer): void
 }
 
@@ -73,7 +73,7 @@ export class ResponseParser {
     this.#state = 'head'
   }
 
-  /** Whether a response is complete and nothing of the next one has been seen. */
+  /** Whether a response is complete and no byte of the next one has come. */
   get isIdle(): boolean {
     return this.#state === 'idle'
   }
@@ -112,7 +112,7 @@ export class ResponseParser {
 
   /**
    * The app ended the connection.
-   * @returns whether the response was complete with that
+   * @returns whether that completed the response
    */
   end(): boolean {
     if (this.#state === 'close') {
@@ -122,7 +122,7 @@ export class ResponseParser {
     return this.#state === 'idle' || this.#state === 'upgraded'
   }
 
-  /** What is wrong with the bytes that came instead of a head, where the app has ended behind them. */
+  /** The problem with the bytes that came instead of a head, if the app has ended after them. */
   get complaint(): string | undefined {
     if (this.#state !== 'head' || this.#keptLength === 0) return undefined
     const text = this.#kept.toString('latin1', 0, Math.min(this.#keptLength, STATUS_LINE_START.length))
@@ -141,8 +141,8 @@ export class ResponseParser {
       return section.next
     }
     if (this.#isHead || head.status === 204 || head.status === 304) {
-      // A body that must not come (RFC 9110 6.4.1) and yet is announced may be on its way, and on a kept connection it
-      // would stand before the answer to somebody else.
+      // An announced body that must not come (RFC 9110 6.4.1) may still be on its way, and on a kept connection it
+      // would precede another visitor's answer.
       if (head.framing !== 'close' && head.framing !== 0) head.keepAlive = false
       head.framing = 0
     }
@@ -221,7 +221,7 @@ export class ResponseParser {
     handler.onComplete()
   }
 
-  /** A head up to its empty line, joined from as many chunks as it takes. */
+  /** A head up to its empty line, joined from all its chunks. */
   #section(chunk: Buffer, offset: number, maxBytes: number, what: string): { text: string; next: number } | undefined {
     if (this.#keptLength === 0) {
       const end = chunk.indexOf('\r\n\r\n', offset, 'latin1')
@@ -235,7 +235,7 @@ export class ResponseParser {
     const end = this.#kept.subarray(0, this.#keptLength).indexOf('\r\n\r\n', Math.max(0, this.#searched - 3), 'latin1')
     this.#searched = this.#keptLength
     if (end === -1) {
-      // Without CR it would never end; nothing but this makes an empty line of them.
+      // Without CR the head would never end for this parser, so a bare LF is refused here.
       if (this.#kept.subarray(0, this.#keptLength).includes('\n\n', 0, 'latin1')) {
         throw new BadResponse(`the lines of ${what} end in bare line feeds`)
       }
@@ -265,7 +265,7 @@ export class ResponseParser {
     return { text, next: end + 1 }
   }
 
-  /** Appends to what is kept; grows by doubling, so that a dripping app costs no quadratic copying. */
+  /** Appends to the kept bytes; grows by doubling, so that a slowly sending app costs no quadratic copying. */
   #keep(chunk: Buffer, offset: number, maxBytes: number, what: string): void {
     const added = chunk.length - offset
     const needed = this.#keptLength + added
@@ -321,8 +321,8 @@ function parseField(line: string, into: string[]): void {
   const colon = line.indexOf(':')
   if (isBlank(line.charCodeAt(0))) throw new BadResponse('a header is folded into several lines')
   if (colon < 1) throw new BadResponse('a header name is not valid')
-  // RFC 9112 5.1: a proxy MUST remove such white space from a response. What is left is the name for everything that looks at
-  // names: the framing, which must then be unambiguous like any other, and what no app may set.
+  // RFC 9112 5.1: a proxy MUST remove such white space from a response. The remaining name counts everywhere: for the
+  // framing, which must then be unambiguous like any other, and for headers that no app may set.
   let nameEnd = colon
   while (isBlank(line.charCodeAt(nameEnd - 1))) nameEnd--
   const name = fieldName(line.slice(0, nameEnd))
@@ -339,19 +339,19 @@ function parseField(line: string, into: string[]): void {
   into.push(name, value)
 }
 
-/** Apps send the same few names again and again: each is checked once, and its hash computed once. Bounded. */
+/** Apps repeat the same few names: each is checked once, and its hash computed once. Bounded. */
 const NAMES_MAX = 1024
 const NAME_MAX_CHARS = 64
 const names = new Map<string, string>()
 
-/** A name that is no token covers a space within it. */
+/** The check for a token also refuses a space within a name. */
 function fieldName(text: string): string {
   const known = names.get(text)
   if (known !== undefined) return known
   if (!TOKEN.test(text)) throw new BadResponse('a header name is not valid')
   if (text.length > NAME_MAX_CHARS) return text
   if (names.size >= NAMES_MAX) names.clear()
-  const name = Buffer.from(text, 'latin1').toString('latin1') // of its own: a slice would keep the whole head
+  const name = Buffer.from(text, 'latin1').toString('latin1') // copied: a slice would keep the whole head
   names.set(name, name)
   return name
 }
@@ -385,7 +385,7 @@ function decideFraming(head: ResponseHead, minorVersion: number): void {
   if (coding !== undefined) {
     if (length !== undefined) throw new BadResponse('Content-Length together with Transfer-Encoding')
     if (coding.toLowerCase() !== 'chunked') throw new BadResponse(`the transfer coding ${coding} is not supported`)
-    // RFC 9112 6.1: HTTP/1.0 has no transfer codings; whoever says so cannot be framed safely.
+    // RFC 9112 6.1: HTTP/1.0 has no transfer codings; such a message cannot be framed safely.
     if (minorVersion === 0) throw new BadResponse('Transfer-Encoding on HTTP/1.0')
     head.framing = 'chunked'
   } else if (length !== undefined) {
@@ -395,7 +395,7 @@ function decideFraming(head: ResponseHead, minorVersion: number): void {
 }
 
 function readConnection(head: ResponseHead, value: string): void {
-  // By far the most common, and it names no field that could pass anyway.
+  // By far the most common value, and it names no field that could pass anyway.
   if (value === 'keep-alive' || value.toLowerCase() === 'keep-alive') return
   const options = (head.connectionOptions ??= new Set())
   for (const option of value.split(',')) options.add(normalHeaderName(option.trim()))

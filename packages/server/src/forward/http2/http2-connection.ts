@@ -1,10 +1,10 @@
 // One tunnel stream used as an HTTP/2 connection to an app (RFC 9113, prior knowledge): the agent's reply, the app's
-// SETTINGS, then many exchanges at once. Nothing of an exchange is sent before both, so that a refused one is still whole.
+// SETTINGS, then many exchanges at once. Nothing of an exchange is sent before both, so that a refused exchange is
+// still complete.
 //
 //   waiting for reply ──ok──▶ waiting for SETTINGS ──▶ open ──GOAWAY, retire() or idle──▶ closing ──last stream──▶ over
 //          └─refused──▶ over        └─garbage, deadline──▶ over
-//
-// No PING: servers of gRPC punish those that come often, and the tunnel session itself notices what is dead.
+// No PING: servers of gRPC punish frequent ones, and the tunnel session itself notices a dead connection.
 
 import { connect } from 'node:http2'
 import type { ClientHttp2Session, ClientHttp2Stream, Settings } from 'node:http2'
@@ -22,29 +22,30 @@ import type { Watched } from '../transfer/deadlines.ts'
 /** Exchanges at once on one connection, as most servers allow; further ones get a connection of their own. */
 const STREAMS_MAX = 100
 /**
- * What an app may send for one exchange before the visitor has taken any of it. Node gives credit for the whole
- * connection at once, so this times STREAMS_MAX is what a connection can make us hold.
+ * How much an app may send for one exchange before the visitor has taken any of it. Node gives credit for the whole
+ * connection at once, so a connection can make us hold this times STREAMS_MAX.
  */
 const STREAM_WINDOW_BYTES = 256 * 1024
 /** In flight for all exchanges of a connection together. */
 const CONNECTION_WINDOW_BYTES = 8 * 1024 * 1024
-const SESSION_MEMORY_MB = 32 // what waits to be sent, STREAMS_MAX times a few messages; Node refuses streams beyond
+const SESSION_MEMORY_MB = 32 // for waiting bytes, STREAMS_MAX times a few messages; above it Node refuses streams
 const HEADER_PAIRS_MAX = 1024
 /**
- * How long an end may take that nobody waits for: of a stream that was reset, of a session that closes with none left.
- * node:http2 sends neither where the app takes nothing, and then reads nothing either, not even the app's own end.
+ * How long an end may take that no caller waits for: of a stream that was reset, or of a session that closes without
+ * streams. If the app takes no bytes, node:http2 sends neither end, and then reads nothing either, not even the app's
+ * own end.
  */
 const LEAVE_MS = 2000
-/** Coming back costs two round trips; an app that wants its connections back sooner says GOAWAY. */
+/** A new connection costs two round trips; an app that wants its connections back sooner says GOAWAY. */
 const IDLE_MS = 60_000
 
 export interface Http2ConnectionOptions {
   headMaxBytes: number
-  /** Until the app has said SETTINGS. */
+  /** Until the app has sent SETTINGS. */
   openDeadlineMs: number
   /** The connection can carry exchanges; or it cannot, and nothing was sent. Called once. */
   onOpened: (connection: Http2Connection, failure: StreamReply | Error | undefined) => void
-  /** It is gone, whatever came before. Called once. */
+  /** The connection is gone, in any state. Called once. */
   onGone: (connection: Http2Connection) => void
   onFault: OnFault
 }
@@ -62,7 +63,7 @@ export class Http2Connection implements Watched, Bordered {
   #isOpened = false
   #isGone = false
   #lost: Error | undefined
-  /** Open ones; of those whose exchange is over, since when that is known. */
+  /** Open streams; for a stream whose exchange has ended, the time since then. */
   readonly #streams = new Map<ClientHttp2Stream, number | undefined>()
   #idleSince = 0
   #isStuck = false
@@ -78,7 +79,7 @@ export class Http2Connection implements Watched, Bordered {
     this.#stream.on('error', (error: Error) => (this.#lost ??= error))
     this.#stream.on('end', () => {
       this.#lost ??= new Error('the app closed the connection')
-      // Its half-close is the end of both directions (RFC 9113 9.1): whose answer is not complete waits in vain.
+      // Its half-close ends both directions (RFC 9113 9.1): an incomplete answer will not be completed.
       this.#stream.destroy()
     })
     this.#stream.on(
@@ -101,7 +102,7 @@ export class Http2Connection implements Watched, Bordered {
    * Starts an exchange. Only while `hasRoom`.
    * @param head flat list with the pseudo-headers in front
    * @returns the stream, and whether the app has ended the answer with END_STREAM
-   * @throws whatever node:http2 has against the head
+   * @throws the error of node:http2 about the head
    */
   request(head: string[], hasBody: boolean): { stream: ClientHttp2Stream; sawEnd: () => boolean } {
     const session = this.#session! // hasRoom
@@ -128,7 +129,7 @@ export class Http2Connection implements Watched, Bordered {
     this.#stream.destroy()
   }
 
-  /** Something threw on what this connection brought: the end of it, and of what it carries. */
+  /** Code threw on input from this connection: it ends, with its exchanges. */
   fault(thrown: unknown): void {
     this.#options.onFault(thrown, 'app_connection')
     this.destroy(new RelayError('internal', { cause: thrown }))
@@ -188,17 +189,18 @@ export class Http2Connection implements Watched, Bordered {
       },
       maxHeaderListPairs: HEADER_PAIRS_MAX,
       maxSessionMemory: SESSION_MEMORY_MB,
-      // What repeats in a visitor's request is the app's to judge, as on HTTP/1.1. @types/node does not know the option.
+      // The app judges repeated headers of a visitor's request, as on HTTP/1.1. @types/node does not know the option.
       ...({ strictSingleValueFields: false } satisfies object),
     })
     this.#session = session
     this.#outlive = outliveStreams(session)
-    // node:http2 wraps what is no socket of the system in one of its own, which answers the app's FIN with its own and
-    // then asserts that nobody writes: but the session does, and the assertion ends the process (Node.js 24.21).
+    // node:http2 wraps a stream that is not a system socket in a socket of its own, which answers the app's FIN with a
+    // FIN and then asserts that nothing is written: but the session writes, and the assertion ends the process (Node.js
+    // 24.21).
     session.socket.allowHalfOpen = true
     const on = <Args extends unknown[]>(event: string, listener: (...args: Args) => void): unknown =>
       session.on(event, within(this, listener))
-    // These are told a tick later than they are true: the session may be gone by then.
+    // These events come a tick late: the session may be gone by then.
     on('connect', () => {
       if (!session.destroyed) session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
     })
@@ -211,7 +213,7 @@ export class Http2Connection implements Watched, Bordered {
     })
     session.on('error', (error: Error) => (this.#lost ??= error))
     session.on('close', () => {
-      // Streams that had to wait for the last bytes of the session have them; the connection itself goes now.
+      // Streams that waited for the last bytes of the session have them; now the connection itself closes.
       this.#stream.destroy()
     })
   }

@@ -1,5 +1,5 @@
-// The heads of HTTP/2 messages to and from an app. Pure: no I/O, no clock. Which headers cross the relay is decided in
-// headers.ts alone; here its lines are only put into the other form (RFC 9113 8.3).
+// The heads of HTTP/2 messages to and from an app. Pure: no I/O, no clock. Only headers.ts decides which headers cross
+// the relay; this file converts its lines to the other form (RFC 9113 8.3).
 
 import type { Exchange } from '../../exchange/exchange.ts'
 import { writeRequestHead } from '../transfer/headers.ts'
@@ -11,7 +11,7 @@ const OF_CONNECTIONS = new Set(['connection', 'transfer-encoding', 'host'])
 
 /**
  * Writes the request head for the app, as the flat list that node:http2 takes.
- * @param hostHeader `preserve`, or what the app gets as :authority
+ * @param hostHeader `preserve`, or the app's :authority
  */
 export function writeHttp2Head(
   exchange: Exchange,

@@ -1,5 +1,5 @@
-// HTTP/2 connections by tunnel: exchanges share one while it has room, then a further one is opened. A connection
-// ends when it is idle for long, when its app says so, and with its tunnel.
+// HTTP/2 connections by tunnel: exchanges share one while it has room, then a further one is opened. A connection ends
+// when it has been idle for long, when its app says so, and with its tunnel.
 
 import { ProtocolError } from '@sallyport/protocol'
 import type { StreamReply } from '@sallyport/protocol'
@@ -14,7 +14,7 @@ import { Http2Connection } from './http2-connection.ts'
 export interface Http2Waiter extends Bordered {
   /** The connection has room, in this turn. */
   onConnection(connection: Http2Connection): void
-  /** There is none; nothing was sent. */
+  /** No connection is available; nothing was sent. */
   onNoConnection(failure: StreamReply | Error): void
 }
 
@@ -24,12 +24,12 @@ export interface Http2PoolOptions {
   onFault: OnFault
 }
 
-/** Waiting behind one connection that opens, at most: what one connection usually carries. */
+/** The most that wait for one opening connection: as many as one connection usually carries. */
 const WAITERS_MAX = 100
 
 interface Place {
   readonly connections: Set<Http2Connection>
-  /** Behind each connection that is still opening. */
+  /** The waiters of each opening connection. */
   readonly opening: Map<Http2Connection, Http2Waiter[]>
 }
 
@@ -44,7 +44,7 @@ export class Http2Pool {
   }
 
   /**
-   * Finds or opens a connection for an exchange; tells the waiter now or later, once.
+   * Finds or opens a connection for an exchange; calls the waiter now or later, once.
    * @param visitor the visitor's address, for the agent's log
    * @throws ProtocolError `session_closed`, `limit_reached`; nothing was sent
    */
@@ -83,14 +83,14 @@ export class Http2Pool {
       else if (connection.hasRoom) waiter.onConnection(connection)
       else this.#acquireLate(connection.tunnel, visitor, waiter)
     }
-    for (const waiter of waiting) within(waiter, tell)(waiter) // one that throws keeps nothing from the others
+    for (const waiter of waiting) within(waiter, tell)(waiter) // an exception of one does not affect the others
   }
 
   #acquireLate(tunnel: Tunnel, visitor: string, waiter: Http2Waiter): void {
     try {
       this.acquire(tunnel, visitor, waiter)
     } catch (error) {
-      waiter.onNoConnection(error as Error) // openStream throws ProtocolError only
+      waiter.onNoConnection(error as Error) // openStream throws only ProtocolError
     }
   }
 

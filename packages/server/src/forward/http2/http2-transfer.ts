@@ -1,8 +1,7 @@
-// An ordinary request to an app that speaks HTTP/2: both directions flow at once, for as long as either wants to (gRPC).
-//
-// A connection stands before anything is sent, so a tunnel without one costs nothing. Later the app itself says what it
-// has not looked at: REFUSED_STREAM, and streams beyond its GOAWAY, may be sent again (RFC 9113 8.7) while the body is
-// still kept; a bodiless GET, HEAD or OPTIONS may be, as long as nothing of an answer has come.
+// An ordinary request to an app that speaks HTTP/2: both directions flow at once, until both have ended (gRPC).
+// The connection is open before anything is sent, so a tunnel without one costs nothing. Later the app itself says
+// which requests it has not processed: streams refused with REFUSED_STREAM, or after its GOAWAY, may be sent again (RFC
+// 9113 8.7) while the body is still kept; a bodiless GET, HEAD or OPTIONS may be while nothing of an answer has come.
 
 import { constants } from 'node:http2'
 import type { ClientHttp2Stream } from 'node:http2'
@@ -27,7 +26,7 @@ import type { Http2Pool, Http2Waiter } from './http2-pool.ts'
 
 const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM, NGHTTP2_REFUSED_STREAM } = constants
 
-// For silence within a call that says itself how long it may take: as much as any timeout of the configuration may be.
+// For silence within a call that has a time limit of its own: the longest timeout that the configuration allows.
 const GRPC_SILENCE_MAX_SECONDS = 86_400
 
 /** With the connections that are open. */
@@ -40,7 +39,7 @@ export class Http2Transfer extends RequestTransfer implements Http2Waiter {
   #stream: ClientHttp2Stream | undefined
   #retriedStale = false
   #hasLeftLane = false
-  /** How long a gRPC call may take and be silent; read when somebody first looks, `null` where it is no call of gRPC. */
+  /** How long a gRPC call may take and be silent; read on first use, `null` if it is not a gRPC call. */
   #grpc: GrpcPatience | null | undefined
 
   // ── towards the app ────────────────────────────────────────────────────────────────────────────
@@ -54,7 +53,7 @@ export class Http2Transfer extends RequestTransfer implements Http2Waiter {
     try {
       this.room.http2.acquire(tunnel, this.exchange.clientIp, this)
     } catch (error) {
-      this.onNoConnection(error as Error) // acquire throws ProtocolError only
+      this.onNoConnection(error as Error) // acquire throws only ProtocolError
     }
   }
 
@@ -62,7 +61,7 @@ export class Http2Transfer extends RequestTransfer implements Http2Waiter {
     const { tunnel } = this
     if (this.isOver || !tunnel) return
     this.lastProgress = performance.now()
-    // What a person wrote behind `agent tunnel`: the only sign of TLS, and of no other use here.
+    // The address that a person wrote after `agent tunnel`: the only sign of TLS, and of no other use here.
     const scheme = tunnel.forwardsTo.startsWith('https:') ? 'https' : 'http'
     const head = writeHttp2Head(this.exchange, tunnel.hostHeader, scheme, this.framing)
     let asked: ReturnType<Http2Connection['request']>
@@ -80,12 +79,12 @@ export class Http2Transfer extends RequestTransfer implements Http2Waiter {
     const { tunnel } = this
     if (this.isOver || !tunnel) return
     this.leave()
-    // One connection of the agent may have been lost; where it has another one, the same tunnel may serve, once.
+    // One connection of the agent may have been lost; if it has another one, the same tunnel may serve, once.
     if (failure instanceof ProtocolError && tunnel.isOnline && !this.#hasLeftLane) {
       this.#hasLeftLane = true
       this.lastFailure = failure
     } else this.noteFailure(tunnel, failure)
-    // Nothing was sent where not even a reply came, so it costs no retry.
+    // Without a reply nothing was sent, so it costs no retry.
     this.attempt(!(failure instanceof ProtocolError))
   }
 
@@ -103,15 +102,15 @@ export class Http2Transfer extends RequestTransfer implements Http2Waiter {
       if (!current()) return
       const isAll = (flags & NGHTTP2_FLAG_END_STREAM) !== 0
       this.#onHead(raw, isAll)
-      // At once, so that what is only a head also leaves as one: gRPC tells its failures that way.
+      // At once, so that a head without a body leaves as one: gRPC sends its failures that way.
       if (isAll && current()) return this.#onComplete([])
-      // Not before: node:http2 tells of the head a tick later than of the first bytes.
+      // Not before: node:http2 emits the head a tick later than the first bytes.
       on('data', (chunk: Buffer) => void (current() && this.#onBody(chunk)))
     })
     stream.on('trailers', (_headers, _flags, raw: string[]) => (rawTrailers = raw))
     on('end', () => {
       // A reset with NO_ERROR also ends the readable side, as if the answer were complete: RFC 9113 8.1 allows it only
-      // behind a complete one.
+      // after a complete one.
       if (current() && sawEnd()) this.#onComplete(rawTrailers)
     })
     on('drain', () => void (current() && this.onDrain()))
@@ -131,7 +130,7 @@ export class Http2Transfer extends RequestTransfer implements Http2Waiter {
     this.#stream?.end()
   }
 
-  /** Too much to be repeated. While it waits for a connection again, the request stands still. */
+  /** Too much to be repeated. While it waits for a connection again, the request is paused. */
   override onBodyFull(): void {
     if (this.#stream) this.body?.letGo()
   }
@@ -144,10 +143,10 @@ export class Http2Transfer extends RequestTransfer implements Http2Waiter {
     const head = readHttp2Head(raw)
     const mayHaveTrailers = !isAll && request.httpVersionMinor > 0 && !head.rawHeaders.includes('content-length')
     const filtered = filterResponseHead(head, responseEdits, mayHaveTrailers)
-    // On HTTP/1.1 the rest of the request cannot be told from the next one (RFC 9112 9.3); HTTP/2 has no such header.
+    // On HTTP/1.1 the rest of the request could be taken for the next one (RFC 9112 9.3); HTTP/2 has no such header.
     if (this.isSending) filtered.headers.push('Connection', 'close')
     this.body?.letGo()
-    // What comes of the body in this turn leaves together with the head; the head of a quiet stream does not wait.
+    // Bytes of the body that come in this turn leave together with the head; the head of a quiet stream does not wait.
     if (this.answerHead(head.status, filtered) && !isAll) setImmediate(flushHead, response)
   }
 
@@ -160,7 +159,7 @@ export class Http2Transfer extends RequestTransfer implements Http2Waiter {
   #onComplete(rawTrailers: readonly string[]): void {
     const stream = this.#stream
     this.leave()
-    // The app has said everything; what the visitor still sends has no reader (RFC 9113 8.1).
+    // The app's answer is complete; nothing reads what the visitor still sends (RFC 9113 8.1).
     if (this.isSending) stream?.close(NGHTTP2_CANCEL)
     if (this.isOver) return
     this.answerDone = true
@@ -170,7 +169,7 @@ export class Http2Transfer extends RequestTransfer implements Http2Waiter {
 
   // ── ends ───────────────────────────────────────────────────────────────────────────────────────
 
-  /** The stream is over, and no complete answer has come. */
+  /** The stream has ended without a complete answer. */
   #onLost(resetCode: number | undefined, lost: Error | undefined): void {
     const tunnel = this.tunnel! // the stream belongs to it
     this.leave()
@@ -183,7 +182,7 @@ export class Http2Transfer extends RequestTransfer implements Http2Waiter {
       return this.fail(lostError(error))
     }
     this.body?.hold()
-    // The connection may have been about to close; the tunnel behind it is as good as another, once.
+    // The connection may have been about to close; its tunnel may be tried again, once.
     if (this.#retriedStale) this.noteFailure(tunnel, error)
     else this.lastFailure = error
     this.#retriedStale = true
@@ -198,7 +197,7 @@ export class Http2Transfer extends RequestTransfer implements Http2Waiter {
   protected override drop(): void {
     const stream = this.#stream
     this.leave()
-    stream?.resume() // what has come already is dropped, or the stream never closes
+    stream?.resume() // drop received bytes, or the stream never closes
     stream?.close(NGHTTP2_CANCEL)
   }
 

@@ -1,5 +1,5 @@
-// Deadlines of everything that is being forwarded: one coarse timer for all instead of one timer each,
-// so that the common request sets a number and never touches a timer.
+// Deadlines of all transfers: one coarse timer for all instead of one for each, so that the common request sets a
+// number and never touches a timer.
 
 import type { Bordered } from '../../exchange/border.ts'
 import { Roster } from '../../exchange/roster.ts'
@@ -7,14 +7,14 @@ import type { Listed } from '../../exchange/roster.ts'
 
 const TICK_MS = 500
 
-/** An answer that has begun and then says nothing for so long is a stream of events, whatever it calls itself. */
+/** An answer that has begun and is then silent for so long counts as a stream of events, whatever its type. */
 export const LASTING_AFTER_MS = 5000
 
-/** A stream without a reply for so long makes the session prove that it is alive. */
+/** If a stream gets no reply for so long, its session must prove that it is alive. */
 export const PROBE_AFTER_MS = 2000
 
 export interface Watched extends Listed, Bordered {
-  /** Called every tick with the monotonic time in ms; looks at its own progress and acts. */
+  /** Called every tick with the monotonic time in ms; checks its own progress and acts. */
   tick(now: number): void
 }
 
@@ -45,7 +45,7 @@ export class Deadlines {
       try {
         watched.tick(now)
       } catch (error) {
-        watched.fault(error) // the others have their turn all the same
+        watched.fault(error) // the others still get their turn
       }
     }
   }

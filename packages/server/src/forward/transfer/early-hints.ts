@@ -1,6 +1,6 @@
 // The links of an app's 103 (RFC 8297) that a visitor gets. Pure: no I/O, no clock.
-// Read by two scans, each of which looks at a character once: the pattern by which node:http checks links takes longer
-// with every parameter than with the one before, without end, and refuses several links in one line.
+// Two scans look at each character once: the pattern by which node:http checks links takes ever longer with each
+// parameter, without bound, and refuses several links in one line.
 
 // RFC 9110 5.6.2
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
@@ -9,8 +9,8 @@ const TARGET = /^[\x21\x23-\x3b\x3d\x3f-\x7e]*$/
 const BARE_VALUE = /^[\x21\x23-\x2b\x2d-\x3a\x3d\x3f-\x7e]+$/
 
 /**
- * The links in the `Link` fields of a head, each as the app wrote it. What does not follow RFC 8288 is left out: a hint
- * is worth nothing more than time.
+ * The links in the `Link` fields of a head, each as the app wrote it. Links that do not follow RFC 8288 are left out: a
+ * hint only saves time.
  * @param rawHeaders name, value, name, value …
  */
 export function readEarlyHints(rawHeaders: readonly string[]): string[] {
@@ -42,7 +42,7 @@ function isParameter(parameter: string): boolean {
   return value.length > 1 && endOfQuoted(value) === value.length
 }
 
-/** Splits where the separator stands outside of `<…>` and `"…"`. */
+/** Splits at separators outside of `<…>` and `"…"`. */
 function split(text: string, separator: ',' | ';'): string[] {
   const pieces: string[] = []
   let start = 0
@@ -61,7 +61,10 @@ function split(text: string, separator: ',' | ';'): string[] {
   return pieces
 }
 
-/** Behind the closing quote of the quoted string that begins at `start` (RFC 9110 5.6.4); past the text where there is none. */
+/**
+ * The index after the closing quote of the quoted string that begins at `start` (RFC 9110 5.6.4); past the text if
+ * there is none.
+ */
 function endOfQuoted(text: string, start = 0): number {
   for (let i = start + 1; i < text.length; i++) {
     if (text[i] === '\\') i++

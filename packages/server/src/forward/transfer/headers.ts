@@ -1,6 +1,6 @@
 // Which headers cross the relay, in both directions, and which ones the relay writes itself.
 // Pure: no I/O, no clock. Framing is always rebuilt (RFC 9112 6), hop-by-hop fields never pass (RFC 9110 7.6.1),
-// and what a visitor sends under the names of our own headers is dropped in every spelling.
+// and a visitor's headers with the names of our own are dropped in every spelling.
 
 import { normalHeaderName } from '../../values/normal-header-name.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
@@ -16,17 +16,17 @@ const OWN_COOKIE = /^(?:__(?:host|secure|http|host-http)-)?sallyport\./i
 // back as `sallyport.x=y` (RFC 6265bis 5.6, 5.8.3).
 const SETS_OWN_COOKIE = /^[\s=]*(?:__(?:host|secure|http|host-http)-)?sallyport\./i
 
-/** How the body of a request is framed towards the app. */
+/** The framing of a request's body towards the app. */
 export type RequestFraming = { type: 'none' } | { type: 'length'; length: string } | { type: 'chunked' }
 const NO_BODY: RequestFraming = { type: 'none' }
 
-/** Names are few and visitors choose them: remember what each means, up to a bound in number and in bytes. */
+/** Names are few but visitors choose them: the meaning of each is remembered, up to a bound in number and in bytes. */
 const MEMORY_MAX = 4096
 const REMEMBERED_MAX_CHARS = 64
 const requestClasses = new Map<string, RequestClass>()
 const responseClasses = new Map<string, ResponseClass>()
 
-/** RFC 9112 6.3: a request has a body exactly when it says so. Admission has refused everything ambiguous. */
+/** RFC 9112 6.3: a request has a body exactly if it says so. Admission has refused everything ambiguous. */
 export function framingOf(exchange: Exchange): RequestFraming {
   if (exchange.header('transfer-encoding') !== undefined) return { type: 'chunked' }
   const length = exchange.header('content-length')
@@ -36,7 +36,7 @@ export function framingOf(exchange: Exchange): RequestFraming {
 
 /**
  * Writes the request head for the app.
- * @param hostHeader `preserve`, or what the app gets as Host
+ * @param hostHeader `preserve`, or the app's Host
  * @param upgrade the protocol to switch to, on an upgrade
  */
 export function writeRequestHead(
@@ -82,8 +82,8 @@ export function writeRequestHead(
 }
 
 /**
- * Host and port of the edge's origin. What a visitor writes may name any port, any case and a final dot, and apps make links
- * of it, in mails as well.
+ * Host and port of the edge's origin. A visitor may write any port, any case and a final dot, and apps build links from
+ * it, in mails as well.
  */
 function authorityOf({ origin, host }: Exchange): string {
   return origin === '' ? host : origin.slice(origin.indexOf('//') + 2)
@@ -95,10 +95,10 @@ export function authenticatesConnection(authorization: string | undefined): bool
 }
 
 /**
- * Filters the trailers of a request or a response (RFC 9110 6.5.1): the header rules of that direction hold, those of the
- * route's policies included, and no framing, routing, credential or identity field may stand there.
- * @param edits what policies change on the headers of that message
- * @param listed what its `Connection` lists, "header or trailer field(s)" alike (RFC 9110 7.6.1)
+ * Filters the trailers of a request or a response (RFC 9110 6.5.1): the header rules of that direction apply, including
+ * those of the route's policies, and no framing, routing, credential or identity field is allowed.
+ * @param edits the policies' changes of that message's headers
+ * @param listed the names in its `Connection`, "header or trailer field(s)" alike (RFC 9110 7.6.1)
  */
 export function filterTrailers(
   rawTrailers: readonly string[],
@@ -116,7 +116,7 @@ export function filterTrailers(
   return kept
 }
 
-/** The trailers of a request that is complete, for the app. */
+/** The trailers of a complete request, for the app. */
 export function requestTrailersOf({ request, requestEdits }: Exchange): [name: string, value: string][] {
   const { rawTrailers, rawHeaders } = request
   const listed = rawTrailers.length > 0 ? connectionOptionsOf(rawHeaders) : undefined
@@ -126,7 +126,7 @@ export function requestTrailersOf({ request, requestEdits }: Exchange): [name: s
 export interface VisitorHead {
   /** Flat name, value list for `writeHead`. */
   headers: string[]
-  /** Whether the app authenticates the connection: the stream is never pooled then. */
+  /** Whether the app authenticates the connection: then the stream is never pooled. */
   authenticatesConnection: boolean
   /** Whether it is a stream of server-sent events, which lasts. */
   isEventStream: boolean
@@ -176,7 +176,7 @@ function identityHeaders(identity: NonNullable<Exchange['identity']>): string {
   return head
 }
 
-/** A claim as a header value: what is not printable ASCII, and `%`, is percent-encoded UTF-8. */
+/** A claim as a header value: characters that are not printable ASCII, and `%`, are percent-encoded UTF-8. */
 export function headerSafe(claim: string): string {
   if (/^[\x20-\x24\x26-\x7e]*$/.test(claim)) return claim.trim()
   return claim
@@ -201,7 +201,7 @@ function withoutOwnCookies(header: string): string {
   return kept
 }
 
-/** The normal names that the `Connection` lines of a message list; undefined where they list none. */
+/** The normal names that the `Connection` lines of a message list; undefined if they list none. */
 export function connectionOptionsOf(rawHeaders: readonly string[]): Set<string> | undefined {
   let listed: Set<string> | undefined
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -211,7 +211,7 @@ export function connectionOptionsOf(rawHeaders: readonly string[]): Set<string> 
   return listed
 }
 
-/** All lines in one set: a copy for each line would be a way to keep us busy. */
+/** All lines in one set: a copy for each line would let a visitor cause much work. */
 function addOptions(listed: Set<string> | undefined, value: string): Set<string> | undefined {
   if (value.length === 10 && value.toLowerCase() === 'keep-alive') return listed
   const all = listed ?? new Set()
@@ -253,7 +253,7 @@ const HOP_BY_HOP = new Set([
   'http2-settings',
 ])
 
-// What apps believe about the way a request came: only we know.
+// Headers from which apps learn how a request came: only the relay knows.
 const FORWARDING = new Set([
   'forwarded',
   'x-real-ip',

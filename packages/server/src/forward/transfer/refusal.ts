@@ -1,4 +1,4 @@
-// From what went wrong behind a tunnel to what the visitor is told. Pure: no I/O, no clock.
+// Turns failures behind a tunnel into errors for the visitor. Pure: no I/O, no clock.
 
 import { ProtocolError, formatLabels } from '@sallyport/protocol'
 import type { StreamReply } from '@sallyport/protocol'
@@ -7,7 +7,7 @@ import type { RouteBackend } from '../../backend/route-backend.ts'
 import { RelayError } from '../../errors.ts'
 import { BadResponse } from './response-head.ts'
 
-/** No tunnel is left to try: none is online, or each one that is has been tried, or no more may be. */
+/** No tunnel is left to try: none is online, all online ones have been tried, or no more may be tried. */
 export function noTunnelError(backend: RouteBackend, tried: number, last: StreamReply | Error | undefined): RelayError {
   if (last) return last instanceof Error ? lostError(last) : refusedError(last, tried)
   const { selectors, advice } = backend
@@ -54,12 +54,12 @@ export function lostError(error: Error): RelayError {
   return new RelayError('app_bad_answer', { cause: error, detail: error.message })
 }
 
-/** node:http or node:http2 has something against the head of the app's answer. */
+/** node:http or node:http2 refuses the head of the app's answer. */
 export function refusedHead(cause: unknown): RelayError {
   return new RelayError('app_bad_answer', { cause, detail: 'a header that Node.js refuses' })
 }
 
-/** Quotes a word for a POSIX shell only where it needs it: this command is shown to be pasted. */
+/** Quotes a word for a POSIX shell only if needed: people paste this command. */
 function shellWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
 }

@@ -1,21 +1,21 @@
-// The body of a request on its way to an app: read once there is somewhere to send it, kept for as long as it may have to
-// be sent again, and held back while whoever takes it is slow.
+// The body of a request on its way to an app: read once it has a receiver, kept while it may have to be sent again, and
+// paused while the receiver is slow.
 
 import { within } from '../../exchange/border.ts'
 import type { Bordered } from '../../exchange/border.ts'
 import type { VisitorRequest } from '../../exchange/exchange.ts'
 
-/** Whoever sends the body on. */
+/** The transfer, which sends the body on. */
 export interface BodySender extends Bordered {
-  /** @returns whether more may come at once; true if there is nothing to send it to at the moment */
+  /** @returns whether more may come at once; true if it has no receiver at the moment */
   sendBody(chunk: Buffer): boolean
   /** All of it has been sent. */
   endBody(): void
-  /** As much has been kept as may be. Nothing more is read until it is let go. */
+  /** The limit of kept bytes is reached. Nothing more is read until they are released. */
   onBodyFull(): void
-  /** Something of it has come. */
+  /** A part of it has come. */
   onBodyMoved(): void
-  /** Whether nobody wants it any more: the exchange is over, or has its answer. */
+  /** Whether it is not needed any more: the exchange has ended, or has its answer. */
   readonly wantsNoBody: boolean
 }
 
@@ -38,7 +38,7 @@ export class RequestBody {
     this.#keptMaxBytes = keptMaxBytes
   }
 
-  /** Whether all that has been read can be sent again. */
+  /** Whether all read bytes can be sent again. */
   get isWhole(): boolean {
     return this.#kept !== undefined
   }
@@ -47,7 +47,7 @@ export class RequestBody {
     return this.#isStarted
   }
 
-  /** There is somewhere to send it, for the first time or again. */
+  /** It has a receiver, for the first time or again. */
   send(): void {
     if (this.#isStarted) return this.#sendAgain()
     this.#isStarted = true

@@ -12,7 +12,7 @@ import { Transfer } from './transfer.ts'
 
 export abstract class RequestTransfer extends Transfer implements BodySender {
   protected readonly framing: RequestFraming
-  /** Undefined where the request has none. */
+  /** Undefined if the request has none. */
   protected readonly body: RequestBody | undefined
 
   constructor(exchange: Exchange, backend: RouteBackend, room: TransferRoom, tried?: Set<Tunnel>) {
@@ -50,7 +50,7 @@ export abstract class RequestTransfer extends Transfer implements BodySender {
     return this.body !== undefined && !this.body.isDone
   }
 
-  /** Whether everybody waits for the visitor to send more. */
+  /** Whether the transfer waits only for the visitor to send more. */
   protected get waitsForBody(): boolean {
     return this.isSending && !this.body?.waitsForApp
   }

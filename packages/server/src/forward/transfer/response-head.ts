@@ -1,4 +1,4 @@
-// The head of an app's answer, whatever version of HTTP it came in.
+// The head of an app's answer, in any version of HTTP.
 
 export interface ResponseHead {
   status: number
@@ -6,15 +6,15 @@ export interface ResponseHead {
   rawHeaders: string[]
   /** Bytes of the body, `chunked`, `close` (until the end of the stream) or none. */
   framing: number | 'chunked' | 'close'
-  /** Whether the app will take another request on this connection, as far as the head says. */
+  /** Whether the app takes another request on this connection, by the head. */
   keepAlive: boolean
-  /** Header names that `Connection` lists, in normal form; undefined where it lists none. */
+  /** Header names that `Connection` lists, in normal form; undefined if it lists none. */
   connectionOptions: Set<string> | undefined
 }
 
 /** The app's bytes are not a response that can be passed on. */
 export class BadResponse extends Error {
-  /** Whether it has more bytes of head than it may. */
+  /** Whether its head is above the limit. */
   readonly isTooLong: boolean
 
   constructor(reason: string, { isTooLong = false } = {}) {

@@ -1,4 +1,4 @@
-// What a transfer of every kind needs beside its exchange. Types only.
+// The objects that every kind of transfer needs beside its exchange. Types only.
 
 import type { Destination } from '../../backend/backend.ts'
 import type { RouteBackend } from '../../backend/route-backend.ts'
@@ -12,10 +12,10 @@ export interface TransferRoom {
   readonly deadlines: Deadlines
   readonly limits: Limits
   readonly timeouts: Timeouts
-  /** For what no exchange is there to tell of. */
+  /** For events without an exchange. */
   readonly onFault: OnFault
   /**
-   * Forwards a request by what its first destination speaks.
+   * Forwards a request in the protocol of its first destination.
    * @param tried tunnels that have been tried before
    */
   forwardTo(

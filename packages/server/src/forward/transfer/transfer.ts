@@ -1,9 +1,9 @@
-// One exchange on its way to an app and back: what is picked, tried again, given up, answered and held back is said here
-// once. Its kinds (in http1/ and http2/, and upgrade.ts) know how the app is spoken to; the forwarder chooses among them.
-// This is the hot path: one object and one promise for each exchange, no timers, no copies of bodies.
+// One exchange on its way to an app and back: picking, retrying, giving up, answering and back-pressure are here, once.
+// Its kinds (in http1/ and http2/, and upgrade.ts) know the protocols of apps; the forwarder chooses among them. This
+// is the hot path: one object and one promise for each exchange, no timers, no copies of bodies.
 //
-// Rules (RULES.md "Forwarding"): an exchange goes to a further tunnel only while nothing of it can have reached an app, or
-// while it changes nothing and all of it is still here.
+// Rules (RULES.md "Forwarding"): an exchange goes to a further tunnel only while nothing of it can have reached an app,
+// or while it changes nothing and is completely kept.
 
 import type { StreamReply } from '@sallyport/protocol'
 
@@ -22,7 +22,7 @@ import { filterTrailers } from './headers.ts'
 import type { VisitorHead } from './headers.ts'
 import { noTunnelError, refusedHead } from './refusal.ts'
 
-/** What the answer of the app comes from. */
+/** The source of the app's answer. */
 interface Pausable {
   pause(): unknown
   resume(): unknown
@@ -34,11 +34,11 @@ export abstract class Transfer implements Watched {
   protected readonly backend: RouteBackend
   protected readonly room: TransferRoom
   protected tried: Set<Tunnel> | undefined
-  /** The one that has the exchange now. */
+  /** The tunnel that has the exchange now. */
   protected tunnel: Tunnel | undefined
   protected lastFailure: StreamReply | Error | undefined
   protected headSent = false
-  /** The visitor's side has all of the answer. */
+  /** The visitor's side has the whole answer. */
   protected answerDone = false
   /** Monotonic milliseconds. */
   protected lastProgress: number
@@ -51,7 +51,7 @@ export abstract class Transfer implements Watched {
 
   /**
    * @param tried tunnels that another transfer has tried before
-   * @param isLasting whether it is counted from the start among those that are mostly silent, as WebSockets are
+   * @param isLasting whether it counts from the start as long-lived, like WebSockets
    */
   constructor(
     exchange: Exchange,
@@ -69,10 +69,10 @@ export abstract class Transfer implements Watched {
   }
 
   /**
-   * Forwards; resolves when the visitor's answer is out or the visitor is gone.
+   * Forwards; resolves when the visitor's answer has been sent or the visitor is gone.
    *
-   * @param first where the first attempt goes, undefined where nothing is there
-   * @throws RelayError, later, where nothing of an answer has reached the visitor
+   * @param first the destination of the first attempt, undefined without one
+   * @throws RelayError, later, if nothing of an answer has reached the visitor
    */
   run(first: Destination | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -102,18 +102,18 @@ export abstract class Transfer implements Watched {
 
   /** Whether it can carry the exchange to this tunnel's app. */
   protected abstract speaks(tunnel: Tunnel): boolean
-  /** Sends the exchange to a tunnel, or has it sent. */
+  /** Sends the exchange to a tunnel, now or later. */
   protected abstract send(tunnel: Tunnel): void
-  /** Whether nothing of the request has been read yet, so that somebody else may begin anew with it. */
+  /** Whether nothing of the request has been read yet, so that another kind may take it over. */
   protected abstract get isUnread(): boolean
-  /** Ends at once what is open towards the app, if anything is. */
+  /** Closes its stream or connection to the app at once, if it has one. */
   protected abstract drop(): void
-  /** What the answer comes from, while there is one. */
+  /** The source of the answer, while there is one. */
   protected abstract get source(): Pausable | undefined
-  /** Nothing has moved for so long: whom is everybody waiting for? */
+  /** Nothing has moved for so long: decides who is waited for, and acts. */
   protected abstract wait(seconds: number): void
 
-  /** What closes when the visitor has everything, or has left. */
+  /** The object that closes when the visitor has everything, or has left. */
   protected get visitorEnd(): { destroyed: boolean; on(event: 'close', listener: () => void): unknown } {
     return this.exchange.response
   }
@@ -133,7 +133,7 @@ export abstract class Transfer implements Watched {
     else this.#handOver(destination)
   }
 
-  /** Another kind goes on from here. A request that has been read stays with its own. */
+  /** Another kind takes over from here. A request that has been read stays with its kind. */
   #handOver(tunnel: Tunnel): void {
     if (!this.isUnread) {
       this.noteFailure(tunnel, this.lastFailure ?? new Error('the app speaks another version of HTTP'))
@@ -161,7 +161,7 @@ export abstract class Transfer implements Watched {
     this.tunnel = undefined
   }
 
-  /** From here on it is one of those that are mostly silent: it says nothing of how busy the app is. */
+  /** From here on it counts as long-lived: it is mostly silent, and does not show how busy the app is. */
   protected last(): void {
     if (this.#isLasting || !this.tunnel) return
     this.#isLasting = true
@@ -169,7 +169,7 @@ export abstract class Transfer implements Watched {
     this.tunnel.lasting++
   }
 
-  /** One connection of the agent is lost or silent; where the agent has another one, the same tunnel may serve. */
+  /** One connection of the agent is lost or silent; if the agent has another one, the same tunnel may serve. */
   protected leaveLane(lane: Lane, failure: Error): void {
     if (!lane.isOnline && lane.tunnel.isOnline) this.lastFailure = failure
     else this.noteFailure(lane.tunnel, failure)
@@ -193,21 +193,21 @@ export abstract class Transfer implements Watched {
     fixed.answer(this.exchange)
   }
 
-  /** RFC 9110 15.2: a proxy passes on the interim responses that it has not asked for itself. */
+  /** RFC 9110 15.2: a proxy passes on interim responses that it has not requested itself. */
   protected inform(status: number, rawHeaders: readonly string[]): void {
     this.lastProgress = performance.now()
     const { response, request } = this.exchange
     if (status === 100) {
       if (this.exchange.header('expect') !== undefined) response.writeContinue()
     } else if (request.httpVersionMinor === 0 || status === 101) {
-      // HTTP/1.0 knows none of them; 101 means something only to whoever has asked for it (RFC 9113 8.6).
+      // HTTP/1.0 has none of them; 101 is meaningful only after an upgrade request (RFC 9113 8.6).
     } else if (status === 103) {
       const links = readEarlyHints(rawHeaders)
       if (links.length > 0) response.writeHints(links)
     } else response.writeInterim(status)
   }
 
-  /** An answer has begun: tells the backend, and has the visitor come back here where the route wants that. */
+  /** An answer has begun: tells the backend, and sets the sticky cookie if the route wants one. */
   protected noteAnswer(status: number, headers: string[]): void {
     const tunnel = this.tunnel! // it is the one that answers
     this.lastProgress = performance.now()
@@ -216,7 +216,7 @@ export abstract class Transfer implements Watched {
     if (cookie !== undefined) headers.push('Set-Cookie', cookie)
   }
 
-  /** @returns whether the visitor's side has taken it; where not, the exchange is over */
+  /** @returns whether the visitor's side has taken it; if not, the exchange has ended */
   protected answerHead(status: number, { headers, isEventStream }: VisitorHead): boolean {
     this.noteAnswer(status, headers)
     if (isEventStream) this.last()
@@ -245,7 +245,7 @@ export abstract class Transfer implements Watched {
     )
   }
 
-  /** @param listed what the `Connection` of the answer lists */
+  /** @param listed the names in the answer's `Connection` */
   protected answerTrailers(rawTrailers: readonly string[], listed: ReadonlySet<string> | undefined): void {
     const { request, response, responseEdits } = this.exchange
     if (this.#isOver || request.httpVersionMinor === 0) return
@@ -254,7 +254,7 @@ export abstract class Transfer implements Watched {
 
   // ── ends ───────────────────────────────────────────────────────────────────────────────────────
 
-  /** A listener of ours threw: this exchange ends, and nothing else. Where it is over already, it can only be told of. */
+  /** A listener of ours threw: only this exchange ends. If it has ended already, the fault is only reported. */
   fault(thrown: unknown): void {
     if (this.#isOver) this.room.onFault(thrown, 'exchange')
     else this.fail(new RelayError('internal', { cause: thrown }))
