@@ -73,7 +73,7 @@ export const USERS: IdentityProviderOptions['users'] = [
   },
 ]
 
-/** What the app behind an edge was asked: a request that is not in here reached nobody. */
+/** The requests that the app behind an edge got: others did not reach it. */
 export interface Reached {
   edge: string
   target: string
@@ -86,7 +86,7 @@ export interface Relay {
   publicUrl: URL
   reached: Reached[]
   logLines: string[]
-  /** All that are over, in the order of their ends. */
+  /** All ended exchanges, in the order of their ends. */
   exchanges: Exchange[]
   /** Puts an edge on `<name>.localhost`, in place of the one that is there. */
   edge(name: string, ...configs: OpenidConnectConfig[]): { url: string; host: string; origin: string; id: string }
@@ -280,7 +280,7 @@ export function configFor(issuer: string, more: Partial<OpenidConnectConfig> = {
   }
 }
 
-/** Walks through the provider's page to where the browser ends up. */
+/** Walks through the provider's page to the browser's final page. */
 export async function signInAs(browser: Browser, url: string, username = 'ada') {
   const page = await browser.open(url)
   if (!page.url.includes('/sign-in/'))
@@ -371,7 +371,7 @@ export class MemoryStore implements Store {
   }
 }
 
-/** An answer of the app that goes on. */
+/** An answer of the app that does not end. */
 export async function openStream(port: number, host: string, cookie: string): Promise<IncomingMessage> {
   const request = httpRequest({ host: '127.0.0.1', port, path: '/hold', headers: { host: `${host}:${port}`, cookie } })
   request.end()

@@ -1,4 +1,4 @@
-// A provider that answers what a test tells it to. It asks nobody for a password: its authorization endpoint sends
+// A provider that answers as a test tells it. It asks for no password: its authorization endpoint sends
 // the browser straight back with a code.
 
 import { createHash } from 'node:crypto'
@@ -12,13 +12,13 @@ export interface HostileProvider {
   issuer: string
   key: CryptoKey
   publicJwk: JWK
-  /** Changes what the next answers say. */
+  /** Changes the next answers. */
   behave: Behaviour
   /** Paths asked for, in order. */
   asked: string[]
-  /** What was posted to the token endpoint. */
+  /** The forms posted to the token endpoint. */
   redeemed: URLSearchParams[]
-  /** A token with good claims unless told otherwise. */
+  /** A token, with good claims by default. */
   idToken(claims?: Record<string, unknown>, header?: Record<string, unknown>): Promise<string>
   close(): Promise<void>
 }
@@ -28,16 +28,16 @@ export interface Behaviour {
   /** Instead of the good ID token; gets the nonce of the sign-in. */
   idToken?: (nonce: string) => Promise<string | undefined> | string | undefined
   tokenAnswer?: { status: number; body: string }
-  /** Stand in the answer of the token endpoint beside, or in place of, what it says. */
+  /** Members to add to, or replace in, the answer of the token endpoint. */
   tokenMembers?: Record<string, unknown>
-  /** The id and secret that Basic credentials must hold as they stand: Glewlwyd 2.7.5 does not decode them. */
+  /** The id and secret that Basic credentials must hold unencoded: Glewlwyd 2.7.5 does not decode them. */
   undecoded?: string
-  /** To those who show another client secret than this, or show it in another way. */
+  /** The answer to another client secret than this, or another way of sending it. */
   refusal?: { secret: string; by?: 'basic' | 'post'; status: number; body: string }
-  /** Given at the sign-in, and asked with from then on. */
+  /** Given at the sign-in, and used for refreshes afterwards. */
   refreshToken?: string
   userInfo?: Record<string, unknown>
-  /** Changes the address that the browser is sent back to. */
+  /** Changes the address to which the browser is sent back. */
   back?: (callback: URL) => void
   /** Answers a path in its own way. */
   answer?: Record<string, (response: ServerResponse) => void>

@@ -1,6 +1,6 @@
-// Whether a sign-in with a provider would work, found out without a user: what `relay oidc check` shows. Asks the
-// provider through the same bounded requests as the relay does, and decides by the same functions. Sends the client
-// secret nowhere but to the provider that the issuer names.
+// Finds out without a user whether a sign-in with a provider would work, for `relay oidc check`. Asks the provider
+// through the same bounded requests as the relay, and decides by the same functions. Sends the client secret only to
+// the provider that the issuer names.
 
 import type { CryptoKey } from 'jose'
 import type { ServerMetadata } from 'openid-client'
@@ -22,34 +22,34 @@ import { checkPostLogout, checkRedirectUri } from './redirects.ts'
 
 export interface ProviderCheck {
   config: OpenidConnectConfig
-  /** Origin of `public_url`; undefined where it is not known. */
+  /** Origin of `public_url`; undefined if it is not known. */
   publicOrigin: string | undefined
   /** For one request to the provider; there are at most some fifteen. */
   timeoutMs: number
   clock: () => number
-  /** Where an agent has named the provider. */
+  /** Set if an agent has named the provider. */
   reach?: IssuerReach | undefined
-  /** Gets the reason why a request has failed, which the report says nothing about then. */
+  /** Gets the reason of a failed request, which the report then leaves out. */
   onUnreachable?: (reason: string) => void
 }
 
 export interface ProviderReport {
   issuer_url: string
   client_id: string
-  /** Whether nothing was found that keeps visitors from signing in. */
+  /** Whether no finding keeps visitors from signing in. */
   ok: boolean
-  /** To register at the provider; undefined where `public_url` is not known. */
+  /** To register at the provider; undefined if `public_url` is not known. */
   redirect_uri: string | undefined
-  /** The same; undefined also where the provider ends no sessions. */
+  /** The same; undefined also if the provider ends no sessions. */
   post_logout_redirect_uri: string | undefined
-  /** Where the provider says that it tells of sign-outs (OpenID Connect Back-Channel Logout 1.0, 2.1). */
+  /** Set if the provider says that it reports sign-outs (OpenID Connect Back-Channel Logout 1.0, 2.1). */
   backchannel_logout_uri: string | undefined
-  /** What the provider lists about itself; undefined where it could not be asked. */
+  /** The provider's metadata; undefined if it could not be asked. */
   offers: Offers | undefined
   findings: readonly Finding[]
 }
 
-/** Never throws for what the provider does. */
+/** Never throws because of the provider. */
 export async function checkProvider(check: ProviderCheck): Promise<ProviderReport> {
   const { config, publicOrigin } = check
   const authority = authorityOf(config)
@@ -66,7 +66,7 @@ export async function checkProvider(check: ProviderCheck): Promise<ProviderRepor
     const isInsecure = isInsecureIssuer(config.issuer_url)
     findings.push(...judgeMetadata(metadata, config, isInsecure))
     if (endpointProblems(metadata, isInsecure).length === 0) {
-      // Its endpoints are URLs, as just seen; openid-client looks at the rest. It needs an issuer, wrong or not.
+      // Its endpoints are URLs, as just checked; openid-client checks the rest. It needs an issuer, right or wrong.
       const issuer = isExpectedIssuer ? metadata.issuer : config.issuer_url
       const described = { ...metadata, issuer } as Readonly<ServerMetadata>
       const connection = { fetch, timeoutMs: check.timeoutMs, isInsecure }
@@ -92,7 +92,7 @@ export async function checkProvider(check: ProviderCheck): Promise<ProviderRepor
   }
 }
 
-/** For a report that goes to somebody who may not know what is around the relay. */
+/** For a report to a reader who must not learn about the network around the relay. */
 function withoutReasons(fetch: ProviderFetch, tell: ((reason: string) => void) | undefined): ProviderFetch {
   if (!tell) return fetch
   return async (url, request) => {

@@ -1,4 +1,4 @@
-// What the steps of the check that try a client share. Types only.
+// The input of the steps of the check that try a client. Types only.
 
 import type { CryptoKey } from 'jose'
 import type { ServerMetadata } from 'openid-client'

@@ -1,6 +1,6 @@
-// Whether the token endpoint takes the credentials of a client, found out without a user: a made-up code is sent twice,
-// once with the credentials given and once with some that are surely wrong. Providers answer both in many ways; that
-// they answer them differently is what tells.
+// Finds out without a user whether the token endpoint takes the credentials of a client: it sends an invented code
+// twice, once with the given credentials and once with wrong ones. Providers answer in many ways; a difference between
+// the two answers shows the result.
 
 import { randomBytes } from 'node:crypto'
 
@@ -23,7 +23,7 @@ import type { Client } from './client.ts'
 import { fine, problem, unchecked, type Finding } from './finding.ts'
 import { explainUnreachable } from './unreachable.ts'
 
-// Where no redirect URI is known; the code is made up as well.
+// If no redirect URI is known; the code is invented as well.
 const NOWHERE = 'https://relay.example.com/oidc/callback'
 const ABOUT = 'credentials'
 
@@ -44,7 +44,7 @@ export async function checkCredentials(client: Client): Promise<Finding> {
   if (answer.kind === 'unreachable') return problem(ABOUT, answer.why)
   if (answer.kind === 'odd')
     return unchecked(ABOUT, `the token endpoint ${answer.what}, which tells nothing about them`)
-  // RFC 6749 5.2: "Client authentication failed". There is nothing to compare.
+  // RFC 6749 5.2: "Client authentication failed". No comparison is needed.
   if (answer.kind === 'rejected' || answer.code === 'invalid_client') return refused(client, method, answer)
   const toWrong = await redeemMadeUpCode(await withWrongCredentials(client, method))
   if (toWrong.kind === 'unreachable' || toWrong.kind === 'odd') return judgeAlone(answer, method)
@@ -76,7 +76,8 @@ function isSame(one: Refusal, other: Refusal): boolean {
 /** Both answers are the same one. */
 async function judgeSame(client: Client, method: ClientAuthenticationMethod, answer: ErrorAnswer): Promise<Finding> {
   const { config } = client
-  // Keycloak and Glewlwyd call a client so whose secret is wrong, with 401 and 403. RFC 6749 5.2 means one whose secret is right.
+  // Keycloak and Glewlwyd use it for a wrong secret, with 401 and 403. By RFC 6749 5.2 it means a client with the right
+  // secret.
   if (answer.code === 'unauthorized_client') {
     if (answer.status !== 400) return refused(client, method, answer)
     return problem(
@@ -104,7 +105,7 @@ async function judgeSame(client: Client, method: ClientAuthenticationMethod, ans
   )
 }
 
-/** Where nothing came back for the wrong credentials. */
+/** If no answer came for the wrong credentials. */
 function judgeAlone(answer: ErrorAnswer, method: ClientAuthenticationMethod): Finding {
   if (mayNot(answer)) {
     return problem(
@@ -112,7 +113,7 @@ function judgeAlone(answer: ErrorAnswer, method: ClientAuthenticationMethod): Fi
       `it refuses this client (${said(answer)}); copy id and secret anew, or allow it authorization codes`,
     )
   }
-  // RFC 6749 5.2: the code is invalid, and the client is not.
+  // RFC 6749 5.2: the code is invalid, but the client is valid.
   return answer.code === 'invalid_grant'
     ? unchecked(ABOUT, `it seems to take this client ${WITH[method]}; what it says to wrong ones could not be seen`)
     : unchecked(
@@ -164,10 +165,10 @@ function said(answer: Refusal): string {
 
 // ── asking ───────────────────────────────────────────────────────────────────────────────────────
 
-/** The same client with a secret or a key of nobody; one without either becomes a client that does not exist. */
+/** The same client with an invented secret or key; a client without either gets an invented id. */
 async function withWrongCredentials(client: Client, method: ClientAuthenticationMethod): Promise<Client> {
   const { config, clientKey } = client
-  // Nothing in it means anything in a header or a form, so that it is wrong for being wrong.
+  // Without characters that are special in a header or a form, so that only its value is wrong.
   const random = randomBytes(16).toString('hex')
   switch (method) {
     case 'client_secret_basic':
@@ -180,7 +181,7 @@ async function withWrongCredentials(client: Client, method: ClientAuthentication
   }
 }
 
-/** Of the same kind: what describes a key is also what one is made by. */
+/** A key of the same kind: its description is also the parameter to make one. */
 async function anotherKey({ algorithm }: CryptoKey): Promise<CryptoKey> {
   const made = await crypto.subtle.generateKey(algorithm, false, ['sign', 'verify'])
   if ('privateKey' in made) return made.privateKey

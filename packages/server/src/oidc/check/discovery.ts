@@ -1,5 +1,5 @@
-// The first step of the check: fetches the discovery document as a sign-in does, compares the issuer and the clocks, and
-// where there is none, looks beside the given URL for it. Never asks another origin than the issuer's.
+// The first step of the check: fetches the discovery document as a sign-in does, compares the issuer and the clocks,
+// and without a document looks for it beside the given URL. Asks only the issuer's origin.
 
 import type { OpenidConnectConfig } from '../../policy/openid-connect/openid-connect-schema.ts'
 import { describeRedirect, followingOnce } from '../provider/discovery-document.ts'
@@ -11,12 +11,12 @@ import { explainUnreachable } from './unreachable.ts'
 
 const WELL_KNOWN = '/.well-known/openid-configuration'
 const MAX_GUESSES = 6
-const CLOCK_APART_MS = 2 * 60_000 // further than that, ID tokens are expired or not valid yet
+const CLOCK_APART_MS = 2 * 60_000 // above that, ID tokens count as expired or not valid yet
 
 export interface Discovered {
-  /** Undefined where there is no document to read. */
+  /** Undefined without a readable document. */
   metadata: Readonly<Record<string, unknown>> | undefined
-  /** Whether the provider calls itself what the configuration says. */
+  /** Whether the provider's issuer is the one in the configuration. */
   isExpectedIssuer: boolean
   findings: Finding[]
 }
@@ -71,7 +71,7 @@ function jsonObject(text: string): Readonly<Record<string, unknown>> | undefined
   try {
     const value: unknown = JSON.parse(text)
     return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>) // an object, as just seen; what is in it is looked at one by one
+      ? (value as Record<string, unknown>) // an object, as just checked; its members are checked one by one
       : undefined
   } catch {
     return undefined // not JSON: the caller says so
@@ -89,7 +89,7 @@ const SHAPES = [
   '  Descope    https://api.descope.com/PROJECT_ID',
 ]
 
-/** @param place where the answer came from; @returns what is wrong, and what to do where that is known */
+/** @param place the URL of the answer; @returns the problem, and advice if known */
 function whyNot(place: string, response: Response, text: string): { message: string; advice?: string } {
   const { status, headers } = response
   const redirect = describeRedirect(place, response)
@@ -106,7 +106,7 @@ function whyNot(place: string, response: Response, text: string): { message: str
   return { message: `${place} is ${/^\s*</.test(text) ? 'a web page, not JSON' : 'not a JSON object'}` }
 }
 
-/** What a redirect that is not followed says about the provider: it has moved, or something stands before it. */
+/** The message about a redirect that is not followed: the provider has moved, or a proxy is in front of it. */
 function whereTo(place: string, location: string | null): string {
   const target = URL.parse(location ?? '', place)
   if (target?.protocol !== 'https:' || !target.pathname.endsWith(WELL_KNOWN)) {
@@ -116,7 +116,7 @@ function whereTo(place: string, location: string | null): string {
   return `where that is your provider too, set issuer_url to ${inWords(issuer)}`
 }
 
-/** The issuer of a document that stands beside the place where it was looked for. */
+/** The issuer of a document found beside the expected place. */
 async function lookBeside(issuerUrl: string, clientId: string, fetch: ProviderFetch): Promise<string | undefined> {
   const answers = await Promise.all(
     guesses(new URL(issuerUrl), clientId).map(async (guess) => {
@@ -168,7 +168,7 @@ function compareIssuer(issuerUrl: string, named: unknown): { found: Finding[]; i
   }
 }
 
-/** Both texts under each other, with a mark where they part. */
+/** Both texts below each other, with a mark at their first difference. */
 function difference(issuerUrl: string, named: string): string[] {
   let index = 0
   while (index < issuerUrl.length && issuerUrl[index] === named[index]) index++
@@ -199,7 +199,7 @@ function compareClock(response: Response, now: number): Finding[] {
   ]
 }
 
-/** RFC 9111 5.1: a cache tells in Age how many seconds ago the answer was made. */
+/** RFC 9111 5.1: a cache says in Age how many seconds ago the answer was made. */
 function ageSeconds(response: Response): number {
   const age = response.headers.get('age') ?? ''
   return /^\d{1,9}$/.test(age) ? Number(age) : 0

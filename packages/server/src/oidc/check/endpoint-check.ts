@@ -1,6 +1,6 @@
-// What an agent is told about the sign-in of its endpoint: what `relay oidc check` would find, in one line. It is what the
-// provider says to everybody on the internet. Whether, why and how quickly something could not be reached stays in the
-// relay's log: by that an agent could draw a map of the names and addresses around the relay (decision 16).
+// The check of an endpoint's sign-in for its agent: the findings of `relay oidc check`, in one line. It contains only
+// what the provider tells everybody on the internet. Whether, why and how quickly a request failed stays in the relay's
+// log: with that an agent could map the names and addresses around the relay (decision 16).
 
 import { printable } from '@sallyport/protocol'
 
@@ -10,12 +10,12 @@ import { Attempts } from '../../exchange/attempts.ts'
 import type { Logger } from '../../log.ts'
 import type { ProviderReport } from './check-provider.ts'
 
-const CHECKS_PER_MINUTE = 10 // of one authtoken: each is a dozen requests to whom the agent has named
+const CHECKS_PER_MINUTE = 10 // of one authtoken: each makes a dozen requests to the provider that the agent has named
 const CHECKS_AT_ONCE = 8
-const REQUEST_MS = 5000 // somebody looks at a terminal
+const REQUEST_MS = 5000 // a person waits at a terminal
 const TEXT_MAX_CHARS = 1024 // of `notice`
 
-/** As a `notice` carries it. */
+/** The fields of a `notice`. */
 export interface EndpointNotice {
   level: 'info' | 'warn'
   text: string
@@ -36,7 +36,7 @@ export class EndpointChecks {
     this.#init = init
   }
 
-  /** @returns undefined where too much is being checked already: the first visitor will see */
+  /** @returns undefined if too many checks are under way: then the first visitor will find problems */
   async check(config: OpenidConnectConfig, authtokenId: string): Promise<EndpointNotice | undefined> {
     if (this.#underWay >= CHECKS_AT_ONCE || !this.#started.take(authtokenId, Date.now())) return undefined
     this.#underWay += 1
@@ -53,7 +53,7 @@ export class EndpointChecks {
   }
 }
 
-/** Everything that keeps visitors from signing in, in the words of `agent http`. */
+/** All problems that keep visitors from signing in, in the words of `agent http`. */
 export function noticeOf({ ok, issuer_url, findings }: ProviderReport): EndpointNotice {
   const at = printable(issuer_url)
   if (ok) {

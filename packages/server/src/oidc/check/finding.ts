@@ -1,19 +1,20 @@
-// What the check of a provider has found out, one sentence at a time. Pure: no I/O, no clock.
+// The findings of a provider's check, one sentence each. Pure: no I/O, no clock.
 
 import { printable } from '@sallyport/protocol'
 
 const MAX_SHOWN = 16 // some providers list a hundred scopes
 
 /**
- * `problem`: sign-in will fail. `unchecked`: it may, and only a visitor will see. `note`: it works, and something is worth knowing.
+ * `problem`: sign-in will fail. `unchecked`: it may, and only a visitor will find out. `note`: it works, but the
+ * message is useful.
  */
 export type Verdict = 'fine' | 'note' | 'unchecked' | 'problem'
 
 export interface Finding {
   verdict: Verdict
-  /** Two words at most: what was looked at. */
+  /** The checked item, two words at most. */
   about: string
-  /** What is so, and where something is to be done, what to write. Without control characters. */
+  /** The finding and, if something must be done, what to write. Without control characters. */
   message: string
   /** Lines that belong under the message, in a fixed-width font. */
   details: readonly string[]
@@ -27,7 +28,7 @@ export function note(about: string, message: string, details: readonly string[] 
   return finding('note', about, message, details)
 }
 
-/** What nobody can tell without a user, a public_url or an answer. */
+/** A finding that would need a user, a public_url or an answer. */
 export function unchecked(about: string, message: string): Finding {
   return finding('unchecked', about, message, [])
 }
@@ -36,7 +37,7 @@ export function problem(about: string, message: string, details: readonly string
   return finding('problem', about, message, details)
 }
 
-/** A list for people, cut where it becomes tiresome. */
+/** A list for people, cut if it is too long. */
 export function listed(values: readonly string[]): string {
   if (values.length === 0) return 'none'
   const more = values.length - MAX_SHOWN

@@ -1,4 +1,4 @@
-// The keys that ID tokens are verified with: whether they can be fetched, and whether one fits.
+// Checks the keys for ID tokens: whether they can be fetched, and whether one fits.
 
 import type { OpenidConnectConfig } from '../../policy/openid-connect/openid-connect-schema.ts'
 import { acceptableAlgorithms } from '../provider/id-token.ts'

@@ -1,4 +1,4 @@
-// Whether what a provider says about itself suits a registration. Pure: no I/O, no clock.
+// Whether a provider's metadata fit a registration. Pure: no I/O, no clock.
 
 import type { OpenidConnectConfig } from '../../policy/openid-connect/openid-connect-schema.ts'
 import { clientAuthenticationMethod } from '../provider/client-authentication.ts'
@@ -8,7 +8,7 @@ import { fine, listed, note, problem, type Finding } from './finding.ts'
 
 type Metadata = Readonly<Record<string, unknown>>
 
-/** What the provider offers, as its discovery document lists it. Undefined where it lists nothing. */
+/** The provider's offers in its discovery document. Undefined if it lists none. */
 export interface Offers {
   grants: readonly string[] | undefined
   scopes: readonly string[] | undefined
@@ -31,7 +31,7 @@ export function offersOf(metadata: Metadata): Offers {
   }
 }
 
-/** @param isInsecure whether plain http to this machine will do */
+/** @param isInsecure whether plain http to this machine is allowed */
 export function judgeMetadata(metadata: Metadata, config: OpenidConnectConfig, isInsecure: boolean): Finding[] {
   const offers = offersOf(metadata)
   return [

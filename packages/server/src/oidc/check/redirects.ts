@@ -1,5 +1,5 @@
-// Whether a provider would come back to the addresses that are to be registered there, found out without a user: by a
-// sign-in and a sign-out from a browser that has no session there.
+// Finds out without a user whether a provider would come back to the addresses to register there: by a sign-in and a
+// sign-out from a browser without a session there.
 
 import { randomBytes } from 'node:crypto'
 
@@ -18,7 +18,7 @@ import type { Client } from './client.ts'
 import { fine, problem, unchecked, type Finding } from './finding.ts'
 import { explainUnreachable } from './unreachable.ts'
 
-// OpenID Connect Core 3.1.2.6: what `prompt=none` is answered with where nobody is signed in.
+// OpenID Connect Core 3.1.2.6: the answer to `prompt=none` without a session.
 const WANTS_A_USER = new Set([
   'login_required',
   'interaction_required',
@@ -26,7 +26,7 @@ const WANTS_A_USER = new Set([
   'consent_required',
 ])
 
-/** Begins a sign-in that must end at once. A provider that comes back to the redirect URI has it registered. */
+/** Begins a sign-in that must end at once. If the provider comes back to the redirect URI, the URI is registered. */
 export async function checkRedirectUri(client: Client): Promise<Finding> {
   const about = 'redirect URI'
   const { config, metadata, clientKey, connection, redirectUri } = client
@@ -78,11 +78,11 @@ export async function checkRedirectUri(client: Client): Promise<Finding> {
   )
 }
 
-/** The end of a session is asked for with our address, with one that nobody has registered, and without any. */
+/** Requests the end of a session with our address, with an unregistered one, and without any. */
 export async function checkPostLogout(client: Client, postLogoutUri: string | undefined): Promise<Finding[]> {
   const about = 'post-logout'
   const endpoint = client.metadata.end_session_endpoint
-  if (endpoint === undefined) return [] // the endpoints have a finding about that
+  if (endpoint === undefined) return [] // another finding reports the endpoints
   if (postLogoutUri === undefined) return [unchecked(about, 'not tried either, for want of the public_url')]
   const outcome = (uri?: string): Promise<string> => askToSignOut(new URL(endpoint), client, uri)
   try {
@@ -106,7 +106,7 @@ export async function checkPostLogout(client: Client, postLogoutUri: string | un
         ),
       ]
     }
-    // It takes neither. Some take no sign-out at all from somebody whom they do not know.
+    // It takes neither. Some providers refuse any sign-out of a visitor whom they do not know.
     if (ours === (await outcome())) {
       return [
         unchecked(about, 'whether it is registered shows at the first sign-out: a trial without a user tells nothing'),

@@ -1,8 +1,8 @@
-// Why a provider could not be asked, in words of somebody who sees such failures often. Pure: no I/O, no clock.
+// Explains why a provider could not be asked, with advice. Pure: no I/O, no clock.
 
 import { UNTRUSTED_CODES, type ProviderUnreachable } from '../provider/provider-fetch.ts'
 
-/** One sentence, which names the host and what to look at. */
+/** One sentence, which names the host and what to check. */
 export function explainUnreachable(url: URL, error: ProviderUnreachable): string {
   const { host, hostname } = url
   const code = codeOf(error) ?? ''

@@ -1,15 +1,15 @@
-// Whether a signed-in visitor is among those a route lets in. Evaluated on every request. Pure: no I/O, no clock.
+// Whether a route lets a signed-in visitor in. Evaluated on every request. Pure: no I/O, no clock.
 
 import { claimKey } from '../../values/claim-name.ts'
 import type { OpenidConnectConfig } from '../../policy/openid-connect/openid-connect-schema.ts'
 
 export type AllowRules = Pick<OpenidConnectConfig, 'allow' | 'deny' | 'email_verified'>
 
-/** What a session knows of its visitor. */
+/** The claims of a session's visitor. */
 export interface Person {
-  /** As the provider names it, verified or not. */
+  /** As the provider sends it, verified or not. */
   email?: string | undefined
-  /** What the provider says about the address; undefined where it says nothing. */
+  /** The provider's statement about the address; undefined without one. */
   email_verified?: boolean | undefined
   groups: Readonly<Record<string, readonly string[]>>
 }
@@ -19,14 +19,14 @@ export type AllowVerdict = { ok: true } | { ok: false; reason: 'denied' | 'not_l
 type People = NonNullable<OpenidConnectConfig['allow']>
 
 /**
- * Compiles the lists of a route once. `deny` wins; then one match of `allow` is enough; without `allow`, everyone else
- * whom the provider signs in may pass.
+ * Compiles the lists of a route once. `deny` wins; then one match of `allow` is enough; without `allow`, every other
+ * visitor who signs in may pass.
  */
 export function compileAllow(rules: AllowRules): (person: Person) => AllowVerdict {
   const isDenied = rules.deny ? compilePeople(rules.deny, domainAtTheEnd) : () => false
   const isListed = rules.allow ? compilePeople(rules.allow, plainDomain) : () => true
   return (person) => {
-    // Nobody gets around a denial by an address that is not verified.
+    // A visitor cannot get around a denial with an unverified address.
     if (isDenied(person.email, person.groups)) return { ok: false, reason: 'denied' }
     if (!isListed(countingEmail(person, rules.email_verified), person.groups))
       return { ok: false, reason: 'not_listed' }
@@ -34,7 +34,7 @@ export function compileAllow(rules: AllowRules): (person: Person) => AllowVerdic
   }
 }
 
-/** The address, where it may stand for the visitor. */
+/** The address, if it counts as the visitor's. */
 export function countingEmail(
   { email, email_verified }: Pick<Person, 'email' | 'email_verified'>,
   rule: OpenidConnectConfig['email_verified'],
@@ -71,13 +71,13 @@ function compilePeople(
   }
 }
 
-/** To let somebody pass: `ada@evil@example.com` is nobody's address. */
+/** For `allow`: `ada@evil@example.com` is not a valid address. */
 function plainDomain(address: string): string | undefined {
   const [local, domain, ...more] = address.split('@')
   return local && domain && more.length === 0 ? domain : undefined
 }
 
-/** To keep somebody out: whatever a mail server could take for the domain, `"a@b"@example.com.` included. */
+/** For `deny`: every text that a mail server could take for the domain, `"a@b"@example.com.` included. */
 function domainAtTheEnd(address: string): string {
   return address.slice(address.lastIndexOf('@') + 1).replace(/[\s.>]+$/, '')
 }

@@ -6,7 +6,7 @@ import { escapeHtml } from '@sallyport/protocol'
 import type { PageTexts } from '../../texts/page-texts.ts'
 import type { Registration } from '../registration/registration.ts'
 
-/** @param wanted where the visitor wants to be afterwards */
+/** @param wanted the page that the visitor wants */
 export function choicePage(
   registrations: readonly Pick<Registration, 'config'>[],
   wanted: string,
@@ -14,7 +14,7 @@ export function choicePage(
 ): string {
   const items = registrations.map(({ config }) => {
     const href = `/.sallyport/login?${new URLSearchParams({ auth_id: config.auth_id, return_to: wanted }).toString()}`
-    // A narrow screen breaks it where a part of the path begins, not inside a word.
+    // A narrow screen breaks it before a part of the path, not inside a word.
     const place = escapeHtml(placeOf(config.issuer_url)).replaceAll('/', '/<wbr>')
     const name =
       config.title === undefined
@@ -25,7 +25,7 @@ export function choicePage(
   return `<nav aria-label="${escapeHtml(choose.list)}">\n<ul class="choices">\n${items.join('\n')}\n</ul>\n</nav>`
 }
 
-/** Two realms of one host must be told apart. */
+/** Shows the path as well, to distinguish two realms of one host. */
 function placeOf(issuerUrl: string): string {
   const { host, pathname } = new URL(issuerUrl)
   return `${host}${pathname.replace(/\/$/, '')}`

@@ -1,22 +1,21 @@
-// Whether a request is a browser's question before a cross-origin one (Fetch, "CORS-preflight fetch"). It carries no
-// credentials, so it can never be signed in; where a route lets it pass, it must not be more than such a question.
-// Pure: no I/O, no clock.
+// Whether a request is a browser's preflight (Fetch, "CORS-preflight fetch"). It carries no credentials, so it can
+// never be signed in; if a route lets it pass, it must be nothing more than a preflight. Pure: no I/O, no clock.
 
 import { normalHeaderName } from '../../values/normal-header-name.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import { HeaderEdits } from '../../exchange/header-edits.ts'
 
 const REFUSED = new Set([
-  // Fetch has a preflight made without them, whatever the request behind it may carry.
+  // By Fetch a preflight has none of them, whatever the later request carries.
   'authorization',
   'cookie',
-  // By which some apps take one method for another. Browsers put no header of the page's into a preflight.
+  // By these some apps take one method for another. Browsers put no header of the page into a preflight.
   'x-http-method-override',
   'x-http-method',
   'x-method-override',
 ])
 
-// What browsers send with one, and all that it needs: an app may act on any other header.
+// The headers that browsers send with a preflight, which are enough: an app might act on any other header.
 const KEPT = new Set([
   'host',
   'origin',
@@ -30,7 +29,7 @@ const KEPT = new Set([
 ])
 const KEPT_BEGINNINGS = ['access-control-request-', 'accept-', 'sec-fetch-', 'sec-ch-', 'sec-gpc']
 
-/** Says whether the exchange is such a question. If so, the app gets nothing but what browsers ask with. */
+/** Whether the exchange is a preflight. If so, the app gets only the headers that browsers send with one. */
 export function passesAsPreflight(exchange: Exchange): boolean {
   if (exchange.method !== 'OPTIONS' || exchange.upgrade) return false
   if (exchange.header('origin') === undefined) return false
@@ -43,7 +42,7 @@ export function passesAsPreflight(exchange: Exchange): boolean {
   const names = exchange.request.rawHeaders.filter((_, i) => i % 2 === 0) // pairs
   if (names.some((name) => REFUSED.has(normalHeaderName(name)))) return false
   const edits = (exchange.requestEdits ??= new HeaderEdits())
-  // What an earlier action writes stays: it is the operator's.
+  // Headers of an earlier action stay: they are the operator's.
   for (const name of names) if (!isKept(name.toLowerCase()) && !edits.touches(name)) edits.remove(name)
   return true
 }

@@ -1,4 +1,4 @@
-// 403 for somebody who is signed in and not among those a route lets in: says as whom, and offers to sign out.
+// 403 for a signed-in visitor whom the route does not let in: names the user, and offers to sign out.
 
 import { escapeHtml } from '@sallyport/protocol'
 
@@ -14,7 +14,7 @@ import { failWithPage } from '../sign-in/sign-in-page.ts'
 
 type Refusal = Extract<AllowVerdict, { ok: false }>['reason']
 
-/** @throws RelayError where no person would see a page */
+/** @throws RelayError if no person would see a page */
 export function showNotAllowed(
   exchange: Exchange,
   person: Person & { subject: string; name?: string | undefined },
@@ -26,7 +26,7 @@ export function showNotAllowed(
     const key = claimKey(reading) // a claim may have any name, `constructor` too
     return !Object.hasOwn(person.groups, key) || person.groups[key]!.length === 0
   }
-  // Mostly a scope that was not asked for, or a claim that the provider must be set up to send.
+  // The usual cause: a scope that was not requested, or a claim that the provider is not set up to send.
   const silent = [...(allow?.groups ? [allow.groups] : []), ...(allow?.claims ?? [])].filter(hasNo)
   const hints = [
     ...(isUnverified ? ['the email address is not verified'] : []),

@@ -1,4 +1,5 @@
-// The action `openid-connect` with alternatives: a session of any of its sign-ins will do, and who has none chooses.
+// The action `openid-connect` with alternatives: a session of any of its sign-ins is enough; visitors without one
+// choose.
 
 import type { Action } from '../../exchange/action.ts'
 import { choicePage } from './choice-page.ts'
@@ -13,7 +14,7 @@ export interface SignInWay {
   action: SessionAction
 }
 
-/** @param ways in the order of the configuration; the first whose session is allowed is taken */
+/** @param ways in the order of the configuration; the first with an allowed session is taken */
 export function requireAnySession(ways: readonly SignInWay[]): Action {
   const registrations = ways.map(({ registration }) => registration)
   return async (exchange, next) => {

@@ -19,7 +19,7 @@ import type { SessionRow } from '../../session/session-row.ts'
 import type { LiveSession, SessionRoute } from '../../session/live-session.ts'
 import { showNotAllowed } from './not-allowed-page.ts'
 
-/** What a route has found out about a session, by one word of its provider. */
+/** The result of a route's check of a session, for one state of its claims. */
 interface Standing {
   row: SessionRow
   verdict: AllowVerdict
@@ -27,12 +27,12 @@ interface Standing {
 }
 
 /**
- * What to do in place of asking for this sign-in, where a route has several.
- * @param refuse answers somebody who has such a session and is not allowed here; undefined where there is none
+ * What to do instead of starting this sign-in, if a route has several.
+ * @param refuse answers a visitor with such a session who is not allowed here; undefined without a session
  */
 export type Instead = (refuse?: () => void) => Promise<void>
 
-/** An action that can be told what to do without a session. */
+/** An action with a choice of what to do without a session. */
 export type SessionAction = (...[exchange, next, instead]: [...Parameters<Action>, Instead?]) => Promise<void>
 
 export function requireSession(
@@ -54,7 +54,7 @@ export function requireSession(
   const standings = new WeakMap<LiveSession, Standing>()
   const { edgeId } = registration
   const identify = parts.identityTokens.identifier(edgeId, config.identity_jwt)
-  // Routes that read a session alike share what is signed of it; a token for one app is refused by another.
+  // Routes that read a session alike share its signed identity; one app refuses the token of another.
   const reading = JSON.stringify([
     config.identity_jwt && edgeId,
     config.email_verified,
@@ -72,7 +72,7 @@ export function requireSession(
   }
 
   const judge = (session: LiveSession): Standing | undefined => {
-    // A route that has come to read another claim since the sign-in has not been told it.
+    // If a route reads another claim since the sign-in, the session does not have that claim.
     const { row } = session
     if (!needed.every((key) => Object.hasOwn(row.groups, key))) return undefined
     const standing: Standing = { row, verdict: allows(row), identity: identityOf(session) }
@@ -88,7 +88,7 @@ export function requireSession(
 
   const act: SessionAction = async (exchange, next, instead) => {
     if (config.allow_cors_preflight && passesAsPreflight(exchange)) {
-      exchange.identity = undefined // nobody's, whatever an earlier action has found
+      exchange.identity = undefined // no identity, even if an earlier action has set one
       return next()
     }
     const now = clock()
@@ -112,7 +112,7 @@ export function requireSession(
       const accessToken = await accessTokens.of(session, now)
       if (accessToken !== undefined) exchange.identity = { ...exchange.identity, accessToken }
     }
-    // It may have ended while we waited, or be another's word by now; and what ends cuts only what it knows.
+    // The session may have ended or changed while we waited; and its end cuts only exchanges that it knows.
     if (session.ended || session.row !== standing.row) return act(exchange, next, instead)
 
     const use = sessions.enter(session, exchange, route)
@@ -125,7 +125,7 @@ export function requireSession(
   return act
 }
 
-/** People are sent to the provider and get no byte of the app; programs are told to sign in. */
+/** People are redirected to the provider and get no byte of the app; programs get 401. */
 async function askToSignIn(exchange: Exchange, registration: Registration, parts: SignInParts): Promise<void> {
   exchange.identity = undefined
   if (!exchange.isNavigation) return refuseWithoutSession(exchange, registration.config.auth_id)
@@ -143,7 +143,9 @@ function checkOrigin(exchange: Exchange, allowed: ReadonlySet<string>, user: str
   throw new RelayError('origin_refused', { detail: 'an upgrade from another origin', user })
 }
 
-/** The groups that lists of the route name, in order: what an app can want to know of somebody who came in by them. */
+/**
+ * The groups that the route's lists name, in order: an app can only need these about a visitor who was let in by them.
+ */
 function groupsNamed({ allow, deny }: OpenidConnectConfig, groupClaim: string): ReadonlySet<string> {
   const about = [allow, deny].flatMap(claimsOf).filter((reading) => claimKey(reading) === groupClaim)
   return new Set(about.flatMap(({ any_of }) => any_of).toSorted())

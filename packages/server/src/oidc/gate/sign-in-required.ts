@@ -1,5 +1,5 @@
-// 401: there is no session, and whoever asks cannot be sent to the provider from here. Programs are told to come back with
-// one; people who have sent a form, or look at a frame, get a page with the way on.
+// 401: the request has no session, and cannot be redirected to the provider. Programs get a problem document; people
+// who have sent a form, or look at a frame, get a page with a link.
 
 import { escapeHtml } from '@sallyport/protocol'
 
@@ -13,14 +13,14 @@ const OWN_FRAME = "'self'"
 
 export function signInRequired(edgeId: string): RelayError {
   return new RelayError('sign_in_required', {
-    // RFC 9110 11.6.1 wants a challenge; none of the registered schemes means "in a browser".
+    // RFC 9110 11.6.1 requires a challenge; none of the registered schemes means "in a browser".
     headers: { 'www-authenticate': `Cookie realm="${edgeId}", form-action="/.sallyport/login"` },
   })
 }
 
 /**
- * Answers what is no navigation.
- * @param authId of the sign-in; undefined where the visitor is to choose one
+ * Answers a request that is not a navigation.
+ * @param authId of the sign-in; undefined if the visitor must choose one
  * @throws RelayError for programs
  */
 export function refuseWithoutSession(exchange: Exchange, authId?: string): void {
@@ -28,7 +28,7 @@ export function refuseWithoutSession(exchange: Exchange, authId?: string): void 
   const { isFormSubmission, isForFrame, texts } = exchange
   if (!isFormSubmission && !isForFrame) throw error
 
-  // Afterwards to the page with the form, or around the frame, where that is ours and the browser says which it is.
+  // Afterwards to the page with the form, or around the frame, if that is on this site and the browser names it.
   const page =
     pageBefore(exchange.header('referer'), exchange.origin) ??
     (isFormSubmission ? '/' : returnTo(exchange.target, exchange.origin))

@@ -1,28 +1,28 @@
-// What the provider says about a visitor, reduced to what sign-in needs. Pure: no I/O, no clock.
+// The provider's claims about a visitor, reduced to those that sign-in needs. Pure: no I/O, no clock.
 
 import { claimKey, type ClaimName, type ClaimReading } from '../../values/claim-name.ts'
 
 const MAX_TEXT = 512
-const MAX_VALUES = 500 // they stand in the session and in headers to the app
+const MAX_VALUES = 500 // they are in the session and in headers to the app
 const MAX_VALUE = 256
 
-/** What a session keeps of the claims. */
+/** The claims that a session keeps. */
 export interface Claims {
   name?: string
-  /** As the provider names it, verified or not. */
+  /** As the provider sends it, verified or not. */
   email?: string
-  /** What the provider says about the address; undefined where it says nothing. */
+  /** The provider's statement about the address; undefined without one. */
   emailVerified?: boolean
-  /** What each claim lists, by `claimKey`. A claim that was asked for and not there is an empty list. */
+  /** The values of each claim, by `claimKey`. A requested claim that is missing has an empty list. */
   groups: Record<string, readonly string[]>
-  /** Claims, by `claimKey`, of which not everything is among `groups`. */
+  /** Claims, by `claimKey`, whose values are not all in `groups`. */
   incomplete: ReadonlyMap<string, Incomplete>
 }
 
-/** `more`: the provider has not sent everything, or more than we take. `unreadable`: something that is no list of values. */
+/** `more`: the provider has not sent all values, or more than we take. `unreadable`: not a list of values. */
 export interface Incomplete {
   kind: 'more' | 'unreadable'
-  /** What was found: a few words of ours. */
+  /** A description in a few words of ours. */
   found: string
 }
 
@@ -30,7 +30,7 @@ type Raw = Readonly<Record<string, unknown>>
 
 /**
  * @param idToken the claims of the verified ID token: they win
- * @param userInfo what the userinfo endpoint said of the same subject, where it was asked
+ * @param userInfo the userinfo endpoint's claims about the same subject, if it was asked
  * @param listed the names of the claims that list groups and the like
  */
 export function readClaims(idToken: Raw, userInfo: Raw | undefined, listed: Iterable<ClaimReading>): Claims {
@@ -61,8 +61,8 @@ export function readClaims(idToken: Raw, userInfo: Raw | undefined, listed: Iter
 }
 
 /**
- * Looks up a claim; null is as if it were not there. A text is looked up as it stands first, then as a path at its dots: Keycloak has
- * `realm_access.roles`, Auth0 URLs with dots. A list is a path of names that are taken as they stand.
+ * Looks up a claim; null counts as missing. A text is looked up whole first, then as a path split at its dots: Keycloak
+ * has `realm_access.roles`, Auth0 URLs with dots. A list is a path of whole names.
  */
 export function claimOf(claims: Raw | undefined, name: ClaimName): unknown {
   if (claims === undefined) return undefined
@@ -77,14 +77,17 @@ export function claimOf(claims: Raw | undefined, name: ClaimName): unknown {
   return value ?? undefined
 }
 
-/** OpenID Connect Core 5.6.2: too much for the token, so it only says where to ask. Entra does so with many groups. */
+/**
+ * OpenID Connect Core 5.6.2: the values are too many for the token, so it only says where to ask. Entra does so with
+ * many groups.
+ */
 function isDistributed(claims: Raw, name: ClaimName): boolean {
   const elsewhere = claims._claim_names
   const first = typeof name === 'string' ? name : name[0]
   return typeof elsewhere === 'object' && elsewhere !== null && first !== undefined && Object.hasOwn(elsewhere, first)
 }
 
-/** Who says that an address is verified must name that address; a denial counts wherever it stands. */
+/** A source that says that an address is verified must name that address; a denial counts from any source. */
 function isVerified(email: string, sources: readonly Raw[]): boolean | undefined {
   const said = sources.map((claims) => [claims.email, claims.email_verified] as const)
   // OpenID Connect Core 5.1 has a boolean; some providers send it as text.
@@ -99,13 +102,13 @@ function text(value: unknown): string | undefined {
 
 interface Listed {
   values: string[]
-  /** What else was found. */
+  /** Describes an unexpected value. */
   unreadable?: string
 }
 
 /**
  * One value counts as a list of one, and an object as the list of its keys: Zitadel's roles are
- * `{"docs": {"2801": "example.com"}}`. A key that stands for nothing (null, false) is none.
+ * `{"docs": {"2801": "example.com"}}`. A key with null or false does not count.
  */
 function list(value: unknown, separator: string | undefined): Listed {
   if (typeof value === 'string' && separator !== undefined) return only(value.split(separator).map((one) => one.trim()))

@@ -14,7 +14,7 @@ import type { OpenidConnectConfig } from '../../policy/openid-connect/openid-con
 
 export type ClientAuthenticationMethod = NonNullable<OpenidConnectConfig['client_authentication']>
 
-/** As the configuration says, or else what the provider offers, basic first. */
+/** As the configuration says, or else a method that the provider offers, basic first. */
 export function clientAuthenticationMethod(
   { client_secret, client_key, client_authentication }: OpenidConnectConfig,
   {
@@ -32,7 +32,7 @@ export function clientAuthenticationMethod(
 
 /**
  * The same, for openid-client.
- * @param clientKey what readClientKey() has made of `client_key`
+ * @param clientKey the result of readClientKey() for `client_key`
  */
 export function clientAuthentication(
   config: OpenidConnectConfig,
@@ -55,7 +55,8 @@ export function clientAuthentication(
 
 /**
  * RFC 6749 2.3.1 has id and secret form-encoded before they become Basic credentials, and many providers (Glewlwyd is
- * one) do not decode them. What needs no encoding goes plain, so that both read the same; openid-client encodes `-_.~`, too.
+ * one) do not decode them. Characters that need no encoding are sent plain, so that both kinds read the same;
+ * openid-client encodes `-_.~`, too.
  */
 function basicCredentials(secret: string): ClientAuth {
   return (_server, { client_id }, _body, headers) => {
@@ -64,7 +65,7 @@ function basicCredentials(secret: string): ClientAuth {
   }
 }
 
-/** RFC 6749 appendix B, with `~` plain as well: whoever decodes takes it both ways, whoever does not only so. */
+/** RFC 6749 appendix B, with `~` plain as well: providers that decode take both forms, others only this one. */
 function formEncoded(text: string): string {
   return encodeURIComponent(text).replace(/%20|[!*'()]/g, (found) =>
     found === '%20' ? '+' : `%${found.charCodeAt(0).toString(16).toUpperCase()}`,

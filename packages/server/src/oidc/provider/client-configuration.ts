@@ -1,4 +1,4 @@
-// One client of one provider, as openid-client wants to know it. Pure: no I/O, no clock.
+// One client of one provider, in the form of openid-client. Pure: no I/O, no clock.
 
 import type { CryptoKey } from 'jose'
 import {
@@ -19,11 +19,11 @@ import { mendingTokenAnswers } from './token-answer.ts'
 export interface ProviderConnection {
   fetch: ProviderFetch
   timeoutMs: number
-  /** Whether plain http may be spoken: only to a provider on this machine. */
+  /** Whether plain http is allowed: only to a provider on this machine. */
   isInsecure: boolean
 }
 
-/** @param clientKey what readClientKey() has made of `client_key` */
+/** @param clientKey the result of readClientKey() for `client_key` */
 export function clientConfiguration(
   config: OpenidConnectConfig,
   metadata: Readonly<ServerMetadata>,

@@ -1,4 +1,4 @@
-// Reads the private key by which the relay authenticates at a provider, once, when the policy is built.
+// Reads the private key with which the relay authenticates at a provider, once, when the policy is built.
 
 import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -39,7 +39,7 @@ function parse(file: string): KeyObject {
     return createPrivateKey(readFileSync(file))
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).syscall !== undefined) throw new Error(whyUnreadable(file, cause), { cause })
-    // What OpenSSL says of a text that is no key helps nobody, and may not quote it either.
+    // OpenSSL's message about an invalid key does not help the operator.
     throw new Error(`${file} cannot be used: it holds no private key in PEM`, { cause })
   }
 }

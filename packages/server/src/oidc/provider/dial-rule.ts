@@ -1,16 +1,18 @@
-// Where requests to a provider may go. The operator wrote one URL; everything else is the provider's word. Of a policy
-// that an agent has brought, nothing is the operator's word.
-// Pure: no I/O, no clock.
+// The addresses to which requests to a provider may go. The operator wrote one URL; everything else comes from the
+// provider. In a policy from an agent, nothing comes from the operator. Pure: no I/O, no clock.
 
 import { placeOfAddress } from '../../values/address-place.ts'
 import type { IssuerReach } from '../../config/issuer-reach.ts'
 
 export class DialRule {
-  /** The origin of the issuer. Where the operator wrote its URL, it may be anywhere. */
+  /** The origin of the issuer. If the operator wrote its URL, it may be anywhere. */
   readonly home: string
-  /** Of an issuer that an agent has named. */
+  /** For an issuer that an agent has named. */
   readonly #reach: IssuerReach | undefined
-  /** Until it has answered, which comes first: who can name addresses for a host need not be able to answer as it. */
+  /**
+   * Until it has answered, which comes first: a person who controls a host's DNS need not be able to answer as that
+   * host.
+   */
   #homeIsPrivate = false
 
   constructor(home: string, reach?: IssuerReach) {
@@ -19,9 +21,9 @@ export class DialRule {
   }
 
   /**
-   * Other origins may be in a private network only where home is in one itself, and never on this machine. For an issuer
+   * Other origins may be in a private network only if home is in one itself, and never on this machine. For an issuer
    * that an agent has named, home is no exception.
-   * @param addresses all that the origin's host stands for
+   * @param addresses all addresses of the origin's host
    * @returns the first that must not be dialled
    */
   refusedOf(origin: string, addresses: readonly string[]): string | undefined {
@@ -34,7 +36,7 @@ export class DialRule {
     })
   }
 
-  /** @param address from which an answer came */
+  /** @param address the source of an answer */
   answered(origin: string, address: string): void {
     if (origin === this.home) this.#homeIsPrivate = placeOfAddress(address) === 'private'
   }

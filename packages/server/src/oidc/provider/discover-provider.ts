@@ -1,5 +1,5 @@
-// What a provider says about itself, fetched and checked: its discovery document (OpenID Connect Discovery 1.0) and its
-// signing keys. With openid-client, so it is loaded with the first sign-in only.
+// A provider's description of itself, fetched and checked: its discovery document (OpenID Connect Discovery 1.0) and
+// its signing keys. It uses openid-client, so it is loaded only with the first sign-in.
 
 import {
   ClientError,
@@ -19,7 +19,7 @@ import { ProviderUnreachable } from './provider-fetch.ts'
 import type { AskedProvider, ProviderDescription } from './provider-description.ts'
 import { withoutNulls } from './without-nulls.ts'
 
-/** @throws what explainFailure() makes a sentence of */
+/** @throws an error for explainFailure() */
 export async function discoverProvider(provider: AskedProvider): Promise<ProviderDescription> {
   const configuration = await discovery(new URL(provider.issuerUrl), 'sallyport', undefined, None(), {
     [customFetch]: followingOnce(provider.fetch, ({ from, to }) =>
@@ -34,13 +34,13 @@ export async function discoverProvider(provider: AskedProvider): Promise<Provide
   const [problem] = endpointProblems(metadata, provider.isInsecure)
   if (problem !== undefined) throw new ProviderUnreachable(problem)
   const { fetch, clock, log } = provider
-  const url = metadata.jwks_uri! // endpointProblems() wants one
-  // A key that cannot be looked up signs nobody in: the provider itself is needed for that anyway.
+  const url = metadata.jwks_uri! // endpointProblems() requires one
+  // If keys cannot be fetched, no sign-in works, but a sign-in needs the provider anyway.
   const keys = new KeySet({ locate: async () => url, fetch, clock, log, staleMs: 0 })
   return { metadata, keys: (header, token) => keys.find(header, token) }
 }
 
-/** One sentence for the operator: what is wrong and, where we know it, what to write. */
+/** One sentence for the operator: the problem and, if known, what to write. */
 export function explainFailure(issuerUrl: string, error: unknown): string {
   const other = issuerOf(error)
   if (other !== undefined) return issuerMismatch(issuerUrl, other)
@@ -66,10 +66,10 @@ class IssuerMismatch extends Error {
   }
 }
 
-/** The issuer that the provider named, where it is not the expected one. */
+/** The issuer that the provider named, if it is not the expected one. */
 function issuerOf(error: unknown): string | undefined {
   if (error instanceof IssuerMismatch) return error.issuer
-  // openid-client passes the issuer through new URL(), which tells what it was given.
+  // openid-client passes the issuer through new URL(), whose error has the input.
   if (error instanceof TypeError && 'code' in error && error.code === 'ERR_INVALID_URL' && 'input' in error) {
     return String(error.input)
   }

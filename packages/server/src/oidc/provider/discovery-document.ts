@@ -1,5 +1,5 @@
-// Where a discovery document is fetched: at its address, or where that redirects to on the same origin, once. Servers move
-// their paths (a slash more, a base path), and whoever answers for the origin could as well have answered at once.
+// Fetches a discovery document: at its address, or at one redirect from there on the same origin. Servers move their
+// paths (an added slash, a base path), and a server that answers for the origin could have answered at once.
 
 import type { ProviderFetch } from './provider-fetch.ts'
 import { inWords } from './provider-words.ts'
@@ -8,7 +8,7 @@ const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
 /**
  * Asks as `fetch` does, and follows one redirect on the same origin. Any other redirect is the answer.
- * @param onRedirect is told what should be written, or set at the provider, instead
+ * @param onRedirect gets the text to write, or to set at the provider, instead
  */
 export function followingOnce(
   fetch: ProviderFetch,

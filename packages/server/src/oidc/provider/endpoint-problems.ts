@@ -6,15 +6,15 @@ import { inWords } from './provider-words.ts'
 const NEEDED = ['authorization_endpoint', 'token_endpoint', 'jwks_uri'] as const
 const ALL = [...NEEDED, 'userinfo_endpoint', 'end_session_endpoint'] as const
 
-/** Whether plain http may be spoken with a provider: only where it is on this machine. */
+/** Whether plain http to a provider is allowed: only if it is on this machine. */
 export function isInsecureIssuer(issuerUrl: string): boolean {
   const url = new URL(issuerUrl)
   return url.protocol === 'http:' && isLoopbackHost(url.hostname)
 }
 
 /**
- * One clause for each endpoint that is missing or leads where we must not go.
- * @param isInsecure whether plain http to this machine will do
+ * One clause for each endpoint that is missing or not allowed.
+ * @param isInsecure whether plain http to this machine is allowed
  */
 export function endpointProblems(
   metadata: Readonly<Partial<Record<(typeof ALL)[number], unknown>>>,

@@ -1,5 +1,5 @@
-// The check of an ID token (OpenID Connect Core 3.1.3.7), by signature and by claims: the only one there is, since
-// openid-client is not shown it (token-answer.ts). Pure but for the keys, which the caller brings.
+// The check of an ID token (OpenID Connect Core 3.1.3.7), by signature and by claims: the only check, because
+// openid-client does not get the token (token-answer.ts). Pure except for the keys, which the caller brings.
 
 import type { JWTPayload } from 'jose'
 
@@ -12,7 +12,7 @@ const MAX_SUBJECT = 255 // OpenID Connect Core 2: "It MUST NOT exceed 255 ASCII 
 export interface IdTokenRules extends SigningRules {
   issuer: string
   clientId: string
-  /** Of the sign-in. Undefined for a token that came straight from the token endpoint in a refresh. */
+  /** The nonce of the sign-in. Undefined for a token from the token endpoint in a refresh. */
   nonce: string | undefined
   now: number
 }
@@ -34,7 +34,7 @@ function claimProblem(claims: JWTPayload, { clientId, nonce }: IdTokenRules): st
   if (typeof claims.sub !== 'string' || claims.sub === '' || claims.sub.length > MAX_SUBJECT) return 'sub is not usable'
   if (claims.exp === undefined) return 'exp is missing'
   if (nonce !== undefined && claims.nonce !== nonce) return 'nonce is that of another sign-in'
-  // OpenID Connect Core 3.1.3.7: several audiences need an authorized party, and it must be us.
+  // OpenID Connect Core 3.1.3.7: several audiences need an authorized party, which must be this client.
   const several = Array.isArray(claims.aud) && claims.aud.length > 1
   if ((several || claims.azp !== undefined) && claims.azp !== clientId) return 'azp is another client'
   return undefined

@@ -1,18 +1,18 @@
-// What to tell an operator whose provider calls itself something else than `issuer_url`. Pure: no I/O, no clock.
+// The message for an operator if the provider's issuer differs from `issuer_url`. Pure: no I/O, no clock.
 
 import { isLoopbackHost } from '../../values/host-pattern.ts'
 import { issuerProblem } from '../../policy/openid-connect/openid-connect-schema.ts'
 import { inWords } from './provider-words.ts'
 
-/** Whether both name the same issuer: a host in another case, or the slash alone behind it, makes no difference. */
+/** Whether both name the same issuer: the case of the host, or a single slash after it, makes no difference. */
 export function isSameIssuer(issuerUrl: string, named: string): boolean {
   const url = URL.parse(named)
   return url !== null && url.href === new URL(issuerUrl).href
 }
 
-/** One sentence: what the provider calls itself, and what to write where. */
+/** One sentence: the provider's issuer, and what to write where. */
 export function issuerMismatch(issuerUrl: string, named: string): string {
-  // What is told to be written is the text as it stood, or is left out.
+  // The text to write is shown unchanged, or not at all.
   const quoted = inWords(named) ?? ''
   if (!URL.canParse(named)) {
     return `your provider calls itself "${quoted}", which is not a URL; set its issuer to ${issuerUrl} there`

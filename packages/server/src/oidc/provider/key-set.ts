@@ -1,5 +1,5 @@
-// The public keys of one issuer of tokens, fetched when first needed and kept. Whoever sends tokens with made-up key
-// ids causes two requests a minute at most, and an issuer that is down for a day stops nobody.
+// The public keys of one issuer of tokens, fetched on first use and kept. Tokens with invented key ids cause two
+// requests a minute at most, and an issuer that is down for a day stops no token.
 
 import type { CryptoKey, FlattenedJWSInput, JSONWebKeySet, JWSHeaderParameters } from 'jose'
 
@@ -9,28 +9,28 @@ import { ProviderUnreachable, type ProviderFetch } from './provider-fetch.ts'
 import { inWords } from './provider-words.ts'
 import { withoutNulls } from './without-nulls.ts'
 
-const FRESH_MS = 10 * 60_000 // a key that the issuer withdraws is believed no longer than this
+const FRESH_MS = 10 * 60_000 // a withdrawn key is trusted no longer than this
 const STALE_MS = 24 * 3_600_000 // while the issuer cannot be reached
 const ASK_AGAIN_MS = 30_000 // an unknown key id
 const FIRST_PAUSE_MS = 1000 // a failure; twice as long after the next one, as long as for an unknown key at most
-const MAX_TRIED = 16 // keys, for one token that does not say by which it was signed
+const MAX_TRIED = 16 // keys, for one token without a key id
 
 type LocalKeys = (header: JWSHeaderParameters) => Promise<CryptoKey>
 
 interface Known {
   all: LocalKeys
-  /** Those that have no `kid`. */
+  /** Keys without a `kid`. */
   nameless: LocalKeys
   jose: typeof import('jose')
 }
 
 export interface KeySetInit {
-  /** Where the keys are at the moment. @throws ProviderUnreachable */
+  /** The current address of the keys. @throws ProviderUnreachable */
   locate: () => Promise<string>
   fetch: ProviderFetch
   clock: () => number
   log: Logger
-  /** How long they are believed while the issuer cannot be reached: a day by default, and ten minutes at least. */
+  /** How long they are trusted while the issuer cannot be reached: a day by default, and at least ten minutes. */
   staleMs?: number
 }
 
@@ -49,9 +49,9 @@ export class KeySet {
   }
 
   /**
-   * The key that a token names. `kid` is a hint (RFC 7515 4.1.4): where the token or the keys have none, it is the one
-   * that the signature fits.
-   * @throws ProviderUnreachable; JOSEError where there is none
+   * The key of a token. `kid` is a hint (RFC 7515 4.1.4): if the token or the keys have none, it is the key that fits
+   * the signature.
+   * @throws ProviderUnreachable; JOSEError if there is none
    */
   async find(header: JWSHeaderParameters, token: FlattenedJWSInput): Promise<CryptoKey> {
     const now = this.#init.clock()
@@ -69,7 +69,7 @@ export class KeySet {
     }
   }
 
-  /** Asks again, unless that has failed just now; all who wait share one request. */
+  /** Fetches again, unless that has just failed; all callers share one request. */
   async #refresh(now: number): Promise<void> {
     if (!this.#asking) {
       if (this.#failure && now - this.#askedAt < this.#pauseMs) return
@@ -85,7 +85,7 @@ export class KeySet {
       const set = await fetchJson(this.#init.fetch, url)
       const jose = await import('jose') // not every relay needs it
       const keys = keysIn(set)
-      const open = (some: unknown): LocalKeys => jose.createLocalJWKSet({ keys: some } as JSONWebKeySet) // which looks for itself what it was given
+      const open = (some: unknown): LocalKeys => jose.createLocalJWKSet({ keys: some } as JSONWebKeySet) // jose itself checks its input
       const all = open(keys) // throws unless it is a list of objects
       this.#keys = { all, nameless: open((keys as object[]).filter((key) => !Object.hasOwn(key, 'kid'))), jose }
       this.#fetchedAt = now
@@ -99,7 +99,10 @@ export class KeySet {
   }
 }
 
-/** Which key has signed a token. Only one that is found by its name is not tried: the caller verifies in any case. */
+/**
+ * The key that has signed a token. A key that is found by its id is not tried here, because the caller verifies in any
+ * case.
+ */
 async function choose(known: Known, header: JWSHeaderParameters, token: FlattenedJWSInput): Promise<CryptoKey> {
   const { errors } = known.jose
   const { kid: _hint, ...withoutName } = header
@@ -113,7 +116,7 @@ async function choose(known: Known, header: JWSHeaderParameters, token: Flattene
   }
 }
 
-/** As unknown as a name that nobody has, where none fits: the keys may have been changed since. */
+/** If none fits, it counts as an unknown key id: the keys may have changed since. */
 async function firstThatFits(
   find: LocalKeys,
   header: JWSHeaderParameters,
@@ -127,7 +130,7 @@ async function firstThatFits(
       await flattenedVerify(token, key)
       return key
     } catch {
-      // Another key's, or nobody's: what was wrong with it says the caller, who verifies it as a whole.
+      // Signed with another key, or invalid: the caller, who verifies the whole token, reports the reason.
     }
   }
   throw new errors.JWKSNoMatchingKey()
@@ -148,7 +151,7 @@ async function* candidates(
   if (several) yield* several
 }
 
-/** Without what is written as null: jose takes an `alg` that is null for one that nothing has. */
+/** Without null members: jose treats an `alg` of null as an algorithm that matches nothing. */
 function keysIn(set: unknown): unknown {
   if (typeof set !== 'object' || set === null || !('keys' in set) || !Array.isArray(set.keys)) return undefined
   return (set.keys as unknown[]).map((key) =>
@@ -157,21 +160,21 @@ function keysIn(set: unknown): unknown {
 }
 
 /**
- * Where an issuer has its keys, by its discovery document (OpenID Connect Discovery 1.0, section 4).
- * Only what a validator needs is asked of it: issuers that sign nobody in have one, too.
+ * The address of an issuer's keys, by its discovery document (OpenID Connect Discovery 1.0, section 4). It must have
+ * only the members that a validator needs: issuers without sign-in have such a document, too.
  */
 export async function discoverKeys(issuer: string, fetch: ProviderFetch, log: Logger): Promise<string> {
   const url = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
   const following = followingOnce(fetch, ({ from, to }) =>
     log.warn({ issuer, from, to }, 'a discovery document was found behind a redirect'),
   )
-  const found = (await fetchJson(following, url)) as { issuer?: unknown; jwks_uri?: unknown } | null // looked at below
+  const found = (await fetchJson(following, url)) as { issuer?: unknown; jwks_uri?: unknown } | null // checked below
   if (found?.issuer !== issuer) {
     const other = typeof found?.issuer === 'string' ? `calls itself ${inWords(found.issuer)}` : 'has no name'
     throw new ProviderUnreachable(`the issuer at ${url} ${other}, not ${issuer}`)
   }
   const keys = typeof found.jwks_uri === 'string' ? URL.parse(found.jwks_uri) : null
-  // What is inside our network is nothing that an issuer outside may send us to.
+  // An issuer on the internet must not send the relay to an internal address.
   const isUsable = keys?.protocol === 'https:' || (keys?.protocol === 'http:' && issuer.startsWith('http:'))
   if (!keys || !isUsable || keys.username || keys.password) {
     throw new ProviderUnreachable(`the jwks_uri of ${issuer} is not an https URL`)

@@ -1,5 +1,5 @@
-// The authorities of one's own by which identity providers are trusted (`provider_ca_file`): read at the start, and again
-// when a file changes. A bad new file never replaces a good old one.
+// The operator's own authorities for identity providers (`provider_ca_file`): read at the start, and again when a file
+// changes. A bad new file never replaces a good old one.
 
 import { X509Certificate } from 'node:crypto'
 import { readFileSync, unwatchFile, watchFile } from 'node:fs'
@@ -14,10 +14,10 @@ import type { Logger } from '../../log.ts'
 
 const POLL_INTERVAL_MS = 5000 // as TLS certificates: they are replaced by renames and symlinks that file events miss
 
-/** Of one file. */
+/** The authorities of one file. */
 export interface ProviderAuthority {
   readonly file: string
-  /** What a connection is made with. Made once: to read all authorities takes milliseconds. */
+  /** The TLS context for connections. Made once: reading all authorities takes milliseconds. */
   readonly context: SecureContext
 }
 
@@ -31,7 +31,7 @@ export class ProviderAuthorities {
     }
   }
 
-  /** @throws ConfigError that names every file that cannot be used */
+  /** @throws ConfigError that names every unusable file */
   // oxlint-disable-next-line require-await -- it rejects as its siblings do
   static async load(edges: readonly EdgeConfig[], log: Logger): Promise<ProviderAuthorities> {
     const byFile = new Map<string, { file: string; context: SecureContext }>()
@@ -49,7 +49,7 @@ export class ProviderAuthorities {
     return new ProviderAuthorities(byFile, log)
   }
 
-  /** @param file of a configuration that was loaded; undefined means the authorities of this machine alone */
+  /** @param file a file of a loaded configuration; undefined means only the authorities of this machine */
   of(file: string | undefined): ProviderAuthority | undefined {
     return file === undefined ? undefined : this.#byFile.get(file)
   }

@@ -1,7 +1,7 @@
 // One request of ours to an identity provider: bounded in time and size, no redirects, no plain http off loopback, and
-// no address inside unless it is where the operator, who is no agent, sent us.
-// Shaped like fetch(), because openid-client and jose take it in place of fetch(). Not undici: only node:http lets
-// us dial 127.0.0.1 for `*.localhost`, which Node does not resolve.
+// no internal address unless the operator (not an agent) named it. It has the signature of fetch(), because
+// openid-client and jose use it instead of fetch(). Not undici: only node:http lets us dial 127.0.0.1 for
+// `*.localhost`, which Node does not resolve.
 
 import { lookup, type LookupAddress } from 'node:dns'
 import type { IncomingMessage } from 'node:http'
@@ -15,7 +15,7 @@ import type { IssuerReach } from '../../config/issuer-reach.ts'
 import { DialRule } from './dial-rule.ts'
 import type { ProviderAuthority } from './provider-authorities.ts'
 
-/** Of OpenSSL, by the names that Node gives them: nobody who is trusted has signed it. */
+/** OpenSSL's errors, by Node's names, that mean: no trusted authority has signed the certificate. */
 export const UNTRUSTED_CODES: ReadonlySet<string> = new Set([
   'DEPTH_ZERO_SELF_SIGNED_CERT',
   'SELF_SIGNED_CERT_IN_CHAIN',
@@ -25,7 +25,7 @@ export const UNTRUSTED_CODES: ReadonlySet<string> = new Set([
 ])
 
 const MAX_BYTES = 1024 * 1024 // discovery documents and key sets are a few kB
-const MAX_AT_ONCE = 100 // to one provider: hundreds of sign-ins a second, and a bound for one that answers slowly
+const MAX_AT_ONCE = 100 // to one provider: enough for hundreds of sign-ins a second, and a bound if it answers slowly
 
 export interface ProviderRequest {
   method?: string
@@ -35,7 +35,7 @@ export interface ProviderRequest {
 
 export type ProviderFetch = (url: string, request?: ProviderRequest) => Promise<Response>
 
-/** The provider could not be asked, or its answer did not arrive as it should. The message is for the log. */
+/** The provider could not be asked, or its answer was not complete. The message is for the log. */
 export class ProviderUnreachable extends Error {
   constructor(reason: string, options?: ErrorOptions) {
     super(reason, options)
@@ -46,8 +46,8 @@ export class ProviderUnreachable extends Error {
 /**
  * @param timeoutMs for the whole exchange, from dialling to the last byte
  * @param home the URL of the issuer; see DialRule
- * @param reach where an agent, not the operator, has named it
- * @param authority beside those that this machine trusts
+ * @param reach set if an agent, not the operator, has named it
+ * @param authority in addition to those that this machine trusts
  */
 export function providerFetch(
   timeoutMs: number,
@@ -71,7 +71,7 @@ export function providerFetch(
       throw new ProviderUnreachable(`${url.origin} is not https`)
     }
     const literal = url.hostname.replace(/^\[(.*)\]$/, '$1')
-    if (isIP(literal)) admit(url, [literal]) // node:net looks such a host up nowhere
+    if (isIP(literal)) admit(url, [literal]) // node:net does not resolve such a host
     const payload = body === undefined || body === null ? undefined : asText(body)
     if (underWay >= MAX_AT_ONCE) throw new ProviderUnreachable(`${rule.home} has not answered ${underWay} requests yet`)
     underWay += 1
@@ -87,11 +87,11 @@ export function providerFetch(
             ...(payload !== undefined && { 'content-length': String(Buffer.byteLength(payload)) }),
           },
           ...(authority && { secureContext: authority.context }),
-          agent: false, // a kept-alive connection may be closed under a POST, which cannot be sent again
-          signal: deadline, // instead of the caller's, which would say less about the same time
+          agent: false, // a kept-alive connection may close during a POST, which cannot be sent again
+          signal: deadline, // instead of the caller's, which would say less at about the same time
           lookup: lookupAdmitted((addresses) => admit(url, addresses)),
         })
-        // Neither of the two comes where the answer is 101: node:http hangs up, and the deadline is nobody's any more.
+        // Neither event comes if the answer is 101: node:http hangs up, and no deadline is left.
         request.once('close', () => reject(new Error('the connection ended without an answer')))
         request.once('response', resolve).on('error', reject)
         request.end(payload)
@@ -138,7 +138,7 @@ function asText(body: unknown): string {
   throw new TypeError('only text and forms are sent to a provider')
 }
 
-/** Without the query: it may hold what must not be logged. */
+/** Without the query, which may hold secrets. */
 function describe(method: string, url: URL): string {
   return `${method} ${url.origin}${url.pathname}`
 }
@@ -150,7 +150,7 @@ function messageOf(error: unknown): string {
   return error.message
 }
 
-/** Node speaks of its own command line, and an operator has ours. */
+/** Node's message speaks of its own command line; the operator has the relay's. */
 function untrusted(error: unknown, reach?: IssuerReach, authority?: ProviderAuthority): string | undefined {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   if (!UNTRUSTED_CODES.has(code)) return undefined
@@ -166,7 +166,7 @@ function isLocalhost(hostname: string): boolean {
   return hostname === 'localhost' || hostname.endsWith('.localhost')
 }
 
-/** What is looked at is what is dialled: a name cannot turn into another address in between. */
+/** The checked address is the dialled one: the name cannot resolve to another address in between. */
 function lookupAdmitted(admit: (addresses: readonly string[]) => void): LookupFunction {
   return (hostname, options, callback) => {
     const found = (error: NodeJS.ErrnoException | null, addresses: readonly LookupAddress[]): void => {
@@ -179,7 +179,7 @@ function lookupAdmitted(admit: (addresses: readonly string[]) => void): LookupFu
       if (options.all) callback(null, [...addresses])
       else callback(null, addresses[0]?.address ?? '', addresses[0]?.family)
     }
-    // RFC 6761 6.3: names under localhost are this machine, and nobody needs to be asked.
+    // RFC 6761 6.3: names under localhost are this machine, without a look-up.
     if (isLocalhost(hostname)) return found(null, [{ address: '127.0.0.1', family: 4 }])
     lookup(hostname, { ...options, all: true }, found)
   }

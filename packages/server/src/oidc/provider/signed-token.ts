@@ -1,5 +1,5 @@
-// A token that a provider has signed: its signature, and its claims as they are meant. What the claims must say is the
-// business of id-token.ts and logout-token.ts. Pure but for the keys, which the caller brings.
+// A token that a provider has signed: its signature, and its claims in normal form. id-token.ts and logout-token.ts
+// check the claims. Pure except for the keys, which the caller brings.
 
 import {
   compactVerify,
@@ -17,18 +17,18 @@ import { withoutNulls } from './without-nulls.ts'
 
 const ASYMMETRIC: ReadonlySet<string> = new Set(PUBLIC_KEY_ALGORITHMS)
 const NUMERIC = ['exp', 'iat', 'nbf', 'auth_time'] as const
-/** Two minutes, and what a slow answer adds: clocks of virtual machines are off so far. */
+/** Two minutes plus the delay of a slow answer: clocks of virtual machines differ by so much. */
 export const CLOCK_TOLERANCE_S = 150
 const CLOCKS = 'set the clocks of relay and provider'
 
-/** The key that has signed a token, by its header and, where that leaves a choice, by its signature. */
+/** The key that has signed a token, by its header and, if several are possible, by its signature. */
 export type FindKey = (header: CompactJWSHeaderParameters, token: FlattenedJWSInput) => Promise<CryptoKey>
 
 export interface SigningRules {
-  /** As discovery lists them; undefined where it lists none. */
+  /** As discovery lists them; undefined if it lists none. */
   listedAlgorithms: readonly string[] | undefined
   keys: FindKey
-  /** The client secret, only where the configuration says `id_token_alg: HS256`. */
+  /** The client secret, only if the configuration says `id_token_alg: HS256`. */
   sharedSecret?: string
 }
 
@@ -41,19 +41,19 @@ export async function verifySignature(
   { listedAlgorithms, keys, sharedSecret }: SigningRules,
 ): Promise<SignatureVerdict> {
   const refused = (detail: string): SignatureVerdict => ({ ok: false, reason: 'refused', detail, cause: undefined })
-  // RFC 7518 3.2: "A key of the same size as the hash output or larger MUST be used"; an empty one is known to all.
+  // RFC 7518 3.2: "A key of the same size as the hash output or larger MUST be used"; everybody knows the empty one.
   if (sharedSecret === '') return refused('HS256 without a secret')
   try {
     const { payload, protectedHeader } =
       sharedSecret === undefined
         ? await compactVerify(token, keys, { algorithms: acceptableAlgorithms(listedAlgorithms) })
         : await compactVerify(token, new TextEncoder().encode(sharedSecret), { algorithms: ['HS256'] })
-    // RFC 7519 7.2 and RFC 7797 7: what a token calls critical we do not know, and its payload is never unencoded.
+    // RFC 7519 7.2 and RFC 7797 7: we know no critical header, and the payload is never unencoded.
     if (protectedHeader.crit !== undefined) return refused('its header calls something critical (crit)')
     const claims = claimsIn(payload)
     return claims ? { ok: true, claims, typ: protectedHeader.typ } : refused('its claims are not a JSON object')
   } catch (cause) {
-    // Keys that cannot be had are the provider's trouble; everything else is the token's.
+    // If keys cannot be fetched, it is the provider's fault; every other error is the token's.
     const unavailable =
       cause instanceof ProviderUnreachable ||
       cause instanceof errors.JWKSTimeout ||
@@ -63,7 +63,7 @@ export async function verifySignature(
   }
 }
 
-/** Those of a provider's algorithms that a token may be signed with, unless the configuration says HS256. */
+/** The provider's algorithms with which a token may be signed, unless the configuration says HS256. */
 export function acceptableAlgorithms(listed: readonly string[] | undefined): string[] {
   // OpenID Connect Core 2: "The default value for id_token_signed_response_alg is RS256."
   if (!Array.isArray(listed)) return ['RS256'] // nor is what is no list one
@@ -71,8 +71,8 @@ export function acceptableAlgorithms(listed: readonly string[] | undefined): str
 }
 
 /**
- * Who made it for whom, and when: one clause where that is not as it should be. `iss`, `aud` and `iat` must be there;
- * whether `exp` must is the caller's business.
+ * Checks issuer, audience and times, and returns one clause about a problem. `iss`, `aud` and `iat` are required; the
+ * caller decides whether `exp` is.
  */
 export function addressProblem(
   { iss, aud, iat, exp, nbf }: JWTPayload,
@@ -93,7 +93,7 @@ export function addressProblem(
   return undefined
 }
 
-/** Undefined where they are no JSON object. What is null is not there, and a time may be written as text. */
+/** Undefined if they are not a JSON object. A null member counts as missing, and a time may be a text. */
 function claimsIn(payload: Uint8Array): JWTPayload | undefined {
   let written: unknown
   try {
@@ -110,13 +110,13 @@ function claimsIn(payload: Uint8Array): JWTPayload | undefined {
   return claims
 }
 
-/** For the operator: a wrong algorithm is a setting, there or here. */
+/** For the operator: a wrong algorithm is a setting, at the provider or here. */
 function explain(token: string, cause: unknown): string {
   if (token.split('.', 6).length === 5) {
     return 'it is encrypted; turn ID token encryption off for this client at the provider'
   }
   if (!(cause instanceof errors.JOSEAlgNotAllowed)) return cause instanceof Error ? cause.message : String(cause)
-  const alg = String(decodeProtectedHeader(token).alg).slice(0, 16) // jose has read it before it refused it
+  const alg = String(decodeProtectedHeader(token).alg).slice(0, 16) // jose has read it before refusing it
   if (alg !== 'HS256') return `it is signed with ${alg}, which is not among what is taken from this provider`
   return 'it is signed with the client secret (HS256); write id_token_alg: HS256, or have the provider sign with a key'
 }

@@ -1,14 +1,14 @@
-// The answers of a token endpoint as providers give them, made into what openid-client takes: it refuses a member that is
-// null, a scope that is a list, an empty refresh token. The ID token is kept from it, because it would look at the claims
-// in its own way and at no signature; verifyIdToken() looks at both. Pure but for the fetch that it wraps.
+// Turns the real answers of token endpoints into the form that openid-client takes: it refuses a member that is null, a
+// scope that is a list, an empty refresh token. It does not get the ID token, because it would check the claims in its
+// own way and no signature; verifyIdToken() checks both. Pure except for the fetch that it wraps.
 
 import type { ProviderFetch } from './provider-fetch.ts'
 import { secondsOf, withoutNulls } from './without-nulls.ts'
 
-// No provider has such a member; one that did would have it replaced.
+// No provider has such a member; if one did, it would be replaced.
 const ID_TOKEN = 'sallyport:id_token'
 
-/** Asks as `fetch` does, and mends what comes from the token endpoint. */
+/** Like `fetch`, but mends answers of the token endpoint. */
 export function mendingTokenAnswers(fetch: ProviderFetch, tokenEndpoint: string | undefined): ProviderFetch {
   const endpoint = URL.parse(tokenEndpoint ?? '')?.href
   return async (url, request) => {
@@ -25,7 +25,7 @@ export function idTokenOf(answer: Readonly<Record<string, unknown>>): string | u
   return typeof token === 'string' && token !== '' ? token : undefined
 }
 
-/** Undefined for what is not ours to mend: openid-client says what is wrong with it. */
+/** Undefined if it cannot be mended: openid-client reports the problem. */
 function mended(text: string): string | undefined {
   try {
     const written: unknown = JSON.parse(text)
@@ -35,12 +35,12 @@ function mended(text: string): string | undefined {
     return JSON.stringify({
       ...others,
       [ID_TOKEN]: id_token,
-      // RFC 6749 5.1 has it RECOMMENDED only: without a number the token is good until it is not.
+      // RFC 6749 5.1 only RECOMMENDS it: without a number the expiry is unknown.
       ...(seconds !== undefined && { expires_in: seconds }),
-      ...(typeof scope === 'string' && { scope }), // nobody here asks what was granted
+      ...(typeof scope === 'string' && { scope }), // the relay does not use the granted scope
       ...(refresh_token !== '' && { refresh_token }),
     })
   } catch {
-    return undefined // no JSON, or nested deeper than can be written again
+    return undefined // not JSON, or nested too deep to be written again
   }
 }

@@ -1,4 +1,4 @@
-// The check of one token of a program: signature, issuer, audience, times, kind, required claims. Pure but for the
+// The check of one token of a program: signature, issuer, audience, times, kind, required claims. Pure except for the
 // keys, which the caller brings.
 
 import type { CryptoKey, FlattenedJWSInput, JWSHeaderParameters, JWTPayload } from 'jose'
@@ -32,7 +32,7 @@ export async function verifyJwt(token: string, { config, type, findKey, now }: J
   if (token.length > TOKEN_MAX_CHARS) return refused('too long')
   const { decodeJwt, errors, jwtVerify } = await import('jose') // not every relay needs it
   try {
-    // Not believed yet: it only chooses whose keys are looked at.
+    // Not trusted yet: it only chooses the issuer whose keys are used.
     const { iss } = decodeJwt(token)
     if (iss === undefined || !config.issuer.allow_list.some(({ value }) => value === iss)) {
       return refused('iss is not in the list')
@@ -65,7 +65,7 @@ export async function verifyJwt(token: string, { config, type, findKey, now }: J
   }
 }
 
-/** A token that says what it is must be what is asked for: a logout token or a proof is no token of access. */
+/** A token with a type must have the right one: a logout token or a proof is not an access token. */
 function kindProblem(typ: string | undefined, wanted: TokenType): string | undefined {
   const kind = typ?.toLowerCase().replace(/^application\//, '')
   if (kind === ACCESS_TOKEN) return undefined

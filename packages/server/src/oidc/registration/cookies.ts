@@ -1,7 +1,7 @@
 // The cookies of sign-in: their names and their attributes.
 // Pure: no I/O, no clock.
 
-const MAX_STATE_COOKIES = 32 // tabs that sign in at the same time: a browser that is restored has thirty
+const MAX_STATE_COOKIES = 32 // tabs that sign in at the same time: a restored browser has thirty
 const MAX_STATE_BYTES = 8192 // half of what common servers accept as a request head
 
 export interface CookieNames {
@@ -11,13 +11,13 @@ export interface CookieNames {
   /** Carries the ID token from the sign-out to the provider, for a minute. */
   signOut: string
   secure: boolean
-  /** Where the session is shared by the hosts of a domain; nothing else ever is. */
+  /** Set if the hosts of a domain share the session; no other cookie is shared. */
   domain?: string
 }
 
 /**
- * `__Host-` holds browsers to Secure, Path=/ and no Domain (RFC 6265bis 4.1.3.2), and they take it on https only. A shared
- * session must do with `__Secure-`, and names its domain, so that two of them do not meet under one name.
+ * `__Host-` holds browsers to Secure, Path=/ and no Domain (RFC 6265bis 4.1.3.2), and they take it on https only. A
+ * shared session can only have `__Secure-`, and its name contains the domain, so that two of them do not share a name.
  */
 export function cookieNames(authId: string, secure: boolean, domain?: string): CookieNames {
   const stem = `${secure ? '__Host-' : ''}sallyport.${authId}`
@@ -38,8 +38,8 @@ export function setCookie(name: string, value: string, maxAgeSeconds: number, se
 }
 
 /**
- * Which state cookies must go, so that the new one fits: the oldest first, over all sign-ins of the host.
- * Names of sign-ins begin with their time, so the names tell their age.
+ * The state cookies to remove so that the new one fits: the oldest first, over all sign-ins of the host. Names of
+ * sign-ins begin with their time, so they show the age.
  */
 export function surplusStateCookies(header: string | undefined, newCookieBytes: number): string[] {
   const present = (header ?? '')

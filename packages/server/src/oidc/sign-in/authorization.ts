@@ -1,4 +1,4 @@
-// The way out: sends a browser to the provider, and leaves in it the cookie that only this browser can come back with.
+// Redirects a browser to the provider, with a cookie that only this browser can bring back.
 
 import { hash, randomBytes } from 'node:crypto'
 
@@ -15,18 +15,18 @@ import { STATE_HASH_BYTES, type StateCookie } from '../../seal/state-cookie.ts'
 export const STATE_MS = 15 * 60_000
 const MAX_COOKIE_BYTES = 4096 // of name, `=` and value, which browsers keep
 
-/** How a sign-in is unlike others. */
+/** Special wishes for a sign-in. */
 export interface SignInWish {
-  /** Asks the provider to have the visitor sign in anew. */
+  /** Asks the provider to make the visitor sign in again. */
   force?: boolean
   /** The visitor has come back from the provider once, without the cookie. */
   again?: boolean
 }
 
 /**
- * Answers with the redirect to the provider. Nothing is stored: what we need again travels sealed.
- * Throws `provider_unreachable`.
- * @param wanted where the visitor wants to be afterwards; looked at by returnTo()
+ * Answers with the redirect to the provider. Nothing is stored: data that is needed again travels sealed. Throws
+ * `provider_unreachable`.
+ * @param wanted the page that the visitor wants; checked by returnTo()
  */
 export async function sendToProvider(
   exchange: Exchange,
@@ -86,7 +86,7 @@ export async function sendToProvider(
   })
 }
 
-/** What a state cookie knows its `state` by. */
+/** The hash of the `state` in its cookie. */
 export function stateHash(state: string): string {
   return hash('sha256', state, 'buffer').subarray(0, STATE_HASH_BYTES).toString('base64url')
 }

@@ -34,7 +34,7 @@ import { failWithLink, logInPath } from './sign-in-page.ts'
 import { idTokenOf } from '../provider/token-answer.ts'
 import { readVisitor, verifyTokens } from '../tokens/verified-claims.ts'
 
-/** A code that was used up or too old, and a provider with troubles of its own. What else is refused, no second try mends. */
+/** A used or expired code, and a fault of the provider. A second try does not help after other refusals. */
 const MAY_WORK_AGAIN: ReadonlySet<string> = new Set(['invalid_grant', 'temporarily_unavailable', 'server_error'])
 const NO_AGREEMENT: Saying = ({ instead }) => instead.noAgreement
 
@@ -43,7 +43,7 @@ export async function finishSignIn(exchange: Exchange, parts: SignInParts): Prom
   if (!opened.ok) return leadOn(exchange, opened, parts)
   const { registration, handOver, bound, returnTo } = opened
   const cookies = registration.cookies(exchange.origin)
-  // A sign-in is used up by its first answer, whatever comes of it.
+  // The first answer uses a sign-in up, with any result.
   const forget = forgetSignIn(opened, cookies.secure, parts)
   try {
     const { row, tokens } = await redeem(registration, parts, handOver, bound)
@@ -54,7 +54,7 @@ export async function finishSignIn(exchange: Exchange, parts: SignInParts): Prom
       { ...row, ...(device !== undefined && { device }), address: exchange.clientIp },
       tokens,
     )
-    // A new id at every sign-in, and the browser's old session ends: nobody's planted id becomes a session.
+    // A new id at every sign-in, and the browser's old session ends: a planted id never becomes a session.
     if (old?.scope === registration.scope) await parts.sessions.endAnyway(old, 'signed in anew')
     exchange.respond(302, {
       location: `${exchange.origin}${returnTo}`,
@@ -89,8 +89,8 @@ interface OpenedHandOver {
 }
 
 /**
- * Every way in which the answer could be someone else's ends here, without a session.
- * @throws RelayError where not even the way on is known
+ * Checks every way in which the answer could belong to somebody else; such an answer makes no session.
+ * @throws RelayError if not even the return address is known
  */
 function openHandOver(exchange: Exchange, parts: SignInParts): OpenedHandOver | ({ ok: false } & StaleAnswer) {
   const now = parts.clock()
@@ -136,7 +136,7 @@ function over(detail: string): RelayError {
   return new RelayError('sign_in_expired', { detail })
 }
 
-/** Whoever has pressed the button of the page above has been given a cookie a moment ago. */
+/** A visitor who has pressed the button of the page above got a cookie a moment ago. */
 function cookieless(host: string): RelayError {
   return new RelayError('sign_in_expired', {
     detail: 'this browser has come back without the cookie for the second time',
@@ -146,8 +146,8 @@ function cookieless(host: string): RelayError {
 }
 
 /**
- * The Set-Cookie line that uses a sign-in up. Where only the cookie knows the return address, it goes on telling that, and
- * nothing else, to whoever steps back to the provider's page.
+ * The Set-Cookie line that uses a sign-in up. If only the cookie has the return address, it keeps that, and nothing
+ * else, for a visitor who steps back to the provider's page.
  */
 function forgetSignIn({ bound, cookieName }: OpenedHandOver, secure: boolean, { boxes, clock }: SignInParts): string {
   const { stateHash: ofState, begun, returnTo } = bound
@@ -166,7 +166,7 @@ async function redeem(
   const { config } = registration
   const ready = await registration.ready()
   const { metadata, configuration } = ready
-  // RFC 9207 2.4: compare `iss` before anything else in the answer is believed, errors included.
+  // RFC 9207 2.4: compare `iss` before trusting anything else in the answer, errors included.
   if (iss !== undefined && iss !== metadata.issuer) {
     throw new RelayError('sign_in_failed', { detail: `the answer comes from another issuer, ${inWords(iss)}` })
   }
@@ -234,7 +234,7 @@ async function redeem(
   }
 }
 
-/** Sorts what can go wrong between us and the provider into what a visitor is told. */
+/** Turns failures between the relay and the provider into errors for the visitor. */
 function relayErrorOf(thrown: unknown): RelayError {
   if (thrown instanceof RelayError) return thrown
   if (thrown instanceof StoreUnavailable) return new RelayError('store_unavailable', { cause: thrown })
@@ -245,7 +245,7 @@ function relayErrorOf(thrown: unknown): RelayError {
   }
   if (thrown instanceof ResponseBodyError) {
     const { error, status } = thrown
-    // Keycloak and Glewlwyd say unauthorized_client of a wrong secret, RFC 6749 5.2 invalid_client.
+    // For a wrong secret Keycloak and Glewlwyd answer unauthorized_client, RFC 6749 5.2 says invalid_client.
     const isAboutClient = error === 'invalid_client' || error === 'unauthorized_client' || status === 401
     const hint = isAboutClient ? '; are client_id and credentials right?' : ''
     const detail = `the token endpoint refused with ${describeBodyError(thrown)}${hint}`

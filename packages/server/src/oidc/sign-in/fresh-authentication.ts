@@ -1,14 +1,14 @@
-// Whether the provider has really had the visitor sign in anew, where that was asked for. It may not have: `prompt` and
-// `max_age` stand in a URL that goes through the visitor's hands. Pure: takes the clock.
+// Whether the provider has really made the visitor sign in again, if that was requested. It may not have: `prompt` and
+// `max_age` are in a URL that the visitor can change. Pure: takes the clock.
 
 import { CLOCK_TOLERANCE_S } from '../provider/signed-token.ts'
 
 const ROUNDING_S = 5 // whole seconds, and providers that note the two times one after the other
 
 /**
- * One clause where the authentication is too old, or where nothing says how old it is.
- * @param begun when the sign-in left here, in milliseconds
- * @param maxAgeS how old the authentication might be then; 0 wants a new one
+ * One clause if the authentication is too old, or its age is unknown.
+ * @param begun when the sign-in began here, in milliseconds
+ * @param maxAgeS how old the authentication may be at that time; 0 requires a new one
  */
 export function freshnessProblem(
   { auth_time: authTime, iat }: { auth_time?: unknown; iat?: number },

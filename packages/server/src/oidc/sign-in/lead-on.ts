@@ -1,6 +1,6 @@
-// Where an answer of the provider comes too late, twice, or to a browser that did not ask: nothing is redeemed, and whoever
-// stands there gets on all the same. Somebody with a session goes to the page that was wanted; somebody without finds a
-// button that starts anew. Nothing starts by itself, so nothing goes round in circles.
+// An answer of the provider that comes too late, twice, or to a browser that did not ask: nothing is redeemed, but the
+// visitor is led on. With a session they go to the page that they wanted; without one they get a button that starts
+// again. Nothing starts by itself, so no redirect loop can arise.
 
 import type { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
@@ -18,7 +18,7 @@ export interface StaleAnswer {
   error: RelayError
 }
 
-/** Answers with the way on. */
+/** Answers with a redirect, or a page with a button. */
 export async function leadOn(
   exchange: Exchange,
   { registration, returnTo, error }: StaleAnswer,

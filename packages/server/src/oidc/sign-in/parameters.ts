@@ -1,11 +1,11 @@
 // Reads the parameters of a callback. RFC 6749 3.1: "Request and response parameters MUST NOT be included more than
-// once." Two codes or two states are an attempt to have two checks look at different ones. Pure: no I/O, no clock.
+// once." Two codes or two states are an attempt to make two checks use different ones. Pure: no I/O, no clock.
 
 export type Parameters<Name extends string> =
   | { ok: true; values: Partial<Record<Name, string>> }
   | { ok: false; detail: string }
 
-/** @param limits the names that are looked at, with the longest value each may have */
+/** @param limits the names to read, each with the maximum length of its value */
 export function readParameters<Name extends string>(
   target: string,
   limits: Readonly<Record<Name, number>>,

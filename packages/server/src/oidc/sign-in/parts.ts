@@ -1,4 +1,4 @@
-// What the steps of sign-in share. Made once, in SignIn.open.
+// The parts that the steps of sign-in share. Made once, in SignIn.open.
 
 import type { Attempts } from '../../exchange/attempts.ts'
 import type { OnFault } from '../../exchange/border.ts'
@@ -11,7 +11,7 @@ import type { Registration } from '../registration/registration.ts'
 import type { Sessions } from '../../session/sessions.ts'
 import type { SignInName } from '../../seal/sign-in-name.ts'
 
-/** Whether a sign-in under way is still what it was when it began, or why not, for the log. */
+/** Whether a sign-in under way is still valid, or why not, for the log. */
 export type FoundRegistration = { ok: true; registration: Registration } | { ok: false; detail: string }
 
 export interface SignInParts {
@@ -26,10 +26,13 @@ export interface SignInParts {
   clock: () => number
   log: Logger
   onFault: OnFault
-  /** The sign-in that a `state` was sealed for: not found where its edge has it no more, or with another issuer or client. */
+  /**
+   * The sign-in that a `state` was sealed for: not found if its edge does not have it any more, or with another issuer
+   * or client.
+   */
   findRegistration(of: SignInName & { host: string }): FoundRegistration
-  /** The origin of a host of an edge; undefined where the edge does not serve it any more. */
+  /** The origin of a host of an edge; undefined if the edge does not serve it any more. */
   originOf(edgeId: string, host: string): string | undefined
-  /** One that takes sessions of this scope; undefined where none does any more. */
+  /** A registration that takes sessions of this scope; undefined if none does any more. */
   registrationOf(scope: string): Registration | undefined
 }

@@ -1,8 +1,8 @@
-// How a page names who is signed in. Pure.
+// How a page names the signed-in person. Pure.
 
 import { escapeHtml } from '@sallyport/protocol'
 
-/** @returns HTML: name and email address, or what the provider calls them where it tells neither */
+/** @returns HTML: name and email address, or the provider's id of them if it sends neither */
 export function personHtml({
   name,
   email,
@@ -13,6 +13,6 @@ export function personHtml({
   subject: string
 }): string {
   const named = [name, email].filter((text) => text !== undefined)
-  // `bdi`: a name that is written from right to left turns nothing else around.
+  // `bdi`: a name that is written from right to left does not affect the text around it.
   return (named.length > 0 ? named : [subject]).map((text) => `<bdi>${escapeHtml(text)}</bdi>`).join(', ')
 }

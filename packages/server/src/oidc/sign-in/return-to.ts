@@ -1,10 +1,9 @@
-// Where a visitor goes after signing in: always a path on the host where the sign-in began.
-// Pure: no I/O, no clock.
+// The return address after signing in: always a path on the host where the sign-in began. Pure: no I/O, no clock.
 
-const MAX_LENGTH = 8000 // no longer ones are seen in the field; what a cookie has no room for loses its query there
+const MAX_LENGTH = 8000 // longer ones are not seen in practice; if a cookie has no room for it, the query is dropped
 
 /**
- * Turns what a visitor asked for into a path that no browser reads as another place. Everything doubtful is `/`.
+ * Turns a requested address into a path that no browser reads as another place. A doubtful one becomes `/`.
  * @param wanted a request target, or the value of `return_to`
  * @param origin of the edge, e.g. `https://docs.example.com`
  */
@@ -20,15 +19,15 @@ export function returnTo(wanted: string | null | undefined, origin: string): str
 }
 
 /**
- * The path of the page that a request comes from, where that is one of this host.
- * @param referrer as the browser says it
+ * The path of the page that a request comes from, if it is on this host.
+ * @param referrer as the browser sends it
  */
 export function pageBefore(referrer: string | undefined, origin: string): string | undefined {
   if (referrer === undefined || !referrer.startsWith(`${origin}/`)) return undefined
   return returnTo(referrer.slice(origin.length), origin)
 }
 
-/** One leading slash, also after everything that a proxy, an app or a browser might decode or strip. */
+/** Whether it has one leading slash, even after any decoding or stripping by a proxy, an app or a browser. */
 function staysHere(target: string): boolean {
   let path = target.replace(/[?#].*$/s, '')
   // Browsers drop tabs and line ends from URLs and read `\` as `/` (WHATWG URL, basic URL parser).
@@ -40,7 +39,7 @@ function staysHere(target: string): boolean {
     if (decoded === path) return true
     path = decoded
   }
-  return false // encoded more often than anyone has a reason for
+  return false // encoded more often than is ever needed
 }
 
 function hasControls(text: string): boolean {

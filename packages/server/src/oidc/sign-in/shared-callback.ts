@@ -1,11 +1,10 @@
-// `<public_url>/oidc/callback/<issuer's name>`: where a provider sends its visitors back to, for all edges. It checks that
-// `state` is ours and was made for the issuer that the path names, and hands the provider's answer over to the edge in a
-// sealed box, so that no code ever stands in a URL of an edge host, where the app's own service worker could read it. It
-// exchanges nothing and sets no cookie. A `state` that is ours and too old leads to the edge as well, without the answer:
-// there is the session, or a button that starts anew.
-//
-// The path is what tells a dishonest issuer from an honest one (RFC 9700 4.4): it can have an honest one answer with a
-// `state` of its own, but not at its own path, which is not registered there.
+// `<public_url>/oidc/callback/<issuer's name>`: the address to which a provider sends visitors back, for all edges. It
+// checks that `state` is ours and was made for the issuer in the path, and hands the provider's answer over to the edge
+// in a sealed box, so that no code is ever in a URL of an edge host, where the app's own service worker could read it.
+// It exchanges nothing and sets no cookie. A valid but expired `state` leads to the edge as well, without the answer:
+// the visitor has a session there, or gets a button that starts again.
+// The path distinguishes a dishonest issuer from an honest one (RFC 9700 4.4): it can make an honest one answer with
+// its own `state`, but not at its own path, which is not registered there.
 
 import { CALLBACK } from '../../model/redirect-uri.ts'
 import { RelayError } from '../../errors.ts'
@@ -18,8 +17,8 @@ const MAX_PATH_CHARS = 200 // in the log; ours have 136 at most
 const MAX_ERROR_CHARS = 300 // as shown on a page; the limits below are what a URL may carry
 
 /**
- * `<public_url>/oidc/callback`, once the redirect URI of all issuers: no answer is taken here any more.
- * @throws RelayError that tells what to register
+ * `<public_url>/oidc/callback`, formerly the redirect URI of all issuers: it takes no answer any more.
+ * @throws RelayError that says what to register
  */
 export function refuseOldCallback(): never {
   throw new RelayError('sign_in_failed', {
@@ -60,18 +59,18 @@ export async function handOver(exchange: Exchange, parts: SignInParts): Promise<
       detail: `an answer for ${config.issuer_url} has come to the redirect URI of another issuer, ${exchange.path.slice(0, MAX_PATH_CHARS)}`,
     })
   }
-  // A `state` may be older than the hosts of its edge, and leads to none that is somebody else's by now.
+  // A `state` may be older than the hosts of its edge, and must not lead to a host that another edge has now.
   const origin = parts.originOf(edgeId, host)
   if (origin === undefined) {
     throw new RelayError('sign_in_failed', { detail: `${host} is no host of ${edgeId} any more` })
   }
-  // RFC 6749 4.1.2.1: an answer is either of the two; an error wins.
+  // RFC 6749 4.1.2.1: an answer is one of the two; an error takes precedence.
   const answer = error
     ? {
         error: error.slice(0, MAX_ERROR_CHARS),
         ...(error_description && { errorDescription: error_description.slice(0, MAX_ERROR_CHARS) }),
       }
-    : { code: code! } // one of them is there, as just seen
+    : { code: code! } // one of them exists, as just checked
   const box = parts.boxes.seal(
     'hand-over',
     { state, ...(opened.ok && { ...(iss !== undefined && { iss }), ...answer }) },

@@ -1,4 +1,4 @@
-// Answers of sign-in that need more than words: an error with a way on for people, the plain error for programs.
+// Error answers of sign-in: with a button for people, the plain error for programs.
 
 import type { RelayError, WayOn } from '../../errors.ts'
 import { errorBody, errorFooter, errorHeaders, problemAnswer } from '../../pages/error-page.ts'
@@ -6,7 +6,7 @@ import type { Exchange, ResponseHeaders } from '../../exchange/exchange.ts'
 import { renderPage, type Page } from '../../pages/page.ts'
 import type { Registration } from '../registration/registration.ts'
 
-/** Where a sign-in begins anew. */
+/** The path at which a new sign-in begins. */
 export function logInPath(
   { config }: Pick<Registration, 'config'>,
   returnTo: string,
@@ -36,7 +36,7 @@ export function failWithPage(
   exchange.respond(answer.status, { ...answer.headers, ...headers }, answer.body)
 }
 
-/** The page alone, to whoever is known to look at one. */
+/** The page alone, for a request that is known to come from a person. */
 export function showErrorPage(
   exchange: Exchange,
   error: RelayError,

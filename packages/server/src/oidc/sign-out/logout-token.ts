@@ -1,5 +1,5 @@
-// The check of a logout token (OpenID Connect Back-Channel Logout 1.0, section 2.6). Pure but for the keys, which the
-// caller brings. An ID token is none: it has no such event, and it has a nonce.
+// The check of a logout token (OpenID Connect Back-Channel Logout 1.0, section 2.6). Pure except for the keys, which
+// the caller brings. An ID token does not pass: it has no such event, and it has a nonce.
 
 import { decodeJwt, type JWTPayload } from 'jose'
 
@@ -7,7 +7,10 @@ import { CLOCK_TOLERANCE_S, addressProblem, verifySignature, type SigningRules }
 
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout'
 const MAX_TEXT = 255
-/** Longer than any URL of an issuer. Nothing of it is believed yet, and to read a host of foreign letters takes their square. */
+/**
+ * Longer than any URL of an issuer. The text is not trusted yet, and parsing a host of non-ASCII letters takes
+ * quadratic time.
+ */
 const MAX_ISSUER = 512
 /** An older one has been on its way too long; until then its `jti` is remembered. */
 export const LOGOUT_TOKEN_AGE_S = 300
@@ -18,7 +21,7 @@ export interface LogoutTokenRules extends SigningRules {
   now: number
 }
 
-/** Whom it is about: at least one of the two is there. */
+/** The subject or session: at least one of the two exists. */
 export interface LogoutToken {
   jti: string
   sub: string | undefined
@@ -29,14 +32,14 @@ export type LogoutTokenVerdict =
   | { ok: true; token: LogoutToken }
   | { ok: false; reason: 'keys_unavailable' | 'refused'; detail: string }
 
-/** What a token says about who made it for whom, before anything of it is believed. Undefined where it is no JWT. */
+/** The unverified issuer and audience of a token. Undefined if it is not a JWT. */
 export function addresseesOf(token: string): { issuer: string; audience: readonly string[] } | undefined {
   try {
     const { iss, aud } = decodeJwt(token)
     if (typeof iss !== 'string' || iss.length > MAX_ISSUER || aud === undefined) return undefined
     return { issuer: iss, audience: Array.isArray(aud) ? aud : [aud] }
   } catch {
-    return undefined // whatever jose has to say about it, it is no token
+    return undefined // not a token, for any reason of jose
   }
 }
 
@@ -47,11 +50,11 @@ export async function verifyLogoutToken(token: string, rules: LogoutTokenRules):
   const detail =
     headerProblem(typ) ?? claimProblem(claims) ?? addressProblem(claims, rules) ?? ageProblem(claims, rules)
   if (detail !== undefined) return { ok: false, reason: 'refused', detail }
-  const { jti, sub, sid } = claims as { jti: string; sub?: string; sid?: string } // as claimProblem has seen
+  const { jti, sub, sid } = claims as { jti: string; sub?: string; sid?: string } // claimProblem has checked it
   return { ok: true, token: { jti, sub, sid } }
 }
 
-/** `exp` came with the final text of the specification: Ory Hydra leaves it out. Age and `jti` bound a token all the same. */
+/** `exp` came with the final text of the specification: Ory Hydra leaves it out. Age and `jti` still bound a token. */
 function ageProblem({ iat = 0 }: JWTPayload, { now }: LogoutTokenRules): string | undefined {
   const ageS = Math.round(now / 1000 - iat)
   return ageS > LOGOUT_TOKEN_AGE_S + CLOCK_TOLERANCE_S ? `it was issued ${ageS} s ago, which is too long` : undefined

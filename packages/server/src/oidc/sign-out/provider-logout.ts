@@ -1,10 +1,10 @@
-// A sign-out that began at the provider. Two ways lead here, on the relay's own host:
+// A sign-out that began at the provider, in two ways, on the relay's own host:
 //
 //   /oidc/backchannel-logout   the provider itself posts a signed logout token (OpenID Connect Back-Channel Logout 1.0)
-//   /oidc/frontchannel-logout  the provider has the visitor's browser load this in a frame (Front-Channel Logout 1.0).
-//                              Nothing is signed, and no cookie of an edge comes along: neither is this an edge's host,
-//                              nor do browsers send Lax cookies into frames of other sites. What stands for the browser
-//                              is `sid`, the provider's own name for its session, which no other site knows.
+// /oidc/frontchannel-logout the provider makes the visitor's browser load this in a frame (Front-Channel Logout 1.0).
+// Nothing is signed, and no cookie of an edge comes along: this is not an edge's host, and browsers do not send Lax
+// cookies into frames of other sites. `sid`, the provider's own id of its session, identifies the browser; no other
+// site knows it.
 
 import { hash } from 'node:crypto'
 
@@ -33,11 +33,11 @@ export interface ProviderLogoutInit {
   store: Store
   parts: Parts
   registrations: () => Iterable<Registration>
-  /** Refused tries of one address in a minute. */
+  /** Refused attempts of one address in a minute. */
   refusals: Attempts
 }
 
-/** Sign-ins that a logout token is checked for alike. */
+/** Sign-ins for which a logout token is checked in the same way. */
 interface Client {
   /** Any of them. */
   registration: Registration
@@ -49,7 +49,7 @@ export class ProviderLogout {
   readonly #parts: Parts
   readonly #registrations: () => Iterable<Registration>
   readonly #refusals: Attempts
-  /** Logout tokens that have done their work, by issuer and jti, for as long as they could be sent again. */
+  /** Logout tokens that have done their work, by issuer and jti, while they could be sent again. */
   readonly #used: Bucket<object>
 
   constructor({ store, parts, registrations, refusals }: ProviderLogoutInit) {
@@ -59,7 +59,7 @@ export class ProviderLogout {
     this.#refusals = refusals
   }
 
-  /** Section 2.8 of Back-Channel Logout: 200 where all sessions have ended, 400 with a reason otherwise. */
+  /** Section 2.8 of Back-Channel Logout: 200 if all sessions have ended, 400 with a reason otherwise. */
   async backchannel(exchange: Exchange): Promise<void> {
     if (exchange.method !== 'POST') throw new RelayError('method_not_allowed', { headers: { allow: 'POST' } })
     this.#checkPatience(exchange)
@@ -80,7 +80,7 @@ export class ProviderLogout {
     }
     if (verified.length === 0) {
       if (unavailable === undefined) return this.#refuse(exchange, detail)
-      this.#refusals.add(exchange.clientIp, this.#parts.clock()) // whoever made it may have known that
+      this.#refusals.add(exchange.clientIp, this.#parts.clock()) // the sender may have known that
       throw new RelayError('provider_unreachable', { detail: `logout token: ${unavailable}` })
     }
     let isNew = false
@@ -109,7 +109,7 @@ export class ProviderLogout {
     const [issuer] = issuers
     if (issuer === undefined) return this.#refuse(exchange, 'iss is no provider of a sign-in here')
     const ending = this.#find(({ row }) => row.sid === sid && issuers.has(row.issuer))
-    // A guess looks like this, and so does a visitor who was not here. Nobody is told which.
+    // A guess looks like this, and so does a visitor who was never here. The answer does not say which.
     if (ending.length === 0) this.#refusals.add(exchange.clientIp, this.#parts.clock())
     await this.#end(ending, iss, 'front-channel')
     const { lang, signOut } = exchange.texts
@@ -127,16 +127,16 @@ export class ProviderLogout {
     )
   }
 
-  /** Answers false where the token has been used already. */
+  /** Returns false if the token has been used already. */
   async #endBy({ registration: { config }, scopes }: Client, token: LogoutToken): Promise<boolean> {
     const isShared = config.id_token_alg === 'HS256'
     const isEnding = ({ row, scope }: LiveSession): boolean => {
       if (row.issuer !== config.issuer_url || row.client_id !== config.client_id) return false
-      // Whoever knows a client secret has made it: it speaks for the sign-ins with that secret only.
+      // Anybody who knows the client secret can make it: it counts only for sign-ins with that secret.
       if (isShared && !scopes.has(scope)) return false
       return isMeant(row.subject, row.sid, token)
     }
-    // Made by others, the same jti is another token. In the store, so that no other process takes it either.
+    // From another issuer, the same jti is another token. In the store, so that no other process takes it either.
     const by = [config.issuer_url, config.client_id, isShared ? [...scopes].toSorted()[0] : null]
     const name = hash('sha256', JSON.stringify([by, token.jti]), 'base64url')
     try {
@@ -147,11 +147,11 @@ export class ProviderLogout {
       throw new RelayError('store_unavailable', { cause: error })
     }
     try {
-      // Only now: with its answer to a write, the store has told of every session that another process made before.
+      // Only now: before it answers a write, the store has reported every session that another process made before.
       await this.#end(this.#find(isEnding), config.issuer_url, 'back-channel')
     } catch (error) {
-      // Ended here, and not yet in the store: the provider may tell again, where the store is back by then.
-      await this.#used.delete(name).catch(() => {}) // it does not answer, which is what the provider is told anyway
+      // Ended here, but not yet in the store: the provider may tell again, when the store may be back.
+      await this.#used.delete(name).catch(() => {}) // the answer reports a store that is down anyway
       throw error
     }
     return true
@@ -178,7 +178,7 @@ export class ProviderLogout {
     }
   }
 
-  /** The clients that a token claims to be for, each once; most relays have one. */
+  /** The clients for which a token claims to be, each once; most relays have one. */
   #clientsFor(token: string): Iterable<Client> {
     const said = addresseesOf(token)
     if (!said) return []
@@ -187,8 +187,8 @@ export class ProviderLogout {
     for (const registration of this.#registrations()) {
       const { issuer_url, client_id, id_token_alg, client_secret } = registration.config
       if (comparable(issuer_url) !== named || !said.audience.includes(client_id)) continue
-      // An agent may name the issuer and client of somebody else, with a secret of its own. And an issuer that it may not
-      // have the relay ask is reached for edges of relay.yml all the same.
+      // An agent may name the issuer and client of somebody else, with a secret of its own. And an issuer that the
+      // relay must not ask for an agent can still be asked for edges of relay.yml.
       const secret = id_token_alg === 'HS256' ? client_secret?.reveal() : null
       const key = JSON.stringify([registration.provider.key, issuer_url, client_id, secret])
       const client = found.get(key)

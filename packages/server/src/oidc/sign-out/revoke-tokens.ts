@@ -1,12 +1,12 @@
-// The tokens of a session that is over, given back to the provider (RFC 7009). With openid-client, so it is loaded with
-// the first of them only.
+// Revokes the tokens of an ended session at the provider (RFC 7009). It uses openid-client, so it is loaded only with
+// the first revocation.
 
 import { tokenRevocation } from 'openid-client'
 
 import type { Registration } from '../registration/registration.ts'
 import type { Tokens } from '../../session/session-tokens.ts'
 
-/** Does nothing where the provider has no revocation endpoint. @throws what reasonOf() makes a sentence of */
+/** Does nothing if the provider has no revocation endpoint. @throws an error for reasonOf() */
 export async function revokeTokens({ refreshToken, accessToken }: Tokens, registration: Registration): Promise<void> {
   const { configuration, metadata } = await registration.ready()
   if (metadata.revocation_endpoint === undefined) return

@@ -1,9 +1,9 @@
-// `/.sallyport/logout` and what follows: the session here ends at once, then the browser is sent to the provider to
-// end the one there, and comes back through `<public_url>/oidc/signed-out` to a page that never starts a sign-in.
+// `/.sallyport/logout` and its next steps: the session here ends at once, then the browser is sent to the provider to
+// end the session there, and comes back through `<public_url>/oidc/signed-out` to a page that never starts a sign-in.
 //
-// The app's scripts share an origin with these pages and may read them, so the ID token, which the provider wants as
-// a hint, goes from the POST to the redirect in a sealed HttpOnly cookie. The page between them is there because
-// Chromium applies `form-action` to every redirect behind a form.
+// The app's scripts share an origin with these pages and may read them, so the ID token, which the provider wants as a
+// hint, travels from the POST to the redirect in a sealed HttpOnly cookie. The page between them is needed because
+// Chromium applies `form-action` to every redirect after a form.
 
 import { escapeHtml } from '@sallyport/protocol'
 
@@ -74,7 +74,7 @@ export async function signOut(
   exchange.respond(200, { ...page.headers, refresh: `0; url=${next}`, 'set-cookie': [...expired, hint] }, page.body)
 }
 
-/** The session has ended in the memory of this relay, which tries again to write it down until it stops. */
+/** The session has ended in the memory of this relay, which keeps trying to save that until it stops. */
 function showUnwritten(exchange: Exchange, next: string, cookies: string[]): void {
   const { texts, frame } = exchange
   const goOn = buttonHtml({ label: ({ ways }) => ways.goOn, href: next }, texts)
@@ -84,7 +84,7 @@ function showUnwritten(exchange: Exchange, next: string, cookies: string[]): voi
   exchange.respond(503, { ...page.headers, ...own, 'set-cookie': cookies }, page.body)
 }
 
-/** The second step: from the page to the provider, with the hint in a redirect that no script can look into. */
+/** The second step: from the page to the provider, with the hint in a redirect that no script can read. */
 export async function signOutAtProvider(
   exchange: Exchange,
   registration: Registration,
@@ -94,7 +94,7 @@ export async function signOutAtProvider(
   const cookies = registration.cookies(exchange.origin)
   const box = readCookie(exchange.header('cookie'), cookies.signOut)
   const hint = box === undefined ? undefined : parts.boxes.open('sign-out', box, now)
-  // An endpoint may have been bound anew since, under the same auth_id: an ID token is its own issuer's business.
+  // An endpoint may have been bound again since, under the same auth_id: an ID token goes only to its own issuer.
   const isOurs = hint?.ok === true && hint.content.scope === registration.scope
   const headers = { 'set-cookie': [setCookie(cookies.signOut, '', 0, cookies.secure)], 'cache-control': 'no-store' }
   // Only a browser on its way to a page: a script that fetches this gets nothing to follow.
@@ -124,7 +124,7 @@ export function returnSignedOut(exchange: Exchange, parts: SignInParts): void {
   })
 }
 
-/** @param signInPath where a link leads that starts anew; none on the relay's own host */
+/** @param signInPath the target of a link that starts again; none on the relay's own host */
 export function showSignedOut(exchange: Exchange, signInPath?: string): void {
   const { texts, frame } = exchange
   const { signOut: words } = texts
@@ -168,13 +168,16 @@ function whoAndWhere(sessions: readonly LiveSession[], frame: Frame): string {
   return htmlOf(signedInAs, { who: `<strong>${[...people].join('; ')}</strong>`, site })
 }
 
-/** To the page with the link that led here, where there was one on this site. */
+/** To the page with the link that led here, if it is on this site. */
 function wayBack(referrer: string | undefined, origin: string): WayOn {
   const before = pageBefore(referrer, origin)
   return before === undefined ? OPEN_SITE : { label: ({ ways }) => ways.back, href: before }
 }
 
-/** Browsers set both headers themselves; pages cannot. A request with neither comes from no browser we can trust. */
+/**
+ * Browsers set both headers themselves; pages cannot. A request with neither does not come from a browser that we can
+ * trust.
+ */
 function isSameOrigin(exchange: Exchange): boolean {
   const origin = exchange.header('origin')
   if (origin !== undefined && origin !== 'null') return origin === exchange.origin
@@ -191,7 +194,7 @@ async function sessionHere(
   return session?.scope === registration.scope ? session : undefined
 }
 
-/** One that still lets its visitor in. */
+/** A session that still lets its visitor in. */
 async function liveSessionHere(
   exchange: Exchange,
   registration: Registration,
@@ -217,7 +220,7 @@ async function tokensOf(session: LiveSession, parts: SignInParts): Promise<Token
   try {
     return (await parts.sessions.tokens.read(session.key, parts.clock()))?.tokens
   } catch {
-    return undefined // the store is down, as endAnyway() will say: the provider asks the visitor instead
+    return undefined // the store is down, as endAnyway() will report: the provider asks the visitor instead
   }
 }
 

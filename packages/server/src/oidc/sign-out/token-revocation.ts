@@ -1,28 +1,28 @@
-// Gives the tokens of sessions that somebody has ended back to the provider, behind everybody's back: a sign-out waits
-// for nothing of it, and nothing of it can fail a sign-out. Tried once: whatever comes of it, nobody here has the tokens
-// any more. What is held is bounded, and so is what a provider is asked at once.
+// Revokes the tokens of sessions that were ended on purpose, in the background: a sign-out does not wait for it, and
+// cannot fail because of it. Each revocation is tried once: in any case the relay keeps no token. The queue is bounded,
+// and so are concurrent requests to a provider.
 
 import type { SignInParts } from '../sign-in/parts.ts'
 import type { Tokens } from '../../session/session-tokens.ts'
 import type { LiveSession } from '../../session/live-session.ts'
 
 /**
- * How long a sign-out waits: the browser goes to the provider first, to end the session there. Keycloak forgets with a
- * refresh token that its sessions had this client, in all browsers of that person, and could then tell nobody here of
- * the sign-out; a token whose session is over by then ends nothing else.
+ * How long a sign-out waits: the browser goes to the provider first, to end the session there. With a refresh token
+ * Keycloak forgets, in all browsers of that person, that its sessions used this client, and could then not report the
+ * sign-out here; if its session has ended before, a token ends nothing else.
  */
-const AFTER_SIGN_OUT_MS = 60_000 // as long as the browser can go there with its hint
+const AFTER_SIGN_OUT_MS = 60_000 // as long as the browser's hint is valid
 const MAX_LATER = 1000
 const MAX_DUE = 10_000 // `relay session revoke --all`
 const MAX_AT_ONCE = 8
-const MAX_PAUSES = 1000 // agents bring providers of their own
+const MAX_PAUSES = 1000 // agents name providers of their own
 const PAUSE_MS = 60_000 // a provider that does not answer is spared the rest
 const LOOK_MS = 1000
 const GOODBYE_MS = 3000
 
 interface Job {
   session: LiveSession
-  /** Undefined where they are still in the store. */
+  /** Undefined if they are still in the store. */
   tokens: Tokens | undefined
   from: number
 }
@@ -44,7 +44,7 @@ export class TokenRevocation {
   }
 
   /**
-   * @param tokens of the session; undefined where another process has ended it, and they are to be taken from the store
+   * @param tokens of the session; undefined if another process has ended it, and they must be taken from the store
    * @param afterSignOut whether a browser is on its way to the provider
    */
   add(session: LiveSession, tokens: Tokens | undefined, afterSignOut: boolean): void {
@@ -65,7 +65,7 @@ export class TokenRevocation {
     this.#pump()
   }
 
-  /** Those that wait go at once, and what is not done after three seconds never is. */
+  /** Waiting revocations start at once; those that are not done after three seconds are dropped. */
   async close(): Promise<void> {
     clearInterval(this.#timer)
     for (const job of this.#later.splice(0)) this.#due.push(job)
@@ -82,7 +82,7 @@ export class TokenRevocation {
 
   #look(): void {
     const now = this.#parts.clock()
-    while (this.#later[0] && now >= this.#later[0].from) this.#due.push(this.#later.shift()!) // it was just there
+    while (this.#later[0] && now >= this.#later[0].from) this.#due.push(this.#later.shift()!) // it existed just now
     if (this.#later.length === 0) {
       clearInterval(this.#timer)
       this.#timer = undefined

@@ -1,11 +1,11 @@
-// The provider's access token, for apps that call the organisation's APIs as their visitor. Kept only where a route hands
-// it on: sealed in the store, and in memory for the sessions that use such a route.
+// The provider's access token, for apps that call the organisation's APIs on behalf of their visitor. Kept only if a
+// route passes it on: sealed in the store, and in memory for the sessions that use such a route.
 
 import type { Registration } from '../registration/registration.ts'
 import type { SessionTokens, Tokens } from '../../session/session-tokens.ts'
 import type { LiveSession } from '../../session/live-session.ts'
 
-const MAX_TOKEN = 8192 // as a header: common servers take 16 KiB of them all together
+const MAX_TOKEN = 8192 // as a header: common servers take 16 KiB of headers in total
 
 interface Answer {
   access_token: string
@@ -13,7 +13,10 @@ interface Answer {
   expires_in?: number | undefined
 }
 
-/** What to keep of the answer of a token endpoint. A token that is no header value, or too long for one, is not. */
+/**
+ * The part of a token endpoint's answer to keep. A token that is not a valid header value, or too long for one, is not
+ * kept.
+ */
 export function keptAccessToken(
   { access_token, expires_in }: Answer,
   { needs }: Pick<Registration, 'needs'>,
@@ -38,7 +41,7 @@ export class AccessTokens {
     this.#tokens = tokens
   }
 
-  /** Undefined where there is none, or none that is still good. Waits for the store once, and after each refresh. */
+  /** Undefined without a token that is still valid. Waits for the store once, and after each refresh. */
   async of(session: LiveSession, now: number): Promise<string | undefined> {
     const { claims_at: claimsAt } = session.row
     let known = this.#known.get(session)
@@ -54,7 +57,7 @@ export class AccessTokens {
     try {
       return (await this.#tokens.read(session.key, now))?.tokens.accessToken
     } catch {
-      // The store is down: what was known is still the best guess, and it says itself how long it is good.
+      // The store is down: the known token is the best guess, and has its own expiry.
       return this.#known.get(session)?.token
     }
   }

@@ -1,9 +1,9 @@
-// Asks the provider again what it says about a signed-in visitor, with the refresh token of the session. However many
-// requests want it at once, and in however many processes, the provider is asked once. What it answers decides:
+// Asks the provider again for the claims of a signed-in visitor, with the refresh token of the session. However many
+// requests, in however many processes, want this at once, the provider is asked once. Its answer decides:
 //
 //   new tokens         kept, then verified as at the sign-in; `allow` sees the new claims with the next request
-//   invalid_grant      the provider has ended it: so does the session
-//   no usable answer   the session goes on with what is known, until its hard limit; asked again after a pause
+//   invalid_grant      the provider has ended it: the session ends, too
+//   no usable answer   the session continues with the known claims, until its hard limit; asked again after a pause
 
 import type { OnFault } from '../../exchange/border.ts'
 import type { Logger } from '../../log.ts'
@@ -14,14 +14,16 @@ import type { Tokens } from '../../session/session-tokens.ts'
 import type { LiveSession } from '../../session/live-session.ts'
 
 const MAX_WAIT_MS = 2000 // providers that are well answer within one
-/** After a failure nobody waits for so long, unless an answer has come since. Then somebody tries it once more. */
+/**
+ * For so long after a failure no request waits, unless an answer has come since. Then one request tries waiting again.
+ */
 const DOUBT_MS = 10 * 60_000
 const MAX_UNSAVED = 1000
-const MAX_AT_ONCE = 64 // after a restart everybody is due
-const MAX_PAUSES = 1000 // agents bring providers of their own
+const MAX_AT_ONCE = 64 // after a restart all sessions are due
+const MAX_PAUSES = 1000 // agents name providers of their own
 const FIRST_PAUSE_MS = 5000
 const LONGEST_PAUSE_MS = 60_000
-const REFUSED_PAUSE_MS = 5 * 60_000 // what a provider refuses once, a setting must change
+const REFUSED_PAUSE_MS = 5 * 60_000 // after a refusal, a setting must change first
 const TAKEN_MS = 60_000 // longer than discovery, keys, token and userinfo may take together
 const ELSEWHERE_MS = 2000 // another process is asking: its answer comes with the watch
 
@@ -33,7 +35,7 @@ interface Taken {
 interface Asking {
   /** Never rejects. */
   done: Promise<void>
-  /** The same, or the end of patience: one for all who wait, from when the first of them came. */
+  /** The same, or a timeout: one for all that wait, from the arrival of the first. */
   awaited?: Promise<void>
 }
 
@@ -42,7 +44,7 @@ interface Parts {
   clock: () => number
   log: Logger
   onFault: OnFault
-  /** One that takes sessions of this scope; undefined where none does any more. */
+  /** A registration that takes sessions of this scope; undefined if none does any more. */
   registrationOf(scope: string): Registration | undefined
 }
 
@@ -51,9 +53,9 @@ export class ClaimsRefresh {
   readonly #underWay = new Map<string, Asking>()
   /** By issuer, from a failure to the next answer. */
   readonly #pauses = new Map<string, { until: number; ms: number }>()
-  /** Issuers that somebody has waited for in vain, while that try lasts: it has not failed yet. */
+  /** Issuers for which a request has waited in vain, while that attempt lasts: it has not failed yet. */
   readonly #late = new Set<string>()
-  /** New tokens that the store could not take: the old ones may be worth nothing any more. */
+  /** New tokens that the store could not take: the old ones may be invalid now. */
   readonly #unsaved = new Map<string, Tokens>()
 
   constructor(parts: Parts) {
@@ -61,9 +63,9 @@ export class ClaimsRefresh {
   }
 
   /**
-   * For a request in a session whose claims are due. The provider is asked behind the request's back, unless the claims
-   * are older than twice their time: then the request waits, for two seconds at most, and not for a provider that has
-   * just not answered. Never rejects.
+   * For a request in a session whose claims are due. The provider is asked in the background, unless the claims are
+   * older than twice their time: then the request waits, for two seconds at most, and not for a provider that has just
+   * failed to answer. Never rejects.
    */
   freshen(session: LiveSession, now: number): Promise<void> | undefined {
     const asking = this.#start(session)
@@ -73,8 +75,8 @@ export class ClaimsRefresh {
   }
 
   /**
-   * Starts asking, or joins who has started. The promise never rejects.
-   * Undefined where there is nothing to wait for: the provider does not answer at the moment, or too many are asked about.
+   * Starts a refresh, or joins one under way. The promise never rejects. Undefined if waiting is pointless: the
+   * provider does not answer at the moment, or too many refreshes are under way.
    */
   refresh(session: LiveSession): Promise<void> | undefined {
     return this.#start(session)?.done
@@ -104,13 +106,13 @@ export class ClaimsRefresh {
     try {
       if ((await Promise.race([done, late.promise])) !== 'late') return
       this.#late.add(issuer)
-      void done.then(() => this.#late.delete(issuer)) // it has answered by then, or its failure is on record
+      void done.then(() => this.#late.delete(issuer)) // by then it has answered, or its failure is noted
     } finally {
       clearTimeout(timer)
     }
   }
 
-  /** Waits for what is under way. */
+  /** Waits for refreshes under way. */
   async close(): Promise<void> {
     await Promise.all(Array.from(this.#underWay.values(), ({ done }) => done))
   }
@@ -120,7 +122,7 @@ export class ClaimsRefresh {
     const { edge, issuer, subject: user } = session.row
     const registration = this.#parts.registrationOf(session.scope)
     if (!registration) {
-      session.due = clock() + REFUSED_PAUSE_MS // its sign-in is gone; that of an agent's endpoint may come back
+      session.due = clock() + REFUSED_PAUSE_MS // its sign-in is gone; an agent's endpoint may bring it back
       return
     }
     const begun = clock()
@@ -136,7 +138,7 @@ export class ClaimsRefresh {
         log.warn({ edge, issuer, user }, 'a refresh token came to stand for somebody else: its session ends')
         return void (await sessions.endAnyway(session, 'the provider named somebody else'))
       }
-      // When and in which session of the provider the visitor signed in stays, also where this answer does not say it.
+      // The time and the provider's session of the sign-in are kept, even if this answer does not have them.
       const { auth_time, sid } = session.row
       const kept = { ...(auth_time !== undefined && { auth_time }), ...(sid !== undefined && { sid }) }
       sessions.renew(session, { ...kept, ...claims }, { claimsAt: begun, freshMs })
@@ -146,7 +148,7 @@ export class ClaimsRefresh {
     }
   }
 
-  /** Takes the tokens for us alone; undefined where somebody else has them, or there are none. */
+  /** Takes the tokens for this process alone; undefined if another process has taken them, or there are none. */
   async #take(session: LiveSession): Promise<Taken | undefined> {
     const { sessions, clock } = this.#parts
     const { key, row } = session
@@ -212,7 +214,7 @@ export class ClaimsRefresh {
     if (taken) await this.#giveBack(session, taken)
   }
 
-  /** What nobody expected, of a provider or of us: nobody waits for this promise, so it must not reject. */
+  /** An unexpected error, of a provider or of the relay: nothing awaits this promise, so it must not reject. */
   #noteFault(session: LiveSession, error: unknown): void {
     const { clock, onFault } = this.#parts
     const { edge, issuer, subject: user } = session.row
@@ -220,7 +222,7 @@ export class ClaimsRefresh {
     onFault(error, 'provider_request', { edge, issuer, user })
   }
 
-  /** So that the next try does not take us for another process. */
+  /** So that the next attempt does not mistake this process for another one. */
   async #giveBack({ key, row }: LiveSession, { tokens, revision }: Taken): Promise<void> {
     const { sessions, clock } = this.#parts
     try {
@@ -228,7 +230,7 @@ export class ClaimsRefresh {
       if (kept?.revision !== revision || kept.takenUntil === 0) return
       await sessions.tokens.keep(key, tokens, { expires: row.expires, expectedRevision: revision, now: clock() })
     } catch {
-      // The store is down, or the session has ended: what is taken is free again after TAKEN_MS.
+      // The store is down, or the session has ended: the taken tokens are free again after TAKEN_MS.
     }
   }
 }

@@ -1,4 +1,4 @@
-// How long claims, and a token that apps get, are taken for good before the provider is asked again. Pure: takes the clock.
+// How long claims, and a token for apps, count as current before the provider is asked again. Pure: takes the clock.
 
 import type { Registration } from '../registration/registration.ts'
 
@@ -8,8 +8,8 @@ const SHORTEST_CONFIGURED_MS = 10_000
 const TOKEN_SLACK_MS = 30_000
 
 /**
- * `userinfo_refresh_interval`, or else as long as the provider itself stands by the ID token, between a minute and an
- * hour. Where apps get the access token, a new one comes a little before it is over. Answers in milliseconds.
+ * `userinfo_refresh_interval`, or else the life of the ID token, between a minute and an hour. If apps get the access
+ * token, a new one comes a little before it expires. Returns milliseconds.
  */
 export function freshFor(
   { exp }: { exp?: number | undefined },

@@ -1,5 +1,5 @@
-// One refresh token, given to the provider for what is new (RFC 6749 6, OpenID Connect Core 12), and what its refusals
-// mean. With openid-client and jose, so it is loaded with the first sign-in only.
+// Redeems one refresh token at the provider for new tokens and claims (RFC 6749 6, OpenID Connect Core 12), and
+// interprets refusals. It uses openid-client and jose, so it is loaded only with the first sign-in.
 
 import { decodeJwt } from 'jose'
 import { ResponseBodyError, refreshTokenGrant } from 'openid-client'
@@ -24,8 +24,8 @@ interface Redeemed {
 
 /**
  * @param held the tokens of the session until now
- * @param keep stores the new ones; called as soon as they are there, also where they then turn out to be wrong
- * @throws what hasEnded(), isUnreachable() and reasonOf() tell apart
+ * @param keep stores the new ones; called as soon as they have come, even if they then turn out to be wrong
+ * @throws an error for hasEnded(), isUnreachable() and reasonOf()
  */
 export async function redeemRefreshToken(
   session: LiveSession,
@@ -48,16 +48,16 @@ export async function redeemRefreshToken(
       tokens.idToken = written
     }
   } finally {
-    await keep(tokens) // whatever comes of it, the old refresh token may be used up
+    await keep(tokens) // in any case the old refresh token may be used up
   }
-  // OpenID Connect Core 12.2: the answer "might not contain an id_token". Then userinfo says what is new.
+  // OpenID Connect Core 12.2: the answer "might not contain an id_token". Then userinfo has the new claims.
   const claims = await readVisitor(idToken ?? oldClaims(session, tokens), answer.access_token, registration, ready, {
     always: idToken === undefined,
   })
   return { tokens, claims, freshMs: freshFor(idToken ?? {}, registration, answer, now) }
 }
 
-/** Whether the provider has ended what the refresh token stood for (RFC 6749 5.2). */
+/** Whether the provider has ended the grant of the refresh token (RFC 6749 5.2). */
 export function hasEnded(error: unknown): boolean {
   return error instanceof ResponseBodyError && error.error === 'invalid_grant'
 }
@@ -87,12 +87,12 @@ export function reasonOf(error: unknown): string {
   return 'detail' in error && typeof error.detail === 'string' ? error.detail : error.message
 }
 
-/** RFC 6749 5.2 has a text for each, and openid-client looks at the first only: not everything can be put into a sentence. */
+/** RFC 6749 5.2 has a text for both, but openid-client checks only the first: the other may be of any type. */
 export function describeBodyError({ error, error_description: said }: ResponseBodyError): string {
   return `${inWords(error) ?? 'no error code'}: ${inWords(said) ?? 'no description'}`
 }
 
-/** What the last ID token said; it was verified when it came. */
+/** The claims of the last ID token; it was verified when it came. */
 function oldClaims({ row }: LiveSession, { idToken }: Tokens): IdTokenClaims {
   return { ...(idToken !== undefined && decodeJwt(idToken)), sub: row.subject }
 }

@@ -1,5 +1,5 @@
-// From the tokens of a provider to what a session keeps: the ID token is verified, and what it does not say is asked at
-// the userinfo endpoint. Used at the sign-in and at every refresh, so that both read the same.
+// Turns the tokens of a provider into the claims that a session keeps: verifies the ID token, and asks the userinfo
+// endpoint for missing claims. Used at the sign-in and at every refresh, so that both read the same.
 
 import { ClientError, WWWAuthenticateChallengeError, fetchUserInfo } from 'openid-client'
 import type { JWTPayload } from 'jose'
@@ -17,7 +17,7 @@ const MAX_SID = 255
 export type IdTokenClaims = JWTPayload & { sub: string }
 
 /**
- * Throws `provider_unreachable` where the keys cannot be had, `sign_in_failed` where the token is refused.
+ * Throws `provider_unreachable` if the keys cannot be fetched, `sign_in_failed` if the token is refused.
  * @param nonce of the sign-in; undefined for a token that came in a refresh
  */
 export async function verifyTokens(
@@ -41,9 +41,9 @@ export async function verifyTokens(
 }
 
 /**
- * Throws `sign_in_failed` where a claim that decides is not complete, and what openid-client throws: userinfo that speaks
- * of somebody else, for one. Where it refuses, what the ID token says counts.
- * @param always asks userinfo in any case, whose word then wins: the token is an old one
+ * Throws `sign_in_failed` if a claim that decides is not complete, and errors of openid-client, for example if userinfo
+ * is about another subject. If userinfo refuses, the ID token counts.
+ * @param always asks userinfo in any case, which then takes precedence: the token is old
  */
 export async function readVisitor(
   idToken: IdTokenClaims,
@@ -66,7 +66,7 @@ export async function readVisitor(
       provider.log.warn(fields, 'userinfo refuses the access token: what the ID token says counts')
     }
   }
-  // What is asked for because the token is old wins over the token.
+  // userinfo was asked because the token is old, so it takes precedence over the token.
   const [first, second] = always && userInfo ? [userInfo, idToken] : [idToken, userInfo]
   const claims = readClaims(first, second, [...registration.decidingClaims.values(), { claim: 'groups' }])
   for (const [key, incomplete] of claims.incomplete) checkComplete(key, incomplete, registration)
@@ -82,7 +82,7 @@ export async function readVisitor(
   }
 }
 
-/** A claim that nobody could be asked for must not decide: whom it does not name could pass a `deny`. */
+/** A claim that could not be requested must not decide: a visitor whom it does not name could pass a `deny`. */
 function checkDecidable(idToken: IdTokenClaims, { config, needs }: Registration, refusal: string): void {
   const lacks = (name: ClaimName): boolean => claimOf(idToken, name) === undefined
   const missing = [
@@ -97,7 +97,10 @@ function checkDecidable(idToken: IdTokenClaims, { config, needs }: Registration,
   })
 }
 
-/** A list that is cut short, or that cannot be read, must not decide: whom it does not name could pass a `deny`, or fail an `allow`. */
+/**
+ * A list that is cut short or unreadable must not decide: a visitor with a missing value could pass a `deny`, or fail
+ * an `allow`.
+ */
 function checkComplete(key: string, { kind, found }: Incomplete, { config, decidingClaims }: Registration): void {
   const reading = decidingClaims.get(key)
   if (!reading) return
@@ -124,7 +127,7 @@ function wantedClaims({ config, decidingClaims }: Registration): ClaimName[] {
   ]
 }
 
-/** A few words where userinfo was answered, and not with claims: a provider may want another token there, or have none. */
+/** A few words if userinfo answered without claims: a provider may want another token there, or have none. */
 export function refusalOf(error: unknown): string | undefined {
   if (error instanceof WWWAuthenticateChallengeError && error.status !== 200) {
     return `HTTP ${error.status}: ${describeChallenges(error)}`
