@@ -1,5 +1,5 @@
-// What several values of relay.yml must agree on, beside its edges: check-edges.ts looks at those. Each value alone has been
-// checked by schema.ts. Takes what could be read, so that these problems are reported together with the others.
+// Compares values of relay.yml with each other, apart from edges (model/check/). schema.ts has checked each value alone.
+// Takes the parts that could be read, so that these problems are reported together with the others.
 // Pure: no I/O, no clock.
 
 import type { z } from 'zod'

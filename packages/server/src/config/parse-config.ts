@@ -24,7 +24,7 @@ export interface ParseConfigOptions {
   /** The file that the text comes from; relative paths in it start at its folder. */
   source: string
   env: NodeJS.ProcessEnv
-  /** By default policies are made of the actions that docs/configuration.md lists. */
+  /** By default policies may have the actions in docs/configuration.md. */
   readEdges?: EdgeReader
 }
 

@@ -1,4 +1,4 @@
-// Fills in what an edge takes from elsewhere: its defaults, the files that it names, the settings of the relay.
+// Completes an edge: fills in its defaults and the settings of the relay, and makes paths of files absolute.
 // Pure: no I/O, no clock.
 
 import { resolve } from 'node:path'
@@ -27,11 +27,11 @@ export interface EdgeSurroundings {
   kinds: KindTable
   /** The top-level `identity_jwt`. */
   identityJwt: boolean
-  /** Where relative paths start. */
+  /** The start of relative paths. */
   folder: string
 }
 
-/** From what the schema of edges and checkEdges() have let pass to what the rooms use. */
+/** @param edge one that the schema and checkEdges() have let pass */
 export function completeEdge(edge: ReadEdge, surroundings: EdgeSurroundings): EdgeConfig {
   const { id, hosts, origin, description, metadata, pages, page_details } = edge
   const { allow_upgrades, backend, policy } = edge
@@ -96,14 +96,14 @@ function completeRules<P extends Phase>(
 ): RuleConfig<P>[] {
   return rules.map(({ name, actions }) => ({
     ...(name !== undefined && { name }),
-    actions: actions.map((action) => complete(action) as ActionIn<P>), // the schema lets no other into this phase
+    actions: actions.map((action) => complete(action) as ActionIn<P>), // the schema lets no other pass in this phase
   }))
 }
 
 function stepCompleter({ kinds, identityJwt, folder }: EdgeSurroundings): (step: Step) => Step {
   const complete = ({ type, config }: Step): Step => {
     const kind = kindOf(kinds, type)
-    if (!kind) throw new TypeError(`no action is called ${type}`) // the schema knows no other ones
+    if (!kind) throw new TypeError(`no action is called ${type}`) // the schema lets no other pass
     return { type, config: kind.complete(config, { identityJwt, folder, complete }) }
   }
   return complete

@@ -1,5 +1,5 @@
-// What an edge is, as the rooms use it: parsed, checked, with every default filled in. It keeps the keys that are written.
-// edge-schema.ts says what may be written; complete-edge.ts makes one from the other.
+// The type of an edge, as the rooms use it: read, checked, with all defaults. It has the keys of relay.yml. edge-schema.ts reads
+// them; complete-edge.ts makes an EdgeConfig of the result.
 
 import type { Labels } from '@sallyport/protocol'
 import type { z } from 'zod'

@@ -1,6 +1,6 @@
-// The policy that an agent sends for an endpoint of its own, from untrusted JSON to the edge that it will be: read as an edge
-// of relay.yml is, with fewer possibilities. `${ENV}` means nothing here, and nothing here may name a file or an address of
-// the relay's machine.
+// Reads the policy that an agent sends for its own endpoint, from untrusted JSON to an edge: in the same way as an edge of
+// relay.yml, with fewer possibilities. It does not expand `${ENV}`, and the policy may not name a file or an address of the
+// relay's machine.
 
 import type { AgentLimits } from '../policy/kind.ts'
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
@@ -13,7 +13,7 @@ export interface EndpointPlace extends AgentLimits {
   id: string
   host: string
   publicUrl: URL
-  /** Where the policy says nothing about it. */
+  /** The default for `identity_jwt`. */
   identityJwt: boolean
 }
 
@@ -22,7 +22,7 @@ export type ParsedEndpoint =
   /** Their paths start inside the policy. */
   | { ok: false; problems: readonly FoundProblem[] }
 
-/** @param read reads edges, made of other actions than those of relay.yml if a test says so */
+/** @param read for tests, which add actions */
 export function parseEndpoint(
   policy: unknown,
   { id, host, publicUrl, issuers, identityJwt }: EndpointPlace,
@@ -31,7 +31,7 @@ export function parseEndpoint(
   const { edges: [edge] = [], problems = [] } = read([{ id, hosts: [host], ...(policy !== undefined && { policy }) }], {
     publicUrl,
     identityJwt,
-    folder: '/', // no file is left that would be looked for there
+    folder: '/', // an agent may name no file
     agent: { issuers },
   })
   if (!edge) return { ok: false, problems: problems.map(insidePolicy) }

@@ -1,5 +1,5 @@
-// Edges, from what is written to what the rooms use, whoever has written them: schema → what values must agree on → what an
-// agent may not ask for → completed. Every problem of every edge is told at once. Pure: no I/O, no clock.
+// Reads edges, of relay.yml and of agents in the same way: schema → checks → limits of agents → completion. Tells all problems
+// of all edges at once. Pure: no I/O, no clock.
 
 import type { AgentLimits, KindTable } from '../policy/kind.ts'
 import { KINDS } from '../policy/kinds.ts'
@@ -17,11 +17,11 @@ import { parseWithSchema, parsed } from './schema/schema-problems.ts'
 export interface EdgesPlace {
   /** Undefined if it could not be read. */
   publicUrl: URL | undefined
-  /** Whether apps get the signed identity where nothing says so. */
+  /** The default for `identity_jwt`. */
   identityJwt: boolean
-  /** Where relative paths of files start. */
+  /** The start of relative paths. */
   folder: string
-  /** For edges that an agent has written, and not the operator. */
+  /** Only if an agent has written the edges. */
   agent?: AgentLimits
 }
 
@@ -32,10 +32,10 @@ export type ReadEdges =
 
 export type EdgeReader = (written: readonly unknown[], place: EdgesPlace) => ReadEdges
 
-/** Reads edges whose policies are made of the actions of relay.yml. */
+/** For policies with the actions in docs/configuration.md. */
 export const readEdges: EdgeReader = edgeReader(KINDS)
 
-/** @param kinds the actions that policies may be made of */
+/** @param kinds the actions that policies may have */
 export function edgeReader(kinds: KindTable): EdgeReader {
   const schema = edgeSchemaOf(kinds)
 
@@ -53,7 +53,7 @@ export function edgeReader(kinds: KindTable): EdgeReader {
   }
 }
 
-/** As much of an edge as can be read. @returns also what its schema has `found` */
+/** Reads as much of an edge as possible. @returns also the problems that its schema has `found` */
 function readOne(schema: EdgeSchema, value: unknown, index: number): EdgeParts & { found: FoundProblem[] } {
   const read = parseWithSchema(schema, value)
   if ('value' in read) {

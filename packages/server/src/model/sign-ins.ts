@@ -1,4 +1,4 @@
-// Every sign-in that edges name, those inside of other actions and all alternatives included. Pure: no I/O, no clock.
+// All sign-ins of edges, including alternatives and sign-ins inside other actions. Pure: no I/O, no clock.
 
 import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
 import type { EdgeConfig } from './edge-config.ts'
@@ -9,7 +9,7 @@ export interface NamedSignIn {
   config: OpenidConnectConfig
 }
 
-/** In the order of the configuration; the same one comes as often as it stands there. */
+/** In the order of the configuration. A sign-in comes as often as it is written. */
 export function* signInsOf(edges: readonly EdgeConfig[]): Generator<NamedSignIn> {
   for (const { edgeId, kind, config } of stepsOfEdges(edges)) {
     for (const signIn of kind.signIns?.(config) ?? []) yield { edgeId, config: signIn }

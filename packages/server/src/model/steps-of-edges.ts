@@ -1,4 +1,4 @@
-// Every action of complete edges, in their order, those inside of others included. Pure: no I/O, no clock.
+// Walks all actions of complete edges in their order, including actions inside others. Pure: no I/O, no clock.
 
 import type { KindTable } from '../policy/kind.ts'
 import { KINDS } from '../policy/kinds.ts'

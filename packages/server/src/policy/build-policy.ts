@@ -9,10 +9,10 @@ import { compose } from './compose.ts'
 import type { Policy } from './compose.ts'
 import type { Phase, Step } from './kind.ts'
 
-/** By the `type` of the action. Each is given what the kind of this type has completed, and nothing else. */
+/** By the `type` of the action. Each gets only a `config` that the kind of this type has completed. */
 export type BuilderTable = Readonly<Record<string, Builder<never>>>
 
-/** @param builders by default those of the actions that docs/configuration.md lists */
+/** @param builders by default for the actions in docs/configuration.md */
 export function buildPolicy(config: PolicyConfig, parts: PolicyParts, builders: BuilderTable = BUILDERS): Policy {
   const onResponse = config.on_http_response.flatMap(({ actions }) => actions)
   const onRequest = config.on_http_request.flatMap(({ actions }) => actions)
@@ -25,7 +25,7 @@ export function buildPolicy(config: PolicyConfig, parts: PolicyParts, builders: 
 function builderIn(phase: Phase, parts: PolicyParts, builders: BuilderTable): (step: Step) => Action {
   const build = ({ type, config }: Step): Action => {
     const builder = Object.hasOwn(builders, type) ? builders[type] : undefined
-    if (!builder) throw new TypeError(`nothing builds ${type}`) // what has a kind has a builder
+    if (!builder) throw new TypeError(`nothing builds ${type}`) // the compiler has seen a builder for each kind
     return builder(config as never, site) // its kind has completed it
   }
   const site = { ...parts, phase, build }

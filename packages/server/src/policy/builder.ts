@@ -1,4 +1,4 @@
-// What builds an action, and what all of them work with.
+// The type of a builder, and the services that builders share.
 
 import type { Action } from '../exchange/action.ts'
 import type { BasicAuthParts } from './basic-auth/basic-auth.ts'
@@ -7,20 +7,20 @@ import type { ConfigOf, Kind, Phase, Step } from './kind.ts'
 import type { OpenidConnectParts } from './openid-connect/openid-connect.ts'
 import type { ServiceTokenParts } from './service-token/service-token.ts'
 
-/** What the actions of one edge work with. */
+/** The services for the actions of one edge. */
 export type PolicyParts = BasicAuthParts & JwtValidationParts & OpenidConnectParts & ServiceTokenParts
 
-/** Where an action is built. */
+/** The services, and the place in a policy. */
 export interface Site extends PolicyParts {
   readonly phase: Phase
   /** Builds an action inside. */
   readonly build: (step: Step) => Action
 }
 
-/** Thinks once, and returns a small closure for every request. */
+/** Does the work that is the same for all requests, and returns a small closure that runs for each. */
 export type Builder<Config> = (config: Config, site: Site) => Action
 
-/** For each kind of a table, the builder that takes what it completes. */
+/** A builder for each kind of a table, which takes the complete `config` of this kind. */
 export type BuildersOf<Kinds extends Readonly<Record<string, Kind>>> = {
   readonly [T in keyof Kinds]: Builder<ConfigOf<Kinds[T]>>
 }

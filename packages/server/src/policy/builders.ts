@@ -1,4 +1,4 @@
-// The table of actions, second half: what runs. kinds.ts says what is known of each; one without the other does not compile.
+// The second half of the table of actions: the builders. A kind without a builder, or the reverse, does not compile.
 
 import { addHeaders } from './add-headers/add-headers.ts'
 import { anyOf } from './any-of/any-of.ts'

@@ -1,4 +1,4 @@
-// What actions note of headers that are to be changed, on the way to the app or back.
+// The list of changes to headers, on the way to the app or back.
 
 import type { Exchange } from '../exchange/exchange.ts'
 import { HeaderEdits } from '../exchange/header-edits.ts'

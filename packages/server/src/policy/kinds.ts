@@ -1,5 +1,5 @@
-// The table of actions: what may be written in a policy. From its lines come the types of a configuration, the schema, the
-// checks, what agents may write, and the sections of docs/configuration.md. builders.ts has a line for each as well.
+// The table of actions. The types of a policy, its schema and checks, the rights of agents and the sections of
+// docs/configuration.md are derived from it. builders.ts has a line for each action as well.
 // Pure: no I/O, no clock.
 
 import { addHeadersKind } from './add-headers/kind.ts'

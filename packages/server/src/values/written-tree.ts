@@ -1,14 +1,14 @@
-// Looks into what was written before anything is known about it. Pure: no I/O, no clock.
+// Reads keys of a value before its form is known. Pure: no I/O, no clock.
 
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
 
-/** @returns what is under a key; undefined if there is no such thing, and for what every object has without being told */
+/** @returns the value of an own key; undefined without such a key, and for inherited ones such as `constructor` */
 export function child(tree: unknown, key: PropertyKey): unknown {
   if (typeof tree !== 'object' || tree === null || !Object.hasOwn(tree, key)) return undefined
   return (tree as Record<PropertyKey, unknown>)[key] // it has just been seen to have this key
 }
 
-/** A copy without the keys to which the paths of some problems lead. */
+/** A copy without the keys at the paths of some problems. */
 export function withoutKeys(tree: unknown, unknownKeys: readonly FoundProblem[]): unknown {
   if (unknownKeys.length === 0) return tree
   const copy: unknown = structuredClone(tree)

@@ -1,5 +1,5 @@
-// What an edge asks for that is not an agent's to ask: an action or a key that its kind does not list for agents, and what
-// its kind finds beyond that. What is new in a policy is not an agent's until its kind says so. Pure: no I/O, no clock.
+// Finds the parts of an edge that an agent may not write: an action or a key that the kind does not list for agents, and
+// values that the kind refuses. A new action or key is closed to agents until its kind lists it. Pure: no I/O, no clock.
 
 import type { AgentLimits, KindTable } from '../../policy/kind.ts'
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
@@ -11,8 +11,8 @@ import type { StepInPlace } from '../schema/steps-of.ts'
 const OPERATORS_ONLY = 'is possible only in the configuration of the relay'
 
 /**
- * @param written as the agent has written it, without what the schema fills in; the schema has let it pass
- * @param read the same edge, as the schema has read it
+ * @param written the agent's own words, without defaults; the schema has let them pass
+ * @param read the result of the schema for the same edge
  */
 export function* agentProblems(
   kinds: KindTable,
@@ -34,7 +34,7 @@ export function* agentProblems(
   }
 }
 
-/** What only the operator may write; paths start at the action. */
+/** Parts that only the operator may write; paths start at the action. */
 function* reachProblems({ type, kind, config }: StepInPlace): Iterable<FoundProblem> {
   const keys = kind.agentMayWrite
   if (keys === 'nothing') {

@@ -1,4 +1,4 @@
-// What the values of a backend must agree on, and the backends of an edge among each other. Pure: no I/O, no clock.
+// Compares the values of a backend, and the backends of an edge with each other. Pure: no I/O, no clock.
 
 import type { ConfigPath, FoundProblem } from '@sallyport/protocol/found-problem'
 import type { ReadBackend, ReadEdge } from '../schema/edge-schema.ts'

@@ -1,5 +1,5 @@
-// What the values of an edge must agree on, and edges among each other. Each value alone has been checked by edge-schema.ts.
-// Takes what could be read, so that these problems are reported together with the others. Pure: no I/O, no clock.
+// Compares the values of an edge, and edges with each other. edge-schema.ts has checked each value alone. Takes the parts that
+// could be read, so that these problems are reported together with the others. Pure: no I/O, no clock.
 
 import type { KindTable } from '../../policy/kind.ts'
 import type { ConfigPath, FoundProblem } from '@sallyport/protocol/found-problem'
@@ -14,7 +14,7 @@ export interface EdgesToCheck {
   edges: readonly EdgeParts[]
 }
 
-/** An edge at its place among the others; `edge` is undefined where something in it could not be read. */
+/** An edge at its place among the others; `edge` is undefined if a part of it could not be read. */
 export interface EdgeParts {
   index: number
   id: string | undefined

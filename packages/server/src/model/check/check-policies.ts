@@ -1,4 +1,4 @@
-// What the actions of edges must agree on with their edge and with each other, as their kinds say. Pure: no I/O, no clock.
+// Compares the actions of edges with their edge and with each other, by the checks of their kinds. Pure: no I/O, no clock.
 
 import type { CheckPlace, Kind, KindTable } from '../../policy/kind.ts'
 import type { ConfigPath, FoundProblem } from '@sallyport/protocol/found-problem'
@@ -6,10 +6,10 @@ import { isLoopbackHost } from '../../values/host-pattern.ts'
 import type { ReadEdge, ReadPolicy } from '../schema/edge-schema.ts'
 import { stepsOf } from '../schema/steps-of.ts'
 
-/** What the actions of a kind have remembered, by name. */
+/** The memory of each kind, by name. */
 type Memories = Map<Kind, Map<string, unknown>>
 
-/** Checks the policies of edges that are read together, one edge after the other; paths start as the edge's does. */
+/** Checks the policies of edges that are read together, one edge after the other. @returns paths below that of the edge */
 export function policyChecker(
   kinds: KindTable,
   publicUrl: URL | undefined,
@@ -36,7 +36,7 @@ export function policyChecker(
   }
 }
 
-/** @returns what was remembered first, if anything was */
+/** @returns the thing that was remembered first, if any */
 function earlier<T>(memories: Memories, kind: Kind, name: string, thing: T): T | undefined {
   const own = memories.get(kind) ?? new Map<string, unknown>()
   memories.set(kind, own)

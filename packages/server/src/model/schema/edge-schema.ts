@@ -20,7 +20,7 @@ const upgrades = filledList(
   )
   .meta({ examples: ['[tailscale-control-protocol]', '[spdy/3.1]'] })
 
-/** @param kinds the actions that policies may be made of */
+/** @param kinds the actions that policies may have */
 export function edgeSchemaOf(kinds: KindTable) {
   const policy = policySchemaOf(kinds)
   const routeSchema = z.strictObject({
@@ -77,7 +77,7 @@ function routePath(kind: 'exact_path' | 'path_prefix') {
 }
 
 export type EdgeSchema = ReturnType<typeof edgeSchemaOf>
-/** What the schema makes of what is written; complete-edge.ts goes on from here. */
+/** The result of the schema; complete-edge.ts takes it. */
 export type ReadEdge = z.output<EdgeSchema>
 type ReadRoute = NonNullable<ReadEdge['routes']>[number]
 export type ReadPolicy = NonNullable<ReadRoute['policy']>

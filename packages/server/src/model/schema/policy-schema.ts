@@ -6,7 +6,7 @@ import type { Alternatives, Kind, KindTable, Phase, Step } from '../../policy/ki
 import { filledList, text } from '../../values/value-schemas.ts'
 import { stepNotes } from './schema-problems.ts'
 
-/** @param kinds the actions that it may be made of */
+/** @param kinds the actions that it may have */
 export function policySchemaOf(kinds: KindTable) {
   const alternatives = alternativesOf(kinds)
   return z.strictObject({
@@ -45,14 +45,14 @@ function rulesOf(kinds: KindTable, phase: Phase, alternatives: Alternatives) {
     .meta({ examples: [`[{ actions: ${example} }]`] })
 }
 
-/** Says of an action that is not possible in a phase where it is. */
+/** For an action in the wrong phase: its right one. */
 function belongsElsewhere(type: string, { admits, phases }: Kind): string {
   const purpose = admits === 'everybody' ? 'is an action on' : 'decides about'
   const [phase = 'on_http_request'] = phases
   return `${type} ${purpose} ${phase === 'on_http_request' ? 'requests' : 'responses'}; put it under ${phase}`
 }
 
-/** What may be written inside of another action: what admits some, and has nothing inside in its turn. */
+/** The actions that may be inside another one: they admit some, and have no actions inside. */
 function alternativesOf(kinds: KindTable): Alternatives {
   const steps = Object.entries(kinds).flatMap(([type, { admits, schema }]) =>
     admits === 'some' && typeof schema !== 'function' ? [stepSchema(type, schema)] : [],
@@ -67,7 +67,7 @@ function stepSchema(type: string, config: z.ZodType) {
   return z.strictObject({ type: z.literal(type), config })
 }
 
-/** @param otherwise what is said of an action of the table that is not one of these */
+/** @param otherwise the sentence for an action of the table that is not among `steps` */
 function oneOf(
   steps: readonly ReturnType<typeof stepSchema>[],
   kinds: KindTable,

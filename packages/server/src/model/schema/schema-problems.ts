@@ -6,15 +6,15 @@ import { didYouMean } from './did-you-mean.ts'
 import { WANTS_QUOTES } from '@sallyport/protocol/found-problem'
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
 
-/** What is said of a `type` that is not possible at its place. */
+/** Sentences about a `type` that is not possible at its place. */
 export interface StepNotes {
-  /** By the type of an action that is possible elsewhere: a sentence. */
+  /** By the type of an action that is possible elsewhere. */
   readonly misplaced: ReadonlyMap<string, string>
-  /** By what an action is called in other programs: its type. */
+  /** Types of actions, by their names in other programs. */
   readonly otherNames: ReadonlyMap<string, string>
 }
 
-/** Of the unions of actions. */
+/** For the unions of actions. */
 export const stepNotes = z.registry<StepNotes>()
 
 // Words that may be compared with those that are known: some 100 µs each, and whoever sends a policy may misspell thousands.
@@ -49,7 +49,7 @@ export function parseWithSchema<T extends z.ZodType>(
   return { problems, unknownKeys }
 }
 
-/** What a schema makes of a value, if that is without problems. */
+/** The result of a schema; undefined if the value has problems. */
 export function parsed<T extends z.ZodType>(schema: T, value: unknown): z.output<T> | undefined {
   const result = schema.safeParse(value)
   return result.success ? result.data : undefined

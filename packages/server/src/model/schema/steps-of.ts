@@ -1,10 +1,10 @@
-// Every action of a policy, those inside of others included. Pure: no I/O, no clock.
+// Walks all actions of a policy, including actions inside others. Pure: no I/O, no clock.
 
 import { PHASES, kindOf } from '../../policy/kind.ts'
 import type { Kind, KindTable, Phase, Step } from '../../policy/kind.ts'
 import type { ConfigPath } from '@sallyport/protocol/found-problem'
 
-/** A policy as it is written, read or complete: its form is always this. */
+/** The form that a policy always has: written, read and complete. */
 export type PolicyForm = { readonly [P in Phase]?: readonly { readonly actions: readonly Step[] }[] | undefined }
 
 export interface StepInPlace extends Step {
@@ -13,7 +13,7 @@ export interface StepInPlace extends Step {
   readonly path: ConfigPath
 }
 
-/** In the order of the policy; an action before those inside of it. Only for what its schema has let pass. */
+/** In the order of the policy; an action before the actions inside it. Only for policies that their schema has let pass. */
 export function* stepsOf(policy: PolicyForm | undefined, kinds: KindTable): Generator<StepInPlace> {
   for (const phase of PHASES) {
     for (const [rule, { actions }] of (policy?.[phase] ?? []).entries()) {
@@ -25,7 +25,7 @@ export function* stepsOf(policy: PolicyForm | undefined, kinds: KindTable): Gene
 function* stepsIn(steps: readonly Step[], path: ConfigPath, kinds: KindTable): Generator<StepInPlace> {
   for (const [index, { type, config }] of steps.entries()) {
     const kind = kindOf(kinds, type)
-    if (!kind) throw new TypeError(`no action is called ${type}`) // the schema knows no other ones
+    if (!kind) throw new TypeError(`no action is called ${type}`) // the schema lets no other pass
     const place = [...path, index]
     yield { type, config, kind, path: place }
     yield* stepsIn(kind.inside?.(config) ?? [], [...place, 'config', 'actions'], kinds)

@@ -1,4 +1,4 @@
-// What is known of `any-of`. Pure: no I/O, no clock.
+// The kind of `any-of`. Pure: no I/O, no clock.
 
 import { z } from 'zod'
 

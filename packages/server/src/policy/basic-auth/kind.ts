@@ -1,4 +1,4 @@
-// What is known of `basic-auth`. Pure: no I/O, no clock.
+// The kind of `basic-auth`. Pure: no I/O, no clock.
 
 import { PASSWORD_WORDS, Secret } from '@sallyport/protocol'
 import { z } from 'zod'
@@ -46,7 +46,7 @@ export const basicAuthKind = defineKind({
   checkOfAgent: ({ credentials }) => dearPasswords(credentials),
 })
 
-/** What checking a password costs is the operator's, so an agent may not make it dear. */
+/** The cost of checking a password is the operator's decision, so an agent may not raise it. */
 function* dearPasswords(credentials: BasicAuthConfig['credentials']): Iterable<FoundProblem> {
   const hashed = new Set<string>()
   for (const [index, { user, password }] of credentials.entries()) {

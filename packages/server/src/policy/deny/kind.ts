@@ -1,4 +1,4 @@
-// What is known of `deny`. Pure: no I/O, no clock.
+// The kind of `deny`. Pure: no I/O, no clock.
 
 import { z } from 'zod'
 

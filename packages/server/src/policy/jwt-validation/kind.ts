@@ -1,4 +1,4 @@
-// What is known of `jwt-validation`. Pure: no I/O, no clock.
+// The kind of `jwt-validation`. Pure: no I/O, no clock.
 
 import { resolve } from 'node:path'
 

@@ -1,5 +1,5 @@
-// What the keys of an `openid-connect` must agree on: with each other, with the edge, and with the sign-ins that share their
-// sessions. Pure: no I/O, no clock.
+// Compares the keys of an `openid-connect` with each other, with the edge, and with the sign-ins that share its sessions.
+// Pure: no I/O, no clock.
 
 import { isDeepStrictEqual } from 'node:util'
 

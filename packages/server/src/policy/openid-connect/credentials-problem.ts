@@ -1,8 +1,8 @@
-// What an `openid-connect` says of how the relay authenticates at the provider. Pure: no I/O, no clock.
+// Compares the keys for the relay's own authentication at a provider. Pure: no I/O, no clock.
 
 import type { OneSignIn } from './openid-connect-schema.ts'
 
-/** What the keys that say how the relay authenticates must agree on. */
+/** @returns the problem, as the end of a sentence */
 export function credentialsProblem({
   client_authentication: method,
   client_secret,

@@ -1,4 +1,4 @@
-// What is known of `openid-connect`. Pure: no I/O, no clock.
+// The kind of `openid-connect`. Pure: no I/O, no clock.
 
 import { signInWords } from '@sallyport/protocol'
 import type { NamedPeople } from '@sallyport/protocol'
@@ -17,7 +17,7 @@ export const openidConnectKind = defineKind({
   phases: ['on_http_request'],
   admits: 'some',
   takesSecrets: true,
-  // Neither a file of the relay's machine, nor a cookie that other edges get.
+  // No file of the relay's machine, and no cookie for other edges.
   agentMayWrite: [
     'issuer_url',
     'client_id',
@@ -61,7 +61,7 @@ function waysOf(config: OpenidConnectConfig): OpenidConnectConfig[] {
   return [config, ...(config.alternatives ?? [])]
 }
 
-/** The operator may name a provider inside; whoever holds an authtoken sits elsewhere. */
+/** Only the operator may name a provider in the relay's own network. */
 function* inwardIssuers(
   { alternatives = [], ...config }: OneSignIn & { alternatives?: readonly OneSignIn[] },
   { issuers }: AgentLimits,

@@ -1,4 +1,5 @@
-// `openid-connect`: visitors sign in at an identity provider. oidc/ knows how; gate/require-session.ts is what runs.
+// `openid-connect`: visitors sign in at an identity provider. oidc/ does the work; oidc/gate/require-session.ts runs with each
+// request.
 
 import type { Action } from '../../exchange/action.ts'
 import type { EdgeSignIns } from '../../oidc/edge-sign-ins.ts'

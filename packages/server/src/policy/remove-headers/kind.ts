@@ -1,4 +1,4 @@
-// What is known of `remove-headers`. Pure: no I/O, no clock.
+// The kind of `remove-headers`. Pure: no I/O, no clock.
 
 import { z } from 'zod'
 

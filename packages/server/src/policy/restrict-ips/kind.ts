@@ -1,4 +1,4 @@
-// What is known of `restrict-ips`. Pure: no I/O, no clock.
+// The kind of `restrict-ips`. Pure: no I/O, no clock.
 
 import { addressWords } from '@sallyport/protocol'
 import { z } from 'zod'

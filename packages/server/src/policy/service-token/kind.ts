@@ -1,4 +1,4 @@
-// What is known of `service-token`. Pure: no I/O, no clock.
+// The kind of `service-token`. Pure: no I/O, no clock.
 
 import { z } from 'zod'
 
