@@ -149,7 +149,7 @@ export async function startRelay(config: Config, options: RelayOptions): Promise
   const openFiles = keep(rooms, new OpenFilesWatch(files, log))
   const read = { registry, book, refusals, agents, signIn, store, openFiles, neighbours, certificates }
   const metrics = new Metrics(counts, readingsOf({ ...read, logOutput: options.logOutput }))
-  const admin = worker ? undefined : await openAdmin(doors, { config, metrics, readiness, log })
+  const admin = worker ? undefined : await openAdmin(doors, { config, metrics, notReady: () => readiness.problem, log })
   const serve = serveIn({
     accessLog: new AccessLog(log, (tunnelId) => registry.tunnels.get(tunnelId)?.metadata),
     logsAll: config.log.access,

@@ -4,7 +4,7 @@
 import type { AddressInfo } from 'node:net'
 
 import { AdminListener } from '../admin/admin-listener.ts'
-import type { Metrics } from '../admin/metrics.ts'
+import type { AdminListenerOptions } from '../admin/admin-listener.ts'
 import { OperatorSocket } from '../admin/operator-socket.ts'
 import type { Config } from '../config/config.ts'
 import { operatorSocketOf } from '../config/store-location.ts'
@@ -15,20 +15,17 @@ import { keep } from './keep.ts'
 import type { Readiness } from './readiness.ts'
 import type { RelayAddresses } from './relay-options.ts'
 
-export interface AdminRoom {
+export interface AdminRoom extends Pick<AdminListenerOptions, 'metrics' | 'notReady' | 'log'> {
   readonly config: Config
-  readonly metrics: Metrics
-  readonly readiness: Readiness
-  readonly log: Logger
 }
 
 /** @throws ConfigError where the address cannot be used */
 export async function openAdmin(
   rooms: AsyncDisposableStack,
-  { config, metrics, readiness, log }: AdminRoom,
+  { config, metrics, notReady, log }: AdminRoom,
 ): Promise<AddressInfo> {
   const { admin: address, admin_hosts: hosts } = config.listen
-  const admin = new AdminListener({ address, hosts, metrics, notReady: () => readiness.problem, log })
+  const admin = new AdminListener({ address, hosts, metrics, notReady, log })
   keep(rooms, admin)
   return listen(admin, 'listen.admin', address)
 }

@@ -144,8 +144,8 @@ async function startWorkers(
   plan: { workers: number; source: ConfigSource; logWish: LogWish },
   { log, output }: ProcessLog,
 ): Promise<Running> {
-  const { Supervisor } = await import('../workers/supervisor.ts')
-  const supervisor = await Supervisor.start(config, { ...plan, log, logOutput: output })
+  const { startSupervisor } = await import('../workers/supervisor.ts')
+  const supervisor = await startSupervisor(config, { ...plan, log, logOutput: output })
   return {
     addresses: supervisor.addresses,
     // It holds no store itself. This is local mode, so there is no file to name.

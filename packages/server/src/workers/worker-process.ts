@@ -149,6 +149,7 @@ export class WorkerProcess {
   }
 
   #leave(): void {
+    if (this.#state === 'gone') return
     this.#state = 'gone'
     this.#options.onEnd()
     this.#gone.resolve()
