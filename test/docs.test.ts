@@ -133,6 +133,21 @@ describe('documentation', () => {
     }
   })
 
+  it('names no source file that does not exist, nor do comments (the house, 9)', () => {
+    const files = globSync(['packages/*/src', 'test', 'bench', 'scripts', 'examples'], { cwd: root })
+      .flatMap((folder) => globSync(`${folder}/**/*.{ts,mjs}`, { cwd: root }))
+      .filter((file) => !file.includes('node_modules'))
+    const isThere = (name: string): boolean =>
+      files.some((file) => `/${file}`.endsWith(`/${name.replace(/^[./]+/, '')}`))
+    const commentsOf = (file: string): string => (textOf(file).match(/\/\/.*|\/\*[^]*?\*\//g) ?? []).join('\n')
+    const missing = [...pages, ...files].flatMap((file) => {
+      const text = file.endsWith('.md') ? textOf(file) : commentsOf(file)
+      const names = [...text.matchAll(/(?<![\w/.*-])[\w./-]*[\w-](?<!\.d)\.(?:ts|mjs)\b/g)].map(([name]) => name)
+      return names.filter((name) => !isThere(name)).map((name) => `${file}: ${name}`)
+    })
+    assert.deepEqual(missing, [])
+  })
+
   it('names no machine and no registry', () => {
     const strangers = /\/(?:work|home|tmp|root)\/|registry\.|artifactory/i
     assert.deepEqual(

@@ -27,7 +27,7 @@ a:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
 const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64')
 
 /** All texts of these pages, by language; a further language must have all of them. */
-export const FILE_PAGE_TEXTS = {
+const FILE_PAGE_TEXTS = {
   en: {
     name: 'Name',
     size: 'Size',

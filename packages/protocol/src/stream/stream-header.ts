@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream'
 import { ProtocolError } from '../process/errors.ts'
 import { printable } from '../process/printable.ts'
 
-export const STREAM_HEADER_VERSION = 1
+const STREAM_HEADER_VERSION = 1
 const FIXED_BYTES = 9 // version 1, protocol 1, length 2, tunnel id 4, address length 1
 const HEADER_MAX_BYTES = 512 // a later version may add fields; nobody needs more than this
 const REASON_MAX_BYTES = 255

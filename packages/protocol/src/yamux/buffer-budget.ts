@@ -39,10 +39,6 @@ export class BufferBudget {
     this.sessionMaxBytes = sessionMaxBytes
   }
 
-  get usedBytes(): number {
-    return this.#usedBytes
-  }
-
   add(bytes: number): void {
     this.#usedBytes += bytes
   }

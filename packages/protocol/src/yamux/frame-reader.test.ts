@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 
 import { FLAG_FIN, FLAG_SYN, TYPE_DATA, TYPE_PING, TYPE_WINDOW_UPDATE, readUint32, writeHeader } from './frame.ts'
 import { FrameReader } from './frame-reader.ts'
-import { frame } from './raw-peer.ts'
+import { frame } from './raw-peer.test-support.ts'
 
 const WIRE = Buffer.concat([
   frame(TYPE_DATA, FLAG_SYN, 1, Buffer.from('hello')),

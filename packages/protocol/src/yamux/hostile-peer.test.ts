@@ -17,8 +17,8 @@ import {
   TYPE_WINDOW_UPDATE,
   UINT32_MAX,
 } from './frame.ts'
-import { MemoryCarrier } from './memory-carrier.ts'
-import { RawPeer, frame } from './raw-peer.ts'
+import { MemoryCarrier } from './memory-carrier.test-support.ts'
+import { RawPeer, frame } from './raw-peer.test-support.ts'
 import { YamuxSession } from './session.ts'
 import type { YamuxSessionOptions } from './session-options.ts'
 import type { YamuxStream } from './stream.ts'

@@ -6,8 +6,8 @@ import { describe, it } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 
 import { INITIAL_WINDOW_BYTES } from './frame.ts'
-import { MemoryCarrier } from './memory-carrier.ts'
-import { frame } from './raw-peer.ts'
+import { MemoryCarrier } from './memory-carrier.test-support.ts'
+import { frame } from './raw-peer.test-support.ts'
 import { YamuxSession } from './session.ts'
 import type { YamuxStream } from './stream.ts'
 

@@ -20,10 +20,6 @@ export class HeaderEdits {
     return this.#edits.has(normalHeaderName(name))
   }
 
-  get isEmpty(): boolean {
-    return this.#edits.size === 0
-  }
-
   /** The headers to write, in the order of the edits. */
   *[Symbol.iterator](): Iterator<{ name: string; value: string }> {
     for (const edit of this.#edits.values()) if (edit) yield edit

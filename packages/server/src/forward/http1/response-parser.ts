@@ -73,11 +73,6 @@ export class ResponseParser {
     this.#state = 'head'
   }
 
-  /** Whether a response is complete and no byte of the next one has come. */
-  get isIdle(): boolean {
-    return this.#state === 'idle'
-  }
-
   /** @throws BadResponse; the parser must not be used afterwards */
   feed(chunk: Buffer): void {
     let offset = 0

@@ -177,7 +177,7 @@ function identityHeaders(identity: NonNullable<Exchange['identity']>): string {
 }
 
 /** A claim as a header value: characters that are not printable ASCII, and `%`, are percent-encoded UTF-8. */
-export function headerSafe(claim: string): string {
+function headerSafe(claim: string): string {
   if (/^[\x20-\x24\x26-\x7e]*$/.test(claim)) return claim.trim()
   return claim
     .toWellFormed()
@@ -202,7 +202,7 @@ function withoutOwnCookies(header: string): string {
 }
 
 /** The normal names that the `Connection` lines of a message list; undefined if they list none. */
-export function connectionOptionsOf(rawHeaders: readonly string[]): Set<string> | undefined {
+function connectionOptionsOf(rawHeaders: readonly string[]): Set<string> | undefined {
   let listed: Set<string> | undefined
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]! // pairs

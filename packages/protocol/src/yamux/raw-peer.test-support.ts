@@ -2,7 +2,7 @@
 
 import { HEADER_BYTES, TYPE_DATA, writeHeader } from './frame.ts'
 import { FrameReader } from './frame-reader.ts'
-import type { MemoryCarrier } from './memory-carrier.ts'
+import type { MemoryCarrier } from './memory-carrier.test-support.ts'
 
 export interface Frame {
   type: number
