@@ -140,7 +140,7 @@ function startOf(node: unknown): number | undefined {
 }
 
 /** For instance `edges[0].hosts[1]`; nothing for the whole file. */
-function formatPath(path: ConfigPath): string {
+export function formatPath(path: ConfigPath): string {
   let written = ''
   for (const step of path) {
     if (typeof step === 'number') written += `[${step}]`
