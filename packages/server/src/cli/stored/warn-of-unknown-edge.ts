@@ -1,7 +1,7 @@
 // Edges that a command line names and the configuration does not: a typo would otherwise show when visitors find no tunnel.
 // No more than a warning, because an edge may come later, and agents bring some themselves.
 
-import { didYouMean } from '../../model/schema/did-you-mean.ts'
+import { didYouMean } from '../../values/did-you-mean.ts'
 import { loadEdgeNames } from '../../config/load-config.ts'
 import type { StoreOption } from './with-store.ts'
 

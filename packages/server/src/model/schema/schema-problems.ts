@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 
-import { didYouMean } from './did-you-mean.ts'
+import { didYouMean } from '../../values/did-you-mean.ts'
 import { WANTS_QUOTES } from '@sallyport/protocol/found-problem'
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
 
