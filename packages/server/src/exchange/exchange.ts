@@ -30,6 +30,8 @@ export interface VisitorRequest {
   /** As `rawHeaders`; complete at 'end'. */
   readonly rawTrailers: readonly string[]
   readonly httpVersionMinor: number
+  /** The version on the wire, for policies: everything else treats `2.0` as HTTP/1.1. */
+  readonly httpVersion?: string | undefined
   /** Whether the whole request has come. */
   readonly complete: boolean
   on(event: 'data', listener: (chunk: Buffer) => void): unknown

@@ -13,6 +13,7 @@ export class Http2Request implements VisitorRequest {
   rawTrailers: readonly string[] = []
   /** Trailers and interim responses are possible, as on HTTP/1.1. */
   readonly httpVersionMinor = 1
+  readonly httpVersion = '2.0'
   readonly #stream: ServerHttp2Stream
 
   constructor(stream: ServerHttp2Stream, head: Pick<Http2Head, 'method' | 'target' | 'rawHeaders'>) {

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+
+import { type TemplateSettings, compileTemplate } from './compile-template.ts'
+import { ExpressionError } from './expression-error.ts'
+import { ExpressionView } from './expression-view.ts'
+import { SETTINGS, factsOf } from './facts.test-support.ts'
+import { quotePattern } from './patterns.ts'
+import type { Template } from './template.ts'
+
+function compiled(text: string, settings: Partial<TemplateSettings> = {}): Template {
+  const template = compileTemplate(text, { ...SETTINGS, ...settings })
+  if ('problems' in template) assert.fail(`${text}: ${template.problems.map(({ message }) => message).join()}`)
+  return template
+}
+
+function render(text: string, vars: Record<string, unknown> = {}, settings: Partial<TemplateSettings> = {}): string {
+  return compiled(text, settings).render(
+    new ExpressionView(factsOf({ facts: { vars: new Map(Object.entries(vars)) } })),
+  )
+}
+
+describe('templates (traffic policy, the engine)', () => {
+  it('put values into texts', () => {
+    for (const [text, expected] of [
+      ['plain', 'plain'],
+      ['', ''],
+      ['a $ {b} $c }', 'a $ {b} $c }'],
+      ['${req.method}', 'GET'],
+      ['/${req.host}${req.url.path}?', '/docs.example.com/guide?'],
+      ["${{'a': '}'}['a']}!", '}!'],
+      ['${\'}\' + "}"}', '}}'],
+      ["${'it\\'s }'}", "it's }"],
+      ["${'''a'}b'''}", "a'}b"],
+      ["${r'\\d}'}x", '\\d}x'],
+      ['$${req.method}', '$GET'],
+      ["${'$'}{x}", '${x}'],
+      ['${1 + 1} ${2.5} ${true} ${null}', '2 2.5 true null'],
+      ['${req.headers["x-token"]}', 'a, b'],
+      ["${[1, 'a']} ${{'k': [true]}}", '[1,"a"] {"k":[true]}'],
+      ["${timestamp('2026-01-02T03:04:05Z')} ${duration('90s')} ${b'abc'}", '2026-01-02T03:04:05Z 90s abc'],
+      ['{ "user": "${req.headers[\\"x-token\\"][0]}" }', '{ "user": "a" }'],
+      ["${req.headers[\\'x-token\\'][0]}", 'a'],
+      ["${getReqCookie('sid')}", '{"name":"sid","value":"1","http_only":false,"secure":false}'],
+    ] as const) {
+      assert.equal(render(text), expected, text)
+    }
+  })
+
+  it('keep the type of a value that is all there is', () => {
+    const view = new ExpressionView(factsOf())
+    assert.equal(compiled('${vars.count + 1}').value(view), 4n)
+    assert.equal(compiled(' ${vars.count}').value(view), ' 3')
+    assert.deepEqual(compiled("${getReqHeader('x-token')}").value(view), ['a', 'b'])
+    assert.equal(compiled('plain').value(view), 'plain')
+    assert.throws(
+      () =>
+        compiled('${lists.range(9000).map(x, vars.name + "x".replace("x", "' + 'y'.repeat(500) + '"))}').value(view),
+      ExpressionError,
+    )
+  })
+
+  it('never read what they have put in', () => {
+    assert.equal(
+      render('${vars.a} ${vars.b}', { a: '${req.method}', b: "' + secrets.get('v','n') + '" }),
+      "${req.method} ' + secrets.get('v','n') + '",
+    )
+    assert.equal(render('${A}', {}, { environment: () => '${req.method} ${B}' }), '${req.method} ${B}')
+  })
+
+  it('read names in capitals from the environment, where that is allowed', () => {
+    const environment = (name: string): string | undefined => ({ TOKEN: 't0k', EMPTY: '' })[name]
+    assert.equal(
+      render('${TOKEN}-${MISSING:pre set}-${EMPTY:d}-${req.method}', {}, { environment }),
+      't0k-pre set-d-GET',
+    )
+    assert.equal(compiled('${TOKEN}', { environment }).constant, 't0k')
+    assert.equal(compiled('a').constant, 'a')
+    assert.equal(compiled('${req.method}').constant, undefined)
+    const missing = compileTemplate('a ${MISSING} ${ALSO}', { ...SETTINGS, environment })
+    assert.ok('problems' in missing)
+    assert.deepEqual(
+      missing.problems.map(({ message, start, end }) => [message, start, end]),
+      [
+        ['the environment variable MISSING is not set; set it, or write ${MISSING:default}', 2, 12],
+        ['the environment variable ALSO is not set; set it, or write ${ALSO:default}', 13, 20],
+      ],
+    )
+    const closed = compileTemplate('${TOKEN}', SETTINGS)
+    assert.ok('problems' in closed)
+    assert.match(closed.problems[0]?.message ?? '', /no variable TOKEN.*the environment is not read here/)
+  })
+
+  it('tell all that is wrong, with places in the text', () => {
+    const text = 'x ${req.metod} y ${req.headers[\\"a\\"].foo(1)} ${req.method'
+    const unclosed = compileTemplate(text, SETTINGS)
+    assert.ok('problems' in unclosed)
+    assert.deepEqual(unclosed.problems, [
+      { message: 'the placeholder has no closing }', start: text.lastIndexOf('${'), end: text.length },
+    ])
+    const closed = `${text}}`
+    const wrong = compileTemplate(closed, SETTINGS)
+    assert.ok('problems' in wrong)
+    assert.deepEqual(
+      wrong.problems.map(({ start, end }) => closed.slice(start, end)),
+      ['metod', 'foo'],
+    )
+    const empty = compileTemplate('${}', SETTINGS)
+    assert.ok('problems' in empty && /empty/.test(empty.problems[0]?.message ?? ''))
+    assert.ok('problems' in compileTemplate('x'.repeat(300_000), SETTINGS))
+  })
+
+  it('make a pattern of a value that means the value', () => {
+    assert.equal(render('^${vars.a}/(.*)$', { a: 'a.b(' }, { embed: quotePattern }), '^a\\.b\\(/(.*)$')
+  })
+
+  it('say what they read, and refuse what grows too long', () => {
+    assert.deepEqual(
+      [...compiled("${req.url.path}${getReqHeader('x-a')[0]}").reads],
+      ['req.url.path', 'req.headers.x-a'],
+    )
+    assert.throws(() => render('${vars.a}${vars.a}', { a: 'x'.repeat(40_000) }), /puts in more than 65536 characters/)
+    assert.throws(
+      () => render('${req.headers["nope"]}'),
+      (error) => error instanceof ExpressionError && error.expression === 'req.headers["nope"]',
+    )
+  })
+})

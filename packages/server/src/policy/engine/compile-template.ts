@@ -1,0 +1,86 @@
+// Compiles a text with `${…}`: each placeholder is an expression or a variable of the environment.
+
+import type { CompileSettings } from './compile-settings.ts'
+import { compileExpression } from './compile-expression.ts'
+import { type ExpressionProblem, UnfitExpression } from './expression-problem.ts'
+import { TEMPLATE_MAX_CHARS } from './limits.ts'
+import { type TemplatePart, readTemplate } from './read-template.ts'
+import { type CompiledPart, Template } from './template.ts'
+
+export interface TemplateSettings extends CompileSettings {
+  /**
+   * Reads the environment, for `${NAME}` and `${NAME:default}`. Only for relay.yml. The value is a literal. An empty variable
+   * counts as missing, as everywhere in relay.yml.
+   */
+  readonly environment?: (name: string) => string | undefined
+  /** Is applied to each value before it is inserted: `quotePattern` for a regular expression. */
+  readonly embed?: (text: string) => string
+}
+
+/** @returns the template, or at least one problem with its place in `text` */
+export function compileTemplate(
+  text: string,
+  settings: TemplateSettings,
+): Template | { problems: ExpressionProblem[] } {
+  if (text.length > TEMPLATE_MAX_CHARS) {
+    return {
+      problems: [{ message: `the text has more than ${TEMPLATE_MAX_CHARS} characters`, start: 0, end: text.length }],
+    }
+  }
+  if (!text.includes('${')) return new Template(text, text === '' ? [] : [text], [])
+  let parts: TemplatePart[]
+  try {
+    parts = readTemplate(text, settings.environment !== undefined)
+  } catch (error) {
+    if (error instanceof UnfitExpression) return { problems: [error.problem] }
+    throw error
+  }
+  const problems: ExpressionProblem[] = []
+  const warnings: ExpressionProblem[] = []
+  const compiled = parts.map((part): CompiledPart => {
+    if (part.kind === 'text') return part.text
+    if (part.kind === 'environment') return readVariable(part, settings, problems)
+    const expression = compileExpression(part.source, settings, 'any')
+    if ('problems' in expression) {
+      problems.push(...expression.problems.map((each) => within(part, each, settings)))
+      return ''
+    }
+    warnings.push(...expression.warnings.map((each) => within(part, each, settings)))
+    return expression
+  })
+  return problems.length > 0 ? { problems } : new Template(text, joined(compiled), warnings, settings.embed)
+}
+
+function readVariable(
+  { name, preset, start, end }: TemplatePart & { kind: 'environment' },
+  { environment }: TemplateSettings,
+  problems: ExpressionProblem[],
+): string {
+  const value = environment?.(name) || preset
+  if (value !== undefined) return value
+  const message = `the environment variable ${name} is not set; set it, or write \${${name}:default}`
+  problems.push({ message, start, end })
+  return ''
+}
+
+/** Translates a place in an expression to a place in its template. */
+function within(
+  { source, offsets, start, end }: TemplatePart & { kind: 'expression' },
+  problem: ExpressionProblem,
+  { environment }: TemplateSettings,
+): ExpressionProblem {
+  const isVariable = environment === undefined && /^[A-Z_][A-Z0-9_]*(?::.*)?$/.test(source)
+  const message = isVariable ? `${problem.message}; the environment is not read here` : problem.message
+  return { message, start: offsets[problem.start] ?? start, end: offsets[problem.end] ?? end }
+}
+
+/** Joins adjacent texts, so that a template that reads only the environment is constant. */
+function joined(parts: readonly CompiledPart[]): CompiledPart[] {
+  const all: CompiledPart[] = []
+  for (const part of parts) {
+    const last = all.at(-1)
+    if (typeof part === 'string' && typeof last === 'string') all[all.length - 1] = last + part
+    else all.push(part)
+  }
+  return all
+}

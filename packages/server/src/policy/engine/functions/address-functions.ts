@@ -1,0 +1,58 @@
+// Functions of IP addresses. ngrok docs: "Macros Reference", Utility; `isPrivateIp` means RFC 1918.
+
+import { BlockList, isIP, isIPv4 } from 'node:net'
+
+import { parseCidr } from '../../../values/cidr.ts'
+import { ValueError } from '../expression-error.ts'
+import type { ExpressionView } from '../expression-view.ts'
+import { type FunctionDefinition, define } from './define-function.ts'
+
+export const ADDRESS_FUNCTIONS: readonly FunctionDefinition[] = [
+  define(
+    'inCidrRange(string, string): bool',
+    'whether an address is in a range; false for a range that is none',
+    (view: ExpressionView, address: string, range: string) => isWithin(view, address, range),
+  ),
+  define(
+    'inCidrRanges(string, list<string>): bool',
+    'whether an address is in one of the ranges; those that are none do not count',
+    (view: ExpressionView, address: string, ranges: readonly string[]) => {
+      view.budget.spend(ranges.length)
+      return ranges.some((range) => isWithin(view, address, range))
+    },
+  ),
+  define('string.isPrivateIp(): bool', 'RFC 1918', (view: ExpressionView, text: string) => {
+    view.budget.spendText(text.length)
+    return isIPv4(text) && PRIVATE.some((range) => isWithin(view, text, range))
+  }),
+]
+
+const PRIVATE = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16']
+
+/** Policies have few ranges; ranges that are made from variables replace the oldest ones. */
+const REMEMBERED_MAX = 1000
+const remembered = new Map<string, BlockList | undefined>()
+
+/** @throws ValueError if the text is not an address, because neither answer would be right */
+function isWithin({ budget }: ExpressionView, address: string, range: string): boolean {
+  budget.spend(2)
+  if (isIP(address) === 0) throw new ValueError('inCidrRange: the first argument is no IP address')
+  return rangeOf(range)?.check(address, isIPv4(address) ? 'ipv4' : 'ipv6') ?? false
+}
+
+function rangeOf(written: string): BlockList | undefined {
+  const known = remembered.get(written)
+  if (known !== undefined || remembered.has(written)) return known
+  const cidr = written.length > RANGE_MAX_CHARS ? { problem: '' } : parseCidr(written)
+  let range: BlockList | undefined
+  if (!('problem' in cidr)) {
+    range = new BlockList()
+    range.addSubnet(cidr.address, cidr.prefix, cidr.family)
+  }
+  const [oldest] = remembered.keys()
+  if (remembered.size >= REMEMBERED_MAX && oldest !== undefined) remembered.delete(oldest)
+  remembered.set(written, range)
+  return range
+}
+
+const RANGE_MAX_CHARS = 50 // the longest IPv6 address with its prefix has 49

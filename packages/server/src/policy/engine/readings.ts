@@ -1,0 +1,44 @@
+// Questions about the variables that an expression or a template reads. Pure: no I/O, no clock.
+
+type Reads = ReadonlySet<string>
+
+/**
+ * Whether the result can differ between the raw path and its normal form. If so, section 14.2 of the reference wants it evaluated
+ * for both, like routes.
+ */
+export function dependsOnReading(reads: Reads): boolean {
+  return PATHS.some((path) => reads.has(path))
+}
+
+/** Whether it reads the path in any form. If so, its edge answers 400 to a dot segment at any decoding level. */
+export function readsPath(reads: Reads): boolean {
+  return dependsOnReading(reads) || RAW_PATHS.some((path) => reads.has(path))
+}
+
+/** Whether it reads something that exists only after the whole request has arrived. */
+export function readsBody(reads: Reads): boolean {
+  return some(reads, (path) => path.startsWith('req.trailers') || path === 'req.ts' || path === 'req.ts.body_received')
+}
+
+export function readsResponse(reads: Reads): boolean {
+  return some(reads, (path) => path === 'res' || path.startsWith('res.'))
+}
+
+/**
+ * Whether it reads something that must not be logged (section 14.10 of the reference): secrets, tokens, cookies, credentials, and
+ * whole maps of headers, which can contain them.
+ */
+export function readsSecrets(reads: Reads): boolean {
+  return some(reads, (path) => SECRET.test(path) || SECRET_HEADER.test(path))
+}
+
+const PATHS = ['req', 'req.url', 'req.url.path', 'req.url.uri']
+const RAW_PATHS = ['req.url.raw', 'req.url.raw_path']
+const SECRET =
+  /^(?:req|res|secrets\.get|re[qs]\.(?:headers|trailers)|re[qs]\.cookies(?:\..*)?|last_attempt(?:\..*)?|actions(?:\.\w+){0,2}|actions\.\w+\.(?:(?:oidc|oauth)\.\w*token\w*|jwt_validation\.tokens(?:\..*)?|http_request\..*))$/
+const SECRET_HEADER = /^re[qs]\.headers\.(?:authorization|proxy-authorization|cookie|set-cookie|sallyport-auth-jwt)$/
+
+function some(reads: Reads, test: (path: string) => boolean): boolean {
+  for (const path of reads) if (test(path)) return true
+  return false
+}

@@ -1,0 +1,31 @@
+// The state of the walk through a syntax tree, and its findings.
+
+import type { CompileSettings } from '../compile-settings.ts'
+import type { Language } from '../environment.ts'
+import type { ExpressionProblem } from '../expression-problem.ts'
+import type { Pattern } from '../patterns.ts'
+import type { Tree } from './tree.ts'
+
+export interface Walk {
+  readonly language: Language
+  readonly settings: CompileSettings
+  readonly found: Found
+  /** The names that comprehensions around a node declare, each with the variables that their lists read. */
+  readonly names: ReadonlyMap<string, ReadonlySet<string>>
+  /** The product of the sizes of the lists that the comprehensions around it iterate over. */
+  readonly steps: number
+  readonly depth: number
+}
+
+export interface Found {
+  /** The variables that are read, as paths: `req.url.path`, `req.headers.cookie`, `vars.x`, `secrets.get`. */
+  readonly reads: Set<string>
+  /** Older names, and other parts that work but may surprise. */
+  readonly warnings: ExpressionProblem[]
+  /** The patterns of `matches` that are written as literals. */
+  readonly patterns: Map<Tree, Pattern>
+  /** Indices into headers, cookies and the query, which fail if the key is missing. */
+  readonly unguarded: { key: string; start: number; end: number }[]
+  /** Keys whose presence the expression checks. */
+  readonly guards: Set<string>
+}

@@ -1,0 +1,89 @@
+// The place and the network of an address, from the operator's files. ngrok docs: "IP Intelligence". Without its file, a variable is
+// refused when the policy is loaded; an address that the file does not have gets empty texts. Pure: no I/O, no clock.
+
+import type { CityFacts, Lookups, Place } from '../facts.ts'
+import { defineRecord, part, value } from './record.ts'
+
+export interface AddressFacts {
+  readonly address: string
+  readonly lookups: Lookups
+}
+
+/** The lists that have variables of their own: `conn.client_ip.is_on_blocklist`, `.is_tor_node`. */
+const BLOCKLIST = 'blocklist'
+const TOR = 'tor'
+
+const PLACE_FIELDS = {
+  city: value<Place>('string', '', ({ city = '' }) => city),
+  continent: value<Place>('string', '', ({ continent = '' }) => continent),
+  country: value<Place>('string', 'its name in English', ({ country = '' }) => country),
+  country_code: value<Place>('string', 'ISO 3166-1: `DE`', ({ countryCode = '' }) => countryCode),
+  is_eu: value<Place>('bool', 'in the European Union', ({ isEu = false }) => isEu),
+  metro_code: value<Place>('string', '', ({ metroCode = '' }) => metroCode),
+  subdivision: value<Place>('string', 'state or county', ({ subdivision = '' }) => subdivision),
+  timezone: value<Place>('string', '`Europe/Berlin`', ({ timeZone = '' }) => timeZone),
+}
+const COORDINATE_FIELDS = {
+  latitude: value<Place>('string', 'a text: `double(…)` makes a number of it', ({ latitude }) => numberText(latitude)),
+  longitude: value<Place>('string', 'a text', ({ longitude }) => numberText(longitude)),
+  radius: value<Place>('string', 'kilometers, a text', ({ radiusKm }) => numberText(radiusKm)),
+}
+
+const LOCATION = defineRecord<Place>('sallyport.Location', {
+  ...PLACE_FIELDS,
+  ...COORDINATE_FIELDS,
+  postal_code: value('string', '', ({ postalCode = '' }) => postalCode),
+})
+const REGISTERED_LOCATION = defineRecord<Place>('sallyport.RegisteredLocation', PLACE_FIELDS)
+
+const GEO_OF_ADDRESS = defineRecord<AddressFacts>('sallyport.GeoOfAddress', {
+  location: part(LOCATION, 'where it is used', (facts) => cityOf(facts).location),
+  registered_location: part(REGISTERED_LOCATION, 'where it is registered', (facts) => cityOf(facts).registered ?? {}),
+})
+
+const AUTONOMOUS_SYSTEM = defineRecord<{ number: number; organization: string }>('sallyport.AutonomousSystem', {
+  number: value('int', '0 where the file does not know', ({ number }) => BigInt(number)),
+  organization: value('string', '', ({ organization }) => organization),
+})
+
+/** Behind `conn.client_ip` and `conn.server_ip`. */
+export const ADDRESS = defineRecord<AddressFacts>('sallyport.Address', {
+  as: part(AUTONOMOUS_SYSTEM, 'whose network it is', asOf, { needs: 'asn_file' }),
+  geo: part(GEO_OF_ADDRESS, 'where it is', (facts) => facts, { needs: 'city_file' }),
+  categories: value('list<string>', 'the lists of yours that it is on', listsOf, { needs: 'ip_lists' }),
+  is_on_blocklist: value('bool', 'on your list `blocklist`', (facts) => listsOf(facts).includes(BLOCKLIST), {
+    needs: 'ip_lists',
+  }),
+  is_tor_node: value('bool', 'on your list `tor`', (facts) => listsOf(facts).includes(TOR), { needs: 'ip_lists' }),
+})
+
+/** `conn.geo`: the older, shorter way to the client's place. */
+export const GEO = defineRecord<AddressFacts>('sallyport.Geo', {
+  city: value('string', '', (facts) => cityOf(facts).location.city ?? ''),
+  country: value('string', 'its name in English', (facts) => cityOf(facts).location.country ?? ''),
+  country_code: value('string', 'ISO 3166-1: `DE`', (facts) => cityOf(facts).location.countryCode ?? ''),
+  latitude: value('string', 'a text: `double(…)` makes a number of it', (facts) =>
+    numberText(cityOf(facts).location.latitude),
+  ),
+  longitude: value('string', 'a text', (facts) => numberText(cityOf(facts).location.longitude)),
+  radius: value('string', 'kilometers, a text', (facts) => numberText(cityOf(facts).location.radiusKm)),
+  subdivision: value('string', 'state or county', (facts) => cityOf(facts).location.subdivision ?? ''),
+})
+
+function cityOf({ address, lookups }: AddressFacts): CityFacts {
+  return lookups.city?.(address) ?? NOWHERE
+}
+
+function asOf({ address, lookups }: AddressFacts): { number: number; organization: string } {
+  return lookups.autonomousSystem?.(address) ?? { number: 0, organization: '' }
+}
+
+function listsOf({ address, lookups }: AddressFacts): string[] {
+  return [...(lookups.lists?.(address) ?? [])]
+}
+
+function numberText(number: number | undefined): string {
+  return number === undefined ? '' : String(number)
+}
+
+const NOWHERE: CityFacts = { location: {} }

@@ -1,0 +1,51 @@
+// `conn.tls.client` and `conn.tls.server`. ngrok docs: "Connection Variables", TLS. Pure: no I/O, no clock.
+
+import type { X509Certificate } from 'node:crypto'
+
+import { ALTERNATIVE_NAMES } from './alternative-names.ts'
+import { CERTIFICATE_EXTENSION, readExtensions } from './certificate-extensions.ts'
+import { DISTINGUISHED_NAME, nameText } from './distinguished-name.ts'
+import { type Field, defineRecord, part, textWithFields, value } from './record.ts'
+
+const VALIDITY = defineRecord<X509Certificate>('sallyport.Validity', {
+  not_before: value('timestamp', '', (certificate) => new Date(certificate.validFrom)),
+  not_after: value('timestamp', '', (certificate) => new Date(certificate.validTo)),
+})
+
+const FIELDS: Readonly<Record<string, Field<X509Certificate>>> = {
+  subject: textWithFields(
+    DISTINGUISHED_NAME,
+    'as RFC 2253 writes it',
+    ({ subject }) => nameText(subject),
+    ({ subject }) => ({ lines: subject }),
+  ),
+  issuer: textWithFields(
+    DISTINGUISHED_NAME,
+    'as RFC 2253 writes it',
+    ({ issuer }) => nameText(issuer),
+    ({ issuer }) => ({ lines: issuer }),
+  ),
+  san: textWithFields(
+    ALTERNATIVE_NAMES,
+    'subject alternative names',
+    ({ subjectAltName = '' }) => subjectAltName,
+    ({ subjectAltName = '' }) => ({ text: subjectAltName }),
+  ),
+  serial_number: value('string', 'in hexadecimal', ({ serialNumber }) => serialNumber.toLowerCase()),
+  signature_algorithm: value('string', '`ecdsa-with-SHA256`', signatureAlgorithm),
+  validity: part(VALIDITY, 'from when and until when', (certificate) => certificate),
+  extensions: value('list<sallyport.CertificateExtension>', 'in the order of the certificate', ({ raw }) =>
+    readExtensions(raw).map((facts) => new CERTIFICATE_EXTENSION.View(facts)),
+  ),
+}
+
+export const SERVER_CERTIFICATE = defineRecord<X509Certificate>('sallyport.ServerCertificate', FIELDS)
+
+export const CLIENT_CERTIFICATE = defineRecord<X509Certificate>('sallyport.ClientCertificate', {
+  ...FIELDS,
+  pem: value('string', 'the whole certificate', (certificate) => certificate.toString()),
+})
+
+function signatureAlgorithm(certificate: X509Certificate): string {
+  return certificate.signatureAlgorithm ?? ''
+}

@@ -1,0 +1,44 @@
+// Subjects and issuers of certificates: a text as RFC 2253 writes it, and fields. Pure: no I/O, no clock.
+
+import { defineRecord, value } from './record.ts'
+
+export interface NameFacts {
+  /** As node:crypto writes it: a line for each part, `CN=ann`. */
+  readonly lines: string
+}
+
+export const DISTINGUISHED_NAME = defineRecord<NameFacts>('sallyport.DistinguishedName', {
+  common_name: value('string', 'the last one', ({ lines }) => partsOf(lines, 'CN').at(-1) ?? ''),
+  country: value('list<string>', '', ({ lines }) => partsOf(lines, 'C')),
+  locality: value('list<string>', '', ({ lines }) => partsOf(lines, 'L')),
+  organization: value('list<string>', '', ({ lines }) => partsOf(lines, 'O')),
+  organizational_unit: value('list<string>', '', ({ lines }) => partsOf(lines, 'OU')),
+  postal_code: value('list<string>', '', ({ lines }) => partsOf(lines, 'postalCode')),
+  province: value('list<string>', '', ({ lines }) => partsOf(lines, 'ST')),
+  street_address: value('list<string>', '', ({ lines }) => partsOf(lines, 'street')),
+})
+
+/** `CN=ann,OU=One,O=Example`: the other way round, as Go and RFC 2253 2.1 write it. */
+export function nameText(lines: string): string {
+  return lines
+    .split('\n')
+    .filter((line) => line !== '')
+    .toReversed()
+    .join(',')
+}
+
+function partsOf(lines: string, type: string): string[] {
+  return lines
+    .split('\n')
+    .filter((line) => line.startsWith(`${type}=`))
+    .map((line) => unescaped(line.slice(type.length + 1)))
+}
+
+/** RFC 2253 2.4: a backslash stands before a special character, or before two digits of a byte. */
+function unescaped(text: string): string {
+  return text.includes('\\')
+    ? text.replace(/\\(?:([0-9a-f]{2})|(.))/gi, (_, hex?: string, plain?: string) =>
+        hex === undefined ? (plain ?? '') : String.fromCharCode(Number.parseInt(hex, 16)),
+      )
+    : text
+}

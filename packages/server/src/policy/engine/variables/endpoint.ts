@@ -1,0 +1,13 @@
+// `endpoint`: the edge that got the request. ngrok docs: "Endpoint Variables". Pure: no I/O, no clock.
+
+import type { EndpointFacts } from '../facts.ts'
+import { defineRecord, value } from './record.ts'
+
+export const ENDPOINT = defineRecord<EndpointFacts>('sallyport.Endpoint', {
+  addr: value('string', '`host:443`', ({ host, port }) => `${host}:${port}`),
+  host: value('string', 'without a port', ({ host }) => host),
+  id: value('string', 'of the edge', ({ id }) => id),
+  port: value('int', '', ({ port }) => BigInt(port)),
+  protocol: value('string', '`http`, `https`, `tcp` or `tls`', ({ protocol }) => protocol),
+  url: value('string', '', ({ url }) => url),
+})

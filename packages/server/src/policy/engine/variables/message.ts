@@ -1,0 +1,52 @@
+// The fields that requests and responses share. Pure: no I/O, no clock.
+
+import type { MessageFacts } from '../facts.ts'
+import { HeaderMap, linesOf } from './header-map.ts'
+import { MEDIA_TYPE, bareMediaType } from './media-type.ts'
+import { type Field, textWithFields, value } from './record.ts'
+
+/** Fields of every message. */
+export function messageFields<Facts extends MessageFacts>(): Readonly<Record<string, Field<Facts>>> {
+  return {
+    headers: value(
+      'map<string, list<string>>',
+      'name → values, looked up without regard to case',
+      (message) => new HeaderMap(() => message.rawHeaders),
+    ),
+    trailers: value(
+      'map<string, list<string>>',
+      'as headers; there are none before the whole body has come',
+      (message) => new HeaderMap(() => message.rawTrailers),
+    ),
+    content_length: value('int', 'absent without such a header', contentLength),
+    content_type: textWithFields(
+      MEDIA_TYPE,
+      'the bare media type; empty without such a header',
+      (message) => bareMediaType(first(message, 'content-type') ?? ''),
+      (message) => ({ raw: first(message, 'content-type') ?? '' }),
+    ),
+    content_encoding: value('list<string>', 'codings in their order', contentEncoding),
+    location: value(
+      'string',
+      'the header of this name; empty without one',
+      (message) => first(message, 'location') ?? '',
+    ),
+  }
+}
+
+function first(message: MessageFacts, name: string): string | undefined {
+  return linesOf(message.rawHeaders, name)?.[0]
+}
+
+function contentLength(message: MessageFacts): bigint | undefined {
+  const written = first(message, 'content-length')
+  return written !== undefined && /^\d{1,18}$/.test(written) ? BigInt(written) : undefined
+}
+
+function contentEncoding(message: MessageFacts): string[] {
+  const lines = linesOf(message.rawHeaders, 'content-encoding') ?? []
+  return lines
+    .flatMap((line) => line.split(','))
+    .map((coding) => coding.trim().toLowerCase())
+    .filter((coding) => coding !== '')
+}

@@ -1,0 +1,45 @@
+// `req`. ngrok docs: "HTTP Request Variables". Pure: no I/O, no clock.
+
+import type { RequestFacts } from '../facts.ts'
+import { readCookies } from './cookies.ts'
+import { linesOf } from './header-map.ts'
+import { messageFields } from './message.ts'
+import { defineRecord, older, part, textWithFields, value } from './record.ts'
+import { URL_RECORD, urlText } from './url.ts'
+import { USER_AGENT } from './user-agent.ts'
+
+const TIMES = defineRecord<RequestFacts>('sallyport.RequestTimes', {
+  header_received: value(
+    'timestamp',
+    'when the head was complete',
+    ({ headerReceivedAt }) => new Date(headerReceivedAt),
+  ),
+  body_received: value('timestamp', 'absent while the body is on its way', ({ bodyReceivedAt }) =>
+    bodyReceivedAt === undefined ? undefined : new Date(bodyReceivedAt),
+  ),
+})
+
+export const REQUEST = defineRecord<RequestFacts>('sallyport.Request', {
+  method: value('string', '`GET`', (request) => request.method),
+  host: value('string', 'in lower case, without a port', (request) => request.host),
+  version: value('string', '`HTTP/1.1` or `HTTP/2.0`', (request) => request.version),
+  ...messageFields<RequestFacts>(),
+  cookies: value('map<string, list<sallyport.Cookie>>', 'name → cookies in the order of the header', (request) =>
+    readCookies(linesOf(request.rawHeaders, 'cookie') ?? []),
+  ),
+  url: textWithFields(URL_RECORD, 'the whole URL', urlText, (request) => request),
+  user_agent: textWithFields(
+    USER_AGENT,
+    'the header; empty without one',
+    (request) => userAgentOf(request),
+    (request) => ({ text: userAgentOf(request) }),
+  ),
+  ts: part(TIMES, 'times', (request) => request),
+  Cookies: older('req.cookies', 'list<sallyport.Cookie>', (request) =>
+    [...readCookies(linesOf(request.rawHeaders, 'cookie') ?? []).values()].flat(),
+  ),
+})
+
+function userAgentOf(request: RequestFacts): string {
+  return linesOf(request.rawHeaders, 'user-agent')?.[0] ?? ''
+}
