@@ -1,42 +1,42 @@
-// What a route leads to, as its parts see each other: groups of tunnels, fixed responses, and combinations of them.
+// The types of backends, by which they know each other: groups of tunnels, fixed responses, and combinations of them.
 // Types only.
 
 import type { Tunnel } from '../tunnel/tunnel.ts'
 import type { FixedResponse } from './fixed-response.ts'
 
-/** Where one attempt of an exchange goes. */
+/** The destination of one attempt of an exchange. */
 export type Destination = Tunnel | FixedResponse
 
 /**
- * `well`: tunnels whose app is believed to answer. `any`: all that are online, for when no one is well:
- * then a visitor's request is the test.
+ * `well`: tunnels whose app is believed to answer. `any`: all that are online, used if none is well: then a visitor's
+ * request is the test.
  */
 export type Tier = 'well' | 'any'
 
-/** What a choice looks at of whoever is to be sent somewhere: an exchange is one. */
+/** The input of a choice: an exchange is one. */
 export interface Asked {
   /** Monotonic milliseconds. */
   readonly startedAt: number
-  /** There where it is a WebSocket: those are shared out by themselves. */
+  /** Set for a WebSocket: these are distributed separately. */
   readonly upgrade: object | undefined
 }
 
 export interface Backend {
   /**
-   * One destination, or undefined where nothing of this tier is left.
+   * One destination, or undefined if nothing of this tier is left.
    * @param tried tunnels that this exchange has tried already
-   * @param pin the tunnel that this visitor was with before, as StickyCookie names it
+   * @param pin the visitor's previous tunnel, as StickyCookie names it
    */
   pick(asked: Asked, tier: Tier, tried?: ReadonlySet<Tunnel>, pin?: string): Destination | undefined
-  /** The tunnel that this visitor was with before, where it belongs to this backend and is of this tier. */
+  /** The visitor's previous tunnel, if it belongs to this backend and to this tier. */
   pickPinned(pin: string, tier: Tier, tried?: ReadonlySet<Tunnel>): Tunnel | undefined
-  /** Whether a tunnel is one of this backend's. */
+  /** Whether a tunnel belongs to this backend. */
   holds(tunnel: Tunnel): boolean
   /**
-   * Hears how a tunnel has answered somebody whom no pin had sent there.
+   * Called with the result of an exchange that no pin had sent to the tunnel.
    * @param now monotonic milliseconds
    */
   note(asked: Asked, tunnel: Tunnel, hasFailed: boolean, now: number): void
-  /** How many tunnels are put aside because they fail where their siblings do not. @param now monotonic milliseconds */
+  /** How many tunnels are put aside because they fail while their siblings do not. @param now monotonic milliseconds */
   failingAt(now: number): number
 }

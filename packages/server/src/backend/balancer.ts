@@ -1,14 +1,13 @@
 // Chooses one tunnel of a group: the one with the fewest exchanges in flight for its weight, the next in turn, or any.
-// What lasts and is mostly silent (WebSockets, event streams) is counted apart: a request goes where the fewest requests
-// are, a WebSocket where the fewest of its kind are.
-// Pure but for the turn it remembers: no I/O, no clock. It runs for every request: no allocation.
-//
-// A weight of 0 is a standby: chosen only where no candidate with a weight is left.
+// Long-lived, mostly silent exchanges (WebSockets, event streams) are counted separately: a request goes to the tunnel
+// with the fewest requests, a WebSocket to the one with the fewest of its kind. Pure except for the turn that it
+// remembers: no I/O, no clock. It runs for every request: no allocation.
+// A weight of 0 is a standby: chosen only if no candidate with a weight is left.
 
 import type { BalanceMethod } from '../model/edge-config.ts'
 import type { Tier } from './backend.ts'
 
-/** What the balancer looks at. */
+/** A candidate, as far as the balancer needs it. */
 export interface Candidate {
   readonly isOnline: boolean
   /** Online without a hop to another node. */
@@ -29,12 +28,15 @@ export class Balancer<T extends Candidate> {
   readonly #method: BalanceMethod
   readonly #random: () => number
   #turn = 0
-  /** What is counted for the pick under way. */
+  /** The count to compare for the pick under way. */
   #lasts = false
-  /** What the two below belong to. Lists of candidates are replaced, never changed. */
+  /** The list to which the next two fields belong. Lists of candidates are replaced, never changed. */
   #candidates: readonly T[] = []
   #hasOneWeight = true
-  /** Smooth weighted turns, as nginx has them: each turn adds a candidate's weight, being chosen takes them all away. */
+  /**
+   * Smooth weighted turns, as in nginx: each turn adds a candidate's weight, and a choice subtracts the sum of all
+   * weights.
+   */
   #credits: Float64Array | undefined
 
   constructor(method: BalanceMethod = 'least_in_flight', random: () => number = Math.random) {
@@ -43,9 +45,9 @@ export class Balancer<T extends Candidate> {
   }
 
   /**
-   * Those that a hop leads to are chosen only where no other is left.
+   * Candidates that need a hop are chosen only if no other is left.
    * @param tried candidates that this exchange has tried already
-   * @param lasts whether it is one of those that last
+   * @param lasts whether the exchange is long-lived
    */
   pick(candidates: readonly T[], tier: Tier, tried?: ReadonlySet<T>, lasts = false): T | undefined {
     if (candidates !== this.#candidates) this.#learn(candidates)
@@ -86,7 +88,7 @@ export class Balancer<T extends Candidate> {
     return best
   }
 
-  /** Undefined where only standbys are left. */
+  /** Undefined if only standbys are left. */
   #pickWeighted(reach: Reach, candidates: readonly T[], tier: Tier, tried: ReadonlySet<T> | undefined): T | undefined {
     const byLoad = this.#method === 'least_in_flight'
     let lowest = Infinity
@@ -114,7 +116,7 @@ export class Balancer<T extends Candidate> {
         if (ticket < 0) break
         continue
       }
-      const credit = (this.#credits![index]! += candidate.weight) // as long as the candidates, where weights differ
+      const credit = (this.#credits![index]! += candidate.weight) // as long as the candidates, if weights differ
       if (best && credit <= this.#credits![bestIndex]!) continue
       best = candidate
       bestIndex = index

@@ -1,5 +1,5 @@
-// Backends in order of preference: the next one serves only while the ones before have nothing that can be dialled.
-// When the preferred one is back, it serves again at once, visitors who stick to another included. Pure.
+// Backends in order of preference: the next one serves only while those before it have no working tunnel. When the
+// preferred one is back, it serves again at once, even visitors who stick to another. Pure.
 
 import type { Tunnel } from '../tunnel/tunnel.ts'
 import type { Asked, Backend, Destination, Tier } from './backend.ts'

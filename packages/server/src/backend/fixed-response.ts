@@ -23,7 +23,7 @@ export class FixedResponse {
     if (this.#body.length > 0 && !hasType) this.#headers['Content-Type'] = 'text/plain; charset=utf-8'
   }
 
-  /** Answers the exchange, with what the route's policies change on responses. */
+  /** Answers the exchange, with the changes of the route's policies. */
   answer(exchange: Exchange): void {
     const edits = exchange.responseEdits
     let headers = this.#headers

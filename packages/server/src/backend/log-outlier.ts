@@ -1,10 +1,10 @@
-// The lines of the log about tunnels that fail where their siblings do not.
+// The lines of the log about tunnels that fail while their siblings do not.
 
 import type { Logger } from 'pino'
 
 import type { OnOutlier } from './tunnel-group.ts'
 
-/** @param edgeId of the route on which it is so: the same tunnel may serve another one well */
+/** @param edgeId of the route on which the tunnel fails: it may serve another route well */
 export function outlierLog(log: Logger, edgeId: string): OnOutlier {
   return (tunnel, change) => {
     const fields = { edgeId, tunnelId: tunnel.id, forwardsTo: tunnel.forwardsTo }

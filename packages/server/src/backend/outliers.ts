@@ -1,25 +1,25 @@
-// Which tunnels of one group are put aside on one route, because their app fails where its siblings do not: it would
-// answer so fast that it has the fewest requests under way, and attract everybody. Pure: the clock is an argument.
+// Which tunnels of one group are put aside on one route because their app fails while its siblings do not: such an app
+// would answer so fast that it has the fewest requests under way, and would attract all requests. Pure: the clock is an
+// argument.
 //
 //   watching ──somebody fails far more often than the others──▶ trial ──it still does──▶ aside 5 s, 10 s … 5 min ──▶ trial
 //      ▲                                                          └─────────no─────────▶ resting ──▶ watching
-//
-// While a trial lasts, chance decides who gets a request, and only what chance has sent is counted. So whoever asks for
-// what fails can choose neither the tunnel nor the moment: the errors come to all siblings alike, and put nobody aside.
-// Never more than half of a group are aside, and it takes siblings that do better, so it is never the last one.
+// During a trial tunnels are picked at random, and only these requests are counted. So a visitor who requests failing
+// pages can choose neither the tunnel nor the moment: the errors spread over all siblings, and put none aside. Never
+// more than half of a group are aside, and only if siblings do better, so never the last one.
 
-const WINDOW_MS = 30_000 // enough for a dozen requests each, where somebody comes every second
+const WINDOW_MS = 30_000 // enough for a dozen requests each, at one request a second
 const FIRST_ASIDE_MS = 5000
 const LAST_ASIDE_MS = 300_000
-const CALM_MS = 600_000 // who has been back for so long begins with the shortest time again
+const CALM_MS = 600_000 // after so long without failing, the next time aside is the shortest again
 
 const SUSPECT_FAILURES = 5 // fewer are no reason to change the balance
-const FAR_ABOVE = 0.4 // of all answers, beyond the share that fails at the siblings
+const FAR_ABOVE = 0.4 // of all answers, above the failing share of the siblings
 // The difference of two shares of n answers each strays by at most √(1 / 2n): this is nearly five times that.
 const PROOF = 12
 const TRIAL_ANSWERS_MAX = PROOF / FAR_ABOVE ** 2
 
-/** What it looks at of a tunnel. */
+/** A tunnel, as far as this needs it. */
 export interface Sibling {
   readonly isOnline: boolean
   readonly isWell: boolean
@@ -28,12 +28,12 @@ export interface Sibling {
 export type OutlierChange = { type: 'aside'; forMs: number; failures: number; answers: number } | { type: 'back' }
 
 interface Count {
-  /** The phase that the two belong to. */
+  /** The phase of the next two counts. */
   phase: number
   answers: number
   failures: number
   asideUntil: number
-  /** How long it is, or was last, put aside. */
+  /** How long it is put aside, or was last time. */
   asideMs: number
 }
 
@@ -49,7 +49,7 @@ export class Outliers<T extends Sibling> {
   #phaseEndsAt = 0
   #answers = 0
   #failures = 0
-  /** Those that are not aside, and of which list that was said. */
+  /** The tunnels that are not aside, and the list from which they were computed. */
   #fit: readonly T[] = []
   #fitOf: readonly T[] | undefined
 
@@ -57,7 +57,7 @@ export class Outliers<T extends Sibling> {
     this.#onChange = onChange
   }
 
-  /** Whether chance has to decide. */
+  /** Whether tunnels are picked at random now. */
   get isTrial(): boolean {
     return this.#mode === 'trial'
   }
@@ -69,7 +69,7 @@ export class Outliers<T extends Sibling> {
     return count
   }
 
-  /** Those of a list that are not aside; the list itself where none is. Lists are replaced, never changed. */
+  /** The tunnels of a list that are not aside; the list itself if none is. Lists are replaced, never changed. */
   fit(tunnels: readonly T[]): readonly T[] {
     if (this.#aside.size === 0) return tunnels
     if (this.#fitOf !== tunnels) {
@@ -79,13 +79,13 @@ export class Outliers<T extends Sibling> {
     return this.#fit
   }
 
-  /** Goes on with what is due; to be called once `nextAt` has come. @param now monotonic milliseconds */
+  /** Advances the phases that are due; to be called once `nextAt` has come. @param now monotonic milliseconds */
   turn(now: number): void {
     if (now >= this.#phaseEndsAt) this.#begin(this.#mode === 'trial' ? 'resting' : 'watching', now)
     for (const [tunnel, { asideUntil }] of this.#aside) {
       if (now < asideUntil) continue
       this.#aside.delete(tunnel)
-      this.#begin('trial', now) // so that it attracts nobody before it has shown that it is well again
+      this.#begin('trial', now) // so that it attracts no requests before it has shown that it is well again
       this.#onChange?.(tunnel, { type: 'back' })
     }
     this.#plan()
@@ -101,7 +101,7 @@ export class Outliers<T extends Sibling> {
     if (tunnels.length < 2) return
     if (now >= this.nextAt) this.turn(now)
     if (this.#mode === 'resting') return
-    if (this.#mode === 'trial' && askedAt < this.#phaseStartedAt) return // not by chance
+    if (this.#mode === 'trial' && askedAt < this.#phaseStartedAt) return // not picked at random
     const count = this.#countOf(tunnel)
     count.answers++
     this.#answers++
@@ -126,7 +126,7 @@ export class Outliers<T extends Sibling> {
     return count
   }
 
-  /** Somebody has failed once more. */
+  /** A tunnel has failed once more. */
   #judge(tunnel: T, count: Count, tunnels: readonly T[], now: number): void {
     const { answers, failures } = count
     const others = this.#answers - answers
@@ -141,7 +141,7 @@ export class Outliers<T extends Sibling> {
     else if (each >= TRIAL_ANSWERS_MAX) this.#begin('resting', now)
   }
 
-  /** Whether one more can go: no more than half of those that work may be aside. */
+  /** Whether one more may be put aside: at most half of the working tunnels. */
   #mayLose(tunnels: readonly T[]): boolean {
     let working = 0
     let aside = 0

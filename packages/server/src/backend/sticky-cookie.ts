@@ -1,5 +1,5 @@
 // The cookie that keeps a visitor with one tunnel. Its value is a keyed hash of the tunnel's lasting id, bound to the edge
-// and the cookie's name: it says nothing, cannot be made up, and means nothing on another edge. It only ever chooses
+// and the cookie's name: it reveals nothing, cannot be forged, and means nothing on another edge. It only ever chooses
 // among the tunnels of the route's own backend.
 
 import { createHmac } from 'node:crypto'
@@ -28,12 +28,12 @@ export class StickyCookie {
     this.#options = options
   }
 
-  /** What the visitor brings, unchecked: it counts only where a tunnel of the backend has this pin. */
+  /** The visitor's value, unchecked: it counts only if a tunnel of the backend has this pin. */
   pinOf(exchange: Exchange): string | undefined {
     return readCookie(exchange.header('cookie'), this.#nameFor(exchange))
   }
 
-  /** What a visitor who is to come back to this tunnel holds. */
+  /** The value for a visitor who should come back to this tunnel. */
   pinFor(tunnel: Tunnel): string {
     let pin = this.#pins.get(tunnel)
     if (pin === undefined) {
@@ -45,7 +45,7 @@ export class StickyCookie {
     return pin
   }
 
-  /** The Set-Cookie value that makes the visitor come back to `tunnel`; undefined where they would anyway. */
+  /** The Set-Cookie value that makes the visitor come back to `tunnel`; undefined if the visitor has it already. */
   lineFor(exchange: Exchange, tunnel: Tunnel): string | undefined {
     const pin = this.pinFor(tunnel)
     if (this.pinOf(exchange) === pin) return undefined

@@ -1,5 +1,5 @@
-// A backend that means all tunnels with certain labels, and balances over those that are online; over those first that
-// do not fail where their siblings answer.
+// A backend of all tunnels with certain labels, which balances over the online ones, and leaves out tunnels that fail
+// while their siblings do not.
 
 import { randomInt } from 'node:crypto'
 
@@ -13,14 +13,14 @@ import type { OutlierChange } from './outliers.ts'
 
 const DRAWS = 2 ** 32
 
-/** Told when a tunnel is put aside for its errors, or taken back. */
+/** Called when a tunnel is put aside for its errors, or taken back. */
 export type OnOutlier = (tunnel: Tunnel, change: OutlierChange) => void
 
 export interface TunnelGroupOptions {
-  /** The live list of the tunnels that are meant. */
+  /** The live list of the group's tunnels. */
   selection: Selection
   balance?: BalanceMethod | undefined
-  /** What a visitor who sticks to a tunnel holds; without it nobody sticks. */
+  /** The sticky cookie; without it no visitor sticks to a tunnel. */
   pinFor?: ((tunnel: Tunnel) => string) | undefined
   onOutlier?: OnOutlier | undefined
 }
@@ -28,13 +28,13 @@ export interface TunnelGroupOptions {
 export class TunnelGroup implements Backend {
   readonly #selection: Selection
   readonly #balancer: Balancer<Tunnel>
-  /** For trials: nobody may foresee it. */
+  /** For trials: it must not be predictable. */
   #byChance: Balancer<Tunnel> | undefined
   /** Both made when two tunnels first share visitors: most groups of endpoints have one. */
   #outliers: Outliers<Tunnel> | undefined
   readonly #onOutlier: OnOutlier | undefined
   readonly #pinFor: ((tunnel: Tunnel) => string) | undefined
-  /** Pin → the tunnels it means: more than one only while an agent offers different things under one number. */
+  /** Pin → its tunnels: more than one only while an agent has different offers with one number. */
   #pins = new Map<string, Tunnel[]>()
   #pinned: readonly Tunnel[] = []
 
@@ -56,7 +56,7 @@ export class TunnelGroup implements Backend {
     const balancer = outliers.isTrial ? this.#chance() : this.#balancer
     const fit = outliers.fit(tunnels)
     const picked = balancer.pick(fit, tier, tried, lasts)
-    // One that fails often is still better than none.
+    // A tunnel that fails often is still better than none.
     return picked || fit === tunnels ? picked : balancer.pick(tunnels, tier, tried, lasts)
   }
 

@@ -1,6 +1,6 @@
-// Backends that share the visitors by weight, for example a new version that is given a tenth. Each exchange draws;
-// turns would let what a page loads always fall on the same side. A branch that has nothing to dial passes its share to
-// the others; one with weight 0 is off. Pure but for the draw.
+// Backends that share the visitors by weight, for example a new version with a tenth. Each exchange draws at random;
+// with turns, the parts of a page could always fall on the same branch. The others take over the share of a branch
+// without a working tunnel; a branch with weight 0 is off. Pure except for the draw.
 
 import type { Tunnel } from '../tunnel/tunnel.ts'
 import type { Asked, Backend, Destination, Tier } from './backend.ts'

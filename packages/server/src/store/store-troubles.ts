@@ -1,7 +1,7 @@
-// What is wrong with the store at the moment, and when an operator hears of it: once when it begins and once when it is
-// over, however often it comes and goes between. On a full disk a write that needs no room may succeed at any time.
+// The current problems of the store, and when to report them: once when a problem begins and once when it has ended,
+// however often it comes and goes in between. On a full disk a write that needs no room may succeed at any time.
 
-/** How long it must stay away before it counts as over. */
+/** How long it must stay away before it counts as ended. */
 const CALM_MS = 10_000
 
 export interface StoreTroublesInit {
@@ -12,7 +12,7 @@ export interface StoreTroublesInit {
 export class StoreTroubles<Kind extends string> {
   readonly #init: StoreTroublesInit
   readonly #now = new Map<Kind, string>()
-  /** What has been told, with the timer of those that are away. */
+  /** Reported problems, with a timer for those that have gone. */
   readonly #told = new Map<string, NodeJS.Timeout | undefined>()
 
   constructor(init: StoreTroublesInit) {
@@ -27,7 +27,7 @@ export class StoreTroubles<Kind extends string> {
     return this.#now.get(kind)
   }
 
-  /** @param problem a sentence; undefined where there is none, or none any more */
+  /** @param problem a sentence; undefined without a problem (any more) */
   set(kind: Kind, problem: string | undefined): void {
     const before = this.#now.get(kind)
     if (problem === before) return

@@ -1,5 +1,6 @@
 // Credentials that the relay hands out: a token is shown once and never kept, the store has its hash. The whole list is
-// in memory through a watch, so that deciding waits for no disk, and what the command line changes arrives by itself.
+// in memory through a watch, so that a decision waits for no disk, and changes by the command line arrive by
+// themselves.
 
 import { createHash, randomInt } from 'node:crypto'
 
@@ -9,10 +10,10 @@ import { type Bucket, type Change, type Store, StoreConflict, StoreUnavailable }
 const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 const TOKEN_CHARS = 30 // 178 bits
 const ID_CHARS = 12 // 71 bits, and short enough to type
-const TOKEN_MAX_CHARS = 200 // longer ones are nobody's, and not worth hashing
+const TOKEN_MAX_CHARS = 200 // longer ones are invalid, and not worth hashing
 const REVOKE_ATTEMPTS = 10
 
-/** What is known of a token; not the token itself. Times are milliseconds since 1970. */
+/** The data of a token; not the token itself. Times are milliseconds since 1970. */
 export interface TokenRow {
   id: string
   created_at: number
@@ -25,13 +26,13 @@ export interface TokenListInit<T extends TokenRow> {
   store: Store
   bucket: string
   parse: (stored: unknown) => T
-  /** What a token begins with, so that people and scanners know what they have found. */
+  /** The prefix of a token, by which people and scanners recognise it. */
   tokenPrefix: string
   idPrefix: string
   /** For sentences, and the command that lists them: `authtoken`. */
   noun: string
   command: string
-  /** A token in use is written down once in so many milliseconds, however often it is shown. */
+  /** The use of a token is saved once in so many milliseconds, however often it is used. */
   lastUsedStepMs: number
 }
 
@@ -62,14 +63,14 @@ export class TokenList<T extends TokenRow> {
     this.#bucket = init.store.bucket(init.bucket, init.parse)
   }
 
-  /** How many there are, revoked ones included. */
+  /** The number of tokens, revoked ones included. */
   get size(): number {
     return this.#byHash.size
   }
 
   /**
    * Makes a token.
-   * @param rowOf what is kept of it, with the id that it gets
+   * @param rowOf makes the row to store, with the token's id
    * @returns the only copy of the token that will ever exist
    * @throws StoreUnavailable
    */
@@ -86,12 +87,12 @@ export class TokenList<T extends TokenRow> {
   }
 
   /**
-   * Ends a token for good. Revoking one twice changes nothing.
-   * @param idOrPrefix the id, or as much of it as no other has
-   * @throws ConfigError where none or several are meant; StoreUnavailable
+   * Revokes a token. Revoking one twice changes nothing.
+   * @param idOrPrefix the id, or a unique beginning of it
+   * @throws ConfigError if none or several match; StoreUnavailable
    */
   async revoke(idOrPrefix: string, now = Date.now()): Promise<T> {
-    const path = `${this.#init.command} revoke ${idOrPrefix}` // as it was typed, so that nobody looks for it in a file
+    const path = `${this.#init.command} revoke ${idOrPrefix}` // as it was typed, so that the person does not look for it in a file
     const hash = this.#find(idOrPrefix, path)
     for (let attempt = 1; ; attempt++) {
       const entry = await this.#bucket.get(hash)
@@ -104,7 +105,7 @@ export class TokenList<T extends TokenRow> {
         await this.#bucket.put(hash, revoked, { expectedRevision: entry.revision })
         return revoked
       } catch (error) {
-        // The relay may have noted its use in between.
+        // The relay may have saved its use in between.
         if (!(error instanceof StoreConflict) || attempt === REVOKE_ATTEMPTS) throw error
       }
     }
@@ -122,7 +123,10 @@ export class TokenList<T extends TokenRow> {
     return { ok: true, row: held.row }
   }
 
-  /** Tells the id of every token that is revoked or deleted from now on, whoever does it. Answers with how to stop. */
+  /**
+   * Reports the id of every token that is revoked or deleted from now on, by any process. Returns a function that stops
+   * this.
+   */
   onRevoked(listener: (id: string) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
@@ -164,10 +168,10 @@ export class TokenList<T extends TokenRow> {
     if (now - (row.last_used_at ?? 0) < this.#init.lastUsedStepMs || this.#touching.has(hash)) return
     const write = async (): Promise<void> => {
       try {
-        // Only where nothing has changed: a revocation must never be written over.
+        // Only if nothing has changed: a revocation must never be overwritten.
         await this.#bucket.put(hash, { ...row, last_used_at: now }, { expectedRevision: revision })
       } catch (error) {
-        // A note that can be made the next time, too.
+        // The next use can save it, too.
         if (!(error instanceof StoreConflict || error instanceof StoreUnavailable)) throw error
       } finally {
         this.#touching.delete(hash)

@@ -1,8 +1,8 @@
-// Reads what SQLite answers, whose types TypeScript cannot know. Pure.
+// Reads SQLite's rows, whose types TypeScript cannot know. Pure.
 
 import type { Row } from './worker-messages.ts'
 
-/** @throws TypeError where the row is not one of the table `entry` */
+/** @throws TypeError if the row is not one of the table `entry` */
 export function rowOf(row: Record<string, unknown>): Row {
   const json = row['json']
   return {
@@ -13,14 +13,14 @@ export function rowOf(row: Record<string, unknown>): Row {
   }
 }
 
-/** @throws TypeError where the column holds no text */
+/** @throws TypeError if the column holds no text */
 export function textIn(row: Record<string, unknown>, column: string): string {
   const value = row[column]
   if (typeof value !== 'string') throw new TypeError(`column ${column} holds no text`)
   return value
 }
 
-/** @throws TypeError where there is no row, or the column holds no number */
+/** @throws TypeError without a row, or if the column holds no number */
 export function numberIn(row: Record<string, unknown> | undefined, column: string): number {
   const value = row?.[column]
   if (typeof value !== 'number') throw new TypeError(`column ${column} holds no number`)

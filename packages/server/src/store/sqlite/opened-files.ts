@@ -1,26 +1,26 @@
-// Whether the files that SQLite has open are still those at their paths. Whoever deletes or replaces a file leaves it to
-// those who have it open: they could go on writing, and all of it would be gone with their end.
+// Whether the files that SQLite has open are still the ones at their paths. After a file is deleted or replaced,
+// processes that have it open could keep writing to it, and all these writes would be lost with their end.
 
 import { existsSync, statSync } from 'node:fs'
 
-/** Which files they were when they were opened. Plain values, so that a thread can be told. */
+/** The identity of the files at their opening. Plain values, so that they can be sent to a thread. */
 export interface OpenedFiles {
   path: string
-  /** Device and inode of each. A file that is open keeps its inode, so no other can have it. */
+  /** Device and inode of each. An open file keeps its inode, so no other file can have it. */
   identities: readonly { suffix: string; identity: string }[]
 }
 
-// In WAL mode what was written last stands in -wal, and without a common -shm two processes do not see each other. They
-// stay as long as anybody has the database open.
+// In WAL mode the latest writes are in -wal, and without a common -shm two processes do not see each other's writes.
+// Both exist while any process has the database open.
 const SUFFIXES = ['', '-wal', '-shm']
 
-/** To be called when a connection has read, which opens them all. @throws what fileProblem() tells */
+/** Call this after a connection has read, which opens all files. @throws an error for fileProblem() */
 export function noteOpenedFiles(path: string): OpenedFiles {
   const open = SUFFIXES.filter((suffix) => suffix === '' || existsSync(`${path}${suffix}`)) // a disk without WAL has one
   return { path, identities: open.map((suffix) => ({ suffix, identity: identityOf(`${path}${suffix}`) })) }
 }
 
-/** A sentence for the operator where one of them is no longer what its path leads to. Costs microseconds. */
+/** A sentence for the operator if one of them is no longer the file at its path. Costs microseconds. */
 export function lossOf({ path, identities }: OpenedFiles): string | undefined {
   for (const { suffix, identity } of identities) {
     const file = `${path}${suffix}`

@@ -1,4 +1,4 @@
-// The SQLite file: whose it is, its schema, and sentences for what can go wrong with it. Several processes may have the
+// The SQLite file: its owner, its schema, and sentences for its problems. Several processes may have the
 // same file open. It is read by sqlite-reader.ts and written by sqlite-writer.ts.
 
 import { chmodSync, closeSync, constants, existsSync, openSync } from 'node:fs'
@@ -12,7 +12,7 @@ import { numberIn } from './columns.ts'
 import * as sqlite from './sqlite.ts'
 
 const SCHEMA_VERSION = 1
-const APPLICATION_ID = 0x53_41_4c_59 // "SALY": tells our files from those of other programs
+const APPLICATION_ID = 0x53_41_4c_59 // "SALY": distinguishes our files from those of other programs
 const BUSY_TIMEOUT_MS = 5000 // another process holds the lock for milliseconds; longer than this is a fault
 
 const SCHEMA = `
@@ -33,9 +33,9 @@ const SCHEMA = `
 `
 
 /**
- * Makes the file and its folder where they are missing, and its schema where it is new. Blocks, for seconds where another
+ * Makes the file and its folder if they are missing, and its schema if it is new. Blocks, for seconds if another
  * process holds the lock: for the start only.
- * @throws Error with a sentence for the operator, or what fileProblem() can tell
+ * @throws Error with a sentence for the operator, or an error for fileProblem()
  */
 export function prepareFile(path: string): void {
   makeFolder(dirname(path))
@@ -44,7 +44,7 @@ export function prepareFile(path: string): void {
   closeSync(openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600))
   const database = openFile(path)
   try {
-    // Nothing is changed before it is known whose file this is.
+    // Nothing is changed before the owner of the file is known.
     prepareSchema(database, path)
     database.exec('PRAGMA journal_mode = WAL')
     chmodSync(path, 0o600)
@@ -53,7 +53,10 @@ export function prepareFile(path: string): void {
   }
 }
 
-/** What belongs to a database is there, and it is not: a relay may have it open still, and what it holds is not lost yet. */
+/**
+ * The companion files of a database exist, but the database does not: a relay may still have it open, and its data is
+ * not lost yet.
+ */
 function refuseWithoutDatabase(path: string): void {
   const left = [`${path}-wal`, `${path}-shm`].filter((file) => existsSync(file))
   if (left.length === 0 || existsSync(path)) return // in this order: another process may be making them
@@ -64,14 +67,14 @@ function refuseWithoutDatabase(path: string): void {
 }
 
 /**
- * Opens a file that has been prepared, and makes none where it has gone since. Nothing is read or locked yet.
+ * Opens a prepared file, and does not make it again if it has gone. Nothing is read or locked yet.
  * @param busyTimeoutMs how long a call may block while another process holds the lock
  */
 export function openFile(path: string, { busyTimeoutMs = BUSY_TIMEOUT_MS } = {}): DatabaseSync {
   const url = pathToFileURL(path)
   url.searchParams.set('mode', 'rw') // https://www.sqlite.org/uri.html
   const database = new sqlite.DatabaseSync(url, { timeout: busyTimeoutMs })
-  database.exec('PRAGMA synchronous = NORMAL') // with WAL: a crash of the machine may lose the last writes, never the file
+  database.exec('PRAGMA synchronous = NORMAL') // with WAL: a crash of the machine may lose the last writes, but never the file
   return database
 }
 
@@ -89,12 +92,12 @@ export function transaction<T>(database: DatabaseSync, kind: 'read' | 'write', w
   }
 }
 
-/** Whether another process held the lock: trying again is all that is needed. */
+/** Whether another process held the lock: then simply try again. */
 export function isBusy(error: unknown): boolean {
   return error instanceof Error && 'errcode' in error && (Number(error.errcode) & 0xff) === 5
 }
 
-/** A sentence for what node:sqlite or the file system has thrown. */
+/** A sentence for an error of node:sqlite or the file system. */
 export function fileProblem(error: unknown, path: string): string {
   const text = error instanceof Error ? error.message : String(error)
   if (!(error instanceof Error)) return text

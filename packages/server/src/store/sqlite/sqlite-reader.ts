@@ -1,4 +1,4 @@
-// The reading side of the SQLite file. In WAL mode a reader waits for no writer, so it may stand in the main thread.
+// The reading side of the SQLite file. In WAL mode a reader waits for no writer, so it may run in the main thread.
 // Every call is one step of microseconds, except `all`, which is for the start.
 
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
@@ -8,10 +8,10 @@ import { openFile, transaction } from './sqlite-file.ts'
 import type { Row } from './worker-messages.ts'
 
 const CHANGE_ROWS = 1000
-const TOMBSTONE_LIFE_MS = 86_400_000 // longer than any process goes without looking
+const TOMBSTONE_LIFE_MS = 86_400_000 // longer than any process goes without reading changes
 
 const LIVE = 'json IS NOT NULL AND (expires_at IS NULL OR expires_at > ?)'
-/** What reader and writer must read alike. A row is asked for by bucket, key and the time now. */
+/** The query that reader and writer share: a row by bucket, key and the time now. */
 export const GET_ROW = `SELECT bucket, key, json, revision FROM entry WHERE bucket = ? AND key = ? AND ${LIVE}`
 export const EXPIRED = 'expires_at IS NOT NULL AND expires_at <= ?'
 export const OLD_TOMBSTONE = `deleted_at IS NOT NULL AND deleted_at < ? - ${TOMBSTONE_LIFE_MS}`
@@ -25,9 +25,9 @@ export class SqliteReader {
   readonly #overdue: StatementSync
   readonly #dataVersion: StatementSync
 
-  /** @throws what fileProblem() tells */
+  /** @throws an error for fileProblem() */
   constructor(path: string) {
-    // Never waits: the main thread has visitors. Who finds the file busy comes again.
+    // Never waits: the main thread serves visitors. A caller that finds the file busy tries again.
     const database = openFile(path, { busyTimeoutMs: 0 })
     this.#database = database
     try {
@@ -54,7 +54,7 @@ export class SqliteReader {
     return row && rowOf(row)
   }
 
-  /** Tells every live row of a bucket, and answers the revision of the store at that moment. */
+  /** Reports every live row of a bucket, and returns the revision of the store at that moment. */
   all(bucket: string, now: number, tell: (row: Row) => void): number {
     return transaction(this.#database, 'read', () => {
       for (const row of this.#all.iterate(bucket, now)) tell(rowOf(row))
@@ -77,7 +77,7 @@ export class SqliteReader {
     return numberIn(this.#overdue.get(now, now), 'overdue') === 1
   }
 
-  /** Differs from the last answer when someone else has written. Costs microseconds. */
+  /** Differs from the last result if another process has written. Costs microseconds. */
   dataVersion(): number {
     return numberIn(this.#dataVersion.get(), 'data_version')
   }

@@ -1,7 +1,7 @@
-// The embedded store: one SQLite file. This thread reads it, which in WAL mode waits for nobody; a thread of its own
-// writes it (sqlite-worker.ts), for a write may wait for a lock or a slow disk. That thread starts with the first write
-// that could hold up a visitor: commands, and a relay that nobody signs in to, do without its 15 MB. Writes of one turn travel as one batch and become one
-// transaction; while the disk is busy, the next ones wait here.
+// The embedded store: one SQLite file. This thread reads it, which in WAL mode waits for no writer; a separate thread
+// writes it (sqlite-worker.ts), because a write may wait for a lock or a slow disk. That thread starts with the first
+// write that could delay a visitor: commands, and a relay without sign-ins, save its 15 MB. Writes of one turn travel
+// as one batch and become one transaction; while the disk is busy, the next ones wait here.
 
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -17,16 +17,16 @@ import type { Bucket, Change, Store, StoreListeners } from '../store.ts'
 import { StoreConflict, StoreUnavailable, WATCH_INTERVAL_MS } from '../store.ts'
 import type { FromWorker, Operation, Result, Row, ToWorker } from './worker-messages.ts'
 
-const QUEUE_MAX_OPERATIONS = 20_000 // minutes of a stalled disk at a busy relay; later callers are told at once
+const QUEUE_MAX_OPERATIONS = 20_000 // minutes of a stalled disk at a busy relay; later callers fail at once
 const BATCH_MAX_OPERATIONS = 500 // keeps the file locked for milliseconds only
 const JSON_MAX_CHARS = 1024 * 1024
 const CLOSE_DEADLINE_MS = 15_000 // three times the busy timeout
 const SWEEP_INTERVAL_MS = 1000
-const LOOK_INTERVAL_MS = 1000 // who has deleted the file should hear of it while they remember
+const LOOK_INTERVAL_MS = 1000 // a person who has deleted the file should learn of it while they remember
 const BUSY_RETRIES = 100 // a reader finds the file busy only while it recovers from a crash
 const BUSY_RETRY_MS = 20
 
-/** @throws ConfigError where the file cannot be used, with a sentence for the operator */
+/** @throws ConfigError if the file cannot be used, with a sentence for the operator */
 export async function openSqliteStore(path: string, listeners: StoreListeners = {}): Promise<Store> {
   try {
     prepareFile(path)
@@ -38,7 +38,7 @@ export async function openSqliteStore(path: string, listeners: StoreListeners = 
 
 interface Waiting {
   operation: Operation
-  /** Called in the turn in which the answer arrives, after the watches have heard of it. */
+  /** Called in the turn in which the answer arrives, after the watches were called. */
   settle: (result: Result) => void
   fail: (error: Error) => void
 }
@@ -46,7 +46,7 @@ interface Waiting {
 interface Watcher {
   bucket: string
   tell: (row: Row) => void
-  /** The revision of its snapshot: what is older has been told. */
+  /** The revision of its snapshot: older changes have been reported. */
   since: number
 }
 
@@ -59,9 +59,9 @@ class SqliteStore implements Store {
   readonly #watchers = new Set<Watcher>()
   readonly #timers: NodeJS.Timeout[]
   #dataVersion: number
-  /** Every change up to this revision has been told. */
+  /** Every change up to this revision has been reported. */
   #told: number
-  /** Writes in this thread while nobody is served. */
+  /** Writes in this thread while no visitors are served. */
   #writer: SqliteWriter | undefined
   #isServing = false
   #worker: Worker | undefined
@@ -73,7 +73,7 @@ class SqliteStore implements Store {
   #closed: Promise<void> | undefined
   #idle = Promise.withResolvers<void>()
 
-  /** @throws what fileProblem() tells */
+  /** @throws an error for fileProblem() */
   constructor(path: string, { onProblem = ignore, onRecovery = ignore, onLoss = ignore }: StoreListeners) {
     this.#path = path
     this.#onProblem = onProblem
@@ -186,7 +186,7 @@ class SqliteStore implements Store {
     const stop = (): void => void this.#watchers.delete(watcher)
     signal.addEventListener('abort', stop, { once: true })
     try {
-      // Nothing can come between the snapshot and the first change: both are told in this thread, by revision.
+      // Nothing can come between the snapshot and the first change: this thread reports both, by revision.
       await this.#read(() => {
         watcher.since = this.#reader.all(bucket, Date.now(), (row) => this.#tell(watcher, row))
       })
@@ -201,12 +201,12 @@ class SqliteStore implements Store {
   #lookForOthers(): void {
     try {
       const dataVersion = this.#reader.dataVersion()
-      // Where telling has failed once, there is more to tell than data_version shows.
+      // After a failed read there may be more changes than data_version shows.
       if (dataVersion !== this.#dataVersion || this.#troubles.get('read') !== undefined) this.#tellChanges()
       this.#dataVersion = dataVersion
       this.#troubles.set('read', undefined)
     } catch (error) {
-      // Busy is no problem: the change is told at the next look.
+      // A busy file is no problem: the next look reports the change.
       if (!isBusy(error)) this.#troubles.set('read', fileProblem(error, this.#path))
     }
   }
@@ -231,7 +231,7 @@ class SqliteStore implements Store {
     }
   }
 
-  // A listener that throws must not keep the others from hearing.
+  // An exception of one listener must not keep the others from their calls.
   #tell(watcher: Watcher, row: Row): void {
     if (!this.#watchers.has(watcher)) return // ended by an earlier row
     try {
@@ -286,7 +286,7 @@ class SqliteStore implements Store {
       this.#sweeping = true
       this.#send({ type: 'sweep' })
     } catch {
-      // #lookForOthers() reads the same file five times a second, and tells.
+      // #lookForOthers() reads the same file five times a second, and reports the problem.
     }
   }
 
@@ -295,7 +295,7 @@ class SqliteStore implements Store {
       case 'results': {
         const answered = this.#underway
         this.#underway = []
-        // Changes go first: who waits for a write finds it in every watch.
+        // Changes go first: a caller who waits for a write finds it in every watch.
         this.#lookForOthers()
         for (const [index, waiting] of answered.entries()) {
           const result = message.results[index]
@@ -334,7 +334,7 @@ class SqliteStore implements Store {
       execArgv: [], // ours may say --eval or --input-type, which are not meant for it
     })
     worker.on('message', (message: FromWorker) => this.#receive(message))
-    // A thread that has died is replaced by the next write; what it had not answered has failed.
+    // The next write replaces a dead thread; its unanswered writes have failed.
     let cause: unknown
     worker.on('error', (error) => (cause = error))
     worker.on('exit', () => {
@@ -351,7 +351,7 @@ class SqliteStore implements Store {
   }
 }
 
-/** Waits no longer than a disk may take. */
+/** Waits no longer than a slow disk may take. */
 async function withDeadline(ended: Promise<unknown>): Promise<void> {
   const deadline = new AbortController()
   await Promise.race([ended, delay(CLOSE_DEADLINE_MS, undefined, { signal: deadline.signal })])
@@ -367,5 +367,5 @@ function jsonOf(value: unknown): string {
 }
 
 function ignore(): void {
-  // Nobody wants to hear of it.
+  // The error is not needed.
 }

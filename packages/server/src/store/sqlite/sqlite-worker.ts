@@ -1,5 +1,5 @@
-// The thread that writes the SQLite file, so that a slow disk or a lock never holds up a visitor. Started by
-// sqlite-store.ts with the first write; knows operations, not what they mean.
+// The thread that writes the SQLite file, so that a slow disk or a lock never delays a visitor. Started by
+// sqlite-store.ts with the first write; it knows operations, but not their meaning.
 
 import { parentPort, workerData } from 'node:worker_threads'
 
@@ -35,7 +35,7 @@ port.on('message', (message: ToWorker) => {
   }
 })
 
-/** Runs it, and tells the main thread when health changes. Answers with the reason where it failed. */
+/** Runs it, and tells the main thread when health changes. Returns the reason of a failure. */
 function guarded(work: (open: SqliteWriter) => unknown): string | undefined {
   let reason: string | undefined
   try {

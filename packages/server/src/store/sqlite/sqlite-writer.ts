@@ -1,5 +1,5 @@
 // The writing side of the SQLite file: revisions, tombstones, expiry. Blocks while it works or waits for the lock of
-// another process, so it stands in sqlite-worker.ts only.
+// another process, so only sqlite-worker.ts uses it.
 
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 
@@ -21,8 +21,8 @@ export class SqliteWriter {
   readonly #prune: StatementSync
 
   /**
-   * @param files those of the reader: what is written elsewhere is never read
-   * @throws what fileProblem() tells
+   * @param files the reader's files: writes to others would never be read
+   * @throws an error for fileProblem()
    */
   constructor(files: OpenedFiles) {
     this.#files = files
@@ -54,11 +54,11 @@ export class SqliteWriter {
     const results = transaction(this.#database, 'write', () =>
       operations.map((operation) => this.#runOne(operation, now)),
     )
-    this.#assertInPlace() // what went into a file that has gone meanwhile is not kept
+    this.#assertInPlace() // a write to a file that has gone meanwhile is lost
     return results
   }
 
-  /** Turns what has expired into tombstones, and removes tombstones that everyone has seen. */
+  /** Turns expired rows into tombstones, and removes tombstones that every process has seen. */
   sweep(now: number): void {
     transaction(this.#database, 'write', () => {
       for (const row of this.#expired.all(now)) this.#bury(textIn(row, 'bucket'), textIn(row, 'key'), now)
@@ -66,7 +66,7 @@ export class SqliteWriter {
     })
   }
 
-  /** Writes what is there already, to see whether writing is possible again. */
+  /** Writes an existing value again, to see whether writing is possible. */
   tryWriting(): void {
     this.#assertInPlace()
     transaction(this.#database, 'write', () => this.#database.exec('UPDATE counter SET revision = revision'))

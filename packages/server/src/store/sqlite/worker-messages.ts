@@ -1,9 +1,9 @@
-// What sqlite-store.ts (main thread) and sqlite-worker.ts say to each other. Types only.
+// The messages between sqlite-store.ts (main thread) and sqlite-worker.ts. Types only.
 
 interface Target {
   bucket: string
   key: string
-  /** Only where the key stands at this revision; 0 means that there is none. */
+  /** Only if the key has this revision; 0 means that it must not exist. */
   expectedRevision: number | undefined
 }
 
@@ -16,7 +16,7 @@ export type Result =
   | { type: 'deleted'; existed: boolean }
   | { type: 'conflict' }
 
-/** One row of the file; `json` is null where it was deleted. */
+/** One row of the file; `json` is null if it was deleted. */
 export interface Row {
   bucket: string
   key: string
@@ -26,7 +26,7 @@ export interface Row {
 
 export type ToWorker =
   | { type: 'batch'; operations: Operation[] }
-  /** Something has expired. */
+  /** Rows have expired. */
   | { type: 'sweep' }
   | { type: 'close' }
 
