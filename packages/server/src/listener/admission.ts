@@ -1,6 +1,6 @@
-// Admission: what every request must satisfy before an edge is even looked up. node:http is lenient where a
-// proxy must not be: two parsers that read one message differently are how requests get smuggled.
-// No I/O, no clock. Sources: RFC 9110 7.2, RFC 9112 3 and 6, and RULES.md "Admission".
+// Admission: the rules for every request before its edge is looked up. node:http is more lenient than a proxy may be:
+// if two parsers read one message differently, requests can be smuggled. No I/O, no clock. Sources: RFC 9110 7.2, RFC
+// 9112 3 and 6, and RULES.md "Admission".
 
 import type { IncomingMessage } from 'node:http'
 import { isIPv6 } from 'node:net'
@@ -11,17 +11,18 @@ import { RelayError } from '../errors.ts'
 const HOST = /^(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9_-])?\.?|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i
 const HOST_MAX_CHARS = 260
 // RFC 9112 3.2.1: absolute-path [ "?" query ]. Visible ASCII only; `#`, and `\` in a path, are read differently by different
-// apps. In a query browsers send `\` as it is (https://url.spec.whatwg.org/#query-percent-encode-set), and no route looks there.
+// apps. In a query browsers send `\` unencoded (https://url.spec.whatwg.org/#query-percent-encode-set), and no route
+// looks at the query.
 const TARGET = /^\/[\x21\x22\x24-\x3e\x40-\x5b\x5d-\x7e\x80-\xff]*(?:\?[\x21\x22\x24-\x7e\x80-\xff]*)?$/
 
-// RFC 9112 3.2.2: scheme, host[:port] without user info, and what would stand in origin-form.
+// RFC 9112 3.2.2: scheme, host[:port] without user info, and the part that is origin-form.
 const ABSOLUTE_FORM = /^(https?):\/\/([^/?]+)(.*)$/i
 const DEFAULT_PORTS: Record<string, string> = { http: ':80', https: ':443' }
 
 /**
- * Checks a request head, and writes a target in absolute-form as origin-form: from here on there is one text of it.
+ * Checks a request head, and turns a target in absolute-form into origin-form: from here on the target has one text.
  * @returns the host: lower case, without port and final dot
- * @throws RelayError `bad_request`, `coding_unsupported` or `method_not_allowed`; the connection must close then
+ * @throws RelayError `bad_request`, `coding_unsupported` or `method_not_allowed`; then the connection must close
  */
 export function admit(request: IncomingMessage): string {
   if (request.httpVersionMajor !== 1 || request.httpVersionMinor > 1) {
@@ -57,15 +58,15 @@ export function admit(request: IncomingMessage): string {
   return named
 }
 
-/** Origin form only: an OPTIONS for the server as a whole, `*` (RFC 9110 9.3.7), means no app of any edge. */
+/** Origin form only: an OPTIONS for the whole server, `*` (RFC 9110 9.3.7), is not for the app of an edge. */
 export function checkTarget(target: string | undefined): void {
   if (target === undefined || !TARGET.test(target)) throw refuse('the request target is not in origin form')
 }
 
 /**
- * RFC 9112 3.2.2: a server must take absolute-form as well. We take it where it says once more what Host says, so that whoever
- * reads the one or the other has the same host; http and https both, because TLS may end in front of us.
- * @throws RelayError `bad_request` where it is something else
+ * RFC 9112 3.2.2: a server must take absolute-form as well. We take it if it repeats Host, so that every reader gets
+ * the same host; with http and https, because TLS may end in front of us.
+ * @throws RelayError `bad_request` for anything else
  */
 function toOriginForm({ method, url = '' }: IncomingMessage, host: string): string {
   const [, scheme = '', authority = '', rest = ''] = ABSOLUTE_FORM.exec(url) ?? []
@@ -86,7 +87,7 @@ function portOf(host: string, byDefault: string): string {
   return /:\d+$/.exec(host)?.[0] ?? byDefault
 }
 
-/** RFC 9112 6.1: chunked is the only coding we speak, and HTTP/1.0 has none. */
+/** RFC 9112 6.1: chunked is the only supported coding, and HTTP/1.0 has none. */
 function checkCoding(value: string, minorVersion: number): void {
   if (minorVersion === 0) throw refuse('Transfer-Encoding on HTTP/1.0')
   if (value.toLowerCase() === 'chunked') return
@@ -98,7 +99,7 @@ function checkCoding(value: string, minorVersion: number): void {
 
 /**
  * The host that a Host field or an `:authority` names: lower case, without port and final dot.
- * @throws RelayError `bad_request` where it names none
+ * @throws RelayError `bad_request` if it names none
  */
 export function normalHost(host: string | undefined): string {
   if (host === undefined || host.length > HOST_MAX_CHARS || !HOST.test(host)) throw refuse('the Host is not valid')
@@ -113,7 +114,7 @@ export function normalHost(host: string | undefined): string {
   return name.endsWith('.') ? name.slice(0, -1) : name
 }
 
-/** The answer to what breaks the rules of HTTP; on HTTP/1.1 the connection must close behind it. */
+/** The answer to a violation of HTTP; on HTTP/1.1 the connection must close after it. */
 export function refuse(detail: string): RelayError {
   return new RelayError('bad_request', { detail, headers: { connection: 'close' } })
 }

@@ -12,7 +12,7 @@ export class ExchangeCount {
     if (--this.#underWay === 0) this.#onNone?.()
   }
 
-  /** Resolves as soon as there is none. */
+  /** Resolves as soon as none is left. */
   async none(): Promise<void> {
     if (this.#underWay > 0) await new Promise<void>((resolve) => (this.#onNone = resolve))
   }

@@ -1,18 +1,18 @@
-// How a listener says goodbye: it goes on serving until nobody comes any more, and only then takes no new connections.
+// How a listener stops: it keeps serving until no visitor comes any more, and only then refuses new connections.
 
 import type { Socket } from 'node:net'
 import { Server as NetServer } from 'node:net'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 
-// Visitors get so long to come, and to ask once more on a connection that they keep alive …
+// Visitors get so long to come, and to send another request on a kept connection …
 const FAREWELL_MS = 1000
-// … and less if nobody does: visitors in a hurry ask several times a second.
+// … and less if none does: busy visitors send several requests a second.
 const QUIET_MS = 100
 const LOOK_MS = 10
-// A turn of the event loop in which this much else was done says little of who has come meanwhile.
+// A turn of the event loop with this much other work says little about new visitors.
 const SHORT_TURN_MS = 0.2
 const LONGER_EACH_TURN = 1.1 // a busy relay, or one on a busy machine, has no shorter ones
-// What the system holds of connections that nobody has taken: node:net asks for 511, and Linux takes one more.
+// The system's queue of connections that were not accepted yet: node:net asks for 511, and Linux adds one.
 const QUEUE_MAX = 512
 
 export class Farewell {
@@ -21,7 +21,7 @@ export class Farewell {
   readonly #begun: () => number
   /** How many connections have come during the farewell. */
   #arrivedLate = 0
-  /** Those of them that have not asked yet, by their peer. */
+  /** Connections among these without a request yet, by their peer. */
   readonly #late = new Set<string>()
 
   constructor(server: NetServer, begun: () => number) {
@@ -30,16 +30,17 @@ export class Farewell {
   }
 
   /**
-   * Resolves when nobody has come or asked for a moment, and the server takes no new connections. Closed while it rests, a
-   * connection could meet a request half-way, which looks to the visitor as if it had been cut, and only a GET can be
-   * repeated. Whoever stands in the system's queue when the listening socket closes is cut as well, and has often asked already.
+   * Resolves when no connection or request has come for a moment, and the server takes no new connections. If an idle
+   * connection is closed, a request may already be on its way, which looks to the visitor as if it had been cut, and
+   * only a GET can be repeated. Connections in the system's queue are also cut when the listening socket closes, and
+   * have often sent a request already.
    */
   async say(): Promise<void> {
     this.#server.prependListener('connection', this.#onLateConnection)
     await this.#quiet()
     await this.#queueEmpty()
-    NetServer.prototype.close.call(this.#server) // that of node:http ends at once what rests, and what has just come
-    // Looks are counted, not milliseconds: on a busy machine it is we who have not read yet what they ask.
+    NetServer.prototype.close.call(this.#server) // node:http's own close cuts idle and new connections
+    // Looks are counted, not milliseconds: on a busy machine the relay itself may not have read the requests yet.
     for (let looks = FAREWELL_MS / LOOK_MS; looks > 0 && this.#late.size > 0; looks--) await sleep(LOOK_MS)
   }
 
@@ -55,7 +56,7 @@ export class Farewell {
     socket.once('close', () => this.#late.delete(peer))
   }
 
-  /** Until nobody has come or asked for a moment. */
+  /** Until no connection or request has come for a moment. */
   async #quiet(): Promise<void> {
     const end = performance.now() + FAREWELL_MS
     let seen: number
@@ -66,9 +67,9 @@ export class Farewell {
   }
 
   /**
-   * Until a turn of the event loop has brought nobody: libuv takes one connection out of the system's queue in each. Whoever
-   * stood in it is served, however long that takes on a busy machine; who comes faster than we take them leaves no other
-   * choice than to stop after so many. The deadline of the whole end closes the server, and ends this as well.
+   * Until a turn of the event loop has brought no connection: libuv takes one out of the system's queue in each turn.
+   * All connections in the queue are served, however long that takes on a busy machine; if they come faster than they
+   * are taken, this stops after so many. The deadline of the whole end closes the server, and ends this as well.
    */
   async #queueEmpty(): Promise<void> {
     const last = this.#arrivedLate + QUEUE_MAX

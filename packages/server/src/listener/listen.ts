@@ -1,4 +1,4 @@
-// Makes a listener listen, or says in the operator's words why it cannot.
+// Makes a listener listen, or explains to the operator why it cannot.
 
 import type { AddressInfo } from 'node:net'
 

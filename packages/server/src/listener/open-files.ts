@@ -1,6 +1,6 @@
-// The files that a process may have open, which every connection takes one of. Node.js takes as many as the system lets
-// it have (it raises the soft limit to the hard one at its start); past that, connections are closed without a word by
-// the system's own hand, so the limits are kept below.
+// The files that a process may have open; every connection takes one. Node.js takes as many as the system allows (it
+// raises the soft limit to the hard one at its start); above that, the system itself closes connections without an
+// answer, so the limits are kept below.
 
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { devNull } from 'node:os'
@@ -8,18 +8,18 @@ import { devNull } from 'node:os'
 import type { Limits } from '../config/config.ts'
 import type { Logger } from '../log.ts'
 
-// For everything that is no visitor's or agent's connection: some forty at rest, the admin listener, providers, the
+// For everything except connections of visitors and agents: some forty at rest, the admin listener, providers, the
 // store, other workers.
 const RESERVED_MAX = 256
 const RESERVED_SHARE = 0.25
-// Connections on trial, and as many that are on their way out.
+// Connections on trial, and as many that are being turned away.
 const SPARE_MAX = 256
 const SPARE_SHARE = 0.125
-/** What neither visitors nor agents can take from the other. */
+/** The shares that visitors and agents cannot take from each other. */
 const SAFE_SHARE = 0.25
 
 const LOOK_INTERVAL_MS = 1000
-const CALM_LOOKS = 10 // so long they must be enough again before that is told
+const CALM_LOOKS = 10 // they must be enough again for so long before that is reported
 
 /** Who may have how many connections. */
 export interface FileShare {
@@ -27,7 +27,7 @@ export interface FileShare {
   connections: number
   visitors: number
   agents: number
-  /** On trial, and as many again on their way out. */
+  /** On trial, and as many again that are being turned away. */
   spare: number
 }
 
@@ -35,7 +35,7 @@ interface Report {
   userLimits?: { open_files?: { soft?: number | 'unlimited' } }
 }
 
-/** How many files this process may have open; undefined where there is no limit, or none that could be found. */
+/** How many files this process may have open; undefined without a limit, or if it could not be found. */
 export function openFilesLimit(): number | undefined {
   if (process.platform === 'linux') {
     const soft = /^Max open files +(\d+) /m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]
@@ -46,7 +46,7 @@ export function openFilesLimit(): number | undefined {
   return typeof soft === 'number' ? soft : undefined
 }
 
-/** How the files are shared out. Pure. @param limit undefined where there is none */
+/** How the files are distributed. Pure. @param limit undefined without one */
 export function shareFiles(
   limit: number | undefined,
   { visitor_connections, agent_sessions }: Pick<Limits, 'visitor_connections' | 'agent_sessions'>,
@@ -67,7 +67,7 @@ export function shareFiles(
   }
 }
 
-/** Tells an operator at the start that the limits of the configuration cannot be reached. */
+/** Warns the operator at the start that the limits of the configuration cannot be reached. */
 export function compareWithLimits(
   limit: number | undefined,
   share: FileShare,
@@ -90,7 +90,7 @@ export function compareWithLimits(
   )
 }
 
-/** Looks every second whether a file can still be opened. */
+/** Checks every second whether a file can still be opened. */
 export class OpenFilesWatch {
   readonly #limit: number
   readonly #log: Logger
@@ -105,7 +105,7 @@ export class OpenFilesWatch {
     this.#timer = setInterval(() => this.#look(), LOOK_INTERVAL_MS).unref()
   }
 
-  /** Whether the last ones are being used up. */
+  /** Whether the last files are being used up. */
   get isShort(): boolean {
     return this.#isShort
   }
@@ -129,7 +129,7 @@ export class OpenFilesWatch {
   }
 }
 
-/** The system gives out the lowest number that is free. Undefined where there is none. */
+/** The system assigns the lowest free number. Undefined if none is free. */
 function lowestFree(): number | undefined {
   try {
     const file = openSync(devNull, 'r')

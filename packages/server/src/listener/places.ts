@@ -1,18 +1,17 @@
-// How many connections there may be, over all listeners of a process: a place for each visitor, a share that visitors
+// How many connections a process may have over all its listeners: a place for each visitor, a share that visitors
 // cannot take from agents, and a few trial places.
 //
 //   enter ─▶ visitor ──(authtoken)──▶ agent
 //     │        ▲ no place left: too many in all, or of this network
-//     ├─▶ on trial ──(authtoken)──▶ agent       it may send one request: an agent gets in, a visitor hears why not
-//     └─▶ turned away                          no trial place either: a prepared word, and the end
-//
-// Pure but for the timers that hold a trial place.
+//     ├─▶ on trial ──(authtoken)──▶ agent       it may send one request: an agent gets in, a visitor gets the reason
+//     └─▶ turned away                          no trial place either: a prepared answer, and the end
+// Pure except for the timers that hold a trial place.
 
 import type { LimitName, Limits } from '../config/config.ts'
 import type { FileShare } from './open-files.ts'
 
-// A connection on trial costs a TLS handshake and a whole answer. A place is held for a second at least, so these are
-// also how many there can be in a second, and a flood beyond costs no more than an accept.
+// A connection on trial costs a TLS handshake and a whole answer. A place is held for at least a second, so this is
+// also the limit per second, and connections of a flood above it cost only an accept.
 const TRIALS_MAX = 256
 const TRIALS_PER_NETWORK = 16
 const TRIAL_HOLD_MS = 1000
@@ -25,16 +24,16 @@ export interface PlacesInit {
 /** One connection. */
 export interface Place {
   kind: 'visitor' | 'trial' | 'agent' | 'gone'
-  /** Whom it counts for; undefined where it brings many visitors. */
+  /** The network for which it counts; undefined if it brings many visitors. */
   readonly network: string | undefined
   /** Why it is on trial. */
   readonly limit: LimitName | undefined
   readonly since: number
-  /** Whether somebody on trial has heard why. */
+  /** Whether a visitor on trial has got the reason. */
   hasBeenTold?: true
 }
 
-/** All of one network. */
+/** All connections of one network. */
 interface Counts {
   visitors: number
   trials: number
@@ -61,7 +60,7 @@ export class Places {
     this.#trialsMax = Math.min(TRIALS_MAX, files.spare)
   }
 
-  /** How many who were turned away may be on their way out at once. */
+  /** How many refused connections may be closing at once. */
   get leavingMax(): number {
     return this.#files.spare
   }

@@ -1,5 +1,5 @@
-// Which program listens where we cannot: what an operator asks next. Linux tells it of the user's own programs, and root of
-// all; elsewhere nobody knows. Looked up only when a relay cannot start as it was told.
+// Finds the program that listens at an address that the relay wants: the operator's next question. On Linux a user can
+// find their own programs, and root all; other systems do not tell. Looked up only if a relay cannot start.
 
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
 import { isIPv4 } from 'node:net'
@@ -12,7 +12,7 @@ import type { ListenAddress } from '../config/config.ts'
 const LISTENING = '0A' // proc_net(5): the number of the state in include/net/tcp_states.h
 const NAME_MAX_CHARS = 40
 
-/** Such as `node (process 4711)`; undefined where that cannot be found out. */
+/** Such as `node (process 4711)`; undefined if that cannot be found out. */
 export function portHolder(address: ListenAddress): string | undefined {
   try {
     const sockets = new Set(['tcp', 'tcp6'].flatMap((table) => socketsIn(`/proc/net/${table}`, address)))
@@ -22,11 +22,11 @@ export function portHolder(address: ListenAddress): string | undefined {
     const [program = ''] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
     return `${withoutControls(basename(program).slice(0, NAME_MAX_CHARS))} (process ${pid})`
   } catch {
-    return undefined // no Linux, or it has just ended
+    return undefined // not Linux, or it has just ended
   }
 }
 
-/** The sockets that keep us from an address, as links of file descriptors name them. */
+/** The sockets that hold an address, as links of file descriptors name them. */
 function socketsIn(table: string, { host, port }: ListenAddress): string[] {
   const wantedPort = port.toString(16).toUpperCase().padStart(4, '0')
   const wanted = host !== undefined && isIPv4(host) ? hexOf(host) : undefined
@@ -41,7 +41,7 @@ function socketsIn(table: string, { host, port }: ListenAddress): string[] {
     .map((fields) => `socket:[${fields[9]}]`)
 }
 
-/** As the kernel prints it: the four bytes in the machine's order. */
+/** In the kernel's format: the four bytes in the machine's order. */
 function hexOf(ipv4: string): string {
   const bytes = Buffer.from(ipv4.split('.').map(Number))
   const number = new Uint32Array(new Uint8Array(bytes).buffer)[0]! // four bytes make one
@@ -52,7 +52,7 @@ function hasOneOf(sockets: ReadonlySet<string>, pid: string): boolean {
   try {
     return readdirSync(`/proc/${pid}/fd`).some((fd) => sockets.has(linkOf(`/proc/${pid}/fd/${fd}`)))
   } catch {
-    return false // somebody else's, or gone
+    return false // another user's, or gone
   }
 }
 

@@ -1,20 +1,20 @@
-// HAProxy's PROXY protocol is not understood: everybody behind a proxy that begins with it is refused, and what is said to
-// them is no use to its operator, who has to hear of it by the log.
+// HAProxy's PROXY protocol is not supported: all visitors behind a proxy that sends it are refused, with an answer that
+// does not help the operator, so the log must report it.
 
 import type { Server as NetServer, Socket } from 'node:net'
 
 import type { Logger } from '../log.ts'
 
-// Once a minute says it all.
+// Once a minute is enough.
 const QUIET_MS = 60_000
-/** How long one whose first bytes are looked at may take to send them; a handshake has as long. */
+/** How long a connection may take to send the first bytes that are checked; the same as for a handshake. */
 const PEEK_MS = 10_000
 const V1 = Buffer.from('PROXY ', 'latin1') // 2.1 of its specification
 const V2 = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1') // 2.2
 
 export class ProxyProtocol {
   readonly #log: Logger
-  /** Until when nothing more is said. */
+  /** The time before which it is not reported again. */
   #quietUntil = 0
   #isSuspicious = false
   readonly #peeked = new Set<Socket>()
@@ -39,7 +39,7 @@ export class ProxyProtocol {
     })
   }
 
-  /** Tells of it where it is that. @param bytes with which a connection has begun, and which could not be read */
+  /** Reports it if the protocol is recognised. @param bytes the unreadable beginning of a connection */
   tell(bytes: Buffer | undefined, clientIp: string): void {
     if (!bytes || !(beginsWith(bytes, V1) || beginsWith(bytes, V2))) return
     const now = performance.now()
@@ -48,7 +48,7 @@ export class ProxyProtocol {
     this.#log.warn({ clientIp }, 'a connection begins with PROXY, which is not understood: switch send-proxy off')
   }
 
-  /** Looks at the first bytes of one connection, then hands it on. No byte is lost: they are put back. */
+  /** Checks the first bytes of one connection, then passes it on. No byte is lost: they are put back. */
   peek(socket: Socket, clientIp: string, handOn: () => void): void {
     this.#isSuspicious = false
     const give = (): void => void socket.destroy()
@@ -69,7 +69,7 @@ export class ProxyProtocol {
     socket.on('data', onData).on('end', give).on('error', give).on('close', stop)
   }
 
-  /** Ends what has not said anything yet. */
+  /** Ends connections that have not sent anything yet. */
   destroy(): void {
     for (const socket of this.#peeked) socket.destroy()
   }

@@ -4,7 +4,7 @@ import type { Server as NetServer, Socket } from 'node:net'
 
 /**
  * @param event `connection`, or `secureConnection` for connections after their handshake
- * @param handle gets each connection instead of the present listeners, and a function that hands it on to them
+ * @param handle gets each connection instead of the present listeners, and a function that passes it on to them
  */
 export function takeOver(
   server: NetServer,

@@ -1,5 +1,5 @@
-// Tells visitors about the limit that keeps them out if there is no place for them, not even on trial: by one prepared word,
-// before anything is known about them.
+// Answers visitors for whom there is no place, not even on trial, with the limit: by one prepared answer, before
+// anything is known about them.
 
 import type { Socket } from 'node:net'
 
@@ -7,7 +7,10 @@ import type { LimitName } from '../config/config.ts'
 import { RelayError } from '../errors.ts'
 import { rawAnswer } from './http1/raw-answer.ts'
 
-/** How long a visitor may take to read why: if the connection were closed at once, a reset would often destroy the answer. */
+/**
+ * How long a visitor may take to read the answer: if the connection were closed at once, a reset would often destroy
+ * the answer.
+ */
 const FAREWELL_MS = 500
 
 // RFC 8446 6.2: internal_error is "unrelated to the peer or the correctness of the protocol (such as a memory allocation
@@ -33,7 +36,7 @@ export class TurnAway {
   }
 
   tell(socket: Socket, limit: LimitName): void {
-    socket.on('error', () => {}) // a visitor who does not wait to hear why
+    socket.on('error', () => {}) // the visitor does not wait for the answer
     if (this.#leaving >= this.#leavingMax) return void socket.destroy()
     this.#leaving++
     const timer = setTimeout(() => socket.destroy(), FAREWELL_MS)

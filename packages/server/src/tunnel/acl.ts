@@ -1,5 +1,5 @@
-// What an authtoken may bind. A rule is compared whole: `*` is a wildcard only as the complete value, never a part of it.
-// Pure: no I/O, no clock.
+// The ACL of an authtoken. Rules match whole values: `*` is a wildcard only as the complete value, never as a part of
+// it. Pure: no I/O, no clock.
 
 import { labelProblem, type Labels } from '@sallyport/protocol'
 
@@ -11,7 +11,9 @@ export type AclRule =
   | { type: 'label'; key: string; value: string | undefined }
   | { type: 'host'; pattern: string }
 
-/** Reads `bind:edge=edg_docs`, `bind:app=*`, `bind:*.example.com` or `bind:*`. Answers with a sentence where it is none. */
+/**
+ * Reads `bind:edge=edg_docs`, `bind:app=*`, `bind:*.example.com` or `bind:*`. Returns a sentence if it is not a rule.
+ */
 export function parseAclRule(written: string): AclRule | { problem: string } {
   if (!written.startsWith('bind:')) {
     return { problem: `"${written}" is not a rule; write for example bind:edge=edg_docs or bind:*.example.com` }
@@ -44,7 +46,7 @@ export function permitsLabels(acl: readonly string[], labels: Labels): boolean {
 
 /**
  * Whether an agent may have an endpoint at a host, in lowercase and without a port. `bind:*` means the hosts below the
- * relay's `domain`; any other host has to be named, because agents may reach the relay by a name or address of its own.
+ * relay's `domain`; any other host must be named, because agents may reach the relay by another name or address.
  */
 export function permitsHost(acl: readonly string[], host: string, domain: string): boolean {
   return acl.map(parseAclRule).some((rule) => {

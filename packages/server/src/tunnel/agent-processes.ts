@@ -1,10 +1,10 @@
-// Which sessions belong to one agent process, so that what an agent may have counts once over all of its connections.
-// Found by name, because it is asked with every bind: among thousands of agents a search would cost more than the rest.
+// Which sessions belong to one agent process, so that its limits count once over all of its connections. Looked up by
+// name, because every bind asks: among thousands of agents a search would cost more than the rest.
 
-/** What is asked of a session here. */
+/** A session, as far as this needs it. */
 export interface ProcessMember {
   readonly authtokenId: string
-  /** The agent's own word: another authtoken's agent may say the same, and is another. */
+  /** The agent's own statement: an agent with another authtoken that says the same is another agent. */
   readonly instanceId: string | undefined
   readonly tunnelNumbers: Iterable<number>
 }
@@ -12,7 +12,7 @@ export interface ProcessMember {
 export class AgentProcesses {
   readonly #byInstance = new Map<string, readonly ProcessMember[]>()
 
-  /** The session has said which process it belongs to. */
+  /** The session has named its process. */
   add(session: ProcessMember): void {
     if (session.instanceId === undefined) return
     this.#byInstance.set(session.instanceId, this.#sameInstance(session).concat(session))
@@ -26,8 +26,8 @@ export class AgentProcesses {
   }
 
   /**
-   * The numbers of the tunnels that this session's agent process has. Its connections offer the same tunnels under the
-   * same numbers: each counts once.
+   * The numbers of all tunnels of this session's agent process. Its connections offer the same tunnels with the same
+   * numbers: each counts once.
    */
   tunnelNumbersOf(session: ProcessMember): ReadonlySet<number> {
     const numbers = new Set<number>()

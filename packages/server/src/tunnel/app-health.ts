@@ -1,6 +1,7 @@
-// What is known of the app behind one tunnel: whether it took the last connection, and what the agent's own check says.
+// The health of the app behind one tunnel: whether it took the last connection, and the result of the agent's own
+// check.
 //
-//          refused                      a connection stands: the probe's, or a visitor's
+//          refused                      a connection is made: the probe's, or a visitor's
 //   well ───────────▶ aside ──────────────────────────────────────────────────────────▶ well
 //                      └ probed after 0.5 s, 1 s, 2 s … 30 s
 //
@@ -11,7 +12,7 @@ import type { StreamReply } from '@sallyport/protocol'
 const FIRST_PROBE_MS = 500 // an app that restarts is back within a second or two
 const LAST_PROBE_MS = 30_000
 
-/** Refusals that say nothing of the app. */
+/** Refusals that say nothing about the app. */
 const NOT_THE_APP: ReadonlySet<string> = new Set(['tunnel_unknown', 'header_invalid'])
 
 export type HealthChange =
@@ -20,9 +21,9 @@ export type HealthChange =
   | { type: 'unhealthy'; detail: string }
   | { type: 'healthy' }
 
-/** What it needs of its tunnel. */
+/** The tunnel, as far as this needs it. */
 export interface AppHealthHost {
-  /** Opens a connection to the app and gives back what the agent said; undefined where nothing was learned. Never rejects. */
+  /** Opens a connection to the app and returns the agent's reply; undefined without a result. Never rejects. */
   probe(): Promise<StreamReply | undefined>
   onHealthChange(change: HealthChange): void
 }
@@ -51,23 +52,23 @@ export class AppHealth {
     return this.#isAside
   }
 
-  /** What the agent's own check says; true where it makes none. */
+  /** The result of the agent's own check; true without one. */
   get isReportedHealthy(): boolean {
     return this.#isReportedHealthy
   }
 
-  /** What is wrong with the app, in the agent's words; empty where nothing is. */
+  /** The app's problem, in the agent's words; empty without one. */
   get detail(): string {
     if (this.#isAside) return this.#refusal
     return this.#isReportedHealthy ? '' : this.#reported
   }
 
-  /** When it last became better or worse, in milliseconds since 1970; undefined where nothing has happened. */
+  /** When it last became better or worse, in milliseconds since 1970; undefined if that has not happened. */
   get changedAt(): number | undefined {
     return this.#changedAt
   }
 
-  /** Looks at the agent's answer to a stream, whoever opened it. */
+  /** Takes the agent's reply on any stream, a probe's or a visitor's. */
   noteReply(reply: StreamReply): void {
     if (reply.ok) {
       if (this.#isAside) this.#takeBack()
@@ -88,7 +89,7 @@ export class AppHealth {
     this.#change(healthy ? { type: 'healthy' } : { type: 'unhealthy', detail })
   }
 
-  /** Ends the probing: the tunnel goes. */
+  /** Ends the probing: the tunnel is closing. */
   stop(): void {
     this.#isStopped = true
     clearTimeout(this.#timer)

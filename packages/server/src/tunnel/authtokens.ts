@@ -1,4 +1,4 @@
-// The credentials of agents: what each may bind is its ACL.
+// The credentials of agents, each with its ACL.
 
 import { z } from 'zod'
 
@@ -7,7 +7,7 @@ import type { Store } from '../store/store.ts'
 import { TokenList } from '../store/token-list.ts'
 import { parseAclRule } from './acl.ts'
 
-const LAST_USED_STEP_MS = 60_000 // thousands of agents come back within seconds after a restart: one write for each token
+const LAST_USED_STEP_MS = 60_000 // thousands of agents reconnect within seconds after a restart: one write for each token
 
 const authtokenSchema = z.object({
   id: z.string(),
@@ -20,7 +20,7 @@ const authtokenSchema = z.object({
   revoked_at: z.number().exactOptional(),
 })
 
-/** What is known of an authtoken; not the token itself. */
+/** The data of an authtoken; not the token itself. */
 export type Authtoken = z.output<typeof authtokenSchema>
 
 export type AuthtokenVerdict =
@@ -49,7 +49,7 @@ export class Authtokens {
     this.#list = list
   }
 
-  /** How many there are, revoked ones included. */
+  /** The number of authtokens, revoked ones included. */
   get size(): number {
     return this.#list.size
   }
@@ -57,7 +57,7 @@ export class Authtokens {
   /**
    * Makes an authtoken. Without rules it may bind everything.
    * @returns the only copy of the token that will ever exist
-   * @throws ConfigError where a rule cannot be read; StoreUnavailable
+   * @throws ConfigError if a rule cannot be read; StoreUnavailable
    */
   async create(options: {
     acl: readonly string[]
@@ -83,9 +83,9 @@ export class Authtokens {
   }
 
   /**
-   * Ends an authtoken for good. Revoking one twice changes nothing.
-   * @param idOrPrefix `atk_…`, or as much of it as no other has
-   * @throws ConfigError where none or several are meant; StoreUnavailable
+   * Revokes an authtoken. Revoking one twice changes nothing.
+   * @param idOrPrefix `atk_…`, or a unique beginning of it
+   * @throws ConfigError if none or several match; StoreUnavailable
    */
   revoke(idOrPrefix: string, now = Date.now()): Promise<Authtoken> {
     return this.#list.revoke(idOrPrefix, now)
@@ -97,7 +97,10 @@ export class Authtokens {
     return verdict.ok ? { ok: true, authtoken: verdict.row } : verdict
   }
 
-  /** Tells the id of every authtoken that is revoked or deleted from now on, whoever does it. Answers with how to stop. */
+  /**
+   * Reports the id of every authtoken that is revoked or deleted from now on, by any process. Returns a function that
+   * stops this.
+   */
   onRevoked(listener: (id: string) => void): () => void {
     return this.#list.onRevoked(listener)
   }

@@ -1,5 +1,4 @@
-// How a tunnel session asks for an endpoint of its own, as it sees whoever keeps the edges of agents (edge/agents/). Types
-// only.
+// The interface by which a tunnel session asks for an endpoint; edge/agents/ implements it. Types only.
 
 import type { BindProblem, ProtocolError } from '@sallyport/protocol'
 
@@ -15,23 +14,23 @@ export interface Claimant extends LaneCarrier {
 export interface EndpointRefused {
   ok: false
   error: ProtocolError
-  /** What is wrong with the policy. */
+  /** The problems of the policy. */
   problems?: readonly BindProblem[]
 }
 
 export interface EndpointOpened {
   ok: true
   lane: Lane
-  /** False where it is a further connection of the same agent. */
+  /** False if it is a further connection of the same agent. */
   isNew: boolean
   edgeId: string
   /** Who may visit, for people. */
   visitors: readonly string[]
   /** As visitors see it. */
   url: string
-  /** What to register at the identity provider, where visitors sign in. */
+  /** The URI to register at the identity provider, if visitors sign in. */
   redirectUri: string | undefined
-  /** Finds out whether visitors will be able to sign in, for the one who looks at the agent. Takes as long as the provider does. */
+  /** Finds out whether visitors will be able to sign in, for the person at the agent. Takes as long as the provider. */
   checkSignIn: (() => Promise<EndpointNotice | undefined>) | undefined
 }
 
@@ -41,7 +40,7 @@ export interface EndpointNotice {
 }
 
 export interface BindWishes {
-  /** Whether the agent still wants it, asked right before it would come online: reserving a host takes a while. */
+  /** Whether the agent still wants it, asked directly before it would come online: reserving a host takes a while. */
   isWanted: () => boolean
   /** As of `Registry.join`. */
   onHealth: OnHealth
@@ -49,8 +48,8 @@ export interface BindWishes {
 
 export interface EndpointBinder {
   /**
-   * Reserves the host, and brings the endpoint and its tunnel online. The claimant hears of it a moment later, and retires
-   * the lane if it has no use for it by then. Never rejects.
+   * Reserves the host, and brings the endpoint and its tunnel online. The claimant learns of it a moment later, and
+   * retires the lane if it does not need it any more. Never rejects.
    * @returns undefined if it was not wanted any more
    */
   bind(
@@ -59,9 +58,9 @@ export interface EndpointBinder {
     wishes: BindWishes,
   ): Promise<EndpointOpened | EndpointRefused | undefined>
   /**
-   * Makes an endpoint that was opened at another node one of this node, too. Never throws.
+   * Opens an endpoint of another node at this node, too. Never throws.
    * @param offer as the registry of that node knows it
-   * @returns the lane that leads there; undefined where another agent has the endpoint here
+   * @returns the lane that leads there; undefined if another agent has the endpoint here
    */
   adopt(offer: EndpointOffer, session: LaneCarrier, onHealth: OnHealth): Lane | undefined
 }

@@ -1,4 +1,4 @@
-// The tunnels that match one selector, for as long as somebody follows it. The registry adds and removes them.
+// The tunnels that match one selector, while the selection is in use. The registry adds and removes them.
 
 import { matchesSelector } from '@sallyport/protocol'
 import type { Labels } from '@sallyport/protocol'
@@ -16,14 +16,14 @@ export class LiveSelection {
   }
 
   /**
-   * The array is replaced, never changed, when tunnels come and go: made when somebody looks, for thousands of agents
-   * may come or go at once, and an array for each would be as many times their number.
+   * The array is replaced, never changed, when tunnels come and go. It is made on access, because thousands of agents
+   * may come or go at once, and an array for each change would take quadratic time.
    */
   get tunnels(): readonly Tunnel[] {
     return (this.#listed ??= [...this.#members])
   }
 
-  /** Takes a tunnel that has come online, if it is meant. */
+  /** Takes a tunnel that has come online, if it matches. */
   add(tunnel: Tunnel): void {
     if (!matchesSelector(this.selector, tunnel.labels)) return
     this.#members.add(tunnel)

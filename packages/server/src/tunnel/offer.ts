@@ -1,5 +1,5 @@
-// What an agent offers under a number of its own: read from `bind` where the message enters, and from here on the relay's
-// own value. It is plain data, since other nodes are told of it as it is. Pure: no I/O, no clock.
+// An agent's offer with its number: read from `bind` on arrival, and from here on the relay's own value. It is plain
+// data, because other nodes get it unchanged. Pure: no I/O, no clock.
 
 import { ProtocolError, labelProblem } from '@sallyport/protocol'
 import type { Bind } from '@sallyport/protocol'
@@ -7,15 +7,15 @@ import type { Bind } from '@sallyport/protocol'
 export interface Offer {
   /** The agent's own number for it. */
   readonly number: number
-  /** By these selectors mean its tunnel. None yet if it asks for an endpoint, whose host has to be found first. */
+  /** Selectors match its tunnel by these. Empty at first if it asks for an endpoint, whose host must be found first. */
   readonly labels: LabelPairs
-  /** For people: where the agent sends what arrives. */
+  /** For people: the address that the agent forwards to. */
   readonly forwardsTo: string
-  /** `preserve`, or what the app gets as Host. */
+  /** `preserve`, or the app's Host. */
   readonly hostHeader: string
-  /** What the relay speaks on its streams. */
+  /** The relay's protocol on its streams. */
   readonly upstreamProtocol: 'http1' | 'http2'
-  /** Its share where tunnels are balanced; 0 is a standby. */
+  /** Its share in balancing; 0 is a standby. */
   readonly weight: number
   readonly metadata?: string
   /** The edge of its own that the agent asks for; undefined if edges of the relay lead to its labels. */
@@ -23,11 +23,11 @@ export interface Offer {
 }
 
 export interface EndpointWish {
-  /** As the agent wrote it; empty if the relay is to choose a host. */
+  /** As the agent wrote it; empty to let the relay choose a host. */
   readonly url: string
   /** Whether other agents of the authtoken may serve it as well. */
   readonly pooling: boolean
-  /** What happens to requests there, as the agent sent it: nobody has looked at it. */
+  /** The policy as the agent sent it, unchecked. */
   readonly policy?: unknown
 }
 
@@ -36,7 +36,7 @@ export type EndpointOffer = Offer & { readonly endpoint: EndpointWish }
 /** Pairs in the order of the agent, each key once. */
 type LabelPairs = readonly (readonly [string, string])[]
 
-/** @returns the reason if nobody may offer such a thing, whatever their authtoken permits */
+/** @returns the reason if no agent may make such an offer, with any authtoken */
 export function readOffer(bind: Bind): Offer | ProtocolError {
   const { host_header: hostHeader, forwards_to: forwardsTo, upstream_protocol: upstreamProtocol } = bind
   const { tunnel_id: number, weight, metadata, labels, url, pooling, policy } = bind
@@ -53,7 +53,7 @@ export function readOffer(bind: Bind): Offer | ProtocolError {
     upstreamProtocol,
     weight,
     ...(metadata !== undefined && { metadata }),
-    // A policy is an endpoint's. With labels nobody gets it: it may nest deeper than JSON can be written.
+    // Only endpoints have a policy. With labels it is dropped: it may nest too deep to be written as JSON.
     ...(url !== undefined && { endpoint: { url, pooling, policy } }),
   }
 }

@@ -9,7 +9,7 @@ const FAREWELL_MS = 1000
 /**
  * Opens a stream and waits for the agent's reply. Never rejects.
  * @param openStream opens it and sends its header; may throw
- * @returns the reply, or undefined where none came
+ * @returns the reply, or undefined if none came
  */
 export function probeApp(openStream: () => YamuxStream): Promise<StreamReply | undefined> {
   return new Promise((resolve) => {
@@ -17,12 +17,12 @@ export function probeApp(openStream: () => YamuxStream): Promise<StreamReply | u
     try {
       stream = openStream()
     } catch {
-      return resolve(undefined) // the session is full or gone: that says nothing of the app
+      return resolve(undefined) // the session is full or gone: that says nothing about the app
     }
     let deadline = setTimeout(() => stream.destroy(), REPLY_DEADLINE_MS)
     let kept: Buffer | undefined = Buffer.alloc(0)
     stream.on('data', (chunk: Buffer) => {
-      if (!kept) return // an app that speaks first; nobody asked it anything
+      if (!kept) return // an app that speaks first, without a request
       kept = Buffer.concat([kept, chunk])
       const decoded = decodeStreamReply(kept)
       if (!decoded) return

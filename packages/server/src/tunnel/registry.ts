@@ -14,19 +14,19 @@ export interface Selection {
   readonly tunnels: readonly Tunnel[]
 }
 
-/** Told of the lanes that end at this node. */
+/** Called with the lanes that end at this node. */
 export interface LocalLaneListener {
   onLaneJoined(lane: Lane, offer: Offer): void
   onLaneRetired(lane: Lane): void
-  /** What the agent says of its app. */
+  /** The agent's check of its app. */
   onLaneReport(lane: Lane, healthy: boolean, detail: string): void
 }
 
 export class Registry {
-  /** By id, which says what an agent offers: the same offer on another of its connections joins. */
+  /** By id, which identifies the offer: the same offer on another connection of the agent joins. */
   readonly #tunnels = new Map<string, Tunnel>()
   #localLanes: LocalLaneListener | undefined
-  /** Each with how many follow it. */
+  /** Each with the number of its users. */
   readonly #selections = new Map<string, { readonly selection: LiveSelection; takers: number }>()
   readonly #index = new SelectorIndex<LiveSelection>()
   readonly #listener: TunnelListener = {
@@ -42,13 +42,13 @@ export class Registry {
     },
   }
 
-  /** Sets who is told of the lanes that end here; before any does. */
+  /** Sets the listener for lanes that end here; before the first one. */
   watchLocalLanes(listener: LocalLaneListener): void {
     this.#localLanes = listener
   }
 
   /**
-   * The live selection for a selector; the same object for equal selectors. Whoever takes one gives it back by release().
+   * The live selection for a selector; the same object for equal selectors. Each caller must give it back by release().
    * @param selector at least one label
    */
   select(selector: Labels): Selection {
@@ -64,7 +64,10 @@ export class Registry {
     return selection
   }
 
-  /** Gives back what select() gave, once. What nobody follows any more keeps the tunnels that it has, whoever comes or goes. */
+  /**
+   * Gives back a selection of select(), once. A selection without users keeps its last tunnels, and is not updated any
+   * more.
+   */
   release(selector: Labels): void {
     const key = keyOf(selector)
     const known = this.#selections.get(key)
@@ -81,8 +84,8 @@ export class Registry {
   /**
    * Brings an offer online: as a new tunnel, or as one more lane of the tunnel that the same agent has bound, word for
    * word, on another connection. Retiring the last lane takes the tunnel out again.
-   * @param onHealth told of a new tunnel, over all of its lanes, when something changes about its app
-   * @param onGone told of a new tunnel, when the last of its lanes is retired
+   * @param onHealth for a new tunnel: called, over all of its lanes, when the health of its app changes
+   * @param onGone for a new tunnel: called when the last of its lanes is retired
    */
   join(offer: Offer, session: LaneCarrier, onHealth: OnHealth, onGone?: () => void): { lane: Lane; isNew: boolean } {
     const id = tunnelIdOf(offer, session)
@@ -103,7 +106,7 @@ export class Registry {
   }
 }
 
-/** The same for selectors that mean the same, and for no others: a value may hold `, ` and `=`. */
+/** Equal exactly for selectors with the same meaning: a value may hold `, ` and `=`. */
 function keyOf(selector: Labels): string {
   return JSON.stringify([...selector].toSorted(([a], [b]) => (a < b ? -1 : 1)))
 }

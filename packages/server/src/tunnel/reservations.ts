@@ -1,12 +1,12 @@
-// Which authtoken holds which host of an endpoint: in memory, and in the store, so that it outlives the relay. A host
-// stays with its authtoken for a day after it was last in use, so that an agent that comes back finds it free.
+// Which authtoken holds which host of an endpoint: in memory, and in the store, so that it outlives the relay. An
+// authtoken keeps a host for a day after its last use, so that a returning agent finds it free.
 
 import { z } from 'zod'
 
 import { type Bucket, type Change, type Store, StoreConflict } from '../store/store.ts'
 
 const RENEW_MS = 3_600_000 // while in use; the store is spared, and a day stays a day
-const KEPT_MS = 24 * 3_600_000 + 2 * RENEW_MS // a day from the last use, which may have been noted so long before
+const KEPT_MS = 24 * 3_600_000 + 2 * RENEW_MS // a day from the last use, which may have been saved so long before
 const TAKE_ATTEMPTS = 5
 
 const reservationSchema = z.object({
@@ -44,7 +44,7 @@ export class Reservations {
     this.#clock = clock
   }
 
-  /** Whose a host is; undefined where it is free. */
+  /** The authtoken that holds a host; undefined if it is free. */
   of(host: string): Reservation | undefined {
     const held = this.#byHost.get(host)?.reservation
     return held && this.#clock() < held.used_at + KEPT_MS ? held : undefined
@@ -59,17 +59,17 @@ export class Reservations {
       .map(({ host }) => host)
   }
 
-  /** Hosts that were in use when a relay on this store last looked, or not much earlier. */
+  /** Hosts that were in use at the last check of a relay on this store, or not much earlier. */
   recent(): Reservation[] {
     const since = this.#clock() - 2 * RENEW_MS
     return [...this.#byHost.values()].map(({ reservation }) => reservation).filter(({ used_at }) => used_at > since)
   }
 
   /**
-   * Makes a host an authtoken's, or notes that it still is. Costs nothing where that was noted within the hour.
-   * @param mayTake whether the one that holds it has to give way
-   * @returns false where it is another's
-   * @throws StoreUnavailable where a host would have to be written down and cannot be
+   * Reserves a host for an authtoken, or renews the reservation. Costs nothing if it was renewed within the hour.
+   * @param mayTake whether its present holder has to give way
+   * @returns false if another authtoken holds it
+   * @throws StoreUnavailable if the reservation cannot be saved
    */
   async take(host: string, authtokenId: string, mayTake: (holder: string) => boolean): Promise<boolean> {
     const now = this.#clock()
@@ -100,7 +100,7 @@ export class Reservations {
     try {
       await this.#bucket.delete(host, { expectedRevision: held.revision })
     } catch (error) {
-      if (!(error instanceof StoreConflict)) throw error // somebody has it by now, and the watch tells
+      if (!(error instanceof StoreConflict)) throw error // another authtoken has it by now, and the watch reports it
     }
   }
 

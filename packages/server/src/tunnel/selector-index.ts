@@ -1,5 +1,5 @@
-// What hangs on selectors, found by the labels of a tunnel: a tunnel is compared only with selectors that name a label of
-// its own, however many others there are. In memory; no clock.
+// Values by selector, found by the labels of a tunnel: a tunnel is compared only with selectors that name one of its
+// labels, however many others exist. In memory; no clock.
 
 import { matchesSelector } from '@sallyport/protocol'
 import type { Labels } from '@sallyport/protocol'
@@ -7,7 +7,7 @@ import type { Labels } from '@sallyport/protocol'
 interface Entry<T> {
   readonly selector: Labels
   readonly value: T
-  /** One of the selector's, as `key=value`. */
+  /** One label of the selector, as `key=value`. */
   readonly label: string
 }
 
@@ -37,7 +37,7 @@ export class SelectorIndex<T> {
     if (same?.size === 0) this.#byLabel.delete(entry.label)
   }
 
-  /** What hangs on a selector that means a tunnel with these labels, each once. */
+  /** The values of all selectors that match a tunnel with these labels, each once. */
   *matching(labels: Labels): Generator<T> {
     for (const [key, value] of labels) {
       for (const entry of this.#byLabel.get(`${key}=${value}`) ?? []) {
@@ -46,7 +46,7 @@ export class SelectorIndex<T> {
     }
   }
 
-  /** Every tunnel that is meant has all of the labels, so the one that the fewest selectors are kept by will do. */
+  /** A matching tunnel has all labels of the selector, so the label with the fewest selectors is chosen. */
   #rarestOf(selector: Labels): string {
     let rarest: string | undefined
     let least = Infinity

@@ -1,5 +1,5 @@
-// Whether the other end of a session still answers, asked only while somebody waits for it: a ping that is not answered
-// in time makes it suspected, until the answer comes.
+// Whether the other end of a session still answers, asked only while a request waits for it: if a ping is not answered
+// in time, the session is suspected until the answer comes.
 
 import type { YamuxSession } from '@sallyport/protocol'
 

@@ -1,4 +1,4 @@
-// The answer to an HTTP/1.1 visitor: node:http's own, but for what node:http does in a way that apps can abuse.
+// The answer to an HTTP/1.1 visitor: node:http's own, except for a method that apps could abuse.
 
 import type { IncomingMessage } from 'node:http'
 
@@ -17,13 +17,13 @@ export class Http1Response<Request extends IncomingMessage = IncomingMessage>
   }
 
   /**
-   * RFC 8297 2. Not by `writeEarlyHints`: it throws on what its pattern for links does not know, and that pattern
+   * RFC 8297 2. Not by `writeEarlyHints`: it throws if its pattern for links does not match, and that pattern
    * backtracks without end.
    */
   writeHints(links: readonly string[]): void {
     const { socket } = this
     if (this.headersSent || !socket?.writable) return
-    // One exchange at a time has the connection, so nothing of another answer is on its way behind this.
+    // One exchange at a time has the connection, so no bytes of another answer follow this.
     socket.write(`HTTP/1.1 103 Early Hints\r\nLink: ${links.join(', ')}\r\n\r\n`, 'latin1')
   }
 }

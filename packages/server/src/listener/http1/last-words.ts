@@ -4,13 +4,13 @@ import type { Socket } from 'node:net'
 
 import { linger } from './linger.ts'
 
-// Those who still send get so long to read the answer that they have got, once nothing else is left to wait for.
+// Visitors who still send get so long to read their answer, once nothing else is left to wait for.
 const LAST_WORDS_MS = 500
 
 export class LastWords {
   readonly #lingering = new Set<Socket>()
 
-  /** Half-closes a connection, and reads on for a bounded while. */
+  /** Half-closes a connection, and keeps reading for a bounded while. */
   linger(socket: Socket): void {
     this.#lingering.add(socket)
     socket.once('close', () => this.#lingering.delete(socket))

@@ -1,17 +1,17 @@
-// The end of a connection whose visitor may still be sending: a request that was answered before all of it had come, or
-// what nobody reads any more. Closed at once, the bytes that are still on their way would be answered by a reset, and a
-// reset takes the answer with it: the visitor reads "broken pipe" in place of the status.
+// Ends a connection whose visitor may still be sending: the rest of a request that was answered early, or bytes that
+// nothing reads any more. If it were closed at once, bytes on their way would cause a reset, which destroys the answer:
+// the visitor would see "broken pipe" instead of the status.
 
 import type { Socket } from 'node:net'
 
-// As nginx has them (lingering_time, lingering_timeout): who uploads slowly must get around to reading, and who neither
-// sends nor closes has had the answer.
+// As in nginx (lingering_time, lingering_timeout): a slow uploader needs time before it reads, and a visitor who
+// neither sends nor closes has had the answer.
 const LINGER_MS = 30_000
 const SILENCE_MS = 5000
 
 /**
- * Ends the writing half behind what has been written, then reads and drops until the visitor ends theirs, for a bounded
- * while (RFC 9112 9.6). Whoever parsed the connection so far hears of nothing more.
+ * Ends the writing half after the written bytes, then reads and drops until the visitor ends theirs, for a bounded
+ * while (RFC 9112 9.6). The former parser of the connection gets no more events.
  */
 export function linger(socket: Socket, lingerMs = LINGER_MS, silenceMs = SILENCE_MS): void {
   if (socket.destroyed) return
@@ -28,5 +28,5 @@ export function linger(socket: Socket, lingerMs = LINGER_MS, silenceMs = SILENCE
 }
 
 function drop(): void {
-  // It belongs to what has been answered.
+  // It belongs to the answered request.
 }

@@ -1,4 +1,4 @@
-// The relay's answer on a connection that node:http does not serve, or not any more. Pure.
+// The relay's answer on a connection that node:http does not serve (any more). Pure.
 
 import { STATUS_CODES } from '@sallyport/protocol/node-http'
 

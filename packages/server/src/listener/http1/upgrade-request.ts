@@ -1,5 +1,4 @@
-// A request of HTTP/1.1 that asks for another protocol: which ones are let on, and how the visitor hears that the app has
-// switched.
+// A request of HTTP/1.1 for another protocol: which ones are admitted, and the answer once the app has switched.
 
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
@@ -39,7 +38,7 @@ export function http1Upgrade(protocol: string, socket: Socket, head: Buffer, res
   }
 }
 
-/** Whoever listens for the end of the time stays. */
+/** Listeners of 'timeout' stay. */
 function shorten(socket: Socket, idleMs: number): void {
   if (!socket.destroyed && (socket.timeout === undefined || socket.timeout > idleMs)) socket.setTimeout(idleMs)
 }

@@ -1,7 +1,7 @@
-// Admission of HTTP/2 requests: the same rules as admission.ts by meaning, and the request as HTTP/1.1 would have it,
-// so that everything behind the listener sees one form. nghttp2 refuses most malformed heads before they get here;
-// what it lets through, and what a proxy must not rely on others for, is checked again.
-// Pure: no I/O, no clock. Source: RFC 9113 8.1 to 8.5, RFC 8441 4 and 5.
+// Admission of HTTP/2 requests: the rules of admission.ts in terms of HTTP/2, and the request in the form of HTTP/1.1,
+// so that all rooms after the listener see one form. nghttp2 refuses most malformed heads before they get here; this
+// checks again what it lets through, and what a proxy must not leave to others. Pure: no I/O, no clock. Source: RFC
+// 9113 8.1 to 8.5, RFC 8441 4 and 5.
 
 import { randomBytes } from 'node:crypto'
 import { METHODS } from '@sallyport/protocol/node-http'
@@ -23,11 +23,11 @@ export interface Http2Head {
 }
 
 export interface Http2Rules {
-  /** How the connection came in. */
+  /** The properties of the connection. */
   scheme: 'http' | 'https'
-  /** Whether the sender may say `https` on a cleartext connection: it is a proxy that ended the TLS. */
+  /** Whether the sender may say `https` on a cleartext connection: a trusted proxy that ended the TLS. */
   mayClaimHttps: boolean
-  /** Whether something follows the head. */
+  /** Whether a body follows the head. */
   hasBody: boolean
   headerMaxBytes: number
   headersMax: number
@@ -36,7 +36,7 @@ export interface Http2Rules {
 /**
  * Checks a request head.
  * @param raw name, value, name, value … as they came, pseudo-headers included
- * @throws RelayError `bad_request`, `headers_too_large` or `method_not_allowed`; the connection goes on
+ * @throws RelayError `bad_request`, `headers_too_large` or `method_not_allowed`; the connection continues
  */
 export function admitHttp2(raw: readonly string[], rules: Http2Rules): Http2Head {
   const pseudo = new Map<string, string>()
@@ -71,7 +71,7 @@ export function admitHttp2(raw: readonly string[], rules: Http2Rules): Http2Head
         if (value.toLowerCase() !== 'trailers') throw refuse('te with something else than trailers')
         rawHeaders.push(name, value)
         break
-      // RFC 9113 8.2.2: what belongs to one connection makes an HTTP/2 request malformed.
+      // RFC 9113 8.2.2: a connection-specific header makes an HTTP/2 request malformed.
       case 'connection':
       case 'keep-alive':
       case 'proxy-connection':
@@ -132,12 +132,12 @@ function checkMethod(pseudo: ReadonlyMap<string, string>): boolean {
 
 function checkScheme(scheme: string | undefined, { scheme: own, mayClaimHttps }: Http2Rules): void {
   if (scheme === own || (scheme === 'https' && mayClaimHttps)) return
-  // Some clients write http whatever they speak over. It decides nothing here: the connection is what it is.
+  // Some clients always write http. It decides nothing here: only the connection counts.
   if (scheme === 'http') return
   throw refuse('the :scheme is not that of the connection')
 }
 
-/** RFC 8441 5 leaves the key away; towards an app that speaks HTTP/1.1 it is ours to make and to verify. */
+/** RFC 8441 5 omits the key; towards an app that speaks HTTP/1.1 the relay makes and verifies it. */
 function withHandshakeKey(rawHeaders: readonly string[]): string[] {
   const kept = rawHeaders.filter((_, i) => rawHeaders[i - (i % 2)] !== 'sec-websocket-key')
   return [...kept, 'sec-websocket-key', randomBytes(16).toString('base64')]
@@ -145,5 +145,5 @@ function withHandshakeKey(rawHeaders: readonly string[]): string[] {
 
 const PSEUDO = new Set([':method', ':scheme', ':authority', ':path', ':protocol'])
 
-// The methods that node:http's parser takes, so that a visitor cannot bring others by another version.
+// The methods that node:http's parser takes, so that a visitor cannot send others by HTTP/2.
 const KNOWN_METHODS = new Set(METHODS)

@@ -1,5 +1,5 @@
-// A request of an HTTP/2 visitor, as the rooms behind the listener know requests. The head has been admitted;
-// the body comes straight from the stream.
+// A request of an HTTP/2 visitor, in the form for the rooms after the listener. The head has been admitted; the body
+// comes directly from the stream.
 
 import type { ServerHttp2Stream } from 'node:http2'
 

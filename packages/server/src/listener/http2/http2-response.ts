@@ -19,12 +19,13 @@ const OF_THE_CONNECTION = new Set([
   'te',
 ])
 
-// Behind an early answer the rest of the request may still come for so long. A reset at once would be in order, but HAProxy 2.6
-// drops with it what it has not passed on yet, and httpx fails where it crosses an END_STREAM of its own, which is often just
-// behind. Within it are a round trip and a busy proxy; HTTP/1.1 reads on for longer (linger.ts). The stream counts meanwhile. See decision 23.
+// After an early answer the rest of the request may still come for so long. An immediate reset would be allowed, but
+// HAProxy 2.6 then drops bytes that it has not passed on yet, and httpx fails if the reset crosses its own END_STREAM,
+// which often follows at once. This is enough for a round trip and a busy proxy; HTTP/1.1 keeps reading for longer
+// (linger.ts). The stream counts meanwhile. See decision 23.
 const LAST_BYTES_MS = 500
 
-const RESET_CONTENT = 205 // RFC 9110 15.3.6: no content, whatever the app says
+const RESET_CONTENT = 205 // RFC 9110 15.3.6: no content, whatever the app sends
 
 export class Http2Response implements VisitorResponse {
   statusCode = 0
@@ -35,7 +36,7 @@ export class Http2Response implements VisitorResponse {
   #hasLength = false
   #hasEnded = false
   #waitsForTrailers = false
-  /** Who waits for the end of the answer, where the request may go on behind it. */
+  /** A callback for the end of the answer, if the request may continue after it. */
   #waiting: (() => void)[] | undefined
 
   constructor(stream: ServerHttp2Stream, isHead: boolean) {
@@ -54,7 +55,7 @@ export class Http2Response implements VisitorResponse {
     return this.#stream.destroyed || (this.#stream.closed && !this.#hasEnded)
   }
 
-  /** @throws where a value of the relay's own can stand in no header */
+  /** @throws if a value of the relay's own is not valid in a header */
   writeHead(status: number, headers: Record<string, string | number | string[]> | string[]): void {
     if (this.headersSent) throw new Error('the head has been written')
     if (!Array.isArray(headers)) checkValues(headers)
@@ -76,7 +77,7 @@ export class Http2Response implements VisitorResponse {
 
   write(chunk: Buffer | string): boolean {
     this.#flush(false)
-    // Behind the head of an answer without a body the stream has ended, and would never say that it takes more.
+    // After the head of an answer without a body the stream has ended, and would never emit 'drain'.
     return this.#stream.destroyed || this.#isBodiless || this.#stream.write(chunk)
   }
 
@@ -91,7 +92,7 @@ export class Http2Response implements VisitorResponse {
       if (!stream.destroyed)
         stream.end(isEmpty ? undefined : typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk)
     }
-    // RFC 9113 8.1: an answer before the whole request asks the visitor to stop sending. Behind trailers, see #flush().
+    // RFC 9113 8.1: an answer before the whole request asks the visitor to stop sending. After trailers, see #flush().
     if (!this.#waitsForTrailers) this.#stopRequest()
   }
 
@@ -125,7 +126,7 @@ export class Http2Response implements VisitorResponse {
     if (!this.#stream.destroyed) this.#stream.destroy(new Error('the exchange was cut'))
   }
 
-  /** Sends the head that waits for company. */
+  /** Sends the waiting head. */
   #flush(endStream: boolean): void {
     const head = this.#head
     const stream = this.#stream
@@ -144,7 +145,7 @@ export class Http2Response implements VisitorResponse {
     try {
       stream.respond(head, { endStream, waitForTrailers })
     } catch (error) {
-      // A header that Node.js refuses: nothing of it may look like an answer.
+      // Node.js refuses a header: nothing of it may look like an answer.
       stream.destroy(error as Error) // respond() throws Errors
     }
   }
@@ -169,7 +170,7 @@ export class Http2Response implements VisitorResponse {
     const lower = name.toLowerCase()
     if (OF_THE_CONNECTION.has(lower)) return
     if (lower === 'content-length') {
-      if (this.statusCode === RESET_CONTENT) return // node:http2 sends it without the body that an app may announce
+      if (this.statusCode === RESET_CONTENT) return // node:http2 sends it without a body, even if the app announces one
       this.#hasLength = true
     }
     head.push(lower, value)
@@ -183,12 +184,13 @@ export class Http2Response implements VisitorResponse {
   #stopRequest(): void {
     const stream = this.#stream
     if (stream.endAfterHeaders || stream.readableEnded || stream.closed || stream.destroyed) return
-    stream.resume() // what has come already, or it would never close: nobody reads it any more
-    // Not before the answer is out. node:http2 would wait for that with the reset, take the stream for closed meanwhile, and
-    // send none where it is destroyed then; nghttp2 still has bytes for it, asks for them, hears "none, and not the end",
-    // and makes empty DATA frames of that without end: the process stands still and takes all memory (Node.js 24.21).
+    stream.resume() // received bytes, or it would never close: nothing reads it any more
+    // Not before the answer has been sent. node:http2 would delay the reset until then, treat the stream as closed
+    // meanwhile, and send no reset if the stream is destroyed then; nghttp2 still has bytes for it, asks for them, gets
+    // "none, and not the end", and makes empty DATA frames of that without end: the process hangs and takes all memory
+    // (Node.js 24.21).
     if (!stream.writableFinished) return void stream.once('finish', () => this.#stopRequest())
-    // The exchange is over with its answer, whatever still comes.
+    // The exchange ends with its answer, whatever still comes.
     for (const listener of this.#waiting ?? []) {
       stream.off('close', listener)
       listener()
@@ -198,7 +200,7 @@ export class Http2Response implements VisitorResponse {
   }
 }
 
-/** As node:http does it; node:http2 would tell nobody but the visitor, by a reset. Values of apps were read by our parser. */
+/** As in node:http; node:http2 would only reset the visitor's stream. Our parser has checked values of apps. */
 function checkValues(headers: Record<string, string | number | string[]>): void {
   for (const [name, value] of Object.entries(headers)) {
     for (const each of Array.isArray(value) ? value : [String(value)]) validateHeaderValue(name, each)

@@ -1,5 +1,5 @@
-// Tells HTTP/2 with prior knowledge (RFC 9113 3.3) from HTTP/1.1 on a cleartext connection, by its first bytes.
-// No byte is lost: what has been read goes back in front of the rest.
+// Distinguishes HTTP/2 with prior knowledge (RFC 9113 3.3) from HTTP/1.1 on a cleartext connection, by its first bytes.
+// No byte is lost: the bytes that were read are put back.
 
 import type { Socket } from 'node:net'
 
@@ -7,7 +7,7 @@ import type { Socket } from 'node:net'
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
 
 /**
- * Waits for enough bytes, then decides once. The connection is ended where they do not come.
+ * Waits for enough bytes, then decides once. The connection is ended if they do not come.
  * @param patienceMs how long that may take
  */
 export function sniffPreface(socket: Socket, patienceMs: number, decide: (isHttp2: boolean) => void): void {

@@ -1,5 +1,5 @@
-// What an operator should hear of the certificates before visitors tell them: one that browsers refuse or soon will, and a
-// host for which there is none. Pure: no I/O; the clock is an argument.
+// Findings about certificates that an operator should learn before visitors complain: a certificate that browsers
+// refuse or soon will, and a host without a certificate. Pure: no I/O; the clock is an argument.
 
 import type { Config } from '../../config/config.ts'
 import { hostMatches } from '../../values/host-pattern.ts'
@@ -8,11 +8,11 @@ import { isNameOf } from './certificate-names.ts'
 
 const DAY_MS = 86_400_000
 const NOTICE_MS = 14 * DAY_MS // renewal by ACME begins 30 days before the end: by then it has failed for two weeks
-const NOTICE_SHARE = 1 / 3 // those of six days, as Let's Encrypt has them, would be warned about from the first hour on
+const NOTICE_SHARE = 1 / 3 // certificates of six days, as from Let's Encrypt, would cause a warning from the first hour on
 
 const RENEW = 'a running relay takes the new file by itself'
 
-/** What is known of the first certificate of a file. Times are milliseconds since 1970. */
+/** The first certificate of a file. Times are milliseconds since 1970. */
 export interface KnownCertificate {
   file: string
   names: readonly string[]
@@ -21,7 +21,7 @@ export interface KnownCertificate {
 }
 
 export interface CertificateFindings {
-  /** Nobody gets in with these. */
+  /** Browsers refuse these. */
   problems: ConfigProblem[]
   warnings: ConfigProblem[]
 }
@@ -41,7 +41,7 @@ export function certificateFindings(
     if (refusal !== undefined) findings.problems.push({ path, message: refusal })
     if (end !== undefined) findings.warnings.push({ path, message: end })
   }
-  // Whether one of them is still valid has been said: one mistake, one sentence.
+  // The expiry has been reported already: one mistake, one sentence.
   const names = known.flatMap((certificate) => certificate.names)
   const look = (path: string, host: string): void => {
     if (!names.some((name) => isNameOf(name, host))) findings.warnings.push({ path, message: uncovered(host, names) })

@@ -1,11 +1,11 @@
-// For which hosts a certificate is, as browsers read it. Pure: no I/O, no clock.
+// The hosts of a certificate, as browsers read it. Pure: no I/O, no clock.
 
 import type { X509Certificate } from 'node:crypto'
 import { isIPv6 } from 'node:net'
 
 import { hostMatches } from '../../values/host-pattern.ts'
 
-/** In lowercase, addresses as URLs write them. RFC 9525 2: the common name of the subject counts for nothing. */
+/** In lowercase, addresses as URLs write them. RFC 9525 2: the common name of the subject does not count. */
 export function namesOf({ subjectAltName = '' }: X509Certificate): string[] {
   return subjectAltName.split(', ').flatMap((entry) => {
     const [, kind, name = ''] = /^(DNS|IP Address):(.+)$/.exec(entry) ?? []
@@ -15,8 +15,9 @@ export function namesOf({ subjectAltName = '' }: X509Certificate): string[] {
 }
 
 /**
- * Whether a name of a certificate is for a host. RFC 9525 6.3: a wildcard stands for one label, the leftmost.
- * @param host of a visitor, or of an edge, whose wildcard stands for every host below: the same wildcard is the most that a certificate can do for it
+ * Whether a name of a certificate is for a host. RFC 9525 6.3: a wildcard covers one label, the leftmost.
+ * @param host of a visitor, or of an edge, whose wildcard covers every host below: a certificate can cover that at best
+ * with the same wildcard
  */
 export function isNameOf(name: string, host: string): boolean {
   if (!name.startsWith('*.')) return name === host

@@ -49,7 +49,7 @@ export class Certificates {
     }
   }
 
-  /** @throws ConfigError that names every file that cannot be used */
+  /** @throws ConfigError that names every unusable file */
   static async load(certificates: readonly CertificateFiles[], log: Logger): Promise<Certificates> {
     const results = await Promise.allSettled(certificates.map(load))
     const loaded: Loaded[] = []
@@ -62,7 +62,7 @@ export class Certificates {
     return new Certificates(loaded, log)
   }
 
-  /** As they are served now, in the order of the configuration. */
+  /** The certificates served now, in the order of the configuration. */
   get known(): KnownCertificate[] {
     return this.#loaded.map(({ known }) => known)
   }
@@ -72,17 +72,17 @@ export class Certificates {
       minVersion: MIN_VERSION,
       ALPNProtocols: ['http/1.1'],
       SNICallback: (name, done) => done(null, this.#choose(name).context),
-      // For visitors that send no name: node:tls asks no callback for them, and takes no ready context either.
+      // For visitors that send no name: node:tls calls no callback for them, and takes no prepared context either.
       ...this.#loaded[0]?.pair,
     }
   }
 
-  /** Keeps a server that was made with `tlsOptions` at the newest first certificate. */
+  /** Keeps the first certificate of a server that was made with `tlsOptions` up to date. */
   keepFresh(server: Pick<Server, 'setSecureContext'>): void {
     this.#servers.add(server)
   }
 
-  /** Reads one pair again; keeps the old one where the new one is not usable (yet). */
+  /** Reads one pair again; keeps the old one if the new one is not usable (yet). */
   async reload(index: number): Promise<void> {
     const old = this.#loaded[index]
     if (!old) return
@@ -113,7 +113,7 @@ function firstContext({ pair }: Loaded): TlsOptions {
   return { ...pair, minVersion: MIN_VERSION }
 }
 
-/** @throws Unusable with what is wrong with each of the two files */
+/** @throws Unusable with the problem of each of the two files */
 async function load(files: CertificateFiles): Promise<Loaded> {
   const [cert, key] = await readBoth(files)
   let certificate: X509Certificate
@@ -139,7 +139,7 @@ async function readBoth(files: CertificateFiles): Promise<[cert: Buffer, key: Bu
   })
 }
 
-/** A sentence for each key of the configuration that leads nowhere. */
+/** A sentence for each key of the configuration whose file does not exist. */
 class Unusable extends Error {
   readonly sentences: Partial<Record<keyof CertificateFiles, string>>
 

@@ -1,5 +1,5 @@
-// The files that a configuration names and that must be good before a relay starts, or `relay check` calls it fine: what is
-// wrong with any of them is told together.
+// The files of a configuration that must be valid before a relay starts, or `relay check` approves it: all their
+// problems are reported together.
 
 import type { Config } from '../../config/config.ts'
 import { signInsOf } from '../../model/sign-ins.ts'
@@ -10,7 +10,7 @@ import { readClientKey } from '../../oidc/provider/client-key.ts'
 import { ProviderAuthorities } from '../../oidc/provider/provider-authorities.ts'
 import { readLogos, type Logos } from '../../pages/read-logos.ts'
 
-/** @throws ConfigError that names every file that cannot be used */
+/** @throws ConfigError that names every unusable file */
 export async function readFiles(config: Config, log: Logger): Promise<[Certificates, ProviderAuthorities, Logos]> {
   const { tls, edges } = config
   const [certificates, authorities, logos] = await Promise.allSettled([
@@ -37,7 +37,7 @@ export async function readFiles(config: Config, log: Logger): Promise<[Certifica
   throw new ConfigError(problems)
 }
 
-/** The sign-in reads them for itself, one by one, when it is built. */
+/** The sign-in reads them itself, one by one, when it is built. */
 function clientKeyProblems(edges: Config['edges']): ConfigProblem[] {
   const found = new Map<string, ConfigProblem>()
   for (const { edgeId, config } of signInsOf(edges)) {
