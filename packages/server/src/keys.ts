@@ -16,7 +16,7 @@ const TAG_BYTES = 16
 const BOX_VERSION = 1
 const FILE_MAX_BYTES = 1024
 
-export interface OpenKeysOptions {
+export interface OpenKeysInit {
   /** The database; the key file stands beside it. */
   storePath: string
   /** `SALLYPORT_SECRET` in it wins over the file. */
@@ -35,7 +35,7 @@ export class Keys {
   }
 
   /** @throws ConfigError where there is no usable key, with a sentence for the operator */
-  static async open({ storePath, env }: OpenKeysOptions): Promise<Keys> {
+  static async open({ storePath, env }: OpenKeysInit): Promise<Keys> {
     const secret = env['SALLYPORT_SECRET']
     if (secret === undefined || secret === '') return readOrMakeFile(keyFileOf(storePath))
     if (secret.length < SECRET_MIN_CHARS) {

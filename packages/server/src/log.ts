@@ -10,7 +10,7 @@ import { LogForPeople } from './log-for-people.ts'
 
 export type { DestinationStream as LineOutput, Logger } from 'pino'
 
-export interface LogOptions {
+export interface LogInit {
   level: string
   format?: 'pretty' | 'json'
   /** Whether other processes write into the same output. */
@@ -41,7 +41,7 @@ export interface ProcessLog {
 }
 
 /** Opens the log on standard output. Whatever is behind that, the process goes on: see LogOutput. */
-export function openLog({ level, format, isShared = false }: LogOptions): ProcessLog {
+export function openLog({ level, format, isShared = false }: LogInit): ProcessLog {
   // A file takes pieces of any size as a whole; and it has room, where a pipe would be full.
   const isFile = fstatSync(STDOUT_FD).isFile()
   const chars = isFile ? FILE_GATHER_CHARS : isShared ? PIPE_BYTES / 2 : PIPE_GATHER_CHARS
@@ -57,12 +57,12 @@ export function openLog({ level, format, isShared = false }: LogOptions): Proces
 }
 
 /** Whether the log on standard output is for people. */
-export function isForPeople(format: LogOptions['format']): boolean {
+export function isForPeople(format: LogInit['format']): boolean {
   return format === 'pretty' || (format === undefined && process.stdout.isTTY)
 }
 
 /** Creates a log that writes its lines to a stream. */
-export function createLog({ level, format }: Pick<LogOptions, 'level' | 'format'>, stream?: DestinationStream): Logger {
+export function createLog({ level, format }: Pick<LogInit, 'level' | 'format'>, stream?: DestinationStream): Logger {
   const isJson = format !== 'pretty'
   const output = stream ?? NOWHERE
   const log = pino(

@@ -16,7 +16,7 @@ import { openAdmin, openOperatorSocket } from './build/operator-doors.ts'
 import { policyParts } from './build/policy-parts.ts'
 import { Readiness } from './build/readiness.ts'
 import { readingsOf } from './build/readings.ts'
-import type { RelayAddresses, RelayOptions } from './build/relay-options.ts'
+import type { RelayAddresses, StartRelayInit } from './build/start-relay-init.ts'
 import { listenForVisitors } from './build/visitor-listeners.ts'
 import type { Config } from './config/config.ts'
 import { IssuerReach } from './config/issuer-reach.ts'
@@ -49,7 +49,7 @@ export { loadConfig } from './config/load-config.ts'
 export { parseConfig } from './config/parse-config.ts'
 export { ConfigError } from './errors.ts'
 export { createLog } from './log.ts'
-export type { NodeOptions, RelayAddresses, RelayOptions, WorkerOptions } from './build/relay-options.ts'
+export type { NodeInit, RelayAddresses, StartRelayInit, WorkerInit } from './build/start-relay-init.ts'
 
 const GOODBYE_MS = 1000 // every exchange is over by then: only goodbyes are left
 
@@ -57,9 +57,9 @@ const GOODBYE_MS = 1000 // every exchange is over by then: only goodbyes are lef
  * Starts a relay. Where a step throws, what had opened before it closes again, in reverse order.
  * @throws ConfigError where an address, a certificate, the store or the key cannot be used
  */
-export async function startRelay(config: Config, options: RelayOptions): Promise<Relay> {
+export async function startRelay(config: Config, init: StartRelayInit): Promise<Relay> {
   const startedAt = Date.now()
-  const { log, env, node, worker } = options
+  const { log, env, node, worker } = init
   const { limits, timeouts, public_url: publicUrl } = config
   await using rooms = new AsyncDisposableStack()
   const doors = rooms.use(new AsyncDisposableStack()) // the operator's: they open late, and close when all else is closed
@@ -148,7 +148,7 @@ export async function startRelay(config: Config, options: RelayOptions): Promise
   compareWithLimits(files, share, limits, log)
   const openFiles = keep(rooms, new OpenFilesWatch(files, log))
   const read = { registry, book, refusals, agents, signIn, store, openFiles, neighbours, certificates }
-  const metrics = new Metrics(counts, readingsOf({ ...read, logOutput: options.logOutput }))
+  const metrics = new Metrics(counts, readingsOf({ ...read, logOutput: init.logOutput }))
   const admin = worker ? undefined : await openAdmin(doors, { config, metrics, notReady: () => readiness.problem, log })
   const serve = serveIn({
     accessLog: new AccessLog(log, (tunnelId) => registry.tunnels.get(tunnelId)?.metadata),
@@ -220,7 +220,7 @@ interface RelayInit {
   metrics: Metrics
   /** How long exchanges that are under way may take to finish. */
   drainMs: number
-  /** As WorkerOptions has it. */
+  /** As WorkerInit has it. */
   othersFinished: (() => Promise<void>) | undefined
   log: Logger
 }

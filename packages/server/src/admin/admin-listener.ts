@@ -12,7 +12,7 @@ import type { Logger } from '../log.ts'
 // In addition to the places of visitors and agents: few requests come here.
 const CONNECTIONS_MAX = 64
 
-export interface AdminListenerOptions {
+export interface AdminListenerInit {
   address: ListenAddress
   /** Names that are accepted in `Host`, beside `localhost` and addresses. */
   hosts: readonly string[]
@@ -23,27 +23,27 @@ export interface AdminListenerOptions {
 }
 
 export class AdminListener {
-  readonly #options: AdminListenerOptions
+  readonly #init: AdminListenerInit
   readonly #hosts: ReadonlySet<string>
   readonly #server: Server
 
-  constructor(options: AdminListenerOptions) {
-    this.#options = options
-    const { host = '' } = options.address
-    this.#hosts = new Set(['localhost', host.toLowerCase(), ...options.hosts])
+  constructor(init: AdminListenerInit) {
+    this.#init = init
+    const { host = '' } = init.address
+    this.#hosts = new Set(['localhost', host.toLowerCase(), ...init.hosts])
     this.#server = createServer((request, response) => void this.#answer(request, response))
     this.#server.maxConnections = CONNECTIONS_MAX
   }
 
   /** @throws the system's error, e.g. EADDRINUSE */
   async listen(): Promise<AddressInfo> {
-    const { host, port } = this.#options.address
+    const { host, port } = this.#init.address
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject)
       this.#server.listen({ port, ...(host !== undefined && { host }) }, () => {
         this.#server.off('error', reject)
         // The system could not hand a connection over, for want of descriptors: no reason to crash.
-        this.#server.on('error', (error) => this.#options.log.error({ err: error }, 'admin listener failed'))
+        this.#server.on('error', (error) => this.#init.log.error({ err: error }, 'admin listener failed'))
         resolve()
       })
     })
@@ -69,7 +69,7 @@ export class AdminListener {
     try {
       await this.#serve(request, response)
     } catch (error) {
-      this.#options.log.error({ err: error }, 'admin request failed')
+      this.#init.log.error({ err: error }, 'admin request failed')
       if (response.headersSent) response.destroy()
       else send(response, 500, 'text/plain', 'The reason is in the log of the relay.\n')
     }
@@ -86,11 +86,11 @@ export class AdminListener {
     }
     switch (path) {
       case '/readyz': {
-        const reason = this.#options.notReady()
+        const reason = this.#init.notReady()
         return send(response, reason ? 503 : 200, 'text/plain', `${reason ?? 'ready'}\n`)
       }
       case '/metrics':
-        return send(response, 200, this.#options.metrics.contentType, await this.#options.metrics.text())
+        return send(response, 200, this.#init.metrics.contentType, await this.#init.metrics.text())
       default:
         return send(response, 404, 'text/plain', 'Here are /healthz, /readyz and /metrics.\n')
     }

@@ -3,7 +3,7 @@
 import type { Exchange } from '../exchange/exchange.ts'
 import type { ResponseHeaders } from '../exchange/exchange.ts'
 
-export interface FixedResponseOptions {
+export interface FixedResponseInit {
   status: number
   headers: Readonly<Record<string, string>>
   body: string
@@ -15,7 +15,7 @@ export class FixedResponse {
   readonly #headers: ResponseHeaders
   readonly #body: Buffer
 
-  constructor({ status, headers, body }: FixedResponseOptions) {
+  constructor({ status, headers, body }: FixedResponseInit) {
     this.#status = status
     this.#headers = { ...headers }
     this.#body = Buffer.from(body, 'utf8')

@@ -9,7 +9,7 @@ import type { Backend, Destination } from './backend.ts'
 import { RetryBudget, type RetryCounts } from './retry-budget.ts'
 import type { StickyCookie } from './sticky-cookie.ts'
 
-export interface RouteBackendOptions {
+export interface RouteBackendInit {
   selectors: readonly Labels[]
   advice?: Saying | undefined
   sticky?: StickyCookie | undefined
@@ -26,7 +26,7 @@ export class RouteBackend {
   readonly #backend: Backend
   readonly #sticky: StickyCookie | undefined
 
-  constructor(backend: Backend, { selectors, advice, sticky, retries }: RouteBackendOptions) {
+  constructor(backend: Backend, { selectors, advice, sticky, retries }: RouteBackendInit) {
     this.#backend = backend
     this.selectors = selectors
     this.advice = advice

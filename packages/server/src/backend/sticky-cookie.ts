@@ -10,7 +10,7 @@ import type { Tunnel } from '../tunnel/tunnel.ts'
 
 const PIN_BYTES = 16
 
-export interface StickyCookieOptions {
+export interface StickyCookieInit {
   /** As in the configuration. */
   name: string
   /** Without it the cookie lasts as long as the browser runs. */
@@ -21,11 +21,11 @@ export interface StickyCookieOptions {
 }
 
 export class StickyCookie {
-  readonly #options: StickyCookieOptions
+  readonly #init: StickyCookieInit
   readonly #pins = new WeakMap<Tunnel, string>()
 
-  constructor(options: StickyCookieOptions) {
-    this.#options = options
+  constructor(init: StickyCookieInit) {
+    this.#init = init
   }
 
   /** The visitor's value, unchecked: it counts only if a tunnel of the backend has this pin. */
@@ -37,7 +37,7 @@ export class StickyCookie {
   pinFor(tunnel: Tunnel): string {
     let pin = this.#pins.get(tunnel)
     if (pin === undefined) {
-      const { key, edgeId, name } = this.#options
+      const { key, edgeId, name } = this.#init
       const mac = createHmac('sha256', key).update(`${edgeId}\0${name}\0${tunnel.lastingId}`).digest()
       pin = mac.subarray(0, PIN_BYTES).toString('base64url')
       this.#pins.set(tunnel, pin)
@@ -49,7 +49,7 @@ export class StickyCookie {
   lineFor(exchange: Exchange, tunnel: Tunnel): string | undefined {
     const pin = this.pinFor(tunnel)
     if (this.pinOf(exchange) === pin) return undefined
-    const { maxAgeMs } = this.#options
+    const { maxAgeMs } = this.#init
     const age = maxAgeMs === undefined ? '' : `; Max-Age=${Math.ceil(maxAgeMs / 1000)}`
     const secure = isSecure(exchange) ? '; Secure' : ''
     return `${this.#nameFor(exchange)}=${pin}; Path=/${age}; HttpOnly; SameSite=Lax${secure}`
@@ -57,7 +57,7 @@ export class StickyCookie {
 
   /** Every cookie that begins like this is the relay's own: it never reaches the app, and the app cannot set it. */
   #nameFor(exchange: Exchange): string {
-    return `${isSecure(exchange) ? '__Host-' : ''}sallyport.${this.#options.name}.tunnel`
+    return `${isSecure(exchange) ? '__Host-' : ''}sallyport.${this.#init.name}.tunnel`
   }
 }
 

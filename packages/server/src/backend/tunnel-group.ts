@@ -16,7 +16,7 @@ const DRAWS = 2 ** 32
 /** Called when a tunnel is put aside for its errors, or taken back. */
 export type OnOutlier = (tunnel: Tunnel, change: OutlierChange) => void
 
-export interface TunnelGroupOptions {
+export interface TunnelGroupInit {
   /** The live list of the group's tunnels. */
   selection: Selection
   balance?: BalanceMethod | undefined
@@ -38,7 +38,7 @@ export class TunnelGroup implements Backend {
   #pins = new Map<string, Tunnel[]>()
   #pinned: readonly Tunnel[] = []
 
-  constructor({ selection, balance, pinFor, onOutlier }: TunnelGroupOptions) {
+  constructor({ selection, balance, pinFor, onOutlier }: TunnelGroupInit) {
     this.#selection = selection
     this.#balancer = new Balancer(balance)
     this.#pinFor = pinFor

@@ -15,7 +15,7 @@ import type { Store } from '../store/store.ts'
 import type { Authtokens } from '../tunnel/authtokens.ts'
 import { Reservations } from '../tunnel/reservations.ts'
 
-export interface AgentEdgesRoom {
+export interface OpenAgentEdgesInit {
   readonly config: Config
   readonly store: Store
   readonly keys: Keys
@@ -31,8 +31,8 @@ export interface AgentEdgesRoom {
   readonly onFault: OnFault
 }
 
-export async function openAgentEdges(room: AgentEdgesRoom): Promise<AgentEdges> {
-  const { config, store, keys, book, edgeRoom, authtokens, issuers, refusals, onFault } = room
+export async function openAgentEdges(init: OpenAgentEdgesInit): Promise<AgentEdges> {
+  const { config, store, keys, book, edgeRoom, authtokens, issuers, refusals, onFault } = init
   const { public_url: publicUrl, domain, require_sign_in, identity_jwt, limits } = config
   const { registry, log } = edgeRoom
   const checks = new EndpointChecks({ publicOrigin: publicUrl.origin, issuers, log })
@@ -45,7 +45,7 @@ export async function openAgentEdges(room: AgentEdgesRoom): Promise<AgentEdges> 
     domain,
     originOf: (host) => originOn(publicUrl, host),
     requireSignIn: require_sign_in,
-    cookieDomains: () => room.cookieDomains(),
+    cookieDomains: () => init.cookieDomains(),
     issuers,
     identityJwt: identity_jwt,
     maxPerAuthtoken: limits.endpoints_per_authtoken,

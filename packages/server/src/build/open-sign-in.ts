@@ -11,7 +11,7 @@ import { SignIn } from '../oidc/sign-in.ts'
 import type { Store } from '../store/store.ts'
 import type { CountAttempts } from './count-attempts.ts'
 
-export interface SignInRoom {
+export interface OpenSignInInit {
   readonly config: Config
   readonly store: Store
   readonly keys: Keys
@@ -25,9 +25,9 @@ export interface SignInRoom {
 }
 
 /** Loads the sessions. @throws StoreUnavailable */
-export function openSignIn({ config, edges, countAttempts, ...room }: SignInRoom): Promise<SignIn> {
+export function openSignIn({ config, edges, countAttempts, ...init }: OpenSignInInit): Promise<SignIn> {
   return SignIn.open({
-    ...room,
+    ...init,
     originOf: (edgeId, host) => {
       const edge = edges.find(host)
       return edge?.id === edgeId ? edge.originOf(host) : undefined

@@ -17,13 +17,13 @@ import type { Registry } from '../tunnel/registry.ts'
 import { RELAY_VERSION } from '../version.ts'
 import type { CountAttempts } from './count-attempts.ts'
 import { keep } from './keep.ts'
-import type { NodeOptions } from './relay-options.ts'
+import type { NodeInit } from './start-relay-init.ts'
 
-export interface TunnelsRoom {
+export interface OpenTunnelsInit {
   readonly config: Config
   readonly nodeId: string
   /** Undefined where it is the only node. */
-  readonly node: NodeOptions | undefined
+  readonly node: NodeInit | undefined
   readonly registry: Registry
   readonly authtokens: Authtokens
   readonly book: EdgeBook
@@ -40,8 +40,8 @@ export interface OpenTunnels {
   readonly neighbours: Neighbours | undefined
 }
 
-export async function openTunnels(rooms: AsyncDisposableStack, room: TunnelsRoom): Promise<OpenTunnels> {
-  const { config, nodeId, node, registry, authtokens, book, endpoints, refusals, log, onFault } = room
+export async function openTunnels(rooms: AsyncDisposableStack, init: OpenTunnelsInit): Promise<OpenTunnels> {
+  const { config, nodeId, node, registry, authtokens, book, endpoints, refusals, log, onFault } = init
   const { limits, timeouts } = config
   const budget = BufferBudget.ofHeap(
     getHeapStatistics().heap_size_limit,
@@ -51,11 +51,11 @@ export async function openTunnels(rooms: AsyncDisposableStack, room: TunnelsRoom
   const neighbours = node && (await openNeighbours(rooms, { ...node, registry, endpoints, limits, budget, log }))
   const agents = new AgentListener({
     authtokens,
-    failures: room.countAttempts('failed agent logins', limits.failed_agent_logins_per_minute),
+    failures: init.countAttempts('failed agent logins', limits.failed_agent_logins_per_minute),
     limits,
     refusals,
     log,
-    sessionRoom: {
+    sessionParts: {
       nodeId,
       nodeIds: node?.directory.nodeIds ?? [nodeId],
       relayVersion: RELAY_VERSION,

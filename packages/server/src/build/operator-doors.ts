@@ -4,7 +4,7 @@
 import type { AddressInfo } from 'node:net'
 
 import { AdminListener } from '../admin/admin-listener.ts'
-import type { AdminListenerOptions } from '../admin/admin-listener.ts'
+import type { AdminListenerInit } from '../admin/admin-listener.ts'
 import { OperatorSocket } from '../admin/operator-socket.ts'
 import type { Config } from '../config/config.ts'
 import { operatorSocketOf } from '../config/store-location.ts'
@@ -13,16 +13,16 @@ import type { Logger } from '../log.ts'
 import type { ProcessView } from '../operator/process-view.ts'
 import { keep } from './keep.ts'
 import type { Readiness } from './readiness.ts'
-import type { RelayAddresses } from './relay-options.ts'
+import type { RelayAddresses } from './start-relay-init.ts'
 
-export interface AdminRoom extends Pick<AdminListenerOptions, 'metrics' | 'notReady' | 'log'> {
+export interface OpenAdminInit extends Pick<AdminListenerInit, 'metrics' | 'notReady' | 'log'> {
   readonly config: Config
 }
 
 /** @throws ConfigError where the address cannot be used */
 export async function openAdmin(
   rooms: AsyncDisposableStack,
-  { config, metrics, notReady, log }: AdminRoom,
+  { config, metrics, notReady, log }: OpenAdminInit,
 ): Promise<AddressInfo> {
   const { admin: address, admin_hosts: hosts } = config.listen
   const admin = new AdminListener({ address, hosts, metrics, notReady, log })
@@ -30,7 +30,7 @@ export async function openAdmin(
   return listen(admin, 'listen.admin', address)
 }
 
-export interface OperatorRoom {
+export interface OpenOperatorSocketInit {
   readonly config: Config
   readonly startedAt: number
   readonly addresses: RelayAddresses
@@ -40,8 +40,8 @@ export interface OperatorRoom {
 }
 
 /** Never rejects: a relay without the socket serves all the same, and says so in its log. */
-export async function openOperatorSocket(rooms: AsyncDisposableStack, room: OperatorRoom): Promise<void> {
-  const { config, startedAt, addresses, view, readiness, log } = room
+export async function openOperatorSocket(rooms: AsyncDisposableStack, init: OpenOperatorSocketInit): Promise<void> {
+  const { config, startedAt, addresses, view, readiness, log } = init
   const listeners = shownPlaces(addresses)
   const socket = await OperatorSocket.open({
     path: operatorSocketOf(config.store.path),

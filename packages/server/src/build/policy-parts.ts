@@ -13,7 +13,7 @@ import { PasswordTries } from '../policy/basic-auth/password-tries.ts'
 import type { ServiceTokens } from '../policy/service-token/service-tokens.ts'
 import type { CountAttempts } from './count-attempts.ts'
 
-export interface PolicyPartsRoom {
+export interface PolicyPartsInit {
   readonly config: Config
   readonly signIn: SignIn
   readonly identityTokens: IdentityTokens
@@ -25,15 +25,15 @@ export interface PolicyPartsRoom {
   readonly log: Logger
 }
 
-export function policyParts(room: PolicyPartsRoom): PartsOf {
-  const { signIn, identityTokens, serviceTokens, authorities, issuers, log } = room
-  const { identity_jwt, limits, timeouts } = room.config
+export function policyParts(init: PolicyPartsInit): PartsOf {
+  const { signIn, identityTokens, serviceTokens, authorities, issuers, log } = init
+  const { identity_jwt, limits, timeouts } = init.config
   const clock = Date.now
   const perUser = limits.failed_passwords_per_user_per_minute
   const passwordTries = new PasswordTries({
-    byNetwork: room.countAttempts('failed passwords', limits.failed_passwords_per_minute),
-    byUser: room.countAttempts('failed passwords of a user', perUser),
-    byNobody: room.countAttempts('failed passwords of nobody', perUser),
+    byNetwork: init.countAttempts('failed passwords', limits.failed_passwords_per_minute),
+    byUser: init.countAttempts('failed passwords of a user', perUser),
+    byNobody: init.countAttempts('failed passwords of nobody', perUser),
   })
   const passwordQueue = new PasswordQueue(clock)
   const fetchFrom = (home: string, caFile?: string): ProviderFetch =>

@@ -17,7 +17,7 @@ import { VisitorListener } from '../listener/visitor-listener.ts'
 import type { Logger } from '../log.ts'
 import type { Look } from '../pages/look.ts'
 
-export interface VisitorListenersRoom {
+export interface VisitorListenersInit {
   readonly config: Config
   readonly edges: EdgeTable
   readonly serve: Serve
@@ -44,27 +44,27 @@ export interface OpenVisitors {
 /** @throws ConfigError where an address cannot be used */
 export async function listenForVisitors(
   rooms: AsyncDisposableStack,
-  room: VisitorListenersRoom,
+  init: VisitorListenersInit,
 ): Promise<OpenVisitors> {
-  const { config, edges, serve, agents, certificates } = room
+  const { config, edges, serve, agents, certificates } = init
   const { listen: addresses, limits, timeouts, trusted_proxies } = config
   const common = {
     limits,
-    places: room.places,
-    refusals: room.refusals,
+    places: init.places,
+    refusals: init.refusals,
     timeouts,
-    log: room.log,
-    reusePort: room.reusePort,
+    log: init.log,
+    reusePort: init.reusePort,
     allowedUpgrades: new Set(config.edges.flatMap(({ routes }) => routes.flatMap((each) => each.allow_upgrades ?? []))),
     isTrustedProxy: trusted_proxies.length > 0 ? compileCidrs(trusted_proxies) : () => false,
     // Agents may use any name of this machine that the configuration gives to no edge, e.g. its address on the inside;
     // and no agent can take such a name from the others by an endpoint.
-    isAgentHost: (host: string) => !room.isConfigured(host),
-    look: room.look,
+    isAgentHost: (host: string) => !init.isConfigured(host),
+    look: init.look,
     onAgent: agents.accept.bind(agents),
-    onFault: room.onFault,
+    onFault: init.onFault,
   }
-  const onExchange = (exchange: Exchange): Promise<void> => serve(exchange, (each) => room.handle(each))
+  const onExchange = (exchange: Exchange): Promise<void> => serve(exchange, (each) => init.handle(each))
   const listeners: VisitorListener[] = []
   const found: OpenVisitors['addresses'] = {}
   const keepListener = (listener: VisitorListener): void => {

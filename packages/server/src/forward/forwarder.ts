@@ -8,17 +8,17 @@ import type { OnFault } from '../exchange/border.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import { Http1Pool } from './http1/http1-pool.ts'
 import { Http1Transfer } from './http1/http1-transfer.ts'
-import type { Http1Room } from './http1/http1-transfer.ts'
+import type { Http1Parts } from './http1/http1-transfer.ts'
 import { Http2Pool } from './http2/http2-pool.ts'
 import { Http2Transfer } from './http2/http2-transfer.ts'
-import type { Http2Room } from './http2/http2-transfer.ts'
+import type { Http2Parts } from './http2/http2-transfer.ts'
 import { refuseLoop } from './refuse-loop.ts'
 import { Deadlines } from './transfer/deadlines.ts'
-import type { TransferRoom } from './transfer/transfer-room.ts'
+import type { TransferParts } from './transfer/transfer-parts.ts'
 import { UpgradeTransfer } from './upgrade.ts'
 
 export class Forwarder {
-  readonly #room: Http1Room & Http2Room
+  readonly #parts: Http1Parts & Http2Parts
   readonly #relayName: string
 
   /**
@@ -36,7 +36,7 @@ export class Forwarder {
       { headMaxBytes: limits.upstream_header_bytes, openDeadlineMs: timeouts.app_reply_seconds * 1000, onFault },
       deadlines,
     )
-    this.#room = { http1, http2, deadlines, limits, timeouts, onFault, forwardTo: this.#forwardTo }
+    this.#parts = { http1, http2, deadlines, limits, timeouts, onFault, forwardTo: this.#forwardTo }
   }
 
   /**
@@ -49,16 +49,16 @@ export class Forwarder {
     backend.budget.count(exchange.startedAt)
     const first = backend.pick(exchange)
     if (!exchange.upgrade) return this.#forwardTo(first, exchange, backend)
-    return new UpgradeTransfer(exchange, exchange.upgrade, backend, this.#room).run(first)
+    return new UpgradeTransfer(exchange, exchange.upgrade, backend, this.#parts).run(first)
   }
 
-  readonly #forwardTo: TransferRoom['forwardTo'] = (first, exchange, backend, tried) => {
+  readonly #forwardTo: TransferParts['forwardTo'] = (first, exchange, backend, tried) => {
     const isHttp2 = first !== undefined && !(first instanceof FixedResponse) && first.upstreamProtocol === 'http2'
     const Kind = isHttp2 ? Http2Transfer : Http1Transfer
-    return new Kind(exchange, backend, this.#room, tried).run(first)
+    return new Kind(exchange, backend, this.#parts, tried).run(first)
   }
 
   close(): void {
-    this.#room.deadlines.close()
+    this.#parts.deadlines.close()
   }
 }

@@ -13,7 +13,7 @@ import { RelayError } from '../errors.ts'
 import { WEBSOCKET } from '../exchange/exchange.ts'
 import type { Exchange, Upgrade } from '../exchange/exchange.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
-import type { TransferRoom } from './transfer/transfer-room.ts'
+import type { TransferParts } from './transfer/transfer-parts.ts'
 import { filterResponseHead, writeRequestHead } from './transfer/headers.ts'
 import type { RequestFraming } from './transfer/headers.ts'
 import { lostError, refusedHead } from './transfer/refusal.ts'
@@ -28,8 +28,8 @@ export class UpgradeTransfer extends Transfer implements Http1Handler {
   readonly #upgrade: Upgrade
   #connection: Http1Connection | undefined
 
-  constructor(exchange: Exchange, upgrade: Upgrade, backend: RouteBackend, room: TransferRoom) {
-    super(exchange, backend, room, undefined, true)
+  constructor(exchange: Exchange, upgrade: Upgrade, backend: RouteBackend, parts: TransferParts) {
+    super(exchange, backend, parts, undefined, true)
     this.#upgrade = upgrade
     this.lastProgress = performance.now()
   }
@@ -45,10 +45,10 @@ export class UpgradeTransfer extends Transfer implements Http1Handler {
 
   protected override send(tunnel: Tunnel): void {
     if (tunnel.upstreamProtocol === 'http2') return this.fail(new RelayError('upgrade_unsupported'))
-    const { exchange, room } = this
+    const { exchange, parts } = this
     let connection: Http1Connection
     try {
-      connection = new Http1Connection(tunnel, exchange.clientIp, room.limits.upstream_header_bytes, room.onFault)
+      connection = new Http1Connection(tunnel, exchange.clientIp, parts.limits.upstream_header_bytes, parts.onFault)
     } catch (error) {
       this.noteFailure(tunnel, error as Error) // pickLane and openStream throw only ProtocolError
       return this.attempt() // nothing was sent, so it costs no retry
@@ -80,7 +80,7 @@ export class UpgradeTransfer extends Transfer implements Http1Handler {
     const problem = this.#problemOf(head)
     if (problem) return this.fail(new RelayError('app_bad_answer', { detail: problem }))
     const { socket, head: early } = this.#upgrade
-    const { upgrade_idle_seconds: idleSeconds, visitor_stall_seconds: stallSeconds } = this.room.timeouts
+    const { upgrade_idle_seconds: idleSeconds, visitor_stall_seconds: stallSeconds } = this.parts.timeouts
     const { headers } = filterResponseHead(head, this.exchange.responseEdits, false)
     this.noteAnswer(head.status, headers)
     try {
@@ -90,7 +90,7 @@ export class UpgradeTransfer extends Transfer implements Http1Handler {
     }
     this.headSent = true
     this.exchange.hasSwitched = true
-    this.room.deadlines.remove(this)
+    this.parts.deadlines.remove(this)
     socket.off('close', this.onVisitorClose)
     const stream = this.#connection!.release() // it is the one that calls
     if (early.length > 0) stream.write(early)
@@ -164,7 +164,7 @@ export class UpgradeTransfer extends Transfer implements Http1Handler {
   }
 
   protected override wait(seconds: number): void {
-    const { timeouts } = this.room
+    const { timeouts } = this.parts
     let limit = timeouts.app_reply_seconds
     if (this.headSent) limit = timeouts.visitor_stall_seconds
     else if (this.#connection?.isConnected) limit = timeouts.app_answer_seconds

@@ -16,19 +16,19 @@ import { AgentProcesses } from '../tunnel/agent-processes.ts'
 import type { Authtoken, Authtokens } from '../tunnel/authtokens.ts'
 import { logHealth } from '../tunnel/log-health.ts'
 import { TunnelSession } from '../tunnel/session.ts'
-import type { SessionRoom } from '../tunnel/session.ts'
+import type { SessionParts } from '../tunnel/session.ts'
 
 const MESSAGE_MAX_BYTES = 1024 * 1024
 const RETRY_AFTER_SECONDS = '30'
 
-export interface AgentListenerOptions {
+export interface AgentListenerInit {
   authtokens: Authtokens
   /** Counts refused authtokens. */
   failures: Attempts
   limits: Limits
   refusals: LimitRefusals
   log: Logger
-  sessionRoom: Omit<SessionRoom, 'processes' | 'onHealth'>
+  sessionParts: Omit<SessionParts, 'processes' | 'onHealth'>
 }
 
 interface Refusal {
@@ -41,8 +41,8 @@ interface Refusal {
 }
 
 export class AgentListener {
-  readonly #options: AgentListenerOptions
-  readonly #room: SessionRoom
+  readonly #init: AgentListenerInit
+  readonly #parts: SessionParts
   readonly #webSockets: WebSocketServer
   readonly #failures: Attempts
   /** Who was told in the last minute to wait, for the log. */
@@ -51,14 +51,14 @@ export class AgentListener {
   readonly #stopRevocations: () => void
   #isDraining = false
 
-  constructor(options: AgentListenerOptions) {
-    this.#options = options
-    this.#room = {
-      ...options.sessionRoom,
+  constructor(init: AgentListenerInit) {
+    this.#init = init
+    this.#parts = {
+      ...init.sessionParts,
       processes: new AgentProcesses(),
-      onHealth: (tunnel, change) => logHealth(options.log, tunnel, change),
+      onHealth: (tunnel, change) => logHealth(init.log, tunnel, change),
     }
-    this.#failures = options.failures
+    this.#failures = init.failures
     this.#webSockets = new WebSocketServer({
       noServer: true,
       clientTracking: false,
@@ -68,7 +68,7 @@ export class AgentListener {
     })
     // With it `agent diagnose` compares the clocks. RFC 9110 6.6.1 leaves it open for 1xx.
     this.#webSockets.on('headers', (headers) => headers.push(`Date: ${new Date().toUTCString()}`))
-    this.#stopRevocations = options.authtokens.onRevoked((authtokenId) => this.#endRevoked(authtokenId))
+    this.#stopRevocations = init.authtokens.onRevoked((authtokenId) => this.#endRevoked(authtokenId))
   }
 
   get sessions(): ReadonlySet<TunnelSession> {
@@ -85,10 +85,10 @@ export class AgentListener {
     const checked = this.#check(request, address, isFull)
     if ('detail' in checked) {
       const { limit, code } = checked
-      if (limit) this.#options.refusals.count(limit, address)
+      if (limit) this.#init.refusals.count(limit, address)
       // One that tries all the time would fill the log with it.
       const isNews = limit === undefined || this.#waiting.take(address, Date.now())
-      if (isNews) this.#options.log.warn({ address, code }, 'agent refused')
+      if (isNews) this.#init.log.warn({ address, code }, 'agent refused')
       refuse(socket, checked)
       return false
     }
@@ -96,7 +96,7 @@ export class AgentListener {
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       const session = new TunnelSession(
         { carrier: new WebSocketCarrier(webSocket), authtoken: checked, address },
-        this.#room,
+        this.#parts,
       )
       this.#sessions.add(session)
       void session.closed.then(() => this.#sessions.delete(session))
@@ -125,7 +125,7 @@ export class AgentListener {
 
   #check(request: IncomingMessage, address: string, isFull: boolean): Authtoken | Refusal {
     const now = Date.now()
-    const { limits, authtokens } = this.#options
+    const { limits, authtokens } = this.#init
     if (this.#isDraining) {
       return {
         status: 503,

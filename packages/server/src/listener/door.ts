@@ -23,7 +23,7 @@ import { TurnAway } from './turn-away.ts'
 /** From the connection to the end of its one request: an agent needs two round trips with TLS. */
 const TRIAL_MS = 5000
 
-export interface DoorOptions {
+export interface DoorInit {
   places: Places
   refusals: LimitRefusals
   isTls: boolean
@@ -33,17 +33,17 @@ export interface DoorOptions {
 }
 
 export class Door {
-  readonly #options: DoorOptions
+  readonly #init: DoorInit
   readonly #connections = new WeakMap<Duplex, VisitorConnection>()
   /** With TLS, connections by their peer: node:tls does not tell the socket below a TLSSocket. */
   readonly #handshaking = new Map<string, VisitorConnection>()
   readonly #turnAway: TurnAway
   readonly #proxyProtocol: ProxyProtocol
 
-  constructor(options: DoorOptions) {
-    this.#options = options
-    this.#turnAway = new TurnAway(options.isTls, options.places.leavingMax)
-    this.#proxyProtocol = new ProxyProtocol(options.log)
+  constructor(init: DoorInit) {
+    this.#init = init
+    this.#turnAway = new TurnAway(init.isTls, init.places.leavingMax)
+    this.#proxyProtocol = new ProxyProtocol(init.log)
   }
 
   /** Puts the door in front of the server's present listeners. */
@@ -55,7 +55,7 @@ export class Door {
         this.#fault(error, socket)
       }
     })
-    if (!this.#options.isTls) return
+    if (!this.#init.isTls) return
     this.#proxyProtocol.watch(server)
     takeOver(server, 'secureConnection', (socket, handOn) => {
       const connection = this.#handshaking.get(peerOf(socket))
@@ -85,7 +85,7 @@ export class Door {
   }
 
   #accept(socket: Socket, handOn: (socket: Socket) => void): void {
-    const { places, isTls, isTrustedProxy, refusals } = this.#options
+    const { places, isTls, isTrustedProxy, refusals } = this.#init
     const address = plainAddress(socket.remoteAddress ?? '')
     const isFromProxy = isTrustedProxy(address)
     // A proxy brings many visitors on few connections of its own.
@@ -118,14 +118,14 @@ export class Door {
   #limitTrial(socket: Socket, { place, clientIp }: VisitorConnection): NodeJS.Timeout {
     return setTimeout(() => {
       if (place.kind !== 'trial') return // an agent
-      if (!place.hasBeenTold && place.limit) this.#options.refusals.count(place.limit, clientIp)
+      if (!place.hasBeenTold && place.limit) this.#init.refusals.count(place.limit, clientIp)
       socket.destroy()
     }, TRIAL_MS)
   }
 
   /** The border around a connection that nobody serves yet. */
   #fault(thrown: unknown, socket: Socket): void {
-    this.#options.onFault(thrown, 'visitor_connection')
+    this.#init.onFault(thrown, 'visitor_connection')
     socket.destroy()
   }
 }

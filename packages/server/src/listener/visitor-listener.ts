@@ -27,7 +27,7 @@ import type { Places } from './places.ts'
 import { takeOver } from './take-over.ts'
 import type { Certificates } from './tls/certificates.ts'
 
-export interface VisitorListenerOptions {
+export interface VisitorListenerInit {
   address: ListenAddress
   /** Whether other processes listen at the same address, and the system shares the connections out. */
   reusePort: boolean
@@ -63,7 +63,7 @@ type VisitorServer = HttpServer<typeof IncomingMessage, typeof Http1Response>
 type Settings = ServerOptions<typeof IncomingMessage, typeof Http1Response>
 
 export class VisitorListener {
-  readonly #options: VisitorListenerOptions
+  readonly #init: VisitorListenerInit
   readonly #server: VisitorServer
   readonly #door: Door
   readonly #http1: Http1Visitors
@@ -74,19 +74,19 @@ export class VisitorListener {
   readonly #exchanges = new ExchangeCount()
   readonly #farewell: Farewell
 
-  constructor(options: VisitorListenerOptions) {
-    this.#options = options
-    const { certificates } = options
+  constructor(init: VisitorListenerInit) {
+    this.#init = init
+    const { certificates } = init
     const scheme = certificates ? 'https' : 'http'
-    this.#server = makeServer(options)
-    this.#door = new Door({ ...options, isTls: certificates !== undefined })
+    this.#server = makeServer(init)
+    this.#door = new Door({ ...init, isTls: certificates !== undefined })
     const onAsked = (socket: Socket): void => this.#farewell.hasAsked(socket)
-    this.#http1 = new Http1Visitors({ ...options, scheme, door: this.#door, exchanges: this.#exchanges, onAsked })
+    this.#http1 = new Http1Visitors({ ...init, scheme, door: this.#door, exchanges: this.#exchanges, onAsked })
     this.#http1.attach(this.#server)
     this.#farewell = new Farewell(this.#server, () => this.#http1.begun)
-    if (options.http2) {
+    if (init.http2) {
       const onExchange = (exchange: Exchange): Promise<void> => this.#serveHttp2(exchange)
-      this.#http2 = new Http2Visitors({ ...options, scheme, onExchange, onAsked })
+      this.#http2 = new Http2Visitors({ ...init, scheme, onExchange, onAsked })
       this.#chooseVersion(this.#http2)
     }
     this.#door.guard(this.#server)
@@ -94,12 +94,12 @@ export class VisitorListener {
 
   /** @throws the system's error, e.g. EADDRINUSE */
   async listen(): Promise<AddressInfo> {
-    const { address, reusePort } = this.#options
+    const { address, reusePort } = this.#init
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject)
       this.#server.listen({ ...address, reusePort }, () => {
         this.#server.off('error', reject)
-        this.#server.on('error', (error) => this.#options.log.error({ err: error }, 'visitor listener failed'))
+        this.#server.on('error', (error) => this.#init.log.error({ err: error }, 'visitor listener failed'))
         resolve()
       })
     })
@@ -150,16 +150,16 @@ export class VisitorListener {
         if (isHttp2) http2.accept(socket, this.#door.connectionOf(socket)!) // it has come through the door
         else handOn(socket)
       } catch (error) {
-        this.#options.onFault(error, 'visitor_connection')
+        this.#init.onFault(error, 'visitor_connection')
         socket.destroy()
       }
     }
-    takeOver(this.#server, this.#options.certificates ? 'secureConnection' : 'connection', (socket, handOn) => {
+    takeOver(this.#server, this.#init.certificates ? 'secureConnection' : 'connection', (socket, handOn) => {
       if (socket instanceof TLSSocket) return serve(socket, socket.alpnProtocol === 'h2', handOn)
       this.#undecided.add(socket)
       const forget = (): void => void this.#undecided.delete(socket)
       socket.once('close', forget)
-      sniffPreface(socket, this.#options.timeouts.request_head_seconds * 1000, (isHttp2) => {
+      sniffPreface(socket, this.#init.timeouts.request_head_seconds * 1000, (isHttp2) => {
         socket.off('close', forget)
         forget()
         serve(socket, isHttp2, handOn)
@@ -169,21 +169,21 @@ export class VisitorListener {
 
   async #serveHttp2(exchange: Exchange): Promise<void> {
     this.#exchanges.begin()
-    await this.#options.onExchange(exchange)
+    await this.#init.onExchange(exchange)
     this.#exchanges.end()
   }
 }
 
-function makeServer(options: VisitorListenerOptions): VisitorServer {
-  const { certificates, http2, limits } = options
-  const server = certificates ? makeSecureServer(options, certificates, http2) : http.createServer(settingsOf(options))
+function makeServer(init: VisitorListenerInit): VisitorServer {
+  const { certificates, http2, limits } = init
+  const server = certificates ? makeSecureServer(init, certificates, http2) : http.createServer(settingsOf(init))
   server.maxHeadersCount = limits.headers_count + 1 // node:http drops further ones without a word
   return server
 }
 
-function makeSecureServer(options: VisitorListenerOptions, certificates: Certificates, http2: boolean): VisitorServer {
+function makeSecureServer(init: VisitorListenerInit, certificates: Certificates, http2: boolean): VisitorServer {
   const server = createSecureServer({
-    ...settingsOf(options),
+    ...settingsOf(init),
     ...certificates.tlsOptions,
     ALPNProtocols: http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
     handshakeTimeout: 10_000,
@@ -193,7 +193,7 @@ function makeSecureServer(options: VisitorListenerOptions, certificates: Certifi
 }
 
 /** node:http with every limit set. */
-function settingsOf({ allowedUpgrades, limits, timeouts }: VisitorListenerOptions): Settings {
+function settingsOf({ allowedUpgrades, limits, timeouts }: VisitorListenerInit): Settings {
   return {
     ServerResponse: Http1Response,
     maxHeaderSize: limits.header_bytes,

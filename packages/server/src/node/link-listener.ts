@@ -11,7 +11,7 @@ import type { YamuxStream } from '@sallyport/protocol'
 import type { Lane } from '../tunnel/tunnel.ts'
 import type { LaneKey } from './directory.ts'
 import { decodeHopHeader } from './hop-header.ts'
-import type { LinkRoom } from './node-link.ts'
+import type { LinkParts } from './node-link.ts'
 import { SocketCarrier } from './socket-carrier.ts'
 
 const SECRET_DEADLINE_MS = 5000
@@ -19,18 +19,18 @@ const HEADER_DEADLINE_MS = 10_000 // it comes with the stream's first frame
 // An agent that says nothing for so long is asked for a sign of life; after as long again the visitor's node hears of it.
 const REPLY_PATIENCE_MS = 2000
 
-export interface LinkListenerOptions extends LinkRoom {
+export interface LinkListenerInit extends LinkParts {
   /** The lane with this key, if it ends at this node. */
   findLane: (key: LaneKey) => Lane | undefined
 }
 
 export class LinkListener {
-  readonly #options: LinkListenerOptions
+  readonly #init: LinkListenerInit
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
 
-  constructor(options: LinkListenerOptions) {
-    this.#options = options
+  constructor(init: LinkListenerInit) {
+    this.#init = init
     this.#server = createServer({ allowHalfOpen: false }, (socket) => this.#accept(socket))
   }
 
@@ -41,7 +41,7 @@ export class LinkListener {
       this.#server.listen(path, () => {
         this.#server.off('error', reject)
         // The system could not hand a connection over; others are not affected.
-        this.#server.on('error', (error) => this.#options.log.error({ err: error }, 'link listener failed'))
+        this.#server.on('error', (error) => this.#init.log.error({ err: error }, 'link listener failed'))
         resolve()
       })
     })
@@ -54,7 +54,7 @@ export class LinkListener {
   }
 
   #accept(socket: Socket): void {
-    const { secret, log } = this.#options
+    const { secret, log } = this.#init
     this.#sockets.add(socket)
     socket.on('error', () => {}) // 'close' follows
     socket.once('close', () => this.#sockets.delete(socket))
@@ -78,7 +78,7 @@ export class LinkListener {
   }
 
   #serve(socket: Socket): void {
-    const { limits, budget } = this.#options
+    const { limits, budget } = this.#init
     const mux = new YamuxSession(new SocketCarrier(socket), {
       role: 'server',
       onStream: (stream) => this.#readHeader(stream),
@@ -104,7 +104,7 @@ export class LinkListener {
         if (kept.length > decoded.length) stream.unshift(kept.subarray(decoded.length))
         this.#forward(stream, decoded.header, decoded.header.visitor)
       } catch (error) {
-        this.#options.log.warn({ reason: (error as Error).message }, 'a stream of another node was refused') // ProtocolError
+        this.#init.log.warn({ reason: (error as Error).message }, 'a stream of another node was refused') // ProtocolError
         stream.destroy()
       }
     }
@@ -112,7 +112,7 @@ export class LinkListener {
   }
 
   #forward(stream: YamuxStream, key: LaneKey, visitor: string): void {
-    const lane = this.#options.findLane(key)
+    const lane = this.#init.findLane(key)
     // The lane has gone meanwhile. The other node learns of that, too, and tries elsewhere: nothing was sent.
     if (!lane?.isOnline) return refuse(stream, 'the tunnel has left this node')
     let upstream: YamuxStream

@@ -24,7 +24,7 @@ export interface Meeting {
   secret: Buffer
 }
 
-export interface NeighboursOptions extends Meeting {
+export interface NeighboursInit extends Meeting {
   registry: Registry
   endpoints: Pick<EndpointBinder, 'adopt'>
   limits: Limits
@@ -38,7 +38,7 @@ interface Neighbour {
 }
 
 export class Neighbours implements LocalLaneListener {
-  readonly #options: NeighboursOptions
+  readonly #init: NeighboursInit
   readonly #listener: LinkListener
   readonly #neighbours = new Map<string, Neighbour>()
   /** The lanes that end here. */
@@ -46,18 +46,18 @@ export class Neighbours implements LocalLaneListener {
   #pastHops = 0
 
   /** @throws the system's error if the link's socket cannot be made */
-  static async open(options: NeighboursOptions): Promise<Neighbours> {
-    const neighbours = new Neighbours(options)
-    await neighbours.#listener.listen(options.link)
-    options.registry.watchLocalLanes(neighbours)
-    options.directory.join(options.link, (event) => neighbours.#hear(event))
+  static async open(init: NeighboursInit): Promise<Neighbours> {
+    const neighbours = new Neighbours(init)
+    await neighbours.#listener.listen(init.link)
+    init.registry.watchLocalLanes(neighbours)
+    init.directory.join(init.link, (event) => neighbours.#hear(event))
     return neighbours
   }
 
   /** Use `Neighbours.open`. */
-  constructor(options: NeighboursOptions) {
-    this.#options = options
-    this.#listener = new LinkListener({ ...options, findLane: (key) => this.#lanes.get(keyOf(key)) })
+  constructor(init: NeighboursInit) {
+    this.#init = init
+    this.#listener = new LinkListener({ ...init, findLane: (key) => this.#lanes.get(keyOf(key)) })
   }
 
   /** Streams that went to other nodes so far. */
@@ -69,7 +69,7 @@ export class Neighbours implements LocalLaneListener {
 
   /** Leaves: open streams between nodes are cut. */
   close(): void {
-    this.#options.directory.leave()
+    this.#init.directory.leave()
     for (const nodeId of this.#neighbours.keys()) this.#forget(nodeId)
     this.#listener.close()
   }
@@ -78,25 +78,25 @@ export class Neighbours implements LocalLaneListener {
     const { id: sessionId, authtokenId, instanceId = '' } = lane.session // a session that binds has said hello
     const key = { sessionId, number: lane.tunnel.number }
     this.#lanes.set(keyOf(key), lane)
-    this.#options.directory.tell({ type: 'listed', listing: { ...key, authtokenId, instanceId, offer } })
+    this.#init.directory.tell({ type: 'listed', listing: { ...key, authtokenId, instanceId, offer } })
   }
 
   onLaneRetired(lane: Lane): void {
     const key = { sessionId: lane.session.id, number: lane.tunnel.number }
     this.#lanes.delete(keyOf(key))
-    this.#options.directory.tell({ type: 'withdrawn', ...key })
+    this.#init.directory.tell({ type: 'withdrawn', ...key })
   }
 
   onLaneReport(lane: Lane, healthy: boolean, detail: string): void {
     const key = { sessionId: lane.session.id, number: lane.tunnel.number }
-    this.#options.directory.tell({ type: 'reported', ...key, report: { healthy, detail } })
+    this.#init.directory.tell({ type: 'reported', ...key, report: { healthy, detail } })
   }
 
   #hear(event: DirectoryEvent): void {
     switch (event.type) {
       case 'joined': {
         this.#forget(event.nodeId)
-        const link = new NodeLink(event.nodeId, event.link, this.#options)
+        const link = new NodeLink(event.nodeId, event.link, this.#init)
         this.#neighbours.set(event.nodeId, { link, lanes: new Map() })
         return
       }
@@ -121,7 +121,7 @@ export class Neighbours implements LocalLaneListener {
   }
 
   #joinRemote({ offer }: Listing, session: RemoteSession): Lane | undefined {
-    const { registry, endpoints, log } = this.#options
+    const { registry, endpoints, log } = this.#init
     const onHealth: OnHealth = (tunnel, change) => logHealth(log, tunnel, change)
     if (isEndpointOffer(offer)) return endpoints.adopt(offer, session, onHealth)
     return registry.join(offer, session, onHealth).lane

@@ -21,7 +21,7 @@ const RETRY_FIRST_MS = 50
 const RETRY_LAST_MS = 5000
 
 /** The parts that all links of a node have in common. */
-export interface LinkRoom {
+export interface LinkParts {
   /** 32 bytes, known only to the nodes. */
   readonly secret: Buffer
   readonly limits: Limits
@@ -39,7 +39,7 @@ export class NodeLink {
   hops = 0
   readonly #nodeId: string
   readonly #path: string
-  readonly #room: LinkRoom
+  readonly #parts: LinkParts
   #socket: Socket | undefined
   #open: Open | undefined
   #retryMs = RETRY_FIRST_MS
@@ -47,10 +47,10 @@ export class NodeLink {
   #isClosed = false
 
   /** @param path the socket at which the node takes links */
-  constructor(nodeId: string, path: string, room: LinkRoom) {
+  constructor(nodeId: string, path: string, parts: LinkParts) {
     this.#nodeId = nodeId
     this.#path = path
-    this.#room = room
+    this.#parts = parts
     this.#dial()
   }
 
@@ -96,13 +96,13 @@ export class NodeLink {
     socket.once('close', onFailure)
     socket.once('connect', () => {
       socket.off('close', onFailure)
-      socket.write(this.#room.secret)
+      socket.write(this.#parts.secret)
       this.#use(socket)
     })
   }
 
   #use(socket: Socket): void {
-    const { limits, budget, log } = this.#room
+    const { limits, budget, log } = this.#parts
     const mux = new YamuxSession(new SocketCarrier(socket), {
       role: 'client',
       maxWindowBytes: limits.stream_window_bytes,

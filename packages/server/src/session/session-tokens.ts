@@ -28,7 +28,7 @@ export interface KeptTokens {
   takenUntil: number
 }
 
-export interface KeepOptions {
+export interface KeepInit {
   /** The hard limit of the session. */
   expires: number
   /** 0 if none exist yet. */
@@ -53,7 +53,7 @@ export class SessionTokens {
   async keep(
     key: string,
     { accessToken, idToken, refreshToken }: Tokens,
-    { expires, expectedRevision, now, takenUntil }: KeepOptions,
+    { expires, expectedRevision, now, takenUntil }: KeepInit,
   ): Promise<number> {
     const content = {
       session: key,

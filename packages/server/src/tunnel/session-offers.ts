@@ -16,7 +16,7 @@ import type { Registry } from './registry.ts'
 import type { Lane, OnHealth, Tunnel } from './tunnel.ts'
 
 /** What offers of all sessions share. */
-export interface OfferRoom {
+export interface OfferParts {
   readonly registry: Registry
   readonly limits: Limits
   readonly refusals: LimitRefusals
@@ -50,16 +50,16 @@ const REASON_MAX_CHARS = 1024 // of `refused`
 
 export class SessionOffers {
   readonly #session: OfferingSession
-  readonly #room: OfferRoom
+  readonly #parts: OfferParts
   /** By the number that the agent gave the tunnel. */
   readonly #lanes = new Map<number, Lane>()
   /** Offers of endpoints that wait for their host, and what the agent has said of their apps meanwhile. */
   #claims: Map<number, Claim> | undefined
   #isLeaving = false
 
-  constructor(session: OfferingSession, room: OfferRoom) {
+  constructor(session: OfferingSession, parts: OfferParts) {
     this.#session = session
-    this.#room = room
+    this.#parts = parts
   }
 
   /** What it carries at the moment. */
@@ -117,7 +117,7 @@ export class SessionOffers {
       try {
         lane.retire()
       } catch (error) {
-        this.#room.onFault(error, 'tunnel_session') // the others leave all the same
+        this.#parts.onFault(error, 'tunnel_session') // the others leave all the same
       }
     }
   }
@@ -133,10 +133,10 @@ export class SessionOffers {
     if (this.#lanes.has(number) || this.#claims?.has(number)) {
       return new ProtocolError('bind_invalid', 'this tunnel id is in use')
     }
-    const limit = this.#room.limits.tunnels_per_agent
-    const numbers = this.#room.processes.tunnelNumbersOf(this.#session)
+    const limit = this.#parts.limits.tunnels_per_agent
+    const numbers = this.#parts.processes.tunnelNumbersOf(this.#session)
     if (numbers.size >= limit && !numbers.has(number)) {
-      this.#room.refusals.count('tunnels_per_agent', this.#session.address)
+      this.#parts.refusals.count('tunnels_per_agent', this.#session.address)
       return new ProtocolError('bind_invalid', `this agent already has ${limit} tunnels, which is the limit`)
     }
     if (endpoint || permitsLabels(this.#session.authtoken.acl, new Map(labels))) return undefined
@@ -159,16 +159,16 @@ export class SessionOffers {
   }
 
   #bindLabels(offer: Offer): void {
-    const { lane, isNew } = this.#room.registry.join(offer, this.#session, this.#room.onHealth)
+    const { lane, isNew } = this.#parts.registry.join(offer, this.#session, this.#parts.onHealth)
     const { tunnel } = lane
     const { labels, forwardsTo, metadata } = tunnel
     this.#lanes.set(offer.number, lane)
-    const endpoints = this.#room.endpointsFor(labels)
+    const endpoints = this.#parts.endpointsFor(labels)
     this.#session.tell({
       type: 'bound',
       tunnel_id: offer.number,
       endpoints: endpoints.slice(0, 256),
-      edges: [...this.#room.boundEdgesFor(labels)],
+      edges: [...this.#parts.boundEdgesFor(labels)],
     })
     if (!isNew) return this.#session.log.info({ tunnelId: tunnel.id }, 'tunnel has a further connection')
     if (endpoints.length === 0) {
@@ -188,7 +188,7 @@ export class SessionOffers {
     const { number } = offer
     // It may be unbound meanwhile, or the session ends.
     const isWanted = (): boolean => this.#claims?.get(number) === claim
-    const opened = await this.#room.endpoints.bind(offer, this.#session, { isWanted, onHealth: this.#room.onHealth })
+    const opened = await this.#parts.endpoints.bind(offer, this.#session, { isWanted, onHealth: this.#parts.onHealth })
     if (!opened || !isWanted()) return opened?.ok ? opened.lane.retire() : undefined
     this.#claims?.delete(number)
     if (!opened.ok) return this.#refuse(number, opened)
@@ -219,7 +219,7 @@ export class SessionOffers {
         this.#session.tell({ type: 'notice', ...notice })
       }
     } catch (error) {
-      this.#room.onFault(error, 'endpoint') // the endpoint stands all the same
+      this.#parts.onFault(error, 'endpoint') // the endpoint stands all the same
     }
   }
 }

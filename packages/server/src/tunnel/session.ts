@@ -13,12 +13,12 @@ import type { Logger } from 'pino'
 import type { Timeouts } from '../config/config.ts'
 import type { Authtoken } from './authtokens.ts'
 import type { Claimant } from './endpoint-binder.ts'
-import { SessionOffers, type OfferRoom } from './session-offers.ts'
+import { SessionOffers, type OfferParts } from './session-offers.ts'
 import { Silence } from './silence.ts'
 import type { AgentOrigin, Tunnel } from './tunnel.ts'
 
 /** What sessions share with the rest of the relay. */
-export interface SessionRoom extends OfferRoom {
+export interface SessionParts extends OfferParts {
   readonly nodeId: string
   /** Every node that should hold a session of each agent, this one included. */
   readonly nodeIds: readonly string[]
@@ -51,7 +51,7 @@ export class TunnelSession implements Claimant {
   /** Resolves when the connection is gone; never rejects. */
   readonly closed: Promise<ProtocolError | undefined>
 
-  readonly #room: SessionRoom
+  readonly #parts: SessionParts
   readonly #mux: YamuxSession
   readonly #offers: SessionOffers
   #control: ControlChannel | undefined
@@ -61,8 +61,8 @@ export class TunnelSession implements Claimant {
   readonly #silence: Silence
   #isEnding = false
 
-  constructor(origin: SessionOrigin, room: SessionRoom) {
-    this.#room = room
+  constructor(origin: SessionOrigin, parts: SessionParts) {
+    this.#parts = parts
     this.authtoken = origin.authtoken
     this.authtokenId = origin.authtoken.id
     this.address = origin.address
@@ -70,14 +70,14 @@ export class TunnelSession implements Claimant {
       role: 'server',
       onStream: (stream) => this.#acceptStream(stream),
       maxStreams: 1, // the agent opens the control stream and nothing else
-      maxWindowBytes: room.limits.stream_window_bytes,
-      budget: room.budget,
+      maxWindowBytes: parts.limits.stream_window_bytes,
+      budget: parts.budget,
     })
-    this.#offers = new SessionOffers(this, room)
+    this.#offers = new SessionOffers(this, parts)
     this.#silence = new Silence(this.#mux)
     this.#helloTimer = setTimeout(
       () => this.end(new ProtocolError('control_violation', 'no hello came')),
-      room.timeouts.agent_handshake_seconds * 1000,
+      parts.timeouts.agent_handshake_seconds * 1000,
     )
     this.closed = this.#mux.closed.then((reason) => {
       this.#afterClose(reason)
@@ -131,7 +131,7 @@ export class TunnelSession implements Claimant {
   }
 
   openStream({ number, upstreamProtocol }: Tunnel, visitor: string): YamuxStream {
-    if (this.#mux.streamCount >= this.#room.limits.exchanges_per_session) {
+    if (this.#mux.streamCount >= this.#parts.limits.exchanges_per_session) {
       throw new ProtocolError('limit_reached', 'the tunnel session carries as many streams as it may')
     }
     const stream = this.#mux.openStream()
@@ -182,7 +182,7 @@ export class TunnelSession implements Claimant {
 
   /** Made when something is to be written, which is three times in the life of most sessions. */
   get log(): Logger {
-    return this.#room.log.child({ sessionId: this.id })
+    return this.#parts.log.child({ sessionId: this.id })
   }
 
   // ── control stream ─────────────────────────────────────────────────────────────────────────────
@@ -197,7 +197,7 @@ export class TunnelSession implements Claimant {
       onMessage: (message) => this.#onMessage(message),
       onEnd: (error) => (error ? this.end(error) : void this.close(FAREWELL_MS)),
       rate: {
-        atOnce: MESSAGES_AT_ONCE + MESSAGES_PER_TUNNEL * this.#room.limits.tunnels_per_agent,
+        atOnce: MESSAGES_AT_ONCE + MESSAGES_PER_TUNNEL * this.#parts.limits.tunnels_per_agent,
         perSecond: MESSAGES_PER_SECOND,
       },
       onOverdrawn: () => this.log.warn({ address: this.address }, 'agent sends too many control messages, they wait'),
@@ -245,8 +245,8 @@ export class TunnelSession implements Claimant {
     }
     this.#instanceId = hello.instance_id
     this.#agent = { version: hello.agent_version, os: hello.os, machine: hello.machine }
-    this.#room.processes.add(this)
-    const { nodeId, nodeIds, relayVersion, limits } = this.#room
+    this.#parts.processes.add(this)
+    const { nodeId, nodeIds, relayVersion, limits } = this.#parts
     this.tell({
       type: 'welcome',
       version: PROTOCOL_VERSION,
@@ -271,9 +271,9 @@ export class TunnelSession implements Claimant {
 
   #afterClose(reason: ProtocolError | undefined): void {
     clearTimeout(this.#helloTimer)
-    this.#room.processes.delete(this)
+    this.#parts.processes.delete(this)
     this.#offers.drop()
-    if (reason?.code === 'internal') this.#room.onFault(reason.cause ?? reason, 'tunnel_session')
+    if (reason?.code === 'internal') this.#parts.onFault(reason.cause ?? reason, 'tunnel_session')
     if (reason && reason.code !== 'connection_lost') {
       this.log.warn({ code: reason.code, reason: reason.message }, 'agent session ended')
     } else this.log.info('agent disconnected')

@@ -64,7 +64,7 @@ export interface TunnelListener {
 /** Told of one tunnel, over all of its lanes, when something changes about its app. */
 export type OnHealth = (tunnel: Tunnel, change: HealthChange) => void
 
-export interface TunnelOptions {
+export interface TunnelInit {
   /** As `tunnelIdOf` has it. */
   id: string
   offer: Offer
@@ -110,7 +110,7 @@ export class Tunnel implements AppHealthHost {
   #onRetire: readonly ((lane: Lane) => void)[] = NONE
   #lanes: readonly Lane[] = NONE
 
-  constructor({ id, offer, session, listener, onHealth, onGone }: TunnelOptions) {
+  constructor({ id, offer, session, listener, onHealth, onGone }: TunnelInit) {
     this.id = id
     this.number = offer.number
     this.labels = new Map(offer.labels)

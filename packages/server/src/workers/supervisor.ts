@@ -21,7 +21,7 @@ import { Workers } from './workers.ts'
 /** After the workers' own drain deadline, before they are killed. */
 const CLOSE_GRACE_MS = 10_000
 
-export interface SupervisorOptions {
+export interface StartSupervisorInit {
   workers: number
   /** The text of the configuration: each worker parses it itself. */
   source: WorkerPlan['config']
@@ -41,12 +41,12 @@ export interface SupervisorAddresses {
  * Starts every worker. If a step fails, everything that was open closes again, in reverse order.
  * @throws ConfigError if an address, a certificate, the store or the key cannot be used
  */
-export async function startSupervisor(config: Config, options: SupervisorOptions): Promise<Supervisor> {
+export async function startSupervisor(config: Config, init: StartSupervisorInit): Promise<Supervisor> {
   const startedAt = Date.now()
-  const { log, logOutput } = options
+  const { log, logOutput } = init
   await using rooms = new AsyncDisposableStack()
   const readiness = new Readiness()
-  const workers = new Workers({ count: options.workers, source: options.source, log, logWish: options.logWish })
+  const workers = new Workers({ count: init.workers, source: init.source, log, logWish: init.logWish })
   const metrics = new WorkerMetrics({
     measure: () => workers.measure(),
     serving: () => workers.serving,

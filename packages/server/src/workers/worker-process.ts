@@ -25,7 +25,7 @@ const SHOWN: Record<State, WorkerResource['state']> = {
   gone: 'ended',
 }
 
-export interface WorkerProcessOptions {
+export interface WorkerProcessInit {
   log: Logger
   /** The plan for the next start: each has a link of its own. */
   plan: () => WorkerPlan
@@ -40,7 +40,7 @@ export class WorkerProcess {
   restarts = 0
   /** Why it cannot save in the store. */
   storeLoss: string | undefined
-  readonly #options: WorkerProcessOptions
+  readonly #init: WorkerProcessInit
   #child: ChildProcess | undefined
   #state: State = 'starting'
   #isStopping = false
@@ -48,9 +48,9 @@ export class WorkerProcess {
   #timer: NodeJS.Timeout | undefined
   readonly #gone = Promise.withResolvers<void>()
 
-  constructor(number: number, options: WorkerProcessOptions) {
+  constructor(number: number, init: WorkerProcessInit) {
     this.number = number
-    this.#options = options
+    this.#init = init
   }
 
   get isServing(): boolean {
@@ -104,7 +104,7 @@ export class WorkerProcess {
   }
 
   #run(started?: PromiseWithResolvers<void>): void {
-    const { log, onMessage, plan } = this.#options
+    const { log, onMessage, plan } = this.#init
     const since = performance.now()
     this.#state = 'starting'
     // The file beside this one: .ts in the repository, .js in dist.
@@ -138,7 +138,7 @@ export class WorkerProcess {
       if (performance.now() - since > STABLE_MS) this.#backoffMs = BACKOFF_FIRST_MS
       log.error({ worker: this.number, code, signal, restartInMs: this.#backoffMs }, 'worker ended')
       this.#state = 'waiting'
-      this.#options.onEnd()
+      this.#init.onEnd()
       this.#timer = setTimeout(() => {
         this.restarts++
         this.#run()
@@ -151,7 +151,7 @@ export class WorkerProcess {
   #leave(): void {
     if (this.#state === 'gone') return
     this.#state = 'gone'
-    this.#options.onEnd()
+    this.#init.onEnd()
     this.#gone.resolve()
   }
 }

@@ -11,7 +11,7 @@ const WARMEST = 8
 // not needed, and each costs the app a connection, which may be a thread of its own.
 const SPARES = 8
 
-export interface Http1PoolOptions {
+export interface Http1PoolInit {
   maxIdlePerTunnel: number
   maxIdleMs: number
   onFault: OnFault
@@ -19,11 +19,11 @@ export interface Http1PoolOptions {
 
 export class Http1Pool implements Watched {
   place = -1
-  readonly #options: Http1PoolOptions
+  readonly #init: Http1PoolInit
   readonly #idle = new Map<Tunnel, Http1Connection[]>()
 
-  constructor(options: Http1PoolOptions, deadlines: Deadlines) {
-    this.#options = options
+  constructor(init: Http1PoolInit, deadlines: Deadlines) {
+    this.#init = init
     deadlines.add(this)
   }
 
@@ -63,7 +63,7 @@ export class Http1Pool implements Watched {
       this.#idle.set(tunnel, idle)
       tunnel.onRetire((retired) => this.#drop(tunnel, retired))
     }
-    const most = this.#options.maxIdlePerTunnel
+    const most = this.#init.maxIdlePerTunnel
     if (idle.length >= (isSpare ? Math.min(SPARES, most) : most)) {
       connection.destroy()
       return
@@ -79,12 +79,12 @@ export class Http1Pool implements Watched {
   /** Closes connections that have been idle for too long: the coldest are at the front. */
   tick(now: number): void {
     for (const idle of this.#idle.values()) {
-      while (idle[0] && now - idle[0].idleSince > this.#options.maxIdleMs) idle.shift()?.destroy()
+      while (idle[0] && now - idle[0].idleSince > this.#init.maxIdleMs) idle.shift()?.destroy()
     }
   }
 
   fault(thrown: unknown): void {
-    this.#options.onFault(thrown, 'app_connection')
+    this.#init.onFault(thrown, 'app_connection')
   }
 
   #drop(tunnel: Tunnel, retired: Lane): void {

@@ -16,7 +16,7 @@ import { lostError } from '../transfer/refusal.ts'
 import { BadResponse } from '../transfer/response-head.ts'
 import type { ResponseHead } from '../transfer/response-head.ts'
 import { RequestTransfer } from '../transfer/request-transfer.ts'
-import type { TransferRoom } from '../transfer/transfer-room.ts'
+import type { TransferParts } from '../transfer/transfer-parts.ts'
 import { Http1Connection } from './http1-connection.ts'
 import type { Http1Handler } from './http1-connection.ts'
 import type { Http1Pool } from './http1-pool.ts'
@@ -26,12 +26,12 @@ const ONE_TEXT_BYTES = 4096
 const CRLF = Buffer.from('\r\n')
 
 /** With the kept streams. */
-export interface Http1Room extends TransferRoom {
+export interface Http1Parts extends TransferParts {
   readonly http1: Http1Pool
 }
 
 export class Http1Transfer extends RequestTransfer implements Http1Handler {
-  declare protected readonly room: Http1Room
+  declare protected readonly parts: Http1Parts
   #connection: Http1Connection | undefined
   #retriedStale = false
   #headWaits = false
@@ -46,11 +46,11 @@ export class Http1Transfer extends RequestTransfer implements Http1Handler {
   }
 
   protected override send(tunnel: Tunnel): void {
-    const { exchange, room } = this
+    const { exchange, parts } = this
     // The app may be about to close a kept stream, so only a request that may be sent again uses it.
-    let connection = this.isSafeAndBodiless && !this.#retriedStale ? room.http1.take(tunnel) : undefined
+    let connection = this.isSafeAndBodiless && !this.#retriedStale ? parts.http1.take(tunnel) : undefined
     try {
-      connection ??= new Http1Connection(tunnel, exchange.clientIp, room.limits.upstream_header_bytes, room.onFault)
+      connection ??= new Http1Connection(tunnel, exchange.clientIp, parts.limits.upstream_header_bytes, parts.onFault)
     } catch (error) {
       this.noteFailure(tunnel, error as Error) // pickLane and openStream throw only ProtocolError
       return this.attempt() // nothing was sent, so it costs no retry
@@ -142,7 +142,7 @@ export class Http1Transfer extends RequestTransfer implements Http1Handler {
     if (connection) {
       if (this.#canPool && !this.isSending && !this.isOver && this.#mayPoolRequest()) {
         connection.stream.resume()
-        this.room.http1.put(connection, !this.isSafeAndBodiless)
+        this.parts.http1.put(connection, !this.isSafeAndBodiless)
       } else connection.destroy()
     }
     if (!this.answerDone && !this.isOver) {
@@ -221,7 +221,7 @@ export class Http1Transfer extends RequestTransfer implements Http1Handler {
       return this.#leaveSilent()
     if (!this.headSent && seconds * 1000 > PROBE_AFTER_MS) session?.probe()
     if (!connection?.isConnected) {
-      if (seconds > this.room.timeouts.app_reply_seconds) this.#leaveSilent()
+      if (seconds > this.parts.timeouts.app_reply_seconds) this.#leaveSilent()
     } else if (this.headSent) this.waitForMore(seconds)
     else this.waitForAnswer(seconds, this.waitsForBody)
   }

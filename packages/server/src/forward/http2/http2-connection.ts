@@ -39,7 +39,7 @@ const LEAVE_MS = 2000
 /** A new connection costs two round trips; an app that wants its connections back sooner says GOAWAY. */
 const IDLE_MS = 60_000
 
-export interface Http2ConnectionOptions {
+export interface Http2ConnectionInit {
   headMaxBytes: number
   /** Until the app has sent SETTINGS. */
   openDeadlineMs: number
@@ -54,7 +54,7 @@ export class Http2Connection implements Watched, Bordered {
   place = -1
   readonly tunnel: Tunnel
   readonly lane: Lane
-  readonly #options: Http2ConnectionOptions
+  readonly #init: Http2ConnectionInit
   readonly #stream: YamuxStream
   readonly #openedAt = performance.now()
   #session: ClientHttp2Session | undefined
@@ -70,9 +70,9 @@ export class Http2Connection implements Watched, Bordered {
   #streamsMax = STREAMS_MAX
 
   /** @throws ProtocolError `session_closed`, `limit_reached` */
-  constructor(tunnel: Tunnel, visitor: string, options: Http2ConnectionOptions) {
+  constructor(tunnel: Tunnel, visitor: string, init: Http2ConnectionInit) {
     this.tunnel = tunnel
-    this.#options = options
+    this.#init = init
     this.lane = tunnel.pickLane()
     this.#stream = this.lane.openStream(visitor)
     this.#stream.on('data', this.#onReplyBytes)
@@ -131,7 +131,7 @@ export class Http2Connection implements Watched, Bordered {
 
   /** Code threw on input from this connection: it ends, with its exchanges. */
   fault(thrown: unknown): void {
-    this.#options.onFault(thrown, 'app_connection')
+    this.#init.onFault(thrown, 'app_connection')
     this.destroy(new RelayError('internal', { cause: thrown }))
   }
 
@@ -139,7 +139,7 @@ export class Http2Connection implements Watched, Bordered {
     if (!this.#isOpened) {
       const waitedMs = now - this.#openedAt
       if (waitedMs > PROBE_AFTER_MS && !this.#session) this.lane.session.probe()
-      if (waitedMs > this.#options.openDeadlineMs) this.#giveUp()
+      if (waitedMs > this.#init.openDeadlineMs) this.#giveUp()
       return
     }
     let isInUse = false
@@ -185,7 +185,7 @@ export class Http2Connection implements Watched, Bordered {
       settings: {
         enablePush: false,
         initialWindowSize: STREAM_WINDOW_BYTES,
-        maxHeaderListSize: this.#options.headMaxBytes,
+        maxHeaderListSize: this.#init.headMaxBytes,
       },
       maxHeaderListPairs: HEADER_PAIRS_MAX,
       maxSessionMemory: SESSION_MEMORY_MB,
@@ -225,8 +225,8 @@ export class Http2Connection implements Watched, Bordered {
       this.#isOpened = true
       this.#idleSince = performance.now()
     }
-    this.#options.onOpened(this, failure)
-    if (failure) this.#options.onGone(this)
+    this.#init.onOpened(this, failure)
+    if (failure) this.#init.onGone(this)
   }
 
   #leave(): void {
@@ -238,7 +238,7 @@ export class Http2Connection implements Watched, Bordered {
     if (this.#isGone) return
     this.#isGone = true
     this.#session?.destroy()
-    this.#options.onGone(this)
+    this.#init.onGone(this)
   }
 }
 

@@ -18,7 +18,7 @@ export interface Http2Waiter extends Bordered {
   onNoConnection(failure: StreamReply | Error): void
 }
 
-export interface Http2PoolOptions {
+export interface Http2PoolInit {
   headMaxBytes: number
   openDeadlineMs: number
   onFault: OnFault
@@ -34,12 +34,12 @@ interface Place {
 }
 
 export class Http2Pool {
-  readonly #options: Http2PoolOptions
+  readonly #init: Http2PoolInit
   readonly #deadlines: Deadlines
   readonly #places = new Map<Tunnel, Place>()
 
-  constructor(options: Http2PoolOptions, deadlines: Deadlines) {
-    this.#options = options
+  constructor(init: Http2PoolInit, deadlines: Deadlines) {
+    this.#init = init
     this.#deadlines = deadlines
   }
 
@@ -58,7 +58,7 @@ export class Http2Pool {
       if (opening.lane.isBest && waiting.length < WAITERS_MAX) return void waiting.push(waiter)
     }
     const connection = new Http2Connection(tunnel, visitor, {
-      ...this.#options,
+      ...this.#init,
       onOpened: (opened, failure) => this.#onOpened(place, opened, visitor, failure),
       onGone: (gone) => {
         place.connections.delete(gone)

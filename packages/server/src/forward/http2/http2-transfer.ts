@@ -19,7 +19,7 @@ import { LASTING_AFTER_MS } from '../transfer/deadlines.ts'
 import { filterResponseHead, requestTrailersOf } from '../transfer/headers.ts'
 import { lostError } from '../transfer/refusal.ts'
 import { RequestTransfer } from '../transfer/request-transfer.ts'
-import type { TransferRoom } from '../transfer/transfer-room.ts'
+import type { TransferParts } from '../transfer/transfer-parts.ts'
 import type { Http2Connection } from './http2-connection.ts'
 import { readHttp2Head, writeHttp2Head } from './http2-headers.ts'
 import type { Http2Pool, Http2Waiter } from './http2-pool.ts'
@@ -30,12 +30,12 @@ const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM, NGHTTP2_REFUSED_STREAM } = cons
 const GRPC_SILENCE_MAX_SECONDS = 86_400
 
 /** With the connections that are open. */
-export interface Http2Room extends TransferRoom {
+export interface Http2Parts extends TransferParts {
   readonly http2: Http2Pool
 }
 
 export class Http2Transfer extends RequestTransfer implements Http2Waiter {
-  declare protected readonly room: Http2Room
+  declare protected readonly parts: Http2Parts
   #stream: ClientHttp2Stream | undefined
   #retriedStale = false
   #hasLeftLane = false
@@ -51,7 +51,7 @@ export class Http2Transfer extends RequestTransfer implements Http2Waiter {
   protected override send(tunnel: Tunnel): void {
     this.enter(tunnel)
     try {
-      this.room.http2.acquire(tunnel, this.exchange.clientIp, this)
+      this.parts.http2.acquire(tunnel, this.exchange.clientIp, this)
     } catch (error) {
       this.onNoConnection(error as Error) // acquire throws only ProtocolError
     }
@@ -206,7 +206,7 @@ export class Http2Transfer extends RequestTransfer implements Http2Waiter {
   }
 
   override tick(now: number): void {
-    this.#grpc ??= readGrpcPatience(this.exchange, this.room.timeouts.grpc_idle_seconds)
+    this.#grpc ??= readGrpcPatience(this.exchange, this.parts.timeouts.grpc_idle_seconds)
     if (this.#grpc && now > this.#grpc.endsAt && !this.answerDone) {
       return this.fail(new RelayError('app_timeout', { detail: 'the grpc-timeout of the call is over' }))
     }

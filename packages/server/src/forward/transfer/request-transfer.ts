@@ -3,7 +3,7 @@
 import type { RouteBackend } from '../../backend/route-backend.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import type { Tunnel } from '../../tunnel/tunnel.ts'
-import type { TransferRoom } from './transfer-room.ts'
+import type { TransferParts } from './transfer-parts.ts'
 import { framingOf } from './headers.ts'
 import type { RequestFraming } from './headers.ts'
 import { RequestBody } from './request-body.ts'
@@ -15,11 +15,11 @@ export abstract class RequestTransfer extends Transfer implements BodySender {
   /** Undefined if the request has none. */
   protected readonly body: RequestBody | undefined
 
-  constructor(exchange: Exchange, backend: RouteBackend, room: TransferRoom, tried?: Set<Tunnel>) {
-    super(exchange, backend, room, tried)
+  constructor(exchange: Exchange, backend: RouteBackend, parts: TransferParts, tried?: Set<Tunnel>) {
+    super(exchange, backend, parts, tried)
     this.framing = framingOf(exchange)
     if (this.framing.type !== 'none') {
-      this.body = new RequestBody(exchange.request, this, room.limits.request_buffer_bytes)
+      this.body = new RequestBody(exchange.request, this, parts.limits.request_buffer_bytes)
     }
   }
 

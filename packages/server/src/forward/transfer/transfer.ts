@@ -17,7 +17,7 @@ import type { Lane, Tunnel } from '../../tunnel/tunnel.ts'
 import { LASTING_AFTER_MS } from './deadlines.ts'
 import type { Watched } from './deadlines.ts'
 import { readEarlyHints } from './early-hints.ts'
-import type { TransferRoom } from './transfer-room.ts'
+import type { TransferParts } from './transfer-parts.ts'
 import { filterTrailers } from './headers.ts'
 import type { VisitorHead } from './headers.ts'
 import { noTunnelError, refusedHead } from './refusal.ts'
@@ -32,7 +32,7 @@ export abstract class Transfer implements Watched {
   place = -1
   protected readonly exchange: Exchange
   protected readonly backend: RouteBackend
-  protected readonly room: TransferRoom
+  protected readonly parts: TransferParts
   protected tried: Set<Tunnel> | undefined
   /** The tunnel that has the exchange now. */
   protected tunnel: Tunnel | undefined
@@ -56,13 +56,13 @@ export abstract class Transfer implements Watched {
   constructor(
     exchange: Exchange,
     backend: RouteBackend,
-    room: TransferRoom,
+    parts: TransferParts,
     tried: Set<Tunnel> | undefined,
     isLasting = false,
   ) {
     this.exchange = exchange
     this.backend = backend
-    this.room = room
+    this.parts = parts
     this.tried = tried
     this.lastProgress = exchange.startedAt
     this.#isLasting = isLasting
@@ -90,7 +90,7 @@ export abstract class Transfer implements Watched {
     const end = this.visitorEnd
     end.on('close', this.onVisitorClose)
     if (end.destroyed) return this.#end()
-    this.room.deadlines.add(this)
+    this.parts.deadlines.add(this)
     this.#go(first, false)
   }
 
@@ -140,8 +140,8 @@ export abstract class Transfer implements Watched {
       return this.attempt()
     }
     this.#isOver = true
-    this.room.deadlines.remove(this)
-    this.room.forwardTo(tunnel, this.exchange, this.backend, this.tried).then(this.#resolve, this.#reject)
+    this.parts.deadlines.remove(this)
+    this.parts.forwardTo(tunnel, this.exchange, this.backend, this.tried).then(this.#resolve, this.#reject)
   }
 
   /** The tunnel has the exchange from now on. */
@@ -256,7 +256,7 @@ export abstract class Transfer implements Watched {
 
   /** A listener of ours threw: only this exchange ends. If it has ended already, the fault is only reported. */
   fault(thrown: unknown): void {
-    if (this.#isOver) this.room.onFault(thrown, 'exchange')
+    if (this.#isOver) this.parts.onFault(thrown, 'exchange')
     else this.fail(new RelayError('internal', { cause: thrown }))
   }
 
@@ -273,7 +273,7 @@ export abstract class Transfer implements Watched {
     if (this.#isOver) return
     this.#isOver = true
     this.leave()
-    this.room.deadlines.remove(this)
+    this.parts.deadlines.remove(this)
     if (error) this.#reject(error)
     else this.#resolve()
   }
@@ -281,21 +281,21 @@ export abstract class Transfer implements Watched {
   tick(now: number): void {
     const seconds = (now - this.lastProgress) / 1000
     if (!this.#waitsForVisitor && !this.answerDone) this.wait(seconds)
-    else if (seconds > this.room.timeouts.visitor_stall_seconds) {
+    else if (seconds > this.parts.timeouts.visitor_stall_seconds) {
       this.exchange.cut(new Error('the visitor takes no bytes'))
     }
   }
 
   /** The app has the request, and has not begun to answer. @param waitsForBody whether the visitor is still sending it */
   protected waitForAnswer(seconds: number, waitsForBody: boolean): void {
-    const { timeouts } = this.room
+    const { timeouts } = this.parts
     if (waitsForBody && seconds > timeouts.request_stall_seconds) this.fail(new RelayError('request_timeout'))
     else if (seconds > timeouts.app_answer_seconds) this.fail(new RelayError('app_timeout', { detail: 'no answer' }))
   }
 
   /** The answer has begun. */
   protected waitForMore(seconds: number): void {
-    if (seconds > this.room.timeouts.app_stall_seconds) {
+    if (seconds > this.parts.timeouts.app_stall_seconds) {
       this.fail(new RelayError('app_timeout', { detail: 'the response stands still' }))
     } else if (seconds * 1000 > LASTING_AFTER_MS) this.last()
   }

@@ -31,7 +31,7 @@ import { http1Upgrade } from './upgrade-request.ts'
 // More pipelined requests than any real client sends; further ones end the connection.
 const PIPELINED_MAX = 64
 
-export interface Http1VisitorsOptions {
+export interface Http1VisitorsInit {
   scheme: 'http' | 'https'
   door: Door
   exchanges: ExchangeCount
@@ -44,7 +44,7 @@ export interface Http1VisitorsOptions {
   isTrustedProxy: (address: string) => boolean
   /** Runs an exchange to its end; must not reject. */
   onExchange: (exchange: Exchange) => Promise<void>
-  /** Passes an upgrade to the agents' listener; see VisitorListenerOptions. */
+  /** Passes an upgrade to the agents' listener; see VisitorListenerInit. */
   onAgent: (request: IncomingMessage, socket: Duplex, head: Buffer, address: string, isFull: boolean) => boolean
   /** Whether agents connect at this host. */
   isAgentHost: (host: string) => boolean
@@ -68,7 +68,7 @@ interface Asked {
 }
 
 export class Http1Visitors {
-  readonly #options: Http1VisitorsOptions
+  readonly #init: Http1VisitorsInit
   readonly #turns = new WeakMap<Duplex, Turns>()
   /** Upgraded connections: node:http forgets them. */
   readonly #upgraded = new Set<Duplex>()
@@ -76,8 +76,8 @@ export class Http1Visitors {
   #begun = 0
   #isLeaving = false
 
-  constructor(options: Http1VisitorsOptions) {
-    this.#options = options
+  constructor(init: Http1VisitorsInit) {
+    this.#init = init
   }
 
   /** How many requests have arrived so far. */
@@ -127,7 +127,7 @@ export class Http1Visitors {
   /** One request, and those that have come behind it meanwhile. */
   async #serve(turns: Turns, first: Asked): Promise<void> {
     const { socket } = first.request
-    const { exchanges, onExchange } = this.#options
+    const { exchanges, onExchange } = this.#init
     let current: Asked | undefined = first
     // A visitor who has left waits for none of the answers behind the first, and behind a last answer nothing is read
     // any more (RFC 9112 9.6): what follows a refused request may be its body.
@@ -146,7 +146,7 @@ export class Http1Visitors {
         current = turns.waiting.shift()
       }
     } catch (error) {
-      this.#options.onFault(error, 'visitor_connection')
+      this.#init.onFault(error, 'visitor_connection')
       socket.destroy()
     }
     turns.busy = false
@@ -154,7 +154,7 @@ export class Http1Visitors {
 
   /** Nothing waits behind it: an upgrade, a CONNECT. */
   async #serveAlone(exchange: Exchange): Promise<void> {
-    const { exchanges, onExchange } = this.#options
+    const { exchanges, onExchange } = this.#init
     exchanges.begin()
     await onExchange(exchange)
     exchanges.end()
@@ -170,26 +170,23 @@ export class Http1Visitors {
     request.on('error', ignore) // the visitor left; the response's 'close' tells the same
     const { limit } = connection
     if (this.#isLeaving || limit !== undefined) response.shouldKeepAlive = false
-    this.#options.onAsked(request.socket)
+    this.#init.onAsked(request.socket)
     this.#begun++
-    const { scheme, isTrustedProxy } = this.#options
+    const { scheme, isTrustedProxy } = this.#init
     const visitor = identifyVisitor(connection, scheme, request.rawHeaders, isTrustedProxy)
     const init = { request, response, connection, ...visitor, ...(upgrade && { upgrade }) }
     try {
       if (limit !== undefined) throw limitError(limit)
-      if (request.rawHeaders.length > 2 * this.#options.limits.headers_count) {
+      if (request.rawHeaders.length > 2 * this.#init.limits.headers_count) {
         throw new RelayError('headers_too_large', { limit: 'headers_count' })
       }
       return new Exchange({ ...init, host: admit(request) })
     } catch (error) {
       const refused = new Exchange({ ...init, host: '' })
-      refused.look = this.#options.look
+      refused.look = this.#init.look
       refused.fail(error)
       if (error instanceof RelayError && error.limit) this.#countRefusal(error.limit, visitor.clientIp, connection)
-      this.#options.log.debug(
-        { requestId: refused.requestId, clientIp: visitor.clientIp, err: error },
-        'request refused',
-      )
+      this.#init.log.debug({ requestId: refused.requestId, clientIp: visitor.clientIp, err: error }, 'request refused')
       return undefined
     }
   }
@@ -199,8 +196,8 @@ export class Http1Visitors {
     const connection = this.#connectionOf(socket)
     const path = request.url?.split('?', 1)[0]
     const host = request.headers.host?.toLowerCase().replace(/:\d+$/, '') ?? ''
-    if (path === AGENT_PATH && this.#options.isAgentHost(host)) {
-      const { onAgent, onAsked, places, scheme, isTrustedProxy } = this.#options
+    if (path === AGENT_PATH && this.#init.isAgentHost(host)) {
+      const { onAgent, onAsked, places, scheme, isTrustedProxy } = this.#init
       onAsked(request.socket)
       const { clientIp } = identifyVisitor(connection, scheme, request.rawHeaders, isTrustedProxy)
       const hasJoined = onAgent(request, socket, head, clientIp, !places.hasPlaceForAgent(connection.place))
@@ -254,10 +251,10 @@ export class Http1Visitors {
       Socket.prototype.destroySoon.call(socket) // not #end(): who breaks off in the midst of a request waits for nothing
       return
     }
-    const connection = this.#options.door.connectionOf(socket) // undefined during the handshake
+    const connection = this.#init.door.connectionOf(socket) // undefined during the handshake
     const isOverflow = OVERFLOWS.has(error.code ?? '')
     if (connection) {
-      this.#options.door.tellUnreadable(error.rawPacket, connection)
+      this.#init.door.tellUnreadable(error.rawPacket, connection)
       if (isOverflow) this.#countOverflow(connection)
     }
     const limit = connection?.limit
@@ -278,13 +275,13 @@ export class Http1Visitors {
 
   /** Node.js tells two limits by one code. Who has sent less than a head may have can only have sent too many fields. */
   #countOverflow(connection: VisitorConnection): void {
-    const limit = connection.bytesIn < this.#options.limits.header_bytes ? 'headers_count' : 'header_bytes'
+    const limit = connection.bytesIn < this.#init.limits.header_bytes ? 'headers_count' : 'header_bytes'
     this.#countRefusal(limit, connection.clientIp, connection)
   }
 
   #countRefusal(limit: LimitName, address: string, connection: VisitorConnection): void {
     connection.place.hasBeenTold = true
-    this.#options.refusals.count(limit, address)
+    this.#init.refusals.count(limit, address)
   }
 
   #turnsOf(socket: Socket): Turns {
@@ -297,7 +294,7 @@ export class Http1Visitors {
   }
 
   #connectionOf(socket: Duplex): VisitorConnection {
-    return this.#options.door.connectionOf(socket)! // every socket that sends a request has passed it
+    return this.#init.door.connectionOf(socket)! // every socket that sends a request has passed it
   }
 
   /** The border of what a visitor's connection brings: where it throws, the connection ends, and nothing else. */
@@ -305,7 +302,7 @@ export class Http1Visitors {
     try {
       handle()
     } catch (error) {
-      this.#options.onFault(error, 'visitor_connection')
+      this.#init.onFault(error, 'visitor_connection')
       socket.destroy()
     }
   }

@@ -56,7 +56,7 @@ const HPACK_ENTRY_BYTES = 32
 // After GOAWAY and with nothing left to do, a visitor gets this long to close.
 const LEAVE_MS = 2000
 
-export interface Http2VisitorsOptions {
+export interface Http2VisitorsInit {
   scheme: 'http' | 'https'
   limits: Limits
   refusals: LimitRefusals
@@ -93,16 +93,16 @@ interface Peer {
 }
 
 export class Http2Visitors {
-  readonly #options: Http2VisitorsOptions
+  readonly #init: Http2VisitorsInit
   readonly #settings: ServerSessionOptions
   readonly #peers = new Set<Peer>()
   readonly #timer: NodeJS.Timeout
   #isClosing = false
   #onEmpty: (() => void) | undefined
 
-  constructor(options: Http2VisitorsOptions) {
-    this.#options = options
-    const { limits } = options
+  constructor(init: Http2VisitorsInit) {
+    this.#init = init
+    const { limits } = init
     this.#settings = {
       settings: {
         enableConnectProtocol: true, // RFC 8441
@@ -150,14 +150,14 @@ export class Http2Visitors {
       try {
         this.#onStream(peer, stream, raw)
       } catch (error) {
-        this.#options.onFault(error, 'visitor_connection')
+        this.#init.onFault(error, 'visitor_connection')
         session.destroy()
       }
     })
     session.on('ping', () => (peer.controlBytes += PING_BYTES))
     session.on('remoteSettings', () => (peer.controlBytes += SETTINGS_BYTES))
     session.on('error', (error) => {
-      this.#options.log.debug({ clientIp: connection.clientIp, err: error }, 'HTTP/2 connection failed')
+      this.#init.log.debug({ clientIp: connection.clientIp, err: error }, 'HTTP/2 connection failed')
     })
     socket.once('close', () => {
       this.#peers.delete(peer)
@@ -187,7 +187,7 @@ export class Http2Visitors {
     peer.streams++
     peer.idleSince = performance.now()
     peer.hasServed = true
-    this.#options.onAsked(peer.socket)
+    this.#init.onAsked(peer.socket)
     peer.allowance += OVERHEAD_PER_STREAM_BYTES + mostBytesOnTheWire(raw)
     if (!stream.endAfterHeaders) {
       // Told when it comes, read or not: a body may lie in its window for long, and one that is refused is never read.
@@ -199,9 +199,9 @@ export class Http2Visitors {
       peer.idleSince = performance.now()
     })
     // Reset streams leave at once, but what they began takes a moment to stop: that, too, has a bound.
-    if (peer.exchanges >= 2 * this.#options.limits.streams_per_connection) {
+    if (peer.exchanges >= 2 * this.#init.limits.streams_per_connection) {
       if (peer.session.destroyed) return // what came in the same piece
-      this.#options.refusals.count('streams_per_connection', peer.connection.clientIp)
+      this.#init.refusals.count('streams_per_connection', peer.connection.clientIp)
       peer.session.destroy(new Error('too many exchanges at once'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
       return
     }
@@ -211,14 +211,14 @@ export class Http2Visitors {
 
   async #run(peer: Peer, exchange: Exchange): Promise<void> {
     peer.exchanges++
-    await this.#options.onExchange(exchange)
+    await this.#init.onExchange(exchange)
     peer.exchanges--
     peer.idleSince = performance.now()
   }
 
   /** Admission; a refused request is answered here and gives no exchange. */
   #exchangeOf(peer: Peer, stream: ServerHttp2Stream, raw: readonly string[]): Exchange | undefined {
-    const { scheme, limits, isTrustedProxy, log } = this.#options
+    const { scheme, limits, isTrustedProxy, log } = this.#init
     const { connection } = peer
     const header = (name: string): string | undefined => raw.find((_, i) => i % 2 === 1 && raw[i - 1] === name)
     const visitor = identifyVisitor(connection, scheme, raw, isTrustedProxy)
@@ -238,9 +238,9 @@ export class Http2Visitors {
       const target = header(':path') ?? '/'
       const request = new Http2Request(stream, { method: header(':method') ?? 'GET', target, rawHeaders })
       const refused = new Exchange({ request, response, connection, host: '', ...visitor })
-      refused.look = this.#options.look
+      refused.look = this.#init.look
       refused.fail(error)
-      if (error instanceof RelayError && error.limit) this.#options.refusals.count(error.limit, visitor.clientIp)
+      if (error instanceof RelayError && error.limit) this.#init.refusals.count(error.limit, visitor.clientIp)
       log.debug({ requestId: refused.requestId, clientIp: visitor.clientIp, err: error }, 'request refused')
       if (connection.limit !== undefined) this.#leave(peer)
       return undefined
@@ -255,7 +255,7 @@ export class Http2Visitors {
       try {
         this.#look(peer, now)
       } catch (error) {
-        this.#options.onFault(error, 'visitor_connection')
+        this.#init.onFault(error, 'visitor_connection')
         peer.socket.destroy()
       }
     }
@@ -266,7 +266,7 @@ export class Http2Visitors {
       peer.session.destroy(new Error('flood of frames'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
       peer.leavingSince ??= now
     }
-    const { keep_alive_seconds, request_head_seconds, visitor_stall_seconds } = this.#options.timeouts
+    const { keep_alive_seconds, request_head_seconds, visitor_stall_seconds } = this.#init.timeouts
     if (peer.exchanges > 0) return // each has deadlines of its own
     if (peer.streams > 0) {
       // What is left are refusals and resets that nobody takes.

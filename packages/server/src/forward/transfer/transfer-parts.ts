@@ -8,7 +8,7 @@ import type { Exchange } from '../../exchange/exchange.ts'
 import type { Tunnel } from '../../tunnel/tunnel.ts'
 import type { Deadlines } from './deadlines.ts'
 
-export interface TransferRoom {
+export interface TransferParts {
   readonly deadlines: Deadlines
   readonly limits: Limits
   readonly timeouts: Timeouts

@@ -6,22 +6,22 @@ import type { AttemptSharing } from '../exchange/attempts.ts'
 import type { Logger } from '../log.ts'
 import type { Meeting } from '../node/neighbours.ts'
 
-export interface RelayOptions {
+export interface StartRelayInit {
   log: Logger
   /** Where the log goes, for who wants to know how much of it is missing. */
   logOutput?: { readonly droppedLines: number }
   env: NodeJS.ProcessEnv
   /** Where this relay is one node of several. */
-  node?: NodeOptions
+  node?: NodeInit
   /** Where it is one of several processes that share their ports. Somebody else answers to the operator for all of them. */
-  worker?: WorkerOptions
+  worker?: WorkerInit
 }
 
-export interface NodeOptions extends Meeting {
+export interface NodeInit extends Meeting {
   nodeId: string
 }
 
-export interface WorkerOptions {
+export interface WorkerInit {
   attempts: AttemptSharing
   /** Says why nothing can be kept in the store, or that it can be kept again. */
   tellStoreLoss: (loss: string | undefined) => void
