@@ -2,6 +2,7 @@
 // https://github.com/hashicorp/yamux/blob/master/spec.md. It routes frames to streams, opens and accepts them, and ends
 // them all together. The outbox decides the order of sending, `stream-ids.ts` which ids are new, `unread-bytes.ts`
 // which stream to reset if memory is short. Each stream holds its own bytes.
+//
 // Each input from a peer has one of three results: it is served, its stream is reset, or, if it breaks the rules of the
 // session itself, GoAway(1) and the end of the session as `mux_violation`. It never throws.
 //
@@ -12,6 +13,7 @@
 
 import { ProtocolError } from '../process/errors.ts'
 import type { Carrier } from './carrier.ts'
+import { CarrierEnd } from './carrier-end.ts'
 import {
   FLAG_ACK,
   FLAG_FIN,
@@ -34,8 +36,6 @@ import { StreamIds } from './stream-ids.ts'
 import { YamuxStream, type StreamHost } from './stream.ts'
 import { UnreadBytes } from './unread-bytes.ts'
 
-const HANDSHAKE_MS = 1_000 // for the peer to answer the close; then the connection is cut
-
 export class YamuxSession {
   /** The peer asks us to open no more streams. */
   onGoAway: (() => void) | undefined
@@ -45,6 +45,7 @@ export class YamuxSession {
   readonly closed: Promise<ProtocolError | undefined>
 
   readonly #carrier: Carrier
+  readonly #carrierEnd: CarrierEnd
   readonly #outbox: Outbox
   readonly #liveness: Liveness
   readonly #reader: FrameReader
@@ -69,13 +70,11 @@ export class YamuxSession {
   #isGoAwayReceived = false
   #closing: Promise<void> | undefined
   #onIdle: (() => void) | undefined
-  #handshakeTimer: NodeJS.Timeout | undefined
-  #isCarrierGone = false
-  #onCarrierGone: (() => void) | undefined
   #resolveClosed!: (error: ProtocolError | undefined) => void // set by the Promise in the constructor
 
   constructor(carrier: Carrier, options: YamuxSessionOptions) {
     this.#carrier = carrier
+    this.#carrierEnd = new CarrierEnd(carrier)
     const settings = { ...DEFAULTS, ...options }
     this.#onStream = options.onStream
     this.#maxStreams = settings.maxStreams
@@ -169,7 +168,7 @@ export class YamuxSession {
     if (error === undefined || isDead) this.#outbox.discard()
     this.#end(error)
     if (error === undefined || isDead) this.#carrier.destroy()
-    else this.#closeCarrier(error.closeCode, error.message)
+    else this.#carrierEnd.close(error.closeCode, error.message)
   }
 
   async #drainAndClose(deadlineMs: number): Promise<void> {
@@ -180,9 +179,9 @@ export class YamuxSession {
     if (this.#isAlive) {
       for (const stream of this.#streams.values()) stream.reset()
       this.#end(undefined)
-      this.#closeCarrier(1000, '')
+      this.#carrierEnd.close(1000, '')
     }
-    if (!this.#isCarrierGone) await new Promise<void>((resolve) => (this.#onCarrierGone = resolve))
+    await this.#carrierEnd.gone()
   }
 
   /** Until no stream is left, the session has ended, or the time has passed. */
@@ -212,22 +211,11 @@ export class YamuxSession {
     this.#resolveClosed(error)
   }
 
-  #closeCarrier(code: number, reason: string): void {
-    if (this.#isCarrierGone) return
-    this.#handshakeTimer = setTimeout(() => this.#carrier.destroy(), HANDSHAKE_MS)
-    this.#handshakeTimer.unref()
-    this.#carrier.close(code, reason)
-  }
-
   #carrierClosed(error: Error | undefined): void {
-    if (this.#isCarrierGone) return
-    this.#isCarrierGone = true
-    clearTimeout(this.#handshakeTimer)
-    if (this.#isAlive) {
-      this.#outbox.discard()
-      this.#end(error && new ProtocolError('connection_lost', error.message, { cause: error }))
-    }
-    this.#onCarrierGone?.()
+    this.#carrierEnd.markGone()
+    if (!this.#isAlive) return
+    this.#outbox.discard()
+    this.#end(error && new ProtocolError('connection_lost', error.message, { cause: error }))
   }
 
   // ── frames ───────────────────────────────────────────────────────────────
@@ -342,7 +330,7 @@ export class YamuxSession {
         : new ProtocolError('connection_lost', `the peer went away with code ${code}`)
     this.#outbox.discard()
     this.#end(error)
-    this.#closeCarrier(error.code === 'mux_violation' ? error.closeCode : 1000, '')
+    this.#carrierEnd.close(error.code === 'mux_violation' ? error.closeCode : 1000, '')
   }
 
   // ── what the parts ask of us ─────────────────────────────────────────────
