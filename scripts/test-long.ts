@@ -15,6 +15,7 @@ const DEADLINE_MINUTES_PER_ROUND = 0.5 // of one file; three times what the slow
 const LEAST_MINUTES = 15 // the installed packages take seven, however often the sample is played
 const DIFFERENTIAL_SHARE = 10 // its sample is larger
 const INTEROP_SHARE = 10 // as those are
+const SWAPS_PER_ROUND = 250 // of edges, so that it comes to ten thousand
 
 const [argument] = process.argv.slice(2)
 const rounds = argument === undefined ? ROUNDS : Number(argument)
@@ -34,6 +35,7 @@ const files = [
   ...globSync('test/fuzz/*.test.ts', { cwd: root }).toSorted(),
   'test/in-process/differential.test.ts',
   'test/in-process/early-answers.test.ts',
+  'test/in-process/swapping-edges.test.ts',
   'test/install/install.test.ts',
   'test/interop/haproxy.test.ts',
   'test/interop/hydra.test.ts',
@@ -52,6 +54,7 @@ const child = spawn(process.execPath, ['--test', '--test-reporter=spec', '--test
     SALLYPORT_FUZZ_SEED: String(seed),
     SALLYPORT_FUZZ_ROUNDS: String(rounds),
     SALLYPORT_EARLY_ANSWERS: String(5 * rounds),
+    SALLYPORT_SWAPS: String(SWAPS_PER_ROUND * rounds),
     SALLYPORT_INTEROP_ROUNDS: String(Math.ceil(rounds / INTEROP_SHARE)),
     SALLYPORT_DIFFERENTIAL: `${seed},${Math.ceil(rounds / DIFFERENTIAL_SHARE)}`,
   },
