@@ -87,7 +87,7 @@ edges:
         policy:
           on_http_response:
             - actions:
-                - type: add-headers
+                - type: set-headers
                   config: { headers: { X-Frame-Options: DENY } }
                 - type: remove-headers
                   config: { headers: [X-Powered-By] }

@@ -536,7 +536,7 @@ describe('failover and fixed responses', { timeout: 60_000 }, () => {
         on_http_response:
           - actions:
               - { type: remove-headers, config: { headers: [x-a] } }
-              - { type: add-headers, config: { headers: { X-B: "3", X-C: "4" } } }
+              - { type: set-headers, config: { headers: { X-B: "3", X-C: "4" } } }
 `)
     try {
       const { status, body, headers } = await field.ask('fixed.localhost', '/x')

@@ -380,7 +380,7 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
         oidcClientId: 'x',
         oidcAllowEmails: ['ada'],
         cidrAllow: ['10.0.0.0/99'],
-        requestHeaderAdd: ['Host: x'],
+        requestHeaderAdd: ['Upgrade: x'],
       }).closed
       assert.ok(error && 'problems' in error, String(error))
       const problems = error.problems as { path: string; message: string }[]

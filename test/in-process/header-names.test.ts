@@ -58,7 +58,7 @@ const POLICIES: readonly (readonly [host: string, policy: object | undefined])[]
   ['open', undefined],
   ['signed-in', action('basic-auth', { credentials: ['ada:correct horse'] })],
   ['edited', action('remove-headers', { headers: ['X-My-Secret'] })],
-  ['set', action('add-headers', { headers: { 'X-My-Secret': 'ours' } })],
+  ['set', action('set-headers', { headers: { 'X-My-Secret': 'ours' } })],
   ['kept', jwt(true)],
   ['withheld', jwt(false)],
 ]
@@ -124,7 +124,7 @@ describe('S4: a header in another spelling', { timeout: 60_000 }, () => {
       for (const id of ids) assert.match(id, /^req_[0-9a-z]{7,}$/)
     })
 
-    it(`gets around neither remove-headers nor add-headers, over ${way}`, async () => {
+    it(`gets around neither remove-headers nor set-headers, over ${way}`, async () => {
       for (const other of OTHERS) {
         const headers = [[`x${other}my${other}secret`, 'evil'] as const, ['x-my-secrets', 'yes'] as const]
         for (const [host, values] of [

@@ -21,11 +21,12 @@ const jwtValidation = action('jwt-validation', {
   audience: { allow_list: [{ value: 'x' }] },
   allow_cors_preflight: true,
 })
+const setHeaders = (name: string): object => action('set-headers', { headers: { [name]: 'ours' } })
 const addHeaders = (name: string): object => action('add-headers', { headers: { [name]: 'ours' } })
 const EDGES = Object.entries({
   people: [openidConnect],
   programs: [jwtValidation],
-  edited: [addHeaders('X-Before'), openidConnect, addHeaders('X-Behind')],
+  edited: [setHeaders('X-Before'), addHeaders('X-Added'), openidConnect, setHeaders('X-Behind')],
 }).map(([name, actions]) => {
   const backend = { labels: { edge: 'edg_app' } }
   return `- ${JSON.stringify({ id: `edg_${name}`, hosts: [`${name}.localhost`], backend, policy: { on_http_request: [{ actions }] } })}`
@@ -94,8 +95,12 @@ describe('S10: a preflight', { timeout: 60_000 }, () => {
     })
 
     it(`has the headers that the policy writes, over ${way}`, async () => {
-      assert.equal(await ask('edited.localhost', ['x-before', 'evil'], ['x-behind', 'evil'], ['x-else', 'evil']), 200)
-      assert.deepEqual([app.values('x-before'), app.values('x-behind'), app.values('x-else')], [['ours'], ['ours'], []])
+      const names = ['x-before', 'x-added', 'x-behind', 'x-else']
+      assert.equal(await ask('edited.localhost', ...names.map((name) => [name, 'evil'] as const)), 200)
+      assert.deepEqual(
+        names.map((name) => app.values(name)),
+        [['ours'], ['ours'], ['ours'], []],
+      )
     })
   }
 })

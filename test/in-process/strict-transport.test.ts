@@ -19,7 +19,7 @@ const edge = (name: string, further: object): string =>
 const EDGES = [
   edge('app', {}),
   edge('own', {
-    policy: response({ type: 'add-headers', config: { headers: { 'strict-transport-security': 'max-age=1' } } }),
+    policy: response({ type: 'set-headers', config: { headers: { 'strict-transport-security': 'max-age=1' } } }),
   }),
   edge('none', {
     policy: response({ type: 'remove-headers', config: { headers: ['Strict-Transport-Security'] } }),

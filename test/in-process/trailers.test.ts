@@ -24,7 +24,7 @@ const edge = (name: string, policy: object = {}): string =>
 const EDGES = [
   edge('open'),
   edge('edited', both('remove-headers', { headers: ['X-My-Secret'] })),
-  edge('set', both('add-headers', { headers: { 'X-My-Secret': 'ours' } })),
+  edge('set', both('set-headers', { headers: { 'X-My-Secret': 'ours' } })),
 ].join('\n')
 
 for (const speaks of ['http1', 'http2'] as const) {

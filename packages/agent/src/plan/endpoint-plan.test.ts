@@ -96,11 +96,11 @@ describe('the endpoint of agent http', () => {
             { type: 'restrict-ips', config: { allow: ['10.0.0.0/8'], deny: ['10.1.0.0/16'] } },
             { type: 'openid-connect', config },
             { type: 'remove-headers', config: { headers: ['X-B'] } },
-            { type: 'add-headers', config: { headers: { 'X-A': 'b: c', 'X-Empty': '' } } },
+            { type: 'set-headers', config: { headers: { 'X-A': 'b: c', 'X-Empty': '' } } },
           ],
         },
       ],
-      on_http_response: [{ actions: [{ type: 'add-headers', config: { headers: { 'X-C': 'd' } } }] }],
+      on_http_response: [{ actions: [{ type: 'set-headers', config: { headers: { 'X-C': 'd' } } }] }],
     })
   })
 

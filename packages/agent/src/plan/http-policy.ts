@@ -91,9 +91,9 @@ const FLAGS: readonly (readonly [start: string, flag: string])[] = [
   ['request basic-auth', '--basic-auth'],
   ['request restrict-ips deny', '--cidr-deny'],
   ['request restrict-ips', '--cidr-allow'],
-  ['request add-headers', '--request-header-add'],
+  ['request set-headers', '--request-header-add'],
   ['request remove-headers', '--request-header-remove'],
-  ['response add-headers', '--response-header-add'],
+  ['response set-headers', '--response-header-add'],
   ['response remove-headers', '--response-header-remove'],
 ]
 
@@ -187,7 +187,7 @@ function* editHeaders(
     } else if (headers.has(name)) problems.push({ path, message: `${name} is given twice.` })
     else headers.set(name, value)
   }
-  if (headers.size > 0) yield { type: 'add-headers', config: { headers: Object.fromEntries(headers) } }
+  if (headers.size > 0) yield { type: 'set-headers', config: { headers: Object.fromEntries(headers) } }
 }
 
 function listAs(key: string, values: readonly string[]): Record<string, readonly string[]> {

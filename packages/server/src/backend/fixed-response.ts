@@ -29,7 +29,7 @@ export class FixedResponse {
     let headers = this.#headers
     if (edits) {
       headers = Object.fromEntries(Object.entries(headers).filter(([name]) => !edits.touches(name)))
-      for (const { name, value } of edits) headers[name] = value
+      for (const { name, value } of edits) headers[name] = [...[headers[name] ?? []].flat(), value]
     }
     exchange.respond(this.#status, headers, this.#body)
   }

@@ -6,6 +6,7 @@ import { pino } from 'pino'
 import type { Config } from '../config/config.ts'
 import { readConfig, type ConfigSource } from '../config/load-config.ts'
 import { parseConfig } from '../config/parse-config.ts'
+import { policyWarnings } from '../model/policy-warnings.ts'
 import { redirectUri } from '../model/redirect-uri.ts'
 import { issuersOf } from '../model/sign-ins.ts'
 import { errorWithLines, withLines } from '../config/with-lines.ts'
@@ -35,7 +36,8 @@ async function checkFiles(config: Config, source: ConfigSource): Promise<readonl
     const [certificates, authorities] = await readFiles(config, pino({ level: 'silent' }))
     certificates.close()
     authorities.close()
-    const { problems, warnings } = certificateFindings(config, certificates.known, Date.now())
+    const { problems, warnings: ofCertificates } = certificateFindings(config, certificates.known, Date.now())
+    const warnings = [...ofCertificates, ...policyWarnings(config.edges)]
     for (const { path, message } of withLines(warnings, source)) console.error(`Warning: ${path}: ${message}`)
     if (problems.length > 0) throw new ConfigError(problems)
     return warnings

@@ -54,7 +54,7 @@ describe('first-hour 19: the greeting of a relay with a configuration', () => {
             policy: policy(
               { type: 'restrict-ips', config: { allow: ['10.0.0.0/8'] } },
               oidc('login.example.com', { allow: { domains: ['example.com'] } }),
-              { type: 'add-headers', config: { headers: { 'X-Part': 'docs' } } },
+              { type: 'set-headers', config: { headers: { 'X-Part': 'docs' } } },
             ),
           },
         ],
@@ -97,6 +97,20 @@ describe('first-hour 19: the greeting of a relay with a configuration', () => {
     assert.ok(of({ type: 'restrict-ips', config: { deny: ['192.0.2.0/24'] } }))
     assert.ok(!of({ type: 'deny' }))
     assert.ok(!of({ type: 'basic-auth', config: { credentials: ['ada:correct horse'] } }))
+  })
+
+  it('warns of a request header that is added beside what visitors send (traffic policy, 14.3)', () => {
+    const headers = { 'X-Role': 'reader' }
+    const added = { type: 'add-headers', config: { headers } }
+    const warned = (...actions: object[]): string[] =>
+      greet(configOf([{ id: 'edg_app', hosts: ['app.example.com'], policy: policy(...actions) }])).filter((line) =>
+        line.includes('X-Role'),
+      )
+    const sentence = 'Warning: edg_app adds X-Role to requests, and visitors may send such a header, too; use set-headers, or remove-headers before' // prettier-ignore
+    assert.deepEqual(warned(added), [sentence])
+    assert.deepEqual(warned(added, { type: 'remove-headers', config: { headers: ['X-Role'] } }), [sentence])
+    assert.deepEqual(warned({ type: 'remove-headers', config: { headers: ['x_role'] } }, added), [])
+    assert.deepEqual(warned({ type: 'set-headers', config: { headers } }, added), [])
   })
 
   it('warns of certificates, first of those that nobody takes, and leaves a long list to relay check', () => {

@@ -10,6 +10,7 @@ import type {
   PlainBackendConfig,
   WeightedBackendConfig,
 } from '../model/edge-config.ts'
+import { policyWarnings } from '../model/policy-warnings.ts'
 import type { Config } from '../config/config.ts'
 import { originOn } from '../edge/origin-on.ts'
 import { isOpenToAll, pathOf, whoMayPass } from '../edge/who-may-pass.ts'
@@ -40,7 +41,11 @@ export function greeting(config: Config, { file, admin, certificates, relay, age
     (labels) => `  ${agent} tunnel --server ${publicUrl.origin} --authtoken TOKEN${labels} http://localhost:8000`,
   )
   const amiss = [...certificates.problems, ...certificates.warnings]
-  const warnings = [...amiss.slice(0, SHOWN_OF_CERTIFICATES).map(({ message }) => message), ...openWarnings(edges)]
+  const warnings = [
+    ...amiss.slice(0, SHOWN_OF_CERTIFICATES).map(({ message }) => message),
+    ...openWarnings(edges),
+    ...policyWarnings(shown).map(({ message }) => message),
+  ]
   return [
     `Sallyport relay ${RELAY_VERSION} with ${file}`,
     '',

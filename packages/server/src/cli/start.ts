@@ -11,6 +11,7 @@ import type { ConfigSource } from '../config/load-config.ts'
 import { LOG_FORMATS, LOG_LEVELS } from '../config/log-words.ts'
 import type { LogWish } from '../config/log-words.ts'
 import { parseConfig } from '../config/parse-config.ts'
+import { policyWarnings } from '../model/policy-warnings.ts'
 import { redirectUri } from '../model/redirect-uri.ts'
 import { WORKERS_MAX, WORKERS_PROBLEM } from '../config/schema/workers-schema.ts'
 import { issuersOf } from '../model/sign-ins.ts'
@@ -237,6 +238,8 @@ function greet(config: Config, { file, admin, certificates, log, format }: Greet
     const relay = typedCommand('relay', process.env).words
     return tell(greeting(config, { file, admin, certificates, relay, agent: plainCommand('agent') }))
   }
+  for (const { path, message } of policyWarnings(config.edges).slice(0, LOGGED_WARNINGS))
+    log.warn({ key: path, reason: message }, 'a policy needs a look')
   const { problems, warnings } = certificates
   for (const { path, message } of problems) log.error({ key: path, reason: message }, 'visitors refuse a certificate')
   for (const { path, message } of warnings.slice(0, LOGGED_WARNINGS))

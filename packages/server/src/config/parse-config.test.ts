@@ -394,7 +394,8 @@ edges:
     ['S4: X-Forwarded-For with a tilde', header('X~Forwarded~For', 'a'), /only the relay sets it/],
     ['hardening: CDN-Loop', header('CDN_Loop', 'a'), /how loops are found/],
     ['attack 1: X-Forwarded-Host', header('x-forwarded-host', 'a'), /only the relay sets it/],
-    ['Host', header('Host', 'a'), /--host-header flag of the agent/],
+    ['Host', header('Host', '"a b"'), /is not a Host; write a value such as/],
+    ['Host without it', edge('{ type: remove-headers, config: { headers: [host] } }'), /Host names the edge/],
     ['an issuer on plain http', oidc('issuer_url: http://login.example.com'), /must be https/],
     [
       'an issuer with its document',

@@ -1,27 +1,73 @@
-// The changes of a route's policies to a message's headers. Later edits override earlier ones. Names are compared as an
-// app behind CGI compares them.
+// What the policies of a route change on a message's headers, in their order: append, replace, remove. Names are compared as an
+// app behind CGI would. Pure: no I/O, no clock.
+//
+// All edits are kept in one form: which names of the message itself do not pass, and which lines follow it. So applying them
+// costs the same however many there were.
 
 import { normalHeaderName } from '../values/normal-header-name.ts'
 
-export class HeaderEdits {
-  /** Normal name → what to write instead, or undefined for nothing. */
-  readonly #edits = new Map<string, { name: string; value: string } | undefined>()
+export interface HeaderLine {
+  readonly name: string
+  readonly value: string
+}
 
-  set(name: string, value: string): void {
-    this.#edits.set(normalHeaderName(name), { name, value })
+export class HeaderEdits {
+  /** Normal names of headers of the message that do not pass. */
+  readonly #dropped = new Set<string>()
+  /** Normal names under which nothing is added any more. */
+  #closed: Set<string> | undefined
+  #added: HeaderLine[] = []
+
+  /** Adds one more line of this name. A message has only one `Host`, so that one is replaced. */
+  append(name: string, value: string): void {
+    const normal = normalHeaderName(name)
+    if (normal === 'host') return this.set(name, value)
+    if (!this.#closed?.has(normal)) this.#added.push({ name, value })
   }
 
+  /** Replaces every line of this name, those of earlier edits included. */
+  set(name: string, value: string): void {
+    this.remove(name)
+    if (!this.#closed?.has(normalHeaderName(name))) this.#added.push({ name, value })
+  }
+
+  /** Removes every line of this name, those of earlier edits included. A later edit may still add one. */
   remove(name: string): void {
-    this.#edits.set(normalHeaderName(name), undefined)
+    const normal = normalHeaderName(name)
+    this.#dropped.add(normal)
+    if (this.#added.some((each) => normalHeaderName(each.name) === normal)) {
+      this.#added = this.#added.filter((each) => normalHeaderName(each.name) !== normal)
+    }
+  }
+
+  /** Keeps out what came with the message under this name. What edits add stays. */
+  drop(name: string): void {
+    this.#dropped.add(normalHeaderName(name))
+  }
+
+  /** Removes every line of this name, and whatever later edits add. */
+  close(name: string): void {
+    this.remove(name)
+    ;(this.#closed ??= new Set()).add(normalHeaderName(name))
   }
 
   /** Whether a header that came with the message is replaced or removed. */
   touches(name: string): boolean {
-    return this.#edits.has(normalHeaderName(name))
+    return this.#dropped.has(normalHeaderName(name))
   }
 
-  /** The headers to write, in the order of the edits. */
-  *[Symbol.iterator](): Iterator<{ name: string; value: string }> {
-    for (const edit of this.#edits.values()) if (edit) yield edit
+  get isEmpty(): boolean {
+    return this.#dropped.size === 0 && this.#added.length === 0
+  }
+
+  /** What stands under a name behind all edits, where the last of them has added it. */
+  lastOf(name: string): string | undefined {
+    const normal = normalHeaderName(name)
+    return this.#added.findLast((each) => normalHeaderName(each.name) === normal)?.value
+  }
+
+  /** The lines to write behind those of the message, in the order of the edits. */
+  [Symbol.iterator](): Iterator<HeaderLine> {
+    return this.#added[Symbol.iterator]()
   }
 }

@@ -11,6 +11,7 @@ import { openidConnect } from './openid-connect/openid-connect.ts'
 import { removeHeaders } from './remove-headers/remove-headers.ts'
 import { restrictIps } from './restrict-ips/restrict-ips.ts'
 import { serviceToken } from './service-token/service-token.ts'
+import { setHeaders } from './set-headers/set-headers.ts'
 
 export const BUILDERS: BuildersOf<typeof KINDS> = {
   'openid-connect': openidConnect,
@@ -21,5 +22,6 @@ export const BUILDERS: BuildersOf<typeof KINDS> = {
   'any-of': ({ actions }, { build }) => anyOf(actions.map(build)),
   deny,
   'add-headers': addHeaders,
+  'set-headers': setHeaders,
   'remove-headers': removeHeaders,
 }

@@ -88,6 +88,7 @@ export interface Surroundings {
 
 /** The place of an action, for its check. Paths of problems start at `config`. */
 export interface CheckPlace {
+  readonly phase: Phase
   /** Undefined if it could not be read. */
   readonly publicUrl: URL | undefined
   readonly hosts: readonly string[]

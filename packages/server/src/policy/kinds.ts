@@ -12,6 +12,7 @@ import { openidConnectKind } from './openid-connect/kind.ts'
 import { removeHeadersKind } from './remove-headers/kind.ts'
 import { restrictIpsKind } from './restrict-ips/kind.ts'
 import { serviceTokenKind } from './service-token/kind.ts'
+import { setHeadersKind } from './set-headers/kind.ts'
 
 export const KINDS = {
   'openid-connect': openidConnectKind,
@@ -22,5 +23,6 @@ export const KINDS = {
   'any-of': anyOfKind,
   deny: denyKind,
   'add-headers': addHeadersKind,
+  'set-headers': setHeadersKind,
   'remove-headers': removeHeadersKind,
 } satisfies KindTable

@@ -1,6 +1,7 @@
 // Which headers a policy may add or remove, and what their values may hold. Pure: no I/O, no clock.
 
 import { normalHeaderName } from './normal-header-name.ts'
+import { setsOwnCookie } from './own-cookie.ts'
 
 const NAME_MAX_CHARS = 256
 const VALUE_MAX_CHARS = 8192
@@ -21,20 +22,36 @@ const FRAMING = new Set([
   'upgrade',
 ])
 
-/** Says why a policy may not touch a header of this name, or undefined where it may. */
-export function headerNameProblem(name: string): string | undefined {
+/**
+ * Says why a policy may not touch a header of this name, or undefined where it may.
+ * @param allowsHost where it is about what an app gets as `Host`
+ */
+export function headerNameProblem(name: string, allowsHost = false): string | undefined {
   if (!TOKEN.test(name) || name.length > NAME_MAX_CHARS) {
     return `${JSON.stringify(name)} is not a header name; write for example X-Environment`
   }
   const plain = normalHeaderName(name)
   if (FRAMING.has(plain)) return `${name} frames the message itself, so only the relay sets it; remove this line`
-  if (plain === 'host')
-    return 'Host names the edge, so it cannot be changed here; use the --host-header flag of the agent'
+  if (plain === 'host' && !allowsHost)
+    return 'Host names the edge, so it cannot be changed here; see add-headers for what apps get'
   if (plain.startsWith('sallyport-'))
     return `${name} carries what the relay vouches for, so only the relay sets it; choose another name`
   if (plain === 'cdn-loop') return `${name} is how loops are found, so only the relay sets it; remove this line`
   if (plain.startsWith('x-forwarded-') || plain === 'forwarded') {
     return `${name} tells the app where the visitor came from, so only the relay sets it; choose another name`
+  }
+  return undefined
+}
+
+/** What may stand in a `Host` for an app: the same characters as in the agent's --host-header. */
+const HOST = /^[A-Za-z0-9._~[\]:-]{1,255}$/
+
+/** Says why a policy may not write this value under this name, or undefined where it may. By itself neither has a problem. */
+export function headerLineProblem(name: string, value: string): string | undefined {
+  const plain = normalHeaderName(name)
+  if (plain === 'host' && !HOST.test(value)) return 'is not a Host; write a value such as app.internal:8080'
+  if (plain === 'set-cookie' && setsOwnCookie(value)) {
+    return 'sets a cookie of the relay, which only the relay does; choose another name'
   }
   return undefined
 }

@@ -5,7 +5,7 @@ import { z } from 'zod'
 
 import { parseCidr } from './cidr.ts'
 import { parseDuration } from './duration.ts'
-import { headerNameProblem, headerValueProblem } from './header-problem.ts'
+import { headerLineProblem, headerNameProblem, headerValueProblem } from './header-problem.ts'
 
 // oxlint-disable-next-line no-control-regex
 const CONTROL = /[\x00-\x1f\x7f]/
@@ -73,12 +73,19 @@ export function cidr() {
   })
 }
 
-export function headerValues() {
-  return z.record(headerName(), z.string().superRefine(reporting(headerValueProblem)))
+/** Name and value of headers. @param allowsHost where what the app gets as `Host` may be among them */
+export function headerValues({ allowsHost = false } = {}) {
+  const values = z.record(headerName({ allowsHost }), z.string().superRefine(reporting(headerValueProblem)))
+  return values.superRefine((headers, context) => {
+    for (const [key, value] of Object.entries(headers)) {
+      const problem = headerLineProblem(key, value)
+      if (problem) context.addIssue({ code: 'custom', message: problem, path: [key] })
+    }
+  })
 }
 
-export function headerName() {
-  return text().superRefine(reporting(headerNameProblem))
+export function headerName({ allowsHost = false } = {}) {
+  return text().superRefine(reporting((written) => headerNameProblem(written, allowsHost)))
 }
 
 /** A further authority for what is asked of a provider. Never an agent's: it names a file of the relay. */

@@ -67,13 +67,13 @@ const refuseMeanwhile: Policy = async () => {
 
 /**
  * `Clear-Site-Data: "cookies"` clears the cookies of the whole registrable domain, sessions of other people's hosts among them
- * (https://w3c.github.io/webappsec-clear-site-data/#clear-cookies): it is not an endpoint's to say. Behind the policy, so
- * that nothing in it can bring the header back.
+ * (https://w3c.github.io/webappsec-clear-site-data/#clear-cookies): it is not an endpoint's to say. Closed, so that
+ * nothing can bring the header back: no action of the policy, and no rule for responses, which runs later.
  */
 function keepingSiteData(policy: Policy): Policy {
   return (exchange, next) =>
     policy(exchange, () => {
-      if (exchange.responseEdits) exchange.responseEdits.remove(CLEAR_SITE_DATA)
+      if (exchange.responseEdits) exchange.responseEdits.close(CLEAR_SITE_DATA)
       else exchange.responseEdits = NO_SITE_DATA
       return next()
     })
@@ -81,4 +81,4 @@ function keepingSiteData(policy: Policy): Policy {
 
 const CLEAR_SITE_DATA = 'Clear-Site-Data'
 const NO_SITE_DATA = new HeaderEdits() // nobody changes it: it is set when every action has had its say
-NO_SITE_DATA.remove(CLEAR_SITE_DATA)
+NO_SITE_DATA.close(CLEAR_SITE_DATA)

@@ -3,18 +3,13 @@
 // and a visitor's headers with the names of our own are dropped in every spelling.
 
 import { normalHeaderName } from '../../values/normal-header-name.ts'
+import { isOwnCookie, setsOwnCookie } from '../../values/own-cookie.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import type { HeaderEdits } from '../../exchange/header-edits.ts'
 import type { ResponseHead } from './response-head.ts'
 
 type RequestClass = 'pass' | 'drop' | 'cookie' | 'connection' | 'te' | 'expect'
 type ResponseClass = 'pass' | 'drop' | 'set-cookie' | 'trailer' | 'challenge' | 'length' | 'type'
-
-/** Cookies of the relay on an edge's host; they never reach the app, and the app cannot set them. */
-const OWN_COOKIE = /^(?:__(?:host|secure|http|host-http)-)?sallyport\./i
-// Browsers drop white space in front, and of a cookie without a name they send the value alone: `=sallyport.x=y` comes
-// back as `sallyport.x=y` (RFC 6265bis 5.6, 5.8.3).
-const SETS_OWN_COOKIE = /^[\s=]*(?:__(?:host|secure|http|host-http)-)?sallyport\./i
 
 /** The framing of a request's body towards the app. */
 export type RequestFraming = { type: 'none' } | { type: 'length'; length: string } | { type: 'chunked' }
@@ -49,7 +44,7 @@ export function writeRequestHead(
   const edits = exchange.requestEdits
   const authority = authorityOf(exchange)
   let head = `${exchange.method} ${exchange.target} HTTP/1.1\r\n`
-  head += `Host: ${hostHeader === 'preserve' ? authority : hostHeader}\r\n`
+  head += `Host: ${edits?.lastOf('host') ?? (hostHeader === 'preserve' ? authority : hostHeader)}\r\n`
   const listed = connectionOptionsOf(rawHeaders)
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]! // rawHeaders comes in pairs
@@ -69,7 +64,9 @@ export function writeRequestHead(
       head += 'Expect: 100-continue\r\n'
     }
   }
-  if (edits) for (const { name, value } of edits) head += `${name}: ${value}\r\n`
+  if (edits) {
+    for (const { name, value } of edits) if (normalHeaderName(name) !== 'host') head += `${name}: ${value}\r\n`
+  }
   head += `X-Forwarded-For: ${exchange.forwardedFor}\r\nX-Forwarded-Proto: ${exchange.scheme}\r\n`
   head += `X-Forwarded-Host: ${authority}\r\n`
   head += `Sallyport-Request-Id: ${exchange.requestId}\r\n`
@@ -152,7 +149,7 @@ export function filterResponseHead(
     if (connectionOptions?.has(normalHeaderName(name))) continue
     if (edits?.touches(name)) continue
     const value = rawHeaders[i + 1]!
-    if (kind === 'set-cookie' && SETS_OWN_COOKIE.test(value)) continue
+    if (kind === 'set-cookie' && setsOwnCookie(value)) continue
     if (kind === 'trailer' && !allowTrailer) continue
     if (kind === 'length' && head.status === 204) continue // RFC 9110 8.6
     if (kind === 'challenge' && authenticatesConnection(value)) authenticates = true
@@ -195,7 +192,7 @@ function withoutOwnCookies(header: string): string {
     const semicolon = header.indexOf(';', start)
     const end = semicolon === -1 ? header.length : semicolon
     const pair = header.slice(start, end).trim()
-    if (pair !== '' && !OWN_COOKIE.test(pair)) kept += kept === '' ? pair : `; ${pair}`
+    if (pair !== '' && !isOwnCookie(pair)) kept += kept === '' ? pair : `; ${pair}`
     start = end + 1
   }
   return kept

@@ -18,11 +18,12 @@ export function policyChecker(
   return function* (edge, path) {
     const here: Memories = new Map()
     for (const { policy, path: policyPath } of policiesOf(edge, path)) {
-      for (const { type, config, kind, path: stepPath } of stepsOf(policy, kinds)) {
+      for (const { type, config, kind, phase, path: stepPath } of stepsOf(policy, kinds)) {
         const configPath = [...policyPath, ...stepPath, 'config']
         const open = kind.takesSecrets && publicUrl && plainHttpProblem(type, edge, publicUrl)
         if (open) yield { path: configPath, message: open }
         const place: CheckPlace = {
+          phase,
           publicUrl,
           hosts: edge.hosts,
           earlierHere: (name, thing) => earlier(here, kind, name, thing),

@@ -9,6 +9,7 @@ export type PolicyForm = { readonly [P in Phase]?: readonly { readonly actions: 
 
 export interface StepInPlace extends Step {
   readonly kind: Kind
+  readonly phase: Phase
   /** From the policy to the action. */
   readonly path: ConfigPath
 }
@@ -17,17 +18,17 @@ export interface StepInPlace extends Step {
 export function* stepsOf(policy: PolicyForm | undefined, kinds: KindTable): Generator<StepInPlace> {
   for (const phase of PHASES) {
     for (const [rule, { actions }] of (policy?.[phase] ?? []).entries()) {
-      yield* stepsIn(actions, [phase, rule, 'actions'], kinds)
+      yield* stepsIn(actions, phase, [phase, rule, 'actions'], kinds)
     }
   }
 }
 
-function* stepsIn(steps: readonly Step[], path: ConfigPath, kinds: KindTable): Generator<StepInPlace> {
+function* stepsIn(steps: readonly Step[], phase: Phase, path: ConfigPath, kinds: KindTable): Generator<StepInPlace> {
   for (const [index, { type, config }] of steps.entries()) {
     const kind = kindOf(kinds, type)
     if (!kind) throw new TypeError(`no action is called ${type}`) // the schema lets no other pass
     const place = [...path, index]
-    yield { type, config, kind, path: place }
-    yield* stepsIn(kind.inside?.(config) ?? [], [...place, 'config', 'actions'], kinds)
+    yield { type, config, kind, phase, path: place }
+    yield* stepsIn(kind.inside?.(config) ?? [], phase, [...place, 'config', 'actions'], kinds)
   }
 }

@@ -42,8 +42,8 @@ export function passesAsPreflight(exchange: Exchange): boolean {
   const names = exchange.request.rawHeaders.filter((_, i) => i % 2 === 0) // pairs
   if (names.some((name) => REFUSED.has(normalHeaderName(name)))) return false
   const edits = (exchange.requestEdits ??= new HeaderEdits())
-  // Headers of an earlier action stay: they are the operator's.
-  for (const name of names) if (!isKept(name.toLowerCase()) && !edits.touches(name)) edits.remove(name)
+  // What an earlier action writes stays: it is the operator's.
+  for (const name of names) if (!isKept(name.toLowerCase())) edits.drop(name)
   return true
 }
 

@@ -6,12 +6,12 @@ import type { Site } from '../builder.ts'
 import { editsOf } from '../edits-of.ts'
 import type { AddHeadersConfig } from './kind.ts'
 
-/** Sets headers: one that is there already is replaced. */
+/** Adds headers: those that are there already stay. */
 export function addHeaders({ headers }: AddHeadersConfig, { phase }: Pick<Site, 'phase'>): Action {
   const pairs = Object.entries(headers)
   return async (exchange, next) => {
     const edits = editsOf(exchange, phase)
-    for (const [name, value] of pairs) edits.set(name, value)
+    for (const [name, value] of pairs) edits.append(name, value)
     await next()
   }
 }

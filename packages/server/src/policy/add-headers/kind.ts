@@ -2,20 +2,20 @@
 
 import { z } from 'zod'
 
-import { headerValues } from '../../values/value-schemas.ts'
+import { hostProblems, writtenHeaders } from '../header-values.ts'
 import { defineKind } from '../kind.ts'
 
 const schema = z.strictObject({
-  headers: headerValues()
-    .describe('Name and value of each header. One that is there already is replaced.')
-    .meta({ examples: ['{ X-Environment: staging }'] }),
+  headers: writtenHeaders()
+    .describe('Name and value of each header. One that is there already stays, in front; `Host` is replaced.')
+    .meta({ examples: ['{ Vary: Accept-Language }'] }),
 })
 
 export type AddHeadersConfig = z.output<typeof schema>
 
 export const addHeadersKind = defineKind({
   documentation:
-    'Sets headers. Those that frame the message, name the host or carry what the relay vouches for cannot be set.',
+    'Adds headers, as the action of that name at ngrok does: a header of the same name stays. Of requests that is rarely meant, since visitors may send any header themselves: use `set-headers`, or remove it first. Headers that frame the message or carry what the relay vouches for cannot be added.',
   otherNames: [],
   phases: ['on_http_request', 'on_http_response'],
   admits: 'everybody',
@@ -24,4 +24,5 @@ export const addHeadersKind = defineKind({
   schema,
   complete: (config) => config,
   asks: () => undefined,
+  check: hostProblems,
 })

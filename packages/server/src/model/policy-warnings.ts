@@ -1,0 +1,43 @@
+// What an operator may have meant otherwise, in policies that are in order. Pure: no I/O, no clock.
+
+import { listed } from '@sallyport/protocol'
+import type { ConfigProblem } from '@sallyport/protocol/config-error'
+
+import type { AddHeadersConfig } from '../policy/add-headers/kind.ts'
+import type { Step } from '../policy/kind.ts'
+import type { RemoveHeadersConfig } from '../policy/remove-headers/kind.ts'
+import type { SetHeadersConfig } from '../policy/set-headers/kind.ts'
+import { normalHeaderName } from '../values/normal-header-name.ts'
+import type { EdgeConfig, PolicyConfig } from './edge-config.ts'
+
+/** Headers of which apps take several lines, and of which visitors may well send some. */
+const LISTS = new Set(['accept', 'accept-language', 'cookie', 'cache-control', 'via'])
+
+export function policyWarnings(edges: readonly EdgeConfig[]): ConfigProblem[] {
+  return edges.flatMap(({ id, routes }, index) => {
+    const names = [...new Set(routes.flatMap(({ policy }) => addedBesideOthers(policy)))]
+    if (names.length === 0) return []
+    const message = `${id} adds ${listed(names)} to requests, and visitors may send such a header, too; use set-headers, or remove-headers before`
+    return [{ path: `edges[${index}]`, message }]
+  })
+}
+
+/** The names of request headers that stand behind what a visitor has sent under the same name. */
+function addedBesideOthers({ on_http_request: rules }: PolicyConfig): string[] {
+  const gone = new Set<string>(['host'])
+  return rules
+    .flatMap<Step>(({ actions }) => actions)
+    .flatMap(({ type, config }) => {
+      for (const name of replacedBy(type, config)) gone.add(normalHeaderName(name))
+      if (type !== 'add-headers') return []
+      return Object.keys((config as AddHeadersConfig).headers).filter((name) => {
+        const normal = normalHeaderName(name)
+        return !gone.has(normal) && !LISTS.has(normal)
+      })
+    })
+}
+
+function replacedBy(type: string, config: unknown): readonly string[] {
+  if (type === 'remove-headers') return (config as RemoveHeadersConfig).headers // its schema has read it
+  return type === 'set-headers' ? Object.keys((config as SetHeadersConfig).headers) : []
+}

@@ -1,0 +1,23 @@
+// What the actions that write headers share: which headers may be written, by whom, and in which phase. Pure: no I/O, no clock.
+
+import type { FoundProblem } from '@sallyport/protocol/found-problem'
+
+import { headerValues } from '../values/value-schemas.ts'
+import type { CheckPlace } from './kind.ts'
+
+/** `headers` of an action; `Host` is what the app gets. */
+export function writtenHeaders() {
+  return headerValues({ allowsHost: true })
+}
+
+/** Says of a header that belongs to requests that it was written to a response. */
+export function* hostProblems(
+  { headers }: { readonly headers: Readonly<Record<string, string>> },
+  { phase }: Pick<CheckPlace, 'phase'>,
+): Iterable<FoundProblem> {
+  if (phase !== 'on_http_response') return
+  for (const name of Object.keys(headers)) {
+    if (name.toLowerCase() !== 'host') continue
+    yield { path: ['headers', name], message: 'is a header of requests; put it under on_http_request' }
+  }
+}
