@@ -30,6 +30,8 @@ const EDGES = [
   edge('replaced', [remove('X-Role'), add({ 'X-Role': 'ours' })], [remove('vary'), add({ Vary: 'B' })]),
   edge('set', [add({ 'X-Role': 'lost' }), set({ 'x-role': 'ours' })], [set({ Vary: 'B' })]),
   edge('gone', [add({ 'X-Role': 'lost' }), remove('x-role')], [add({ Vary: 'lost' }), remove('VARY')]),
+  edge('down', [], [add({ Vary: 'B' })], { labels: { edge: 'edg_none' } }),
+  edge('refused', [{ type: 'deny', config: {} }], [add({ Vary: 'B' })]),
   edge('host', [add({ Host: 'first.internal' }), add({ host: 'app.internal:8080' })], []),
 ]
 
@@ -67,6 +69,20 @@ describe('actions on headers (traffic policy, 14.3)', { timeout: 60_000 }, () =>
       await wholeAnswer(way, stack.port, { host: 'host.localhost' })
       assert.deepEqual(app.values('host'), ['app.internal:8080'])
       assert.match(app.values('x-forwarded-host').join(), /^host\.localhost/)
+    })
+
+    it(`leave the relay’s own answers alone, over ${way}`, async () => {
+      for (const [name, status] of [
+        ['down', 503],
+        ['refused', 403],
+      ] as const) {
+        const answer = await wholeAnswer(way, stack.port, { host: `${name}.localhost` })
+        assert.equal(answer.status, status)
+        assert.deepEqual(
+          valuesOf(answer, 'vary').filter((value) => value === 'B'),
+          [],
+        )
+      }
     })
   }
 

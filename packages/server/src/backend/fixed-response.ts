@@ -25,6 +25,8 @@ export class FixedResponse {
 
   /** Answers the exchange, with the changes of the route's policies. */
   answer(exchange: Exchange): void {
+    const instead = exchange.runResponseRules(this.#status, () => flatList(this.#headers))
+    if (instead) return exchange.respond(instead.status, instead.headers, instead.body)
     const edits = exchange.responseEdits
     let headers = this.#headers
     if (edits) {
@@ -53,4 +55,8 @@ export class FixedResponse {
   failingAt(): number {
     return 0
   }
+}
+
+function flatList(headers: ResponseHeaders): string[] {
+  return Object.entries(headers).flatMap(([name, value]) => [value].flat().flatMap((each) => [name, each]))
 }

@@ -1,6 +1,7 @@
-// The type of one policy step. Its builder does all preparation once, when the configuration is read, and returns this
+// The types of one policy step. Its builder does all preparation once, when the configuration is read, and returns this
 // closure.
 
+import type { AppAnswer } from './app-answer.ts'
 import type { Exchange } from './exchange.ts'
 
 /**
@@ -9,3 +10,9 @@ import type { Exchange } from './exchange.ts'
  * close after `next()` what it has opened.
  */
 export type Action = (exchange: Exchange, next: () => Promise<void>) => Promise<void>
+
+/**
+ * Looks at the head of an app's answer. It may note edits in `exchange.responseEdits`, and decide something on the answer.
+ * Throws a RelayError to refuse it; the visitor is then told that instead.
+ */
+export type ResponseAction = (exchange: Exchange, answer: AppAnswer) => void

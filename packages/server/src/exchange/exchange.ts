@@ -10,12 +10,15 @@ import { PLAIN_LOOK, type Look } from '../pages/look.ts'
 import { PAGE_TEXTS } from '../texts/page-texts.ts'
 import type { PageTexts } from '../texts/page-texts.ts'
 import { UNKNOWN_ADDRESS, isForwarded, isLoopback, isNearby } from './client-ip.ts'
+import { AppAnswer } from './app-answer.ts'
+import type { Reply } from './app-answer.ts'
 import type { Connection } from './connection.ts'
 import { grpcAnswer, grpcTypeOf } from './grpc.ts'
 import { HeaderEdits } from './header-edits.ts'
 import type { Identity } from './identity.ts'
 import { readHeader } from './read-header.ts'
 import { nextRequestId } from './request-id.ts'
+import type { ResponseHeaders, VisitorResponse } from './visitor-response.ts'
 
 /**
  * A visitor's request in the form of HTTP/1.1, whatever its version (RFC 9113 8.3.1 says how to convert it): no
@@ -43,34 +46,6 @@ export interface VisitorRequest {
   pause(): unknown
   resume(): unknown
 }
-
-/** The answer to a visitor; on HTTP/1.1 it is node:http's own ServerResponse, except for the hints. */
-export interface VisitorResponse {
-  readonly headersSent: boolean
-  readonly destroyed: boolean
-  readonly statusCode: number
-  /** @param headers names with values, or a flat list of both. Headers of a connection are left out on HTTP/2. */
-  writeHead(status: number, headers: VisitorHeaders | string[]): unknown
-  /** Sends a head that was written but would wait for the first bytes of the body. */
-  flushHeaders(): unknown
-  /** Whether more may be written now; otherwise wait for 'drain'. */
-  write(chunk: Buffer | string): boolean
-  end(chunk?: Buffer): unknown
-  end(chunk: string, encoding: 'latin1'): unknown
-  addTrailers(trailers: [name: string, value: string][]): unknown
-  writeContinue(): unknown
-  /** Another interim response, such as 102: only its status passes. */
-  writeInterim(status: number): void
-  /** 103, with links that have been checked (RFC 8297). */
-  writeHints(links: readonly string[]): void
-  /** Sent in full, or the visitor is gone. It is emitted once, so on() is enough; once() costs more. */
-  on(event: 'close', listener: () => void): unknown
-  once(event: 'close' | 'drain', listener: () => void): unknown
-  /** Ends an answer so that the visitor cannot take it for complete. */
-  destroy(): unknown
-}
-
-type VisitorHeaders = Record<string, string | number | string[]>
 
 /** The parts of an upgrade beside the request: of a WebSocket, or of a protocol that a route allows. */
 export interface Upgrade {
@@ -105,11 +80,12 @@ export interface ExchangeInit {
   upgrade?: Upgrade
 }
 
-export type ResponseHeaders = Record<string, string | string[]>
+export type { ResponseHeaders, VisitorResponse }
 
 export class Exchange {
   readonly request: VisitorRequest
-  readonly response: VisitorResponse
+  /** Where the answer goes; `runResponseRules()` may put something in front of it. */
+  response: VisitorResponse
   /** That of the visitor, or of the proxy in between. */
   readonly connection: Connection
   readonly host: string
@@ -139,6 +115,8 @@ export class Exchange {
   requestEdits: HeaderEdits | undefined
   /** The policies' changes of the app's response for the visitor. */
   responseEdits: HeaderEdits | undefined
+  /** The rules of the route for the app's response; undefined if it has none. Only `runResponseRules()` calls it. */
+  onResponseHead: ((exchange: Exchange, answer: AppAnswer) => void) | undefined
   /** The look of the relay's own pages: the edge's, once the edge is known. */
   look: Look = PLAIN_LOOK
   /** For the access log. */
@@ -321,6 +299,22 @@ export class Exchange {
     this.#strictTransport = policy
     this.responseEdits ??= new HeaderEdits()
     this.responseEdits.set(STRICT_TRANSPORT, policy)
+  }
+
+  /**
+   * Runs the rules of the route for the app's response. Their edits of headers stand in `responseEdits` afterwards.
+   * @param list gives the headers of the answer: name, value, name, value …
+   * @returns what is to be answered instead, if anything is
+   * @throws RelayError if a rule refuses the answer
+   */
+  runResponseRules(status: number, list: () => readonly string[]): Reply | undefined {
+    if (!this.onResponseHead) return undefined
+    const answer = new AppAnswer(status, list)
+    this.onResponseHead(this, answer)
+    if (answer.isSwitch) return undefined
+    if (answer.instead) return answer.instead
+    if (answer.through) this.response = answer.through(this.response)
+    return undefined
   }
 
   /**

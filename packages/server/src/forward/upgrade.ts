@@ -14,7 +14,7 @@ import { WEBSOCKET } from '../exchange/exchange.ts'
 import type { Exchange, Upgrade } from '../exchange/exchange.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
 import type { TransferParts } from './transfer/transfer-parts.ts'
-import { filterResponseHead, writeRequestHead } from './transfer/headers.ts'
+import { passHead, writeRequestHead } from './transfer/headers.ts'
 import type { RequestFraming } from './transfer/headers.ts'
 import { lostError, refusedHead } from './transfer/refusal.ts'
 import type { ResponseHead } from './transfer/response-head.ts'
@@ -81,7 +81,7 @@ export class UpgradeTransfer extends Transfer implements Http1Handler {
     if (problem) return this.fail(new RelayError('app_bad_answer', { detail: problem }))
     const { socket, head: early } = this.#upgrade
     const { upgrade_idle_seconds: idleSeconds, visitor_stall_seconds: stallSeconds } = this.parts.timeouts
-    const { headers } = filterResponseHead(head, this.exchange.responseEdits, false)
+    const { headers } = passHead(this.exchange, head, false)
     this.noteAnswer(head.status, headers)
     try {
       this.#upgrade.accept(headers, rest, idleSeconds * 1000)
@@ -103,7 +103,12 @@ export class UpgradeTransfer extends Transfer implements Http1Handler {
   }
 
   onHead(head: ResponseHead): void {
-    const filtered = filterResponseHead(head, this.exchange.responseEdits, false)
+    const filtered = passHead(this.exchange, head, false)
+    if (filtered.instead) {
+      this.exchange.response.on('close', this.onVisitorClose)
+      this.answerInstead(head.status, filtered.instead)
+      return this.drop()
+    }
     filtered.headers.push('Connection', 'close')
     this.answerHead(head.status, filtered)
   }

@@ -1,33 +1,60 @@
-// From the policy of a route, as configured, to the closure that runs it. Response rules come first: they only
-// note what to change on the app's answer; the relay's own answers stay as they are.
+// Makes the closure that runs the policy of a route. It leaves the rules for responses with the exchange: they run when the head
+// of the app's answer passes. The relay's own answers pass no rule.
 
-import type { Action } from '../exchange/action.ts'
+import type { Action, ResponseAction } from '../exchange/action.ts'
 import type { PolicyConfig } from '../model/edge-config.ts'
-import type { Builder, PolicyParts } from './builder.ts'
-import { BUILDERS } from './builders.ts'
+import type { Builder, PolicyParts, ResponseBuilder } from './builder.ts'
+import { BUILDERS, RESPONSE_BUILDERS } from './builders.ts'
 import { compose } from './compose.ts'
 import type { Policy } from './compose.ts'
-import type { Phase, Step } from './kind.ts'
+import type { Step } from './kind.ts'
 
 /** By the `type` of the action. Each gets only a `config` that the kind of this type has completed. */
 export type BuilderTable = Readonly<Record<string, Builder<never>>>
+export type ResponseBuilderTable = Readonly<Record<string, ResponseBuilder<never>>>
 
-/** @param builders by default for the actions in docs/configuration.md */
-export function buildPolicy(config: PolicyConfig, parts: PolicyParts, builders: BuilderTable = BUILDERS): Policy {
-  const onResponse = config.on_http_response.flatMap(({ actions }) => actions)
-  const onRequest = config.on_http_request.flatMap(({ actions }) => actions)
-  return compose([
-    ...onResponse.map(builderIn('on_http_response', parts, builders)),
-    ...onRequest.map(builderIn('on_http_request', parts, builders)),
-  ])
+/**
+ * @param builders by default for the actions in docs/configuration.md
+ * @param responseBuilders the same for responses
+ */
+export function buildPolicy(
+  config: PolicyConfig,
+  parts: PolicyParts,
+  builders: BuilderTable = BUILDERS,
+  responseBuilders: ResponseBuilderTable = RESPONSE_BUILDERS,
+): Policy {
+  const onRequest = compose(
+    config.on_http_request.flatMap(({ actions }) => actions).map(requestActions(parts, builders)),
+  )
+  const onResponse = config.on_http_response
+    .flatMap(({ actions }) => actions)
+    .map(({ type, config: written }) => builderOf(responseBuilders, type)(written as never, parts)) // its kind has completed it
+  if (onResponse.length === 0) return onRequest
+  const rules = inOrder(onResponse)
+  return (exchange, forward) => {
+    exchange.onResponseHead = rules
+    return onRequest(exchange, forward)
+  }
 }
 
-function builderIn(phase: Phase, parts: PolicyParts, builders: BuilderTable): (step: Step) => Action {
-  const build = ({ type, config }: Step): Action => {
-    const builder = Object.hasOwn(builders, type) ? builders[type] : undefined
-    if (!builder) throw new TypeError(`nothing builds ${type}`) // the compiler has seen a builder for each kind
-    return builder(config as never, site) // its kind has completed it
-  }
-  const site = { ...parts, phase, build }
+function requestActions(parts: PolicyParts, builders: BuilderTable): (step: Step) => Action {
+  const build = ({ type, config }: Step): Action => builderOf(builders, type)(config as never, site) // its kind has completed it
+  const site = { ...parts, build }
   return build
+}
+
+function builderOf<T>(builders: Readonly<Record<string, T>>, type: string): T {
+  const builder = Object.hasOwn(builders, type) ? builders[type] : undefined
+  if (!builder) throw new TypeError(`nothing builds ${type}`) // the compiler has seen a builder for each kind
+  return builder
+}
+
+/** Up to the first that answers in the app's place. */
+function inOrder(actions: readonly ResponseAction[]): ResponseAction {
+  return (exchange, answer) => {
+    for (const action of actions) {
+      action(exchange, answer)
+      if (answer.instead) return
+    }
+  }
 }

@@ -1,6 +1,6 @@
 // The type of a builder, and the services that builders share.
 
-import type { Action } from '../exchange/action.ts'
+import type { Action, ResponseAction } from '../exchange/action.ts'
 import type { BasicAuthParts } from './basic-auth/basic-auth.ts'
 import type { JwtValidationParts } from './jwt-validation/jwt-validation.ts'
 import type { ConfigOf, Kind, Phase, Step } from './kind.ts'
@@ -12,7 +12,6 @@ export type PolicyParts = BasicAuthParts & JwtValidationParts & OpenidConnectPar
 
 /** The services, and the place in a policy. */
 export interface Site extends PolicyParts {
-  readonly phase: Phase
   /** Builds an action inside. */
   readonly build: (step: Step) => Action
 }
@@ -20,7 +19,20 @@ export interface Site extends PolicyParts {
 /** Does the work that is the same for all requests, and returns a small closure that runs for each. */
 export type Builder<Config> = (config: Config, site: Site) => Action
 
-/** A builder for each kind of a table, which takes the complete `config` of this kind. */
-export type BuildersOf<Kinds extends Readonly<Record<string, Kind>>> = {
-  readonly [T in keyof Kinds]: Builder<ConfigOf<Kinds[T]>>
+/** The same for responses: the closure sees the head of an app's answer. */
+export type ResponseBuilder<Config> = (config: Config, parts: PolicyParts) => ResponseAction
+
+type Kinds = Readonly<Record<string, Kind>>
+
+/** `T` for a kind that is possible in the phase. */
+type Within<P extends Phase, K extends Kind, T> = P extends K['phases'][number] ? T : never
+
+/** A builder for each kind of a table that is possible on requests. It takes the complete `config` of this kind. */
+export type BuildersOf<K extends Kinds> = {
+  readonly [T in keyof K as Within<'on_http_request', K[T], T>]: Builder<ConfigOf<K[T]>>
+}
+
+/** The same for responses. */
+export type ResponseBuildersOf<K extends Kinds> = {
+  readonly [T in keyof K as Within<'on_http_response', K[T], T>]: ResponseBuilder<ConfigOf<K[T]>>
 }

@@ -1,10 +1,12 @@
-// The second half of the table of actions: the builders. A kind without a builder, or the reverse, does not compile.
+// The second half of the table of actions: the builders, for requests and for responses. A kind without a builder, or the reverse,
+// does not compile.
 
 import { addHeaders } from './add-headers/add-headers.ts'
 import { anyOf } from './any-of/any-of.ts'
 import { basicAuth } from './basic-auth/basic-auth.ts'
-import type { BuildersOf } from './builder.ts'
+import type { BuildersOf, ResponseBuildersOf } from './builder.ts'
 import { deny } from './deny/deny.ts'
+import { editRequest, editResponse } from './edits-of.ts'
 import { jwtValidation } from './jwt-validation/jwt-validation.ts'
 import type { KINDS } from './kinds.ts'
 import { openidConnect } from './openid-connect/openid-connect.ts'
@@ -21,7 +23,13 @@ export const BUILDERS: BuildersOf<typeof KINDS> = {
   'restrict-ips': restrictIps,
   'any-of': ({ actions }, { build }) => anyOf(actions.map(build)),
   deny,
-  'add-headers': addHeaders,
-  'set-headers': setHeaders,
-  'remove-headers': removeHeaders,
+  'add-headers': (config) => editRequest(addHeaders(config)),
+  'set-headers': (config) => editRequest(setHeaders(config)),
+  'remove-headers': (config) => editRequest(removeHeaders(config)),
+}
+
+export const RESPONSE_BUILDERS: ResponseBuildersOf<typeof KINDS> = {
+  'add-headers': (config) => editResponse(addHeaders(config)),
+  'set-headers': (config) => editResponse(setHeaders(config)),
+  'remove-headers': (config) => editResponse(removeHeaders(config)),
 }

@@ -1,10 +1,17 @@
-// The list of changes to headers, on the way to the app or back.
+// Actions that change headers, on the way to the app or back. forward/headers applies the changes when it writes the head.
 
-import type { Exchange } from '../exchange/exchange.ts'
+import type { Action, ResponseAction } from '../exchange/action.ts'
 import { HeaderEdits } from '../exchange/header-edits.ts'
-import type { Phase } from './kind.ts'
 
-export function editsOf(exchange: Exchange, phase: Phase): HeaderEdits {
-  if (phase === 'on_http_request') return (exchange.requestEdits ??= new HeaderEdits())
-  return (exchange.responseEdits ??= new HeaderEdits())
+export type Edit = (edits: HeaderEdits) => void
+
+export function editRequest(edit: Edit): Action {
+  return async (exchange, next) => {
+    edit((exchange.requestEdits ??= new HeaderEdits()))
+    await next()
+  }
+}
+
+export function editResponse(edit: Edit): ResponseAction {
+  return (exchange) => edit((exchange.responseEdits ??= new HeaderEdits()))
 }

@@ -73,6 +73,7 @@ const refuseMeanwhile: Policy = async () => {
 function keepingSiteData(policy: Policy): Policy {
   return (exchange, next) =>
     policy(exchange, () => {
+      if (exchange.onResponseHead) exchange.responseEdits ??= new HeaderEdits() // the rules will write into it
       if (exchange.responseEdits) exchange.responseEdits.close(CLEAR_SITE_DATA)
       else exchange.responseEdits = NO_SITE_DATA
       return next()
@@ -80,5 +81,5 @@ function keepingSiteData(policy: Policy): Policy {
 }
 
 const CLEAR_SITE_DATA = 'Clear-Site-Data'
-const NO_SITE_DATA = new HeaderEdits() // nobody changes it: it is set when every action has had its say
+const NO_SITE_DATA = new HeaderEdits() // nobody changes it: only a route without rules for responses gets it
 NO_SITE_DATA.close(CLEAR_SITE_DATA)

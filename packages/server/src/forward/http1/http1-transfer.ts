@@ -6,15 +6,11 @@ import type { StreamReply } from '@sallyport/protocol'
 import { RelayError } from '../../errors.ts'
 import type { Tunnel } from '../../tunnel/tunnel.ts'
 import { PROBE_AFTER_MS } from '../transfer/deadlines.ts'
-import {
-  authenticatesConnection,
-  filterResponseHead,
-  requestTrailersOf,
-  writeRequestHead,
-} from '../transfer/headers.ts'
+import { authenticatesConnection, passHead, requestTrailersOf, writeRequestHead } from '../transfer/headers.ts'
 import { lostError } from '../transfer/refusal.ts'
 import { BadResponse } from '../transfer/response-head.ts'
 import type { ResponseHead } from '../transfer/response-head.ts'
+import { DISCARDED_MAX_BYTES } from '../transfer/transfer.ts'
 import { RequestTransfer } from '../transfer/request-transfer.ts'
 import type { TransferParts } from '../transfer/transfer-parts.ts'
 import { Http1Connection } from './http1-connection.ts'
@@ -98,10 +94,15 @@ export class Http1Transfer extends RequestTransfer implements Http1Handler {
   }
 
   onHead(head: ResponseHead): void {
-    const { request, responseEdits } = this.exchange
-    const chunked = head.framing === 'chunked' && request.httpVersionMinor > 0
-    const filtered = filterResponseHead(head, responseEdits, chunked)
+    const chunked = head.framing === 'chunked' && this.exchange.request.httpVersionMinor > 0
+    const filtered = passHead(this.exchange, head, chunked)
     if (!head.keepAlive || filtered.authenticatesConnection || head.framing === 'close') this.#canPool = false
+    if (filtered.instead) {
+      this.answerInstead(head.status, filtered.instead)
+      // A body that is long, or of unknown length, is not worth its way through the tunnel.
+      if (head.framing === 'close' || Number(head.framing) > DISCARDED_MAX_BYTES) this.drop()
+      return
+    }
     // An answer before the end of the request: the rest could be taken for the next request (RFC 9112 9.3).
     if (this.isSending) {
       this.#canPool = false
@@ -121,6 +122,7 @@ export class Http1Transfer extends RequestTransfer implements Http1Handler {
 
   onBody(chunk: Buffer, isLast: boolean): void {
     if (this.isOver) return
+    if (this.isReplaced) return this.discard(chunk)
     const isWhole = isLast && this.#headWaits
     this.#headWaits = false
     this.lastProgress = performance.now()

@@ -16,7 +16,7 @@ import { readGrpcTimeout } from '../../exchange/grpc.ts'
 import { trailersByName } from '../../exchange/trailers-by-name.ts'
 import type { Tunnel } from '../../tunnel/tunnel.ts'
 import { LASTING_AFTER_MS } from '../transfer/deadlines.ts'
-import { filterResponseHead, requestTrailersOf } from '../transfer/headers.ts'
+import { passHead, requestTrailersOf } from '../transfer/headers.ts'
 import { lostError } from '../transfer/refusal.ts'
 import { RequestTransfer } from '../transfer/request-transfer.ts'
 import type { TransferParts } from '../transfer/transfer-parts.ts'
@@ -139,19 +139,25 @@ export class Http2Transfer extends RequestTransfer implements Http2Waiter {
 
   #onHead(raw: readonly string[], isAll: boolean): void {
     if (this.isOver || this.headSent) return
-    const { response, request, responseEdits } = this.exchange
+    const { exchange } = this
     const head = readHttp2Head(raw)
-    const mayHaveTrailers = !isAll && request.httpVersionMinor > 0 && !head.rawHeaders.includes('content-length')
-    const filtered = filterResponseHead(head, responseEdits, mayHaveTrailers)
+    const mayHaveTrailers =
+      !isAll && exchange.request.httpVersionMinor > 0 && !head.rawHeaders.includes('content-length')
+    const filtered = passHead(exchange, head, mayHaveTrailers)
+    if (filtered.instead) {
+      this.body?.letGo()
+      return this.answerInstead(head.status, filtered.instead)
+    }
     // On HTTP/1.1 the rest of the request could be taken for the next one (RFC 9112 9.3); HTTP/2 has no such header.
     if (this.isSending) filtered.headers.push('Connection', 'close')
     this.body?.letGo()
     // Bytes of the body that come in this turn leave together with the head; the head of a quiet stream does not wait.
-    if (this.answerHead(head.status, filtered) && !isAll) setImmediate(flushHead, response)
+    if (this.answerHead(head.status, filtered) && !isAll) setImmediate(flushHead, exchange.response)
   }
 
   #onBody(chunk: Buffer): void {
     if (this.isOver) return
+    if (this.isReplaced) return this.discard(chunk)
     this.lastProgress = performance.now()
     this.answerBody(chunk)
   }
@@ -161,7 +167,7 @@ export class Http2Transfer extends RequestTransfer implements Http2Waiter {
     this.leave()
     // The app's answer is complete; nothing reads what the visitor still sends (RFC 9113 8.1).
     if (this.isSending) stream?.close(NGHTTP2_CANCEL)
-    if (this.isOver) return
+    if (this.isOver || this.isReplaced) return
     this.answerDone = true
     if (rawTrailers.length > 0) this.answerTrailers(rawTrailers, undefined) // no Connection on HTTP/2 (RFC 9113 8.2.2)
     this.exchange.response.end()

@@ -2,6 +2,7 @@
 // Pure: no I/O, no clock. Framing is always rebuilt (RFC 9112 6), hop-by-hop fields never pass (RFC 9110 7.6.1),
 // and a visitor's headers with the names of our own are dropped in every spelling.
 
+import type { Reply } from '../../exchange/app-answer.ts'
 import { normalHeaderName } from '../../values/normal-header-name.ts'
 import { isOwnCookie, setsOwnCookie } from '../../values/own-cookie.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
@@ -127,10 +128,28 @@ export interface VisitorHead {
   authenticatesConnection: boolean
   /** Whether it is a stream of server-sent events, which lasts. */
   isEventStream: boolean
+  /** What a rule for responses answers in its place. */
+  instead?: Reply
 }
 
 /**
- * Chooses the response headers for the visitor.
+ * The one place in which an app's head passes towards the visitor: the rules of the route for responses run here.
+ * @param allowTrailer whether the response will be chunked, so that trailers can follow
+ * @throws RelayError where a rule refuses the answer
+ */
+export function passHead(exchange: Exchange, head: ResponseHead, allowTrailer: boolean): VisitorHead {
+  if (!exchange.onResponseHead) return filterResponseHead(head, exchange.responseEdits, allowTrailer)
+  const instead = exchange.runResponseRules(
+    head.status,
+    () => filterResponseHead(head, undefined, allowTrailer).headers,
+  )
+  const passed = filterResponseHead(head, exchange.responseEdits, allowTrailer)
+  if (instead) passed.instead = instead
+  return passed
+}
+
+/**
+ * Chooses the response headers for the visitor. Transfers ask passHead().
  * @param allowTrailer whether the response will be chunked, so that trailers can follow
  */
 export function filterResponseHead(
@@ -156,7 +175,11 @@ export function filterResponseHead(
     if (kind === 'type' && value.startsWith('text/event-stream')) isEventStream = true
     headers.push(name, value)
   }
-  if (edits) for (const { name, value } of edits) headers.push(name, value)
+  if (edits) {
+    for (const { name, value } of edits) {
+      if (responseClass(name) !== 'set-cookie' || !setsOwnCookie(value)) headers.push(name, value)
+    }
+  }
   return { headers, authenticatesConnection: authenticates, isEventStream }
 }
 

@@ -12,6 +12,7 @@ import type { Destination } from '../../backend/backend.ts'
 import type { RouteBackend } from '../../backend/route-backend.ts'
 import { RelayError } from '../../errors.ts'
 import { within } from '../../exchange/border.ts'
+import type { Reply } from '../../exchange/app-answer.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import type { Lane, Tunnel } from '../../tunnel/tunnel.ts'
 import { LASTING_AFTER_MS } from './deadlines.ts'
@@ -21,6 +22,9 @@ import type { TransferParts } from './transfer-parts.ts'
 import { filterTrailers } from './headers.ts'
 import type { VisitorHead } from './headers.ts'
 import { noTunnelError, refusedHead } from './refusal.ts'
+
+/** So much is read of an answer that nobody gets, to keep its stream: a new one costs less than more bytes. */
+export const DISCARDED_MAX_BYTES = 64 * 1024
 
 /** The source of the app's answer. */
 interface Pausable {
@@ -40,6 +44,9 @@ export abstract class Transfer implements Watched {
   protected headSent = false
   /** The visitor's side has the whole answer. */
   protected answerDone = false
+  /** Another answer stands in the place of the app's. */
+  protected isReplaced = false
+  #discarded = 0
   /** Monotonic milliseconds. */
   protected lastProgress: number
   protected readonly onVisitorClose = within(this, () => this.#end())
@@ -230,6 +237,29 @@ export abstract class Transfer implements Watched {
     }
   }
 
+  /**
+   * A rule for responses answers in the app's place. What the app still says is read and dropped until the visitor has that
+   * answer, so that a stream whose answer is short can be used again.
+   * @param status of the app
+   */
+  protected answerInstead(status: number, { status: own, headers, body }: Reply): void {
+    this.noteAnswer(status, [])
+    this.headSent = true
+    this.answerDone = true
+    this.isReplaced = true
+    try {
+      this.exchange.respond(own, headers, body)
+    } catch (error) {
+      this.fail(refusedHead(error))
+    }
+  }
+
+  /** A piece of an answer that nobody gets. */
+  protected discard({ length }: Buffer): void {
+    this.#discarded += length
+    if (this.#discarded > DISCARDED_MAX_BYTES) this.drop()
+  }
+
   protected answerBody(chunk: Buffer): void {
     const { response } = this.exchange
     if (response.write(chunk) || this.#waitsForVisitor) return
@@ -248,7 +278,7 @@ export abstract class Transfer implements Watched {
   /** @param listed the names in the answer's `Connection` */
   protected answerTrailers(rawTrailers: readonly string[], listed: ReadonlySet<string> | undefined): void {
     const { request, response, responseEdits } = this.exchange
-    if (this.#isOver || request.httpVersionMinor === 0) return
+    if (this.#isOver || this.isReplaced || request.httpVersionMinor === 0) return
     response.addTrailers(filterTrailers(rawTrailers, responseEdits, listed))
   }
 
@@ -257,7 +287,7 @@ export abstract class Transfer implements Watched {
   /** A listener of ours threw: only this exchange ends. If it has ended already, the fault is only reported. */
   fault(thrown: unknown): void {
     if (this.#isOver) this.parts.onFault(thrown, 'exchange')
-    else this.fail(new RelayError('internal', { cause: thrown }))
+    else this.fail(thrown instanceof RelayError ? thrown : new RelayError('internal', { cause: thrown }))
   }
 
   protected fail(error: RelayError): void {

@@ -1,17 +1,12 @@
 // `set-headers`, for the request on its way to the app or the response on its way back.
-// The edits are noted on the exchange; forward/headers applies them when the head is written.
 
-import type { Action } from '../../exchange/action.ts'
-import type { Site } from '../builder.ts'
-import { editsOf } from '../edits-of.ts'
+import type { Edit } from '../edits-of.ts'
 import type { SetHeadersConfig } from './kind.ts'
 
 /** Sets headers: those that are there already are replaced. */
-export function setHeaders({ headers }: SetHeadersConfig, { phase }: Pick<Site, 'phase'>): Action {
+export function setHeaders({ headers }: SetHeadersConfig): Edit {
   const pairs = Object.entries(headers)
-  return async (exchange, next) => {
-    const edits = editsOf(exchange, phase)
+  return (edits) => {
     for (const [name, value] of pairs) edits.set(name, value)
-    await next()
   }
 }
