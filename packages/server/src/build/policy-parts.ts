@@ -3,6 +3,7 @@
 import type { Config } from '../config/config.ts'
 import type { IssuerReach } from '../config/issuer-reach.ts'
 import type { PartsOf } from '../edge/build-edge.ts'
+import { BodyRoom } from '../exchange/body/body-room.ts'
 import type { IdentityTokens } from '../identity/identity-tokens.ts'
 import type { Logger } from '../log.ts'
 import type { ProviderAuthorities } from '../oidc/provider/provider-authorities.ts'
@@ -10,6 +11,7 @@ import { providerFetch, type ProviderFetch } from '../oidc/provider/provider-fet
 import type { SignIn } from '../oidc/sign-in.ts'
 import { PasswordQueue } from '../policy/basic-auth/password-queue.ts'
 import { PasswordTries } from '../policy/basic-auth/password-tries.ts'
+import { Leniency } from '../policy/leniency.ts'
 import type { ServiceTokens } from '../policy/service-token/service-tokens.ts'
 import type { CountAttempts } from './count-attempts.ts'
 
@@ -36,6 +38,11 @@ export function policyParts(init: PolicyPartsInit): PartsOf {
     byNobody: init.countAttempts('failed passwords of nobody', perUser),
   })
   const passwordQueue = new PasswordQueue(clock)
+  const bodies = new BodyRoom({
+    maxBytes: limits.held_body_bytes,
+    silenceMs: timeouts.request_stall_seconds * 1000,
+  })
+  const leniency = new Leniency(log, clock)
   const fetchFrom = (home: string, caFile?: string): ProviderFetch =>
     providerFetch(timeouts.provider_seconds * 1000, home, undefined, authorities.of(caFile))
   return (edgeId, authtokenId) => {
@@ -51,6 +58,8 @@ export function policyParts(init: PolicyPartsInit): PartsOf {
       tenant: authtokenId ?? edgeId,
       passwordTries,
       passwordQueue,
+      bodies,
+      leniency,
       serviceTokens,
       signIns,
       open: () => signIns.publish(),

@@ -83,7 +83,6 @@ export interface ExchangeInit {
 export type { ResponseHeaders, VisitorResponse }
 
 export class Exchange {
-  readonly request: VisitorRequest
   /** Where the answer goes; `runResponseRules()` may put something in front of it. */
   response: VisitorResponse
   /** That of the visitor, or of the proxy in between. */
@@ -123,6 +122,7 @@ export class Exchange {
   tunnelId: string | undefined
   error: RelayError | undefined
 
+  #request: VisitorRequest
   #requestId: string | undefined
   #upgrade: Upgrade | undefined
   #strictTransport: string | undefined
@@ -130,7 +130,7 @@ export class Exchange {
   #cutReason: Error | undefined
 
   constructor(init: ExchangeInit) {
-    this.request = init.request
+    this.#request = init.request
     this.#target = init.request.url ?? '/'
     this.response = init.response
     this.connection = init.connection
@@ -139,6 +139,15 @@ export class Exchange {
     this.forwardedFor = init.forwardedFor
     this.scheme = init.scheme
     this.#upgrade = init.upgrade
+  }
+
+  get request(): VisitorRequest {
+    return this.#request
+  }
+
+  /** What is read from now on: the same request, whose body was read ahead and is given out once more. */
+  replaceRequest(request: VisitorRequest): void {
+    this.#request = request
   }
 
   /** The id by which it is found again. Made on first use: a quiet log and a redirect need none. */

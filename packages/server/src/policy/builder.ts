@@ -6,9 +6,14 @@ import type { JwtValidationParts } from './jwt-validation/jwt-validation.ts'
 import type { ConfigOf, Kind, Phase, Step } from './kind.ts'
 import type { OpenidConnectParts } from './openid-connect/openid-connect.ts'
 import type { ServiceTokenParts } from './service-token/service-token.ts'
+import type { VerifyWebhookParts } from './verify-webhook/verify-webhook.ts'
 
 /** The services for the actions of one edge. */
-export type PolicyParts = BasicAuthParts & JwtValidationParts & OpenidConnectParts & ServiceTokenParts
+export type PolicyParts = BasicAuthParts &
+  JwtValidationParts &
+  OpenidConnectParts &
+  ServiceTokenParts &
+  VerifyWebhookParts
 
 /** The services, and the place in a policy. */
 export interface Site extends PolicyParts {

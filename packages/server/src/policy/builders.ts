@@ -14,6 +14,7 @@ import { removeHeaders } from './remove-headers/remove-headers.ts'
 import { restrictIps } from './restrict-ips/restrict-ips.ts'
 import { serviceToken } from './service-token/service-token.ts'
 import { setHeaders } from './set-headers/set-headers.ts'
+import { verifyWebhook } from './verify-webhook/verify-webhook.ts'
 
 export const BUILDERS: BuildersOf<typeof KINDS> = {
   'openid-connect': openidConnect,
@@ -21,6 +22,7 @@ export const BUILDERS: BuildersOf<typeof KINDS> = {
   'jwt-validation': jwtValidation,
   'basic-auth': basicAuth,
   'restrict-ips': restrictIps,
+  'verify-webhook': verifyWebhook,
   'any-of': ({ actions }, { build }) => anyOf(actions.map(build)),
   deny,
   'add-headers': (config) => editRequest(addHeaders(config)),

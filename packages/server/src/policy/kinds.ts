@@ -13,6 +13,7 @@ import { removeHeadersKind } from './remove-headers/kind.ts'
 import { restrictIpsKind } from './restrict-ips/kind.ts'
 import { serviceTokenKind } from './service-token/kind.ts'
 import { setHeadersKind } from './set-headers/kind.ts'
+import { verifyWebhookKind } from './verify-webhook/kind.ts'
 
 export const KINDS = {
   'openid-connect': openidConnectKind,
@@ -20,6 +21,7 @@ export const KINDS = {
   'jwt-validation': jwtValidationKind,
   'basic-auth': basicAuthKind,
   'restrict-ips': restrictIpsKind,
+  'verify-webhook': verifyWebhookKind,
   'any-of': anyOfKind,
   deny: denyKind,
   'add-headers': addHeadersKind,

@@ -87,6 +87,11 @@ const errors: Errors = {
     title: 'Not allowed from another site',
     advice: 'It was started by a page of another site. Open this site itself, and start from there.',
   },
+  webhook_refused: {
+    title: 'Not a delivery that is expected here',
+    advice:
+      'This address takes webhooks that their sender has signed, with the secret that was agreed on, a moment ago.',
+  },
   edge_not_found: {
     title: 'Nothing is served at this address',
     advice: 'Check the address for typing mistakes.',
@@ -106,6 +111,10 @@ const errors: Errors = {
   request_timeout: {
     title: 'The request took too long',
     advice: 'Send it again.',
+  },
+  body_too_large: {
+    title: 'This is too large',
+    advice: 'This address takes less at once. Send less, or ask the owner of this site how much it may be.',
   },
   headers_too_large: {
     title: 'The request headers are too large',

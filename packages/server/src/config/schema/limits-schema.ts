@@ -75,6 +75,12 @@ export const limitsSchema = z.strictObject({
     16 * MIB,
     'Bytes of a request body kept until the agent has reached the app, so that the next tunnel can be tried.',
   ),
+  held_body_bytes: count(
+    MIB,
+    1024,
+    32 * MIB,
+    'Bytes of a request body where an action reads all of it before the request goes on, as `verify-webhook` does. More is answered with 413. Bodies that are held at once may have 32 MiB for each edge or authtoken, and 128 MiB in all.',
+  ),
   failed_agent_logins_per_minute: count(
     20,
     1,

@@ -1,0 +1,60 @@
+// A request whose body has been read ahead: the same in everything, and it gives its body out once more.
+
+import { Readable } from 'node:stream'
+
+import type { VisitorRequest } from '../exchange.ts'
+
+const PIECE_BYTES = 64 * 1024 // as sockets give them: what comes behind it measures its buffers in such pieces
+
+export class HeldRequest implements VisitorRequest {
+  readonly body: Buffer
+  readonly rawHeaders: readonly string[]
+  readonly complete = true
+  readonly #request: VisitorRequest
+  readonly #pieces: Readable
+
+  constructor(request: VisitorRequest, body: Buffer) {
+    this.#request = request
+    this.body = body
+    this.rawHeaders = withoutExpectation(request.rawHeaders)
+    // Bounded by what was read: nothing is asked for.
+    this.#pieces = new Readable({ read() {}, highWaterMark: PIECE_BYTES })
+    for (let at = 0; at < body.length; at += PIECE_BYTES) this.#pieces.push(body.subarray(at, at + PIECE_BYTES))
+    this.#pieces.push(null)
+  }
+
+  get method(): string | undefined {
+    return this.#request.method
+  }
+
+  get url(): string | undefined {
+    return this.#request.url
+  }
+
+  get rawTrailers(): readonly string[] {
+    return this.#request.rawTrailers
+  }
+
+  get httpVersionMinor(): number {
+    return this.#request.httpVersionMinor
+  }
+
+  on(event: 'data' | 'end', listener: ((chunk: Buffer) => void) | (() => void)): void {
+    this.#pieces.on(event, listener)
+  }
+
+  pause(): void {
+    this.#pieces.pause()
+  }
+
+  resume(): void {
+    this.#pieces.resume()
+  }
+}
+
+/** RFC 9110 10.1.1: it was met when the body was read. An app that is asked again would have the visitor told twice. */
+function withoutExpectation(rawHeaders: readonly string[]): readonly string[] {
+  const isExpectation = (name: string): boolean => name.length === 6 && name.toLowerCase() === 'expect'
+  if (!rawHeaders.some((name, index) => index % 2 === 0 && isExpectation(name))) return rawHeaders
+  return rawHeaders.filter((_, index) => !isExpectation(rawHeaders[index - (index % 2)]!)) // pairs
+}

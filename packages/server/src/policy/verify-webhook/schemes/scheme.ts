@@ -1,0 +1,62 @@
+// How a provider signs what it delivers. A scheme looks at the head first, so that no body is read for what cannot pass.
+// Pure: no I/O, and the clock is an argument.
+
+import { createHash, timingSafeEqual } from 'node:crypto'
+
+/** What of a request is signed, beside its body. */
+export interface Delivery {
+  readonly method: string
+  /** As the provider called it: scheme, host, port where it is not the usual one, path and query. */
+  readonly url: string
+  /** By its lower-case name. */
+  header(name: string): string | undefined
+}
+
+export type WebhookFault =
+  | 'signature_missing'
+  | 'signature_malformed'
+  | 'signature_wrong'
+  | 'timestamp_missing'
+  | 'timestamp_out_of_range'
+  | 'body_malformed'
+
+export type BodyVerdict = { ok: true } | { ok: false; reason: WebhookFault }
+/** What is left to be done with the body. */
+export type CheckBody = (body: Buffer) => BodyVerdict
+export type HeadVerdict = { ok: true; checkBody: CheckBody } | { ok: false; reason: WebhookFault }
+
+/** @param now milliseconds since 1970 */
+export type Verify = (delivery: Delivery, now: number) => HeadVerdict
+
+export interface Scheme {
+  /** What cannot be a secret of this provider: the end of a sentence, without the secret. */
+  secretProblem?(secret: string): string | undefined
+  /** Thinks once about a secret that has no problem. */
+  withSecret(secret: string): Verify
+  /** What the provider asks an address before it delivers to it, asked behind a good signature: the answer in JSON. */
+  challengeAnswer?(secret: string, body: Buffer): string | undefined
+}
+
+/** In time that does not depend on where they differ, nor on their lengths. */
+export function isSameText(one: string, other: string): boolean {
+  const digest = (text: string): Buffer => createHash('sha256').update(text, 'utf8').digest()
+  return timingSafeEqual(digest(one), digest(other))
+}
+
+/** ngrok docs, `verify-webhook`: for providers that name no tolerance of their own. */
+export const USUAL_TOLERANCE_MS = 180_000
+
+/**
+ * Whether a time stamp is neither older nor further ahead than is tolerated: a delivery that was seen on its way cannot be
+ * sent again later.
+ * @param written a whole number of `unitMs` since 1970
+ */
+export function timestampFault(
+  written: string | undefined,
+  now: number,
+  { unitMs, toleranceMs }: { unitMs: number; toleranceMs: number },
+): WebhookFault | undefined {
+  if (written === undefined) return 'timestamp_missing'
+  if (!/^\d{1,15}$/.test(written)) return 'timestamp_out_of_range'
+  return Math.abs(now - Number(written) * unitMs) > toleranceMs ? 'timestamp_out_of_range' : undefined
+}

@@ -1,0 +1,68 @@
+// `verify-webhook`: lets pass what a provider has signed. The head is looked at first: no body is read for what cannot pass.
+
+import type { VerifyWebhookConfig } from './kind.ts'
+import { RelayError } from '../../errors.ts'
+import type { Action } from '../../exchange/action.ts'
+import type { BodyRoom } from '../../exchange/body/body-room.ts'
+import type { Exchange } from '../../exchange/exchange.ts'
+import type { Leniency } from '../leniency.ts'
+import type { BodyVerdict, Delivery, WebhookFault } from './schemes/scheme.ts'
+import { SCHEMES } from './schemes/schemes.ts'
+
+export interface VerifyWebhookParts {
+  edgeId: string
+  /** Whose share of the room it is. */
+  tenant: string
+  bodies: Pick<BodyRoom, 'read'>
+  /** Tells of what passes though it should not. */
+  leniency: Leniency
+  clock: () => number
+}
+
+/** @throws RelayError, from the action: `webhook_refused`, and what reading a body throws */
+export function verifyWebhook({ provider, secret, enforce }: VerifyWebhookConfig, parts: VerifyWebhookParts): Action {
+  const { edgeId, tenant, bodies, leniency, clock } = parts
+  const scheme = SCHEMES[provider]
+  const verify = scheme.withSecret(secret.reveal())
+
+  const check = async (exchange: Exchange): Promise<BodyVerdict | { ok: 'answered' }> => {
+    const head = verify(deliveryOf(exchange), clock())
+    if (!head.ok) return head
+    const body = await bodies.read(exchange, tenant)
+    const verdict = head.checkBody(body)
+    if (!verdict.ok) return verdict
+    const answer = scheme.challengeAnswer?.(secret.reveal(), body)
+    if (answer === undefined) return verdict
+    exchange.respond(200, { 'content-type': 'application/json', 'cache-control': 'no-store' }, answer)
+    return { ok: 'answered' }
+  }
+
+  return async (exchange, next) => {
+    const verdict = await check(exchange)
+    if (verdict.ok === 'answered') return
+    if (!verdict.ok) {
+      const detail = `${provider}: ${DETAILS[verdict.reason]}`
+      if (enforce) throw new RelayError('webhook_refused', { detail })
+      leniency.note({ edgeId, action: 'verify-webhook', detail })
+    }
+    await next()
+  }
+}
+
+function deliveryOf(exchange: Exchange): Delivery {
+  return {
+    method: exchange.method,
+    url: exchange.origin + exchange.target,
+    header: (name) => exchange.header(name),
+  }
+}
+
+/** For the log: the one who sends hears nothing of it. */
+const DETAILS: Readonly<Record<WebhookFault, string>> = {
+  signature_missing: 'there is no signature',
+  signature_malformed: 'the signature is malformed',
+  signature_wrong: 'the signature is wrong',
+  timestamp_missing: 'there is no time stamp',
+  timestamp_out_of_range: 'the time stamp is too far from now',
+  body_malformed: 'the body is not what the signature is about',
+}
