@@ -102,7 +102,14 @@ function problemOf(error: unknown, source: string): ExpressionProblem {
   if (error instanceof RangeError) {
     return { message: 'the expression is nested too deep', start: 0, end: source.length }
   }
-  if (!(error instanceof Error) || !('range' in error)) throw error
+  // The library also has errors without a place, for types that it cannot choose an operator for.
+  if (!(error instanceof Error) || !('range' in error)) {
+    return {
+      message: 'the types of this expression are not known; write it in another way',
+      start: 0,
+      end: source.length,
+    }
+  }
   const { start, end } = (error.range ?? { start: 0, end: source.length }) as { start: number; end: number } // the library's
   const summary = 'summary' in error ? String(error.summary) : error.message
   const code = 'code' in error ? String(error.code) : ''

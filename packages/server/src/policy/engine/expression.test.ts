@@ -233,6 +233,9 @@ describe('expressions (traffic policy, the engine)', () => {
       ['[1, 2, 3].exists_one(x, x == 2) && [1, 2, 3].all(x, x > 0)', true],
       ["size([1, 2]) + [1].size() + size({'a': 1}) + size(b'abc')", 7n],
       ["[1, 'a', 2.0].size()", 3n],
+      ['(vars.list + [1]).map(x, x)', ['a', 'b', 1n]],
+      ['([1] + vars.list).filter(x, x != 1)', ['a', 'b']],
+      ['[] + vars.list == vars.list && {} != {"a": 1} && [] == []', true],
     ]))
 
   it('have encoders and decoders', () =>
@@ -333,6 +336,8 @@ describe('expressions (traffic policy, the engine)', () => {
     fails("url.unescape('%zz')", /not followed by two digits/)
     fails('vars.name && true', /neither true nor false/)
     fails("vars.name.split(',')[0] + vars.count", /cannot be combined/)
+    fails('[][0] * 2', /no item at this place/)
+    fails('([] + vars.list).all(x, x.substring(x) == "a")', /does not take these values/)
     fails("'x'.matches(vars.name + '(')", /no regular expression/)
   })
 

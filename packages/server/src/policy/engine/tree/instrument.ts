@@ -94,7 +94,11 @@ function countSteps(step: Tree): void {
 }
 
 const measureSum: Evaluate = (evaluator, node, context) => {
-  const sum = runOperands(evaluator, node, context)
+  const { left, right, handle } = node
+  if (!left || !right || !handle) throw new ValueError('the expression was not checked')
+  const [a, b] = [evaluator.run(left, context), evaluator.run(right, context)]
+  // The library takes only lists of one type; in CEL, lists of any types can be joined.
+  const sum: unknown = Array.isArray(a) && Array.isArray(b) ? [...a, ...b] : handle(a, b, node, evaluator)
   if (typeof sum === 'string') viewOf(context, VIEW_NAME).budget.text(sum)
   else if (Array.isArray(sum)) viewOf(context, VIEW_NAME).budget.list(sum)
   else if (sum instanceof Uint8Array) viewOf(context, VIEW_NAME).budget.allowText(sum.length)
@@ -109,12 +113,6 @@ const weighOperands: Evaluate = (evaluator, node, context) => {
   const isLookup = node.op === 'in' && right.checkedType?.kind === 'map'
   budget.spend(weightOf(a, UNITS_MAX) + (isLookup ? 1 : weightOf(b, UNITS_MAX)))
   return handle(a, b, node, evaluator)
-}
-
-const runOperands: Evaluate = (evaluator, node, context) => {
-  const { left, right, handle } = node
-  if (!left || !right || !handle) throw new ValueError('the expression was not checked')
-  return handle(evaluator.run(left, context), evaluator.run(right, context), node, evaluator)
 }
 
 /** cel-spec: "Overflow": the smallest number has no counterpart above zero. */

@@ -17,11 +17,15 @@ import { mostItems } from './comprehension-size.ts'
 import { selectsOf } from './selects.ts'
 import {
   type CallArgs,
+  type Check,
+  type CheckContext,
+  type Checker,
   type IndexArgs,
   type MapArgs,
   type MethodArgs,
   type SelectArgs,
   type Tree,
+  type Type,
   childrenOf,
   literalText,
 } from './tree.ts'
@@ -51,8 +55,15 @@ export function prepare(node: Tree, outer: Walk): boolean {
     case 'in':
       noteGuard(node, walk)
       break
+    case '+':
+      widenSum(node)
+      break
+    case 'list':
+      giveTypeIfEmpty(node, 'list<dyn>', () => [])
+      break
     case 'map':
       checkKeys(node)
+      giveTypeIfEmpty(node, 'map<dyn, dyn>', () => ({}))
       break
     default:
   }
@@ -182,6 +193,23 @@ function noteGuard(node: Tree, { found }: Walk): void {
   // A select below a text with fields may have been renamed already.
   const path = [base.args, ...selects.map((select) => select.name.replace('$', ''))].join('.')
   found.guards.add(`${path}.${path.endsWith('headers') ? name.toLowerCase() : name}`)
+}
+
+/** The library gives an empty literal a type without items, by which functions would be called with values of any type. */
+function giveTypeIfEmpty(node: Tree, type: string, make: () => unknown): void {
+  if ((node.args as readonly unknown[]).length > 0) return
+  node.setMeta('check', (checker: Checker) => checker.getType(type))
+  node.setMeta('evaluate', make)
+}
+
+/** For the library, a list of ints and a list of anything make a list of ints. */
+function widenSum(node: Tree): void {
+  const check = node.meta.check as Check
+  node.setMeta('check', (checker: Checker, sum: Tree, context: CheckContext): Type => {
+    const type = check(checker, sum, context)
+    const isMixed = type.kind === 'list' && (sum.left?.checkedType?.hasDynType || sum.right?.checkedType?.hasDynType)
+    return isMixed ? checker.getType('list<dyn>') : type
+  })
 }
 
 /** Refuses keys that the library would drop silently. */

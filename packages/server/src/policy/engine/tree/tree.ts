@@ -14,7 +14,7 @@ export interface Tree {
   setMeta(key: keyof Meta, value: unknown): Tree
   clone(op: Operator, args: unknown): Tree
   /** Set by the type check. */
-  readonly checkedType?: { readonly name: string; readonly kind: string }
+  readonly checkedType?: Type
   /** The operands of a binary operator, and the function for their values. Set by the type check. */
   readonly left?: Tree
   readonly right?: Tree
@@ -38,6 +38,8 @@ export interface Operator {
 
 export type Evaluate = (evaluator: Evaluator, node: Tree, context: Context) => unknown
 
+export type Check = (checker: Checker, node: Tree, context: CheckContext) => Type
+
 export interface Evaluator {
   run(node: Tree, context: Context): unknown
 }
@@ -58,6 +60,8 @@ export interface Type {
   readonly kind: string
   readonly valueType?: Type
   readonly keyType?: Type
+  /** Whether it is, or contains, `dyn`. */
+  readonly hasDynType: boolean
 }
 
 export interface CheckContext {
