@@ -82,10 +82,14 @@ describe('compiling expressions (traffic policy, the engine)', () => {
       ["req.url.path.starts_with('x')", /no function starts_with; did you mean startsWith\?/, 'starts_with'],
       [
         "res.headers['content-type'].contains('json')",
-        /no matching overload for 'list.contains\(string\)'/,
+        /no matching overload for 'list.contains\(string\)'; a list has no contains; write 'x' in list/,
         "res.headers['content-type'].contains('json')",
       ],
-      ["res.status_code < '200'", /no such overload: int < string/, "res.status_code < '200'"],
+      [
+        "res.status_code < '200'",
+        /no such overload: int < string; a number is written without quotes/,
+        "res.status_code < '200'",
+      ],
       ['req.path == "/"', /no variable req.path; did you mean req.url.path\?/, 'path'],
       ['request.headers', /no variable request; did you mean req\?/, 'request'],
       ['vars.models.sort(x, y, x < y)', /sort has other arguments: list<T>.sort\(\)/, 'vars.models.sort(x, y, x < y)'],
@@ -94,7 +98,7 @@ describe('compiling expressions (traffic policy, the engine)', () => {
         /expressions are CEL as they stand; write vars.test without \$\{\}/,
         '${vars.test}',
       ],
-      ['[x * 2 for x in list]', /no expression of CEL: "for"/, 'for'],
+      ['[x * 2 for x in list]', /no expression of CEL: "for"; write list.map/, 'for'],
       ['var m = {}', /var is a word of CEL/, 'var'],
     ]
     for (const [source, message, place] of rows) {
@@ -123,7 +127,14 @@ describe('compiling expressions (traffic policy, the engine)', () => {
       ['conn.client_ip.foo', /no variable conn.client_ip.foo/, 'foo'],
       ["req.url.path == 'x", /no closing quote/, "'x"],
       ['req.method == ', /ends too early/, ''],
-      ["req.method = 'x'", /Unexpected character|no expression of CEL/i, '='],
+      ["req.method = 'x'", /no expression of CEL: "="; write ==/, '='],
+      ["req.method === 'x'", /no expression of CEL: "="; write ==/, '='],
+      ["req.method == 'x' and true", /no expression of CEL: "and"; write &&/, 'and'],
+      ['not vars.x', /no expression of CEL: "vars"; write !/, 'vars'],
+      ["req.method in ('a', 'b')", /no expression of CEL: ","; a list is written in brackets/, ','],
+      ["'x' in req.method", /string in string; a text is searched with text.contains/, "'x' in req.method"],
+      ["req.headers['x'] == 'a'", /one side is a list; take an item with \[0\]/, "req.headers['x'] == 'a'"],
+      ["req.headers['x'].startsWith('a')", /this is a list; take an item/, "req.headers['x'].startsWith('a')"],
       ['1 + "a"', /no such overload: int \+ string/, '1 + "a"'],
       ["req.cookies['a'][0].nme", /no field nme/, 'nme'],
       ["{'a': 1, '__proto__': 2}", /__proto__ cannot be a key/, "'__proto__'"],
@@ -224,6 +235,8 @@ describe('compiling expressions (traffic policy, the engine)', () => {
     assert.equal(warned("'X' in req.headers && req.headers['x'][0] == 'a'"), 0)
     assert.equal(warned("hasReqHeader('X') && req.headers['x'][0] == 'a'"), 0)
     assert.equal(warned("has(req.headers['x']) && req.headers['x'][0] == 'a'"), 0)
+    assert.equal(warned('req.content_length > 10'), 1)
+    assert.equal(warned('has(req.content_length) && req.content_length > 10'), 0)
     assert.equal(warned("getReqHeader('x').exists(v, v == 'a')"), 0)
   })
 

@@ -7,6 +7,7 @@ import { Expression } from './expression.ts'
 import { type ExpressionProblem, UnfitExpression, shownName } from './expression-problem.ts'
 import type { ExpressionView } from './expression-view.ts'
 import { EXPRESSION_MAX_CHARS } from './limits.ts'
+import { syntaxHint, typeHint } from './syntax-hint.ts'
 import { instrument, release } from './tree/instrument.ts'
 import { prepare } from './tree/prepare.ts'
 import type { LoopContext, Tree } from './tree/tree.ts'
@@ -91,6 +92,13 @@ function warnOfIndices({ unguarded, guards }: Found): ExpressionProblem[] {
   return unguarded
     .filter(({ key }) => !guards.has(key))
     .map(({ key, start, end }) => {
+      if (key.endsWith('.content_length')) {
+        return {
+          message: `without Content-Length the exchange is refused here; write has(${key}) && … before it`,
+          start,
+          end,
+        }
+      }
       const [, of, name] = /^(.*?\.(?:headers|cookies|query_params))\.(.*)$/.exec(key) ?? []
       const message = `without ${name} the exchange is refused here; write '${name}' in ${of} && … before it`
       return { message, start, end }
@@ -113,11 +121,12 @@ function problemOf(error: unknown, source: string): ExpressionProblem {
   const { start, end } = (error.range ?? { start: 0, end: source.length }) as { start: number; end: number } // the library's
   const summary = 'summary' in error ? String(error.summary) : error.message
   const code = 'code' in error ? String(error.code) : ''
-  return { message: sentenceOf(code, summary, source.slice(start, end)), start, end }
+  return { message: sentenceOf(code, summary, source, { start, end }), start, end }
 }
 
 /** The library's message, or our own words if the message is about its tokens. */
-function sentenceOf(code: string, summary: string, place: string): string {
+function sentenceOf(code: string, summary: string, source: string, at: { start: number; end: number }): string {
+  const place = source.slice(at.start, at.end)
   switch (code) {
     case 'limit_exceeded':
       return 'the expression is nested too deep, or has too many parts'
@@ -127,13 +136,16 @@ function sentenceOf(code: string, summary: string, place: string): string {
     case 'unexpected_character':
     case 'unexpected_token':
     case 'expected_token':
-      return place.trim() === '' ? 'the expression ends too early' : `this is no expression of CEL: ${quoted(place)}`
+      if (place.trim() === '') return 'the expression ends too early'
+      return `this is no expression of CEL: ${quoted(place)}${syntaxHint(source, at)}`
     case 'reserved_identifier':
-      return `${place} is a word of CEL, and no name`
+      return `${place} is a word of CEL, and no name${syntaxHint(source, at)}`
     case 'no_such_key':
       return `there is no field ${shownName(summary.replace(/^No such key: /, ''))}`
-    default:
-      return withoutOwnNames(summary.charAt(0).toLowerCase() + summary.slice(1))
+    default: {
+      const message = withoutOwnNames(summary.charAt(0).toLowerCase() + summary.slice(1))
+      return `${message}${typeHint(message)}`
+    }
   }
 }
 

@@ -165,18 +165,33 @@ describe('expressions (traffic policy, the engine)', () => {
       ["req.user_agent.contains('Chrome')", true],
     ]))
 
-  it('tell a bot and its address', () =>
-    check(
+  it('tell bots and programs by the names that they write', () => {
+    const bot = 'Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)'
+    const rows: [text: string, name: string, version: string, url: string][] = [
+      [bot, 'Googlebot', '2.1', 'http://www.google.com/bot.html'],
       [
-        ['req.user_agent.is_bot', true],
-        ['req.user_agent.url', 'http://www.google.com/bot.html'],
+        'Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)',
+        'bingbot',
+        '2.0',
+        'http://www.bing.com/bingbot.htm',
       ],
-      {
-        request: {
-          rawHeaders: ['user-agent', 'Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)'],
-        },
-      },
-    ))
+      [
+        'Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko); compatible; ChatGPT-User/1.0; +https://openai.com/bot',
+        'ChatGPT-User',
+        '1.0',
+        'https://openai.com/bot',
+      ],
+      ['curl/8.5.0', 'curl', '8.5.0', ''],
+      ['PostmanRuntime/7.1', 'PostmanRuntime', '7.1', ''],
+    ]
+    for (const [text, name, version, url] of rows) {
+      const given: Given = { request: { rawHeaders: ['user-agent', text] } }
+      const told = evaluate('[req.user_agent.name, req.user_agent.version, req.user_agent.url]', given)
+      assert.deepEqual(told, [name, version, url])
+      assert.equal(evaluate('req.user_agent.is_bot', given), true)
+    }
+    assert.equal(evaluate('req.user_agent.name', { request: { rawHeaders: [] } }), '')
+  })
 
   it('have the functions of texts', () =>
     check([

@@ -182,6 +182,7 @@ function keyOf(node: Tree): string | undefined {
   if (name === undefined) return undefined
   const { base, selects } = selectsOf(of)
   const path = base.op === 'id' ? [base.args, ...selects.map((select) => select.name)].join('.') : ''
+  if (OPTIONAL.has(`${path}.${name}`)) return `${path}.${name}`
   return MAPS.has(path) ? `${path}.${path.endsWith('headers') ? name.toLowerCase() : name}` : undefined
 }
 
@@ -222,4 +223,6 @@ function checkKeys(node: Tree): void {
   }
 }
 
+/** Fields that visitors and apps often leave out. */
+const OPTIONAL = new Set(['req.content_length', 'res.content_length'])
 const MAPS = new Set(['req.headers', 'req.cookies', 'req.url.query_params', 'res.headers', 'res.cookies'])

@@ -41,11 +41,20 @@ function readingOf(whole: string): Reading {
   const known = remembered.get(text)
   if (known) return known
   const { browser, os, platform } = Bowser.parse(text === '' ? ' ' : text) // which refuses an empty text
-  const [, url = ''] = /\+?(https?:\/\/[^\s;,)]+)/.exec(text) ?? []
-  const reading: Reading = { browser, os, platform, isBot: isbot(text), url }
+  const [, url = ''] = /(https?:\/\/[^\s;,)]+)/.exec(text) ?? []
+  const isBot = isbot(text)
+  const reading: Reading = { browser: productOf(text, browser, isBot), os, platform, isBot, url }
   if (remembered.size >= REMEMBERED_MAX) remembered.clear()
   remembered.set(text, reading)
   return reading
+}
+
+/** Crawlers by the name that they write, since bowser has names of its own; programs that it does not know by their first product. */
+function productOf(text: string, browser: Reading['browser'], isBot: boolean): Reading['browser'] {
+  const written = isBot ? /([\w.-]{0,40}(?:bot|crawler|spider)[\w-]{0,40})\/(v?\d[\d.]{0,20})/i.exec(text) : undefined
+  // RFC 9110 10.1.5: product identifiers, the most significant one first.
+  const product = written ?? (browser.name ? undefined : /^([\w.-]{1,60})(?:\/([\w.]{1,20}))?/.exec(text))
+  return product ? { name: product[1], version: product[2] } : browser
 }
 
 function deviceOf({ platform }: Reading): string {
