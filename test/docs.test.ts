@@ -10,7 +10,7 @@ import { promisify } from 'node:util'
 
 import { ProtocolError, decodeStreamHeader, encodeRefusal, toProtocolErrorCode } from '@sallyport/protocol'
 import type { RefusalCode } from '@sallyport/protocol'
-import { parseConfig, redirectUri } from '@sallyport/server'
+import { loadLanguage, parseConfig, redirectUri } from '@sallyport/server'
 
 import { parseConfig as parseAgentConfig } from '../packages/agent/src/plan/config.ts'
 
@@ -73,7 +73,8 @@ describe('documentation', () => {
     })
   }
 
-  it('shows configurations that relay and agent accept, fragments included', () => {
+  it('shows configurations that relay and agent accept, fragments included', async () => {
+    await loadLanguage()
     const found = fencesOf('yaml')
     assert.ok(found.length >= 25, `${found.length} found`)
     for (const { page, text } of found) {

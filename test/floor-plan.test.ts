@@ -15,7 +15,7 @@ interface House {
   readonly ground: readonly string[]
 }
 
-/** The half of `policy/` that says what actions are, not what they do: kinds.ts, and what it imports of this folder. */
+/** The half of `policy/` that says what may be written, not what it does: kinds.ts and language.ts, and what they import of this folder. */
 const KINDS = 'kinds of actions'
 /** What relay.yml is made of, from the whole to the parts: imports point forward here too. */
 const WRITTEN = ['config', 'model', KINDS, 'values']
@@ -88,7 +88,11 @@ function reachedFrom(start: string, folder: string, lines: readonly Import[]): S
   return found
 }
 
-const kinds = reachedFrom(join(POLICY, 'kinds.ts'), POLICY, importsOf('packages/server/src/policy'))
+const kinds = new Set(
+  ['kinds.ts', 'language.ts'].flatMap((file) => [
+    ...reachedFrom(join(POLICY, file), POLICY, importsOf('packages/server/src/policy')),
+  ]),
+)
 
 /** Each circle as the way around it. */
 function circlesIn(importedBy: (file: string) => string[], files: string[]): string[] {

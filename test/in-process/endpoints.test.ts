@@ -476,7 +476,18 @@ describe('endpoints under the operator’s rules', { timeout: 60_000 }, () => {
         assert.match(refused.reason, /--oidc/)
       }
       const config = { issuer_url: 'http://idp.localhost:9', client_id: 'x' }
-      const policy = { on_http_request: [{ actions: [{ type: 'openid-connect', config }] }] }
+      const signIn = { type: 'openid-connect', config }
+      // A sign-in that a condition can pass over is none.
+      const sometimes = { on_http_request: [{ expressions: ["req.method == 'PUT'"], actions: [signIn] }] }
+      const passedOver = await bind({ url: '', policy: sometimes })
+      assert.ok(passedOver.type === 'refused' && passedOver.code === 'bind_not_permitted', JSON.stringify(passedOver))
+      const wrong = await bind({
+        url: '',
+        policy: { on_http_request: [{ expressions: ['req.nothing'], actions: [signIn] }] },
+      })
+      assert.ok(wrong.type === 'refused' && wrong.code === 'bind_invalid', JSON.stringify(wrong))
+      assert.deepEqual(wrong.problems?.[0]?.path, ['on_http_request', 0, 'expressions', 0])
+      const policy = { on_http_request: [{ actions: [signIn] }] }
       // One authtoken has so many hosts; one whose agent has left makes room.
       for (const url of ['one.localhost', 'two.localhost']) assert.equal((await bind({ url, policy })).type, 'bound')
       const [one] = hands.slice(-2)

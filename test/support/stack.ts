@@ -11,7 +11,7 @@ import { join } from 'node:path'
 
 import { startAgent } from '@sallyport/agent'
 import type { Agent } from '@sallyport/agent'
-import { createLog, parseConfig, startRelay } from '@sallyport/server'
+import { createLog, loadLanguage, parseConfig, startRelay } from '@sallyport/server'
 import type { Relay } from '@sallyport/server'
 
 import type { CertificateFiles } from './certificate.ts'
@@ -104,6 +104,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const log: string[] = []
   const origin = certificate ? 'https://relay.localhost' : 'http://relay.localhost'
   const listen = [certificate && 'https: "127.0.0.1:0"', options.listen].filter((each) => each !== undefined)
+  if (options.edges?.includes('expressions')) await loadLanguage() // parseConfig() does not wait for it
   const config = parseConfig(
     `
 domain: localhost

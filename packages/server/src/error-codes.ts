@@ -41,6 +41,7 @@ export const ANSWERS = {
   headers_too_large: { status: 431, reload: true },
   too_many_connections: { status: 429, again: true, address: true },
   too_many_requests: { status: 429, again: true },
+  expression_failed: { status: 500, reload: true, broken: 'relay' },
   internal: { status: 500, again: true, broken: 'relay' },
   coding_unsupported: { status: 501 },
   upgrade_unsupported: { status: 501 },

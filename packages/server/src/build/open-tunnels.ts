@@ -13,6 +13,7 @@ import type { Logger } from '../log.ts'
 import type { Neighbours } from '../node/neighbours.ts'
 import type { Authtokens } from '../tunnel/authtokens.ts'
 import type { EndpointBinder } from '../tunnel/endpoint-binder.ts'
+import { loadLanguage } from '../policy/language.ts'
 import type { Registry } from '../tunnel/registry.ts'
 import { RELAY_VERSION } from '../version.ts'
 import type { CountAttempts } from './count-attempts.ts'
@@ -80,5 +81,6 @@ async function openNeighbours(
   options: Parameters<typeof Neighbours.open>[0],
 ): Promise<Neighbours> {
   const { Neighbours } = await import('../node/neighbours.ts') // most relays are the only node
+  await loadLanguage() // endpoints of other nodes are taken at once, whatever their policies are written in
   return keep(rooms, await Neighbours.open(options))
 }

@@ -72,6 +72,39 @@ describe('relay policy check (traffic policy)', () => {
     assert.match((await run('a: [')).told.join(), /^policy\.yaml: line 1: the \[ here is still open/)
   })
 
+  it('checks expressions, and says where in them something is wrong', async () => {
+    const text = `on_http_request:
+  - expressions:
+      - req.path.startsWith('/admin')
+      - req.method == 'GET' && 7
+      - "conn.geo.country_code in ['XX']"
+      - "'\${HOME}' == 'x' || true"
+    actions: [{ type: deny }]
+on_http_response:
+  - expressions: ['res.status_code == 200', "actions.length() > 0 &&"]
+    actions: [{ type: remove-headers, config: { headers: [Server] } }]
+  - expressions: ["res.status_code == 200"]
+    actions: [{ type: remove-headers, config: { headers: [Server] } }]
+  - expressions: []
+    actions: [{ type: remove-headers, config: { headers: [Server] } }]
+`
+    const { told } = await run(text)
+    assert.match(
+      told[0] ?? '',
+      /^policy\.yaml:3:9 on_http_request\[0\]\.expressions\[0\]: there is no variable req\.path; did you mean req\.url\.path\? \(character 5: path\)/,
+    )
+    assert.match(told[1] ?? '', /^policy\.yaml:4:9 /)
+    assert.match(told[2] ?? '', /^policy\.yaml:5:9 .*conn\.geo is not known without a database/)
+    assert.match(told[3] ?? '', /^policy\.yaml:9:45 .*the expression ends too early/)
+    assert.equal(told.length, 4, told.join('\n'))
+    const early = "on_http_request: [{ expressions: ['res.status_code == 200'], actions: [{ type: deny }] }]"
+    assert.match((await run(early)).told.join(), /res.* on_http_response/)
+    assert.match(
+      (await run('on_http_request: [{ expressions: ["req.method == \'GET\'"], actions: [{ type: deny }] }]')).printed,
+      /fine\. Visitors: as conditions of the policy say/,
+    )
+  })
+
   it('is JSON for programs', async () => {
     const { printed } = await run('on_http_request:\n  - actions:\n      - type: dney\n', { json: true })
     const { ok, problems } = JSON.parse(printed) as { ok: boolean; problems: Record<string, unknown>[] }

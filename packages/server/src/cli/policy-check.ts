@@ -15,6 +15,7 @@ import { whyUnreadable } from '../config/why-unreadable.ts'
 import { ConfigError } from '../errors.ts'
 import type { RouteConfig } from '../model/edge-config.ts'
 import { readEdges } from '../model/read-edges.ts'
+import { loadLanguage, mayHaveExpressions } from '../policy/language.ts'
 
 export interface PolicyCheckOptions {
   /** The relay that it is for; without it, one at https://relay.example.com. */
@@ -44,7 +45,9 @@ interface Told {
  * @throws ConfigError if the file cannot be read
  */
 export async function checkPolicy(file: string, options: PolicyCheckOptions): Promise<void> {
-  const yaml = new YamlFile(await readText(file), file)
+  const text = await readText(file)
+  if (mayHaveExpressions(text)) await loadLanguage()
+  const yaml = new YamlFile(text, file)
   const expanded = expandPolicyEnv(yaml.tree, process.env)
   const read = await readPolicy(expanded.tree, options)
   // What is wrong with a text whose variable is missing has that one reason.

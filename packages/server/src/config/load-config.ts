@@ -11,6 +11,7 @@ import { expandEnv } from '@sallyport/protocol/expand-env'
 import { parseConfig } from './parse-config.ts'
 import { configSchema } from './schema.ts'
 import { parseWithSchema } from '../model/schema/schema-problems.ts'
+import { loadLanguage, mayHaveExpressions } from '../policy/language.ts'
 import { storeLocation } from './store-location.ts'
 import { YamlFile } from '@sallyport/protocol/yaml-file'
 
@@ -51,7 +52,10 @@ export async function loadConfig({ file, env }: LoadConfigOptions): Promise<Conf
  * @throws ConfigError where it cannot be read
  */
 export async function readConfig(file: string | undefined, localPorts = LOCAL_PORTS): Promise<ConfigSource> {
-  return file === undefined ? localSource(localPorts) : { text: await readText(file), source: file }
+  if (file === undefined) return localSource(localPorts)
+  const text = await readText(file)
+  if (mayHaveExpressions(text)) await loadLanguage()
+  return { text, source: file }
 }
 
 /** What a relay without a configuration runs on: loopback only, with one edge that needs no sign-in. */

@@ -10,6 +10,7 @@ import type { Logger } from '../log.ts'
 import type { EdgeConfig, PolicyConfig, RouteConfig } from '../model/edge-config.ts'
 import type { Look } from '../pages/look.ts'
 import { buildPolicy } from '../policy/build-policy.ts'
+import { readsPath } from '../policy/conditions.ts'
 import type { PolicyParts } from '../policy/builder.ts'
 import type { Policy } from '../policy/compose.ts'
 import type { Saying } from '../texts/page-texts.ts'
@@ -69,6 +70,7 @@ export function buildEdge(config: EdgeConfig, room: EdgeRoom, brought?: Brought)
       config: route,
       ...(route.allow_upgrades && { upgrades: new Set(route.allow_upgrades) }),
       policy: policyOf(route.policy, parts),
+      readsPath: readsPath(route.policy),
       backend: buildBackend(route.backend, { select, edgeId: id, stickyKey, onOutlier, retries, advice }),
     }
   })

@@ -65,7 +65,7 @@ export class Edge implements KnownEdge {
     this.#prefixes = routes
       .filter((route) => route.config.path_prefix !== undefined)
       .toSorted((a, b) => (b.config.path_prefix?.length ?? 0) - (a.config.path_prefix?.length ?? 0))
-    this.#looksAtPath = routes.some(({ config }) => config.path_prefix !== '/')
+    this.#looksAtPath = routes.some(({ config, readsPath }) => config.path_prefix !== '/' || readsPath)
   }
 
   get endpoints(): string[] {

@@ -36,6 +36,7 @@ export function handle(exchange: Exchange, gate: Gate): Promise<void> {
   if (isOurs(path, reading)) return gate.edgePages(exchange)
 
   const route = edge.routeFor(path, reading)
+  exchange.normalPath = reading?.normal
   if (exchange.upgrade && !allowsUpgrade(route, exchange.upgrade)) exchange.declineUpgrade()
   return route.policy(exchange, () => gate.forwarder.forward(exchange, route.backend))
 }

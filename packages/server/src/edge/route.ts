@@ -9,5 +9,7 @@ export interface Route {
   /** The protocols of upgrades, in lower case; undefined where there are none but WebSockets. */
   upgrades?: ReadonlySet<string>
   policy: Policy
+  /** Whether a condition of the policy reads the path. */
+  readsPath?: boolean
   backend: RouteBackend
 }

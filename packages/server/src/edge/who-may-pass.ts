@@ -7,6 +7,9 @@ import { kindOf } from '../policy/kind.ts'
 import type { Step } from '../policy/kind.ts'
 import { KINDS } from '../policy/kinds.ts'
 
+/** Of rules that do not hold for everybody; who that is, only the expressions say. */
+const CONDITIONAL_WORDS = 'as conditions of the policy say'
+
 /** What every visitor of a route has to satisfy, for example `from 10.0.0.0/8, and sign-in at login.example.com`. */
 export function whoMayPass(policy: PolicyConfig): string {
   return whoMayVisit(stepsOf(policy))
@@ -14,7 +17,7 @@ export function whoMayPass(policy: PolicyConfig): string {
 
 /** Whether nobody has to satisfy anything, but for addresses that are kept out. */
 export function isOpenToAll({ on_http_request: rules }: PolicyConfig): boolean {
-  return !rules.some(({ actions }) => actions.some(asksSomething))
+  return !rules.some(({ expressions, actions }) => !expressions && actions.some(asksSomething))
 }
 
 /** What an agent is told of those who may visit the routes that lead to it: as much as `bound` has room for. */
@@ -39,7 +42,10 @@ export function pathOf(route: RouteConfig): string {
 }
 
 function stepsOf({ on_http_request: rules }: PolicyConfig): string[] {
-  return rules.flatMap(({ actions }) => actions.map(asksOf)).filter((words) => words !== undefined)
+  return rules.flatMap(({ expressions, actions }) => {
+    const words = actions.map(asksOf).filter((each) => each !== undefined)
+    return expressions && words.length > 0 ? [CONDITIONAL_WORDS] : words
+  })
 }
 
 /** What an action asks of a visitor; undefined where it asks nothing. */

@@ -96,6 +96,8 @@ export class Exchange {
   /** Set once the edge is known: its id and the origin visitors see, e.g. `https://docs.example.com`. */
   edgeId = ''
   origin = ''
+  /** What another reader could take the path for, if that is not what stands there; undefined for most. */
+  normalPath: string | undefined
   /** This relay's name for the app and servers behind it (RFC 8586); empty until the exchange is forwarded. */
   relayName = ''
   /**

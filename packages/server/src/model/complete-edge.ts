@@ -94,8 +94,9 @@ function completeRules<P extends Phase>(
   rules: ReadPolicy[Phase] = [],
   complete: (step: Step) => Step,
 ): RuleConfig<P>[] {
-  return rules.map(({ name, actions }) => ({
+  return rules.map(({ name, expressions = [], actions }) => ({
     ...(name !== undefined && { name }),
+    ...(expressions.length > 0 && { expressions }),
     actions: actions.map((action) => complete(action) as ActionIn<P>), // the schema lets no other pass in this phase
   }))
 }

@@ -70,6 +70,8 @@ export type PolicyConfig = { readonly [P in Phase]: readonly RuleConfig<P>[] }
 
 export interface RuleConfig<P extends Phase> {
   name?: string
+  /** All must hold, or the actions are passed over. Never empty. */
+  expressions?: readonly string[]
   actions: readonly ActionIn<P>[]
 }
 

@@ -7,6 +7,8 @@ import type { Builder, PolicyParts, ResponseBuilder } from './builder.ts'
 import { BUILDERS, RESPONSE_BUILDERS } from './builders.ts'
 import { compose } from './compose.ts'
 import type { Policy } from './compose.ts'
+import { holdsOf } from './conditions.ts'
+import type { Holds } from './conditions.ts'
 import type { Step } from './kind.ts'
 
 /** By the `type` of the action. Each gets only a `config` that the kind of this type has completed. */
@@ -23,14 +25,23 @@ export function buildPolicy(
   builders: BuilderTable = BUILDERS,
   responseBuilders: ResponseBuilderTable = RESPONSE_BUILDERS,
 ): Policy {
+  const build = requestActions(parts, builders)
   const onRequest = compose(
-    config.on_http_request.flatMap(({ actions }) => actions).map(requestActions(parts, builders)),
+    config.on_http_request.map((rule, index) => ({
+      holds: holdsOf(rule, 'on_http_request', index),
+      actions: rule.actions.map(build),
+    })),
   )
-  const onResponse = config.on_http_response
-    .flatMap(({ actions }) => actions)
-    .map(({ type, config: written }) => builderOf(responseBuilders, type)(written as never, parts)) // its kind has completed it
-  if (onResponse.length === 0) return onRequest
-  const rules = inOrder(onResponse)
+  if (config.on_http_response.length === 0) return onRequest
+  const rules = inOrder(
+    config.on_http_response.map((rule, index) => ({
+      holds: holdsOf(rule, 'on_http_response', index),
+      // its kind has completed it
+      actions: rule.actions.map(({ type, config: written }) =>
+        builderOf(responseBuilders, type)(written as never, parts),
+      ),
+    })),
+  )
   return (exchange, forward) => {
     exchange.onResponseHead = rules
     return onRequest(exchange, forward)
@@ -49,12 +60,20 @@ function builderOf<T>(builders: Readonly<Record<string, T>>, type: string): T {
   return builder
 }
 
-/** Up to the first that answers in the app's place. */
-function inOrder(actions: readonly ResponseAction[]): ResponseAction {
+interface ResponseRule {
+  readonly holds: Holds | undefined
+  readonly actions: readonly ResponseAction[]
+}
+
+/** Up to the first action that answers in the app's place. */
+function inOrder(rules: readonly ResponseRule[]): ResponseAction {
   return (exchange, answer) => {
-    for (const action of actions) {
-      action(exchange, answer)
-      if (answer.instead) return
+    for (const { holds, actions } of rules) {
+      if (holds && !holds(exchange, answer)) continue
+      for (const action of actions) {
+        action(exchange, answer)
+        if (answer.instead) return
+      }
     }
   }
 }

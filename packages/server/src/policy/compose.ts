@@ -1,16 +1,48 @@
-// Strings a route's actions together: each runs when the one before it calls next(), the last one forwards.
+// Chains the rules of a route: each action runs when the one before it calls next(), the last one forwards. A rule whose
+// conditions do not hold is passed over when it is its turn.
 
 import type { Exchange } from '../exchange/exchange.ts'
 import type { Action } from '../exchange/action.ts'
+import type { Holds } from './conditions.ts'
 
 /** Runs the actions of a route, and `forward` behind the last of them. */
 export type Policy = (exchange: Exchange, forward: () => Promise<void>) => Promise<void>
 
-export function compose(actions: readonly Action[]): Policy {
+export interface Rule {
+  /** Undefined for a rule that always runs. */
+  readonly holds: Holds | undefined
+  /** Never empty. */
+  readonly actions: readonly Action[]
+}
+
+interface ComposedStep {
+  readonly action: Action
+  /** Only of the first action of a rule. */
+  readonly holds: Holds | undefined
+  /** The first step of the next rule. */
+  readonly behindRule: number
+}
+
+export function compose(rules: readonly Rule[]): Policy {
+  const steps: ComposedStep[] = []
+  for (const { holds, actions } of rules) {
+    const behindRule = steps.length + actions.length
+    for (const [index, action] of actions.entries()) {
+      steps.push({ action, holds: index === 0 ? holds : undefined, behindRule })
+    }
+  }
   return (exchange, forward) => {
-    const run = (index: number): Promise<void> => {
-      const action = actions[index]
-      return action ? action(exchange, () => run(index + 1)) : forward()
+    const run = (start: number): Promise<void> => {
+      for (let index = start; ;) {
+        const step = steps[index]
+        if (!step) return forward()
+        if (step.holds && !step.holds(exchange)) {
+          index = step.behindRule
+          continue
+        }
+        const next = index + 1
+        return step.action(exchange, () => run(next))
+      }
     }
     return run(0)
   }

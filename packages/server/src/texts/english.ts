@@ -20,6 +20,7 @@ interface Errors extends Record<RelayErrorCode, ErrorText> {}
 interface Broken extends Record<BrokenCode, string> {}
 
 const broken: Broken = {
+  expression_failed: 'Cannot decide',
   internal: 'At fault',
   app_down: 'Not answering',
   app_bad_answer: 'Faulty answer',
@@ -127,6 +128,10 @@ const errors: Errors = {
   too_many_requests: {
     title: 'Too many attempts',
     advice: 'Wait a minute and try again.',
+  },
+  expression_failed: {
+    title: 'This site cannot decide about your request',
+    advice: 'A rule of this site failed for it, so it went no further. Tell the owner of this site what you did.',
   },
   internal: {
     title: 'Something went wrong in the relay',

@@ -12,6 +12,7 @@ import type { OnFault } from '../../exchange/border.ts'
 import type { Logger } from '../../log.ts'
 import { redirectUri as redirectUriOf } from '../../model/redirect-uri.ts'
 import { signInsOf } from '../../model/sign-ins.ts'
+import { hasExpressions, loadLanguage } from '../../policy/language.ts'
 import type { OpenidConnectConfig } from '../../policy/openid-connect/openid-connect-schema.ts'
 import { StoreUnavailable } from '../../store/store.ts'
 import type {
@@ -111,6 +112,7 @@ export class AgentEdges implements EndpointBinder {
     if (typeof host !== 'string') return host
     const refused = this.#rules.refusalOf(host, authtoken, url === '')
     if (refused) return refused
+    if (hasExpressions(policy)) await loadLanguage()
     const read = this.#readPolicy(policy, authtoken.id, host)
     if ('error' in read) return read
     const wanted = { offer: { ...offer, labels: [...labelsOfHost(host)] }, session: claimant, host, ...read }

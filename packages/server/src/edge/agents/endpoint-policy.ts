@@ -5,9 +5,10 @@ import { createHash } from 'node:crypto'
 import { POLICY_MAX_BYTES } from '@sallyport/protocol'
 import type { BindProblem } from '@sallyport/protocol'
 
-import type { EdgeConfig } from '../../model/edge-config.ts'
+import type { EdgeConfig, PolicyConfig } from '../../model/edge-config.ts'
+import { kindOf } from '../../policy/kind.ts'
+import { KINDS } from '../../policy/kinds.ts'
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
-import { signInsOf } from '../../model/sign-ins.ts'
 import { parseEndpoint } from '../../model/parse-endpoint.ts'
 import type { EndpointPlace } from '../../model/parse-endpoint.ts'
 import type { EndpointRefused } from '../../tunnel/endpoint-binder.ts'
@@ -32,7 +33,7 @@ export function readEndpointPolicy(
     const reason = `the policy of the endpoint has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}`
     return refuseEndpoint('bind_invalid', reason, forTheAgent(problems))
   }
-  if (requireSignIn && signInsOf([parsed.edge]).next().done) {
+  if (requireSignIn && !parsed.edge.routes.every(({ policy: rules }) => alwaysSignsIn(rules))) {
     const reason = 'this relay takes endpoints with sign-in only (require_sign_in); add --oidc and its further flags'
     return refuseEndpoint('bind_not_permitted', reason)
   }
@@ -42,6 +43,18 @@ export function readEndpointPolicy(
   }
   const digest = createHash('sha256').update(canonical).digest('hex')
   return { config: parsed.edge, digest }
+}
+
+/** Whether nobody gets anything but a refusal before they have signed in: no condition may let them past. */
+function alwaysSignsIn({ on_http_request: rules }: PolicyConfig): boolean {
+  for (const { expressions, actions } of rules) {
+    for (const { type } of actions) {
+      const kind = kindOf(KINDS, type)
+      if (kind?.signIns && !expressions) return true
+      if (kind?.admits === 'nobody' && type !== 'deny') return false // it answers by itself
+    }
+  }
+  return false
 }
 
 /** As many as a message can carry, however long the agent has made what is wrong. */

@@ -4,7 +4,8 @@ import type { CheckPlace, Kind, KindTable } from '../../policy/kind.ts'
 import type { ConfigPath, FoundProblem } from '@sallyport/protocol/found-problem'
 import { isLoopbackHost } from '../../values/host-pattern.ts'
 import type { ReadEdge, ReadPolicy } from '../schema/edge-schema.ts'
-import { stepsOf } from '../schema/steps-of.ts'
+import { conditionOf } from '../../policy/language.ts'
+import { conditionsOf, stepsOf } from '../schema/steps-of.ts'
 
 /** The memory of each kind, by name. */
 type Memories = Map<Kind, Map<string, unknown>>
@@ -18,6 +19,11 @@ export function policyChecker(
   return function* (edge, path) {
     const here: Memories = new Map()
     for (const { policy, path: policyPath } of policiesOf(edge, path)) {
+      for (const { expression, phase, path: place } of conditionsOf(policy)) {
+        const condition = conditionOf(expression, phase)
+        if (!('problems' in condition)) continue
+        for (const { message } of condition.problems) yield { path: [...policyPath, ...place], message }
+      }
       for (const { type, config, kind, phase, path: stepPath } of stepsOf(policy, kinds)) {
         const configPath = [...policyPath, ...stepPath, 'config']
         const open = kind.takesSecrets && publicUrl && plainHttpProblem(type, edge, publicUrl)

@@ -19,6 +19,9 @@ export function policySchemaOf(kinds: KindTable) {
   })
 }
 
+const RULES_MAX = 1000
+const EXPRESSIONS_MAX = 64
+
 const EXAMPLES: Readonly<Record<Phase, string>> = {
   on_http_request: '[{ type: deny }]',
   on_http_response: '[{ type: remove-headers, config: { headers: [Server] } }]',
@@ -34,6 +37,14 @@ function rulesOf(kinds: KindTable, phase: Phase, alternatives: Alternatives) {
     .array(
       z.strictObject({
         name: text().exactOptional().describe('For people, and for the log.'),
+        expressions: z
+          .array(text())
+          .max(EXPRESSIONS_MAX, `has more than ${EXPRESSIONS_MAX} conditions; join some with &&`)
+          .exactOptional()
+          .describe(
+            'Conditions in CEL: the actions run only if all of them hold. Without any they always run. [Conditions](traffic-policy.md#conditions) tells more.',
+          )
+          .meta({ examples: [`["req.url.path.startsWith('/admin')"]`] }),
         actions: filledList(
           oneOf(steps, kinds, belongsElsewhere),
           'would mean nothing to do; add an action, or remove the rule',
@@ -42,6 +53,7 @@ function rulesOf(kinds: KindTable, phase: Phase, alternatives: Alternatives) {
           .meta({ examples: [example] }),
       }),
     )
+    .max(RULES_MAX, `has more than ${RULES_MAX} rules`)
     .meta({ examples: [`[{ actions: ${example} }]`] })
 }
 

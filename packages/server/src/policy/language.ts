@@ -1,0 +1,71 @@
+// The language of expressions, for whoever reads policies. It is loaded with the first policy that has any: most relays do
+// without, and it takes some megabytes and milliseconds.
+
+import type { FoundProblem } from '@sallyport/protocol/found-problem'
+
+import type { CompileSettings } from './engine/compile-settings.ts'
+import type { Expression } from './engine/expression.ts'
+import type { ExpressionProblem } from './engine/expression-problem.ts'
+import { child } from '../values/written-tree.ts'
+import { PHASES } from './kind.ts'
+import type { Phase } from './kind.ts'
+
+type Compiler = typeof import('./engine/compile-expression.ts')
+
+let compiler: Compiler | undefined
+/** Conditions that were compiled, by phase and text: a policy is checked first and built then, and many policies are alike. */
+const conditions = new Map<string, ReturnType<Compiler['compileExpression']>>()
+const CONDITIONS_MAX = 10_000
+
+/** Whether the text of a policy, or of relay.yml, may have expressions. */
+export function mayHaveExpressions(text: string): boolean {
+  return text.includes('expressions')
+}
+
+/** The same for a policy that an agent has sent, of which nothing is known yet. */
+export function hasExpressions(policy: unknown): boolean {
+  return PHASES.some((phase) => {
+    const rules = child(policy, phase)
+    return Array.isArray(rules) && rules.some((rule) => child(rule, 'expressions') !== undefined)
+  })
+}
+
+/** Has to be awaited before a policy with expressions is read. */
+export async function loadLanguage(): Promise<void> {
+  compiler ??= await import('./engine/compile-expression.ts')
+}
+
+/**
+ * The condition of a rule.
+ * @returns problems if it is none; their paths are empty
+ * @throws TypeError before loadLanguage()
+ */
+export function conditionOf(source: string, phase: Phase): Expression | { problems: FoundProblem[] } {
+  const compiled = compile(source, phase)
+  if (!('problems' in compiled)) return compiled
+  return { problems: compiled.problems.map((problem) => ({ path: [], message: withPlace(problem, source) })) }
+}
+
+function compile(source: string, phase: Phase): ReturnType<Compiler['compileExpression']> {
+  if (!compiler) throw new TypeError('the language of expressions is not loaded')
+  const key = `${phase} ${source}`
+  const known = conditions.get(key)
+  if (known) return known
+  const compiled = compiler.compileExpression(source, { ...SETTINGS, phase })
+  if (conditions.size >= CONDITIONS_MAX) conditions.clear()
+  conditions.set(key, compiled)
+  return compiled
+}
+
+/** The operator can set up no source of data yet: what needs one is refused. */
+const SETTINGS: Omit<CompileSettings, 'phase'> = { known: new Set(), hasSecret: () => false }
+
+const EXCERPT_MAX_CHARS = 40
+
+/** Says where in the text it is, which may have many parts. */
+function withPlace({ message, start, end }: ExpressionProblem, source: string): string {
+  if (start === 0 && end >= source.length) return message
+  const part = source.slice(start, end)
+  const excerpt = part.length > EXCERPT_MAX_CHARS ? `${part.slice(0, EXCERPT_MAX_CHARS)}…` : part
+  return `${message} (character ${start + 1}${excerpt.trim() === '' ? '' : `: ${excerpt}`})`
+}
