@@ -1,4 +1,4 @@
-// An action that does not exist, added to the tables as CONTRIBUTING.md says: all that is derived from them must know it.
+// Adds the made-up action of CONTRIBUTING.md to the tables, and looks for it in everything that is derived from them.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -13,50 +13,13 @@ import type { Exchange } from '../exchange/exchange.ts'
 import type { EdgeConfig } from '../model/edge-config.ts'
 import { parseEndpoint } from '../model/parse-endpoint.ts'
 import { edgeReader } from '../model/read-edges.ts'
-import { text, wholeNumber } from '../values/value-schemas.ts'
 import { buildPolicy } from './build-policy.ts'
-import type { BuildersOf, PolicyParts, Site } from './builder.ts'
+import type { BuildersOf, PolicyParts } from './builder.ts'
 import { BUILDERS } from './builders.ts'
+import { visitingHoursKind } from './fixtures/visiting-hours/kind.ts'
+import { visitingHours } from './fixtures/visiting-hours/visiting-hours.ts'
 import { defineKind } from './kind.ts'
-import type { ConfigOf } from './kind.ts'
 import { KINDS } from './kinds.ts'
-
-// ── visiting-hours/kind.ts ───────────────────────────────────────────────────────────────────────────────────────
-
-const visitingHoursKind = defineKind({
-  documentation: 'Lets visitors pass at certain hours.',
-  otherNames: ['opening-times'],
-  phases: ['on_http_request'],
-  admits: 'some',
-  takesSecrets: false,
-  agentMayWrite: ['from', 'until'],
-  schema: z.strictObject({
-    from: wholeNumber(0, 23).describe('The first hour, in UTC.'),
-    until: wholeNumber(1, 24).default(24).describe('The hour at which it ends.'),
-    holidays_file: text().exactOptional().describe('A list of days on which nobody passes.'),
-  }),
-  complete: ({ from, until, holidays_file }, { folder }) => ({
-    hours: { from, until },
-    ...(holidays_file !== undefined && { holidays_file: `${folder}/${holidays_file}` }),
-  }),
-  asks: ({ hours }) => `between ${hours.from} and ${hours.until} o’clock`,
-  *check({ from, until }) {
-    if (from >= until) yield { path: ['until'], message: 'is not behind from; nobody would ever pass' }
-  },
-  *checkOfAgent({ from, until }) {
-    if (until - from < 2) yield { path: [], message: 'is less than two hours' }
-  },
-})
-
-// ── visiting-hours/visiting-hours.ts ─────────────────────────────────────────────────────────────────────────────
-
-function visitingHours({ hours }: ConfigOf<typeof visitingHoursKind>, { clock }: Pick<Site, 'clock'>): Action {
-  return async (_, next) => {
-    const hour = new Date(clock()).getUTCHours()
-    if (hour < hours.from || hour >= hours.until) throw new RelayError('denied')
-    await next()
-  }
-}
 
 // ── kinds.ts and builders.ts, one line each ──────────────────────────────────────────────────────────────────────
 
