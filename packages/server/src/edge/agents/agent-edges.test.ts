@@ -81,9 +81,13 @@ describe('AgentEdges', () => {
     ask: (offer: EndpointOffer, agent: Claimant) => Promise<EndpointOpened | EndpointRefused>
     /** Resolves with the id of the first edge that is closed. */
     closed: Promise<string>
+    book: EdgeBook
+    /** How many edges have been closed. */
+    closedCount: () => number
   }> {
     const edges = new EdgeTable()
     const { promise: closed, resolve } = Promise.withResolvers<string>()
+    let closedCount = 0
     const publicUrl = new URL('https://relay.example.com:8443')
     const book = new EdgeBook(edges)
     const room: EdgeRoom = {
@@ -95,7 +99,10 @@ describe('AgentEdges', () => {
         ({
           signIns: { action: () => (_, next) => next() },
           open: () => {},
-          close: () => resolve(id),
+          close: () => {
+            closedCount++
+            resolve(id)
+          },
         }) satisfies Partial<EdgeParts> as unknown as EdgeParts,
       lookOf: () => PLAIN_LOOK,
       retries: book.retries,
@@ -133,7 +140,7 @@ describe('AgentEdges', () => {
       assert.ok(opened.ok, opened.ok ? '' : opened.error.message)
       return opened
     }
-    return { endpoints, edges, bind, ask, closed }
+    return { endpoints, edges, bind, ask, closed, book, closedCount: () => closedCount }
   }
 
   it('stand from the first tunnel to a while after the last one, and are forgotten whole', async () => {
@@ -162,6 +169,31 @@ describe('AgentEdges', () => {
     assert.notEqual(edges.find('c.example.com'), edge)
     assert.deepEqual([again.edgeId, changed.edgeId], [first.edgeId, first.edgeId])
     endpoints.close()
+  })
+
+  it('leave one edge and one timer, however often an agent comes back with another policy (the house, 4)', async (t) => {
+    const { endpoints, bind, book, closedCount } = await make(60_000)
+    const expected = book.size // the hosts of the tests before
+    const timers = new Set<unknown>()
+    const [begin, end] = [setTimeout, clearTimeout]
+    t.mock.method(globalThis, 'setTimeout', (...of: Parameters<typeof setTimeout>) => {
+      const timer = begin(...of)
+      timers.add(timer)
+      return timer
+    })
+    t.mock.method(globalThis, 'clearTimeout', (timer: NodeJS.Timeout | undefined) => {
+      timers.delete(timer)
+      end(timer)
+    })
+    for (let count = 0; count < 200; count++) {
+      const policy = count % 2 === 0 ? SIGN_IN : undefined
+      const { lane } = await bind(offerOf('d.example.com', { policy }), agentOf('atk_1', `agent ${count}`))
+      lane.retire()
+    }
+    assert.deepEqual([book.size, closedCount(), timers.size], [expected + 1, 199, 1])
+    endpoints.close()
+    book.close()
+    assert.deepEqual([book.size, closedCount(), timers.size], [0, expected + 200, 0])
   })
 
   it('get the same random host on every connection, and none that another agent or authtoken has', async () => {
