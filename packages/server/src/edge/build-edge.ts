@@ -1,5 +1,5 @@
-// From the configuration of an edge, complete and checked, to the edge: one value that gives back by close() what it has
-// taken. It serves nobody and is known to nobody until a book (edge-book.ts) opens it.
+// Builds an edge from its configuration, which is complete and checked. The edge is one value; its close() releases everything
+// that it took from other rooms. Visitors, pages and agents do not know it before a book (edge-book.ts) opens it.
 
 import type { Labels } from '@sallyport/protocol'
 
@@ -21,7 +21,7 @@ import type { TunnelsOfEdge } from './known-edge.ts'
 import { originOn } from './origin-on.ts'
 import type { Route } from './route.ts'
 
-/** What edges are built of. */
+/** The parts of edges. */
 export interface EdgeRoom {
   readonly registry: Registry
   readonly publicUrl: URL
@@ -29,33 +29,33 @@ export interface EdgeRoom {
   readonly stickyKey: Uint8Array
   readonly partsOf: PartsOf
   readonly lookOf: (config: EdgeConfig) => Look
-  /** Where the retries of all edges are counted. */
+  /** Counts the retries of all edges. */
   readonly retries: RetryCounts
   readonly log: Logger
 }
 
 /**
- * What the policies of an edge work with, for the life of that edge.
- * @param authtokenId of the agent that brought the edge; undefined where the operator wrote it
+ * The parts of an edge's policies, for the life of that edge.
+ * @param authtokenId of the agent that brought the edge; undefined for an edge of the operator
  */
 export type PartsOf = (edgeId: string, authtokenId?: string) => EdgeParts
 
 export interface EdgeParts extends PolicyParts, EdgeLife {}
 
-/** What is different about an edge that an agent has brought. */
+/** The differences of an edge that an agent has brought. */
 export interface Brought {
   readonly authtokenId: string
   readonly policyOf: (config: PolicyConfig, parts: PolicyParts) => Policy
-  /** What the operator is told while no tunnel is online. */
+  /** For the operator, while no tunnel is online. */
   readonly advice: Saying
 }
 
-/** @throws ConfigError where something that it names cannot be used; nothing is left behind */
+/** @throws ConfigError if a file that it names cannot be used; nothing is left behind then */
 export function buildEdge(config: EdgeConfig, room: EdgeRoom, brought?: Brought): Edge {
   const { registry, publicUrl, stickyKey, partsOf, lookOf, retries, log } = room
   const { id, hosts, origin } = config
   const { authtokenId, policyOf = plainPolicy, advice } = brought ?? {}
-  using taken = new DisposableStack() // given back at the end, unless all of it could be built
+  using taken = new DisposableStack() // released at the end of this function, unless the whole edge could be built
   const parts = taken.adopt(partsOf(id, authtokenId), (each) => each.close())
   const onOutlier = outlierLog(log, id)
   const groups = new Groups()
@@ -89,7 +89,7 @@ export function buildEdge(config: EdgeConfig, room: EdgeRoom, brought?: Brought)
 
 const plainPolicy: Brought['policyOf'] = (config, parts) => buildPolicy(config, parts)
 
-/** Where the routes of an edge lead, each selection once. */
+/** The tunnels that the routes of an edge lead to, each selection once. */
 class Groups {
   readonly #all = new Map<Selection, TunnelsOfEdge & { readonly routes: RouteConfig[] }>()
 

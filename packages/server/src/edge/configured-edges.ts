@@ -1,5 +1,5 @@
-// The edges of the operator's configuration, in the book. All of them are built before any of them serves, so one that
-// cannot be built changes nothing; what is configured as before stays the edge that it is.
+// Keeps the edges of the operator's configuration in the book. An edge whose configuration is equal stays the same object. All
+// others are built before the first one opens: if one of them cannot be built, nothing changes.
 
 import { cookieDomainsOf } from '../model/cookie-domains.ts'
 import type { EdgeConfig } from '../model/edge-config.ts'
@@ -18,21 +18,21 @@ export class ConfiguredEdges {
   #edges: readonly Configured[] = []
   #cookieDomains: ReadonlySet<string> = new Set()
 
-  /** @param build throws where an edge cannot be built, and leaves nothing behind then */
+  /** @param build throws if an edge cannot be built, and leaves nothing behind then */
   constructor(book: EdgeBook, build: (config: EdgeConfig) => Edge) {
     this.#book = book
     this.#build = build
   }
 
-  /** Under which edges share sessions. */
+  /** The domains under which edges share sessions. */
   get cookieDomains(): ReadonlySet<string> {
     return this.#cookieDomains
   }
 
   /**
-   * Makes these the edges of the configuration, in one turn.
+   * Sets all edges of the configuration, in one turn.
    * @param configs complete and checked, as a whole
-   * @throws ConfigError where one of them cannot be built; the others are as before then
+   * @throws ConfigError if one of them cannot be built; nothing has changed then
    */
   set(configs: readonly EdgeConfig[]): void {
     const edges = this.#buildChanged(configs)

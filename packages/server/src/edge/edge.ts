@@ -1,9 +1,9 @@
 // One edge: its origin and its routes. Chooses the route for a path, or refuses where two readers could disagree.
-// It is made whole (build-edge.ts) and never changes: another configuration is another edge. No I/O, no clock.
+// It never changes: another configuration is another edge (build-edge.ts). No I/O, no clock.
 //
 //   built ──open()──▶ open ──close()──▶ closed
 //
-// What is under way on an edge that is closed finishes there: close() gives back only what nobody needs for that.
+// Requests under way finish on a closed edge: close() releases only what they do not need.
 
 import { RelayError } from '../errors.ts'
 import { PLAIN_LOOK, type Look } from '../pages/look.ts'
@@ -25,11 +25,11 @@ export interface EdgeInit {
   life?: EdgeLife
 }
 
-/** What an edge has elsewhere, and for how long. */
+/** The life of what an edge has in other rooms. */
 export interface EdgeLife {
-  /** Makes its sign-ins known, in place of those of the edge with the same id. Never throws. */
+  /** Publishes its sign-ins, in place of those of the edge with the same id. Never throws. */
   open(): void
-  /** Gives back what was taken to build it. Can be called twice; never throws. */
+  /** Releases everything that was taken to build it. Can be called twice; never throws. */
   close(): void
 }
 
@@ -72,17 +72,17 @@ export class Edge implements KnownEdge {
     return this.hosts.map(this.#originOf)
   }
 
-  /** As EdgeLife has it; for the book that keeps the edge. */
+  /** See EdgeLife. Only the book calls it. */
   open(): void {
     this.#life?.open()
   }
 
-  /** As EdgeLife has it. */
+  /** See EdgeLife. */
   close(): void {
     this.#life?.close()
   }
 
-  /** Tunnels that its routes do without because they fail where their siblings do not. @param now monotonic milliseconds */
+  /** The number of tunnels that its routes have put aside for their errors. @param now monotonic milliseconds */
   failingAt(now: number): number {
     return this.routes.reduce((count, { backend }) => count + backend.failingAt(now), 0)
   }

@@ -1,5 +1,5 @@
-// Who has which host. Several edges may ask for one: the operator's win, in the order of the sources, and an agent's has a
-// host only where none of theirs covers it, wildcards included. What wins is written into the table of visitors.
+// Which edge gets a host that several edges claim. Edges of the operator win, in the order of the sources. An edge of an agent
+// gets a host only if no edge of the operator covers it, wildcards included. The winners are in the table of visitors.
 
 import { EdgeTable } from './edge-table.ts'
 import type { Edge } from './edge.ts'
@@ -14,7 +14,7 @@ export class HostClaims {
   readonly #table: EdgeTable
   /** The operator's edges alone. */
   readonly #configured = new EdgeTable()
-  /** By host as it is written. Where two edges of one source ask for it, the later has it. */
+  /** By host, as written. If two edges of one source claim a host, the later one has it. */
   readonly #claims: Readonly<Record<EdgeSource, Map<string, Edge>>> = { file: new Map(), agents: new Map() }
 
   constructor(table: EdgeTable) {
@@ -28,7 +28,7 @@ export class HostClaims {
     }
   }
 
-  /** Takes back what an edge has claimed, unless another one of its source has it by now. */
+  /** Gives up the hosts of an edge, except those that another edge of its source has claimed since. */
   yield(source: EdgeSource, edge: Edge): void {
     const claims = this.#claims[source]
     for (const host of edge.hosts) {

@@ -1,5 +1,5 @@
-// The sign-ins of one edge. They are made aside, with the routes that ask for them; pages, callbacks and sessions know them
-// from publish() on, when they take the place of those that the edge had.
+// The sign-ins of one edge. They are built with its routes. Pages, callbacks and sessions know them from publish() on, which
+// replaces the sign-ins that the edge had before.
 //
 //   made ──publish()──▶ published ──close(), or another one's publish()──▶ gone
 
@@ -17,7 +17,7 @@ import type { Registrations } from './registrations.ts'
 
 export interface EdgeSignInsInit {
   readonly edgeId: string
-  /** Where the providers may be, if an agent has brought the edge. */
+  /** The places in which providers may be, if an agent has brought the edge. */
   readonly reach: IssuerReach | undefined
   readonly parts: SignInParts
   readonly registrations: Registrations
@@ -36,7 +36,7 @@ export class EdgeSignIns {
 
   /**
    * Makes the policy step of a route; before publish().
-   * @throws ConfigError where the client key cannot be used
+   * @throws ConfigError if the client key cannot be used
    */
   action(config: OpenidConnectConfig): Action {
     const ways = [config, ...(config.alternatives ?? [])].map((one) => this.#way(one))
@@ -48,7 +48,7 @@ export class EdgeSignIns {
     registrations.publish(edgeId, this.#made)
   }
 
-  /** The sessions stay: the edge may come back, and one that has taken its place may have the same sign-in. */
+  /** Leaves sessions alone: the edge may come back, or its successor may have the same sign-in. */
   close(): void {
     const { edgeId, registrations, providers } = this.#init
     registrations.withdraw(edgeId, this.#made)

@@ -1,5 +1,5 @@
-// The identity providers that edges sign in at. Each is there while a sign-in of an edge takes it: what one has learned of
-// it serves the others, and an edge that is swapped.
+// The identity providers of all sign-ins. Sign-ins at the same issuer share one, with its metadata and keys. It stays until the
+// last of them releases it, so an edge that is swapped keeps it.
 
 import type { IssuerReach } from '../config/issuer-reach.ts'
 import type { Logger } from '../log.ts'
@@ -31,8 +31,8 @@ export class Providers {
   }
 
   /**
-   * The provider of a sign-in. Whoever takes one gives it back by release().
-   * @param reach where it may be, if an agent has brought the sign-in
+   * The provider of a sign-in. Each take() needs a release().
+   * @param reach the places in which it may be, if an agent has brought the sign-in
    */
   take({ issuer_url: issuerUrl, provider_ca_file: caFile }: OpenidConnectConfig, reach?: IssuerReach): Provider {
     const key = providerKey(issuerUrl, reach !== undefined, caFile)
@@ -48,7 +48,7 @@ export class Providers {
     return provider
   }
 
-  /** Gives back what take() gave, once. */
+  /** Undoes one take(). */
   release({ key }: Provider): void {
     const known = this.#taken.get(key)
     if (known && --known.takers === 0) this.#taken.delete(key)

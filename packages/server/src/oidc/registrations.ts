@@ -1,5 +1,5 @@
-// Which sign-ins there are: by edge for its pages, by scope for the sessions, by name for the answers of providers. Those of
-// an edge come, change and go together, in one turn.
+// All published sign-ins: by edge for its pages, by scope for sessions, by name for answers of providers. The sign-ins of an
+// edge come, change and go together, in one turn.
 
 import type { SignInName } from '../seal/sign-in-name.ts'
 import type { Registration, ScopeNeeds } from './registration/registration.ts'
@@ -9,13 +9,13 @@ import type { FoundRegistration } from './sign-in/parts.ts'
 export class Registrations {
   /** The sign-ins of an edge as its routes name them. No edge without any. */
   readonly #ofEdge = new Map<string, readonly Registration[]>()
-  /** The same by auth_id, in the order of the configuration: several routes may name one, and any of those will do. */
+  /** The same by auth_id, in the order of the configuration. If several routes name one, any of them will do. */
   readonly #byAuthId = new Map<string, ReadonlyMap<string, Registration>>()
   readonly #byScope = new Map<string, Set<Registration>>()
-  /** What has been asked for of #byScope, until it changes. */
+  /** Computed from #byScope on demand. */
   readonly #needs = new Map<string, ScopeNeeds>()
 
-  /** Makes these the sign-ins of an edge, in place of those that it has. */
+  /** Replaces the sign-ins of an edge. */
   publish(edgeId: string, registrations: readonly Registration[]): void {
     const before = this.#ofEdge.get(edgeId)
     for (const registration of registrations) this.#add(registration)
@@ -29,7 +29,7 @@ export class Registrations {
     this.#byAuthId.set(edgeId, new Map(registrations.map((each) => [each.config.auth_id, each])))
   }
 
-  /** Takes out what publish() was given, unless the edge has others by now. */
+  /** Removes the sign-ins that publish() was given, unless others have replaced them. */
   withdraw(edgeId: string, registrations: readonly Registration[]): void {
     if (this.#ofEdge.get(edgeId) === registrations) this.publish(edgeId, [])
   }
@@ -39,12 +39,12 @@ export class Registrations {
     return this.#ofEdge.has(edgeId)
   }
 
-  /** Those of an edge, one for each auth_id, in the order of the configuration. */
+  /** The sign-ins of an edge, one for each auth_id, in the order of the configuration. */
   ofEdge(edgeId: string): Registration[] {
     return [...(this.#byAuthId.get(edgeId)?.values() ?? [])]
   }
 
-  /** One that takes sessions of this scope; undefined where none does any more. */
+  /** A sign-in that takes sessions of this scope; undefined if there is none any more. */
   ofScope(scope: string): Registration | undefined {
     for (const registration of this.#byScope.get(scope) ?? []) {
       const { edgeId, config } = registration
@@ -53,7 +53,7 @@ export class Registrations {
     return undefined
   }
 
-  /** What a session of a sign-in must hold for every route that takes it; for its own, if it is not published. */
+  /** The needs of all routes that take sessions of a sign-in; of its own route only, if it is not published. */
   needsOf({ scope, config }: Registration): ScopeNeeds {
     const known = this.#needs.get(scope)
     if (known) return known
@@ -64,7 +64,7 @@ export class Registrations {
     return needs
   }
 
-  /** The one that a `state` was sealed for: an edge may have another issuer or client by now, under the same `auth_id`. */
+  /** The sign-in of a `state`: by now the edge may have another issuer or client under the same `auth_id`. */
   find({ name, client, host }: SignInName & { host: string }): FoundRegistration {
     let lost = `the sign-in at ${host}`
     for (const registration of this.all()) {

@@ -1,5 +1,5 @@
-// What a session must hold for the routes that take it: they may look at other claims than the one at which the visitor
-// signed in. Pure: no I/O, no clock.
+// The claims and tokens that a session must have for all routes that take it, since a route other than that of the sign-in may
+// read other claims. Pure: no I/O, no clock.
 
 import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
 import { claimKey } from '../values/claim-name.ts'

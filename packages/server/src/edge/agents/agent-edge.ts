@@ -1,4 +1,4 @@
-// One host that agents serve, or are expected to: its edge, and how long it stays without an agent.
+// The edge of a host that agents serve or will serve again, and the time that it stays without an agent.
 //
 //   online ──last tunnel gone──▶ waiting ──LINGER_MS──▶ given up
 //      ▲─────────resume()───────────┘
@@ -10,7 +10,7 @@ import type { LaneCarrier, Tunnel } from '../../tunnel/tunnel.ts'
 
 const LINGER_MS = 120_000 // an agent that has lost its relay tries again within 30 s
 
-/** An offer whose every word has been checked. */
+/** An offer, completely checked. */
 export interface Wanted extends EndpointPolicy {
   /** With the labels of its host. */
   offer: EndpointOffer
@@ -23,11 +23,11 @@ export interface AgentEdgeInit {
   authtokenId: string
   /** It leads to one group of tunnels. */
   edge: Edge
-  /** Of the policy; undefined while only the reservation is known. */
+  /** Of the policy; undefined while the relay knows only the reservation. */
   digest: string | undefined
   /** Gives the host up. */
   onGivenUp: (edge: AgentEdge) => void
-  /** What a test shortens. */
+  /** Shorter in tests. */
   lingerMs?: number | undefined
 }
 
@@ -36,7 +36,7 @@ export class AgentEdge {
   readonly authtokenId: string
   readonly edge: Edge
   readonly digest: string | undefined
-  /** Whether the agents that serve it let others join. */
+  /** Whether other agents may join those that serve it. */
   pooling = false
   readonly #onGivenUp: (edge: AgentEdge) => void
   readonly #lingerMs: number
@@ -64,13 +64,13 @@ export class AgentEdge {
     return this.authtokenId === session.authtokenId && this.digest === digest
   }
 
-  /** Gives the host up, unless an agent comes meanwhile. */
+  /** Gives the host up after a while, unless resume() is called before. */
   wait(): void {
     clearTimeout(this.#waiting)
     this.#waiting = setTimeout(() => this.#onGivenUp(this), this.#lingerMs).unref()
   }
 
-  /** An agent is here, or nobody waits any more. */
+  /** Stops waiting. */
   resume(): void {
     clearTimeout(this.#waiting)
     this.#waiting = undefined

@@ -1,11 +1,11 @@
-// Edges that agents bring (`agent http`), which users know as endpoints: for as long as an agent serves one, it is an edge
-// like those of relay.yml, with one route and the policy that the agent has sent.
+// Edges that agents bring (`agent http`); users know them as endpoints. While an agent serves one, it is an edge like those of
+// relay.yml, with one route and the policy that the agent has sent.
 //
 //   free ──bind()──▶ online ──last tunnel gone──▶ waiting ──LINGER_MS──▶ free
 //                      ▲────────────bind()───────────┘
 //
-// While it waits, visitors learn that no tunnel is online; afterwards, that nothing is there. The host itself stays
-// reserved for its authtoken for a day. Nothing of a policy is written down: the agent sends it anew.
+// While it waits, visitors learn that no tunnel is online; afterwards they get 404. The host stays reserved for its
+// authtoken for a day. Policies are not stored: the agent sends its policy again.
 
 import type { IssuerReach } from '../../config/issuer-reach.ts'
 import type { OnFault } from '../../exchange/border.ts'
@@ -38,20 +38,20 @@ import { HostRules } from './host-rules.ts'
 import type { HostRulesInit } from './host-rules.ts'
 import { refuseEndpoint } from './refuse-endpoint.ts'
 
-const RENEW_MS = 600_000 // how often those in use are noted; the store hears of it once an hour
+const RENEW_MS = 600_000 // between two looks at the hosts in use; each is written to the store once an hour
 
 export interface AgentEdgesInit extends Omit<HostRulesInit, 'isConfigured'> {
   book: EdgeBook
   build: BuildBrought
   requireSignIn: boolean
-  /** Where the providers may be at which visitors sign in. */
+  /** The places in which an agent's provider may be. */
   issuers: IssuerReach
   identityJwt: boolean
-  /** What the agent is told of its sign-in; undefined where nothing can be said. */
+  /** Checks the sign-in for the agent; undefined if there is nothing to say. */
   checkSignIn: (config: OpenidConnectConfig, authtokenId: string) => Promise<EndpointNotice | undefined>
   log: Logger
   onFault: OnFault
-  /** What a test shortens. */
+  /** Shorter in tests. */
   lingerMs?: number
 }
 
@@ -66,7 +66,7 @@ export class AgentEdges implements EndpointBinder {
     const isConfigured = (host: string): boolean => init.book.isConfigured(host)
     const at = (host: string): AgentEdge | undefined => this.#byHost.get(host)
     this.#rules = new HostRules({ ...init, isConfigured }, { at, remove: (edge) => this.#remove(edge) })
-    // Their agents are on their way back from the last relay here.
+    // Their agents were connected to the last relay here, and will be back.
     for (const { host, authtoken_id } of init.reservations.recent()) {
       if (init.isValid(authtoken_id) && this.#rules.isFree(host)) this.#expect(host, authtoken_id)
     }
@@ -98,7 +98,7 @@ export class AgentEdges implements EndpointBinder {
     return undefined
   }
 
-  /** Stops waiting and renewing. The edges are the book's to close. */
+  /** Stops waiting and renewing. The book closes the edges. */
   close(): void {
     clearInterval(this.#renewal)
     for (const served of this.#byHost.values()) served.resume()
@@ -161,7 +161,7 @@ export class AgentEdges implements EndpointBinder {
 
   // ── the edges ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** The one that is there, if it has the same owner and policy; otherwise a new one in its place. */
+  /** The present edge of the host, if it has the same owner and policy; otherwise a new one in its place. */
   #edgeFor(wanted: Wanted): AgentEdge {
     const { offer, session, host, config, digest } = wanted
     const { authtokenId } = session
@@ -173,7 +173,7 @@ export class AgentEdges implements EndpointBinder {
     return served
   }
 
-  /** The policy is not known yet: nobody is served meanwhile. */
+  /** Reserves the place of an edge until its agent is back. */
   #expect(host: string, authtokenId: string): void {
     this.#put(host, authtokenId, buildExpectedEdge(this.#init.build, host, authtokenId), undefined).wait()
   }
@@ -190,7 +190,7 @@ export class AgentEdges implements EndpointBinder {
     return served
   }
 
-  /** An endpoint may have been replaced or removed while a tunnel of it was leaving. */
+  /** The edge may have been replaced or removed before its last tunnel left. */
   #onTunnelGone(served: AgentEdge): void {
     if (this.#byHost.get(served.host) === served && !served.isOnline) served.wait()
   }

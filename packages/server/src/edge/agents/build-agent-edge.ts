@@ -1,5 +1,5 @@
-// From what an agent has sent for its host to an edge like those of relay.yml; and the edge of a host whose agent is not back
-// yet, which serves nobody. What differs from edges of the operator is said here.
+// Builds the edge of a host from the policy that its agent has sent, and the edge of a host whose agent is not back yet, which
+// serves nobody. All differences from edges of the operator are here.
 
 import { createHash } from 'node:crypto'
 
@@ -13,7 +13,7 @@ import type { Policy } from '../../policy/compose.ts'
 import type { Brought } from '../build-edge.ts'
 import type { Edge } from '../edge.ts'
 
-/** By this the tunnels of a host are found. No agent and no edge can write a label with `=` in its key. */
+/** The tunnels of a host have this label. No agent and no edge can write a label with `=` in its key. */
 const ENDPOINT_LABEL = '=endpoint'
 
 export type BuildBrought = (config: EdgeConfig, brought: Brought) => Edge
@@ -32,7 +32,7 @@ export function buildAgentEdge(build: BuildBrought, config: EdgeConfig, host: st
   )
 }
 
-/** An edge of which nothing is known but its host, until its agent is back. */
+/** The relay knows only the host of such an edge, until its agent is back. */
 export function buildExpectedEdge(build: BuildBrought, host: string, authtokenId: string): Edge {
   const policy = { on_http_request: [], on_http_response: [] }
   const route = { path_prefix: '/', backend: { labels: labelsOfHost(host) }, policy }
@@ -42,7 +42,7 @@ export function buildExpectedEdge(build: BuildBrought, host: string, authtokenId
   )
 }
 
-/** Stays the same for one authtoken and host: it is what visitors' sessions belong to. */
+/** The same for one authtoken and host, because sessions of visitors belong to it. */
 export function agentEdgeId(authtokenId: string, host: string): string {
   const name = JSON.stringify([authtokenId, host])
   return `edg_${createHash('sha256').update(name).digest('hex').slice(0, 24)}`
@@ -52,12 +52,12 @@ export function labelsOfHost(host: string): Labels {
   return new Map([[ENDPOINT_LABEL, host]])
 }
 
-/** @returns empty where the labels are not those of a host */
+/** @returns an empty text if the labels are not those of a host */
 export function hostOfLabels(labels: Labels): string {
   return labels.get(ENDPOINT_LABEL) ?? ''
 }
 
-/** An edge that is open only because nobody has said yet what protects it must serve nobody. */
+/** The policy is not known yet, so nobody may pass. */
 const refuseMeanwhile: Policy = async () => {
   throw new RelayError('no_tunnel_online', {
     operator: { advice: (texts) => texts.instead.agentNotBack },

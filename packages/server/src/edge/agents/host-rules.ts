@@ -1,5 +1,5 @@
-// Which agent may have which host: by its authtoken, by what the operator has configured, by who serves it at the moment, and
-// by whose it has been. Reserving one asks the store, so meanwhile somebody else may be faster.
+// Decides which agent may have which host: by its authtoken, the operator's edges, the agents that serve the host now, and the
+// reservations of the last day. Reserving a host asks the store, and meanwhile another agent may be faster.
 
 import { Attempts } from '../../exchange/attempts.ts'
 import type { LimitRefusals } from '../../exchange/limit-refusals.ts'
@@ -13,18 +13,18 @@ import type { AgentEdge, Wanted } from './agent-edge.ts'
 import type { EndpointAddresses } from './endpoint-host.ts'
 import { refuseEndpoint } from './refuse-endpoint.ts'
 
-const NEW_HOSTS_PER_MINUTE = 60 // of one authtoken, where it may not have more at a time: each is a write to the store
+const NEW_HOSTS_PER_MINUTE = 60 // of one authtoken, or its maximum if that is higher: each is a write to the store
 
 export interface HostRulesInit extends EndpointAddresses {
   registry: Registry
   reservations: Reservations
   /** Whether an edge of the operator covers a host. */
   isConfigured: (host: string) => boolean
-  /** Under which edges of the operator share sessions. */
+  /** The domains under which edges of the operator share sessions. */
   cookieDomains: () => ReadonlySet<string>
   maxPerAuthtoken: number
   refusals: LimitRefusals
-  /** Whether an authtoken can still be used: what a revoked one has reserved is free. */
+  /** Whether an authtoken is valid: the hosts of a revoked one are free. */
   isValid: (authtokenId: string) => boolean
 }
 
@@ -37,7 +37,7 @@ export interface ServedHosts {
 export class HostRules {
   readonly #init: HostRulesInit
   readonly #served: ServedHosts
-  /** How many claims are about to open a host. */
+  /** Claims under way, by host. */
   readonly #claims = new Map<string, number>()
   readonly #newHosts: Attempts
 
@@ -47,12 +47,12 @@ export class HostRules {
     this.#newHosts = new Attempts(Math.max(NEW_HOSTS_PER_MINUTE, init.maxPerAuthtoken))
   }
 
-  /** Whether no edge of the operator stands against an agent at this host. */
+  /** Whether the edges of the operator leave this host to agents. */
   isFree(host: string): boolean {
     return !this.#init.isConfigured(host) && this.#sharedDomainOf(host) === undefined
   }
 
-  /** Why nobody with this authtoken may have a host, whoever else wants it. @param isRandom whether the relay has chosen it */
+  /** The reason if no agent of this authtoken may have a host. @param isRandom whether the relay has chosen the host */
   refusalOf(host: string, { acl }: Authtoken, isRandom: boolean): EndpointRefused | undefined {
     const { domain, publicUrl } = this.#init
     if (!permitsHost(acl, host, domain)) {
@@ -79,7 +79,7 @@ export class HostRules {
     return undefined
   }
 
-  /** Why an agent may not join those that serve the host at the moment. */
+  /** The reason if an agent may not join those that serve the host now. */
   conflictOf(wanted: Wanted): EndpointRefused | undefined {
     const { offer, session, host, digest } = wanted
     const served = this.#served.at(host)
@@ -95,7 +95,7 @@ export class HostRules {
       const both = pooling
         ? 'that one was not started with --pooling-enabled'
         : 'to share it, start both with --pooling-enabled'
-      // One that is connected to other nodes only may be on its way out.
+      // An agent that is connected only to other nodes may be leaving.
       const isNear = served.tunnels.some((tunnel) => tunnel.isNear)
       return refuseEndpoint(isNear ? 'bind_invalid' : 'limit_reached', `another agent serves ${url} already; ${both}`)
     }
@@ -108,7 +108,7 @@ export class HostRules {
 
   /**
    * Reserves a host for an authtoken.
-   * @returns why it cannot have it
+   * @returns the reason if it cannot have the host
    * @throws StoreUnavailable
    */
   async reserve(wanted: Wanted, authtoken: Authtoken): Promise<EndpointRefused | undefined> {
@@ -139,14 +139,14 @@ export class HostRules {
     return refuseEndpoint('bind_not_permitted', `${host} belongs to another authtoken; choose another name`)
   }
 
-  /** An agent that was cut off without a word must not stand in its successor's way. A stranger is told no at once. */
+  /** An agent that was cut off must not keep its successor out. A stranger is refused at once. */
   async #confirmHolders({ host, session }: Wanted): Promise<void> {
     const served = this.#served.at(host)
     if (served?.authtokenId !== session.authtokenId) return
     await Promise.all(served.tunnels.flatMap((tunnel) => tunnel.sessions.map((session) => session.confirm())))
   }
 
-  /** One whose agent is away gives way to a new one, the longest unused first. */
+  /** Frees a host whose agent is away, the longest unused first. */
   async #makeRoom(host: string, { id }: Authtoken): Promise<EndpointRefused | undefined> {
     const { reservations, maxPerAuthtoken } = this.#init
     const others = reservations.hostsOf(id).filter((other) => other !== host)
