@@ -330,6 +330,13 @@ describe('edges that are swapped (the house, 4)', { timeout: 600_000 }, () => {
     assert.deepEqual(warnings, [], 'of listeners, for example')
     process.off('warning', onWarning)
     assert.equal(sameEdge(), same, 'an edge that is configured as before is the same')
+    const now = [...book.known()]
+    configured.set(configOf(0))
+    assert.deepEqual(
+      [...book.known()].map((edge, index) => edge === now[index]),
+      Array(5).fill(true),
+      'read anew',
+    )
     assert.equal((await browser.fetch(`${originOf('sign-in')}/`)).body, 'of 0', 'the session is there still')
   })
 })

@@ -169,11 +169,11 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
   }
   const visitors = await listenForVisitors(rooms, {
     config,
+    book,
     edges,
     serve,
     handle: (exchange) => handle(exchange, gate),
     agents,
-    isConfigured: (host) => book.isConfigured(host),
     places: new Places({ limits, files: share }),
     refusals,
     certificates,

@@ -3,6 +3,7 @@
 import type { AddressInfo } from 'node:net'
 
 import type { Config } from '../config/config.ts'
+import type { EdgeBook } from '../edge/edge-book.ts'
 import type { EdgeTable } from '../edge/edge-table.ts'
 import type { Serve } from '../edge/serve.ts'
 import type { OnFault } from '../exchange/border.ts'
@@ -23,8 +24,7 @@ export interface VisitorListenersInit {
   readonly serve: Serve
   handle(exchange: Exchange): Promise<void>
   readonly agents: AgentListener
-  /** Whether the configuration gives a host to an edge. */
-  isConfigured(host: string): boolean
+  readonly book: EdgeBook
   readonly places: Places
   readonly refusals: LimitRefusals
   /** Undefined where the relay speaks no TLS. */
@@ -46,7 +46,7 @@ export async function listenForVisitors(
   rooms: AsyncDisposableStack,
   init: VisitorListenersInit,
 ): Promise<OpenVisitors> {
-  const { config, edges, serve, agents, certificates } = init
+  const { config, book, edges, serve, agents, certificates } = init
   const { listen: addresses, limits, timeouts, trusted_proxies } = config
   const common = {
     limits,
@@ -55,11 +55,11 @@ export async function listenForVisitors(
     timeouts,
     log: init.log,
     reusePort: init.reusePort,
-    allowedUpgrades: new Set(config.edges.flatMap(({ routes }) => routes.flatMap((each) => each.allow_upgrades ?? []))),
+    allowedUpgrades: { has: (protocol: string) => book.allowsUpgrade(protocol) },
     isTrustedProxy: trusted_proxies.length > 0 ? compileCidrs(trusted_proxies) : () => false,
     // Agents may use any name of this machine that the configuration gives to no edge, e.g. its address on the inside;
     // and no agent can take such a name from the others by an endpoint.
-    isAgentHost: (host: string) => !init.isConfigured(host),
+    isAgentHost: (host: string) => !book.isConfigured(host),
     look: init.look,
     onAgent: agents.accept.bind(agents),
     onFault: init.onFault,

@@ -166,6 +166,19 @@ describe('EdgeBook', () => {
     )
   })
 
+  it('allows upgrades that a route of now allows', () => {
+    const { book, configured } = open()
+    const upgrading = (id: string): EdgeConfig => {
+      const config = configOf(id)
+      return { ...config, routes: config.routes.map((route) => ({ ...route, allow_upgrades: ['tailscale-control'] })) }
+    }
+    configured.set([upgrading('edg_a'), upgrading('edg_b')])
+    configured.set([upgrading('edg_b')])
+    assert.equal(book.allowsUpgrade('tailscale-control'), true)
+    configured.set([configOf('edg_b')])
+    assert.equal(book.allowsUpgrade('tailscale-control'), false)
+  })
+
   it('counts the retries of edges that are gone, too', () => {
     const { book, configured } = open()
     configured.set([configOf('edg_a')])

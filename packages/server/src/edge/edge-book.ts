@@ -1,6 +1,5 @@
-// All edges there are, wherever they come from. Each source puts, swaps and removes its own, in one turn of the event loop:
-// no visitor meets half of a change. An exchange looks its edge up once, so what is under way finishes on the edge it began
-// with. The operator's edges win their hosts, those that agents bring get what is left.
+// All edges of the relay. Each source puts, swaps and removes its edges in one turn of the event loop, so no visitor meets
+// half of a change. An exchange looks its edge up once, and finishes on the edge on which it began.
 
 import { BOUND_EDGES_MAX } from '@sallyport/protocol'
 import type { BoundEdge, Labels } from '@sallyport/protocol'
@@ -28,8 +27,10 @@ interface Lead {
 }
 
 export class EdgeBook {
-  /** Tries on another tunnel, over all edges since the start, those that are gone included. */
+  /** Retries on another tunnel: of all edges since the start, closed ones included. */
   readonly retries: RetryCounts = { granted: 0, refused: 0 }
+  /** The number of routes that allow upgrades to a protocol. */
+  readonly #upgrades = new Map<string, number>()
   readonly #hosts: HostClaims
   /** By id, in their order. */
   readonly #entries: Readonly<Record<EdgeSource, Map<string, Entry>>> = { file: new Map(), agents: new Map() }
@@ -38,12 +39,12 @@ export class EdgeBook {
   readonly #leads = new WeakMap<Edge, readonly Lead[]>()
   #nextNumber = 0
 
-  /** @param table in which visitors' hosts are looked up; nobody else changes it */
+  /** @param table the hosts of visitors; only the book changes it */
   constructor(table: EdgeTable) {
     this.#hosts = new HostClaims(table)
   }
 
-  /** Opens an edge, in place of the one of this source that has its id, which is closed. */
+  /** Opens an edge, and closes the edge of the same source and id that it replaces. */
   put(source: EdgeSource, edge: Edge): void {
     const entries = this.#entries[source]
     const before = entries.get(edge.id)
@@ -52,7 +53,7 @@ export class EdgeBook {
     if (before) this.#close(source, before.edge)
   }
 
-  /** Makes these the edges of a source, in this order. Those that are there already stay as they are; the others are closed. */
+  /** Sets all edges of a source, in this order. Opens the new ones, and closes those that are not among them. */
   set(source: EdgeSource, edges: readonly Edge[]): void {
     const entries = this.#entries[source]
     const before = new Map(Array.from(entries.values(), (entry) => [entry.edge, entry]))
@@ -67,7 +68,7 @@ export class EdgeBook {
     for (const edge of before.keys()) this.#close(source, edge)
   }
 
-  /** Closes an edge, unless it has been removed or replaced already. */
+  /** Closes an edge, unless it was removed or replaced before. */
   remove(source: EdgeSource, edge: Edge): void {
     const entries = this.#entries[source]
     if (entries.get(edge.id)?.edge !== edge) return
@@ -75,7 +76,7 @@ export class EdgeBook {
     this.#close(source, edge)
   }
 
-  /** Closes all of them. */
+  /** Closes all edges. */
   close(): void {
     this.set('file', [])
     this.set('agents', [])
@@ -101,24 +102,29 @@ export class EdgeBook {
     return this.#hosts.isConfigured(host)
   }
 
+  /** Whether a route of any edge allows upgrades to a protocol. @param protocol in lower case */
+  allowsUpgrade(protocol: string): boolean {
+    return this.#upgrades.has(protocol)
+  }
+
   /** The edges that lead to a tunnel with these labels, in order. */
   edgesFor(labels: Labels): Edge[] {
     return this.#leadsTo(labels).map(([{ edge }]) => edge)
   }
 
-  /** What the agent of such a tunnel is told of the first of them. */
+  /** The first of these edges, as `bound` tells them to the agent of such a tunnel. */
   boundEdgesFor(labels: Labels): BoundEdge[] {
     return this.#leadsTo(labels)
       .slice(0, BOUND_EDGES_MAX)
       .map(([{ edge }, routes]) => ({ edge_id: edge.id, visitors: visitorsOf(routes) }))
   }
 
-  /** Where the visitors of a tunnel with these labels come from. */
+  /** The URLs by which visitors reach a tunnel with these labels. */
   urlsFor(labels: Labels): string[] {
     return [...new Set(this.edgesFor(labels).flatMap(({ endpoints }) => endpoints))]
   }
 
-  /** Tunnels that a route does without because they fail where their siblings do not. @param now monotonic milliseconds */
+  /** The number of tunnels that a route has put aside for their errors. @param now monotonic milliseconds */
   failingAt(now: number): number {
     let count = 0
     for (const edge of this.known()) count += edge.failingAt(now)
@@ -127,6 +133,7 @@ export class EdgeBook {
 
   #open(source: EdgeSource, edge: Edge, number: number): Entry {
     edge.open()
+    this.#countUpgrades(edge, 1)
     const entry = { edge, number }
     const leads = edge.groups.map((group) => ({ entry, group }))
     for (const lead of leads) this.#index.add(lead.group.labels, lead)
@@ -138,7 +145,16 @@ export class EdgeBook {
   #close(source: EdgeSource, edge: Edge): void {
     for (const lead of this.#leads.get(edge) ?? []) this.#index.delete(lead)
     this.#hosts.yield(source, edge)
+    this.#countUpgrades(edge, -1)
     edge.close()
+  }
+
+  #countUpgrades({ routes }: Edge, step: 1 | -1): void {
+    for (const protocol of routes.flatMap(({ upgrades }) => [...(upgrades ?? [])])) {
+      const count = (this.#upgrades.get(protocol) ?? 0) + step
+      if (count > 0) this.#upgrades.set(protocol, count)
+      else this.#upgrades.delete(protocol)
+    }
   }
 
   /** Each edge once, with its routes that lead there. */

@@ -20,7 +20,7 @@ import { ExchangeCount } from './exchange-count.ts'
 import { Farewell } from './farewell.ts'
 import { Http1Response } from './http1/http1-response.ts'
 import { Http1Visitors } from './http1/http1-visitors.ts'
-import { isUpgrade } from './http1/upgrade-request.ts'
+import { isUpgrade, type AllowedUpgrades } from './http1/upgrade-request.ts'
 import { Http2Visitors } from './http2/http2-visitors.ts'
 import { sniffPreface } from './http2/preface.ts'
 import type { Places } from './places.ts'
@@ -33,8 +33,7 @@ export interface VisitorListenerInit {
   reusePort: boolean
   /** With certificates the listener speaks TLS. */
   certificates?: Certificates
-  /** What routes allow beside WebSockets, all of them together, in lower case. */
-  allowedUpgrades: ReadonlySet<string>
+  allowedUpgrades: AllowedUpgrades
   /** Whether visitors may speak HTTP/2: by ALPN on TLS, with prior knowledge on cleartext. */
   http2: boolean
   limits: Limits

@@ -7,11 +7,16 @@ import { WEBSOCKET } from '../../exchange/exchange.ts'
 import type { Upgrade } from '../../exchange/exchange.ts'
 import type { Http1Response } from './http1-response.ts'
 
+/** The protocols beside WebSockets that some route allows at the moment, in lower case. */
+export interface AllowedUpgrades {
+  has(protocol: string): boolean
+}
+
 /**
  * A bodiless HTTP/1.1 GET for a WebSocket (RFC 6455 4.2.1), or a bodiless GET or POST for one of the others. Everything else
  * is served as an ordinary request without the Upgrade.
  */
-export function isUpgrade({ method, httpVersion, headers }: IncomingMessage, others: ReadonlySet<string>): boolean {
+export function isUpgrade({ method, httpVersion, headers }: IncomingMessage, others: AllowedUpgrades): boolean {
   const protocol = headers.upgrade?.toLowerCase()
   if (protocol === undefined || httpVersion !== '1.1') return false
   if (headers['transfer-encoding'] !== undefined) return false
