@@ -1,20 +1,20 @@
-// Ground floor: the codes of RelayError, and what each means to programs and to a page. What people read is in texts/.
+// Ground floor: the codes of RelayError, and their meaning for programs and pages. texts/ has the words for people.
 
 /** `tunnel` is the way from the relay to the app. */
 export type BrokenPart = 'relay' | 'tunnel' | 'app' | 'provider'
 
 export interface Answer {
   status: number
-  /** Whether to ask once more may help: people get a link that does. */
+  /** Whether trying again may help: people get a link for it. */
   again?: true
   /**
-   * Whether it may help people to load the page once more, though no program should try: `true` before everything else, `false`
-   * in no case, and without it where there is nowhere else to go.
+   * Whether loading the page again may help people, though programs should not retry: the page offers it first
+   * (`true`), never (`false`), or only without another link (undefined).
    */
   reload?: boolean
-  /** What a page draws as broken, on the way from the visitor to the app or to the identity provider. */
+  /** The part that a page draws as broken, on the way from the visitor to the app or to the identity provider. */
   broken?: BrokenPart
-  /** Whether it depends on where the visitor comes from, which people and programs are then told. */
+  /** Whether it depends on the visitor's address, which the answer then shows. */
   address?: true
 }
 
@@ -59,7 +59,7 @@ export const ANSWERS = {
 
 export type RelayErrorCode = keyof typeof ANSWERS
 
-/** Those that a page draws. */
+/** The codes with a drawing. */
 export type BrokenCode = {
   [Code in RelayErrorCode]: (typeof ANSWERS)[Code] extends { broken: BrokenPart } ? Code : never
 }[RelayErrorCode]

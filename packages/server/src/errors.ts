@@ -1,5 +1,5 @@
-// Ground floor: the errors of the relay, one table per border. RelayError is what a visitor is told, in the words of texts/;
-// its `detail` and `cause` go to the log only. ConfigError is what an operator is told, all at once, as at the agent.
+// Ground floor: the errors of the relay, one table per border. RelayError is for a visitor, in the words of texts/; its
+// `detail` and `cause` go only to the log. ConfigError is for the operator, with all problems at once, as in the agent.
 
 import type { LimitName } from './config/schema/limits-schema.ts'
 import { ANSWERS } from './error-codes.ts'
@@ -10,20 +10,20 @@ export { ConfigError } from '@sallyport/protocol/config-error'
 export type { ConfigProblem } from '@sallyport/protocol/config-error'
 export type { BrokenCode, BrokenPart, RelayErrorCode } from './error-codes.ts'
 
-/** A link on a page: the next step of whoever sees it. */
+/** A link on a page: the reader's next step. */
 export interface WayOn {
   label: Saying
   /** A path on the host of the page; empty for the page itself. */
   href: string
 }
 
-/** Where an edge's own start page is somewhere to go. */
+/** The link to the start page of an edge, for pages that may offer it. */
 export const OPEN_SITE: WayOn = { label: ({ ways }) => ways.openSite, href: '/' }
 
 export interface RelayErrorOptions extends ErrorOptions {
   /** For the log only. */
   detail?: string
-  /** The limit that has struck, where it was one. */
+  /** The limit that has refused it, if any. */
   limit?: LimitName
   /** Extra response headers, e.g. `WWW-Authenticate` or `Allow`. */
   headers?: Record<string, string>
@@ -31,17 +31,19 @@ export interface RelayErrorOptions extends ErrorOptions {
   title?: Saying
   /** Replaces the advice; shown to the visitor, escaped. */
   advice?: Saying
-  /** Replaces the table's status where the operator chose one. */
+  /** Replaces the table's status if the operator chose one. */
   status?: number
   /** Shown to people. */
   wayOn?: WayOn
-  /** Who is refused, where that is known beyond doubt; for the log. */
+  /** The refused visitor, if known for certain; for the log. */
   user?: string
-  /** What stands in place of the advice for the operator alone, with a command shown as copyable text: no stranger's business. */
+  /** Replaces the advice for the operator alone, with a command as copyable text. */
   operator?: { advice: Saying; command?: string }
 }
 
-/** What went wrong between visitor and relay. Thrown where known; turned into an answer in one place, `Exchange.fail`. */
+/**
+ * An error between visitor and relay. Thrown where it is known; turned into an answer in one place, `Exchange.fail`.
+ */
 export class RelayError extends Error {
   readonly code: RelayErrorCode
   readonly detail: string | undefined
@@ -69,7 +71,7 @@ export class RelayError extends Error {
     this.status = options.status ?? ANSWERS[code].status
   }
 
-  /** What is said to the visitor: plain language, no inner reason, no secret. */
+  /** The text for the visitor: plain language, no inner reason, no secret. */
   titleIn(texts: PageTexts): string {
     return this.#title?.(texts) ?? texts.errors[this.code].title
   }
@@ -85,22 +87,25 @@ export class RelayError extends Error {
     return this.#operator?.command
   }
 
-  /** Whether the same request may get through a moment later. */
+  /** Whether the same request may succeed a moment later. */
   get mayPassLater(): boolean {
     const answer: Answer = ANSWERS[this.code]
     return answer.again === true
   }
 
-  /** Whether a person may have more luck with the same page; undefined where that is the last thing to try. */
+  /**
+   * Whether the page offers its own address again: first (true), never (false), or only without another link
+   * (undefined).
+   */
   get isWorthReloading(): boolean | undefined {
     const answer: Answer = ANSWERS[this.code]
     return answer.again ?? answer.reload
   }
 
-  /** What is broken, and by which word a page says how; undefined where the relay has only said no. */
+  /** The broken part, and the word for it on a page; undefined if the relay has only refused. */
   get broken(): { code: BrokenCode; part: BrokenPart } | undefined {
     const { broken: part }: Answer = ANSWERS[this.code]
-    return part && { code: this.code as BrokenCode, part } // it has just been seen to be one
+    return part && { code: this.code as BrokenCode, part } // just checked
   }
 
   get isAboutAddress(): boolean {

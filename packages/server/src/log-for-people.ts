@@ -1,6 +1,6 @@
-// The lines of the log as people read them on a terminal: one for each request, in columns, and one for whatever else is
-// told. Values in, text out; only how wide the columns have become is remembered. What comes from outside can neither move
-// the cursor nor begin a line of its own.
+// The lines of the log for people on a terminal: one for each request, in columns, and one for each other event. Values
+// in, text out; it remembers only the widths of the columns. Text from outside can neither move the cursor nor begin a
+// line of its own.
 
 import { styleText } from 'node:util'
 
@@ -8,10 +8,10 @@ import { withoutControls } from '@sallyport/protocol/printable'
 
 type Style = Parameters<typeof styleText>[0]
 
-/** What the lines are written for. */
+/** The terminal of the lines. */
 export interface Reader {
   hasColours: boolean
-  /** How wide the terminal is now; undefined where nothing is cut, such as in a file. */
+  /** The current width of the terminal; undefined if nothing is cut, such as in a file. */
   columns: () => number | undefined
 }
 
@@ -28,20 +28,20 @@ const ERROR = 50
 
 /** Time, status, duration and a short method. */
 const HEAD = 25
-/** Host and path: no less of them is left, however narrow the terminal is. */
+/** The minimum width of host and path, even on a narrow terminal. */
 const PLACE_MIN = 16
 const PLACE_MAX = 60
 const PLACE_IN_FILES = 40
-/** From so many columns on, what stands behind the place has columns, too. */
+/** From so many columns on, the cells after the place have columns, too. */
 const WIDE = 100
-/** What is longer moves its own line only. */
+/** A longer cell moves only its own line. */
 const COLUMN_MAX = 20
-/** Kept free behind the columns, so that refused requests have the same. */
+/** Kept free after the columns, so that refused requests have the same columns. */
 const CODE_AND_ID = 45
-/** Ids of ours that only programs compare: so much of them tells one from another. */
+/** Ids that only programs compare: so many characters distinguish them. */
 const LONG_ID = /^(?:ses|tse|tun|nod)_[\w-]{12,}$/
 const ID_CHARS = 12
-/** Said in the line already, or not worth the room. */
+/** Fields that the line has already, or that are not worth the room. */
 const UNTOLD = new Set(['level', 'time', 'msg', 'err', 'instanceId', 'agentVersion', 'os'])
 
 interface Line extends Record<string, unknown> {
@@ -60,7 +60,7 @@ export class LogForPeople {
     this.#reader = reader
   }
 
-  /** @param json a line of pino's, with its time as a number */
+  /** @param json a line of pino, with its time as a number */
   write(json: string): string {
     const line = JSON.parse(json) as Line // pino wrote it
     const text = line.msg === 'exchange' ? this.#exchange(line) : this.#other(line)
@@ -69,7 +69,7 @@ export class LogForPeople {
     return reason === undefined ? `${text}\n` : `${text}\n${reason.split('\n').map(indented).join('\n')}\n`
   }
 
-  /** Time, status, duration, method, host and path, edge, agent, person, code, id, and the reason where there is one. */
+  /** Time, status, duration, method, host and path, edge, agent, person, code, id, and the reason, if any. */
   #exchange(line: Line): string {
     const of = (name: string): string => wordOf(line[name])
     const status = Number(line['status'])
@@ -85,7 +85,7 @@ export class LogForPeople {
       of('method').padEnd(4),
     ]
     const tail = [
-      ...(isWide ? [this.#dim(this.#column('edge', of('edgeId')))] : []), // mostly, the host says it as well
+      ...(isWide ? [this.#dim(this.#column('edge', of('edgeId')))] : []), // usually the host says it as well
       this.#styled('green', isWide ? this.#column('agent', agent) : agent),
       isWide ? this.#column('user', of('user')) : of('user'),
       this.#styled(style, code),
@@ -95,7 +95,7 @@ export class LogForPeople {
     return [...head, this.#place(of('host'), of('path'), head, tail, columns), ...tail].join(' ').trimEnd()
   }
 
-  /** As long as all fits, the columns behind it stand still; a longer one takes what its own line has left. */
+  /** While everything fits, the columns after it keep their place; a longer one uses the rest of its own line. */
   #place(host: string, path: string, head: string[], tail: string[], columns: number | undefined): string {
     if (columns === undefined) return `${host}${path}`.padEnd(PLACE_IN_FILES)
     const { edge, agent, user } = this.#widths
@@ -116,7 +116,7 @@ export class LogForPeople {
     return `${said.join(' ')}${fields.length > 0 ? '  ' : ''}${fields.join(' ')}`
   }
 
-  /** As wide as the widest so far. */
+  /** The greatest width so far. */
   #column(name: 'edge' | 'agent' | 'user', text: string): string {
     this.#widths[name] = Math.max(this.#widths[name], Math.min(text.length, COLUMN_MAX))
     return text.padEnd(this.#widths[name])
@@ -128,11 +128,11 @@ export class LogForPeople {
 
   #styled(style: Style | undefined, text: string): string {
     if (style === undefined || text === '' || !this.#reader.hasColours) return text
-    return styleText(style, text, { validateStream: false }) // the reader knows
+    return styleText(style, text, { validateStream: false }) // the reader knows it
   }
 }
 
-/** Cuts the host first, then the end of the path, so that both are to be recognised. */
+/** Cuts the host first, then the end of the path, so that both can be recognised. */
 function cutPlace(host: string, path: string, width: number): string {
   if (host.length + path.length <= width) return host + path
   const shortened = cut(host, Math.max(width - path.length, Math.ceil(width / 2)))
@@ -143,7 +143,7 @@ function cut(text: string, width: number): string {
   return text.length <= width ? text : `${text.slice(0, width - 1)}…`
 }
 
-/** What a terminal shows of the cells, with a space between each. */
+/** The visible width of the cells, with a space between each. */
 function widthOf(cells: readonly string[]): number {
   // The codes that styleText puts around a cell; nothing else in it can begin like one.
   // oxlint-disable-next-line no-control-regex
@@ -161,7 +161,7 @@ function durationOf(ms: number): string {
   return ms < 10_000 ? `${Math.round(ms)}ms` : `${Math.round(ms / 1000)}s`
 }
 
-/** Of this machine's clock on the wall. */
+/** This machine's local time. */
 function timeOf(time: number): string {
   return new Date(time).toTimeString().slice(0, 8)
 }

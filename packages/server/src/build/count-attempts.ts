@@ -1,12 +1,12 @@
-// Counters of what an address tries, which go on over all workers of a relay.
+// Counters of an address's attempts, shared by all workers of a relay.
 
 import { Attempts } from '../exchange/attempts.ts'
 import type { AttemptSharing } from '../exchange/attempts.ts'
 
-/** Makes a counter. @param of what is counted: the workers agree on it */
+/** Makes a counter. @param of the kind of attempts, the same at all workers */
 export type CountAttempts = (of: string, perMinute: number) => Attempts
 
-/** @param sharing how workers hear of each other; undefined where the relay is one process */
+/** @param sharing how workers tell each other; undefined if the relay is one process */
 export function countAttemptsOver(sharing: AttemptSharing | undefined): CountAttempts {
   return (of, perMinute) => {
     const attempts = new Attempts(perMinute, sharing && ((address) => sharing.tell(of, address)))

@@ -1,10 +1,10 @@
-// The key by which apps know that a header is ours.
+// The key by which apps verify that a header is the relay's.
 
 import { ConfigError } from '../errors.ts'
 import { IdentityTokens } from '../identity/identity-tokens.ts'
 import type { IdentityTokensInit } from '../identity/identity-tokens.ts'
 
-/** A key that the database does not fit must not stay in the place of the one that is missing: a copy would be made of it. */
+/** A key that does not fit the database must not replace the missing one: people would back it up. */
 export async function openIdentityTokens(init: IdentityTokensInit): Promise<IdentityTokens> {
   try {
     return await IdentityTokens.open(init)

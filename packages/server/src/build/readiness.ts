@@ -1,14 +1,14 @@
-// Whether a relay should get visitors, and whether it can keep anything.
+// Whether a relay should get visitors, and whether it can save anything.
 //
 //   starting ──▶ ready ──▶ draining ──▶ (gone)
 //       └──────────┴───────────┴── destroyed ──▶ stopping
 
 export class Readiness {
-  /** Why nothing can be kept in the store; undefined where it can. */
+  /** Why nothing can be saved in the store; undefined if it can. */
   storeLoss: string | undefined
   #phase: 'starting' | 'ready' | 'draining' | 'stopping' = 'starting'
 
-  /** In one word why it should get no visitors, or what is wrong with the store; undefined where all is well. */
+  /** In one word why it should get no visitors, or the problem of the store; undefined without a problem. */
   get problem(): string | undefined {
     return this.isReady ? this.storeLoss : this.#phase
   }

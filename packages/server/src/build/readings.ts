@@ -1,4 +1,4 @@
-// What the metrics read of the rooms when somebody asks.
+// The values that the metrics read from the rooms on request.
 
 import type { Readings } from '../admin/metrics.ts'
 import type { EdgeBook } from '../edge/edge-book.ts'
@@ -21,7 +21,7 @@ export interface ReadRooms {
   readonly signIn: SignIn
   readonly store: Store
   readonly openFiles: OpenFilesWatch
-  /** Undefined where this is the only node. */
+  /** Undefined if this is the only node. */
   readonly neighbours: Neighbours | undefined
   readonly certificates: Certificates
 }

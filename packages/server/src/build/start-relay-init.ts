@@ -1,4 +1,4 @@
-// What a relay is started with, and what it tells when it has. Types only.
+// The options of a relay, and its report once it has started. Types only.
 
 import type { AddressInfo } from 'node:net'
 
@@ -8,12 +8,14 @@ import type { Meeting } from '../node/neighbours.ts'
 
 export interface StartRelayInit {
   log: Logger
-  /** Where the log goes, for who wants to know how much of it is missing. */
+  /** The output of the log, for the count of lost lines. */
   logOutput?: { readonly droppedLines: number }
   env: NodeJS.ProcessEnv
-  /** Where this relay is one node of several. */
+  /** Set if this relay is one node of several. */
   node?: NodeInit
-  /** Where it is one of several processes that share their ports. Somebody else answers to the operator for all of them. */
+  /**
+   * Set if it is one of several processes that share their ports. The supervisor answers the operator for all of them.
+   */
   worker?: WorkerInit
 }
 
@@ -23,16 +25,19 @@ export interface NodeInit extends Meeting {
 
 export interface WorkerInit {
   attempts: AttemptSharing
-  /** Says why nothing can be kept in the store, or that it can be kept again. */
+  /** Reports why nothing can be saved in the store, or that it can be saved again. */
   tellStoreLoss: (loss: string | undefined) => void
-  /** Tells that no exchange is left here; resolves when none is left at the other workers either, whose exchanges may run over agents of ours. */
+  /**
+   * Reports that no exchange is left here; resolves when none is left at the other workers either, whose exchanges may
+   * use agents of ours.
+   */
   othersFinished: () => Promise<void>
 }
 
-/** Where a running relay listens. */
+/** The addresses of a running relay. */
 export interface RelayAddresses {
   http?: AddressInfo
   https?: AddressInfo
-  /** Not where it is a worker. */
+  /** Absent in a worker. */
   admin?: AddressInfo
 }

@@ -16,7 +16,7 @@ import { visitorsOf } from './who-may-pass.ts'
 
 interface Entry {
   readonly edge: Edge
-  /** Its place among all edges. */
+  /** Its index among all edges. */
   number: number
 }
 

@@ -1,15 +1,15 @@
-// Host → edge. Exact hosts first, then the closest wildcard. Hosts arrive in normal form from admission. Who gets a host
-// decides the book (edge-book.ts).
+// Host → edge. Exact hosts first, then the closest wildcard. Hosts arrive in normal form from admission. The book
+// (edge-book.ts) decides which edge gets a host.
 
 import { RelayError } from '../errors.ts'
 import type { Edge } from './edge.ts'
 
 export class EdgeTable {
   readonly #exact = new Map<string, Edge>()
-  /** Keyed by what follows `*.`. */
+  /** Keyed by the part after `*.`. */
   readonly #wildcards = new Map<string, Edge>()
 
-  /** @param edge undefined if nobody has the host any more */
+  /** @param edge undefined if no edge has the host any more */
   set(host: string, edge: Edge | undefined): void {
     const isWildcard = host.startsWith('*.')
     const edges = isWildcard ? this.#wildcards : this.#exact

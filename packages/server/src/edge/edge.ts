@@ -19,7 +19,7 @@ export interface EdgeInit {
   /** The origin that visitors of a host see, e.g. `https://docs.example.com`. */
   originOf: (host: string) => string
   look?: Look
-  /** Of the agent that has brought it. */
+  /** The authtoken of the agent that has brought it. */
   authtokenId?: string | undefined
   groups?: readonly TunnelsOfEdge[]
   life?: EdgeLife
@@ -40,13 +40,13 @@ export class Edge implements KnownEdge {
   readonly groups: readonly TunnelsOfEdge[]
   /** In the order of the configuration. */
   readonly routes: readonly Route[]
-  /** Of the pages that the relay shows in its place. */
+  /** The look of the relay's own pages for it. */
   readonly look: Look
   readonly #originOf: (host: string) => string
   readonly #exact = new Map<string, Route>()
   /** Longest prefix first. */
   readonly #prefixes: Route[]
-  /** Whether it depends on the path what a visitor gets to. */
+  /** Whether the path decides which app or policy a visitor gets. */
   readonly #looksAtPath: boolean
   readonly #life: EdgeLife | undefined
 
@@ -93,8 +93,8 @@ export class Edge implements KnownEdge {
 
   /**
    * The route of a raw path: exact first, then the longest prefix. Case matters.
-   * @param reading what `readPath` has made of the same path
-   * @throws RelayError `route_not_found`, or `path_ambiguous` where another reader could get to another route
+   * @param reading the result of `readPath` for the same path
+   * @throws RelayError `route_not_found`, or `path_ambiguous` if another reader could get to another route
    */
   routeFor(rawPath: string, reading: PathReading | undefined = readPath(rawPath)): Route {
     const route = this.#match(rawPath)

@@ -1,4 +1,4 @@
-// The product in twenty lines: what happens to a visitor's exchange. Read this first.
+// The product in twenty lines: the way of a visitor's exchange. Read this first.
 
 import { RelayError } from '../errors.ts'
 import { WEBSOCKET } from '../exchange/exchange.ts'
@@ -22,7 +22,7 @@ export interface Gate {
   edgePages: (exchange: Exchange) => Promise<void>
 }
 
-/** Takes an exchange from host to app. @throws RelayError, at once or later, for everything a visitor is told no for */
+/** Takes an exchange from host to app. @throws RelayError, at once or later, for every refusal */
 export function handle(exchange: Exchange, gate: Gate): Promise<void> {
   if (exchange.host === gate.publicHost) return gate.publicPages(exchange)
 
@@ -41,7 +41,7 @@ export function handle(exchange: Exchange, gate: Gate): Promise<void> {
   return route.policy(exchange, () => gate.forwarder.forward(exchange, route.backend))
 }
 
-/** Ours in every spelling: what an app could read as our path must not reach it either. */
+/** Ours in every spelling: a path that an app could read as ours must not reach it either. */
 function isOurs(path: string, reading: PathReading | undefined): boolean {
   if (path === OWN_PATHS || path.startsWith(`${OWN_PATHS}/`)) return true
   if (!reading) return false

@@ -4,10 +4,10 @@
 import { EdgeTable } from './edge-table.ts'
 import type { Edge } from './edge.ts'
 
-/** Where edges come from: relay.yml, or agents. */
+/** The source of edges: relay.yml, or agents. */
 export type EdgeSource = 'file' | 'agents'
 
-/** The operator's, in the order in which they win. */
+/** The operator's sources, in order of precedence. */
 const CONFIGURED = ['file'] as const
 
 export class HostClaims {

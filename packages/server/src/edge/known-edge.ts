@@ -1,4 +1,4 @@
-// An edge as it is shown to the operator, wherever it comes from. Types only.
+// The description of an edge for the operator, from any source. Types only.
 
 import type { Labels } from '@sallyport/protocol'
 
@@ -10,16 +10,19 @@ export interface KnownEdge {
   readonly hosts: readonly string[]
   /** The URLs of its hosts. */
   readonly endpoints: readonly string[]
-  /** Of the agent that brought it; undefined where the configuration has it. */
+  /** The authtoken of the agent that brought it; undefined if the configuration has it. */
   readonly authtokenId: string | undefined
-  /** Where its routes lead, each once; none where they answer by themselves. */
+  /** The targets of its routes, each once; none if they answer by themselves. */
   readonly groups: readonly TunnelsOfEdge[]
 }
 
 export interface TunnelsOfEdge {
-  /** By which its tunnels are found. For an edge of an agent they are the relay's own, which nobody can write. */
+  /**
+   * The labels by which its tunnels are found. For an edge from an agent they are the relay's own, which nobody can
+   * write.
+   */
   readonly labels: Labels
   readonly selection: Selection
-  /** Those that lead there, in the order of the configuration. */
+  /** The routes that lead there, in the order of the configuration. */
   readonly routes: readonly RouteConfig[]
 }

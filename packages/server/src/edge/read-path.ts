@@ -1,38 +1,41 @@
-// What others could make of a raw path: its full normal form, and whether readers in between could end up elsewhere.
-// Pure: no I/O, no clock. It is never forwarded; it only serves to find out whether two readers could disagree.
+// How other readers could read a raw path: its full normal form, and whether readers that normalise only in part could
+// reach another place. Pure: no I/O, no clock. The result is never forwarded; it only shows whether two readers could
+// disagree.
 
 const MAX_DECODINGS = 8
 // Without one of these a path has only one reading: the common path costs this one scan. 0xC0 and 0xC1 begin no UTF-8.
 const UNUSUAL = /[%\\;\xc0\xc1]|\/\/|\/\./
 // JavaScript's unescape() and old IIS read %u002e as well.
 const ESCAPE = /%(?:u00)?([0-9a-f]{2})/gi
-// Two bytes for one of ASCII: RFC 3629 10 forbids to read them, and decoders have.
+// Two bytes for one ASCII character: RFC 3629 10 forbids decoding them, but some decoders do.
 const OVERLONG = /[\xc0\xc1][\x80-\xbf]/g
-// Who decodes first and parses an URL then drops these (https://url.spec.whatwg.org/#concept-basic-url-parser) …
+// A reader that decodes first and then parses a URL drops these (https://url.spec.whatwg.org/#concept-basic-url-parser)
+// …
 const DROPPED = /(?!\0)\p{Cc}/gu
-// … and sees the end of the path here; a C string ends at NUL.
+// … and ends the path here; a C string ends at NUL.
 const PATH_END = /[?#\0]/
 const SEGMENT_END = /[;?#\0]/
 
-/** What a path that not everybody reads alike could be taken for. */
+/** The possible readings of an ambiguous path. */
 export interface PathReading {
   /**
    * Percent-escapes decoded repeatedly, `\` as `/`, `;parameters` dropped, slashes merged, dot segments resolved, up to
-   * what is a `?` or `#` by then. Undefined where the escapes nest deeper than anyone means.
+   * a resulting `?` or `#`. Undefined if the escapes nest deeper than is ever meant.
    */
   readonly normal: string | undefined
   /**
-   * Whether who decodes less than the normal form could end up anywhere: at some level a segment is `.` or `..`; or two
-   * slashes stand in front, behind which URL parsers look for a host; or parameters hold a slash. No client sends dot
-   * segments: RFC 3986 5.2.4 has them resolved before. In every other path, whatever is decoded, merged or dropped
-   * further leaves its beginning as it is, so the raw path and the normal form are all there is to compare.
+   * Whether a reader that decodes less than the normal form could reach any place: at some level a segment is `.` or
+   * `..`; or the path begins with two slashes, after which URL parsers expect a host; or parameters hold a slash.
+   * Clients do not send dot segments: by RFC 3986 5.2.4 they resolve them first. For every other path, further
+   * decoding, merging or dropping does not change its beginning, so comparing the raw path and the normal form is
+   * enough.
    */
   readonly isSlippery: boolean
-  /** All segments, decoded, in the order they stand in. */
+  /** All segments, decoded, in their order. */
   readonly segments: readonly string[]
 }
 
-/** @returns undefined for a path that everybody reads alike */
+/** @returns undefined for a path with only one reading */
 export function readPath(rawPath: string): PathReading | undefined {
   if (!UNUSUAL.test(rawPath)) return undefined
   const decoded = decodeFully(rawPath)
@@ -46,7 +49,7 @@ export function readPath(rawPath: string): PathReading | undefined {
   return { normal: normalForm(path), isSlippery, segments }
 }
 
-/** Undefined where the escapes nest deeper than anyone means. */
+/** Undefined if the escapes nest deeper than is ever meant. */
 function decodeFully(rawPath: string): string | undefined {
   let path = rawPath
   for (let round = 0; round < MAX_DECODINGS; round++) {
@@ -59,7 +62,7 @@ function decodeFully(rawPath: string): string | undefined {
   return undefined
 }
 
-/** Parameters with a slash in escapes: who drops them before decoding does not see what stands behind it. */
+/** Parameters with an escaped slash: a reader that drops parameters before decoding does not see the part after it. */
 function hidesSlash(rawSegment: string): boolean {
   const segment = decodeFully(rawSegment) ?? ''
   const parameters = segment.indexOf(';')
@@ -79,7 +82,7 @@ function normalForm(path: string): string {
   return `/${segments.join('/')}${isFolder ? '/' : ''}`
 }
 
-/** Without parameters; spaces around it are dropped by file systems and, at the end of a path, by URL parsers. */
+/** Without parameters; file systems drop spaces around it, and URL parsers at the end of a path. */
 function plainSegment(segment: string): string {
   const end = segment.search(SEGMENT_END)
   return (end === -1 ? segment : segment.slice(0, end)).trim()

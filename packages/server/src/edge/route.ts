@@ -1,4 +1,4 @@
-// One route of an edge: a path match, a compiled policy, and where it leads.
+// One route of an edge: a path match, a compiled policy, and a backend.
 
 import type { RouteBackend } from '../backend/route-backend.ts'
 import type { RouteConfig } from '../model/edge-config.ts'
@@ -6,7 +6,7 @@ import type { Policy } from '../policy/compose.ts'
 
 export interface Route {
   config: RouteConfig
-  /** The protocols of upgrades, in lower case; undefined where there are none but WebSockets. */
+  /** The protocols of upgrades, in lower case; undefined if only WebSockets are allowed. */
   upgrades?: ReadonlySet<string>
   policy: Policy
   /** Whether a condition of the policy reads the path. */

@@ -1,4 +1,4 @@
-// The life of an exchange, from its start to its line in the log. What happens in between is somebody else's (handle.ts).
+// The life of an exchange, from its start to its line in the log. handle.ts has the steps in between.
 
 import type { LimitName } from '../config/config.ts'
 import type { AccessLog } from '../exchange/access-log.ts'
@@ -8,21 +8,21 @@ import type { Look } from '../pages/look.ts'
 
 export interface ServeRoom {
   readonly accessLog: AccessLog
-  /** Whether an exchange gets its line also if nothing is wrong with it. */
+  /** Whether an exchange gets its line even without an error. */
   readonly logsAll: boolean
   readonly counts: {
     count(status: number, milliseconds: number, code: string | undefined): void
     countFault(border: Border): void
   }
   readonly refusals: { count(limit: LimitName, address: string): void }
-  /** Of pages that are no edge's. */
+  /** The look of pages outside edges. */
   readonly look: Look
-  /** The value of Strict-Transport-Security; undefined where the relay sends none. */
+  /** The value of Strict-Transport-Security; undefined if the relay sends none. */
   readonly strictTransport: string | undefined
   readonly onFault: OnFault
 }
 
-/** Serves an exchange; resolves when it is over, and never rejects. */
+/** Serves an exchange; resolves when it has ended, and never rejects. */
 export type Serve = (exchange: Exchange, handle: (exchange: Exchange) => Promise<void>) => Promise<void>
 
 export function serveIn({ accessLog, logsAll, counts, refusals, look, strictTransport, onFault }: ServeRoom): Serve {
@@ -30,7 +30,7 @@ export function serveIn({ accessLog, logsAll, counts, refusals, look, strictTran
     try {
       exchange.fail(thrown)
     } catch (error) {
-      // Not even the refusal can be told.
+      // Not even the refusal can be sent.
       onFault(error, 'exchange')
       exchange.cut(new Error('the refusal could not be sent', { cause: error }))
       return

@@ -1,4 +1,4 @@
-// Who may pass a route, in words for people: its operator, and those whose agents serve it. Pure.
+// Who may pass a route, in words for the operator and for the people whose agents serve it. Pure.
 
 import { VISITORS_LINES_MAX, VISITORS_MAX_CHARS, whoMayVisit } from '@sallyport/protocol'
 
@@ -15,19 +15,19 @@ export function whoMayPass(policy: PolicyConfig): string {
   return whoMayVisit(stepsOf(policy))
 }
 
-/** Whether nobody has to satisfy anything, but for addresses that are kept out. */
+/** Whether a route has no condition, except for excluded addresses. */
 export function isOpenToAll({ on_http_request: rules }: PolicyConfig): boolean {
   return !rules.some(({ expressions, actions }) => !expressions && actions.some(asksSomething))
 }
 
-/** What an agent is told of those who may visit the routes that lead to it: as much as `bound` has room for. */
+/** Who may visit the routes that lead to an agent, for the agent: as much as `bound` has room for. */
 export function visitorsOf(routes: readonly RouteConfig[]): string[] {
   return whoMayPassEach(routes).map((line) =>
     line.length > VISITORS_MAX_CHARS ? `${line.slice(0, VISITORS_MAX_CHARS - 1)}…` : line,
   )
 }
 
-/** One line where the routes agree, otherwise one for each path, a few of them. */
+/** One line if the routes agree, otherwise one for each path, a few at most. */
 function whoMayPassEach(routes: readonly RouteConfig[]): string[] {
   const words = routes.map(({ policy }) => whoMayPass(policy))
   if (new Set(words).size <= 1) return words.slice(0, 1)
@@ -48,7 +48,7 @@ function stepsOf({ on_http_request: rules }: PolicyConfig): string[] {
   })
 }
 
-/** What an action asks of a visitor; undefined where it asks nothing. */
+/** The condition of an action for a visitor; undefined without one. */
 function asksOf({ type, config }: Step): string | undefined {
   return kindOf(KINDS, type)?.asks(config, asksOf)
 }

@@ -5,7 +5,7 @@ import type { Exchange } from '../exchange/exchange.ts'
 import type { Action } from '../exchange/action.ts'
 import type { Holds } from './conditions.ts'
 
-/** Runs the actions of a route, and `forward` behind the last of them. */
+/** Runs the actions of a route, and `forward` after the last of them. */
 export type Policy = (exchange: Exchange, forward: () => Promise<void>) => Promise<void>
 
 export interface Rule {

@@ -1,4 +1,4 @@
-// What the actions that read passwords and tokens share: where to find them, how to say no, and what not to pass on.
+// The common part of actions that read passwords and tokens: finding them, refusing, and keeping them from the app.
 // Pure: no I/O, no clock.
 
 import { normalHeaderName } from '../values/normal-header-name.ts'
@@ -7,9 +7,9 @@ import type { Exchange } from '../exchange/exchange.ts'
 import { HeaderEdits } from '../exchange/header-edits.ts'
 
 /**
- * What stands behind the scheme of a credential, which is compared without case (RFC 9110 11.1).
- * @param prefix for instance `Bearer`; empty where the whole value counts
- * @returns undefined where there is none of that scheme
+ * The part after the scheme of a credential, which is compared without case (RFC 9110 11.1).
+ * @param prefix for instance `Bearer`; empty if the whole value counts
+ * @returns undefined without a credential of that scheme
  */
 export function behindScheme(value: string | undefined, prefix: string): string | undefined {
   if (value === undefined) return undefined
@@ -26,7 +26,7 @@ export function withhold(exchange: Exchange, name: string): void {
   exchange.requestEdits.remove(name)
 }
 
-/** Lets a header that was looked at pass under its own name only: an app may take another spelling for the same. */
+/** Lets a checked header pass only under its own name: an app may treat another spelling as the same header. */
 export function keepOneSpelling(exchange: Exchange, name: string, value: string): void {
   const { rawHeaders } = exchange.request
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -53,16 +53,16 @@ export function refuseForeignUpgrade(exchange: Exchange): void {
 export interface BearerRefusal {
   /** RFC 6750 3.1 */
   error: 'invalid_token' | 'insufficient_scope'
-  /** Said to the caller. */
+  /** For the caller. */
   description?: string
   scope?: string
   /** For the log. */
   detail: string
-  /** For the log, where a token that is good says it. */
+  /** For the log, if a valid token says it. */
   user?: string
 }
 
-/** RFC 6750 3: the refusal of a bearer; without `refusal` there was none, and no error is named. */
+/** RFC 6750 3: the refusal of a bearer token; without `refusal` no token came, and no error is named. */
 export function bearerError(realm: string, refusal?: BearerRefusal): RelayError {
   const challenge = `Bearer realm="${realm}"`
   if (!refusal) return new RelayError('credentials_required', { headers: { 'www-authenticate': challenge } })

@@ -1,4 +1,4 @@
-// The exchanges that a credential has let in and that are not over: cut when it ends, WebSockets and streams too.
+// The unfinished exchanges that a credential has let in: cut when it ends, WebSockets and streams too.
 
 import type { Exchange } from '../exchange/exchange.ts'
 import { Roster } from '../exchange/roster.ts'
@@ -15,7 +15,7 @@ export class UnderWay {
     return this.#uses.size
   }
 
-  /** @param next resolves when the exchange is over */
+  /** @param next resolves when the exchange has ended */
   async run(exchange: Exchange, next: () => Promise<void>): Promise<void> {
     const use = { exchange, place: -1 }
     this.#uses.add(use)

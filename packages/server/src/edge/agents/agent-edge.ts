@@ -12,7 +12,7 @@ const LINGER_MS = 120_000 // an agent that has lost its relay tries again within
 
 /** An offer, completely checked. */
 export interface Wanted extends EndpointPolicy {
-  /** With the labels of its host. */
+  /** The offer with the labels of its host. */
   offer: EndpointOffer
   session: LaneCarrier
   host: string
@@ -59,7 +59,7 @@ export class AgentEdge {
     return this.tunnels.length > 0
   }
 
-  /** Whether an agent with this offer would find the same edge. */
+  /** Whether an agent with this offer would get the same edge. */
   fits({ session, digest }: Wanted): boolean {
     return this.authtokenId === session.authtokenId && this.digest === digest
   }

@@ -186,7 +186,7 @@ export class AgentEdges implements EndpointBinder {
     this.#byHost.set(host, served)
     book.put('agents', edge)
     before?.resume()
-    if (before) book.remove('agents', before.edge) // with the same owner, the new one has taken its place already
+    if (before) book.remove('agents', before.edge) // with the same owner, the new one has replaced it already
     return served
   }
 

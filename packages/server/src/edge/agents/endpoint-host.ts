@@ -1,4 +1,4 @@
-// The host of an endpoint: the one that its agent names, or one that the relay chooses. Pure.
+// The host of an endpoint: named by its agent, or chosen by the relay. Pure.
 
 import { createHmac } from 'node:crypto'
 
@@ -9,7 +9,7 @@ import { refuseEndpoint } from './refuse-endpoint.ts'
 
 const RANDOM_CHARS = 16 // 80 bits
 
-/** What the addresses of endpoints are made of. */
+/** The inputs for the addresses of endpoints. */
 export interface EndpointAddresses {
   publicUrl: URL
   originOf: (host: string) => string
@@ -19,7 +19,7 @@ export interface EndpointAddresses {
   hostKey: Uint8Array
 }
 
-/** The host in a URL, which must be one that visitors would really use. */
+/** The host in a URL that visitors could use exactly like this. */
 export function hostOfUrl(
   written: string,
   { publicUrl, originOf, domain }: EndpointAddresses,
@@ -48,7 +48,7 @@ export function hostOfUrl(
   return /^[a-z0-9]/.test(host) ? host : refuseEndpoint('bind_invalid', `${host} does not begin with a letter or digit`)
 }
 
-/** Unguessable, and the same whenever this agent comes back, over whichever connection. */
+/** Unguessable, and the same whenever this agent reconnects, over any connection. */
 export function randomHost(
   { number }: EndpointOffer,
   { authtoken, instanceId }: Claimant,

@@ -1,4 +1,4 @@
-// The policy that an agent brings for its endpoint, from what stands in `bind` to what an edge is built of. Pure.
+// The policy of an agent for its endpoint: from the text in `bind` to the configuration of an edge. Pure.
 
 import { createHash } from 'node:crypto'
 
@@ -14,12 +14,12 @@ import type { EndpointPlace } from '../../model/parse-endpoint.ts'
 import type { EndpointRefused } from '../../tunnel/endpoint-binder.ts'
 import { refuseEndpoint } from './refuse-endpoint.ts'
 
-const PROBLEMS_MAX = 64 // what one `refused` can carry, and in bytes
+const PROBLEMS_MAX = 64 // the limit of one `refused`, and in bytes
 const PROBLEMS_MAX_BYTES = 32 * 1024
 
 export interface EndpointPolicy {
   config: EdgeConfig
-  /** The same for policies that mean the same. */
+  /** Equal for policies with the same meaning. */
   digest: string
 }
 
@@ -71,7 +71,10 @@ function forTheAgent(found: readonly FoundProblem[]): BindProblem[] {
   return problems
 }
 
-/** The same text for the same meaning, whatever the order of keys. Only for what a schema has let pass: it bounds the depth. */
+/**
+ * The same text for the same meaning, whatever the order of keys. Only for values that a schema has let pass: it bounds
+ * the depth.
+ */
 function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'

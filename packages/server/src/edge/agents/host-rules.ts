@@ -28,7 +28,7 @@ export interface HostRulesInit extends EndpointAddresses {
   isValid: (authtokenId: string) => boolean
 }
 
-/** The hosts that agents serve at the moment. */
+/** The hosts that agents serve now. */
 export interface ServedHosts {
   at(host: string): AgentEdge | undefined
   remove(edge: AgentEdge): void

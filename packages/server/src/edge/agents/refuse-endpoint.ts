@@ -1,11 +1,11 @@
-// How an agent is told that it does not get the endpoint that it asks for. Pure.
+// The answer to an agent that does not get its endpoint. Pure.
 
 import { ProtocolError } from '@sallyport/protocol'
 import type { BindProblem, ProtocolErrorCode } from '@sallyport/protocol'
 
 import type { EndpointRefused } from '../../tunnel/endpoint-binder.ts'
 
-/** @param problems what is wrong with its policy */
+/** @param problems the problems of its policy */
 export function refuseEndpoint(
   code: ProtocolErrorCode,
   reason: string,

@@ -1,9 +1,12 @@
-// `any-of`: passes who satisfies one of several actions, in their order: a token for programs, a sign-in for people.
+// `any-of`: lets a request pass that satisfies one of several actions, tried in order: a token for programs, a sign-in
+// for people.
 
 import { RelayError } from '../../errors.ts'
 import type { Action } from '../../exchange/action.ts'
 
-/** @param alternatives each either passes an exchange on, answers it, or throws; what answers by itself stands last */
+/**
+ * @param alternatives each passes an exchange on, answers it, or throws; an action that answers by itself comes last
+ */
 export function anyOf(alternatives: readonly Action[]): Action {
   return async (exchange, next) => {
     const refusals: RelayError[] = []
@@ -15,7 +18,7 @@ export function anyOf(alternatives: readonly Action[]): Action {
           return next()
         })
       } catch (error) {
-        // Behind next() it is the app's trouble, or another action's.
+        // After next() it is an error of the app, or of another action.
         if (passed || !(error instanceof RelayError)) throw error
         refusals.push(error)
       }
@@ -24,7 +27,7 @@ export function anyOf(alternatives: readonly Action[]): Action {
   }
 }
 
-/** What says most about the request: a wrong token before a missing password. With the challenges of all (RFC 9110 11.6.1). */
+/** The most specific refusal: a wrong token before a missing password. With the challenges of all (RFC 9110 11.6.1). */
 function summary(refusals: readonly RelayError[]): RelayError {
   const [first] = refusals.toSorted((one, other) => weightOf(other) - weightOf(one))
   if (!first) throw new Error('any-of without alternatives')

@@ -1,4 +1,5 @@
-// `basic-auth`: a few users with passwords (RFC 7617). Tries are counted by network and by user, so guessing is slow.
+// `basic-auth`: a few users with passwords (RFC 7617). Attempts are counted by network and by user, so guessing is
+// slow.
 
 import { createHmac, randomBytes } from 'node:crypto'
 
@@ -14,11 +15,11 @@ import { noteNetwork, triedUser, type PasswordTries, type TriedUser } from './pa
 import type { Identify, SignedIdentity } from '../../identity/signed-identity.ts'
 
 const CREDENTIALS_MAX_CHARS = 1024 // base64 of a user and 128 characters, with much to spare
-const ISSUER = 'basic-auth' // `idp` of the identity: it was the operator who named the user
+const ISSUER = 'basic-auth' // `idp` of the identity: the operator has named the user
 
 export interface BasicAuthParts {
   edgeId: string
-  /** Whose edge it is; see PasswordQueue. */
+  /** The tenant of the edge; see PasswordQueue. */
   tenant: string
   passwordTries: PasswordTries
   passwordQueue: PasswordQueue
@@ -26,26 +27,26 @@ export interface BasicAuthParts {
   clock: () => number
 }
 
-/** One of the list, with all of their passwords. */
+/** One user of the list, with all of their passwords. */
 interface User extends TriedUser {
   identity: SignedIdentity
   hashes: PasswordHash[]
 }
 
-/** A password that was found right. */
+/** A password that was found to be right. */
 interface Known {
   user: User
-  /** From which it came last: noted once, not with every request. */
+  /** Its last address: saved on a change, not with every request. */
   address: string
 }
 
 export function basicAuth(config: BasicAuthConfig, parts: BasicAuthParts): Action {
   const { edgeId, tenant, passwordTries: tries, passwordQueue: queue, identify, clock } = parts
-  // Compared by a keyed hash: how long a look-up takes tells nothing about what was nearly right.
+  // Compared by a keyed hash: the time of a look-up reveals nothing about nearly right passwords.
   const key = randomBytes(32)
   const keyed = (credentials: string): string => createHmac('sha256', key).update(credentials).digest('base64')
   const users = new Map<string, User>()
-  /** By the keyed hash of `user:password`. Grows by what was found right only. */
+  /** By the keyed hash of `user:password`. Only right ones are added. */
   const known = new Map<string, Known>()
   for (const { user: name, password } of config.credentials) {
     const user = users.get(name) ?? {
@@ -58,7 +59,7 @@ export function basicAuth(config: BasicAuthConfig, parts: BasicAuthParts): Actio
     if (hash) user.hashes.push(hash)
     else known.set(keyed(`${name}:${password.reveal()}`), { user, address: '' })
   }
-  /** For names that nobody has, or not with a hash: they take as long as one with a hash. */
+  /** For unknown names, or users without a hash: they take as long as a user with a hash. */
   const anyHash = [...users.values()].flatMap(({ hashes }) => hashes).slice(0, 1)
   // charset: RFC 7617 2.1
   const challenge = `Basic realm="${config.realm ?? edgeId}", charset="UTF-8"`
@@ -68,7 +69,7 @@ export function basicAuth(config: BasicAuthConfig, parts: BasicAuthParts): Actio
   const isRight = async (hashes: readonly PasswordHash[], password: string, exchange: Exchange): Promise<boolean> => {
     for (const hash of hashes) {
       const verdict = await queue.take(tenant, async () => {
-        // Nobody waits for it any more, and others do.
+        // The visitor has left, and others wait.
         if (exchange.response.destroyed) throw refuse('credentials_refused')
         return isPasswordOf(hash, password)
       })
@@ -94,7 +95,7 @@ export function basicAuth(config: BasicAuthConfig, parts: BasicAuthParts): Actio
     if (!found) {
       const hasHashes = user !== undefined && user.hashes.length > 0
       const hashes = hasHashes ? user.hashes : anyHash
-      // Counted before it is looked at: many tries at once are many.
+      // Counted before the comparison, so that concurrent attempts all count.
       tries.add(tried, clientIp, hashes.length, now)
       if (!(await isRight(hashes, read.password, exchange)) || !hasHashes) throw refuse('credentials_refused')
       known.set(digest, (found = { user, address: '' }))

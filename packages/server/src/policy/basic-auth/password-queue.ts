@@ -1,12 +1,12 @@
-// Where the hashes of passwords wait for their turn. There is one for the process, because they share what they use:
-// scrypt runs on the four threads on which names of providers are looked up, and each hash takes 32 MiB. Tenants are
-// served in turn, however many wait for one of them, so that nobody's guesses hold up the visitors of another.
+// The queue of password hashes. The process has one, because all hashes share its resources: scrypt runs on the four
+// threads that also resolve the names of providers, and each hash takes 32 MiB. Tenants are served in turn, however
+// many wait for one of them, so that guesses at one do not delay the visitors of another.
 
 import { RelayError } from '../../errors.ts'
 
 const AT_ONCE = 2 // so that two of the four threads stay free
 const WAITING_MAX = 32 // of one tenant
-const PATIENCE_MS = 10_000 // who has waited longer has asked again, or given up
+const PATIENCE_MS = 10_000 // after that a visitor has tried again, or given up
 
 interface Waiting {
   since: number
@@ -15,7 +15,7 @@ interface Waiting {
 
 export class PasswordQueue {
   readonly #clock: () => number
-  /** In the order of their turns. Nobody stands here with an empty list. */
+  /** In the order of their turns. No tenant is here with an empty list. */
   readonly #waiting = new Map<string, Waiting[]>()
   #working = 0
 
@@ -24,8 +24,8 @@ export class PasswordQueue {
   }
 
   /**
-   * @param tenant whose visitors wait: an edge, or all endpoints of an authtoken
-   * @throws RelayError `too_many_requests` where too many wait, or the turn does not come in time
+   * @param tenant an edge, or all endpoints of an authtoken
+   * @throws RelayError `too_many_requests` if too many wait, or the turn does not come in time
    */
   async take<T>(tenant: string, work: () => Promise<T>): Promise<T> {
     if (this.#working < AT_ONCE) this.#working++
@@ -46,7 +46,7 @@ export class PasswordQueue {
     if (!(await promise)) throw new RelayError('too_many_requests')
   }
 
-  /** Gives the place to the tenant whose turn it is; its next visitor comes after one of every other tenant. */
+  /** Gives the place to the next tenant; its next visitor comes after one of every other tenant. */
   #passOn(): void {
     const now = this.#clock()
     for (const [tenant, line] of this.#waiting) {
@@ -55,7 +55,7 @@ export class PasswordQueue {
       for (const { resolve } of first === -1 ? line : line.slice(0, first)) resolve(false)
       if (first === -1) continue
       if (line.length > first + 1) this.#waiting.set(tenant, line.slice(first + 1))
-      line[first]!.resolve(true) // findIndex() has just found it
+      line[first]!.resolve(true) // findIndex() has found it
       return
     }
     this.#working--

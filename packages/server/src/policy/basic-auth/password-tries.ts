@@ -1,8 +1,7 @@
-// Counts tries with passwords: by the network they come from, and by the user they are for, since who has many networks
-// (a /48 of IPv6 holds 65 536 of them) would have as many tries at one password.
-//
-// A stranger who uses up the tries of a user must not lock that person out: where they have been let in from before, only
-// the count of that network holds.
+// Counts attempts with passwords: by network, and by user, because an attacker with many networks (a /48 of IPv6 holds
+// 65 536 of them) would have as many attempts at one password.
+// A stranger who uses up the attempts of a user must not lock that person out: at networks from which they have been
+// let in before, only the count of that network applies.
 
 import { createHash } from 'node:crypto'
 
@@ -13,17 +12,17 @@ const NETWORKS_MAX = 32 // of one user: at home, at work, on the train
 
 export interface PasswordTriesInit {
   byNetwork: Attempts
-  /** Users that there are. */
+  /** Existing users. */
   byUser: Attempts
-  /** Names that nobody has: they are answered alike, and cannot push the others out. */
+  /** Unknown names: they get the same answers, and cannot push the others out. */
   byNobody: Attempts
 }
 
 /** A user of one edge. */
 export interface TriedUser {
-  /** What they are counted by: names are as long as strangers like. */
+  /** The key of the count: names can have any length. */
   readonly id: string
-  /** Where they have been let in from, the longest ago first; undefined where nobody has this name. */
+  /** The networks from which they have been let in, the longest ago first; undefined for an unknown name. */
   readonly networks: Set<string> | undefined
 }
 
@@ -39,18 +38,18 @@ export class PasswordTries {
     this.#init = init
   }
 
-  /** Whether an address may try nothing more, whoever it is for. */
+  /** Whether an address may not try any more, for any user. */
   isAddressExhausted(address: string, now: number): boolean {
     return this.#init.byNetwork.isExhausted(address, now)
   }
 
-  /** Whether nothing more may be tried for a user from there. */
+  /** Whether this address may not try any more for this user. */
   isUserExhausted(user: TriedUser, address: string, now: number): boolean {
     if (!this.#countsOf(user).isExhausted(user.id, now)) return false
     return !user.networks?.has(networkOf(address))
   }
 
-  /** @param hashes how many are to be tried, each of which is one for the network: they are what a try costs */
+  /** @param hashes how many will be computed; each counts as an attempt of the network, because they are the cost */
   add(user: TriedUser, address: string, hashes: number, now: number): void {
     for (let count = Math.max(1, hashes); count > 0; count--) this.#init.byNetwork.add(address, now)
     this.#countsOf(user).add(user.id, now)

@@ -1,4 +1,4 @@
-// What a `jwt-validation` takes, in the shape that ngrok has. Pure: no I/O, no clock.
+// The schema of a `jwt-validation`, in the shape of ngrok's. Pure: no I/O, no clock.
 
 import { Secret } from '@sallyport/protocol'
 import { z } from 'zod'
@@ -15,7 +15,7 @@ const CLOCK_TOLERANCE_MAX_MS = 300_000
 type SharedSecretAlgorithm = keyof typeof SHARED_SECRET_BYTES
 export type Algorithm = (typeof PUBLIC_KEY_ALGORITHMS)[number] | SharedSecretAlgorithm
 
-// RFC 6749 3.3. A refusal names them in a header (RFC 6750 3), where nothing else may stand.
+// RFC 6749 3.3. A refusal names them in a header (RFC 6750 3), which allows no other characters.
 const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/
 
 export const jwtValidationSchema = z
@@ -206,7 +206,7 @@ export const jwtValidationSchema = z
     }
   })
 
-/** @returns what tokens may be signed with; never `none`, and never both kinds */
+/** @returns the algorithms for tokens; never `none`, and never both kinds */
 export function algorithmsOf({ jws }: z.output<typeof jwtValidationSchema>): readonly Algorithm[] {
   return jws.allowed_algorithms ?? (jws.keys.sources.shared_secret ? ['HS256'] : DEFAULT_ALGORITHMS)
 }

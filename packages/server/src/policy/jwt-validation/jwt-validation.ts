@@ -1,5 +1,5 @@
 // The action `jwt-validation`: a program passes with a token of an issuer that the route trusts. A token is verified
-// once; after that it costs a hash and a look-up, until it expires or it is time to look at the issuer's keys again.
+// once; after that it costs a hash and a look-up, until it expires or the issuer's keys must be checked again.
 
 import { hash } from 'node:crypto'
 
@@ -21,25 +21,25 @@ import { ProviderUnreachable, type ProviderFetch } from '../../oidc/provider/pro
 import { type JwtRules, verifyJwt, type JwtVerdict, type TokenType } from '../../oidc/provider/verify-jwt.ts'
 
 const PASSES_MAX = 10_000 // tokens in use at once; an issuer that makes one for each call has its last ones here
-const VERIFIED_MS = 10 * 60_000 // as long as keys are believed, in key-set.ts
+const VERIFIED_MS = 10 * 60_000 // as long as keys are trusted, in key-set.ts
 const SWEEP_MS = 1000 // what is under way with a token ends within this time of it
 
 export interface JwtValidationParts {
   edgeId: string
-  /** Asks an issuer, or a URL of keys, that the operator has written. */
+  /** Sends a request to an issuer, or a URL of keys, that the operator has written. */
   fetchFrom: (home: string, caFile: string | undefined) => ProviderFetch
   identify: Identify
   clock: () => number
   log: Logger
-  /** Has something done when the edge is closed. */
+  /** Registers a callback for the close of the edge. */
   onClose: (end: () => void) => void
 }
 
-/** A token that has been found valid. */
+/** A verified token. */
 interface Pass {
   identity: SignedIdentity
   underWay: UnderWay
-  /** When the token is over, with the tolerance. */
+  /** When the token expires, with the tolerance. */
   endsAt: number
   verifiedUntil: number
 }
@@ -55,11 +55,11 @@ export function jwtValidation(config: JwtValidationConfig, parts: JwtValidationP
   const { edgeId, clock, identify } = parts
   const findToken = compilePlaces(config.http.tokens)
   const findKey = compileKeys(config, parts)
-  /** By the SHA-256 of the token, and the kind it was found to be; in the order of their last check. */
+  /** By the SHA-256 of the token and its kind; in the order of their last check. */
   const passes = new Map<string, Pass>()
   const verifying = new Map<string, Promise<Pass>>()
 
-  /** Runs while there are any: a route that nobody calls costs nothing. */
+  /** Runs while the map is not empty: an unused route costs nothing. */
   let sweeper: NodeJS.Timeout | undefined
   let isClosed = false
   const stop = (): void => {
@@ -108,7 +108,7 @@ export function jwtValidation(config: JwtValidationConfig, parts: JwtValidationP
 
   return async (exchange, next) => {
     if (config.allow_cors_preflight && passesAsPreflight(exchange)) {
-      exchange.identity = undefined // nobody's, whatever an earlier action has found
+      exchange.identity = undefined // no identity, even if an earlier action has set one
       return next()
     }
     const found = findToken(exchange)
@@ -119,7 +119,7 @@ export function jwtValidation(config: JwtValidationConfig, parts: JwtValidationP
     const key = `${found.type} ${hash('sha256', found.token, 'base64')}`
     let pass = passes.get(key)
     if (!pass || now >= pass.verifiedUntil) {
-      // Once for all who come with it at the same time.
+      // Once for all requests that come with it at the same time.
       let verdict = verifying.get(key)
       if (!verdict) {
         verdict = verify(key, found, now).finally(() => verifying.delete(key))
@@ -186,14 +186,17 @@ async function findInAny(sets: readonly KeySet[], ...of: Parameters<KeySet['find
     try {
       return await set.find(...of)
     } catch (error) {
-      // A set that cannot be had may have had the key: that is not the token's fault.
+      // A key set that cannot be fetched may have had the key: that is not the token's fault.
       if (!(failure instanceof ProviderUnreachable)) failure = error
     }
   }
   throw failure
 }
 
-/** The pass that was checked longest ago, of those that nothing is under way with: what is forgotten is not cut. */
+/**
+ * The token that was checked longest ago without exchanges under way: the exchanges of a forgotten one would not be
+ * cut.
+ */
 function forgetOne(passes: Map<string, Pass>, newest: Pass): void {
   for (const [key, pass] of passes) {
     if (pass === newest || pass.underWay.size > 0) continue

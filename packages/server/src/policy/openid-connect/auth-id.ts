@@ -1,4 +1,4 @@
-// The name of a sign-in that was given none. Pure: no I/O, no clock.
+// The default name of a sign-in. Pure: no I/O, no clock.
 
 import { createHash } from 'node:crypto'
 

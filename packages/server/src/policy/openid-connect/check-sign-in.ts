@@ -88,7 +88,7 @@ function authIdIn({ auth_id, issuer_url, client_id }: OneSignIn): string {
   return auth_id ?? authIdOf(issuer_url, client_id)
 }
 
-/** Routes that share a session must agree on how it begins: nobody may come in by the easier one. */
+/** Routes that share a session must have the same sign-in settings: nobody may get in by an easier route. */
 const SHARED_KEYS = [
   'issuer_url',
   'client_id',

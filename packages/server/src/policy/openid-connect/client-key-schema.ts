@@ -1,4 +1,4 @@
-// The private key by which the relay authenticates at a provider (OpenID Connect Core 9, private_key_jwt).
+// The private key with which the relay authenticates at a provider (OpenID Connect Core 9, private_key_jwt).
 // Pure: no I/O, no clock.
 
 import { z } from 'zod'

@@ -1,4 +1,4 @@
-// Fills in what an `openid-connect` takes from elsewhere: its name, its files, the top-level settings.
+// Fills in the values of an `openid-connect` that come from elsewhere: its name, its files, the top-level settings.
 // Pure: no I/O, no clock.
 
 import { resolve } from 'node:path'
@@ -8,7 +8,7 @@ import type { z } from 'zod'
 import { authIdOf } from './auth-id.ts'
 import type { OpenidConnectConfig, openidConnectSchema } from './openid-connect-schema.ts'
 
-/** @param folder where relative paths start */
+/** @param folder the start of relative paths */
 export function completeSignIn(
   {
     auth_id,

@@ -1,4 +1,4 @@
-// What an `openid-connect` takes. Pure: no I/O, no clock.
+// The schema of an `openid-connect`. Pure: no I/O, no clock.
 
 import { z } from 'zod'
 
@@ -18,7 +18,7 @@ import {
   text,
 } from '../../values/value-schemas.ts'
 
-// What the relay itself puts into the authorization request: RFC 6749 4.1.1, RFC 7636 4.3, RFC 9101 5.
+// Parameters that the relay itself puts into the authorization request: RFC 6749 4.1.1, RFC 7636 4.3, RFC 9101 5.
 const OWN_AUTHORIZATION_PARAMETERS = new Set([
   'client_id',
   'client_secret',
@@ -160,11 +160,11 @@ export const openidConnectSchema = z.strictObject({
 })
 
 /** Why a text cannot be an `issuer_url`: the end of a sentence, or one of its own. */
-// The callback takes no longer `iss`; and to read a host of foreign letters takes the square of their number.
+// The callback takes no longer `iss`; and parsing a host of non-ASCII letters takes quadratic time.
 const ISSUER_MAX_CHARS = 512
 
 export function issuerProblem(issuer: string): string | undefined {
-  const odd = edgeProblem(issuer) // which URL.parse() would leave out without a word
+  const odd = edgeProblem(issuer) // which URL.parse() would drop silently
   if (odd !== undefined) return odd
   if (issuer.length > ISSUER_MAX_CHARS) return `is longer than ${ISSUER_MAX_CHARS} characters`
   const url = URL.parse(issuer)

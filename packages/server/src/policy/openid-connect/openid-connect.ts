@@ -6,7 +6,7 @@ import type { EdgeSignIns } from '../../oidc/edge-sign-ins.ts'
 import type { OpenidConnectConfig } from './openid-connect-schema.ts'
 
 export interface OpenidConnectParts {
-  /** Of the edge. */
+  /** The edge's own. */
   signIns: Pick<EdgeSignIns, 'action'>
 }
 

@@ -1,4 +1,4 @@
-// `allow` and `deny` of an `openid-connect`: people, by what the provider says about them. Pure: no I/O, no clock.
+// `allow` and `deny` of an `openid-connect`: people, by the claims of the provider. Pure: no I/O, no clock.
 
 import { z } from 'zod'
 

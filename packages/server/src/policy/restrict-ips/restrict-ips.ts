@@ -1,4 +1,4 @@
-// `restrict-ips`: who may come in, by address. Counts the socket's address, or what trusted proxies vouch for.
+// `restrict-ips`: lets visitors in by address. The socket's address counts, or the one that trusted proxies vouch for.
 
 import type { RestrictIpsConfig } from './kind.ts'
 import { RelayError } from '../../errors.ts'
@@ -6,8 +6,8 @@ import { UNKNOWN_ADDRESS, compileCidrs } from '../../exchange/client-ip.ts'
 import type { Action } from '../../exchange/action.ts'
 
 /**
- * `deny` wins over `allow`; with an `allow` list, everyone else is refused with `ip_restricted`. Of an address that nobody can
- * read it is not known whether `deny` lists it, so it passes neither.
+ * `deny` wins over `allow`; with an `allow` list, every other address is refused with `ip_restricted`. An unreadable
+ * address might be in `deny`, so it passes neither.
  */
 export function restrictIps({ allow, deny }: RestrictIpsConfig): Action {
   const allowed = allow ? compileCidrs(allow) : () => true

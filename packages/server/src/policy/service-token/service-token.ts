@@ -1,4 +1,5 @@
-// The action `service-token`: a program passes with a token that was made for this edge. A hash and two look-ups.
+// The action `service-token`: a program passes with a token that was made for this edge. It costs a hash and two
+// look-ups.
 
 import type { Action } from '../../exchange/action.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
@@ -6,9 +7,9 @@ import { bearerError, behindScheme, withhold } from '../credentials.ts'
 import type { ServiceToken, ServiceTokens } from './service-tokens.ts'
 import type { Identify, SignedIdentity } from '../../identity/signed-identity.ts'
 
-/** For programs whose app wants `Authorization` for itself. What begins with `Sallyport-` never reaches an app. */
+/** For programs whose app wants `Authorization` for itself. Headers that begin with `Sallyport-` never reach an app. */
 const OWN_HEADER = 'sallyport-service-token'
-const ISSUER = 'service-token' // `idp` of the identity: nobody but the relay has named it
+const ISSUER = 'service-token' // `idp` of the identity: only the relay has named it
 
 export interface ServiceTokenParts {
   edgeId: string
@@ -45,7 +46,7 @@ export function serviceToken(_: unknown, { edgeId, serviceTokens, identify, cloc
     const told = identityOf(verdict.serviceToken).at(now)
     if (told instanceof Promise) {
       exchange.identity = await told
-      // It may have been revoked while we signed, and what is revoked cuts only what it knows.
+      // It may have been revoked while the identity was signed, and a revocation cuts only exchanges that it knows.
       const again = serviceTokens.verify(token, edgeId, now)
       if (!again.ok) {
         exchange.identity = undefined

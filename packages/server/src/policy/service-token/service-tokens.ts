@@ -1,4 +1,4 @@
-// Service tokens: what programs show on the edge they were made for, in place of a sign-in.
+// Service tokens: programs send them to their edge instead of a sign-in.
 
 import { z } from 'zod'
 
@@ -7,7 +7,7 @@ import type { Store } from '../../store/store.ts'
 import { TokenList } from '../../store/token-list.ts'
 import { UnderWay } from '../under-way.ts'
 
-/** What every service token begins with; an authtoken of an agent begins with `sp_` and is none. */
+/** The prefix of every service token; an authtoken of an agent begins with `sp_`. */
 const TOKEN_PREFIX = 'sps_'
 
 const LAST_USED_STEP_MS = 3_600_000 // for cleaning up: programs may come a thousand times a second, and the disk is spared
@@ -25,7 +25,7 @@ const serviceTokenSchema = z.object({
   revoked_at: z.number().exactOptional(),
 })
 
-/** What is known of a service token; not the token itself. */
+/** The data of a service token; not the token itself. */
 export type ServiceToken = z.output<typeof serviceTokenSchema>
 
 export type ServiceTokenVerdict =
@@ -63,7 +63,7 @@ export class ServiceTokens {
   /**
    * Makes a service token for one edge.
    * @returns the only copy of the token that will ever exist
-   * @throws ConfigError where that is no id of an edge; StoreUnavailable
+   * @throws ConfigError if that is not an id of an edge; StoreUnavailable
    */
   async create(options: {
     edge: string
@@ -83,15 +83,15 @@ export class ServiceTokens {
     return { ...row, token }
   }
 
-  /** Oldest first, revoked ones included. @param edge all of them where undefined */
+  /** Oldest first, revoked ones included. @param edge undefined for all of them */
   list(edge?: string): ServiceToken[] {
     return this.#list.list().filter((row) => edge === undefined || row.edge === edge)
   }
 
   /**
-   * Ends a service token for good, with everything under way in it. Revoking one twice changes nothing.
-   * @param idOrPrefix `svt_…`, or as much of it as no other has
-   * @throws ConfigError where none or several are meant; StoreUnavailable
+   * Revokes a service token, and cuts its exchanges. Revoking one twice changes nothing.
+   * @param idOrPrefix `svt_…`, or a unique beginning of it
+   * @throws ConfigError if none or several match; StoreUnavailable
    */
   revoke(idOrPrefix: string, now = Date.now()): Promise<ServiceToken> {
     return this.#list.revoke(idOrPrefix, now)
