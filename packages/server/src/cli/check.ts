@@ -1,5 +1,5 @@
-// `relay check`: everything that `relay start` would refuse, without starting, and what visitors would: an expired
-// certificate. Warnings go to standard error and change no exit code.
+// `relay check`: reports everything that `relay start` would refuse, without starting, and that visitors would refuse:
+// an expired certificate. Warnings go to standard error and do not change the exit code.
 
 import { pino } from 'pino'
 
@@ -30,7 +30,7 @@ export async function check({
   for (const issuer of issuers) console.log(`  at ${issuer}\n    ${redirectUri(config.public_url.origin, issuer)}`)
 }
 
-/** @returns what it has warned of */
+/** @returns the warnings */
 async function checkFiles(config: Config, source: ConfigSource): Promise<readonly ConfigProblem[]> {
   try {
     const [certificates, authorities] = await readFiles(config, pino({ level: 'silent' }))

@@ -23,7 +23,7 @@ const RUNNING_CONFIG_OPTION = [
   'relay.yml, for its store; without it that of local mode (env: SALLYPORT_CONFIG)',
 ] as const
 
-/** @param leaveUncaught takes back what the process does with uncaught exceptions, for a command with a log of its own */
+/** @param leaveUncaught removes the process's handling of uncaught exceptions, for a command with a log of its own */
 export async function runCli(argv: readonly string[], leaveUncaught: () => void): Promise<void> {
   const program = buildProgram(leaveUncaught)
   let running = program
@@ -315,7 +315,7 @@ Documentation: docs/programs.md of the repository.`,
     .action(loaded(async () => (await import('./stored/service-token-commands.ts')).revokeServiceToken))
 }
 
-/** A command is loaded when it runs: the relay shall not carry the others along. */
+/** A command is loaded when it runs, so that the relay does not load the others. */
 function loaded<A extends unknown[]>(
   load: () => Promise<(...given: A) => Promise<void> | void>,
 ): (...given: A) => Promise<void> {
@@ -326,12 +326,12 @@ function collect(value: string, before: string[] = []): string[] {
   return [...before, value]
 }
 
-/** `openid` is always asked for. */
+/** `openid` is always requested. */
 function collectScopes(value: string, before: string[] = ['openid']): string[] {
   return [...new Set([...before, ...value.split(/[\s,]+/).filter(Boolean)])]
 }
 
-/** Tells what went wrong on standard error. @returns the exit code */
+/** Reports an error on standard error. @returns the exit code */
 function report(error: unknown, running: Command): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2 // commander has printed it
   if (error instanceof ConfigError) {
@@ -342,7 +342,7 @@ function report(error: unknown, running: Command): number {
   return 1
 }
 
-/** What is wrong with the configuration is told under one heading; anything else names the command, or says where it is. */
+/** Problems of the configuration come under one heading; any other error names the command, or its own place. */
 function* explain(problems: readonly ConfigProblem[], running: Command): Generator<string> {
   const { config = process.env.SALLYPORT_CONFIG || undefined } = running.opts<{ config?: string }>()
   const isInFile = ({ path }: ConfigProblem): boolean =>

@@ -1,5 +1,5 @@
-// What a relay tells its operator when it has started: where visitors come in, who may pass there, what it waits for with
-// the command to paste, and what wants a look. Pure: values in, lines out.
+// The greeting of a started relay for its operator: the addresses for visitors, who may pass there, the tunnels that it
+// waits for with a command to paste, and warnings. Pure: values in, lines out.
 
 import { listed } from '@sallyport/protocol'
 
@@ -26,9 +26,9 @@ export interface Surroundings {
   file: string
   admin: string
   certificates: CertificateFindings
-  /** How the command `relay` has to be typed here. */
+  /** How to type the command `relay` here. */
   relay: string
-  /** How `agent` has to be typed, beside apps on whatever machine. */
+  /** How to type `agent` beside apps, on any machine. */
   agent: string
 }
 
@@ -71,7 +71,7 @@ export function greeting(config: Config, { file, admin, certificates, relay, age
   ]
 }
 
-/** Where agents and the operator find the relay, and where it keeps what it knows. */
+/** The addresses of the relay for agents and the operator, and the place of its store. */
 export function placeRows(agents: string, admin: string, store: string): string[] {
   return [`  Agents     ${agents}`, `  Admin      ${admin}`, `  Store      ${store}`, '']
 }
@@ -87,7 +87,7 @@ function edgeLines(edge: EdgeConfig, publicUrl: URL): string[] {
   ]
 }
 
-/** Whose app anybody on the internet reaches: often meant so, and a leak where it is not. */
+/** Edges whose app anybody on the internet can reach: often intended, otherwise a leak. */
 function openWarnings(edges: readonly EdgeConfig[]): string[] {
   const open = edges.filter(({ routes }) =>
     routes.some(({ policy, backend }) => isOpenToAll(policy) && groupsOf(backend).length > 0),

@@ -1,4 +1,4 @@
-// `relay hash-password`: reads a password from standard input and prints what may stand in its place in relay.yml.
+// `relay hash-password`: reads a password from standard input and prints a hash to write instead of it in relay.yml.
 
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
@@ -14,7 +14,7 @@ export async function printPasswordHash(): Promise<void> {
   console.log(await hashPassword(password))
 }
 
-/** One line; from a terminal it is asked for and not shown. */
+/** Reads one line; on a terminal it asks for it and does not show it. */
 async function readPassword(): Promise<string> {
   const isTerminal = process.stdin.isTTY === true
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() })

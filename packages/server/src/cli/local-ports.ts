@@ -1,5 +1,5 @@
-// The ports of local mode: 8080 and 4041, or others where a program has one of them already. Whoever tries the relay out has
-// no configuration in which to choose another one.
+// The ports of local mode: 8080 and 4041, or others if a program has one of them already. A person who tries the relay
+// out has no configuration in which to choose another port.
 
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
@@ -8,9 +8,9 @@ import { LOCAL_HOST, LOCAL_PORTS } from '../config/load-config.ts'
 import type { LocalPorts } from '../config/load-config.ts'
 import { portHolder } from '../listener/port-holder.ts'
 
-const NEIGHBOURS = 10 // easy to remember; behind them any will do
+const NEIGHBOURS = 10 // easy to remember; after these any port
 
-/** @param tell hears a sentence for each port that is taken */
+/** @param tell gets a sentence for each taken port */
 export async function findLocalPorts(tell: (sentence: string) => void): Promise<LocalPorts> {
   return {
     http: await findPort(LOCAL_PORTS.http, tell),
@@ -26,17 +26,17 @@ async function findPort(wanted: number, tell: (sentence: string) => void): Promi
     tell(`Port ${wanted} is in use by ${holder}, taking ${port} instead.`)
     return port
   }
-  const port = (await tryPort(0)) ?? wanted // what keeps us from every port is told by who listens
+  const port = (await tryPort(0)) ?? wanted // the listener reports an error that affects every port
   tell(`Port ${wanted} is in use by ${holder}, taking ${port} instead.`)
   return port
 }
 
-/** Whatever else the system has against it is told by who listens. */
+/** The listener reports any other error of the system. */
 async function isFree(port: number): Promise<boolean> {
   return (await tryPort(port)) !== undefined
 }
 
-/** @returns the port that was free a moment ago; undefined where it is in use */
+/** @returns the port that was free a moment ago; undefined if it is in use */
 function tryPort(port: number): Promise<number | undefined> {
   const server = createServer()
   return new Promise((resolve) => {

@@ -1,5 +1,5 @@
-// `relay oidc check`: whether visitors could sign in with a provider, before one of them tries. With an issuer it
-// checks that one; without, every sign-in that the configuration names. The report goes to standard output.
+// `relay oidc check`: checks whether visitors could sign in with a provider, before one of them tries. With an issuer
+// it checks that one; without, every sign-in of the configuration. The report goes to standard output.
 
 import type { Command } from 'commander'
 
@@ -29,7 +29,7 @@ export interface OidcCheckOptions {
 
 interface Subject {
   config: OpenidConnectConfig
-  /** Ids of the edges that sign in so; none on the command line. */
+  /** Ids of the edges with this sign-in; none on the command line. */
   edges: string[]
 }
 
@@ -60,7 +60,7 @@ interface Subjects {
   timeoutMs: number
 }
 
-/** Ends the command with a sentence about what was typed. */
+/** Ends the command with a sentence about its arguments. */
 type WrongUsage = (path: string, message: string) => never
 
 async function subjectsOf(
@@ -182,7 +182,7 @@ function print(report: ProviderReport, edges: readonly string[]): void {
   console.log(`\n${summaryOf(report.findings)}\n`)
 }
 
-/** "Fine." is said only where everything was looked at: many read no more than the last line. */
+/** "Fine." appears only if everything was checked: many people read only the last line. */
 function summaryOf(findings: ProviderReport['findings']): string {
   const { length } = findings.filter(({ verdict }) => verdict === 'problem')
   const open = findings.filter(({ verdict }) => verdict === 'unchecked').map(({ about }) => about)

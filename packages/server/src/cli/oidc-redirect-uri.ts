@@ -1,5 +1,5 @@
-// `relay oidc redirect-uri`: what to register at an identity provider, before anything else is known of it. Asks nobody.
-// Nothing but the URI goes to standard output, so that scripts can take it.
+// `relay oidc redirect-uri`: prints the URI to register at an identity provider, before anything else is known of it.
+// Sends no request. Only the URI goes to standard output, so that scripts can read it.
 
 import type { Command } from 'commander'
 

@@ -1,4 +1,4 @@
-// `relay policy check`: what a relay would say of a policy that has a file of its own, without any relay.
+// `relay policy check`: checks a policy in a file of its own as a relay would, without a relay.
 
 import { readFile, stat } from 'node:fs/promises'
 
@@ -18,9 +18,9 @@ import { readEdges } from '../model/read-edges.ts'
 import { loadLanguage, mayHaveExpressions } from '../policy/language.ts'
 
 export interface PolicyCheckOptions {
-  /** The relay that it is for; without it, one at https://relay.example.com. */
+  /** The relay of the policy; by default one at https://relay.example.com. */
   config?: string
-  /** The host that it is for. */
+  /** The host of the policy. */
   host?: string
   /** Whether an agent brings it. */
   agent?: boolean
@@ -40,7 +40,7 @@ interface Told {
 }
 
 /**
- * Prints what is wrong with a policy, or who may pass it.
+ * Prints the problems of a policy, or who may pass it.
  * The exit code is 2 if there are problems.
  * @throws ConfigError if the file cannot be read
  */
@@ -50,7 +50,7 @@ export async function checkPolicy(file: string, options: PolicyCheckOptions): Pr
   const yaml = new YamlFile(text, file)
   const expanded = expandPolicyEnv(yaml.tree, process.env)
   const read = await readPolicy(expanded.tree, options)
-  // What is wrong with a text whose variable is missing has that one reason.
+  // All problems of a text with a missing variable have that reason.
   const missing = new Set(expanded.problems.map(({ path }) => formatPath(path)))
   const others = read.problems.filter(({ path }) => !missing.has(formatPath(path)))
   const lineOf = ({ path }: FoundProblem): number => yaml.positionOf(path)?.line ?? 0
@@ -67,7 +67,7 @@ export async function checkPolicy(file: string, options: PolicyCheckOptions): Pr
     return
   }
   if (!read.route || problems.length > 0) {
-    // As compilers print it, so that editors find the place.
+    // In the format of compilers, so that editors find the place.
     for (const { path, message } of problems) {
       const place = [yaml.placeOf(path), formatPath(path)].filter((part) => part !== '').join(' ')
       console.error(printable(`${place}: ${message}`))

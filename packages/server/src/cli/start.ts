@@ -26,18 +26,18 @@ import { greeting, placeRows } from './greeting.ts'
 import { findLocalPorts } from './local-ports.ts'
 import { plainCommand, typedCommand } from './typed-command.ts'
 
-/** Where SO_REUSEPORT shares connections out between processes, as node:net documents. */
+/** Systems on which SO_REUSEPORT distributes connections among processes, as node:net documents. */
 const SHARING_PLATFORMS = new Set<NodeJS.Platform>(['linux', 'freebsd', 'sunos', 'aix'])
 
 const LOGGED_WARNINGS = 20 // of thousands that may be
 const LAST_LINES_MS = 1000 // for the reader of the log, when all else is over
 
-/** A relay that has started, whatever it consists of. */
+/** A started relay, of one process or several. */
 interface Running {
   addresses: { http?: number | undefined; https?: number | undefined; admin: number | undefined }
   withAuthtokens(work: (authtokens: Authtokens) => Promise<void>): Promise<void>
   close(): Promise<void>
-  /** Takes along whatever would stay behind when this process ends. */
+  /** Ends everything that would outlive this process. */
   abandon(): void
 }
 
@@ -46,7 +46,7 @@ export interface StartOptions {
   workers?: string
   logLevel?: NonNullable<LogWish['level']>
   logFormat?: NonNullable<LogWish['format']>
-  /** Takes back what the process does with uncaught exceptions until it has a log. */
+  /** Removes the process's handling of uncaught exceptions, which it has until it has a log. */
   leaveUncaught: () => void
 }
 
@@ -74,7 +74,7 @@ export async function start({
   let certificates: CertificateFindings
   leaveUncaught()
   process.on('uncaughtException', (error) => {
-    // Unknown state: say why, and let whoever supervises us start a fresh one.
+    // Unknown state: say why, and let the service manager start a new process.
     log.fatal({ err: error }, 'uncaught exception')
     running?.abandon()
     process.exit(1)
@@ -110,8 +110,9 @@ export async function start({
 }
 
 /**
- * Certificates that visitors refuse are served all the same: who has nothing better shall not be without a relay, too. Looked
- * at here, once for all workers. @throws ConfigError as the start would
+ * Certificates that visitors refuse are still served: an operator without better ones should not also be without a
+ * relay. Checked here, once for all workers.
+ * @throws ConfigError as the start would
  */
 async function lookAtCertificates(config: Config, log: Logger): Promise<CertificateFindings> {
   if (config.tls.certificates.length === 0) return { problems: [], warnings: [] }
@@ -120,13 +121,13 @@ async function lookAtCertificates(config: Config, log: Logger): Promise<Certific
     import('../listener/tls/certificate-findings.ts'),
   ])
   const [certificates, authorities] = await readFiles(config, log)
-  // Before a relay of this process watches the same files: to close is to watch them no more.
+  // Before a relay of this process watches the same files: close() stops watching them.
   certificates.close()
   authorities.close()
   return certificateFindings(config, certificates.known, Date.now())
 }
 
-// Each of the two loads what the other does not need: a supervisor serves nobody.
+// Each of the two loads code that the other does not need: a supervisor serves no visitors.
 
 async function startAlone(config: Config, { log, output }: ProcessLog): Promise<Running> {
   const { startRelay } = await import('../relay.ts')
@@ -189,7 +190,7 @@ function countWorkers(wanted: Config['workers']): number {
   return SHARING_PLATFORMS.has(process.platform) ? Math.min(availableParallelism(), WORKERS_MAX) : 1
 }
 
-/** Local mode is where people begin: tell them what there is and what to type next. */
+/** People begin with local mode: show them what is running and what to type next. */
 async function welcome(running: Running, config: Config): Promise<void> {
   const server = config.public_url.origin
   const edge = config.edges[0]
@@ -232,7 +233,7 @@ interface Greeted {
   format: LogWish['format']
 }
 
-/** People get all of it. Where nobody looks, lines that are no JSON would be in the way of those that are. */
+/** People get all of it. Without a terminal, lines that are not JSON would disturb the reader of the log. */
 function greet(config: Config, { file, admin, certificates, log, format }: Greeted): void {
   if (process.stderr.isTTY || isForPeople(format)) {
     const relay = typedCommand('relay', process.env).words
@@ -254,10 +255,10 @@ function adminUrl({ listen }: Config, { admin }: Running['addresses']): string {
 }
 
 function tell(lines: readonly string[]): void {
-  process.stderr.on('error', () => {}).write(`${lines.join('\n')}\n`) // who has stopped reading ends no relay
+  process.stderr.on('error', () => {}).write(`${lines.join('\n')}\n`) // a reader that stops must not end the relay
 }
 
-/** The first SIGTERM, SIGINT or SIGQUIT drains, or a terminal that is gone; the second ends at once. */
+/** The first SIGTERM, SIGINT or SIGQUIT, or a lost terminal, drains; the second ends at once. */
 async function untilSignal(running: Running, log: Logger): Promise<void> {
   const endAtOnce = (): void => {
     running.abandon()

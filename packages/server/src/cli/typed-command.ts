@@ -1,5 +1,5 @@
-// How a command of ours has to be typed on this machine. What the relay prints is pasted, so the shell must find it.
-// Pure, but for the default values.
+// How to type a command of ours on this machine. People paste the printed commands, so the shell must find them. Pure,
+// except for the default values.
 
 import { delimiter, join } from 'node:path'
 
@@ -9,7 +9,7 @@ const CLONE = join(import.meta.dirname, '../../../..')
 
 export interface TypedCommand {
   words: string
-  /** Where it has to be typed; undefined where that does not matter. */
+  /** The folder in which it must be typed; undefined if that does not matter. */
   folder: string | undefined
 }
 
@@ -19,7 +19,9 @@ interface Start {
   isSallyport?: boolean
 }
 
-/** The words for either command on a machine where the shell finds them: `relay`, or `sallyport relay` where that was typed. */
+/**
+ * The words for either command on a machine whose shell finds them: `relay`, or `sallyport relay` if that was typed.
+ */
 export function plainCommand(name: 'relay' | 'agent', isSallyport: boolean = isStartedAsSallyport()): string {
   if (!isSallyport) return name
   return name === 'relay' ? 'sallyport relay' : 'sallyport'
@@ -32,7 +34,8 @@ export function typedCommand(
   { isClone = import.meta.filename.endsWith('.ts'), isSallyport = isStartedAsSallyport() }: Start = {},
 ): TypedCommand {
   const plain = plainCommand(name, isSallyport)
-  // A package manager puts the commands of a folder into the PATH of what it starts, and of nothing that a person starts next.
+  // A package manager puts the commands of a folder into the PATH of its own child processes only, not of a person's
+  // next command.
   const manager = managerOf(env)
   if (!isClone) {
     if (manager === undefined) return { words: plain, folder: undefined }
@@ -45,10 +48,10 @@ export function typedCommand(
   return isFound ? { words: plain, folder: undefined } : { words: `${START.npm} ${plain}`, folder: CLONE }
 }
 
-/** How each starts a command of the folder. --no: or npx would fetch a package of somebody else where nothing is set up yet. */
+/** How each starts a command of the folder. --no: before the set-up npx would otherwise fetch a stranger's package. */
 const START = { npm: 'npx --no', pnpm: 'pnpm exec', yarn: 'yarn' } as const
 
-/** The package manager that has started this process; undefined where a person has. */
+/** The package manager that has started this process; undefined if a person has. */
 function managerOf(env: NodeJS.ProcessEnv): keyof typeof START | undefined {
   const agent = env.npm_config_user_agent ?? ''
   if (agent.startsWith('yarn/')) return 'yarn'

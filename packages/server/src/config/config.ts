@@ -1,5 +1,5 @@
 // The configuration as the rooms use it: parsed, expanded, checked, with every default filled in.
-// It keeps the keys of relay.yml. schema.ts says what may be written there; parse-config.ts makes one from the other.
+// It keeps the keys of relay.yml. schema.ts defines them; parse-config.ts makes a Config of them.
 
 import type { z } from 'zod'
 
@@ -22,7 +22,7 @@ export interface CertificateFiles {
   key_file: string
 }
 
-/** Where the store lives. The path is absolute. */
+/** The place of the store. The path is absolute. */
 export interface StoreLocation {
   type: 'sqlite'
   path: string

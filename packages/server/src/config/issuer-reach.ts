@@ -1,5 +1,5 @@
-// Where the identity providers that agents name may be: on the internet. In private networks as the operator says, and on
-// the relay's own machine only where nobody from elsewhere can reach the relay, which is how people develop. Pure.
+// Where identity providers that agents name may be: on the internet, in private networks that the operator lists, and
+// on the relay's own machine only if the relay cannot be reached from elsewhere, as in development. Pure.
 
 import { BlockList, isIP } from 'node:net'
 
@@ -8,7 +8,7 @@ import { parseCidr } from '../values/cidr.ts'
 import type { Config } from './config.ts'
 import { isLoopbackHost } from '../values/host-pattern.ts'
 
-/** As much of the configuration as matters here. */
+/** The part of the configuration that this needs. */
 export interface IssuerPlaces extends Pick<Config, 'public_url' | 'endpoints'> {
   listen: Pick<Config['listen'], 'http' | 'https'>
 }
@@ -27,7 +27,7 @@ export class IssuerReach {
     }
   }
 
-  /** @param isIssuer whether it is the address of the issuer itself, not of something that it names in its turn */
+  /** @param isIssuer whether it is the address of the issuer itself, not of another server that it names */
   admits(address: string, isIssuer: boolean): boolean {
     switch (placeOfAddress(address)) {
       case 'public':
@@ -41,7 +41,10 @@ export class IssuerReach {
     }
   }
 
-  /** What its text alone shows of an issuer; where a name leads is seen when it is dialled. @returns the end of a sentence */
+  /**
+   * Checks only the text of an issuer; the addresses of a name are checked when it is dialled.
+   * @returns the end of a sentence
+   */
   problemOf(issuer: URL): string | undefined {
     const host = issuer.hostname.replace(/^\[(.*)\]$/, '$1')
     const address = isIP(host) !== 0 ? host : isLoopbackHost(host) ? '127.0.0.1' : undefined // RFC 6761 6.3

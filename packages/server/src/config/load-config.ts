@@ -17,7 +17,7 @@ import { YamlFile } from '@sallyport/protocol/yaml-file'
 
 const FILE_MAX_BYTES = 16 * 1024 * 1024 // thousands of edges fit; a disk image given by mistake does not
 
-/** Where local mode listens: nobody else on the network gets there. */
+/** The address of local mode, which nobody else on the network can reach. */
 export const LOCAL_HOST = '127.0.0.1'
 
 export interface LocalPorts {
@@ -33,7 +33,7 @@ export interface LoadConfigOptions {
   env: NodeJS.ProcessEnv
 }
 
-/** What parseConfig() takes. */
+/** The input of parseConfig(). */
 export interface ConfigSource {
   text: string
   source: string
@@ -46,10 +46,10 @@ export async function loadConfig({ file, env }: LoadConfigOptions): Promise<Conf
 }
 
 /**
- * The text of a configuration, for whoever parses it more than once.
- * @param file without it, that of local mode
- * @param localPorts where that cannot have its own
- * @throws ConfigError where it cannot be read
+ * The text of a configuration, for callers that parse it more than once.
+ * @param file without it, the text of local mode
+ * @param localPorts the ports of local mode, if its usual ones are taken
+ * @throws ConfigError if it cannot be read
  */
 export async function readConfig(file: string | undefined, localPorts = LOCAL_PORTS): Promise<ConfigSource> {
   if (file === undefined) return localSource(localPorts)
@@ -58,7 +58,7 @@ export async function readConfig(file: string | undefined, localPorts = LOCAL_PO
   return { text, source: file }
 }
 
-/** What a relay without a configuration runs on: loopback only, with one edge that needs no sign-in. */
+/** The configuration of a relay without a file: loopback only, with one edge that needs no sign-in. */
 export function localConfig(env: NodeJS.ProcessEnv): Config {
   const { text, source } = localSource(LOCAL_PORTS)
   return parseConfig(text, { source, env })
@@ -72,8 +72,8 @@ export async function loadStoreLocation({ file, env }: LoadConfigOptions): Promi
 }
 
 /**
- * The ids of all edges, and what backends select tunnels by under the label `edge`, for a command that only wants to know
- * whether there is such an edge: nothing else of the file need be right.
+ * The ids of all edges, and the values of the label `edge` in backends, for a command that only needs to know whether
+ * an edge exists: the rest of the file need not be valid.
  */
 export async function loadEdgeNames({ file, env }: LoadConfigOptions): Promise<Set<string>> {
   const { text, source } = await readConfig(file)
@@ -96,7 +96,7 @@ export async function loadPublicUrl(file: string, env: NodeJS.ProcessEnv): Promi
   return (await loadPart(file, configSchema.pick({ public_url: true }), env)).public_url
 }
 
-/** For a command that is told it without a file. */
+/** For a command that gets it without a file. */
 export function parsePublicUrl(written: string): { url: URL } | { problem: string } {
   const read = parseWithSchema(configSchema.pick({ public_url: true }), { public_url: written })
   return 'value' in read ? { url: read.value.public_url } : { problem: read.problems[0]?.message ?? 'is not a URL' }

@@ -1,4 +1,4 @@
-// relay.yml, from text to Config: YAML → ${ENV} → schema → what values must agree on → defaults. Its edges go the way of all
+// relay.yml, from text to Config: YAML → ${ENV} → schema → checks among values → defaults. Its edges are read like all
 // edges (model/read-edges.ts). All problems are reported together. Reads no file; load-config.ts does.
 
 import { dirname, resolve } from 'node:path'
@@ -34,7 +34,7 @@ export function parseConfig(text: string, { source, env, readEdges = readOurEdge
   const expanded = expandEnv(file.tree, env)
   const folder = dirname(resolve(source))
   const { problems, config, edges } = read(expanded.tree, folder, readEdges)
-  // What a missing variable would have filled cannot be judged.
+  // A value with a missing variable cannot be checked.
   const unset = new Set(expanded.problems.map(({ path }) => JSON.stringify(path)))
   const all = [...expanded.problems, ...problems.filter(({ path }) => !unset.has(JSON.stringify(path)))]
   if (all.length > 0 || !config || !edges) throw new ConfigError(all.map((problem) => file.located(problem)))
@@ -54,7 +54,7 @@ function read(tree: unknown, folder: string, readEdges: EdgeReader): Read {
   const config = 'value' in first ? first.value : undefined
   const problems = 'problems' in first ? [...first.unknownKeys, ...first.problems] : []
 
-  // A misspelt key must not hide other problems: the rest is looked at as if the key were not there.
+  // A misspelt key must not hide other problems: the rest is checked as if the key were not there.
   const known = 'problems' in first ? withoutKeys(tree, first.unknownKeys) : tree
   const publicUrl = part(configSchema.shape.public_url, known, 'public_url')
   const listen = part(configSchema.shape.listen, known, 'listen')

@@ -1,7 +1,6 @@
-// What may be written in relay.yml, with defaults and the sentences of docs/configuration.md; the larger sections are in
-// schema/, what is about edges in model/. One value is checked here at a time; what several values must agree on is checked
-// in check-config.ts.
-// Pure: no I/O, no clock.
+// The schema of relay.yml, with defaults and the sentences of docs/configuration.md; the larger sections are in
+// schema/, edges in model/. It checks each value alone; check-config.ts checks values against each other. Pure: no I/O,
+// no clock.
 
 import { z } from 'zod'
 
@@ -14,7 +13,7 @@ import { timeoutsSchema } from './schema/timeouts-schema.ts'
 import { cidr, flag, text, wholeNumber } from '../values/value-schemas.ts'
 import { workersSchema } from './schema/workers-schema.ts'
 
-const HSTS_MAX_SECONDS = 63_072_000 // two years, the most that anybody recommends
+const HSTS_MAX_SECONDS = 63_072_000 // two years, the longest recommended time
 
 export const configSchema = z.strictObject({
   domain: text()

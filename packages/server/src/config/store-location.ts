@@ -1,4 +1,4 @@
-// Where the store lives, from the `store` key or by default. Pure: no I/O, no clock.
+// The place of the store, from the `store` key or by default. Pure: no I/O, no clock.
 
 import { homedir } from 'node:os'
 import { basename, dirname, extname, isAbsolute, join, resolve } from 'node:path'
@@ -8,8 +8,8 @@ import type { StoreLocation } from './config.ts'
 
 /**
  * @param written the `store` key after expansion, which schema.ts has checked; undefined for the default
- * @throws ConfigError where the default is wanted and the user has no home
- * @param folder where relative paths start: the folder of the configuration file
+ * @throws ConfigError if the default is needed and the user has no home
+ * @param folder the start of relative paths: the folder of the configuration file
  */
 export function storeLocation(written: string | undefined, folder: string, env: NodeJS.ProcessEnv): StoreLocation {
   if (written !== undefined) return { type: 'sqlite', path: resolve(folder, written.slice('sqlite:'.length)) }
@@ -19,7 +19,7 @@ export function storeLocation(written: string | undefined, folder: string, env: 
   return { type: 'sqlite', path: join(dataFolder, 'sallyport', 'relay.db') }
 }
 
-/** Where a relay that runs on this store answers its operator: `relay.sock` beside `relay.db`. */
+/** The socket at which a relay on this store answers its operator: `relay.sock` beside `relay.db`. */
 export function operatorSocketOf(storePath: string): string {
   return join(dirname(storePath), `${basename(storePath, extname(storePath))}.sock`)
 }
@@ -28,7 +28,7 @@ function homeOf(): string {
   try {
     return homedir()
   } catch (cause) {
-    // There is neither HOME nor an entry in the list of users, as in many containers.
+    // Neither HOME nor an entry in the list of users exists, as in many containers.
     const message =
       'this user has no home folder to keep it in; set XDG_DATA_HOME, or say in relay.yml where it is to be, like sqlite:/var/lib/sallyport/relay.db'
     throw new ConfigError([{ path: 'store', message }], { cause })

@@ -1,8 +1,8 @@
-// Why a file that somebody has named cannot be read, and what to do about it: the end of a sentence.
+// Why a named file cannot be read, and what to do about it: the end of a sentence.
 
 import { resolve } from 'node:path'
 
-/** @param error what node:fs has thrown; @param file named in full, because a relative path does not say where it was looked for */
+/** @param error of node:fs; @param file its full path, because a relative one does not say where it was looked for */
 export function whyUnreadable(file: string, error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   const path = resolve(file)

@@ -1,12 +1,12 @@
-// What is found behind the configuration, such as a port that is taken or a certificate that is not there, names a key by
-// its path. Here it gets the line of that key, as what is found inside of it has.
+// Problems found outside the file, such as a taken port or a missing certificate, name a key by its path. This adds the
+// line of that key, as for problems inside the file.
 
 import { ConfigError, type ConfigProblem } from '../errors.ts'
 import type { ConfigPath } from '@sallyport/protocol/found-problem'
 import type { ConfigSource } from './load-config.ts'
 import { YamlFile } from '@sallyport/protocol/yaml-file'
 
-/** @param problems of any kind; one that names no key of the file stays as it is */
+/** @param problems of any kind; a problem without a key of the file stays unchanged */
 export function withLines(problems: readonly ConfigProblem[], { text, source }: ConfigSource): ConfigProblem[] {
   const yaml = new YamlFile(text, source)
   return problems.map(({ path, message }) => {
@@ -15,7 +15,7 @@ export function withLines(problems: readonly ConfigProblem[], { text, source }: 
   })
 }
 
-/** For whoever passes on what was thrown. */
+/** For callers that pass an error on. */
 export function errorWithLines(error: unknown, source: ConfigSource): unknown {
   if (!(error instanceof ConfigError)) return error
   return new ConfigError(withLines(error.problems, source), { cause: error })

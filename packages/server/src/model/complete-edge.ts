@@ -55,7 +55,7 @@ export function completeEdge(edge: ReadEdge, surroundings: EdgeSurroundings): Ed
   }
 }
 
-// check-backends.ts has seen that each backend is of exactly one kind.
+// check-backends.ts has checked that each backend is of exactly one kind.
 function completeBackend({ failover, sticky, ...rest }: ReadBackend): BackendConfig {
   const backend = failover ? { failover: failover.map(completeStep) } : completeStep(rest)
   return { ...backend, ...(sticky && { sticky }) }
@@ -78,7 +78,7 @@ function completePlain({
   return { labels: labels ?? new Map(), ...(balance !== undefined && { balance }) }
 }
 
-// check-edges.ts has seen that exactly one of them is there.
+// check-edges.ts has checked that exactly one of them exists.
 function matchOf({ exact_path, path_prefix }: { exact_path?: string; path_prefix?: string }): RouteMatch {
   return exact_path === undefined ? { path_prefix: path_prefix ?? '/' } : { exact_path }
 }

@@ -9,8 +9,8 @@ export function cookieDomainsOf(edges: readonly EdgeConfig[]): ReadonlySet<strin
 }
 
 /**
- * The first domain whose cookies a host can get or plant: one that it lies under, or that lies under it, since a page may
- * set cookies for every domain above its own, and they are sent to all hosts below.
+ * The first domain whose cookies a host can get or plant: a domain above or below the host, because a page may set
+ * cookies for every domain above its own, and they are sent to all hosts below.
  */
 export function sharedCookieDomain(host: string, domains: Iterable<string>): string | undefined {
   for (const domain of domains) {

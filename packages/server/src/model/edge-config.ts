@@ -11,15 +11,15 @@ import type { PageDetails, PagesConfig } from './schema/pages-schema.ts'
 
 export interface EdgeConfig {
   id: string
-  /** Lowercase; `*.example.com` stands for every host below example.com. Never empty. */
+  /** Lowercase; `*.example.com` covers every host below example.com. Never empty. */
   hosts: readonly string[]
-  /** The edge's own origin where it differs from the scheme and port of `public_url`, without a path. */
+  /** The edge's own origin if it differs from the scheme and port of `public_url`, without a path. */
   origin?: string
   description?: string
   metadata?: string
-  /** What differs from those of the relay. */
+  /** Its differences from the relay's pages. */
   pages?: PagesConfig
-  /** Where it differs from that of the relay. */
+  /** If it differs from the relay's. */
   page_details?: PageDetails
   /** Never empty; in the order of the file. */
   routes: readonly RouteConfig[]
@@ -37,7 +37,7 @@ export type RouteMatch =
   | { exact_path: string; path_prefix?: undefined }
   | { path_prefix: string; exact_path?: undefined }
 
-/** Where a route leads, and whether visitors stick to a tunnel of it. */
+/** The backend of a route, and whether visitors stick to a tunnel of it. */
 export type BackendConfig = (PlainBackendConfig | WeightedBackendConfig | FailoverBackendConfig) & {
   sticky?: StickyConfig
 }
@@ -45,7 +45,7 @@ export type BackendConfig = (PlainBackendConfig | WeightedBackendConfig | Failov
 export type PlainBackendConfig = TunnelGroupConfig | { fixed_response: FixedResponseConfig }
 
 export interface TunnelGroupConfig {
-  /** A tunnel is meant where it has all of these. Never empty. */
+  /** A tunnel with all of these matches. Never empty. */
   labels: Labels
   balance?: BalanceMethod
 }

@@ -1,4 +1,4 @@
-// One `openid-connect` that stands in no file, but on a command line. Checked as one in relay.yml. Pure: no I/O, no clock.
+// One `openid-connect` from a command line, checked like one in relay.yml. Pure: no I/O, no clock.
 
 import { credentialsProblem } from '../policy/openid-connect/credentials-problem.ts'
 import { completeSignIn } from '../policy/openid-connect/complete-sign-in.ts'
@@ -7,7 +7,7 @@ import type { FoundProblem } from '@sallyport/protocol/found-problem'
 import { openidConnectSchema } from '../policy/openid-connect/openid-connect-schema.ts'
 import { parseWithSchema } from './schema/schema-problems.ts'
 
-/** @param written by key, as in relay.yml; what is undefined is not there */
+/** @param written by key, as in relay.yml; undefined values count as missing */
 export function parseOpenidConnect(
   written: Readonly<Record<string, unknown>>,
 ): { config: OpenidConnectConfig; problems?: undefined } | { problems: FoundProblem[]; config?: undefined } {

@@ -1,11 +1,11 @@
-// Whether an IP address lies on the internet or inside: on this machine, on this link, in a private network.
+// Whether an IP address is on the internet or internal: on this machine, on this link, in a private network.
 // Pure: no I/O, no clock.
 
 import { BlockList, isIP } from 'node:net'
 
 /**
- * `loopback`: this machine itself. `never`: this link, where clouds keep their metadata, wherever else they do, and what
- * is no host at all.
+ * `loopback`: this machine itself. `never`: this link, all metadata addresses of clouds, and addresses that are not a
+ * host.
  */
 export type AddressPlace = 'public' | 'private' | 'loopback' | 'never'
 
@@ -16,7 +16,7 @@ const NEVER = blockList([
   '169.254.0.0/16',
   '224.0.0.0/4',
   '240.0.0.0/4',
-  '::/96', // the unspecified address, dialled as above, and IPv4 in a form that nobody routes (RFC 4291 2.5.5.1)
+  '::/96', // the unspecified address, dialled as above, and IPv4 in a form that is not routed (RFC 4291 2.5.5.1)
   'fe80::/10',
   'ff00::/8',
   // Metadata of clouds beside 169.254.169.254: Azure, Alibaba, Oracle, AWS, Google.
@@ -40,15 +40,17 @@ const PRIVATE = blockList([
   'fec0::/10',
 ])
 
-/** IPv6 addresses that carry an IPv4 address to a gateway, which sends it on: where it stands in them, in groups of 16 bits. */
+/**
+ * IPv6 addresses that carry an IPv4 address to a gateway, which forwards: its position in them, in groups of 16 bits.
+ */
 const GATEWAYS = [
-  // With DNS64 the whole internet has addresses in here (RFC 6052 2.1), so what it carries is all that counts.
+  // With DNS64 the whole internet has addresses in here (RFC 6052 2.1), so only the carried address counts.
   { list: blockList(['64:ff9b::/96']), at: 6, isTransparent: true },
   { list: blockList(['64:ff9b:1::/48', '::ffff:0:0:0/96']), at: 6, isTransparent: false },
   { list: blockList(['2002::/16']), at: 1, isTransparent: false }, // RFC 3056 2
 ]
 
-/** @param address as a socket or a resolver names it; what is no IP address lies nowhere good */
+/** @param address as a socket or a resolver names it; anything else is `never` */
 export function placeOfAddress(address: string): AddressPlace {
   const plain = address.replace(/%.*$/, '') // a zone, as in fe80::1%eth0
   const version = isIP(plain)
@@ -57,7 +59,7 @@ export function placeOfAddress(address: string): AddressPlace {
   const gateway = GATEWAYS.find(({ list }) => list.check(plain, 'ipv6'))
   if (!gateway) return placeOf(plain, 'ipv6')
   const carried = placeOf(ipv4In(plain, gateway.at), 'ipv4')
-  // The gateway's own machine and link are not ours, and no better.
+  // The gateway's own machine and link are not ours, but must not be reached either.
   if (carried === 'loopback' || carried === 'never') return 'never'
   return gateway.isTransparent ? carried : 'private'
 }

@@ -1,5 +1,4 @@
-// One `user:password` of basic-auth, as it stands in the configuration. Pure: no I/O, no clock. Sentences never repeat
-// what was written.
+// One `user:password` of basic-auth in the configuration. Pure: no I/O, no clock. Sentences never repeat the value.
 
 import { parsePasswordHash } from './password-hash.ts'
 
@@ -30,7 +29,7 @@ export function parseBasicCredential(written: string): BasicCredential | { probl
   return problem === undefined ? { user, password } : { problem: `has a password of ${problem}` }
 }
 
-/** What is wrong with a password that somebody is about to have hashed. */
+/** The problem of a password before it is hashed. */
 export function passwordProblem(password: string): string | undefined {
   if (password === '') return 'no password came on standard input'
   if (password.startsWith('$scrypt$')) return 'this is a hash already; it can be used as it is'

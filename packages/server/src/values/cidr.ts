@@ -1,4 +1,4 @@
-// Address ranges as they stand in the configuration. Pure: no I/O, no clock.
+// Address ranges in the configuration. Pure: no I/O, no clock.
 
 import { isIP } from 'node:net'
 
@@ -9,7 +9,7 @@ export interface Cidr {
   prefix: number
 }
 
-/** Reads `10.0.0.0/8`, `2001:db8::/32` or a single address. Answers with a sentence where it is neither. */
+/** Reads `10.0.0.0/8`, `2001:db8::/32` or a single address. Returns a sentence if it is neither. */
 export function parseCidr(written: string): Cidr | { problem: string } {
   const slash = written.indexOf('/')
   const address = slash < 0 ? written : written.slice(0, slash)

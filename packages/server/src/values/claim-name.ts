@@ -1,12 +1,12 @@
-// How configuration names a claim: `groups`, `https://example.com/groups`, `realm_access.roles`, or, where names inside
-// a path contain dots themselves, the list [resource_access, my.app, roles]. Pure: no I/O, no clock.
+// How configuration names a claim: `groups`, `https://example.com/groups`, `realm_access.roles`, or, if names inside a
+// path contain dots themselves, the list [resource_access, my.app, roles]. Pure: no I/O, no clock.
 
 export type ClaimName = string | readonly string[]
 
-/** A claim, and how what it holds becomes values. */
+/** A claim, and the way from its content to values. */
 export interface ClaimReading {
   claim: ClaimName
-  /** Where a text holds several values: what stands between them. Nothing is split without it. */
+  /** The separator of several values in one text. Nothing is split without it. */
   separator?: string | undefined
 }
 

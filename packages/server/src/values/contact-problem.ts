@@ -1,6 +1,6 @@
-// Whom a page names for questions: an address that a browser opens, or plain words. Pure: no I/O, no clock.
+// The contact on pages: an address that a browser opens, or plain words. Pure: no I/O, no clock.
 
-/** What is wrong with a contact, as the end of a sentence; undefined where it is fine. */
+/** The problem of a contact, as the end of a sentence; undefined without one. */
 export function contactProblem(written: string): string | undefined {
   if (/^mailto:/i.test(written)) {
     if (/^mailto:[^\s<>"@,?]{1,64}@[^\s<>"@,?]{1,255}(?:\?\S*)?$/i.test(written)) return undefined

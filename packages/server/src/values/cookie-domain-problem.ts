@@ -1,6 +1,6 @@
 // Whether sessions may be shared under a domain. Browsers refuse cookies for a public suffix by a list of some 10 000
-// entries, which changes weekly; here stand only those that people mistake for a domain of theirs.
-// Pure: no I/O, no clock.
+// entries, which changes weekly; this has only those that people mistake for a domain of theirs. Pure: no I/O, no
+// clock.
 
 import { isIP } from 'node:net'
 

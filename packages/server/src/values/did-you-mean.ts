@@ -2,7 +2,7 @@
 
 const WORD_MAX_CHARS = 64 // the work grows with the square, and keys of relay.yml are shorter
 
-/** The known word nearest to what was written, where at most a third of it differs; otherwise undefined. */
+/** The known word nearest to the written one, if at most a third of it differs; otherwise undefined. */
 export function didYouMean(written: string, known: Iterable<string>): string | undefined {
   if (written.length > WORD_MAX_CHARS) return undefined
   const plain = plainWord(written)

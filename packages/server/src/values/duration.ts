@@ -2,7 +2,10 @@
 
 const UNIT_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 
-/** Reads `15m`, `8h`, `7d`, `90s`, `500ms` or a number of seconds. Answers in milliseconds, or undefined where it is none. */
+/**
+ * Reads `15m`, `8h`, `7d`, `90s`, `500ms` or a number of seconds. Returns milliseconds, or undefined if it is not a
+ * duration.
+ */
 export function parseDuration(written: string | number): number | undefined {
   if (typeof written === 'number')
     return Number.isFinite(written) && written > 0 ? Math.round(written * 1000) : undefined

@@ -1,4 +1,4 @@
-// Which headers a policy may add or remove, and what their values may hold. Pure: no I/O, no clock.
+// The headers that a policy may add or remove, and their valid values. Pure: no I/O, no clock.
 
 import { normalHeaderName } from './normal-header-name.ts'
 import { setsOwnCookie } from './own-cookie.ts'
@@ -23,7 +23,7 @@ const FRAMING = new Set([
 ])
 
 /**
- * Says why a policy may not touch a header of this name, or undefined where it may.
+ * Says why a policy may not change a header of this name, or undefined if it may.
  * @param allowsHost where it is about what an app gets as `Host`
  */
 export function headerNameProblem(name: string, allowsHost = false): string | undefined {
@@ -56,10 +56,10 @@ export function headerLineProblem(name: string, value: string): string | undefin
   return undefined
 }
 
-/** Says what is wrong with a header value, or undefined where nothing is. */
+/** The problem of a header value, or undefined without one. */
 export function headerValueProblem(value: string): string | undefined {
   if (value.length > VALUE_MAX_CHARS) return `is longer than ${VALUE_MAX_CHARS} characters`
-  // RFC 9110 5.5: CR, LF and NUL are dangerous; beyond ASCII, two ends rarely agree on what the bytes mean.
+  // RFC 9110 5.5: CR, LF and NUL are dangerous; outside ASCII, two ends rarely agree on the meaning of the bytes.
   if (!/^[\t\x20-\x7e]*$/.test(value)) return 'may only contain printable ASCII characters, without line breaks'
   if (value !== value.trim()) return 'begins or ends with a space, which HTTP would drop; remove it'
   return undefined

@@ -6,7 +6,7 @@ import { domainToASCII } from 'node:url'
 const HOST_MAX_CHARS = 253 // RFC 1035 2.3.4, without the final dot
 const DNS_LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/
 
-/** Says what is wrong with a host of an edge, written in lowercase, or undefined where nothing is. */
+/** The problem of a host of an edge, written in lowercase, or undefined without one. */
 export function hostPatternProblem(pattern: string): string | undefined {
   if (pattern.includes('://')) return `"${pattern}" is a URL; write only its host, for example docs.example.com`
   if (pattern.includes('/')) return `"${pattern}" contains a path; write only the host and put the path into a route`
@@ -18,7 +18,7 @@ export function hostPatternProblem(pattern: string): string | undefined {
   if (host.includes('*')) return `"${pattern}": the * can only stand alone in front, as in *.example.com`
   // oxlint-disable-next-line no-control-regex -- everything outside ASCII is what this looks for
   if (/[^\x00-\x7f]/.test(host)) {
-    // To write foreign letters in ASCII takes the square of their number.
+    // Writing non-ASCII letters in ASCII takes quadratic time.
     const ascii = host.length <= HOST_MAX_CHARS && domainToASCII(host)
     return ascii
       ? `write "${pattern}" in its ASCII form: ${pattern.replace(host, ascii)}`
@@ -31,7 +31,7 @@ export function hostPatternProblem(pattern: string): string | undefined {
   return undefined
 }
 
-/** Whether a host, in lowercase and without a port, is one that the pattern stands for. */
+/** Whether a host, in lowercase and without a port, matches the pattern. */
 export function hostMatches(pattern: string, host: string): boolean {
   if (!pattern.startsWith('*.')) return pattern === host
   return host.length >= pattern.length && host.endsWith(pattern.slice(1))

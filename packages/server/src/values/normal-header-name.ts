@@ -1,14 +1,14 @@
-// One name for all spellings of a header that some app cannot tell apart. Everything that strips, replaces, refuses or
-// compares headers by name asks here, so that no two rooms disagree. Pure, but for what it remembers.
+// One name for all spellings of a header that some app cannot distinguish. All code that strips, replaces, refuses or
+// compares headers by name uses this, so that no two rooms disagree. Pure, except for its cache.
 
-/** Names are few and visitors choose them: remember what each is called, up to a bound in number and in bytes. */
+/** Names are few but visitors choose them: each result is cached, up to a bound in number and in bytes. */
 const MEMORY_MAX = 4096
 const REMEMBERED_MAX_CHARS = 64
 const names = new Map<string, string>()
 
 /**
  * Lower case, with `-` for every character that is neither letter nor digit. CGI (RFC 3875 4.1.18) makes `_` of `-`; PHP does
- * it with a dot as well, and lighttpd with whatever is left of RFC 9110 5.6.2: apps behind them see one name.
+ * it with a dot as well, and lighttpd with all other characters of RFC 9110 5.6.2: apps behind them see one name.
  */
 export function normalHeaderName(name: string): string {
   const known = names.get(name)

@@ -2,7 +2,7 @@
 
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 
-export const COST = 15 // 2^15 rounds of 8 blocks: 32 MiB and about 80 ms, which is felt by who guesses only
+export const COST = 15 // 2^15 rounds of 8 blocks: 32 MiB and about 80 ms, which only slows down guessing
 const COST_MAX = 17
 const BLOCKS = 8
 const SALT_BYTES = 16
@@ -15,7 +15,7 @@ export interface PasswordHash {
   hash: Buffer
 }
 
-/** Reads what hashPassword() has written; undefined where it is none, or would take too long to check. */
+/** Reads a text of hashPassword(); undefined if it is not one, or would take too long to check. */
 export function parsePasswordHash(written: string): PasswordHash | undefined {
   const parts = /^\$scrypt\$ln=(\d{1,2}),r=8,p=1\$([A-Za-z0-9+/]{22})\$([A-Za-z0-9+/]{43})$/.exec(written)
   if (!parts) return undefined

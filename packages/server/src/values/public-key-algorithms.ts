@@ -1,4 +1,4 @@
-// What a token may be signed with where the key that checks it is published. Never `none`, never a shared secret.
+// The algorithms for tokens that are verified with a published key. Never `none`, never a shared secret.
 
 /** Names of RFC 7518 3.1, RFC 8037 3.1 and RFC 9864. */
 export const PUBLIC_KEY_ALGORITHMS = [

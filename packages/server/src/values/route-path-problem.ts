@@ -1,14 +1,14 @@
-// Paths of routes. A route is matched on the path as it was sent and on its normal form, and a request where the two
-// choose differently is refused; so only a path that is its own normal form can ever match. Pure: no I/O, no clock.
+// Paths of routes. A route is matched on the path as it was sent and on its normal form, and a request is refused if
+// the two choose differently; so only a path that is its own normal form can ever match. Pure: no I/O, no clock.
 
-/** Says what is wrong with the path of a route, or undefined where nothing is. */
+/** The problem of a route's path, or undefined without one. */
 export function routePathProblem(path: string, kind: 'exact_path' | 'path_prefix'): string | undefined {
   if (!path.startsWith('/')) return `"${path}" must begin with /, for example /${path.replace(/^[./\\]+/, '')}`
   if (/[?#]/.test(path)) return `"${path}" contains ${path.includes('?') ? '?' : '#'}; routes look at the path only`
   if (path.includes('*')) {
     return `"${path}": a * is not a wildcard here; write a path_prefix, which covers everything below it`
   }
-  // RFC 3986 3.3: what a path may hold without being escaped.
+  // RFC 3986 3.3: the characters that a path may hold unescaped.
   if (!/^[A-Za-z0-9\-._~!$&'()+,=:@/]*$/.test(path)) {
     return `"${path}" contains a character that a route cannot be chosen by; write the part of the path before it as path_prefix`
   }

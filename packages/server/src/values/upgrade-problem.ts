@@ -1,4 +1,4 @@
-// What may stand in `allow_upgrades`. Pure: no I/O, no clock.
+// The valid entries of `allow_upgrades`. Pure: no I/O, no clock.
 
 // RFC 9110 7.8: protocol-name [ "/" protocol-version ], both tokens.
 const PROTOCOL = /^[!#$%&'*+.^_`|~0-9a-z-]+(?:\/[!#$%&'*+.^_`|~0-9a-z-]+)?$/
@@ -11,7 +11,7 @@ export function upgradeProblem(protocol: string): string | undefined {
   switch (name) {
     case 'websocket':
       return 'WebSockets pass on every route; leave websocket away'
-    // Whoever switches to HTTP would send requests that no policy has seen (h2c smuggling).
+    // After a switch to HTTP a visitor could send requests that no policy has checked (h2c smuggling).
     case 'h2c':
     case 'h2':
     case 'http':

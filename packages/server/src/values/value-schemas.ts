@@ -1,4 +1,4 @@
-// The kinds of values that the sections of relay.yml are made of. Pure: no I/O, no clock.
+// The kinds of values in the sections of relay.yml. Pure: no I/O, no clock.
 
 import { Secret } from '@sallyport/protocol'
 import { z } from 'zod'
@@ -14,7 +14,7 @@ export function text(): z.ZodString {
   return z.string().min(1, 'must not be empty')
 }
 
-/** Has its own sentence, because the usual one repeats what was written. */
+/** Has its own sentence, because the usual one repeats the value. */
 export function secretText() {
   return z
     .string('must be text; put it in quotes')
@@ -24,8 +24,8 @@ export function secretText() {
 }
 
 /**
- * What comes with a value from a file or a variable and does not belong to it, which no eye sees: nobody gives out an id
- * or a secret with it, and every sign-in fails. Says nothing of the value itself.
+ * Invisible characters that a value from a file or a variable may bring along: no id or secret contains them, and every
+ * sign-in would fail. The sentence does not show the value.
  */
 export function edgeProblem(written: string): string | undefined {
   if (/[\r\n]\s*$/.test(written)) {
@@ -36,7 +36,7 @@ export function edgeProblem(written: string): string | undefined {
   return undefined
 }
 
-/** @param meaning what an empty one would do, and what to write instead: the end of a sentence */
+/** @param meaning the effect of an empty one, and what to write instead: the end of a sentence */
 export function filledList<T extends z.ZodType>(element: T, meaning: string) {
   return z.array(element).min(1, { error: `an empty list ${meaning}`, abort: true })
 }
@@ -88,7 +88,7 @@ export function headerName({ allowsHost = false } = {}) {
   return text().superRefine(reporting((written) => headerNameProblem(written, allowsHost)))
 }
 
-/** A further authority for what is asked of a provider. Never an agent's: it names a file of the relay. */
+/** A further authority for requests to a provider. Not for agents: it names a file of the relay. */
 export function providerCaFile() {
   return text()
     .exactOptional()
@@ -108,14 +108,14 @@ export function origin(example: string) {
     .toLowerCase()
 }
 
-const ORIGIN_MAX_CHARS = 512 // a host has 253
+const ORIGIN_MAX_CHARS = 512 // a host has at most 253
 
 function originOf(written: string): string | undefined {
   const url = written.length > ORIGIN_MAX_CHARS ? null : URL.parse(written)
   return url && (url.protocol === 'https:' || url.protocol === 'http:') ? url.origin : undefined
 }
 
-/** For superRefine(): the value has the problem that is found, if any. */
+/** For superRefine(): reports the found problem, if any. */
 export function reporting(findProblem: (written: string) => string | undefined) {
   return (written: string, context: z.RefinementCtx<string>): void => {
     const problem = findProblem(written)

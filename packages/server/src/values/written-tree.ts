@@ -5,7 +5,7 @@ import type { FoundProblem } from '@sallyport/protocol/found-problem'
 /** @returns the value of an own key; undefined without such a key, and for inherited ones such as `constructor` */
 export function child(tree: unknown, key: PropertyKey): unknown {
   if (typeof tree !== 'object' || tree === null || !Object.hasOwn(tree, key)) return undefined
-  return (tree as Record<PropertyKey, unknown>)[key] // it has just been seen to have this key
+  return (tree as Record<PropertyKey, unknown>)[key] // it has this key, as just checked
 }
 
 /** A copy without the keys at the paths of some problems. */

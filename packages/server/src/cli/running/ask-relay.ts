@@ -26,10 +26,10 @@ interface RowsWish {
 
 export class RunningRelay {
   readonly #socket: string
-  /** How many workers, at most, have left out what only they know. */
+  /** The highest number of workers whose own knowledge is missing. */
   silentWorkers = 0
 
-  /** @throws ConfigError where the configuration does not say where the store is; RelayUnreachable */
+  /** @throws ConfigError if the configuration does not say where the store is; RelayUnreachable */
   static async of({ config: file = process.env.SALLYPORT_CONFIG || undefined }: StoreOption): Promise<RunningRelay> {
     const { path } = await loadStoreLocation({ ...(file !== undefined && { file }), env: process.env })
     if (process.platform === 'win32') {
@@ -134,16 +134,16 @@ function parsed(text: string): unknown {
   }
 }
 
-/** The name of the user whose the socket is, or its folder where that is closed; the number where there is no name. */
+/** The name of the user who owns the socket, or its folder if that is closed; the number without a name. */
 function ownerOf(socket: string): string | undefined {
   try {
     const uid = uidOf(socket)
     const line = readFileSync('/etc/passwd', 'utf8')
       .split('\n')
       .find((each) => each.split(':')[2] === String(uid))
-    return line?.split(':')[0] ?? `#${uid}` // sudo takes numbers so
+    return line?.split(':')[0] ?? `#${uid}` // sudo's form for numbers
   } catch {
-    return undefined // nobody may look
+    return undefined // not readable
   }
 }
 

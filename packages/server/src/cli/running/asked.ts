@@ -1,9 +1,9 @@
-// Runs a command that asks a running relay: exit code 1 with a sentence where none answers.
+// Runs a command that asks a running relay: exit code 1 with a sentence if none answers.
 
 import type { StoreOption } from '../stored/with-store.ts'
 import { RelayUnreachable, RunningRelay } from './ask-relay.ts'
 
-/** @throws ConfigError where the configuration does not say where the store is */
+/** @throws ConfigError if the configuration does not say where the store is */
 export async function withRunningRelay(
   options: StoreOption,
   work: (relay: RunningRelay) => Promise<void>,

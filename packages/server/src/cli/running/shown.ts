@@ -1,12 +1,12 @@
-// How the commands that ask a running relay show what it says. Agents have written much of it: nothing of theirs may move
-// the cursor or begin a line of its own.
+// How the commands that ask a running relay show its answers. Much of the text comes from agents: it must not move the
+// cursor or begin a line of its own.
 
 import { printable } from '@sallyport/protocol/printable'
 import { styleText } from 'node:util'
 
 import type { AgentWords, ConnectionResource } from '../../operator/resources.ts'
 
-// Characters of what an agent says of itself, so that a row fits into 80 columns; --json has all of it.
+// Characters of an agent's own text, so that a row fits into 80 columns; --json has all of it.
 const MACHINE_MAX = 24
 const VERSION_MAX = 12
 
@@ -24,7 +24,7 @@ export function shownAge(time: string, now: number): string {
   return `${Math.floor(seconds / unit.seconds)} ${unit.name}`
 }
 
-/** The machine of an agent, as it calls itself; the beginning of the process's id where it does not say. */
+/** The machine of an agent, by its own name; the beginning of the process's id if it has not sent one. */
 export function shownAgent({ machine, instance_id }: AgentWords & { instance_id: string }): string {
   return cell(machine || instance_id.slice(0, 8), MACHINE_MAX)
 }
@@ -46,10 +46,10 @@ export function shownLabels(labels: Record<string, string>): string {
     .join(', ')
 }
 
-/** What wants a look, where the terminal has colours. */
+/** Highlights text, if the terminal has colours. */
 export function warning(text: string): string {
   const { stdout } = process
-  // NO_COLOR and TERM=dumb say that it has none.
+  // NO_COLOR and TERM=dumb turn colours off.
   return stdout.isTTY && stdout.hasColors() ? styleText('yellow', text, { validateStream: false }) : text
 }
 
@@ -59,7 +59,7 @@ export function cell(text: string, max: number): string {
   return fit.length > max ? `${fit.slice(0, max - 1)}…` : fit
 }
 
-/** Puts parts side by side, and on a further line what would not fit. @param columns of the terminal */
+/** Puts parts side by side, and parts that do not fit on a further line. @param columns of the terminal */
 export function fold(parts: readonly string[], indent: string, columns = process.stdout.columns || Infinity): string[] {
   const lines: string[] = []
   for (const part of parts) {

@@ -1,5 +1,5 @@
-// `relay status`: how the relay is that runs on the store of a configuration, its edges with their tunnels, and who is
-// connected.
+// `relay status`: the state of the relay that runs on the store of a configuration, its edges with their tunnels, and
+// the connected agents.
 
 import { printable } from '@sallyport/protocol/printable'
 

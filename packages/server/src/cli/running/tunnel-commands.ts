@@ -1,4 +1,4 @@
-// `relay tunnel list`: every tunnel that is online at the relay which runs on the store of a configuration.
+// `relay tunnel list`: every tunnel that is online at the relay on the store of a configuration.
 
 import { printable } from '@sallyport/protocol/printable'
 

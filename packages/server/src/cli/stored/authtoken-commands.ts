@@ -1,5 +1,5 @@
 // `relay authtoken create|list|revoke`: works on the store that the configuration names, also while a relay runs on it.
-// Standard output carries nothing but the token or the list, so that scripts can take it.
+// Standard output has only the token or the list, so that scripts can read it.
 
 import type { Store } from '../../store/store.ts'
 import { parseAclRule } from '../../tunnel/acl.ts'

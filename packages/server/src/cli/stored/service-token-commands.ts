@@ -1,5 +1,5 @@
 // `relay service-token create|list|revoke`: works on the store that the configuration names, also while a relay runs on
-// it. Standard output carries nothing but the token or the list, so that scripts can take it.
+// it. Standard output has only the token or the list, so that scripts can read it.
 
 import { ServiceTokens } from '../../policy/service-token/service-tokens.ts'
 import type { Store } from '../../store/store.ts'

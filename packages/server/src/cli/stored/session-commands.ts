@@ -1,5 +1,5 @@
-// `relay session list|revoke`: who is signed in, and ending it. Works on the store that the configuration names, also
-// while a relay runs on it; the relay then cuts what is under way.
+// `relay session list|revoke`: lists signed-in visitors, and ends sessions. Works on the store that the configuration
+// names, also while a relay runs on it; the relay then cuts their exchanges.
 
 import { ConfigError } from '../../errors.ts'
 import { StoredSessions, type StoredSession } from '../../session/stored-sessions.ts'
@@ -50,7 +50,7 @@ export async function listSessions(options: StoreOption & Which & { json?: boole
 export async function revokeSessions(options: StoreOption & Which & { id?: string; all?: boolean }): Promise<void> {
   const { id, user, edge, all } = options
   const asked = [id !== undefined, user !== undefined || edge !== undefined, all === true].filter(Boolean)
-  // An empty value is a variable that was not set, not a wish to end everything.
+  // An empty value comes from an unset variable; it does not mean all sessions.
   if (asked.length !== 1 || [id, user, edge].includes('')) {
     throw new ConfigError([{ path: 'relay session revoke', message: 'say which: --id, --user, --edge or --all' }])
   }
@@ -98,7 +98,7 @@ function described({ name, row }: StoredSession): object {
   }
 }
 
-/** What a provider says could otherwise move the cursor, or forge a line. */
+/** A provider's text could otherwise move the cursor, or forge a line. */
 function plain(text: string): string {
   // C0, DEL, C1, and the bidirectional controls.
   // oxlint-disable-next-line no-control-regex

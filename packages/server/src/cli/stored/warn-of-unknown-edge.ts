@@ -1,11 +1,11 @@
-// Edges that a command line names and the configuration does not: a typo would otherwise show when visitors find no tunnel.
-// No more than a warning, because an edge may come later, and agents bring some themselves.
+// Warns about edges that a command line names but the configuration does not: a typo would otherwise show only when
+// visitors find no tunnel. Only a warning, because an edge may be added later, and agents bring some themselves.
 
 import { didYouMean } from '../../values/did-you-mean.ts'
 import { loadEdgeNames } from '../../config/load-config.ts'
 import type { StoreOption } from './with-store.ts'
 
-/** @param outcome a sentence about what the command does all the same */
+/** @param outcome a sentence about what the command still does */
 export async function warnOfUnknownEdge(
   edges: Iterable<string>,
   { config: file = process.env.SALLYPORT_CONFIG || undefined }: StoreOption,

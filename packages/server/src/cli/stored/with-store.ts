@@ -13,7 +13,7 @@ export interface StoreOption {
 }
 
 /**
- * Does something with what is kept in the store.
+ * Works with data in the store.
  * @param open reads it; closed again when `work` is done
  */
 export async function withStore<T extends { close(): Promise<void> }>(
@@ -23,7 +23,7 @@ export async function withStore<T extends { close(): Promise<void> }>(
 ): Promise<void> {
   const location = await loadStoreLocation({ ...(file !== undefined && { file }), env: process.env })
   const { path } = location
-  // A relay has been here and left its key. Where it still runs, it has another file open, which nobody can reach.
+  // A relay has been here and left its key. If it still runs, it has another file open, which cannot be reached.
   const wasLost = !existsSync(path) && existsSync(keyFileOf(path))
   const store = await openStore(location, { onProblem: (problem) => console.error(problem.message) })
   if (wasLost) console.error(`There was no ${path} any more; a new one was made. A relay that runs must be restarted.`)
@@ -39,7 +39,7 @@ export async function withStore<T extends { close(): Promise<void> }>(
   }
 }
 
-/** A relay that runs on the store knows of the change when the command ends: what relies on it may start right after. */
+/** A relay that runs on the store knows the change when the command ends, so the next command can rely on it. */
 export async function untilSeen(): Promise<void> {
   await setTimeout(WATCH_INTERVAL_MS * 1.5)
 }

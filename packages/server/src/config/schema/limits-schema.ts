@@ -1,4 +1,4 @@
-// `limits:` of relay.yml, which says how much of everything. Pure: no I/O, no clock.
+// `limits:` of relay.yml: maximum sizes and numbers. Pure: no I/O, no clock.
 
 import { z } from 'zod'
 
@@ -112,5 +112,5 @@ function count(preset: number, min: number, max: number, meaning: string) {
 }
 
 export type Limits = z.output<typeof limitsSchema>
-/** What may keep somebody out: a key of `limits:`, or the open files that the system grants. */
+/** A limit that may refuse visitors or agents: a key of `limits:`, or the system's open files. */
 export type LimitName = keyof Limits | 'open_files'

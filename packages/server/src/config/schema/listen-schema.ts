@@ -1,11 +1,11 @@
-// `listen:` of relay.yml, which says where the relay listens. Pure: no I/O, no clock.
+// `listen:` of relay.yml: the relay's addresses. Pure: no I/O, no clock.
 
 import { z } from 'zod'
 
 import { hostPatternProblem } from '../../values/host-pattern.ts'
 import { text } from '../../values/value-schemas.ts'
 
-/** Where to listen; without a host, on every address of the machine. Port 0 lets the system choose. */
+/** An address to listen at; without a host, every address of the machine. Port 0 lets the system choose. */
 export interface ListenAddress {
   host?: string
   port: number

@@ -1,4 +1,4 @@
-// `timeouts:` of relay.yml, which says how long for everything, in seconds. Pure: no I/O, no clock.
+// `timeouts:` of relay.yml, in seconds. Pure: no I/O, no clock.
 
 import { z } from 'zod'
 

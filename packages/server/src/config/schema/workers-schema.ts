@@ -1,4 +1,4 @@
-// `workers:` of relay.yml, which says how many processes serve. Pure: no I/O, no clock.
+// `workers:` of relay.yml: the number of processes that serve. Pure: no I/O, no clock.
 
 import { z } from 'zod'
 

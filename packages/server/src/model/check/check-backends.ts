@@ -25,7 +25,7 @@ export function* backendProblems(edge: ReadEdge, path: ConfigPath): Iterable<Fou
     if (backend.fixed_response) {
       yield { path: [...backendPath, 'sticky'], message: 'means nothing for a fixed response; remove it' }
     }
-    // Two backends under one cookie would send each visitor to and fro.
+    // Two backends with one cookie would send each visitor back and forth.
     const meaning = JSON.stringify(backend, (_, value: unknown) => (value instanceof Map ? [...value] : value))
     const other = cookies.get(cookie)
     if (other !== undefined && other !== meaning) {
@@ -45,7 +45,7 @@ function* backendsOf(edge: ReadEdge, path: ConfigPath): Iterable<{ backend: Read
   }
 }
 
-/** Exactly one kind, and `balance` only where there is something to balance. */
+/** Exactly one kind, and `balance` only with something to balance. */
 function* kindProblems(backend: ReadBackend, path: ConfigPath): Iterable<FoundProblem> {
   const kinds = BACKEND_KINDS.filter((kind) => backend[kind] !== undefined)
   if (kinds.length === 0) {

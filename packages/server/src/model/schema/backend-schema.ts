@@ -1,4 +1,4 @@
-// `backend:` of a route, which says where allowed visitors go. Pure: no I/O, no clock.
+// `backend:` of a route: the destination of allowed visitors. Pure: no I/O, no clock.
 
 import { labelProblem } from '@sallyport/protocol'
 import { z } from 'zod'

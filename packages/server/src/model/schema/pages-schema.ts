@@ -1,4 +1,4 @@
-// What relay.yml says of the relay's own pages, for all of them or for those of an edge. Pure: no I/O, no clock.
+// The keys of relay.yml for the relay's own pages, for all of them or for those of an edge. Pure: no I/O, no clock.
 
 import { z } from 'zod'
 
@@ -45,5 +45,5 @@ export const pagesSchema = z.strictObject({
 /** `logo_file` is an absolute path. */
 export type PagesConfig = z.output<typeof pagesSchema>
 
-/** Who is told labels, commands and counts. */
+/** Who sees labels, commands and counts. */
 export type PageDetails = z.output<typeof pageDetailsSchema>

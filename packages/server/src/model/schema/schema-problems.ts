@@ -17,10 +17,10 @@ export interface StepNotes {
 /** For the unions of actions. */
 export const stepNotes = z.registry<StepNotes>()
 
-// Words that may be compared with those that are known: some 100 µs each, and whoever sends a policy may misspell thousands.
+// How many words to compare with the known ones: some 100 µs each, and a policy of an agent may misspell thousands.
 const GUESSES_MAX = 64
 
-/** Finds the word that was probably meant, for as long as there is patience. */
+/** Finds the word that was probably meant, up to that limit. */
 type Guess = typeof didYouMean
 
 /** Checks a value against a schema; every problem has its path and a sentence. */
@@ -55,7 +55,7 @@ export function parsed<T extends z.ZodType>(schema: T, value: unknown): z.output
   return result.success ? result.data : undefined
 }
 
-// zod asks here where the schema has no sentence of its own.
+// zod asks here if the schema has no sentence of its own.
 function sentence(issue: z.core.$ZodRawIssue, guess: Guess): string | undefined {
   switch (issue.code) {
     case 'invalid_type':
@@ -105,7 +105,7 @@ function listHint(input: unknown, example: string | undefined): string {
   // Only what means the same inside brackets.
   if (typeof input === 'string' && /^[\w@/:.-]+$/.test(input)) return `; write [${input}]`
   const [key] = typeof input === 'object' && input !== null ? Object.keys(input) : []
-  // The likeliest slip is a dash that was forgotten.
+  // The likeliest mistake is a forgotten dash.
   if (key !== undefined && /^\w{1,40}$/.test(key)) return `; begin each entry with a dash, here "- ${key}: …"`
   return example === undefined ? '' : `; write for example ${example}`
 }
