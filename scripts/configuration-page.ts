@@ -30,14 +30,14 @@ interface Shape {
 
 const INTRODUCTION = `# Configuration of the relay
 
-\`relay start --config relay.yml\` reads one YAML file; \`relay check --config relay.yml\` says everything that is wrong with it
+\`relay start --config relay.yml\` reads one YAML file; \`relay check --config relay.yml\` reports every problem in it
 and starts nothing. Without \`--config\` the relay runs in local mode: on loopback, with the edge \`edg_local\` at
-<http://app.localhost:8080> and without sign-in. Where a program has port 8080 or 4041 already, it says which, and takes the
-next one that is free.
+<http://app.localhost:8080> and without sign-in. If a program has port 8080 or 4041 already, the relay says so, and takes the
+next free one.
 
 * Unknown keys are refused. All problems are reported at once, with path and line; the exit code is then 2.
-* \`\${NAME}\` in a text stands for the environment variable NAME, \`\${NAME:default}\` for the default where NAME is missing or
-  empty. \`$\${\` stands for a plain \`\${\`. A missing variable without a default is a problem.
+* \`\${NAME}\` in a text means the environment variable NAME, \`\${NAME:default}\` the default if NAME is missing or
+  empty. \`$\${\` means a plain \`\${\`. A missing variable without a default is a problem.
 * Durations are \`90s\`, \`15m\`, \`8h\`, \`7d\`, or a number of seconds.
 * Relative paths of files start at the folder of the configuration file.
 * **Paths of routes are case-sensitive**: \`/Admin\` is not \`/admin\`. If your app does not distinguish case, put the rule on a
@@ -94,11 +94,11 @@ edges:
 \`\`\``
 
 const ROUTES = `\`exact_path\` wins over \`path_prefix\`, a longer prefix over a shorter one. A prefix covers itself and everything below it:
-\`/api\` covers \`/api\` and \`/api/users\`, not \`/apis\`. A request whose path could be read in two ways that lead to different
+\`/api\` covers \`/api\` and \`/api/users\`, not \`/apis\`. A request whose path has two readings that lead to different
 routes is refused with 400. Every route has exactly one of the two; an edge without \`routes\` has one route for all paths.`
 
 const BACKENDS = `A backend is exactly one of \`labels\`, \`fixed_response\`, \`weighted\` and \`failover\`. A failover may list weighted
-backends, not the other way round. [Load balancing](load-balancing.md) tells when to use what.`
+backends, not the other way round. [Load balancing](load-balancing.md) says when to use which.`
 
 const POLICIES = `A rule is a list of actions; rules and actions run in the order of the file. All of them hold: an address rule and a sign-in
 on one route mean both. The [policy of an agent](agent-http.md#a-policy-in-a-file) has the same form, with fewer actions.`

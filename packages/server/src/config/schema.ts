@@ -27,7 +27,7 @@ export const configSchema = z.strictObject({
   public_url: z
     .string()
     .describe(
-      'How agents and sign-in callbacks reach the relay. The redirect URI to register at an identity provider is below `<public_url>/oidc/callback/`; `relay oidc redirect-uri` prints it.',
+      'The origin at which agents and sign-in callbacks reach the relay. The redirect URI to register at an identity provider is below `<public_url>/oidc/callback/`; `relay oidc redirect-uri` prints it.',
     )
     .meta({ examples: ['https://relay.example.com'] })
     .transform((written, context) => {
@@ -54,17 +54,17 @@ export const configSchema = z.strictObject({
         )
         .default([])
         .describe(
-          'Chosen by the host that a visitor asks for; the first is the one for all others. Read again when the files change. `relay check` refuses one that has expired, with which `relay start` serves on; it warns for 14 days before, and of hosts without one. `sallyport_certificate_expiry_timestamp_seconds` tells when each ends.',
+          'Chosen by the host that a visitor asks for; the first one serves all other hosts. Read again when the files change. `relay check` refuses an expired one, although `relay start` still serves it; it warns for 14 days before, and about hosts without one. `sallyport_certificate_expiry_timestamp_seconds` has the expiry of each.',
         ),
       hsts_seconds: wholeNumber(0, HSTS_MAX_SECONDS)
         .default(0)
         .describe(
-          'How long browsers go on with https on a host by themselves, once they have been there (`Strict-Transport-Security`). 0 does not say. Sent with every answer over https, the relay’s own included; behind a trusted proxy, where that says https. A value cannot be taken back before it is over: begin with a small one.',
+          'How long browsers stay with https on a host by themselves, once they have been there (`Strict-Transport-Security`). With 0 the header is not sent. Sent with every answer over https, the relay’s own included; behind a trusted proxy, if that says https. You cannot take a value back before it expires: begin with a small one.',
         ),
     })
     .prefault({})
     .describe(
-      'Certificates for `listen.https`, and what goes with it. Relative paths start at the folder of the configuration file.',
+      'Certificates for `listen.https`, and related settings. Relative paths start at the folder of the configuration file.',
     ),
   store: text()
     .superRefine((store, context) => {
@@ -73,63 +73,65 @@ export const configSchema = z.strictObject({
     })
     .exactOptional()
     .describe(
-      'Where authtokens and sessions live. By default `sallyport/relay.db` in `XDG_DATA_HOME` or `~/.local/share`. The key of the relay stands in the same folder, unless `SALLYPORT_SECRET` is set.',
+      'The database of authtokens and sessions. By default `sallyport/relay.db` in `XDG_DATA_HOME` or `~/.local/share`. The key of the relay is in the same folder, unless `SALLYPORT_SECRET` is set.',
     ),
   workers: workersSchema
     .default(1)
     .describe(
-      'How many processes serve, sharing the ports: a number, or `auto` for one on each core. Limits count for each, and each takes the memory of a relay. `relay start --workers` says otherwise. Linux and BSD only.',
+      'How many processes serve, sharing the ports: a number, or `auto` for one on each core. Limits count for each, and each takes the memory of a relay. `relay start --workers` overrides it. Linux and BSD only.',
     ),
   trusted_proxies: z
     .array(cidr())
     .default([])
     .describe(
-      'Address ranges of proxies in front of the relay whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. Nobody by default.',
+      'Address ranges of proxies in front of the relay whose `X-Forwarded-For` and `X-Forwarded-Proto` the relay believes. None by default.',
     ),
   require_sign_in: flag()
     .default(false)
-    .describe('Whether `agent http` may only make endpoints where visitors sign in (`--oidc`). Edges are not meant.'),
+    .describe(
+      'Whether `agent http` may only make endpoints where visitors sign in (`--oidc`). Edges of this file are not affected.',
+    ),
   endpoints: z
     .strictObject({
       private_issuers: z
         .array(cidr())
         .default([])
         .describe(
-          'Address ranges of private networks in which identity providers of `agent http --oidc` may be, such as `[10.0.5.0/24]`. By default they are on the internet only, or whoever holds an authtoken could look around in your network. Loopback, link-local and metadata addresses are refused in any case.',
+          'Address ranges of private networks in which identity providers of `agent http --oidc` may be, such as `[10.0.5.0/24]`. By default they must be on the internet, or the holder of an authtoken could explore your network. Loopback, link-local and metadata addresses are refused in any case.',
         ),
     })
     .prefault({})
     .describe('Endpoints that agents bring (`agent http`).'),
   pages: pagesSchema
     .prefault({})
-    .describe(
-      'How the pages look that the relay itself shows. [Pages](pages.md) has pictures. An edge may say otherwise, key by key.',
-    ),
+    .describe('The look of the relay’s own pages. [Pages](pages.md) has pictures. An edge may override each key.'),
   page_details: pageDetailsSchema
     .default('local')
     .describe(
-      'Who is told what only the operator can use, on pages and in problem documents: labels, commands, how many tunnels were tried. `local`: whoever asks from this machine, in a request that no proxy has had a hand in. `full`: everybody. `none`: nobody; for a relay behind a program on the same machine that passes connections on and says so in no header.',
+      'Who sees details for the operator, on pages and in problem documents: labels, commands, how many tunnels were tried. `local`: visitors from this machine, if no proxy has passed the request on. `full`: everybody. `none`: nobody; for a relay behind a program on the same machine that forwards connections without adding a header.',
     ),
   identity_jwt: flag()
     .default(true)
-    .describe('Whether apps get the signed identity of a visitor as `Sallyport-Auth-Jwt`. Actions may say otherwise.'),
+    .describe('Whether apps get the signed identity of a visitor as `Sallyport-Auth-Jwt`. Actions may override it.'),
   log: z
     .strictObject({
-      level: z.enum(LOG_LEVELS).default('info').describe('The least level that is written.'),
+      level: z.enum(LOG_LEVELS).default('info').describe('The lowest level that is written.'),
       access: flag()
         .default(true)
-        .describe('Whether each exchange is written as a line, without query and headers. Problems always are.'),
+        .describe(
+          'Whether each exchange is written as a line, without query and headers. Exchanges with errors always are.',
+        ),
       format: z
         .enum(LOG_FORMATS)
         .exactOptional()
         .describe(
-          'By default pretty on a terminal and json elsewhere. Pretty is one line for each request, with colours on a terminal that has them (`NO_COLOR` and `TERM=dumb` say that it has none).',
+          'By default pretty on a terminal and json elsewhere. Pretty is one line for each request, with colours on a terminal that has them (`NO_COLOR` and `TERM=dumb` turn them off).',
         ),
     })
     .prefault({})
     .describe('The log, on standard output.'),
-  limits: limitsSchema.prefault({}).describe('How much of everything. Nothing in the relay is without a limit.'),
-  timeouts: timeoutsSchema.prefault({}).describe('How long for everything, in seconds; decimals are fine.'),
+  limits: limitsSchema.prefault({}).describe('Maximum sizes and numbers. Nothing in the relay is without a limit.'),
+  timeouts: timeoutsSchema.prefault({}).describe('In seconds; decimals are allowed.'),
   edges: z
     .array(z.unknown()) // read by model/read-edges.ts
     .meta({ examples: ['[{ id: edg_docs, hosts: [docs.example.com] }]'] })

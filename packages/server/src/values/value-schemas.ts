@@ -93,7 +93,7 @@ export function providerCaFile() {
   return text()
     .exactOptional()
     .describe(
-      'A further authority in PEM, for providers whose certificate is from one of your own. Read at the start and again when it changes. Relative paths start at the folder of this file.',
+      'A further authority in PEM, for providers whose certificate is from your own authority. Read at the start and again when it changes. Relative paths start at the folder of this file.',
     )
     .meta({ examples: ['/etc/sallyport/provider-ca.pem'] })
 }

@@ -38,30 +38,30 @@ export const limitsSchema = z.strictObject({
     1_000_000,
     'Streams open at once inside one tunnel session: requests, upgrades and idle pooled streams together. Further requests take another tunnel, or get 503.',
   ),
-  agent_sessions: count(20_000, 1, 10_000_000, 'Tunnel sessions open at once. Further agents get 503 and come again.'),
+  agent_sessions: count(20_000, 1, 10_000_000, 'Tunnel sessions open at once. Further agents get 503 and try again.'),
   endpoints_per_authtoken: count(
     64,
     1,
     100_000,
-    'Hosts that agents of one authtoken hold with `agent http`. One whose agent is away is given up for a new one.',
+    'Hosts that agents of one authtoken hold with `agent http`. A new host replaces one whose agent is away.',
   ),
   tunnels_per_agent: count(64, 1, 100_000, 'Tunnels of one agent, counted over all of its tunnel sessions.'),
   session_buffer_bytes: wholeNumber(MIB, 4096 * MIB)
     .optional()
     .describe(
-      'Bytes that one tunnel session may hold for visitors that read slowly: up to 256 KiB for each, 32 KiB from half of the cap on. From three quarters on streams are reset that nobody has read from for 10 seconds, at the cap the one that has stood still longest. By default a sixteenth of the heap limit of Node.js, which follows the memory of machine or container: 32 MiB up to 1 GiB of memory, 64 MiB with 2 GiB, 256 MiB at most. All sessions together may hold a quarter of it, shared out among workers.',
+      'Bytes that one tunnel session may hold for slow visitors: up to 256 KiB for each, 32 KiB from half of the cap on. From three quarters on, streams are reset that nobody has read for 10 seconds; at the cap, the stream that has stalled longest. By default a sixteenth of the heap limit of Node.js, which follows the memory of machine or container: 32 MiB up to 1 GiB of memory, 64 MiB with 2 GiB, 256 MiB at most. All sessions together may hold a quarter of it, divided among workers.',
     ),
   stream_window_bytes: count(
     16 * MIB,
     256 * 1024,
     1024 * MIB,
-    'The largest window of one stream: what may be under way before it is read. Small streams never get there.',
+    'The largest window of one stream: the bytes that may be under way before they are read. Small streams never reach it.',
   ),
   idle_streams_per_tunnel: count(
     512,
     0,
     100_000,
-    'Kept-alive streams that wait for the next request, for each tunnel. Each is a connection to the app, and there are never more than requests were under way at once a moment ago.',
+    'Kept-alive streams that wait for the next request, for each tunnel. Each is a connection to the app, and they are never more than the requests under way at once a moment ago.',
   ),
   upstream_header_bytes: count(
     65_536,
@@ -91,13 +91,13 @@ export const limitsSchema = z.strictObject({
     20,
     1,
     1_000_000,
-    'Tries with passwords for `basic-auth` from one address in a minute, before 429. Each hash that is compared is one.',
+    'Attempts with passwords for `basic-auth` from one address in a minute, before 429. Each compared hash counts as one.',
   ),
   failed_passwords_per_user_per_minute: count(
     100,
     1,
     1_000_000,
-    'Tries with passwords for one user of `basic-auth` in a minute, from all addresses together, before 429. Addresses from which the user was let in before are not meant.',
+    'Attempts with passwords for one user of `basic-auth` in a minute, from all addresses together, before 429. Addresses from which the user was let in before are excepted.',
   ),
   callbacks_per_minute: count(
     60,

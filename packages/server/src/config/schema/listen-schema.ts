@@ -21,7 +21,7 @@ export const listenSchema = z
       .enum(['none', 'tls', 'all'])
       .default('tls')
       .describe(
-        'Where visitors may speak HTTP/2: `tls` over `https` (ALPN), `all` also over `http` with prior knowledge, for example behind a load balancer, `none` nowhere.',
+        'Whether visitors may speak HTTP/2: `tls` over `https` (ALPN), `all` also over `http` with prior knowledge, for example behind a load balancer, `none` not at all.',
       ),
     admin: listenAddress('127.0.0.1')
       .prefault('127.0.0.1:4041')
@@ -37,7 +37,7 @@ export const listenSchema = z
       )
       .default([])
       .describe(
-        'Names by which programs ask for `/metrics` and `/readyz`, beside `localhost`, addresses, and the host of `admin`. Others get 421: a page elsewhere could otherwise have its name lead here, and read them.',
+        'Names by which programs ask for `/metrics` and `/readyz`, beside `localhost`, addresses, and the host of `admin`. Other names get 421: otherwise a page of another site could point its own name here, and read them.',
       )
       .meta({ examples: ['[relay.internal]'] }),
   })

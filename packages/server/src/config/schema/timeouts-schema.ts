@@ -9,17 +9,17 @@ export const timeoutsSchema = z.strictObject({
     15,
     'A visitor has sent the whole head of a request, or the connection is closed with 408.',
   ),
-  request_stall_seconds: seconds(60, 'How long the body of a request may stand still. Slow is fine, silent is not.'),
+  request_stall_seconds: seconds(60, 'How long the body of a request may pause. Slow is fine, silent is not.'),
   app_reply_seconds: seconds(10, 'The agent has said whether it reached the app.'),
   app_answer_seconds: seconds(120, 'The app has sent the head of its response, or the visitor gets 504.'),
-  app_stall_seconds: seconds(3600, 'How long a response that has begun may stand still before it is cut.'),
+  app_stall_seconds: seconds(3600, 'How long a response that has begun may pause before it is cut.'),
   grpc_idle_seconds: seconds(
     3600,
-    'How long a gRPC call to an app that speaks HTTP/2 may be silent in both directions, before its answer has begun and after; it stands in the place of `request_stall_seconds`, `app_answer_seconds` and `app_stall_seconds`. A call that brings a `grpc-timeout` ends with that instead.',
+    'How long a gRPC call to an app that speaks HTTP/2 may be silent in both directions, before its answer has begun and after; it replaces `request_stall_seconds`, `app_answer_seconds` and `app_stall_seconds`. A call with a `grpc-timeout` ends by that instead.',
   ),
   visitor_stall_seconds: seconds(
     60,
-    'How long a piece of a response, 64 KiB at most, may wait for its visitor; and how long an upgraded connection may be silent once one side has ended. Over HTTP/1.1 the system says so late that there is room: once a third of what it holds for the connection has been read, which is about a megabyte for a proxy on the same machine.',
+    'How long a piece of a response, 64 KiB at most, may wait for its visitor; and how long an upgraded connection may be silent once one side has ended. Over HTTP/1.1 the system reports free room late: once a third of the bytes that it holds for the connection have been read, which is about a megabyte for a proxy on the same machine.',
   ),
   upgrade_idle_seconds: seconds(3600, 'How long an upgraded connection (WebSocket) may be silent in both directions.'),
   keep_alive_seconds: seconds(75, 'How long a visitor connection waits for its next request.'),
@@ -28,7 +28,7 @@ export const timeoutsSchema = z.strictObject({
     'How long a kept-alive stream to an app waits for its next request. Keep it below the keep-alive of the app; Node.js apps close after 5 s.',
   ),
   agent_handshake_seconds: seconds(10, 'An agent has sent its hello after the WebSocket has opened.'),
-  drain_seconds: seconds(30, 'How long the relay waits at its end for exchanges to finish.'),
+  drain_seconds: seconds(30, 'How long a stopping relay waits for exchanges to finish.'),
   provider_seconds: seconds(10, 'One request to an identity provider.'),
 })
 

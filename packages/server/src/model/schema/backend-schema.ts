@@ -46,7 +46,7 @@ const plainBackend = {
     .describe('The tunnels that have all of these labels share the visitors.'),
   balance: balanceSchema
     .exactOptional()
-    .describe('How they share: the fewest requests under way (`least_in_flight`, the default), in turn, or by chance.'),
+    .describe('How they share: the fewest requests under way (`least_in_flight`, the default), in turn, or at random.'),
   fixed_response: fixedResponseSchema.exactOptional().describe('The relay answers by itself; no agent is asked.'),
 }
 
@@ -70,7 +70,7 @@ const weightedBackend = {
     )
     .exactOptional()
     .describe(
-      'Backends that share the visitors by weight. The share of one that has nothing to dial goes to the others.',
+      'Backends that share the visitors by weight. The others take over the share of a backend without a working tunnel.',
     ),
 }
 

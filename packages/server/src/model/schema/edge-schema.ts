@@ -16,7 +16,7 @@ const upgrades = filledList(
   'would allow WebSockets only, as without it; remove it or add a protocol',
 )
   .describe(
-    'Protocols that visitors of HTTP/1.1 may switch to (`Upgrade`), besides WebSockets; compared without case. Behind the policy, their bytes pass both ways as they are.',
+    'Protocols that visitors of HTTP/1.1 may switch to (`Upgrade`), besides WebSockets; compared without case. After the policy, their bytes pass both ways unchanged.',
   )
   .meta({ examples: ['[tailscale-control-protocol]', '[spdy/3.1]'] })
 
@@ -32,10 +32,8 @@ export function edgeSchemaOf(kinds: KindTable) {
       .describe('Serves this path and everything below it. Case-sensitive. The longest prefix wins.'),
     backend: backendSchema
       .exactOptional()
-      .describe('Where allowed visitors go. By default the tunnels with the label `edge=<id of the edge>`.'),
-    policy: policy
-      .exactOptional()
-      .describe('What happens to requests and responses. Without it, every visitor passes.'),
+      .describe('The destination of allowed visitors. By default the tunnels with the label `edge=<id of the edge>`.'),
+    policy: policy.exactOptional().describe('The rules for requests and responses. Without it, every visitor passes.'),
     allow_upgrades: upgrades.exactOptional(),
   })
 
@@ -49,17 +47,17 @@ export function edgeSchemaOf(kinds: KindTable) {
       'would mean no host; add one, for example docs.example.com',
     )
       .describe(
-        'The hosts that lead here. `*.example.com` stands for every host below example.com. An exact host wins over a wildcard.',
+        'The hosts that lead here. `*.example.com` covers every host below example.com. An exact host takes precedence over a wildcard.',
       )
       .meta({ examples: ['[docs.example.com]'] }),
     origin: origin('https://docs.example.com')
       .exactOptional()
-      .describe('The origin that visitors see, where it is not the scheme and port of `public_url` with the host.'),
+      .describe('The origin that visitors see, if it is not the scheme and port of `public_url` with the host.'),
     description: z.string().max(255).exactOptional().describe('For people.'),
     metadata: z.string().max(4096).exactOptional().describe('For machines; the relay only keeps it.'),
     pages: pagesSchema
       .exactOptional()
-      .describe('As `pages` of the relay, for this edge. What is not said here is as it is there.'),
+      .describe('As `pages` of the relay, for this edge. Keys that are missing here are taken from there.'),
     page_details: pageDetailsSchema.exactOptional().describe('As `page_details` of the relay, for this edge.'),
     routes: z
       .array(routeSchema)

@@ -16,12 +16,12 @@ export const pagesSchema = z.strictObject({
     .max(TITLE_MAX_CHARS)
     .superRefine(reporting(edgeProblem))
     .exactOptional()
-    .describe('Whose pages they are. Stands at the top, beside the host.')
+    .describe('The name of the site, shown at the top, beside the host.')
     .meta({ examples: ['Example Ltd'] }),
   logo_file: text()
     .exactOptional()
     .describe(
-      'A PNG, JPEG, GIF or WebP of 16 KiB at most, which is part of each page. Shown 32 pixels high, on light and on dark ground. Read at the start.',
+      'A PNG, JPEG, GIF or WebP of 16 KiB at most, which is embedded in each page. Shown 32 pixels high, on light and on dark backgrounds. Read at the start.',
     )
     .meta({ examples: ['/etc/sallyport/logo.png'] }),
   accent: z
@@ -30,7 +30,7 @@ export const pagesSchema = z.strictObject({
     .toLowerCase()
     .exactOptional()
     .describe(
-      'The colour of buttons and links, as `"#rrggbb"`. Where it could not be read on the light or the dark page, it is made darker or lighter there.',
+      'The colour of buttons and links, as `"#rrggbb"`. If it would be hard to read on the light or the dark page, it is made darker or lighter there.',
     )
     .meta({ examples: ['"#0b5a4a"'] }),
   contact: text()
@@ -38,7 +38,7 @@ export const pagesSchema = z.strictObject({
     .superRefine(reporting(edgeProblem))
     .superRefine(reporting(contactProblem))
     .exactOptional()
-    .describe('Whom visitors may ask: `mailto:…` or `https://…`, which becomes a link, or plain words.')
+    .describe('The contact for visitors: `mailto:…` or `https://…`, which becomes a link, or plain words.')
     .meta({ examples: ['mailto:help@example.com'] }),
 })
 

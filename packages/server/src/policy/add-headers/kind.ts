@@ -7,7 +7,7 @@ import { defineKind } from '../kind.ts'
 
 const schema = z.strictObject({
   headers: writtenHeaders()
-    .describe('Name and value of each header. One that is there already stays, in front; `Host` is replaced.')
+    .describe('Name and value of each header. An existing one stays, in front; `Host` is replaced.')
     .meta({ examples: ['{ Vary: Accept-Language }'] }),
 })
 
@@ -15,7 +15,7 @@ export type AddHeadersConfig = z.output<typeof schema>
 
 export const addHeadersKind = defineKind({
   documentation:
-    'Adds headers, as the action of that name at ngrok does: a header of the same name stays. Of requests that is rarely meant, since visitors may send any header themselves: use `set-headers`, or remove it first. Headers that frame the message or carry what the relay vouches for cannot be added.',
+    'Adds headers, like ngrok’s action: an existing header of the same name stays. For requests that is rarely intended, since visitors may send any header themselves: use `set-headers`, or remove it first. Headers that frame the message or that the relay vouches for cannot be added.',
   otherNames: [],
   phases: ['on_http_request', 'on_http_response'],
   admits: 'everybody',

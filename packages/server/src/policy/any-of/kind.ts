@@ -6,7 +6,7 @@ import { defineKind } from '../kind.ts'
 
 export const anyOfKind = defineKind({
   documentation:
-    'Passes who satisfies one of several actions: programs with a token, people by signing in. [Programs](programs.md#programs-and-people-on-one-route) tells more.',
+    'Lets requests pass that satisfy one of several actions: programs with a token, people by signing in. [Programs](programs.md#programs-and-people-on-one-route) says more.',
   otherNames: [],
   phases: ['on_http_request'],
   admits: 'some',
@@ -24,7 +24,7 @@ export const anyOfKind = defineKind({
             `asks people to sign in at ${away.type}, so nothing behind it would be reached; move it to the end`,
           )
         })
-        .describe('One of them is enough; they are tried in order. `openid-connect` stands last.')
+        .describe('One of them is enough; they are tried in order. `openid-connect` comes last.')
         .meta({ examples: ['[{ type: service-token }, { type: openid-connect, config: … }]'] }),
     }),
   complete: ({ actions }, { complete }) => ({ actions: actions.map(complete) }),

@@ -21,20 +21,20 @@ const schema = z.strictObject({
   )
     .max(100, 'is for a few; more people than 100 need an identity provider')
     .describe(
-      'Each `user:password`, with 8 to 128 characters behind the colon, best written as `"ada:${ADA_PASSWORD}"`. In place of the password may stand what `relay hash-password` prints.',
+      'Each `user:password`, with 8 to 128 characters after the colon, best written as `"ada:${ADA_PASSWORD}"`. You can write the output of `relay hash-password` instead of the password.',
     )
     .meta({ examples: ['["ada:${ADA_PASSWORD}"]'] }),
   realm: text()
     .regex(/^[\x20\x21\x23-\x5b\x5d-\x7e]{1,128}$/, 'may contain printable ASCII characters, without " and \\')
     .exactOptional()
-    .describe('What browsers show when they ask. By default the id of the edge.'),
+    .describe('The text that browsers show when they ask. By default the id of the edge.'),
   forward_credentials: flag().default(false).describe('Whether the app gets the `Authorization` header too.'),
 })
 
 export type BasicAuthConfig = z.output<typeof schema>
 
 export const basicAuthKind = defineKind({
-  documentation: 'Passes who knows a user and password. [Programs](programs.md#passwords) tells more.',
+  documentation: 'Lets visitors pass who know a user and password. [Programs](programs.md#passwords) says more.',
   otherNames: [],
   phases: ['on_http_request'],
   admits: 'some',

@@ -26,27 +26,27 @@ export const jwtValidationSchema = z
           z.strictObject({
             value: text()
               .max(1024)
-              .describe('The claim `iss`, compared to the letter.')
+              .describe('The claim `iss`, compared exactly.')
               .meta({ examples: ['https://login.example.com'] }),
           }),
           'would refuse every token; add { value: https://login.example.com }',
         ).describe('Tokens of these issuers are taken.'),
       })
-      .describe('Who makes the tokens.'),
+      .describe('The issuers of the tokens.'),
     audience: z
       .strictObject({
         allow_list: filledList(
           z.strictObject({
             value: text()
               .max(1024)
-              .describe('One of the values of the claim `aud`, compared to the letter.')
+              .describe('One of the values of the claim `aud`, compared exactly.')
               .meta({ examples: ['https://api.example.com'] }),
           }),
           'would refuse every token; add { value: https://api.example.com }',
-        ).describe('Tokens for one of these are taken.'),
+        ).describe('Tokens with one of these audiences are taken.'),
       })
       .exactOptional()
-      .describe('Whom the tokens are made for. Needed, unless `required_claims` says so in another way.'),
+      .describe('The audience of the tokens. Required, unless `required_claims` restricts it in another way.'),
     http: z
       .strictObject({
         tokens: filledList(
@@ -55,7 +55,7 @@ export const jwtValidationSchema = z
               .enum(['jwt', 'at+jwt'])
               .default('jwt')
               .describe('`at+jwt` takes access tokens of RFC 9068 only, by the header `typ` of the token.'),
-            method: z.enum(['header', 'cookie']).default('header').describe('Where the token stands.'),
+            method: z.enum(['header', 'cookie']).default('header').describe('The kind of place.'),
             name: text()
               .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/, 'is not the name of a header or cookie')
               .default('Authorization')
@@ -64,18 +64,16 @@ export const jwtValidationSchema = z
               .string()
               .regex(/^[!-~]{0,32} ?$/, 'must be one word, for example Bearer')
               .exactOptional()
-              .describe(
-                'What stands before the token. By default `Bearer` for `Authorization`, and nothing otherwise.',
-              ),
+              .describe('The text before the token. By default `Bearer` for `Authorization`, and nothing otherwise.'),
           }),
           'would find no token; remove it for Authorization: Bearer',
         )
           .max(8)
           .prefault([{}])
-          .describe('Where to look; the first place that has a token counts.'),
+          .describe('The places to look at; the first one with a token counts.'),
       })
       .prefault({})
-      .describe('How tokens come. By default as `Authorization: Bearer`.'),
+      .describe('How programs send tokens. By default as `Authorization: Bearer`.'),
     jws: z
       .strictObject({
         allowed_algorithms: filledList(
@@ -101,7 +99,7 @@ export const jwtValidationSchema = z
                   .max(8)
                   .exactOptional()
                   .describe(
-                    'URLs of key sets, which hold for every issuer of the list. Without them, the keys of each issuer are found by its discovery document.',
+                    'URLs of key sets, which apply to every issuer of the list. Without them, the relay finds the keys of each issuer by its discovery document.',
                   ),
                 shared_secret: z
                   .string('must be text; put it in quotes')
@@ -109,11 +107,11 @@ export const jwtValidationSchema = z
                   .transform((written) => new Secret(written))
                   .exactOptional()
                   .describe(
-                    'The key of HS256, HS384 or HS512, in place of public keys. Best written as "${JWT_SECRET}".',
+                    'The key of HS256, HS384 or HS512, instead of public keys. Best written as "${JWT_SECRET}".',
                   ),
               })
               .prefault({})
-              .describe('Where the keys come from.'),
+              .describe('The sources of the keys.'),
           })
           .prefault({})
           .describe('The keys that tokens are verified with.'),
@@ -132,7 +130,7 @@ export const jwtValidationSchema = z
             'would let nobody pass; add a value, or remove it where the claim need only be there',
           )
             .exactOptional()
-            .describe('One of these must be the value, or stand in the list. `scope` and `scp` are lists with spaces.'),
+            .describe('One of these must be the value, or be in the list. `scope` and `scp` are lists with spaces.'),
         })
         .superRefine(({ claim, any_of = [] }, context) => {
           if (claim !== 'scope' && claim !== 'scp') return
@@ -146,7 +144,7 @@ export const jwtValidationSchema = z
     )
       .max(32)
       .exactOptional()
-      .describe('What else a token must say, all of it. `iss`, `sub` and `exp` are always needed.'),
+      .describe('Further claims that a token must have, all of them. `iss`, `sub` and `exp` are always required.'),
     clock_tolerance: z
       .union([z.string(), z.number()])
       .prefault('30s')
@@ -156,11 +154,11 @@ export const jwtValidationSchema = z
         context.addIssue('must be a duration of 5m at most, for example 30s')
         return z.NEVER
       })
-      .describe('How far the clock of an issuer may be off.'),
+      .describe('How much the clock of an issuer may differ.'),
     allow_cors_preflight: flag()
       .default(false)
       .describe(
-        'Whether the CORS preflights of browsers pass to the app, which answers them. They bring no token, and the app gets no identity with them.',
+        'Whether the CORS preflights of browsers pass to the app, which answers them. They have no token, and the app gets no identity with them.',
       ),
     forward_credentials: flag()
       .default(true)

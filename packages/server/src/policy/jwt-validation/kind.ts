@@ -9,7 +9,7 @@ import { jwtValidationSchema } from './jwt-validation-schema.ts'
 
 export const jwtValidationKind = defineKind({
   documentation:
-    'Programs pass with a JWT of an issuer that you name. The keys are those of the action of that name at ngrok. [Programs](programs.md#tokens-of-an-issuer) tells more.',
+    'Programs pass with a JWT of an issuer that you name. The keys have the same names as in ngrok’s action. [Programs](programs.md#tokens-of-an-issuer) says more.',
   otherNames: ['jwt'],
   phases: ['on_http_request'],
   admits: 'some',

@@ -19,9 +19,7 @@ export const clientKeySchema = z.strictObject({
   audience: z
     .enum(['issuer', 'token_endpoint'])
     .default('issuer')
-    .describe(
-      'Whom the signed statement names as its reader. `token_endpoint` only where the provider insists, as Okta does.',
-    ),
+    .describe('The audience of the signed statement. `token_endpoint` only if the provider insists, as Okta does.'),
 })
 
 /** `file` is absolute once the configuration is complete. */

@@ -37,15 +37,15 @@ const OWN_AUTHORIZATION_PARAMETERS = new Set([
 const signInShape = {
   issuer_url: text()
     .superRefine(reporting(issuerProblem))
-    .describe('The identity provider, exactly as it calls itself in its discovery document. https, except on loopback.')
+    .describe('The identity provider, exactly as in the `issuer` of its discovery document. https, except on loopback.')
     .meta({ examples: ['https://login.example.com'] }),
   client_id: text()
     .superRefine(reporting(edgeProblem))
-    .describe('As given out by the identity provider.')
+    .describe('The client id that the identity provider has issued.')
     .meta({ examples: ['sallyport'] }),
   client_secret: secretText()
     .exactOptional()
-    .describe('As given out by the identity provider. Best written as "${OIDC_SECRET}".'),
+    .describe('The secret that the identity provider has issued. Best written as "${OIDC_SECRET}".'),
   provider_ca_file: providerCaFile(),
   scopes: filledList(
     text().refine((scope) => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope), 'is not a scope; write one scope per entry'),
@@ -53,7 +53,7 @@ const signInShape = {
   )
     .refine((scopes) => scopes.includes('openid'), 'must contain openid, which is what asks for an ID token')
     .default(['openid', 'profile', 'email'])
-    .describe('What is asked of the identity provider.'),
+    .describe('The scopes to request from the identity provider.'),
   auth_id: text()
     .regex(/^[A-Za-z0-9_-]{1,64}$/, 'may contain 1 to 64 letters, digits, _ and -')
     .exactOptional()
@@ -64,7 +64,7 @@ const signInShape = {
     .enum(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'])
     .exactOptional()
     .describe(
-      'How the relay authenticates at the provider. By default `private_key_jwt` with a `client_key`; with a `client_secret` what the provider offers, basic first; `none`, with PKCE only, for a public client without either.',
+      'How the relay authenticates at the provider. By default `private_key_jwt` with a `client_key`; with a `client_secret` a method that the provider offers, basic first; `none`, with PKCE only, for a public client without either.',
     ),
   client_key: clientKeySchema
     .exactOptional()
@@ -73,7 +73,7 @@ const signInShape = {
     .enum(['HS256'])
     .exactOptional()
     .describe(
-      'Set only where the provider signs ID tokens with the client secret. By default the asymmetric algorithms that the provider lists.',
+      'Set only if the provider signs ID tokens with the client secret. By default the asymmetric algorithms that the provider lists.',
     ),
   authz_url_params: z
     .record(
@@ -86,19 +86,19 @@ const signInShape = {
     )
     .exactOptional()
     .describe(
-      'Further parameters of the authorization request, for example `prompt`, `acr_values` or `domain_hint`. What `max_age` asks for is checked afterwards.',
+      'Further parameters of the authorization request, for example `prompt`, `acr_values` or `domain_hint`. The relay checks `max_age` afterwards.',
     ),
   force_reauthentication: flag()
     .default(false)
     .describe(
-      'Every sign-in asks for the credentials anew (`prompt=login`, `max_age=0`), and fails where the provider does not prove it by `auth_time`.',
+      'Every sign-in asks for the credentials again (`prompt=login`, `max_age=0`), and fails if the provider does not prove it by `auth_time`.',
     ),
   auth_cookie_domain: text()
     .toLowerCase()
     .superRefine(reporting(cookieDomainProblem))
     .exactOptional()
     .describe(
-      'Shares sessions with other edges under this domain that say the same, with the same `auth_id`, issuer and client. Every host under it gets the cookie, also one that is no edge. By default a session belongs to one edge and one host.',
+      'Shares sessions with other edges under this domain that have the same value, with the same `auth_id`, issuer and client. Every host under it gets the cookie, even one that is not an edge. By default a session belongs to one edge and one host.',
     ),
   allow_cors_preflight: flag()
     .default(false)
@@ -110,41 +110,45 @@ const signInShape = {
   userinfo_refresh_interval: duration()
     .exactOptional()
     .describe(
-      'How long what the provider says about a visitor is taken for true, 10 seconds at least; then it is asked again, where it has given a refresh token. By default until the ID token expires, between a minute and an hour.',
+      'How long the provider’s claims about a visitor count as current, 10 seconds at least; then the relay asks again, if it has a refresh token. By default until the ID token expires, between a minute and an hour.',
     ),
   allow: peopleSchema('allow')
     .exactOptional()
-    .describe('Who may pass after signing in. One match is enough. Without it, everyone whom the provider signs in.'),
+    .describe(
+      'Who may pass after signing in. One match is enough. Without it, everybody who signs in at the provider.',
+    ),
   deny: peopleSchema('deny')
     .exactOptional()
-    .describe('Who may not pass. One match is enough, and it wins over `allow`. Addresses count here also unverified.'),
+    .describe('Who may not pass. One match is enough, and it overrides `allow`. Here unverified addresses count, too.'),
   email_verified: z
     .enum(['required', 'if_present'])
     .default('required')
     .describe(
-      'Which email addresses count, for `allow` and for the app: those that the provider calls verified (`required`), or also those about which it says nothing (`if_present`), for providers that never send `email_verified`. An address that it calls unverified never counts.',
+      'Which email addresses count, for `allow` and for the app: addresses that the provider calls verified (`required`), or also addresses about which it says nothing (`if_present`), for providers that never send `email_verified`. An address that it calls unverified never counts.',
     ),
   allowed_origins: filledList(origin('https://app.example.com'), 'would mean no other site; remove it or add an origin')
     .exactOptional()
     .describe('Origins of other sites whose pages may open WebSockets here.'),
   identity_jwt: flag()
     .exactOptional()
-    .describe('Whether the app gets `Sallyport-Auth-Jwt`. By default as the top-level `identity_jwt` says.'),
+    .describe('Whether the app gets `Sallyport-Auth-Jwt`. By default the top-level `identity_jwt`.'),
   identity_groups: z
     .enum(['all', 'matched'])
     .default('all')
     .describe(
-      'Which of the visitor’s groups the app gets: `all`, or those that `allow` or `deny` of this sign-in names (`matched`), for visitors with hundreds of groups, whose heads many servers refuse from 8 KB on.',
+      'Which of the visitor’s groups the app gets: `all`, or only groups that `allow` or `deny` of this sign-in names (`matched`), for visitors with hundreds of groups: many servers refuse heads above 8 KB.',
     ),
   forward_access_token: flag()
     .default(false)
     .describe(
-      'Whether the app gets the access token of the provider as `Sallyport-Auth-Access-Token`, while it is good. With it the app can do at the provider what the `scopes` allow.',
+      'Whether the app gets the access token of the provider as `Sallyport-Auth-Access-Token`, until it expires. With it the app can do everything that the `scopes` allow.',
     ),
   title: text()
     .max(80)
     .exactOptional()
-    .describe('What visitors choose by where there are several sign-ins. By default host and path of `issuer_url`.'),
+    .describe(
+      'The name from which visitors choose if there are several sign-ins. By default host and path of `issuer_url`.',
+    ),
 }
 
 export const openidConnectSchema = z.strictObject({
@@ -155,7 +159,7 @@ export const openidConnectSchema = z.strictObject({
     .max(20)
     .exactOptional()
     .describe(
-      'Further providers, each with the keys of this table. A session of any of them will do, by its own `allow` and `deny`; visitors without one choose on a page.',
+      'Further providers, each with the keys of this table. A session of any of them is enough, by its own `allow` and `deny`; visitors without one choose on a page.',
     ),
 })
 

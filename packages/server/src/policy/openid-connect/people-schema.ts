@@ -55,7 +55,7 @@ export function peopleSchema(key: 'allow' | 'deny') {
         z.strictObject({
           claim: claimSchema
             .describe(
-              'The claim: its whole name, such as `https://example.com/roles`, or a path with dots, such as `realm_access.roles`. Where names inside a path contain dots, a list of names: `[resource_access, my.app, roles]`.',
+              'The claim: its whole name, such as `https://example.com/roles`, or a path with dots, such as `realm_access.roles`. If names inside a path contain dots, a list of names: `[resource_access, my.app, roles]`.',
             )
             .meta({ examples: ['department'] }),
           separator: separatorSchema(),
@@ -81,7 +81,7 @@ function separatorSchema() {
     .max(8)
     .exactOptional()
     .describe(
-      'What stands between the values where the claim is one text, such as `","` or `" "`. Spaces around a value are left out. Without it a text is one value, whatever is in it.',
+      'The separator of the values if the claim is one text, such as `","` or `" "`. Spaces around a value are dropped. Without a separator a text is one value.',
     )
 }
 
@@ -93,5 +93,5 @@ function claimValues(empty: string) {
       .max(256)
       .refine((written) => written.trim() !== '', 'must not be empty'),
   )
-  return filledList(value, empty).describe('One of these is enough. Compared whole and with case.')
+  return filledList(value, empty).describe('One of these is enough. Whole values are compared, with case.')
 }

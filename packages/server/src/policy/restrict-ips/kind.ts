@@ -10,10 +10,10 @@ const schema = z
   .strictObject({
     allow: filledList(cidr(), 'would mean nobody; remove it or add an address range')
       .exactOptional()
-      .describe('Address ranges that may pass. Without it, all that `deny` does not name.'),
+      .describe('Address ranges that may pass. Without it, all addresses that `deny` does not contain.'),
     deny: filledList(cidr(), 'would mean no range; remove it or add an address range')
       .exactOptional()
-      .describe('Address ranges that may not pass. It wins over `allow`.'),
+      .describe('Address ranges that may not pass. It overrides `allow`.'),
   })
   .refine(
     ({ allow, deny }) => allow !== undefined || deny !== undefined,
@@ -23,7 +23,7 @@ const schema = z
 export type RestrictIpsConfig = z.output<typeof schema>
 
 export const restrictIpsKind = defineKind({
-  documentation: 'Looks at the address of the connection, or at what a trusted proxy says.',
+  documentation: 'Checks the address of the connection, or the address that a trusted proxy reports.',
   otherNames: ['ip-restriction'],
   phases: ['on_http_request'],
   admits: 'some',

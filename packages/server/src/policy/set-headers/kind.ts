@@ -15,7 +15,7 @@ export type SetHeadersConfig = z.output<typeof schema>
 
 export const setHeadersKind = defineKind({
   documentation:
-    'Sets headers: all of the same name that are there already are replaced, in whatever spelling. `Host` is what the app gets as its host. Headers that frame the message or carry what the relay vouches for cannot be set. ngrok has no such action.',
+    'Sets headers: existing headers of the same name are replaced, in any spelling. `Host` sets the app’s host. Headers that frame the message or that the relay vouches for cannot be set. ngrok has no such action.',
   otherNames: ['replace-headers'],
   phases: ['on_http_request', 'on_http_response'],
   admits: 'everybody',
