@@ -88,7 +88,7 @@ Documentation: README.md and docs/ of the repository; docs/agent.md has every fl
 
   const http = program
     .command('http')
-    .description('Give a local app a public address for as long as this agent runs, with sign-in if you like.')
+    .description('Give a local app a public address while this agent runs, with sign-in if you like.')
     .argument('<upstream>', UPSTREAM)
     .optionsGroup('Address:')
     .option('--url <url>', 'the address you want, like https://name.example.com; without it the relay chooses one')
@@ -103,17 +103,13 @@ Documentation: README.md and docs/ of the repository; docs/agent.md has every fl
       '--oidc-client-secret <secret>',
       'the client secret; other users of this machine may see it here, but not in the environment (env: SALLYPORT_OIDC_CLIENT_SECRET)',
     )
-    .option(
-      '--oidc-scope <scope>',
-      'what to ask the provider for; repeatable (default: openid, profile, email)',
-      collect,
-    )
+    .option('--oidc-scope <scope>', 'a scope to request; repeatable (default: openid, profile, email)', collect)
     .option('--oidc-allow-email <address>', 'let this person pass; repeatable', collect)
     .option('--oidc-allow-domain <domain>', 'let everybody with an address of this domain pass; repeatable', collect)
     .option('--oidc-allow-group <group>', 'let everybody in this group pass; repeatable', collect)
     .option('--oidc-group-claim <name>', 'the claim that lists the groups (default: groups)')
     .addOption(
-      new Option('--oidc-id-token-alg <name>', 'where the provider signs with the client secret').choices(['HS256']),
+      new Option('--oidc-id-token-alg <name>', 'if the provider signs with the client secret').choices(['HS256']),
     )
     .optionsGroup('Visitors:')
     .option('--basic-auth <user:password>', 'let only visitors pass who know this; without --oidc; repeatable', collect)
@@ -176,9 +172,7 @@ Documentation: README.md of the repository, and docs/load-balancing.md for sever
 
   const diagnose = program
     .command('diagnose')
-    .description(
-      'Look at everything between the app and the relay, step by step, and say what is wrong and what to do.',
-    )
+    .description('Look at everything between the app and the relay, step by step, and report problems with advice.')
     .argument('[upstream]', UPSTREAM)
     .optionsGroup('App:')
   addDialFlags(diagnose)
@@ -239,7 +233,7 @@ function addUpstreamFlags(command: Command): void {
     .optionsGroup('App:')
     .option('--name <name>', 'a name for this tunnel, shown in its log and status')
     .option('--metadata <text>', 'any text the relay keeps with this tunnel')
-    .option('--description <text>', 'the same, where there is no --metadata')
+    .option('--description <text>', 'the same, if --metadata is not given')
     .option('--weight <number>', 'its share of the visitors beside its siblings (0 to 10000; 0 is a standby)', toWeight)
     .option('--health-path <path>', 'check the app by asking for this path, and tell the relay, for example /healthz')
     .option('--health-interval <time>', 'between two checks (default: 10s)', toDuration)
@@ -252,9 +246,12 @@ function addUpstreamFlags(command: Command): void {
 /** How the app is reached. */
 function addDialFlags(command: Command): Command {
   return command
-    .option('--host-header <value>', 'what the app gets as Host: preserve, rewrite, or a value (default: preserve)')
+    .option('--host-header <value>', 'the Host for the app: preserve, rewrite, or a value (default: preserve)')
     .addOption(
-      new Option('--upstream-protocol <protocol>', 'what the app speaks; http2 for gRPC').choices(['http1', 'http2']),
+      new Option('--upstream-protocol <protocol>', 'the protocol of the app; http2 for gRPC').choices([
+        'http1',
+        'http2',
+      ]),
     )
     .option('--upstream-ca <file>', 'a further authority (PEM) for an https app')
     .option('--upstream-pin <sha256/BASE64>', 'trust an https app by its public key; repeatable', collect)
@@ -283,9 +280,9 @@ function addGlobalFlags(command: Command): void {
       'to the relay, 1 to 16: when one stalls, others serve (default: 2) (env: SALLYPORT_CONNECTIONS)',
       toConnections,
     )
-    .option('--region <region>', 'the region of the relay to use, where it has several')
+    .option('--region <region>', 'the region of the relay to use, if it has several')
     .optionsGroup('Log:')
-    .option('--log <place>', 'where it goes: stderr, stdout, a file, or false for none (default: stderr)')
+    .option('--log <place>', 'the output: stderr, stdout, a file, or false for none (default: stderr)')
     .addOption(
       new Option('--log-level <level>', 'how much is logged (default: info) (env: SALLYPORT_LOG_LEVEL)').choices(
         LOG_LEVELS,

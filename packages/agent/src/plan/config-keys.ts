@@ -20,10 +20,10 @@ export interface ConfigKey {
 
 export const CONFIG_KEYS: Readonly<Record<Path<Required<ConfigFile>>, ConfigKey>> = {
   version: { takes: '`1`', meaning: 'The version of this file; it may be left out.' },
-  server: { takes: 'an address, like `https://relay.example.com`', meaning: 'Where the relay is.' },
+  server: { takes: 'an address, like `https://relay.example.com`', meaning: 'The address of the relay.' },
   authtoken: {
     takes: 'text that begins with `sp_`',
-    meaning: 'What the relay knows this agent by: a secret. `agent config add-authtoken -` saves it here.',
+    meaning: 'The credential of this agent at the relay: a secret. `agent config add-authtoken -` saves it here.',
   },
   ca: { takes: 'a file', meaning: "A further authority (PEM) for the relay's certificate." },
   proxy_url: {
