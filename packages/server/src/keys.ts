@@ -1,5 +1,5 @@
-// Ground floor: the key of the relay, and what is made from it. Everything that is sealed, signed or encrypted at rest
-// starts here. Derived keys are bound to one purpose, so that a box made for one thing opens nothing else.
+// Ground floor: the key of the relay, and the keys derived from it. Everything that is sealed, signed or encrypted at
+// rest starts here. Derived keys are bound to one purpose, so that a box made for one thing opens nothing else.
 
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
 import { link, open, rm, unlink, writeFile } from 'node:fs/promises'
@@ -17,15 +17,15 @@ const BOX_VERSION = 1
 const FILE_MAX_BYTES = 1024
 
 export interface OpenKeysInit {
-  /** The database; the key file stands beside it. */
+  /** The database; the key file is beside it. */
   storePath: string
-  /** `SALLYPORT_SECRET` in it wins over the file. */
+  /** `SALLYPORT_SECRET` in it overrides the file. */
   env: NodeJS.ProcessEnv
 }
 
 export class Keys {
   readonly #secret: Uint8Array
-  /** The file, where it was made for this object. */
+  /** The file, if it was made for this object. */
   readonly #madeFile: string | undefined
 
   /** Use `Keys.open`. */
@@ -34,7 +34,7 @@ export class Keys {
     this.#madeFile = madeFile
   }
 
-  /** @throws ConfigError where there is no usable key, with a sentence for the operator */
+  /** @throws ConfigError without a usable key, with a sentence for the operator */
   static async open({ storePath, env }: OpenKeysInit): Promise<Keys> {
     const secret = env['SALLYPORT_SECRET']
     if (secret === undefined || secret === '') return readOrMakeFile(keyFileOf(storePath))
@@ -45,12 +45,12 @@ export class Keys {
     return new Keys(Buffer.from(secret))
   }
 
-  /** Takes back a file that was made a moment ago, where it turns out that the database has another key. */
+  /** Removes a file that was made a moment ago, if it turns out that the database has another key. */
   async discardMade(): Promise<void> {
     if (this.#madeFile !== undefined) await unlink(this.#madeFile)
   }
 
-  /** A key of 32 bytes that stays the same for one purpose and tells nothing about any other. RFC 5869. */
+  /** A key of 32 bytes that stays the same for one purpose and reveals nothing about any other. RFC 5869. */
   deriveKey(purpose: string): Uint8Array {
     return new Uint8Array(hkdfSync('sha256', this.#secret, '', `sallyport ${purpose}`, KEY_BYTES))
   }
@@ -64,7 +64,7 @@ export class Keys {
     return Buffer.concat([Buffer.of(BOX_VERSION), nonce, ...sealed]).toString('base64url')
   }
 
-  /** The text in the box; undefined where the box was made for another purpose, by another key, or was tampered with. */
+  /** The text in the box; undefined if the box was made for another purpose, with another key, or was tampered with. */
   openBox(purpose: string, box: string): string | undefined {
     return this.openBytes(purpose, box)?.toString('utf8')
   }
@@ -72,7 +72,7 @@ export class Keys {
   /** As openBox(), of a box of bytes. */
   openBytes(purpose: string, box: string): Buffer | undefined {
     const bytes = Buffer.from(box, 'base64url')
-    // Node.js skips what is not base64url; a box has exactly one spelling.
+    // Node.js skips characters that are not base64url; a box has exactly one spelling.
     if (bytes.toString('base64url') !== box) return undefined
     if (bytes.length < 1 + NONCE_BYTES + TAG_BYTES || bytes[0] !== BOX_VERSION) return undefined
     const nonce = bytes.subarray(1, 1 + NONCE_BYTES)
@@ -82,7 +82,7 @@ export class Keys {
       const opened = decipher.update(bytes.subarray(1 + NONCE_BYTES, -TAG_BYTES))
       return Buffer.concat([opened, decipher.final()])
     } catch {
-      return undefined // final() throws where the tag does not fit, and says no more than that
+      return undefined // final() throws if the tag does not fit, and says no more than that
     }
   }
 
@@ -135,9 +135,9 @@ async function makeKeyFile(path: string): Promise<Keys> {
   const draft = `${path}.${randomBytes(6).toString('hex')}`
   const secret = randomBytes(KEY_BYTES)
   try {
-    // wx is O_CREAT | O_EXCL; flush, because what is encrypted with it must never outlive it
+    // wx is O_CREAT | O_EXCL; flush, because data encrypted with it must never outlive it
     await writeFile(draft, `${secret.toString('base64url')}\n`, { flag: 'wx', mode: 0o600, flush: true })
-    // Fails where the name is taken, as O_EXCL does, but nobody can ever read half a key under that name.
+    // Fails if the name is taken, like O_EXCL, but a reader never finds half a key under that name.
     await link(draft, path)
     return new Keys(secret, path)
   } catch (error) {

@@ -17,16 +17,19 @@ export interface LogInit {
   isShared?: boolean
 }
 
-// Lines are gathered and written together: a write costs as much as twenty lines, of which a second has thousands.
+// Lines are gathered and written together: a write costs as much as twenty lines, and a second has thousands of lines.
 const PIPE_GATHER_CHARS = 4096
 const FILE_GATHER_CHARS = 60 * 1024 // one piece
-/** What a pipe takes as a whole, so that lines of several processes do not mix: PIPE_BUF, at least 4096 on Linux. */
+/**
+ * The bytes that a pipe takes as a whole, so that lines of several processes do not mix: PIPE_BUF, at least 4096 on
+ * Linux.
+ */
 const PIPE_BYTES = 4096
 const GATHER_MS = 250
 const STDOUT_FD = 1
-/** Of a log that is silent. */
+/** The level of a silent log. */
 const NOWHERE: DestinationStream = { write: () => {} }
-/** Where the output of a log is found; the logs that are made of it have it, too. */
+/** The key of a log's output; its child loggers have it, too. */
 const OUTPUT = Symbol('output')
 
 // The last line of defence: no code logs these, and if one did they would still not be written (attack 44).
@@ -40,9 +43,9 @@ export interface ProcessLog {
   output: LogOutput
 }
 
-/** Opens the log on standard output. Whatever is behind that, the process goes on: see LogOutput. */
+/** Opens the log on standard output. The process keeps running whatever happens to the log: see LogOutput. */
 export function openLog({ level, format, isShared = false }: LogInit): ProcessLog {
-  // A file takes pieces of any size as a whole; and it has room, where a pipe would be full.
+  // A file takes pieces of any size as a whole; and it has room when a pipe would be full.
   const isFile = fstatSync(STDOUT_FD).isFile()
   const chars = isFile ? FILE_GATHER_CHARS : isShared ? PIPE_BYTES / 2 : PIPE_GATHER_CHARS
   const output: LogOutput = new LogOutput(STDOUT_FD, {
@@ -77,16 +80,16 @@ export function createLog({ level, format }: Pick<LogInit, 'level' | 'format'>, 
   return isJson ? Object.assign(log, { [OUTPUT]: output }) : log
 }
 
-/** Where one may write lines of JSON without pino: those of `createLog`, and logs made of one. */
+/** The output for lines of JSON without pino: of logs of `createLog`, and of their child loggers. */
 export function outputOf(log: Logger): DestinationStream | undefined {
-  return (log as Logger & { [OUTPUT]?: DestinationStream })[OUTPUT] // put there above
+  return (log as Logger & { [OUTPUT]?: DestinationStream })[OUTPUT] // set above
 }
 
 function forPeople(output: LogOutput): DestinationStream {
   const { stdout } = process
   const lines = new LogForPeople({
     hasColours: stdout.isTTY && stdout.hasColors(), // NO_COLOR and TERM=dumb say that it has none
-    columns: () => (stdout.isTTY && stdout.columns > 0 ? stdout.columns : undefined), // 0 where nobody has said it
+    columns: () => (stdout.isTTY && stdout.columns > 0 ? stdout.columns : undefined), // 0 if unknown
   })
   return { write: (line) => output.write(lines.write(line)) }
 }

@@ -1,5 +1,5 @@
-// The composition root: builds every room from the configuration, each left at once to whoever closes it, and knows the
-// order in which a relay stops.
+// The composition root: builds every room from the configuration, adds each at once to the stack that closes it, and
+// knows the order in which a relay stops.
 
 import { randomUUID } from 'node:crypto'
 
@@ -52,22 +52,22 @@ export { ConfigError } from './errors.ts'
 export { createLog } from './log.ts'
 export type { NodeInit, RelayAddresses, StartRelayInit, WorkerInit } from './build/start-relay-init.ts'
 
-const GOODBYE_MS = 1000 // every exchange is over by then: only goodbyes are left
+const GOODBYE_MS = 1000 // every exchange has ended by then: only goodbyes are left
 
 /**
- * Starts a relay. Where a step throws, what had opened before it closes again, in reverse order.
- * @throws ConfigError where an address, a certificate, the store or the key cannot be used
+ * Starts a relay. If a step throws, everything that was opened before is closed again, in reverse order.
+ * @throws ConfigError if an address, a certificate, the store or the key cannot be used
  */
 export async function startRelay(config: Config, init: StartRelayInit): Promise<Relay> {
   const startedAt = Date.now()
   const { log, env, node, worker } = init
   const { limits, timeouts, public_url: publicUrl } = config
   await using rooms = new AsyncDisposableStack()
-  const doors = rooms.use(new AsyncDisposableStack()) // the operator's: they open late, and close when all else is closed
+  const doors = rooms.use(new AsyncDisposableStack()) // the operator's: they open late, and close after everything else
   const readiness = new Readiness()
   const counts = new Counts()
   const countAttempts = countAttemptsOver(worker?.attempts)
-  /** What was thrown within a border, where no exchange is there to tell of it. */
+  /** Reports an exception within a border, if it belongs to no exchange. */
   const onFault: OnFault = (thrown, border, about) => {
     counts.countFault(border)
     log.error({ err: thrown, border, ...about }, 'internal error')
@@ -76,7 +76,7 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
   const registry = new Registry()
   const edges = new EdgeTable()
 
-  // 1. What must be readable before anybody is let in.
+  // 1. Everything that must be readable before the first visitor.
   const keys = await Keys.open({ storePath: config.store.path, env })
   const store = await openStore(config.store, {
     onProblem: (problem) => log.error({ err: problem }, 'store problem'),
@@ -93,7 +93,7 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
   keep(rooms, authorities)
   const look = lookOf(config, undefined, logos)
 
-  // 2. What decides.
+  // 2. The rooms that decide.
   const serviceTokens = keep(rooms, await ServiceTokens.open(store))
   const identityTokens = keep(rooms, await openIdentityTokens({ issuer: publicUrl.origin, store, keys, log }))
   const base = { config, store, keys, edges, log, onFault }
@@ -219,14 +219,14 @@ interface RelayInit {
   addresses: RelayAddresses
   view: ProcessView
   metrics: Metrics
-  /** How long exchanges that are under way may take to finish. */
+  /** How long exchanges under way may take to finish. */
   drainMs: number
   /** As WorkerInit has it. */
   othersFinished: (() => Promise<void>) | undefined
   log: Logger
 }
 
-/** A relay that runs: startRelay() makes it. */
+/** A running relay: startRelay() makes it. */
 export class Relay {
   readonly addresses: RelayAddresses
   readonly authtokens: Authtokens
@@ -241,12 +241,12 @@ export class Relay {
     this.#init = init
   }
 
-  /** What the operator asks of this process. */
+  /** The operator's questions to this process. */
   answer(question: Question): Answer {
     return this.#init.view.answer(question)
   }
 
-  /** For whoever adds up several: AggregatorRegistry.aggregate() takes it. */
+  /** For a process that combines several: AggregatorRegistry.aggregate() takes it. */
   metrics(): Promise<object> {
     return this.#init.metrics.json()
   }
@@ -274,7 +274,7 @@ export class Relay {
       log.warn('drain deadline passed, ending what is left')
       for (const listener of visitors) listener.destroy()
     }, drainMs)
-    // Before the agents hear of it, or there would be nobody to serve those who ask once more.
+    // Before the agents are told, or no agent would be left for visitors who send another request.
     await Promise.all(visitors.map((listener) => listener.farewell()))
     agents.drain(drainMs)
     await Promise.all(visitors.map((listener) => listener.close()))

@@ -1,4 +1,4 @@
-// From the configuration of a route's backend to the object that chooses.
+// Builds the object that chooses from the configuration of a route's backend.
 
 import type { Labels } from '@sallyport/protocol'
 
@@ -17,14 +17,14 @@ import type { OnOutlier } from './tunnel-group.ts'
 import { Weighted } from './weighted.ts'
 
 export interface BackendParts {
-  /** Takes the live list of the tunnels that labels mean; whoever owns the edge gives it back. */
+  /** Takes the live list of the tunnels with these labels; the owner of the edge gives it back. */
   select: (labels: Labels) => Selection
   edgeId: string
   /** Keys the values of sticky cookies. */
   stickyKey: Uint8Array
   onOutlier: OnOutlier
   retries: RetryCounts
-  /** What the operator is told while no tunnel is online, if that does not follow from the labels. */
+  /** The advice for the operator while no tunnel is online, if it does not follow from the labels. */
   advice?: Saying | undefined
 }
 

@@ -1,12 +1,12 @@
-// How many requests of a route may be tried on another tunnel: a fifth of the last ten seconds' requests, and ten in a
-// second in any case, so that a bad day does not double the load. Pure: the clock is an argument.
+// How many requests of a route may be tried on another tunnel: a fifth of the last ten seconds' requests, plus ten a
+// second in any case, so that an outage does not double the load. Pure: the clock is an argument.
 
 const SLICE_MS = 1000
 const SLICES = 10
 const SHARE = 0.2
 const FLOOR = 10 * SLICES
 
-/** For the metrics: what all budgets have said since the start. */
+/** For the metrics: the results of all budgets since the start. */
 export interface RetryCounts {
   granted: number
   refused: number
@@ -29,7 +29,7 @@ export class RetryBudget {
     this.#requests[this.#slice]! += 1 // below SLICES
   }
 
-  /** Takes a retry out of the budget, if there is one left. @param now monotonic milliseconds */
+  /** Takes a retry out of the budget, if one is left. @param now monotonic milliseconds */
   take(now: number): boolean {
     if (now >= this.#sliceEndsAt) this.#turn(now)
     if (sum(this.#retries) >= FLOOR + SHARE * sum(this.#requests)) {

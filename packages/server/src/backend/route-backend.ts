@@ -1,4 +1,4 @@
-// Where one route leads: a backend, whether visitors stick to a tunnel of it, and how much may be retried.
+// The destination of one route: a backend, its sticky cookie, and its retry budget.
 
 import type { Labels } from '@sallyport/protocol'
 
@@ -13,14 +13,14 @@ export interface RouteBackendInit {
   selectors: readonly Labels[]
   advice?: Saying | undefined
   sticky?: StickyCookie | undefined
-  /** Where its retries are counted. */
+  /** The counter of its retries. */
   retries: RetryCounts
 }
 
 export class RouteBackend {
-  /** What its tunnel groups select by; empty where no label leads here. */
+  /** The selectors of its tunnel groups; empty without labels. */
   readonly selectors: readonly Labels[]
-  /** What the operator is told while no tunnel is online, where that does not follow from the labels. */
+  /** The advice for the operator while no tunnel is online, if it does not follow from the labels. */
   readonly advice: Saying | undefined
   readonly budget: RetryBudget
   readonly #backend: Backend
@@ -35,8 +35,8 @@ export class RouteBackend {
   }
 
   /**
-   * Where the next attempt of an exchange goes; undefined where nothing is left. Where every app is believed to be down,
-   * the tunnels are tried all the same: a visitor may be the first to see that one is back.
+   * The destination of the next attempt of an exchange; undefined if nothing is left. If every app is believed to be
+   * down, the tunnels are still tried: a visitor may be the first to find an app that is back.
    */
   pick(exchange: Exchange, tried?: ReadonlySet<Tunnel>): Destination | undefined {
     const pin = this.#sticky?.pinOf(exchange)
@@ -44,19 +44,20 @@ export class RouteBackend {
   }
 
   /**
-   * Hears how a tunnel has answered. Whom a cookie has sent there does not count: visitors could choose whom they harm.
+   * Called with a tunnel's result. Exchanges that a cookie has directed do not count: visitors could choose which
+   * tunnel they harm.
    * @param now monotonic milliseconds
    */
   note(exchange: Exchange, tunnel: Tunnel, hasFailed: boolean, now: number): void {
     if (this.#sticky?.pinOf(exchange) === undefined) this.#backend.note(exchange, tunnel, hasFailed, now)
   }
 
-  /** How many tunnels this route does without, because they fail where their siblings do not. */
+  /** How many tunnels this route has put aside because they fail while their siblings do not. */
   failingAt(now: number): number {
     return this.#backend.failingAt(now)
   }
 
-  /** The Set-Cookie value that goes with an answer from `tunnel`, if there is one to set. */
+  /** The Set-Cookie value that goes with an answer from `tunnel`, if one must be set. */
   cookieFor(exchange: Exchange, tunnel: Tunnel): string | undefined {
     return this.#sticky?.lineFor(exchange, tunnel)
   }

@@ -1,4 +1,4 @@
-// The edges that agents bring. They get the hosts that those of the configuration leave.
+// The edges that agents bring. They get the hosts that the configuration's edges leave free.
 
 import type { Config } from '../config/config.ts'
 import type { IssuerReach } from '../config/issuer-reach.ts'
@@ -20,12 +20,12 @@ export interface OpenAgentEdgesInit {
   readonly store: Store
   readonly keys: Keys
   readonly book: EdgeBook
-  /** What they are built of. */
+  /** The parts of which they are built. */
   readonly edgeRoom: EdgeRoom
-  /** Under which edges of the configuration share sessions. */
+  /** The domains under which edges of the configuration share sessions. */
   cookieDomains(): ReadonlySet<string>
   readonly authtokens: Authtokens
-  /** Where the providers may be that agents name. */
+  /** The places where providers that agents name may be. */
   readonly issuers: IssuerReach
   readonly refusals: LimitRefusals
   readonly onFault: OnFault

@@ -16,7 +16,7 @@ export interface OpenSignInInit {
   readonly store: Store
   readonly keys: Keys
   readonly identityTokens: IdentityTokens
-  /** Those that `provider_ca_file` names. */
+  /** The authorities of `provider_ca_file`. */
   readonly authorities: ProviderAuthorities
   readonly edges: EdgeTable
   readonly countAttempts: CountAttempts

@@ -1,4 +1,5 @@
-// Where agents connect, and the way to the other nodes of the same relay, over which their agents are reached.
+// Opens the entrance for agents, and the links to the other nodes of the same relay, over which their agents are
+// reached.
 
 import { getHeapStatistics } from 'node:v8'
 
@@ -23,7 +24,7 @@ import type { NodeInit } from './start-relay-init.ts'
 export interface OpenTunnelsInit {
   readonly config: Config
   readonly nodeId: string
-  /** Undefined where it is the only node. */
+  /** Undefined if it is the only node. */
   readonly node: NodeInit | undefined
   readonly registry: Registry
   readonly authtokens: Authtokens
@@ -37,7 +38,7 @@ export interface OpenTunnelsInit {
 
 export interface OpenTunnels {
   readonly agents: AgentListener
-  /** Undefined where it is the only node. */
+  /** Undefined if it is the only node. */
   readonly neighbours: Neighbours | undefined
 }
 

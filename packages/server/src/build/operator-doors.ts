@@ -1,4 +1,4 @@
-// What an operator, and whoever restarts and balances relays, can ask: the admin listener and the operator's socket. Where
+// The doors for the operator, service managers and load balancers: the admin listener and the operator's socket. If
 // several processes share their ports, the supervisor has both, and no relay has any.
 
 import type { AddressInfo } from 'node:net'
@@ -19,7 +19,7 @@ export interface OpenAdminInit extends Pick<AdminListenerInit, 'metrics' | 'notR
   readonly config: Config
 }
 
-/** @throws ConfigError where the address cannot be used */
+/** @throws ConfigError if the address cannot be used */
 export async function openAdmin(
   rooms: AsyncDisposableStack,
   { config, metrics, notReady, log }: OpenAdminInit,
@@ -39,7 +39,7 @@ export interface OpenOperatorSocketInit {
   readonly log: Logger
 }
 
-/** Never rejects: a relay without the socket serves all the same, and says so in its log. */
+/** Never rejects: a relay without the socket still serves, and says so in its log. */
 export async function openOperatorSocket(rooms: AsyncDisposableStack, init: OpenOperatorSocketInit): Promise<void> {
   const { config, startedAt, addresses, view, readiness, log } = init
   const listeners = shownPlaces(addresses)

@@ -1,4 +1,4 @@
-// What the actions of an edge work with.
+// The parts that the actions of an edge use.
 
 import type { Config } from '../config/config.ts'
 import type { IssuerReach } from '../config/issuer-reach.ts'
@@ -21,7 +21,7 @@ export interface PolicyPartsInit {
   readonly identityTokens: IdentityTokens
   readonly serviceTokens: ServiceTokens
   readonly authorities: ProviderAuthorities
-  /** Where the providers may be that agents name. */
+  /** The places where providers that agents name may be. */
   readonly issuers: IssuerReach
   readonly countAttempts: CountAttempts
   readonly log: Logger

@@ -1,4 +1,4 @@
-// Where visitors, and the agents, come in: one listener or two.
+// The entrance for visitors and agents: one listener or two.
 
 import type { AddressInfo } from 'node:net'
 
@@ -27,7 +27,7 @@ export interface VisitorListenersInit {
   readonly book: EdgeBook
   readonly places: Places
   readonly refusals: LimitRefusals
-  /** Undefined where the relay speaks no TLS. */
+  /** Undefined if the relay speaks no TLS. */
   readonly certificates: Certificates | undefined
   /** Whether several processes share the ports. */
   readonly reusePort: boolean
@@ -41,7 +41,7 @@ export interface OpenVisitors {
   readonly addresses: { http?: AddressInfo; https?: AddressInfo }
 }
 
-/** @throws ConfigError where an address cannot be used */
+/** @throws ConfigError if an address cannot be used */
 export async function listenForVisitors(
   rooms: AsyncDisposableStack,
   init: VisitorListenersInit,
@@ -57,7 +57,7 @@ export async function listenForVisitors(
     reusePort: init.reusePort,
     allowedUpgrades: { has: (protocol: string) => book.allowsUpgrade(protocol) },
     isTrustedProxy: trusted_proxies.length > 0 ? compileCidrs(trusted_proxies) : () => false,
-    // Agents may use any name of this machine that the configuration gives to no edge, e.g. its address on the inside;
+    // Agents may use any name of this machine that the configuration gives to no edge, such as its internal address;
     // and no agent can take such a name from the others by an endpoint.
     isAgentHost: (host: string) => !book.isConfigured(host),
     look: init.look,
@@ -83,7 +83,7 @@ export async function listenForVisitors(
     found.https = await listen(https, 'listen.https', addresses.https)
   }
   if (addresses.http) {
-    // With TLS on, plain HTTP only shows the way, and agents may not send their authtoken over it.
+    // With TLS on, plain HTTP only redirects, and agents may not send their authtoken over it.
     const port = found.https && found.https.port !== 443 ? `:${found.https.port}` : ''
     const redirect = async (exchange: Exchange): Promise<void> => redirectToHttps(exchange, port, config, edges)
     const http = new VisitorListener({
@@ -99,7 +99,7 @@ export async function listenForVisitors(
   return { listeners, addresses: found }
 }
 
-/** @throws RelayError where no edge has the host */
+/** @throws RelayError if no edge has the host */
 function redirectToHttps(exchange: Exchange, port: string, { public_url }: Config, edges: EdgeTable): void {
   const { host, target } = exchange
   if (host !== public_url.hostname) edges.at(host)

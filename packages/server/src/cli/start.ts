@@ -30,7 +30,7 @@ import { plainCommand, typedCommand } from './typed-command.ts'
 const SHARING_PLATFORMS = new Set<NodeJS.Platform>(['linux', 'freebsd', 'sunos', 'aix'])
 
 const LOGGED_WARNINGS = 20 // of thousands that may be
-const LAST_LINES_MS = 1000 // for the reader of the log, when all else is over
+const LAST_LINES_MS = 1000 // for the reader of the log, after everything else
 
 /** A started relay, of one process or several. */
 interface Running {

@@ -1,5 +1,5 @@
-// Where agents come in: a WebSocket upgrade at `<public_url>/.sallyport/agent` with an authtoken. Nobody gets a
-// session without one; with none configured the relay refuses and says how to make one.
+// The entrance for agents: a WebSocket upgrade at `<public_url>/.sallyport/agent` with an authtoken. No agent gets a
+// session without one; if none exists, the relay refuses and says how to make one.
 
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
@@ -35,7 +35,7 @@ interface Refusal {
   status: number
   code: string
   detail: string
-  /** Which one has struck. */
+  /** The limit that has refused an agent. */
   limit?: LimitName
   headers?: Record<string, string>
 }
@@ -45,7 +45,7 @@ export class AgentListener {
   readonly #parts: SessionParts
   readonly #webSockets: WebSocketServer
   readonly #failures: Attempts
-  /** Who was told in the last minute to wait, for the log. */
+  /** Addresses that were told in the last minute to wait, for the log. */
   readonly #waiting = new Attempts(1)
   readonly #sessions = new Set<TunnelSession>()
   readonly #stopRevocations: () => void
@@ -66,7 +66,7 @@ export class AgentListener {
       perMessageDeflate: false,
       handleProtocols: () => SUBPROTOCOL, // accept() has checked that it is offered
     })
-    // With it `agent diagnose` compares the clocks. RFC 9110 6.6.1 leaves it open for 1xx.
+    // `agent diagnose` compares the clocks by it. RFC 9110 6.6.1 does not require it for 1xx.
     this.#webSockets.on('headers', (headers) => headers.push(`Date: ${new Date().toUTCString()}`))
     this.#stopRevocations = init.authtokens.onRevoked((authtokenId) => this.#endRevoked(authtokenId))
   }
@@ -79,14 +79,14 @@ export class AgentListener {
    * Takes over an upgrade on the agents' path.
    * @param address the agent's address, for limits and logs
    * @param isFull whether there is no place for its connection
-   * @returns whether it has got in
+   * @returns whether it was let in
    */
   accept(request: IncomingMessage, socket: Duplex, head: Buffer, address: string, isFull: boolean): boolean {
     const checked = this.#check(request, address, isFull)
     if ('detail' in checked) {
       const { limit, code } = checked
       if (limit) this.#init.refusals.count(limit, address)
-      // One that tries all the time would fill the log with it.
+      // An agent that tries constantly would fill the log with it.
       const isNews = limit === undefined || this.#waiting.take(address, Date.now())
       if (isNews) this.#init.log.warn({ address, code }, 'agent refused')
       refuse(socket, checked)
@@ -102,10 +102,10 @@ export class AgentListener {
       void session.closed.then(() => this.#sessions.delete(session))
       hasJoined = true
     })
-    return hasJoined // ws has called back, or refused what is no upgrade
+    return hasJoined // ws has called back, or refused an invalid upgrade
   }
 
-  /** Refuses new agents and asks those that are here to connect elsewhere. */
+  /** Refuses new agents and asks the connected ones to connect elsewhere. */
   drain(deadlineMs: number): void {
     this.#isDraining = true
     for (const session of this.#sessions) session.drain(deadlineMs)
@@ -142,7 +142,7 @@ export class AgentListener {
         detail: `This relay speaks ${SUBPROTOCOL}. Update the agent or the relay, whichever is older.`,
       }
     }
-    // First: a good agent must not suffer from a bad one behind the same address, and to look is cheap.
+    // First: a good agent must not suffer from a bad one at the same address, and the look-up is cheap.
     const verdict = authtokens.verify(bearerOf(request.headers.authorization), now)
     if (!verdict.ok) {
       if (!this.#failures.take(address, now)) {
@@ -204,6 +204,6 @@ function refuse(socket: Duplex, { status, code, detail, headers }: Refusal): voi
       ([name, value]) => `${name}: ${value}`,
     ),
   ]
-  socket.on('error', () => {}) // an agent that does not wait for its answer
+  socket.on('error', () => {}) // the agent does not wait for its answer
   socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
 }

@@ -1,6 +1,6 @@
-// The door of a listener: the one place that every socket of a visitor passes before TLS or HTTP reads a byte of it. Here it
-// becomes a connection: who is at the other end, and whether there is a place for it. With TLS, a visitor can read an answer
-// only after the handshake: a place on trial lasts until then.
+// The door of a listener: the one place that every socket of a visitor passes before TLS or HTTP reads a byte of it.
+// Here it becomes a connection: with its peer's address and its place. With TLS, a visitor can read an answer only
+// after the handshake: a place on trial lasts until then.
 //
 //   accepted ─▶ who is it? ─▶ a place? ─▶ (a look at its first bytes, if they are suspicious) ─▶ node:tls ─▶ HTTP
 //                                └─ none ─▶ turned away
@@ -35,7 +35,7 @@ export interface DoorInit {
 export class Door {
   readonly #init: DoorInit
   readonly #connections = new WeakMap<Duplex, VisitorConnection>()
-  /** With TLS, connections by their peer: node:tls does not tell the socket below a TLSSocket. */
+  /** With TLS, connections by their peer: node:tls does not expose the socket below a TLSSocket. */
   readonly #handshaking = new Map<string, VisitorConnection>()
   readonly #turnAway: TurnAway
   readonly #proxyProtocol: ProxyProtocol
@@ -123,7 +123,7 @@ export class Door {
     }, TRIAL_MS)
   }
 
-  /** The border around a connection that nobody serves yet. */
+  /** The border around a connection that is not served yet. */
   #fault(thrown: unknown, socket: Socket): void {
     this.#init.onFault(thrown, 'visitor_connection')
     socket.destroy()

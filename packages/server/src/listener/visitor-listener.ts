@@ -1,5 +1,5 @@
-// Where visitors come in: a server with every limit set, the door in front of it, HTTP/1.1 and HTTP/2 behind it. Chooses the
-// version of each connection, and knows how a listener ends.
+// The entrance for visitors: a server with every limit set, the door in front of it, HTTP/1.1 and HTTP/2 behind it.
+// Chooses the version of each connection, and knows how a listener ends.
 
 import type { IncomingMessage, Server as HttpServer, ServerOptions } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
@@ -29,7 +29,7 @@ import type { Certificates } from './tls/certificates.ts'
 
 export interface VisitorListenerInit {
   address: ListenAddress
-  /** Whether other processes listen at the same address, and the system shares the connections out. */
+  /** Whether other processes listen at the same address, and the system distributes the connections. */
   reusePort: boolean
   /** With certificates the listener speaks TLS. */
   certificates?: Certificates
@@ -37,11 +37,11 @@ export interface VisitorListenerInit {
   /** Whether visitors may speak HTTP/2: by ALPN on TLS, with prior knowledge on cleartext. */
   http2: boolean
   limits: Limits
-  /** Of all listeners together. */
+  /** Shared by all listeners. */
   places: Places
   refusals: LimitRefusals
   timeouts: Timeouts
-  /** Of the answers to what is refused here. */
+  /** The look of answers to requests that are refused here. */
   look: Look
   log: Logger
   isTrustedProxy: (address: string) => boolean
@@ -50,7 +50,7 @@ export interface VisitorListenerInit {
   /**
    * Takes an upgrade that is meant for the agents' listener.
    * @param isFull whether there is no place for one more agent
-   * @returns whether an agent has got in
+   * @returns whether an agent was let in
    */
   onAgent: (request: IncomingMessage, socket: Duplex, head: Buffer, address: string, isFull: boolean) => boolean
   /** Whether agents connect at this host. */
@@ -105,13 +105,16 @@ export class VisitorListener {
     return (this.#server as NetServer).address() as AddressInfo // it listens on a port, not on a path
   }
 
-  /** Tells everybody to leave with their next answer; resolves when nobody new comes, and none is let in any more. */
+  /**
+   * Makes each visitor's next answer the last one; resolves when no new connections come, and none is accepted any
+   * more.
+   */
   farewell(): Promise<void> {
     this.#http1.leave()
     return this.#farewell.say()
   }
 
-  /** Resolves when every exchange is over; connections that rest end at once. */
+  /** Resolves when every exchange has ended; idle connections end at once. */
   async close(): Promise<void> {
     this.#http1.leave()
     this.#server.close()
@@ -124,7 +127,7 @@ export class VisitorListener {
     await http2Closed
   }
 
-  /** Ends everything that is still open. */
+  /** Ends all open connections. */
   destroy(): void {
     this.#server.close()
     this.#server.closeAllConnections()
@@ -133,15 +136,15 @@ export class VisitorListener {
     this.#http2?.destroy()
   }
 
-  /** Ends connections that nobody serves yet. */
+  /** Ends connections that are not served yet. */
   #endUnknown(): void {
     for (const socket of this.#undecided) socket.destroy()
     this.#door.destroy()
   }
 
   /**
-   * Stands between new connections and node:http, whose own listener is the one that serves HTTP/1.1: with TLS the
-   * handshake has settled the version, without it the first bytes do.
+   * Is called before node:http's own listener, which serves HTTP/1.1: with TLS the handshake has settled the version,
+   * without it the first bytes do.
    */
   #chooseVersion(http2: Http2Visitors): void {
     const serve = (socket: Socket, isHttp2: boolean, handOn: (socket: Socket) => void): void => {
@@ -176,7 +179,7 @@ export class VisitorListener {
 function makeServer(init: VisitorListenerInit): VisitorServer {
   const { certificates, http2, limits } = init
   const server = certificates ? makeSecureServer(init, certificates, http2) : http.createServer(settingsOf(init))
-  server.maxHeadersCount = limits.headers_count + 1 // node:http drops further ones without a word
+  server.maxHeadersCount = limits.headers_count + 1 // node:http drops further ones silently
   return server
 }
 
@@ -202,7 +205,7 @@ function settingsOf({ allowedUpgrades, limits, timeouts }: VisitorListenerInit):
     connectionsCheckingInterval: 1000,
     insecureHTTPParser: false,
     joinDuplicateHeaders: false,
-    requireHostHeader: false, // admission refuses those without: an answer of node:http's own is one that we do not know of
+    requireHostHeader: false, // admission refuses a request without Host, so that the relay knows of it
     noDelay: true,
     optimizeEmptyRequests: true, // nobody reads the body of a request that has none (a twentieth of the relay's CPU)
     shouldUpgradeCallback: (request) => isUpgrade(request, allowedUpgrades),

@@ -11,7 +11,7 @@ import { Provider } from './provider/provider.ts'
 export interface ProvidersInit {
   /** For one request. */
   timeoutMs: number
-  /** Those that `provider_ca_file` names. */
+  /** The authorities of `provider_ca_file`. */
   authorities: ProviderAuthorities | undefined
   clock: () => number
   log: Logger
@@ -55,7 +55,7 @@ export class Providers {
   }
 }
 
-/** What the operator lets the relay reach, an agent that names the same issuer may not. */
+/** An address that the operator lets the relay reach is not open to an agent that names the same issuer. */
 function providerKey(issuerUrl: string, isOfAgent: boolean, caFile: string | undefined): string {
   if (isOfAgent) return `agents ${issuerUrl}`
   return caFile === undefined ? issuerUrl : `${issuerUrl} by ${caFile}`

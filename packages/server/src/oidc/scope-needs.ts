@@ -14,7 +14,7 @@ export function needsOf(configs: readonly OpenidConnectConfig[]): ScopeNeeds {
     claims: new Map(readings.map((reading) => [claimKey(reading), reading])),
     email: configs.some(({ allow, deny }) => looksAtEmail(allow) || looksAtEmail(deny)),
     verifiedEmail: configs.some(
-      ({ allow, email_verified }) => looksAtEmail(allow) && email_verified === 'required', // deny looks at every address
+      ({ allow, email_verified }) => looksAtEmail(allow) && email_verified === 'required', // deny checks every address
     ),
     accessToken: configs.some(({ forward_access_token }) => forward_access_token),
   }

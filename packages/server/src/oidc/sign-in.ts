@@ -1,6 +1,6 @@
 // Sign-in with OpenID Connect, as the rest of the relay sees it: the sign-ins of each edge, the pages under
-// `/.sallyport/` on edge hosts, the shared pages on the relay's own host, and the sessions. What needs openid-client
-// and jose is loaded with the first sign-in: a relay where nobody signs in does without them.
+// `/.sallyport/` on edge hosts, the shared pages on the relay's own host, and the sessions. Code that needs
+// openid-client and jose is loaded with the first sign-in: a relay without sign-ins never loads it.
 
 import { CALLBACK } from '../model/redirect-uri.ts'
 import type { IssuerReach } from '../config/issuer-reach.ts'
@@ -33,7 +33,7 @@ import { handOver, refuseOldCallback } from './sign-in/shared-callback.ts'
 import { TokenRevocation } from './sign-out/token-revocation.ts'
 import { returnSignedOut, showSignedOut, signOut, signOutAtProvider } from './sign-out/sign-out.ts'
 
-const KEEP_UNKNOWN_MS = 86_400_000 // as long as the host of an endpoint stays reserved
+const KEEP_UNKNOWN_MS = 86_400_000 // the same time for which the host of an endpoint stays reserved
 const STALE_LOOK_MS = 3_600_000
 
 export interface SignInInit {
@@ -47,16 +47,16 @@ export interface SignInInit {
   originOf: SignInParts['originOf']
   /** For one request to a provider. */
   providerTimeoutMs: number
-  /** Those that `provider_ca_file` names. */
+  /** The authorities of `provider_ca_file`. */
   authorities?: ProviderAuthorities
-  /** Counts what an address causes: callbacks, and sign-outs that are refused. */
+  /** Counts the callbacks and refused sign-outs of an address. */
   countAttempts: (of: 'callbacks' | 'refused sign-outs') => Attempts
   clock?: () => number
 }
 
 export interface SessionControl {
   list(): SessionSummary[]
-  /** Ends a session at once, with everything under way in it. False where there is none. Throws `StoreUnavailable`. */
+  /** Ends a session at once, with its exchanges. False if it does not exist. Throws `StoreUnavailable`. */
   revoke(id: string): Promise<boolean>
 }
 
@@ -117,7 +117,7 @@ export class SignIn {
 
   /**
    * The sign-ins of an edge, to be made and published.
-   * @param reach where its providers may be, if an agent has brought the edge
+   * @param reach the places where its providers may be, if an agent has brought the edge
    */
   signInsFor(edgeId: string, reach?: IssuerReach): EdgeSignIns {
     const [parts, registrations, providers] = [this.#parts, this.#registrations, this.#providers]
@@ -173,8 +173,8 @@ export class SignIn {
   }
 
   /**
-   * Ends sessions whose sign-in is gone from its edge, because the route has another provider or client now. Those of
-   * edges that nobody knows stay for a day: an agent may bring its endpoint back. Looks again every hour.
+   * Ends sessions whose sign-in is gone from its edge, because the route has another provider or client now. Sessions
+   * of unknown edges stay for a day: an agent may bring its endpoint back. Checks every hour.
    * @param isConfigured whether the operator has an edge of this id, which may be without a sign-in
    */
   endStale(isConfigured: (edgeId: string) => boolean): void {
@@ -202,7 +202,10 @@ export class SignIn {
     await this.#parts.sessions.close()
   }
 
-  /** Whose session the browser has, for the log: by memory alone, so that nobody's cookie costs a look into the store. */
+  /**
+   * The user of the browser's session, for the log: from memory alone, so that an invented cookie never costs a query
+   * of the store.
+   */
   #userOf(exchange: Exchange, registrations: readonly Registration[]): string | undefined {
     const now = this.#parts.clock()
     for (const registration of registrations) {
@@ -252,7 +255,7 @@ function choose(exchange: Exchange, registrations: readonly Registration[]): Reg
   return found
 }
 
-/** Under `/.sallyport/` of an edge, whose own start page is somewhere to go. */
+/** Under `/.sallyport/` of an edge: its pages may link to the start page. */
 function noSuchPage(): RelayError {
   return new RelayError('page_not_found', { wayOn: OPEN_SITE })
 }

@@ -27,7 +27,7 @@ export function edgeResource({ id, hosts, endpoints, authtokenId, groups }: Know
     source: authtokenId === undefined ? { kind: 'file' } : { kind: 'agent', authtoken_id: authtokenId },
     endpoints: [...endpoints],
     status: { state, tunnels },
-    // For an edge of an agent they are nobody's words.
+    // For an edge of an agent the relay itself has made them.
     backends:
       authtokenId === undefined
         ? groups.map((group) => ({ labels: Object.fromEntries(group.labels), tunnels: countTunnels([group]) }))

@@ -1,5 +1,5 @@
-// What one session of an agent offers: a lane for each tunnel, under the agent's own number, and endpoints that wait for their
-// host. It decides who may offer what, and tells the agent; the connection is the session's.
+// The offers of one session of an agent: a lane for each tunnel, with the agent's own number, and endpoints that wait
+// for their host. It decides whether an offer is permitted, and tells the agent; the session owns the connection.
 
 import { ProtocolError, printable } from '@sallyport/protocol'
 import type { Bind, BoundEdge, ControlMessage, Health, Labels } from '@sallyport/protocol'
@@ -15,7 +15,7 @@ import { isEndpointOffer, readOffer, type EndpointOffer, type Offer } from './of
 import type { Registry } from './registry.ts'
 import type { Lane, OnHealth, Tunnel } from './tunnel.ts'
 
-/** What offers of all sessions share. */
+/** The parts that offers of all sessions share. */
 export interface OfferParts {
   readonly registry: Registry
   readonly limits: Limits
@@ -25,14 +25,14 @@ export interface OfferParts {
   readonly onHealth: OnHealth
   /** Public URLs that lead to a tunnel with these labels, for people. */
   endpointsFor(labels: Labels): readonly string[]
-  /** The edges that do, and who may visit there. */
+  /** The edges that lead to it, and who may visit there. */
   boundEdgesFor(labels: Labels): readonly BoundEdge[]
   readonly onFault: OnFault
-  /** Sessions that have said whose they are, until they close. */
+  /** Sessions that have named their agent process, until they close. */
   readonly processes: AgentProcesses
 }
 
-/** What offers need of their session. */
+/** The session, as far as offers need it. */
 interface OfferingSession extends Claimant, ProcessMember {
   /** The agent's address. */
   readonly address: string
@@ -51,9 +51,9 @@ const REASON_MAX_CHARS = 1024 // of `refused`
 export class SessionOffers {
   readonly #session: OfferingSession
   readonly #parts: OfferParts
-  /** By the number that the agent gave the tunnel. */
+  /** By the agent's number of the tunnel. */
   readonly #lanes = new Map<number, Lane>()
-  /** Offers of endpoints that wait for their host, and what the agent has said of their apps meanwhile. */
+  /** Offers of endpoints that wait for their host, and the agent's health reports meanwhile. */
   #claims: Map<number, Claim> | undefined
   #isLeaving = false
 
@@ -62,17 +62,17 @@ export class SessionOffers {
     this.#parts = parts
   }
 
-  /** What it carries at the moment. */
+  /** Its current lanes. */
   get tunnels(): Tunnel[] {
     return [...this.#lanes.values()].map(({ tunnel }) => tunnel)
   }
 
-  /** Numbers that are in use, those of endpoints that wait included. */
+  /** Numbers in use, including those of waiting endpoints. */
   get numbers(): number[] {
     return [...this.#lanes.keys(), ...(this.#claims?.keys() ?? [])]
   }
 
-  /** The agent offers a tunnel. It hears `bound` or `refused`, at once or when its host is reserved. */
+  /** The agent offers a tunnel. It gets `bound` or `refused`, at once or when its host is reserved. */
   bind(bind: Bind): void {
     const offer = readOffer(bind)
     if (offer instanceof ProtocolError) return this.#refuse(bind.tunnel_id, { ok: false, error: offer })
@@ -86,7 +86,7 @@ export class SessionOffers {
     })
   }
 
-  /** The agent takes an offer back. It hears `unbound` when nothing of it is under way any more. */
+  /** The agent takes an offer back. It gets `unbound` when no exchange of it is under way any more. */
   unbind(number: number): void {
     const lane = this.#lanes.get(number)
     if (!lane) {
@@ -101,7 +101,7 @@ export class SessionOffers {
     })
   }
 
-  /** The agent's own check of its app. A tunnel that has been unbound meanwhile is not there any more. */
+  /** The agent's own check of its app. A tunnel that has been unbound meanwhile is gone. */
   hear(message: Health): void {
     const { tunnel_id, healthy, detail } = message
     const claim = this.#claims?.get(tunnel_id)
@@ -109,7 +109,7 @@ export class SessionOffers {
     this.#lanes.get(tunnel_id)?.report(healthy, detail)
   }
 
-  /** Nothing of it gets new visitors; what is under way goes on. */
+  /** None of its tunnels gets new visitors; exchanges under way continue. */
   retire(): void {
     this.#isLeaving = true
     this.#claims = undefined
@@ -117,12 +117,12 @@ export class SessionOffers {
       try {
         lane.retire()
       } catch (error) {
-        this.#parts.onFault(error, 'tunnel_session') // the others leave all the same
+        this.#parts.onFault(error, 'tunnel_session') // the others still leave
       }
     }
   }
 
-  /** The session is over. */
+  /** The session has ended. */
   drop(): void {
     this.retire()
     this.#lanes.clear()
@@ -211,7 +211,7 @@ export class SessionOffers {
     if (checkSignIn) await this.#tellOfSignIn(number, lane, checkSignIn)
   }
 
-  /** Visitors are served meanwhile: whoever has started the agent learns from it why they cannot sign in. */
+  /** Visitors are served meanwhile: the agent shows its user why visitors cannot sign in. */
   async #tellOfSignIn(number: number, lane: Lane, check: NonNullable<EndpointOpened['checkSignIn']>): Promise<void> {
     try {
       const notice = await check()
@@ -219,7 +219,7 @@ export class SessionOffers {
         this.#session.tell({ type: 'notice', ...notice })
       }
     } catch (error) {
-      this.#parts.onFault(error, 'endpoint') // the endpoint stands all the same
+      this.#parts.onFault(error, 'endpoint') // the endpoint stays
     }
   }
 }

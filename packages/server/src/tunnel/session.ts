@@ -1,8 +1,8 @@
-// One authenticated agent connection: WebSocket, yamux, the control stream. What is offered on it is in `session-offers.ts`.
+// One authenticated agent connection: WebSocket, yamux, the control stream. `session-offers.ts` has its offers.
 //
 //   opened ──hello/welcome──▶ ready ──bind/bound──▶ serving ──unbind | drain | loss──▶ closed
 //
-// Everything the agent says is untrusted: it is parsed by the schema and held against its authtoken.
+// Everything the agent says is untrusted: the schema parses it, and it is checked against the authtoken.
 
 import { randomUUID } from 'node:crypto'
 
@@ -17,14 +17,14 @@ import { SessionOffers, type OfferParts } from './session-offers.ts'
 import { Silence } from './silence.ts'
 import type { AgentOrigin, Tunnel } from './tunnel.ts'
 
-/** What sessions share with the rest of the relay. */
+/** The parts that sessions share with the rest of the relay. */
 export interface SessionParts extends OfferParts {
   readonly nodeId: string
   /** Every node that should hold a session of each agent, this one included. */
   readonly nodeIds: readonly string[]
   readonly relayVersion: string
   readonly timeouts: Timeouts
-  /** What all sessions may hold for slow visitors together. */
+  /** How much all sessions may hold together for slow visitors. */
   readonly budget: BufferBudget
 }
 
@@ -36,10 +36,10 @@ export interface SessionOrigin {
 }
 
 const CONFIRM_DEADLINE_MS = 5000 // longer than any pause of a healthy agent; its successor waits 10 s for an answer
-/** Beyond what its tunnels need, and in the long run: each message may be a line of the log. */
+/** In addition to those for its tunnels, and in the long run: each message may be a line of the log. */
 const MESSAGES_AT_ONCE = 50
 const MESSAGES_PER_SECOND = 5
-const MESSAGES_PER_TUNNEL = 4 // bind, how the app is, how it is by then, unbind: an agent may say all of it at once
+const MESSAGES_PER_TUNNEL = 4 // bind, two health reports, unbind: an agent may send all of them at once
 const FAREWELL_MS = 1000 // for streams of an agent that has said goodbye
 
 export class TunnelSession implements Claimant {
@@ -101,7 +101,7 @@ export class TunnelSession implements Claimant {
     )
   }
 
-  /** What it carries at the moment. */
+  /** Its current lanes. */
   get tunnels(): Iterable<Tunnel> {
     return this.#offers.tunnels
   }
@@ -153,12 +153,12 @@ export class TunnelSession implements Claimant {
     clearTimeout(timer)
   }
 
-  /** Asks the agent to connect elsewhere. Its tunnels here serve on until the session closes. */
+  /** Asks the agent to connect elsewhere. Its tunnels here keep serving until the session closes. */
   drain(deadlineMs: number): void {
     this.tell({ type: 'drain', deadline_ms: deadlineMs })
   }
 
-  /** Sends a control message. Before the control stream is there, and after its end, nobody hears it. */
+  /** Sends a control message. Before the control stream exists, and after its end, the message is dropped. */
   tell(message: ControlMessage): void {
     this.#control?.send(message)
   }
@@ -180,7 +180,7 @@ export class TunnelSession implements Claimant {
     setImmediate(() => this.#mux.destroy(error))
   }
 
-  /** Made when something is to be written, which is three times in the life of most sessions. */
+  /** Made on each use: most sessions write three lines in their life. */
   get log(): Logger {
     return this.#parts.log.child({ sessionId: this.id })
   }
@@ -189,7 +189,7 @@ export class TunnelSession implements Claimant {
 
   #acceptStream(stream: YamuxStream): void {
     if (this.#control) {
-      stream.on('error', () => {}) // it is being reset; nobody listens any more
+      stream.on('error', () => {}) // it is being reset; errors do not matter any more
       stream.destroy()
       return
     }

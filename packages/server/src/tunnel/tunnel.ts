@@ -1,5 +1,5 @@
 // One offer of an agent: labels, and streams that lead to its app. An agent with several connections makes the same
-// offer on each of them; to everything that chooses, counts and remembers, that is one tunnel with several lanes.
+// offer on each of them; for every choice, count and record that is one tunnel with several lanes.
 //
 //   online ──last lane retires──▶ gone
 
@@ -17,7 +17,7 @@ const ID_CHARS = 22 // 132 bits
 const NONE: readonly never[] = []
 const NO_VISITOR = '' // the address in the header of a stream that the relay opens for itself
 
-/** Who is at the other end of an agent's connection; what it says of itself is no more than its word. */
+/** The agent at the other end of a connection; its own statements are unchecked. */
 export interface AgentOrigin {
   readonly address: string
   /** Milliseconds since 1970. */
@@ -26,7 +26,7 @@ export interface AgentOrigin {
   readonly agent: { readonly version: string; readonly os: string; readonly machine: string | undefined }
 }
 
-/** What a lane needs from the session that carries it. */
+/** The session that carries a lane, as far as the lane needs it. */
 export interface LaneCarrier {
   readonly id: string
   readonly authtokenId: string
@@ -40,7 +40,7 @@ export interface LaneCarrier {
   readonly isGathering: boolean
   /** Whether the agent's connection ends at this node. */
   readonly isLocal: boolean
-  /** For people; there where the agent's connection ends at this node. */
+  /** For people; set if the agent's connection ends at this node. */
   readonly origin?: AgentOrigin | undefined
   /**
    * Opens a stream and sends the header that leads it to the app.
@@ -53,7 +53,7 @@ export interface LaneCarrier {
   confirm(): Promise<void>
 }
 
-/** What all tunnels tell whoever keeps them. */
+/** The events of all tunnels, for their owner. */
 export interface TunnelListener {
   onLaneRetired(lane: Lane): void
   onLaneReport(lane: Lane, healthy: boolean, detail: string): void
@@ -61,18 +61,18 @@ export interface TunnelListener {
   onGone(tunnel: Tunnel): void
 }
 
-/** Told of one tunnel, over all of its lanes, when something changes about its app. */
+/** Called for one tunnel, over all of its lanes, when the health of its app changes. */
 export type OnHealth = (tunnel: Tunnel, change: HealthChange) => void
 
 export interface TunnelInit {
   /** As `tunnelIdOf` has it. */
   id: string
   offer: Offer
-  /** The first one that carries it; join() makes the lane. */
+  /** The first session that carries it; join() makes the lane. */
   session: LaneCarrier
   listener: TunnelListener
   onHealth: OnHealth
-  /** Told as the listener is, where somebody else has to know as well. */
+  /** Called like the listener, if another part must know as well. */
   onGone?: (() => void) | undefined
 }
 
@@ -82,18 +82,18 @@ export class Tunnel implements AppHealthHost {
   readonly labels: Labels
   readonly forwardsTo: string
   readonly metadata: string | undefined
-  /** `preserve`, or what the app gets as Host. */
+  /** `preserve`, or the app's Host. */
   readonly hostHeader: string
-  /** What the relay speaks on its streams. */
+  /** The relay's protocol on its streams. */
   readonly upstreamProtocol: Offer['upstreamProtocol']
   readonly number: number
-  /** Its share where tunnels are balanced; 0 is a standby. */
+  /** Its share in balancing; 0 is a standby. */
   readonly weight: number
-  /** What is known of the app. */
+  /** The health of the app. */
   readonly health: AppHealth
   /** Requests under way, over all lanes; the forwarder counts, the balancer reads. */
   inFlight = 0
-  /** What lasts and is mostly silent, counted apart: upgrades, event streams, answers that stand still. */
+  /** Long-lived exchanges, counted separately: upgrades, event streams, paused answers. */
   lasting = 0
   /** When the last request for it came, in monotonic milliseconds; NaN before the first. The forwarder sets it. */
   lastRequestAt = Number.NaN
@@ -127,7 +127,7 @@ export class Tunnel implements AppHealthHost {
     this.health = new AppHealth(this)
   }
 
-  /** Names the agent's place, whatever it offers there, over reconnects. Nobody outside may see it. */
+  /** Identifies the agent process and number over reconnects, with any offer. It must not leave the relay. */
   get lastingId(): string {
     return lastingIdOf(this.number, this.authtokenId, this.instanceId)
   }
@@ -149,7 +149,7 @@ export class Tunnel implements AppHealthHost {
     return false
   }
 
-  /** What carries it at the moment. */
+  /** The lanes that carry it now. */
   get sessions(): LaneCarrier[] {
     return this.#lanes.map(({ session }) => session)
   }
@@ -164,7 +164,7 @@ export class Tunnel implements AppHealthHost {
     return this.#lanes.length === 0
   }
 
-  /** Adds a connection of the agent. */
+  /** Adds a lane on a connection of the agent. */
   join(session: LaneCarrier): Lane {
     const lane = new Lane(this, session)
     this.#lanes = this.#lanes.concat(lane)
@@ -172,9 +172,9 @@ export class Tunnel implements AppHealthHost {
   }
 
   /**
-   * The lane for a new stream: the one with the fewest, so that one that stalls is soon left alone. A hop to another
-   * node only where none ends here.
-   * @throws ProtocolError `session_closed` where none can be used
+   * The lane for a new stream: the one with the fewest, so that a stalled lane soon gets no more. A hop to another node
+   * only if none ends here.
+   * @throws ProtocolError `session_closed` if none can be used
    */
   pickLane(): Lane {
     let best: Lane | undefined
@@ -186,12 +186,12 @@ export class Tunnel implements AppHealthHost {
     return best
   }
 
-  /** Runs `listener` for each lane that is retired: whoever keeps idle streams on it closes them. */
+  /** Runs `listener` for each retired lane, to close idle streams on it. */
   onRetire(listener: (lane: Lane) => void): void {
     this.#onRetire = this.#onRetire.concat(listener)
   }
 
-  /** Lane: it is used for nothing new any more. */
+  /** Lane: it takes no new streams any more. */
   leave(lane: Lane): void {
     this.#lanes = this.#lanes.filter((each) => each !== lane)
     this.#listener.onLaneRetired(lane)
@@ -202,7 +202,7 @@ export class Tunnel implements AppHealthHost {
     this.#onGone?.()
   }
 
-  /** Lane: what the agent says of its app there. */
+  /** Lane: the agent's check of its app there. */
   report(lane: Lane, healthy: boolean, detail: string): void {
     this.health.report(healthy, detail)
     this.#listener.onLaneReport(lane, healthy, detail)
@@ -213,7 +213,7 @@ export class Tunnel implements AppHealthHost {
     return probeApp(() => this.pickLane().openStream(NO_VISITOR))
   }
 
-  /** AppHealth: what is known of the app has changed. */
+  /** AppHealth: the health of the app has changed. */
   onHealthChange(change: HealthChange): void {
     this.#onHealth(this, change)
   }
@@ -225,7 +225,7 @@ export class Tunnel implements AppHealthHost {
  *
  *     online ──retire()──▶ retired ──last stream closed──▶ drained
  *
- * A retired lane is not used for anything new; what runs on it goes on.
+ * A retired lane takes no new streams; open ones continue.
  */
 export class Lane {
   readonly tunnel: Tunnel
@@ -248,12 +248,12 @@ export class Lane {
     return this.session.isLocal
   }
 
-  /** Whether a stream that rests on it may be used again: a hop is taken only while there is no shorter way. */
+  /** Whether an idle stream on it may be used again: a hop is taken only if the tunnel has no lane here. */
   get isBest(): boolean {
     return this.isOnline && (this.isLocal || !this.tunnel.isNear)
   }
 
-  /** Whether one more request costs no message of its own at the moment. */
+  /** Whether one more request costs no separate message at the moment. */
   get isGathering(): boolean {
     return this.session.isGathering
   }
@@ -277,12 +277,12 @@ export class Lane {
     return stream
   }
 
-  /** What the agent says of its app on this connection. */
+  /** The agent's check of its app on this connection. */
   report(healthy: boolean, detail: string): void {
     this.tunnel.report(this, healthy, detail)
   }
 
-  /** Takes the lane out of every choice. `onDrained` runs once, when no stream is left. */
+  /** Excludes the lane from every choice. `onDrained` runs once, when no stream is left. */
   retire(onDrained?: () => void): void {
     if (onDrained) this.#onDrained = onDrained
     if (!this.#retired) {
@@ -293,12 +293,12 @@ export class Lane {
   }
 }
 
-/** The same for the same offer of the same agent, on whichever of its connections, and when it reconnects. */
+/** The same for the same offer of the same agent, on any of its connections, and after a reconnect. */
 export function tunnelIdOf(offer: Offer, session: LaneCarrier): string {
   return `tun_${createHash('sha256').update(wordsOf(offer, session)).digest('base64url').slice(0, ID_CHARS)}`
 }
 
-/** An agent that offers something else under the same number has another tunnel: nothing of the first one may serve for it. */
+/** An agent with another offer for the same number has another tunnel: nothing of the first may be used for it. */
 function wordsOf(offer: Offer, session: LaneCarrier): string {
   const { number, labels, forwardsTo, hostHeader, upstreamProtocol, weight, metadata } = offer
   const words = [labels, forwardsTo, hostHeader, upstreamProtocol, weight, metadata]

@@ -67,8 +67,8 @@ const refuseMeanwhile: Policy = async () => {
 
 /**
  * `Clear-Site-Data: "cookies"` clears the cookies of the whole registrable domain, sessions of other people's hosts among them
- * (https://w3c.github.io/webappsec-clear-site-data/#clear-cookies): it is not an endpoint's to say. Closed, so that
- * nothing can bring the header back: no action of the policy, and no rule for responses, which runs later.
+ * (https://w3c.github.io/webappsec-clear-site-data/#clear-cookies): no endpoint may send it. The header is closed, so that
+ * nothing can bring it back: no action of the policy, and no rule for responses, which runs later.
  */
 function keepingSiteData(policy: Policy): Policy {
   return (exchange, next) =>
@@ -81,5 +81,5 @@ function keepingSiteData(policy: Policy): Policy {
 }
 
 const CLEAR_SITE_DATA = 'Clear-Site-Data'
-const NO_SITE_DATA = new HeaderEdits() // nobody changes it: only a route without rules for responses gets it
+const NO_SITE_DATA = new HeaderEdits() // never changed: only a route without rules for responses gets it
 NO_SITE_DATA.close(CLEAR_SITE_DATA)

@@ -1,6 +1,6 @@
 // Visitors who speak HTTP/1.1, behind node:http: one exchange at a time per connection. An upgrade is accepted only if it can be
 // a WebSocket or another protocol that some route allows; the route itself is known later.
-// It makes Exchange objects and hands them on; it decides nothing else.
+// It makes Exchange objects and passes them on; it decides nothing else.
 
 import type { IncomingMessage, Server as HttpServer } from 'node:http'
 import { Socket } from 'node:net'
@@ -38,7 +38,7 @@ export interface Http1VisitorsInit {
   limits: Limits
   places: Places
   refusals: LimitRefusals
-  /** Of the answers to what is refused here. */
+  /** The look of answers to requests that are refused here. */
   look: Look
   log: Logger
   isTrustedProxy: (address: string) => boolean
@@ -119,18 +119,18 @@ export class Http1Visitors {
       void this.#serve(turns, { request, response })
       return
     }
-    // Pipelined behind another: RFC 9112 9.3.2 lets us answer in turn, and so only one runs at a time.
+    // Pipelined after another: RFC 9112 9.3.2 lets us answer in turn, so only one runs at a time.
     turns.waiting.push({ request, response })
     if (turns.waiting.length > PIPELINED_MAX) request.socket.destroy()
   }
 
-  /** One request, and those that have come behind it meanwhile. */
+  /** One request, and those that have come after it meanwhile. */
   async #serve(turns: Turns, first: Asked): Promise<void> {
     const { socket } = first.request
     const { exchanges, onExchange } = this.#init
     let current: Asked | undefined = first
-    // A visitor who has left waits for none of the answers behind the first, and behind a last answer nothing is read
-    // any more (RFC 9112 9.6): what follows a refused request may be its body.
+    // A visitor who has left does not wait for further answers, and after a last answer nothing is read any more (RFC
+    // 9112 9.6): the bytes after a refused request may be its body.
     try {
       while (current && socket.writable) {
         const { request, response }: Asked = current
@@ -152,7 +152,7 @@ export class Http1Visitors {
     turns.busy = false
   }
 
-  /** Nothing waits behind it: an upgrade, a CONNECT. */
+  /** Nothing waits after it: an upgrade, a CONNECT. */
   async #serveAlone(exchange: Exchange): Promise<void> {
     const { exchanges, onExchange } = this.#init
     exchanges.begin()
@@ -160,7 +160,7 @@ export class Http1Visitors {
     exchanges.end()
   }
 
-  /** A refused request is answered here and gives no exchange. */
+  /** A refused request is answered here and makes no exchange. */
   #admit(
     request: IncomingMessage,
     response: Http1Response,
@@ -223,16 +223,16 @@ export class Http1Visitors {
 
   /** The last answer on a connection that node:http has let go. */
   #answerOn(request: IncomingMessage, socket: Duplex): Http1Response | undefined {
-    // Pipelined behind a request without an answer: two answers would mix, and no visitor in earnest does it.
+    // Pipelined after a request without an answer: two answers would mix, and no real visitor does it.
     if (this.#turns.get(socket)?.busy) {
       socket.destroy()
       return undefined
     }
     const response = new Http1Response(request)
     response.shouldKeepAlive = false
-    response.assignSocket(socket as Socket) // node:http hands out the net.Socket it listens on
+    response.assignSocket(socket as Socket) // node:http passes the net.Socket that it listens on
     response.once('finish', () => {
-      // As node:http does it on connections of its own: the answer is out, whatever becomes of the connection.
+      // As node:http does on its own connections: the answer was sent, whatever happens to the connection.
       response.detachSocket(socket as Socket)
       response.emit('close')
       this.#lastWords.linger(socket as Socket)
@@ -240,15 +240,15 @@ export class Http1Visitors {
     return response
   }
 
-  /** What node:http could not parse at all. */
+  /** A request that node:http could not parse. */
   #onClientError(error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex): void {
     if (error.code === 'ECONNRESET' || !socket.writable) {
       socket.destroy()
       return
     }
-    // In the middle of an answer there is no place for another.
+    // In the middle of an answer no other can be sent.
     if (this.#turns.get(socket)?.busy) {
-      Socket.prototype.destroySoon.call(socket) // not #end(): who breaks off in the midst of a request waits for nothing
+      Socket.prototype.destroySoon.call(socket) // not #end(): this visitor waits for nothing more
       return
     }
     const connection = this.#init.door.connectionOf(socket) // undefined during the handshake
@@ -267,13 +267,16 @@ export class Http1Visitors {
     this.#lastWords.linger(socket as Socket)
   }
 
-  /** Stands in for the `destroySoon` that node:http ends a connection by, behind its last answer. */
+  /** Replaces the `destroySoon` with which node:http ends a connection after its last answer. */
   #end(socket: Socket, { request, waiting }: Turns): void {
     if (request?.complete && waiting.length === 0) Socket.prototype.destroySoon.call(socket)
     else this.#lastWords.linger(socket)
   }
 
-  /** Node.js tells two limits by one code. Who has sent less than a head may have can only have sent too many fields. */
+  /**
+   * Node.js reports two limits by one code. If fewer bytes than a head may have were sent, the number of fields was too
+   * high.
+   */
   #countOverflow(connection: VisitorConnection): void {
     const limit = connection.bytesIn < this.#init.limits.header_bytes ? 'headers_count' : 'header_bytes'
     this.#countRefusal(limit, connection.clientIp, connection)
@@ -297,7 +300,7 @@ export class Http1Visitors {
     return this.#init.door.connectionOf(socket)! // every socket that sends a request has passed it
   }
 
-  /** The border of what a visitor's connection brings: where it throws, the connection ends, and nothing else. */
+  /** The border around a visitor's connection: an exception ends only that connection. */
   #within(socket: Duplex, handle: () => void): void {
     try {
       handle()
@@ -313,5 +316,5 @@ const OVERFLOWS: ReadonlySet<string> = new Set(['HPE_HEADER_OVERFLOW', 'HPE_CHUN
 const CLIENT_ERRORS: Record<string, 'request_timeout'> = { ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout' }
 
 function ignore(): void {
-  // Whoever needs to know hears of it by 'close'.
+  // 'close' reports it to all who need to know.
 }

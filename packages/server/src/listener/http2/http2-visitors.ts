@@ -1,5 +1,5 @@
 // Visitors who speak HTTP/2: one session per connection, one exchange per stream. It makes the same Exchange objects as
-// HTTP/1.1 does, and watches over what HTTP/2 lets a peer do to a server: floods, resets, idling, refusing to leave.
+// HTTP/1.1 does, and limits attacks that HTTP/2 allows on a server: floods, resets, idling, refusing to leave.
 
 import { constants, performServerHandshake } from 'node:http2'
 import type { ServerHttp2Session, ServerHttp2Stream, ServerSessionOptions } from 'node:http2'
@@ -25,11 +25,13 @@ import { Http2Response } from './http2-response.ts'
 
 const SWEEP_INTERVAL_MS = 500
 
-// How much of uploads may be under way. A stream alone gets 10 MB/s over 25 ms; a connection holds no more in memory.
+// How many bytes of uploads may be under way. A stream alone gets 10 MB/s over 25 ms; a connection holds no more in
+// memory.
 const STREAM_WINDOW_BYTES = 256 * 1024
 const CONNECTION_WINDOW_BYTES = 1024 * 1024
 
-// Rapid reset (CVE-2023-44487): a browser that leaves a page resets a hundred at once, none goes on like that.
+// Rapid reset (CVE-2023-44487): a browser that leaves a page resets a hundred at once, but no browser continues like
+// that.
 const RESET_BURST = 500
 const RESETS_PER_SECOND = 50
 
@@ -38,18 +40,19 @@ const INVALID_FRAMES_MAX = 100
 const REFUSED_STREAMS_MAX = 100
 
 // Frames that carry neither heads nor bodies (PING, SETTINGS, WINDOW_UPDATE, unknown ones …): a peer that sends more
-// of them between two sweeps than this, beside what its own traffic explains, is flooding. 13-byte frames: 10 000.
+// of them between two sweeps than this, beyond those that its own traffic accounts for, is flooding. 13-byte frames: 10
+// 000.
 const OVERHEAD_BYTES_PER_SWEEP = 128 * 1024
-// Window updates for what we send: 13 bytes for each, and even small ones cover some hundred bytes.
+// Window updates for bytes that we send: 13 bytes for each, and even small ones cover some hundred bytes.
 const SENT_BYTES_PER_OVERHEAD_BYTE = 16
 // Frame heads of heads and bodies; a body may come in tiny pieces.
 const OVERHEAD_PER_STREAM_BYTES = 128
 const OVERHEAD_PER_BODY_BYTE = 10
-// Two kinds are told to us one by one. Nothing else on a connection explains them, so these count for themselves alone.
+// Two kinds are reported one by one. No traffic accounts for them, so they are counted separately.
 const PING_BYTES = 17
 const SETTINGS_BYTES = 9 // at least
 
-// RFC 7541 4.1, 4.2: what a visitor's encoder may have in its table, and what each entry takes beside its text.
+// RFC 7541 4.1, 4.2: the size of the table of a visitor's encoder, and the overhead of each entry.
 const HPACK_TABLE_BYTES = 4096
 const HPACK_ENTRY_BYTES = 32
 
@@ -66,7 +69,7 @@ export interface Http2VisitorsInit {
   isTrustedProxy: (address: string) => boolean
   /** Runs an exchange to its end; must not reject. */
   onExchange: (exchange: Exchange) => Promise<void>
-  /** A request has come on this connection, whatever becomes of it. */
+  /** Called for each request on this connection, refused or not. */
   onAsked: (socket: Socket) => void
   onFault: OnFault
 }
@@ -79,12 +82,12 @@ interface Peer {
   readonly connection: VisitorConnection
   /** Streams that are open. */
   streams: number
-  /** Exchanges that run: they may outlive the stream that began them. */
+  /** Running exchanges: they may outlive their stream. */
   exchanges: number
   hasServed: boolean
   idleSince: number
   leavingSince: number | undefined
-  /** What the bytes since the last sweep are explained by. */
+  /** The traffic that accounts for the bytes since the last sweep. */
   allowance: number
   /** Bytes of PING and SETTINGS since then. */
   controlBytes: number
@@ -109,7 +112,7 @@ export class Http2Visitors {
         maxConcurrentStreams: limits.streams_per_connection,
         initialWindowSize: STREAM_WINDOW_BYTES,
         // RFC 9113 6.5.2 counts 32 bytes for each field. Up to twice the limit a visitor is answered with 431;
-        // past that node:http2 resets the stream while the head is still coming.
+        // above that node:http2 resets the stream while the head is still coming.
         maxHeaderListSize: 2 * (limits.header_bytes + 32 * limits.headers_count),
       },
       maxHeaderListPairs: 2 * limits.headers_count + PSEUDO_HEADERS,
@@ -165,7 +168,7 @@ export class Http2Visitors {
     })
   }
 
-  /** Sends GOAWAY; what runs may finish. Resolves when every connection is gone. */
+  /** Sends GOAWAY; running exchanges may finish. Resolves when every connection is gone. */
   async close(): Promise<void> {
     this.#isClosing = true
     for (const peer of this.#peers) this.#leave(peer)
@@ -190,7 +193,7 @@ export class Http2Visitors {
     this.#init.onAsked(peer.socket)
     peer.allowance += OVERHEAD_PER_STREAM_BYTES + mostBytesOnTheWire(raw)
     if (!stream.endAfterHeaders) {
-      // Told when it comes, read or not: a body may lie in its window for long, and one that is refused is never read.
+      // Reported on arrival, read or not: a body may stay in its window for long, and a refused one is never read.
       const sawEnd = watchEnd(stream, (bytes) => (peer.allowance += OVERHEAD_PER_BODY_BYTE * bytes))
       stream.once('close', () => peer.outlive(stream, sawEnd))
     }
@@ -198,7 +201,7 @@ export class Http2Visitors {
       peer.streams--
       peer.idleSince = performance.now()
     })
-    // Reset streams leave at once, but what they began takes a moment to stop: that, too, has a bound.
+    // Reset streams leave at once, but their exchanges take a moment to stop: their number has a bound, too.
     if (peer.exchanges >= 2 * this.#init.limits.streams_per_connection) {
       if (peer.session.destroyed) return // what came in the same piece
       this.#init.refusals.count('streams_per_connection', peer.connection.clientIp)
@@ -216,7 +219,7 @@ export class Http2Visitors {
     peer.idleSince = performance.now()
   }
 
-  /** Admission; a refused request is answered here and gives no exchange. */
+  /** Admission; a refused request is answered here and makes no exchange. */
   #exchangeOf(peer: Peer, stream: ServerHttp2Stream, raw: readonly string[]): Exchange | undefined {
     const { scheme, limits, isTrustedProxy, log } = this.#init
     const { connection } = peer
@@ -269,7 +272,7 @@ export class Http2Visitors {
     const { keep_alive_seconds, request_head_seconds, visitor_stall_seconds } = this.#init.timeouts
     if (peer.exchanges > 0) return // each has deadlines of its own
     if (peer.streams > 0) {
-      // What is left are refusals and resets that nobody takes.
+      // Only refusals and resets are left, which the visitor does not read.
       if (now - peer.idleSince > visitor_stall_seconds * 1000) peer.socket.destroy()
       return
     }
@@ -303,9 +306,9 @@ export class Http2Visitors {
 const PSEUDO_HEADERS = 5
 
 /**
- * How many bytes the head may have taken before HPACK: node:http2 does not tell, and takes the frames out of the socket by
- * itself. A field that fits into the table may have come in one byte the second time, so of a long head each counts once;
- * without that, a few bytes would explain a flood of thirty thousand.
+ * How many bytes the head may have taken before HPACK: node:http2 does not say, and reads the frames from the socket by
+ * itself. A field that fits into the table may have come in one byte the second time, so each field of a long head
+ * counts once; otherwise a few bytes would account for a flood of thirty thousand.
  */
 function mostBytesOnTheWire(raw: readonly string[]): number {
   let bytes = 0
@@ -324,7 +327,7 @@ function mostBytesOnTheWire(raw: readonly string[]): number {
   return counted
 }
 
-/** RFC 8441 5: the stream itself is the WebSocket, and 200 stands in the place of 101. */
+/** RFC 8441 5: the stream itself is the WebSocket, and 200 replaces 101. */
 function upgradeOf(stream: ServerHttp2Stream): Upgrade {
   let idle = Infinity
   return {

@@ -1,5 +1,5 @@
-// One identity provider as it describes itself: its discovery document and its signing keys. Asked when first
-// needed, kept for hours, asked again with growing pauses after a failure. Registrations at the same issuer share it.
+// One identity provider: its discovery document and its signing keys. Fetched on first use, kept for hours, fetched
+// again with growing pauses after a failure. Registrations at the same issuer share it.
 
 import { RelayError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
@@ -7,13 +7,13 @@ import { isInsecureIssuer } from './endpoint-problems.ts'
 import type { ProviderFetch } from './provider-fetch.ts'
 import type { AskedProvider, ProviderDescription } from './provider-description.ts'
 
-const FRESH_MS = 6 * 3_600_000 // endpoints move about never; keys have their own, shorter life
+const FRESH_MS = 6 * 3_600_000 // endpoints hardly ever change; keys have their own, shorter life
 const FIRST_PAUSE_MS = 1000
 const LONGEST_PAUSE_MS = 60_000
 
 export interface ProviderInit {
   issuerUrl: string
-  /** By which whoever made it finds it again. */
+  /** The key under which its owner finds it again. */
   key?: string
   fetch: ProviderFetch
   timeoutMs: number
@@ -41,13 +41,13 @@ export class Provider implements AskedProvider {
     this.log = init.log
   }
 
-  /** Whether plain http may be spoken: only to a provider on this machine. */
+  /** Whether plain http is allowed: only to a provider on this machine. */
   get isInsecure(): boolean {
     return isInsecureIssuer(this.issuerUrl)
   }
 
   /**
-   * What the provider says about itself. Parallel callers share one request.
+   * The provider's description of itself. Parallel callers share one request.
    * Throws `provider_unreachable`, at once while the pause after a failure lasts.
    */
   async describe(): Promise<ProviderDescription> {
@@ -76,7 +76,7 @@ export class Provider implements AskedProvider {
       this.log.warn({ issuer: this.issuerUrl, reason, retryInMs: pauseMs }, 'identity provider is unusable')
       const error = new RelayError('provider_unreachable', { detail: reason, cause })
       this.#failure = { error, until: this.clock() + pauseMs, pauseMs }
-      // What was known an old while ago is still the best guess.
+      // The old description is still the best guess.
       if (this.#known) return this.#known.description
       throw error
     }

@@ -1,5 +1,5 @@
 // One sign-in of one edge: a client registered at a provider, as the openid-connect actions of that edge name it.
-// What its sessions must hold depends on the other routes that take them, too.
+// The claims of its sessions depend on the other routes that take them, too.
 
 import type { CryptoKey } from 'jose'
 import type { Configuration } from 'openid-client'
@@ -19,11 +19,11 @@ export interface ReadyProvider extends ProviderDescription {
   configuration: Configuration
 }
 
-/** What a session must hold for the routes that take it. */
+/** The claims that a session needs for the routes that take it. */
 export interface ScopeNeeds {
   /** By `claimKey`. */
   readonly claims: ReadonlyMap<string, ClaimReading>
-  /** Whether an address decides, and whether it must be called verified for that. */
+  /** Whether an email address decides, and whether it must be verified for that. */
   readonly email: boolean
   readonly verifiedEmail: boolean
   readonly accessToken: boolean
@@ -35,9 +35,9 @@ export class Registration {
   readonly provider: Provider
   /** Names the sessions that belong here. */
   readonly scope: string
-  /** What a `state` knows it by. */
+  /** Its name in a `state`. */
   readonly name: SignInName
-  /** Where visitors come back to from its issuer, on the relay's own host. */
+  /** The redirect URI of its issuer, on the relay's own host. */
   readonly callbackPath: string
   readonly #needsOf: (registration: Registration) => ScopeNeeds
   readonly #secureCookies: CookieNames
@@ -46,8 +46,8 @@ export class Registration {
   #ready: ReadyProvider | undefined
 
   /**
-   * @param needsOf what a session of its scope must hold at the moment
-   * @throws Error where the client key cannot be used
+   * @param needsOf the claims that a session of its scope needs now
+   * @throws Error if the client key cannot be used
    */
   constructor(
     edgeId: string,
@@ -67,7 +67,7 @@ export class Registration {
     this.#plainCookies = cookieNames(config.auth_id, false, config.auth_cookie_domain)
   }
 
-  /** What a session must hold for the routes that take it. */
+  /** The claims that a session needs for the routes that take it. */
   get needs(): ScopeNeeds {
     return this.#needsOf(this)
   }
