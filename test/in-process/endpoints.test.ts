@@ -406,6 +406,10 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
       'a deep nest inside': step('add-headers', { headers: DEEP }),
       'a header that frames': step('add-headers', { headers: { 'Transfer-Encoding': 'chunked' } }),
       'a header that claims an identity': step('add-headers', { headers: { 'Sallyport-Auth-User-Id': 'root' } }),
+      'an answer that clears other hosts': step('custom-response', { headers: { 'clear-site.data': '"*"' } }),
+      'an answer that sets a cookie of the relay': step('custom-response', {
+        headers: { 'Set-Cookie': ' __Host-sallyport.x.session=1' },
+      }),
       'a header that breaks the line': step('add-headers', { headers: { 'X-A': 'a\r\nX-B: b' } }),
       'an issuer inside the network, in clear': step('openid-connect', {
         issuer_url: 'http://10.0.0.1',

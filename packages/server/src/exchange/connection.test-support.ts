@@ -12,4 +12,5 @@ export const LOOPBACK: Connection = {
   tls: undefined,
   bytesIn: 0,
   bytesOut: 0,
+  end() {},
 }

@@ -19,4 +19,6 @@ export interface Connection {
   /** Bytes so far; on TLS, those inside it. */
   readonly bytesIn: number
   readonly bytesOut: number
+  /** Ends it at once, with every exchange on it. */
+  end(): void
 }

@@ -26,6 +26,10 @@ export class VisitorConnection implements Connection {
     this.place = place
   }
 
+  end(): void {
+    this.#socket.destroy()
+  }
+
   get clientPort(): number {
     return this.#socket.remotePort ?? 0
   }

@@ -5,6 +5,8 @@ import { addHeaders } from './add-headers/add-headers.ts'
 import { anyOf } from './any-of/any-of.ts'
 import { basicAuth } from './basic-auth/basic-auth.ts'
 import type { BuildersOf, ResponseBuildersOf } from './builder.ts'
+import { closeConnection } from './close-connection/close-connection.ts'
+import { customResponse, replaceResponse } from './custom-response/custom-response.ts'
 import { deny } from './deny/deny.ts'
 import { editRequest, editResponse } from './edits-of.ts'
 import { jwtValidation } from './jwt-validation/jwt-validation.ts'
@@ -25,6 +27,8 @@ export const BUILDERS: BuildersOf<typeof KINDS> = {
   'verify-webhook': verifyWebhook,
   'any-of': ({ actions }, { build }) => anyOf(actions.map(build)),
   deny,
+  'close-connection': closeConnection,
+  'custom-response': customResponse,
   'add-headers': (config) => editRequest(addHeaders(config)),
   'set-headers': (config) => editRequest(setHeaders(config)),
   'remove-headers': (config) => editRequest(removeHeaders(config)),
@@ -34,4 +38,5 @@ export const RESPONSE_BUILDERS: ResponseBuildersOf<typeof KINDS> = {
   'add-headers': (config) => editResponse(addHeaders(config)),
   'set-headers': (config) => editResponse(setHeaders(config)),
   'remove-headers': (config) => editResponse(removeHeaders(config)),
+  'custom-response': replaceResponse,
 }

@@ -2,6 +2,7 @@
 
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
 
+import { normalHeaderName } from '../values/normal-header-name.ts'
 import { headerValues } from '../values/value-schemas.ts'
 import type { CheckPlace } from './kind.ts'
 
@@ -19,5 +20,17 @@ export function* hostProblems(
   for (const name of Object.keys(headers)) {
     if (name.toLowerCase() !== 'host') continue
     yield { path: ['headers', name], message: 'is a header of requests; put it under on_http_request' }
+  }
+}
+
+/** `Clear-Site-Data` reaches other people's hosts: see edge/agents. Headers of the app's answer have it taken out, own answers not. */
+export function* siteDataProblems({
+  headers,
+}: {
+  readonly headers: Readonly<Record<string, string>>
+}): Iterable<FoundProblem> {
+  for (const name of Object.keys(headers)) {
+    if (normalHeaderName(name) !== 'clear-site-data') continue
+    yield { path: ['headers', name], message: 'clears sessions of other hosts, too, so an endpoint cannot send it' }
   }
 }

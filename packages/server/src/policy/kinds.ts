@@ -5,6 +5,8 @@
 import { addHeadersKind } from './add-headers/kind.ts'
 import { anyOfKind } from './any-of/kind.ts'
 import { basicAuthKind } from './basic-auth/kind.ts'
+import { closeConnectionKind } from './close-connection/kind.ts'
+import { customResponseKind } from './custom-response/kind.ts'
 import { denyKind } from './deny/kind.ts'
 import { jwtValidationKind } from './jwt-validation/kind.ts'
 import type { KindTable } from './kind.ts'
@@ -24,6 +26,8 @@ export const KINDS = {
   'verify-webhook': verifyWebhookKind,
   'any-of': anyOfKind,
   deny: denyKind,
+  'close-connection': closeConnectionKind,
+  'custom-response': customResponseKind,
   'add-headers': addHeadersKind,
   'set-headers': setHeadersKind,
   'remove-headers': removeHeadersKind,

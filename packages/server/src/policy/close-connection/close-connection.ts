@@ -1,0 +1,11 @@
+// `close-connection`: no answer, and no connection any more.
+
+import type { Action } from '../../exchange/action.ts'
+
+export function closeConnection(): Action {
+  return async (exchange) => {
+    exchange.cut(new Error('closed by the policy'))
+    // A proxy's connection is not the visitor's alone.
+    if (!exchange.connection.isFromProxy) exchange.connection.end()
+  }
+}

@@ -1,0 +1,34 @@
+// The kind of `custom-response`. Pure: no I/O, no clock.
+
+import { z } from 'zod'
+
+import { headerValues, wholeNumber } from '../../values/value-schemas.ts'
+import { defineKind } from '../kind.ts'
+import { siteDataProblems } from '../header-values.ts'
+
+const BODY_MAX_CHARS = 65_536
+
+const schema = z.strictObject({
+  status_code: wholeNumber(200, 599).default(200).describe('The status of the answer, 200 to 599.'),
+  headers: headerValues()
+    .default({})
+    .describe('Headers of the answer. Without `Content-Type` the body tells: JSON, HTML, XML or plain text.')
+    .meta({ examples: ['{ Retry-After: "3600" }'] }),
+  body: z.string().max(BODY_MAX_CHARS).default('').describe('The body of the answer. 204, 205 and 304 have none.'),
+})
+
+export type CustomResponseConfig = z.output<typeof schema>
+
+export const customResponseKind = defineKind({
+  documentation:
+    'Answers. Of a request nothing reaches the app, and no further action runs. Of a response it replaces all, status, headers and body; only a WebSocket that the app has accepted goes on. `config` may be left out.',
+  otherNames: ['static-response', 'respond'],
+  phases: ['on_http_request', 'on_http_response'],
+  admits: 'nobody',
+  takesSecrets: false,
+  agentMayWrite: ['status_code', 'headers', 'body'],
+  schema: schema.prefault({}),
+  complete: (config) => config,
+  asks: () => 'nobody',
+  checkOfAgent: siteDataProblems,
+})

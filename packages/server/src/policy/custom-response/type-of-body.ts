@@ -1,0 +1,18 @@
+// What a text most probably is, where nobody has said it. Pure: no I/O, no clock.
+
+export function typeOfBody(text: string): string {
+  const start = text.trimStart().slice(0, 64).toLowerCase()
+  if (/^(?:<!doctype html|<html|<head|<body)[\s>]/.test(start)) return 'text/html; charset=utf-8'
+  if (start.startsWith('<?xml')) return 'application/xml; charset=utf-8'
+  if ((start.startsWith('{') || start.startsWith('[')) && isJson(text)) return 'application/json; charset=utf-8'
+  return 'text/plain; charset=utf-8'
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false // that is the question
+  }
+}
