@@ -51,6 +51,7 @@ export const ANSWERS = {
   provider_unreachable: { status: 502, again: true, broken: 'provider' },
   no_tunnel_online: { status: 503, again: true, broken: 'tunnel' },
   relay_full: { status: 503, again: true, broken: 'relay' },
+  circuit_open: { status: 503, again: true, broken: 'app' },
   tunnel_full: { status: 503, again: true, broken: 'tunnel' },
   store_unavailable: { status: 503, again: true, broken: 'relay' },
   app_timeout: { status: 504, again: true, broken: 'app' },

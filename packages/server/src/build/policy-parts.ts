@@ -11,6 +11,7 @@ import { providerFetch, type ProviderFetch } from '../oidc/provider/provider-fet
 import type { SignIn } from '../oidc/sign-in.ts'
 import { PasswordQueue } from '../policy/basic-auth/password-queue.ts'
 import { PasswordTries } from '../policy/basic-auth/password-tries.ts'
+import { Lasting } from '../policy/lasting.ts'
 import { Leniency } from '../policy/leniency.ts'
 import type { ServiceTokens } from '../policy/service-token/service-tokens.ts'
 import type { CountAttempts } from './count-attempts.ts'
@@ -42,6 +43,7 @@ export function policyParts(init: PolicyPartsInit): PartsOf {
     maxBytes: limits.held_body_bytes,
     silenceMs: timeouts.request_stall_seconds * 1000,
   })
+  const lastings = new Lasting(clock)
   const leniency = new Leniency(log, clock)
   const fetchFrom = (home: string, caFile?: string): ProviderFetch =>
     providerFetch(timeouts.provider_seconds * 1000, home, undefined, authorities.of(caFile))
@@ -59,6 +61,7 @@ export function policyParts(init: PolicyPartsInit): PartsOf {
       passwordTries,
       passwordQueue,
       bodies,
+      lasting: lastings.ofEdge(edgeId, (release) => void ends.push(release)),
       leniency,
       serviceTokens,
       signIns,

@@ -125,6 +125,7 @@ export class Exchange {
   error: RelayError | undefined
 
   #request: VisitorRequest
+  #onAppAnswer: ((status: number) => void) | undefined
   #requestId: string | undefined
   #upgrade: Upgrade | undefined
   #strictTransport: string | undefined
@@ -150,6 +151,23 @@ export class Exchange {
   /** What is read from now on: the same request, whose body was read ahead and is given out once more. */
   replaceRequest(request: VisitorRequest): void {
     this.#request = request
+  }
+
+  /** Calls the listener with the status of the app's answer as soon as its head has come. Fixed responses are none of an app. */
+  listenToApp(listener: (status: number) => void): void {
+    const earlier = this.#onAppAnswer
+    if (!earlier) this.#onAppAnswer = listener
+    else {
+      this.#onAppAnswer = (status) => {
+        earlier(status)
+        listener(status)
+      }
+    }
+  }
+
+  /** The head of the app's answer has come. */
+  noteAppAnswer(status: number): void {
+    this.#onAppAnswer?.(status)
   }
 
   /** The id by which it is found again. Made on first use: a quiet log and a redirect need none. */

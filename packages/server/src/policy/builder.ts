@@ -2,6 +2,7 @@
 
 import type { Action, ResponseAction } from '../exchange/action.ts'
 import type { BasicAuthParts } from './basic-auth/basic-auth.ts'
+import type { CircuitBreakerParts } from './circuit-breaker/circuit-breaker.ts'
 import type { JwtValidationParts } from './jwt-validation/jwt-validation.ts'
 import type { ConfigOf, Kind, Phase, Step } from './kind.ts'
 import type { OpenidConnectParts } from './openid-connect/openid-connect.ts'
@@ -10,6 +11,7 @@ import type { VerifyWebhookParts } from './verify-webhook/verify-webhook.ts'
 
 /** The services for the actions of one edge. */
 export type PolicyParts = BasicAuthParts &
+  CircuitBreakerParts &
   JwtValidationParts &
   OpenidConnectParts &
   ServiceTokenParts &

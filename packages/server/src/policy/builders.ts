@@ -7,6 +7,7 @@ import { basicAuth } from './basic-auth/basic-auth.ts'
 import type { BuildersOf, ResponseBuildersOf } from './builder.ts'
 import { closeConnection } from './close-connection/close-connection.ts'
 import { customResponse, replaceResponse } from './custom-response/custom-response.ts'
+import { circuitBreaker } from './circuit-breaker/circuit-breaker.ts'
 import { deny } from './deny/deny.ts'
 import { editRequest, editResponse } from './edits-of.ts'
 import { jwtValidation } from './jwt-validation/jwt-validation.ts'
@@ -26,6 +27,7 @@ export const BUILDERS: BuildersOf<typeof KINDS> = {
   'restrict-ips': restrictIps,
   'verify-webhook': verifyWebhook,
   'any-of': ({ actions }, { build }) => anyOf(actions.map(build)),
+  'circuit-breaker': circuitBreaker,
   deny,
   'close-connection': closeConnection,
   'custom-response': customResponse,

@@ -7,6 +7,7 @@ import { anyOfKind } from './any-of/kind.ts'
 import { basicAuthKind } from './basic-auth/kind.ts'
 import { closeConnectionKind } from './close-connection/kind.ts'
 import { customResponseKind } from './custom-response/kind.ts'
+import { circuitBreakerKind } from './circuit-breaker/kind.ts'
 import { denyKind } from './deny/kind.ts'
 import { jwtValidationKind } from './jwt-validation/kind.ts'
 import type { KindTable } from './kind.ts'
@@ -25,6 +26,7 @@ export const KINDS = {
   'restrict-ips': restrictIpsKind,
   'verify-webhook': verifyWebhookKind,
   'any-of': anyOfKind,
+  'circuit-breaker': circuitBreakerKind,
   deny: denyKind,
   'close-connection': closeConnectionKind,
   'custom-response': customResponseKind,

@@ -29,6 +29,7 @@ const broken: Broken = {
   no_tunnel_online: 'Not connected',
   relay_full: 'Full',
   tunnel_full: 'Busy',
+  circuit_open: 'Has failed too often',
   store_unavailable: 'Cannot save',
   app_timeout: 'Too slow',
   loop_detected: 'Leads back here',
@@ -174,6 +175,11 @@ const errors: Errors = {
   relay_full: {
     title: 'Too many visitors at the moment',
     advice: 'The relay has as many connections as it may have. Try again in a moment.',
+  },
+  circuit_open: {
+    title: 'The app gets a pause',
+    advice:
+      'It has failed too often in the last moments, so no requests are sent to it for a while. Try again in a moment.',
   },
   tunnel_full: {
     title: 'Too many requests are under way',

@@ -219,6 +219,7 @@ export abstract class Transfer implements Watched {
     const tunnel = this.tunnel! // it is the one that answers
     this.lastProgress = performance.now()
     this.backend.note(this.exchange, tunnel, status >= 500, this.lastProgress)
+    this.exchange.noteAppAnswer(status)
     const cookie = this.backend.cookieFor(this.exchange, tunnel)
     if (cookie !== undefined) headers.push('Set-Cookie', cookie)
   }

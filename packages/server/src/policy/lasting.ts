@@ -1,0 +1,72 @@
+// State of actions that outlives their policy: counters of `rate-limit`, circuits of `circuit-breaker`. A policy that is built
+// anew for the same edge, after a reload or because its agent has come back, finds the state of the policy before it.
+
+const KEPT_MS = 10 * 60_000 // without a policy that uses it: longer than an agent takes to reconnect
+const KEPT_MAX = 10_000 // agents can bring and remove endpoints as often as they like
+
+interface Kept {
+  readonly value: { close(): void }
+  /** How many policies use it. A new edge is built before the old one is closed. */
+  users: number
+  unusedSince: number
+}
+
+/**
+ * The state of an action, made if there is none.
+ * @param name the type of the action and all parameters that the state depends on
+ */
+export type LastingOfEdge = <T extends { close(): void }>(name: string, make: () => T) => T
+
+export class Lasting {
+  readonly #clock: () => number
+  /** In the order in which they were last taken or given back. */
+  readonly #kept = new Map<string, Kept>()
+
+  constructor(clock: () => number) {
+    this.#clock = clock
+  }
+
+  /**
+   * For the life of one edge. The same action of the same policy gets the same state again: an edge may have several alike,
+   * which are told apart by their order.
+   * @param onClose takes the functions that give the state back
+   */
+  ofEdge(edgeId: string, onClose: (release: () => void) => void): LastingOfEdge {
+    const taken = new Map<string, number>()
+    return (name, make) => {
+      const number = (taken.get(name) ?? 0) + 1
+      taken.set(name, number)
+      return this.#take(`${edgeId}\n${number}\n${name}`, make, onClose)
+    }
+  }
+
+  #take<T extends { close(): void }>(name: string, make: () => T, onClose: (release: () => void) => void): T {
+    this.#forgetUnused()
+    const kept = this.#kept.get(name) ?? { value: make(), users: 0, unusedSince: 0 }
+    kept.users++
+    this.#toTheEnd(name, kept)
+    onClose(() => {
+      kept.users--
+      kept.unusedSince = this.#clock()
+      this.#toTheEnd(name, kept)
+    })
+    return kept.value as T // the name stands for the type
+  }
+
+  #toTheEnd(name: string, kept: Kept): void {
+    this.#kept.delete(name)
+    this.#kept.set(name, kept)
+  }
+
+  #forgetUnused(): void {
+    const now = this.#clock()
+    let excess = this.#kept.size - KEPT_MAX
+    for (const [name, { users, unusedSince, value }] of this.#kept) {
+      if (users > 0) continue
+      if (excess <= 0 && now - unusedSince < KEPT_MS) continue
+      this.#kept.delete(name)
+      value.close()
+      excess--
+    }
+  }
+}
