@@ -24,7 +24,7 @@ import type { Log } from './log.ts'
 import { isMisplaced, sessionsWanted } from './relay/node-spread.ts'
 import type { AgentOptions } from './plan/agent-options.ts'
 import { RelayConnection } from './relay/relay-connection.ts'
-import type { ConnectionRoom } from './relay/relay-connection.ts'
+import type { ConnectionParts } from './relay/relay-connection.ts'
 import { sayHello } from './relay/say-hello.ts'
 import { serveStream } from './app/serve-stream.ts'
 import type { Served, Watch } from './app/serve-stream.ts'
@@ -127,7 +127,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #dials: ReadonlyMap<number, Dial>
   /** By tunnel id, for tunnels whose app is checked. */
   readonly #checkers = new Map<number, HealthChecker>()
-  readonly #room: ConnectionRoom
+  readonly #parts: ConnectionParts
   /** The first one, and once that is online all of them. */
   readonly #relayConnections: RelayConnection[] = []
   /** Every node of the relay, as it last said. */
@@ -165,7 +165,7 @@ export class Agent extends EventEmitter<AgentEvents> {
       ]),
     )
     for (const [index, tunnel] of plan.tunnels.entries()) this.#addChecker(index + 1, tunnel)
-    this.#room = this.#makeRoom(options)
+    this.#parts = this.#makeParts(options)
     // The first event may not come before the caller has had a chance to listen.
     queueMicrotask(() => {
       for (const warning of plan.warnings) this.#tell(`warning ${warning}`, 'warn', warning)
@@ -244,7 +244,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#closed.resolve(error)
   }
 
-  #makeRoom({ handshakeDeadlineMs, random }: StartOptions): ConnectionRoom {
+  #makeParts({ handshakeDeadlineMs, random }: StartOptions): ConnectionParts {
     return {
       plan: this.#plan,
       log: this.#log,
@@ -300,7 +300,7 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   /** One more connection. A final refusal of the first one counts for all, so the others wait for it. */
   #launch(number: number): void {
-    const connection = new RelayConnection(number, this.#room)
+    const connection = new RelayConnection(number, this.#parts)
     this.#relayConnections.push(connection)
     void connection.run().then((error) => this.#finish(error))
   }

@@ -20,7 +20,7 @@ import type { RelayAddresses, StartRelayInit } from './build/start-relay-init.ts
 import { listenForVisitors } from './build/visitor-listeners.ts'
 import type { Config } from './config/config.ts'
 import { IssuerReach } from './config/issuer-reach.ts'
-import { buildEdge, type EdgeRoom } from './edge/build-edge.ts'
+import { buildEdge, type EdgeParts } from './edge/build-edge.ts'
 import { ConfiguredEdges } from './edge/configured-edges.ts'
 import { EdgeBook } from './edge/edge-book.ts'
 import { EdgeTable } from './edge/edge-table.ts'
@@ -110,7 +110,7 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
     log,
   })
   const book = keep(rooms, new EdgeBook(edges))
-  const edgeRoom: EdgeRoom = {
+  const edgeRoom: EdgeParts = {
     registry,
     publicUrl,
     stickyKey: keys.deriveKey('sticky cookie'),

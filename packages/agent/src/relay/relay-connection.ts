@@ -32,7 +32,7 @@ const SEEKS_IN_HASTE = 8
 const MOVE_DEADLINE_MS = 30_000
 
 /** The state that all connections of an agent share. */
-export interface ConnectionRoom {
+export interface ConnectionParts {
   readonly plan: Pick<AgentPlan, 'relay' | 'authtoken' | 'ca' | 'proxy'>
   readonly log: Log
   /** Ends every attempt and every wait. */
@@ -65,7 +65,7 @@ export interface ConnectionRoom {
 export class RelayConnection {
   /** 0 for the first. */
   readonly number: number
-  readonly #room: ConnectionRoom
+  readonly #parts: ConnectionParts
   readonly #backoff: Backoff
   /** The current session, and older ones that finish their streams. */
   readonly #sessions = new Set<Session>()
@@ -73,10 +73,10 @@ export class RelayConnection {
   #state: 'idle' | 'connecting' | 'online' | 'waiting' = 'idle'
   #retryAt: number | undefined
 
-  constructor(number: number, room: ConnectionRoom) {
+  constructor(number: number, parts: ConnectionParts) {
     this.number = number
-    this.#room = room
-    this.#backoff = new Backoff(room.random)
+    this.#parts = parts
+    this.#backoff = new Backoff(parts.random)
   }
 
   get state(): 'idle' | 'connecting' | 'online' | 'waiting' {
@@ -104,7 +104,7 @@ export class RelayConnection {
 
   /** Attempt after attempt. Returns the error that ends the agent, or undefined once the signal stops it. */
   async run(): Promise<ProtocolError | undefined> {
-    const { signal } = this.#room
+    const { signal } = this.#parts
     let followsDrain = false
     while (!signal.aborted) {
       this.#turn('connecting')
@@ -132,7 +132,7 @@ export class RelayConnection {
       if (session.isOpen && !(followsDrain && lasted < STABLE_MS)) {
         followsDrain = true
         this.#backoff.reset() // it said goodbye, so it is well and likely to be back soon
-        this.#room.onLeaving()
+        this.#parts.onLeaving()
         continue
       }
       followsDrain = session.isOpen
@@ -143,12 +143,12 @@ export class RelayConnection {
     return undefined
   }
 
-  /** Leaves in order. The room's signal has been aborted before. */
+  /** Leaves in order. The agent's signal has been aborted before. */
   async close(deadlineMs: number): Promise<void> {
     await Promise.all([...this.#sessions].map((session) => session.close(deadlineMs)))
   }
 
-  /** Ends at once and cuts open streams. The room's signal has been aborted before. */
+  /** Ends at once and cuts open streams. The agent's signal has been aborted before. */
   destroy(error?: ProtocolError): void {
     for (const session of this.#sessions) session.destroy(error)
   }
@@ -158,11 +158,11 @@ export class RelayConnection {
    * @returns the session at the better node, or undefined once this one is draining or gone
    */
   async #seekBetter(session: Session): Promise<Session | undefined> {
-    const { signal } = this.#room
+    const { signal } = this.#parts
     let isLeaving = false
     const leaving = session.leaving.then(() => (isLeaving = true))
     const isWrongAt = (nodeId: string | undefined): boolean =>
-      nodeId !== undefined && this.#room.isMisplaced(this, nodeId)
+      nodeId !== undefined && this.#parts.isMisplaced(this, nodeId)
     let waitMs = SEEK_FIRST_MS
     for (let tries = 0; isWrongAt(session.welcome?.node_id); tries++) {
       if (tries >= SEEKS_IN_HASTE) waitMs = Math.min(waitMs * 2, SEEK_LAST_MS)
@@ -187,43 +187,43 @@ export class RelayConnection {
   async #attempt(
     accept?: SessionOptions['accept'],
   ): Promise<{ session: Session } | { error: ProtocolError; retryAfterMs?: number }> {
-    const { plan, log, signal, handshakeDeadlineMs } = this.#room
+    const { plan, log, signal, handshakeDeadlineMs } = this.#parts
     const { relay, authtoken, ca, proxy } = plan
     log.debug({ connection: this.number, relay: relay.url, ...(proxy ? { proxy: proxy.host } : {}) }, 'connecting')
     const connected = await connectRelay({ relay, authtoken, ca, proxy, signal, handshakeDeadlineMs })
     if (!connected.ok) return connected
-    if (!accept) this.#room.onConnected(this)
-    const connectionIndex = this.#room.takeIndex()
+    if (!accept) this.#parts.onConnected(this)
+    const connectionIndex = this.#parts.takeIndex()
     try {
       const session = await Session.open({
         socket: connected.socket,
-        hello: this.#room.hello(connectionIndex),
-        binds: this.#room.binds,
-        serve: (stream) => this.#room.serve(stream),
-        healthOf: (tunnelId) => this.#room.healthOf(tunnelId),
-        placeOf: (tunnelId, path) => this.#room.placeOf(tunnelId, path),
-        onNotice: (level, text) => this.#room.onNotice(level, text),
+        hello: this.#parts.hello(connectionIndex),
+        binds: this.#parts.binds,
+        serve: (stream) => this.#parts.serve(stream),
+        healthOf: (tunnelId) => this.#parts.healthOf(tunnelId),
+        placeOf: (tunnelId, path) => this.#parts.placeOf(tunnelId, path),
+        onNotice: (level, text) => this.#parts.onNotice(level, text),
         accept,
         signal,
         openDeadlineMs: handshakeDeadlineMs,
-        budget: this.#room.budget,
+        budget: this.#parts.budget,
       })
       this.#sessions.add(session)
       void session.closed.then(() => {
-        this.#room.releaseIndex(connectionIndex)
+        this.#parts.releaseIndex(connectionIndex)
         this.#sessions.delete(session)
         if (this.#current === session) this.#current = undefined
       })
       return { session }
     } catch (error) {
-      this.#room.releaseIndex(connectionIndex)
+      this.#parts.releaseIndex(connectionIndex)
       if (error instanceof ProtocolError) return { error }
       throw error
     }
   }
 
   async #wait(error: ProtocolError, retryAfterMs = 0): Promise<void> {
-    const { signal, log } = this.#room
+    const { signal, log } = this.#parts
     const longestMs = error.code === 'draining' ? DRAINING_LONGEST_MS : undefined
     const retryInMs = Math.max(this.#backoff.next(longestMs), retryAfterMs)
     // The reason of a WebSocket's close is text from the relay.
@@ -239,7 +239,7 @@ export class RelayConnection {
 
   #turn(state: 'connecting' | 'online' | 'waiting', failure?: { error: ProtocolError; retryInMs: number }): void {
     this.#state = state
-    this.#room.onTurn(this, failure)
+    this.#parts.onTurn(this, failure)
   }
 }
 

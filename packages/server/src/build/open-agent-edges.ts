@@ -4,7 +4,7 @@ import type { Config } from '../config/config.ts'
 import type { IssuerReach } from '../config/issuer-reach.ts'
 import { AgentEdges } from '../edge/agents/agent-edges.ts'
 import { buildEdge } from '../edge/build-edge.ts'
-import type { EdgeRoom } from '../edge/build-edge.ts'
+import type { EdgeParts } from '../edge/build-edge.ts'
 import type { EdgeBook } from '../edge/edge-book.ts'
 import { originOn } from '../edge/origin-on.ts'
 import type { OnFault } from '../exchange/border.ts'
@@ -21,7 +21,7 @@ export interface OpenAgentEdgesInit {
   readonly keys: Keys
   readonly book: EdgeBook
   /** The parts of which they are built. */
-  readonly edgeRoom: EdgeRoom
+  readonly edgeRoom: EdgeParts
   /** The domains under which edges of the configuration share sessions. */
   cookieDomains(): ReadonlySet<string>
   readonly authtokens: Authtokens

@@ -27,7 +27,7 @@ export interface LocalPorts {
 
 export const LOCAL_PORTS: LocalPorts = { http: 8080, admin: 4041 }
 
-export interface LoadConfigOptions {
+export interface LoadConfigInit {
   /** Without it the relay runs in local mode. */
   file?: string
   env: NodeJS.ProcessEnv
@@ -40,7 +40,7 @@ export interface ConfigSource {
 }
 
 /** @throws ConfigError with every problem that can be found */
-export async function loadConfig({ file, env }: LoadConfigOptions): Promise<Config> {
+export async function loadConfig({ file, env }: LoadConfigInit): Promise<Config> {
   const { text, source } = await readConfig(file)
   return parseConfig(text, { source, env })
 }
@@ -65,7 +65,7 @@ export function localConfig(env: NodeJS.ProcessEnv): Config {
 }
 
 /** For commands that need the store only: reads nothing else of the file, and expands no other `${ENV}`. */
-export async function loadStoreLocation({ file, env }: LoadConfigOptions): Promise<StoreLocation> {
+export async function loadStoreLocation({ file, env }: LoadConfigInit): Promise<StoreLocation> {
   if (file === undefined) return storeLocation(undefined, '/', env)
   const { store } = await loadPart(file, configSchema.pick({ store: true }), env)
   return storeLocation(store, dirname(resolve(file)), env)
@@ -75,7 +75,7 @@ export async function loadStoreLocation({ file, env }: LoadConfigOptions): Promi
  * The ids of all edges, and the values of the label `edge` in backends, for a command that only needs to know whether
  * an edge exists: the rest of the file need not be valid.
  */
-export async function loadEdgeNames({ file, env }: LoadConfigOptions): Promise<Set<string>> {
+export async function loadEdgeNames({ file, env }: LoadConfigInit): Promise<Set<string>> {
   const { text, source } = await readConfig(file)
   const { tree } = new YamlFile(text, source)
   const edges = typeof tree === 'object' && tree !== null && 'edges' in tree ? tree.edges : []

@@ -20,7 +20,7 @@ import { configSchema } from './schema.ts'
 import { storeLocation } from './store-location.ts'
 import { YamlFile } from '@sallyport/protocol/yaml-file'
 
-export interface ParseConfigOptions {
+export interface ParseConfigInit {
   /** The file that the text comes from; relative paths in it start at its folder. */
   source: string
   env: NodeJS.ProcessEnv
@@ -29,7 +29,7 @@ export interface ParseConfigOptions {
 }
 
 /** @throws ConfigError with every problem that can be found */
-export function parseConfig(text: string, { source, env, readEdges = readOurEdges }: ParseConfigOptions): Config {
+export function parseConfig(text: string, { source, env, readEdges = readOurEdges }: ParseConfigInit): Config {
   const file = new YamlFile(text, source)
   const expanded = expandEnv(file.tree, env)
   const folder = dirname(resolve(source))

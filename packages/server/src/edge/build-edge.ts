@@ -22,7 +22,7 @@ import { originOn } from './origin-on.ts'
 import type { Route } from './route.ts'
 
 /** The parts of edges. */
-export interface EdgeRoom {
+export interface EdgeParts {
   readonly registry: Registry
   readonly publicUrl: URL
   /** 32 bytes that key the values of sticky cookies. */
@@ -38,9 +38,9 @@ export interface EdgeRoom {
  * The parts of an edge's policies, for the life of that edge.
  * @param authtokenId of the agent that brought the edge; undefined for an edge of the operator
  */
-export type PartsOf = (edgeId: string, authtokenId?: string) => EdgeParts
+export type PartsOf = (edgeId: string, authtokenId?: string) => LivePolicyParts
 
-export interface EdgeParts extends PolicyParts, EdgeLife {}
+export interface LivePolicyParts extends PolicyParts, EdgeLife {}
 
 /** The differences of an edge that an agent has brought. */
 export interface Brought {
@@ -51,8 +51,11 @@ export interface Brought {
 }
 
 /** @throws ConfigError if a file that it names cannot be used; nothing is left behind then */
-export function buildEdge(config: EdgeConfig, room: EdgeRoom, brought?: Brought): Edge {
-  const { registry, publicUrl, stickyKey, partsOf, lookOf, retries, log } = room
+export function buildEdge(
+  config: EdgeConfig,
+  { registry, publicUrl, stickyKey, partsOf, lookOf, retries, log }: EdgeParts,
+  brought?: Brought,
+): Edge {
   const { id, hosts, origin } = config
   const { authtokenId, policyOf = plainPolicy, advice } = brought ?? {}
   using taken = new DisposableStack() // released at the end of this function, unless the whole edge could be built

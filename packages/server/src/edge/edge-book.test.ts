@@ -9,7 +9,7 @@ import type { EdgeConfig } from '../model/edge-config.ts'
 import { PLAIN_LOOK } from '../pages/look.ts'
 import { Registry } from '../tunnel/registry.ts'
 import { buildEdge } from './build-edge.ts'
-import type { Brought, EdgeParts } from './build-edge.ts'
+import type { Brought, LivePolicyParts } from './build-edge.ts'
 import { ConfiguredEdges } from './configured-edges.ts'
 import { EdgeBook } from './edge-book.ts'
 import { EdgeTable } from './edge-table.ts'
@@ -50,9 +50,9 @@ function open() {
   const table = new EdgeTable()
   const book = new EdgeBook(table)
   const life: string[] = []
-  const partsOf = (id: string): EdgeParts => ({
+  const partsOf = (id: string): LivePolicyParts => ({
     // As much of them as a password asks for.
-    ...({ edgeId: id, identify: () => undefined } as unknown as EdgeParts),
+    ...({ edgeId: id, identify: () => undefined } as unknown as LivePolicyParts),
     open: () => void life.push(`${id} opens`),
     close: () => void life.push(`${id} closes`),
   })

@@ -6,7 +6,7 @@ import type { Border, OnFault } from '../exchange/border.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import type { Look } from '../pages/look.ts'
 
-export interface ServeRoom {
+export interface ServeParts {
   readonly accessLog: AccessLog
   /** Whether an exchange gets its line even without an error. */
   readonly logsAll: boolean
@@ -25,7 +25,7 @@ export interface ServeRoom {
 /** Serves an exchange; resolves when it has ended, and never rejects. */
 export type Serve = (exchange: Exchange, handle: (exchange: Exchange) => Promise<void>) => Promise<void>
 
-export function serveIn({ accessLog, logsAll, counts, refusals, look, strictTransport, onFault }: ServeRoom): Serve {
+export function serveIn({ accessLog, logsAll, counts, refusals, look, strictTransport, onFault }: ServeParts): Serve {
   const fail = (exchange: Exchange, thrown: unknown): void => {
     try {
       exchange.fail(thrown)

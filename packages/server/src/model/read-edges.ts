@@ -7,7 +7,7 @@ import type { ConfigPath, FoundProblem } from '@sallyport/protocol/found-problem
 import { child, withoutKeys } from '../values/written-tree.ts'
 import { agentProblems } from './check/check-agents-edge.ts'
 import { checkEdges } from './check/check-edges.ts'
-import type { EdgeParts } from './check/check-edges.ts'
+import type { PartlyReadEdge } from './check/check-edges.ts'
 import { completeEdge } from './complete-edge.ts'
 import type { EdgeConfig } from './edge-config.ts'
 import { edgeSchemaOf } from './schema/edge-schema.ts'
@@ -54,7 +54,7 @@ export function edgeReader(kinds: KindTable): EdgeReader {
 }
 
 /** Reads as much of an edge as possible. @returns also the problems that its schema has `found` */
-function readOne(schema: EdgeSchema, value: unknown, index: number): EdgeParts & { found: FoundProblem[] } {
+function readOne(schema: EdgeSchema, value: unknown, index: number): PartlyReadEdge & { found: FoundProblem[] } {
   const read = parseWithSchema(schema, value)
   if ('value' in read) {
     const edge = read.value

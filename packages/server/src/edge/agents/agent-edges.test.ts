@@ -16,7 +16,7 @@ import type { EndpointOffer, EndpointWish } from '../../tunnel/offer.ts'
 import { Registry } from '../../tunnel/registry.ts'
 import { Reservations } from '../../tunnel/reservations.ts'
 import { buildEdge } from '../build-edge.ts'
-import type { EdgeParts, EdgeRoom } from '../build-edge.ts'
+import type { LivePolicyParts, EdgeParts } from '../build-edge.ts'
 import { EdgeBook } from '../edge-book.ts'
 import { EdgeTable } from '../edge-table.ts'
 import { AgentEdges } from './agent-edges.ts'
@@ -90,7 +90,7 @@ describe('AgentEdges', () => {
     let closedCount = 0
     const publicUrl = new URL('https://relay.example.com:8443')
     const book = new EdgeBook(edges)
-    const room: EdgeRoom = {
+    const room: EdgeParts = {
       registry: new Registry(),
       publicUrl,
       stickyKey: new Uint8Array(32),
@@ -103,7 +103,7 @@ describe('AgentEdges', () => {
             closedCount++
             resolve(id)
           },
-        }) satisfies Partial<EdgeParts> as unknown as EdgeParts,
+        }) satisfies Partial<LivePolicyParts> as unknown as LivePolicyParts,
       lookOf: () => PLAIN_LOOK,
       retries: book.retries,
       log: createLog({ level: 'silent' }),

@@ -11,11 +11,11 @@ import type { ReadEdge } from '../schema/edge-schema.ts'
 export interface EdgesToCheck {
   kinds: KindTable
   publicUrl: URL | undefined
-  edges: readonly EdgeParts[]
+  edges: readonly PartlyReadEdge[]
 }
 
 /** An edge at its place among the others; `edge` is undefined if a part of it could not be read. */
-export interface EdgeParts {
+export interface PartlyReadEdge {
   index: number
   id: string | undefined
   hosts: readonly string[]
