@@ -8,6 +8,7 @@ import type { IdentityTokens } from '../identity/identity-tokens.ts'
 import type { Logger } from '../log.ts'
 import type { ProviderAuthorities } from '../oidc/provider/provider-authorities.ts'
 import { providerFetch, type ProviderFetch } from '../oidc/provider/provider-fetch.ts'
+import type { EdgeSignIns } from '../oidc/edge-sign-ins.ts'
 import type { SignIn } from '../oidc/sign-in.ts'
 import { PasswordQueue } from '../policy/basic-auth/password-queue.ts'
 import { PasswordTries } from '../policy/basic-auth/password-tries.ts'
@@ -48,7 +49,8 @@ export function policyParts(init: PolicyPartsInit): PartsOf {
   const fetchFrom = (home: string, caFile?: string): ProviderFetch =>
     providerFetch(timeouts.provider_seconds * 1000, home, undefined, authorities.of(caFile))
   return (edgeId, authtokenId) => {
-    const signIns = signIn.signInsFor(edgeId, authtokenId === undefined ? undefined : issuers)
+    const reach = authtokenId === undefined ? undefined : issuers
+    let signIns: EdgeSignIns | undefined // most edges of agents have none
     const ends: (() => void)[] = []
     return {
       edgeId,
@@ -64,11 +66,13 @@ export function policyParts(init: PolicyPartsInit): PartsOf {
       lasting: lastings.ofEdge(edgeId, (release) => void ends.push(release)),
       leniency,
       serviceTokens,
-      signIns,
-      open: () => signIns.publish(),
-      close: () => {
-        for (const end of ends.splice(0)) end()
-        signIns.close()
+      signIns: { action: (config) => (signIns ??= signIn.signInsFor(edgeId, reach)).action(config) },
+      life: {
+        open: () => signIns?.publish(),
+        close: () => {
+          for (const end of ends.splice(0)) end()
+          signIns?.close()
+        },
       },
     }
   }

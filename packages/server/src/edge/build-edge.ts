@@ -40,7 +40,10 @@ export interface EdgeParts {
  */
 export type PartsOf = (edgeId: string, authtokenId?: string) => LivePolicyParts
 
-export interface LivePolicyParts extends PolicyParts, EdgeLife {}
+export interface LivePolicyParts extends PolicyParts {
+  /** The life of what the policies have elsewhere. The edge keeps nothing else of its parts. */
+  readonly life: EdgeLife
+}
 
 /** The differences of an edge that an agent has brought. */
 export interface Brought {
@@ -59,7 +62,8 @@ export function buildEdge(
   const { id, hosts, origin } = config
   const { authtokenId, policyOf = plainPolicy, advice } = brought ?? {}
   using taken = new DisposableStack() // released at the end of this function, unless the whole edge could be built
-  const parts = taken.adopt(partsOf(id, authtokenId), (each) => each.close())
+  const parts = partsOf(id, authtokenId)
+  const life = taken.adopt(parts.life, (each) => each.close())
   const onOutlier = outlierLog(log, id)
   const groups = new Groups()
   const routes = config.routes.map((route): Route => {
@@ -86,7 +90,7 @@ export function buildEdge(
     look: lookOf(config),
     authtokenId,
     groups: groups.all,
-    life: { open: () => parts.open(), close: () => owned.dispose() },
+    life: { open: () => life.open(), close: () => owned.dispose() },
   })
 }
 

@@ -53,8 +53,7 @@ function open() {
   const partsOf = (id: string): LivePolicyParts => ({
     // As much of them as a password asks for.
     ...({ edgeId: id, identify: () => undefined } as unknown as LivePolicyParts),
-    open: () => void life.push(`${id} opens`),
-    close: () => void life.push(`${id} closes`),
+    life: { open: () => void life.push(`${id} opens`), close: () => void life.push(`${id} closes`) },
   })
   const room = {
     registry: new Registry(),

@@ -6,7 +6,7 @@ import type { BoundEdge, Labels } from '@sallyport/protocol'
 
 import type { RetryCounts } from '../backend/retry-budget.ts'
 import type { RouteConfig } from '../model/edge-config.ts'
-import { SelectorIndex } from '../tunnel/selector-index.ts'
+import { SelectorIndex, type Indexed } from '../tunnel/selector-index.ts'
 import type { Edge } from './edge.ts'
 import type { EdgeTable } from './edge-table.ts'
 import { HostClaims } from './host-claims.ts'
@@ -18,6 +18,8 @@ interface Entry {
   readonly edge: Edge
   /** Its index among all edges. */
   number: number
+  /** Its groups in the index. */
+  leads: readonly Indexed<Lead>[]
 }
 
 /** A group of tunnels, and the edge that leads there. */
@@ -36,7 +38,6 @@ export class EdgeBook {
   readonly #entries: Readonly<Record<EdgeSource, Map<string, Entry>>> = { file: new Map(), agents: new Map() }
   /** Found by the labels of a tunnel. */
   readonly #index = new SelectorIndex<Lead>()
-  readonly #leads = new WeakMap<Edge, readonly Lead[]>()
   #nextNumber = 0
 
   /** @param table the hosts of visitors; only the book changes it */
@@ -50,7 +51,7 @@ export class EdgeBook {
     const before = entries.get(edge.id)
     if (before?.edge === edge) return
     entries.set(edge.id, this.#open(source, edge, before?.number ?? this.#nextNumber++))
-    if (before) this.#close(source, before.edge)
+    if (before) this.#close(source, before)
   }
 
   /** Sets all edges of a source, in this order. Opens the new ones, and closes those that are not among them. */
@@ -65,15 +66,16 @@ export class EdgeBook {
       if (staying) staying.number = number
       entries.set(edge.id, staying ?? this.#open(source, edge, number))
     }
-    for (const edge of before.keys()) this.#close(source, edge)
+    for (const entry of before.values()) this.#close(source, entry)
   }
 
   /** Closes an edge, unless it was removed or replaced before. */
   remove(source: EdgeSource, edge: Edge): void {
     const entries = this.#entries[source]
-    if (entries.get(edge.id)?.edge !== edge) return
+    const entry = entries.get(edge.id)
+    if (entry?.edge !== edge) return
     entries.delete(edge.id)
-    this.#close(source, edge)
+    this.#close(source, entry)
   }
 
   /** Closes all edges. */
@@ -134,16 +136,14 @@ export class EdgeBook {
   #open(source: EdgeSource, edge: Edge, number: number): Entry {
     edge.open()
     this.#countUpgrades(edge, 1)
-    const entry = { edge, number }
-    const leads = edge.groups.map((group) => ({ entry, group }))
-    for (const lead of leads) this.#index.add(lead.group.labels, lead)
-    this.#leads.set(edge, leads)
+    const entry: Entry = { edge, number, leads: [] }
+    entry.leads = edge.groups.map((group) => this.#index.add(group.labels, { entry, group }))
     this.#hosts.claim(source, edge)
     return entry
   }
 
-  #close(source: EdgeSource, edge: Edge): void {
-    for (const lead of this.#leads.get(edge) ?? []) this.#index.delete(lead)
+  #close(source: EdgeSource, { edge, leads }: Entry): void {
+    for (const lead of leads) this.#index.delete(lead)
     this.#hosts.yield(source, edge)
     this.#countUpgrades(edge, -1)
     edge.close()

@@ -6,7 +6,7 @@ import type { Labels } from '@sallyport/protocol'
 import type { Lane, LaneCarrier, OnHealth, TunnelListener } from './tunnel.ts'
 import { LiveSelection } from './live-selection.ts'
 import type { Offer } from './offer.ts'
-import { SelectorIndex } from './selector-index.ts'
+import { SelectorIndex, type Indexed } from './selector-index.ts'
 import { Tunnel, tunnelIdOf } from './tunnel.ts'
 
 /** The tunnels that match one selector. The array is replaced, never changed, when tunnels come and go. */
@@ -27,7 +27,7 @@ export class Registry {
   readonly #tunnels = new Map<string, Tunnel>()
   #localLanes: LocalLaneListener | undefined
   /** Each with the number of its users. */
-  readonly #selections = new Map<string, { readonly selection: LiveSelection; takers: number }>()
+  readonly #selections = new Map<string, { readonly indexed: Indexed<LiveSelection>; takers: number }>()
   readonly #index = new SelectorIndex<LiveSelection>()
   readonly #listener: TunnelListener = {
     onLaneRetired: (lane) => {
@@ -56,11 +56,10 @@ export class Registry {
     const known = this.#selections.get(key)
     if (known) {
       known.takers++
-      return known.selection
+      return known.indexed.value
     }
     const selection = new LiveSelection(selector, this.#tunnels.values())
-    this.#index.add(selector, selection)
-    this.#selections.set(key, { selection, takers: 1 })
+    this.#selections.set(key, { indexed: this.#index.add(selector, selection), takers: 1 })
     return selection
   }
 
@@ -73,7 +72,7 @@ export class Registry {
     const known = this.#selections.get(key)
     if (!known || --known.takers > 0) return
     this.#selections.delete(key)
-    this.#index.delete(known.selection)
+    this.#index.delete(known.indexed)
   }
 
   /** Whether join() would only add a lane. */

@@ -4,44 +4,41 @@
 import { matchesSelector } from '@sallyport/protocol'
 import type { Labels } from '@sallyport/protocol'
 
-interface Entry<T> {
-  readonly selector: Labels
+/** A value in the index, by which it is taken out again. */
+export interface Indexed<T> {
   readonly value: T
-  /** One label of the selector, as `key=value`. */
+  readonly selector: Labels
+  /** The label of the selector by which it is found, as `key=value`. */
   readonly label: string
 }
 
 export class SelectorIndex<T> {
-  readonly #byLabel = new Map<string, Set<Entry<T>>>()
-  readonly #entries = new Map<T, Entry<T>>()
+  /** Most labels have one value, and ten thousand sets of one take as much memory as the values. */
+  readonly #byLabel = new Map<string, Indexed<T> | Set<Indexed<T>>>()
 
-  /**
-   * @param selector at least one label
-   * @param value not in the index yet
-   */
-  add(selector: Labels, value: T): void {
+  /** @param selector at least one label */
+  add(selector: Labels, value: T): Indexed<T> {
     const label = this.#rarestOf(selector)
-    const entry = { selector, value, label }
+    const indexed = { value, selector, label }
     const same = this.#byLabel.get(label)
-    if (same) same.add(entry)
-    else this.#byLabel.set(label, new Set([entry]))
-    this.#entries.set(value, entry)
+    if (same instanceof Set) same.add(indexed)
+    else this.#byLabel.set(label, same ? new Set([same, indexed]) : indexed)
+    return indexed
   }
 
-  delete(value: T): void {
-    const entry = this.#entries.get(value)
-    if (!entry) return
-    this.#entries.delete(value)
-    const same = this.#byLabel.get(entry.label)
-    same?.delete(entry)
-    if (same?.size === 0) this.#byLabel.delete(entry.label)
+  /** @param indexed what add() has returned; taken out before, nothing changes */
+  delete(indexed: Indexed<T>): void {
+    const { label } = indexed
+    const same = this.#byLabel.get(label)
+    if (same instanceof Set) same.delete(indexed)
+    if (same === indexed || (same instanceof Set && same.size === 0)) this.#byLabel.delete(label)
   }
 
   /** The values of all selectors that match a tunnel with these labels, each once. */
   *matching(labels: Labels): Generator<T> {
     for (const [key, value] of labels) {
-      for (const entry of this.#byLabel.get(`${key}=${value}`) ?? []) {
-        if (matchesSelector(entry.selector, labels)) yield entry.value
+      for (const indexed of this.#allOf(`${key}=${value}`)) {
+        if (matchesSelector(indexed.selector, labels)) yield indexed.value
       }
     }
   }
@@ -52,10 +49,16 @@ export class SelectorIndex<T> {
     let least = Infinity
     for (const [key, value] of selector) {
       const label = `${key}=${value}`
-      const count = this.#byLabel.get(label)?.size ?? 0
+      const same = this.#byLabel.get(label)
+      const count = same instanceof Set ? same.size : same ? 1 : 0
       if (count < least) [rarest, least] = [label, count]
     }
     if (rarest === undefined) throw new RangeError('a selector names at least one label')
     return rarest
+  }
+
+  #allOf(label: string): Iterable<Indexed<T>> {
+    const same = this.#byLabel.get(label)
+    return same instanceof Set ? same : same ? [same] : []
   }
 }

@@ -98,10 +98,12 @@ describe('AgentEdges', () => {
         // As much of them as these policies ask for.
         ({
           signIns: { action: () => (_, next) => next() },
-          open: () => {},
-          close: () => {
-            closedCount++
-            resolve(id)
+          life: {
+            open: () => {},
+            close: () => {
+              closedCount++
+              resolve(id)
+            },
           },
         }) satisfies Partial<LivePolicyParts> as unknown as LivePolicyParts,
       lookOf: () => PLAIN_LOOK,
