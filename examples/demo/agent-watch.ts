@@ -1,11 +1,11 @@
-// Which agents are online, as the relay's log tells it: those of the demo, and those that somebody has started by hand.
-// They are known by the name that they give as --metadata.
+// Which agents are online, by the relay's log: the demo's, and those started by hand. Their names are those in
+// --metadata.
 
 import type { RelayLine } from './relay-line.ts'
 
 interface Watched {
   name: string
-  /** The sessions that carry the tunnel; without any it is gone. */
+  /** The sessions that carry the tunnel; without any the tunnel has ended. */
   sessions: Set<string>
 }
 
@@ -18,13 +18,13 @@ export class AgentWatch {
     this.#onChange = onChange
   }
 
-  /** The names of those who are online. */
+  /** The names of the agents online. */
   get online(): string[] {
     const running = [...this.#tunnels.values()].filter(({ sessions }) => sessions.size > 0)
     return [...new Set(running.map(({ name }) => name))].toSorted()
   }
 
-  /** Whose tunnel it is or was: the line of an exchange may come when the agent is gone. */
+  /** The agent of a tunnel, also of a former one: the line of an exchange may come after its agent has gone. */
   nameOf(tunnelId: string): string | undefined {
     return this.#tunnels.get(tunnelId)?.name
   }

@@ -14,12 +14,12 @@ export interface ChildOptions {
   env: NodeJS.ProcessEnv
   /** Called when the process ends without having been told to. */
   onDeath: (death: Death) => void
-  /** Called with what the process sends; it has a channel for that only where this is given. */
+  /** Called with each message of the process, which has a channel only if this is given. */
   onMessage?: (message: unknown) => void
 }
 
 export interface Death {
-  /** Undefined where a signal ended it. */
+  /** Undefined if a signal ended it. */
   code: number | undefined
   lastLines: readonly string[]
 }
@@ -71,12 +71,12 @@ export class Child {
     })
   }
 
-  /** For a process with a channel. One that is gone hears nothing, and nobody minds. */
+  /** For a process with a channel. Does nothing if the process has ended. */
   send(message: object): void {
     if (this.#process.connected) this.#process.send(message, () => {})
   }
 
-  /** SIGTERM, and SIGKILL where that does not help. Resolves when the process is gone. */
+  /** SIGTERM, and SIGKILL if that does not help. Resolves when the process is gone. */
   async end(): Promise<void> {
     this.#isEnding = true
     if (!this.isRunning) return

@@ -46,7 +46,7 @@ const children: Child[] = []
 let ending: Promise<void> | undefined
 let endingSince = 0
 for (const signal of [...STOP_SIGNALS, 'SIGHUP'] as const) process.on(signal, onSignal)
-// A terminal that is gone takes no words any more, which is no reason to leave the rest behind.
+// Writing to a closed terminal fails; the demo must still end its processes and remove its folder.
 for (const output of [process.stdout, process.stderr]) output.on('error', () => {})
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-demo-'))
 process.on('exit', sweep)
@@ -64,14 +64,14 @@ async function run(): Promise<void> {
   const publicUrl = `http://localhost:${relayPort}`
   const siteUrl = `http://docs.localhost:${relayPort}`
   const clientSecret = randomBytes(24).toString('base64url')
-  // A world of its own: nothing that this user has configured for Sallyport counts.
+  // The demo ignores this user's own configuration of Sallyport.
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('SALLYPORT_'))
   const env: NodeJS.ProcessEnv = { ...Object.fromEntries(inherited), XDG_CONFIG_HOME: folder, NO_COLOR: '1' }
 
   const issuer = `http://localhost:${providerPort}`
   const configFile = join(folder, 'relay.yml')
   await writeFile(configFile, relayConfig({ publicUrl, relayPort, issuer }))
-  // What an operator does before anything runs.
+  // The operator's steps before any process runs.
   const redirectUri = await askRelay(['oidc', 'redirect-uri', issuer, '--config', configFile], env)
 
   const provider = start('identity provider', [PROVIDER], {
@@ -97,7 +97,8 @@ async function run(): Promise<void> {
       ],
     }),
   })
-  // Every agent forwards to a port of its own, as if it stood on a machine of its own: the site knows whom it answers.
+  // Every agent forwards to a port of its own, as if it ran on a machine of its own: so the site knows which agent
+  // brought a request.
   const agents = sitePorts.map((port, index) => ({ name: `agent ${index + 1}`, port }))
   const own = new Map<string, Child>()
   const siteOptions: SiteOptions = { relay: publicUrl, edge: EDGE, agents }
@@ -133,7 +134,7 @@ async function run(): Promise<void> {
   })
   await relay.waitFor((line) => parseLine(line)?.msg === 'relay started')
 
-  // As an operator would, with the relay running.
+  // As an operator would, while the relay runs.
   const acl = ['--acl', `bind:edge=${EDGE}`, '--description', 'demo']
   const authtoken = await askRelay(['authtoken', 'create', '--config', configFile, ...acl], env)
   const tunnelOf = (name: string): Command => {
@@ -148,7 +149,7 @@ async function run(): Promise<void> {
   const agentEnv = { ...env, SALLYPORT_AUTHTOKEN: authtoken }
   for (const { name } of agents.slice(0, 2)) {
     const agent = start(name, [AGENT, 'tunnel', ...tunnelOf(name).flat()], agentEnv, {
-      // Later it is what the demo is there to show, and the relay's log tells of it.
+      // Later an agent's end is what the demo shows, and the relay's log reports it.
       onDeath: (death) => {
         if (!isReady) failWith(name, death)
         else if (death.code) printDeath(name, death)
@@ -181,7 +182,7 @@ interface Special {
   onMessage?: (message: unknown) => void
 }
 
-/** @throws where the end has begun: what is started now would be left behind */
+/** @throws if the demo is already ending: a process started now would be left behind */
 function start(name: string, args: string[], env: NodeJS.ProcessEnv, special: Special = {}): Child {
   if (ending) throw new Error('the demo is ending')
   const child = new Child({ name, args, env, onDeath: (death) => failWith(name, death), ...special })
@@ -189,7 +190,7 @@ function start(name: string, args: string[], env: NodeJS.ProcessEnv, special: Sp
   return child
 }
 
-/** Runs a command of the relay to its end; gives back what it is asked for, which is one word. */
+/** Runs a command of the relay to its end; returns its output, which is one word. */
 function askRelay(words: string[], env: NodeJS.ProcessEnv): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>()
   const name = `relay ${words[0]} ${words[1]}`
@@ -217,7 +218,7 @@ function fail(sentence: string): void {
 
 function onSignal(): void {
   if (ending) {
-    if (Date.now() - endingSince > SAME_PRESS_MS) process.exit(1) // somebody does not want to wait: sweep() does the rest
+    if (Date.now() - endingSince > SAME_PRESS_MS) process.exit(1) // a second Ctrl-C: sweep() does the rest
     return
   }
   console.log('\nStopping …')
@@ -233,14 +234,14 @@ function end(): Promise<void> {
   })())
 }
 
-/** Leaves nothing behind, whatever has ended this process. */
+/** Leaves nothing behind, however this process ends. */
 function sweep(): void {
   for (const child of children) child.kill()
-  // What was just killed may have been writing there.
+  // The processes just killed may have been writing there.
   rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 })
 }
 
-/** The wanted ports, each another where something else has it. All are held until all are found. */
+/** The wanted ports; a free one in place of each that is taken. All are held until all are found. */
 async function freePorts(wanted: readonly number[]): Promise<number[]> {
   const servers = await Promise.all(wanted.map(async (port) => (await listen(port)) ?? (await listen(0))))
   return Promise.all(

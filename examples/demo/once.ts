@@ -99,7 +99,7 @@ export async function walkOnce({ siteUrl, username, password, served }: Walk): P
   })
 }
 
-/** The agent that a page of the site says it has come through. */
+/** The agent that a page of the site names as its own. */
 function agentOf({ body }: Visit): string | undefined {
   return /<li class="here"><strong>([^<]+)/.exec(body)?.[1]
 }

@@ -1,4 +1,4 @@
-// The lines of the relay's log that the demo reads. Lines of another shape are none of its business.
+// The lines of the relay's log that the demo reads. It ignores all other lines.
 
 /** One session of an agent that carries a tunnel, or does not carry it any more. An agent has several sessions. */
 interface TunnelLine {
@@ -30,7 +30,7 @@ interface StartedLine {
 
 export type RelayLine = TunnelLine | SessionEndLine | ExchangeLine | StartedLine
 
-/** An exchange with the name of the agent that served it; undefined where the relay itself answered. */
+/** An exchange with the name of its agent; undefined if the relay itself answered. */
 export type ServedLine = ExchangeLine & { agent: string | undefined }
 
 export function parseLine(line: string): RelayLine | undefined {

@@ -1,4 +1,4 @@
-// The page of the demo's site: who is signed in, which way the page has come, and the button that stops the agent on it.
+// The page of the demo's site: who is signed in, which agent brought the page, and the button that stops that agent.
 // Pure: values in, HTML out. It has no script.
 
 import { PAGE_COLOURS, escapeHtml } from '@sallyport/protocol'
@@ -30,11 +30,11 @@ nav { display: flex; flex-wrap: wrap; align-items: center; gap: .75rem 1.5rem; m
 
 export interface SiteView {
   visitor: { name: string; email: string }
-  /** Who has brought this very request. */
+  /** The agent that brought this request. */
   agent: string
   online: readonly string[]
   stoppable: readonly string[]
-  /** What the site knows its own form by. */
+  /** The token by which the site recognises its own form. */
   formToken: string
 }
 
@@ -84,7 +84,7 @@ ${agentsOf(view)
   }
 }
 
-/** The two that the demo begins with, and whoever else is online. */
+/** The demo's first two agents, and all others online. */
 function agentsOf({ agent, online }: SiteView): string[] {
   return [...new Set(['agent 1', 'agent 2', agent, ...online])].toSorted()
 }

@@ -1,6 +1,7 @@
-// The app of the demo: a small site that knows nothing of sign-in. Who its visitor is it reads from the token that the
-// relay has signed. It listens on one port for each agent, so it knows who has brought a request, and it has a button that
-// stops that agent. Its options are one JSON text in the environment variable SITE. It prints a line when it answers.
+// The app of the demo: a small site without a sign-in of its own. It reads its visitor's identity from the token that
+// the relay has signed. It listens on one port for each agent, so it knows which agent has brought a request, and it
+// has a button that stops that agent. Its options are one JSON text in the environment variable SITE. It prints a line
+// when it answers.
 
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { once } from 'node:events'
@@ -26,11 +27,11 @@ export interface SiteOptions {
 /** What the demo tells the site, whenever it changes. */
 export interface AgentsNow {
   online: readonly string[]
-  /** Those that the demo has started itself and can stop. */
+  /** The agents that the demo has started itself and can stop. */
   stoppable: readonly string[]
 }
 
-/** What the site asks of the demo. */
+/** The site's request to the demo. */
 export interface StopAsked {
   stop: string
 }
@@ -50,7 +51,7 @@ process.on('message', (message) => {
   now = message as AgentsNow // from the demo, over a channel that nobody else has
   onNews.dispatchEvent(new Event('news'))
 })
-// Nobody is left to serve when the demo is gone, however it went.
+// The site ends with the demo, however the demo ends.
 process.once('disconnect', () => process.exit(0))
 
 const servers = options.agents.map(({ name, port }) =>
@@ -63,7 +64,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => 
 console.log(JSON.stringify({ ports: options.agents.map(({ port }) => port) }))
 
 async function answer(request: IncomingMessage, response: ServerResponse, agent: string): Promise<void> {
-  // Who reaches the port without the relay can write any header, but cannot sign.
+  // A program that reaches the port without the relay can write any header, but cannot sign.
   const visitor = await visitorOf(request).catch(() => undefined)
   if (!visitor) return refuse(response, 401, 'Come through the relay, and sign in there.')
   if (request.method === 'POST' && request.url === '/stop') return stopAgent(request, response, visitor)
@@ -72,7 +73,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, agent:
   response.writeHead(200, headers).end(body)
 }
 
-/** As docs/identity-headers.md says it. @throws where the relay has not vouched for the visitor */
+/** As in docs/identity-headers.md. @throws if the relay has not signed the visitor's identity */
 async function visitorOf(request: IncomingMessage): Promise<Visitor> {
   const { payload } = await jwtVerify<{ name?: string; email?: string }>(
     String(request.headers['sallyport-auth-jwt']),
@@ -92,7 +93,10 @@ async function visitorOf(request: IncomingMessage): Promise<Visitor> {
   }
 }
 
-/** Has the demo stop an agent, and answers when the relay sends nobody there any more: the next page is another's. */
+/**
+ * Has the demo stop an agent, and answers once the relay sends no visitor there any more: another agent brings the next
+ * page.
+ */
 async function stopAgent(request: IncomingMessage, response: ServerResponse, visitor: Visitor): Promise<void> {
   if (Number(request.headers['content-length'] ?? Infinity) > MAX_FORM_BYTES) return refuse(response, 413, 'Too long.')
   const form = new URLSearchParams(await text(request))

@@ -1,4 +1,4 @@
-// What the demo writes to its terminal: what to open, each request, and which agent has gone or come.
+// The demo's output on its terminal: the addresses to open, each request, and agents that come or go.
 
 import { styleText } from 'node:util'
 
@@ -6,10 +6,10 @@ import type { Child, Death } from './child.ts'
 import type { ServedLine } from './relay-line.ts'
 import { wrapCommand, wrapText } from './wrap.ts'
 
-const ASIDE = ' '.repeat(13) // where the words of the banner begin
+const ASIDE = ' '.repeat(13) // the column in which the banner's words begin
 const INDENT = '  '
 
-/** In phrases that no line break divides. */
+/** In phrases without line breaks within. */
 export type Command = readonly (readonly string[])[]
 
 export interface Banner {
@@ -17,7 +17,7 @@ export interface Banner {
   username: string
   password: string
   agents: readonly Child[]
-  /** Where commands are to be pasted. */
+  /** The directory in which commands are to be pasted. */
   root: string
   furtherAgent: Command
 }
@@ -56,7 +56,7 @@ export function printServed({ status, method, path, agent, user, code }: ServedL
   console.log(`${INDENT}${time}  ${status}  ${method.padEnd(4)} ${path}  ${who}${by}`)
 }
 
-/** One sentence on who serves now, and the command that brings back who does not. */
+/** One sentence about the agents that serve now, and the command that restarts a missing one. */
 export function printGone(name: string, online: readonly string[], root: string, command: Command): void {
   const width = widthOf(process.stdout)
   const now =
@@ -72,7 +72,7 @@ export function printJoined(name: string): void {
   console.log(`\n${INDENT}${styleText('green', `${name} is online and takes its turn.`)}\n`)
 }
 
-/** Why a process has ended that nobody wanted to end. */
+/** Why a process has ended unexpectedly. */
 export function printDeath(name: string, { lastLines }: Death): void {
   const lines = lastLines.map((line) => `${INDENT}${line}\n`)
   console.error(
@@ -80,7 +80,7 @@ export function printDeath(name: string, { lastLines }: Death): void {
   )
 }
 
-/** Where nobody says how wide it is, it may be a file or a pipe. */
+/** If the width is unknown, the output may be a file or a pipe. */
 function widthOf({ columns = 80 }: { columns?: number }): number {
   return Math.max(columns, 20) - 1 // a line that fills the last column wraps on some terminals
 }

@@ -1,4 +1,4 @@
-// Text for a terminal, broken between words and never within one: what is pasted from it must still work.
+// Text for a terminal, broken between words and never within one, so that commands pasted from it still work.
 // Pure.
 
 /** A sentence in as many lines as it needs. A word that is wider than the terminal has a line of its own. */
