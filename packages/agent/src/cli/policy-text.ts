@@ -1,4 +1,4 @@
-// Where `agent http` finds the text of a policy: a file, or an address that it is fetched from once.
+// How `agent http` gets the text of a policy: from a file, or fetched once from an address.
 
 import { ConfigError } from '@sallyport/protocol/config-error'
 
@@ -6,7 +6,7 @@ import type { PolicyText } from '../plan/agent-options.ts'
 import { readText } from '../plan/config.ts'
 
 const FETCH_TIMEOUT_MS = 10_000
-const TEXT_MAX_BYTES = 256 * 1024 // comments included; what a relay takes of it is less
+const TEXT_MAX_BYTES = 256 * 1024 // comments included; a relay accepts less
 const LOOPBACK = /^(?:localhost|(?:.+\.)?localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
 
 export interface PolicyFlags {
@@ -41,7 +41,7 @@ async function fetchText(written: string): Promise<string> {
       `"${written}" is not an address. Write it like https://example.com/policy.yaml`,
     )
   }
-  // Whoever can change it on its way decides who is let in.
+  // An attacker who can change the policy on its way decides who is let in.
   if (url.protocol === 'http:' && !LOOPBACK.test(url.hostname)) {
     throw refusal('--traffic-policy-url', `${written} is not encrypted; use https://.`)
   }

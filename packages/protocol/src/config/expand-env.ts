@@ -43,9 +43,9 @@ export function expandEnv(tree: unknown, env: Environment): Expanded {
 }
 
 /**
- * The same for the policy in a file of its own, where `${…}` is an expression: only names in capitals are variables, which no
- * expression begins with, and what is an expression as a whole is left alone. The value of a variable is a text and never read
- * as an expression: one that could be is a problem.
+ * The same for a policy in a file of its own, in which `${…}` is an expression: only names in capitals are variables,
+ * as no expression begins with one, and a value that is an expression as a whole is left unchanged. The value of a
+ * variable is a text, never an expression: a value that could be read as one is a problem.
  */
 export function expandPolicyEnv(tree: unknown, env: Environment): Expanded {
   const problems: FoundProblem[] = []

@@ -1,5 +1,5 @@
-// Where identity providers that agents name may be: on the internet, in private networks that the operator lists, and
-// on the relay's own machine only if the relay cannot be reached from elsewhere, as in development. Pure.
+// The networks in which agents may name identity providers: the internet, private networks that the operator lists, and
+// the relay's own machine only if the relay cannot be reached from elsewhere, as in development. Pure.
 
 import { BlockList, isIP } from 'node:net'
 

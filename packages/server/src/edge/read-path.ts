@@ -3,7 +3,7 @@
 // disagree.
 
 const MAX_DECODINGS = 8
-// Without one of these a path has only one reading: the common path costs this one scan. 0xC0 and 0xC1 begin no UTF-8.
+// A path without any of these has only one reading: the common path costs this one scan. 0xC0 and 0xC1 begin no UTF-8.
 const UNUSUAL = /[%\\;\xc0\xc1]|\/\/|\/\./
 // JavaScript's unescape() and old IIS read %u002e as well.
 const ESCAPE = /%(?:u00)?([0-9a-f]{2})/gi

@@ -1,5 +1,5 @@
 // The border around all code that a visitor, an app, an agent or a provider drives: an exception of a listener ends
-// only the thing that it serves, is reported once, and never reaches the emitter of the event, where it would end the
+// only the thing that it serves, is reported once, and never reaches the emitter of the event: there it would end the
 // process. node:http, node:http2 and node:stream all throw on invalid arguments and states.
 
 /** The thing that a fault ended. */

@@ -1,7 +1,7 @@
 // One field of an access line, as JSON. Most fields repeat their values: the texts are remembered, because joining a
 // line of few pieces takes half as long as one of many.
 
-const REMEMBERED_MAX = 512 // hosts, addresses, tunnels: what a busy relay sees within some seconds
+const REMEMBERED_MAX = 512 // hosts, addresses and tunnels of some seconds on a busy relay
 const QUICK_MAX_CHARS = 128 // from about there JSON.stringify is as quick
 const SPACE = 0x20
 const QUOTE = 0x22

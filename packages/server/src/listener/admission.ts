@@ -7,7 +7,8 @@ import { isIPv6 } from 'node:net'
 
 import { RelayError } from '../errors.ts'
 
-// RFC 3986 3.2.2 without percent-encoding: letters, digits, and what registered names really contain.
+// RFC 3986 3.2.2 without percent-encoding: letters, digits, and the other characters that registered names contain in
+// practice.
 const HOST = /^(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9_-])?\.?|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i
 const HOST_MAX_CHARS = 260
 // RFC 9112 3.2.1: absolute-path [ "?" query ]. Visible ASCII only; `#`, and `\` in a path, are read differently by different

@@ -1,5 +1,5 @@
-// Answers visitors for whom there is no place, not even on trial, with the limit: by one prepared answer, before
-// anything is known about them.
+// Answers visitors if the relay has no place left, not even on trial: one prepared answer names the limit, before
+// anything is known about the visitor.
 
 import type { Socket } from 'node:net'
 
@@ -17,7 +17,7 @@ const FAREWELL_MS = 500
 // failure)". Before any key is agreed an alert travels in the clear: type 21, TLS 1.2, two bytes, fatal, 80.
 const TLS_ALERT = Buffer.from([21, 3, 3, 0, 2, 2, 80])
 
-/** The error for a visitor whom a limit keeps out. */
+/** The error for a visitor that a limit keeps out. */
 export function limitError(limit: LimitName): RelayError {
   const code = limit === 'visitor_connections_per_address' ? 'too_many_connections' : 'relay_full'
   return new RelayError(code, { limit, headers: { 'retry-after': '5' } })

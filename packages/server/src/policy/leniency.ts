@@ -1,15 +1,15 @@
-// What actions have let pass though they would have refused it (`enforce: false`): a line at once, and then one a minute with
-// how many there were, however many visitors come.
+// Logs the requests that actions would have refused but for `enforce: false`: one line at once, and then at most one a
+// minute, with their number.
 
 import type { Logger } from '../log.ts'
 
 const LINE_INTERVAL_MS = 60_000
-const PLACES_MAX = 10_000 // edges of agents come and go: the one that was told longest ago is forgotten
+const PLACES_MAX = 10_000 // edges of agents come and go: the one logged longest ago is forgotten
 
 export interface Lenience {
   readonly edgeId: string
   readonly action: string
-  /** For the log: what would have been refused. */
+  /** For the log: why it would have been refused. */
   readonly detail: string
 }
 

@@ -28,7 +28,7 @@ export function probeApp(openStream: () => YamuxStream): Promise<StreamReply | u
       if (!decoded) return
       kept = undefined
       resolve(decoded.reply)
-      // FIN, so that the app sees an ordinary end; not every app answers one with its own.
+      // FIN, so that the app sees an ordinary end; not every app answers with its own FIN.
       stream.end()
       clearTimeout(deadline)
       deadline = setTimeout(() => stream.destroy(), FAREWELL_MS)

@@ -106,7 +106,7 @@ export class Tunnel implements AppHealthHost {
   readonly #listener: TunnelListener
   readonly #onHealth: OnHealth
   readonly #onGone: (() => void) | undefined
-  // Replaced, not changed, by concat(): one that grows by push(), or is spread, has room for seventeen.
+  // Replaced by concat(), not changed: an array that grows by push(), or is spread, reserves room for seventeen.
   #onRetire: readonly ((lane: Lane) => void)[] = NONE
   #lanes: readonly Lane[] = NONE
 

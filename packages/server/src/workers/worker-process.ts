@@ -134,7 +134,7 @@ export class WorkerProcess {
       this.storeLoss = undefined
       started?.reject(new Error(`worker ${this.number} ended while it started (${signal ?? code})`))
       if (this.#isStopping) return this.#leave()
-      if (started && this.#state === 'starting') return this.#leave() // those who wait for it give up
+      if (started && this.#state === 'starting') return this.#leave() // started was rejected: the caller gives up
       if (performance.now() - since > STABLE_MS) this.#backoffMs = BACKOFF_FIRST_MS
       log.error({ worker: this.number, code, signal, restartInMs: this.#backoffMs }, 'worker ended')
       this.#state = 'waiting'

@@ -72,8 +72,8 @@ function forTheAgent(found: readonly FoundProblem[]): BindProblem[] {
 }
 
 /**
- * The same text for the same meaning, whatever the order of keys. Only for values that a schema has let pass: it bounds
- * the depth.
+ * The same text for the same meaning, in any order of keys. Only for values that have passed a schema, which bounds the
+ * depth.
  */
 function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`

@@ -1,5 +1,5 @@
-// Where bodies are while an action looks at them, before the request goes on. It bounds what one of them may be, what those of
-// one tenant may be together, and all of them: who has no credentials yet must not fill the memory of the process.
+// Holds bodies while an action reads them, before the request continues. It bounds the size of one body, of all bodies
+// of a tenant, and of all bodies: visitors without credentials must not fill the memory of the process.
 
 import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../exchange.ts'
@@ -7,12 +7,12 @@ import { HeldRequest } from './held-request.ts'
 import { readBody, type BodyFault } from './read-body.ts'
 
 const ALL_MAX_BYTES = 128 * 1024 * 1024
-const TENANT_MAX_BYTES = 32 * 1024 * 1024 // no less than one body may have
+const TENANT_MAX_BYTES = 32 * 1024 * 1024 // at least what one body may have
 
 export interface BodyRoomInit {
   /** Of one body: `limits.held_body_bytes`. */
   readonly maxBytes: number
-  /** How long a body may stand still on its way: `timeouts.request_stall_seconds`. */
+  /** How long no bytes of a body may arrive: `timeouts.request_stall_seconds`. */
   readonly silenceMs: number
 }
 
@@ -26,9 +26,9 @@ export class BodyRoom {
   }
 
   /**
-   * Reads the body of an exchange, which goes on with it unchanged; whoever asks again gets the same bytes. They are held until
-   * the exchange is over.
-   * @param tenant whose share it is
+   * Reads the body of an exchange, which continues with it unchanged; a second call gets the same bytes. They are held
+   * until the exchange has ended.
+   * @param tenant the tenant whose share the body counts for
    * @throws RelayError `body_too_large`, `request_timeout`, `relay_full`, or `bad_request` for a visitor who has left
    */
   async read(exchange: Exchange, tenant: string): Promise<Buffer> {

@@ -1,27 +1,28 @@
-// Reads the whole body of a request before the request goes on: bounded in size and time. What was read is given back as
-// bytes; the request can go on with them as a HeldRequest.
+// Reads the whole body of a request before the request continues: bounded in size and time. Returns its bytes, with
+// which the request can continue as a HeldRequest.
 
 import type { Exchange } from '../exchange.ts'
 
-/** How long whoever sends may take: with silences of so long, or in all. */
+/** How long the visitor may take: at most so long between two pieces, or in all. */
 export type Patience = { readonly silenceMs: number } | { readonly wholeMs: number }
 
 export interface BodyBounds {
   readonly maxBytes: number
   readonly patience: Patience
-  /** Asked before further bytes are kept: false ends the reading, for want of room. */
+  /** Called before more bytes are kept: false ends the reading, because there is no room. */
   readonly hasRoomFor?: (bytes: number) => boolean
 }
 
-/** `too_large` is also said of a length that is only announced; `gone` means that the visitor has left. */
+/** `too_large` also if only the announced length is too large; `gone` means that the visitor has left. */
 export type BodyFault = 'too_large' | 'too_slow' | 'no_room' | 'gone'
 export type BodyVerdict = { ok: true; body: Buffer } | { ok: false; reason: BodyFault }
 
 const NONE: BodyVerdict = { ok: true, body: Buffer.alloc(0) }
 
 /**
- * All of a body; empty where none is announced. A visitor who waits with `Expect: 100-continue` is told to go on, unless the
- * length is too large already. May be called once for an exchange, and not after it has been forwarded.
+ * Returns the whole body; empty if none is announced. A visitor who waits with `Expect: 100-continue` is told to
+ * continue, unless the announced length is too large. May be called once for an exchange, and not after it has been
+ * forwarded.
  */
 export function readBody(exchange: Exchange, { maxBytes, patience, hasRoomFor }: BodyBounds): Promise<BodyVerdict> {
   const { request, response } = exchange
@@ -44,7 +45,7 @@ export function readBody(exchange: Exchange, { maxBytes, patience, hasRoomFor }:
       resolve(verdict)
     }
     request.on('data', (chunk) => {
-      if (!chunks) return // what still comes of a body that is refused is dropped
+      if (!chunks) return // the rest of a refused body is dropped
       bytes += chunk.length
       if (bytes > maxBytes) return end({ ok: false, reason: 'too_large' })
       if (hasRoomFor?.(chunk.length) === false) return end({ ok: false, reason: 'no_room' })
@@ -55,7 +56,7 @@ export function readBody(exchange: Exchange, { maxBytes, patience, hasRoomFor }:
       if (chunks) end({ ok: true, body: Buffer.concat(chunks, bytes) })
     })
     response.on('close', () => end({ ok: false, reason: 'gone' }))
-    // RFC 9110 10.1.1: nobody else will say so, since the body is read here.
+    // RFC 9110 10.1.1: the app cannot send it, since the body is read here.
     if (expectsContinue(exchange)) response.writeContinue()
   })
 }

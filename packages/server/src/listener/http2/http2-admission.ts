@@ -1,7 +1,7 @@
 // Admission of HTTP/2 requests: the rules of admission.ts in terms of HTTP/2, and the request in the form of HTTP/1.1,
 // so that all rooms after the listener see one form. nghttp2 refuses most malformed heads before they get here; this
-// checks again what it lets through, and what a proxy must not leave to others. Pure: no I/O, no clock. Source: RFC
-// 9113 8.1 to 8.5, RFC 8441 4 and 5.
+// module checks the rest, and the rules that a proxy must not leave to others. Pure: no I/O, no clock. Source: RFC 9113
+// 8.1 to 8.5, RFC 8441 4 and 5.
 
 import { randomBytes } from 'node:crypto'
 import { METHODS } from '@sallyport/protocol/node-http'

@@ -106,7 +106,7 @@ export async function checkPostLogout(client: Client, postLogoutUri: string | un
         ),
       ]
     }
-    // It takes neither. Some providers refuse any sign-out of a visitor whom they do not know.
+    // It takes neither. Some providers refuse any sign-out of an unknown visitor.
     if (ours === (await outcome())) {
       return [
         unchecked(about, 'whether it is registered shows at the first sign-out: a trial without a user tells nothing'),

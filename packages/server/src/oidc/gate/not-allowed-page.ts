@@ -1,4 +1,4 @@
-// 403 for a signed-in visitor whom the route does not let in: names the user, and offers to sign out.
+// 403 for a signed-in visitor that the route does not let in: names the user, and offers to sign out.
 
 import { escapeHtml } from '@sallyport/protocol'
 

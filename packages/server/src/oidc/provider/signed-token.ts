@@ -66,7 +66,7 @@ export async function verifySignature(
 /** The provider's algorithms with which a token may be signed, unless the configuration says HS256. */
 export function acceptableAlgorithms(listed: readonly string[] | undefined): string[] {
   // OpenID Connect Core 2: "The default value for id_token_signed_response_alg is RS256."
-  if (!Array.isArray(listed)) return ['RS256'] // nor is what is no list one
+  if (!Array.isArray(listed)) return ['RS256'] // a malformed list counts as missing
   return listed.filter((algorithm) => ASYMMETRIC.has(algorithm))
 }
 

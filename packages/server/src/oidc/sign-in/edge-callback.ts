@@ -89,7 +89,7 @@ interface OpenedHandOver {
 }
 
 /**
- * Checks every way in which the answer could belong to somebody else; such an answer makes no session.
+ * Checks every way in which the answer could belong to another visitor; such an answer makes no session.
  * @throws RelayError if not even the return address is known
  */
 function openHandOver(exchange: Exchange, parts: SignInParts): OpenedHandOver | ({ ok: false } & StaleAnswer) {

@@ -1,6 +1,6 @@
 // `<public_url>/oidc/callback/<issuer's name>`: the address to which a provider sends visitors back, for all edges. It
 // checks that `state` is ours and was made for the issuer in the path, and hands the provider's answer over to the edge
-// in a sealed box, so that no code is ever in a URL of an edge host, where the app's own service worker could read it.
+// in a sealed box, so that no code is ever in a URL of an edge host: the app's own service worker could read it there.
 // It exchanges nothing and sets no cookie. A valid but expired `state` leads to the edge as well, without the answer:
 // the visitor has a session there, or gets a button that starts again.
 // The path distinguishes a dishonest issuer from an honest one (RFC 9700 4.4): it can make an honest one answer with
@@ -14,7 +14,7 @@ import type { SignInParts } from './parts.ts'
 
 const HAND_OVER_MS = 60_000
 const MAX_PATH_CHARS = 200 // in the log; ours have 136 at most
-const MAX_ERROR_CHARS = 300 // as shown on a page; the limits below are what a URL may carry
+const MAX_ERROR_CHARS = 300 // as shown on a page; the limits below are those of a URL
 
 /**
  * `<public_url>/oidc/callback`, formerly the redirect URI of all issuers: it takes no answer any more.

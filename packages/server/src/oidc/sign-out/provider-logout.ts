@@ -187,7 +187,7 @@ export class ProviderLogout {
     for (const registration of this.#registrations()) {
       const { issuer_url, client_id, id_token_alg, client_secret } = registration.config
       if (comparable(issuer_url) !== named || !said.audience.includes(client_id)) continue
-      // An agent may name the issuer and client of somebody else, with a secret of its own. And an issuer that the
+      // An agent may name the issuer and client of another operator, with a secret of its own. And an issuer that the
       // relay must not ask for an agent can still be asked for edges of relay.yml.
       const secret = id_token_alg === 'HS256' ? client_secret?.reveal() : null
       const key = JSON.stringify([registration.provider.key, issuer_url, client_id, secret])

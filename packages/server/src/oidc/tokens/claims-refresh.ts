@@ -35,7 +35,7 @@ interface Taken {
 interface Asking {
   /** Never rejects. */
   done: Promise<void>
-  /** The same, or a timeout: one for all that wait, from the arrival of the first. */
+  /** `done`, or a timeout: the same for all waiting exchanges, counted from the arrival of the first. */
   awaited?: Promise<void>
 }
 

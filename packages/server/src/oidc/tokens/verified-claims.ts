@@ -82,7 +82,7 @@ export async function readVisitor(
   }
 }
 
-/** A claim that could not be requested must not decide: a visitor whom it does not name could pass a `deny`. */
+/** A claim that could not be requested must not decide: a visitor without the claim could pass a `deny`. */
 function checkDecidable(idToken: IdTokenClaims, { config, needs }: Registration, refusal: string): void {
   const lacks = (name: ClaimName): boolean => claimOf(idToken, name) === undefined
   const missing = [

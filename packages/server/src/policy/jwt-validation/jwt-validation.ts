@@ -20,7 +20,7 @@ import { KeySet, discoverKeys } from '../../oidc/provider/key-set.ts'
 import { ProviderUnreachable, type ProviderFetch } from '../../oidc/provider/provider-fetch.ts'
 import { type JwtRules, verifyJwt, type JwtVerdict, type TokenType } from '../../oidc/provider/verify-jwt.ts'
 
-const PASSES_MAX = 10_000 // tokens in use at once; an issuer that makes one for each call has its last ones here
+const PASSES_MAX = 10_000 // tokens in use at once; if an issuer makes a token for each call, the latest are kept
 const VERIFIED_MS = 10 * 60_000 // as long as keys are trusted, in key-set.ts
 const SWEEP_MS = 1000 // what is under way with a token ends within this time of it
 

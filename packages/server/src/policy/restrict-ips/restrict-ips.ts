@@ -1,4 +1,5 @@
-// `restrict-ips`: lets visitors in by address. The socket's address counts, or the one that trusted proxies vouch for.
+// `restrict-ips`: lets visitors in by address. The address is the socket's, or the visitor's as trusted proxies name
+// it.
 
 import type { RestrictIpsConfig } from './kind.ts'
 import { RelayError } from '../../errors.ts'

@@ -1,4 +1,4 @@
-// Who sends webhooks: those whose signatures are verified, and those of whom ngrok knows how. Pure: no I/O, no clock.
+// The providers of webhooks: those that this relay can verify, and those that only ngrok can. Pure: no I/O, no clock.
 
 export const SUPPORTED_PROVIDERS = [
   'github',
@@ -29,7 +29,7 @@ const OTHERS: ReadonlySet<string> = new Set(
   xero`.split(/\s+/),
 )
 
-/** Why a provider cannot be named: a sentence; undefined where nobody knows it. */
+/** A sentence if only ngrok can verify this provider; otherwise undefined. */
 export function unsupportedProvider(name: string): string | undefined {
   if (name === 'sns') {
     return 'sns signs with a certificate and has no secret, so this relay does not verify it; remove the action, and verify in the app'

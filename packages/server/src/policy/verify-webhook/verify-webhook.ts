@@ -1,4 +1,5 @@
-// `verify-webhook`: lets pass what a provider has signed. The head is looked at first: no body is read for what cannot pass.
+// `verify-webhook`: passes the deliveries that a provider has signed. The head is checked first: no body is read if the
+// request cannot pass.
 
 import type { VerifyWebhookConfig } from './kind.ts'
 import { RelayError } from '../../errors.ts'
@@ -11,15 +12,15 @@ import { SCHEMES } from './schemes/schemes.ts'
 
 export interface VerifyWebhookParts {
   edgeId: string
-  /** Whose share of the room it is. */
+  /** The tenant whose share of the room the bodies count for. */
   tenant: string
   bodies: Pick<BodyRoom, 'read'>
-  /** Tells of what passes though it should not. */
+  /** Logs deliveries that pass although they fail the check. */
   leniency: Leniency
   clock: () => number
 }
 
-/** @throws RelayError, from the action: `webhook_refused`, and what reading a body throws */
+/** @throws RelayError, from the action: `webhook_refused`, and the errors of BodyRoom.read() */
 export function verifyWebhook({ provider, secret, enforce }: VerifyWebhookConfig, parts: VerifyWebhookParts): Action {
   const { edgeId, tenant, bodies, leniency, clock } = parts
   const scheme = SCHEMES[provider]
@@ -57,7 +58,7 @@ function deliveryOf(exchange: Exchange): Delivery {
   }
 }
 
-/** For the log: the one who sends hears nothing of it. */
+/** For the log: the sender is not told. */
 const DETAILS: Readonly<Record<WebhookFault, string>> = {
   signature_missing: 'there is no signature',
   signature_malformed: 'the signature is malformed',

@@ -1,5 +1,5 @@
-// GitLab: its secret token comes with each delivery as it stands; a signing token (GitLab 19, `whsec_…`) signs by Standard
-// Webhooks. Which of them is told by the secret, never by the request.
+// GitLab: its secret token comes with each delivery unchanged; a signing token (GitLab 19, `whsec_…`) signs by Standard
+// Webhooks. The secret decides which of the two applies, never the request.
 
 import { isSameText, USUAL_TOLERANCE_MS, type Scheme } from './scheme.ts'
 import { isSigningSecret, standardWebhooks } from './standard-webhooks.ts'

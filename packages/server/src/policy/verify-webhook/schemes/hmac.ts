@@ -1,4 +1,4 @@
-// Signatures by a keyed hash over the body and some of the head (RFC 2104): what most providers do.
+// Signatures by a keyed hash over the body and some of the head (RFC 2104), as most providers make them.
 
 import { createHmac, timingSafeEqual } from 'node:crypto'
 
@@ -11,11 +11,11 @@ const RIGHT: BodyVerdict = { ok: true }
 export interface HmacScheme {
   algorithm: 'sha1' | 'sha256'
   encoding: 'hex' | 'base64'
-  /** The signatures that the head names, each encoded; undefined where it names none. */
+  /** The signatures in the head, each still encoded; undefined if it has none. */
   signaturesOf: (delivery: Delivery) => readonly string[] | undefined
-  /** The time that is signed with it. Without it nothing says how old a delivery is. */
+  /** The signed time. Without it the age of a delivery is unknown. */
   timestamp?: { of(delivery: Delivery): string | undefined; unitMs: number; toleranceMs: number }
-  /** What is signed in front of the body, and behind it. */
+  /** The signed texts before and after the body. */
   before?: (delivery: Delivery, timestamp: string) => string
   after?: (delivery: Delivery, timestamp: string) => string
 }
@@ -53,17 +53,17 @@ function verifyWith(scheme: HmacScheme, key: string | Buffer): Verify {
 }
 
 const BYTES = { sha1: 20, sha256: 32 } as const
-/** @returns undefined for what is no signature of this length, so that whatever is compared has the same */
+/** @returns undefined if it is not a signature of this length, so that only equal lengths are compared */
 export function decode(written: string, encoding: 'hex' | 'base64', length: number): Buffer | undefined {
   if (written.length > 2 * length) return undefined
-  const bytes = Buffer.from(written, encoding) // which leaves out what it does not know
+  const bytes = Buffer.from(written, encoding) // leaves out unknown characters
   if (bytes.length !== length || bytes.toString(encoding) !== (encoding === 'hex' ? written.toLowerCase() : written)) {
     return undefined
   }
   return bytes
 }
 
-/** One signature behind a prefix, which may be empty. */
+/** One signature after a prefix, which may be empty. */
 export function inHeader(name: string, prefix = ''): (delivery: Delivery) => readonly string[] | undefined {
   return (delivery) => {
     const value = delivery.header(name)
@@ -72,7 +72,7 @@ export function inHeader(name: string, prefix = ''): (delivery: Delivery) => rea
   }
 }
 
-/** Those that have a prefix, in a list with commas or spaces. */
+/** The signatures with a prefix, in a list separated by commas or spaces. */
 export function listedInHeader(
   name: string,
   prefix: string,

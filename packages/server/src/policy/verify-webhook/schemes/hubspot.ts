@@ -40,7 +40,7 @@ function verifyPlain(secret: string, delivery: Delivery): HeadVerdict {
   return {
     ok: true,
     checkBody: (body) => {
-      // Behind a hash of this kind anybody can go on: what they append begins with bytes that are no text.
+      // A plain hash can be extended without the secret: the appended bytes begin with padding, which is not UTF-8.
       if (!isUtf8(body)) return { ok: false, reason: 'body_malformed' }
       const head = isV2 ? secret + delivery.method + delivery.url : secret
       const expected = createHash('sha256').update(head).update(body).digest()
@@ -49,7 +49,7 @@ function verifyPlain(secret: string, delivery: Delivery): HeadVerdict {
   }
 }
 
-/** As HubSpot has it signed: these characters are decoded, all others stay as they were sent. */
+/** The URL as HubSpot signs it: these characters are decoded, all others stay as they were sent. */
 function decodeSome(url: string): string {
   return url.replaceAll(/%(?:3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)/gi, (each) => decodeURIComponent(each))
 }

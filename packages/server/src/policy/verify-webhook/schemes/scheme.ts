@@ -1,12 +1,12 @@
-// How a provider signs what it delivers. A scheme looks at the head first, so that no body is read for what cannot pass.
-// Pure: no I/O, and the clock is an argument.
+// How a provider signs its deliveries. A scheme checks the head first, so that no body is read if the request cannot
+// pass. Pure: no I/O, and the clock is an argument.
 
 import { createHash, timingSafeEqual } from 'node:crypto'
 
-/** What of a request is signed, beside its body. */
+/** The signed parts of a request, beside its body. */
 export interface Delivery {
   readonly method: string
-  /** As the provider called it: scheme, host, port where it is not the usual one, path and query. */
+  /** As the provider called it: scheme, host, port if it is not the default, path and query. */
   readonly url: string
   /** By its lower-case name. */
   header(name: string): string | undefined
@@ -21,7 +21,7 @@ export type WebhookFault =
   | 'body_malformed'
 
 export type BodyVerdict = { ok: true } | { ok: false; reason: WebhookFault }
-/** What is left to be done with the body. */
+/** The part of the check that needs the body. */
 export type CheckBody = (body: Buffer) => BodyVerdict
 export type HeadVerdict = { ok: true; checkBody: CheckBody } | { ok: false; reason: WebhookFault }
 
@@ -29,15 +29,18 @@ export type HeadVerdict = { ok: true; checkBody: CheckBody } | { ok: false; reas
 export type Verify = (delivery: Delivery, now: number) => HeadVerdict
 
 export interface Scheme {
-  /** What cannot be a secret of this provider: the end of a sentence, without the secret. */
+  /** Why this cannot be a secret of this provider: the end of a sentence, without the secret. */
   secretProblem?(secret: string): string | undefined
-  /** Thinks once about a secret that has no problem. */
+  /** Prepares a secret that has no problem, once. */
   withSecret(secret: string): Verify
-  /** What the provider asks an address before it delivers to it, asked behind a good signature: the answer in JSON. */
+  /**
+   * The answer, in JSON, if this delivery is the provider's test of an address before it delivers there. Called only if
+   * the signature is right.
+   */
   challengeAnswer?(secret: string, body: Buffer): string | undefined
 }
 
-/** In time that does not depend on where they differ, nor on their lengths. */
+/** Compares in a time that does not depend on the place of a difference, nor on the lengths. */
 export function isSameText(one: string, other: string): boolean {
   const digest = (text: string): Buffer => createHash('sha256').update(text, 'utf8').digest()
   return timingSafeEqual(digest(one), digest(other))
@@ -47,8 +50,8 @@ export function isSameText(one: string, other: string): boolean {
 export const USUAL_TOLERANCE_MS = 180_000
 
 /**
- * Whether a time stamp is neither older nor further ahead than is tolerated: a delivery that was seen on its way cannot be
- * sent again later.
+ * Whether a time stamp is neither older nor further ahead than is tolerated: so a delivery that an attacker has seen
+ * cannot be sent again later.
  * @param written a whole number of `unitMs` since 1970
  */
 export function timestampFault(

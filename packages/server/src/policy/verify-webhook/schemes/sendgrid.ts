@@ -1,5 +1,5 @@
 // SendGrid's Event Webhook (twilio.com/docs/sendgrid, "Event Webhook Security Features"): ECDSA on P-256 over the time stamp
-// and the body. What stands in the place of a secret is the public key that SendGrid shows.
+// and the body. The public key that SendGrid shows is configured as the secret.
 
 import { createPublicKey, createVerify, type KeyObject } from 'node:crypto'
 

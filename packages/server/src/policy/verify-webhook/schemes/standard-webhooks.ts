@@ -1,11 +1,11 @@
-// Standard Webhooks 1.0 (github.com/standard-webhooks/standard-webhooks, "spec"): what Svix and those who deliver by it do,
-// under `svix-…` or `webhook-…`.
+// Standard Webhooks 1.0 (github.com/standard-webhooks/standard-webhooks, "spec"): used by Svix and its customers, with
+// headers `svix-…` or `webhook-…`.
 
 import { hmac, listedInHeader } from './hmac.ts'
 import type { Delivery, Scheme } from './scheme.ts'
 
 const SECRET_PREFIX = 'whsec_'
-const TOLERANCE_MS = 5 * 60_000 // as their libraries have it
+const TOLERANCE_MS = 5 * 60_000 // as in their libraries
 
 export function standardWebhooks(prefixes: readonly string[], toleranceMs = TOLERANCE_MS): Scheme {
   const named = (delivery: Delivery, name: string): string | undefined => {

@@ -1,12 +1,12 @@
-// Twilio (twilio.com/docs/usage/security): the URL that was called, and behind it the fields of the form, by name; a body that
-// is no form is named in the URL by its hash.
+// Twilio (twilio.com/docs/usage/security): it signs the URL that was called, followed by the fields of the form, by
+// name; if the body is not a form, the URL contains its hash.
 
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 
 import { decode } from './hmac.ts'
 import { isSameText, type BodyVerdict, type Delivery, type Scheme } from './scheme.ts'
 
-const FIELDS_MAX = 1000 // they are sorted: a megabyte of `a&a&…` would hold everybody up
+const FIELDS_MAX = 1000 // they are sorted: a megabyte of `a&a&…` would delay every visitor
 const SIGNATURE_BYTES = 20
 const WRONG: BodyVerdict = { ok: false, reason: 'signature_wrong' }
 
@@ -30,7 +30,7 @@ export const twilio: Scheme = {
   },
 }
 
-/** What is signed behind the URL; undefined where the body is not what it says. */
+/** The signed text after the URL; undefined if the body does not fit its hash or its type. */
 function signedOf(delivery: Delivery, body: Buffer): string | undefined {
   const hash = new URL(delivery.url).searchParams.get('bodySHA256')
   if (hash !== null) {
@@ -41,7 +41,7 @@ function signedOf(delivery: Delivery, body: Buffer): string | undefined {
   return fieldsOf(body.toString('utf8'))
 }
 
-/** As their libraries have it: sorted by name, and by value where a name comes several times, each value once. */
+/** As in their libraries: sorted by name, and by value if a name is repeated, each value once. */
 function fieldsOf(form: string): string | undefined {
   let ampersands = 0
   for (let at = form.indexOf('&'); at !== -1; at = form.indexOf('&', at + 1)) {

@@ -22,8 +22,8 @@ export const zoom: Scheme = {
 }
 
 /**
- * The answer is a signature of the token: with a colon in it, it could be one of a delivery that Zoom has not made. Only what
- * cannot be mistaken for one is answered.
+ * The answer is a signature of the token: if the token contains a colon, it could be the signature of a forged
+ * delivery. Only a token that cannot be mistaken for a delivery is answered.
  */
 function plainTokenOf(body: Buffer): string | undefined {
   if (body.length > CHALLENGE_MAX_BYTES) return undefined
@@ -31,7 +31,7 @@ function plainTokenOf(body: Buffer): string | undefined {
   try {
     asked = JSON.parse(body.toString('utf8'))
   } catch {
-    return undefined // another sort of body
+    return undefined // another kind of body
   }
   if (!isRecord(asked) || asked['event'] !== 'endpoint.url_validation' || !isRecord(asked['payload'])) return undefined
   const { plainToken } = asked['payload']
