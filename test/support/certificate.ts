@@ -11,7 +11,7 @@ export interface CertificateFiles {
   keyFile: string
 }
 
-/** @returns undefined where there is no openssl */
+/** @returns undefined without openssl */
 export async function makeCertificate(folder: string, hosts: readonly string[]): Promise<CertificateFiles | undefined> {
   const names = hosts.map((host) => `DNS:${host}`).join(',')
   const args =
@@ -21,7 +21,7 @@ export async function makeCertificate(folder: string, hosts: readonly string[]):
     await promisify(execFile)('openssl', args.split(' '), { cwd: folder })
     return { certFile: join(folder, 'test.crt'), keyFile: join(folder, 'test.key') }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined // what execFile rejects with
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined // as execFile rejects
     throw error
   }
 }

@@ -1,5 +1,5 @@
-// Loaded into a process under test by --import: it collects all its garbage again and again, so that what would happen in
-// some collection, one day, happens now.
+// Loaded into a process under test by --import: it collects all garbage again and again, so that the effects of a rare
+// collection show at once.
 
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
@@ -7,7 +7,7 @@ import { runInNewContext } from 'node:vm'
 const INTERVAL_MS = 20
 
 setFlagsFromString('--expose-gc')
-const collect = runInNewContext('gc') as () => void // what --expose-gc puts there
+const collect = runInNewContext('gc') as () => void // set by --expose-gc
 setInterval(() => {
   collect()
   process.stderr.write('collected\n')

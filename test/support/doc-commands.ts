@@ -6,11 +6,11 @@ import { join } from 'node:path'
 const root = join(import.meta.dirname, '../..')
 
 export interface DocCommand {
-  /** Without the comment behind it; a whole script is one command. */
+  /** Without the comment after it; a whole script is one command. */
   text: string
-  /** What its block has exported before it. */
+  /** The exports before it in its block. */
   exports: string
-  /** Where it stands: `docs/sign-in.md:25`, the first place where several have it. */
+  /** Its place, such as `docs/sign-in.md:25`; the first one if several pages have it. */
   place: string
 }
 
@@ -37,7 +37,7 @@ function commandsOf(page: string): DocCommand[] {
   })
 }
 
-/** Comments cut off, and what goes on in the next line put together. */
+/** Comments are cut off, and continued lines joined. */
 function logicalLines(block: string): string[] {
   const lines = block.split('\n').map((line) => line.replace(/(?:^|\s+)#(?!!)\s.*$/, ''))
   return lines

@@ -15,7 +15,7 @@ export class HandAgent {
   readonly streams: YamuxStream[] = []
   readonly #socket: WebSocket
   readonly #waiting: (() => void)[] = []
-  /** Takes the streams of the relay in the place of `nextStream`. */
+  /** Takes the relay's streams instead of `nextStream`. */
   onStream: ((stream: YamuxStream) => void) | undefined
   isOver = false
   closeCode = 0
@@ -31,7 +31,7 @@ export class HandAgent {
       },
     })
     this.stream = this.session.openStream()
-    this.stream.on('error', () => {}) // what a test sends may end it
+    this.stream.on('error', () => {}) // the bytes of a test may end it
     void new ControlChannel(this.stream, {
       onMessage: (message) => {
         this.messages.push(message)
@@ -59,7 +59,7 @@ export class HandAgent {
     this.sendText(JSON.stringify(message))
   }
 
-  /** One message, whatever is in it. */
+  /** One message with any content. */
   sendText(text: string): void {
     const json = Buffer.from(text)
     this.sendBytes(Buffer.concat([lengthOf(json.length), json]))
@@ -69,12 +69,12 @@ export class HandAgent {
     this.stream.write(bytes)
   }
 
-  /** Bytes of the mux, beside those that our own side of it sends. */
+  /** Bytes of the mux, in addition to those of our own session. */
   sendFrames(bytes: Buffer): void {
     if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(bytes)
   }
 
-  /** What may not come: the mux is binary. */
+  /** A forbidden message: the mux is binary. */
   sendWebSocketText(text: string): void {
     if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(text)
   }
@@ -110,7 +110,7 @@ export class HandAgent {
     while (!this.isOver) await this.#change('the end of the session')
   }
 
-  /** Reads nothing any more, as a stopped process does. */
+  /** Stops reading, as a stopped process does. */
   freeze(): void {
     this.#socket.pause()
   }

@@ -1,5 +1,5 @@
 // Visitors that keep asking, each on a connection of its own that it keeps alive, until they are told to stop.
-// Every request has an id of its own, in its path, so that an app can tell what it has seen.
+// Every request has an id of its own, in its path, so that an app can tell them apart.
 
 import { Agent, request as httpRequest } from 'node:http'
 
@@ -19,7 +19,7 @@ export interface Asked {
   id: number
   method: 'GET' | 'POST'
   path: string
-  /** 0 where the connection ended before an answer. */
+  /** 0 if the connection ended before an answer. */
   status: number
   body: string
 }
@@ -47,7 +47,7 @@ export class Load {
     }
   }
 
-  /** No new requests; resolves with all of them when the last is over. */
+  /** No new requests; resolves with all of them when the last has ended. */
   async stop(): Promise<Asked[]> {
     this.#isStopping = true
     await Promise.all(this.#visitors)

@@ -57,7 +57,7 @@ function field(random: Random, name: string, value: string): string {
   return `${name}${odd(random, ':', COLONS)}${random.pick([' ', ' ', '', '\t', '  '])}${value}${random.pick(['', '', '', ' ', '\t'])}${lineEnd(random)}`
 }
 
-/** A body that fits what the head says, most of the time. */
+/** A body that fits the head, most of the time. */
 function framedBody(random: Random, text: string): string {
   if (random.chance(0.04)) return random.pick(['', 'x', '0\r\n\r\n', text]) // text: the same once more
   if (/transfer-encoding/i.test(text)) {

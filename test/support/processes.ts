@@ -1,6 +1,6 @@
 // The whole product as real processes: identity provider, relay, agents, commands. For tests of crashes, signals,
 // memory and browsers. One relay with its public URL per instance; close() ends everything, by process id, and
-// removes the temporary folder. Where a test process is ended from outside, its children are killed with it.
+// removes the temporary folder. If a test process is ended from outside, its children are killed with it.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
@@ -24,7 +24,7 @@ const END_DEADLINE_MS = 5000
 export const CLIENT_ID = 'e2e'
 export const CLIENT_SECRET = 'a secret of the tests'
 
-/** Who can sign in at the provider, unless a test says otherwise. */
+/** The users of the provider, unless a test names others. */
 export const ADA = {
   username: 'ada',
   password: 'lovelace',
@@ -45,7 +45,7 @@ export interface AgentOptions {
   /** `key=value`. */
   labels: readonly string[]
   upstream: string
-  /** Told to the relay as metadata; appears in its log. */
+  /** Sent to the relay as metadata; appears in its log. */
   name: string
   /** Further flags of `agent tunnel`. */
   flags?: readonly string[]
@@ -59,11 +59,11 @@ export interface Finished extends Exit {
 
 export class Processes {
   readonly folder: string
-  /** Where relay, agents and provider meet; the port is reserved, nothing listens yet. */
+  /** The port and URLs that relay, agents and provider share; the port is reserved, nothing listens yet. */
   readonly publicUrl: string
   readonly port: number
   readonly configFile: string
-  /** Nothing that the machine's user has configured for Sallyport counts. */
+  /** The configuration of the machine's user for Sallyport is ignored. */
   readonly env: NodeJS.ProcessEnv
   readonly #all: RunningProcess[] = []
   readonly #onExit = (): void => {
@@ -84,7 +84,7 @@ export class Processes {
     this.publicUrl = `${scheme}://relay.localhost:${port}`
     this.folder = mkdtempSync(join(tmpdir(), 'sallyport-e2e-'))
     this.configFile = join(this.folder, 'relay.yml')
-    // All but what would change what ours do: how fast they are loaded may stay.
+    // All variables but those that change our programs' behaviour: the compile cache may stay.
     const foreign = /^(?:SALLYPORT_|NODE_(?!COMPILE_CACHE$)|HTTPS?_PROXY$)/i
     const inherited = Object.entries(process.env).filter(([name]) => !foreign.test(name))
     this.env = {
@@ -117,7 +117,7 @@ export class Processes {
     return `${new URL(this.publicUrl).protocol}//${host}:${this.port}`
   }
 
-  /** Starts any program of ours. */
+  /** Starts one of our programs. */
   start(
     name: string,
     args: readonly string[],
@@ -143,7 +143,7 @@ export class Processes {
     client: Partial<IdentityProviderClient> = {},
   ): Promise<RunningProcess> {
     const host = 'idp.localhost'
-    // Known beforehand: what is registered at an issuer bears its name.
+    // Known beforehand, because redirect URIs contain the issuer's name.
     const port = this.#issuer === undefined ? await freePort() : Number(new URL(this.#issuer).port)
     const provider = this.start('identity provider', [PROVIDER], {
       IDENTITY_PROVIDER: JSON.stringify({
@@ -224,20 +224,20 @@ export class Processes {
   async startAgent(options: AgentOptions): Promise<{ process: RunningProcess; tunnelId: string }> {
     const since = this.relay.lines.length
     const process = this.launchAgent(options)
-    // A refused agent ends: then its own words say more than a deadline.
+    // A refused agent ends: then its own message says more than a timeout.
     const ended = process.waitFor<never>('tunnel online', () => undefined)
     const online = await Promise.race([this.tunnelOnline(options.name, since), ended])
-    ended.catch(() => {}) // it is over for another reason now
+    ended.catch(() => {}) // from now on it may end for other reasons
     return { process, tunnelId: online }
   }
 
-  /** The id of the tunnel that an agent of this name has brought online at the relay that runs now. */
+  /** The id of the tunnel that an agent of this name has brought online at the current relay. */
   async tunnelOnline(name: string, since = 0): Promise<string> {
     const entry = await this.relay.waitForEntry('tunnel online', ({ metadata }) => metadata === name, since)
     return String(entry.tunnelId)
   }
 
-  /** Ends every process that is still there and removes the folder. Safe to call twice. */
+  /** Ends every remaining process and removes the folder. Safe to call twice. */
   async close(): Promise<void> {
     const running = this.#all.filter((child) => child.isRunning).toReversed()
     for (const child of running) child.kill('SIGTERM')
@@ -254,8 +254,8 @@ export class Processes {
 }
 
 /**
- * A port for a process that is started later. It lies below those that systems hand out by themselves (from 32768 on
- * Linux), or a connection of somebody else could have it by then.
+ * A port for a process that is started later. It lies below the ports that systems assign by themselves (from 32768 on
+ * Linux): otherwise another connection could have taken it by then.
  */
 export async function freePort(): Promise<number> {
   for (;;) {

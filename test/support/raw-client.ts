@@ -1,4 +1,4 @@
-// A visitor who writes bytes by hand: what no HTTP library would send.
+// A visitor who writes bytes by hand, for requests that no HTTP library would send.
 
 import { once } from 'node:events'
 import { connect } from 'node:net'
@@ -11,7 +11,7 @@ export class RawClient {
   received: Buffer = Buffer.alloc(0)
   readonly #waiting = new Set<() => void>()
 
-  /** @param localAddress where it comes from; 127.0.0.1 by default */
+  /** @param localAddress the visitor's address; 127.0.0.1 by default */
   constructor(port: number, localAddress = '127.0.0.1') {
     this.socket = connect({ port, host: '127.0.0.1', localAddress, allowHalfOpen: true })
     this.socket.on('data', (chunk: Buffer) => {
@@ -33,7 +33,7 @@ export class RawClient {
     this.socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)
   }
 
-  /** Waits until what has come matches. @throws where the connection ends first */
+  /** Waits until the received text matches. @throws if the connection ends first */
   async until(pattern: RegExp): Promise<string> {
     while (!pattern.test(this.text)) {
       if (this.isOver) throw new Error(`the connection ended before ${pattern}; received: ${this.text.slice(0, 2000)}`)
@@ -62,7 +62,7 @@ export class RawClient {
   }
 }
 
-/** Sends bytes on a connection of their own and gives back everything that comes until its end. */
+/** Sends bytes on a connection of their own and returns everything received until its end. */
 export async function sendRaw(port: number, bytes: string | Buffer): Promise<string> {
   const client = new RawClient(port)
   await once(client.socket, 'connect')

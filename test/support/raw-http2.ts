@@ -1,5 +1,5 @@
-// An HTTP/2 visitor who writes frames by hand (RFC 9113 4): what no HTTP library would send. It answers nothing by
-// itself, neither SETTINGS nor PING, and opens no window.
+// An HTTP/2 visitor who writes frames by hand (RFC 9113 4), for frames that no HTTP library would send. It answers
+// nothing by itself, neither SETTINGS nor PING, and opens no window.
 
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
@@ -40,7 +40,7 @@ export class RawHttp2 {
   constructor(port: number, socket: Socket = connect({ port, host: '127.0.0.1' })) {
     this.socket = socket
     this.socket.on('data', (chunk: Buffer) => this.#onData(chunk))
-    this.socket.on('error', () => {}) // a connection that is cut off is what the tests wait for
+    this.socket.on('error', () => {}) // the tests wait for a cut connection
     this.socket.on('close', () => {
       this.#isOver = true
       this.#look()
@@ -53,7 +53,7 @@ export class RawHttp2 {
     return this.socket.write(bytes)
   }
 
-  /** Waits for a frame. @throws where the connection ends first */
+  /** Waits for a frame. @throws if the connection ends first */
   async until(found: (frame: Frame) => boolean): Promise<Frame> {
     for (;;) {
       const frame = this.frames.find(found)
@@ -63,7 +63,7 @@ export class RawHttp2 {
     }
   }
 
-  /** The status of the answer on a stream, or `reset <code>`. @throws where the connection ends first */
+  /** The status of the answer on a stream, or `reset <code>`. @throws if the connection ends first */
   async answer(stream: number): Promise<string> {
     const frame = await this.until(
       (each) => each.stream === stream && (each.type === HEADERS || each.type === RST_STREAM),
@@ -86,7 +86,7 @@ export class RawHttp2 {
     while (this.#unread.length >= 9) {
       const length = this.#unread.readUIntBE(0, 3)
       if (this.#unread.length < 9 + length) break
-      // What floods are answered with is not kept.
+      // The answers to floods are not kept.
       const isAck = (this.#unread[3] === PING || this.#unread[3] === SETTINGS) && this.#unread[4] === ACK
       if (!isAck)
         this.frames.push({
@@ -121,7 +121,7 @@ export function frame(type: number, flags: number, stream: number, payload: Buff
   return Buffer.concat([head, payload])
 }
 
-/** A header block of literals without indexing (RFC 7541 6.2.2); bytes are as given, whatever they mean. */
+/** A header block of literals without indexing (RFC 7541 6.2.2); bytes are sent as given. */
 export function block(fields: readonly (readonly [name: string, value: string])[]): Buffer {
   return Buffer.concat(
     fields.flatMap(([name, value]) => [Buffer.of(0), ...[name, value].flatMap((text) => string(text))]),

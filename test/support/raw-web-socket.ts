@@ -1,5 +1,5 @@
-// The handshake of a WebSocket by hand, at both ends (RFC 6455 4): for tests that look at who gets through, and when
-// the connection ends, not at messages.
+// The handshake of a WebSocket by hand, at both ends (RFC 6455 4): for tests of admission and of the connection's end,
+// not of messages.
 
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
@@ -23,7 +23,7 @@ export function webSocketRequest(host: string, headers: readonly string[], path 
 export function acceptWebSocket(request: IncomingMessage, socket: Duplex): void {
   const key = `${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`
   const accept = createHash('sha1').update(key).digest('base64')
-  socket.on('error', () => {}).on('end', () => socket.end()) // the visitor may leave without a word
+  socket.on('error', () => {}).on('end', () => socket.end()) // the visitor may disconnect without closing
   socket.resume()
   socket.write(
     `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,

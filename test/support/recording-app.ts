@@ -1,5 +1,5 @@
-// An app that speaks HTTP/1.1 by hand: it keeps the head of every request as its bytes came, says yes to every WebSocket,
-// and answers everything else with `ok`. For tests of what reaches an app, to the letter.
+// An app that speaks HTTP/1.1 by hand: it keeps the bytes of every request's head, accepts every WebSocket, and answers
+// all other requests with `ok`. For tests of the exact bytes that reach an app.
 
 import { createHash } from 'node:crypto'
 import { createServer } from 'node:net'
@@ -16,13 +16,13 @@ export class RecordingApp {
     this.server = createServer((socket) => this.#serve(socket))
   }
 
-  /** The last request's header lines: name and value as they stood there. */
+  /** The last request's header lines: name and value as received. */
   get lines(): [name: string, value: string][] {
     const [, ...lines] = (this.heads.at(-1) ?? '').split('\r\n')
     return lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()])
   }
 
-  /** Every value that stood under a name of the last request, written in any case. */
+  /** All values of a header of the last request; case does not matter. */
   values(name: string): string[] {
     return this.lines.flatMap(([each, value]) => (each.toLowerCase() === name.toLowerCase() ? [value] : []))
   }

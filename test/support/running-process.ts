@@ -28,7 +28,7 @@ export class RunningProcess {
   readonly output: string[] = []
   /** Standard error alone. */
   readonly errors: string[] = []
-  /** Resolves when the process is gone and everything it has printed is in `lines`. */
+  /** Resolves when the process has ended and all its output is in `lines`. */
   readonly exited: Promise<Exit>
   readonly #process: ChildProcess
   readonly #waiting = new Set<() => void>()
@@ -73,14 +73,14 @@ export class RunningProcess {
     return this.lines.map(entryOf).filter((entry) => entry !== undefined)
   }
 
-  /** The first line, past or to come, that `test` accepts. @throws where the process ends or the deadline passes first */
+  /** The first line, past or to come, that `test` accepts. @throws if the process ends or the deadline passes first */
   waitForLine(what: string, test: (line: string) => boolean): Promise<string> {
     return this.waitFor(what, () => this.lines.find(test))
   }
 
   /**
    * The first log entry with these words, past or to come, that `test` accepts.
-   * @param since how many lines to leave out: what `lines.length` was before something was done
+   * @param since how many lines to skip: `lines.length` before the action under test
    */
   waitForEntry(message: string, test: (entry: LogEntry) => boolean = () => true, since = 0): Promise<LogEntry> {
     let seen = since
@@ -118,7 +118,7 @@ export class RunningProcess {
       .join('\n')
   }
 
-  /** Resident memory in bytes, or undefined where the system has no /proc. */
+  /** Resident memory in bytes, or undefined if the system has no /proc. */
   get residentBytes(): number | undefined {
     try {
       const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))?.[1]

@@ -1,5 +1,5 @@
-// What `agent` answers to each of several command lines, all in one process, which starts once: for lists of many. Reads
-// them as JSON from its one argument, and prints the answers as JSON.
+// Prints `agent`'s answers to many command lines, all from one process, as JSON. Reads the lines as JSON from its only
+// argument.
 
 import { runCli } from '../../packages/agent/src/cli/cli.ts'
 

@@ -25,13 +25,13 @@ export interface StackOptions {
   edges?: string
   /** Further top-level YAML, e.g. `limits:` or `timeouts:`. */
   config?: string
-  /** Of the relay, where it is not on loopback for visitors. */
+  /** The relay's public URL, if visitors do not reach it on loopback. */
   publicUrl?: string
   /** Further entries of `listen:`, in YAML's flow style. */
   listen?: string
-  /** For relay.localhost, and whatever the visitors want to reach: the relay then listens with TLS as well. */
+  /** For relay.localhost and the visitors' hosts: the relay then listens with TLS as well. */
   certificate?: CertificateFiles
-  /** Of the relay, where it must be known beforehand; any free one by default. */
+  /** The relay's port, if it must be known beforehand; any free one by default. */
   port?: number
   /** Labels of the agents. */
   labels?: readonly string[]
@@ -50,7 +50,7 @@ export class Stack {
   /** Every line the relay has logged. */
   readonly log: string[]
   readonly port: number
-  /** Of the listener with TLS; 0 where there is none. */
+  /** Of the listener with TLS; 0 without one. */
   readonly tlsPort: number
   readonly appPort: number
   readonly #folder: string

@@ -1,12 +1,13 @@
-// Waiting that ends with a sentence: for what nothing tells of (a line of the log, a metric), and for events that may not come.
+// Waiting that fails with a sentence: for changes without an event (a line of the log, a metric), and for events that
+// may not come.
 
-const DEADLINE_MS = 30_000 // above what any test needs, below where the runner ends a whole file without a word
+const DEADLINE_MS = 30_000 // more than any test needs, less than the runner allows a file
 const PAUSE_MS = 5
 
 /**
- * Looks again and again until something is so.
- * @param what is waited for, which the failure says: "the relay logs the end of the session"
- * @throws where it has not come in time, or looking fails
+ * Looks again and again until a condition holds.
+ * @param the condition, for the failure's message: "the relay logs the end of the session"
+ * @throws if it does not hold in time, or looking fails
  */
 export async function until(
   what: string,
@@ -22,7 +23,7 @@ export async function until(
 
 /**
  * Waits for an event.
- * @param what is waited for, which the failure says; a function where it takes work to say it
+ * @param the event, for the failure's message; a function if the text is costly to make
  */
 export async function within<T>(
   what: string | (() => string),
@@ -33,7 +34,7 @@ export async function within<T>(
   const timer = setTimeout(() => {
     const words = typeof what === 'string' ? what : what()
     late.reject(new Error(`waited ${deadlineMs / 1000} s in vain: ${words}`))
-  }, deadlineMs).unref() // nobody may be waiting any more
+  }, deadlineMs).unref() // the caller may have stopped waiting
   try {
     return await Promise.race([event, late.promise])
   } finally {

@@ -1,6 +1,6 @@
 // A very small browser without a screen: a cookie jar per host, one step per request, forms that can be submitted.
-// The demo's `--once` and the tests walk through sign-ins with it. It knows no scripts, except that a page whose
-// form is sent by script is treated as if the script had run.
+// The demo's `--once` and the tests walk through sign-ins with it. It runs no scripts, but sends the form of a page
+// that would do so by script.
 
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { request as httpsRequest } from 'node:https'
@@ -39,7 +39,7 @@ export interface Visit {
   status: number
   headers: IncomingHttpHeaders
   body: string
-  /** Where the answer leads: `Location`, or `Refresh` on a page. Absolute. */
+  /** The next address: `Location`, or `Refresh` on a page. Absolute. */
   next: string | undefined
 }
 
@@ -48,7 +48,7 @@ export interface BrowserOptions {
   ca?: string
   /** Sent with every request, for example a `user-agent`. */
   headers?: Record<string, string>
-  /** Called for every answer: what happened, step by step. */
+  /** Called for every answer, step by step. */
   onVisit?: (visit: Visit) => void
 }
 
@@ -121,7 +121,7 @@ export class Browser {
     })
   }
 
-  /** The value of the Cookie header for a URL; empty where there is none. */
+  /** The value of the Cookie header for a URL; empty without cookies. */
   cookieHeader(url: string | URL): string {
     const { hostname, protocol, pathname } = new URL(url)
     const jar = this.cookies.get(hostname)

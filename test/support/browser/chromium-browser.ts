@@ -1,5 +1,5 @@
 // A real Chromium for a test file: started once with folders of its own, private windows on demand, gone at the end.
-// Where there is none, the tests are skipped and say how to get one; with CI=true that is a failure.
+// Without a Chromium the tests are skipped and say how to get one; with CI=true they fail.
 
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -26,7 +26,7 @@ export class ChromiumBrowser {
   readonly #folder: string
   readonly #launch: LaunchOptions
 
-  /** Undefined where no Chromium can be had. @throws with CI=true then */
+  /** Undefined if no Chromium can be found or installed. @throws with CI=true in that case */
   static async start(): Promise<ChromiumBrowser | undefined> {
     const found = await findChromium((line) => console.error(line))
     if (!found) {
@@ -34,7 +34,7 @@ export class ChromiumBrowser {
       return undefined
     }
     const folder = await mkdtemp(join(tmpdir(), 'sallyport-chromium-'))
-    // playwright makes folders of its own where this says, and Chromium locks and sockets.
+    // playwright makes its folders in TMPDIR, and Chromium its locks and sockets.
     process.env.TMPDIR = join(folder, 'tmp')
     await mkdir(process.env.TMPDIR)
     const launch: LaunchOptions = {

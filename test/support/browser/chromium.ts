@@ -1,5 +1,5 @@
 // Finds a Chromium for the browser tests: on the machine, from Debian's packages, or inside an npm package.
-// @sparticuz/chromium is 70 MB, so it is no dependency: it is fetched only where nothing else is there.
+// @sparticuz/chromium is 70 MB, so it is no dependency: it is fetched only if no other Chromium is found.
 
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -9,7 +9,7 @@ import { pathToFileURL } from 'node:url'
 
 export interface Chromium {
   path: string
-  /** What this build needs beside the usual arguments. */
+  /** The arguments that this build needs beside the usual ones. */
   args: string[]
 }
 
@@ -17,7 +17,7 @@ const NAMES = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-c
 const NPM_PACKAGE = '@sparticuz/chromium@153.0.0'
 const root = join(import.meta.dirname, '../../..')
 
-/** @param say told what is being installed */
+/** @param say called with a line about each installation */
 export async function findChromium(say: (line: string) => void): Promise<Chromium | undefined> {
   const given = process.env.SALLYPORT_TEST_CHROMIUM
   if (given) return JSON.parse(given) as Chromium // set by scripts/test.ts

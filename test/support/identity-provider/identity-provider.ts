@@ -17,13 +17,16 @@ const MAX_FORM_BYTES = 16_384
 export interface IdentityProviderUser {
   username: string
   password: string
-  /** What the provider says about the user: `email`, `email_verified`, `name`, `groups`, … `sub` is the username unless given. */
+  /**
+   * The provider's claims about the user: `email`, `email_verified`, `name`, `groups`, … `sub` is the username unless
+   * given.
+   */
   claims: Record<string, unknown>
 }
 
 export interface IdentityProviderClient {
   client_id: string
-  /** What the sign-in page calls it; its id unless given. */
+  /** Its name on the sign-in page; its id unless given. */
   client_name?: string
   /** Left out for a public client, together with `token_endpoint_auth_method: 'none'`. */
   client_secret?: string
@@ -43,21 +46,21 @@ export interface IdentityProviderClient {
 export interface IdentityProviderOptions {
   /** 0 takes a free port. */
   port: number
-  /** The host of the issuer, `localhost` by default. It listens on 127.0.0.1 whatever the name. */
+  /** The host of the issuer, `localhost` by default. The provider always listens on 127.0.0.1. */
   host?: string
-  /** What stands behind host and port in the issuer: nothing by default, `/` or a path for a tenant. */
+  /** The issuer's path: none by default, `/` or a path for a tenant. */
   path?: string
   users: readonly IdentityProviderUser[]
-  /** Whether the sign-in page shows whom to sign in as, with the password. For a demo, where it is no secret. */
+  /** Whether the sign-in page shows the users and their passwords. For a demo, in which they are no secret. */
   showsPasswords?: boolean
   clients: readonly IdentityProviderClient[]
-  /** Whatever `oidc-provider` can be told beyond this. */
+  /** Further options of `oidc-provider`. */
   configure?: Partial<Configuration>
   /** Has it speak https. In PEM. */
   tls?: { cert: string; key: string }
-  /** Whether only discovery stands below the path, and the endpoints at the root. */
+  /** Whether only discovery is below the path, and the endpoints are at the root. */
   endpointsAtRoot?: boolean
-  /** The last word about the provider, before it answers anybody. */
+  /** Called with the provider before it answers its first request. */
   prepare?: (provider: Provider) => void
 }
 
@@ -66,7 +69,7 @@ export interface IdentityProvider {
   close(): Promise<void>
 }
 
-/** Starts the provider and resolves when it answers. Rejects where the port is taken. */
+/** Starts the provider and resolves when it answers. Rejects if the port is taken. */
 export async function startIdentityProvider(options: IdentityProviderOptions): Promise<IdentityProvider> {
   const host = options.host ?? 'localhost'
   let answer: (request: IncomingMessage, response: ServerResponse) => void = (_request, response) => response.end()
@@ -107,7 +110,7 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
   }
 }
 
-/** As frameworks do for what is mounted below a path; oidc-provider takes its own place from the two URLs. */
+/** As frameworks do for an app mounted below a path; oidc-provider derives its path from the two URLs. */
 function answerBelow(
   mount: string,
   { endpointsAtRoot = false }: IdentityProviderOptions,
@@ -155,7 +158,7 @@ function configuration({ users, clients, configure }: IdentityProviderOptions, i
       const user = users.find((candidate) => subjectOf(candidate) === id)
       return user && { accountId: id, claims: () => ({ ...user.claims, sub: id }) }
     },
-    // Nobody is asked for consent: the clients here belong to the house.
+    // Users are not asked for consent: the clients belong to the same operator.
     loadExistingGrant: async (context) => {
       const { client, session, provider, requestParamScopes } = context.oidc
       if (!client || !session?.accountId) return undefined
@@ -233,7 +236,7 @@ async function readForm(request: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString('utf8')
 }
 
-/** Who comes with a valid ID token of theirs is signed out without being asked again. */
+/** A user with a valid ID token of their own is signed out without being asked again. */
 async function signOut(context: KoaContextWithOIDC, form: string): Promise<void> {
   const { session, provider, entities } = context.oidc
   if (!session || !entities.IdTokenHint) {

@@ -1,10 +1,10 @@
-// What the identity provider remembers: models of `oidc-provider` in one Map, with a bound.
+// The memory of the identity provider: models of `oidc-provider` in one Map, with a bound.
 
 import type { Adapter, AdapterPayload } from 'oidc-provider'
 
 const MAX_STORED_ITEMS = 50_000 // a bench signs in often, and memory must stay bounded
 
-/** The models of one provider: the oldest goes first when there are too many. */
+/** The models of one provider: beyond the bound the oldest is removed. */
 export function memoryAdapter(): (model: string) => Adapter {
   const items = new Map<string, { payload: AdapterPayload; expires: number }>()
   const read = (key: string): AdapterPayload | undefined => {

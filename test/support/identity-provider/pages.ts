@@ -4,7 +4,7 @@ import type { ServerResponse } from 'node:http'
 
 import type { IdentityProviderUser } from './identity-provider.ts'
 
-/** `shown` are the people whose password the page tells; `problem` is what was wrong with the last try. */
+/** `shown` are the users whose password the page shows; `problem` is the error of the last try. */
 export function signInForm(
   clientName: string,
   shown: readonly IdentityProviderUser[],

@@ -1,4 +1,4 @@
-// An issuer of tokens for programs: a discovery document, a key set, and tokens with whatever claims a test wants.
+// An issuer of tokens for programs: a discovery document, a key set, and tokens with the claims of a test's choice.
 
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'

@@ -1,5 +1,5 @@
-// A program that nobody here wrote and that may not be installed: in the foreground, from when it takes connections until
-// it is ended by its id. Where the test process goes, it goes, too.
+// A program of others, which may not be installed: runs in the foreground, from its first connection until it is ended
+// by its id. It ends with the test process.
 
 import { execFile, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
@@ -7,7 +7,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 
 const START_DEADLINE_MS = 10_000
-// Where Debian keeps servers, which is not on the path of every user.
+// Debian's folders for servers, which are not in every user's PATH.
 const ENVIRONMENT = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` }
 
 export class ForeignProgram {
@@ -23,7 +23,7 @@ export class ForeignProgram {
     void this.#exited.then(() => process.off('exit', this.#onExit))
   }
 
-  /** @param port of 127.0.0.1, where it takes connections once it has started */
+  /** @param port of 127.0.0.1, on which it takes connections once it has started */
   static async start(command: string, args: readonly string[], port: number): Promise<ForeignProgram> {
     const child = spawn(command, args, { env: ENVIRONMENT, stdio: ['ignore', 'pipe', 'pipe'] })
     let said = ''
@@ -40,14 +40,14 @@ export class ForeignProgram {
     return program
   }
 
-  /** Resolves when it is gone. */
+  /** Resolves when it has ended. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill(signal)
     await this.#exited
   }
 }
 
-/** Whether the program is installed, whatever it answers. */
+/** Whether the program is installed; its answer does not matter. */
 export function isInstalled(command: string, args: readonly string[]): Promise<boolean> {
   return new Promise((resolve) => {
     execFile(command, args, { env: ENVIRONMENT }, (error) =>

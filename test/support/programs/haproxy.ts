@@ -8,21 +8,21 @@ import { delimiter, join } from 'node:path'
 import { ForeignProgram } from './foreign-program.ts'
 import { freePort } from '../processes.ts'
 
-const FOLDERS = ['/usr/sbin', ...(process.env.PATH ?? '').split(delimiter)] // Debian's place is in no user's PATH
+const FOLDERS = ['/usr/sbin', ...(process.env.PATH ?? '').split(delimiter)] // Debian's folder is in no user's PATH
 const program = FOLDERS.map((folder) => join(folder, 'haproxy')).find((path) => existsSync(path))
 
-/** Why there is none here; false where there is. */
+/** Why it is missing here; false if it is installed. */
 export const NO_HAPROXY = program === undefined && 'no haproxy on this machine (on Debian: apt-get install haproxy)'
 
 export interface Haproxy<Name extends string> {
-  /** Where it listens. */
+  /** The ports on which it listens. */
   ports: Record<Name, number>
   close(): Promise<void>
 }
 
 /**
- * @param listeners by name: what stands behind the address in `bind`, and in `server`, e.g. ` proto h2`
- * @param lines further ones of each, e.g. `option forwardfor`
+ * @param listeners by name: the words after the address in `bind`, and in `server`, e.g. ` proto h2`
+ * @param lines further lines for each listener, e.g. `option forwardfor`
  */
 export async function startHaproxy<Name extends string>(
   relayPort: number,
@@ -42,7 +42,7 @@ export async function startHaproxy<Name extends string>(
   }
   await writeFile(file, text)
   const remove = (): Promise<void> => rm(folder, { recursive: true, force: true })
-  // It binds all of its addresses before it takes from any. Tests look at NO_HAPROXY first.
+  // HAProxy binds all its addresses before it accepts a connection. Tests check NO_HAPROXY first.
   const [first] = Object.values<number>(ports)
   const running = await ForeignProgram.start(program!, ['-db', '-f', file], first!).catch(async (error: unknown) => {
     await remove()

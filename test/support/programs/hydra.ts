@@ -11,7 +11,7 @@ const BUILT = join(FOLDER, 'hydra')
 const BUILD_DEADLINE_MS = 30 * 60_000 // nine minutes on two busy cores
 const VERSION_DEADLINE_MS = 10_000
 
-// `go install` takes no module with replace lines. They count in a module of one's own that repeats them.
+// `go install` refuses a module with replace lines. They apply if a module of our own repeats them.
 const GO_MOD = `module sallyport-hydra
 
 go 1.22
@@ -21,7 +21,7 @@ require github.com/ory/hydra/v2 v2.3.0
 replace github.com/gobuffalo/pop/v6 => github.com/ory/pop/v6 v6.2.1-0.20241121111754-e5dfc0f3344b
 `
 
-/** @returns undefined where there is none */
+/** @returns undefined if it is not installed */
 export function findHydra(): string | undefined {
   const onPath = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '')
   const places = [process.env.SALLYPORT_TEST_HYDRA ?? '', BUILT, ...onPath.map((folder) => join(folder, 'hydra'))]
@@ -34,7 +34,7 @@ function isOrys(path: string): boolean {
   return /^Git Hash:/m.test(stdout ?? '')
 }
 
-/** @param say told what is being built, and why it could not be */
+/** @param say called with the progress of the build, or the reason why it failed */
 export async function buildHydra(say: (line: string) => void): Promise<void> {
   if (spawnSync('go', ['version']).status !== 0) return say('No Go, so no Ory Hydra is built for its interop test.')
   say('Building Ory Hydra with Go for its interop test (once, about ten minutes) …')

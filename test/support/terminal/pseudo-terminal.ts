@@ -1,6 +1,6 @@
-// A terminal without a screen, for what only a terminal does: Ctrl-C to everybody in front, a width, a hang-up. It is made
-// by `script`, which every Linux has. Everything that runs in it bears a mark in its environment, so that what is left
-// behind can be found, whoever its parent is by now.
+// A terminal without a screen, for Ctrl-C to all processes in the foreground, a width, and a hang-up. It is made by
+// `script`, which every Linux has. All its processes have a mark in their environment, so that remaining ones can be
+// found even if their parent has changed.
 
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
@@ -10,7 +10,7 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { stripVTControlCharacters } from 'node:util'
 
 const DEADLINE_MS = 90_000 // for a machine that is busy with other things
-const LOOK_MS = 20 // what a process list says comes with no event
+const LOOK_MS = 20 // a process list has no events
 const MARK = 'PSEUDO_TERMINAL'
 
 export interface MarkedProcess {
@@ -19,7 +19,9 @@ export interface MarkedProcess {
 }
 
 export class PseudoTerminal {
-  /** Resolves with the exit code when what runs in front has ended, or with null where the terminal was hung up. */
+  /**
+   * Resolves with the exit code when the process in the foreground has ended, or with null if the terminal was hung up.
+   */
   readonly exited: Promise<number | null>
   readonly #mark = randomUUID()
   readonly #script: ChildProcess
@@ -35,19 +37,19 @@ export class PseudoTerminal {
       stdio: ['pipe', 'pipe', 'inherit'],
     })
     this.#script.stdout?.setEncoding('utf8').on('data', (chunk: string) => (this.#text += chunk))
-    this.#script.stdin?.on('error', () => {}) // a key that was pressed when nobody was there any more
+    this.#script.stdin?.on('error', () => {}) // a key pressed after the process has ended
     this.exited = once(this.#script, 'close').then(([code]) => {
       this.#hasEnded = true
       return code as number | null // as node:child_process documents
     })
   }
 
-  /** What a person would have read so far. */
+  /** The output so far, as a person reads it. */
   get text(): string {
     return stripVTControlCharacters(this.#text).replaceAll('\r', '')
   }
 
-  /** What runs here, or was started from here and is still there. */
+  /** The processes that run in it, or were started from it and still run. */
   get processes(): MarkedProcess[] {
     const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
     return pids.flatMap((pid) => {
@@ -58,12 +60,12 @@ export class PseudoTerminal {
           command: readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ').trim(),
         }
       } catch {
-        return [] // gone, or somebody else's
+        return [] // ended, or of another user
       }
     })
   }
 
-  /** Hears what is written from here on, codes and all. */
+  /** Receives all later output, control codes included. */
   onData(listener: (text: string) => void): void {
     this.#script.stdout?.on('data', listener)
   }
@@ -72,22 +74,22 @@ export class PseudoTerminal {
     this.#script.stdin?.write(keys)
   }
 
-  /** As when its window is closed. */
+  /** As if its window were closed. */
   hangUp(): void {
     this.#script.kill('SIGKILL')
   }
 
-  /** Reads on until the pattern is there. @throws where all has ended without it */
+  /** Reads until the pattern appears. @throws if all processes have ended without it */
   async read(pattern: RegExp): Promise<RegExpExecArray> {
     return this.#until(`${pattern} is printed`, () => pattern.exec(this.text) ?? undefined)
   }
 
-  /** Looks until there is a process of this command. */
+  /** Waits until a process of this command runs. */
   async sees(command: RegExp): Promise<MarkedProcess> {
     return this.#until(`there is a process ${command}`, () => this.processes.find((each) => command.test(each.command)))
   }
 
-  /** Resolves when nothing is left. */
+  /** Resolves when no process is left. */
   async isEmpty(): Promise<void> {
     await this.#until('nothing is left', () => this.processes.length === 0 || undefined)
   }
@@ -103,13 +105,13 @@ export class PseudoTerminal {
     }
   }
 
-  /** Ends all of it, by process id, where a test has failed. */
+  /** Ends all its processes, by their ids, if a test has failed. */
   async close(): Promise<void> {
     for (const { pid } of this.processes) {
       try {
         process.kill(pid, 'SIGKILL')
       } catch {
-        // gone meanwhile
+        // has ended meanwhile
       }
     }
     await this.exited

@@ -1,5 +1,5 @@
 // A terminal's screen as HTML, for a picture of it: the bytes go through a terminal emulator (@xterm/headless, the engine of VS
-// Code's terminal), and what stands on the screen then becomes text in spans.
+// Code's terminal), and the screen's content then becomes text in spans.
 
 import xterm from '@xterm/headless'
 

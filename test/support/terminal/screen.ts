@@ -1,5 +1,5 @@
 // What a person sees in a terminal: a program in a real pseudo-terminal, whose bytes a terminal emulator turns into a screen
-// (@xterm/headless, the engine of VS Code's terminal). Whoever compares bytes compares how it was drawn; this is what came of it.
+// (@xterm/headless, the engine of VS Code's terminal). Tests compare the resulting screen, not the bytes that drew it.
 
 import { spawnSync } from 'node:child_process'
 import { readlinkSync } from 'node:fs'
@@ -30,12 +30,12 @@ export class Screen {
     return this.#terminal.exited
   }
 
-  /** The rows as they stand, what has scrolled out at the top included, without empty ones at the end. */
+  /** All rows, including those scrolled out at the top, without empty ones at the end. */
   get text(): string {
     return this.#rowsFrom(0)
   }
 
-  /** The same without what has scrolled out. */
+  /** The same without the rows that have scrolled out. */
   get visible(): string {
     return this.#rowsFrom(this.#emulator.buffer.active.baseY)
   }
@@ -44,7 +44,7 @@ export class Screen {
     this.#terminal.press(keys)
   }
 
-  /** As when a person drags the corner of the window. */
+  /** As if a person dragged the corner of the window. */
   resize(columns: number, rows: number): void {
     this.#emulator.resize(columns, rows)
     const [program] = this.#terminal.processes.filter(({ command }) => !command.startsWith('script '))
