@@ -77,7 +77,7 @@ function commandsBelow(heading: string): string[] {
   return cells.flatMap((cell) => [...cell.matchAll(/`(ngrok [^`]+)`/g)].map(([, command = '']) => command))
 }
 
-/** What stands behind `ngrok`. */
+/** The words after `ngrok`. */
 function wordsOf(command: string): string[] {
   return [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain = '']) => quoted ?? plain).slice(1)
 }

@@ -1,6 +1,6 @@
-// Every command of README.md and docs/ is run as it is written, in a shell, with a relay, an agent, an app and an identity
-// provider of this machine in the places of those it names; or it is below NOT_RUN, with the reason. A new command of
-// `relay` or `agent` is run without a word here. Another one that is new fails until it is run or has its reason.
+// Every command of README.md and docs/ is run as it is written, in a shell, with a relay, an agent, an app and an
+// identity provider of this machine instead of those it names; or it is listed in NOT_RUN, with the reason. A new
+// command of `relay` or `agent` runs without a change here. Any other new command fails until it is run or listed.
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -27,7 +27,7 @@ const DEADLINE_MS = 30_000 // of one command, on a machine that is busy with oth
 interface NotRun {
   commands: RegExp
   reason: string
-  /** A test that runs it nevertheless, and what stands in it. */
+  /** Another test that runs it, and a text in that test. */
   elsewhere?: [file: string, mark: string]
 }
 
@@ -91,7 +91,7 @@ const RUN: readonly Run[] = [
   { commands: /^openssl s_client\b/, says: /^[\w+/]{43}=$/m },
 ]
 
-/** What stands where the examples name hosts, ports, files and ids. */
+/** The replacements for hosts, ports, files and ids of the examples. */
 interface Place {
   authtoken: string
   serviceToken: string
@@ -165,7 +165,7 @@ describe('the first hour: a command of README.md or docs/', { concurrency: 2, ti
     await processes.startProvider(undefined, { client_id: 'sallyport' })
     const openid = { ...processes.signIn({ client_id: 'sallyport', client_secret: '${OIDC_SECRET}' }) } as Policy
     const [signInAction] = openid.on_http_request[0]?.actions ?? []
-    // Not the agents that the commands start: what they serve is not what is asked for here.
+    // Not the agents that the commands start: their apps are not under test here.
     const backend = { labels: { app: 'docs' } }
     const edge = {
       id: 'edg_docs',
@@ -312,7 +312,7 @@ function furnish(folder: string, configFile: string): void {
   writeFileSync(join(folder, 'second/relay.yml'), JSON.stringify(second))
 }
 
-/** The app says what it was asked. */
+/** The app answers with the request that it got. */
 function answer(request: IncomingMessage, response: ServerResponse): void {
   let bytes = 0
   request.on('data', (chunk: Buffer) => (bytes += chunk.length))

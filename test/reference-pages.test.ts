@@ -1,5 +1,5 @@
-// The page of the agent is what its generator makes. The tables of metrics and of error codes have a row for each that the
-// code has, and say what it says.
+// The agent's page equals its generator's output. The tables of metrics and of error codes have a row for each of the
+// code's, with the same words.
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'

@@ -1,5 +1,5 @@
-// Server-sent events and long polling behind sign-in: what the app writes leaves at once, a visitor who leaves is
-// noticed, one who comes back goes on where they were, and a session that ends takes its streams along.
+// Server-sent events and long polling behind sign-in: the app's bytes leave at once, a leaving visitor is noticed, a
+// returning visitor continues at the last event, and a session that ends cuts its streams.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -170,7 +170,7 @@ describe('event streams behind sign-in', { timeout: 90_000 }, () => {
   })
 })
 
-/** Where `once` would reject for the error that comes first. */
+/** Unlike `once`, does not reject for an error that comes first. */
 function closed(stream: IncomingMessage | ServerResponse): Promise<void> {
   return new Promise((resolve) => stream.once('close', resolve))
 }

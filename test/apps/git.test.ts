@@ -74,7 +74,7 @@ describe('git over HTTP behind sign-in', { timeout: 90_000 }, () => {
     assert.equal(await git('two', 'rev-parse', 'HEAD'), await git('one', 'rev-parse', 'HEAD'))
     assert.equal(await git('two', 'fsck', '--full', '--no-dangling'), '')
 
-    // The two go on apart: a fetch then tells the server of many commits that it does not have.
+    // The two repositories diverge: a fetch then names many commits that the server does not have.
     for (let count = 0; count < COMMITS; count++)
       await git('two', 'commit', '--quiet', '--allow-empty', '-m', `${count}`)
     await git('one', 'commit', '--quiet', '--allow-empty', '-m', 'meanwhile')

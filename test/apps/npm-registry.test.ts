@@ -1,7 +1,7 @@
 // An npm registry (verdaccio) through the edge: publish and install with npm itself. npm cannot sign in with a browser
 // and sends no cookies, so the registry has two edges to one agent, as its owner would set it up: one for people, with
-// sign-in, and one for programs, restricted to addresses, where the registry's own users count.
-// verdaccio is 58 MB and 327 packages: it is installed when this runs for the first time, and not with the repository.
+// sign-in, and one for programs, restricted to addresses, with the registry's own users. verdaccio is 58 MB and 327
+// packages: it is installed at the first run, not with the repository.
 
 import assert from 'node:assert/strict'
 import { execFile, spawnSync } from 'node:child_process'
@@ -121,7 +121,7 @@ max_body_size: 50mb
   })
 })
 
-/** The program to run, or undefined where it cannot be had. */
+/** The program to run, or undefined if it cannot be installed. */
 function installVerdaccio(say: (line: string) => void): string | undefined {
   const folder = join(root, 'node_modules/.cache/verdaccio')
   const bin = join(folder, 'node_modules/verdaccio/bin/verdaccio')

@@ -1,4 +1,4 @@
-// A real app behind sign-in, as its owner would put it there: identity provider, relay, one agent, and a visitor who has
+// A real app behind sign-in, as its owner would set it up: identity provider, relay, one agent, and a visitor who has
 // signed in. For tests of whole programs.
 
 import { once } from 'node:events'
@@ -33,7 +33,7 @@ export class SignedInApp {
   #agent: RunningProcess
   #starts = 1
 
-  /** @param upstream where the app listens */
+  /** @param upstream the app's address */
   static async start(upstream: string, options: SignedInAppOptions = {}): Promise<SignedInApp> {
     const processes = await Processes.create()
     try {
@@ -107,7 +107,7 @@ export class SignedInApp {
   }
 }
 
-/** Lets an app of the test's own process listen, and tells where. */
+/** Starts an app in the test's own process; returns its address. */
 export async function listen(app: Server): Promise<string> {
   app.listen(0, '127.0.0.1')
   await once(app, 'listening')

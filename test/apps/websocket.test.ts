@@ -1,4 +1,4 @@
-// What WebSocket apps use beside messages: subprotocols, close codes, and long one-way streams with flat memory.
+// Features of WebSocket apps beside messages: subprotocols, close codes, and long one-way streams with flat memory.
 // Sign-in, origins and echoes are in test/e2e/websocket.test.ts.
 
 import assert from 'node:assert/strict'
@@ -53,7 +53,8 @@ describe('a WebSocket app behind sign-in', { timeout: 120_000 }, () => {
     const none = connect('/protocol')
     assert.equal(String((await once(none, 'message'))[0]), '')
     none.terminate()
-    // RFC 6455 4.1: where none was agreed on, a client that had offered some must fail the connection. It is the client.
+    // RFC 6455 4.1: if none was agreed on, a client that had offered some must fail the connection. Here the client
+    // does.
     const [error] = (await once(connect('/protocol', ['other']), 'error')) as [Error]
     assert.match(error.message, /no subprotocol/i)
   })

@@ -1,6 +1,6 @@
-// What a person sees of the agent, at 40, 80 and 200 columns: pictures of the screen, in `screens/`, as a terminal emulator
-// makes them of what the agent writes into a real pseudo-terminal. One relay, and one agent for each command; between two
-// pictures the terminal is resized. SALLYPORT_UPDATE_SCREENS=1 writes the pictures anew: look at them before you commit.
+// The agent's view, at 40, 80 and 200 columns: pictures of the screen, in `screens/`, which a terminal emulator makes
+// from the agent's output in a real pseudo-terminal. One relay, and one agent for each command; between two pictures
+// the terminal is resized. SALLYPORT_UPDATE_SCREENS=1 writes the pictures anew: look at them before you commit.
 
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -146,7 +146,7 @@ describe('the view of the agent', { skip: hasScript ? false : 'no script (util-l
   })
 })
 
-/** What is different in each run, in as many columns. */
+/** Compares a screen with its file; texts that differ in each run are replaced by others of the same width. */
 function compare(name: string, text: string): void {
   const seen = text
     .replaceAll(/\b\d\d:\d\d:\d\d\b/g, '14:03:11')

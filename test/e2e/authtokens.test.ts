@@ -1,4 +1,4 @@
-// Who may offer a tunnel: authtokens made, limited and revoked by the command line while the relay runs.
+// Authtokens and the tunnels they permit: made, limited and revoked by the command line while the relay runs.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -43,7 +43,7 @@ describe('authtokens', { timeout: 120_000 }, () => {
     return processes.launchAgent({ upstream, ...options })
   }
 
-  /** The agent has ended by itself; what it said. */
+  /** Waits until the agent has ended by itself; returns its last error. */
   async function refused(agent: RunningProcess): Promise<string> {
     assert.deepEqual(await agent.exited, { code: 1, signal: null }, agent.tail)
     const entry = agent.entries.findLast(({ level }) => Number(level) >= 50)

@@ -16,7 +16,7 @@ import type { LogEntry, RunningProcess } from '../support/running-process.ts'
 const VISITORS = 24
 const APP_MS = 3 // long enough that requests are always under way
 
-/** One app and what it has seen. */
+/** One app and the requests that it has got. */
 interface App {
   name: string
   server: Server
@@ -65,7 +65,7 @@ describe('several agents on one edge, under load', { timeout: 120_000 }, () => {
     const { process: killed, tunnelId } = agents.get('b')!
     killed.kill('SIGKILL')
     await killed.exited
-    // What is told from here on went to the others.
+    // Later answers come from the others.
     await load.more(VISITORS * 2)
     const before = { a: a.seen.size, victim: victim.seen.size, c: c.seen.size }
     await load.more(800)

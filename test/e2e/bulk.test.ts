@@ -158,7 +158,7 @@ async function drain(stream: Readable): Promise<Hash> {
   return hash
 }
 
-/** Until a number has not changed for a while: what is buffered anywhere is full then. */
+/** Waits until a number has not changed for a while: then all buffers are full. */
 async function untilStill(read: () => number): Promise<void> {
   let last = 0
   const isStill = (): boolean => {

@@ -1,4 +1,4 @@
-// Certificates that visitors refuse, or soon will: what `relay check` says, and that `relay start` serves on.
+// Certificates that visitors refuse, or soon will: the answer of `relay check`, and that `relay start` still serves.
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
@@ -107,7 +107,7 @@ The configuration has a problem:
     return response.statusCode
   }
 
-  /** `openssl req` knows no beginning and no end in the past. @returns false where there is no openssl */
+  /** `openssl req` cannot set a beginning, nor an end in the past. @returns false without openssl */
   async function makeCertificates(): Promise<boolean> {
     const inDays = (days: number): string =>
       new Date(Date.now() + days * 86_400_000).toISOString().replaceAll(/[-:T]|\.\d+/g, '')

@@ -1,4 +1,4 @@
-// The commands as people and scripts meet them: what they print, where, and how they exit.
+// The commands as people and scripts use them: their output, on which stream, and their exit codes.
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
@@ -203,7 +203,7 @@ edges:
           { id: 'edg_docs', hosts: ['docs.example.com'] },
           { id: '${EDGE}', hosts: ['b.example.com'], backend: { failover: [{ labels: { edge: 'edg_blue' } }] } },
         ],
-        // What else stands there is not looked at.
+        // Other text there is not compared.
         limits: 'nonsense',
       })
       const relay = async (...words: string[]): Promise<{ code: number | null; stdout: string; warning: string }> => {

@@ -1,5 +1,5 @@
-// S5: a sibling host, which may set cookies for the domain of both, plants a session of its own. What such a visitor sends
-// is tried by hand in every way; that browsers do send it, and what they meet, in a real Chromium over https.
+// S5: a sibling host, which may set cookies for the domain of both, plants a session of its own. All forms of such a
+// visitor's cookies are sent by hand; a real Chromium over https shows that browsers send them, and the results.
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
@@ -44,7 +44,7 @@ async function start(processes: Processes, app: RecordingApp, config: object, fl
   }
 }
 
-/** The session of somebody who has signed in at the edge, as `name=value`. */
+/** The session of a visitor who has signed in at the edge, as `name=value`. */
 async function sessionOf(processes: Processes, who: typeof ADA | typeof MALLORY, ca?: string): Promise<string> {
   const browser = await signIn(`${processes.origin(DOCS)}/`, who, new Browser(ca === undefined ? {} : { ca }))
   const cookies = [...(browser.cookies.get(DOCS)?.values() ?? [])]
@@ -141,7 +141,9 @@ describe('S5: Chromium, after a visit to a sibling host', { timeout: 120_000 }, 
     app.server.close()
   })
 
-  /** The page of the sibling, which sets a cookie that browsers take: its name is `x`, and spaces may stand in a value. */
+  /**
+   * The page of the sibling, which sets a cookie that browsers take: its name is `x`, and a value may contain spaces.
+   */
   async function visitSibling(page: Page): Promise<void> {
     app.answerLines = [`Set-Cookie: x=y ${planted}; Domain=apps.localhost; Path=/reports; Secure`]
     await page.goto(`${processes.origin(SIBLING)}/`)
@@ -186,7 +188,7 @@ describe('S5: Chromium, after a visit to a sibling host', { timeout: 120_000 }, 
   })
 })
 
-/** False where there is no openssl. */
+/** False without openssl. */
 async function makeCertificate(folder: string): Promise<boolean> {
   const names = ['relay.localhost', DOCS, SIBLING].map((host) => `DNS:${host}`).join(',')
   const args =

@@ -1,6 +1,6 @@
-// B8 in a real Chromium: Back after a sign-in, a bookmark of the provider's page, thirty tabs, a form that is sent behind the
-// end of the session, a frame, a service worker, a browser without cookies. Each walk goes on to the page that was wanted.
-// The same over plain HTTP, with more cases: packages/server/src/oidc/dead-ends.test.ts.
+// B8 in a real Chromium: Back after a sign-in, a bookmark of the provider's page, thirty tabs, a form that is sent
+// after the end of the session, a frame, a service worker, a browser without cookies. Each walk continues to the page
+// that the visitor wanted. The same over plain HTTP, with more cases: packages/server/src/oidc/dead-ends.test.ts.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -109,7 +109,7 @@ describe('B8: dead ends, in Chromium', { timeout: 180_000 }, () => {
     await signIn(page)
     await assertAt(page, '/guide?page=2')
     await page.goBack()
-    // The provider's page of a sign-in that is over: real ones go on to the callback, with the same state.
+    // The provider's page of a sign-in that has ended: real providers redirect to the callback, with the same state.
     const again = await context.newPage()
     for (const address of [...answers, ...authorize]) {
       await again.goto(address)
@@ -191,7 +191,7 @@ describe('B8: dead ends, in Chromium', { timeout: 180_000 }, () => {
     await page.goto('about:blank')
     await page.goto(`${answers[1]!.replace(/#.*/, '')}#chapter-8`)
     await assertAt(page, '/manual?v=2#chapter-8')
-    // Where a person asks for it, the relay carries it over the form, too.
+    // At /.sallyport/login the relay carries the fragment over the form, too.
     await context.clearCookies()
     await page.goto(at('/.sallyport/login?return_to=/manual%23chapter-9'))
     await signIn(page)

@@ -66,7 +66,7 @@ describe('agent diagnose', { timeout: 120_000 }, () => {
     expected: string,
   ): Promise<string> {
     const { server = processes.publicUrl, token = authtoken, upstream = String(portOf(app)) } = given
-    const { flags = ['--ca', certificate!.certFile] } = given // tests are skipped where there is none
+    const { flags = ['--ca', certificate!.certFile] } = given // tests are skipped without it
     const words = [AGENT, 'diagnose', '--server', server, ...flags, upstream]
     const { code, stdout, stderr } = await processes.run(words, { SALLYPORT_AUTHTOKEN: token })
     test.diagnostic(stdout)

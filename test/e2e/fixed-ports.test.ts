@@ -1,5 +1,5 @@
-// What likes fixed ports: local mode (8080, 4041) and the demo (8080, 4400, 8000 to 8002). In one file, so that they never run
-// at the same time.
+// Programs with fixed ports: local mode (8080, 4041) and the demo (8080, 4400, 8000 to 8002). In one file, so that they
+// never run at the same time.
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -164,7 +164,7 @@ describe(
     })
 
     function open(command: string, columns?: number): void {
-      // npm keeps what it has compiled there, if its Node.js can.
+      // npm's Node.js may keep its compile cache there.
       const env = { TMPDIR: folder, NODE_DISABLE_COMPILE_CACHE: '1', npm_config_update_notifier: 'false' }
       terminal = new PseudoTerminal(command, { cwd: root, env, ...(columns !== undefined && { columns }) })
     }
@@ -270,7 +270,7 @@ describe(
         const here = pages.map(({ body }) => /<li class="here"><strong>([^<]+)/.exec(body)?.[1])
         assert.deepEqual(here.toSorted(), ['agent 1', 'agent 2'])
       } finally {
-        process.kill(-(agent.pid ?? 0), 'SIGKILL') // npx and what it has started
+        process.kill(-(agent.pid ?? 0), 'SIGKILL') // npx and its children
         await ended
       }
       await assertBelievesNobody(portAt(command))
@@ -283,7 +283,7 @@ describe(
   },
 )
 
-/** The children of a process; none where the system has no /proc. */
+/** The children of a process; none if the system has no /proc. */
 function childrenOf(pid: number): number[] {
   if (!existsSync('/proc/self/task')) return []
   return readdirSync('/proc')
@@ -292,7 +292,7 @@ function childrenOf(pid: number): number[] {
     .filter((candidate) => parentOf(candidate) === pid)
 }
 
-/** proc(5): the parent is the second field behind the name, which stands in brackets. */
+/** proc(5): the parent is the second field after the name, which is in brackets. */
 function parentOf(pid: number): number | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
@@ -302,7 +302,7 @@ function parentOf(pid: number): number | undefined {
   }
 }
 
-/** Listens on a port; undefined where something else does already. */
+/** Listens on a port; undefined if the port is taken. */
 async function occupy(port: number): Promise<Server | undefined> {
   const server = createServer()
   const { promise, resolve } = Promise.withResolvers<Server | undefined>()
@@ -329,7 +329,7 @@ function portAt(command: string): string {
   return /localhost:(\d+)$/.exec(command)?.[1] ?? ''
 }
 
-/** Whoever reaches the site without the relay can write any header, but cannot sign. */
+/** A program that reaches the site without the relay can write any header, but cannot sign. */
 async function assertBelievesNobody(port: string): Promise<void> {
   const parts = ['{"alg":"none"}', '{"sub":"ada","aud":"edg_docs","exp":4102444800}', '']
   const token = parts.map((part) => Buffer.from(part).toString('base64url')).join('.')

@@ -1,4 +1,4 @@
-// HTTP/2 over TLS with real processes, behind sign-in: what ALPN decides, cookies, redirects, WebSockets, curl.
+// HTTP/2 over TLS with real processes, behind sign-in: ALPN, cookies, redirects, WebSockets, curl.
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
@@ -87,7 +87,7 @@ describe('HTTP/2 over TLS', { timeout: 60_000 }, () => {
     app?.close().closeAllConnections()
   })
 
-  /** False where there is no openssl. */
+  /** False without openssl. */
   async function makeCertificate(): Promise<boolean> {
     const names = ['relay.localhost', HOST, OPEN_HOST].map((host) => `DNS:${host}`).join(',')
     const args =

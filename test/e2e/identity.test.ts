@@ -1,4 +1,4 @@
-// Who the visitor is, as the app gets to know it: only from the relay, never from the visitor, and verifiable.
+// The visitor's identity, as the app gets it: only from the relay, never from the visitor, and verifiable.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -300,7 +300,7 @@ describe('the identity of a visitor, at the app', { timeout: 60_000 }, () => {
     const values = one.raw.filter((_, index) => index % 2 === 1)
     for (const forged of FORGED) {
       const [, value = ''] = /: (.*)$/.exec(forged) ?? []
-      // The scheme is the relay's own word, whatever it says.
+      // The relay sets the scheme itself.
       if (value !== 'https') assert.equal(values.includes(value), false, `${forged} has reached the app`)
     }
     const names = one.raw.filter((_, index) => index % 2 === 0)

@@ -1,5 +1,5 @@
-// Limits where it matters that processes are real: with TLS, where a word can only be said behind a handshake, and with
-// few open files, of which neither visitors nor agents may take the last.
+// Limits that need real processes: with TLS, which allows an answer only after the handshake, and with few open files,
+// of which neither visitors nor agents may take the last.
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
@@ -106,7 +106,7 @@ describe('limits on connections with TLS', { timeout: 120_000 }, () => {
     const flags = ['--ca', join(processes.folder, 'main.crt')]
     await processes.startAgent({ authtoken, labels: ['edge=edg_app'], upstream, name: 'late', flags })
 
-    // Those on trial are few; whoever comes behind them is told in the clear.
+    // Few connections are on trial; later ones get their answer unencrypted.
     await delay(1100)
     const errors = await Promise.all(
       Array.from({ length: 40 }, async () => {
@@ -171,7 +171,7 @@ describe('few open files', { timeout: 120_000 }, () => {
       socket.write(`GET / HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`)
       kept.push(socket)
     }
-    // Served, told, or, where more were turned away at once than can be told, cut.
+    // Served, refused with an answer, or cut if too many were refused at once to answer them all.
     await Promise.all(kept.map((socket) => Promise.race([once(socket, 'data'), once(socket, 'close')]).catch(() => {})))
     await delay(1500) // trials give their places back
     const refused = await ask(processes.port, { host: HOST })

@@ -1,5 +1,5 @@
-// What is behind the log is nobody else's matter: a full disk, a reader that stands still and one that is gone. Real
-// processes; what they do is asked of them over HTTP, since their log cannot say it.
+// Trouble with the log's output affects only the log: a full disk, a stalled reader, and a reader that has gone. Real
+// processes; their state is read over HTTP, since their log cannot show it.
 
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process'

@@ -1,4 +1,4 @@
-// What the commands answer to whatever they are given: a sentence and a code, never a stack.
+// The commands answer any arguments with a sentence and an exit code, never with a stack.
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'

@@ -1,5 +1,5 @@
-// What docs/operations.md tells an operator to type, run as it is written there: the unit file, and a backup of a relay
-// that runs. Only the places differ: they are in a folder of the test.
+// The commands of docs/operations.md, run as written: the unit file, and a backup of a running relay. Only the paths
+// differ: they are in a folder of the test.
 
 import assert from 'node:assert/strict'
 import { execFile, spawnSync } from 'node:child_process'

@@ -1,5 +1,5 @@
 // Programs beside people on one route: service tokens made, used and revoked by the command line while the relay runs,
-// tokens of an issuer, and the sign-in for everybody else.
+// tokens of an issuer, and the sign-in for people.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -111,7 +111,7 @@ describe('programs beside people', { timeout: 120_000 }, () => {
     const url = `${processes.origin(HOST)}/`
     const browser = await signIn(url)
     assert.equal(seen.at(-1)?.headers['sallyport-auth-user-email'], 'ada@example.com')
-    // The app's own use of the header is no business of ours where a session lets in.
+    // If a session lets the visitor in, the header is the app's own.
     assert.equal((await send({ ...bearer('of the app'), cookie: browser.cookieHeader(url) })).status, 200)
     assert.equal(seen.at(-1)?.headers.authorization, 'Bearer of the app')
   })

@@ -1,5 +1,5 @@
-// An identity provider whose certificate is from an authority of the house, as most that people run themselves: a relay
-// that is told of it signs in there, and one that is not says what to write.
+// An identity provider with a certificate of a private authority, as most self-hosted providers have: a relay that
+// trusts the authority signs visitors in, and another relay says what to configure.
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'

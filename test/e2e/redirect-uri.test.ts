@@ -1,5 +1,5 @@
-// S1: what an operator has to register at an identity provider, told by every command that has to do with it. No provider
-// is asked: there is none here.
+// S1: the redirect URI that an operator has to register at an identity provider, as every command prints it. Runs
+// without a provider.
 
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'

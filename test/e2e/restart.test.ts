@@ -1,5 +1,5 @@
-// The relay goes away and comes back: in order, by a second signal, by SIGKILL. Visitors and agents should notice
-// as little as can be.
+// The relay ends and restarts: in order, by a second signal, by SIGKILL. Visitors and agents should notice as little as
+// possible.
 
 import assert from 'node:assert/strict'
 import { EventEmitter, once } from 'node:events'
@@ -74,7 +74,7 @@ describe('a relay that goes away and comes back', { timeout: 120_000 }, () => {
     return { answer, appResponse }
   }
 
-  /** Everything is as before: the agents have come back by themselves, and nobody has to sign in again. */
+  /** Everything is as before: the agents have come back by themselves, and no visitor has to sign in again. */
   async function assertAllIsBack(): Promise<void> {
     await Promise.all(['first', 'second'].map((name) => processes.tunnelOnline(name)))
     const page = await visitor?.fetch(url)
@@ -129,7 +129,7 @@ describe('a relay that goes away and comes back', { timeout: 120_000 }, () => {
     const { relay } = processes
     const { answer } = await beginSlow()
     const cut = assert.rejects(text(answer))
-    // In the same moment as the end: what was answered is kept.
+    // At the moment of the end: an acknowledged change is kept.
     const another = await signIn(url)
     const leaving = await signIn(url)
     const cookie = leaving.cookieHeader(url)

@@ -1,5 +1,5 @@
-// Attack 24 in a real Chromium: the app behind an edge is hostile. Its service worker stands between the browser and
-// `/.sallyport/…` on its own host, and its page opens the sign-in in a popup and reads what it can.
+// Attack 24 in a real Chromium: the app behind an edge is hostile. Its service worker intercepts `/.sallyport/…` on its
+// own host, and its page opens the sign-in in a popup and reads as much as it can.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -97,7 +97,7 @@ describe('attack 24: a hostile app and the sign-in on its own host', { timeout: 
       )
 
       await assertWorthless(captured.url, 'in a fresh browser')
-      // Not even where another sign-in is under way, with a state cookie of its own.
+      // Not even while another sign-in is under way, with a state cookie of its own.
       const other = await chromium!.privateWindow()
       const otherPage = await other.newPage()
       await otherPage.goto(processes.origin(HOST))
@@ -108,7 +108,7 @@ describe('attack 24: a hostile app and the sign-in on its own host', { timeout: 
     })
   }
 
-  /** A window whose app has its service worker in place, and whose session here is over. */
+  /** A window with the app's service worker, after the end of its session here. */
   async function prepare(
     test: TestContext,
   ): Promise<{ context: BrowserContext; page: Page; codes: string[] } | undefined> {

@@ -1,5 +1,5 @@
-// Sessions as an operator sees and ends them: `relay session list` and `revoke` beside a running relay, and what
-// becomes of everything that is under way. Real processes; the app tells what has reached it.
+// Sessions as an operator sees and ends them: `relay session list` and `revoke` beside a running relay, and the fate of
+// all exchanges under way. Real processes; the app reports the requests that reached it.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'

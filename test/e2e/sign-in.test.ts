@@ -1,4 +1,4 @@
-// Signing in and out as people do, in a real Chromium: private window → the provider's page → password → the
+// Signing in and out in a real Chromium: private window → the provider's page → password → the
 // protected page. With SALLYPORT_SCREENSHOTS=folder, pictures of every page of ours are written there.
 
 import assert from 'node:assert/strict'
@@ -349,7 +349,7 @@ describe('signing in with Chromium', { timeout: 120_000 }, () => {
     await context.close()
   })
 
-  /** The address that ended a sign-in: opened again, in another browser, it is over. */
+  /** The address that ended a sign-in: opened again, in another browser, it has expired. */
   async function finishedSignIn(path: string): Promise<string> {
     const other = await chromium!.privateWindow()
     const page = await other.newPage()

@@ -1,5 +1,5 @@
-// The store's file is deleted, moved or replaced under a running relay: nothing is acknowledged that is not kept, who is
-// signed in goes on, and the operator hears of it once. Real processes, alone and with workers.
+// The store's file is deleted, moved or replaced under a running relay: no change is acknowledged unless it is kept,
+// signed-in visitors stay signed in, and the operator is told once. Real processes, alone and with workers.
 
 import assert from 'node:assert/strict'
 import { copyFile, rename } from 'node:fs/promises'

@@ -1,5 +1,5 @@
-// What relay and agent write on a real terminal, to the byte: lines that people read, and no escape code where somebody has
-// said that they want none. `script` makes the terminal.
+// The exact bytes that relay and agent write on a real terminal: lines for people, and no escape codes if the user has
+// switched them off. `script` makes the terminal.
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'

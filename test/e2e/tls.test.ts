@@ -1,5 +1,5 @@
-// TLS at the relay's own door: certificates by name and replaced on the fly, HTTP that only shows the way, cookies
-// that hold to https, and agents over wss with an authority of the house.
+// TLS at the relay's own door: certificates by name and replaced on the fly, HTTP that only redirects, cookies that are
+// bound to https, and agents over wss with a private authority.
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
@@ -82,7 +82,7 @@ describe('TLS', { timeout: 120_000 }, () => {
     return join(processes.folder, name)
   }
 
-  /** False where there is no openssl. */
+  /** False without openssl. */
   async function makeCertificate(name: string, hosts: readonly string[]): Promise<boolean> {
     const names = hosts.map((host) => `DNS:${host}`).join(',')
     const args =
@@ -125,7 +125,7 @@ describe('TLS', { timeout: 120_000 }, () => {
     if (!isReady(test)) return
     const page = await new Browser({ ca }).fetch(`${processes.origin('a.wild.localhost')}/`)
     assert.equal(page.body, 'the app')
-    // Without the authority the agent says what is missing, and keeps trying.
+    // Without the authority the agent names the problem, and keeps trying.
     const stranger = processes.launchAgent({ authtoken, labels: ['edge=edg_app'], upstream, name: 'stranger' })
     await stranger.waitForLine('why', (line) => line.includes('is not trusted') && line.includes('--ca'))
     stranger.kill('SIGTERM')

@@ -1,5 +1,5 @@
-// WebSockets through sign-in, with real processes: what passes, what is refused before an agent hears of it, and
-// that neither the bytes nor the memory go wrong when there are many of them.
+// WebSockets through sign-in, with real processes: handshakes that pass, handshakes that are refused before they reach
+// an agent, and correct bytes and flat memory with many WebSockets.
 
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'

@@ -1,6 +1,6 @@
 // A relay of two worker processes, as an operator runs it: agents have a session with each, a request finds its agent
-// whichever worker it comes to, a worker that dies takes only its own requests with it, and the stop is an orderly one.
-// What a hop carries stands in test/in-process/nodes.test.ts.
+// from every worker, a worker that dies takes only its own requests with it, and the stop is orderly. Hops are tested
+// in test/in-process/nodes.test.ts.
 
 import assert from 'node:assert/strict'
 import { EventEmitter, once } from 'node:events'
@@ -184,7 +184,7 @@ describe('a relay of two workers', { timeout: 120_000 }, () => {
     assert.ok(out.status < 400, out.body)
     for (const line of lines) {
       await until('the session has ended at this worker', async () => {
-        // What is under way when the session ends is cut.
+        // Exchanges under way are cut when the session ends.
         const answer = await ask('private.localhost', '/out', { ...line, headers: { cookie } }).catch(() => undefined)
         if (answer) await text(answer).catch(() => '')
         return answer?.statusCode === 401
@@ -250,7 +250,7 @@ describe('a relay of two workers', { timeout: 120_000 }, () => {
       await text(response)
     }
     const refused = statuses.filter((status) => status === 401).length
-    // What is on its way between two processes may come late; each by itself would let the whole number through.
+    // Messages between two processes may come late; each process by itself would let the whole number through.
     assert.ok(refused >= LOGINS_PER_MINUTE && refused < LOGINS_PER_MINUTE * 1.5, `${refused} were looked at`)
     assert.equal(statuses.at(-1), 429)
   })
@@ -286,7 +286,7 @@ describe('a relay of two workers', { timeout: 120_000 }, () => {
   it('leaves no worker behind when the supervisor is killed', async () => {
     const relay = await processes.restartRelay()
     relay.kill('SIGKILL')
-    // It is over when nobody holds its output any more, and the workers do until they end.
+    // The process counts as ended when its output is closed, and the workers hold it until they end.
     await relay.exited
     assert.equal(relay.entries.filter(({ msg }) => msg === 'the supervisor is gone').length, 2)
     assert.equal(relay.entries.filter(({ msg }) => msg === 'stopped').length, 2, 'each has drained')

@@ -1,4 +1,5 @@
-// That packages can be built at all: what a bundle or the types of the agent would miss is told here, not on the day of a release.
+// That packages can be built: a part missing from a bundle or from the agent's types fails here, not on the day of a
+// release.
 
 import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'

@@ -1,4 +1,4 @@
-// An empty folder into which a package manager installs our tarballs, and what a person does there next.
+// An empty folder into which a package manager installs our tarballs, and a person's next steps there.
 
 import { execFile, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
@@ -21,9 +21,9 @@ export interface Ended {
 }
 
 export interface Manager {
-  /** What installs these files here. */
+  /** The command that installs these files. */
   add: (tarballs: readonly string[]) => string[]
-  /** What runs a command of what is installed here. */
+  /** The command that runs an installed command. */
   run: (command: string) => string[]
 }
 
@@ -35,7 +35,7 @@ export const MANAGERS: Readonly<Record<string, Manager>> = {
   npm: { add: (tarballs) => ['npm', 'install', '--no-audit', '--no-fund', ...tarballs], run: binOf },
   pnpm: { add: (tarballs) => ['npx', '--yes', PNPM, 'add', ...tarballs], run: binOf },
   'yarn 1': { add: (tarballs) => [...YARN_1, 'add', ...tarballs], run: binOf },
-  // It keeps everything in archives and hands the files out itself, so that nothing can be run past it.
+  // It keeps all packages in archives and reads the files from them, so that commands run only through it.
   'yarn 4': {
     add: (tarballs) => [
       ...YARN_4,
@@ -51,9 +51,9 @@ export class Installation {
   readonly #env: NodeJS.ProcessEnv
   readonly #running = new Set<ChildProcess>()
 
-  /** @param node the Node.js that everything here runs with */
+  /** @param node the Node.js for all commands here */
   constructor(node: string = process.execPath) {
-    // How this machine reaches its registry stays; what somebody has configured of ours, or of Node.js' flags, does not.
+    // Settings for reaching the registry stay; settings of Sallyport and flags of Node.js do not.
     const inherited = Object.entries(process.env).filter(
       ([name]) =>
         !/^(?:SALLYPORT_|XDG_|PNPM_|NODE_(?!EXTRA_CA_CERTS))|^(?:npm_command|npm_config_local_prefix|INIT_CWD)$/.test(
@@ -63,7 +63,7 @@ export class Installation {
     this.#env = {
       ...Object.fromEntries(inherited),
       PATH: [dirname(node), '/usr/local/bin', '/usr/bin', '/bin'].join(delimiter),
-      // Of nobody: no caches. What is fetched anew each time is seconds.
+      // A new user's, without caches: fetching again takes only seconds.
       HOME: this.folder,
       npm_config_loglevel: 'error',
       npm_config_update_notifier: 'false',
@@ -71,7 +71,7 @@ export class Installation {
       NO_COLOR: '1',
     }
     chmodSync(this.folder, 0o755) // tests run what is here as other users, too
-    // Empty, but for what says that it is a folder of its own.
+    // Empty, except for the files that make it a project of its own.
     writeFileSync(join(this.folder, 'package.json'), '{ "name": "somebody", "private": true }\n')
     writeFileSync(join(this.folder, 'yarn.lock'), '')
   }
@@ -86,13 +86,13 @@ export class Installation {
     })
   }
 
-  /** Starts a program that goes on. @returns what resolves with the first group of the first line that fits */
+  /** Starts a program that keeps running. @returns a promise of the first group of the first line that matches */
   start([program = '', ...words]: readonly string[], env: NodeJS.ProcessEnv = {}): (line: RegExp) => Promise<string> {
     const child = spawn(program, words, {
       cwd: this.folder,
       env: { ...this.#env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true, // a group of its own, since a package manager may stand between it and us
+      detached: true, // a group of its own, since a package manager may run between it and us
     })
     this.#running.add(child)
     const lines: string[] = []
@@ -127,7 +127,7 @@ export class Installation {
       .reduce((sum, { parentPath, name }) => sum + statSync(join(parentPath, name)).blocks * 512, 0)
   }
 
-  /** Ends what runs here, and removes the folder. */
+  /** Ends the processes started here, and removes the folder. */
   async close(): Promise<void> {
     for (const child of this.#running) {
       if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) continue

@@ -1,5 +1,5 @@
-// Sign-in with a provider that nobody here wrote: Glewlwyd, from Debian's package. It does not decode Basic credentials, and
-// says unauthorized_client of a wrong secret. Skipped with the reason where it is not installed.
+// Sign-in with an independent provider: Glewlwyd, from Debian's package. It does not decode Basic credentials, and
+// answers unauthorized_client to a wrong secret. Skipped with the reason if it is not installed.
 
 import assert from 'node:assert/strict'
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
@@ -99,7 +99,7 @@ describe('interop with Glewlwyd', { timeout: 60_000 }, () => {
     return browser
   }
 
-  /** What its login page does by script: it signs in, grants the scope, and goes on. */
+  /** The steps of its login page's script: signs in, grants the scope, and continues. */
   async function throughLogin(url: string, clientId: string): Promise<Awaited<ReturnType<Browser['open']>>> {
     const browser = new Browser()
     const page = await browser.open(url)

@@ -1,5 +1,5 @@
 // Our yamux against hashicorp's own, in Go, over TCP: their server and our client, and the other way round.
-// Needs a Go toolchain and the module proxy once; skipped with the reason where one is missing.
+// Needs a Go toolchain and the module proxy once; skipped with the reason if one is missing.
 
 import assert from 'node:assert/strict'
 import { execFile, spawn, type ChildProcess } from 'node:child_process'

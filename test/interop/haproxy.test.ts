@@ -1,7 +1,7 @@
-// HAProxy, which nobody here wrote, in front of the relay with `proto h2`, for visitors of HTTP/1.1 and HTTP/2. To the relay it is
-// one visitor of HTTP/2 who sends the requests of many, with END_STREAM where it comes, and `host` alone for those of HTTP/1.1.
-// SALLYPORT_EARLY_ANSWERS sets how many uploads each line is; `npm run test:long` makes it 200. Skipped with the reason where
-// it is not installed.
+// A real HAProxy in front of the relay with `proto h2`, for visitors of HTTP/1.1 and HTTP/2. To the relay it is one
+// visitor of HTTP/2 that sends the requests of many, with END_STREAM in a frame of its own, and only `host` for those
+// of HTTP/1.1. SALLYPORT_EARLY_ANSWERS sets how many uploads each line is; `npm run test:long` makes it 200. Skipped
+// with the reason if it is not installed.
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
@@ -43,7 +43,7 @@ interface Asked {
   path?: string
   headers?: Record<string, string>
   body?: Buffer
-  /** Where it comes from. HAProxy's own address is the one that the relay trusts. */
+  /** The visitor's address. The relay trusts HAProxy's own. */
   from?: string
 }
 
@@ -209,7 +209,7 @@ function http2Visitor(port: number, localAddress: string): Visitor {
   }
 }
 
-/** What it prints, however it ends. */
+/** Its output, however it ends. */
 function run(command: string, args: readonly string[]): Promise<string> {
   return new Promise((resolve) => execFile(command, args, (_, stdout) => resolve(stdout)))
 }

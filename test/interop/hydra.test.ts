@@ -1,5 +1,6 @@
-// Sign-in with a provider that nobody here wrote: Ory Hydra, which asks a page of the house who somebody is, and whose
-// logout tokens have no `exp`. Skipped with the reason where it is not there; `npm run test:long` builds it where Go is.
+// Sign-in with an independent provider: Ory Hydra, which asks a page of its operator for the user's identity, and whose
+// logout tokens have no `exp`. Skipped with the reason if it is missing; `npm run test:long` builds it if Go is
+// installed.
 
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
@@ -123,7 +124,7 @@ class House {
   readonly app: RecordingApp
   /** Tells of each logout token that Hydra has sent: `told`, with the token and the relay's answer. */
   readonly logoutTokens = new EventEmitter()
-  /** What is said of everybody when tokens are refreshed. */
+  /** The claims of every user when tokens are refreshed. */
   groupsAtRefresh: readonly string[] = ['staff']
   readonly #hydra: ChildProcess
   readonly #pages: Server
@@ -201,7 +202,7 @@ class House {
     }
   }
 
-  /** @returns where the browser goes on */
+  /** @returns the browser's next address */
   async #accept(what: string, query: URLSearchParams, body: object): Promise<string> {
     const url = `${this.#admin}/admin/oauth2/auth/requests/${what}/accept?${query.toString()}`
     const answer = await fetch(url, { method: 'PUT', body: JSON.stringify(body) })

@@ -1,5 +1,5 @@
-// MQTT over WebSockets with a broker that nobody here wrote: mosquitto, from Debian's package. It hangs up in the midst of what
-// a visitor sends, as real-apps 2a saw. Skipped with the reason where it is not installed.
+// MQTT over WebSockets with a real broker: mosquitto, from Debian's package. It hangs up while a visitor is still
+// sending, as real-apps 2a saw. Skipped with the reason if it is not installed.
 
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
@@ -24,8 +24,8 @@ import type { Stack } from '../support/stack.ts'
 
 const NO_MOSQUITTO = 'no mosquitto: apt-get install mosquitto (Debian) to run this'
 const ROUNDS = Number(process.env.SALLYPORT_INTEROP_ROUNDS ?? 1)
-// Around where a WebSocket and an MQTT length take one more byte. mosquitto 2.0.11 writes 4 KiB in 100 ms, with nobody of
-// ours between, and reads as fast as one sends.
+// Around the sizes at which the lengths of WebSocket and MQTT take one more byte. mosquitto 2.0.11 writes 4 KiB in 100
+// ms, also without the relay in between, and reads as fast as the client sends.
 const SIZES = [0, 1, 125, 126, 16_383, 16_384, 65_536]
 const LARGE = [300_000, 5_000_000]
 const MESSAGES = 500
@@ -256,7 +256,7 @@ class MqttClient {
     this.stream.write(Buffer.concat([Buffer.from([(type << 4) | flags]), lengthOf(body), body]))
   }
 
-  /** The first packet of this type, there or to come. @throws where the stream ends first */
+  /** The first packet of this type, received or to come. @throws if the stream ends first */
   async next(type: number, fits: (packet: Packet) => boolean = () => true): Promise<Packet> {
     for (;;) {
       const index = this.#packets.findIndex((packet) => packet.type === type && fits(packet))
@@ -325,7 +325,7 @@ function lengthOf({ length }: Buffer): Buffer {
   return Buffer.from(bytes)
 }
 
-/** Of a PUBLISH that is sent "at least once" (3.3): it stands behind the topic, and the payload behind it. */
+/** Of a PUBLISH that is sent "at least once" (3.3): it is after the topic, and before the payload. */
 function idOf({ body }: Packet): Buffer {
   const at = 2 + body.readUInt16BE(0)
   return body.subarray(at, at + 2)

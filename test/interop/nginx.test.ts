@@ -1,6 +1,6 @@
-// nginx, which nobody here wrote, in front of the relay by the block of docs/behind-a-proxy.md as it stands there: visitors and agents
-// come by TLS, and the relay sees HTTP/1.1. SALLYPORT_EARLY_ANSWERS sets how many uploads each line is; `npm run test:long`
-// makes it 200. Skipped with the reason where it is not installed.
+// A real nginx in front of the relay, with the block of docs/behind-a-proxy.md unchanged: visitors and agents come by
+// TLS, and the relay sees HTTP/1.1. SALLYPORT_EARLY_ANSWERS sets how many uploads each line is; `npm run test:long`
+// makes it 200. Skipped with the reason if it is not installed.
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
@@ -45,7 +45,7 @@ const EDGES = `
   hosts: [auth.localhost]
   policy: { on_http_request: [{ actions: [{ type: basic-auth, config: { credentials: ["ada:correct horse"] } }] }] }
 `
-/** Who answers early, where, and with what. */
+/** The early answer: by relay or app, its path, and its status. */
 const ANSWERS = [
   { by: 'the relay, for want of a password', host: 'auth.localhost', path: '/', status: 401 },
   { by: 'the relay, for want of an edge', host: 'nobody.localhost', path: '/', status: 404 },
@@ -90,7 +90,7 @@ describe('interop with nginx', { timeout: 60_000 * Math.max(1, UPLOADS / 4) }, (
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'sallyport-nginx-'))
-    await chmod(folder, 0o755) // started by root, its workers are somebody else
+    await chmod(folder, 0o755) // started by root, its workers run as another user
     const certificate = await makeCertificate(folder, HOSTS)
     if (!certificate) return void (reason = NO_OPENSSL)
     if (!(await isInstalled('nginx', ['-v']))) return void (reason = NO_NGINX)
@@ -278,7 +278,7 @@ describe('interop with nginx', { timeout: 60_000 * Math.max(1, UPLOADS / 4) }, (
     })
   }
 
-  /** What it has got for a status, or what it complains of. */
+  /** The status that it got, or its error. */
   function curl(url: string, host: string): Promise<string> {
     const args = ['-sS', '-k', '--http1.1', '-H', 'Expect:', '-T', join(folder, 'upload'), '-o', '/dev/null']
     const to = ['-w', '%{http_code}', '--resolve', `${host}:${port}:127.0.0.1`, url]
@@ -287,7 +287,7 @@ describe('interop with nginx', { timeout: 60_000 * Math.max(1, UPLOADS / 4) }, (
     })
   }
 
-  /** Never waits for the answer before it goes on. */
+  /** Sends on without waiting for the answer. */
   async function upload(host: string, path: string): Promise<string> {
     try {
       const answer = await ask({ host, path, method: 'PUT', body: Buffer.alloc(UPLOAD_BYTES) })

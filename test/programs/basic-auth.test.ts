@@ -1,4 +1,5 @@
-// basic-auth, from the visitor to the app: who passes, what the app gets, and how guessing is slowed down.
+// basic-auth, from the visitor to the app: the credentials that pass, the headers that the app gets, and the limits on
+// guessing.
 
 import assert from 'node:assert/strict'
 import type { IncomingHttpHeaders } from 'node:http'

@@ -1,4 +1,5 @@
-// jwt-validation, from the visitor to the app: whose tokens pass, what the app gets, and what a flood costs the issuer.
+// jwt-validation, from the visitor to the app: the tokens that pass, the headers that the app gets, and the cost of a
+// flood for the issuer.
 
 import assert from 'node:assert/strict'
 import { createHmac, randomBytes } from 'node:crypto'

@@ -1,14 +1,14 @@
-// How real providers were seen to answer where that differs from the specification, put over the one that the tests run.
+// Observed answers of real providers that differ from the specification, applied to the provider of the tests.
 
 import type { Provider } from 'oidc-provider'
 
 export interface Seen {
-  /** What the token endpoint says to wrong credentials, and to a code that it does not know. */
+  /** The token endpoint's answers to wrong credentials, and to an unknown code. */
   wrongCredentials?: TokenError
   wrongCode?: TokenError
   /** Whether answers have a `Date`. */
   date?: boolean
-  /** Whether a sign-out of nobody goes straight to a post-logout URI that is registered. */
+  /** Whether a sign-out without a session redirects at once to a registered post-logout URI. */
   returnsNobody?: boolean
 }
 

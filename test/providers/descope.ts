@@ -1,5 +1,5 @@
-// Descope: the project id is path of the issuer and client id at once, an access key is the secret, and the endpoints
-// stand outside the issuer's path.
+// Descope: the project id is both the issuer's path and the client id, an access key is the secret, and the endpoints
+// are outside the issuer's path.
 
 import type { ProviderProfile } from './provider-profile.ts'
 

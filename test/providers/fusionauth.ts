@@ -1,4 +1,4 @@
-// FusionAuth: a tenant's own path, an issuer that is `acme.com` until somebody sets it, roles of the application, and
+// FusionAuth: a tenant's own path, an issuer that is `acme.com` until it is set, roles of the application, and
 // ID tokens that are signed with the client secret unless a key is chosen.
 
 import type { ProviderProfile } from './provider-profile.ts'
@@ -31,7 +31,7 @@ export const FUSIONAUTH: ProviderProfile = {
   stranger: { sub: 'u-2', email: 'eve@example.com', email_verified: true, name: 'Eve', roles: [] },
 }
 
-/** As it comes: every tenant calls itself `acme.com`. */
+/** As installed: every tenant calls itself `acme.com`. */
 export const FUSIONAUTH_UNCONFIGURED: ProviderProfile = {
   ...FUSIONAUTH,
   name: 'FusionAuth, as it comes',

@@ -1,5 +1,5 @@
-// Keycloak: realms below a path, a refresh token with every sign-in, groups without a path where the mapper is set up
-// so, and back-channel logout. It answers as Keycloak 26.7.3 was seen to.
+// Keycloak: realms below a path, a refresh token with every sign-in, groups without a path if the mapper is set up so,
+// and back-channel logout. Its answers are those observed of Keycloak 26.7.3.
 
 import { asSeen } from './as-seen.ts'
 import type { ProviderProfile } from './provider-profile.ts'

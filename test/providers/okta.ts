@@ -1,5 +1,5 @@
 // Okta: an org authorization server at the bare host, and custom ones below /oauth2. PKCE can be required of an
-// application. Groups come where the scope `groups` is asked for and the groups claim is set up.
+// application. Groups come if the scope `groups` is requested and the groups claim is set up.
 
 import type { ProviderProfile } from './provider-profile.ts'
 
@@ -12,7 +12,7 @@ const person = { sub: '00u1a2b3c4d5e6f7g8h9', email_verified: true }
 const member = { ...person, email: 'ada@example.com', name: 'Ada', groups: ['Everyone', 'Docs Readers'] }
 const stranger = { ...person, sub: '00u9', email: 'eve@example.com', name: 'Eve', groups: ['Everyone'] }
 
-/** @param below what stands before `/v1/…` */
+/** @param below the path before `/v1/…` */
 function routes(below: string) {
   return {
     authorization: `${below}/v1/authorize`,

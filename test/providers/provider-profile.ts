@@ -1,5 +1,5 @@
-// A whole house with an identity provider of a certain make: a real one that is set up as that make behaves, a relay
-// that signs in with it, an agent, and an app that says what it was told about the visitor.
+// A whole system with an identity provider of a certain make: a real provider that is set up to behave like that make,
+// a relay that signs in with it, an agent, and an app that shows the headers about the visitor.
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -18,16 +18,16 @@ import { RunningProcess } from '../support/running-process.ts'
 import { APP_HOST, httpApp, startStack } from '../support/stack.ts'
 import type { Stack } from '../support/stack.ts'
 
-/** How one make of provider behaves, and what stands in relay.yml for it. */
+/** How one make of provider behaves, and its keys in relay.yml. */
 export interface ProviderProfile {
   name: string
-  /** The page about it in docs/providers, where it has one. */
+  /** The page about it in docs/providers, if it has one. */
   page?: string
   provider: Omit<IdentityProviderOptions, 'port' | 'host' | 'users' | 'clients'>
   client: Omit<IdentityProviderClient, 'redirect_uris' | 'post_logout_redirect_uris'>
   /** Keys of `openid-connect` beside issuer, client id and secret. */
   signIn: Readonly<Record<string, unknown>>
-  /** Claims of the visitor who may pass, and of another who may not. */
+  /** Claims of a visitor who may pass, and of another who may not. */
   member: Readonly<Record<string, unknown>>
   stranger: Readonly<Record<string, unknown>>
 }
@@ -48,8 +48,8 @@ export interface House {
 }
 
 /**
- * @param changes keys of the profile's sign-in to replace, where they depend on the issuer
- * @param postLogoutUris what is registered there; ours by default
+ * @param changes keys of the profile's sign-in to replace if they depend on the issuer
+ * @param postLogoutUris the registered post-logout URIs; ours by default
  */
 export async function startHouse(
   profile: ProviderProfile,

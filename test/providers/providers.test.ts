@@ -43,7 +43,7 @@ describe('providers', { timeout: 120_000 }, () => {
         const browser = await signIn(house.url, MEMBER)
         const [request] = house.reached
         assert.equal(house.reached.length, 1)
-        // Only where the provider says that the address is verified is it the visitor's.
+        // The address counts as the visitor's only if the provider says that it is verified.
         const email = profile.member.email_verified === true ? 'ada@example.com' : undefined
         assert.equal(request?.['sallyport-auth-user-email'], email)
         const { groups } = profile.signIn.allow as { groups?: { claim?: string } } // as the profiles have it
@@ -208,7 +208,10 @@ describe('providers', { timeout: 120_000 }, () => {
   })
 })
 
-/** The page shows what is printed, for an issuer of its own; `…` stands for what differs between providers of a make. */
+/**
+ * The page shows the printed lines, for an issuer of its own; `…` replaces the parts that differ between providers of a
+ * make.
+ */
 function assertShown(page: string, stdout: string, { issuer, url }: House): void {
   const text = readFileSync(join(import.meta.dirname, '../../docs/providers', page), 'utf8')
   const shown = /```text\n(.*?)```/s.exec(text)?.[1]?.trimEnd().split('\n') ?? []
@@ -241,7 +244,7 @@ function matches(line: string, pattern = ''): boolean {
   )
 }
 
-/** @param changes keys of the profile's sign-in to replace, where they depend on the issuer */
+/** @param changes keys of the profile's sign-in to replace if they depend on the issuer */
 async function inHouse(
   profile: ProviderProfile,
   visit: (house: House) => Promise<void>,

@@ -1,5 +1,6 @@
-// The apps of docs/identity-headers.md, as processes: what the relay signs is let in, and nothing else is. Without
-// Python or Go, or PyJWT for the app that needs it, those are skipped with the reason; what has no needs always runs.
+// The apps of docs/identity-headers.md, as processes: they let in only visitors with a token that the relay has signed.
+// Without Python or Go, or PyJWT for the app that needs it, their tests are skipped with the reason; the others always
+// run.
 
 import assert from 'node:assert/strict'
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
@@ -46,7 +47,7 @@ describe('docs/identity-headers.md', { timeout: 180_000 }, () => {
   let issuer: string
   let tokens: IdentityTokens
   let closeStore: () => Promise<void>
-  /** Every sort of token that must not pass, by what is wrong with it. */
+  /** Every kind of token that must not pass, by its fault. */
   let bad: Record<string, string>
   /** Signed by the key that has come, and by the one that goes. */
   let good: string[]
