@@ -35,6 +35,11 @@ export function ownName(name: string): string {
   return `${OWN_PREFIX}${name}`
 }
 
+/** Whether a name is one that `ownName()` gives, or that of the view. */
+export function isOwnName(name: string): boolean {
+  return name.startsWith(OWN_PREFIX)
+}
+
 /** A message of the library with the names that people write. */
 export function withoutOwnNames(message: string): string {
   return message

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { inspect } from 'node:util'
 
 import { compileExpression } from './compile-expression.ts'
 import { ExpressionError } from './expression-error.ts'
@@ -351,9 +352,21 @@ describe('expressions (traffic policy, the engine)', () => {
     fails("url.unescape('%zz')", /not followed by two digits/)
     fails('vars.name && true', /neither true nor false/)
     fails("vars.name.split(',')[0] + vars.count", /cannot be combined/)
+    fails("timestamp('9999-12-31T00:00:00Z') + duration('48h') > timestamp(0)", /time is out of range/)
+    fails("string(timestamp('0001-01-01T00:00:00Z') - duration('48h'))", /time is out of range/)
     fails('[][0] * 2', /no item at this place/)
     fails('([] + vars.list).all(x, x.substring(x) == "a")', /does not take these values/)
     fails("'x'.matches(vars.name + '(')", /no regular expression/)
+  })
+
+  it('keep messages with values out of what may be logged', () => {
+    const expression = compileExpression("{'a': true}[getReqHeader('authorization')[0]]", SETTINGS)
+    assert.ok(!('problems' in expression))
+    const view = new ExpressionView(factsOf({ request: { rawHeaders: ['authorization', 'Bearer s3cret'] } }))
+    assert.throws(
+      () => expression.isTrue(view),
+      (error) => error instanceof ExpressionError && !inspect(error, { depth: 10 }).includes('s3cret'),
+    )
   })
 
   it('refuse a condition that is neither true nor false', () => {

@@ -59,14 +59,24 @@ export class Expression {
   }
 
   #failed(error: unknown): ExpressionError {
-    return new ExpressionError(this.source, reasonOf(error, this.source), { cause: error })
+    // Messages of the library may contain values of visitors, such as a key that was not found: they do not become a cause.
+    const isFault = error instanceof Error && !('code' in error) && !isExpected(error)
+    return new ExpressionError(this.source, reasonOf(error, this.source), isFault ? { cause: error } : undefined)
   }
+}
+
+function isExpected(error: Error): boolean {
+  return error instanceof OverBudget || error instanceof ValueError || isStackOverflow(error)
+}
+
+function isStackOverflow(error: unknown): boolean {
+  return error instanceof RangeError && /call stack/i.test(error.message)
 }
 
 /** One line that contains only text from the policy. */
 function reasonOf(error: unknown, source: string): string {
   if (error instanceof OverBudget || error instanceof ValueError) return error.message
-  if (error instanceof RangeError) return 'is nested too deep'
+  if (isStackOverflow(error)) return 'is nested too deep'
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   const known = REASONS.get(code)
   if (known !== undefined) return known

@@ -174,6 +174,8 @@ describe('hostile expressions (traffic policy, the engine)', () => {
     ]) {
       refused(source, /there is no|no expression/i)
     }
+    refused('[1].exists(sallyport_view, "a".size() == 1)', /name is not free/)
+    refused('[1].sortBy(sallyport_view, "a".size())', /name is not free/)
     refused('[].length', /list index must be int/)
     refused("'x'.constructor", /cannot index type/)
     assert.equal(evaluate('has(vars.toString)', vars), false)

@@ -66,6 +66,18 @@ function doubleText(value: number): string {
   return `${value}`
 }
 
+/**
+ * cel-spec: "Timestamps" have years from 1 to 9999.
+ * @throws ValueError for any other time
+ */
+export function timeInRange(time: Date): Date {
+  if (time.getTime() >= TIME_MIN_MS && time.getTime() <= TIME_MAX_MS) return time
+  throw new ValueError('the time is out of range')
+}
+
+const TIME_MIN_MS = -62_135_596_800_000
+const TIME_MAX_MS = 253_402_300_799_999
+
 /** RFC 3339 in UTC, with as many digits of a second as there are. */
 export function timestampText(time: Date): string {
   return time.toISOString().replace(/\.?0*Z$/, 'Z')

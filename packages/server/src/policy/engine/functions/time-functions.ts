@@ -3,7 +3,7 @@
 
 import { ValueError } from '../expression-error.ts'
 import type { ExpressionView } from '../expression-view.ts'
-import { Duration } from '../values.ts'
+import { Duration, timeInRange } from '../values.ts'
 import { type FunctionDefinition, define } from './define-function.ts'
 import { inTimeZone } from './time-zone.ts'
 
@@ -26,7 +26,7 @@ const PARTS: Readonly<Record<string, { about: string; of: (clock: Date) => numbe
 export const TIME_FUNCTIONS: readonly FunctionDefinition[] = [
   define('timestamp(string): timestamp', 'RFC 3339', (_: ExpressionView, text: string) => readTimestamp(text)),
   define('timestamp(int): timestamp', 'seconds since 1970', (_: ExpressionView, seconds: bigint) =>
-    timestampOf(Number(seconds) * 1000),
+    timeInRange(new Date(Number(seconds) * 1000)),
   ),
   define('timestamp(timestamp): timestamp', '', (_: ExpressionView, time: Date) => time),
   define('duration(string): duration', "`'1h30m'`", (_: ExpressionView, text: string) => readDuration(text)),
@@ -63,15 +63,7 @@ function readTimestamp(text: string): Date {
   const written = text.length <= 40 ? TIMESTAMP.exec(text) : undefined
   const time = written ? new Date(text.toUpperCase()) : undefined
   if (!time || Number.isNaN(time.getTime())) throw new ValueError('timestamp: the text is no time of RFC 3339')
-  return timestampOf(time.getTime())
-}
-
-/** cel-spec: from the year 1 to 9999. */
-function timestampOf(milliseconds: number): Date {
-  if (milliseconds < -62_135_596_800_000 || milliseconds > 253_402_300_799_999) {
-    throw new ValueError('timestamp: the time is out of range')
-  }
-  return new Date(milliseconds)
+  return timeInRange(time)
 }
 
 function startOfYear(clock: Date): number {

@@ -5,7 +5,7 @@ import { ValueError } from '../expression-error.ts'
 import { VIEW_NAME } from '../expression-view.ts'
 import { UNITS_MAX, UNITS_OF_AN_ERROR } from '../limits.ts'
 import type { Pattern } from '../patterns.ts'
-import { weightOf } from '../values.ts'
+import { timeInRange, weightOf } from '../values.ts'
 import {
   type ComprehensionArgs,
   type CallArgs,
@@ -71,8 +71,9 @@ function instrumentOperator(node: Tree, isRepeated: boolean): void {
       if (isRepeated || !isShort(node.left) || !isCheapToSearch(node.right)) node.evaluate = weighOperands
       return
     case '/':
+    case '-':
     case '-_':
-      if (!isOneOf(node, ['double'])) node.evaluate = keepInRange(node.meta.evaluate)
+      if (!isOneOf(node, ['double', 'uint'])) node.evaluate = keepInRange(node.meta.evaluate)
       return
     default:
   }
@@ -99,6 +100,7 @@ const measureSum: Evaluate = (evaluator, node, context) => {
   const [a, b] = [evaluator.run(left, context), evaluator.run(right, context)]
   // The library takes only lists of one type; in CEL, lists of any types can be joined.
   const sum: unknown = Array.isArray(a) && Array.isArray(b) ? [...a, ...b] : handle(a, b, node, evaluator)
+  if (sum instanceof Date) return timeInRange(sum)
   if (typeof sum === 'string') viewOf(context, VIEW_NAME).budget.text(sum)
   else if (Array.isArray(sum)) viewOf(context, VIEW_NAME).budget.list(sum)
   else if (sum instanceof Uint8Array) viewOf(context, VIEW_NAME).budget.allowText(sum.length)
@@ -119,6 +121,7 @@ const weighOperands: Evaluate = (evaluator, node, context) => {
 function keepInRange(evaluate: Evaluate): Evaluate {
   return (evaluator, node, context) => {
     const result = evaluate(evaluator, node, context)
+    if (result instanceof Date) return timeInRange(result)
     if (typeof result !== 'bigint' || (result <= INT_MAX && result >= INT_MIN)) return result
     throw new ValueError('the number is out of range')
   }

@@ -1,6 +1,7 @@
 // The pass over the syntax tree between parsing and the type check: it checks names, phases and sizes, and translates our functions
 // and variables to their names in the library.
 
+import { isOwnName } from '../environment.ts'
 import { UnfitExpression } from '../expression-problem.ts'
 import { STEPS_MAX, TREE_DEPTH_MAX } from '../limits.ts'
 import {
@@ -140,6 +141,7 @@ function prepareMethod(node: Tree, walk: Walk): void {
 function prepareComprehension(node: Tree, walk: Walk): void {
   const [, receiver, [item, ...bodies]] = node.args as MethodArgs
   if ((!node.meta.alternate && node.meta.macro === undefined) || item?.op !== 'id') return refuseMacro(node)
+  refuseOwnName(item)
   const steps = walk.steps * Math.max(mostItems(receiver), 1)
   const reads = readsOf(receiver, walk)
   if (steps > STEPS_MAX) {
@@ -150,6 +152,11 @@ function prepareComprehension(node: Tree, walk: Walk): void {
   }
   const inner: Walk = { ...walk, steps, names: new Map([...walk.names, [String(item.args), reads]]) }
   for (const body of bodies) prepare(body, inner)
+}
+
+/** The names that the engine gives to its own things must not be hidden from it. */
+function refuseOwnName(item: Tree): void {
+  if (isOwnName(String(item.args))) throw new UnfitExpression('this name is not free; choose another one', item)
 }
 
 /** The variables that the pattern itself reads decide whether it is allowed. */
