@@ -10,12 +10,12 @@ import { type FunctionDefinition, define } from './define-function.ts'
 export const ADDRESS_FUNCTIONS: readonly FunctionDefinition[] = [
   define(
     'inCidrRange(string, string): bool',
-    'whether an address is in a range; false for a range that is none',
+    'whether an address is in a range; false if the range is not valid',
     (view: ExpressionView, address: string, range: string) => isWithin(view, address, range),
   ),
   define(
     'inCidrRanges(string, list<string>): bool',
-    'whether an address is in one of the ranges; those that are none do not count',
+    'whether an address is in one of the ranges; invalid ones are ignored',
     (view: ExpressionView, address: string, ranges: readonly string[]) => {
       view.budget.spend(ranges.length)
       return ranges.some((range) => isWithin(view, address, range))

@@ -7,22 +7,18 @@ import { jsonText, weightOf } from '../values.ts'
 import { type FunctionDefinition, define } from './define-function.ts'
 
 export const ENCODING_FUNCTIONS: readonly FunctionDefinition[] = [
-  define('base64.encode(bytes): string', '', ({ budget }: ExpressionView, bytes: Uint8Array) =>
+  define('base64.encode(bytes): string', 'as base64', ({ budget }: ExpressionView, bytes: Uint8Array) =>
     budget.text(Buffer.from(bytes).toString('base64')),
   ),
   define('base64.encode(string): string', 'of its UTF-8', encodeBase64),
-  define(
-    'base64.decode(string): bytes',
-    'an error for what is no base64',
-    ({ budget }: ExpressionView, text: string) => {
-      budget.spendText(text.length)
-      return new Uint8Array(readBase64(text))
-    },
-  ),
+  define('base64.decode(string): bytes', 'an error if it is not base64', ({ budget }: ExpressionView, text: string) => {
+    budget.spendText(text.length)
+    return new Uint8Array(readBase64(text))
+  }),
   define('string.encodeBase64(): string', 'of its UTF-8', encodeBase64),
   define(
     'string.decodeBase64(): string',
-    'an error for what is no base64',
+    'an error if it is not base64',
     ({ budget }: ExpressionView, text: string) => {
       budget.spendText(text.length)
       return readBase64(text).toString('utf8')
@@ -34,12 +30,12 @@ export const ENCODING_FUNCTIONS: readonly FunctionDefinition[] = [
     (view: ExpressionView, user: string, password: string) =>
       view.budget.text(`Basic ${encodeBase64(view, `${user}:${password}`)}`),
   ),
-  define('json.encode(dyn): string', '', encodeJson),
-  define('list.encodeJson(): string', '', encodeJson),
-  define('map.encodeJson(): string', '', encodeJson),
-  define('json.decode(string): dyn', 'an error for what is no JSON; numbers are doubles', decodeJson),
-  define('string.decodeJson(): dyn', 'an error for what is no JSON; numbers are doubles', decodeJson),
-  define('string.isJson(): bool', '', (view: ExpressionView, text: string) => {
+  define('json.encode(dyn): string', 'as JSON', encodeJson),
+  define('list.encodeJson(): string', 'as JSON', encodeJson),
+  define('map.encodeJson(): string', 'as JSON', encodeJson),
+  define('json.decode(string): dyn', 'an error if it is not JSON; numbers become doubles', decodeJson),
+  define('string.decodeJson(): dyn', 'an error if it is not JSON; numbers become doubles', decodeJson),
+  define('string.isJson(): bool', 'whether it is JSON', (view: ExpressionView, text: string) => {
     view.budget.spendText(text.length * 8)
     try {
       JSON.parse(text)

@@ -12,17 +12,21 @@ import { xxhash64 } from './xxhash64.ts'
 type Hash = (bytes: Buffer) => Buffer
 
 const HASHES: Readonly<Record<string, { hash: Hash; about: string; unitsOfChar: number }>> = {
-  md5: { hash: (bytes) => createHash('md5').update(bytes).digest(), about: 'broken: for no secret', unitsOfChar: 0.05 },
-  sha1: {
-    hash: (bytes) => createHash('sha1').update(bytes).digest(),
-    about: 'broken: for no secret',
+  md5: {
+    hash: (bytes) => createHash('md5').update(bytes).digest(),
+    about: 'in hexadecimal; broken, so not for secrets',
     unitsOfChar: 0.05,
   },
-  sha256: { hash: (bytes) => createHash('sha256').update(bytes).digest(), about: '', unitsOfChar: 0.05 },
-  sha512: { hash: (bytes) => createHash('sha512').update(bytes).digest(), about: '', unitsOfChar: 0.05 },
-  crc32: { hash: (bytes) => words(32, BigInt(crc32(bytes))), about: 'IEEE', unitsOfChar: 0.05 },
-  crc64: { hash: (bytes) => words(64, crc64(bytes)), about: 'ISO 3309', unitsOfChar: 0.1 },
-  xxhash64: { hash: (bytes) => words(64, xxhash64(bytes)), about: 'XXH64, seed 0', unitsOfChar: 2 },
+  sha1: {
+    hash: (bytes) => createHash('sha1').update(bytes).digest(),
+    about: 'in hexadecimal; broken, so not for secrets',
+    unitsOfChar: 0.05,
+  },
+  sha256: { hash: (bytes) => createHash('sha256').update(bytes).digest(), about: 'in hexadecimal', unitsOfChar: 0.05 },
+  sha512: { hash: (bytes) => createHash('sha512').update(bytes).digest(), about: 'in hexadecimal', unitsOfChar: 0.05 },
+  crc32: { hash: (bytes) => words(32, BigInt(crc32(bytes))), about: 'in hexadecimal; IEEE', unitsOfChar: 0.05 },
+  crc64: { hash: (bytes) => words(64, crc64(bytes)), about: 'in hexadecimal; ISO 3309', unitsOfChar: 0.1 },
+  xxhash64: { hash: (bytes) => words(64, xxhash64(bytes)), about: 'in hexadecimal; XXH64 with seed 0', unitsOfChar: 2 },
 }
 
 export const HASH_FUNCTIONS: readonly FunctionDefinition[] = Object.entries(HASHES).flatMap(

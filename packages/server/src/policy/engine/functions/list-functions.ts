@@ -15,13 +15,13 @@ export const LIST_FUNCTIONS: readonly FunctionDefinition[] = [
     define(`size(${type}): int`, 'characters, bytes, items or keys', sizeOf),
     define(`${type}.size(): int`, 'characters, bytes, items or keys', sizeOf),
   ]),
-  define('list<string>.join(): string', '', join),
+  define('list<string>.join(): string', 'one after the other', join),
   define('list<string>.join(string): string', 'with a separator', join),
-  define('list<T>.slice(int, int): list<T>', 'from a place up to another', slice),
+  define('list<T>.slice(int, int): list<T>', 'from one index up to another', slice),
   define('list.flatten(): list<dyn>', 'one level', flatten),
-  define('list.flatten(int): list<dyn>', 'as many levels', flatten),
+  define('list.flatten(int): list<dyn>', 'this many levels', flatten),
   define('list<T>.sort(): list<T>', 'of numbers, texts, bools, bytes, times or durations', sort),
-  define('list<T>.distinct(): list<T>', 'each value once, in the order they come first', distinct),
+  define('list<T>.distinct(): list<T>', 'each value once, in the order of their first occurrence', distinct),
   define('lists.range(int): list<int>', 'from 0 to below n', range),
 ]
 

@@ -19,7 +19,7 @@ export const MESSAGE_FUNCTIONS: readonly FunctionDefinition[] = [
   }),
   define(
     'hasReqHeader(string): bool',
-    '',
+    'whether the request has the header',
     (view: ExpressionView, name: string) => requestHeader(view, name).length > 0,
     {
       ...OF_REQUEST,
@@ -28,13 +28,13 @@ export const MESSAGE_FUNCTIONS: readonly FunctionDefinition[] = [
   ),
   define(
     'getReqCookie(string): sallyport.Cookie',
-    'the first of the name; an error without one',
+    'the first one of the name; an error if there is none',
     (view: ExpressionView, name: string) => found(requestCookie(view, name)),
     { ...OF_REQUEST, reads: 'req.cookies' },
   ),
   define(
     'hasReqCookie(string): bool',
-    '',
+    'whether the request has the cookie',
     (view: ExpressionView, name: string) => requestCookie(view, name) !== undefined,
     {
       ...OF_REQUEST,
@@ -45,17 +45,22 @@ export const MESSAGE_FUNCTIONS: readonly FunctionDefinition[] = [
     ...OF_REQUEST,
     reads: 'req.url.query_params',
   }),
-  define('hasQueryParam(string): bool', '', (view: ExpressionView, name: string) => queryParam(view, name).length > 0, {
-    ...OF_REQUEST,
-    reads: 'req.url.query_params',
-  }),
+  define(
+    'hasQueryParam(string): bool',
+    'whether the query has the name',
+    (view: ExpressionView, name: string) => queryParam(view, name).length > 0,
+    {
+      ...OF_REQUEST,
+      reads: 'req.url.query_params',
+    },
+  ),
   define('getResHeader(string): list<string>', 'all values of a header', responseHeader, {
     ...OF_RESPONSE,
     reads: 'res.headers',
   }),
   define(
     'hasResHeader(string): bool',
-    '',
+    'whether the answer has the header',
     (view: ExpressionView, name: string) => responseHeader(view, name).length > 0,
     {
       ...OF_RESPONSE,
@@ -64,13 +69,13 @@ export const MESSAGE_FUNCTIONS: readonly FunctionDefinition[] = [
   ),
   define(
     'getResCookie(string): sallyport.Cookie',
-    'that with the longest path; an error without one',
+    'the one with the longest path; an error if there is none',
     (view: ExpressionView, name: string) => found(responseCookie(view, name)),
     { ...OF_RESPONSE, reads: 'res.cookies' },
   ),
   define(
     'hasResCookie(string): bool',
-    '',
+    'whether the answer sets the cookie',
     (view: ExpressionView, name: string) => responseCookie(view, name) !== undefined,
     {
       ...OF_RESPONSE,

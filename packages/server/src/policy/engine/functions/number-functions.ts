@@ -13,15 +13,27 @@ const NUMBER_MAX_CHARS = 400
 
 export const NUMBER_FUNCTIONS: readonly FunctionDefinition[] = [
   ...['int', 'uint', 'double', 'string'].flatMap((type) => [
-    define(`int(${type}): int`, '', (_: ExpressionView, value: Numeric) => toInt(value)),
-    define(`uint(${type}): uint`, '', (_: ExpressionView, value: Numeric) => toUint(value)),
-    define(`double(${type}): double`, '', (_: ExpressionView, value: Numeric) => toDouble(value)),
+    define(
+      `int(${type}): int`,
+      'as a whole number; an error if it is out of range, or not a number',
+      (_: ExpressionView, value: Numeric) => toInt(value),
+    ),
+    define(
+      `uint(${type}): uint`,
+      'as a whole number from 0; an error if it is out of range, or not a number',
+      (_: ExpressionView, value: Numeric) => toUint(value),
+    ),
+    define(
+      `double(${type}): double`,
+      'as a number; an error for a text that is not one',
+      (_: ExpressionView, value: Numeric) => toDouble(value),
+    ),
   ]),
   define('int(timestamp): int', 'seconds since 1970', (_: ExpressionView, time: Date) =>
     BigInt(Math.floor(time.getTime() / 1000)),
   ),
   ...['string', 'bool', 'int', 'uint', 'double', 'timestamp', 'duration'].map((type) =>
-    define(`string(${type}): string`, '', (_: ExpressionView, value: unknown) => textOf(value)),
+    define(`string(${type}): string`, 'as a text', (_: ExpressionView, value: unknown) => textOf(value)),
   ),
   define(
     'string(bytes): string',
@@ -39,9 +51,9 @@ export const NUMBER_FUNCTIONS: readonly FunctionDefinition[] = [
     budget.spendText(text.length)
     return new Uint8Array(Buffer.from(text, 'utf8'))
   }),
-  define('bytes(bytes): bytes', '', (_: ExpressionView, bytes: Uint8Array) => bytes),
-  define('bool(bool): bool', '', (_: ExpressionView, value: boolean) => value),
-  define('bool(string): bool', '`true` and `false`, `1` and `0`, `t` and `f`', (_: ExpressionView, text: string) => {
+  define('bytes(bytes): bytes', 'the same', (_: ExpressionView, bytes: Uint8Array) => bytes),
+  define('bool(bool): bool', 'the same', (_: ExpressionView, value: boolean) => value),
+  define('bool(string): bool', 'of `true` or `false`, `1` or `0`, `t` or `f`', (_: ExpressionView, text: string) => {
     if (/^(?:1|t|true|TRUE|True)$/.test(text)) return true
     if (/^(?:0|f|false|FALSE|False)$/.test(text)) return false
     throw new ValueError('bool: the text is neither true nor false')

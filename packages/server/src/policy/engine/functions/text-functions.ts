@@ -10,35 +10,47 @@ import { type FunctionDefinition, define } from './define-function.ts'
 const patterns = new PatternCache()
 
 export const TEXT_FUNCTIONS: readonly FunctionDefinition[] = [
-  define('string.startsWith(string): bool', '', ({ budget }: ExpressionView, text: string, start: string) => {
-    budget.spendText(start.length)
-    return text.startsWith(start)
-  }),
-  define('string.endsWith(string): bool', '', ({ budget }: ExpressionView, text: string, end: string) => {
-    budget.spendText(end.length)
-    return text.endsWith(end)
-  }),
-  define('string.contains(string): bool', '', ({ budget }: ExpressionView, text: string, piece: string) => {
-    budget.spendText(text.length)
-    return text.includes(piece)
-  }),
+  define(
+    'string.startsWith(string): bool',
+    'whether it starts with a text',
+    ({ budget }: ExpressionView, text: string, start: string) => {
+      budget.spendText(start.length)
+      return text.startsWith(start)
+    },
+  ),
+  define(
+    'string.endsWith(string): bool',
+    'whether it ends with a text',
+    ({ budget }: ExpressionView, text: string, end: string) => {
+      budget.spendText(end.length)
+      return text.endsWith(end)
+    },
+  ),
+  define(
+    'string.contains(string): bool',
+    'whether it contains a text',
+    ({ budget }: ExpressionView, text: string, piece: string) => {
+      budget.spendText(text.length)
+      return text.includes(piece)
+    },
+  ),
   define('string.matches(string): bool', 'RE2; looks for the pattern anywhere in the text', matches),
   define('matches(string, string): bool', 'RE2; looks for the pattern anywhere in the text', matches),
   define(
     'string.charAt(int): string',
-    'the character at a place; empty at the end',
+    'the character at an index; empty at the end',
     ({ budget }: ExpressionView, text: string, at: bigint) => {
       budget.spendText(text.length)
       const place = placeIn('charAt', text, at)
       return codePointSlice(text, place, place + 1)
     },
   ),
-  define('string.indexOf(string): int', '-1 where it is not', indexOf),
-  define('string.indexOf(string, int): int', 'from a place on', indexOf),
-  define('string.lastIndexOf(string): int', '-1 where it is not', lastIndexOf),
-  define('string.lastIndexOf(string, int): int', 'up to a place', lastIndexOf),
-  define('string.substring(int): string', 'from a place to the end', substring),
-  define('string.substring(int, int): string', 'from a place up to another', substring),
+  define('string.indexOf(string): int', '-1 if it is not found', indexOf),
+  define('string.indexOf(string, int): int', 'the first one from an index on', indexOf),
+  define('string.lastIndexOf(string): int', '-1 if it is not found', lastIndexOf),
+  define('string.lastIndexOf(string, int): int', 'the last one up to an index', lastIndexOf),
+  define('string.substring(int): string', 'from an index to the end', substring),
+  define('string.substring(int, int): string', 'from one index up to another', substring),
   define('string.lower(): string', 'in Unicode', ({ budget }: ExpressionView, text: string) =>
     budget.text(text.toLowerCase()),
   ),
@@ -51,18 +63,20 @@ export const TEXT_FUNCTIONS: readonly FunctionDefinition[] = [
   define('string.upperAscii(): string', 'a to z alone', ({ budget }: ExpressionView, text: string) =>
     budget.text(text.replace(/[a-z]+/g, (letters) => letters.toUpperCase())),
   ),
-  define('string.replace(string, string): string', 'all of them', replace),
-  define('string.replace(string, string, int): string', 'the first n of them', replace),
+  define('string.replace(string, string): string', 'replaces all of them', replace),
+  define('string.replace(string, string, int): string', 'replaces the first n of them', replace),
   define('string.trim(): string', 'white space of Unicode at both ends', ({ budget }: ExpressionView, text: string) => {
     budget.spendText(text.length)
     const start = text.search(/\P{White_Space}/u)
     return start === -1 ? '' : text.slice(start, endOfText(text))
   }),
-  define('string.reverse(): string', '', ({ budget }: ExpressionView, text: string) =>
-    budget.text(Array.from(text).toReversed().join('')),
+  define(
+    'string.reverse(): string',
+    'its characters from the end to the start',
+    ({ budget }: ExpressionView, text: string) => budget.text(Array.from(text).toReversed().join('')),
   ),
   define('string.split(): list<string>', 'at spaces', split),
-  define('string.split(string): list<string>', '', split),
+  define('string.split(string): list<string>', 'the pieces between the separators', split),
   define('string.split(string, int): list<string>', 'the first n pieces; the others are dropped', split),
   define(
     'strings.quote(string): string',

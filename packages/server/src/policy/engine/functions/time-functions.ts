@@ -15,12 +15,12 @@ const PARTS: Readonly<Record<string, { about: string; of: (clock: Date) => numbe
   getDayOfMonth: { about: 'day of the month, from 0', of: (clock) => clock.getUTCDate() - 1 },
   getDayOfWeek: { about: '0 is Sunday', of: (clock) => clock.getUTCDay() },
   getDayOfYear: { about: 'from 0', of: (clock) => Math.floor((clock.getTime() - startOfYear(clock)) / DAY_MS) },
-  getFullYear: { about: '', of: (clock) => clock.getUTCFullYear() },
-  getHours: { about: '', of: (clock) => clock.getUTCHours() },
-  getMilliseconds: { about: '', of: (clock) => clock.getUTCMilliseconds() },
-  getMinutes: { about: '', of: (clock) => clock.getUTCMinutes() },
+  getFullYear: { about: 'the year', of: (clock) => clock.getUTCFullYear() },
+  getHours: { about: 'from 0 to 23', of: (clock) => clock.getUTCHours() },
+  getMilliseconds: { about: 'from 0 to 999', of: (clock) => clock.getUTCMilliseconds() },
+  getMinutes: { about: 'from 0 to 59', of: (clock) => clock.getUTCMinutes() },
   getMonth: { about: 'from 0', of: (clock) => clock.getUTCMonth() },
-  getSeconds: { about: '', of: (clock) => clock.getUTCSeconds() },
+  getSeconds: { about: 'from 0 to 59', of: (clock) => clock.getUTCSeconds() },
 }
 
 export const TIME_FUNCTIONS: readonly FunctionDefinition[] = [
@@ -28,31 +28,37 @@ export const TIME_FUNCTIONS: readonly FunctionDefinition[] = [
   define('timestamp(int): timestamp', 'seconds since 1970', (_: ExpressionView, seconds: bigint) =>
     timeInRange(new Date(Number(seconds) * 1000)),
   ),
-  define('timestamp(timestamp): timestamp', '', (_: ExpressionView, time: Date) => time),
+  define('timestamp(timestamp): timestamp', 'the same', (_: ExpressionView, time: Date) => time),
   define('duration(string): duration', "`'1h30m'`", (_: ExpressionView, text: string) => readDuration(text)),
-  define('duration(duration): duration', '', (_: ExpressionView, duration: Duration) => duration),
+  define('duration(duration): duration', 'the same', (_: ExpressionView, duration: Duration) => duration),
   ...Object.entries(PARTS).flatMap(([name, { about, of }]) => [
-    define(`timestamp.${name}(): int`, about, (_: ExpressionView, time: Date) => BigInt(of(time))),
-    define(`timestamp.${name}(string): int`, 'in a time zone', (view: ExpressionView, time: Date, zone: string) => {
-      view.budget.spend(UNITS_OF_A_ZONE)
-      return BigInt(of(inTimeZone(time, zone)))
-    }),
+    define(`timestamp.${name}(): int`, `${about}, in UTC`, (_: ExpressionView, time: Date) => BigInt(of(time))),
+    define(
+      `timestamp.${name}(string): int`,
+      `${about}, in a time zone`,
+      (view: ExpressionView, time: Date, zone: string) => {
+        view.budget.spend(UNITS_OF_A_ZONE)
+        return BigInt(of(inTimeZone(time, zone)))
+      },
+    ),
   ]),
   define(
     'duration.getHours(): int',
-    'all of it in hours',
+    'the whole duration in hours',
     (_: ExpressionView, { seconds }: Duration) => seconds / 3600n,
   ),
   define(
     'duration.getMinutes(): int',
-    'all of it in minutes',
+    'the whole duration in minutes',
     (_: ExpressionView, { seconds }: Duration) => seconds / 60n,
   ),
-  define('duration.getSeconds(): int', 'all of it in seconds', (_: ExpressionView, { seconds }: Duration) => seconds),
   define(
-    'duration.getMilliseconds(): int',
-    'what is left beside whole seconds',
-    (_: ExpressionView, { nanos }: Duration) => BigInt(Math.trunc(nanos / 1_000_000)),
+    'duration.getSeconds(): int',
+    'the whole duration in seconds',
+    (_: ExpressionView, { seconds }: Duration) => seconds,
+  ),
+  define('duration.getMilliseconds(): int', 'the part below a second', (_: ExpressionView, { nanos }: Duration) =>
+    BigInt(Math.trunc(nanos / 1_000_000)),
   ),
 ]
 

@@ -10,16 +10,16 @@ import { type FunctionDefinition, define } from './define-function.ts'
 export const URL_FUNCTIONS: readonly FunctionDefinition[] = [
   define('url.escape(string): string', 'percent-encoding of everything but letters, digits and -._~', escape),
   define('string.escapeUrl(): string', 'percent-encoding of everything but letters, digits and -._~', escape),
-  define('url.unescape(string): string', 'an error where a % is followed by something else', unescape),
-  define('string.unescapeUrl(): string', 'an error where a % is followed by something else', unescape),
+  define('url.unescape(string): string', 'an error if a % is not followed by two digits', unescape),
+  define('string.unescapeUrl(): string', 'an error if a % is not followed by two digits', unescape),
   define(
     'url.parse(string): map<string, dyn>',
-    'scheme, host, port, path, query, …; an error for what is no URL',
+    'scheme, host, port, path, query, …; an error if it is not a URL',
     parse,
   ),
   define(
     'string.parseUrl(): map<string, dyn>',
-    'scheme, host, port, path, query, …; an error for what is no URL',
+    'scheme, host, port, path, query, …; an error if it is not a URL',
     parse,
   ),
   define(
@@ -35,12 +35,12 @@ export const URL_FUNCTIONS: readonly FunctionDefinition[] = [
   define('map.encodeQueryString(): string', 'names in their order', encodeQuery),
   define(
     'queryString.decode(string): map<string, dyn>',
-    'a text for each name, a list where it comes twice',
+    'a text for each name, or a list if it has several values',
     decodeQuery,
   ),
   define(
     'string.decodeQueryString(): map<string, dyn>',
-    'a text for each name, a list where it comes twice',
+    'a text for each name, or a list if it has several values',
     decodeQuery,
   ),
   define(

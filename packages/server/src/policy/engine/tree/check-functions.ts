@@ -13,7 +13,8 @@ import type { Walk } from './walk.ts'
 /** The macros, which the library expands when it parses. */
 export const MACROS = ['all', 'exists', 'exists_one', 'filter', 'map', 'sortBy']
 
-const MACRO_FORMS: Readonly<Record<string, string>> = {
+/** How each macro is written. */
+export const MACRO_FORMS: Readonly<Record<string, string>> = {
   all: 'all(x, condition)',
   exists: 'exists(x, condition)',
   exists_one: 'exists_one(x, condition)',

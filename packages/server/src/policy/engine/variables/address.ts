@@ -14,25 +14,25 @@ const BLOCKLIST = 'blocklist'
 const TOR = 'tor'
 
 const PLACE_FIELDS = {
-  city: value<Place>('string', '', ({ city = '' }) => city),
-  continent: value<Place>('string', '', ({ continent = '' }) => continent),
-  country: value<Place>('string', 'its name in English', ({ country = '' }) => country),
+  city: value<Place>('string', 'the name in English', ({ city = '' }) => city),
+  continent: value<Place>('string', 'the name in English', ({ continent = '' }) => continent),
+  country: value<Place>('string', 'the name in English', ({ country = '' }) => country),
   country_code: value<Place>('string', 'ISO 3166-1: `DE`', ({ countryCode = '' }) => countryCode),
   is_eu: value<Place>('bool', 'in the European Union', ({ isEu = false }) => isEu),
-  metro_code: value<Place>('string', '', ({ metroCode = '' }) => metroCode),
+  metro_code: value<Place>('string', 'only in the United States', ({ metroCode = '' }) => metroCode),
   subdivision: value<Place>('string', 'state or county', ({ subdivision = '' }) => subdivision),
   timezone: value<Place>('string', '`Europe/Berlin`', ({ timeZone = '' }) => timeZone),
 }
 const COORDINATE_FIELDS = {
-  latitude: value<Place>('string', 'a text: `double(…)` makes a number of it', ({ latitude }) => numberText(latitude)),
-  longitude: value<Place>('string', 'a text', ({ longitude }) => numberText(longitude)),
-  radius: value<Place>('string', 'kilometers, a text', ({ radiusKm }) => numberText(radiusKm)),
+  latitude: value<Place>('string', 'as a text; `double(…)` makes it a number', ({ latitude }) => numberText(latitude)),
+  longitude: value<Place>('string', 'as a text', ({ longitude }) => numberText(longitude)),
+  radius: value<Place>('string', 'of uncertainty, in kilometers, as a text', ({ radiusKm }) => numberText(radiusKm)),
 }
 
 const LOCATION = defineRecord<Place>('sallyport.Location', {
   ...PLACE_FIELDS,
   ...COORDINATE_FIELDS,
-  postal_code: value('string', '', ({ postalCode = '' }) => postalCode),
+  postal_code: value('string', 'for example `10115`', ({ postalCode = '' }) => postalCode),
 })
 const REGISTERED_LOCATION = defineRecord<Place>('sallyport.RegisteredLocation', PLACE_FIELDS)
 
@@ -42,15 +42,15 @@ const GEO_OF_ADDRESS = defineRecord<AddressFacts>('sallyport.GeoOfAddress', {
 })
 
 const AUTONOMOUS_SYSTEM = defineRecord<{ number: number; organization: string }>('sallyport.AutonomousSystem', {
-  number: value('int', '0 where the file does not know', ({ number }) => BigInt(number)),
-  organization: value('string', '', ({ organization }) => organization),
+  number: value('int', '0 if the file does not have the address', ({ number }) => BigInt(number)),
+  organization: value('string', 'the name of the network', ({ organization }) => organization),
 })
 
 /** Behind `conn.client_ip` and `conn.server_ip`. */
 export const ADDRESS = defineRecord<AddressFacts>('sallyport.Address', {
   as: part(AUTONOMOUS_SYSTEM, 'whose network it is', asOf, { needs: 'asn_file' }),
   geo: part(GEO_OF_ADDRESS, 'where it is', (facts) => facts, { needs: 'city_file' }),
-  categories: value('list<string>', 'the lists of yours that it is on', listsOf, { needs: 'ip_lists' }),
+  categories: value('list<string>', 'those of your lists that it is on', listsOf, { needs: 'ip_lists' }),
   is_on_blocklist: value('bool', 'on your list `blocklist`', (facts) => listsOf(facts).includes(BLOCKLIST), {
     needs: 'ip_lists',
   }),
@@ -59,14 +59,16 @@ export const ADDRESS = defineRecord<AddressFacts>('sallyport.Address', {
 
 /** `conn.geo`: the older, shorter way to the client's place. */
 export const GEO = defineRecord<AddressFacts>('sallyport.Geo', {
-  city: value('string', '', (facts) => cityOf(facts).location.city ?? ''),
-  country: value('string', 'its name in English', (facts) => cityOf(facts).location.country ?? ''),
+  city: value('string', 'the name in English', (facts) => cityOf(facts).location.city ?? ''),
+  country: value('string', 'the name in English', (facts) => cityOf(facts).location.country ?? ''),
   country_code: value('string', 'ISO 3166-1: `DE`', (facts) => cityOf(facts).location.countryCode ?? ''),
-  latitude: value('string', 'a text: `double(…)` makes a number of it', (facts) =>
+  latitude: value('string', 'as a text; `double(…)` makes it a number', (facts) =>
     numberText(cityOf(facts).location.latitude),
   ),
-  longitude: value('string', 'a text', (facts) => numberText(cityOf(facts).location.longitude)),
-  radius: value('string', 'kilometers, a text', (facts) => numberText(cityOf(facts).location.radiusKm)),
+  longitude: value('string', 'as a text', (facts) => numberText(cityOf(facts).location.longitude)),
+  radius: value('string', 'of uncertainty, in kilometers, as a text', (facts) =>
+    numberText(cityOf(facts).location.radiusKm),
+  ),
   subdivision: value('string', 'state or county', (facts) => cityOf(facts).location.subdivision ?? ''),
 })
 

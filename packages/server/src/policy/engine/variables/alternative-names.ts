@@ -8,10 +8,10 @@ export interface AlternativeNamesFacts {
 }
 
 export const ALTERNATIVE_NAMES = defineRecord<AlternativeNamesFacts>('sallyport.AlternativeNames', {
-  dns_names: value('list<string>', '', ({ text }) => namesOf(text, 'DNS:')),
-  email_addresses: value('list<string>', '', ({ text }) => namesOf(text, 'email:')),
-  ip_addresses: value('list<string>', '', ({ text }) => namesOf(text, 'IP Address:')),
-  uris: value('list<string>', '', ({ text }) => namesOf(text, 'URI:')),
+  dns_names: value('list<string>', 'its names in DNS', ({ text }) => namesOf(text, 'DNS:')),
+  email_addresses: value('list<string>', 'its email addresses', ({ text }) => namesOf(text, 'email:')),
+  ip_addresses: value('list<string>', 'its IP addresses', ({ text }) => namesOf(text, 'IP Address:')),
+  uris: value('list<string>', 'its URIs', ({ text }) => namesOf(text, 'URI:')),
 })
 
 function namesOf(text: string, kind: string): string[] {

@@ -12,7 +12,7 @@ export interface ExtensionFacts {
 
 export const CERTIFICATE_EXTENSION = defineRecord<ExtensionFacts>('sallyport.CertificateExtension', {
   id: value('string', 'its object identifier: `2.5.29.15`', ({ id }) => id),
-  critical: value('bool', '', ({ critical }) => critical),
+  critical: value('bool', 'whether it is critical', ({ critical }) => critical),
   value: value('bytes', 'in DER', ({ bytes }) => bytes),
 })
 

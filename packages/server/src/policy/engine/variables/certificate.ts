@@ -8,20 +8,20 @@ import { DISTINGUISHED_NAME, nameText } from './distinguished-name.ts'
 import { type Field, defineRecord, part, textWithFields, value } from './record.ts'
 
 const VALIDITY = defineRecord<X509Certificate>('sallyport.Validity', {
-  not_before: value('timestamp', '', (certificate) => new Date(certificate.validFrom)),
-  not_after: value('timestamp', '', (certificate) => new Date(certificate.validTo)),
+  not_before: value('timestamp', 'its beginning', (certificate) => new Date(certificate.validFrom)),
+  not_after: value('timestamp', 'its end', (certificate) => new Date(certificate.validTo)),
 })
 
 const FIELDS: Readonly<Record<string, Field<X509Certificate>>> = {
   subject: textWithFields(
     DISTINGUISHED_NAME,
-    'as RFC 2253 writes it',
+    'in the form of RFC 2253',
     ({ subject }) => nameText(subject),
     ({ subject }) => ({ lines: subject }),
   ),
   issuer: textWithFields(
     DISTINGUISHED_NAME,
-    'as RFC 2253 writes it',
+    'in the form of RFC 2253',
     ({ issuer }) => nameText(issuer),
     ({ issuer }) => ({ lines: issuer }),
   ),

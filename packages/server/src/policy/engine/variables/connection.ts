@@ -18,9 +18,13 @@ const TIMES = defineRecord<ConnectionView>('sallyport.ConnectionTimes', {
 const TLS = defineRecord<ConnectionView>('sallyport.Tls', {
   version: value('string', '`1.2` or `1.3`; empty without TLS', (view) => tlsOf(view)?.version ?? ''),
   cipher_suite: value('string', '`TLS_AES_128_GCM_SHA256`', (view) => tlsOf(view)?.cipherSuite ?? ''),
-  sni: value('string', 'the name that was asked for', (view) => tlsOf(view)?.sni ?? ''),
+  sni: value('string', 'the name that the visitor asked for', (view) => tlsOf(view)?.sni ?? ''),
   negotiated_alpn: value('string', '`h2`, `http/1.1`, or empty', (view) => tlsOf(view)?.alpn ?? ''),
-  session_resumed: value('bool', '', (view) => tlsOf(view)?.sessionResumed ?? false),
+  session_resumed: value(
+    'bool',
+    'whether an earlier session was resumed',
+    (view) => tlsOf(view)?.sessionResumed ?? false,
+  ),
   client: part(CLIENT_CERTIFICATE, 'the certificate of the visitor; absent without one', (view) => tlsOf(view)?.client),
   server: part(SERVER_CERTIFICATE, 'the certificate of this relay; absent without TLS', (view) => tlsOf(view)?.server),
   ja4_fingerprint: refused('conn.tls.ja4_fingerprint is not known to this relay'),
@@ -35,13 +39,13 @@ export const CONNECTION = defineRecord<ConnectionView>('sallyport.Connection', {
   ),
   server_ip: textWithFields(
     ADDRESS,
-    'the address of this relay that the visitor came to',
+    'the address of this relay',
     ({ connection }) => connection.serverIp,
     ({ connection, lookups }): AddressFacts => ({ address: connection.serverIp, lookups }),
   ),
-  client_port: value('int', '', ({ connection }) => BigInt(connection.clientPort)),
-  server_port: value('int', '', ({ connection }) => BigInt(connection.serverPort)),
-  server_region: value('string', 'by `region:` of relay.yml', ({ connection }) => connection.region, {
+  client_port: value('int', 'the port of the other end', ({ connection }) => BigInt(connection.clientPort)),
+  server_port: value('int', 'the port of this relay', ({ connection }) => BigInt(connection.serverPort)),
+  server_region: value('string', 'for example `eu`', ({ connection }) => connection.region, {
     needs: 'region',
   }),
   bytes_in: value('int', 'so far', ({ connection }) => BigInt(connection.bytesIn), { phases: HTTP_PHASES }),

@@ -21,20 +21,16 @@ export interface CookieFacts {
 export const COOKIE = defineRecord<CookieFacts>('sallyport.Cookie', {
   name: value('string', 'its name', (cookie) => cookie.name),
   value: value('string', 'its value', (cookie) => cookie.value),
-  domain: value('string', 'where it holds; of a response', (cookie) => cookie.domain),
-  path: value('string', 'where it holds; of a response', (cookie) => cookie.path),
-  expires: value('timestamp', 'its end; of a response', (cookie) => cookie.expires),
-  max_age: value('duration', 'its life; of a response', ({ maxAge }) =>
+  domain: value('string', 'its attribute of this name; of a response', (cookie) => cookie.domain),
+  path: value('string', 'its attribute of this name; of a response', (cookie) => cookie.path),
+  expires: value('timestamp', 'its attribute `Expires`; of a response', (cookie) => cookie.expires),
+  max_age: value('duration', 'its attribute `Max-Age`; of a response', ({ maxAge }) =>
     maxAge === undefined ? undefined : new Duration(BigInt(maxAge)),
   ),
   http_only: value('bool', 'whether scripts cannot read it; of a response', (cookie) => cookie.httpOnly ?? false),
-  secure: value('bool', 'whether it holds for https alone; of a response', (cookie) => cookie.secure ?? false),
+  secure: value('bool', 'whether it is sent only over https; of a response', (cookie) => cookie.secure ?? false),
   same_site: value('string', '`Strict`, `Lax` or `None`; of a response', (cookie) => cookie.sameSite),
-  unparsed_attributes: value(
-    'map<string, string>',
-    'what else the app wrote; of a response',
-    (cookie) => cookie.others,
-  ),
+  unparsed_attributes: value('map<string, string>', 'all other attributes; of a response', (cookie) => cookie.others),
 })
 
 /** Name → cookies. */

@@ -1,4 +1,4 @@
-// Subjects and issuers of certificates: a text as RFC 2253 writes it, and fields. Pure: no I/O, no clock.
+// Subjects and issuers of certificates: a text in the form of RFC 2253, and fields. Pure: no I/O, no clock.
 
 import { defineRecord, value } from './record.ts'
 
@@ -9,13 +9,13 @@ export interface NameFacts {
 
 export const DISTINGUISHED_NAME = defineRecord<NameFacts>('sallyport.DistinguishedName', {
   common_name: value('string', 'the last one', ({ lines }) => partsOf(lines, 'CN').at(-1) ?? ''),
-  country: value('list<string>', '', ({ lines }) => partsOf(lines, 'C')),
-  locality: value('list<string>', '', ({ lines }) => partsOf(lines, 'L')),
-  organization: value('list<string>', '', ({ lines }) => partsOf(lines, 'O')),
-  organizational_unit: value('list<string>', '', ({ lines }) => partsOf(lines, 'OU')),
-  postal_code: value('list<string>', '', ({ lines }) => partsOf(lines, 'postalCode')),
-  province: value('list<string>', '', ({ lines }) => partsOf(lines, 'ST')),
-  street_address: value('list<string>', '', ({ lines }) => partsOf(lines, 'street')),
+  country: value('list<string>', '`C`', ({ lines }) => partsOf(lines, 'C')),
+  locality: value('list<string>', '`L`', ({ lines }) => partsOf(lines, 'L')),
+  organization: value('list<string>', '`O`', ({ lines }) => partsOf(lines, 'O')),
+  organizational_unit: value('list<string>', '`OU`', ({ lines }) => partsOf(lines, 'OU')),
+  postal_code: value('list<string>', '`postalCode`', ({ lines }) => partsOf(lines, 'postalCode')),
+  province: value('list<string>', '`ST`', ({ lines }) => partsOf(lines, 'ST')),
+  street_address: value('list<string>', '`street`', ({ lines }) => partsOf(lines, 'street')),
 })
 
 /** `CN=ann,OU=One,O=Example`: the other way round, as Go and RFC 2253 2.1 write it. */

@@ -7,7 +7,7 @@ export const ENDPOINT = defineRecord<EndpointFacts>('sallyport.Endpoint', {
   addr: value('string', '`host:443`', ({ host, port }) => `${host}:${port}`),
   host: value('string', 'without a port', ({ host }) => host),
   id: value('string', 'of the edge', ({ id }) => id),
-  port: value('int', '', ({ port }) => BigInt(port)),
+  port: value('int', '443 or 80 if the address has none', ({ port }) => BigInt(port)),
   protocol: value('string', '`http`, `https`, `tcp` or `tls`', ({ protocol }) => protocol),
-  url: value('string', '', ({ url }) => url),
+  url: value('string', '`https://docs.example.com`', ({ url }) => url),
 })

@@ -24,11 +24,11 @@ export const USER_AGENT = defineRecord<UserAgentFacts>('sallyport.UserAgent', {
   os: value('string', 'name of the system', ({ text }) => readingOf(text).os.name ?? ''),
   os_version: value('string', 'of the system', ({ text }) => readingOf(text).os.version ?? ''),
   device: value('string', 'maker and model', ({ text }) => deviceOf(readingOf(text))),
-  url: value('string', 'the address that a crawler gives', ({ text }) => readingOf(text).url),
-  is_mobile: value('bool', '', ({ text }) => readingOf(text).platform.type === 'mobile'),
-  is_tablet: value('bool', '', ({ text }) => readingOf(text).platform.type === 'tablet'),
-  is_desktop: value('bool', '', ({ text }) => readingOf(text).platform.type === 'desktop'),
-  is_bot: value('bool', 'crawlers and programs', ({ text }) => readingOf(text).isBot),
+  url: value('string', 'the URL in the header', ({ text }) => readingOf(text).url),
+  is_mobile: value('bool', 'a phone', ({ text }) => readingOf(text).platform.type === 'mobile'),
+  is_tablet: value('bool', 'a tablet', ({ text }) => readingOf(text).platform.type === 'tablet'),
+  is_desktop: value('bool', 'a computer', ({ text }) => readingOf(text).platform.type === 'desktop'),
+  is_bot: value('bool', 'a crawler or another program', ({ text }) => readingOf(text).isBot),
 })
 
 // These libraries apply many regular expressions of their own, so the text is cut to the length of a long user agent.

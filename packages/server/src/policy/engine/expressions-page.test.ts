@@ -1,0 +1,25 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+
+import { ALL_FUNCTIONS } from './functions/all-functions.ts'
+
+const root = join(import.meta.dirname, '../../../../..')
+
+describe('docs/expressions.md', () => {
+  it('says what the tables of the engine say (traffic policy, the engine)', () => {
+    const { status, stderr } = spawnSync(process.execPath, ['scripts/generate-expressions-doc.ts', '--check'], {
+      cwd: root,
+      encoding: 'utf8',
+    })
+    assert.equal(status, 0, stderr)
+  })
+
+  it('has words for every function', () => {
+    assert.deepEqual(
+      ALL_FUNCTIONS.filter(({ about }) => about === '').map(({ signature }) => signature),
+      [],
+    )
+  })
+})
