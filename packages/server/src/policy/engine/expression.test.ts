@@ -345,7 +345,7 @@ describe('expressions (traffic policy, the engine)', () => {
     fails("[1, 'b'].sort()", /cannot be sorted/)
     fails("base64.decode('aGVsbG8')", /no base64/)
     fails("json.decode('{')", /no JSON/)
-    fails("inCidrRange(conn.client_ip, '10.0.0.0/8')", /no IP address/, {
+    fails("inCidrRange(conn.client_ip, '10.0.0.0/8')", /not an IP address/, {
       facts: { connection: { ...factsOf().connection, clientIp: 'unknown' } },
     })
     fails('timestamp(time.now).getHours("Nowhere/Else")', /time zone is not known/)

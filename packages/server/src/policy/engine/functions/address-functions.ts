@@ -1,10 +1,11 @@
 // Functions of IP addresses. ngrok docs: "Macros Reference", Utility; `isPrivateIp` means RFC 1918.
 
-import { BlockList, isIP, isIPv4 } from 'node:net'
+import { BlockList, SocketAddress, isIP, isIPv4 } from 'node:net'
 
 import { parseCidr } from '../../../values/cidr.ts'
 import { ValueError } from '../expression-error.ts'
 import type { ExpressionView } from '../expression-view.ts'
+import { rememberLast } from '../remember-last.ts'
 import { type FunctionDefinition, define } from './define-function.ts'
 
 export const ADDRESS_FUNCTIONS: readonly FunctionDefinition[] = [
@@ -36,9 +37,15 @@ const remembered = new Map<string, BlockList | undefined>()
 /** @throws ValueError if the text is not an address, because neither answer would be right */
 function isWithin({ budget }: ExpressionView, address: string, range: string): boolean {
   budget.spend(2)
-  if (isIP(address) === 0) throw new ValueError('inCidrRange: the first argument is no IP address')
-  return rangeOf(range)?.check(address, isIPv4(address) ? 'ipv4' : 'ipv6') ?? false
+  const parsed = parseAddress(address)
+  if (!parsed) throw new ValueError('inCidrRange: the first argument is not an IP address')
+  return rangeOf(range)?.check(parsed) ?? false
 }
+
+const parseAddress = rememberLast((address) => {
+  const family = isIP(address)
+  return family === 0 ? undefined : new SocketAddress({ address, family: family === 4 ? 'ipv4' : 'ipv6' })
+})
 
 function rangeOf(written: string): BlockList | undefined {
   const known = remembered.get(written)

@@ -2,6 +2,7 @@
 
 import { ValueError } from '../expression-error.ts'
 import { PAIRS_MAX } from '../limits.ts'
+import { rememberLast } from '../remember-last.ts'
 import { Duration } from '../values.ts'
 import { defineRecord, value } from './record.ts'
 
@@ -34,7 +35,7 @@ export const COOKIE = defineRecord<CookieFacts>('sallyport.Cookie', {
 })
 
 /** Name → cookies. */
-export type Cookies = Map<string, object[]>
+export type Cookies = ReadonlyMap<string, object[]>
 
 /**
  * The cookies of a request, in the order of the header (RFC 6265 4.2.1).
@@ -42,14 +43,18 @@ export type Cookies = Map<string, object[]>
  * @throws ValueError with more than 1000 of them
  */
 export function readCookies(lines: readonly string[]): Cookies {
-  const found: Cookies = new Map()
-  for (const pair of piecesOf(lines.join(';'))) {
+  return readPairs(lines.length === 1 ? lines[0]! : lines.join(';')) // the common case
+}
+
+const readPairs = rememberLast((header): Cookies => {
+  const found = new Map<string, object[]>()
+  for (const pair of piecesOf(header)) {
     const equals = pair.indexOf('=')
     if (equals < 1) continue
     add(found, { name: pair.slice(0, equals).trim(), value: unquoted(pair.slice(equals + 1).trim()) })
   }
   return found
-}
+})
 
 /**
  * The cookies that a response sets, those with the longest path first.
@@ -59,13 +64,13 @@ export function readCookies(lines: readonly string[]): Cookies {
 export function readSetCookies(lines: readonly string[]): Cookies {
   if (lines.length > PAIRS_MAX) throw new ValueError(`a message has more than ${PAIRS_MAX} cookies`)
   const cookies = lines.flatMap((line) => readSetCookie(line) ?? [])
-  const found: Cookies = new Map()
+  const found = new Map<string, object[]>()
   const byPath = cookies.toSorted((a, b) => (b.path?.length ?? 0) - (a.path?.length ?? 0))
   for (const cookie of byPath) add(found, cookie)
   return found
 }
 
-function add(found: Cookies, cookie: CookieFacts): void {
+function add(found: Map<string, object[]>, cookie: CookieFacts): void {
   const same = found.get(cookie.name)
   const view = new COOKIE.View(cookie)
   if (same) same.push(view)

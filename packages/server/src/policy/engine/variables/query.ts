@@ -2,13 +2,14 @@
 
 import { ValueError } from '../expression-error.ts'
 import { PAIRS_MAX } from '../limits.ts'
+import { rememberLast } from '../remember-last.ts'
 
 /**
  * Name → values in their order. A pair that cannot be decoded, or contains a `;`, is left out, as in Go.
  * @param query without the `?`
  * @throws ValueError with more than 1000 pairs
  */
-export function readQuery(query: string): Map<string, string[]> {
+export const readQuery: (query: string) => ReadonlyMap<string, string[]> = rememberLast((query) => {
   const found = new Map<string, string[]>()
   if (query === '') return found
   let pairs = 0
@@ -22,7 +23,7 @@ export function readQuery(query: string): Map<string, string[]> {
     start = end + 1
   }
   return found
-}
+})
 
 function addPair(found: Map<string, string[]>, pair: string): void {
   if (pair.includes(';')) return
