@@ -11,16 +11,18 @@ import { celEnv, isCelError, isCelList, isCelMap, isCelUint, parse, plan } from 
 import { strings } from '@bufbuild/cel/ext'
 
 import { compileExpression } from '../../packages/server/src/policy/engine/compile-expression.ts'
+import { compileTemplate } from '../../packages/server/src/policy/engine/compile-template.ts'
 import { ExpressionError } from '../../packages/server/src/policy/engine/expression-error.ts'
 import { ExpressionView } from '../../packages/server/src/policy/engine/expression-view.ts'
 import { SETTINGS, factsOf } from '../../packages/server/src/policy/engine/facts.test-support.ts'
 import { celValue } from '../../packages/server/src/policy/engine/values.ts'
 import { Random } from '../support/random.ts'
-import { VARIABLES, makeExpression } from './make-expression.ts'
+import { VARIABLES, breakExpression, makeExpression } from './make-expression.ts'
 
 const SEED = Number(process.env.SALLYPORT_FUZZ_SEED ?? 10)
 const ROUNDS = Number(process.env.SALLYPORT_FUZZ_ROUNDS) || 1
 const SAMPLE = 300
+const BROKEN = 1000
 const SHOWN = 10
 
 const theirs = celEnv({ funcs: strings })
@@ -119,6 +121,36 @@ describe(`expressions beside @bufbuild/cel (traffic policy, the engine)`, { time
     assert.ok(counts.value > (SAMPLE * ROUNDS) / 2, 'most of them have a value')
   })
 })
+
+describe('broken expressions (traffic policy, the engine)', { timeout: 60_000 * ROUNDS }, () => {
+  it(`are compiled or refused with a place, and fail in no other way: ${BROKEN * ROUNDS} of them, with seed ${SEED}`, (test) => {
+    let compiled = 0
+    for (let number = 0; number < BROKEN * ROUNDS; number++) {
+      const random = new Random(SEED * 7_000_003 + number)
+      const source = breakExpression(random, makeExpression(random))
+      const phase = random.pick(['on_tcp_connect', 'on_http_request', 'on_http_response'] as const)
+      const settings = { ...SETTINGS, phase }
+      const expression = compileExpression(source, settings, random.pick(['bool', 'any']))
+      checkProblems('problems' in expression ? expression.problems : expression.warnings, source)
+      if (!('problems' in expression)) {
+        compiled++
+        evaluateOurs(source) // throws nothing but an ExpressionError
+      }
+      const text = `a ${random.pick(['${', '{', '$'])}${source}${random.pick(['}', ''])} b \${NAME}`
+      const template = compileTemplate(text, { ...settings, ...(random.chance(0.5) && { environment: () => 'x' }) })
+      checkProblems('problems' in template ? template.problems : template.warnings, text)
+    }
+    test.diagnostic(`${compiled} compiled`)
+  })
+})
+
+function checkProblems(problems: readonly { message: string; start: number; end: number }[], source: string): void {
+  for (const { message, start, end } of problems) {
+    const isPlace = start >= 0 && start <= end && end <= source.length
+    assert.ok(isPlace, `${JSON.stringify(source)}: ${message} at ${start} to ${end}`)
+    assert.match(message, /^[^\p{Cc}]+$/u, JSON.stringify(source)) // it reaches terminals
+  }
+}
 
 function shown(outcome: Outcome): string {
   if (outcome.kind === 'value') return outcome.text

@@ -33,6 +33,23 @@ export function makeExpression(random: Random): string {
   return make(type, { random, depth: 0, names: [] })
 }
 
+/** The same with a few characters lost, doubled, exchanged, or of another kind. */
+export function breakExpression(random: Random, source: string): string {
+  let broken = source
+  for (let times = 1 + random.below(3); times > 0; times--) {
+    const at = random.below(broken.length + 1)
+    const rest = broken.slice(at + random.below(3))
+    broken = `${broken.slice(0, at)}${random.chance(0.6) ? random.pick(PIECES) : ''}${rest}`
+  }
+  return broken
+}
+
+const WORDS =
+  "${ } // ''' \\u12 \\x 😀 \ud800 é 0x 1e 1u b r in has( .exists(x, req res vars conn actions hash __proto__ constructor " +
+  'sallyport_view $url matches( secrets.get( req.headers[ null true'
+const SIGNS = '()[]{}<>"\'`\\.,:;?!&|+-*/%=$#@~^ \n\r\t\0\x1b'
+const PIECES = WORDS.split(' ').concat(SIGNS.split(''))
+
 const DEPTH_MAX = 4
 const ODD = 0.03 // of another type: it has to be refused, or to fail
 

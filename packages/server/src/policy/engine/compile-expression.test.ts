@@ -240,6 +240,22 @@ describe('compiling expressions (traffic policy, the engine)', () => {
     assert.equal(warned("getReqHeader('x').exists(v, v == 'a')"), 0)
   })
 
+  it('repeats nothing of the expression that could move the cursor of a terminal', () => {
+    for (const source of [
+      "req.headers['\u001b[2J'][0] == 'a'",
+      "req['\u001b[2J'] == 'a'",
+      "secrets.get('\u001b[2J', 'x')",
+      "'x'.matches('(\u001b[2J')",
+      "'\\u\u001b[2J'",
+      '\u001b[2J',
+      "vars.a == '\u001b[2J' && x",
+    ]) {
+      const expression = compileExpression(source, SETTINGS)
+      const told = 'problems' in expression ? expression.problems : expression.warnings
+      assert.ok(told.length > 0 && told.every(({ message }) => !message.includes('\u001b')), JSON.stringify(source))
+    }
+  })
+
   it('tells what it reads, for routes, logs and who must wait', () => {
     const reads = (source: string): Expression['reads'] => compiled(source, { phase: 'on_http_response' }).reads
     assert.deepEqual(

@@ -1,6 +1,8 @@
 // Compiles an expression: parses it, checks names and types, and bounds its cost. Every problem has its place in the text.
 // See docs/decisions/0033-expressions.md.
 
+import { printable } from '@sallyport/protocol/printable'
+
 import type { CompileSettings } from './compile-settings.ts'
 import { language, withoutOwnNames } from './environment.ts'
 import { Expression } from './expression.ts'
@@ -101,7 +103,7 @@ function warnOfIndices({ unguarded, guards }: Found): ExpressionProblem[] {
       }
       const [, of, name] = /^(.*?\.(?:headers|cookies|query_params))\.(.*)$/.exec(key) ?? []
       const message = `without ${name} the exchange is refused here; write '${name}' in ${of} && … before it`
-      return { message, start, end }
+      return { message: printable(message), start, end }
     })
 }
 
@@ -121,7 +123,8 @@ function problemOf(error: unknown, source: string): ExpressionProblem {
   const { start, end } = (error.range ?? { start: 0, end: source.length }) as { start: number; end: number } // the library's
   const summary = 'summary' in error ? String(error.summary) : error.message
   const code = 'code' in error ? String(error.code) : ''
-  return { message: sentenceOf(code, summary, source, { start, end }), start, end }
+  // The library repeats parts of the expression as they are.
+  return { message: printable(sentenceOf(code, summary, source, { start, end })), start, end }
 }
 
 /** The library's message, or our own words if the message is about its tokens. */

@@ -1,6 +1,8 @@
 // The errors of expressions at run time. The code that runs rules turns an `ExpressionError` into a refusal of the exchange:
 // nothing reaches an agent.
 
+import { printable } from '@sallyport/protocol/printable'
+
 export class ExpressionError extends Error {
   /** The expression, as it was written. */
   readonly expression: string
@@ -8,7 +10,7 @@ export class ExpressionError extends Error {
   readonly reason: string
 
   constructor(expression: string, reason: string, options?: ErrorOptions) {
-    super(`${reason}: ${expression}`, options)
+    super(printable(`${reason}: ${expression}`), options)
     this.name = 'ExpressionError'
     this.expression = expression
     this.reason = reason
