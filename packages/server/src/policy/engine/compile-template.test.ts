@@ -60,6 +60,22 @@ describe('templates (traffic policy, the engine)', () => {
     )
   })
 
+  it('keep what headers were, though actions change them later', () => {
+    const raw = ['a', '1']
+    const facts = factsOf()
+    Object.defineProperty(facts.request, 'rawHeaders', { get: () => raw })
+    const view = new ExpressionView(facts)
+    const kept = compiled("${{'all': req.headers, 'list': [req.headers]}}").value(view)
+    raw.push('b', '2')
+    assert.deepEqual(
+      kept,
+      new Map<string, unknown>([
+        ['all', new Map([['a', ['1']]])],
+        ['list', [new Map([['a', ['1']]])]],
+      ]),
+    )
+  })
+
   it('never read what they have put in', () => {
     assert.equal(
       render('${vars.a} ${vars.b}', { a: '${req.method}', b: "' + secrets.get('v','n') + '" }),

@@ -5,7 +5,7 @@ import { ExpressionError } from './expression-error.ts'
 import type { ExpressionProblem } from './expression-problem.ts'
 import type { ExpressionView } from './expression-view.ts'
 import { TEXT_MAX } from './limits.ts'
-import { textOf, weightOf } from './values.ts'
+import { snapshot, textOf, weightOf } from './values.ts'
 
 export type CompiledPart = string | Expression
 
@@ -70,7 +70,7 @@ export class Template {
     const value = only.evaluate(view)
     if (weightOf(value, VALUE_MAX) > VALUE_MAX)
       throw new ExpressionError(only.source, 'makes a value that is too large')
-    return value
+    return snapshot(value)
   }
 }
 

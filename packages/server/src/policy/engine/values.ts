@@ -31,6 +31,17 @@ export function celValue(plain: unknown, depth = 0): unknown {
   return new Map(Array.from(entries, ([key, item]) => [key, celValue(item, depth + 1)]))
 }
 
+/**
+ * A copy to keep: `req.headers` and maps that contain it change with the message, and a variable that `set-vars` has made from
+ * them must not.
+ */
+export function snapshot(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(snapshot)
+  if (typeof value !== 'object' || value === null || ENTRIES in value) return value
+  const entries = entriesOf(value)
+  return entries ? new Map(Array.from(entries, ([key, item]) => [key, snapshot(item)])) : value
+}
+
 /** The entries of a map or record; undefined for any other value. */
 export function entriesOf(value: unknown): Iterable<readonly [unknown, unknown]> | undefined {
   if (typeof value !== 'object' || value === null) return undefined
