@@ -1,5 +1,5 @@
-// S2: whatever an agent with a valid authtoken sends, in its control messages or in the frames that carry them, ends at
-// most its own session, and what it had bound is gone with it.
+// S2: bytes of an agent with a valid authtoken, in its control messages or in the frames that carry them, end at most
+// its own session, together with its tunnels.
 
 import { after, before, describe, it } from 'node:test'
 

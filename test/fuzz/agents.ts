@@ -10,10 +10,10 @@ export type AgentDeed =
   | { what: 'bytes'; bytes: Buffer }
   /** Bytes of the mux, beside what our own side of it sends. */
   | { what: 'frames'; bytes: Buffer }
-  /** A text message where only binary ones may come. */
+  /** A text message on a connection that carries only binary ones. */
   | { what: 'text'; text: string }
   | { what: 'wait'; ms: number }
-  /** How the next streams of the relay are answered: the reply, and what comes behind it. */
+  /** How the next streams of the relay are answered: the reply, and the bytes after it. */
   | { what: 'reply'; bytes: Buffer; end: 'end' | 'reset' | 'stay' }
   | { what: 'visit' }
 
@@ -189,7 +189,7 @@ function controlBytes(random: Random): Buffer {
 
 // ── the mux ────────────────────────────────────────────────────────────────────────────────────────
 
-/** What stands in a header of 12 bytes, most of it possible. */
+/** Frames with mostly plausible headers of 12 bytes. */
 function frames(random: Random): Buffer {
   return Buffer.concat(
     Array.from({ length: random.pick([1, 1, 2, 5, 40]) }, () => {

@@ -1,5 +1,5 @@
-// Runs generated cases against a relay, some at once, and says what went wrong with which case. Where the relay process
-// ends, the cases that were under way are played again one by one, so that the report names the one that did it.
+// Runs generated cases against a relay, some at once, and reports the cases that went wrong. If the relay process ends,
+// the cases under way are played again one by one, so that the report names the culprit.
 //
 // SALLYPORT_FUZZ_SEED plays other cases, or those of a report again: each case comes out of the seed and its number.
 // SALLYPORT_FUZZ_ROUNDS plays that many times as many; SALLYPORT_FUZZ_CASE one alone. npm run test:long does it for all.
@@ -20,7 +20,7 @@ export interface Surface<Case> {
   make: (random: Random, number: number) => Case
   /** As short as it can be said: for a report. */
   show: (each: Case) => string
-  /** Gives back what is wrong with what the visitors got; undefined where all is well. */
+  /** Returns the fault in the visitors' answers; undefined if all is well. */
   play: (each: Case, number: number, lane: number) => Promise<string | undefined>
 }
 
@@ -30,7 +30,7 @@ const ONLY = process.env.SALLYPORT_FUZZ_CASE === undefined ? undefined : Number(
 const PROBLEMS_MAX = 10 // different ones; then it is enough
 const CASE_DEADLINE_MS = 15_000 // above every timeout that a case can meet at the relay
 const HANGS = 'hangs: the case has no end'
-const SETTLE_MS = 100 // what a case has broken may break a few turns later
+const SETTLE_MS = 100 // the damage of a case may show a few turns later
 const PROGRESS_MS = 15_000
 const SHOWN_CHARS = 1500
 
@@ -113,13 +113,13 @@ function randomOf(number: number): Random {
   return new Random(Math.imul(SEED, 0x9e3779b1) ^ Math.imul(number + 1, 0x85ebca6b))
 }
 
-/** A request of a case is for `/c<number>`, and its path stands in the log. */
+/** A request of a case is for `/c<number>`, and its path is in the log. */
 function numberIn(problem: string): number | undefined {
   const found = /"path":"\/c(\d+)/.exec(problem)?.[1]
   return found === undefined ? undefined : Number(found)
 }
 
-/** What two reports of the same mistake share: where it was thrown, or the text without its numbers. */
+/** The part that two reports of the same mistake share: the place of the throw, or the text without its numbers. */
 function wordsOf(problem: string): string {
   const places = problem.match(/^ +at .*$/gm)
   if (places) return places.join('\n')
@@ -130,7 +130,7 @@ function report(problems: readonly string[]): string {
   return `${problems.length} problems; SALLYPORT_FUZZ_SEED=${SEED} SALLYPORT_FUZZ_CASE=… plays a case again\n\n${problems.join('\n\n')}`
 }
 
-/** What comes again and again is shown once, with how often. */
+/** A repeated text is shown once, with its count. */
 function shown(long: string): string {
   const text = long.replaceAll(/(.{1,64}?)\1{7,}/g, (all, one: string) => `«${one}»×${all.length / one.length}`)
   return text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS)}… (${text.length} characters)` : text

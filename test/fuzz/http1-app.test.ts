@@ -1,5 +1,5 @@
-// S2, B1, B2, B6: whatever an app that speaks HTTP/1.1 answers, its visitor gets something that can be read, nobody
-// else notices, and the relay lives.
+// S2, B1, B2, B6: for any answer of an app that speaks HTTP/1.1, its visitor gets a readable answer, other visitors
+// notice nothing, and the relay survives.
 
 import { once } from 'node:events'
 import type { AddressInfo, Server } from 'node:net'

@@ -13,7 +13,7 @@ import type { Visitor } from './visitors.ts'
 
 export interface Http1Answer {
   visitor: Visitor
-  /** An ordinary answer: whatever the others do, this visitor gets it. */
+  /** An ordinary answer: this visitor must get it despite the others. */
   isPlain: boolean
   /** What the app sends, with a pause before each piece; bytes as latin1. `{accept}` is filled in. */
   pieces: { afterMs: number; text: string }[]
@@ -25,7 +25,7 @@ const SWITCH =
   'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {accept}\r\n'
 /** An app that keeps half an answer open forever would only show the relay's deadlines. */
 const STAY_MS = 200
-const LATE_MS = 50 // what was said so long ago has arrived
+const LATE_MS = 50 // bytes sent so long ago have arrived
 
 export function makeAnswer(random: Random, number: number): Http1Answer {
   if (random.chance(0.15)) {
@@ -50,9 +50,9 @@ export function makeAnswer(random: Random, number: number): Http1Answer {
 
 /**
  * A server whose connections answer each request for `/c<number>` with the answer that is found for it.
- * @param onLate told of a request that came while the connection may still have said more than its last answer was to
- *   have, and whether that one was to have no body: then no byte of it may reach anybody (B6), otherwise nobody can tell
- *   such bytes from the next answer
+ * @param onLate called for a request that came while bytes beyond the last answer may still have been on the
+ * connection; says whether that answer was to have no body: then none of these bytes may reach a visitor (B6),
+ * otherwise they cannot be told from the next answer
  */
 export function http1App(
   find: (number: number) => Http1Answer | undefined,
@@ -125,7 +125,7 @@ const KINDS: ((random: Random) => string)[] = [
     `HTTP/1.1 101 x\r\n${random.pick(['Upgrade: websocket\r\n', 'Upgrade: h2c\r\n', ''])}${fields(random)}\r\n`,
   (random) =>
     `HTTP/1.1 ${random.pick(['403', '200', '426', '407'])} No\r\nX-Case: {case}\r\n${chunked(fields(random))}`,
-  // What may have no body has one, and bytes stand behind the end (B6).
+  // An answer that may have no body has one, or bytes follow its end (B6).
   (random) =>
     `HTTP/1.1 ${random.pick(['204', '304', '205'])} x\r\nX-Case: {case}\r\nContent-Length: 2\r\n\r\n${random.pick(['{}', PLAIN, 'HTTP/1.1 ', '\0'])}`,
   (random) => PLAIN + random.pick([PLAIN, 'x', '\r\n', 'HTTP/1.1 408 Request Timeout\r\n\r\n', '\0'.repeat(70_000)]),

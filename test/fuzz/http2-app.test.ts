@@ -1,5 +1,5 @@
-// S2, B3: whatever an app does that is thought to speak HTTP/2, at every moment of its connection's life, also while
-// many requests with bodies are under way, its visitors get 502 or what it said, and the relay lives.
+// S2, B3: an app that should speak HTTP/2 may do anything, at every moment of its connection, also while many requests
+// with bodies are under way: its visitors get 502 or its answer, and the relay survives.
 
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'

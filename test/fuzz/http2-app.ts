@@ -1,5 +1,5 @@
-// What an app that is thought to speak HTTP/2 may do with its connections, and the app that does it. The plots are pure:
-// they come out of the random source alone.
+// Plots for the connections of an app that should speak HTTP/2, and the app that plays them. The plots are pure: they
+// come from the random source alone.
 
 import { createServer } from 'node:net'
 import type { Server, Socket } from 'node:net'
@@ -22,24 +22,24 @@ import { LINKS } from './odd-words.ts'
 import type { Visitor } from './visitors.ts'
 
 export interface Http2Plot {
-  /** Healthy ones answer everybody, hopeless ones nobody. */
+  /** Healthy apps answer every request, hopeless ones none. */
   kind: 'healthy' | 'hopeless' | 'odd'
-  /** The visitors, side by side, and what those who send bodies send. */
+  /** The visitors, side by side, and the size of their bodies. */
   visitors: Visitor[]
   bodyBytes: number
   greeting: Buffer
   acknowledges: boolean
-  /** What each request gets, on the stream ASKED. */
+  /** The frames that answer each request, on the stream ASKED. */
   answer: OddFrame[]
   /** Whether it waits for the end of the request. */
   isPatient: boolean
   /** When and how a connection ends. */
   ending: { when: Moment; afterMs: number; say: Buffer; how: 'stay' | 'end' | 'reset' } | undefined
-  /** Only the first connection is like this; those behind it are healthy, as after a restart. */
+  /** Only the first connection is like this; later ones are healthy, as after a restart. */
   recovers: boolean
 }
 
-/** A moment in the life of a connection: what has come of the relay. */
+/** A moment of a connection, by the bytes or frames received from the relay. */
 type Moment = { bytes: number } | { type: number; nth: number }
 
 const ASKED = 0x7fff_fffe // even: no relay asks on it
@@ -150,7 +150,7 @@ function serve(socket: Socket, plot: Http2Plot): void {
     const nth = (counts.get(type) ?? 0) + 1
     counts.set(type, nth)
     if (type === SETTINGS && (flags & 1) === 0 && acknowledges) socket.write(encode(SETTINGS_ACK))
-    // Whoever never gives credit only shows the relay's deadlines.
+    // Without credit only the relay's deadlines would be tested.
     if (type === DATA) for (const id of [0, stream]) socket.write(encode(credit(id)))
     const isAsked = isPatient ? (type === HEADERS || type === DATA) && (flags & END_STREAM) !== 0 : type === HEADERS
     if (isAsked && answer.length > 0) socket.write(Buffer.concat(answer.map((each) => encode(onStream(each, stream)))))
@@ -171,7 +171,7 @@ function serve(socket: Socket, plot: Http2Plot): void {
   })
   if (greeting.length > 0) socket.write(greeting)
   if (ending && 'bytes' in ending.when && ending.when.bytes === 0) finish()
-  // Whatever it waits for: one day it is over.
+  // An odd connection ends after some time in any case.
   if (plot.kind !== 'healthy') setTimeout(() => socket.destroy(), 4 * STAY_MS)
 }
 
@@ -243,7 +243,7 @@ function manyOf(choices: readonly Visitor[], random: Random): Visitor[] {
   return Array.from({ length: random.pick([1, 1, 2, 3, 6, 20]) }, () => random.pick(choices))
 }
 
-/** What other programs say first, and half of what an app would. */
+/** The greetings of other programs, and half of an app's. */
 const GREETINGS = [
   '',
   'SSH-2.0-x\r\n',

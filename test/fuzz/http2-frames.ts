@@ -30,7 +30,7 @@ export interface OddFrame {
   flags: number
   stream: number
   payload: Buffer
-  /** What stands in the head in the place of the payload's length. */
+  /** Written into the head instead of the payload's length. */
   length?: number
 }
 

@@ -20,10 +20,10 @@ const OTHER_DEADLINE_MS = 5000 // on a machine that is busy with other things
 const STUCK_MS = 5000
 const DRAIN_CUT = 'drain deadline passed, ending what is left'
 const RETURN_DEADLINE_MS = 10_000
-const RESIDENT_MAX_GROWTH_BYTES = 256 * 1024 * 1024 // what the garbage collector may leave lying about
+const RESIDENT_MAX_GROWTH_BYTES = 256 * 1024 * 1024 // garbage that may not be collected yet
 const DESCRIPTORS_SLACK = 8
 
-/** What is read off `/metrics` before and after. */
+/** The metrics that are compared before and after. */
 interface Level {
   sessions: number
   tunnels: number
@@ -34,7 +34,7 @@ interface Level {
 export interface FuzzedOptions {
   /** Hosts of the edges that are attacked; the edge `edg_<name>` is at `<name>.localhost`. */
   edges: readonly string[]
-  /** What an agent in this process offers at the relay, one tunnel for each. */
+  /** The tunnels of the agent in this process. */
   tunnels: readonly TunnelOptions[]
 }
 
@@ -87,7 +87,7 @@ export class RelayUnderFuzz {
     return this.#processes.relay.exited
   }
 
-  /** Starts a relay in the place of one that has crashed; resolves when everybody is online again. */
+  /** Starts a relay after a crash; resolves when all agents are online again. */
   async restart(): Promise<void> {
     this.#isRestarting = true
     this.#starts++
@@ -114,7 +114,7 @@ export class RelayUnderFuzz {
     await this.#relay!.exited
   }
 
-  /** Why the process ended: the message and where it was thrown. */
+  /** Why the process ended: the message and its stack. */
   get lastWords(): string {
     if (this.#isStuck) return 'it does nothing any more, and was killed'
     const fatal = this.#processes.relay.entries.findLast(({ msg }) => msg === 'uncaught exception')
@@ -155,7 +155,7 @@ export class RelayUnderFuzz {
     if (now.residentBytes > before.residentBytes + RESIDENT_MAX_GROWTH_BYTES) {
       problems.push(`memory has grown from ${before.residentBytes} to ${now.residentBytes} bytes`)
     }
-    // An agent leaves when the last stream of its tunnels is over, the relay when the last exchange is.
+    // An agent leaves when the last stream of its tunnels has ended, the relay when the last exchange has.
     for (const agent of this.#agents.slice(1)) {
       if (!(await inTime(agent.close()))) problems.push('an agent cannot leave: a stream of its tunnels is still open')
     }
@@ -229,7 +229,7 @@ export class RelayUnderFuzz {
       this.#neighbourVisits++
       const took = performance.now() - began
       if (problem !== undefined) await pause(SETTLE_MS)
-      // While a crashed relay is replaced nobody can be served; the crash itself is told.
+      // While a crashed relay is replaced no visitor can be served; the crash itself is reported.
       if (problem !== undefined && this.isRunning && !wasRestarting && starts === this.#starts && !this.#isStuck) {
         this.#neighbourProblem ??= `another tenant's visitor ${problem} (${Math.round(took)} ms)`
       }

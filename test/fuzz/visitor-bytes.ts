@@ -1,4 +1,4 @@
-// What a visitor may send: a conversation in HTTP/2 with odd frames, or bytes that are almost HTTP/1.1. Pure: everything
+// Bytes of a visitor: a conversation in HTTP/2 with odd frames, or bytes that are almost HTTP/1.1. Pure: everything
 // comes out of the random source.
 
 import { makeRequest } from '../support/odd-http1.ts'
@@ -9,7 +9,7 @@ import type { Field, OddFrame } from './http2-frames.ts'
 export interface VisitorBytes {
   /** An ordinary conversation: each of these streams gets 200. */
   streams: number[] | undefined
-  /** What is sent, with a pause before each piece. */
+  /** The bytes, with a pause before each piece. */
   pieces: { afterMs: number; bytes: Buffer }[]
   isHttp2: boolean
   end: 'wait' | 'end' | 'reset'
@@ -87,7 +87,7 @@ function request(random: Random, stream: number, number: number, isPlain: boolea
   ])()
 }
 
-/** What stands in the place of the four that a request has. */
+/** Odd fields in place of a request's four pseudo-headers. */
 const ODD_PSEUDO: ((path: string) => Field[])[] = [
   (path) => [[':path', path]],
   (path) => [[':method', 'GET'], [':scheme', 'http'], [':authority', 'app.localhost'], [':path', path], [':path', '/x']], // prettier-ignore

@@ -1,5 +1,5 @@
-// S2: whatever a visitor sends, in frames of HTTP/2 or in almost HTTP/1.1, they get what can be read or the end of their
-// connection, nobody else notices, and the relay lives.
+// S2: a visitor who sends any frames of HTTP/2, or almost HTTP/1.1, gets a readable answer or the end of the
+// connection, other visitors notice nothing, and the relay survives.
 
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -13,7 +13,7 @@ import { RelayUnderFuzz } from './relay-under-fuzz.ts'
 import { makeVisitor } from './visitor-bytes.ts'
 import type { VisitorBytes } from './visitor-bytes.ts'
 
-/** How long a visitor whose request is none listens for what comes. */
+/** How long a visitor without a valid request waits for an answer. */
 const PATIENCE_MS = 60
 const PLAIN_PATIENCE_MS = 10_000
 const FRAME_MAX_BYTES = 16_384 // RFC 9113 4.2, as long as nobody allows more

@@ -1,4 +1,4 @@
-// Visitors who behave, in every version of HTTP: they tell what they got, and whether it could be read.
+// Well-behaved visitors, in every version of HTTP: they report their answer, and whether it could be read.
 
 import { request as httpRequest } from 'node:http'
 import type { IncomingMessage } from 'node:http'
@@ -9,24 +9,24 @@ import type { IncomingHttpHeaders } from 'node:http2'
 export const VISITORS = ['1 GET', '1 HEAD', '1 POST', '1 upgrade', '2 GET', '2 HEAD', '2 POST', '2 upgrade'] as const
 export type Visitor = (typeof VISITORS)[number]
 
-/** What a visitor got. */
+/** The answer that a visitor got. */
 export interface Visit {
-  /** 0 where no answer came. */
+  /** 0 without an answer. */
   status: number
   headers: IncomingHttpHeaders
   body: string
   /** Whether the answer came to its end, rather than being cut off. */
   isWhole: boolean
-  /** What came and cannot be read. */
+  /** The part that cannot be read. */
   problem?: string
 }
 
 const BODY = 'a body of a visitor'
 const WEB_SOCKET_KEY = Buffer.alloc(16, 'k').toString('base64')
 const HEAD_MAX_BYTES = 1024 * 1024 // more than the relay lets through
-/** How long a WebSocket stays once it stands. */
+/** How long a WebSocket stays open. */
 const STAY_MS = 10
-// The only one that says that what came could not be read; the relay itself ends streams for other reasons.
+// The only code that means unreadable bytes; the relay itself ends streams for other reasons.
 const { NGHTTP2_PROTOCOL_ERROR } = constants
 
 export function visit(visitor: Visitor, port: number, host: string, path: string, body = BODY): Promise<Visit> {
@@ -34,7 +34,7 @@ export function visit(visitor: Visitor, port: number, host: string, path: string
   return version === '1' ? visitHttp1(port, host, path, how, body) : visitHttp2(port, host, path, how, body)
 }
 
-/** @returns what is wrong with it, whatever the app has sent */
+/** @returns a fault that no answer of the app excuses */
 export function problemOf({ status, headers, problem }: Visit): string | undefined {
   if (problem !== undefined) return `the relay sends what cannot be read: ${problem}`
   const code = headers['sallyport-error-code']

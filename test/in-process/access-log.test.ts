@@ -1,4 +1,4 @@
-// The line of an exchange in the log: what it says, and nothing else. Real relay, agent and sockets.
+// The line of an exchange in the log: its exact fields. Real relay, agent and sockets.
 
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'

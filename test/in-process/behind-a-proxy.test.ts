@@ -1,5 +1,5 @@
-// A relay behind a proxy that it trusts: who the visitor is, over every version of HTTP that the proxy may speak. Real
-// relay, agent and sockets; the proxy is written by hand, and a real HAProxy where there is one.
+// A relay behind a proxy that it trusts: the visitor's address, over every version of HTTP that the proxy may speak.
+// Real relay, agent and sockets; the proxy is written by hand, and a real HAProxy if it is installed.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'

@@ -1,6 +1,6 @@
-// The border around an exchange and around a connection to an app: odd bytes of an app, and faults of our own in what
-// apps and visitors drive, end the one exchange they belong to. A fault that got past a border would be an uncaught
-// exception of this very process, and the runner fails the test that it comes up in. Real relay, agent and sockets.
+// The border around an exchange and around a connection to an app: odd bytes of an app, and faults of our own in code
+// that apps and visitors drive, end only the exchange they belong to. A fault past a border would be an uncaught
+// exception of this process, and the runner would fail the current test. Real relay, agent and sockets.
 
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
@@ -46,7 +46,7 @@ const EDGES = `
   routes: [{ path_prefix: /, backend: { fixed_response: { status: 200, body: other } } }]
 `
 
-/** What a visitor got, whatever the version: heads of interim answers first. */
+/** A visitor's answer in any version: heads of interim answers first. */
 interface Seen {
   informations: string[]
   status: number
@@ -208,7 +208,7 @@ describe('odd bytes of an app', () => {
   })
 
   it('S2: a head of nothing but Connection options costs what its length says', async () => {
-    // Once a copy of the whole list for each line: 1.6 s in which nobody else was served.
+    // Once a copy of the whole list for each line: 1.6 s in which no other visitor was served.
     const options = 'a,'.repeat(15_000)
     const lines = 'connection: a\r\n'.repeat(1500)
     answer = (socket) => {
@@ -241,7 +241,7 @@ describe('odd bytes of an app', () => {
           late.push(socket)
           return
         }
-        // What belongs to the answer before comes first, on every connection where there was one.
+        // The rest of the previous answer comes first, on every connection that had one.
         if (late.includes(socket)) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nstolen')
         socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmine')
       }
@@ -254,7 +254,7 @@ describe('odd bytes of an app', () => {
 
 describe('bytes behind an answer', () => {
   it('B6: that come on a kept connection too late to be seen are asked away on a fresh one', async () => {
-    // Behind a body, so the connection is kept; they come with the head of the answer to somebody else.
+    // After a body, so the connection is kept; they come with the head of the answer to another visitor.
     const kept = new Set<Socket>()
     const app = rawApp(() => (socket) => {
       if (kept.has(socket)) socket.write('late garbage\r\n\r\n')
@@ -283,7 +283,7 @@ describe('a visitor of HTTP/2 who takes nothing of an early answer', () => {
     try {
       visitor.write(frame(SETTINGS, 0, 0, Buffer.from('000400000000', 'hex'))) // SETTINGS_INITIAL_WINDOW_SIZE: 0
       const fields = { ':method': 'POST', ':scheme': 'http', ':authority': APP_HOST, ':path': '/' }
-      visitor.write(request(1, Object.entries(fields), 0)) // the body goes on
+      visitor.write(request(1, Object.entries(fields), 0)) // the body continues
       visitor.write(frame(DATA, 0, 1, Buffer.from('hello')))
       assert.equal(await visitor.answer(1), '200')
       const reset = await visitor.until(({ type, stream }) => type === RST_STREAM && stream === 1)
@@ -373,7 +373,7 @@ describe('an app behind --upstream-protocol http2', () => {
     try {
       const stream = session.request({ ':path': '/', ':method': 'POST' })
       let status = 0
-      stream.on('error', () => {}) // it is reset behind the answer: nobody wants the rest
+      stream.on('error', () => {}) // it is reset after the answer: the rest is not needed
       stream.on('response', (headers) => (status = headers[':status'] ?? 0)).resume()
       stream.write(Buffer.alloc(1_000_000))
       await once(stream, 'close')
@@ -409,7 +409,7 @@ describe('an app behind --upstream-protocol http2', () => {
       const body = Buffer.alloc(230_000) // it fits into the window of its stream
       const upload = (authority: string): Promise<unknown> => {
         const stream = session.request({ ':method': 'POST', ':path': '/', ':authority': authority })
-        stream.on('error', () => {}) // nobody wants the rest of what it sends
+        stream.on('error', () => {}) // the rest of its bytes is not needed
         stream.end(body)
         return once(stream, 'response').then(([headers]) => (headers as IncomingHttpHeaders)[':status']) // as documented
       }
@@ -435,7 +435,7 @@ describe('an app behind --upstream-protocol http2', () => {
     }
     const session = connectHttp2(`http://${APP_HOST}`, { createConnection: () => connect(stack.port, '127.0.0.1') })
     const stream = session.request({ ':path': '/', ':method': 'POST' })
-    stream.on('error', () => {}) // nobody wants the rest of what it sends
+    stream.on('error', () => {}) // the rest of its bytes is not needed
     stream.write(Buffer.alloc(200_000))
     const [headers] = (await once(stream, 'response')) as [IncomingHttpHeaders] // as documented
     assert.equal(headers[':status'], 205)
@@ -470,7 +470,7 @@ describe('a fault of our own', () => {
   })
   afterEach(() => mock.restoreAll())
 
-  // Where the head of an answer is edited, which an app's bytes set off: in the listeners of a stream.
+  // A fault in the code that edits an answer's head, which runs in listeners of a stream, at an app's bytes.
   const breakEdits = (): void => {
     mock.method(HeaderEdits.prototype, 'touches', () => {
       throw new TypeError('broken for this test')

@@ -1,5 +1,6 @@
-// Rules with conditions: which visitors an action is for, what an expression reads, and what happens if it cannot be said.
-// Asserted at the app and at the visitor, in each of the ways that a visitor can come. Real relay, agent and sockets.
+// Rules with conditions: the visitors that an action applies to, the values that an expression reads, and the result of
+// a failing expression. Asserted at the app and at the visitor, for every kind of request. Real relay, agent and
+// sockets.
 
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'

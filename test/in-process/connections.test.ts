@@ -1,5 +1,5 @@
-// An agent with several connections to the relay: one tunnel to visitors, and one connection that is lost or stands
-// still stops nobody. In one process with real sockets, the network between agent and relay in the test's hand.
+// An agent with several connections to the relay: visitors see one tunnel, and a lost or stalled connection stops no
+// visitor. In one process with real sockets; the test controls the network between agent and relay.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -49,7 +49,7 @@ class Cable {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}` // it listens on a port
   }
 
-  /** Nothing goes through any more, and nobody is told. */
+  /** No more bytes pass, without any signal. */
   stall({ agent, relay }: Wire): void {
     agent.unpipe(relay).pause()
     relay.unpipe(agent).pause()
@@ -112,7 +112,7 @@ describe('an agent with several connections', { timeout: 60_000 }, () => {
 
   const ask = async (method?: string): Promise<string> => text(await visit('/', method))
 
-  /** Both connections stand, as agent and relay see it. */
+  /** Both connections are online for agent and relay. */
   async function allOnline(): Promise<void> {
     const { wanted } = agent.status.sessions
     await until(
@@ -171,7 +171,7 @@ describe('an agent with several connections', { timeout: 60_000 }, () => {
   it('has one that stands still: a GET that met it moves to the other, and nobody meets it again', async () => {
     const { answer, source, wire } = await startDownload()
     cable.stall(cable.wires.find((each) => each !== wire)!)
-    // More than the streams that are kept open: some meet the wire that stands still, until the relay knows that it does.
+    // More than the streams that are kept open: some meet the stalled wire, until the relay knows that it has stalled.
     const answers = await Promise.all(Array.from({ length: 16 }, () => ask()))
     assert.deepEqual(new Set(answers), new Set(['fine']))
     for (let asked = 0; asked < 10; asked++) assert.equal(await ask('POST'), 'fine')

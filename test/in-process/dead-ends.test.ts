@@ -1,5 +1,5 @@
-// B8 in a whole relay, over HTTP/1.1, HTTP/2 and as an upgrade: who has no session is told the next step, and no byte of
-// theirs reaches the app. Walks through a sign-in: packages/server/src/oidc/dead-ends.test.ts.
+// B8 in a whole relay, over HTTP/1.1, HTTP/2 and as an upgrade: visitors without a session are told the next step, and
+// none of their bytes reach the app. Walks through a sign-in: packages/server/src/oidc/dead-ends.test.ts.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'

@@ -1,5 +1,5 @@
-// What our parsers accept, Node's strict parser accepts too, and reads the same out of it: the same head, the same end
-// of the body. Generated messages (seeded: grammar, then mutations) go through both.
+// Node's strict parser accepts each message that our parsers accept, and reads the same from it: the same head, the
+// same end of the body. Generated messages (seeded: grammar, then mutations) go through both.
 //
 // Responses: packages/server/src/forward/http1/response-parser.ts beside the client of node:http, both in memory.
 // Requests: through a whole relay and agent to an app that is node:http; the yardstick is a node:http server that gets
@@ -59,7 +59,7 @@ describe('our response parser beside node:http', { timeout: 60_000 * TIMES }, ()
 describe('what the relay forwards beside node:http', { timeout: 60_000 * TIMES }, () => {
   let stack: Stack
   let unreadable = 0
-  /** By the case's number, which stands in every target: what the app has read in full. */
+  /** The requests that the app has read in full, by the case's number, which is in every target. */
   const forwarded = new Map<number, Request[]>()
 
   before(async () => {
@@ -156,8 +156,8 @@ function readByUs(method: string, chunks: readonly Buffer[]): Reading {
 }
 
 /**
- * The message without what we take and Node refuses, and what has one meaning only: white space before the colons of fields
- * (RFC 9112 5.1), and spaces behind the sizes of chunks. Whatever else there is stays as it is.
+ * The message without unambiguous parts that we accept and Node refuses: white space before the colons of fields (RFC
+ * 9112 5.1), and spaces after the sizes of chunks. The rest is unchanged.
  */
 function withoutPadding(bytes: Buffer, { informations, headers }: Reading): Buffer {
   const text = bytes.toString('latin1')
@@ -189,7 +189,7 @@ function withoutPadding(bytes: Buffer, { informations, headers }: Reading): Buff
   return Buffer.from(clean + text.slice(at), 'latin1')
 }
 
-/** How many bytes stand behind the response: fed byte by byte, it says itself when it is whole. */
+/** The number of bytes after the response: fed byte by byte, the parser says when it is whole. */
 function restOf(method: string, bytes: Buffer): number {
   let isWhole = false
   const parser = new ResponseParser(HEAD_MAX_BYTES)
@@ -207,7 +207,7 @@ function restOf(method: string, bytes: Buffer): number {
   return bytes.length - length
 }
 
-/** The client of node:http on a connection in memory, where the app says these bytes and ends. */
+/** The client of node:http on a connection in memory, on which the app sends these bytes and ends. */
 async function readByNode(method: string, bytes: Buffer): Promise<Reading> {
   const reading = emptyReading()
   const connection = new Wire()
@@ -235,7 +235,7 @@ async function readByNode(method: string, bytes: Buffer): Promise<Reading> {
   return reading
 }
 
-/** What is wrong with having read it like this where Node reads it like that. */
+/** The fault in our reading, compared with Node's. */
 function problemOf(ours: Reading, theirs: Reading): string | undefined {
   if (ours.end === 'refused') return undefined // stricter than Node is what we want to be
   if (ours.end === 'incomplete') return theirs.end === 'whole' ? 'Node sees the end earlier' : undefined
@@ -249,7 +249,7 @@ function differenceOf(one: Reading, other: Reading, words: string): string | und
   return text(one) === text(other) ? undefined : `${words}:\n    ${text(one)}\n    ${text(other)}`
 }
 
-// Of what is refused or incomplete only that counts: how far each got depends on the pieces.
+// Of a refused or incomplete message only this is compared: the progress depends on the pieces.
 const END = { body: '', status: 0, headers: [], trailers: [], informations: [] }
 
 function emptyReading(): Reading {
@@ -266,7 +266,7 @@ interface Request {
   host: string[]
 }
 
-/** Undefined where the request does not come in full. */
+/** Undefined if the request does not come in full. */
 function collect(incoming: IncomingMessage): Promise<Request | undefined> {
   let body = ''
   incoming.setEncoding('latin1')
@@ -281,7 +281,7 @@ function collect(incoming: IncomingMessage): Promise<Request | undefined> {
   })
 }
 
-/** What a node:http server reads in full out of these bytes, and whether it refuses what is left. */
+/** The requests that a node:http server reads in full from these bytes, and whether it refuses the rest. */
 async function serveByNode(bytes: Buffer): Promise<{ requests: Request[]; refuses: boolean }> {
   const requests: (Request | undefined)[] = []
   let refuses = false
@@ -313,7 +313,7 @@ async function serveByNode(bytes: Buffer): Promise<{ requests: Request[]; refuse
   return { requests: requests.filter((request) => request !== undefined), refuses }
 }
 
-/** A visitor who sends the bytes and leaves with the last answer that can come. Tells where none comes. */
+/** A visitor who sends the bytes and leaves after the last possible answer. Reports a missing answer. */
 async function visit(port: number, bytes: Buffer, answers: number, isRefused: boolean): Promise<string | undefined> {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
   let received = ''
@@ -345,7 +345,7 @@ function forwardingProblem(seen: readonly Request[], expected: readonly Request[
   if (seen.length > possible.length) return `the app saw ${seen.length} requests, Node reads ${possible.length}`
   for (const [index, request] of seen.entries()) {
     const wanted = possible[index]!
-    // An empty body needs no framing, and the relay leaves it out where the method gives it no meaning.
+    // An empty body needs no framing, and the relay omits it if the method gives it no meaning.
     const framing = request.framing === wanted.framing || (request.body === '' && request.framing === 'none')
     const same = request.method === wanted.method && request.url === wanted.url && request.body === wanted.body
     if (!same || !framing || request.host.length !== 1 || request.host[0] !== APP_HOST) {
@@ -361,7 +361,7 @@ function isOtherHost(host: string): boolean {
 
 // ── tools ──────────────────────────────────────────────────────────────────────────────────────────
 
-/** One end of a connection in memory: what is pushed arrives, what is written is gone. */
+/** One end of a connection in memory: pushed bytes arrive, written bytes are dropped. */
 class Wire extends Duplex {
   override _read(): void {
     // Everything is pushed at once.

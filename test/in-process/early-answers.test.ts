@@ -1,5 +1,5 @@
-// An answer that is given before the whole request has come: it reaches whoever is still uploading, over HTTP/1.1 and
-// TLS, whether the relay gives it or the app, and whether the app reads on or closes at once (RFC 9112 9.6).
+// An answer that is given before the whole request has come: it reaches a visitor who is still uploading, over HTTP/1.1
+// and TLS, from the relay or the app, and whether the app reads on or closes at once (RFC 9112 9.6).
 // SALLYPORT_EARLY_ANSWERS sets how many uploads each line is; `npm run test:long` makes it 200.
 
 import assert from 'node:assert/strict'
@@ -35,7 +35,7 @@ const EDGES = `
   hosts: [auth.localhost]
   policy: { on_http_request: [{ actions: [{ type: basic-auth, config: { credentials: ["ada:correct horse"] } }] }] }`
 
-/** Who answers early, where, and with what. */
+/** The early answer: by relay or app, its path, and its status. */
 const ANSWERS = [
   { by: 'the relay, for want of a password', host: 'auth.localhost', path: '/', status: 401 },
   { by: 'the relay, for want of an edge', host: 'nobody.localhost', path: '/', status: 404 },
@@ -94,7 +94,7 @@ describe('real-apps 2: an early answer during an upload', { timeout: 60_000 * Ma
     await rm(folder, { recursive: true, force: true })
   })
 
-  /** Where to go, by http or https; undefined where the test has been skipped. */
+  /** The port for http or https; undefined if the test has been skipped. */
   function portOf(scheme: 'http' | 'https', test: TestContext): number | undefined {
     if (scheme === 'http') return plain.port
     if (!secure) test.skip(NO_OPENSSL)
@@ -162,7 +162,7 @@ describe('real-apps 2: an early answer during an upload', { timeout: 60_000 * Ma
         socket.write(head)
         await once(socket, 'end')
         assert.match(text, new RegExp(`^HTTP/1.1 ${status} `))
-        // The relay has said its last word; whoever reads slowly has not read it, and goes on.
+        // The relay has sent its answer; a visitor who reads slowly has not read it, and keeps sending.
         for (let sent = 0; sent < 20; sent++) {
           socket.write(Buffer.alloc(16 * 1024))
           await new Promise((resolve) => setImmediate(resolve))
@@ -186,7 +186,7 @@ describe('real-apps 2: an early answer during an upload', { timeout: 60_000 * Ma
   })
 })
 
-/** Of this process, where relay, agent and app are. */
+/** Of this process, which contains relay, agent and app. */
 function openSockets(): number {
   return process.getActiveResourcesInfo().filter((each) => each === 'TCPSocketWrap').length
 }
@@ -205,7 +205,7 @@ async function allOf(status: number, once: () => Promise<string>): Promise<void>
   assert.deepEqual([...got], [[String(status), UPLOADS]])
 }
 
-/** Sends a large body, and never waits for the answer before it goes on. */
+/** Sends a large body without waiting for the answer. */
 async function upload(scheme: 'http' | 'https', port: number, host: string, path: string): Promise<string> {
   const options = { port, host: '127.0.0.1', path, method: 'PUT', agent: false, headers: { host } }
   const request: ClientRequest =
@@ -236,7 +236,7 @@ async function has(command: string, argument: string): Promise<boolean> {
   return new Promise((resolve) => execFile(command, [argument], (error) => resolve(!error)))
 }
 
-/** What it prints; where it fails, what it complains of. */
+/** Its output; if it fails, its error. */
 async function run(command: string, args: readonly string[], env: Record<string, string> = {}): Promise<string> {
   return new Promise((resolve) => {
     execFile(command, args, { env: { ...process.env, ...env } }, (error, stdout, stderr) => {

@@ -1,5 +1,5 @@
-// What whoever starts `agent http --oidc` learns of the sign-in: what `relay oidc check` finds, without waiting for it, and
-// nothing of what is around the relay.
+// The user of `agent http --oidc` learns the findings of `relay oidc check`, without waiting for them, and nothing
+// about the relay's network.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -121,7 +121,7 @@ describe('real-providers 12: the check of an endpoint’s sign-in', { timeout: 6
     try {
       const { token } = await open.relay.authtokens.create({ acl: [] })
       const texts = []
-      // A name that leads nowhere, and one that leads inside: `.invalid` is nobody's, and ip6-localhost this machine's where it knows it.
+      // An unknown name, and a name of this machine: `.invalid` never resolves, ip6-localhost may.
       for (const host of ['nobody.invalid', 'ip6-localhost']) {
         const { text } = await noticeOf(await bind(open, token, `https://${host}:1`))
         texts.push(text.replaceAll(`${host}:1`, 'HOST'))

@@ -1,5 +1,5 @@
-// Where an agent may have the relay ask for a sign-in: whatever it writes, and wherever a name of its own leads, nobody
-// on the relay's machine or in its network hears a word.
+// The issuers that an agent may have the relay ask: no address that it writes, and no address of its own names, makes
+// the relay connect to its own machine or network.
 
 import assert from 'node:assert/strict'
 import dns from 'node:dns'
@@ -14,7 +14,10 @@ import { ask } from '../support/ask.ts'
 import { HandAgent } from '../support/hand-agent.ts'
 import { httpApp, startStack, type Stack } from '../support/stack.ts'
 
-/** Names of the agent's own domain, which it may let lead anywhere. Here only to where a broken relay would do no harm. */
+/**
+ * Names of the agent's own domain, which may resolve to any address. Here to addresses at which a broken relay would do
+ * no harm.
+ */
 const NAMES: Record<string, string[]> = {
   'inside.example.com': ['127.0.0.1'],
   'inside-6.example.com': ['::1'],
@@ -25,7 +28,7 @@ const NAMES: Record<string, string[]> = {
 describe('the issuers of endpoints', { timeout: 60_000 }, () => {
   let stack: Stack
   let token: string
-  /** Stands for everything that runs on the relay's machine. */
+  /** Represents all servers on the relay's machine. */
   let inside: Server
   let port = 0
   let knocks = 0

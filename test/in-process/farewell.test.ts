@@ -1,4 +1,4 @@
-// A relay that stops: what visitors on kept-alive connections see of it.
+// A relay that stops, as seen by visitors on kept-alive connections.
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
@@ -131,7 +131,7 @@ describe('a relay that stops', { timeout: 60_000 }, () => {
       const closed = stack.relay.close()
       const client = new RawClient(stack.port)
       await once(client.socket, 'connect')
-      await untilRefused(stack.port) // the farewell is over
+      await untilRefused(stack.port) // the farewell has ended
       client.write(QUESTION)
       assert.match(await client.untilOver(), /^HTTP\/1\.1 200 [^]*connection: close[^]*the app/i)
       await closed
@@ -139,7 +139,7 @@ describe('a relay that stops', { timeout: 60_000 }, () => {
   })
 })
 
-/** Until nobody listens any more, looking so seldom that it does not look like visitors who keep coming. */
+/** Waits until the port refuses connections; it looks so seldom that it does not count as visitors who keep coming. */
 async function untilRefused(port: number): Promise<void> {
   const deadline = performance.now() + 10_000
   while (performance.now() < deadline) {

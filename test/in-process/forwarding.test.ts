@@ -1,4 +1,4 @@
-// What crosses the relay, and how: bodies, framing, interim responses, trailers, ends. Real relay, agent and sockets.
+// Bodies, framing, interim responses, trailers and ends across the relay. Real relay, agent and sockets.
 
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
@@ -116,7 +116,7 @@ describe('forwarding', () => {
         `POST ${path} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/x-www-form-urlencoded\r\nConnection: close\r\n\r\n`,
       )
     assert.match(await post(APP_HOST, '/'), /^HTTP\/1\.1 200 [^]*\[\]/)
-    // node:http ends no body where none was announced: whoever waits for its end would wait until a deadline.
+    // node:http never ends a body that was not announced: code that waited for its end would wait until a deadline.
     assert.match(await post('relay.localhost', '/oidc/backchannel-logout'), /^HTTP\/1\.1 400 [^]*logout_token/)
   })
 

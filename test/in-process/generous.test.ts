@@ -1,4 +1,4 @@
-// B9, B14: what RFC 9110 and 9112 have a proxy take is taken, and what stays refused is named as what it is.
+// B9, B14: messages that RFC 9110 and 9112 require a proxy to accept are accepted, and refusals name the real fault.
 
 import assert from 'node:assert/strict'
 import { createServer } from 'node:net'

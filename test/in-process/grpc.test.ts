@@ -63,7 +63,7 @@ const EchoClient = makeGenericClientConstructor(ECHO, 'Echo') as unknown as new 
   ...init: ConstructorParameters<typeof Client>
 ) => EchoClient
 
-/** Calls that the app was told to give up, by what they asked for. */
+/** Calls that the app was told to cancel, by their message. */
 const cancelled = new Map<string, () => void>()
 
 function serveEcho(): Server {
@@ -151,7 +151,7 @@ describe('gRPC', () => {
       else answer.resolve(message ?? Buffer.alloc(0))
     })
     call.on('metadata', header.resolve).on('status', ended.resolve)
-    answer.promise.catch(() => {}) // where a test looks at the status only
+    answer.promise.catch(() => {}) // for tests that compare only the status
     return { call, answer: answer.promise, header: header.promise, status: ended.promise }
   }
 

@@ -1,5 +1,5 @@
-// Hardening: the host that an app learns is the one of the edge's origin, whatever the visitor writes. Apps make links of
-// it, and send some of them by mail. Real relay, agent and sockets.
+// Hardening: the app gets the host of the edge's origin, never the visitor's text. Apps make links from it, and send
+// some of them by mail. Real relay, agent and sockets.
 
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'

@@ -1,5 +1,5 @@
-// What an agent may not do, said by hand over a real WebSocket: attacks 36, 37, 38, 39, 42 and the control protocol's
-// own rules. Each test also shows that the relay and the other agents go on.
+// Forbidden acts of an agent, by hand over a real WebSocket: attacks 36, 37, 38, 39, 42 and the control protocol's own
+// rules. Each test also shows that the relay and the other agents keep running.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -39,7 +39,7 @@ describe('agents that do not behave', () => {
     token = (await stack.relay.authtokens.create({ acl: ['bind:edge=edg_app', 'bind:app=*'] })).token
   })
   after(() => stack.close())
-  // Whatever an agent did: the relay lives, and the well-behaved agent still serves.
+  // After every test the relay lives, and the well-behaved agent still serves.
   afterEach(async () => {
     for (const agent of agents.splice(0)) agent.close()
     const response = await visit(stack)
@@ -180,7 +180,7 @@ describe('agents that do not behave', () => {
     assert.equal(agent.isOver, false)
     const waiting = stack.log.filter((line) => line.includes('too many control messages'))
     assert.equal(waiting.length, 1, 'said once')
-    // What comes in its turn is still understood.
+    // A message at the right time is still understood.
     const before_ = noticesOf()
     while (noticesOf() < before_ + 2) await turn()
   })

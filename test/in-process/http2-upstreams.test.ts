@@ -233,7 +233,7 @@ describe('an app that speaks HTTP/2', () => {
         while (written < 64 * 1024 * 1024) {
           written += chunk.length
           if (stream.write(chunk)) continue
-          // Standing still for so long means that every buffer on the way is full.
+          // No progress for so long means that every buffer on the way is full.
           const standing = setTimeout(() => held.resolve(), 300)
           stream.once('drain', () => {
             clearTimeout(standing)
@@ -444,7 +444,7 @@ describe('an app that lies in HTTP/2', () => {
   }
 
   function frame(type: number, flags: number, stream: number, payload: Buffer = Buffer.alloc(0)): Buffer {
-    // A head that is larger than a frame goes on in CONTINUATION frames.
+    // A head that is larger than a frame continues in CONTINUATION frames.
     if (payload.length > 16_384) {
       const rest = payload.subarray(16_384)
       return Buffer.concat([
@@ -460,7 +460,7 @@ describe('an app that lies in HTTP/2', () => {
     return Buffer.concat([header, payload])
   }
 
-  /** The id of the first HEADERS frame behind preface and whatever else. */
+  /** The id of the first HEADERS frame after the preface and other frames. */
   function firstRequest(bytes: Buffer): number | undefined {
     let offset = bytes.subarray(0, 3).toString() === 'PRI' ? 24 : 0
     while (offset + 9 <= bytes.length) {

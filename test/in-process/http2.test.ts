@@ -1,5 +1,5 @@
-// Visitors over HTTP/2, cleartext with prior knowledge: what crosses the relay, what is refused, and what ends the
-// connection. Real relay, agent and sockets. TLS and sign-in stand in e2e/http2.test.ts.
+// Visitors over HTTP/2, cleartext with prior knowledge: requests that cross the relay, requests that are refused, and
+// faults that end the connection. Real relay, agent and sockets. TLS and sign-in are tested in e2e/http2.test.ts.
 
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
@@ -427,7 +427,7 @@ describe('HTTP/2', { timeout: 60_000 }, () => {
       answer = (_, response) => response.end('early')
       const visitor = raw(stack)
       for (const [stream, method] of [
-        [1, 'GET'], // without END_STREAM nobody knows that it has no body
+        [1, 'GET'], // without END_STREAM it may still have a body
         [3, 'POST'],
         [5, 'PUT'],
       ] as const) {
@@ -447,7 +447,7 @@ describe('HTTP/2', { timeout: 60_000 }, () => {
       answer = (_, response) => response.end('early')
       const visitor = raw(stack)
       const [start, from] = [performance.now(), stack.log.length]
-      // SETTINGS_MAX_CONCURRENT_STREAMS is 64, and nobody gets around it with requests that never end.
+      // SETTINGS_MAX_CONCURRENT_STREAMS is 64, and requests that never end do not get around it.
       for (let i = 0; i < 64; i++) visitor.write(request(1 + 2 * i, fields({ ':method': 'POST', ':path': '/half' }), 0))
       for (let i = 0; i < 64; i++) assert.equal(await visitor.answer(1 + 2 * i), '200')
       visitor.write(request(129, fields()))
@@ -741,7 +741,7 @@ describe('HTTP/2', { timeout: 60_000 }, () => {
       })
     }
 
-    // HEAD at a host that is nobody's: the relay answers by itself, and without a body that would need a window.
+    // HEAD at an unknown host: the relay answers by itself, and without a body that would need a window.
     const plain = fields({ ':method': 'HEAD', ':authority': 'nobody.localhost' })
     const long = (size: number) =>
       Buffer.concat([Buffer.from([127, ((size - 127) % 128) | 0x80, (size - 127) >> 7]), Buffer.alloc(size, 'x')]) // RFC 7541 5.1
@@ -757,7 +757,7 @@ describe('HTTP/2', { timeout: 60_000 }, () => {
           const filled = Buffer.concat([block(plain), Buffer.from([0x40, 1, 0x61]), long(4000)])
           visitor.write(frame(HEADERS, END_HEADERS | END_STREAM, 1, filled))
           assert.equal(await visitor.answer(1), '404')
-          // Seven bytes that stand for 28 000.
+          // Seven bytes that decode to 28 000.
           const repeated = Buffer.concat([block(plain), Buffer.alloc(7, 0x80 | 62)])
           const noise = Buffer.concat(Array<Buffer>(size).fill(each))
           const over = visitor.untilOver()
@@ -788,7 +788,7 @@ describe('HTTP/2', { timeout: 60_000 }, () => {
     it('and leaves nothing behind, while other visitors are served', async () => {
       answer = (_, response) => response.end('ok')
       assert.equal((await ask(visit(stack))).body.toString(), 'ok')
-      // Every exchange that the floods began is over: each has its line in the log, and no tunnel counts it as in flight.
+      // Every exchange of the floods has ended: each has its line in the log, and no tunnel counts it as in flight.
       const stopped = stack.relay.close()
       await stopped
       const warnings = stack.log.filter((line) => line.includes('drain deadline passed'))
@@ -817,7 +817,7 @@ describe('HTTP/2 connections', { timeout: 60_000 }, () => {
   ] as const) {
     it(`attack 34: end where a visitor ${what}`, async () => {
       const socket = connectSocket(stack.port, '127.0.0.1')
-      socket.on('error', () => {}) // its end is what is waited for
+      socket.on('error', () => {}) // the test waits for its end
       socket.write(bytes)
       await once(socket.resume(), 'close')
     })

@@ -1,5 +1,5 @@
-// The limits on connections, in one process with real sockets: whoever is kept out hears why, agents get in all the same,
-// and a flood of those who are kept out stays cheap.
+// The limits on connections, in one process with real sockets: refused visitors are told why, agents still get in, and
+// a flood of refused visitors stays cheap.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'

@@ -1,6 +1,5 @@
-// An upgraded exchange whose ends are gone is over: whichever side ends, however it ends, and whatever is still on its way.
-// What is counted in the end is everything there is: exchanges (a line of the log each), streams (an agent that can
-// leave), sockets.
+// An upgraded exchange ends with its sides: with either side, in any way, and with any bytes still on their way. All
+// remains are counted: exchanges (a line of the log each), streams (an agent that can leave), sockets.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'

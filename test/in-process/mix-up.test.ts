@@ -1,6 +1,6 @@
-// S1: a dishonest provider passes the visitor on to an honest one, with its own `state` and somebody else's request
-// (RFC 9700 4.4). What the honest one answers must never be redeemed at the dishonest one: neither where an agent has
-// brought it, nor where it stands in relay.yml. A whole relay, two providers without a password, and a browser.
+// S1: a dishonest provider passes the visitor on to an honest one, with its own `state` and another visitor's request
+// (RFC 9700 4.4). The honest provider's code must never be redeemed at the dishonest one: neither if an agent has
+// brought that one, nor if relay.yml has it. A whole relay, two providers without a password, and a browser.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -30,7 +30,7 @@ describe('S1: two issuers of one relay', { timeout: 60_000 }, () => {
   let evil: HostileProvider
   let agent: HandAgent
   let origin: string
-  /** What has reached the app of relay.yml. */
+  /** The requests that have reached the app of relay.yml. */
   let asked = 0
 
   before(async () => {
@@ -103,7 +103,7 @@ describe('S1: two issuers of one relay', { timeout: 60_000 }, () => {
 
   function assertNothingCameOfIt(visitor: Browser): void {
     assert.ok(honest.asked.includes('/authorize'), 'the honest one has been asked, and has answered with a code')
-    // What the check of an endpoint's sign-in sends there was made up for it.
+    // The check of an endpoint's sign-in sends codes of its own making.
     const codes = evil.redeemed.filter((form) => form.get('code')?.startsWith('sallyport-check-') !== true)
     assert.deepEqual(codes, [], 'the dishonest token endpoint has seen no code')
     assert.deepEqual(honest.redeemed, [])

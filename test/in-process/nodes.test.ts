@@ -1,5 +1,5 @@
 // Two nodes of one relay, in one process with real sockets: agents are connected to one of them, visitors come to the
-// other. How several processes are run is test/e2e/workers.test.ts's business.
+// other. Several processes are tested in test/e2e/workers.test.ts.
 
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
@@ -320,7 +320,7 @@ ${EDGES.join('\n')}
       listing = listed.find(({ offer }) => offer.labels[0]?.[1] === 'edg_three')!
     })
 
-    /** What a node answers to a stream that begins with these bytes; undefined where it is reset. */
+    /** A node's answer to a stream that begins with these bytes; undefined if the stream is reset. */
     async function answer(link: string, header: Buffer): Promise<StreamReply | undefined> {
       const socket = connect(link)
       await once(socket, 'connect')
@@ -413,7 +413,7 @@ ${EDGES.join('\n')}
   })
 })
 
-/** As it is between processes, where every word is written as JSON. */
+/** As between processes, which exchange all messages as JSON. */
 function overChannel(directory: Directory): Directory {
   return { ...directory, tell: (change) => directory.tell(JSON.parse(JSON.stringify(change)) as DirectoryChange) }
 }

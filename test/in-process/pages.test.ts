@@ -1,5 +1,5 @@
-// What visitors are told by the relay itself, over the wire: whose page it is, where they can go on, and what is nobody's
-// business but the operator's.
+// The relay's own pages, over the wire: the site that they name, the next step, and details that only the operator may
+// see.
 
 import assert from 'node:assert/strict'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'

@@ -1,5 +1,5 @@
 // Paths that the relay and an app could read differently, against routes of which some need a password. Real relay,
-// agent and sockets; what counts is what the app gets to see.
+// agent and sockets; the app's requests decide.
 
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'

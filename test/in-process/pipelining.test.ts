@@ -1,5 +1,5 @@
-// What stands behind a request on the same connection: served where that is safe, never after a refusal, and never a
-// reason for the relay to fall.
+// Bytes after a request on the same connection: served if that is safe, never after a refusal, and never fatal for the
+// relay.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -63,7 +63,7 @@ describe('requests behind another on one connection', () => {
     CONNECT: 'CONNECT a.example:80 HTTP/1.1\r\nHost: a.example\r\n\r\n',
     'a WebSocket': get('/ws', 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGVzdA==\r\n'),
   }
-  // node:http would answer both of these by itself, and what comes behind would meet a socket that is still taken.
+  // node:http would answer both of these by itself, and the next request would meet a socket still in use.
   const strange: Record<string, string> = {
     'an expectation that nobody knows': get('/first', 'Expect: miracles\r\n'),
     'no Host': 'GET /first HTTP/1.1\r\n\r\n',

@@ -1,5 +1,5 @@
-// The PROXY protocol on a port with TLS, where a balancer that passes connections on would speak it. It is not understood, and
-// the log says so; whoever comes next and speaks TLS is served as ever.
+// The PROXY protocol on a port with TLS, as a balancer that passes connections on would speak it. The relay does not
+// understand it, and its log says so; later visitors with TLS are served as usual.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'

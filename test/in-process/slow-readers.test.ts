@@ -1,7 +1,7 @@
-// Visitors who take little at a time, and visitors who take nothing, in one process with real sockets. What the relay can
-// see of a visitor is whether the last piece has left: what the system holds for a connection on loopback is millions of
-// bytes, and it tells of room only when a third is free. So little is a share of that here, and a few kilobytes over
-// HTTP/2, where the visitor's own window says what may come.
+// Visitors who take little at a time, and visitors who take nothing, in one process with real sockets. The relay can
+// see only whether the last piece has left: the system buffers millions of bytes for a connection on loopback, and
+// reports room only when a third is free. So "little" is a share of that here, and a few kilobytes over HTTP/2, which
+// limits bytes by the visitor's own window.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -125,13 +125,13 @@ function stopped(stack: Stack, question: string): Socket {
   return socket
 }
 
-/** What stands behind the head. */
+/** The bytes after the head. */
 function bodyOf(answer: Buffer): Buffer {
   const end = answer.indexOf('\r\n\r\n')
   return answer.subarray(end === -1 ? answer.length : end + 4)
 }
 
-/** Takes so many bytes, or less where no more comes before the connection ends. */
+/** Takes so many bytes, or fewer if the connection ends before. */
 async function take(socket: Socket, bytes: number): Promise<Buffer> {
   const chunks: Buffer[] = []
   for (let taken = 0; taken < bytes && !socket.readableEnded;) {

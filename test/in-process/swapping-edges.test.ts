@@ -1,6 +1,6 @@
-// Edges that are swapped while visitors come, again and again: nobody notices, and nothing of an edge is left behind. A
-// whole relay, an agent, a provider and an issuer of tokens in this process, so that its heap can be asked what is in it.
-// `npm test` swaps a thousand edges, `npm run test:long` ten thousand and more.
+// Edges that are swapped while visitors come, again and again: visitors notice nothing, and no part of an edge is left
+// behind. A whole relay, an agent, a provider and an issuer of tokens in this process, so that the test can inspect its
+// heap. `npm test` swaps a thousand edges, `npm run test:long` ten thousand and more.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -44,7 +44,10 @@ const HEAP_MAX_BYTES = 4 * 1024 * 1024 // it settles about two MiB higher, howev
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
 
-/** Has a method of a class tell of its calls. Unlike node:test's mock, it remembers none: that would be what is left behind. */
+/**
+ * Reports the calls of a class's method. Unlike node:test's mock, it keeps none of them: they would count as left
+ * behind.
+ */
 function watch<T extends object, Of extends unknown[]>(
   prototype: T,
   name: keyof T,
@@ -59,7 +62,7 @@ function watch<T extends object, Of extends unknown[]>(
   return () => void Object.assign(prototype, { [name]: original })
 }
 
-/** What was made for edges, each noted when it came to be, and how much of it is still there. */
+/** The objects made for edges, each noted when it was made, and how many of them still exist. */
 class Made {
   readonly #refs = new Map<string, WeakRef<object>[]>()
 
@@ -127,7 +130,7 @@ describe('edges that are swapped (the house, 4)', { timeout: 600_000 }, () => {
   let variants: EdgeConfig[][]
   const made = new Made()
   const intervals = new Intervals()
-  /** Requests that the app has begun to answer and goes on with when it is told. */
+  /** Requests that the app has begun to answer, and continues when told to. */
   const held: ServerResponse[] = []
   const restoring = [
     watch(EdgeBook.prototype, 'set', (self, _: unknown, edges: readonly Edge[]) => {
@@ -226,7 +229,7 @@ describe('edges that are swapped (the house, 4)', { timeout: 600_000 }, () => {
     return [...parseConfig(yaml, { source: 'test', env: {} }).edges]
   }
 
-  /** Has the first edge ask for tunnels that nobody has asked for before. */
+  /** Has the first edge ask for labels that no edge has asked for before. */
   function withGoneLabels([open, ...others]: EdgeConfig[], labels: Labels): EdgeConfig[] {
     const [first, other] = open!.routes as [RouteConfig, RouteConfig]
     const { weighted, sticky } = first.backend as WeightedBackendConfig & { sticky: StickyConfig }
@@ -263,7 +266,7 @@ describe('edges that are swapped (the house, 4)', { timeout: 600_000 }, () => {
     configured.set(variants[0]!)
   }
 
-  /** What there is of edges, and what runs by itself. */
+  /** The remaining objects of edges, and running intervals. */
   const count = (): Record<string, number> => ({ ...made.count(), intervals: intervals.running.size })
 
   it(`${SWAPS} of them, under load, leave nothing behind, and nobody notices`, async () => {
@@ -306,7 +309,7 @@ describe('edges that are swapped (the house, 4)', { timeout: 600_000 }, () => {
 
     const sameEdge = (): Edge | undefined => [...book.known()].find(({ id }) => id === 'edg_same')
     const same = sameEdge()
-    await play(40) // what is made once, and code that is compiled, is there then
+    await play(40) // afterwards objects that are made once, and compiled code, exist
     await play(40)
     let usual: Record<string, number> = {}
     await until('what the first swaps have left is gone', () => (usual = count())['edges'] === variants[0]!.length, {

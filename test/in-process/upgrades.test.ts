@@ -1,4 +1,5 @@
-// Upgrades to what is no WebSocket: off by default, and where a route allows a protocol, spliced behind its policy.
+// Upgrades to other protocols than WebSocket: off by default, and if a route allows a protocol, spliced after its
+// policy.
 
 import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
