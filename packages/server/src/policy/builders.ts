@@ -6,6 +6,7 @@ import { anyOf } from './any-of/any-of.ts'
 import { basicAuth } from './basic-auth/basic-auth.ts'
 import type { BuildersOf, ResponseBuildersOf } from './builder.ts'
 import { closeConnection } from './close-connection/close-connection.ts'
+import { compressResponse } from './compress-response/compress-response.ts'
 import { customResponse, replaceResponse } from './custom-response/custom-response.ts'
 import { circuitBreaker } from './circuit-breaker/circuit-breaker.ts'
 import { deny } from './deny/deny.ts'
@@ -40,5 +41,6 @@ export const RESPONSE_BUILDERS: ResponseBuildersOf<typeof KINDS> = {
   'add-headers': (config) => editResponse(addHeaders(config)),
   'set-headers': (config) => editResponse(setHeaders(config)),
   'remove-headers': (config) => editResponse(removeHeaders(config)),
+  'compress-response': compressResponse,
   'custom-response': replaceResponse,
 }

@@ -6,6 +6,7 @@ import { addHeadersKind } from './add-headers/kind.ts'
 import { anyOfKind } from './any-of/kind.ts'
 import { basicAuthKind } from './basic-auth/kind.ts'
 import { closeConnectionKind } from './close-connection/kind.ts'
+import { compressResponseKind } from './compress-response/kind.ts'
 import { customResponseKind } from './custom-response/kind.ts'
 import { circuitBreakerKind } from './circuit-breaker/kind.ts'
 import { denyKind } from './deny/kind.ts'
@@ -33,4 +34,5 @@ export const KINDS = {
   'add-headers': addHeadersKind,
   'set-headers': setHeadersKind,
   'remove-headers': removeHeadersKind,
+  'compress-response': compressResponseKind,
 } satisfies KindTable

@@ -1,0 +1,138 @@
+// A visitor's response with a compressor in front of it. It decides when the head is written, which has its last form then.
+//
+// Back-pressure goes through: the compressor stops where the visitor takes nothing, and write() says so to whoever writes. What
+// was written leaves at every pause: a stream of events is as timely as without. It ends with the response, on whatever way.
+
+import type { VisitorHeaders, VisitorResponse } from '../../exchange/visitor-response.ts'
+import type { Algorithm } from './algorithms.ts'
+import { encodedHead, isCompressible, varying } from './compressible.ts'
+import { createEncoder, flushKindOf } from './encoder.ts'
+import type { Encoder } from './encoder.ts'
+
+export class CompressedResponse implements VisitorResponse {
+  readonly #to: VisitorResponse
+  readonly #method: string
+  readonly #algorithm: Algorithm | undefined
+  #encoder: Encoder | undefined
+  /** Pieces that the compressor has not taken in yet. */
+  #pending = 0
+  #flushIsDue = false
+  #hasHead = false
+  #hasEnded = false
+
+  /** @param algorithm undefined if the visitor takes none of those that are possible */
+  constructor(to: VisitorResponse, method: string, algorithm: Algorithm | undefined) {
+    this.#to = to
+    this.#method = method
+    this.#algorithm = algorithm
+  }
+
+  get headersSent(): boolean {
+    return this.#to.headersSent
+  }
+
+  get destroyed(): boolean {
+    return this.#to.destroyed
+  }
+
+  get statusCode(): number {
+    return this.#to.statusCode
+  }
+
+  writeHead(status: number, headers: VisitorHeaders | string[]): void {
+    const list = Array.isArray(headers) ? headers : flatten(headers)
+    // A second head comes only after a first one that was refused: it is the relay's own.
+    const isOwn = this.#hasHead
+    this.#hasHead = true
+    if (isOwn || !isCompressible(this.#method, status, list)) return void this.#to.writeHead(status, headers)
+    const head = varying(list)
+    const algorithm = this.#algorithm
+    if (!algorithm) return void this.#to.writeHead(status, head)
+    this.#to.writeHead(status, encodedHead(head, algorithm))
+    this.#begin(algorithm)
+  }
+
+  #begin(algorithm: Algorithm): void {
+    const to = this.#to
+    const encoder = createEncoder(algorithm)
+    this.#encoder = encoder
+    encoder.on('data', (chunk: Buffer) => {
+      if (to.write(chunk)) return
+      encoder.pause()
+      to.once('drain', () => encoder.resume())
+    })
+    encoder.on('end', () => to.end())
+    encoder.on('error', () => to.destroy()) // half of it must not look like all
+    to.on('close', () => encoder.destroy())
+  }
+
+  flushHeaders(): void {
+    this.#to.flushHeaders()
+  }
+
+  write(chunk: Buffer | string): boolean {
+    const encoder = this.#encoder
+    if (!encoder) return this.#to.write(chunk)
+    if (encoder.destroyed || this.#hasEnded) return true
+    this.#pending++
+    return encoder.write(chunk, this.#onTaken)
+  }
+
+  end(chunk?: Buffer | string, encoding?: 'latin1'): void {
+    const encoder = this.#encoder
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk
+    if (!encoder) return void this.#to.end(bytes)
+    if (encoder.destroyed || this.#hasEnded) return
+    this.#hasEnded = true
+    encoder.end(bytes)
+  }
+
+  readonly #onTaken = (): void => {
+    this.#pending--
+    if (this.#pending > 0 || this.#flushIsDue) return
+    this.#flushIsDue = true
+    setImmediate(this.#flush)
+  }
+
+  /** Nothing came within a turn of the event loop: that is a pause. */
+  readonly #flush = (): void => {
+    this.#flushIsDue = false
+    const encoder = this.#encoder
+    if (!encoder || encoder.destroyed || this.#hasEnded || this.#pending > 0) return
+    encoder.flush(flushKindOf(this.#algorithm!)) // there is a compressor for one
+  }
+
+  addTrailers(trailers: [name: string, value: string][]): void {
+    this.#to.addTrailers(trailers)
+  }
+
+  writeContinue(): void {
+    this.#to.writeContinue()
+  }
+
+  writeInterim(status: number): void {
+    this.#to.writeInterim(status)
+  }
+
+  writeHints(links: readonly string[]): void {
+    this.#to.writeHints(links)
+  }
+
+  on(event: 'close', listener: () => void): void {
+    this.#to.on(event, listener)
+  }
+
+  once(event: 'close' | 'drain', listener: () => void): void {
+    if (event === 'drain' && this.#encoder) this.#encoder.once('drain', listener)
+    else this.#to.once(event, listener)
+  }
+
+  destroy(): void {
+    this.#encoder?.destroy()
+    this.#to.destroy()
+  }
+}
+
+function flatten(headers: VisitorHeaders): string[] {
+  return Object.entries(headers).flatMap(([name, value]) => [value].flat().flatMap((each) => [name, String(each)]))
+}

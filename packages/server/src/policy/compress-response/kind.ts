@@ -1,0 +1,35 @@
+// The kind of `compress-response`. Pure: no I/O, no clock.
+
+import { z } from 'zod'
+
+import { filledList } from '../../values/value-schemas.ts'
+import { defineKind } from '../kind.ts'
+import { ALGORITHMS } from './algorithms.ts'
+
+const schema = z.strictObject({
+  algorithms: filledList(
+    z.enum([...ALGORITHMS, 'compress']),
+    'would compress nothing; name an algorithm, or remove this line',
+  )
+    .refine((written) => new Set(written).size === written.length, 'names an algorithm twice; remove one')
+    .default([...ALGORITHMS])
+    .describe(
+      'In the order of preference, where a visitor takes several equally. ngrok’s `compress` may stand here and is never chosen, since no visitor asks for it; `zstd` is possible only here.',
+    )
+    .meta({ examples: ['[br, gzip]'] }),
+})
+
+export type CompressResponseConfig = z.output<typeof schema>
+
+export const compressResponseKind = defineKind({
+  documentation:
+    'Compresses answers of the app in a way that the visitor takes (`Accept-Encoding`), while they pass. What is compressed already, small or partial stays as it is. Do not use it on pages that hold a secret beside what visitors send: see [traffic policy](traffic-policy.md#compress-response). `config` may be left out.',
+  otherNames: ['compression', 'compress'],
+  phases: ['on_http_response'],
+  admits: 'everybody',
+  takesSecrets: false,
+  agentMayWrite: ['algorithms'],
+  schema: schema.prefault({}),
+  complete: (config) => config,
+  asks: () => undefined,
+})

@@ -1,0 +1,42 @@
+// Which content coding a visitor wants, by Accept-Encoding (RFC 9110 12.5.3). Pure: no I/O, no clock.
+
+import type { Algorithm } from './algorithms.ts'
+
+/** RFC 9110 12.4.2 */
+const QUALITY = /^q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/i
+
+/**
+ * @param accepted the visitor's Accept-Encoding; undefined if there is none
+ * @param algorithms in the order of preference
+ * @returns undefined where the answer is best sent as it is
+ */
+export function negotiate(accepted: string | undefined, algorithms: readonly Algorithm[]): Algorithm | undefined {
+  // Without the header any coding would do, but whoever does not ask for one may know none.
+  if (accepted === undefined) return undefined
+  const qualities = read(accepted)
+  const others = qualities.get('*') ?? 0
+  // A coding that is not listed has no weight, and this one is always there: any other that is wanted goes before it.
+  let best = qualities.get('identity') ?? 0
+  let chosen: Algorithm | undefined
+  for (const algorithm of algorithms) {
+    const quality = qualities.get(algorithm) ?? others
+    const isBetter = chosen ? quality > best : quality >= best
+    if (quality === 0 || !isBetter) continue
+    best = quality
+    chosen = algorithm
+  }
+  return chosen
+}
+
+/** Weights by coding, in lower case. What cannot be read counts as not wanted. */
+function read(accepted: string): Map<string, number> {
+  const qualities = new Map<string, number>()
+  for (const item of accepted.split(',')) {
+    const [name = '', ...parameters] = item.split(';', 8).map((part) => part.trim())
+    if (name === '') continue
+    const [weight] = parameters
+    const quality = weight === undefined ? 1 : Number(QUALITY.exec(weight)?.[1] ?? 0)
+    qualities.set(name.toLowerCase().replace(/^x-(?=gzip$)/, ''), quality) // RFC 9110 8.4.1.3
+  }
+  return qualities
+}
