@@ -40,6 +40,7 @@ export const ANSWERS = {
   body_too_large: { status: 413, reload: false },
   headers_too_large: { status: 431, reload: true },
   too_many_connections: { status: 429, again: true, address: true },
+  rate_limited: { status: 429, again: true },
   too_many_requests: { status: 429, again: true },
   expression_failed: { status: 500, reload: true, broken: 'relay' },
   internal: { status: 500, again: true, broken: 'relay' },

@@ -12,8 +12,11 @@ import type { EdgeSignIns } from '../oidc/edge-sign-ins.ts'
 import type { SignIn } from '../oidc/sign-in.ts'
 import { PasswordQueue } from '../policy/basic-auth/password-queue.ts'
 import { PasswordTries } from '../policy/basic-auth/password-tries.ts'
+import { ExpressionView } from '../policy/engine/expression-view.ts'
+import { factsOfExchange } from '../policy/engine/exchange-facts.ts'
 import { Lasting } from '../policy/lasting.ts'
 import { Leniency } from '../policy/leniency.ts'
+import { CounterRooms } from '../policy/rate-limit/counter-rooms.ts'
 import type { ServiceTokens } from '../policy/service-token/service-tokens.ts'
 import type { CountAttempts } from './count-attempts.ts'
 
@@ -44,6 +47,8 @@ export function policyParts(init: PolicyPartsInit): PartsOf {
     maxBytes: limits.held_body_bytes,
     silenceMs: timeouts.request_stall_seconds * 1000,
   })
+  const counterRooms = new CounterRooms(clock)
+  const facts = { lookups: {}, secret: () => undefined, now: clock, vars: new Map(), results: new Map() }
   const lastings = new Lasting(clock)
   const leniency = new Leniency(log, clock)
   const fetchFrom = (home: string, caFile?: string): ProviderFetch =>
@@ -63,6 +68,8 @@ export function policyParts(init: PolicyPartsInit): PartsOf {
       passwordTries,
       passwordQueue,
       bodies,
+      counterRooms,
+      viewOf: (exchange) => new ExpressionView(factsOfExchange(exchange, facts)),
       lasting: lastings.ofEdge(edgeId, (release) => void ends.push(release)),
       leniency,
       serviceTokens,

@@ -6,6 +6,7 @@ import type { CircuitBreakerParts } from './circuit-breaker/circuit-breaker.ts'
 import type { JwtValidationParts } from './jwt-validation/jwt-validation.ts'
 import type { ConfigOf, Kind, Phase, Step } from './kind.ts'
 import type { OpenidConnectParts } from './openid-connect/openid-connect.ts'
+import type { RateLimitParts } from './rate-limit/rate-limit.ts'
 import type { ServiceTokenParts } from './service-token/service-token.ts'
 import type { VerifyWebhookParts } from './verify-webhook/verify-webhook.ts'
 
@@ -14,6 +15,7 @@ export type PolicyParts = BasicAuthParts &
   CircuitBreakerParts &
   JwtValidationParts &
   OpenidConnectParts &
+  RateLimitParts &
   ServiceTokenParts &
   VerifyWebhookParts
 

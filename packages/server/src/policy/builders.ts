@@ -14,6 +14,7 @@ import { editRequest, editResponse } from './edits-of.ts'
 import { jwtValidation } from './jwt-validation/jwt-validation.ts'
 import type { KINDS } from './kinds.ts'
 import { openidConnect } from './openid-connect/openid-connect.ts'
+import { rateLimit } from './rate-limit/rate-limit.ts'
 import { removeHeaders } from './remove-headers/remove-headers.ts'
 import { restrictIps } from './restrict-ips/restrict-ips.ts'
 import { serviceToken } from './service-token/service-token.ts'
@@ -28,6 +29,7 @@ export const BUILDERS: BuildersOf<typeof KINDS> = {
   'restrict-ips': restrictIps,
   'verify-webhook': verifyWebhook,
   'any-of': ({ actions }, { build }) => anyOf(actions.map(build)),
+  'rate-limit': rateLimit,
   'circuit-breaker': circuitBreaker,
   deny,
   'close-connection': closeConnection,

@@ -13,6 +13,7 @@ import { denyKind } from './deny/kind.ts'
 import { jwtValidationKind } from './jwt-validation/kind.ts'
 import type { KindTable } from './kind.ts'
 import { openidConnectKind } from './openid-connect/kind.ts'
+import { rateLimitKind } from './rate-limit/kind.ts'
 import { removeHeadersKind } from './remove-headers/kind.ts'
 import { restrictIpsKind } from './restrict-ips/kind.ts'
 import { serviceTokenKind } from './service-token/kind.ts'
@@ -27,6 +28,7 @@ export const KINDS = {
   'restrict-ips': restrictIpsKind,
   'verify-webhook': verifyWebhookKind,
   'any-of': anyOfKind,
+  'rate-limit': rateLimitKind,
   'circuit-breaker': circuitBreakerKind,
   deny: denyKind,
   'close-connection': closeConnectionKind,

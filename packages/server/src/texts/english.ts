@@ -126,6 +126,10 @@ const errors: Errors = {
     title: 'Too many connections from your network',
     advice: 'Close some pages or programs that are connected to this site, and try again in a moment.',
   },
+  rate_limited: {
+    title: 'Too many requests',
+    advice: 'This address takes only so many in a while, and you have had yours. Wait a moment, and try again.',
+  },
   too_many_requests: {
     title: 'Too many attempts',
     advice: 'Wait a minute and try again.',

@@ -35,6 +35,10 @@ export class HeldRequest implements VisitorRequest {
     return this.#request.rawTrailers
   }
 
+  get httpVersion(): string | undefined {
+    return this.#request.httpVersion
+  }
+
   get httpVersionMinor(): number {
     return this.#request.httpVersionMinor
   }

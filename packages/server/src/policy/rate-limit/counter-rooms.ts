@@ -1,0 +1,64 @@
+// The memory of all rate limits: a room for each tenant, so that nobody can have the buckets of others forgotten, and a bound
+// for all rooms together.
+
+import { CounterRoom, type SlidingCounter } from '../../exchange/counting/sliding-counters.ts'
+
+const TENANT_MAX = 100_000 // buckets: some 22 MB, if keys have 40 characters
+const ALL_MAX = 500_000
+const FORGOTTEN_AT_ONCE = 100 // so that the largest room does not have to be found for each bucket
+
+interface Room {
+  readonly counters: CounterRoom
+  /** Of how many limits. */
+  users: number
+}
+
+export class CounterRooms {
+  readonly #clock: () => number
+  readonly #byTenant = new Map<string, Room>()
+  readonly #tenantMax: number
+  readonly #allMax: number
+  #size = 0
+
+  constructor(clock: () => number, { tenantMax = TENANT_MAX, allMax = ALL_MAX } = {}) {
+    this.#clock = clock
+    this.#tenantMax = tenantMax
+    this.#allMax = allMax
+  }
+
+  /**
+   * A counter of one limit.
+   * @param tenant whose room it is in
+   * @param windowMs the length of its window
+   */
+  counter(tenant: string, windowMs: number): Pick<SlidingCounter, 'take' | 'rate' | 'close'> {
+    const room = this.#byTenant.get(tenant) ?? this.#newRoom(tenant)
+    room.users++
+    const counter = room.counters.counter(windowMs)
+    return {
+      take: (key, capacity, now) => counter.take(key, capacity, now),
+      rate: (key, now) => counter.rate(key, now),
+      close: () => {
+        counter.close()
+        if (--room.users === 0) this.#byTenant.delete(tenant)
+      },
+    }
+  }
+
+  #newRoom(tenant: string): Room {
+    const counters = new CounterRoom(this.#tenantMax, (change) => {
+      this.#size += change
+      if (this.#size > this.#allMax) this.#shrink()
+    })
+    const room = { counters, users: 0 }
+    this.#byTenant.set(tenant, room)
+    return room
+  }
+
+  #shrink(): void {
+    let largest: CounterRoom | undefined
+    for (const { counters } of this.#byTenant.values()) if (counters.size > (largest?.size ?? 0)) largest = counters
+    const now = this.#clock()
+    for (let i = 0; largest && i < FORGOTTEN_AT_ONCE && largest.size > 1; i++) largest.forgetOne(now)
+  }
+}

@@ -1,0 +1,54 @@
+// The rate-limit action: its schema and facts. Pure: no I/O, no clock.
+
+import { z } from 'zod'
+
+import { duration, filledList, flag, reporting, text, wholeNumber } from '../../values/value-schemas.ts'
+import { defineKind } from '../kind.ts'
+import { keyProblem } from './bucket-key.ts'
+
+const CAPACITY_MAX = 2_000_000_000
+const RATE_MIN_MS = 1000
+const RATE_MAX_MS = 24 * 3_600_000
+const KEYS_MAX = 10
+
+const schema = z.strictObject({
+  name: text()
+    .max(1023)
+    .describe('For the log, and for `RateLimit-Policy`.')
+    .meta({ examples: ['API by address'] }),
+  algorithm: z.literal('sliding_window').default('sliding_window').describe('The only one there is.'),
+  capacity: wholeNumber(1, CAPACITY_MAX)
+    .describe('So many requests pass in any `rate`, for each bucket.')
+    .meta({ examples: [100] }),
+  rate: duration()
+    .refine((ms) => ms >= RATE_MIN_MS && ms <= RATE_MAX_MS, 'must be from 1s to 24h')
+    .describe('The length of the window that slides.')
+    .meta({ examples: ['60s'] }),
+  bucket_key: filledList(
+    text().superRefine(reporting(keyProblem)),
+    'would count nobody; write for example [conn.client_ip]',
+  )
+    .max(KEYS_MAX, `has more than ${KEYS_MAX} expressions`)
+    .describe(
+      'CEL expressions. Requests for which all of them have the same values share a bucket; an expression that fails counts as empty.',
+    )
+    .meta({ examples: ['[conn.client_ip]'] }),
+  enforce: flag()
+    .default(true)
+    .describe('If `false`, every request passes; the log then says once a minute that some would not have.'),
+})
+
+export type RateLimitConfig = z.output<typeof schema>
+
+export const rateLimitKind = defineKind({
+  documentation:
+    'Lets so many requests pass in a sliding window, for each visitor or whatever else the keys tell apart. Further ones get 429 with `Retry-After`, `RateLimit` and `RateLimit-Policy`. [Traffic policy](traffic-policy.md#rate-limit) tells more.',
+  otherNames: ['rate-limiting'],
+  phases: ['on_http_request'],
+  admits: 'everybody',
+  takesSecrets: false,
+  agentMayWrite: ['name', 'algorithm', 'capacity', 'rate', 'bucket_key', 'enforce'],
+  schema,
+  complete: (config) => config,
+  asks: () => undefined,
+})

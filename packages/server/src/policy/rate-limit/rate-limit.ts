@@ -1,0 +1,62 @@
+// The rate-limit action: so many requests in a sliding window for each bucket.
+
+import type { RateLimitConfig } from './kind.ts'
+import { RelayError } from '../../errors.ts'
+import type { Action } from '../../exchange/action.ts'
+import type { Exchange } from '../../exchange/exchange.ts'
+import type { ExpressionView } from '../engine/expression-view.ts'
+import type { LastingOfEdge } from '../lasting.ts'
+import type { Leniency } from '../leniency.ts'
+import { compileKey } from './bucket-key.ts'
+import type { CounterRooms } from './counter-rooms.ts'
+
+export interface RateLimitParts {
+  edgeId: string
+  /** Whose share of memory the buckets have. */
+  tenant: string
+  counterRooms: CounterRooms
+  /** Counters outlive the policy. */
+  lasting: LastingOfEdge
+  viewOf: (exchange: Exchange) => ExpressionView
+  leniency: Leniency
+  clock: () => number
+}
+
+/** @throws RelayError, from the action: `rate_limited` */
+export function rateLimit(config: RateLimitConfig, parts: RateLimitParts): Action {
+  const { name, capacity, rate, bucket_key, enforce } = config
+  const { edgeId, tenant, counterRooms, lasting, viewOf, leniency, clock } = parts
+  const keyOf = compileKey(bucket_key)
+  const identity = JSON.stringify([name, rate, bucket_key])
+  const counter = lasting(`rate-limit ${identity}`, () => counterRooms.counter(tenant, rate))
+  const told = `"${quotable(name)}"`
+  const policy = `${told};q=${capacity};w=${Math.ceil(rate / 1000)}`
+
+  const refuse = (waitMs: number): RelayError => {
+    // The window has to move on past the moment at which there is room.
+    const seconds = Math.floor(waitMs / 1000) + 1
+    return new RelayError('rate_limited', {
+      detail: name,
+      headers: {
+        'retry-after': String(seconds),
+        // draft-ietf-httpapi-ratelimit-headers-10 3, 4: quota and window, remaining and seconds until there is more.
+        'ratelimit-policy': policy,
+        ratelimit: `${told};r=0;t=${seconds}`,
+      },
+    })
+  }
+
+  return (exchange, next) => {
+    const waitMs = counter.take(keyOf(viewOf(exchange)), capacity, clock())
+    if (waitMs > 0) {
+      if (enforce) throw refuse(waitMs)
+      leniency.note({ edgeId, action: 'rate-limit', detail: name })
+    }
+    return next()
+  }
+}
+
+/** RFC 9651 3.3.3: what a string of a structured field may contain. */
+function quotable(name: string): string {
+  return /^[\x20-\x7e]+$/.test(name) ? name.replaceAll(/["\\]/g, String.raw`\$&`) : 'rate-limit'
+}
