@@ -31,7 +31,7 @@ export const ANSWERS = {
   ip_restricted: { status: 403, reload: true, address: true },
   denied: { status: 403 },
   origin_refused: { status: 403 },
-  webhook_refused: { status: 403 },
+  webhook_refused: { status: 403, reload: false },
   edge_not_found: { status: 404, reload: true },
   route_not_found: { status: 404 },
   page_not_found: { status: 404, reload: false },

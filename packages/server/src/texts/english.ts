@@ -29,7 +29,7 @@ const broken: Broken = {
   no_tunnel_online: 'Not connected',
   relay_full: 'Full',
   tunnel_full: 'Busy',
-  circuit_open: 'Has failed too often',
+  circuit_open: 'Failing',
   store_unavailable: 'Cannot save',
   app_timeout: 'Too slow',
   loop_detected: 'Leads back here',
@@ -90,9 +90,9 @@ const errors: Errors = {
     advice: 'It was started by a page of another site. Open this site itself, and start from there.',
   },
   webhook_refused: {
-    title: 'Not a delivery that is expected here',
+    title: 'This webhook is not accepted',
     advice:
-      'This address takes webhooks that their sender has signed, with the secret that was agreed on, a moment ago.',
+      'This address accepts only webhooks that their sender has just signed. Check the secret on both sides, and the clock.',
   },
   edge_not_found: {
     title: 'Nothing is served at this address',
@@ -115,8 +115,8 @@ const errors: Errors = {
     advice: 'Send it again.',
   },
   body_too_large: {
-    title: 'This is too large',
-    advice: 'This address takes less at once. Send less, or ask the owner of this site how much it may be.',
+    title: 'This request is too large',
+    advice: 'This address accepts less at once. Send less, or ask the owner of this site for the limit.',
   },
   headers_too_large: {
     title: 'The request headers are too large',
@@ -128,7 +128,7 @@ const errors: Errors = {
   },
   rate_limited: {
     title: 'Too many requests',
-    advice: 'This address takes only so many in a while, and you have had yours. Wait a moment, and try again.',
+    advice: 'You have sent more than this address allows. Wait a moment, then try again.',
   },
   too_many_requests: {
     title: 'Too many attempts',
@@ -181,9 +181,8 @@ const errors: Errors = {
     advice: 'The relay has as many connections as it may have. Try again in a moment.',
   },
   circuit_open: {
-    title: 'The app gets a pause',
-    advice:
-      'It has failed too often in the last moments, so no requests are sent to it for a while. Try again in a moment.',
+    title: 'The app is paused',
+    advice: 'It has failed too often, so it gets no requests for a moment. Try again soon.',
   },
   tunnel_full: {
     title: 'Too many requests are under way',
