@@ -25,7 +25,16 @@ const EDGES = `
 - { id: edg_slack, hosts: [slack.localhost], policy: ${policyOf('slack')} }
 - { id: edg_zoom, hosts: [zoom.localhost], policy: ${policyOf('zoom')} }
 - { id: edg_square, hosts: [square.localhost], policy: ${policyOf('square')} }
-- { id: edg_lenient, hosts: [lenient.localhost], policy: ${policyOf('github', ', enforce: false')} }`.replaceAll(
+- { id: edg_lenient, hosts: [lenient.localhost], policy: ${policyOf('github', ', enforce: false')} }
+- id: edg_unsigned
+  hosts: [unsigned.localhost]
+  backend: { labels: { edge: edg_app } }
+  policy:
+    on_http_request:
+      - actions:
+          - { type: verify-webhook, config: { provider: github, secret: "${SECRET}", enforce: false } }
+          - type: rate-limit
+            config: { name: n, capacity: 1, rate: 24h, bucket_key: ["actions.ngrok.verify_webhook.verified ? rand.double() : 0.0"] }`.replaceAll(
   /id: (edg_\w+),/g,
   'id: $1, backend: { labels: { edge: edg_app } },',
 )
@@ -210,6 +219,16 @@ describe('webhooks at the relay (traffic policy, verify-webhook)', () => {
       )
     })
   }
+
+  it('tells later actions what it has found', async () => {
+    const body = Buffer.from('{}')
+    const statusOf = async (headers: Record<string, string>): Promise<number> =>
+      (await overHttp2(stack.port, { host: 'unsigned.localhost', headers, body })).status
+    const statuses = []
+    for (let i = 0; i < 2; i++) statuses.push(await statusOf(github(body)), await statusOf({}))
+    assert.deepEqual(statuses, [200, 200, 200, 429], 'one without a signature, and any number with one')
+    taken()
+  })
 
   it('tells who waits to go on, once, and does not have the app asked again', async () => {
     const body = Buffer.from('{"action":"opened"}')

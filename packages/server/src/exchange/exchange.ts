@@ -114,6 +114,8 @@ export class Exchange {
   knownUser: string | undefined
   /** The policies' changes of the request for the app; undefined before the first. */
   requestEdits: HeaderEdits | undefined
+  /** The results of actions for later expressions, by the action's name in variables; undefined if there are none. */
+  results: Map<string, ReadonlyMap<string, unknown>> | undefined
   /** The policies' changes of the app's response for the visitor. */
   responseEdits: HeaderEdits | undefined
   /** The rules of the route for the app's response; undefined if it has none. Only `runResponseRules()` calls it. */

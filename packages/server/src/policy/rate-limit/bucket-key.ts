@@ -24,7 +24,7 @@ export function keyProblem(source: string): string | undefined {
   return start === 0 && end >= source.length ? message : `${message}, at character ${start + 1}`
 }
 
-/** Compiles the expressions of a key, which have no problem. @returns the key of the bucket that an exchange counts in */
+/** Compiles the expressions of a key, which have no problem. @returns their value, or a JSON list of their values */
 export function compileKey(sources: readonly string[]): (view: ExpressionView) => string {
   const expressions = sources.map((source) => {
     const compiled = compileExpression(source, SETTINGS, 'any')
@@ -32,15 +32,9 @@ export function compileKey(sources: readonly string[]): (view: ExpressionView) =
     return compiled
   })
   const [single] = expressions
-  if (single && expressions.length === 1) return (view) => compact(valueOf(single, view))
-  // With their lengths, so that no two lists of values make the same text.
-  return (view) =>
-    compact(
-      expressions
-        .map((each) => valueOf(each, view))
-        .map((value) => `${value.length}:${value}`)
-        .join(''),
-    )
+  if (single && expressions.length === 1) return (view) => valueOf(single, view)
+  // So that no two lists of values make the same text.
+  return (view) => JSON.stringify(expressions.map((each) => valueOf(each, view)))
 }
 
 /** Section 14.1 of the reference: an error counts as the empty value. The bucket of the empty value is one like all others. */
@@ -52,8 +46,8 @@ function valueOf(expression: Expression, view: ExpressionView): string {
   }
 }
 
-/** A copy in one piece: a part of a text would keep the whole text in memory, and so would a sum of texts its parts. */
-function compact(key: string): string {
+/** Of every length, as a text that no other key has: hashes are longer than keys. A copy in one piece: a part of a text would keep the whole text in memory, and so would a sum of texts its parts. */
+export function compactKey(key: string): string {
   const bytes = Buffer.from(key, 'utf8')
-  return bytes.length <= KEY_MAX_BYTES ? bytes.toString('latin1') : hash('sha256', bytes, 'base64')
+  return bytes.length <= KEY_MAX_BYTES ? bytes.toString('latin1') : hash('sha512', bytes, 'base64')
 }

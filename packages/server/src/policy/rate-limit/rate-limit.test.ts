@@ -37,7 +37,6 @@ function start(options: { enforce?: boolean; keys?: string[]; capacity?: number;
     secret: () => undefined,
     now: () => clock.now,
     vars: new Map<string, unknown>(),
-    results: new Map<string, ReadonlyMap<string, unknown>>(),
   }
   const build = (edgeId = 'edg_x', tenant = 'edg_x') =>
     rateLimit(
@@ -47,7 +46,8 @@ function start(options: { enforce?: boolean; keys?: string[]; capacity?: number;
         tenant,
         counterRooms,
         lasting: lasting.ofEdge(edgeId, () => {}),
-        viewOf: (exchange) => new ExpressionView(factsOfExchange(exchange, facts)),
+        viewOf: (exchange) =>
+          new ExpressionView(factsOfExchange(exchange, { ...facts, results: exchange.results ?? new Map() })),
         leniency: { note: ({ detail }: { detail: string }) => void notes.push(detail) } as never, // all that it calls
         clock: () => clock.now,
       },
@@ -127,6 +127,20 @@ describe('rate-limit (traffic policy, rate-limit)', () => {
     const action = build()
     for (let i = 0; i < 3; i++) assert.equal(await run(action, visitor('192.0.2.1')), 'passed')
     assert.equal(notes.length, 2)
+  })
+
+  it('tells later expressions what it has counted by, and whether it was too much', async () => {
+    const { build, run } = start({ enforce: false, capacity: 1 })
+    const keys = ['string(actions.ngrok.rate_limit.limited) + actions.sallyport.rate_limit.bucket_key']
+    const second = start({ capacity: 1, keys })
+    const [first, behind] = [build(), second.build()]
+    const outcomes = []
+    for (let i = 0; i < 3; i++) {
+      const exchange = visitor('192.0.2.1')
+      await run(first, exchange)
+      outcomes.push((await second.run(behind, exchange)) === 'passed')
+    }
+    assert.deepEqual(outcomes, [true, true, false], 'not limited, limited, limited again')
   })
 
   it('puts a name that no header can carry into none', async () => {

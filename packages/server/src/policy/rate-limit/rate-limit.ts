@@ -7,7 +7,8 @@ import type { Exchange } from '../../exchange/exchange.ts'
 import type { ExpressionView } from '../engine/expression-view.ts'
 import type { LastingOfEdge } from '../lasting.ts'
 import type { Leniency } from '../leniency.ts'
-import { compileKey } from './bucket-key.ts'
+import { noteResult } from '../note-result.ts'
+import { compactKey, compileKey } from './bucket-key.ts'
 import type { CounterRooms } from './counter-rooms.ts'
 
 export interface RateLimitParts {
@@ -47,7 +48,9 @@ export function rateLimit(config: RateLimitConfig, parts: RateLimitParts): Actio
   }
 
   return (exchange, next) => {
-    const waitMs = counter.take(keyOf(viewOf(exchange)), capacity, clock())
+    const key = keyOf(viewOf(exchange))
+    const waitMs = counter.take(compactKey(key), capacity, clock())
+    noteResult(exchange, 'rate_limit', { bucket_key: key, limited: waitMs > 0 })
     if (waitMs > 0) {
       if (enforce) throw refuse(waitMs)
       leniency.note({ edgeId, action: 'rate-limit', detail: name })

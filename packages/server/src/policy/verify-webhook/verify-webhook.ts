@@ -7,6 +7,7 @@ import type { Action } from '../../exchange/action.ts'
 import type { BodyRoom } from '../../exchange/body/body-room.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import type { Leniency } from '../leniency.ts'
+import { noteResult } from '../note-result.ts'
 import type { BodyVerdict, Delivery, WebhookFault } from './schemes/scheme.ts'
 import { SCHEMES } from './schemes/schemes.ts'
 
@@ -45,7 +46,9 @@ export function verifyWebhook({ provider, secret, enforce }: VerifyWebhookConfig
       const detail = `${provider}: ${DETAILS[verdict.reason]}`
       if (enforce) throw new RelayError('webhook_refused', { detail })
       leniency.note({ edgeId, action: 'verify-webhook', detail })
-    }
+      const error = { code: verdict.reason, message: DETAILS[verdict.reason] }
+      noteResult(exchange, 'verify_webhook', { verified: false, error })
+    } else noteResult(exchange, 'verify_webhook', { verified: true })
     await next()
   }
 }
