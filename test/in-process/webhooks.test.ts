@@ -26,6 +26,18 @@ const EDGES = `
 - { id: edg_zoom, hosts: [zoom.localhost], policy: ${policyOf('zoom')} }
 - { id: edg_square, hosts: [square.localhost], policy: ${policyOf('square')} }
 - { id: edg_lenient, hosts: [lenient.localhost], policy: ${policyOf('github', ', enforce: false')} }
+- id: edg_either
+  hosts: [either.localhost]
+  backend: { labels: { edge: edg_app } }
+  policy:
+    on_http_request:
+      - actions:
+          - type: any-of
+            config:
+              actions:
+                - { type: verify-webhook, config: { provider: github, secret: "${SECRET}" } }
+                - { type: verify-webhook, config: { provider: shopify, secret: "${SECRET}" } }
+                - { type: restrict-ips, config: { allow: [127.0.0.0/8] } }
 - id: edg_unsigned
   hosts: [unsigned.localhost]
   backend: { labels: { edge: edg_app } }
@@ -131,7 +143,7 @@ describe('webhooks at the relay (traffic policy, verify-webhook)', () => {
 
   for (const [way, send] of WAYS) {
     it(`passes what is signed, byte for byte, over ${way}`, async () => {
-      for (const body of [Buffer.from('{"action":"opened"}'), randomBytes(900_000)]) {
+      for (const body of [Buffer.alloc(0), Buffer.from('{"action":"opened"}'), randomBytes(900_000)]) {
         const { status } = await send(stack.port, { host: 'github.localhost', headers: github(body), body })
         assert.equal(status, 200)
         const [delivery, ...others] = taken()
@@ -219,6 +231,38 @@ describe('webhooks at the relay (traffic policy, verify-webhook)', () => {
       )
     })
   }
+
+  it('forwards all of a body or nothing, also where another action lets it pass', async () => {
+    const shopify = (body: Buffer) => ({ 'x-shopify-hmac-sha256': hmac(body).digest('base64') })
+    const large = Buffer.alloc(1_500_000, 1)
+    for (const [body, headers, status] of [
+      [randomBytes(900_000), { ...github(Buffer.alloc(1)), shopify: '' }, 200],
+      [large, {}, 200], // nothing of it is read for what has no signature
+      [large, github(large), 413], // in chunks: nobody can say before that it is too large
+    ] as const) {
+      const answer = await overHttp1('chunked')(stack.port, { host: 'either.localhost', headers, body })
+      assert.equal(answer.status, status)
+      const deliveries = taken()
+      assert.equal(deliveries.length, status === 200 ? 1 : 0)
+      if (status === 200) assert.ok(deliveries[0]?.body.equals(body))
+    }
+    const body = randomBytes(10_000)
+    const second = await overHttp2(stack.port, {
+      host: 'either.localhost',
+      headers: { ...github(Buffer.alloc(1)), ...shopify(body) },
+      body,
+    })
+    assert.equal(second.status, 200)
+    assert.ok(taken()[0]?.body.equals(body))
+    // Announced: it is refused by the one action unread, and passes by the other whole.
+    const announced = await overHttp1('length')(stack.port, {
+      host: 'either.localhost',
+      headers: github(large),
+      body: large,
+    })
+    assert.equal(announced.status, 200)
+    assert.ok(taken()[0]?.body.equals(large))
+  })
 
   it('tells later actions what it has found', async () => {
     const body = Buffer.from('{}')

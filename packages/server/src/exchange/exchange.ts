@@ -122,6 +122,8 @@ export class Exchange {
   onResponseHead: ((exchange: Exchange, answer: AppAnswer) => void) | undefined
   /** The look of the relay's own pages: the edge's, once the edge is known. */
   look: Look = PLAIN_LOOK
+  /** Why the request cannot be forwarded: a part of its body was read for nothing. Set with the error that told so. */
+  bodyLoss: RelayError | undefined
   /** For the access log. */
   tunnelId: string | undefined
   error: RelayError | undefined

@@ -44,6 +44,7 @@ export class Forwarder {
    * @throws RelayError, at once or later, if nothing of an answer has reached the visitor yet
    */
   forward(exchange: Exchange, backend: RouteBackend): Promise<void> {
+    if (exchange.bodyLoss) throw exchange.bodyLoss // an action has let it pass for another reason
     refuseLoop(exchange, this.#relayName)
     exchange.relayName = this.#relayName
     backend.budget.count(exchange.startedAt)

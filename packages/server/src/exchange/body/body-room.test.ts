@@ -93,6 +93,16 @@ describe('a body that is read ahead (traffic policy, verify-webhook)', () => {
     const { exchange, request } = exchangeOf(['Content-Length', '0'])
     assert.equal((await room.read(exchange, 't')).length, 0)
     assert.equal(exchange.request, request)
+
+    // An empty one in chunks ends only once.
+    const empty = exchangeOf(CHUNKED)
+    const reading = room.read(empty.exchange, 't')
+    empty.request.emit('end')
+    assert.equal((await reading).length, 0)
+    const ended = Promise.withResolvers<void>()
+    empty.exchange.request.on('data', () => assert.fail('there is nothing'))
+    empty.exchange.request.on('end', () => ended.resolve())
+    await ended.promise
   })
 
   it('has a bound, announced or not, and nobody is told to go on with what is too large', async () => {
@@ -108,6 +118,19 @@ describe('a body that is read ahead (traffic policy, verify-webhook)', () => {
     assert.equal(await reading, 'body_too_large')
     request.emit('data', Buffer.alloc(1000)) // what still comes is dropped
     request.emit('end')
+  })
+
+  it('can be read or forwarded by nobody else once a part of it was dropped', async () => {
+    const { exchange, request } = exchangeOf(CHUNKED)
+    const reading = codeOf(room.read(exchange, 't'))
+    request.emit('data', Buffer.alloc(1001))
+    assert.equal(await reading, 'body_too_large')
+    assert.equal(await codeOf(room.read(exchange, 't')), 'body_too_large')
+    assert.equal(exchange.bodyLoss?.code, 'body_too_large')
+
+    const unread = exchangeOf(['Content-Length', '1001']).exchange
+    assert.equal(await codeOf(room.read(unread, 't')), 'body_too_large')
+    assert.equal(unread.bodyLoss, undefined)
   })
 
   it('ends with its visitor, and where it stands still', async () => {

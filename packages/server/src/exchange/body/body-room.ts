@@ -34,6 +34,7 @@ export class BodyRoom {
   async read(exchange: Exchange, tenant: string): Promise<Buffer> {
     const { request, response } = exchange
     if (request instanceof HeldRequest) return request.body
+    if (exchange.bodyLoss) throw exchange.bodyLoss
     const { maxBytes, silenceMs } = this.#init
     let held = 0
     const giveBack = (): void => {
@@ -52,13 +53,15 @@ export class BodyRoom {
     })
     if (!verdict.ok) {
       giveBack()
-      throw faultError(verdict.reason, maxBytes)
+      const error = faultError(verdict.reason, maxBytes)
+      if (!verdict.isUnread) exchange.bodyLoss = error
+      throw error
     }
     if (held > 0) {
       if (response.destroyed) giveBack()
       else response.on('close', giveBack)
     }
-    if (verdict.body.length > 0) exchange.replaceRequest(new HeldRequest(request, verdict.body))
+    if (exchange.announcesBody) exchange.replaceRequest(new HeldRequest(request, verdict.body))
     return verdict.body
   }
 

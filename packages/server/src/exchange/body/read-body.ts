@@ -15,7 +15,8 @@ export interface BodyBounds {
 
 /** `too_large` also if only the announced length is too large; `gone` means that the visitor has left. */
 export type BodyFault = 'too_large' | 'too_slow' | 'no_room' | 'gone'
-export type BodyVerdict = { ok: true; body: Buffer } | { ok: false; reason: BodyFault }
+/** `isUnread`: nothing of the body was read, so that somebody else may read or forward it. */
+export type BodyVerdict = { ok: true; body: Buffer } | { ok: false; reason: BodyFault; isUnread?: true }
 
 const NONE: BodyVerdict = { ok: true, body: Buffer.alloc(0) }
 
@@ -29,7 +30,7 @@ export function readBody(exchange: Exchange, { maxBytes, patience, hasRoomFor }:
   if (!exchange.announcesBody) return Promise.resolve(NONE)
   if (response.destroyed) return Promise.resolve({ ok: false, reason: 'gone' })
   if (Number(exchange.header('content-length') ?? 0) > maxBytes) {
-    return Promise.resolve({ ok: false, reason: 'too_large' })
+    return Promise.resolve({ ok: false, reason: 'too_large', isUnread: true })
   }
   return new Promise((resolve) => {
     const mayPause = 'silenceMs' in patience
