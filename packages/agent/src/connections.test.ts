@@ -119,7 +119,7 @@ describe('an agent with several connections', () => {
     await until('three are online', () => agent.status.sessions.online >= 3)
     assert.deepEqual(agent.status.sessions, { wanted: 3, online: 3 })
     assert.equal(agent.status.state, 'online')
-    // It goes on to serve, and a lost one comes back to the node that lacks it.
+    // The agent keeps serving, and replaces a lost session at the node that lacks one.
     falls.push('a', 'b', 'c')
     const [lost] = [...opened].find(([{ mux }, node]) => mux.isOpen && node === 'c')!
     lost.socket.terminate()

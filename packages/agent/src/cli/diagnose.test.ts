@@ -15,7 +15,7 @@ import type { Answer } from '../fixtures/fake-relay.ts'
 const closing: (() => unknown)[] = []
 after(() => Promise.all(closing.map((close) => close())))
 
-/** What is found where the relay, or whoever is in its place, answers so; undefined is what a relay does. */
+/** The findings if the relay, or another server at its address, gives this answer; undefined: as a relay does. */
 async function findings(answer?: Answer, options: Partial<AgentOptions> = {}): Promise<Record<string, Finding>> {
   const relay = await FakeRelay.start({ answer: () => answer })
   closing.push(() => relay.kill())

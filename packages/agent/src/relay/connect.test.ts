@@ -55,7 +55,7 @@ interface Proxy {
   requests: IncomingMessage[]
 }
 
-/** A CONNECT proxy that tunnels to this machine whatever name is asked for, or answers with `status`. */
+/** A CONNECT proxy that tunnels every name to this machine, or answers with `status`. */
 async function startProxy(status = 200): Promise<Proxy> {
   const requests: IncomingMessage[] = []
   const server = createHttpServer()

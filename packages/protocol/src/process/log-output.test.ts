@@ -30,7 +30,7 @@ class Pipe {
     return openSync(this.#path, constants.O_WRONLY | constants.O_NONBLOCK)
   }
 
-  /** All that stands in it now. */
+  /** All its current content. */
   read(): string {
     const bytes = Buffer.alloc(1024 * 1024)
     let text = ''
@@ -166,7 +166,7 @@ describe('LogOutput', { timeout: 30_000, skip: NO_PIPES }, () => {
     await sleep(50) // the pipe is full by now
     const before_ = pipe.read()
     assert.doesNotMatch(before_, /\n$/)
-    closeSync(pipe.fd) // stands for whatever may happen to a file
+    closeSync(pipe.fd) // represents any fault of a file
     await until('lines are dropped', () => output.droppedLines > 0)
     for (let index = 100; index < 110; index++) output.write(lineOf(index))
     const whole = before_.split('\n').length - 1

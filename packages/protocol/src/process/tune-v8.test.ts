@@ -58,7 +58,7 @@ const GROWN = `
   let kept = fill()
   gc()
   await until(() => said.length === 2)
-  await until(() => collections === 2) // that, and the one that is due
+  await until(() => collections === 2) // gc(), and the collection that is due
   said.push('gone:')
   kept = undefined
   gc()
@@ -120,7 +120,7 @@ describe('holdHeap', () => {
   })
 
   it('holds the young generation at two halves of 16 MiB, whatever survives', async () => {
-    // So much it would be without: this test must not go on passing where V8 does so by itself.
+    // Compared with the size without tuning: this test must not pass if V8 limits itself.
     const [tuned, untuned] = await Promise.all([
       youngMegabytesAfter(`const { holdHeap, tuneForWork } = await import(${MODULE}); tuneForWork(); holdHeap();`),
       youngMegabytesAfter(''),

@@ -28,7 +28,7 @@ async function spliceTcp(): Promise<{ visitor: Socket; app: Socket; spliced: Ret
   return { visitor, app, spliced: splice(a, b) }
 }
 
-/** Not `buffer()`: at the end of what it reads it destroys the stream, and with it what is still being written there. */
+/** Not `buffer()`: it destroys the stream at the end of reading, and with it bytes that are still being written. */
 async function readToEnd(stream: Socket): Promise<Buffer> {
   const chunks: Buffer[] = []
   stream.on('data', (chunk: Buffer) => chunks.push(chunk))

@@ -1,4 +1,4 @@
-// A peer that breaks the rules. In every case: GoAway or RST, bounded memory, and where the session lives on, its other
+// A peer that breaks the rules. In every case: GoAway or RST, bounded memory, and if the session survives, its other
 // streams do, too.
 
 import assert from 'node:assert/strict'

@@ -1,5 +1,5 @@
-// Seeded random frames, mostly plausible, against sessions that read, write, reset and stall at random. Whatever comes:
-// the session is open or ended as `mux_violation`, nothing is left behind, and nothing throws.
+// Seeded random frames, mostly plausible, against sessions that read, write, reset and stall at random. After any
+// frames the session is open or ended as `mux_violation`, nothing is left behind, and nothing throws.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'

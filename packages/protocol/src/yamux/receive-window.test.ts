@@ -95,7 +95,10 @@ describe('ReceiveWindow', () => {
   })
 
   describe('reliability 4: where memory is short', () => {
-    /** A reader who takes 8 KiB at a time and leaves the rest of the window unread; what the sender may have under way. */
+    /**
+     * A reader who takes 8 KiB at a time and leaves the rest of the window unread; returns the bytes that the sender
+     * may have under way.
+     */
     function lag(window: ReceiveWindow, outstanding: number, steps: number, ceiling: number, start: number): number {
       let held = outstanding
       for (let step = 0; step < steps; step++) {

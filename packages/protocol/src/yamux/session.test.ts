@@ -619,7 +619,7 @@ describe('a session', () => {
     })
 
     it('who has stood still for long goes before it is full; who has moved stays, until it is', async () => {
-      const far = { maxBufferedBytes: 4 * INITIAL_WINDOW_BYTES, stallLimitMs: 500 } // a busy machine stands still for 50
+      const far = { maxBufferedBytes: 4 * INITIAL_WINDOW_BYTES, stallLimitMs: 500 } // a busy machine stalls for 50
       const ends = pair({ far })
       const still = await download(ends)
       const steady = await download(ends)

@@ -1,4 +1,4 @@
-// Interop with yamux-js for what it can do: small echoes over TCP. It drops bytes that come with a SYN, never sends FIN
+// Interop with yamux-js, as far as it goes: small echoes over TCP. It drops bytes that come with a SYN, never sends FIN
 // and ignores ours, so a stream is opened first, used, and then dropped.
 
 import assert from 'node:assert/strict'

@@ -11,7 +11,7 @@ import { Weighted } from './weighted.ts'
 
 const ASKED: Asked = { startedAt: 0, upgrade: undefined }
 
-/** A group whose tunnels are names; those with `!` are not well. */
+/** A group whose tunnels are names; a `!` marks an unhealthy tunnel. */
 class FakeGroup implements Backend {
   tunnels: string[]
   constructor(...tunnels: string[]) {

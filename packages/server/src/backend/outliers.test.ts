@@ -15,7 +15,7 @@ interface Fake extends Sibling {
 
 const START = 1_000_000
 
-/** A group to which requests come by turns, ten milliseconds apart; those that fail are spread evenly. */
+/** A group whose tunnels get requests in turn, ten milliseconds apart; failures are spread evenly. */
 class Group {
   now = START
   readonly tunnels: Fake[]
@@ -30,7 +30,7 @@ class Group {
     )
   }
 
-  /** Rounds in which each one that is not aside answers once. */
+  /** Rounds in which each tunnel that is not aside answers once. */
   play(rounds: number, stepMs = 10): void {
     for (let round = 0; round < rounds; round++) {
       this.now += stepMs
@@ -125,7 +125,7 @@ describe('B15: Outliers', () => {
   })
 
   it('B15: gives a visitor no lever who sends what fails, and when it fails, as they like: chance decides where', () => {
-    // Half of all requests are of somebody who wants one put aside; seeds make the draws.
+    // Half of all requests are from a visitor who wants a tunnel put aside; seeds make the draws.
     for (let seed = 1; seed <= 300; seed++) {
       const group = new Group(0, 0)
       const { outliers, tunnels } = group
@@ -138,7 +138,8 @@ describe('B15: Outliers', () => {
         const now = START + asked * 3
         if (now >= outliers.nextAt) outliers.turn(now)
         const fails = asked % 2 === 0
-        // Where the fewest are under way, the visitor knows how to get what fails to one of the two, but in a trial.
+        // By the number of requests under way, the visitor can steer failing requests to one of the two, except during
+        // a trial.
         const tunnel = tunnels[outliers.isTrial ? (draw() < 0.5 ? 0 : 1) : fails ? 0 : 1]!
         outliers.note(tunnel, fails, tunnels, now, now)
       }

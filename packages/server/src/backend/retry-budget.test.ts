@@ -39,7 +39,7 @@ describe('RetryBudget', () => {
       budget.count(now)
       if (budget.take(now)) retries++
     }
-    // 30 000 requests: a fifth, ten a second, and what the first window begins with.
+    // 30 000 requests: a fifth, ten a second, and the initial budget of the first window.
     assert.ok(retries > 6000 && retries <= 6000 + 700, String(retries))
   })
 })

@@ -7,7 +7,7 @@ import type { Visitor } from './client-ip.ts'
 const headers = (values: Record<string, string>): string[] => Object.entries(values).flat()
 const nobody = (): boolean => false
 
-/** As the door of a listener has it, and whoever serves there. */
+/** As in the door of a listener, and in its visitors' code. */
 function identify(
   socketAddress: string,
   scheme: 'http' | 'https',

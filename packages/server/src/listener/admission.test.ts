@@ -8,7 +8,7 @@ import { after, before, describe, it } from 'node:test'
 import { RelayError } from '../errors.ts'
 import { admit } from './admission.ts'
 
-// The real parser stands in front, as in the relay: what it refuses itself never gets to admit().
+// The real parser runs first, as in the relay: messages that it refuses never reach admit().
 describe('admission', () => {
   const server = createServer((request, response) => {
     try {

@@ -18,7 +18,7 @@ it(
       const { port } = server.address() as AddressInfo // it listens on TCP
       assert.equal(portHolder({ host: '127.0.0.1', port }), `node (process ${process.pid})`, host)
       assert.equal(portHolder({ port }), `node (process ${process.pid})`, host)
-      // Somebody at another address is not in the way.
+      // A listener at another address does not count.
       if (host === '127.0.0.1') assert.equal(portHolder({ host: '127.0.0.2', port }), undefined)
       server.close()
       await once(server, 'close')

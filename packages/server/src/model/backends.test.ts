@@ -1,4 +1,4 @@
-// What may stand under `backend:` and what is said where it may not.
+// The keys and values of `backend:`, and the messages for wrong ones.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'

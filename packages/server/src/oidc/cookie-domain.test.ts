@@ -1,4 +1,4 @@
-// Sessions that sibling edges share under a domain, where the operator wants that.
+// Sessions that sibling edges share under a domain, if the operator configures it.
 
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, it } from 'node:test'

@@ -1,5 +1,5 @@
-// B8: no page ends without the next step. Whoever has a session gets to where they wanted; whoever has none finds a
-// button that starts anew. In a real Chromium: test/e2e/dead-ends.test.ts.
+// B8: no page ends without the next step. A visitor with a session gets to the page they wanted; a visitor without one
+// finds a button that starts again. In a real Chromium: test/e2e/dead-ends.test.ts.
 
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
@@ -68,7 +68,7 @@ describe('B8: dead ends', () => {
     }
   }
   const dropSession = (browser: Browser) => browser.cookies.get(docs.host)!.clear()
-  /** Where the button of a page leads. */
+  /** The address of a page's button. */
   const button = (page: Visit, label: string): string => {
     const found = new RegExp(`<a class="button" href="([^"]*)"[^>]*>${label}</a>`).exec(page.body)
     assert.ok(found, `no button ${label} on ${page.status} ${page.body.slice(-600)}`)

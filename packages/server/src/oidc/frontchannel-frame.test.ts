@@ -1,4 +1,4 @@
-// Front-Channel Logout in a real Chromium: what a frame of the provider ends, and what one of another site does not.
+// Front-Channel Logout in a real Chromium: a frame of the provider ends sessions, a frame of another site does not.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'

@@ -88,7 +88,7 @@ export interface Relay {
   logLines: string[]
   /** All ended exchanges, in the order of their ends. */
   exchanges: Exchange[]
-  /** Puts an edge on `<name>.localhost`, in place of the one that is there. */
+  /** Puts an edge on `<name>.localhost`, replacing the present one. */
   edge(name: string, ...configs: OpenidConnectConfig[]): { url: string; host: string; origin: string; id: string }
   /** Exchanges that have reached an app and stay open there. */
   holding: Set<Exchange>

@@ -290,7 +290,7 @@ describe('a hostile provider', () => {
     assert.match(relay.logLines.join(''), /lists more in the claim groups/)
     const many = [...Array.from({ length: 500 }, (_, i) => `g${i}`), 'banned']
     await refused({ idToken: () => provider.idToken({ groups: many }) }, 400, deny)
-    // Where it decides nothing, it is merely shortened.
+    // If the claim decides nothing, it is only shortened.
     const { page: shown } = await attempt({ idToken: () => provider.idToken({ groups: many }) })
     assert.equal(shown.status, 200)
     assert.equal(relay.reached[0]?.identity?.groups.length, 500)

@@ -1,5 +1,5 @@
-// S1: nothing that comes of one issuer counts for another: no answer to a sign-in, no sign-out, no ID token. What a
-// dishonest provider can do with a whole relay stands in test/in-process/mix-up.test.ts.
+// S1: nothing from one issuer counts for another: no answer to a sign-in, no sign-out, no ID token. A dishonest
+// provider against a whole relay: test/in-process/mix-up.test.ts.
 
 import assert from 'node:assert/strict'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
@@ -249,7 +249,7 @@ describe('S1: an issuer', () => {
     })
 
     it('S1: is not whoever names it with a client secret of his own', async () => {
-      // What an agent may bring: issuer and client of somebody else, and a key for their tokens that it has made up.
+      // An agent may bring another operator's issuer and client, and a made-up key for their tokens.
       const secret = 'made up by whoever holds an authtoken'
       const forger = { id_token_alg: 'HS256', client_secret: new Secret(secret), auth_id: 'forger' } as const
       const forged = (jti: string, key = secret) =>

@@ -430,7 +430,7 @@ describe('sign-in', () => {
         assert.equal(page.url, `${docs.url}/`, wanted)
       }
       assert.deepEqual(new Set(relay.reached.map(({ target }) => target)), new Set(['/']))
-      // Also where the request target itself is one.
+      // Also if the request target itself is such an address.
       const evil = await new Browser().open(`${docs.url}//evil.example/x`)
       const browser = new Browser()
       assert.ok(evil.url.includes('idp.localhost'))
@@ -1038,7 +1038,7 @@ async function openUpgrade(edge: Edge, headers: Record<string, string>): Promise
   const answered = Promise.withResolvers<IncomingMessage>()
   request.once('response', answered.resolve).once('upgrade', answered.resolve).once('error', answered.reject)
   const response = await answered.promise
-  response.socket.on('error', () => {}) // being cut is what some tests wait for
+  response.socket.on('error', () => {}) // some tests wait for the cut
   response.resume()
   return response
 }

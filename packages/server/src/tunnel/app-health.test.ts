@@ -29,7 +29,7 @@ describe('AppHealth', () => {
   })
   afterEach(() => mock.timers.reset())
 
-  /** Lets time pass, and what a probe has answered be heard. */
+  /** Lets time pass, and the probes' answers arrive. */
   async function pass(ms: number): Promise<void> {
     mock.timers.tick(ms)
     await new Promise((resolve) => setImmediate(resolve))

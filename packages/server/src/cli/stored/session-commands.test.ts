@@ -21,7 +21,7 @@ describe('relay session revoke', () => {
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'sallyport-sessions-'))
     config = join(folder, 'relay.yml')
-    // What else stands in a configuration is not looked at.
+    // The rest of a configuration is not read.
     await writeFile(config, 'store: sqlite:relay.db\npublic_url: "${NOT_SET}"\n')
     mock.method(console, 'error', () => {})
   })

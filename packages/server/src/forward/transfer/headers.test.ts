@@ -4,7 +4,7 @@ import { describe, it } from 'node:test'
 import { HeaderEdits } from '../../exchange/header-edits.ts'
 import { filterResponseHead, filterTrailers } from './headers.ts'
 
-/** RFC 9110 5.6.2: what a token may hold beside letters and digits. */
+/** RFC 9110 5.6.2: the characters of a token beside letters and digits. */
 const OTHERS = "!#$%&'*+-.^_`|~".split('')
 const spelled = (name: string, other: string): string => name.replaceAll('-', other)
 

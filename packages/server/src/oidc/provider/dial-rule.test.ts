@@ -53,7 +53,7 @@ describe('DialRule', () => {
     for (const address of ['127.0.0.1', '::1', '::', '0.0.0.0', '::ffff:7f00:1', '169.254.169.254', 'fe80::1%eth0']) {
       assert.equal(rule.refusedOf(home, ['93.184.216.34', address]), address)
     }
-    // Having answered from there, by whatever means, changes nothing.
+    // An answer from such an address changes nothing.
     rule.answered(home, '10.0.0.1')
     for (const origin of [home, other]) assert.equal(rule.refusedOf(origin, ['10.0.0.2']), '10.0.0.2')
   })

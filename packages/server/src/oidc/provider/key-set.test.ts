@@ -8,7 +8,7 @@ import { createLog } from '../../log.ts'
 import { KeySet, discoverKeys } from './key-set.ts'
 import { providerFetch, type ProviderFetch } from './provider-fetch.ts'
 
-// Where a key is found by its name, the token is not looked at.
+// If a key is found by its name, the token is not read.
 const NO_TOKEN = { payload: '', signature: '' }
 const SILENT = createLog({ level: 'silent' })
 const SECOND = 1000

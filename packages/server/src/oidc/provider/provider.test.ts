@@ -350,7 +350,7 @@ describe('Provider', () => {
       }
       server.behave = { answer: { '/jwks': (response) => void response.writeHead(302, { location: inside }).end() } }
       assert.equal((await fetch(`${server.issuer}/jwks`)).status, 302, 'redirects are not followed')
-      // What a provider out there may not name, whatever the spelling.
+      // Hosts that a provider on the internet may not name, in any spelling.
       const outside = providerFetch(300, 'https://login.example.com')
       for (const host of [
         '127.0.0.1',

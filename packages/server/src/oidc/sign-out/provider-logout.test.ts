@@ -294,7 +294,7 @@ describe('sign-out at the provider', () => {
         relay = here!
         const other = elsewhere!.edge('docs', configFor(provider.issuer))
         here!.edge('docs', configFor(provider.issuer))
-        // Once could be luck: this process looks five times a second for what others have written.
+        // Once could be luck: this process reads the writes of others five times a second.
         for (let round = 0; round < 5; round++) {
           const visitor = new Browser()
           assert.equal((await visitor.open(other.url)).status, 200)

@@ -1,4 +1,4 @@
-// What becomes of the tokens of a session that somebody ends: with the real provider, and with one that is no help.
+// The fate of a session's tokens when the session is ended: with the real provider, and with an unhelpful one.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -29,7 +29,7 @@ describe('the tokens of a session that is ended', () => {
   let provider: IdentityProvider
   let store: MemoryStore
   let now: number
-  /** What the provider was asked to revoke, and what it has then ended. */
+  /** The tokens that the provider was asked to revoke, and those it has ended. */
   let asked: string[]
   let gone: string[]
 
@@ -103,7 +103,7 @@ describe('the tokens of a session that is ended', () => {
       await stored.end(stored.find({ user: 'ada@example.com' }))
       await until(() => asked.length > 0 && relay.signIn.sessionCount + other.signIn.sessionCount === 0)
       await other.close()
-      await relay.close() // both wait for what is under way
+      await relay.close() // both wait for revocations under way
       assert.deepEqual([asked, gone, tokenRows()], [['refresh_token of relay'], ['refresh token'], 0])
     } finally {
       await other.close()

@@ -295,7 +295,7 @@ describe('claims that a refresh brings', () => {
     const body = '{"error":"invalid_grant","error_description":{"toString":1,"valueOf":1}}'
     provider.behave.tokenAnswer = { status: 400, body }
     now += 2 * MINUTE
-    // Behind every request's back: nobody waits for what comes of it.
+    // In the background: no request waits for the refresh.
     await once(stream.socket, 'close')
     assert.equal(relay.signIn.sessionCount, 0)
     assert.match(relay.logLines.join(''), /the provider has ended a session/)
@@ -314,7 +314,7 @@ describe('claims that a refresh brings', () => {
       assert.equal((await visitor.fetch(docs.url)).status, 200)
       return performance.now() - begun
     }
-    // Six at once wait together; whoever comes later, in whichever session, does not.
+    // Six at once wait together; later requests, in any session, do not.
     const together = await Promise.all(Array.from({ length: 6 }, () => visit()))
     assert.ok(Math.max(...together) < 4500, `waited ${Math.max(...together)} ms`)
     let waited = 0

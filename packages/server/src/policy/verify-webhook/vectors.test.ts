@@ -1,4 +1,4 @@
-// The examples that providers have published: each must pass, and nothing near it. Where each comes from stands at it.
+// Examples published by providers, each with its source: each must pass, and no variation of it.
 
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
@@ -16,7 +16,7 @@ interface Vector {
   body: string
   method?: string
   url?: string
-  /** Seconds since 1970; 2026 where the provider signs no time. */
+  /** Seconds since 1970; in 2026 if the provider signs no time. */
   at?: number
 }
 
@@ -361,7 +361,8 @@ describe('what providers have published of their signatures (traffic policy, ver
   })
 
   it('takes no bytes that somebody has put behind a body which hubspot has hashed', () => {
-    // SHA-256 pads with 0x80: whoever knows a hash of this kind can go on behind that, and the hash of the whole is known.
+    // SHA-256 pads with 0x80: an attacker who knows such a hash can append bytes after the padding, and compute the new
+    // hash.
     const [hubspot] = VECTORS.filter(({ provider }) => provider === 'hubspot')
     const head = SCHEMES.hubspot.withSecret(HUBSPOT_SECRET)(
       { method: 'POST', url: 'https://x.example.com/', header: (name) => hubspot!.headers[name] },

@@ -335,7 +335,7 @@ describe('trouble with the file', () => {
 })
 
 describe('a file that is no longer there (reliability, wrong 1)', { timeout: 30_000 }, () => {
-  /** A store that is served from; `loss()` is what it has told last. */
+  /** A store in use; `loss()` is its last reported loss. */
   async function losable(t: TestContext) {
     const path = newPath()
     const problems: string[] = []
