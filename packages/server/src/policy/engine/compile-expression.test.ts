@@ -151,6 +151,7 @@ describe('compiling expressions (traffic policy, the engine)', () => {
       ['conn.k8s.pod.name', /not known to this relay/, 'k8s'],
       ['attempts > 1', /no variable attempts/, 'attempts'],
       ['has(req)', /has takes a field/, 'req'],
+      ["b'ä' == b'a'", /bytes are written in ASCII/, "b'ä'"],
       ['cel.bind(x, 1, x)', /no variable cel/, 'cel'],
     ]
     for (const [source, message, place] of rows) {

@@ -22,6 +22,7 @@ export interface Language {
   /** The node that passes the view to a function of ours. */
   readonly viewNode: Tree
   readonly inOperator: Operator
+  readonly valueOperator: Operator
 }
 
 let made: Language | undefined
@@ -51,6 +52,13 @@ export function withoutOwnNames(message: string): string {
     .replaceAll('google.protobuf.Duration', 'duration')
 }
 
+/** The library cannot compare bytes. */
+const BYTES_ORDER: readonly (readonly [sign: string, holds: (order: number) => boolean])[] = [
+  ['<', (order) => order < 0],
+  ['<=', (order) => order <= 0],
+  ['>', (order) => order > 0],
+  ['>=', (order) => order >= 0],
+]
 /** Records that appear only in lists and maps. */
 const LISTED = [COOKIE, CERTIFICATE_EXTENSION]
 const OWN_PREFIX = 'sallyport_'
@@ -70,6 +78,9 @@ function makeLanguage(): Language {
   })
   environment.registerType(VIEW_TYPE, { ctor: ExpressionView, fields: {} })
   environment.registerVariable(VIEW_NAME, VIEW_TYPE)
+  for (const [sign, holds] of BYTES_ORDER) {
+    environment.registerOperator(`bytes ${sign} bytes`, (a: Uint8Array, b: Uint8Array) => holds(Buffer.compare(a, b)))
+  }
   const types = new Set<string>()
   for (const record of LISTED) registerRecord(environment, types, record)
   for (const [name, { record, type }] of ROOTS) {
@@ -101,6 +112,7 @@ function makeLanguage(): Language {
     namespaces,
     viewNode: parsed(VIEW_NAME),
     inOperator: operatorOf(parsed('1 in [1]')),
+    valueOperator: operatorOf(parsed('1')),
   }
 }
 

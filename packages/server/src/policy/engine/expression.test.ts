@@ -155,6 +155,7 @@ describe('expressions (traffic policy, the engine)', () => {
       ["'name' in vars", true],
       ['actions.ngrok.rate_limit.limited && actions.sallyport.rate_limit.limited', true],
       ['has(actions.ngrok.oidc.identity)', false],
+      ['has(json.decode(\'{"a": 1}\').a) && !has({"a": 1}.b)', true],
     ]))
 
   it('take a user agent apart', () =>
@@ -228,6 +229,10 @@ describe('expressions (traffic policy, the engine)', () => {
         'a 42 3.14 1a FF 101 1 10 1.234500e+03 %',
       ],
       ["'%f'.format([3.14])", '3.140000'],
+      [
+        "'%.0f %.0f %.1f %f %d'.format([2.5, 3.5, 0.25, double('Infinity'), double('-Infinity')])",
+        '2 4 0.2 Infinity -Infinity',
+      ],
       ["'%s'.format([[1, 'a', {'k': true}]])", '[1, a, {k: true}]'],
       ["'a' + 'b' + string(1) + string(2.5) + string(true)", 'ab12.5true'],
     ]))
@@ -302,6 +307,8 @@ describe('expressions (traffic policy, the engine)', () => {
       ["duration('1.234s').getMilliseconds()", 234n],
       ["string(timestamp('2023-12-25T12:00:00.5Z')) + string(duration('90s'))", '2023-12-25T12:00:00.5Z90s'],
       ["int(timestamp('1970-01-01T00:01:00Z'))", 60n],
+      ["duration('1s') + timestamp(60) == timestamp(61)", true],
+      ["timestamp('2026-01-02T03:04:05.678Z') - timestamp('1826-01-02T03:04:05Z') == duration('1753176h0.678s')", true],
       ["timestamp(60) + duration('1s') > timestamp('1970-01-01T00:01:00Z')", true],
     ]))
 
@@ -311,6 +318,7 @@ describe('expressions (traffic policy, the engine)', () => {
       ["double('2.5') + double(1)", 3.5],
       ["bool('true') && !bool('0')", true],
       ["uint(3) == 3u && string(3u) == '3'", true],
+      ["b'a' < b'b' && b'\\xff' > b'a' && !(b'a' >= b'b')", true],
       ["bytes('ä') == b'\\xc3\\xa4' && string(b'\\xc3\\xa4') == 'ä'", true],
       ["type(1) == int && type('a') == string", true],
       ['dyn(1) == 1.0', true],
@@ -352,6 +360,12 @@ describe('expressions (traffic policy, the engine)', () => {
     fails("url.unescape('%zz')", /not followed by two digits/)
     fails('vars.name && true', /neither true nor false/)
     fails("vars.name.split(',')[0] + vars.count", /cannot be combined/)
+    fails("duration('9000000000s') + duration('9000000000s') > duration('0s')", /duration is out of range/)
+    fails(
+      "timestamp('9999-01-01T00:00:00Z') - timestamp('0001-01-01T00:00:00Z') > duration('0s')",
+      /duration is out of range/,
+    )
+    fails('int(-9223372036854775808.0)', /out of range/)
     fails("timestamp('9999-12-31T00:00:00Z') + duration('48h') > timestamp(0)", /time is out of range/)
     fails("string(timestamp('0001-01-01T00:00:00Z') - duration('48h'))", /time is out of range/)
     fails('[][0] * 2', /no item at this place/)

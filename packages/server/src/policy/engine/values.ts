@@ -86,6 +86,21 @@ export function timeInRange(time: Date): Date {
   throw new ValueError('the time is out of range')
 }
 
+/** @param milliseconds a whole number */
+export function durationOf(milliseconds: number): Duration {
+  return new Duration(BigInt(Math.trunc(milliseconds / 1000)), (milliseconds % 1000) * 1_000_000)
+}
+
+/**
+ * As in Go, a duration has at most 2⁶³ nanoseconds, which are 292 years.
+ * @throws ValueError for any other duration
+ */
+export function durationInRange(duration: Duration): Duration {
+  if (duration.seconds > -DURATION_MAX_SECONDS && duration.seconds < DURATION_MAX_SECONDS) return duration
+  throw new ValueError('the duration is out of range')
+}
+
+const DURATION_MAX_SECONDS = 9_223_372_036n
 const TIME_MIN_MS = -62_135_596_800_000
 const TIME_MAX_MS = 253_402_300_799_999
 

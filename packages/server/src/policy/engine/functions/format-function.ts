@@ -52,6 +52,7 @@ function formatOne(verb: string, value: unknown, digits = 6): string {
 function stringForm(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(stringForm).join(', ')}]`
   if (value instanceof Date) return timestampText(value)
+  if (typeof value === 'number' && !Number.isFinite(value)) return String(value)
   const entries = value instanceof Duration || value instanceof Uint8Array ? undefined : entriesOf(value)
   if (!entries) return textOf(value)
   const pairs = [...entries].map(([key, item]) => `${stringForm(key)}: ${stringForm(item)}`)
@@ -59,7 +60,7 @@ function stringForm(value: unknown): string {
 }
 
 function decimal(value: unknown): string {
-  if (typeof value === 'number' && !Number.isInteger(value)) return textOf(value)
+  if (typeof value === 'number' && !Number.isInteger(value)) return String(value)
   return integer(value).toString()
 }
 
@@ -78,13 +79,19 @@ function number(value: unknown, digits: number): number {
 
 function fixed(value: unknown, digits: number): string {
   const plain = number(value, digits)
-  return Number.isFinite(plain) ? plain.toFixed(digits) : textOf(plain)
+  return Number.isFinite(plain) ? toEven(plain, digits).toFixed(digits) : String(plain)
+}
+
+/** Go rounds what is exactly between two numbers to the even one. */
+function toEven(plain: number, digits: number): number {
+  const scaled = plain * 10 ** digits
+  return Math.abs(scaled % 1) === 0.5 ? (2 * Math.round(scaled / 2)) / 10 ** digits : plain
 }
 
 /** Go writes at least two digits of the exponent. */
 function exponential(value: unknown, digits: number): string {
   const plain = number(value, digits)
-  return Number.isFinite(plain) ? plain.toExponential(digits).replace(/e([+-])(\d)$/, 'e$10$2') : textOf(plain)
+  return Number.isFinite(plain) ? plain.toExponential(digits).replace(/e([+-])(\d)$/, 'e$10$2') : String(plain)
 }
 
 function hexadecimal(value: unknown): string {

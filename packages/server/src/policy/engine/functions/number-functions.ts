@@ -63,6 +63,8 @@ export const NUMBER_FUNCTIONS: readonly FunctionDefinition[] = [
 type Numeric = bigint | number | string | UnsignedInt
 
 function toInt(value: Numeric): bigint {
+  // cel-go: a double at the limit could be the rounding of one beyond it.
+  if (typeof value === 'number' && Math.abs(value) >= 2 ** 63) throw new ValueError('int: the number is out of range')
   const number = integerOf('int', value)
   if (number < INT_MIN || number > INT_MAX) throw new ValueError('int: the number is out of range')
   return number

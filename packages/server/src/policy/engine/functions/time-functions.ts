@@ -3,7 +3,7 @@
 
 import { ValueError } from '../expression-error.ts'
 import type { ExpressionView } from '../expression-view.ts'
-import { Duration, timeInRange } from '../values.ts'
+import { Duration, durationInRange, timeInRange } from '../values.ts'
 import { type FunctionDefinition, define } from './define-function.ts'
 import { inTimeZone } from './time-zone.ts'
 
@@ -89,7 +89,6 @@ const UNIT_NANOS: Readonly<Record<string, bigint>> = {
 }
 const DURATION = /^([+-]?)((?:(?:\d{1,18}(?:\.\d{0,18})?|\.\d{1,18})(?:h|ms|m|s|us|µs|ns))+|0)$/
 const DURATION_PART = /(\d*)(?:\.(\d*))?(h|ms|m|s|us|µs|ns)/g
-const DURATION_MAX_NANOS = 315_576_000_000n * 1_000_000_000n // cel-spec: ±10 000 years
 
 /** As Go's time.ParseDuration: `300ms`, `-1.5h`, `2h45m`. */
 function readDuration(text: string): Duration {
@@ -100,7 +99,6 @@ function readDuration(text: string): Duration {
     const of = UNIT_NANOS[unit] ?? 0n
     nanos += BigInt(whole || '0') * of + (BigInt(fraction || '0') * of) / 10n ** BigInt(fraction.length)
   }
-  if (nanos > DURATION_MAX_NANOS) throw new ValueError('duration: the duration is out of range')
   if (written[1] === '-') nanos = -nanos
-  return new Duration(nanos / 1_000_000_000n, Number(nanos % 1_000_000_000n))
+  return durationInRange(new Duration(nanos / 1_000_000_000n, Number(nanos % 1_000_000_000n)))
 }

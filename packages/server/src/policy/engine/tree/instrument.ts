@@ -5,7 +5,7 @@ import { ValueError } from '../expression-error.ts'
 import { VIEW_NAME } from '../expression-view.ts'
 import { UNITS_MAX, UNITS_OF_AN_ERROR } from '../limits.ts'
 import type { Pattern } from '../patterns.ts'
-import { timeInRange, weightOf } from '../values.ts'
+import { Duration, durationInRange, durationOf, timeInRange, weightOf } from '../values.ts'
 import {
   type ComprehensionArgs,
   type CallArgs,
@@ -70,8 +70,10 @@ function instrumentOperator(node: Tree, isRepeated: boolean): void {
       // Looking up a key in a map is cheap, and a literal list is bounded by the length of the expression.
       if (isRepeated || !isShort(node.left) || !isCheapToSearch(node.right)) node.evaluate = weighOperands
       return
-    case '/':
     case '-':
+      if (!isOneOf(node, ['int', 'uint', 'double'])) node.evaluate = subtract
+      return
+    case '/':
     case '-_':
       if (!isOneOf(node, ['double', 'uint'])) node.evaluate = keepInRange(node.meta.evaluate)
       return
@@ -101,10 +103,22 @@ const measureSum: Evaluate = (evaluator, node, context) => {
   // The library takes only lists of one type; in CEL, lists of any types can be joined.
   const sum: unknown = Array.isArray(a) && Array.isArray(b) ? [...a, ...b] : handle(a, b, node, evaluator)
   if (sum instanceof Date) return timeInRange(sum)
+  if (sum instanceof Duration) return durationInRange(sum)
   if (typeof sum === 'string') viewOf(context, VIEW_NAME).budget.text(sum)
   else if (Array.isArray(sum)) viewOf(context, VIEW_NAME).budget.list(sum)
   else if (sum instanceof Uint8Array) viewOf(context, VIEW_NAME).budget.allowText(sum.length)
   return sum
+}
+
+const subtract: Evaluate = (evaluator, node, context) => {
+  const { left, right, handle } = node
+  if (!left || !right || !handle) throw new ValueError('the expression was not checked')
+  const [a, b] = [evaluator.run(left, context), evaluator.run(right, context)]
+  // The library goes through a number of nanoseconds that has too many digits for a double.
+  if (a instanceof Date && b instanceof Date) return durationInRange(durationOf(a.getTime() - b.getTime()))
+  const difference = handle(a, b, node, evaluator)
+  if (difference instanceof Date) return timeInRange(difference)
+  return difference instanceof Duration ? durationInRange(difference) : difference
 }
 
 const weighOperands: Evaluate = (evaluator, node, context) => {
@@ -121,7 +135,6 @@ const weighOperands: Evaluate = (evaluator, node, context) => {
 function keepInRange(evaluate: Evaluate): Evaluate {
   return (evaluator, node, context) => {
     const result = evaluate(evaluator, node, context)
-    if (result instanceof Date) return timeInRange(result)
     if (typeof result !== 'bigint' || (result <= INT_MAX && result >= INT_MIN)) return result
     throw new ValueError('the number is out of range')
   }

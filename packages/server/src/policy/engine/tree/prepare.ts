@@ -57,7 +57,10 @@ export function prepare(node: Tree, outer: Walk): boolean {
       noteGuard(node, walk)
       break
     case '+':
-      widenSum(node)
+      mendSum(node)
+      break
+    case 'value':
+      checkBytes(node)
       break
     case 'list':
       giveTypeIfEmpty(node, 'list<dyn>', () => [])
@@ -103,6 +106,7 @@ function prepareCall(node: Tree, walk: Walk): void {
 function prepareHas(node: Tree, [field]: readonly Tree[], walk: Walk): void {
   if (field?.op === '.') {
     const { base, selects } = selectsOf(field)
+    if (base.op !== 'id') return prepareHasOfValue(node, field, walk)
     walk.found.guards.add([base.args, ...selects.map(({ name }) => name)].join('.'))
     prepare(field, walk)
     return
@@ -115,6 +119,14 @@ function prepareHas(node: Tree, [field]: readonly Tree[], walk: Walk): void {
   const contained = node.clone(walk.language.inOperator, [index, of])
   noteGuard(contained, walk)
   node.setMeta('alternate', contained)
+}
+
+/** `has(json.decode(x).a)`: the library takes only chains that begin with a name, so this becomes `'a' in json.decode(x)`. */
+function prepareHasOfValue(node: Tree, field: Tree, walk: Walk): void {
+  const [of, name] = field.args as SelectArgs
+  prepare(of, walk)
+  const key = field.clone(walk.language.valueOperator, name)
+  node.setMeta('alternate', field.clone(walk.language.inOperator, [key, of]))
 }
 
 function prepareMethod(node: Tree, walk: Walk): void {
@@ -210,15 +222,29 @@ function giveTypeIfEmpty(node: Tree, type: string, make: () => unknown): void {
   node.setMeta('evaluate', make)
 }
 
-/** For the library, a list of ints and a list of anything make a list of ints. */
-function widenSum(node: Tree): void {
+/**
+ * Mends two types: for the library, a list of ints and a list of anything make a list of ints, and a duration and a time
+ * make a duration.
+ */
+function mendSum(node: Tree): void {
   const check = node.meta.check as Check
   node.setMeta('check', (checker: Checker, sum: Tree, context: CheckContext): Type => {
     const type = check(checker, sum, context)
-    const isMixed = type.kind === 'list' && (sum.left?.checkedType?.hasDynType || sum.right?.checkedType?.hasDynType)
-    return isMixed ? checker.getType('list<dyn>') : type
+    const [left, right] = [sum.left?.checkedType, sum.right?.checkedType]
+    if (left?.name === DURATION && right?.name === TIMESTAMP) return right
+    return type.kind === 'list' && (left?.hasDynType || right?.hasDynType) ? checker.getType('list<dyn>') : type
   })
 }
+
+/** The library keeps one byte of each character, where CEL has the bytes of its UTF-8. */
+function checkBytes(node: Tree): void {
+  const isAscii = !/[^\t\n\r -~]/.test(node.input.slice(node.start, node.end))
+  if (!(node.args instanceof Uint8Array) || isAscii) return
+  throw new UnfitExpression("bytes are written in ASCII and with escapes; for others write bytes('…')", node)
+}
+
+const DURATION = 'google.protobuf.Duration'
+const TIMESTAMP = 'google.protobuf.Timestamp'
 
 /** Refuses keys that the library would drop silently. */
 function checkKeys(node: Tree): void {

@@ -9,6 +9,8 @@ export interface Tree {
   args: unknown
   readonly start: number
   readonly end: number
+  /** The whole expression. */
+  readonly input: string
   /** How the node is checked and evaluated. A macro has been expanded into `alternate`, or does both by itself. */
   readonly meta: Meta
   setMeta(key: keyof Meta, value: unknown): Tree
