@@ -14,6 +14,7 @@ const limit = (keys: string): string =>
   `{ on_http_request: [{ actions: [{ type: rate-limit, config: { name: few, capacity: 3, rate: 24h, bucket_key: ${keys} } }] }] }`
 const EDGES = `
 - { id: edg_address, hosts: [address.localhost], backend: { labels: { edge: edg_app } }, policy: ${limit('[conn.client_ip]')} }
+- { id: edg_path, hosts: [path.localhost], backend: { labels: { edge: edg_app } }, policy: ${limit('[req.url.path]')} }
 - { id: edg_key, hosts: [key.localhost], backend: { labels: { edge: edg_app } }, policy: ${limit(`["req.headers['x-key'][0]"]`)} }`
 
 describe('too many requests (traffic policy, rate-limit)', () => {
@@ -47,6 +48,18 @@ describe('too many requests (traffic policy, rate-limit)', () => {
     assert.equal(told.headers['ratelimit-policy'], '"few";q=3;w=86400')
     assert.match(String(told.headers['ratelimit']), /^"few";r=0;t=86\d\d\d$/)
     assert.match(told.body, /Too many requests/)
+  })
+
+  it('cannot be told from each other by the spelling of a path', async () => {
+    const statusOf = async (path: string): Promise<number> =>
+      (await ask(stack.port, { host: 'path.localhost', path })).status
+    for (let i = 0; i < 3; i++) assert.equal(await statusOf('/a/b'), 200)
+    reached = 0
+    assert.equal(await statusOf('/a/b'), 429)
+    for (const path of ['/a/./b', '/a/%2e/b', '/a/x/../b', '/a%2fb', '//a/b', '/%61/b']) {
+      assert.notEqual(await statusOf(path), 200, path)
+    }
+    assert.equal(reached, 0)
   })
 
   it('are counted by what the key says, and together where it says nothing', async () => {

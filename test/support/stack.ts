@@ -104,7 +104,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const log: string[] = []
   const origin = certificate ? 'https://relay.localhost' : 'http://relay.localhost'
   const listen = [certificate && 'https: "127.0.0.1:0"', options.listen].filter((each) => each !== undefined)
-  if (options.edges?.includes('expressions')) await loadLanguage() // parseConfig() does not wait for it
+  if (/expressions|bucket_key/.test(options.edges ?? '')) await loadLanguage() // parseConfig() does not wait for it
   const config = parseConfig(
     `
 domain: localhost

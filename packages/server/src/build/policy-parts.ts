@@ -4,7 +4,6 @@ import type { Config } from '../config/config.ts'
 import type { IssuerReach } from '../config/issuer-reach.ts'
 import type { PartsOf } from '../edge/build-edge.ts'
 import { BodyRoom } from '../exchange/body/body-room.ts'
-import type { Exchange } from '../exchange/exchange.ts'
 import type { IdentityTokens } from '../identity/identity-tokens.ts'
 import type { Logger } from '../log.ts'
 import type { ProviderAuthorities } from '../oidc/provider/provider-authorities.ts'
@@ -13,9 +12,6 @@ import type { EdgeSignIns } from '../oidc/edge-sign-ins.ts'
 import type { SignIn } from '../oidc/sign-in.ts'
 import { PasswordQueue } from '../policy/basic-auth/password-queue.ts'
 import { PasswordTries } from '../policy/basic-auth/password-tries.ts'
-import { ExpressionView } from '../policy/engine/expression-view.ts'
-import { factsOfExchange } from '../policy/engine/exchange-facts.ts'
-import type { Facts } from '../policy/engine/facts.ts'
 import { Lasting } from '../policy/lasting.ts'
 import { Leniency } from '../policy/leniency.ts'
 import { CounterRooms } from '../policy/rate-limit/counter-rooms.ts'
@@ -50,10 +46,6 @@ export function policyParts(init: PolicyPartsInit): PartsOf {
     silenceMs: timeouts.request_stall_seconds * 1000,
   })
   const counterRooms = new CounterRooms(clock)
-  const facts = { lookups: {}, secret: () => undefined, now: clock, vars: new Map<string, unknown>() }
-  const noResults: Facts['results'] = new Map()
-  const viewOf = (exchange: Exchange): ExpressionView =>
-    new ExpressionView(factsOfExchange(exchange, { ...facts, results: exchange.results ?? noResults }))
   const lastings = new Lasting(clock)
   const leniency = new Leniency(log, clock)
   const fetchFrom = (home: string, caFile?: string): ProviderFetch =>
@@ -74,7 +66,6 @@ export function policyParts(init: PolicyPartsInit): PartsOf {
       passwordQueue,
       bodies,
       counterRooms,
-      viewOf,
       lasting: lastings.ofEdge(edgeId, (release) => void ends.push(release)),
       leniency,
       serviceTokens,

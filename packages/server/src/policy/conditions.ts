@@ -5,13 +5,13 @@ import type { AppAnswer } from '../exchange/app-answer.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import type { Expression } from './engine/expression.ts'
 import { ExpressionError } from './engine/expression-error.ts'
-import { ExpressionView } from './engine/expression-view.ts'
-import { factsOfExchange } from './engine/exchange-facts.ts'
+import type { ExpressionView } from './engine/expression-view.ts'
 import { dependsOnReading, readsPath as pathIsIn } from './engine/readings.ts'
-import type { ResponseFacts } from './engine/facts.ts'
-import { conditionOf } from './language.ts'
-import { PHASES } from './kind.ts'
-import type { Phase } from './kind.ts'
+import { conditionOf, valueOf } from './language.ts'
+import { PHASES, kindOf } from './kind.ts'
+import type { Phase, Step } from './kind.ts'
+import { KINDS } from './kinds.ts'
+import { viewOf } from './view-of.ts'
 
 /** Whether the conditions hold. @throws RelayError if that cannot be said: the exchange is refused */
 export type Holds = (exchange: Exchange, answer?: AppAnswer) => boolean
@@ -46,11 +46,21 @@ export function holdsOf({ name, expressions = [] }: ConditionalRule, phase: Phas
   }
 }
 
-/** Whether a condition of a policy reads the path, in whatever form. */
-export function readsPath(policy: { readonly [P in Phase]: readonly ConditionalRule[] }): boolean {
+/** Whether a condition of a policy, or an expression of an action, reads the path, in whatever form. */
+export function readsPath(policy: {
+  readonly [P in Phase]: readonly (ConditionalRule & { readonly actions: readonly Step[] })[]
+}): boolean {
   return PHASES.some((phase) =>
-    policy[phase].some(({ expressions = [] }) => expressions.some((source) => pathIsIn(compiled(source, phase).reads))),
+    policy[phase].some(
+      ({ expressions = [], actions }) =>
+        expressions.some((source) => pathIsIn(compiled(source, phase).reads)) ||
+        actions.flatMap(expressionsOf).some((source) => pathIsIn(compiledValue(source, phase).reads)),
+    ),
   )
+}
+
+function expressionsOf({ type, config }: Step): readonly string[] {
+  return kindOf(KINDS, type)?.expressions?.(config) ?? []
 }
 
 const DETAIL_MAX_CHARS = 200
@@ -60,48 +70,20 @@ function cut(expression: string): string {
 }
 
 function compiled(source: string, phase: Phase): Expression {
-  const condition = conditionOf(source, phase)
-  if ('problems' in condition) throw new TypeError(`not an expression: ${source}`) // the configuration was checked before
-  return condition
+  return whole(conditionOf(source, phase), source)
+}
+
+/** An expression of an action, which may have any value. */
+export function compiledValue(source: string, phase: Phase): Expression {
+  return whole(valueOf(source, phase), source)
+}
+
+function whole(compilation: ReturnType<typeof conditionOf>, source: string): Expression {
+  if ('problems' in compilation) throw new TypeError(`not an expression: ${source}`) // the configuration was checked before
+  return compilation
 }
 
 function allHold(conditions: readonly Expression[], view: ExpressionView): boolean {
   for (const condition of conditions) if (!condition.isTrue(view)) return false
   return true
-}
-
-/** Made anew for each rule, because an action before it may have changed what it reads. */
-function viewOf(exchange: Exchange, answer: AppAnswer | undefined, path?: string): ExpressionView {
-  return new ExpressionView(
-    factsOfExchange(exchange, {
-      lookups: NO_LOOKUPS,
-      secret: () => undefined,
-      now: Date.now,
-      vars: NOTHING,
-      results: NO_RESULTS,
-      path,
-      response: answer && new ResponseOfApp(answer),
-    }),
-  )
-}
-
-const NO_LOOKUPS = {}
-const NOTHING: ReadonlyMap<string, unknown> = new Map()
-const NO_RESULTS: ReadonlyMap<string, ReadonlyMap<string, unknown>> = new Map()
-
-class ResponseOfApp implements ResponseFacts {
-  readonly #answer: AppAnswer
-  readonly rawTrailers: readonly string[] = []
-
-  constructor(answer: AppAnswer) {
-    this.#answer = answer
-  }
-
-  get statusCode(): number {
-    return this.#answer.status
-  }
-
-  get rawHeaders(): readonly string[] {
-    return this.#answer.headers
-  }
 }

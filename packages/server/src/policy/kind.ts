@@ -51,6 +51,8 @@ export interface KindOf<S extends z.ZodType, C, In extends Phase, A extends Admi
   checkOfAgent?(config: z.output<S>, limits: AgentLimits): Iterable<FoundProblem>
   /** The actions inside it, under `config.actions`. Called for an incomplete `config` too. */
   inside?(config: C): readonly Step[]
+  /** The expressions in its keys: if one reads the path, its edge is as careful with paths as with such a condition. */
+  expressions?(config: C): readonly string[]
   /** The sign-ins to which it leads visitors. */
   signIns?(config: C): readonly OpenidConnectConfig[]
   /** The identity providers that it asks, each with the file of its own authority, if any. */

@@ -13,21 +13,30 @@ import type { Phase } from './kind.ts'
 type Compiler = typeof import('./engine/compile-expression.ts')
 
 let compiler: Compiler | undefined
-/** Conditions that were compiled, by phase and text: a policy is checked first and built then, and many policies are alike. */
-const conditions = new Map<string, ReturnType<Compiler['compileExpression']>>()
-const CONDITIONS_MAX = 10_000
+/** Expressions that were compiled, by what they are for: a policy is checked first and built then, and many policies are alike. */
+const expressions = new Map<string, ReturnType<Compiler['compileExpression']>>()
+const EXPRESSIONS_MAX = 10_000
+/** Keys of actions whose values are expressions. */
+const KEYS_OF_ACTIONS = ['bucket_key']
 
 /** Whether the text of a policy, or of relay.yml, may have expressions. */
 export function mayHaveExpressions(text: string): boolean {
-  return text.includes('expressions')
+  return text.includes('expressions') || KEYS_OF_ACTIONS.some((key) => text.includes(key))
 }
 
 /** The same for a policy that an agent has sent, of which nothing is known yet. */
 export function hasExpressions(policy: unknown): boolean {
   return PHASES.some((phase) => {
     const rules = child(policy, phase)
-    return Array.isArray(rules) && rules.some((rule) => child(rule, 'expressions') !== undefined)
+    return Array.isArray(rules) && rules.some((rule) => child(rule, 'expressions') !== undefined || isInActions(rule))
   })
+}
+
+function isInActions(rule: unknown): boolean {
+  const actions = child(rule, 'actions')
+  if (!Array.isArray(actions)) return false
+  const configs = actions.map((action) => child(action, 'config'))
+  return configs.some((config) => KEYS_OF_ACTIONS.some((key) => child(config, key) !== undefined))
 }
 
 /** Has to be awaited before a policy with expressions is read. */
@@ -41,19 +50,28 @@ export async function loadLanguage(): Promise<void> {
  * @throws TypeError before loadLanguage()
  */
 export function conditionOf(source: string, phase: Phase): Expression | { problems: FoundProblem[] } {
-  const compiled = compile(source, phase)
+  return expressionOf(source, phase, 'bool')
+}
+
+/** The same for an expression that may have any value. */
+export function valueOf(source: string, phase: Phase): Expression | { problems: FoundProblem[] } {
+  return expressionOf(source, phase, 'any')
+}
+
+function expressionOf(source: string, phase: Phase, result: 'bool' | 'any'): ReturnType<typeof conditionOf> {
+  const compiled = compile(source, phase, result)
   if (!('problems' in compiled)) return compiled
   return { problems: compiled.problems.map((problem) => ({ path: [], message: withPlace(problem, source) })) }
 }
 
-function compile(source: string, phase: Phase): ReturnType<Compiler['compileExpression']> {
+function compile(source: string, phase: Phase, result: 'bool' | 'any'): ReturnType<Compiler['compileExpression']> {
   if (!compiler) throw new TypeError('the language of expressions is not loaded')
-  const key = `${phase} ${source}`
-  const known = conditions.get(key)
+  const key = `${phase} ${result} ${source}`
+  const known = expressions.get(key)
   if (known) return known
-  const compiled = compiler.compileExpression(source, { ...SETTINGS, phase })
-  if (conditions.size >= CONDITIONS_MAX) conditions.clear()
-  conditions.set(key, compiled)
+  const compiled = compiler.compileExpression(source, { ...SETTINGS, phase }, result)
+  if (expressions.size >= EXPRESSIONS_MAX) expressions.clear()
+  expressions.set(key, compiled)
   return compiled
 }
 

@@ -1,44 +1,35 @@
-// The key of a bucket: the values of a few expressions, as one short text. Below the configuration, because expressions are
-// checked when they are read.
+// The key of a bucket: the values of a few expressions, as one text.
 
 import { hash } from 'node:crypto'
 
-import { compileExpression } from '../engine/compile-expression.ts'
-import type { CompileSettings } from '../engine/compile-settings.ts'
-import { Expression } from '../engine/expression.ts'
+import type { Expression } from '../engine/expression.ts'
 import type { ExpressionView } from '../engine/expression-view.ts'
+import { dependsOnReading } from '../engine/readings.ts'
 import { textOf } from '../engine/values.ts'
+import { compiledValue } from '../conditions.ts'
 
 // Keys live as long as their buckets, and visitors write what is in them.
 const KEY_MAX_BYTES = 64
 
-const SETTINGS: CompileSettings = { phase: 'on_http_request', known: new Set(), hasSecret: () => false }
-
-/** What is wrong with an expression, with its place if it is not all of it. */
-export function keyProblem(source: string): string | undefined {
-  const compiled = compileExpression(source, SETTINGS, 'any')
-  if (compiled instanceof Expression) return undefined
-  const [problem] = compiled.problems
-  if (!problem) return undefined
-  const { message, start, end } = problem
-  return start === 0 && end >= source.length ? message : `${message}, at character ${start + 1}`
+export interface BucketKey {
+  /** The value of the expression, or a JSON list of the values of several. */
+  of(view: ExpressionView): string
+  /** Whether it may be another one if the path is read otherwise. */
+  readonly isOfPath: boolean
 }
 
-/** Compiles the expressions of a key, which have no problem. @returns their value, or a JSON list of their values */
-export function compileKey(sources: readonly string[]): (view: ExpressionView) => string {
-  const expressions = sources.map((source) => {
-    const compiled = compileExpression(source, SETTINGS, 'any')
-    if (!(compiled instanceof Expression)) throw new TypeError('an expression that was not checked')
-    return compiled
-  })
+/** Compiles the expressions of a key, which have no problem. */
+export function compileKey(sources: readonly string[]): BucketKey {
+  const expressions = sources.map((source) => compiledValue(source, 'on_http_request'))
+  const isOfPath = expressions.some(({ reads }) => dependsOnReading(reads))
   const [single] = expressions
-  if (single && expressions.length === 1) return (view) => valueOf(single, view)
+  if (single && expressions.length === 1) return { of: (view) => evaluate(single, view), isOfPath }
   // So that no two lists of values make the same text.
-  return (view) => JSON.stringify(expressions.map((each) => valueOf(each, view)))
+  return { of: (view) => JSON.stringify(expressions.map((each) => evaluate(each, view))), isOfPath }
 }
 
 /** Section 14.1 of the reference: an error counts as the empty value. The bucket of the empty value is one like all others. */
-function valueOf(expression: Expression, view: ExpressionView): string {
+function evaluate(expression: Expression, view: ExpressionView): string {
   try {
     return textOf(expression.evaluate(view))
   } catch {

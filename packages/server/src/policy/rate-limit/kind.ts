@@ -2,9 +2,9 @@
 
 import { z } from 'zod'
 
-import { duration, filledList, flag, reporting, text, wholeNumber } from '../../values/value-schemas.ts'
+import { duration, filledList, flag, text, wholeNumber } from '../../values/value-schemas.ts'
 import { defineKind } from '../kind.ts'
-import { keyProblem } from './bucket-key.ts'
+import { valueOf } from '../language.ts'
 
 const CAPACITY_MAX = 2_000_000_000
 const RATE_MIN_MS = 1000
@@ -24,10 +24,7 @@ const schema = z.strictObject({
     .refine((ms) => ms >= RATE_MIN_MS && ms <= RATE_MAX_MS, 'must be from 1s to 24h')
     .describe('The length of the window that slides.')
     .meta({ examples: ['60s'] }),
-  bucket_key: filledList(
-    text().superRefine(reporting(keyProblem)),
-    'would count nobody; write for example [conn.client_ip]',
-  )
+  bucket_key: filledList(text(), 'would count nobody; write for example [conn.client_ip]')
     .max(KEYS_MAX, `has more than ${KEYS_MAX} expressions`)
     .describe(
       'CEL expressions. Requests for which all of them have the same values share a bucket; an expression that fails counts as empty.',
@@ -51,4 +48,12 @@ export const rateLimitKind = defineKind({
   schema,
   complete: (config) => config,
   asks: () => undefined,
+  expressions: ({ bucket_key }) => bucket_key,
+  *check({ bucket_key }) {
+    for (const [index, source] of bucket_key.entries()) {
+      const key = valueOf(source, 'on_http_request')
+      if (!('problems' in key)) continue
+      for (const { message } of key.problems) yield { path: ['bucket_key', index], message }
+    }
+  },
 })

@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { before, describe, it } from 'node:test'
 
 import { RelayError } from '../../errors.ts'
 import { LOOPBACK } from '../../exchange/connection.test-support.ts'
 import { Exchange, type VisitorRequest, type VisitorResponse } from '../../exchange/exchange.ts'
 import { parseEndpoint } from '../../model/parse-endpoint.ts'
-import { factsOfExchange } from '../engine/exchange-facts.ts'
-import { ExpressionView } from '../engine/expression-view.ts'
+import { loadLanguage } from '../language.ts'
 import { Lasting } from '../lasting.ts'
 import { CounterRooms } from './counter-rooms.ts'
 import { rateLimit } from './rate-limit.ts'
+
+before(loadLanguage)
 
 const START = 1_780_000_000_000
 
@@ -32,12 +33,6 @@ function start(options: { enforce?: boolean; keys?: string[]; capacity?: number;
   const notes: string[] = []
   const lasting = new Lasting(() => clock.now)
   const counterRooms = new CounterRooms(() => clock.now)
-  const facts = {
-    lookups: {},
-    secret: () => undefined,
-    now: () => clock.now,
-    vars: new Map<string, unknown>(),
-  }
   const build = (edgeId = 'edg_x', tenant = 'edg_x') =>
     rateLimit(
       { name, algorithm: 'sliding_window', capacity, rate: 60_000, bucket_key: keys, enforce },
@@ -46,8 +41,6 @@ function start(options: { enforce?: boolean; keys?: string[]; capacity?: number;
         tenant,
         counterRooms,
         lasting: lasting.ofEdge(edgeId, () => {}),
-        viewOf: (exchange) =>
-          new ExpressionView(factsOfExchange(exchange, { ...facts, results: exchange.results ?? new Map() })),
         leniency: { note: ({ detail }: { detail: string }) => void notes.push(detail) } as never, // all that it calls
         clock: () => clock.now,
       },

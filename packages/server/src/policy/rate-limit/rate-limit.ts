@@ -3,11 +3,10 @@
 import type { RateLimitConfig } from './kind.ts'
 import { RelayError } from '../../errors.ts'
 import type { Action } from '../../exchange/action.ts'
-import type { Exchange } from '../../exchange/exchange.ts'
-import type { ExpressionView } from '../engine/expression-view.ts'
 import type { LastingOfEdge } from '../lasting.ts'
 import type { Leniency } from '../leniency.ts'
 import { noteResult } from '../note-result.ts'
+import { viewOf } from '../view-of.ts'
 import { compactKey, compileKey } from './bucket-key.ts'
 import type { CounterRooms } from './counter-rooms.ts'
 
@@ -18,16 +17,15 @@ export interface RateLimitParts {
   counterRooms: CounterRooms
   /** Counters outlive the policy. */
   lasting: LastingOfEdge
-  viewOf: (exchange: Exchange) => ExpressionView
   leniency: Leniency
   clock: () => number
 }
 
-/** @throws RelayError, from the action: `rate_limited` */
+/** @throws RelayError, from the action: `rate_limited`, or `path_ambiguous` if the key depends on how the path is read */
 export function rateLimit(config: RateLimitConfig, parts: RateLimitParts): Action {
   const { name, capacity, rate, bucket_key, enforce } = config
-  const { edgeId, tenant, counterRooms, lasting, viewOf, leniency, clock } = parts
-  const keyOf = compileKey(bucket_key)
+  const { edgeId, tenant, counterRooms, lasting, leniency, clock } = parts
+  const bucketKey = compileKey(bucket_key)
   const identity = JSON.stringify([name, rate, bucket_key])
   const counter = lasting(`rate-limit ${identity}`, () => counterRooms.counter(tenant, rate))
   const told = `"${quotable(name)}"`
@@ -48,7 +46,16 @@ export function rateLimit(config: RateLimitConfig, parts: RateLimitParts): Actio
   }
 
   return (exchange, next) => {
-    const key = keyOf(viewOf(exchange))
+    const key = bucketKey.of(viewOf(exchange))
+    const { normalPath } = exchange
+    // Section 14.2 of the reference: nobody gets a fresh bucket by another spelling of the path.
+    if (
+      bucketKey.isOfPath &&
+      normalPath !== undefined &&
+      bucketKey.of(viewOf(exchange, undefined, normalPath)) !== key
+    ) {
+      throw new RelayError('path_ambiguous')
+    }
     const waitMs = counter.take(compactKey(key), capacity, clock())
     noteResult(exchange, 'rate_limit', { bucket_key: key, limited: waitMs > 0 })
     if (waitMs > 0) {

@@ -1,0 +1,47 @@
+// What expressions see of an exchange.
+
+import type { AppAnswer } from '../exchange/app-answer.ts'
+import type { Exchange } from '../exchange/exchange.ts'
+import { factsOfExchange } from './engine/exchange-facts.ts'
+import { ExpressionView } from './engine/expression-view.ts'
+import type { ResponseFacts } from './engine/facts.ts'
+
+/**
+ * Made anew for each rule and action, because an action before it may have changed what it reads.
+ * @param answer in the phase of responses
+ * @param path in place of the one that is forwarded
+ */
+export function viewOf(exchange: Exchange, answer?: AppAnswer, path?: string): ExpressionView {
+  return new ExpressionView(
+    factsOfExchange(exchange, {
+      lookups: NO_LOOKUPS,
+      secret: () => undefined,
+      now: Date.now,
+      vars: NOTHING,
+      results: exchange.results ?? NO_RESULTS,
+      path,
+      response: answer && new ResponseOfApp(answer),
+    }),
+  )
+}
+
+const NO_LOOKUPS = {}
+const NOTHING: ReadonlyMap<string, unknown> = new Map()
+const NO_RESULTS: ReadonlyMap<string, ReadonlyMap<string, unknown>> = new Map()
+
+class ResponseOfApp implements ResponseFacts {
+  readonly #answer: AppAnswer
+  readonly rawTrailers: readonly string[] = []
+
+  constructor(answer: AppAnswer) {
+    this.#answer = answer
+  }
+
+  get statusCode(): number {
+    return this.#answer.status
+  }
+
+  get rawHeaders(): readonly string[] {
+    return this.#answer.headers
+  }
+}
