@@ -45,6 +45,7 @@ function compile(source: string, settings: CompileSettings, result: 'bool' | 'an
     reads: new Set(),
     warnings: [],
     patterns: new Map(),
+    costs: new Map(),
     unguarded: [],
     guards: new Set(),
   }
@@ -55,7 +56,7 @@ function compile(source: string, settings: CompileSettings, result: 'bool' | 'an
     throw new UnfitExpression(`the condition is of the type ${withoutOwnNames(type)}, and must be true or false`, whole)
   }
   const loops: LoopContext[] = []
-  instrument(tree, found.patterns, loops)
+  instrument(tree, found, loops)
   return new Expression({
     source,
     type: withoutOwnNames(type),

@@ -86,6 +86,32 @@ describe('hostile expressions (traffic policy, the engine)', () => {
   it('pay for the errors that a comprehension swallows', () =>
     fails('lists.range(10000).exists(a, 1 / 0 == 1)', /more work than an expression may/))
 
+  it('pay within comprehensions for what they read, and for how long they are', () => {
+    const many = Array.from({ length: 200 }, (_, i) => [`h${i + 100}`, 'a=1; b=2']).flat()
+    const given = factsOf({ request: { rawHeaders: many, query: 'a=1&'.repeat(900) }, response: { rawHeaders: many } })
+    for (const body of [
+      "'h000' in req.headers",
+      "has(req.headers['h000'])",
+      'req.headers[string(b)].size() == 0',
+      "getReqHeader('h000').size() > 0",
+      "'x' in req.cookies",
+      "hasResCookie('x')",
+      '!has(conn.client_ip.geo.location.city)',
+      `${Array(10)
+        .fill(`(${Array(100).fill('a + b').join(' + ')})`)
+        .join(' + ')} < 0`,
+    ]) {
+      const source = `lists.range(1000).exists(a, lists.range(900).exists(b, ${body}))`
+      const expression = compileExpression(source, { ...SETTINGS, phase: 'on_http_response' })
+      if ('problems' in expression) assert.fail(`${body}: ${expression.problems[0]?.message}`)
+      assert.throws(
+        () => expression.isTrue(new ExpressionView(given)),
+        /more work than an expression may/,
+        body.slice(0, 80),
+      )
+    }
+  })
+
   it('share a bound for one exchange', () => {
     const expression = compileExpression('vars.list == vars.same', SETTINGS)
     assert.ok(!('problems' in expression))

@@ -36,7 +36,7 @@ const remembered = new Map<string, BlockList | undefined>()
 
 /** @throws ValueError if the text is not an address, because neither answer would be right */
 function isWithin({ budget }: ExpressionView, address: string, range: string): boolean {
-  budget.spend(2)
+  budget.spend(10)
   const parsed = parseAddress(address)
   if (!parsed) throw new ValueError('inCidrRange: the first argument is not an IP address')
   return rangeOf(range)?.check(parsed) ?? false

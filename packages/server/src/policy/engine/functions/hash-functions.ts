@@ -33,7 +33,7 @@ export const HASH_FUNCTIONS: readonly FunctionDefinition[] = Object.entries(HASH
   ([name, { hash, about, unitsOfChar }]) => {
     const call = (view: ExpressionView, text: string, form = 'hex'): string => {
       if (form !== 'hex' && form !== 'base64') throw new ValueError(`${name}: the form is 'hex' or 'base64'`)
-      view.budget.spend(10 + Math.ceil(text.length * unitsOfChar))
+      view.budget.spend(20 + Math.ceil(text.length * unitsOfChar))
       return hash(Buffer.from(text, 'utf8')).toString(form)
     }
     return [

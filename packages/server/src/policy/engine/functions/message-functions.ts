@@ -84,12 +84,17 @@ export const MESSAGE_FUNCTIONS: readonly FunctionDefinition[] = [
   ),
 ]
 
-function requestHeader({ facts }: ExpressionView, name: string): string[] {
-  return (facts.request && linesOf(facts.request.rawHeaders, name)) ?? []
+function requestHeader(view: ExpressionView, name: string): string[] {
+  return valuesOf(view, view.facts.request?.rawHeaders ?? [], name)
 }
 
-function responseHeader({ facts }: ExpressionView, name: string): string[] {
-  return (facts.response && linesOf(facts.response.rawHeaders, name)) ?? []
+function responseHeader(view: ExpressionView, name: string): string[] {
+  return valuesOf(view, view.facts.response?.rawHeaders ?? [], name)
+}
+
+function valuesOf({ budget }: ExpressionView, raw: readonly string[], name: string): string[] {
+  budget.spend(1 + (raw.length >> 3))
+  return linesOf(raw, name) ?? []
 }
 
 function requestCookie(view: ExpressionView, name: string): object | undefined {
@@ -100,7 +105,7 @@ function requestCookie(view: ExpressionView, name: string): object | undefined {
 
 function responseCookie(view: ExpressionView, name: string): object | undefined {
   const lines = responseHeader(view, 'set-cookie')
-  view.budget.spend(4 * lines.length)
+  view.budget.spend(10 * lines.length)
   return readSetCookies(lines).get(name)?.[0]
 }
 

@@ -116,12 +116,14 @@ export function checkPath(node: Tree, walk: Walk): boolean {
 }
 
 function followPath(root: string, of: RecordType | undefined, selects: readonly Select[], walk: Walk): boolean {
-  const { reads, warnings } = walk.found
+  const { reads, warnings, costs } = walk.found
   let path = root
+  let units = 0
   let record = of
   for (const [at, select] of selects.entries()) {
     if (!record) {
       checkBelow(path, select)
+      if (isHeaders(path)) costs.set(select.node, UNITS_OF_A_HEADER)
       reads.add(`${path}.${isHeaders(path) ? select.name.toLowerCase() : select.name}`)
       return false
     }
@@ -131,6 +133,9 @@ function followPath(root: string, of: RecordType | undefined, selects: readonly 
       warnings.push({ message, start: select.node.start, end: select.node.end })
     }
     path = field.older ?? `${path}.${select.name}`
+    units += field.units ?? 0
+    if (units > 0) costs.set(select.node, units)
+    if (at > 0) costs.delete(selects[at - 1]!.node) // its units are among these
     const goesOn = field.record !== undefined && selects[at + 1] !== undefined
     if (goesOn && field.read) rename(select.node, recordNameOf(select.name))
     // At the end of the chain, a text with fields is the text.
@@ -140,8 +145,11 @@ function followPath(root: string, of: RecordType | undefined, selects: readonly 
   return record !== undefined
 }
 
+/** A look-up scans the lines of the head. */
+export const UNITS_OF_A_HEADER = 40
+
 function isHeaders(path: string): boolean {
-  return path.endsWith('.headers')
+  return path.endsWith('.headers') || path.endsWith('.trailers')
 }
 
 function fieldOf(record: RecordType, path: string, { node, name }: Select, { settings }: Walk): Field<never> {

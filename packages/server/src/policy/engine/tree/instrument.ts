@@ -14,36 +14,43 @@ import {
   type MethodArgs,
   type Tree,
   childrenOf,
+  countNodes,
   viewOf,
 } from './tree.ts'
+import type { Found } from './walk.ts'
 
 const INT_MAX = 2n ** 63n - 1n
 const INT_MIN = -(2n ** 63n)
 
+/** What has been found of the nodes whose evaluation has a cost of its own. */
+type Costly = Pick<Found, 'patterns' | 'costs'>
+
 /**
- * @param patterns the patterns of `matches`, by their nodes
+ * @param found the patterns of `matches` and the costs of variables, by their nodes
  * @param loops the contexts of comprehensions are added here, for `release()`
  * @param isRepeated whether a comprehension is around the node
  */
-export function instrument(
-  node: Tree,
-  patterns: ReadonlyMap<Tree, Pattern>,
-  loops: LoopContext[],
-  isRepeated = false,
-): void {
+export function instrument(node: Tree, found: Costly, loops: LoopContext[], isRepeated = false): void {
   const { alternate, macro } = node.meta
-  const pattern = patterns.get(node)
+  const pattern = found.patterns.get(node)
   const isLoop = alternate?.op === 'comprehension'
   if (isLoop) {
     const { step, iterCtx } = alternate.args as ComprehensionArgs
-    countSteps(step)
+    const [, , [, ...bodies]] = node.args as MethodArgs
+    countSteps(
+      step,
+      bodies.reduce((sum, body) => sum + countNodes(body), 0),
+    )
     if (iterCtx) loops.push(iterCtx)
   } else if (alternate) instrumentOperator(alternate, isRepeated)
   else if (pattern) matchWith(node, pattern)
   else instrumentOperator(node, isRepeated)
+  const evaluated = isLoop ? node : (alternate ?? node)
+  const units = found.costs.get(evaluated)
+  if (isRepeated && units !== undefined) charge(evaluated, units)
   for (const child of childrenOf(node)) {
     const isReceiver = isLoop && child === (node.args as MethodArgs)[1]
-    instrument(child, patterns, loops, isRepeated || ((isLoop || macro !== undefined) && !isReceiver))
+    instrument(child, found, loops, isRepeated || ((isLoop || macro !== undefined) && !isReceiver))
   }
 }
 
@@ -81,12 +88,23 @@ function instrumentOperator(node: Tree, isRepeated: boolean): void {
   }
 }
 
+/** Makes a node spend units before it is evaluated. */
+function charge(node: Tree, units: number): void {
+  const { macro } = node.meta
+  const evaluate = Object.hasOwn(node, 'evaluate') ? node.evaluate : node.meta.evaluate
+  node.evaluate = (evaluator, self, context) => {
+    viewOf(context, VIEW_NAME).budget.spend(units)
+    return macro ? macro.evaluate(evaluator, macro, context) : evaluate(evaluator, self, context)
+  }
+}
+
 /** `exists` absorbs an error of a step and continues, so the error has to cost units too. */
-function countSteps(step: Tree): void {
+function countSteps(step: Tree, nodes: number): void {
   const { evaluate } = step.meta
+  const units = 1 + (nodes >> 2)
   step.evaluate = (evaluator, node, context) => {
     const { budget } = viewOf(context, VIEW_NAME)
-    budget.spend(1)
+    budget.spend(units)
     try {
       return evaluate(evaluator, node, context)
     } catch (error) {

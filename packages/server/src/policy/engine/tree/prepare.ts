@@ -13,7 +13,7 @@ import {
   refuseMacro,
   takeOver,
 } from './check-functions.ts'
-import { checkName, checkPath } from './check-variables.ts'
+import { UNITS_OF_A_HEADER, checkName, checkPath } from './check-variables.ts'
 import { mostItems } from './comprehension-size.ts'
 import { selectsOf } from './selects.ts'
 import {
@@ -55,6 +55,7 @@ export function prepare(node: Tree, outer: Walk): boolean {
       return false
     case 'in':
       noteGuard(node, walk)
+      noteHeaderMap(node, (node.args as IndexArgs)[1], walk)
       break
     case '+':
       mendSum(node)
@@ -85,6 +86,7 @@ function prepareSelect(node: Tree, walk: Walk): boolean {
   const isRecord = prepare(of, walk)
   if (node.op === '.') return false
   noteIndex(node, walk)
+  noteHeaderMap(node, of, walk)
   if (isRecord) throw new UnfitExpression('the name of a variable is written out, not made', index)
   prepare(index, walk)
   return false
@@ -109,6 +111,8 @@ function prepareHas(node: Tree, [field]: readonly Tree[], walk: Walk): void {
     if (base.op !== 'id') return prepareHasOfValue(node, field, walk)
     walk.found.guards.add([base.args, ...selects.map(({ name }) => name)].join('.'))
     prepare(field, walk)
+    const units = walk.found.costs.get(field)
+    if (units !== undefined) walk.found.costs.set(node, units)
     return
   }
   const [of, index] = (field?.op === '[]' ? field.args : []) as Partial<IndexArgs>
@@ -118,6 +122,7 @@ function prepareHas(node: Tree, [field]: readonly Tree[], walk: Walk): void {
   if (prepare(of, walk)) throw new UnfitExpression('has takes a field with a dot here: has(req.content_length)', index)
   const contained = node.clone(walk.language.inOperator, [index, of])
   noteGuard(contained, walk)
+  noteHeaderMap(contained, of, walk)
   node.setMeta('alternate', contained)
 }
 
@@ -203,6 +208,13 @@ function keyOf(node: Tree): string | undefined {
   const path = base.op === 'id' ? [base.args, ...selects.map((select) => select.name)].join('.') : ''
   if (OPTIONAL.has(`${path}.${name}`)) return `${path}.${name}`
   return MAPS.has(path) ? `${path}.${path.endsWith('headers') ? name.toLowerCase() : name}` : undefined
+}
+
+/** `req.headers[x]` and `x in req.headers`. */
+function noteHeaderMap(node: Tree, map: Tree, { found }: Walk): void {
+  const { base, selects } = selectsOf(map)
+  const name = base.op === 'id' ? selects.at(-1)?.name : undefined
+  if (name === 'headers' || name === 'trailers') found.costs.set(node, UNITS_OF_A_HEADER)
 }
 
 function noteGuard(node: Tree, { found }: Walk): void {

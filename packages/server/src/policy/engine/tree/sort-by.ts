@@ -4,7 +4,7 @@ import { LIST_MAX } from '../limits.ts'
 import { ValueError } from '../expression-error.ts'
 import { compareValues } from '../functions/compare.ts'
 import type { CheckContext, Checker, Context, Evaluator, LoopContext, Tree, Type } from './tree.ts'
-import { viewOf } from './tree.ts'
+import { countNodes, viewOf } from './tree.ts'
 
 export interface SortByMacro {
   readonly key: Tree
@@ -35,11 +35,12 @@ export function sortBy(viewName: string): (call: { args: Tree[]; receiver: Tree 
         const list = evaluator.run(receiver, context)
         if (!Array.isArray(list) || !macro.loop) throw new ValueError('sortBy: is no list')
         const { budget } = viewOf(context, viewName)
+        const units = UNITS_OF_AN_ITEM + (countNodes(key) >> 2)
         if (list.length > LIST_MAX) budget.allowList(list.length)
         const loop = macro.loop.reuse(context)
         try {
           const keyed = list.map((value: unknown) => {
-            budget.spend(UNITS_OF_AN_ITEM)
+            budget.spend(units)
             return { value, key: evaluator.run(key, loop.setIterValue(value, evaluator)) }
           })
           return keyed.toSorted((a, b) => compareValues(a.key, b.key)).map(({ value }) => value)

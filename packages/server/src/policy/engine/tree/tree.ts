@@ -29,7 +29,7 @@ export interface Meta {
   readonly check: unknown
   readonly evaluate: Evaluate
   readonly alternate?: Tree
-  readonly macro?: unknown
+  readonly macro?: { evaluate(evaluator: Evaluator, macro: unknown, context: Context): unknown }
 }
 
 export interface Operator {
@@ -122,6 +122,13 @@ export function childrenOf(node: Tree): readonly Tree[] {
     default:
       return node.args as Tree[]
   }
+}
+
+/** The number of nodes that one evaluation of a node visits at most, without those that a comprehension below it repeats. */
+export function countNodes(node: Tree): number {
+  const isLoop = node.meta.alternate?.op === 'comprehension'
+  const children = isLoop ? [(node.args as MethodArgs)[1]] : childrenOf(node)
+  return children.reduce((sum, child) => sum + countNodes(child), 1)
 }
 
 /** The text of a literal; undefined for anything else. */

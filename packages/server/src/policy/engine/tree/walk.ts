@@ -24,6 +24,8 @@ export interface Found {
   readonly warnings: ExpressionProblem[]
   /** The patterns of `matches` that are written as literals. */
   readonly patterns: Map<Tree, Pattern>
+  /** The cost of reading a variable, by the node that reads it, if it has one: charged within comprehensions. */
+  readonly costs: Map<Tree, number>
   /** Indices into headers, cookies and the query, which fail if the key is missing. */
   readonly unguarded: { key: string; start: number; end: number }[]
   /** Keys whose presence the expression checks. */

@@ -48,13 +48,17 @@ const AUTONOMOUS_SYSTEM = defineRecord<{ number: number; organization: string }>
 
 /** Behind `conn.client_ip` and `conn.server_ip`. */
 export const ADDRESS = defineRecord<AddressFacts>('sallyport.Address', {
-  as: part(AUTONOMOUS_SYSTEM, 'whose network it is', asOf, { needs: 'asn_file' }),
-  geo: part(GEO_OF_ADDRESS, 'where it is', (facts) => facts, { needs: 'city_file' }),
-  categories: value('list<string>', 'those of your lists that it is on', listsOf, { needs: 'ip_lists' }),
+  as: part(AUTONOMOUS_SYSTEM, 'whose network it is', asOf, { needs: 'asn_file', units: 300 }),
+  geo: part(GEO_OF_ADDRESS, 'where it is', (facts) => facts, { needs: 'city_file', units: 300 }),
+  categories: value('list<string>', 'those of your lists that it is on', listsOf, { needs: 'ip_lists', units: 300 }),
   is_on_blocklist: value('bool', 'on your list `blocklist`', (facts) => listsOf(facts).includes(BLOCKLIST), {
     needs: 'ip_lists',
+    units: 300,
   }),
-  is_tor_node: value('bool', 'on your list `tor`', (facts) => listsOf(facts).includes(TOR), { needs: 'ip_lists' }),
+  is_tor_node: value('bool', 'on your list `tor`', (facts) => listsOf(facts).includes(TOR), {
+    needs: 'ip_lists',
+    units: 300,
+  }),
 })
 
 /** `conn.geo`: the older, shorter way to the client's place. */

@@ -12,30 +12,39 @@ const VALIDITY = defineRecord<X509Certificate>('sallyport.Validity', {
   not_after: value('timestamp', 'its end', (certificate) => new Date(certificate.validTo)),
 })
 
+/** OpenSSL writes a name anew each time. */
+const NAME = { units: 200 }
+
 const FIELDS: Readonly<Record<string, Field<X509Certificate>>> = {
   subject: textWithFields(
     DISTINGUISHED_NAME,
     'in the form of RFC 2253',
     ({ subject }) => nameText(subject),
     ({ subject }) => ({ lines: subject }),
+    NAME,
   ),
   issuer: textWithFields(
     DISTINGUISHED_NAME,
     'in the form of RFC 2253',
     ({ issuer }) => nameText(issuer),
     ({ issuer }) => ({ lines: issuer }),
+    NAME,
   ),
   san: textWithFields(
     ALTERNATIVE_NAMES,
     'subject alternative names',
     ({ subjectAltName = '' }) => subjectAltName,
     ({ subjectAltName = '' }) => ({ text: subjectAltName }),
+    NAME,
   ),
   serial_number: value('string', 'in hexadecimal', ({ serialNumber }) => serialNumber.toLowerCase()),
   signature_algorithm: value('string', '`ecdsa-with-SHA256`', signatureAlgorithm),
   validity: part(VALIDITY, 'from when and until when', (certificate) => certificate),
-  extensions: value('list<sallyport.CertificateExtension>', 'in the order of the certificate', ({ raw }) =>
-    readExtensions(raw).map((facts) => new CERTIFICATE_EXTENSION.View(facts)),
+  extensions: value(
+    'list<sallyport.CertificateExtension>',
+    'in the order of the certificate',
+    ({ raw }) => readExtensions(raw).map((facts) => new CERTIFICATE_EXTENSION.View(facts)),
+    { units: 1000 },
   ),
 }
 
@@ -43,7 +52,7 @@ export const SERVER_CERTIFICATE = defineRecord<X509Certificate>('sallyport.Serve
 
 export const CLIENT_CERTIFICATE = defineRecord<X509Certificate>('sallyport.ClientCertificate', {
   ...FIELDS,
-  pem: value('string', 'the whole certificate', (certificate) => certificate.toString()),
+  pem: value('string', 'the whole certificate', (certificate) => certificate.toString(), { units: 1000 }),
 })
 
 function signatureAlgorithm(certificate: X509Certificate): string {

@@ -25,8 +25,15 @@ const TLS = defineRecord<ConnectionView>('sallyport.Tls', {
     'whether an earlier session was resumed',
     (view) => tlsOf(view)?.sessionResumed ?? false,
   ),
-  client: part(CLIENT_CERTIFICATE, 'the certificate of the visitor; absent without one', (view) => tlsOf(view)?.client),
-  server: part(SERVER_CERTIFICATE, 'the certificate of this relay; absent without TLS', (view) => tlsOf(view)?.server),
+  client: part(
+    CLIENT_CERTIFICATE,
+    'the certificate of the visitor; absent without one',
+    (view) => tlsOf(view)?.client,
+    { units: 500 },
+  ),
+  server: part(SERVER_CERTIFICATE, 'the certificate of this relay; absent without TLS', (view) => tlsOf(view)?.server, {
+    units: 500,
+  }),
   ja4_fingerprint: refused('conn.tls.ja4_fingerprint is not known to this relay'),
 })
 
@@ -53,8 +60,9 @@ export const CONNECTION = defineRecord<ConnectionView>('sallyport.Connection', {
   ts: part(TIMES, 'times', (view) => view),
   geo: part(GEO, 'where the visitor is', ({ connection, lookups }) => ({ address: connection.clientIp, lookups }), {
     needs: 'city_file',
+    units: 300,
   }),
-  tls: part(TLS, 'the TLS of the connection', (view) => view),
+  tls: part(TLS, 'the TLS of the connection', (view) => view, { units: 30 }),
   k8s: refused('conn.k8s is not known to this relay'),
 })
 

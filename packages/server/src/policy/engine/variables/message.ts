@@ -18,21 +18,26 @@ export function messageFields<Facts extends MessageFacts>(): Readonly<Record<str
       'as headers; there are none before the whole body has come',
       (message) => new HeaderMap(() => message.rawTrailers),
     ),
-    content_length: value('int', 'absent without such a header', contentLength),
+    content_length: value('int', 'absent without such a header', contentLength, SCAN),
     content_type: textWithFields(
       MEDIA_TYPE,
       'the bare media type; empty without such a header',
       (message) => bareMediaType(first(message, 'content-type') ?? ''),
       (message) => ({ raw: first(message, 'content-type') ?? '' }),
+      SCAN,
     ),
-    content_encoding: value('list<string>', 'codings in their order', contentEncoding),
+    content_encoding: value('list<string>', 'codings in their order', contentEncoding, SCAN),
     location: value(
       'string',
       'the header of this name; empty without one',
       (message) => first(message, 'location') ?? '',
+      SCAN,
     ),
   }
 }
+
+/** All lines of a head are looked at. */
+const SCAN = { units: 40 }
 
 function first(message: MessageFacts, name: string): string | undefined {
   return linesOf(message.rawHeaders, name)?.[0]

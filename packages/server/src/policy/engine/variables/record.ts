@@ -20,6 +20,8 @@ export interface Field<Facts> {
   readonly part?: (facts: Facts) => object | undefined
   readonly phases?: readonly Phase[]
   readonly needs?: Need
+  /** The cost of reading it, in units of the budget: charged within comprehensions, which may read it a million times. */
+  readonly units?: number
   /** The current name, if this is an older one. */
   readonly older?: string
   /** Why this relay does not have it. */
@@ -83,7 +85,7 @@ export function value<Facts>(
   type: string,
   about: string,
   read: (facts: Facts) => unknown,
-  more: Pick<Field<Facts>, 'phases' | 'needs'> = {},
+  more: Pick<Field<Facts>, 'phases' | 'needs' | 'units'> = {},
 ): Field<Facts> {
   return { type, about, read, ...more }
 }
@@ -93,7 +95,7 @@ export function part<Facts, Part extends object>(
   record: RecordType & { readonly View: new (facts: Part) => object },
   about: string,
   get: (facts: Facts) => Part | undefined,
-  more: Pick<Field<Facts>, 'phases' | 'needs'> = {},
+  more: Pick<Field<Facts>, 'phases' | 'needs' | 'units'> = {},
 ): Field<Facts> {
   return { type: '', about, record, part: get, ...more }
 }
@@ -107,14 +109,17 @@ export function textWithFields<Facts, Part extends object>(
   about: string,
   read: (facts: Facts) => string | undefined,
   get: (facts: Facts) => Part | undefined,
+  more: Pick<Field<Facts>, 'units'> = {},
 ): Field<Facts> {
-  return { type: 'string', about, read, record, part: get }
+  return { type: 'string', about, read, record, part: get, ...more }
 }
 
 /** A name of 2024 with another type than the current one. Names that were only renamed are in tree/older-names.ts. */
 export function older<Facts>(since: string, type: string, read: (facts: Facts) => unknown): Field<Facts> {
-  return { type, about: since, read, older: since }
+  return { type, about: since, read, older: since, units: OLDER_UNITS }
 }
+
+const OLDER_UNITS = 300 // cookies, at most
 
 /** A variable of ngrok's that this relay cannot have: a condition on it is refused, never read as an empty text. */
 export function refused<Facts>(refusal: string): Field<Facts> {

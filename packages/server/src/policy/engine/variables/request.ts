@@ -24,15 +24,19 @@ export const REQUEST = defineRecord<RequestFacts>('sallyport.Request', {
   host: value('string', 'in lower case, without a port', (request) => request.host),
   version: value('string', '`HTTP/1.1` or `HTTP/2.0`', (request) => request.version),
   ...messageFields<RequestFacts>(),
-  cookies: value('map<string, list<sallyport.Cookie>>', 'name → cookies in the order of the header', (request) =>
-    readCookies(linesOf(request.rawHeaders, 'cookie') ?? []),
+  cookies: value(
+    'map<string, list<sallyport.Cookie>>',
+    'name → cookies in the order of the header',
+    (request) => readCookies(linesOf(request.rawHeaders, 'cookie') ?? []),
+    { units: 300 },
   ),
-  url: textWithFields(URL_RECORD, 'the whole URL', urlText, (request) => request),
+  url: textWithFields(URL_RECORD, 'the whole URL', urlText, (request) => request, { units: 10 }),
   user_agent: textWithFields(
     USER_AGENT,
     'the header; empty without one',
     (request) => userAgentOf(request),
     (request) => ({ text: userAgentOf(request) }),
+    { units: 60 },
   ),
   ts: part(TIMES, 'times', (request) => request),
   Cookies: older('req.cookies', 'list<sallyport.Cookie>', (request) =>

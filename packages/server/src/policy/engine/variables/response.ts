@@ -13,6 +13,7 @@ export const RESPONSE = defineRecord<ResponseFacts>('sallyport.Response', {
     'map<string, list<sallyport.Cookie>>',
     'name → cookies, those with the longest path first',
     (response) => readSetCookies(linesOf(response.rawHeaders, 'set-cookie') ?? []),
+    { units: 300 },
   ),
   StatusCode: older('res.status_code', 'string', ({ statusCode }) => String(statusCode)),
 })

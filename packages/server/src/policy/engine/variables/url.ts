@@ -14,7 +14,9 @@ export const URL_RECORD = defineRecord<RequestFacts>('sallyport.Url', {
   authority: value('string', 'host and port', authorityOf),
   path: value('string', 'as it is forwarded', (request) => request.path),
   query: value('string', 'without the `?`', (request) => request.query),
-  query_params: value('map<string, list<string>>', 'name → values, decoded', (request) => readQuery(request.query)),
+  query_params: value('map<string, list<string>>', 'name → values, decoded', (request) => readQuery(request.query), {
+    units: 60,
+  }),
   uri: value('string', 'path and query', (request) => uriOf(request, request.path)),
   raw: value('string', 'the whole URL as the visitor sent it', (request) => wholeUrl(request, request.rawPath)),
   raw_path: value('string', 'the path as the visitor sent it', (request) => request.rawPath),
