@@ -64,7 +64,7 @@ function encodeJson({ budget }: ExpressionView, value: unknown): string {
 }
 
 function decodeJson({ budget }: ExpressionView, text: string): unknown {
-  budget.spendText(text.length * 8)
+  budget.spend(10 + (text.length >> 2))
   let plain: unknown
   try {
     plain = JSON.parse(text)

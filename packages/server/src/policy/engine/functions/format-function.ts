@@ -12,7 +12,7 @@ export const FORMAT_FUNCTIONS: readonly FunctionDefinition[] = [
 const PRECISION_MAX = 100 // of toFixed and toExponential
 
 function format({ budget }: ExpressionView, pattern: string, values: readonly unknown[]): string {
-  budget.spendText(pattern.length)
+  budget.spend(10 + (pattern.length >> 3) + values.length)
   let next = 0
   let chars = 0
   const made = pattern.replace(/%(?:\.(\d{1,3}))?([\s\S]?)/g, (written, digits: string | undefined, verb: string) => {

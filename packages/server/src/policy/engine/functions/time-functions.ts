@@ -24,12 +24,18 @@ const PARTS: Readonly<Record<string, { about: string; of: (clock: Date) => numbe
 }
 
 export const TIME_FUNCTIONS: readonly FunctionDefinition[] = [
-  define('timestamp(string): timestamp', 'RFC 3339', (_: ExpressionView, text: string) => readTimestamp(text)),
+  define('timestamp(string): timestamp', 'RFC 3339', ({ budget }: ExpressionView, text: string) => {
+    budget.spend(UNITS_TO_READ)
+    return readTimestamp(text)
+  }),
   define('timestamp(int): timestamp', 'seconds since 1970', (_: ExpressionView, seconds: bigint) =>
     timeInRange(new Date(Number(seconds) * 1000)),
   ),
   define('timestamp(timestamp): timestamp', 'the same', (_: ExpressionView, time: Date) => time),
-  define('duration(string): duration', "`'1h30m'`", (_: ExpressionView, text: string) => readDuration(text)),
+  define('duration(string): duration', "`'1h30m'`", ({ budget }: ExpressionView, text: string) => {
+    budget.spend(UNITS_TO_READ)
+    return readDuration(text)
+  }),
   define('duration(duration): duration', 'the same', (_: ExpressionView, duration: Duration) => duration),
   ...Object.entries(PARTS).flatMap(([name, { about, of }]) => [
     define(`timestamp.${name}(): int`, `${about}, in UTC`, (_: ExpressionView, time: Date) => BigInt(of(time))),
@@ -63,6 +69,7 @@ export const TIME_FUNCTIONS: readonly FunctionDefinition[] = [
 ]
 
 const UNITS_OF_A_ZONE = 50
+const UNITS_TO_READ = 20
 const TIMESTAMP = /^\d{4}-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)$/
 
 function readTimestamp(text: string): Date {

@@ -26,7 +26,7 @@ export const URL_FUNCTIONS: readonly FunctionDefinition[] = [
     'string.isURL(): bool',
     'whether it is a URL with a scheme and a host',
     (view: ExpressionView, text: string) => {
-      view.budget.spendText(text.length * 4)
+      view.budget.spend(30 + (text.length >> 3))
       const url = URL.parse(text)
       return url !== null && url.host !== ''
     },
@@ -66,7 +66,7 @@ function unescape({ budget }: ExpressionView, text: string): string {
 }
 
 function parse({ budget }: ExpressionView, text: string): Map<string, unknown> {
-  budget.spendText(text.length * 8)
+  budget.spend(30 + (text.length >> 2))
   const url = URL.parse(text)
   if (!url) throw new ValueError('the text is no URL')
   const query = url.search.slice(1)

@@ -19,6 +19,8 @@ import {
 } from './tree.ts'
 import type { Found } from './walk.ts'
 
+/** For finding the function and passing its arguments; what it does it counts itself. */
+const UNITS_OF_A_CALL = 5
 const INT_MAX = 2n ** 63n - 1n
 const INT_MIN = -(2n ** 63n)
 
@@ -46,7 +48,7 @@ export function instrument(node: Tree, found: Costly, loops: LoopContext[], isRe
   else if (pattern) matchWith(node, pattern)
   else instrumentOperator(node, isRepeated)
   const evaluated = isLoop ? node : (alternate ?? node)
-  const units = found.costs.get(evaluated)
+  const units = found.costs.get(evaluated) ?? (isCall(evaluated) ? UNITS_OF_A_CALL : undefined)
   if (isRepeated && units !== undefined) charge(evaluated, units)
   for (const child of childrenOf(node)) {
     const isReceiver = isLoop && child === (node.args as MethodArgs)[1]
@@ -86,6 +88,10 @@ function instrumentOperator(node: Tree, isRepeated: boolean): void {
       return
     default:
   }
+}
+
+function isCall({ op, meta }: Tree): boolean {
+  return (op === 'call' || op === 'rcall') && !meta.alternate && !meta.macro
 }
 
 /** Makes a node spend units before it is evaluated. */
