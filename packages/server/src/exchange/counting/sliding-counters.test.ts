@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 
 import { CounterRoom } from './sliding-counters.ts'
 
@@ -69,5 +71,21 @@ describe('counters over a sliding window (traffic policy, rate-limit)', () => {
       changes.reduce((sum, change) => sum + change, 0),
       300,
     )
+  })
+
+  it('need no more than 32 MB for 100 000 buckets, and keep it when many more come', () => {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void // set by --expose-gc
+    collect()
+    const before = process.memoryUsage().heapUsed
+    const room = new CounterRoom(100_000)
+    const counter = room.counter(MINUTE)
+    for (let i = 0; i < 200_000; i++)
+      counter.take(Buffer.from(`2001:db8::${i} and what a key has`).toString('latin1'), 9, i)
+    collect()
+    assert.equal(room.size, 100_000)
+    const taken = process.memoryUsage().heapUsed - before
+    assert.ok(taken < 32_000_000, `${taken}`)
+    assert.ok(counter.rate('2001:db8::199999 and what a key has', 200_000) > 0)
   })
 })

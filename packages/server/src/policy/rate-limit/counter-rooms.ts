@@ -31,13 +31,12 @@ export class CounterRooms {
    * @param tenant whose room it is in
    * @param windowMs the length of its window
    */
-  counter(tenant: string, windowMs: number): Pick<SlidingCounter, 'take' | 'rate' | 'close'> {
+  counter(tenant: string, windowMs: number): Pick<SlidingCounter, 'take' | 'close'> {
     const room = this.#byTenant.get(tenant) ?? this.#newRoom(tenant)
     room.users++
     const counter = room.counters.counter(windowMs)
     return {
       take: (key, capacity, now) => counter.take(key, capacity, now),
-      rate: (key, now) => counter.rate(key, now),
       close: () => {
         counter.close()
         if (--room.users === 0) this.#byTenant.delete(tenant)
