@@ -260,8 +260,6 @@ describe("agent and ngrok's words", () => {
       ['http 80 --oauth=google', /^--oauth: .*--oidc/],
       ['http --oauth google 80', /^--oauth: .*--oidc/],
       ['http 80 --traffic-policy-file=/none/p.yml', /^\/none\/p\.yml: There is no such file/],
-      ['http 80 --verify-webhook=slack', /^--verify-webhook: /],
-      ['http 80 --circuit-breaker=0.5', /^--circuit-breaker: .*--health-path/],
       ['http --compression 80', /^--compression: /],
       ['http --inspect=false 80', /^--inspect: /],
       ['http --scheme=https 80', /^--scheme: .*public_url/],

@@ -115,6 +115,15 @@ Documentation: README.md and docs/ of the repository; docs/agent.md has every fl
     .option('--basic-auth <user:password>', 'let only visitors pass who know this; without --oidc; repeatable', collect)
     .option('--cidr-allow <range>', 'let only visitors from this address range pass; repeatable', collect)
     .option('--cidr-deny <range>', 'let no visitor from this address range pass; repeatable', collect)
+    .option(
+      '--verify-webhook <provider>',
+      'let only webhooks pass that this provider has signed, like github or stripe',
+    )
+    .option(
+      '--verify-webhook-secret <secret>',
+      'the secret that it signs with; other users of this machine may see it here, but not in the environment (env: SALLYPORT_VERIFY_WEBHOOK_SECRET)',
+    )
+    .option('--circuit-breaker <share>', 'give the app a pause when this share of its answers is faulty, like 0.5')
     .optionsGroup('Policy:')
     .option('--traffic-policy-file <file>', 'have the policy in this file (YAML or JSON) decide, in place of flags')
     .option('--traffic-policy-url <url>', 'the same, read from an https address when the agent starts')

@@ -24,6 +24,9 @@ export interface HttpFlags extends GlobalFlags, UpstreamFlags, PolicyFlags {
   basicAuth?: string[]
   cidrAllow?: string[]
   cidrDeny?: string[]
+  verifyWebhook?: string
+  verifyWebhookSecret?: string
+  circuitBreaker?: string
   requestHeaderAdd?: string[]
   requestHeaderRemove?: string[]
   responseHeaderAdd?: string[]
@@ -39,7 +42,8 @@ export async function runHttp(upstream: string, flags: HttpFlags, environment: E
     pooling: flags.poolingEnabled,
     oidc: flags.oidc,
     oidcClientId: flags.oidcClientId,
-    oidcClientSecret: flags.oidcClientSecret ?? (flags.oidc ? secretIn(environment) : undefined),
+    oidcClientSecret:
+      flags.oidcClientSecret ?? (flags.oidc ? secretIn(environment, 'SALLYPORT_OIDC_CLIENT_SECRET') : undefined),
     oidcScopes: flags.oidcScope,
     oidcAllowEmails: flags.oidcAllowEmail,
     oidcAllowDomains: flags.oidcAllowDomain,
@@ -49,6 +53,11 @@ export async function runHttp(upstream: string, flags: HttpFlags, environment: E
     basicAuth: flags.basicAuth,
     cidrAllow: flags.cidrAllow,
     cidrDeny: flags.cidrDeny,
+    verifyWebhook: flags.verifyWebhook,
+    verifyWebhookSecret:
+      flags.verifyWebhookSecret ??
+      (flags.verifyWebhook ? secretIn(environment, 'SALLYPORT_VERIFY_WEBHOOK_SECRET') : undefined),
+    circuitBreaker: flags.circuitBreaker,
     requestHeaderAdd: flags.requestHeaderAdd,
     requestHeaderRemove: flags.requestHeaderRemove,
     responseHeaderAdd: flags.responseHeaderAdd,
@@ -59,6 +68,6 @@ export async function runHttp(upstream: string, flags: HttpFlags, environment: E
 }
 
 /** Everybody on the machine can read a command line. */
-function secretIn(environment: Environment): string | undefined {
-  return environment['SALLYPORT_OIDC_CLIENT_SECRET'] || undefined
+function secretIn(environment: Environment, name: string): string | undefined {
+  return environment[name] || undefined
 }

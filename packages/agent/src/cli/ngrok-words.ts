@@ -34,7 +34,6 @@ const FLAGS: Readonly<Record<string, string>> = {
   auth: 'Write --basic-auth USER:PASSWORD instead.',
   'bind-tls': SCHEME,
   binding: 'Every address is public, as far as sign-in and --cidr-allow let visitors in; leave this flag away.',
-  'circuit-breaker': `There is no circuit breaker; agents whose app fails are left out where --health-path finds it.`,
   compression: 'The relay passes on what the app sends; let the app compress, and leave this flag away.',
   crt: 'The relay ends TLS with the certificates of its relay.yml; leave this flag away.',
   inspect: NO_INSPECTOR,
@@ -56,8 +55,6 @@ const FLAGS: Readonly<Record<string, string>> = {
   'ua-filter-deny':
     'Visitors are not told apart by User-Agent, which anybody can write; use --cidr-deny, --basic-auth or --oidc.',
   'upstream-proxy-protocol': 'Apps learn the visitor from X-Forwarded-For; leave this flag away.',
-  'verify-webhook': "Signatures of webhooks are not checked; have the app check them with its sender's library.",
-  'verify-webhook-secret': "Signatures of webhooks are not checked; have the app check them with its sender's library.",
   'websocket-tcp-converter': `${HTTP_ONLY}; WebSockets come to the app as WebSockets.`,
 }
 

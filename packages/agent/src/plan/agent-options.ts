@@ -89,6 +89,11 @@ export interface HttpPolicyOptions {
   basicAuth?: readonly string[] | undefined
   cidrAllow?: readonly string[] | undefined
   cidrDeny?: readonly string[] | undefined
+  /** The provider whose signed webhooks alone may pass. */
+  verifyWebhook?: string | undefined
+  verifyWebhookSecret?: string | undefined
+  /** The share of faulty answers, 0 to 1, at which the app gets a pause. */
+  circuitBreaker?: string | undefined
   /** Each `Name: value`. */
   requestHeaderAdd?: readonly string[] | undefined
   requestHeaderRemove?: readonly string[] | undefined

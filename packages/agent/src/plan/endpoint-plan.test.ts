@@ -117,6 +117,33 @@ describe('the endpoint of agent http', () => {
     assert.deepEqual(problemsOf({ basicAuth: ['ada:lovelace1815'] }, 'http://relay.example.com'), ['--basic-auth'])
   })
 
+  it('lets only signed webhooks pass, and gives an app that fails a pause (traffic policy, flags)', () => {
+    const verifyWebhook = { verifyWebhook: 'github', verifyWebhookSecret: 'hush' }
+    const config = { provider: 'github', secret: 'hush' }
+    assert.deepEqual(bindOf({ ...verifyWebhook, cidrAllow: ['10.0.0.0/8'], circuitBreaker: '.5' }).policy, {
+      on_http_request: [
+        {
+          actions: [
+            { type: 'restrict-ips', config: { allow: ['10.0.0.0/8'] } },
+            { type: 'verify-webhook', config },
+            { type: 'circuit-breaker', config: { error_threshold: 0.5 } },
+          ],
+        },
+      ],
+      on_http_response: [],
+    })
+    assert.equal(JSON.stringify(plan(verifyWebhook).tunnels).includes('hush'), false)
+    assert.deepEqual(problemsOf({ verifyWebhook: 'github' }), ['--verify-webhook-secret'])
+    assert.deepEqual(problemsOf({ verifyWebhookSecret: 'hush' }), ['--verify-webhook-secret'])
+    assert.deepEqual(problemsOf(verifyWebhook, 'http://relay.example.com'), ['--verify-webhook-secret'])
+    assert.deepEqual(problemsOf({ ...SIGN_IN, ...verifyWebhook }), ['--verify-webhook'])
+    assert.deepEqual(problemsOf({ basicAuth: ['ada:lovelace1815'], ...verifyWebhook }), ['--verify-webhook'])
+    for (const circuitBreaker of ['1.1', '-0.1', '50%', '', 'yes', '0x1', '1e0']) {
+      assert.deepEqual(problemsOf({ circuitBreaker }), ['--circuit-breaker'], circuitBreaker)
+    }
+    for (const circuitBreaker of ['0', '1', '0.75']) assert.deepEqual(problemsOf({ circuitBreaker }), [])
+  })
+
   it('S7: takes no hash that the relay would refuse', () => {
     const hash = (ln: number): string => `$scrypt$ln=${ln},r=8,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
     assert.deepEqual(problemsOf({ basicAuth: [`ada:${hash(15)}`, `bob:${hash(15)}`, 'ada:lovelace1815'] }), [])

@@ -28,7 +28,16 @@ export function planEndpoint(
   environment: Environment,
   problems: ConfigProblem[],
 ): EndpointPlan {
-  const { url, hostname, domain = hostname, pooling = false, oidc, oidcClientSecret, basicAuth = [] } = options
+  const {
+    url,
+    hostname,
+    domain = hostname,
+    pooling = false,
+    oidc,
+    oidcClientSecret,
+    basicAuth = [],
+    verifyWebhookSecret,
+  } = options
   const flag = hostname === undefined ? '--domain' : '--hostname'
   if ([url, options.domain, hostname].filter((one) => one !== undefined).length > 1) {
     problems.push({ path: flag, message: 'This is an older form of --url; give one of the two.' })
@@ -37,6 +46,7 @@ export function planEndpoint(
     const message = `${relay.url} is not encrypted, so no secret is sent there. Use https:// in --server.`
     if (oidc && oidcClientSecret) problems.push({ path: '--oidc-client-secret', message })
     if (basicAuth.length > 0) problems.push({ path: '--basic-auth', message })
+    if (verifyWebhookSecret) problems.push({ path: '--verify-webhook-secret', message })
     if (options.trafficPolicy) problems.push({ path: options.trafficPolicy.source, message })
   }
   return {

@@ -25,6 +25,8 @@ export function planHttpPolicy(options: HttpPolicyOptions, problems: ConfigProbl
     ...restrictIps(options),
     ...openidConnect(options, problems),
     ...basicAuth(options, problems),
+    ...verifyWebhook(options, problems),
+    ...circuitBreaker(options, problems),
     ...editHeaders('request', options.requestHeaderAdd, options.requestHeaderRemove, problems),
   ]
   const onResponse = [...editHeaders('response', options.responseHeaderAdd, options.responseHeaderRemove, problems)]
@@ -71,6 +73,9 @@ const OPTIONS: readonly (readonly [name: keyof HttpPolicyOptions, flag: string])
   ['basicAuth', '--basic-auth'],
   ['cidrAllow', '--cidr-allow'],
   ['cidrDeny', '--cidr-deny'],
+  ['verifyWebhook', '--verify-webhook'],
+  ['verifyWebhookSecret', '--verify-webhook-secret'],
+  ['circuitBreaker', '--circuit-breaker'],
   ['requestHeaderAdd', '--request-header-add'],
   ['requestHeaderRemove', '--request-header-remove'],
   ['responseHeaderAdd', '--response-header-add'],
@@ -91,6 +96,9 @@ const FLAGS: readonly (readonly [start: string, flag: string])[] = [
   ['request basic-auth', '--basic-auth'],
   ['request restrict-ips deny', '--cidr-deny'],
   ['request restrict-ips', '--cidr-allow'],
+  ['request verify-webhook secret', '--verify-webhook-secret'],
+  ['request verify-webhook', '--verify-webhook'],
+  ['request circuit-breaker', '--circuit-breaker'],
   ['request set-headers', '--request-header-add'],
   ['request remove-headers', '--request-header-remove'],
   ['response set-headers', '--response-header-add'],
@@ -169,6 +177,38 @@ function basicAuth({ basicAuth: written = [], oidc }: HttpPolicyOptions, problem
   }
   if (new Set(hashes.map(({ user }) => user)).size < hashes.length) problem('A user has two hashes; give one for each.')
   return [{ type: 'basic-auth', config: { credentials: written.map((each) => new Secret(each)) } }]
+}
+
+function verifyWebhook(options: HttpPolicyOptions, problems: ConfigProblem[]): PolicyAction[] {
+  const { verifyWebhook: provider, verifyWebhookSecret: secret, oidc, basicAuth: passwords = [] } = options
+  if (provider === undefined) {
+    if (secret === undefined) return []
+    const message = 'No webhook is verified without --verify-webhook, for example --verify-webhook github'
+    problems.push({ path: '--verify-webhook-secret', message })
+    return []
+  }
+  if (!secret) {
+    const message = `Write the secret that ${provider} signs with, or set SALLYPORT_VERIFY_WEBHOOK_SECRET.`
+    problems.push({ path: '--verify-webhook-secret', message })
+    return []
+  }
+  if (oidc || passwords.length > 0) {
+    const message =
+      'Who sends webhooks neither signs in nor knows a password; give either this or --oidc and --basic-auth.'
+    problems.push({ path: '--verify-webhook', message })
+  }
+  return [{ type: 'verify-webhook', config: { provider, secret: new Secret(secret) } }]
+}
+
+function circuitBreaker({ circuitBreaker: written }: HttpPolicyOptions, problems: ConfigProblem[]): PolicyAction[] {
+  if (written === undefined) return []
+  const share = /^\d*\.?\d+$/.test(written) ? Number(written) : Number.NaN
+  if (!(share >= 0 && share <= 1)) {
+    const message = `"${written}" is not a share. Write the part of the answers that may be faulty, from 0 to 1, like 0.5.`
+    problems.push({ path: '--circuit-breaker', message })
+    return []
+  }
+  return [{ type: 'circuit-breaker', config: { error_threshold: share } }]
 }
 
 function* editHeaders(

@@ -1,6 +1,6 @@
 // Who may visit an endpoint, by its own flags: known before a relay has answered. Pure.
 
-import { PASSWORD_WORDS, addressWords, signInWords, whoMayVisit } from '@sallyport/protocol'
+import { PASSWORD_WORDS, addressWords, signInWords, webhookWords, whoMayVisit } from '@sallyport/protocol'
 
 import type { HttpPolicyOptions } from './agent-options.ts'
 
@@ -12,5 +12,6 @@ export function ownVisitors(options: HttpPolicyOptions): string {
     ...(addresses === '' ? [] : [addresses]),
     ...(oidc ? [signInWords([{ issuer: oidc, allow: { domains, emails, groups } }])] : []),
     ...(options.basicAuth && options.basicAuth.length > 0 ? [PASSWORD_WORDS] : []),
+    ...(options.verifyWebhook === undefined ? [] : [webhookWords(options.verifyWebhook)]),
   ])
 }

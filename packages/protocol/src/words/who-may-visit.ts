@@ -40,6 +40,11 @@ function wayWords({ issuer, allow = {}, deny = {} }: SignInWay): string {
 
 export const PASSWORD_WORDS = 'a user and password'
 
+/** @param provider who signs: `github` */
+export function webhookWords(provider: string): string {
+  return `a webhook that ${provider} has signed`
+}
+
 /** For example `from 10.0.0.0/8, not from 10.1.0.0/16`; empty if all addresses may. */
 export function addressWords(allow: readonly string[] = [], deny: readonly string[] = []): string {
   const said = [

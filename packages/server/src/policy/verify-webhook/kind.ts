@@ -1,5 +1,6 @@
 // What is known of `verify-webhook`. Pure: no I/O, no clock.
 
+import { webhookWords } from '@sallyport/protocol'
 import { z } from 'zod'
 
 import { isLoopbackHost } from '../../values/host-pattern.ts'
@@ -35,7 +36,7 @@ export const verifyWebhookKind = defineKind({
   agentMayWrite: ['provider', 'secret', 'enforce'],
   schema,
   complete: (config) => config,
-  asks: ({ provider, enforce }) => (enforce ? `a webhook that ${provider} has signed` : undefined),
+  asks: ({ provider, enforce }) => (enforce ? webhookWords(provider) : undefined),
   *check({ provider, secret }, { publicUrl, hosts }) {
     const written = secret.reveal()
     const problem = SCHEMES[provider].secretProblem?.(written)
