@@ -2,7 +2,7 @@
 // anew for the same edge, after a reload or because its agent has come back, finds the state of the policy before it.
 
 const KEPT_MS = 10 * 60_000 // without a policy that uses it: longer than an agent takes to reconnect
-const KEPT_MAX = 10_000 // agents can bring and remove endpoints as often as they like
+const UNUSED_MAX = 10_000 // agents can bring and remove endpoints as often as they like
 
 interface Kept {
   readonly value: { close(): void }
@@ -19,8 +19,9 @@ export type LastingOfEdge = <T extends { close(): void }>(name: string, make: ()
 
 export class Lasting {
   readonly #clock: () => number
-  /** In the order in which they were last taken or given back. */
-  readonly #kept = new Map<string, Kept>()
+  readonly #used = new Map<string, Kept>()
+  /** In the order in which they were given back: a start with ten thousand actions looks at none of the used ones. */
+  readonly #unused = new Map<string, Kept>()
 
   constructor(clock: () => number) {
     this.#clock = clock
@@ -41,32 +42,26 @@ export class Lasting {
   }
 
   #take<T extends { close(): void }>(name: string, make: () => T, onClose: (release: () => void) => void): T {
-    this.#forgetUnused()
-    const kept = this.#kept.get(name) ?? { value: make(), users: 0, unusedSince: 0 }
+    const kept = this.#used.get(name) ?? this.#unused.get(name) ?? { value: make(), users: 0, unusedSince: 0 }
     kept.users++
-    this.#toTheEnd(name, kept)
+    this.#unused.delete(name)
+    this.#used.set(name, kept)
+    this.#forgetUnused()
     onClose(() => {
-      kept.users--
+      if (--kept.users > 0) return
       kept.unusedSince = this.#clock()
-      this.#toTheEnd(name, kept)
+      this.#used.delete(name)
+      this.#unused.set(name, kept)
     })
     return kept.value as T // the name stands for the type
   }
 
-  #toTheEnd(name: string, kept: Kept): void {
-    this.#kept.delete(name)
-    this.#kept.set(name, kept)
-  }
-
   #forgetUnused(): void {
     const now = this.#clock()
-    let excess = this.#kept.size - KEPT_MAX
-    for (const [name, { users, unusedSince, value }] of this.#kept) {
-      if (users > 0) continue
-      if (excess <= 0 && now - unusedSince < KEPT_MS) continue
-      this.#kept.delete(name)
+    for (const [name, { unusedSince, value }] of this.#unused) {
+      if (this.#unused.size <= UNUSED_MAX && now - unusedSince < KEPT_MS) return
+      this.#unused.delete(name)
       value.close()
-      excess--
     }
   }
 }
