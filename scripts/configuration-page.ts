@@ -37,7 +37,8 @@ next free one.
 
 * Unknown keys are refused. All problems are reported at once, with path and line; the exit code is then 2.
 * \`\${NAME}\` in a text means the environment variable NAME, \`\${NAME:default}\` the default if NAME is missing or
-  empty. \`$\${\` means a plain \`\${\`. A missing variable without a default is a problem.
+  empty. \`$\${\` means a plain \`\${\`. A missing variable without a default is a problem. In policies some
+  texts may contain [expressions](traffic-policy.md#templates): there only names in capitals are variables.
 * Durations are \`90s\`, \`15m\`, \`8h\`, \`7d\`, or a number of seconds.
 * Relative paths of files start at the folder of the configuration file.
 * **Paths of routes are case-sensitive**: \`/Admin\` is not \`/admin\`. If your app does not distinguish case, put the rule on a

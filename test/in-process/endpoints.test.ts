@@ -440,8 +440,11 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
     }
 
     it('expands no variable of the relay’s environment', async () => {
-      await start({ domain: 'env.localhost', responseHeaderAdd: ['X-Path: ${PATH}'] })
-      assert.equal((await visit('env.localhost')).headers['x-path'], '${PATH}')
+      const error = await launch({ domain: 'env.localhost', responseHeaderAdd: ['X-Path: ${PATH}'] }).closed
+      assert.ok(error && 'problems' in error, String(error))
+      const [problem] = error.problems as { path: string; message: string }[]
+      assert.equal(problem?.path, '--response-header-add')
+      assert.match(String(problem?.message), /^there is no variable PATH.*the environment is not read here/)
     })
   })
 

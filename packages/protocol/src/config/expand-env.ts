@@ -22,11 +22,17 @@ type ExpandText = (text: string, path: ConfigPath) => string
 /**
  * Copies a tree of plain values with all text values expanded; keys stay as they are. A variable that is set but empty
  * counts as missing, so that a secret is never empty by accident.
+ * @param isTemplate whether `${…}` in the text at a path is an expression, unless it is a name in capitals
  */
-export function expandEnv(tree: unknown, env: Environment): Expanded {
+export function expandEnv(
+  tree: unknown,
+  env: Environment,
+  isTemplate: (path: ConfigPath) => boolean = () => false,
+): Expanded {
   const problems: FoundProblem[] = []
-  const expandText: ExpandText = (text, path) =>
-    text.replace(
+  const expandText: ExpandText = (text, path) => {
+    if (text.includes('${') && isTemplate(path)) return expandVariables(text, path, env, problems)
+    return text.replace(
       PLACEHOLDER,
       (whole, name: string | undefined, preset: string | undefined, end: string | undefined) => {
         if (whole === '$${') return '${'
@@ -39,6 +45,7 @@ export function expandEnv(tree: unknown, env: Environment): Expanded {
         return value ?? ''
       },
     )
+  }
   return { tree: expand(tree, [], expandText, problems), problems }
 }
 
@@ -51,17 +58,21 @@ export function expandPolicyEnv(tree: unknown, env: Environment): Expanded {
   const problems: FoundProblem[] = []
   const expandText: ExpandText = (text, path) => {
     if (path.some((step) => EXPRESSIONS.has(step))) return text
-    return text.replace(POLICY_PLACEHOLDER, (_, name: string, preset: string | undefined) => {
-      const value = env[name] || preset
-      if (value === undefined) problems.push({ path, message: notSet(name) })
-      else if (value.includes('${')) {
-        const message = `the environment variable ${name} contains \${, which would be read as an expression; change it`
-        problems.push({ path, message })
-      } else return value
-      return ''
-    })
+    return expandVariables(text, path, env, problems)
   }
   return { tree: expand(tree, [], expandText, problems), problems }
+}
+
+function expandVariables(text: string, path: ConfigPath, env: Environment, problems: FoundProblem[]): string {
+  return text.replace(POLICY_PLACEHOLDER, (_, name: string, preset: string | undefined) => {
+    const value = env[name] || preset
+    if (value === undefined) problems.push({ path, message: notSet(name) })
+    else if (value.includes('${')) {
+      const message = `the environment variable ${name} contains \${, which would be read as an expression; change it`
+      problems.push({ path, message })
+    } else return value
+    return ''
+  })
 }
 
 function notSet(name: string): string {

@@ -18,6 +18,8 @@ import type { Config } from './config.ts'
 import { expandEnv } from '@sallyport/protocol/expand-env'
 import { configSchema } from './schema.ts'
 import { storeLocation } from './store-location.ts'
+import { KINDS } from '../policy/kinds.ts'
+import { isTemplateAt } from '../policy/templates-of.ts'
 import { YamlFile } from '@sallyport/protocol/yaml-file'
 
 export interface ParseConfigInit {
@@ -31,7 +33,7 @@ export interface ParseConfigInit {
 /** @throws ConfigError with every problem that can be found */
 export function parseConfig(text: string, { source, env, readEdges = readOurEdges }: ParseConfigInit): Config {
   const file = new YamlFile(text, source)
-  const expanded = expandEnv(file.tree, env)
+  const expanded = expandEnv(file.tree, env, (path) => isTemplateAt(file.tree, path, KINDS))
   const folder = dirname(resolve(source))
   const { problems, config, edges } = read(expanded.tree, folder, readEdges)
   // A value with a missing variable cannot be checked.

@@ -34,14 +34,14 @@ export const BUILDERS: BuildersOf<typeof KINDS> = {
   deny,
   'close-connection': closeConnection,
   'custom-response': customResponse,
-  'add-headers': (config) => editRequest(addHeaders(config)),
-  'set-headers': (config) => editRequest(setHeaders(config)),
+  'add-headers': (config) => editRequest(addHeaders(config, 'on_http_request')),
+  'set-headers': (config) => editRequest(setHeaders(config, 'on_http_request')),
   'remove-headers': (config) => editRequest(removeHeaders(config)),
 }
 
 export const RESPONSE_BUILDERS: ResponseBuildersOf<typeof KINDS> = {
-  'add-headers': (config) => editResponse(addHeaders(config)),
-  'set-headers': (config) => editResponse(setHeaders(config)),
+  'add-headers': (config) => editResponse(addHeaders(config, 'on_http_response')),
+  'set-headers': (config) => editResponse(setHeaders(config, 'on_http_response')),
   'remove-headers': (config) => editResponse(removeHeaders(config)),
   'compress-response': compressResponse,
   'custom-response': replaceResponse,

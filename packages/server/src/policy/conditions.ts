@@ -7,10 +7,11 @@ import type { Expression } from './engine/expression.ts'
 import { ExpressionError } from './engine/expression-error.ts'
 import type { ExpressionView } from './engine/expression-view.ts'
 import { dependsOnReading, readsPath as pathIsIn } from './engine/readings.ts'
-import { conditionOf, valueOf } from './language.ts'
+import { conditionOf, templateOf, valueOf } from './language.ts'
 import { PHASES, kindOf } from './kind.ts'
 import type { Phase, Step } from './kind.ts'
 import { KINDS } from './kinds.ts'
+import { templatesOf } from './templates-of.ts'
 import { viewOf } from './view-of.ts'
 
 /** Whether the conditions hold. @throws RelayError if that cannot be said: the exchange is refused */
@@ -40,13 +41,12 @@ export function holdsOf({ name, expressions = [] }: ConditionalRule, phase: Phas
       }
       return holds
     } catch (error) {
-      if (!(error instanceof ExpressionError)) throw error
-      throw new RelayError('expression_failed', { detail: `${rule}: ${cut(error.expression)}: ${error.reason}` })
+      throw failedExpression(error, rule)
     }
   }
 }
 
-/** Whether a condition of a policy, or an expression of an action, reads the path, in whatever form. */
+/** Whether a condition of a policy, or an expression or a text of an action, reads the path, in whatever form. */
 export function readsPath(policy: {
   readonly [P in Phase]: readonly (ConditionalRule & { readonly actions: readonly Step[] })[]
 }): boolean {
@@ -54,13 +54,29 @@ export function readsPath(policy: {
     policy[phase].some(
       ({ expressions = [], actions }) =>
         expressions.some((source) => pathIsIn(compiled(source, phase).reads)) ||
-        actions.flatMap(expressionsOf).some((source) => pathIsIn(compiledValue(source, phase).reads)),
+        actions.flatMap(expressionsOf).some((source) => pathIsIn(compiledValue(source, phase).reads)) ||
+        actions.some((step) => textsReadPath(step, phase)),
     ),
   )
 }
 
 function expressionsOf({ type, config }: Step): readonly string[] {
   return kindOf(KINDS, type)?.expressions?.(config) ?? []
+}
+
+function textsReadPath({ type, config }: Step, phase: Phase): boolean {
+  const kind = kindOf(KINDS, type)
+  if (!kind) return false
+  return [...templatesOf(kind, config)].some(({ source }) => {
+    const template = templateOf(source, phase)
+    return 'problems' in template || pathIsIn(template.reads)
+  })
+}
+
+/** @returns the refusal of an exchange for which an expression gives nothing; any other error as it is */
+export function failedExpression(error: unknown, where: string): unknown {
+  if (!(error instanceof ExpressionError)) return error
+  return new RelayError('expression_failed', { detail: `${where}: ${cut(error.expression)}: ${error.reason}` })
 }
 
 const DETAIL_MAX_CHARS = 200

@@ -8,7 +8,7 @@ import type { CheckPlace } from './kind.ts'
 
 /** `headers` of an action; `Host` is what the app gets. */
 export function writtenHeaders() {
-  return headerValues({ allowsHost: true })
+  return headerValues({ allowsHost: true, allowsTemplates: true })
 }
 
 /** Says of a header that belongs to requests that it was written to a response. */

@@ -38,6 +38,9 @@ export interface KindOf<S extends z.ZodType, C, In extends Phase, A extends Admi
   /** The schema of `config`, with a sentence for each key. A function if `config` contains other actions. */
   readonly schema: S | ((alternatives: Alternatives) => S)
 
+  /** Keys of `config` whose texts may contain `${…}`: a text, or a map of them. An expression is never a secret of the operator's. */
+  readonly templates?: readonly KeyOf<S>[]
+
   /** Fills in defaults that come from elsewhere. Makes the paths of files absolute. */
   complete(config: z.output<S>, from: Surroundings): C
   /** The demand on a visitor in a few words, such as `a service token`; undefined without a demand. */

@@ -6,23 +6,29 @@ import type { FoundProblem } from '@sallyport/protocol/found-problem'
 import type { CompileSettings } from './engine/compile-settings.ts'
 import type { Expression } from './engine/expression.ts'
 import type { ExpressionProblem } from './engine/expression-problem.ts'
+import type { Template } from './engine/template.ts'
 import { child } from '../values/written-tree.ts'
 import { PHASES } from './kind.ts'
 import type { Phase } from './kind.ts'
+import { isConstant } from './templates-of.ts'
 
-type Compiler = typeof import('./engine/compile-expression.ts')
+type Compiler = typeof import('./engine/compile-expression.ts') & typeof import('./engine/compile-template.ts')
 
 let compiler: Compiler | undefined
 /** Expressions that were compiled, by what they are for: a policy is checked first and built then, and many policies are alike. */
 const expressions = new Map<string, ReturnType<Compiler['compileExpression']>>()
+const templates = new Map<string, ReturnType<Compiler['compileTemplate']>>()
 const EXPRESSIONS_MAX = 10_000
 /** Keys of actions whose values are expressions. */
 const KEYS_OF_ACTIONS = ['bucket_key']
 
 /** Whether the text of a policy, or of relay.yml, may have expressions. */
 export function mayHaveExpressions(text: string): boolean {
-  return text.includes('expressions') || KEYS_OF_ACTIONS.some((key) => text.includes(key))
+  return text.includes('expressions') || KEYS_OF_ACTIONS.some((key) => text.includes(key)) || NO_VARIABLE.test(text)
 }
+
+/** A placeholder that is no variable of the environment, which are in capitals. */
+const NO_VARIABLE = /\$\{(?![A-Z_][A-Z0-9_]*[:}])/
 
 /** The same for a policy that an agent has sent, of which nothing is known yet. */
 export function hasExpressions(policy: unknown): boolean {
@@ -36,12 +42,33 @@ function isInActions(rule: unknown): boolean {
   const actions = child(rule, 'actions')
   if (!Array.isArray(actions)) return false
   const configs = actions.map((action) => child(action, 'config'))
-  return configs.some((config) => KEYS_OF_ACTIONS.some((key) => child(config, key) !== undefined))
+  return configs.some(
+    (config) =>
+      KEYS_OF_ACTIONS.some((key) => child(config, key) !== undefined) ||
+      valuesOf(config)
+        .flatMap(textsIn)
+        .some((text) => !isConstant(text)),
+  )
+}
+
+/** As deep as texts of actions can be: nobody knows how deep the rest is. */
+function textsIn(value: unknown): string[] {
+  const values = typeof value === 'string' ? [value] : valuesOf(value)
+  return values.filter((each) => typeof each === 'string')
+}
+
+function valuesOf(value: unknown): unknown[] {
+  return typeof value === 'object' && value !== null ? Object.values(value) : []
 }
 
 /** Has to be awaited before a policy with expressions is read. */
 export async function loadLanguage(): Promise<void> {
-  compiler ??= await import('./engine/compile-expression.ts')
+  if (compiler) return
+  const [ofExpressions, ofTemplates] = await Promise.all([
+    import('./engine/compile-expression.ts'),
+    import('./engine/compile-template.ts'),
+  ])
+  compiler = { ...ofExpressions, ...ofTemplates }
 }
 
 /**
@@ -60,6 +87,21 @@ export function valueOf(source: string, phase: Phase): Expression | { problems: 
 
 function expressionOf(source: string, phase: Phase, result: 'bool' | 'any'): ReturnType<typeof conditionOf> {
   const compiled = compile(source, phase, result)
+  if (!('problems' in compiled)) return compiled
+  return { problems: compiled.problems.map((problem) => ({ path: [], message: withPlace(problem, source) })) }
+}
+
+/**
+ * A text with `${…}`.
+ * @returns problems if something in it is wrong; their paths are empty
+ * @throws TypeError before loadLanguage()
+ */
+export function templateOf(source: string, phase: Phase): Template | { problems: FoundProblem[] } {
+  if (!compiler) throw new TypeError('the language of expressions is not loaded')
+  const key = `${phase} ${source}`
+  const compiled = templates.get(key) ?? compiler.compileTemplate(source, { ...SETTINGS, phase })
+  if (templates.size >= EXPRESSIONS_MAX) templates.clear()
+  templates.set(key, compiled)
   if (!('problems' in compiled)) return compiled
   return { problems: compiled.problems.map((problem) => ({ path: [], message: withPlace(problem, source) })) }
 }

@@ -2,7 +2,8 @@
 
 import type { AppAnswer } from '../exchange/app-answer.ts'
 import type { Exchange } from '../exchange/exchange.ts'
-import { factsOfExchange } from './engine/exchange-facts.ts'
+import type { HeaderEdits } from '../exchange/header-edits.ts'
+import { edited, factsOfExchange } from './engine/exchange-facts.ts'
 import { ExpressionView } from './engine/expression-view.ts'
 import type { ResponseFacts } from './engine/facts.ts'
 
@@ -20,7 +21,7 @@ export function viewOf(exchange: Exchange, answer?: AppAnswer, path?: string): E
       vars: NOTHING,
       results: exchange.results ?? NO_RESULTS,
       path,
-      response: answer && new ResponseOfApp(answer),
+      response: answer && new ResponseOfApp(answer, exchange.responseEdits),
     }),
   )
 }
@@ -31,10 +32,12 @@ const NO_RESULTS: ReadonlyMap<string, ReadonlyMap<string, unknown>> = new Map()
 
 class ResponseOfApp implements ResponseFacts {
   readonly #answer: AppAnswer
+  readonly #edits: HeaderEdits | undefined
   readonly rawTrailers: readonly string[] = []
 
-  constructor(answer: AppAnswer) {
+  constructor(answer: AppAnswer, edits: HeaderEdits | undefined) {
     this.#answer = answer
+    this.#edits = edits
   }
 
   get statusCode(): number {
@@ -42,6 +45,6 @@ class ResponseOfApp implements ResponseFacts {
   }
 
   get rawHeaders(): readonly string[] {
-    return this.#answer.headers
+    return this.#edits ? edited(this.#answer.headers, this.#edits) : this.#answer.headers
   }
 }

@@ -4,7 +4,8 @@ import { normalHeaderName } from './normal-header-name.ts'
 import { setsOwnCookie } from './own-cookie.ts'
 
 const NAME_MAX_CHARS = 256
-const VALUE_MAX_CHARS = 8192
+/** Of the value of one header. */
+export const VALUE_MAX_CHARS = 8192
 
 // RFC 9110 5.6.2: token
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/

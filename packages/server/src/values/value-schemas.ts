@@ -73,11 +73,19 @@ export function cidr() {
   })
 }
 
-/** Name and value of headers. @param allowsHost where what the app gets as `Host` may be among them */
-export function headerValues({ allowsHost = false } = {}) {
+interface HeaderRules {
+  /** For what the app gets as `Host`. */
+  readonly allowsHost?: boolean
+  /** For values that are made for each exchange, from `${…}`: they are checked then. */
+  readonly allowsTemplates?: boolean
+}
+
+/** Name and value of headers. */
+export function headerValues({ allowsHost = false, allowsTemplates = false }: HeaderRules = {}) {
   const values = z.record(headerName({ allowsHost }), z.string().superRefine(reporting(headerValueProblem)))
   return values.superRefine((headers, context) => {
     for (const [key, value] of Object.entries(headers)) {
+      if (allowsTemplates && value.includes('${')) continue
       const problem = headerLineProblem(key, value)
       if (problem) context.addIssue({ code: 'custom', message: problem, path: [key] })
     }

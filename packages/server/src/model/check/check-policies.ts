@@ -4,7 +4,8 @@ import type { CheckPlace, Kind, KindTable } from '../../policy/kind.ts'
 import type { ConfigPath, FoundProblem } from '@sallyport/protocol/found-problem'
 import { isLoopbackHost } from '../../values/host-pattern.ts'
 import type { ReadEdge, ReadPolicy } from '../schema/edge-schema.ts'
-import { conditionOf } from '../../policy/language.ts'
+import { conditionOf, templateOf } from '../../policy/language.ts'
+import { templatesOf } from '../../policy/templates-of.ts'
 import { conditionsOf, stepsOf } from '../schema/steps-of.ts'
 
 /** The memory of each kind, by name. */
@@ -34,6 +35,11 @@ export function policyChecker(
           hosts: edge.hosts,
           earlierHere: (name, thing) => earlier(here, kind, name, thing),
           earlierAnywhere: (name, thing) => earlier(anywhere, kind, name, thing),
+        }
+        for (const { source, path: inside } of templatesOf(kind, config)) {
+          const template = templateOf(source, phase)
+          if (!('problems' in template)) continue
+          for (const { message } of template.problems) yield { path: [...configPath, ...inside], message }
         }
         for (const { path: inside, message } of kind.check?.(config, place) ?? []) {
           yield { path: [...configPath, ...inside], message }

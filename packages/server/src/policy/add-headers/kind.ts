@@ -7,7 +7,9 @@ import { defineKind } from '../kind.ts'
 
 const schema = z.strictObject({
   headers: writtenHeaders()
-    .describe('Name and value of each header. An existing one stays, in front; `Host` is replaced.')
+    .describe(
+      'Name and value of each header. Values may contain `${…}`. An existing one stays, in front; `Host` is replaced.',
+    )
     .meta({ examples: ['{ Vary: Accept-Language }'] }),
 })
 
@@ -22,6 +24,7 @@ export const addHeadersKind = defineKind({
   takesSecrets: false,
   agentMayWrite: ['headers'],
   schema,
+  templates: ['headers'],
   complete: (config) => config,
   asks: () => undefined,
   check: hostProblems,

@@ -1,7 +1,12 @@
 // `custom-response`: an answer from the policy, to a request or in the place of the app's.
 
 import type { Action, ResponseAction } from '../../exchange/action.ts'
-import type { Reply } from '../../exchange/app-answer.ts'
+import type { AppAnswer, Reply } from '../../exchange/app-answer.ts'
+import type { Exchange } from '../../exchange/exchange.ts'
+import type { Phase } from '../kind.ts'
+import { isConstant } from '../templates-of.ts'
+import { linesFrom, textFrom } from '../text.ts'
+import type { Lines } from '../text.ts'
 import type { CustomResponseConfig } from './kind.ts'
 import { typeOfBody } from './type-of-body.ts'
 
@@ -10,21 +15,37 @@ const BODILESS = new Set([204, 205, 304])
 
 /** Answers the request. It is no error of the relay, so the answer has no `Sallyport-Error-Code`. */
 export function customResponse(config: CustomResponseConfig): Action {
-  const { status, headers, body } = replyOf(config)
-  return async (exchange) => exchange.respond(status, headers, body)
+  const replyTo = repliesOf(config, 'on_http_request')
+  return async (exchange) => {
+    const { status, headers, body } = replyTo(exchange)
+    exchange.respond(status, headers, body)
+  }
 }
 
 /** Answers in the place of the app, but for a switch of protocols: behind that no answer is possible. */
 export function replaceResponse(config: CustomResponseConfig): ResponseAction {
-  const reply = replyOf(config)
-  return (_, answer) => {
-    if (!answer.isSwitch) answer.instead = reply
+  const replyTo = repliesOf(config, 'on_http_response')
+  return (exchange, answer) => {
+    if (!answer.isSwitch) answer.instead = replyTo(exchange, answer)
   }
 }
 
-function replyOf({ status_code: status, headers, body }: CustomResponseConfig): Reply {
-  const bytes = BODILESS.has(status) ? Buffer.alloc(0) : Buffer.from(body, 'utf8')
-  const hasType = Object.keys(headers).some((name) => name.toLowerCase() === 'content-type')
-  const type = hasType || bytes.length === 0 ? {} : { 'Content-Type': typeOfBody(body) }
-  return { status, headers: { ...headers, ...type }, body: bytes }
+function repliesOf(
+  { status_code: status, headers, body }: CustomResponseConfig,
+  phase: Phase,
+): (exchange: Exchange, answer?: AppAnswer) => Reply {
+  const source = BODILESS.has(status) ? '' : body
+  const lines = linesFrom(headers, phase)
+  const text = textFrom(source, phase, 'the body of custom-response')
+  if ([source, ...Object.values(headers)].every(isConstant)) {
+    const reply = replyOf(status, Object.entries(headers), source)
+    return () => reply
+  }
+  return (exchange, answer) => replyOf(status, lines(exchange, answer), text(exchange, answer))
+}
+
+function replyOf(status: number, lines: ReturnType<Lines>, body: string): Reply {
+  const hasType = lines.some(([name]) => name.toLowerCase() === 'content-type')
+  const type = hasType || body === '' ? {} : { 'Content-Type': typeOfBody(body) }
+  return { status, headers: { ...Object.fromEntries(lines), ...type }, body: Buffer.from(body, 'utf8') }
 }

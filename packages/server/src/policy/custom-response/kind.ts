@@ -10,11 +10,17 @@ const BODY_MAX_CHARS = 65_536
 
 const schema = z.strictObject({
   status_code: wholeNumber(200, 599).default(200).describe('The status of the answer, 200 to 599.'),
-  headers: headerValues()
+  headers: headerValues({ allowsTemplates: true })
     .default({})
-    .describe('Headers of the answer. Without `Content-Type` the body tells: JSON, HTML, XML or plain text.')
+    .describe(
+      'Headers of the answer. Values may contain `${…}`. Without `Content-Type` the body tells: JSON, HTML, XML or plain text.',
+    )
     .meta({ examples: ['{ Retry-After: "3600" }'] }),
-  body: z.string().max(BODY_MAX_CHARS).default('').describe('The body of the answer. 204, 205 and 304 have none.'),
+  body: z
+    .string()
+    .max(BODY_MAX_CHARS)
+    .default('')
+    .describe('The body of the answer, which may contain `${…}`. 204, 205 and 304 have none.'),
 })
 
 export type CustomResponseConfig = z.output<typeof schema>
@@ -28,6 +34,7 @@ export const customResponseKind = defineKind({
   takesSecrets: false,
   agentMayWrite: ['status_code', 'headers', 'body'],
   schema: schema.prefault({}),
+  templates: ['headers', 'body'],
   complete: (config) => config,
   asks: () => 'nobody',
   checkOfAgent: siteDataProblems,

@@ -214,7 +214,7 @@ class EndpointOfExchange implements EndpointFacts {
 }
 
 /** Applies the edits so far: later expressions see earlier edits (section 2 of the reference). */
-function edited(raw: readonly string[], edits: HeaderEdits): string[] {
+export function edited(raw: readonly string[], edits: HeaderEdits): string[] {
   const list: string[] = []
   for (let i = 0; i < raw.length; i += 2) {
     if (!edits.touches(raw[i]!)) list.push(raw[i]!, raw[i + 1]!) // pairs

@@ -7,7 +7,7 @@ import { defineKind } from '../kind.ts'
 
 const schema = z.strictObject({
   headers: writtenHeaders()
-    .describe('Name and value of each header.')
+    .describe('Name and value of each header. Values may contain `${…}`.')
     .meta({ examples: ['{ X-Environment: staging }'] }),
 })
 
@@ -22,6 +22,7 @@ export const setHeadersKind = defineKind({
   takesSecrets: false,
   agentMayWrite: ['headers'],
   schema,
+  templates: ['headers'],
   complete: (config) => config,
   asks: () => undefined,
   check: hostProblems,

@@ -1,12 +1,14 @@
 // `set-headers`, for the request on its way to the app or the response on its way back.
 
 import type { Edit } from '../edits-of.ts'
+import type { Phase } from '../kind.ts'
+import { linesFrom } from '../text.ts'
 import type { SetHeadersConfig } from './kind.ts'
 
 /** Sets headers: those that are there already are replaced. */
-export function setHeaders({ headers }: SetHeadersConfig): Edit {
-  const pairs = Object.entries(headers)
-  return (edits) => {
-    for (const [name, value] of pairs) edits.set(name, value)
+export function setHeaders({ headers }: SetHeadersConfig, phase: Phase): Edit {
+  const lines = linesFrom(headers, phase)
+  return (edits, exchange, answer) => {
+    for (const [name, value] of lines(exchange, answer)) edits.set(name, value)
   }
 }

@@ -1,0 +1,73 @@
+// A text of a policy at run time: the same for everybody, or made for each exchange from `${…}`. What is put in comes from
+// visitors and apps, so a header takes it in a form that can break nothing.
+
+import { RelayError } from '../errors.ts'
+import type { AppAnswer } from '../exchange/app-answer.ts'
+import type { Exchange } from '../exchange/exchange.ts'
+import { VALUE_MAX_CHARS, headerLineProblem } from '../values/header-problem.ts'
+import { failedExpression } from './conditions.ts'
+import { dependsOnReading } from './engine/readings.ts'
+import type { Phase } from './kind.ts'
+import { templateOf } from './language.ts'
+import { viewOf } from './view-of.ts'
+import { isConstant } from './templates-of.ts'
+
+/**
+ * The text for an exchange.
+ * @throws RelayError if it cannot be made, or if it depends on how the path is read: the exchange is refused
+ */
+export type Text = (exchange: Exchange, answer?: AppAnswer) => string
+
+/** @param where the key of the policy, for the log */
+export function textFrom(source: string, phase: Phase, where: string): Text {
+  if (isConstant(source)) return () => source
+  const template = templateOf(source, phase)
+  if ('problems' in template) throw new TypeError(`not a template: ${source}`) // the configuration was checked before
+  const isOfPath = dependsOnReading(template.reads)
+  return (exchange, answer) => {
+    try {
+      const text = template.render(viewOf(exchange, answer))
+      const { normalPath } = exchange
+      if (isOfPath && normalPath !== undefined && template.render(viewOf(exchange, answer, normalPath)) !== text) {
+        throw new RelayError('path_ambiguous')
+      }
+      return text
+    } catch (error) {
+      throw failedExpression(error, where)
+    }
+  }
+}
+
+/**
+ * The same for headers. Characters that no header can have are percent-encoded, line ends among them.
+ * @param headers name and value of each
+ */
+export function linesFrom(headers: Readonly<Record<string, string>>, phase: Phase): Lines {
+  const written = Object.entries(headers)
+  if (written.every(([, value]) => isConstant(value))) return () => written
+  const lines = written.map(([name, value]) => [name, headerFrom(name, value, phase)] as const)
+  return (exchange, answer) => lines.map(([name, value]) => [name, value(exchange, answer)] as const)
+}
+
+/** Names and values. @throws as a `Text` does, and if a value cannot stand in its header */
+export type Lines = (exchange: Exchange, answer?: AppAnswer) => readonly (readonly [name: string, value: string])[]
+
+function headerFrom(name: string, source: string, phase: Phase): Text {
+  const text = textFrom(source, phase, name)
+  if (isConstant(source)) return text
+  return (exchange, answer) => {
+    const value = printable(text(exchange, answer))
+    const problem =
+      value.length > VALUE_MAX_CHARS ? `is longer than ${VALUE_MAX_CHARS} characters` : headerLineProblem(name, value)
+    if (problem) throw new RelayError('expression_failed', { detail: `the value of ${name} ${problem}` })
+    return value
+  }
+}
+
+function printable(text: string): string {
+  if (/^[\x20-\x7e]*$/.test(text)) return text.trim()
+  return text
+    .toWellFormed()
+    .replace(/[^\x20-\x7e]/gu, (character) => encodeURIComponent(character))
+    .trim()
+}
