@@ -83,7 +83,7 @@ export interface ExchangeInit {
 export type { ResponseHeaders, VisitorResponse }
 
 export class Exchange {
-  /** Where the answer goes; `runResponseRules()` may put something in front of it. */
+  /** The visitor's response; `runResponseRules()` may put a transformation in front of it. */
   response: VisitorResponse
   /** That of the visitor, or of the proxy in between. */
   readonly connection: Connection
@@ -96,7 +96,7 @@ export class Exchange {
   /** Set once the edge is known: its id and the origin visitors see, e.g. `https://docs.example.com`. */
   edgeId = ''
   origin = ''
-  /** What another reader could take the path for, if that is not what stands there; undefined for most. */
+  /** The path as another reader could read it, if it differs from the written one; undefined for most. */
   normalPath: string | undefined
   /** This relay's name for the app and servers behind it (RFC 8586); empty until the exchange is forwarded. */
   relayName = ''
@@ -335,7 +335,7 @@ export class Exchange {
   }
 
   /**
-   * Runs the rules of the route for the app's response. Their edits of headers stand in `responseEdits` afterwards.
+   * Runs the rules of the route for the app's response. Their edits of headers are in `responseEdits` afterwards.
    * @param list gives the headers of the answer: name, value, name, value …
    * @returns what is to be answered instead, if anything is
    * @throws RelayError if a rule refuses the answer

@@ -1,5 +1,5 @@
-// What the policies of a route change on a message's headers, in their order: append, replace, remove. Names are compared as an
-// app behind CGI would. Pure: no I/O, no clock.
+// The changes that a route's policies make to a message's headers, in order: append, replace, remove. Names are
+// compared as an app behind CGI would. Pure: no I/O, no clock.
 //
 // All edits are kept in one form: which names of the message itself do not pass, and which lines follow it. So applying them
 // costs the same however many there were.
@@ -40,12 +40,12 @@ export class HeaderEdits {
     }
   }
 
-  /** Keeps out what came with the message under this name. What edits add stays. */
+  /** Removes the message's own lines of this name. Lines that edits add stay. */
   drop(name: string): void {
     this.#dropped.add(normalHeaderName(name))
   }
 
-  /** Removes every line of this name, and whatever later edits add. */
+  /** Removes every line of this name, also those of later edits. */
   close(name: string): void {
     this.remove(name)
     ;(this.#closed ??= new Set()).add(normalHeaderName(name))
@@ -60,13 +60,13 @@ export class HeaderEdits {
     return this.#dropped.size === 0 && this.#added.length === 0
   }
 
-  /** What stands under a name behind all edits, where the last of them has added it. */
+  /** The last value that edits have added under this name; undefined if none has. */
   lastOf(name: string): string | undefined {
     const normal = normalHeaderName(name)
     return this.#added.findLast((each) => normalHeaderName(each.name) === normal)?.value
   }
 
-  /** The lines to write behind those of the message, in the order of the edits. */
+  /** The lines to write after those of the message, in the order of the edits. */
   [Symbol.iterator](): Iterator<HeaderLine> {
     return this.#added[Symbol.iterator]()
   }

@@ -1,4 +1,4 @@
-// Where the answer to a visitor goes, whatever version of HTTP they speak. Types only.
+// The response to a visitor, in any version of HTTP. Types only.
 
 /** The answer to a visitor; on HTTP/1.1 it is node:http's own ServerResponse, except for the hints. */
 export interface VisitorResponse {

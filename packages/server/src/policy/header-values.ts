@@ -1,4 +1,5 @@
-// What the actions that write headers share: which headers may be written, by whom, and in which phase. Pure: no I/O, no clock.
+// The common part of actions that write headers: which headers they may write, and in which phase. Pure: no I/O, no
+// clock.
 
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
 
@@ -6,12 +7,12 @@ import { normalHeaderName } from '../values/normal-header-name.ts'
 import { headerValues } from '../values/value-schemas.ts'
 import type { CheckPlace } from './kind.ts'
 
-/** `headers` of an action; `Host` is what the app gets. */
+/** `headers` of an action; `Host` is the one that the app gets. */
 export function writtenHeaders() {
   return headerValues({ allowsHost: true, allowsTemplates: true })
 }
 
-/** Says of a header that belongs to requests that it was written to a response. */
+/** Reports a header of requests that is written to a response. */
 export function* hostProblems(
   { headers }: { readonly headers: Readonly<Record<string, string>> },
   { phase }: Pick<CheckPlace, 'phase'>,

@@ -1,5 +1,5 @@
 // State of actions that outlives their policy: counters of `rate-limit`, circuits of `circuit-breaker`. A policy that is built
-// anew for the same edge, after a reload or because its agent has come back, finds the state of the policy before it.
+// anew for the same edge, after a reload or because its agent has come back, finds the state of the previous policy.
 
 const KEPT_MS = 10 * 60_000 // without a policy that uses it: longer than an agent takes to reconnect
 const UNUSED_MAX = 10_000 // agents can bring and remove endpoints as often as they like
@@ -12,7 +12,7 @@ interface Kept {
 }
 
 /**
- * The state of an action, made if there is none.
+ * The state of an action, made on first use.
  * @param name the type of the action and all parameters that the state depends on
  */
 export type LastingOfEdge = <T extends { close(): void }>(name: string, make: () => T) => T
@@ -28,8 +28,8 @@ export class Lasting {
   }
 
   /**
-   * For the life of one edge. The same action of the same policy gets the same state again: an edge may have several alike,
-   * which are told apart by their order.
+   * For the life of one edge. The same action of the same policy gets the same state again: an edge may have several
+   * equal actions, which are distinguished by their order.
    * @param onClose takes the functions that give the state back
    */
   ofEdge(edgeId: string, onClose: (release: () => void) => void): LastingOfEdge {
@@ -53,7 +53,7 @@ export class Lasting {
       this.#used.delete(name)
       this.#unused.set(name, kept)
     })
-    return kept.value as T // the name stands for the type
+    return kept.value as T // the name determines the type
   }
 
   #forgetUnused(): void {

@@ -79,7 +79,7 @@ export const limitsSchema = z.strictObject({
     MIB,
     1024,
     32 * MIB,
-    'Bytes of a request body where an action reads all of it before the request goes on, as `verify-webhook` does. More is answered with 413. Bodies that are held at once may have 32 MiB for each edge or authtoken, and 128 MiB in all.',
+    'Bytes of a request body that an action reads in full before the request continues, as `verify-webhook` does. More is answered with 413. Bodies that are held at once may have 32 MiB for each edge or authtoken, and 128 MiB in all.',
   ),
   failed_agent_logins_per_minute: count(
     20,

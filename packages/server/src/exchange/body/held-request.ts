@@ -1,10 +1,10 @@
-// A request whose body has been read ahead: the same in everything, and it gives its body out once more.
+// A request whose body has been read ahead: the same request, which gives its body out once more.
 
 import { Readable } from 'node:stream'
 
 import type { VisitorRequest } from '../exchange.ts'
 
-const PIECE_BYTES = 64 * 1024 // as sockets give them: what comes behind it measures its buffers in such pieces
+const PIECE_BYTES = 64 * 1024 // as from sockets: buffers after it are measured in such pieces
 
 export class HeldRequest implements VisitorRequest {
   readonly body: Buffer
@@ -17,7 +17,7 @@ export class HeldRequest implements VisitorRequest {
     this.#request = request
     this.body = body
     this.rawHeaders = withoutExpectation(request.rawHeaders)
-    // Bounded by what was read: nothing is asked for.
+    // The body is complete and bounded: read() has nothing to do.
     this.#pieces = new Readable({ read() {}, highWaterMark: PIECE_BYTES })
     for (let at = 0; at < body.length; at += PIECE_BYTES) this.#pieces.push(body.subarray(at, at + PIECE_BYTES))
     this.#pieces.push(null)

@@ -15,7 +15,7 @@ export interface BodyBounds {
 
 /** `too_large` also if only the announced length is too large; `gone` means that the visitor has left. */
 export type BodyFault = 'too_large' | 'too_slow' | 'no_room' | 'gone'
-/** `isUnread`: nothing of the body was read, so that somebody else may read or forward it. */
+/** `isUnread`: no part of the body was read, so it can still be read or forwarded. */
 export type BodyVerdict = { ok: true; body: Buffer } | { ok: false; reason: BodyFault; isUnread?: true }
 
 const NONE: BodyVerdict = { ok: true, body: Buffer.alloc(0) }

@@ -178,7 +178,7 @@ export class SlidingCounter {
 function roll(bucket: Bucket, now: number): void {
   const elapsed = now - bucket.since
   const { windowMs } = bucket.counter
-  if (elapsed < 0) bucket.since = now // somebody has set the clock back
+  if (elapsed < 0) bucket.since = now // the clock has been set back
   else if (elapsed >= 2 * windowMs) {
     bucket.since = now
     bucket.current = 0

@@ -5,7 +5,7 @@ import type { Phase } from '../kind.ts'
 import { linesFrom } from '../text.ts'
 import type { AddHeadersConfig } from './kind.ts'
 
-/** Adds headers: those that are there already stay. */
+/** Adds headers: existing ones stay. */
 export function addHeaders({ headers }: AddHeadersConfig, phase: Phase): Edit {
   const lines = linesFrom(headers, phase)
   return (edits, exchange, answer) => {

@@ -58,7 +58,7 @@ export function circuitBreaker(config: CircuitBreakerConfig, parts: CircuitBreak
   }
 }
 
-/** What the relay says in place of an app that has failed. That no agent is connected is told as it is. */
+/** The errors that count as a failing app. A missing agent keeps its own error. */
 const FAULTS: ReadonlySet<RelayErrorCode> = new Set(['app_down', 'app_bad_answer', 'app_timeout', 'tunnel_lost'])
 
 /** RFC 9110 10.2.3: whole seconds. */

@@ -1,5 +1,5 @@
-// The state of one circuit: closed while the app answers well, open for a while if too many answers are faults, then half open,
-// when one request finds out. Pure: the clock is an argument.
+// The state of one circuit: closed while the app answers well, open for a while if too many answers are faults, then
+// half open, while one request tests the app. Pure: the clock is an argument.
 //
 //     closed ──too many faults──▶ open ──tripped_duration──▶ half open ──a good answer──▶ closed
 //                                   ▲                            │
@@ -16,10 +16,10 @@ export interface CircuitConfig {
   readonly trippedMs: number
 }
 
-/** How a request may go on: like all others, as the one that finds out, or not for so many milliseconds. */
+/** How a request may continue: as usual, as the probe of the app, or not for so many milliseconds. */
 export type Pass = 'normal' | 'probe' | { readonly waitMs: number }
 
-/** How long to wait while another request finds out; nobody knows how long that takes. */
+/** The wait named while another request probes the app: its end is unknown. */
 const WHILE_PROBED_MS = 1000
 
 export class Circuit {
@@ -39,7 +39,7 @@ export class Circuit {
   /** Asks for one request. A probe must be followed by `probed()`. */
   enter(now: number): Pass {
     if (this.#openedAt === undefined) return 'normal'
-    this.#openedAt = Math.min(this.#openedAt, now) // somebody may have set the clock back
+    this.#openedAt = Math.min(this.#openedAt, now) // the clock may have been set back
     const waitMs = this.#openedAt + this.#config.trippedMs - now
     if (waitMs > 0) return { waitMs }
     if (this.#isProbed) return { waitMs: WHILE_PROBED_MS }
@@ -47,7 +47,9 @@ export class Circuit {
     return 'probe'
   }
 
-  /** Counts an answer to a request that has passed as normal. One that comes after the circuit has opened changes nothing. */
+  /**
+   * Counts an answer to a request that has passed as normal. An answer after the circuit has opened changes nothing.
+   */
   count(isFault: boolean, now: number): void {
     if (this.#openedAt !== undefined) return
     const bucket = this.#roll(now)
@@ -59,7 +61,10 @@ export class Circuit {
     if (answers >= volumeThreshold && sum(this.#faults) / answers >= errorThreshold) this.#openedAt = now
   }
 
-  /** @param isFault undefined if the request had no answer, for instance because its visitor has left: the next one finds out */
+  /**
+   * @param isFault undefined if the request had no answer, for instance because its visitor has left: the next request
+   * is the probe
+   */
   probed(isFault: boolean | undefined, now: number): void {
     this.#isProbed = false
     if (isFault === undefined) return

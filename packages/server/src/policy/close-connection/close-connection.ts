@@ -1,4 +1,4 @@
-// `close-connection`: no answer, and no connection any more.
+// `close-connection`: closes the connection without an answer.
 
 import type { Action } from '../../exchange/action.ts'
 

@@ -1,7 +1,8 @@
-// A visitor's response with a compressor in front of it. It decides when the head is written, which has its last form then.
+// A visitor's response with a compressor in front of it. It decides when the head is written, which is final then.
 //
-// Back-pressure goes through: the compressor stops where the visitor takes nothing, and write() says so to whoever writes. What
-// was written leaves at every pause: a stream of events is as timely as without. It ends with the response, on whatever way.
+// Back-pressure passes through: the compressor stops if the visitor takes nothing, and write() returns false. Written
+// bytes leave at every pause: a stream of events is as timely as without. The compressor ends with the response,
+// however that ends.
 
 import type { VisitorHeaders, VisitorResponse } from '../../exchange/visitor-response.ts'
 import type { Algorithm } from './algorithms.ts'
@@ -20,7 +21,7 @@ export class CompressedResponse implements VisitorResponse {
   #hasHead = false
   #hasEnded = false
 
-  /** @param algorithm undefined if the visitor takes none of those that are possible */
+  /** @param algorithm undefined if the visitor accepts none of ours */
   constructor(to: VisitorResponse, method: string, algorithm: Algorithm | undefined) {
     this.#to = to
     this.#method = method
@@ -41,7 +42,7 @@ export class CompressedResponse implements VisitorResponse {
 
   writeHead(status: number, headers: VisitorHeaders | string[]): void {
     const list = Array.isArray(headers) ? headers : flatten(headers)
-    // A second head comes only after a first one that was refused: it is the relay's own.
+    // A second head comes only if the first was refused: it is the relay's own.
     const isOwn = this.#hasHead
     this.#hasHead = true
     if (isOwn || !isCompressible(this.#method, status, list)) return void this.#to.writeHead(status, headers)
@@ -62,7 +63,7 @@ export class CompressedResponse implements VisitorResponse {
       to.once('drain', () => encoder.resume())
     })
     encoder.on('end', () => to.end())
-    encoder.on('error', () => to.destroy()) // half of it must not look like all
+    encoder.on('error', () => to.destroy()) // a part must not look like the whole
     to.on('close', () => encoder.destroy())
   }
 
@@ -94,7 +95,7 @@ export class CompressedResponse implements VisitorResponse {
     setImmediate(this.#flush)
   }
 
-  /** Nothing came within a turn of the event loop: that is a pause. */
+  /** A pause is a turn of the event loop without bytes. */
   readonly #flush = (): void => {
     this.#flushIsDue = false
     const encoder = this.#encoder

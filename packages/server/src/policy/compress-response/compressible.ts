@@ -1,11 +1,11 @@
-// Which answers may be compressed, and what becomes of their heads. Pure: no I/O, no clock.
+// Which answers may be compressed, and their heads afterwards. Pure: no I/O, no clock.
 
 import type { Algorithm } from './algorithms.ts'
 
 /** A flat list: name, value, name, value … */
 type Headers = readonly string[]
 
-// Below it, what is saved is less than a packet.
+// Below it less than a packet is saved.
 const BODY_MIN_BYTES = 1024
 
 /** 204, 205 and 304 have no body; the ranges of a 206 are those of the app's own bytes. */
@@ -69,7 +69,7 @@ export function encodedHead(headers: Headers, algorithm: Algorithm): string[] {
     const name = headers[i]! // pairs
     const value = headers[i + 1]!
     const lower = name.toLowerCase()
-    // Nobody knows the length before the end. Ranges would be those of other bytes.
+    // The length is unknown before the end. Ranges would be those of other bytes.
     if (lower === 'content-length' || lower === 'accept-ranges') continue
     // RFC 9110 8.8.1: two codings are not the same to the byte, so a strong one would be wrong.
     if (lower === 'etag') head.push(name, value.startsWith('W/') ? value : `W/${value}`)
@@ -82,7 +82,7 @@ export function encodedHead(headers: Headers, algorithm: Algorithm): string[] {
 function gains(contentType: string): boolean {
   const end = contentType.indexOf(';')
   const type = (end === -1 ? contentType : contentType.slice(0, end)).trim().toLowerCase()
-  if (type.startsWith('application/grpc')) return false // its messages say themselves how they are compressed
+  if (type.startsWith('application/grpc')) return false // its messages name their compression themselves
   if (type.startsWith('text/') || TYPES.has(type)) return true
   return type.endsWith('+json') || type.endsWith('+xml') || type.endsWith('+yaml')
 }

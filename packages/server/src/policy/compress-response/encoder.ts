@@ -1,4 +1,5 @@
-// Compressors for answers on their way: node:zlib with levels and windows that bound what each answer takes of memory to 2 MiB.
+// Compressors for answers on their way: node:zlib with levels and windows that bound the memory of each answer to 2
+// MiB.
 
 import { constants, createBrotliCompress, createDeflate, createGzip, createZstdCompress } from 'node:zlib'
 import type { Transform } from 'node:stream'
@@ -7,7 +8,7 @@ import type { Algorithm } from './algorithms.ts'
 
 /** A stream of node:zlib. */
 export interface Encoder extends Transform {
-  /** Has all that was written come out, so that the other end can read it. */
+  /** Flushes all written bytes, so that the other end can read them. */
   flush(kind: number): void
 }
 

@@ -14,7 +14,7 @@ const schema = z.strictObject({
     .refine((written) => new Set(written).size === written.length, 'names an algorithm twice; remove one')
     .default([...ALGORITHMS])
     .describe(
-      'In the order of preference, where a visitor takes several equally. ngrok’s `compress` may stand here and is never chosen, since no visitor asks for it; `zstd` is possible only here.',
+      'In the order of preference, if a visitor takes several equally. ngrok’s `compress` is allowed here and never chosen, since no visitor asks for it; `zstd` is possible only here.',
     )
     .meta({ examples: ['[br, gzip]'] }),
 })

@@ -8,14 +8,14 @@ const QUALITY = /^q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/i
 /**
  * @param accepted the visitor's Accept-Encoding; undefined if there is none
  * @param algorithms in the order of preference
- * @returns undefined where the answer is best sent as it is
+ * @returns undefined if the answer should be sent unchanged
  */
 export function negotiate(accepted: string | undefined, algorithms: readonly Algorithm[]): Algorithm | undefined {
-  // Without the header any coding would do, but whoever does not ask for one may know none.
+  // Without the header any coding is allowed, but such a visitor may know none.
   if (accepted === undefined) return undefined
   const qualities = read(accepted)
   const others = qualities.get('*') ?? 0
-  // A coding that is not listed has no weight, and this one is always there: any other that is wanted goes before it.
+  // An unlisted coding has no weight, but identity is always possible: any other wanted coding is preferred to it.
   let best = qualities.get('identity') ?? 0
   let chosen: Algorithm | undefined
   for (const algorithm of algorithms) {
@@ -28,7 +28,7 @@ export function negotiate(accepted: string | undefined, algorithms: readonly Alg
   return chosen
 }
 
-/** Weights by coding, in lower case. What cannot be read counts as not wanted. */
+/** Weights by coding, in lower case. An unreadable entry counts as not wanted. */
 function read(accepted: string): Map<string, number> {
   const qualities = new Map<string, number>()
   for (const item of accepted.split(',')) {

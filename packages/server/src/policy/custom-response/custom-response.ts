@@ -1,4 +1,4 @@
-// `custom-response`: an answer from the policy, to a request or in the place of the app's.
+// `custom-response`: an answer from the policy, to a request or instead of the app's.
 
 import type { Action, ResponseAction } from '../../exchange/action.ts'
 import type { AppAnswer, Reply } from '../../exchange/app-answer.ts'
@@ -22,7 +22,7 @@ export function customResponse(config: CustomResponseConfig): Action {
   }
 }
 
-/** Answers in the place of the app, but for a switch of protocols: behind that no answer is possible. */
+/** Replaces the app's answer, except for a switch of protocols: after that no answer is possible. */
 export function replaceResponse(config: CustomResponseConfig): ResponseAction {
   const replyTo = repliesOf(config, 'on_http_response')
   return (exchange, answer) => {

@@ -27,7 +27,7 @@ export type CustomResponseConfig = z.output<typeof schema>
 
 export const customResponseKind = defineKind({
   documentation:
-    'Answers. Of a request nothing reaches the app, and no further action runs. Of a response it replaces all, status, headers and body; only a WebSocket that the app has accepted goes on. `config` may be left out.',
+    'Answers by itself. A request does not reach the app, and no further action runs. A response is replaced as a whole: status, headers and body; only a WebSocket that the app has accepted continues. `config` may be left out.',
   otherNames: ['static-response', 'respond'],
   phases: ['on_http_request', 'on_http_response'],
   admits: 'nobody',

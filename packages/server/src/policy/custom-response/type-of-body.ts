@@ -1,4 +1,4 @@
-// What a text most probably is, where nobody has said it. Pure: no I/O, no clock.
+// The most probable type of a text without a stated one. Pure: no I/O, no clock.
 
 export function typeOfBody(text: string): string {
   const start = text.trimStart().slice(0, 64).toLowerCase()

@@ -1,5 +1,5 @@
-// The memory of all rate limits: a room for each tenant, so that nobody can have the buckets of others forgotten, and a bound
-// for all rooms together.
+// The memory of all rate limits: a room for each tenant, so that no tenant can displace the buckets of another, and a
+// bound for all rooms together.
 
 import { CounterRoom, type SlidingCounter } from '../../exchange/counting/sliding-counters.ts'
 
@@ -9,7 +9,7 @@ const FORGOTTEN_AT_ONCE = 100 // so that the largest room does not have to be fo
 
 interface Room {
   readonly counters: CounterRoom
-  /** Of how many limits. */
+  /** The number of limits. */
   users: number
 }
 
@@ -28,7 +28,7 @@ export class CounterRooms {
 
   /**
    * A counter of one limit.
-   * @param tenant whose room it is in
+   * @param tenant the tenant whose room it is in
    * @param windowMs the length of its window
    */
   counter(tenant: string, windowMs: number): Pick<SlidingCounter, 'take' | 'close'> {

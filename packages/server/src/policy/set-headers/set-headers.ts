@@ -5,7 +5,7 @@ import type { Phase } from '../kind.ts'
 import { linesFrom } from '../text.ts'
 import type { SetHeadersConfig } from './kind.ts'
 
-/** Sets headers: those that are there already are replaced. */
+/** Sets headers: existing ones are replaced. */
 export function setHeaders({ headers }: SetHeadersConfig, phase: Phase): Edit {
   const lines = linesFrom(headers, phase)
   return (edits, exchange, answer) => {

@@ -28,7 +28,7 @@ export type VerifyWebhookConfig = z.output<typeof schema>
 
 export const verifyWebhookKind = defineKind({
   documentation:
-    'Passes deliveries of a provider whose signature is right and, where the provider signs a time, whose time is now. Others get 403. It reads the body first, up to `limits.held_body_bytes`; the app gets it unchanged. [Traffic policy](traffic-policy.md#verify-webhook) tells more.',
+    'Passes deliveries of a provider if their signature is right and, if the provider signs a time, recent. Others get 403. It reads the body first, up to `limits.held_body_bytes`; the app gets it unchanged. [Traffic policy](traffic-policy.md#verify-webhook) tells more.',
   otherNames: ['webhook-verification'],
   phases: ['on_http_request'],
   admits: 'some',

@@ -41,7 +41,7 @@ export const ENCODING_FUNCTIONS: readonly FunctionDefinition[] = [
       JSON.parse(text)
       return true
     } catch {
-      return false // that is what was asked
+      return false // the answer of `isJson()`
     }
   }),
 ]
