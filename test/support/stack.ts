@@ -104,7 +104,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const log: string[] = []
   const origin = certificate ? 'https://relay.localhost' : 'http://relay.localhost'
   const listen = [certificate && 'https: "127.0.0.1:0"', options.listen].filter((each) => each !== undefined)
-  if (/expressions|bucket_key/.test(options.edges ?? '')) await loadLanguage() // parseConfig() does not wait for it
+  // parseConfig() does not wait for it
+  if (/expressions|bucket_key|redirect|url-rewrite/.test(options.edges ?? '')) await loadLanguage()
   const config = parseConfig(
     `
 domain: localhost

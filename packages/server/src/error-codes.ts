@@ -21,6 +21,7 @@ export interface Answer {
 export const ANSWERS = {
   bad_request: { status: 400 },
   path_ambiguous: { status: 400 },
+  rewrite_refused: { status: 400 },
   sign_in_required: { status: 401 },
   sign_in_failed: { status: 400, reload: false },
   sign_in_expired: { status: 400 },

@@ -5,7 +5,7 @@ import { RelayError } from '../errors.ts'
 import type { RouteMatch } from '../model/edge-config.ts'
 import { Edge } from './edge.ts'
 import { EdgeTable } from './edge-table.ts'
-import { readPath } from './read-path.ts'
+import { readPath } from '../exchange/target/read-path.ts'
 import type { Route } from './route.ts'
 
 function edgeOf(...matches: RouteMatch[]): { edge: Edge; choose: (path: string) => string } {

@@ -6,10 +6,10 @@
 // Requests under way finish on a closed edge: close() releases only what they do not need.
 
 import { RelayError } from '../errors.ts'
+import { readPath } from '../exchange/target/read-path.ts'
+import type { PathReading } from '../exchange/target/read-path.ts'
 import { PLAIN_LOOK, type Look } from '../pages/look.ts'
 import type { KnownEdge, TunnelsOfEdge } from './known-edge.ts'
-import { readPath } from './read-path.ts'
-import type { PathReading } from './read-path.ts'
 import type { Route } from './route.ts'
 
 export interface EdgeInit {

@@ -1,17 +1,12 @@
 // The product in twenty lines: the way of a visitor's exchange. Read this first.
 
-import { RelayError } from '../errors.ts'
 import { WEBSOCKET } from '../exchange/exchange.ts'
 import type { Exchange, Upgrade } from '../exchange/exchange.ts'
+import { isOurs } from '../exchange/target/own-paths.ts'
+import { readPath } from '../exchange/target/read-path.ts'
 import type { Forwarder } from '../forward/forwarder.ts'
 import type { EdgeTable } from './edge-table.ts'
-import { readPath } from './read-path.ts'
-import type { PathReading } from './read-path.ts'
 import type { Route } from './route.ts'
-
-/** `/.sallyport/` on every edge host is ours and never reaches an app. */
-const OWN_SEGMENT = '.sallyport'
-const OWN_PATHS = `/${OWN_SEGMENT}`
 
 export interface Gate {
   edges: EdgeTable
@@ -37,19 +32,9 @@ export function handle(exchange: Exchange, gate: Gate): Promise<void> {
 
   const route = edge.routeFor(path, reading)
   exchange.normalPath = reading?.normal
+  exchange.keepTo(route, edge)
   if (exchange.upgrade && !allowsUpgrade(route, exchange.upgrade)) exchange.declineUpgrade()
   return route.policy(exchange, () => gate.forwarder.forward(exchange, route.backend))
-}
-
-/** Ours in every spelling: a path that an app could read as ours must not reach it either. */
-function isOurs(path: string, reading: PathReading | undefined): boolean {
-  if (path === OWN_PATHS || path.startsWith(`${OWN_PATHS}/`)) return true
-  if (!reading) return false
-  const { normal, isSlippery, segments } = reading
-  if (normal === OWN_PATHS || normal?.startsWith(`${OWN_PATHS}/`) || (isSlippery && segments.includes(OWN_SEGMENT))) {
-    throw new RelayError('path_ambiguous')
-  }
-  return false
 }
 
 function allowsUpgrade({ upgrades }: Route, { protocol }: Upgrade): boolean {

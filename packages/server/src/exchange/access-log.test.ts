@@ -48,7 +48,8 @@ type Parts = Partial<{ [Name in keyof typeof USUAL]: (typeof USUAL)[Name] | unde
 
 /** @param parts in place of the usual ones; others of an exchange, too */
 function exchangeOf(parts: Parts & { identity?: object; request?: object; target?: string }): Exchange {
-  return { ...USUAL, startedAt: performance.now() - 1, ...parts } as unknown as Exchange // all that a line is made of
+  const path = parts.path ?? USUAL.path
+  return { ...USUAL, startedAt: performance.now() - 1, ...parts, visitorPath: path } as unknown as Exchange // all that a line is made of
 }
 
 /** What pino makes of the same. */

@@ -52,7 +52,7 @@ export class AccessLog {
         requestId: exchange.requestId,
         method: exchange.method,
         host: exchange.host,
-        path: cut(exchange.path),
+        path: cut(exchange.visitorPath),
         status: exchange.status,
         ms,
         clientIp: exchange.clientIp,
@@ -70,7 +70,7 @@ export class AccessLog {
     }
     if (!this.#log.isLevelEnabled('info')) return
     const start = `${this.#startAt(now)}${exchange.requestId}"`
-    const asked = `${this.#method.of(exchange.method)}${this.#host.of(exchange.host)},"path":"${inJson(cut(exchange.path))}"`
+    const asked = `${this.#method.of(exchange.method)}${this.#host.of(exchange.host)},"path":"${inJson(cut(exchange.visitorPath))}"`
     const answered = `,"status":${exchange.status},"ms":${ms}${this.#clientIp.of(exchange.clientIp)}`
     const by = `${this.#edgeId.of(exchange.edgeId || undefined)}${this.#tunnelId.of(tunnelId)}${this.#user.of(exchange.user)}`
     const reason = detail === undefined ? '' : `,"detail":"${inJson(detail)}"`

@@ -18,6 +18,9 @@ import { HeaderEdits } from './header-edits.ts'
 import type { Identity } from './identity.ts'
 import { readHeader } from './read-header.ts'
 import { nextRequestId } from './request-id.ts'
+import { admitTarget } from './target/admit-target.ts'
+import type { Routes } from './target/admit-target.ts'
+import { pathOf } from './target/origin-form.ts'
 import type { ResponseHeaders, VisitorResponse } from './visitor-response.ts'
 
 /**
@@ -91,6 +94,11 @@ export class Exchange {
   readonly clientIp: string
   readonly forwardedFor: string
   readonly scheme: 'http' | 'https'
+  /**
+   * The request target exactly as the visitor sent it: path and query. It was admitted before the exchange was made. For the
+   * log, and for everything that leads the visitor back here; decisions are made on `target`.
+   */
+  readonly visitorTarget: string
   readonly startedAt = performance.now()
 
   /** Set once the edge is known: its id and the origin visitors see, e.g. `https://docs.example.com`. */
@@ -133,12 +141,14 @@ export class Exchange {
   #requestId: string | undefined
   #upgrade: Upgrade | undefined
   #strictTransport: string | undefined
-  readonly #target: string
+  #target: string
+  #routes: Routes | undefined
+  #route: unknown
   #cutReason: Error | undefined
 
   constructor(init: ExchangeInit) {
     this.#request = init.request
-    this.#target = init.request.url ?? '/'
+    this.#target = this.visitorTarget = init.request.url ?? '/'
     this.response = init.response
     this.connection = init.connection
     this.host = init.host
@@ -194,19 +204,36 @@ export class Exchange {
   }
 
   /**
-   * The request target exactly as the visitor sent it: path and query. It was admitted before the exchange was made,
-   * and nothing can change it afterwards: decisions, log and app all use the same text. A future action that rewrites
-   * targets must pass its own target through admission before it is used anywhere.
+   * The request target that the app gets: path and query. Decisions use the same text. It is the visitor's, unless a policy has
+   * replaced it.
    */
   get target(): string {
     return this.#target
   }
 
-  /** The raw path: the target up to `?`. */
+  /** The raw path that the app gets: the target up to `?`. */
   get path(): string {
-    const { target } = this
-    const query = target.indexOf('?')
-    return query === -1 ? target : target.slice(0, query)
+    return pathOf(this.#target)
+  }
+
+  /** The raw path that the visitor sent. */
+  get visitorPath(): string {
+    return pathOf(this.visitorTarget)
+  }
+
+  /** Notes the route whose policy runs, and its edge: a new target must lead to the same one. */
+  keepTo(route: unknown, routes: Routes): void {
+    this.#route = route
+    this.#routes = routes
+  }
+
+  /**
+   * Replaces the target for the app and for later decisions. The only way to change it.
+   * @throws RelayError `rewrite_refused` unless it is a target that a visitor could have sent to this route
+   */
+  replaceTarget(target: string): void {
+    this.normalPath = admitTarget(target, this.#routes, this.#route)
+    this.#target = target
   }
 
   /**
@@ -230,7 +257,7 @@ export class Exchange {
       texts,
       requestId,
       host,
-      hasStart: this.edgeId !== '' && this.path !== '/',
+      hasStart: this.edgeId !== '' && this.visitorPath !== '/',
       toOperator: this.#isToOperator,
       address: this.#shownAddress,
     }

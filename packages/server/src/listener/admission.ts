@@ -6,15 +6,8 @@ import type { IncomingMessage } from 'node:http'
 import { isIPv6 } from 'node:net'
 
 import { RelayError } from '../errors.ts'
-
-// RFC 3986 3.2.2 without percent-encoding: letters, digits, and the other characters that registered names contain in
-// practice.
-const HOST = /^(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9_-])?\.?|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i
-const HOST_MAX_CHARS = 260
-// RFC 9112 3.2.1: absolute-path [ "?" query ]. Visible ASCII only; `#`, and `\` in a path, are read differently by different
-// apps. In a query browsers send `\` unencoded (https://url.spec.whatwg.org/#query-percent-encode-set), and no route
-// looks at the query.
-const TARGET = /^\/[\x21\x22\x24-\x3e\x40-\x5b\x5d-\x7e\x80-\xff]*(?:\?[\x21\x22\x24-\x7e\x80-\xff]*)?$/
+import { isAuthority } from '../exchange/target/authority.ts'
+import { isOriginForm } from '../exchange/target/origin-form.ts'
 
 // RFC 9112 3.2.2: scheme, host[:port] without user info, and the part that is origin-form.
 const ABSOLUTE_FORM = /^(https?):\/\/([^/?]+)(.*)$/i
@@ -33,7 +26,7 @@ export function admit(request: IncomingMessage): string {
   if (method === 'CONNECT' || method === 'TRACE') {
     throw new RelayError('method_not_allowed', { detail: `method ${method}`, headers: { connection: 'close' } })
   }
-  const isOriginForm = url !== undefined && TARGET.test(url)
+  const isPlain = url !== undefined && isOriginForm(url)
 
   let host: string | undefined
   let codings = 0
@@ -55,13 +48,13 @@ export function admit(request: IncomingMessage): string {
   }
   if (codings > 1 || lengths > 1 || (codings > 0 && lengths > 0)) throw refuse('the framing is ambiguous')
   const named = normalHost(host)
-  if (!isOriginForm) request.url = toOriginForm(request, host!) // normalHost has refused a missing one
+  if (!isPlain) request.url = toOriginForm(request, host!) // normalHost has refused a missing one
   return named
 }
 
 /** Origin form only: an OPTIONS for the whole server, `*` (RFC 9110 9.3.7), is not for the app of an edge. */
 export function checkTarget(target: string | undefined): void {
-  if (target === undefined || !TARGET.test(target)) throw refuse('the request target is not in origin form')
+  if (target === undefined || !isOriginForm(target)) throw refuse('the request target is not in origin form')
 }
 
 /**
@@ -83,7 +76,7 @@ function toOriginForm({ method, url = '' }: IncomingMessage, host: string): stri
   return target
 }
 
-/** @param host of the grammar HOST */
+/** @param host that isAuthority() has seen */
 function portOf(host: string, byDefault: string): string {
   return /:\d+$/.exec(host)?.[0] ?? byDefault
 }
@@ -103,7 +96,7 @@ function checkCoding(value: string, minorVersion: number): void {
  * @throws RelayError `bad_request` if it names none
  */
 export function normalHost(host: string | undefined): string {
-  if (host === undefined || host.length > HOST_MAX_CHARS || !HOST.test(host)) throw refuse('the Host is not valid')
+  if (host === undefined || !isAuthority(host)) throw refuse('the Host is not valid')
   const lower = host.toLowerCase()
   if (lower.startsWith('[')) {
     const end = lower.indexOf(']')

@@ -15,10 +15,12 @@ import { jwtValidation } from './jwt-validation/jwt-validation.ts'
 import type { KINDS } from './kinds.ts'
 import { openidConnect } from './openid-connect/openid-connect.ts'
 import { rateLimit } from './rate-limit/rate-limit.ts'
+import { redirect } from './redirect/redirect.ts'
 import { removeHeaders } from './remove-headers/remove-headers.ts'
 import { restrictIps } from './restrict-ips/restrict-ips.ts'
 import { serviceToken } from './service-token/service-token.ts'
 import { setHeaders } from './set-headers/set-headers.ts'
+import { urlRewrite } from './url-rewrite/url-rewrite.ts'
 import { verifyWebhook } from './verify-webhook/verify-webhook.ts'
 
 export const BUILDERS: BuildersOf<typeof KINDS> = {
@@ -34,6 +36,8 @@ export const BUILDERS: BuildersOf<typeof KINDS> = {
   deny,
   'close-connection': closeConnection,
   'custom-response': customResponse,
+  redirect,
+  'url-rewrite': urlRewrite,
   'add-headers': (config) => editRequest(addHeaders(config, 'on_http_request')),
   'set-headers': (config) => editRequest(setHeaders(config, 'on_http_request')),
   'remove-headers': (config) => editRequest(removeHeaders(config)),

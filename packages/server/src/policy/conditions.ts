@@ -46,7 +46,7 @@ export function holdsOf({ name, expressions = [] }: ConditionalRule, phase: Phas
   }
 }
 
-/** Whether a condition of a policy, or an expression or a text of an action, reads the path, in whatever form. */
+/** Whether a condition of a policy, an action, or an expression or a text of one reads the path, in whatever form. */
 export function readsPath(policy: {
   readonly [P in Phase]: readonly (ConditionalRule & { readonly actions: readonly Step[] })[]
 }): boolean {
@@ -54,6 +54,7 @@ export function readsPath(policy: {
     policy[phase].some(
       ({ expressions = [], actions }) =>
         expressions.some((source) => pathIsIn(compiled(source, phase).reads)) ||
+        actions.some(({ type }) => kindOf(KINDS, type)?.readsPath) ||
         actions.flatMap(expressionsOf).some((source) => pathIsIn(compiledValue(source, phase).reads)) ||
         actions.some((step) => textsReadPath(step, phase)),
     ),

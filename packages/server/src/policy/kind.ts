@@ -33,6 +33,8 @@ export interface KindOf<S extends z.ZodType, C, In extends Phase, A extends Admi
   readonly admits: A
   /** Whether visitors send secrets to it. If so, it is refused on edges with plain http. */
   readonly takesSecrets: boolean
+  /** Whether it decides by the path, so that the edge refuses paths that two readers could read differently. */
+  readonly readsPath?: true
   /** The keys that an agent may write in its own policy; `nothing` if it may not write the action at all. */
   readonly agentMayWrite: readonly KeyOf<S>[] | 'nothing'
   /** The schema of `config`, with a sentence for each key. A function if `config` contains other actions. */

@@ -14,10 +14,12 @@ import { jwtValidationKind } from './jwt-validation/kind.ts'
 import type { KindTable } from './kind.ts'
 import { openidConnectKind } from './openid-connect/kind.ts'
 import { rateLimitKind } from './rate-limit/kind.ts'
+import { redirectKind } from './redirect/kind.ts'
 import { removeHeadersKind } from './remove-headers/kind.ts'
 import { restrictIpsKind } from './restrict-ips/kind.ts'
 import { serviceTokenKind } from './service-token/kind.ts'
 import { setHeadersKind } from './set-headers/kind.ts'
+import { urlRewriteKind } from './url-rewrite/kind.ts'
 import { verifyWebhookKind } from './verify-webhook/kind.ts'
 
 export const KINDS = {
@@ -33,6 +35,8 @@ export const KINDS = {
   deny: denyKind,
   'close-connection': closeConnectionKind,
   'custom-response': customResponseKind,
+  redirect: redirectKind,
+  'url-rewrite': urlRewriteKind,
   'add-headers': addHeadersKind,
   'set-headers': setHeadersKind,
   'remove-headers': removeHeadersKind,

@@ -4,6 +4,7 @@
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
 
 import type { CompileSettings } from './engine/compile-settings.ts'
+import type { Pattern } from './engine/patterns.ts'
 import type { Expression } from './engine/expression.ts'
 import type { ExpressionProblem } from './engine/expression-problem.ts'
 import type { Template } from './engine/template.ts'
@@ -12,7 +13,9 @@ import { PHASES } from './kind.ts'
 import type { Phase } from './kind.ts'
 import { isConstant } from './templates-of.ts'
 
-type Compiler = typeof import('./engine/compile-expression.ts') & typeof import('./engine/compile-template.ts')
+type Compiler = typeof import('./engine/compile-expression.ts') &
+  typeof import('./engine/compile-template.ts') &
+  typeof import('./engine/patterns.ts')
 
 let compiler: Compiler | undefined
 /** Expressions that were compiled, by what they are for: a policy is checked first and built then, and many policies are alike. */
@@ -21,10 +24,13 @@ const templates = new Map<string, ReturnType<Compiler['compileTemplate']>>()
 const EXPRESSIONS_MAX = 10_000
 /** Keys of actions whose values are expressions. */
 const KEYS_OF_ACTIONS = ['bucket_key']
+/** Actions with patterns. */
+const WITH_PATTERNS = ['redirect', 'url-rewrite']
 
-/** Whether the text of a policy, or of relay.yml, may have expressions. */
+/** Whether the text of a policy, or of relay.yml, may have expressions, or patterns outside of them. */
 export function mayHaveExpressions(text: string): boolean {
-  return text.includes('expressions') || KEYS_OF_ACTIONS.some((key) => text.includes(key)) || NO_VARIABLE.test(text)
+  const words = ['expressions', ...KEYS_OF_ACTIONS, ...WITH_PATTERNS]
+  return words.some((word) => text.includes(word)) || NO_VARIABLE.test(text)
 }
 
 /** A placeholder that is no variable of the environment, which are in capitals. */
@@ -41,6 +47,7 @@ export function hasExpressions(policy: unknown): boolean {
 function isInActions(rule: unknown): boolean {
   const actions = child(rule, 'actions')
   if (!Array.isArray(actions)) return false
+  if (actions.some((action) => WITH_PATTERNS.includes(String(child(action, 'type'))))) return true
   const configs = actions.map((action) => child(action, 'config'))
   return configs.some(
     (config) =>
@@ -64,11 +71,22 @@ function valuesOf(value: unknown): unknown[] {
 /** Has to be awaited before a policy with expressions is read. */
 export async function loadLanguage(): Promise<void> {
   if (compiler) return
-  const [ofExpressions, ofTemplates] = await Promise.all([
+  const [ofExpressions, ofTemplates, ofPatterns] = await Promise.all([
     import('./engine/compile-expression.ts'),
     import('./engine/compile-template.ts'),
+    import('./engine/patterns.ts'),
   ])
-  compiler = { ...ofExpressions, ...ofTemplates }
+  compiler = { ...ofExpressions, ...ofTemplates, ...ofPatterns }
+}
+
+/**
+ * A regular expression of RE2 that is written in a policy.
+ * @returns the end of a sentence if it is none, or too large
+ * @throws TypeError before loadLanguage()
+ */
+export function patternOf(source: string): Pattern | { problem: string } {
+  if (!compiler) throw new TypeError('the language of expressions is not loaded')
+  return compiler.compilePattern(source)
 }
 
 /**

@@ -46,6 +46,11 @@ const errors: Errors = {
     advice:
       'The path contains encoded separators or dot segments that would lead to different places. Use the plain form.',
   },
+  rewrite_refused: {
+    title: 'This address leads nowhere',
+    advice:
+      'A rule of this site turns it into one that is not possible. Tell the owner of this site where you came from.',
+  },
   sign_in_required: {
     title: 'Sign-in needed',
     advice: 'Open this address in a browser and sign in first.',

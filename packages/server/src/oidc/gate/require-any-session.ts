@@ -31,7 +31,7 @@ export function requireAnySession(ways: readonly SignInWay[]): Action {
       exchange.identity = undefined
       if (!exchange.isNavigation) return refuseWithoutSession(exchange)
       const { texts } = exchange
-      const body = choicePage(registrations, returnTo(exchange.target, exchange.origin), texts)
+      const body = choicePage(registrations, returnTo(exchange.visitorTarget, exchange.origin), texts)
       failWithPage(exchange, signInRequired(exchange.edgeId), { body, title: texts.choose.title, footer: '' })
     }
     await attempt(0)

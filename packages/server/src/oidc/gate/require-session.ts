@@ -130,7 +130,7 @@ async function askToSignIn(exchange: Exchange, registration: Registration, parts
   exchange.identity = undefined
   if (!exchange.isNavigation) return refuseWithoutSession(exchange, registration.config.auth_id)
   const { sendToProvider } = await import('../sign-in/authorization.ts') // with openid-client, loaded with the first sign-in
-  return sendToProvider(exchange, registration, parts, exchange.target)
+  return sendToProvider(exchange, registration, parts, exchange.visitorTarget)
 }
 
 /**

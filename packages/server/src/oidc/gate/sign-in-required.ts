@@ -31,7 +31,7 @@ export function refuseWithoutSession(exchange: Exchange, authId?: string): void 
   // Afterwards to the page with the form, or around the frame, if that is on this site and the browser names it.
   const page =
     pageBefore(exchange.header('referer'), exchange.origin) ??
-    (isFormSubmission ? '/' : returnTo(exchange.target, exchange.origin))
+    (isFormSubmission ? '/' : returnTo(exchange.visitorTarget, exchange.origin))
   const query = new URLSearchParams({ ...(authId !== undefined && { auth_id: authId }), return_to: page })
   const href = `/.sallyport/login?${query.toString()}`
   if (!isFormSubmission) {

@@ -6,6 +6,12 @@ import { RE2JS } from 're2js'
 import type { Budget } from './budget.ts'
 import { ValueError } from './expression-error.ts'
 
+/** One match of a pattern. */
+export interface Match {
+  /** The text of a group by its number or name; empty if there is no such group, or if it is not part of the match. */
+  group(key: number | string): string
+}
+
 /** A compiled pattern. */
 export class Pattern {
   readonly source: string
@@ -26,6 +32,37 @@ export class Pattern {
     const instructions = text.length * this.#size
     budget.spend(text.length > SHORT_TEXT_CHARS ? instructions : instructions >> 2)
     return this.#compiled.test(text)
+  }
+
+  /**
+   * Replaces every match, as Go's `ReplaceAllString` does: an empty match directly behind another one does not count.
+   * @param put makes the text for a match
+   * @returns undefined if nothing matches
+   * @throws OverBudget if text and pattern are both long, or if many matches are each far from the next
+   */
+  replaceAll(text: string, put: (match: Match) => string, budget: Budget): string | undefined {
+    const matcher = this.#compiled.matcher(text)
+    const names = this.#compiled.namedGroups()
+    const groups = matcher.groupCount()
+    const match: Match = {
+      group: (key) => {
+        const index = typeof key === 'number' ? key : Object.hasOwn(names, key) ? names[key]! : undefined // its own
+        return index === undefined || index > groups ? '' : (matcher.group(index) ?? '')
+      },
+    }
+    let made: string | undefined
+    let copied = 0
+    for (let at = 0; at <= text.length;) {
+      const instructions = (text.length - at + 1) * this.#size // a search may have to read up to the end
+      budget.spend(text.length > SHORT_TEXT_CHARS ? instructions : instructions >> 2)
+      if (!matcher.find(at)) break
+      const [start, end] = [matcher.start(), matcher.end()]
+      const isBehindAnother = start === end && start === copied && start > 0
+      made = budget.text((made ?? '') + text.slice(copied, start) + (isBehindAnother ? '' : put(match)))
+      copied = end
+      at = Math.max(end, at + 1)
+    }
+    return made === undefined ? undefined : made + text.slice(copied)
   }
 }
 

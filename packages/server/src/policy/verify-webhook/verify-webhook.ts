@@ -56,7 +56,7 @@ export function verifyWebhook({ provider, secret, enforce }: VerifyWebhookConfig
 function deliveryOf(exchange: Exchange): Delivery {
   return {
     method: exchange.method,
-    url: exchange.origin + exchange.target,
+    url: exchange.origin + exchange.visitorTarget, // what the provider has signed
     header: (name) => exchange.header(name),
   }
 }

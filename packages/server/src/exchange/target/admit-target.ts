@@ -1,0 +1,58 @@
+// Admits a target that a policy has made from the visitor's: it must be one that a visitor could have sent to the same route, or
+// the policies of other routes and the relay's own pages could be passed by. Pure: no I/O, no clock.
+
+import { RelayError } from '../../errors.ts'
+import { isOriginForm, pathOf } from './origin-form.ts'
+import { isOurs } from './own-paths.ts'
+import { readPath } from './read-path.ts'
+import type { PathReading } from './read-path.ts'
+
+/** The routes of an edge. */
+export interface Routes {
+  /** @throws RelayError for a path that has no route */
+  routeFor(path: string, reading: PathReading | undefined): unknown
+}
+
+/** As much as `limits.header_bytes` lets visitors send by default. */
+const TARGET_MAX_CHARS = 32 * 1024
+const SHOWN_MAX_CHARS = 200
+
+/**
+ * @param route the route of the exchange; it must be that of the new target, too
+ * @returns the normal form of its path if another reader could read it differently
+ * @throws RelayError `rewrite_refused`
+ */
+export function admitTarget(target: string, routes: Routes | undefined, route: unknown): string | undefined {
+  if (target.length > TARGET_MAX_CHARS) throw refusal(target, `has more than ${TARGET_MAX_CHARS} characters`)
+  if (!isOriginForm(target)) throw refusal(target, 'is no path with a query, or has characters that neither may have')
+  const path = pathOf(target)
+  const reading = readPath(path)
+  if (reading && (reading.isSlippery || reading.normal === undefined)) {
+    throw refusal(path, 'has dot segments, begins with two slashes, or hides such')
+  }
+  if (!leadsToRoute(path, reading, routes, route)) {
+    throw refusal(path, 'belongs to another route, or to none, or to the relay: its policy has not been asked')
+  }
+  return reading?.normal
+}
+
+function leadsToRoute(
+  path: string,
+  reading: PathReading | undefined,
+  routes: Routes | undefined,
+  route: unknown,
+): boolean {
+  try {
+    return !isOurs(path, reading) && routes?.routeFor(path, reading) === route
+  } catch (error) {
+    if (error instanceof RelayError) return false
+    throw error
+  }
+}
+
+/** @param made without the query, if possible: queries carry secrets, and this is for the log */
+function refusal(made: string, problem: string): RelayError {
+  const path = pathOf(made)
+  const shown = path.length > SHOWN_MAX_CHARS ? `${path.slice(0, SHOWN_MAX_CHARS)}…` : path
+  return new RelayError('rewrite_refused', { detail: `the rewritten address ${JSON.stringify(shown)} ${problem}` })
+}

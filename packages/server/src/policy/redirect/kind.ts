@@ -1,0 +1,47 @@
+// The kind of `redirect`. Pure: no I/O, no clock.
+
+import { z } from 'zod'
+
+import { headerValues, numberOf, text } from '../../values/value-schemas.ts'
+import { siteDataProblems } from '../header-values.ts'
+import { defineKind } from '../kind.ts'
+import { patternProblems } from '../pattern-problems.ts'
+
+const schema = z.strictObject({
+  from: text()
+    .exactOptional()
+    .describe('A regular expression of RE2, which meets the whole URL. Without it, the whole URL is replaced.')
+    .meta({ examples: ['"/old/(.*)"'] }),
+  to: text()
+    .describe('What stands in the place of every match: `$1` is a group, `$name` the group `(?P<name>…)`.')
+    .meta({ examples: ['/new/$1'] }),
+  status_code: z
+    .preprocess(numberOf, z.literal([301, 302, 303, 307, 308]))
+    .default(302)
+    .describe('301 and 308 are for good, and browsers remember them; 307 and 308 keep method and body.'),
+  headers: headerValues().default({}).describe('Further headers of the answer.'),
+})
+
+export type RedirectConfig = z.output<typeof schema>
+
+export const redirectKind = defineKind({
+  documentation:
+    'Sends visitors to another address if `from` matches and the address changes by it; otherwise the next action runs. [Traffic policy](traffic-policy.md#redirect-and-url-rewrite) tells more.',
+  otherNames: ['redirect-to', 'url-redirect'],
+  phases: ['on_http_request'],
+  admits: 'everybody',
+  takesSecrets: false,
+  readsPath: true,
+  agentMayWrite: ['from', 'to', 'status_code', 'headers'],
+  schema,
+  complete: (config) => config,
+  asks: () => undefined,
+  *check(config) {
+    yield* patternProblems(config)
+    for (const name of Object.keys(config.headers)) {
+      if (name.toLowerCase() !== 'location') continue
+      yield { path: ['headers', name], message: 'is what to makes; remove this line' }
+    }
+  },
+  checkOfAgent: siteDataProblems,
+})

@@ -1,0 +1,102 @@
+// What `redirect` and `url-rewrite` share: the URL of an exchange with every match of a pattern replaced. ngrok docs: "URL Rewrite",
+// "Redirect". Patterns meet the whole URL as visitors see it, `scheme://host[:port]/path?query`.
+
+import { RelayError } from '../errors.ts'
+import type { Exchange } from '../exchange/exchange.ts'
+import { isAuthority } from '../exchange/target/authority.ts'
+import { Budget } from './engine/budget.ts'
+import { OverBudget } from './engine/expression-error.ts'
+import type { Pattern } from './engine/patterns.ts'
+import { patternOf } from './language.ts'
+import { Replacement } from './replacement.ts'
+
+export interface UrlReplacementConfig {
+  /** Undefined for the whole URL. */
+  readonly from?: string | undefined
+  readonly to: string
+}
+
+/** Part of a URL that was made: where it leads. */
+export interface Address {
+  /** `https://docs.example.com`: the exchange's own, unless the URL names a host. */
+  readonly origin: string
+  /** Path, query and fragment. It begins with `/`, but is otherwise unchecked. */
+  readonly rest: string
+}
+
+/**
+ * @param action its type, for the log
+ * @returns a function that gives the URL with replacements, or undefined if nothing matches. It throws a RelayError:
+ *   `path_ambiguous` if only one of two readings of the path matches, `expression_failed` if the pattern takes too much work
+ */
+export function urlReplacement(
+  { from, to }: UrlReplacementConfig,
+  action: string,
+): (exchange: Exchange) => string | undefined {
+  const replacement = new Replacement(to, percentEncoded)
+  if (from === undefined) {
+    return ({ origin, target }) => replacement.expand({ group: (key) => (key === 0 ? origin + target : '') })
+  }
+  const pattern = readPattern(from)
+  return (exchange) => {
+    const { origin, target, path, normalPath } = exchange
+    const budget = new Budget()
+    budget.begin()
+    try {
+      const made = pattern.replaceAll(origin + target, (match) => replacement.expand(match), budget)
+      if (normalPath !== undefined) {
+        const isMatch = pattern.isIn(origin + normalPath + target.slice(path.length), budget)
+        // What would be decided otherwise if the path were read otherwise is decided by nobody.
+        if (isMatch !== (made !== undefined)) throw new RelayError('path_ambiguous')
+      }
+      return made
+    } catch (error) {
+      if (!(error instanceof OverBudget)) throw error
+      throw new RelayError('expression_failed', { detail: `${action}: from ${error.message}`, cause: error })
+    }
+  }
+}
+
+function readPattern(source: string): Pattern {
+  const pattern = patternOf(source)
+  if ('problem' in pattern) throw new TypeError(`not a pattern: ${source}`) // the configuration was checked before
+  return pattern
+}
+
+const ABSOLUTE = /^(https?):\/\/([^/?#]*)(.*)$/is
+const OTHER_SCHEME = /^[a-z][a-z0-9+.-]*:/i
+
+/**
+ * Reads a URL that was made. Without scheme and host it is a path on the same host, however it begins: `//evil` too.
+ * @throws RelayError `rewrite_refused` if it names a host that is none, or has another scheme
+ */
+export function addressOf(made: string, origin: string): Address {
+  const [, scheme, authority = '', rest = ''] = ABSOLUTE.exec(made) ?? []
+  if (scheme === undefined) {
+    if (OTHER_SCHEME.test(made)) throw refusal('is neither a path nor begins with http:// or https://')
+    return { origin, rest: fromRoot(made) }
+  }
+  if (!isAuthority(authority)) throw refusal('names a host that is not valid')
+  return { origin: `${scheme}://${authority}`.toLowerCase(), rest: fromRoot(rest) }
+}
+
+function fromRoot(rest: string): string {
+  return rest.startsWith('/') ? rest : `/${rest}`
+}
+
+/** Without the address: it may have a token of the visitor. */
+function refusal(problem: string): RelayError {
+  return new RelayError('rewrite_refused', { detail: `the rewritten address ${problem}` })
+}
+
+/** What is written in a policy is text, and may have spaces and characters outside of ASCII: the bytes of UTF-8 (RFC 3986 2.5). */
+function percentEncoded(text: string): string {
+  return text.replace(/[^\x21-\x7e]+/g, (part) => {
+    return Array.from(Buffer.from(part, 'utf8'), (byte) => `%${hex(byte)}`).join('')
+  })
+}
+
+/** Two digits, as RFC 3986 2.1 prefers them. */
+export function hex(byte: number): string {
+  return byte.toString(16).toUpperCase().padStart(2, '0')
+}

@@ -1,0 +1,34 @@
+// The kind of `url-rewrite`. Pure: no I/O, no clock.
+
+import { z } from 'zod'
+
+import { text } from '../../values/value-schemas.ts'
+import { defineKind } from '../kind.ts'
+import { patternProblems } from '../pattern-problems.ts'
+
+const schema = z.strictObject({
+  from: text()
+    .exactOptional()
+    .describe('A regular expression of RE2, which meets the whole URL. Without it, the whole URL is replaced.')
+    .meta({ examples: ['"/v1/(.*)"'] }),
+  to: text()
+    .describe('What stands in the place of every match: `$1` is a group, `$name` the group `(?P<name>…)`.')
+    .meta({ examples: ['/v2/$1'] }),
+})
+
+export type UrlRewriteConfig = z.output<typeof schema>
+
+export const urlRewriteKind = defineKind({
+  documentation:
+    'Gives the app another path and query. A result on another route of the edge, or below `/.sallyport/`, is refused with 400. [Traffic policy](traffic-policy.md#redirect-and-url-rewrite) tells more.',
+  otherNames: ['rewrite', 'rewrite-url', 'urlrewrite'],
+  phases: ['on_http_request'],
+  admits: 'everybody',
+  takesSecrets: false,
+  readsPath: true,
+  agentMayWrite: ['from', 'to'],
+  schema,
+  complete: (config) => config,
+  asks: () => undefined,
+  check: patternProblems,
+})

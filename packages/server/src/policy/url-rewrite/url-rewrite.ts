@@ -1,0 +1,29 @@
+// `url-rewrite`: another path and query for the app. The visitor sees nothing of it.
+
+import type { Action } from '../../exchange/action.ts'
+import { HeaderEdits } from '../../exchange/header-edits.ts'
+import { addressOf, urlReplacement } from '../url-replacement.ts'
+import type { UrlRewriteConfig } from './kind.ts'
+
+/**
+ * Replaces the target, for later rules and the app. A new host is only what the app gets as `Host`.
+ * @throws RelayError, from the action: `rewrite_refused`, `path_ambiguous`, `expression_failed`
+ */
+export function urlRewrite(config: UrlRewriteConfig): Action {
+  const replace = urlReplacement(config, 'url-rewrite')
+  return async (exchange, next) => {
+    const { origin, target } = exchange
+    const made = replace(exchange)
+    if (made !== undefined && made !== origin + target) {
+      const address = addressOf(made, origin)
+      exchange.replaceTarget(address.rest)
+      const host = hostOf(address.origin)
+      if (host !== hostOf(origin)) (exchange.requestEdits ??= new HeaderEdits()).set('Host', host)
+    }
+    await next()
+  }
+}
+
+function hostOf(origin: string): string {
+  return origin.slice(origin.indexOf('://') + 3)
+}
