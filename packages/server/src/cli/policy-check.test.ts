@@ -105,13 +105,32 @@ on_http_response:
     )
   })
 
+  it('warns of what works, but may be meant otherwise (traffic policy, redirect, 14.8)', async () => {
+    const { printed, told } = await run(`on_http_request:
+  - actions:
+      - { type: redirect, config: { from: "^https://[^/]+/go/(.*)$", to: "https://$1" } }
+      - { type: url-rewrite, config: { from: "^/a", to: "/b" } }
+      - { type: restrict-ips, config: { deny: [192.0.2.0/24] } }
+`)
+    assert.match(printed, /fine\./)
+    assert.match(told[0] ?? '', /^Warning: policy\.yaml redirects to a host that visitors choose/)
+    assert.match(told[1] ?? '', /^Warning: policy\.yaml has a url-rewrite whose from, \^\/a, never matches/)
+    assert.match(told[2] ?? '', /^Warning: policy\.yaml has restrict-ips with deny alone/)
+    const broken = await run('on_http_request: [{ actions: [{ type: redirect, config: { from: "(a", to: /b } }] }]')
+    assert.match(broken.told.join(), /actions\[0\]\.config\.from: is no regular expression of RE2 \(missing closing \)/)
+    const location = await run(
+      'on_http_request: [{ actions: [{ type: redirect, config: { to: /b, headers: { location: /c } } }] }]',
+    )
+    assert.match(location.told.join(), /config\.headers\.location: is what to makes/)
+  })
+
   it('is JSON for programs', async () => {
     const { printed } = await run('on_http_request:\n  - actions:\n      - type: dney\n', { json: true })
     const { ok, problems } = JSON.parse(printed) as { ok: boolean; problems: Record<string, unknown>[] }
     assert.equal(ok, false)
     const [{ line, column, path } = {}] = problems
     assert.deepEqual({ line, column, path }, { line: 3, column: 9, path: 'on_http_request[0].actions[0].type' })
-    assert.deepEqual(JSON.parse((await run('{}', { json: true })).printed), { ok: true, problems: [] })
+    assert.deepEqual(JSON.parse((await run('{}', { json: true })).printed), { ok: true, problems: [], warnings: [] })
   })
 
   it('knows what only the operator may write', async () => {

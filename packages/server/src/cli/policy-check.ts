@@ -14,6 +14,7 @@ import { whoMayPass } from '../edge/who-may-pass.ts'
 import { whyUnreadable } from '../config/why-unreadable.ts'
 import { ConfigError } from '../errors.ts'
 import type { RouteConfig } from '../model/edge-config.ts'
+import { warningsOf } from '../model/policy-warnings.ts'
 import { readEdges } from '../model/read-edges.ts'
 import { loadLanguage, mayHaveExpressions } from '../policy/language.ts'
 
@@ -55,6 +56,7 @@ export async function checkPolicy(file: string, options: PolicyCheckOptions): Pr
   const others = read.problems.filter(({ path }) => !missing.has(formatPath(path)))
   const lineOf = ({ path }: FoundProblem): number => yaml.positionOf(path)?.line ?? 0
   const problems = [...expanded.problems, ...others].toSorted((a, b) => lineOf(a) - lineOf(b))
+  const warnings = read.route ? warningsOf([read.route.policy]) : []
   if (options.json) {
     const told = problems.map(({ path, message }): Told => ({
       file,
@@ -62,7 +64,7 @@ export async function checkPolicy(file: string, options: PolicyCheckOptions): Pr
       path: formatPath(path),
       message,
     }))
-    console.log(JSON.stringify({ ok: told.length === 0, problems: told }, undefined, 2))
+    console.log(JSON.stringify({ ok: told.length === 0, problems: told, warnings }, undefined, 2))
     if (told.length > 0) process.exitCode = 2
     return
   }
@@ -75,6 +77,7 @@ export async function checkPolicy(file: string, options: PolicyCheckOptions): Pr
     process.exitCode = 2
     return
   }
+  for (const sentence of warnings) console.error(printable(`Warning: ${file} ${sentence}`))
   console.log(`${file}: fine. Visitors: ${whoMayPass(read.route.policy)}.`)
 }
 

@@ -4,7 +4,9 @@ import { listed } from '@sallyport/protocol'
 import type { ConfigProblem } from '@sallyport/protocol/config-error'
 
 import type { AddHeadersConfig } from '../policy/add-headers/kind.ts'
+import { kindOf } from '../policy/kind.ts'
 import type { Step } from '../policy/kind.ts'
+import { KINDS } from '../policy/kinds.ts'
 import type { RemoveHeadersConfig } from '../policy/remove-headers/kind.ts'
 import type { SetHeadersConfig } from '../policy/set-headers/kind.ts'
 import { normalHeaderName } from '../values/normal-header-name.ts'
@@ -14,12 +16,24 @@ import type { EdgeConfig, PolicyConfig } from './edge-config.ts'
 const LISTS = new Set(['accept', 'accept-language', 'cookie', 'cache-control', 'via'])
 
 export function policyWarnings(edges: readonly EdgeConfig[]): ConfigProblem[] {
-  return edges.flatMap(({ id, routes }, index) => {
-    const names = [...new Set(routes.flatMap(({ policy }) => addedBesideOthers(policy)))]
-    if (names.length === 0) return []
-    const message = `${id} adds ${listed(names)} to requests, and visitors may send such a header, too; use set-headers, or remove-headers before`
-    return [{ path: `edges[${index}]`, message }]
-  })
+  return edges.flatMap(({ id, routes }, index) =>
+    warningsOf(routes.map(({ policy }) => policy)).map((sentence) => ({
+      path: `edges[${index}]`,
+      message: `${id} ${sentence}`,
+    })),
+  )
+}
+
+/** Each sentence goes on behind a name for the policies: those of an edge, which are told of together. */
+export function warningsOf(policies: readonly PolicyConfig[]): string[] {
+  const names = [...new Set(policies.flatMap(addedBesideOthers))]
+  const added = `adds ${listed(names)} to requests, and visitors may send such a header, too; use set-headers, or remove-headers before`
+  const steps = policies.flatMap(({ on_http_request: rules }) => rules.flatMap<Step>(({ actions }) => actions))
+  return [...(names.length > 0 ? [added] : []), ...new Set(steps.flatMap((step) => [...misunderstood(step)]))]
+}
+
+function misunderstood({ type, config }: Step): Iterable<string> {
+  return kindOf(KINDS, type)?.warnings?.(config) ?? []
 }
 
 /** The names of request headers that stand behind what a visitor has sent under the same name. */

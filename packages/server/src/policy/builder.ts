@@ -7,6 +7,7 @@ import type { JwtValidationParts } from './jwt-validation/jwt-validation.ts'
 import type { ConfigOf, Kind, Phase, Step } from './kind.ts'
 import type { OpenidConnectParts } from './openid-connect/openid-connect.ts'
 import type { RateLimitParts } from './rate-limit/rate-limit.ts'
+import type { RestrictIpsParts } from './restrict-ips/restrict-ips.ts'
 import type { ServiceTokenParts } from './service-token/service-token.ts'
 import type { VerifyWebhookParts } from './verify-webhook/verify-webhook.ts'
 
@@ -16,6 +17,7 @@ export type PolicyParts = BasicAuthParts &
   JwtValidationParts &
   OpenidConnectParts &
   RateLimitParts &
+  RestrictIpsParts &
   ServiceTokenParts &
   VerifyWebhookParts
 

@@ -52,6 +52,8 @@ export interface KindOf<S extends z.ZodType, C, In extends Phase, A extends Admi
   isOpen?(config: C): boolean
   /** Compares its keys with each other, with the edge, and with other actions of its kind. */
   check?(config: z.output<S>, place: CheckPlace): Iterable<FoundProblem>
+  /** What the operator may have meant otherwise: sentences that go on behind a name for the policy. */
+  warnings?(config: C): Iterable<string>
   /** Finds values that only the operator may write, in keys that an agent may write. */
   checkOfAgent?(config: z.output<S>, limits: AgentLimits): Iterable<FoundProblem>
   /** The actions inside it, under `config.actions`. Called for an incomplete `config` too. */

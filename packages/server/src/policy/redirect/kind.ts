@@ -6,6 +6,7 @@ import { headerValues, numberOf, text } from '../../values/value-schemas.ts'
 import { siteDataProblems } from '../header-values.ts'
 import { defineKind } from '../kind.ts'
 import { patternProblems } from '../pattern-problems.ts'
+import { urlWarnings } from '../url-warnings.ts'
 
 const schema = z.strictObject({
   from: text()
@@ -44,4 +45,5 @@ export const redirectKind = defineKind({
     }
   },
   checkOfAgent: siteDataProblems,
+  warnings: (config) => urlWarnings('redirect', config),
 })

@@ -3,7 +3,7 @@
 import { addressWords } from '@sallyport/protocol'
 import { z } from 'zod'
 
-import { cidr, filledList } from '../../values/value-schemas.ts'
+import { cidr, filledList, flag } from '../../values/value-schemas.ts'
 import { defineKind } from '../kind.ts'
 
 const schema = z
@@ -14,6 +14,9 @@ const schema = z
     deny: filledList(cidr(), 'would mean no range; remove it or add an address range')
       .exactOptional()
       .describe('Address ranges that may not pass. It overrides `allow`.'),
+    enforce: flag()
+      .default(true)
+      .describe('If `false`, all visitors pass; the log then says once a minute who would not have.'),
   })
   .refine(
     ({ allow, deny }) => allow !== undefined || deny !== undefined,
@@ -28,9 +31,13 @@ export const restrictIpsKind = defineKind({
   phases: ['on_http_request'],
   admits: 'some',
   takesSecrets: false,
-  agentMayWrite: ['allow', 'deny'],
+  agentMayWrite: ['allow', 'deny', 'enforce'],
   schema,
   complete: (config) => config,
-  asks: ({ allow, deny }) => addressWords(allow, deny) || undefined,
-  isOpen: ({ allow }) => allow === undefined,
+  asks: ({ allow, deny, enforce }) => (enforce ? addressWords(allow, deny) || undefined : undefined),
+  isOpen: ({ allow, enforce }) => allow === undefined || !enforce,
+  *warnings({ allow }) {
+    if (allow !== undefined) return
+    yield 'has restrict-ips with deny alone, which lets all other addresses pass, and nobody at ngrok; add allow with those that may pass, such as 0.0.0.0/0 and ::/0'
+  },
 })

@@ -5,18 +5,29 @@ import type { RestrictIpsConfig } from './kind.ts'
 import { RelayError } from '../../errors.ts'
 import { UNKNOWN_ADDRESS, compileCidrs } from '../../exchange/client-ip.ts'
 import type { Action } from '../../exchange/action.ts'
+import type { Leniency } from '../leniency.ts'
+
+export interface RestrictIpsParts {
+  edgeId: string
+  leniency: Leniency
+}
 
 /**
  * `deny` wins over `allow`; with an `allow` list, every other address is refused with `ip_restricted`. An unreadable
  * address might be in `deny`, so it passes neither.
  */
-export function restrictIps({ allow, deny }: RestrictIpsConfig): Action {
+export function restrictIps(
+  { allow, deny, enforce }: RestrictIpsConfig,
+  { edgeId, leniency }: RestrictIpsParts,
+): Action {
   const allowed = allow ? compileCidrs(allow) : () => true
   const denied = deny ? compileCidrs(deny) : () => false
   return async (exchange, next) => {
     const { clientIp } = exchange
-    if (clientIp === UNKNOWN_ADDRESS || denied(clientIp) || !allowed(clientIp))
-      throw new RelayError('ip_restricted', { detail: clientIp })
+    if (clientIp === UNKNOWN_ADDRESS || denied(clientIp) || !allowed(clientIp)) {
+      if (enforce) throw new RelayError('ip_restricted', { detail: clientIp })
+      leniency.note({ edgeId, action: 'restrict-ips', detail: clientIp })
+    }
     await next()
   }
 }

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { text } from '../../values/value-schemas.ts'
 import { defineKind } from '../kind.ts'
 import { patternProblems } from '../pattern-problems.ts'
+import { urlWarnings } from '../url-warnings.ts'
 
 const schema = z.strictObject({
   from: text()
@@ -31,4 +32,5 @@ export const urlRewriteKind = defineKind({
   complete: (config) => config,
   asks: () => undefined,
   check: patternProblems,
+  warnings: (config) => urlWarnings('url-rewrite', config),
 })

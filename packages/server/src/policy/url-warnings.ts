@@ -1,0 +1,51 @@
+// What an operator may have meant otherwise in `from` and `to` of `redirect` and `url-rewrite`. Guesses from the text of the pattern:
+// a warning may be missing or wrong, and nothing is decided by it. Pure: no I/O, no clock.
+
+import { Replacement } from './replacement.ts'
+
+interface Written {
+  readonly from?: string | undefined
+  readonly to: string
+}
+
+/** Each sentence goes on behind the name of an edge. */
+export function* urlWarnings(type: 'redirect' | 'url-rewrite', { from, to }: Written): Iterable<string> {
+  if (from !== undefined && /^\^\\?\//.test(from)) {
+    yield `has a ${type} whose from, ${shown(from)}, never matches: it meets the whole URL; write for example ^https?://[^/]+${from.slice(1)}`
+  }
+  if (from !== undefined && /\w\?\w+=/.test(from)) {
+    yield `has a ${type} whose from, ${shown(from)}, does not mean the ? of a query, but that the character before it may be missing; write \\?`
+  }
+  if (type !== 'redirect') return
+  const isOpen = new Replacement(to).groupsInHost.some((group) => from !== undefined && isBehindHost(from, group))
+  if (isOpen) {
+    yield `redirects to a host that visitors choose, by to: ${shown(to)}; links to it can lead people anywhere: write the host`
+  }
+}
+
+/** Whether what comes before a group in the pattern is beyond the host of the URL: then the group is what a visitor has sent. */
+function isBehindHost(pattern: string, group: number | string): boolean {
+  const before = pattern.slice(0, startOf(pattern, group)).replace(/:(?:\\?\/){2}/, '')
+  return /[=/&]|\\\?|\[\^?[^\]]*\?/.test(before.replaceAll('[^/]', ''))
+}
+
+/** The place of the parenthesis that opens a group; 0 if there is none. */
+function startOf(pattern: string, group: number | string): number {
+  if (typeof group === 'string') return Math.max(pattern.search(new RegExp(`\\(\\?P?<${group}>`)), 0)
+  let count = 0
+  let isInClass = false
+  for (let at = 0; at < pattern.length; at++) {
+    const sign = pattern[at]
+    if (sign === '\\') at++
+    else if (isInClass) isInClass = sign !== ']'
+    else if (sign === '[') isInClass = true
+    else if (sign === '(' && /^\((?!\?)|^\(\?P?</.test(pattern.slice(at, at + 4)) && ++count === group) return at
+  }
+  return 0
+}
+
+const SHOWN_MAX_CHARS = 60
+
+function shown(text: string): string {
+  return text.length > SHOWN_MAX_CHARS ? `${text.slice(0, SHOWN_MAX_CHARS)}…` : text
+}
