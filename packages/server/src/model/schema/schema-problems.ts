@@ -4,6 +4,7 @@ import { z } from 'zod'
 
 import { didYouMean } from '../../values/did-you-mean.ts'
 import { WANTS_QUOTES } from '@sallyport/protocol/found-problem'
+import { refusedAction, refusedKey } from './refusals.ts'
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
 
 /** Sentences about a `type` that is not possible at its place. */
@@ -119,12 +120,16 @@ function unknownType(issue: z.core.$ZodRawIssue<z.core.$ZodIssueInvalidUnion>, g
   const notes = issue.inst instanceof z.ZodDiscriminatedUnion ? stepNotes.get(issue.inst) : undefined
   const misplaced = typeof type === 'string' ? notes?.misplaced.get(type) : undefined
   if (misplaced) return misplaced
+  const refusal = notes && refusedAction(input)
+  if (refusal !== undefined) return refusal
   const elsewhere = typeof type === 'string' ? notes?.otherNames.get(type) : undefined
   const meant = elsewhere && types.includes(elsewhere) ? ` (did you mean ${elsewhere}?)` : hint(type, types, guess)
   return `${shown(type)} is not an action; write one of ${types.join(', ')}${meant}`
 }
 
 function unknownKey(key: string, known: readonly string[], guess: Guess): string {
+  const refusal = refusedKey(key)
+  if (refusal !== undefined) return refusal
   const meant = guess(key, known)
   if (meant) return `there is no such key; did you mean ${meant}?`
   return `there is no such key here; possible are ${known.join(', ')}`

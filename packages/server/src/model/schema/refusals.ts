@@ -1,0 +1,72 @@
+// What ngrok's policies may have and this relay refuses, each with what to do instead. Pure: no I/O, no clock.
+
+import { child } from '../../values/written-tree.ts'
+
+const FIREWALL =
+  'needs a web application firewall, which this relay does not have; put one in front of the app, and remove this action'
+const BODIES =
+  'changes bodies on their way, which this relay does not do; remove it, and do not rely on it to keep anything secret'
+
+/** By the type of the action: a sentence without its beginning. */
+const ACTIONS: ReadonlyMap<string, string | ((config: unknown) => string)> = new Map<
+  string,
+  string | ((config: unknown) => string)
+>([
+  ['owasp-crs-request', FIREWALL],
+  ['owasp-crs-response', FIREWALL],
+  ['saml', 'is not possible here; the same identity providers speak OpenID Connect: use openid-connect'],
+  [
+    'ai-gateway',
+    'routes to providers of language models, which this relay does not do; make a gateway of your own the app behind an agent, or remove it',
+  ],
+  ['request-body-find-replace', BODIES],
+  ['response-body-find-replace', BODIES],
+  ['sse-find-replace', BODIES],
+  ['oauth', aboutOauth],
+])
+
+/** By the key, wherever a policy has it. */
+const KEYS: ReadonlyMap<string, string> = new Map([
+  ['on_event_stream_message', BODIES],
+  ['ip_policies', 'names lists of ngrok, which this relay does not know; write their ranges under allow and deny'],
+])
+
+/** The issuers of ngrok's providers that speak OpenID Connect. */
+const ISSUERS: ReadonlyMap<string, string> = new Map([
+  ['gitlab', 'https://gitlab.com'],
+  ['google', 'https://accounts.google.com'],
+  ['linkedin', 'https://www.linkedin.com/oauth'],
+  ['microsoft', 'https://login.microsoftonline.com/YOUR-TENANT/v2.0'],
+  ['twitch', 'https://id.twitch.tv/oauth2'],
+])
+const NO_ISSUERS: ReadonlySet<string> = new Set(['amazon', 'facebook', 'github'])
+
+/**
+ * @param step the action as it was written
+ * @returns a sentence, or undefined for an action of which nothing is known
+ */
+export function refusedAction(step: unknown): string | undefined {
+  const type = child(step, 'type')
+  const refusal = typeof type === 'string' ? ACTIONS.get(type) : undefined
+  if (refusal === undefined) return undefined
+  return `${String(type)} ${typeof refusal === 'string' ? refusal : refusal(child(step, 'config'))}`
+}
+
+/** @returns the end of a sentence, or undefined for a key of which nothing is known */
+export function refusedKey(key: string): string | undefined {
+  return KEYS.get(key)
+}
+
+function aboutOauth(config: unknown): string {
+  const provider = child(config, 'provider')
+  const name = typeof provider === 'string' ? provider : ''
+  if (NO_ISSUERS.has(name)) {
+    return `is not possible with ${name}, which is no OpenID provider; use openid-connect with one that is: Keycloak, Dex and Authentik can stand in front of ${name}`
+  }
+  const issuer = ISSUERS.get(name)
+  if (issuer === undefined) return 'is not an action here; use openid-connect with the issuer_url of a provider'
+  const own =
+    child(config, 'client_id') === undefined ? `ngrok’s own app at ${name} is ngrok’s; register a client there, ` : ''
+  const registered = own === '' ? '' : 'with the redirect URI that relay oidc redirect-uri prints, and '
+  return `is not an action here; ${own}${registered}use openid-connect with issuer_url: ${issuer}, client_id and client_secret`
+}
