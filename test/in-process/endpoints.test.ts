@@ -488,6 +488,10 @@ describe('endpoints under the operator’s rules', { timeout: 60_000 }, () => {
       const sometimes = { on_http_request: [{ expressions: ["req.method == 'PUT'"], actions: [signIn] }] }
       const passedOver = await bind({ url: '', policy: sometimes })
       assert.ok(passedOver.type === 'refused' && passedOver.code === 'bind_not_permitted', JSON.stringify(passedOver))
+      // Nor is one behind an action that answers by itself.
+      const away = { type: 'redirect', config: { from: '/(.*)', to: 'https://away.example/$1' } }
+      const answered = await bind({ url: '', policy: { on_http_request: [{ actions: [away, signIn] }] } })
+      assert.ok(answered.type === 'refused' && answered.code === 'bind_not_permitted', JSON.stringify(answered))
       const wrong = await bind({
         url: '',
         policy: { on_http_request: [{ expressions: ['req.nothing'], actions: [signIn] }] },

@@ -35,6 +35,8 @@ export interface KindOf<S extends z.ZodType, C, In extends Phase, A extends Admi
   readonly takesSecrets: boolean
   /** Whether it decides by the path, so that the edge refuses paths that two readers could read differently. */
   readonly readsPath?: true
+  /** Whether it may answer visitors by itself although it admits everybody: with `require_sign_in` a sign-in comes before it. */
+  readonly mayAnswer?: true
   /** The keys that an agent may write in its own policy; `nothing` if it may not write the action at all. */
   readonly agentMayWrite: readonly KeyOf<S>[] | 'nothing'
   /** The schema of `config`, with a sentence for each key. A function if `config` contains other actions. */

@@ -51,7 +51,7 @@ function alwaysSignsIn({ on_http_request: rules }: PolicyConfig): boolean {
     for (const { type } of actions) {
       const kind = kindOf(KINDS, type)
       if (kind?.signIns && !expressions) return true
-      if (kind?.admits === 'nobody' && type !== 'deny') return false // it answers by itself
+      if (kind?.mayAnswer || (kind?.admits === 'nobody' && type !== 'deny')) return false // it answers by itself
     }
   }
   return false

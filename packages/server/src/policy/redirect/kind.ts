@@ -33,6 +33,7 @@ export const redirectKind = defineKind({
   admits: 'everybody',
   takesSecrets: false,
   readsPath: true,
+  mayAnswer: true,
   agentMayWrite: ['from', 'to', 'status_code', 'headers'],
   schema,
   complete: (config) => config,
