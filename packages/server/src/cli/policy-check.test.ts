@@ -151,6 +151,29 @@ on_event_stream_message: [{ actions: [{ type: sse-find-replace }] }]
     }
   })
 
+  it('names the new form of an older one (traffic policy, 7)', async () => {
+    const text = `enabled: true
+inbound:
+  - actions: [{ type: deny }]
+outbound: []
+on_http_request:
+  - actions:
+      - type: custom-response
+        config: { content: hello }
+      - type: oidc
+`
+    const { told } = await run(text)
+    for (const sentence of [
+      /^policy\.yaml:1:1 enabled: is an older form; remove it/m,
+      /^policy\.yaml:2:1 inbound: is the older name of on_http_request/m,
+      /^policy\.yaml:4:1 outbound: is the older name of on_http_response/m,
+      /^policy\.yaml:8:19 .*config\.content: is the older name of body/m,
+      /^policy\.yaml:9:9 .*type: .*did you mean openid-connect\?/m,
+    ]) {
+      assert.match(told.join('\n'), sentence)
+    }
+  })
+
   it('warns of what works, but may be meant otherwise (traffic policy, redirect, 14.8)', async () => {
     const { printed, told } = await run(`on_http_request:
   - actions:

@@ -25,10 +25,17 @@ const ACTIONS: ReadonlyMap<string, string | ((config: unknown) => string)> = new
   ['oauth', aboutOauth],
 ])
 
-/** By the key, wherever a policy has it. */
-const KEYS: ReadonlyMap<string, string> = new Map([
-  ['on_event_stream_message', BODIES],
-  ['ip_policies', 'names lists of ngrok, which this relay does not know; write their ranges under allow and deny'],
+/** Keys of ngrok's, with the name of a key beside which they can stand. */
+const KEYS: ReadonlyMap<string, readonly [beside: string, sentence: string]> = new Map([
+  ['on_event_stream_message', ['on_http_request', BODIES]],
+  ['inbound', ['on_http_request', 'is the older name of on_http_request; write that']],
+  ['outbound', ['on_http_request', 'is the older name of on_http_response; write that']],
+  ['enabled', ['on_http_request', 'is an older form; remove it, and the whole policy if it was false']],
+  ['content', ['status_code', 'is the older name of body; write that']],
+  [
+    'ip_policies',
+    ['deny', 'names lists of ngrok, which this relay does not know; write their ranges under allow and deny'],
+  ],
 ])
 
 /** The issuers of ngrok's providers that speak OpenID Connect. */
@@ -52,9 +59,13 @@ export function refusedAction(step: unknown): string | undefined {
   return `${String(type)} ${typeof refusal === 'string' ? refusal : refusal(child(step, 'config'))}`
 }
 
-/** @returns the end of a sentence, or undefined for a key of which nothing is known */
-export function refusedKey(key: string): string | undefined {
-  return KEYS.get(key)
+/**
+ * @param known the keys that are possible at its place
+ * @returns the end of a sentence, or undefined for a key of which nothing is known
+ */
+export function refusedKey(key: string, known: readonly string[]): string | undefined {
+  const [beside, sentence] = KEYS.get(key) ?? []
+  return beside !== undefined && known.includes(beside) ? sentence : undefined
 }
 
 function aboutOauth(config: unknown): string {
@@ -65,8 +76,7 @@ function aboutOauth(config: unknown): string {
   }
   const issuer = ISSUERS.get(name)
   if (issuer === undefined) return 'is not an action here; use openid-connect with the issuer_url of a provider'
-  const own =
-    child(config, 'client_id') === undefined ? `ngrok’s own app at ${name} is ngrok’s; register a client there, ` : ''
-  const registered = own === '' ? '' : 'with the redirect URI that relay oidc redirect-uri prints, and '
-  return `is not an action here; ${own}${registered}use openid-connect with issuer_url: ${issuer}, client_id and client_secret`
+  const isOwn = child(config, 'client_id') !== undefined
+  const register = `ngrok’s own app at ${name} is ngrok’s; register a client there, with the redirect URI that relay oidc redirect-uri prints, and `
+  return `is not an action here; ${isOwn ? '' : register}use openid-connect with issuer_url: ${issuer}, client_id and client_secret`
 }

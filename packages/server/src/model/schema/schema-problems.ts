@@ -128,7 +128,7 @@ function unknownType(issue: z.core.$ZodRawIssue<z.core.$ZodIssueInvalidUnion>, g
 }
 
 function unknownKey(key: string, known: readonly string[], guess: Guess): string {
-  const refusal = refusedKey(key)
+  const refusal = refusedKey(key, known)
   if (refusal !== undefined) return refusal
   const meant = guess(key, known)
   if (meant) return `there is no such key; did you mean ${meant}?`
