@@ -5,8 +5,8 @@ import { z } from 'zod'
 import { headerValues, numberOf, text } from '../../values/value-schemas.ts'
 import { siteDataProblems } from '../header-values.ts'
 import { defineKind } from '../kind.ts'
-import { patternProblems } from '../pattern-problems.ts'
-import { urlWarnings } from '../url-warnings.ts'
+import { patternProblems } from '../urls/pattern-problems.ts'
+import { urlWarnings } from '../urls/url-warnings.ts'
 
 const schema = z.strictObject({
   from: text()

@@ -1,7 +1,7 @@
 // `redirect`: sends visitors to another address, if their own changes by it.
 
 import type { Action } from '../../exchange/action.ts'
-import { addressOf, hex, urlReplacement } from '../url-replacement.ts'
+import { addressOf, hex, urlReplacement } from '../urls/url-replacement.ts'
 import type { RedirectConfig } from './kind.ts'
 
 /**

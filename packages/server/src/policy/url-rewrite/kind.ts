@@ -4,8 +4,8 @@ import { z } from 'zod'
 
 import { text } from '../../values/value-schemas.ts'
 import { defineKind } from '../kind.ts'
-import { patternProblems } from '../pattern-problems.ts'
-import { urlWarnings } from '../url-warnings.ts'
+import { patternProblems } from '../urls/pattern-problems.ts'
+import { urlWarnings } from '../urls/url-warnings.ts'
 
 const schema = z.strictObject({
   from: text()

@@ -2,7 +2,7 @@
 
 import type { Action } from '../../exchange/action.ts'
 import { HeaderEdits } from '../../exchange/header-edits.ts'
-import { addressOf, urlReplacement } from '../url-replacement.ts'
+import { addressOf, urlReplacement } from '../urls/url-replacement.ts'
 import type { UrlRewriteConfig } from './kind.ts'
 
 /**

@@ -2,7 +2,7 @@
 
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
 
-import { patternOf } from './language.ts'
+import { patternOf } from '../language.ts'
 
 export function* patternProblems({ from }: { readonly from?: string | undefined }): Iterable<FoundProblem> {
   if (from === undefined) return

@@ -1,7 +1,7 @@
 // The text for a match of a pattern, by the rules of Go's `Regexp.Expand`: `$1` and `${1}` are groups by their number, `$name` and
 // `${name}` by their name, `$$` is a `$`. A name is as long as possible: `$1x` is a group called `1x`. Pure: no I/O, no clock.
 
-import type { Match } from './engine/patterns.ts'
+import type { Match } from '../engine/patterns.ts'
 
 const REFERENCE = /\$(?:\$|\{(\w+)\}|(\w+))/g
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { before, describe, it } from 'node:test'
 
-import { RelayError } from '../errors.ts'
-import type { Exchange } from '../exchange/exchange.ts'
-import { loadLanguage } from './language.ts'
+import { RelayError } from '../../errors.ts'
+import type { Exchange } from '../../exchange/exchange.ts'
+import { loadLanguage } from '../language.ts'
 import { addressOf, urlReplacement } from './url-replacement.ts'
 
 const ORIGIN = 'https://docs.example.com'

@@ -1,13 +1,13 @@
 // What `redirect` and `url-rewrite` share: the URL of an exchange with every match of a pattern replaced. ngrok docs: "URL Rewrite",
 // "Redirect". Patterns meet the whole URL as visitors see it, `scheme://host[:port]/path?query`.
 
-import { RelayError } from '../errors.ts'
-import type { Exchange } from '../exchange/exchange.ts'
-import { isAuthority } from '../exchange/target/authority.ts'
-import { Budget } from './engine/budget.ts'
-import { OverBudget } from './engine/expression-error.ts'
-import type { Pattern } from './engine/patterns.ts'
-import { patternOf } from './language.ts'
+import { RelayError } from '../../errors.ts'
+import type { Exchange } from '../../exchange/exchange.ts'
+import { isAuthority } from '../../exchange/target/authority.ts'
+import { Budget } from '../engine/budget.ts'
+import { OverBudget } from '../engine/expression-error.ts'
+import type { Pattern } from '../engine/patterns.ts'
+import { patternOf } from '../language.ts'
 import { Replacement } from './replacement.ts'
 
 export interface UrlReplacementConfig {
