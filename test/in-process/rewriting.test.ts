@@ -46,6 +46,16 @@ const EDGES = [
   edge('away', always(redirect({ from: '^http://[^/]+/(.*)$', to: 'https://new.example.com/$1#top' }))),
   edge('same', always(redirect({ from: '^http://', to: 'http://' }))),
   edge('back', always(redirect({ from: '^http://[^/]+/go/(.*)$', to: '$1' }))),
+  edge(
+    'made',
+    always(
+      redirect({
+        from: '/m/${req.host}/(.*)',
+        to: "/n/$1${getReqHeader('x-a').join('')}",
+        headers: { 'X-M': '${req.method}' },
+      }),
+    ),
+  ),
   edge('both', always(rewrite('/a/', '/b/')), always(redirect({ from: '/b/', to: '/c/' }))),
 ].map((each) => `- ${JSON.stringify(each)}`)
 
@@ -139,6 +149,16 @@ describe('addresses that a policy makes (traffic policy, redirect, url-rewrite, 
       assert.equal((await ask('same', '/a')).status, fine, 'an address that stays the same is no redirect')
     })
   }
+
+  it('may contain values of the request, which stay literals (traffic policy, 14.4)', async () => {
+    const ask = (path: string, value: string) => {
+      return wholeAnswer('HTTP/1.1', stack.port, { host: 'made.localhost', path, headers: [['X-A', value]] })
+    }
+    const made = await ask('/m/made.localhost/x', '0$1 $0 ${req.host}\u00fc')
+    assert.deepEqual(valuesOf(made, 'location'), ['http://made.localhost/n/x0$1%20$0%20$%7Breq.host%7D%C3%BC'])
+    assert.deepEqual(valuesOf(made, 'x-m'), ['GET'])
+    assert.equal((await ask('/m/madeXlocalhost/x', 'a')).status, 200, 'a dot of a value is a dot')
+  })
 
   it('redirect any method', async () => {
     for (const method of ['POST', 'HEAD', 'OPTIONS']) {

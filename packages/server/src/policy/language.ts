@@ -4,7 +4,7 @@
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
 
 import type { CompileSettings } from './engine/compile-settings.ts'
-import type { Pattern } from './engine/patterns.ts'
+import type { Pattern, PatternCache } from './engine/patterns.ts'
 import type { Expression } from './engine/expression.ts'
 import type { ExpressionProblem } from './engine/expression-problem.ts'
 import type { Template } from './engine/template.ts'
@@ -12,6 +12,7 @@ import { child } from '../values/written-tree.ts'
 import { PHASES } from './kind.ts'
 import type { Phase } from './kind.ts'
 import { isConstant } from './templates-of.ts'
+import { literally } from './urls/replacement.ts'
 
 type Compiler = typeof import('./engine/compile-expression.ts') &
   typeof import('./engine/compile-template.ts') &
@@ -90,6 +91,15 @@ export function patternOf(source: string): Pattern | { problem: string } {
 }
 
 /**
+ * Patterns that are made while a policy runs.
+ * @throws TypeError before loadLanguage()
+ */
+export function patternCache(): PatternCache {
+  if (!compiler) throw new TypeError('the language of expressions is not loaded')
+  return new compiler.PatternCache()
+}
+
+/**
  * The condition of a rule.
  * @returns problems if it is none; their paths are empty
  * @throws TypeError before loadLanguage()
@@ -109,19 +119,33 @@ function expressionOf(source: string, phase: Phase, result: 'bool' | 'any'): Ret
   return { problems: compiled.problems.map((problem) => ({ path: [], message: withPlace(problem, source) })) }
 }
 
+/** What values become before they are put into a text: they stay literals in a pattern, and in what replaces its matches. */
+export type Embedding = 'in a pattern' | 'in a replacement'
+
 /**
  * A text with `${…}`.
  * @returns problems if something in it is wrong; their paths are empty
  * @throws TypeError before loadLanguage()
  */
-export function templateOf(source: string, phase: Phase): Template | { problems: FoundProblem[] } {
+export function templateOf(
+  source: string,
+  phase: Phase,
+  embedding?: Embedding,
+): Template | { problems: FoundProblem[] } {
   if (!compiler) throw new TypeError('the language of expressions is not loaded')
-  const key = `${phase} ${source}`
-  const compiled = templates.get(key) ?? compiler.compileTemplate(source, { ...SETTINGS, phase })
+  const key = `${phase} ${embedding ?? ''} ${source}`
+  const embed = embedding && EMBED[embedding](compiler)
+  const compiled =
+    templates.get(key) ?? compiler.compileTemplate(source, { ...SETTINGS, phase, ...(embed && { embed }) })
   if (templates.size >= EXPRESSIONS_MAX) templates.clear()
   templates.set(key, compiled)
   if (!('problems' in compiled)) return compiled
   return { problems: compiled.problems.map((problem) => ({ path: [], message: withPlace(problem, source) })) }
+}
+
+const EMBED: Readonly<Record<Embedding, (compiler: Compiler) => (value: string) => string>> = {
+  'in a pattern': ({ quotePattern }) => quotePattern,
+  'in a replacement': () => literally,
 }
 
 function compile(source: string, phase: Phase, result: 'bool' | 'any'): ReturnType<Compiler['compileExpression']> {

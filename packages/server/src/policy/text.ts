@@ -9,6 +9,7 @@ import { failedExpression } from './conditions.ts'
 import { dependsOnReading } from './engine/readings.ts'
 import type { Phase } from './kind.ts'
 import { templateOf } from './language.ts'
+import type { Embedding } from './language.ts'
 import { viewOf } from './view-of.ts'
 import { isConstant } from './templates-of.ts'
 
@@ -18,10 +19,13 @@ import { isConstant } from './templates-of.ts'
  */
 export type Text = (exchange: Exchange, answer?: AppAnswer) => string
 
-/** @param where the key of the policy, for the log */
-export function textFrom(source: string, phase: Phase, where: string): Text {
+/**
+ * @param where the key of the policy, for the log
+ * @param embedding by default, values are put in as they are
+ */
+export function textFrom(source: string, phase: Phase, where: string, embedding?: Embedding): Text {
   if (isConstant(source)) return () => source
-  const template = templateOf(source, phase)
+  const template = templateOf(source, phase, embedding)
   if ('problems' in template) throw new TypeError(`not a template: ${source}`) // the configuration was checked before
   const isOfPath = dependsOnReading(template.reads)
   return (exchange, answer) => {

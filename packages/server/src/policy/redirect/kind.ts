@@ -14,13 +14,17 @@ const schema = z.strictObject({
     .describe('A regular expression of RE2, which meets the whole URL. Without it, the whole URL is replaced.')
     .meta({ examples: ['"/old/(.*)"'] }),
   to: text()
-    .describe('What stands in the place of every match: `$1` is a group, `$name` the group `(?P<name>…)`.')
+    .describe(
+      'What stands in the place of every match: `$1` is a group, `$name` the group `(?P<name>…)`. It may contain `${…}`, as `from` may.',
+    )
     .meta({ examples: ['/new/$1'] }),
   status_code: z
     .preprocess(numberOf, z.literal([301, 302, 303, 307, 308]))
     .default(302)
     .describe('301 and 308 are for good, and browsers remember them; 307 and 308 keep method and body.'),
-  headers: headerValues().default({}).describe('Further headers of the answer.'),
+  headers: headerValues({ allowsTemplates: true })
+    .default({})
+    .describe('Further headers of the answer. Values may contain `${…}`.'),
 })
 
 export type RedirectConfig = z.output<typeof schema>
@@ -36,6 +40,7 @@ export const redirectKind = defineKind({
   mayAnswer: true,
   agentMayWrite: ['from', 'to', 'status_code', 'headers'],
   schema,
+  templates: ['from', 'to', 'headers'],
   complete: (config) => config,
   asks: () => undefined,
   *check(config) {

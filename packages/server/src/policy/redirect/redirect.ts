@@ -2,6 +2,7 @@
 
 import type { Action } from '../../exchange/action.ts'
 import { addressOf, hex, urlReplacement } from '../urls/url-replacement.ts'
+import { linesFrom } from '../text.ts'
 import type { RedirectConfig } from './kind.ts'
 
 /**
@@ -12,6 +13,7 @@ import type { RedirectConfig } from './kind.ts'
 export function redirect(config: RedirectConfig): Action {
   const { status_code: status, headers } = config
   const replace = urlReplacement(config, 'redirect')
+  const lines = linesFrom(headers, 'on_http_request')
   return async (exchange, next) => {
     const { origin, target } = exchange
     const made = replace(exchange)
@@ -19,7 +21,7 @@ export function redirect(config: RedirectConfig): Action {
     const { origin: to, rest } = addressOf(made, origin)
     const location = to + inLocation(rest)
     if (location === origin + inLocation(target)) return next()
-    exchange.respond(status, { ...headers, Location: location })
+    exchange.respond(status, { ...Object.fromEntries(lines(exchange)), Location: location })
   }
 }
 

@@ -13,7 +13,9 @@ const schema = z.strictObject({
     .describe('A regular expression of RE2, which meets the whole URL. Without it, the whole URL is replaced.')
     .meta({ examples: ['"/v1/(.*)"'] }),
   to: text()
-    .describe('What stands in the place of every match: `$1` is a group, `$name` the group `(?P<name>…)`.')
+    .describe(
+      'What stands in the place of every match: `$1` is a group, `$name` the group `(?P<name>…)`. It may contain `${…}`, as `from` may.',
+    )
     .meta({ examples: ['/v2/$1'] }),
 })
 
@@ -29,6 +31,7 @@ export const urlRewriteKind = defineKind({
   readsPath: true,
   agentMayWrite: ['from', 'to'],
   schema,
+  templates: ['from', 'to'],
   complete: (config) => config,
   asks: () => undefined,
   check: patternProblems,

@@ -3,9 +3,10 @@
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
 
 import { patternOf } from '../language.ts'
+import { isConstant } from '../templates-of.ts'
 
 export function* patternProblems({ from }: { readonly from?: string | undefined }): Iterable<FoundProblem> {
-  if (from === undefined) return
+  if (from === undefined || !isConstant(from)) return // otherwise it is made for each exchange
   const pattern = patternOf(from)
   if ('problem' in pattern) yield { path: ['from'], message: pattern.problem }
 }

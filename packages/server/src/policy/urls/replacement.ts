@@ -1,25 +1,29 @@
-// The text for a match of a pattern, by the rules of Go's `Regexp.Expand`: `$1` and `${1}` are groups by their number, `$name` and
-// `${name}` by their name, `$$` is a `$`. A name is as long as possible: `$1x` is a group called `1x`. Pure: no I/O, no clock.
+// The text for a match of a pattern, by the rules of Go's `Regexp.Expand`: `$1` is a group by its number, `$name` by its name, `$$`
+// is a `$`. A name is as long as possible: `$1x` is a group called `1x`. Pure: no I/O, no clock.
 
 import type { Match } from '../engine/patterns.ts'
 
-const REFERENCE = /\$(?:\$|\{(\w+)\}|(\w+))/g
+// `${…}` is an expression, as at ngrok, and has been evaluated before.
+const REFERENCE = /\$(?:\$|(\w+))/g
+/** Ends the name of a group: a value begins behind it. */
+const VALUE_START = '\0'
 
 export class Replacement {
   /** Literal texts, and groups of the match between them. */
   readonly #parts: readonly (string | { readonly group: number | string })[]
 
-  /** @param literally is applied to literal texts */
-  constructor(written: string, literally: (text: string) => string = (text) => text) {
+  /** @param encode is applied to literal texts */
+  constructor(written: string, encode: (text: string) => string = (text) => text) {
+    const put = (text: string): string => encode(text.replaceAll(VALUE_START, ''))
     const parts: (string | { group: number | string })[] = []
     let at = 0
-    for (const { 0: whole, 1: braced, 2: name = braced, index } of written.matchAll(REFERENCE)) {
-      parts.push(literally(written.slice(at, index)))
+    for (const { 0: whole, 1: name, index } of written.matchAll(REFERENCE)) {
+      parts.push(put(written.slice(at, index)))
       if (name === undefined) parts.push('$')
       else parts.push({ group: /^\d{1,8}$/.test(name) ? Number(name) : name })
       at = index + whole.length
     }
-    parts.push(literally(written.slice(at)))
+    parts.push(put(written.slice(at)))
     this.#parts = parts.filter((part) => part !== '')
   }
 
@@ -39,4 +43,9 @@ export class Replacement {
     }
     return groups
   }
+}
+
+/** Makes a value part of what is written: it is no reference to a group, also not with what stands before it. */
+export function literally(value: string): string {
+  return VALUE_START + value.replaceAll(VALUE_START, '').replaceAll('$', '$$$$') // the last is two of them
 }

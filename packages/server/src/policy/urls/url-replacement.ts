@@ -5,9 +5,11 @@ import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import { isAuthority } from '../../exchange/target/authority.ts'
 import { Budget } from '../engine/budget.ts'
-import { OverBudget } from '../engine/expression-error.ts'
+import { OverBudget, ValueError } from '../engine/expression-error.ts'
 import type { Pattern } from '../engine/patterns.ts'
-import { patternOf } from '../language.ts'
+import { patternCache, patternOf } from '../language.ts'
+import { isConstant } from '../templates-of.ts'
+import { textFrom } from '../text.ts'
 import { Replacement } from './replacement.ts'
 
 export interface UrlReplacementConfig {
@@ -33,16 +35,21 @@ export function urlReplacement(
   { from, to }: UrlReplacementConfig,
   action: string,
 ): (exchange: Exchange) => string | undefined {
-  const replacement = new Replacement(to, percentEncoded)
+  const replacementFor = replacements(to, action)
   if (from === undefined) {
-    return ({ origin, target }) => replacement.expand({ group: (key) => (key === 0 ? origin + target : '') })
+    return (exchange) => {
+      const url = exchange.origin + exchange.target
+      return replacementFor(exchange).expand({ group: (key) => (key === 0 ? url : '') })
+    }
   }
-  const pattern = readPattern(from)
+  const patternFor = patterns(from, action)
   return (exchange) => {
     const { origin, target, path, normalPath } = exchange
+    const replacement = replacementFor(exchange)
     const budget = new Budget()
     budget.begin()
     try {
+      const pattern = patternFor(exchange, budget)
       const made = pattern.replaceAll(origin + target, (match) => replacement.expand(match), budget)
       if (normalPath !== undefined) {
         const isMatch = pattern.isIn(origin + normalPath + target.slice(path.length), budget)
@@ -51,10 +58,29 @@ export function urlReplacement(
       }
       return made
     } catch (error) {
-      if (!(error instanceof OverBudget)) throw error
+      if (!(error instanceof OverBudget) && !(error instanceof ValueError)) throw error
       throw new RelayError('expression_failed', { detail: `${action}: from ${error.message}`, cause: error })
     }
   }
+}
+
+/** Values in `to` are never read as groups. */
+function replacements(to: string, action: string): (exchange: Exchange) => Replacement {
+  const text = textFrom(to, 'on_http_request', `to of ${action}`, 'in a replacement')
+  if (!isConstant(to)) return (exchange) => new Replacement(text(exchange), percentEncoded)
+  const replacement = new Replacement(to, percentEncoded)
+  return () => replacement
+}
+
+/** Values in `from` match themselves. */
+function patterns(from: string, action: string): (exchange: Exchange, budget: Budget) => Pattern {
+  if (isConstant(from)) {
+    const pattern = readPattern(from)
+    return () => pattern
+  }
+  const text = textFrom(from, 'on_http_request', `from of ${action}`, 'in a pattern')
+  const cache = patternCache()
+  return (exchange, budget) => cache.get(text(exchange), budget)
 }
 
 function readPattern(source: string): Pattern {

@@ -12,6 +12,8 @@ describe('warnings about redirect and url-rewrite (traffic policy, redirect, 14.
     ['^https://[^/]+/go/(.*)$', '$1'],
     ['^.*[?&]next=([^&]+).*$', '$1'],
     ['^.*\\?next=(?P<next>[^&]+).*$', 'https://$next/'],
+    [undefined, "https://${req.headers['x'][0]}/"],
+    [undefined, '${req.url.query_params.next[0]}'],
     ['^https://a\\.example/(\\w+)/(.*)$', 'https://$1.example.com/$2'],
   ] as const) {
     it(`tell of the open redirect from ${from} to ${to}`, () => {
@@ -37,6 +39,7 @@ describe('warnings about redirect and url-rewrite (traffic policy, redirect, 14.
       warningsOf('^/products', '/x', 'url-rewrite'),
       /never matches.*write for example \^https\?:\/\/\[\^\/\]\+\/products/,
     )
+    assert.match(warningsOf('/v1/(.*)', '/v2/${1}', 'url-rewrite'), /number of a group in braces/)
     assert.match(warningsOf('/api/v1/users?id=([0-9]+)', '/x'), /may be missing; write \\\?/)
   })
 })

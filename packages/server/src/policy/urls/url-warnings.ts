@@ -16,8 +16,13 @@ export function* urlWarnings(type: 'redirect' | 'url-rewrite', { from, to }: Wri
   if (from !== undefined && /\w\?\w+=/.test(from)) {
     yield `has a ${type} whose from, ${shown(from)}, does not mean the ? of a query, but that the character before it may be missing; write \\?`
   }
+  if (/\$\{\d+\}/.test(to)) {
+    yield `has a ${type} whose to, ${shown(to)}, has the number of a group in braces, where it is just that number; write $1`
+  }
   if (type !== 'redirect') return
-  const isOpen = new Replacement(to).groupsInHost.some((group) => from !== undefined && isBehindHost(from, group))
+  const isOpen =
+    /^(?:https?:\/\/[^/?#$]*)?\$\{\D/i.test(to) ||
+    new Replacement(to).groupsInHost.some((group) => from !== undefined && isBehindHost(from, group))
   if (isOpen) {
     yield `redirects to a host that visitors choose, by to: ${shown(to)}; links to it can lead people anywhere: write the host`
   }
