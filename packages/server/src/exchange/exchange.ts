@@ -124,6 +124,8 @@ export class Exchange {
   requestEdits: HeaderEdits | undefined
   /** The results of actions for later expressions, by the action's name in variables; undefined if there are none. */
   results: Map<string, ReadonlyMap<string, unknown>> | undefined
+  /** What the rules of the route remember; undefined before the first expression. Only policy/view-of.ts looks into it. */
+  policyMemory: object | undefined
   /** The policies' changes of the app's response for the visitor. */
   responseEdits: HeaderEdits | undefined
   /** The rules of the route for the app's response; undefined if it has none. Only `runResponseRules()` calls it. */

@@ -7,7 +7,7 @@ import type { Builder, PolicyParts, ResponseBuilder } from './builder.ts'
 import { BUILDERS, RESPONSE_BUILDERS } from './builders.ts'
 import { compose } from './compose.ts'
 import type { Policy } from './compose.ts'
-import { holdsOf } from './conditions.ts'
+import { holdsOf, ruleWords } from './conditions.ts'
 import type { Holds } from './conditions.ts'
 import type { Step } from './kind.ts'
 
@@ -25,11 +25,10 @@ export function buildPolicy(
   builders: BuilderTable = BUILDERS,
   responseBuilders: ResponseBuilderTable = RESPONSE_BUILDERS,
 ): Policy {
-  const build = requestActions(parts, builders)
   const onRequest = compose(
     config.on_http_request.map((rule, index) => ({
       holds: holdsOf(rule, 'on_http_request', index),
-      actions: rule.actions.map(build),
+      actions: rule.actions.map(requestActions(parts, builders, ruleWords(rule, 'on_http_request', index))),
     })),
   )
   if (config.on_http_response.length === 0) return onRequest
@@ -38,7 +37,10 @@ export function buildPolicy(
       holds: holdsOf(rule, 'on_http_response', index),
       // its kind has completed it
       actions: rule.actions.map(({ type, config: written }) =>
-        builderOf(responseBuilders, type)(written as never, parts),
+        builderOf(responseBuilders, type)(written as never, {
+          ...parts,
+          rule: ruleWords(rule, 'on_http_response', index),
+        }),
       ),
     })),
   )
@@ -48,9 +50,9 @@ export function buildPolicy(
   }
 }
 
-function requestActions(parts: PolicyParts, builders: BuilderTable): (step: Step) => Action {
+function requestActions(parts: PolicyParts, builders: BuilderTable, rule: string): (step: Step) => Action {
   const build = ({ type, config }: Step): Action => builderOf(builders, type)(config as never, site) // its kind has completed it
-  const site = { ...parts, build }
+  const site = { ...parts, build, rule }
   return build
 }
 

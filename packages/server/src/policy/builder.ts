@@ -5,6 +5,7 @@ import type { BasicAuthParts } from './basic-auth/basic-auth.ts'
 import type { CircuitBreakerParts } from './circuit-breaker/circuit-breaker.ts'
 import type { JwtValidationParts } from './jwt-validation/jwt-validation.ts'
 import type { ConfigOf, Kind, Phase, Step } from './kind.ts'
+import type { LogParts, LogPlace } from './log/log.ts'
 import type { OpenidConnectParts } from './openid-connect/openid-connect.ts'
 import type { RateLimitParts } from './rate-limit/rate-limit.ts'
 import type { RestrictIpsParts } from './restrict-ips/restrict-ips.ts'
@@ -15,6 +16,7 @@ import type { VerifyWebhookParts } from './verify-webhook/verify-webhook.ts'
 export type PolicyParts = BasicAuthParts &
   CircuitBreakerParts &
   JwtValidationParts &
+  LogParts &
   OpenidConnectParts &
   RateLimitParts &
   RestrictIpsParts &
@@ -22,7 +24,7 @@ export type PolicyParts = BasicAuthParts &
   VerifyWebhookParts
 
 /** The services, and the place in a policy. */
-export interface Site extends PolicyParts {
+export interface Site extends PolicyParts, LogPlace {
   /** Builds an action inside. */
   readonly build: (step: Step) => Action
 }
@@ -31,7 +33,7 @@ export interface Site extends PolicyParts {
 export type Builder<Config> = (config: Config, site: Site) => Action
 
 /** The same for responses: the closure sees the head of an app's answer. */
-export type ResponseBuilder<Config> = (config: Config, parts: PolicyParts) => ResponseAction
+export type ResponseBuilder<Config> = (config: Config, parts: PolicyParts & LogPlace) => ResponseAction
 
 type Kinds = Readonly<Record<string, Kind>>
 

@@ -13,12 +13,14 @@ import { deny } from './deny/deny.ts'
 import { editRequest, editResponse } from './edits-of.ts'
 import { jwtValidation } from './jwt-validation/jwt-validation.ts'
 import type { KINDS } from './kinds.ts'
+import { logRequest, logResponse } from './log/log.ts'
 import { openidConnect } from './openid-connect/openid-connect.ts'
 import { rateLimit } from './rate-limit/rate-limit.ts'
 import { redirect } from './redirect/redirect.ts'
 import { removeHeaders } from './remove-headers/remove-headers.ts'
 import { restrictIps } from './restrict-ips/restrict-ips.ts'
 import { serviceToken } from './service-token/service-token.ts'
+import { setResponseVars, setVars } from './set-vars/set-vars.ts'
 import { setHeaders } from './set-headers/set-headers.ts'
 import { urlRewrite } from './url-rewrite/url-rewrite.ts'
 import { verifyWebhook } from './verify-webhook/verify-webhook.ts'
@@ -41,6 +43,8 @@ export const BUILDERS: BuildersOf<typeof KINDS> = {
   'add-headers': (config) => editRequest(addHeaders(config, 'on_http_request')),
   'set-headers': (config) => editRequest(setHeaders(config, 'on_http_request')),
   'remove-headers': (config) => editRequest(removeHeaders(config)),
+  'set-vars': setVars,
+  log: logRequest,
 }
 
 export const RESPONSE_BUILDERS: ResponseBuildersOf<typeof KINDS> = {
@@ -49,4 +53,6 @@ export const RESPONSE_BUILDERS: ResponseBuildersOf<typeof KINDS> = {
   'remove-headers': (config) => editResponse(removeHeaders(config)),
   'compress-response': compressResponse,
   'custom-response': replaceResponse,
+  'set-vars': setResponseVars,
+  log: logResponse,
 }

@@ -30,7 +30,7 @@ export function holdsOf({ name, expressions = [] }: ConditionalRule, phase: Phas
   if (expressions.length === 0) return undefined
   const conditions = expressions.map((source) => compiled(source, phase))
   const isOfPath = conditions.some(({ reads }) => dependsOnReading(reads))
-  const rule = name === undefined ? `${phase}[${index}]` : `${phase}[${index}] "${name}"`
+  const rule = ruleWords({ name }, phase, index)
   return (exchange, answer) => {
     try {
       const holds = allHold(conditions, viewOf(exchange, answer))
@@ -44,6 +44,11 @@ export function holdsOf({ name, expressions = [] }: ConditionalRule, phase: Phas
       throw failedExpression(error, rule)
     }
   }
+}
+
+/** A rule, for the log: `on_http_request[0] "name"`. */
+export function ruleWords({ name }: { readonly name?: string | undefined }, phase: Phase, index: number): string {
+  return name === undefined ? `${phase}[${index}]` : `${phase}[${index}] "${name}"`
 }
 
 /** Whether a condition of a policy, an action, or an expression or a text of one reads the path, in whatever form. */

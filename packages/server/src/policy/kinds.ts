@@ -18,6 +18,8 @@ import { redirectKind } from './redirect/kind.ts'
 import { removeHeadersKind } from './remove-headers/kind.ts'
 import { restrictIpsKind } from './restrict-ips/kind.ts'
 import { serviceTokenKind } from './service-token/kind.ts'
+import { logKind } from './log/kind.ts'
+import { setVarsKind } from './set-vars/kind.ts'
 import { setHeadersKind } from './set-headers/kind.ts'
 import { urlRewriteKind } from './url-rewrite/kind.ts'
 import { verifyWebhookKind } from './verify-webhook/kind.ts'
@@ -40,5 +42,7 @@ export const KINDS = {
   'add-headers': addHeadersKind,
   'set-headers': setHeadersKind,
   'remove-headers': removeHeadersKind,
+  'set-vars': setVarsKind,
+  log: logKind,
   'compress-response': compressResponseKind,
 } satisfies KindTable

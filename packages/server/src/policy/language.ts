@@ -51,22 +51,19 @@ function isInActions(rule: unknown): boolean {
   if (actions.some((action) => WITH_PATTERNS.includes(String(child(action, 'type'))))) return true
   const configs = actions.map((action) => child(action, 'config'))
   return configs.some(
-    (config) =>
-      KEYS_OF_ACTIONS.some((key) => child(config, key) !== undefined) ||
-      valuesOf(config)
-        .flatMap(textsIn)
-        .some((text) => !isConstant(text)),
+    (config) => KEYS_OF_ACTIONS.some((key) => child(config, key) !== undefined) || hasTemplate(config),
   )
 }
 
-/** As deep as texts of actions can be: nobody knows how deep the rest is. */
-function textsIn(value: unknown): string[] {
-  const values = typeof value === 'string' ? [value] : valuesOf(value)
-  return values.filter((each) => typeof each === 'string')
-}
-
-function valuesOf(value: unknown): unknown[] {
-  return typeof value === 'object' && value !== null ? Object.values(value) : []
+/** Without recursion: nobody has looked at it yet, and it may be nested as deep as it likes. */
+function hasTemplate(config: unknown): boolean {
+  const open = [config]
+  while (open.length > 0) {
+    const value = open.pop()
+    if (typeof value === 'string' && !isConstant(value)) return true
+    if (typeof value === 'object' && value !== null) for (const each of Object.values(value)) open.push(each)
+  }
+  return false
 }
 
 /** Has to be awaited before a policy with expressions is read. */

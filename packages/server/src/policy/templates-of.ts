@@ -20,24 +20,28 @@ export interface TemplateInPlace {
 /** The texts in `config` that do contain a placeholder. */
 export function* templatesOf({ templates = [] }: Kind, config: unknown): Generator<TemplateInPlace> {
   for (const key of templates) {
-    const value = child(config, key)
-    const texts = typeof value === 'string' ? [[[key], value] as const] : textsOf(value, key)
-    for (const [path, source] of texts) if (!isConstant(source)) yield { path, source }
+    for (const { source, path } of textsIn(child(config, key), [key])) if (!isConstant(source)) yield { path, source }
   }
 }
 
-function textsOf(value: unknown, key: string): (readonly [ConfigPath, string])[] {
-  if (typeof value !== 'object' || value === null) return []
-  return Object.entries(value).flatMap(([name, text]) =>
-    typeof text === 'string' ? [[[key, name], text] as const] : [],
-  )
+/** All texts in a value, in order; keys are none. */
+export function* textsIn(value: unknown, path: ConfigPath): Generator<TemplateInPlace> {
+  const open: { value: unknown; path: ConfigPath }[] = [{ value, path }]
+  for (let next = open.pop(); next; next = open.pop()) {
+    const { value: one, path: place } = next
+    if (typeof one === 'string') yield { source: one, path: place }
+    if (typeof one !== 'object' || one === null) continue
+    const entries = Array.isArray(one) ? [...one.entries()] : Object.entries(one)
+    for (const [key, item] of entries.toReversed()) open.push({ value: item, path: [...place, key] })
+  }
 }
 
 /** Whether the text at a path of relay.yml belongs to these. There `${NAME}` in capitals is the environment, and all else CEL. */
 export function isTemplateAt(tree: unknown, path: ConfigPath, kinds: KindTable): boolean {
-  const place = path.lastIndexOf('config')
-  if (place < 2 || path[place - 2] !== 'actions') return false
-  const type = child(path.slice(0, place).reduce<unknown>(child, tree), 'type')
-  const { templates = [] } = (typeof type === 'string' && kindOf(kinds, type)) || {}
-  return templates.includes(String(path[place + 1]))
+  return path.some((step, place) => {
+    if (step !== 'config' || path[place - 2] !== 'actions') return false
+    const type = child(path.slice(0, place).reduce<unknown>(child, tree), 'type')
+    const { templates = [] } = (typeof type === 'string' && kindOf(kinds, type)) || {}
+    return templates.includes(String(path[place + 1]))
+  })
 }

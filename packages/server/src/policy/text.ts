@@ -7,6 +7,7 @@ import type { Exchange } from '../exchange/exchange.ts'
 import { VALUE_MAX_CHARS, headerLineProblem } from '../values/header-problem.ts'
 import { failedExpression } from './conditions.ts'
 import { dependsOnReading } from './engine/readings.ts'
+import type { Template } from './engine/template.ts'
 import type { Phase } from './kind.ts'
 import { templateOf } from './language.ts'
 import type { Embedding } from './language.ts'
@@ -25,8 +26,7 @@ export type Text = (exchange: Exchange, answer?: AppAnswer) => string
  */
 export function textFrom(source: string, phase: Phase, where: string, embedding?: Embedding): Text {
   if (isConstant(source)) return () => source
-  const template = templateOf(source, phase, embedding)
-  if ('problems' in template) throw new TypeError(`not a template: ${source}`) // the configuration was checked before
+  const template = compiledTemplate(source, phase, embedding)
   const isOfPath = dependsOnReading(template.reads)
   return (exchange, answer) => {
     try {
@@ -40,6 +40,13 @@ export function textFrom(source: string, phase: Phase, where: string, embedding?
       throw failedExpression(error, where)
     }
   }
+}
+
+/** @throws TypeError for a text that is none: the configuration was checked before */
+export function compiledTemplate(source: string, phase: Phase, embedding?: Embedding): Template {
+  const template = templateOf(source, phase, embedding)
+  if ('problems' in template) throw new TypeError(`not a template: ${source}`)
+  return template
 }
 
 /**

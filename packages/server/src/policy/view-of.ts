@@ -6,6 +6,7 @@ import type { HeaderEdits } from '../exchange/header-edits.ts'
 import { edited, factsOfExchange } from './engine/exchange-facts.ts'
 import { ExpressionView } from './engine/expression-view.ts'
 import type { ResponseFacts } from './engine/facts.ts'
+import { PolicyMemory } from './engine/variables/policy-memory.ts'
 
 /**
  * Made anew for each rule and action, because an action before it may have changed what it reads.
@@ -13,21 +14,30 @@ import type { ResponseFacts } from './engine/facts.ts'
  * @param path in place of the one that is forwarded
  */
 export function viewOf(exchange: Exchange, answer?: AppAnswer, path?: string): ExpressionView {
+  const { budget, ofRequest, ofResponse } = memoryOf(exchange)
+  const vars = answer ? ofResponse : ofRequest
   return new ExpressionView(
     factsOfExchange(exchange, {
       lookups: NO_LOOKUPS,
       secret: () => undefined,
       now: Date.now,
-      vars: NOTHING,
+      vars: path === undefined ? vars.asSent : vars.normal,
       results: exchange.results ?? NO_RESULTS,
       path,
       response: answer && new ResponseOfApp(answer, exchange.responseEdits),
     }),
+    budget,
   )
 }
 
+/** Made when the first expression of a policy is evaluated. */
+export function memoryOf(exchange: Exchange): PolicyMemory {
+  const { policyMemory } = exchange
+  if (policyMemory instanceof PolicyMemory) return policyMemory
+  return (exchange.policyMemory = new PolicyMemory())
+}
+
 const NO_LOOKUPS = {}
-const NOTHING: ReadonlyMap<string, unknown> = new Map()
 const NO_RESULTS: ReadonlyMap<string, ReadonlyMap<string, unknown>> = new Map()
 
 class ResponseOfApp implements ResponseFacts {

@@ -6,6 +6,7 @@ import { isLoopbackHost } from '../../values/host-pattern.ts'
 import type { ReadEdge, ReadPolicy } from '../schema/edge-schema.ts'
 import { conditionOf, templateOf } from '../../policy/language.ts'
 import { templatesOf } from '../../policy/templates-of.ts'
+import { logProblems } from './check-log-secrets.ts'
 import { conditionsOf, stepsOf } from '../schema/steps-of.ts'
 
 /** The memory of each kind, by name. */
@@ -24,6 +25,9 @@ export function policyChecker(
         const condition = conditionOf(expression, phase)
         if (!('problems' in condition)) continue
         for (const { message } of condition.problems) yield { path: [...policyPath, ...place], message }
+      }
+      for (const { path: place, message } of logProblems(policy, kinds)) {
+        yield { path: [...policyPath, ...place], message }
       }
       for (const { type, config, kind, phase, path: stepPath } of stepsOf(policy, kinds)) {
         const configPath = [...policyPath, ...stepPath, 'config']

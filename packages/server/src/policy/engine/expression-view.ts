@@ -1,5 +1,5 @@
-// The variables of an exchange, as expressions read them. There is one view for each exchange; values are computed when they are
-// read. The view also holds the budget, because functions get the view as their first argument.
+// The variables of an exchange, as expressions read them. A view is made anew after an action has run; values are computed when they
+// are read. The view also holds the budget, because functions get the view as their first argument.
 
 import { Budget } from './budget.ts'
 import type { Facts } from './facts.ts'
@@ -16,13 +16,15 @@ export const VIEW_NAME = 'sallyport_view'
 /** The getters have the names of the variables in `variables/roots.ts`. */
 export class ExpressionView {
   readonly facts: Facts
-  readonly budget = new Budget()
+  readonly budget: Budget
   #req: object | undefined
   #res: object | undefined
   #conn: object | undefined
 
-  constructor(facts: Facts) {
+  /** @param budget that of the exchange, if it has had another view before */
+  constructor(facts: Facts, budget = new Budget()) {
     this.facts = facts
+    this.budget = budget
   }
 
   get [VIEW_NAME](): this {

@@ -26,6 +26,9 @@ export const UNITS_OF_EXCHANGE_MAX = 5 * UNITS_MAX
 /** Nesting of lists and maps in JSON and in values that are compared. */
 export const VALUE_DEPTH_MAX = 64
 
+/** The largest weight of a value that is kept in `vars`, and of all of them together: a mebibyte or two. See `weightOf`. */
+export const VALUE_WEIGHT_MAX = 64 * 1024
+
 /** V8 reads and copies about this many characters in the time of one unit. */
 export const CHARS_OF_A_UNIT = 32
 /** The cost of an error: it has a stack, and the library draws its place. */

@@ -7,12 +7,12 @@ type Reads = ReadonlySet<string>
  * for both, like routes.
  */
 export function dependsOnReading(reads: Reads): boolean {
-  return PATHS.some((path) => reads.has(path))
+  return PATHS.some((path) => reads.has(path)) || some(reads, (path) => VARS.test(path))
 }
 
 /** Whether it reads the path in any form. If so, its edge answers 400 to a dot segment at any decoding level. */
 export function readsPath(reads: Reads): boolean {
-  return dependsOnReading(reads) || RAW_PATHS.some((path) => reads.has(path))
+  return PATHS.some((path) => reads.has(path)) || RAW_PATHS.some((path) => reads.has(path))
 }
 
 /** Whether it reads something that exists only after the whole request has arrived. */
@@ -32,10 +32,12 @@ export function readsSecrets(reads: Reads): boolean {
   return some(reads, (path) => SECRET.test(path) || SECRET_HEADER.test(path))
 }
 
+/** A variable may have been made from the path. */
+const VARS = /^vars(?:\.|$)/
 const PATHS = ['req', 'req.url', 'req.url.path', 'req.url.uri']
 const RAW_PATHS = ['req.url.raw', 'req.url.raw_path']
 const SECRET =
-  /^(?:req|res|secrets\.get|re[qs]\.(?:headers|trailers)|re[qs]\.cookies(?:\..*)?|last_attempt(?:\..*)?|actions(?:\.\w+){0,2}|actions\.\w+\.(?:(?:oidc|oauth)\.\w*token\w*|jwt_validation\.tokens(?:\..*)?|http_request\..*))$/
+  /^(?:req|res|secrets\.get|re[qs]\.(?:headers|trailers)|re[qs]\.cookies(?:\..*)?|last_attempt(?:\..*)?|actions(?:\.\w+){0,2}|actions\.\w+\.(?:(?:oidc|oauth)\.\w*token\w*|jwt_validation\.tokens(?:\..*)?|(?:add|set)_headers\..*|http_request\..*))$/
 const SECRET_HEADER = /^re[qs]\.headers\.(?:authorization|proxy-authorization|cookie|set-cookie|sallyport-auth-jwt)$/
 
 function some(reads: Reads, test: (path: string) => boolean): boolean {

@@ -4,8 +4,9 @@ import type { Expression } from './expression.ts'
 import { ExpressionError } from './expression-error.ts'
 import type { ExpressionProblem } from './expression-problem.ts'
 import type { ExpressionView } from './expression-view.ts'
-import { TEXT_MAX } from './limits.ts'
-import { snapshot, textOf, weightOf } from './values.ts'
+import { TEXT_MAX, VALUE_WEIGHT_MAX } from './limits.ts'
+import { readsSecrets } from './readings.ts'
+import { celValue, snapshot, textOf, weightOf } from './values.ts'
 
 export type CompiledPart = string | Expression
 
@@ -38,6 +39,11 @@ export class Template {
     return typeof first === 'string' && more.length === 0 ? first : undefined
   }
 
+  /** Whether it reads something that must not be logged. */
+  get readsSecrets(): boolean {
+    return readsSecrets(this.reads)
+  }
+
   /**
    * Returns the text for an exchange.
    * @throws ExpressionError
@@ -53,6 +59,7 @@ export class Template {
         continue
       }
       const value = this.#embed(textFrom(part, part.evaluate(view)))
+      spend(part, view, value.length >> 5)
       put += value.length
       if (put > TEXT_MAX) throw new ExpressionError(part.source, `puts in more than ${TEXT_MAX} characters`)
       text += value
@@ -68,14 +75,22 @@ export class Template {
     const [only, ...more] = this.#parts
     if (only === undefined || typeof only === 'string' || more.length > 0) return this.render(view)
     const value = only.evaluate(view)
-    if (weightOf(value, VALUE_MAX) > VALUE_MAX)
-      throw new ExpressionError(only.source, 'makes a value that is too large')
+    const weight = weightOf(value, VALUE_WEIGHT_MAX)
+    if (weight > VALUE_WEIGHT_MAX) throw new ExpressionError(only.source, 'makes a value that is too large')
+    spend(only, view, weight)
     return snapshot(value)
   }
 }
 
-/** The largest weight of a value that is kept: a mebibyte or two. */
-const VALUE_MAX = 64 * 1024
+/** Counts the insertion of a value as work, too: a policy may insert the same large value very often. */
+function spend({ source }: Expression, { budget }: ExpressionView, units: number): void {
+  budget.begin()
+  try {
+    budget.spend(units)
+  } catch (error) {
+    throw new ExpressionError(source, error instanceof Error ? error.message : 'does too much work', { cause: error })
+  }
+}
 
 function textFrom(expression: Expression, value: unknown): string {
   if (typeof value === 'string') return value
@@ -88,4 +103,28 @@ function textFrom(expression: Expression, value: unknown): string {
       cause: error,
     })
   }
+}
+
+/** The value for an exchange, in the form of values.ts. @throws ExpressionError */
+export type TemplateValue = (view: ExpressionView) => unknown
+
+/**
+ * A text that is exactly one placeholder keeps the type of its value.
+ * @param templateOf compiles a text that has placeholders
+ */
+export function templateValue(written: unknown, templateOf: (source: string) => Template): TemplateValue {
+  if (typeof written === 'string' && written.includes('${')) {
+    const template = templateOf(written)
+    return (view) => template.value(view)
+  }
+  if (Array.isArray(written)) {
+    const items = written.map((item: unknown) => templateValue(item, templateOf))
+    return (view) => items.map((item) => item(view))
+  }
+  if (typeof written === 'object' && written !== null) {
+    const entries = Object.entries(written).map(([key, item]) => [key, templateValue(item, templateOf)] as const)
+    return (view) => new Map(entries.map(([key, item]) => [key, item(view)]))
+  }
+  const value = celValue(written)
+  return () => value
 }

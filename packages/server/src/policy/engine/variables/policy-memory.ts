@@ -1,0 +1,32 @@
+// What the rules of a policy remember of one exchange: the variables of `set-vars`, and how much work expressions have done.
+// Pure: no I/O, no clock.
+
+import { Budget } from '../budget.ts'
+import { VALUE_WEIGHT_MAX } from '../limits.ts'
+import { weightOf } from '../values.ts'
+
+/** The variables of one phase: those of the other are never seen. */
+export class PhaseVars {
+  /** What expressions see for the path as it is sent. */
+  readonly asSent = new Map<string, unknown>()
+  /** The same for the normal form of the path: no variable hides the path from the comparison of both. */
+  readonly normal = new Map<string, unknown>()
+  #weight = 0
+
+  /** @returns whether there was room for the variable */
+  set(name: string, asSent: unknown, normal: unknown): boolean {
+    const before = this.asSent.has(name) ? weightOf(this.asSent.get(name), VALUE_WEIGHT_MAX) : 0
+    const weight = this.#weight - before + weightOf(asSent, VALUE_WEIGHT_MAX)
+    if (weight > VALUE_WEIGHT_MAX || weightOf(normal, VALUE_WEIGHT_MAX) > VALUE_WEIGHT_MAX) return false
+    this.#weight = weight
+    this.asSent.set(name, asSent)
+    this.normal.set(name, normal)
+    return true
+  }
+}
+
+export class PolicyMemory {
+  readonly budget = new Budget()
+  readonly ofRequest = new PhaseVars()
+  readonly ofResponse = new PhaseVars()
+}

@@ -1,0 +1,62 @@
+// `log`: a line in the relay's log. Whether its metadata reads secrets has been checked when the policy was read.
+
+import { RelayError } from '../../errors.ts'
+import type { Action, ResponseAction } from '../../exchange/action.ts'
+import type { AppAnswer } from '../../exchange/app-answer.ts'
+import type { Exchange } from '../../exchange/exchange.ts'
+import type { Logger } from '../../log.ts'
+import { failedExpression } from '../conditions.ts'
+import { ValueError } from '../engine/expression-error.ts'
+import { templateValue } from '../engine/template.ts'
+import { jsonText, weightOf } from '../engine/values.ts'
+import type { Phase } from '../kind.ts'
+import { compiledTemplate } from '../text.ts'
+import { viewOf } from '../view-of.ts'
+import type { LogConfig } from './kind.ts'
+
+/** A longer one is cut, and is a text then. */
+const METADATA_MAX_CHARS = 4096
+
+export interface LogParts {
+  edgeId: string
+  log: Pick<Logger, 'info'>
+}
+
+/** What the line says of the rule. */
+export interface LogPlace {
+  /** `on_http_request[0] "name"` */
+  readonly rule: string
+}
+
+export function logRequest(config: LogConfig, site: LogParts & LogPlace): Action {
+  const write = writer(config, site, 'on_http_request')
+  return async (exchange, next) => {
+    write(exchange)
+    await next()
+  }
+}
+
+export function logResponse(config: LogConfig, site: LogParts & LogPlace): ResponseAction {
+  return writer(config, site, 'on_http_response')
+}
+
+function writer({ metadata }: LogConfig, { edgeId, log, rule }: LogParts & LogPlace, phase: Phase) {
+  const value = templateValue(metadata, (source) => compiledTemplate(source, phase))
+  return (exchange: Exchange, answer?: AppAnswer): void => {
+    try {
+      const told = toldOf(value(viewOf(exchange, answer)))
+      log.info({ edgeId, requestId: exchange.requestId, rule, metadata: told }, 'policy log')
+    } catch (error) {
+      if (!(error instanceof ValueError)) throw failedExpression(error, `${rule}: metadata of log`)
+      throw new RelayError('expression_failed', { detail: `${rule}: metadata of log: ${error.message}` })
+    }
+  }
+}
+
+/** A plain value for the log. @throws ValueError */
+function toldOf(value: unknown): unknown {
+  // Each unit of weight is at least a character.
+  if (weightOf(value, METADATA_MAX_CHARS) > METADATA_MAX_CHARS) return 'too large to be written'
+  const json = jsonText(value)
+  return json.length > METADATA_MAX_CHARS ? `${json.slice(0, METADATA_MAX_CHARS)}…` : JSON.parse(json)
+}
