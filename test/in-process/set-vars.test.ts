@@ -55,6 +55,21 @@ const EDGES = [
       actions: [log({ host: '${req.host}', in: "${getQueryParam('q')}", n: 1, deep: { a: ['${1 + 1}'] } })],
     },
   ]),
+  edge('results', [
+    {
+      actions: [
+        { type: 'basic-auth', config: { credentials: ['ada:correct horse'] } },
+        { type: 'restrict-ips', config: { allow: ['127.0.0.0/8', '10.0.0.0/8'] } },
+        set({ 'X-One': '1' }),
+        { type: 'remove-headers', config: { headers: ['X-In'] } },
+        set({
+          'X-Ips': '${actions.ngrok.restrict_ips.action} ${actions.sallyport.restrict_ips.matched_cidr}',
+          'X-User': "${has(actions.ngrok.oidc.identity) ? 'signed in' : actions.ngrok.basic_auth.credentials.username}",
+          'X-Edits': '${actions.sallyport.set_headers.headers_set} ${actions.ngrok.remove_headers.headers_removed}',
+        }),
+      ],
+    },
+  ]),
 ]
 
 describe('set-vars and log (traffic policy, 14.2, 14.9, 14.10)', { timeout: 60_000 }, () => {
@@ -107,6 +122,13 @@ describe('set-vars and log (traffic policy, 14.2, 14.9, 14.10)', { timeout: 60_0
       assert.equal(edgeId, 'edg_log')
       const sent = ['a\u001b[2J\n${req.host}']
       assert.deepEqual(metadata, { host: 'log.localhost', in: sent, n: 1, deep: { a: [2] } })
+    })
+
+    it(`read the results of actions, over ${way}`, async () => {
+      await ask('results', '/', [['Authorization', `Basic ${btoa('ada:correct horse')}`]])
+      assert.deepEqual(app.values('x-ips'), ['allow 127.0.0.0/8'])
+      assert.deepEqual(app.values('x-user'), ['ada'])
+      assert.deepEqual(app.values('x-edits'), ['{"x-one":"1"} x-in'])
     })
   }
 

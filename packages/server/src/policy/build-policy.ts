@@ -7,9 +7,10 @@ import type { Builder, PolicyParts, ResponseBuilder } from './builder.ts'
 import { BUILDERS, RESPONSE_BUILDERS } from './builders.ts'
 import { compose } from './compose.ts'
 import type { Policy } from './compose.ts'
-import { holdsOf, ruleWords } from './conditions.ts'
+import { hasLanguage, holdsOf, ruleWords } from './conditions.ts'
 import type { Holds } from './conditions.ts'
 import type { Step } from './kind.ts'
+import type { Remembering } from './note-result.ts'
 
 /** By the `type` of the action. Each gets only a `config` that the kind of this type has completed. */
 export type BuilderTable = Readonly<Record<string, Builder<never>>>
@@ -25,10 +26,12 @@ export function buildPolicy(
   builders: BuilderTable = BUILDERS,
   responseBuilders: ResponseBuilderTable = RESPONSE_BUILDERS,
 ): Policy {
+  const remembers = hasLanguage(config)
+  const within = { ...parts, remembers }
   const onRequest = compose(
     config.on_http_request.map((rule, index) => ({
       holds: holdsOf(rule, 'on_http_request', index),
-      actions: rule.actions.map(requestActions(parts, builders, ruleWords(rule, 'on_http_request', index))),
+      actions: rule.actions.map(requestActions(within, builders, ruleWords(rule, 'on_http_request', index))),
     })),
   )
   if (config.on_http_response.length === 0) return onRequest
@@ -38,7 +41,7 @@ export function buildPolicy(
       // its kind has completed it
       actions: rule.actions.map(({ type, config: written }) =>
         builderOf(responseBuilders, type)(written as never, {
-          ...parts,
+          ...within,
           rule: ruleWords(rule, 'on_http_response', index),
         }),
       ),
@@ -50,7 +53,11 @@ export function buildPolicy(
   }
 }
 
-function requestActions(parts: PolicyParts, builders: BuilderTable, rule: string): (step: Step) => Action {
+function requestActions(
+  parts: PolicyParts & Remembering,
+  builders: BuilderTable,
+  rule: string,
+): (step: Step) => Action {
   const build = ({ type, config }: Step): Action => builderOf(builders, type)(config as never, site) // its kind has completed it
   const site = { ...parts, build, rule }
   return build

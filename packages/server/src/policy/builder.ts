@@ -6,6 +6,7 @@ import type { CircuitBreakerParts } from './circuit-breaker/circuit-breaker.ts'
 import type { JwtValidationParts } from './jwt-validation/jwt-validation.ts'
 import type { ConfigOf, Kind, Phase, Step } from './kind.ts'
 import type { LogParts, LogPlace } from './log/log.ts'
+import type { Remembering } from './note-result.ts'
 import type { OpenidConnectParts } from './openid-connect/openid-connect.ts'
 import type { RateLimitParts } from './rate-limit/rate-limit.ts'
 import type { RestrictIpsParts } from './restrict-ips/restrict-ips.ts'
@@ -24,7 +25,7 @@ export type PolicyParts = BasicAuthParts &
   VerifyWebhookParts
 
 /** The services, and the place in a policy. */
-export interface Site extends PolicyParts, LogPlace {
+export interface Site extends PolicyParts, LogPlace, Remembering {
   /** Builds an action inside. */
   readonly build: (step: Step) => Action
 }
@@ -33,7 +34,7 @@ export interface Site extends PolicyParts, LogPlace {
 export type Builder<Config> = (config: Config, site: Site) => Action
 
 /** The same for responses: the closure sees the head of an app's answer. */
-export type ResponseBuilder<Config> = (config: Config, parts: PolicyParts & LogPlace) => ResponseAction
+export type ResponseBuilder<Config> = (config: Config, parts: PolicyParts & LogPlace & Remembering) => ResponseAction
 
 type Kinds = Readonly<Record<string, Kind>>
 

@@ -40,17 +40,17 @@ export const BUILDERS: BuildersOf<typeof KINDS> = {
   'custom-response': customResponse,
   redirect,
   'url-rewrite': urlRewrite,
-  'add-headers': (config) => editRequest(addHeaders(config, 'on_http_request')),
-  'set-headers': (config) => editRequest(setHeaders(config, 'on_http_request')),
-  'remove-headers': (config) => editRequest(removeHeaders(config)),
+  'add-headers': (config, site) => editRequest(addHeaders(config, 'on_http_request', site)),
+  'set-headers': (config, site) => editRequest(setHeaders(config, 'on_http_request', site)),
+  'remove-headers': (config, site) => editRequest(removeHeaders(config, site)),
   'set-vars': setVars,
   log: logRequest,
 }
 
 export const RESPONSE_BUILDERS: ResponseBuildersOf<typeof KINDS> = {
-  'add-headers': (config) => editResponse(addHeaders(config, 'on_http_response')),
-  'set-headers': (config) => editResponse(setHeaders(config, 'on_http_response')),
-  'remove-headers': (config) => editResponse(removeHeaders(config)),
+  'add-headers': (config, site) => editResponse(addHeaders(config, 'on_http_response', site)),
+  'set-headers': (config, site) => editResponse(setHeaders(config, 'on_http_response', site)),
+  'remove-headers': (config, site) => editResponse(removeHeaders(config, site)),
   'compress-response': compressResponse,
   'custom-response': replaceResponse,
   'set-vars': setResponseVars,

@@ -51,6 +51,22 @@ export function ruleWords({ name }: { readonly name?: string | undefined }, phas
   return name === undefined ? `${phase}[${index}]` : `${phase}[${index}] "${name}"`
 }
 
+/** Whether a policy has an expression, wherever. */
+export function hasLanguage(policy: {
+  readonly [P in Phase]: readonly (ConditionalRule & { readonly actions: readonly Step[] })[]
+}): boolean {
+  return PHASES.some((phase) =>
+    policy[phase].some(
+      ({ expressions = [], actions }) =>
+        expressions.length > 0 ||
+        actions.some((step) => {
+          const kind = kindOf(KINDS, step.type)
+          return kind && (expressionsOf(step).length > 0 || !templatesOf(kind, step.config).next().done)
+        }),
+    ),
+  )
+}
+
 /** Whether a condition of a policy, an action, or an expression or a text of one reads the path, in whatever form. */
 export function readsPath(policy: {
   readonly [P in Phase]: readonly (ConditionalRule & { readonly actions: readonly Step[] })[]

@@ -6,6 +6,12 @@ import type { ACTION_RESULTS } from './engine/variables/action-results.ts'
 
 type Results = typeof ACTION_RESULTS
 
+/** What an action knows of the policy around it. */
+export interface Remembering {
+  /** Whether any expression of the policy could read a result. */
+  readonly remembers: boolean
+}
+
 /**
  * Replaces the result of the last run of the same action.
  * @param action its name in variables: `rate_limit`

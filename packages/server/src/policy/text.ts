@@ -63,6 +63,11 @@ export function linesFrom(headers: Readonly<Record<string, string>>, phase: Phas
 /** Names and values. @throws as a `Text` does, and if a value cannot stand in its header */
 export type Lines = (exchange: Exchange, answer?: AppAnswer) => readonly (readonly [name: string, value: string])[]
 
+/** For the results of actions: names in lower case, as at ngrok. */
+export function lowerCased(lines: ReturnType<Lines>): Record<string, string> {
+  return Object.fromEntries(lines.map(([name, value]) => [name.toLowerCase(), value]))
+}
+
 function headerFrom(name: string, source: string, phase: Phase): Text {
   const text = textFrom(source, phase, name)
   if (isConstant(source)) return text

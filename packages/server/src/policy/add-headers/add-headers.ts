@@ -2,13 +2,17 @@
 
 import type { Edit } from '../edits-of.ts'
 import type { Phase } from '../kind.ts'
-import { linesFrom } from '../text.ts'
+import { noteResult } from '../note-result.ts'
+import type { Remembering } from '../note-result.ts'
+import { linesFrom, lowerCased } from '../text.ts'
 import type { AddHeadersConfig } from './kind.ts'
 
 /** Adds headers: existing ones stay. */
-export function addHeaders({ headers }: AddHeadersConfig, phase: Phase): Edit {
+export function addHeaders({ headers }: AddHeadersConfig, phase: Phase, { remembers }: Remembering): Edit {
   const lines = linesFrom(headers, phase)
   return (edits, exchange, answer) => {
-    for (const [name, value] of lines(exchange, answer)) edits.append(name, value)
+    const made = lines(exchange, answer)
+    for (const [name, value] of made) edits.append(name, value)
+    if (remembers) noteResult(exchange, 'add_headers', { headers_added: lowerCased(made) })
   }
 }

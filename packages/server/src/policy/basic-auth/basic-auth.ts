@@ -10,6 +10,8 @@ import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import type { Action } from '../../exchange/action.ts'
 import { behindScheme, refuseForeignUpgrade, withhold } from '../credentials.ts'
+import { noteResult } from '../note-result.ts'
+import type { Remembering } from '../note-result.ts'
 import type { PasswordQueue } from './password-queue.ts'
 import { noteNetwork, triedUser, type PasswordTries, type TriedUser } from './password-tries.ts'
 import type { Identify, SignedIdentity } from '../../identity/signed-identity.ts'
@@ -40,8 +42,8 @@ interface Known {
   address: string
 }
 
-export function basicAuth(config: BasicAuthConfig, parts: BasicAuthParts): Action {
-  const { edgeId, tenant, passwordTries: tries, passwordQueue: queue, identify, clock } = parts
+export function basicAuth(config: BasicAuthConfig, parts: BasicAuthParts & Partial<Remembering>): Action {
+  const { remembers = false, edgeId, tenant, passwordTries: tries, passwordQueue: queue, identify, clock } = parts
   // Compared by a keyed hash: the time of a look-up reveals nothing about nearly right passwords.
   const key = randomBytes(32)
   const keyed = (credentials: string): string => createHmac('sha256', key).update(credentials).digest('base64')
@@ -108,6 +110,10 @@ export function basicAuth(config: BasicAuthConfig, parts: BasicAuthParts): Actio
     refuseForeignUpgrade(exchange)
     if (!config.forward_credentials) withhold(exchange, 'authorization')
     await pass(exchange, found.user.identity, now)
+    if (remembers) {
+      const credentials = { presented: true, username: read.user, authorized: true }
+      noteResult(exchange, 'basic_auth', { credentials })
+    }
     await next()
   }
 }

@@ -2,7 +2,10 @@
 // request.
 
 import type { Action } from '../../exchange/action.ts'
+import type { Exchange } from '../../exchange/exchange.ts'
 import type { EdgeSignIns } from '../../oidc/edge-sign-ins.ts'
+import { noteResult } from '../note-result.ts'
+import type { Remembering } from '../note-result.ts'
 import type { OpenidConnectConfig } from './openid-connect-schema.ts'
 
 export interface OpenidConnectParts {
@@ -10,6 +13,31 @@ export interface OpenidConnectParts {
   signIns: Pick<EdgeSignIns, 'action'>
 }
 
-export function openidConnect(config: OpenidConnectConfig, { signIns }: OpenidConnectParts): Action {
-  return signIns.action(config)
+export function openidConnect(
+  config: OpenidConnectConfig,
+  { signIns, remembers }: OpenidConnectParts & Remembering,
+): Action {
+  const action = signIns.action(config)
+  if (!remembers) return action
+  return (exchange, next) =>
+    action(exchange, () => {
+      noteIdentity(exchange)
+      return next()
+    })
+}
+
+/** A visitor may pass without an identity: then the result has none, and `has(actions.ngrok.oidc.identity)` is false. */
+function noteIdentity(exchange: Exchange): void {
+  const { identity } = exchange
+  if (!identity) return noteResult(exchange, 'oidc', {})
+  const { subject, name, email, accessToken } = identity
+  noteResult(exchange, 'oidc', {
+    identity: {
+      id: subject,
+      provider_user_id: subject,
+      ...(name !== undefined && { name }),
+      ...(email !== undefined && { email }),
+    },
+    ...(accessToken !== undefined && { access_token: accessToken }),
+  })
 }

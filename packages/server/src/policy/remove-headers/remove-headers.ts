@@ -1,10 +1,14 @@
 // `remove-headers`, for the request on its way to the app or the response on its way back.
 
 import type { Edit } from '../edits-of.ts'
+import { noteResult } from '../note-result.ts'
+import type { Remembering } from '../note-result.ts'
 import type { RemoveHeadersConfig } from './kind.ts'
 
-export function removeHeaders({ headers }: RemoveHeadersConfig): Edit {
-  return (edits) => {
+export function removeHeaders({ headers }: RemoveHeadersConfig, { remembers }: Remembering): Edit {
+  const removed = headers.map((name) => name.toLowerCase()) // as at ngrok
+  return (edits, exchange) => {
     for (const name of headers) edits.remove(name)
+    if (remembers) noteResult(exchange, 'remove_headers', { headers_removed: removed })
   }
 }

@@ -2,13 +2,17 @@
 
 import type { Edit } from '../edits-of.ts'
 import type { Phase } from '../kind.ts'
-import { linesFrom } from '../text.ts'
+import { noteResult } from '../note-result.ts'
+import type { Remembering } from '../note-result.ts'
+import { linesFrom, lowerCased } from '../text.ts'
 import type { SetHeadersConfig } from './kind.ts'
 
 /** Sets headers: existing ones are replaced. */
-export function setHeaders({ headers }: SetHeadersConfig, phase: Phase): Edit {
+export function setHeaders({ headers }: SetHeadersConfig, phase: Phase, { remembers }: Remembering): Edit {
   const lines = linesFrom(headers, phase)
   return (edits, exchange, answer) => {
-    for (const [name, value] of lines(exchange, answer)) edits.set(name, value)
+    const made = lines(exchange, answer)
+    for (const [name, value] of made) edits.set(name, value)
+    if (remembers) noteResult(exchange, 'set_headers', { headers_set: lowerCased(made) })
   }
 }
