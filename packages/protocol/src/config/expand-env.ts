@@ -64,10 +64,10 @@ export function expandPolicyEnv(tree: unknown, env: Environment): Expanded {
 }
 
 function expandVariables(text: string, path: ConfigPath, env: Environment, problems: FoundProblem[]): string {
-  return text.replace(POLICY_PLACEHOLDER, (_, name: string, preset: string | undefined) => {
+  return text.replace(POLICY_PLACEHOLDER, (whole, name: string, preset: string | undefined, at: number) => {
     const value = env[name] || preset
     if (value === undefined) problems.push({ path, message: notSet(name) })
-    else if (value.includes('${')) {
+    else if (value.includes('${') || (value.endsWith('$') && text[at + whole.length] === '{')) {
       const message = `the environment variable ${name} contains \${, which would be read as an expression; change it`
       problems.push({ path, message })
     } else return value

@@ -38,14 +38,15 @@ function repliesOf(
   const lines = linesFrom(headers, phase)
   const text = textFrom(source, phase, 'the body of custom-response')
   if ([source, ...Object.values(headers)].every(isConstant)) {
-    const reply = replyOf(status, Object.entries(headers), source)
+    const reply = replyOf(status, Object.entries(headers), source, source)
     return () => reply
   }
-  return (exchange, answer) => replyOf(status, lines(exchange, answer), text(exchange, answer))
+  return (exchange, answer) => replyOf(status, lines(exchange, answer), text(exchange, answer), source)
 }
 
-function replyOf(status: number, lines: ReturnType<Lines>, body: string): Reply {
+/** @param source the body as it was written */
+function replyOf(status: number, lines: ReturnType<Lines>, body: string, source: string): Reply {
   const hasType = lines.some(([name]) => name.toLowerCase() === 'content-type')
-  const type = hasType || body === '' ? {} : { 'Content-Type': typeOfBody(body) }
+  const type = hasType || body === '' ? {} : { 'Content-Type': typeOfBody(body, source) }
   return { status, headers: { ...Object.fromEntries(lines), ...type }, body: Buffer.from(body, 'utf8') }
 }

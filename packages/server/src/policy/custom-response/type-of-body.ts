@@ -1,10 +1,11 @@
 // The most probable type of a text without a stated one. Pure: no I/O, no clock.
 
-export function typeOfBody(text: string): string {
-  const start = text.trimStart().slice(0, 64).toLowerCase()
+/** @param written the text in the policy: nothing that a visitor sends makes HTML or XML of it */
+export function typeOfBody(text: string, written = text): string {
+  const start = written.trimStart().slice(0, 64).toLowerCase()
   if (/^(?:<!doctype html|<html|<head|<body)[\s>]/.test(start)) return 'text/html; charset=utf-8'
   if (start.startsWith('<?xml')) return 'application/xml; charset=utf-8'
-  if ((start.startsWith('{') || start.startsWith('[')) && isJson(text)) return 'application/json; charset=utf-8'
+  if (/^\s*[[{]/.test(text) && isJson(text)) return 'application/json; charset=utf-8'
   return 'text/plain; charset=utf-8'
 }
 
