@@ -8,6 +8,7 @@ import { get as httpGet } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { after, afterEach, before, describe, it } from 'node:test'
+import { gunzipSync } from 'node:zlib'
 
 import { startAgent } from '@sallyport/agent'
 import type { Agent, TunnelOptions } from '@sallyport/agent'
@@ -350,6 +351,16 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
         '"cache", "cookies"',
         'an edge of the operator may',
       )
+    })
+
+    it('has answers compressed for visitors (traffic policy, --compression)', async () => {
+      await start({ domain: 'small.localhost', compression: true, responseHeaderAdd: ['Content-Type: text/plain'] })
+      const said = 'again '.repeat(500).trim()
+      const response = await visit('small.localhost', { 'x-agent': said, 'accept-encoding': 'gzip' })
+      assert.equal(response.headers['content-encoding'], 'gzip')
+      const chunks: Buffer[] = []
+      for await (const chunk of response) chunks.push(chunk as Buffer) // it has no encoding
+      assert.equal(gunzipSync(Buffer.concat(chunks)).toString(), said)
     })
 
     it('asks visitors to sign in, and the relay says what to register', async () => {

@@ -260,7 +260,6 @@ describe("agent and ngrok's words", () => {
       ['http 80 --oauth=google', /^--oauth: .*--oidc/],
       ['http --oauth google 80', /^--oauth: .*--oidc/],
       ['http 80 --traffic-policy-file=/none/p.yml', /^\/none\/p\.yml: There is no such file/],
-      ['http --compression 80', /^--compression: /],
       ['http --inspect=false 80', /^--inspect: /],
       ['http --scheme=https 80', /^--scheme: .*public_url/],
       ['http --subdomain x 80', /^--subdomain: .*--url/],

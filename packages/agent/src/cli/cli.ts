@@ -133,6 +133,8 @@ Documentation: README.md and docs/ of the repository; docs/agent.md has every fl
     .option('--request-header-remove <name>', 'keep this header from the app; repeatable', collect)
     .option('--response-header-add <name: value>', 'give visitors this header; repeatable', collect)
     .option('--response-header-remove <name>', 'keep this header from visitors; repeatable', collect)
+    .optionsGroup('Answers:')
+    .option('--compression', 'have the relay compress texts on their way to visitors')
   addUpstreamFlags(http)
   http
     .addHelpText(

@@ -31,6 +31,7 @@ export interface HttpFlags extends GlobalFlags, UpstreamFlags, PolicyFlags {
   requestHeaderRemove?: string[]
   responseHeaderAdd?: string[]
   responseHeaderRemove?: string[]
+  compression?: boolean
 }
 
 /** As runAgent(). */
@@ -62,6 +63,7 @@ export async function runHttp(upstream: string, flags: HttpFlags, environment: E
     requestHeaderRemove: flags.requestHeaderRemove,
     responseHeaderAdd: flags.responseHeaderAdd,
     responseHeaderRemove: flags.responseHeaderRemove,
+    compression: flags.compression,
     trafficPolicy: await readPolicyText(flags),
   }
   return runAgent(upstream, { endpoint }, flags, environment)

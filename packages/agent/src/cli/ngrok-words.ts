@@ -34,7 +34,6 @@ const FLAGS: Readonly<Record<string, string>> = {
   auth: 'Write --basic-auth USER:PASSWORD instead.',
   'bind-tls': SCHEME,
   binding: 'Every address is public, as far as sign-in and --cidr-allow let visitors in; leave this flag away.',
-  compression: 'The relay passes on what the app sends; let the app compress, and leave this flag away.',
   crt: 'The relay ends TLS with the certificates of its relay.yml; leave this flag away.',
   inspect: NO_INSPECTOR,
   key: 'The relay ends TLS with the certificates of its relay.yml; leave this flag away.',

@@ -99,4 +99,6 @@ export interface HttpPolicyOptions {
   requestHeaderRemove?: readonly string[] | undefined
   responseHeaderAdd?: readonly string[] | undefined
   responseHeaderRemove?: readonly string[] | undefined
+  /** Whether the relay compresses answers on their way to visitors. */
+  compression?: boolean | undefined
 }

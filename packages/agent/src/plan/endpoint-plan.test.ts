@@ -81,6 +81,7 @@ describe('the endpoint of agent http', () => {
       requestHeaderAdd: ['X-A: b: c', 'X-Empty:'],
       requestHeaderRemove: ['X-B'],
       responseHeaderAdd: ['X-C:d '],
+      compression: true,
     })
     const allow = {
       emails: ['ada@example.com'],
@@ -100,7 +101,14 @@ describe('the endpoint of agent http', () => {
           ],
         },
       ],
-      on_http_response: [{ actions: [{ type: 'set-headers', config: { headers: { 'X-C': 'd' } } }] }],
+      on_http_response: [
+        {
+          actions: [
+            { type: 'set-headers', config: { headers: { 'X-C': 'd' } } },
+            { type: 'compress-response', config: {} },
+          ],
+        },
+      ],
     })
   })
 

@@ -29,7 +29,10 @@ export function planHttpPolicy(options: HttpPolicyOptions, problems: ConfigProbl
     ...circuitBreaker(options, problems),
     ...editHeaders('request', options.requestHeaderAdd, options.requestHeaderRemove, problems),
   ]
-  const onResponse = [...editHeaders('response', options.responseHeaderAdd, options.responseHeaderRemove, problems)]
+  const onResponse = [
+    ...editHeaders('response', options.responseHeaderAdd, options.responseHeaderRemove, problems),
+    ...compress(options),
+  ]
   if (onRequest.length === 0 && onResponse.length === 0) return undefined
   return { on_http_request: ruleOf(onRequest), on_http_response: ruleOf(onResponse) }
 }
@@ -56,7 +59,7 @@ export function flagAt(policy: unknown, path: readonly (string | number)[]): str
 export function flagsGiven(options: HttpPolicyOptions): string[] {
   return OPTIONS.flatMap(([name, flag]) => {
     const value = options[name]
-    return value === undefined || (Array.isArray(value) && value.length === 0) ? [] : [flag]
+    return value === undefined || value === false || (Array.isArray(value) && value.length === 0) ? [] : [flag]
   })
 }
 
@@ -80,6 +83,7 @@ const OPTIONS: readonly (readonly [name: keyof HttpPolicyOptions, flag: string])
   ['requestHeaderRemove', '--request-header-remove'],
   ['responseHeaderAdd', '--response-header-add'],
   ['responseHeaderRemove', '--response-header-remove'],
+  ['compression', '--compression'],
 ]
 
 // The longest matching start comes first.
@@ -103,6 +107,7 @@ const FLAGS: readonly (readonly [start: string, flag: string])[] = [
   ['request remove-headers', '--request-header-remove'],
   ['response set-headers', '--response-header-add'],
   ['response remove-headers', '--response-header-remove'],
+  ['response compress-response', '--compression'],
 ]
 
 function restrictIps({ cidrAllow = [], cidrDeny = [] }: HttpPolicyOptions): PolicyAction[] {
@@ -228,6 +233,10 @@ function* editHeaders(
     else headers.set(name, value)
   }
   if (headers.size > 0) yield { type: 'set-headers', config: { headers: Object.fromEntries(headers) } }
+}
+
+function compress({ compression }: HttpPolicyOptions): PolicyAction[] {
+  return compression ? [{ type: 'compress-response', config: {} }] : []
 }
 
 function listAs(key: string, values: readonly string[]): Record<string, readonly string[]> {
