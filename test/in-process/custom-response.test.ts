@@ -119,6 +119,20 @@ for (const speaks of ['http1', 'http2'] as const) {
       })
     }
 
+    it('replaces the answer to an upload that goes on, and the rest is no next request', async () => {
+      const visitor = new RawClient(stack.port)
+      visitor.write('POST /upload HTTP/1.1\r\nHost: replaced.localhost\r\nContent-Length: 10000000\r\n\r\n')
+      visitor.write(Buffer.alloc(200_000, 'x'))
+      await visitor.until(/\{"sorry": true\}$/)
+      assert.match(visitor.text, /^HTTP\/1\.1 503 [^]*\r\nConnection: close\r\n/i)
+      seen.length = 0
+      visitor.write('GET /smuggled HTTP/1.1\r\nHost: plain.localhost\r\n\r\n')
+      visitor.socket.end()
+      await visitor.untilOver()
+      assert.deepEqual(seen, [])
+      assert.equal((await wholeAnswer('HTTP/1.1', stack.port, { host: 'plain.localhost' })).status, 200)
+    })
+
     it('uses the app’s connection again behind a short answer, and cuts off an endless one', async () => {
       await wholeAnswer('HTTP/1.1', stack.port, { host: 'plain.localhost' })
       const before = connections
