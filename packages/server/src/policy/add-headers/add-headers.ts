@@ -1,6 +1,6 @@
 // `add-headers`, for the request on its way to the app or the response on its way back.
 
-import type { Edit } from '../edits-of.ts'
+import type { Edit } from '../headers/edits-of.ts'
 import type { Phase } from '../kind.ts'
 import { noteResult } from '../note-result.ts'
 import type { Remembering } from '../note-result.ts'

@@ -4,7 +4,7 @@ import { z } from 'zod'
 
 import { headerValues, wholeNumber } from '../../values/value-schemas.ts'
 import { defineKind } from '../kind.ts'
-import { siteDataProblems } from '../header-values.ts'
+import { siteDataProblems } from '../headers/header-values.ts'
 
 const BODY_MAX_CHARS = 65_536
 

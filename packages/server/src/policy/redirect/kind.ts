@@ -3,7 +3,7 @@
 import { z } from 'zod'
 
 import { headerValues, numberOf, text } from '../../values/value-schemas.ts'
-import { siteDataProblems } from '../header-values.ts'
+import { siteDataProblems } from '../headers/header-values.ts'
 import { defineKind } from '../kind.ts'
 import { patternProblems } from '../urls/pattern-problems.ts'
 import { urlWarnings } from '../urls/url-warnings.ts'

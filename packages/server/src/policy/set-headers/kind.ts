@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 
-import { hostProblems, writtenHeaders } from '../header-values.ts'
+import { hostProblems, writtenHeaders } from '../headers/header-values.ts'
 import { defineKind } from '../kind.ts'
 
 const schema = z.strictObject({

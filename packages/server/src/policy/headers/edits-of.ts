@@ -1,9 +1,9 @@
 // Actions that change headers, on the way to the app or back. forward/headers applies the changes when it writes the head.
 
-import type { Action, ResponseAction } from '../exchange/action.ts'
-import type { AppAnswer } from '../exchange/app-answer.ts'
-import type { Exchange } from '../exchange/exchange.ts'
-import { HeaderEdits } from '../exchange/header-edits.ts'
+import type { Action, ResponseAction } from '../../exchange/action.ts'
+import type { AppAnswer } from '../../exchange/app-answer.ts'
+import type { Exchange } from '../../exchange/exchange.ts'
+import { HeaderEdits } from '../../exchange/header-edits.ts'
 
 /** @param answer that of the app, if its headers are edited */
 export type Edit = (edits: HeaderEdits, exchange: Exchange, answer?: AppAnswer) => void

@@ -3,9 +3,9 @@
 
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
 
-import { normalHeaderName } from '../values/normal-header-name.ts'
-import { headerValues } from '../values/value-schemas.ts'
-import type { CheckPlace } from './kind.ts'
+import { normalHeaderName } from '../../values/normal-header-name.ts'
+import { headerValues } from '../../values/value-schemas.ts'
+import type { CheckPlace } from '../kind.ts'
 
 /** `headers` of an action; `Host` is the one that the app gets. */
 export function writtenHeaders() {
