@@ -301,7 +301,20 @@ Warning: ${file} has no edge edg_something. The authtoken is made all the same.`
       const http = await helpOf(AGENT, 'help http')
       assert.deepEqual(
         [...http.matchAll(/^(\S[\w-]*):$/gm)].map(([, group]) => group),
-        ['Arguments', 'Address', 'Sign-in', 'Visitors', 'Policy', 'Headers', 'App', 'Relay', 'Log', 'Help', 'Examples'],
+        [
+          'Arguments',
+          'Address',
+          'Sign-in',
+          'Visitors',
+          'Policy',
+          'Headers',
+          'Answers',
+          'App',
+          'Relay',
+          'Log',
+          'Help',
+          'Examples',
+        ],
       )
       for (const [, file = ''] of http.matchAll(/(docs\/[\w-]+\.md)/g)) await access(join(root, file))
     })
