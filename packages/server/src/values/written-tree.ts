@@ -8,13 +8,37 @@ export function child(tree: unknown, key: PropertyKey): unknown {
   return (tree as Record<PropertyKey, unknown>)[key] // it has this key, as just checked
 }
 
-/** A copy without the keys at the paths of some problems. */
+/**
+ * The same without the keys at the paths of some problems. Only what is on these paths is copied: agents can nest the rest deeper
+ * than any copy of all of it can go.
+ */
 export function withoutKeys(tree: unknown, unknownKeys: readonly FoundProblem[]): unknown {
-  if (unknownKeys.length === 0) return tree
-  const copy: unknown = structuredClone(tree)
+  if (unknownKeys.length === 0 || !isContainer(tree)) return tree
+  const root = shallowCopy(tree)
+  const copies = new Set<object>([root])
   for (const { path } of unknownKeys) {
-    const parent = path.slice(0, -1).reduce<unknown>(child, copy)
-    if (typeof parent === 'object' && parent !== null) Reflect.deleteProperty(parent, path.at(-1) ?? '')
+    let parent: object | undefined = root
+    for (const step of path.slice(0, -1)) {
+      const next = child(parent, step)
+      if (!isContainer(next)) {
+        parent = undefined
+        break
+      }
+      const copy = copies.has(next) ? next : shallowCopy(next)
+      copies.add(copy)
+      // Defined, not assigned, so that not even `__proto__` reaches a prototype.
+      Reflect.defineProperty(parent, step, { value: copy, writable: true, enumerable: true, configurable: true })
+      parent = copy
+    }
+    if (parent) Reflect.deleteProperty(parent, path.at(-1) ?? '')
   }
-  return copy
+  return root
+}
+
+function isContainer(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}
+
+function shallowCopy(value: object): object {
+  return Array.isArray(value) ? [...(value as unknown[])] : { ...value }
 }
