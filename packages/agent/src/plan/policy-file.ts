@@ -4,7 +4,7 @@
 import { POLICY_MAX_BYTES, printable } from '@sallyport/protocol'
 import { ConfigError } from '@sallyport/protocol/config-error'
 import { expandPolicyEnv } from '@sallyport/protocol/expand-env'
-import { formatPath, YamlFile } from '@sallyport/protocol/yaml-file'
+import { YamlFile } from '@sallyport/protocol/yaml-file'
 
 import type { PolicyText } from './agent-options.ts'
 import type { Environment } from './proxy.ts'
@@ -22,8 +22,7 @@ export interface PolicyFile {
  */
 export function readPolicyFile({ text, source }: PolicyText, environment: Environment): PolicyFile {
   const yaml = new YamlFile(text, source)
-  const placeOf = (path: readonly PropertyKey[]): string =>
-    [yaml.placeOf(path), formatPath(path)].filter((part) => part !== '').join(' ')
+  const placeOf = (path: readonly PropertyKey[]): string => yaml.placeAndPath(path)
   const refuse = (message: string): never => {
     throw new ConfigError([{ path: source, message }])
   }

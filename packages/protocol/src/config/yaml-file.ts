@@ -56,6 +56,11 @@ export class YamlFile {
     return position ? `${this.#source}:${position.line}:${position.column}` : this.#source
   }
 
+  /** The same with the path: `policy.yaml:7:15 on_http_request[0].actions[0].type`. */
+  placeAndPath(path: ConfigPath): string {
+    return [this.placeOf(path), formatPath(path)].filter((part) => part !== '').join(' ')
+  }
+
   /** The same in numbers; undefined if nothing of the path is in the file. */
   positionOf(path: ConfigPath): { line: number; column: number } | undefined {
     const { offset } = this.#find(path)

@@ -14,6 +14,7 @@ import { whoMayPass } from '../edge/who-may-pass.ts'
 import { whyUnreadable } from '../config/why-unreadable.ts'
 import { ConfigError } from '../errors.ts'
 import type { RouteConfig } from '../model/edge-config.ts'
+import { insidePolicy } from '../model/parse-endpoint.ts'
 import { warningsOf } from '../model/policy-warnings.ts'
 import { readEdges } from '../model/read-edges.ts'
 import { loadLanguage, mayHaveExpressions } from '../policy/language.ts'
@@ -71,8 +72,7 @@ export async function checkPolicy(file: string, options: PolicyCheckOptions): Pr
   if (!read.route || problems.length > 0) {
     // In the format of compilers, so that editors find the place.
     for (const { path, message } of problems) {
-      const place = [yaml.placeOf(path), formatPath(path)].filter((part) => part !== '').join(' ')
-      console.error(printable(`${place}: ${message}`))
+      console.error(printable(`${yaml.placeAndPath(path)}: ${message}`))
     }
     process.exitCode = 2
     return
@@ -104,11 +104,6 @@ const SOME_RELAY: IssuerPlaces = {
 async function configOf(file: string): Promise<IssuerPlaces> {
   const { text, source } = await readConfig(file)
   return parseConfig(text, { source, env: process.env })
-}
-
-/** `edges[0].policy.on_http_request[0]` → `on_http_request[0]`. */
-function insidePolicy({ path, message }: FoundProblem): FoundProblem {
-  return { path: path.slice(3), message }
 }
 
 async function readText(file: string): Promise<string> {

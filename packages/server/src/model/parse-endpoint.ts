@@ -39,6 +39,6 @@ export function parseEndpoint(
 }
 
 /** `edges[0].policy.on_http_request[0]` → `on_http_request[0]`. */
-function insidePolicy({ path, message }: FoundProblem): FoundProblem {
+export function insidePolicy({ path, message }: FoundProblem): FoundProblem {
   return { path: path.slice(3), message }
 }

@@ -12,7 +12,7 @@ import { PHASES, kindOf } from './kind.ts'
 import type { Phase, Step } from './kind.ts'
 import { KINDS } from './kinds.ts'
 import { templatesOf } from './templates-of.ts'
-import { viewOf } from './view-of.ts'
+import { inEveryReading } from './view-of.ts'
 
 /** Whether the conditions hold. @throws RelayError if that cannot be said: the exchange is refused */
 export type Holds = (exchange: Exchange, answer?: AppAnswer) => boolean
@@ -31,15 +31,10 @@ export function holdsOf({ name, expressions = [] }: ConditionalRule, phase: Phas
   const conditions = expressions.map((source) => compiled(source, phase))
   const isOfPath = conditions.some(({ reads }) => dependsOnReading(reads))
   const rule = ruleWords({ name }, phase, index)
+  const decide = (view: ExpressionView): boolean => allHold(conditions, view)
   return (exchange, answer) => {
     try {
-      const holds = allHold(conditions, viewOf(exchange, answer))
-      const { normalPath } = exchange
-      // What would be decided otherwise if the path were read otherwise is decided by nobody.
-      if (isOfPath && normalPath !== undefined && allHold(conditions, viewOf(exchange, answer, normalPath)) !== holds) {
-        throw new RelayError('path_ambiguous')
-      }
-      return holds
+      return inEveryReading(decide, isOfPath, exchange, answer)
     } catch (error) {
       throw failedExpression(error, rule)
     }

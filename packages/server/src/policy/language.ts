@@ -130,12 +130,11 @@ export function templateOf(
   embedding?: Embedding,
 ): Template | { problems: FoundProblem[] } {
   if (!compiler) throw new TypeError('the language of expressions is not loaded')
-  const key = `${phase} ${embedding ?? ''} ${source}`
+  const { compileTemplate } = compiler
   const embed = embedding && EMBED[embedding](compiler)
-  const compiled =
-    templates.get(key) ?? compiler.compileTemplate(source, { ...SETTINGS, phase, ...(embed && { embed }) })
-  if (templates.size >= EXPRESSIONS_MAX) templates.clear()
-  templates.set(key, compiled)
+  const compiled = remembered(templates, `${phase} ${embedding ?? ''} ${source}`, () =>
+    compileTemplate(source, { ...SETTINGS, phase, ...(embed && { embed }) }),
+  )
   if (!('problems' in compiled)) return compiled
   return { problems: compiled.problems.map((problem) => ({ path: [], message: withPlace(problem, source) })) }
 }
@@ -147,13 +146,19 @@ const EMBED: Readonly<Record<Embedding, (compiler: Compiler) => (value: string) 
 
 function compile(source: string, phase: Phase, result: 'bool' | 'any'): ReturnType<Compiler['compileExpression']> {
   if (!compiler) throw new TypeError('the language of expressions is not loaded')
-  const key = `${phase} ${result} ${source}`
-  const known = expressions.get(key)
-  if (known) return known
-  const compiled = compiler.compileExpression(source, { ...SETTINGS, phase }, result)
-  if (expressions.size >= EXPRESSIONS_MAX) expressions.clear()
-  expressions.set(key, compiled)
-  return compiled
+  const { compileExpression } = compiler
+  return remembered(expressions, `${phase} ${result} ${source}`, () =>
+    compileExpression(source, { ...SETTINGS, phase }, result),
+  )
+}
+
+function remembered<T>(memory: Map<string, T>, key: string, make: () => T): T {
+  const known = memory.get(key)
+  if (known !== undefined) return known
+  const made = make()
+  if (memory.size >= EXPRESSIONS_MAX) memory.clear()
+  memory.set(key, made)
+  return made
 }
 
 /** The operator can set up no source of data yet: what needs one is refused. */

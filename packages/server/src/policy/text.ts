@@ -6,12 +6,13 @@ import type { AppAnswer } from '../exchange/app-answer.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import { VALUE_MAX_CHARS, headerLineProblem } from '../values/header-problem.ts'
 import { failedExpression } from './conditions.ts'
+import type { ExpressionView } from './engine/expression-view.ts'
 import { dependsOnReading } from './engine/readings.ts'
 import type { Template } from './engine/template.ts'
 import type { Phase } from './kind.ts'
 import { templateOf } from './language.ts'
 import type { Embedding } from './language.ts'
-import { viewOf } from './view-of.ts'
+import { inEveryReading } from './view-of.ts'
 import { isConstant } from './templates-of.ts'
 
 /**
@@ -28,14 +29,10 @@ export function textFrom(source: string, phase: Phase, where: string, embedding?
   if (isConstant(source)) return () => source
   const template = compiledTemplate(source, phase, embedding)
   const isOfPath = dependsOnReading(template.reads)
+  const render = (view: ExpressionView): string => template.render(view)
   return (exchange, answer) => {
     try {
-      const text = template.render(viewOf(exchange, answer))
-      const { normalPath } = exchange
-      if (isOfPath && normalPath !== undefined && template.render(viewOf(exchange, answer, normalPath)) !== text) {
-        throw new RelayError('path_ambiguous')
-      }
-      return text
+      return inEveryReading(render, isOfPath, exchange, answer)
     } catch (error) {
       throw failedExpression(error, where)
     }

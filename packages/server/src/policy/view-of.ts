@@ -1,5 +1,6 @@
 // What expressions see of an exchange.
 
+import { RelayError } from '../errors.ts'
 import type { AppAnswer } from '../exchange/app-answer.ts'
 import type { Exchange } from '../exchange/exchange.ts'
 import type { HeaderEdits } from '../exchange/header-edits.ts'
@@ -28,6 +29,25 @@ export function viewOf(exchange: Exchange, answer?: AppAnswer, path?: string): E
     }),
     budget,
   )
+}
+
+/**
+ * The value of something that expressions decide. If it depends on how the path is read, both readings must give the same: what
+ * two readers would decide differently is decided by nobody (section 14.2 of the reference).
+ * @throws RelayError `path_ambiguous`
+ */
+export function inEveryReading<T extends string | boolean>(
+  evaluate: (view: ExpressionView) => T,
+  isOfPath: boolean,
+  exchange: Exchange,
+  answer?: AppAnswer,
+): T {
+  const value = evaluate(viewOf(exchange, answer))
+  const { normalPath } = exchange
+  if (isOfPath && normalPath !== undefined && evaluate(viewOf(exchange, answer, normalPath)) !== value) {
+    throw new RelayError('path_ambiguous')
+  }
+  return value
 }
 
 /** Made when the first expression of a policy is evaluated. */

@@ -13,7 +13,7 @@ const KEY_MAX_BYTES = 64
 
 export interface BucketKey {
   /** The value of the expression, or a JSON list of the values of several. */
-  of(view: ExpressionView): string
+  readonly of: (view: ExpressionView) => string
   /** Whether it may be another one if the path is read otherwise. */
   readonly isOfPath: boolean
 }

@@ -6,7 +6,7 @@ import type { Action } from '../../exchange/action.ts'
 import type { LastingOfEdge } from '../lasting.ts'
 import type { Leniency } from '../leniency.ts'
 import { noteResult } from '../note-result.ts'
-import { viewOf } from '../view-of.ts'
+import { inEveryReading } from '../view-of.ts'
 import { compactKey, compileKey } from './bucket-key.ts'
 import type { CounterRooms } from './counter-rooms.ts'
 
@@ -46,16 +46,8 @@ export function rateLimit(config: RateLimitConfig, parts: RateLimitParts): Actio
   }
 
   return (exchange, next) => {
-    const key = bucketKey.of(viewOf(exchange))
-    const { normalPath } = exchange
-    // Section 14.2 of the reference: nobody gets a fresh bucket by another spelling of the path.
-    if (
-      bucketKey.isOfPath &&
-      normalPath !== undefined &&
-      bucketKey.of(viewOf(exchange, undefined, normalPath)) !== key
-    ) {
-      throw new RelayError('path_ambiguous')
-    }
+    // Nobody gets a fresh bucket by another spelling of the path.
+    const key = inEveryReading(bucketKey.of, bucketKey.isOfPath, exchange)
     const waitMs = counter.take(compactKey(key), capacity, clock())
     noteResult(exchange, 'rate_limit', { bucket_key: key, limited: waitMs > 0 })
     if (waitMs > 0) {
