@@ -1,7 +1,7 @@
 // The answer of an app, or of a fixed response, while its head passes to the visitor: the facts and decisions of the
 // route's rules for responses. Made only on routes that have such rules. Answers of the relay itself never come here.
 
-import type { ResponseHeaders, VisitorResponse } from './visitor-response.ts'
+import type { ResponseHeaders, VisitorResponse } from './visitor/visitor-response.ts'
 
 /** An answer that replaces the app's. */
 export interface Reply {

@@ -2,7 +2,7 @@
 // Bounded: if there are too many addresses, the least busy of the oldest are forgotten. Takes the clock as an argument.
 
 import { CounterRoom, type SlidingCounter } from './counting/sliding-counters.ts'
-import { networkOf } from './network-of.ts'
+import { networkOf } from './visitor/network-of.ts'
 
 const WINDOW_MS = 60_000
 const ADDRESSES_MAX = 50_000

@@ -1,15 +1,12 @@
 // One visitor request and its answer: ordinary requests and upgrades alike. All rooms after the listener work on this
 // object. It knows nothing of edges' configuration, policies or tunnels.
 
-import type { Duplex } from 'node:stream'
-
 import { RelayError } from '../errors.ts'
 import { errorAnswer } from '../pages/error-page.ts'
 import type { Frame } from '../pages/frame.ts'
 import { PLAIN_LOOK, type Look } from '../pages/look.ts'
 import { PAGE_TEXTS } from '../texts/page-texts.ts'
 import type { PageTexts } from '../texts/page-texts.ts'
-import { UNKNOWN_ADDRESS, isForwarded, isLoopback, isNearby } from './client-ip.ts'
 import { AppAnswer } from './app-answer.ts'
 import type { Reply } from './app-answer.ts'
 import type { Connection } from './connection.ts'
@@ -21,53 +18,10 @@ import { nextRequestId } from './request-id.ts'
 import { admitTarget } from './target/admit-target.ts'
 import type { Routes } from './target/admit-target.ts'
 import { pathOf } from './target/origin-form.ts'
-import type { ResponseHeaders, VisitorResponse } from './visitor-response.ts'
-
-/**
- * A visitor's request in the form of HTTP/1.1, whatever its version (RFC 9113 8.3.1 says how to convert it): no
- * pseudo-header, one `host`, one `cookie`, and a body exactly if a framing header announces one. node:http's
- * IncomingMessage has this type already, so that HTTP/1.1 pays nothing for the other versions.
- */
-export interface VisitorRequest {
-  readonly method?: string | undefined
-  readonly url?: string | undefined
-  /** Name, value, name, value … */
-  readonly rawHeaders: readonly string[]
-  /** As `rawHeaders`; complete at 'end'. */
-  readonly rawTrailers: readonly string[]
-  readonly httpVersionMinor: number
-  /** The version on the wire, for policies: everything else treats `2.0` as HTTP/1.1. */
-  readonly httpVersion?: string | undefined
-  /** Whether the whole request has come. */
-  readonly complete: boolean
-  on(event: 'data', listener: (chunk: Buffer) => void): unknown
-  /**
-   * Only for a request that announces a body, once it is complete: a request that is cut off closes its response
-   * instead.
-   */
-  on(event: 'end', listener: () => void): unknown
-  pause(): unknown
-  resume(): unknown
-}
-
-/** The parts of an upgrade beside the request: of a WebSocket, or of a protocol that a route allows. */
-export interface Upgrade {
-  /** As the visitor wrote it; compared without case (RFC 9110 7.8). */
-  readonly protocol: string
-  /** The visitor's side. Nothing but `accept` and `destroy` may write to it. */
-  readonly socket: Duplex
-  /** The bytes that came after the head. */
-  readonly head: Buffer
-  /**
-   * Tells the visitor that the app has switched. From then on `socket` carries the bytes of that protocol.
-   * @param headers of the app's 101, a flat list, already filtered
-   * @param rest the bytes that the app sent after its 101
-   * @param idleMs how long `socket` may be silent
-   */
-  accept(headers: readonly string[], rest: Buffer, idleMs: number): void
-  /** One side has ended: from now on `socket` may be silent for no longer than this. */
-  hasten(idleMs: number): void
-}
+import { leadsTo, mayBeOperator, shownAddress } from './visitor/asker.ts'
+import type { Upgrade } from './visitor/upgrade.ts'
+import type { VisitorRequest } from './visitor/visitor-request.ts'
+import type { ResponseHeaders, VisitorResponse } from './visitor/visitor-response.ts'
 
 export interface ExchangeInit {
   request: VisitorRequest
@@ -83,7 +37,7 @@ export interface ExchangeInit {
   upgrade?: Upgrade
 }
 
-export type { ResponseHeaders, VisitorResponse }
+export type { ResponseHeaders, Upgrade, VisitorRequest, VisitorResponse }
 
 export class Exchange {
   /** The visitor's response; `runResponseRules()` may put a transformation in front of it. */
@@ -260,33 +214,9 @@ export class Exchange {
       requestId,
       host,
       hasStart: this.edgeId !== '' && this.visitorPath !== '/',
-      toOperator: this.#isToOperator,
-      address: this.#shownAddress,
+      toOperator: mayBeOperator(this),
+      address: shownAddress(this),
     }
-  }
-
-  /**
-   * Whether the visitor may see the operator's details. A visitor from this machine counts as the operator, unless a
-   * proxy on it may have forwarded a stranger's request: a proxy adds headers, speaks HTTP/1.0 as nginx does by
-   * default, or has ended the TLS of a site that visitors see under https.
-   */
-  get #isToOperator(): boolean {
-    const { details } = this.look
-    if (details !== 'local') return details === 'full'
-    const { clientIp, forwardedFor, request, scheme, origin } = this
-    if (forwardedFor !== clientIp || !isLoopback(clientIp)) return false
-    if (scheme === 'http' && origin.startsWith('https:')) return false
-    return request.httpVersionMinor > 0 && !isForwarded(request.rawHeaders)
-  }
-
-  /** Not the address of an untrusted proxy: that is the operator's business, and useless to a visitor. */
-  get #shownAddress(): string | undefined {
-    const { clientIp, forwardedFor } = this
-    const isPeer = forwardedFor === clientIp // otherwise a trusted proxy vouches for it
-    if (clientIp === UNKNOWN_ADDRESS || (isPeer && isNearby(clientIp) && isForwarded(this.request.rawHeaders))) {
-      return undefined
-    }
-    return clientIp
   }
 
   /** The status of the answer; 0 if the visitor got none. */
@@ -302,27 +232,17 @@ export class Exchange {
 
   /** Whether a person's browser is going to a page, rather than a program or a script fetching something. */
   get isNavigation(): boolean {
-    return (this.method === 'GET' || this.method === 'HEAD') && this.#leadsTo('page')
+    return (this.method === 'GET' || this.method === 'HEAD') && leadsTo(this, 'page')
   }
 
   /** Whether a person's browser sends a form and will show the answer, in a page or in a frame. */
   get isFormSubmission(): boolean {
-    return this.method === 'POST' && (this.#leadsTo('page') || this.#leadsTo('frame'))
+    return this.method === 'POST' && (leadsTo(this, 'page') || leadsTo(this, 'frame'))
   }
 
   /** Whether a person's browser fills a frame of a page. */
   get isForFrame(): boolean {
-    return this.#leadsTo('frame')
-  }
-
-  #leadsTo(place: 'page' | 'frame'): boolean {
-    if (this.hasCredentials || this.upgrade) return false
-    const destination = this.header('sec-fetch-dest')
-    if (place === 'frame') return destination === 'iframe' || destination === 'frame'
-    if (destination === undefined) return /(?:^|[\s,])text\/html/i.test(this.header('accept') ?? '')
-    // If a service worker passes a page's request on, it has no destination; no script can forge the mode (Fetch, "new
-    // Request(input, init)"), and the redirect goes to the browser, not to the worker.
-    return destination === 'document' || (destination === 'empty' && this.header('sec-fetch-mode') === 'navigate')
+    return leadsTo(this, 'frame')
   }
 
   /** The content type for answers to a gRPC call; undefined if it is not one. */

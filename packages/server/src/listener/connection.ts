@@ -5,7 +5,7 @@ import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 
 import type { LimitName } from '../config/config.ts'
-import { plainAddress } from '../exchange/client-ip.ts'
+import { plainAddress } from '../exchange/visitor/client-ip.ts'
 import type { Connection } from '../exchange/connection.ts'
 import type { Place } from './places.ts'
 

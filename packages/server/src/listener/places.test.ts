@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it, mock } from 'node:test'
 
-import { networkOf } from '../exchange/network-of.ts'
+import { networkOf } from '../exchange/visitor/network-of.ts'
 import { Places } from './places.ts'
 import type { Place } from './places.ts'
 

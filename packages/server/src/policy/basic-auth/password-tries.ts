@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto'
 
 import type { Attempts } from '../../exchange/attempts.ts'
-import { networkOf } from '../../exchange/network-of.ts'
+import { networkOf } from '../../exchange/visitor/network-of.ts'
 
 const NETWORKS_MAX = 32 // of one user: at home, at work, on the train
 

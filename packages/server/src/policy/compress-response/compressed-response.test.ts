@@ -5,7 +5,7 @@ import { describe, it, mock } from 'node:test'
 import { syncBuiltinESMExports } from 'node:module'
 import zlib from 'node:zlib'
 
-import type { VisitorHeaders, VisitorResponse } from '../../exchange/visitor-response.ts'
+import type { VisitorHeaders, VisitorResponse } from '../../exchange/visitor/visitor-response.ts'
 import { ALGORITHMS } from './algorithms.ts'
 import { CompressedResponse } from './compressed-response.ts'
 

@@ -4,7 +4,7 @@
 // bytes leave at every pause: a stream of events is as timely as without. The compressor ends with the response,
 // however that ends.
 
-import type { VisitorHeaders, VisitorResponse } from '../../exchange/visitor-response.ts'
+import type { VisitorHeaders, VisitorResponse } from '../../exchange/visitor/visitor-response.ts'
 import type { Algorithm } from './algorithms.ts'
 import { encodedHead, isCompressible, varying } from './compressible.ts'
 import { createEncoder, flushKindOf } from './encoder.ts'

@@ -3,7 +3,7 @@
 
 import type { RestrictIpsConfig } from './kind.ts'
 import { RelayError } from '../../errors.ts'
-import { UNKNOWN_ADDRESS, compileCidrs } from '../../exchange/client-ip.ts'
+import { UNKNOWN_ADDRESS, compileCidrs } from '../../exchange/visitor/client-ip.ts'
 import type { Action } from '../../exchange/action.ts'
 import type { Leniency } from '../leniency.ts'
 import { noteResult } from '../note-result.ts'

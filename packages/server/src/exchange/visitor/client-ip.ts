@@ -3,9 +3,9 @@
 
 import { BlockList, isIP, isIPv4 } from 'node:net'
 
-import { parseCidr } from '../values/cidr.ts'
-import type { Connection } from './connection.ts'
-import { readHeader } from './read-header.ts'
+import { parseCidr } from '../../values/cidr.ts'
+import type { Connection } from '../connection.ts'
+import { readHeader } from '../read-header.ts'
 
 /** Compiles CIDRs once; the answer is a lookup. IPv4-mapped IPv6 addresses count as IPv4. */
 export function compileCidrs(cidrs: readonly string[]): (address: string) => boolean {
