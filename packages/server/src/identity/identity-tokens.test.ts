@@ -6,7 +6,8 @@ import { createLocalJWKSet, jwtVerify, type JWTPayload } from 'jose'
 import type { Identity } from '../exchange/identity.ts'
 import { createLog } from '../log.ts'
 import { IdentityTokens } from './identity-tokens.ts'
-import { MemoryStore, testKeys } from '../oidc/harness.test-support.ts'
+import { testKeys } from '../oidc/harness.test-support.ts'
+import { MemoryStore } from '../store/memory-store.test-support.ts'
 
 const ISSUER = 'https://relay.example.com'
 const ADA: Identity = {

@@ -9,7 +9,6 @@ import { Browser, type Visit } from '../../../../test/support/browser/browser.ts
 import type { IdentityProvider } from '../../../../test/support/identity-provider/identity-provider.ts'
 import { redirectUri } from '../model/redirect-uri.ts'
 import {
-  MemoryStore,
   PASSWORD,
   configFor,
   publishSignIn,
@@ -18,6 +17,7 @@ import {
   startRelay,
   type Relay,
 } from './harness.test-support.ts'
+import { MemoryStore } from '../store/memory-store.test-support.ts'
 
 const LONG = `/search?q=${randomBytes(2400).toString('base64url')}&tail=end`
 const SHORT = '/guide?page=2&q=a%20b'

@@ -26,7 +26,8 @@ import type { Identity } from '../exchange/identity.ts'
 import { Keys } from '../keys.ts'
 import { Http1Response } from '../listener/http1/http1-response.ts'
 import { createLog } from '../log.ts'
-import { StoreConflict, StoreUnavailable, type Bucket, type Change, type Store } from '../store/store.ts'
+import { MemoryStore } from '../store/memory-store.test-support.ts'
+import type { Store } from '../store/store.ts'
 import type { Action } from '../exchange/action.ts'
 import { IdentityTokens } from '../identity/identity-tokens.ts'
 import { SignIn } from './sign-in.ts'
@@ -290,85 +291,6 @@ export async function signInAs(browser: Browser, url: string, username = 'ada') 
 
 export function testKeys(secret = 'relay key of the tests'): Keys {
   return new Keys(createHash('sha256').update(secret).digest())
-}
-
-/** Keeps the interface of the store, in memory, and can be switched off. */
-export class MemoryStore implements Store {
-  down = false
-  /** So many more puts succeed; undefined for all. */
-  failPutsAfter: number | undefined
-  writes = 0
-  reads = 0
-  readonly rows = new Map<string, { value: unknown; revision: number }>()
-  readonly #watchers = new Set<{ bucket: string; tell: (key: string, value: unknown, revision: number) => void }>()
-  #revision = 0
-
-  get healthy(): boolean {
-    return !this.down
-  }
-
-  serve(): void {}
-
-  bucket<T>(name: string, parse: (stored: unknown) => T): Bucket<T> {
-    const path = (key: string) => `${name}/${key}`
-    const answer = () => {
-      if (this.down) throw new StoreUnavailable('switched off by the test')
-    }
-    const check = (key: string, expected: number | undefined) => {
-      if (expected !== undefined && (this.rows.get(path(key))?.revision ?? 0) !== expected) {
-        throw new StoreConflict(name, key)
-      }
-    }
-    return {
-      get: async (key) => {
-        answer()
-        this.reads += 1
-        const row = this.rows.get(path(key))
-        return row && { value: parse(row.value), revision: row.revision }
-      },
-      put: async (key, value, { expectedRevision } = {}) => {
-        answer()
-        if (this.failPutsAfter === 0) throw new StoreUnavailable('switched off by the test')
-        if (this.failPutsAfter !== undefined) this.failPutsAfter -= 1
-        check(key, expectedRevision)
-        this.writes += 1
-        const revision = ++this.#revision
-        const stored: unknown = JSON.parse(JSON.stringify(value))
-        this.rows.set(path(key), { value: stored, revision })
-        this.#tell(name, key, stored, revision)
-        return revision
-      },
-      delete: async (key, { expectedRevision } = {}) => {
-        answer()
-        check(key, expectedRevision)
-        const existed = this.rows.delete(path(key))
-        if (existed) this.#tell(name, key, undefined, ++this.#revision)
-        return existed
-      },
-      watch: async (listener: (change: Change<T>) => void, { signal }) => {
-        answer()
-        const tell = (key: string, value: unknown, revision: number) =>
-          listener({ key, value: value === undefined ? undefined : parse(value), revision })
-        for (const [full, row] of this.rows) {
-          if (full.startsWith(`${name}/`)) tell(full.slice(name.length + 1), row.value, row.revision)
-        }
-        const watcher = { bucket: name, tell }
-        this.#watchers.add(watcher)
-        signal.addEventListener('abort', () => this.#watchers.delete(watcher))
-      },
-    }
-  }
-
-  async close(): Promise<void> {
-    this.down = true
-  }
-
-  /** As another process would write: through the watch only. */
-  #tell(bucket: string, key: string, value: unknown, revision: number): void {
-    for (const watcher of this.#watchers) {
-      if (watcher.bucket === bucket) setImmediate(() => watcher.tell(key, value, revision))
-    }
-  }
 }
 
 /** An answer of the app that does not end. */

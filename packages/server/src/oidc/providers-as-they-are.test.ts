@@ -8,7 +8,8 @@ import { Secret } from '@sallyport/protocol'
 
 import { Browser } from '../../../../test/support/browser/browser.ts'
 import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
-import { MemoryStore, configFor, startRelay, until, type Relay } from './harness.test-support.ts'
+import { configFor, startRelay, until, type Relay } from './harness.test-support.ts'
+import { MemoryStore } from '../store/memory-store.test-support.ts'
 import { startHostileProvider, type Behaviour, type HostileProvider } from './hostile-provider.test-support.ts'
 
 const MINUTE = 60_000

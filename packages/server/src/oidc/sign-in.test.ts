@@ -20,7 +20,6 @@ import { callbackPath, redirectUri } from '../model/redirect-uri.ts'
 import { openStore } from '../store/open-store.ts'
 import { Boxes } from '../seal/boxes.ts'
 import {
-  MemoryStore,
   PASSWORD,
   USERS,
   clientFor,
@@ -31,6 +30,7 @@ import {
   testKeys,
   type Relay,
 } from './harness.test-support.ts'
+import { MemoryStore } from '../store/memory-store.test-support.ts'
 
 const HOUR = 3_600_000
 

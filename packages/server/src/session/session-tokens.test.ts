@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
 import { Boxes } from '../seal/boxes.ts'
-import { MemoryStore, testKeys } from '../oidc/harness.test-support.ts'
+import { testKeys } from '../oidc/harness.test-support.ts'
+import { MemoryStore } from '../store/memory-store.test-support.ts'
 import { SessionTokens } from './session-tokens.ts'
 
 const NOW = 1_000_000
@@ -11,13 +12,18 @@ const TOKENS = {
   idToken: 'the ID token',
   refreshToken: 'the refresh token',
 }
+const LIFE_MS = 60_000
 
 describe('the tokens of a session', () => {
   it('are sealed for that session: a row in another place, or of another relay, is none', async () => {
     const store = new MemoryStore()
     const tokens = new SessionTokens(store, new Boxes(testKeys()))
     for (const key of ['ada', 'mallory']) {
-      await tokens.keep(key, { ...TOKENS, idToken: `of ${key}` }, { expires: NOW + 1, expectedRevision: 0, now: NOW })
+      await tokens.keep(
+        key,
+        { ...TOKENS, idToken: `of ${key}` },
+        { expires: NOW + LIFE_MS, expectedRevision: 0, now: NOW },
+      )
     }
     assert.deepEqual((await tokens.read('ada', NOW))?.tokens.accessToken, TOKENS.accessToken)
     for (const word of ['access', 'refresh', 'of ada']) assert.ok(!JSON.stringify([...store.rows]).includes(word), word)
@@ -27,7 +33,7 @@ describe('the tokens of a session', () => {
     assert.equal(await tokens.read('mallory', NOW), undefined)
     assert.equal(await tokens.take('mallory', NOW), undefined)
     assert.equal(await new SessionTokens(store, new Boxes(testKeys('another'))).read('ada', NOW), undefined)
-    assert.equal(await tokens.read('ada', NOW + 1), undefined, 'nor one that is over')
+    assert.equal(await tokens.read('ada', NOW + LIFE_MS), undefined, 'nor one that is over')
     assert.equal((await tokens.take('ada', NOW))?.idToken, 'of ada')
   })
 })

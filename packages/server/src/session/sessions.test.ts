@@ -4,7 +4,8 @@ import { afterEach, beforeEach, describe, it } from 'node:test'
 import type { Exchange } from '../exchange/exchange.ts'
 import { createLog } from '../log.ts'
 import { Boxes } from '../seal/boxes.ts'
-import { MemoryStore, testKeys } from '../oidc/harness.test-support.ts'
+import { testKeys } from '../oidc/harness.test-support.ts'
+import { MemoryStore } from '../store/memory-store.test-support.ts'
 import { sessionKey, type SessionRow } from './session-row.ts'
 import { Sessions } from './sessions.ts'
 
@@ -18,7 +19,7 @@ describe('Sessions', () => {
   let now: number
   beforeEach(async () => {
     now = 1_000_000
-    store = new MemoryStore()
+    store = new MemoryStore({ tellsLate: true })
     sessions = await Sessions.open({ store, boxes: BOXES, clock: () => now, log: LOG })
   })
   afterEach(() => sessions.close())

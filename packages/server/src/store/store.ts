@@ -11,11 +11,32 @@ export interface Entry<T> {
   revision: number
 }
 
-/** One step of a watch: `value` is undefined if the key was deleted or has expired. */
+/**
+ * One step of a watch: `value` is undefined if the key was deleted or has expired, and if the stored value cannot be
+ * read. In the last case `unreadable` is true: the value may be one of a newer version, so it is not the word of a
+ * deletion.
+ */
 export interface Change<T> {
   key: string
   value: T | undefined
+  unreadable?: true
   revision: number
+}
+
+/** Entries of a bucket in the order of their keys (by the bytes of their UTF-8). */
+export interface Page<T> {
+  entries: (Entry<T> & { key: string })[]
+  /** If there is more: what `after` takes to read on, even if entries come and go meanwhile. */
+  next: string | undefined
+}
+
+export interface PageOptions {
+  /** The last key of the page before. Without it the first page is read. */
+  after?: string
+  /** 1 to 1000 rows; those that cannot be read are left out. */
+  limit: number
+  /** From the last key to the first. */
+  backward?: boolean
 }
 
 export interface PutOptions {
@@ -30,6 +51,14 @@ export interface DeleteOptions {
   expectedRevision?: number
 }
 
+/** A write that has not happened yet: a bucket makes it, and `Store.commit` runs it. */
+export type Write = Readonly<
+  { bucket: string; key: string; expectedRevision: number | undefined } & (
+    | { type: 'put'; json: string; ttlMs: number | undefined; known: readonly string[] | undefined }
+    | { type: 'delete' }
+  )
+>
+
 /**
  * Values of one kind under text keys. Every promise may reject with `StoreUnavailable`.
  * A stored value that the bucket's `parse` refuses counts as absent and is reported by the store.
@@ -43,17 +72,45 @@ export interface Bucket<T> {
   /** Returns whether the key existed. Throws `StoreConflict`. */
   delete(key: string, options?: DeleteOptions): Promise<boolean>
 
+  /** A put for `Store.commit`. @throws TypeError or RangeError if the value cannot be stored */
+  putting(key: string, value: T, options?: PutOptions): Write
+
+  /** A deletion for `Store.commit`. */
+  deleting(key: string, options?: DeleteOptions): Write
+
+  /** Reads a bucket piece by piece. @throws RangeError if the limit is none */
+  page(options: PageOptions): Promise<Page<T>>
+
   /**
    * Calls `listener` for every entry that exists, then resolves, then calls it for every change of any process until
    * `signal` aborts. A write of this process is reported before it is answered. Changes of one key come in order;
-   * several quick writes to a key may arrive as the last one only.
+   * several quick writes to a key may arrive as the last one only. The writes of one commit come in one turn.
    */
   watch(listener: (change: Change<T>) => void, options: { signal: AbortSignal }): Promise<void>
 }
 
+export interface BucketOptions {
+  /**
+   * The members that this version knows of the bucket's objects. A put leaves the other members of a stored value as
+   * they are: a newer version, which works on the same store, has written them.
+   */
+  known?: readonly string[]
+}
+
+/** No commit has more writes. */
+export const COMMIT_MAX_WRITES = 500
+
 export interface Store {
   /** `parse` turns the stored JSON into the value, and throws if it is not valid. */
-  bucket<T>(name: string, parse: (stored: unknown) => T): Bucket<T>
+  bucket<T>(name: string, parse: (stored: unknown) => T, options?: BucketOptions): Bucket<T>
+
+  /**
+   * Writes to any buckets, all or nothing, also if the process is killed meanwhile.
+   * @param writes each of another key
+   * @returns the revision of each, in their order; 0 for a deletion of a key that does not exist
+   * @throws StoreConflict if one key has not the expected revision; nothing is written
+   */
+  commit(writes: readonly Write[]): Promise<number[]>
 
   /**
    * From now on visitors are served, and writes must not delay them. Until then, and in commands, they may block.
@@ -80,9 +137,14 @@ export interface StoreListeners {
 
 /** The key has another revision than the writer expected. */
 export class StoreConflict extends Error {
+  readonly bucket: string
+  readonly key: string
+
   constructor(bucket: string, key: string, options?: ErrorOptions) {
     super(`${bucket}/${key} was changed by someone else`, options)
     this.name = 'StoreConflict'
+    this.bucket = bucket
+    this.key = key
   }
 }
 

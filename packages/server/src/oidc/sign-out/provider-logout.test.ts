@@ -13,7 +13,6 @@ import { SignJWT, UnsecuredJWT, exportSPKI, generateKeyPair, importJWK, type Cry
 import { Browser, type RequestOptions } from '../../../../../test/support/browser/browser.ts'
 import { openStore } from '../../store/open-store.ts'
 import {
-  MemoryStore,
   clientFor,
   configFor,
   signInAs,
@@ -23,6 +22,7 @@ import {
   until,
   type Relay,
 } from '../harness.test-support.ts'
+import { MemoryStore } from '../../store/memory-store.test-support.ts'
 import { startHostileProvider, type HostileProvider } from '../hostile-provider.test-support.ts'
 
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout'

@@ -5,7 +5,8 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 
 import { Browser, type Visit } from '../../../../../test/support/browser/browser.ts'
 import type { IdentityProvider } from '../../../../../test/support/identity-provider/identity-provider.ts'
-import { MemoryStore, configFor, signInAs, startProvider, startRelay, until } from '../harness.test-support.ts'
+import { configFor, signInAs, startProvider, startRelay, until } from '../harness.test-support.ts'
+import { MemoryStore } from '../../store/memory-store.test-support.ts'
 import type { Relay } from '../harness.test-support.ts'
 import { startHostileProvider } from '../hostile-provider.test-support.ts'
 

@@ -10,7 +10,6 @@ import { Browser } from '../../../../../test/support/browser/browser.ts'
 import type { IdentityProvider } from '../../../../../test/support/identity-provider/identity-provider.ts'
 import type { OpenidConnectConfig } from '../../policy/openid-connect/openid-connect-schema.ts'
 import {
-  MemoryStore,
   clientFor,
   configFor,
   signInAs,
@@ -19,6 +18,7 @@ import {
   until,
   type Relay,
 } from '../harness.test-support.ts'
+import { MemoryStore } from '../../store/memory-store.test-support.ts'
 import { startHostileProvider, type HostileProvider } from '../hostile-provider.test-support.ts'
 import { StoredSessions } from '../../session/stored-sessions.ts'
 

@@ -6,15 +6,8 @@ import { afterEach, beforeEach, describe, it } from 'node:test'
 import { Browser } from '../../../../../test/support/browser/browser.ts'
 import type { IdentityProvider } from '../../../../../test/support/identity-provider/identity-provider.ts'
 import { keptAccessToken } from './access-token.ts'
-import {
-  MemoryStore,
-  clientFor,
-  configFor,
-  signInAs,
-  startProvider,
-  startRelay,
-  type Relay,
-} from '../harness.test-support.ts'
+import { clientFor, configFor, signInAs, startProvider, startRelay, type Relay } from '../harness.test-support.ts'
+import { MemoryStore } from '../../store/memory-store.test-support.ts'
 
 const LIFE_S = 600
 

@@ -9,7 +9,6 @@ import { afterEach, beforeEach, describe, it } from 'node:test'
 import { Browser } from '../../../../../test/support/browser/browser.ts'
 import type { IdentityProvider } from '../../../../../test/support/identity-provider/identity-provider.ts'
 import {
-  MemoryStore,
   clientFor,
   configFor,
   signInAs,
@@ -20,6 +19,7 @@ import {
   until,
   type Relay,
 } from '../harness.test-support.ts'
+import { MemoryStore } from '../../store/memory-store.test-support.ts'
 import { startHostileProvider, type HostileProvider } from '../hostile-provider.test-support.ts'
 
 const MINUTE = 60_000

@@ -5,6 +5,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 
 import { numberIn, rowOf } from './columns.ts'
 import { openFile, transaction } from './sqlite-file.ts'
+import type { PageOptions } from '../store.ts'
 import type { Row } from './worker-messages.ts'
 
 const CHANGE_ROWS = 1000
@@ -20,6 +21,7 @@ export class SqliteReader {
   readonly #database: DatabaseSync
   readonly #get: StatementSync
   readonly #all: StatementSync
+  readonly #pages: Record<'first' | 'firstBackward' | 'after' | 'afterBackward', StatementSync>
   readonly #revision: StatementSync
   readonly #changes: StatementSync
   readonly #overdue: StatementSync
@@ -35,6 +37,16 @@ export class SqliteReader {
       this.#all = database.prepare(
         `SELECT bucket, key, json, revision FROM entry WHERE bucket = ? AND ${LIVE} ORDER BY revision`,
       )
+      const page = (where: string, order: string): StatementSync =>
+        database.prepare(
+          `SELECT bucket, key, json, revision FROM entry WHERE bucket = ? AND ${LIVE} ${where} ORDER BY key ${order} LIMIT ?`,
+        )
+      this.#pages = {
+        first: page('', 'ASC'),
+        firstBackward: page('', 'DESC'),
+        after: page('AND key > ?', 'ASC'),
+        afterBackward: page('AND key < ?', 'DESC'),
+      }
       this.#revision = database.prepare('SELECT revision FROM counter')
       this.#changes = database.prepare(
         `SELECT bucket, key, json, revision FROM entry WHERE revision > ? ORDER BY revision LIMIT ${CHANGE_ROWS}`,
@@ -60,6 +72,12 @@ export class SqliteReader {
       for (const row of this.#all.iterate(bucket, now)) tell(rowOf(row))
       return this.revision()
     })
+  }
+
+  /** Live rows of a bucket in the order of their keys, beginning behind the key `after`. */
+  page(bucket: string, now: number, { after, limit, backward = false }: PageOptions): Row[] {
+    const statement = this.#pages[`${after === undefined ? 'first' : 'after'}${backward ? 'Backward' : ''}`]
+    return statement.all(bucket, now, ...(after === undefined ? [] : [after]), limit).map(rowOf)
   }
 
   /** The revision of the last write. */

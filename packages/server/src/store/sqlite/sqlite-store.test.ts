@@ -8,13 +8,10 @@ import { join } from 'node:path'
 import { after, before, describe, it, type TestContext } from 'node:test'
 import { DatabaseSync } from 'node:sqlite'
 
-import { z } from 'zod'
-
 import { ConfigError } from '../../errors.ts'
 import { openSqliteStore } from './sqlite-store.ts'
-import { type Bucket, type Change, type Store, StoreConflict, StoreUnavailable } from '../store.ts'
-
-const numbers = (stored: unknown): number => z.number().parse(stored)
+import { follow, numbers, storeContract } from '../store-contract.test-support.ts'
+import { type Store, StoreConflict, StoreUnavailable } from '../store.ts'
 
 let folder: string
 before(async () => (folder = await mkdtemp(join(tmpdir(), 'sallyport-store-'))))
@@ -30,32 +27,7 @@ async function open(t: TestContext, path = newPath(), onProblem?: (problem: Erro
   return store
 }
 
-/** Follows a bucket; `until` resolves when a change fits. */
-async function follow<T>(t: TestContext, bucket: Bucket<T>) {
-  const changes: Change<T>[] = []
-  const waiting = new Set<() => void>()
-  const stop = new AbortController()
-  t.after(() => stop.abort())
-  await bucket.watch(
-    (change) => {
-      changes.push(change)
-      for (const look of waiting) look()
-    },
-    { signal: stop.signal },
-  )
-  const until = (fits: (change: Change<T>) => boolean) =>
-    new Promise<Change<T>>((resolve) => {
-      const look = () => {
-        const found = changes.find(fits)
-        if (!found) return
-        waiting.delete(look)
-        resolve(found)
-      }
-      waiting.add(look)
-      look()
-    })
-  return { changes, until, stop: () => stop.abort() }
-}
+storeContract('SQLite', (listeners) => openSqliteStore(newPath(), listeners))
 
 describe('the SQLite store', () => {
   it('keeps values over a restart, with revisions that grow over all buckets', async (t) => {
@@ -68,119 +40,6 @@ describe('the SQLite store', () => {
     assert.deepEqual(await second.bucket('a', numbers).get('k'), { value: 1, revision: 1 })
     assert.equal(await second.bucket('a', numbers).put('k', 3), 3)
     assert.equal(await second.bucket('a', numbers).get('other'), undefined)
-  })
-
-  it('writes only where the key stands at the expected revision', async (t) => {
-    const bucket = (await open(t)).bucket('b', numbers)
-    const revision = await bucket.put('k', 1, { expectedRevision: 0 })
-    await assert.rejects(bucket.put('k', 2, { expectedRevision: 0 }), StoreConflict)
-    await assert.rejects(bucket.put('k', 2, { expectedRevision: revision + 1 }), StoreConflict)
-    await assert.rejects(bucket.delete('k', { expectedRevision: revision + 1 }), StoreConflict)
-    assert.equal((await bucket.get('k'))?.value, 1)
-    await bucket.put('k', 2, { expectedRevision: revision })
-    assert.equal(await bucket.delete('k'), true)
-    assert.equal(await bucket.delete('k'), false)
-    await bucket.put('k', 3, { expectedRevision: 0 })
-  })
-
-  it('lets one of several simultaneous writers win', async (t) => {
-    const bucket = (await open(t)).bucket('b', numbers)
-    const outcomes = await Promise.allSettled([1, 2, 3].map((value) => bucket.put('k', value, { expectedRevision: 0 })))
-    assert.deepEqual(
-      outcomes.map(({ status }) => status),
-      ['fulfilled', 'rejected', 'rejected'],
-    )
-    assert.equal((await bucket.get('k'))?.value, 1)
-  })
-
-  it('watches: what is there, then a write before it is answered, then a deletion; nothing of other buckets', async (t) => {
-    const store = await open(t)
-    const bucket = store.bucket('b', numbers)
-    await bucket.put('old', 1)
-    await bucket.put('gone', 1)
-    await bucket.delete('gone')
-    const { changes } = await follow(t, bucket)
-    assert.deepEqual(changes.splice(0), [{ key: 'old', value: 1, revision: 1 }])
-    await store.bucket('c', numbers).put('k', 9)
-    const revision = await bucket.put('new', 2)
-    assert.deepEqual(changes.splice(0), [{ key: 'new', value: 2, revision }])
-    await bucket.delete('old')
-    assert.deepEqual(changes, [{ key: 'old', value: undefined, revision: revision + 1 }])
-  })
-
-  it('misses nothing between snapshot and live changes, also for a second watcher', async (t) => {
-    const bucket = (await open(t)).bucket('b', numbers)
-    const writes = Array.from({ length: 300 }, (_, index) => () => bucket.put(`k${index}`, index))
-    const first = writes.slice(0, 150).map((write) => write())
-    const early = follow(t, bucket)
-    const rest = writes.slice(150).map((write) => write())
-    const late = follow(t, bucket)
-    await Promise.all([...first, ...rest])
-    for (const { changes } of [await early, await late]) {
-      assert.equal(changes.length, 300)
-      assert.deepEqual(new Set(changes.map(({ key }) => key)).size, 300)
-    }
-  })
-
-  it('ends a watch with its signal', async (t) => {
-    const bucket = (await open(t)).bucket('b', numbers)
-    const { changes, stop } = await follow(t, bucket)
-    stop()
-    await bucket.put('k', 1)
-    assert.deepEqual(changes, [])
-    await assert.rejects(bucket.watch(() => {}, { signal: AbortSignal.abort() }))
-  })
-
-  it('counts an expired key as deleted, and tells so', async (t) => {
-    const bucket = (await open(t)).bucket('b', numbers)
-    const { until } = await follow(t, bucket)
-    const revision = await bucket.put('k', 1, { ttlMs: 1 })
-    await bucket.put('stays', 1, { ttlMs: 3_600_000 })
-    const end = await until(({ key, value }) => key === 'k' && value === undefined)
-    assert.ok(end.revision > revision)
-    assert.equal(await bucket.get('k'), undefined)
-    assert.equal((await bucket.get('stays'))?.value, 1)
-    await bucket.put('k', 2, { expectedRevision: 0 })
-    assert.equal((await bucket.get('k'))?.value, 2)
-  })
-
-  it('counts a value that cannot be read as absent, and reports it', async (t) => {
-    const problems: Error[] = []
-    const store = await open(t, newPath(), (problem) => problems.push(problem))
-    await store.bucket<unknown>('b', (stored) => stored).put('k', 'not a number')
-    assert.equal(await store.bucket('b', numbers).get('k'), undefined)
-    assert.match(problems[0]?.message ?? '', /^b: a stored value cannot be read/)
-  })
-
-  it('keeps telling others when one listener throws', async (t) => {
-    const problems: Error[] = []
-    const bucket = (await open(t, newPath(), (problem) => problems.push(problem))).bucket('b', numbers)
-    await bucket.watch(
-      () => {
-        throw new Error('no')
-      },
-      { signal: AbortSignal.any([]) },
-    )
-    const { changes } = await follow(t, bucket)
-    await bucket.put('k', 1)
-    assert.equal(changes.length, 1)
-    assert.equal(problems.length, 1)
-  })
-
-  it('takes any text as key, __proto__ too', async (t) => {
-    const bucket = (await open(t)).bucket('b', numbers)
-    for (const key of ['__proto__', '', "'; DROP TABLE entry; --", 'é\u{1F600}']) {
-      await bucket.put(key, key.length)
-      assert.equal((await bucket.get(key))?.value, key.length)
-    }
-  })
-
-  it('refuses what is no JSON or too large, and goes on', async (t) => {
-    const bucket = (await open(t)).bucket<unknown>('b', (stored) => stored)
-    await assert.rejects(bucket.put('k', undefined), TypeError)
-    await assert.rejects(bucket.put('k', 'x'.repeat(2_000_000)), RangeError)
-    await assert.rejects(bucket.put('k', 1, { ttlMs: Number.NaN }), RangeError)
-    await bucket.put('k', 1)
   })
 
   it('writes before anybody is served as well as afterwards, and tells its watches', async (t) => {

@@ -13,13 +13,13 @@ import { fileProblem, isBusy, prepareFile } from './sqlite-file.ts'
 import { SqliteReader } from './sqlite-reader.ts'
 import { SqliteWriter } from './sqlite-writer.ts'
 import { StoreTroubles } from '../store-troubles.ts'
-import type { Bucket, Change, Store, StoreListeners } from '../store.ts'
-import { StoreConflict, StoreUnavailable, WATCH_INTERVAL_MS } from '../store.ts'
-import type { FromWorker, Operation, Result, Row, ToWorker } from './worker-messages.ts'
+import type { Bucket, BucketOptions, Store, StoreListeners, Write } from '../store.ts'
+import { COMMIT_MAX_WRITES, StoreConflict, StoreUnavailable, WATCH_INTERVAL_MS } from '../store.ts'
+import { SqliteBucket } from './sqlite-bucket.ts'
+import type { Commit, FromWorker, Result, Row, ToWorker } from './worker-messages.ts'
 
-const QUEUE_MAX_OPERATIONS = 20_000 // minutes of a stalled disk at a busy relay; later callers fail at once
-const BATCH_MAX_OPERATIONS = 500 // keeps the file locked for milliseconds only
-const JSON_MAX_CHARS = 1024 * 1024
+const QUEUE_MAX_COMMITS = 20_000 // minutes of a stalled disk at a busy relay; later callers fail at once
+const BATCH_MAX_WRITES = COMMIT_MAX_WRITES // keeps the file locked for milliseconds only
 const CLOSE_DEADLINE_MS = 15_000 // three times the busy timeout
 const SWEEP_INTERVAL_MS = 1000
 const LOOK_INTERVAL_MS = 1000 // a person who has deleted the file should learn of it while they remember
@@ -37,7 +37,7 @@ export async function openSqliteStore(path: string, listeners: StoreListeners = 
 }
 
 interface Waiting {
-  operation: Operation
+  writes: Commit
   /** Called in the turn in which the answer arrives, after the watches were called. */
   settle: (result: Result) => void
   fail: (error: Error) => void
@@ -97,44 +97,25 @@ class SqliteStore implements Store {
     return !this.#closed && this.#troubles.isEmpty
   }
 
-  bucket<T>(name: string, parse: (stored: unknown) => T): Bucket<T> {
-    const read = (row: Row): { value: T } | undefined => {
-      if (row.json === null) return undefined
-      try {
-        return { value: parse(JSON.parse(row.json)) }
-      } catch (error) {
-        this.#onProblem(new Error(`${name}: a stored value cannot be read and counts as absent`, { cause: error }))
-        return undefined
-      }
-    }
+  bucket<T>(name: string, parse: (stored: unknown) => T, { known }: BucketOptions = {}): Bucket<T> {
+    return new SqliteBucket({
+      name,
+      parse,
+      known,
+      onProblem: this.#onProblem,
+      read: (read) => this.#read(() => read(this.#reader)),
+      watch: (signal, tell) => this.#watch(name, signal, tell),
+      commit: (writes) => this.commit(writes),
+    })
+  }
 
-    return {
-      get: async (key) => {
-        const row = await this.#read(() => this.#reader.get(name, key, Date.now()))
-        const found = row && read(row)
-        return found && row && { value: found.value, revision: row.revision }
-      },
-
-      put: async (key, value, { expectedRevision, ttlMs } = {}) => {
-        if (ttlMs !== undefined && !Number.isFinite(ttlMs)) throw new RangeError('ttlMs must be a finite number')
-        const json = jsonOf(value)
-        const result = await this.#write({ type: 'put', bucket: name, key, json, expectedRevision, ttlMs })
-        if (result.type !== 'revision') throw new StoreConflict(name, key)
-        return result.revision
-      },
-
-      delete: async (key, { expectedRevision } = {}) => {
-        const result = await this.#write({ type: 'delete', bucket: name, key, expectedRevision })
-        if (result.type !== 'deleted') throw new StoreConflict(name, key)
-        return result.existed
-      },
-
-      watch: (listener, { signal }) =>
-        this.#watch(name, signal, (row) => {
-          const change: Change<T> = { key: row.key, value: read(row)?.value, revision: row.revision }
-          listener(change)
-        }),
-    }
+  async commit(writes: readonly Write[]): Promise<number[]> {
+    checkWrites(writes)
+    if (writes.length === 0) return []
+    const result = await new Promise<Result>((settle, fail) => this.#enqueue({ writes, settle, fail }))
+    if (result.type === 'revisions') return result.revisions
+    const { bucket, key } = writes[result.index] ?? { bucket: '', key: '' }
+    throw new StoreConflict(bucket, key)
   }
 
   serve(): void {
@@ -243,14 +224,10 @@ class SqliteStore implements Store {
 
   // ── writing ──
 
-  #write(operation: Operation): Promise<Result> {
-    return new Promise((settle, fail) => this.#enqueue({ operation, settle, fail }))
-  }
-
   #enqueue(waiting: Waiting): void {
     if (this.#closed) return waiting.fail(new StoreUnavailable('it is closed'))
-    if (this.#queue.length >= QUEUE_MAX_OPERATIONS)
-      return waiting.fail(new StoreUnavailable('too many operations are waiting for the disk'))
+    if (this.#queue.length >= QUEUE_MAX_COMMITS)
+      return waiting.fail(new StoreUnavailable('too many writes are waiting for the disk'))
     this.#queue.push(waiting)
     if (this.#flushing || this.#underway.length > 0) return
     this.#flushing = true
@@ -265,16 +242,16 @@ class SqliteStore implements Store {
       this.#idle = Promise.withResolvers()
       return
     }
-    this.#underway = this.#queue.splice(0, BATCH_MAX_OPERATIONS)
-    const operations = this.#underway.map(({ operation }) => operation)
-    if (this.#isServing) this.#send({ type: 'batch', operations })
-    else this.#receive(this.#writeHere(operations))
+    this.#underway = this.#queue.splice(0, batchOf(this.#queue))
+    const commits = this.#underway.map(({ writes }) => writes)
+    if (this.#isServing) this.#send({ type: 'batch', commits })
+    else this.#receive(this.#writeHere(commits))
   }
 
-  #writeHere(operations: Operation[]): FromWorker {
+  #writeHere(commits: Commit[]): FromWorker {
     try {
       this.#writer ??= new SqliteWriter(this.#files)
-      return { type: 'results', results: this.#writer.run(operations, Date.now()) }
+      return { type: 'results', results: this.#writer.run(commits, Date.now()) }
     } catch (error) {
       return { type: 'batch_failed', reason: fileProblem(error, this.#path) }
     }
@@ -358,12 +335,21 @@ async function withDeadline(ended: Promise<unknown>): Promise<void> {
   deadline.abort()
 }
 
-function jsonOf(value: unknown): string {
-  const json = JSON.stringify(value) as string | undefined // undefined has no JSON
-  if (json === undefined) throw new TypeError('undefined cannot be stored; delete the key instead')
-  if (json.length > JSON_MAX_CHARS)
-    throw new RangeError(`a value of ${json.length} characters is too large to be stored`)
-  return json
+/** How many commits of the queue the next batch takes. */
+function batchOf(queue: readonly Waiting[]): number {
+  let count = 0
+  for (let size = 0; count < queue.length; count++) {
+    size += queue[count]?.writes.length ?? 0
+    if (size > BATCH_MAX_WRITES) break
+  }
+  return count
+}
+
+function checkWrites(writes: readonly Write[]): void {
+  if (writes.length > COMMIT_MAX_WRITES)
+    throw new RangeError(`a commit of ${writes.length} writes is too large; ${COMMIT_MAX_WRITES} are possible`)
+  const keys = new Set(writes.map(({ bucket, key }) => JSON.stringify([bucket, key])))
+  if (keys.size < writes.length) throw new TypeError('a commit writes to one key twice')
 }
 
 function ignore(): void {

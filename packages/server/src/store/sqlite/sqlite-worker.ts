@@ -1,5 +1,5 @@
 // The thread that writes the SQLite file, so that a slow disk or a lock never delays a visitor. Started by
-// sqlite-store.ts with the first write; it knows operations, but not their meaning.
+// sqlite-store.ts with the first write; it knows writes, but not their meaning.
 
 import { parentPort, workerData } from 'node:worker_threads'
 
@@ -22,7 +22,7 @@ port.on('message', (message: ToWorker) => {
   switch (message.type) {
     case 'batch': {
       let results: Result[] = []
-      const reason = guarded((open) => (results = open.run(message.operations, Date.now())))
+      const reason = guarded((open) => (results = open.run(message.commits, Date.now())))
       return say(reason === undefined ? { type: 'results', results } : { type: 'batch_failed', reason })
     }
     case 'sweep':

@@ -7,7 +7,9 @@ import { numberIn, rowOf, textIn } from './columns.ts'
 import { lossOf, type OpenedFiles } from './opened-files.ts'
 import { openFile, transaction } from './sqlite-file.ts'
 import { EXPIRED, GET_ROW, OLD_TOMBSTONE } from './sqlite-reader.ts'
-import type { Operation, Result } from './worker-messages.ts'
+import type { Write } from '../store.ts'
+import { keepUnknown } from '../keep-unknown.ts'
+import type { Commit, Result, Row } from './worker-messages.ts'
 
 const SWEEP_ROWS = 500 // keeps one sweep short; the next follows in a second
 
@@ -48,12 +50,10 @@ export class SqliteWriter {
     }
   }
 
-  /** Runs all operations in one transaction: either all of them happen, or it throws and none has. */
-  run(operations: readonly Operation[], now: number): Result[] {
+  /** Runs all commits in one transaction: either all of them happen, except for conflicts, or it throws and none has. */
+  run(commits: readonly Commit[], now: number): Result[] {
     this.#assertInPlace()
-    const results = transaction(this.#database, 'write', () =>
-      operations.map((operation) => this.#runOne(operation, now)),
-    )
+    const results = transaction(this.#database, 'write', () => commits.map((commit) => this.#commit(commit, now)))
     this.#assertInPlace() // a write to a file that has gone meanwhile is lost
     return results
   }
@@ -81,26 +81,39 @@ export class SqliteWriter {
     if (loss !== undefined) throw new Error(loss)
   }
 
-  #runOne(operation: Operation, now: number): Result {
-    const { bucket, key, expectedRevision } = operation
-    const found = this.#get.get(bucket, key, now)
-    const row = found && rowOf(found)
-    if (expectedRevision !== undefined && expectedRevision !== (row?.revision ?? 0)) return { type: 'conflict' }
-    if (operation.type === 'delete') {
-      if (row) this.#bury(bucket, key, now)
-      return { type: 'deleted', existed: row !== undefined }
-    }
-    const revision = this.#takeRevision()
-    const expiresAt = operation.ttlMs === undefined ? null : Math.round(now + operation.ttlMs)
-    this.#write.run(bucket, key, operation.json, revision, expiresAt, null)
-    return { type: 'revision', revision }
+  #commit(writes: Commit, now: number): Result {
+    const rows = writes.map(({ bucket, key }) => this.#rowAt(bucket, key, now))
+    const index = writes.findIndex(({ expectedRevision }, at) => isConflict(expectedRevision, rows[at]))
+    if (index >= 0) return { type: 'conflict', index }
+    return { type: 'revisions', revisions: writes.map((write, at) => this.#runOne(write, rows[at], now)) }
   }
 
-  #bury(bucket: string, key: string, now: number): void {
-    this.#write.run(bucket, key, null, this.#takeRevision(), null, now)
+  #rowAt(bucket: string, key: string, now: number): Row | undefined {
+    const found = this.#get.get(bucket, key, now)
+    return found && rowOf(found)
+  }
+
+  #runOne(write: Write, row: Row | undefined, now: number): number {
+    const { bucket, key } = write
+    if (write.type === 'delete') return row ? this.#bury(bucket, key, now) : 0
+    const { json, ttlMs, known } = write
+    const revision = this.#takeRevision()
+    const expiresAt = ttlMs === undefined ? null : Math.round(now + ttlMs)
+    this.#write.run(bucket, key, known ? keepUnknown(row?.json, json, known) : json, revision, expiresAt, null)
+    return revision
+  }
+
+  #bury(bucket: string, key: string, now: number): number {
+    const revision = this.#takeRevision()
+    this.#write.run(bucket, key, null, revision, null, now)
+    return revision
   }
 
   #takeRevision(): number {
     return numberIn(this.#nextRevision.get(), 'revision')
   }
+}
+
+function isConflict(expected: number | undefined, row: Row | undefined): boolean {
+  return expected !== undefined && expected !== (row?.revision ?? 0)
 }

@@ -1,20 +1,14 @@
 // The messages between sqlite-store.ts (main thread) and sqlite-worker.ts. Types only.
 
-interface Target {
-  bucket: string
-  key: string
-  /** Only if the key has this revision; 0 means that it must not exist. */
-  expectedRevision: number | undefined
-}
+import type { Write } from '../store.ts'
 
-export type Operation =
-  | (Target & { type: 'put'; json: string; ttlMs: number | undefined })
-  | (Target & { type: 'delete' })
+/** The writes of one commit. */
+export type Commit = readonly Write[]
 
 export type Result =
-  | { type: 'revision'; revision: number }
-  | { type: 'deleted'; existed: boolean }
-  | { type: 'conflict' }
+  | { type: 'revisions'; revisions: number[] }
+  /** Nothing was written: the key of this write has not the expected revision. */
+  | { type: 'conflict'; index: number }
 
 /** One row of the file; `json` is null if it was deleted. */
 export interface Row {
@@ -25,7 +19,7 @@ export interface Row {
 }
 
 export type ToWorker =
-  | { type: 'batch'; operations: Operation[] }
+  | { type: 'batch'; commits: Commit[] }
   /** Rows have expired. */
   | { type: 'sweep' }
   | { type: 'close' }
