@@ -60,7 +60,7 @@ export class IdentityTokens {
 
   private constructor({ issuer, store, keys, log }: IdentityTokensInit) {
     this.#issuer = issuer
-    this.#bucket = store.bucket('keys', (stored) => schema.parse(stored))
+    this.#bucket = store.bucket('keys', (stored) => schema.parse(stored), { known: Object.keys(schema.shape) })
     this.#relayKeys = keys
     this.#log = log
   }

@@ -53,6 +53,9 @@ export type VisitorClaims = Pick<
 export const SESSIONS_BUCKET = 'sessions'
 export const TOKENS_BUCKET = 'session_tokens'
 
+/** The fields that this version knows, for the bucket. */
+export const SESSION_FIELDS: readonly string[] = Object.keys(schema.shape)
+
 /** Throws if the stored value is not a session. */
 export function parseSessionRow(stored: unknown): SessionRow {
   return schema.parse(stored)

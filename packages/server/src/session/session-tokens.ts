@@ -3,7 +3,7 @@
 
 import { z } from 'zod'
 
-import { StoreConflict, type Bucket, type Store } from '../store/store.ts'
+import { StoreConflict, type Bucket, type Store, type Write } from '../store/store.ts'
 import type { Boxes } from '../seal/boxes.ts'
 import { TOKENS_BUCKET } from './session-row.ts'
 
@@ -42,7 +42,7 @@ export class SessionTokens {
   readonly #boxes: Boxes
 
   constructor(store: Store, boxes: Boxes) {
-    this.#bucket = store.bucket(TOKENS_BUCKET, (stored) => schema.parse(stored))
+    this.#bucket = store.bucket(TOKENS_BUCKET, (stored) => schema.parse(stored), { known: Object.keys(schema.shape) })
     this.#boxes = boxes
   }
 
@@ -89,6 +89,11 @@ export class SessionTokens {
       if (error instanceof StoreConflict) return undefined
       throw error
     }
+  }
+
+  /** Their deletion, for a commit. */
+  dropping(key: string): Write {
+    return this.#bucket.deleting(key)
   }
 
   /** Throws `StoreUnavailable`. */

@@ -79,6 +79,57 @@ describe('Sessions', () => {
     assert.equal(written(), 0)
   })
 
+  it('that another process sees in use are not ended as idle by this one', async () => {
+    const other = await Sessions.open({ store, boxes: BOXES, clock: () => now, log: LOG })
+    const id = await other.create(row())
+    await new Promise((resolve) => setImmediate(resolve))
+    now += 10 * MINUTE
+    other.touch(other.find(id)!, now) // the watch has not told this process yet
+    sessions.sweep()
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    assert.equal(written(), 1)
+    assert.equal(sessions.find(id)?.lastSeen, now)
+    assert.ok(other.find(id))
+    await other.close()
+  })
+
+  it('are not ended as idle while no process can tell what it has seen, nor for two minutes after that', async () => {
+    const id = await sessions.create(row())
+    store.down = true
+    now += 20 * MINUTE
+    sessions.sweep()
+    store.down = false
+    now += 2 * MINUTE
+    sessions.sweep()
+    assert.ok(sessions.find(id))
+    now += 1
+    sessions.sweep()
+    assert.equal(sessions.find(id), undefined)
+  })
+
+  it('stay when their row cannot be read, and keep the fields of a newer version when they are written', async () => {
+    const id = await sessions.create(row())
+    const { key } = sessions.find(id)!
+    const raw = store.bucket('sessions', (stored) => stored)
+    await raw.put(key, { ...row(), place: { of: 'a newer version' } })
+    await new Promise((resolve) => setImmediate(resolve))
+    now += MINUTE
+    sessions.touch(sessions.find(id)!, now)
+    await new Promise((resolve) => setImmediate(resolve))
+    const stored = (await raw.get(key))?.value
+    assert.deepEqual(stored, {
+      ...row(),
+      created: 1_000_000,
+      last_seen: now,
+      expires: 1_000_000 + 60 * MINUTE,
+      claims_at: 1_000_000,
+      place: { of: 'a newer version' },
+    })
+    await raw.put(key, { subject: 7 })
+    await new Promise((resolve) => setImmediate(resolve))
+    assert.ok(sessions.find(id))
+  })
+
   it('that another relay has ended are not written back by a late use', async () => {
     const id = await sessions.create(row())
     const session = sessions.find(id)!

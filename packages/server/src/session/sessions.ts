@@ -7,13 +7,21 @@ import type { Exchange } from '../exchange/exchange.ts'
 import { Roster } from '../exchange/roster.ts'
 import type { Listed } from '../exchange/roster.ts'
 import type { Logger } from '../log.ts'
-import type { Bucket, Change, Store } from '../store/store.ts'
+import { StoreConflict, type Bucket, type Change, type Store } from '../store/store.ts'
 import type { Boxes } from '../seal/boxes.ts'
 import type { LiveSession, SessionRoute, SessionUse } from './live-session.ts'
 import { checkSession } from './session-check.ts'
 import { SessionLookUps } from './session-look-ups.ts'
-import { SESSIONS_BUCKET, parseSessionRow, sessionKey, sessionName, sessionScope, timeToLive } from './session-row.ts'
+import {
+  SESSION_FIELDS,
+  SESSIONS_BUCKET,
+  parseSessionRow,
+  sessionKey,
+  sessionScope,
+  timeToLive,
+} from './session-row.ts'
 import type { SessionRow, VisitorClaims } from './session-row.ts'
+import { summaryOf, type SessionSummary } from './session-summary.ts'
 import { SessionTokens, type Tokens } from './session-tokens.ts'
 import { SessionWriter, type WrittenSession } from './session-writer.ts'
 import { SharedTexts, slimRow } from './shared-texts.ts'
@@ -30,24 +38,6 @@ const SWEEP_DELETES = 1000 // of one second, so that a store in trouble is not t
 /** Whether and when the tokens of an ended session are revoked at the provider; see TokenRevocation. */
 export type EndOfTokens = 'dropped' | 'revoked' | 'revoked after sign-out'
 
-/** A session as the operator sees it. */
-export interface SessionSummary {
-  /** `ses_…` */
-  id: string
-  edge: string
-  authId: string
-  issuer: string
-  subject: string
-  name?: string
-  email?: string
-  device?: string
-  address?: string
-  createdAt: number
-  lastSeenAt: number
-  expiresAt: number
-  exchanges: number
-}
-
 export interface SessionsInit {
   store: Store
   boxes: Boxes
@@ -61,6 +51,8 @@ type Held = WrittenSession & Listed
 interface Ended {
   at: number
   deleted: boolean
+  /** It has ended only if the store has this revision of it: another process may have seen it in use. */
+  atRevision: number | undefined
   session: Held
   tokens: EndOfTokens
 }
@@ -86,13 +78,15 @@ export class Sessions {
   readonly #watching = new AbortController()
   #whenDue: (session: LiveSession) => void = () => {}
   #whenRevoked: RevokedListener = () => {}
+  /** Since when the store has told how lately other processes have seen each session. */
+  #informedSince = -Infinity
   #sweeper: NodeJS.Timeout | undefined
   #sweeping: MapIterator<Held> | undefined
 
   private constructor({ store, boxes, clock, log }: SessionsInit) {
     this.tokens = new SessionTokens(store, boxes)
     this.#store = store
-    this.#bucket = store.bucket(SESSIONS_BUCKET, parseSessionRow)
+    this.#bucket = store.bucket(SESSIONS_BUCKET, parseSessionRow, { known: SESSION_FIELDS })
     this.#clock = clock
     this.#log = log
     this.#writer = new SessionWriter({ store, bucket: this.#bucket, clock, log })
@@ -250,24 +244,7 @@ export class Sessions {
   }
 
   list(): SessionSummary[] {
-    return Array.from(this.#live.values(), (session) => {
-      const { edge, auth_id, issuer, subject, name, email, device } = session.row
-      return {
-        id: sessionName(session.key),
-        edge,
-        authId: auth_id,
-        issuer,
-        subject,
-        ...(name !== undefined && { name }),
-        ...(email !== undefined && { email }),
-        ...(device !== undefined && { device }),
-        ...(session.address !== undefined && { address: session.address }),
-        createdAt: session.created,
-        lastSeenAt: session.lastSeen,
-        expiresAt: session.expires,
-        exchanges: session.exchanges?.size ?? 0,
-      }
-    })
+    return Array.from(this.#live.values(), summaryOf)
   }
 
   /**
@@ -284,6 +261,9 @@ export class Sessions {
         if (now >= session.due) this.#whenDue(session)
       }
     }
+    // While the store is down, no process learns what another one has seen, and some of it comes a while after that.
+    if (!this.#store.healthy) this.#informedSince = now
+    const isInformed = now - this.#informedSince > 2 * WRITE_LAST_SEEN_MS
     this.#sweeping ??= this.#live.values()
     for (let looked = 0; looked < SWEEP_IDLE; looked++) {
       const { value: session, done } = this.#sweeping.next()
@@ -291,7 +271,9 @@ export class Sessions {
         this.#sweeping = undefined
         break
       }
-      if (now >= session.expires || now - session.lastSeen >= session.row.idle_ms) this.#drop(session, 'expired')
+      if (now >= session.expires) this.#drop(session, 'expired')
+      else if (isInformed && now - session.lastSeen >= session.row.idle_ms)
+        this.#drop(session, 'expired', 'dropped', session.revision)
       // Requests leave an empty set behind, so that a busy session reuses it; the sweep gives it back.
       else if (session.exchanges?.size === 0) session.exchanges = undefined
     }
@@ -310,7 +292,8 @@ export class Sessions {
     await this.#writer.settled()
   }
 
-  #follow({ key, value, revision }: Change<SessionRow>): void {
+  #follow({ key, value, unreadable, revision }: Change<SessionRow>): void {
+    if (unreadable) return // nobody has ended it
     const known = this.#live.get(key)
     if (value === undefined) {
       this.#ended.delete(key)
@@ -365,9 +348,9 @@ export class Sessions {
     }
   }
 
-  /** Ends it here; the store must still be told. */
-  #drop(session: Held, reason: string, tokens: EndOfTokens = 'dropped'): Ended {
-    const ended = { at: this.#clock(), deleted: false, session, tokens }
+  /** Ends it here; the store must still be told. @param atRevision as Ended has it */
+  #drop(session: Held, reason: string, tokens: EndOfTokens = 'dropped', atRevision?: number): Ended {
+    const ended = { at: this.#clock(), deleted: false, atRevision, session, tokens }
     this.#ended.set(session.key, ended)
     this.#forget(session, reason)
     return ended
@@ -396,10 +379,29 @@ export class Sessions {
   async #delete(ended: Ended): Promise<void> {
     const { key } = ended.session
     const kept = ended.tokens === 'dropped' ? undefined : await this.tokens.read(key, this.#clock())
-    await Promise.all([this.#bucket.delete(key), this.tokens.drop(key)])
+    if (!(await this.#deleteStored(ended))) return this.#takeBack(key)
     if (ended.deleted) return // tried twice
     ended.deleted = true
     if (kept) this.#whenRevoked(ended.session, kept.tokens, ended.tokens)
+  }
+
+  /** Returns whether it has really ended. */
+  async #deleteStored({ session: { key }, atRevision }: Ended): Promise<boolean> {
+    const options = atRevision === undefined ? {} : { expectedRevision: atRevision }
+    try {
+      await this.#store.commit([this.#bucket.deleting(key, options), this.tokens.dropping(key)])
+    } catch (error) {
+      if (!(error instanceof StoreConflict)) throw error
+      return false
+    }
+    return true
+  }
+
+  /** Holds a session again that another process has seen in use. */
+  async #takeBack(key: string): Promise<void> {
+    const entry = await this.#bucket.get(key)
+    this.#ended.delete(key)
+    if (entry) this.#follow({ key, ...entry })
   }
 
   async #limit({ subject, ...of }: SessionRow): Promise<void> {

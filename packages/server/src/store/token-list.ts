@@ -26,6 +26,8 @@ export interface TokenListInit<T extends TokenRow> {
   store: Store
   bucket: string
   parse: (stored: unknown) => T
+  /** The fields that this version knows. */
+  known: readonly string[]
   /** The prefix of a token, by which people and scanners recognise it. */
   tokenPrefix: string
   idPrefix: string
@@ -60,7 +62,7 @@ export class TokenList<T extends TokenRow> {
 
   private constructor(init: TokenListInit<T>) {
     this.#init = init
-    this.#bucket = init.store.bucket(init.bucket, init.parse)
+    this.#bucket = init.store.bucket(init.bucket, init.parse, { known: init.known })
   }
 
   /** The number of tokens, revoked ones included. */
@@ -139,6 +141,7 @@ export class TokenList<T extends TokenRow> {
     await Promise.all(this.#touching.values())
   }
 
+  /** A row that cannot be read may be that of a revocation, so it counts as one. */
   #follow({ key, value, revision }: Change<T>): void {
     const before = this.#byHash.get(key)?.row
     if (value) this.#byHash.set(key, { row: value, revision })

@@ -36,6 +36,7 @@ export class Authtokens {
       store,
       bucket: 'authtoken',
       parse: (stored) => authtokenSchema.parse(stored),
+      known: Object.keys(authtokenSchema.shape),
       tokenPrefix: 'sp_',
       idPrefix: 'atk_',
       noun: 'authtoken',

@@ -40,7 +40,9 @@ export class Reservations {
 
   /** Use `Reservations.open`. */
   constructor(store: Store, clock: () => number) {
-    this.#bucket = store.bucket('endpoint', (stored) => reservationSchema.parse(stored))
+    this.#bucket = store.bucket('endpoint', (stored) => reservationSchema.parse(stored), {
+      known: Object.keys(reservationSchema.shape),
+    })
     this.#clock = clock
   }
 
@@ -109,7 +111,8 @@ export class Reservations {
     this.#stop.abort()
   }
 
-  #follow({ key: host, value, revision }: Change<z.output<typeof reservationSchema>>): void {
+  #follow({ key: host, value, unreadable, revision }: Change<z.output<typeof reservationSchema>>): void {
+    if (unreadable) return // nobody has given it up
     const known = this.#byHost.get(host)
     if (known && revision < known.revision) return
     if (known) this.#forget(known.reservation)

@@ -43,6 +43,7 @@ export class ServiceTokens {
       store,
       bucket: 'service-token',
       parse: (stored) => serviceTokenSchema.parse(stored),
+      known: Object.keys(serviceTokenSchema.shape),
       tokenPrefix: TOKEN_PREFIX,
       idPrefix: 'svt_',
       noun: 'service token',
