@@ -226,7 +226,7 @@ describe('webhooks at the relay (traffic policy, verify-webhook)', () => {
       assert.ok(taken()[0]?.body.equals(body))
       await until('the log tells of it', () =>
         stack.log.some(
-          (line) => line.includes('passed, as enforce is false') && line.includes('the signature is wrong'),
+          (line) => line.includes('passed, because enforce is false') && line.includes('the signature is wrong'),
         ),
       )
     })

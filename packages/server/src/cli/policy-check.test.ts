@@ -186,11 +186,14 @@ on_http_request:
     assert.match(told[1] ?? '', /^Warning: policy\.yaml has a url-rewrite whose from, \^\/a, never matches/)
     assert.match(told[2] ?? '', /^Warning: policy\.yaml has restrict-ips with deny alone/)
     const broken = await run('on_http_request: [{ actions: [{ type: redirect, config: { from: "(a", to: /b } }] }]')
-    assert.match(broken.told.join(), /actions\[0\]\.config\.from: is no regular expression of RE2 \(missing closing \)/)
+    assert.match(
+      broken.told.join(),
+      /actions\[0\]\.config\.from: is not a regular expression of RE2 \(missing closing \)/,
+    )
     const location = await run(
       'on_http_request: [{ actions: [{ type: redirect, config: { to: /b, headers: { location: /c } } }] }]',
     )
-    assert.match(location.told.join(), /config\.headers\.location: is what to makes/)
+    assert.match(location.told.join(), /config\.headers\.location: is made from to/)
   })
 
   it('is JSON for programs', async () => {

@@ -383,7 +383,7 @@ edges:
       /"10\.0\.0\/8" is not an address range/,
     ],
     ['no address range', edge('{ type: restrict-ips, config: { allow: [] } }'), /an empty list would mean nobody/],
-    ['restrict-ips without rules', edge('{ type: restrict-ips, config: {} }'), /says nothing; add allow or deny/],
+    ['restrict-ips without rules', edge('{ type: restrict-ips, config: {} }'), /has no effect; add allow or deny/],
     ['attack 17: a header value with a line break', header('X-A', '"a\\r\\nX-B: c"'), /without line breaks/],
     ['attack 17: a header name with a space', header('"X A"', 'b'), /is not a header name/],
     ['attack 17: Content-Length', header('Content-Length', '"1"'), /frames the message itself/],
@@ -400,7 +400,7 @@ edges:
     [
       'an issuer with its document',
       oidc('issuer_url: https://l.com/.well-known/openid-configuration'),
-      /leave \/\.well-known/,
+      /must not end with \/\.well-known/,
     ],
     ['scopes without openid', oidc('scopes: [email]'), /must contain openid/],
     ['an allow of nobody', oidc('allow: {}'), /an empty allow would allow nobody/],
@@ -415,7 +415,7 @@ edges:
     ['a claim without values', oidc('allow: { claims: [{ claim: dept, any_of: [] }] }'), /would mean nobody/],
     ['an empty value of a claim', oidc('allow: { claims: [{ claim: dept, any_of: [""] }] }'), /must not be empty/],
     ['an empty name of a claim', oidc('allow: { claims: [{ claim: "", any_of: [a] }] }'), /must not be empty/],
-    ['an empty path to a claim', oidc('allow: { claims: [{ claim: [], any_of: [a] }] }'), /leads nowhere/],
+    ['an empty path to a claim', oidc('allow: { claims: [{ claim: [], any_of: [a] }] }'), /is an empty path/],
     ['a deny of nobody', oidc('deny: {}'), /an empty deny would deny nobody/],
     ['an empty list to deny', oidc('deny: { emails: [] }'), /would mean no denial/],
     ['an empty text to deny', oidc('deny: { domains: [""] }'), /must not be empty/],
@@ -437,7 +437,11 @@ edges:
     ]),
     ['B11: a client id with a line end', oidc('client_id: "x\\n"'), /client_id: ends with a line end/],
     ['B11: an issuer with a space', oidc('issuer_url: "https://a.example "'), /issuer_url: has a space around it/],
-    ['groups that nobody names', oidc('identity_groups: matched'), /identity_groups: matched passes on the groups/],
+    [
+      'groups that nobody names',
+      oidc('identity_groups: matched'),
+      /identity_groups: matched passes on only the groups/,
+    ],
     ['HS256 without secret', oidc('id_token_alg: HS256'), /add client_secret/],
     ['a method without secret', oidc('client_authentication: client_secret_post'), /add client_secret/],
     ['no key', oidc('client_authentication: private_key_jwt'), /add client_key/],
@@ -455,7 +459,7 @@ edges:
     [
       'a sign-in that is easier on another route',
       edge(`${action('force_reauthentication: true')}, ${action('scopes: [openid]')}`),
-      /is used on this edge with another scopes; choose another auth_id, or say the same/,
+      /is used on this edge with another scopes; choose another auth_id, or write the same/,
     ],
     [
       'one sign-in with two secrets',
@@ -485,7 +489,7 @@ edges:
       oidc(
         'issuer_url: https://login.example.com, client_id: sallyport, alternatives: [{ issuer_url: https://login.example.com, client_id: sallyport }]',
       ),
-      /alternatives\[0\].*is the same sign-in once more/,
+      /alternatives\[0\].*repeats the same sign-in/,
     ],
     [
       'an alternative with a wrong issuer',

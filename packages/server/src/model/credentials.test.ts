@@ -80,7 +80,7 @@ describe('the configuration of jwt-validation', () => {
       for (const claim of ['scope', 'scp']) {
         onlyProblem(
           jwt({ required_claims: [{ claim, any_of: ['read', scope] }] }),
-          /required_claims\[0\]\.any_of\[1\]: is no scope/,
+          /required_claims\[0\]\.any_of\[1\]: is not a scope/,
         )
       }
     }
@@ -104,9 +104,12 @@ describe('the configuration of jwt-validation', () => {
       jwt({ jws: { allowed_algorithms: ['RS256', 'HS256'] } }),
       /HS256, HS384 and HS512 need keys\.sources\.shared_secret/,
     )
-    onlyProblem(jwt({ jws: { ...shared, allowed_algorithms: ['HS256', 'RS256'] } }), /cannot stand beside public keys/)
+    onlyProblem(
+      jwt({ jws: { ...shared, allowed_algorithms: ['HS256', 'RS256'] } }),
+      /cannot be combined with public keys/,
+    )
     const both = { shared_secret: SECRET, additional_jkus: ['https://login.example.com/jwks'] }
-    onlyProblem(jwt({ jws: { keys: { sources: both } } }), /cannot stand beside public keys/)
+    onlyProblem(jwt({ jws: { keys: { sources: both } } }), /cannot be combined with public keys/)
     onlyProblem(jwt({ jws: { keys: { sources: { shared_secret: 'too short' } } } }), /is shorter than 32 bytes/)
     onlyProblem(jwt({ jws: { ...shared, allowed_algorithms: ['HS512'] } }), /is shorter than 64 bytes/)
     assert.deepEqual(problemsOf(jwt({ jws: shared })), [])

@@ -149,7 +149,7 @@ describe('the policy of an endpoint', () => {
     )
     assert.match(
       problemsOf(basic(`ada:${hash(15)}`, `ada:${hash(15)}`)).join(),
-      /credentials\.1: is a second hash for the same user; an endpoint takes one for each$/,
+      /credentials\.1: is a second hash for the same user; an endpoint takes one hash for each user$/,
     )
   })
   it('S2: costs the relay little, whatever stands in it: no square of anything, no guess at every word', () => {

@@ -1,5 +1,5 @@
-// Makes the closure that runs the policy of a route. It leaves the rules for responses with the exchange: they run when the head
-// of the app's answer passes. The relay's own answers pass no rule.
+// Makes the closure that runs the policy of a route. The closure gives the exchange the rules for responses, which run
+// when the head of the app's answer passes. No rule runs for the relay's own answers.
 
 import type { Action, ResponseAction } from '../exchange/action.ts'
 import type { PolicyConfig } from '../model/edge-config.ts'
@@ -74,7 +74,7 @@ interface ResponseRule {
   readonly actions: readonly ResponseAction[]
 }
 
-/** Up to the first action that answers in the app's place. */
+/** The actions up to the first one that answers in the app's place. */
 function inOrder(rules: readonly ResponseRule[]): ResponseAction {
   return (exchange, answer) => {
     for (const { holds, actions } of rules) {

@@ -24,9 +24,9 @@ export type PolicyParts = BasicAuthParts &
   ServiceTokenParts &
   VerifyWebhookParts
 
-/** The services, and the place in a policy. */
+/** The services, and the action's place in a policy. */
 export interface Site extends PolicyParts, LogPlace, Remembering {
-  /** Builds an action inside. */
+  /** Builds an action inside this one. */
   readonly build: (step: Step) => Action
 }
 

@@ -1,5 +1,5 @@
-// Chains the rules of a route: each action runs when the one before it calls next(), the last one forwards. A rule whose
-// conditions do not hold is passed over when it is its turn.
+// Chains the rules of a route: each action runs when the one before it calls next(), the last one forwards. A rule is
+// skipped if its conditions do not hold at its turn.
 
 import type { Exchange } from '../exchange/exchange.ts'
 import type { Action } from '../exchange/action.ts'

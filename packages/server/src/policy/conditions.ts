@@ -1,4 +1,4 @@
-// The conditions of a rule: all of its expressions must hold, or its actions are passed over.
+// The conditions of a rule: if one of its expressions does not hold, its actions are skipped.
 
 import { RelayError } from '../errors.ts'
 import type { AppAnswer } from '../exchange/app-answer.ts'
@@ -14,7 +14,7 @@ import { KINDS } from './kinds.ts'
 import { templatesOf } from './templates-of.ts'
 import { inEveryReading } from './view-of.ts'
 
-/** Whether the conditions hold. @throws RelayError if that cannot be said: the exchange is refused */
+/** Whether the conditions hold. @throws RelayError if an expression fails, which refuses the exchange */
 export type Holds = (exchange: Exchange, answer?: AppAnswer) => boolean
 
 export interface ConditionalRule {
@@ -46,7 +46,7 @@ export function ruleWords({ name }: { readonly name?: string | undefined }, phas
   return name === undefined ? `${phase}[${index}]` : `${phase}[${index}] "${name}"`
 }
 
-/** Whether a policy has an expression, wherever. */
+/** Whether a policy has an expression in any place. */
 export function hasLanguage(policy: {
   readonly [P in Phase]: readonly (ConditionalRule & { readonly actions: readonly Step[] })[]
 }): boolean {
@@ -62,7 +62,10 @@ export function hasLanguage(policy: {
   )
 }
 
-/** Whether a condition of a policy, an action, or an expression or a text of one reads the path, in whatever form. */
+/**
+ * Whether a policy reads the path in any form: by a condition, by an action itself, or by an expression or a text of
+ * an action.
+ */
 export function readsPath(policy: {
   readonly [P in Phase]: readonly (ConditionalRule & { readonly actions: readonly Step[] })[]
 }): boolean {
@@ -90,7 +93,7 @@ function textsReadPath({ type, config }: Step, phase: Phase): boolean {
   })
 }
 
-/** @returns the refusal of an exchange for which an expression gives nothing; any other error as it is */
+/** @returns the refusal of the exchange if the error is that of an expression; any other error unchanged */
 export function failedExpression(error: unknown, where: string): unknown {
   if (!(error instanceof ExpressionError)) return error
   return new RelayError('expression_failed', { detail: `${where}: ${cut(error.expression)}: ${error.reason}` })

@@ -26,7 +26,10 @@ export function withhold(exchange: Exchange, name: string): void {
   exchange.requestEdits.remove(name)
 }
 
-/** Lets a checked header pass only under its own name: an app may treat another spelling as the same header. */
+/**
+ * Lets a checked header pass only under its exact name, because an app may treat another spelling as the same
+ * header.
+ */
 export function keepOneSpelling(exchange: Exchange, name: string, value: string): void {
   const { rawHeaders } = exchange.request
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -58,11 +61,11 @@ export interface BearerRefusal {
   scope?: string
   /** For the log. */
   detail: string
-  /** For the log, if a valid token says it. */
+  /** For the log, if a valid token names it. */
   user?: string
 }
 
-/** RFC 6750 3: the refusal of a bearer token; without `refusal` no token came, and no error is named. */
+/** RFC 6750 3: the refusal of a bearer token. Without `refusal`, no token came, and the challenge names no error. */
 export function bearerError(realm: string, refusal?: BearerRefusal): RelayError {
   const challenge = `Bearer realm="${realm}"`
   if (!refusal) return new RelayError('credentials_required', { headers: { 'www-authenticate': challenge } })

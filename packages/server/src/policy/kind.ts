@@ -26,41 +26,59 @@ export type Admits = 'some' | 'nobody' | 'everybody'
 export interface KindOf<S extends z.ZodType, C, In extends Phase, A extends Admits> {
   /** Its paragraph in docs/configuration.md: Markdown, whole sentences. */
   readonly documentation: string
-  /** Its names in other programs. A person who writes one of them is told our name. */
+  /** Its names in other programs. The error for such a name tells our name. */
   readonly otherNames: readonly string[]
   readonly phases: readonly In[]
   /** `any-of` may list an action that admits some. */
   readonly admits: A
   /** Whether visitors send secrets to it. If so, it is refused on edges with plain http. */
   readonly takesSecrets: boolean
-  /** Whether it decides by the path, so that the edge refuses paths that two readers could read differently. */
+  /** Whether it decides by the path. If so, the edge refuses paths that two readers could read differently. */
   readonly readsPath?: true
-  /** Whether it may answer visitors by itself although it admits everybody: with `require_sign_in` a sign-in comes before it. */
+  /**
+   * Whether it may answer visitors by itself although it admits everybody. With `require_sign_in`, a sign-in must come
+   * before it.
+   */
   readonly mayAnswer?: true
   /** The keys that an agent may write in its own policy; `nothing` if it may not write the action at all. */
   readonly agentMayWrite: readonly KeyOf<S>[] | 'nothing'
   /** The schema of `config`, with a sentence for each key. A function if `config` contains other actions. */
   readonly schema: S | ((alternatives: Alternatives) => S)
 
-  /** Keys of `config` whose texts may contain `${…}`: a text, or a map of them. An expression is never a secret of the operator's. */
+  /**
+   * Keys of `config` whose texts may contain `${…}`: a text, or a map of them. An expression never contains a secret
+   * of the operator.
+   */
   readonly templates?: readonly KeyOf<S>[]
 
   /** Fills in defaults that come from elsewhere. Makes the paths of files absolute. */
   complete(config: z.output<S>, from: Surroundings): C
-  /** The demand on a visitor in a few words, such as `a service token`; undefined without a demand. */
+  /**
+   * What a visitor needs in order to pass, in a few words, such as `a service token`; undefined if nothing is
+   * needed.
+   */
   asks(config: C, asksOf: (step: Step) => string | undefined): string | undefined
 
-  /** Whether everybody passes but a few named visitors. Without this function, an action with a demand is not open. */
+  /**
+   * Whether everybody except a few named visitors passes. Without this function, an action that asks for something is
+   * not open.
+   */
   isOpen?(config: C): boolean
   /** Compares its keys with each other, with the edge, and with other actions of its kind. */
   check?(config: z.output<S>, place: CheckPlace): Iterable<FoundProblem>
-  /** What the operator may have meant otherwise: sentences that go on behind a name for the policy. */
+  /**
+   * Warnings about keys that may not mean what the operator intended. Each is the rest of a sentence that begins with
+   * a name for the policy.
+   */
   warnings?(config: C): Iterable<string>
-  /** Finds values that only the operator may write, in keys that an agent may write. */
+  /** Finds values that only the operator may write, although an agent may write the key. */
   checkOfAgent?(config: z.output<S>, limits: AgentLimits): Iterable<FoundProblem>
   /** The actions inside it, under `config.actions`. Called for an incomplete `config` too. */
   inside?(config: C): readonly Step[]
-  /** The expressions in its keys: if one reads the path, its edge is as careful with paths as with such a condition. */
+  /**
+   * The expressions in its keys. If one reads the path, the edge is as careful with paths as for a condition that
+   * reads the path.
+   */
   expressions?(config: C): readonly string[]
   /** The sign-ins to which it leads visitors. */
   signIns?(config: C): readonly OpenidConnectConfig[]
@@ -83,7 +101,7 @@ type KeyOf<S extends z.ZodType> = Extract<keyof NonNullable<z.input<S>>, string>
 export interface Alternatives {
   /** One action that admits some. */
   readonly schema: z.ZodType<Step>
-  /** Whether the action leads a visitor away to sign in, so that no action behind it runs. */
+  /** Whether the action sends a visitor away to sign in, so that no action after it runs. */
   leadsAway(type: string): boolean
 }
 
@@ -91,27 +109,27 @@ export interface Alternatives {
 export interface Surroundings {
   /** The top-level `identity_jwt`. */
   readonly identityJwt: boolean
-  /** The start of relative paths. */
+  /** The folder at which relative paths start. */
   readonly folder: string
-  /** Completes an action inside. */
+  /** Completes an action inside this one. */
   readonly complete: (step: Step) => Step
 }
 
 /** The place of an action, for its check. Paths of problems start at `config`. */
 export interface CheckPlace {
   readonly phase: Phase
-  /** Undefined if it could not be read. */
+  /** Undefined if the relay could not read it. */
   readonly publicUrl: URL | undefined
   readonly hosts: readonly string[]
   /** Remembers a thing under a name. @returns the first thing that this kind has remembered under it, on this edge */
   earlierHere<T>(name: string, thing: T): T | undefined
-  /** The same across all edges that are read together. */
+  /** The same for all edges that are read together. */
   earlierAnywhere<T>(name: string, thing: T): T | undefined
 }
 
 /** Limits for policies of agents. */
 export interface AgentLimits {
-  /** The places where agents may name a provider. @returns the reason against one, as the end of a sentence */
+  /** Checks where a provider is that an agent has named. @returns the reason against it, as the end of a sentence */
   readonly issuers: { problemOf(issuer: URL): string | undefined }
 }
 
@@ -122,11 +140,14 @@ export function defineKind<S extends z.ZodType, C, In extends Phase, A extends A
   return kind
 }
 
-/** Parts that a kind needs because of its configuration: without `providers`, its authorities would never be loaded. */
+/**
+ * Functions that a kind must have because of its configuration. Without `providers`, its authorities would never be
+ * loaded.
+ */
 type Demands<C> = 'provider_ca_file' extends NamedKeyOf<C> ? { providers: unknown } : unknown
 type NamedKeyOf<C> = string extends keyof C ? never : keyof C // `config` without keys is a record of nothing
 
-/** Finds own keys of the table only: `constructor` is no kind. */
+/** Finds only own keys of the table, because `constructor` is not a kind. */
 export function kindOf(kinds: KindTable, type: string): Kind | undefined {
   return Object.hasOwn(kinds, type) ? kinds[type] : undefined
 }

@@ -1,5 +1,5 @@
-// The language of expressions, for whoever reads policies. It is loaded with the first policy that has any: most relays do
-// without, and it takes some megabytes and milliseconds.
+// The language of expressions, for code that reads policies. It is loaded with the first policy that has expressions,
+// because most relays have none, and loading takes some megabytes and milliseconds.
 
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
 
@@ -19,7 +19,10 @@ type Compiler = typeof import('./engine/compile-expression.ts') &
   typeof import('./engine/patterns.ts')
 
 let compiler: Compiler | undefined
-/** Expressions that were compiled, by what they are for: a policy is checked first and built then, and many policies are alike. */
+/**
+ * Compiled expressions, by their phase, result and text. A policy is first checked and then built, and many policies
+ * are alike.
+ */
 const expressions = new Map<string, ReturnType<Compiler['compileExpression']>>()
 const templates = new Map<string, ReturnType<Compiler['compileTemplate']>>()
 const EXPRESSIONS_MAX = 10_000
@@ -28,16 +31,16 @@ const KEYS_OF_ACTIONS = ['bucket_key']
 /** Actions with patterns. */
 const WITH_PATTERNS = ['redirect', 'url-rewrite']
 
-/** Whether the text of a policy, or of relay.yml, may have expressions, or patterns outside of them. */
+/** Whether the text of a policy, or of relay.yml, may have expressions or patterns. */
 export function mayHaveExpressions(text: string): boolean {
   const words = ['expressions', ...KEYS_OF_ACTIONS, ...WITH_PATTERNS]
   return words.some((word) => text.includes(word)) || NO_VARIABLE.test(text)
 }
 
-/** A placeholder that is no variable of the environment, which are in capitals. */
+/** A placeholder that is not a variable of the environment: those are in capitals. */
 const NO_VARIABLE = /\$\{(?![A-Z_][A-Z0-9_]*[:}])/
 
-/** The same for a policy that an agent has sent, of which nothing is known yet. */
+/** The same for a policy that an agent has sent and that has not been checked yet. */
 export function hasExpressions(policy: unknown): boolean {
   return PHASES.some((phase) => {
     const rules = child(policy, phase)
@@ -55,7 +58,7 @@ function isInActions(rule: unknown): boolean {
   )
 }
 
-/** Without recursion: nobody has looked at it yet, and it may be nested as deep as it likes. */
+/** Not recursive, because the value has not been checked yet and may be nested to any depth. */
 function hasTemplate(config: unknown): boolean {
   const open = [config]
   while (open.length > 0) {
@@ -66,7 +69,7 @@ function hasTemplate(config: unknown): boolean {
   return false
 }
 
-/** Has to be awaited before a policy with expressions is read. */
+/** Must be awaited before a policy with expressions is read. */
 export async function loadLanguage(): Promise<void> {
   if (compiler) return
   const [ofExpressions, ofTemplates, ofPatterns] = await Promise.all([
@@ -79,7 +82,7 @@ export async function loadLanguage(): Promise<void> {
 
 /**
  * A regular expression of RE2 that is written in a policy.
- * @returns the end of a sentence if it is none, or too large
+ * @returns a problem, as the end of a sentence, if it is not valid or too large
  * @throws TypeError before loadLanguage()
  */
 export function patternOf(source: string): Pattern | { problem: string } {
@@ -98,7 +101,7 @@ export function patternCache(): PatternCache {
 
 /**
  * The condition of a rule.
- * @returns problems if it is none; their paths are empty
+ * @returns problems if it is not valid; their paths are empty
  * @throws TypeError before loadLanguage()
  */
 export function conditionOf(source: string, phase: Phase): Expression | { problems: FoundProblem[] } {
@@ -116,7 +119,10 @@ function expressionOf(source: string, phase: Phase, result: 'bool' | 'any'): Ret
   return { problems: compiled.problems.map((problem) => ({ path: [], message: withPlace(problem, source) })) }
 }
 
-/** What values become before they are put into a text: they stay literals in a pattern, and in what replaces its matches. */
+/**
+ * How values are escaped before they are inserted into a text, so that they stay literals in a pattern or in a
+ * replacement.
+ */
 export type Embedding = 'in a pattern' | 'in a replacement'
 
 /**
@@ -161,12 +167,12 @@ function remembered<T>(memory: Map<string, T>, key: string, make: () => T): T {
   return made
 }
 
-/** The operator can set up no source of data yet: what needs one is refused. */
+/** The operator cannot set up a source of data yet, so an expression that needs one is refused. */
 const SETTINGS: Omit<CompileSettings, 'phase'> = { known: new Set(), hasSecret: () => false }
 
 const EXCERPT_MAX_CHARS = 40
 
-/** Says where in the text it is, which may have many parts. */
+/** Adds the place in the text, because a text may have many parts. */
 function withPlace({ message, start, end }: ExpressionProblem, source: string): string {
   if (start === 0 && end >= source.length) return message
   const part = source.slice(start, end)

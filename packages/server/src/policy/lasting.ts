@@ -1,7 +1,7 @@
 // State of actions that outlives their policy: counters of `rate-limit`, circuits of `circuit-breaker`. A policy that is built
 // anew for the same edge, after a reload or because its agent has come back, finds the state of the previous policy.
 
-const KEPT_MS = 10 * 60_000 // without a policy that uses it: longer than an agent takes to reconnect
+const KEPT_MS = 10 * 60_000 // for state that no policy uses: longer than an agent takes to reconnect
 const UNUSED_MAX = 10_000 // agents can bring and remove endpoints as often as they like
 
 interface Kept {
@@ -20,7 +20,7 @@ export type LastingOfEdge = <T extends { close(): void }>(name: string, make: ()
 export class Lasting {
   readonly #clock: () => number
   readonly #used = new Map<string, Kept>()
-  /** In the order in which they were given back: a start with ten thousand actions looks at none of the used ones. */
+  /** In the order in which they were given back. A search for old ones never looks at those in use. */
   readonly #unused = new Map<string, Kept>()
 
   constructor(clock: () => number) {
@@ -28,8 +28,8 @@ export class Lasting {
   }
 
   /**
-   * For the life of one edge. The same action of the same policy gets the same state again: an edge may have several
-   * equal actions, which are distinguished by their order.
+   * For the life of one edge. The same action of the same policy gets the same state again. An edge may have several
+   * equal actions; their order distinguishes them.
    * @param onClose takes the functions that give the state back
    */
   ofEdge(edgeId: string, onClose: (release: () => void) => void): LastingOfEdge {

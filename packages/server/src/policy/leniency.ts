@@ -1,10 +1,10 @@
-// Logs the requests that actions would have refused but for `enforce: false`: one line at once, and then at most one a
-// minute, with their number.
+// Logs requests that pass only because of `enforce: false`: one line at once, and then at most one a minute, with their
+// number.
 
 import type { Logger } from '../log.ts'
 
 const LINE_INTERVAL_MS = 60_000
-const PLACES_MAX = 10_000 // edges of agents come and go: the one logged longest ago is forgotten
+const PLACES_MAX = 10_000 // edges of agents come and go; when there are more, the one logged longest ago is forgotten
 
 export interface Lenience {
   readonly edgeId: string
@@ -34,7 +34,7 @@ export class Leniency {
     const place = this.#places.get(key) ?? { toldAt: -Infinity, untold: 0 }
     place.untold++
     if (now - place.toldAt < LINE_INTERVAL_MS) return
-    this.#log.warn({ edgeId, action, detail, passed: place.untold }, 'passed, as enforce is false')
+    this.#log.warn({ edgeId, action, detail, passed: place.untold }, 'passed, because enforce is false')
     place.toldAt = now
     place.untold = 0
     this.#places.delete(key)

@@ -24,7 +24,7 @@ export function* templatesOf({ templates = [] }: Kind, config: unknown): Generat
   }
 }
 
-/** All texts in a value, in order; keys are none. */
+/** All texts in a value, in order, without the keys of maps. */
 export function* textsIn(value: unknown, path: ConfigPath): Generator<TemplateInPlace> {
   const open: { value: unknown; path: ConfigPath }[] = [{ value, path }]
   for (let next = open.pop(); next; next = open.pop()) {
@@ -36,7 +36,10 @@ export function* textsIn(value: unknown, path: ConfigPath): Generator<TemplateIn
   }
 }
 
-/** Whether the text at a path of relay.yml belongs to these. There `${NAME}` in capitals is the environment, and all else CEL. */
+/**
+ * Whether the text at a path of relay.yml is one of these texts. In such a text, `${NAME}` in capitals is the
+ * environment, and every other placeholder is CEL.
+ */
 export function isTemplateAt(tree: unknown, path: ConfigPath, kinds: KindTable): boolean {
   return path.some((step, place) => {
     if (step !== 'config' || path[place - 2] !== 'actions') return false

@@ -1,5 +1,5 @@
-// A text of a policy at run time: the same for everybody, or made for each exchange from `${…}`. What is put in comes from
-// visitors and apps, so a header takes it in a form that can break nothing.
+// A text of a policy at run time: the same for everybody, or made for each exchange from `${…}`. The inserted values
+// come from visitors and apps, so a header gets them in a safe form.
 
 import { RelayError } from '../errors.ts'
 import type { AppAnswer } from '../exchange/app-answer.ts'
@@ -17,13 +17,13 @@ import { isConstant } from './templates-of.ts'
 
 /**
  * The text for an exchange.
- * @throws RelayError if it cannot be made, or if it depends on how the path is read: the exchange is refused
+ * @throws RelayError if it cannot be made, or if it depends on how the path is read; this refuses the exchange
  */
 export type Text = (exchange: Exchange, answer?: AppAnswer) => string
 
 /**
  * @param where the key of the policy, for the log
- * @param embedding by default, values are put in as they are
+ * @param embedding by default, values are inserted unchanged
  */
 export function textFrom(source: string, phase: Phase, where: string, embedding?: Embedding): Text {
   if (isConstant(source)) return () => source
@@ -39,7 +39,7 @@ export function textFrom(source: string, phase: Phase, where: string, embedding?
   }
 }
 
-/** @throws TypeError for a text that is none: the configuration was checked before */
+/** @throws TypeError for a text that is not valid, which cannot happen, because the configuration was checked before */
 export function compiledTemplate(source: string, phase: Phase, embedding?: Embedding): Template {
   const template = templateOf(source, phase, embedding)
   if ('problems' in template) throw new TypeError(`not a template: ${source}`)
@@ -57,7 +57,7 @@ export function linesFrom(headers: Readonly<Record<string, string>>, phase: Phas
   return (exchange, answer) => lines.map(([name, value]) => [name, value(exchange, answer)] as const)
 }
 
-/** Names and values. @throws as a `Text` does, and if a value cannot stand in its header */
+/** Names and values. @throws as a `Text` does, and if a value is not possible in its header */
 export type Lines = (exchange: Exchange, answer?: AppAnswer) => readonly (readonly [name: string, value: string])[]
 
 /** For the results of actions: names in lower case, as at ngrok. */

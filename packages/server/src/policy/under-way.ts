@@ -1,4 +1,5 @@
-// The unfinished exchanges that a credential has let in: cut when it ends, WebSockets and streams too.
+// The unfinished exchanges that a credential has let in. When the credential ends, they are cut, including WebSockets
+// and streams.
 
 import type { Exchange } from '../exchange/exchange.ts'
 import { Roster } from '../exchange/roster.ts'

@@ -10,7 +10,7 @@ import type { ResponseFacts } from './engine/facts.ts'
 import { PolicyMemory } from './engine/variables/policy-memory.ts'
 
 /**
- * Made anew for each rule and action, because an action before it may have changed what it reads.
+ * A new view is made for each rule and action, because an earlier action may have changed the exchange.
  * @param answer in the phase of responses
  * @param path in place of the one that is forwarded
  */
@@ -32,8 +32,8 @@ export function viewOf(exchange: Exchange, answer?: AppAnswer, path?: string): E
 }
 
 /**
- * The value of something that expressions decide. If it depends on how the path is read, both readings must give the same: what
- * two readers would decide differently is decided by nobody (section 14.2 of the reference).
+ * Computes a value by expressions. If it depends on how the path is read, both readings must give the same value;
+ * otherwise the exchange is refused (section 14.2 of the reference).
  * @throws RelayError `path_ambiguous`
  */
 export function inEveryReading<T extends string | boolean>(

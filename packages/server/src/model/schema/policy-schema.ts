@@ -42,7 +42,7 @@ function rulesOf(kinds: KindTable, phase: Phase, alternatives: Alternatives) {
           .max(EXPRESSIONS_MAX, `has more than ${EXPRESSIONS_MAX} conditions; join some with &&`)
           .exactOptional()
           .describe(
-            'Conditions in CEL: the actions run only if all of them hold. Without any they always run. [Conditions](traffic-policy.md#conditions) tells more.',
+            'Conditions in CEL: the actions run only if all of them hold. Without any they always run. See [Conditions](traffic-policy.md#conditions).',
           )
           .meta({ examples: [`["req.url.path.startsWith('/admin')"]`] }),
         actions: filledList(

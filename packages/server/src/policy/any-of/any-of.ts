@@ -18,7 +18,7 @@ export function anyOf(alternatives: readonly Action[]): Action {
           return next()
         })
       } catch (error) {
-        // After next() it is an error of the app, or of another action.
+        // After next() has been called, the error comes from the app or from another action.
         if (passed || !(error instanceof RelayError)) throw error
         refusals.push(error)
       }
@@ -27,7 +27,10 @@ export function anyOf(alternatives: readonly Action[]): Action {
   }
 }
 
-/** The most specific refusal: a wrong token before a missing password. With the challenges of all (RFC 9110 11.6.1). */
+/**
+ * The most specific refusal: a wrong token comes before a missing password. It has the challenges of all refusals (RFC
+ * 9110 11.6.1).
+ */
 function summary(refusals: readonly RelayError[]): RelayError {
   const [first] = refusals.toSorted((one, other) => weightOf(other) - weightOf(one))
   if (!first) throw new Error('any-of without alternatives')

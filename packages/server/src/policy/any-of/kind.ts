@@ -6,7 +6,7 @@ import { defineKind } from '../kind.ts'
 
 export const anyOfKind = defineKind({
   documentation:
-    'Lets requests pass that satisfy one of several actions: programs with a token, people by signing in. [Programs](programs.md#programs-and-people-on-one-route) says more.',
+    'Lets requests pass that satisfy one of several actions: programs with a token, people by signing in. See [Programs](programs.md#programs-and-people-on-one-route).',
   otherNames: [],
   phases: ['on_http_request'],
   admits: 'some',
@@ -21,7 +21,7 @@ export const anyOfKind = defineKind({
           const away = actions.slice(0, -1).find(({ type }) => alternatives.leadsAway(type))
           if (!away) return
           context.addIssue(
-            `asks people to sign in at ${away.type}, so nothing behind it would be reached; move it to the end`,
+            `asks people to sign in at ${away.type}, so no action after it would run; move it to the end`,
           )
         })
         .describe('One of them is enough; they are tried in order. `openid-connect` comes last.')

@@ -35,16 +35,17 @@ interface User extends TriedUser {
   hashes: PasswordHash[]
 }
 
-/** A password that was found to be right. */
+/** A password that has been checked and is right. */
 interface Known {
   user: User
-  /** Its last address: saved on a change, not with every request. */
+  /** The address that used it last. It is written when it changes, not at every request. */
   address: string
 }
 
 export function basicAuth(config: BasicAuthConfig, parts: BasicAuthParts & Partial<Remembering>): Action {
   const { remembers = false, edgeId, tenant, passwordTries: tries, passwordQueue: queue, identify, clock } = parts
-  // Compared by a keyed hash: the time of a look-up reveals nothing about nearly right passwords.
+  // Passwords are compared by a keyed hash, so the time of a look-up reveals nothing about passwords that are nearly
+  // right.
   const key = randomBytes(32)
   const keyed = (credentials: string): string => createHmac('sha256', key).update(credentials).digest('base64')
   const users = new Map<string, User>()
@@ -61,7 +62,7 @@ export function basicAuth(config: BasicAuthConfig, parts: BasicAuthParts & Parti
     if (hash) user.hashes.push(hash)
     else known.set(keyed(`${name}:${password.reveal()}`), { user, address: '' })
   }
-  /** For unknown names, or users without a hash: they take as long as a user with a hash. */
+  /** For unknown names and users without a hash, so that their check takes as long as that of a user with a hash. */
   const anyHash = [...users.values()].flatMap(({ hashes }) => hashes).slice(0, 1)
   // charset: RFC 7617 2.1
   const challenge = `Basic realm="${config.realm ?? edgeId}", charset="UTF-8"`

@@ -19,7 +19,7 @@ const schema = z.strictObject({
     }),
     'would let nobody pass; add "user:password"',
   )
-    .max(100, 'is for a few; more people than 100 need an identity provider')
+    .max(100, 'has more than 100 entries; use an identity provider for so many people')
     .describe(
       'Each `user:password`, with 8 to 128 characters after the colon, best written as `"ada:${ADA_PASSWORD}"`. You can write the output of `relay hash-password` instead of the password.',
     )
@@ -34,7 +34,7 @@ const schema = z.strictObject({
 export type BasicAuthConfig = z.output<typeof schema>
 
 export const basicAuthKind = defineKind({
-  documentation: 'Lets visitors pass who know a user and password. [Programs](programs.md#passwords) says more.',
+  documentation: 'Lets visitors pass who know a user and password. See [Programs](programs.md#passwords).',
   otherNames: [],
   phases: ['on_http_request'],
   admits: 'some',
@@ -58,8 +58,8 @@ function* dearPasswords(credentials: BasicAuthConfig['credentials']): Iterable<F
         `has a hash with ln=${hash.cost}, which takes too long here; use what relay hash-password prints (ln=${COST})`,
       )
     }
-    // Every hash of a user is tried in turn.
-    if (hashed.has(user)) yield problem('is a second hash for the same user; an endpoint takes one for each')
+    // All hashes of a user are tried, one after the other.
+    if (hashed.has(user)) yield problem('is a second hash for the same user; an endpoint takes one hash for each user')
     hashed.add(user)
   }
 }

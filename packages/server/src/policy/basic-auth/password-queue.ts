@@ -15,7 +15,7 @@ interface Waiting {
 
 export class PasswordQueue {
   readonly #clock: () => number
-  /** In the order of their turns. No tenant is here with an empty list. */
+  /** In the order of their turns. A tenant with an empty list is removed. */
   readonly #waiting = new Map<string, Waiting[]>()
   #working = 0
 
@@ -46,7 +46,7 @@ export class PasswordQueue {
     if (!(await promise)) throw new RelayError('too_many_requests')
   }
 
-  /** Gives the place to the next tenant; its next visitor comes after one of every other tenant. */
+  /** Gives the place to the next tenant. That tenant's next visitor waits until each other tenant has had a turn. */
   #passOn(): void {
     const now = this.#clock()
     for (const [tenant, line] of this.#waiting) {

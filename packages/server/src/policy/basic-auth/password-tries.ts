@@ -1,7 +1,7 @@
-// Counts attempts with passwords: by network, and by user, because an attacker with many networks (a /48 of IPv6 holds
-// 65 536 of them) would have as many attempts at one password.
-// A stranger who uses up the attempts of a user must not lock that person out: at networks from which they have been
-// let in before, only the count of that network applies.
+// Counts attempts with passwords, by network and also by user: otherwise an attacker with many networks (a /48 of IPv6
+// holds 65 536 of them) could guess at the password of one user from each of them. A stranger who uses up the attempts
+// of a user must not lock that person out: at networks from which they have been let in before, only the count of that
+// network applies.
 
 import { createHash } from 'node:crypto'
 
@@ -38,12 +38,12 @@ export class PasswordTries {
     this.#init = init
   }
 
-  /** Whether an address may not try any more, for any user. */
+  /** Whether this address has used up its attempts, for all users. */
   isAddressExhausted(address: string, now: number): boolean {
     return this.#init.byNetwork.isExhausted(address, now)
   }
 
-  /** Whether this address may not try any more for this user. */
+  /** Whether this address has used up its attempts for this user. */
   isUserExhausted(user: TriedUser, address: string, now: number): boolean {
     if (!this.#countsOf(user).isExhausted(user.id, now)) return false
     return !user.networks?.has(networkOf(address))

@@ -1,5 +1,5 @@
-// The circuit-breaker action: keeps requests from an app that fails too often. Counts the app's own answers from 500 up, and
-// requests that the app or the tunnel to it has failed; refusals of the relay do not count.
+// The circuit-breaker action: keeps requests from an app that fails too often. It counts the app's own answers with a
+// status from 500 up, and requests for which the app or the tunnel to it failed. Refusals of the relay do not count.
 
 import type { CircuitBreakerConfig } from './kind.ts'
 import { RelayError } from '../../errors.ts'

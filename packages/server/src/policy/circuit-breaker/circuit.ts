@@ -10,16 +10,16 @@ const BUCKETS = 10 // ngrok docs, `circuit-breaker`: num_buckets is always 10
 export interface CircuitConfig {
   /** The share of faults, 0 to 1, at which it opens. */
   readonly errorThreshold: number
-  /** So many answers in the window are needed before it opens. */
+  /** The number of answers in the window that are needed before it opens. */
   readonly volumeThreshold: number
   readonly windowMs: number
   readonly trippedMs: number
 }
 
-/** How a request may continue: as usual, as the probe of the app, or not for so many milliseconds. */
+/** How a request may continue: as usual, as the probe of the app, or only after so many milliseconds. */
 export type Pass = 'normal' | 'probe' | { readonly waitMs: number }
 
-/** The wait named while another request probes the app: its end is unknown. */
+/** The wait that visitors are given while another request probes the app, because nobody knows when the probe ends. */
 const WHILE_PROBED_MS = 1000
 
 export class Circuit {
@@ -28,7 +28,7 @@ export class Circuit {
   readonly #faults = Array.from({ length: BUCKETS }, () => 0)
   /** The number of the newest bucket since 1970. */
   #bucket = 0
-  /** When it opened last; undefined while it is closed. */
+  /** When the circuit opened last; undefined while it is closed. */
   #openedAt: number | undefined
   #isProbed = false
 

@@ -1,4 +1,4 @@
-// The circuit-breaker action: its schema and facts. Pure: no I/O, no clock.
+// The kind of `circuit-breaker`. Pure: no I/O, no clock.
 
 import { z } from 'zod'
 
@@ -14,23 +14,25 @@ const schema = z.strictObject({
     .meta({ examples: [0.5] }),
   volume_threshold: wholeNumber(1, VOLUME_MAX)
     .default(10)
-    .describe('The circuit opens only after so many answers in the window.'),
-  window_duration: seconds('10s', 'How far back answers count.'),
+    .describe('How many answers the window must have before the circuit can open.'),
+  window_duration: seconds('10s', 'The length of the window. Older answers do not count.'),
   tripped_duration: seconds('10s', 'How long the circuit stays open before one request tries the app again.'),
   num_buckets: z
     .preprocess(numberOf, z.literal(10))
     .default(10)
-    .describe('The window has ten parts. The key is there for policies that were written for ngrok.'),
+    .describe('The number of parts of the window: always 10. The key exists for policies that were written for ngrok.'),
   enforce: flag()
     .default(true)
-    .describe('If `false`, every request passes; the log then says once a minute that some would not have.'),
+    .describe(
+      'If `false`, every request passes; the log then says, once a minute at most, that some would have been refused.',
+    ),
 })
 
 export type CircuitBreakerConfig = z.output<typeof schema>
 
 export const circuitBreakerKind = defineKind({
   documentation:
-    'Answers with 503 and a `Retry-After` while the app fails too often, so that it can recover. [Traffic policy](traffic-policy.md#circuit-breaker) tells more.',
+    'Answers with 503 and a `Retry-After` while the app fails too often, so that it can recover. See [Traffic policy](traffic-policy.md#circuit-breaker).',
   otherNames: [],
   phases: ['on_http_request'],
   admits: 'everybody',

@@ -5,7 +5,7 @@ import type { Action } from '../../exchange/action.ts'
 export function closeConnection(): Action {
   return async (exchange) => {
     exchange.cut(new Error('closed by the policy'))
-    // A proxy's connection is not the visitor's alone.
+    // A proxy's connection carries other visitors, too.
     if (!exchange.connection.isFromProxy) exchange.connection.end()
   }
 }

@@ -1,8 +1,9 @@
-// A visitor's response with a compressor in front of it. It decides when the head is written, which is final then.
+// A visitor's response with a compressor in front of it. It decides whether to compress when the head is written,
+// because the head is final then.
 //
 // Back-pressure passes through: the compressor stops if the visitor takes nothing, and write() returns false. Written
-// bytes leave at every pause: a stream of events is as timely as without. The compressor ends with the response,
-// however that ends.
+// bytes leave at every pause, so a stream of events is not delayed. The compressor ends whenever the response ends,
+// complete or not.
 
 import type { VisitorHeaders, VisitorResponse } from '../../exchange/visitor/visitor-response.ts'
 import type { Algorithm } from './algorithms.ts'
@@ -42,7 +43,7 @@ export class CompressedResponse implements VisitorResponse {
 
   writeHead(status: number, headers: VisitorHeaders | string[]): void {
     const list = Array.isArray(headers) ? headers : flatten(headers)
-    // A second head comes only if the first was refused: it is the relay's own.
+    // A second head comes only if the first was refused, and then it is the relay's own.
     const isOwn = this.#hasHead
     this.#hasHead = true
     if (isOwn || !isCompressible(this.#method, status, list)) return void this.#to.writeHead(status, headers)

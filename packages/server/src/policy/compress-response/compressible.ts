@@ -5,13 +5,13 @@ import type { Algorithm } from './algorithms.ts'
 /** A flat list: name, value, name, value … */
 type Headers = readonly string[]
 
-// Below it less than a packet is saved.
+// For shorter bodies, compression saves less than a packet.
 const BODY_MIN_BYTES = 1024
 
 /** 204, 205 and 304 have no body; the ranges of a 206 are those of the app's own bytes. */
 const LEFT_ALONE = new Set([204, 205, 206, 304])
 
-// Digests of the bytes as they are sent (RFC 9530, RFC 3230, RFC 2616 14.15): they would be wrong.
+// Digests of the bytes as they are sent (RFC 9530, RFC 3230, RFC 2616 14.15). Compression would make them wrong.
 const DIGESTS = ['content-digest', 'repr-digest', 'digest', 'content-md5']
 
 const TYPES = new Set([
@@ -43,7 +43,7 @@ const TYPES = new Set([
   'image/x-icon',
 ])
 
-/** Whether an answer with this head gains by being compressed, and allows it. */
+/** Whether compression makes an answer with this head smaller, and the head allows it. */
 export function isCompressible(method: string, status: number, headers: Headers): boolean {
   if (method === 'HEAD' || status < 200 || LEFT_ALONE.has(status)) return false
   const value = (name: string): string | undefined => valueOf(headers, name)
@@ -69,9 +69,9 @@ export function encodedHead(headers: Headers, algorithm: Algorithm): string[] {
     const name = headers[i]! // pairs
     const value = headers[i + 1]!
     const lower = name.toLowerCase()
-    // The length is unknown before the end. Ranges would be those of other bytes.
+    // The length is unknown before the end. Ranges would refer to other bytes.
     if (lower === 'content-length' || lower === 'accept-ranges') continue
-    // RFC 9110 8.8.1: two codings are not the same to the byte, so a strong one would be wrong.
+    // RFC 9110 8.8.1: two codings of an answer have different bytes, so a strong validator would be wrong.
     if (lower === 'etag') head.push(name, value.startsWith('W/') ? value : `W/${value}`)
     else head.push(name, value)
   }

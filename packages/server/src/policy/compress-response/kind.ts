@@ -14,7 +14,7 @@ const schema = z.strictObject({
     .refine((written) => new Set(written).size === written.length, 'names an algorithm twice; remove one')
     .default([...ALGORITHMS])
     .describe(
-      'In the order of preference, if a visitor takes several equally. ngrok’s `compress` is allowed here and never chosen, since no visitor asks for it; `zstd` is possible only here.',
+      'The algorithms, in the order of preference for visitors that accept several equally. ngrok’s `compress` is allowed but never used, because no browser asks for it. ngrok has no `zstd`.',
     )
     .meta({ examples: ['[br, gzip]'] }),
 })
@@ -23,7 +23,7 @@ export type CompressResponseConfig = z.output<typeof schema>
 
 export const compressResponseKind = defineKind({
   documentation:
-    'Compresses answers of the app in a way that the visitor takes (`Accept-Encoding`), while they pass. What is compressed already, small or partial stays as it is. Do not use it on pages that hold a secret beside what visitors send: see [traffic policy](traffic-policy.md#compress-response). `config` may be left out.',
+    'Compresses the app’s answers on their way, if the visitor accepts it (`Accept-Encoding`). Answers that are already compressed, small or partial stay unchanged. Do not use it on pages that hold a secret beside what visitors send: see [traffic policy](traffic-policy.md#compress-response). `config` may be left out.',
   otherNames: ['compression', 'compress'],
   phases: ['on_http_response'],
   admits: 'everybody',

@@ -11,7 +11,7 @@ const QUALITY = /^q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/i
  * @returns undefined if the answer should be sent unchanged
  */
 export function negotiate(accepted: string | undefined, algorithms: readonly Algorithm[]): Algorithm | undefined {
-  // Without the header any coding is allowed, but such a visitor may know none.
+  // Without the header, any coding is allowed, but such a visitor may not be able to decode any.
   if (accepted === undefined) return undefined
   const qualities = read(accepted)
   const others = qualities.get('*') ?? 0

@@ -13,7 +13,7 @@ const schema = z.strictObject({
   headers: headerValues({ allowsTemplates: true })
     .default({})
     .describe(
-      'Headers of the answer. Values may contain `${…}`. Without `Content-Type` the body tells: JSON, HTML, XML or plain text.',
+      'Headers of the answer. Values may contain `${…}`. Without `Content-Type`, the relay guesses the type from the body: JSON, HTML, XML or plain text.',
     )
     .meta({ examples: ['{ Retry-After: "3600" }'] }),
   body: z
@@ -27,7 +27,7 @@ export type CustomResponseConfig = z.output<typeof schema>
 
 export const customResponseKind = defineKind({
   documentation:
-    'Answers by itself. A request does not reach the app, and no further action runs. A response is replaced as a whole: status, headers and body; only a WebSocket that the app has accepted continues. `config` may be left out.',
+    'Answers in place of the app. A request does not reach the app, and no further action runs. A response of the app is replaced completely: status, headers and body; only a WebSocket that the app has accepted continues. `config` may be left out.',
   otherNames: ['static-response', 'respond'],
   phases: ['on_http_request', 'on_http_response'],
   admits: 'nobody',

@@ -1,6 +1,6 @@
 // The most probable type of a text without a stated one. Pure: no I/O, no clock.
 
-/** @param written the text in the policy: nothing that a visitor sends makes HTML or XML of it */
+/** @param written the text in the policy. It alone makes the body HTML or XML; text from visitors cannot. */
 export function typeOfBody(text: string, written = text): string {
   const start = written.trimStart().slice(0, 64).toLowerCase()
   if (/^(?:<!doctype html|<html|<head|<body)[\s>]/.test(start)) return 'text/html; charset=utf-8'
@@ -14,6 +14,6 @@ function isJson(text: string): boolean {
     JSON.parse(text)
     return true
   } catch {
-    return false // that is the question
+    return false // this is what the caller asks
   }
 }

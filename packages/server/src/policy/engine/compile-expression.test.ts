@@ -93,13 +93,9 @@ describe('compiling expressions (traffic policy, the engine)', () => {
       ['req.path == "/"', /no variable req.path; did you mean req.url.path\?/, 'path'],
       ['request.headers', /no variable request; did you mean req\?/, 'request'],
       ['vars.models.sort(x, y, x < y)', /sort has other arguments: list<T>.sort\(\)/, 'vars.models.sort(x, y, x < y)'],
-      [
-        'req.method == ${vars.test}',
-        /expressions are CEL as they stand; write vars.test without \$\{\}/,
-        '${vars.test}',
-      ],
-      ['[x * 2 for x in list]', /no expression of CEL: "for"; write list.map/, 'for'],
-      ['var m = {}', /var is a word of CEL/, 'var'],
+      ['req.method == ${vars.test}', /expressions are CEL already; write vars.test without \$\{\}/, '${vars.test}'],
+      ['[x * 2 for x in list]', /not an expression of CEL: "for"; write list.map/, 'for'],
+      ['var m = {}', /var is a reserved word of CEL/, 'var'],
     ]
     for (const [source, message, place] of rows) {
       const [said, at] = refusal(source, { phase: 'on_http_response' })
@@ -121,37 +117,37 @@ describe('compiling expressions (traffic policy, the engine)', () => {
       ["[1].exists('x', true)", /exists\(x, condition\)|invalid predicate iteration variable/, "'x'"],
       ['actions.ngrok.rate_limit.limitd', /did you mean actions.ngrok.rate_limit.limited\?/, 'limitd'],
       ['actions.ngrok.ratelimit.limited', /did you mean actions.ngrok.rate_limit\?/, 'ratelimit'],
-      ['hash == "x"', /hash is no value; call a function of it, such as hash.md5/, 'hash'],
-      ["req[req.method] == 'x'", /the name of a variable is written out/, 'req.method'],
+      ['hash == "x"', /hash is not a value; call a function of it, such as hash.md5/, 'hash'],
+      ["req[req.method] == 'x'", /the name of a variable must be written out/, 'req.method'],
       ["req.url['pat'] == 'x'", /no variable req.url.pat; did you mean req.url.path\?/, "'pat'"],
       ['conn.client_ip.foo', /no variable conn.client_ip.foo/, 'foo'],
       ["req.url.path == 'x", /no closing quote/, "'x"],
       ['req.method == ', /ends too early/, ''],
-      ["req.method = 'x'", /no expression of CEL: "="; write ==/, '='],
-      ["req.method === 'x'", /no expression of CEL: "="; write ==/, '='],
-      ["req.method == 'x' and true", /no expression of CEL: "and"; write &&/, 'and'],
-      ['not vars.x', /no expression of CEL: "vars"; write !/, 'vars'],
-      ["req.method in ('a', 'b')", /no expression of CEL: ","; a list is written in brackets/, ','],
+      ["req.method = 'x'", /not an expression of CEL: "="; write ==/, '='],
+      ["req.method === 'x'", /not an expression of CEL: "="; write ==/, '='],
+      ["req.method == 'x' and true", /not an expression of CEL: "and"; write &&/, 'and'],
+      ['not vars.x', /not an expression of CEL: "vars"; write !/, 'vars'],
+      ["req.method in ('a', 'b')", /not an expression of CEL: ","; a list is written in brackets/, ','],
       ["'x' in req.method", /string in string; a text is searched with text.contains/, "'x' in req.method"],
       ["req.headers['x'] == 'a'", /one side is a list; take an item with \[0\]/, "req.headers['x'] == 'a'"],
       ["req.headers['x'].startsWith('a')", /this is a list; take an item/, "req.headers['x'].startsWith('a')"],
       ['1 + "a"', /no such overload: int \+ string/, '1 + "a"'],
       ["req.cookies['a'][0].nme", /no field nme/, 'nme'],
       ["{'a': 1, '__proto__': 2}", /__proto__ cannot be a key/, "'__proto__'"],
-      ["'x'.matches('(?=a)')", /no regular expression of RE2/, "'(?=a)'"],
+      ["'x'.matches('(?=a)')", /not a regular expression of RE2/, "'(?=a)'"],
       ["'x'.matches('(a{1000}){1000}')", /repeats more than 1000 times/, "'(a{1000}){1000}'"],
       [
         "secrets.get('v', 'other')",
         /no secret "other" in the vault "v"; add it under secrets:/,
         "secrets.get('v', 'other')",
       ],
-      ["secrets.get('v', vars.x)", /takes two texts as they are/, "secrets.get('v', vars.x)"],
+      ["secrets.get('v', vars.x)", /takes two literal texts/, "secrets.get('v', vars.x)"],
       ["secrets.get('v')", /has other arguments: secrets.get\(string, string\)/, "secrets.get('v')"],
       ['conn.tls.ja4_fingerprint', /not known to this relay/, 'ja4_fingerprint'],
       ['conn.k8s.pod.name', /not known to this relay/, 'k8s'],
       ['attempts > 1', /no variable attempts/, 'attempts'],
       ['has(req)', /has takes a field/, 'req'],
-      ["b'ä' == b'a'", /bytes are written in ASCII/, "b'ä'"],
+      ["b'ä' == b'a'", /a literal of bytes takes ASCII/, "b'ä'"],
       ['cel.bind(x, 1, x)', /no variable cel/, 'cel'],
     ]
     for (const [source, message, place] of rows) {
@@ -184,10 +180,10 @@ describe('compiling expressions (traffic policy, the engine)', () => {
       )
       assert.equal(where.map((phase) => phase.split('_')[2]?.replace('connect', 'tcp')).join(' '), phases, source)
     }
-    assert.match(refusal('res.status_code == 200')[0], /^res is known in on_http_response only$/)
+    assert.match(refusal('res.status_code == 200')[0], /^res exists in on_http_response only$/)
     assert.match(
       refusal('req.method', { phase: 'on_tcp_connect' })[0],
-      /^req is known in on_http_request and on_http_response only$/,
+      /^req exists in on_http_request and on_http_response only$/,
     )
     assert.equal(compiled('attempts > 1', { hasAttempts: true }).type, 'bool')
   })
@@ -301,7 +297,7 @@ describe('compiling expressions (traffic policy, the engine)', () => {
       "req.headers.exists(h, 'a'.matches(h))",
       "req.headers.map(h, h + '.').exists(h, 'a'.matches(h))",
     ]) {
-      assert.match(refusal(source, { phase: 'on_http_response' })[0], /cannot be made of/, source)
+      assert.match(refusal(source, { phase: 'on_http_response' })[0], /cannot be made from/, source)
     }
     compiled("['^a', '^b'].exists(p, req.url.path.matches(p))")
     compiled("req.url.path.matches(vars.name) && req.url.path.matches('^/' + endpoint.host)")

@@ -82,7 +82,7 @@ function refusePlaceholder(source: string): void {
   if (start === -1) return
   const end = source.indexOf('}', start)
   const inside = end === -1 ? 'vars.test' : source.slice(start + 2, end).trim()
-  throw new UnfitExpression(`expressions are CEL as they stand; write ${inside} without \${}`, {
+  throw new UnfitExpression(`expressions are CEL already; write ${inside} without \${}`, {
     start,
     end: end === -1 ? source.length : end + 1,
   })
@@ -97,13 +97,13 @@ function warnOfIndices({ unguarded, guards }: Found): ExpressionProblem[] {
     .map(({ key, start, end }) => {
       if (key.endsWith('.content_length')) {
         return {
-          message: `without Content-Length the exchange is refused here; write has(${key}) && … before it`,
+          message: `an exchange without Content-Length is refused here; write has(${key}) && … before it`,
           start,
           end,
         }
       }
       const [, of, name] = /^(.*?\.(?:headers|cookies|query_params))\.(.*)$/.exec(key) ?? []
-      const message = `without ${name} the exchange is refused here; write '${name}' in ${of} && … before it`
+      const message = `an exchange without ${name} is refused here; write '${name}' in ${of} && … before it`
       return { message: printable(message), start, end }
     })
 }
@@ -141,9 +141,9 @@ function sentenceOf(code: string, summary: string, source: string, at: { start: 
     case 'unexpected_token':
     case 'expected_token':
       if (place.trim() === '') return 'the expression ends too early'
-      return `this is no expression of CEL: ${quoted(place)}${syntaxHint(source, at)}`
+      return `this is not an expression of CEL: ${quoted(place)}${syntaxHint(source, at)}`
     case 'reserved_identifier':
-      return `${place} is a word of CEL, and no name${syntaxHint(source, at)}`
+      return `${place} is a reserved word of CEL, not a name${syntaxHint(source, at)}`
     case 'no_such_key':
       return `there is no field ${shownName(summary.replace(/^No such key: /, ''))}`
     default: {

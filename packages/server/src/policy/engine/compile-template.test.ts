@@ -135,7 +135,7 @@ describe('templates (traffic policy, the engine)', () => {
       [...compiled("${req.url.path}${getReqHeader('x-a')[0]}").reads],
       ['req.url.path', 'req.headers.x-a'],
     )
-    assert.throws(() => render('${vars.a}${vars.a}', { a: 'x'.repeat(40_000) }), /puts in more than 65536 characters/)
+    assert.throws(() => render('${vars.a}${vars.a}', { a: 'x'.repeat(40_000) }), /inserts more than 65536 characters/)
     assert.throws(
       () => render('${req.headers["nope"]}'),
       (error) => error instanceof ExpressionError && error.expression === 'req.headers["nope"]',

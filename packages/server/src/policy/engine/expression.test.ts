@@ -345,14 +345,14 @@ describe('expressions (traffic policy, the engine)', () => {
     fails('1 / (vars.count - 3)', /divides by zero/)
     fails('9223372036854775807 + vars.count', /out of range/)
     fails('-(-9223372036854775807 - 1)', /out of range/)
-    fails("int('x')", /no whole number/)
+    fails("int('x')", /not a whole number/)
     fails("'hello'.charAt(-1)", /outside of the text/)
     fails("'hello mellow'.lastIndexOf('ello', 20)", /outside of the text/)
     fails("'tacocat'.substring(2, 1)", /end is before the start/)
     fails('[1, [2]].flatten(-1)', /negative/)
     fails("[1, 'b'].sort()", /cannot be sorted/)
-    fails("base64.decode('aGVsbG8')", /no base64/)
-    fails("json.decode('{')", /no JSON/)
+    fails("base64.decode('aGVsbG8')", /not base64/)
+    fails("json.decode('{')", /not JSON/)
     fails("inCidrRange(conn.client_ip, '10.0.0.0/8')", /not an IP address/, {
       facts: { connection: { ...factsOf().connection, clientIp: 'unknown' } },
     })
@@ -370,7 +370,7 @@ describe('expressions (traffic policy, the engine)', () => {
     fails("string(timestamp('0001-01-01T00:00:00Z') - duration('48h'))", /time is out of range/)
     fails('[][0] * 2', /no item at this place/)
     fails('([] + vars.list).all(x, x.substring(x) == "a")', /does not take these values/)
-    fails("'x'.matches(vars.name + '(')", /no regular expression/)
+    fails("'x'.matches(vars.name + '(')", /not a regular expression/)
   })
 
   it('keep messages with values out of what may be logged', () => {

@@ -96,7 +96,7 @@ const REASONS = new Map([
   ['no_matching_overload', 'a function does not take these values'],
   ['invalid_logical_operand', 'a condition is neither true nor false'],
   ['invalid_condition_type', 'a condition is neither true nor false'],
-  ['invalid_comprehension_range', 'goes over something that is neither list nor map'],
+  ['invalid_comprehension_range', 'iterates over something that is neither a list nor a map'],
   ['field_type_mismatch', 'a value has another type'],
   ['list_item_type_mismatch', 'a value has another type'],
   ['variable_type_mismatch', 'a value has another type'],

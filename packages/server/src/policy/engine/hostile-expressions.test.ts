@@ -166,10 +166,10 @@ describe('hostile expressions (traffic policy, the engine)', () => {
       spaces: `${' '.repeat(60_000)}x${' '.repeat(5000)}y`,
       nested: '['.repeat(30_000) + ']'.repeat(30_000),
     }
-    fails('duration(vars.digits)', /no duration/, vars)
-    fails('timestamp(vars.digits)', /no time/, vars)
-    fails('int(vars.digits)', /no whole number/, vars)
-    fails('double(vars.digits)', /no number/, vars)
+    fails('duration(vars.digits)', /not a duration/, vars)
+    fails('timestamp(vars.digits)', /not a time/, vars)
+    fails('int(vars.digits)', /not a whole number/, vars)
+    fails('double(vars.digits)', /not a number/, vars)
     fails('vars.nested.decodeJson()', /nested too deep/, vars)
     assert.equal(evaluate('vars.spaces.trim().size()', vars), 5002n)
   })
@@ -198,10 +198,10 @@ describe('hostile expressions (traffic policy, the engine)', () => {
       'sallyport_view',
       'hash.constructor("x")',
     ]) {
-      refused(source, /there is no|no expression/i)
+      refused(source, /there is no|not an expression/i)
     }
-    refused('[1].exists(sallyport_view, "a".size() == 1)', /name is not free/)
-    refused('[1].sortBy(sallyport_view, "a".size())', /name is not free/)
+    refused('[1].exists(sallyport_view, "a".size() == 1)', /name is reserved/)
+    refused('[1].sortBy(sallyport_view, "a".size())', /name is reserved/)
     refused('[].length', /list index must be int/)
     refused("'x'.constructor", /cannot index type/)
     assert.equal(evaluate('has(vars.toString)', vars), false)

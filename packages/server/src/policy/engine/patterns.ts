@@ -111,7 +111,7 @@ function compileWithin(source: string, maxRepeats: number, maxSize: number): Pat
     return new Pattern(source, compiled)
   } catch (error) {
     const why = error instanceof Error ? error.message.replace(/^error parsing regexp: /, '') : ''
-    return { problem: `is no regular expression of RE2 (${why})` }
+    return { problem: `is not a regular expression of RE2 (${why})` }
   }
 }
 

@@ -61,7 +61,7 @@ export class Template {
       const value = this.#embed(textFrom(part, part.evaluate(view)))
       spend(part, view, value.length >> 5)
       put += value.length
-      if (put > TEXT_MAX) throw new ExpressionError(part.source, `puts in more than ${TEXT_MAX} characters`)
+      if (put > TEXT_MAX) throw new ExpressionError(part.source, `inserts more than ${TEXT_MAX} characters`)
       text += value
     }
     return text

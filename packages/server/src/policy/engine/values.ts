@@ -21,7 +21,7 @@ export function celValue(plain: unknown, depth = 0): unknown {
   if (depth > VALUE_DEPTH_MAX) throw new ValueError('a value is nested too deep')
   if (typeof plain === 'number') return Number.isSafeInteger(plain) ? BigInt(plain) : plain
   if (typeof plain !== 'object' || plain === null) {
-    if (typeof plain === 'function' || typeof plain === 'symbol') throw new ValueError('this is no value')
+    if (typeof plain === 'function' || typeof plain === 'symbol') throw new ValueError('this is not a value')
     return plain ?? null
   }
   if (Array.isArray(plain)) return plain.map((item) => celValue(item, depth + 1))

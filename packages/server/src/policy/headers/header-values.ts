@@ -7,12 +7,12 @@ import { normalHeaderName } from '../../values/normal-header-name.ts'
 import { headerValues } from '../../values/value-schemas.ts'
 import type { CheckPlace } from '../kind.ts'
 
-/** `headers` of an action; `Host` is the one that the app gets. */
+/** `headers` of an action. `Host` is the host that the app gets. */
 export function writtenHeaders() {
   return headerValues({ allowsHost: true, allowsTemplates: true })
 }
 
-/** Reports a header of requests that is written to a response. */
+/** Reports a header that belongs in requests if a rule writes it to a response. */
 export function* hostProblems(
   { headers }: { readonly headers: Readonly<Record<string, string>> },
   { phase }: Pick<CheckPlace, 'phase'>,
@@ -24,7 +24,10 @@ export function* hostProblems(
   }
 }
 
-/** `Clear-Site-Data` reaches other people's hosts: see edge/agents. Headers of the app's answer have it taken out, own answers not. */
+/**
+ * `Clear-Site-Data` affects other people's hosts: see edge/agents. The relay removes it from the app's answers, but
+ * not from its own.
+ */
 export function* siteDataProblems({
   headers,
 }: {

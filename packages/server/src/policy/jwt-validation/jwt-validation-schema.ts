@@ -94,7 +94,7 @@ export const jwtValidationSchema = z
                       context.addIssue('is not an https URL; write for example https://login.example.com/jwks.json')
                     }
                   }),
-                  'would find no key; remove it to have the keys found by discovery',
+                  'would find no key; remove it, and the relay finds the keys by discovery',
                 )
                   .max(8)
                   .exactOptional()
@@ -136,11 +136,11 @@ export const jwtValidationSchema = z
           if (claim !== 'scope' && claim !== 'scp') return
           for (const [index, scope] of any_of.entries()) {
             if (SCOPE_TOKEN.test(scope)) continue
-            const message = 'is no scope: those are printable ASCII without spaces, " and \\ (RFC 6749 3.3)'
+            const message = 'is not a scope; scopes are printable ASCII without spaces, " and \\ (RFC 6749 3.3)'
             context.addIssue({ code: 'custom', path: ['any_of', index], message })
           }
         }),
-      'says nothing; remove it or add { claim: scope, any_of: [docs.read] }',
+      'is empty; remove it or add { claim: scope, any_of: [docs.read] }',
     )
       .max(32)
       .exactOptional()
@@ -181,7 +181,7 @@ export const jwtValidationSchema = z
       if (!named.every(isShared) || additional_jkus) {
         say(
           ['jws', 'keys', 'sources', 'shared_secret'],
-          'cannot stand beside public keys: a public key would do as a secret; make two actions of it',
+          'cannot be combined with public keys, because a public key could then serve as the secret; write two actions',
         )
       }
       const least = Math.max(32, ...named.filter(isShared).map((name) => SHARED_SECRET_BYTES[name]))

@@ -9,7 +9,7 @@ import { jwtValidationSchema } from './jwt-validation-schema.ts'
 
 export const jwtValidationKind = defineKind({
   documentation:
-    'Programs pass with a JWT of an issuer that you name. The keys have the same names as in ngrok’s action. [Programs](programs.md#tokens-of-an-issuer) says more.',
+    'Programs pass with a JWT of an issuer that you name. The keys have the same names as in ngrok’s action. See [Programs](programs.md#tokens-of-an-issuer).',
   otherNames: ['jwt'],
   phases: ['on_http_request'],
   admits: 'some',

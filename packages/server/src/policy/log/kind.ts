@@ -22,7 +22,7 @@ export type LogConfig = z.output<typeof schema>
 
 export const logKind = defineKind({
   documentation:
-    'Writes a line `policy log` with the rule and the metadata into the relay’s log. [Traffic policy](traffic-policy.md#log) says more.',
+    'Writes a line `policy log` with the rule and the metadata into the relay’s log. See [Traffic policy](traffic-policy.md#log).',
   otherNames: [],
   phases: ['on_http_request', 'on_http_response'],
   admits: 'everybody',

@@ -14,7 +14,7 @@ import { compiledTemplate } from '../text.ts'
 import { viewOf } from '../view-of.ts'
 import type { LogConfig } from './kind.ts'
 
-/** A longer one is cut, and is a text then. */
+/** Longer metadata are cut, and then written as a text. */
 const METADATA_MAX_CHARS = 4096
 
 export interface LogParts {
@@ -22,7 +22,7 @@ export interface LogParts {
   log: Pick<Logger, 'info'>
 }
 
-/** What the line says of the rule. */
+/** What the line says about the rule. */
 export interface LogPlace {
   /** `on_http_request[0] "name"` */
   readonly rule: string

@@ -24,7 +24,7 @@ export function* signInProblems(
     yield* cookieDomainProblems(one, path, place)
     const authId = authIdIn(one)
     if (names.has(authId)) {
-      yield { path, message: 'is the same sign-in once more; remove it, or give it another auth_id' }
+      yield { path, message: 'repeats the same sign-in; remove it, or give it another auth_id' }
     }
     names.add(authId)
   }
@@ -38,7 +38,7 @@ function* oneSignInProblems(config: OneSignIn, path: ConfigPath, place: CheckPla
     yield {
       path: [...path, 'identity_groups'],
       message:
-        'matched passes on the groups that allow or deny names, and there are none; add allow.groups, or remove it',
+        'matched passes on only the groups that allow or deny lists, and they list none; add allow.groups, or remove it',
     }
   }
   const credentials = credentialsProblem(config)
@@ -55,7 +55,7 @@ function* oneSignInProblems(config: OneSignIn, path: ConfigPath, place: CheckPla
   if (different) {
     yield {
       path: [...path, 'auth_id'],
-      message: `${authId} is used on this edge with another ${different}; choose another auth_id, or say the same`,
+      message: `${authId} is used on this edge with another ${different}; choose another auth_id, or write the same`,
     }
   }
 }
@@ -75,7 +75,7 @@ function* cookieDomainProblems(config: OneSignIn, path: ConfigPath, place: Check
   if (different) {
     yield {
       path: [...path, 'auth_cookie_domain'],
-      message: `an edge that shares these sessions has another ${different}; choose another auth_id, or say the same`,
+      message: `an edge that shares these sessions has another ${different}; choose another auth_id, or write the same`,
     }
   }
 }
@@ -88,7 +88,7 @@ function authIdIn({ auth_id, issuer_url, client_id }: OneSignIn): string {
   return auth_id ?? authIdOf(issuer_url, client_id)
 }
 
-/** Routes that share a session must have the same sign-in settings: nobody may get in by an easier route. */
+/** Routes that share a session must have the same sign-in settings, so that nobody can get in by an easier route. */
 const SHARED_KEYS = [
   'issuer_url',
   'client_id',

@@ -105,8 +105,10 @@ const signInShape = {
     .describe(
       'Lets CORS preflights pass to the app without a session: OPTIONS with `Origin` and `Access-Control-Request-Method`, without body and credentials.',
     ),
-  idle_session_duration: duration().prefault('12h').describe('A session ends when it has not been used for so long.'),
-  max_session_duration: duration().prefault('7d').describe('A session ends so long after the sign-in, used or not.'),
+  idle_session_duration: duration().prefault('12h').describe('How long a session may be unused before it ends.'),
+  max_session_duration: duration()
+    .prefault('7d')
+    .describe('How long after the sign-in a session ends, even if it is used.'),
   userinfo_refresh_interval: duration()
     .exactOptional()
     .describe(
@@ -115,7 +117,7 @@ const signInShape = {
   allow: peopleSchema('allow')
     .exactOptional()
     .describe(
-      'Who may pass after signing in. One match is enough. Without it, everybody who signs in at the provider.',
+      'Who may pass after signing in. One match is enough. Without it, everybody who signs in at the provider may pass.',
     ),
   deny: peopleSchema('deny')
     .exactOptional()
@@ -164,7 +166,7 @@ export const openidConnectSchema = z.strictObject({
 })
 
 /** Why a text cannot be an `issuer_url`: the end of a sentence, or one of its own. */
-// The callback takes no longer `iss`; and parsing a host of non-ASCII letters takes quadratic time.
+// The callback takes no `iss` that is longer, and parsing a host with non-ASCII letters takes quadratic time.
 const ISSUER_MAX_CHARS = 512
 
 export function issuerProblem(issuer: string): string | undefined {
@@ -179,11 +181,11 @@ export function issuerProblem(issuer: string): string | undefined {
   if (url.protocol === 'http:' && !isLoopbackHost(url.hostname))
     return 'must be https, or anyone on the way could sign in as anyone'
   if (issuer.endsWith('/.well-known/openid-configuration'))
-    return `leave /.well-known/openid-configuration away: ${issuer.slice(0, -'/.well-known/openid-configuration'.length)}`
+    return `must not end with /.well-known/openid-configuration; write ${issuer.slice(0, -'/.well-known/openid-configuration'.length)}`
   return undefined
 }
 
-/** Durations are milliseconds. `auth_id` and `identity_jwt` always have a value here. */
+/** Durations are in milliseconds. `auth_id` and `identity_jwt` always have a value here. */
 export type OpenidConnectConfig = Omit<
   z.output<typeof openidConnectSchema>,
   'auth_id' | 'identity_jwt' | 'alternatives'

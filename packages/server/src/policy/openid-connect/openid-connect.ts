@@ -26,7 +26,7 @@ export function openidConnect(
     })
 }
 
-/** A visitor may pass without an identity: then the result has none, and `has(actions.ngrok.oidc.identity)` is false. */
+/** If a visitor passes without an identity, the result has none, and `has(actions.ngrok.oidc.identity)` is false. */
 function noteIdentity(exchange: Exchange): void {
   const { identity } = exchange
   if (!identity) return noteResult(exchange, 'oidc', {})

@@ -7,8 +7,8 @@ import { filledList, text } from '../../values/value-schemas.ts'
 
 const claimSchema = z.union(
   [
-    text().refine((name) => !name.startsWith('['), 'is not the name of a claim; a list stands without quotes'),
-    z.array(text()).min(1, 'leads nowhere; write the names that lead to the claim').max(8),
+    text().refine((name) => !name.startsWith('['), 'is not the name of a claim; a list is written without quotes'),
+    z.array(text()).min(1, 'is an empty path; write the names that lead to the claim').max(8),
   ],
   { error: 'must be the name of a claim, or the list of names that lead to it' },
 )
@@ -35,7 +35,7 @@ export function peopleSchema(key: 'allow' | 'deny') {
           .toLowerCase()
           .refine(
             (domain) => hostPatternProblem(domain) === undefined && !domain.startsWith('*.'),
-            'is not a domain; write what stands behind the @, for example example.com',
+            'is not a domain; write the part after the @, for example example.com',
           ),
         empty('a domain'),
       )
@@ -86,7 +86,7 @@ function separatorSchema() {
 }
 
 function claimValues(empty: string) {
-  // Claims may be numbers or true and false; sessions keep them as text.
+  // Claims may be numbers, or true and false. Sessions keep them as text.
   const value = z.preprocess(
     (written) => (typeof written === 'number' || typeof written === 'boolean' ? String(written) : written),
     text()

@@ -5,7 +5,7 @@ import { CounterRoom, type SlidingCounter } from '../../exchange/counting/slidin
 
 const TENANT_MAX = 100_000 // buckets: some 22 MB, if keys have 40 characters
 const ALL_MAX = 500_000
-const FORGOTTEN_AT_ONCE = 100 // so that the largest room does not have to be found for each bucket
+const FORGOTTEN_AT_ONCE = 100 // so that the relay does not look for the largest room at every new bucket
 
 interface Room {
   readonly counters: CounterRoom

@@ -1,4 +1,4 @@
-// The rate-limit action: its schema and facts. Pure: no I/O, no clock.
+// The kind of `rate-limit`. Pure: no I/O, no clock.
 
 import { z } from 'zod'
 
@@ -16,15 +16,15 @@ const schema = z.strictObject({
     .max(1023)
     .describe('For the log, and for `RateLimit-Policy`.')
     .meta({ examples: ['API by address'] }),
-  algorithm: z.literal('sliding_window').default('sliding_window').describe('The only one there is.'),
+  algorithm: z.literal('sliding_window').default('sliding_window').describe('The only algorithm that the relay has.'),
   capacity: wholeNumber(1, CAPACITY_MAX)
-    .describe('So many requests pass in any `rate`, for each bucket.')
+    .describe('How many requests pass in a window of the length `rate`, for each bucket.')
     .meta({ examples: [100] }),
   rate: duration()
     .refine((ms) => ms >= RATE_MIN_MS && ms <= RATE_MAX_MS, 'must be from 1s to 24h')
-    .describe('The length of the window that slides.')
+    .describe('The length of the sliding window.')
     .meta({ examples: ['60s'] }),
-  bucket_key: filledList(text(), 'would count nobody; write for example [conn.client_ip]')
+  bucket_key: filledList(text(), 'would count nothing; write for example [conn.client_ip]')
     .max(KEYS_MAX, `has more than ${KEYS_MAX} expressions`)
     .describe(
       'CEL expressions. Requests for which all of them have the same values share a bucket; an expression that fails counts as empty.',
@@ -32,14 +32,16 @@ const schema = z.strictObject({
     .meta({ examples: ['[conn.client_ip]'] }),
   enforce: flag()
     .default(true)
-    .describe('If `false`, every request passes; the log then says once a minute that some would not have.'),
+    .describe(
+      'If `false`, every request passes; the log then says, once a minute at most, that some would have been refused.',
+    ),
 })
 
 export type RateLimitConfig = z.output<typeof schema>
 
 export const rateLimitKind = defineKind({
   documentation:
-    'Lets so many requests pass in a sliding window, for each visitor or whatever else the keys tell apart. Further ones get 429 with `Retry-After`, `RateLimit` and `RateLimit-Policy`. [Traffic policy](traffic-policy.md#rate-limit) tells more.',
+    'Limits the number of requests in a sliding window, for each visitor or for any other values of the keys. Requests above the limit get 429 with `Retry-After`, `RateLimit` and `RateLimit-Policy`. See [Traffic policy](traffic-policy.md#rate-limit).',
   otherNames: ['rate-limiting'],
   phases: ['on_http_request'],
   admits: 'everybody',

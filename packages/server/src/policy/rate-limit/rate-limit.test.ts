@@ -189,7 +189,7 @@ describe('rate-limit as it is written (traffic policy, rate-limit)', () => {
     assert.match(problemsOf({ ...WHOLE, bucket_key: ['req.method', 'conn.clientip'] }), /^bucket_key.1 .*client_ip/)
     assert.match(problemsOf({ ...WHOLE, bucket_key: ['${conn.client_ip}'] }), /^bucket_key.0 expressions are CEL/)
     assert.match(problemsOf({ ...WHOLE, bucket_key: ['req.method + '] }), /^bucket_key.0 /)
-    assert.match(problemsOf({ ...WHOLE, bucket_key: [] }), /^bucket_key an empty list would count nobody/)
+    assert.match(problemsOf({ ...WHOLE, bucket_key: [] }), /^bucket_key an empty list would count nothing/)
     assert.match(problemsOf({ ...WHOLE, bucket_key: Array(11).fill('req.method') }), /^bucket_key has more than 10/)
     assert.match(problemsOf({ ...WHOLE, rate: '25h' }), /^rate must be from 1s to 24h/)
     assert.match(problemsOf({ ...WHOLE, capacity: 0 }), /^capacity must be at least 1/)

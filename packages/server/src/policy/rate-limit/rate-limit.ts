@@ -1,4 +1,4 @@
-// The rate-limit action: so many requests in a sliding window for each bucket.
+// The rate-limit action: limits the requests of each bucket in a sliding window.
 
 import type { RateLimitConfig } from './kind.ts'
 import { RelayError } from '../../errors.ts'
@@ -12,7 +12,7 @@ import type { CounterRooms } from './counter-rooms.ts'
 
 export interface RateLimitParts {
   edgeId: string
-  /** Whose share of memory the buckets have. */
+  /** The tenant whose share of memory the buckets use. */
   tenant: string
   counterRooms: CounterRooms
   /** Counters outlive the policy. */
@@ -32,7 +32,7 @@ export function rateLimit(config: RateLimitConfig, parts: RateLimitParts): Actio
   const policy = `${told};q=${capacity};w=${Math.ceil(rate / 1000)}`
 
   const refuse = (waitMs: number): RelayError => {
-    // The window has to move on past the moment at which there is room.
+    // The window must move past the moment at which there is room.
     const seconds = Math.floor(waitMs / 1000) + 1
     return new RelayError('rate_limited', {
       detail: name,
@@ -46,7 +46,7 @@ export function rateLimit(config: RateLimitConfig, parts: RateLimitParts): Actio
   }
 
   return (exchange, next) => {
-    // Nobody gets a fresh bucket by another spelling of the path.
+    // Another spelling of the path must not give a visitor a new bucket.
     const key = inEveryReading(bucketKey.of, bucketKey.isOfPath, exchange)
     const waitMs = counter.take(compactKey(key), capacity, clock())
     noteResult(exchange, 'rate_limit', { bucket_key: key, limited: waitMs > 0 })
@@ -58,7 +58,7 @@ export function rateLimit(config: RateLimitConfig, parts: RateLimitParts): Actio
   }
 }
 
-/** RFC 9651 3.3.3: what a string of a structured field may contain. */
+/** RFC 9651 3.3.3: the characters that a string of a structured field may contain. */
 function quotable(name: string): string {
   return /^[\x20-\x7e]+$/.test(name) ? name.replaceAll(/["\\]/g, String.raw`\$&`) : 'rate-limit'
 }

@@ -1,4 +1,4 @@
-// `redirect`: sends visitors to another address, if their own changes by it.
+// `redirect`: sends visitors to another address, if the replacement changes theirs.
 
 import type { Action } from '../../exchange/action.ts'
 import { addressOf, hex, urlReplacement } from '../urls/url-replacement.ts'
@@ -6,8 +6,8 @@ import { linesFrom } from '../text.ts'
 import type { RedirectConfig } from './kind.ts'
 
 /**
- * Answers with a `Location`. It is no error of the relay, so the answer has no `Sallyport-Error-Code`. The chain goes on if
- * nothing matches, or if the address stays the same.
+ * Answers with a `Location`. It is no error of the relay, so the answer has no `Sallyport-Error-Code`. If nothing
+ * matches, or the address stays the same, the next action runs.
  * @throws RelayError, from the action: `rewrite_refused`, `path_ambiguous`, `expression_failed`
  */
 export function redirect(config: RedirectConfig): Action {
@@ -26,8 +26,8 @@ export function redirect(config: RedirectConfig): Action {
 }
 
 /**
- * Only characters of RFC 3986, so that every browser reads the same: no line break, and no `\`, which some read as `/`.
- * Characters are bytes: of the visitor's target, or of what the policy has encoded already.
+ * Keeps only characters of RFC 3986, so that all browsers read the same address: no line break, and no `\`, which some
+ * read as `/`. Each character is one byte, because targets are ASCII and the policy's text is already encoded.
  */
 function inLocation(rest: string): string {
   return rest.replace(/[^\w!#$%&'()*+,./:;=?@[\]~-]/g, (byte) => `%${hex(byte.charCodeAt(0) & 0xff)}`)

@@ -16,11 +16,13 @@ const schema = z
       .describe('Address ranges that may not pass. It overrides `allow`.'),
     enforce: flag()
       .default(true)
-      .describe('If `false`, all visitors pass; the log then says once a minute who would not have.'),
+      .describe(
+        'If `false`, all visitors pass; the log then says, once a minute at most, who would have been refused.',
+      ),
   })
   .refine(
     ({ allow, deny }) => allow !== undefined || deny !== undefined,
-    'says nothing; add allow or deny with address ranges',
+    'has no effect; add allow or deny with address ranges',
   )
 
 export type RestrictIpsConfig = z.output<typeof schema>
@@ -38,6 +40,6 @@ export const restrictIpsKind = defineKind({
   isOpen: ({ allow, enforce }) => allow === undefined || !enforce,
   *warnings({ allow }) {
     if (allow !== undefined) return
-    yield 'has restrict-ips with deny alone, which lets all other addresses pass, and nobody at ngrok; add allow with those that may pass, such as 0.0.0.0/0 and ::/0'
+    yield 'has restrict-ips with deny alone, which lets all other addresses pass here, but none at ngrok; add allow with the addresses that may pass, such as 0.0.0.0/0 and ::/0'
   },
 })

@@ -1,5 +1,5 @@
-// `restrict-ips`: lets visitors in by address. The address is the socket's, or the visitor's as trusted proxies name
-// it.
+// `restrict-ips`: lets visitors in by address. The address is that of the socket, or the visitor's address that a
+// trusted proxy reports.
 
 import type { RestrictIpsConfig } from './kind.ts'
 import { RelayError } from '../../errors.ts'

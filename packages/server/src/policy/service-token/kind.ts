@@ -6,7 +6,7 @@ import { defineKind } from '../kind.ts'
 
 export const serviceTokenKind = defineKind({
   documentation:
-    'Programs pass with a token that `relay service-token create --edge …` has made for this edge, as `Authorization: Bearer` or `Sallyport-Service-Token`. [Programs](programs.md#service-tokens) says more. It has no keys; `config` may be left out.',
+    'Programs pass with a token that `relay service-token create --edge …` has made for this edge, as `Authorization: Bearer` or `Sallyport-Service-Token`. See [Programs](programs.md#service-tokens). It has no keys; `config` may be left out.',
   otherNames: [],
   phases: ['on_http_request'],
   admits: 'some',

@@ -46,7 +46,8 @@ export function serviceToken(_: unknown, { edgeId, serviceTokens, identify, cloc
     const told = identityOf(verdict.serviceToken).at(now)
     if (told instanceof Promise) {
       exchange.identity = await told
-      // It may have been revoked while the identity was signed, and a revocation cuts only exchanges that it knows.
+      // The token may have been revoked while the identity was signed, and a revocation cuts only exchanges that are
+      // noted with the token.
       const again = serviceTokens.verify(token, edgeId, now)
       if (!again.ok) {
         exchange.identity = undefined

@@ -10,7 +10,7 @@ import { UnderWay } from '../under-way.ts'
 /** The prefix of every service token; an authtoken of an agent begins with `sp_`. */
 const TOKEN_PREFIX = 'sps_'
 
-const LAST_USED_STEP_MS = 3_600_000 // for cleaning up: programs may come a thousand times a second, and the disk is spared
+const LAST_USED_STEP_MS = 3_600_000 // enough for cleaning up, and few writes for a busy program
 
 const EDGE_ID = /^edg_[A-Za-z0-9_-]{1,64}$/
 
@@ -25,7 +25,7 @@ const serviceTokenSchema = z.object({
   revoked_at: z.number().exactOptional(),
 })
 
-/** The data of a service token; not the token itself. */
+/** The data about a service token, without the token itself. */
 export type ServiceToken = z.output<typeof serviceTokenSchema>
 
 export type ServiceTokenVerdict =
@@ -98,7 +98,7 @@ export class ServiceTokens {
     return this.#list.revoke(idOrPrefix, now)
   }
 
-  /** Decides from memory, so also while the store is down. */
+  /** Decides from memory, and so works while the store is down. */
   verify(token: string | undefined, edge: string, now: number): ServiceTokenVerdict {
     const verdict = this.#list.verify(token, now)
     if (!verdict.ok) return verdict

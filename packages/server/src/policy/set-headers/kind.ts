@@ -1,4 +1,4 @@
-// What is known of `set-headers`. Pure: no I/O, no clock.
+// The kind of `set-headers`. Pure: no I/O, no clock.
 
 import { z } from 'zod'
 

@@ -31,7 +31,7 @@ export type SetVarsConfig = z.output<typeof schema>
 
 export const setVarsKind = defineKind({
   documentation:
-    'Sets variables, which the expressions and templates behind it read as `vars.name`. Variables of requests do not exist in responses. [Traffic policy](traffic-policy.md#set-vars) says more.',
+    'Sets variables, which the expressions and templates after it read as `vars.name`. Variables of requests do not exist in responses. See [Traffic policy](traffic-policy.md#set-vars).',
   otherNames: ['set-variables'],
   phases: ['on_http_request', 'on_http_response'],
   admits: 'everybody',

@@ -1,4 +1,4 @@
-// `set-vars`: variables for the expressions and templates behind it, in the same phase.
+// `set-vars`: sets variables for the expressions and templates that come after it in the same phase.
 
 import { RelayError } from '../../errors.ts'
 import type { Action, ResponseAction } from '../../exchange/action.ts'

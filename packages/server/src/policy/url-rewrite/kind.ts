@@ -10,11 +10,11 @@ import { urlWarnings } from '../urls/url-warnings.ts'
 const schema = z.strictObject({
   from: text()
     .exactOptional()
-    .describe('A regular expression of RE2, which meets the whole URL. Without it, the whole URL is replaced.')
+    .describe('A regular expression of RE2, which is applied to the whole URL. Without it, the whole URL is replaced.')
     .meta({ examples: ['"/v1/(.*)"'] }),
   to: text()
     .describe(
-      'What stands in the place of every match: `$1` is a group, `$name` the group `(?P<name>…)`. It may contain `${…}`, as `from` may.',
+      'The text that replaces every match: `$1` is a group, `$name` the group `(?P<name>…)`. It may contain `${…}`, as `from` may.',
     )
     .meta({ examples: ['/v2/$1'] }),
 })
@@ -23,7 +23,7 @@ export type UrlRewriteConfig = z.output<typeof schema>
 
 export const urlRewriteKind = defineKind({
   documentation:
-    'Gives the app another path and query. A result on another route of the edge, or below `/.sallyport/`, is refused with 400. [Traffic policy](traffic-policy.md#redirect-and-url-rewrite) tells more.',
+    'Gives the app another path and query. A result on another route of the edge, or below `/.sallyport/`, is refused with 400. See [Traffic policy](traffic-policy.md#redirect-and-url-rewrite).',
   otherNames: ['rewrite', 'rewrite-url', 'urlrewrite'],
   phases: ['on_http_request'],
   admits: 'everybody',

@@ -1,4 +1,4 @@
-// `url-rewrite`: another path and query for the app. The visitor sees nothing of it.
+// `url-rewrite`: gives the app another path and query. The visitor does not notice it.
 
 import type { Action } from '../../exchange/action.ts'
 import { HeaderEdits } from '../../exchange/header-edits.ts'
@@ -6,7 +6,7 @@ import { addressOf, urlReplacement } from '../urls/url-replacement.ts'
 import type { UrlRewriteConfig } from './kind.ts'
 
 /**
- * Replaces the target, for later rules and the app. A new host is only what the app gets as `Host`.
+ * Replaces the target, for later rules and the app. If the URL names a new host, only the app's `Host` changes.
  * @throws RelayError, from the action: `rewrite_refused`, `path_ambiguous`, `expression_failed`
  */
 export function urlRewrite(config: UrlRewriteConfig): Action {

@@ -5,7 +5,7 @@ import type { Match } from '../engine/patterns.ts'
 
 // `${…}` is an expression, as at ngrok, and has been evaluated before.
 const REFERENCE = /\$(?:\$|(\w+))/g
-/** Ends the name of a group: a value begins behind it. */
+/** Marks the beginning of an inserted value, so that the value does not continue the name of a group. */
 const VALUE_START = '\0'
 
 export class Replacement {
@@ -39,13 +39,16 @@ export class Replacement {
       if (typeof part === 'string') read += part
       else groups.push(part.group)
       if (/^(?:\/|[^/]*[?#]|https?:\/\/[^/?#]*[/?#])/i.test(read)) break
-      if (typeof part !== 'string' && read === '') break // begins with it: it may have the host, and more
+      if (typeof part !== 'string' && read === '') break // this first group may contain the host and more
     }
     return groups
   }
 }
 
-/** Makes a value part of what is written: it is no reference to a group, also not with what stands before it. */
+/**
+ * Makes a value a literal part of a replacement: neither the value nor the text before it together with the value
+ * refers to a group.
+ */
 export function literally(value: string): string {
-  return VALUE_START + value.replaceAll(VALUE_START, '').replaceAll('$', '$$$$') // the last is two of them
+  return VALUE_START + value.replaceAll(VALUE_START, '').replaceAll('$', '$$$$') // in a replacement, `$$` means one `$`
 }

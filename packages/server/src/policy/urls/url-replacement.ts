@@ -1,5 +1,6 @@
-// What `redirect` and `url-rewrite` share: the URL of an exchange with every match of a pattern replaced. ngrok docs: "URL Rewrite",
-// "Redirect". Patterns meet the whole URL as visitors see it, `scheme://host[:port]/path?query`.
+// The common part of `redirect` and `url-rewrite`: replaces every match of a pattern in the URL of an exchange. ngrok
+// docs: "URL Rewrite", "Redirect". Patterns are applied to the whole URL as visitors see it,
+// `scheme://host[:port]/path?query`.
 
 import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
@@ -18,7 +19,7 @@ export interface UrlReplacementConfig {
   readonly to: string
 }
 
-/** Part of a URL that was made: where it leads. */
+/** The result of a replacement, in two parts. */
 export interface Address {
   /** `https://docs.example.com`: the exchange's own, unless the URL names a host. */
   readonly origin: string
@@ -53,7 +54,7 @@ export function urlReplacement(
       const made = pattern.replaceAll(origin + target, (match) => replacement.expand(match), budget)
       if (normalPath !== undefined) {
         const isMatch = pattern.isIn(origin + normalPath + target.slice(path.length), budget)
-        // What would be decided otherwise if the path were read otherwise is decided by nobody.
+        // If the two readings of a path would lead to different decisions, the request is refused.
         if (isMatch !== (made !== undefined)) throw new RelayError('path_ambiguous')
       }
       return made
@@ -72,7 +73,7 @@ function replacements(to: string, action: string): (exchange: Exchange) => Repla
   return () => replacement
 }
 
-/** Values in `from` match themselves. */
+/** Values that are inserted into `from` match only their own text. */
 function patterns(from: string, action: string): (exchange: Exchange, budget: Budget) => Pattern {
   if (isConstant(from)) {
     const pattern = readPattern(from)
@@ -93,8 +94,8 @@ const ABSOLUTE = /^(https?):\/\/([^/?#]*)(.*)$/is
 const OTHER_SCHEME = /^[a-z][a-z0-9+.-]*:/i
 
 /**
- * Reads a URL that was made. Without scheme and host it is a path on the same host, however it begins: `//evil` too.
- * @throws RelayError `rewrite_refused` if it names a host that is none, or has another scheme
+ * Reads the result of a replacement. Without scheme and host, it is always a path on the same host, even `//evil`.
+ * @throws RelayError `rewrite_refused` if it names a host that is not valid, or has another scheme
  */
 export function addressOf(made: string, origin: string): Address {
   const [, scheme, authority = '', rest = ''] = ABSOLUTE.exec(made) ?? []
@@ -110,12 +111,15 @@ function fromRoot(rest: string): string {
   return rest.startsWith('/') ? rest : `/${rest}`
 }
 
-/** Without the address: it may have a token of the visitor. */
+/** The error does not contain the address, which may hold a token of the visitor. */
 function refusal(problem: string): RelayError {
   return new RelayError('rewrite_refused', { detail: `the rewritten address ${problem}` })
 }
 
-/** What is written in a policy is text, and may have spaces and characters outside of ASCII: the bytes of UTF-8 (RFC 3986 2.5). */
+/**
+ * The text of a policy may have spaces and characters outside of ASCII, which become the bytes of UTF-8 (RFC 3986
+ * 2.5).
+ */
 function percentEncoded(text: string): string {
   return text.replace(/[^\x21-\x7e]+/g, (part) => {
     return Array.from(Buffer.from(part, 'utf8'), (byte) => `%${hex(byte)}`).join('')

@@ -1,5 +1,6 @@
-// What an operator may have meant otherwise in `from` and `to` of `redirect` and `url-rewrite`. Guesses from the text of the pattern:
-// a warning may be missing or wrong, and nothing is decided by it. Pure: no I/O, no clock.
+// Warnings about `from` and `to` of `redirect` and `url-rewrite` that may not do what the operator intended. They are
+// guesses from the text of the pattern: a warning may be missing or wrong, and no decision depends on it. Pure: no I/O,
+// no clock.
 
 import { Replacement } from './replacement.ts'
 
@@ -8,16 +9,16 @@ interface Written {
   readonly to: string
 }
 
-/** Each sentence goes on behind the name of an edge. */
+/** Each warning is the rest of a sentence that begins with the name of an edge. */
 export function* urlWarnings(type: 'redirect' | 'url-rewrite', { from, to }: Written): Iterable<string> {
   if (from !== undefined && /^\^\\?\//.test(from)) {
-    yield `has a ${type} whose from, ${shown(from)}, never matches: it meets the whole URL; write for example ^https?://[^/]+${from.slice(1)}`
+    yield `has a ${type} whose from, ${shown(from)}, never matches, because it is applied to the whole URL; write for example ^https?://[^/]+${from.slice(1)}`
   }
   if (from !== undefined && /\w\?\w+=/.test(from)) {
-    yield `has a ${type} whose from, ${shown(from)}, does not mean the ? of a query, but that the character before it may be missing; write \\?`
+    yield `has a ${type} whose from, ${shown(from)}, has a ? that makes the character before it optional, instead of the ? of a query; write \\?`
   }
   if (/\$\{\d+\}/.test(to)) {
-    yield `has a ${type} whose to, ${shown(to)}, has the number of a group in braces, where it is just that number; write $1`
+    yield `has a ${type} whose to, ${shown(to)}, has the number of a group in braces, which means just that number; write $1`
   }
   if (type !== 'redirect') return
   const isOpen =
@@ -28,7 +29,7 @@ export function* urlWarnings(type: 'redirect' | 'url-rewrite', { from, to }: Wri
   }
 }
 
-/** Whether what comes before a group in the pattern is beyond the host of the URL: then the group is what a visitor has sent. */
+/** Whether a group comes after the host in the pattern: then its text is chosen by the visitor. */
 function isBehindHost(pattern: string, group: number | string): boolean {
   const before = pattern.slice(0, startOf(pattern, group)).replace(/:(?:\\?\/){2}/, '')
   return /[=/&]|\\\?|\[\^?[^\]]*\?/.test(before.replaceAll('[^/]', ''))

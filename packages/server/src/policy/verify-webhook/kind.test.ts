@@ -36,11 +36,14 @@ describe('verify-webhook as it is written (traffic policy, verify-webhook)', () 
 
   it('refuses what cannot be a secret of the provider, without repeating it', () => {
     const short = problemsOf({ provider: 'svix', secret: 'whsec_dG9vLXNob3J0' }).join()
-    assert.match(short, /^secret is no signing secret; it is whsec_ and base64/)
-    assert.match(problemsOf({ provider: 'clerk', secret: 'what is no base64 at all' }).join(), /^secret is no signing/)
-    assert.match(problemsOf({ provider: 'gitlab', secret: 'whsec_!' }).join(), /^secret is no signing secret/)
+    assert.match(short, /^secret is not a signing secret, which is whsec_ followed by base64/)
+    assert.match(
+      problemsOf({ provider: 'clerk', secret: 'what is no base64 at all' }).join(),
+      /^secret is not a signing/,
+    )
+    assert.match(problemsOf({ provider: 'gitlab', secret: 'whsec_!' }).join(), /^secret is not a signing secret/)
     const key = problemsOf({ provider: 'sendgrid', secret: 'SG.private' }).join()
-    assert.match(key, /^secret is no public key of SendGrid/)
+    assert.match(key, /^secret is not a public key of SendGrid/)
     assert.doesNotMatch(key, /private/)
   })
 

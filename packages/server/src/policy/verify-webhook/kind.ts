@@ -1,4 +1,4 @@
-// What is known of `verify-webhook`. Pure: no I/O, no clock.
+// The kind of `verify-webhook`. Pure: no I/O, no clock.
 
 import { webhookWords } from '@sallyport/protocol'
 import { z } from 'zod'
@@ -15,20 +15,22 @@ const schema = z.strictObject({
     .enum(SUPPORTED_PROVIDERS, {
       error: ({ input }) => (typeof input === 'string' ? unsupportedProvider(input) : undefined),
     })
-    .describe('Who delivers.'),
+    .describe('The provider that sends the deliveries.'),
   secret: secretText().describe(
-    'What the provider signs with, best written as `${WEBHOOK_SECRET}`. For `gitlab` the secret token or the signing token, for `sendgrid` the public key that it shows.',
+    'The secret with which the provider signs, best written as `${WEBHOOK_SECRET}`. For `gitlab` the secret token or the signing token, for `sendgrid` the public key that it shows.',
   ),
   enforce: flag()
     .default(true)
-    .describe('If `false`, all deliveries pass; the log then says once a minute why some would not have.'),
+    .describe(
+      'If `false`, all deliveries pass; the log then says, once a minute at most, why some would have been refused.',
+    ),
 })
 
 export type VerifyWebhookConfig = z.output<typeof schema>
 
 export const verifyWebhookKind = defineKind({
   documentation:
-    'Passes deliveries of a provider if their signature is right and, if the provider signs a time, recent. Others get 403. It reads the body first, up to `limits.held_body_bytes`; the app gets it unchanged. [Traffic policy](traffic-policy.md#verify-webhook) tells more.',
+    'Lets deliveries of a provider pass if their signature is right and, for providers that sign a time, not too old. Other requests get 403. It reads the body first, up to `limits.held_body_bytes`; the app gets it unchanged. See [Traffic policy](traffic-policy.md#verify-webhook).',
   otherNames: ['webhook-verification'],
   phases: ['on_http_request'],
   admits: 'some',

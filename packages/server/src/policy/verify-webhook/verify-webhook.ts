@@ -16,7 +16,7 @@ export interface VerifyWebhookParts {
   /** The tenant whose share of the room the bodies count for. */
   tenant: string
   bodies: Pick<BodyRoom, 'read'>
-  /** Logs deliveries that pass although they fail the check. */
+  /** Logs deliveries that fail the check and pass because of `enforce: false`. */
   leniency: Leniency
   clock: () => number
 }
@@ -56,12 +56,12 @@ export function verifyWebhook({ provider, secret, enforce }: VerifyWebhookConfig
 function deliveryOf(exchange: Exchange): Delivery {
   return {
     method: exchange.method,
-    url: exchange.origin + exchange.visitorTarget, // what the provider has signed
+    url: exchange.origin + exchange.visitorTarget, // the text that the provider has signed
     header: (name) => exchange.header(name),
   }
 }
 
-/** For the log: the sender is not told. */
+/** For the log only. The sender does not get the reason. */
 const DETAILS: Readonly<Record<WebhookFault, string>> = {
   signature_missing: 'there is no signature',
   signature_malformed: 'the signature is malformed',

@@ -52,7 +52,7 @@ function encodeBase64({ budget }: ExpressionView, text: string): string {
 
 /** RFC 4648 4, with its padding. */
 function readBase64(text: string): Buffer {
-  if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) throw new ValueError('the text is no base64')
+  if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) throw new ValueError('the text is not base64')
   return Buffer.from(text, 'base64')
 }
 
@@ -69,7 +69,7 @@ function decodeJson({ budget }: ExpressionView, text: string): unknown {
   try {
     plain = JSON.parse(text)
   } catch {
-    throw new ValueError('the text is no JSON')
+    throw new ValueError('the text is not JSON')
   }
   let items = 0
   const toValue = (value: unknown, depth: number): unknown => {

@@ -44,7 +44,7 @@ function formatOne(verb: string, value: unknown, digits = 6): string {
     case 'X':
       return hexadecimal(value).toUpperCase()
     default:
-      throw new ValueError(`format: %${verb} is none of %s %d %f %e %b %x %X %o`)
+      throw new ValueError(`format: %${verb} is not one of %s %d %f %e %b %x %X %o`)
   }
 }
 
@@ -68,7 +68,7 @@ function integer(value: unknown): bigint {
   if (typeof value === 'bigint') return value
   if (value instanceof UnsignedInt) return value.value
   if (typeof value === 'number' && Number.isInteger(value)) return BigInt(value)
-  throw new ValueError('format: the value is no whole number')
+  throw new ValueError('format: the value is not a whole number')
 }
 
 function number(value: unknown, digits: number): number {

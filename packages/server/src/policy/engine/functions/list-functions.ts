@@ -38,7 +38,7 @@ function sizeOf({ budget }: ExpressionView, value: string | Uint8Array | List | 
 function join({ budget }: ExpressionView, list: readonly unknown[], separator = ''): string {
   let chars = separator.length * Math.max(list.length - 1, 0)
   for (const item of list) {
-    if (typeof item !== 'string') throw new ValueError('join: the list has something else than texts')
+    if (typeof item !== 'string') throw new ValueError('join: the list contains a value that is not a text')
     chars += item.length
   }
   budget.allowText(chars)

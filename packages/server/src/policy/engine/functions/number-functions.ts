@@ -43,7 +43,7 @@ export const NUMBER_FUNCTIONS: readonly FunctionDefinition[] = [
       try {
         return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
       } catch {
-        throw new ValueError('string: these bytes are no UTF-8')
+        throw new ValueError('string: these bytes are not UTF-8')
       }
     },
   ),
@@ -83,7 +83,7 @@ function integerOf(name: string, value: Numeric): bigint {
     if (!Number.isFinite(value)) throw new ValueError(`${name}: the number is out of range`)
     return BigInt(Math.trunc(value)) // cel-spec: rounds toward zero
   }
-  if (value.length > 40 || !/^[+-]?\d+$/.test(value)) throw new ValueError(`${name}: the text is no whole number`)
+  if (value.length > 40 || !/^[+-]?\d+$/.test(value)) throw new ValueError(`${name}: the text is not a whole number`)
   return BigInt(value.replace(/^\+/, ''))
 }
 
@@ -94,5 +94,5 @@ function toDouble(value: Numeric): number {
   const infinity = /^([+-]?)inf(?:inity)?$/i.exec(value.slice(0, 10))
   if (infinity && value.length < 10) return infinity[1] === '-' ? -Infinity : Infinity
   if (/^nan$/i.test(value.slice(0, 4)) && value.length === 3) return Number.NaN
-  throw new ValueError('double: the text is no number')
+  throw new ValueError('double: the text is not a number')
 }

@@ -11,7 +11,7 @@ export const SECRET_FUNCTIONS: readonly FunctionDefinition[] = [
     'a secret by its vault and name; both are written as texts',
     ({ facts }: ExpressionView, vault: string, name: string) => {
       const secret = facts.secret(vault, name)
-      if (secret === undefined) throw new ValueError('the secret is no longer there')
+      if (secret === undefined) throw new ValueError('the secret no longer exists')
       return secret
     },
     { reads: 'secrets.get' },

@@ -75,7 +75,7 @@ const TIMESTAMP = /^\d{4}-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.\d{1,9})?(?:
 function readTimestamp(text: string): Date {
   const written = text.length <= 40 ? TIMESTAMP.exec(text) : undefined
   const time = written ? new Date(text.toUpperCase()) : undefined
-  if (!time || Number.isNaN(time.getTime())) throw new ValueError('timestamp: the text is no time of RFC 3339')
+  if (!time || Number.isNaN(time.getTime())) throw new ValueError('timestamp: the text is not a time of RFC 3339')
   return timeInRange(time)
 }
 
@@ -100,7 +100,7 @@ const DURATION_PART = /(\d*)(?:\.(\d*))?(h|ms|m|s|us|µs|ns)/g
 /** As Go's time.ParseDuration: `300ms`, `-1.5h`, `2h45m`. */
 function readDuration(text: string): Duration {
   const written = text.length <= 100 ? DURATION.exec(text) : undefined
-  if (!written) throw new ValueError('duration: the text is no duration such as 1h30m')
+  if (!written) throw new ValueError('duration: the text is not a duration such as 1h30m')
   let nanos = 0n
   for (const [, whole = '', fraction = '', unit = ''] of (written[2] ?? '').matchAll(DURATION_PART)) {
     const of = UNIT_NANOS[unit] ?? 0n

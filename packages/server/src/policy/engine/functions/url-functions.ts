@@ -68,7 +68,7 @@ function unescape({ budget }: ExpressionView, text: string): string {
 function parse({ budget }: ExpressionView, text: string): Map<string, unknown> {
   budget.spend(30 + (text.length >> 2))
   const url = URL.parse(text)
-  if (!url) throw new ValueError('the text is no URL')
+  if (!url) throw new ValueError('the text is not a URL')
   const query = url.search.slice(1)
   const parsed = new Map<string, unknown>([
     ['scheme', url.protocol.slice(0, -1)],

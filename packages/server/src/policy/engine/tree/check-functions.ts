@@ -133,7 +133,7 @@ function checkUse(
 ): void {
   const { phases, reads } = definitions[0] ?? {} // all forms of a function are alike in these
   if (phases && !phases.includes(settings.phase)) {
-    throw new UnfitExpression(`${name} is known in ${phaseWords(phases)} only`, node)
+    throw new UnfitExpression(`${name} exists in ${phaseWords(phases)} only`, node)
   }
   if (!definitions.some(({ signature }) => argumentsIn(signature) === count)) {
     const forms = [...new Set(definitions.map(({ signature }) => signature.replace(/: .*$/, '')))]
@@ -161,7 +161,7 @@ function checkSecret(node: Tree, [vault, name]: readonly Tree[], { settings }: W
   const [vaultText, nameText] = [literalText(vault), literalText(name)]
   if (vaultText === undefined || nameText === undefined) {
     throw new UnfitExpression(
-      'secrets.get takes two texts as they are, so that it can be checked when it is loaded',
+      'secrets.get takes two literal texts, so that the secret can be checked when the policy is loaded',
       node,
     )
   }
@@ -193,7 +193,7 @@ export function checkMadePattern(pattern: Tree, reads: ReadonlySet<string>): voi
   const foreign = [...reads].find((path) => FOREIGN.test(path))
   if (foreign === undefined) return
   throw new UnfitExpression(
-    `a regular expression cannot be made of ${foreign}, which is somebody else's; write it as a text, or use contains`,
+    `a regular expression cannot be made from ${foreign}, because visitors or apps choose it; write the pattern as a text, or use contains`,
     pattern,
   )
 }

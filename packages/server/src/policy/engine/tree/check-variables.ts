@@ -83,7 +83,7 @@ function rootOf(node: Tree, { names, settings, language }: Walk): Root | undefin
   if (!root || (root.isOfAttempts && !settings.hasAttempts)) {
     if (language.namespaces.has(name)) {
       const [example = ''] = language.namespaces.get(name)?.keys() ?? []
-      throw new UnfitExpression(`${name} is no value; call a function of it, such as ${name}.${example}(…)`, node)
+      throw new UnfitExpression(`${name} is not a value; call a function of it, such as ${name}.${example}(…)`, node)
     }
     const here = [...ROOTS].filter(([, each]) => !each.isOfAttempts && each.phases.includes(settings.phase))
     throw new UnfitExpression(
@@ -92,7 +92,7 @@ function rootOf(node: Tree, { names, settings, language }: Walk): Root | undefin
     )
   }
   if (!root.phases.includes(settings.phase)) {
-    throw new UnfitExpression(`${name} is known in ${phaseWords(root.phases)} only`, node)
+    throw new UnfitExpression(`${name} exists in ${phaseWords(root.phases)} only`, node)
   }
   return root
 }
@@ -168,7 +168,7 @@ function fieldOf(record: RecordType, path: string, { node, name }: Select, { set
     throw new UnfitExpression(`${path}.${name} ${NEEDED[field.needs]}`, place)
   }
   if (field.phases && !field.phases.includes(settings.phase)) {
-    throw new UnfitExpression(`${path}.${name} is known in ${phaseWords(field.phases)} only`, place)
+    throw new UnfitExpression(`${path}.${name} exists in ${phaseWords(field.phases)} only`, place)
   }
   return field
 }

@@ -170,7 +170,7 @@ function matchWith(node: Tree, pattern: Pattern): void {
   if (!text) return
   node.evaluate = (evaluator, _, context) => {
     const value = evaluator.run(text, context)
-    if (typeof value !== 'string') throw new ValueError('matches: the value is no text')
+    if (typeof value !== 'string') throw new ValueError('matches: the value is not a text')
     return pattern.isIn(value, viewOf(context, VIEW_NAME).budget)
   }
 }

@@ -87,7 +87,7 @@ function prepareSelect(node: Tree, walk: Walk): boolean {
   if (node.op === '.') return false
   noteIndex(node, walk)
   noteHeaderMap(node, of, walk)
-  if (isRecord) throw new UnfitExpression('the name of a variable is written out, not made', index)
+  if (isRecord) throw new UnfitExpression('the name of a variable must be written out; it cannot be computed', index)
   prepare(index, walk)
   return false
 }
@@ -119,7 +119,7 @@ function prepareHas(node: Tree, [field]: readonly Tree[], walk: Walk): void {
   if (!of || !index || literalText(index) === undefined) {
     throw new UnfitExpression('has takes a field, such as has(req.content_length), or a key of a map', field ?? node)
   }
-  if (prepare(of, walk)) throw new UnfitExpression('has takes a field with a dot here: has(req.content_length)', index)
+  if (prepare(of, walk)) throw new UnfitExpression('write the field with a dot here: has(req.content_length)', index)
   const contained = node.clone(walk.language.inOperator, [index, of])
   noteGuard(contained, walk)
   noteHeaderMap(contained, of, walk)
@@ -163,7 +163,7 @@ function prepareComprehension(node: Tree, walk: Walk): void {
   const reads = readsOf(receiver, walk)
   if (steps > STEPS_MAX) {
     throw new UnfitExpression(
-      `this may take ${steps} steps, and at most ${STEPS_MAX} are allowed; go over something shorter`,
+      `this may take ${steps} steps, and at most ${STEPS_MAX} are allowed; iterate over something shorter`,
       node,
     )
   }
@@ -173,7 +173,7 @@ function prepareComprehension(node: Tree, walk: Walk): void {
 
 /** The names that the engine gives to its own things must not be hidden from it. */
 function refuseOwnName(item: Tree): void {
-  if (isOwnName(String(item.args))) throw new UnfitExpression('this name is not free; choose another one', item)
+  if (isOwnName(String(item.args))) throw new UnfitExpression('this name is reserved; choose another one', item)
 }
 
 /** The variables that the pattern itself reads decide whether it is allowed. */
@@ -252,7 +252,7 @@ function mendSum(node: Tree): void {
 function checkBytes(node: Tree): void {
   const isAscii = !/[^\t\n\r -~]/.test(node.input.slice(node.start, node.end))
   if (!(node.args instanceof Uint8Array) || isAscii) return
-  throw new UnfitExpression("bytes are written in ASCII and with escapes; for others write bytes('…')", node)
+  throw new UnfitExpression("a literal of bytes takes ASCII and escapes; for other characters write bytes('…')", node)
 }
 
 const DURATION = 'google.protobuf.Duration'

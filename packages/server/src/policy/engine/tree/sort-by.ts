@@ -19,7 +19,7 @@ const UNITS_OF_AN_ITEM = 30
 /** The library calls this when it has parsed one. */
 export function sortBy(viewName: string): (call: { args: Tree[]; receiver: Tree }) => SortByMacro {
   return ({ args: [item, key], receiver }) => {
-    if (!item || !key || item.op !== 'id') throw new ValueError('sortBy: the first argument is a name')
+    if (!item || !key || item.op !== 'id') throw new ValueError('sortBy: the first argument must be a name')
     return {
       key,
       loop: undefined,

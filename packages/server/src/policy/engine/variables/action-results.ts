@@ -55,6 +55,6 @@ const FIELDS: Readonly<Record<string, Field<Facts>>> = Object.fromEntries(
 const OF_ACTIONS = defineRecord<Facts>('sallyport.ActionResults', FIELDS)
 
 export const ACTIONS = defineRecord<Facts>('sallyport.Actions', {
-  ngrok: part(OF_ACTIONS, 'what actions told, by the name that ngrok has', (facts) => facts),
+  ngrok: part(OF_ACTIONS, 'the results of actions, by the names that ngrok gives them', (facts) => facts),
   sallyport: part(OF_ACTIONS, 'the same', (facts) => facts),
 })

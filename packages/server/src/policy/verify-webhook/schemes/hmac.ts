@@ -4,7 +4,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 
 import { timestampFault, type BodyVerdict, type Delivery, type Scheme, type Verify } from './scheme.ts'
 
-const SIGNATURES_MAX = 16 // of one delivery: providers send two while a secret is changed
+const SIGNATURES_MAX = 16 // of one delivery; providers send two while a secret is being changed
 const WRONG: BodyVerdict = { ok: false, reason: 'signature_wrong' }
 const RIGHT: BodyVerdict = { ok: true }
 
@@ -44,7 +44,7 @@ function verifyWith(scheme: HmacScheme, key: string | Buffer): Verify {
         sum.update(body)
         if (after) sum.update(after(delivery, time ?? ''))
         const expected = sum.digest()
-        // All of them are compared, in constant time each.
+        // Each of them is compared in constant time.
         const matching = signatures.filter((each) => timingSafeEqual(each, expected))
         return matching.length > 0 ? RIGHT : WRONG
       },

@@ -21,7 +21,7 @@ export type WebhookFault =
   | 'body_malformed'
 
 export type BodyVerdict = { ok: true } | { ok: false; reason: WebhookFault }
-/** The part of the check that needs the body. */
+/** The second part of the check, which needs the body. */
 export type CheckBody = (body: Buffer) => BodyVerdict
 export type HeadVerdict = { ok: true; checkBody: CheckBody } | { ok: false; reason: WebhookFault }
 
@@ -34,8 +34,8 @@ export interface Scheme {
   /** Prepares a secret that has no problem, once. */
   withSecret(secret: string): Verify
   /**
-   * The answer, in JSON, if this delivery is the provider's test of an address before it delivers there. Called only if
-   * the signature is right.
+   * The answer, in JSON, if the provider sends this delivery to test an address before it delivers there. It is called
+   * only if the signature is right.
    */
   challengeAnswer?(secret: string, body: Buffer): string | undefined
 }
@@ -50,8 +50,8 @@ export function isSameText(one: string, other: string): boolean {
 export const USUAL_TOLERANCE_MS = 180_000
 
 /**
- * Whether a time stamp is neither older nor further ahead than is tolerated: so a delivery that an attacker has seen
- * cannot be sent again later.
+ * Whether a time stamp is neither too old nor too far in the future, so that an attacker who has seen a delivery cannot
+ * send it again later.
  * @param written a whole number of `unitMs` since 1970
  */
 export function timestampFault(

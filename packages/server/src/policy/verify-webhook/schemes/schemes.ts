@@ -1,4 +1,4 @@
-// The table of providers: how each of them signs. Below the configuration, which takes its rules from it.
+// The table of providers: how each of them signs. The configuration imports it for its rules.
 
 import type { SupportedProvider } from '../providers.ts'
 import { gitlab } from './gitlab.ts'

@@ -10,7 +10,7 @@ const TIMESTAMP = { unitMs: 1000, toleranceMs: USUAL_TOLERANCE_MS }
 
 export const sendgrid: Scheme = {
   secretProblem: (secret) =>
-    keyOf(secret) ? undefined : 'is no public key of SendGrid; write the verification key that it shows, in base64',
+    keyOf(secret) ? undefined : 'is not a public key of SendGrid; write the verification key that it shows, in base64',
   withSecret: (secret) => {
     const key = keyOf(secret)
     if (!key) throw new TypeError('a key that nobody can read') // the check has refused it

@@ -29,7 +29,7 @@ export function standardWebhooks(prefixes: readonly string[], toleranceMs = TOLE
     secretProblem: (secret) =>
       keyOf(secret).length >= KEY_MIN_BYTES && /^[A-Za-z0-9+/]+={0,2}$/.test(behindPrefix(secret))
         ? undefined
-        : 'is no signing secret; it is whsec_ and base64 behind it',
+        : 'is not a signing secret, which is whsec_ followed by base64',
   }
 }
 

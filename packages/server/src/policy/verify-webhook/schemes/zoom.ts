@@ -22,8 +22,8 @@ export const zoom: Scheme = {
 }
 
 /**
- * The answer is a signature of the token: if the token contains a colon, it could be the signature of a forged
- * delivery. Only a token that cannot be mistaken for a delivery is answered.
+ * The answer is a signature of the token. If the token contained a colon, that could be the signature of a forged
+ * delivery, so the relay answers only tokens that cannot be mistaken for a delivery.
  */
 function plainTokenOf(body: Buffer): string | undefined {
   if (body.length > CHALLENGE_MAX_BYTES) return undefined
