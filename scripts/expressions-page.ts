@@ -12,25 +12,25 @@ import { ROOTS } from '../packages/server/src/policy/engine/variables/roots.ts'
 
 const INTRODUCTION = `# Expressions
 
-Conditions of policies are expressions of [CEL](https://cel.dev), over the variables and with the functions of ngrok's traffic policies.
-Texts of some keys contain expressions as \`\${…}\`. Everything is checked when a policy is loaded: an unknown name, a variable that does not
-exist in the phase, and a wrong type are refused, with the place in the expression and the nearest known name.
+Conditions of policies are expressions of [CEL](https://cel.dev), with the variables and functions of ngrok's traffic policies. Some keys of
+actions take texts with expressions as \`\${…}\`. The relay checks all expressions when it loads a policy. It refuses an unknown name, a variable
+that does not exist in the phase, and a wrong type, and says where in the expression the problem is and which known name is the most similar.
 
-* **An expression that fails refuses the request.** \`req.headers['x-role'][0] == 'admin'\` fails for every request without that header.
-  \`getReqHeader('x-role').exists(v, v == 'admin')\` does not.
-* Names of headers are looked up without regard to case. An iteration has them in lower case.
-* Some variables are texts with fields: \`req.url.contains('/x')\` and \`req.url.path\` are both possible.
-* Regular expressions are those of [RE2](https://github.com/google/re2/wiki/Syntax), whose time is linear in the length of the text. None is made
-  from what a visitor or an app sends.
-* A variable that needs a file of yours is refused without it, so that a rule never decides about a country that nobody knows.
+* **If an expression fails, the request is refused.** \`req.headers['x-role'][0] == 'admin'\` fails for every request without that header.
+  \`getReqHeader('x-role').exists(v, v == 'admin')\` does not fail.
+* The case of header names does not matter. When you iterate over headers, their names are in lower case.
+* Some variables are texts that also have fields: \`req.url.contains('/x')\` and \`req.url.path\` are both possible.
+* Regular expressions are those of [RE2](https://github.com/google/re2/wiki/Syntax), so the time that they take is linear in the length of the
+  text. A text from a visitor or an app cannot become a regular expression.
+* Some variables need a file of yours. Without the file, the relay refuses a policy that uses them, so a rule never decides by an unknown country.
 * The work of an expression is bounded: 16 KiB of text, lists of 10 000 items, texts of 64 KiB, and about a fifth of a second at worst. An
-  expression beyond that fails.
+  expression that exceeds a bound fails.
 
-In a text, \`\${…}\` becomes the text of its value: a list of texts is joined with \`, \`, other lists and maps become JSON. The value is never read as an
-expression again.
+In a text, the value of an expression replaces \`\${…}\`: a list of texts is joined with \`, \`, and other lists and maps become JSON. The relay never
+reads an inserted value as an expression again.
 `
 
-/** The page as it has to be. */
+/** The text of the page. */
 export function expressionsPage(): string {
   const seen = new Map<string, string>()
   const roots = [...ROOTS].map(([name, { about, record, type, phases, isOfAttempts }]) => {
@@ -48,7 +48,7 @@ export function expressionsPage(): string {
     '### Cookies and extensions\n\nThe items of `req.cookies`, `res.cookies` and `conn.tls.client.extensions`.\n',
     `${table(['field', 'type', 'meaning'], [...fieldRows('cookie', COOKIE), ...fieldRows('extension', CERTIFICATE_EXTENSION)])}\n`,
     '## Functions\n',
-    'Beside the operators of CEL, `has(field)`, `type(value)` and `dyn(value)`. These go over lists, and over the keys of maps: ' +
+    'CEL has its operators, `has(field)`, `type(value)` and `dyn(value)`. These macros iterate over the items of a list, or over the keys of a map: ' +
       `${Object.values(MACRO_FORMS)
         .flatMap((forms) => forms.split(' or '))
         .map((form) => `\`list.${form}\``)

@@ -1,5 +1,5 @@
-// Compiles an expression: parses it, checks names and types, and bounds its cost. Every problem has its place in the text.
-// See docs/decisions/0033-expressions.md.
+// Compiles an expression: parses it, checks names and types, and bounds its cost. It reports every problem with its
+// place in the text. See docs/decisions/0033-expressions.md.
 
 import { printable } from '@sallyport/protocol/printable'
 
@@ -76,7 +76,7 @@ function runAndRelease(parsed: (view: ExpressionView) => unknown, loops: readonl
   }
 }
 
-/** `… == ${vars.test}` is in ngrok's docs but is not CEL. Inside a text of CEL it is allowed. */
+/** `… == ${vars.test}` is in ngrok's docs but is not CEL. It is allowed inside a text of CEL. */
 function refusePlaceholder(source: string): void {
   const start = source.replace(TEXT_LITERAL, (text) => ' '.repeat(text.length)).indexOf('${')
   if (start === -1) return
@@ -128,7 +128,7 @@ function problemOf(error: unknown, source: string): ExpressionProblem {
   return { message: printable(sentenceOf(code, summary, source, { start, end })), start, end }
 }
 
-/** The library's message, or our own words if the message is about its tokens. */
+/** The library's message, or our own words if that message names the parser's tokens. */
 function sentenceOf(code: string, summary: string, source: string, at: { start: number; end: number }): string {
   const place = source.slice(at.start, at.end)
   switch (code) {

@@ -5,9 +5,15 @@ import type { Need } from './variables/record.ts'
 
 export interface CompileSettings {
   readonly phase: Phase
-  /** For `retry_condition` of `http-request`: `attempts` and `last_attempt` exist. */
+  /**
+   * Whether the expression is the `retry_condition` of `http-request`, in which `attempts` and `last_attempt`
+   * exist.
+   */
   readonly hasAttempts?: boolean
-  /** The data sources that the operator has set up. A condition on any other is refused, never read as an empty text. */
+  /**
+   * The data sources that the operator has set up. A condition that needs another source is refused; it never reads an
+   * empty text instead.
+   */
   readonly known: ReadonlySet<Need>
   hasSecret(vault: string, name: string): boolean
 }

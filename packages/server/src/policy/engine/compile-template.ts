@@ -9,11 +9,11 @@ import { type CompiledPart, Template } from './template.ts'
 
 export interface TemplateSettings extends CompileSettings {
   /**
-   * Reads the environment, for `${NAME}` and `${NAME:default}`. Only for relay.yml. The value is a literal. An empty variable
-   * counts as missing, as everywhere in relay.yml.
+   * Reads the environment, for `${NAME}` and `${NAME:default}`. It is present only for relay.yml. The value is a
+   * literal. An empty variable counts as missing, as everywhere in relay.yml.
    */
   readonly environment?: (name: string) => string | undefined
-  /** Is applied to each value before it is inserted: `quotePattern` for a regular expression. */
+  /** A function that changes each value before it is inserted: `quotePattern` for a regular expression. */
   readonly embed?: (text: string) => string
 }
 

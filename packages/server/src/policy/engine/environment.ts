@@ -1,4 +1,5 @@
-// Declares our variables, types and functions to the library, from the tables. Done once, when the first expression is compiled.
+// Declares our variables, types and functions to the library, from the tables. This happens once, when the first
+// expression is compiled.
 
 import { Environment } from '@marcbachmann/cel-js'
 
@@ -41,7 +42,7 @@ export function isOwnName(name: string): boolean {
   return name.startsWith(OWN_PREFIX)
 }
 
-/** A message of the library with the names that people write. */
+/** A message of the library, with names as people write them in place of our internal ones. */
 export function withoutOwnNames(message: string): string {
   return message
     .replaceAll(/sallyport\.View(?:, )?/g, '')

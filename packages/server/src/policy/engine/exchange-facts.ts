@@ -110,7 +110,7 @@ class ConnectionOfExchange implements ConnectionFacts {
     this.region = region
   }
 
-  /** The visitor's address, also behind trusted proxies; all other fields are those of the connection itself. */
+  /** The visitor's address, which a trusted proxy may report. All other fields describe the connection itself. */
   get clientIp(): string {
     return this.#exchange.clientIp
   }

@@ -19,7 +19,10 @@ export class UnfitExpression extends Error {
   }
 }
 
-/** A name from a policy as a sentence may hold it: anything but a plain word is quoted, so that it cannot write to a terminal. */
+/**
+ * A name from a policy, made safe for a sentence: anything except a plain word is quoted, so that it cannot control a
+ * terminal.
+ */
 export function shownName(name: string): string {
   return /^\w{1,100}$/.test(name) ? name : JSON.stringify(name.slice(0, 100))
 }

@@ -21,7 +21,7 @@ export class ExpressionView {
   #res: object | undefined
   #conn: object | undefined
 
-  /** @param budget that of the exchange, if it has had another view before */
+  /** @param budget the budget of the exchange, if the exchange has had a view before */
   constructor(facts: Facts, budget = new Budget()) {
     this.facts = facts
     this.budget = budget

@@ -19,7 +19,7 @@ export class Expression {
   readonly type: string
   /** The variables that it reads, as paths with current names: `req.url.path`, `req.headers.cookie`, `vars.x`, `secrets.get`. */
   readonly reads: ReadonlySet<string>
-  /** Parts that work but may surprise. */
+  /** Warnings about parts that work but may not do what the author expects. */
   readonly warnings: readonly ExpressionProblem[]
   readonly #run: (view: ExpressionView) => unknown
 
@@ -59,7 +59,8 @@ export class Expression {
   }
 
   #failed(error: unknown): ExpressionError {
-    // Messages of the library may contain values of visitors, such as a key that was not found: they do not become a cause.
+    // Messages of the library may contain values of visitors, such as a key that was not found, so they are not kept as
+    // a cause.
     const isFault = error instanceof Error && !('code' in error) && !isExpected(error)
     return new ExpressionError(this.source, reasonOf(error, this.source), isFault ? { cause: error } : undefined)
   }
@@ -86,7 +87,7 @@ function reasonOf(error: unknown, source: string): string {
   return 'cannot be evaluated'
 }
 
-/** By the error codes of the library, whose own messages may contain a value. */
+/** By the error codes of the library, because its messages may contain a value. */
 const REASONS = new Map([
   ['index_out_of_bounds', 'the list has no item at this place'],
   ['division_by_zero', 'divides by zero'],

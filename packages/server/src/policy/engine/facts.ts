@@ -8,7 +8,7 @@ export interface Facts {
   readonly endpoint: EndpointFacts
   /** Absent in `on_tcp_connect`. */
   readonly request?: RequestFacts | undefined
-  /** Present in `on_http_response` alone. */
+  /** Present only in `on_http_response`. */
   readonly response?: ResponseFacts | undefined
   /** The variables that `set-vars` has set in this phase. */
   readonly vars: ReadonlyMap<string, unknown>
@@ -29,7 +29,7 @@ export interface ConnectionFacts {
   readonly clientPort: number
   readonly serverIp: string
   readonly serverPort: number
-  /** Where this relay is, by its configuration. */
+  /** The region of this relay, from its configuration. */
   readonly region: string | undefined
   readonly bytesIn: number
   readonly bytesOut: number
@@ -61,7 +61,7 @@ export interface EndpointFacts {
 }
 
 export interface MessageFacts {
-  /** Name, value, name, value …, with what actions have changed so far. */
+  /** Name, value, name, value …, including the changes of actions so far. */
   readonly rawHeaders: readonly string[]
   readonly rawTrailers: readonly string[]
 }
@@ -96,7 +96,10 @@ export interface AttemptFacts {
   readonly last: ReadonlyMap<string, unknown>
 }
 
-/** Lookups of addresses in the operator's files. An expression that needs an absent one has been refused when it was compiled. */
+/**
+ * Lookups of addresses in the operator's files. An expression that needs an absent lookup was refused when it was
+ * compiled.
+ */
 export interface Lookups {
   /** Undefined if the file does not have the address. */
   readonly city?: (address: string) => CityFacts | undefined
@@ -105,7 +108,7 @@ export interface Lookups {
   readonly lists?: (address: string) => readonly string[]
 }
 
-/** ngrok docs: IP Intelligence variables. Fields that the file does not have are left out. */
+/** ngrok docs: IP Intelligence variables. Fields that the file does not have are undefined. */
 export interface CityFacts {
   readonly location: Place
   readonly registered?: Place

@@ -1,5 +1,5 @@
-// The limits of expressions. Neither a policy nor a visitor can block the event loop: sizes are bounded here, and work is counted
-// in units of about 100 ns (see `budget.ts`). Pure: no I/O, no clock.
+// The limits of expressions. They keep policies and visitors from blocking the event loop: sizes are bounded here, and
+// work is counted in units of about 100 ns (see `budget.ts`). Pure: no I/O, no clock.
 
 /** Length of one expression. */
 export const EXPRESSION_MAX_CHARS = 16 * 1024

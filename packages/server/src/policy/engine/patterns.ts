@@ -1,5 +1,5 @@
 // Regular expressions with the syntax and semantics of RE2, by re2js. The time of a match is linear in the length of the text, but
-// it can also grow with the size of the pattern. So the size counts for the budget, and patterns are bounded.
+// it can also grow with the size of the pattern. So the size of a pattern counts for the budget and has a limit.
 
 import { RE2JS } from 're2js'
 
@@ -38,7 +38,7 @@ export class Pattern {
    * Replaces every match, as Go's `ReplaceAllString` does: an empty match directly behind another one does not count.
    * @param put makes the text for a match
    * @returns undefined if nothing matches
-   * @throws OverBudget if text and pattern are both long, or if many matches are each far from the next
+   * @throws OverBudget if text and pattern are both long, or if there are many matches far from each other
    */
   replaceAll(text: string, put: (match: Match) => string, budget: Budget): string | undefined {
     const matcher = this.#compiled.matcher(text)
@@ -77,7 +77,7 @@ export function compilePattern(source: string): Pattern | { problem: string } {
   return compileWithin(source, WRITTEN_MAX_REPEATS, WRITTEN_MAX_SIZE)
 }
 
-/** Patterns that are made at run time from variables. Bounded in number, length and size. */
+/** Patterns that are made at run time from variables. Their number, length and size are bounded. */
 export class PatternCache {
   readonly #patterns = new Map<string, Pattern>()
 
@@ -98,7 +98,10 @@ export class PatternCache {
   }
 }
 
-/** Returns a pattern that matches exactly this text: for a visitor's value in `from` of `url-rewrite` or `redirect`. */
+/**
+ * Returns a pattern that matches exactly this text. It is for values of visitors in `from` of `url-rewrite` or
+ * `redirect`.
+ */
 export function quotePattern(text: string): string {
   return RE2JS.quote(text)
 }

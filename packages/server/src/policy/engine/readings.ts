@@ -10,7 +10,10 @@ export function dependsOnReading(reads: Reads): boolean {
   return PATHS.some((path) => reads.has(path)) || some(reads, (path) => VARS.test(path))
 }
 
-/** Whether it reads the path in any form. If so, its edge answers 400 to a dot segment at any decoding level. */
+/**
+ * Whether it reads the path in any form. If so, its edge answers 400 to a path that has a dot segment at any level of
+ * decoding.
+ */
 export function readsPath(reads: Reads): boolean {
   return PATHS.some((path) => reads.has(path)) || RAW_PATHS.some((path) => reads.has(path))
 }

@@ -19,7 +19,7 @@ export class Template {
   readonly #parts: readonly CompiledPart[]
   readonly #embed: (text: string) => string
 
-  /** @param embed is applied to each value before it is inserted, for example `quotePattern` */
+  /** @param embed changes each value before it is inserted, for example `quotePattern` */
   constructor(
     source: string,
     parts: readonly CompiledPart[],
@@ -68,7 +68,7 @@ export class Template {
   }
 
   /**
-   * Returns the value for `set-vars`: if the whole text is exactly one placeholder, its value keeps its type.
+   * Returns the value for `set-vars`. If the whole text is exactly one placeholder, its value keeps its type.
    * @throws ExpressionError
    */
   value(view: ExpressionView): unknown {

@@ -32,8 +32,8 @@ export function celValue(plain: unknown, depth = 0): unknown {
 }
 
 /**
- * A copy to keep: `req.headers` and maps that contain it change with the message, and a variable that `set-vars` has made from
- * them must not.
+ * A copy to keep. `req.headers` and maps that contain it change with the message, but a variable that `set-vars` has
+ * made from them must not change.
  */
 export function snapshot(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(snapshot)
@@ -135,8 +135,8 @@ export function jsonText(value: unknown, depth = 0): string {
 }
 
 /**
- * The size of a value: one for each item and for every 32 characters. Counting stops above `most`.
- * For values that are compared, kept, or turned into text.
+ * The size of a value that is compared, kept, or turned into text: one for each item and for every 32 characters.
+ * Counting stops above `most`.
  */
 export function weightOf(value: unknown, most: number, depth = 0): number {
   if (typeof value === 'string' || value instanceof Uint8Array) return 1 + (value.length >> 5)

@@ -22,10 +22,14 @@ export const ADDRESS_FUNCTIONS: readonly FunctionDefinition[] = [
       return ranges.some((range) => isWithin(view, address, range))
     },
   ),
-  define('string.isPrivateIp(): bool', 'RFC 1918', (view: ExpressionView, text: string) => {
-    view.budget.spendText(text.length)
-    return isIPv4(text) && PRIVATE.some((range) => isWithin(view, text, range))
-  }),
+  define(
+    'string.isPrivateIp(): bool',
+    'whether it is a private address of RFC 1918',
+    (view: ExpressionView, text: string) => {
+      view.budget.spendText(text.length)
+      return isIPv4(text) && PRIVATE.some((range) => isWithin(view, text, range))
+    },
+  ),
 ]
 
 const PRIVATE = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16']

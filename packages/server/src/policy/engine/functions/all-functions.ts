@@ -1,5 +1,5 @@
-// All functions of expressions except operators, macros, `dyn()` and `type()`. All built-in functions of the library are replaced: for
-// RE2, for the semantics of Unicode, or because they do not count their cost.
+// All functions of expressions except operators, macros, `dyn()` and `type()`. We replace all built-in functions of the
+// library, because they do not use RE2, or count UTF-16 units, or do not count their cost.
 
 import { ADDRESS_FUNCTIONS } from './address-functions.ts'
 import { type FunctionDefinition } from './define-function.ts'

@@ -9,7 +9,7 @@ export interface FunctionDefinition {
   readonly about: string
   /**
    * The implementation. Its arguments have the order and types of the signature, in the form of values.ts; the receiver of a method
-   * is the first one. It spends its cost from `view.budget`.
+   * is the first one. It charges its cost to `view.budget`.
    * @throws ValueError, OverBudget
    */
   readonly call: (view: ExpressionView, ...args: never[]) => unknown

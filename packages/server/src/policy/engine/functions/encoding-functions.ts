@@ -10,15 +10,19 @@ export const ENCODING_FUNCTIONS: readonly FunctionDefinition[] = [
   define('base64.encode(bytes): string', 'as base64', ({ budget }: ExpressionView, bytes: Uint8Array) =>
     budget.text(Buffer.from(bytes).toString('base64')),
   ),
-  define('base64.encode(string): string', 'of its UTF-8', encodeBase64),
-  define('base64.decode(string): bytes', 'an error if it is not base64', ({ budget }: ExpressionView, text: string) => {
-    budget.spendText(text.length)
-    return new Uint8Array(readBase64(text))
-  }),
-  define('string.encodeBase64(): string', 'of its UTF-8', encodeBase64),
+  define('base64.encode(string): string', 'its UTF-8 as base64', encodeBase64),
+  define(
+    'base64.decode(string): bytes',
+    'decodes base64; an error if it is not base64',
+    ({ budget }: ExpressionView, text: string) => {
+      budget.spendText(text.length)
+      return new Uint8Array(readBase64(text))
+    },
+  ),
+  define('string.encodeBase64(): string', 'its UTF-8 as base64', encodeBase64),
   define(
     'string.decodeBase64(): string',
-    'an error if it is not base64',
+    'decodes base64 to text; an error if it is not base64',
     ({ budget }: ExpressionView, text: string) => {
       budget.spendText(text.length)
       return readBase64(text).toString('utf8')
@@ -33,8 +37,8 @@ export const ENCODING_FUNCTIONS: readonly FunctionDefinition[] = [
   define('json.encode(dyn): string', 'as JSON', encodeJson),
   define('list.encodeJson(): string', 'as JSON', encodeJson),
   define('map.encodeJson(): string', 'as JSON', encodeJson),
-  define('json.decode(string): dyn', 'an error if it is not JSON; numbers become doubles', decodeJson),
-  define('string.decodeJson(): dyn', 'an error if it is not JSON; numbers become doubles', decodeJson),
+  define('json.decode(string): dyn', 'reads JSON; numbers become doubles; an error if it is not JSON', decodeJson),
+  define('string.decodeJson(): dyn', 'reads JSON; numbers become doubles; an error if it is not JSON', decodeJson),
   define('string.isJson(): bool', 'whether it is JSON', (view: ExpressionView, text: string) => {
     view.budget.spendText(text.length * 8)
     try {

@@ -6,7 +6,11 @@ import { Duration, UnsignedInt, entriesOf, textOf, timestampText } from '../valu
 import { type FunctionDefinition, define } from './define-function.ts'
 
 export const FORMAT_FUNCTIONS: readonly FunctionDefinition[] = [
-  define('string.format(list): string', '`%s %d %f %e %b %x %X %o %%`', format),
+  define(
+    'string.format(list): string',
+    'puts values into the places `%s %d %f %e %b %x %X %o`; `%%` is a percent sign',
+    format,
+  ),
 ]
 
 const PRECISION_MAX = 100 // of toFixed and toExponential

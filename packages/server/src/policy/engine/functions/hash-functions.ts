@@ -14,12 +14,12 @@ type Hash = (bytes: Buffer) => Buffer
 const HASHES: Readonly<Record<string, { hash: Hash; about: string; unitsOfChar: number }>> = {
   md5: {
     hash: (bytes) => createHash('md5').update(bytes).digest(),
-    about: 'in hexadecimal; broken, so not for secrets',
+    about: 'in hexadecimal; this hash is broken, so do not use it for secrets',
     unitsOfChar: 0.05,
   },
   sha1: {
     hash: (bytes) => createHash('sha1').update(bytes).digest(),
-    about: 'in hexadecimal; broken, so not for secrets',
+    about: 'in hexadecimal; this hash is broken, so do not use it for secrets',
     unitsOfChar: 0.05,
   },
   sha256: { hash: (bytes) => createHash('sha256').update(bytes).digest(), about: 'in hexadecimal', unitsOfChar: 0.05 },
@@ -38,9 +38,9 @@ export const HASH_FUNCTIONS: readonly FunctionDefinition[] = Object.entries(HASH
     }
     return [
       define(`hash.${name}(string): string`, about, call),
-      define(`hash.${name}(string, string): string`, "`'hex'` or `'base64'`", call),
+      define(`hash.${name}(string, string): string`, "in the form `'hex'` or `'base64'`", call),
       define(`string.${name}(): string`, about, call),
-      define(`string.${name}(string): string`, "`'hex'` or `'base64'`", call),
+      define(`string.${name}(string): string`, "in the form `'hex'` or `'base64'`", call),
     ]
   },
 )

@@ -12,17 +12,17 @@ type List = readonly unknown[]
 
 export const LIST_FUNCTIONS: readonly FunctionDefinition[] = [
   ...['string', 'bytes', 'list', 'map'].flatMap((type) => [
-    define(`size(${type}): int`, 'characters, bytes, items or keys', sizeOf),
-    define(`${type}.size(): int`, 'characters, bytes, items or keys', sizeOf),
+    define(`size(${type}): int`, 'the number of characters, bytes, items or keys', sizeOf),
+    define(`${type}.size(): int`, 'the number of characters, bytes, items or keys', sizeOf),
   ]),
-  define('list<string>.join(): string', 'one after the other', join),
-  define('list<string>.join(string): string', 'with a separator', join),
-  define('list<T>.slice(int, int): list<T>', 'from one index up to another', slice),
-  define('list.flatten(): list<dyn>', 'one level', flatten),
-  define('list.flatten(int): list<dyn>', 'this many levels', flatten),
-  define('list<T>.sort(): list<T>', 'of numbers, texts, bools, bytes, times or durations', sort),
-  define('list<T>.distinct(): list<T>', 'each value once, in the order of their first occurrence', distinct),
-  define('lists.range(int): list<int>', 'from 0 to below n', range),
+  define('list<string>.join(): string', 'all texts, one after the other', join),
+  define('list<string>.join(string): string', 'all texts, with a separator between them', join),
+  define('list<T>.slice(int, int): list<T>', 'the part from one index up to, but without, another', slice),
+  define('list.flatten(): list<dyn>', 'the items of the lists in it: one level of nesting fewer', flatten),
+  define('list.flatten(int): list<dyn>', 'the same, for this many levels', flatten),
+  define('list<T>.sort(): list<T>', 'takes numbers, texts, bools, bytes, times or durations', sort),
+  define('list<T>.distinct(): list<T>', 'each value once, in the order of first occurrence', distinct),
+  define('lists.range(int): list<int>', 'the numbers from 0 to below n', range),
 ]
 
 function sizeOf({ budget }: ExpressionView, value: string | Uint8Array | List | object): bigint {

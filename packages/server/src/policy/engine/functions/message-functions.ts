@@ -28,7 +28,7 @@ export const MESSAGE_FUNCTIONS: readonly FunctionDefinition[] = [
   ),
   define(
     'getReqCookie(string): sallyport.Cookie',
-    'the first one of the name; an error if there is none',
+    'the first cookie of this name; an error if there is none',
     (view: ExpressionView, name: string) => found(requestCookie(view, name)),
     { ...OF_REQUEST, reads: 'req.cookies' },
   ),
@@ -41,7 +41,7 @@ export const MESSAGE_FUNCTIONS: readonly FunctionDefinition[] = [
       reads: 'req.cookies',
     },
   ),
-  define('getQueryParam(string): list<string>', 'all values of a name in the query', queryParam, {
+  define('getQueryParam(string): list<string>', 'all values of this name in the query', queryParam, {
     ...OF_REQUEST,
     reads: 'req.url.query_params',
   }),
@@ -69,7 +69,7 @@ export const MESSAGE_FUNCTIONS: readonly FunctionDefinition[] = [
   ),
   define(
     'getResCookie(string): sallyport.Cookie',
-    'the one with the longest path; an error if there is none',
+    'the cookie of this name with the longest path; an error if there is none',
     (view: ExpressionView, name: string) => found(responseCookie(view, name)),
     { ...OF_RESPONSE, reads: 'res.cookies' },
   ),

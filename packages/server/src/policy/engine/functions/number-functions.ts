@@ -29,7 +29,7 @@ export const NUMBER_FUNCTIONS: readonly FunctionDefinition[] = [
       (_: ExpressionView, value: Numeric) => toDouble(value),
     ),
   ]),
-  define('int(timestamp): int', 'seconds since 1970', (_: ExpressionView, time: Date) =>
+  define('int(timestamp): int', 'the seconds since 1970', (_: ExpressionView, time: Date) =>
     BigInt(Math.floor(time.getTime() / 1000)),
   ),
   ...['string', 'bool', 'int', 'uint', 'double', 'timestamp', 'duration'].map((type) =>
@@ -37,7 +37,7 @@ export const NUMBER_FUNCTIONS: readonly FunctionDefinition[] = [
   ),
   define(
     'string(bytes): string',
-    'UTF-8; an error for other bytes',
+    'reads UTF-8; an error for other bytes',
     ({ budget }: ExpressionView, bytes: Uint8Array) => {
       budget.spendText(bytes.length)
       try {
@@ -47,13 +47,13 @@ export const NUMBER_FUNCTIONS: readonly FunctionDefinition[] = [
       }
     },
   ),
-  define('bytes(string): bytes', 'as UTF-8', ({ budget }: ExpressionView, text: string) => {
+  define('bytes(string): bytes', 'the text as UTF-8', ({ budget }: ExpressionView, text: string) => {
     budget.spendText(text.length)
     return new Uint8Array(Buffer.from(text, 'utf8'))
   }),
-  define('bytes(bytes): bytes', 'the same', (_: ExpressionView, bytes: Uint8Array) => bytes),
-  define('bool(bool): bool', 'the same', (_: ExpressionView, value: boolean) => value),
-  define('bool(string): bool', 'of `true` or `false`, `1` or `0`, `t` or `f`', (_: ExpressionView, text: string) => {
+  define('bytes(bytes): bytes', 'the same bytes', (_: ExpressionView, bytes: Uint8Array) => bytes),
+  define('bool(bool): bool', 'the same value', (_: ExpressionView, value: boolean) => value),
+  define('bool(string): bool', 'reads `true` or `false`, `1` or `0`, `t` or `f`', (_: ExpressionView, text: string) => {
     if (/^(?:1|t|true|TRUE|True)$/.test(text)) return true
     if (/^(?:0|f|false|FALSE|False)$/.test(text)) return false
     throw new ValueError('bool: the text is neither true nor false')

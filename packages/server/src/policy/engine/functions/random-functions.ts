@@ -7,9 +7,9 @@ import type { ExpressionView } from '../expression-view.ts'
 import { type FunctionDefinition, define } from './define-function.ts'
 
 export const RANDOM_FUNCTIONS: readonly FunctionDefinition[] = [
-  define('rand.int(): int', '0 or 1', (view: ExpressionView) => chance(view, 0n, 1n)),
-  define('rand.int(int, int): int', 'both ends included', chance),
-  define('rand.double(): double', 'from 0 to below 1', () => Math.random()),
+  define('rand.int(): int', 'a random number: 0 or 1', (view: ExpressionView) => chance(view, 0n, 1n)),
+  define('rand.int(int, int): int', 'a random whole number; it can be either of the limits', chance),
+  define('rand.double(): double', 'a random number from 0 to below 1', () => Math.random()),
 ]
 
 const RANGE_MAX = 2n ** 48n - 1n // of randomInt

@@ -34,8 +34,8 @@ export const TEXT_FUNCTIONS: readonly FunctionDefinition[] = [
       return text.includes(piece)
     },
   ),
-  define('string.matches(string): bool', 'RE2; looks for the pattern anywhere in the text', matches),
-  define('matches(string, string): bool', 'RE2; looks for the pattern anywhere in the text', matches),
+  define('string.matches(string): bool', 'whether the pattern of RE2 matches anywhere in the text', matches),
+  define('matches(string, string): bool', 'whether the pattern of RE2 matches anywhere in the text', matches),
   define(
     'string.charAt(int): string',
     'the character at an index; empty at the end',
@@ -45,42 +45,58 @@ export const TEXT_FUNCTIONS: readonly FunctionDefinition[] = [
       return codePointSlice(text, place, place + 1)
     },
   ),
-  define('string.indexOf(string): int', '-1 if it is not found', indexOf),
-  define('string.indexOf(string, int): int', 'the first one from an index on', indexOf),
-  define('string.lastIndexOf(string): int', '-1 if it is not found', lastIndexOf),
-  define('string.lastIndexOf(string, int): int', 'the last one up to an index', lastIndexOf),
-  define('string.substring(int): string', 'from an index to the end', substring),
-  define('string.substring(int, int): string', 'from one index up to another', substring),
-  define('string.lower(): string', 'in Unicode', ({ budget }: ExpressionView, text: string) =>
+  define('string.indexOf(string): int', 'the index of the first place; -1 if there is none', indexOf),
+  define(
+    'string.indexOf(string, int): int',
+    'the index of the first place at or after an index; -1 if there is none',
+    indexOf,
+  ),
+  define('string.lastIndexOf(string): int', 'the index of the last place; -1 if there is none', lastIndexOf),
+  define(
+    'string.lastIndexOf(string, int): int',
+    'the index of the last place at or before an index; -1 if there is none',
+    lastIndexOf,
+  ),
+  define('string.substring(int): string', 'the part from an index to the end', substring),
+  define('string.substring(int, int): string', 'the part from one index up to, but without, another', substring),
+  define('string.lower(): string', 'in lower case, in all scripts', ({ budget }: ExpressionView, text: string) =>
     budget.text(text.toLowerCase()),
   ),
-  define('string.upper(): string', 'in Unicode', ({ budget }: ExpressionView, text: string) =>
+  define('string.upper(): string', 'in upper case, in all scripts', ({ budget }: ExpressionView, text: string) =>
     budget.text(text.toUpperCase()),
   ),
-  define('string.lowerAscii(): string', 'A to Z alone', ({ budget }: ExpressionView, text: string) =>
-    budget.text(text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())),
-  ),
-  define('string.upperAscii(): string', 'a to z alone', ({ budget }: ExpressionView, text: string) =>
-    budget.text(text.replace(/[a-z]+/g, (letters) => letters.toUpperCase())),
-  ),
-  define('string.replace(string, string): string', 'replaces all of them', replace),
-  define('string.replace(string, string, int): string', 'replaces the first n of them', replace),
-  define('string.trim(): string', 'white space of Unicode at both ends', ({ budget }: ExpressionView, text: string) => {
-    budget.spendText(text.length)
-    const start = text.search(/\P{White_Space}/u)
-    return start === -1 ? '' : text.slice(start, endOfText(text))
-  }),
   define(
-    'string.reverse(): string',
-    'its characters from the end to the start',
-    ({ budget }: ExpressionView, text: string) => budget.text(Array.from(text).toReversed().join('')),
+    'string.lowerAscii(): string',
+    'in lower case; changes only A to Z',
+    ({ budget }: ExpressionView, text: string) =>
+      budget.text(text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())),
   ),
-  define('string.split(): list<string>', 'at spaces', split),
+  define(
+    'string.upperAscii(): string',
+    'in upper case; changes only a to z',
+    ({ budget }: ExpressionView, text: string) =>
+      budget.text(text.replace(/[a-z]+/g, (letters) => letters.toUpperCase())),
+  ),
+  define('string.replace(string, string): string', 'replaces every place', replace),
+  define('string.replace(string, string, int): string', 'replaces the first n places', replace),
+  define(
+    'string.trim(): string',
+    'removes the white space of Unicode at both ends',
+    ({ budget }: ExpressionView, text: string) => {
+      budget.spendText(text.length)
+      const start = text.search(/\P{White_Space}/u)
+      return start === -1 ? '' : text.slice(start, endOfText(text))
+    },
+  ),
+  define('string.reverse(): string', 'the characters in reverse order', ({ budget }: ExpressionView, text: string) =>
+    budget.text(Array.from(text).toReversed().join('')),
+  ),
+  define('string.split(): list<string>', 'the pieces between spaces', split),
   define('string.split(string): list<string>', 'the pieces between the separators', split),
-  define('string.split(string, int): list<string>', 'the first n pieces; the others are dropped', split),
+  define('string.split(string, int): list<string>', 'the first n pieces; the rest of the text is dropped', split),
   define(
     'strings.quote(string): string',
-    'in double quotes, with escapes',
+    'the text in double quotes, with escapes',
     ({ budget }: ExpressionView, text: string) => budget.text(quote(text)),
   ),
 ]

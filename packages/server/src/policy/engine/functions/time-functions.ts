@@ -9,34 +9,41 @@ import { inTimeZone } from './time-zone.ts'
 
 const DAY_MS = 86_400_000
 
-/** Getters for a clock: a time whose parts in UTC are those of the time zone. */
+/** Getters for a clock, which is a time whose parts in UTC are those of the time zone. */
 const PARTS: Readonly<Record<string, { about: string; of: (clock: Date) => number }>> = {
-  getDate: { about: 'day of the month, from 1', of: (clock) => clock.getUTCDate() },
-  getDayOfMonth: { about: 'day of the month, from 0', of: (clock) => clock.getUTCDate() - 1 },
-  getDayOfWeek: { about: '0 is Sunday', of: (clock) => clock.getUTCDay() },
-  getDayOfYear: { about: 'from 0', of: (clock) => Math.floor((clock.getTime() - startOfYear(clock)) / DAY_MS) },
+  getDate: { about: 'the day of the month, from 1', of: (clock) => clock.getUTCDate() },
+  getDayOfMonth: { about: 'the day of the month, from 0', of: (clock) => clock.getUTCDate() - 1 },
+  getDayOfWeek: { about: 'the day of the week; 0 is Sunday', of: (clock) => clock.getUTCDay() },
+  getDayOfYear: {
+    about: 'the day of the year, from 0',
+    of: (clock) => Math.floor((clock.getTime() - startOfYear(clock)) / DAY_MS),
+  },
   getFullYear: { about: 'the year', of: (clock) => clock.getUTCFullYear() },
-  getHours: { about: 'from 0 to 23', of: (clock) => clock.getUTCHours() },
-  getMilliseconds: { about: 'from 0 to 999', of: (clock) => clock.getUTCMilliseconds() },
-  getMinutes: { about: 'from 0 to 59', of: (clock) => clock.getUTCMinutes() },
-  getMonth: { about: 'from 0', of: (clock) => clock.getUTCMonth() },
-  getSeconds: { about: 'from 0 to 59', of: (clock) => clock.getUTCSeconds() },
+  getHours: { about: 'the hour, from 0 to 23', of: (clock) => clock.getUTCHours() },
+  getMilliseconds: { about: 'the millisecond, from 0 to 999', of: (clock) => clock.getUTCMilliseconds() },
+  getMinutes: { about: 'the minute, from 0 to 59', of: (clock) => clock.getUTCMinutes() },
+  getMonth: { about: 'the month, from 0', of: (clock) => clock.getUTCMonth() },
+  getSeconds: { about: 'the second, from 0 to 59', of: (clock) => clock.getUTCSeconds() },
 }
 
 export const TIME_FUNCTIONS: readonly FunctionDefinition[] = [
-  define('timestamp(string): timestamp', 'RFC 3339', ({ budget }: ExpressionView, text: string) => {
+  define('timestamp(string): timestamp', 'reads a time of RFC 3339', ({ budget }: ExpressionView, text: string) => {
     budget.spend(UNITS_TO_READ)
     return readTimestamp(text)
   }),
-  define('timestamp(int): timestamp', 'seconds since 1970', (_: ExpressionView, seconds: bigint) =>
+  define('timestamp(int): timestamp', 'takes the seconds since 1970', (_: ExpressionView, seconds: bigint) =>
     timeInRange(new Date(Number(seconds) * 1000)),
   ),
-  define('timestamp(timestamp): timestamp', 'the same', (_: ExpressionView, time: Date) => time),
-  define('duration(string): duration', "`'1h30m'`", ({ budget }: ExpressionView, text: string) => {
-    budget.spend(UNITS_TO_READ)
-    return readDuration(text)
-  }),
-  define('duration(duration): duration', 'the same', (_: ExpressionView, duration: Duration) => duration),
+  define('timestamp(timestamp): timestamp', 'the same time', (_: ExpressionView, time: Date) => time),
+  define(
+    'duration(string): duration',
+    "reads a duration, for example `'1h30m'`",
+    ({ budget }: ExpressionView, text: string) => {
+      budget.spend(UNITS_TO_READ)
+      return readDuration(text)
+    },
+  ),
+  define('duration(duration): duration', 'the same duration', (_: ExpressionView, duration: Duration) => duration),
   ...Object.entries(PARTS).flatMap(([name, { about, of }]) => [
     define(`timestamp.${name}(): int`, `${about}, in UTC`, (_: ExpressionView, time: Date) => BigInt(of(time))),
     define(
@@ -50,21 +57,23 @@ export const TIME_FUNCTIONS: readonly FunctionDefinition[] = [
   ]),
   define(
     'duration.getHours(): int',
-    'the whole duration in hours',
+    'the whole duration, in hours',
     (_: ExpressionView, { seconds }: Duration) => seconds / 3600n,
   ),
   define(
     'duration.getMinutes(): int',
-    'the whole duration in minutes',
+    'the whole duration, in minutes',
     (_: ExpressionView, { seconds }: Duration) => seconds / 60n,
   ),
   define(
     'duration.getSeconds(): int',
-    'the whole duration in seconds',
+    'the whole duration, in seconds',
     (_: ExpressionView, { seconds }: Duration) => seconds,
   ),
-  define('duration.getMilliseconds(): int', 'the part below a second', (_: ExpressionView, { nanos }: Duration) =>
-    BigInt(Math.trunc(nanos / 1_000_000)),
+  define(
+    'duration.getMilliseconds(): int',
+    'the milliseconds after the last whole second',
+    (_: ExpressionView, { nanos }: Duration) => BigInt(Math.trunc(nanos / 1_000_000)),
   ),
 ]
 

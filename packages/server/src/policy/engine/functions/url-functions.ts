@@ -8,18 +8,26 @@ import { decodeQueryPart, percentDecode, percentEncode, readQuery } from '../var
 import { type FunctionDefinition, define } from './define-function.ts'
 
 export const URL_FUNCTIONS: readonly FunctionDefinition[] = [
-  define('url.escape(string): string', 'percent-encoding of everything but letters, digits and -._~', escape),
-  define('string.escapeUrl(): string', 'percent-encoding of everything but letters, digits and -._~', escape),
-  define('url.unescape(string): string', 'an error if a % is not followed by two digits', unescape),
-  define('string.unescapeUrl(): string', 'an error if a % is not followed by two digits', unescape),
+  define('url.escape(string): string', 'percent-encodes everything except letters, digits and -._~', escape),
+  define('string.escapeUrl(): string', 'percent-encodes everything except letters, digits and -._~', escape),
+  define(
+    'url.unescape(string): string',
+    'decodes percent-encoding; an error if a % is not followed by two digits',
+    unescape,
+  ),
+  define(
+    'string.unescapeUrl(): string',
+    'decodes percent-encoding; an error if a % is not followed by two digits',
+    unescape,
+  ),
   define(
     'url.parse(string): map<string, dyn>',
-    'scheme, host, port, path, query, …; an error if it is not a URL',
+    'its scheme, host, port, path, query, …; an error if it is not a URL',
     parse,
   ),
   define(
     'string.parseUrl(): map<string, dyn>',
-    'scheme, host, port, path, query, …; an error if it is not a URL',
+    'its scheme, host, port, path, query, …; an error if it is not a URL',
     parse,
   ),
   define(
@@ -31,8 +39,8 @@ export const URL_FUNCTIONS: readonly FunctionDefinition[] = [
       return url !== null && url.host !== ''
     },
   ),
-  define('queryString.encode(map): string', 'names in their order', encodeQuery),
-  define('map.encodeQueryString(): string', 'names in their order', encodeQuery),
+  define('queryString.encode(map): string', 'the names stay in their order', encodeQuery),
+  define('map.encodeQueryString(): string', 'the names stay in their order', encodeQuery),
   define(
     'queryString.decode(string): map<string, dyn>',
     'a text for each name, or a list if it has several values',

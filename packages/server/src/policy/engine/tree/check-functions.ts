@@ -1,5 +1,5 @@
-// Checks that functions and methods exist in this phase. Our functions replace the library's under names of their own, and get the
-// view as an argument: calls are renamed in place, after parsing and before the type check.
+// Checks that functions and methods exist in this phase. Our functions have names of their own in the library, and get
+// the view as an argument. So this code renames calls in place, after parsing and before the type check.
 
 import { ownName } from '../environment.ts'
 import { UnfitExpression } from '../expression-problem.ts'
@@ -23,7 +23,7 @@ export const MACRO_FORMS: Readonly<Record<string, string>> = {
   sortBy: 'sortBy(x, key)',
 }
 
-/** Words of other languages, and of broken examples in ngrok's docs. */
+/** Words from other languages and from wrong examples in ngrok's docs, each with the function that is meant. */
 const MEANT: Readonly<Record<string, string>> = {
   includes: 'contains',
   has: 'contains',
@@ -172,7 +172,7 @@ function checkSecret(node: Tree, [vault, name]: readonly Tree[], { settings }: W
   )
 }
 
-/** Variables whose values visitors and apps choose: none of them may become a regular expression. */
+/** Variables whose values visitors and apps choose. None of them may become a regular expression. */
 const FOREIGN = /^(?:req|res|last_attempt)(?:\.|$)|^conn\.tls\./
 
 function takePattern(node: Tree, pattern: Tree | undefined, { found }: Walk): void {

@@ -1,5 +1,5 @@
-// Checks that variables exist in this phase. For a text with fields, a select is renamed in place so that it reads the record
-// (section 5 of the reference). Runs after parsing and before the type check.
+// Checks that variables exist in this phase. If a text has fields, a select of a field is renamed in place so that it
+// reads the record (section 5 of the reference). Runs after parsing and before the type check.
 
 import { didYouMean } from '../../../values/did-you-mean.ts'
 import { UnfitExpression, shownName } from '../expression-problem.ts'
@@ -12,7 +12,7 @@ import { type Select, selectsOf } from './selects.ts'
 import type { IndexArgs, SelectArgs, Tree } from './tree.ts'
 import type { Walk } from './walk.ts'
 
-/** Words of other languages, and of broken examples in ngrok's docs. */
+/** Words from other languages and from wrong examples in ngrok's docs, each with the variable that is meant. */
 const MEANT: Readonly<Record<string, string>> = {
   request: 'req',
   response: 'res',
@@ -138,7 +138,7 @@ function followPath(root: string, of: RecordType | undefined, selects: readonly 
     if (at > 0) costs.delete(selects[at - 1]!.node) // its units are among these
     const goesOn = field.record !== undefined && selects[at + 1] !== undefined
     if (goesOn && field.read) rename(select.node, recordNameOf(select.name))
-    // At the end of the chain, a text with fields is the text.
+    // At the end of a chain, a text with fields means the text itself.
     record = goesOn || !field.read ? field.record : undefined
   }
   reads.add(path)
@@ -184,7 +184,7 @@ function checkBelow(path: string, { node, name }: Select): void {
   )
 }
 
-/** The place of the name itself: the library has only that of the whole chain. */
+/** The place of the name itself. The library knows only the place of the whole chain. */
 function placeOf(node: Tree): { start: number; end: number } {
   if (node.op !== '.') return (node.args as IndexArgs)[1]
   return { start: node.end - (node.args as SelectArgs)[1].length, end: node.end }

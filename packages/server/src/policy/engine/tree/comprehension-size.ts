@@ -19,7 +19,7 @@ const OF_FIELDS: Readonly<Record<string, number>> = {
 /** Methods whose result is not longer than their receiver. */
 const NO_LONGER = new Set(['map', 'filter', 'sort', 'sortBy', 'distinct', 'slice'])
 
-/** @param node before anything of it has been renamed */
+/** @param node a node in which nothing has been renamed yet */
 export function mostItems(node: Tree): number {
   switch (node.op) {
     case 'list':
@@ -40,7 +40,7 @@ export function mostItems(node: Tree): number {
   }
 }
 
-/** For one entry of a map of lists: it cannot have more values than the message has lines. */
+/** The size of one entry of a map of lists. An entry cannot have more values than the message has lines. */
 function mostOfValues(of: Tree): number {
   const name = of.op === '.' ? (of.args as SelectArgs)[1] : ''
   return OF_FIELDS[name] ?? LIST_MAX

@@ -19,12 +19,12 @@ import {
 } from './tree.ts'
 import type { Found } from './walk.ts'
 
-/** For finding the function and passing its arguments; what it does it counts itself. */
+/** The cost of finding a function and passing its arguments. The function counts its own work. */
 const UNITS_OF_A_CALL = 5
 const INT_MAX = 2n ** 63n - 1n
 const INT_MIN = -(2n ** 63n)
 
-/** What has been found of the nodes whose evaluation has a cost of its own. */
+/** The findings about nodes whose evaluation has a cost of its own. */
 type Costly = Pick<Found, 'patterns' | 'costs'>
 
 /**
@@ -94,7 +94,7 @@ function isCall({ op, meta }: Tree): boolean {
   return (op === 'call' || op === 'rcall') && !meta.alternate && !meta.macro
 }
 
-/** Makes a node spend units before it is evaluated. */
+/** Makes a node spend units of the budget before it is evaluated. */
 function charge(node: Tree, units: number): void {
   const { macro } = node.meta
   const evaluate = Object.hasOwn(node, 'evaluate') ? node.evaluate : node.meta.evaluate
@@ -155,7 +155,7 @@ const weighOperands: Evaluate = (evaluator, node, context) => {
   return handle(a, b, node, evaluator)
 }
 
-/** cel-spec: "Overflow": the smallest number has no counterpart above zero. */
+/** cel-spec, "Overflow": the smallest int has no positive counterpart. */
 function keepInRange(evaluate: Evaluate): Evaluate {
   return (evaluator, node, context) => {
     const result = evaluate(evaluator, node, context)

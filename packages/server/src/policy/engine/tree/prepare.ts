@@ -171,7 +171,7 @@ function prepareComprehension(node: Tree, walk: Walk): void {
   for (const body of bodies) prepare(body, inner)
 }
 
-/** The names that the engine gives to its own things must not be hidden from it. */
+/** An expression must not declare a name that the engine uses itself. */
 function refuseOwnName(item: Tree): void {
   if (isOwnName(String(item.args))) throw new UnfitExpression('this name is reserved; choose another one', item)
 }
@@ -235,8 +235,8 @@ function giveTypeIfEmpty(node: Tree, type: string, make: () => unknown): void {
 }
 
 /**
- * Mends two types: for the library, a list of ints and a list of anything make a list of ints, and a duration and a time
- * make a duration.
+ * Corrects two types: the library says that a list of ints plus a list of anything is a list of ints, and that a
+ * duration plus a time is a duration.
  */
 function mendSum(node: Tree): void {
   const check = node.meta.check as Check
@@ -248,7 +248,7 @@ function mendSum(node: Tree): void {
   })
 }
 
-/** The library keeps one byte of each character, where CEL has the bytes of its UTF-8. */
+/** The library keeps one byte of each character; CEL wants the bytes of its UTF-8. */
 function checkBytes(node: Tree): void {
   const isAscii = !/[^\t\n\r -~]/.test(node.input.slice(node.start, node.end))
   if (!(node.args instanceof Uint8Array) || isAscii) return
@@ -258,7 +258,7 @@ function checkBytes(node: Tree): void {
 const DURATION = 'google.protobuf.Duration'
 const TIMESTAMP = 'google.protobuf.Timestamp'
 
-/** Refuses keys that the library would drop silently. */
+/** Refuses keys that the library would silently drop. */
 function checkKeys(node: Tree): void {
   for (const [key] of node.args as MapArgs) {
     const name = literalText(key)

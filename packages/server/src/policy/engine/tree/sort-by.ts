@@ -45,7 +45,7 @@ export function sortBy(viewName: string): (call: { args: Tree[]; receiver: Tree 
           })
           return keyed.toSorted((a, b) => compareValues(a.key, b.key)).map(({ value }) => value)
         } finally {
-          loop.reuse(undefined).iterValue = undefined // or it would hold the exchange until the next one
+          loop.reuse(undefined).iterValue = undefined // so that the exchange does not stay in memory
         }
       },
     }

@@ -1,4 +1,5 @@
-// Hints for texts that are no CEL, or do not have fitting types: what their authors probably mean. Pure: no I/O, no clock.
+// Hints for texts that are not CEL or have types that do not fit. A hint says what the author probably means. Pure: no
+// I/O, no clock.
 
 const WORDS: ReadonlyMap<string, string> = new Map([
   ['and', 'write &&'],

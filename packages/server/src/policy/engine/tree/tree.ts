@@ -11,7 +11,7 @@ export interface Tree {
   readonly end: number
   /** The whole expression. */
   readonly input: string
-  /** How the node is checked and evaluated. A macro has been expanded into `alternate`, or does both by itself. */
+  /** How the node is checked and evaluated. A macro is either expanded into `alternate`, or does both by itself. */
   readonly meta: Meta
   setMeta(key: keyof Meta, value: unknown): Tree
   clone(op: Operator, args: unknown): Tree
@@ -21,7 +21,7 @@ export interface Tree {
   readonly left?: Tree
   readonly right?: Tree
   readonly handle?: (left: unknown, right: unknown, node: Tree, evaluator: Evaluator) => unknown
-  /** Inherited until the first evaluation; an own property replaces it. */
+  /** Inherited until the first evaluation, and then replaced by an own property. */
   evaluate: Evaluate
 }
 
@@ -100,7 +100,7 @@ export function operatorOf(node: Tree): Operator {
   return { name: node.op, check: node.meta.check, evaluate: node.meta.evaluate }
 }
 
-/** The children of a node, as they were written: not expanded. */
+/** The children of a node as the author wrote them, not expanded. */
 export function childrenOf(node: Tree): readonly Tree[] {
   switch (node.op) {
     case 'value':
@@ -124,7 +124,10 @@ export function childrenOf(node: Tree): readonly Tree[] {
   }
 }
 
-/** The number of nodes that one evaluation of a node visits at most, without those that a comprehension below it repeats. */
+/**
+ * The largest number of nodes that one evaluation of a node visits, without those that a comprehension below it
+ * repeats.
+ */
 export function countNodes(node: Tree): number {
   const isLoop = node.meta.alternate?.op === 'comprehension'
   const children = isLoop ? [(node.args as MethodArgs)[1]] : childrenOf(node)

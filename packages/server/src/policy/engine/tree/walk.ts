@@ -20,11 +20,11 @@ export interface Walk {
 export interface Found {
   /** The variables that are read, as paths: `req.url.path`, `req.headers.cookie`, `vars.x`, `secrets.get`. */
   readonly reads: Set<string>
-  /** Older names, and other parts that work but may surprise. */
+  /** Warnings: older names, and other parts that work but may not do what the author expects. */
   readonly warnings: ExpressionProblem[]
   /** The patterns of `matches` that are written as literals. */
   readonly patterns: Map<Tree, Pattern>
-  /** The cost of reading a variable, by the node that reads it, if it has one: charged within comprehensions. */
+  /** The cost of reading a variable, if it has one, by the node that reads it. It is charged within comprehensions. */
   readonly costs: Map<Tree, number>
   /** Indices into headers, cookies and the query, which fail if the key is missing. */
   readonly unguarded: { key: string; start: number; end: number }[]

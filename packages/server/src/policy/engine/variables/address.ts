@@ -1,5 +1,6 @@
-// The place and the network of an address, from the operator's files. ngrok docs: "IP Intelligence". Without its file, a variable is
-// refused when the policy is loaded; an address that the file does not have gets empty texts. Pure: no I/O, no clock.
+// The place and the network of an address, from the operator's files. ngrok docs: "IP Intelligence". A variable is
+// refused when the policy is loaded if its file is missing. An address that the file does not have gets empty texts.
+// Pure: no I/O, no clock.
 
 import type { CityFacts, Lookups, Place } from '../facts.ts'
 import { defineRecord, part, value } from './record.ts'
@@ -14,25 +15,37 @@ const BLOCKLIST = 'blocklist'
 const TOR = 'tor'
 
 const PLACE_FIELDS = {
-  city: value<Place>('string', 'the name in English', ({ city = '' }) => city),
-  continent: value<Place>('string', 'the name in English', ({ continent = '' }) => continent),
-  country: value<Place>('string', 'the name in English', ({ country = '' }) => country),
-  country_code: value<Place>('string', 'ISO 3166-1: `DE`', ({ countryCode = '' }) => countryCode),
-  is_eu: value<Place>('bool', 'in the European Union', ({ isEu = false }) => isEu),
-  metro_code: value<Place>('string', 'only in the United States', ({ metroCode = '' }) => metroCode),
-  subdivision: value<Place>('string', 'state or county', ({ subdivision = '' }) => subdivision),
-  timezone: value<Place>('string', '`Europe/Berlin`', ({ timeZone = '' }) => timeZone),
+  city: value<Place>('string', 'the name of the city, in English', ({ city = '' }) => city),
+  continent: value<Place>('string', 'the name of the continent, in English', ({ continent = '' }) => continent),
+  country: value<Place>('string', 'the name of the country, in English', ({ country = '' }) => country),
+  country_code: value<Place>(
+    'string',
+    'the code of ISO 3166-1, for example `DE`',
+    ({ countryCode = '' }) => countryCode,
+  ),
+  is_eu: value<Place>('bool', 'whether the place is in the European Union', ({ isEu = false }) => isEu),
+  metro_code: value<Place>(
+    'string',
+    'the code of the metropolitan area, only in the United States',
+    ({ metroCode = '' }) => metroCode,
+  ),
+  subdivision: value<Place>('string', 'the state or county, in English', ({ subdivision = '' }) => subdivision),
+  timezone: value<Place>('string', 'the time zone, for example `Europe/Berlin`', ({ timeZone = '' }) => timeZone),
 }
 const COORDINATE_FIELDS = {
-  latitude: value<Place>('string', 'as a text; `double(…)` makes it a number', ({ latitude }) => numberText(latitude)),
-  longitude: value<Place>('string', 'as a text', ({ longitude }) => numberText(longitude)),
-  radius: value<Place>('string', 'of uncertainty, in kilometers, as a text', ({ radiusKm }) => numberText(radiusKm)),
+  latitude: value<Place>('string', 'in degrees, as a text; `double(…)` makes it a number', ({ latitude }) =>
+    numberText(latitude),
+  ),
+  longitude: value<Place>('string', 'in degrees, as a text', ({ longitude }) => numberText(longitude)),
+  radius: value<Place>('string', 'how far from there the visitor may be, in kilometers, as a text', ({ radiusKm }) =>
+    numberText(radiusKm),
+  ),
 }
 
 const LOCATION = defineRecord<Place>('sallyport.Location', {
   ...PLACE_FIELDS,
   ...COORDINATE_FIELDS,
-  postal_code: value('string', 'for example `10115`', ({ postalCode = '' }) => postalCode),
+  postal_code: value('string', 'the postal code, for example `10115`', ({ postalCode = '' }) => postalCode),
 })
 const REGISTERED_LOCATION = defineRecord<Place>('sallyport.RegisteredLocation', PLACE_FIELDS)
 
@@ -42,20 +55,30 @@ const GEO_OF_ADDRESS = defineRecord<AddressFacts>('sallyport.GeoOfAddress', {
 })
 
 const AUTONOMOUS_SYSTEM = defineRecord<{ number: number; organization: string }>('sallyport.AutonomousSystem', {
-  number: value('int', '0 if the file does not have the address', ({ number }) => BigInt(number)),
-  organization: value('string', 'the name of the network', ({ organization }) => organization),
+  number: value('int', 'the number of the network (AS); 0 if the file does not have the address', ({ number }) =>
+    BigInt(number),
+  ),
+  organization: value('string', 'the owner of the network', ({ organization }) => organization),
 })
 
 /** Behind `conn.client_ip` and `conn.server_ip`. */
 export const ADDRESS = defineRecord<AddressFacts>('sallyport.Address', {
-  as: part(AUTONOMOUS_SYSTEM, 'whose network it is', asOf, { needs: 'asn_file', units: 300 }),
+  as: part(AUTONOMOUS_SYSTEM, 'the network', asOf, { needs: 'asn_file', units: 300 }),
   geo: part(GEO_OF_ADDRESS, 'where it is', (facts) => facts, { needs: 'city_file', units: 300 }),
-  categories: value('list<string>', 'those of your lists that it is on', listsOf, { needs: 'ip_lists', units: 300 }),
-  is_on_blocklist: value('bool', 'on your list `blocklist`', (facts) => listsOf(facts).includes(BLOCKLIST), {
+  categories: value('list<string>', 'the names of your lists that contain the address', listsOf, {
     needs: 'ip_lists',
     units: 300,
   }),
-  is_tor_node: value('bool', 'on your list `tor`', (facts) => listsOf(facts).includes(TOR), {
+  is_on_blocklist: value(
+    'bool',
+    'whether your list `blocklist` contains the address',
+    (facts) => listsOf(facts).includes(BLOCKLIST),
+    {
+      needs: 'ip_lists',
+      units: 300,
+    },
+  ),
+  is_tor_node: value('bool', 'whether your list `tor` contains the address', (facts) => listsOf(facts).includes(TOR), {
     needs: 'ip_lists',
     units: 300,
   }),
@@ -63,17 +86,21 @@ export const ADDRESS = defineRecord<AddressFacts>('sallyport.Address', {
 
 /** `conn.geo`: the older, shorter way to the client's place. */
 export const GEO = defineRecord<AddressFacts>('sallyport.Geo', {
-  city: value('string', 'the name in English', (facts) => cityOf(facts).location.city ?? ''),
-  country: value('string', 'the name in English', (facts) => cityOf(facts).location.country ?? ''),
-  country_code: value('string', 'ISO 3166-1: `DE`', (facts) => cityOf(facts).location.countryCode ?? ''),
-  latitude: value('string', 'as a text; `double(…)` makes it a number', (facts) =>
+  city: value('string', 'the name of the city, in English', (facts) => cityOf(facts).location.city ?? ''),
+  country: value('string', 'the name of the country, in English', (facts) => cityOf(facts).location.country ?? ''),
+  country_code: value(
+    'string',
+    'the code of ISO 3166-1, for example `DE`',
+    (facts) => cityOf(facts).location.countryCode ?? '',
+  ),
+  latitude: value('string', 'in degrees, as a text; `double(…)` makes it a number', (facts) =>
     numberText(cityOf(facts).location.latitude),
   ),
-  longitude: value('string', 'as a text', (facts) => numberText(cityOf(facts).location.longitude)),
-  radius: value('string', 'of uncertainty, in kilometers, as a text', (facts) =>
+  longitude: value('string', 'in degrees, as a text', (facts) => numberText(cityOf(facts).location.longitude)),
+  radius: value('string', 'how far from there the visitor may be, in kilometers, as a text', (facts) =>
     numberText(cityOf(facts).location.radiusKm),
   ),
-  subdivision: value('string', 'state or county', (facts) => cityOf(facts).location.subdivision ?? ''),
+  subdivision: value('string', 'the state or county, in English', (facts) => cityOf(facts).location.subdivision ?? ''),
 })
 
 function cityOf({ address, lookups }: AddressFacts): CityFacts {

@@ -1,4 +1,4 @@
-// The names beside its subject that a certificate is for. Pure: no I/O, no clock.
+// The alternative names of a certificate, beside its subject. Pure: no I/O, no clock.
 
 import { defineRecord, value } from './record.ts'
 
@@ -8,10 +8,10 @@ export interface AlternativeNamesFacts {
 }
 
 export const ALTERNATIVE_NAMES = defineRecord<AlternativeNamesFacts>('sallyport.AlternativeNames', {
-  dns_names: value('list<string>', 'its names in DNS', ({ text }) => namesOf(text, 'DNS:')),
-  email_addresses: value('list<string>', 'its email addresses', ({ text }) => namesOf(text, 'email:')),
-  ip_addresses: value('list<string>', 'its IP addresses', ({ text }) => namesOf(text, 'IP Address:')),
-  uris: value('list<string>', 'its URIs', ({ text }) => namesOf(text, 'URI:')),
+  dns_names: value('list<string>', 'the DNS names', ({ text }) => namesOf(text, 'DNS:')),
+  email_addresses: value('list<string>', 'the email addresses', ({ text }) => namesOf(text, 'email:')),
+  ip_addresses: value('list<string>', 'the IP addresses', ({ text }) => namesOf(text, 'IP Address:')),
+  uris: value('list<string>', 'the URIs', ({ text }) => namesOf(text, 'URI:')),
 })
 
 function namesOf(text: string, kind: string): string[] {
@@ -37,13 +37,13 @@ function entriesOf(text: string): string[] {
   return entries
 }
 
-/** node:crypto writes a name that could be mistaken for several ones as JSON (CVE-2021-44532). */
+/** node:crypto writes a name as JSON if it could be mistaken for several names (CVE-2021-44532). */
 function nameOf(written: string): string {
   if (!written.startsWith('"')) return written
   try {
     const name: unknown = JSON.parse(written)
     return typeof name === 'string' ? name : written
   } catch {
-    return written // not readable: no name equals it
+    return written // the text is not readable, so no name may equal it
   }
 }

@@ -11,9 +11,9 @@ export interface ExtensionFacts {
 }
 
 export const CERTIFICATE_EXTENSION = defineRecord<ExtensionFacts>('sallyport.CertificateExtension', {
-  id: value('string', 'its object identifier: `2.5.29.15`', ({ id }) => id),
+  id: value('string', 'its object identifier, for example `2.5.29.15`', ({ id }) => id),
   critical: value('bool', 'whether it is critical', ({ critical }) => critical),
-  value: value('bytes', 'in DER', ({ bytes }) => bytes),
+  value: value('bytes', 'its value in DER', ({ bytes }) => bytes),
 })
 
 /** In the order of the certificate; empty if the certificate cannot be parsed. */

@@ -8,11 +8,11 @@ import { DISTINGUISHED_NAME, nameText } from './distinguished-name.ts'
 import { type Field, defineRecord, part, textWithFields, value } from './record.ts'
 
 const VALIDITY = defineRecord<X509Certificate>('sallyport.Validity', {
-  not_before: value('timestamp', 'its beginning', (certificate) => new Date(certificate.validFrom)),
-  not_after: value('timestamp', 'its end', (certificate) => new Date(certificate.validTo)),
+  not_before: value('timestamp', 'the first moment of its validity', (certificate) => new Date(certificate.validFrom)),
+  not_after: value('timestamp', 'the last moment of its validity', (certificate) => new Date(certificate.validTo)),
 })
 
-/** OpenSSL writes a name anew each time. */
+/** OpenSSL formats a name again at each call. */
 const NAME = { units: 200 }
 
 const FIELDS: Readonly<Record<string, Field<X509Certificate>>> = {
@@ -39,7 +39,7 @@ const FIELDS: Readonly<Record<string, Field<X509Certificate>>> = {
   ),
   serial_number: value('string', 'in hexadecimal', ({ serialNumber }) => serialNumber.toLowerCase()),
   signature_algorithm: value('string', '`ecdsa-with-SHA256`', signatureAlgorithm),
-  validity: part(VALIDITY, 'from when and until when', (certificate) => certificate),
+  validity: part(VALIDITY, 'the time of its validity', (certificate) => certificate),
   extensions: value(
     'list<sallyport.CertificateExtension>',
     'in the order of the certificate',
@@ -52,7 +52,7 @@ export const SERVER_CERTIFICATE = defineRecord<X509Certificate>('sallyport.Serve
 
 export const CLIENT_CERTIFICATE = defineRecord<X509Certificate>('sallyport.ClientCertificate', {
   ...FIELDS,
-  pem: value('string', 'the whole certificate', (certificate) => certificate.toString(), { units: 1000 }),
+  pem: value('string', 'the whole certificate, as PEM', (certificate) => certificate.toString(), { units: 1000 }),
 })
 
 function signatureAlgorithm(certificate: X509Certificate): string {

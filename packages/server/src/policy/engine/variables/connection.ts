@@ -16,13 +16,25 @@ const TIMES = defineRecord<ConnectionView>('sallyport.ConnectionTimes', {
 })
 
 const TLS = defineRecord<ConnectionView>('sallyport.Tls', {
-  version: value('string', '`1.2` or `1.3`; empty without TLS', (view) => tlsOf(view)?.version ?? ''),
-  cipher_suite: value('string', '`TLS_AES_128_GCM_SHA256`', (view) => tlsOf(view)?.cipherSuite ?? ''),
-  sni: value('string', 'the name that the visitor asked for', (view) => tlsOf(view)?.sni ?? ''),
-  negotiated_alpn: value('string', '`h2`, `http/1.1`, or empty', (view) => tlsOf(view)?.alpn ?? ''),
+  version: value(
+    'string',
+    'the version of TLS, `1.2` or `1.3`; empty without TLS',
+    (view) => tlsOf(view)?.version ?? '',
+  ),
+  cipher_suite: value(
+    'string',
+    'the cipher suite, for example `TLS_AES_128_GCM_SHA256`',
+    (view) => tlsOf(view)?.cipherSuite ?? '',
+  ),
+  sni: value('string', 'the host name that the visitor asked for', (view) => tlsOf(view)?.sni ?? ''),
+  negotiated_alpn: value(
+    'string',
+    'the protocol that both ends agreed on: `h2`, `http/1.1`, or empty',
+    (view) => tlsOf(view)?.alpn ?? '',
+  ),
   session_resumed: value(
     'bool',
-    'whether an earlier session was resumed',
+    'whether the visitor resumed an earlier TLS session',
     (view) => tlsOf(view)?.sessionResumed ?? false,
   ),
   client: part(
@@ -50,13 +62,20 @@ export const CONNECTION = defineRecord<ConnectionView>('sallyport.Connection', {
     ({ connection }) => connection.serverIp,
     ({ connection, lookups }): AddressFacts => ({ address: connection.serverIp, lookups }),
   ),
-  client_port: value('int', 'the port of the other end', ({ connection }) => BigInt(connection.clientPort)),
+  client_port: value('int', 'the port at the visitor’s end', ({ connection }) => BigInt(connection.clientPort)),
   server_port: value('int', 'the port of this relay', ({ connection }) => BigInt(connection.serverPort)),
-  server_region: value('string', 'for example `eu`', ({ connection }) => connection.region, {
+  server_region: value('string', 'the region of this relay, for example `eu`', ({ connection }) => connection.region, {
     needs: 'region',
   }),
-  bytes_in: value('int', 'so far', ({ connection }) => BigInt(connection.bytesIn), { phases: HTTP_PHASES }),
-  bytes_out: value('int', 'so far', ({ connection }) => BigInt(connection.bytesOut), { phases: HTTP_PHASES }),
+  bytes_in: value(
+    'int',
+    'the bytes received on this connection so far',
+    ({ connection }) => BigInt(connection.bytesIn),
+    { phases: HTTP_PHASES },
+  ),
+  bytes_out: value('int', 'the bytes sent on this connection so far', ({ connection }) => BigInt(connection.bytesOut), {
+    phases: HTTP_PHASES,
+  }),
   ts: part(TIMES, 'times', (view) => view),
   geo: part(GEO, 'where the visitor is', ({ connection, lookups }) => ({ address: connection.clientIp, lookups }), {
     needs: 'city_file',

@@ -22,16 +22,32 @@ export interface CookieFacts {
 export const COOKIE = defineRecord<CookieFacts>('sallyport.Cookie', {
   name: value('string', 'its name', (cookie) => cookie.name),
   value: value('string', 'its value', (cookie) => cookie.value),
-  domain: value('string', 'its attribute of this name; of a response', (cookie) => cookie.domain),
-  path: value('string', 'its attribute of this name; of a response', (cookie) => cookie.path),
-  expires: value('timestamp', 'its attribute `Expires`; of a response', (cookie) => cookie.expires),
-  max_age: value('duration', 'its attribute `Max-Age`; of a response', ({ maxAge }) =>
+  domain: value('string', 'its attribute of this name; only in `res.cookies`', (cookie) => cookie.domain),
+  path: value('string', 'its attribute of this name; only in `res.cookies`', (cookie) => cookie.path),
+  expires: value('timestamp', 'its attribute `Expires`; only in `res.cookies`', (cookie) => cookie.expires),
+  max_age: value('duration', 'its attribute `Max-Age`; only in `res.cookies`', ({ maxAge }) =>
     maxAge === undefined ? undefined : new Duration(BigInt(maxAge)),
   ),
-  http_only: value('bool', 'whether scripts cannot read it; of a response', (cookie) => cookie.httpOnly ?? false),
-  secure: value('bool', 'whether it is sent only over https; of a response', (cookie) => cookie.secure ?? false),
-  same_site: value('string', '`Strict`, `Lax` or `None`; of a response', (cookie) => cookie.sameSite),
-  unparsed_attributes: value('map<string, string>', 'all other attributes; of a response', (cookie) => cookie.others),
+  http_only: value(
+    'bool',
+    'whether scripts cannot read it; only in `res.cookies`',
+    (cookie) => cookie.httpOnly ?? false,
+  ),
+  secure: value(
+    'bool',
+    'whether browsers send it only over https; only in `res.cookies`',
+    (cookie) => cookie.secure ?? false,
+  ),
+  same_site: value(
+    'string',
+    'its attribute `SameSite`: `Strict`, `Lax` or `None`; only in `res.cookies`',
+    (cookie) => cookie.sameSite,
+  ),
+  unparsed_attributes: value(
+    'map<string, string>',
+    'all other attributes; only in `res.cookies`',
+    (cookie) => cookie.others,
+  ),
 })
 
 /** Name → cookies. */

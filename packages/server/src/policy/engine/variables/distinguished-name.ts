@@ -8,7 +8,11 @@ export interface NameFacts {
 }
 
 export const DISTINGUISHED_NAME = defineRecord<NameFacts>('sallyport.DistinguishedName', {
-  common_name: value('string', 'the last one', ({ lines }) => partsOf(lines, 'CN').at(-1) ?? ''),
+  common_name: value(
+    'string',
+    '`CN`; if there are several, the last one',
+    ({ lines }) => partsOf(lines, 'CN').at(-1) ?? '',
+  ),
   country: value('list<string>', '`C`', ({ lines }) => partsOf(lines, 'C')),
   locality: value('list<string>', '`L`', ({ lines }) => partsOf(lines, 'L')),
   organization: value('list<string>', '`O`', ({ lines }) => partsOf(lines, 'O')),

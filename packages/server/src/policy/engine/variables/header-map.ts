@@ -4,7 +4,7 @@
 import { ValueError } from '../expression-error.ts'
 import { HEADERS_MAX } from '../limits.ts'
 
-/** Called for each lookup: an action may change a header between two rules. */
+/** Called for each lookup, because an action may change a header between two rules. */
 export type RawList = () => readonly string[]
 
 /** Name → values, one for each line of the message. */

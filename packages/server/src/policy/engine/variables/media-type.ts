@@ -8,8 +8,10 @@ export interface MediaTypeFacts {
 }
 
 export const MEDIA_TYPE = defineRecord<MediaTypeFacts>('sallyport.MediaType', {
-  raw: value('string', 'the header as it came', (type) => type.raw),
-  parameters: value('map<string, string>', 'for example `{"charset": "utf-8"}`', (type) => parametersOf(type.raw)),
+  raw: value('string', 'the whole header, unchanged', (type) => type.raw),
+  parameters: value('map<string, string>', 'its parameters, for example `{"charset": "utf-8"}`', (type) =>
+    parametersOf(type.raw),
+  ),
 })
 
 /** `text/html; charset=utf-8` → `text/html`, in lower case. */

@@ -10,33 +10,33 @@ export function messageFields<Facts extends MessageFacts>(): Readonly<Record<str
   return {
     headers: value(
       'map<string, list<string>>',
-      'name → values, looked up without regard to case',
+      'the values by the name of the header; the case of a name does not matter',
       (message) => new HeaderMap(() => message.rawHeaders),
     ),
     trailers: value(
       'map<string, list<string>>',
-      'as headers; there are none before the whole body has come',
+      'the values by the name of the trailer; empty until the whole body has come',
       (message) => new HeaderMap(() => message.rawTrailers),
     ),
-    content_length: value('int', 'absent without such a header', contentLength, SCAN),
+    content_length: value('int', 'the announced length of the body; absent without the header', contentLength, SCAN),
     content_type: textWithFields(
       MEDIA_TYPE,
-      'the bare media type; empty without such a header',
+      'the media type without its parameters; empty without the header',
       (message) => bareMediaType(first(message, 'content-type') ?? ''),
       (message) => ({ raw: first(message, 'content-type') ?? '' }),
       SCAN,
     ),
-    content_encoding: value('list<string>', 'codings in their order', contentEncoding, SCAN),
+    content_encoding: value('list<string>', 'the codings, in their order', contentEncoding, SCAN),
     location: value(
       'string',
-      'the header of this name; empty without one',
+      'the header `Location`; empty without the header',
       (message) => first(message, 'location') ?? '',
       SCAN,
     ),
   }
 }
 
-/** All lines of a head are looked at. */
+/** A lookup scans all lines of a head. */
 const SCAN = { units: 40 }
 
 function first(message: MessageFacts, name: string): string | undefined {

@@ -1,15 +1,18 @@
-// What the rules of a policy remember of one exchange: the variables of `set-vars`, and how much work expressions have done.
-// Pure: no I/O, no clock.
+// The memory of a policy's rules for one exchange: the variables of `set-vars`, and the work that expressions have
+// done. Pure: no I/O, no clock.
 
 import { Budget } from '../budget.ts'
 import { VALUE_WEIGHT_MAX } from '../limits.ts'
 import { weightOf } from '../values.ts'
 
-/** The variables of one phase: those of the other are never seen. */
+/** The variables of one phase. Expressions never see those of the other phase. */
 export class PhaseVars {
   /** What expressions see for the path as it is sent. */
   readonly asSent = new Map<string, unknown>()
-  /** The same for the normal form of the path: no variable hides the path from the comparison of both. */
+  /**
+   * The same for the normal form of the path, so that a variable made from the path takes part in the comparison of
+   * both readings.
+   */
   readonly normal = new Map<string, unknown>()
   #weight = 0
 

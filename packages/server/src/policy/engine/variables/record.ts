@@ -36,7 +36,10 @@ export interface RecordType {
   readonly View: new (facts: never) => object
 }
 
-/** The hidden name of the record behind a text with fields. Expressions cannot contain it, since names in CEL have no `$`. */
+/**
+ * The hidden name of the record behind a text with fields. Expressions cannot contain it, because names in CEL have no
+ * `$`.
+ */
 export function recordNameOf(field: string): string {
   return `$${field}`
 }
@@ -121,7 +124,10 @@ export function older<Facts>(since: string, type: string, read: (facts: Facts) =
 
 const OLDER_UNITS = 300 // cookies, at most
 
-/** A variable of ngrok's that this relay cannot have: a condition on it is refused, never read as an empty text. */
+/**
+ * A variable of ngrok that this relay cannot have. A condition on it is refused; it never reads an empty text
+ * instead.
+ */
 export function refused<Facts>(refusal: string): Field<Facts> {
   return { type: '', about: refusal, refusal }
 }

@@ -11,29 +11,29 @@ import { USER_AGENT } from './user-agent.ts'
 const TIMES = defineRecord<RequestFacts>('sallyport.RequestTimes', {
   header_received: value(
     'timestamp',
-    'when the head was complete',
+    'when the whole head had come',
     ({ headerReceivedAt }) => new Date(headerReceivedAt),
   ),
-  body_received: value('timestamp', 'absent while the body is on its way', ({ bodyReceivedAt }) =>
+  body_received: value('timestamp', 'when the whole body had come; absent until then', ({ bodyReceivedAt }) =>
     bodyReceivedAt === undefined ? undefined : new Date(bodyReceivedAt),
   ),
 })
 
 export const REQUEST = defineRecord<RequestFacts>('sallyport.Request', {
-  method: value('string', '`GET`', (request) => request.method),
-  host: value('string', 'in lower case, without a port', (request) => request.host),
-  version: value('string', '`HTTP/1.1` or `HTTP/2.0`', (request) => request.version),
+  method: value('string', 'the method, for example `GET`', (request) => request.method),
+  host: value('string', 'the host, in lower case and without a port', (request) => request.host),
+  version: value('string', 'the version of HTTP: `HTTP/1.1` or `HTTP/2.0`', (request) => request.version),
   ...messageFields<RequestFacts>(),
   cookies: value(
     'map<string, list<sallyport.Cookie>>',
-    'name → cookies in the order of the header',
+    'the cookies by their names, in the order of the header',
     (request) => readCookies(linesOf(request.rawHeaders, 'cookie') ?? []),
     { units: 300 },
   ),
   url: textWithFields(URL_RECORD, 'the whole URL', urlText, (request) => request, { units: 10 }),
   user_agent: textWithFields(
     USER_AGENT,
-    'the header; empty without one',
+    'the header `User-Agent`; empty without the header',
     (request) => userAgentOf(request),
     (request) => ({ text: userAgentOf(request) }),
     { units: 60 },

@@ -7,11 +7,11 @@ import { messageFields } from './message.ts'
 import { defineRecord, older, value } from './record.ts'
 
 export const RESPONSE = defineRecord<ResponseFacts>('sallyport.Response', {
-  status_code: value('int', '`200`', ({ statusCode }) => BigInt(statusCode)),
+  status_code: value('int', 'the status, for example `200`', ({ statusCode }) => BigInt(statusCode)),
   ...messageFields<ResponseFacts>(),
   cookies: value(
     'map<string, list<sallyport.Cookie>>',
-    'name → cookies, those with the longest path first',
+    'the cookies that the response sets, by their names; those with the longest path come first',
     (response) => readSetCookies(linesOf(response.rawHeaders, 'set-cookie') ?? []),
     { units: 300 },
   ),

@@ -14,13 +14,15 @@ export interface Root {
   /** Its type in CEL, if it is not a record. */
   readonly type?: string
   readonly record?: RecordType
-  /** Only in `retry_condition`. */
+  /** True if it exists only in `retry_condition`. */
   readonly isOfAttempts?: true
 }
 
 /** ngrok docs: "Time Variables": a text, not a timestamp. */
 export const TIME = defineRecord<{ now(): number }>('sallyport.Time', {
-  now: value('string', 'RFC 3339, in UTC', (facts) => new Date(facts.now()).toISOString()),
+  now: value('string', 'the present time as RFC 3339 writes it, in UTC', (facts) =>
+    new Date(facts.now()).toISOString(),
+  ),
 })
 
 export const ROOTS: ReadonlyMap<string, Root> = new Map<string, Root>([
@@ -31,12 +33,20 @@ export const ROOTS: ReadonlyMap<string, Root> = new Map<string, Root>([
   ['time', { phases: ALL_PHASES, about: 'the clock of this relay', record: TIME }],
   [
     'vars',
-    { phases: ALL_PHASES, about: 'the variables that set-vars has set in this phase', type: 'map<string, dyn>' },
+    { phases: ALL_PHASES, about: 'the variables that set-vars has set in the same phase', type: 'map<string, dyn>' },
   ],
   ['actions', { phases: ALL_PHASES, about: 'the results of actions', record: ACTIONS }],
-  ['attempts', { phases: HTTP_PHASES, about: 'how often http-request has tried', type: 'int', isOfAttempts: true }],
+  [
+    'attempts',
+    { phases: HTTP_PHASES, about: 'how many times http-request has tried', type: 'int', isOfAttempts: true },
+  ],
   [
     'last_attempt',
-    { phases: HTTP_PHASES, about: 'req, res and error of the last try', type: 'map<string, dyn>', isOfAttempts: true },
+    {
+      phases: HTTP_PHASES,
+      about: 'the fields req, res and error of the last try',
+      type: 'map<string, dyn>',
+      isOfAttempts: true,
+    },
   ],
 ])

@@ -6,21 +6,30 @@ import { readQuery } from './query.ts'
 import { defineRecord, value } from './record.ts'
 
 export const URL_RECORD = defineRecord<RequestFacts>('sallyport.Url', {
-  scheme: value('string', '`http` or `https`', (request) => request.scheme),
-  host: value('string', 'in lower case, without a port', (request) => request.host),
-  port: value('int', 'absent where the address has none', ({ port }) =>
+  scheme: value('string', 'the scheme: `http` or `https`', (request) => request.scheme),
+  host: value('string', 'the host, in lower case and without a port', (request) => request.host),
+  port: value('int', 'the port; absent if the address has none', ({ port }) =>
     port === undefined ? undefined : BigInt(port),
   ),
   authority: value('string', 'host and port', authorityOf),
-  path: value('string', 'as it is forwarded', (request) => request.path),
-  query: value('string', 'without the `?`', (request) => request.query),
-  query_params: value('map<string, list<string>>', 'name → values, decoded', (request) => readQuery(request.query), {
-    units: 60,
-  }),
+  path: value('string', 'the path that the app gets', (request) => request.path),
+  query: value('string', 'the query, without the `?`', (request) => request.query),
+  query_params: value(
+    'map<string, list<string>>',
+    'the decoded values by their names',
+    (request) => readQuery(request.query),
+    {
+      units: 60,
+    },
+  ),
   uri: value('string', 'path and query', (request) => uriOf(request, request.path)),
   raw: value('string', 'the whole URL as the visitor sent it', (request) => wholeUrl(request, request.rawPath)),
   raw_path: value('string', 'the path as the visitor sent it', (request) => request.rawPath),
-  user_password: value('string', 'always empty: no request of HTTP carries it in its URL', () => ''),
+  user_password: value(
+    'string',
+    'always empty, because a request of HTTP has no user or password in its URL',
+    () => '',
+  ),
 })
 
 /** The whole URL. */

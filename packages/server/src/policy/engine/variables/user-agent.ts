@@ -19,16 +19,20 @@ interface Reading {
 }
 
 export const USER_AGENT = defineRecord<UserAgentFacts>('sallyport.UserAgent', {
-  name: value('string', 'of the browser or program', ({ text }) => readingOf(text).browser.name ?? ''),
-  version: value('string', 'of the browser or program', ({ text }) => readingOf(text).browser.version ?? ''),
-  os: value('string', 'name of the system', ({ text }) => readingOf(text).os.name ?? ''),
-  os_version: value('string', 'of the system', ({ text }) => readingOf(text).os.version ?? ''),
-  device: value('string', 'maker and model', ({ text }) => deviceOf(readingOf(text))),
-  url: value('string', 'the URL in the header', ({ text }) => readingOf(text).url),
-  is_mobile: value('bool', 'a phone', ({ text }) => readingOf(text).platform.type === 'mobile'),
-  is_tablet: value('bool', 'a tablet', ({ text }) => readingOf(text).platform.type === 'tablet'),
-  is_desktop: value('bool', 'a computer', ({ text }) => readingOf(text).platform.type === 'desktop'),
-  is_bot: value('bool', 'a crawler or another program', ({ text }) => readingOf(text).isBot),
+  name: value('string', 'the name of the browser or program', ({ text }) => readingOf(text).browser.name ?? ''),
+  version: value(
+    'string',
+    'the version of the browser or program',
+    ({ text }) => readingOf(text).browser.version ?? '',
+  ),
+  os: value('string', 'the name of the operating system', ({ text }) => readingOf(text).os.name ?? ''),
+  os_version: value('string', 'the version of the operating system', ({ text }) => readingOf(text).os.version ?? ''),
+  device: value('string', 'the maker and model of the device', ({ text }) => deviceOf(readingOf(text))),
+  url: value('string', 'the URL that the header contains', ({ text }) => readingOf(text).url),
+  is_mobile: value('bool', 'whether it is a phone', ({ text }) => readingOf(text).platform.type === 'mobile'),
+  is_tablet: value('bool', 'whether it is a tablet', ({ text }) => readingOf(text).platform.type === 'tablet'),
+  is_desktop: value('bool', 'whether it is a computer', ({ text }) => readingOf(text).platform.type === 'desktop'),
+  is_bot: value('bool', 'whether it is a crawler or another program', ({ text }) => readingOf(text).isBot),
 })
 
 // These libraries apply many regular expressions of their own, so the text is cut to the length of a long user agent.
@@ -49,7 +53,10 @@ function readingOf(whole: string): Reading {
   return reading
 }
 
-/** Crawlers by the name that they write, since bowser has names of its own; programs that it does not know by their first product. */
+/**
+ * A crawler gets the name that it writes, because bowser has names of its own. A program that bowser does not know
+ * gets the name of its first product.
+ */
 function productOf(text: string, browser: Reading['browser'], isBot: boolean): Reading['browser'] {
   const written = isBot ? /([\w.-]{0,40}(?:bot|crawler|spider)[\w-]{0,40})\/(v?\d[\d.]{0,20})/i.exec(text) : undefined
   // RFC 9110 10.1.5: product identifiers, the most significant one first.
