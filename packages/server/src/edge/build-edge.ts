@@ -21,7 +21,7 @@ import type { TunnelsOfEdge } from './known-edge.ts'
 import { originOn } from './origin-on.ts'
 import type { Route } from './route.ts'
 
-/** The parts of edges. */
+/** The services that all edges share. */
 export interface EdgeParts {
   readonly registry: Registry
   readonly publicUrl: URL
@@ -35,25 +35,25 @@ export interface EdgeParts {
 }
 
 /**
- * The parts of an edge's policies, for the life of that edge.
+ * The services for the policies of one edge, for the life of that edge.
  * @param authtokenId of the agent that brought the edge; undefined for an edge of the operator
  */
 export type PartsOf = (edgeId: string, authtokenId?: string) => LivePolicyParts
 
 export interface LivePolicyParts extends PolicyParts {
-  /** The life of what the policies have elsewhere. The edge keeps nothing else of its parts. */
+  /** Opens and closes what the policies have in other rooms. It is all that the edge keeps of its parts. */
   readonly life: EdgeLife
 }
 
-/** The differences of an edge that an agent has brought. */
+/** Settings for an edge that an agent has brought. */
 export interface Brought {
   readonly authtokenId: string
   readonly policyOf: (config: PolicyConfig, parts: PolicyParts) => Policy
-  /** For the operator, while no tunnel is online. */
+  /** Advice to the operator while no tunnel is online. */
   readonly advice: Saying
 }
 
-/** @throws ConfigError if a file that it names cannot be used; nothing is left behind then */
+/** @throws ConfigError if a file that it names cannot be used; everything is released then */
 export function buildEdge(
   config: EdgeConfig,
   { registry, publicUrl, stickyKey, partsOf, lookOf, retries, log }: EdgeParts,
@@ -96,7 +96,7 @@ export function buildEdge(
 
 const plainPolicy: Brought['policyOf'] = (config, parts) => buildPolicy(config, parts)
 
-/** The tunnels that the routes of an edge lead to, each selection once. */
+/** The selections of tunnels to which the routes of an edge lead, each once. */
 class Groups {
   readonly #all = new Map<Selection, TunnelsOfEdge & { readonly routes: RouteConfig[] }>()
 

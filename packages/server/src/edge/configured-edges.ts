@@ -18,7 +18,7 @@ export class ConfiguredEdges {
   #edges: readonly Configured[] = []
   #cookieDomains: ReadonlySet<string> = new Set()
 
-  /** @param build throws if an edge cannot be built, and leaves nothing behind then */
+  /** @param build throws if an edge cannot be built; it has released everything then */
   constructor(book: EdgeBook, build: (config: EdgeConfig) => Edge) {
     this.#book = book
     this.#build = build

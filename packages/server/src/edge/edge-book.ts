@@ -16,7 +16,7 @@ import { visitorsOf } from './who-may-pass.ts'
 
 interface Entry {
   readonly edge: Edge
-  /** Its index among all edges. */
+  /** The index of the edge among all edges. */
   number: number
   /** Its groups in the index. */
   leads: readonly Indexed<Lead>[]
@@ -29,14 +29,14 @@ interface Lead {
 }
 
 export class EdgeBook {
-  /** Retries on another tunnel: of all edges since the start, closed ones included. */
+  /** The retries on another tunnel since the start, of all edges, including closed ones. */
   readonly retries: RetryCounts = { granted: 0, refused: 0 }
   /** The number of routes that allow upgrades to a protocol. */
   readonly #upgrades = new Map<string, number>()
   readonly #hosts: HostClaims
-  /** By id, in their order. */
+  /** By id, in the order of the edges. */
   readonly #entries: Readonly<Record<EdgeSource, Map<string, Entry>>> = { file: new Map(), agents: new Map() }
-  /** Found by the labels of a tunnel. */
+  /** An index from the labels of a tunnel to the edges. */
   readonly #index = new SelectorIndex<Lead>()
   #nextNumber = 0
 
@@ -88,7 +88,7 @@ export class EdgeBook {
     return this.#entries.file.size + this.#entries.agents.size
   }
 
-  /** In order: the operator's first. */
+  /** All edges in order: those of the operator come first. */
   *known(): Generator<Edge> {
     for (const { edge } of this.#entries.file.values()) yield edge
     for (const { edge } of this.#entries.agents.values()) yield edge
@@ -114,7 +114,7 @@ export class EdgeBook {
     return this.#leadsTo(labels).map(([{ edge }]) => edge)
   }
 
-  /** The first of these edges, as `bound` tells them to the agent of such a tunnel. */
+  /** The first of these edges, as the message `bound` reports them to the agent of such a tunnel. */
   boundEdgesFor(labels: Labels): BoundEdge[] {
     return this.#leadsTo(labels)
       .slice(0, BOUND_EDGES_MAX)
@@ -126,7 +126,10 @@ export class EdgeBook {
     return [...new Set(this.edgesFor(labels).flatMap(({ endpoints }) => endpoints))]
   }
 
-  /** The number of tunnels that a route has put aside for their errors. @param now monotonic milliseconds */
+  /**
+   * The number of tunnels that a route does not use at present, because they returned errors. @param now monotonic
+   * milliseconds
+   */
   failingAt(now: number): number {
     let count = 0
     for (const edge of this.known()) count += edge.failingAt(now)

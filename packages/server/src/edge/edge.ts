@@ -1,5 +1,5 @@
-// One edge: its origin and its routes. Chooses the route for a path, or refuses where two readers could disagree.
-// It never changes: another configuration is another edge (build-edge.ts). No I/O, no clock.
+// One edge: its origin and its routes. Chooses the route for a path, or refuses if two readers could disagree. It never
+// changes: a new configuration makes a new edge (build-edge.ts). No I/O, no clock.
 //
 //   built ──open()──▶ open ──close()──▶ closed
 //
@@ -25,7 +25,7 @@ export interface EdgeInit {
   life?: EdgeLife
 }
 
-/** The life of what an edge has in other rooms. */
+/** Opens and closes what an edge has in other rooms. */
 export interface EdgeLife {
   /** Publishes its sign-ins, in place of those of the edge with the same id. Never throws. */
   open(): void
@@ -40,7 +40,7 @@ export class Edge implements KnownEdge {
   readonly groups: readonly TunnelsOfEdge[]
   /** In the order of the configuration. */
   readonly routes: readonly Route[]
-  /** The look of the relay's own pages for it. */
+  /** The appearance of the relay's own pages on this edge. */
   readonly look: Look
   readonly #originOf: (host: string) => string
   readonly #exact = new Map<string, Route>()
@@ -82,7 +82,10 @@ export class Edge implements KnownEdge {
     this.#life?.close()
   }
 
-  /** The number of tunnels that its routes have put aside for their errors. @param now monotonic milliseconds */
+  /**
+   * The number of tunnels that its routes do not use at present, because they returned errors. @param now monotonic
+   * milliseconds
+   */
   failingAt(now: number): number {
     return this.routes.reduce((count, { backend }) => count + backend.failingAt(now), 0)
   }

@@ -11,7 +11,7 @@ import type { Route } from './route.ts'
 export interface Gate {
   edges: EdgeTable
   forwarder: Forwarder
-  /** The host of `public_url`: the shared callback and the keys live there, and no edge. */
+  /** The host of `public_url`. It serves the shared callback and the keys, and has no edge. */
   publicHost: string
   publicPages: (exchange: Exchange) => Promise<void>
   edgePages: (exchange: Exchange) => Promise<void>

@@ -14,7 +14,7 @@ export class HostClaims {
   readonly #table: EdgeTable
   /** The operator's edges alone. */
   readonly #configured = new EdgeTable()
-  /** By host, as written. If two edges of one source claim a host, the later one has it. */
+  /** By host, as the configuration writes it. If two edges of one source claim a host, the later one has it. */
   readonly #claims: Readonly<Record<EdgeSource, Map<string, Edge>>> = { file: new Map(), agents: new Map() }
 
   constructor(table: EdgeTable) {

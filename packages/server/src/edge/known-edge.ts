@@ -1,4 +1,4 @@
-// The description of an edge for the operator, from any source. Types only.
+// The description of an edge for the operator, whatever source the edge has. Types only.
 
 import type { Labels } from '@sallyport/protocol'
 
@@ -18,7 +18,7 @@ export interface KnownEdge {
 
 export interface TunnelsOfEdge {
   /**
-   * The labels by which its tunnels are found. For an edge from an agent they are the relay's own, which nobody can
+   * The labels by which its tunnels are found. An edge of an agent has labels that the relay makes and nobody else can
    * write.
    */
   readonly labels: Labels

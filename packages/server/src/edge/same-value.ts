@@ -1,9 +1,9 @@
-// Whether two pieces of configuration are the same, secrets included. If it cannot tell, they are not: then the edge is
-// built again. Pure: no I/O, no clock.
+// Whether two pieces of configuration are the same, including their secrets. In doubt they are different, and then the
+// edge is built again. Pure: no I/O, no clock.
 
 import { Secret } from '@sallyport/protocol'
 
-/** The order of an object's keys does not count; the order of a list or a map does. */
+/** The order of an object's keys does not matter; the order of a list or a map does. */
 export function isSameValue(one: unknown, other: unknown): boolean {
   if (Object.is(one, other)) return true
   if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return false

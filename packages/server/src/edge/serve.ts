@@ -8,14 +8,14 @@ import type { Look } from '../pages/look.ts'
 
 export interface ServeParts {
   readonly accessLog: AccessLog
-  /** Whether an exchange gets its line even without an error. */
+  /** Whether an exchange without an error gets a line, too. */
   readonly logsAll: boolean
   readonly counts: {
     count(status: number, milliseconds: number, code: string | undefined): void
     countFault(border: Border): void
   }
   readonly refusals: { count(limit: LimitName, address: string): void }
-  /** The look of pages outside edges. */
+  /** The appearance of pages outside edges. */
   readonly look: Look
   /** The value of Strict-Transport-Security; undefined if the relay sends none. */
   readonly strictTransport: string | undefined
@@ -30,12 +30,12 @@ export function serveIn({ accessLog, logsAll, counts, refusals, look, strictTran
     try {
       exchange.fail(thrown)
     } catch (error) {
-      // Not even the refusal can be sent.
+      // The refusal could not be sent either.
       onFault(error, 'exchange')
       exchange.cut(new Error('the refusal could not be sent', { cause: error }))
       return
     }
-    if (exchange.error?.code === 'internal') counts.countFault('exchange') // its line has the stack
+    if (exchange.error?.code === 'internal') counts.countFault('exchange') // the line of the log has the stack
   }
   return async (exchange, handle) => {
     exchange.look = look

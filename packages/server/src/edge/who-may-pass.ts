@@ -1,4 +1,4 @@
-// Who may pass a route, in words for the operator and for the people whose agents serve it. Pure.
+// Describes who may pass a route, for the operator and for the people whose agents serve it. Pure.
 
 import { VISITORS_LINES_MAX, VISITORS_MAX_CHARS, whoMayVisit } from '@sallyport/protocol'
 
@@ -7,10 +7,13 @@ import { kindOf } from '../policy/kind.ts'
 import type { Step } from '../policy/kind.ts'
 import { KINDS } from '../policy/kinds.ts'
 
-/** Of rules that do not hold for everybody; who that is, only the expressions say. */
+/** For rules that have conditions. Only the expressions say for whom they hold. */
 const CONDITIONAL_WORDS = 'as conditions of the policy say'
 
-/** What every visitor of a route has to satisfy, for example `from 10.0.0.0/8, and sign-in at login.example.com`. */
+/**
+ * The conditions that every visitor of a route has to satisfy, for example `from 10.0.0.0/8, and sign-in at
+ * login.example.com`.
+ */
 export function whoMayPass(policy: PolicyConfig): string {
   return whoMayVisit(stepsOf(policy))
 }
@@ -20,14 +23,14 @@ export function isOpenToAll({ on_http_request: rules }: PolicyConfig): boolean {
   return !rules.some(({ expressions, actions }) => !expressions && actions.some(asksSomething))
 }
 
-/** Who may visit the routes that lead to an agent, for the agent: as much as `bound` has room for. */
+/** Describes for an agent who may visit the routes that lead to it, in as many words as `bound` has room for. */
 export function visitorsOf(routes: readonly RouteConfig[]): string[] {
   return whoMayPassEach(routes).map((line) =>
     line.length > VISITORS_MAX_CHARS ? `${line.slice(0, VISITORS_MAX_CHARS - 1)}…` : line,
   )
 }
 
-/** One line if the routes agree, otherwise one for each path, a few at most. */
+/** One line if all routes agree; otherwise one line for each path, up to a few. */
 function whoMayPassEach(routes: readonly RouteConfig[]): string[] {
   const words = routes.map(({ policy }) => whoMayPass(policy))
   if (new Set(words).size <= 1) return words.slice(0, 1)

@@ -1,22 +1,22 @@
-// One line per exchange, when it has ended. It has only the path, never the query: queries carry secrets.
-// Every request has one, so it does not go through pino, whose redaction alone takes half as long as all other work of
-// the relay for a request. The line is the same to the byte. It needs no redaction: its fields are named here, and each
-// is one text or number.
+// Writes one line per exchange, when the exchange has ended. The line has only the path, never the query, because
+// queries carry secrets. Every request has a line, so it does not go through pino: pino's redaction alone takes half as
+// long as all other work of the relay for a request. The line has exactly the bytes that pino would write. It needs no
+// redaction, because its fields are named here, and each is one text or number.
 
 import { outputOf } from '../log.ts'
 import type { LineOutput, Logger } from '../log.ts'
 import type { Exchange } from './exchange.ts'
 import { inJson, JsonField } from './json-field.ts'
 
-const PATH_MAX_CHARS = 2048 // a head may have 32 KiB, and a line is for reading
-const CLOCK_MS = 1000 // within which a clock that was set shows in the lines
+const PATH_MAX_CHARS = 2048 // a head may have 32 KiB, and people read these lines
+const CLOCK_MS = 1000 // the lines follow a change of the clock within this time
 
 export class AccessLog {
   readonly #log: Logger
   readonly #agentOf: (tunnelId: string) => string | undefined
   /** Undefined if lines are not JSON. */
   readonly #output: LineOutput | undefined
-  /** Fields of the log that every line has, such as the number of a worker. */
+  /** Fields that every line of the log has, such as the number of a worker. */
   readonly #bindings: string
   readonly #method = new JsonField('method')
   readonly #host = new JsonField('host')
@@ -45,7 +45,7 @@ export class AccessLog {
     const { error, tunnelId } = exchange
     const ms = Math.round((now - exchange.startedAt) * 10) / 10
     const detail = error?.detail ?? exchange.cutReason?.message
-    // A reason needs its stack only if the relay itself is at fault.
+    // The stack of a reason is needed only if the relay itself is at fault.
     const isFault = error?.code === 'internal'
     if (isFault || !this.#output) {
       const fields = {

@@ -12,7 +12,7 @@ import type { Exchange } from './exchange.ts'
 export type Action = (exchange: Exchange, next: () => Promise<void>) => Promise<void>
 
 /**
- * Looks at the head of an app's answer. It may note edits in `exchange.responseEdits`, and decide something on the answer.
- * Throws a RelayError to refuse it; the visitor is then told that instead.
+ * Looks at the head of an app's answer. It may note edits in `exchange.responseEdits`, and set properties of the
+ * answer. It throws a RelayError to refuse the answer; the visitor then gets that error instead.
  */
 export type ResponseAction = (exchange: Exchange, answer: AppAnswer) => void

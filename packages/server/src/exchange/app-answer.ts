@@ -1,5 +1,6 @@
 // The answer of an app, or of a fixed response, while its head passes to the visitor: the facts and decisions of the
-// route's rules for responses. Made only on routes that have such rules. Answers of the relay itself never come here.
+// route's rules for responses. It is made only on routes that have such rules, and never for answers of the relay
+// itself.
 
 import type { ResponseHeaders, VisitorResponse } from './visitor/visitor-response.ts'
 
@@ -15,7 +16,10 @@ export class AppAnswer {
   readonly status: number
   /** Set by a rule that replaces the app's answer. No rule runs after it. */
   instead: Reply | undefined
-  /** Set by a rule that changes the body on its way: puts a transformation in front of the visitor's response. */
+  /**
+   * Set by a rule that changes the body on its way: a function that puts a transformation in front of the visitor's
+   * response.
+   */
   through: ((response: VisitorResponse) => VisitorResponse) | undefined
   #list: (() => readonly string[]) | undefined
   #headers: readonly string[] = []

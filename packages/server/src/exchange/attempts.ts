@@ -1,5 +1,5 @@
 // Counts the attempts of an address in a sliding minute, so that guessing is slow. A /64 of IPv6 counts as one address.
-// Bounded: if there are too many addresses, the least busy of the oldest are forgotten. Takes the clock as an argument.
+// If there are too many addresses, it forgets the least busy of the oldest. Takes the clock as an argument.
 
 import { CounterRoom, type SlidingCounter } from './counting/sliding-counters.ts'
 import { networkOf } from './visitor/network-of.ts'
@@ -7,7 +7,7 @@ import { networkOf } from './visitor/network-of.ts'
 const WINDOW_MS = 60_000
 const ADDRESSES_MAX = 50_000
 
-/** How processes that count together tell each other about attempts. */
+/** How processes that count together report attempts to each other. */
 export interface AttemptSharing {
   /** @param of the kind of attempts */
   tell(of: string, address: string): void
@@ -19,7 +19,7 @@ export class Attempts {
   readonly #counter: SlidingCounter = new CounterRoom(ADDRESSES_MAX).counter(WINDOW_MS)
   readonly #tell: ((address: string) => void) | undefined
 
-  /** @param tell called with every attempt that is counted here first, for other processes that count the same */
+  /** @param tell called with every attempt that this process counts first, to report it to the other processes */
   constructor(perMinute: number, tell?: (address: string) => void) {
     this.#perMinute = perMinute
     this.#tell = tell
@@ -42,7 +42,7 @@ export class Attempts {
     this.#tell?.(address)
   }
 
-  /** Counts an attempt at another process. */
+  /** Counts an attempt that another process has reported. */
   hear(address: string, now: number): void {
     this.#counter.add(networkOf(address), now)
   }

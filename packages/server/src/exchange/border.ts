@@ -1,6 +1,6 @@
-// The border around all code that a visitor, an app, an agent or a provider drives: an exception of a listener ends
-// only the thing that it serves, is reported once, and never reaches the emitter of the event: there it would end the
-// process. node:http, node:http2 and node:stream all throw on invalid arguments and states.
+// The border around all code that a visitor, an app, an agent or a provider drives. An exception of a listener ends
+// only the thing that the listener serves, and is reported once. It never reaches the emitter of the event, where it
+// would end the process. node:http, node:http2 and node:stream all throw on invalid arguments and states.
 
 /** The thing that a fault ended. */
 export type Border =
@@ -18,7 +18,7 @@ export type Border =
  */
 export type OnFault = (thrown: unknown, border: Border, about?: Readonly<Record<string, unknown>>) => void
 
-/** A thing that ends, alone, when one of its listeners throws. */
+/** A thing that ends when one of its listeners throws. Nothing else ends with it. */
 export interface Bordered {
   fault(thrown: unknown): void
 }

@@ -1,5 +1,5 @@
-// The connection of a visitor's request, as exchanges see it. The listener makes one for each socket, and every exchange on
-// that socket refers to it. Types only.
+// The connection of a visitor's request, as exchanges see it. The listener makes one for each socket, and all exchanges
+// on that socket share it. Types only.
 
 import type { TLSSocket } from 'node:tls'
 

@@ -1,5 +1,5 @@
 // One visitor request and its answer: ordinary requests and upgrades alike. All rooms after the listener work on this
-// object. It knows nothing of edges' configuration, policies or tunnels.
+// object. It knows nothing about the configuration of edges, policies or tunnels.
 
 import { RelayError } from '../errors.ts'
 import { errorAnswer } from '../pages/error-page.ts'
@@ -49,8 +49,8 @@ export class Exchange {
   readonly forwardedFor: string
   readonly scheme: 'http' | 'https'
   /**
-   * The request target exactly as the visitor sent it: path and query. It was admitted before the exchange was made. For the
-   * log, and for everything that leads the visitor back here; decisions are made on `target`.
+   * The request target exactly as the visitor sent it: path and query. It was admitted before the exchange was made. It
+   * is for the log, and for everything that leads the visitor back here; decisions use `target`.
    */
   readonly visitorTarget: string
   readonly startedAt = performance.now()
@@ -58,9 +58,12 @@ export class Exchange {
   /** Set once the edge is known: its id and the origin visitors see, e.g. `https://docs.example.com`. */
   edgeId = ''
   origin = ''
-  /** The path as another reader could read it, if it differs from the written one; undefined for most. */
+  /** The path as another reader could read it, if that differs from the written path; undefined for most requests. */
   normalPath: string | undefined
-  /** This relay's name for the app and servers behind it (RFC 8586); empty until the exchange is forwarded. */
+  /**
+   * The name of this relay in CDN-Loop, for the app and the servers behind it (RFC 8586); empty until the exchange is
+   * forwarded.
+   */
   relayName = ''
   /**
    * Set by the action that has found a token or password in a header: such a request is never redirected to the
@@ -70,23 +73,26 @@ export class Exchange {
   /** Set by an action that knows who the visitor is. */
   identity: Identity | undefined
   /**
-   * The visitor who is known by a session or valid credentials, although the exchange is refused. Only for the log:
-   * nothing is decided by it, and no app gets it.
+   * The visitor of a refused exchange, if a session or valid credentials tell who it is. It is only for the log: no
+   * decision uses it, and no app gets it.
    */
   knownUser: string | undefined
   /** The policies' changes of the request for the app; undefined before the first. */
   requestEdits: HeaderEdits | undefined
   /** The results of actions for later expressions, by the action's name in variables; undefined if there are none. */
   results: Map<string, ReadonlyMap<string, unknown>> | undefined
-  /** What the rules of the route remember; undefined before the first expression. Only policy/view-of.ts looks into it. */
+  /** The memory of the route's rules; undefined before the first expression. Only policy/view-of.ts reads it. */
   policyMemory: object | undefined
   /** The policies' changes of the app's response for the visitor. */
   responseEdits: HeaderEdits | undefined
   /** The rules of the route for the app's response; undefined if it has none. Only `runResponseRules()` calls it. */
   onResponseHead: ((exchange: Exchange, answer: AppAnswer) => void) | undefined
-  /** The look of the relay's own pages: the edge's, once the edge is known. */
+  /** The appearance of the relay's own pages: that of the edge, once the edge is known. */
   look: Look = PLAIN_LOOK
-  /** Why the request cannot be forwarded: a part of its body was read for nothing. Set with the error that told so. */
+  /**
+   * Why the request cannot be forwarded: a part of its body was read, and the reading failed. It is the error of that
+   * reading.
+   */
   bodyLoss: RelayError | undefined
   /** For the access log. */
   tunnelId: string | undefined
@@ -118,12 +124,15 @@ export class Exchange {
     return this.#request
   }
 
-  /** What is read from now on: the same request, whose body was read ahead and is given out once more. */
+  /** The request from now on: the same request, with the body that was read ahead. */
   replaceRequest(request: VisitorRequest): void {
     this.#request = request
   }
 
-  /** Calls the listener with the status of the app's answer as soon as its head has come. Fixed responses are none of an app. */
+  /**
+   * Calls the listener with the status of the app's answer as soon as its head has come. It is not called for fixed
+   * responses.
+   */
   listenToApp(listener: (status: number) => void): void {
     const earlier = this.#onAppAnswer
     if (!earlier) this.#onAppAnswer = listener
@@ -140,7 +149,10 @@ export class Exchange {
     this.#onAppAnswer?.(status)
   }
 
-  /** The id by which it is found again. Made on first use: a quiet log and a redirect need none. */
+  /**
+   * The id by which people find the request in logs. It is made on first use, because many requests need none, for
+   * example redirects.
+   */
   get requestId(): string {
     return (this.#requestId ??= nextRequestId())
   }
@@ -150,7 +162,7 @@ export class Exchange {
     return this.#upgrade
   }
 
-  /** From now on this is an ordinary request: its route knows nothing of that protocol (RFC 9110 7.8). */
+  /** Makes this an ordinary request, because its route does not allow that protocol (RFC 9110 7.8). */
   declineUpgrade(): void {
     this.#upgrade = undefined
   }
@@ -177,7 +189,7 @@ export class Exchange {
     return pathOf(this.visitorTarget)
   }
 
-  /** Notes the route whose policy runs, and its edge: a new target must lead to the same one. */
+  /** Notes the route whose policy runs, and its edge. A new target must lead to the same route. */
   keepTo(route: unknown, routes: Routes): void {
     this.#route = route
     this.#routes = routes
@@ -193,8 +205,8 @@ export class Exchange {
   }
 
   /**
-   * One request header, by its lower-case name, straight from the raw list: building Node's header object
-   * for every request costs more than looking. Lines of one name are joined.
+   * One request header, by its lower-case name, directly from the raw list, because building Node's header object for
+   * every request costs more than a search. Lines of one name are joined.
    */
   header(name: string): string | undefined {
     return readHeader(this.request.rawHeaders, name)
@@ -225,7 +237,7 @@ export class Exchange {
     return this.response.headersSent ? this.response.statusCode : 0
   }
 
-  /** The subject of the visitor, for the log: as the app gets it, or would have. */
+  /** The subject of the visitor, for the log: the one that the app gets, or would have got. */
   get user(): string | undefined {
     return this.identity?.subject ?? this.knownUser
   }
@@ -307,7 +319,8 @@ export class Exchange {
     const { response } = this
     if (response.headersSent || response.destroyed) return
     const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body
-    // Bytes that the visitor still sends would be taken for the next request: close after the answer (RFC 9112 9.3).
+    // The rest of the visitor's body would be read as the next request, so the connection closes after the answer (RFC
+    // 9112 9.3).
     const unread = !this.request.complete && this.announcesBody
     const strictTransport = this.#strictTransport
     response.writeHead(status, {

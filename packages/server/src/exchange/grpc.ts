@@ -25,7 +25,7 @@ const STATUS_OF: ReadonlyMap<number, number> = new Map([
 ])
 const UNKNOWN = 2 // for a status that an operator has chosen
 
-const MESSAGE_MAX_CHARS = 500 // the advice may name every label of a route; some libraries take only 8 KiB of headers
+const MESSAGE_MAX_CHARS = 500 // advice may list all labels of a route, and some libraries take only 8 KiB of headers
 const UNIT_MS: ReadonlyMap<string, number> = new Map([
   ['H', 3_600_000],
   ['M', 60_000],

@@ -1,8 +1,8 @@
 // The changes that a route's policies make to a message's headers, in order: append, replace, remove. Names are
 // compared as an app behind CGI would. Pure: no I/O, no clock.
 //
-// All edits are kept in one form: which names of the message itself do not pass, and which lines follow it. So applying them
-// costs the same however many there were.
+// All edits are kept in one form: the names of the message's own headers that do not pass, and the lines that are added
+// after them. So the cost of applying them does not grow with their number.
 
 import { normalHeaderName } from '../values/normal-header-name.ts'
 

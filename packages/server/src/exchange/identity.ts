@@ -5,7 +5,7 @@ export interface Identity {
   subject: string
   issuer: string
   name?: string
-  /** Only if it counts: the provider says that it is verified, or need not say so. */
+  /** Present only if it counts: the provider says that it is verified, or does not have to say so. */
   email?: string
   groups: readonly string[]
   /** When the provider last saw the visitor's credentials, in seconds, if it says so. */

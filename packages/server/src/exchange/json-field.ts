@@ -1,8 +1,8 @@
-// One field of an access line, as JSON. Most fields repeat their values: the texts are remembered, because joining a
-// line of few pieces takes half as long as one of many.
+// One field of an access line, as JSON. Most fields repeat their values, so the texts are remembered: joining few
+// pieces takes half as long as joining many.
 
 const REMEMBERED_MAX = 512 // hosts, addresses and tunnels of some seconds on a busy relay
-const QUICK_MAX_CHARS = 128 // from about there JSON.stringify is as quick
+const QUICK_MAX_CHARS = 128 // for longer texts, JSON.stringify is as quick
 const SPACE = 0x20
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
@@ -27,13 +27,13 @@ export class JsonField {
     const text = `${this.#start}${inJson(value)}"`
     if (value.length > QUICK_MAX_CHARS) return text
     if (this.#texts.size >= REMEMBERED_MAX) this.#texts.clear()
-    const flat = Buffer.from(text).toString() // V8 keeps a concatenation as a tree of its pieces, and walks it each time
+    const flat = Buffer.from(text).toString() // in one piece, because V8 walks the tree of a concatenation
     this.#texts.set(value, flat)
     return flat
   }
 }
 
-/** A value without its quotes: the same as JSON.stringify, and faster if nothing needs an escape. */
+/** A value without its quotes. The result is that of JSON.stringify, but faster if no character needs an escape. */
 export function inJson(text: string): string {
   if (text.length > QUICK_MAX_CHARS) return JSON.stringify(text).slice(1, -1)
   for (let index = 0; index < text.length; index++) {

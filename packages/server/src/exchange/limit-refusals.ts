@@ -1,5 +1,5 @@
-// Reports refusals by a limit: a metric counts each one, and the log has a line at once and then, however many follow,
-// one a minute with their number.
+// Reports refusals by a limit. A metric counts each one. The log gets a line at once, and then at most one line a
+// minute with the number of further refusals.
 
 import type { LimitName } from '../config/config.ts'
 import type { Logger } from '../log.ts'

@@ -1,10 +1,10 @@
 // Reads one cookie with almost no allocation. Pure: no I/O, no clock.
 
 /**
- * The value of one cookie in a Cookie header; undefined if it is missing or comes several times. A cookie begins at the
- * start or after `;` and white space, nowhere else (RFC 6265 4.2.1): the value of another cookie may hold spaces, and a
- * sibling host that sets cookies for the whole domain can choose it. If a name comes twice, a sibling host has set at
- * least one of them, and can choose by `Path` which one a browser puts first.
+ * The value of one cookie in a Cookie header; undefined if it is missing or comes several times. A cookie begins only
+ * at the start, or after `;` and white space (RFC 6265 4.2.1): the value of another cookie may contain spaces, and a
+ * sibling host that sets cookies for the whole domain can choose that value. If a name comes twice, a sibling host has
+ * set at least one of them, and can choose by `Path` which one a browser sends first.
  */
 export function readCookie(header: string | undefined, name: string): string | undefined {
   if (header === undefined) return undefined

@@ -1,5 +1,5 @@
-// The id of a request: in the access line, in the app's own log, at the foot of the relay's pages. It is no secret, and
-// nothing is decided by it.
+// The id of a request: in the access line, in the app's own log, at the foot of the relay's pages. It is not a secret,
+// and no decision depends on it.
 
 import { randomBytes } from 'node:crypto'
 

@@ -7,9 +7,9 @@ export interface Listed {
 }
 
 /**
- * An array whose members know their index, not a Set: a Set that is constantly filled and emptied keeps making new
- * tables, and each old table keeps the next one alive until a full collection. So all its former members would survive
- * the young generation (measured: 7 of 40 MB in each of its collections).
+ * An array whose members know their index. It is not a Set, because a Set that is constantly filled and emptied keeps
+ * making new tables, and each old table keeps the next one alive until a full collection. So all its former members
+ * would survive the young generation (measured: 7 of 40 MB in each of its collections).
  */
 export class Roster<T extends Listed> {
   readonly #all: T[] = []
@@ -32,7 +32,7 @@ export class Roster<T extends Listed> {
     item.place = -1
   }
 
-  /** All members that are in it now, and still are when their turn comes. */
+  /** Iterates over the present members; a member that leaves before its turn is skipped. */
   *[Symbol.iterator](): Generator<T> {
     for (const item of this.#all.slice()) if (item.place !== -1) yield item
   }

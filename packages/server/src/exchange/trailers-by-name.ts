@@ -1,4 +1,4 @@
-// Trailers as node:http2 takes them: an object, each name once. Pure.
+// Trailers in the form of node:http2: an object that has each name once. Pure.
 
 /**
  * Gathers trailers by their names, in lower case. The object has no prototype, because others choose the names: an

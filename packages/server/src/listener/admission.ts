@@ -34,7 +34,7 @@ export function admit(request: IncomingMessage): string {
   const raw = request.rawHeaders
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i]! // rawHeaders comes in pairs
-    // Only names of these lengths matter here; this keeps the common header at one comparison.
+    // Only names of these lengths matter here. So most headers cost only one comparison.
     if (name.length === 4 && name.toLowerCase() === 'host') {
       if (host !== undefined) throw refuse('two Host headers')
       host = raw[i + 1]!
@@ -52,14 +52,17 @@ export function admit(request: IncomingMessage): string {
   return named
 }
 
-/** Origin form only: an OPTIONS for the whole server, `*` (RFC 9110 9.3.7), is not for the app of an edge. */
+/**
+ * Only origin-form is allowed. An OPTIONS for the whole server, `*` (RFC 9110 9.3.7), is not for the app of an
+ * edge.
+ */
 export function checkTarget(target: string | undefined): void {
   if (target === undefined || !isOriginForm(target)) throw refuse('the request target is not in origin form')
 }
 
 /**
- * RFC 9112 3.2.2: a server must take absolute-form as well. We take it if it repeats Host, so that every reader gets
- * the same host; with http and https, because TLS may end in front of us.
+ * RFC 9112 3.2.2: a server must take absolute-form as well. We take it if its host equals Host, so that every reader
+ * gets the same host. Both http and https are allowed, because TLS may end in front of us.
  * @throws RelayError `bad_request` for anything else
  */
 function toOriginForm({ method, url = '' }: IncomingMessage, host: string): string {
@@ -76,7 +79,7 @@ function toOriginForm({ method, url = '' }: IncomingMessage, host: string): stri
   return target
 }
 
-/** @param host that isAuthority() has seen */
+/** @param host a host that isAuthority() has accepted */
 function portOf(host: string, byDefault: string): string {
   return /:\d+$/.exec(host)?.[0] ?? byDefault
 }

@@ -1,5 +1,5 @@
 // The entrance for agents: a WebSocket upgrade at `<public_url>/.sallyport/agent` with an authtoken. No agent gets a
-// session without one; if none exists, the relay refuses and says how to make one.
+// session without an authtoken. If no authtoken exists yet, the refusal says how to make one.
 
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
@@ -35,7 +35,7 @@ interface Refusal {
   status: number
   code: string
   detail: string
-  /** The limit that has refused an agent. */
+  /** The limit because of which an agent was refused. */
   limit?: LimitName
   headers?: Record<string, string>
 }
@@ -45,7 +45,7 @@ export class AgentListener {
   readonly #parts: SessionParts
   readonly #webSockets: WebSocketServer
   readonly #failures: Attempts
-  /** Addresses that were told in the last minute to wait, for the log. */
+  /** Addresses that have been told to wait within the last minute, for the log. */
   readonly #waiting = new Attempts(1)
   readonly #sessions = new Set<TunnelSession>()
   readonly #stopRevocations: () => void
@@ -66,7 +66,7 @@ export class AgentListener {
       perMessageDeflate: false,
       handleProtocols: () => SUBPROTOCOL, // accept() has checked that it is offered
     })
-    // `agent diagnose` compares the clocks by it. RFC 9110 6.6.1 does not require it for 1xx.
+    // `agent diagnose` uses it to compare the clocks. RFC 9110 6.6.1 does not require it for 1xx.
     this.#webSockets.on('headers', (headers) => headers.push(`Date: ${new Date().toUTCString()}`))
     this.#stopRevocations = init.authtokens.onRevoked((authtokenId) => this.#endRevoked(authtokenId))
   }
@@ -86,7 +86,7 @@ export class AgentListener {
     if ('detail' in checked) {
       const { limit, code } = checked
       if (limit) this.#init.refusals.count(limit, address)
-      // An agent that tries constantly would fill the log with it.
+      // Without this, an agent that tries constantly would fill the log.
       const isNews = limit === undefined || this.#waiting.take(address, Date.now())
       if (isNews) this.#init.log.warn({ address, code }, 'agent refused')
       refuse(socket, checked)
@@ -142,7 +142,8 @@ export class AgentListener {
         detail: `This relay speaks ${SUBPROTOCOL}. Update the agent or the relay, whichever is older.`,
       }
     }
-    // First: a good agent must not suffer from a bad one at the same address, and the look-up is cheap.
+    // This comes first, because a good agent must not suffer from a bad one at the same address, and the look-up is
+    // cheap.
     const verdict = authtokens.verify(bearerOf(request.headers.authorization), now)
     if (!verdict.ok) {
       if (!this.#failures.take(address, now)) {

@@ -1,5 +1,5 @@
-// One connection of a visitor, made by the door, once for each socket. No other code asks a socket for its ends,
-// because a proxy may know better.
+// One connection of a visitor, made by the door, once for each socket. No other code asks a socket for its two
+// addresses, because a proxy may know better.
 
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'

@@ -59,7 +59,7 @@ export class Door {
     this.#proxyProtocol.watch(server)
     takeOver(server, 'secureConnection', (socket, handOn) => {
       const connection = this.#handshaking.get(peerOf(socket))
-      if (!connection) return void socket.destroy() // the peer has left, and the system has forgotten its address
+      if (!connection) return void socket.destroy() // the peer has left, and the system no longer knows its address
       connection.tls = socket as TLSSocket // this event passes one
       this.#connections.set(socket, connection)
       handOn(socket)
@@ -67,7 +67,7 @@ export class Door {
   }
 
   /**
-   * @param socket as the listeners behind the door get it: with TLS, the TLSSocket
+   * @param socket the socket that the listeners behind the door get: with TLS, the TLSSocket
    * @returns undefined before the end of its handshake
    */
   connectionOf(socket: Duplex): VisitorConnection | undefined {
@@ -79,7 +79,7 @@ export class Door {
     this.#proxyProtocol.tell(bytes, connection.clientIp)
   }
 
-  /** Ends connections that are still in the door. */
+  /** Ends connections that are still at the door. */
   destroy(): void {
     this.#proxyProtocol.destroy()
   }
@@ -99,7 +99,7 @@ export class Door {
     if (isTls) this.#handshaking.set(peer, connection)
     else this.#connections.set(socket, connection)
     const timer = place.kind === 'trial' ? this.#limitTrial(socket, connection) : undefined
-    // Not once(), which keeps three times as much, and 'close' comes once anyway.
+    // on() is enough, because 'close' comes only once, and once() takes three times as much memory.
     socket.on('close', () => {
       clearTimeout(timer)
       if (isTls) this.#handshaking.delete(peer)

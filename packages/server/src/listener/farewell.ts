@@ -1,12 +1,12 @@
-// How a listener stops: it keeps serving until no visitor comes any more, and only then refuses new connections.
+// How a listener stops. It keeps serving until no more visitors come, and only then refuses new connections.
 
 import type { Socket } from 'node:net'
 import { Server as NetServer } from 'node:net'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 
-// Visitors get so long to come, and to send another request on a kept connection …
+// How long visitors have to come, and to send another request on a kept connection …
 const FAREWELL_MS = 1000
-// … and less if none does: busy visitors send several requests a second.
+// … and how long if none does: busy visitors send several requests a second.
 const QUIET_MS = 100
 const LOOK_MS = 10
 // Whoever comes between the last look at the system's queue and the close is cut, so the last turn has to be short: an
@@ -31,17 +31,18 @@ export class Farewell {
   }
 
   /**
-   * Resolves when no connection or request has come for a moment, and the server takes no new connections. If an idle
-   * connection is closed, a request may already be on its way, which looks to the visitor as if it had been cut, and
-   * only a GET can be repeated. Connections in the system's queue are also cut when the listening socket closes, and
-   * have often sent a request already.
+   * Resolves when no connection or request has come for a moment, and the server takes no new connections. When an idle
+   * connection is closed, a request may already be on its way. The visitor then sees a request that was cut, and can
+   * repeat only a GET. Connections in the system's queue are also cut when the listening socket closes, and have often
+   * sent a request already.
    */
   async say(): Promise<void> {
     this.#server.prependListener('connection', this.#onLateConnection)
     await this.#quiet()
     await this.#queueEmpty()
     NetServer.prototype.close.call(this.#server) // node:http's own close cuts idle and new connections
-    // Looks are counted, not milliseconds: on a busy machine the relay itself may not have read the requests yet.
+    // It counts checks instead of milliseconds, because on a busy machine the relay itself may not have read the
+    // requests yet.
     for (let looks = FAREWELL_MS / LOOK_MS; looks > 0 && this.#late.size > 0; looks--) await sleep(LOOK_MS)
   }
 

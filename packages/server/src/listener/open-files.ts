@@ -1,6 +1,6 @@
-// The files that a process may have open; every connection takes one. Node.js takes as many as the system allows (it
-// raises the soft limit to the hard one at its start); above that, the system itself closes connections without an
-// answer, so the limits are kept below.
+// The files that a process may have open; every connection takes one. Node.js uses as many as the system allows (it
+// raises the soft limit to the hard one at its start). Beyond that, the system itself closes connections without an
+// answer, so our limits stay below.
 
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { devNull } from 'node:os'
@@ -15,19 +15,19 @@ const RESERVED_SHARE = 0.25
 // Connections on trial, and as many that are being turned away.
 const SPARE_MAX = 256
 const SPARE_SHARE = 0.125
-/** The shares that visitors and agents cannot take from each other. */
+/** The parts of the files that visitors and agents cannot take from each other. */
 const SAFE_SHARE = 0.25
 
 const LOOK_INTERVAL_MS = 1000
-const CALM_LOOKS = 10 // they must be enough again for so long before that is reported
+const CALM_LOOKS = 10 // how long files must be sufficient again before the log says so
 
-/** Who may have how many connections. */
+/** How many connections visitors and agents may have. */
 export interface FileShare {
   /** Of visitors and agents together. */
   connections: number
   visitors: number
   agents: number
-  /** On trial, and as many again that are being turned away. */
+  /** The number of connections on trial, and also the number that are being turned away. */
   spare: number
 }
 
@@ -35,7 +35,7 @@ interface Report {
   userLimits?: { open_files?: { soft?: number | 'unlimited' } }
 }
 
-/** How many files this process may have open; undefined without a limit, or if it could not be found. */
+/** How many files this process may have open; undefined if there is no limit, or the relay cannot find it out. */
 export function openFilesLimit(): number | undefined {
   if (process.platform === 'linux') {
     const soft = /^Max open files +(\d+) /m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]
@@ -67,7 +67,7 @@ export function shareFiles(
   }
 }
 
-/** Warns the operator at the start that the limits of the configuration cannot be reached. */
+/** Warns the operator at the start if there are too few files for the limits of the configuration. */
 export function compareWithLimits(
   limit: number | undefined,
   share: FileShare,
@@ -98,14 +98,14 @@ export class OpenFilesWatch {
   #isShort = false
   #calm = 0
 
-  /** @param limit as at the start: a process may be given another one while it runs */
+  /** @param limit the limit at the start, because it can change while a process runs */
   constructor(limit: number | undefined, log: Logger) {
     this.#limit = limit ?? Infinity
     this.#log = log
     this.#timer = setInterval(() => this.#look(), LOOK_INTERVAL_MS).unref()
   }
 
-  /** Whether the last files are being used up. */
+  /** Whether almost no files are left. */
   get isShort(): boolean {
     return this.#isShort
   }

@@ -10,8 +10,8 @@
 import type { LimitName, Limits } from '../config/config.ts'
 import type { FileShare } from './open-files.ts'
 
-// A connection on trial costs a TLS handshake and a whole answer. A place is held for at least a second, so this is
-// also the limit per second, and connections of a flood above it cost only an accept.
+// A connection on trial costs a TLS handshake and a whole answer. It holds its place for at least a second, so this is
+// also the limit per second. Further connections of a flood cost only an accept.
 const TRIALS_MAX = 256
 const TRIALS_PER_NETWORK = 16
 const TRIAL_HOLD_MS = 1000
@@ -24,9 +24,9 @@ export interface PlacesInit {
 /** One connection. */
 export interface Place {
   kind: 'visitor' | 'trial' | 'agent' | 'gone'
-  /** The network for which it counts; undefined if it brings many visitors. */
+  /** The network for which it counts; undefined for a proxy's connection, which brings many visitors. */
   readonly network: string | undefined
-  /** Why it is on trial. */
+  /** The limit because of which it is on trial. */
   readonly limit: LimitName | undefined
   readonly since: number
   /** Whether a visitor on trial has got the reason. */
@@ -65,7 +65,7 @@ export class Places {
     return this.#files.spare
   }
 
-  /** @returns the limit that leaves not even a trial place */
+  /** @returns the limit because of which there is no trial place either */
   enter(network: string | undefined, now: number): Place | LimitName {
     const counts = network === undefined ? undefined : this.#countsOf(network)
     const limit = this.#limitFor(counts)
@@ -89,7 +89,7 @@ export class Places {
     return kind === 'visitor' || this.#visitors + this.#agents < this.#files.connections
   }
 
-  /** It no longer takes a visitor's place. */
+  /** Turns it into an agent's connection, which does not take a visitor's place. */
   becomeAgent(place: Place): void {
     this.#giveBack(place)
     place.kind = 'agent'

@@ -1,5 +1,6 @@
-// Finds the program that listens at an address that the relay wants: the operator's next question. On Linux a user can
-// find their own programs, and root all; other systems do not tell. Looked up only if a relay cannot start.
+// Finds the program that already listens at an address that the relay wants, because the operator will ask for it. On
+// Linux, a user can find their own programs, and root can find all; other systems do not report it. This runs only if a
+// relay cannot start.
 
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
 import { isIPv4 } from 'node:net'

@@ -1,5 +1,5 @@
-// HAProxy's PROXY protocol is not supported: all visitors behind a proxy that sends it are refused, with an answer that
-// does not help the operator, so the log must report it.
+// HAProxy's PROXY protocol is not supported: all visitors behind a proxy that sends it are refused. Their answer does
+// not help the operator, so the log must report it.
 
 import type { Server as NetServer, Socket } from 'node:net'
 
@@ -14,7 +14,7 @@ const V2 = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1') // 2.2
 
 export class ProxyProtocol {
   readonly #log: Logger
-  /** The time before which it is not reported again. */
+  /** The time until which it is not reported again. */
   #quietUntil = 0
   #isSuspicious = false
   readonly #peeked = new Set<Socket>()
@@ -24,8 +24,8 @@ export class ProxyProtocol {
   }
 
   /**
-   * Whether the next connection should be passed to peek(): the one before did not begin as TLS, and node:tls does not say how
-   * it began. Behind a proxy with this protocol, all connections begin alike.
+   * Whether the next connection should be passed to peek(): the previous one did not begin as TLS, and node:tls does
+   * not say how it began. If a proxy sends this protocol, all its connections begin in the same way.
    */
   get isSuspicious(): boolean {
     return this.#isSuspicious

@@ -1,5 +1,5 @@
-// Answers visitors if the relay has no place left, not even on trial: one prepared answer names the limit, before
-// anything is known about the visitor.
+// Answers visitors for whom the relay has no place, not even on trial. One prepared answer names the limit; the relay
+// knows nothing about the visitor yet.
 
 import type { Socket } from 'node:net'
 
@@ -17,7 +17,7 @@ const FAREWELL_MS = 500
 // failure)". Before any key is agreed an alert travels in the clear: type 21, TLS 1.2, two bytes, fatal, 80.
 const TLS_ALERT = Buffer.from([21, 3, 3, 0, 2, 2, 80])
 
-/** The error for a visitor that a limit keeps out. */
+/** The error for a visitor whom a limit keeps out. */
 export function limitError(limit: LimitName): RelayError {
   const code = limit === 'visitor_connections_per_address' ? 'too_many_connections' : 'relay_full'
   return new RelayError(code, { limit, headers: { 'retry-after': '5' } })
@@ -29,7 +29,7 @@ export class TurnAway {
   readonly #words = new Map<LimitName, Buffer>()
   #leaving = 0
 
-  /** @param leavingMax how many may be on their way out at once */
+  /** @param leavingMax how many connections may be leaving at once */
   constructor(isTls: boolean, leavingMax: number) {
     this.#isTls = isTls
     this.#leavingMax = leavingMax

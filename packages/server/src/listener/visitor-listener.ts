@@ -1,5 +1,5 @@
 // The entrance for visitors: a server with every limit set, the door in front of it, HTTP/1.1 and HTTP/2 behind it.
-// Chooses the version of each connection, and knows how a listener ends.
+// It chooses the version of HTTP for each connection, and ends the listener.
 
 import type { IncomingMessage, Server as HttpServer, ServerOptions } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
@@ -41,7 +41,7 @@ export interface VisitorListenerInit {
   places: Places
   refusals: LimitRefusals
   timeouts: Timeouts
-  /** The look of answers to requests that are refused here. */
+  /** The appearance of answers to requests that are refused here. */
   look: Look
   log: Logger
   isTrustedProxy: (address: string) => boolean
@@ -143,8 +143,8 @@ export class VisitorListener {
   }
 
   /**
-   * Is called before node:http's own listener, which serves HTTP/1.1: with TLS the handshake has settled the version,
-   * without it the first bytes do.
+   * It is called before node:http's own listener, which serves HTTP/1.1. With TLS, the handshake has settled the
+   * version; without TLS, the first bytes do.
    */
   #chooseVersion(http2: Http2Visitors): void {
     const serve = (socket: Socket, isHttp2: boolean, handOn: (socket: Socket) => void): void => {

@@ -1,4 +1,4 @@
-// The edge of a host that agents serve or will serve again, and the time that it stays without an agent.
+// The edge of a host that agents serve or will serve again. After its last agent has left, it waits for a while.
 //
 //   online ──last tunnel gone──▶ waiting ──LINGER_MS──▶ given up
 //      ▲─────────resume()───────────┘
@@ -8,9 +8,9 @@ import type { Edge } from '../edge.ts'
 import type { EndpointOffer } from '../../tunnel/offer.ts'
 import type { LaneCarrier, Tunnel } from '../../tunnel/tunnel.ts'
 
-const LINGER_MS = 120_000 // an agent that has lost its relay tries again within 30 s
+const LINGER_MS = 120_000 // an agent that has lost its connection tries again within 30 s
 
-/** An offer, completely checked. */
+/** An offer after all checks. */
 export interface Wanted extends EndpointPolicy {
   /** The offer with the labels of its host. */
   offer: EndpointOffer
@@ -21,11 +21,11 @@ export interface Wanted extends EndpointPolicy {
 export interface AgentEdgeInit {
   host: string
   authtokenId: string
-  /** It leads to one group of tunnels. */
+  /** The one group of tunnels to which it leads. */
   edge: Edge
-  /** Of the policy; undefined while the relay knows only the reservation. */
+  /** The digest of the policy; undefined while the relay knows only the reservation. */
   digest: string | undefined
-  /** Gives the host up. */
+  /** Called when the wait is over. */
   onGivenUp: (edge: AgentEdge) => void
   /** Shorter in tests. */
   lingerMs?: number | undefined

@@ -38,16 +38,16 @@ import { HostRules } from './host-rules.ts'
 import type { HostRulesInit } from './host-rules.ts'
 import { refuseEndpoint } from './refuse-endpoint.ts'
 
-const RENEW_MS = 600_000 // between two looks at the hosts in use; each is written to the store once an hour
+const RENEW_MS = 600_000 // between two checks of the hosts in use; each host is written to the store once an hour
 
 export interface AgentEdgesInit extends Omit<HostRulesInit, 'isConfigured'> {
   book: EdgeBook
   build: BuildBrought
   requireSignIn: boolean
-  /** The places in which an agent's provider may be. */
+  /** The places in which a provider may be that an agent names. */
   issuers: IssuerReach
   identityJwt: boolean
-  /** Checks the sign-in for the agent; undefined if there is nothing to say. */
+  /** Checks the sign-in for the agent; resolves to undefined if there is nothing to report. */
   checkSignIn: (config: OpenidConnectConfig, authtokenId: string) => Promise<EndpointNotice | undefined>
   log: Logger
   onFault: OnFault
@@ -66,7 +66,7 @@ export class AgentEdges implements EndpointBinder {
     const isConfigured = (host: string): boolean => init.book.isConfigured(host)
     const at = (host: string): AgentEdge | undefined => this.#byHost.get(host)
     this.#rules = new HostRules({ ...init, isConfigured }, { at, remove: (edge) => this.#remove(edge) })
-    // Their agents were connected to the last relay here, and will be back.
+    // Their agents were connected to this relay before it restarted, and will come back.
     for (const { host, authtoken_id } of init.reservations.recent()) {
       if (init.isValid(authtoken_id) && this.#rules.isFree(host)) this.#expect(host, authtoken_id)
     }
@@ -80,7 +80,8 @@ export class AgentEdges implements EndpointBinder {
   ): Promise<EndpointOpened | EndpointRefused | undefined> {
     try {
       const reserved = await this.#reserve(offer, claimant)
-      // From here on in one turn: another agent may have been faster meanwhile, and this one may have changed its mind.
+      // The rest runs in one turn. Another agent may have been faster meanwhile, and this one may have withdrawn its
+      // request.
       if (!isWanted()) return undefined
       return 'error' in reserved ? reserved : this.#open(reserved, onHealth)
     } catch (error) {
@@ -186,7 +187,7 @@ export class AgentEdges implements EndpointBinder {
     this.#byHost.set(host, served)
     book.put('agents', edge)
     before?.resume()
-    if (before) book.remove('agents', before.edge) // with the same owner, the new one has replaced it already
+    if (before) book.remove('agents', before.edge) // if the owner is the same, the new edge has replaced it already
     return served
   }
 

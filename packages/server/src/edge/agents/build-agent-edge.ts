@@ -1,5 +1,5 @@
-// Builds the edge of a host from the policy that its agent has sent, and the edge of a host whose agent is not back yet, which
-// serves nobody. All differences from edges of the operator are here.
+// Builds the edge of a host from the policy that its agent has sent. Also builds the edge of a host whose agent is not
+// back yet; that edge serves nobody. All differences from edges of the operator are here.
 
 import { createHash } from 'node:crypto'
 
@@ -42,7 +42,7 @@ export function buildExpectedEdge(build: BuildBrought, host: string, authtokenId
   )
 }
 
-/** The same for one authtoken and host, because sessions of visitors belong to it. */
+/** The id of the edge. It is always the same for one authtoken and host, because sessions of visitors belong to it. */
 export function agentEdgeId(authtokenId: string, host: string): string {
   const name = JSON.stringify([authtokenId, host])
   return `edg_${createHash('sha256').update(name).digest('hex').slice(0, 24)}`
@@ -66,9 +66,9 @@ const refuseMeanwhile: Policy = async () => {
 }
 
 /**
- * `Clear-Site-Data: "cookies"` clears the cookies of the whole registrable domain, sessions of other people's hosts among them
- * (https://w3c.github.io/webappsec-clear-site-data/#clear-cookies): no endpoint may send it. The header is closed, so that
- * nothing can bring it back: no action of the policy, and no rule for responses, which runs later.
+ * No endpoint may send `Clear-Site-Data: "cookies"`, because it clears the cookies of the whole registrable domain, and
+ * with them sessions at other people's hosts (https://w3c.github.io/webappsec-clear-site-data/#clear-cookies). The
+ * header is closed, so that no action of the policy, and no later rule for responses, can add it again.
  */
 function keepingSiteData(policy: Policy): Policy {
   return (exchange, next) =>
@@ -81,5 +81,5 @@ function keepingSiteData(policy: Policy): Policy {
 }
 
 const CLEAR_SITE_DATA = 'Clear-Site-Data'
-const NO_SITE_DATA = new HeaderEdits() // never changed: only a route without rules for responses gets it
+const NO_SITE_DATA = new HeaderEdits() // nobody changes it, because only a route without rules for responses gets it
 NO_SITE_DATA.close(CLEAR_SITE_DATA)

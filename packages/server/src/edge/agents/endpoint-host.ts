@@ -19,7 +19,7 @@ export interface EndpointAddresses {
   hostKey: Uint8Array
 }
 
-/** The host in a URL that visitors could use exactly like this. */
+/** The host in a URL, if visitors could use the URL exactly as it is written. */
 export function hostOfUrl(
   written: string,
   { publicUrl, originOf, domain }: EndpointAddresses,
@@ -44,11 +44,11 @@ export function hostOfUrl(
   if (host.includes('*')) return refuseEndpoint('bind_invalid', 'an endpoint has one host, without a *')
   const problem = hostPatternProblem(host)
   if (problem) return refuseEndpoint('bind_invalid', problem)
-  // Admission lets no other through.
+  // Admission lets no other host through.
   return /^[a-z0-9]/.test(host) ? host : refuseEndpoint('bind_invalid', `${host} does not begin with a letter or digit`)
 }
 
-/** Unguessable, and the same whenever this agent reconnects, over any connection. */
+/** A host that nobody can guess, and that stays the same when the agent reconnects. */
 export function randomHost(
   { number }: EndpointOffer,
   { authtoken, instanceId }: Claimant,

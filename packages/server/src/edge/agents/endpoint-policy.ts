@@ -19,7 +19,7 @@ const PROBLEMS_MAX_BYTES = 32 * 1024
 
 export interface EndpointPolicy {
   config: EdgeConfig
-  /** Equal for policies with the same meaning. */
+  /** A text that is equal for policies with the same meaning. */
   digest: string
 }
 
@@ -45,7 +45,7 @@ export function readEndpointPolicy(
   return { config: parsed.edge, digest }
 }
 
-/** Whether nobody gets anything but a refusal before they have signed in: no condition may let them past. */
+/** Whether every visitor who has not signed in gets only a refusal. No condition may let a visitor skip the sign-in. */
 function alwaysSignsIn({ on_http_request: rules }: PolicyConfig): boolean {
   for (const { expressions, actions } of rules) {
     for (const { type } of actions) {
@@ -57,7 +57,7 @@ function alwaysSignsIn({ on_http_request: rules }: PolicyConfig): boolean {
   return false
 }
 
-/** As many as a message can carry, however long the agent has made what is wrong. */
+/** As many problems as fit into a message, because an agent can make the text of a problem long. */
 function forTheAgent(found: readonly FoundProblem[]): BindProblem[] {
   const problems: BindProblem[] = []
   let bytes = 0

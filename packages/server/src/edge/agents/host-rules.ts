@@ -13,7 +13,7 @@ import type { AgentEdge, Wanted } from './agent-edge.ts'
 import type { EndpointAddresses } from './endpoint-host.ts'
 import { refuseEndpoint } from './refuse-endpoint.ts'
 
-const NEW_HOSTS_PER_MINUTE = 60 // of one authtoken, or its maximum if that is higher: each is a write to the store
+const NEW_HOSTS_PER_MINUTE = 60 // of one authtoken, or its own maximum if higher; each is a write to the store
 
 export interface HostRulesInit extends EndpointAddresses {
   registry: Registry
@@ -37,7 +37,7 @@ export interface ServedHosts {
 export class HostRules {
   readonly #init: HostRulesInit
   readonly #served: ServedHosts
-  /** Claims under way, by host. */
+  /** The number of reservations under way, by host. */
   readonly #claims = new Map<string, number>()
   readonly #newHosts: Attempts
 
@@ -52,7 +52,10 @@ export class HostRules {
     return !this.#init.isConfigured(host) && this.#sharedDomainOf(host) === undefined
   }
 
-  /** The reason if no agent of this authtoken may have a host. @param isRandom whether the relay has chosen the host */
+  /**
+   * The reason why no agent of this authtoken may have a host; undefined if one may. @param isRandom whether the relay
+   * has chosen the host
+   */
   refusalOf(host: string, { acl }: Authtoken, isRandom: boolean): EndpointRefused | undefined {
     const { domain, publicUrl } = this.#init
     if (!permitsHost(acl, host, domain)) {
@@ -79,7 +82,7 @@ export class HostRules {
     return undefined
   }
 
-  /** The reason if an agent may not join those that serve the host now. */
+  /** The reason why an agent may not join the agents that serve the host now; undefined if it may. */
   conflictOf(wanted: Wanted): EndpointRefused | undefined {
     const { offer, session, host, digest } = wanted
     const served = this.#served.at(host)
@@ -108,7 +111,7 @@ export class HostRules {
 
   /**
    * Reserves a host for an authtoken.
-   * @returns the reason if it cannot have the host
+   * @returns the reason why it cannot have the host; undefined if it has it now
    * @throws StoreUnavailable
    */
   async reserve(wanted: Wanted, authtoken: Authtoken): Promise<EndpointRefused | undefined> {
@@ -139,7 +142,10 @@ export class HostRules {
     return refuseEndpoint('bind_not_permitted', `${host} belongs to another authtoken; choose another name`)
   }
 
-  /** An agent that was cut off must not keep its successor out. A stranger is refused at once. */
+  /**
+   * An agent that was cut off must not keep its successor out. A stranger is refused at once, without a check of the
+   * connection.
+   */
   async #confirmHolders({ host, session }: Wanted): Promise<void> {
     const served = this.#served.at(host)
     if (served?.authtokenId !== session.authtokenId) return

@@ -7,12 +7,12 @@ import { HeldRequest } from './held-request.ts'
 import { readBody, type BodyFault } from './read-body.ts'
 
 const ALL_MAX_BYTES = 128 * 1024 * 1024
-const TENANT_MAX_BYTES = 32 * 1024 * 1024 // at least what one body may have
+const TENANT_MAX_BYTES = 32 * 1024 * 1024 // at least the maximum size of one body
 
 export interface BodyRoomInit {
   /** Of one body: `limits.held_body_bytes`. */
   readonly maxBytes: number
-  /** How long no bytes of a body may arrive: `timeouts.request_stall_seconds`. */
+  /** The longest pause between two parts of a body: `timeouts.request_stall_seconds`. */
   readonly silenceMs: number
 }
 

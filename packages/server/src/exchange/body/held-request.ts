@@ -1,10 +1,10 @@
-// A request whose body has been read ahead: the same request, which gives its body out once more.
+// A request whose body has been read ahead. It is the same request, and its body can be read once more.
 
 import { Readable } from 'node:stream'
 
 import type { VisitorRequest } from '../exchange.ts'
 
-const PIECE_BYTES = 64 * 1024 // as from sockets: buffers after it are measured in such pieces
+const PIECE_BYTES = 64 * 1024 // as from sockets; the limits of later buffers assume pieces of this size
 
 export class HeldRequest implements VisitorRequest {
   readonly body: Buffer
@@ -56,7 +56,10 @@ export class HeldRequest implements VisitorRequest {
   }
 }
 
-/** RFC 9110 10.1.1: it was met when the body was read. An app that is asked again would have the visitor told twice. */
+/**
+ * RFC 9110 10.1.1: the expectation was met when the body was read. If the app got it, the visitor would be told to
+ * continue twice.
+ */
 function withoutExpectation(rawHeaders: readonly string[]): readonly string[] {
   const isExpectation = (name: string): boolean => name.length === 6 && name.toLowerCase() === 'expect'
   if (!rawHeaders.some((name, index) => index % 2 === 0 && isExpectation(name))) return rawHeaders

@@ -3,7 +3,7 @@
 
 import type { Exchange } from '../exchange.ts'
 
-/** How long the visitor may take: at most so long between two pieces, or in all. */
+/** How long the visitor may take: either between two pieces, or for the whole body. */
 export type Patience = { readonly silenceMs: number } | { readonly wholeMs: number }
 
 export interface BodyBounds {

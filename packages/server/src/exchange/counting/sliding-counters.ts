@@ -1,9 +1,9 @@
 // Counts events by key over a sliding window of two counters: those of the current window, and those of the window before,
-// weighted by how much of it is still inside. Any number of counters share one room, which is bounded: when it is full, the
-// bucket that was used longest ago goes, and of the few oldest the least busy one, so nobody can have a busy bucket forgotten
-// by filling the room. Pure: the clock is an argument.
+// weighted by how much of it is still inside. Any number of counters share one room, which is bounded. When it is full,
+// the least busy of the few buckets that were used longest ago is forgotten. So nobody can make the room forget a busy
+// bucket by filling it. Pure: the clock is an argument.
 
-// How many of the oldest buckets are compared when one has to go.
+// How many of the oldest buckets are compared when one must be forgotten.
 const OLDEST_COMPARED = 8
 
 interface Bucket {
@@ -53,7 +53,7 @@ export class CounterRoom {
     this.#append(bucket)
     this.#size++
     this.#onSize?.(1)
-    // Two for each that is added, so that a room empties by itself.
+    // Two buckets are checked for each that is added, so that a room empties by itself.
     for (let i = 0; i < 2 && this.#oldest && this.#oldest !== bucket && isOver(this.#oldest, now); i++) {
       this.#oldest.counter.forget(this.#oldest.key)
     }
@@ -106,7 +106,7 @@ export class SlidingCounter {
     this.windowMs = windowMs
   }
 
-  /** The events of a key in the last window. Asking does not use the bucket. */
+  /** The events of a key in the last window. This call does not count as a use of the bucket. */
   rate(key: string, now: number): number {
     const bucket = this.#buckets.get(key)
     return bucket ? rateOf(bucket, now) : 0
@@ -120,8 +120,9 @@ export class SlidingCounter {
   }
 
   /**
-   * Counts one event, unless there have been `capacity` in the last window. A refusal is not counted, but it is a use.
-   * @returns 0 if the event was counted; otherwise after how many milliseconds one would be, more than 0
+   * Counts one event, unless there have been `capacity` events in the last window. A refusal is not counted as an
+   * event, but it counts as a use of the bucket.
+   * @returns 0 if the event was counted; otherwise the milliseconds until an event would be counted, more than 0
    */
   take(key: string, capacity: number, now: number): number {
     const bucket = this.#use(key, now)
@@ -133,7 +134,8 @@ export class SlidingCounter {
       bucket.current++
       return 0
     }
-    // The weight of the previous window falls until there is room; if the current one is full, it has to become the previous.
+    // The weight of the previous window falls until there is room. If the current window is full, it must become the
+    // previous one first.
     const wait =
       current < capacity
         ? windowMs * (1 - (capacity - current) / previous) - elapsed
@@ -190,7 +192,7 @@ function roll(bucket: Bucket, now: number): void {
   }
 }
 
-/** As roll() would have it, without a change. */
+/** The result that roll() would have, without a change of the bucket. */
 function rateOf({ counter, since, current, previous }: Bucket, now: number): number {
   const { windowMs } = counter
   const elapsed = Math.max(0, now - since)

@@ -1,5 +1,6 @@
-// Admits a target that a policy has made from the visitor's: it must be one that a visitor could have sent to the same route, or
-// the policies of other routes and the relay's own pages could be passed by. Pure: no I/O, no clock.
+// Admits a target that a policy has made from the visitor's. It must be one that a visitor could have sent to the same
+// route; otherwise a target could bypass the policies of other routes, or reach the relay's own pages. Pure: no I/O, no
+// clock.
 
 import { RelayError } from '../../errors.ts'
 import { isOriginForm, pathOf } from './origin-form.ts'
@@ -13,7 +14,7 @@ export interface Routes {
   routeFor(path: string, reading: PathReading | undefined): unknown
 }
 
-/** As much as `limits.header_bytes` lets visitors send by default. */
+/** The default of `limits.header_bytes`, which limits visitors. */
 const TARGET_MAX_CHARS = 32 * 1024
 const SHOWN_MAX_CHARS = 200
 
@@ -50,7 +51,7 @@ function leadsToRoute(
   }
 }
 
-/** @param made without the query, if possible: queries carry secrets, and this is for the log */
+/** @param made the new target, without the query if possible, because queries carry secrets and this goes to the log */
 function refusal(made: string, problem: string): RelayError {
   const path = pathOf(made)
   const shown = path.length > SHOWN_MAX_CHARS ? `${path.slice(0, SHOWN_MAX_CHARS)}…` : path

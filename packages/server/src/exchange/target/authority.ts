@@ -5,7 +5,7 @@
 const HOST = /^(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9_-])?\.?|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i
 const HOST_MAX_CHARS = 260
 
-/** Of an address in brackets only the characters are looked at. */
+/** Only the characters of an address in brackets are checked. */
 export function isAuthority(text: string): boolean {
   return text.length <= HOST_MAX_CHARS && HOST.test(text)
 }

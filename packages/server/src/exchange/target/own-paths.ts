@@ -7,7 +7,7 @@ const OWN_SEGMENT = '.sallyport'
 const OWN_PATHS = `/${OWN_SEGMENT}`
 
 /**
- * Ours in every spelling: a path that an app could read as ours must not reach it either.
+ * Whether the path is ours, in any spelling. A path that an app could read as ours must not reach the app either.
  * @throws RelayError `path_ambiguous` for a path that only some readers would take for ours
  */
 export function isOurs(path: string, reading: PathReading | undefined): boolean {

@@ -3,7 +3,8 @@
 // disagree.
 
 const MAX_DECODINGS = 8
-// A path without any of these has only one reading: the common path costs this one scan. 0xC0 and 0xC1 begin no UTF-8.
+// A path without any of these has only one reading, so a common path costs only this scan. 0xC0 and 0xC1 begin no
+// UTF-8.
 const UNUSUAL = /[%\\;\xc0\xc1]|\/\/|\/\./
 // JavaScript's unescape() and old IIS read %u002e as well.
 const ESCAPE = /%(?:u00)?([0-9a-f]{2})/gi
@@ -82,7 +83,10 @@ function normalForm(path: string): string {
   return `/${segments.join('/')}${isFolder ? '/' : ''}`
 }
 
-/** Without parameters; file systems drop spaces around it, and URL parsers at the end of a path. */
+/**
+ * A segment without its parameters, and without spaces around it: file systems drop these, and URL parsers drop them
+ * at the end of a path.
+ */
 function plainSegment(segment: string): string {
   const end = segment.search(SEGMENT_END)
   return (end === -1 ? segment : segment.slice(0, end)).trim()

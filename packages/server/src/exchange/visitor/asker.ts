@@ -43,7 +43,10 @@ export function mayBeOperator({ look, clientIp, forwardedFor, request, scheme, o
   return request.httpVersionMinor > 0 && !isForwarded(request.rawHeaders)
 }
 
-/** Not the address of an untrusted proxy: that is the operator's business, and useless to a visitor. */
+/**
+ * Undefined if it would be the address of a proxy that is not trusted. That address is of no use to a visitor and
+ * should not be shown.
+ */
 export function shownAddress({ clientIp, forwardedFor, request }: Asking): string | undefined {
   const isPeer = forwardedFor === clientIp // otherwise a trusted proxy vouches for it
   if (clientIp === UNKNOWN_ADDRESS || (isPeer && isNearby(clientIp) && isForwarded(request.rawHeaders))) {

@@ -28,7 +28,7 @@ export function plainAddress(address: string): string {
   return isIPv4(mapped) ? mapped : address
 }
 
-/** The address of a visitor whose address a trusted proxy has written unreadably (RFC 7239 6.2). */
+/** Stands for the address of a visitor if a trusted proxy has reported one that is not readable (RFC 7239 6.2). */
 export const UNKNOWN_ADDRESS = 'unknown'
 
 export interface Visitor {
@@ -40,9 +40,9 @@ export interface Visitor {
 }
 
 /**
- * Determines the visitor's address. Without trusted proxies it ignores everything that a visitor sends. With them, it
- * reads X-Forwarded-For from the right: the first address that is not a trusted proxy is the visitor's. A proxy may add
- * a line of its own after the visitor's: all lines of the name are one list.
+ * Determines the visitor's address. Without trusted proxies it ignores everything that a visitor sends. With trusted
+ * proxies, it reads X-Forwarded-For from the right: the first address that is not a trusted proxy is the visitor's. A
+ * proxy may add a line of its own after the visitor's, so all lines of this name are one list.
  * @param rawHeaders name, value, name, value …, of either version of HTTP
  */
 export function identifyVisitor(
@@ -60,7 +60,7 @@ export function identifyVisitor(
   for (const entry of claimed.reverse()) {
     const written = entry.trim()
     if (written === '') continue // RFC 9110 5.6.1.2: such elements of a list do not count
-    // The entry is unreadable, but it is not the proxy's address.
+    // If the entry is not readable, the visitor's address is unknown. It must not count as the proxy's.
     const address = readAddress(written)
     chain.unshift(address ?? UNKNOWN_ADDRESS)
     if (address === undefined || !isTrusted(address)) break

@@ -1,5 +1,4 @@
-// The network of an address, for everything that is counted by address: one subscriber commonly holds a whole /64 of
-// IPv6. Pure.
+// The network of an address, for all counts by address, because one subscriber commonly has a whole /64 of IPv6. Pure.
 
 import { isIPv6 } from 'node:net'
 

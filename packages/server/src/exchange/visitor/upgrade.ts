@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream'
 export interface Upgrade {
   /** As the visitor wrote it; compared without case (RFC 9110 7.8). */
   readonly protocol: string
-  /** The visitor's side. Nothing but `accept` and `destroy` may write to it. */
+  /** The visitor's side. Only `accept` and `destroy` may write to it. */
   readonly socket: Duplex
   /** The bytes that came after the head. */
   readonly head: Buffer

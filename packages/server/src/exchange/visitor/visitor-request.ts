@@ -13,14 +13,14 @@ export interface VisitorRequest {
   /** As `rawHeaders`; complete at 'end'. */
   readonly rawTrailers: readonly string[]
   readonly httpVersionMinor: number
-  /** The version on the wire, for policies: everything else treats `2.0` as HTTP/1.1. */
+  /** The version on the wire. It is for policies only; all other code treats `2.0` as HTTP/1.1. */
   readonly httpVersion?: string | undefined
   /** Whether the whole request has come. */
   readonly complete: boolean
   on(event: 'data', listener: (chunk: Buffer) => void): unknown
   /**
-   * Only for a request that announces a body, once it is complete: a request that is cut off closes its response
-   * instead.
+   * Emitted only for a request that announces a body, when the body is complete. A request that is cut off closes its
+   * response instead.
    */
   on(event: 'end', listener: () => void): unknown
   pause(): unknown

@@ -7,7 +7,7 @@ export interface VisitorResponse {
   readonly statusCode: number
   /** @param headers names with values, or a flat list of both. Headers of a connection are left out on HTTP/2. */
   writeHead(status: number, headers: VisitorHeaders | string[]): unknown
-  /** Sends a head that was written but would wait for the first bytes of the body. */
+  /** Sends a written head now. Otherwise it would wait for the first bytes of the body. */
   flushHeaders(): unknown
   /** Whether more may be written now; otherwise wait for 'drain'. */
   write(chunk: Buffer | string): boolean
@@ -19,10 +19,13 @@ export interface VisitorResponse {
   writeInterim(status: number): void
   /** 103, with links that have been checked (RFC 8297). */
   writeHints(links: readonly string[]): void
-  /** Sent in full, or the visitor is gone. It is emitted once, so on() is enough; once() costs more. */
+  /**
+   * The answer was sent in full, or the visitor is gone. It is emitted only once, so on() is enough; once() costs
+   * more.
+   */
   on(event: 'close', listener: () => void): unknown
   once(event: 'close' | 'drain', listener: () => void): unknown
-  /** Ends an answer so that the visitor cannot take it for complete. */
+  /** Ends an answer in such a way that the visitor sees that it is not complete. */
   destroy(): unknown
 }
 

@@ -17,13 +17,13 @@ export class Http1Response<Request extends IncomingMessage = IncomingMessage>
   }
 
   /**
-   * RFC 8297 2. Not by `writeEarlyHints`: it throws if its pattern for links does not match, and that pattern
-   * backtracks without end.
+   * RFC 8297 2. It does not use `writeEarlyHints`, which throws if its pattern for links does not match, and whose
+   * pattern can backtrack without end.
    */
   writeHints(links: readonly string[]): void {
     const { socket } = this
     if (this.headersSent || !socket?.writable) return
-    // One exchange at a time has the connection, so no bytes of another answer follow this.
+    // Only one exchange at a time uses the connection, so no bytes of another answer follow.
     socket.write(`HTTP/1.1 103 Early Hints\r\nLink: ${links.join(', ')}\r\n\r\n`, 'latin1')
   }
 }

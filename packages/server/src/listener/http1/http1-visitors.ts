@@ -1,6 +1,6 @@
 // Visitors who speak HTTP/1.1, behind node:http: one exchange at a time per connection. An upgrade is accepted only if it can be
 // a WebSocket or another protocol that some route allows; the route itself is known later.
-// It makes Exchange objects and passes them on; it decides nothing else.
+// It makes Exchange objects and passes them on. It makes no other decisions.
 
 import type { IncomingMessage, Server as HttpServer } from 'node:http'
 import { Socket } from 'node:net'
@@ -38,7 +38,7 @@ export interface Http1VisitorsInit {
   limits: Limits
   places: Places
   refusals: LimitRefusals
-  /** The look of answers to requests that are refused here. */
+  /** The appearance of answers to requests that are refused here. */
   look: Look
   log: Logger
   isTrustedProxy: (address: string) => boolean
@@ -119,7 +119,7 @@ export class Http1Visitors {
       void this.#serve(turns, { request, response })
       return
     }
-    // Pipelined after another: RFC 9112 9.3.2 lets us answer in turn, so only one runs at a time.
+    // Pipelined requests run one at a time, because RFC 9112 9.3.2 lets us answer in turn.
     turns.waiting.push({ request, response })
     if (turns.waiting.length > PIPELINED_MAX) request.socket.destroy()
   }
@@ -137,7 +137,7 @@ export class Http1Visitors {
         turns.request = request
         const exchange = this.#admit(request, response, turns.connection)
         if (exchange) {
-          // Not by #serveAlone: every request would pay for one more promise.
+          // It does not use #serveAlone, because every request would then cost one more promise.
           exchanges.begin()
           await onExchange(exchange)
           exchanges.end()
@@ -152,7 +152,7 @@ export class Http1Visitors {
     turns.busy = false
   }
 
-  /** Nothing waits after it: an upgrade, a CONNECT. */
+  /** Serves a request after which no other can wait: an upgrade or a CONNECT. */
   async #serveAlone(exchange: Exchange): Promise<void> {
     const { exchanges, onExchange } = this.#init
     exchanges.begin()
@@ -221,9 +221,10 @@ export class Http1Visitors {
     if (exchange) void this.#serveAlone(exchange)
   }
 
-  /** The last answer on a connection that node:http has let go. */
+  /** The last answer on a connection that node:http no longer manages. */
   #answerOn(request: IncomingMessage, socket: Duplex): Http1Response | undefined {
-    // Pipelined after a request without an answer: two answers would mix, and no real visitor does it.
+    // This request was pipelined after one that has no answer yet. The two answers would mix, and no real visitor does
+    // this.
     if (this.#turns.get(socket)?.busy) {
       socket.destroy()
       return undefined
@@ -232,7 +233,7 @@ export class Http1Visitors {
     response.shouldKeepAlive = false
     response.assignSocket(socket as Socket) // node:http passes the net.Socket that it listens on
     response.once('finish', () => {
-      // As node:http does on its own connections: the answer was sent, whatever happens to the connection.
+      // As on connections of node:http, an error of the connection no longer matters, because the answer was sent.
       response.detachSocket(socket as Socket)
       response.emit('close')
       this.#lastWords.linger(socket as Socket)
@@ -300,7 +301,7 @@ export class Http1Visitors {
     return this.#init.door.connectionOf(socket)! // every socket that sends a request has passed it
   }
 
-  /** The border around a visitor's connection: an exception ends only that connection. */
+  /** The border around a visitor's connection. An exception ends only that connection. */
   #within(socket: Duplex, handle: () => void): void {
     try {
       handle()
@@ -316,5 +317,5 @@ const OVERFLOWS: ReadonlySet<string> = new Set(['HPE_HEADER_OVERFLOW', 'HPE_CHUN
 const CLIENT_ERRORS: Record<string, 'request_timeout'> = { ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout' }
 
 function ignore(): void {
-  // 'close' reports it to all who need to know.
+  // 'close' reports the end to all code that needs it.
 }

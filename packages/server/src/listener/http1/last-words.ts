@@ -4,13 +4,13 @@ import type { Socket } from 'node:net'
 
 import { linger } from './linger.ts'
 
-// Visitors who still send get so long to read their answer, once nothing else is left to wait for.
+// How long visitors who still send have to read their answer, when the relay waits for nothing else.
 const LAST_WORDS_MS = 500
 
 export class LastWords {
   readonly #lingering = new Set<Socket>()
 
-  /** Half-closes a connection, and keeps reading for a bounded while. */
+  /** Half-closes a connection, and keeps reading for a limited time. */
   linger(socket: Socket): void {
     this.#lingering.add(socket)
     socket.once('close', () => this.#lingering.delete(socket))

@@ -1,4 +1,4 @@
-// A request of HTTP/1.1 for another protocol: which ones are admitted, and the answer once the app has switched.
+// A request of HTTP/1.1 for another protocol: which protocols are admitted, and the answer when the app has switched.
 
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'

@@ -1,7 +1,7 @@
 // Admission of HTTP/2 requests: the rules of admission.ts in terms of HTTP/2, and the request in the form of HTTP/1.1,
-// so that all rooms after the listener see one form. nghttp2 refuses most malformed heads before they get here; this
-// module checks the rest, and the rules that a proxy must not leave to others. Pure: no I/O, no clock. Source: RFC 9113
-// 8.1 to 8.5, RFC 8441 4 and 5.
+// so that all rooms after the listener see one form. nghttp2 refuses most malformed heads earlier. This module checks
+// the rest, and the rules that a proxy has to check itself. Pure: no I/O, no clock. Source: RFC 9113 8.1 to 8.5, RFC
+// 8441 4 and 5.
 
 import { randomBytes } from 'node:crypto'
 import { METHODS } from '@sallyport/protocol/node-http'
@@ -25,7 +25,7 @@ export interface Http2Head {
 export interface Http2Rules {
   /** The properties of the connection. */
   scheme: 'http' | 'https'
-  /** Whether the sender may say `https` on a cleartext connection: a trusted proxy that ended the TLS. */
+  /** Whether the sender may say `https` on a cleartext connection, because it is a trusted proxy that ended the TLS. */
   mayClaimHttps: boolean
   /** Whether a body follows the head. */
   hasBody: boolean
@@ -132,7 +132,7 @@ function checkMethod(pseudo: ReadonlyMap<string, string>): boolean {
 
 function checkScheme(scheme: string | undefined, { scheme: own, mayClaimHttps }: Http2Rules): void {
   if (scheme === own || (scheme === 'https' && mayClaimHttps)) return
-  // Some clients always write http. It decides nothing here: only the connection counts.
+  // Some clients always write http. No decision uses this value; only the connection counts.
   if (scheme === 'http') return
   throw refuse('the :scheme is not that of the connection')
 }
@@ -145,5 +145,5 @@ function withHandshakeKey(rawHeaders: readonly string[]): string[] {
 
 const PSEUDO = new Set([':method', ':scheme', ':authority', ':path', ':protocol'])
 
-// The methods that node:http's parser takes, so that a visitor cannot send others by HTTP/2.
+// The methods that node:http's parser takes. A visitor must not be able to send others by HTTP/2.
 const KNOWN_METHODS = new Set(METHODS)

@@ -36,7 +36,7 @@ export class Http2Request implements VisitorRequest {
       return
     }
     this.#stream.on('end', () => {
-      // node:http2 also ends a body that the visitor has cut off by a reset: half of it must not look whole.
+      // node:http2 also ends a body that the visitor has cut off by a reset. A part of a body must not look complete.
       if (!this.#stream.closed) (listener as () => void)() // the overload of 'end'
     })
   }

@@ -1,5 +1,5 @@
-// The answer to an HTTP/2 visitor. The head waits for the body, so that an answer without one is a single frame;
-// an answer that breaks off ends in RST_STREAM, never in a clean END_STREAM (RFC 9113 8.1).
+// The answer to an HTTP/2 visitor. The head waits for the body, so that an answer without a body is a single frame. An
+// answer that breaks off ends with RST_STREAM, never with END_STREAM (RFC 9113 8.1).
 
 import { constants } from 'node:http2'
 import type { ServerHttp2Stream } from 'node:http2'
@@ -19,10 +19,10 @@ const OF_THE_CONNECTION = new Set([
   'te',
 ])
 
-// After an early answer the rest of the request may still come for so long. An immediate reset would be allowed, but
+// How long the rest of the request may still come after an early answer. An immediate reset would be allowed, but
 // HAProxy 2.6 then drops bytes that it has not passed on yet, and httpx fails if the reset crosses its own END_STREAM,
-// which often follows at once. This is enough for a round trip and a busy proxy; HTTP/1.1 keeps reading for longer
-// (linger.ts). The stream counts meanwhile. See decision 23.
+// which often follows at once. This time is enough for a round trip and a busy proxy; HTTP/1.1 keeps reading for longer
+// (linger.ts). Meanwhile, the stream counts as open. See decision 23.
 const LAST_BYTES_MS = 500
 
 const RESET_CONTENT = 205 // RFC 9110 15.3.6: no content, whatever the app sends
@@ -133,7 +133,7 @@ export class Http2Response implements VisitorResponse {
     if (!head) return
     this.#head = undefined
     if (stream.destroyed || stream.closed) return
-    // Only an answer of unknown length can have trailers: they cost a turn.
+    // Only an answer of unknown length can have trailers, because they cost a turn of the event loop.
     const waitForTrailers = !endStream && !this.#hasLength && !this.#isBodiless
     this.#waitsForTrailers = waitForTrailers
     if (waitForTrailers) {
@@ -145,12 +145,15 @@ export class Http2Response implements VisitorResponse {
     try {
       stream.respond(head, { endStream, waitForTrailers })
     } catch (error) {
-      // Node.js refuses a header: nothing of it may look like an answer.
+      // Node.js has refused a header. The visitor must not get a part of this answer.
       stream.destroy(error as Error) // respond() throws Errors
     }
   }
 
-  /** A trailer that node:http2 refuses ends this answer: without it, half of it would look like all. */
+  /**
+   * If node:http2 refuses a trailer, this answer must break off. Otherwise an incomplete answer would look
+   * complete.
+   */
   #sendTrailers(): void {
     const stream = this.#stream
     if (stream.destroyed || stream.closed) return
@@ -184,13 +187,13 @@ export class Http2Response implements VisitorResponse {
   #stopRequest(): void {
     const stream = this.#stream
     if (stream.endAfterHeaders || stream.readableEnded || stream.closed || stream.destroyed) return
-    stream.resume() // received bytes, or it would never close: nothing reads it any more
-    // Not before the answer has been sent. node:http2 would delay the reset until then, treat the stream as closed
-    // meanwhile, and send no reset if the stream is destroyed then; nghttp2 still has bytes for it, asks for them, gets
-    // "none, and not the end", and makes empty DATA frames of that without end: the process hangs and takes all memory
-    // (Node.js 24.21).
+    stream.resume() // drops received bytes; otherwise it would never close, because nothing reads it any more
+    // The reset waits until the answer has been sent. Otherwise node:http2 would delay it until then, but treat the
+    // stream as closed at once, and send no reset if the stream is destroyed then. nghttp2 would still have bytes for
+    // the stream, ask for them, get the answer "none, and not the end", and make empty DATA frames without end, so that
+    // the process hangs and takes all memory (Node.js 24.21).
     if (!stream.writableFinished) return void stream.once('finish', () => this.#stopRequest())
-    // The exchange ends with its answer, whatever still comes.
+    // The exchange ends with its answer, even if more of the request comes.
     for (const listener of this.#waiting ?? []) {
       stream.off('close', listener)
       listener()
@@ -200,7 +203,10 @@ export class Http2Response implements VisitorResponse {
   }
 }
 
-/** As in node:http; node:http2 would only reset the visitor's stream. Our parser has checked values of apps. */
+/**
+ * As in node:http; node:http2 itself would only reset the visitor's stream. Values of apps have been checked by our
+ * parser.
+ */
 function checkValues(headers: Record<string, string | number | string[]>): void {
   for (const [name, value] of Object.entries(headers)) {
     for (const each of Array.isArray(value) ? value : [String(value)]) validateHeaderValue(name, each)

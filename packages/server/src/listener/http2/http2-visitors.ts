@@ -1,5 +1,6 @@
 // Visitors who speak HTTP/2: one session per connection, one exchange per stream. It makes the same Exchange objects as
-// HTTP/1.1 does, and limits attacks that HTTP/2 allows on a server: floods, resets, idling, refusing to leave.
+// HTTP/1.1 does, and limits the attacks that HTTP/2 makes possible: floods, resets, idling, and connections that never
+// end.
 
 import { constants, performServerHandshake } from 'node:http2'
 import type { ServerHttp2Session, ServerHttp2Stream, ServerSessionOptions } from 'node:http2'
@@ -25,17 +26,17 @@ import { Http2Response } from './http2-response.ts'
 
 const SWEEP_INTERVAL_MS = 500
 
-// How many bytes of uploads may be under way. A stream alone gets 10 MB/s over 25 ms; a connection holds no more in
-// memory.
+// How many bytes of uploads may be under way. A single stream gets 10 MB/s over 25 ms, and a connection holds no more
+// in memory.
 const STREAM_WINDOW_BYTES = 256 * 1024
 const CONNECTION_WINDOW_BYTES = 1024 * 1024
 
-// Rapid reset (CVE-2023-44487): a browser that leaves a page resets a hundred at once, but no browser continues like
-// that.
+// Rapid reset (CVE-2023-44487). A browser that leaves a page may reset a hundred streams at once, but no browser
+// continues to do so.
 const RESET_BURST = 500
 const RESETS_PER_SECOND = 50
 
-// Malformed frames and refused streams before the connection ends; a correct peer sends hardly any.
+// How many malformed frames and refused streams end the connection; a correct peer sends hardly any.
 const INVALID_FRAMES_MAX = 100
 const REFUSED_STREAMS_MAX = 100
 
@@ -48,7 +49,7 @@ const SENT_BYTES_PER_OVERHEAD_BYTE = 16
 // Frame heads of heads and bodies; a body may come in tiny pieces.
 const OVERHEAD_PER_STREAM_BYTES = 128
 const OVERHEAD_PER_BODY_BYTE = 10
-// Two kinds are reported one by one. No traffic accounts for them, so they are counted separately.
+// node:http2 reports frames of two kinds one by one. No traffic accounts for them, so they are counted separately.
 const PING_BYTES = 17
 const SETTINGS_BYTES = 9 // at least
 
@@ -82,7 +83,7 @@ interface Peer {
   readonly connection: VisitorConnection
   /** Streams that are open. */
   streams: number
-  /** Running exchanges: they may outlive their stream. */
+  /** Running exchanges, which may outlive their stream. */
   exchanges: number
   hasServed: boolean
   idleSince: number
@@ -111,8 +112,8 @@ export class Http2Visitors {
         enableConnectProtocol: true, // RFC 8441
         maxConcurrentStreams: limits.streams_per_connection,
         initialWindowSize: STREAM_WINDOW_BYTES,
-        // RFC 9113 6.5.2 counts 32 bytes for each field. Up to twice the limit a visitor is answered with 431;
-        // above that node:http2 resets the stream while the head is still coming.
+        // RFC 9113 6.5.2 counts 32 bytes for each field. Up to twice the limit, a visitor gets 431; above that,
+        // node:http2 resets the stream while the head is still coming.
         maxHeaderListSize: 2 * (limits.header_bytes + 32 * limits.headers_count),
       },
       maxHeaderListPairs: 2 * limits.headers_count + PSEUDO_HEADERS,
@@ -120,7 +121,7 @@ export class Http2Visitors {
       maxSessionRejectedStreams: REFUSED_STREAMS_MAX,
       streamResetBurst: RESET_BURST,
       streamResetRate: RESETS_PER_SECOND,
-      strictSingleValueFields: false, // an app that repeats a header gets it through, as on HTTP/1.1
+      strictSingleValueFields: false, // an app may repeat a header, as on HTTP/1.1
     }
     this.#timer = setInterval(() => this.#sweep(performance.now()), SWEEP_INTERVAL_MS)
     this.#timer.unref()
@@ -130,7 +131,7 @@ export class Http2Visitors {
   accept(socket: Socket, connection: VisitorConnection): void {
     socket.on('error', () => {}) // the visitor left; 'close' tells the same
     if (this.#isClosing) return void socket.destroy()
-    socket.allowHalfOpen = false // node:http's server sets it; on HTTP/2 a visitor who ends the connection is gone
+    socket.allowHalfOpen = false // node:http's server allows it; on HTTP/2, a visitor who ends the connection is gone
     const session = performServerHandshake(socket, this.#settings)
     const peer: Peer = {
       session,
@@ -193,7 +194,8 @@ export class Http2Visitors {
     this.#init.onAsked(peer.socket)
     peer.allowance += OVERHEAD_PER_STREAM_BYTES + mostBytesOnTheWire(raw)
     if (!stream.endAfterHeaders) {
-      // Reported on arrival, read or not: a body may stay in its window for long, and a refused one is never read.
+      // Bytes of a body count when they arrive, because a body may stay unread for long, and a refused body is never
+      // read.
       const sawEnd = watchEnd(stream, (bytes) => (peer.allowance += OVERHEAD_PER_BODY_BYTE * bytes))
       stream.once('close', () => peer.outlive(stream, sawEnd))
     }
@@ -201,7 +203,8 @@ export class Http2Visitors {
       peer.streams--
       peer.idleSince = performance.now()
     })
-    // Reset streams leave at once, but their exchanges take a moment to stop: their number has a bound, too.
+    // Streams that are reset leave at once, but their exchanges take a moment to stop, so the number of exchanges has a
+    // limit, too.
     if (peer.exchanges >= 2 * this.#init.limits.streams_per_connection) {
       if (peer.session.destroyed) return // what came in the same piece
       this.#init.refusals.count('streams_per_connection', peer.connection.clientIp)
@@ -272,7 +275,7 @@ export class Http2Visitors {
     const { keep_alive_seconds, request_head_seconds, visitor_stall_seconds } = this.#init.timeouts
     if (peer.exchanges > 0) return // each has deadlines of its own
     if (peer.streams > 0) {
-      // Only refusals and resets are left, which the visitor does not read.
+      // Only refusals and resets remain, and the visitor does not read them.
       if (now - peer.idleSince > visitor_stall_seconds * 1000) peer.socket.destroy()
       return
     }
@@ -306,9 +309,9 @@ export class Http2Visitors {
 const PSEUDO_HEADERS = 5
 
 /**
- * How many bytes the head may have taken before HPACK: node:http2 does not say, and reads the frames from the socket by
- * itself. A field that fits into the table may have come in one byte the second time, so each field of a long head
- * counts once; otherwise a few bytes would account for a flood of thirty thousand.
+ * How many bytes the head may have taken on the wire. node:http2 does not report that, and reads the frames from the
+ * socket by itself. A field that fits into the table may take only one byte when it comes again, so each field of a
+ * long head counts once; otherwise a few bytes would account for a flood of thirty thousand.
  */
 function mostBytesOnTheWire(raw: readonly string[]): number {
   let bytes = 0

@@ -1,5 +1,5 @@
-// Findings about certificates that an operator should learn before visitors complain: a certificate that browsers
-// refuse or soon will, and a host without a certificate. Pure: no I/O; the clock is an argument.
+// Findings about certificates that an operator should know before visitors complain: a certificate that browsers refuse
+// now or soon, and a host without a certificate. Pure: no I/O; the clock is an argument.
 
 import type { Config } from '../../config/config.ts'
 import { hostMatches } from '../../values/host-pattern.ts'
@@ -41,7 +41,7 @@ export function certificateFindings(
     if (refusal !== undefined) findings.problems.push({ path, message: refusal })
     if (end !== undefined) findings.warnings.push({ path, message: end })
   }
-  // The expiry has been reported already: one mistake, one sentence.
+  // The expiry has been reported already, and one mistake should cause only one sentence.
   const names = known.flatMap((certificate) => certificate.names)
   const look = (path: string, host: string): void => {
     if (!names.some((name) => isNameOf(name, host))) findings.warnings.push({ path, message: uncovered(host, names) })

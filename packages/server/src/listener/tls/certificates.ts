@@ -72,7 +72,7 @@ export class Certificates {
       minVersion: MIN_VERSION,
       ALPNProtocols: ['http/1.1'],
       SNICallback: (name, done) => done(null, this.#choose(name).context),
-      // For visitors that send no name: node:tls calls no callback for them, and takes no prepared context either.
+      // For visitors that send no name. node:tls calls no callback for them, and takes no prepared context either.
       ...this.#loaded[0]?.pair,
     }
   }

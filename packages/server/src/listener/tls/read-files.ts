@@ -37,7 +37,7 @@ export async function readFiles(config: Config, log: Logger): Promise<[Certifica
   throw new ConfigError(problems)
 }
 
-/** The sign-in reads them itself, one by one, when it is built. */
+/** The sign-in reads these files itself, one by one, when it is built. */
 function clientKeyProblems(edges: Config['edges']): ConfigProblem[] {
   const found = new Map<string, ConfigProblem>()
   for (const { edgeId, config } of signInsOf(edges)) {
