@@ -147,6 +147,31 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
       assert.deepEqual(nowhere.type === 'bound' && nowhere.edges, [])
     })
 
+    it('comes with the older forms of its policy, for the person at the agent, once (traffic policy, 7)', async () => {
+      const policy = { inbound: [{ expressions: ['conn.ClientIP == ""'], actions: [{ type: 'deny' }] }] }
+      const fields = { url: 'older.localhost', policy, pooling: true }
+      const first = await bindByHand(fields)
+      assert.ok(first.type === 'bound')
+      assert.deepEqual(first.remarks?.[0], {
+        path: ['inbound'],
+        message: 'is the older name of on_http_request; write that',
+      })
+      assert.deepEqual(first.remarks?.[1]?.path, ['inbound', 0, 'expressions', 0])
+      assert.match(first.remarks?.[1]?.message ?? '', /^conn\.ClientIP is an older name; write conn\.client_ip/)
+      const further = await bindByHand(fields)
+      assert.ok(further.type === 'bound' && further.remarks === undefined, 'a further connection')
+      const text = 'inbound: [{ expressions: [\'conn.ClientIP == ""\'], actions: [{ type: deny }] }]'
+      const { agent, host } = await start({ trafficPolicy: { text, source: 'policy.yaml' } })
+      assert.equal((await visit(host)).statusCode, 200)
+      assert.deepEqual(
+        agent.status.messages.map(({ level, text: said }) => `${level} ${said}`.replace(/ \(char.*/, '')),
+        [
+          'warn policy.yaml:1:1 inbound: is the older name of on_http_request; write that',
+          'warn policy.yaml:1:27 inbound[0].expressions[0]: conn.ClientIP is an older name; write conn.client_ip',
+        ],
+      )
+    })
+
     it('S12: is refused where edges share sessions under a domain, below it, at it and above it', async () => {
       for (const host of [
         'evil.apps.shared.localhost',
@@ -488,7 +513,8 @@ describe('endpoints under the operator’s rules', { timeout: 60_000 }, () => {
         hand.send({ type: 'bind', tunnel_id: 1, forwards_to: 'http://localhost:1', ...fields })
         return Promise.race([hand.next('bound'), hand.next('refused')])
       }
-      for (const policy of [undefined, { on_http_request: [{ actions: [{ type: 'deny' }] }] }, {}]) {
+      const off = { enabled: false, inbound: [{ actions: [{ type: 'oidc' }] }] } // an older form: no policy
+      for (const policy of [undefined, { on_http_request: [{ actions: [{ type: 'deny' }] }] }, {}, off]) {
         const refused = await bind({ url: '', policy })
         assert.ok(refused.type === 'refused' && refused.code === 'bind_not_permitted', JSON.stringify(refused))
         assert.match(refused.reason, /--oidc/)

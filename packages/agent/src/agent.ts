@@ -143,6 +143,8 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #watch: Watch | undefined
   /** The relay's last word on each tunnel, by its number. */
   readonly #bound = new Map<number, Pick<TunnelStatus, 'endpoints' | 'redirectUri' | 'edges'>>()
+  /** The relay's remarks on policies that the person has read. */
+  readonly #remarks = new Set<string>()
   #relayVersion: string | undefined
   #closing: Promise<void> | undefined
   /** By tunnel: the logged reason why its app does not answer, so that it is logged once. */
@@ -369,8 +371,13 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.emit('online', this.status)
   }
 
-  #remember({ welcome, endpoints, redirectUris, edges }: Session): void {
+  #remember({ welcome, endpoints, redirectUris, edges, remarks }: Session): void {
     this.#relayVersion = welcome?.relay_version
+    for (const remark of remarks) {
+      if (this.#remarks.has(remark)) continue // the relay says so again after each reconnect
+      this.#remarks.add(remark)
+      this.#tell(`remark ${remark}`, 'warn', remark)
+    }
     for (const [tunnelId, urls] of endpoints) {
       this.#bound.set(tunnelId, {
         endpoints: urls,

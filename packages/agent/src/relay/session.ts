@@ -16,6 +16,7 @@ import {
   printable,
 } from '@sallyport/protocol'
 import type {
+  BindProblem,
   BoundEdge,
   BufferBudget,
   ControlMessage,
@@ -96,6 +97,8 @@ export class Session {
   readonly redirectUris = new Map<number, string>()
   /** Tunnel number → the edges that lead to it, and who may visit there; none if the relay does not say. */
   readonly edges = new Map<number, readonly EdgeStatus[]>()
+  /** The relay's remarks on policies, each with what a person has written: `policy.yaml:2:1 inbound: …`. */
+  readonly remarks: string[] = []
   readonly #options: SessionOptions
   readonly #mux: YamuxSession
   readonly #controlStream: Duplex
@@ -208,6 +211,10 @@ export class Session {
           this.redirectUris.set(message.tunnel_id, printable(message.redirect_uri))
         }
         this.edges.set(message.tunnel_id, (message.edges ?? []).map(toEdgeStatus))
+        for (const remark of message.remarks ?? []) {
+          const { path, message: text } = this.#atItsPlace(message.tunnel_id, remark)
+          this.remarks.push(`${path}: ${text}`)
+        }
         if (this.endpoints.size === this.#options.binds.size) this.#opened.resolve()
         return
       case 'refused':
@@ -306,15 +313,17 @@ export class Session {
     const bind = message.tunnel_id === undefined ? undefined : this.#options.binds.get(message.tunnel_id)
     const sentence = `The relay refused ${describeBind(bind)}: ${printable(message.reason)}`
     if (message.problems && bind?.type === 'bind') {
-      const problems = message.problems.map(({ path, message: text }) => ({
-        path: printable(this.#options.placeOf?.(bind.tunnel_id, path) ?? path.join('.')),
-        message: printable(text),
-      }))
+      const problems = message.problems.map((problem) => this.#atItsPlace(bind.tunnel_id, problem))
       return new PolicyRefused(sentence, problems)
     }
     const known = new ProtocolError(toProtocolErrorCode(message.code), sentence)
     if (known.retryable === message.retryable) return known
     return new ProtocolError(message.retryable ? 'limit_reached' : 'bind_invalid', sentence)
+  }
+
+  #atItsPlace(tunnelId: number, { path, message }: BindProblem): { path: string; message: string } {
+    const place = this.#options.placeOf?.(tunnelId, path) ?? path.join('.')
+    return { path: printable(place), message: printable(message) }
   }
 }
 

@@ -21,6 +21,8 @@ export const POLICY_MAX_BYTES = 48 * 1024
 const LABELS_MAX = 32
 /** The limit of `edges` in `bound`: so many fit beside its endpoints, and on a screen. */
 export const BOUND_EDGES_MAX = 8
+/** The limit of `remarks` in `bound`. */
+export const BOUND_REMARKS_MAX = 16
 export const VISITORS_LINES_MAX = 4
 export const VISITORS_MAX_CHARS = 300
 
@@ -28,6 +30,12 @@ const text = (max: number, min = 0) => z.string().min(min).max(max).transform(wi
 const tunnelId = z.int().min(1).max(0xffff_ffff)
 // Pairs, not an object: a key named __proto__ stays a key.
 const labelPairs = z.array(z.tuple([text(LABEL_MAX_CHARS), text(LABEL_MAX_CHARS)])).max(LABELS_MAX)
+
+/** A part of a policy, by its path, for example `["on_http_request", 0, "actions"]`. */
+const problem = z.object({
+  path: z.array(z.union([text(256), z.int().min(0)])).max(32),
+  message: text(512),
+})
 
 const hello = z.object({
   type: z.literal('hello'),
@@ -94,6 +102,10 @@ const bound = z.object({
     )
     .max(BOUND_EDGES_MAX)
     .optional(),
+  /**
+   * What the policy has in an older form, or in one that may surprise, for people. An older relay does not send it.
+   */
+  remarks: z.array(problem).max(BOUND_REMARKS_MAX).optional(),
 })
 
 const refused = z.object({
@@ -102,16 +114,8 @@ const refused = z.object({
   code: text(64),
   reason: text(1024),
   retryable: z.boolean(),
-  /** All problems of a policy, each with its path, for example `["on_http_request", 0, "actions"]`. */
-  problems: z
-    .array(
-      z.object({
-        path: z.array(z.union([text(256), z.int().min(0)])).max(32),
-        message: text(512),
-      }),
-    )
-    .max(64)
-    .optional(),
+  /** All problems of a policy. */
+  problems: z.array(problem).max(64).optional(),
 })
 
 const unbind = z.object({ type: z.literal('unbind'), tunnel_id: tunnelId })
@@ -150,7 +154,7 @@ export type Bind = z.infer<typeof bind>
 export type Refused = z.infer<typeof refused>
 /** An edge that leads to a tunnel, and who may visit there. */
 export type BoundEdge = NonNullable<z.infer<typeof bound>['edges']>[number]
-/** One problem of a policy. */
+/** One problem of a policy, or one remark on it. */
 export type BindProblem = NonNullable<Refused['problems']>[number]
 export type Health = z.infer<typeof health>
 

@@ -1,6 +1,7 @@
 // `relay check`: reports everything that `relay start` would refuse, without starting, and that visitors would refuse:
 // an expired certificate. Warnings go to standard error and do not change the exit code.
 
+import { printable } from '@sallyport/protocol'
 import { pino } from 'pino'
 
 import type { Config } from '../config/config.ts'
@@ -20,8 +21,11 @@ export async function check({
   config?: string
 }): Promise<void> {
   const source = await readConfig(file)
-  const config = parseConfig(source.text, { source: source.source, env: process.env })
-  const warnings = await checkFiles(config, source)
+  const remarks: ConfigProblem[] = []
+  const onRemark = (remark: ConfigProblem): void => void remarks.push(remark)
+  const config = parseConfig(source.text, { source: source.source, env: process.env, onRemark })
+  for (const { path, message } of remarks) console.error(printable(`Warning: ${path}: ${message}`))
+  const warnings = [...remarks, ...(await checkFiles(config, source))]
   const counts = [counted(config.edges, 'edge'), ...(warnings.length > 0 ? [counted(warnings, 'warning')] : [])]
   console.log(`${file ?? 'local mode'}: fine, ${counts.join(', ')}.`)
   const issuers = issuersOf(config.edges)

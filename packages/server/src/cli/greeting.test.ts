@@ -28,6 +28,7 @@ const surroundings = {
   file: 'relay.yml',
   admin: 'http://127.0.0.1:4041',
   certificates: { problems: [], warnings: [] },
+  remarks: [],
   relay: 'npx --no relay',
   agent: 'agent',
 }

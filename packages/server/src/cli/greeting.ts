@@ -1,7 +1,7 @@
 // The greeting of a started relay for its operator: the addresses for visitors, who may pass there, the tunnels that it
 // waits for with a command to paste, and warnings. Pure: values in, lines out.
 
-import { listed } from '@sallyport/protocol'
+import { listed, printable } from '@sallyport/protocol'
 
 import type {
   BackendConfig,
@@ -12,6 +12,7 @@ import type {
 } from '../model/edge-config.ts'
 import { policyWarnings } from '../model/policy-warnings.ts'
 import type { Config } from '../config/config.ts'
+import type { ConfigProblem } from '../errors.ts'
 import { originOn } from '../edge/origin-on.ts'
 import { isOpenToAll, pathOf, whoMayPass } from '../edge/who-may-pass.ts'
 import type { CertificateFindings } from '../listener/tls/certificate-findings.ts'
@@ -20,12 +21,15 @@ import { RELAY_VERSION } from '../version.ts'
 const SHOWN_EDGES = 20 // of thousands that may be
 const SHOWN_COMMANDS = 5
 const SHOWN_OF_CERTIFICATES = 5
+const SHOWN_REMARKS = 5
 
 export interface Surroundings {
   /** As it was given with --config. */
   file: string
   admin: string
   certificates: CertificateFindings
+  /** What its policies have in an older form, each with its place in the file. */
+  remarks: readonly ConfigProblem[]
   /** How to type the command `relay` here. */
   relay: string
   /** How to type `agent` beside apps, on any machine. */
@@ -33,7 +37,7 @@ export interface Surroundings {
 }
 
 /** The lines for the operator of a configuration. */
-export function greeting(config: Config, { file, admin, certificates, relay, agent }: Surroundings): string[] {
+export function greeting(config: Config, { file, admin, certificates, remarks, relay, agent }: Surroundings): string[] {
   const { edges, public_url: publicUrl } = config
   const path = /^[\w./-]+$/.test(file) ? file : `'${file}'`
   const shown = edges.slice(0, SHOWN_EDGES)
@@ -45,6 +49,7 @@ export function greeting(config: Config, { file, admin, certificates, relay, age
     ...amiss.slice(0, SHOWN_OF_CERTIFICATES).map(({ message }) => message),
     ...openWarnings(edges),
     ...policyWarnings(shown).map(({ message }) => message),
+    ...remarks.slice(0, SHOWN_REMARKS).map(({ path, message }) => printable(`${path}: ${message}`)),
   ]
   return [
     `Sallyport relay ${RELAY_VERSION} with ${file}`,
@@ -67,6 +72,7 @@ export function greeting(config: Config, { file, admin, certificates, relay, age
       : []),
     ...warnings.map((warning) => `Warning: ${warning}`),
     ...andMore(amiss.length - SHOWN_OF_CERTIFICATES, 'about certificates: see relay check').slice(0, 1),
+    ...andMore(remarks.length - SHOWN_REMARKS, 'about policies: see relay check').slice(0, 1),
     ...(warnings.length > 0 ? [''] : []),
   ]
 }

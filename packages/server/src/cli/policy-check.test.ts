@@ -151,27 +151,82 @@ on_event_stream_message: [{ actions: [{ type: sse-find-replace }] }]
     }
   })
 
-  it('names the new form of an older one (traffic policy, 7)', async () => {
+  it('loads older forms, and names the new one of each at its place (traffic policy, 7)', async () => {
     const text = `enabled: true
 inbound:
-  - actions: [{ type: deny }]
-outbound: []
-on_http_request:
-  - actions:
+  - expressions: ["req.Method == 'GET' && req.Params['a'][0] == 'b'", "conn.ClientIP != ''"]
+    actions:
       - type: custom-response
-        config: { content: hello }
+        config: { content: "hello \${req.Path}" }
       - type: oidc
+        config: { issuer_url: "https://login.example.com", client_id: x }
+      - { type: rate-limit, config: { name: a, algorithm: sliding_window, capacity: 1, rate: 60s, bucket_key: [conn.ClientIP] } }
+outbound:
+  - actions:
+      - { type: add-headers, config: { headers: { "X-Email": "\${.oauth.user.email} \${.tls.version}" } } }
 `
-    const { told } = await run(text)
-    for (const sentence of [
-      /^policy\.yaml:1:1 enabled: is an older form; remove it/m,
-      /^policy\.yaml:2:1 inbound: is the older name of on_http_request/m,
-      /^policy\.yaml:4:1 outbound: is the older name of on_http_response/m,
-      /^policy\.yaml:8:19 .*config\.content: is the older name of body/m,
-      /^policy\.yaml:9:9 .*type: .*did you mean openid-connect\?/m,
-    ]) {
-      assert.match(told.join('\n'), sentence)
+    for (const agent of [false, true]) {
+      const { told, printed } = await run(text, { agent })
+      assert.match(printed, /fine\. Visitors: /)
+      const lines = told.filter((line) => !line.includes('adds '))
+      assert.deepEqual(
+        lines.map((line) => line.replace(/ \(character.*/, '')),
+        [
+          'policy.yaml:1:1 enabled: is an older form; remove it, as every policy is enabled',
+          'policy.yaml:2:1 inbound: is the older name of on_http_request; write that',
+          'policy.yaml:3:19 inbound[0].expressions[0]: req.Method is an older name; write req.method',
+          'policy.yaml:3:19 inbound[0].expressions[0]: req.Params is an older name; write req.url.query_params',
+          "policy.yaml:3:19 inbound[0].expressions[0]: without a the exchange is refused here; write 'a' in req.url.query_params && … before it",
+          'policy.yaml:3:71 inbound[0].expressions[1]: conn.ClientIP is an older name; write conn.client_ip',
+          'policy.yaml:6:19 inbound[0].actions[0].config.content: is the older name of body; write that',
+          'policy.yaml:6:19 inbound[0].actions[0].config.content: req.Path is an older name; write req.url.path',
+          'policy.yaml:7:9 inbound[0].actions[1].type: oidc is the older name of openid-connect; write that',
+          'policy.yaml:9:29 inbound[0].actions[2].config: conn.ClientIP is an older name; write conn.client_ip',
+          'policy.yaml:10:1 outbound: is the older name of on_http_response; write that',
+          'policy.yaml:12:51 outbound[0].actions[0].config.headers.X-Email: ${.oauth.user.email} is an older form; write ${actions.ngrok.oidc.identity.email}',
+          'policy.yaml:12:51 outbound[0].actions[0].config.headers.X-Email: ${.tls.version} is an older form; write ${conn.tls.version}',
+        ].map((line) => `Warning: ${line}`),
+      )
     }
+    const { ok, warnings } = JSON.parse((await run('inbound: []', { json: true })).printed) as {
+      ok: boolean
+      warnings: object[]
+    }
+    assert.equal(ok, true)
+    const [{ file: _, ...warning } = { file: '' }] = warnings as { file: string }[]
+    const message = 'is the older name of on_http_request; write that'
+    assert.deepEqual(warning, { line: 1, column: 1, path: 'inbound', message })
+  })
+
+  it('finds what is wrong in an older form at the place that was written (traffic policy, 7)', async () => {
+    const { told } = await run(`inbound:
+  - expressions: ["req.method == 7"]
+    actions:
+      - { type: custom-response, config: { content: 7 } }
+      - { type: custom-response, config: { content: a, body: b } }
+      - { type: dney }
+outbound: []
+on_http_response: []
+enabled: maybe
+`)
+    const lines = told.filter((line) => !line.startsWith('Warning'))
+    assert.match(lines[0] ?? '', /^policy\.yaml:4:44 inbound\[0\]\.actions\[0\]\.config\.content: must be text/)
+    assert.match(
+      lines[1] ?? '',
+      /^policy\.yaml:5:44 inbound\[0\]\.actions\[1\]\.config\.content: is the older name of body, which stands beside it/,
+    )
+    assert.match(lines[2] ?? '', /^policy\.yaml:6:\d+ inbound\[0\]\.actions\[2\]\.type: .*did you mean deny/)
+    assert.match(
+      lines[3] ?? '',
+      /^policy\.yaml:7:1 outbound: is the older name of on_http_response, which stands beside it/,
+    )
+    assert.match(lines[4] ?? '', /^policy\.yaml:9:1 enabled: is an older form; remove it/)
+    assert.equal(lines.length, 5, lines.join('\n'))
+    const place = (await run("inbound: [{ expressions: ['res.StatusCode == 1'], actions: [{ type: deny }] }]")).told
+    assert.match(
+      place.at(-1) ?? '',
+      /^policy\.yaml:1:27 inbound\[0\]\.expressions\[0\]: res is known in on_http_response/,
+    )
   })
 
   it('warns of what works, but may be meant otherwise (traffic policy, redirect, 14.8)', async () => {

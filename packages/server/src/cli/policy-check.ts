@@ -31,7 +31,7 @@ export interface PolicyCheckOptions {
 
 const FILE_MAX_BYTES = 1024 * 1024
 
-/** One problem, for programs. */
+/** One problem or warning, for programs. */
 interface Told {
   file: string
   line?: number
@@ -56,43 +56,50 @@ export async function checkPolicy(file: string, options: PolicyCheckOptions): Pr
   const missing = new Set(expanded.problems.map(({ path }) => formatPath(path)))
   const others = read.problems.filter(({ path }) => !missing.has(formatPath(path)))
   const lineOf = ({ path }: FoundProblem): number => yaml.positionOf(path)?.line ?? 0
-  const problems = [...expanded.problems, ...others].toSorted((a, b) => lineOf(a) - lineOf(b))
-  const warnings = read.route ? warningsOf([read.route.policy]) : []
+  const inOrder = (found: readonly FoundProblem[]): FoundProblem[] => found.toSorted((a, b) => lineOf(a) - lineOf(b))
+  const problems = inOrder([...expanded.problems, ...others])
+  const remarks = inOrder(read.remarks)
+  // Sentences that go on behind the name of the file.
+  const meant = read.route ? warningsOf([read.route.policy]) : []
+  if (problems.length > 0) process.exitCode = 2
   if (options.json) {
-    const told = problems.map(({ path, message }): Told => ({
+    const told = ({ path, message }: FoundProblem): Told => ({
       file,
       ...yaml.positionOf(path),
       path: formatPath(path),
       message,
-    }))
-    console.log(JSON.stringify({ ok: told.length === 0, problems: told, warnings }, undefined, 2))
-    if (told.length > 0) process.exitCode = 2
+    })
+    const warnings = [...remarks.map(told), ...meant.map((message): Told => ({ file, path: '', message }))]
+    const isFine = problems.length === 0
+    console.log(JSON.stringify({ ok: isFine, problems: problems.map(told), warnings }, undefined, 2))
     return
   }
-  if (!read.route || problems.length > 0) {
-    // In the format of compilers, so that editors find the place.
-    for (const { path, message } of problems) {
-      console.error(printable(`${yaml.placeAndPath(path)}: ${message}`))
-    }
-    process.exitCode = 2
-    return
+  // In the format of compilers, so that editors find the place.
+  const line = ({ path, message }: FoundProblem): string => printable(`${yaml.placeAndPath(path)}: ${message}`)
+  for (const remark of remarks) console.error(`Warning: ${line(remark)}`)
+  for (const sentence of meant) console.error(printable(`Warning: ${file} ${sentence}`))
+  for (const problem of problems) console.error(line(problem))
+  if (read.route && problems.length === 0) {
+    console.log(`${file}: fine. Visitors: ${whoMayPass(read.route.policy)}.`)
   }
-  for (const sentence of warnings) console.error(printable(`Warning: ${file} ${sentence}`))
-  console.log(`${file}: fine. Visitors: ${whoMayPass(read.route.policy)}.`)
 }
 
 async function readPolicy(
   policy: unknown,
   { config, host = 'policy.example.com', agent }: PolicyCheckOptions,
-): Promise<{ route?: RouteConfig | undefined; problems: FoundProblem[] }> {
+): Promise<{ route?: RouteConfig | undefined; problems: FoundProblem[]; remarks: FoundProblem[] }> {
   const relay = config === undefined ? SOME_RELAY : await configOf(config)
-  const { edges: [edge] = [], problems = [] } = readEdges([{ id: 'edg_policy', hosts: [host], policy }], {
+  const {
+    edges: [edge] = [],
+    problems = [],
+    remarks,
+  } = readEdges([{ id: 'edg_policy', hosts: [host], policy }], {
     publicUrl: relay.public_url,
     identityJwt: true,
     folder: process.cwd(),
     ...(agent && { agent: { issuers: new IssuerReach(relay) } }),
   })
-  return { route: edge?.routes[0], problems: problems.map(insidePolicy) }
+  return { route: edge?.routes[0], problems: problems.map(insidePolicy), remarks: remarks.map(insidePolicy) }
 }
 
 const SOME_RELAY: IssuerPlaces = {

@@ -17,6 +17,7 @@ import { WORKERS_MAX, WORKERS_PROBLEM } from '../config/schema/workers-schema.ts
 import { issuersOf } from '../model/sign-ins.ts'
 import { errorWithLines } from '../config/with-lines.ts'
 import { ConfigError } from '../errors.ts'
+import type { ConfigProblem } from '../errors.ts'
 import type { CertificateFindings } from '../listener/tls/certificate-findings.ts'
 import { isForPeople, openLog } from '../log.ts'
 import type { Logger, ProcessLog } from '../log.ts'
@@ -61,7 +62,9 @@ export async function start({
     file,
     file === undefined ? await findLocalPorts((sentence) => tell([sentence])) : undefined,
   )
-  const config = parseConfig(source.text, { source: source.source, env: process.env })
+  const remarks: ConfigProblem[] = []
+  const onRemark = (remark: ConfigProblem): void => void remarks.push(remark)
+  const config = parseConfig(source.text, { source: source.source, env: process.env, onRemark })
   const workers = countWorkers(wanted === undefined ? config.workers : parseWorkers(wanted))
   const wish: LogWish = {
     ...logWishOf(process.env),
@@ -102,7 +105,7 @@ export async function start({
   if (file === undefined) await welcome(running, config)
   else {
     const format = wish.format ?? config.log.format
-    greet(config, { file, admin: adminUrl(config, addresses), certificates, log, format })
+    greet(config, { file, admin: adminUrl(config, addresses), certificates, remarks, log, format })
   }
   await untilSignal(running, log)
   await output.drained(LAST_LINES_MS)
@@ -229,17 +232,18 @@ interface Greeted {
   file: string
   admin: string
   certificates: CertificateFindings
+  remarks: readonly ConfigProblem[]
   log: Logger
   format: LogWish['format']
 }
 
 /** People get all of it. Without a terminal, lines that are not JSON would disturb the reader of the log. */
-function greet(config: Config, { file, admin, certificates, log, format }: Greeted): void {
+function greet(config: Config, { file, admin, certificates, remarks, log, format }: Greeted): void {
   if (process.stderr.isTTY || isForPeople(format)) {
     const relay = typedCommand('relay', process.env).words
-    return tell(greeting(config, { file, admin, certificates, relay, agent: plainCommand('agent') }))
+    return tell(greeting(config, { file, admin, certificates, remarks, relay, agent: plainCommand('agent') }))
   }
-  for (const { path, message } of policyWarnings(config.edges).slice(0, LOGGED_WARNINGS))
+  for (const { path, message } of [...remarks, ...policyWarnings(config.edges)].slice(0, LOGGED_WARNINGS))
     log.warn({ key: path, reason: message }, 'a policy needs a look')
   const { problems, warnings } = certificates
   for (const { path, message } of problems) log.error({ key: path, reason: message }, 'visitors refuse a certificate')

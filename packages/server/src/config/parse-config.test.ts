@@ -341,8 +341,8 @@ edges:
     ],
     [
       'an action by the name of others',
-      edge('{ type: oidc }'),
-      /"oidc" is not an action; .*\(did you mean openid-connect\?\) \(/,
+      edge('{ type: oauth2 }'),
+      /"oauth2" is not an action; .*\(did you mean openid-connect\?\) \(/,
     ],
     ['a route without path', route('{ policy: {} }'), /needs exact_path or path_prefix/],
     ['a route with both paths', route('{ path_prefix: /a, exact_path: /b }'), /make two routes of it/],

@@ -6,6 +6,7 @@ import { dirname, resolve } from 'node:path'
 import type { z } from 'zod'
 
 import { ConfigError } from '../errors.ts'
+import type { ConfigProblem } from '../errors.ts'
 import { completePages } from '../model/complete-edge.ts'
 import type { EdgeConfig } from '../model/edge-config.ts'
 import { readEdges as readOurEdges } from '../model/read-edges.ts'
@@ -26,20 +27,26 @@ export interface ParseConfigInit {
   /** The file that the text comes from; relative paths in it start at its folder. */
   source: string
   env: NodeJS.ProcessEnv
+  /** Is told of each older form in a policy, and of parts of expressions that may surprise; paths are like `relay.yml:7:15 edges[0]…`. */
+  onRemark?: (remark: ConfigProblem) => void
   /** By default policies may have the actions in docs/configuration.md. */
   readEdges?: EdgeReader
 }
 
 /** @throws ConfigError with every problem that can be found */
-export function parseConfig(text: string, { source, env, readEdges = readOurEdges }: ParseConfigInit): Config {
+export function parseConfig(
+  text: string,
+  { source, env, onRemark, readEdges = readOurEdges }: ParseConfigInit,
+): Config {
   const file = new YamlFile(text, source)
   const expanded = expandEnv(file.tree, env, (path) => isTemplateAt(file.tree, path, KINDS))
   const folder = dirname(resolve(source))
-  const { problems, config, edges } = read(expanded.tree, folder, readEdges)
+  const { problems, config, edges, remarks } = read(expanded.tree, folder, readEdges)
   // A value with a missing variable cannot be checked.
   const unset = new Set(expanded.problems.map(({ path }) => JSON.stringify(path)))
   const all = [...expanded.problems, ...problems.filter(({ path }) => !unset.has(JSON.stringify(path)))]
   if (all.length > 0 || !config || !edges) throw new ConfigError(all.map((problem) => file.located(problem)))
+  for (const { path, message } of remarks) onRemark?.({ path: file.placeAndPath(path), message })
   return complete(config, edges, folder, env)
 }
 
@@ -49,6 +56,7 @@ interface Read {
   problems: FoundProblem[]
   config?: ReadConfig | undefined
   edges?: readonly EdgeConfig[] | undefined
+  remarks: readonly FoundProblem[]
 }
 
 function read(tree: unknown, folder: string, readEdges: EdgeReader): Read {
@@ -67,7 +75,7 @@ function read(tree: unknown, folder: string, readEdges: EdgeReader): Read {
   const place = { publicUrl, identityJwt: config?.identity_jwt ?? true, folder }
   const read = readEdges(Array.isArray(written) ? written : [], place)
   problems.push(...(read.problems ?? []))
-  return { problems, config, edges: read.edges }
+  return { problems, config, edges: read.edges, remarks: read.remarks }
 }
 
 function part<T extends z.ZodType>(schema: T, tree: unknown, key: string): z.output<T> | undefined {

@@ -18,7 +18,8 @@ export interface EndpointPlace extends AgentLimits {
 }
 
 export type ParsedEndpoint =
-  | { ok: true; edge: EdgeConfig }
+  /** What `read` remarks; paths as below. */
+  | { ok: true; edge: EdgeConfig; remarks: readonly FoundProblem[] }
   /** Their paths start inside the policy. */
   | { ok: false; problems: readonly FoundProblem[] }
 
@@ -28,14 +29,18 @@ export function parseEndpoint(
   { id, host, publicUrl, issuers, identityJwt }: EndpointPlace,
   read: EdgeReader = readEdges,
 ): ParsedEndpoint {
-  const { edges: [edge] = [], problems = [] } = read([{ id, hosts: [host], ...(policy !== undefined && { policy }) }], {
+  const {
+    edges: [edge] = [],
+    problems = [],
+    remarks,
+  } = read([{ id, hosts: [host], ...(policy !== undefined && { policy }) }], {
     publicUrl,
     identityJwt,
     folder: '/', // an agent may name no file
     agent: { issuers },
   })
   if (!edge) return { ok: false, problems: problems.map(insidePolicy) }
-  return { ok: true, edge }
+  return { ok: true, edge, remarks: remarks.map(insidePolicy) }
 }
 
 /** `edges[0].policy.on_http_request[0]` → `on_http_request[0]`. */

@@ -8,8 +8,11 @@ import { child, withoutKeys } from '../values/written-tree.ts'
 import { agentProblems } from './check/check-agents-edge.ts'
 import { checkEdges } from './check/check-edges.ts'
 import type { PartlyReadEdge } from './check/check-edges.ts'
+import { remarksOnExpressions } from './check/remarks-on-expressions.ts'
 import { completeEdge } from './complete-edge.ts'
 import type { EdgeConfig } from './edge-config.ts'
+import { edgeInCurrentForm } from './schema/current-form.ts'
+import type { CurrentEdge } from './schema/current-form.ts'
 import { edgeSchemaOf } from './schema/edge-schema.ts'
 import type { EdgeSchema, ReadEdge } from './schema/edge-schema.ts'
 import { parseWithSchema, parsed } from './schema/schema-problems.ts'
@@ -25,10 +28,14 @@ export interface EdgesPlace {
   agent?: AgentLimits
 }
 
-export type ReadEdges =
+export type ReadEdges = (
   | { readonly edges: readonly EdgeConfig[]; readonly problems?: undefined }
   /** Their paths start with `edges` and the number of the edge. */
   | { readonly problems: readonly FoundProblem[]; readonly edges?: undefined }
+) & {
+  /** Older forms that were read as what they mean today, and parts of expressions that may surprise. Paths as above. */
+  readonly remarks: readonly FoundProblem[]
+}
 
 export type EdgeReader = (written: readonly unknown[], place: EdgesPlace) => ReadEdges
 
@@ -40,16 +47,31 @@ export function edgeReader(kinds: KindTable): EdgeReader {
   const schema = edgeSchemaOf(kinds)
 
   return (written, { publicUrl, identityJwt, folder, agent }) => {
-    const all = written.map((value, index) => readOne(schema, value, index))
+    const current = written.map((edge) => edgeInCurrentForm(edge, kinds))
+    const all = current.map(({ edge }, index) => readOne(schema, edge, index))
     const problems = all.flatMap(({ found }) => found)
     problems.push(...checkEdges({ kinds, publicUrl, edges: all }))
     for (const { index, edge, found } of all) {
       if (!agent || !edge || found.length > 0) continue
-      const more = agentProblems(kinds, written[index] as ReadEdge, edge, agent) // the schema has seen its form
+      const more = agentProblems(kinds, current[index]?.edge as ReadEdge, edge, agent) // the schema has seen its form
       problems.push(...Array.from(more, (problem) => below(['edges', index], problem)))
     }
-    if (problems.length > 0) return { problems }
-    return { edges: all.flatMap(({ edge }) => (edge ? [completeEdge(edge, { kinds, identityJwt, folder })] : [])) }
+    const asWritten = problems.map((problem) => atItsPlace(problem, current))
+    for (const [index, { problems: mixed }] of current.entries()) {
+      asWritten.push(...mixed.map((problem) => below(['edges', index], problem)))
+    }
+    const remarks = current.flatMap(({ older }, index) => older.map((each) => below(['edges', index], each)))
+    if (asWritten.length > 0) return { problems: asWritten, remarks }
+    for (const { index, edge } of all) {
+      if (!edge) continue
+      for (const remark of remarksOnExpressions(edge, ['edges', index], kinds)) {
+        remarks.push(atItsPlace(remark, current))
+      }
+    }
+    return {
+      edges: all.flatMap(({ edge }) => (edge ? [completeEdge(edge, { kinds, identityJwt, folder })] : [])),
+      remarks,
+    }
   }
 }
 
@@ -69,6 +91,13 @@ function readOne(schema: EdgeSchema, value: unknown, index: number): PartlyReadE
     edge: parsed(schema, known),
     found: [...read.unknownKeys, ...read.problems].map((problem) => below(['edges', index], problem)),
   }
+}
+
+/** The path that a person has written, for one in the current form. */
+function atItsPlace({ path, message }: FoundProblem, current: readonly CurrentEdge[]): FoundProblem {
+  const [edges, index, ...inside] = path
+  const edge = typeof index === 'number' ? current[index] : undefined
+  return edge ? { path: [edges ?? '', index ?? 0, ...edge.writtenAt(inside)], message } : { path, message }
 }
 
 function below(parent: ConfigPath, { path, message }: FoundProblem): FoundProblem {

@@ -10,6 +10,12 @@ import type { OpenidConnectConfig } from './openid-connect/openid-connect-schema
 export const PHASES = ['on_http_request', 'on_http_response'] as const
 export type Phase = (typeof PHASES)[number]
 
+/** Names of phases until 2024, which are read as the current ones. */
+export const OLDER_PHASES: Readonly<Record<string, Phase>> = {
+  inbound: 'on_http_request',
+  outbound: 'on_http_response',
+}
+
 /** One action of a policy. Only its kind knows what is in `config`. */
 export interface Step {
   readonly type: string
@@ -28,6 +34,9 @@ export interface KindOf<S extends z.ZodType, C, In extends Phase, A extends Admi
   readonly documentation: string
   /** Its names in other programs. The error for such a name tells our name. */
   readonly otherNames: readonly string[]
+  /** Its names in older policies of ngrok's, and those of its keys: they are read as the current ones, with a warning. */
+  readonly olderNames?: readonly string[]
+  readonly olderKeys?: Readonly<Record<string, KeyOf<S>>>
   readonly phases: readonly In[]
   /** `any-of` may list an action that admits some. */
   readonly admits: A
@@ -150,4 +159,10 @@ type NamedKeyOf<C> = string extends keyof C ? never : keyof C // `config` withou
 /** Finds only own keys of the table, because `constructor` is not a kind. */
 export function kindOf(kinds: KindTable, type: string): Kind | undefined {
   return Object.hasOwn(kinds, type) ? kinds[type] : undefined
+}
+
+/** The current name for a `type` that was written, which may be an older one; undefined if there is no such action. */
+export function currentType(kinds: KindTable, written: string): string | undefined {
+  if (Object.hasOwn(kinds, written)) return written
+  return Object.keys(kinds).find((type) => kinds[type]?.olderNames?.includes(written))
 }

@@ -9,7 +9,7 @@ import type { Expression } from './engine/expression.ts'
 import type { ExpressionProblem } from './engine/expression-problem.ts'
 import type { Template } from './engine/template.ts'
 import { child } from '../values/written-tree.ts'
-import { PHASES } from './kind.ts'
+import { OLDER_PHASES, PHASES } from './kind.ts'
 import type { Phase } from './kind.ts'
 import { isConstant } from './templates-of.ts'
 import { literally } from './urls/replacement.ts'
@@ -42,7 +42,7 @@ const NO_VARIABLE = /\$\{(?![A-Z_][A-Z0-9_]*[:}])/
 
 /** The same for a policy that an agent has sent and that has not been checked yet. */
 export function hasExpressions(policy: unknown): boolean {
-  return PHASES.some((phase) => {
+  return [...PHASES, ...Object.keys(OLDER_PHASES)].some((phase) => {
     const rules = child(policy, phase)
     return Array.isArray(rules) && rules.some((rule) => child(rule, 'expressions') !== undefined || isInActions(rule))
   })
@@ -169,6 +169,11 @@ function remembered<T>(memory: Map<string, T>, key: string, make: () => T): T {
 
 /** The operator cannot set up a source of data yet, so an expression that needs one is refused. */
 const SETTINGS: Omit<CompileSettings, 'phase'> = { known: new Set(), hasSecret: () => false }
+
+/** What works in an expression or a template, but is older or may surprise: a sentence with its place for each. */
+export function remarksOn({ warnings, source }: Expression | Template): string[] {
+  return warnings.map((warning) => withPlace(warning, source))
+}
 
 const EXCERPT_MAX_CHARS = 40
 

@@ -3,7 +3,7 @@
 import type { ConfigPath } from '@sallyport/protocol/found-problem'
 
 import { child } from '../values/written-tree.ts'
-import { kindOf } from './kind.ts'
+import { currentType, kindOf } from './kind.ts'
 import type { Kind, KindTable } from './kind.ts'
 
 /** Whether a text of a policy is the same for everybody: it has no `${…}`. */
@@ -43,8 +43,10 @@ export function* textsIn(value: unknown, path: ConfigPath): Generator<TemplateIn
 export function isTemplateAt(tree: unknown, path: ConfigPath, kinds: KindTable): boolean {
   return path.some((step, place) => {
     if (step !== 'config' || path[place - 2] !== 'actions') return false
-    const type = child(path.slice(0, place).reduce<unknown>(child, tree), 'type')
-    const { templates = [] } = (typeof type === 'string' && kindOf(kinds, type)) || {}
-    return templates.includes(String(path[place + 1]))
+    const written = child(path.slice(0, place).reduce<unknown>(child, tree), 'type')
+    const type = typeof written === 'string' ? currentType(kinds, written) : undefined
+    const { templates = [], olderKeys = {} } = (type !== undefined && kindOf(kinds, type)) || {}
+    const key = String(path[place + 1])
+    return templates.includes(key) || (Object.hasOwn(olderKeys, key) && templates.includes(olderKeys[key]!))
   })
 }

@@ -30,6 +30,8 @@ export interface EndpointOpened {
   url: string
   /** The URI to register at the identity provider, if visitors sign in. */
   redirectUri: string | undefined
+  /** What the policy has in an older form, or in one that may surprise, for the person at the agent. */
+  remarks: readonly BindProblem[]
   /** Finds out whether visitors will be able to sign in, for the person at the agent. Takes as long as the provider. */
   checkSignIn: (() => Promise<EndpointNotice | undefined>) | undefined
 }

@@ -192,7 +192,7 @@ export class SessionOffers {
     if (!opened || !isWanted()) return opened?.ok ? opened.lane.retire() : undefined
     this.#claims?.delete(number)
     if (!opened.ok) return this.#refuse(number, opened)
-    const { lane, isNew, edgeId, visitors, url, redirectUri, checkSignIn } = opened
+    const { lane, isNew, edgeId, visitors, url, redirectUri, remarks, checkSignIn } = opened
     const { tunnel } = lane
     this.#lanes.set(number, lane)
     if (claim.health) this.hear(claim.health)
@@ -202,6 +202,7 @@ export class SessionOffers {
       endpoints: [url],
       ...(redirectUri !== undefined && { redirect_uri: redirectUri }),
       edges: [{ edge_id: edgeId, visitors: [...visitors] }],
+      ...(isNew && remarks.length > 0 && { remarks: [...remarks] }),
     })
     if (!isNew) return this.#session.log.info({ tunnelId: tunnel.id }, 'tunnel has a further connection')
     this.#session.log.info(

@@ -140,7 +140,7 @@ export class AgentEdges implements EndpointBinder {
   }
 
   #bringOnline(wanted: Wanted, onHealth: OnHealth): EndpointOpened {
-    const { offer, session, host, config } = wanted
+    const { offer, session, host, config, remarks } = wanted
     const { publicUrl, registry, originOf } = this.#init
     const served = this.#edgeFor(wanted)
     served.resume()
@@ -156,6 +156,7 @@ export class AgentEdges implements EndpointBinder {
       visitors: visitorsOf(config.routes),
       url: originOf(host),
       redirectUri,
+      remarks,
       checkSignIn,
     }
   }

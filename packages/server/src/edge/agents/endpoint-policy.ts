@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto'
 
-import { POLICY_MAX_BYTES } from '@sallyport/protocol'
+import { BOUND_REMARKS_MAX, POLICY_MAX_BYTES } from '@sallyport/protocol'
 import type { BindProblem } from '@sallyport/protocol'
 
 import type { EdgeConfig, PolicyConfig } from '../../model/edge-config.ts'
@@ -21,6 +21,8 @@ export interface EndpointPolicy {
   config: EdgeConfig
   /** A text that is equal for policies with the same meaning. */
   digest: string
+  /** What it has in an older form, or in one that may surprise. */
+  remarks: readonly BindProblem[]
 }
 
 export function readEndpointPolicy(
@@ -42,7 +44,7 @@ export function readEndpointPolicy(
     return refuseEndpoint('bind_invalid', `the policy of the endpoint is larger than ${POLICY_MAX_BYTES} bytes`)
   }
   const digest = createHash('sha256').update(canonical).digest('hex')
-  return { config: parsed.edge, digest }
+  return { config: parsed.edge, digest, remarks: forTheAgent(parsed.remarks.slice(0, BOUND_REMARKS_MAX)) }
 }
 
 /** Whether every visitor who has not signed in gets only a refusal. No condition may let a visitor skip the sign-in. */

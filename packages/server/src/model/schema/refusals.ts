@@ -28,10 +28,7 @@ const ACTIONS: ReadonlyMap<string, string | ((config: unknown) => string)> = new
 /** Keys of ngrok's, with the name of a key beside which they can stand. */
 const KEYS: ReadonlyMap<string, readonly [beside: string, sentence: string]> = new Map([
   ['on_event_stream_message', ['on_http_request', BODIES]],
-  ['inbound', ['on_http_request', 'is the older name of on_http_request; write that']],
-  ['outbound', ['on_http_request', 'is the older name of on_http_response; write that']],
-  ['enabled', ['on_http_request', 'is an older form; remove it, and the whole policy if it was false']],
-  ['content', ['status_code', 'is the older name of body; write that']],
+  ['enabled', ['on_http_request', 'is an older form; remove it, and the whole policy if it was to be off']],
   [
     'ip_policies',
     ['deny', 'names lists of ngrok, which this relay does not know; write their ranges under allow and deny'],

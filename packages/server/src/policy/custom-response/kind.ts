@@ -29,6 +29,7 @@ export const customResponseKind = defineKind({
   documentation:
     'Answers in place of the app. A request does not reach the app, and no further action runs. A response of the app is replaced completely: status, headers and body; only a WebSocket that the app has accepted continues. `config` may be left out.',
   otherNames: ['static-response', 'respond'],
+  olderKeys: { content: 'body' },
   phases: ['on_http_request', 'on_http_response'],
   admits: 'nobody',
   takesSecrets: false,

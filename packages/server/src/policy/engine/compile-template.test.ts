@@ -47,6 +47,39 @@ describe('templates (traffic policy, the engine)', () => {
     }
   })
 
+  it('read the dotted names of header modules, and name the current ones (traffic policy, 7)', () => {
+    const old = compiled('${.http.request.method} ${ .conn.client_ip } ${.tls.version}')
+    assert.equal(old.render(new ExpressionView(factsOf())), 'GET 192.0.2.7 1.3')
+    assert.deepEqual(
+      old.warnings.map(({ message, start, end }) => [message, start, end]),
+      [
+        ['${.http.request.method} is an older form; write ${req.method}', 0, 23],
+        ['${.conn.client_ip} is an older form; write ${conn.client_ip}', 24, 44],
+        ['${.tls.version} is an older form; write ${conn.tls.version}', 45, 60],
+      ],
+    )
+    const identity = new Map([['email', 'a@example.com']])
+    for (const action of ['oidc', 'oauth']) {
+      const results = new Map([[action, new Map([['identity', identity]])]])
+      const view = new ExpressionView(factsOf({ facts: { results } }))
+      assert.equal(compiled('${.oauth.user.email}').render(view), 'a@example.com', action)
+    }
+    for (const [text, refusal] of [
+      ['a ${.backend.id}', /^\$\{\.backend\.id\} is an older form of which nothing is left; remove it$/],
+      [
+        'a ${.ngrok.geo.country_code}',
+        /write \$\{conn\.geo\.country_code\}, but conn\.geo is not known without a database/,
+      ],
+      ['a ${.http.response.status_code}', /res is known in on_http_response only/],
+      ['a ${.constructor}', /nothing is left/],
+    ] as const) {
+      const template = compileTemplate(text, { ...SETTINGS, known: new Set() })
+      assert.ok('problems' in template, text)
+      assert.match(template.problems[0]?.message ?? '', refusal, text)
+      assert.equal(template.problems[0]?.start, 2)
+    }
+  })
+
   it('keep the type of a value that is all there is', () => {
     const view = new ExpressionView(factsOf())
     assert.equal(compiled('${vars.count + 1}').value(view), 4n)

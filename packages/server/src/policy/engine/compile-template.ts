@@ -1,9 +1,13 @@
 // Compiles a text with `${…}`: each placeholder is an expression or a variable of the environment.
 
+import { printable } from '@sallyport/protocol/printable'
+
 import type { CompileSettings } from './compile-settings.ts'
 import { compileExpression } from './compile-expression.ts'
 import { type ExpressionProblem, UnfitExpression } from './expression-problem.ts'
 import { TEMPLATE_MAX_CHARS } from './limits.ts'
+import { olderPlaceholder } from './older-placeholders.ts'
+import type { OlderPlaceholder } from './older-placeholders.ts'
 import { type TemplatePart, readTemplate } from './read-template.ts'
 import { type CompiledPart, Template } from './template.ts'
 
@@ -40,6 +44,8 @@ export function compileTemplate(
   const compiled = parts.map((part): CompiledPart => {
     if (part.kind === 'text') return part.text
     if (part.kind === 'environment') return readVariable(part, settings, problems)
+    const older = olderPlaceholder(part.source)
+    if (older) return readOlder(part, older, settings, { problems, warnings })
     const expression = compileExpression(part.source, settings, 'any')
     if ('problems' in expression) {
       problems.push(...expression.problems.map((each) => within(part, each, settings)))
@@ -61,6 +67,27 @@ function readVariable(
   const message = `the environment variable ${name} is not set; set it, or write \${${name}:default}`
   problems.push({ message, start, end })
   return ''
+}
+
+function readOlder(
+  { start, end }: TemplatePart & { kind: 'expression' },
+  { older, current, shown }: OlderPlaceholder,
+  settings: TemplateSettings,
+  { problems, warnings }: Record<'problems' | 'warnings', ExpressionProblem[]>,
+): CompiledPart {
+  if (current === undefined) {
+    const message = `\${${older}} is an older form of which nothing is left; remove it`
+    problems.push({ message: printable(message), start, end })
+    return ''
+  }
+  const message = `\${${older}} is an older form; write \${${shown}}`
+  const expression = compileExpression(current, settings, 'any')
+  if ('problems' in expression) {
+    problems.push(...expression.problems.map((each) => ({ message: `${message}, but ${each.message}`, start, end })))
+    return ''
+  }
+  warnings.push({ message, start, end })
+  return expression
 }
 
 /** Translates a place in an expression to a place in its template. */

@@ -13,7 +13,8 @@ import { openidConnectSchema, type OneSignIn, type OpenidConnectConfig } from '.
 export const openidConnectKind = defineKind({
   documentation:
     'Visitors sign in at an identity provider. Needs https, except on loopback. Register what `relay oidc redirect-uri ISSUER` prints as redirect URI and `<public_url>/oidc/signed-out` as post-logout redirect URI at the provider.',
-  otherNames: ['oidc', 'openid', 'oauth', 'oauth2'],
+  otherNames: ['openid', 'oauth', 'oauth2'],
+  olderNames: ['oidc'],
   phases: ['on_http_request'],
   admits: 'some',
   takesSecrets: true,

@@ -78,8 +78,9 @@ export function prepare(node: Tree, outer: Walk): boolean {
 
 function prepareSelect(node: Tree, walk: Walk): boolean {
   if (selectsOf(node).base.op === 'id') {
-    noteIndex(node, walk)
-    return checkPath(node, walk)
+    const isRecord = checkPath(node, walk)
+    noteIndex(node, walk) // with the current name, if it was an older one
+    return isRecord
   }
   // The chain contains an index that is not a literal, or does not begin with a name.
   const [of, index] = node.args as IndexArgs
@@ -205,7 +206,8 @@ function keyOf(node: Tree): string | undefined {
   const name = typeof key === 'string' ? key : literalText(key)
   if (name === undefined) return undefined
   const { base, selects } = selectsOf(of)
-  const path = base.op === 'id' ? [base.args, ...selects.map((select) => select.name)].join('.') : ''
+  // A select below a text with fields may have been renamed already.
+  const path = base.op === 'id' ? [base.args, ...selects.map((select) => select.name.replace('$', ''))].join('.') : ''
   if (OPTIONAL.has(`${path}.${name}`)) return `${path}.${name}`
   return MAPS.has(path) ? `${path}.${path.endsWith('headers') ? name.toLowerCase() : name}` : undefined
 }

@@ -1,0 +1,40 @@
+// What the expressions of an edge's policies have in an older form, or in one that may surprise. Only for edges without problems.
+// Pure: no I/O, no clock.
+
+import type { ConfigPath, FoundProblem } from '@sallyport/protocol/found-problem'
+
+import type { KindTable } from '../../policy/kind.ts'
+import { conditionOf, remarksOn, templateOf, valueOf } from '../../policy/language.ts'
+import { templatesOf } from '../../policy/templates-of.ts'
+import type { ReadEdge, ReadPolicy } from '../schema/edge-schema.ts'
+import { conditionsOf, stepsOf } from '../schema/steps-of.ts'
+import { policiesOf } from './check-policies.ts'
+
+/** @param path of the edge */
+export function* remarksOnExpressions(edge: ReadEdge, path: ConfigPath, kinds: KindTable): Iterable<FoundProblem> {
+  for (const { policy, path: policyPath } of policiesOf(edge, path)) {
+    for (const { compiled, path: place } of expressionsIn(policy, kinds)) {
+      if ('problems' in compiled) continue
+      for (const message of remarksOn(compiled)) yield { path: [...policyPath, ...place], message }
+    }
+  }
+}
+
+interface CompiledInPlace {
+  readonly compiled: ReturnType<typeof conditionOf> | ReturnType<typeof templateOf>
+  /** From the policy. */
+  readonly path: ConfigPath
+}
+
+function* expressionsIn(policy: ReadPolicy, kinds: KindTable): Iterable<CompiledInPlace> {
+  for (const { expression, phase, path } of conditionsOf(policy)) {
+    yield { compiled: conditionOf(expression, phase), path }
+  }
+  for (const { kind, config, phase, path: stepPath } of stepsOf(policy, kinds)) {
+    const path = [...stepPath, 'config']
+    for (const source of kind.expressions?.(config) ?? []) yield { compiled: valueOf(source, phase), path }
+    for (const { source, path: inside } of templatesOf(kind, config)) {
+      yield { compiled: templateOf(source, phase), path: [...path, ...inside] }
+    }
+  }
+}
