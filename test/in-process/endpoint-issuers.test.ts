@@ -67,16 +67,30 @@ describe('the issuers of endpoints', { timeout: 60_000 }, () => {
   })
 
   /** @returns what the relay says, and the host that was asked for */
-  async function bind(issuer: string): Promise<{ answer: ControlMessage; host: string }> {
+  async function bind(...[issuer, action = signInAt]: [string, ((issuer: string) => object)?]): Promise<{
+    answer: ControlMessage
+    host: string
+  }> {
     const agent = await HandAgent.connect(stack, token)
     agents.push(agent)
     agent.hello({ instance_id: `issuers-${hosts}` })
     const host = `x${hosts++}.localhost`
-    const config = { issuer_url: issuer, client_id: 'x', client_secret: 'y' }
-    const policy = { on_http_request: [{ actions: [{ type: 'openid-connect', config }] }] }
+    const policy = { on_http_request: [{ actions: [action(issuer)] }] }
     agent.send({ type: 'bind', tunnel_id: 1, url: host, forwards_to: 'x', policy })
     return { answer: await Promise.race([agent.next('bound'), agent.next('refused')]), host }
   }
+
+  const signInAt = (issuer_url: string) => ({
+    type: 'openid-connect',
+    config: { issuer_url, client_id: 'x', client_secret: 'y' },
+  })
+  const tokensOf = (url: string) => ({
+    type: 'jwt-validation',
+    config: {
+      issuer: { allow_list: [{ value: 'acme' }] },
+      jws: { keys: { sources: { additional_jkus: [`${url}/jwks`] } } },
+    },
+  })
 
   it('S8: refuses addresses of the relay’s own machine, of its link and of its network, in every form', async () => {
     for (const host of [
@@ -116,4 +130,17 @@ describe('the issuers of endpoints', { timeout: 60_000 }, () => {
       assert.equal(knocks, 0)
     })
   }
+
+  it('S8: fetches no keys inside (traffic policy, 14.5)', async () => {
+    const literal = await bind(`https://127.0.0.1:${port}`, tokensOf)
+    assert.ok(literal.answer.type === 'refused')
+    assert.match(literal.answer.problems?.[0]?.message ?? '', /write the public address$/)
+    const { answer, host } = await bind(`https://inside.example.com:${port}`, tokensOf)
+    assert.equal(answer.type, 'bound')
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+    const token = `${part({ alg: 'ES256', kid: 'k' })}.${part({ iss: 'acme', sub: 'x', exp: 9_999_999_999 })}.${'A'.repeat(86)}`
+    const refused = await ask(stack.port, { host, headers: { authorization: `Bearer ${token}` } })
+    assert.equal(refused.status, 502)
+    assert.equal(knocks, 0)
+  })
 })

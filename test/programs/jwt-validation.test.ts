@@ -43,28 +43,28 @@ describe('jwt-validation', { timeout: 60_000 }, () => {
       seen.push(request.headers)
       acceptWebSocket(request, socket)
     })
-    const edge = (name: string, config: object): string =>
+    const edge = (name: string, config: object, type = 'jwt-validation'): string =>
       `- ${JSON.stringify({
         id: `edg_${name}`,
         hosts: [`${name}.localhost`],
         backend: { labels: { edge: 'edg_app' } },
-        policy: { on_http_request: [{ actions: [{ type: 'jwt-validation', config }] }] },
+        policy: { on_http_request: [{ actions: [{ type, config }] }] },
       })}`
     const audience = { allow_list: [{ value: 'api://docs' }] }
     const both = { allow_list: [{ value: issuer.url }, { value: other.url }] }
     const mine = { allow_list: [{ value: issuer.url }] }
-    const http = {
-      tokens: [
-        { method: 'header', name: 'X-Token' },
-        { method: 'cookie', name: 'jwt' },
-      ],
-    }
+    const inHeader = { tokens: [{ method: 'header', name: 'X-Token' }] }
+    const inCookie = { tokens: [{ method: 'cookie', name: 'jwt' }] }
+    const either = [inHeader, inCookie].map((http) => ({
+      type: 'jwt-validation',
+      config: { issuer: mine, audience, http, forward_credentials: false },
+    }))
     stack = await startStack({
       app,
       edges: [
         edge('app', { issuer: both, audience, clock_tolerance: '2s' }),
         edge('strict', { issuer: mine, audience, http: { tokens: [{ type: 'at+jwt' }] }, forward_credentials: false }),
-        edge('places', { issuer: mine, audience, http, forward_credentials: false }),
+        edge('places', { actions: either }, 'any-of'),
         edge('exact', { issuer: mine, audience, clock_tolerance: 0 }),
         edge('scope', {
           issuer: mine,

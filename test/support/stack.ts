@@ -105,7 +105,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const origin = certificate ? 'https://relay.localhost' : 'http://relay.localhost'
   const listen = [certificate && 'https: "127.0.0.1:0"', options.listen].filter((each) => each !== undefined)
   // parseConfig() does not wait for it
-  if (/expressions|bucket_key|redirect|url-rewrite/.test(options.edges ?? '')) await loadLanguage()
+  if (/expressions|bucket_key|redirect|url-rewrite|\$\{/.test(options.edges ?? '')) await loadLanguage()
   const config = parseConfig(
     `
 domain: localhost

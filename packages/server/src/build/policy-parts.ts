@@ -7,12 +7,13 @@ import { BodyRoom } from '../exchange/body/body-room.ts'
 import type { IdentityTokens } from '../identity/identity-tokens.ts'
 import type { Logger } from '../log.ts'
 import type { ProviderAuthorities } from '../oidc/provider/provider-authorities.ts'
-import { providerFetch, type ProviderFetch } from '../oidc/provider/provider-fetch.ts'
+import { providerFetch } from '../oidc/provider/provider-fetch.ts'
 import type { EdgeSignIns } from '../oidc/edge-sign-ins.ts'
 import type { SignIn } from '../oidc/sign-in.ts'
 import { PasswordQueue } from '../policy/basic-auth/password-queue.ts'
 import { PasswordTries } from '../policy/basic-auth/password-tries.ts'
 import { Lasting } from '../policy/lasting.ts'
+import { PassCounts } from '../policy/jwt-validation/passes.ts'
 import { Leniency } from '../policy/leniency.ts'
 import { CounterRooms } from '../policy/rate-limit/counter-rooms.ts'
 import type { ServiceTokens } from '../policy/service-token/service-tokens.ts'
@@ -48,8 +49,7 @@ export function policyParts(init: PolicyPartsInit): PartsOf {
   const counterRooms = new CounterRooms(clock)
   const lastings = new Lasting(clock)
   const leniency = new Leniency(log, clock)
-  const fetchFrom = (home: string, caFile?: string): ProviderFetch =>
-    providerFetch(timeouts.provider_seconds * 1000, home, undefined, authorities.of(caFile))
+  const passCounts = new PassCounts()
   return (edgeId, authtokenId) => {
     const reach = authtokenId === undefined ? undefined : issuers
     let signIns: EdgeSignIns | undefined // most edges of agents have none
@@ -58,7 +58,8 @@ export function policyParts(init: PolicyPartsInit): PartsOf {
       edgeId,
       clock,
       identify: identityTokens.identifier(edgeId, identity_jwt),
-      fetchFrom,
+      fetchFrom: (home, caFile) => providerFetch(timeouts.provider_seconds * 1000, home, reach, authorities.of(caFile)),
+      passCounts,
       log,
       onClose: (end) => void ends.push(end),
       tenant: authtokenId ?? edgeId,

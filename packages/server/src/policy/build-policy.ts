@@ -7,7 +7,8 @@ import type { Builder, PolicyParts, ResponseBuilder } from './builder.ts'
 import { BUILDERS, RESPONSE_BUILDERS } from './builders.ts'
 import { compose } from './compose.ts'
 import type { Policy } from './compose.ts'
-import { hasLanguage, holdsOf, ruleWords } from './conditions.ts'
+import { hasLanguage, holdsOf, readsOf, ruleWords } from './conditions.ts'
+import { readsResult } from './engine/readings.ts'
 import type { Holds } from './conditions.ts'
 import type { Step } from './kind.ts'
 import type { Remembering } from './note-result.ts'
@@ -27,7 +28,8 @@ export function buildPolicy(
   responseBuilders: ResponseBuilderTable = RESPONSE_BUILDERS,
 ): Policy {
   const remembers = hasLanguage(config)
-  const within = { ...parts, remembers }
+  const reads = remembers ? readsOf(config) : NOTHING
+  const within = { ...parts, remembers, readsResult: (result: string) => readsResult(reads, result) }
   const onRequest = compose(
     config.on_http_request.map((rule, index) => ({
       holds: holdsOf(rule, 'on_http_request', index),
@@ -52,6 +54,8 @@ export function buildPolicy(
     return onRequest(exchange, forward)
   }
 }
+
+const NOTHING: ReadonlySet<string> = new Set()
 
 function requestActions(
   parts: PolicyParts & Remembering,

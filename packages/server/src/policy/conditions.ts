@@ -62,6 +62,20 @@ export function hasLanguage(policy: {
   )
 }
 
+/** The variables that the expressions of a policy read, wherever they are. */
+export function readsOf(policy: {
+  readonly [P in Phase]: readonly (ConditionalRule & { readonly actions: readonly Step[] })[]
+}): ReadonlySet<string> {
+  const reads = PHASES.flatMap((phase) =>
+    policy[phase].flatMap(({ expressions = [], actions }) => [
+      ...expressions.map((source) => compiled(source, phase).reads),
+      ...actions.flatMap(expressionsOf).map((source) => compiledValue(source, phase).reads),
+      ...actions.flatMap((step) => textsOf(step).map((source) => readsOfText(source, phase))),
+    ]),
+  )
+  return new Set(reads.flatMap((each) => [...each]))
+}
+
 /**
  * Whether a policy reads the path in any form: by a condition, by an action itself, or by an expression or a text of
  * an action.
@@ -84,10 +98,19 @@ function expressionsOf({ type, config }: Step): readonly string[] {
   return kindOf(KINDS, type)?.expressions?.(config) ?? []
 }
 
-function textsReadPath({ type, config }: Step, phase: Phase): boolean {
+function textsOf({ type, config }: Step): string[] {
   const kind = kindOf(KINDS, type)
-  if (!kind) return false
-  return [...templatesOf(kind, config)].some(({ source }) => {
+  return kind ? [...templatesOf(kind, config)].map(({ source }) => source) : []
+}
+
+function readsOfText(source: string, phase: Phase): ReadonlySet<string> {
+  const template = templateOf(source, phase)
+  if ('problems' in template) throw new TypeError(`not a template: ${source}`) // the configuration was checked before
+  return template.reads
+}
+
+function textsReadPath(step: Step, phase: Phase): boolean {
+  return textsOf(step).some((source) => {
     const template = templateOf(source, phase)
     return 'problems' in template || pathIsIn(template.reads)
   })

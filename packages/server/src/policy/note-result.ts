@@ -10,6 +10,8 @@ type Results = typeof ACTION_RESULTS
 export interface Remembering {
   /** Whether any expression of the policy could read a result. */
   readonly remembers: boolean
+  /** Whether one reads this result, which costs more than a note: `oidc.access_token`. */
+  readonly readsResult: (result: string) => boolean
 }
 
 /**

@@ -12,6 +12,8 @@ const TOKEN_MAX_CHARS = 16_384
 const MAX_SUBJECT = 255
 /** RFC 9068 2.1 */
 const ACCESS_TOKEN = 'at+jwt'
+/** The name that ngrok's policies have for it; ID tokens themselves have rarely any. */
+const ID_TOKEN = 'it+jwt'
 
 export type TokenType = JwtValidationConfig['http']['tokens'][number]['type']
 
@@ -38,10 +40,11 @@ export async function verifyJwt(token: string, { config, type, findKey, now }: J
       return refused('iss is not in the list')
     }
     const secret = config.jws.keys.sources.shared_secret
+    const audiences = config.audience?.allow_list
     const options = {
       algorithms: [...algorithmsOf(config)],
       issuer: iss,
-      ...(config.audience && { audience: config.audience.allow_list.map(({ value }) => value) }),
+      ...(audiences && { audience: audiences.map(({ value }) => value) }),
       requiredClaims: ['iss', 'sub', 'exp'],
       clockTolerance: config.clock_tolerance / 1000,
       currentDate: new Date(now),
@@ -68,9 +71,9 @@ export async function verifyJwt(token: string, { config, type, findKey, now }: J
 /** A token with a type must have the right one: a logout token or a proof is not an access token. */
 function kindProblem(typ: string | undefined, wanted: TokenType): string | undefined {
   const kind = typ?.toLowerCase().replace(/^application\//, '')
-  if (kind === ACCESS_TOKEN) return undefined
-  if (wanted === ACCESS_TOKEN) return 'typ is not at+jwt'
-  return kind === undefined || kind === 'jwt' ? undefined : 'typ is that of another kind of token'
+  if (wanted === ACCESS_TOKEN) return kind === ACCESS_TOKEN ? undefined : 'typ is not at+jwt'
+  const own = wanted === 'id_token' || wanted === ID_TOKEN ? ID_TOKEN : ACCESS_TOKEN
+  return kind === undefined || kind === 'jwt' || kind === own ? undefined : 'typ is that of another kind of token'
 }
 
 function subjectProblem(subject: unknown): string | undefined {

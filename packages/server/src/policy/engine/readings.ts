@@ -28,6 +28,21 @@ export function readsResponse(reads: Reads): boolean {
 }
 
 /**
+ * Whether it reads a result of an action: itself, something in it, or something around it.
+ * @param result without its beginning: `oidc.identity`
+ */
+export function readsResult(reads: Reads, result: string): boolean {
+  return some(reads, (path) => {
+    const [, part] = /^actions(?:\.\w+\.?)?(.*)$/.exec(path) ?? []
+    return part !== undefined && (isWithin(part, result) || isWithin(result, part))
+  })
+}
+
+function isWithin(inner: string, outer: string): boolean {
+  return outer === '' || inner === outer || inner.startsWith(`${outer}.`)
+}
+
+/**
  * Whether it reads something that must not be logged (section 14.10 of the reference): secrets, tokens, cookies, credentials, and
  * whole maps of headers, which can contain them.
  */

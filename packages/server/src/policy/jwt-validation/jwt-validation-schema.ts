@@ -1,19 +1,15 @@
 // The schema of a `jwt-validation`, in the shape of ngrok's. Pure: no I/O, no clock.
 
-import { Secret } from '@sallyport/protocol'
 import { z } from 'zod'
 
 import { parseDuration } from '../../values/duration.ts'
-import { isLoopbackHost } from '../../values/host-pattern.ts'
-import { PUBLIC_KEY_ALGORITHMS } from '../../values/public-key-algorithms.ts'
-import { edgeProblem, filledList, flag, providerCaFile, reporting, text } from '../../values/value-schemas.ts'
+import { filledList, flag, providerCaFile, text } from '../../values/value-schemas.ts'
+import { SHARED_SECRET_BYTES, isFetchable, isShared, jwsSchema } from './jws-schema.ts'
+import type { Algorithm } from './jws-schema.ts'
+import { tokenSchema } from './token-schema.ts'
 
-const SHARED_SECRET_BYTES = { HS256: 32, HS384: 48, HS512: 64 } as const // RFC 7518 3.2: the size of the hash at least
 const DEFAULT_ALGORITHMS: readonly Algorithm[] = ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519']
 const CLOCK_TOLERANCE_MAX_MS = 300_000
-
-type SharedSecretAlgorithm = keyof typeof SHARED_SECRET_BYTES
-export type Algorithm = (typeof PUBLIC_KEY_ALGORITHMS)[number] | SharedSecretAlgorithm
 
 // RFC 6749 3.3. A refusal names them in a header (RFC 6750 3), which allows no other characters.
 const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/
@@ -43,81 +39,24 @@ export const jwtValidationSchema = z
               .meta({ examples: ['https://api.example.com'] }),
           }),
           'would refuse every token; add { value: https://api.example.com }',
-        ).describe('Tokens with one of these audiences are taken.'),
+        )
+          .exactOptional()
+          .describe('Tokens with one of these audiences are taken.'),
       })
       .exactOptional()
-      .describe('The audience of the tokens. Required, unless `required_claims` restricts it in another way.'),
+      .describe(
+        'The audience of the tokens. Required, unless `required_claims` restricts it in another way, or `additional_jkus` names the keys: then `relay check` warns.',
+      ),
     http: z
       .strictObject({
-        tokens: filledList(
-          z.strictObject({
-            type: z
-              .enum(['jwt', 'at+jwt'])
-              .default('jwt')
-              .describe('`at+jwt` takes access tokens of RFC 9068 only, by the header `typ` of the token.'),
-            method: z.enum(['header', 'cookie']).default('header').describe('The kind of place.'),
-            name: text()
-              .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/, 'is not the name of a header or cookie')
-              .default('Authorization')
-              .describe('The name of the header or cookie.'),
-            prefix: z
-              .string()
-              .regex(/^[!-~]{0,32} ?$/, 'must be one word, for example Bearer')
-              .exactOptional()
-              .describe('The text before the token. By default `Bearer` for `Authorization`, and nothing otherwise.'),
-          }),
-          'would find no token; remove it for Authorization: Bearer',
-        )
+        tokens: filledList(tokenSchema, 'would find no token; remove it for Authorization: Bearer')
           .max(8)
           .prefault([{}])
-          .describe('The places to look at; the first one with a token counts.'),
+          .describe('The tokens that a request must have: all of them. The first one tells who sends it.'),
       })
       .prefault({})
       .describe('How programs send tokens. By default as `Authorization: Bearer`.'),
-    jws: z
-      .strictObject({
-        allowed_algorithms: filledList(
-          z.enum([...PUBLIC_KEY_ALGORITHMS, 'HS256', 'HS384', 'HS512']),
-          'would refuse every token; add RS256 or ES256',
-        )
-          .exactOptional()
-          .describe(
-            'How tokens may be signed. By default RS256, PS256, ES256, EdDSA and Ed25519; with a `shared_secret` HS256.',
-          ),
-        keys: z
-          .strictObject({
-            sources: z
-              .strictObject({
-                additional_jkus: filledList(
-                  text().superRefine((written, context) => {
-                    if (!isFetchable(written)) {
-                      context.addIssue('is not an https URL; write for example https://login.example.com/jwks.json')
-                    }
-                  }),
-                  'would find no key; remove it, and the relay finds the keys by discovery',
-                )
-                  .max(8)
-                  .exactOptional()
-                  .describe(
-                    'URLs of key sets, which apply to every issuer of the list. Without them, the relay finds the keys of each issuer by its discovery document.',
-                  ),
-                shared_secret: z
-                  .string('must be text; put it in quotes')
-                  .superRefine(reporting(edgeProblem))
-                  .transform((written) => new Secret(written))
-                  .exactOptional()
-                  .describe(
-                    'The key of HS256, HS384 or HS512, instead of public keys. Best written as "${JWT_SECRET}".',
-                  ),
-              })
-              .prefault({})
-              .describe('The sources of the keys.'),
-          })
-          .prefault({})
-          .describe('The keys that tokens are verified with.'),
-      })
-      .prefault({})
-      .describe('How tokens are signed.'),
+    jws: jwsSchema,
     provider_ca_file: providerCaFile(),
     required_claims: filledList(
       z
@@ -164,11 +103,13 @@ export const jwtValidationSchema = z
       .default(true)
       .describe('Whether the app gets the header that the token came in. Cookies always pass.'),
   })
-  .superRefine(({ issuer, audience, jws, required_claims }, context) => {
+  .superRefine((config, context) => {
+    const { issuer, jws } = config
     const { additional_jkus, shared_secret } = jws.keys.sources
     const say = (path: PropertyKey[], message: string): void => context.addIssue({ code: 'custom', path, message })
     const named = jws.allowed_algorithms ?? []
-    if (audience === undefined && !required_claims?.some(({ any_of }) => any_of !== undefined)) {
+    // Files of ngrok's may have none: their URLs of keys are of one tenant, as a rule.
+    if (!additional_jkus && !isRestricted(config)) {
       say(
         ['audience'],
         'is missing, so tokens that were made for any other app would pass; add { allow_list: [{ value: … }] }',
@@ -204,19 +145,19 @@ export const jwtValidationSchema = z
     }
   })
 
+/** Whether tokens that were made for other apps are kept out. */
+export function isRestricted({ audience, required_claims }: Restrictions): boolean {
+  return audience?.allow_list !== undefined || required_claims?.some(({ any_of }) => any_of !== undefined) === true
+}
+
+interface Restrictions {
+  audience?: { allow_list?: unknown }
+  required_claims?: { any_of?: unknown }[]
+}
+
 /** @returns the algorithms for tokens; never `none`, and never both kinds */
 export function algorithmsOf({ jws }: z.output<typeof jwtValidationSchema>): readonly Algorithm[] {
   return jws.allowed_algorithms ?? (jws.keys.sources.shared_secret ? ['HS256'] : DEFAULT_ALGORITHMS)
-}
-
-function isShared(algorithm: Algorithm): algorithm is SharedSecretAlgorithm {
-  return Object.hasOwn(SHARED_SECRET_BYTES, algorithm)
-}
-
-function isFetchable(written: string): boolean {
-  const url = URL.parse(written)
-  if (!url || url.username || url.password || url.hash) return false
-  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopbackHost(url.hostname))
 }
 
 /** `clock_tolerance` is milliseconds. */

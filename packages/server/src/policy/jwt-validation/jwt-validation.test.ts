@@ -13,6 +13,7 @@ import type { VisitorResponse } from '../../exchange/exchange.ts'
 import { createLog } from '../../log.ts'
 import { SignedIdentity } from '../../identity/signed-identity.ts'
 import { jwtValidation } from './jwt-validation.ts'
+import { PassCounts } from './passes.ts'
 import { providerFetch } from '../../oidc/provider/provider-fetch.ts'
 
 const MINUTE = 60_000
@@ -40,6 +41,11 @@ async function setUp(t: TestContext) {
     }),
     {
       edgeId: 'edg_docs',
+      tenant: 'edg_docs',
+      passCounts: new PassCounts(),
+      bodies: { read: () => assert.fail('no token is in a body') },
+      remembers: false,
+      readsResult: () => false,
       fetchFrom: (home) => providerFetch(5000, home),
       identify: (plain) => new SignedIdentity(plain, undefined),
       clock: () => clock.now,

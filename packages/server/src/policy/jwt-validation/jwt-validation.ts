@@ -1,109 +1,75 @@
-// The action `jwt-validation`: a program passes with a token of an issuer that the route trusts. A token is verified
-// once; after that it costs a hash and a look-up, until it expires or the issuer's keys must be checked again.
-
-import { hash } from 'node:crypto'
-
-import type { CryptoKey } from 'jose'
+// The action `jwt-validation`: a program passes with tokens of issuers that the route trusts: all that the policy lists. Tokens of
+// the head are checked first: no body is read if the request cannot pass.
 
 import type { JwtValidationConfig } from './jwt-validation-schema.ts'
 import { RelayError } from '../../errors.ts'
+import type { BodyRoom } from '../../exchange/body/body-room.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
-import { readCookie } from '../../exchange/read-cookie.ts'
-import type { Logger } from '../../log.ts'
 import type { Action } from '../../exchange/action.ts'
-import { bearerError, behindScheme, keepOneSpelling, refuseForeignUpgrade, withhold } from '../credentials.ts'
-import type { Identify, SignedIdentity } from '../../identity/signed-identity.ts'
-import { UnderWay } from '../under-way.ts'
+import { bearerError, keepOneSpelling, refuseForeignUpgrade, withhold } from '../credentials.ts'
+import type { Identify } from '../../identity/signed-identity.ts'
 import { readClaims } from '../../oidc/provider/claims.ts'
 import { passesAsPreflight } from '../../oidc/gate/cors-preflight.ts'
-import { KeySet, discoverKeys } from '../../oidc/provider/key-set.ts'
-import { ProviderUnreachable, type ProviderFetch } from '../../oidc/provider/provider-fetch.ts'
-import { type JwtRules, verifyJwt, type JwtVerdict, type TokenType } from '../../oidc/provider/verify-jwt.ts'
+import { verifyJwt, type JwtVerdict } from '../../oidc/provider/verify-jwt.ts'
+import { noteResult } from '../note-result.ts'
+import type { Remembering } from '../note-result.ts'
+import { bodyFields } from './body-fields.ts'
+import type { BodyFields } from './body-fields.ts'
+import { compileKeys } from './jwt-keys.ts'
+import type { JwtKeysParts } from './jwt-keys.ts'
+import { Passes } from './passes.ts'
+import type { Pass, PassCounts } from './passes.ts'
+import { tokenInBody, tokenInHead, tokenPlace } from './token-places.ts'
+import type { TokenPlace } from './token-places.ts'
+import { tokenResult } from './token-result.ts'
 
-const PASSES_MAX = 10_000 // tokens in use at once; if an issuer makes a token for each call, the latest are kept
-const VERIFIED_MS = 10 * 60_000 // as long as keys are trusted, in key-set.ts
-const SWEEP_MS = 1000 // what is under way with a token ends within this time of it
-
-export interface JwtValidationParts {
+export interface JwtValidationParts extends JwtKeysParts {
   edgeId: string
-  /** Sends a request to an issuer, or a URL of keys, that the operator has written. */
-  fetchFrom: (home: string, caFile: string | undefined) => ProviderFetch
+  /** The tenant whose share of the room bodies and tokens count for. */
+  tenant: string
+  passCounts: PassCounts
+  bodies: Pick<BodyRoom, 'read'>
   identify: Identify
-  clock: () => number
-  log: Logger
   /** Registers a callback for the close of the edge. */
   onClose: (end: () => void) => void
 }
 
-/** A verified token. */
-interface Pass {
-  identity: SignedIdentity
-  underWay: UnderWay
-  /** When the token expires, with the tolerance. */
-  endsAt: number
-  verifiedUntil: number
+/** A token that was found and verified. */
+interface Presented {
+  readonly token: string
+  readonly place: TokenPlace
+  readonly pass: Pass
 }
 
-interface Found {
-  token: string
-  type: TokenType
-  /** Lower case; undefined for a cookie. */
-  header: string | undefined
-}
+/** @throws RelayError, from the action: `credentials_…`, `provider_unreachable`, and the errors of BodyRoom.read() */
+export function jwtValidation(config: JwtValidationConfig, parts: JwtValidationParts & Remembering): Action {
+  const { edgeId, clock, tenant, bodies, onClose, readsResult } = parts
+  const places = config.http.tokens.map(tokenPlace)
+  const inHead = places.filter(({ method }) => method !== 'body')
+  const inBody = places.filter(({ method }) => method === 'body')
+  const passes = new Passes({ tenant, counts: parts.passCounts, clock })
+  onClose(() => passes.close())
+  const passOf = passFinder(config, parts, passes)
+  const shows = readsResult('jwt_validation.tokens')
+  const tells = shows || readsResult('jwt_validation.error')
 
-export function jwtValidation(config: JwtValidationConfig, parts: JwtValidationParts): Action {
-  const { edgeId, clock, identify } = parts
-  const findToken = compilePlaces(config.http.tokens)
-  const findKey = compileKeys(config, parts)
-  /** By the SHA-256 of the token and its kind; in the order of their last check. */
-  const passes = new Map<string, Pass>()
-  const verifying = new Map<string, Promise<Pass>>()
-
-  /** Runs while the map is not empty: an unused route costs nothing. */
-  let sweeper: NodeJS.Timeout | undefined
-  let isClosed = false
-  const stop = (): void => {
-    clearInterval(sweeper)
-    sweeper = undefined
+  const present = async (place: TokenPlace, token: string | undefined): Promise<Presented> => {
+    if (token === undefined) throw bearerError(edgeId)
+    const pass = passOf(place, token)
+    return { token, place, pass: pass instanceof Promise ? await pass : pass }
   }
-  const sweep = (): void => {
-    const now = clock()
-    for (const [key, pass] of passes) {
-      if (now >= pass.endsAt) pass.underWay.cut('the token has expired')
-      else if (!isClosed || pass.underWay.size > 0) continue // it is cut when its token expires, closed or not
-      passes.delete(key)
-    }
-    if (passes.size === 0) stop()
-  }
-  parts.onClose(() => {
-    isClosed = true
-    sweep()
-  })
 
-  const verify = async (key: string, { token, type }: Found, now: number): Promise<Pass> => {
-    const verdict = await verifyJwt(token, { config, type, findKey, now })
-    const known = passes.get(key)
-    if (!verdict.ok) {
-      if (verdict.reason !== 'keys_unavailable') {
-        known?.underWay.cut('the token is not valid any more')
-        passes.delete(key)
-      }
-      throw refusal(edgeId, verdict)
+  const admit = async (exchange: Exchange): Promise<Presented[]> => {
+    const presented: Presented[] = []
+    for (const place of inHead) {
+      const token = tokenInHead(place, exchange)
+      if (token !== undefined) noteCredentials(place, exchange)
+      presented.push(await present(place, token))
     }
-    const { iss, sub, exp } = verdict.claims
-    const endsAt = exp * 1000 + config.clock_tolerance
-    const pass: Pass = known ?? {
-      identity: identify(identityOf(iss, sub, verdict.claims)),
-      underWay: new UnderWay(),
-      endsAt,
-      verifiedUntil: 0,
-    }
-    pass.verifiedUntil = Math.min(endsAt, now + VERIFIED_MS)
-    passes.delete(key)
-    passes.set(key, pass)
-    sweeper ??= setInterval(sweep, SWEEP_MS).unref()
-    if (passes.size > PASSES_MAX) forgetOne(passes, pass)
-    return pass
+    if (inBody.length === 0) return presented
+    const fields = await fieldsOf(exchange, bodies, tenant)
+    for (const place of inBody) presented.push(await present(place, fields && tokenInBody(place, fields)))
+    return presented.toSorted((one, other) => places.indexOf(one.place) - places.indexOf(other.place))
   }
 
   return async (exchange, next) => {
@@ -111,98 +77,89 @@ export function jwtValidation(config: JwtValidationConfig, parts: JwtValidationP
       exchange.identity = undefined // no identity, even if an earlier action has set one
       return next()
     }
-    const found = findToken(exchange)
-    if (!found) throw bearerError(edgeId)
-    if (found.header === undefined) refuseForeignUpgrade(exchange)
-    else exchange.hasCredentials = true
-    const now = clock()
-    const key = `${found.type} ${hash('sha256', found.token, 'base64')}`
-    let pass = passes.get(key)
-    if (!pass || now >= pass.verifiedUntil) {
-      // Once for all requests that come with it at the same time.
-      let verdict = verifying.get(key)
-      if (!verdict) {
-        verdict = verify(key, found, now).finally(() => verifying.delete(key))
-        verifying.set(key, verdict)
-      }
-      pass = await verdict
-    }
-    const told = pass.identity.at(now)
+    const presented = await admit(exchange).catch((error: unknown) => {
+      if (tells) noteRefusal(exchange, error)
+      throw error
+    })
+    const [first] = presented
+    const told = first?.pass.identity.at(clock())
     exchange.identity = told instanceof Promise ? await told : told
-    if (found.header !== undefined) {
-      if (config.forward_credentials) keepOneSpelling(exchange, found.header, exchange.header(found.header) ?? '')
-      else withhold(exchange, found.header)
-    }
-    await pass.underWay.run(exchange, next)
+    for (const { method, name } of inHead) if (method === 'header') passOn(name, exchange, config.forward_credentials)
+    if (tells) noteTokens(exchange, shows ? presented : [])
+    await during(presented, exchange, next)
   }
 }
 
-/** Finds the first place that has a token. */
-function compilePlaces(places: JwtValidationConfig['http']['tokens']): (exchange: Exchange) => Found | undefined {
-  const compiled = places.map(({ type, method, name, prefix }) => {
-    const lower = name.toLowerCase()
-    const scheme = (prefix ?? (lower === 'authorization' ? 'Bearer' : '')).trim()
-    return { type, name, header: method === 'header' ? lower : undefined, scheme }
+/** Runs what is behind the action, to be cut when one of the tokens ends. */
+function during(presented: readonly Presented[], exchange: Exchange, next: () => Promise<void>): Promise<void> {
+  return presented.reduce(
+    (inner, { pass }) =>
+      () =>
+        pass.underWay.run(exchange, inner),
+    next,
+  )()
+}
+
+function noteTokens(exchange: Exchange, presented: readonly Presented[]): void {
+  try {
+    noteResult(exchange, 'jwt_validation', { tokens: presented.map(({ token, place }) => tokenResult(token, place)) })
+  } catch (cause) {
+    throw new RelayError('expression_failed', { detail: 'jwt_validation.tokens cannot be read', cause })
+  }
+}
+
+/** Readable where another action of `any-of` lets the request pass. */
+function noteRefusal(exchange: Exchange, error: unknown): void {
+  if (!(error instanceof RelayError)) return
+  noteResult(exchange, 'jwt_validation', {
+    tokens: [],
+    error: { code: error.code, message: error.detail ?? 'there is no token' },
   })
-  return (exchange) => {
-    for (const { type, name, header, scheme } of compiled) {
-      const value = header === undefined ? readCookie(exchange.header('cookie'), name) : exchange.header(header)
-      const token = behindScheme(value, scheme)
-      if (token !== undefined && token !== '') return { token, type, header }
-    }
-    return undefined
-  }
 }
 
-function compileKeys(
-  { issuer, jws, provider_ca_file }: JwtValidationConfig,
-  { fetchFrom, clock, log }: JwtValidationParts,
-): JwtRules['findKey'] {
-  const setOf = (home: string, locate: (fetch: ProviderFetch) => Promise<string>): KeySet => {
-    const fetch = fetchFrom(home, provider_ca_file)
-    return new KeySet({ locate: () => locate(fetch), fetch, clock, log })
-  }
-  const { additional_jkus, shared_secret } = jws.keys.sources
-  if (shared_secret) return () => Promise.reject(new TypeError('a shared secret leaves nothing to find'))
-  if (additional_jkus) {
-    const sets = additional_jkus.map((url) => setOf(url, async () => url))
-    return (_, header, token) => findInAny(sets, header, token)
-  }
-  // Each issuer by its own keys: one must not be able to sign for another.
-  const sets = new Map(
-    issuer.allow_list.map(({ value }) => [value, setOf(value, (fetch) => discoverKeys(value, fetch, log))]),
-  )
-  return (iss, header, token) =>
-    findInAny(
-      [sets.get(iss)].filter((set) => set !== undefined),
-      header,
-      token,
-    )
+function noteCredentials({ method }: TokenPlace, exchange: Exchange): void {
+  if (method === 'cookie') refuseForeignUpgrade(exchange)
+  else exchange.hasCredentials = true
 }
 
-async function findInAny(sets: readonly KeySet[], ...of: Parameters<KeySet['find']>): Promise<CryptoKey> {
-  let failure: unknown
-  for (const set of sets) {
-    try {
-      return await set.find(...of)
-    } catch (error) {
-      // A key set that cannot be fetched may have had the key: that is not the token's fault.
-      if (!(failure instanceof ProviderUnreachable)) failure = error
-    }
-  }
-  throw failure
+function passOn(header: string, exchange: Exchange, isForwarded: boolean): void {
+  if (isForwarded) keepOneSpelling(exchange, header, exchange.header(header) ?? '')
+  else withhold(exchange, header)
 }
 
-/**
- * The token that was checked longest ago without exchanges under way: the exchanges of a forgotten one would not be
- * cut.
- */
-function forgetOne(passes: Map<string, Pass>, newest: Pass): void {
-  for (const [key, pass] of passes) {
-    if (pass === newest || pass.underWay.size > 0) continue
-    passes.delete(key)
-    return
-  }
+const METHODS_WITH_BODY: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH'])
+
+/** @returns undefined for a request that can have no token in its body */
+async function fieldsOf(
+  exchange: Exchange,
+  bodies: JwtValidationParts['bodies'],
+  tenant: string,
+): Promise<BodyFields | undefined> {
+  if (exchange.upgrade || !METHODS_WITH_BODY.has(exchange.method)) return undefined
+  const head = { contentType: exchange.header('content-type'), contentEncoding: exchange.header('content-encoding') }
+  return bodyFields(head, await bodies.read(exchange, tenant))
+}
+
+function passFinder(
+  config: JwtValidationConfig,
+  parts: JwtValidationParts,
+  passes: Passes,
+): (place: TokenPlace, token: string) => Pass | Promise<Pass> {
+  const { edgeId, identify } = parts
+  const findKey = compileKeys(config, parts)
+  return ({ type }, token) =>
+    passes.of(token, type, async (now) => {
+      const verdict = await verifyJwt(token, { config, type, findKey, now })
+      if (verdict.ok) {
+        const { iss, sub, exp } = verdict.claims
+        return {
+          identity: identify(identityOf(iss, sub, verdict.claims)),
+          endsAt: exp * 1000 + config.clock_tolerance,
+        }
+      }
+      if (verdict.reason !== 'keys_unavailable') passes.revoke(token, type)
+      throw refusal(edgeId, verdict)
+    })
 }
 
 function identityOf(issuer: string, subject: string, claims: Readonly<Record<string, unknown>>) {

@@ -3,18 +3,31 @@
 import { resolve } from 'node:path'
 
 import { listed } from '@sallyport/protocol'
+import type { FoundProblem } from '@sallyport/protocol/found-problem'
 
 import { defineKind } from '../kind.ts'
-import { jwtValidationSchema } from './jwt-validation-schema.ts'
+import type { AgentLimits } from '../kind.ts'
+import { isRestricted, jwtValidationSchema } from './jwt-validation-schema.ts'
+import type { JwtValidationConfig } from './jwt-validation-schema.ts'
 
 export const jwtValidationKind = defineKind({
   documentation:
-    'Programs pass with a JWT of an issuer that you name. The keys have the same names as in ngrok’s action. See [Programs](programs.md#tokens-of-an-issuer).',
+    'Programs pass with a JWT of an issuer that you name, or with several: all of `http.tokens`. The keys have the same names as in ngrok’s action. [Programs](programs.md#tokens-of-an-issuer) says more.',
   otherNames: ['jwt'],
   phases: ['on_http_request'],
   admits: 'some',
   takesSecrets: true,
-  agentMayWrite: 'nothing',
+  // No file of the relay's machine.
+  agentMayWrite: [
+    'issuer',
+    'audience',
+    'http',
+    'jws',
+    'required_claims',
+    'clock_tolerance',
+    'allow_cors_preflight',
+    'forward_credentials',
+  ],
   schema: jwtValidationSchema,
   complete: ({ provider_ca_file, ...config }, { folder }) => ({
     ...config,
@@ -22,4 +35,22 @@ export const jwtValidationKind = defineKind({
   }),
   asks: ({ issuer }) => `a token of ${listed(issuer.allow_list.map(({ value }) => value))}`,
   providers: (config) => [config],
+  checkOfAgent: inwardUrls,
+  *warnings(config) {
+    if (isRestricted(config)) return
+    yield 'has jwt-validation without audience, so tokens pass that its issuers made for any other app; add audience: { allow_list: [{ value: … }] }'
+  },
 })
+
+/** Only the operator may have the relay ask in its own network. */
+function* inwardUrls({ issuer, jws }: JwtValidationConfig, { issuers }: AgentLimits): Iterable<FoundProblem> {
+  const { additional_jkus, shared_secret } = jws.keys.sources
+  if (shared_secret) return
+  const urls = additional_jkus
+    ? additional_jkus.map((url, index) => ({ url, path: ['jws', 'keys', 'sources', 'additional_jkus', index] }))
+    : issuer.allow_list.map(({ value: url }, index) => ({ url, path: ['issuer', 'allow_list', index, 'value'] }))
+  for (const { url, path } of urls) {
+    const message = issuers.problemOf(new URL(url))
+    if (message !== undefined) yield { path, message }
+  }
+}
