@@ -70,7 +70,7 @@ describe('templates (traffic policy, the engine)', () => {
         'a ${.ngrok.geo.country_code}',
         /write \$\{conn\.geo\.country_code\}, but conn\.geo is not known without a database/,
       ],
-      ['a ${.http.response.status_code}', /res is known in on_http_response only/],
+      ['a ${.http.response.status_code}', /res exists in on_http_response only/],
       ['a ${.constructor}', /nothing is left/],
     ] as const) {
       const template = compileTemplate(text, { ...SETTINGS, known: new Set() })
