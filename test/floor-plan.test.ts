@@ -272,10 +272,7 @@ describe('floor plan', () => {
     const known = folders
       .flatMap((folder) => importsOf(folder))
       .filter((line) => line.to.startsWith('.') && resolved(line).startsWith(engines) && !line.from.startsWith(engines))
-    assert.deepEqual(
-      known.map(({ from }) => from),
-      [door],
-    )
+    assert.deepEqual([...new Set(known.map(({ from }) => from))], [door])
   })
 
   it('lets agent and server meet only in tests', () => {

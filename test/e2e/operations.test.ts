@@ -21,7 +21,6 @@ const HOST = 'app.localhost'
 const isThere = (command: string): boolean => spawnSync(command, ['--version']).status === 0
 const NO_SYSTEMD =
   !isThere('systemd-analyze') && 'no systemd-analyze on this machine: nobody has verified the unit file'
-const NO_SQLITE = !isThere('sqlite3') && 'no sqlite3 on this machine (on Debian: apt-get install sqlite3)'
 
 describe('first-hour 6: the unit file', () => {
   it('is one that systemd takes without a word', { skip: NO_SYSTEMD, timeout: 30_000 }, async () => {
@@ -72,32 +71,26 @@ describe('first-hour 6: a backup of a relay that runs', { timeout: 60_000 }, () 
   })
   after(() => processes.close())
 
-  const ways = [
-    { name: 'sqlite3', heading: 'With sqlite3', skip: NO_SQLITE },
-    { name: 'Node.js', heading: 'With Node.js alone', skip: false },
-  ]
-  for (const { name, heading, skip } of ways) {
-    it(`has sessions and authtokens when it is restored, made with ${name}`, { skip }, async () => {
-      const backups = join(processes.folder, `backups-${name}`)
-      mkdirSync(backups)
-      await type('The key', backups)
-      await type(heading, backups)
-      await processes.createAuthtoken('bind:edge=later')
+  it('has sessions and authtokens when it is restored from the two files alone', async () => {
+    const backups = join(processes.folder, 'backups')
+    mkdirSync(backups)
+    await type('The key', backups)
+    await type('The database', backups)
+    await processes.createAuthtoken('bind:edge=later')
 
-      processes.relay.kill('SIGTERM')
-      await processes.relay.exited
-      await type('Restore', backups)
-      await processes.restartRelay()
+    processes.relay.kill('SIGTERM')
+    await processes.relay.exited
+    await type('Restore', backups)
+    await processes.restartRelay()
 
-      const { stdout } = await processes.run([RELAY, 'authtoken', 'list', '--config', processes.configFile])
-      assert.match(stdout, /bind:edge=edg_app/)
-      assert.doesNotMatch(stdout, /bind:edge=later/, 'what came after the backup is not in it')
-      const page = await browser.open(url)
-      assert.deepEqual([page.url, page.body], [url, 'inside'], 'still signed in')
-      // Nothing listens at the upstream; the authtoken is what counts.
-      await processes.startAgent({ authtoken, labels: ['edge=edg_app'], upstream: '127.0.0.1:1', name })
-    })
-  }
+    const { stdout } = await processes.run([RELAY, 'authtoken', 'list', '--config', processes.configFile])
+    assert.match(stdout, /bind:edge=edg_app/)
+    assert.doesNotMatch(stdout, /bind:edge=later/, 'what came after the backup is not in it')
+    const page = await browser.open(url)
+    assert.deepEqual([page.url, page.body], [url, 'inside'], 'still signed in')
+    // Nothing listens at the upstream; the authtoken is what counts.
+    await processes.startAgent({ authtoken, labels: ['edge=edg_app'], upstream: '127.0.0.1:1', name: 'app' })
+  })
 
   /** Runs the commands below a heading; the relay is stopped and started by the test. */
   async function type(heading: string, backups: string): Promise<void> {
@@ -110,7 +103,8 @@ describe('first-hour 6: a backup of a relay that runs', { timeout: 60_000 }, () 
       .replaceAll('-o sallyport -g sallyport ', '')
       .replaceAll('/var/lib/sallyport', '$STATE')
       .replaceAll('/var/backups/sallyport', '$BACKUPS')
-      .replaceAll(/^node /gm, `${process.execPath} `)
+      .replaceAll(/^relay /gm, `${process.execPath} ${RELAY} `)
+      .replaceAll('/etc/sallyport/relay.yml', processes.configFile)
     const env = { ...processes.env, STATE: processes.folder, BACKUPS: backups }
     await promisify(execFile)('sh', ['-euc', commands], { env })
   }

@@ -194,6 +194,7 @@ Examples:
   addRunningCommands(program)
   addSessionCommands(program)
   addServiceTokenCommands(program)
+  addStoreCommands(program)
   program
     .command('hash-password')
     .description('Read a password from standard input and print its hash, for the credentials of basic-auth.')
@@ -313,6 +314,30 @@ Documentation: docs/programs.md of the repository.`,
     .argument('<id>', 'the id, or the beginning of it')
     .option(...CONFIG_OPTION)
     .action(loaded(async () => (await import('./stored/service-token-commands.ts')).revokeServiceToken))
+}
+
+function addStoreCommands(program: Command): void {
+  const store = program
+    .command('store')
+    .description('Back up what the relay keeps: tokens, sessions, reserved hosts.')
+    .addHelpText('after', `\nExamples:\n  ${RELAY} store backup /var/backups/sallyport/relay.db --config relay.yml`)
+  store
+    .command('backup')
+    .description('Copy the store as it is at one moment, also while the relay runs.')
+    .argument('<file>', 'the copy; an earlier copy is replaced when the new one is whole')
+    .option(...CONFIG_OPTION)
+    .option('--with-key <file>', 'also copy the key of the relay, without which the copy is useless')
+    .addHelpText(
+      'after',
+      `
+To restore, stop the relay and put the two files in the place of relay.db and
+relay.secret; docs/operations.md of the repository says how.
+
+Examples:
+  ${RELAY} store backup /var/backups/sallyport/relay.db --config relay.yml
+  ${RELAY} store backup relay.db --with-key relay.secret`,
+    )
+    .action(loaded(async () => (await import('./stored/store-commands.ts')).backUpStore))
 }
 
 /** A command is loaded when it runs, so that the relay does not load the others. */

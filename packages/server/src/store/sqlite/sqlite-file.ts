@@ -12,7 +12,7 @@ import { numberIn } from './columns.ts'
 import * as sqlite from './sqlite.ts'
 
 const SCHEMA_VERSION = 1
-const APPLICATION_ID = 0x53_41_4c_59 // "SALY": distinguishes our files from those of other programs
+export const APPLICATION_ID = 0x53_41_4c_59 // "SALY": distinguishes our files from those of other programs
 const BUSY_TIMEOUT_MS = 5000 // another process holds the lock for milliseconds; longer than this is a fault
 
 const SCHEMA = `
