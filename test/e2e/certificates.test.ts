@@ -47,7 +47,7 @@ edges:
     assert.deepEqual([expired.code, expired.stdout], [2, ''])
     assert.equal(
       expired.stderr,
-      `Warning: edges[0].hosts[1]: no certificate is for a.b.localhost (*.localhost stands for one label only), so browsers warn of it; add one under tls.certificates (line 10)
+      `Warning: edges[0].hosts[1]: no certificate is for a.b.localhost (*.localhost covers only one label), so browsers warn of it; add one under tls.certificates (line 10)
 The configuration has a problem:
   tls.certificates[0].cert_file: ${file('old.crt')} expired on 2020-01-02; visitors and agents refuse it. Renew it: a running relay takes the new file by itself (line 7)`,
     )

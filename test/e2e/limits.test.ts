@@ -155,7 +155,7 @@ describe('few open files', { timeout: 120_000 }, () => {
   })
 
   it('wrong 3: are told at the start, with numbers and what to do', async () => {
-    const entry = await processes.relay.waitForEntry('fewer open files than the limits need')
+    const entry = await processes.relay.waitForEntry('the system allows fewer open files than the limits need')
     assert.equal(entry.openFiles, 300)
     assert.equal(entry.needed, 40_768)
     assert.ok(Number(entry.visitorConnections) > 100 && Number(entry.agentSessions) > 100, JSON.stringify(entry))
@@ -193,7 +193,7 @@ describe('few open files', { timeout: 120_000 }, () => {
     await set(10)
     await processes.relay.waitForEntry('open files are running out', ({ used }) => used === 'all')
     await set(300)
-    await processes.relay.waitForEntry('open files are enough again')
+    await processes.relay.waitForEntry('there are enough open files again')
     assert.equal((await ask(processes.port, { host: HOST })).status, 200)
   })
 })

@@ -107,7 +107,7 @@ describe('relay oidc check', { timeout: 120_000 }, () => {
     assert.equal(without.code, 0)
     assert.match(
       without.stdout,
-      /\? redirect URI +not tried: it is <public_url>\/oidc\/callback\/idp\.localhost-[0-9a-f]{20}; tell the public_url/,
+      /\? redirect URI +not tried: it is <public_url>\/oidc\/callback\/idp\.localhost-[0-9a-f]{20}; give the public_url/,
     )
     assert.match(
       without.stdout,

@@ -127,7 +127,7 @@ describe('a provider with an authority of its own', { timeout: 120_000 }, () => 
     assert.equal(code, 1, stdout)
     assert.match(
       stdout,
-      /✘ discovery +the certificate of idp\.localhost:\d+ is not from an authority that is trusted here \(UNABLE_TO_VERIFY_LEAF_SIGNATURE\); where it is one of your own, name that in provider_ca_file/,
+      /✘ discovery +the certificate of idp\.localhost:\d+ is not from an authority that is trusted here \(UNABLE_TO_VERIFY_LEAF_SIGNATURE\); if it is one of your own, name it in provider_ca_file/,
     )
   })
 })

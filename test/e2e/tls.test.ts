@@ -204,7 +204,7 @@ describe('TLS', { timeout: 120_000 }, () => {
     assert.notEqual(next, old)
     // One half first, as deploy scripts do: certificate and key do not belong together then.
     await rename(file('next.crt'), file('main.crt'))
-    await relay.waitForEntry('certificate not reloaded, the old one stays', () => true, since)
+    await relay.waitForEntry('certificate not reloaded; the old one stays in use', () => true, since)
     assert.equal(await serialFor('app.localhost'), old)
     assert.equal(await serialFor(), old)
     await rename(file('next.key'), file('main.key'))

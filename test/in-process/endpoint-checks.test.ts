@@ -128,7 +128,7 @@ describe('real-providers 12: the check of an endpoint’s sign-in', { timeout: 6
       }
       assert.match(
         texts[0] ?? '',
-        /discovery: the relay gets no answer from https:\/\/HOST; its operator finds why in the log$/,
+        /discovery: the relay gets no answer from https:\/\/HOST; its operator can find the reason in the log$/,
       )
       assert.equal(texts[0], texts[1])
       assert.ok(

@@ -125,7 +125,7 @@ describe('the issuers of endpoints', { timeout: 60_000 }, () => {
       assert.equal(login.status, 502)
       assert.equal(login.headers['sallyport-error-code'], 'ERR_PROVIDER_UNREACHABLE')
       assert.doesNotMatch(login.body, /inside|127\.0/, 'the visitor does not learn where the name leads')
-      const refused = `${issuer} is at ${NAMES[name]?.at(-1)}, which is inside where an agent may not have this relay ask`
+      const refused = `${issuer} is at ${NAMES[name]?.at(-1)}, an internal address, and an agent may not name it`
       assert.ok(stack.log.some((line) => line.includes(refused)))
       assert.equal(knocks, 0)
     })

@@ -20,7 +20,7 @@ import type { CertificateFiles } from '../support/certificate.ts'
 import { APP_HOST, httpApp, startStack } from '../support/stack.ts'
 import type { Stack } from '../support/stack.ts'
 
-const LINE = 'a connection begins with PROXY, which is not understood: switch send-proxy off'
+const LINE = 'a connection begins with PROXY, which this relay does not support: switch send-proxy off'
 const V1 = 'PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n'
 const V2 = '\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\0\x01\0\x02'
 

@@ -79,7 +79,7 @@ describe('providers', { timeout: 120_000 }, () => {
         if (profile === ENTRA) assert.match(stdout, /• PKCE /)
         else if (profile === GOOGLE) assert.match(stdout, /• endpoints .*there is no end_session_endpoint/)
         else if (profile === ZITADEL)
-          assert.match(stdout, /\? credentials +not known: it says the same with a wrong secret/)
+          assert.match(stdout, /\? credentials +not known: it gives the same answer for a wrong secret/)
         else if (profile.page !== undefined && profile !== OKTA_CUSTOM) assertShown(profile.page, stdout, house) // the page shows the other kind
       })
     })
@@ -98,7 +98,7 @@ describe('providers', { timeout: 120_000 }, () => {
         1,
         /✘ credentials +it does not accept this client id and secret \(HTTP 401: client authentication failed\)/,
       ],
-      [ZITADEL, 0, /\? credentials +not known: it says the same with a wrong secret/],
+      [ZITADEL, 0, /\? credentials +not known: it gives the same answer for a wrong secret/],
     ]
     for (const [profile, code, said] of cases) {
       const wrong = (): { client_secret: string } => ({ client_secret: 'nope' })

@@ -101,7 +101,7 @@ on_http_response:
     assert.match((await run(early)).told.join(), /res.* on_http_response/)
     assert.match(
       (await run('on_http_request: [{ expressions: ["req.method == \'GET\'"], actions: [{ type: deny }] }]')).printed,
-      /fine\. Visitors: as conditions of the policy say/,
+      /fine\. Visitors: if the conditions of the policy allow it/,
     )
   })
 

@@ -8,7 +8,7 @@ import type { Step } from '../policy/kind.ts'
 import { KINDS } from '../policy/kinds.ts'
 
 /** For rules that have conditions. Only the expressions say for whom they hold. */
-const CONDITIONAL_WORDS = 'as conditions of the policy say'
+const CONDITIONAL_WORDS = 'if the conditions of the policy allow it'
 
 /**
  * The conditions that every visitor of a route has to satisfy, for example `from 10.0.0.0/8, and sign-in at

@@ -169,7 +169,7 @@ export class AgentListener {
       return {
         status: 503,
         code: 'limit_reached',
-        detail: 'This relay serves as many agents as it may.',
+        detail: 'This relay has reached its limit of agents.',
         limit: isAtLimit ? 'agent_sessions' : 'open_files',
         headers: { 'Retry-After': RETRY_AFTER_SECONDS },
       }

@@ -23,7 +23,7 @@ export async function listen(
         : code === 'EACCES'
           ? `this user may not listen on ${where}; choose a port above 1023 or grant CAP_NET_BIND_SERVICE`
           : code === 'EADDRNOTAVAIL'
-            ? `${where} is no address of this machine`
+            ? `${where} is not an address of this machine`
             : `cannot listen on ${where}: ${code ?? String(error)}`
     throw new ConfigError([{ path, message: reason }], { cause: error })
   }

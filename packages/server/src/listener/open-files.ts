@@ -86,7 +86,7 @@ export function compareWithLimits(
         'raise the limit (LimitNOFILE= of systemd, ulimits of a container, ulimit -Hn in a shell), or lower ' +
         'limits.visitor_connections and limits.agent_sessions',
     },
-    'fewer open files than the limits need',
+    'the system allows fewer open files than the limits need',
   )
 }
 
@@ -124,7 +124,7 @@ export class OpenFilesWatch {
       this.#log.error({ openFiles: this.#limit, used: used ?? 'all' }, 'open files are running out')
     } else if (this.#isShort && this.#calm >= CALM_LOOKS) {
       this.#isShort = false
-      this.#log.info({ openFiles: this.#limit, used }, 'open files are enough again')
+      this.#log.info({ openFiles: this.#limit, used }, 'there are enough open files again')
     }
   }
 }

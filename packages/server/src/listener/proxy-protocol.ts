@@ -45,7 +45,10 @@ export class ProxyProtocol {
     const now = performance.now()
     if (now < this.#quietUntil) return
     this.#quietUntil = now + QUIET_MS
-    this.#log.warn({ clientIp }, 'a connection begins with PROXY, which is not understood: switch send-proxy off')
+    this.#log.warn(
+      { clientIp },
+      'a connection begins with PROXY, which this relay does not support: switch send-proxy off',
+    )
   }
 
   /** Checks the first bytes of one connection, then passes it on. No byte is lost: they are put back. */

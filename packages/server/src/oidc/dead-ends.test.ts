@@ -149,7 +149,7 @@ describe('B8: dead ends', () => {
       const page = await browser.visit(callback)
       assert.deepEqual([page.status, page.next], [400, undefined])
     }
-    assert.match(relay.logLines.join(''), /docs\.localhost is no host of edg_docs any more/)
+    assert.match(relay.logLines.join(''), /docs\.localhost is no longer a host of edg_docs/)
   })
 
   it('B8: an expired or idle session counts as none', async () => {

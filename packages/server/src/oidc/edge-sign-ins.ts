@@ -1,5 +1,5 @@
-// The sign-ins of one edge. They are built with its routes. Pages, callbacks and sessions know them from publish() on, which
-// replaces the sign-ins that the edge had before.
+// The sign-ins of one edge. They are built with its routes. Pages, callbacks and sessions know them after publish(),
+// which replaces the earlier sign-ins of the edge.
 //
 //   made ──publish()──▶ published ──close(), or another one's publish()──▶ gone
 
@@ -48,7 +48,7 @@ export class EdgeSignIns {
     registrations.publish(edgeId, this.#made)
   }
 
-  /** Leaves sessions alone: the edge may come back, or its successor may have the same sign-in. */
+  /** Does not end sessions, because the edge may come back, or its successor may have the same sign-in. */
   close(): void {
     const { edgeId, registrations, providers } = this.#init
     registrations.withdraw(edgeId, this.#made)

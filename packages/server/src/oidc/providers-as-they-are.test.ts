@@ -148,7 +148,7 @@ describe('providers as they are', () => {
         assert.equal(identity?.name, 'Ada')
         assert.equal(identity?.email, undefined, 'nobody has called it verified')
         assert.match(relay.logLines.join(''), /"reason":"HTTP 40[134]|"reason":"HTTP 302/)
-        assert.match(relay.logLines.join(''), /userinfo refuses the access token: what the ID token says counts/)
+        assert.match(relay.logLines.join(''), /userinfo refuses the access token: the claims of the ID token count/)
         assert.ok(!relay.logLines.join('').includes('credentials right'), 'B14: they were taken')
       })
 

@@ -55,7 +55,7 @@ export class Providers {
   }
 }
 
-/** An address that the operator lets the relay reach is not open to an agent that names the same issuer. */
+/** The operator's edges may reach addresses that an agent's edge with the same issuer may not. */
 function providerKey(issuerUrl: string, isOfAgent: boolean, caFile: string | undefined): string {
   if (isOfAgent) return `agents ${issuerUrl}`
   return caFile === undefined ? issuerUrl : `${issuerUrl} by ${caFile}`

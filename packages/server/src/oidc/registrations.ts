@@ -1,5 +1,5 @@
-// All published sign-ins: by edge for its pages, by scope for sessions, by name for answers of providers. The sign-ins of an
-// edge come, change and go together, in one turn.
+// All published sign-ins: by edge for its pages, by scope for sessions, by name for answers of providers. All sign-ins
+// of an edge are added, changed and removed in one turn.
 
 import type { SignInName } from '../seal/sign-in-name.ts'
 import type { Registration, ScopeNeeds } from './registration/registration.ts'
@@ -7,9 +7,12 @@ import { needsOf } from './scope-needs.ts'
 import type { FoundRegistration } from './sign-in/parts.ts'
 
 export class Registrations {
-  /** The sign-ins of an edge as its routes name them. No edge without any. */
+  /** The sign-ins of an edge as its routes name them. Edges without sign-ins are not in this map. */
   readonly #ofEdge = new Map<string, readonly Registration[]>()
-  /** The same by auth_id, in the order of the configuration. If several routes name one, any of them will do. */
+  /**
+   * The same by auth_id, in the order of the configuration. If several routes have a sign-in with the same auth_id,
+   * one of these is enough.
+   */
   readonly #byAuthId = new Map<string, ReadonlyMap<string, Registration>>()
   readonly #byScope = new Map<string, Set<Registration>>()
   /** Computed from #byScope on demand. */
@@ -34,7 +37,7 @@ export class Registrations {
     if (this.#ofEdge.get(edgeId) === registrations) this.publish(edgeId, [])
   }
 
-  /** Whether an edge has any. */
+  /** Whether an edge has a sign-in. */
   has(edgeId: string): boolean {
     return this.#ofEdge.has(edgeId)
   }
@@ -53,7 +56,7 @@ export class Registrations {
     return undefined
   }
 
-  /** The needs of all routes that take sessions of a sign-in; of its own route only, if it is not published. */
+  /** The needs of all routes that accept sessions of a sign-in; only those of its own route if it is not published. */
   needsOf({ scope, config }: Registration): ScopeNeeds {
     const known = this.#needs.get(scope)
     if (known) return known
@@ -64,7 +67,7 @@ export class Registrations {
     return needs
   }
 
-  /** The sign-in of a `state`: by now the edge may have another issuer or client under the same `auth_id`. */
+  /** The sign-in of a `state`. Not found if the edge now has another issuer or client under the same `auth_id`. */
   find({ name, client, host }: SignInName & { host: string }): FoundRegistration {
     let lost = `the sign-in at ${host}`
     for (const registration of this.all()) {

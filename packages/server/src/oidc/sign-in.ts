@@ -34,7 +34,7 @@ import { handOver, refuseOldCallback } from './sign-in/shared-callback.ts'
 import { TokenRevocation } from './sign-out/token-revocation.ts'
 import { returnSignedOut, showSignedOut, signOut, signOutAtProvider } from './sign-out/sign-out.ts'
 
-const KEEP_UNKNOWN_MS = 86_400_000 // the same time for which the host of an endpoint stays reserved
+const KEEP_UNKNOWN_MS = 86_400_000 // as long as the host of an endpoint stays reserved
 const STALE_LOOK_MS = 3_600_000
 
 export interface SignInInit {
@@ -204,8 +204,8 @@ export class SignIn {
   }
 
   /**
-   * The user of the browser's session, for the log: from memory alone, so that an invented cookie never costs a query
-   * of the store.
+   * The user of the browser's session, for the log. It comes from memory alone, so that an invented cookie never causes
+   * a query of the store.
    */
   #userOf(exchange: Exchange, registrations: readonly Registration[]): string | undefined {
     const now = this.#parts.clock()
@@ -256,7 +256,7 @@ function choose(exchange: Exchange, registrations: readonly Registration[]): Reg
   return found
 }
 
-/** Under `/.sallyport/` of an edge: its pages may link to the start page. */
+/** For paths under `/.sallyport/` of an edge, whose pages may link to the start page. */
 function noSuchPage(): RelayError {
   return new RelayError('page_not_found', { wayOn: OPEN_SITE })
 }

@@ -86,9 +86,9 @@ function faultError(reason: BodyFault, maxBytes: number): RelayError {
         detail: `the body has more than ${maxBytes} bytes`,
       })
     case 'too_slow':
-      return new RelayError('request_timeout', { detail: 'the body stood still' })
+      return new RelayError('request_timeout', { detail: 'the body stopped arriving' })
     case 'no_room':
-      return new RelayError('relay_full', { detail: 'too many bodies are being looked at' })
+      return new RelayError('relay_full', { detail: 'too many bodies are being read' })
     case 'gone':
       return new RelayError('bad_request', { detail: 'the visitor left before the body was whole' })
   }

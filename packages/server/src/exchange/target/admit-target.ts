@@ -25,14 +25,18 @@ const SHOWN_MAX_CHARS = 200
  */
 export function admitTarget(target: string, routes: Routes | undefined, route: unknown): string | undefined {
   if (target.length > TARGET_MAX_CHARS) throw refusal(target, `has more than ${TARGET_MAX_CHARS} characters`)
-  if (!isOriginForm(target)) throw refusal(target, 'is no path with a query, or has characters that neither may have')
+  if (!isOriginForm(target))
+    throw refusal(target, 'is not a path with a query, or has characters that are not allowed there')
   const path = pathOf(target)
   const reading = readPath(path)
   if (reading && (reading.isSlippery || reading.normal === undefined)) {
-    throw refusal(path, 'has dot segments, begins with two slashes, or hides such')
+    throw refusal(path, 'has dot segments or begins with two slashes, perhaps in an encoded form')
   }
   if (!leadsToRoute(path, reading, routes, route)) {
-    throw refusal(path, 'belongs to another route, or to none, or to the relay: its policy has not been asked')
+    throw refusal(
+      path,
+      'belongs to another route, to none, or to the relay, so the policy that has run does not apply to it',
+    )
   }
   return reading?.normal
 }

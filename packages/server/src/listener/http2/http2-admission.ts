@@ -68,7 +68,7 @@ export function admitHttp2(raw: readonly string[], rules: Http2Rules): Http2Head
         rawHeaders.push(name, value)
         break
       case 'te':
-        if (value.toLowerCase() !== 'trailers') throw refuse('te with something else than trailers')
+        if (value.toLowerCase() !== 'trailers') throw refuse('te with a value other than trailers')
         rawHeaders.push(name, value)
         break
       // RFC 9113 8.2.2: a connection-specific header makes an HTTP/2 request malformed.

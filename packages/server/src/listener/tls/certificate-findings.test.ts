@@ -64,9 +64,9 @@ describe('first-hour 8: what is found about certificates', () => {
         ({ path, message }) => `${path}: ${message.replace(/, so browsers.*/, '')}`,
       ),
       [
-        'edges[0].hosts[0]: no certificate is for a.b.example.test (*.example.test stands for one label only)',
+        'edges[0].hosts[0]: no certificate is for a.b.example.test (*.example.test covers only one label)',
         'edges[0].hosts[1]: no certificate is for example.test',
-        'edges[0].hosts[2]: no certificate is for *.b.example.test (*.example.test stands for one label only)',
+        'edges[0].hosts[2]: no certificate is for *.b.example.test (*.example.test covers only one label)',
         'edges[0].hosts[3]: no certificate is for other.test',
       ],
     )

@@ -70,7 +70,7 @@ function nearEndOf({ file, validFrom, validTo }: KnownCertificate, now: number):
 
 function uncovered(host: string, names: readonly string[]): string {
   const tooShort = names.find((name) => name.startsWith('*.') && hostMatches(name, host))
-  const why = tooShort === undefined ? '' : ` (${tooShort} stands for one label only)`
+  const why = tooShort === undefined ? '' : ` (${tooShort} covers only one label)`
   return `no certificate is for ${host}${why}, so browsers warn of it; add one under tls.certificates`
 }
 

@@ -93,7 +93,10 @@ export class Certificates {
       const expires = new Date(fresh.known.validTo).toISOString()
       this.#log.info({ certificate: old.files.cert_file, expires }, 'certificate reloaded')
     } catch (error) {
-      this.#log.warn({ certificate: old.files.cert_file, err: error }, 'certificate not reloaded, the old one stays')
+      this.#log.warn(
+        { certificate: old.files.cert_file, err: error },
+        'certificate not reloaded; the old one stays in use',
+      )
     }
   }
 

@@ -93,13 +93,13 @@ describe('checkProvider', () => {
     ])
     provider.behave = { metadata: { issuer: `${provider.issuer}/` } }
     const same = await check()
-    said(same, 'note', 'issuer', /to the relay that is the same/)
+    said(same, 'note', 'issuer', /for the relay this is the same/)
     provider.behave = { metadata: { issuer: 'http://login.example.com' } }
     said(await check(), 'problem', 'issuer', /without https; tell it its public address/)
     provider.behave = { metadata: { issuer: 'https://sts.windows.net/833ced3d/' } } // Entra ID, without its version
     said(await check(), 'problem', 'issuer', /its older version; set issuer_url to http:\/\/127\.0\.0\.1:\d+\/v2\.0$/)
     provider.behave = { metadata: { issuer: 7 } }
-    said(await check(), 'problem', 'issuer', /does not say what it calls itself/)
+    said(await check(), 'problem', 'issuer', /does not name its issuer/)
   })
 
   it('sends the secret nowhere but to the provider that the issuer names', async () => {
@@ -107,7 +107,7 @@ describe('checkProvider', () => {
     try {
       provider.behave.metadata = { issuer: other.issuer, token_endpoint: `${other.issuer}/token` }
       const report = await check()
-      said(report, 'unchecked', 'credentials', /not tried as long as the issuer is not right/)
+      said(report, 'unchecked', 'credentials', /not tried, because the issuer is not right/)
       assert.deepEqual(other.asked, [])
     } finally {
       await other.close()
@@ -155,7 +155,7 @@ describe('checkProvider', () => {
       report,
       'note',
       'discovery',
-      /\/tenant\/\S+configuration redirects to http:\S+\/moved, which the relay follows;/,
+      /\/tenant\/\S+configuration redirects to http:\S+\/moved; the relay follows this redirect,/,
     )
     said(report, 'fine', 'issuer', /to the letter/)
     said(report, 'fine', 'credentials', /takes this client id and secret/)
@@ -168,7 +168,7 @@ describe('checkProvider', () => {
       await check(),
       'problem',
       'discovery',
-      /\/once redirects to http:\S+\/twice, and is followed once and on the same/,
+      /\/once redirects to http:\S+\/twice, and the relay follows only one redirect, on the same/,
     )
     provider.behave.answer = {
       [DISCOVERY]: redirect('/moved'),
@@ -185,7 +185,7 @@ describe('checkProvider', () => {
         return check()
       }
       const moved = await to(`https://login.example.com/realms/staff${DISCOVERY}`)
-      const { message, details } = said(moved, 'problem', 'discovery', /on the same origin only; where that is your/)
+      const { message, details } = said(moved, 'problem', 'discovery', /on the same origin; if that is your/)
       assert.match(message, /set issuer_url to https:\/\/login\.example\.com\/realms\/staff$/)
       assert.deepEqual(details, [])
       for (const location of [
@@ -198,7 +198,7 @@ describe('checkProvider', () => {
           report,
           'problem',
           'discovery',
-          /redirects to .*; does something in front of the provider want a sign-in first/,
+          /redirects to .*; does something in front of the provider require a sign-in/,
         )
         assert.equal(JSON.stringify(report).includes('ada:secret'), false)
       }
@@ -213,7 +213,7 @@ describe('checkProvider', () => {
     said(await check({}, 'http://127.0.0.1:1'), 'problem', 'discovery', /nothing listens at 127\.0\.0\.1:1/)
     said(await check({}, 'https://no-such-provider.invalid'), 'problem', 'discovery', /DNS/)
     const { port } = new URL(provider.issuer)
-    said(await check({}, `https://127.0.0.1:${port}`), 'problem', 'discovery', /does not speak TLS/)
+    said(await check({}, `https://127.0.0.1:${port}`), 'problem', 'discovery', /speaks no TLS/)
     provider.behave.answer = { [DISCOVERY]: () => {} }
     said(await check(), 'problem', 'discovery', /no answer within 0\.5 s/)
     provider.behave.answer = { [DISCOVERY]: (response) => void response.end('x'.repeat(1024 * 1024 + 1)) }
@@ -224,9 +224,9 @@ describe('checkProvider', () => {
 
   it('finds what the provider cannot do', async () => {
     const cases: [metadata: Record<string, unknown>, about: string, message: RegExp][] = [
-      [{ code_challenge_methods_supported: ['plain'] }, 'PKCE', /knows plain and not S256/],
-      [{ grant_types_supported: ['implicit'] }, 'grants', /offers implicit and no authorization code/],
-      [{ response_types_supported: ['id_token'] }, 'grants', /no authorization code/],
+      [{ code_challenge_methods_supported: ['plain'] }, 'PKCE', /supports plain but not S256/],
+      [{ grant_types_supported: ['implicit'] }, 'grants', /offers implicit but not authorization_code/],
+      [{ response_types_supported: ['id_token'] }, 'grants', /not authorization_code/],
       [
         { token_endpoint_auth_methods_supported: ['private_key_jwt'] },
         'client auth',
@@ -241,7 +241,7 @@ describe('checkProvider', () => {
       [
         { id_token_signing_alg_values_supported: ['none'] },
         'ID tokens',
-        /signs with none, of which the relay takes none/,
+        /signs with none, none of which the relay takes/,
       ],
       [{ id_token_signing_alg_values_supported: ['ES256'] }, 'keys', /none of its keys \(RS256\) is for ES256/],
       [{ token_endpoint: 'http://evil.example/token' }, 'endpoints', /token_endpoint, http:\/\/evil.* is not an https/],
@@ -255,7 +255,7 @@ describe('checkProvider', () => {
           id_token_signing_alg_values_supported: 'RS256',
         },
         'PKCE',
-        /knows none/,
+        /supports none/,
       ],
     ]
     for (const [metadata, about, message] of cases) {
@@ -303,7 +303,7 @@ describe('checkProvider', () => {
       await check(),
       'unchecked',
       'clock',
-      /not compared, because it sends no Date.*more than 2 minutes apart, sign-ins fail/,
+      /not compared, because the provider sends no Date.*more than 2 minutes apart, sign-ins fail/,
     )
   })
 
@@ -349,7 +349,7 @@ describe('checkProvider', () => {
         error('invalid_grant'),
         'another',
         'unchecked',
-        /not known.*looks at the code first/,
+        /not known.*checks the code first/,
       ],
       ['by the book', error('invalid_grant'), error('invalid_client', 401), secret, 'fine', /takes this client/],
       [
@@ -382,7 +382,7 @@ describe('checkProvider', () => {
         error('unauthorized_client'),
         secret,
         'problem',
-        /same to credentials that are surely wrong; copy them anew, and see that client relay may use authorization codes/,
+        /same to wrong credentials; copy them again, and check that client relay may use authorization codes/,
       ],
       [
         'silent to wrong secrets',
@@ -398,7 +398,7 @@ describe('checkProvider', () => {
         { status: 429, body: '' },
         secret,
         'problem',
-        /copy id and secret anew, or allow it authorization codes/,
+        /copy id and secret again, or allow the client to use authorization codes/,
       ],
     ]
     for (const [make, right, wrong, held, verdict, message] of cases) {
@@ -425,7 +425,7 @@ describe('checkProvider', () => {
     delete provider.behave.refusal
     const { level, text } = noticeOf(await check())
     assert.equal(level, 'info')
-    assert.match(text, /nothing wrong .*; only a visitor will see whether it takes client id and secret$/)
+    assert.match(text, /nothing wrong .*; only a sign-in will show whether it accepts client id and secret$/)
   })
 
   it('tells credentials that are wrong from answers that say nothing about them', async () => {
@@ -434,10 +434,10 @@ describe('checkProvider', () => {
       [error('invalid_client', 401), 'problem', /does not accept this client id and secret \(invalid_client\)/],
       [{ status: 401, body: '' }, 'problem', /does not accept .*\(HTTP 401\)/],
       [error('unsupported_grant_type'), 'problem', /may not use authorization codes/],
-      [error('invalid_request'), 'unchecked', /made-up code with invalid_request, which tells nothing/],
+      [error('invalid_request'), 'unchecked', /made-up code with invalid_request, which shows nothing/],
       [{ status: 404, body: 'nothing' }, 'unchecked', /answered HTTP 404 without a reason/],
       [{ status: 200, body: '{"access_token":"a","token_type":"bearer"}' }, 'unchecked', /took a made-up code/],
-      [{ status: 200, body: 'x' }, 'unchecked', /tells nothing/],
+      [{ status: 200, body: 'x' }, 'unchecked', /shows nothing/],
       [{ status: 503, body: 'busy' }, 'problem', /answered HTTP 503/],
     ]
     delete provider.behave.refusal
@@ -522,7 +522,7 @@ describe('checkProvider', () => {
           to(() => '/bye'),
         ),
         'unchecked',
-        /without an ID token \(id_token_hint\) the provider takes no such address/,
+        /without an ID token \(id_token_hint\), the provider accepts no such address/,
       ],
       [
         'wants a hint, on a page',
@@ -546,8 +546,8 @@ describe('checkProvider', () => {
         'fine',
         /refuses others/,
       ],
-      ['wants an id_token_hint', status(400), 'unchecked', /tells nothing/],
-      ['asks everybody first', to(() => '/logout?'), 'unchecked', /tells nothing/],
+      ['wants an id_token_hint', status(400), 'unchecked', /shows nothing/],
+      ['asks everybody first', to(() => '/logout?'), 'unchecked', /shows nothing/],
       [
         'takes others only',
         where((uri) => uri === ours, status(400), status(200), status(200)),
@@ -597,9 +597,9 @@ describe('checkProvider', () => {
       assert.equal(tries, 2)
       provider.behave.answer = {}
       delete provider.behave.refusal
-      said(await checkKey(), 'unchecked', 'credentials', /the same with a wrong key/)
+      said(await checkKey(), 'unchecked', 'credentials', /the same answer for a wrong key/)
       provider.behave.tokenAnswer = { status: 401, body: '{"error":"invalid_client"}' }
-      said(await checkKey(), 'problem', 'credentials', /register its public half there, .*audience: token_endpoint/)
+      said(await checkKey(), 'problem', 'credentials', /register its public half there; .*audience: token_endpoint/)
       await writeFile(file, 'not a key')
       said(await checkKey(), 'problem', 'client key', /client\.key cannot be used/)
     } finally {
@@ -618,7 +618,7 @@ describe('checkProvider', () => {
     provider.behave = { metadata: GOOD, back: sendBackWith('invalid_scope') }
     said(await check(), 'problem', 'redirect URI', /would be refused with invalid_scope: because/)
     provider.behave.answer = { '/authorize': (response) => void response.writeHead(200).end('Sign in') }
-    said(await check(), 'unchecked', 'redirect URI', /shows at the first sign-in/)
+    said(await check(), 'unchecked', 'redirect URI', /the first sign-in will show/)
   })
 
   it('shows nothing that could move the cursor of a terminal', async () => {
@@ -642,7 +642,7 @@ describe('checkProvider', () => {
     })
     said(report, 'note', 'client auth', /no client_secret, and it lists no public clients/)
     said(report, 'problem', 'credentials', /without a secret \(invalid_client\); set client_secret/)
-    said(report, 'unchecked', 'redirect URI', /tell the public_url with --config relay\.yml or --public-url/)
+    said(report, 'unchecked', 'redirect URI', /give the public_url with --config relay\.yml or --public-url/)
   })
 
   function sendBackWith(error: string): (callback: URL) => void {

@@ -1,5 +1,5 @@
-// Finds out without a user whether a sign-in with a provider would work, for `relay oidc check`. Asks the provider
-// through the same bounded requests as the relay, and decides by the same functions. Sends the client secret only to
+// Finds out without a user whether a sign-in with a provider would work, for `relay oidc check`. It asks the provider
+// through the same bounded requests as the relay, and decides by the same functions. It sends the client secret only to
 // the provider that the issuer names.
 
 import type { CryptoKey } from 'jose'
@@ -24,12 +24,12 @@ export interface ProviderCheck {
   config: OpenidConnectConfig
   /** Origin of `public_url`; undefined if it is not known. */
   publicOrigin: string | undefined
-  /** For one request to the provider; there are at most some fifteen. */
+  /** The time limit of one request to the provider. A check makes up to some fifteen requests. */
   timeoutMs: number
   clock: () => number
   /** Set if an agent has named the provider. */
   reach?: IssuerReach | undefined
-  /** Gets the reason of a failed request, which the report then leaves out. */
+  /** Called with the reason of a failed request. The report then does not contain the reason. */
   onUnreachable?: (reason: string) => void
 }
 
@@ -38,9 +38,9 @@ export interface ProviderReport {
   client_id: string
   /** Whether no finding keeps visitors from signing in. */
   ok: boolean
-  /** To register at the provider; undefined if `public_url` is not known. */
+  /** The redirect URI to register at the provider; undefined if `public_url` is not known. */
   redirect_uri: string | undefined
-  /** The same; undefined also if the provider ends no sessions. */
+  /** The post-logout redirect URI to register; undefined also if the provider ends no sessions. */
   post_logout_redirect_uri: string | undefined
   /** Set if the provider says that it reports sign-outs (OpenID Connect Back-Channel Logout 1.0, 2.1). */
   backchannel_logout_uri: string | undefined
@@ -66,7 +66,8 @@ export async function checkProvider(check: ProviderCheck): Promise<ProviderRepor
     const isInsecure = isInsecureIssuer(config.issuer_url)
     findings.push(...judgeMetadata(metadata, config, isInsecure))
     if (endpointProblems(metadata, isInsecure).length === 0) {
-      // Its endpoints are URLs, as just checked; openid-client checks the rest. It needs an issuer, right or wrong.
+      // The endpoints have just been checked to be URLs; openid-client checks the rest. openid-client needs an issuer,
+      // even a wrong one.
       const issuer = isExpectedIssuer ? metadata.issuer : config.issuer_url
       const described = { ...metadata, issuer } as Readonly<ServerMetadata>
       const connection = { fetch, timeoutMs: check.timeoutMs, isInsecure }
@@ -92,7 +93,7 @@ export async function checkProvider(check: ProviderCheck): Promise<ProviderRepor
   }
 }
 
-/** For a report to a reader who must not learn about the network around the relay. */
+/** This form is for readers who must not learn about the network around the relay. */
 function withoutReasons(fetch: ProviderFetch, tell: ((reason: string) => void) | undefined): ProviderFetch {
   if (!tell) return fetch
   return async (url, request) => {
@@ -101,9 +102,9 @@ function withoutReasons(fetch: ProviderFetch, tell: ((reason: string) => void) |
     } catch (error) {
       if (!(error instanceof ProviderUnreachable)) throw error
       tell(error.message)
-      // Without its cause, which explainUnreachable() reads.
+      // The error without its cause, which explainUnreachable() would read.
       throw new ProviderUnreachable(
-        `the relay gets no answer from ${new URL(url).origin}; its operator finds why in the log`,
+        `the relay gets no answer from ${new URL(url).origin}; its operator can find the reason in the log`,
       )
     }
   }
@@ -128,7 +129,7 @@ async function tryClient(
 ): Promise<Finding[]> {
   // A document that speaks for another issuer may also name another's token endpoint.
   const isTheirs = new URL(client.metadata.token_endpoint!).origin === new URL(client.config.issuer_url).origin
-  if (!isExpectedIssuer && !isTheirs) return [unchecked('credentials', 'not tried as long as the issuer is not right')]
+  if (!isExpectedIssuer && !isTheirs) return [unchecked('credentials', 'not tried, because the issuer is not right')]
   const { client_key } = client.config
   let clientKey: CryptoKey | undefined
   try {

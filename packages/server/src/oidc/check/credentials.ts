@@ -1,6 +1,6 @@
-// Finds out without a user whether the token endpoint takes the credentials of a client: it sends an invented code
-// twice, once with the given credentials and once with wrong ones. Providers answer in many ways; a difference between
-// the two answers shows the result.
+// Finds out without a user whether the token endpoint accepts the credentials of a client. It sends an invented code
+// twice, once with the given credentials and once with wrong ones. Providers answer in many ways, but a difference
+// between the two answers shows the result.
 
 import { randomBytes } from 'node:crypto'
 
@@ -23,11 +23,11 @@ import type { Client } from './client.ts'
 import { fine, problem, unchecked, type Finding } from './finding.ts'
 import { explainUnreachable } from './unreachable.ts'
 
-// If no redirect URI is known; the code is invented as well.
+// Used if no redirect URI is known, because the code is invented as well.
 const NOWHERE = 'https://relay.example.com/oidc/callback'
 const ABOUT = 'credentials'
 
-/** In the words of RFC 6749 5.2, or at least in their form. */
+/** An error code of RFC 6749 5.2, or a text of the same form. */
 interface ErrorAnswer {
   kind: 'error'
   status: number
@@ -43,7 +43,7 @@ export async function checkCredentials(client: Client): Promise<Finding> {
   const answer = await redeemMadeUpCode(client)
   if (answer.kind === 'unreachable') return problem(ABOUT, answer.why)
   if (answer.kind === 'odd')
-    return unchecked(ABOUT, `the token endpoint ${answer.what}, which tells nothing about them`)
+    return unchecked(ABOUT, `the token endpoint ${answer.what}, which shows nothing about the credentials`)
   // RFC 6749 5.2: "Client authentication failed". No comparison is needed.
   if (answer.kind === 'rejected' || answer.code === 'invalid_client') return refused(client, method, answer)
   const toWrong = await redeemMadeUpCode(await withWrongCredentials(client, method))
@@ -67,7 +67,7 @@ function mayNot({ code }: ErrorAnswer): boolean {
   return code === 'unauthorized_client' || code === 'unsupported_grant_type'
 }
 
-/** Descriptions may name the request, the time or the client. */
+/** Descriptions are ignored, because they may name the request, the time or the client. */
 function isSame(one: Refusal, other: Refusal): boolean {
   if (one.kind === 'rejected' || other.kind === 'rejected') return one.kind === other.kind
   return one.status === other.status && one.code === other.code
@@ -76,13 +76,13 @@ function isSame(one: Refusal, other: Refusal): boolean {
 /** Both answers are the same one. */
 async function judgeSame(client: Client, method: ClientAuthenticationMethod, answer: ErrorAnswer): Promise<Finding> {
   const { config } = client
-  // Keycloak and Glewlwyd use it for a wrong secret, with 401 and 403. By RFC 6749 5.2 it means a client with the right
-  // secret.
+  // Keycloak and Glewlwyd use this code for a wrong secret, with 401 and 403. By RFC 6749 5.2, it means that the secret
+  // is right, but the client may not use the grant.
   if (answer.code === 'unauthorized_client') {
     if (answer.status !== 400) return refused(client, method, answer)
     return problem(
       ABOUT,
-      `it answers ${said(answer)}, and the same to credentials that are surely wrong; copy them anew, and see that client ${config.client_id} may use authorization codes there`,
+      `it answers ${said(answer)}, and the same to wrong credentials; copy them again, and check that client ${config.client_id} may use authorization codes there`,
     )
   }
   if (mayNot(answer)) {
@@ -94,35 +94,38 @@ async function judgeSame(client: Client, method: ClientAuthenticationMethod, ans
   if (answer.code !== 'invalid_grant') {
     return unchecked(
       ABOUT,
-      `the token endpoint answered a made-up code with ${said(answer)}, which tells nothing about them`,
+      `the token endpoint answered a made-up code with ${said(answer)}, which shows nothing about the credentials`,
     )
   }
   return unchecked(
     ABOUT,
     method === 'none'
-      ? `not known: it says the same of a client that does not exist (${answer.code}), so only a sign-in will show`
-      : `not known: it says the same with a wrong ${method === 'private_key_jwt' ? 'key' : 'secret'} (${answer.code}). Either it looks at the code first, and only a sign-in will show; or ${config.client_id} is a public client there, which no secret protects: turn client authentication on then`,
+      ? `not known: it gives the same answer for a client that does not exist (${answer.code}), so only a sign-in will show it`
+      : `not known: it gives the same answer for a wrong ${method === 'private_key_jwt' ? 'key' : 'secret'} (${answer.code}). Either it checks the code first, and only a sign-in will show it; or ${config.client_id} is a public client there, which no secret protects: then turn client authentication on`,
   )
 }
 
-/** If no answer came for the wrong credentials. */
+/** The finding if no answer came for the wrong credentials. */
 function judgeAlone(answer: ErrorAnswer, method: ClientAuthenticationMethod): Finding {
   if (mayNot(answer)) {
     return problem(
       ABOUT,
-      `it refuses this client (${said(answer)}); copy id and secret anew, or allow it authorization codes`,
+      `it refuses this client (${said(answer)}); copy id and secret again, or allow the client to use authorization codes`,
     )
   }
   // RFC 6749 5.2: the code is invalid, but the client is valid.
   return answer.code === 'invalid_grant'
-    ? unchecked(ABOUT, `it seems to take this client ${WITH[method]}; what it says to wrong ones could not be seen`)
+    ? unchecked(
+        ABOUT,
+        `it seems to take this client ${WITH[method]}; the relay could not see its answer to wrong credentials`,
+      )
     : unchecked(
         ABOUT,
-        `the token endpoint answered a made-up code with ${said(answer)}, which tells nothing about them`,
+        `the token endpoint answered a made-up code with ${said(answer)}, which shows nothing about the credentials`,
       )
 }
 
-/** The credentials are wrong, or sent in a way that the provider does not read. */
+/** The credentials are wrong, or the relay sends them in a way that the provider does not read. */
 async function refused(client: Client, method: ClientAuthenticationMethod, answer: Refusal): Promise<Finding> {
   const { client_id } = client.config
   if (method === 'none') {
@@ -134,7 +137,7 @@ async function refused(client: Client, method: ClientAuthenticationMethod, answe
   if (method === 'private_key_jwt') {
     return problem(
       ABOUT,
-      `it does not accept client ${client_id} with this key (${said(answer)}); register its public half there, and where the provider wants its token endpoint as the audience, set client_key.audience: token_endpoint`,
+      `it does not accept client ${client_id} with this key (${said(answer)}); register its public half there; if the provider wants its token endpoint as the audience, set client_key.audience: token_endpoint`,
     )
   }
   const other = method === 'client_secret_basic' ? 'client_secret_post' : 'client_secret_basic'
@@ -146,7 +149,7 @@ async function refused(client: Client, method: ClientAuthenticationMethod, answe
   }
   return problem(
     ABOUT,
-    `it does not accept this client id and secret (${said(answer)}); copy both anew, and mind spaces and line ends`,
+    `it does not accept this client id and secret (${said(answer)}); copy both again, without spaces or line ends`,
   )
 }
 
@@ -168,7 +171,7 @@ function said(answer: Refusal): string {
 /** The same client with an invented secret or key; a client without either gets an invented id. */
 async function withWrongCredentials(client: Client, method: ClientAuthenticationMethod): Promise<Client> {
   const { config, clientKey } = client
-  // Without characters that are special in a header or a form, so that only its value is wrong.
+  // It has no characters that are special in a header or a form, so that only its value is wrong.
   const random = randomBytes(16).toString('hex')
   switch (method) {
     case 'client_secret_basic':
@@ -181,7 +184,7 @@ async function withWrongCredentials(client: Client, method: ClientAuthentication
   }
 }
 
-/** A key of the same kind: its description is also the parameter to make one. */
+/** Makes a key of the same kind. The description of a key is also the parameter for making one. */
 async function anotherKey({ algorithm }: CryptoKey): Promise<CryptoKey> {
   const made = await crypto.subtle.generateKey(algorithm, false, ['sign', 'verify'])
   if ('privateKey' in made) return made.privateKey
@@ -215,7 +218,7 @@ async function redeemMadeUpCode({ config, metadata, clientKey, connection, redir
       if (status === 401) return { kind: 'rejected', reason: 'HTTP 401' }
       return {
         kind: 'odd',
-        what: status === undefined ? 'gave an unreadable answer' : `answered HTTP ${status} without a reason`,
+        what: status === undefined ? 'gave an answer that is not readable' : `answered HTTP ${status} without a reason`,
       }
     }
     throw thrown

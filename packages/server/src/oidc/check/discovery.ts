@@ -1,5 +1,5 @@
 // The first step of the check: fetches the discovery document as a sign-in does, compares the issuer and the clocks,
-// and without a document looks for it beside the given URL. Asks only the issuer's origin.
+// and without a document looks for it beside the given URL. It asks only the issuer's origin.
 
 import type { OpenidConnectConfig } from '../../policy/openid-connect/openid-connect-schema.ts'
 import { describeRedirect, followingOnce } from '../provider/discovery-document.ts'
@@ -11,7 +11,7 @@ import { explainUnreachable } from './unreachable.ts'
 
 const WELL_KNOWN = '/.well-known/openid-configuration'
 const MAX_GUESSES = 6
-const CLOCK_APART_MS = 2 * 60_000 // above that, ID tokens count as expired or not valid yet
+const CLOCK_APART_MS = 2 * 60_000 // if clocks differ more, ID tokens count as expired or not valid yet
 
 export interface Discovered {
   /** Undefined without a readable document. */
@@ -52,7 +52,10 @@ export async function discover(
     findings: [
       place === url.href
         ? fine('discovery', url.href)
-        : note('discovery', `${url.href} redirects to ${place}, which the relay follows; other programs may not`),
+        : note(
+            'discovery',
+            `${url.href} redirects to ${place}; the relay follows this redirect, but other programs may not`,
+          ),
       ...found,
       ...compareClock(response, now),
     ],
@@ -99,24 +102,27 @@ function whyNot(place: string, response: Response, text: string): { message: str
   if (status === 401 || status === 403) {
     return {
       message: `${place} is refused (HTTP ${status}), though it must be public`,
-      advice: 'does a firewall or a proxy in front of the provider want something first?',
+      advice: 'does a firewall or a proxy in front of the provider block it?',
     }
   }
   if (status !== 200) return { message: `there is no discovery document at ${place} (HTTP ${status})` }
   return { message: `${place} is ${/^\s*</.test(text) ? 'a web page, not JSON' : 'not a JSON object'}` }
 }
 
-/** The message about a redirect that is not followed: the provider has moved, or a proxy is in front of it. */
+/**
+ * The message about a redirect that the relay does not follow: the provider has moved, or a proxy is in front of
+ * it.
+ */
 function whereTo(place: string, location: string | null): string {
   const target = URL.parse(location ?? '', place)
   if (target?.protocol !== 'https:' || !target.pathname.endsWith(WELL_KNOWN)) {
-    return 'does something in front of the provider want a sign-in first, or is the issuer another one?'
+    return 'does something in front of the provider require a sign-in, or is the issuer wrong?'
   }
   const issuer = `${target.origin}${target.pathname.slice(0, -WELL_KNOWN.length)}`
-  return `where that is your provider too, set issuer_url to ${inWords(issuer)}`
+  return `if that is your provider, too, set issuer_url to ${inWords(issuer)}`
 }
 
-/** The issuer of a document found beside the expected place. */
+/** The issuer of a document that is found near the expected place. */
 async function lookBeside(issuerUrl: string, clientId: string, fetch: ProviderFetch): Promise<string | undefined> {
   const answers = await Promise.all(
     guesses(new URL(issuerUrl), clientId).map(async (guess) => {
@@ -155,7 +161,7 @@ function guesses({ origin, hostname, pathname }: URL, clientId: string): string[
 
 function compareIssuer(issuerUrl: string, named: unknown): { found: Finding[]; isExpected: boolean } {
   if (typeof named !== 'string' || named === '') {
-    return { found: [problem('issuer', 'its discovery document does not say what it calls itself')], isExpected: false }
+    return { found: [problem('issuer', 'its discovery document does not name its issuer')], isExpected: false }
   }
   if (named === issuerUrl) return { found: [fine('issuer', `${named}, to the letter`)], isExpected: true }
   const lines = difference(issuerUrl, named)
@@ -163,12 +169,12 @@ function compareIssuer(issuerUrl: string, named: unknown): { found: Finding[]; i
     return { found: [problem('issuer', issuerMismatch(issuerUrl, named), lines)], isExpected: false }
   }
   return {
-    found: [note('issuer', `your provider writes it ${named}; to the relay that is the same`, lines)],
+    found: [note('issuer', `your provider writes it ${named}; for the relay this is the same`, lines)],
     isExpected: true,
   }
 }
 
-/** Both texts below each other, with a mark at their first difference. */
+/** The two texts in two lines, with a mark below their first difference. */
 function difference(issuerUrl: string, named: string): string[] {
   let index = 0
   while (index < issuerUrl.length && issuerUrl[index] === named[index]) index++
@@ -184,7 +190,7 @@ function compareClock(response: Response, now: number): Finding[] {
     return [
       unchecked(
         'clock',
-        `not compared, because it sends no Date. If the two are more than ${apart} apart, sign-ins fail; synchronise both, for example with NTP`,
+        `not compared, because the provider sends no Date. If the two clocks are more than ${apart} apart, sign-ins fail; synchronise both, for example with NTP`,
       ),
     ]
   }

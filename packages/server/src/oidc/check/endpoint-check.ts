@@ -1,6 +1,6 @@
 // The check of an endpoint's sign-in for its agent: the findings of `relay oidc check`, in one line. It contains only
-// what the provider tells everybody on the internet. Whether, why and how quickly a request failed stays in the relay's
-// log: with that an agent could map the names and addresses around the relay (decision 16).
+// facts that the provider tells everybody on the internet. The relay's log alone says whether, why and how quickly a
+// request failed, because an agent could use this to map the names and addresses around the relay (decision 16).
 
 import { printable } from '@sallyport/protocol'
 
@@ -36,12 +36,12 @@ export class EndpointChecks {
     this.#init = init
   }
 
-  /** @returns undefined if too many checks are under way: then the first visitor will find problems */
+  /** @returns undefined if too many checks are under way; then problems show only at the first sign-in */
   async check(config: OpenidConnectConfig, authtokenId: string): Promise<EndpointNotice | undefined> {
     if (this.#underWay >= CHECKS_AT_ONCE || !this.#started.take(authtokenId, Date.now())) return undefined
     this.#underWay += 1
     try {
-      const { checkProvider } = await import('./check-provider.ts') // with openid-client, which most relays do without at first
+      const { checkProvider } = await import('./check-provider.ts') // loads openid-client
       const { publicOrigin, issuers, log } = this.#init
       const onUnreachable = (reason: string): void =>
         log.warn({ issuer: config.issuer_url, authtokenId, reason }, 'the provider of an endpoint cannot be asked')
@@ -58,7 +58,7 @@ export function noticeOf({ ok, issuer_url, findings }: ProviderReport): Endpoint
   const at = printable(issuer_url)
   if (ok) {
     const isOpen = findings.some(({ verdict, about }) => verdict === 'unchecked' && about === 'credentials')
-    const open = isOpen ? '; only a visitor will see whether it takes client id and secret' : ''
+    const open = isOpen ? '; only a sign-in will show whether it accepts client id and secret' : ''
     return {
       level: 'info',
       text: `The relay finds nothing wrong with the sign-in at ${at}${open}`.slice(0, TEXT_MAX_CHARS),

@@ -5,7 +5,7 @@ import { printable } from '@sallyport/protocol'
 const MAX_SHOWN = 16 // some providers list a hundred scopes
 
 /**
- * `problem`: sign-in will fail. `unchecked`: it may, and only a visitor will find out. `note`: it works, but the
+ * `problem`: sign-in will fail. `unchecked`: it may fail, and only a visitor will find out. `note`: it works, but the
  * message is useful.
  */
 export type Verdict = 'fine' | 'note' | 'unchecked' | 'problem'
@@ -16,7 +16,7 @@ export interface Finding {
   about: string
   /** The finding and, if something must be done, what to write. Without control characters. */
   message: string
-  /** Lines that belong under the message, in a fixed-width font. */
+  /** Lines below the message, for a fixed-width font. */
   details: readonly string[]
 }
 

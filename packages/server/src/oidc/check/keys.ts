@@ -35,7 +35,7 @@ export async function checkKeys(
     problem(
       'keys',
       keys.length === 0
-        ? `${url.href} lists no key; give the provider a key to sign with, or write id_token_alg: HS256 where it signs with the client secret`
+        ? `${url.href} lists no key; give the provider a key to sign with, or write id_token_alg: HS256 if it signs with the client secret`
         : `none of its keys (${listed(kinds)}) is for ${listed(wanted)}, which it signs with`,
     ),
   ]

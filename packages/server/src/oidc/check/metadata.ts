@@ -1,4 +1,4 @@
-// Whether a provider's metadata fit a registration. Pure: no I/O, no clock.
+// Checks whether a provider's metadata fit a registration. Pure: no I/O, no clock.
 
 import type { OpenidConnectConfig } from '../../policy/openid-connect/openid-connect-schema.ts'
 import { clientAuthenticationMethod } from '../provider/client-authentication.ts'
@@ -8,7 +8,7 @@ import { fine, listed, note, problem, type Finding } from './finding.ts'
 
 type Metadata = Readonly<Record<string, unknown>>
 
-/** The provider's offers in its discovery document. Undefined if it lists none. */
+/** The lists in the provider's discovery document. A list that it does not have is undefined. */
 export interface Offers {
   grants: readonly string[] | undefined
   scopes: readonly string[] | undefined
@@ -50,7 +50,7 @@ function judgeEndpoints(metadata: Metadata, { userinfo, sign_out }: Offers, isIn
   return [
     ...problems.map((found) => problem('endpoints', found)),
     ...(problems.length === 0 ? [fine('endpoints', all.join(', '))] : []),
-    ...(userinfo ? [] : [note('endpoints', 'there is no userinfo endpoint: every claim must stand in the ID token')]),
+    ...(userinfo ? [] : [note('endpoints', 'there is no userinfo endpoint, so every claim must be in the ID token')]),
     ...(sign_out
       ? []
       : [note('endpoints', 'there is no end_session_endpoint: signing out ends the session here, not the one there')]),
@@ -63,7 +63,7 @@ function judgeGrants(metadata: Metadata, { grants }: Offers): Finding {
   if ((grants && !grants.includes('authorization_code')) || (types && !types.includes('code'))) {
     return problem(
       'grants',
-      `it offers ${listed(grants ?? types ?? [])} and no authorization code, which is the one that the relay needs`,
+      `it offers ${listed(grants ?? types ?? [])} but not authorization_code, which the relay needs`,
     )
   }
   return fine('grants', grants ? listed(grants) : 'not listed, so authorization_code')
@@ -73,23 +73,24 @@ function judgePkce({ pkce }: Offers): Finding {
   if (pkce === undefined) {
     return note(
       'PKCE',
-      'it does not say whether it knows PKCE; the relay always sends S256, and who does not know it ignores it',
+      'it does not say whether it supports PKCE; the relay always sends S256, and a provider without PKCE ignores it',
     )
   }
   if (!pkce.includes('S256')) {
-    return problem('PKCE', `it knows ${listed(pkce)} and not S256, which the relay always sends`)
+    return problem('PKCE', `it supports ${listed(pkce)} but not S256, which the relay always sends`)
   }
   return fine('PKCE', listed(pkce))
 }
 
 function judgeScopes({ scopes }: Offers, config: OpenidConnectConfig): Finding {
   const asked = config.scopes.join(' ')
-  if (scopes === undefined) return fine('scopes', `${asked} will be asked for; it does not list what it knows`)
+  if (scopes === undefined)
+    return fine('scopes', `${asked} will be requested; it does not list the scopes that it supports`)
   const missing = config.scopes.filter((scope) => !scopes.includes(scope))
   if (missing.length === 0) return fine('scopes', `${asked}, among ${listed(scopes)}`)
   return note(
     'scopes',
-    `it does not list ${listed(missing)}; where it answers a sign-in with invalid_scope, define ${missing.length === 1 ? 'it' : 'them'} there or take ${missing.length === 1 ? 'it' : 'them'} out of scopes. It lists ${listed(scopes)}`,
+    `it does not list ${listed(missing)}; if it answers a sign-in with invalid_scope, define ${missing.length === 1 ? 'it' : 'them'} there or take ${missing.length === 1 ? 'it' : 'them'} out of scopes. It lists ${listed(scopes)}`,
   )
 }
 
@@ -107,10 +108,7 @@ function judgeClientAuthentication(offers: Offers, config: OpenidConnectConfig):
   }
   const possible = offered.filter((each) => each === 'client_secret_basic' || each === 'client_secret_post')
   if (config.client_authentication && possible.length > 0) {
-    return problem(
-      about,
-      `it does not take ${method}; set client_authentication to ${listed(possible)}, or leave it away`,
-    )
+    return problem(about, `it does not take ${method}; set client_authentication to ${listed(possible)}, or remove it`)
   }
   return problem(about, `it takes ${listed(offered)}, and the relay would send ${method}`)
 }
@@ -131,9 +129,7 @@ function judgeIdToken(metadata: Metadata, offers: Offers, config: OpenidConnectC
   }
   const acceptable = acceptableAlgorithms(listedThere)
   if (acceptable.length > 0) {
-    const also = algorithms.includes('HS256')
-      ? '; where this client is set to HS256 there, write id_token_alg: HS256'
-      : ''
+    const also = algorithms.includes('HS256') ? '; if this client is set to HS256 there, write id_token_alg: HS256' : ''
     return fine(about, `${listed(acceptable)}${also}`)
   }
   if (algorithms.includes('HS256')) {
@@ -145,7 +141,7 @@ function judgeIdToken(metadata: Metadata, offers: Offers, config: OpenidConnectC
   if (metadata.id_token_encryption_alg_values_supported !== undefined) {
     return problem(about, 'it only encrypts ID tokens; turn encryption off for this client, and signing with RS256 on')
   }
-  return problem(about, `it signs with ${listed(algorithms)}, of which the relay takes none; have it sign with RS256`)
+  return problem(about, `it signs with ${listed(algorithms)}, none of which the relay takes; set the provider to RS256`)
 }
 
 function textsOf(value: unknown): readonly string[] | undefined {

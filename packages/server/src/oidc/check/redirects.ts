@@ -1,5 +1,5 @@
-// Finds out without a user whether a provider would come back to the addresses to register there: by a sign-in and a
-// sign-out from a browser without a session there.
+// Finds out without a user whether the relay's addresses are registered at a provider, by a sign-in and a sign-out of a
+// browser that has no session there.
 
 import { randomBytes } from 'node:crypto'
 
@@ -34,7 +34,7 @@ export async function checkRedirectUri(client: Client): Promise<Finding> {
     const path = callbackPath(config.issuer_url)
     return unchecked(
       about,
-      `not tried: it is <public_url>${path}; tell the public_url with --config relay.yml or --public-url`,
+      `not tried: it is <public_url>${path}; give the public_url with --config relay.yml or --public-url`,
     )
   }
   const url = buildAuthorizationUrl(clientConfiguration(config, metadata, clientKey, connection), {
@@ -59,14 +59,14 @@ export async function checkRedirectUri(client: Client): Promise<Finding> {
   if (status === 400) {
     return problem(
       about,
-      `the provider refuses to begin a sign-in (HTTP 400), which mostly means that ${redirectUri} is not registered for client ${config.client_id}`,
+      `the provider refuses to begin a sign-in (HTTP 400), which usually means that ${redirectUri} is not registered for client ${config.client_id}`,
     )
   }
   const target = URL.parse(response.headers.get('location') ?? '', url.href)
   if (target === null || `${target.origin}${target.pathname}` !== redirectUri) {
     return unchecked(
       about,
-      `whether it is registered shows at the first sign-in: a trial without a user was answered with HTTP ${status}`,
+      `only the first sign-in will show whether it is registered: the answer to a trial without a user was HTTP ${status}`,
     )
   }
   const code = target.searchParams.get('error')
@@ -83,7 +83,7 @@ export async function checkPostLogout(client: Client, postLogoutUri: string | un
   const about = 'post-logout'
   const endpoint = client.metadata.end_session_endpoint
   if (endpoint === undefined) return [] // another finding reports the endpoints
-  if (postLogoutUri === undefined) return [unchecked(about, 'not tried either, for want of the public_url')]
+  if (postLogoutUri === undefined) return [unchecked(about, 'not tried either, because the public_url is not known')]
   const outcome = (uri?: string): Promise<string> => askToSignOut(new URL(endpoint), client, uri)
   try {
     const ours = await outcome(postLogoutUri)
@@ -93,7 +93,7 @@ export async function checkPostLogout(client: Client, postLogoutUri: string | un
         ? [
             unchecked(
               about,
-              'whether it is registered shows at the first sign-out: its answers to trials contradict each other',
+              'only the first sign-out will show whether it is registered: the answers to trials contradict each other',
             ),
           ]
         : [fine(about, 'registered: the provider refuses others')]
@@ -102,14 +102,17 @@ export async function checkPostLogout(client: Client, postLogoutUri: string | un
       return [
         unchecked(
           about,
-          'whether it is registered shows at the first sign-out: without an ID token (id_token_hint) the provider takes no such address',
+          'only the first sign-out will show whether it is registered: without an ID token (id_token_hint), the provider accepts no such address',
         ),
       ]
     }
-    // It takes neither. Some providers refuse any sign-out of an unknown visitor.
+    // The provider accepts neither address. Some providers refuse any sign-out of an unknown visitor.
     if (ours === (await outcome())) {
       return [
-        unchecked(about, 'whether it is registered shows at the first sign-out: a trial without a user tells nothing'),
+        unchecked(
+          about,
+          'only the first sign-out will show whether it is registered: a trial without a user shows nothing',
+        ),
       ]
     }
   } catch (error) {

@@ -16,7 +16,7 @@ export function explainUnreachable(url: URL, error: ProviderUnreachable): string
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
     case 'ETIMEDOUT':
-      return `${host} cannot be reached from this machine (${code}); does a firewall or a missing route stand between?`
+      return `${host} cannot be reached from this machine (${code}); is there a firewall, or is a route missing?`
     case 'CERT_HAS_EXPIRED':
       return `the certificate of ${host} has expired; renew it there, or set the clock of this machine if it is wrong`
     case 'CERT_NOT_YET_VALID':
@@ -25,15 +25,15 @@ export function explainUnreachable(url: URL, error: ProviderUnreachable): string
       return `the certificate of ${host} is for other names; is this the address that people use for the provider?`
   }
   if (UNTRUSTED_CODES.has(code)) {
-    return `the certificate of ${host} is not from an authority that is trusted here (${code}); where it is one of your own, name that in provider_ca_file (here --provider-ca-file), and have the provider send its intermediate certificates`
+    return `the certificate of ${host} is not from an authority that is trusted here (${code}); if it is one of your own, name it in provider_ca_file (here --provider-ca-file), and have the provider send its intermediate certificates`
   }
   if (code.startsWith('ERR_SSL') || code === 'EPROTO') {
-    return `${host} does not speak TLS as this machine does (${code}); is it a port for plain http?`
+    return `${host} speaks no TLS that this machine supports (${code}); is it a port for plain http?`
   }
   return error.message
 }
 
-/** The code of the innermost error that has one; of several addresses, the first one's. */
+/** The code of the innermost error that has a code. If there are several addresses, the first error counts. */
 function codeOf(error: unknown): string | undefined {
   let code: string | undefined
   for (let each = error; each instanceof Error; each = each instanceof AggregateError ? each.errors[0] : each.cause) {

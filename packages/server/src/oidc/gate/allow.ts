@@ -26,7 +26,7 @@ export function compileAllow(rules: AllowRules): (person: Person) => AllowVerdic
   const isDenied = rules.deny ? compilePeople(rules.deny, domainAtTheEnd) : () => false
   const isListed = rules.allow ? compilePeople(rules.allow, plainDomain) : () => true
   return (person) => {
-    // A visitor cannot get around a denial with an unverified address.
+    // A visitor must not avoid a denial by an unverified address.
     if (isDenied(person.email, person.groups)) return { ok: false, reason: 'denied' }
     if (!isListed(countingEmail(person, rules.email_verified), person.groups))
       return { ok: false, reason: 'not_listed' }

@@ -14,7 +14,7 @@ export function choicePage(
 ): string {
   const items = registrations.map(({ config }) => {
     const href = `/.sallyport/login?${new URLSearchParams({ auth_id: config.auth_id, return_to: wanted }).toString()}`
-    // A narrow screen breaks it before a part of the path, not inside a word.
+    // On a narrow screen, the line breaks before a part of the path, not inside a word.
     const place = escapeHtml(placeOf(config.issuer_url)).replaceAll('/', '/<wbr>')
     const name =
       config.title === undefined

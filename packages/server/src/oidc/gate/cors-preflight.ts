@@ -6,16 +6,17 @@ import type { Exchange } from '../../exchange/exchange.ts'
 import { HeaderEdits } from '../../exchange/header-edits.ts'
 
 const REFUSED = new Set([
-  // By Fetch a preflight has none of them, whatever the later request carries.
+  // By Fetch, a preflight has none of these headers, even if the later request has them.
   'authorization',
   'cookie',
-  // By these some apps take one method for another. Browsers put no header of the page into a preflight.
+  // With these headers, some apps treat a request as one with another method. Browsers put no header of the page into a
+  // preflight.
   'x-http-method-override',
   'x-http-method',
   'x-method-override',
 ])
 
-// The headers that browsers send with a preflight, which are enough: an app might act on any other header.
+// The headers that browsers send with a preflight. All others are removed, because an app might act on them.
 const KEPT = new Set([
   'host',
   'origin',
@@ -42,12 +43,12 @@ export function passesAsPreflight(exchange: Exchange): boolean {
   const names = exchange.request.rawHeaders.filter((_, i) => i % 2 === 0) // pairs
   if (names.some((name) => REFUSED.has(normalHeaderName(name)))) return false
   const edits = (exchange.requestEdits ??= new HeaderEdits())
-  // What an earlier action writes stays: it is the operator's.
+  // Headers that an earlier action has written stay, because they come from the operator.
   for (const name of names) if (!isKept(name.toLowerCase())) edits.drop(name)
   return true
 }
 
-/** In its own spelling only: another one may be a second header to the app. */
+/** Only this exact name passes, because an app may treat another spelling as the same header. */
 function isKept(name: string): boolean {
   return KEPT.has(name) || KEPT_BEGINNINGS.some((beginning) => name.startsWith(beginning))
 }

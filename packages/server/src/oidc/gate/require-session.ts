@@ -1,5 +1,5 @@
 // The action `openid-connect`: lets an exchange pass only with a session of this edge and this sign-in, whose visitor
-// the route allows. Runs for every request, so a signed-in one costs a hash and a few look-ups.
+// the route allows. It runs for every request, so a request with a session costs only a hash and a few look-ups.
 
 import { claimKey } from '../../values/claim-name.ts'
 import type { OpenidConnectConfig } from '../../policy/openid-connect/openid-connect-schema.ts'
@@ -27,8 +27,9 @@ interface Standing {
 }
 
 /**
- * What to do instead of starting this sign-in, if a route has several.
- * @param refuse answers a visitor with such a session who is not allowed here; undefined without a session
+ * The handling of a visitor without an allowed session if a route has several sign-ins.
+ * @param refuse answers a visitor who has a session of this sign-in but is not allowed here; undefined without a
+ * session
  */
 export type Instead = (refuse?: () => void) => Promise<void>
 
@@ -54,7 +55,7 @@ export function requireSession(
   const standings = new WeakMap<LiveSession, Standing>()
   const { edgeId } = registration
   const identify = parts.identityTokens.identifier(edgeId, config.identity_jwt)
-  // Routes that read a session alike share its signed identity; one app refuses the token of another.
+  // Routes that read a session in the same way share its signed identity. An app refuses the token of another app.
   const reading = JSON.stringify([
     config.identity_jwt && edgeId,
     config.email_verified,
@@ -72,7 +73,7 @@ export function requireSession(
   }
 
   const judge = (session: LiveSession): Standing | undefined => {
-    // If a route reads another claim since the sign-in, the session does not have that claim.
+    // If the route has begun to read another claim since the sign-in, the session does not have that claim.
     const { row } = session
     if (!needed.every((key) => Object.hasOwn(row.groups, key))) return undefined
     const standing: Standing = { row, verdict: allows(row), identity: identityOf(session) }
@@ -112,7 +113,7 @@ export function requireSession(
       const accessToken = await accessTokens.of(session, now)
       if (accessToken !== undefined) exchange.identity = { ...exchange.identity, accessToken }
     }
-    // The session may have ended or changed while we waited; and its end cuts only exchanges that it knows.
+    // The session may have ended or changed while we waited, and its end cuts only exchanges that are noted with it.
     if (session.ended || session.row !== standing.row) return act(exchange, next, instead)
 
     const use = sessions.enter(session, exchange, route)
@@ -144,7 +145,7 @@ function checkOrigin(exchange: Exchange, allowed: ReadonlySet<string>, user: str
 }
 
 /**
- * The groups that the route's lists name, in order: an app can only need these about a visitor who was let in by them.
+ * The groups that the route's lists name, in order. An app can need no others about a visitor whom these groups let in.
  */
 function groupsNamed({ allow, deny }: OpenidConnectConfig, groupClaim: string): ReadonlySet<string> {
   const about = [allow, deny].flatMap(claimsOf).filter((reading) => claimKey(reading) === groupClaim)

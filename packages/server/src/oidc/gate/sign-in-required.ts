@@ -28,7 +28,8 @@ export function refuseWithoutSession(exchange: Exchange, authId?: string): void 
   const { isFormSubmission, isForFrame, texts } = exchange
   if (!isFormSubmission && !isForFrame) throw error
 
-  // Afterwards to the page with the form, or around the frame, if that is on this site and the browser names it.
+  // After the sign-in, the visitor returns to the page with the form, or to the page around the frame, if that is on
+  // this site and the browser names it.
   const page =
     pageBefore(exchange.header('referer'), exchange.origin) ??
     (isFormSubmission ? '/' : returnTo(exchange.visitorTarget, exchange.origin))

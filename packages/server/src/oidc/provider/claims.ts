@@ -3,7 +3,7 @@
 import { claimKey, type ClaimName, type ClaimReading } from '../../values/claim-name.ts'
 
 const MAX_TEXT = 512
-const MAX_VALUES = 500 // they are in the session and in headers to the app
+const MAX_VALUES = 500 // sessions keep them, and apps get them in headers
 const MAX_VALUE = 256
 
 /** The claims that a session keeps. */
@@ -15,14 +15,14 @@ export interface Claims {
   emailVerified?: boolean
   /** The values of each claim, by `claimKey`. A requested claim that is missing has an empty list. */
   groups: Record<string, readonly string[]>
-  /** Claims, by `claimKey`, whose values are not all in `groups`. */
+  /** Claims, by `claimKey`, of which `groups` does not have all values. */
   incomplete: ReadonlyMap<string, Incomplete>
 }
 
-/** `more`: the provider has not sent all values, or more than we take. `unreadable`: not a list of values. */
+/** `more`: the provider has not sent all values, or has sent more than we take. `unreadable`: not a list of values. */
 export interface Incomplete {
   kind: 'more' | 'unreadable'
-  /** A description in a few words of ours. */
+  /** A description in a few words that we have written. */
   found: string
 }
 
@@ -87,7 +87,10 @@ function isDistributed(claims: Raw, name: ClaimName): boolean {
   return typeof elsewhere === 'object' && elsewhere !== null && first !== undefined && Object.hasOwn(elsewhere, first)
 }
 
-/** A source that says that an address is verified must name that address; a denial counts from any source. */
+/**
+ * A source that calls an address verified must name that address. A source that calls it not verified counts in any
+ * case.
+ */
 function isVerified(email: string, sources: readonly Raw[]): boolean | undefined {
   const said = sources.map((claims) => [claims.email, claims.email_verified] as const)
   // OpenID Connect Core 5.1 has a boolean; some providers send it as text.
@@ -130,7 +133,7 @@ function only(entries: readonly unknown[]): Listed {
   return { values, ...(unreadable !== undefined && { unreadable: `${kindOf(unreadable)} in place of a text` }) }
 }
 
-/** A number of which JSON has lost the last digits: two groups could look like one. */
+/** A number of which JSON has lost the last digits, so that two groups could look like one. */
 function isInexact(value: unknown): boolean {
   return typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)
 }

@@ -145,7 +145,7 @@ describe('client authentication', () => {
       ],
       [{ file: text, audience: 'issuer' }, /holds no private key in PEM/],
       [{ file: weak, audience: 'issuer' }, /shorter than 2048 bits/],
-      [{ file: x25519, audience: 'issuer' }, /is no RSA, EC/],
+      [{ file: x25519, audience: 'issuer' }, /is not an RSA, EC/],
       [{ file: ec, alg: 'RS256', audience: 'issuer' }, /signs ES256, not RS256/],
     ]
     for (const [client_key, words] of wrong) {

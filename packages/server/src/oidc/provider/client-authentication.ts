@@ -14,7 +14,7 @@ import type { OpenidConnectConfig } from '../../policy/openid-connect/openid-con
 
 export type ClientAuthenticationMethod = NonNullable<OpenidConnectConfig['client_authentication']>
 
-/** As the configuration says, or else a method that the provider offers, basic first. */
+/** The method in the configuration, or else a method that the provider offers, basic first. */
 export function clientAuthenticationMethod(
   { client_secret, client_key, client_authentication }: OpenidConnectConfig,
   {
@@ -55,8 +55,8 @@ export function clientAuthentication(
 
 /**
  * RFC 6749 2.3.1 has id and secret form-encoded before they become Basic credentials, and many providers (Glewlwyd is
- * one) do not decode them. Characters that need no encoding are sent plain, so that both kinds read the same;
- * openid-client encodes `-_.~`, too.
+ * one) do not decode them. We do not encode characters that need no encoding, so that both kinds of providers read the
+ * same; openid-client encodes `-_.~`, too.
  */
 function basicCredentials(secret: string): ClientAuth {
   return (_server, { client_id }, _body, headers) => {
@@ -65,7 +65,7 @@ function basicCredentials(secret: string): ClientAuth {
   }
 }
 
-/** RFC 6749 appendix B, with `~` plain as well: providers that decode take both forms, others only this one. */
+/** RFC 6749 appendix B, but with `~` not encoded. Providers that decode take both forms; others take only this form. */
 function formEncoded(text: string): string {
   return encodeURIComponent(text).replace(/%20|[!*'()]/g, (found) =>
     found === '%20' ? '+' : `%${found.charCodeAt(0).toString(16).toUpperCase()}`,
@@ -79,7 +79,7 @@ function signedStatement(
 ): ClientAuth {
   return PrivateKeyJwt(client_key?.kid === undefined ? key : { key, kid: client_key.kid }, {
     [modifyAssertion]: (_header, payload) => {
-      // openid-client names the issuer, which no provider can pass on to another one.
+      // openid-client names the issuer as the audience, so no provider can pass the statement on to another provider.
       if (client_key?.audience === 'token_endpoint' && token_endpoint !== undefined) payload.aud = token_endpoint
     },
   })

@@ -22,7 +22,7 @@ const CURVES: Readonly<Record<string, { alg: Algorithm; namedCurve: string }>> =
 export function readClientKey({ file, alg }: ClientKeyConfig): CryptoKey {
   const key = parse(file)
   const natural = algorithmOf(key)
-  if (natural === undefined) throw new Error(`${file} is no RSA, EC (P-256, P-384, P-521) or Ed25519 key`)
+  if (natural === undefined) throw new Error(`${file} is not an RSA, EC (P-256, P-384, P-521) or Ed25519 key`)
   const isRsa = key.asymmetricKeyType === 'rsa'
   if (isRsa && (key.asymmetricKeyDetails?.modulusLength ?? 0) < MIN_RSA_BITS) {
     throw new Error(`the RSA key in ${file} is shorter than ${MIN_RSA_BITS} bits`)

@@ -1,5 +1,5 @@
-// The addresses to which requests to a provider may go. The operator wrote one URL; everything else comes from the
-// provider. In a policy from an agent, nothing comes from the operator. Pure: no I/O, no clock.
+// The addresses to which requests to a provider may go. The operator has written one URL; all other URLs come from the
+// provider. In a policy of an agent, no URL comes from the operator. Pure: no I/O, no clock.
 
 import { placeOfAddress } from '../../values/address-place.ts'
 import type { IssuerReach } from '../../config/issuer-reach.ts'
@@ -10,8 +10,8 @@ export class DialRule {
   /** For an issuer that an agent has named. */
   readonly #reach: IssuerReach | undefined
   /**
-   * Until it has answered, which comes first: a person who controls a host's DNS need not be able to answer as that
-   * host.
+   * Whether home has answered from a private network. Home is always asked first. DNS alone does not show it, because a
+   * person who controls the DNS of a host may not be able to answer as that host.
    */
   #homeIsPrivate = false
 

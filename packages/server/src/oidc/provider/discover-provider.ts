@@ -29,13 +29,13 @@ export async function discoverProvider(provider: AskedProvider): Promise<Provide
     ...(provider.isInsecure && { execute: [allowInsecureRequests] }),
   })
   const metadata = withoutNulls({ ...configuration.serverMetadata() }) as Readonly<ServerMetadata> // openid-client has seen its issuer
-  // openid-client makes exceptions here for two hosts of Microsoft; we make none.
+  // openid-client makes exceptions here for two hosts of Microsoft. We do not.
   if (!isSameIssuer(provider.issuerUrl, metadata.issuer)) throw new IssuerMismatch(metadata.issuer)
   const [problem] = endpointProblems(metadata, provider.isInsecure)
   if (problem !== undefined) throw new ProviderUnreachable(problem)
   const { fetch, clock, log } = provider
   const url = metadata.jwks_uri! // endpointProblems() requires one
-  // If keys cannot be fetched, no sign-in works, but a sign-in needs the provider anyway.
+  // If the keys cannot be fetched, no sign-in works. But a sign-in needs the provider in any case.
   const keys = new KeySet({ locate: async () => url, fetch, clock, log, staleMs: 0 })
   return { metadata, keys: (header, token) => keys.find(header, token) }
 }

@@ -1,5 +1,6 @@
 // Fetches a discovery document: at its address, or at one redirect from there on the same origin. Servers move their
-// paths (an added slash, a base path), and a server that answers for the origin could have answered at once.
+// paths (an added slash, a base path). The redirect adds no risk, because a server that answers for the origin could
+// have answered directly.
 
 import type { ProviderFetch } from './provider-fetch.ts'
 import { inWords } from './provider-words.ts'
@@ -7,8 +8,9 @@ import { inWords } from './provider-words.ts'
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
 /**
- * Asks as `fetch` does, and follows one redirect on the same origin. Any other redirect is the answer.
- * @param onRedirect gets the text to write, or to set at the provider, instead
+ * Sends a request as `fetch` does, and follows one redirect on the same origin. Any other redirect is returned as the
+ * answer.
+ * @param onRedirect called with the URL that should be written, or set at the provider, instead
  */
 export function followingOnce(
   fetch: ProviderFetch,
@@ -28,7 +30,7 @@ export function describeRedirect(href: string, response: Response): string | und
   if (!REDIRECTS.has(response.status)) return undefined
   const to = redirectTarget(href, response)
   if (!to) return 'redirects to nowhere'
-  return `redirects to ${inWords(`${to.origin}${to.pathname}`)}, and is followed once and on the same origin only`
+  return `redirects to ${inWords(`${to.origin}${to.pathname}`)}, and the relay follows only one redirect, on the same origin`
 }
 
 function redirectTarget(href: string, response: Response): URL | undefined {

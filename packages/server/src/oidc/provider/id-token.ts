@@ -12,7 +12,7 @@ const MAX_SUBJECT = 255 // OpenID Connect Core 2: "It MUST NOT exceed 255 ASCII 
 export interface IdTokenRules extends SigningRules {
   issuer: string
   clientId: string
-  /** The nonce of the sign-in. Undefined for a token from the token endpoint in a refresh. */
+  /** The nonce of the sign-in. Undefined for a token that came in a refresh. */
   nonce: string | undefined
   now: number
 }

@@ -1,5 +1,5 @@
-// The public keys of one issuer of tokens, fetched on first use and kept. Tokens with invented key ids cause two
-// requests a minute at most, and an issuer that is down for a day stops no token.
+// The public keys of one issuer of tokens, fetched on first use and kept. Tokens with invented key ids cause at most
+// two requests a minute. Tokens stay valid while an issuer is down for up to a day.
 
 import type { CryptoKey, FlattenedJWSInput, JSONWebKeySet, JWSHeaderParameters } from 'jose'
 
@@ -12,7 +12,7 @@ import { withoutNulls } from './without-nulls.ts'
 const FRESH_MS = 10 * 60_000 // a withdrawn key is trusted no longer than this
 const STALE_MS = 24 * 3_600_000 // while the issuer cannot be reached
 const ASK_AGAIN_MS = 30_000 // an unknown key id
-const FIRST_PAUSE_MS = 1000 // a failure; twice as long after the next one, as long as for an unknown key at most
+const FIRST_PAUSE_MS = 1000 // after a failure; each further failure doubles it, up to ASK_AGAIN_MS
 const MAX_TRIED = 16 // keys, for one token without a key id
 
 type LocalKeys = (header: JWSHeaderParameters) => Promise<CryptoKey>
@@ -40,7 +40,7 @@ export class KeySet {
   #fetchedAt = Number.NEGATIVE_INFINITY
   #askedAt = Number.NEGATIVE_INFINITY
   #failure: ProviderUnreachable | undefined
-  /** After a failure. */
+  /** The present pause after a failure. */
   #pauseMs = 0
   #asking: Promise<void> | undefined
 
@@ -62,7 +62,7 @@ export class KeySet {
     try {
       return await choose(this.#keys, header, token)
     } catch (error) {
-      // Keys may have been changed since: RFC 7517 leaves it to the reader when to look again.
+      // The issuer may have changed its keys since. RFC 7517 leaves it to the reader when to fetch them again.
       if (!isUnknownKey(error) || now - this.#askedAt < ASK_AGAIN_MS) throw error
       await this.#refresh(now)
       return choose(this.#keys, header, token)
@@ -100,8 +100,8 @@ export class KeySet {
 }
 
 /**
- * The key that has signed a token. A key that is found by its id is not tried here, because the caller verifies in any
- * case.
+ * The key that has signed a token. If a key is found by its id, it is not tried here, because the caller verifies the
+ * token in any case.
  */
 async function choose(known: Known, header: JWSHeaderParameters, token: FlattenedJWSInput): Promise<CryptoKey> {
   const { errors } = known.jose
@@ -116,7 +116,7 @@ async function choose(known: Known, header: JWSHeaderParameters, token: Flattene
   }
 }
 
-/** If none fits, it counts as an unknown key id: the keys may have changed since. */
+/** If no key fits, it counts as an unknown key id, because the keys may have changed since. */
 async function firstThatFits(
   find: LocalKeys,
   header: JWSHeaderParameters,
@@ -130,7 +130,7 @@ async function firstThatFits(
       await flattenedVerify(token, key)
       return key
     } catch {
-      // Signed with another key, or invalid: the caller, who verifies the whole token, reports the reason.
+      // The token is signed with another key, or not valid. The caller verifies the whole token and reports the reason.
     }
   }
   throw new errors.JWKSNoMatchingKey()
@@ -160,8 +160,8 @@ function keysIn(set: unknown): unknown {
 }
 
 /**
- * The address of an issuer's keys, by its discovery document (OpenID Connect Discovery 1.0, section 4). It must have
- * only the members that a validator needs: issuers without sign-in have such a document, too.
+ * The address of an issuer's keys, by its discovery document (OpenID Connect Discovery 1.0, section 4). It needs only
+ * the members that a validator uses, because issuers without sign-in have such a document, too.
  */
 export async function discoverKeys(issuer: string, fetch: ProviderFetch, log: Logger): Promise<string> {
   const url = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`

@@ -84,7 +84,7 @@ function reload(authority: { file: string; context: SecureContext }, log: Logger
     authority.context = readAuthority(file).context
     log.info({ file }, 'provider_ca_file reloaded')
   } catch (error) {
-    log.warn({ file, err: error }, 'provider_ca_file not reloaded, the old one stays')
+    log.warn({ file, err: error }, 'provider_ca_file not reloaded; the old one stays in use')
   }
 }
 

@@ -1,7 +1,7 @@
-// One request of ours to an identity provider: bounded in time and size, no redirects, no plain http off loopback, and
-// no internal address unless the operator (not an agent) named it. It has the signature of fetch(), because
-// openid-client and jose use it instead of fetch(). Not undici: only node:http lets us dial 127.0.0.1 for
-// `*.localhost`, which Node does not resolve.
+// One request of ours to an identity provider. It is bounded in time and size, and follows no redirects. It uses plain
+// http only on loopback, and no internal address unless the operator (not an agent) named it. It has the signature of
+// fetch(), because openid-client and jose use it instead of fetch(). It uses node:http and not undici, because only
+// node:http lets us dial 127.0.0.1 for `*.localhost`, which Node does not resolve.
 
 import { lookup, type LookupAddress } from 'node:dns'
 import type { IncomingMessage } from 'node:http'
@@ -15,7 +15,7 @@ import type { IssuerReach } from '../../config/issuer-reach.ts'
 import { DialRule } from './dial-rule.ts'
 import type { ProviderAuthority } from './provider-authorities.ts'
 
-/** OpenSSL's errors, by Node's names, that mean: no trusted authority has signed the certificate. */
+/** OpenSSL's errors, by Node's names, for a certificate that no trusted authority has signed. */
 export const UNTRUSTED_CODES: ReadonlySet<string> = new Set([
   'DEPTH_ZERO_SELF_SIGNED_CERT',
   'SELF_SIGNED_CERT_IN_CHAIN',
@@ -25,7 +25,7 @@ export const UNTRUSTED_CODES: ReadonlySet<string> = new Set([
 ])
 
 const MAX_BYTES = 1024 * 1024 // discovery documents and key sets are a few kB
-const MAX_AT_ONCE = 100 // to one provider: enough for hundreds of sign-ins a second, and a bound if it answers slowly
+const MAX_AT_ONCE = 100 // to one provider; enough for hundreds of sign-ins a second, and a limit if it answers slowly
 
 export interface ProviderRequest {
   method?: string
@@ -61,8 +61,8 @@ export function providerFetch(
   const admit = (url: URL, addresses: readonly string[]): void => {
     const refused = rule.refusedOf(url.origin, addresses)
     if (refused === undefined) return
-    const why = reach ? 'where an agent may not have this relay ask' : `and not at ${rule.home}`
-    throw new ProviderUnreachable(`${url.origin} is at ${refused}, which is inside ${why}`)
+    const why = reach ? 'an agent may not name it' : `the issuer is at ${rule.home}`
+    throw new ProviderUnreachable(`${url.origin} is at ${refused}, an internal address, and ${why}`)
   }
 
   return async (href, { method = 'GET', headers, body } = {}) => {
@@ -88,10 +88,10 @@ export function providerFetch(
           },
           ...(authority && { secureContext: authority.context }),
           agent: false, // a kept-alive connection may close during a POST, which cannot be sent again
-          signal: deadline, // instead of the caller's, which would say less at about the same time
+          signal: deadline, // our own deadline, because the caller's would come at about the same time and say less
           lookup: lookupAdmitted((addresses) => admit(url, addresses)),
         })
-        // Neither event comes if the answer is 101: node:http hangs up, and no deadline is left.
+        // If the answer is 101, neither event comes: node:http hangs up, and no deadline remains.
         request.once('close', () => reject(new Error('the connection ended without an answer')))
         request.once('response', resolve).on('error', reject)
         request.end(payload)
@@ -138,19 +138,19 @@ function asText(body: unknown): string {
   throw new TypeError('only text and forms are sent to a provider')
 }
 
-/** Without the query, which may hold secrets. */
+/** The URL without its query, which may contain secrets. */
 function describe(method: string, url: URL): string {
   return `${method} ${url.origin}${url.pathname}`
 }
 
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  // Several addresses were tried.
+  // The error of a connection for which several addresses were tried.
   if (error instanceof AggregateError) return error.errors.map(messageOf).join(', ')
   return error.message
 }
 
-/** Node's message speaks of its own command line; the operator has the relay's. */
+/** Node's message refers to options of node, but the operator needs those of the relay. */
 function untrusted(error: unknown, reach?: IssuerReach, authority?: ProviderAuthority): string | undefined {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   if (!UNTRUSTED_CODES.has(code)) return undefined
@@ -159,14 +159,14 @@ function untrusted(error: unknown, reach?: IssuerReach, authority?: ProviderAuth
   if (reach) return what
   return authority
     ? `${what}; is it the right provider_ca_file, and does the provider send its intermediate certificates?`
-    : `${what}; where it is one of your own, name its certificate in provider_ca_file`
+    : `${what}; if it is one of your own, name its certificate in provider_ca_file`
 }
 
 function isLocalhost(hostname: string): boolean {
   return hostname === 'localhost' || hostname.endsWith('.localhost')
 }
 
-/** The checked address is the dialled one: the name cannot resolve to another address in between. */
+/** The relay dials the address that it has checked, so the name cannot resolve to another address in between. */
 function lookupAdmitted(admit: (addresses: readonly string[]) => void): LookupFunction {
   return (hostname, options, callback) => {
     const found = (error: NodeJS.ErrnoException | null, addresses: readonly LookupAddress[]): void => {
@@ -179,7 +179,7 @@ function lookupAdmitted(admit: (addresses: readonly string[]) => void): LookupFu
       if (options.all) callback(null, [...addresses])
       else callback(null, addresses[0]?.address ?? '', addresses[0]?.family)
     }
-    // RFC 6761 6.3: names under localhost are this machine, without a look-up.
+    // RFC 6761 6.3: names under localhost mean this machine, without a look-up.
     if (isLocalhost(hostname)) return found(null, [{ address: '127.0.0.1', family: 4 }])
     lookup(hostname, { ...options, all: true }, found)
   }

@@ -1,5 +1,5 @@
-// One identity provider: its discovery document and its signing keys. Fetched on first use, kept for hours, fetched
-// again with growing pauses after a failure. Registrations at the same issuer share it.
+// One identity provider: its discovery document and its signing keys. They are fetched on first use and kept for hours.
+// After a failure they are fetched again with growing pauses. Registrations at the same issuer share it.
 
 import { RelayError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
@@ -76,7 +76,7 @@ export class Provider implements AskedProvider {
       this.log.warn({ issuer: this.issuerUrl, reason, retryInMs: pauseMs }, 'identity provider is unusable')
       const error = new RelayError('provider_unreachable', { detail: reason, cause })
       this.#failure = { error, until: this.clock() + pauseMs, pauseMs }
-      // The old description is still the best guess.
+      // The old description is probably still right.
       if (this.#known) return this.#known.description
       throw error
     }

@@ -17,7 +17,7 @@ import { withoutNulls } from './without-nulls.ts'
 
 const ASYMMETRIC: ReadonlySet<string> = new Set(PUBLIC_KEY_ALGORITHMS)
 const NUMERIC = ['exp', 'iat', 'nbf', 'auth_time'] as const
-/** Two minutes plus the delay of a slow answer: clocks of virtual machines differ by so much. */
+/** Two minutes, because clocks of virtual machines differ by so much, plus the delay of a slow answer. */
 export const CLOCK_TOLERANCE_S = 150
 const CLOCKS = 'set the clocks of relay and provider'
 
@@ -28,7 +28,7 @@ export interface SigningRules {
   /** As discovery lists them; undefined if it lists none. */
   listedAlgorithms: readonly string[] | undefined
   keys: FindKey
-  /** The client secret, only if the configuration says `id_token_alg: HS256`. */
+  /** The client secret; present only if the configuration says `id_token_alg: HS256`. */
   sharedSecret?: string
 }
 
@@ -49,11 +49,11 @@ export async function verifySignature(
         ? await compactVerify(token, keys, { algorithms: acceptableAlgorithms(listedAlgorithms) })
         : await compactVerify(token, new TextEncoder().encode(sharedSecret), { algorithms: ['HS256'] })
     // RFC 7519 7.2 and RFC 7797 7: we know no critical header, and the payload is never unencoded.
-    if (protectedHeader.crit !== undefined) return refused('its header calls something critical (crit)')
+    if (protectedHeader.crit !== undefined) return refused('its header declares an extension critical (crit)')
     const claims = claimsIn(payload)
     return claims ? { ok: true, claims, typ: protectedHeader.typ } : refused('its claims are not a JSON object')
   } catch (cause) {
-    // If keys cannot be fetched, it is the provider's fault; every other error is the token's.
+    // If the keys cannot be fetched, the provider is at fault; every other error means that the token is bad.
     const unavailable =
       cause instanceof ProviderUnreachable ||
       cause instanceof errors.JWKSTimeout ||
@@ -93,7 +93,10 @@ export function addressProblem(
   return undefined
 }
 
-/** Undefined if they are not a JSON object. A null member counts as missing, and a time may be a text. */
+/**
+ * The claims of a token; undefined if they are not a JSON object. A null member counts as missing, and a time may be a
+ * text.
+ */
 function claimsIn(payload: Uint8Array): JWTPayload | undefined {
   let written: unknown
   try {
@@ -110,13 +113,14 @@ function claimsIn(payload: Uint8Array): JWTPayload | undefined {
   return claims
 }
 
-/** For the operator: a wrong algorithm is a setting, at the provider or here. */
+/** The reason for the operator, because a wrong algorithm means a wrong setting at the provider or here. */
 function explain(token: string, cause: unknown): string {
   if (token.split('.', 6).length === 5) {
     return 'it is encrypted; turn ID token encryption off for this client at the provider'
   }
   if (!(cause instanceof errors.JOSEAlgNotAllowed)) return cause instanceof Error ? cause.message : String(cause)
-  const alg = String(decodeProtectedHeader(token).alg).slice(0, 16) // jose has read it before refusing it
-  if (alg !== 'HS256') return `it is signed with ${alg}, which is not among what is taken from this provider`
+  const alg = String(decodeProtectedHeader(token).alg).slice(0, 16) // jose has read the header before refusing it
+  if (alg !== 'HS256')
+    return `it is signed with ${alg}, which is not an algorithm that the relay takes from this provider`
   return 'it is signed with the client secret (HS256); write id_token_alg: HS256, or have the provider sign with a key'
 }

@@ -1,11 +1,12 @@
 // Turns the real answers of token endpoints into the form that openid-client takes: it refuses a member that is null, a
-// scope that is a list, an empty refresh token. It does not get the ID token, because it would check the claims in its
-// own way and no signature; verifyIdToken() checks both. Pure except for the fetch that it wraps.
+// scope that is a list, and an empty refresh token. openid-client does not get the ID token, because it would check the
+// claims in its own way and would not check the signature; verifyIdToken() checks both. Pure except for the fetch that
+// it wraps.
 
 import type { ProviderFetch } from './provider-fetch.ts'
 import { secondsOf, withoutNulls } from './without-nulls.ts'
 
-// No provider has such a member; if one did, it would be replaced.
+// No provider is known to have such a member. If one has it, the member is replaced.
 const ID_TOKEN = 'sallyport:id_token'
 
 /** Like `fetch`, but mends answers of the token endpoint. */
@@ -25,7 +26,7 @@ export function idTokenOf(answer: Readonly<Record<string, unknown>>): string | u
   return typeof token === 'string' && token !== '' ? token : undefined
 }
 
-/** Undefined if it cannot be mended: openid-client reports the problem. */
+/** Undefined if the answer cannot be corrected; then openid-client reports the problem. */
 function mended(text: string): string | undefined {
   try {
     const written: unknown = JSON.parse(text)
@@ -35,7 +36,7 @@ function mended(text: string): string | undefined {
     return JSON.stringify({
       ...others,
       [ID_TOKEN]: id_token,
-      // RFC 6749 5.1 only RECOMMENDS it: without a number the expiry is unknown.
+      // RFC 6749 5.1 only RECOMMENDS this member. Without a number, the expiry is unknown.
       ...(seconds !== undefined && { expires_in: seconds }),
       ...(typeof scope === 'string' && { scope }), // the relay does not use the granted scope
       ...(refresh_token !== '' && { refresh_token }),

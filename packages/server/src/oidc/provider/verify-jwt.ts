@@ -20,7 +20,7 @@ export type TokenType = JwtValidationConfig['http']['tokens'][number]['type']
 export interface JwtRules {
   config: JwtValidationConfig
   type: TokenType
-  /** The key that a token of this issuer was signed with; the issuer is one of the list. */
+  /** The key with which a token of this issuer was signed. The issuer is one of the list. */
   findKey: (issuer: string, header: JWSHeaderParameters, token: FlattenedJWSInput) => Promise<CryptoKey>
   now: number
 }
@@ -34,7 +34,7 @@ export async function verifyJwt(token: string, { config, type, findKey, now }: J
   if (token.length > TOKEN_MAX_CHARS) return refused('too long')
   const { decodeJwt, errors, jwtVerify } = await import('jose') // not every relay needs it
   try {
-    // Not trusted yet: it only chooses the issuer whose keys are used.
+    // These claims are not trusted yet. They only choose the issuer whose keys are used.
     const { iss } = decodeJwt(token)
     if (iss === undefined || !config.issuer.allow_list.some(({ value }) => value === iss)) {
       return refused('iss is not in the list')
@@ -68,12 +68,12 @@ export async function verifyJwt(token: string, { config, type, findKey, now }: J
   }
 }
 
-/** A token with a type must have the right one: a logout token or a proof is not an access token. */
+/** If a token has a type, it must be the right one, because a logout token or a proof is not an access token. */
 function kindProblem(typ: string | undefined, wanted: TokenType): string | undefined {
   const kind = typ?.toLowerCase().replace(/^application\//, '')
   if (wanted === ACCESS_TOKEN) return kind === ACCESS_TOKEN ? undefined : 'typ is not at+jwt'
   const own = wanted === 'id_token' || wanted === ID_TOKEN ? ID_TOKEN : ACCESS_TOKEN
-  return kind === undefined || kind === 'jwt' || kind === own ? undefined : 'typ is that of another kind of token'
+  return kind === undefined || kind === 'jwt' || kind === own ? undefined : 'typ is the type of another kind of token'
 }
 
 function subjectProblem(subject: unknown): string | undefined {

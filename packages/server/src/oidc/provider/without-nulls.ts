@@ -1,4 +1,4 @@
-// A member that is `null` counts as missing: many providers serialize every member that they know. Pure: no I/O, no
+// A member that is `null` counts as missing, because many providers write every member that they know. Pure: no I/O, no
 // clock.
 
 /** A copy without the members that are null; nested values stay unchanged. */

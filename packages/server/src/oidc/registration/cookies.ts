@@ -6,7 +6,7 @@ const MAX_STATE_BYTES = 8192 // half of what common servers accept as a request 
 
 export interface CookieNames {
   session: string
-  /** Followed by the name of one sign-in. */
+  /** The name of a state cookie begins with this; the name of one sign-in follows. */
   statePrefix: string
   /** Carries the ID token from the sign-out to the provider, for a minute. */
   signOut: string
@@ -16,8 +16,9 @@ export interface CookieNames {
 }
 
 /**
- * `__Host-` holds browsers to Secure, Path=/ and no Domain (RFC 6265bis 4.1.3.2), and they take it on https only. A
- * shared session can only have `__Secure-`, and its name contains the domain, so that two of them do not share a name.
+ * With `__Host-`, browsers insist on Secure, Path=/ and no Domain (RFC 6265bis 4.1.3.2), and accept it only on https. A
+ * shared session can only have `__Secure-`. Its name contains the domain, so that sessions of two domains have
+ * different names.
  */
 export function cookieNames(authId: string, secure: boolean, domain?: string): CookieNames {
   const stem = `${secure ? '__Host-' : ''}sallyport.${authId}`

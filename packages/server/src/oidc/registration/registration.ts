@@ -35,7 +35,7 @@ export class Registration {
   readonly provider: Provider
   /** Names the sessions that belong here. */
   readonly scope: string
-  /** Its name in a `state`. */
+  /** The name of the registration in a `state`. */
   readonly name: SignInName
   /** The redirect URI of its issuer, on the relay's own host. */
   readonly callbackPath: string
@@ -77,7 +77,7 @@ export class Registration {
     return this.needs.claims
   }
 
-  /** @param origin of the edge: on https the names have the prefix that browsers guard */
+  /** @param origin of the edge; on https, the names of cookies have the prefix that browsers protect */
   cookies(origin: string): CookieNames {
     return origin.startsWith('https:') ? this.#secureCookies : this.#plainCookies
   }
@@ -93,7 +93,7 @@ export class Registration {
   }
 }
 
-/** The sessions that a sign-in of an edge makes, and takes. */
+/** Names the sessions that a sign-in of an edge makes and accepts. */
 export function scopeOf(edgeId: string, config: OpenidConnectConfig): string {
   return sessionScope({
     edge: edgeId,

@@ -13,9 +13,9 @@ import { SIGN_IN_RANDOM_BYTES, hasRoomFor, signInId } from '../../seal/state.ts'
 import { STATE_HASH_BYTES, type StateCookie } from '../../seal/state-cookie.ts'
 
 export const STATE_MS = 15 * 60_000
-const MAX_COOKIE_BYTES = 4096 // of name, `=` and value, which browsers keep
+const MAX_COOKIE_BYTES = 4096 // the size of name, `=` and value that browsers keep
 
-/** Special wishes for a sign-in. */
+/** Options of a sign-in. */
 export interface SignInWish {
   /** Asks the provider to make the visitor sign in again. */
   force?: boolean
@@ -24,8 +24,8 @@ export interface SignInWish {
 }
 
 /**
- * Answers with the redirect to the provider. Nothing is stored: data that is needed again travels sealed. Throws
- * `provider_unreachable`.
+ * Answers with the redirect to the provider. The relay stores nothing: the data that it will need again travels in a
+ * sealed form. Throws `provider_unreachable`.
  * @param wanted the page that the visitor wants; checked by returnTo()
  */
 export async function sendToProvider(
@@ -91,7 +91,7 @@ export function stateHash(state: string): string {
   return hash('sha256', state, 'buffer').subarray(0, STATE_HASH_BYTES).toString('base64url')
 }
 
-/** With the first of the return addresses that a browser will keep. */
+/** The cookie with the first of these return addresses that is short enough for browsers. */
 function sealStateCookie(
   content: StateCookie,
   returnTos: readonly (string | undefined)[],

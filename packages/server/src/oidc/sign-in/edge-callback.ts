@@ -34,7 +34,7 @@ import { failWithLink, logInPath } from './sign-in-page.ts'
 import { idTokenOf } from '../provider/token-answer.ts'
 import { readVisitor, verifyTokens } from '../tokens/verified-claims.ts'
 
-/** A used or expired code, and a fault of the provider. A second try does not help after other refusals. */
+/** Refusals after which a second try may help: a used or expired code, and a fault of the provider. */
 const MAY_WORK_AGAIN: ReadonlySet<string> = new Set(['invalid_grant', 'temporarily_unavailable', 'server_error'])
 const NO_AGREEMENT: Saying = ({ instead }) => instead.noAgreement
 
@@ -43,7 +43,7 @@ export async function finishSignIn(exchange: Exchange, parts: SignInParts): Prom
   if (!opened.ok) return leadOn(exchange, opened, parts)
   const { registration, handOver, bound, returnTo } = opened
   const cookies = registration.cookies(exchange.origin)
-  // The first answer uses a sign-in up, with any result.
+  // After the first answer, a sign-in cannot be used again, whatever the result is.
   const forget = forgetSignIn(opened, cookies.secure, parts)
   try {
     const { row, tokens } = await redeem(registration, parts, handOver, bound)
@@ -54,8 +54,9 @@ export async function finishSignIn(exchange: Exchange, parts: SignInParts): Prom
       { ...row, ...(device !== undefined && { device }), address: exchange.clientIp },
       tokens,
     )
-    // A new id at every sign-in, and the browser's old session ends: a planted id never becomes a session.
-    if (old?.scope === registration.scope) await parts.sessions.endAnyway(old, 'signed in anew')
+    // Every sign-in makes a new id and ends the browser's old session, so an id that an attacker has planted never
+    // becomes a session.
+    if (old?.scope === registration.scope) await parts.sessions.endAnyway(old, 'signed in again')
     exchange.respond(302, {
       location: `${exchange.origin}${returnTo}`,
       'set-cookie': [forget, setSessionCookie(cookies, id, Math.ceil(registration.config.max_session_duration / 1000))],
@@ -136,7 +137,7 @@ function over(detail: string): RelayError {
   return new RelayError('sign_in_expired', { detail })
 }
 
-/** A visitor who has pressed the button of the page above got a cookie a moment ago. */
+/** A visitor who has just pressed the button of the page above has got a new cookie. */
 function cookieless(host: string): RelayError {
   return new RelayError('sign_in_expired', {
     detail: 'this browser has come back without the cookie for the second time',
@@ -146,8 +147,8 @@ function cookieless(host: string): RelayError {
 }
 
 /**
- * The Set-Cookie line that uses a sign-in up. If only the cookie has the return address, it keeps that, and nothing
- * else, for a visitor who steps back to the provider's page.
+ * The Set-Cookie line that marks a sign-in as used. If only the cookie has the return address, the cookie keeps the
+ * address and nothing else, for a visitor who goes back to the provider's page.
  */
 function forgetSignIn({ bound, cookieName }: OpenedHandOver, secure: boolean, { boxes, clock }: SignInParts): string {
   const { stateHash: ofState, begun, returnTo } = bound
@@ -174,7 +175,8 @@ async function redeem(
   // do support the parameter according to the client's configuration."
   if (iss === undefined && metadata.authorization_response_iss_parameter_supported === true) {
     throw new RelayError('sign_in_failed', {
-      detail: 'the answer does not say which issuer it comes from (iss), which this one promises to say',
+      detail:
+        'the answer does not say which issuer it comes from (iss), although the metadata of this issuer says that its answers do',
     })
   }
   if (error !== undefined) {

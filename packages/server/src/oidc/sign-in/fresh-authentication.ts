@@ -1,9 +1,9 @@
-// Whether the provider has really made the visitor sign in again, if that was requested. It may not have: `prompt` and
-// `max_age` are in a URL that the visitor can change. Pure: takes the clock.
+// Whether the provider has really made the visitor sign in again, if that was requested. The visitor can prevent that,
+// because `prompt` and `max_age` are in a URL that the visitor can change. Pure: takes the clock.
 
 import { CLOCK_TOLERANCE_S } from '../provider/signed-token.ts'
 
-const ROUNDING_S = 5 // whole seconds, and providers that note the two times one after the other
+const ROUNDING_S = 5 // times are whole seconds, and providers write the two times one after the other
 
 /**
  * One clause if the authentication is too old, or its age is unknown.
@@ -19,7 +19,7 @@ export function freshnessProblem(
   if (typeof authTime !== 'number' || !Number.isFinite(authTime)) {
     return 'the provider does not say when the visitor signed in there (auth_time)'
   }
-  // By the provider's clock alone, so that it does not matter whether ours agrees …
+  // By the provider's clock alone, so that our clock does not matter …
   const elapsedS = (now - begun) / 1000
   const byTheirs = (iat ?? 0) - elapsedS - maxAgeS - ROUNDING_S
   // … and by ours, because some providers date their tokens back.

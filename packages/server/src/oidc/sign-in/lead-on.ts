@@ -1,6 +1,6 @@
-// An answer of the provider that comes too late, twice, or to a browser that did not ask: nothing is redeemed, but the
-// visitor is led on. With a session they go to the page that they wanted; without one they get a button that starts
-// again. Nothing starts by itself, so no redirect loop can arise.
+// Handles an answer of the provider that comes too late, twice, or to a browser that did not ask. It redeems nothing,
+// but lets the visitor continue: with a session they go to the page that they wanted; without a session they get a
+// button that starts again. Nothing starts by itself, so no redirect loop can arise.
 
 import type { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'

@@ -1,5 +1,5 @@
 // Reads the parameters of a callback. RFC 6749 3.1: "Request and response parameters MUST NOT be included more than
-// once." Two codes or two states are an attempt to make two checks use different ones. Pure: no I/O, no clock.
+// once." With two codes or two states, an attacker tries to make two checks use different ones. Pure: no I/O, no clock.
 
 export type Parameters<Name extends string> =
   | { ok: true; values: Partial<Record<Name, string>> }
@@ -15,7 +15,7 @@ export function readParameters<Name extends string>(
   const values: Partial<Record<Name, string>> = {}
   for (const name of Object.keys(limits) as Name[]) {
     const found = search.getAll(name)
-    if (found.length > 1) return { ok: false, detail: `${name} stands there ${found.length} times` }
+    if (found.length > 1) return { ok: false, detail: `${name} is there ${found.length} times` }
     const value = found[0]
     if (value === undefined) continue
     if (value.length > limits[name]) return { ok: false, detail: `${name} is longer than ${limits[name]}` }

@@ -1,4 +1,4 @@
-// The parts that the steps of sign-in share. Made once, in SignIn.open.
+// The parts that the steps of sign-in share. They are made once, in SignIn.open.
 
 import type { Attempts } from '../../exchange/attempts.ts'
 import type { OnFault } from '../../exchange/border.ts'
@@ -27,8 +27,8 @@ export interface SignInParts {
   log: Logger
   onFault: OnFault
   /**
-   * The sign-in that a `state` was sealed for: not found if its edge does not have it any more, or with another issuer
-   * or client.
+   * The sign-in for which a `state` was sealed. Not found if its edge no longer has the sign-in, or has it with another
+   * issuer or client.
    */
   findRegistration(of: SignInName & { host: string }): FoundRegistration
   /** The origin of a host of an edge; undefined if the edge does not serve it any more. */

@@ -1,9 +1,9 @@
 // The return address after signing in: always a path on the host where the sign-in began. Pure: no I/O, no clock.
 
-const MAX_LENGTH = 8000 // longer ones are not seen in practice; if a cookie has no room for it, the query is dropped
+const MAX_LENGTH = 8000 // longer ones do not occur in practice; if a cookie has no room for it, the query is dropped
 
 /**
- * Turns a requested address into a path that no browser reads as another place. A doubtful one becomes `/`.
+ * Turns a requested address into a path that no browser reads as another place. A doubtful address becomes `/`.
  * @param wanted a request target, or the value of `return_to`
  * @param origin of the edge, e.g. `https://docs.example.com`
  */
@@ -27,7 +27,7 @@ export function pageBefore(referrer: string | undefined, origin: string): string
   return returnTo(referrer.slice(origin.length), origin)
 }
 
-/** Whether it has one leading slash, even after any decoding or stripping by a proxy, an app or a browser. */
+/** Whether it has exactly one leading slash, even after a proxy, an app or a browser has decoded or stripped it. */
 function staysHere(target: string): boolean {
   let path = target.replace(/[?#].*$/s, '')
   // Browsers drop tabs and line ends from URLs and read `\` as `/` (WHATWG URL, basic URL parser).

@@ -1,10 +1,10 @@
 // `<public_url>/oidc/callback/<issuer's name>`: the address to which a provider sends visitors back, for all edges. It
 // checks that `state` is ours and was made for the issuer in the path, and hands the provider's answer over to the edge
 // in a sealed box, so that no code is ever in a URL of an edge host: the app's own service worker could read it there.
-// It exchanges nothing and sets no cookie. A valid but expired `state` leads to the edge as well, without the answer:
-// the visitor has a session there, or gets a button that starts again.
-// The path distinguishes a dishonest issuer from an honest one (RFC 9700 4.4): it can make an honest one answer with
-// its own `state`, but not at its own path, which is not registered there.
+// It redeems no code and sets no cookie. A valid but expired `state` also leads to the edge, but without the answer:
+// there the visitor has a session, or gets a button that starts again. The path distinguishes a dishonest issuer from
+// an honest one (RFC 9700 4.4): it can make an honest one answer with its own `state`, but not at its own path, which
+// is not registered there.
 
 import { CALLBACK } from '../../model/redirect-uri.ts'
 import { RelayError } from '../../errors.ts'
@@ -22,7 +22,7 @@ const MAX_ERROR_CHARS = 300 // as shown on a page; the limits below are those of
  */
 export function refuseOldCallback(): never {
   throw new RelayError('sign_in_failed', {
-    detail: `an answer has come to ${CALLBACK}, which is nobody's redirect URI any more: relay oidc redirect-uri ISSUER prints the one to register`,
+    detail: `an answer has come to ${CALLBACK}, which is no longer a redirect URI: relay oidc redirect-uri ISSUER prints the one to register`,
     advice: ({ instead }) => instead.oldCallback,
     operator: {
       advice: ({ instead }) => instead.oldCallbackMeans(CALLBACK),
@@ -59,10 +59,11 @@ export async function handOver(exchange: Exchange, parts: SignInParts): Promise<
       detail: `an answer for ${config.issuer_url} has come to the redirect URI of another issuer, ${exchange.path.slice(0, MAX_PATH_CHARS)}`,
     })
   }
-  // A `state` may be older than the hosts of its edge, and must not lead to a host that another edge has now.
+  // The hosts of an edge may have changed since the `state` was made. It must not lead to a host that another edge has
+  // now.
   const origin = parts.originOf(edgeId, host)
   if (origin === undefined) {
-    throw new RelayError('sign_in_failed', { detail: `${host} is no host of ${edgeId} any more` })
+    throw new RelayError('sign_in_failed', { detail: `${host} is no longer a host of ${edgeId}` })
   }
   // RFC 6749 4.1.2.1: an answer is one of the two; an error takes precedence.
   const answer = error

@@ -1,4 +1,4 @@
-// Error answers of sign-in: with a button for people, the plain error for programs.
+// Error answers of sign-in: people get a page with a button, and programs get the plain error.
 
 import type { RelayError, WayOn } from '../../errors.ts'
 import { errorBody, errorFooter, errorHeaders, problemAnswer } from '../../pages/error-page.ts'
@@ -15,7 +15,7 @@ export function logInPath(
   return `/.sallyport/login?${new URLSearchParams({ auth_id: config.auth_id, return_to: returnTo, ...more }).toString()}`
 }
 
-/** Like Exchange.fail, with a link. Headers of the answer, such as cookies to remove, go with either form. */
+/** Like Exchange.fail, with a link. Both forms have the headers of the answer, such as cookies to remove. */
 export function failWithLink(exchange: Exchange, error: RelayError, wayOn: WayOn, headers: ResponseHeaders = {}): void {
   failWithPage(exchange, error, { body: errorBody(error, exchange.frame, wayOn) }, headers)
 }
@@ -36,7 +36,7 @@ export function failWithPage(
   exchange.respond(answer.status, { ...answer.headers, ...headers }, answer.body)
 }
 
-/** The page alone, for a request that is known to come from a person. */
+/** The page only, for a request that is known to come from a person. */
 export function showErrorPage(
   exchange: Exchange,
   error: RelayError,

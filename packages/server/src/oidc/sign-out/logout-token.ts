@@ -8,11 +8,11 @@ import { CLOCK_TOLERANCE_S, addressProblem, verifySignature, type SigningRules }
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout'
 const MAX_TEXT = 255
 /**
- * Longer than any URL of an issuer. The text is not trusted yet, and parsing a host of non-ASCII letters takes
+ * Longer than any URL of an issuer. The text is not trusted yet, and parsing a host with non-ASCII letters takes
  * quadratic time.
  */
 const MAX_ISSUER = 512
-/** An older one has been on its way too long; until then its `jti` is remembered. */
+/** An older token is refused. Until then, its `jti` is remembered. */
 export const LOGOUT_TOKEN_AGE_S = 300
 
 export interface LogoutTokenRules extends SigningRules {
@@ -21,7 +21,7 @@ export interface LogoutTokenRules extends SigningRules {
   now: number
 }
 
-/** The subject or session: at least one of the two exists. */
+/** The subject and the session; at least one of the two is present. */
 export interface LogoutToken {
   jti: string
   sub: string | undefined
@@ -54,7 +54,10 @@ export async function verifyLogoutToken(token: string, rules: LogoutTokenRules):
   return { ok: true, token: { jti, sub, sid } }
 }
 
-/** `exp` came with the final text of the specification: Ory Hydra leaves it out. Age and `jti` still bound a token. */
+/**
+ * Only the final text of the specification has `exp`, and Ory Hydra does not send it. Age and `jti` limit a token
+ * without it.
+ */
 function ageProblem({ iat = 0 }: JWTPayload, { now }: LogoutTokenRules): string | undefined {
   const ageS = Math.round(now / 1000 - iat)
   return ageS > LOGOUT_TOKEN_AGE_S + CLOCK_TOLERANCE_S ? `it was issued ${ageS} s ago, which is too long` : undefined
@@ -71,7 +74,7 @@ function claimProblem({ jti, sub, sid, events, nonce }: JWTPayload): string | un
   if (nonce !== undefined) return 'it has a nonce, as ID tokens have'
   const event =
     typeof events === 'object' && events !== null && Object.hasOwn(events, EVENT) && (events as Events)[EVENT]
-  if (typeof event !== 'object' || event === null) return 'it does not tell of a sign-out (events)'
+  if (typeof event !== 'object' || event === null) return 'it does not report a sign-out (events)'
   if (sub === undefined && sid === undefined) return 'it has neither sub nor sid'
   if ((sub !== undefined && !isText(sub)) || (sid !== undefined && !isText(sid))) return 'sub or sid is not usable'
   return undefined

@@ -49,7 +49,7 @@ export class ProviderLogout {
   readonly #parts: Parts
   readonly #registrations: () => Iterable<Registration>
   readonly #refusals: Attempts
-  /** Logout tokens that have done their work, by issuer and jti, while they could be sent again. */
+  /** Logout tokens that have been used, by issuer and jti, for as long as they could be sent again. */
   readonly #used: Bucket<object>
 
   constructor({ store, parts, registrations, refusals }: ProviderLogoutInit) {
@@ -66,7 +66,7 @@ export class ProviderLogout {
     const read = await readForm(exchange)
     if (!read.ok) return this.#refuse(exchange, read.detail)
     const [token, ...more] = read.form.getAll('logout_token')
-    if (!token || more.length > 0) return this.#refuse(exchange, 'logout_token must stand there once')
+    if (!token || more.length > 0) return this.#refuse(exchange, 'the form must have logout_token once')
     if (token.length > MAX_TOKEN) return this.#refuse(exchange, `logout_token is longer than ${MAX_TOKEN}`)
 
     const verified: { client: Client; token: LogoutToken }[] = []
@@ -95,10 +95,11 @@ export class ProviderLogout {
     const read = readParameters(exchange.target, { iss: 512, sid: MAX_SID })
     if (!read.ok) return this.#refuse(exchange, read.detail)
     const { iss, sid } = read.values
-    if (iss === undefined || sid === undefined) return this.#refuse(exchange, 'iss and sid must stand there')
+    if (iss === undefined || sid === undefined) return this.#refuse(exchange, 'the URL must have iss and sid')
     if (sid.length < MIN_SID) return this.#refuse(exchange, `sid is shorter than ${MIN_SID}`)
     const destination = exchange.header('sec-fetch-dest')
-    // Not for pictures and scripts: a provider loads it in a frame, or leads the browser here.
+    // Requests for pictures and scripts are refused, because a provider loads this page in a frame, or redirects the
+    // browser here.
     if (destination !== undefined && !['iframe', 'frame', 'document'].includes(destination)) {
       return this.#refuse(exchange, `it is not for sec-fetch-dest: ${destination.slice(0, 20)}`)
     }
@@ -107,9 +108,9 @@ export class ProviderLogout {
     for (const { config } of this.#registrations())
       if (comparable(config.issuer_url) === named) issuers.add(config.issuer_url)
     const [issuer] = issuers
-    if (issuer === undefined) return this.#refuse(exchange, 'iss is no provider of a sign-in here')
+    if (issuer === undefined) return this.#refuse(exchange, 'iss is not the provider of a sign-in here')
     const ending = this.#find(({ row }) => row.sid === sid && issuers.has(row.issuer))
-    // A guess looks like this, and so does a visitor who was never here. The answer does not say which.
+    // No session was found: the id was guessed, or the visitor was never here. The answer does not distinguish the two.
     if (ending.length === 0) this.#refusals.add(exchange.clientIp, this.#parts.clock())
     await this.#end(ending, iss, 'front-channel')
     const { lang, signOut } = exchange.texts
@@ -132,11 +133,12 @@ export class ProviderLogout {
     const isShared = config.id_token_alg === 'HS256'
     const isEnding = ({ row, scope }: LiveSession): boolean => {
       if (row.issuer !== config.issuer_url || row.client_id !== config.client_id) return false
-      // Anybody who knows the client secret can make it: it counts only for sign-ins with that secret.
+      // Anybody who knows the client secret can make such a token, so it counts only for sign-ins with that secret.
       if (isShared && !scopes.has(scope)) return false
       return isMeant(row.subject, row.sid, token)
     }
-    // From another issuer, the same jti is another token. In the store, so that no other process takes it either.
+    // The same jti from another issuer is another token. The store remembers it, so that no other process accepts the
+    // token either.
     const by = [config.issuer_url, config.client_id, isShared ? [...scopes].toSorted()[0] : null]
     const name = hash('sha256', JSON.stringify([by, token.jti]), 'base64url')
     try {
@@ -147,10 +149,12 @@ export class ProviderLogout {
       throw new RelayError('store_unavailable', { cause: error })
     }
     try {
-      // Only now: before it answers a write, the store has reported every session that another process made before.
+      // This comes after the write, because before the store answers a write, it has reported every session that
+      // another process made earlier.
       await this.#end(this.#find(isEnding), config.issuer_url, 'back-channel')
     } catch (error) {
-      // Ended here, but not yet in the store: the provider may tell again, when the store may be back.
+      // The sessions have ended here, but not yet in the store. The provider may send the token again, when the store
+      // is back.
       await this.#used.delete(name).catch(() => {}) // the answer reports a store that is down anyway
       throw error
     }
@@ -187,8 +191,8 @@ export class ProviderLogout {
     for (const registration of this.#registrations()) {
       const { issuer_url, client_id, id_token_alg, client_secret } = registration.config
       if (comparable(issuer_url) !== named || !said.audience.includes(client_id)) continue
-      // An agent may name the issuer and client of another operator, with a secret of its own. And an issuer that the
-      // relay must not ask for an agent can still be asked for edges of relay.yml.
+      // An agent may name another operator's issuer and client, with a secret of its own. And the relay may ask an
+      // issuer for edges of relay.yml that it must not ask for an agent.
       const secret = id_token_alg === 'HS256' ? client_secret?.reveal() : null
       const key = JSON.stringify([registration.provider.key, issuer_url, client_id, secret])
       const client = found.get(key)
@@ -241,14 +245,20 @@ function errorOf(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown))
 }
 
-/** Section 2.5: with a sid it is that session, otherwise all of the subject. A session may not know its sid. */
+/**
+ * Section 2.5: a token with a sid ends that session; otherwise all sessions of the subject end. A session may not know
+ * its sid.
+ */
 function isMeant(subject: string, sid: string | undefined, token: LogoutToken): boolean {
   if (token.sub !== undefined && token.sub !== subject) return false
   if (token.sid === undefined) return true
   return sid === undefined ? token.sub !== undefined : sid === token.sid
 }
 
-/** As Provider compares them: `https://a` and `https://a/` are one. The signature is checked against the exact one. */
+/**
+ * Issuers are compared as Provider does: `https://a` and `https://a/` are the same. The signature is checked against
+ * the exact issuer.
+ */
 function comparable(issuer: string): string {
   return URL.parse(issuer)?.href ?? issuer
 }

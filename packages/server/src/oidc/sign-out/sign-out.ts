@@ -28,7 +28,7 @@ const STATE_MS = 15 * 60_000
 const MAX_COOKIE = 3800 // browsers keep 4096 bytes of name, value and attributes
 const SIGNED_OUT = '/.sallyport/signed-out'
 
-/** GET shows a button, so that a picture on another site signs nobody out; POST acts. */
+/** GET shows a button, so that a picture on another site cannot sign anybody out. POST signs out. */
 export async function signOut(
   exchange: Exchange,
   registrations: readonly Registration[],
@@ -74,7 +74,7 @@ export async function signOut(
   exchange.respond(200, { ...page.headers, refresh: `0; url=${next}`, 'set-cookie': [...expired, hint] }, page.body)
 }
 
-/** The session has ended in the memory of this relay, which keeps trying to save that until it stops. */
+/** The session has ended in the memory of this relay. The relay keeps trying to save that until it stops. */
 function showUnwritten(exchange: Exchange, next: string, cookies: string[]): void {
   const { texts, frame } = exchange
   const goOn = buttonHtml({ label: ({ ways }) => ways.goOn, href: next }, texts)
@@ -84,7 +84,7 @@ function showUnwritten(exchange: Exchange, next: string, cookies: string[]): voi
   exchange.respond(503, { ...page.headers, ...own, 'set-cookie': cookies }, page.body)
 }
 
-/** The second step: from the page to the provider, with the hint in a redirect that no script can read. */
+/** The second step leads from the page to the provider, with the hint in a redirect that no script can read. */
 export async function signOutAtProvider(
   exchange: Exchange,
   registration: Registration,
@@ -94,10 +94,11 @@ export async function signOutAtProvider(
   const cookies = registration.cookies(exchange.origin)
   const box = readCookie(exchange.header('cookie'), cookies.signOut)
   const hint = box === undefined ? undefined : parts.boxes.open('sign-out', box, now)
-  // An endpoint may have been bound again since, under the same auth_id: an ID token goes only to its own issuer.
+  // An agent may have opened the endpoint again since, with another issuer under the same auth_id. An ID token goes
+  // only to its own issuer.
   const isOurs = hint?.ok === true && hint.content.scope === registration.scope
   const headers = { 'set-cookie': [setCookie(cookies.signOut, '', 0, cookies.secure)], 'cache-control': 'no-store' }
-  // Only a browser on its way to a page: a script that fetches this gets nothing to follow.
+  // Only a browser that goes to a page gets the redirect. A script that fetches this gets no redirect.
   if (!isOurs || !exchange.isNavigation || !(await endsAtProvider(registration))) {
     return exchange.respond(303, { location: SIGNED_OUT, ...headers })
   }
@@ -168,7 +169,7 @@ function whoAndWhere(sessions: readonly LiveSession[], frame: Frame): string {
   return htmlOf(signedInAs, { who: `<strong>${[...people].join('; ')}</strong>`, site })
 }
 
-/** To the page with the link that led here, if it is on this site. */
+/** Back to the page with the link that led here, if it is on this site. */
 function wayBack(referrer: string | undefined, origin: string): WayOn {
   const before = pageBefore(referrer, origin)
   return before === undefined ? OPEN_SITE : { label: ({ ways }) => ways.back, href: before }
@@ -194,7 +195,7 @@ async function sessionHere(
   return session?.scope === registration.scope ? session : undefined
 }
 
-/** A session that still lets its visitor in. */
+/** A session that is still valid. */
 async function liveSessionHere(
   exchange: Exchange,
   registration: Registration,

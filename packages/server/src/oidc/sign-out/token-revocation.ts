@@ -1,15 +1,15 @@
 // Revokes the tokens of sessions that were ended on purpose, in the background: a sign-out does not wait for it, and
-// cannot fail because of it. Each revocation is tried once: in any case the relay keeps no token. The queue is bounded,
-// and so are concurrent requests to a provider.
+// cannot fail because of it. Each revocation is tried once, and the relay then keeps no token, whatever the result is.
+// The queue is bounded, and so are concurrent requests to a provider.
 
 import type { SignInParts } from '../sign-in/parts.ts'
 import type { Tokens } from '../../session/session-tokens.ts'
 import type { LiveSession } from '../../session/live-session.ts'
 
 /**
- * How long a sign-out waits: the browser goes to the provider first, to end the session there. With a refresh token
- * Keycloak forgets, in all browsers of that person, that its sessions used this client, and could then not report the
- * sign-out here; if its session has ended before, a token ends nothing else.
+ * How long the revocation waits after a sign-out, so that the browser can first end the session at the provider. If a
+ * refresh token is revoked earlier, Keycloak forgets that the person's sessions, in all browsers, used this client, and
+ * can then not report a sign-out to the relay. If its session has ended before, the revocation ends nothing else.
  */
 const AFTER_SIGN_OUT_MS = 60_000 // as long as the browser's hint is valid
 const MAX_LATER = 1000
@@ -35,7 +35,7 @@ export class TokenRevocation {
   readonly #later: Job[] = []
   readonly #due: Job[] = []
   readonly #underWay = new Set<Promise<void>>()
-  /** By issuer: until when. */
+  /** By issuer: the time until which it is not asked. */
   readonly #pauses = new Map<string, number>()
   #timer: NodeJS.Timeout | undefined
 
@@ -44,7 +44,7 @@ export class TokenRevocation {
   }
 
   /**
-   * @param tokens of the session; undefined if another process has ended it, and they must be taken from the store
+   * @param tokens of the session; undefined if another process has ended it, so that they must be taken from the store
    * @param afterSignOut whether a browser is on its way to the provider
    */
   add(session: LiveSession, tokens: Tokens | undefined, afterSignOut: boolean): void {

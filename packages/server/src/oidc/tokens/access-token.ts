@@ -1,5 +1,5 @@
-// The provider's access token, for apps that call the organisation's APIs on behalf of their visitor. Kept only if a
-// route passes it on: sealed in the store, and in memory for the sessions that use such a route.
+// The provider's access token, for apps that call the organisation's APIs on behalf of their visitor. The relay keeps
+// it only if a route passes it on: sealed in the store, and in memory for the sessions that use such a route.
 
 import type { Registration } from '../registration/registration.ts'
 import type { SessionTokens, Tokens } from '../../session/session-tokens.ts'
@@ -14,8 +14,8 @@ interface Answer {
 }
 
 /**
- * The part of a token endpoint's answer to keep. A token that is not a valid header value, or too long for one, is not
- * kept.
+ * The part of a token endpoint's answer that is kept. A token that is not a valid header value, or is too long for one,
+ * is not kept.
  */
 export function keptAccessToken(
   { access_token, expires_in }: Answer,
@@ -41,7 +41,7 @@ export class AccessTokens {
     this.#tokens = tokens
   }
 
-  /** Undefined without a token that is still valid. Waits for the store once, and after each refresh. */
+  /** The token; undefined if there is none that is still valid. It waits for the store once, and after each refresh. */
   async of(session: LiveSession, now: number): Promise<string | undefined> {
     const { claims_at: claimsAt } = session.row
     let known = this.#known.get(session)
@@ -57,7 +57,7 @@ export class AccessTokens {
     try {
       return (await this.#tokens.read(session.key, now))?.tokens.accessToken
     } catch {
-      // The store is down: the known token is the best guess, and has its own expiry.
+      // The store is down. The known token is probably still the right one, and it has its own expiry.
       return this.#known.get(session)?.token
     }
   }

@@ -1,5 +1,5 @@
-// Asks the provider again for the claims of a signed-in visitor, with the refresh token of the session. However many
-// requests, in however many processes, want this at once, the provider is asked once. Its answer decides:
+// Asks the provider again for the claims of a signed-in visitor, with the refresh token of the session. If many
+// requests need this at once, even in several processes, the provider is asked once. Its answer decides:
 //
 //   new tokens         kept, then verified as at the sign-in; `allow` sees the new claims with the next request
 //   invalid_grant      the provider has ended it: the session ends, too
@@ -13,9 +13,10 @@ import type { Sessions } from '../../session/sessions.ts'
 import type { Tokens } from '../../session/session-tokens.ts'
 import type { LiveSession } from '../../session/live-session.ts'
 
-const MAX_WAIT_MS = 2000 // providers that are well answer within one
+const MAX_WAIT_MS = 2000 // healthy providers answer within one second
 /**
- * For so long after a failure no request waits, unless an answer has come since. Then one request tries waiting again.
+ * For so long after a failure, no request waits, unless an answer has come since. After that, one request waits again
+ * as a trial.
  */
 const DOUBT_MS = 10 * 60_000
 const MAX_UNSAVED = 1000
@@ -35,7 +36,10 @@ interface Taken {
 interface Asking {
   /** Never rejects. */
   done: Promise<void>
-  /** `done`, or a timeout: the same for all waiting exchanges, counted from the arrival of the first. */
+  /**
+   * `done`, or a timeout that is counted from the arrival of the first waiting exchange and is the same for all of
+   * them.
+   */
   awaited?: Promise<void>
 }
 
@@ -53,9 +57,9 @@ export class ClaimsRefresh {
   readonly #underWay = new Map<string, Asking>()
   /** By issuer, from a failure to the next answer. */
   readonly #pauses = new Map<string, { until: number; ms: number }>()
-  /** Issuers for which a request has waited in vain, while that attempt lasts: it has not failed yet. */
+  /** Issuers for which a request has waited in vain while the attempt still goes on. */
   readonly #late = new Set<string>()
-  /** New tokens that the store could not take: the old ones may be invalid now. */
+  /** New tokens that the store could not take. They are kept here, because the old ones may be invalid now. */
   readonly #unsaved = new Map<string, Tokens>()
 
   constructor(parts: Parts) {
@@ -75,8 +79,8 @@ export class ClaimsRefresh {
   }
 
   /**
-   * Starts a refresh, or joins one under way. The promise never rejects. Undefined if waiting is pointless: the
-   * provider does not answer at the moment, or too many refreshes are under way.
+   * Starts a refresh, or joins one under way. The promise never rejects. Undefined if waiting would not help, because
+   * the provider does not answer at present, or too many refreshes are under way.
    */
   refresh(session: LiveSession): Promise<void> | undefined {
     return this.#start(session)?.done
@@ -135,10 +139,10 @@ export class ClaimsRefresh {
       const { tokens, claims, freshMs } = await redeemRefreshToken(session, registration, taken.tokens, { clock, keep })
       this.#pauses.delete(issuer)
       if (claims.subject !== session.row.subject) {
-        log.warn({ edge, issuer, user }, 'a refresh token came to stand for somebody else: its session ends')
+        log.warn({ edge, issuer, user }, 'a refresh token now belongs to somebody else: its session ends')
         return void (await sessions.endAnyway(session, 'the provider named somebody else'))
       }
-      // The time and the provider's session of the sign-in are kept, even if this answer does not have them.
+      // The time of the sign-in and the provider's session are kept, even if this answer does not have them.
       const { auth_time, sid } = session.row
       const kept = { ...(auth_time !== undefined && { auth_time }), ...(sid !== undefined && { sid }) }
       sessions.renew(session, { ...kept, ...claims }, { claimsAt: begun, freshMs })
@@ -148,7 +152,10 @@ export class ClaimsRefresh {
     }
   }
 
-  /** Takes the tokens for this process alone; undefined if another process has taken them, or there are none. */
+  /**
+   * Takes the tokens, so that no other process uses them; undefined if another process has taken them, or there are
+   * none.
+   */
   async #take(session: LiveSession): Promise<Taken | undefined> {
     const { sessions, clock } = this.#parts
     const { key, row } = session
@@ -178,7 +185,7 @@ export class ClaimsRefresh {
     return { tokens, revision }
   }
 
-  /** A store that fails here must not cost the session its only valid refresh token. */
+  /** If the store fails here, the session must not lose its only valid refresh token. */
   async #keep({ key, row }: LiveSession, tokens: Tokens, taken: Taken): Promise<void> {
     const { sessions, clock } = this.#parts
     try {
@@ -214,7 +221,7 @@ export class ClaimsRefresh {
     if (taken) await this.#giveBack(session, taken)
   }
 
-  /** An unexpected error, of a provider or of the relay: nothing awaits this promise, so it must not reject. */
+  /** An unexpected error of a provider or of the relay. Nobody awaits this promise, so it must not reject. */
   #noteFault(session: LiveSession, error: unknown): void {
     const { clock, onFault } = this.#parts
     const { edge, issuer, subject: user } = session.row
@@ -222,7 +229,7 @@ export class ClaimsRefresh {
     onFault(error, 'provider_request', { edge, issuer, user })
   }
 
-  /** So that the next attempt does not mistake this process for another one. */
+  /** Without this, the next attempt would take this process for another one. */
   async #giveBack({ key, row }: LiveSession, { tokens, revision }: Taken): Promise<void> {
     const { sessions, clock } = this.#parts
     try {
@@ -230,7 +237,7 @@ export class ClaimsRefresh {
       if (kept?.revision !== revision || kept.takenUntil === 0) return
       await sessions.tokens.keep(key, tokens, { expires: row.expires, expectedRevision: revision, now: clock() })
     } catch {
-      // The store is down, or the session has ended: the taken tokens are free again after TAKEN_MS.
+      // The store is down, or the session has ended. The taken tokens are free again after TAKEN_MS.
     }
   }
 }

@@ -48,7 +48,7 @@ export async function redeemRefreshToken(
       tokens.idToken = written
     }
   } finally {
-    await keep(tokens) // in any case the old refresh token may be used up
+    await keep(tokens) // also if the new ID token is wrong, because the old refresh token may be used up
   }
   // OpenID Connect Core 12.2: the answer "might not contain an id_token". Then userinfo has the new claims.
   const claims = await readVisitor(idToken ?? oldClaims(session, tokens), answer.access_token, registration, ready, {
@@ -78,7 +78,7 @@ export function isUnreachable(error: unknown): boolean {
 /** A sentence for the log. */
 export function reasonOf(error: unknown): string {
   if (error instanceof ResponseBodyError) return describeBodyError(error)
-  const refusal = refusalOf(error) // a token endpoint is told by its answer's body, just above
+  const refusal = refusalOf(error) // errors of a token endpoint have a body, see just above
   if (refusal !== undefined) return `the provider refuses the access token, or these credentials: ${refusal}`
   if (!(error instanceof Error)) return String(error)
   for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
@@ -87,7 +87,7 @@ export function reasonOf(error: unknown): string {
   return 'detail' in error && typeof error.detail === 'string' ? error.detail : error.message
 }
 
-/** RFC 6749 5.2 has a text for both, but openid-client checks only the first: the other may be of any type. */
+/** By RFC 6749 5.2 both are texts, but openid-client checks only the first, so the other may have any type. */
 export function describeBodyError({ error, error_description: said }: ResponseBodyError): string {
   return `${inWords(error) ?? 'no error code'}: ${inWords(said) ?? 'no description'}`
 }

@@ -63,10 +63,10 @@ export async function readVisitor(
       checkDecidable(idToken, registration, refusal)
       const { edgeId, provider, config } = registration
       const fields = { edge: edgeId, issuer: config.issuer_url, user: idToken.sub, reason: refusal }
-      provider.log.warn(fields, 'userinfo refuses the access token: what the ID token says counts')
+      provider.log.warn(fields, 'userinfo refuses the access token: the claims of the ID token count')
     }
   }
-  // userinfo was asked because the token is old, so it takes precedence over the token.
+  // The relay asked userinfo because the token is old, so userinfo takes precedence.
   const [first, second] = always && userInfo ? [userInfo, idToken] : [idToken, userInfo]
   const claims = readClaims(first, second, [...registration.decidingClaims.values(), { claim: 'groups' }])
   for (const [key, incomplete] of claims.incomplete) checkComplete(key, incomplete, registration)
@@ -82,7 +82,7 @@ export async function readVisitor(
   }
 }
 
-/** A claim that could not be requested must not decide: a visitor without the claim could pass a `deny`. */
+/** A claim that could not be requested must not decide, because a visitor without the claim could pass a `deny`. */
 function checkDecidable(idToken: IdTokenClaims, { config, needs }: Registration, refusal: string): void {
   const lacks = (name: ClaimName): boolean => claimOf(idToken, name) === undefined
   const missing = [
@@ -92,14 +92,14 @@ function checkDecidable(idToken: IdTokenClaims, { config, needs }: Registration,
   ]
   if (missing.length === 0) return
   throw new RelayError('sign_in_failed', {
-    detail: `${config.issuer_url} has left ${missing.join(', ')} out of the ID token, which allow or deny looks at, and its userinfo endpoint refuses the access token (${refusal}); have it put the claim into the ID token`,
+    detail: `${config.issuer_url} has left ${missing.join(', ')} out of the ID token, although allow or deny needs it, and its userinfo endpoint refuses the access token (${refusal}); set it to put the claim into the ID token`,
     advice: ({ instead }) => instead.reasonInLog,
   })
 }
 
 /**
- * A list that is cut short or unreadable must not decide: a visitor with a missing value could pass a `deny`, or fail
- * an `allow`.
+ * A list that is cut short or not readable must not decide, because a visitor with a missing value could pass a `deny`,
+ * or fail an `allow`.
  */
 function checkComplete(key: string, { kind, found }: Incomplete, { config, decidingClaims }: Registration): void {
   const reading = decidingClaims.get(key)
@@ -112,7 +112,7 @@ function checkComplete(key: string, { kind, found }: Incomplete, { config, decid
     })
   }
   throw new RelayError('sign_in_failed', {
-    detail: `${config.issuer_url} lists more in the claim ${claim} than it sends, or than the relay takes (${found}); have it send only what concerns this client`,
+    detail: `${config.issuer_url} lists more in the claim ${claim} than it sends, or than the relay takes (${found}); set it to send only the values for this client`,
     advice: ({ instead }) => instead.tooManyGroups,
   })
 }
@@ -127,7 +127,7 @@ function wantedClaims({ config, decidingClaims }: Registration): ClaimName[] {
   ]
 }
 
-/** A few words if userinfo answered without claims: a provider may want another token there, or have none. */
+/** A few words if userinfo answered without claims. A provider may want another token there, or have no claims. */
 export function refusalOf(error: unknown): string | undefined {
   if (error instanceof WWWAuthenticateChallengeError && error.status !== 200) {
     return `HTTP ${error.status}: ${describeChallenges(error)}`
