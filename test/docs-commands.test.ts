@@ -58,6 +58,11 @@ const NOT_RUN: readonly NotRun[] = [
     reason: 'a systemd that runs; the unit file is verified',
     elsewhere: ['test/e2e/operations.test.ts', 'systemd-analyze'],
   },
+  {
+    commands: /^curl --cert /,
+    reason: 'an edge that asks for certificates',
+    elsewhere: ['test/in-process/terminate-tls.test.ts', 'docs/traffic-policy.md'],
+  },
   { commands: /^journalctl\b/, reason: 'a journal with a relay in it' },
   { commands: /^(?:npx wscat|grpcurl)\b/, reason: 'programs that nobody has installed' },
 ]
@@ -88,6 +93,7 @@ const RUN: readonly Run[] = [
   { commands: /^curl .*\/(?:healthz|readyz)$/, says: /^(?:ok|ready)$/m },
   { commands: /^curl .*\/metrics$/, says: /^sallyport_tunnels \d+$/m },
   { commands: /^curl .* https:\/\/docs\.example\.com\//, says: /^GET \/|^PUT \/upload .*100000/m },
+  { commands: /^openssl (?:req|x509) / },
   { commands: /^openssl s_client\b/, says: /^[\w+/]{43}=$/m },
 ]
 

@@ -30,7 +30,7 @@ const NEEDED: Readonly<Record<string, string>> = {
 const SIGN_IN =
   '    policy:\n      on_http_request:\n        - actions:\n            - type: openid-connect\n              config:\n                issuer_url: https://login.example.com\n                client_id: sallyport\n'
 /** What a policy begins with that has a file of its own. */
-const PHASES = new Set(['on_http_request', 'on_http_response'])
+const PHASES = new Set(['on_tcp_connect', 'on_http_request', 'on_http_response'])
 const OF_EDGE = new Set(['routes', 'backend', 'policy'])
 const OF_SIGN_IN = new Set(['allow', 'deny'])
 

@@ -57,6 +57,7 @@ describe('the connection of an exchange (the house, 7)', () => {
       http2: true,
       limits,
       places,
+      tlsDemands: { isAny: false, of: () => undefined },
       refusals: new LimitRefusals(log),
       timeouts,
       look: PLAIN_LOOK,

@@ -88,9 +88,10 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
   })
   keep(rooms, store)
   const authtokens = keep(rooms, await Authtokens.open(store))
-  const [certificates, authorities, logos] = await readFiles(config, log)
+  const [certificates, authorities, logos, clientAuthorities] = await readFiles(config, log)
   keep(rooms, certificates)
   keep(rooms, authorities)
+  keep(rooms, clientAuthorities)
   const look = lookOf(config, undefined, logos)
 
   // 2. The rooms that decide.
@@ -115,6 +116,7 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
     publicUrl,
     stickyKey: keys.deriveKey('sticky cookie'),
     partsOf,
+    clientAuthorities,
     lookOf: (edge) => (edge.pages || edge.page_details ? lookOf(config, edge, logos) : look),
     retries: book.retries,
     log,

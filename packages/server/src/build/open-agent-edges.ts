@@ -48,6 +48,7 @@ export async function openAgentEdges(init: OpenAgentEdgesInit): Promise<AgentEdg
     cookieDomains: () => init.cookieDomains(),
     issuers,
     identityJwt: identity_jwt,
+    endsTls: config.listen.https !== undefined,
     maxPerAuthtoken: limits.endpoints_per_authtoken,
     refusals,
     hostKey: keys.deriveKey('endpoint host'),

@@ -57,6 +57,12 @@ export async function listenForVisitors(
     reusePort: init.reusePort,
     allowedUpgrades: { has: (protocol: string) => book.allowsUpgrade(protocol) },
     isTrustedProxy: trusted_proxies.length > 0 ? compileCidrs(trusted_proxies) : () => false,
+    tlsDemands: {
+      get isAny() {
+        return book.hasTlsDemands
+      },
+      of: (host: string) => edges.find(host)?.tls,
+    },
     // Agents may use any name of this machine that the configuration gives to no edge, such as its internal address;
     // and no agent can take such a name from the others by an endpoint.
     isAgentHost: (host: string) => !book.isConfigured(host),

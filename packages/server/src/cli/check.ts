@@ -37,9 +37,10 @@ export async function check({
 /** @returns the warnings */
 async function checkFiles(config: Config, source: ConfigSource): Promise<readonly ConfigProblem[]> {
   try {
-    const [certificates, authorities] = await readFiles(config, pino({ level: 'silent' }))
+    const [certificates, authorities, , clientAuthorities] = await readFiles(config, pino({ level: 'silent' }))
     certificates.close()
     authorities.close()
+    clientAuthorities.close()
     const { problems, warnings: ofCertificates } = certificateFindings(config, certificates.known, Date.now())
     const warnings = [...ofCertificates, ...policyWarnings(config.edges)]
     for (const { path, message } of withLines(warnings, source)) console.error(`Warning: ${path}: ${message}`)

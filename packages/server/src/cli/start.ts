@@ -123,10 +123,11 @@ async function lookAtCertificates(config: Config, log: Logger): Promise<Certific
     import('../listener/tls/read-files.ts'),
     import('../listener/tls/certificate-findings.ts'),
   ])
-  const [certificates, authorities] = await readFiles(config, log)
+  const [certificates, authorities, , clientAuthorities] = await readFiles(config, log)
   // Before a relay of this process watches the same files: close() stops watching them.
   certificates.close()
   authorities.close()
+  clientAuthorities.close()
   return certificateFindings(config, certificates.known, Date.now())
 }
 

@@ -18,6 +18,7 @@ import { checkConfig } from './check-config.ts'
 import type { Config } from './config.ts'
 import { expandEnv } from '@sallyport/protocol/expand-env'
 import { configSchema } from './schema.ts'
+import { completeAuthorities } from './schema/authorities-schema.ts'
 import { storeLocation } from './store-location.ts'
 import { KINDS } from '../policy/kinds.ts'
 import { isTemplateAt } from '../policy/templates-of.ts'
@@ -72,7 +73,12 @@ function read(tree: unknown, folder: string, readEdges: EdgeReader): Read {
   problems.push(...checkConfig({ publicUrl, listen, tls }))
 
   const written = child(known, 'edges')
-  const place = { publicUrl, identityJwt: config?.identity_jwt ?? true, folder }
+  const authorities = completeAuthorities(
+    part(configSchema.shape.certificate_authorities, known, 'certificate_authorities') ?? {},
+    folder,
+  )
+  const endsHere = listen && listen.https !== undefined
+  const place = { publicUrl, identityJwt: config?.identity_jwt ?? true, folder, tls: { endsHere, authorities } }
   const read = readEdges(Array.isArray(written) ? written : [], place)
   problems.push(...(read.problems ?? []))
   return { problems, config, edges: read.edges, remarks: read.remarks }

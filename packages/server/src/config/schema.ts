@@ -6,6 +6,7 @@ import { z } from 'zod'
 
 import { hostPatternProblem } from '../values/host-pattern.ts'
 import { LOG_FORMATS, LOG_LEVELS } from './log-words.ts'
+import { authoritiesSchema } from './schema/authorities-schema.ts'
 import { limitsSchema } from './schema/limits-schema.ts'
 import { listenSchema } from './schema/listen-schema.ts'
 import { pageDetailsSchema, pagesSchema } from '../model/schema/pages-schema.ts'
@@ -66,6 +67,7 @@ export const configSchema = z.strictObject({
     .describe(
       'Certificates for `listen.https`, and related settings. Relative paths start at the folder of the configuration file.',
     ),
+  certificate_authorities: authoritiesSchema.default({}),
   store: text()
     .superRefine((store, context) => {
       if (!/^sqlite:.+/.test(store) || store.startsWith('sqlite://'))

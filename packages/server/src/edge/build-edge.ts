@@ -13,6 +13,8 @@ import { buildPolicy } from '../policy/build-policy.ts'
 import { readsPath } from '../policy/conditions.ts'
 import type { PolicyParts } from '../policy/builder.ts'
 import type { Policy } from '../policy/compose.ts'
+import type { AuthorityFiles } from '../policy/terminate-tls/client-authorities.ts'
+import { tlsDemandsOf } from '../policy/terminate-tls/tls-demands-of.ts'
 import type { Saying } from '../texts/page-texts.ts'
 import type { Registry, Selection } from '../tunnel/registry.ts'
 import { Edge } from './edge.ts'
@@ -28,6 +30,7 @@ export interface EdgeParts {
   /** 32 bytes that key the values of sticky cookies. */
   readonly stickyKey: Uint8Array
   readonly partsOf: PartsOf
+  readonly clientAuthorities: AuthorityFiles
   readonly lookOf: (config: EdgeConfig) => Look
   /** Counts the retries of all edges. */
   readonly retries: RetryCounts
@@ -56,7 +59,7 @@ export interface Brought {
 /** @throws ConfigError if a file that it names cannot be used; everything is released then */
 export function buildEdge(
   config: EdgeConfig,
-  { registry, publicUrl, stickyKey, partsOf, lookOf, retries, log }: EdgeParts,
+  { registry, publicUrl, stickyKey, partsOf, clientAuthorities, lookOf, retries, log }: EdgeParts,
   brought?: Brought,
 ): Edge {
   const { id, hosts, origin } = config
@@ -88,6 +91,10 @@ export function buildEdge(
     routes,
     originOf: (host) => origin ?? originOn(publicUrl, host),
     look: lookOf(config),
+    tls: tlsDemandsOf(
+      config.routes.map(({ policy }) => policy),
+      clientAuthorities,
+    ),
     authtokenId,
     groups: groups.all,
     life: { open: () => life.open(), close: () => owned.dispose() },

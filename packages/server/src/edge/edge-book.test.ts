@@ -39,7 +39,11 @@ function configOf(
     hosts,
     routes: selectors.map((labels, index) => ({
       path_prefix: `/${index}`,
-      policy: { on_http_request: password === undefined ? [] : [{ actions: [signIn] }], on_http_response: [] },
+      policy: {
+        on_tcp_connect: [],
+        on_http_request: password === undefined ? [] : [{ actions: [signIn] }],
+        on_http_response: [],
+      },
       backend: { labels: new Map(Object.entries(labels)) },
     })),
   }
@@ -60,6 +64,7 @@ function open() {
     publicUrl: new URL('https://relay.example.com'),
     stickyKey: new Uint8Array(32),
     partsOf,
+    clientAuthorities: { of: () => [] },
     lookOf: () => PLAIN_LOOK,
     retries: book.retries,
     log: createLog({ level: 'silent' }),

@@ -34,6 +34,8 @@ export class EdgeBook {
   /** The number of routes that allow upgrades to a protocol. */
   readonly #upgrades = new Map<string, number>()
   readonly #hosts: HostClaims
+  /** The number of edges that demand something of TLS. */
+  #demandingTls = 0
   /** By id, in the order of the edges. */
   readonly #entries: Readonly<Record<EdgeSource, Map<string, Entry>>> = { file: new Map(), agents: new Map() }
   /** An index from the labels of a tunnel to the edges. */
@@ -104,6 +106,11 @@ export class EdgeBook {
     return this.#hosts.isConfigured(host)
   }
 
+  /** Whether any edge demands something of the TLS of visitors. */
+  get hasTlsDemands(): boolean {
+    return this.#demandingTls > 0
+  }
+
   /** Whether a route of any edge allows upgrades to a protocol. @param protocol in lower case */
   allowsUpgrade(protocol: string): boolean {
     return this.#upgrades.has(protocol)
@@ -139,6 +146,7 @@ export class EdgeBook {
   #open(source: EdgeSource, edge: Edge, number: number): Entry {
     edge.open()
     this.#countUpgrades(edge, 1)
+    if (edge.tls) this.#demandingTls++
     const entry: Entry = { edge, number, leads: [] }
     entry.leads = edge.groups.map((group) => this.#index.add(group.labels, { entry, group }))
     this.#hosts.claim(source, edge)
@@ -149,6 +157,7 @@ export class EdgeBook {
     for (const lead of leads) this.#index.delete(lead)
     this.#hosts.yield(source, edge)
     this.#countUpgrades(edge, -1)
+    if (edge.tls) this.#demandingTls--
     edge.close()
   }
 

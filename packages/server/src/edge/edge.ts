@@ -6,6 +6,7 @@
 // Requests under way finish on a closed edge: close() releases only what they do not need.
 
 import { RelayError } from '../errors.ts'
+import type { TlsDemands } from '../exchange/visitor/tls-demands.ts'
 import { readPath } from '../exchange/target/read-path.ts'
 import type { PathReading } from '../exchange/target/read-path.ts'
 import { PLAIN_LOOK, type Look } from '../pages/look.ts'
@@ -19,6 +20,8 @@ export interface EdgeInit {
   /** The origin that visitors of a host see, e.g. `https://docs.example.com`. */
   originOf: (host: string) => string
   look?: Look
+  /** Undefined if every TLS of the relay will do. */
+  tls?: (() => TlsDemands) | undefined
   /** The authtoken of the agent that has brought it. */
   authtokenId?: string | undefined
   groups?: readonly TunnelsOfEdge[]
@@ -43,6 +46,7 @@ export class Edge implements KnownEdge {
   /** The appearance of the relay's own pages on this edge. */
   readonly look: Look
   readonly #originOf: (host: string) => string
+  readonly #tls: (() => TlsDemands) | undefined
   readonly #exact = new Map<string, Route>()
   /** Longest prefix first. */
   readonly #prefixes: Route[]
@@ -50,12 +54,13 @@ export class Edge implements KnownEdge {
   readonly #looksAtPath: boolean
   readonly #life: EdgeLife | undefined
 
-  constructor({ id, hosts, routes, originOf, look = PLAIN_LOOK, authtokenId, groups = [], life }: EdgeInit) {
+  constructor({ id, hosts, routes, originOf, look = PLAIN_LOOK, tls, authtokenId, groups = [], life }: EdgeInit) {
     this.id = id
     this.hosts = hosts
     this.authtokenId = authtokenId
     this.groups = groups
     this.look = look
+    this.#tls = tls
     this.#originOf = originOf
     this.routes = routes
     this.#life = life
@@ -66,6 +71,11 @@ export class Edge implements KnownEdge {
       .filter((route) => route.config.path_prefix !== undefined)
       .toSorted((a, b) => (b.config.path_prefix?.length ?? 0) - (a.config.path_prefix?.length ?? 0))
     this.#looksAtPath = routes.some(({ config, readsPath }) => config.path_prefix !== '/' || readsPath)
+  }
+
+  /** What it demands of the TLS of visitors at the moment; undefined if nothing. */
+  get tls(): TlsDemands | undefined {
+    return this.#tls?.()
   }
 
   get endpoints(): string[] {

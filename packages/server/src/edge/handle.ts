@@ -5,6 +5,7 @@ import type { Exchange, Upgrade } from '../exchange/exchange.ts'
 import { isOurs } from '../exchange/target/own-paths.ts'
 import { readPath } from '../exchange/target/read-path.ts'
 import type { Forwarder } from '../forward/forwarder.ts'
+import { checkTls } from './check-tls.ts'
 import type { EdgeTable } from './edge-table.ts'
 import type { Route } from './route.ts'
 
@@ -25,6 +26,7 @@ export function handle(exchange: Exchange, gate: Gate): Promise<void> {
   exchange.edgeId = edge.id
   exchange.origin = edge.originOf(exchange.host)
   exchange.look = edge.look
+  checkTls(exchange, edge.tls, Date.now)
 
   const { path } = exchange
   const reading = readPath(path)

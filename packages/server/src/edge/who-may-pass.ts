@@ -19,8 +19,8 @@ export function whoMayPass(policy: PolicyConfig): string {
 }
 
 /** Whether a route has no condition, except for excluded addresses. */
-export function isOpenToAll({ on_http_request: rules }: PolicyConfig): boolean {
-  return !rules.some(({ expressions, actions }) => !expressions && actions.some(asksSomething))
+export function isOpenToAll(policy: PolicyConfig): boolean {
+  return !rulesOf(policy).some(({ expressions, actions }) => !expressions && actions.some(asksSomething))
 }
 
 /** Describes for an agent who may visit the routes that lead to it, in as many words as `bound` has room for. */
@@ -44,11 +44,21 @@ export function pathOf(route: RouteConfig): string {
   return route.exact_path ?? `${route.path_prefix}${route.path_prefix.endsWith('/') ? '' : '/'}*`
 }
 
-function stepsOf({ on_http_request: rules }: PolicyConfig): string[] {
-  return rules.flatMap(({ expressions, actions }) => {
+function stepsOf(policy: PolicyConfig): string[] {
+  return rulesOf(policy).flatMap(({ expressions, actions }) => {
     const words = actions.map(asksOf).filter((each) => each !== undefined)
     return expressions && words.length > 0 ? [CONDITIONAL_WORDS] : words
   })
+}
+
+/** Those that decide who may pass. */
+function rulesOf({ on_tcp_connect, on_http_request }: PolicyConfig): readonly Rule[] {
+  return [...on_tcp_connect, ...on_http_request]
+}
+
+interface Rule {
+  readonly expressions?: readonly string[]
+  readonly actions: readonly Step[]
 }
 
 /** The condition of an action for a visitor; undefined without one. */

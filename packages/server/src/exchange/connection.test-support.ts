@@ -10,7 +10,11 @@ export const LOOPBACK: Connection = {
   startedAt: 0,
   isFromProxy: false,
   tls: undefined,
+  serverName: undefined,
+  tlsDemands: undefined,
+  shownCertificate: undefined,
   bytesIn: 0,
   bytesOut: 0,
   end() {},
+  retire() {},
 }

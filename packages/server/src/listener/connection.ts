@@ -7,6 +7,7 @@ import type { TLSSocket } from 'node:tls'
 import type { LimitName } from '../config/config.ts'
 import { plainAddress } from '../exchange/visitor/client-ip.ts'
 import type { Connection } from '../exchange/connection.ts'
+import type { ShownCertificate, TlsDemands } from '../exchange/visitor/tls-demands.ts'
 import type { Place } from './places.ts'
 
 export class VisitorConnection implements Connection {
@@ -17,6 +18,12 @@ export class VisitorConnection implements Connection {
   readonly place: Place
   /** Set by the door after the handshake. */
   tls: TLSSocket | undefined
+  /** Set by the door before the handshake. */
+  tlsDemands: TlsDemands | undefined
+  /** Set by the door after the handshake. */
+  shownCertificate: ShownCertificate | undefined
+  /** Set by HTTP/2. */
+  onRetire: (() => void) | undefined
   readonly #socket: Socket
 
   constructor(socket: Socket, clientIp: string, isFromProxy: boolean, place: Place) {
@@ -28,6 +35,15 @@ export class VisitorConnection implements Connection {
 
   end(): void {
     this.#socket.destroy()
+  }
+
+  retire(): void {
+    this.onRetire?.()
+  }
+
+  get serverName(): string | undefined {
+    const { servername } = (this.tls ?? {}) as { servername?: string | false } // of a server's socket, which the types leave out
+    return servername ? servername.toLowerCase() : undefined
   }
 
   get clientPort(): number {

@@ -2,8 +2,10 @@
 // Here it becomes a connection: with its peer's address and its place. With TLS, a visitor can read an answer only
 // after the handshake: a place on trial lasts until then.
 //
-//   accepted ─▶ who is it? ─▶ a place? ─▶ (a look at its first bytes, if they are suspicious) ─▶ node:tls ─▶ HTTP
+//   accepted ─▶ who is it? ─▶ a place? ─▶ (a look at its first bytes) ─▶ node:tls ─▶ HTTP
 //                                └─ none ─▶ turned away
+//
+// It looks at first bytes if they are suspicious, or while an edge has demands on TLS: the name in them chooses the demands.
 
 import type { Server as NetServer, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -14,19 +16,34 @@ import type { OnFault } from '../exchange/border.ts'
 import { plainAddress } from '../exchange/visitor/client-ip.ts'
 import type { LimitRefusals } from '../exchange/limit-refusals.ts'
 import { networkOf } from '../exchange/visitor/network-of.ts'
+import type { TlsDemands } from '../exchange/visitor/tls-demands.ts'
 import { VisitorConnection } from './connection.ts'
+import { FirstBytes } from './first-bytes.ts'
 import type { Places } from './places.ts'
 import { ProxyProtocol } from './proxy-protocol.ts'
 import { takeOver } from './take-over.ts'
+import { serverNameIn } from './tls/client-hello.ts'
+import { shownCertificate } from './tls/demanding-servers.ts'
 import { TurnAway } from './turn-away.ts'
 
 /** From the connection to the end of its one request: an agent needs two round trips with TLS. */
 const TRIAL_MS = 5000
 
+/** What edges demand of TLS at the moment. */
+export interface KnownDemands {
+  /** Whether any edge demands something. */
+  readonly isAny: boolean
+  /** @param host in lower case, as a visitor asks for it in the handshake */
+  of(host: string): TlsDemands | undefined
+}
+
 export interface DoorInit {
   places: Places
   refusals: LimitRefusals
   isTls: boolean
+  tlsDemands: KnownDemands
+  /** Makes the handshake under demands. */
+  onDemands: (socket: Socket, name: string, demands: TlsDemands) => void
   isTrustedProxy: (address: string) => boolean
   log: Logger
   onFault: OnFault
@@ -39,6 +56,7 @@ export class Door {
   readonly #handshaking = new Map<string, VisitorConnection>()
   readonly #turnAway: TurnAway
   readonly #proxyProtocol: ProxyProtocol
+  readonly #firstBytes = new FirstBytes()
 
   constructor(init: DoorInit) {
     this.#init = init
@@ -61,6 +79,7 @@ export class Door {
       const connection = this.#handshaking.get(peerOf(socket))
       if (!connection) return void socket.destroy() // the peer has left, and the system no longer knows its address
       connection.tls = socket as TLSSocket // this event passes one
+      if (connection.tlsDemands?.certificate) connection.shownCertificate = shownCertificate(connection.tls)
       this.#connections.set(socket, connection)
       handOn(socket)
     })
@@ -81,7 +100,7 @@ export class Door {
 
   /** Ends connections that are still at the door. */
   destroy(): void {
-    this.#proxyProtocol.destroy()
+    this.#firstBytes.destroy()
   }
 
   #accept(socket: Socket, handOn: (socket: Socket) => void): void {
@@ -105,14 +124,25 @@ export class Door {
       if (isTls) this.#handshaking.delete(peer)
       places.leave(place, performance.now())
     })
-    if (!this.#proxyProtocol.isSuspicious) return handOn(socket)
-    this.#proxyProtocol.peek(socket, address, () => {
+    const looksForName = isTls && this.#init.tlsDemands.isAny
+    if (!looksForName && !this.#proxyProtocol.isSuspicious) return handOn(socket)
+    let name: string | undefined = ''
+    const isEnough = (bytes: Buffer): boolean => !looksForName || (name = serverNameIn(bytes)) !== undefined
+    this.#firstBytes.read(socket, isEnough, (bytes) => {
       try {
-        handOn(socket)
+        this.#proxyProtocol.tell(bytes, address)
+        this.#chooseTls(socket, connection, name, handOn)
       } catch (error) {
         this.#fault(error, socket)
       }
     })
+  }
+
+  #chooseTls(socket: Socket, connection: VisitorConnection, name = '', handOn: (socket: Socket) => void): void {
+    const demands = name === '' ? undefined : this.#init.tlsDemands.of(name)
+    if (!demands) return handOn(socket)
+    connection.tlsDemands = demands
+    this.#init.onDemands(socket, name, demands)
   }
 
   #limitTrial(socket: Socket, { place, clientIp }: VisitorConnection): NodeJS.Timeout {

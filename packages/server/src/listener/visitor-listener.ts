@@ -15,7 +15,7 @@ import type { Exchange } from '../exchange/exchange.ts'
 import type { LimitRefusals } from '../exchange/limit-refusals.ts'
 import type { Logger } from '../log.ts'
 import type { Look } from '../pages/look.ts'
-import { Door } from './door.ts'
+import { Door, type KnownDemands } from './door.ts'
 import { ExchangeCount } from './exchange-count.ts'
 import { Farewell } from './farewell.ts'
 import { Http1Response } from './http1/http1-response.ts'
@@ -26,6 +26,7 @@ import { sniffPreface } from './http2/preface.ts'
 import type { Places } from './places.ts'
 import { takeOver } from './take-over.ts'
 import type { Certificates } from './tls/certificates.ts'
+import { DemandingServers } from './tls/demanding-servers.ts'
 
 export interface VisitorListenerInit {
   address: ListenAddress
@@ -33,6 +34,8 @@ export interface VisitorListenerInit {
   reusePort: boolean
   /** With certificates the listener speaks TLS. */
   certificates?: Certificates
+  /** What edges demand of TLS. */
+  tlsDemands: KnownDemands
   allowedUpgrades: AllowedUpgrades
   /** Whether visitors may speak HTTP/2: by ALPN on TLS, with prior knowledge on cleartext. */
   http2: boolean
@@ -58,6 +61,8 @@ export interface VisitorListenerInit {
   onFault: OnFault
 }
 
+const HANDSHAKE_MS = 10_000
+
 type VisitorServer = HttpServer<typeof IncomingMessage, typeof Http1Response>
 type Settings = ServerOptions<typeof IncomingMessage, typeof Http1Response>
 
@@ -78,7 +83,12 @@ export class VisitorListener {
     const { certificates } = init
     const scheme = certificates ? 'https' : 'http'
     this.#server = makeServer(init)
-    this.#door = new Door({ ...init, isTls: certificates !== undefined })
+    const demanding = certificates && this.#serversFor(certificates)
+    this.#door = new Door({
+      ...init,
+      isTls: certificates !== undefined,
+      onDemands: (socket, name, demands) => demanding?.accept(socket, name, demands),
+    })
     const onAsked = (socket: Socket): void => this.#farewell.hasAsked(socket)
     this.#http1 = new Http1Visitors({ ...init, scheme, door: this.#door, exchanges: this.#exchanges, onAsked })
     this.#http1.attach(this.#server)
@@ -169,6 +179,19 @@ export class VisitorListener {
     })
   }
 
+  /** They pass their connections on as if this server had made the handshake. */
+  #serversFor(certificates: Certificates): DemandingServers {
+    const { http2, log } = this.#init
+    return new DemandingServers({
+      certificates,
+      alpnProtocols: protocolsOf(http2),
+      handshakeMs: HANDSHAKE_MS,
+      log,
+      onSecure: (socket) => this.#server.emit('secureConnection', socket),
+      onFailure: (error, socket) => this.#server.emit('tlsClientError', error, socket),
+    })
+  }
+
   async #serveHttp2(exchange: Exchange): Promise<void> {
     this.#exchanges.begin()
     await this.#init.onExchange(exchange)
@@ -187,11 +210,16 @@ function makeSecureServer(init: VisitorListenerInit, certificates: Certificates,
   const server = createSecureServer({
     ...settingsOf(init),
     ...certificates.tlsOptions,
-    ALPNProtocols: http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
-    handshakeTimeout: 10_000,
+    ALPNProtocols: protocolsOf(http2),
+    handshakeTimeout: HANDSHAKE_MS,
   })
   certificates.keepFresh(server)
   return server
+}
+
+/** For ALPN. */
+function protocolsOf(http2: boolean): string[] {
+  return http2 ? ['h2', 'http/1.1'] : ['http/1.1']
 }
 
 /** node:http with every limit set. */

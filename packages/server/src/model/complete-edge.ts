@@ -4,7 +4,7 @@
 import { resolve } from 'node:path'
 
 import { kindOf } from '../policy/kind.ts'
-import type { KindTable, Phase, Step } from '../policy/kind.ts'
+import type { KindTable, Phase, Step, TlsPlace } from '../policy/kind.ts'
 import type {
   ActionIn,
   BackendConfig,
@@ -29,6 +29,7 @@ export interface EdgeSurroundings {
   identityJwt: boolean
   /** The start of relative paths. */
   folder: string
+  tls: TlsPlace
 }
 
 /** @param edge one that the schema and checkEdges() have let pass */
@@ -85,6 +86,7 @@ function matchOf({ exact_path, path_prefix }: { exact_path?: string; path_prefix
 
 function completePolicy(policy: ReadPolicy | undefined, complete: (step: Step) => Step): PolicyConfig {
   return {
+    on_tcp_connect: completeRules(policy?.on_tcp_connect, complete),
     on_http_request: completeRules(policy?.on_http_request, complete),
     on_http_response: completeRules(policy?.on_http_response, complete),
   }
@@ -101,11 +103,11 @@ function completeRules<P extends Phase>(
   }))
 }
 
-function stepCompleter({ kinds, identityJwt, folder }: EdgeSurroundings): (step: Step) => Step {
+function stepCompleter({ kinds, identityJwt, folder, tls }: EdgeSurroundings): (step: Step) => Step {
   const complete = ({ type, config }: Step): Step => {
     const kind = kindOf(kinds, type)
     if (!kind) throw new TypeError(`no action is called ${type}`) // the schema lets no other pass
-    return { type, config: kind.complete(config, { identityJwt, folder, complete }) }
+    return { type, config: kind.complete(config, { identityJwt, folder, tls, complete }) }
   }
   return complete
 }

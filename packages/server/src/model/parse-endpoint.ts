@@ -2,7 +2,7 @@
 // relay.yml, with fewer possibilities. It does not expand `${ENV}`, and the policy may not name a file or an address of the
 // relay's machine.
 
-import type { AgentLimits } from '../policy/kind.ts'
+import type { AgentLimits, TlsPlace } from '../policy/kind.ts'
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
 import type { EdgeConfig } from './edge-config.ts'
 import { readEdges } from './read-edges.ts'
@@ -15,6 +15,8 @@ export interface EndpointPlace extends AgentLimits {
   publicUrl: URL
   /** The default for `identity_jwt`. */
   identityJwt: boolean
+  /** Whether visitors' TLS ends at the relay. */
+  endsTls?: TlsPlace['endsHere']
 }
 
 export type ParsedEndpoint =
@@ -26,7 +28,7 @@ export type ParsedEndpoint =
 /** @param read for tests, which add actions */
 export function parseEndpoint(
   policy: unknown,
-  { id, host, publicUrl, issuers, identityJwt }: EndpointPlace,
+  { id, host, publicUrl, issuers, identityJwt, endsTls }: EndpointPlace,
   read: EdgeReader = readEdges,
 ): ParsedEndpoint {
   const {
@@ -37,6 +39,7 @@ export function parseEndpoint(
     publicUrl,
     identityJwt,
     folder: '/', // an agent may name no file
+    tls: { endsHere: endsTls, authorities: new Map() }, // those of the operator are not for agents
     agent: { issuers },
   })
   if (!edge) return { ok: false, problems: problems.map(insidePolicy) }

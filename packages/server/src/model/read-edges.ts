@@ -1,7 +1,8 @@
 // Reads edges, of relay.yml and of agents in the same way: schema → checks → limits of agents → completion. Tells all problems
 // of all edges at once. Pure: no I/O, no clock.
 
-import type { AgentLimits, KindTable } from '../policy/kind.ts'
+import { UNKNOWN_TLS } from '../policy/kind.ts'
+import type { AgentLimits, KindTable, TlsPlace } from '../policy/kind.ts'
 import { KINDS } from '../policy/kinds.ts'
 import type { ConfigPath, FoundProblem } from '@sallyport/protocol/found-problem'
 import { child, withoutKeys } from '../values/written-tree.ts'
@@ -24,6 +25,8 @@ export interface EdgesPlace {
   identityJwt: boolean
   /** The start of relative paths. */
   folder: string
+  /** By default nothing is known of it. */
+  tls?: TlsPlace
   /** Only if an agent has written the edges. */
   agent?: AgentLimits
 }
@@ -46,11 +49,11 @@ export const readEdges: EdgeReader = edgeReader(KINDS)
 export function edgeReader(kinds: KindTable): EdgeReader {
   const schema = edgeSchemaOf(kinds)
 
-  return (written, { publicUrl, identityJwt, folder, agent }) => {
+  return (written, { publicUrl, identityJwt, folder, tls = UNKNOWN_TLS, agent }) => {
     const current = written.map((edge) => edgeInCurrentForm(edge, kinds))
     const all = current.map(({ edge }, index) => readOne(schema, edge, index))
     const problems = all.flatMap(({ found }) => found)
-    problems.push(...checkEdges({ kinds, publicUrl, edges: all }))
+    problems.push(...checkEdges({ kinds, publicUrl, tls, edges: all }))
     for (const { index, edge, found } of all) {
       if (!agent || !edge || found.length > 0) continue
       const more = agentProblems(kinds, current[index]?.edge as ReadEdge, edge, agent) // the schema has seen its form
@@ -68,8 +71,9 @@ export function edgeReader(kinds: KindTable): EdgeReader {
         remarks.push(atItsPlace(remark, current))
       }
     }
+    const surroundings = { kinds, identityJwt, folder, tls }
     return {
-      edges: all.flatMap(({ edge }) => (edge ? [completeEdge(edge, { kinds, identityJwt, folder })] : [])),
+      edges: all.flatMap(({ edge }) => (edge ? [completeEdge(edge, surroundings)] : [])),
       remarks,
     }
   }

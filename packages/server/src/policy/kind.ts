@@ -7,7 +7,7 @@ import type { z } from 'zod'
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
 import type { OpenidConnectConfig } from './openid-connect/openid-connect-schema.ts'
 
-export const PHASES = ['on_http_request', 'on_http_response'] as const
+export const PHASES = ['on_tcp_connect', 'on_http_request', 'on_http_response'] as const
 export type Phase = (typeof PHASES)[number]
 
 /** Names of phases until 2024, which are read as the current ones. */
@@ -44,6 +44,8 @@ export interface KindOf<S extends z.ZodType, C, In extends Phase, A extends Admi
   readonly takesSecrets: boolean
   /** Whether it decides by the path. If so, the edge refuses paths that two readers could read differently. */
   readonly readsPath?: true
+  /** Whether it takes effect before there is a request. Its rule may have no conditions then. */
+  readonly isUnconditional?: true
   /**
    * Whether it may answer visitors by itself although it admits everybody. With `require_sign_in`, a sign-in must come
    * before it.
@@ -120,9 +122,21 @@ export interface Surroundings {
   readonly identityJwt: boolean
   /** The folder at which relative paths start. */
   readonly folder: string
+  readonly tls: TlsPlace
   /** Completes an action inside this one. */
   readonly complete: (step: Step) => Step
 }
+
+/** The relay's TLS. */
+export interface TlsPlace {
+  /** Whether visitors' TLS ends at the relay; undefined if that is not known. */
+  readonly endsHere: boolean | undefined
+  /** Authorities by their id in the configuration: texts in PEM, and absolute paths of files. */
+  readonly authorities: ReadonlyMap<string, readonly string[]>
+}
+
+/** For edges of which the relay is not known. */
+export const UNKNOWN_TLS: TlsPlace = { endsHere: undefined, authorities: new Map() }
 
 /** The place of an action, for its check. Paths of problems start at `config`. */
 export interface CheckPlace {
@@ -130,6 +144,7 @@ export interface CheckPlace {
   /** Undefined if the relay could not read it. */
   readonly publicUrl: URL | undefined
   readonly hosts: readonly string[]
+  readonly tls: TlsPlace
   /** Remembers a thing under a name. @returns the first thing that this kind has remembered under it, on this edge */
   earlierHere<T>(name: string, thing: T): T | undefined
   /** The same for all edges that are read together. */

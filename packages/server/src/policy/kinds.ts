@@ -21,10 +21,12 @@ import { serviceTokenKind } from './service-token/kind.ts'
 import { logKind } from './log/kind.ts'
 import { setVarsKind } from './set-vars/kind.ts'
 import { setHeadersKind } from './set-headers/kind.ts'
+import { terminateTlsKind } from './terminate-tls/kind.ts'
 import { urlRewriteKind } from './url-rewrite/kind.ts'
 import { verifyWebhookKind } from './verify-webhook/kind.ts'
 
 export const KINDS = {
+  'terminate-tls': terminateTlsKind,
   'openid-connect': openidConnectKind,
   'service-token': serviceTokenKind,
   'jwt-validation': jwtValidationKind,

@@ -99,6 +99,23 @@ const errors: Errors = {
     advice:
       'This address accepts only webhooks that their sender has just signed. Check the secret on both sides, and the clock.',
   },
+  certificate_required: {
+    title: 'A certificate is needed',
+    advice:
+      'This site is open to those who show a certificate of their own. Ask the owner of this site for one and install it. Then close all windows of your browser, and open this address again.',
+  },
+  certificate_refused: {
+    title: 'Your certificate is not accepted',
+    advice:
+      'It was not issued by an authority that this site accepts. If you have another one, close all windows of your browser, open this address again, and choose that one.',
+  },
+  tls_ended_elsewhere: {
+    title: 'This site must be reached directly',
+    advice:
+      'Its owner demands something of your connection that cannot be seen behind a proxy. Tell the owner of this site.',
+    operator:
+      'The policy has terminate-tls, but TLS ends at a proxy in front of this relay. Let the proxy pass TLS on as it is, or remove terminate-tls.',
+  },
   edge_not_found: {
     title: 'Nothing is served at this address',
     advice: 'Check the address for typing mistakes.',
@@ -122,6 +139,11 @@ const errors: Errors = {
   body_too_large: {
     title: 'This request is too large',
     advice: 'This address accepts less at once. Send less, or ask the owner of this site for the limit.',
+  },
+  misdirected: {
+    title: 'This came over a connection for another site',
+    advice:
+      'Load the page again: your browser then makes a connection for this site. A program must name this host in the handshake of TLS (SNI).',
   },
   headers_too_large: {
     title: 'The request headers are too large',
@@ -260,6 +282,8 @@ export const ENGLISH = {
     noAgreement:
       'The relay and the identity provider do not agree. To try again helps once that is mended. The operator finds the reason in the relay’s log.',
     reasonInLog: 'The operator finds the reason in the relay’s log.',
+    certificateExpired:
+      'It has expired. Ask the owner of this site for a new one and install it. Then close all windows of your browser, and open this address again.',
     tooManyGroups:
       'Your account has more groups than this sign-in can carry. The owner of this site can narrow them down.',
     oldCallback:

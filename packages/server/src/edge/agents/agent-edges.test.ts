@@ -94,6 +94,7 @@ describe('AgentEdges', () => {
       registry: new Registry(),
       publicUrl,
       stickyKey: new Uint8Array(32),
+      clientAuthorities: { of: () => [] },
       partsOf: (id) =>
         // As much of them as these policies ask for.
         ({
@@ -126,6 +127,7 @@ describe('AgentEdges', () => {
         endpoints: { private_issuers: [] },
       }),
       identityJwt: true,
+      endsTls: true,
       maxPerAuthtoken: 10,
       refusals: new LimitRefusals(createLog({ level: 'silent' })),
       hostKey: Buffer.alloc(32, 'k'),

@@ -47,6 +47,8 @@ export interface AgentEdgesInit extends Omit<HostRulesInit, 'isConfigured'> {
   /** The places in which a provider may be that an agent names. */
   issuers: IssuerReach
   identityJwt: boolean
+  /** Whether visitors' TLS ends at the relay. */
+  endsTls: boolean
   /** Checks the sign-in for the agent; resolves to undefined if there is nothing to report. */
   checkSignIn: (config: OpenidConnectConfig, authtokenId: string) => Promise<EndpointNotice | undefined>
   log: Logger
@@ -121,9 +123,9 @@ export class AgentEdges implements EndpointBinder {
   }
 
   #readPolicy(policy: unknown, authtokenId: string, host: string): EndpointPolicy | EndpointRefused {
-    const { publicUrl, issuers, identityJwt, requireSignIn } = this.#init
+    const { publicUrl, issuers, identityJwt, endsTls, requireSignIn } = this.#init
     const id = agentEdgeId(authtokenId, host)
-    return readEndpointPolicy(policy, { id, host, publicUrl, issuers, identityJwt, requireSignIn })
+    return readEndpointPolicy(policy, { id, host, publicUrl, issuers, identityJwt, endsTls, requireSignIn })
   }
 
   #open(wanted: Wanted, onHealth: OnHealth): EndpointOpened | EndpointRefused {

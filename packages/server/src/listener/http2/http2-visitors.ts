@@ -149,6 +149,7 @@ export class Http2Visitors {
       bytesWritten: socket.bytesWritten,
     }
     this.#peers.add(peer)
+    connection.onRetire = () => this.#leave(peer)
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
     session.on('stream', (stream, _, __, raw) => {
       try {

@@ -20,9 +20,11 @@ const POLL_INTERVAL_MS = 5000
 
 const MIN_VERSION = 'TLSv1.2'
 
-interface Pair {
-  cert: Buffer
-  key: Buffer
+export interface Pair {
+  /** The same for all pairs that are read from the same files, one after the other. */
+  readonly name: string
+  readonly cert: Buffer
+  readonly key: Buffer
 }
 
 interface Loaded {
@@ -73,8 +75,13 @@ export class Certificates {
       ALPNProtocols: ['http/1.1'],
       SNICallback: (name, done) => done(null, this.#choose(name).context),
       // For visitors that send no name. node:tls calls no callback for them, and takes no prepared context either.
-      ...this.#loaded[0]?.pair,
+      ...optionsOf(this.#loaded[0]),
     }
+  }
+
+  /** Another object once the files have changed. @param name the host that a visitor asks for */
+  pairFor(name: string): Pair {
+    return this.#choose(name).pair
   }
 
   /** Keeps the first certificate of a server that was made with `tlsOptions` up to date. */
@@ -112,8 +119,12 @@ export class Certificates {
   }
 }
 
-function firstContext({ pair }: Loaded): TlsOptions {
-  return { ...pair, minVersion: MIN_VERSION }
+function firstContext(loaded: Loaded): TlsOptions {
+  return { ...optionsOf(loaded), minVersion: MIN_VERSION }
+}
+
+function optionsOf(loaded: Loaded | undefined): TlsOptions {
+  return loaded ? { cert: loaded.pair.cert, key: loaded.pair.key } : {}
 }
 
 /** @throws Unusable with the problem of each of the two files */
@@ -127,7 +138,7 @@ async function load(files: CertificateFiles): Promise<Loaded> {
   }
   try {
     const context = createSecureContext({ cert, key, minVersion: MIN_VERSION })
-    return { files, known: knownOf(certificate, files.cert_file), pair: { cert, key }, context }
+    return { files, known: knownOf(certificate, files.cert_file), pair: { name: files.cert_file, cert, key }, context }
   } catch (cause) {
     throw new Unusable({ key_file: `${files.key_file} is not the private key of ${files.cert_file}` }, { cause })
   }

@@ -7,29 +7,36 @@ import { ConfigError, type ConfigProblem } from '../../errors.ts'
 import { Certificates } from './certificates.ts'
 import type { Logger } from '../../log.ts'
 import { readClientKey } from '../../oidc/provider/client-key.ts'
+import { ClientAuthorities } from '../../policy/terminate-tls/client-authorities.ts'
 import { ProviderAuthorities } from '../../oidc/provider/provider-authorities.ts'
 import { readLogos, type Logos } from '../../pages/read-logos.ts'
 
 /** @throws ConfigError that names every unusable file */
-export async function readFiles(config: Config, log: Logger): Promise<[Certificates, ProviderAuthorities, Logos]> {
+export async function readFiles(
+  config: Config,
+  log: Logger,
+): Promise<[Certificates, ProviderAuthorities, Logos, ClientAuthorities]> {
   const { tls, edges } = config
-  const [certificates, authorities, logos] = await Promise.allSettled([
+  const [certificates, authorities, logos, clients] = await Promise.allSettled([
     Certificates.load(tls.certificates, log),
     ProviderAuthorities.load(edges, log),
     readLogos(config),
+    ClientAuthorities.load(edges, log),
   ])
   const problems = clientKeyProblems(edges)
   if (
     certificates.status === 'fulfilled' &&
     authorities.status === 'fulfilled' &&
     logos.status === 'fulfilled' &&
+    clients.status === 'fulfilled' &&
     problems.length === 0
   ) {
-    return [certificates.value, authorities.value, logos.value]
+    return [certificates.value, authorities.value, logos.value, clients.value]
   }
   if (certificates.status === 'fulfilled') certificates.value.close()
   if (authorities.status === 'fulfilled') authorities.value.close()
-  for (const result of [certificates, authorities, logos]) {
+  if (clients.status === 'fulfilled') clients.value.close()
+  for (const result of [certificates, authorities, logos, clients]) {
     if (result.status === 'fulfilled') continue
     if (result.reason instanceof ConfigError) problems.push(...result.reason.problems)
     else throw result.reason

@@ -1,7 +1,7 @@
 // Compares the values of an edge, and edges with each other. edge-schema.ts has checked each value alone. Takes the parts that
 // could be read, so that these problems are reported together with the others. Pure: no I/O, no clock.
 
-import type { KindTable } from '../../policy/kind.ts'
+import type { KindTable, TlsPlace } from '../../policy/kind.ts'
 import type { ConfigPath, FoundProblem } from '@sallyport/protocol/found-problem'
 import { hostMatches } from '../../values/host-pattern.ts'
 import { backendProblems } from './check-backends.ts'
@@ -11,6 +11,7 @@ import type { ReadEdge } from '../schema/edge-schema.ts'
 export interface EdgesToCheck {
   kinds: KindTable
   publicUrl: URL | undefined
+  tls: TlsPlace
   edges: readonly PartlyReadEdge[]
 }
 
@@ -22,11 +23,11 @@ export interface PartlyReadEdge {
   edge: ReadEdge | undefined
 }
 
-export function checkEdges({ kinds, publicUrl, edges }: EdgesToCheck): FoundProblem[] {
+export function checkEdges({ kinds, publicUrl, tls, edges }: EdgesToCheck): FoundProblem[] {
   const problems: FoundProblem[] = []
   const ids = new Map<string, number>()
   const hosts = new Map<string, string>()
-  const policyProblems = policyChecker(kinds, publicUrl)
+  const policyProblems = policyChecker(kinds, publicUrl, tls)
   for (const { index, id = `edges[${index}]`, hosts: edgeHosts, edge } of edges) {
     const path = ['edges', index]
     const sameId = ids.get(id)

@@ -1,6 +1,7 @@
 // Compares the actions of edges with their edge and with each other, by the checks of their kinds. Pure: no I/O, no clock.
 
-import type { CheckPlace, Kind, KindTable } from '../../policy/kind.ts'
+import { PHASES, kindOf } from '../../policy/kind.ts'
+import type { CheckPlace, Kind, KindTable, TlsPlace } from '../../policy/kind.ts'
 import type { ConfigPath, FoundProblem } from '@sallyport/protocol/found-problem'
 import { isLoopbackHost } from '../../values/host-pattern.ts'
 import type { ReadEdge, ReadPolicy } from '../schema/edge-schema.ts'
@@ -16,6 +17,7 @@ type Memories = Map<Kind, Map<string, unknown>>
 export function policyChecker(
   kinds: KindTable,
   publicUrl: URL | undefined,
+  tls: TlsPlace,
 ): (edge: ReadEdge, path: ConfigPath) => Iterable<FoundProblem> {
   const anywhere: Memories = new Map()
   return function* (edge, path) {
@@ -29,6 +31,9 @@ export function policyChecker(
       for (const { path: place, message } of logProblems(policy, kinds)) {
         yield { path: [...policyPath, ...place], message }
       }
+      for (const { path: place, message } of conditionProblems(policy, kinds)) {
+        yield { path: [...policyPath, ...place], message }
+      }
       for (const { type, config, kind, phase, path: stepPath } of stepsOf(policy, kinds)) {
         const configPath = [...policyPath, ...stepPath, 'config']
         const open = kind.takesSecrets && publicUrl && plainHttpProblem(type, edge, publicUrl)
@@ -37,6 +42,7 @@ export function policyChecker(
           phase,
           publicUrl,
           hosts: edge.hosts,
+          tls,
           earlierHere: (name, thing) => earlier(here, kind, name, thing),
           earlierAnywhere: (name, thing) => earlier(anywhere, kind, name, thing),
         }
@@ -49,6 +55,18 @@ export function policyChecker(
           yield { path: [...configPath, ...inside], message }
         }
       }
+    }
+  }
+}
+
+/** Conditions of rules that are asked for nothing. */
+function* conditionProblems(policy: ReadPolicy, kinds: KindTable): Iterable<FoundProblem> {
+  for (const phase of PHASES) {
+    for (const [index, { expressions = [], actions }] of policy[phase].entries()) {
+      const step = actions.find(({ type }) => kindOf(kinds, type)?.isUnconditional)
+      if (!step || expressions.length === 0) continue
+      const message = `${step.type} is decided before there is a request, so it cannot depend on expressions; move it into a rule without any`
+      yield { path: [phase, index, 'expressions'], message }
     }
   }
 }

@@ -10,6 +10,9 @@ import { stepNotes } from './schema-problems.ts'
 export function policySchemaOf(kinds: KindTable) {
   const alternatives = alternativesOf(kinds)
   return z.strictObject({
+    on_tcp_connect: rulesOf(kinds, 'on_tcp_connect', alternatives)
+      .default([])
+      .describe('Decides about connections, before there is a request.'),
     on_http_request: rulesOf(kinds, 'on_http_request', alternatives)
       .default([])
       .describe('Runs before a byte of the request is sent to an agent, upgrades included.'),
@@ -23,6 +26,7 @@ const RULES_MAX = 1000
 const EXPRESSIONS_MAX = 64
 
 const EXAMPLES: Readonly<Record<Phase, string>> = {
+  on_tcp_connect: '[{ type: terminate-tls, config: { min_version: "1.3" } }]',
   on_http_request: '[{ type: deny }]',
   on_http_response: '[{ type: remove-headers, config: { headers: [Server] } }]',
 }
@@ -61,7 +65,13 @@ function rulesOf(kinds: KindTable, phase: Phase, alternatives: Alternatives) {
 function belongsElsewhere(type: string, { admits, phases }: Kind): string {
   const purpose = admits === 'everybody' ? 'is an action on' : 'decides about'
   const [phase = 'on_http_request'] = phases
-  return `${type} ${purpose} ${phase === 'on_http_request' ? 'requests' : 'responses'}; put it under ${phase}`
+  return `${type} ${purpose} ${SUBJECTS[phase]}; put it under ${phase}`
+}
+
+const SUBJECTS: Readonly<Record<Phase, string>> = {
+  on_tcp_connect: 'connections',
+  on_http_request: 'requests',
+  on_http_response: 'responses',
 }
 
 /** The actions that may be inside another one: they admit some, and have no actions inside. */

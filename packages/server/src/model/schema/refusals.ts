@@ -4,6 +4,8 @@ import { child } from '../../values/written-tree.ts'
 
 const FIREWALL =
   'needs a web application firewall, which this relay does not have; put one in front of the app, and remove this action'
+const CERTIFICATES =
+  'is no matter of policies here: the relay has its certificates from tls.certificates in relay.yml; remove it'
 const BODIES =
   'changes bodies on their way, which this relay does not do; remove it, and do not rely on it to keep anything secret'
 
@@ -29,6 +31,8 @@ const ACTIONS: ReadonlyMap<string, string | ((config: unknown) => string)> = new
 const KEYS: ReadonlyMap<string, readonly [beside: string, sentence: string]> = new Map([
   ['on_event_stream_message', ['on_http_request', BODIES]],
   ['enabled', ['on_http_request', 'is an older form; remove it, and the whole policy if it was to be off']],
+  ['server_certificate', ['mutual_tls_verification_strategy', CERTIFICATES]],
+  ['server_private_key', ['mutual_tls_verification_strategy', CERTIFICATES]],
   [
     'ip_policies',
     ['deny', 'names lists of ngrok, which this relay does not know; write their ranges under allow and deny'],

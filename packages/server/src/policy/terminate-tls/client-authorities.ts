@@ -1,0 +1,95 @@
+// The authorities of certificates of visitors that stand in files: read at the start, and again when a file changes. A bad new
+// file never replaces a good old one.
+
+import { readFileSync, unwatchFile, watchFile } from 'node:fs'
+
+import { whyUnreadable } from '../../config/why-unreadable.ts'
+import { ConfigError, type ConfigProblem } from '../../errors.ts'
+import type { Logger } from '../../log.ts'
+import type { EdgeConfig } from '../../model/edge-config.ts'
+import { authoritiesIn, isPem } from '../../values/authorities-in.ts'
+import type { TerminateTlsConfig } from './kind.ts'
+import { terminations } from './terminations.ts'
+
+const POLL_INTERVAL_MS = 5000 // as TLS certificates: they are replaced by renames and symlinks that file events miss
+
+export interface AuthorityFiles {
+  /** The certificates in a file, in PEM, one each: the same list as long as the file does not change. */
+  of(file: string): readonly string[]
+}
+
+export class ClientAuthorities implements AuthorityFiles {
+  readonly #byFile: Map<string, readonly string[]>
+
+  private constructor(byFile: Map<string, readonly string[]>, log: Logger) {
+    this.#byFile = byFile
+    for (const file of byFile.keys()) {
+      watchFile(file, { interval: POLL_INTERVAL_MS, persistent: false }, () => this.#reload(file, log))
+    }
+  }
+
+  /** @throws ConfigError that names every unusable file */
+  // oxlint-disable-next-line require-await -- it rejects as its siblings do
+  static async load(edges: readonly EdgeConfig[], log: Logger): Promise<ClientAuthorities> {
+    const byFile = new Map<string, readonly string[]>()
+    const problems: ConfigProblem[] = []
+    for (const [file, edgeId] of filesOf(edges)) {
+      try {
+        byFile.set(file, readFile(file))
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error)
+        problems.push({ path: `mutual_tls_certificate_authorities of terminate-tls in ${edgeId}`, message })
+      }
+    }
+    if (problems.length > 0) throw new ConfigError(problems)
+    return new ClientAuthorities(byFile, log)
+  }
+
+  /** @throws TypeError for a file that no edge of the configuration names */
+  of(file: string): readonly string[] {
+    const authorities = this.#byFile.get(file)
+    if (!authorities) throw new TypeError(`${file} was not read`)
+    return authorities
+  }
+
+  close(): void {
+    for (const file of this.#byFile.keys()) unwatchFile(file)
+  }
+
+  #reload(file: string, log: Logger): void {
+    try {
+      this.#byFile.set(file, readFile(file))
+      log.info({ file }, 'authorities of visitors reloaded')
+    } catch (error) {
+      log.warn({ file, err: error }, 'authorities of visitors not reloaded, the old ones stay')
+    }
+  }
+}
+
+/** @throws Error with a sentence for the operator */
+function readFile(file: string): readonly string[] {
+  let pem: string
+  try {
+    pem = readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new Error(whyUnreadable(file, cause), { cause })
+  }
+  const found = authoritiesIn(pem)
+  if ('problem' in found) throw new Error(`${file} ${found.problem}`)
+  return found.authorities.map(String)
+}
+
+function authoritiesOf({ certificate }: TerminateTlsConfig): readonly string[] {
+  return certificate?.authorities ?? []
+}
+
+/** Each with an edge that names it. */
+function filesOf(edges: readonly EdgeConfig[]): Map<string, string> {
+  const files = new Map<string, string>()
+  for (const { id, routes } of edges) {
+    for (const written of routes.flatMap(({ policy }) => terminations(policy).flatMap(authoritiesOf))) {
+      if (!isPem(written)) files.set(written, id)
+    }
+  }
+  return files
+}
