@@ -23,7 +23,7 @@ run until you end them. This page has every command, flag, variable and key; \`a
 
 * Flags override the environment, which overrides the file \`agent.yml\`.
 * The exit code is 0 for success, 1 for a failure at run time, 2 for wrong usage or configuration.
-* Ctrl-C, SIGTERM, SIGINT and SIGQUIT let running requests finish; a second one ends at once. SIGHUP changes nothing.
+* Ctrl-C, SIGTERM, SIGINT and SIGQUIT let running requests finish; a second one ends at once. SIGHUP reads the policy of \`agent http --traffic-policy-file\` again; without one it changes nothing.
 * On a terminal the agent shows a status view. \`--log=stderr\`, \`--log-level\` and \`--log-format\` show log lines instead, as do
   the variables \`CI\`, \`NO_COLOR\` and \`TERM=dumb\`, and a standard output that is not a terminal.
 * [Coming from ngrok](coming-from-ngrok.md) lists the words of ngrok that the agent takes, and what to do instead of others.`

@@ -104,6 +104,7 @@ describe('a tunnel session', () => {
         upstream_protocol: 'http1',
         weight: 3,
         pooling: false,
+        policy_revision: 0,
         metadata: 'mine',
       },
     )

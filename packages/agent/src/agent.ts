@@ -10,9 +10,11 @@ import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { getHeapStatistics } from 'node:v8'
 
+import type { ConfigProblem } from '@sallyport/protocol/config-error'
 import { BufferBudget, formatLabels, printable } from '@sallyport/protocol'
 import type { ControlMessageInput, ProtocolError } from '@sallyport/protocol'
 
+import type { AgentStatus, TunnelStatus } from './report/agent-status.ts'
 import { planAgent } from './plan/agent-plan.ts'
 import type { AgentPlan } from './plan/agent-plan.ts'
 import { authorityOf, checkUpstream } from './app/check-upstream.ts'
@@ -22,7 +24,10 @@ import { HealthChecker } from './app/health-checker.ts'
 import type { HealthState } from './app/health-checker.ts'
 import type { Log } from './log.ts'
 import { isMisplaced, sessionsWanted } from './relay/node-spread.ts'
-import type { AgentOptions } from './plan/agent-options.ts'
+import type { AgentOptions, PolicyText } from './plan/agent-options.ts'
+import { readPolicyFile } from './plan/policy-file.ts'
+import type { Environment } from './plan/proxy.ts'
+import { LivePolicy } from './relay/live-policy.ts'
 import { RelayConnection } from './relay/relay-connection.ts'
 import type { ConnectionParts } from './relay/relay-connection.ts'
 import { sayHello } from './relay/say-hello.ts'
@@ -32,12 +37,11 @@ import type { Session } from './relay/session.ts'
 import { bindMessage } from './plan/tunnel-plan.ts'
 import type { TunnelPlan } from './plan/tunnel-plan.ts'
 import { Messages } from './report/messages.ts'
-import type { EdgeStatus } from './report/edge-status.ts'
-import type { Message, Notice } from './report/messages.ts'
+import type { Notice } from './report/messages.ts'
 import type { RecentRequests } from './report/recent-requests.ts'
-import type { SeenRequest } from './report/seen-request.ts'
 
 export type { AgentOptions, EndpointOptions, PolicyText, TunnelOptions } from './plan/agent-options.ts'
+export type { AgentStatus, TunnelStatus } from './report/agent-status.ts'
 export type { Log } from './log.ts'
 export { ConfigError } from '@sallyport/protocol/config-error'
 
@@ -52,42 +56,6 @@ const LEAVING_TEXT = 'The relay is going away; connecting anew while running con
 
 const NOT_BOUND = { endpoints: [], redirectUri: undefined, edges: [] } as const
 
-export interface TunnelStatus {
-  name: string | undefined
-  /** Empty if it has an endpoint of its own. */
-  labels: string
-  forwardsTo: string
-  /** Public URLs, as the relay last said; empty before that, or if no edge of the relay selects this tunnel. */
-  endpoints: readonly string[]
-  /** The edges of these URLs, as far as the relay tells. */
-  edges?: readonly EdgeStatus[]
-  /** Who may visit its own endpoint, by its flags. */
-  visitors?: string | undefined
-  /** The URI to register at the identity provider, if visitors of its endpoint sign in. */
-  redirectUri?: string | undefined
-  /** The result of the agent's own check of the app; undefined without a check. */
-  health?: HealthState | undefined
-}
-
-export interface AgentStatus {
-  state: 'connecting' | 'online' | 'waiting' | 'closing' | 'closed'
-  /** The relay's URL. */
-  relay: string
-  relayVersion: string | undefined
-  latencyMs: number | undefined
-  tunnels: readonly TunnelStatus[]
-  /** Connections to the relay: wanted, and open. */
-  sessions: { wanted: number; online: number }
-  /** Connections to the apps. */
-  connections: { total: number; open: number }
-  /** Visitors' requests, the newest first; undefined if no view shows them. */
-  requests?: { total: number; last: readonly SeenRequest[] } | undefined
-  /** When the next attempt starts, while `waiting`. Milliseconds since the epoch. */
-  retryAt: number | undefined
-  /** Messages for the person, the oldest first. */
-  messages: readonly Message[]
-}
-
 interface AgentEvents {
   /** The first session is open and every tunnel is bound, or the first one after none was. */
   online: [AgentStatus]
@@ -96,6 +64,8 @@ interface AgentEvents {
    */
   offline: [{ error: ProtocolError; retryInMs: number }]
   notice: [Notice]
+  /** The relay has changed an endpoint, because its agents have asked for another policy. */
+  changed: [AgentStatus]
   /** One stream of the relay has ended. */
   served: [Served]
 }
@@ -123,7 +93,10 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #plan: AgentPlan
   readonly #log: Log
   readonly #instanceId = randomUUID()
-  readonly #binds: ReadonlyMap<number, ControlMessageInput>
+  readonly #binds: Map<number, ControlMessageInput>
+  /** Of the first tunnel with an endpoint. */
+  readonly #policy: LivePolicy | undefined
+  readonly #environment: Environment
   readonly #dials: ReadonlyMap<number, Dial>
   /** By tunnel id, for tunnels whose app is checked. */
   readonly #checkers = new Map<number, HealthChecker>()
@@ -167,6 +140,8 @@ export class Agent extends EventEmitter<AgentEvents> {
       ]),
     )
     for (const [index, tunnel] of plan.tunnels.entries()) this.#addChecker(index + 1, tunnel)
+    this.#environment = options.environment ?? {}
+    this.#policy = this.#makePolicy()
     this.#parts = this.#makeParts(options)
     // The first event may not come before the caller has had a chance to listen.
     queueMicrotask(() => {
@@ -208,6 +183,19 @@ export class Agent extends EventEmitter<AgentEvents> {
       retryAt: this.#state === 'waiting' && retries.length > 0 ? Math.min(...retries) : undefined,
       messages: this.#messages.at(Date.now()),
     }
+  }
+
+  /**
+   * Takes another policy over for the endpoint that has one, without ending a tunnel. The relay may refuse it.
+   * @throws ConfigError with every problem that the text alone shows
+   */
+  changePolicy(text: PolicyText): void {
+    this.#policy?.change({ ...readPolicyFile(text, this.#environment), source: text.source })
+  }
+
+  /** Tells the person why a changed policy is not used. */
+  keepPolicy(source: string, problems: readonly ConfigProblem[]): void {
+    this.#policy?.keep(source, problems)
   }
 
   /**
@@ -266,7 +254,8 @@ export class Agent extends EventEmitter<AgentEvents> {
       serve: (stream) => this.#serve(stream),
       budget: BufferBudget.ofHeap(getHeapStatistics().heap_size_limit),
       healthOf: (tunnelId) => this.#checkers.get(tunnelId)?.state,
-      placeOf: (tunnelId, path) => this.#plan.tunnels[tunnelId - 1]?.endpoint?.placeOf(path) ?? path.join('.'),
+      policy: this.#policy,
+      placeOf: (tunnelId, path) => this.#placeOf(tunnelId, path),
       onConnected: (connection) => this.#onConnected(connection),
       onTurn: (connection, failure) => this.#onTurn(connection, failure),
       // The relay tells each connection; the person needs to read it once.
@@ -274,8 +263,29 @@ export class Agent extends EventEmitter<AgentEvents> {
         const isKnown = this.#messages.at(Date.now()).some((message) => message.text === text)
         if (this.#plan.connections === 1 || !isKnown) this.#tell(`${RELAY_SAID} ${text}`, level, text)
       },
+      onBound: (session) => {
+        this.#remember(session)
+        this.emit('changed', this.status)
+      },
       onLeaving: () => this.#tell(LEAVING, 'info', LEAVING_TEXT),
     }
+  }
+
+  #placeOf(tunnelId: number, path: readonly (string | number)[]): string {
+    if (this.#policy?.tunnelId === tunnelId) return this.#policy.placeOf(path)
+    return this.#plan.tunnels[tunnelId - 1]?.endpoint?.placeOf(path) ?? path.join('.')
+  }
+
+  #makePolicy(): LivePolicy | undefined {
+    const [tunnelId] = [...this.#binds].find(([, bind]) => bind.type === 'bind' && bind.url !== undefined) ?? []
+    if (tunnelId === undefined) return undefined
+    return new LivePolicy({
+      tunnelId,
+      binds: this.#binds,
+      placeOf: (path) => this.#plan.tunnels[tunnelId - 1]?.endpoint?.placeOf(path) ?? path.join('.'),
+      sessions: () => this.#relayConnections.flatMap(({ sessions }) => [...sessions]),
+      tell: (level, text) => this.#tell('policy', level, text),
+    })
   }
 
   #addChecker(tunnelId: number, { health, upstream, upstreamProtocol, hostHeader }: TunnelPlan): void {

@@ -125,7 +125,10 @@ Documentation: README.md and docs/ of the repository; docs/agent.md has every fl
     )
     .option('--circuit-breaker <share>', 'give the app a pause when this share of its answers is faulty, like 0.5')
     .optionsGroup('Policy:')
-    .option('--traffic-policy-file <file>', 'have the policy in this file (YAML or JSON) decide, in place of flags')
+    .option(
+      '--traffic-policy-file <file>',
+      'have the policy in this file (YAML or JSON) decide, in place of flags; a change of the file is taken over',
+    )
     .option('--traffic-policy-url <url>', 'the same, read from an https address when the agent starts')
     .addOption(new Option('--policy-file <file>', 'an older word for --traffic-policy-file').hideHelp())
     .optionsGroup('Headers:')

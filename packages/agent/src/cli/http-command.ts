@@ -1,7 +1,7 @@
 // `agent http`: a public endpoint while the agent runs, with sign-in if the flags name a provider.
 
 import type { Environment } from '../plan/proxy.ts'
-import { readPolicyText } from './policy-text.ts'
+import { policySource, readPolicyText } from './policy-text.ts'
 import type { PolicyFlags } from './policy-text.ts'
 import { runAgent } from './run-agent.ts'
 import type { UpstreamFlags } from './run-agent.ts'
@@ -66,7 +66,7 @@ export async function runHttp(upstream: string, flags: HttpFlags, environment: E
     compression: flags.compression,
     trafficPolicy: await readPolicyText(flags),
   }
-  return runAgent(upstream, { endpoint }, flags, environment)
+  return runAgent(upstream, { endpoint }, flags, environment, policySource(flags))
 }
 
 /** Everybody on the machine can read a command line. */

@@ -1,9 +1,10 @@
-// How `agent http` gets the text of a policy: from a file, or fetched once from an address.
+// How `agent http` gets the text of a policy: from a file, or fetched from an address.
 
 import { ConfigError } from '@sallyport/protocol/config-error'
 
 import type { PolicyText } from '../plan/agent-options.ts'
 import { readText } from '../plan/config.ts'
+import type { PolicySource } from './watch-policy.ts'
 
 const FETCH_TIMEOUT_MS = 10_000
 const TEXT_MAX_BYTES = 256 * 1024 // comments included; a relay accepts less
@@ -31,6 +32,13 @@ export async function readPolicyText(flags: PolicyFlags): Promise<PolicyText | u
   const text = readText(file, true) ?? '' // `required` throws rather than return undefined
   if (Buffer.byteLength(text) > TEXT_MAX_BYTES) throw refusal(file, tooLarge)
   return { text, source: file }
+}
+
+/** Where the policy comes from; undefined if the flags name none. */
+export function policySource(flags: PolicyFlags): PolicySource | undefined {
+  const file = flags.trafficPolicyFile ?? flags.policyFile
+  const name = file ?? flags.trafficPolicyUrl
+  return name === undefined ? undefined : { name, file, read: () => readPolicyText(flags) }
 }
 
 async function fetchText(written: string): Promise<string> {

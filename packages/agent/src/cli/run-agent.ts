@@ -13,6 +13,8 @@ import { PolicyRefused } from '../relay/policy-refused.ts'
 import type { Environment } from '../plan/proxy.ts'
 import { mergeSettings, readCertificate } from './settings.ts'
 import type { GlobalFlags } from './settings.ts'
+import { PolicyWatch } from './watch-policy.ts'
+import type { PolicySource } from './watch-policy.ts'
 import { RecentRequests } from '../report/recent-requests.ts'
 import { StatusView } from '../view/status-view.ts'
 import type { Terminal } from '../view/status-view.ts'
@@ -39,6 +41,7 @@ export interface UpstreamFlags {
 /**
  * Runs until a signal or a final refusal.
  * @param way how visitors reach the app: by labels or an endpoint
+ * @param policySource of a policy that may change while the agent runs
  * @returns the exit code
  * @throws ConfigError with all problems of flags, environment and file
  */
@@ -47,6 +50,7 @@ export async function runAgent(
   way: Pick<TunnelOptions, 'labels' | 'endpoint'>,
   flags: GlobalFlags & UpstreamFlags,
   environment: Environment,
+  policySource?: PolicySource,
 ): Promise<number> {
   const settings = mergeSettings(flags, environment)
   const watched = isWatched(flags, environment)
@@ -99,7 +103,8 @@ export async function runAgent(
   const view = screen && new StatusView(terminalOf(screen), () => agent.status)
   // A log on standard output holds the address itself, and a line of another form would break its reader.
   if (way.endpoint && !watched && flags.log !== 'stdout') printForwarding(agent)
-  const signals = closeOnSignals(agent, log)
+  const policy = policySource && new PolicyWatch(policySource, agent, log)
+  const signals = closeOnSignals(agent, log, policy)
   tuneForWork()
   try {
     const refused = await agent.closed
@@ -115,6 +120,7 @@ export async function runAgent(
     return signals.cut ? 1 : 0
   } finally {
     view?.close()
+    policy?.close()
     signals.stop()
     await screen?.drained(LAST_LINES_MS)
     await drained()
@@ -136,7 +142,7 @@ function terminalOf(screen: LogOutput): Terminal {
 /** The address that the relay has given, for people and scripts; again only if it has changed. */
 function printForwarding(agent: Agent): void {
   let told = ''
-  agent.on('online', ({ tunnels }: AgentStatus) => {
+  const print = ({ tunnels }: AgentStatus): void => {
     const lines = tunnels.flatMap(({ endpoints, forwardsTo, redirectUri }) => [
       ...endpoints.map((url) => `Forwarding ${url} -> ${forwardsTo}`),
       ...(redirectUri ? [`Redirect URI to register at your identity provider: ${redirectUri}`] : []),
@@ -144,7 +150,8 @@ function printForwarding(agent: Agent): void {
     if (lines.join('\n') === told) return
     told = lines.join('\n')
     process.stdout.write(`${told}\n`)
-  })
+  }
+  agent.on('online', print).on('changed', print)
 }
 
 /** Whether to draw the view: the terminal takes escape codes, and the person has not asked for log lines there. */
@@ -157,7 +164,11 @@ function isWatched(flags: GlobalFlags, environment: Environment): boolean {
 }
 
 /** The first signal lets open streams finish, the second ends at once. */
-function closeOnSignals(agent: Agent, log: Log): { readonly cut: boolean; stop: () => void } {
+function closeOnSignals(
+  agent: Agent,
+  log: Log,
+  policy: PolicyWatch | undefined,
+): { readonly cut: boolean; stop: () => void } {
   const state = { cut: false, stop }
   let told = false
   function onSignal(): void {
@@ -173,7 +184,10 @@ function closeOnSignals(agent: Agent, log: Log): { readonly cut: boolean; stop: 
     stopHangUps()
   }
   for (const signal of STOP_SIGNALS) process.on(signal, onSignal)
-  const stopHangUps = onHangUp(onSignal, () => log.info('SIGHUP changes nothing; SIGTERM ends the agent'))
+  const stopHangUps = onHangUp(onSignal, () => {
+    if (policy) policy.reload()
+    else log.info('SIGHUP changes nothing; SIGTERM ends the agent')
+  })
   return state
 }
 

@@ -17,6 +17,7 @@ import { Backoff } from './backoff.ts'
 import { connectRelay } from './connect.ts'
 import type { HealthState } from '../app/health-checker.ts'
 import type { Log } from '../log.ts'
+import type { LivePolicy } from './live-policy.ts'
 import { Session } from './session.ts'
 import type { SessionOptions } from './session.ts'
 
@@ -50,6 +51,10 @@ export interface ConnectionParts {
   healthOf(tunnelId: number): HealthState | undefined
   /** As SessionOptions have it. */
   placeOf(tunnelId: number, path: readonly (string | number)[]): string
+  /** The policy that may change while the agent runs. */
+  readonly policy: LivePolicy | undefined
+  /** The relay has answered a change. */
+  onBound(session: Session): void
   /** A WebSocket is open; its session is being opened. */
   onConnected(connection: RelayConnection): void
   /** The state has changed to `online`, `connecting`, or, with the reason, `waiting`. */
@@ -111,7 +116,7 @@ export class RelayConnection {
       const attempt = await this.#attempt()
       if (signal.aborted) return undefined
       if ('error' in attempt) {
-        if (!attempt.error.retryable) return attempt.error
+        if (!attempt.error.retryable && !this.#parts.policy?.takesOther(attempt.error)) return attempt.error
         followsDrain = false
         await this.#wait(attempt.error, attempt.retryAfterMs)
         continue
@@ -202,6 +207,8 @@ export class RelayConnection {
         serve: (stream) => this.#parts.serve(stream),
         healthOf: (tunnelId) => this.#parts.healthOf(tunnelId),
         placeOf: (tunnelId, path) => this.#parts.placeOf(tunnelId, path),
+        policy: this.#parts.policy,
+        onBound: (bound) => this.#parts.onBound(bound),
         onNotice: (level, text) => this.#parts.onNotice(level, text),
         accept,
         signal,
@@ -209,6 +216,7 @@ export class RelayConnection {
         budget: this.#parts.budget,
       })
       this.#sessions.add(session)
+      this.#parts.policy?.ask(session)
       void session.closed.then(() => {
         this.#parts.releaseIndex(connectionIndex)
         this.#sessions.delete(session)

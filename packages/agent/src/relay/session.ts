@@ -6,6 +6,7 @@
 import type { Duplex } from 'node:stream'
 
 import {
+  CHANGES_POLICIES,
   ControlChannel,
   PROTOCOL_VERSION,
   ProtocolError,
@@ -17,6 +18,7 @@ import {
 } from '@sallyport/protocol'
 import type {
   BindProblem,
+  Bound,
   BoundEdge,
   BufferBudget,
   ControlMessage,
@@ -27,6 +29,7 @@ import type {
 import type { WebSocket } from 'ws'
 
 import type { HealthState } from '../app/health-checker.ts'
+import type { LivePolicy, PolicyRevision } from './live-policy.ts'
 import { PolicyRefused } from './policy-refused.ts'
 import type { EdgeStatus } from '../report/edge-status.ts'
 
@@ -56,6 +59,10 @@ export interface SessionOptions {
   healthOf?: ((tunnelId: number) => HealthState | undefined) | undefined
   /** What a person has written at a place in the policy of a tunnel. */
   placeOf?: ((tunnelId: number, path: readonly (string | number)[]) => string) | undefined
+  /** The policy that may change while the session lives. */
+  policy?: LivePolicy | undefined
+  /** The relay has changed what it said about a tunnel. */
+  onBound?: ((session: Session) => void) | undefined
   onNotice: (level: 'info' | 'warn', text: string) => void
   /** Whether this node of the relay is a place for the session; otherwise it ends before anything is bound. */
   accept?: ((welcome: Welcome) => boolean) | undefined
@@ -107,6 +114,8 @@ export class Session {
   readonly #leaving = Promise.withResolvers<void>()
   readonly #closed = Promise.withResolvers<ProtocolError | undefined>()
   readonly #unbinding = new Map<number, () => void>()
+  /** The policy that the relay has been asked for and has not answered yet. */
+  #asked: PolicyRevision | undefined
   #welcome: Welcome | undefined
   #error: ProtocolError | undefined
   /** How many of the relay's streams are being served, and the callbacks that wait until none is. */
@@ -179,6 +188,19 @@ export class Session {
     this.#control.send({ type: 'health', tunnel_id: tunnelId, healthy, detail: detail.slice(0, DETAIL_MAX_CHARS) })
   }
 
+  /** Whether the relay can be asked for another policy, or only by a new agent. */
+  get changesPolicies(): boolean {
+    return this.#welcome?.capabilities.includes(CHANGES_POLICIES) ?? false
+  }
+
+  /** Asks the relay for another policy of an endpoint, unless it still owes an answer. */
+  askPolicy(tunnelId: number, asked: PolicyRevision): void {
+    if (this.#asked || this.#closing) return
+    this.#asked = asked
+    const { revision, policy } = asked
+    this.#control.send({ type: 'policy', tunnel_id: tunnelId, policy_revision: revision, policy })
+  }
+
   /** Ends at once. */
   destroy(error?: ProtocolError): void {
     if (this.#ended) return
@@ -204,8 +226,9 @@ export class Session {
     switch (message.type) {
       case 'welcome':
         return this.#receiveWelcome(message)
-      case 'bound':
+      case 'bound': {
         if (!this.#options.binds.has(message.tunnel_id)) return
+        const isFurther = this.endpoints.has(message.tunnel_id)
         this.endpoints.set(message.tunnel_id, message.endpoints.map(printable))
         if (message.redirect_uri !== undefined) {
           this.redirectUris.set(message.tunnel_id, printable(message.redirect_uri))
@@ -216,8 +239,13 @@ export class Session {
           this.remarks.push(`${path}: ${text}`)
         }
         if (this.endpoints.size === this.#options.binds.size) this.#opened.resolve()
+        this.#hearOfPolicy(message)
+        if (isFurther) this.#options.onBound?.(this)
         return
+      }
       case 'refused':
+        if (this.#asked && message.tunnel_id !== undefined)
+          return this.#hearRefusal(this.#asked, this.#refusal(message))
         return this.destroy(this.#refusal(message))
       case 'unbound':
         this.#unbinding.get(message.tunnel_id)?.()
@@ -228,10 +256,23 @@ export class Session {
         return this.#options.onNotice(message.level, printable(message.text))
       case 'hello':
       case 'bind':
+      case 'policy':
       case 'unbind':
       case 'health':
         throw new ProtocolError('control_violation', `the relay sent "${message.type}"`)
     }
+  }
+
+  /** The relay answers a change, or another agent of the endpoint has changed its policy. An older relay says nothing. */
+  #hearOfPolicy({ policy_revision: revision, policy_waits_for: waitsFor = 0 }: Bound): void {
+    if (revision === undefined) return
+    if (this.#asked && revision >= this.#asked.revision) this.#asked = undefined
+    this.#options.policy?.hear(this, revision, waitsFor)
+  }
+
+  #hearRefusal(asked: PolicyRevision, error: ProtocolError): void {
+    this.#asked = undefined
+    this.#options.policy?.hearRefusal(this, asked, error)
   }
 
   /** The relay is stopping: open streams may finish, until a deadline. */
@@ -322,7 +363,7 @@ export class Session {
   }
 
   #atItsPlace(tunnelId: number, { path, message }: BindProblem): { path: string; message: string } {
-    const place = this.#options.placeOf?.(tunnelId, path) ?? path.join('.')
+    const place = this.#asked?.placeOf(path) ?? this.#options.placeOf?.(tunnelId, path) ?? path.join('.')
     return { path: printable(place), message: printable(message) }
   }
 }

@@ -15,6 +15,9 @@ export const SUBPROTOCOL = 'sallyport.v1'
 /** The path at which agents connect, below `public_url`. */
 export const AGENT_PATH = '/.sallyport/agent'
 
+/** Among the `capabilities` of a relay that knows the message `policy`. */
+export const CHANGES_POLICIES = 'policy'
+
 export const CONTROL_MESSAGE_MAX_BYTES = 64 * 1024
 /** The limit of a policy in `bind`, as JSON: it leaves room for the rest of the message. */
 export const POLICY_MAX_BYTES = 48 * 1024
@@ -36,6 +39,8 @@ const problem = z.object({
   path: z.array(z.union([text(256), z.int().min(0)])).max(32),
   message: text(512),
 })
+/** How often the agent process has changed the policy of a tunnel: the highest one counts. */
+const policyRevision = z.int().min(0)
 
 const hello = z.object({
   type: z.literal('hello'),
@@ -79,6 +84,7 @@ const bind = z
     pooling: z.boolean().default(false),
     /** The policy of the endpoint, in the form of a route's in relay.yml. The relay parses it. */
     policy: z.unknown().optional(),
+    policy_revision: policyRevision.default(0),
     metadata: text(4096).optional(),
   })
   .refine((message) => (message.labels === undefined) !== (message.url === undefined), 'labels or url, not both')
@@ -106,6 +112,18 @@ const bound = z.object({
    * What the policy has in an older form, or in one that may surprise, for people. An older relay does not send it.
    */
   remarks: z.array(problem).max(BOUND_REMARKS_MAX).optional(),
+  /** The last policy that the relay has heard of from this agent process. An older relay does not send it. */
+  policy_revision: policyRevision.optional(),
+  /** How many other agents of the endpoint ask for another policy: until they agree, the last one stays. */
+  policy_waits_for: z.int().min(0).optional(),
+})
+
+/** The policy of an endpoint that is bound has changed. The relay answers `bound` or `refused`; the tunnel stays. */
+const policy = z.object({
+  type: z.literal('policy'),
+  tunnel_id: tunnelId,
+  policy_revision: policyRevision,
+  policy: z.unknown().optional(),
 })
 
 const refused = z.object({
@@ -137,6 +155,7 @@ const controlMessage = z.discriminatedUnion('type', [
   welcome,
   bind,
   bound,
+  policy,
   refused,
   unbind,
   unbound,
@@ -151,12 +170,14 @@ export type ControlMessageInput = z.input<typeof controlMessage>
 export type Hello = z.infer<typeof hello>
 export type Welcome = z.infer<typeof welcome>
 export type Bind = z.infer<typeof bind>
+export type Bound = z.infer<typeof bound>
 export type Refused = z.infer<typeof refused>
 /** An edge that leads to a tunnel, and who may visit there. */
 export type BoundEdge = NonNullable<z.infer<typeof bound>['edges']>[number]
 /** One problem of a policy, or one remark on it. */
 export type BindProblem = NonNullable<Refused['problems']>[number]
 export type Health = z.infer<typeof health>
+export type PolicyChange = z.infer<typeof policy>
 
 const KNOWN_TYPES = new Set<string>(controlMessage.options.map((option) => option.shape.type.value))
 const envelope = z.object({ type: text(64), critical: z.boolean().optional() })

@@ -40,7 +40,7 @@ export class DirectoryTable {
   #tell(nodeId: string, change: DirectoryChange): void {
     const listings = this.#members.get(nodeId)?.listings
     if (!listings) return
-    if (change.type === 'listed') listings.set(keyOf(change.listing), change.listing)
+    if (change.type === 'listed') listings.set(keyOf(change.listing), withReport(change.listing, listings))
     else if (change.type === 'withdrawn') listings.delete(keyOf(change))
     else {
       const listing = listings.get(keyOf(change))
@@ -57,6 +57,12 @@ export class DirectoryTable {
   #publish(event: DirectoryEvent): void {
     for (const [nodeId, { listener }] of this.#members) if (nodeId !== event.nodeId) listener(event)
   }
+}
+
+/** An offer that has changed is listed again; the app is as healthy as before. */
+function withReport(listing: Listing, listings: ReadonlyMap<string, Listing>): Listing {
+  const report = listings.get(keyOf(listing))?.report
+  return report ? { ...listing, report } : listing
 }
 
 function keyOf({ sessionId, number }: LaneKey): string {

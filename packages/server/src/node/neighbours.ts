@@ -26,7 +26,7 @@ export interface Meeting {
 
 export interface NeighboursInit extends Meeting {
   registry: Registry
-  endpoints: Pick<EndpointBinder, 'adopt'>
+  endpoints: Pick<EndpointBinder, 'adopt' | 'hear'>
   limits: Limits
   budget: BufferBudget
   log: Logger
@@ -114,6 +114,8 @@ export class Neighbours implements LocalLaneListener {
   #learn(nodeId: string, listing: Listing): void {
     const neighbour = this.#neighbours.get(nodeId)
     if (!neighbour) return
+    const known = neighbour.lanes.get(keyOf(listing))
+    if (known) return isEndpointOffer(listing.offer) ? this.#init.endpoints.hear(known, listing.offer) : undefined
     const lane = this.#joinRemote(listing, new RemoteSession(listing, neighbour.link))
     if (!lane) return
     neighbour.lanes.set(keyOf(listing), lane)

@@ -1,8 +1,9 @@
 // The interface by which a tunnel session asks for an endpoint; edge/agents/ implements it. Types only.
 
-import type { BindProblem, ProtocolError } from '@sallyport/protocol'
+import type { BindProblem, PolicyChange, ProtocolError } from '@sallyport/protocol'
 
 import type { Authtoken } from './authtokens.ts'
+import type { EndpointState } from './endpoint-state.ts'
 import type { EndpointOffer } from './offer.ts'
 import type { Lane, LaneCarrier, OnHealth } from './tunnel.ts'
 
@@ -23,18 +24,15 @@ export interface EndpointOpened {
   lane: Lane
   /** False if it is a further connection of the same agent. */
   isNew: boolean
-  edgeId: string
-  /** Who may visit, for people. */
-  visitors: readonly string[]
-  /** As visitors see it. */
-  url: string
-  /** The URI to register at the identity provider, if visitors sign in. */
-  redirectUri: string | undefined
+  state: EndpointState
   /** What the policy has in an older form, or in one that may surprise, for the person at the agent. */
   remarks: readonly BindProblem[]
   /** Finds out whether visitors will be able to sign in, for the person at the agent. Takes as long as the provider. */
   checkSignIn: (() => Promise<EndpointNotice | undefined>) | undefined
 }
+
+/** The relay has heard of a change. */
+export type EndpointHeard = Pick<EndpointOpened, 'ok' | 'state' | 'remarks' | 'checkSignIn'>
 
 export interface EndpointNotice {
   level: 'info' | 'warn'
@@ -59,6 +57,13 @@ export interface EndpointBinder {
     claimant: Claimant,
     wishes: BindWishes,
   ): Promise<EndpointOpened | EndpointRefused | undefined>
+  /**
+   * The agent of an endpoint asks for another policy. It gets this policy in one turn, when all of its agents have asked
+   * for it; requests under way are not affected. Never rejects.
+   */
+  change(lane: Lane, change: PolicyChange): Promise<EndpointHeard | EndpointRefused>
+  /** The same, from another node. Never throws. */
+  hear(lane: Lane, offer: EndpointOffer): void
   /**
    * Opens an endpoint of another node at this node, too. Never throws.
    * @param offer as the registry of that node knows it

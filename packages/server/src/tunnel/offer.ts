@@ -29,6 +29,10 @@ export interface EndpointWish {
   readonly pooling: boolean
   /** The policy as the agent sent it, unchecked. */
   readonly policy?: unknown
+  /** Counts how often the agent has changed the policy. */
+  readonly revision: number
+  /** The policy that the endpoint has until other agents ask for this one, too. Only nodes tell each other. */
+  readonly meanwhile?: { readonly policy?: unknown }
 }
 
 export type EndpointOffer = Offer & { readonly endpoint: EndpointWish }
@@ -39,7 +43,7 @@ type LabelPairs = readonly (readonly [string, string])[]
 /** @returns the reason if no agent may make such an offer, with any authtoken */
 export function readOffer(bind: Bind): Offer | ProtocolError {
   const { host_header: hostHeader, forwards_to: forwardsTo, upstream_protocol: upstreamProtocol } = bind
-  const { tunnel_id: number, weight, metadata, labels, url, pooling, policy } = bind
+  const { tunnel_id: number, weight, metadata, labels, url, pooling, policy, policy_revision: revision } = bind
   if (hostHeader === 'rewrite' || !isPrintable(hostHeader) || !isPrintable(forwardsTo)) {
     return new ProtocolError('bind_invalid', 'host_header and forwards_to are printable ASCII, and not "rewrite"')
   }
@@ -54,7 +58,7 @@ export function readOffer(bind: Bind): Offer | ProtocolError {
     weight,
     ...(metadata !== undefined && { metadata }),
     // Only endpoints have a policy. With labels it is dropped: it may nest too deep to be written as JSON.
-    ...(url !== undefined && { endpoint: { url, pooling, policy } }),
+    ...(url !== undefined && { endpoint: { url, pooling, policy, revision } }),
   }
 }
 

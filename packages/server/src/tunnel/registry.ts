@@ -16,6 +16,7 @@ export interface Selection {
 
 /** Called with the lanes that end at this node. */
 export interface LocalLaneListener {
+  /** Also if the offer has changed. */
   onLaneJoined(lane: Lane, offer: Offer): void
   onLaneRetired(lane: Lane): void
   /** The agent's check of its app. */
@@ -97,6 +98,11 @@ export class Registry {
     }
     if (lane.isLocal) this.#localLanes?.onLaneJoined(lane, offer)
     return { lane, isNew: !known }
+  }
+
+  /** Tells the other nodes that the offer of a lane has changed, in what its tunnel does not have. */
+  relist(lane: Lane, offer: Offer): void {
+    if (lane.isLocal) this.#localLanes?.onLaneJoined(lane, offer)
   }
 
   /** Everything that is online, by id. */

@@ -2,7 +2,7 @@
 // for their host. It decides whether an offer is permitted, and tells the agent; the session owns the connection.
 
 import { ProtocolError, printable } from '@sallyport/protocol'
-import type { Bind, BoundEdge, ControlMessage, Health, Labels } from '@sallyport/protocol'
+import type { Bind, BindProblem, BoundEdge, ControlMessage, Health, Labels, PolicyChange } from '@sallyport/protocol'
 import type { Logger } from 'pino'
 
 import type { Limits } from '../config/config.ts'
@@ -10,7 +10,8 @@ import type { OnFault } from '../exchange/border.ts'
 import type { LimitRefusals } from '../exchange/limit-refusals.ts'
 import { permitsLabels } from './acl.ts'
 import type { AgentProcesses, ProcessMember } from './agent-processes.ts'
-import type { Claimant, EndpointBinder, EndpointOpened, EndpointRefused } from './endpoint-binder.ts'
+import type { Claimant, EndpointBinder, EndpointHeard, EndpointRefused } from './endpoint-binder.ts'
+import type { EndpointState } from './endpoint-state.ts'
 import { isEndpointOffer, readOffer, type EndpointOffer, type Offer } from './offer.ts'
 import type { Registry } from './registry.ts'
 import type { Lane, OnHealth, Tunnel } from './tunnel.ts'
@@ -83,6 +84,33 @@ export class SessionOffers {
     ;(this.#claims ??= new Map()).set(offer.number, claim)
     this.#bindEndpoint(offer, claim).catch((error: unknown) => {
       this.#session.end(new ProtocolError('internal', 'the endpoint could not be made', { cause: error }))
+    })
+  }
+
+  /** The agent asks for another policy of its endpoint. It gets `bound` or `refused`; the tunnel stays either way. */
+  changePolicy(change: PolicyChange): void {
+    const { tunnel_id: number } = change
+    const lane = this.#lanes.get(number)
+    if (!lane) {
+      return this.#refuse(number, { ok: false, error: new ProtocolError('bind_invalid', 'no tunnel has this id') })
+    }
+    this.#changePolicy(lane, change).catch((error: unknown) => {
+      this.#session.end(new ProtocolError('internal', 'the endpoint could not be changed', { cause: error }))
+    })
+  }
+
+  /** Tells the agent what has become of its endpoint. */
+  tellState(number: number, state: EndpointState, remarks: readonly BindProblem[] = []): void {
+    const { edgeId, visitors, url, redirectUri, policyRevision, policyWaitsFor } = state
+    this.#session.tell({
+      type: 'bound',
+      tunnel_id: number,
+      endpoints: [url],
+      ...(redirectUri !== undefined && { redirect_uri: redirectUri }),
+      edges: [{ edge_id: edgeId, visitors: [...visitors] }],
+      ...(remarks.length > 0 && { remarks: [...remarks] }),
+      policy_revision: policyRevision,
+      ...(policyWaitsFor > 0 && { policy_waits_for: policyWaitsFor }),
     })
   }
 
@@ -192,19 +220,13 @@ export class SessionOffers {
     if (!opened || !isWanted()) return opened?.ok ? opened.lane.retire() : undefined
     this.#claims?.delete(number)
     if (!opened.ok) return this.#refuse(number, opened)
-    const { lane, isNew, edgeId, visitors, url, redirectUri, remarks, checkSignIn } = opened
+    const { lane, isNew, state, remarks, checkSignIn } = opened
     const { tunnel } = lane
     this.#lanes.set(number, lane)
     if (claim.health) this.hear(claim.health)
-    this.#session.tell({
-      type: 'bound',
-      tunnel_id: number,
-      endpoints: [url],
-      ...(redirectUri !== undefined && { redirect_uri: redirectUri }),
-      edges: [{ edge_id: edgeId, visitors: [...visitors] }],
-      ...(isNew && remarks.length > 0 && { remarks: [...remarks] }),
-    })
+    this.tellState(number, state, isNew ? remarks : [])
     if (!isNew) return this.#session.log.info({ tunnelId: tunnel.id }, 'tunnel has a further connection')
+    const { url, edgeId } = state
     this.#session.log.info(
       { tunnelId: tunnel.id, endpoint: url, edgeId, forwardsTo: tunnel.forwardsTo, metadata: tunnel.metadata },
       'tunnel online',
@@ -212,8 +234,19 @@ export class SessionOffers {
     if (checkSignIn) await this.#tellOfSignIn(number, lane, checkSignIn)
   }
 
+  async #changePolicy(lane: Lane, change: PolicyChange): Promise<void> {
+    const { tunnel_id: number, policy_revision: revision } = change
+    const heard = await this.#parts.endpoints.change(lane, change)
+    if (this.#lanes.get(number) !== lane) return
+    if (!heard.ok) return this.#refuse(number, heard)
+    const { policyWaitsFor: waitsFor } = heard.state
+    this.#session.log.info({ tunnelId: lane.tunnel.id, revision, waitsFor }, 'agent changes its policy')
+    this.tellState(number, heard.state, heard.remarks)
+    if (heard.checkSignIn) await this.#tellOfSignIn(number, lane, heard.checkSignIn)
+  }
+
   /** Visitors are served meanwhile: the agent shows its user why visitors cannot sign in. */
-  async #tellOfSignIn(number: number, lane: Lane, check: NonNullable<EndpointOpened['checkSignIn']>): Promise<void> {
+  async #tellOfSignIn(number: number, lane: Lane, check: NonNullable<EndpointHeard['checkSignIn']>): Promise<void> {
     try {
       const notice = await check()
       if (notice && this.#lanes.get(number) === lane && !this.#isLeaving) {

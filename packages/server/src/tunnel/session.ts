@@ -6,13 +6,21 @@
 
 import { randomUUID } from 'node:crypto'
 
-import { ControlChannel, PROTOCOL_VERSION, ProtocolError, YamuxSession, encodeStreamHeader } from '@sallyport/protocol'
+import {
+  CHANGES_POLICIES,
+  ControlChannel,
+  PROTOCOL_VERSION,
+  ProtocolError,
+  YamuxSession,
+  encodeStreamHeader,
+} from '@sallyport/protocol'
 import type { BufferBudget, Carrier, ControlMessage, Hello, YamuxStream } from '@sallyport/protocol'
 import type { Logger } from 'pino'
 
 import type { Timeouts } from '../config/config.ts'
 import type { Authtoken } from './authtokens.ts'
 import type { Claimant } from './endpoint-binder.ts'
+import type { EndpointState } from './endpoint-state.ts'
 import { SessionOffers, type OfferParts } from './session-offers.ts'
 import { Silence } from './silence.ts'
 import type { AgentOrigin, Tunnel } from './tunnel.ts'
@@ -153,6 +161,10 @@ export class TunnelSession implements Claimant {
     clearTimeout(timer)
   }
 
+  onEndpointChanged({ number }: Tunnel, state: EndpointState): void {
+    this.#offers.tellState(number, state)
+  }
+
   /** Asks the agent to connect elsewhere. Its tunnels here keep serving until the session closes. */
   drain(deadlineMs: number): void {
     this.tell({ type: 'drain', deadline_ms: deadlineMs })
@@ -214,6 +226,8 @@ export class TunnelSession implements Claimant {
         return this.#onHello(message)
       case 'bind':
         return this.#offers.bind(message)
+      case 'policy':
+        return this.#offers.changePolicy(message)
       case 'unbind':
         return this.#offers.unbind(message.tunnel_id)
       case 'health':
@@ -254,7 +268,7 @@ export class TunnelSession implements Claimant {
       node_id: nodeId,
       nodes: nodeIds.map((node_id) => ({ node_id })),
       limits: { tunnels: limits.tunnels_per_agent, stream_header_bytes: 512 },
-      capabilities: [],
+      capabilities: [CHANGES_POLICIES],
       relay_version: relayVersion,
     })
     this.log.info(

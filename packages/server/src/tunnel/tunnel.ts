@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto'
 import { ProtocolError } from '@sallyport/protocol'
 import type { Labels, StreamReply, YamuxStream } from '@sallyport/protocol'
 
+import type { EndpointState } from './endpoint-state.ts'
 import { AppHealth } from './app-health.ts'
 import type { AppHealthHost, HealthChange } from './app-health.ts'
 import type { Offer } from './offer.ts'
@@ -51,6 +52,8 @@ export interface LaneCarrier {
   probe(): void
   /** Resolves when the agent has answered, or its session was ended because it has not. */
   confirm(): Promise<void>
+  /** Tells the agent what has become of the endpoint of a tunnel. Another node tells its own agents. */
+  onEndpointChanged?(tunnel: Tunnel, state: EndpointState): void
 }
 
 /** The events of all tunnels, for their owner. */
@@ -129,7 +132,7 @@ export class Tunnel implements AppHealthHost {
 
   /** Identifies the agent process and number over reconnects, with any offer. It must not leave the relay. */
   get lastingId(): string {
-    return lastingIdOf(this.number, this.authtokenId, this.instanceId)
+    return lastingIdOf(this.number, this)
   }
 
   /** Whether one of its lanes can be used. */
@@ -149,7 +152,12 @@ export class Tunnel implements AppHealthHost {
     return false
   }
 
-  /** The lanes that carry it now. */
+  /** One for each session that carries it. */
+  get lanes(): readonly Lane[] {
+    return this.#lanes
+  }
+
+  /** What carries it now. */
   get sessions(): LaneCarrier[] {
     return this.#lanes.map(({ session }) => session)
   }
@@ -302,9 +310,13 @@ export function tunnelIdOf(offer: Offer, session: LaneCarrier): string {
 function wordsOf(offer: Offer, session: LaneCarrier): string {
   const { number, labels, forwardsTo, hostHeader, upstreamProtocol, weight, metadata } = offer
   const words = [labels, forwardsTo, hostHeader, upstreamProtocol, weight, metadata]
-  return `${lastingIdOf(number, session.authtokenId, session.instanceId)} ${JSON.stringify(words)}`
+  return `${lastingIdOf(number, session)} ${JSON.stringify(words)}`
 }
 
-function lastingIdOf(number: number, authtokenId: string, instanceId: string | undefined): string {
+/** See `Tunnel.lastingId`. */
+export function lastingIdOf(
+  number: number,
+  { authtokenId, instanceId }: Pick<LaneCarrier, 'authtokenId' | 'instanceId'>,
+): string {
   return `${authtokenId} ${instanceId} ${number}`
 }

@@ -4,8 +4,10 @@
 //      ▲─────────resume()───────────┘
 
 import type { EndpointPolicy } from './endpoint-policy.ts'
+import { Statements } from './statements.ts'
 import type { Edge } from '../edge.ts'
 import type { EndpointOffer } from '../../tunnel/offer.ts'
+import { lastingIdOf } from '../../tunnel/tunnel.ts'
 import type { LaneCarrier, Tunnel } from '../../tunnel/tunnel.ts'
 
 const LINGER_MS = 120_000 // an agent that has lost its connection tries again within 30 s
@@ -16,6 +18,8 @@ export interface Wanted extends EndpointPolicy {
   offer: EndpointOffer
   session: LaneCarrier
   host: string
+  /** The policy that its host has at another node, where this one still waits for other agents. */
+  meanwhile?: EndpointPolicy
 }
 
 export interface AgentEdgeInit {
@@ -23,8 +27,10 @@ export interface AgentEdgeInit {
   authtokenId: string
   /** The one group of tunnels to which it leads. */
   edge: Edge
-  /** The digest of the policy; undefined while the relay knows only the reservation. */
-  digest: string | undefined
+  /** What its policy was built from; undefined while the relay knows only the reservation. */
+  policy: EndpointPolicy | undefined
+  /** Of the edge that it replaces, if it has the same owner. */
+  statements?: Statements | undefined
   /** Called when the wait is over. */
   onGivenUp: (edge: AgentEdge) => void
   /** Shorter in tests. */
@@ -35,18 +41,20 @@ export class AgentEdge {
   readonly host: string
   readonly authtokenId: string
   readonly edge: Edge
-  readonly digest: string | undefined
+  readonly policy: EndpointPolicy | undefined
+  readonly statements: Statements
   /** Whether other agents may join those that serve it. */
   pooling = false
   readonly #onGivenUp: (edge: AgentEdge) => void
   readonly #lingerMs: number
   #waiting: NodeJS.Timeout | undefined
 
-  constructor({ host, authtokenId, edge, digest, onGivenUp, lingerMs = LINGER_MS }: AgentEdgeInit) {
+  constructor({ host, authtokenId, edge, policy, statements, onGivenUp, lingerMs = LINGER_MS }: AgentEdgeInit) {
     this.host = host
     this.authtokenId = authtokenId
     this.edge = edge
-    this.digest = digest
+    this.policy = policy
+    this.statements = statements ?? new Statements()
     this.#onGivenUp = onGivenUp
     this.#lingerMs = lingerMs
   }
@@ -59,9 +67,19 @@ export class AgentEdge {
     return this.tunnels.length > 0
   }
 
+  get digest(): string | undefined {
+    return this.policy?.digest
+  }
+
   /** Whether an agent with this offer would get the same edge. */
-  fits({ session, digest }: Wanted): boolean {
-    return this.authtokenId === session.authtokenId && this.digest === digest
+  fits({ session, digest, meanwhile }: Wanted): boolean {
+    return this.authtokenId === session.authtokenId && this.digest === (meanwhile?.digest ?? digest)
+  }
+
+  /** Whether this agent has said another policy before, or says it here: its highest revision counts. */
+  hasChanged({ offer, session, digest }: Wanted): boolean {
+    const said = this.statements.of(lastingIdOf(offer.number, session))
+    return said !== undefined && (said.digest === digest || said.offer.endpoint.revision !== offer.endpoint.revision)
   }
 
   /** Gives the host up after a while, unless resume() is called before. */

@@ -36,7 +36,7 @@ const offerOf = (url: string, { number = 1, policy }: { number?: number; policy?
   hostHeader: 'preserve',
   upstreamProtocol: 'http1',
   weight: 1,
-  endpoint: { url, pooling: false, policy } satisfies EndpointWish,
+  endpoint: { url, pooling: false, policy, revision: 0 } satisfies EndpointWish,
 })
 
 const WANTED: BindWishes = { isWanted: () => true, onHealth: () => {} }
@@ -150,13 +150,13 @@ describe('AgentEdges', () => {
   it('stand from the first tunnel to a while after the last one, and are forgotten whole', async () => {
     const { endpoints, edges, bind, closed } = await make(1)
     const first = await bind(offerOf('https://a.example.com:8443', { policy: SIGN_IN }), agentOf('atk_1'))
-    assert.equal(first.url, 'https://a.example.com:8443')
-    assert.equal(first.redirectUri, redirectUri('https://relay.example.com:8443', 'https://login.example.com'))
-    assert.equal(edges.find('a.example.com')?.id, first.edgeId)
+    assert.equal(first.state.url, 'https://a.example.com:8443')
+    assert.equal(first.state.redirectUri, redirectUri('https://relay.example.com:8443', 'https://login.example.com'))
+    assert.equal(edges.find('a.example.com')?.id, first.state.edgeId)
     assert.equal(edges.find('b.example.com'), undefined)
     first.lane.retire()
-    assert.equal(edges.find('a.example.com')?.id, first.edgeId, 'its agent may come back')
-    assert.equal(await closed, first.edgeId)
+    assert.equal(edges.find('a.example.com')?.id, first.state.edgeId, 'its agent may come back')
+    assert.equal(await closed, first.state.edgeId)
     assert.equal(edges.find('a.example.com'), undefined)
     endpoints.close()
   })
@@ -171,7 +171,7 @@ describe('AgentEdges', () => {
     again.lane.retire()
     const changed = await bind(offerOf('c.example.com', { policy: SIGN_IN }), agentOf('atk_1'))
     assert.notEqual(edges.find('c.example.com'), edge)
-    assert.deepEqual([again.edgeId, changed.edgeId], [first.edgeId, first.edgeId])
+    assert.deepEqual([again.state.edgeId, changed.state.edgeId], [first.state.edgeId, first.state.edgeId])
     endpoints.close()
   })
 
@@ -204,7 +204,7 @@ describe('AgentEdges', () => {
     const { endpoints, bind } = await make(60_000)
     const urls = await Promise.all(
       [agentOf('atk_1'), agentOf('atk_1'), agentOf('atk_1', 'other'), agentOf('atk_2')].map((agent) =>
-        bind(offerOf(''), agent).then(({ url }) => url),
+        bind(offerOf(''), agent).then(({ state }) => state.url),
       ),
     )
     assert.equal(new Set(urls).size, 3, urls.join())
@@ -235,11 +235,11 @@ describe('AgentEdges', () => {
 
   it('are expected back after a restart of the relay, with nobody served meanwhile', async () => {
     const before_ = await make(60_000)
-    const { edgeId } = await before_.bind(offerOf('back.example.com'), agentOf('atk_1'))
+    const { state } = await before_.bind(offerOf('back.example.com'), agentOf('atk_1'))
     before_.endpoints.close()
     const { endpoints, edges, bind } = await make(60_000)
     const waiting = edges.find('back.example.com')
-    assert.equal(waiting?.id, edgeId)
+    assert.equal(waiting?.id, state.edgeId)
     await assert.rejects(
       async () => waiting?.routeFor('/').policy(undefined as never, () => assert.fail('nobody is served')),
       /no_tunnel_online/,

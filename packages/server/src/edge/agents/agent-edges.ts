@@ -4,8 +4,11 @@
 //   free ──bind()──▶ online ──last tunnel gone──▶ waiting ──LINGER_MS──▶ free
 //                      ▲────────────bind()───────────┘
 //
+// An agent may change the policy of an edge that is online: the edge is replaced when all of its agents have.
 // While it waits, visitors learn that no tunnel is online; afterwards they get 404. The host stays reserved for its
 // authtoken for a day. Policies are not stored: the agent sends its policy again.
+
+import type { PolicyChange } from '@sallyport/protocol'
 
 import type { IssuerReach } from '../../config/issuer-reach.ts'
 import type { OnFault } from '../../exchange/border.ts'
@@ -19,14 +22,17 @@ import type {
   BindWishes,
   Claimant,
   EndpointBinder,
+  EndpointHeard,
   EndpointNotice,
   EndpointOpened,
   EndpointRefused,
 } from '../../tunnel/endpoint-binder.ts'
+import type { EndpointState } from '../../tunnel/endpoint-state.ts'
 import type { EndpointOffer } from '../../tunnel/offer.ts'
-import type { Lane, LaneCarrier, OnHealth } from '../../tunnel/tunnel.ts'
+import type { Lane, LaneCarrier, OnHealth, Tunnel } from '../../tunnel/tunnel.ts'
 import type { EdgeBook } from '../edge-book.ts'
 import { visitorsOf } from '../who-may-pass.ts'
+import { lastingIdOf } from '../../tunnel/tunnel.ts'
 import { AgentEdge } from './agent-edge.ts'
 import type { Wanted } from './agent-edge.ts'
 import { agentEdgeId, buildAgentEdge, buildExpectedEdge, hostOfLabels, labelsOfHost } from './build-agent-edge.ts'
@@ -37,6 +43,7 @@ import type { EndpointPolicy } from './endpoint-policy.ts'
 import { HostRules } from './host-rules.ts'
 import type { HostRulesInit } from './host-rules.ts'
 import { refuseEndpoint } from './refuse-endpoint.ts'
+import type { Statement } from './statements.ts'
 
 const RENEW_MS = 600_000 // between two checks of the hosts in use; each host is written to the store once an hour
 
@@ -92,10 +99,33 @@ export class AgentEdges implements EndpointBinder {
     }
   }
 
+  async change(
+    lane: Lane,
+    { policy, policy_revision: revision }: PolicyChange,
+  ): Promise<EndpointHeard | EndpointRefused> {
+    try {
+      if (hasExpressions(policy)) await loadLanguage()
+      return this.#hear(lane, policy, revision)
+    } catch (error) {
+      this.#init.onFault(error, 'endpoint')
+      return refuseEndpoint('internal', 'the relay cannot make this endpoint')
+    }
+  }
+
+  hear(lane: Lane, { endpoint: { policy, revision } }: EndpointOffer): void {
+    try {
+      this.#hear(lane, policy, revision)
+    } catch (error) {
+      this.#init.onFault(error, 'endpoint') // the old policy stays here; its own node tells the agent
+    }
+  }
+
   adopt(offer: EndpointOffer, session: LaneCarrier, onHealth: OnHealth): Lane | undefined {
     const host = hostOfLabels(new Map(offer.labels))
-    const read = this.#readPolicy(offer.endpoint.policy, session.authtokenId, host)
-    const opened = 'error' in read ? read : this.#open({ offer, session, host, ...read }, onHealth)
+    const { policy, meanwhile } = offer.endpoint
+    const read = this.#readPolicy(policy, session.authtokenId, host)
+    const readMeanwhile = meanwhile && this.#readPolicy(meanwhile.policy, session.authtokenId, host)
+    const opened = this.#adopt(offer, session, host, read, readMeanwhile, onHealth)
     if (opened.ok) return opened.lane
     this.#init.log.warn({ host, reason: opened.error.message }, 'endpoint of another node not taken')
     return undefined
@@ -106,6 +136,19 @@ export class AgentEdges implements EndpointBinder {
     clearInterval(this.#renewal)
     for (const served of this.#byHost.values()) served.resume()
     this.#init.reservations.close()
+  }
+
+  #adopt(
+    offer: EndpointOffer,
+    session: LaneCarrier,
+    host: string,
+    read: EndpointPolicy | EndpointRefused,
+    meanwhile: EndpointPolicy | EndpointRefused | undefined,
+    onHealth: OnHealth,
+  ): EndpointOpened | EndpointRefused {
+    if ('error' in read) return read
+    if (meanwhile && 'error' in meanwhile) return meanwhile
+    return this.#open({ offer, session, host, ...read, ...(meanwhile && { meanwhile }) }, onHealth)
   }
 
   async #reserve(offer: EndpointOffer, claimant: Claimant): Promise<Wanted | EndpointRefused> {
@@ -142,37 +185,109 @@ export class AgentEdges implements EndpointBinder {
   }
 
   #bringOnline(wanted: Wanted, onHealth: OnHealth): EndpointOpened {
-    const { offer, session, host, config, remarks } = wanted
-    const { publicUrl, registry, originOf } = this.#init
+    const { offer, session, host } = wanted
     const served = this.#edgeFor(wanted)
     served.resume()
-    const { lane, isNew } = registry.join(offer, session, onHealth, () => this.#onTunnelGone(served))
-    const [signIn] = signInsOf([config])
-    const redirectUri = signIn && redirectUriOf(publicUrl.origin, signIn.config.issuer_url)
-    const checkSignIn = signIn && (() => this.#init.checkSignIn(signIn.config, session.authtokenId))
-    return {
-      ok: true,
-      lane,
-      isNew,
-      edgeId: config.id,
-      visitors: visitorsOf(config.routes),
+    const onGone = (): void => this.#onTunnelGone(host, lastingIdOf(offer.number, session))
+    const { lane, isNew } = this.#init.registry.join(offer, session, onHealth, onGone)
+    this.#note(lane, wanted)
+    return { ok: true, lane, isNew, ...this.#tell(host, lane.tunnel), remarks: wanted.remarks }
+  }
+
+  /** What the agent of a tunnel is told about its endpoint. */
+  #tell(host: string, tunnel: Tunnel): Pick<EndpointOpened, 'state' | 'checkSignIn'> {
+    const { publicUrl, originOf } = this.#init
+    const { authtokenId } = tunnel
+    const { edge, digest, tunnels, statements } = this.#byHost.get(host)! // a tunnel of it is online
+    const said = statements.of(tunnel.lastingId)
+    const routes = edge.routes.map(({ config }) => config)
+    const [signIn] = signInsOf([{ id: edge.id, hosts: edge.hosts, routes }])
+    const state: EndpointState = {
+      edgeId: edge.id,
+      visitors: visitorsOf(routes),
       url: originOf(host),
-      redirectUri,
-      remarks,
-      checkSignIn,
+      redirectUri: signIn && redirectUriOf(publicUrl.origin, signIn.config.issuer_url),
+      policyRevision: said?.offer.endpoint.revision ?? 0,
+      policyWaitsFor: said && said.digest !== digest ? statements.countOthers(said.digest, tunnels) : 0,
+    }
+    return { state, checkSignIn: signIn && (() => this.#init.checkSignIn(signIn.config, authtokenId)) }
+  }
+
+  // ── changed policies ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  #hear(lane: Lane, policy: unknown, revision: number): EndpointHeard | EndpointRefused {
+    const { tunnel } = lane
+    const host = hostOfLabels(tunnel.labels)
+    const served = this.#byHost.get(host)
+    const said = served?.statements.of(tunnel.lastingId)
+    if (!served || !said || tunnel.isGone) return refuseEndpoint('bind_invalid', 'this endpoint is not bound')
+    const read = this.#readPolicy(policy, tunnel.authtokenId, host)
+    if ('error' in read) return read
+    const { meanwhile: _, ...endpoint } = said.offer.endpoint
+    const offer = { ...said.offer, endpoint: { ...endpoint, policy, revision } }
+    const edgeBefore = served.edge
+    try {
+      this.#note(lane, { offer, ...read })
+    } catch (error) {
+      served.statements.reset(tunnel.lastingId, said)
+      throw error
+    }
+    const { state, checkSignIn } = this.#tell(host, tunnel)
+    const isSwapped = this.#byHost.get(host)?.edge !== edgeBefore
+    return { ok: true, state, remarks: read.remarks, checkSignIn: isSwapped ? checkSignIn : undefined }
+  }
+
+  /** An agent says which policy its host should have. Its caller answers there. */
+  #note({ tunnel, session }: Lane, { offer, config, policy, digest, remarks }: Statement): void {
+    const host = hostOfLabels(tunnel.labels)
+    const served = this.#byHost.get(host)
+    if (!served) return
+    const isNews = served.statements.hear(tunnel.lastingId, { offer, config, policy, digest, remarks })
+    if (this.#settle(host, session)) return
+    if (isNews ? digest !== served.digest : served.statements.of(tunnel.lastingId)?.offer !== offer)
+      this.#relist(served)
+  }
+
+  /** Gives a host the policy that all of its agents ask for, and tells them. @returns whether it has another one now */
+  #settle(host: string, asking?: LaneCarrier): boolean {
+    const served = this.#byHost.get(host)
+    const agreed = served?.statements.agreedBy(served.tunnels)
+    if (!served || !agreed || agreed.digest === served.digest) return false
+    const { authtokenId, pooling } = served
+    const edge = buildAgentEdge(this.#init.build, agreed.config, host, authtokenId)
+    const swapped = this.#put(host, authtokenId, edge, agreed)
+    swapped.pooling = pooling
+    this.#init.log.info({ edgeId: edge.id, host }, 'endpoint has another policy')
+    this.#relist(swapped)
+    for (const tunnel of swapped.tunnels) {
+      const { state } = this.#tell(host, tunnel)
+      for (const session of tunnel.sessions) if (session !== asking) session.onEndpointChanged?.(tunnel, state)
+    }
+    return true
+  }
+
+  /** The other nodes get the last statements of the agents here, and the policy that counts until all agree. */
+  #relist({ statements, tunnels, policy: current, digest }: AgentEdge): void {
+    for (const { lastingId, lanes } of tunnels) {
+      const said = statements.of(lastingId)
+      if (!said) continue
+      const meanwhile = said.digest === digest ? undefined : { meanwhile: { policy: current?.policy } }
+      const offer = { ...said.offer, endpoint: { ...said.offer.endpoint, ...meanwhile } }
+      for (const lane of lanes) this.#init.registry.relist(lane, offer)
     }
   }
 
   // ── the edges ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** The present edge of the host, if it has the same owner and policy; otherwise a new one in its place. */
+  /** The present edge of the host, if it is online or has the same owner and policy; otherwise a new one in its place. */
   #edgeFor(wanted: Wanted): AgentEdge {
-    const { offer, session, host, config, digest } = wanted
+    const { offer, session, host, meanwhile: policy = wanted } = wanted
     const { authtokenId } = session
     const before = this.#byHost.get(host)
-    const served = before?.fits(wanted)
-      ? before
-      : this.#put(host, authtokenId, buildAgentEdge(this.#init.build, config, host, authtokenId), digest)
+    const served =
+      before && (before.isOnline || before.fits(wanted))
+        ? before
+        : this.#put(host, authtokenId, buildAgentEdge(this.#init.build, policy.config, host, authtokenId), policy)
     if (!served.isOnline) served.pooling = offer.endpoint.pooling
     return served
   }
@@ -182,11 +297,12 @@ export class AgentEdges implements EndpointBinder {
     this.#put(host, authtokenId, buildExpectedEdge(this.#init.build, host, authtokenId), undefined).wait()
   }
 
-  #put(host: string, authtokenId: string, edge: AgentEdge['edge'], digest: string | undefined): AgentEdge {
+  #put(host: string, authtokenId: string, edge: AgentEdge['edge'], policy: EndpointPolicy | undefined): AgentEdge {
     const { book, lingerMs } = this.#init
     const onGivenUp = (given: AgentEdge): void => this.#remove(given)
-    const served = new AgentEdge({ host, authtokenId, edge, digest, onGivenUp, lingerMs })
     const before = this.#byHost.get(host)
+    const statements = before?.authtokenId === authtokenId ? before.statements : undefined
+    const served = new AgentEdge({ host, authtokenId, edge, policy, statements, onGivenUp, lingerMs })
     this.#byHost.set(host, served)
     book.put('agents', edge)
     before?.resume()
@@ -195,8 +311,16 @@ export class AgentEdges implements EndpointBinder {
   }
 
   /** The edge may have been replaced or removed before its last tunnel left. */
-  #onTunnelGone(served: AgentEdge): void {
-    if (this.#byHost.get(served.host) === served && !served.isOnline) served.wait()
+  #onTunnelGone(host: string, lastingId: string): void {
+    const served = this.#byHost.get(host)
+    if (!served) return
+    served.statements.reset(lastingId)
+    if (!served.isOnline) return served.wait()
+    try {
+      this.#settle(host)
+    } catch (error) {
+      this.#init.onFault(error, 'endpoint') // the old policy stays
+    }
   }
 
   #remove(served: AgentEdge): void {

@@ -19,6 +19,8 @@ const PROBLEMS_MAX_BYTES = 32 * 1024
 
 export interface EndpointPolicy {
   config: EdgeConfig
+  /** As the agent sent it. */
+  policy: unknown
   /** A text that is equal for policies with the same meaning. */
   digest: string
   /** What it has in an older form, or in one that may surprise. */
@@ -44,7 +46,7 @@ export function readEndpointPolicy(
     return refuseEndpoint('bind_invalid', `the policy of the endpoint is larger than ${POLICY_MAX_BYTES} bytes`)
   }
   const digest = createHash('sha256').update(canonical).digest('hex')
-  return { config: parsed.edge, digest, remarks: forTheAgent(parsed.remarks.slice(0, BOUND_REMARKS_MAX)) }
+  return { config: parsed.edge, policy, digest, remarks: forTheAgent(parsed.remarks.slice(0, BOUND_REMARKS_MAX)) }
 }
 
 /** Whether every visitor who has not signed in gets only a refusal. No condition may let a visitor skip the sign-in. */

@@ -84,15 +84,15 @@ export class HostRules {
 
   /** The reason why an agent may not join the agents that serve the host now; undefined if it may. */
   conflictOf(wanted: Wanted): EndpointRefused | undefined {
-    const { offer, session, host, digest } = wanted
+    const { offer, session, host } = wanted
     const served = this.#served.at(host)
     if (!served?.isOnline) return undefined
     const url = this.#init.originOf(host)
     if (served.authtokenId !== session.authtokenId) {
       return refuseEndpoint('bind_not_permitted', `${host} belongs to another authtoken; choose another name`)
     }
-    const isSamePolicy = served.digest === digest
-    if (isSamePolicy && this.#init.registry.knows(offer, session)) return undefined
+    const isSamePolicy = served.fits(wanted)
+    if ((isSamePolicy || served.hasChanged(wanted)) && this.#init.registry.knows(offer, session)) return undefined
     const { pooling } = offer.endpoint
     if (!pooling || !served.pooling) {
       const both = pooling

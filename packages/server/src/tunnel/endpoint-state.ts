@@ -1,0 +1,16 @@
+// What an agent is told about its endpoint. Types only.
+
+/** An endpoint as one of its agents is told. */
+export interface EndpointState {
+  edgeId: string
+  /** Who may visit, for people. */
+  visitors: readonly string[]
+  /** As visitors see it. */
+  url: string
+  /** The URI to register at the identity provider, if visitors sign in. */
+  redirectUri: string | undefined
+  /** The last policy of this agent that the relay has heard of. */
+  policyRevision: number
+  /** How many other agents ask for another policy; 0 if this one is in force. */
+  policyWaitsFor: number
+}
