@@ -106,7 +106,11 @@ describe('relay store backup', () => {
     async () => {
       const copy = await readFile(at('copy.db'))
       await chmod(folder, 0o500)
-      await refused(at('copy.db'), {}, [/cannot be|may not be/]).finally(() => chmod(folder, 0o700))
+      try {
+        await refused(at('copy.db'), {}, [/cannot be|may not be/])
+      } finally {
+        await chmod(folder, 0o700)
+      }
       assert.deepEqual(await readFile(at('copy.db')), copy)
     },
   )
