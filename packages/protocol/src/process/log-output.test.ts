@@ -72,7 +72,7 @@ describe('LogOutput', { timeout: 30_000, skip: NO_PIPES }, () => {
 
   it('writes what it has gathered, after a while or once it is enough', async () => {
     const pipe = new Pipe(folder, 'gather')
-    const output = new LogOutput(pipe.fd, { gather: { chars: 100, ms: 20 } })
+    const output = new LogOutput(pipe.fd, { gather: { bytes: 100, ms: 20 } })
     output.write('one\n')
     assert.equal(pipe.read(), '')
     assert.equal(await pipe.readUntil('one\n'), 'one\n')
@@ -85,7 +85,7 @@ describe('LogOutput', { timeout: 30_000, skip: NO_PIPES }, () => {
 
   it('gathers behind a piece, too, and writes no few lines because a write is over', async () => {
     const pipe = new Pipe(folder, 'behind')
-    const output = new LogOutput(pipe.fd, { gather: { chars: 100, ms: 1_000_000 } })
+    const output = new LogOutput(pipe.fd, { gather: { bytes: 100, ms: 1_000_000 } })
     const enough = `${'1'.repeat(200)}\n`
     output.write(enough)
     output.write('few\n')
@@ -103,7 +103,7 @@ describe('LogOutput', { timeout: 30_000, skip: NO_PIPES }, () => {
     const pipe = new Pipe(folder, 'still')
     const told: number[] = []
     const output: LogOutput = new LogOutput(pipe.fd, {
-      heldMaxChars: 100_000,
+      heldMaxBytes: 100_000,
       onDropped: (lines) => {
         told.push(lines)
         output.write(`${lines} lines are missing\n`)
@@ -131,7 +131,7 @@ describe('LogOutput', { timeout: 30_000, skip: NO_PIPES }, () => {
 
   it('issue 11: loses nothing where the reader keeps up, however often the pipe is full', async () => {
     const pipe = new Pipe(folder, 'bursts')
-    const output = new LogOutput(pipe.fd, { heldMaxChars: 500_000 })
+    const output = new LogOutput(pipe.fd, { heldMaxBytes: 500_000 })
     let text = ''
     let written = 0
     for (let burst = 0; burst < 15; burst++) {
@@ -191,7 +191,7 @@ describe('LogOutput', { timeout: 30_000, skip: NO_PIPES }, () => {
 
   it('writes pieces of whole lines, small enough that those of several processes do not mix', async () => {
     const pipe = new Pipe(folder, 'pieces')
-    const output = new LogOutput(pipe.fd, { pieceBytes: 4096, gather: { chars: 1_000_000, ms: 20 } })
+    const output = new LogOutput(pipe.fd, { pieceBytes: 4096, gather: { bytes: 1_000_000, ms: 20 } })
     const lines = Array.from({ length: 20 }, (_, index) => lineOf(index))
     for (const line of lines) output.write(line)
     await output.drained(1000)

@@ -10,6 +10,8 @@ import { inJson, JsonField } from './json-field.ts'
 
 const PATH_MAX_CHARS = 2048 // a head may have 32 KiB, and people read these lines
 const CLOCK_MS = 1000 // the lines follow a change of the clock within this time
+/** Milliseconds below 100, made once: to turn a fraction into text takes a third of the time of a line. */
+const TENTHS = Array.from({ length: 1000 }, (_, tenths) => String(tenths / 10))
 
 export class AccessLog {
   readonly #log: Logger
@@ -43,7 +45,7 @@ export class AccessLog {
   /** @param now monotonic milliseconds */
   write(exchange: Exchange, now: number): void {
     const { error, tunnelId } = exchange
-    const ms = Math.round((now - exchange.startedAt) * 10) / 10
+    const tenths = Math.round((now - exchange.startedAt) * 10)
     const detail = error?.detail ?? exchange.cutReason?.message
     // The stack of a reason is needed only if the relay itself is at fault.
     const isFault = error?.code === 'internal'
@@ -54,7 +56,7 @@ export class AccessLog {
         host: exchange.host,
         path: cut(exchange.visitorPath),
         status: exchange.status,
-        ms,
+        ms: tenths / 10,
         clientIp: exchange.clientIp,
         edgeId: exchange.edgeId || undefined,
         tunnelId,
@@ -71,7 +73,7 @@ export class AccessLog {
     if (!this.#log.isLevelEnabled('info')) return
     const start = `${this.#startAt(now)}${exchange.requestId}"`
     const asked = `${this.#method.of(exchange.method)}${this.#host.of(exchange.host)},"path":"${inJson(cut(exchange.visitorPath))}"`
-    const answered = `,"status":${exchange.status},"ms":${ms}${this.#clientIp.of(exchange.clientIp)}`
+    const answered = `,"status":${exchange.status},"ms":${TENTHS[tenths] ?? tenths / 10}${this.#clientIp.of(exchange.clientIp)}`
     const by = `${this.#edgeId.of(exchange.edgeId || undefined)}${this.#tunnelId.of(tunnelId)}${this.#user.of(exchange.user)}`
     const reason = detail === undefined ? '' : `,"detail":"${inJson(detail)}"`
     const why = this.#code.of(error?.publicCode) + reason
