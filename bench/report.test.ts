@@ -6,7 +6,7 @@ import { describe, it } from 'node:test'
 import { chart } from './report/chart.ts'
 import { judge } from './report/goals.ts'
 import { page } from './report/page.ts'
-import { betterHalf, inRounds, medianOf } from './rounds.ts'
+import { betterHalf, inRounds, medianBounds, medianOf } from './rounds.ts'
 import type { Scenario } from './scenario.ts'
 
 describe('rounds', () => {
@@ -38,6 +38,14 @@ describe('rounds', () => {
       3.5,
     )
     assert.ok(Number.isNaN(medianOf([], () => 1)))
+  })
+
+  it('say how far off their median may be', () => {
+    const hundred = Array.from({ length: 100 }, (_, index) => 100 - index)
+    assert.deepEqual(medianBounds(hundred), { low: 41, high: 60 }) // the usual table: the 41st and the 60th value
+    assert.deepEqual(medianBounds([7, 1, 3]), { low: 1, high: 7 })
+    assert.deepEqual(medianBounds([5]), { low: 5, high: 5 })
+    assert.ok(Number.isNaN(medianBounds([]).low))
   })
 
   it('have a better half, with the middle of an odd number', () => {

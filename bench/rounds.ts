@@ -59,6 +59,14 @@ export function medianOf<T>(items: readonly T[], read: (item: T) => number): num
   return sorted.length % 2 === 1 ? (sorted[middle] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2
 }
 
+/** The range in which the median lies with 95 % certainty, however the values are distributed (by their order alone). */
+export function medianBounds(values: readonly number[]): { low: number; high: number } {
+  const sorted = values.toSorted((a, b) => a - b)
+  const away = 1.96 * (Math.sqrt(sorted.length) / 2) // standard deviations of how many values are below the median
+  const low = Math.max(0, Math.floor(sorted.length / 2 - away))
+  return { low: sorted[low] ?? Number.NaN, high: sorted[sorted.length - 1 - low] ?? Number.NaN }
+}
+
 /** The value below which `part` of the sorted values lie. */
 export function quantile(sorted: readonly number[], part: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN
