@@ -7,6 +7,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { rootCertificates } from 'node:tls'
 import { promisify } from 'node:util'
 
 import type { Said } from './support/say-of-agent.ts'
@@ -30,7 +31,10 @@ describe('first-hour 21: docs/coming-from-ngrok.md', { timeout: 60_000 }, () => 
     const commands = [...taken, ...refused, 'ngrok config add-authtoken 2abcNgrokToken', 'ngrok http 80 --config FILE']
     const policy = join(folder, 'policy.yaml')
     await writeFile(policy, 'on_http_request:\n  - actions:\n      - type: deny\n')
-    const fileOf = (command: string): string => (command.includes('--config') ? file : policy)
+    const authority = join(folder, 'ca.pem')
+    await writeFile(authority, rootCertificates[0] ?? '')
+    const fileOf = (command: string): string =>
+      command.includes('--config') ? file : command.includes('--mutual-tls-cas') ? authority : policy
     const words = commands.map((command) => wordsOf(command).map((word) => (word === 'FILE' ? fileOf(command) : word)))
     const env = { HOME: folder, XDG_CONFIG_HOME: folder, NO_COLOR: '1' }
     const { stdout } = await promisify(execFile)(process.execPath, [SAY, JSON.stringify(words)], { env })

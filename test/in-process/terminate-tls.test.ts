@@ -294,31 +294,26 @@ describe('terminate-tls', { timeout: 60_000 }, () => {
   test('counts for new connections and open ones, as agents bring, change and remove it', async () => {
     const host = 'brought.localhost'
     const { token } = await stack.relay.authtokens.create({ acl: [] })
-    const bring = async (policy?: object): Promise<Agent> => {
-      const trafficPolicy = policy && { text: JSON.stringify(policy), source: 'policy.json' }
+    const bring = async (endpoint: object = {}): Promise<Agent> => {
       const agent = startAgent({
         server: `https://relay.localhost:${stack.tlsPort}`,
         ca: await readFile(certificate!.certFile, 'utf8'), // checked by test()
         authtoken: token,
         log: createLog({ level: 'silent' }),
-        tunnels: [{ upstream: `http://127.0.0.1:${stack.appPort}`, endpoint: { url: host, trafficPolicy } }],
+        tunnels: [{ upstream: `http://127.0.0.1:${stack.appPort}`, endpoint: { url: host, ...endpoint } }],
       })
       agents.push(agent)
       await once(agent, 'online')
       return agent
     }
-    const demanding = (authority: string): object => ({
-      on_tcp_connect: [
-        { actions: [{ type: 'terminate-tls', config: { mutual_tls_certificate_authorities: [authority] } }] },
-      ],
-    })
     const open = await bring()
     const earlier = await connect({ name: host, way: 'HTTP/2' })
     assert.ok(passes(await earlier.ask(host)))
     await open.close({ deadlineMs: 1000 })
 
-    const closed = await bring(demanding(ours))
+    const closed = await bring({ mutualTlsCas: `For people.\n${ours}` })
     app.heads.length = 0
+    assert.equal(closed.status.tunnels[0]?.visitors, 'a client certificate')
     assert.equal((await earlier.ask(host)).code, 'ERR_MISDIRECTED')
     await earlier.untilRetired()
     assert.equal((await visit(host)).code, 'ERR_CERTIFICATE_REQUIRED')
@@ -327,7 +322,9 @@ describe('terminate-tls', { timeout: 60_000 }, () => {
     assert.ok(passes(await later.ask(host)))
     await closed.close({ deadlineMs: 1000 })
 
-    const other = await bring(demanding(theirs))
+    const config = { mutual_tls_certificate_authorities: [theirs] }
+    const policy = { on_tcp_connect: [{ actions: [{ type: 'terminate-tls', config }] }] }
+    const other = await bring({ trafficPolicy: { text: JSON.stringify(policy), source: 'policy.json' } })
     app.heads.length = 0
     assert.equal((await later.ask(host)).code, 'ERR_MISDIRECTED')
     assert.equal((await visit(host, ann)).code, 'ERR_CERTIFICATE_REFUSED')

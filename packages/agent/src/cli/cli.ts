@@ -113,6 +113,10 @@ Documentation: README.md and docs/ of the repository; docs/agent.md has every fl
     )
     .optionsGroup('Visitors:')
     .option('--basic-auth <user:password>', 'let only visitors pass who know this; without --oidc; repeatable', collect)
+    .option(
+      '--mutual-tls-cas <file>',
+      'let only visitors pass who show a certificate that an authority in this file (PEM) has signed',
+    )
     .option('--cidr-allow <range>', 'let only visitors from this address range pass; repeatable', collect)
     .option('--cidr-deny <range>', 'let no visitor from this address range pass; repeatable', collect)
     .option(

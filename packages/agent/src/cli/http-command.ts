@@ -5,6 +5,7 @@ import { policySource, readPolicyText } from './policy-text.ts'
 import type { PolicyFlags } from './policy-text.ts'
 import { runAgent } from './run-agent.ts'
 import type { UpstreamFlags } from './run-agent.ts'
+import { readCertificate } from './settings.ts'
 import type { GlobalFlags } from './settings.ts'
 
 export interface HttpFlags extends GlobalFlags, UpstreamFlags, PolicyFlags {
@@ -22,6 +23,7 @@ export interface HttpFlags extends GlobalFlags, UpstreamFlags, PolicyFlags {
   oidcGroupClaim?: string
   oidcIdTokenAlg?: string
   basicAuth?: string[]
+  mutualTlsCas?: string
   cidrAllow?: string[]
   cidrDeny?: string[]
   verifyWebhook?: string
@@ -52,6 +54,7 @@ export async function runHttp(upstream: string, flags: HttpFlags, environment: E
     oidcGroupClaim: flags.oidcGroupClaim,
     oidcIdTokenAlg: flags.oidcIdTokenAlg,
     basicAuth: flags.basicAuth,
+    mutualTlsCas: readCertificate('--mutual-tls-cas', flags.mutualTlsCas),
     cidrAllow: flags.cidrAllow,
     cidrDeny: flags.cidrDeny,
     verifyWebhook: flags.verifyWebhook,

@@ -37,7 +37,6 @@ const FLAGS: Readonly<Record<string, string>> = {
   crt: 'The relay ends TLS with the certificates of its relay.yml; leave this flag away.',
   inspect: NO_INSPECTOR,
   key: 'The relay ends TLS with the certificates of its relay.yml; leave this flag away.',
-  'mutual-tls-cas': `Client certificates are not looked at; have visitors sign in instead, with --oidc.`,
   oauth:
     'Sign-in is by OpenID Connect with a client of your own: --oidc https://accounts.google.com --oidc-client-id ID for Google.',
   'oauth-allow-domain': 'Write --oidc-allow-domain instead, with --oidc.',

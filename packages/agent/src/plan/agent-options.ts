@@ -87,6 +87,8 @@ export interface HttpPolicyOptions {
   oidcIdTokenAlg?: string | undefined
   /** Each `user:password`, or a hash instead of the password. Visitors have to know one. */
   basicAuth?: readonly string[] | undefined
+  /** PEM text of authorities: visitors need a certificate that one of them has signed. */
+  mutualTlsCas?: string | undefined
   cidrAllow?: readonly string[] | undefined
   cidrDeny?: readonly string[] | undefined
   /** The provider whose signed webhooks alone may pass. */

@@ -40,6 +40,21 @@ describe('the endpoint of agent http', () => {
     )
   })
 
+  it('asks for certificates of visitors with --mutual-tls-cas, by what the file has of authorities', () => {
+    const block = (text: string): string => `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----`
+    const { policy } = bindOf({ mutualTlsCas: `Partners\n${block('MIIB')}\n\nOthers: ${block('MIIC')}\n` })
+    const config = { mutual_tls_certificate_authorities: [block('MIIB'), block('MIIC')] }
+    const actions = [{ type: 'terminate-tls', config }]
+    assert.deepEqual(policy, { on_tcp_connect: [{ actions }], on_http_request: [], on_http_response: [] })
+    const path = ['on_tcp_connect', 0, 'actions', 0, 'config', 'mutual_tls_certificate_authorities', 0]
+    assert.equal(flagAt(policy, path), '--mutual-tls-cas')
+    for (const mutualTlsCas of ['', 'no certificate', block('A'.repeat(50_000))]) {
+      assert.deepEqual(problemsOf({ mutualTlsCas }), ['--mutual-tls-cas'])
+    }
+    const trafficPolicy = { text: 'on_http_request: []', source: 'policy.yaml' }
+    assert.deepEqual(problemsOf({ mutualTlsCas: block('MIIB'), trafficPolicy }), ['--mutual-tls-cas'])
+  })
+
   it('has the address as it was written, without what a URL does not need', () => {
     const written: [EndpointOptions, string][] = [
       [{ url: 'https://Name.example.com/' }, 'https://name.example.com'],

@@ -1,13 +1,14 @@
 // Turns the flags of `agent http` into a policy, in the form of a route's in relay.yml, and a place in the policy back
 // into its flag. Pure: no I/O, no clock. The relay checks every value; this file checks only what a flag alone shows.
 
-import { Secret } from '@sallyport/protocol'
+import { POLICY_MAX_BYTES, Secret } from '@sallyport/protocol'
 import type { ConfigProblem } from '@sallyport/protocol/config-error'
 
 import type { HttpPolicyOptions } from './agent-options.ts'
 
 /** Steps of a policy; their `config` is JSON, except for the Secret in it. */
 export interface HttpPolicy {
+  readonly on_tcp_connect?: readonly { readonly actions: readonly PolicyAction[] }[]
   readonly on_http_request: readonly { readonly actions: readonly PolicyAction[] }[]
   readonly on_http_response: readonly { readonly actions: readonly PolicyAction[] }[]
 }
@@ -33,8 +34,13 @@ export function planHttpPolicy(options: HttpPolicyOptions, problems: ConfigProbl
     ...editHeaders('response', options.responseHeaderAdd, options.responseHeaderRemove, problems),
     ...compress(options),
   ]
-  if (onRequest.length === 0 && onResponse.length === 0) return undefined
-  return { on_http_request: ruleOf(onRequest), on_http_response: ruleOf(onResponse) }
+  const onConnect = terminateTls(options, problems)
+  if (onConnect.length + onRequest.length + onResponse.length === 0) return undefined
+  return {
+    ...(onConnect.length > 0 && { on_tcp_connect: ruleOf(onConnect) }),
+    on_http_request: ruleOf(onRequest),
+    on_http_response: ruleOf(onResponse),
+  }
 }
 
 /** The policy as it goes over the wire, secrets and all. */
@@ -50,7 +56,7 @@ export function flagAt(policy: unknown, path: readonly (string | number)[]): str
   const [phase, rule, , index, , ...keys] = path
   const action = isPolicy(policy) && at(at(phase === undefined ? undefined : policy[phase], rule, 'actions'), index)
   const type = typeof action === 'object' && action !== null && 'type' in action ? String(action.type) : ''
-  const place = `${phase === 'on_http_response' ? 'response' : 'request'} ${type} ${keys.filter((key) => typeof key === 'string').join('.')}`
+  const place = `${PHASES.get(phase) ?? 'request'} ${type} ${keys.filter((key) => typeof key === 'string').join('.')}`
   const flag = FLAGS.find(([start]) => place.startsWith(start))?.[1]
   return flag ?? (path.length > 0 ? path.join('.') : 'policy')
 }
@@ -63,6 +69,11 @@ export function flagsGiven(options: HttpPolicyOptions): string[] {
   })
 }
 
+const PHASES: ReadonlyMap<unknown, string> = new Map([
+  ['on_tcp_connect', 'connection'],
+  ['on_http_response', 'response'],
+])
+
 const OPTIONS: readonly (readonly [name: keyof HttpPolicyOptions, flag: string])[] = [
   ['oidc', '--oidc'],
   ['oidcClientId', '--oidc-client-id'],
@@ -74,6 +85,7 @@ const OPTIONS: readonly (readonly [name: keyof HttpPolicyOptions, flag: string])
   ['oidcGroupClaim', '--oidc-group-claim'],
   ['oidcIdTokenAlg', '--oidc-id-token-alg'],
   ['basicAuth', '--basic-auth'],
+  ['mutualTlsCas', '--mutual-tls-cas'],
   ['cidrAllow', '--cidr-allow'],
   ['cidrDeny', '--cidr-deny'],
   ['verifyWebhook', '--verify-webhook'],
@@ -88,6 +100,7 @@ const OPTIONS: readonly (readonly [name: keyof HttpPolicyOptions, flag: string])
 
 // The longest matching start comes first.
 const FLAGS: readonly (readonly [start: string, flag: string])[] = [
+  ['connection terminate-tls', '--mutual-tls-cas'],
   ['request openid-connect client_id', '--oidc-client-id'],
   ['request openid-connect client_secret', '--oidc-client-secret'],
   ['request openid-connect scopes', '--oidc-scope'],
@@ -109,6 +122,21 @@ const FLAGS: readonly (readonly [start: string, flag: string])[] = [
   ['response remove-headers', '--response-header-remove'],
   ['response compress-response', '--compression'],
 ]
+
+function terminateTls({ mutualTlsCas: pem }: HttpPolicyOptions, problems: ConfigProblem[]): PolicyAction[] {
+  if (pem === undefined) return []
+  // Files of authorities often have texts for people in between.
+  const authorities = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? []
+  const bytes = Buffer.byteLength(authorities.join(''))
+  if (authorities.length === 0 || bytes > POLICY_MAX_BYTES) {
+    const message =
+      bytes === 0
+        ? 'Write the file with the certificate of the authority that signs those of your visitors, in PEM.'
+        : `The file has ${authorities.length} authorities, which is more than a relay takes. Keep those that sign for your visitors.`
+    problems.push({ path: '--mutual-tls-cas', message })
+  }
+  return [{ type: 'terminate-tls', config: { mutual_tls_certificate_authorities: authorities } }]
+}
 
 function restrictIps({ cidrAllow = [], cidrDeny = [] }: HttpPolicyOptions): PolicyAction[] {
   if (cidrAllow.length === 0 && cidrDeny.length === 0) return []

@@ -1,6 +1,13 @@
 // Who may visit an endpoint, by its own flags: known before a relay has answered. Pure.
 
-import { PASSWORD_WORDS, addressWords, signInWords, webhookWords, whoMayVisit } from '@sallyport/protocol'
+import {
+  CERTIFICATE_WORDS,
+  PASSWORD_WORDS,
+  addressWords,
+  signInWords,
+  webhookWords,
+  whoMayVisit,
+} from '@sallyport/protocol'
 
 import type { HttpPolicyOptions } from './agent-options.ts'
 
@@ -9,6 +16,7 @@ export function ownVisitors(options: HttpPolicyOptions): string {
   const { oidc, oidcAllowDomains: domains, oidcAllowEmails: emails, oidcAllowGroups: groups } = options
   const addresses = addressWords(options.cidrAllow, options.cidrDeny)
   return whoMayVisit([
+    ...(options.mutualTlsCas === undefined ? [] : [CERTIFICATE_WORDS]),
     ...(addresses === '' ? [] : [addresses]),
     ...(oidc ? [signInWords([{ issuer: oidc, allow: { domains, emails, groups } }])] : []),
     ...(options.basicAuth && options.basicAuth.length > 0 ? [PASSWORD_WORDS] : []),

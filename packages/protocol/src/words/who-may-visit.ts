@@ -40,6 +40,8 @@ function wayWords({ issuer, allow = {}, deny = {} }: SignInWay): string {
 
 export const PASSWORD_WORDS = 'a user and password'
 
+export const CERTIFICATE_WORDS = 'a client certificate'
+
 /** @param provider who signs: `github` */
 export function webhookWords(provider: string): string {
   return `a webhook that ${provider} has signed`

@@ -2,6 +2,7 @@
 
 import { resolve } from 'node:path'
 
+import { CERTIFICATE_WORDS } from '@sallyport/protocol'
 import { z } from 'zod'
 
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
@@ -77,7 +78,7 @@ export const terminateTlsKind = defineKind({
     })
     return { min_version, max_version, certificate: { strategy: strategy ?? 'require-and-verify', authorities } }
   },
-  asks: ({ certificate }) => (certificate && certificate.strategy !== 'request' ? 'a client certificate' : undefined),
+  asks: ({ certificate }) => (certificate && certificate.strategy !== 'request' ? CERTIFICATE_WORDS : undefined),
   *check({ min_version, max_version, ...mutual }, place): Iterable<FoundProblem> {
     const { tls } = place
     const { mutual_tls_certificate_authorities: authorities, mutual_tls_verification_strategy: strategy } = mutual
