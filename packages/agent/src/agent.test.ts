@@ -101,6 +101,7 @@ describe('a tunnel session', () => {
         ],
         forwards_to: 'http://localhost:8000',
         host_header: 'preserve',
+        rename_answers: false,
         upstream_protocol: 'http1',
         weight: 3,
         pooling: false,

@@ -264,7 +264,10 @@ function addUpstreamFlags(command: Command): void {
 /** How the app is reached. */
 function addDialFlags(command: Command): Command {
   return command
-    .option('--host-header <value>', 'the Host for the app: preserve, rewrite, or a value (default: preserve)')
+    .option(
+      '--host-header <value>',
+      'the Host for the app: preserve, rewrite (its own name, and the public one in its redirects and cookies), or a value (default: preserve)',
+    )
     .addOption(
       new Option('--upstream-protocol <protocol>', 'the protocol of the app; http2 for gRPC').choices([
         'http1',

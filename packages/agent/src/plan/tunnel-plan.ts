@@ -33,7 +33,9 @@ export function bindMessage(tunnelId: number, plan: TunnelPlan): ControlMessageI
     tunnel_id: tunnelId,
     ...(endpoint ? endpointFields(endpoint) : { labels: [...labels] }),
     forwards_to: upstream.url,
-    host_header: hostHeader === 'rewrite' ? upstream.authority : hostHeader,
+    ...(hostHeader === 'rewrite'
+      ? { host_header: upstream.authority, rename_answers: true }
+      : { host_header: hostHeader }),
     upstream_protocol: plan.upstreamProtocol,
     weight: plan.weight,
     ...(metadata === undefined ? {} : { metadata }),

@@ -78,6 +78,8 @@ const bind = z
     forwards_to: text(2048),
     /** The app's Host: the visitor's (`preserve`), the upstream's (`rewrite`), or this value. */
     host_header: text(255).default('preserve'),
+    /** Whether `host_header` in `Location` and in cookies of the app becomes the host of the visitor. */
+    rename_answers: z.boolean().default(false),
     upstream_protocol: z.enum(['http1', 'http2']).default('http1'),
     weight: z.int().min(0).max(10_000).default(1),
     /** Whether other agents of this authtoken may serve the same endpoint. */

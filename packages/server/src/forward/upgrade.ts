@@ -81,7 +81,7 @@ export class UpgradeTransfer extends Transfer implements Http1Handler {
     if (problem) return this.fail(new RelayError('app_bad_answer', { detail: problem }))
     const { socket, head: early } = this.#upgrade
     const { upgrade_idle_seconds: idleSeconds, visitor_stall_seconds: stallSeconds } = this.parts.timeouts
-    const { headers } = passHead(this.exchange, head, false)
+    const { headers } = passHead(this.exchange, head, false, this.tunnel)
     this.noteAnswer(head.status, headers)
     try {
       this.#upgrade.accept(headers, rest, idleSeconds * 1000)
@@ -103,7 +103,7 @@ export class UpgradeTransfer extends Transfer implements Http1Handler {
   }
 
   onHead(head: ResponseHead): void {
-    const filtered = passHead(this.exchange, head, false)
+    const filtered = passHead(this.exchange, head, false, this.tunnel)
     if (filtered.instead) {
       this.exchange.response.on('close', this.onVisitorClose)
       this.answerInstead(head.status, filtered.instead)

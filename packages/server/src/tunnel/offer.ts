@@ -13,6 +13,8 @@ export interface Offer {
   readonly forwardsTo: string
   /** `preserve`, or the app's Host. */
   readonly hostHeader: string
+  /** Whether the app's own name in its answers becomes the public one. */
+  readonly renamesAnswers?: true
   /** The relay's protocol on its streams. */
   readonly upstreamProtocol: 'http1' | 'http2'
   /** Its share in balancing; 0 is a standby. */
@@ -43,6 +45,7 @@ type LabelPairs = readonly (readonly [string, string])[]
 /** @returns the reason if no agent may make such an offer, with any authtoken */
 export function readOffer(bind: Bind): Offer | ProtocolError {
   const { host_header: hostHeader, forwards_to: forwardsTo, upstream_protocol: upstreamProtocol } = bind
+  const renamesAnswers = bind.rename_answers && hostHeader !== 'preserve' && URL.canParse(`http://${hostHeader}`)
   const { tunnel_id: number, weight, metadata, labels, url, pooling, policy, policy_revision: revision } = bind
   if (hostHeader === 'rewrite' || !isPrintable(hostHeader) || !isPrintable(forwardsTo)) {
     return new ProtocolError('bind_invalid', 'host_header and forwards_to are printable ASCII, and not "rewrite"')
@@ -54,6 +57,7 @@ export function readOffer(bind: Bind): Offer | ProtocolError {
     labels: labels ?? [],
     forwardsTo,
     hostHeader,
+    ...(renamesAnswers && { renamesAnswers }),
     upstreamProtocol,
     weight,
     ...(metadata !== undefined && { metadata }),

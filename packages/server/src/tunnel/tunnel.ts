@@ -87,6 +87,8 @@ export class Tunnel implements AppHealthHost {
   readonly metadata: string | undefined
   /** `preserve`, or the app's Host. */
   readonly hostHeader: string
+  /** Whether the app's own name in its answers becomes the public one. */
+  readonly renamesAnswers: boolean
   /** The relay's protocol on its streams. */
   readonly upstreamProtocol: Offer['upstreamProtocol']
   readonly number: number
@@ -120,6 +122,7 @@ export class Tunnel implements AppHealthHost {
     this.forwardsTo = offer.forwardsTo
     this.metadata = offer.metadata
     this.hostHeader = offer.hostHeader
+    this.renamesAnswers = offer.renamesAnswers ?? false
     this.upstreamProtocol = offer.upstreamProtocol
     this.weight = offer.weight
     this.authtokenId = session.authtokenId
@@ -308,8 +311,8 @@ export function tunnelIdOf(offer: Offer, session: LaneCarrier): string {
 
 /** An agent with another offer for the same number has another tunnel: nothing of the first may be used for it. */
 function wordsOf(offer: Offer, session: LaneCarrier): string {
-  const { number, labels, forwardsTo, hostHeader, upstreamProtocol, weight, metadata } = offer
-  const words = [labels, forwardsTo, hostHeader, upstreamProtocol, weight, metadata]
+  const { number, labels, forwardsTo, hostHeader, renamesAnswers, upstreamProtocol, weight, metadata } = offer
+  const words = [labels, forwardsTo, hostHeader, renamesAnswers, upstreamProtocol, weight, metadata]
   return `${lastingIdOf(number, session)} ${JSON.stringify(words)}`
 }
 

@@ -95,7 +95,7 @@ export class Http1Transfer extends RequestTransfer implements Http1Handler {
 
   onHead(head: ResponseHead): void {
     const chunked = head.framing === 'chunked' && this.exchange.request.httpVersionMinor > 0
-    const filtered = passHead(this.exchange, head, chunked)
+    const filtered = passHead(this.exchange, head, chunked, this.tunnel)
     if (!head.keepAlive || filtered.authenticatesConnection || head.framing === 'close') this.#canPool = false
     if (filtered.instead) {
       this.answerInstead(head.status, filtered.instead)

@@ -143,7 +143,7 @@ export class Http2Transfer extends RequestTransfer implements Http2Waiter {
     const head = readHttp2Head(raw)
     const mayHaveTrailers =
       !isAll && exchange.request.httpVersionMinor > 0 && !head.rawHeaders.includes('content-length')
-    const filtered = passHead(exchange, head, mayHaveTrailers)
+    const filtered = passHead(exchange, head, mayHaveTrailers, this.tunnel)
     if (filtered.instead) {
       this.body?.letGo()
       return this.answerInstead(head.status, filtered.instead)

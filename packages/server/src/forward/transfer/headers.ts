@@ -7,6 +7,8 @@ import { normalHeaderName } from '../../values/normal-header-name.ts'
 import { isOwnCookie, setsOwnCookie } from '../../values/own-cookie.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import type { HeaderEdits } from '../../exchange/header-edits.ts'
+import type { Tunnel } from '../../tunnel/tunnel.ts'
+import { renameOwn } from './own-name.ts'
 import type { ResponseHead } from './response-head.ts'
 
 type RequestClass = 'pass' | 'drop' | 'cookie' | 'connection' | 'te' | 'expect'
@@ -87,6 +89,10 @@ function authorityOf({ origin, host }: Exchange): string {
   return origin === '' ? host : origin.slice(origin.indexOf('//') + 2)
 }
 
+function originOf({ origin, scheme, host }: Exchange): string {
+  return origin === '' ? `${scheme}://${host}` : origin
+}
+
 /** Whether the request authenticates the connection rather than itself (NTLM, Negotiate): such a stream is never pooled. */
 export function authenticatesConnection(authorization: string | undefined): boolean {
   return authorization !== undefined && /^\s*(?:ntlm|negotiate)\b/i.test(authorization)
@@ -135,9 +141,16 @@ export interface VisitorHead {
 /**
  * The one place in which an app's head passes towards the visitor: the rules of the route for responses run here.
  * @param allowTrailer whether the response will be chunked, so that trailers can follow
+ * @param tunnel that the answer has come through
  * @throws RelayError where a rule refuses the answer
  */
-export function passHead(exchange: Exchange, head: ResponseHead, allowTrailer: boolean): VisitorHead {
+export function passHead(
+  exchange: Exchange,
+  head: ResponseHead,
+  allowTrailer: boolean,
+  tunnel: Tunnel | undefined,
+): VisitorHead {
+  if (tunnel?.renamesAnswers) renameOwn(head, { own: tunnel.hostHeader, origin: originOf(exchange) })
   if (!exchange.onResponseHead) return filterResponseHead(head, exchange.responseEdits, allowTrailer)
   const instead = exchange.runResponseRules(
     head.status,
