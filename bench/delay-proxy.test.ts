@@ -10,7 +10,7 @@ import { DelayProxy } from './delay-proxy.ts'
 describe('DelayProxy', () => {
   let server: Server
   let target: { host: string; port: number }
-  /** What the far side does with a connection; it echoes unless a test says otherwise. */
+  /** The far side's handling of a connection; it echoes unless a test says otherwise. */
   let serve: (socket: Socket) => void
   const opened: DelayProxy[] = []
 

@@ -47,7 +47,7 @@ export function betterHalf<T>(items: readonly T[], read: (item: T) => number): T
   return items.toSorted((a, b) => read(b) - read(a)).slice(0, Math.ceil(items.length / 2))
 }
 
-/** A rate as it is reported: the median of the better half of the rounds. */
+/** The rate that is reported: the median of the better half of the rounds. */
 export function betterMedian<T>(items: readonly T[], rateOf: (item: T) => number): number {
   return medianOf(betterHalf(items, rateOf), rateOf)
 }

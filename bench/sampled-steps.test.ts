@@ -1,4 +1,4 @@
-// What perf has sampled becomes shares by step: each stack counts once, to the right one.
+// Tests that samples of perf become shares of steps: each stack counts once, for the right step.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'

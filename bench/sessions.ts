@@ -18,7 +18,7 @@ import { residentBytes, start } from './processes.ts'
 const RELAY = join(import.meta.dirname, '../packages/server/src/main.ts')
 const ROUNDS = 3
 const AT_ONCE = 500
-const SETTLE_MS = 3000 // by then the garbage of the start is collected, or stays
+const SETTLE_MS = 3000 // after this time, the garbage of the start has been collected, or it stays
 const MIB = 1024 * 1024
 const DAY_MS = 86_400_000
 

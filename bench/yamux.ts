@@ -38,7 +38,7 @@ export interface MuxRow {
   cpuMicros: number
   /** Bytes per second. */
   bulkRate?: number
-  /** Why there is no bulk rate. */
+  /** The reason why there is no bulk rate. */
   brokeInBulk?: string
 }
 

@@ -25,8 +25,8 @@ if (!chromium) {
   if (process.env.CI === 'true') process.exit(1)
 }
 
-// node:test leaves one core free, which is half of two, although most files mostly wait: two at a time use three quarters of
-// two cores.
+// node:test leaves one core free, which is half of two, although most files usually wait: two at a time use three
+// quarters of two cores.
 const atOnce = Math.max(3, availableParallelism() - 1)
 const flags = ['--test-reporter=spec', '--test-timeout=240000', `--test-concurrency=${atOnce}`]
 const child = spawn(process.execPath, ['--test', ...flags, ...files], {

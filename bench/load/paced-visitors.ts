@@ -1,5 +1,5 @@
-// Visitors who come at a steady rate, however long the answers take: this measures latency at a rate that every chain
-// can serve, whereas wrk would measure the queue that it has made itself. HTTP/1.1 by hand over kept connections.
+// Visitors who come at a steady rate, even if answers take long: this measures latency at a rate that every chain can
+// serve, whereas wrk would measure the queue that it has made itself. HTTP/1.1 by hand over kept connections.
 
 import { once } from 'node:events'
 import { connect } from 'node:net'

@@ -4,7 +4,7 @@ import { COMPETITORS } from '../competitors.ts'
 import type { CompetitorKind } from '../competitors.ts'
 import { fixed } from './markdown.ts'
 
-/** Of all scenarios: a figure by `chain: what`. */
+/** The figures of all scenarios, by `chain: what`. */
 export type Figures = Readonly<Record<string, number>>
 
 interface Goal {

@@ -112,7 +112,7 @@ const scenarios: Scenario[] = [
   {
     name: 'relay restarts',
     what: 'the relay is told to stop (SIGTERM) and started again when it has ended, every twenty seconds',
-    everyMs: 20_000, // an agent's patience begins anew after a session of ten seconds
+    everyMs: 20_000, // an agent's backoff starts again after a session of ten seconds
     event: async () => {
       const gone = once(relay, 'exit')
       relay.kill('SIGTERM')

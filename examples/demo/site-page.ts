@@ -1,5 +1,5 @@
-// The page of the demo's site: who is signed in, which agent brought the page, and the button that stops that agent.
-// Pure: values in, HTML out. It has no script.
+// The page of the demo's site: it shows who is signed in, which agent brought the page, and a button that stops that
+// agent. Pure: values in, HTML out. It has no script.
 
 import { PAGE_COLOURS, escapeHtml } from '@sallyport/protocol'
 

@@ -17,14 +17,14 @@ const MAX_FORM_BYTES = 1024
 const STOP_DEADLINE_MS = 8000 // longer than the demo gives an agent to end
 
 export interface SiteOptions {
-  /** Who may sign the token of a visitor, and the edge that it must be for. */
+  /** The issuer that may sign the token of a visitor, and the edge for which it must be. */
   relay: string
   edge: string
   /** The port that each agent forwards to. */
   agents: readonly { name: string; port: number }[]
 }
 
-/** What the demo tells the site, whenever it changes. */
+/** The data that the demo sends to the site whenever it changes. */
 export interface AgentsNow {
   online: readonly string[]
   /** The agents that the demo has started itself and can stop. */
@@ -51,7 +51,7 @@ process.on('message', (message) => {
   now = message as AgentsNow // from the demo, over a channel that nobody else has
   onNews.dispatchEvent(new Event('news'))
 })
-// The site ends with the demo, however the demo ends.
+// The site ends with the demo, even if the demo is killed.
 process.once('disconnect', () => process.exit(0))
 
 const servers = options.agents.map(({ name, port }) =>

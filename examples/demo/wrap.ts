@@ -7,7 +7,7 @@ export function wrapText(text: string, width: number, indent: string): string {
 }
 
 /**
- * A command that a shell reads as one, however many lines it has.
+ * Wraps a long command over several lines that a shell reads as one command.
  * @param phrases words that stay side by side, such as a flag and its value
  */
 export function wrapCommand(phrases: readonly (readonly string[])[], width: number, indent: string): string {

@@ -1,5 +1,5 @@
-// One package of ours as it is installed: its entries, the protocol package and every library in a few files, so that
-// people install exactly the code that the tests have run with, and nothing unused. See decision 28.
+// Builds one of our packages for installation: its entries, the protocol package and every library in a few files, so
+// that people install exactly the code that the tests have run with, and nothing unused. See decision 28.
 
 import { builtinModules } from 'node:module'
 

@@ -625,7 +625,7 @@ describe('a relay that drains', () => {
     assert.equal(error.code, 'draining')
     assert.equal(relay.attempts, 2)
     assert.equal(retryInMs, 500)
-    // Its goodbyes do not start the backoff anew: nothing shows that it was ever away.
+    // Its goodbyes do not restart the backoff, because nothing shows that it was ever away.
     const [again] = await once(agent, 'offline')
     assert.equal(again.error.code, 'draining')
     assert.equal(relay.attempts, 3)

@@ -48,7 +48,7 @@ export { ConfigError } from '@sallyport/protocol/config-error'
 /** Long enough for ordinary downloads, shorter than a supervisor's patience. */
 const CLOSE_DEADLINE_MS = 30_000
 
-// Matters that the person is told about.
+// Notes for the person at the terminal.
 const FAILED = 'connection failed'
 const RELAY_SAID = 'relay said'
 const LEAVING = 'relay leaves'

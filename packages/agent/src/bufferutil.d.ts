@@ -1,4 +1,4 @@
-// The package has no types of its own, and the agent calls nothing of it.
+// The package has no types of its own, and the agent does not call it.
 
 declare module 'bufferutil' {
   const masks: object

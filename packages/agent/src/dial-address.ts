@@ -6,7 +6,7 @@ import { isIP } from 'node:net'
 import type { LookupFunction } from 'node:net'
 
 /**
- * If Node itself tries the addresses of a name (an upstream's, a proxy's), it gives each up after so long and never
+ * If Node itself tries the addresses of a name (an upstream's, a proxy's), it gives up each after this time and never
  * comes back to it. Its default of 250 ms is less than a round trip around the world.
  */
 export const ADDRESS_ATTEMPT_MS = 1000

@@ -30,7 +30,7 @@ interface Run {
   ended: Promise<{ code: number | null; signal: string | null }>
 }
 
-/** Runs `agent …` with nothing of this machine's environment but what it needs. */
+/** Runs `agent …` with only the part of this machine's environment that it needs. */
 function run(
   words: string[],
   environment: Record<string, string | undefined> = {},
@@ -161,7 +161,7 @@ describe('agent', () => {
       SALLYPORT_AUTHTOKEN: TOKEN,
       SALLYPORT_SERVER: relay.url,
     }
-    // One connection: a second one's bind is not taken for the reconnect.
+    // It has one connection, so that the bind of a second one does not look like the reconnect.
     const flags = ['--label', 'edge=edg_docs', '--connections', '1', '--log-level', 'debug']
     const words = ['tunnel', ...flags, `${await startEcho()}`]
     const { child, stdout, stderr, ended } = run(words, environment)

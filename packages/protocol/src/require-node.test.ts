@@ -7,7 +7,7 @@ import { describe, it } from 'node:test'
 const FILE = join(import.meta.dirname, 'require-node.cjs')
 const packages = join(import.meta.dirname, '../..')
 
-/** What it does with a Node.js that says that it is another version. */
+/** Runs it with a Node.js that says that it is another version. */
 function ask(version: string, range: string): { status: number | null; stderr: string } {
   const script = `
     Object.defineProperty(process, 'versions', { value: { node: '${version}' } })

@@ -42,7 +42,8 @@ export interface RelayErrorOptions extends ErrorOptions {
 }
 
 /**
- * An error between visitor and relay. Thrown where it is known; turned into an answer in one place, `Exchange.fail`.
+ * An error between visitor and relay. The code that finds it throws it; one place, `Exchange.fail`, turns it into an
+ * answer.
  */
 export class RelayError extends Error {
   readonly code: RelayErrorCode

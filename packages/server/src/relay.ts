@@ -52,7 +52,7 @@ export { ConfigError } from './errors.ts'
 export { createLog } from './log.ts'
 export type { NodeInit, RelayAddresses, StartRelayInit, WorkerInit } from './build/start-relay-init.ts'
 
-const GOODBYE_MS = 1000 // every exchange has ended by then: only goodbyes are left
+const GOODBYE_MS = 1000 // every exchange has ended before; only goodbyes remain
 
 /**
  * Starts a relay. If a step throws, everything that was opened before is closed again, in reverse order.
@@ -276,7 +276,7 @@ export class Relay {
       log.warn('drain deadline passed, ending what is left')
       for (const listener of visitors) listener.destroy()
     }, drainMs)
-    // Before the agents are told, or no agent would be left for visitors who send another request.
+    // This comes before the agents are told to leave; otherwise visitors who send another request would find no agent.
     await Promise.all(visitors.map((listener) => listener.farewell()))
     agents.drain(drainMs)
     await Promise.all(visitors.map((listener) => listener.close()))

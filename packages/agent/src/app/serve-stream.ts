@@ -11,9 +11,10 @@ import type { Dial } from './dial-upstream.ts'
 
 // The relay sends the header together with the stream's first frame.
 const HEADER_DEADLINE_MS = 10_000
-// A refusal is a few bytes; a relay that does not close its side by then is not reading.
+// A refusal is a few bytes. If the relay has not closed its side after this time, it is not reading.
 const REFUSED_DEADLINE_MS = 10_000
-// Bytes that an app sent before it broke fit into buffers; a visitor who has not taken them by then gets no more time.
+// Bytes that an app sent before it broke fit into buffers. A visitor who has not taken them after this time gets no
+// more time.
 const LAST_WORDS_MS = 10_000
 
 export type Served =

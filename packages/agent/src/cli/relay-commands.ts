@@ -1,4 +1,4 @@
-// What the command `sallyport` says about the relay's commands. `sallyport relay …` itself does not get here: see
+// The help of the command `sallyport` about the relay's commands. `sallyport relay …` itself does not get here: see
 // sallyport.ts.
 
 import { ConfigError } from '@sallyport/protocol/config-error'

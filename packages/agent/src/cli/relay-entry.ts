@@ -1,5 +1,5 @@
-// Finds the relay's command, if its package is installed on this machine. The agent needs nothing of it: only this file
-// knows of the other package, by its name alone.
+// Finds the relay's command, if its package is installed on this machine. The agent does not need that package. Only
+// this file refers to it, by its name alone.
 
 import { readFileSync, realpathSync } from 'node:fs'
 import { delimiter, join, resolve } from 'node:path'

@@ -98,7 +98,7 @@ async function answerPath(root: string, request: IncomingMessage, response: Serv
     const location = `./${rawPath.slice(rawPath.lastIndexOf('/') + 1)}/${queryAt === -1 ? '' : target.slice(queryAt)}`
     return sendNotice(request, response, 301, 'directory', { location })
   }
-  const index = await locate(root, [...path.names, INDEX]).catch(() => undefined) // none, or none that may be read
+  const index = await locate(root, [...path.names, INDEX]).catch(() => undefined) // there is none, or it may not be read
   if (index?.stats.isFile()) return sendFile(index.path, request, response)
   const listing = await list(root, path.names, found.path)
   sendPage(request, response, 200, renderListing({ names: path.names, ...listing }, askedOf(request)))

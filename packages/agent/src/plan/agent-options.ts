@@ -64,7 +64,7 @@ export interface EndpointOptions extends HttpPolicyOptions {
 /** The text of a policy in YAML or JSON, as ngrok's agent takes it. */
 export interface PolicyText {
   text: string
-  /** What people call it: the file's name. */
+  /** The name that people use for it: the file's name. */
   source: string
 }
 
@@ -77,7 +77,7 @@ export interface HttpPolicyOptions {
   /** Without it the client is public. */
   oidcClientSecret?: string | undefined
   oidcScopes?: readonly string[] | undefined
-  /** Who may pass after signing in; one match is enough. */
+  /** The people who may pass after signing in; one match is enough. */
   oidcAllowEmails?: readonly string[] | undefined
   oidcAllowDomains?: readonly string[] | undefined
   oidcAllowGroups?: readonly string[] | undefined

@@ -43,5 +43,5 @@ export const configSchema = z.strictObject(
   },
 )
 
-/** agent.yml, as it is written. */
+/** The schema of agent.yml. */
 export type ConfigFile = z.infer<typeof configSchema>

@@ -106,7 +106,7 @@ export function readText(path: string, required: boolean): string | undefined {
 export function parseConfig(text: string, path: string): ConfigFile {
   const document = parseDocument(text, { prettyErrors: true })
   if (document.errors.length > 0) {
-    // Later errors mostly follow from the first. The first line of a pretty error has no excerpt that could show the
+    // Later errors usually follow from the first. The first line of a pretty error has no excerpt that could show the
     // authtoken.
     const [line = ''] = document.errors[0]?.message.split('\n', 1) ?? []
     throw new ConfigError([{ path, message: line }])

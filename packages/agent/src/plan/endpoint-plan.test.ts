@@ -225,7 +225,7 @@ describe('the endpoint of agent http', () => {
     assert.equal(step(1), '--oidc')
     assert.equal(step(2, 'headers', 'Host'), '--request-header-add')
     assert.equal(at('on_http_response', 0, 'actions', 0, 'config', 'headers', 0), '--response-header-remove')
-    // What the relay sends is not trusted to be a place.
+    // The relay's answer may not contain a valid place.
     assert.equal(at(), 'policy')
     assert.equal(at('__proto__', 0, 'actions', 0), '__proto__.0.actions.0')
     assert.equal(at('on_http_request', 7, 'actions', 0, 'config'), 'on_http_request.7.actions.0.config')

@@ -14,11 +14,14 @@ export interface EndpointPlan {
   /** As in `bind`: an origin, a host, or empty. */
   url: string
   pooling: boolean
-  /** As the relay takes it, but for each Secret in it; undefined if nothing is asked of visitors. */
+  /**
+   * The policy in the form that the relay takes, except that it contains each Secret as such; undefined if visitors
+   * need nothing.
+   */
   policy: unknown
-  /** What a person has written at a place in the policy: a flag, or a line of the file. */
+  /** Names the text that a person has written for a place in the policy: a flag, or a line of the file. */
   placeOf: (path: readonly (string | number)[]) => string
-  /** Who may visit, for people. */
+  /** Describes for people who may visit. */
   visitors: string
 }
 

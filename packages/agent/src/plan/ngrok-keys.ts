@@ -42,7 +42,7 @@ const KEYS: ReadonlyMap<string, string> = new Map([
   ['web_allow_hosts', NO_INSPECTOR],
 ])
 
-/** What to do instead of a key of ngrok, or undefined for any other key. */
+/** Advice about a key of ngrok, or undefined for any other key. */
 export function explainNgrokKey(key: string): string | undefined {
   return KEYS.get(key)
 }

@@ -1,4 +1,4 @@
-// Who may visit an endpoint, by its own flags: known before a relay has answered. Pure.
+// Describes who may visit an endpoint, from its own flags, before a relay has answered. Pure.
 
 import {
   CERTIFICATE_WORDS,

@@ -50,7 +50,7 @@ describe('readPolicyFile (traffic policy)', () => {
     })
     const action = ['on_http_request', 0, 'actions', 0]
     assert.equal(placeOf([...action, 'type']), 'policy.yaml:3:9 on_http_request[0].actions[0].type')
-    // What is missing is told at what is around it; a name of the relay's is no way out of the file.
+    // A missing key is reported at the value around it. A name that the relay sends must not lead out of the file.
     assert.equal(placeOf([...action, 'config', 'realm']), 'policy.yaml:4:9 on_http_request[0].actions[0].config.realm')
     assert.equal(placeOf(['__proto__', 7]), 'policy.yaml __proto__[7]')
     assert.equal(placeOf([]), 'policy.yaml')

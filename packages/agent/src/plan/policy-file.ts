@@ -10,7 +10,7 @@ import type { PolicyText } from './agent-options.ts'
 import type { Environment } from './proxy.ts'
 
 export interface PolicyFile {
-  /** Plain values, as they are sent to the relay. It may hold secrets. */
+  /** The plain values for the relay. They may contain secrets. */
   readonly policy: unknown
   /** For instance `policy.yaml:7:15 on_http_request[0].actions[0].type`. */
   readonly placeOf: (path: readonly (string | number)[]) => string

@@ -144,7 +144,7 @@ function directly(
         return connected(null, connectTls({ ...options, ...servername, socket }))
       })
     },
-  } // typed as object: @types/ws knows nothing of the callback that node:http takes
+  } // typed as object, because @types/ws does not have the callback that node:http takes
 }
 
 function tellAddresses(lookup: LookupFunction, tell: (milestone: Milestone) => void): LookupFunction {

@@ -1,7 +1,7 @@
 // One tunnel session: the yamux session over one WebSocket, its control stream, and the streams it serves.
 //
 //   opening --welcome, every bind answered--> online --drain or GoAway--> leaving --> closed
-// It knows nothing of reconnecting; the agent above decides what to do when a session leaves or closes.
+// It does not reconnect; the agent above decides what to do when a session leaves or closes.
 
 import type { Duplex } from 'node:stream'
 
@@ -57,7 +57,7 @@ export interface SessionOptions {
   serve: (stream: Duplex) => Promise<unknown>
   /** The health of a tunnel's app; undefined if it is not checked. */
   healthOf?: ((tunnelId: number) => HealthState | undefined) | undefined
-  /** What a person has written at a place in the policy of a tunnel. */
+  /** Names the text that a person has written for a place in the policy of a tunnel. */
   placeOf?: ((tunnelId: number, path: readonly (string | number)[]) => string) | undefined
   /** The policy that may change while the session lives. */
   policy?: LivePolicy | undefined

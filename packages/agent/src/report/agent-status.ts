@@ -13,7 +13,7 @@ export interface TunnelStatus {
   endpoints: readonly string[]
   /** The edges of these URLs, as far as the relay tells. */
   edges?: readonly EdgeStatus[]
-  /** Who may visit its own endpoint, by its flags. */
+  /** Says who may visit its own endpoint, by its flags. */
   visitors?: string | undefined
   /** The URI to register at the identity provider, if visitors of its endpoint sign in. */
   redirectUri?: string | undefined

@@ -9,7 +9,7 @@ import type { SeenRequest } from './seen-request.ts'
 
 type Said = readonly [side: 'request' | 'answer', text: string]
 
-/** What is seen of one stream: all of it at once, and byte by byte, must be the same. */
+/** The findings about one stream. They must be the same for all bytes at once and byte by byte. */
 function seen(...said: readonly Said[]): [string, string, number | undefined][] {
   const read = (size: number): [string, string, number | undefined][] => {
     const requests: SeenRequest[] = []

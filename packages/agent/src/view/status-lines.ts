@@ -86,7 +86,7 @@ export function farewellOf({ connections, requests }: AgentStatus, ms: number): 
   return `Stopped. ${count} in ${spokenDuration(ms)}.`
 }
 
-/** @param lines each of which begins anew */
+/** @param lines each starts at the left edge of the terminal */
 type Row = (key: string, lines: readonly Word[][], rank: number) => Part
 
 function titleOf(isOver: boolean): Part {

@@ -261,7 +261,7 @@ describe('StatusView', () => {
     assert.equal(screen.lines.at(-3), 'Connections    13 served, 3 open')
   })
 
-  /** The content of a terminal that wraps its lines anew when it is resized, and keeps the lines above its top. */
+  /** The content of a terminal that wraps its lines again when it is resized, and keeps the lines above its top. */
   class Resized {
     columns = 100
     rows = 30

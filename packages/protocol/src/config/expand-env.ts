@@ -7,7 +7,7 @@ import type { ConfigPath, FoundProblem } from './found-problem.ts'
 const PLACEHOLDER = /\$\$\{|\$\{([^}:]*)(?::([^}]*))?(\})?/g
 
 const POLICY_PLACEHOLDER = /\$\{([A-Z_][A-Z0-9_]*)(?::([^}]*))?\}/g
-/** Keys of a policy whose texts are expressions as they are written. */
+/** Keys of a policy whose whole texts are expressions. */
 const EXPRESSIONS: ReadonlySet<PropertyKey> = new Set(['expressions', 'bucket_key', 'retry_condition'])
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -20,7 +20,7 @@ export interface Expanded {
 type ExpandText = (text: string, path: ConfigPath) => string
 
 /**
- * Copies a tree of plain values with all text values expanded; keys stay as they are. A variable that is set but empty
+ * Copies a tree of plain values with all text values expanded; keys stay unchanged. A variable that is set but empty
  * counts as missing, so that a secret is never empty by accident.
  * @param isTemplate whether `${…}` in the text at a path is an expression, unless it is a name in capitals
  */

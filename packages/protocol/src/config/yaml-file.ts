@@ -61,7 +61,7 @@ export class YamlFile {
     return [this.placeOf(path), formatPath(path)].filter((part) => part !== '').join(' ')
   }
 
-  /** The same in numbers; undefined if nothing of the path is in the file. */
+  /** The same in numbers; undefined if no part of the path is in the file. */
   positionOf(path: ConfigPath): { line: number; column: number } | undefined {
     const { offset } = this.#find(path)
     if (offset === undefined) return undefined

@@ -45,7 +45,7 @@ const policyRevision = z.int().min(0)
 const hello = z.object({
   type: z.literal('hello'),
   versions: z.array(z.int().min(1)).min(1).max(16),
-  /** One agent process; its tunnels count once, however many connections it holds. */
+  /** The id of an agent process. Its tunnels count once, even if it has several connections. */
   instance_id: text(64, 8),
   connection_index: z.int().min(0).max(1023),
   capabilities: z.array(text(64)).max(64),
@@ -111,7 +111,8 @@ const bound = z.object({
     .max(BOUND_EDGES_MAX)
     .optional(),
   /**
-   * What the policy has in an older form, or in one that may surprise, for people. An older relay does not send it.
+   * Remarks for people about parts of the policy that have an older form, or may not do what the author expects. An
+   * older relay does not send them.
    */
   remarks: z.array(problem).max(BOUND_REMARKS_MAX).optional(),
   /** The last policy that the relay has heard of from this agent process. An older relay does not send it. */

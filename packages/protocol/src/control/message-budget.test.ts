@@ -10,6 +10,6 @@ it('MessageBudget lets so many come at once, and so many a second in the long ru
   assert.equal(budget.spend(400), 200)
   // A second of rest is five more, but never more than three.
   assert.deepEqual([budget.spend(2000), budget.spend(2000), budget.spend(2000)], [0, 0, 200])
-  // Who does not wait waits longer.
+  // A sender that does not wait has to wait longer later.
   assert.equal(budget.spend(2000), 400)
 })

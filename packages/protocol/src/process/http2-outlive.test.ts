@@ -1,4 +1,4 @@
-// S2: what keeps the native half of an HTTP/2 session keeps it no longer than its streams.
+// S2: the native half of an HTTP/2 session is kept no longer than its streams.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'

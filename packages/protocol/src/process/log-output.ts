@@ -182,7 +182,7 @@ export class LogOutput {
 function openWithoutWaiting(fd: 1 | 2): number {
   if (isatty(fd)) {
     try {
-      // Opened anew: the terminal's other users expect writes to wait. Ctrl+S stops a terminal.
+      // The terminal is opened again, because its other users expect writes to wait. Ctrl+S stops a terminal.
       return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
     } catch {
       return fd // not Linux, or another user's terminal

@@ -9,7 +9,7 @@ export function printable(text: string): string {
   return withoutControls(text.slice(0, MAX_CHARS))
 }
 
-/** The same, and as long as it was. */
+/** The same, without a change of the length. */
 export function withoutControls(text: string): string {
   return text.replaceAll(UNFIT, '\u{fffd}')
 }

@@ -1,5 +1,5 @@
-// How V8 spends memory and time over the life of a process. Both commands call it; it imports nothing of ours, so that
-// it can run before anything else is loaded.
+// How V8 spends memory and time over the life of a process. Both commands call it; it imports none of our files, so
+// that it can run before anything else is loaded.
 
 import { getHeapSpaceStatistics, getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
@@ -50,7 +50,7 @@ export function tuneForWork(): void {
 
 let gc: ((options: { type: 'major'; flavor: 'regular' | 'last-resort' }) => void) | undefined
 
-/** Collects everything at once: some 30 ms. Only for garbage that V8 cannot know of. */
+/** Collects everything at once, which takes some 30 ms. It is only for garbage that V8 cannot know about. */
 export function collectGarbage(flavor: 'regular' | 'last-resort' = 'regular'): void {
   if (!gc) {
     setFlagsFromString('--expose-gc')

@@ -1,5 +1,5 @@
 // How a command ends after an unforeseen error: with one line, never with a stack, which tells a person nothing. It
-// imports nothing of ours, so that it is loaded before anything else can fail.
+// imports none of our files, so that it is loaded before anything else can fail.
 
 import { writeSync } from 'node:fs'
 

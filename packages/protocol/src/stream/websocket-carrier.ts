@@ -87,7 +87,10 @@ export class WebSocketCarrier implements Carrier {
   }
 }
 
-/** ws keeps the TCP or TLS socket to itself, yet only there a half-received message shows; so we look, and can do without. */
+/**
+ * Only the TCP or TLS socket shows a half-received message, but ws keeps the socket private. So we read it if it is
+ * there, and work without it otherwise.
+ */
 function rawSocketOf(socket: WebSocket): Socket | undefined {
   return (socket as unknown as { _socket?: Socket })._socket // not in ws's types, see above
 }

@@ -56,7 +56,10 @@ export class BufferBudget {
     this.#holders.delete(holder)
   }
 
-  /** The session that holds most gives up streams until the rest fits, not the one that happens to receive now. */
+  /**
+   * The session that holds the most gives up streams until the rest fits, instead of the session that happens to
+   * receive now.
+   */
   shrink(): void {
     while (this.isPast(1)) {
       let largest: BufferHolder | undefined

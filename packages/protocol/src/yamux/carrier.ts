@@ -1,5 +1,5 @@
 // The transport below a yamux session: a reliable, ordered byte pipe that prefers whole messages. The WebSocket is the
-// real one; tests bring TCP and memory. A carrier knows nothing of frames, and never calls `onMessage` from inside
+// real one; tests bring TCP and memory. A carrier does not know about frames, and never calls `onMessage` from inside
 // `send`.
 
 export interface Carrier {

@@ -26,7 +26,7 @@ export class FrameReader {
     this.#sink = sink
   }
 
-  /** Takes the next bytes, however they were cut. Must not be called from inside the sink. */
+  /** Takes the next bytes, which may be cut at any place. It must not be called from inside the sink. */
   push(chunk: Buffer): void {
     const end = chunk.length
     let offset = 0

@@ -1,5 +1,5 @@
 // Finds out whether the peer is alive and how far away it is: a ping at intervals, and a limit on silence. Silence is
-// measured on raw bytes, since a large message is silent until it is complete. Knows nothing of streams.
+// measured on raw bytes, since a large message is silent until it is complete. It does not know about streams.
 
 import { ProtocolError } from '../process/errors.ts'
 
@@ -36,7 +36,7 @@ export class Liveness {
   readonly #pingIntervalMs: number
   readonly #silenceLimitMs: number
   readonly #timer: NodeJS.Timeout
-  /** Those that wait for an answer, the oldest first; nearly always one or none. */
+  /** The pings that wait for an answer, the oldest first; nearly always one or none. */
   #pings: readonly Ping[] = NONE
   #nextOpaque = 0
   #lastPingAt: number

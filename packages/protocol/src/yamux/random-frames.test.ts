@@ -1,4 +1,4 @@
-// Seeded random frames, mostly plausible, against sessions that read, write, reset and stall at random. After any
+// Seeded random frames, most of them plausible, against sessions that read, write, reset and stall at random. After any
 // frames the session is open or ended as `mux_violation`, nothing is left behind, and nothing throws.
 
 import assert from 'node:assert/strict'

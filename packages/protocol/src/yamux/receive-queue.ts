@@ -60,7 +60,7 @@ export class ReceiveQueue {
   }
 }
 
-/** The piece itself if it may wait as it is, or a copy that pins nothing but itself. */
+/** The piece itself if it may wait unchanged; otherwise a copy, which keeps no other memory alive. */
 export function compact(piece: Buffer): Buffer {
   if (piece.length * 2 >= piece.buffer.byteLength) return piece
   const copy = Buffer.allocUnsafeSlow(piece.length)

@@ -593,7 +593,7 @@ describe('a session', () => {
 
     it('windows of slow readers shrink where memory is short, so that all of them fit', async () => {
       const READERS = 12
-      // Eight windows fit as they are at first. With the ninth it is short, and that is before anybody has been cut.
+      // Eight windows of the first size fit. With the ninth, room is short, before any stream has been cut.
       const far = { maxBufferedBytes: 16 * INITIAL_WINDOW_BYTES }
       const ends = pair({ far })
       const readers: YamuxStream[] = []

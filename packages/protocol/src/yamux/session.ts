@@ -323,7 +323,7 @@ export class YamuxSession {
       this.onGoAway?.()
       return
     }
-    // The peer has given up; nothing is left to tell it.
+    // The peer has given up, so there is nothing more to send.
     const error =
       code === GO_AWAY_PROTOCOL_ERROR
         ? new ProtocolError('mux_violation', 'the peer says that we broke the protocol')

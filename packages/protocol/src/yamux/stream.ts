@@ -333,7 +333,8 @@ export class YamuxStream extends Duplex {
 }
 
 /**
- * Without a stack: it would not tell the peer's reasons, and Node formats the stack of every error that ends a stream.
+ * The error has no stack, because a stack would not show the peer's reasons, and Node formats the stack of every error
+ * that ends a stream.
  */
 function resetByPeer(): ProtocolError {
   const { stackTraceLimit } = Error

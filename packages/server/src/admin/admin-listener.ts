@@ -42,7 +42,8 @@ export class AdminListener {
       this.#server.once('error', reject)
       this.#server.listen({ port, ...(host !== undefined && { host }) }, () => {
         this.#server.off('error', reject)
-        // The system could not hand a connection over, for want of descriptors: no reason to crash.
+        // The system could not pass on a connection, because there were no descriptors left. That is no reason to
+        // crash.
         this.#server.on('error', (error) => this.#init.log.error({ err: error }, 'admin listener failed'))
         resolve()
       })

@@ -20,7 +20,10 @@ export interface Readings {
   tunnelsAside(): number
   /** Tunnels whose agent reports an unhealthy app. */
   tunnelsUnhealthy(): number
-  /** Tunnels that routes have put aside because they fail while their siblings do not; counted for each route. */
+  /**
+   * Tunnels that routes do not use at present, because they fail while their siblings do not; counted for each
+   * route.
+   */
   tunnelsFailing(): number
   /** Tries on another tunnel, and tries that the retry budget refused. */
   retries(): { granted: number; refused: number }

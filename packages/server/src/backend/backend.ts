@@ -23,7 +23,7 @@ export interface Asked {
 
 export interface Backend {
   /**
-   * One destination, or undefined if nothing of this tier is left.
+   * One destination, or undefined if this tier has no other.
    * @param tried tunnels that this exchange has tried already
    * @param pin the visitor's previous tunnel, as StickyCookie names it
    */

@@ -1,8 +1,8 @@
 // Chooses one tunnel of a group: the one with the fewest exchanges in flight for its weight, the next in turn, or any.
-// Long-lived, mostly silent exchanges (WebSockets, event streams) are counted separately: a request goes to the tunnel
-// with the fewest requests, a WebSocket to the one with the fewest of its kind. Pure except for the turn that it
-// remembers: no I/O, no clock. It runs for every request: no allocation.
-// A weight of 0 is a standby: chosen only if no candidate with a weight is left.
+// Long-lived exchanges that are usually silent (WebSockets, event streams) are counted separately: a request goes to
+// the tunnel with the fewest requests, a WebSocket to the one with the fewest of its kind. Pure except for the turn
+// that it remembers: no I/O, no clock. It runs for every request: no allocation. A weight of 0 is a standby: chosen
+// only if no candidate with a weight is left.
 
 import type { BalanceMethod } from '../model/edge-config.ts'
 import type { Tier } from './backend.ts'

@@ -47,7 +47,7 @@ class FakeGroup implements Backend {
 
 const fakes = new Map<string, Tunnel>()
 function fake(name: string): Tunnel {
-  const known = fakes.get(name) ?? ({ id: name } as Tunnel) // nothing but its name is looked at
+  const known = fakes.get(name) ?? ({ id: name } as Tunnel) // only its name is read
   fakes.set(name, known)
   return known
 }

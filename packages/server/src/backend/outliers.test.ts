@@ -1,4 +1,4 @@
-// Who is put aside, with the clock and chance of the test.
+// Tests which tunnels are put aside; the test provides the clock and the random numbers.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -9,7 +9,7 @@ import type { OutlierChange, Sibling } from './outliers.ts'
 interface Fake extends Sibling {
   name: string
   isWell: boolean
-  /** What share of its answers fails. */
+  /** The share of its answers that fail. */
   fails: number
 }
 

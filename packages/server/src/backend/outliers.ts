@@ -11,7 +11,7 @@
 const WINDOW_MS = 30_000 // enough for a dozen requests each, at one request a second
 const FIRST_ASIDE_MS = 5000
 const LAST_ASIDE_MS = 300_000
-const CALM_MS = 600_000 // after so long without failing, the next time aside is the shortest again
+const CALM_MS = 600_000 // after so long without failures, the next time aside is the shortest again
 
 const SUSPECT_FAILURES = 5 // fewer are no reason to change the balance
 const FAR_ABOVE = 0.4 // of all answers, above the failing share of the siblings
@@ -33,7 +33,7 @@ interface Count {
   answers: number
   failures: number
   asideUntil: number
-  /** How long it is put aside, or was last time. */
+  /** How long it is put aside now, or was the last time. */
   asideMs: number
 }
 
@@ -126,7 +126,7 @@ export class Outliers<T extends Sibling> {
     return count
   }
 
-  /** A tunnel has failed once more. */
+  /** Notes a further failure of a tunnel. */
   #judge(tunnel: T, count: Count, tunnels: readonly T[], now: number): void {
     const { answers, failures } = count
     const others = this.#answers - answers
@@ -141,7 +141,7 @@ export class Outliers<T extends Sibling> {
     else if (each >= TRIAL_ANSWERS_MAX) this.#begin('resting', now)
   }
 
-  /** Whether one more may be put aside: at most half of the working tunnels. */
+  /** Whether another tunnel may be put aside: at most half of the working tunnels. */
   #mayLose(tunnels: readonly T[]): boolean {
     let working = 0
     let aside = 0

@@ -28,7 +28,7 @@ export interface Surroundings {
   file: string
   admin: string
   certificates: CertificateFindings
-  /** What its policies have in an older form, each with its place in the file. */
+  /** Remarks on parts of its policies that have an older form, each with its place in the file. */
   remarks: readonly ConfigProblem[]
   /** How to type the command `relay` here. */
   relay: string

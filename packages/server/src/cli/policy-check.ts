@@ -59,7 +59,7 @@ export async function checkPolicy(file: string, options: PolicyCheckOptions): Pr
   const inOrder = (found: readonly FoundProblem[]): FoundProblem[] => found.toSorted((a, b) => lineOf(a) - lineOf(b))
   const problems = inOrder([...expanded.problems, ...others])
   const remarks = inOrder(read.remarks)
-  // Sentences that go on behind the name of the file.
+  // Sentences that begin with the name of the file, without that name.
   const meant = read.route ? warningsOf([read.route.policy]) : []
   if (problems.length > 0) process.exitCode = 2
   if (options.json) {

@@ -154,7 +154,7 @@ async function startWorkers(
   const supervisor = await startSupervisor(config, { ...plan, log, logOutput: output })
   return {
     addresses: supervisor.addresses,
-    // It holds no store itself. This is local mode, so there is no file to name.
+    // This process has no store itself. This is local mode, so there is no file to name.
     withAuthtokens: async (work) => {
       const [{ withStore }, { Authtokens }] = await Promise.all([
         import('./stored/with-store.ts'),

@@ -28,7 +28,10 @@ export interface ParseConfigInit {
   /** The file that the text comes from; relative paths in it start at its folder. */
   source: string
   env: NodeJS.ProcessEnv
-  /** Is told of each older form in a policy, and of parts of expressions that may surprise; paths are like `relay.yml:7:15 edges[0]…`. */
+  /**
+   * Called for each older form in a policy, and for parts of expressions that may not do what the author expects;
+   * paths are like `relay.yml:7:15 edges[0]…`.
+   */
   onRemark?: (remark: ConfigProblem) => void
   /** By default policies may have the actions in docs/configuration.md. */
   readEdges?: EdgeReader

@@ -2,7 +2,10 @@
 
 import { resolve } from 'node:path'
 
-/** @param error of node:fs; @param file its full path, because a relative one does not say where it was looked for */
+/**
+ * @param error of node:fs; @param file its full path, because a relative path does not say in which folder the relay
+ * has looked
+ */
 export function whyUnreadable(file: string, error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   const path = resolve(file)

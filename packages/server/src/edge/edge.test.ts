@@ -9,7 +9,7 @@ import { readPath } from '../exchange/target/read-path.ts'
 import type { Route } from './route.ts'
 
 function edgeOf(...matches: RouteMatch[]): { edge: Edge; choose: (path: string) => string } {
-  // Routes are only told apart here; their policies and backends do not run.
+  // These tests only choose routes; policies and backends do not run.
   const routes = matches.map((config) => ({ config }) as Route)
   const edge = new Edge({ id: 'edg_test', hosts: [], routes, originOf: (host) => `https://${host}` })
   return {

@@ -52,7 +52,7 @@ function exchangeOf(parts: Parts & { identity?: object; request?: object; target
   return { ...USUAL, startedAt: performance.now() - 1, ...parts, visitorPath: path } as unknown as Exchange // all that a line is made of
 }
 
-/** What pino makes of the same. */
+/** The line that pino writes for the same data. */
 function byPino(log: Logger, exchange: Exchange, milliseconds: number): void {
   const { path, error } = exchange
   log.info(

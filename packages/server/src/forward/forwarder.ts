@@ -41,7 +41,7 @@ export class Forwarder {
 
   /**
    * Forwards an exchange and resolves when it has ended.
-   * @throws RelayError, at once or later, if nothing of an answer has reached the visitor yet
+   * @throws RelayError, at once or later, if no part of an answer has reached the visitor yet
    */
   forward(exchange: Exchange, backend: RouteBackend): Promise<void> {
     if (exchange.bodyLoss) throw exchange.bodyLoss // an action has let it pass for another reason

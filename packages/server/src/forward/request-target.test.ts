@@ -1,4 +1,4 @@
-// What a policy can do to the target of a request: nothing. Through admission, the route and its actions, to the three
+// Shows that a policy cannot change the target of a request: through admission, the route and its actions, to the three
 // heads that are written for apps.
 
 import assert from 'node:assert/strict'
@@ -25,7 +25,7 @@ const BACKEND = {} as RouteBackend // nobody is picked here
 const SMUGGLED = '/admin HTTP/1.1\r\nHost: intern\r\n\r\nGET /x'
 
 describe('the target of a request', () => {
-  /** What would have gone to an app: over HTTP/1.1, to a WebSocket, over HTTP/2. */
+  /** The target that an app would have got: over HTTP/1.1, by a WebSocket, over HTTP/2. */
   let wire: string[] = []
   let action: Action
   const server = createServer({ ServerResponse: Http1Response }, (request, response) => {

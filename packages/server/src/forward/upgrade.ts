@@ -69,7 +69,7 @@ export class UpgradeTransfer extends Transfer implements Http1Handler {
   onReply(reply: StreamReply): void {
     this.lastProgress = performance.now()
     if (reply.ok) return
-    const tunnel = this.tunnel! // a reply comes from the one that has the exchange
+    const tunnel = this.tunnel! // a reply comes only from the tunnel that has the exchange
     this.leave()
     this.noteFailure(tunnel, reply)
     if (!this.isOver) this.attempt(true)
@@ -92,7 +92,7 @@ export class UpgradeTransfer extends Transfer implements Http1Handler {
     this.exchange.hasSwitched = true
     this.parts.deadlines.remove(this)
     socket.off('close', this.onVisitorClose)
-    const stream = this.#connection!.release() // it is the one that calls
+    const stream = this.#connection!.release() // the connection itself calls this
     if (early.length > 0) stream.write(early)
     // A side that has ended may leave while the other reads nothing, unnoticed: a socket that is not read shows no end.
     // So from here on a shorter deadline applies to a stall.
@@ -143,7 +143,7 @@ export class UpgradeTransfer extends Transfer implements Http1Handler {
 
   onLost(error: Error): void {
     if (this.isOver) return
-    const { isConnected, lane } = this.#connection! // it is the one that calls
+    const { isConnected, lane } = this.#connection! // the connection itself calls this
     if (isConnected || this.headSent || !this.exchange.isSafe) return this.fail(lostError(error))
     this.leave()
     this.leaveLane(lane, error) // a GET: safe to repeat
@@ -176,7 +176,7 @@ export class UpgradeTransfer extends Transfer implements Http1Handler {
     if (seconds > limit) this.fail(new RelayError('app_timeout', { detail: 'no answer to the upgrade' }))
   }
 
-  /** What a client must check (RFC 9110 7.8, RFC 6455 4.1), so that only the requested protocol ever gets raw bytes. */
+  /** The checks of a client (RFC 9110 7.8, RFC 6455 4.1), so that only the requested protocol ever gets raw bytes. */
   #problemOf(head: ResponseHead): string | undefined {
     const value = (name: string): string | undefined => {
       const index = head.rawHeaders.findIndex((text, i) => i % 2 === 0 && text.toLowerCase() === name)

@@ -52,7 +52,7 @@ export interface VisitorListenerInit {
   onExchange: (exchange: Exchange) => Promise<void>
   /**
    * Takes an upgrade that is meant for the agents' listener.
-   * @param isFull whether there is no place for one more agent
+   * @param isFull whether there is no place for another agent
    * @returns whether an agent was let in
    */
   onAgent: (request: IncomingMessage, socket: Duplex, head: Buffer, address: string, isFull: boolean) => boolean
@@ -233,7 +233,7 @@ function settingsOf({ allowedUpgrades, limits, timeouts }: VisitorListenerInit):
     connectionsCheckingInterval: 1000,
     insecureHTTPParser: false,
     joinDuplicateHeaders: false,
-    requireHostHeader: false, // admission refuses a request without Host, so that the relay knows of it
+    requireHostHeader: false, // admission refuses a request without Host, so that the relay logs and counts it
     noDelay: true,
     optimizeEmptyRequests: true, // nobody reads the body of a request that has none (a twentieth of the relay's CPU)
     shouldUpgradeCallback: (request) => isUpgrade(request, allowedUpgrades),

@@ -23,7 +23,7 @@ function parse(action: object, host = 'docs.example.com', publicUrl = 'https://r
   return parseConfig(JSON.stringify(file), { source: 'relay.yml', env: {} })
 }
 
-/** What is said about an action, each with the end of its path. */
+/** The problems of an action, each with the end of its path. */
 function problemsOf(action: object, ...where: string[]): string[] {
   try {
     parse(action, ...where)

@@ -20,7 +20,7 @@ export interface EndpointPlace extends AgentLimits {
 }
 
 export type ParsedEndpoint =
-  /** What `read` remarks; paths as below. */
+  /** The remarks of `read`; paths as below. */
   | { ok: true; edge: EdgeConfig; remarks: readonly FoundProblem[] }
   /** Their paths start inside the policy. */
   | { ok: false; problems: readonly FoundProblem[] }

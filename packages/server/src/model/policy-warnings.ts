@@ -1,4 +1,4 @@
-// What an operator may have meant otherwise, in policies that are in order. Pure: no I/O, no clock.
+// Warnings about policies that are valid, but may not do what the operator intended. Pure: no I/O, no clock.
 
 import { listed } from '@sallyport/protocol'
 import type { ConfigProblem } from '@sallyport/protocol/config-error'
@@ -24,7 +24,10 @@ export function policyWarnings(edges: readonly EdgeConfig[]): ConfigProblem[] {
   )
 }
 
-/** Each sentence goes on behind a name for the policies: those of an edge, which are told of together. */
+/**
+ * Each warning is the rest of a sentence that begins with a name for the policies. Those of one edge are reported
+ * together.
+ */
 export function warningsOf(policies: readonly PolicyConfig[]): string[] {
   const names = [...new Set(policies.flatMap(addedBesideOthers))]
   const added = `adds ${listed(names)} to requests, and visitors may send such a header, too; use set-headers, or remove-headers before`
@@ -36,7 +39,7 @@ function misunderstood({ type, config }: Step): Iterable<string> {
   return kindOf(KINDS, type)?.warnings?.(config) ?? []
 }
 
-/** The names of request headers that stand behind what a visitor has sent under the same name. */
+/** The names of request headers whose lines come after the lines that a visitor has sent under the same name. */
 function addedBesideOthers({ on_http_request: rules }: PolicyConfig): string[] {
   const gone = new Set<string>(['host'])
   return rules

@@ -86,7 +86,7 @@ function readOne(schema: EdgeSchema, value: unknown, index: number): PartlyReadE
     const edge = read.value
     return { index, id: edge.id, hosts: edge.hosts, edge, found: [] }
   }
-  // A misspelt key must not hide other problems: the rest is looked at as if the key were not there.
+  // A misspelt key must not hide other problems, so the rest is checked as if the key were absent.
   const known = withoutKeys(value, read.unknownKeys)
   return {
     index,

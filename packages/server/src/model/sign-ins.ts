@@ -9,14 +9,14 @@ export interface NamedSignIn {
   config: OpenidConnectConfig
 }
 
-/** In the order of the configuration. A sign-in comes as often as it is written. */
+/** All sign-ins in the order of the configuration. If a sign-in is written twice, it comes twice. */
 export function* signInsOf(edges: readonly EdgeConfig[]): Generator<NamedSignIn> {
   for (const { edgeId, kind, config } of stepsOfEdges(edges)) {
     for (const signIn of kind.signIns?.(config) ?? []) yield { edgeId, config: signIn }
   }
 }
 
-/** Each once, as it is written. */
+/** All issuers, each once, as the configuration writes them. */
 export function issuersOf(edges: readonly EdgeConfig[]): string[] {
   return [...new Set(Array.from(signInsOf(edges), ({ config }) => config.issuer_url))]
 }

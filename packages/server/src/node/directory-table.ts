@@ -1,4 +1,4 @@
-// The directory of nodes with its table in this process. No I/O: members are told by calls.
+// The directory of nodes with its table in this process. No I/O: members are informed by calls.
 
 import type { Directory, DirectoryChange, DirectoryEvent, LaneKey, Listing } from './directory.ts'
 

@@ -16,7 +16,8 @@ import { SocketCarrier } from './socket-carrier.ts'
 
 const SECRET_DEADLINE_MS = 5000
 const HEADER_DEADLINE_MS = 10_000 // it comes with the stream's first frame
-// An agent that says nothing for so long is asked for a sign of life; after as long again the visitor's node hears of it.
+// If an agent is silent for this time, the relay asks it for a sign of life; after the same time again, it informs the
+// visitor's node.
 const REPLY_PATIENCE_MS = 2000
 
 export interface LinkListenerInit extends LinkParts {
@@ -137,7 +138,7 @@ function watchForReply(stream: YamuxStream, upstream: YamuxStream, { session }: 
   upstream.once('close', () => clearInterval(timer))
 }
 
-/** It says nothing about the app, so the tunnel is not put aside. */
+/** This error shows nothing about the app, so the tunnel stays in use. */
 function refuse(stream: YamuxStream, reason: string): void {
   stream.end(encodeRefusal('tunnel_unknown', reason))
   stream.resume()

@@ -10,7 +10,7 @@ import { readableAccent } from './accent.ts'
 import { STYLE } from './style.ts'
 
 export interface Look {
-  /** Who sees the operator's details: labels, commands, counts. */
+  /** The people who see the operator's details: labels, commands, counts. */
   readonly details: PageDetails
   readonly style: string
   /** The part of the Content-Security-Policy that does not depend on the page. */

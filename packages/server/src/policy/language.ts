@@ -170,7 +170,10 @@ function remembered<T>(memory: Map<string, T>, key: string, make: () => T): T {
 /** The operator cannot set up a source of data yet, so an expression that needs one is refused. */
 const SETTINGS: Omit<CompileSettings, 'phase'> = { known: new Set(), hasSecret: () => false }
 
-/** What works in an expression or a template, but is older or may surprise: a sentence with its place for each. */
+/**
+ * Remarks on parts of an expression or a template that work, but are older or may not do what the author expects. Each
+ * is a sentence with its place.
+ */
 export function remarksOn({ warnings, source }: Expression | Template): string[] {
   return warnings.map((warning) => withPlace(warning, source))
 }

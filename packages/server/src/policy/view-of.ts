@@ -1,4 +1,4 @@
-// What expressions see of an exchange.
+// The view that expressions have of an exchange.
 
 import { RelayError } from '../errors.ts'
 import type { AppAnswer } from '../exchange/app-answer.ts'
@@ -12,7 +12,7 @@ import { PolicyMemory } from './engine/variables/policy-memory.ts'
 /**
  * A new view is made for each rule and action, because an earlier action may have changed the exchange.
  * @param answer in the phase of responses
- * @param path in place of the one that is forwarded
+ * @param path replaces the path that is forwarded
  */
 export function viewOf(exchange: Exchange, answer?: AppAnswer, path?: string): ExpressionView {
   const { budget, ofRequest, ofResponse } = memoryOf(exchange)

@@ -1,4 +1,4 @@
-// The name of a sign-in in a `state`: hashes of fixed size, so that it stays short however long names and issuers are.
+// The name of a sign-in in a `state`: hashes of fixed size, so that it stays short even if names and issuers are long.
 // Pure: no I/O, no clock.
 
 import { hash } from 'node:crypto'

@@ -40,7 +40,7 @@ describe('Sessions', () => {
   })
   const fakeExchange = () => {
     const cuts: string[] = []
-    // What a session does with an exchange is cutting it.
+    // A session only cuts an exchange.
     return { exchange: { cut: (reason: Error) => void cuts.push(reason.message) } as Exchange, cuts }
   }
   const written = () => [...store.rows.keys()].filter((key) => key.startsWith('sessions/')).length
@@ -61,7 +61,7 @@ describe('Sessions', () => {
       admits: () => true,
     })
     now += 59 * MINUTE
-    sessions.sweep() // an exchange under way is use, however long nothing else happens
+    sessions.sweep() // an exchange under way counts as use, even if nothing else happens
     assert.deepEqual(cuts, [])
     now += MINUTE
     sessions.sweep()
@@ -141,7 +141,7 @@ describe('Sessions', () => {
   })
 
   it('that were ended here do not come back by a late word of the store', async () => {
-    const id = await sessions.create(row()) // its change is told in a later turn …
+    const id = await sessions.create(row()) // its change is reported in a later turn …
     const { promise: between, resolve } = Promise.withResolvers<unknown>()
     setImmediate(() => resolve(sessions.find(id))) // … right before this one, and before that of its end
     await sessions.end(sessions.find(id)!.key, 'signed out')

@@ -253,7 +253,8 @@ export class Sessions {
   sweep(): void {
     const now = this.#clock()
     for (const session of this.#busy) {
-      // An exchange under way is use: a WebSocket ends at the hard limit, not for want of new requests.
+      // An exchange under way counts as use of the session. So a WebSocket ends at the hard limit, and not because
+      // there are no new requests.
       this.touch(session, now)
       if (now >= session.expires) this.#drop(session, 'expired')
       else {

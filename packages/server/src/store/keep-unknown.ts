@@ -1,8 +1,8 @@
-// What a write leaves as it is of the value that it replaces: members of a newer version, which works on the same store.
-// Pure; every engine uses it.
+// Keeps some members of a value when a write replaces the value: the members of a newer version that works on the same
+// store. Pure; every engine uses it.
 
 /**
- * @param stored the JSON of the value that stands there; null or undefined without one
+ * @param stored the JSON of the stored value; null or undefined if there is none
  * @param json the JSON of the new value
  * @param known the members that this version knows
  * @returns the new value with the members of the stored one that this version does not know

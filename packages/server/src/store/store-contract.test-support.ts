@@ -1,5 +1,5 @@
-// What every engine of the store has to keep, as a suite of tests: an engine's own test file runs it. What is special to an
-// engine (its file, its thread, its server) is tested there.
+// The contract of every engine of the store, as a suite of tests: an engine's own test file runs it. What is special to
+// an engine (its file, its thread, its server) is tested there.
 
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'

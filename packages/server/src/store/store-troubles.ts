@@ -1,5 +1,5 @@
 // The current problems of the store, and when to report them: once when a problem begins and once when it has ended,
-// however often it comes and goes in between. On a full disk a write that needs no room may succeed at any time.
+// even if it comes and goes in between. On a full disk, a write that needs no room may succeed at any time.
 
 /** How long it must stay away before it counts as ended. */
 const CALM_MS = 10_000

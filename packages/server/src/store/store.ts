@@ -26,7 +26,7 @@ export interface Change<T> {
 /** Entries of a bucket in the order of their keys (by the bytes of their UTF-8). */
 export interface Page<T> {
   entries: (Entry<T> & { key: string })[]
-  /** If there is more: what `after` takes to read on, even if entries come and go meanwhile. */
+  /** The value of `after` for the next page, if there is one. It stays right even if entries come and go meanwhile. */
   next: string | undefined
 }
 

@@ -34,7 +34,7 @@ export interface TokenListInit<T extends TokenRow> {
   /** For sentences, and the command that lists them: `authtoken`. */
   noun: string
   command: string
-  /** The use of a token is saved once in so many milliseconds, however often it is used. */
+  /** The use of a token is saved at most once in this time. */
   lastUsedStepMs: number
 }
 
@@ -94,7 +94,7 @@ export class TokenList<T extends TokenRow> {
    * @throws ConfigError if none or several match; StoreUnavailable
    */
   async revoke(idOrPrefix: string, now = Date.now()): Promise<T> {
-    const path = `${this.#init.command} revoke ${idOrPrefix}` // as it was typed, so that the person does not look for it in a file
+    const path = `${this.#init.command} revoke ${idOrPrefix}` // the typed value, so that nobody looks for it in a file
     const hash = this.#find(idOrPrefix, path)
     for (let attempt = 1; ; attempt++) {
       const entry = await this.#bucket.get(hash)

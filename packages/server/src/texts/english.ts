@@ -254,7 +254,7 @@ export const ENGLISH = {
   errors,
   /** The drawing of the broken way. */
   path: {
-    /** For screen readers: what the list is. */
+    /** Describes the list for screen readers. */
     label: 'What works, and what does not',
     you: 'You',
     relay: 'Relay',
@@ -304,7 +304,7 @@ export const ENGLISH = {
   },
   choose: {
     title: 'Choose how to sign in',
-    /** For screen readers: what the list is. */
+    /** Describes the list for screen readers. */
     list: 'Ways to sign in',
   },
   notSignedIn: 'You are not signed in, or not any more.',

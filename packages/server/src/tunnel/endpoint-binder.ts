@@ -25,7 +25,10 @@ export interface EndpointOpened {
   /** False if it is a further connection of the same agent. */
   isNew: boolean
   state: EndpointState
-  /** What the policy has in an older form, or in one that may surprise, for the person at the agent. */
+  /**
+   * Remarks for the person at the agent: parts of the policy that have an older form, or may not do what the author
+   * expects.
+   */
   remarks: readonly BindProblem[]
   /** Finds out whether visitors will be able to sign in, for the person at the agent. Takes as long as the provider. */
   checkSignIn: (() => Promise<EndpointNotice | undefined>) | undefined

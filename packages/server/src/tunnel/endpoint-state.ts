@@ -3,7 +3,7 @@
 /** An endpoint as one of its agents is told. */
 export interface EndpointState {
   edgeId: string
-  /** Who may visit, for people. */
+  /** Describes for people who may visit. */
   visitors: readonly string[]
   /** As visitors see it. */
   url: string

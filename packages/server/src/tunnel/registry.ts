@@ -82,8 +82,8 @@ export class Registry {
   }
 
   /**
-   * Brings an offer online: as a new tunnel, or as one more lane of the tunnel that the same agent has bound, word for
-   * word, on another connection. Retiring the last lane takes the tunnel out again.
+   * Brings an offer online: as a new tunnel, or as another lane of the tunnel if the same agent has bound exactly the
+   * same offer on another connection. Retiring the last lane takes the tunnel out again.
    * @param onHealth for a new tunnel: called, over all of its lanes, when the health of its app changes
    * @param onGone for a new tunnel: called when the last of its lanes is retired
    */

@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { type Bucket, type Change, type Store, StoreConflict } from '../store/store.ts'
 
 const RENEW_MS = 3_600_000 // while in use; the store is spared, and a day stays a day
-const KEPT_MS = 24 * 3_600_000 + 2 * RENEW_MS // a day from the last use, which may have been saved so long before
+const KEPT_MS = 24 * 3_600_000 + 2 * RENEW_MS // a day after the last use, which may be saved an hour late
 const TAKE_ATTEMPTS = 5
 
 const reservationSchema = z.object({
@@ -69,7 +69,7 @@ export class Reservations {
 
   /**
    * Reserves a host for an authtoken, or renews the reservation. Costs nothing if it was renewed within the hour.
-   * @param mayTake whether its present holder has to give way
+   * @param mayTake whether its present holder must give it up
    * @returns false if another authtoken holds it
    * @throws StoreUnavailable if the reservation cannot be saved
    */

@@ -1,5 +1,5 @@
 // The offers of one session of an agent: a lane for each tunnel, with the agent's own number, and endpoints that wait
-// for their host. It decides whether an offer is permitted, and tells the agent; the session owns the connection.
+// for their host. It decides whether an offer is permitted, and answers the agent; the session owns the connection.
 
 import { ProtocolError, printable } from '@sallyport/protocol'
 import type { Bind, BindProblem, BoundEdge, ControlMessage, Health, Labels, PolicyChange } from '@sallyport/protocol'

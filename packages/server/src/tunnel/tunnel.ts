@@ -264,7 +264,7 @@ export class Lane {
     return this.isOnline && (this.isLocal || !this.tunnel.isNear)
   }
 
-  /** Whether one more request costs no separate message at the moment. */
+  /** Whether another request needs no separate message at the moment. */
   get isGathering(): boolean {
     return this.session.isGathering
   }
@@ -309,7 +309,10 @@ export function tunnelIdOf(offer: Offer, session: LaneCarrier): string {
   return `tun_${createHash('sha256').update(wordsOf(offer, session)).digest('base64url').slice(0, ID_CHARS)}`
 }
 
-/** An agent with another offer for the same number has another tunnel: nothing of the first may be used for it. */
+/**
+ * If an agent has another offer for the same number, that is another tunnel. It must not use the state of the
+ * first.
+ */
 function wordsOf(offer: Offer, session: LaneCarrier): string {
   const { number, labels, forwardsTo, hostHeader, renamesAnswers, upstreamProtocol, weight, metadata } = offer
   const words = [labels, forwardsTo, hostHeader, renamesAnswers, upstreamProtocol, weight, metadata]

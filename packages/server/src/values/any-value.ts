@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 
-/** What is nested deeper than this is no configuration that a person has written. */
+/** No person writes a configuration that is nested deeper than this. */
 const DEPTH_MAX = 16
 
 export function anyValue() {

@@ -25,7 +25,7 @@ const FRAMING = new Set([
 
 /**
  * Says why a policy may not change a header of this name, or undefined if it may.
- * @param allowsHost where it is about what an app gets as `Host`
+ * @param allowsHost true for headers that an app gets
  */
 export function headerNameProblem(name: string, allowsHost = false): string | undefined {
   if (!TOKEN.test(name) || name.length > NAME_MAX_CHARS) {
@@ -44,10 +44,13 @@ export function headerNameProblem(name: string, allowsHost = false): string | un
   return undefined
 }
 
-/** What may stand in a `Host` for an app: the same characters as in the agent's --host-header. */
+/** The possible characters of a `Host` for an app: the same as in the agent's --host-header. */
 const HOST = /^[A-Za-z0-9._~[\]:-]{1,255}$/
 
-/** Says why a policy may not write this value under this name, or undefined where it may. By itself neither has a problem. */
+/**
+ * Says why a policy may not write this value under this name, or undefined if it may. The name and the value alone
+ * have no problem.
+ */
 export function headerLineProblem(name: string, value: string): string | undefined {
   const plain = normalHeaderName(name)
   if (plain === 'host' && !HOST.test(value)) return 'is not a Host; write a value such as app.internal:8080'

@@ -5,7 +5,7 @@ const OWN_COOKIE = /^(?:__(?:host|secure|http|host-http)-)?sallyport\./i
 // back as `sallyport.x=y` (RFC 6265bis 5.6, 5.8.3).
 const SETS_OWN_COOKIE = /^[\s=]*(?:__(?:host|secure|http|host-http)-)?sallyport\./i
 
-/** @param pair `name=value`, as it stands in a `Cookie` header */
+/** @param pair `name=value`, as in a `Cookie` header */
 export function isOwnCookie(pair: string): boolean {
   return OWN_COOKIE.test(pair)
 }

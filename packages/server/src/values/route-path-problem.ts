@@ -1,5 +1,6 @@
-// Paths of routes. A route is matched on the path as it was sent and on its normal form, and a request is refused if
-// the two choose differently; so only a path that is its own normal form can ever match. Pure: no I/O, no clock.
+// Paths of routes. A route is matched on the path as the visitor has sent it and on its normal form, and a request is
+// refused if the two choose differently; so only a path that is its own normal form can ever match. Pure: no I/O, no
+// clock.
 
 /** The problem of a route's path, or undefined without one. */
 export function routePathProblem(path: string, kind: 'exact_path' | 'path_prefix'): string | undefined {

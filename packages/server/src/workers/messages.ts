@@ -10,7 +10,10 @@ import type { Answer, Question } from '../operator/questions.ts'
 export interface WorkerPlan {
   /** Counts from 1; for people. */
   number: number
-  /** relay.yml as it was when the relay started, not expanded: a worker that starts later must not read another one. */
+  /**
+   * The text of relay.yml at the start of the relay, not expanded, because a worker that starts later must not read a
+   * changed file.
+   */
   config: { text: string; source: string }
   /** The flags and environment that override `log` in it. */
   log: LogWish

@@ -16,7 +16,7 @@ export interface WorkerReadings {
 export class WorkerMetrics {
   readonly #measure: WorkerReadings['measure']
   readonly #own = new Registry()
-  /** The metrics that the workers have as well, as of one more worker. */
+  /** The metrics that the workers have as well. The supervisor counts as another worker. */
   readonly #shared = new Registry()
 
   constructor({ measure, serving, restarts, logLinesDropped }: WorkerReadings) {

@@ -13,7 +13,7 @@ import type { FromWorker, ToWorker, WorkerPlan } from './messages.ts'
 
 const BACKOFF_FIRST_MS = 250
 const BACKOFF_LAST_MS = 30_000
-const STABLE_MS = 30_000 // a worker that has lasted so long is restarted at once
+const STABLE_MS = 30_000 // a worker that has run for this time is restarted at once
 
 type State = 'starting' | 'serving' | 'finished' | 'waiting' | 'gone'
 

@@ -31,7 +31,7 @@ export async function runWorker(leaveUncaught: () => void): Promise<void> {
     await serve(plan, leaveUncaught)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    // Its supervisor tells the operator; this process ends when the channel does.
+    // Its supervisor informs the operator; this process ends when the channel does.
     send({ type: 'refused', problems: error.problems })
   }
 }

@@ -23,7 +23,7 @@ export interface EndpointPolicy {
   policy: unknown
   /** A text that is equal for policies with the same meaning. */
   digest: string
-  /** What it has in an older form, or in one that may surprise. */
+  /** Remarks on parts of it that have an older form, or may not do what the author expects. */
   remarks: readonly BindProblem[]
 }
 

@@ -74,7 +74,7 @@ describe('a body that is read ahead (traffic policy, verify-webhook)', () => {
     assert.deepEqual(exchange.request.rawTrailers, ['x-trailer', '1'])
     assert.equal(await big.read(exchange, 't'), (exchange.request as HeldRequest).body, 'again')
 
-    // Whoever sends it on says when it takes more.
+    // The code that sends it on says when it can take more.
     const held = exchange.request
     const pieces: Buffer[] = []
     const ended = Promise.withResolvers<void>()

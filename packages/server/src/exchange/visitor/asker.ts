@@ -1,5 +1,5 @@
-// What the request tells about its sender, for the relay's own answers: a person's browser or a program, the operator or a
-// stranger. No decision about access depends on it. Pure: no I/O, no clock.
+// Finds out from a request who has sent it, for the relay's own answers: a person's browser or a program, the operator
+// or a stranger. No decision about access depends on it. Pure: no I/O, no clock.
 
 import type { Look } from '../../pages/look.ts'
 import { UNKNOWN_ADDRESS, isForwarded, isLoopback, isNearby } from './client-ip.ts'

@@ -1,4 +1,4 @@
-// What an upgrade has beside its request. Types only.
+// The parts of an upgrade beside its request. Types only.
 
 import type { Duplex } from 'node:stream'
 

@@ -81,7 +81,7 @@ export class Http1Transfer extends RequestTransfer implements Http1Handler {
   onReply(reply: StreamReply): void {
     this.lastProgress = performance.now()
     if (reply.ok) return this.body?.letGo()
-    const tunnel = this.tunnel! // a reply comes from the one that has the exchange
+    const tunnel = this.tunnel! // a reply comes only from the tunnel that has the exchange
     this.leave()
     this.noteFailure(tunnel, reply)
     if (!this.isOver) this.attempt(true)
@@ -103,7 +103,7 @@ export class Http1Transfer extends RequestTransfer implements Http1Handler {
       if (head.framing === 'close' || Number(head.framing) > DISCARDED_MAX_BYTES) this.drop()
       return
     }
-    // An answer before the end of the request: the rest could be taken for the next request (RFC 9112 9.3).
+    // The answer has come before the end of the request, so the rest could be read as the next request (RFC 9112 9.3).
     if (this.isSending) {
       this.#canPool = false
       filtered.headers.push('Connection', 'close')
@@ -160,7 +160,7 @@ export class Http1Transfer extends RequestTransfer implements Http1Handler {
   // ── ends ───────────────────────────────────────────────────────────────────────────────────────
 
   onLost(error: Error): void {
-    const connection = this.#connection! // it is the one that calls
+    const connection = this.#connection! // the connection itself calls this
     this.leave()
     if (this.isOver || this.answerDone) return
     if (this.headSent) return this.fail(lostError(error))
@@ -170,7 +170,7 @@ export class Http1Transfer extends RequestTransfer implements Http1Handler {
       return this.fail(lostError(error))
     }
     const wasPooled = connection.idleSince > 0
-    // Bytes on a kept stream that are no answer probably belong to the previous one.
+    // Bytes on a kept stream that are not an answer probably belong to the previous answer.
     const isNoAnswer = !connection.hasAnswered || error instanceof BadResponse
     if (wasPooled && isNoAnswer && !this.#retriedStale) {
       this.#retriedStale = true

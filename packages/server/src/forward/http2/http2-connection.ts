@@ -88,7 +88,7 @@ export class Http2Connection implements Watched, Bordered {
     )
   }
 
-  /** Whether one more exchange can start here now. */
+  /** Whether another exchange can start here now. */
   get hasRoom(): boolean {
     return this.#isOpened && this.#streams.size < this.#streamsMax && !this.isClosing && !this.#isStuck
   }
@@ -200,7 +200,7 @@ export class Http2Connection implements Watched, Bordered {
     session.socket.allowHalfOpen = true
     const on = <Args extends unknown[]>(event: string, listener: (...args: Args) => void): unknown =>
       session.on(event, within(this, listener))
-    // These events come a tick late: the session may be gone by then.
+    // These events come a tick late, and the session may already be closed.
     on('connect', () => {
       if (!session.destroyed) session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
     })

@@ -148,7 +148,7 @@ export class Http2Transfer extends RequestTransfer implements Http2Waiter {
       this.body?.letGo()
       return this.answerInstead(head.status, filtered.instead)
     }
-    // On HTTP/1.1 the rest of the request could be taken for the next one (RFC 9112 9.3); HTTP/2 has no such header.
+    // On HTTP/1.1, the rest of the request could be read as the next request (RFC 9112 9.3); HTTP/2 has no such header.
     if (this.isSending) filtered.headers.push('Connection', 'close')
     this.body?.letGo()
     // Bytes of the body that come in this turn leave together with the head; the head of a quiet stream does not wait.

@@ -7,10 +7,10 @@ import type { Listed } from '../../exchange/roster.ts'
 
 const TICK_MS = 500
 
-/** An answer that has begun and is then silent for so long counts as a stream of events, whatever its type. */
+/** If an answer has begun and is then silent for this time, it counts as a stream of events, whatever its type. */
 export const LASTING_AFTER_MS = 5000
 
-/** If a stream gets no reply for so long, its session must prove that it is alive. */
+/** If a stream gets no reply for this time, its session must prove that it is alive. */
 export const PROBE_AFTER_MS = 2000
 
 export interface Watched extends Listed, Bordered {

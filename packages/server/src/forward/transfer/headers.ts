@@ -73,7 +73,7 @@ export function writeRequestHead(
   head += `X-Forwarded-For: ${exchange.forwardedFor}\r\nX-Forwarded-Proto: ${exchange.scheme}\r\n`
   head += `X-Forwarded-Host: ${authority}\r\n`
   head += `Sallyport-Request-Id: ${exchange.requestId}\r\n`
-  if (exchange.relayName !== '') head += `CDN-Loop: ${exchange.relayName}\r\n` // one more line of that list
+  if (exchange.relayName !== '') head += `CDN-Loop: ${exchange.relayName}\r\n` // adds a line to that list
   if (exchange.identity) head += identityHeaders(exchange.identity)
   if (framing.type === 'length') head += `Content-Length: ${framing.length}\r\n`
   else if (framing.type === 'chunked') head += 'Transfer-Encoding: chunked\r\n'
@@ -134,7 +134,7 @@ export interface VisitorHead {
   authenticatesConnection: boolean
   /** Whether it is a stream of server-sent events, which lasts. */
   isEventStream: boolean
-  /** What a rule for responses answers in its place. */
+  /** The answer of a rule for responses that replaces it. */
   instead?: Reply
 }
 

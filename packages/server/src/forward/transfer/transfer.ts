@@ -44,7 +44,7 @@ export abstract class Transfer implements Watched {
   protected headSent = false
   /** The visitor's side has the whole answer. */
   protected answerDone = false
-  /** Another answer stands in the place of the app's. */
+  /** Another answer replaces the app's. */
   protected isReplaced = false
   #discarded = 0
   /** Monotonic milliseconds. */
@@ -79,7 +79,7 @@ export abstract class Transfer implements Watched {
    * Forwards; resolves when the visitor's answer has been sent or the visitor is gone.
    *
    * @param first the destination of the first attempt, undefined without one
-   * @throws RelayError, later, if nothing of an answer has reached the visitor
+   * @throws RelayError, later, if no part of an answer has reached the visitor
    */
   run(first: Destination | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -111,13 +111,13 @@ export abstract class Transfer implements Watched {
   protected abstract speaks(tunnel: Tunnel): boolean
   /** Sends the exchange to a tunnel, now or later. */
   protected abstract send(tunnel: Tunnel): void
-  /** Whether nothing of the request has been read yet, so that another kind may take it over. */
+  /** Whether no part of the request has been read yet, so that another kind of transfer may take it over. */
   protected abstract get isUnread(): boolean
   /** Closes its stream or connection to the app at once, if it has one. */
   protected abstract drop(): void
   /** The source of the answer, while there is one. */
   protected abstract get source(): Pausable | undefined
-  /** Nothing has moved for so long: decides who is waited for, and acts. */
+  /** Called when nothing has moved for this time: finds out for whom the relay waits, and acts. */
   protected abstract wait(seconds: number): void
 
   /** The object that closes when the visitor has everything, or has left. */
@@ -168,7 +168,7 @@ export abstract class Transfer implements Watched {
     this.tunnel = undefined
   }
 
-  /** From here on it counts as long-lived: it is mostly silent, and does not show how busy the app is. */
+  /** From now on it counts as long-lived, because it is usually silent and does not show how busy the app is. */
   protected last(): void {
     if (this.#isLasting || !this.tunnel) return
     this.#isLasting = true
@@ -214,9 +214,9 @@ export abstract class Transfer implements Watched {
     } else response.writeInterim(status)
   }
 
-  /** An answer has begun: tells the backend, and sets the sticky cookie if the route wants one. */
+  /** An answer has begun: informs the backend, and sets the sticky cookie if the route has one. */
   protected noteAnswer(status: number, headers: string[]): void {
-    const tunnel = this.tunnel! // it is the one that answers
+    const tunnel = this.tunnel! // this tunnel answers
     this.lastProgress = performance.now()
     this.backend.note(this.exchange, tunnel, status >= 500, this.lastProgress)
     this.exchange.noteAppAnswer(status)
@@ -239,8 +239,8 @@ export abstract class Transfer implements Watched {
   }
 
   /**
-   * A rule for responses answers in the app's place. What the app still says is read and dropped until the visitor has that
-   * answer, so that a stream whose answer is short can be used again.
+   * A rule for responses answers in the app's place. The rest of the app's answer is read and dropped until the visitor
+   * has that answer, so that a stream whose answer is short can be used again.
    * @param status of the app
    */
   protected answerInstead(status: number, { status: own, headers, body }: Reply): void {

@@ -167,7 +167,7 @@ export class Http1Visitors {
     connection: VisitorConnection,
     upgrade?: Upgrade,
   ): Exchange | undefined {
-    request.on('error', ignore) // the visitor left; the response's 'close' tells the same
+    request.on('error', ignore) // the visitor left; the response's 'close' reports the same
     const { limit } = connection
     if (this.#isLeaving || limit !== undefined) response.shouldKeepAlive = false
     this.#init.onAsked(request.socket)
@@ -192,7 +192,7 @@ export class Http1Visitors {
   }
 
   #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    socket.on('error', ignore) // the visitor left; 'close' tells the same
+    socket.on('error', ignore) // the visitor left; 'close' reports the same
     const connection = this.#connectionOf(socket)
     const path = request.url?.split('?', 1)[0]
     const host = request.headers.host?.toLowerCase().replace(/:\d+$/, '') ?? ''

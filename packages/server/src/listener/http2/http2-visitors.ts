@@ -129,7 +129,7 @@ export class Http2Visitors {
 
   /** Takes over a connection whose next byte begins the HTTP/2 preface. */
   accept(socket: Socket, connection: VisitorConnection): void {
-    socket.on('error', () => {}) // the visitor left; 'close' tells the same
+    socket.on('error', () => {}) // the visitor left; 'close' reports the same
     if (this.#isClosing) return void socket.destroy()
     socket.allowHalfOpen = false // node:http's server allows it; on HTTP/2, a visitor who ends the connection is gone
     const session = performServerHandshake(socket, this.#settings)
@@ -188,7 +188,7 @@ export class Http2Visitors {
   }
 
   #onStream(peer: Peer, stream: ServerHttp2Stream, raw: string[]): void {
-    stream.on('error', () => {}) // the visitor left; 'close' tells the same
+    stream.on('error', () => {}) // the visitor left; 'close' reports the same
     peer.streams++
     peer.idleSince = performance.now()
     peer.hasServed = true

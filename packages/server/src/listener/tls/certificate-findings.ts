@@ -7,7 +7,7 @@ import type { ConfigProblem } from '../../errors.ts'
 import { isNameOf } from './certificate-names.ts'
 
 const DAY_MS = 86_400_000
-const NOTICE_MS = 14 * DAY_MS // renewal by ACME begins 30 days before the end: by then it has failed for two weeks
+const NOTICE_MS = 14 * DAY_MS // ACME renews 30 days before the end, so it has failed for two weeks
 const NOTICE_SHARE = 1 / 3 // certificates of six days, as from Let's Encrypt, would cause a warning from the first hour on
 
 const RENEW = 'a running relay takes the new file by itself'

@@ -1,5 +1,5 @@
-// Keeps secrets out of the log: what `log` writes may not read them, neither directly nor through variables of `set-vars`.
-// Section 14.10 of the reference. Pure: no I/O, no clock.
+// Keeps secrets out of the log: the metadata of `log` may not read them, neither directly nor through variables of
+// `set-vars`. Section 14.10 of the reference. Pure: no I/O, no clock.
 
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
 

@@ -1,5 +1,5 @@
-// What the expressions of an edge's policies have in an older form, or in one that may surprise. Only for edges without problems.
-// Pure: no I/O, no clock.
+// Remarks on parts of an edge's expressions that have an older form, or may not do what the author expects. Only for
+// edges without problems. Pure: no I/O, no clock.
 
 import type { ConfigPath, FoundProblem } from '@sallyport/protocol/found-problem'
 

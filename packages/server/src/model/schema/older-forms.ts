@@ -13,7 +13,7 @@ export interface CurrentForm {
   readonly policy: unknown
   /** The older forms, each with what to write today. Their paths are those that were written. */
   readonly older: readonly FoundProblem[]
-  /** What cannot be read: the older and the current name stand beside each other. Paths as above. */
+  /** Parts that cannot be read, because they have both the older and the current name. Paths as above. */
   readonly problems: readonly FoundProblem[]
   /** The path that was written, for one in the current form. */
   readonly writtenAt: (path: ConfigPath) => ConfigPath

@@ -45,5 +45,5 @@ export const pagesSchema = z.strictObject({
 /** `logo_file` is an absolute path. */
 export type PagesConfig = z.output<typeof pagesSchema>
 
-/** Who sees labels, commands and counts. */
+/** The people who see labels, commands and counts. */
 export type PageDetails = z.output<typeof pageDetailsSchema>

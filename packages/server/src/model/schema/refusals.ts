@@ -1,4 +1,4 @@
-// What ngrok's policies may have and this relay refuses, each with what to do instead. Pure: no I/O, no clock.
+// Parts of ngrok's policies that this relay refuses, each with advice. Pure: no I/O, no clock.
 
 import { child } from '../../values/written-tree.ts'
 
@@ -27,7 +27,7 @@ const ACTIONS: ReadonlyMap<string, string | ((config: unknown) => string)> = new
   ['oauth', aboutOauth],
 ])
 
-/** Keys of ngrok's, with the name of a key beside which they can stand. */
+/** Keys of ngrok, with the name of a key beside which they occur. */
 const KEYS: ReadonlyMap<string, readonly [beside: string, sentence: string]> = new Map([
   ['on_event_stream_message', ['on_http_request', BODIES]],
   ['enabled', ['on_http_request', 'is an older form; remove it, and the whole policy if it was to be off']],

@@ -99,7 +99,7 @@ describe('basic-auth of many edges', { timeout: 60_000 }, () => {
       passwordQueue: queue,
       passwordTries: new PasswordTries({ byNetwork, byUser: NOBODY, byNobody: NOBODY }),
       clock: Date.now,
-      // As much of one as is looked at.
+      // The parts of an exchange that the tests need.
       identify: () => ({ at: () => ({ subject: 'a', issuer: 'x', groups: [] }) }) as never,
     }
   }
@@ -109,7 +109,7 @@ describe('basic-auth of many edges', { timeout: 60_000 }, () => {
     password: new Secret(`$scrypt$ln=15,r=8,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`),
   })
 
-  /** As much of an exchange as a refused one is looked at. */
+  /** The parts of an exchange that a refusal reads. */
   const exchangeOf = (credentials: string, clientIp: string, isGone = false): Exchange =>
     ({
       header: () => `Basic ${Buffer.from(credentials).toString('base64')}`,

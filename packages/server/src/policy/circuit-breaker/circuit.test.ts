@@ -95,7 +95,7 @@ describe('circuit-breaker (traffic policy, circuit-breaker)', () => {
           clock: () => clock.now,
         },
       )
-    /** What a visitor gets: a status, or the code of an error. */
+    /** The answer to a visitor: a status, or the code of an error. */
     const run = async (action: ReturnType<typeof build>, app: number | RelayError | undefined) => {
       let listener: (status: number) => void = () => {}
       const exchange = { listenToApp: (given: typeof listener) => (listener = given) } as unknown as Exchange

@@ -13,7 +13,7 @@ import { typeOfBody } from './type-of-body.ts'
 /** RFC 9110 15.3.5, 15.3.6, 15.4.5 */
 const BODILESS = new Set([204, 205, 304])
 
-/** Answers the request. It is no error of the relay, so the answer has no `Sallyport-Error-Code`. */
+/** Answers the request. This is not an error of the relay, so the answer has no `Sallyport-Error-Code`. */
 export function customResponse(config: CustomResponseConfig): Action {
   const replyTo = repliesOf(config, 'on_http_request')
   return async (exchange) => {
@@ -44,7 +44,7 @@ function repliesOf(
   return (exchange, answer) => replyOf(status, lines(exchange, answer), text(exchange, answer), source)
 }
 
-/** @param source the body as it was written */
+/** @param source the body in the policy, before values are inserted */
 function replyOf(status: number, lines: ReturnType<Lines>, body: string, source: string): Reply {
   const hasType = lines.some(([name]) => name.toLowerCase() === 'content-type')
   const type = hasType || body === '' ? {} : { 'Content-Type': typeOfBody(body, source) }

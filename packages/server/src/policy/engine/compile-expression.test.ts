@@ -13,7 +13,7 @@ function compiled(source: string, settings: Partial<CompileSettings> = {}): Expr
   return expression
 }
 
-/** What it says, and what of the text it points at. */
+/** The message, and the part of the text to which it points. */
 function refusal(
   source: string,
   settings: Partial<CompileSettings> = {},

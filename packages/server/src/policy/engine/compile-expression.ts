@@ -124,7 +124,7 @@ function problemOf(error: unknown, source: string): ExpressionProblem {
   const { start, end } = (error.range ?? { start: 0, end: source.length }) as { start: number; end: number } // the library's
   const summary = 'summary' in error ? String(error.summary) : error.message
   const code = 'code' in error ? String(error.code) : ''
-  // The library repeats parts of the expression as they are.
+  // The library repeats parts of the expression unchanged.
   return { message: printable(sentenceOf(code, summary, source, { start, end })), start, end }
 }
 

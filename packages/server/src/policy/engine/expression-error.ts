@@ -4,7 +4,7 @@
 import { printable } from '@sallyport/protocol/printable'
 
 export class ExpressionError extends Error {
-  /** The expression, as it was written. */
+  /** The expression, as its author wrote it. */
   readonly expression: string
   /** For the log: one line, which never contains a value from a visitor. */
   readonly reason: string

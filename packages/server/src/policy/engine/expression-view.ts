@@ -1,5 +1,5 @@
-// The variables of an exchange, as expressions read them. A view is made anew after an action has run; values are computed when they
-// are read. The view also holds the budget, because functions get the view as their first argument.
+// The variables of an exchange, as expressions read them. A new view is made after an action has run; values are
+// computed when they are read. The view also holds the budget, because functions get the view as their first argument.
 
 import { Budget } from './budget.ts'
 import type { Facts } from './facts.ts'

@@ -21,7 +21,7 @@ export const HEADERS_MAX = 200
 export const PAIRS_MAX = 1000
 /** Budget of one evaluation: a fifth of a second at worst. */
 export const UNITS_MAX = 2_000_000
-/** Budget of all evaluations for one exchange, however many rules there are. */
+/** Budget of all evaluations for one exchange, for any number of rules. */
 export const UNITS_OF_EXCHANGE_MAX = 5 * UNITS_MAX
 /** Nesting of lists and maps in JSON and in values that are compared. */
 export const VALUE_DEPTH_MAX = 64

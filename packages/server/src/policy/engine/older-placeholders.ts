@@ -40,7 +40,7 @@ const CURRENT: ReadonlyMap<string, string> = new Map([
 
 const OLDER = /^\s*\.([\w.]+)\s*$/
 
-/** What such a placeholder means today. */
+/** The current form of such a placeholder. */
 export interface OlderPlaceholder {
   readonly older: string
   /** Undefined if nothing has taken its place. */

@@ -55,7 +55,10 @@ function jsonPairs(text: string): Pairs | undefined {
   return [...namesIn(text)].map((name) => [name, fields[name]])
 }
 
-/** The names of an object in valid JSON, each as often as it is written: of two, parsers take the first or the last. */
+/**
+ * The names of an object in valid JSON. A name that is written twice comes twice: some parsers take the first value,
+ * others the last.
+ */
 function* namesIn(json: string): Generator<string> {
   let depth = 0
   let isName = false

@@ -1,4 +1,4 @@
-// What only a clock can show: how long a verdict on a token is kept.
+// Tests that need a clock: how long the result of a check of a token is kept.
 
 import assert from 'node:assert/strict'
 import type { IncomingMessage } from 'node:http'

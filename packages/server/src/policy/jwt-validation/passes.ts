@@ -1,5 +1,5 @@
 // The verified tokens of one `jwt-validation`. A token is verified once; after that it costs a hash and a look-up, until it expires
-// or the issuer's keys must be checked again. What is under way with a token is cut when the token expires.
+// or the issuer's keys must be checked again. Exchanges with a token are cut when the token expires.
 
 import { hash } from 'node:crypto'
 
@@ -78,14 +78,14 @@ export class Passes {
     return verifying
   }
 
-  /** A token that is not valid any more: what is under way with it is cut. */
+  /** Called for a token that is no longer valid. Its exchanges are cut. */
   revoke(token: string, kind: string): void {
     const key = `${kind} ${hash('sha256', token, 'base64')}`
     this.#passes.get(key)?.underWay.cut('the token is not valid any more')
     this.#forget(key)
   }
 
-  /** What is under way goes on until its token expires. */
+  /** Exchanges under way continue until their tokens expire. */
   close(): void {
     this.#isClosed = true
     this.#sweep()

@@ -1,4 +1,4 @@
-// One of `http.tokens` of a `jwt-validation`: what it is, and where it is. Pure: no I/O, no clock.
+// The schema of one of `http.tokens` of a `jwt-validation`: the kind and the place of a token. Pure: no I/O, no clock.
 
 import { z } from 'zod'
 

@@ -6,7 +6,7 @@ import { linesFrom } from '../text.ts'
 import type { RedirectConfig } from './kind.ts'
 
 /**
- * Answers with a `Location`. It is no error of the relay, so the answer has no `Sallyport-Error-Code`. If nothing
+ * Answers with a `Location`. This is not an error of the relay, so the answer has no `Sallyport-Error-Code`. If nothing
  * matches, or the address stays the same, the next action runs.
  * @throws RelayError, from the action: `rewrite_refused`, `path_ambiguous`, `expression_failed`
  */

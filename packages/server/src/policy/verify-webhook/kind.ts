@@ -34,7 +34,7 @@ export const verifyWebhookKind = defineKind({
   otherNames: ['webhook-verification'],
   phases: ['on_http_request'],
   admits: 'some',
-  takesSecrets: false, // signatures are no secrets; for GitLab's token see check
+  takesSecrets: false, // signatures are not secrets; for GitLab's token see check
   agentMayWrite: ['provider', 'secret', 'enforce'],
   schema,
   complete: (config) => config,

@@ -262,7 +262,7 @@ const VECTORS: Vector[] = [
   },
 ]
 
-/** What becomes of a delivery: `passes`, or why it does not. */
+/** The result for a delivery: `passes`, or the reason for its refusal. */
 function outcomeOf({
   provider,
   secret,
@@ -313,7 +313,7 @@ describe('what providers have published of their signatures (traffic policy, ver
         'ä'.repeat(64),
       ]) {
         const outcome = outcomeOf({ ...vector, headers: { ...vector.headers, [name]: wrong } })
-        // In a list the same once more is no harm.
+        // The same signature twice in a list does no harm.
         if (outcome === 'passes') assert.match(name, /pagerduty|stripe|svix|webhook-signature/)
       }
       const { [name]: _, ...without } = vector.headers

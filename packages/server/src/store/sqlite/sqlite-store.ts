@@ -187,7 +187,7 @@ class SqliteStore implements Store {
       this.#dataVersion = dataVersion
       this.#troubles.set('read', undefined)
     } catch (error) {
-      // A busy file is no problem: the next look reports the change.
+      // A busy file is not a problem, because the next check reports the change.
       if (!isBusy(error)) this.#troubles.set('read', fileProblem(error, this.#path))
     }
   }

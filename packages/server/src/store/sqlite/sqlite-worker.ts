@@ -35,7 +35,7 @@ port.on('message', (message: ToWorker) => {
   }
 })
 
-/** Runs it, and tells the main thread when health changes. Returns the reason of a failure. */
+/** Runs a call, and informs the main thread when the store's health changes. Returns the reason of a failure. */
 function guarded(work: (open: SqliteWriter) => unknown): string | undefined {
   let reason: string | undefined
   try {

@@ -38,7 +38,7 @@ function partsOf(lines: string, type: string): string[] {
     .map((line) => unescaped(line.slice(type.length + 1)))
 }
 
-/** RFC 2253 2.4: a backslash stands before a special character, or before two digits of a byte. */
+/** RFC 2253 2.4: a backslash precedes a special character, or the two digits of a byte. */
 function unescaped(text: string): string {
   return text.includes('\\')
     ? text.replace(/\\(?:([0-9a-f]{2})|(.))/gi, (_, hex?: string, plain?: string) =>

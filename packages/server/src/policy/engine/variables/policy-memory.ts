@@ -7,7 +7,7 @@ import { weightOf } from '../values.ts'
 
 /** The variables of one phase. Expressions never see those of the other phase. */
 export class PhaseVars {
-  /** What expressions see for the path as it is sent. */
+  /** The view of expressions for the path as the visitor has sent it. */
   readonly asSent = new Map<string, unknown>()
   /**
    * The same for the normal form of the path, so that a variable made from the path takes part in the comparison of
