@@ -11,6 +11,7 @@ import { Counts } from '../packages/server/src/admin/counts.ts'
 import { Metrics } from '../packages/server/src/admin/metrics.ts'
 import { RelayError } from '../packages/server/src/errors.ts'
 import type { RelayErrorCode } from '../packages/server/src/errors.ts'
+import { LastReload } from '../packages/server/src/operator/reload.ts'
 import { PAGE_TEXTS } from '../packages/server/src/texts/page-texts.ts'
 import { WorkerMetrics } from '../packages/server/src/workers/worker-metrics.ts'
 
@@ -52,6 +53,8 @@ describe('first-hour 20: docs/metrics.md', () => {
       tunnelsUnhealthy: () => 0,
       tunnelsFailing: () => 0,
       retries: () => ({ granted: 0, refused: 0 }),
+      edges: () => 0,
+      lastReload: undefined, // as a worker's: the supervisor's gauges are those of a relay alone
       visitorSessions: () => 0,
       storeHealthy: () => true,
       limitRefusals: () => [['open_files', 1]],
@@ -80,6 +83,7 @@ describe('first-hour 20: docs/metrics.md', () => {
       serving: () => 2,
       restarts: () => 0,
       logLinesDropped: () => 0,
+      lastReload: new LastReload(),
     })
     const text = await ofWorkers.text()
     const described = [...text.matchAll(/^# HELP (\w+) (.*)\n# TYPE \w+ (\w+)$/gm)]

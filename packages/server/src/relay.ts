@@ -34,11 +34,12 @@ import { Keys } from './keys.ts'
 import type { AgentListener } from './listener/agent-listener.ts'
 import { compareWithLimits, openFilesLimit, OpenFilesWatch, shareFiles } from './listener/open-files.ts'
 import { Places } from './listener/places.ts'
-import { readFiles } from './listener/tls/read-files.ts'
+import { readFiles, readMoreFiles } from './listener/tls/read-files.ts'
 import type { VisitorListener } from './listener/visitor-listener.ts'
 import type { Logger } from './log.ts'
 import { ProcessView } from './operator/process-view.ts'
 import type { Answer, Question } from './operator/questions.ts'
+import type { EdgeChanges } from './edge/configured-edges.ts'
 import { ServiceTokens } from './policy/service-token/service-tokens.ts'
 import { openStore } from './store/open-store.ts'
 import { Authtokens } from './tunnel/authtokens.ts'
@@ -92,6 +93,7 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
   keep(rooms, certificates)
   keep(rooms, authorities)
   keep(rooms, clientAuthorities)
+  const files = { authorities, clientAuthorities, logos: new Map(logos) }
   const look = lookOf(config, undefined, logos)
 
   // 2. The rooms that decide.
@@ -117,13 +119,14 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
     stickyKey: keys.deriveKey('sticky cookie'),
     partsOf,
     clientAuthorities,
-    lookOf: (edge) => (edge.pages || edge.page_details ? lookOf(config, edge, logos) : look),
+    lookOf: (edge) => (edge.pages || edge.page_details ? lookOf(config, edge, files.logos) : look),
     retries: book.retries,
     log,
   }
   const configured = new ConfiguredEdges(book, (edge) => buildEdge(edge, edgeRoom))
   configured.set(config.edges)
-  signIn.endStale((id) => book.hasConfigured(id))
+  const endStale = (): void => signIn.endStale((id) => book.hasConfigured(id))
+  endStale()
   const cookieDomains = (): ReadonlySet<string> => configured.cookieDomains
   const ofAgents = { config, store, keys, book, edgeRoom, cookieDomains, authtokens, issuers, refusals, onFault }
   const endpoints = keep(rooms, await openAgentEdges(ofAgents))
@@ -146,11 +149,12 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
     onFault,
   }
   const { agents, neighbours } = await openTunnels(rooms, tunnels)
-  const files = openFilesLimit()
-  const share = shareFiles(files, limits)
-  compareWithLimits(files, share, limits, log)
-  const openFiles = keep(rooms, new OpenFilesWatch(files, log))
-  const read = { registry, book, refusals, agents, signIn, store, openFiles, neighbours, certificates }
+  const fileLimit = openFilesLimit()
+  const share = shareFiles(fileLimit, limits)
+  compareWithLimits(fileLimit, share, limits, log)
+  const openFiles = keep(rooms, new OpenFilesWatch(fileLimit, log))
+  const { lastReload } = init
+  const read = { registry, book, refusals, agents, signIn, store, openFiles, neighbours, certificates, lastReload }
   const metrics = new Metrics(counts, readingsOf({ ...read, logOutput: init.logOutput }))
   const admin = worker ? undefined : await openAdmin(doors, { config, metrics, notReady: () => readiness.problem, log })
   const serve = serveIn({
@@ -194,7 +198,8 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
     storeProblem: () =>
       store.healthy ? undefined : (readiness.storeLoss ?? 'the store cannot be used; the log has the reason'),
   })
-  if (!worker) await openOperatorSocket(doors, { config, startedAt, addresses, view, readiness, log })
+  if (!worker)
+    await openOperatorSocket(doors, { config, startedAt, addresses, view, readiness, reload: init.reload, log })
   readiness.begin('ready')
   return new Relay({
     rooms: rooms.move(), // from here on they are closed by the relay
@@ -205,6 +210,12 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
     addresses,
     view,
     metrics,
+    reload: async (next) => {
+      await readMoreFiles(next, files)
+      const changes = configured.set(next.edges)
+      endStale()
+      return changes
+    },
     drainMs: timeouts.drain_seconds * 1000,
     othersFinished: worker?.othersFinished,
     log,
@@ -221,6 +232,7 @@ interface RelayInit {
   addresses: RelayAddresses
   view: ProcessView
   metrics: Metrics
+  reload: (next: Config) => Promise<EdgeChanges>
   /** How long exchanges under way may take to finish. */
   drainMs: number
   /** As WorkerInit has it. */
@@ -241,6 +253,15 @@ export class Relay {
     this.addresses = init.addresses
     this.authtokens = init.authtokens
     this.#init = init
+  }
+
+  /**
+   * Takes over the edges of another configuration, in one turn; what is equal is not touched. Requests under way finish on the
+   * edges on which they began. Other keys are not looked at.
+   * @throws ConfigError if one of them cannot be built, or one of their files cannot be read; nothing has changed then
+   */
+  reload(next: Config): Promise<EdgeChanges> {
+    return this.#init.reload(next)
   }
 
   /** The operator's questions to this process. */

@@ -4,7 +4,9 @@
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
 import type { Aggregator } from 'prom-client'
 
+import type { LastReload } from '../operator/reload.ts'
 import type { Counts } from './counts.ts'
+import { reloadGauges } from './reload-gauges.ts'
 
 /** Counted by the supervisor of several workers as well. */
 export const LOG_LINES_DROPPED = {
@@ -27,6 +29,10 @@ export interface Readings {
   tunnelsFailing(): number
   /** Tries on another tunnel, and tries that the retry budget refused. */
   retries(): { granted: number; refused: number }
+  /** Of relay.yml and of agents. */
+  edges(): number
+  /** Undefined in a worker: its supervisor reads relay.yml. */
+  lastReload: LastReload | undefined
   visitorSessions(): number
   storeHealthy(): boolean
   /** How often each limit has refused a visitor or agent. */
@@ -118,6 +124,8 @@ export class Metrics {
         for (const { file, validTo } of readings.certificates()) this.set({ file }, validTo / 1000)
       },
     })
+    gauge('sallyport_edges', 'Edges of relay.yml and of agents.', () => readings.edges(), 'max')
+    if (readings.lastReload) reloadGauges(registers, readings.lastReload)
     gauge('sallyport_visitor_sessions', 'Visitors that are signed in.', () => readings.visitorSessions(), 'max')
     gauge('sallyport_store_healthy', '1 while the store answers.', () => (readings.storeHealthy() ? 1 : 0), 'min')
 

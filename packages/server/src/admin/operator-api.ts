@@ -1,5 +1,5 @@
 // The operator's API over the relay's own socket: status, edges, tunnels and agents as JSON, in the shapes of
-// operator/resources.ts. It only reads.
+// operator/resources.ts, and the wish that the relay reads its configuration again.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
@@ -9,6 +9,7 @@ import { mergeAgents, mergeEdges, mergeTunnels } from '../operator/merge-answers
 import type { AskProcesses, PageWish } from '../operator/questions.ts'
 import { relayStatus } from '../operator/relay-status.ts'
 import type { RelayFacts } from '../operator/relay-status.ts'
+import type { ReloadReport } from '../operator/reload.ts'
 import type { Page } from '../operator/resources.ts'
 
 const ROWS_DEFAULT = 50
@@ -17,6 +18,8 @@ const ROWS_MAX = 200 // in one turn of the event loop, which visitors share
 export interface OperatorApiInit {
   ask: AskProcesses
   facts: () => RelayFacts
+  /** Reads relay.yml again; absent without a file. */
+  reload?: () => Promise<ReloadReport>
 }
 
 interface Reply {
@@ -30,15 +33,18 @@ export async function serveOperator(
   response: ServerResponse,
   init: OperatorApiInit,
 ): Promise<void> {
+  const allowed = request.url === '/api/v1/reload' ? 'POST' : 'GET'
   const { status, body } =
-    request.method === 'GET' ? await replyTo(request.url ?? '', init) : problem(405, 'Only GET is possible here.')
+    request.method === allowed
+      ? await replyTo(request.url ?? '', init)
+      : problem(405, `Only ${allowed} is possible here.`)
   const text = `${JSON.stringify(body)}\n`
   response.writeHead(status, {
     'content-type': status === 200 ? 'application/json' : 'application/problem+json',
     'content-length': Buffer.byteLength(text),
     'cache-control': 'no-store',
     connection: 'close',
-    ...(status === 405 && { allow: 'GET' }),
+    ...(status === 405 && { allow: allowed }),
   })
   response.end(text)
 }
@@ -48,13 +54,17 @@ export function problem(status: number, detail: string): Reply {
   return { status, body: { type: 'about:blank', title: STATUS_CODES[status], status, detail } }
 }
 
-async function replyTo(target: string, { ask, facts }: OperatorApiInit): Promise<Reply> {
+async function replyTo(target: string, { ask, facts, reload }: OperatorApiInit): Promise<Reply> {
   const url = URL.parse(target, 'http://relay')
   if (!url) return problem(400, 'That is no path.')
   const { pathname, searchParams } = url
   if (pathname === '/api/v1/status') {
     const { answers, silent } = await ask({ of: 'status' })
     return { status: 200, body: relayStatus(facts(), answers, silent) }
+  }
+  if (pathname === '/api/v1/reload') {
+    if (!reload) return problem(409, 'This relay runs without a configuration file, so there is nothing to read again.')
+    return { status: 200, body: await reload() }
   }
   const wish = readPage(searchParams)
   if (!wish) return problem(400, `limit is a number from 1 to ${ROWS_MAX}.`)
@@ -74,7 +84,7 @@ async function replyTo(target: string, { ask, facts }: OperatorApiInit): Promise
       return page(mergeAgents(answers, limit), silent)
     }
     default:
-      return problem(404, 'Here are /api/v1/status, /api/v1/edges, /api/v1/tunnels and /api/v1/agents.')
+      return problem(404, 'Here are /api/v1/status, /api/v1/edges, /api/v1/tunnels, /api/v1/agents and /api/v1/reload.')
   }
 }
 

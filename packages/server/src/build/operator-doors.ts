@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 
 import { AdminListener } from '../admin/admin-listener.ts'
 import type { AdminListenerInit } from '../admin/admin-listener.ts'
+import type { OperatorApiInit } from '../admin/operator-api.ts'
 import { OperatorSocket } from '../admin/operator-socket.ts'
 import type { Config } from '../config/config.ts'
 import { operatorSocketOf } from '../config/store-location.ts'
@@ -36,12 +37,13 @@ export interface OpenOperatorSocketInit {
   readonly addresses: RelayAddresses
   readonly view: ProcessView
   readonly readiness: Readiness
+  readonly reload: OperatorApiInit['reload']
   readonly log: Logger
 }
 
 /** Never rejects: a relay without the socket still serves, and says so in its log. */
 export async function openOperatorSocket(rooms: AsyncDisposableStack, init: OpenOperatorSocketInit): Promise<void> {
-  const { config, startedAt, addresses, view, readiness, log } = init
+  const { config, startedAt, addresses, view, readiness, reload, log } = init
   const listeners = shownPlaces(addresses)
   const socket = await OperatorSocket.open({
     path: operatorSocketOf(config.store.path),
@@ -54,6 +56,7 @@ export async function openOperatorSocket(rooms: AsyncDisposableStack, init: Open
       listeners,
       storePath: config.store.path,
     }),
+    ...(reload && { reload }),
     log,
   })
   keep(rooms, socket)

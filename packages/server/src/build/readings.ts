@@ -8,6 +8,7 @@ import type { OpenFilesWatch } from '../listener/open-files.ts'
 import type { Certificates } from '../listener/tls/certificates.ts'
 import type { Neighbours } from '../node/neighbours.ts'
 import type { SignIn } from '../oidc/sign-in.ts'
+import type { LastReload } from '../operator/reload.ts'
 import type { Store } from '../store/store.ts'
 import type { Registry } from '../tunnel/registry.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
@@ -24,6 +25,7 @@ export interface ReadRooms {
   /** Undefined if this is the only node. */
   readonly neighbours: Neighbours | undefined
   readonly certificates: Certificates
+  readonly lastReload: LastReload | undefined
 }
 
 export function readingsOf(rooms: ReadRooms): Readings {
@@ -37,6 +39,8 @@ export function readingsOf(rooms: ReadRooms): Readings {
     tunnelsFailing: () => book.failingAt(performance.now()),
     retries: () => book.retries,
     visitorSessions: () => signIn.sessionCount,
+    edges: () => book.size,
+    lastReload: rooms.lastReload,
     storeHealthy: () => store.healthy,
     limitRefusals: () => refusals.totals(),
     openFilesShort: () => rooms.openFiles.isShort,

@@ -5,12 +5,17 @@ import type { AddressInfo } from 'node:net'
 import type { AttemptSharing } from '../exchange/attempts.ts'
 import type { Logger } from '../log.ts'
 import type { Meeting } from '../node/neighbours.ts'
+import type { LastReload, ReloadReport } from '../operator/reload.ts'
 
 export interface StartRelayInit {
   log: Logger
   /** The output of the log, for the count of lost lines. */
   logOutput?: { readonly droppedLines: number }
   env: NodeJS.ProcessEnv
+  /** Reads relay.yml again, for the operator; absent without a file, and in a worker. */
+  reload?: (() => Promise<ReloadReport>) | undefined
+  /** For the metrics; absent in a worker. */
+  lastReload?: LastReload | undefined
   /** Set if this relay is one node of several. */
   node?: NodeInit
   /**

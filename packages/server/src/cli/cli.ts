@@ -58,6 +58,7 @@ Examples:
   ${RELAY} oidc redirect-uri https://login.example.com --config relay.yml
   ${RELAY} authtoken create --acl bind:edge=edg_docs --description "docs server"
   ${RELAY} status --config relay.yml             how the relay is, its edges, and which agents are connected
+  ${RELAY} reload --config relay.yml             its edges have changed in the file
   ${RELAY} session revoke --user ada@example.com
 
 Documentation: README.md and docs/ of the repository; docs/configuration.md has every key of relay.yml.`,
@@ -225,6 +226,24 @@ Examples:
   ${RELAY} status --json | jq .relay.tunnels`,
     )
     .action(loaded(async () => (await import('./running/status-command.ts')).showStatus))
+  program
+    .command('reload')
+    .description('Have the running relay read its configuration again: its edges change, and nobody is cut off.')
+    .option(...RUNNING_CONFIG_OPTION)
+    .option('--json', 'as JSON')
+    .addHelpText(
+      'after',
+      `
+An edge that is equal to before is not touched. A file with a problem changes
+nothing. Other keys than edges count after a restart; the command names those
+that have changed. SIGHUP does the same (systemctl reload sallyport-relay).
+${codes}
+
+Examples:
+  ${RELAY} check --config relay.yml && ${RELAY} reload --config relay.yml
+  ${RELAY} reload --json | jq .edges`,
+    )
+    .action(loaded(async () => (await import('./running/reload-command.ts')).reload))
   const tunnel = program
     .command('tunnel')
     .description('See the tunnels of the running relay.')

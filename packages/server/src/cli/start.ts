@@ -22,9 +22,14 @@ import type { CertificateFindings } from '../listener/tls/certificate-findings.t
 import { isForPeople, openLog } from '../log.ts'
 import type { Logger, ProcessLog } from '../log.ts'
 import type { Authtokens } from '../tunnel/authtokens.ts'
+import { LastReload } from '../operator/reload.ts'
+import type { ReloadReport } from '../operator/reload.ts'
+import type { EdgeChanges } from '../edge/configured-edges.ts'
 import { RELAY_VERSION } from '../version.ts'
 import { greeting, placeRows } from './greeting.ts'
 import { findLocalPorts } from './local-ports.ts'
+import { Reload } from './reload.ts'
+import type { ReloadInit } from './reload.ts'
 import { plainCommand, typedCommand } from './typed-command.ts'
 
 /** Systems on which SO_REUSEPORT distributes connections among processes, as node:net documents. */
@@ -37,6 +42,8 @@ const LAST_LINES_MS = 1000 // for the reader of the log, after everything else
 interface Running {
   addresses: { http?: number | undefined; https?: number | undefined; admin: number | undefined }
   withAuthtokens(work: (authtokens: Authtokens) => Promise<void>): Promise<void>
+  /** See Relay.reload(). */
+  reload(config: Config, source: ConfigSource): Promise<EdgeChanges>
   close(): Promise<void>
   /** Ends everything that would outlive this process. */
   abandon(): void
@@ -74,6 +81,11 @@ export async function start({
   const opened = openLog({ ...config.log, ...wish, isShared: workers > 1 })
   const { log, output } = opened
   let running: Running | undefined
+  const apply: ReloadInit['apply'] = (next, text) => {
+    if (!running) throw new ConfigError([{ path: 'relay reload', message: 'the relay is still starting; try again' }])
+    return running.reload(next, text)
+  }
+  const reload = file === undefined ? undefined : new Reload({ file, config, log, apply })
   let certificates: CertificateFindings
   leaveUncaught()
   process.on('uncaughtException', (error) => {
@@ -86,8 +98,8 @@ export async function start({
     certificates = await lookAtCertificates(config, log)
     running =
       workers === 1
-        ? await startAlone(config, opened)
-        : await startWorkers(config, { workers, source, logWish: wish }, opened)
+        ? await startAlone(config, opened, reload)
+        : await startWorkers(config, { workers, source, logWish: wish, reload }, opened)
   } catch (error) {
     throw file === undefined ? error : errorWithLines(error, source)
   }
@@ -107,7 +119,7 @@ export async function start({
     const format = wish.format ?? config.log.format
     greet(config, { file, admin: adminUrl(config, addresses), certificates, remarks, log, format })
   }
-  await untilSignal(running, log)
+  await untilSignal(running, reload, log)
   await output.drained(LAST_LINES_MS)
   process.exit(0) // nothing may keep a stopped relay alive
 }
@@ -133,13 +145,14 @@ async function lookAtCertificates(config: Config, log: Logger): Promise<Certific
 
 // Each of the two loads code that the other does not need: a supervisor serves no visitors.
 
-async function startAlone(config: Config, { log, output }: ProcessLog): Promise<Running> {
+async function startAlone(config: Config, { log, output }: ProcessLog, reload: Reload | undefined): Promise<Running> {
   const { startRelay } = await import('../relay.ts')
-  const relay = await startRelay(config, { log, logOutput: output, env: process.env })
+  const relay = await startRelay(config, { log, logOutput: output, env: process.env, ...reloading(reload) })
   const { http, https, admin } = relay.addresses
   return {
     addresses: { http: http?.port, https: https?.port, admin: admin?.port },
     withAuthtokens: (work) => work(relay.authtokens),
+    reload: (next) => relay.reload(next),
     close: () => relay.close(),
     abandon: () => {},
   }
@@ -147,11 +160,11 @@ async function startAlone(config: Config, { log, output }: ProcessLog): Promise<
 
 async function startWorkers(
   config: Config,
-  plan: { workers: number; source: ConfigSource; logWish: LogWish },
+  { reload, ...plan }: { workers: number; source: ConfigSource; logWish: LogWish; reload: Reload | undefined },
   { log, output }: ProcessLog,
 ): Promise<Running> {
   const { startSupervisor } = await import('../workers/supervisor.ts')
-  const supervisor = await startSupervisor(config, { ...plan, log, logOutput: output })
+  const supervisor = await startSupervisor(config, { ...plan, log, logOutput: output, ...reloading(reload) })
   return {
     addresses: supervisor.addresses,
     // This process has no store itself. This is local mode, so there is no file to name.
@@ -162,9 +175,14 @@ async function startWorkers(
       ])
       await withStore({}, (store) => Authtokens.open(store), work)
     },
+    reload: (_, source) => supervisor.reload(source),
     close: () => supervisor.close(),
     abandon: () => supervisor.killWorkers(),
   }
+}
+
+function reloading(reload: Reload | undefined): { lastReload: LastReload; reload?: () => Promise<ReloadReport> } {
+  return reload ? { lastReload: reload.last, reload: () => reload.run() } : { lastReload: new LastReload() }
 }
 
 /** Between the flags and relay.yml, as the agent has it. */
@@ -263,8 +281,11 @@ function tell(lines: readonly string[]): void {
   process.stderr.on('error', () => {}).write(`${lines.join('\n')}\n`) // a reader that stops must not end the relay
 }
 
-/** The first SIGTERM, SIGINT or SIGQUIT, or a lost terminal, drains; the second ends at once. */
-async function untilSignal(running: Running, log: Logger): Promise<void> {
+/**
+ * The first SIGTERM, SIGINT or SIGQUIT, or a lost terminal, drains; the second ends at once. SIGHUP without a terminal
+ * reads the configuration again.
+ */
+async function untilSignal(running: Running, reload: Reload | undefined, log: Logger): Promise<void> {
   const endAtOnce = (): void => {
     running.abandon()
     process.exit(1)
@@ -275,7 +296,10 @@ async function untilSignal(running: Running, log: Logger): Promise<void> {
       resolve()
     }
     for (const signal of STOP_SIGNALS) process.on(signal, stop)
-    onHangUp(stop, () => log.info('SIGHUP changes nothing; restart the relay to have its configuration read again'))
+    onHangUp(stop, () => {
+      if (reload) reload.run().catch((error: unknown) => log.error({ err: error }, 'reading relay.yml again failed'))
+      else log.info('SIGHUP changes nothing: this relay runs without a configuration file')
+    })
   })
   await running.close()
 }

@@ -40,8 +40,22 @@ export interface ConfigSource {
 }
 
 /** @throws ConfigError with every problem that can be found */
-export async function loadConfig({ file, env }: LoadConfigInit): Promise<Config> {
-  const { text, source } = await readConfig(file)
+export async function loadConfig(init: LoadConfigInit): Promise<Config> {
+  return (await loadSource(init)).config
+}
+
+/** As loadConfig(), with the text, for callers that pass it on. */
+export async function loadSource({ file, env }: LoadConfigInit): Promise<{ config: Config; source: ConfigSource }> {
+  const source = await readConfig(file)
+  return { config: parseConfig(source.text, { source: source.source, env }), source }
+}
+
+/**
+ * Parses a text that another process has read.
+ * @throws ConfigError with every problem that can be found
+ */
+export async function parseSource({ text, source }: ConfigSource, env: NodeJS.ProcessEnv): Promise<Config> {
+  if (mayHaveExpressions(text)) await loadLanguage()
   return parseConfig(text, { source, env })
 }
 

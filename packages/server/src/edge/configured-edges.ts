@@ -12,6 +12,15 @@ interface Configured {
   readonly edge: Edge
 }
 
+/** What became of the edges of the configuration, by their ids. */
+export interface EdgeChanges {
+  added: string[]
+  changed: string[]
+  removed: string[]
+  /** The number of those that are equal, and were not touched. */
+  unchanged: number
+}
+
 export class ConfiguredEdges {
   readonly #book: EdgeBook
   readonly #build: (config: EdgeConfig) => Edge
@@ -34,14 +43,16 @@ export class ConfiguredEdges {
    * @param configs complete and checked, as a whole
    * @throws ConfigError if one of them cannot be built; nothing has changed then
    */
-  set(configs: readonly EdgeConfig[]): void {
+  set(configs: readonly EdgeConfig[]): EdgeChanges {
     const edges = this.#buildChanged(configs)
+    const changes = changesOf(this.#edges, edges)
     this.#book.set(
       'file',
       edges.map(({ edge }) => edge),
     )
     this.#edges = edges
     this.#cookieDomains = cookieDomainsOf(configs)
+    return changes
   }
 
   #buildChanged(configs: readonly EdgeConfig[]): Configured[] {
@@ -59,5 +70,17 @@ export class ConfiguredEdges {
       for (const edge of built) edge.close()
       throw error
     }
+  }
+}
+
+function changesOf(before: readonly Configured[], after: readonly Configured[]): EdgeChanges {
+  const known = new Map(before.map((each) => [each.config.id, each]))
+  const idsOf = (some: readonly Configured[]): string[] => some.map(({ config }) => config.id)
+  const staying = new Set(idsOf(after))
+  return {
+    added: idsOf(after.filter(({ config }) => !known.has(config.id))),
+    changed: idsOf(after.filter((each) => known.has(each.config.id) && known.get(each.config.id) !== each)),
+    removed: idsOf(before).filter((id) => !staying.has(id)),
+    unchanged: after.filter((each) => known.get(each.config.id) === each).length,
   }
 }

@@ -9,6 +9,7 @@ export function isSameValue(one: unknown, other: unknown): boolean {
   if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return false
   if (Object.getPrototypeOf(one) !== Object.getPrototypeOf(other)) return false
   if (one instanceof Secret) return one.reveal() === (other as Secret).reveal() // of the same class
+  if (one instanceof URL) return one.href === (other as URL).href
   if (one instanceof Map) return isSameList([...one], [...(other as Map<unknown, unknown>)])
   if (Array.isArray(one)) return isSameList(one, other as unknown[])
   return Object.getPrototypeOf(one) === Object.prototype && isSameRecord(one, other)

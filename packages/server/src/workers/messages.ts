@@ -5,6 +5,7 @@ import type { LogWish } from '../config/log-words.ts'
 import type { ConfigProblem } from '../errors.ts'
 import type { DirectoryChange, DirectoryEvent } from '../node/directory.ts'
 import type { Answer, Question } from '../operator/questions.ts'
+import type { EdgeChanges } from '../edge/configured-edges.ts'
 
 /** Everything that a worker gets at its start. */
 export interface WorkerPlan {
@@ -27,6 +28,9 @@ export interface WorkerPlan {
   secret: string
 }
 
+/** What became of another text of the configuration. */
+export type ReloadOutcome = { edges: EdgeChanges } | { problems: readonly ConfigProblem[] }
+
 export type ToWorker =
   | { type: 'start'; plan: WorkerPlan }
   | { type: 'heard'; event: DirectoryEvent }
@@ -34,6 +38,8 @@ export type ToWorker =
   | { type: 'measure'; id: number }
   /** For the operator. */
   | { type: 'ask'; id: number; question: Question }
+  /** Another text of the configuration, whose edges count from now on. */
+  | { type: 'reload'; id: number; config: WorkerPlan['config'] }
   | { type: 'drain' }
   /** No worker has an exchange under way any more. */
   | { type: 'all_finished' }
@@ -47,6 +53,7 @@ export type FromWorker =
   | { type: 'attempted'; of: string; address: string }
   | { type: 'measured'; id: number; metrics: object }
   | { type: 'answered'; id: number; answer: Answer }
+  | { type: 'reloaded'; id: number; outcome: ReloadOutcome }
   /** Why it cannot save in the store; without a reason it can again. */
   | { type: 'store_loss'; reason?: string }
   /** It drains, and has no exchange under way any more. */

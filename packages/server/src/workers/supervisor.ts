@@ -13,6 +13,8 @@ import type { Config } from '../config/config.ts'
 import type { LogWish } from '../config/log-words.ts'
 import { operatorSocketOf } from '../config/store-location.ts'
 import type { Logger } from '../log.ts'
+import type { LastReload, ReloadReport } from '../operator/reload.ts'
+import type { EdgeChanges } from '../edge/configured-edges.ts'
 import { claimPort } from './claim-port.ts'
 import type { WorkerPlan } from './messages.ts'
 import { WorkerMetrics } from './worker-metrics.ts'
@@ -29,6 +31,9 @@ export interface StartSupervisorInit {
   logWish: LogWish
   /** The supervisor's own log: each worker has its own. */
   logOutput: { readonly droppedLines: number }
+  lastReload: LastReload
+  /** As StartRelayInit has it. */
+  reload?: () => Promise<ReloadReport>
 }
 
 export interface SupervisorAddresses {
@@ -43,7 +48,7 @@ export interface SupervisorAddresses {
  */
 export async function startSupervisor(config: Config, init: StartSupervisorInit): Promise<Supervisor> {
   const startedAt = Date.now()
-  const { log, logOutput } = init
+  const { log, logOutput, lastReload, reload } = init
   await using rooms = new AsyncDisposableStack()
   const readiness = new Readiness()
   const workers = new Workers({ count: init.workers, source: init.source, log, logWish: init.logWish })
@@ -52,6 +57,7 @@ export async function startSupervisor(config: Config, init: StartSupervisorInit)
     serving: () => workers.serving,
     logLinesDropped: () => logOutput.droppedLines,
     restarts: () => workers.restarts,
+    lastReload,
   })
   const notReady = (): string | undefined => readiness.problem ?? workers.problem
   const { port: admin } = await openAdmin(rooms, { config, metrics, notReady, log })
@@ -79,6 +85,7 @@ export async function startSupervisor(config: Config, init: StartSupervisorInit)
       storePath: config.store.path,
       workers: workers.described,
     }),
+    ...(reload && { reload }),
     log,
   })
   keep(rooms, operator)
@@ -113,6 +120,11 @@ export class Supervisor {
   /** Stops in order: every worker drains; when none has an exchange left, agents and workers go. Idempotent. */
   close(): Promise<void> {
     return (this.#closing ??= this.#close())
+  }
+
+  /** See Relay.reload(). */
+  reload(source: WorkerPlan['config']): Promise<EdgeChanges> {
+    return this.#init.workers.reload(source)
   }
 
   /** For an immediate end. */

@@ -3,6 +3,8 @@
 import { AggregatorRegistry, Counter, Gauge, Registry } from 'prom-client'
 
 import { LOG_LINES_DROPPED } from '../admin/metrics.ts'
+import { reloadGauges } from '../admin/reload-gauges.ts'
+import type { LastReload } from '../operator/reload.ts'
 
 export interface WorkerReadings {
   /** The metrics of each worker that answers in time. */
@@ -11,6 +13,7 @@ export interface WorkerReadings {
   restarts: () => number
   /** Dropped lines of the supervisor's log. */
   logLinesDropped: () => number
+  lastReload: LastReload
 }
 
 export class WorkerMetrics {
@@ -19,9 +22,10 @@ export class WorkerMetrics {
   /** The metrics that the workers have as well. The supervisor counts as another worker. */
   readonly #shared = new Registry()
 
-  constructor({ measure, serving, restarts, logLinesDropped }: WorkerReadings) {
+  constructor({ measure, serving, restarts, logLinesDropped, lastReload }: WorkerReadings) {
     this.#measure = measure
     const registers = [this.#own]
+    reloadGauges(registers, lastReload)
     new Gauge({
       name: 'sallyport_workers',
       help: 'Workers that serve.',

@@ -7,14 +7,14 @@ import { STOP_SIGNALS } from '@sallyport/protocol/signals'
 import { holdHeap, tuneForWork } from '@sallyport/protocol/tune-v8'
 
 import type { Config } from '../config/config.ts'
-import { parseConfig } from '../config/parse-config.ts'
+import { parseSource } from '../config/load-config.ts'
 import { ConfigError } from '../errors.ts'
 import { openLog } from '../log.ts'
 import type { ProcessLog } from '../log.ts'
 import { startRelay } from '../relay.ts'
 import type { Relay } from '../relay.ts'
 import { ChannelDirectory } from './channel-directory.ts'
-import type { FromWorker, ToWorker, WorkerPlan } from './messages.ts'
+import type { FromWorker, ReloadOutcome, ToWorker, WorkerPlan } from './messages.ts'
 
 const LAST_LINES_MS = 1000 // for the reader of the log, after everything else
 
@@ -37,7 +37,7 @@ export async function runWorker(leaveUncaught: () => void): Promise<void> {
 }
 
 async function serve(plan: WorkerPlan, leaveUncaught: () => void): Promise<void> {
-  const config = onPorts(parseConfig(plan.config.text, { source: plan.config.source, env: process.env }), plan.ports)
+  const config = onPorts(await parseSource(plan.config, process.env), plan.ports)
   const { log: common, output } = openLog({ ...config.log, ...plan.log, isShared: true })
   const log = common.child({ worker: plan.number })
   leaveUncaught()
@@ -80,6 +80,10 @@ async function serve(plan: WorkerPlan, leaveUncaught: () => void): Promise<void>
         return tell((relay) => measure(relay, message.id))
       case 'ask':
         return tell((relay) => send({ type: 'answered', id: message.id, answer: relay.answer(message.question) }))
+      case 'reload':
+        return tell(async (relay) =>
+          send({ type: 'reloaded', id: message.id, outcome: await reload(relay, message.config) }),
+        )
       case 'drain':
         return tell((relay) => drain(relay, { log, output }))
       case 'all_finished':
@@ -110,6 +114,15 @@ async function drain(relay: Relay, { log, output }: ProcessLog): Promise<void> {
 
 async function measure(relay: Relay, id: number): Promise<void> {
   send({ type: 'measured', id, metrics: await relay.metrics() })
+}
+
+async function reload(relay: Relay, source: WorkerPlan['config']): Promise<ReloadOutcome> {
+  try {
+    return { edges: await relay.reload(await parseSource(source, process.env)) }
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    return { problems: error.problems }
+  }
 }
 
 function onPorts(config: Config, ports: WorkerPlan['ports']): Config {

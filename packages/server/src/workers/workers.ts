@@ -5,16 +5,20 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 
 import type { LogWish } from '../config/log-words.ts'
+import { ConfigError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { Directory } from '../node/directory.ts'
 import { DirectoryTable } from '../node/directory-table.ts'
 import type { Answers, Question } from '../operator/questions.ts'
+import type { EdgeChanges } from '../edge/configured-edges.ts'
 import type { WorkerResource } from '../operator/resources.ts'
-import type { FromWorker, ToWorker, WorkerPlan } from './messages.ts'
+import type { FromWorker, ReloadOutcome, ToWorker, WorkerPlan } from './messages.ts'
 import { WorkerProcess } from './worker-process.ts'
 
 /** For a worker's metrics, and its answers to the operator. */
 const ANSWER_DEADLINE_MS = 2000
+/** For reading thousands of edges on a busy machine. */
+const RELOAD_DEADLINE_MS = 20_000
 
 export interface WorkersInit {
   /** How many. */
@@ -24,6 +28,9 @@ export interface WorkersInit {
   log: Logger
   logWish: LogWish
 }
+
+/** Nobody waits for the answer with this number. */
+const NOBODY = 0
 
 interface Seat {
   directory: Directory
@@ -36,11 +43,14 @@ export class Workers {
   readonly #secret = randomBytes(32).toString('base64')
   /** Callbacks that wait for a message of a worker. */
   readonly #asking = new Map<number, (answer: object | undefined) => void>()
+  /** The text of the configuration that counts now. */
+  #source: WorkerPlan['config']
   #asked = 0
   #isDraining = false
 
   constructor(init: WorkersInit) {
     this.#init = init
+    this.#source = init.source
   }
 
   /**
@@ -107,6 +117,32 @@ export class Workers {
     return { answers: answers as Answers[Of][], silent } // a worker is this program, and answers what it was asked
   }
 
+  /**
+   * Has every worker take over the edges of another text of the configuration, and those that start later as well. The first
+   * one goes ahead: if it refuses, no other one is asked.
+   * @throws ConfigError with its problems
+   */
+  async reload(source: WorkerPlan['config']): Promise<EdgeChanges> {
+    const [first, ...others] = this.#serving
+    if (!first) throw new ConfigError([{ path: 'workers', message: 'no worker serves at the moment; try again' }])
+    const changes = await this.#reloadOne(first, source)
+    this.#source = source
+    const outcomes = await Promise.allSettled(others.map((seat) => this.#reloadOne(seat, source)))
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+    return changes
+  }
+
+  async #reloadOne({ process }: Seat, config: WorkerPlan['config']): Promise<EdgeChanges> {
+    const answer = await this.#askOne(process, (id) => ({ type: 'reload', id, config }), RELOAD_DEADLINE_MS)
+    if (!answer) {
+      const message = `worker ${process.number} has not answered; it may still have the edges of before, so try again`
+      throw new ConfigError([{ path: 'workers', message }])
+    }
+    const outcome = answer as ReloadOutcome // a worker is this program, and answers what it was asked
+    if ('problems' in outcome) throw new ConfigError(outcome.problems)
+    return outcome.edges
+  }
+
   get #serving(): Seat[] {
     return this.#seats.filter(({ process }) => process.isServing)
   }
@@ -117,16 +153,22 @@ export class Workers {
     folder: string,
   ): WorkerProcess {
     let starts = 0
+    let source = this.#source
     const worker: WorkerProcess = new WorkerProcess(plan.number, {
       log: this.#init.log,
       plan: () => ({
         ...plan,
-        config: this.#init.source,
+        config: (source = this.#source),
         log: this.#init.logWish,
         link: join(folder, `${plan.number}-${++starts}.sock`), // not the path of a killed worker's file
         secret: this.#secret,
       }),
-      onMessage: (message) => this.#receive(message, worker, directory),
+      onMessage: (message) => {
+        // It has started with the text of before.
+        if (message.type === 'started' && source !== this.#source)
+          worker.send({ type: 'reload', id: NOBODY, config: this.#source })
+        this.#receive(message, worker, directory)
+      },
       onEnd: () => {
         directory.leave()
         this.#tellWhenFinished()
@@ -150,6 +192,8 @@ export class Workers {
         return this.#asking.get(message.id)?.(message.metrics)
       case 'answered':
         return this.#asking.get(message.id)?.(message.answer)
+      case 'reloaded':
+        return this.#asking.get(message.id)?.(message.outcome)
       case 'finished':
         return this.#tellWhenFinished()
       case 'started':
@@ -167,18 +211,21 @@ export class Workers {
 
   /** The answers of serving workers that come in time, and the number of missing ones. */
   async #askAll(words: (id: number) => ToWorker): Promise<{ answers: object[]; silent: number }> {
-    const asked = this.#serving.map(({ process }) => {
-      const id = ++this.#asked
-      const { promise, resolve } = Promise.withResolvers<object | undefined>()
-      this.#asking.set(id, resolve)
-      const timer = setTimeout(() => resolve(undefined), ANSWER_DEADLINE_MS)
-      process.send(words(id))
-      return promise.finally(() => {
-        clearTimeout(timer)
-        this.#asking.delete(id)
-      })
-    })
+    const asked = this.#serving.map(({ process }) => this.#askOne(process, words, ANSWER_DEADLINE_MS))
     const answers = (await Promise.all(asked)).filter((answer) => answer !== undefined)
     return { answers, silent: asked.length - answers.length }
+  }
+
+  /** Undefined if no answer comes in time. */
+  #askOne(process: WorkerProcess, words: (id: number) => ToWorker, deadlineMs: number): Promise<object | undefined> {
+    const id = ++this.#asked
+    const { promise, resolve } = Promise.withResolvers<object | undefined>()
+    this.#asking.set(id, resolve)
+    const timer = setTimeout(() => resolve(undefined), deadlineMs)
+    process.send(words(id))
+    return promise.finally(() => {
+      clearTimeout(timer)
+      this.#asking.delete(id)
+    })
   }
 }

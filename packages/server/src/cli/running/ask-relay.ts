@@ -50,8 +50,17 @@ export class RunningRelay {
   }
 
   /** @param path below `/api/v1/` @throws RelayUnreachable */
-  async get<T>(path: string): Promise<T> {
-    const { status, text } = await this.#fetch(`/api/v1/${path}`)
+  get<T>(path: string): Promise<T> {
+    return this.#ask('GET', path)
+  }
+
+  /** @param path below `/api/v1/` @throws RelayUnreachable */
+  post<T>(path: string): Promise<T> {
+    return this.#ask('POST', path)
+  }
+
+  async #ask<T>(method: string, path: string): Promise<T> {
+    const { status, text } = await this.#fetch(method, `/api/v1/${path}`)
     const body = parsed(text)
     if (status === 200) return body as T // both ends are this program; an older relay has fewer fields
     const { detail = 'that is not known to it' } = body as { detail?: string }
@@ -77,9 +86,10 @@ export class RunningRelay {
     return rows
   }
 
-  async #fetch(path: string): Promise<{ status: number | undefined; text: string }> {
+  async #fetch(method: string, path: string): Promise<{ status: number | undefined; text: string }> {
     try {
-      const asked = request({ socketPath: this.#socket, path, agent: false, signal: AbortSignal.timeout(DEADLINE_MS) })
+      const signal = AbortSignal.timeout(DEADLINE_MS)
+      const asked = request({ socketPath: this.#socket, method, path, agent: false, signal })
       asked.end()
       const response = await new Promise<IncomingMessage>((resolve, reject) => {
         asked.once('response', resolve)

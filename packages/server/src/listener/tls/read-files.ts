@@ -44,6 +44,37 @@ export async function readFiles(
   throw new ConfigError(problems)
 }
 
+/** The files of edges, held since the start. */
+export interface EdgeFiles {
+  readonly authorities: ProviderAuthorities
+  readonly logos: Map<string, string>
+  readonly clientAuthorities: ClientAuthorities
+}
+
+/**
+ * Reads the files that a later configuration names in addition.
+ * @throws ConfigError that names every unusable file
+ */
+export async function readMoreFiles(
+  config: Config,
+  { authorities, logos, clientAuthorities }: EdgeFiles,
+): Promise<void> {
+  const readings = [
+    readLogos(config).then((read) => {
+      for (const [file, url] of read) if (!logos.has(file)) logos.set(file, url)
+    }),
+    (async () => authorities.readMore(config.edges))(),
+    (async () => clientAuthorities.readMore(config.edges))(),
+  ]
+  const problems = clientKeyProblems(config.edges)
+  for (const result of await Promise.allSettled(readings)) {
+    if (result.status === 'fulfilled') continue
+    if (result.reason instanceof ConfigError) problems.push(...result.reason.problems)
+    else throw result.reason
+  }
+  if (problems.length > 0) throw new ConfigError(problems)
+}
+
 /** The sign-in reads these files itself, one by one, when it is built. */
 function clientKeyProblems(edges: Config['edges']): ConfigProblem[] {
   const found = new Map<string, ConfigProblem>()

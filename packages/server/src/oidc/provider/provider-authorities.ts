@@ -22,31 +22,42 @@ export interface ProviderAuthority {
 }
 
 export class ProviderAuthorities {
-  readonly #byFile: ReadonlyMap<string, { file: string; context: SecureContext }>
+  readonly #byFile = new Map<string, { file: string; context: SecureContext }>()
+  readonly #log: Logger
 
-  private constructor(byFile: ReadonlyMap<string, { file: string; context: SecureContext }>, log: Logger) {
-    this.#byFile = byFile
-    for (const [file, authority] of byFile) {
-      watchFile(file, { interval: POLL_INTERVAL_MS, persistent: false }, () => reload(authority, log))
-    }
+  private constructor(log: Logger) {
+    this.#log = log
   }
 
   /** @throws ConfigError that names every unusable file */
   // oxlint-disable-next-line require-await -- it rejects as its siblings do
   static async load(edges: readonly EdgeConfig[], log: Logger): Promise<ProviderAuthorities> {
-    const byFile = new Map<string, { file: string; context: SecureContext }>()
+    const authorities = new ProviderAuthorities(log)
+    authorities.readMore(edges)
+    return authorities
+  }
+
+  /**
+   * Reads the files of more edges; those that are known stay as they are.
+   * @throws ConfigError that names every unusable file; nothing has changed then
+   */
+  readMore(edges: readonly EdgeConfig[]): void {
+    const found = new Map<string, { file: string; context: SecureContext }>()
     const problems: ConfigProblem[] = []
     for (const { edgeId, type, file } of filesOf(edges)) {
-      if (byFile.has(file)) continue
+      if (this.#byFile.has(file) || found.has(file)) continue
       try {
-        byFile.set(file, readAuthority(file))
+        found.set(file, readAuthority(file))
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error)
         problems.push({ path: `provider_ca_file of ${type} in ${edgeId}`, message })
       }
     }
     if (problems.length > 0) throw new ConfigError(problems)
-    return new ProviderAuthorities(byFile, log)
+    for (const [file, authority] of found) {
+      this.#byFile.set(file, authority)
+      watchFile(file, { interval: POLL_INTERVAL_MS, persistent: false }, () => reload(authority, this.#log))
+    }
   }
 
   /** @param file a file of a loaded configuration; undefined means only the authorities of this machine */

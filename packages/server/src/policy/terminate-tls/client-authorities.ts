@@ -19,30 +19,42 @@ export interface AuthorityFiles {
 }
 
 export class ClientAuthorities implements AuthorityFiles {
-  readonly #byFile: Map<string, readonly string[]>
+  readonly #byFile = new Map<string, readonly string[]>()
+  readonly #log: Logger
 
-  private constructor(byFile: Map<string, readonly string[]>, log: Logger) {
-    this.#byFile = byFile
-    for (const file of byFile.keys()) {
-      watchFile(file, { interval: POLL_INTERVAL_MS, persistent: false }, () => this.#reload(file, log))
-    }
+  private constructor(log: Logger) {
+    this.#log = log
   }
 
   /** @throws ConfigError that names every unusable file */
   // oxlint-disable-next-line require-await -- it rejects as its siblings do
   static async load(edges: readonly EdgeConfig[], log: Logger): Promise<ClientAuthorities> {
-    const byFile = new Map<string, readonly string[]>()
+    const authorities = new ClientAuthorities(log)
+    authorities.readMore(edges)
+    return authorities
+  }
+
+  /**
+   * Reads the files of more edges; those that are known stay as they are.
+   * @throws ConfigError that names every unusable file; nothing has changed then
+   */
+  readMore(edges: readonly EdgeConfig[]): void {
+    const found = new Map<string, readonly string[]>()
     const problems: ConfigProblem[] = []
     for (const [file, edgeId] of filesOf(edges)) {
+      if (this.#byFile.has(file)) continue
       try {
-        byFile.set(file, readFile(file))
+        found.set(file, readFile(file))
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error)
         problems.push({ path: `mutual_tls_certificate_authorities of terminate-tls in ${edgeId}`, message })
       }
     }
     if (problems.length > 0) throw new ConfigError(problems)
-    return new ClientAuthorities(byFile, log)
+    for (const [file, authorities] of found) {
+      this.#byFile.set(file, authorities)
+      watchFile(file, { interval: POLL_INTERVAL_MS, persistent: false }, () => this.#reload(file))
+    }
   }
 
   /** @throws TypeError for a file that no edge of the configuration names */
@@ -56,7 +68,8 @@ export class ClientAuthorities implements AuthorityFiles {
     for (const file of this.#byFile.keys()) unwatchFile(file)
   }
 
-  #reload(file: string, log: Logger): void {
+  #reload(file: string): void {
+    const log = this.#log
     try {
       this.#byFile.set(file, readFile(file))
       log.info({ file }, 'authorities of visitors reloaded')

@@ -1,0 +1,166 @@
+// relay.yml changes while the relay runs, alone and with workers: `relay reload` and SIGHUP take its edges over; what is open
+// goes on, and a file with a problem changes nothing.
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { readFile, writeFile } from 'node:fs/promises'
+import { createServer, get } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { after, before, describe, it } from 'node:test'
+
+import { Processes, RELAY } from '../support/processes.ts'
+
+interface Edge {
+  id: string
+  hosts: string[]
+  backend: object
+  policy?: object
+}
+
+const fixed = (name: string, body: string): Edge => ({
+  id: `edg_${name}`,
+  hosts: [`${name}.localhost`],
+  backend: { fixed_response: { status: 200, body } },
+})
+const APP: Edge = { id: 'edg_app', hosts: ['app.localhost'], backend: { labels: { app: 'one' } } }
+const ONLY_LETTERS = {
+  on_http_request: [{ expressions: ["req.url.path.matches('[0-9]')"], actions: [{ type: 'deny' }] }],
+}
+
+for (const workers of [1, 2]) {
+  describe(`relay reload, with ${workers === 1 ? 'one process' : 'two workers'}`, { timeout: 120_000 }, () => {
+    let processes: Processes
+    let app: Server
+    /** The answer of the app that stays open over all reloads. */
+    let held: ServerResponse
+    let stream: IncomingMessage
+
+    before(async () => {
+      app = createServer((_, response) => {
+        response.write('begun ')
+        held = response
+      })
+      app.listen(0, '127.0.0.1')
+      await once(app, 'listening')
+      const upstream = `http://127.0.0.1:${(app.address() as AddressInfo).port}` // it listens on a port
+      processes = await Processes.create()
+      await processes.startRelay({
+        edges: [APP, fixed('docs', 'old'), fixed('gone', 'still here')],
+        config: { workers },
+      })
+      const authtoken = await processes.createAuthtoken('bind:*')
+      await processes.startAgent({ authtoken, labels: ['app=one'], upstream, name: 'app' })
+      stream = await visit('app', '/stream')
+      await once(stream, 'readable')
+    })
+    after(async () => {
+      await processes.close()
+      app.closeAllConnections()
+      app.close()
+    })
+
+    it('takes the edges over, and leaves what is equal and what is open alone', async () => {
+      await edit((config) => {
+        config.edges = [{ ...fixed('docs', 'new'), policy: ONLY_LETTERS }, APP, fixed('more', 'more')]
+      })
+      assert.equal(await body('docs'), 'old', 'not before it is asked for')
+      const { code, stdout, stderr } = await reload()
+      assert.deepEqual([code, stdout], [0, ''])
+      assert.deepEqual(stderr.split('\n'), [
+        'The edges of the configuration are in use.',
+        '  added      edg_more',
+        '  changed    edg_docs',
+        '  removed    edg_gone',
+        '  unchanged  1',
+      ])
+      for (let i = 0; i < 4; i++) {
+        assert.deepEqual([await body('docs'), await body('more')], ['new', 'more'], 'in every worker')
+        assert.match(await body('gone'), /ERR_EDGE_NOT_FOUND/)
+        assert.match(await body('docs', '/1'), /ERR_DENIED|403/, 'expressions are compiled there as well')
+      }
+      assert.match((await reload()).stderr, /^No edge has changed \(3\)\.$/)
+    })
+
+    it('changes nothing for a file with problems, names them all, and is seen in the metrics', async () => {
+      const whole = await readFile(processes.configFile, 'utf8')
+      await edit((config) => {
+        config.edges = [fixed('docs', 'newer'), { ...APP, hosts: ['docs.localhost'] }, { ...fixed('x', ''), id: 'x' }]
+      })
+      const { code, stderr } = await reload()
+      assert.equal(code, 2)
+      assert.match(stderr, /^The configuration was not taken over: it has \d problems\. The edges of before go on\.\n/)
+      assert.match(stderr, /edges\[2\]\.id: .*\(line \d+\)/)
+      assert.match(stderr, /docs\.localhost/)
+      assert.equal(await body('docs'), 'new')
+      assert.equal(await metric('sallyport_config_last_reload_successful'), 0)
+      await writeFile(processes.configFile, `${whole}: : [`)
+      assert.match((await reload()).stderr, /line \d+/)
+      await writeFile(processes.configFile, whole)
+      assert.equal((await reload()).code, 0)
+      assert.equal(await metric('sallyport_config_last_reload_successful'), 1)
+      assert.equal(await metric('sallyport_edges'), 3)
+    })
+
+    it('names the keys that count after a restart', async () => {
+      await edit((config) => {
+        config.listen = { ...config.listen, admin_hosts: ['relay.internal.example'] }
+        config.timeouts = { drain_seconds: 7 }
+        config.edges[2] = fixed('more', 'even more')
+      })
+      const { code, stderr } = await reload()
+      assert.equal(code, 0)
+      assert.match(stderr, /changed {4}edg_more\n/)
+      assert.match(
+        stderr,
+        /\nOther keys have changed as well, and count after a restart: listen\.admin_hosts, timeouts\.drain_seconds$/,
+      )
+      assert.equal(await body('more'), 'even more')
+    })
+
+    it('does the same at SIGHUP', async () => {
+      await edit((config) => {
+        config.edges[2] = fixed('more', 'by signal')
+      })
+      const { relay } = processes
+      const since = relay.lines.length
+      relay.kill('SIGHUP')
+      await relay.waitForEntry('the edges of relay.yml were taken over', undefined, since)
+      assert.equal(await body('more'), 'by signal')
+    })
+
+    it('has cut nothing that was open', async () => {
+      held.end('and ended')
+      assert.equal(await text(stream), 'begun and ended')
+    })
+
+    const reload = () => processes.run([RELAY, 'reload', '--config', processes.configFile])
+
+    async function edit(change: (config: { edges: Edge[]; listen: object; timeouts?: object }) => void): Promise<void> {
+      const config = JSON.parse(await readFile(processes.configFile, 'utf8')) as Parameters<typeof change>[0] // as startRelay() wrote it
+      change(config)
+      await writeFile(processes.configFile, JSON.stringify(config, undefined, 2))
+    }
+
+    function visit(name: string, path = '/'): Promise<IncomingMessage> {
+      const options = {
+        host: '127.0.0.1',
+        port: processes.port,
+        path,
+        agent: false,
+        headers: { host: `${name}.localhost`, accept: 'application/json' },
+      }
+      return new Promise((resolve, reject) => get(options, resolve).once('error', reject))
+    }
+
+    async function body(name: string, path?: string): Promise<string> {
+      return text(await visit(name, path))
+    }
+
+    async function metric(name: string): Promise<number> {
+      const page = await (await fetch(`${processes.adminUrl}/metrics`)).text()
+      return Number(new RegExp(`^${name} (.*)$`, 'm').exec(page)?.[1])
+    }
+  })
+}
