@@ -47,7 +47,7 @@ for (const workers of [1, 2]) {
       const upstream = `http://127.0.0.1:${(app.address() as AddressInfo).port}` // it listens on a port
       processes = await Processes.create()
       await processes.startRelay({
-        edges: [APP, fixed('docs', 'old'), fixed('gone', 'still here')],
+        edges: [APP, fixed('docs', 'old'), { ...fixed('gone', 'still here'), policy: ONLY_LETTERS }],
         config: { workers },
       })
       const authtoken = await processes.createAuthtoken('bind:*')
