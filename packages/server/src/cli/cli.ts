@@ -117,13 +117,14 @@ Examples:
 
   const policy = program
     .command('policy')
-    .description('Check a policy that has a file of its own.')
+    .description('Check a policy that has a file of its own, or bring edges along from ngrok.')
     .addHelpText(
       'after',
       `
 Examples:
   ${RELAY} policy check policy.yaml
   ${RELAY} policy check policy.yaml --agent --config relay.yml
+  ${RELAY} policy import-ngrok edges.json > edges.yml
 
 Documentation: docs/agent-http.md of the repository, and docs/configuration.md for what a policy may have.`,
     )
@@ -136,6 +137,32 @@ Documentation: docs/agent-http.md of the repository, and docs/configuration.md f
     .option('--host <host>', 'the host that it is for, where the policy names cookies of a domain')
     .option('--json', 'as JSON')
     .action(loaded(async () => (await import('./policy-check.ts')).checkPolicy))
+  policy
+    .command('import-ngrok')
+    .description(
+      'Turn HTTPS edges of ngrok’s API into edges for relay.yml, on standard output. What is left out is told with its line: exit code 0 if nothing is, 1 otherwise.',
+    )
+    .argument(
+      '<file...>',
+      'what ngrok’s API answers, as JSON: edges, and the backends, IP rules and authorities of theirs',
+    )
+    .option('--json', 'as JSON')
+    .addHelpText(
+      'after',
+      `
+What decided at ngrok who may pass, and cannot be taken over, becomes a deny, so that nothing stands open after the move.
+ngrok tells no secrets: they are printed as variables of the environment, for you to set.
+
+Examples:
+  ngrok api edges https list > edges.json
+  ngrok api backends tunnel-group list > groups.json
+  ${RELAY} policy import-ngrok edges.json groups.json > edges.yml
+  ngrok api ip-policy-rules list > rules.json
+  ${RELAY} policy import-ngrok edges.json rules.json --json
+
+Documentation: docs/coming-from-ngrok.md of the repository.`,
+    )
+    .action(loaded(async () => (await import('./import-ngrok.ts')).importNgrok))
 
   const oidc = program
     .command('oidc')

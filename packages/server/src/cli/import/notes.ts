@@ -1,0 +1,50 @@
+// What an import could not take over, what has to be filled in, and the comments that say so in the YAML.
+
+import type { Written } from './written.ts'
+
+export interface LeftOut {
+  readonly part: Written
+  readonly message: string
+  /** Whether nobody is served there until a person has written something in its place. */
+  readonly closes: boolean
+}
+
+export class Notes {
+  readonly leftOut: LeftOut[] = []
+  /** Variables of the environment to set, with what they are. */
+  readonly variables = new Map<string, string>()
+  readonly #variableOf = new Map<string, string>()
+  readonly #comments = new WeakMap<object, string[]>()
+
+  /** @param near the part of the result that the comment stands above */
+  leaveOut(part: Written, message: string, near: object, closes = false): void {
+    // A module of the edge stands in each of its routes.
+    const isTold = this.leftOut.some((other) => other.part.place === part.place && other.message === message)
+    if (!isTold) this.leftOut.push({ part, message, closes })
+    const name = part.path.split('.').at(-1) || 'the document'
+    this.comment(near, `${closes ? 'Nobody passes until you replace this. ' : ''}Left out: ${name}: ${message}`)
+  }
+
+  comment(near: object, text: string): void {
+    this.#comments.set(near, [...(this.#comments.get(near) ?? []), text])
+  }
+
+  commentsOn(part: object): readonly string[] {
+    return this.#comments.get(part) ?? []
+  }
+
+  /**
+   * A value that ngrok does not tell, as a variable of the environment.
+   * @param meaning the same for the same value
+   */
+  fillIn(name: string, meaning: string): string {
+    let variable = this.#variableOf.get(`${name} ${meaning}`)
+    for (let number = 1; variable === undefined; number++) {
+      const next = number === 1 ? name : `${name}_${number}`
+      if (!this.variables.has(next)) variable = next
+    }
+    this.#variableOf.set(`${name} ${meaning}`, variable)
+    this.variables.set(variable, meaning)
+    return `\${${variable}}`
+  }
+}
