@@ -40,6 +40,8 @@ export interface StackOptions {
   upstreamProtocol?: 'http1' | 'http2'
   /** Where the agents forward to, instead of `app`. */
   upstream?: string
+  /** Reads the edges with other actions than those in docs/configuration.md. */
+  readEdges?: Parameters<typeof parseConfig>[1]['readEdges']
 }
 
 export const APP_HOST = 'app.localhost'
@@ -117,7 +119,7 @@ ${options.config ?? ''}
 edges:
 ${indent(options.edges ?? `- { id: edg_app, hosts: [${APP_HOST}] }`)}
 `,
-    { source: 'test', env: {} },
+    { source: 'test', env: {}, ...(options.readEdges && { readEdges: options.readEdges }) },
   )
   const relay = await startRelay(config, {
     log: createLog({ level: 'debug' }, { write: (line) => void log.push(line) }),

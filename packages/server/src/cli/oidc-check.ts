@@ -95,7 +95,10 @@ async function subjectsOf(
   const config = await loadConfig({ file, env: process.env })
   const subjects = subjectsIn(config, edge)
   if (subjects.length === 0) {
-    return wrongUsage(file, edge === undefined ? 'has no openid-connect' : `has no edge ${edge} with openid-connect`)
+    return wrongUsage(
+      file,
+      edge === undefined ? 'has no openid-connect and no oauth' : `has no edge ${edge} with openid-connect or oauth`,
+    )
   }
   return {
     subjects,

@@ -403,7 +403,6 @@ edges:
       oidc('issuer_url: https://l.com/.well-known/openid-configuration'),
       /must not end with \/\.well-known/,
     ],
-    ['scopes without openid', oidc('scopes: [email]'), /must contain openid/],
     ['an allow of nobody', oidc('allow: {}'), /an empty allow would allow nobody/],
     ['an empty list of emails', oidc('allow: { emails: [] }'), /would mean nobody/],
     ['an empty email', oidc('allow: { emails: [""] }'), /must not be empty/],

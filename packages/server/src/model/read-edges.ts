@@ -1,6 +1,7 @@
 // Reads edges, of relay.yml and of agents in the same way: schema → checks → limits of agents → completion. Tells all problems
 // of all edges at once. Pure: no I/O, no clock.
 
+import { redirectUri } from './redirect-uri.ts'
 import { UNKNOWN_TLS } from '../policy/kind.ts'
 import type { AgentLimits, KindTable, TlsPlace } from '../policy/kind.ts'
 import { KINDS } from '../policy/kinds.ts'
@@ -50,10 +51,11 @@ export function edgeReader(kinds: KindTable): EdgeReader {
   const schema = edgeSchemaOf(kinds)
 
   return (written, { publicUrl, identityJwt, folder, tls = UNKNOWN_TLS, agent }) => {
+    const redirectUriOf = (issuerUrl: string) => publicUrl && redirectUri(publicUrl.origin, issuerUrl)
     const current = written.map((edge) => edgeInCurrentForm(edge, kinds))
     const all = current.map(({ edge }, index) => readOne(schema, edge, index))
     const problems = all.flatMap(({ found }) => found)
-    problems.push(...checkEdges({ kinds, publicUrl, tls, edges: all }))
+    problems.push(...checkEdges({ kinds, publicUrl, tls, redirectUri: redirectUriOf, edges: all }))
     for (const { index, edge, found } of all) {
       if (!agent || !edge || found.length > 0) continue
       const more = agentProblems(kinds, current[index]?.edge as ReadEdge, edge, agent) // the schema has seen its form

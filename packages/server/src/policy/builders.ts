@@ -26,7 +26,8 @@ import { urlRewrite } from './url-rewrite/url-rewrite.ts'
 import { verifyWebhook } from './verify-webhook/verify-webhook.ts'
 
 export const BUILDERS: BuildersOf<typeof KINDS> = {
-  'openid-connect': openidConnect,
+  'openid-connect': (config, site) => openidConnect(config, site),
+  oauth: (config, site) => openidConnect(config, site, 'oauth'),
   'service-token': serviceToken,
   'jwt-validation': jwtValidation,
   'basic-auth': basicAuth,

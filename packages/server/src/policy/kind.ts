@@ -145,7 +145,12 @@ export interface CheckPlace {
   readonly publicUrl: URL | undefined
   readonly hosts: readonly string[]
   readonly tls: TlsPlace
-  /** Remembers a thing under a name. @returns the first thing that this kind has remembered under it, on this edge */
+  /** The redirect URI of an issuer at this relay; undefined without `publicUrl`. */
+  redirectUri(issuerUrl: string): string | undefined
+  /**
+   * Remembers a thing under a name, which begins with what sort of thing it is, because all kinds share the names.
+   * @returns the first thing that was remembered under it, on this edge
+   */
   earlierHere<T>(name: string, thing: T): T | undefined
   /** The same for all edges that are read together. */
   earlierAnywhere<T>(name: string, thing: T): T | undefined

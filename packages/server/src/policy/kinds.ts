@@ -12,6 +12,7 @@ import { circuitBreakerKind } from './circuit-breaker/kind.ts'
 import { denyKind } from './deny/kind.ts'
 import { jwtValidationKind } from './jwt-validation/kind.ts'
 import type { KindTable } from './kind.ts'
+import { oauthKind } from './oauth/kind.ts'
 import { openidConnectKind } from './openid-connect/kind.ts'
 import { rateLimitKind } from './rate-limit/kind.ts'
 import { redirectKind } from './redirect/kind.ts'
@@ -28,6 +29,7 @@ import { verifyWebhookKind } from './verify-webhook/kind.ts'
 export const KINDS = {
   'terminate-tls': terminateTlsKind,
   'openid-connect': openidConnectKind,
+  oauth: oauthKind,
   'service-token': serviceTokenKind,
   'jwt-validation': jwtValidationKind,
   'basic-auth': basicAuthKind,

@@ -1,17 +1,14 @@
 // Compares the values of an edge, and edges with each other. edge-schema.ts has checked each value alone. Takes the parts that
 // could be read, so that these problems are reported together with the others. Pure: no I/O, no clock.
 
-import type { KindTable, TlsPlace } from '../../policy/kind.ts'
 import type { ConfigPath, FoundProblem } from '@sallyport/protocol/found-problem'
 import { hostMatches } from '../../values/host-pattern.ts'
 import { backendProblems } from './check-backends.ts'
 import { policyChecker } from './check-policies.ts'
+import type { PoliciesPlace } from './check-policies.ts'
 import type { ReadEdge } from '../schema/edge-schema.ts'
 
-export interface EdgesToCheck {
-  kinds: KindTable
-  publicUrl: URL | undefined
-  tls: TlsPlace
+export interface EdgesToCheck extends PoliciesPlace {
   edges: readonly PartlyReadEdge[]
 }
 
@@ -23,11 +20,11 @@ export interface PartlyReadEdge {
   edge: ReadEdge | undefined
 }
 
-export function checkEdges({ kinds, publicUrl, tls, edges }: EdgesToCheck): FoundProblem[] {
+export function checkEdges({ kinds, publicUrl, tls, redirectUri, edges }: EdgesToCheck): FoundProblem[] {
   const problems: FoundProblem[] = []
   const ids = new Map<string, number>()
   const hosts = new Map<string, string>()
-  const policyProblems = policyChecker(kinds, publicUrl, tls)
+  const policyProblems = policyChecker({ kinds, publicUrl, tls, redirectUri })
   for (const { index, id = `edges[${index}]`, hosts: edgeHosts, edge } of edges) {
     const path = ['edges', index]
     const sameId = ids.get(id)

@@ -1,7 +1,7 @@
 // Compares the actions of edges with their edge and with each other, by the checks of their kinds. Pure: no I/O, no clock.
 
 import { PHASES, kindOf } from '../../policy/kind.ts'
-import type { CheckPlace, Kind, KindTable, TlsPlace } from '../../policy/kind.ts'
+import type { CheckPlace, KindTable, TlsPlace } from '../../policy/kind.ts'
 import type { ConfigPath, FoundProblem } from '@sallyport/protocol/found-problem'
 import { isLoopbackHost } from '../../values/host-pattern.ts'
 import type { ReadEdge, ReadPolicy } from '../schema/edge-schema.ts'
@@ -10,18 +10,28 @@ import { templatesOf } from '../../policy/templates-of.ts'
 import { logProblems } from './check-log-secrets.ts'
 import { conditionsOf, stepsOf } from '../schema/steps-of.ts'
 
-/** The memory of each kind, by name. */
-type Memories = Map<Kind, Map<string, unknown>>
+/** By name. */
+type Memory = Map<string, unknown>
+
+export interface PoliciesPlace {
+  kinds: KindTable
+  /** Undefined if it could not be read. */
+  publicUrl: URL | undefined
+  tls: TlsPlace
+  /** Of an issuer, at this relay; undefined without `publicUrl`. */
+  redirectUri: (issuerUrl: string) => string | undefined
+}
 
 /** Checks the policies of edges that are read together, one edge after the other. @returns paths below that of the edge */
-export function policyChecker(
-  kinds: KindTable,
-  publicUrl: URL | undefined,
-  tls: TlsPlace,
-): (edge: ReadEdge, path: ConfigPath) => Iterable<FoundProblem> {
-  const anywhere: Memories = new Map()
+export function policyChecker({
+  kinds,
+  publicUrl,
+  tls,
+  redirectUri,
+}: PoliciesPlace): (edge: ReadEdge, path: ConfigPath) => Iterable<FoundProblem> {
+  const anywhere: Memory = new Map()
   return function* (edge, path) {
-    const here: Memories = new Map()
+    const here: Memory = new Map()
     for (const { policy, path: policyPath } of policiesOf(edge, path)) {
       for (const { expression, phase, path: place } of conditionsOf(policy)) {
         const condition = conditionOf(expression, phase)
@@ -43,8 +53,9 @@ export function policyChecker(
           publicUrl,
           hosts: edge.hosts,
           tls,
-          earlierHere: (name, thing) => earlier(here, kind, name, thing),
-          earlierAnywhere: (name, thing) => earlier(anywhere, kind, name, thing),
+          redirectUri,
+          earlierHere: (name, thing) => earlier(here, name, thing),
+          earlierAnywhere: (name, thing) => earlier(anywhere, name, thing),
         }
         for (const { source, path: inside } of templatesOf(kind, config)) {
           const template = templateOf(source, phase)
@@ -72,11 +83,9 @@ function* conditionProblems(policy: ReadPolicy, kinds: KindTable): Iterable<Foun
 }
 
 /** @returns the thing that was remembered first, if any */
-function earlier<T>(memories: Memories, kind: Kind, name: string, thing: T): T | undefined {
-  const own = memories.get(kind) ?? new Map<string, unknown>()
-  memories.set(kind, own)
-  if (own.has(name)) return own.get(name) as T // a kind remembers one sort of thing under one sort of name
-  own.set(name, thing)
+function earlier<T>(memory: Memory, name: string, thing: T): T | undefined {
+  if (memory.has(name)) return memory.get(name) as T // under one sort of name there is one sort of thing
+  memory.set(name, thing)
   return undefined
 }
 

@@ -10,10 +10,7 @@ const BODIES =
   'changes bodies on their way, which this relay does not do; remove it, and do not rely on it to keep anything secret'
 
 /** By the type of the action: a sentence without its beginning. */
-const ACTIONS: ReadonlyMap<string, string | ((config: unknown) => string)> = new Map<
-  string,
-  string | ((config: unknown) => string)
->([
+const ACTIONS: ReadonlyMap<string, string> = new Map([
   ['owasp-crs-request', FIREWALL],
   ['owasp-crs-response', FIREWALL],
   ['saml', 'is not possible here; the same identity providers speak OpenID Connect: use openid-connect'],
@@ -24,7 +21,6 @@ const ACTIONS: ReadonlyMap<string, string | ((config: unknown) => string)> = new
   ['request-body-find-replace', BODIES],
   ['response-body-find-replace', BODIES],
   ['sse-find-replace', BODIES],
-  ['oauth', aboutOauth],
 ])
 
 /** Keys of ngrok, with the name of a key beside which they occur. */
@@ -39,16 +35,6 @@ const KEYS: ReadonlyMap<string, readonly [beside: string, sentence: string]> = n
   ],
 ])
 
-/** The issuers of ngrok's providers that speak OpenID Connect. */
-const ISSUERS: ReadonlyMap<string, string> = new Map([
-  ['gitlab', 'https://gitlab.com'],
-  ['google', 'https://accounts.google.com'],
-  ['linkedin', 'https://www.linkedin.com/oauth'],
-  ['microsoft', 'https://login.microsoftonline.com/YOUR-TENANT/v2.0'],
-  ['twitch', 'https://id.twitch.tv/oauth2'],
-])
-const NO_ISSUERS: ReadonlySet<string> = new Set(['amazon', 'facebook', 'github'])
-
 /**
  * @param step the action as it was written
  * @returns a sentence, or undefined for an action of which nothing is known
@@ -57,7 +43,7 @@ export function refusedAction(step: unknown): string | undefined {
   const type = child(step, 'type')
   const refusal = typeof type === 'string' ? ACTIONS.get(type) : undefined
   if (refusal === undefined) return undefined
-  return `${String(type)} ${typeof refusal === 'string' ? refusal : refusal(child(step, 'config'))}`
+  return `${String(type)} ${refusal}`
 }
 
 /**
@@ -67,17 +53,4 @@ export function refusedAction(step: unknown): string | undefined {
 export function refusedKey(key: string, known: readonly string[]): string | undefined {
   const [beside, sentence] = KEYS.get(key) ?? []
   return beside !== undefined && known.includes(beside) ? sentence : undefined
-}
-
-function aboutOauth(config: unknown): string {
-  const provider = child(config, 'provider')
-  const name = typeof provider === 'string' ? provider : ''
-  if (NO_ISSUERS.has(name)) {
-    return `is not possible with ${name}, which is no OpenID provider; use openid-connect with one that is: Keycloak, Dex and Authentik can stand in front of ${name}`
-  }
-  const issuer = ISSUERS.get(name)
-  if (issuer === undefined) return 'is not an action here; use openid-connect with the issuer_url of a provider'
-  const isOwn = child(config, 'client_id') !== undefined
-  const register = `ngrok’s own app at ${name} is ngrok’s; register a client there, with the redirect URI that relay oidc redirect-uri prints, and `
-  return `is not an action here; ${isOwn ? '' : register}use openid-connect with issuer_url: ${issuer}, client_id and client_secret`
 }

@@ -71,9 +71,11 @@ export async function sendToProvider(
     redirect_uri: `${parts.publicOrigin}${registration.callbackPath}`,
     scope: config.scopes.join(' '),
     state,
-    nonce,
-    code_challenge: await calculatePKCECodeChallenge(verifier),
-    code_challenge_method: 'S256',
+    ...(!config.without_proof && {
+      nonce,
+      code_challenge: await calculatePKCECodeChallenge(verifier),
+      code_challenge_method: 'S256',
+    }),
   })
   exchange.respond(302, {
     location: location.href,

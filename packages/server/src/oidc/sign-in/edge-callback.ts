@@ -192,7 +192,7 @@ async function redeem(
   if (iss !== undefined) answer.searchParams.set('iss', iss)
   const tokens = await authorizationCodeGrant(configuration, answer, {
     expectedState: state,
-    pkceCodeVerifier: verifier,
+    ...(!config.without_proof && { pkceCodeVerifier: verifier }),
   })
 
   const now = parts.clock()
@@ -202,7 +202,8 @@ async function redeem(
       detail: 'the token endpoint gave no ID token; is openid among the scopes?',
     })
   }
-  const idToken = await verifyTokens(written, registration, ready, { nonce, now })
+  const expected = config.without_proof ? undefined : nonce
+  const idToken = await verifyTokens(written, registration, ready, { nonce: expected, now })
   const stale = maxAgeS === undefined ? undefined : freshnessProblem(idToken, { begun, maxAgeS, now })
   if (stale !== undefined) {
     throw new RelayError('sign_in_failed', {

@@ -50,7 +50,7 @@ function* oneSignInProblems(config: OneSignIn, path: ConfigPath, place: CheckPla
     }
   }
   const authId = authIdIn(config)
-  const other = place.earlierHere(authId, config)
+  const other = place.earlierHere(`sign-in ${authId}`, config)
   const different = other && difference(config, other)
   if (different) {
     yield {
@@ -70,7 +70,7 @@ function* cookieDomainProblems(config: OneSignIn, path: ConfigPath, place: Check
       message: `${outside} is not under ${domain}, so its browsers would refuse the cookie; move it to an edge of its own`,
     }
   }
-  const other = place.earlierAnywhere(`${domain} ${authIdIn(config)}`, config)
+  const other = place.earlierAnywhere(`sign-in ${domain} ${authIdIn(config)}`, config)
   const different = other && difference(config, other)
   if (different) {
     yield {

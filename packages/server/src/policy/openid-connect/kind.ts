@@ -13,7 +13,7 @@ import { openidConnectSchema, type OneSignIn, type OpenidConnectConfig } from '.
 export const openidConnectKind = defineKind({
   documentation:
     'Visitors sign in at an identity provider. Needs https, except on loopback. Register what `relay oidc redirect-uri ISSUER` prints as redirect URI and `<public_url>/oidc/signed-out` as post-logout redirect URI at the provider.',
-  otherNames: ['openid', 'oauth', 'oauth2'],
+  otherNames: ['openid', 'oauth2'],
   olderNames: ['oidc'],
   phases: ['on_http_request'],
   admits: 'some',
@@ -44,21 +44,26 @@ export const openidConnectKind = defineKind({
   ],
   schema: openidConnectSchema,
   complete: (config, { identityJwt, folder }) => completeSignIn(config, identityJwt, folder),
-  asks: (config) =>
-    signInWords(
-      waysOf(config).map(({ issuer_url: issuer, allow, deny }) => ({
-        issuer,
-        allow: peopleOf(allow),
-        deny: peopleOf(deny),
-      })),
-    ),
+  asks: asksToSignIn,
   check: signInProblems,
   checkOfAgent: inwardIssuers,
   signIns: waysOf,
   providers: waysOf,
 })
 
-function waysOf(config: OpenidConnectConfig): OpenidConnectConfig[] {
+/** Whom a sign-in lets pass, for people. */
+export function asksToSignIn(config: OpenidConnectConfig): string {
+  return signInWords(
+    waysOf(config).map(({ issuer_url: issuer, allow, deny }) => ({
+      issuer,
+      allow: peopleOf(allow),
+      deny: peopleOf(deny),
+    })),
+  )
+}
+
+/** The sign-in and its alternatives. */
+export function waysOf(config: OpenidConnectConfig): OpenidConnectConfig[] {
   return [config, ...(config.alternatives ?? [])]
 }
 

@@ -34,7 +34,18 @@ const OWN_AUTHORIZATION_PARAMETERS = new Set([
   'state',
 ])
 
-const signInShape = {
+const DEFAULT_SCOPES = ['openid', 'profile', 'email'] as const
+
+/** RFC 6749 3.3 */
+export function scopes() {
+  return filledList(
+    text().refine((scope) => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope), 'is not a scope; write one scope per entry'),
+    'would mean no scope; remove it or add openid',
+  )
+}
+
+/** The keys of one sign-in. */
+export const signInShape = {
   issuer_url: text()
     .superRefine(reporting(issuerProblem))
     .describe('The identity provider, exactly as in the `issuer` of its discovery document. https, except on loopback.')
@@ -47,13 +58,12 @@ const signInShape = {
     .exactOptional()
     .describe('The secret that the identity provider has issued. Best written as "${OIDC_SECRET}".'),
   provider_ca_file: providerCaFile(),
-  scopes: filledList(
-    text().refine((scope) => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope), 'is not a scope; write one scope per entry'),
-    'would mean no scope; remove it or add openid',
-  )
-    .refine((scopes) => scopes.includes('openid'), 'must contain openid, which is what asks for an ID token')
-    .default(['openid', 'profile', 'email'])
-    .describe('The scopes to request from the identity provider.'),
+  scopes: scopes()
+    .default([...DEFAULT_SCOPES])
+    .transform((written) => (written.includes('openid') ? written : [...new Set([...DEFAULT_SCOPES, ...written])]))
+    .describe(
+      'The scopes to request from the identity provider. A list without `openid` is in addition to `openid`, `profile` and `email`.',
+    ),
   auth_id: text()
     .regex(/^[A-Za-z0-9_-]{1,64}$/, 'may contain 1 to 64 letters, digits, _ and -')
     .exactOptional()
@@ -193,6 +203,8 @@ export type OpenidConnectConfig = Omit<
   auth_id: string
   identity_jwt: boolean
   alternatives?: readonly OpenidConnectConfig[]
+  /** The provider takes no PKCE and repeats no nonce. No key of the configuration: `oauth` knows its providers. */
+  without_proof?: true
 }
 
 /** One of them alone. */

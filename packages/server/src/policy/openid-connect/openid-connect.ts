@@ -1,5 +1,5 @@
-// `openid-connect`: visitors sign in at an identity provider. oidc/ does the work; oidc/gate/require-session.ts runs with each
-// request.
+// `openid-connect` and `oauth`: visitors sign in at an identity provider. oidc/ does the work; oidc/gate/require-session.ts runs with
+// each request.
 
 import type { Action } from '../../exchange/action.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
@@ -13,25 +13,27 @@ export interface OpenidConnectParts {
   signIns: Pick<EdgeSignIns, 'action'>
 }
 
+/** @param result the name under which expressions read its result */
 export function openidConnect(
   config: OpenidConnectConfig,
   { signIns, remembers }: OpenidConnectParts & Remembering,
+  result: 'oidc' | 'oauth' = 'oidc',
 ): Action {
   const action = signIns.action(config)
   if (!remembers) return action
   return (exchange, next) =>
     action(exchange, () => {
-      noteIdentity(exchange)
+      noteIdentity(exchange, result)
       return next()
     })
 }
 
 /** If a visitor passes without an identity, the result has none, and `has(actions.ngrok.oidc.identity)` is false. */
-function noteIdentity(exchange: Exchange): void {
+function noteIdentity(exchange: Exchange, result: 'oidc' | 'oauth'): void {
   const { identity } = exchange
-  if (!identity) return noteResult(exchange, 'oidc', {})
+  if (!identity) return noteResult(exchange, result, {})
   const { subject, name, email, accessToken } = identity
-  noteResult(exchange, 'oidc', {
+  noteResult(exchange, result, {
     identity: {
       id: subject,
       provider_user_id: subject,

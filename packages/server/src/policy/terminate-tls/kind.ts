@@ -82,7 +82,7 @@ export const terminateTlsKind = defineKind({
   *check({ min_version, max_version, ...mutual }, place): Iterable<FoundProblem> {
     const { tls } = place
     const { mutual_tls_certificate_authorities: authorities, mutual_tls_verification_strategy: strategy } = mutual
-    if (place.earlierHere('edge', true)) {
+    if (place.earlierHere('terminate-tls', true)) {
       yield { path: [], message: 'is the second terminate-tls of this edge, which counts for all its routes; keep one' }
     }
     if (tls.endsHere === false) {
