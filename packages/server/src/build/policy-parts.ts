@@ -70,7 +70,7 @@ export function policyParts(init: PolicyPartsInit): PartsOf {
       lasting: lastings.ofEdge(edgeId, (release) => void ends.push(release)),
       leniency,
       serviceTokens,
-      signIns: { action: (config) => (signIns ??= signIn.signInsFor(edgeId, reach)).action(config) },
+      signIns: { action: (...given) => (signIns ??= signIn.signInsFor(edgeId, reach)).action(...given) },
       life: {
         open: () => signIns?.publish(),
         close: () => {

@@ -9,6 +9,7 @@ import type { Action } from '../exchange/action.ts'
 import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
 import { requireAnySession, type SignInWay } from './gate/require-any-session.ts'
 import { requireSession } from './gate/require-session.ts'
+import type { SessionTelling } from './gate/session-telling.ts'
 import type { SignInParts } from './sign-in/parts.ts'
 import type { Provider } from './provider/provider.ts'
 import type { Providers } from './providers.ts'
@@ -36,10 +37,11 @@ export class EdgeSignIns {
 
   /**
    * Makes the policy step of a route; before publish().
+   * @param telling undefined if no expression reads a result of the sign-in
    * @throws ConfigError if the client key cannot be used
    */
-  action(config: OpenidConnectConfig): Action {
-    const ways = [config, ...(config.alternatives ?? [])].map((one) => this.#way(one))
+  action(config: OpenidConnectConfig, telling?: SessionTelling): Action {
+    const ways = [config, ...(config.alternatives ?? [])].map((one) => this.#way(one, telling))
     return ways.length === 1 ? ways[0]!.action : requireAnySession(ways)
   }
 
@@ -55,7 +57,7 @@ export class EdgeSignIns {
     for (const provider of this.#taken.splice(0)) providers.release(provider)
   }
 
-  #way(config: OpenidConnectConfig): SignInWay {
+  #way(config: OpenidConnectConfig, telling: SessionTelling | undefined): SignInWay {
     if (config.id_token_alg === 'HS256' && !config.client_secret) {
       throw new Error('id_token_alg: HS256 needs a client_secret, which is the key')
     }
@@ -64,7 +66,7 @@ export class EdgeSignIns {
     this.#taken.push(provider)
     const registration = register(edgeId, config, provider, (each) => registrations.needsOf(each))
     this.#made.push(registration)
-    return { registration, action: requireSession(config, registration, parts) }
+    return { registration, action: requireSession(config, registration, parts, telling) }
   }
 }
 

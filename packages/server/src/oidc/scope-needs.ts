@@ -16,6 +16,8 @@ export function needsOf(configs: readonly OpenidConnectConfig[]): ScopeNeeds {
     verifiedEmail: configs.some(
       ({ allow, email_verified }) => looksAtEmail(allow) && email_verified === 'required', // deny checks every address
     ),
-    accessToken: configs.some(({ forward_access_token }) => forward_access_token),
+    accessToken: configs.some(
+      ({ forward_access_token, tells_access_token }) => forward_access_token || tells_access_token,
+    ),
   }
 }

@@ -13,6 +13,8 @@ import { claimsOf, compileAllow, countingEmail, type AllowVerdict } from './allo
 import type { SignInParts } from '../sign-in/parts.ts'
 import type { Registration } from '../registration/registration.ts'
 import { passesAsPreflight } from './cors-preflight.ts'
+import { toldSession } from './session-telling.ts'
+import type { SessionTelling } from './session-telling.ts'
 import { refuseWithoutSession } from './sign-in-required.ts'
 import { checkSession } from '../../session/session-check.ts'
 import type { SessionRow } from '../../session/session-row.ts'
@@ -36,10 +38,12 @@ export type Instead = (refuse?: () => void) => Promise<void>
 /** An action with a choice of what to do without a session. */
 export type SessionAction = (...[exchange, next, instead]: [...Parameters<Action>, Instead?]) => Promise<void>
 
+/** @param telling undefined if no expression reads a result of the sign-in */
 export function requireSession(
   config: OpenidConnectConfig,
   registration: Registration,
   parts: SignInParts,
+  telling?: SessionTelling,
 ): SessionAction {
   const { sessions, clock, claimsRefresh, accessTokens } = parts
   const rules = {
@@ -90,12 +94,14 @@ export function requireSession(
   const act: SessionAction = async (exchange, next, instead) => {
     if (config.allow_cors_preflight && passesAsPreflight(exchange)) {
       exchange.identity = undefined // no identity, even if an earlier action has set one
+      telling?.tell(exchange, undefined)
       return next()
     }
     const now = clock()
     const cookie = readCookie(exchange.header('cookie'), registration.cookies(exchange.origin).session)
     const session = sessions.find(cookie) ?? (await sessions.lookUp(cookie, exchange.clientIp))
     const isValid = session !== undefined && checkSession(session, rules, now).ok
+    const claimsAt = session?.row.claims_at
     if (isValid && now >= session.due) await claimsRefresh.freshen(session, now)
     const standing = isValid && !session.ended ? standingOf(session) : undefined
     if (!isValid || !standing) return instead ? instead() : askToSignIn(exchange, registration, parts)
@@ -113,9 +119,13 @@ export function requireSession(
       const accessToken = await accessTokens.of(session, now)
       if (accessToken !== undefined) exchange.identity = { ...exchange.identity, accessToken }
     }
+    const isRefreshed = session.row.claims_at !== claimsAt
+    const told =
+      telling && (await toldSession(session, telling.tokens, { maxMs: rules.maxMs, isRefreshed, now }, parts))
     // The session may have ended or changed while we waited, and its end cuts only exchanges that are noted with it.
     if (session.ended || session.row !== standing.row) return act(exchange, next, instead)
 
+    telling?.tell(exchange, told)
     const use = sessions.enter(session, exchange, route)
     try {
       await next()

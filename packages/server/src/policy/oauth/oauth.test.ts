@@ -62,6 +62,14 @@ describe('oauth at the relay (traffic policy, oauth)', { timeout: 60_000 }, () =
       })}`
     const oauth = (config: object) => ({ actions: [{ type: 'oauth', config: { ...CLIENT, ...config } }] })
     const results = '${actions.ngrok.oauth.identity.email} ${actions.sallyport.oauth.identity.provider_user_id}'
+    const told = {
+      'X-Session': '${actions.ngrok.oidc.identity.current_session_id}',
+      'X-Expires': '${actions.ngrok.oidc.expires_at}',
+      'X-Id-Token': '${actions.ngrok.oidc.identity_token}',
+      'X-Access': '${actions.ngrok.oidc.access_token}',
+      'X-Flags':
+        '${actions.ngrok.oidc.session_timed_out} ${actions.ngrok.oidc.userinfo_refreshed} ${has(actions.ngrok.oidc.refresh_token)}',
+    }
     stack = await startStack({
       app: createServer((request, response) => {
         got.push(request.headers)
@@ -80,6 +88,11 @@ describe('oauth at the relay (traffic policy, oauth)', { timeout: 60_000 }, () =
             actions: [{ type: 'deny' }],
           },
           { actions: [{ type: 'set-headers', config: { headers: { 'X-Who': results } } }] },
+        ),
+        edge(
+          'told',
+          { actions: [{ type: 'openid-connect', config: { ...CLIENT, issuer_url: issuer } }] },
+          { actions: [{ type: 'set-headers', config: { headers: told } }] },
         ),
         edge('linked', oauth({ provider: 'linkedin', client_id: 'linked' })),
       ].join('\n'),
@@ -119,6 +132,21 @@ describe('oauth at the relay (traffic policy, oauth)', { timeout: 60_000 }, () =
     got = []
     assert.equal((await signIn('ruled', 'eve')).page.status, 403)
     assert.deepEqual(got, [])
+  })
+
+  it('tells them of the session and its tokens, and of nothing that is not there', async () => {
+    const { browser } = await signIn('told', 'ada')
+    const [headers = {}] = got
+    const { 'x-session': session, 'x-expires': expires, 'x-id-token': token, 'x-access': access } = headers
+    const cookie = browser.cookie('told.localhost', 'sallyport.')
+    assert.match(String(session), /^ses_[0-9a-f]{16}$/)
+    assert.ok(cookie && !cookie.value.includes(String(session)))
+    assert.ok(Date.parse(String(expires)) > Date.now())
+    const claims = JSON.parse(Buffer.from(String(token).split('.')[1] ?? '', 'base64url').toString()) as unknown
+    assert.equal((claims as { sub: string }).sub, 'ada') // of an ID token
+    assert.match(String(access), /^[\w-]{20,}$/)
+    assert.equal(headers['x-flags'], 'false false false')
+    assert.equal(headers['sallyport-auth-access-token'], undefined)
   })
 
   it('leaves out what LinkedIn does not take, and what its tokens do not have', async () => {

@@ -205,6 +205,8 @@ export type OpenidConnectConfig = Omit<
   alternatives?: readonly OpenidConnectConfig[]
   /** The provider takes no PKCE and repeats no nonce. No key of the configuration: `oauth` knows its providers. */
   without_proof?: true
+  /** An expression of the policy reads the access token. No key of the configuration either. */
+  tells_access_token?: true
 }
 
 /** One of them alone. */
