@@ -64,8 +64,8 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
     assert.equal((await visit(APP_HOST)).statusCode, 200, 'the relay lives')
   })
 
-  async function visit(host: string, headers: Record<string, string> = {}): Promise<IncomingMessage> {
-    const options = { port: stack.port, host: '127.0.0.1', headers: { ...headers, host }, agent: false }
+  async function visit(host: string, headers: Record<string, string> = {}, path = '/'): Promise<IncomingMessage> {
+    const options = { port: stack.port, host: '127.0.0.1', path, headers: { ...headers, host }, agent: false }
     const request = httpGet(options)
     const [response] = (await once(request, 'response')) as [IncomingMessage]
     return response
@@ -395,6 +395,18 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
       assert.equal((await visit(host)).statusCode, 401)
       assert.equal(asked, before_)
       assert.doesNotMatch(stack.log.join(''), /a very secret secret/)
+    })
+
+    it('answers at ngrok’s paths with a sign-in, and leaves them to the app without one (traffic policy, 14.15)', async () => {
+      const [signedIn, open] = [await start(SIGN_IN), await start({})]
+      const before_ = asked
+      const login = await visit(signedIn.host, {}, '/ngrok/login?redirect_path=/a&auth_id=b')
+      assert.equal(login.statusCode, 303)
+      assert.equal(login.headers.location, '/.sallyport/login?auth_id=b&return_to=%2Fa')
+      assert.equal((await visit(signedIn.host, {}, '/ngrok/logout')).headers.location, '/.sallyport/logout')
+      assert.equal(asked, before_)
+      assert.equal((await visit(open.host, {}, '/ngrok/login')).statusCode, 200)
+      assert.equal(asked, before_ + 1)
     })
 
     it('lets nobody pass without the password', async () => {

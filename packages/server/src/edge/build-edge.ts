@@ -8,6 +8,7 @@ import { outlierLog } from '../backend/log-outlier.ts'
 import type { RetryCounts } from '../backend/retry-budget.ts'
 import type { Logger } from '../log.ts'
 import type { EdgeConfig, PolicyConfig, RouteConfig } from '../model/edge-config.ts'
+import { stepsOfEdges } from '../model/steps-of-edges.ts'
 import type { Look } from '../pages/look.ts'
 import { buildPolicy } from '../policy/build-policy.ts'
 import { readsPath } from '../policy/conditions.ts'
@@ -96,9 +97,15 @@ export function buildEdge(
       clientAuthorities,
     ),
     authtokenId,
+    hasNgrokPaths: signsInAsNgrok(config, authtokenId !== undefined),
     groups: groups.all,
     life: { open: () => life.open(), close: () => owned.dispose() },
   })
+}
+
+/** Policies that agents bring are in ngrok's form; of those in relay.yml, the ones with `oauth`. */
+function signsInAsNgrok(edge: EdgeConfig, isOfAgent: boolean): boolean {
+  return [...stepsOfEdges([edge])].some(({ type, kind }) => kind.signIns && (isOfAgent || type === 'oauth'))
 }
 
 const plainPolicy: Brought['policyOf'] = (config, parts) => buildPolicy(config, parts)

@@ -24,6 +24,8 @@ export interface EdgeInit {
   tls?: (() => TlsDemands) | undefined
   /** The authtoken of the agent that has brought it. */
   authtokenId?: string | undefined
+  /** Whether the sign-in answers at ngrok's paths, too. */
+  hasNgrokPaths?: boolean
   groups?: readonly TunnelsOfEdge[]
   life?: EdgeLife
 }
@@ -40,6 +42,7 @@ export class Edge implements KnownEdge {
   readonly id: string
   readonly hosts: readonly string[]
   readonly authtokenId: string | undefined
+  readonly hasNgrokPaths: boolean
   readonly groups: readonly TunnelsOfEdge[]
   /** In the order of the configuration. */
   readonly routes: readonly Route[]
@@ -54,10 +57,12 @@ export class Edge implements KnownEdge {
   readonly #looksAtPath: boolean
   readonly #life: EdgeLife | undefined
 
-  constructor({ id, hosts, routes, originOf, look = PLAIN_LOOK, tls, authtokenId, groups = [], life }: EdgeInit) {
+  constructor(init: EdgeInit) {
+    const { id, hosts, routes, originOf, look = PLAIN_LOOK, tls, authtokenId, groups = [], life } = init
     this.id = id
     this.hosts = hosts
     this.authtokenId = authtokenId
+    this.hasNgrokPaths = init.hasNgrokPaths ?? false
     this.groups = groups
     this.look = look
     this.#tls = tls

@@ -2,7 +2,7 @@
 
 import { WEBSOCKET } from '../exchange/exchange.ts'
 import type { Exchange, Upgrade } from '../exchange/exchange.ts'
-import { isOurs } from '../exchange/target/own-paths.ts'
+import { isNgroks, isOurs } from '../exchange/target/own-paths.ts'
 import { readPath } from '../exchange/target/read-path.ts'
 import type { Forwarder } from '../forward/forwarder.ts'
 import { checkTls } from './check-tls.ts'
@@ -30,7 +30,7 @@ export function handle(exchange: Exchange, gate: Gate): Promise<void> {
 
   const { path } = exchange
   const reading = readPath(path)
-  if (isOurs(path, reading)) return gate.edgePages(exchange)
+  if (isOurs(path, reading) || (edge.hasNgrokPaths && isNgroks(path))) return gate.edgePages(exchange)
 
   const route = edge.routeFor(path, reading)
   exchange.normalPath = reading?.normal

@@ -135,6 +135,10 @@ export class SignIn {
         return this.#logIn(onlyGet(exchange), registrations)
       case '/.sallyport/oidc/callback':
         return (await import('./sign-in/edge-callback.ts')).finishSignIn(onlyGet(exchange), this.#parts)
+      case '/ngrok/login':
+        return leadFromNgrok(onlyGet(exchange), '/.sallyport/login')
+      case '/ngrok/logout':
+        return leadFromNgrok(onlyGet(exchange), '/.sallyport/logout')
       case '/.sallyport/logout':
         return signOut(exchange, registrations, this.#parts)
       case '/.sallyport/logout/provider':
@@ -230,6 +234,19 @@ export class SignIn {
       again: again === '1',
     })
   }
+}
+
+/** Apps that were behind ngrok link to its paths. */
+function leadFromNgrok(exchange: Exchange, path: string): void {
+  const read = readParameters(exchange.target, { auth_id: 64, redirect_path: 8192 })
+  if (!read.ok) throw new RelayError('bad_request', { detail: read.detail })
+  const { auth_id, redirect_path: return_to } = read.values
+  const query = new URLSearchParams({
+    ...(auth_id !== undefined && { auth_id }),
+    ...(return_to !== undefined && { return_to }),
+  })
+  const location = query.size > 0 ? `${path}?${query.toString()}` : path
+  exchange.respond(303, { location, 'cache-control': 'no-store' })
 }
 
 async function revoke(sessions: Sessions, name: string): Promise<boolean> {

@@ -6,6 +6,13 @@ import type { PathReading } from './read-path.ts'
 const OWN_SEGMENT = '.sallyport'
 const OWN_PATHS = `/${OWN_SEGMENT}`
 
+const NGROK_PATHS: ReadonlySet<string> = new Set(['/ngrok/login', '/ngrok/logout'])
+
+/** Whether apps that were behind ngrok link to it for a page below `/.sallyport/`. */
+export function isNgroks(path: string): boolean {
+  return NGROK_PATHS.has(path)
+}
+
 /**
  * Whether the path is ours, in any spelling. A path that an app could read as ours must not reach the app either.
  * @throws RelayError `path_ambiguous` for a path that only some readers would take for ours

@@ -149,6 +149,24 @@ describe('oauth at the relay (traffic policy, oauth)', { timeout: 60_000 }, () =
     assert.equal(headers['sallyport-auth-access-token'], undefined)
   })
 
+  it('answers at ngrok’s paths, which apps link to (14.15); an edge of openid-connect alone leaves them to its app', async () => {
+    const { browser } = await signIn('listed', 'ada')
+    const origin = `http://listed.localhost:${stack.port}`
+    got = []
+    const again = await browser.open(`${origin}/ngrok/login?redirect_path=/there`)
+    assert.equal(again.url, `${origin}/there`, again.body)
+    const page = await browser.open(`${origin}/ngrok/logout`)
+    assert.equal(got.length, 1, 'neither has reached the app')
+    await browser.submit(page)
+    assert.equal(new URL((await browser.visit(origin)).next ?? '').origin, new URL(provider.issuer).origin)
+    const evil = await browser.visit(`${origin}/ngrok/login?redirect_path=//evil.example`)
+    assert.ok(evil.next?.startsWith(`${origin}/.sallyport/login?`))
+    got = []
+    const other = await signIn('told', 'ada')
+    await other.browser.visit(`http://told.localhost:${stack.port}/ngrok/login`)
+    assert.equal(got.length, 2)
+  })
+
   it('leaves out what LinkedIn does not take, and what its tokens do not have', async () => {
     const { asked, page } = await signIn('linked', 'ada')
     assert.equal(page.body, 'the app', page.body)
