@@ -102,7 +102,8 @@ const BACKENDS = `A backend is exactly one of \`labels\`, \`fixed_response\`, \`
 backends, not the other way round. [Load balancing](load-balancing.md) says when to use which.`
 
 const POLICIES = `A rule is a list of actions; rules and actions run in the order of the file. All of them hold: an address rule and a sign-in
-on one route mean both. The [policy of an agent](agent-http.md#a-policy-in-a-file) has the same form, with fewer actions.`
+on one route mean both. A connection has no path, so \`on_tcp_connect\` stands in the policy of the edge (\`edges[].policy\`), also if it
+has routes. The [policy of an agent](agent-http.md#a-policy-in-a-file) has the same form, with fewer actions.`
 
 const TYPES: Record<string, string> = {
   string: 'text',
@@ -151,8 +152,15 @@ function shapeOf(schema: typeof configSchema | EdgeSchema): Shape {
 
 /** The places in which an action may be. */
 function placesOf(phases: readonly Phase[]): string {
-  if (phases.length === PHASES.length) return 'For requests and responses.'
-  return phases.includes('on_http_request') ? 'For requests only.' : 'For responses only.'
+  const objects = PHASES.filter((phase) => phases.includes(phase)).map((phase) => OBJECTS[phase])
+  const last = objects.pop() ?? ''
+  return objects.length === 0 ? `For ${last} only.` : `For ${objects.join(', ')} and ${last}.`
+}
+
+const OBJECTS: Readonly<Record<Phase, string>> = {
+  on_tcp_connect: 'connections',
+  on_http_request: 'requests',
+  on_http_response: 'responses',
 }
 
 /** How much of an action may be in the policy of an agent. */

@@ -88,15 +88,17 @@ function edgeLines(edge: EdgeConfig, publicUrl: URL): string[] {
   const width = Math.max(...paths.map(({ length }) => length))
   return [
     `  ${listed([...new Set(origins)])}  (${edge.id})`,
-    ...edge.routes.map(({ policy }, index) => `    ${paths[index]!.padEnd(width)}  ${whoMayPass(policy)}`), // of each route
+    ...edge.routes.map(
+      ({ policy }, index) => `    ${paths[index]!.padEnd(width)}  ${whoMayPass(policy, edge.on_tcp_connect)}`,
+    ), // of each route
     '',
   ]
 }
 
 /** Edges whose app anybody on the internet can reach: often intended, otherwise a leak. */
 function openWarnings(edges: readonly EdgeConfig[]): string[] {
-  const open = edges.filter(({ routes }) =>
-    routes.some(({ policy, backend }) => isOpenToAll(policy) && groupsOf(backend).length > 0),
+  const open = edges.filter(({ routes, on_tcp_connect: onConnect }) =>
+    routes.some(({ policy, backend }) => isOpenToAll(policy, onConnect) && groupsOf(backend).length > 0),
   )
   return open.length === 0 ? [] : [`everybody may pass, on a route of ${listed(open.map(({ id }) => id))}`]
 }

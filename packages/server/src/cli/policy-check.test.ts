@@ -170,7 +170,7 @@ outbound:
           'policy.yaml:2:1 inbound: is the older name of on_http_request; write that',
           'policy.yaml:3:19 inbound[0].expressions[0]: req.Method is an older name; write req.method',
           'policy.yaml:3:19 inbound[0].expressions[0]: req.Params is an older name; write req.url.query_params',
-          "policy.yaml:3:19 inbound[0].expressions[0]: without a the exchange is refused here; write 'a' in req.url.query_params && … before it",
+          "policy.yaml:3:19 inbound[0].expressions[0]: an exchange without a is refused here; write 'a' in req.url.query_params && … before it",
           'policy.yaml:3:71 inbound[0].expressions[1]: conn.ClientIP is an older name; write conn.client_ip',
           'policy.yaml:6:19 inbound[0].actions[0].config.content: is the older name of body; write that',
           'policy.yaml:6:19 inbound[0].actions[0].config.content: req.Path is an older name; write req.url.path',
@@ -219,7 +219,7 @@ enabled: maybe
     const place = (await run("inbound: [{ expressions: ['res.StatusCode == 1'], actions: [{ type: deny }] }]")).told
     assert.match(
       place.at(-1) ?? '',
-      /^policy\.yaml:1:27 inbound\[0\]\.expressions\[0\]: res is known in on_http_response/,
+      /^policy\.yaml:1:27 inbound\[0\]\.expressions\[0\]: res exists in on_http_response/,
     )
   })
 

@@ -13,7 +13,7 @@ import { parseConfig } from '../config/parse-config.ts'
 import { whoMayPass } from '../edge/who-may-pass.ts'
 import { whyUnreadable } from '../config/why-unreadable.ts'
 import { ConfigError } from '../errors.ts'
-import type { RouteConfig } from '../model/edge-config.ts'
+import type { EdgeConfig } from '../model/edge-config.ts'
 import { insidePolicy } from '../model/parse-endpoint.ts'
 import { warningsOf } from '../model/policy-warnings.ts'
 import { readEdges } from '../model/read-edges.ts'
@@ -60,7 +60,7 @@ export async function checkPolicy(file: string, options: PolicyCheckOptions): Pr
   const problems = inOrder([...expanded.problems, ...others])
   const remarks = inOrder(read.remarks)
   // Sentences that begin with the name of the file, without that name.
-  const meant = read.route ? warningsOf([read.route.policy]) : []
+  const meant = read.edge ? warningsOf(read.edge) : []
   if (problems.length > 0) process.exitCode = 2
   if (options.json) {
     const told = ({ path, message }: FoundProblem): Told => ({
@@ -79,15 +79,16 @@ export async function checkPolicy(file: string, options: PolicyCheckOptions): Pr
   for (const remark of remarks) console.error(`Warning: ${line(remark)}`)
   for (const sentence of meant) console.error(printable(`Warning: ${file} ${sentence}`))
   for (const problem of problems) console.error(line(problem))
-  if (read.route && problems.length === 0) {
-    console.log(`${file}: fine. Visitors: ${whoMayPass(read.route.policy)}.`)
+  const [route] = read.edge?.routes ?? []
+  if (route && problems.length === 0) {
+    console.log(`${file}: fine. Visitors: ${whoMayPass(route.policy, read.edge?.on_tcp_connect)}.`)
   }
 }
 
 async function readPolicy(
   policy: unknown,
   { config, host = 'policy.example.com', agent }: PolicyCheckOptions,
-): Promise<{ route?: RouteConfig | undefined; problems: FoundProblem[]; remarks: FoundProblem[] }> {
+): Promise<{ edge?: EdgeConfig | undefined; problems: FoundProblem[]; remarks: FoundProblem[] }> {
   const relay = config === undefined ? SOME_RELAY : await configOf(config)
   const {
     edges: [edge] = [],
@@ -99,7 +100,7 @@ async function readPolicy(
     folder: process.cwd(),
     ...(agent && { agent: { issuers: new IssuerReach(relay) } }),
   })
-  return { route: edge?.routes[0], problems: problems.map(insidePolicy), remarks: remarks.map(insidePolicy) }
+  return { edge, problems: problems.map(insidePolicy), remarks: remarks.map(insidePolicy) }
 }
 
 const SOME_RELAY: IssuerPlaces = {

@@ -25,7 +25,7 @@ describe('relay.yml', () => {
           {
             path_prefix: '/',
             backend: { labels: new Map([['edge', 'edg_docs']]) },
-            policy: { on_tcp_connect: [], on_http_request: [], on_http_response: [] },
+            policy: { on_http_request: [], on_http_response: [] },
           },
         ],
       },
@@ -51,7 +51,6 @@ describe('relay.yml', () => {
         backend: { labels: new Map([['app', 'x']]) },
         policy: {
           on_http_request: [{ actions: [{ type: 'deny', config: { status_code: 403 } }] }],
-          on_tcp_connect: [],
           on_http_response: [],
         },
       },

@@ -10,6 +10,7 @@ import type { Logger } from '../log.ts'
 import type { EdgeConfig, PolicyConfig, RouteConfig } from '../model/edge-config.ts'
 import { stepsOfEdges } from '../model/steps-of-edges.ts'
 import type { Look } from '../pages/look.ts'
+import { buildConnectionGate } from '../policy/build-connection-gate.ts'
 import { buildPolicy } from '../policy/build-policy.ts'
 import { readsPath } from '../policy/conditions.ts'
 import type { PolicyParts } from '../policy/builder.ts'
@@ -85,6 +86,7 @@ export function buildEdge(
       backend: buildBackend(route.backend, { select, edgeId: id, stickyKey, onOutlier, retries, advice }),
     }
   })
+  const gate = buildConnectionGate(config.on_tcp_connect, parts)
   const owned = taken.move()
   return new Edge({
     id,
@@ -92,13 +94,12 @@ export function buildEdge(
     routes,
     originOf: (host) => origin ?? originOn(publicUrl, host),
     look: lookOf(config),
-    tls: tlsDemandsOf(
-      config.routes.map(({ policy }) => policy),
-      clientAuthorities,
-    ),
+    tls: tlsDemandsOf(config, clientAuthorities),
     authtokenId,
     hasNgrokPaths: signsInAsNgrok(config, authtokenId !== undefined),
     groups: groups.all,
+    gate,
+    onConnect: config.on_tcp_connect,
     life: { open: () => life.open(), close: () => owned.dispose() },
   })
 }

@@ -40,7 +40,6 @@ function configOf(
     routes: selectors.map((labels, index) => ({
       path_prefix: `/${index}`,
       policy: {
-        on_tcp_connect: [],
         on_http_request: password === undefined ? [] : [{ actions: [signIn] }],
         on_http_response: [],
       },

@@ -125,7 +125,7 @@ export class EdgeBook {
   boundEdgesFor(labels: Labels): BoundEdge[] {
     return this.#leadsTo(labels)
       .slice(0, BOUND_EDGES_MAX)
-      .map(([{ edge }, routes]) => ({ edge_id: edge.id, visitors: visitorsOf(routes) }))
+      .map(([{ edge }, routes]) => ({ edge_id: edge.id, visitors: visitorsOf(routes, edge.onConnect) }))
   }
 
   /** The URLs by which visitors reach a tunnel with these labels. */

@@ -9,7 +9,9 @@ import { RelayError } from '../errors.ts'
 import type { TlsDemands } from '../exchange/visitor/tls-demands.ts'
 import { readPath } from '../exchange/target/read-path.ts'
 import type { PathReading } from '../exchange/target/read-path.ts'
+import type { EdgeConfig } from '../model/edge-config.ts'
 import { PLAIN_LOOK, type Look } from '../pages/look.ts'
+import type { ConnectionGate } from '../policy/build-connection-gate.ts'
 import type { KnownEdge, TunnelsOfEdge } from './known-edge.ts'
 import type { Route } from './route.ts'
 
@@ -27,8 +29,14 @@ export interface EdgeInit {
   /** Whether the sign-in answers at ngrok's paths, too. */
   hasNgrokPaths?: boolean
   groups?: readonly TunnelsOfEdge[]
+  /** Decides about connections of visitors; undefined if all may stay. */
+  gate?: ConnectionGate | undefined
+  /** The rules of the gate. */
+  onConnect?: OnConnect | undefined
   life?: EdgeLife
 }
+
+export type OnConnect = NonNullable<EdgeConfig['on_tcp_connect']>
 
 /** Opens and closes what an edge has in other rooms. */
 export interface EdgeLife {
@@ -44,6 +52,8 @@ export class Edge implements KnownEdge {
   readonly authtokenId: string | undefined
   readonly hasNgrokPaths: boolean
   readonly groups: readonly TunnelsOfEdge[]
+  readonly gate: ConnectionGate | undefined
+  readonly onConnect: OnConnect | undefined
   /** In the order of the configuration. */
   readonly routes: readonly Route[]
   /** The appearance of the relay's own pages on this edge. */
@@ -59,11 +69,14 @@ export class Edge implements KnownEdge {
 
   constructor(init: EdgeInit) {
     const { id, hosts, routes, originOf, look = PLAIN_LOOK, tls, authtokenId, groups = [], life } = init
+    const { gate, onConnect } = init
     this.id = id
     this.hosts = hosts
     this.authtokenId = authtokenId
     this.hasNgrokPaths = init.hasNgrokPaths ?? false
     this.groups = groups
+    this.gate = gate
+    this.onConnect = onConnect
     this.look = look
     this.#tls = tls
     this.#originOf = originOf

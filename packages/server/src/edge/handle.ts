@@ -27,6 +27,7 @@ export function handle(exchange: Exchange, gate: Gate): Promise<void> {
   exchange.origin = edge.originOf(exchange.host)
   exchange.look = edge.look
   checkTls(exchange, edge.tls, Date.now)
+  if (edge.gate && !edge.gate(exchange)) return OVER
 
   const { path } = exchange
   const reading = readPath(path)
@@ -38,6 +39,9 @@ export function handle(exchange: Exchange, gate: Gate): Promise<void> {
   if (exchange.upgrade && !allowsUpgrade(route, exchange.upgrade)) exchange.declineUpgrade()
   return route.policy(exchange, () => gate.forwarder.forward(exchange, route.backend))
 }
+
+/** The connection may not stay, so there is nobody to answer. */
+const OVER = Promise.resolve()
 
 function allowsUpgrade({ upgrades }: Route, { protocol }: Upgrade): boolean {
   const name = protocol.toLowerCase()

@@ -2,9 +2,10 @@
 
 import { VISITORS_LINES_MAX, VISITORS_MAX_CHARS, whoMayVisit } from '@sallyport/protocol'
 
-import type { PolicyConfig, RouteConfig } from '../model/edge-config.ts'
+import type { PolicyConfig, RouteConfig, RuleConfig } from '../model/edge-config.ts'
 import { kindOf } from '../policy/kind.ts'
-import type { Step } from '../policy/kind.ts'
+import type { Phase, Step } from '../policy/kind.ts'
+import type { OnConnect } from './edge.ts'
 import { KINDS } from '../policy/kinds.ts'
 
 /** For rules that have conditions. Only the expressions say for whom they hold. */
@@ -14,25 +15,25 @@ const CONDITIONAL_WORDS = 'if the conditions of the policy allow it'
  * The conditions that every visitor of a route has to satisfy, for example `from 10.0.0.0/8, and sign-in at
  * login.example.com`.
  */
-export function whoMayPass(policy: PolicyConfig): string {
-  return whoMayVisit(stepsOf(policy))
+export function whoMayPass(policy: PolicyConfig, onConnect: OnConnect = []): string {
+  return whoMayVisit([...wordsOf(onConnect), ...wordsOf(policy.on_http_request)])
 }
 
 /** Whether a route has no condition, except for excluded addresses. */
-export function isOpenToAll(policy: PolicyConfig): boolean {
-  return !rulesOf(policy).some(({ expressions, actions }) => !expressions && actions.some(asksSomething))
+export function isOpenToAll({ on_http_request: rules }: PolicyConfig, onConnect: OnConnect = []): boolean {
+  return ![...onConnect, ...rules].some(({ expressions, actions }) => !expressions && actions.some(asksSomething))
 }
 
 /** Describes for an agent who may visit the routes that lead to it, in as many words as `bound` has room for. */
-export function visitorsOf(routes: readonly RouteConfig[]): string[] {
-  return whoMayPassEach(routes).map((line) =>
+export function visitorsOf(routes: readonly RouteConfig[], onConnect: OnConnect = []): string[] {
+  return whoMayPassEach(routes, onConnect).map((line) =>
     line.length > VISITORS_MAX_CHARS ? `${line.slice(0, VISITORS_MAX_CHARS - 1)}…` : line,
   )
 }
 
 /** One line if all routes agree; otherwise one line for each path, up to a few. */
-function whoMayPassEach(routes: readonly RouteConfig[]): string[] {
-  const words = routes.map(({ policy }) => whoMayPass(policy))
+function whoMayPassEach(routes: readonly RouteConfig[], onConnect: OnConnect): string[] {
+  const words = routes.map(({ policy }) => whoMayPass(policy, onConnect))
   if (new Set(words).size <= 1) return words.slice(0, 1)
   const lines = routes.map((route, index) => `${pathOf(route)}: ${words[index]!}`) // one for each
   const more = lines.length - VISITORS_LINES_MAX
@@ -44,21 +45,11 @@ export function pathOf(route: RouteConfig): string {
   return route.exact_path ?? `${route.path_prefix}${route.path_prefix.endsWith('/') ? '' : '/'}*`
 }
 
-function stepsOf(policy: PolicyConfig): string[] {
-  return rulesOf(policy).flatMap(({ expressions, actions }) => {
+function wordsOf(rules: readonly RuleConfig<Phase>[]): string[] {
+  return rules.flatMap(({ expressions, actions }) => {
     const words = actions.map(asksOf).filter((each) => each !== undefined)
     return expressions && words.length > 0 ? [CONDITIONAL_WORDS] : words
   })
-}
-
-/** Those that decide who may pass. */
-function rulesOf({ on_tcp_connect, on_http_request }: PolicyConfig): readonly Rule[] {
-  return [...on_tcp_connect, ...on_http_request]
-}
-
-interface Rule {
-  readonly expressions?: readonly string[]
-  readonly actions: readonly Step[]
 }
 
 /** The condition of an action for a visitor; undefined without one. */

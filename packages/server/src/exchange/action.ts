@@ -12,6 +12,13 @@ import type { Exchange } from './exchange.ts'
 export type Action = (exchange: Exchange, next: () => Promise<void>) => Promise<void>
 
 /**
+ * Looks at the connection of a visitor, with the first exchange that it brings. It throws a RelayError if it cannot decide: this
+ * exchange is refused then, and the next one is looked at anew.
+ * @returns why the connection has to end; undefined if it may stay
+ */
+export type ConnectionAction = (exchange: Exchange) => Error | undefined
+
+/**
  * Looks at the head of an app's answer. It may note edits in `exchange.responseEdits`, and set properties of the
  * answer. It throws a RelayError to refuse the answer; the visitor then gets that error instead.
  */

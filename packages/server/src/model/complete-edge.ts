@@ -39,6 +39,7 @@ export function completeEdge(edge: ReadEdge, surroundings: EdgeSurroundings): Ed
   const routes = edge.routes ?? [{ path_prefix: '/', ...(allow_upgrades && { allow_upgrades }), backend, policy }]
   const { folder } = surroundings
   const complete = stepCompleter(surroundings)
+  const onConnect = completeRules<'on_tcp_connect'>(policy?.on_tcp_connect, complete)
   return {
     id,
     hosts,
@@ -47,6 +48,7 @@ export function completeEdge(edge: ReadEdge, surroundings: EdgeSurroundings): Ed
     ...(metadata !== undefined && { metadata }),
     ...(pages !== undefined && { pages: completePages(pages, folder) }),
     ...(page_details !== undefined && { page_details }),
+    ...(onConnect.length > 0 && { on_tcp_connect: onConnect }),
     routes: routes.map((route): RouteConfig => ({
       ...matchOf(route),
       ...(route.allow_upgrades && { allow_upgrades: route.allow_upgrades }),
@@ -86,7 +88,6 @@ function matchOf({ exact_path, path_prefix }: { exact_path?: string; path_prefix
 
 function completePolicy(policy: ReadPolicy | undefined, complete: (step: Step) => Step): PolicyConfig {
   return {
-    on_tcp_connect: completeRules(policy?.on_tcp_connect, complete),
     on_http_request: completeRules(policy?.on_http_request, complete),
     on_http_response: completeRules(policy?.on_http_response, complete),
   }

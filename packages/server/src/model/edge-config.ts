@@ -4,7 +4,7 @@
 import type { Labels } from '@sallyport/protocol'
 import type { z } from 'zod'
 
-import type { ConfigOf, Phase } from '../policy/kind.ts'
+import type { ConfigOf, HttpPhase, Phase } from '../policy/kind.ts'
 import type { KINDS } from '../policy/kinds.ts'
 import type { balanceSchema, fixedResponseSchema, stickySchema } from './schema/backend-schema.ts'
 import type { PageDetails, PagesConfig } from './schema/pages-schema.ts'
@@ -21,6 +21,8 @@ export interface EdgeConfig {
   pages?: PagesConfig
   /** If it differs from the relay's. */
   page_details?: PageDetails
+  /** The rules for connections of visitors. Never empty. */
+  on_tcp_connect?: readonly RuleConfig<'on_tcp_connect'>[]
   /** Never empty; in the order of the file. */
   routes: readonly RouteConfig[]
 }
@@ -65,8 +67,8 @@ export type FixedResponseConfig = z.output<typeof fixedResponseSchema>
 /** `max_age` is milliseconds. */
 export type StickyConfig = z.output<typeof stickySchema>
 
-/** The rules of each phase, in the order of the file. */
-export type PolicyConfig = { readonly [P in Phase]: readonly RuleConfig<P>[] }
+/** The rules of each phase of an exchange, in the order of the file. */
+export type PolicyConfig = { readonly [P in HttpPhase]: readonly RuleConfig<P>[] }
 
 export interface RuleConfig<P extends Phase> {
   name?: string

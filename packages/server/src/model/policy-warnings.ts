@@ -11,15 +11,16 @@ import type { RemoveHeadersConfig } from '../policy/remove-headers/kind.ts'
 import type { SetHeadersConfig } from '../policy/set-headers/kind.ts'
 import { normalHeaderName } from '../values/normal-header-name.ts'
 import type { EdgeConfig, PolicyConfig } from './edge-config.ts'
+import { stepsOf } from './schema/steps-of.ts'
 
 /** Headers of which apps take several lines, and of which visitors may well send some. */
 const LISTS = new Set(['accept', 'accept-language', 'cookie', 'cache-control', 'via'])
 
 export function policyWarnings(edges: readonly EdgeConfig[]): ConfigProblem[] {
-  return edges.flatMap(({ id, routes }, index) =>
-    warningsOf(routes.map(({ policy }) => policy)).map((sentence) => ({
+  return edges.flatMap((edge, index) =>
+    warningsOf(edge).map((sentence) => ({
       path: `edges[${index}]`,
-      message: `${id} ${sentence}`,
+      message: `${edge.id} ${sentence}`,
     })),
   )
 }
@@ -28,10 +29,11 @@ export function policyWarnings(edges: readonly EdgeConfig[]): ConfigProblem[] {
  * Each warning is the rest of a sentence that begins with a name for the policies. Those of one edge are reported
  * together.
  */
-export function warningsOf(policies: readonly PolicyConfig[]): string[] {
+export function warningsOf({ routes, on_tcp_connect: onConnect = [] }: EdgeConfig): string[] {
+  const policies = routes.map(({ policy }) => policy)
   const names = [...new Set(policies.flatMap(addedBesideOthers))]
   const added = `adds ${listed(names)} to requests, and visitors may send such a header, too; use set-headers, or remove-headers before`
-  const steps = policies.flatMap(({ on_http_request: rules }) => rules.flatMap<Step>(({ actions }) => actions))
+  const steps = [{ on_tcp_connect: onConnect }, ...policies].flatMap((policy) => [...stepsOf(policy, KINDS)])
   return [...(names.length > 0 ? [added] : []), ...new Set(steps.flatMap((step) => [...misunderstood(step)]))]
 }
 

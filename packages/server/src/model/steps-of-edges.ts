@@ -10,8 +10,8 @@ export function* stepsOfEdges(
   edges: readonly EdgeConfig[],
   kinds: KindTable = KINDS,
 ): Generator<StepInPlace & { edgeId: string }> {
-  for (const { id: edgeId, routes } of edges) {
-    for (const { policy } of routes) {
+  for (const { id: edgeId, routes, on_tcp_connect = [] } of edges) {
+    for (const policy of [{ on_tcp_connect }, ...routes.map((route) => route.policy)]) {
       for (const step of stepsOf(policy, kinds)) yield { ...step, edgeId }
     }
   }

@@ -7,8 +7,7 @@ import type { Builder, PolicyParts, ResponseBuilder } from './builder.ts'
 import { BUILDERS, RESPONSE_BUILDERS } from './builders.ts'
 import { compose } from './compose.ts'
 import type { Policy } from './compose.ts'
-import { hasLanguage, holdsOf, readsOf, ruleWords } from './conditions.ts'
-import { readsResult } from './engine/readings.ts'
+import { holdsOf, rememberingOf, ruleWords } from './conditions.ts'
 import type { Holds } from './conditions.ts'
 import type { Step } from './kind.ts'
 import type { Remembering } from './note-result.ts'
@@ -27,9 +26,7 @@ export function buildPolicy(
   builders: BuilderTable = BUILDERS,
   responseBuilders: ResponseBuilderTable = RESPONSE_BUILDERS,
 ): Policy {
-  const remembers = hasLanguage(config)
-  const reads = remembers ? readsOf(config) : NOTHING
-  const within = { ...parts, remembers, readsResult: (result: string) => readsResult(reads, result) }
+  const within = { ...parts, ...rememberingOf(config) }
   const onRequest = compose(
     config.on_http_request.map((rule, index) => ({
       holds: holdsOf(rule, 'on_http_request', index),
@@ -54,8 +51,6 @@ export function buildPolicy(
     return onRequest(exchange, forward)
   }
 }
-
-const NOTHING: ReadonlySet<string> = new Set()
 
 function requestActions(
   parts: PolicyParts & Remembering,

@@ -1,6 +1,6 @@
 // The type of a builder, and the services that builders share.
 
-import type { Action, ResponseAction } from '../exchange/action.ts'
+import type { Action, ConnectionAction, ResponseAction } from '../exchange/action.ts'
 import type { BasicAuthParts } from './basic-auth/basic-auth.ts'
 import type { CircuitBreakerParts } from './circuit-breaker/circuit-breaker.ts'
 import type { JwtValidationParts } from './jwt-validation/jwt-validation.ts'
@@ -36,6 +36,12 @@ export type Builder<Config> = (config: Config, site: Site) => Action
 /** The same for responses: the closure sees the head of an app's answer. */
 export type ResponseBuilder<Config> = (config: Config, parts: PolicyParts & LogPlace & Remembering) => ResponseAction
 
+/** The same for connections. */
+export type ConnectionBuilder<Config> = (
+  config: Config,
+  parts: PolicyParts & LogPlace & Remembering,
+) => ConnectionAction
+
 type Kinds = Readonly<Record<string, Kind>>
 
 /** `T` for a kind that is possible in the phase. */
@@ -44,6 +50,11 @@ type Within<P extends Phase, K extends Kind, T> = P extends K['phases'][number] 
 /** A builder for each kind of a table that is possible on requests. It takes the complete `config` of this kind. */
 export type BuildersOf<K extends Kinds> = {
   readonly [T in keyof K as Within<'on_http_request', K[T], T>]: Builder<ConfigOf<K[T]>>
+}
+
+/** The same for connections. */
+export type ConnectionBuildersOf<K extends Kinds> = {
+  readonly [T in keyof K as Within<'on_tcp_connect', K[T], T>]: ConnectionBuilder<ConfigOf<K[T]>>
 }
 
 /** The same for responses. */

@@ -6,11 +6,12 @@ import type { Exchange } from '../exchange/exchange.ts'
 import type { Expression } from './engine/expression.ts'
 import { ExpressionError } from './engine/expression-error.ts'
 import type { ExpressionView } from './engine/expression-view.ts'
-import { dependsOnReading, readsPath as pathIsIn } from './engine/readings.ts'
+import { dependsOnReading, readsPath as pathIsIn, readsResult } from './engine/readings.ts'
 import { conditionOf, templateOf, valueOf } from './language.ts'
 import { PHASES, kindOf } from './kind.ts'
 import type { Phase, Step } from './kind.ts'
 import { KINDS } from './kinds.ts'
+import type { Remembering } from './note-result.ts'
 import { templatesOf } from './templates-of.ts'
 import { inEveryReading } from './view-of.ts'
 
@@ -46,12 +47,22 @@ export function ruleWords({ name }: { readonly name?: string | undefined }, phas
   return name === undefined ? `${phase}[${index}]` : `${phase}[${index}] "${name}"`
 }
 
+/** The rules of some phases. */
+type Rules = { readonly [P in Phase]?: readonly (ConditionalRule & { readonly actions: readonly Step[] })[] }
+
+/** Which results of actions the expressions of some rules read. */
+export function rememberingOf(policy: Rules): Remembering {
+  const remembers = hasLanguage(policy)
+  const reads = remembers ? readsOf(policy) : NOTHING
+  return { remembers, readsResult: (result) => readsResult(reads, result) }
+}
+
+const NOTHING: ReadonlySet<string> = new Set()
+
 /** Whether a policy has an expression in any place. */
-export function hasLanguage(policy: {
-  readonly [P in Phase]: readonly (ConditionalRule & { readonly actions: readonly Step[] })[]
-}): boolean {
+function hasLanguage(policy: Rules): boolean {
   return PHASES.some((phase) =>
-    policy[phase].some(
+    policy[phase]?.some(
       ({ expressions = [], actions }) =>
         expressions.length > 0 ||
         actions.some((step) => {
@@ -63,11 +74,9 @@ export function hasLanguage(policy: {
 }
 
 /** The variables that the expressions of a policy read, wherever they are. */
-export function readsOf(policy: {
-  readonly [P in Phase]: readonly (ConditionalRule & { readonly actions: readonly Step[] })[]
-}): ReadonlySet<string> {
+function readsOf(policy: Rules): ReadonlySet<string> {
   const reads = PHASES.flatMap((phase) =>
-    policy[phase].flatMap(({ expressions = [], actions }) => [
+    (policy[phase] ?? []).flatMap(({ expressions = [], actions }) => [
       ...expressions.map((source) => compiled(source, phase).reads),
       ...actions.flatMap(expressionsOf).map((source) => compiledValue(source, phase).reads),
       ...actions.flatMap((step) => textsOf(step).map((source) => readsOfText(source, phase))),
@@ -80,11 +89,9 @@ export function readsOf(policy: {
  * Whether a policy reads the path in any form: by a condition, by an action itself, or by an expression or a text of
  * an action.
  */
-export function readsPath(policy: {
-  readonly [P in Phase]: readonly (ConditionalRule & { readonly actions: readonly Step[] })[]
-}): boolean {
+export function readsPath(policy: Rules): boolean {
   return PHASES.some((phase) =>
-    policy[phase].some(
+    policy[phase]?.some(
       ({ expressions = [], actions }) =>
         expressions.some((source) => pathIsIn(compiled(source, phase).reads)) ||
         actions.some(({ type }) => kindOf(KINDS, type)?.readsPath) ||

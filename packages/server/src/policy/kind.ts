@@ -7,7 +7,12 @@ import type { z } from 'zod'
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
 import type { OpenidConnectConfig } from './openid-connect/openid-connect-schema.ts'
 
-export const PHASES = ['on_tcp_connect', 'on_http_request', 'on_http_response'] as const
+/** The phases of an exchange: each route has its own rules. */
+export const HTTP_PHASES = ['on_http_request', 'on_http_response'] as const
+export type HttpPhase = (typeof HTTP_PHASES)[number]
+
+/** In the order in which they run. `on_tcp_connect` belongs to a connection, which has no path: its rules are those of the edge. */
+export const PHASES = ['on_tcp_connect', ...HTTP_PHASES] as const
 export type Phase = (typeof PHASES)[number]
 
 /** Names of phases until 2024, which are read as the current ones. */

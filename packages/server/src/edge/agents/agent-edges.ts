@@ -204,7 +204,7 @@ export class AgentEdges implements EndpointBinder {
     const [signIn] = signInsOf([{ id: edge.id, hosts: edge.hosts, routes }])
     const state: EndpointState = {
       edgeId: edge.id,
-      visitors: visitorsOf(routes),
+      visitors: visitorsOf(routes, edge.onConnect),
       url: originOf(host),
       redirectUri: signIn && redirectUriOf(publicUrl.origin, signIn.config.issuer_url),
       policyRevision: said?.offer.endpoint.revision ?? 0,

@@ -34,7 +34,7 @@ export function buildAgentEdge(build: BuildBrought, config: EdgeConfig, host: st
 
 /** The relay knows only the host of such an edge, until its agent is back. */
 export function buildExpectedEdge(build: BuildBrought, host: string, authtokenId: string): Edge {
-  const policy = { on_tcp_connect: [], on_http_request: [], on_http_response: [] }
+  const policy = { on_http_request: [], on_http_response: [] }
   const route = { path_prefix: '/', backend: { labels: labelsOfHost(host) }, policy }
   return build(
     { id: agentEdgeId(authtokenId, host), hosts: [host], routes: [route] },

@@ -1,12 +1,13 @@
 // Compares the values of an edge, and edges with each other. edge-schema.ts has checked each value alone. Takes the parts that
 // could be read, so that these problems are reported together with the others. Pure: no I/O, no clock.
 
+import { HTTP_PHASES } from '../../policy/kind.ts'
 import type { ConfigPath, FoundProblem } from '@sallyport/protocol/found-problem'
 import { hostMatches } from '../../values/host-pattern.ts'
 import { backendProblems } from './check-backends.ts'
 import { policyChecker } from './check-policies.ts'
 import type { PoliciesPlace } from './check-policies.ts'
-import type { ReadEdge } from '../schema/edge-schema.ts'
+import type { ReadEdge, ReadPolicy } from '../schema/edge-schema.ts'
 
 export interface EdgesToCheck extends PoliciesPlace {
   edges: readonly PartlyReadEdge[]
@@ -76,16 +77,16 @@ function* originProblems(edge: ReadEdge, path: ConfigPath): Iterable<FoundProble
 
 function* routeProblems(edge: ReadEdge, path: ConfigPath): Iterable<FoundProblem> {
   if (!edge.routes) return
-  for (const key of ['allow_upgrades', 'backend', 'policy'] as const) {
-    if (edge[key])
-      yield {
-        path: [...path, key],
-        message: `is possible only without routes; move it into the routes it is meant for`,
-      }
-  }
+  for (const key of ['allow_upgrades', 'backend'] as const)
+    if (edge[key]) yield { path: [...path, key], message: OF_ROUTES }
+  yield* policyBesideRoutes(edge.policy, [...path, 'policy'])
   const seen = new Map<string, number>()
   for (const [index, route] of edge.routes.entries()) {
     const routePath = [...path, 'routes', index]
+    if (route.policy && route.policy.on_tcp_connect.length > 0) {
+      const message = 'decides about a connection, which has no path; move it into the policy of the edge'
+      yield { path: [...routePath, 'policy', 'on_tcp_connect'], message }
+    }
     if (route.exact_path !== undefined && route.path_prefix !== undefined) {
       yield { path: routePath, message: 'has both exact_path and path_prefix; make two routes of it' }
       continue
@@ -101,4 +102,14 @@ function* routeProblems(edge: ReadEdge, path: ConfigPath): Iterable<FoundProblem
       yield { path: [...routePath, key], message: `${routed} is the ${key} of routes[${same}] already; merge the two` }
     else seen.set(`${key} ${routed}`, index)
   }
+}
+
+const OF_ROUTES = 'is possible only without routes; move it into the routes it is meant for'
+
+/** A policy beside routes may have rules for connections alone. */
+function* policyBesideRoutes(policy: ReadPolicy | undefined, path: ConfigPath): Iterable<FoundProblem> {
+  if (!policy) return
+  const phases = HTTP_PHASES.filter((phase) => policy[phase].length > 0)
+  if (policy.on_tcp_connect.length === 0) yield { path, message: OF_ROUTES }
+  else for (const phase of phases) yield { path: [...path, phase], message: OF_ROUTES }
 }

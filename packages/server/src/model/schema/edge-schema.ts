@@ -65,7 +65,9 @@ export function edgeSchemaOf(kinds: KindTable) {
       .exactOptional()
       .describe('Parts of the site by path. Without it, one route serves all paths.'),
     backend: backendSchema.exactOptional().describe('Short form for an edge without `routes`.'),
-    policy: policy.exactOptional().describe('Short form for an edge without `routes`.'),
+    policy: policy
+      .exactOptional()
+      .describe('Short form for an edge without `routes`. Beside `routes` it may have `on_tcp_connect` alone.'),
     allow_upgrades: upgrades.exactOptional().describe('Short form for an edge without `routes`.'),
   })
 }

@@ -12,7 +12,9 @@ export function policySchemaOf(kinds: KindTable) {
   return z.strictObject({
     on_tcp_connect: rulesOf(kinds, 'on_tcp_connect', alternatives)
       .default([])
-      .describe('Decides about connections, before there is a request.'),
+      .describe(
+        'Runs once for each connection of visitors, when its first request to this edge has come; behind a trusted proxy for each request. [Connections](traffic-policy.md#connections) tells more.',
+      ),
     on_http_request: rulesOf(kinds, 'on_http_request', alternatives)
       .default([])
       .describe('Runs before a byte of the request is sent to an agent, upgrades included.'),
@@ -26,7 +28,7 @@ const RULES_MAX = 1000
 const EXPRESSIONS_MAX = 64
 
 const EXAMPLES: Readonly<Record<Phase, string>> = {
-  on_tcp_connect: '[{ type: terminate-tls, config: { min_version: "1.3" } }]',
+  on_tcp_connect: '[{ type: restrict-ips, config: { allow: [192.0.2.0/24] } }]',
   on_http_request: '[{ type: deny }]',
   on_http_response: '[{ type: remove-headers, config: { headers: [Server] } }]',
 }
@@ -64,11 +66,11 @@ function rulesOf(kinds: KindTable, phase: Phase, alternatives: Alternatives) {
 /** For an action in the wrong phase: its right one. */
 function belongsElsewhere(type: string, { admits, phases }: Kind): string {
   const purpose = admits === 'everybody' ? 'is an action on' : 'decides about'
-  const [phase = 'on_http_request'] = phases
-  return `${type} ${purpose} ${SUBJECTS[phase]}; put it under ${phase}`
+  const phase = phases.find((each) => each === 'on_http_request') ?? phases[0] ?? 'on_http_request'
+  return `${type} ${purpose} ${OBJECTS[phase]}; put it under ${phase}`
 }
 
-const SUBJECTS: Readonly<Record<Phase, string>> = {
+const OBJECTS: Readonly<Record<Phase, string>> = {
   on_tcp_connect: 'connections',
   on_http_request: 'requests',
   on_http_response: 'responses',

@@ -12,7 +12,7 @@ export const closeConnectionKind = defineKind({
   documentation:
     'Closes the visitor’s connection without an answer; over HTTP/2 all requests on it end. Behind a trusted proxy one HTTP/2 connection carries many visitors, so only the request ends there. `config` may be left out, and has no keys.',
   otherNames: [],
-  phases: ['on_http_request'],
+  phases: ['on_tcp_connect', 'on_http_request'],
   admits: 'nobody',
   takesSecrets: false,
   agentMayWrite: [],

@@ -28,7 +28,7 @@ function problemsOf(config: object): string[] {
 function warnings(config: object): string[] {
   const parsed = parse(config)
   assert.ok(parsed.ok)
-  return warningsOf(parsed.edge.routes.map(({ policy }) => policy))
+  return warningsOf(parsed.edge)
 }
 
 describe('jwt-validation as it is written (traffic policy, jwt-validation)', () => {

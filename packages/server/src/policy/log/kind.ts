@@ -24,7 +24,7 @@ export const logKind = defineKind({
   documentation:
     'Writes a line `policy log` with the rule and the metadata into the relay’s log. See [Traffic policy](traffic-policy.md#log).',
   otherNames: [],
-  phases: ['on_http_request', 'on_http_response'],
+  phases: ['on_tcp_connect', 'on_http_request', 'on_http_response'],
   admits: 'everybody',
   takesSecrets: false,
   agentMayWrite: ['metadata'],

@@ -1,7 +1,7 @@
 // `log`: a line in the relay's log. Whether its metadata reads secrets has been checked when the policy was read.
 
 import { RelayError } from '../../errors.ts'
-import type { Action, ResponseAction } from '../../exchange/action.ts'
+import type { Action, ConnectionAction, ResponseAction } from '../../exchange/action.ts'
 import type { AppAnswer } from '../../exchange/app-answer.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import type { Logger } from '../../log.ts'
@@ -33,6 +33,14 @@ export function logRequest(config: LogConfig, site: LogParts & LogPlace): Action
   return async (exchange, next) => {
     write(exchange)
     await next()
+  }
+}
+
+export function logConnection(config: LogConfig, site: LogParts & LogPlace): ConnectionAction {
+  const write = writer(config, site, 'on_tcp_connect')
+  return (exchange) => {
+    write(exchange)
+    return undefined
   }
 }
 

@@ -126,7 +126,7 @@ describe('oauth as it is written (traffic policy, oauth)', () => {
     const warningsFor = (provider: string): string[] => {
       const parsed = parse(oauth({ provider }))
       assert.ok(parsed.ok)
-      return warningsOf(parsed.edge.routes.map(({ policy }) => policy))
+      return warningsOf(parsed.edge)
     }
     assert.match(
       warningsFor('linkedin').join(),

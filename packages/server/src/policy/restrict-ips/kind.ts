@@ -28,9 +28,10 @@ const schema = z
 export type RestrictIpsConfig = z.output<typeof schema>
 
 export const restrictIpsKind = defineKind({
-  documentation: 'Checks the address of the connection, or the address that a trusted proxy reports.',
+  documentation:
+    'Checks the address of the connection, or the address that a trusted proxy reports. In `on_tcp_connect` the connection ends without an answer, in `on_http_response` the answer of the app is withheld.',
   otherNames: ['ip-restriction'],
-  phases: ['on_http_request'],
+  phases: ['on_tcp_connect', 'on_http_request', 'on_http_response'],
   admits: 'some',
   takesSecrets: false,
   agentMayWrite: ['allow', 'deny', 'enforce'],

@@ -31,9 +31,9 @@ export type SetVarsConfig = z.output<typeof schema>
 
 export const setVarsKind = defineKind({
   documentation:
-    'Sets variables, which the expressions and templates after it read as `vars.name`. Variables of requests do not exist in responses. See [Traffic policy](traffic-policy.md#set-vars).',
+    'Sets variables, which the expressions and templates after it read as `vars.name`. Variables of one phase do not exist in another. See [Traffic policy](traffic-policy.md#set-vars).',
   otherNames: ['set-variables'],
-  phases: ['on_http_request', 'on_http_response'],
+  phases: ['on_tcp_connect', 'on_http_request', 'on_http_response'],
   admits: 'everybody',
   takesSecrets: false,
   agentMayWrite: ['vars'],

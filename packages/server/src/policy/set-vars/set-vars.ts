@@ -1,7 +1,7 @@
 // `set-vars`: sets variables for the expressions and templates that come after it in the same phase.
 
 import { RelayError } from '../../errors.ts'
-import type { Action, ResponseAction } from '../../exchange/action.ts'
+import type { Action, ConnectionAction, ResponseAction } from '../../exchange/action.ts'
 import type { AppAnswer } from '../../exchange/app-answer.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import { failedExpression } from '../conditions.ts'
@@ -16,6 +16,14 @@ export function setVars(config: SetVarsConfig): Action {
   return async (exchange, next) => {
     set(exchange)
     await next()
+  }
+}
+
+export function setConnectionVars(config: SetVarsConfig): ConnectionAction {
+  const set = setter(config, 'on_tcp_connect')
+  return (exchange) => {
+    set(exchange)
+    return undefined
   }
 }
 

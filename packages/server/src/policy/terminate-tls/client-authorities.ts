@@ -99,9 +99,9 @@ function authoritiesOf({ certificate }: TerminateTlsConfig): readonly string[] {
 /** Each with an edge that names it. */
 function filesOf(edges: readonly EdgeConfig[]): Map<string, string> {
   const files = new Map<string, string>()
-  for (const { id, routes } of edges) {
-    for (const written of routes.flatMap(({ policy }) => terminations(policy).flatMap(authoritiesOf))) {
-      if (!isPem(written)) files.set(written, id)
+  for (const edge of edges) {
+    for (const written of terminations(edge).flatMap(authoritiesOf)) {
+      if (!isPem(written)) files.set(written, edge.id)
     }
   }
   return files

@@ -49,12 +49,12 @@ function read({ policy, routes, more = {} }: Written): { configs: TerminateTlsCo
     listen: { https: '127.0.0.1:8443' },
     tls: { certificates: [{ cert_file: 'x.crt', key_file: 'x.key' }] },
     store: 'sqlite:/var/lib/sallyport/relay.db',
-    edges: [{ id: 'edg_docs', hosts: ['docs.example.com'], ...(routes ? { routes } : { policy }) }],
+    edges: [{ id: 'edg_docs', hosts: ['docs.example.com'], ...(routes && { routes }), ...(policy && { policy }) }],
     ...more,
   }
   try {
     const { edges } = parseConfig(JSON.stringify(config), { source: '/etc/sallyport/relay.yml', env: {} })
-    const configs = edges.flatMap((edge) => edge.routes.flatMap((route) => terminations(route.policy)))
+    const configs = edges.flatMap(terminations)
     return { configs, problems: '' }
   } catch (error) {
     assert.ok(error instanceof ConfigError)
@@ -134,9 +134,11 @@ describe('terminate-tls as it is written (traffic policy, terminate-tls)', () =>
     )
     const computed = problemsOf(trusting('${vars.authority}'))
     assert.match(computed, /vars\.authority|nothing in it can be computed/)
-    const routes = ['/', '/b'].map((path_prefix) => ({ path_prefix, policy: connect(terminate()) }))
-    assert.match(read({ routes }).problems, /routes\[1\].*is the second terminate-tls of this edge/)
-    assert.equal(read({ routes: routes.slice(0, 1) }).configs.length, 1)
+    const twice = { on_tcp_connect: [{ actions: [terminate(), terminate()] }] }
+    assert.match(read({ policy: twice }).problems, /actions\[1\].*is the second terminate-tls of this edge/)
+    const routes = [{ path_prefix: '/', policy: connect(terminate()) }]
+    assert.match(read({ routes }).problems, /on_tcp_connect: decides about a connection, which has no path/)
+    assert.equal(read({ policy: connect(terminate()), routes: [{ path_prefix: '/' }] }).configs.length, 1)
   })
 
   it('may be an agent’s, without files and ids of the relay', () => {
@@ -160,17 +162,13 @@ describe('terminate-tls as it is written (traffic policy, terminate-tls)', () =>
 })
 
 describe('tlsDemandsOf', () => {
-  const policyWith = (config: TerminateTlsConfig) => [
-    {
-      on_tcp_connect: [{ actions: [{ type: 'terminate-tls' as const, config }] }],
-      on_http_request: [],
-      on_http_response: [],
-    },
-  ]
+  const edgeWith = (config: TerminateTlsConfig) => ({
+    on_tcp_connect: [{ actions: [{ type: 'terminate-tls' as const, config }] }],
+  })
   const config = { min_version: '1.2', max_version: '1.3' } as const
 
   it('are none if nothing differs from what the relay does anyway', () => {
-    assert.equal(tlsDemandsOf(policyWith(config), { of: () => [] }), undefined)
+    assert.equal(tlsDemandsOf(edgeWith(config), { of: () => [] }), undefined)
   })
 
   it('are the same for the same meaning, and others once a file has changed', () => {
@@ -178,7 +176,7 @@ describe('tlsDemandsOf', () => {
     const files = { of: () => inFile }
     const demandsOf = (...authorities: string[]) => {
       const certificate = { strategy: 'require-and-verify' as const, authorities }
-      return tlsDemandsOf(policyWith({ ...config, certificate }), files)!
+      return tlsDemandsOf(edgeWith({ ...config, certificate }), files)!
     }
     const [byFile, byText] = [demandsOf('/x.pem'), demandsOf(AUTHORITY)]
     const before = byFile()

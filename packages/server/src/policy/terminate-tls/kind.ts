@@ -56,7 +56,7 @@ export interface TerminateTlsConfig {
 
 export const terminateTlsKind = defineKind({
   documentation:
-    'Decides which TLS visitors speak with the edge, and whether they need a certificate of their own. It counts for the whole edge, whatever route it is written in, and cannot depend on conditions. [Traffic policy](traffic-policy.md#terminate-tls) tells more. `config` may be left out, and then changes nothing.',
+    'Decides which TLS visitors speak with the edge, and whether they need a certificate of their own. It counts for the whole edge, and cannot depend on conditions. [Traffic policy](traffic-policy.md#terminate-tls) tells more. `config` may be left out, and then changes nothing.',
   otherNames: ['mutual-tls', 'tls-termination'],
   phases: ['on_tcp_connect'],
   admits: 'everybody',
@@ -83,7 +83,7 @@ export const terminateTlsKind = defineKind({
     const { tls } = place
     const { mutual_tls_certificate_authorities: authorities, mutual_tls_verification_strategy: strategy } = mutual
     if (place.earlierHere('terminate-tls', true)) {
-      yield { path: [], message: 'is the second terminate-tls of this edge, which counts for all its routes; keep one' }
+      yield { path: [], message: 'is the second terminate-tls of this edge; keep one' }
     }
     if (tls.endsHere === false) {
       const message = 'needs visitors’ TLS to end at this relay, which has no listen.https; set that, or remove this'

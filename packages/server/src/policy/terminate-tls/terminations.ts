@@ -1,9 +1,9 @@
-// The configurations of `terminate-tls` in a policy, in their order. Pure: no I/O, no clock.
+// The configurations of `terminate-tls` of an edge, in their order. Pure: no I/O, no clock.
 
-import type { PolicyConfig } from '../../model/edge-config.ts'
+import type { EdgeConfig } from '../../model/edge-config.ts'
 import type { TerminateTlsConfig } from './kind.ts'
 
-export function terminations({ on_tcp_connect: rules }: PolicyConfig): TerminateTlsConfig[] {
+export function terminations({ on_tcp_connect: rules = [] }: Pick<EdgeConfig, 'on_tcp_connect'>): TerminateTlsConfig[] {
   return rules.flatMap(({ actions }) =>
     actions.flatMap(({ type, config }) => (type === 'terminate-tls' ? [config] : [])),
   )

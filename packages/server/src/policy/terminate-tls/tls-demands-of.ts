@@ -1,9 +1,9 @@
-// What an edge demands of TLS, from the `terminate-tls` in one of its policies. If a file of authorities changes, so does that.
+// What an edge demands of TLS, from its `terminate-tls`. If a file of authorities changes, so does that.
 
 import { createHash } from 'node:crypto'
 
 import type { TlsDemands, TlsVersion } from '../../exchange/visitor/tls-demands.ts'
-import type { PolicyConfig } from '../../model/edge-config.ts'
+import type { EdgeConfig } from '../../model/edge-config.ts'
 import { authoritiesIn, isPem } from '../../values/authorities-in.ts'
 import type { AuthorityFiles } from './client-authorities.ts'
 import type { TerminateTlsConfig } from './kind.ts'
@@ -13,8 +13,11 @@ import { terminations } from './terminations.ts'
 export type TlsDemandsNow = () => TlsDemands
 
 /** @returns undefined if nothing differs from what the relay does anyway */
-export function tlsDemandsOf(policies: readonly PolicyConfig[], files: AuthorityFiles): TlsDemandsNow | undefined {
-  const [config] = policies.flatMap(terminations) // no edge has two
+export function tlsDemandsOf(
+  edge: Pick<EdgeConfig, 'on_tcp_connect'>,
+  files: AuthorityFiles,
+): TlsDemandsNow | undefined {
+  const [config] = terminations(edge) // no edge has two
   if (!config) return undefined
   const { min_version, max_version, certificate } = config
   if (min_version === '1.2' && max_version === '1.3' && !certificate) return undefined
