@@ -13,6 +13,7 @@ import { issuersOf } from '../model/sign-ins.ts'
 import { errorWithLines, withLines } from '../config/with-lines.ts'
 import { ConfigError, type ConfigProblem } from '../errors.ts'
 import { certificateFindings } from '../listener/tls/certificate-findings.ts'
+import { authorityFindings } from '../policy/terminate-tls/authority-warnings.ts'
 import { readFiles } from '../listener/tls/read-files.ts'
 
 export async function check({
@@ -42,7 +43,8 @@ async function checkFiles(config: Config, source: ConfigSource): Promise<readonl
     authorities.close()
     clientAuthorities.close()
     const { problems, warnings: ofCertificates } = certificateFindings(config, certificates.known, Date.now())
-    const warnings = [...ofCertificates, ...policyWarnings(config.edges)]
+    const ofAuthorities = authorityFindings(config.edges, clientAuthorities, Date.now())
+    const warnings = [...ofCertificates, ...ofAuthorities, ...policyWarnings(config.edges)]
     for (const { path, message } of withLines(warnings, source)) console.error(`Warning: ${path}: ${message}`)
     if (problems.length > 0) throw new ConfigError(problems)
     return warnings

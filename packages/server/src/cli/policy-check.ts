@@ -18,6 +18,7 @@ import { insidePolicy } from '../model/parse-endpoint.ts'
 import { warningsOf } from '../model/policy-warnings.ts'
 import { readEdges } from '../model/read-edges.ts'
 import { loadLanguage, mayHaveExpressions } from '../policy/language.ts'
+import { authorityWarnings } from '../policy/terminate-tls/authority-warnings.ts'
 
 export interface PolicyCheckOptions {
   /** The relay of the policy; by default one at https://relay.example.com. */
@@ -60,7 +61,7 @@ export async function checkPolicy(file: string, options: PolicyCheckOptions): Pr
   const problems = inOrder([...expanded.problems, ...others])
   const remarks = inOrder(read.remarks)
   // Sentences that begin with the name of the file, without that name.
-  const meant = read.edge ? warningsOf(read.edge) : []
+  const meant = read.edge ? [...warningsOf(read.edge), ...authorityWarnings(read.edge, NO_FILES, Date.now())] : []
   if (problems.length > 0) process.exitCode = 2
   if (options.json) {
     const told = ({ path, message }: FoundProblem): Told => ({
@@ -102,6 +103,9 @@ async function readPolicy(
   })
   return { edge, problems: problems.map(insidePolicy), remarks: remarks.map(insidePolicy) }
 }
+
+/** Those that a policy names are files of the relay. */
+const NO_FILES = { of: () => [] }
 
 const SOME_RELAY: IssuerPlaces = {
   public_url: new URL('https://relay.example.com'),

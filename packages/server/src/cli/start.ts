@@ -131,16 +131,18 @@ export async function start({
  */
 async function lookAtCertificates(config: Config, log: Logger): Promise<CertificateFindings> {
   if (config.tls.certificates.length === 0) return { problems: [], warnings: [] }
-  const [{ readFiles }, { certificateFindings }] = await Promise.all([
+  const [{ readFiles }, { certificateFindings }, { authorityFindings }] = await Promise.all([
     import('../listener/tls/read-files.ts'),
     import('../listener/tls/certificate-findings.ts'),
+    import('../policy/terminate-tls/authority-warnings.ts'),
   ])
   const [certificates, authorities, , clientAuthorities] = await readFiles(config, log)
   // Before a relay of this process watches the same files: close() stops watching them.
   certificates.close()
   authorities.close()
   clientAuthorities.close()
-  return certificateFindings(config, certificates.known, Date.now())
+  const { problems, warnings } = certificateFindings(config, certificates.known, Date.now())
+  return { problems, warnings: [...warnings, ...authorityFindings(config.edges, clientAuthorities, Date.now())] }
 }
 
 // Each of the two loads code that the other does not need: a supervisor serves no visitors.

@@ -8,7 +8,6 @@ import { ConfigError, type ConfigProblem } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 import type { EdgeConfig } from '../../model/edge-config.ts'
 import { authoritiesIn, isPem } from '../../values/authorities-in.ts'
-import type { TerminateTlsConfig } from './kind.ts'
 import { terminations } from './terminations.ts'
 
 const POLL_INTERVAL_MS = 5000 // as TLS certificates: they are replaced by renames and symlinks that file events miss
@@ -17,6 +16,9 @@ export interface AuthorityFiles {
   /** The certificates in a file, in PEM, one each: the same list as long as the file does not change. */
   of(file: string): readonly string[]
 }
+
+/** The part of an edge that names files. */
+export type NamingEdge = Pick<EdgeConfig, 'id' | 'on_tcp_connect'>
 
 export class ClientAuthorities implements AuthorityFiles {
   readonly #byFile = new Map<string, readonly string[]>()
@@ -28,7 +30,7 @@ export class ClientAuthorities implements AuthorityFiles {
 
   /** @throws ConfigError that names every unusable file */
   // oxlint-disable-next-line require-await -- it rejects as its siblings do
-  static async load(edges: readonly EdgeConfig[], log: Logger): Promise<ClientAuthorities> {
+  static async load(edges: readonly NamingEdge[], log: Logger): Promise<ClientAuthorities> {
     const authorities = new ClientAuthorities(log)
     authorities.readMore(edges)
     return authorities
@@ -38,7 +40,7 @@ export class ClientAuthorities implements AuthorityFiles {
    * Reads the files of more edges; those that are known stay as they are.
    * @throws ConfigError that names every unusable file; nothing has changed then
    */
-  readMore(edges: readonly EdgeConfig[]): void {
+  readMore(edges: readonly NamingEdge[]): void {
     const found = new Map<string, readonly string[]>()
     const problems: ConfigProblem[] = []
     for (const [file, edgeId] of filesOf(edges)) {
@@ -53,7 +55,7 @@ export class ClientAuthorities implements AuthorityFiles {
     if (problems.length > 0) throw new ConfigError(problems)
     for (const [file, authorities] of found) {
       this.#byFile.set(file, authorities)
-      watchFile(file, { interval: POLL_INTERVAL_MS, persistent: false }, () => this.#reload(file))
+      watchFile(file, { interval: POLL_INTERVAL_MS, persistent: false }, () => this.reload(file))
     }
   }
 
@@ -68,13 +70,13 @@ export class ClientAuthorities implements AuthorityFiles {
     for (const file of this.#byFile.keys()) unwatchFile(file)
   }
 
-  #reload(file: string): void {
-    const log = this.#log
+  /** Reads a file again; keeps the old authorities if it is not usable. */
+  reload(file: string): void {
     try {
       this.#byFile.set(file, readFile(file))
-      log.info({ file }, 'authorities of visitors reloaded')
+      this.#log.info({ file }, 'authorities of visitors reloaded')
     } catch (error) {
-      log.warn({ file, err: error }, 'authorities of visitors not reloaded, the old ones stay')
+      this.#log.warn({ file, err: error }, 'authorities of visitors not reloaded, the old ones stay')
     }
   }
 }
@@ -92,15 +94,11 @@ function readFile(file: string): readonly string[] {
   return found.authorities.map(String)
 }
 
-function authoritiesOf({ certificate }: TerminateTlsConfig): readonly string[] {
-  return certificate?.authorities ?? []
-}
-
 /** Each with an edge that names it. */
-function filesOf(edges: readonly EdgeConfig[]): Map<string, string> {
+function filesOf(edges: readonly NamingEdge[]): Map<string, string> {
   const files = new Map<string, string>()
   for (const edge of edges) {
-    for (const written of terminations(edge).flatMap(authoritiesOf)) {
+    for (const written of terminations(edge).flatMap(({ certificate }) => certificate?.authorities ?? [])) {
       if (!isPem(written)) files.set(written, edge.id)
     }
   }

@@ -3,7 +3,10 @@
 import type { EdgeConfig } from '../../model/edge-config.ts'
 import type { TerminateTlsConfig } from './kind.ts'
 
-export function terminations({ on_tcp_connect: rules = [] }: Pick<EdgeConfig, 'on_tcp_connect'>): TerminateTlsConfig[] {
+/** The part of an edge that has them. */
+export type Terminating = Pick<EdgeConfig, 'on_tcp_connect'>
+
+export function terminations({ on_tcp_connect: rules = [] }: Terminating): TerminateTlsConfig[] {
   return rules.flatMap(({ actions }) =>
     actions.flatMap(({ type, config }) => (type === 'terminate-tls' ? [config] : [])),
   )

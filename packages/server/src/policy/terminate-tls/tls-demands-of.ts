@@ -3,20 +3,17 @@
 import { createHash } from 'node:crypto'
 
 import type { TlsDemands, TlsVersion } from '../../exchange/visitor/tls-demands.ts'
-import type { EdgeConfig } from '../../model/edge-config.ts'
 import { authoritiesIn, isPem } from '../../values/authorities-in.ts'
 import type { AuthorityFiles } from './client-authorities.ts'
 import type { TerminateTlsConfig } from './kind.ts'
 import { terminations } from './terminations.ts'
+import type { Terminating } from './terminations.ts'
 
 /** The demands at the moment: the same object as long as no file has changed. */
 export type TlsDemandsNow = () => TlsDemands
 
 /** @returns undefined if nothing differs from what the relay does anyway */
-export function tlsDemandsOf(
-  edge: Pick<EdgeConfig, 'on_tcp_connect'>,
-  files: AuthorityFiles,
-): TlsDemandsNow | undefined {
+export function tlsDemandsOf(edge: Terminating, files: AuthorityFiles): TlsDemandsNow | undefined {
   const [config] = terminations(edge) // no edge has two
   if (!config) return undefined
   const { min_version, max_version, certificate } = config
