@@ -76,7 +76,21 @@ describe('terminate-tls', { timeout: 60_000 }, () => {
         edge('other', trusting('ca_theirs')),
         edge('any', { mutual_tls_verification_strategy: 'require-any' }),
         edge('ask', { ...trusting(ours), mutual_tls_verification_strategy: 'request' }, tells),
-        edge('new', { min_version: 1.3 }),
+        edge(
+          'new',
+          { min_version: 1.3 },
+          {
+            on_tcp_connect: [
+              { actions: [{ type: 'terminate-tls', config: { min_version: 1.3 } }] },
+              {
+                expressions: [
+                  "actions.ngrok.terminate_tls.negotiated_alpn == 'h2' && conn.tls.version == actions.ngrok.terminate_tls.version",
+                ],
+                actions: [{ type: 'deny' }],
+              },
+            ],
+          },
+        ),
         edge('old', { max_version: '1.2' }),
         ofThePage()
           .replace('edg_docs', 'edg_app')
@@ -204,8 +218,11 @@ describe('terminate-tls', { timeout: 60_000 }, () => {
     assert.equal(app.values('x-name')[0], 'nobody')
   })
 
-  test('agrees on the versions of the edge alone', async () => {
+  test('agrees on the versions of the edge alone, and tells the rules behind it what was agreed', async () => {
     assert.ok(passes(await visit('new.localhost')))
+    app.heads.length = 0
+    await assert.rejects(visit('new.localhost', { way: 'HTTP/2' }))
+    assert.deepEqual(app.heads, [])
     await assert.rejects(visit('new.localhost', { maxVersion: 'TLSv1.2' }), /alert protocol version|ECONNRESET/)
     const visitor = await connect({ name: 'old.localhost' })
     assert.equal(visitor.socket.getProtocol(), 'TLSv1.2')

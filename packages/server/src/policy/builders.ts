@@ -22,6 +22,7 @@ import { restrictConnections, restrictIps, restrictResponses } from './restrict-
 import { serviceToken } from './service-token/service-token.ts'
 import { setConnectionVars, setResponseVars, setVars } from './set-vars/set-vars.ts'
 import { setHeaders } from './set-headers/set-headers.ts'
+import { terminateTls } from './terminate-tls/terminate-tls.ts'
 import { urlRewrite } from './url-rewrite/url-rewrite.ts'
 import { verifyWebhook } from './verify-webhook/verify-webhook.ts'
 
@@ -55,7 +56,7 @@ export const CONNECTION_BUILDERS: ConnectionBuildersOf<typeof KINDS> = {
   'set-vars': setConnectionVars,
   log: logConnection,
   // edge/check-tls.ts has compared the connection with it before.
-  'terminate-tls': () => () => undefined,
+  'terminate-tls': terminateTls,
 }
 
 export const RESPONSE_BUILDERS: ResponseBuildersOf<typeof KINDS> = {

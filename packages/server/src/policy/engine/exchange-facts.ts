@@ -141,8 +141,12 @@ class ConnectionOfExchange implements ConnectionFacts {
 
   get tls(): TlsFacts | undefined {
     const { tls } = this.#exchange.connection
-    return tls && new TlsOfSocket(tls)
+    return tls && tlsFactsOf(tls)
   }
+}
+
+export function tlsFactsOf(socket: TLSSocket): TlsFacts {
+  return new TlsOfSocket(socket)
 }
 
 class TlsOfSocket implements TlsFacts {

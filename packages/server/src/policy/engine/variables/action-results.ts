@@ -39,7 +39,7 @@ export const ACTION_RESULTS = {
   redirect: ['matches', 'url', 'error'],
   url_rewrite: ['matches', 'url', 'error'],
   restrict_ips: ['action', 'matched_cidr', 'error'],
-  terminate_tls: ['version', 'cipher_suite', 'sni', 'negotiated_alpn', 'session_resumed', 'client', 'server', 'error'],
+  terminate_tls: ['version', 'cipher_suite', 'sni', 'negotiated_alpn', 'session_resumed'],
   verify_webhook: ['verified', 'error'],
 } as const satisfies Readonly<Record<string, readonly string[]>>
 
