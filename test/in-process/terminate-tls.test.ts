@@ -139,7 +139,10 @@ describe('terminate-tls', { timeout: 60_000 }, () => {
         assert.ok(passes(await visit('twin.localhost', { ...from, ...ann })))
         assert.ok(passes(await visit('other.localhost', { ...from, ...bob })))
         app.heads.length = 0
-        assert.equal((await visit('mine.localhost', from)).code, 'ERR_CERTIFICATE_REQUIRED')
+        for (const path of ['/', '/.sallyport/login', '/.sallyport/oidc/callback', '//', '/%2e%2e/']) {
+          const { code } = await (await connect({ name: 'mine.localhost', ...from })).ask('mine.localhost', path)
+          assert.equal(code, 'ERR_CERTIFICATE_REQUIRED', path)
+        }
         for (const [wrong, reason] of [
           [bob, 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'],
           [eve, 'DEPTH_ZERO_SELF_SIGNED_CERT'],
@@ -170,6 +173,11 @@ describe('terminate-tls', { timeout: 60_000 }, () => {
       ] as const) {
         const { status, code } = await (await connect({ name, way, ...with_ })).ask(host)
         assert.deepEqual([status, code], [421, 'ERR_MISDIRECTED'], `${name || 'no name'} ▶ ${host}`)
+      }
+      assert.deepEqual(app.heads, [])
+      for (const host of ['MINE.localhost', 'mine.localhost.', 'mine.localhost:443']) {
+        const { code } = await (await connect({ name: 'open.localhost', way })).ask(host)
+        assert.equal(code, 'ERR_MISDIRECTED', host)
       }
       assert.deepEqual(app.heads, [])
       // The same demands are the same connection: RFC 9113 9.1.1.
@@ -248,6 +256,10 @@ describe('terminate-tls', { timeout: 60_000 }, () => {
         }
       }
     }
+    const bound = await connect({ name: 'mine.localhost', ...ann })
+    await bound.ask('mine.localhost')
+    assert.ok(passes(await visit('open.localhost', { session: bound.tickets.at(-1) })))
+    assert.equal(app.values('x-name')[0], 'nobody', 'nor to an edge that has not asked')
     // A visitor who had none, and has one now, is asked again.
     const without = await connect({ name: 'mine.localhost' })
     await without.ask('mine.localhost')

@@ -55,8 +55,8 @@ export class TlsVisitor {
   }
 
   /** One request on this connection. @throws if it ends without an answer */
-  async ask(host: string): Promise<TlsAnswer> {
-    return this.#way === 'HTTP/2' ? this.#askHttp2(host) : this.#askHttp1(host)
+  async ask(host: string, path = '/'): Promise<TlsAnswer> {
+    return this.#way === 'HTTP/2' ? this.#askHttp2(host, path) : this.#askHttp1(host, path)
   }
 
   /** Resolves when the relay has ended the connection, or has told that it takes no further requests. */
@@ -76,9 +76,10 @@ export class TlsVisitor {
     this.socket.destroy()
   }
 
-  async #askHttp1(host: string): Promise<TlsAnswer> {
+  async #askHttp1(host: string, path: string): Promise<TlsAnswer> {
     const { socket } = this
-    socket.write(this.#way === 'an upgrade' ? webSocketRequest(host, []) : `GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+    const plain = `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`
+    socket.write(this.#way === 'an upgrade' ? webSocketRequest(host, [], path) : plain)
     const answer = (): RegExpExecArray | null => /^HTTP\/1\.1 (\d+) .*\r\n([^]*?)\r\n\r\n/.exec(this.#received)
     const onData = (chunk: Buffer): void => void (this.#received += chunk.toString('latin1'))
     socket.on('data', onData)
@@ -94,10 +95,10 @@ export class TlsVisitor {
     return { status: Number(status), code, headers: headers.toLowerCase() }
   }
 
-  async #askHttp2(host: string): Promise<TlsAnswer> {
+  async #askHttp2(host: string, path: string): Promise<TlsAnswer> {
     const { socket } = this
     this.#session ??= connectHttp2(`https://${host}`, { createConnection: () => socket }).on('error', () => {})
-    const stream = this.#session.request({ ':authority': host, ':path': '/' })
+    const stream = this.#session.request({ ':authority': host, ':path': path })
     const [headers] = (await within('an answer', once(stream, 'response'))) as [Record<string, string>]
     await once(stream.resume(), 'close')
     const { ':status': status, 'sallyport-error-code': code = '' } = headers

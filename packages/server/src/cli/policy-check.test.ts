@@ -50,6 +50,26 @@ describe('relay policy check (traffic policy)', () => {
     }
   }
 
+  it('knows the authorities and the listeners of the relay that it is given', async () => {
+    const relay = join(folder, 'relay.yml')
+    const base = 'domain: example.com\npublic_url: https://relay.example.com\nstore: sqlite:relay.db\n'
+    const https = 'listen: { https: 443 }\ntls: { certificates: [{ cert_file: x.crt, key_file: x.key }] }\n'
+    await writeFile(relay, `${base}${https}certificate_authorities: { ca_partners: partners.pem }\n`)
+    const config = 'mutual_tls_certificate_authorities: [ca_partners]'
+    const policy = `on_tcp_connect:\n  - actions:\n      - type: terminate-tls\n        config: { ${config} }\n`
+    const { printed, told } = await run(policy, { config: relay })
+    assert.deepEqual(told, [])
+    assert.match(printed, /Visitors: .*a client certificate/)
+    for (const options of [{}, { config: relay, agent: true }]) {
+      assert.match(
+        (await run(policy, options)).told.join(),
+        /policy\.yaml:4:.*ca_partners is the id of something at ngrok/,
+      )
+    }
+    await writeFile(relay, `${base}listen: { http: 80 }\n`)
+    assert.match((await run(policy, { config: relay })).told.join(), /needs visitors’ TLS to end at this relay/)
+  })
+
   it('says who may pass', async () => {
     const { printed, told } = await run(
       '{"on_http_request":[{"actions":[{"type":"restrict-ips","config":{"allow":["10.0.0.0/8"]}}]}]}',

@@ -8,8 +8,10 @@ import type { FoundProblem } from '@sallyport/protocol/found-problem'
 import { formatPath, YamlFile } from '@sallyport/protocol/yaml-file'
 
 import { IssuerReach, type IssuerPlaces } from '../config/issuer-reach.ts'
+import type { Config } from '../config/config.ts'
 import { readConfig } from '../config/load-config.ts'
 import { parseConfig } from '../config/parse-config.ts'
+import { completeAuthorities } from '../config/schema/authorities-schema.ts'
 import { whoMayPass } from '../edge/who-may-pass.ts'
 import { whyUnreadable } from '../config/why-unreadable.ts'
 import { ConfigError } from '../errors.ts'
@@ -17,6 +19,7 @@ import type { EdgeConfig } from '../model/edge-config.ts'
 import { insidePolicy } from '../model/parse-endpoint.ts'
 import { warningsOf } from '../model/policy-warnings.ts'
 import { readEdges } from '../model/read-edges.ts'
+import type { TlsPlace } from '../policy/kind.ts'
 import { loadLanguage, mayHaveExpressions } from '../policy/language.ts'
 import { authorityWarnings } from '../policy/terminate-tls/authority-warnings.ts'
 
@@ -90,7 +93,8 @@ async function readPolicy(
   policy: unknown,
   { config, host = 'policy.example.com', agent }: PolicyCheckOptions,
 ): Promise<{ edge?: EdgeConfig | undefined; problems: FoundProblem[]; remarks: FoundProblem[] }> {
-  const relay = config === undefined ? SOME_RELAY : await configOf(config)
+  const known = config === undefined ? undefined : await configOf(config)
+  const relay = known ?? SOME_RELAY
   const {
     edges: [edge] = [],
     problems = [],
@@ -99,6 +103,7 @@ async function readPolicy(
     publicUrl: relay.public_url,
     identityJwt: true,
     folder: process.cwd(),
+    ...(known && { tls: tlsPlaceOf(known, agent) }),
     ...(agent && { agent: { issuers: new IssuerReach(relay) } }),
   })
   return { edge, problems: problems.map(insidePolicy), remarks: remarks.map(insidePolicy) }
@@ -113,7 +118,13 @@ const SOME_RELAY: IssuerPlaces = {
   endpoints: { private_issuers: [] },
 }
 
-async function configOf(file: string): Promise<IssuerPlaces> {
+/** Agents do not see the authorities of the relay. */
+function tlsPlaceOf({ listen, certificate_authorities }: Config, isAgents = false): TlsPlace {
+  const authorities = completeAuthorities(isAgents ? {} : certificate_authorities, process.cwd())
+  return { endsHere: listen.https !== undefined, authorities }
+}
+
+async function configOf(file: string): Promise<Config> {
   const { text, source } = await readConfig(file)
   return parseConfig(text, { source, env: process.env })
 }

@@ -41,6 +41,14 @@ describe('visitorsOf (the first hour, 15)', () => {
     assert.deepEqual(wordsOf({ type: 'restrict-ips', config: { allow: ['10.0.0.0/8'] } }, signIn()), [
       'from 10.0.0.0/8, and sign-in at login.example.com',
     ])
+    const routes = routesOf({ path_prefix: '/' })
+    for (const [strategy, words] of [
+      ['require-any', 'a client certificate'],
+      ['request', 'everybody'],
+    ] as const) {
+      const config = { min_version: '1.2', max_version: '1.3', certificate: { strategy, authorities: [] } } as const
+      assert.deepEqual(visitorsOf(routes, [{ actions: [{ type: 'terminate-tls', config }] }]), [words])
+    }
     const any = { type: 'any-of', config: { actions: [{ type: 'service-token' }, signIn()] } }
     assert.deepEqual(wordsOf(any), ['a service token, or sign-in at login.example.com'])
     const credentials = [`ada:${SECRET}`]
