@@ -1,5 +1,6 @@
 // The kind of `terminate-tls`. Pure: no I/O, no clock.
 
+import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 
 import { CERTIFICATE_WORDS } from '@sallyport/protocol'
@@ -87,6 +88,11 @@ export const terminateTlsKind = defineKind({
     }
     if (tls.endsHere === false) {
       const message = 'needs visitors’ TLS to end at this relay, which has no listen.https; set that, or remove this'
+      yield { path: [], message }
+    }
+    const address = place.hosts.find((host) => isIP(host) !== 0)
+    if (address !== undefined) {
+      const message = `can be reached by no visitor of ${address}: the handshake of TLS names hosts, and no addresses (RFC 6066 3). Give the edge a name`
       yield { path: [], message }
     }
     if (min_version > max_version) yield { path: ['min_version'], message: `is above max_version, ${max_version}` }
