@@ -6,12 +6,14 @@ import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { connect as connectTcp } from 'node:net'
+import { connect as connectTcp, createServer } from 'node:net'
+import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Duplex } from 'node:stream'
 import { after, afterEach, before, describe, it } from 'node:test'
 import type { TestContext } from 'node:test'
+import { connect as connectTls } from 'node:tls'
 
 import { startAgent } from '@sallyport/agent'
 import type { Agent } from '@sallyport/agent'
@@ -307,6 +309,22 @@ describe('terminate-tls', { timeout: 60_000 }, () => {
     slow.destroy()
   })
 
+  test('lives on, whatever is damaged in a ClientHello', async () => {
+    const hello = await helloOf('mine.localhost')
+    for (let at = 0; at < hello.length; at += 61) {
+      const damaged = Buffer.from(hello)
+      damaged[at]! ^= 1 << (at % 8)
+      const raw = connectTcp(stack.tlsPort, '127.0.0.1')
+      raw
+        .on('error', () => {})
+        .resume()
+        .end(damaged)
+      await once(raw, 'close')
+    }
+    assert.ok(passes(await visit('mine.localhost', ann)))
+    assert.ok(!stack.log.some((line) => line.includes('internal error')))
+  })
+
   test('is closed to proxies that the relay trusts, because they end the TLS of visitors', async () => {
     for (const way of TLS_WAYS) {
       const proxy = { way, localAddress: '127.0.0.2', ...ann }
@@ -362,6 +380,19 @@ describe('terminate-tls', { timeout: 60_000 }, () => {
     await other.close({ deadlineMs: 1000 })
   })
 })
+
+/** The first bytes of a visitor. */
+async function helloOf(servername: string): Promise<Buffer> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const visitor = connectTls({ port: (server.address() as { port: number }).port, servername }) // it listens on a port
+  visitor.on('error', () => {}) // the server says nothing
+  const [socket] = (await once(server, 'connection')) as [Socket]
+  const [bytes] = (await once(socket, 'data')) as [Buffer]
+  visitor.destroy()
+  server.close()
+  return bytes
+}
 
 /** The edge in the example of docs/traffic-policy.md. */
 function ofThePage(): string {
