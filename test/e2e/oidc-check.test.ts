@@ -160,7 +160,7 @@ describe('relay oidc check', { timeout: 120_000 }, () => {
       [['login.example.com', '--client-id', 'x'], /ISSUER "login\.example\.com" is not a URL/],
       [['http://login.example.com', '--client-id', 'x'], /ISSUER must be https/],
       [['https://login.example.com', '--client-id', 'x', '--id-token-alg', 'none'], /--id-token-alg .*HS256/],
-      [['https://login.example.com', '--client-id', 'x', '--edge', 'edg_a'], /--edge .*leave ISSUER away/],
+      [['https://login.example.com', '--client-id', 'x', '--edge', 'edg_a'], /--edge .*omit ISSUER/],
       [['--config', 'relay.yml', '--client-id', 'x'], /--client-id goes with ISSUER/],
       [['--config', 'relay.yml', '--public-url', 'https://a.example'], /--public-url goes with ISSUER/],
       [['https://login.example.com', '--client-id', 'x', '--public-url', 'a.example'], /--public-url .*is not an http/],

@@ -116,7 +116,11 @@ describe('generous where it protects nobody', { timeout: 30_000 }, () => {
       'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length : 3\r\n\r\nok!',
       'two Content-Length headers',
     ],
-    ['real-apps 5: what is no HTTP', 'Unauthorized', 'the app sent what is no HTTP, and closed the connection'],
+    [
+      'real-apps 5: what is no HTTP',
+      'Unauthorized',
+      'the app sent something that is not HTTP, and closed the connection',
+    ],
     ['half a head', 'HTTP/1.1 200 OK\r\nX', 'the app closed the connection in the midst of the response head'],
     ['nothing', '', 'the app closed the connection'],
   ] as const) {

@@ -52,7 +52,7 @@ const CLOSE_DEADLINE_MS = 30_000
 const FAILED = 'connection failed'
 const RELAY_SAID = 'relay said'
 const LEAVING = 'relay leaves'
-const LEAVING_TEXT = 'The relay is going away; connecting anew while running connections finish.'
+const LEAVING_TEXT = 'The relay is going away; connecting again while running connections finish.'
 
 const NOT_BOUND = { endpoints: [], redirectUri: undefined, edges: [] } as const
 

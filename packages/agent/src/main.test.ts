@@ -358,7 +358,7 @@ describe('agent config', () => {
     assert.equal(existsSync(path), false)
     assert.equal(
       await add('sp_short'),
-      '0 Authtokens have sp_ and 30 letters and digits; this one looks otherwise. Was it copied whole?\n',
+      '0 Authtokens have sp_ and 30 letters and digits; this one looks different. Was it copied completely?\n',
     )
     assert.match(readFileSync(path, 'utf8'), /^authtoken: sp_short$/m)
     assert.equal(await add(TOKEN), '0 ')

@@ -123,7 +123,7 @@ async function readKeyFile(path: string): Promise<Uint8Array | undefined> {
     const secret = Buffer.from(text, 'base64url')
     if (secret.length === KEY_BYTES && secret.toString('base64url') === text) return secret
     const message =
-      'is not a key of the relay; restore it from a copy, or remove it together with the database to begin anew'
+      'is not a key of the relay; restore it from a copy, or remove it together with the database to start again'
     throw new ConfigError([{ path, message }])
   } finally {
     await file.close()

@@ -89,7 +89,7 @@ describe('https upstreams', () => {
     const failure = await dial({ upstreamPins: [pin], upstreamProtocol: 'http2' }, plain)
     plain.close()
     assert.ok(failure !== 'connected')
-    assert.match(failure.reason, /does not speak HTTP\/2; leave --upstream-protocol away/)
+    assert.match(failure.reason, /does not speak HTTP\/2; remove --upstream-protocol/)
   })
 
   it('tells what does not go together', () => {

@@ -128,7 +128,7 @@ function tlsProblem(
     }
   }
   if (protocol === 'http2' && socket.alpnProtocol !== 'h2') {
-    return { code: 'app_unreachable', reason: `${place} does not speak HTTP/2; leave --upstream-protocol away` }
+    return { code: 'app_unreachable', reason: `${place} does not speak HTTP/2; remove --upstream-protocol` }
   }
   return undefined
 }

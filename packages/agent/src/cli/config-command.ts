@@ -50,7 +50,9 @@ export async function addAuthtoken(
   editConfig(path, 'authtoken', authtoken)
   print(`The authtoken is saved in ${path}`)
   if (!AUTHTOKEN.test(authtoken)) {
-    warn(`Authtokens have sp_ and ${TOKEN_CHARS} letters and digits; this one looks otherwise. Was it copied whole?`)
+    warn(
+      `Authtokens have sp_ and ${TOKEN_CHARS} letters and digits; this one looks different. Was it copied completely?`,
+    )
   }
   if (given !== FROM_STDIN) {
     warn(

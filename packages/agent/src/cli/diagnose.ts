@@ -42,7 +42,7 @@ const CLOCK_FAIL_MS = 150_000
 
 const CURES: Readonly<Partial<Record<Check, string>>> = {
   name: 'Look for a slip in the name, and whether this machine resolves others.',
-  tcp: 'Look whether the relay runs there, and whether a firewall is in between; where a proxy leads out, name it with --proxy-url.',
+  tcp: 'Look whether the relay runs there, and whether a firewall is in between; if a proxy leads out, name it with --proxy-url.',
   proxy: 'The proxy is named by --proxy-url, SALLYPORT_PROXY_URL, agent.yml or HTTPS_PROXY.',
   WebSocket: 'Look whether --server names a relay, and whether a proxy or firewall in between lets WebSockets pass.',
 }
@@ -113,7 +113,8 @@ export async function diagnose(plan: AgentPlan, tell: (finding: Finding) => void
     fail(missed, error)
   }
   if (answer) sayClock(answer, say)
-  for (const check of ORDER) if (!told.has(check)) tell({ check, verdict: 'untried', text: 'needs what failed above' })
+  for (const check of ORDER)
+    if (!told.has(check)) tell({ check, verdict: 'untried', text: 'depends on a check that failed above' })
 
   since = performance.now()
   const [tunnel] = plan.tunnels

@@ -9,9 +9,8 @@ import { AGENT_COMMAND } from '../agent-command.ts'
 const HTTP_ONLY = 'Sallyport carries HTTP, with WebSockets and gRPC, and nothing else'
 const ONE_BY_ONE = `One command serves one app: run "${AGENT_COMMAND} http" or "${AGENT_COMMAND} tunnel" for each, as a service of its own.`
 const OPERATOR = `Edges, authtokens and sessions are managed on the relay's host: relay --help`
-const NO_INSPECTOR =
-  'The agent keeps nothing of what visitors send, so there is nothing to inspect; leave this flag away.'
-const SCHEME = "The relay's public_url decides whether addresses are https:// or http://; leave this flag away."
+const NO_INSPECTOR = 'The agent keeps nothing of what visitors send, so there is nothing to inspect; remove this flag.'
+const SCHEME = "The relay's public_url decides whether addresses are https:// or http://; remove this flag."
 
 const COMMANDS: Readonly<Record<string, string>> = {
   api: OPERATOR,
@@ -19,7 +18,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
   completion: `There are no completions for shells. See what there is with: ${AGENT_COMMAND} --help`,
   credits:
     'The licenses of Sallyport and of the libraries in it are in its package: LICENSE and dist/THIRD-PARTY-LICENSES.txt.',
-  service: `Have systemd, or what starts programs on this machine, run "${AGENT_COMMAND} http" or "${AGENT_COMMAND} tunnel"; both end well at SIGTERM.`,
+  service: `Let systemd, or another service manager, run "${AGENT_COMMAND} http" or "${AGENT_COMMAND} tunnel"; both stop properly at SIGTERM.`,
   ssh: `${HTTP_ONLY}; for an app that speaks HTTP: ${AGENT_COMMAND} http 3000`,
   start: AGENT_COMMAND === 'sallyport' ? `A relay starts with: sallyport relay start. ${ONE_BY_ONE}` : ONE_BY_ONE,
   'start-all': ONE_BY_ONE,
@@ -33,10 +32,10 @@ const FLAGS: Readonly<Record<string, string>> = {
   all: ONE_BY_ONE,
   auth: 'Write --basic-auth USER:PASSWORD instead.',
   'bind-tls': SCHEME,
-  binding: 'Every address is public, as far as sign-in and --cidr-allow let visitors in; leave this flag away.',
-  crt: 'The relay ends TLS with the certificates of its relay.yml; leave this flag away.',
+  binding: 'Every address is public, as far as sign-in and --cidr-allow let visitors in; remove this flag.',
+  crt: 'The relay ends TLS with the certificates of its relay.yml; remove this flag.',
   inspect: NO_INSPECTOR,
-  key: 'The relay ends TLS with the certificates of its relay.yml; leave this flag away.',
+  key: 'The relay ends TLS with the certificates of its relay.yml; remove this flag.',
   oauth:
     'Sign-in is by OpenID Connect with a client of your own: --oidc https://accounts.google.com --oidc-client-id ID for Google.',
   'oauth-allow-domain': 'Write --oidc-allow-domain instead, with --oidc.',
@@ -44,7 +43,7 @@ const FLAGS: Readonly<Record<string, string>> = {
   'oauth-client-id': 'Write --oidc-client-id instead, with --oidc.',
   'oauth-client-secret': 'Put the secret into SALLYPORT_OIDC_CLIENT_SECRET instead, with --oidc.',
   'oauth-scope': 'Write --oidc-scope instead, with --oidc.',
-  'proxy-proto': 'Apps learn the visitor from X-Forwarded-For; leave this flag away.',
+  'proxy-proto': 'Apps learn the visitor from X-Forwarded-For; remove this flag.',
   'remote-addr': `${HTTP_ONLY}; name an address with: --url https://name.example.com`,
   scheme: SCHEME,
   subdomain: 'Write the whole host instead: --url https://name.example.com',
@@ -52,7 +51,7 @@ const FLAGS: Readonly<Record<string, string>> = {
     'Visitors are not told apart by User-Agent, which anybody can write; use --cidr-allow, --basic-auth or --oidc.',
   'ua-filter-deny':
     'Visitors are not told apart by User-Agent, which anybody can write; use --cidr-deny, --basic-auth or --oidc.',
-  'upstream-proxy-protocol': 'Apps learn the visitor from X-Forwarded-For; leave this flag away.',
+  'upstream-proxy-protocol': 'Apps learn the visitor from X-Forwarded-For; remove this flag.',
   'websocket-tcp-converter': `${HTTP_ONLY}; WebSockets come to the app as WebSockets.`,
 }
 

@@ -18,7 +18,7 @@ export const RELAY_EXAMPLES = `
 export function addRelayCommands(program: Command): void {
   program
     .command('relay [command]')
-    .description('Start a relay and manage it, where its package is installed as well.')
+    .description('Start and manage a relay, if its package is installed, too.')
     .helpOption(false)
     .allowUnknownOption()
   for (const word of RELAY_WORDS) {

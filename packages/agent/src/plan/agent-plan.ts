@@ -173,7 +173,7 @@ function upstreamProblems(upstream: Upstream, options: TunnelOptions): ConfigPro
   if ('directory' in upstream.target && options.upstreamProtocol === 'http2') {
     problems.push({
       path: '--upstream-protocol',
-      message: 'A directory is served over HTTP/1.1; leave this flag away.',
+      message: 'A directory is served over HTTP/1.1; remove this flag.',
     })
   }
   if (pins.length === 0) return problems

@@ -54,7 +54,7 @@ describe('agent.yml', () => {
     assert.deepEqual(problems(third), [
       'agent.yml: version: This is the version of a file for ngrok. Write version: 1, and keep only what the relay of Sallyport needs: server and authtoken.',
       'agent.yml: agent: What ngrok has below this key is at the top of the file here, like authtoken and proxy_url.',
-      'agent.yml: endpoints: The file names no apps yet. Run "agent http" or "agent tunnel" for each, as a service of its own, and leave this key away.',
+      'agent.yml: endpoints: The file names no apps yet. Run "agent http" or "agent tunnel" for each, as a service of its own, and remove this key.',
     ])
     const second = `version: "2"\nlog: /var/log/ngrok.log\n${NGROK_KEYS.map((key) => `${key}: x\n`).join('')}`
     const found = problems(second)

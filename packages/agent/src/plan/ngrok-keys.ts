@@ -3,24 +3,23 @@
 
 import { AGENT_COMMAND } from '../agent-command.ts'
 
-const ONE_BY_ONE = `The file names no apps yet. Run "${AGENT_COMMAND} http" or "${AGENT_COMMAND} tunnel" for each, as a service of its own, and leave this key away.`
-const NO_INSPECTOR =
-  'The agent keeps nothing of what visitors send, so there is nothing to inspect; leave this key away.'
-const NO_UPDATE = 'The agent does not update itself; leave this key away.'
-const HEARTBEAT = 'Agent and relay look every few seconds whether the other is there; leave this key away.'
+const ONE_BY_ONE = `The file names no apps yet. Run "${AGENT_COMMAND} http" or "${AGENT_COMMAND} tunnel" for each, as a service of its own, and remove this key.`
+const NO_INSPECTOR = 'The agent keeps nothing of what visitors send, so there is nothing to inspect; remove this key.'
+const NO_UPDATE = 'The agent does not update itself; remove this key.'
+const HEARTBEAT = 'Agent and relay check every few seconds whether the other is there; remove this key.'
 const SERVER = `Write server: https://relay.example.com instead, or: ${AGENT_COMMAND} config add-server https://relay.example.com`
-const SCREEN = 'On a terminal the agent shows its state, and log lines with --log=stderr; leave this key away.'
+const SCREEN = 'On a terminal the agent shows its state, and log lines with --log=stderr; remove this key.'
 
 const KEYS: ReadonlyMap<string, string> = new Map([
   ['agent', 'What ngrok has below this key is at the top of the file here, like authtoken and proxy_url.'],
   ['api', `Edges, authtokens and sessions are managed on the relay's host: relay --help. Leave this key away.`],
   ['api_key', `Edges, authtokens and sessions are managed on the relay's host: relay --help. Leave this key away.`],
-  ['connect_timeout', 'The agent tries again until it is connected; leave this key away.'],
+  ['connect_timeout', 'The agent tries again until it is connected; remove this key.'],
   ['connect_url', SERVER],
   ['console_ui', SCREEN],
   ['console_ui_color', SCREEN],
-  ['crl_noverify', 'Lists of revoked certificates are not looked at; leave this key away.'],
-  ['dns_resolver_ips', 'Names are resolved as this machine does it; leave this key away.'],
+  ['crl_noverify', 'The agent does not check lists of revoked certificates; remove this key.'],
+  ['dns_resolver_ips', 'The agent resolves names as this machine does; remove this key.'],
   ['endpoints', ONE_BY_ONE],
   ['heartbeat_interval', HEARTBEAT],
   ['heartbeat_tolerance', HEARTBEAT],
@@ -28,12 +27,9 @@ const KEYS: ReadonlyMap<string, string> = new Map([
   ['log_format', 'Write log: { format: json } instead.'],
   ['log_level', 'Write log: { level: info } instead.'],
   ['metadata', 'Give it to the command instead: --metadata TEXT'],
-  ['region', 'A relay has one region; leave this key away.'],
-  ['remote_management', 'The agent is started and stopped on its own machine; leave this key away.'],
-  [
-    'root_cas',
-    'Write ca: FILE, with an authority (PEM) beside those that this machine trusts, or leave this key away.',
-  ],
+  ['region', 'A relay has one region; remove this key.'],
+  ['remote_management', 'The agent is started and stopped on its own machine; remove this key.'],
+  ['root_cas', 'Write ca: FILE, with an authority (PEM) beside those that this machine trusts, or remove this key.'],
   ['server_addr', SERVER],
   ['tunnels', ONE_BY_ONE],
   ['update_channel', NO_UPDATE],

@@ -33,7 +33,7 @@ export function readPolicyFile({ text, source }: PolicyText, environment: Enviro
   if (typeof tree !== 'object' || tree === null || Array.isArray(tree)) {
     return refuse('A policy has its phases as keys, like on_http_request, and below each a list of rules.')
   }
-  if (Object.keys(tree).length === 0) refuse('The policy is empty. Write rules, or leave the flag away.')
+  if (Object.keys(tree).length === 0) refuse('The policy is empty. Write rules, or remove the flag.')
   if (Buffer.byteLength(JSON.stringify(tree)) > POLICY_MAX_BYTES) {
     refuse(`The policy is larger than ${POLICY_MAX_BYTES} bytes, which is what a relay takes.`)
   }

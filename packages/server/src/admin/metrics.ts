@@ -66,7 +66,7 @@ export class Metrics {
     )
     gauge(
       'sallyport_tunnels_failing',
-      'Tunnels put aside on a route because they fail where their siblings do not.',
+      'Tunnels that a route does not use at present, because they fail while their siblings do not.',
       () => readings.tunnelsFailing(),
       'max',
     )

@@ -56,7 +56,7 @@ export function problem(status: number, detail: string): Reply {
 
 async function replyTo(target: string, { ask, facts, reload }: OperatorApiInit): Promise<Reply> {
   const url = URL.parse(target, 'http://relay')
-  if (!url) return problem(400, 'That is no path.')
+  if (!url) return problem(400, 'That is not a path.')
   const { pathname, searchParams } = url
   if (pathname === '/api/v1/status') {
     const { answers, silent } = await ask({ of: 'status' })

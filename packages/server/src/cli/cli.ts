@@ -97,10 +97,10 @@ Examples:
     )
   authtoken
     .command('create')
-    .description('Make an authtoken. It is printed on standard output, this once; only its hash is kept.')
+    .description('Make an authtoken. It is printed on standard output only this once; the relay keeps only its hash.')
     .option(...CONFIG_OPTION)
     .option('--acl <rule>', 'what it may bind, like bind:edge=edg_docs; repeatable (default: bind:*)', collect)
-    .option('--description <text>', 'for people: whose it is, or what for')
+    .option('--description <text>', 'a description for people')
     .action(loaded(async () => (await import('./stored/authtoken-commands.ts')).createAuthtoken))
   authtoken
     .command('list')
@@ -134,7 +134,7 @@ Documentation: docs/agent-http.md of the repository, and docs/configuration.md f
     .argument('<file>', 'the policy, in YAML or JSON, with on_http_request and on_http_response')
     .option('--agent', 'as one that an agent brings, which may have less than relay.yml')
     .option('--config <file>', 'relay.yml of the relay that it is for (default: some relay on the internet)')
-    .option('--host <host>', 'the host that it is for, where the policy names cookies of a domain')
+    .option('--host <host>', 'the host, if the policy names cookies of a domain')
     .option('--json', 'as JSON')
     .action(loaded(async () => (await import('./policy-check.ts')).checkPolicy))
   policy
@@ -178,7 +178,9 @@ Documentation: docs/sign-in.md of the repository, and docs/providers for each pr
     )
   oidc
     .command('check')
-    .description('Ask an identity provider what visitors will meet: exit code 0, or 1 and a sentence for each problem.')
+    .description(
+      'Ask an identity provider whether sign-ins will work: exit code 0, or 1 and a sentence for each problem.',
+    )
     .argument('[issuer]', 'as the provider calls itself; without it, every sign-in of --config')
     .option(
       '--config <file>',
@@ -194,7 +196,7 @@ Documentation: docs/sign-in.md of the repository, and docs/providers for each pr
     )
     .option('--id-token-alg <algorithm>', 'HS256 where ID tokens are signed with the client secret')
     .option('--provider-ca-file <file>', "a further authority (PEM) for the provider's certificate")
-    .option('--scope <scope>', 'what will be asked for; repeatable (default: openid profile email)', collectScopes)
+    .option('--scope <scope>', 'the scopes to request; repeatable (default: openid profile email)', collectScopes)
     .option('--json', 'as JSON')
     .addHelpText(
       'after',
@@ -315,7 +317,7 @@ Examples:
     .action(loaded(async () => (await import('./stored/session-commands.ts')).listSessions))
   session
     .command('revoke')
-    .description('End sessions. What is under way in them ends within two seconds, WebSockets too.')
+    .description('End sessions. Exchanges under way in them end within two seconds, including WebSockets.')
     .option(...CONFIG_OPTION)
     .option('--id <id>', 'this one, or the one whose id begins so')
     .option('--user <user>', 'those of this email address or subject, over all edges or with --edge')
@@ -328,7 +330,7 @@ function addServiceTokenCommands(program: Command): void {
   const serviceToken = program
     .command('service-token')
     .description(
-      'Make, list and revoke what programs show on an edge in place of a sign-in, also while the relay runs.',
+      'Make, list and revoke service tokens, which programs send to an edge instead of a sign-in, also while the relay runs.',
     )
     .addHelpText(
       'after',
@@ -342,10 +344,12 @@ Documentation: docs/programs.md of the repository.`,
     )
   serviceToken
     .command('create')
-    .description('Make a service token. It is printed on standard output, this once; only its hash is kept.')
+    .description(
+      'Make a service token. It is printed on standard output only this once; the relay keeps only its hash.',
+    )
     .option(...CONFIG_OPTION)
     .requiredOption('--edge <id>', 'the edge it is for; it is worth nothing on others')
-    .option('--description <text>', 'for people: whose it is, or what for; apps get it as the name of the program')
+    .option('--description <text>', 'a description for people; apps get it as the name of the program')
     .action(loaded(async () => (await import('./stored/service-token-commands.ts')).createServiceToken))
   serviceToken
     .command('list')

@@ -70,7 +70,7 @@ async function subjectsOf(
 ): Promise<Subjects> {
   const { config: file = process.env.SALLYPORT_CONFIG || undefined, edge } = options
   if (issuer !== undefined) {
-    if (edge !== undefined) return wrongUsage('--edge', 'chooses among the sign-ins of --config; leave ISSUER away')
+    if (edge !== undefined) return wrongUsage('--edge', 'chooses among the sign-ins of --config; omit ISSUER')
     const publicUrl =
       options.publicUrl !== undefined
         ? readPublicUrl(options.publicUrl, wrongUsage)

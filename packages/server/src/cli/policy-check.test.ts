@@ -227,12 +227,12 @@ enabled: maybe
     assert.match(lines[0] ?? '', /^policy\.yaml:4:44 inbound\[0\]\.actions\[0\]\.config\.content: must be text/)
     assert.match(
       lines[1] ?? '',
-      /^policy\.yaml:5:44 inbound\[0\]\.actions\[1\]\.config\.content: is the older name of body, which stands beside it/,
+      /^policy\.yaml:5:44 inbound\[0\]\.actions\[1\]\.config\.content: is the older name of body, which is there, too/,
     )
     assert.match(lines[2] ?? '', /^policy\.yaml:6:\d+ inbound\[0\]\.actions\[2\]\.type: .*did you mean deny/)
     assert.match(
       lines[3] ?? '',
-      /^policy\.yaml:7:1 outbound: is the older name of on_http_response, which stands beside it/,
+      /^policy\.yaml:7:1 outbound: is the older name of on_http_response, which is there, too/,
     )
     assert.match(lines[4] ?? '', /^policy\.yaml:9:1 enabled: is an older form; remove it/)
     assert.equal(lines.length, 5, lines.join('\n'))

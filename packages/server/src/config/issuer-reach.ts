@@ -52,6 +52,6 @@ export class IssuerReach {
     if (placeOfAddress(address) === 'private') {
       return 'is in a private network that is not among endpoints.private_issuers of the relay; write the public address'
     }
-    return 'is on the machine of the relay or beside it, where an agent may not have it ask; write the public address'
+    return 'is on the machine of the relay or beside it, and an agent may not make the relay send requests there; write the public address'
   }
 }

@@ -181,7 +181,7 @@ edges:
       'domain: is missing; write for example example.com',
       'public_url: must name scheme, host and port only; write https://relay.example.com (line 3)',
       'listen.htp: there is no such key; did you mean http? (line 4)',
-      'trusted_proxies[0]: "10.0.0.0/33": behind the slash stands a number from 0 to 32, for example 10.0.0.0/32 (line 5)',
+      'trusted_proxies[0]: "10.0.0.0/33": after the slash must be a number from 0 to 32, for example 10.0.0.0/32 (line 5)',
       'edges[0].routs: there is no such key; did you mean routes? (line 9)',
       'edges[1].id: edg_a is also the id of edges[0]; give each its own (line 10)',
       'edges[2].hosts[0]: b.example.com already leads to edg_a; a host can lead to one edge only (line 13)',
@@ -268,10 +268,10 @@ edges:
   })
 
   const cases: [name: string, yaml: string, expected: RegExp][] = [
-    ['a host with a port', host('a.example.com:80'), /contains a port; leave it away/],
+    ['a host with a port', host('a.example.com:80'), /contains a port; remove it/],
     ['a URL as host', host('https://a.example.com'), /is a URL; write only its host/],
     ['a host with a path', host('a.example.com/x'), /contains a path/],
-    ['a * in the middle of a host', host('a.*.com'), /can only stand alone in front/],
+    ['a * in the middle of a host', host('a.*.com'), /is only possible alone at the beginning/],
     ['a * alone', host('*'), /would catch every host/],
     ['a host in Unicode', host('bücher.example'), /xn--bcher-kva\.example/],
     ['a host that is none', host('a/../b@c'), /path|not a host/],

@@ -30,7 +30,7 @@ function homeOf(): string {
   } catch (cause) {
     // Neither HOME nor an entry in the list of users exists, as in many containers.
     const message =
-      'this user has no home folder to keep it in; set XDG_DATA_HOME, or say in relay.yml where it is to be, like sqlite:/var/lib/sallyport/relay.db'
+      'this user has no home folder to keep it in; set XDG_DATA_HOME, or set its place in relay.yml, for example sqlite:/var/lib/sallyport/relay.db'
     throw new ConfigError([{ path: 'store', message }], { cause })
   }
 }

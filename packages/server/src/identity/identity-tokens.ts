@@ -160,7 +160,7 @@ export class IdentityTokens {
     if (written === undefined) {
       const message =
         'the database was made with another relay key; restore SALLYPORT_SECRET or the key file beside the database, ' +
-        'or remove the database to begin anew (authtokens and sign-ins are lost)'
+        'or remove the database to start again (authtokens and sign-ins are lost)'
       throw new ConfigError([{ path: 'store', message }])
     }
     return createPrivateKey({ key: JSON.parse(written) as JsonWebKey, format: 'jwk' }) // ours, authenticated by the box

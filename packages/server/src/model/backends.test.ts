@@ -93,7 +93,7 @@ describe('backend:', () => {
     [
       'what is never reached',
       '{ failover: [{ fixed_response: { status: 503 } }, { labels: { app: a } }] }',
-      /failover\[0\]: always answers, so nothing behind it is ever reached/,
+      /failover\[0\]: always answers, so destinations after it are never reached/,
     ],
     ['an empty step', '{ failover: [{ labels: { app: a } }, {}] }', /failover\[1\]: leads nowhere/],
     [

@@ -333,7 +333,7 @@ export const ENGLISH = {
     providerNext: 'Your identity provider comes next. {goOn} if nothing happens.' as With<'goOn'>,
     unwritten: 'You are signed out, but it could not be saved',
     unwrittenMeans:
-      'This browser is signed out. The relay cannot save that at the moment and goes on trying: should it be restarted before it can, a copy of your session that somebody else holds would be good again.',
+      'This browser is signed out. The relay cannot save that at the moment, and keeps trying. If it is restarted before it can, a copy of your session that somebody else has would be valid again.',
     byProvider: 'Signed out.',
   },
 }

@@ -76,7 +76,7 @@ function labelsProblem(pairs: LabelPairs): string | undefined {
     const problem = labelProblem(key, value)
     if (problem) return problem
   }
-  return new Map(pairs).size === pairs.length ? undefined : 'the same label key stands twice'
+  return new Map(pairs).size === pairs.length ? undefined : 'a label key is there twice'
 }
 
 /** A Host value or a display text must not be able to end a header line or move a terminal's cursor. */

@@ -17,7 +17,7 @@ export function authoritiesIn(pem: string): { authorities: X509Certificate[] } |
   for (const [index, block] of blocks.entries()) {
     const authority = parsed(block)
     if (!authority) return { problem: `cannot be read: certificate ${index + 1} of ${blocks.length} is damaged` }
-    if (!authority.ca) return { problem: `${nameOf(authority)} is no authority (CA:TRUE); ${WRITE_ISSUER}` }
+    if (!authority.ca) return { problem: `${nameOf(authority)} is not an authority (CA:TRUE); ${WRITE_ISSUER}` }
     authorities.push(authority)
   }
   return { authorities }

@@ -21,7 +21,7 @@ export function parseCidr(written: string): Cidr | { problem: string } {
   const length = slash < 0 ? String(bits) : written.slice(slash + 1)
   if (!/^(?:0|[1-9]\d{0,2})$/.test(length) || Number(length) > bits) {
     return {
-      problem: `"${written}": behind the slash stands a number from 0 to ${bits}, for example ${address}/${bits}`,
+      problem: `"${written}": after the slash must be a number from 0 to ${bits}, for example ${address}/${bits}`,
     }
   }
   return { family: version === 4 ? 'ipv4' : 'ipv6', address, prefix: Number(length) }

@@ -11,11 +11,11 @@ export function hostPatternProblem(pattern: string): string | undefined {
   if (pattern.includes('://')) return `"${pattern}" is a URL; write only its host, for example docs.example.com`
   if (pattern.includes('/')) return `"${pattern}" contains a path; write only the host and put the path into a route`
   if (/:\d*$/.test(pattern))
-    return `"${pattern}" contains a port; leave it away, an edge answers on every port of the relay`
+    return `"${pattern}" contains a port; remove it, because an edge answers on every port of the relay`
   if (pattern === '*') return '"*" alone would catch every host; write for example *.example.com'
   if (pattern.endsWith('.')) return `leave the dot at the end of "${pattern}" away`
   const host = pattern.startsWith('*.') ? pattern.slice(2) : pattern
-  if (host.includes('*')) return `"${pattern}": the * can only stand alone in front, as in *.example.com`
+  if (host.includes('*')) return `"${pattern}": the * is only possible alone at the beginning, as in *.example.com`
   // oxlint-disable-next-line no-control-regex -- everything outside ASCII is what this looks for
   if (/[^\x00-\x7f]/.test(host)) {
     // Writing non-ASCII letters in ASCII takes quadratic time.

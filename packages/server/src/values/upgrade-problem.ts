@@ -6,11 +6,11 @@ const PROTOCOL = /^[!#$%&'*+.^_`|~0-9a-z-]+(?:\/[!#$%&'*+.^_`|~0-9a-z-]+)?$/
 /** @param protocol in lower case */
 export function upgradeProblem(protocol: string): string | undefined {
   if (!PROTOCOL.test(protocol))
-    return `"${protocol}" is no name of a protocol; write it as it stands in Upgrade, for example spdy/3.1`
+    return `"${protocol}" is not the name of a protocol; write it as in Upgrade, for example spdy/3.1`
   const [name = ''] = protocol.split('/', 1)
   switch (name) {
     case 'websocket':
-      return 'WebSockets pass on every route; leave websocket away'
+      return 'WebSockets pass on every route; remove websocket'
     // After a switch to HTTP a visitor could send requests that no policy has checked (h2c smuggling).
     case 'h2c':
     case 'h2':

@@ -33,7 +33,9 @@ export class RunningRelay {
   static async of({ config: file = process.env.SALLYPORT_CONFIG || undefined }: StoreOption): Promise<RunningRelay> {
     const { path } = await loadStoreLocation({ ...(file !== undefined && { file }), env: process.env })
     if (process.platform === 'win32') {
-      throw new RelayUnreachable('A relay cannot be asked on Windows. /metrics of its admin listener tells some of it.')
+      throw new RelayUnreachable(
+        'A relay cannot be asked on Windows. /metrics of its admin listener shows a part of this.',
+      )
     }
     const socket = operatorSocketOf(path)
     if (Buffer.byteLength(socket) > SOCKET_PATH_MAX_BYTES) {

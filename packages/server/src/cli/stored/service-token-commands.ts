@@ -50,7 +50,7 @@ export async function revokeServiceToken(id: string, options: StoreOption): Prom
   await withStore(options, openServiceTokens, async (serviceTokens) => {
     const revoked = await serviceTokens.revoke(id)
     await untilSeen()
-    console.error(`Revoked ${revoked.id}. What is under way with it ends at once.`)
+    console.error(`Revoked ${revoked.id}. Its exchanges under way end at once.`)
   })
 }
 

@@ -121,7 +121,7 @@ export class ResponseParser {
   get complaint(): string | undefined {
     if (this.#state !== 'head' || this.#keptLength === 0) return undefined
     const text = this.#kept.toString('latin1', 0, Math.min(this.#keptLength, STATUS_LINE_START.length))
-    if (!STATUS_LINE_START.startsWith(text)) return 'the app sent what is no HTTP, and closed the connection'
+    if (!STATUS_LINE_START.startsWith(text)) return 'the app sent something that is not HTTP, and closed the connection'
     return 'the app closed the connection in the midst of the response head'
   }
 

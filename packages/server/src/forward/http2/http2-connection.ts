@@ -244,5 +244,5 @@ export class Http2Connection implements Watched, Bordered {
 
 /** An app that speaks HTTP/1.1 answers the preface with a 400, or closes. */
 function notHttp2(cause: Error): Error {
-  return new Error('the app does not speak HTTP/2 with prior knowledge; leave --upstream-protocol away', { cause })
+  return new Error('the app does not speak HTTP/2 with prior knowledge; remove --upstream-protocol', { cause })
 }

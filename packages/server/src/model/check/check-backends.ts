@@ -17,7 +17,10 @@ export function* backendProblems(edge: ReadEdge, path: ConfigPath): Iterable<Fou
         yield* kindProblems(branch, [...stepPath, 'weighted', place, 'backend'])
       }
       if (step.fixed_response && index < (backend.failover?.length ?? 0) - 1) {
-        yield { path: stepPath, message: 'always answers, so nothing behind it is ever reached; move it to the end' }
+        yield {
+          path: stepPath,
+          message: 'always answers, so destinations after it are never reached; move it to the end',
+        }
       }
     }
     if (!backend.sticky) continue

@@ -42,7 +42,7 @@ function* logProblemsIn(steps: readonly StepInPlace[]): Iterable<FoundProblem> {
     for (const { source, path: inside } of templatesOf((config as LogConfig).metadata)) {
       if (!isSecret(source, phase, secretVars)) continue
       const message =
-        'reads a secret, a token, a cookie, credentials, or headers as a whole, which never stand in a log; read a single other header or field'
+        'reads a secret, a token, a cookie, credentials, or headers as a whole, which must not reach a log; read a single other header or field'
       yield { path: [...path, 'config', 'metadata', ...inside], message }
     }
   }

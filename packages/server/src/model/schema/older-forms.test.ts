@@ -65,8 +65,8 @@ describe('older forms of policies (traffic policy, 7)', () => {
     )
     assert.deepEqual(policy, { on_http_request: [{ actions: [{ type: 'custom-response', config: { body: 'new' } }] }] })
     assert.deepEqual(pathsOf(problems), [
-      'inbound: is the older name of on_http_request, which stands beside it; keep on_http_request alone',
-      'on_http_request.0.actions.0.config.content: is the older name of body, which stands beside it; keep body alone',
+      'inbound: is the older name of on_http_request, which is there, too; keep only on_http_request',
+      'on_http_request.0.actions.0.config.content: is the older name of body, which is there, too; keep only body',
     ])
   })
 

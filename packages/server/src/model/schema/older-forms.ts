@@ -99,7 +99,7 @@ class Reading {
     for (const key of older) {
       const current = olderKeys[key]! // a key of it
       if (Object.hasOwn(block, current)) {
-        const message = `is the older name of ${current}, which stands beside it; keep ${current} alone`
+        const message = `is the older name of ${current}, which is there, too; keep only ${current}`
         this.problems.push({ path: this.writtenAt([...path, key]), message })
         continue
       }

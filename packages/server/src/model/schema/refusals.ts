@@ -5,7 +5,7 @@ import { child } from '../../values/written-tree.ts'
 const FIREWALL =
   'needs a web application firewall, which this relay does not have; put one in front of the app, and remove this action'
 const CERTIFICATES =
-  'is no matter of policies here: the relay has its certificates from tls.certificates in relay.yml; remove it'
+  'is not part of policies here: the relay has its certificates from tls.certificates in relay.yml; remove it'
 const BODIES =
   'changes bodies on their way, which this relay does not do; remove it, and do not rely on it to keep anything secret'
 

@@ -87,9 +87,12 @@ describe('terminate-tls as it is written (traffic policy, terminate-tls)', () =>
 
   it('says what is wrong with an authority, and what to write', () => {
     for (const [written, sentence] of [
-      [trusting(LEAF), /authorities\[0\]: CN=leaf is no authority \(CA:TRUE\); write the certificate of the authority/],
+      [
+        trusting(LEAF),
+        /authorities\[0\]: CN=leaf is not an authority \(CA:TRUE\); write the certificate of the authority/,
+      ],
       [trusting(AUTHORITY.replace('MII', 'AAA')), /cannot be read: certificate 1 of 1 is damaged/],
-      [trusting(`${AUTHORITY}\n${LEAF}`), /CN=leaf is no authority/],
+      [trusting(`${AUTHORITY}\n${LEAF}`), /CN=leaf is not an authority/],
       [
         trusting('-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----'),
         /holds a private key, and no certificate/,
@@ -102,7 +105,7 @@ describe('terminate-tls as it is written (traffic policy, terminate-tls)', () =>
       assert.match(problemsOf(written), sentence)
     }
     const byId = { certificate_authorities: { ca_x: LEAF, partners: AUTHORITY } }
-    assert.match(problemsOf({}, byId), /certificate_authorities\.ca_x\[0\]: CN=leaf is no authority/)
+    assert.match(problemsOf({}, byId), /certificate_authorities\.ca_x\[0\]: CN=leaf is not an authority/)
     assert.match(problemsOf({}, byId), /certificate_authorities\.partners: must be ca_ and then/)
   })
 
@@ -112,7 +115,7 @@ describe('terminate-tls as it is written (traffic policy, terminate-tls)', () =>
       [{ min_version: '1.0' }, /"1\.0" is not possible here; write 1\.2 or 1\.3/],
       [{ mutual_tls_verification_strategy: 'require-and-verify' }, /verifies nothing without mutual_tls_certificate/],
       [{ mutual_tls_verification_strategy: 'demand' }, /write require-and-verify or require-any or request/],
-      [{ server_certificate: 'x', server_private_key: 'y' }, /server_private_key: is no matter of policies here/],
+      [{ server_certificate: 'x', server_private_key: 'y' }, /server_private_key: is not part of policies here/],
     ] as const) {
       assert.match(problemsOf(written), sentence)
     }

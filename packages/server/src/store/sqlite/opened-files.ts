@@ -29,7 +29,7 @@ export function lossOf({ path, identities }: OpenedFiles): string | undefined {
       now = identityOf(file)
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException // fs only throws these
-      return code === 'ENOENT' || code === 'ENOTDIR' ? gone(file, suffix) : `${file} cannot be looked at (${code})`
+      return code === 'ENOENT' || code === 'ENOTDIR' ? gone(file, suffix) : `${file} cannot be checked (${code})`
     }
     if (now !== identity) return replaced(file, suffix)
   }
@@ -53,5 +53,5 @@ function replaced(file: string, suffix: string): string {
   return suffix === ''
     ? `another file was put in the place of ${file} while it was in use, and nothing can be kept; restart the relay to ` +
         'use that one, or move the former one back'
-    : `another file stands in the place of ${file}, and nothing can be kept; restart the relay`
+    : `another file has replaced ${file}, and nothing can be saved; restart the relay`
 }

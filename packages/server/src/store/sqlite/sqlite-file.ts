@@ -62,7 +62,7 @@ function refuseWithoutDatabase(path: string): void {
   if (left.length === 0 || existsSync(path)) return // in this order: another process may be making them
   throw new Error(
     `${path} is not there, but ${left.join(' and ')} ${left.length > 1 ? 'are' : 'is'}: the database was deleted or moved away. ` +
-      `Move it back, also while a relay runs on it; or stop that relay and remove ${left.length > 1 ? 'those' : 'that'} to begin anew`,
+      `Move it back, also while a relay runs on it; or stop that relay and remove ${left.length > 1 ? 'those' : 'that'} to start again`,
   )
 }
 
@@ -115,10 +115,10 @@ const SQLITE_PROBLEMS: Record<number, (path: string) => string> = {
   5: (path) => `${path} has been locked by another process for ${BUSY_TIMEOUT_MS / 1000} s; end that process`,
   8: (path) => `${path} cannot be written by this user; change the owner of the file and its folder`,
   10: (path) => `the disk failed while ${path} was read or written`,
-  11: (path) => `${path} is damaged; restore it from a copy, or move it away to start anew`,
+  11: (path) => `${path} is damaged; restore it from a copy, or move it away to start again`,
   13: (path) => `the disk of ${path} is full; make room`,
   14: (path) => `${path} cannot be opened by this user; change the owner of the file and its folder`,
-  26: (path) => `${path} is not a database; name another file, or move it away to start anew`,
+  26: (path) => `${path} is not a database; name another file, or move it away to start again`,
 }
 
 const SYSTEM_PROBLEMS: Record<string, (path: string) => string> = {
