@@ -1,4 +1,4 @@
-// The policy of one route while it is being imported: only rules that can be loaded get into it, and what is left out is noted.
+// The policy of an edge or of one route while it is being imported: only rules that can be loaded get into it, and what is left out is noted.
 
 import type { Account } from './account.ts'
 import type { Notes } from './notes.ts'
@@ -44,8 +44,8 @@ export class PolicyImport {
   }
 
   /** A rule that decides who may pass. */
-  guard(part: Written, rule: Rule, phase: Phase = 'on_http_request'): void {
-    const problem = this.add(phase, rule)
+  guard(part: Written, rule: Rule): void {
+    const problem = this.add('on_http_request', rule)
     if (problem !== undefined) this.close(part, problem)
   }
 
