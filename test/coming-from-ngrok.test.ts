@@ -10,10 +10,17 @@ import { after, before, describe, it } from 'node:test'
 import { rootCertificates } from 'node:tls'
 import { promisify } from 'node:util'
 
+import { refusedAction } from '../packages/server/src/model/schema/refusals.ts'
+import { KINDS } from '../packages/server/src/policy/kinds.ts'
 import type { Said } from './support/say-of-agent.ts'
 
 const PAGE = readFileSync(join(import.meta.dirname, '../docs/coming-from-ngrok.md'), 'utf8')
 const SAY = join(import.meta.dirname, 'support/say-of-agent.ts')
+
+/** Actions that ngrok does not have. */
+const OURS = ['any-of', 'service-token', 'set-headers']
+/** Actions of ngrok that need internal endpoints. */
+const NOT_YET = ['forward-internal', 'http-request']
 
 // The agent reads its flags before it looks for its relay, and is told of none.
 const NEEDS_RELAY = /The agent does not know its relay/
@@ -21,6 +28,7 @@ const NEEDS_RELAY = /The agent does not know its relay/
 describe('first-hour 21: docs/coming-from-ngrok.md', { timeout: 60_000 }, () => {
   const taken = commandsBelow('Taken as they are')
   const refused = commandsBelow('Not offered')
+  const flags = firstColumn('Flag by flag').flatMap((cell) => cell.match(/--[a-z][\w-]*/g) ?? [])
   const said = new Map<string, Said>()
   let folder: string
 
@@ -28,7 +36,13 @@ describe('first-hour 21: docs/coming-from-ngrok.md', { timeout: 60_000 }, () => 
     folder = await mkdtemp(join(tmpdir(), 'sallyport-ngrok-'))
     const file = join(folder, 'ngrok.yml')
     await writeFile(file, 'version: 3\nagent:\n  authtoken: 2abc\nendpoints:\n  - name: shop\n')
-    const commands = [...taken, ...refused, 'ngrok config add-authtoken 2abcNgrokToken', 'ngrok http 80 --config FILE']
+    const commands = [
+      ...flags.map(askedFor),
+      ...taken,
+      ...refused,
+      'ngrok config add-authtoken 2abcNgrokToken',
+      'ngrok http 80 --config FILE',
+    ]
     const policy = join(folder, 'policy.yaml')
     await writeFile(policy, 'on_http_request:\n  - actions:\n      - type: deny\n')
     const authority = join(folder, 'ca.pem')
@@ -66,6 +80,29 @@ describe('first-hour 21: docs/coming-from-ngrok.md', { timeout: 60_000 }, () => 
     })
   }
 
+  it('lists flags of ngrok http, and the agent knows each', () => {
+    assert.ok(flags.length >= 50, String(flags.length))
+    for (const flag of flags) {
+      const { output } = said.get(askedFor(flag))!
+      assert.doesNotMatch(output, /unknown option|Did you mean/, flag)
+    }
+  })
+
+  it('lists every action of ngrok, and the relay has each or refuses it with a sentence', () => {
+    const rows = firstColumn('Action by action')
+    const listed = rows.flatMap((cell) => [...cell.matchAll(/`([\w-]+)`/g)].map(([, name = '']) => name))
+    const here = Object.keys(KINDS).filter((name) => !OURS.includes(name))
+    assert.deepEqual(
+      here.filter((name) => !listed.includes(name)),
+      [],
+      'every action of the relay has its row',
+    )
+    for (const name of listed) {
+      const isOffered = name in KINDS || refusedAction({ type: name, config: { provider: 'google' } }) !== undefined
+      assert.ok(isOffered || NOT_YET.includes(name), name)
+    }
+  })
+
   it("refuses ngrok's own authtoken and file, with a sentence", () => {
     assert.match(said.get('ngrok config add-authtoken 2abcNgrokToken')!.output, /begin with sp_/)
     const { code, output } = said.get('ngrok http 80 --config FILE')!
@@ -76,9 +113,20 @@ describe('first-hour 21: docs/coming-from-ngrok.md', { timeout: 60_000 }, () => 
 
 /** `ngrok …` in the first column of the table below a heading. */
 function commandsBelow(heading: string): string[] {
+  return firstColumn(heading).flatMap((cell) =>
+    [...cell.matchAll(/`(ngrok [^`]+)`/g)].map(([, command = '']) => command),
+  )
+}
+
+/** The cells of the first column of the table below a heading. */
+function firstColumn(heading: string): string[] {
   const section = new RegExp(`^## ${heading}\\n(.*?)(?=^## |$(?![^]))`, 'ms').exec(PAGE)?.[1] ?? ''
-  const cells = [...section.matchAll(/^\|([^|]*)\|/gm)].map(([, cell = '']) => cell)
-  return cells.flatMap((cell) => [...cell.matchAll(/`(ngrok [^`]+)`/g)].map(([, command = '']) => command))
+  return [...section.matchAll(/^\|([^|]*)\|/gm)].map(([, cell = '']) => cell)
+}
+
+/** With a value that is none; where the log goes is a file with any other name. */
+function askedFor(flag: string): string {
+  return `ngrok http 80 ${flag} ${flag === '--log' ? 'stderr' : 'x'}`
 }
 
 /** The words after `ngrok`. */

@@ -30,6 +30,7 @@ const COMMANDS: Readonly<Record<string, string>> = {
 
 const FLAGS: Readonly<Record<string, string>> = {
   all: ONE_BY_ONE,
+  'app-protocol': 'Write --upstream-protocol http1 or http2 instead.',
   auth: 'Write --basic-auth USER:PASSWORD instead.',
   'bind-tls': SCHEME,
   binding: 'Every address is public, as far as sign-in and --cidr-allow let visitors in; remove this flag.',
@@ -52,6 +53,7 @@ const FLAGS: Readonly<Record<string, string>> = {
   'ua-filter-deny':
     'Visitors are not told apart by User-Agent, which anybody can write; use --cidr-deny, --basic-auth or --oidc.',
   'upstream-proxy-protocol': 'Apps learn the visitor from X-Forwarded-For; remove this flag.',
+  'upstream-tls-verify-cas': 'Write --upstream-ca FILE instead, with the authority of the app’s certificate.',
   'websocket-tcp-converter': `${HTTP_ONLY}; WebSockets come to the app as WebSockets.`,
 }
 
