@@ -1,11 +1,14 @@
-// Which keys of a new configuration count only after a restart: all but the edges. Pure: no I/O, no clock.
+// Which keys of a new configuration count only after a restart: all but the edges and
+// what only edges use. Pure: no I/O, no clock.
 
 import type { Config } from '../config/config.ts'
 import { isSameValue } from '../edge/same-value.ts'
 
-/** The paths of keys that differ, such as `listen.http`; those of the edges are left out. */
+const TAKEN_OVER = { edges: [], certificate_authorities: {} }
+
+/** The paths of keys that differ, such as `listen.http`; those that are taken over are left out. */
 export function restartKeys(before: Config, after: Config): string[] {
-  return differences({ ...before, edges: [] }, { ...after, edges: [] }).flatMap((key) => {
+  return differences({ ...before, ...TAKEN_OVER }, { ...after, ...TAKEN_OVER }).flatMap((key) => {
     const [one, other] = [before, after].map((config): unknown => Reflect.get(config, key))
     if (!isPlain(one) || !isPlain(other)) return [key]
     return differences(one, other).map((below) => `${key}.${below}`)
