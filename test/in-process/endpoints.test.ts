@@ -409,6 +409,23 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
       assert.equal(asked, before_ + 1)
     })
 
+    it('of --oauth without a client is refused with what to register, by its flag (traffic policy, oauth)', async () => {
+      const problemOf = async (endpoint: EndpointOptions): Promise<string> => {
+        const error = await launch(endpoint).closed
+        assert.ok(error && 'problems' in error, String(error))
+        const [problem] = error.problems as { path: string; message: string }[]
+        return `${problem?.path} ${problem?.message}`
+      }
+      const unregistered = await problemOf({ oauth: 'google', maxSessionDuration: '8h' })
+      const uri = redirectUri('http://relay.localhost', 'https://accounts.google.com')
+      assert.ok(unregistered.startsWith('--oauth-client-id ') && unregistered.includes(uri), unregistered)
+      const client = { oauthClientId: 'x' }
+      assert.match(await problemOf({ oauth: 'github', ...client }), /^--oauth github is no OpenID provider/)
+      assert.match(await problemOf({ oauth: 'microsoft', ...client }), /^--oauth-tenant is missing/)
+      const soon = await problemOf({ oauth: 'google', ...client, idleSessionDuration: 'soon' })
+      assert.match(soon, /^--idle-session-duration "soon" is not a duration/)
+    })
+
     it('lets nobody pass without the password', async () => {
       const { host } = await start({ basicAuth: ['ada:a very secret secret'] })
       const before_ = asked

@@ -257,8 +257,6 @@ describe("agent and ngrok's words", () => {
       ['api edges list', /^agent api: .*relay --help$/],
       ['credits', /^agent credits: .*LICENSE/],
       ['authtoken 2abc', /^agent authtoken: .*agent config add-authtoken -$/],
-      ['http 80 --oauth=google', /^--oauth: .*--oidc/],
-      ['http --oauth google 80', /^--oauth: .*--oidc/],
       ['http 80 --traffic-policy-file=/none/p.yml', /^\/none\/p\.yml: There is no such file/],
       ['http --inspect=false 80', /^--inspect: /],
       ['http --scheme=https 80', /^--scheme: .*public_url/],

@@ -111,6 +111,22 @@ Documentation: README.md and docs/ of the repository; docs/agent.md has every fl
     .addOption(
       new Option('--oidc-id-token-alg <name>', 'if the provider signs with the client secret').choices(['HS256']),
     )
+    .option(
+      '--oauth <provider>',
+      'have visitors sign in at google, microsoft, gitlab, linkedin or twitch; instead of --oidc',
+    )
+    .option('--oauth-client-id <id>', 'the client id that the provider gave you')
+    .option(
+      '--oauth-client-secret <secret>',
+      'the client secret; other users of this machine may see it here, but not in the environment (env: SALLYPORT_OAUTH_CLIENT_SECRET)',
+    )
+    .option('--oauth-tenant <id>', 'the tenant whose accounts may sign in at microsoft')
+    .option('--oauth-scope <scope>', 'a scope to request in addition; repeatable', collect)
+    .option('--oauth-allow-email <address>', 'let this person pass; repeatable', collect)
+    .option('--oauth-allow-domain <domain>', 'let everybody with an address of this domain pass; repeatable', collect)
+    .option('--max-session-duration <time>', 'how long a sign-in counts, like 8h (default: 7d)')
+    .option('--idle-session-duration <time>', 'how long it counts without a request, like 30m (default: 12h)')
+    .option('--force-reauthentication', 'have the provider ask for the password at every sign-in')
     .optionsGroup('Visitors:')
     .option('--basic-auth <user:password>', 'let only visitors pass who know this; without --oidc; repeatable', collect)
     .option(
@@ -147,7 +163,7 @@ Documentation: README.md and docs/ of the repository; docs/agent.md has every fl
     .addHelpText(
       'after',
       `
-One match of the --oidc-allow flags is enough; without any, everybody whom the provider signs in may pass.
+One match of the --oidc-allow or --oauth-allow flags is enough; without any, everybody whom the provider signs in may pass.
 
 Examples:
   ${AGENT_COMMAND} http 3000

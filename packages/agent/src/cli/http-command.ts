@@ -22,6 +22,16 @@ export interface HttpFlags extends GlobalFlags, UpstreamFlags, PolicyFlags {
   oidcAllowGroup?: string[]
   oidcGroupClaim?: string
   oidcIdTokenAlg?: string
+  oauth?: string
+  oauthClientId?: string
+  oauthClientSecret?: string
+  oauthTenant?: string
+  oauthScope?: string[]
+  oauthAllowEmail?: string[]
+  oauthAllowDomain?: string[]
+  maxSessionDuration?: string
+  idleSessionDuration?: string
+  forceReauthentication?: boolean
   basicAuth?: string[]
   mutualTlsCas?: string
   cidrAllow?: string[]
@@ -53,6 +63,17 @@ export async function runHttp(upstream: string, flags: HttpFlags, environment: E
     oidcAllowGroups: flags.oidcAllowGroup,
     oidcGroupClaim: flags.oidcGroupClaim,
     oidcIdTokenAlg: flags.oidcIdTokenAlg,
+    oauth: flags.oauth,
+    oauthClientId: flags.oauthClientId,
+    oauthClientSecret:
+      flags.oauthClientSecret ?? (flags.oauth ? secretIn(environment, 'SALLYPORT_OAUTH_CLIENT_SECRET') : undefined),
+    oauthTenant: flags.oauthTenant,
+    oauthScopes: flags.oauthScope,
+    oauthAllowEmails: flags.oauthAllowEmail,
+    oauthAllowDomains: flags.oauthAllowDomain,
+    maxSessionDuration: flags.maxSessionDuration,
+    idleSessionDuration: flags.idleSessionDuration,
+    forceReauthentication: flags.forceReauthentication,
     basicAuth: flags.basicAuth,
     mutualTlsCas: readCertificate('--mutual-tls-cas', flags.mutualTlsCas),
     cidrAllow: flags.cidrAllow,

@@ -37,13 +37,6 @@ const FLAGS: Readonly<Record<string, string>> = {
   crt: 'The relay ends TLS with the certificates of its relay.yml; remove this flag.',
   inspect: NO_INSPECTOR,
   key: 'The relay ends TLS with the certificates of its relay.yml; remove this flag.',
-  oauth:
-    'Sign-in is by OpenID Connect with a client of your own: --oidc https://accounts.google.com --oidc-client-id ID for Google.',
-  'oauth-allow-domain': 'Write --oidc-allow-domain instead, with --oidc.',
-  'oauth-allow-email': 'Write --oidc-allow-email instead, with --oidc.',
-  'oauth-client-id': 'Write --oidc-client-id instead, with --oidc.',
-  'oauth-client-secret': 'Put the secret into SALLYPORT_OIDC_CLIENT_SECRET instead, with --oidc.',
-  'oauth-scope': 'Write --oidc-scope instead, with --oidc.',
   'proxy-proto': 'Apps learn the visitor from X-Forwarded-For; remove this flag.',
   'remote-addr': `${HTTP_ONLY}; name an address with: --url https://name.example.com`,
   scheme: SCHEME,

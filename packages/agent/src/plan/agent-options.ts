@@ -85,6 +85,22 @@ export interface HttpPolicyOptions {
   oidcGroupClaim?: string | undefined
   /** `HS256` if the provider signs ID tokens with the client secret. */
   oidcIdTokenAlg?: string | undefined
+  /** The provider at which visitors sign in, by its name: `google`. Instead of `oidc`. */
+  oauth?: string | undefined
+  oauthClientId?: string | undefined
+  oauthClientSecret?: string | undefined
+  /** The id of the tenant at `microsoft`. */
+  oauthTenant?: string | undefined
+  oauthScopes?: readonly string[] | undefined
+  /** Who may pass after signing in there; one match is enough. */
+  oauthAllowEmails?: readonly string[] | undefined
+  oauthAllowDomains?: readonly string[] | undefined
+  /** How long a session lasts, used or not: `8h`. */
+  maxSessionDuration?: string | undefined
+  /** How long a session lasts without use. */
+  idleSessionDuration?: string | undefined
+  /** Whether every sign-in asks for the credentials again. */
+  forceReauthentication?: boolean | undefined
   /** Each `user:password`, or a hash instead of the password. Visitors have to know one. */
   basicAuth?: readonly string[] | undefined
   /** PEM text of authorities: visitors need a certificate that one of them has signed. */

@@ -127,6 +127,79 @@ describe('the endpoint of agent http', () => {
     })
   })
 
+  it('has visitors sign in at a provider by its name, and for as long as they wish (traffic policy, flags)', () => {
+    const oauth: EndpointOptions = {
+      oauth: 'microsoft',
+      oauthClientId: 'x',
+      oauthClientSecret: 'hush',
+      oauthTenant: 't',
+      oauthScopes: ['files'],
+      oauthAllowEmails: ['ada@example.com'],
+      oauthAllowDomains: ['example.com'],
+      maxSessionDuration: '8h',
+      idleSessionDuration: '30m',
+      forceReauthentication: true,
+    }
+    const actionsOf = (endpoint: EndpointOptions) =>
+      (bindOf(endpoint).policy as { on_http_request: [{ actions: unknown[] }] }).on_http_request[0].actions // of flags
+    const session = { max_session_duration: '8h', force_reauthentication: true }
+    const config = {
+      provider: 'microsoft',
+      client_id: 'x',
+      client_secret: 'hush',
+      tenant: 't',
+      scopes: ['files'],
+      email_addresses: ['ada@example.com'],
+      email_domains: ['example.com'],
+      ...session,
+      idle_session_timeout: '30m',
+    }
+    assert.deepEqual(actionsOf(oauth), [{ type: 'oauth', config }])
+    assert.deepEqual(actionsOf({ oauth: 'google' }), [{ type: 'oauth', config: { provider: 'google' } }])
+    const { maxSessionDuration, idleSessionDuration, forceReauthentication } = oauth
+    const [oidc] = actionsOf({ ...SIGN_IN, maxSessionDuration, idleSessionDuration, forceReauthentication })
+    const { oidc: issuer_url, oidcClientId: client_id, oidcClientSecret: client_secret } = SIGN_IN
+    assert.deepEqual(oidc, {
+      type: 'openid-connect',
+      config: { issuer_url, client_id, client_secret, ...session, idle_session_duration: '30m' },
+    })
+
+    const { policy } = bindOf(oauth)
+    for (const [key, flag] of Object.entries({
+      provider: '--oauth',
+      client_id: '--oauth-client-id',
+      client_secret: '--oauth-client-secret',
+      tenant: '--oauth-tenant',
+      email_domains: '--oauth-allow-domain',
+      idle_session_timeout: '--idle-session-duration',
+      max_session_duration: '--max-session-duration',
+      force_reauthentication: '--force-reauthentication',
+    })) {
+      assert.equal(flagAt(policy, ['on_http_request', 0, 'actions', 0, 'config', key]), flag)
+    }
+    assert.equal(
+      plan(oauth).tunnels[0]?.endpoint?.visitors,
+      'sign-in at microsoft (only @example.com, ada@example.com)',
+    )
+
+    assert.deepEqual(problemsOf({ ...SIGN_IN, oauth: 'google' }), ['--oauth'])
+    assert.deepEqual(problemsOf({ oauth: 'google', basicAuth: ['ada:correct horse'] }), ['--basic-auth'])
+    assert.deepEqual(problemsOf({ oauth: 'google', verifyWebhook: 'github', verifyWebhookSecret: 's' }), [
+      '--verify-webhook',
+    ])
+    assert.deepEqual(problemsOf({ oauthClientId: 'x', oauthAllowDomains: ['a.example'], maxSessionDuration: '8h' }), [
+      '--max-session-duration',
+      '--oauth-client-id',
+      '--oauth-allow-domain',
+    ])
+    assert.deepEqual(problemsOf(oauth, 'http://relay.example.com'), ['--oauth-client-secret'])
+    const trafficPolicy = { text: 'on_http_request: []', source: 'policy.yaml' }
+    assert.deepEqual(problemsOf({ oauth: 'google', idleSessionDuration: '1h', trafficPolicy }), [
+      '--oauth',
+      '--idle-session-duration',
+    ])
+  })
+
   it('asks for passwords instead of a sign-in, never for both', () => {
     const { policy } = bindOf({ basicAuth: ['ada:lovelace1815', 'bob:$scrypt$x'] })
     const config = { credentials: ['ada:lovelace1815', 'bob:$scrypt$x'] }

@@ -38,6 +38,8 @@ export function planEndpoint(
     pooling = false,
     oidc,
     oidcClientSecret,
+    oauth,
+    oauthClientSecret,
     basicAuth = [],
     verifyWebhookSecret,
   } = options
@@ -48,6 +50,7 @@ export function planEndpoint(
   if (relay?.inClear) {
     const message = `${relay.url} is not encrypted, so no secret is sent there. Use https:// in --server.`
     if (oidc && oidcClientSecret) problems.push({ path: '--oidc-client-secret', message })
+    if (oauth && oauthClientSecret) problems.push({ path: '--oauth-client-secret', message })
     if (basicAuth.length > 0) problems.push({ path: '--basic-auth', message })
     if (verifyWebhookSecret) problems.push({ path: '--verify-webhook-secret', message })
     if (options.trafficPolicy) problems.push({ path: options.trafficPolicy.source, message })

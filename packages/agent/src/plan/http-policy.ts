@@ -5,6 +5,7 @@ import { POLICY_MAX_BYTES, Secret } from '@sallyport/protocol'
 import type { ConfigProblem } from '@sallyport/protocol/config-error'
 
 import type { HttpPolicyOptions } from './agent-options.ts'
+import { listAs, signIn } from './sign-in-policy.ts'
 
 /** Steps of a policy; their `config` is JSON, except for the Secret in it. */
 export interface HttpPolicy {
@@ -15,7 +16,7 @@ export interface HttpPolicy {
 
 const HASH_COST_MAX = 15 // the logarithm of scrypt's rounds: the most that the relay takes from an agent
 
-interface PolicyAction {
+export interface PolicyAction {
   readonly type: string
   readonly config: Record<string, unknown>
 }
@@ -24,7 +25,7 @@ interface PolicyAction {
 export function planHttpPolicy(options: HttpPolicyOptions, problems: ConfigProblem[]): HttpPolicy | undefined {
   const onRequest: PolicyAction[] = [
     ...restrictIps(options),
-    ...openidConnect(options, problems),
+    ...signIn(options, problems),
     ...basicAuth(options, problems),
     ...verifyWebhook(options, problems),
     ...circuitBreaker(options, problems),
@@ -84,6 +85,16 @@ const OPTIONS: readonly (readonly [name: keyof HttpPolicyOptions, flag: string])
   ['oidcAllowGroups', '--oidc-allow-group'],
   ['oidcGroupClaim', '--oidc-group-claim'],
   ['oidcIdTokenAlg', '--oidc-id-token-alg'],
+  ['oauth', '--oauth'],
+  ['oauthClientId', '--oauth-client-id'],
+  ['oauthClientSecret', '--oauth-client-secret'],
+  ['oauthTenant', '--oauth-tenant'],
+  ['oauthScopes', '--oauth-scope'],
+  ['oauthAllowEmails', '--oauth-allow-email'],
+  ['oauthAllowDomains', '--oauth-allow-domain'],
+  ['maxSessionDuration', '--max-session-duration'],
+  ['idleSessionDuration', '--idle-session-duration'],
+  ['forceReauthentication', '--force-reauthentication'],
   ['basicAuth', '--basic-auth'],
   ['mutualTlsCas', '--mutual-tls-cas'],
   ['cidrAllow', '--cidr-allow'],
@@ -109,7 +120,20 @@ const FLAGS: readonly (readonly [start: string, flag: string])[] = [
   ['request openid-connect allow.groups.claim', '--oidc-group-claim'],
   ['request openid-connect allow.groups', '--oidc-allow-group'],
   ['request openid-connect id_token_alg', '--oidc-id-token-alg'],
+  ['request openid-connect max_session_duration', '--max-session-duration'],
+  ['request openid-connect idle_session_duration', '--idle-session-duration'],
+  ['request openid-connect force_reauthentication', '--force-reauthentication'],
   ['request openid-connect', '--oidc'],
+  ['request oauth client_id', '--oauth-client-id'],
+  ['request oauth client_secret', '--oauth-client-secret'],
+  ['request oauth tenant', '--oauth-tenant'],
+  ['request oauth scopes', '--oauth-scope'],
+  ['request oauth email_addresses', '--oauth-allow-email'],
+  ['request oauth email_domains', '--oauth-allow-domain'],
+  ['request oauth max_session_duration', '--max-session-duration'],
+  ['request oauth idle_session_timeout', '--idle-session-duration'],
+  ['request oauth force_reauthentication', '--force-reauthentication'],
+  ['request oauth', '--oauth'],
   ['request basic-auth', '--basic-auth'],
   ['request restrict-ips deny', '--cidr-deny'],
   ['request restrict-ips', '--cidr-allow'],
@@ -144,60 +168,14 @@ function restrictIps({ cidrAllow = [], cidrDeny = [] }: HttpPolicyOptions): Poli
   return [{ type: 'restrict-ips', config }]
 }
 
-function openidConnect(options: HttpPolicyOptions, problems: ConfigProblem[]): PolicyAction[] {
-  const { oidc, oidcClientId, oidcClientSecret, oidcScopes = [] } = options
-  const { oidcAllowEmails = [], oidcAllowDomains = [], oidcAllowGroups = [], oidcGroupClaim, oidcIdTokenAlg } = options
-  if (!oidc) {
-    const given = Object.entries({
-      '--oidc-client-id': oidcClientId !== undefined,
-      '--oidc-client-secret': oidcClientSecret !== undefined,
-      '--oidc-scope': oidcScopes.length > 0,
-      '--oidc-allow-email': oidcAllowEmails.length > 0,
-      '--oidc-allow-domain': oidcAllowDomains.length > 0,
-      '--oidc-allow-group': oidcAllowGroups.length > 0,
-      '--oidc-group-claim': oidcGroupClaim !== undefined,
-      '--oidc-id-token-alg': oidcIdTokenAlg !== undefined,
-    })
-    for (const [flag, isGiven] of given) {
-      if (!isGiven) continue
-      const message = 'Nobody is asked to sign in without --oidc, for example --oidc https://login.example.com'
-      problems.push({ path: flag, message })
-    }
-    return []
-  }
-  if (!/^https?:\/\//i.test(oidc) || !URL.canParse(oidc)) {
-    const message = `"${oidc}" is not an issuer. Write the URL that your identity provider calls itself, like https://login.example.com`
-    problems.push({ path: '--oidc', message })
-  }
-  if (!oidcClientId) {
-    problems.push({ path: '--oidc-client-id', message: 'Write the client id that the identity provider gave you.' })
-  }
-  if (oidcGroupClaim !== undefined && oidcAllowGroups.length === 0) {
-    const message = 'Nothing is looked for in this claim without --oidc-allow-group.'
-    problems.push({ path: '--oidc-group-claim', message })
-  }
-  const groupClaim = oidcGroupClaim === undefined ? {} : { claim: oidcGroupClaim }
-  const allow = {
-    ...listAs('emails', oidcAllowEmails),
-    ...listAs('domains', oidcAllowDomains),
-    ...(oidcAllowGroups.length > 0 && { groups: { ...groupClaim, any_of: oidcAllowGroups } }),
-  }
-  const config = {
-    issuer_url: oidc,
-    client_id: oidcClientId,
-    ...(oidcClientSecret && { client_secret: new Secret(oidcClientSecret) }),
-    // Without openid a provider sends no ID token; a person should not have to know that.
-    ...(oidcScopes.length > 0 && { scopes: [...new Set(['openid', ...oidcScopes])] }),
-    ...(oidcIdTokenAlg !== undefined && { id_token_alg: oidcIdTokenAlg }),
-    ...(Object.keys(allow).length > 0 && { allow }),
-  }
-  return [{ type: 'openid-connect', config }]
-}
-
-function basicAuth({ basicAuth: written = [], oidc }: HttpPolicyOptions, problems: ConfigProblem[]): PolicyAction[] {
+function basicAuth(
+  { basicAuth: written = [], oidc, oauth }: HttpPolicyOptions,
+  problems: ConfigProblem[],
+): PolicyAction[] {
   if (written.length === 0) return []
   const problem = (message: string): void => void problems.push({ path: '--basic-auth', message })
-  if (oidc) problem('Visitors would have to sign in and know a password as well; give either this or --oidc.')
+  const other = oidc ? '--oidc' : oauth ? '--oauth' : undefined
+  if (other) problem(`Visitors would have to sign in and know a password as well; give either this or ${other}.`)
   // Never shown: it may be nearly right.
   if (written.some((each) => !/^[^:]+:./.test(each))) problem('Write user:password.')
   const hashes = written.flatMap((each) => {
@@ -213,7 +191,7 @@ function basicAuth({ basicAuth: written = [], oidc }: HttpPolicyOptions, problem
 }
 
 function verifyWebhook(options: HttpPolicyOptions, problems: ConfigProblem[]): PolicyAction[] {
-  const { verifyWebhook: provider, verifyWebhookSecret: secret, oidc, basicAuth: passwords = [] } = options
+  const { verifyWebhook: provider, verifyWebhookSecret: secret, oidc, oauth, basicAuth: passwords = [] } = options
   if (provider === undefined) {
     if (secret === undefined) return []
     const message = 'No webhook is verified without --verify-webhook, for example --verify-webhook github'
@@ -225,9 +203,9 @@ function verifyWebhook(options: HttpPolicyOptions, problems: ConfigProblem[]): P
     problems.push({ path: '--verify-webhook-secret', message })
     return []
   }
-  if (oidc || passwords.length > 0) {
+  if (oidc || oauth || passwords.length > 0) {
     const message =
-      'Who sends webhooks neither signs in nor knows a password; give either this or --oidc and --basic-auth.'
+      'Who sends webhooks neither signs in nor knows a password; give either this or --oidc, --oauth and --basic-auth.'
     problems.push({ path: '--verify-webhook', message })
   }
   return [{ type: 'verify-webhook', config: { provider, secret: new Secret(secret) } }]
@@ -265,10 +243,6 @@ function* editHeaders(
 
 function compress({ compression }: HttpPolicyOptions): PolicyAction[] {
   return compression ? [{ type: 'compress-response', config: {} }] : []
-}
-
-function listAs(key: string, values: readonly string[]): Record<string, readonly string[]> {
-  return values.length > 0 ? { [key]: values } : {}
 }
 
 function ruleOf(actions: readonly PolicyAction[]): { actions: readonly PolicyAction[] }[] {

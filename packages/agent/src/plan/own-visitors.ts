@@ -19,7 +19,15 @@ export function ownVisitors(options: HttpPolicyOptions): string {
     ...(options.mutualTlsCas === undefined ? [] : [CERTIFICATE_WORDS]),
     ...(addresses === '' ? [] : [addresses]),
     ...(oidc ? [signInWords([{ issuer: oidc, allow: { domains, emails, groups } }])] : []),
+    ...(options.oauth ? [oauthWords(options.oauth, options)] : []),
     ...(options.basicAuth && options.basicAuth.length > 0 ? [PASSWORD_WORDS] : []),
     ...(options.verifyWebhook === undefined ? [] : [webhookWords(options.verifyWebhook)]),
   ])
+}
+
+function oauthWords(
+  issuer: string,
+  { oauthAllowDomains: domains, oauthAllowEmails: emails }: HttpPolicyOptions,
+): string {
+  return signInWords([{ issuer, allow: { domains, emails } }])
 }
