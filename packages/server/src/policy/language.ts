@@ -173,9 +173,11 @@ const SETTINGS: Omit<CompileSettings, 'phase'> = { known: new Set(), hasSecret: 
 /**
  * Remarks on parts of an expression or a template that work, but are older or may not do what the author expects. Each
  * is a sentence with its place.
+ * @param mayFail whether the value counts as empty if the expression fails; a missing value is no remark then
  */
-export function remarksOn({ warnings, source }: Expression | Template): string[] {
-  return warnings.map((warning) => withPlace(warning, source))
+export function remarksOn({ warnings, source }: Expression | Template, mayFail = false): string[] {
+  const told = warnings.filter(({ isAboutGap }) => !(mayFail && isAboutGap))
+  return told.map((warning) => withPlace(warning, source))
 }
 
 const EXCERPT_MAX_CHARS = 40

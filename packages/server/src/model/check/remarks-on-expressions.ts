@@ -13,15 +13,17 @@ import { policiesOf } from './check-policies.ts'
 /** @param path of the edge */
 export function* remarksOnExpressions(edge: ReadEdge, path: ConfigPath, kinds: KindTable): Iterable<FoundProblem> {
   for (const { policy, path: policyPath } of policiesOf(edge, path)) {
-    for (const { compiled, path: place } of expressionsIn(policy, kinds)) {
+    for (const { compiled, mayFail, path: place } of expressionsIn(policy, kinds)) {
       if ('problems' in compiled) continue
-      for (const message of remarksOn(compiled)) yield { path: [...policyPath, ...place], message }
+      for (const message of remarksOn(compiled, mayFail)) yield { path: [...policyPath, ...place], message }
     }
   }
 }
 
 interface CompiledInPlace {
   readonly compiled: ReturnType<typeof conditionOf> | ReturnType<typeof templateOf>
+  /** As keys of actions, which count as empty where they fail (section 14.1 of the reference). */
+  readonly mayFail?: true
   /** From the policy. */
   readonly path: ConfigPath
 }
@@ -32,7 +34,8 @@ function* expressionsIn(policy: ReadPolicy, kinds: KindTable): Iterable<Compiled
   }
   for (const { kind, config, phase, path: stepPath } of stepsOf(policy, kinds)) {
     const path = [...stepPath, 'config']
-    for (const source of kind.expressions?.(config) ?? []) yield { compiled: valueOf(source, phase), path }
+    for (const source of kind.expressions?.(config) ?? [])
+      yield { compiled: valueOf(source, phase), mayFail: true, path }
     for (const { source, path: inside } of templatesOf(kind, config)) {
       yield { compiled: templateOf(source, phase), path: [...path, ...inside] }
     }

@@ -94,17 +94,18 @@ const TEXT_LITERAL = /'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"/g
 function warnOfIndices({ unguarded, guards }: Found): ExpressionProblem[] {
   return unguarded
     .filter(({ key }) => !guards.has(key))
-    .map(({ key, start, end }) => {
+    .map(({ key, start, end }): ExpressionProblem => {
       if (key.endsWith('.content_length')) {
         return {
           message: `an exchange without Content-Length is refused here; write has(${key}) && … before it`,
           start,
           end,
+          isAboutGap: true,
         }
       }
       const [, of, name] = /^(.*?\.(?:headers|cookies|query_params))\.(.*)$/.exec(key) ?? []
       const message = `an exchange without ${name} is refused here; write '${name}' in ${of} && … before it`
-      return { message: printable(message), start, end }
+      return { message: printable(message), start, end, isAboutGap: true }
     })
 }
 

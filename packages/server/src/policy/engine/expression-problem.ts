@@ -6,6 +6,8 @@ export interface ExpressionProblem {
   /** Its place as offsets into the text: the first character, and the one after the last. */
   start: number
   end: number
+  /** Set if it is about a value without which the expression fails. */
+  isAboutGap?: true
 }
 
 /** Thrown while an expression is compiled, and caught by `compileExpression`: never seen outside the engine. */
