@@ -6,7 +6,6 @@ import { after, before, describe, it, mock } from 'node:test'
 
 import { parseConfig } from '../config/parse-config.ts'
 import type { Config } from '../config/config.ts'
-import { KINDS } from '../policy/kinds.ts'
 import { importNgrok } from './import-ngrok.ts'
 import type { ImportNgrokOptions } from './import-ngrok.ts'
 
@@ -253,12 +252,12 @@ describe('relay policy import-ngrok (traffic policy, 7)', () => {
     })
   }
 
-  it('takes the providers of oauth over that the relay has, and closes for the others', async () => {
+  it('takes oauth over, with the people who may pass', async () => {
     const provider = {
       google: { client_id: 'shop', client_secret: '', scopes: ['openid'], email_domains: ['example.com'] },
     }
     const { yaml } = await run([edgeWith({ oauth: { ...ON, provider, maximum_duration: 60, inactivity_timeout: 50 } })])
-    assert.deepEqual(actionsOf(load(yaml)), 'oauth' in KINDS ? { on_http_request: ['oauth'] } : closed, yaml)
+    assert.deepEqual(actionsOf(load(yaml)), { on_http_request: ['oauth'] }, yaml)
   })
 
   it('tells no secret, only the variables to set', async () => {
@@ -312,14 +311,18 @@ describe('relay policy import-ngrok (traffic policy, 7)', () => {
     assert.match(yaml, /body: "closed \$\$\{x\}"/)
   })
 
-  it('takes client certificates and versions of TLS over, and closes every route without the certificate', async () => {
+  it('takes client certificates and versions of TLS over, and closes the edge without the authority', async () => {
     const pem = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n'
     const tls = {
       mutual_tls: { ...ON, certificate_authorities: [{ id: 'ca_1' }] },
       tls_termination: { ...ON, terminate_at: 'edge', min_version: '1.3' },
     }
     const without = await run([edgeWith({}, tls)])
-    assert.deepEqual(actionsOf(load(without.yaml)), closed)
+    assert.match(
+      without.yaml,
+      /\n {4}policy:\n {6}on_tcp_connect:\n {8}# Nobody passes .*\n {8}- actions:\n {12}- type: deny\n/,
+    )
+    assert.equal(load(without.yaml).length, 1)
     assert.match(without.told.join('\n'), /https?|mutual_tls: left out, and nobody passes .*ca_1 is not in these files/)
     const { yaml } = await run([edgeWith({}, tls), { certificate_authorities: [{ id: 'ca_1', ca_pem: pem }] }])
     assert.match(yaml, /certificate_authorities:\n {2}ca_1: \|\n {4}-----BEGIN CERTIFICATE-----\n/)

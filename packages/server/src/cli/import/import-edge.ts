@@ -22,13 +22,12 @@ export function importEdge(edge: Written, account: Account, notes: Notes, root: 
     id: idOf(edge),
     hosts: [...new Set(hosts)],
     ...described(edge),
-    routes: [],
   }
   noteHosts(edge, notes, imported)
-  const tls = new PolicyImport(account, notes)
-  const closing = addTls(edge, tls)
-  if (tls.policy) imported['policy'] = tls.policy
-  imported['routes'] = routes.map((route) => importRoute({ edge, route, closing }, account, notes))
+  const connections = new PolicyImport(account, notes)
+  importTls(edge, connections)
+  if (connections.policy) imported['policy'] = connections.policy
+  imported['routes'] = routes.map((route) => importRoute(edge, route, account, notes))
   return imported
 }
 
@@ -62,19 +61,7 @@ function noteHosts(edge: Written, notes: Notes, near: object): void {
   }
 }
 
-interface RouteOf {
-  edge: Written
-  route: Written
-  /** Why nobody may pass. */
-  closing: Closing | undefined
-}
-
-interface Closing {
-  part: Written
-  message: string
-}
-
-function importRoute({ edge, route, closing }: RouteOf, account: Account, notes: Notes): Edge {
+function importRoute(edge: Written, route: Written, account: Account, notes: Notes): Edge {
   const key = route.at('match_type').value === 'exact_path' ? 'exact_path' : 'path_prefix'
   const imported: Edge = { [key]: route.at('match').text ?? '/' }
   const module = route.module('backend')
@@ -84,7 +71,6 @@ function importRoute({ edge, route, closing }: RouteOf, account: Account, notes:
   imported['backend'] = backend
   if (!module) notes.leaveOut(route.at('backend'), 'there is none, so visitors get an answer of the relay', imported)
   const policy = new PolicyImport(account, notes)
-  if (closing) policy.close(closing.part, closing.message)
   importModules(route, policy, imported)
   if (policy.policy) imported['policy'] = policy.policy
   return imported
@@ -92,25 +78,25 @@ function importRoute({ edge, route, closing }: RouteOf, account: Account, notes:
 
 const NOTHING = { fixed_response: { status: 404, body: 'Nothing is here.' } }
 
-/** Both modules of the edge are one action for connections. @returns why nobody may pass, if it cannot be written */
-function addTls(edge: Written, into: PolicyImport): Closing | undefined {
+/** Both modules of the edge are one action, which decides about connections: they have no path yet. */
+function importTls(edge: Written, into: PolicyImport): void {
   const [mutual, termination] = [edge.module('mutual_tls'), edge.module('tls_termination')]
   const ids = mutual?.at('certificate_authorities').entries.flatMap((each) => each.at('id').text ?? []) ?? []
   const unknown = ids.filter((id) => !into.account.authorities.has(id))
   if (mutual && (unknown.length > 0 || ids.length === 0)) {
     const names = unknown.length > 0 ? `${unknown.join(', ')} is not in these files` : 'it names no authority'
     const message = `${names}; add the answer of ngrok’s API at /certificate_authorities, or write terminate-tls`
-    return { part: mutual, message }
+    return into.close(mutual, message, 'on_tcp_connect')
   }
   if (termination?.at('terminate_at').value === 'upstream') {
-    return { part: termination, message: 'the relay ends TLS by itself, so the app does not see the visitor’s' }
+    const message = 'the relay ends TLS by itself, so the app does not see the visitor’s'
+    return into.close(termination, message, 'on_tcp_connect')
   }
   const version = termination?.at('min_version').text
   const config = {
     ...(version !== undefined && /^1\.[23]$/.test(version) && { min_version: version }),
     ...(ids.length > 0 && { mutual_tls_certificate_authorities: ids }),
   }
-  if (Object.keys(config).length === 0) return undefined
-  const message = into.add('on_tcp_connect', { actions: [{ type: 'terminate-tls', config }] })
-  return message === undefined ? undefined : { part: mutual ?? edge.at('tls_termination'), message }
+  if (Object.keys(config).length === 0) return
+  into.guard(mutual ?? edge.at('tls_termination'), { actions: [{ type: 'terminate-tls', config }] }, 'on_tcp_connect')
 }

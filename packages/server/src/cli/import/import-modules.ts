@@ -5,7 +5,6 @@
 import { ConfigError } from '@sallyport/protocol/config-error'
 import { YamlFile } from '@sallyport/protocol/yaml-file'
 
-import { KINDS } from '../../policy/kinds.ts'
 import { refusedAction } from '../../model/schema/refusals.ts'
 import { importHeaders } from './import-headers.ts'
 import type { Phase, PolicyImport } from './policy-import.ts'
@@ -82,7 +81,7 @@ function oauth(module: Written | undefined, into: PolicyImport): void {
   if (name === undefined) return into.close(module, 'it names no provider')
   const provider = providers.at(name)
   const client = provider.at('client_id').text
-  const refusal = oauthRefusal(name, provider)
+  const refusal = client === undefined ? ownApp(name) : peopleLeftOut(provider)
   if (refusal !== undefined) return into.close(module, refusal)
   const people = (key: string): object => (provider.at(key).texts.length > 0 ? { [key]: provider.at(key).texts } : {})
   const config = {
@@ -102,12 +101,12 @@ function oauth(module: Written | undefined, into: PolicyImport): void {
   noteCookiePrefix(module, into, rule)
 }
 
-/** Group rules that stay behind would let everybody of the provider in. */
-function oauthRefusal(name: string, provider: Written): string | undefined {
-  if (!('oauth' in KINDS)) return refusedAction({ type: 'oauth', config: { provider: name } })
-  if (provider.at('client_id').text === undefined) {
-    return `ngrok’s own app at ${name} is ngrok’s; register a client there, with the redirect URI that relay oidc redirect-uri prints`
-  }
+function ownApp(name: string): string {
+  return `ngrok’s own app at ${name} is ngrok’s; register a client there, with the redirect URI that relay oidc redirect-uri prints`
+}
+
+/** Rules about groups that stayed behind would let everybody of the provider in. */
+function peopleLeftOut(provider: Written): string | undefined {
   const rule = ['groups', 'teams', 'organizations'].find((key) => provider.at(key).texts.length > 0)
   return (
     rule &&
@@ -168,7 +167,6 @@ function breakCircuits(module: Written | undefined, into: PolicyImport, near: ob
 const PHASES: Readonly<Record<string, Phase>> = {
   inbound: 'on_http_request',
   outbound: 'on_http_response',
-  on_tcp_connect: 'on_tcp_connect',
   on_http_request: 'on_http_request',
   on_http_response: 'on_http_response',
 }

@@ -1,4 +1,4 @@
-// The policy of an edge or of one route while it is being imported: only rules that can be loaded get into it, and what is left out is noted.
+// The policy of one route while it is being imported: only rules that can be loaded get into it, and what is left out is noted.
 
 import type { Account } from './account.ts'
 import type { Notes } from './notes.ts'
@@ -44,15 +44,15 @@ export class PolicyImport {
   }
 
   /** A rule that decides who may pass. */
-  guard(part: Written, rule: Rule): void {
-    const problem = this.add('on_http_request', rule)
-    if (problem !== undefined) this.close(part, problem)
+  guard(part: Written, rule: Rule, phase: Phase = 'on_http_request'): void {
+    const problem = this.add(phase, rule)
+    if (problem !== undefined) this.close(part, problem, phase)
   }
 
   /** Nobody passes, in place of a module that decided that. */
-  close(part: Written, message: string): void {
+  close(part: Written, message: string, phase: Phase = 'on_http_request'): void {
     const rule: Rule = { actions: [{ type: 'deny' }] }
-    this.#rules.on_http_request.push(rule)
+    this.#rules[phase].push(rule)
     this.notes.leaveOut(part, message, rule, true)
   }
 
