@@ -27,6 +27,11 @@ export function readsResponse(reads: Reads): boolean {
   return some(reads, (path) => path === 'res' || path.startsWith('res.'))
 }
 
+/** Whether it reads the certificate of the visitor. */
+export function readsClientCertificate(reads: Reads): boolean {
+  return some(reads, (path) => path === 'conn.tls.client' || path.startsWith('conn.tls.client.'))
+}
+
 /**
  * Whether it reads a result of an action: itself, something in it, or something around it.
  * @param result without its beginning: `oidc.identity`

@@ -4,6 +4,7 @@ import { describe, it } from 'node:test'
 import { ConfigError } from '../../errors.ts'
 import { parseConfig } from '../../config/parse-config.ts'
 import { parseEndpoint } from '../../model/parse-endpoint.ts'
+import { readEdges } from '../../model/read-edges.ts'
 import { loadLanguage } from '../language.ts'
 import { terminations } from './terminations.ts'
 import { tlsDemandsOf } from './tls-demands-of.ts'
@@ -142,6 +143,27 @@ describe('terminate-tls as it is written (traffic policy, terminate-tls)', () =>
     const routes = [{ path_prefix: '/', policy: connect(terminate()) }]
     assert.match(read({ routes }).problems, /on_tcp_connect: decides about a connection, which has no path/)
     assert.equal(read({ policy: connect(terminate()), routes: [{ path_prefix: '/' }] }).configs.length, 1)
+  })
+
+  it('is missed where expressions read a certificate that no visitor is asked for', async () => {
+    await loadLanguage()
+    const expressions = ["conn.tls.client.subject.common_name == 'ann'"]
+    const on_http_request = [{ expressions, actions: [{ type: 'deny' }] }]
+    const remarks = (on_tcp_connect: object[] = []): string => {
+      const place = { publicUrl: undefined, identityJwt: true, folder: '/' }
+      const read = readEdges(
+        [{ id: 'edg_a', hosts: ['a.example.com'], policy: { on_tcp_connect, on_http_request } }],
+        place,
+      )
+      return read.remarks.map(({ path, message }) => `${path.join('.')} ${message}`).join()
+    }
+    const place = 'edges.0.policy.on_http_request.0.expressions.0'
+    assert.match(
+      remarks(),
+      new RegExp(`^${place} reads conn\\.tls\\.client, and visitors of this edge are asked for no certificate`),
+    )
+    assert.match(remarks([{ actions: [terminate({ min_version: '1.3' })] }]), /asked for no certificate/)
+    assert.equal(remarks([{ actions: [terminate(trusting(AUTHORITY))] }]), '')
   })
 
   it('may be an agent’s, without files and ids of the relay', () => {
