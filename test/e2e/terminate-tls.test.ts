@@ -16,7 +16,7 @@ import type { TlsAnswer } from '../support/tls-visitor.ts'
 
 const VISITORS = 16 // that all of them come to one worker happens once in thirty thousand times
 
-describe('terminate-tls in a relay of two workers', { timeout: 60_000 }, () => {
+describe('terminate-tls in a relay of two workers', { timeout: 120_000 }, () => {
   let processes: Processes
   let certificate: CertificateFiles | undefined
   let ann: CertificatePair
