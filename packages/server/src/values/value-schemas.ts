@@ -15,11 +15,11 @@ export function text(): z.ZodString {
 }
 
 /** Has its own sentence, because the usual one repeats the value. */
-export function secretText() {
+export function secretText(problemOf: (written: string) => string | undefined = () => undefined) {
   return z
     .string('must be text; put it in quotes')
     .min(1, 'must not be empty')
-    .superRefine(reporting(edgeProblem))
+    .superRefine(reporting((written) => edgeProblem(written) ?? problemOf(written)))
     .transform((written) => new Secret(written))
 }
 

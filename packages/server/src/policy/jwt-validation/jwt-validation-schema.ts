@@ -3,7 +3,8 @@
 import { z } from 'zod'
 
 import { parseDuration } from '../../values/duration.ts'
-import { filledList, flag, providerCaFile, text } from '../../values/value-schemas.ts'
+import { expressionProblem } from '../no-expression.ts'
+import { filledList, flag, providerCaFile, reporting, text } from '../../values/value-schemas.ts'
 import { SHARED_SECRET_BYTES, isFetchable, isShared, jwsSchema } from './jws-schema.ts'
 import type { Algorithm } from './jws-schema.ts'
 import { tokenSchema } from './token-schema.ts'
@@ -22,6 +23,7 @@ export const jwtValidationSchema = z
           z.strictObject({
             value: text()
               .max(1024)
+              .superRefine(reporting(expressionProblem))
               .describe('The claim `iss`, compared exactly.')
               .meta({ examples: ['https://login.example.com'] }),
           }),

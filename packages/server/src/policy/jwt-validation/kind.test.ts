@@ -93,6 +93,8 @@ describe('jwt-validation as it is written (traffic policy, jwt-validation)', () 
     assert.deepEqual(at({ method: 'header', name: 'a token' }), [
       'http.tokens.0.name is not the name of a header or cookie',
     ])
+    assert.match(at({ method: 'body', name: '${req.host}' }).join(), /^http\.tokens\.0\.name has an expression/)
+    assert.match(at({ name: 'X-A', prefix: '${req.host}' }).join(), /^http\.tokens\.0\.prefix has an expression/)
     assert.match(at({ method: 'query', name: 'a' }).join(), /write header or body or cookie/)
   })
 })

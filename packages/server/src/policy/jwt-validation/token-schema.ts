@@ -2,7 +2,8 @@
 
 import { z } from 'zod'
 
-import { text } from '../../values/value-schemas.ts'
+import { expressionProblem } from '../no-expression.ts'
+import { reporting, text } from '../../values/value-schemas.ts'
 
 const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/ // RFC 9110 5.6.2
 
@@ -22,11 +23,13 @@ export const tokenSchema = z
       ),
     name: text()
       .max(128)
+      .superRefine(reporting(expressionProblem))
       .default('Authorization')
       .describe('The name of the header, field or cookie. The case of headers and fields does not count.'),
     prefix: z
       .string()
       .regex(/^[!-~]{0,32} ?$/, 'must be one word, for example Bearer')
+      .superRefine(reporting(expressionProblem))
       .exactOptional()
       .describe('The text before the token. By default `Bearer` for `Authorization`, and nothing otherwise.'),
   })

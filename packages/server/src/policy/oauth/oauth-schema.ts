@@ -3,6 +3,7 @@
 
 import { z } from 'zod'
 
+import { expressionProblem } from '../no-expression.ts'
 import { duration, edgeProblem, reporting, text } from '../../values/value-schemas.ts'
 import { scopes, signInShape } from '../openid-connect/openid-connect-schema.ts'
 import { peopleSchema } from '../openid-connect/people-schema.ts'
@@ -47,6 +48,7 @@ export const oauthSchema = z.strictObject({
     ),
   client_id: text()
     .superRefine(reporting(edgeProblem))
+    .superRefine(reporting(expressionProblem))
     .exactOptional()
     .describe('The client id that the provider has issued. Required: ngrok’s own clients are ngrok’s.'),
   client_secret,

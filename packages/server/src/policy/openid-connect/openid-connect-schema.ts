@@ -3,6 +3,7 @@
 import { z } from 'zod'
 
 import { cookieDomainProblem } from '../../values/cookie-domain-problem.ts'
+import { expressionProblem } from '../no-expression.ts'
 import { isLoopbackHost } from '../../values/host-pattern.ts'
 import { clientKeySchema } from './client-key-schema.ts'
 import { peopleSchema } from './people-schema.ts'
@@ -52,9 +53,10 @@ export const signInShape = {
     .meta({ examples: ['https://login.example.com'] }),
   client_id: text()
     .superRefine(reporting(edgeProblem))
+    .superRefine(reporting(expressionProblem))
     .describe('The client id that the identity provider has issued.')
     .meta({ examples: ['sallyport'] }),
-  client_secret: secretText()
+  client_secret: secretText(expressionProblem)
     .exactOptional()
     .describe('The secret that the identity provider has issued. Best written as "${OIDC_SECRET}".'),
   provider_ca_file: providerCaFile(),
