@@ -79,6 +79,8 @@ const NEEDS: Readonly<Record<Need, string>> = {
   city_file: 'needs `geo: { city_file: … }`',
   asn_file: 'needs `geo: { asn_file: … }`',
   ip_lists: 'needs `ip_lists:`',
+  blocklist: 'needs `ip_lists: { blocklist: … }`',
+  tor: 'needs `ip_lists: { tor: … }`',
   region: 'needs `region:`',
 }
 

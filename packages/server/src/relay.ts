@@ -41,6 +41,7 @@ import { ProcessView } from './operator/process-view.ts'
 import type { Answer, Question } from './operator/questions.ts'
 import type { EdgeChanges } from './edge/configured-edges.ts'
 import { ServiceTokens } from './policy/service-token/service-tokens.ts'
+import { PolicySources } from './policy/sources/policy-sources.ts'
 import { openStore } from './store/open-store.ts'
 import { Authtokens } from './tunnel/authtokens.ts'
 import { Registry } from './tunnel/registry.ts'
@@ -110,6 +111,7 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
     authorities,
     issuers,
     countAttempts,
+    sources: new PolicySources(config),
     log,
   })
   const book = keep(rooms, new EdgeBook(edges))

@@ -16,6 +16,7 @@ import { Lasting } from '../policy/lasting.ts'
 import { PassCounts } from '../policy/jwt-validation/passes.ts'
 import { Leniency } from '../policy/leniency.ts'
 import { CounterRooms } from '../policy/rate-limit/counter-rooms.ts'
+import { NO_SECRETS, type PolicySources } from '../policy/sources/policy-sources.ts'
 import type { ServiceTokens } from '../policy/service-token/service-tokens.ts'
 import type { CountAttempts } from './count-attempts.ts'
 
@@ -28,11 +29,12 @@ export interface PolicyPartsInit {
   /** The places where providers that agents name may be. */
   readonly issuers: IssuerReach
   readonly countAttempts: CountAttempts
+  readonly sources: PolicySources
   readonly log: Logger
 }
 
 export function policyParts(init: PolicyPartsInit): PartsOf {
-  const { signIn, identityTokens, serviceTokens, authorities, issuers, log } = init
+  const { signIn, identityTokens, serviceTokens, authorities, issuers, sources, log } = init
   const { identity_jwt, limits, timeouts } = init.config
   const clock = Date.now
   const perUser = limits.failed_passwords_per_user_per_minute
@@ -70,6 +72,7 @@ export function policyParts(init: PolicyPartsInit): PartsOf {
       lasting: lastings.ofEdge(edgeId, (release) => void ends.push(release)),
       leniency,
       serviceTokens,
+      sources: authtokenId === undefined ? sources.ofOperator : sources.ofAgent(NO_SECRETS),
       signIns: { action: (...given) => (signIns ??= signIn.signInsFor(edgeId, reach)).action(...given) },
       life: {
         open: () => signIns?.publish(),

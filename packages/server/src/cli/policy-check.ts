@@ -12,6 +12,7 @@ import type { Config } from '../config/config.ts'
 import { readConfig } from '../config/load-config.ts'
 import { parseConfig } from '../config/parse-config.ts'
 import { completeAuthorities } from '../config/schema/authorities-schema.ts'
+import { supplyOf, supplyOfSomeAgent, type SourceKeys } from '../config/supply-of.ts'
 import { whoMayPass } from '../edge/who-may-pass.ts'
 import { whyUnreadable } from '../config/why-unreadable.ts'
 import { ConfigError } from '../errors.ts'
@@ -104,6 +105,7 @@ async function readPolicy(
     identityJwt: true,
     folder: process.cwd(),
     ...(known && { tls: tlsPlaceOf(known, agent) }),
+    supply: agent ? supplyOfSomeAgent(relay) : supplyOf(relay),
     ...(agent && { agent: { issuers: new IssuerReach(relay) } }),
   })
   return { edge, problems: problems.map(insidePolicy), remarks: remarks.map(insidePolicy) }
@@ -112,7 +114,7 @@ async function readPolicy(
 /** Those that a policy names are files of the relay. */
 const NO_FILES = { of: () => [] }
 
-const SOME_RELAY: IssuerPlaces = {
+const SOME_RELAY: IssuerPlaces & SourceKeys = {
   public_url: new URL('https://relay.example.com'),
   listen: {},
   endpoints: { private_issuers: [] },

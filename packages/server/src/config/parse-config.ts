@@ -19,6 +19,7 @@ import type { Config } from './config.ts'
 import { expandEnv } from '@sallyport/protocol/expand-env'
 import { configSchema } from './schema.ts'
 import { completeAuthorities } from './schema/authorities-schema.ts'
+import { supplyOf } from './supply-of.ts'
 import { storeLocation } from './store-location.ts'
 import { KINDS } from '../policy/kinds.ts'
 import { isTemplateAt } from '../policy/templates-of.ts'
@@ -81,7 +82,12 @@ function read(tree: unknown, folder: string, readEdges: EdgeReader): Read {
     folder,
   )
   const endsHere = listen && listen.https !== undefined
-  const place = { publicUrl, identityJwt: config?.identity_jwt ?? true, folder, tls: { endsHere, authorities } }
+  const supply = supplyOf({
+    region: part(configSchema.shape.region, known, 'region'),
+    secrets: part(configSchema.shape.secrets, known, 'secrets'),
+  })
+  const identityJwt = config?.identity_jwt ?? true
+  const place = { publicUrl, identityJwt, folder, tls: { endsHere, authorities }, supply }
   const read = readEdges(Array.isArray(written) ? written : [], place)
   problems.push(...(read.problems ?? []))
   return { problems, config, edges: read.edges, remarks: read.remarks }

@@ -4,6 +4,8 @@
 import { redirectUri } from './redirect-uri.ts'
 import { UNKNOWN_TLS } from '../policy/kind.ts'
 import type { AgentLimits, KindTable, TlsPlace } from '../policy/kind.ts'
+import { NO_SUPPLY } from '../policy/engine/tree/demands.ts'
+import type { Supply } from '../policy/engine/tree/demands.ts'
 import { KINDS } from '../policy/kinds.ts'
 import type { ConfigPath, FoundProblem } from '@sallyport/protocol/found-problem'
 import { child, withoutKeys } from '../values/written-tree.ts'
@@ -28,6 +30,8 @@ export interface EdgesPlace {
   folder: string
   /** By default nothing is known of it. */
   tls?: TlsPlace
+  /** What their policies may read; by default nothing that has to be set up. */
+  supply?: Supply
   /** Only if an agent has written the edges. */
   agent?: AgentLimits
 }
@@ -50,12 +54,12 @@ export const readEdges: EdgeReader = edgeReader(KINDS)
 export function edgeReader(kinds: KindTable): EdgeReader {
   const schema = edgeSchemaOf(kinds)
 
-  return (written, { publicUrl, identityJwt, folder, tls = UNKNOWN_TLS, agent }) => {
+  return (written, { publicUrl, identityJwt, folder, tls = UNKNOWN_TLS, supply = NO_SUPPLY, agent }) => {
     const redirectUriOf = (issuerUrl: string) => publicUrl && redirectUri(publicUrl.origin, issuerUrl)
     const current = written.map((edge) => edgeInCurrentForm(edge, kinds))
     const all = current.map(({ edge }, index) => readOne(schema, edge, index))
     const problems = all.flatMap(({ found }) => found)
-    problems.push(...checkEdges({ kinds, publicUrl, tls, redirectUri: redirectUriOf, edges: all }))
+    problems.push(...checkEdges({ kinds, publicUrl, tls, supply, redirectUri: redirectUriOf, edges: all }))
     for (const { index, edge, found } of all) {
       if (!agent || !edge || found.length > 0) continue
       const more = agentProblems(kinds, current[index]?.edge as ReadEdge, edge, agent) // the schema has seen its form

@@ -62,7 +62,7 @@ function builtRules(
 ): ConnectionRule[] {
   const within = { ...parts, ...rememberingOf({ [PHASE]: rules }) }
   return rules.map((rule, index) => ({
-    holds: holdsOf(rule, PHASE, index),
+    holds: holdsOf(rule, PHASE, index, parts),
     actions: rule.actions.map(({ type, config }) => {
       const build = Object.hasOwn(builders, type) ? builders[type] : undefined
       if (!build) throw new TypeError(`nothing builds ${type}`) // the compiler has seen a builder for each kind

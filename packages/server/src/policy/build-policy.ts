@@ -29,14 +29,14 @@ export function buildPolicy(
   const within = { ...parts, ...rememberingOf(config) }
   const onRequest = compose(
     config.on_http_request.map((rule, index) => ({
-      holds: holdsOf(rule, 'on_http_request', index),
+      holds: holdsOf(rule, 'on_http_request', index, parts),
       actions: rule.actions.map(requestActions(within, builders, ruleWords(rule, 'on_http_request', index))),
     })),
   )
   if (config.on_http_response.length === 0) return onRequest
   const rules = inOrder(
     config.on_http_response.map((rule, index) => ({
-      holds: holdsOf(rule, 'on_http_response', index),
+      holds: holdsOf(rule, 'on_http_response', index, parts),
       // its kind has completed it
       actions: rule.actions.map(({ type, config: written }) =>
         builderOf(responseBuilders, type)(written as never, {

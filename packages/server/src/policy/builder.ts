@@ -11,6 +11,7 @@ import type { OpenidConnectParts } from './openid-connect/openid-connect.ts'
 import type { RateLimitParts } from './rate-limit/rate-limit.ts'
 import type { RestrictIpsParts } from './restrict-ips/restrict-ips.ts'
 import type { ServiceTokenParts } from './service-token/service-token.ts'
+import type { SourcesParts } from './sources/sources.ts'
 import type { VerifyWebhookParts } from './verify-webhook/verify-webhook.ts'
 
 /** The services for the actions of one edge. */
@@ -22,6 +23,7 @@ export type PolicyParts = BasicAuthParts &
   RateLimitParts &
   RestrictIpsParts &
   ServiceTokenParts &
+  SourcesParts &
   VerifyWebhookParts
 
 /** The services, and the action's place in a policy. */

@@ -12,6 +12,7 @@ import { PHASES, kindOf } from './kind.ts'
 import type { Phase, Step } from './kind.ts'
 import { KINDS } from './kinds.ts'
 import type { Remembering } from './note-result.ts'
+import type { SourcesParts } from './sources/sources.ts'
 import { templatesOf } from './templates-of.ts'
 import { inEveryReading } from './view-of.ts'
 
@@ -27,7 +28,12 @@ export interface ConditionalRule {
  * @param index of the rule in its phase, for the log
  * @returns undefined for a rule that always runs
  */
-export function holdsOf({ name, expressions = [] }: ConditionalRule, phase: Phase, index: number): Holds | undefined {
+export function holdsOf(
+  { name, expressions = [] }: ConditionalRule,
+  phase: Phase,
+  index: number,
+  { sources }: SourcesParts,
+): Holds | undefined {
   if (expressions.length === 0) return undefined
   const conditions = expressions.map((source) => compiled(source, phase))
   const isOfPath = conditions.some(({ reads }) => dependsOnReading(reads))
@@ -35,7 +41,7 @@ export function holdsOf({ name, expressions = [] }: ConditionalRule, phase: Phas
   const decide = (view: ExpressionView): boolean => allHold(conditions, view)
   return (exchange, answer) => {
     try {
-      return inEveryReading(decide, isOfPath, exchange, answer)
+      return inEveryReading(decide, isOfPath, sources, exchange, answer)
     } catch (error) {
       throw failedExpression(error, rule)
     }

@@ -5,6 +5,7 @@
 import type { z } from 'zod'
 
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
+import type { Supply } from './engine/tree/demands.ts'
 import type { OpenidConnectConfig } from './openid-connect/openid-connect-schema.ts'
 
 /** The phases of an exchange: each route has its own rules. */
@@ -150,6 +151,8 @@ export interface CheckPlace {
   readonly publicUrl: URL | undefined
   readonly hosts: readonly string[]
   readonly tls: TlsPlace
+  /** What the expressions of this policy may read; also for `valueOf()` and its like. */
+  readonly supply: Supply
   /** The redirect URI of an issuer at this relay; undefined without `publicUrl`. */
   redirectUri(issuerUrl: string): string | undefined
   /**

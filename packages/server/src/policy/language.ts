@@ -3,11 +3,12 @@
 
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
 
-import type { CompileSettings } from './engine/compile-settings.ts'
 import type { Pattern, PatternCache } from './engine/patterns.ts'
 import type { Expression } from './engine/expression.ts'
 import type { ExpressionProblem } from './engine/expression-problem.ts'
 import type { Template } from './engine/template.ts'
+import { unmetDemands } from './engine/tree/demands.ts'
+import type { Supply } from './engine/tree/demands.ts'
 import { child } from '../values/written-tree.ts'
 import { OLDER_PHASES, PHASES } from './kind.ts'
 import type { Phase } from './kind.ts'
@@ -101,23 +102,31 @@ export function patternCache(): PatternCache {
 
 /**
  * The condition of a rule.
+ * @param supply what its policy has: a check passes it, so that what is missing is a problem
  * @returns problems if it is not valid; their paths are empty
  * @throws TypeError before loadLanguage()
  */
-export function conditionOf(source: string, phase: Phase): Expression | { problems: FoundProblem[] } {
-  return expressionOf(source, phase, 'bool')
+export function conditionOf(source: string, phase: Phase, supply?: Supply): Expression | { problems: FoundProblem[] } {
+  return supplied(compile(source, phase, 'bool'), source, supply)
 }
 
 /** The same for an expression that may have any value. */
-export function valueOf(source: string, phase: Phase): Expression | { problems: FoundProblem[] } {
-  return expressionOf(source, phase, 'any')
+export function valueOf(source: string, phase: Phase, supply?: Supply): Expression | { problems: FoundProblem[] } {
+  return supplied(compile(source, phase, 'any'), source, supply)
 }
 
-function expressionOf(source: string, phase: Phase, result: 'bool' | 'any'): ReturnType<typeof conditionOf> {
-  const compiled = compile(source, phase, result)
-  if (!('problems' in compiled)) return compiled
-  return { problems: compiled.problems.map((problem) => ({ path: [], message: withPlace(problem, source) })) }
+function supplied<T extends Expression | Template>(
+  compiled: T | { problems: ExpressionProblem[] },
+  source: string,
+  supply: Supply | undefined,
+): T | { problems: FoundProblem[] } {
+  const problems =
+    'problems' in compiled ? compiled.problems : supply ? unmetDemands(compiled.demands, supply) : NO_PROBLEMS
+  if (!('problems' in compiled) && problems.length === 0) return compiled
+  return { problems: problems.map((problem) => ({ path: [], message: withPlace(problem, source) })) }
 }
+
+const NO_PROBLEMS: readonly ExpressionProblem[] = []
 
 /**
  * How values are escaped before they are inserted into a text, so that they stay literals in a pattern or in a
@@ -134,15 +143,15 @@ export function templateOf(
   source: string,
   phase: Phase,
   embedding?: Embedding,
+  supply?: Supply,
 ): Template | { problems: FoundProblem[] } {
   if (!compiler) throw new TypeError('the language of expressions is not loaded')
   const { compileTemplate } = compiler
   const embed = embedding && EMBED[embedding](compiler)
   const compiled = remembered(templates, `${phase} ${embedding ?? ''} ${source}`, () =>
-    compileTemplate(source, { ...SETTINGS, phase, ...(embed && { embed }) }),
+    compileTemplate(source, { phase, ...(embed && { embed }) }),
   )
-  if (!('problems' in compiled)) return compiled
-  return { problems: compiled.problems.map((problem) => ({ path: [], message: withPlace(problem, source) })) }
+  return supplied(compiled, source, supply)
 }
 
 const EMBED: Readonly<Record<Embedding, (compiler: Compiler) => (value: string) => string>> = {
@@ -153,9 +162,7 @@ const EMBED: Readonly<Record<Embedding, (compiler: Compiler) => (value: string) 
 function compile(source: string, phase: Phase, result: 'bool' | 'any'): ReturnType<Compiler['compileExpression']> {
   if (!compiler) throw new TypeError('the language of expressions is not loaded')
   const { compileExpression } = compiler
-  return remembered(expressions, `${phase} ${result} ${source}`, () =>
-    compileExpression(source, { ...SETTINGS, phase }, result),
-  )
+  return remembered(expressions, `${phase} ${result} ${source}`, () => compileExpression(source, { phase }, result))
 }
 
 function remembered<T>(memory: Map<string, T>, key: string, make: () => T): T {
@@ -166,9 +173,6 @@ function remembered<T>(memory: Map<string, T>, key: string, make: () => T): T {
   memory.set(key, made)
   return made
 }
-
-/** The operator cannot set up a source of data yet, so an expression that needs one is refused. */
-const SETTINGS: Omit<CompileSettings, 'phase'> = { known: new Set(), hasSecret: () => false }
 
 /**
  * Remarks on parts of an expression or a template that work, but are older or may not do what the author expects. Each

@@ -12,6 +12,7 @@ import type { Template } from './engine/template.ts'
 import type { Phase } from './kind.ts'
 import { templateOf } from './language.ts'
 import type { Embedding } from './language.ts'
+import type { SourcesParts } from './sources/sources.ts'
 import { inEveryReading } from './view-of.ts'
 import { isConstant } from './templates-of.ts'
 
@@ -25,14 +26,20 @@ export type Text = (exchange: Exchange, answer?: AppAnswer) => string
  * @param where the key of the policy, for the log
  * @param embedding by default, values are inserted unchanged
  */
-export function textFrom(source: string, phase: Phase, where: string, embedding?: Embedding): Text {
+export function textFrom(
+  source: string,
+  phase: Phase,
+  where: string,
+  { sources }: SourcesParts,
+  embedding?: Embedding,
+): Text {
   if (isConstant(source)) return () => source
   const template = compiledTemplate(source, phase, embedding)
   const isOfPath = dependsOnReading(template.reads)
   const render = (view: ExpressionView): string => template.render(view)
   return (exchange, answer) => {
     try {
-      return inEveryReading(render, isOfPath, exchange, answer)
+      return inEveryReading(render, isOfPath, sources, exchange, answer)
     } catch (error) {
       throw failedExpression(error, where)
     }
@@ -50,10 +57,10 @@ export function compiledTemplate(source: string, phase: Phase, embedding?: Embed
  * The same for headers. Characters that no header can have are percent-encoded, line ends among them.
  * @param headers name and value of each
  */
-export function linesFrom(headers: Readonly<Record<string, string>>, phase: Phase): Lines {
+export function linesFrom(headers: Readonly<Record<string, string>>, phase: Phase, parts: SourcesParts): Lines {
   const written = Object.entries(headers)
   if (written.every(([, value]) => isConstant(value))) return () => written
-  const lines = written.map(([name, value]) => [name, headerFrom(name, value, phase)] as const)
+  const lines = written.map(([name, value]) => [name, headerFrom(name, value, phase, parts)] as const)
   return (exchange, answer) => lines.map(([name, value]) => [name, value(exchange, answer)] as const)
 }
 
@@ -65,8 +72,8 @@ export function lowerCased(lines: ReturnType<Lines>): Record<string, string> {
   return Object.fromEntries(lines.map(([name, value]) => [name.toLowerCase(), value]))
 }
 
-function headerFrom(name: string, source: string, phase: Phase): Text {
-  const text = textFrom(source, phase, name)
+function headerFrom(name: string, source: string, phase: Phase, parts: SourcesParts): Text {
+  const text = textFrom(source, phase, name, parts)
   if (isConstant(source)) return text
   return (exchange, answer) => {
     const value = printable(text(exchange, answer))

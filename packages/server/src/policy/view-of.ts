@@ -8,19 +8,21 @@ import { edited, factsOfExchange } from './engine/exchange-facts.ts'
 import { ExpressionView } from './engine/expression-view.ts'
 import type { ResponseFacts } from './engine/facts.ts'
 import { PolicyMemory } from './engine/variables/policy-memory.ts'
+import type { Sources } from './sources/sources.ts'
 
 /**
  * A new view is made for each rule and action, because an earlier action may have changed the exchange.
  * @param answer in the phase of responses
  * @param path replaces the path that is forwarded
  */
-export function viewOf(exchange: Exchange, answer?: AppAnswer, path?: string): ExpressionView {
+export function viewOf(exchange: Exchange, sources: Sources, answer?: AppAnswer, path?: string): ExpressionView {
   const { budget, ofRequest, ofResponse } = memoryOf(exchange)
   const vars = answer ? ofResponse : ofRequest
   return new ExpressionView(
     factsOfExchange(exchange, {
-      lookups: NO_LOOKUPS,
-      secret: () => undefined,
+      region: sources.region,
+      lookups: sources.lookups,
+      secret: sources.secret,
       now: Date.now,
       vars: path === undefined ? vars.asSent : vars.normal,
       results: exchange.results ?? NO_RESULTS,
@@ -39,12 +41,13 @@ export function viewOf(exchange: Exchange, answer?: AppAnswer, path?: string): E
 export function inEveryReading<T extends string | boolean>(
   evaluate: (view: ExpressionView) => T,
   isOfPath: boolean,
+  sources: Sources,
   exchange: Exchange,
   answer?: AppAnswer,
 ): T {
-  const value = evaluate(viewOf(exchange, answer))
+  const value = evaluate(viewOf(exchange, sources, answer))
   const { normalPath } = exchange
-  if (isOfPath && normalPath !== undefined && evaluate(viewOf(exchange, answer, normalPath)) !== value) {
+  if (isOfPath && normalPath !== undefined && evaluate(viewOf(exchange, sources, answer, normalPath)) !== value) {
     throw new RelayError('path_ambiguous')
   }
   return value
@@ -57,7 +60,6 @@ export function memoryOf(exchange: Exchange): PolicyMemory {
   return (exchange.policyMemory = new PolicyMemory())
 }
 
-const NO_LOOKUPS = {}
 const NO_RESULTS: ReadonlyMap<string, ReadonlyMap<string, unknown>> = new Map()
 
 class ResponseOfApp implements ResponseFacts {

@@ -21,11 +21,11 @@ export interface PartlyReadEdge {
   edge: ReadEdge | undefined
 }
 
-export function checkEdges({ kinds, publicUrl, tls, redirectUri, edges }: EdgesToCheck): FoundProblem[] {
+export function checkEdges({ kinds, publicUrl, tls, supply, redirectUri, edges }: EdgesToCheck): FoundProblem[] {
   const problems: FoundProblem[] = []
   const ids = new Map<string, number>()
   const hosts = new Map<string, string>()
-  const policyProblems = policyChecker({ kinds, publicUrl, tls, redirectUri })
+  const policyProblems = policyChecker({ kinds, publicUrl, tls, supply, redirectUri })
   for (const { index, id = `edges[${index}]`, hosts: edgeHosts, edge } of edges) {
     const path = ['edges', index]
     const sameId = ids.get(id)

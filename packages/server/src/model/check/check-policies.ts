@@ -6,6 +6,7 @@ import type { ConfigPath, FoundProblem } from '@sallyport/protocol/found-problem
 import { isLoopbackHost } from '../../values/host-pattern.ts'
 import type { ReadEdge, ReadPolicy } from '../schema/edge-schema.ts'
 import { conditionOf, templateOf } from '../../policy/language.ts'
+import type { Supply } from '../../policy/engine/tree/demands.ts'
 import { templatesOf } from '../../policy/templates-of.ts'
 import { logProblems } from './check-log-secrets.ts'
 import { conditionsOf, stepsOf } from '../schema/steps-of.ts'
@@ -18,6 +19,8 @@ export interface PoliciesPlace {
   /** Undefined if it could not be read. */
   publicUrl: URL | undefined
   tls: TlsPlace
+  /** What their expressions may read. */
+  supply: Supply
   /** Of an issuer, at this relay; undefined without `publicUrl`. */
   redirectUri: (issuerUrl: string) => string | undefined
 }
@@ -27,6 +30,7 @@ export function policyChecker({
   kinds,
   publicUrl,
   tls,
+  supply,
   redirectUri,
 }: PoliciesPlace): (edge: ReadEdge, path: ConfigPath) => Iterable<FoundProblem> {
   const anywhere: Memory = new Map()
@@ -34,7 +38,7 @@ export function policyChecker({
     const here: Memory = new Map()
     for (const { policy, path: policyPath } of policiesOf(edge, path)) {
       for (const { expression, phase, path: place } of conditionsOf(policy)) {
-        const condition = conditionOf(expression, phase)
+        const condition = conditionOf(expression, phase, supply)
         if (!('problems' in condition)) continue
         for (const { message } of condition.problems) yield { path: [...policyPath, ...place], message }
       }
@@ -53,12 +57,13 @@ export function policyChecker({
           publicUrl,
           hosts: edge.hosts,
           tls,
+          supply,
           redirectUri,
           earlierHere: (name, thing) => earlier(here, name, thing),
           earlierAnywhere: (name, thing) => earlier(anywhere, name, thing),
         }
         for (const { source, path: inside } of templatesOf(kind, config)) {
-          const template = templateOf(source, phase)
+          const template = templateOf(source, phase, undefined, supply)
           if (!('problems' in template)) continue
           for (const { message } of template.problems) yield { path: [...configPath, ...inside], message }
         }

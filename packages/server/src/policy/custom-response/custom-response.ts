@@ -4,6 +4,7 @@ import type { Action, ResponseAction } from '../../exchange/action.ts'
 import type { AppAnswer, Reply } from '../../exchange/app-answer.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import type { Phase } from '../kind.ts'
+import type { SourcesParts } from '../sources/sources.ts'
 import { isConstant } from '../templates-of.ts'
 import { linesFrom, textFrom } from '../text.ts'
 import type { Lines } from '../text.ts'
@@ -14,8 +15,8 @@ import { typeOfBody } from './type-of-body.ts'
 const BODILESS = new Set([204, 205, 304])
 
 /** Answers the request. This is not an error of the relay, so the answer has no `Sallyport-Error-Code`. */
-export function customResponse(config: CustomResponseConfig): Action {
-  const replyTo = repliesOf(config, 'on_http_request')
+export function customResponse(config: CustomResponseConfig, parts: SourcesParts): Action {
+  const replyTo = repliesOf(config, 'on_http_request', parts)
   return async (exchange) => {
     const { status, headers, body } = replyTo(exchange)
     exchange.respond(status, headers, body)
@@ -23,8 +24,8 @@ export function customResponse(config: CustomResponseConfig): Action {
 }
 
 /** Replaces the app's answer, except for a switch of protocols: after that no answer is possible. */
-export function replaceResponse(config: CustomResponseConfig): ResponseAction {
-  const replyTo = repliesOf(config, 'on_http_response')
+export function replaceResponse(config: CustomResponseConfig, parts: SourcesParts): ResponseAction {
+  const replyTo = repliesOf(config, 'on_http_response', parts)
   return (exchange, answer) => {
     if (!answer.isSwitch) answer.instead = replyTo(exchange, answer)
   }
@@ -33,10 +34,11 @@ export function replaceResponse(config: CustomResponseConfig): ResponseAction {
 function repliesOf(
   { status_code: status, headers, body }: CustomResponseConfig,
   phase: Phase,
+  parts: SourcesParts,
 ): (exchange: Exchange, answer?: AppAnswer) => Reply {
   const source = BODILESS.has(status) ? '' : body
-  const lines = linesFrom(headers, phase)
-  const text = textFrom(source, phase, 'the body of custom-response')
+  const lines = linesFrom(headers, phase, parts)
+  const text = textFrom(source, phase, 'the body of custom-response', parts)
   if ([source, ...Object.values(headers)].every(isConstant)) {
     const reply = replyOf(status, Object.entries(headers), source, source)
     return () => reply

@@ -43,6 +43,7 @@ function compile(source: string, settings: CompileSettings, result: 'bool' | 'an
   const tree = parsed.ast as unknown as Tree // see tree/tree.ts
   const found: Found = {
     reads: new Set(),
+    demands: [],
     warnings: [],
     patterns: new Map(),
     costs: new Map(),
@@ -61,6 +62,7 @@ function compile(source: string, settings: CompileSettings, result: 'bool' | 'an
     source,
     type: withoutOwnNames(type),
     reads: found.reads,
+    demands: found.demands,
     warnings: [...found.warnings, ...warnOfIndices(found)],
     run: loops.length === 0 ? (view): unknown => parsed(view) : runAndRelease(parsed, loops),
   })

@@ -1,7 +1,7 @@
-// The settings of the compiler: the phase of the expression, and the data sources of this relay.
+// The settings of the compiler. An expression is compiled once for all policies: whether this policy has the sources that it
+// demands is checked afterwards (tree/demands.ts).
 
 import type { Phase } from './phase.ts'
-import type { Need } from './variables/record.ts'
 
 export interface CompileSettings {
   readonly phase: Phase
@@ -10,10 +10,4 @@ export interface CompileSettings {
    * exist.
    */
   readonly hasAttempts?: boolean
-  /**
-   * The data sources that the operator has set up. A condition that needs another source is refused; it never reads an
-   * empty text instead.
-   */
-  readonly known: ReadonlySet<Need>
-  hasSecret(vault: string, name: string): boolean
 }

@@ -5,6 +5,7 @@ import { type TemplateSettings, compileTemplate } from './compile-template.ts'
 import { ExpressionError } from './expression-error.ts'
 import { ExpressionView } from './expression-view.ts'
 import { SETTINGS, factsOf } from './facts.test-support.ts'
+import { NO_SUPPLY, unmetDemands } from './tree/demands.ts'
 import { quotePattern } from './patterns.ts'
 import type { Template } from './template.ts'
 
@@ -66,18 +67,18 @@ describe('templates (traffic policy, the engine)', () => {
     }
     for (const [text, refusal] of [
       ['a ${.backend.id}', /^\$\{\.backend\.id\} is an older form of which nothing is left; remove it$/],
-      [
-        'a ${.ngrok.geo.country_code}',
-        /write \$\{conn\.geo\.country_code\}, but conn\.geo is not known without a database/,
-      ],
       ['a ${.http.response.status_code}', /res exists in on_http_response only/],
       ['a ${.constructor}', /nothing is left/],
     ] as const) {
-      const template = compileTemplate(text, { ...SETTINGS, known: new Set() })
+      const template = compileTemplate(text, SETTINGS)
       assert.ok('problems' in template, text)
       assert.match(template.problems[0]?.message ?? '', refusal, text)
       assert.equal(template.problems[0]?.start, 2)
     }
+    const older = compiled('a ${.ngrok.geo.country_code}')
+    const [unmet, ...more] = unmetDemands(older.demands, NO_SUPPLY)
+    assert.match(unmet?.message ?? '', /conn\.geo is not known without a database/)
+    assert.deepEqual([unmet?.start, unmet?.end, more], [2, older.source.length, []])
   })
 
   it('keep the type of a value that is all there is', () => {

@@ -10,6 +10,7 @@ import { olderPlaceholder } from './older-placeholders.ts'
 import type { OlderPlaceholder } from './older-placeholders.ts'
 import { type TemplatePart, readTemplate } from './read-template.ts'
 import { type CompiledPart, Template } from './template.ts'
+import type { Demand } from './tree/demands.ts'
 
 export interface TemplateSettings extends CompileSettings {
   /**
@@ -31,7 +32,7 @@ export function compileTemplate(
       problems: [{ message: `the text has more than ${TEMPLATE_MAX_CHARS} characters`, start: 0, end: text.length }],
     }
   }
-  if (!text.includes('${')) return new Template(text, text === '' ? [] : [text], [])
+  if (!text.includes('${')) return new Template(text, text === '' ? [] : [text])
   let parts: TemplatePart[]
   try {
     parts = readTemplate(text, settings.environment !== undefined)
@@ -40,21 +41,25 @@ export function compileTemplate(
     throw error
   }
   const problems: ExpressionProblem[] = []
+  const demands: Demand[] = []
   const warnings: ExpressionProblem[] = []
   const compiled = parts.map((part): CompiledPart => {
     if (part.kind === 'text') return part.text
     if (part.kind === 'environment') return readVariable(part, settings, problems)
     const older = olderPlaceholder(part.source)
-    if (older) return readOlder(part, older, settings, { problems, warnings })
+    if (older) return readOlder(part, older, settings, { problems, demands, warnings })
     const expression = compileExpression(part.source, settings, 'any')
     if ('problems' in expression) {
       problems.push(...expression.problems.map((each) => within(part, each, settings)))
       return ''
     }
+    demands.push(...expression.demands.map((each) => ({ ...each, ...placeWithin(part, each) })))
     warnings.push(...expression.warnings.map((each) => within(part, each, settings)))
     return expression
   })
-  return problems.length > 0 ? { problems } : new Template(text, joined(compiled), warnings, settings.embed)
+  return problems.length > 0
+    ? { problems }
+    : new Template(text, joined(compiled), { demands, warnings }, settings.embed)
 }
 
 function readVariable(
@@ -69,11 +74,17 @@ function readVariable(
   return ''
 }
 
+interface FoundInTemplate {
+  readonly problems: ExpressionProblem[]
+  readonly demands: Demand[]
+  readonly warnings: ExpressionProblem[]
+}
+
 function readOlder(
   { start, end }: TemplatePart & { kind: 'expression' },
   { older, current, shown }: OlderPlaceholder,
   settings: TemplateSettings,
-  { problems, warnings }: Record<'problems' | 'warnings', ExpressionProblem[]>,
+  { problems, demands, warnings }: FoundInTemplate,
 ): CompiledPart {
   if (current === undefined) {
     const message = `\${${older}} is an older form of which nothing is left; remove it`
@@ -86,19 +97,29 @@ function readOlder(
     problems.push(...expression.problems.map((each) => ({ message: `${message}, but ${each.message}`, start, end })))
     return ''
   }
+  demands.push(...expression.demands.map((each) => ({ ...each, start, end })))
   warnings.push({ message, start, end })
   return expression
 }
 
-/** Translates a place in an expression to a place in its template. */
 function within(
-  { source, offsets, start, end }: TemplatePart & { kind: 'expression' },
+  part: TemplatePart & { kind: 'expression' },
   problem: ExpressionProblem,
   { environment }: TemplateSettings,
 ): ExpressionProblem {
-  const isVariable = environment === undefined && /^[A-Z_][A-Z0-9_]*(?::.*)?$/.test(source)
+  const isVariable = environment === undefined && /^[A-Z_][A-Z0-9_]*(?::.*)?$/.test(part.source)
   const message = isVariable ? `${problem.message}; the environment is not read here` : problem.message
-  return { message, start: offsets[problem.start] ?? start, end: offsets[problem.end] ?? end }
+  return { message, ...placeWithin(part, problem) }
+}
+
+interface Place {
+  readonly start: number
+  readonly end: number
+}
+
+/** Translates a place in an expression to a place in its template. */
+function placeWithin({ offsets, start, end }: TemplatePart & { kind: 'expression' }, place: Place): Place {
+  return { start: offsets[place.start] ?? start, end: offsets[place.end] ?? end }
 }
 
 /** Joins adjacent texts, so that a template that reads only the environment is constant. */

@@ -3,11 +3,13 @@
 import { OverBudget, ExpressionError, ValueError } from './expression-error.ts'
 import { type ExpressionProblem, shownName } from './expression-problem.ts'
 import type { ExpressionView } from './expression-view.ts'
+import type { Demand } from './tree/demands.ts'
 
 export interface ExpressionInit {
   source: string
   type: string
   reads: ReadonlySet<string>
+  demands: readonly Demand[]
   warnings: readonly ExpressionProblem[]
   run: (view: ExpressionView) => unknown
 }
@@ -19,14 +21,17 @@ export class Expression {
   readonly type: string
   /** The variables that it reads, as paths with current names: `req.url.path`, `req.headers.cookie`, `vars.x`, `secrets.get`. */
   readonly reads: ReadonlySet<string>
+  /** What it can only be evaluated with. */
+  readonly demands: readonly Demand[]
   /** Warnings about parts that work but may not do what the author expects. */
   readonly warnings: readonly ExpressionProblem[]
   readonly #run: (view: ExpressionView) => unknown
 
-  constructor({ source, type, reads, warnings, run }: ExpressionInit) {
+  constructor({ source, type, reads, demands, warnings, run }: ExpressionInit) {
     this.source = source
     this.type = type
     this.reads = reads
+    this.demands = demands
     this.warnings = warnings
     this.#run = run
   }

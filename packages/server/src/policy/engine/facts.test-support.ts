@@ -3,11 +3,7 @@
 import type { CompileSettings } from './compile-settings.ts'
 import type { Facts, RequestFacts, ResponseFacts } from './facts.ts'
 
-export const SETTINGS: CompileSettings = {
-  phase: 'on_http_request',
-  known: new Set(['city_file', 'asn_file', 'ip_lists', 'region']),
-  hasSecret: (vault, name) => vault === 'v' && name === 'n',
-}
+export const SETTINGS: CompileSettings = { phase: 'on_http_request' }
 
 export interface Given {
   request?: Partial<RequestFacts>

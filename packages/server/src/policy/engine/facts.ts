@@ -17,7 +17,7 @@ export interface Facts {
   /** Only for `retry_condition`. */
   readonly attempts?: AttemptFacts | undefined
   readonly lookups: Lookups
-  /** The value of a secret that existed when the expression was compiled; undefined if it has been removed since. */
+  /** Undefined if there is no such secret. */
   secret(vault: string, name: string): string | undefined
   /** Milliseconds since 1970. */
   now(): number
@@ -97,8 +97,7 @@ export interface AttemptFacts {
 }
 
 /**
- * Lookups of addresses in the operator's files. An expression that needs an absent lookup was refused when it was
- * compiled.
+ * Lookups of addresses in the operator's files. A policy that needs an absent lookup was refused when it was read.
  */
 export interface Lookups {
   /** Undefined if the file does not have the address. */

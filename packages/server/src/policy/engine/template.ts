@@ -6,6 +6,7 @@ import type { ExpressionProblem } from './expression-problem.ts'
 import type { ExpressionView } from './expression-view.ts'
 import { TEXT_MAX, VALUE_WEIGHT_MAX } from './limits.ts'
 import { readsSecrets } from './readings.ts'
+import type { Demand } from './tree/demands.ts'
 import { celValue, snapshot, textOf, weightOf } from './values.ts'
 
 export type CompiledPart = string | Expression
@@ -15,6 +16,8 @@ export class Template {
   readonly source: string
   /** The variables that it reads: see `Expression`. */
   readonly reads: ReadonlySet<string>
+  /** See `Expression`; places are in the template. */
+  readonly demands: readonly Demand[]
   readonly warnings: readonly ExpressionProblem[]
   readonly #parts: readonly CompiledPart[]
   readonly #embed: (text: string) => string
@@ -23,12 +26,13 @@ export class Template {
   constructor(
     source: string,
     parts: readonly CompiledPart[],
-    warnings: readonly ExpressionProblem[],
+    found: { readonly demands: readonly Demand[]; readonly warnings: readonly ExpressionProblem[] } = NOTHING,
     embed: (text: string) => string = (text) => text,
   ) {
     this.source = source
     this.#parts = parts
-    this.warnings = warnings
+    this.demands = found.demands
+    this.warnings = found.warnings
     this.#embed = embed
     this.reads = new Set(parts.flatMap((part) => (typeof part === 'string' ? [] : [...part.reads])))
   }
@@ -81,6 +85,8 @@ export class Template {
     return snapshot(value)
   }
 }
+
+const NOTHING = { demands: [], warnings: [] }
 
 /** Counts the insertion of a value as work, too: a policy may insert the same large value very often. */
 function spend({ source }: Expression, { budget }: ExpressionView, units: number): void {

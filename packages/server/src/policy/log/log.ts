@@ -10,6 +10,7 @@ import { ValueError } from '../engine/expression-error.ts'
 import { templateValue } from '../engine/template.ts'
 import { jsonText, weightOf } from '../engine/values.ts'
 import type { Phase } from '../kind.ts'
+import type { SourcesParts } from '../sources/sources.ts'
 import { compiledTemplate } from '../text.ts'
 import { viewOf } from '../view-of.ts'
 import type { LogConfig } from './kind.ts'
@@ -17,7 +18,7 @@ import type { LogConfig } from './kind.ts'
 /** Longer metadata are cut, and then written as a text. */
 const METADATA_MAX_CHARS = 4096
 
-export interface LogParts {
+export interface LogParts extends SourcesParts {
   edgeId: string
   log: Pick<Logger, 'info'>
 }
@@ -48,11 +49,11 @@ export function logResponse(config: LogConfig, site: LogParts & LogPlace): Respo
   return writer(config, site, 'on_http_response')
 }
 
-function writer({ metadata }: LogConfig, { edgeId, log, rule }: LogParts & LogPlace, phase: Phase) {
+function writer({ metadata }: LogConfig, { edgeId, log, sources, rule }: LogParts & LogPlace, phase: Phase) {
   const value = templateValue(metadata, (source) => compiledTemplate(source, phase))
   return (exchange: Exchange, answer?: AppAnswer): void => {
     try {
-      const told = toldOf(value(viewOf(exchange, answer)))
+      const told = toldOf(value(viewOf(exchange, sources, answer)))
       log.info({ edgeId, requestId: exchange.requestId, rule, metadata: told }, 'policy log')
     } catch (error) {
       if (!(error instanceof ValueError)) throw failedExpression(error, `${rule}: metadata of log`)

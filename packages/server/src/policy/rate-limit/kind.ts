@@ -51,9 +51,9 @@ export const rateLimitKind = defineKind({
   complete: (config) => config,
   asks: () => undefined,
   expressions: ({ bucket_key }) => bucket_key,
-  *check({ bucket_key }) {
+  *check({ bucket_key }, { supply }) {
     for (const [index, source] of bucket_key.entries()) {
-      const key = valueOf(source, 'on_http_request')
+      const key = valueOf(source, 'on_http_request', supply)
       if (!('problems' in key)) continue
       for (const { message } of key.problems) yield { path: ['bucket_key', index], message }
     }

@@ -6,11 +6,12 @@ import type { Action } from '../../exchange/action.ts'
 import type { LastingOfEdge } from '../lasting.ts'
 import type { Leniency } from '../leniency.ts'
 import { noteResult } from '../note-result.ts'
+import type { SourcesParts } from '../sources/sources.ts'
 import { inEveryReading } from '../view-of.ts'
 import { compactKey, compileKey } from './bucket-key.ts'
 import type { CounterRooms } from './counter-rooms.ts'
 
-export interface RateLimitParts {
+export interface RateLimitParts extends SourcesParts {
   edgeId: string
   /** The tenant whose share of memory the buckets use. */
   tenant: string
@@ -24,7 +25,7 @@ export interface RateLimitParts {
 /** @throws RelayError, from the action: `rate_limited`, or `path_ambiguous` if the key depends on how the path is read */
 export function rateLimit(config: RateLimitConfig, parts: RateLimitParts): Action {
   const { name, capacity, rate, bucket_key, enforce } = config
-  const { edgeId, tenant, counterRooms, lasting, leniency, clock } = parts
+  const { edgeId, tenant, counterRooms, lasting, leniency, sources, clock } = parts
   const bucketKey = compileKey(bucket_key)
   const identity = JSON.stringify([name, rate, bucket_key])
   const counter = lasting(`rate-limit ${identity}`, () => counterRooms.counter(tenant, rate))
@@ -47,7 +48,7 @@ export function rateLimit(config: RateLimitConfig, parts: RateLimitParts): Actio
 
   return (exchange, next) => {
     // Another spelling of the path must not give a visitor a new bucket.
-    const key = inEveryReading(bucketKey.of, bucketKey.isOfPath, exchange)
+    const key = inEveryReading(bucketKey.of, bucketKey.isOfPath, sources, exchange)
     const waitMs = counter.take(compactKey(key), capacity, clock())
     noteResult(exchange, 'rate_limit', { bucket_key: key, limited: waitMs > 0 })
     if (waitMs > 0) {

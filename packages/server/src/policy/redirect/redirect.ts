@@ -1,6 +1,7 @@
 // `redirect`: sends visitors to another address, if the replacement changes theirs.
 
 import type { Action } from '../../exchange/action.ts'
+import type { SourcesParts } from '../sources/sources.ts'
 import { addressOf, hex, urlReplacement } from '../urls/url-replacement.ts'
 import { linesFrom } from '../text.ts'
 import type { RedirectConfig } from './kind.ts'
@@ -10,10 +11,10 @@ import type { RedirectConfig } from './kind.ts'
  * matches, or the address stays the same, the next action runs.
  * @throws RelayError, from the action: `rewrite_refused`, `path_ambiguous`, `expression_failed`
  */
-export function redirect(config: RedirectConfig): Action {
+export function redirect(config: RedirectConfig, parts: SourcesParts): Action {
   const { status_code: status, headers } = config
-  const replace = urlReplacement(config, 'redirect')
-  const lines = linesFrom(headers, 'on_http_request')
+  const replace = urlReplacement(config, 'redirect', parts)
+  const lines = linesFrom(headers, 'on_http_request', parts)
   return async (exchange, next) => {
     const { origin, target } = exchange
     const made = replace(exchange)

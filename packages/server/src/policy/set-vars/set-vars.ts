@@ -7,32 +7,37 @@ import type { Exchange } from '../../exchange/exchange.ts'
 import { failedExpression } from '../conditions.ts'
 import { templateValue } from '../engine/template.ts'
 import type { Phase } from '../kind.ts'
+import type { SourcesParts } from '../sources/sources.ts'
 import { compiledTemplate } from '../text.ts'
 import { memoryOf, viewOf } from '../view-of.ts'
 import type { SetVarsConfig } from './kind.ts'
 
-export function setVars(config: SetVarsConfig): Action {
-  const set = setter(config, 'on_http_request')
+export function setVars(config: SetVarsConfig, parts: SourcesParts): Action {
+  const set = setter(config, 'on_http_request', parts)
   return async (exchange, next) => {
     set(exchange)
     await next()
   }
 }
 
-export function setConnectionVars(config: SetVarsConfig): ConnectionAction {
-  const set = setter(config, 'on_tcp_connect')
+export function setConnectionVars(config: SetVarsConfig, parts: SourcesParts): ConnectionAction {
+  const set = setter(config, 'on_tcp_connect', parts)
   return (exchange) => {
     set(exchange)
     return undefined
   }
 }
 
-export function setResponseVars(config: SetVarsConfig): ResponseAction {
-  return setter(config, 'on_http_response')
+export function setResponseVars(config: SetVarsConfig, parts: SourcesParts): ResponseAction {
+  return setter(config, 'on_http_response', parts)
 }
 
 /** @returns a function that sets the variables in order, so that later ones see earlier ones */
-function setter({ vars }: SetVarsConfig, phase: Phase): (exchange: Exchange, answer?: AppAnswer) => void {
+function setter(
+  { vars }: SetVarsConfig,
+  phase: Phase,
+  { sources }: SourcesParts,
+): (exchange: Exchange, answer?: AppAnswer) => void {
   const all = vars.flatMap((item) =>
     Object.entries(item).map(([name, written]) => ({
       name,
@@ -44,8 +49,8 @@ function setter({ vars }: SetVarsConfig, phase: Phase): (exchange: Exchange, ans
     const vars = answer ? ofResponse : ofRequest
     const { normalPath } = exchange
     const views = {
-      asSent: viewOf(exchange, answer),
-      normal: normalPath === undefined ? undefined : viewOf(exchange, answer, normalPath),
+      asSent: viewOf(exchange, sources, answer),
+      normal: normalPath === undefined ? undefined : viewOf(exchange, sources, answer, normalPath),
     }
     for (const { name, value } of all) {
       const where = `vars.${name} of set-vars`

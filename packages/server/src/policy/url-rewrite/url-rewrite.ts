@@ -2,6 +2,7 @@
 
 import type { Action } from '../../exchange/action.ts'
 import { HeaderEdits } from '../../exchange/header-edits.ts'
+import type { SourcesParts } from '../sources/sources.ts'
 import { addressOf, urlReplacement } from '../urls/url-replacement.ts'
 import type { UrlRewriteConfig } from './kind.ts'
 
@@ -9,8 +10,8 @@ import type { UrlRewriteConfig } from './kind.ts'
  * Replaces the target, for later rules and the app. If the URL names a new host, only the app's `Host` changes.
  * @throws RelayError, from the action: `rewrite_refused`, `path_ambiguous`, `expression_failed`
  */
-export function urlRewrite(config: UrlRewriteConfig): Action {
-  const replace = urlReplacement(config, 'url-rewrite')
+export function urlRewrite(config: UrlRewriteConfig, parts: SourcesParts): Action {
+  const replace = urlReplacement(config, 'url-rewrite', parts)
   return async (exchange, next) => {
     const { origin, target } = exchange
     const made = replace(exchange)

@@ -4,6 +4,7 @@ import { before, describe, it } from 'node:test'
 import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import { loadLanguage } from '../language.ts'
+import { NO_SOURCES } from '../sources/sources.ts'
 import { addressOf, urlReplacement } from './url-replacement.ts'
 
 const ORIGIN = 'https://docs.example.com'
@@ -16,7 +17,8 @@ function made(from: string | undefined, to: string, target: string, normalPath?:
     path,
     normalPath,
   }
-  return urlReplacement({ ...(from !== undefined && { from }), to }, 'url-rewrite')(exchange as Exchange) // what it reads
+  const config = { ...(from !== undefined && { from }), to }
+  return urlReplacement(config, 'url-rewrite', { sources: NO_SOURCES })(exchange as Exchange) // what it reads
 }
 
 const codeOf = (run: () => unknown): string => {

@@ -9,6 +9,7 @@ import { Budget } from '../engine/budget.ts'
 import { OverBudget, ValueError } from '../engine/expression-error.ts'
 import type { Pattern } from '../engine/patterns.ts'
 import { patternCache, patternOf } from '../language.ts'
+import type { SourcesParts } from '../sources/sources.ts'
 import { isConstant } from '../templates-of.ts'
 import { textFrom } from '../text.ts'
 import { Replacement } from './replacement.ts'
@@ -35,15 +36,16 @@ export interface Address {
 export function urlReplacement(
   { from, to }: UrlReplacementConfig,
   action: string,
+  parts: SourcesParts,
 ): (exchange: Exchange) => string | undefined {
-  const replacementFor = replacements(to, action)
+  const replacementFor = replacements(to, action, parts)
   if (from === undefined) {
     return (exchange) => {
       const url = exchange.origin + exchange.target
       return replacementFor(exchange).expand({ group: (key) => (key === 0 ? url : '') })
     }
   }
-  const patternFor = patterns(from, action)
+  const patternFor = patterns(from, action, parts)
   return (exchange) => {
     const { origin, target, path, normalPath } = exchange
     const replacement = replacementFor(exchange)
@@ -66,20 +68,20 @@ export function urlReplacement(
 }
 
 /** Values in `to` are never read as groups. */
-function replacements(to: string, action: string): (exchange: Exchange) => Replacement {
-  const text = textFrom(to, 'on_http_request', `to of ${action}`, 'in a replacement')
+function replacements(to: string, action: string, parts: SourcesParts): (exchange: Exchange) => Replacement {
+  const text = textFrom(to, 'on_http_request', `to of ${action}`, parts, 'in a replacement')
   if (!isConstant(to)) return (exchange) => new Replacement(text(exchange), percentEncoded)
   const replacement = new Replacement(to, percentEncoded)
   return () => replacement
 }
 
 /** Values that are inserted into `from` match only their own text. */
-function patterns(from: string, action: string): (exchange: Exchange, budget: Budget) => Pattern {
+function patterns(from: string, action: string, parts: SourcesParts): (exchange: Exchange, budget: Budget) => Pattern {
   if (isConstant(from)) {
     const pattern = readPattern(from)
     return () => pattern
   }
-  const text = textFrom(from, 'on_http_request', `from of ${action}`, 'in a pattern')
+  const text = textFrom(from, 'on_http_request', `from of ${action}`, parts, 'in a pattern')
   const cache = patternCache()
   return (exchange, budget) => cache.get(text(exchange), budget)
 }

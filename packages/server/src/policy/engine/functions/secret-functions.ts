@@ -1,5 +1,5 @@
-// `secrets.get(vault, name)`. ngrok docs: "Using Vaults & Secrets". Both names have to be literals, so that a missing
-// secret is found when the policy is loaded.
+// `secrets.get(vault, name)`. ngrok docs: "Using Vaults & Secrets". If both names are literals, a
+// missing secret is found when the policy is loaded (tree/demands.ts).
 
 import { ValueError } from '../expression-error.ts'
 import type { ExpressionView } from '../expression-view.ts'
@@ -8,10 +8,10 @@ import { type FunctionDefinition, define } from './define-function.ts'
 export const SECRET_FUNCTIONS: readonly FunctionDefinition[] = [
   define(
     'secrets.get(string, string): string',
-    'a secret by its vault and name; both are written as texts',
+    'a secret by its vault and name; an error if there is none',
     ({ facts }: ExpressionView, vault: string, name: string) => {
       const secret = facts.secret(vault, name)
-      if (secret === undefined) throw new ValueError('the secret no longer exists')
+      if (secret === undefined) throw new ValueError('there is no such secret')
       return secret
     },
     { reads: 'secrets.get' },

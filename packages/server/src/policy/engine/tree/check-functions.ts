@@ -102,7 +102,7 @@ export function checkNamespaced(node: Tree, walk: Walk): void {
     throw new UnfitExpression(`there is no function ${namespace}.${name}${where}`, methodPlace(node))
   }
   checkUse(node, `${namespace}.${name}`, args.length, definitions, walk)
-  if (namespace === 'secrets') checkSecret(node, args, walk)
+  if (namespace === 'secrets') noteSecret(node, args, walk)
 }
 
 /** Renames the call of a function, after its check and after its arguments have been prepared. */
@@ -157,19 +157,10 @@ function noteKey([definition]: readonly FunctionDefinition[], args: readonly Tre
   found.guards.add(path)
 }
 
-function checkSecret(node: Tree, [vault, name]: readonly Tree[], { settings }: Walk): void {
-  const [vaultText, nameText] = [literalText(vault), literalText(name)]
-  if (vaultText === undefined || nameText === undefined) {
-    throw new UnfitExpression(
-      'secrets.get takes two literal texts, so that the secret can be checked when the policy is loaded',
-      node,
-    )
-  }
-  if (settings.hasSecret(vaultText, nameText)) return
-  throw new UnfitExpression(
-    `there is no secret ${JSON.stringify(nameText)} in the vault ${JSON.stringify(vaultText)}; add it under secrets: in relay.yml (agents: in agent.yml)`,
-    node,
-  )
+/** Names that are made at run time are looked up then. */
+function noteSecret(node: Tree, args: readonly Tree[], { found }: Walk): void {
+  const [vault, name] = args.map(literalText)
+  if (vault !== undefined && name !== undefined) found.demands.push({ vault, name, start: node.start, end: node.end })
 }
 
 /** Variables whose values visitors and apps choose. None of them may become a regular expression. */

@@ -5,7 +5,7 @@ import { didYouMean } from '../../../values/did-you-mean.ts'
 import { UnfitExpression, shownName } from '../expression-problem.ts'
 import { phaseWords } from '../phase.ts'
 import { ACTION_RESULTS } from '../variables/action-results.ts'
-import { type Field, type Need, type RecordType, recordNameOf } from '../variables/record.ts'
+import { type Field, type RecordType, recordNameOf } from '../variables/record.ts'
 import { ROOTS, type Root } from '../variables/roots.ts'
 import { renewName } from './older-names.ts'
 import { type Select, selectsOf } from './selects.ts'
@@ -57,13 +57,6 @@ const TYPE_NAMES = new Set([
   'type',
   'uint',
 ])
-
-const NEEDED: Readonly<Record<Need, string>> = {
-  city_file: 'is not known without a database; set geo: { city_file: … }',
-  asn_file: 'is not known without a database; set geo: { asn_file: … }',
-  ip_lists: 'is not known without lists of addresses; write them under ip_lists:',
-  region: 'is not known; set region: in relay.yml',
-}
 
 /**
  * Checks a name.
@@ -152,7 +145,7 @@ function isHeaders(path: string): boolean {
   return path.endsWith('.headers') || path.endsWith('.trailers')
 }
 
-function fieldOf(record: RecordType, path: string, { node, name }: Select, { settings }: Walk): Field<never> {
+function fieldOf(record: RecordType, path: string, { node, name }: Select, { settings, found }: Walk): Field<never> {
   const field = record.fields.get(name)
   const place = placeOf(node)
   if (!field) {
@@ -164,9 +157,7 @@ function fieldOf(record: RecordType, path: string, { node, name }: Select, { set
     )
   }
   if (field.refusal !== undefined) throw new UnfitExpression(field.refusal, place)
-  if (field.needs && !settings.known.has(field.needs)) {
-    throw new UnfitExpression(`${path}.${name} ${NEEDED[field.needs]}`, place)
-  }
+  if (field.needs) found.demands.push({ need: field.needs, path: `${path}.${name}`, ...place })
   if (field.phases && !field.phases.includes(settings.phase)) {
     throw new UnfitExpression(`${path}.${name} exists in ${phaseWords(field.phases)} only`, place)
   }

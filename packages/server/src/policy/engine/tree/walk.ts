@@ -4,6 +4,7 @@ import type { CompileSettings } from '../compile-settings.ts'
 import type { Language } from '../environment.ts'
 import type { ExpressionProblem } from '../expression-problem.ts'
 import type { Pattern } from '../patterns.ts'
+import type { Demand } from './demands.ts'
 import type { Tree } from './tree.ts'
 
 export interface Walk {
@@ -20,6 +21,7 @@ export interface Walk {
 export interface Found {
   /** The variables that are read, as paths: `req.url.path`, `req.headers.cookie`, `vars.x`, `secrets.get`. */
   readonly reads: Set<string>
+  readonly demands: Demand[]
   /** Warnings: older names, and other parts that work but may not do what the author expects. */
   readonly warnings: ExpressionProblem[]
   /** The patterns of `matches` that are written as literals. */

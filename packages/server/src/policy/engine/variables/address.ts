@@ -74,12 +74,12 @@ export const ADDRESS = defineRecord<AddressFacts>('sallyport.Address', {
     'whether your list `blocklist` contains the address',
     (facts) => listsOf(facts).includes(BLOCKLIST),
     {
-      needs: 'ip_lists',
+      needs: 'blocklist',
       units: 300,
     },
   ),
   is_tor_node: value('bool', 'whether your list `tor` contains the address', (facts) => listsOf(facts).includes(TOR), {
-    needs: 'ip_lists',
+    needs: 'tor',
     units: 300,
   }),
 })

@@ -6,7 +6,7 @@ import type { Phase } from '../phase.ts'
 import { ENTRIES } from '../values.ts'
 
 /** A data source that the operator has to set up before a variable can be read. */
-export type Need = 'city_file' | 'asn_file' | 'ip_lists' | 'region'
+export type Need = 'city_file' | 'asn_file' | 'ip_lists' | 'blocklist' | 'tor' | 'region'
 
 export interface Field<Facts> {
   /** Its type in CEL; `string` for a text with fields, empty for other records. */

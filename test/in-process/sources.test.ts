@@ -1,0 +1,110 @@
+// What expressions read beside an exchange: the operator's region and secrets. In each of the ways that visitors can come; real
+// relay, agent and sockets.
+
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+
+import { loadLanguage, parseConfig } from '@sallyport/server'
+
+import { RecordingApp } from '../support/recording-app.ts'
+import { startStack } from '../support/stack.ts'
+import type { Stack } from '../support/stack.ts'
+import { WAYS } from '../support/three-ways.ts'
+import { valuesOf, wholeAnswer } from '../support/whole-answer.ts'
+
+const action = (type: string, config: object): object => ({ actions: [{ type, config }] })
+const edge = (name: string, policy: object): string =>
+  JSON.stringify({ id: `edg_${name}`, hosts: [`${name}.localhost`], backend: { labels: { edge: 'edg_app' } }, policy })
+
+const SECRET = 's3cret-of-the-shop'
+const CONFIG = `
+region: eu
+secrets: { shop: { token: ${SECRET} } }
+`
+const HAS_TOKEN = "getReqHeader('x-token').exists(t, t == secrets.get('shop', 'token'))"
+const EDGES = [
+  edge('token', {
+    on_http_request: [
+      { expressions: [`!(${HAS_TOKEN})`], actions: [{ type: 'deny' }] },
+      action('set-headers', { headers: { 'X-Region': '${conn.server_region}' } }),
+    ],
+  }),
+  edge('chosen', {
+    on_http_request: [action('set-headers', { headers: { 'X-Got': "${secrets.get(getQueryParam('v')[0], getQueryParam('n')[0])}" } })], // prettier-ignore
+  }),
+]
+
+describe('what expressions read beside an exchange (traffic policy, 6, 13, 14.5)', { timeout: 60_000 }, () => {
+  let stack: Stack
+  const app = new RecordingApp()
+  before(async () => {
+    await loadLanguage()
+    const edges = EDGES.map((each) => `- ${each}`).join('\n')
+    stack = await startStack({ app: app.server, edges, config: CONFIG, listen: 'http2: all' })
+  })
+  after(() => stack.close())
+
+  for (const way of WAYS) {
+    const passes = way === 'an upgrade' ? 101 : 200
+    const ask = (name: string, path = '/', headers: [string, string][] = []) => {
+      app.heads.length = 0
+      return wholeAnswer(way, stack.port, { host: `${name}.localhost`, path, headers })
+    }
+
+    it(`has the region and the secrets of relay.yml, over ${way}`, async () => {
+      for (const tokens of [[], ['S3cret-of-the-shop'], ['']]) {
+        const refused = await ask(
+          'token',
+          '/',
+          tokens.map((token) => ['X-Token', token]),
+        )
+        assert.deepEqual([refused.status, app.heads], [403, []], String(tokens))
+      }
+      assert.equal((await ask('token', '/', [['X-Token', SECRET]])).status, passes)
+      assert.deepEqual(app.values('x-region'), ['eu'])
+    })
+
+    it(`refuses a request for which a secret is not there, over ${way}`, async () => {
+      for (const query of ['v=shop&n=other', 'v=other&n=token', 'v=constructor&n=name', 'v=shop&n=__proto__']) {
+        const answer = await ask('chosen', `/?${query}`)
+        assert.deepEqual([answer.status, valuesOf(answer, 'sallyport-error-code')], [500, ['ERR_EXPRESSION_FAILED']])
+        assert.deepEqual(app.heads, [], 'nothing reaches the app')
+      }
+      assert.equal((await ask('chosen', '/?v=shop&n=token')).status, passes)
+      assert.deepEqual(app.values('x-got'), [SECRET])
+    })
+  }
+
+  it('logs no secret (attack 44)', () => {
+    assert.ok(stack.log.length > 0)
+    assert.ok(!stack.log.some((line) => line.includes(SECRET)))
+  })
+
+  it('refuses what is not set up when it is loaded, with its place', () => {
+    const load = (policy: object, keys: object = {}): void => {
+      const edges = [{ id: 'edg_x', hosts: ['x.localhost'], policy }]
+      const config = { domain: 'localhost', public_url: 'http://relay.localhost', listen: { http: 0 }, store: 'sqlite:/tmp/x', ...keys, edges } // prettier-ignore
+      parseConfig(JSON.stringify(config), { source: 'relay.yml', env: { TOKEN: SECRET } })
+    }
+    const deny = (expression: string): object => ({ on_http_request: [{ expressions: [expression], actions: [{ type: 'deny' }] }] }) // prettier-ignore
+    const header = (text: string): object => ({ on_http_response: [action('set-headers', { headers: { 'X-A': text } })] }) // prettier-ignore
+    const secrets = { shop: { token: '${TOKEN}' } }
+    load(deny("secrets.get('shop', 'token') == conn.server_region"), { secrets, region: 'eu' })
+    assert.throws(
+      () => load(deny("secrets.get('shop', 'tokn') == 'x'"), { secrets }),
+      /^ConfigError: edges\[0\]\.policy\.on_http_request\[0\]\.expressions\[0\].*there is no secret "tokn" in the vault "shop"; add it under secrets: in relay\.yml \(agents: in agent\.yml\) \(character 1: .*\(line 1\)/,
+    )
+    assert.throws(() => load(header("a ${secrets.get('shop', 'token')}")), /set-headers|headers\.X-A.*no secret "token" in the vault "shop".*\(character 5/) // prettier-ignore
+    assert.throws(() => load(deny("conn.server_region == 'eu'")), /conn\.server_region is not known; set region: in relay\.yml/) // prettier-ignore
+    assert.throws(() => load({ on_http_request: [action('rate-limit', { name: 'x', capacity: 1, rate: '60s', bucket_key: ["secrets.get('shop', 'no')"] })] }, { secrets }), /bucket_key\[0\].*no secret "no"/) // prettier-ignore
+    assert.throws(() => load(deny("conn.geo.country_code in ['XX']")), /conn\.geo is not known without a database; set geo: \{ city_file: … \}/) // prettier-ignore
+    assert.throws(
+      () => load(deny('true'), { secrets: { shop: { a: 'uno\ndos', b: 777, c: '' } } }),
+      (error: Error) => /secrets\.shop\.a.*line end/.test(error.message) && /secrets\.shop\.b.*must be text/.test(error.message) && !/uno|777/.test(error.message), // prettier-ignore
+    )
+    const log = { on_http_request: [action('log', { metadata: { x: "${hash.sha256(secrets.get('shop', 'token'))}" } })] } // prettier-ignore
+    assert.throws(() => load(log, { secrets }), /reads a secret/)
+    const computed = { on_http_request: [action('set-vars', { vars: [{ s: "${secrets.get(req.method, 'x')}" }] }), action('log', { metadata: { x: '${vars.s}' } })] } // prettier-ignore
+    assert.throws(() => load(computed, { secrets }), /reads a secret/)
+  })
+})
