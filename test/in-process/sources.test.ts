@@ -2,9 +2,12 @@
 // relay, agent and sockets.
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { after, before, describe, it } from 'node:test'
 
-import { loadLanguage, parseConfig } from '@sallyport/server'
+import { startAgent } from '@sallyport/agent'
+import type { AgentOptions } from '@sallyport/agent'
+import { createLog, loadLanguage, parseConfig } from '@sallyport/server'
 
 import { RecordingApp } from '../support/recording-app.ts'
 import { startStack } from '../support/stack.ts'
@@ -74,6 +77,74 @@ describe('what expressions read beside an exchange (traffic policy, 6, 13, 14.5)
       assert.deepEqual(app.values('x-got'), [SECRET])
     })
   }
+
+  describe('of an agent', () => {
+    const OWN = 'own-s3cret'
+    const HOST = 'agent.localhost'
+    const policyThatGets = (expression: string): string =>
+      JSON.stringify({ on_http_request: [action('set-headers', { headers: { 'X-Got': `\${${expression}}` } })] })
+    const GETS_OWN = policyThatGets("secrets.get('mine', 'token')")
+    const agents: { close(): Promise<unknown> }[] = []
+    let token: string
+
+    before(async () => {
+      token = (await stack.relay.authtokens.create({ acl: [] })).token
+    })
+    after(() => Promise.all(agents.map((agent) => agent.close())))
+
+    /** @returns why the relay refuses it; undefined once it is online */
+    async function launch(
+      text: string,
+      secrets: AgentOptions['secrets'],
+      pooling = false,
+    ): Promise<string | undefined> {
+      const agent = startAgent({
+        server: `http://127.0.0.1:${stack.port}`,
+        authtoken: token,
+        log: createLog({ level: 'silent' }),
+        environment: { OWN },
+        ...(secrets && { secrets }),
+        tunnels: [
+          {
+            upstream: `http://127.0.0.1:${stack.appPort}`,
+            endpoint: { url: `http://${HOST}`, pooling, trafficPolicy: { text, source: 'policy.json' } },
+          },
+        ],
+      })
+      agents.push(agent)
+      const online = once(agent, 'online').then(() => undefined)
+      return Promise.race([online, agent.closed.then((error) => String(error && 'problems' in error ? JSON.stringify(error.problems) : error))]) // prettier-ignore
+    }
+
+    it('sees no secret of the operator (14.5), and what does not exist is told with its place', async () => {
+      const text = policyThatGets("secrets.get('shop', 'token')")
+      assert.match(
+        String(await launch(text, { mine: { token: OWN } })),
+        /policy\.json:1.*no secret \\"token\\" in the vault \\"shop\\"; add it under secrets: in relay\.yml \(agents: in agent\.yml\)/,
+      )
+      // A name that is made is looked up among its own, too.
+      assert.equal(await launch(policyThatGets("secrets.get(getQueryParam('v')[0], 'token')"), { mine: { token: OWN } }), undefined) // prettier-ignore
+      app.heads.length = 0
+      const refused = await wholeAnswer('HTTP/1.1', stack.port, { host: HOST, path: '/?v=shop', headers: [] })
+      assert.deepEqual([refused.status, app.heads], [500, []])
+      await Promise.all(agents.splice(0).map((agent) => agent.close()))
+    })
+
+    it('sees its own, and agents with others do not share its endpoint', async () => {
+      assert.equal(await launch(GETS_OWN, { mine: { token: '${OWN}' } }, true), undefined)
+      app.heads.length = 0
+      await wholeAnswer('HTTP/1.1', stack.port, { host: HOST, path: '/', headers: [] })
+      assert.deepEqual(app.values('x-got'), [OWN])
+      assert.match(String(await launch(GETS_OWN, { mine: { token: 'another' } }, true)), /another policy/)
+      assert.equal(await launch(GETS_OWN, { mine: { token: OWN } }, true), undefined)
+    })
+
+    it('is asked no question of the operator that shows them (attack 44)', () => {
+      const told = (['edges', 'tunnels', 'agents'] as const).map((of) => stack.relay.answer({ of, after: '', limit: 100 })) // prettier-ignore
+      assert.ok(JSON.stringify(told).includes(HOST) && !JSON.stringify(told).includes(OWN))
+      assert.ok(!stack.log.some((line) => line.includes(OWN)))
+    })
+  })
 
   it('logs no secret (attack 44)', () => {
     assert.ok(stack.log.length > 0)

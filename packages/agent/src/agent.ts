@@ -97,6 +97,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   /** Of the first tunnel with an endpoint. */
   readonly #policy: LivePolicy | undefined
   readonly #environment: Environment
+  readonly #secrets: AgentOptions['secrets']
   readonly #dials: ReadonlyMap<number, Dial>
   /** By tunnel id, for tunnels whose app is checked. */
   readonly #checkers = new Map<number, HealthChecker>()
@@ -141,6 +142,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     )
     for (const [index, tunnel] of plan.tunnels.entries()) this.#addChecker(index + 1, tunnel)
     this.#environment = options.environment ?? {}
+    this.#secrets = options.secrets
     this.#policy = this.#makePolicy()
     this.#parts = this.#makeParts(options)
     // The first event may not come before the caller has had a chance to listen.
@@ -190,7 +192,7 @@ export class Agent extends EventEmitter<AgentEvents> {
    * @throws ConfigError with every problem that the text alone shows
    */
   changePolicy(text: PolicyText): void {
-    this.#policy?.change({ ...readPolicyFile(text, this.#environment), source: text.source })
+    this.#policy?.change({ ...readPolicyFile(text, this.#environment, this.#secrets), source: text.source })
   }
 
   /** Tells the person why a changed policy is not used. */

@@ -73,6 +73,7 @@ export async function runAgent(
     proxyUrl: settings.proxyUrl,
     connections: settings.connections,
     environment,
+    secrets: settings.secrets,
     log,
     requests,
     tunnels: [

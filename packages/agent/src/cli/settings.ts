@@ -7,6 +7,7 @@ import { ConfigError } from '@sallyport/protocol/config-error'
 import { exposureProblem, findConfigPath, readConfig, readOptionalConfig, readText } from '../plan/config.ts'
 import { LOG_FORMATS, LOG_LEVELS } from '../log.ts'
 import type { LogFormat, LogLevel } from '../log.ts'
+import type { WrittenSecrets } from '../plan/policy-secrets.ts'
 import type { Environment } from '../plan/proxy.ts'
 
 export interface GlobalFlags {
@@ -28,9 +29,10 @@ export interface Settings {
   ca: string | undefined
   proxyUrl: string | undefined
   connections: number | undefined
+  secrets: WrittenSecrets | undefined
   logLevel: LogLevel
   logFormat: LogFormat
-  /** Warnings: the file cannot be read, or other users can read the authtoken in it. */
+  /** Warnings: the file cannot be read, or other users can read the secrets in it. */
   warnings: readonly string[]
 }
 
@@ -49,6 +51,7 @@ export function mergeSettings(flags: GlobalFlags, environment: Environment): Set
     ca: flags.ca ?? (environment['SALLYPORT_CA'] || file.ca),
     proxyUrl: flags.proxyUrl ?? (environment['SALLYPORT_PROXY_URL'] || file.proxy_url),
     connections: flags.connections ?? connectionsOf(environment) ?? file.connections,
+    secrets: file.secrets,
     logLevel: flags.logLevel ?? choose('SALLYPORT_LOG_LEVEL', LOG_LEVELS, environment) ?? file.log?.level ?? 'info',
     logFormat:
       flags.logFormat ?? choose('SALLYPORT_LOG_FORMAT', LOG_FORMATS, environment) ?? file.log?.format ?? 'pretty',

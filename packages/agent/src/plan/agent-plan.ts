@@ -11,7 +11,7 @@ import { planEndpoint } from './endpoint-plan.ts'
 import type { HealthPlan } from '../app/health-checker.ts'
 import type { AgentOptions, TunnelOptions } from './agent-options.ts'
 import { parseProxyUrl, proxyFromEnvironment } from './proxy.ts'
-import type { Environment } from './proxy.ts'
+import type { SecretsPlace } from './policy-secrets.ts'
 import { parseRelayAddress } from './relay-address.ts'
 import type { RelayAddress } from './relay-address.ts'
 import type { TunnelPlan } from './tunnel-plan.ts'
@@ -53,7 +53,7 @@ export function planAgent(options: AgentOptions): AgentPlan {
   if (!Number.isInteger(connections) || connections < 1 || connections > CONNECTIONS_MAX) {
     problems.push({ path: '--connections', message: `An agent has 1 to ${CONNECTIONS_MAX} connections to its relay.` })
   }
-  const tunnels = options.tunnels.map((tunnel) => planTunnel(tunnel, relay, options.environment ?? {}, problems))
+  const tunnels = options.tunnels.map((tunnel) => planTunnel(tunnel, relay, options, problems))
   if (!relay || !authtoken || problems.length > 0) throw new ConfigError(problems)
   return {
     relay,
@@ -124,12 +124,12 @@ function planProxy(
 function planTunnel(
   options: TunnelOptions,
   relay: RelayAddress | undefined,
-  environment: Environment,
+  ofAgent: SecretsPlace,
   problems: ConfigProblem[],
 ): TunnelPlan | undefined {
   const before = problems.length
   const { hostHeader = 'preserve', weight = 1, metadata } = options
-  const endpoint = options.endpoint && planEndpoint(options.endpoint, relay, environment, problems)
+  const endpoint = options.endpoint && planEndpoint(options.endpoint, relay, ofAgent, problems)
   const labels = endpoint ? new Map<string, string>() : planLabels(options.labels ?? [], problems)
   const upstream = parseUpstream(options.upstream)
   if ('problem' in upstream) problems.push({ path: 'upstream', message: upstream.problem })

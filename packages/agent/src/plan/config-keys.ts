@@ -37,6 +37,11 @@ export const CONFIG_KEYS: Readonly<Record<Path<Required<ConfigFile>>, ConfigKey>
   log: { takes: 'a block', meaning: 'How much is logged, and how.' },
   'log.level': { takes: oneOf(LOG_LEVELS), meaning: 'How much is logged.' },
   'log.format': { takes: oneOf(LOG_FORMATS), meaning: 'How it is logged.' },
+  secrets: {
+    takes: 'names of vaults, and below each names and texts',
+    meaning:
+      "Secrets for `secrets.get('vault', 'name')` in the policies of this agent. `${NAME}` in a text is the environment. They go to the relay with a policy that reads secrets.",
+  },
 }
 
 /** The keys inside one block, or at the top if `block` is empty. */

@@ -1,5 +1,6 @@
 // The schema of agent.yml. Pure: no I/O, no clock.
 
+import { SECRET_NAME_MAX_CHARS } from '@sallyport/protocol'
 import { z } from 'zod'
 
 import { CONNECTIONS_MAX, authtokenProblem } from './agent-plan.ts'
@@ -11,6 +12,8 @@ const log = z.strictObject({
   level: z.enum(LOG_LEVELS).optional(),
   format: z.enum(LOG_FORMATS).optional(),
 })
+
+const secretName = z.string().min(1).max(SECRET_NAME_MAX_CHARS)
 
 const CONNECTIONS_HINT = `write a number from 1 to ${CONNECTIONS_MAX}`
 
@@ -36,6 +39,7 @@ export const configSchema = z.strictObject(
       .max(CONNECTIONS_MAX, { error: CONNECTIONS_HINT })
       .optional(),
     log: log.optional(),
+    secrets: z.record(secretName, z.record(secretName, z.string().min(1))).optional(),
   },
   {
     error: (issue) =>

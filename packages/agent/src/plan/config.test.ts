@@ -45,7 +45,7 @@ describe('agent.yml', () => {
       'agent.yml: log.format: Write one of: pretty, json.',
       'agent.yml: log.levle: There is no such key. Did you mean "level"?',
       'agent.yml: authtokn: There is no such key. Did you mean "authtoken"?',
-      'agent.yml: edges: There is no such key. Known keys: version, server, authtoken, ca, proxy_url, connections, log.',
+      'agent.yml: edges: There is no such key. Known keys: version, server, authtoken, ca, proxy_url, connections, log, secrets.',
     ])
   })
 

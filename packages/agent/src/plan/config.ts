@@ -76,11 +76,13 @@ export function readOptionalConfig(path: string | undefined): { file: ConfigFile
 /** The errors of node:fs for an unreachable file: HOME=/dev/null, or another user's home. */
 const UNREACHABLE: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG'])
 
-/** Says so if other users can read the authtoken in the file. The command that writes the file prevents that. */
-export function exposureProblem({ authtoken }: ConfigFile, path: string): string | undefined {
-  if (authtoken === undefined || process.platform === 'win32') return undefined
+/** Says so if other users can read the authtoken or secrets in the file. The command that writes the file prevents that. */
+export function exposureProblem({ authtoken, secrets }: ConfigFile, path: string): string | undefined {
+  if ((authtoken === undefined && secrets === undefined) || process.platform === 'win32') return undefined
   const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0
-  return (mode & 0o077) === 0 ? undefined : `Others on this machine can read the authtoken in it: chmod 600 ${path}`
+  return (mode & 0o077) === 0
+    ? undefined
+    : `Others on this machine can read the ${authtoken === undefined ? 'secrets' : 'authtoken'} in it: chmod 600 ${path}`
 }
 
 const UNREADABLE: Readonly<Record<string, string>> = {

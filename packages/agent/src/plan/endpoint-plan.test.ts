@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { inspect } from 'node:util'
 
 import { ConfigError } from '@sallyport/protocol/config-error'
 
@@ -198,6 +199,48 @@ describe('the endpoint of agent http', () => {
       '--oauth',
       '--idle-session-duration',
     ])
+  })
+
+  it('brings the secrets of agent.yml along with a policy that reads secrets, and with no other', () => {
+    const secrets = { shop: { token: '${TOKEN}', other: 'o' } }
+    const planWith = (endpoint: EndpointOptions, more: object = {}): ReturnType<typeof planAgent> =>
+      planAgent({
+        server: 'https://relay.example.com',
+        authtoken: 'sp_x',
+        tunnels: [{ upstream: '3000', endpoint }],
+        environment: { TOKEN: 'hush' },
+        secrets,
+        ...more,
+      })
+    const secretsOf = (endpoint: EndpointOptions): unknown => {
+      const [tunnel] = planWith(endpoint).tunnels
+      assert.ok(tunnel && !inspect(tunnel, { depth: 9 }).includes('hush'))
+      const bind: Record<string, unknown> = bindMessage(1, tunnel)
+      return Object(bind['policy']).secrets
+    }
+    const reads: EndpointOptions = { requestHeaderAdd: ["X-A: ${secrets.get('shop', 'token')}"] }
+    const all = [['shop', 'token', 'hush'], ['shop', 'other', 'o']] // prettier-ignore
+    assert.deepEqual(secretsOf(reads), all)
+    assert.deepEqual(
+      secretsOf({ verifyWebhook: 'github', verifyWebhookSecret: "${secrets.get('shop', 'token')}" }),
+      all,
+    )
+    assert.equal(secretsOf({ requestHeaderAdd: ['X-A: a'] }), undefined)
+    const told = (more: object): string[] => {
+      try {
+        planWith(reads, more)
+        return []
+      } catch (error) {
+        assert.ok(error instanceof ConfigError && !error.message.includes('hush'))
+        return error.problems.map(({ path, message }) => `${path}: ${message}`)
+      }
+    }
+    assert.match(told({ environment: {} }).join(), /^secrets\.shop\.token: The environment variable TOKEN is not set/)
+    assert.match(told({ environment: { TOKEN: 'hush\n' } }).join(), /^secrets\.shop\.token: There is a line end/)
+    assert.match(told({ server: 'http://relay.example.com' }).join(), /^secrets: .* is not encrypted/)
+    assert.match(told({ secrets: { v: { n: 'x'.repeat(49_000) } } }).join(), /^secrets: .*larger than 49152 bytes/)
+    const many = Object.fromEntries(Array.from({ length: 257 }, (_, index) => [`n${index}`, 'x']))
+    assert.match(told({ secrets: { v: many } }).join(), /^secrets: A relay takes 256 secrets/)
   })
 
   it('asks for passwords instead of a sign-in, never for both', () => {

@@ -6,7 +6,8 @@ import type { ConfigProblem } from '@sallyport/protocol/config-error'
 import { flagAt, flagsGiven, planHttpPolicy } from './http-policy.ts'
 import type { EndpointOptions } from './agent-options.ts'
 import { readPolicyFile } from './policy-file.ts'
-import type { Environment } from './proxy.ts'
+import { hasSecrets, withSecrets } from './policy-secrets.ts'
+import type { SecretsPlace } from './policy-secrets.ts'
 import type { RelayAddress } from './relay-address.ts'
 import { ownVisitors } from './own-visitors.ts'
 
@@ -28,7 +29,7 @@ export interface EndpointPlan {
 export function planEndpoint(
   options: EndpointOptions,
   relay: RelayAddress | undefined,
-  environment: Environment,
+  ofAgent: SecretsPlace,
   problems: ConfigProblem[],
 ): EndpointPlan {
   const {
@@ -48,7 +49,7 @@ export function planEndpoint(
     problems.push({ path: flag, message: 'This is an older form of --url; give one of the two.' })
   }
   if (relay?.inClear) {
-    const message = `${relay.url} is not encrypted, so no secret is sent there. Use https:// in --server.`
+    const message = inClear(relay)
     if (oidc && oidcClientSecret) problems.push({ path: '--oidc-client-secret', message })
     if (oauth && oauthClientSecret) problems.push({ path: '--oauth-client-secret', message })
     if (basicAuth.length > 0) problems.push({ path: '--basic-auth', message })
@@ -58,16 +59,26 @@ export function planEndpoint(
   return {
     url: url === undefined ? planDomain(flag, domain, problems) : planUrl(url, problems),
     pooling,
-    ...planPolicy(options, environment, problems),
+    ...planPolicy(options, relay, ofAgent, problems),
   }
+}
+
+function inClear({ url }: RelayAddress): string {
+  return `${url} is not encrypted, so no secret is sent there. Use https:// in --server.`
 }
 
 type PolicyPlan = Pick<EndpointPlan, 'policy' | 'placeOf' | 'visitors'>
 
-function planPolicy(options: EndpointOptions, environment: Environment, problems: ConfigProblem[]): PolicyPlan {
+function planPolicy(
+  options: EndpointOptions,
+  relay: RelayAddress | undefined,
+  ofAgent: SecretsPlace,
+  problems: ConfigProblem[],
+): PolicyPlan {
   const { trafficPolicy } = options
   if (!trafficPolicy) {
-    const policy = planHttpPolicy(options, problems)
+    const policy = withSecrets(planHttpPolicy(options, problems), ofAgent, problems)
+    if (relay?.inClear && hasSecrets(policy)) problems.push({ path: 'secrets', message: inClear(relay) })
     return { policy, placeOf: (path) => flagAt(policy, path), visitors: ownVisitors(options) }
   }
   // Which of the two would come first is nothing to guess.
@@ -75,7 +86,7 @@ function planPolicy(options: EndpointOptions, environment: Environment, problems
   for (const path of flagsGiven(options)) problems.push({ path, message })
   const visitors = `whom ${trafficPolicy.source} lets pass`
   try {
-    return { ...readPolicyFile(trafficPolicy, environment), visitors }
+    return { ...readPolicyFile(trafficPolicy, ofAgent.environment ?? {}, ofAgent.secrets), visitors }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     problems.push(...error.problems)

@@ -93,6 +93,20 @@ describe('readPolicyFile (traffic policy)', () => {
     assert.match(problemsOf(bomb)[0] ?? '', /^policy\.yaml: .*alias/i)
   })
 
+  it('takes the secrets of agent.yml along if it reads some, and has none of its own', () => {
+    const secrets = { shop: { token: '${TOKEN}' } }
+    const read = (text: string): unknown =>
+      readPolicyFile({ text, source: 'policy.yaml' }, { TOKEN: 'hush' }, secrets).policy
+    const rule = (value: string): string =>
+      `on_http_request: [{ actions: [{ type: set-headers, config: { headers: { X-A: "${value}" } } }] }]`
+    assert.deepEqual(Object(read(rule("${secrets.get('shop', 'token')}"))).secrets, [['shop', 'token', 'hush']])
+    assert.ok(!('secrets' in Object(read(rule('plain')))))
+    assert.throws(
+      () => read(`secrets: { shop: { token: x } }\n${rule('a')}`),
+      /policy\.yaml:1.*secrets.*are for agent\.yml/,
+    )
+  })
+
   it('decides alone: flags beside it are told, all of them', () => {
     const options = { text: GUIDE, source: 'policy.yaml' }
     const plan = (endpoint: object, server = 'https://relay.example.com') =>

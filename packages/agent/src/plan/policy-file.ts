@@ -3,10 +3,14 @@
 
 import { POLICY_MAX_BYTES, printable } from '@sallyport/protocol'
 import { ConfigError } from '@sallyport/protocol/config-error'
+import type { ConfigProblem } from '@sallyport/protocol/config-error'
 import { expandPolicyEnv } from '@sallyport/protocol/expand-env'
 import { YamlFile } from '@sallyport/protocol/yaml-file'
 
 import type { PolicyText } from './agent-options.ts'
+import { revealPolicy } from './http-policy.ts'
+import { withSecrets } from './policy-secrets.ts'
+import type { WrittenSecrets } from './policy-secrets.ts'
 import type { Environment } from './proxy.ts'
 
 export interface PolicyFile {
@@ -18,9 +22,14 @@ export interface PolicyFile {
 
 /**
  * @param environment for `${NAME}` in capitals
+ * @param secrets of agent.yml, which go with it if it reads some
  * @throws ConfigError with every problem that the text alone shows, each with its line and column
  */
-export function readPolicyFile({ text, source }: PolicyText, environment: Environment): PolicyFile {
+export function readPolicyFile(
+  { text, source }: PolicyText,
+  environment: Environment,
+  secrets?: WrittenSecrets,
+): PolicyFile {
   const yaml = new YamlFile(text, source)
   const placeOf = (path: readonly PropertyKey[]): string => yaml.placeAndPath(path)
   const refuse = (message: string): never => {
@@ -37,5 +46,13 @@ export function readPolicyFile({ text, source }: PolicyText, environment: Enviro
   if (Buffer.byteLength(JSON.stringify(tree)) > POLICY_MAX_BYTES) {
     refuse(`The policy is larger than ${POLICY_MAX_BYTES} bytes, which is what a relay takes.`)
   }
-  return { policy: tree, placeOf }
+  if ('secrets' in tree) {
+    const path = printable(placeOf(['secrets']))
+    const message = 'Secrets are for agent.yml, under the same key; a policy only names them: secrets.get(vault, name).'
+    throw new ConfigError([{ path, message }])
+  }
+  const unfit: ConfigProblem[] = []
+  const policy = revealPolicy(withSecrets(tree, { secrets, environment }, unfit))
+  if (unfit.length > 0) throw new ConfigError(unfit)
+  return { policy, placeOf }
 }

@@ -19,8 +19,10 @@ export const AGENT_PATH = '/.sallyport/agent'
 export const CHANGES_POLICIES = 'policy'
 
 export const CONTROL_MESSAGE_MAX_BYTES = 64 * 1024
-/** The limit of a policy in `bind`, as JSON: it leaves room for the rest of the message. */
+/** The limit of a policy in `bind` with its secrets, as JSON: it leaves room for the rest of the message. */
 export const POLICY_MAX_BYTES = 48 * 1024
+export const SECRETS_MAX = 256
+export const SECRET_NAME_MAX_CHARS = 128
 const LABELS_MAX = 32
 /** The limit of `edges` in `bound`: so many fit beside its endpoints, and on a screen. */
 export const BOUND_EDGES_MAX = 8

@@ -2,6 +2,7 @@
 
 import type { Config } from '../config/config.ts'
 import type { IssuerReach } from '../config/issuer-reach.ts'
+import { supplyOfAgent } from '../config/supply-of.ts'
 import { AgentEdges } from '../edge/agents/agent-edges.ts'
 import { buildEdge } from '../edge/build-edge.ts'
 import type { EdgeParts } from '../edge/build-edge.ts'
@@ -49,6 +50,7 @@ export async function openAgentEdges(init: OpenAgentEdgesInit): Promise<AgentEdg
     issuers,
     identityJwt: identity_jwt,
     endsTls: config.listen.https !== undefined,
+    supplyWith: (secrets) => supplyOfAgent(config, secrets),
     maxPerAuthtoken: limits.endpoints_per_authtoken,
     refusals,
     hostKey: keys.deriveKey('endpoint host'),

@@ -16,7 +16,7 @@ import { Lasting } from '../policy/lasting.ts'
 import { PassCounts } from '../policy/jwt-validation/passes.ts'
 import { Leniency } from '../policy/leniency.ts'
 import { CounterRooms } from '../policy/rate-limit/counter-rooms.ts'
-import { NO_SECRETS, type PolicySources } from '../policy/sources/policy-sources.ts'
+import type { PolicySources } from '../policy/sources/policy-sources.ts'
 import type { ServiceTokens } from '../policy/service-token/service-tokens.ts'
 import type { CountAttempts } from './count-attempts.ts'
 
@@ -52,7 +52,8 @@ export function policyParts(init: PolicyPartsInit): PartsOf {
   const lastings = new Lasting(clock)
   const leniency = new Leniency(log, clock)
   const passCounts = new PassCounts()
-  return (edgeId, authtokenId) => {
+  return (edgeId, bringer) => {
+    const authtokenId = bringer?.authtokenId
     const reach = authtokenId === undefined ? undefined : issuers
     let signIns: EdgeSignIns | undefined // most edges of agents have none
     const ends: (() => void)[] = []
@@ -72,7 +73,7 @@ export function policyParts(init: PolicyPartsInit): PartsOf {
       lasting: lastings.ofEdge(edgeId, (release) => void ends.push(release)),
       leniency,
       serviceTokens,
-      sources: authtokenId === undefined ? sources.ofOperator : sources.ofAgent(NO_SECRETS),
+      sources: bringer ? sources.ofAgent(bringer.secrets) : sources.ofOperator,
       signIns: { action: (...given) => (signIns ??= signIn.signInsFor(edgeId, reach)).action(...given) },
       life: {
         open: () => signIns?.publish(),

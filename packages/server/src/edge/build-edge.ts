@@ -6,6 +6,7 @@ import type { Labels } from '@sallyport/protocol'
 import { buildBackend } from '../backend/build-backend.ts'
 import { outlierLog } from '../backend/log-outlier.ts'
 import type { RetryCounts } from '../backend/retry-budget.ts'
+import type { Vaults } from '../config/schema/sources-schema.ts'
 import type { Logger } from '../log.ts'
 import type { EdgeConfig, PolicyConfig, RouteConfig } from '../model/edge-config.ts'
 import { stepsOfEdges } from '../model/steps-of-edges.ts'
@@ -41,18 +42,24 @@ export interface EdgeParts {
 
 /**
  * The services for the policies of one edge, for the life of that edge.
- * @param authtokenId of the agent that brought the edge; undefined for an edge of the operator
+ * @param bringer the agent that brought the edge; undefined for an edge of the operator
  */
-export type PartsOf = (edgeId: string, authtokenId?: string) => LivePolicyParts
+export type PartsOf = (edgeId: string, bringer?: Bringer) => LivePolicyParts
 
 export interface LivePolicyParts extends PolicyParts {
   /** Opens and closes what the policies have in other rooms. It is all that the edge keeps of its parts. */
   readonly life: EdgeLife
 }
 
-/** Settings for an edge that an agent has brought. */
-export interface Brought {
+/** An agent that brings an edge. */
+export interface Bringer {
   readonly authtokenId: string
+  /** The secrets that its expressions may read. */
+  readonly secrets: Vaults
+}
+
+/** Settings for an edge that an agent has brought. */
+export interface Brought extends Bringer {
   readonly policyOf: (config: PolicyConfig, parts: PolicyParts) => Policy
   /** Advice to the operator while no tunnel is online. */
   readonly advice: Saying
@@ -67,7 +74,7 @@ export function buildEdge(
   const { id, hosts, origin } = config
   const { authtokenId, policyOf = plainPolicy, advice } = brought ?? {}
   using taken = new DisposableStack() // released at the end of this function, unless the whole edge could be built
-  const parts = partsOf(id, authtokenId)
+  const parts = partsOf(id, brought)
   const life = taken.adopt(parts.life, (each) => each.close())
   const onOutlier = outlierLog(log, id)
   const groups = new Groups()

@@ -17,6 +17,7 @@ import type { Edge } from './edge.ts'
 
 const BROUGHT: Brought = {
   authtokenId: 'atk_1',
+  secrets: new Map(),
   policyOf: () => (_, forward) => forward(),
   advice: (texts) => texts.instead.agentAway,
 }

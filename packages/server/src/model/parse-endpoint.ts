@@ -3,6 +3,8 @@
 // relay's machine.
 
 import type { AgentLimits, TlsPlace } from '../policy/kind.ts'
+import { NO_SUPPLY } from '../policy/engine/tree/demands.ts'
+import type { Supply } from '../policy/engine/tree/demands.ts'
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
 import type { EdgeConfig } from './edge-config.ts'
 import { readEdges } from './read-edges.ts'
@@ -17,6 +19,8 @@ export interface EndpointPlace extends AgentLimits {
   identityJwt: boolean
   /** Whether visitors' TLS ends at the relay. */
   endsTls?: TlsPlace['endsHere']
+  /** What its expressions may read; by default nothing that has to be set up. */
+  supply?: Supply
 }
 
 export type ParsedEndpoint =
@@ -28,7 +32,7 @@ export type ParsedEndpoint =
 /** @param read for tests, which add actions */
 export function parseEndpoint(
   policy: unknown,
-  { id, host, publicUrl, issuers, identityJwt, endsTls }: EndpointPlace,
+  { id, host, publicUrl, issuers, identityJwt, endsTls, supply = NO_SUPPLY }: EndpointPlace,
   read: EdgeReader = readEdges,
 ): ParsedEndpoint {
   const {
@@ -38,6 +42,7 @@ export function parseEndpoint(
   } = read([{ id, hosts: [host], ...(policy !== undefined && { policy }) }], {
     publicUrl,
     identityJwt,
+    supply,
     folder: '/', // an agent may name no file
     tls: { endsHere: endsTls, authorities: new Map() }, // those of the operator are not for agents
     agent: { issuers },

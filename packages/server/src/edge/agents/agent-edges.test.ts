@@ -9,6 +9,7 @@ import { IssuerReach } from '../../config/issuer-reach.ts'
 import { LimitRefusals } from '../../exchange/limit-refusals.ts'
 import { createLog } from '../../log.ts'
 import { PLAIN_LOOK } from '../../pages/look.ts'
+import { NO_SUPPLY } from '../../policy/engine/tree/demands.ts'
 import { openStore } from '../../store/open-store.ts'
 import type { Store } from '../../store/store.ts'
 import type { BindWishes, Claimant, EndpointOpened, EndpointRefused } from '../../tunnel/endpoint-binder.ts'
@@ -120,6 +121,7 @@ describe('AgentEdges', () => {
       domain: 'example.com',
       originOf: (host) => `https://${host}:8443`,
       requireSignIn: false,
+      supplyWith: () => NO_SUPPLY,
       cookieDomains: () => new Set(['apps.example.com']),
       issuers: new IssuerReach({
         public_url: publicUrl,

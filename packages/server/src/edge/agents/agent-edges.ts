@@ -11,10 +11,12 @@
 import type { PolicyChange } from '@sallyport/protocol'
 
 import type { IssuerReach } from '../../config/issuer-reach.ts'
+import type { Vaults } from '../../config/schema/sources-schema.ts'
 import type { OnFault } from '../../exchange/border.ts'
 import type { Logger } from '../../log.ts'
 import { redirectUri as redirectUriOf } from '../../model/redirect-uri.ts'
 import { signInsOf } from '../../model/sign-ins.ts'
+import type { Supply } from '../../policy/engine/tree/demands.ts'
 import { hasExpressions, loadLanguage } from '../../policy/language.ts'
 import type { OpenidConnectConfig } from '../../policy/openid-connect/openid-connect-schema.ts'
 import { StoreUnavailable } from '../../store/store.ts'
@@ -56,6 +58,8 @@ export interface AgentEdgesInit extends Omit<HostRulesInit, 'isConfigured'> {
   identityJwt: boolean
   /** Whether visitors' TLS ends at the relay. */
   endsTls: boolean
+  /** What a policy may read, with the secrets that its agent has brought. */
+  supplyWith: (secrets: Vaults) => Supply
   /** Checks the sign-in for the agent; resolves to undefined if there is nothing to report. */
   checkSignIn: (config: OpenidConnectConfig, authtokenId: string) => Promise<EndpointNotice | undefined>
   log: Logger
@@ -166,9 +170,10 @@ export class AgentEdges implements EndpointBinder {
   }
 
   #readPolicy(policy: unknown, authtokenId: string, host: string): EndpointPolicy | EndpointRefused {
-    const { publicUrl, issuers, identityJwt, endsTls, requireSignIn } = this.#init
+    const { publicUrl, issuers, identityJwt, endsTls, supplyWith, requireSignIn } = this.#init
     const id = agentEdgeId(authtokenId, host)
-    return readEndpointPolicy(policy, { id, host, publicUrl, issuers, identityJwt, endsTls, requireSignIn })
+    const place = { id, host, publicUrl, issuers, identityJwt, endsTls, supplyWith, requireSignIn }
+    return readEndpointPolicy(policy, place)
   }
 
   #open(wanted: Wanted, onHealth: OnHealth): EndpointOpened | EndpointRefused {
@@ -238,11 +243,12 @@ export class AgentEdges implements EndpointBinder {
   }
 
   /** An agent says which policy its host should have. Its caller answers there. */
-  #note({ tunnel, session }: Lane, { offer, config, policy, digest, remarks }: Statement): void {
+  #note({ tunnel, session }: Lane, said: Statement): void {
+    const { offer, digest } = said
     const host = hostOfLabels(tunnel.labels)
     const served = this.#byHost.get(host)
     if (!served) return
-    const isNews = served.statements.hear(tunnel.lastingId, { offer, config, policy, digest, remarks })
+    const isNews = served.statements.hear(tunnel.lastingId, said)
     if (this.#settle(host, session)) return
     if (isNews ? digest !== served.digest : served.statements.of(tunnel.lastingId)?.offer !== offer)
       this.#relist(served)
@@ -254,7 +260,7 @@ export class AgentEdges implements EndpointBinder {
     const agreed = served?.statements.agreedBy(served.tunnels)
     if (!served || !agreed || agreed.digest === served.digest) return false
     const { authtokenId, pooling } = served
-    const edge = buildAgentEdge(this.#init.build, agreed.config, host, authtokenId)
+    const edge = buildAgentEdge(this.#init.build, agreed.config, host, { authtokenId, secrets: agreed.secrets })
     const swapped = this.#put(host, authtokenId, edge, agreed)
     swapped.pooling = pooling
     this.#init.log.info({ edgeId: edge.id, host }, 'endpoint has another policy')
@@ -284,10 +290,11 @@ export class AgentEdges implements EndpointBinder {
     const { offer, session, host, meanwhile: policy = wanted } = wanted
     const { authtokenId } = session
     const before = this.#byHost.get(host)
+    const bringer = { authtokenId, secrets: policy.secrets }
     const served =
       before && (before.isOnline || before.fits(wanted))
         ? before
-        : this.#put(host, authtokenId, buildAgentEdge(this.#init.build, policy.config, host, authtokenId), policy)
+        : this.#put(host, authtokenId, buildAgentEdge(this.#init.build, policy.config, host, bringer), policy)
     if (!served.isOnline) served.pooling = offer.endpoint.pooling
     return served
   }

@@ -10,7 +10,8 @@ import { HeaderEdits } from '../../exchange/header-edits.ts'
 import type { EdgeConfig } from '../../model/edge-config.ts'
 import { buildPolicy } from '../../policy/build-policy.ts'
 import type { Policy } from '../../policy/compose.ts'
-import type { Brought } from '../build-edge.ts'
+import { NO_SECRETS } from '../../policy/sources/policy-sources.ts'
+import type { Bringer, Brought } from '../build-edge.ts'
 import type { Edge } from '../edge.ts'
 
 /** The tunnels of a host have this label. No agent and no edge can write a label with `=` in its key. */
@@ -19,13 +20,19 @@ const ENDPOINT_LABEL = '=endpoint'
 export type BuildBrought = (config: EdgeConfig, brought: Brought) => Edge
 
 /** @param config of the policy that the agent has sent */
-export function buildAgentEdge(build: BuildBrought, config: EdgeConfig, host: string, authtokenId: string): Edge {
+export function buildAgentEdge(
+  build: BuildBrought,
+  config: EdgeConfig,
+  host: string,
+  { authtokenId, secrets }: Bringer,
+): Edge {
   const labels = labelsOfHost(host)
   const routes = config.routes.map((route) => ({ ...route, backend: { labels } }))
   return build(
     { ...config, routes },
     {
       authtokenId,
+      secrets,
       policyOf: (policy, parts) => keepingSiteData(buildPolicy(policy, parts)),
       advice: (texts) => texts.instead.agentAway,
     },
@@ -38,7 +45,12 @@ export function buildExpectedEdge(build: BuildBrought, host: string, authtokenId
   const route = { path_prefix: '/', backend: { labels: labelsOfHost(host) }, policy }
   return build(
     { id: agentEdgeId(authtokenId, host), hosts: [host], routes: [route] },
-    { authtokenId, policyOf: () => refuseMeanwhile, advice: (texts) => texts.instead.agentNotBack },
+    {
+      authtokenId,
+      secrets: NO_SECRETS,
+      policyOf: () => refuseMeanwhile,
+      advice: (texts) => texts.instead.agentNotBack,
+    },
   )
 }
 

@@ -2,15 +2,19 @@
 
 import { createHash } from 'node:crypto'
 
-import { BOUND_REMARKS_MAX, POLICY_MAX_BYTES } from '@sallyport/protocol'
+import { BOUND_REMARKS_MAX, POLICY_MAX_BYTES, SECRETS_MAX, SECRET_NAME_MAX_CHARS, Secret } from '@sallyport/protocol'
 import type { BindProblem } from '@sallyport/protocol'
+import { z } from 'zod'
 
+import type { Vaults } from '../../config/schema/sources-schema.ts'
 import type { EdgeConfig, PolicyConfig } from '../../model/edge-config.ts'
+import type { Supply } from '../../policy/engine/tree/demands.ts'
 import { kindOf } from '../../policy/kind.ts'
 import { KINDS } from '../../policy/kinds.ts'
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
 import { parseEndpoint } from '../../model/parse-endpoint.ts'
 import type { EndpointPlace } from '../../model/parse-endpoint.ts'
+import { NO_SECRETS } from '../../policy/sources/policy-sources.ts'
 import type { EndpointRefused } from '../../tunnel/endpoint-binder.ts'
 import { refuseEndpoint } from './refuse-endpoint.ts'
 
@@ -21,17 +25,28 @@ export interface EndpointPolicy {
   config: EdgeConfig
   /** As the agent sent it. */
   policy: unknown
-  /** A text that is equal for policies with the same meaning. */
+  secrets: Vaults
+  /** A text that is equal for policies with the same meaning and the same secrets. */
   digest: string
   /** Remarks on parts of it that have an older form, or may not do what the author expects. */
   remarks: readonly BindProblem[]
 }
 
+export interface EndpointPolicyPlace extends Omit<EndpointPlace, 'supply'> {
+  readonly requireSignIn: boolean
+  /** What the policy may read, with its own secrets. */
+  readonly supplyWith: (secrets: Vaults) => Supply
+}
+
 export function readEndpointPolicy(
   policy: unknown,
-  { requireSignIn, ...place }: EndpointPlace & { requireSignIn: boolean },
+  { requireSignIn, supplyWith, ...place }: EndpointPolicyPlace,
 ): EndpointPolicy | EndpointRefused {
-  const parsed = parseEndpoint(policy, place)
+  const taken = takeSecrets(policy)
+  if (!taken)
+    return refuseEndpoint('bind_invalid', 'the secrets of the policy are not a list of vaults, names and values')
+  const { rules, written, secrets } = taken
+  const parsed = parseEndpoint(rules, { ...place, supply: supplyWith(secrets) })
   if (!parsed.ok) {
     const { problems } = parsed
     const reason = `the policy of the endpoint has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}`
@@ -41,12 +56,48 @@ export function readEndpointPolicy(
     const reason = 'this relay takes endpoints with sign-in only (require_sign_in); add --oidc and its further flags'
     return refuseEndpoint('bind_not_permitted', reason)
   }
-  const canonical = canonicalJson(policy)
+  const canonical = canonicalJson(rules) + (written.length > 0 ? canonicalJson(written.toSorted(inOrder)) : '')
   if (Buffer.byteLength(canonical) > POLICY_MAX_BYTES) {
-    return refuseEndpoint('bind_invalid', `the policy of the endpoint is larger than ${POLICY_MAX_BYTES} bytes`)
+    return refuseEndpoint(
+      'bind_invalid',
+      `the policy of the endpoint, with its secrets, is larger than ${POLICY_MAX_BYTES} bytes`,
+    )
   }
   const digest = createHash('sha256').update(canonical).digest('hex')
-  return { config: parsed.edge, policy, digest, remarks: forTheAgent(parsed.remarks.slice(0, BOUND_REMARKS_MAX)) }
+  const remarks = forTheAgent(parsed.remarks.slice(0, BOUND_REMARKS_MAX))
+  return { config: parsed.edge, policy, secrets, digest, remarks }
+}
+
+const name = z.string().min(1).max(SECRET_NAME_MAX_CHARS)
+/** Vault, name and value of each. A list, so that no name can be a key that means something else. */
+const secretsSchema = z.array(z.tuple([name, name, z.string().min(1).max(POLICY_MAX_BYTES)])).max(SECRETS_MAX)
+type WrittenSecrets = z.output<typeof secretsSchema>
+
+interface Taken {
+  /** The policy without its secrets. */
+  readonly rules: unknown
+  readonly written: WrittenSecrets
+  readonly secrets: Vaults
+}
+
+/** Takes the secrets of agent.yml out of a policy. They are never shown, not even to the operator. */
+function takeSecrets(policy: unknown): Taken | undefined {
+  if (typeof policy !== 'object' || policy === null || !('secrets' in policy)) {
+    return { rules: policy, written: [], secrets: NO_SECRETS }
+  }
+  const { secrets: found, ...rules } = policy
+  const read = secretsSchema.safeParse(found)
+  if (!read.success) return undefined
+  const vaults = new Map<string, Map<string, Secret>>()
+  for (const [vault, each, value] of read.data) {
+    const secrets = vaults.get(vault) ?? new Map<string, Secret>()
+    vaults.set(vault, secrets.set(each, new Secret(value)))
+  }
+  return { rules, written: read.data, secrets: vaults }
+}
+
+function inOrder(one: WrittenSecrets[number], other: WrittenSecrets[number]): number {
+  return JSON.stringify(one) < JSON.stringify(other) ? -1 : 1
 }
 
 /** Whether every visitor who has not signed in gets only a refusal. No condition may let a visitor skip the sign-in. */
