@@ -1,14 +1,18 @@
-// What expressions read beside an exchange: the operator's region and secrets. In each of the ways that visitors can come; real
+// What expressions read beside an exchange: the operator's region, secrets, databases and lists of addresses. In each of the ways that visitors can come; real
 // relay, agent and sockets.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 
 import { startAgent } from '@sallyport/agent'
 import type { AgentOptions } from '@sallyport/agent'
 import { createLog, loadLanguage, parseConfig } from '@sallyport/server'
 
+import { mmdbFile } from '../support/mmdb-file.ts'
 import { RecordingApp } from '../support/recording-app.ts'
 import { startStack } from '../support/stack.ts'
 import type { Stack } from '../support/stack.ts'
@@ -20,9 +24,18 @@ const edge = (name: string, policy: object): string =>
   JSON.stringify({ id: `edg_${name}`, hosts: [`${name}.localhost`], backend: { labels: { edge: 'edg_app' } }, policy })
 
 const SECRET = 's3cret-of-the-shop'
-const CONFIG = `
+const NETWORKS = {
+  '192.0.2.0/24': { country: { iso_code: 'DE', is_in_european_union: true }, city: { names: { en: 'Berlin' } } },
+  '198.51.100.0/24': { country: { iso_code: 'XX' } },
+}
+const ASN = { '192.0.2.0/24': { autonomous_system_number: 64_500, autonomous_system_organization: 'Example' } }
+/** Visitors choose their address by X-Forwarded-For. */
+const configIn = (folder: string): string => `
 region: eu
 secrets: { shop: { token: ${SECRET} } }
+trusted_proxies: [127.0.0.1/32]
+geo: { city_file: ${folder}/city.mmdb, asn_file: ${folder}/asn.mmdb }
+ip_lists: { blocklist: ${folder}/block.txt, tor: ${folder}/tor.txt, customers: ${folder}/customers.txt }
 `
 const HAS_TOKEN = "getReqHeader('x-token').exists(t, t == secrets.get('shop', 'token'))"
 const EDGES = [
@@ -35,17 +48,46 @@ const EDGES = [
   edge('chosen', {
     on_http_request: [action('set-headers', { headers: { 'X-Got': "${secrets.get(getQueryParam('v')[0], getQueryParam('n')[0])}" } })], // prettier-ignore
   }),
+  edge('geo', {
+    on_http_request: [
+      { expressions: ["conn.geo.country_code in ['XX']"], actions: [{ type: 'deny' }] },
+      action('set-headers', { headers: { 'X-Place': "${conn.client_ip.geo.location.city}/${conn.client_ip.as.number}/${conn.client_ip.geo.location.is_eu}" } }), // prettier-ignore
+    ],
+  }),
+  edge('guarded', {
+    on_http_request: [{ expressions: ["!has(conn.geo.country_code) || conn.geo.country_code != 'DE'"], actions: [{ type: 'deny' }] }], // prettier-ignore
+  }),
+  edge('lists', {
+    on_http_request: [
+      { expressions: ['conn.client_ip.is_on_blocklist || conn.client_ip.is_tor_node'], actions: [{ type: 'deny' }] },
+      action('set-headers', { headers: { 'X-Lists': "${conn.client_ip.categories.join(',')}" } }),
+    ],
+  }),
 ]
 
 describe('what expressions read beside an exchange (traffic policy, 6, 13, 14.5)', { timeout: 60_000 }, () => {
   let stack: Stack
+  let folder: string
   const app = new RecordingApp()
   before(async () => {
     await loadLanguage()
+    folder = await mkdtemp(join(tmpdir(), 'sallyport-sources-'))
+    for (const [name, content] of Object.entries({
+      'city.mmdb': mmdbFile({ networks: NETWORKS }),
+      'asn.mmdb': mmdbFile({ networks: ASN, type: 'GeoLite2-ASN' }),
+      'block.txt': '203.0.113.1\n',
+      'tor.txt': '203.0.113.2 # an exit\n',
+      'customers.txt': '192.0.2.0/24\n',
+    })) {
+      await writeFile(join(folder, name), content)
+    }
     const edges = EDGES.map((each) => `- ${each}`).join('\n')
-    stack = await startStack({ app: app.server, edges, config: CONFIG, listen: 'http2: all' })
+    stack = await startStack({ app: app.server, edges, config: configIn(folder), listen: 'http2: all' })
   })
-  after(() => stack.close())
+  after(async () => {
+    await stack.close()
+    await rm(folder, { recursive: true, force: true })
+  })
 
   for (const way of WAYS) {
     const passes = way === 'an upgrade' ? 101 : 200
@@ -75,6 +117,32 @@ describe('what expressions read beside an exchange (traffic policy, 6, 13, 14.5)
       }
       assert.equal((await ask('chosen', '/?v=shop&n=token')).status, passes)
       assert.deepEqual(app.values('x-got'), [SECRET])
+    })
+
+    const from = (name: string, address: string) => ask(name, '/', [['X-Forwarded-For', address]])
+
+    it(`knows the place and the network of an address; a condition on one that nobody knows refuses, over ${way}`, async () => {
+      assert.equal((await from('geo', '192.0.2.7')).status, passes)
+      assert.deepEqual(app.values('x-place'), ['Berlin/64500/true'])
+      assert.deepEqual([(await from('geo', '198.51.100.7')).status, app.heads], [403, []])
+      for (const address of ['203.0.113.7', '2001:db8::1', 'unknown', '_hidden']) {
+        const answer = await from('geo', address)
+        assert.deepEqual([answer.status, valuesOf(answer, 'sallyport-error-code')], [500, ['ERR_EXPRESSION_FAILED']])
+        assert.deepEqual(app.heads, [], 'nothing reaches the app')
+        assert.equal((await from('guarded', address)).status, 403)
+      }
+      assert.equal((await from('guarded', '192.0.2.7')).status, passes)
+    })
+
+    it(`knows the lists of an address, over ${way}`, async () => {
+      for (const address of ['203.0.113.1', '203.0.113.2']) {
+        assert.deepEqual([(await from('lists', address)).status, app.heads], [403, []], address)
+      }
+      assert.deepEqual([(await from('lists', 'unknown')).status, app.heads], [500, []])
+      assert.equal((await from('lists', '203.0.113.3')).status, passes)
+      assert.deepEqual(app.values('x-lists'), [''])
+      await from('lists', '192.0.2.7')
+      assert.deepEqual(app.values('x-lists'), ['customers'])
     })
   }
 
@@ -137,6 +205,16 @@ describe('what expressions read beside an exchange (traffic policy, 6, 13, 14.5)
       assert.deepEqual(app.values('x-got'), [OWN])
       assert.match(String(await launch(GETS_OWN, { mine: { token: 'another' } }, true)), /another policy/)
       assert.equal(await launch(GETS_OWN, { mine: { token: OWN } }, true), undefined)
+    })
+
+    it('reads what is about the visitor, not the names of the operator’s lists (14.5)', async () => {
+      assert.match(String(await launch(policyThatGets('conn.client_ip.categories'), {})), /conn\.client_ip\.categories is not known/) // prettier-ignore
+      await Promise.all(agents.splice(0).map((agent) => agent.close()))
+      const got = '[conn.geo.country_code, conn.server_region, string(conn.client_ip.is_tor_node), string(conn.client_ip.as.number)]' // prettier-ignore
+      assert.equal(await launch(policyThatGets(`${got}.join(' ')`), {}), undefined)
+      app.heads.length = 0
+      await wholeAnswer('HTTP/1.1', stack.port, { host: HOST, path: '/', headers: [['X-Forwarded-For', '192.0.2.7']] })
+      assert.deepEqual(app.values('x-got'), ['DE eu false 64500'])
     })
 
     it('is asked no question of the operator that shows them (attack 44)', () => {

@@ -90,10 +90,8 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
   })
   keep(rooms, store)
   const authtokens = keep(rooms, await Authtokens.open(store))
-  const [certificates, authorities, logos, clientAuthorities] = await readFiles(config, log)
-  keep(rooms, certificates)
-  keep(rooms, authorities)
-  keep(rooms, clientAuthorities)
+  const [certificates, authorities, logos, clientAuthorities, sourceFiles] = await readFiles(config, log)
+  for (const opened of [certificates, authorities, clientAuthorities, sourceFiles]) keep(rooms, opened)
   const files = { authorities, clientAuthorities, logos: new Map(logos) }
   const look = lookOf(config, undefined, logos)
 
@@ -111,7 +109,7 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
     authorities,
     issuers,
     countAttempts,
-    sources: new PolicySources(config),
+    sources: new PolicySources(config, sourceFiles.lookups),
     log,
   })
   const book = keep(rooms, new EdgeBook(edges))

@@ -38,12 +38,10 @@ export async function check({
 /** @returns the warnings */
 async function checkFiles(config: Config, source: ConfigSource): Promise<readonly ConfigProblem[]> {
   try {
-    const [certificates, authorities, , clientAuthorities] = await readFiles(config, pino({ level: 'silent' }))
-    certificates.close()
-    authorities.close()
-    clientAuthorities.close()
+    const [certificates, authorities, , clients, sources] = await readFiles(config, pino({ level: 'silent' }))
+    for (const opened of [certificates, authorities, clients, sources]) opened.close()
     const { problems, warnings: ofCertificates } = certificateFindings(config, certificates.known, Date.now())
-    const ofAuthorities = authorityFindings(config.edges, clientAuthorities, Date.now())
+    const ofAuthorities = authorityFindings(config.edges, clients, Date.now())
     const warnings = [...ofCertificates, ...ofAuthorities, ...policyWarnings(config.edges)]
     for (const { path, message } of withLines(warnings, source)) console.error(`Warning: ${path}: ${message}`)
     if (problems.length > 0) throw new ConfigError(problems)

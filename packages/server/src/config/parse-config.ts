@@ -85,6 +85,8 @@ function read(tree: unknown, folder: string, readEdges: EdgeReader): Read {
   const supply = supplyOf({
     region: part(configSchema.shape.region, known, 'region'),
     secrets: part(configSchema.shape.secrets, known, 'secrets'),
+    geo: part(configSchema.shape.geo, known, 'geo'),
+    ip_lists: part(configSchema.shape.ip_lists, known, 'ip_lists'),
   })
   const identityJwt = config?.identity_jwt ?? true
   const place = { publicUrl, identityJwt, folder, tls: { endsHere, authorities }, supply }
@@ -111,6 +113,11 @@ function complete(read: ReadConfig, edges: readonly EdgeConfig[], folder: string
       })),
     },
     pages: completePages(read.pages, folder),
+    geo: {
+      ...(read.geo.city_file !== undefined && { city_file: resolve(folder, read.geo.city_file) }),
+      ...(read.geo.asn_file !== undefined && { asn_file: resolve(folder, read.geo.asn_file) }),
+    },
+    ip_lists: new Map([...read.ip_lists].map(([name, file]) => [name, resolve(folder, file)])),
     edges,
   }
 }

@@ -3,12 +3,14 @@
 import type { Need } from '../policy/engine/variables/record.ts'
 import type { Supply } from '../policy/engine/tree/demands.ts'
 import type { Config } from './config.ts'
-import type { Vaults } from './schema/sources-schema.ts'
+import type { ListFiles, Vaults } from './schema/sources-schema.ts'
 
 /** The keys of relay.yml that expressions depend on; undefined if one could not be read. */
 export interface SourceKeys {
   readonly region?: Config['region'] | undefined
   readonly secrets?: Vaults | undefined
+  readonly geo?: Config['geo'] | undefined
+  readonly ip_lists?: ListFiles | undefined
 }
 
 export function supplyOf(keys: SourceKeys): Supply {
@@ -16,9 +18,13 @@ export function supplyOf(keys: SourceKeys): Supply {
   return { known: new Set(knownBy(keys)), hasSecret: (vault, name) => secrets?.get(vault)?.has(name) ?? false }
 }
 
-/** @param secrets those that the agent has brought */
+/**
+ * All that the operator has set up about a visitor, but not the names of lists, which tell of the operator.
+ * @param secrets those that the agent has brought
+ */
 export function supplyOfAgent(keys: SourceKeys, secrets: Vaults): Supply {
-  return supplyOf({ ...keys, secrets })
+  const supply = supplyOf({ ...keys, secrets })
+  return { ...supply, known: new Set([...supply.known].filter((need) => !NOT_FOR_AGENTS.has(need))) }
 }
 
 /** For a check without the agent: whichever secrets it will bring. */
@@ -26,6 +32,15 @@ export function supplyOfSomeAgent(keys: SourceKeys): Supply {
   return { ...supplyOfAgent(keys, new Map()), hasSecret: () => true }
 }
 
-function* knownBy({ region }: SourceKeys): Generator<Need> {
+const NOT_FOR_AGENTS: ReadonlySet<Need> = new Set(['ip_lists'])
+
+function* knownBy({ region, geo, ip_lists: lists }: SourceKeys): Generator<Need> {
   if (region !== undefined) yield 'region'
+  if (geo?.city_file !== undefined) yield 'city_file'
+  if (geo?.asn_file !== undefined) yield 'asn_file'
+  if (!lists || lists.size === 0) return
+  yield 'ip_lists'
+  // Not every name of a list: without these two, the variables of their names would be false for everybody.
+  if (lists.has('blocklist')) yield 'blocklist'
+  if (lists.has('tor')) yield 'tor'
 }

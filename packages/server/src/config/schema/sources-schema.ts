@@ -1,4 +1,4 @@
-// What the expressions of policies may read beside an exchange: `region`, `secrets`. Pure: no I/O, no clock.
+// What the expressions of policies may read beside an exchange: `region`, `secrets`, `geo`, `ip_lists`. Pure: no I/O, no clock.
 
 import { z } from 'zod'
 
@@ -28,3 +28,34 @@ export const secretsSchema = z
     "Secrets for the expressions of this file, by vault and name: `secrets.get('vault', 'name')`. Best written as `\"${NAME}\"`. Policies of agents do not see them; they bring their own from agent.yml.",
   )
   .meta({ examples: ['{ shop: { password: "${SHOP_PASSWORD}" } }'] })
+
+export const geoSchema = z
+  .strictObject({
+    city_file: text()
+      .exactOptional()
+      .describe(
+        'The places of addresses, for `conn.geo` and `conn.client_ip.geo`: GeoLite2-City, DB-IP City lite or their like.',
+      )
+      .meta({ examples: ['/var/lib/GeoIP/GeoLite2-City.mmdb'] }),
+    asn_file: text()
+      .exactOptional()
+      .describe('The networks of addresses, for `conn.client_ip.as`: GeoLite2-ASN, DB-IP ASN lite or their like.')
+      .meta({ examples: ['/var/lib/GeoIP/GeoLite2-ASN.mmdb'] }),
+  })
+  .describe(
+    'Databases of addresses that you bring, in the format MMDB. Read at the start and again when they change, by each process; a file takes its size in memory. Relative paths start at the folder of this file.',
+  )
+
+const LISTS_MAX = 64
+
+/** Absolute paths by the names of lists, once they are complete. */
+export type ListFiles = ReadonlyMap<string, string>
+
+export const ipListsSchema = z
+  .record(name, text())
+  .refine((lists) => Object.keys(lists).length <= LISTS_MAX, `has more than ${LISTS_MAX} lists`)
+  .transform((lists): ListFiles => new Map(Object.entries(lists)))
+  .describe(
+    'Lists of addresses for expressions, by name: files with one address range in each line, and comments behind `#` or `;`. `conn.client_ip.categories` has the names of those that contain an address; `is_on_blocklist` is the list `blocklist`, `is_tor_node` the list `tor`. Read again when they change.',
+  )
+  .meta({ examples: ['{ blocklist: /var/lib/sallyport/drop.txt }'] })

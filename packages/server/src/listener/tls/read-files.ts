@@ -9,19 +9,21 @@ import type { Logger } from '../../log.ts'
 import { readClientKey } from '../../oidc/provider/client-key.ts'
 import { ClientAuthorities } from '../../policy/terminate-tls/client-authorities.ts'
 import { ProviderAuthorities } from '../../oidc/provider/provider-authorities.ts'
+import { SourceFiles } from '../../policy/sources/source-files.ts'
 import { readLogos, type Logos } from '../../pages/read-logos.ts'
 
 /** @throws ConfigError that names every unusable file */
 export async function readFiles(
   config: Config,
   log: Logger,
-): Promise<[Certificates, ProviderAuthorities, Logos, ClientAuthorities]> {
+): Promise<[Certificates, ProviderAuthorities, Logos, ClientAuthorities, SourceFiles]> {
   const { tls, edges } = config
-  const [certificates, authorities, logos, clients] = await Promise.allSettled([
+  const [certificates, authorities, logos, clients, sources] = await Promise.allSettled([
     Certificates.load(tls.certificates, log),
     ProviderAuthorities.load(edges, log),
     readLogos(config),
     ClientAuthorities.load(edges, log),
+    SourceFiles.open(config, log),
   ])
   const problems = clientKeyProblems(edges)
   if (
@@ -29,14 +31,15 @@ export async function readFiles(
     authorities.status === 'fulfilled' &&
     logos.status === 'fulfilled' &&
     clients.status === 'fulfilled' &&
+    sources.status === 'fulfilled' &&
     problems.length === 0
   ) {
-    return [certificates.value, authorities.value, logos.value, clients.value]
+    return [certificates.value, authorities.value, logos.value, clients.value, sources.value]
   }
-  if (certificates.status === 'fulfilled') certificates.value.close()
-  if (authorities.status === 'fulfilled') authorities.value.close()
-  if (clients.status === 'fulfilled') clients.value.close()
-  for (const result of [certificates, authorities, logos, clients]) {
+  for (const result of [certificates, authorities, clients, sources]) {
+    if (result.status === 'fulfilled') result.value.close()
+  }
+  for (const result of [certificates, authorities, logos, clients, sources]) {
     if (result.status === 'fulfilled') continue
     if (result.reason instanceof ConfigError) problems.push(...result.reason.problems)
     else throw result.reason

@@ -82,6 +82,7 @@ export function factsOf({ request = {}, response, facts = {} }: Given = {}): Fac
       city: () => ({ location: { city: 'Berlin', countryCode: 'DE', latitude: 52.5, isEu: true } }),
       autonomousSystem: () => ({ number: 64_500, organization: 'Example' }),
       lists: () => ['tor'],
+      isOn: (name) => (name === 'tor' ? true : name === 'blocklist' ? false : undefined),
     },
     secret: (vault, name) => (vault === 'v' && name === 'n' ? 's3cret' : undefined),
     now: () => Date.UTC(2026, 0, 2, 3, 4, 7),

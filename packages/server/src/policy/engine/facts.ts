@@ -102,9 +102,11 @@ export interface AttemptFacts {
 export interface Lookups {
   /** Undefined if the file does not have the address. */
   readonly city?: (address: string) => CityFacts | undefined
-  readonly autonomousSystem?: (address: string) => { number: number; organization: string } | undefined
-  /** The names of the operator's lists that the address is on. */
+  readonly autonomousSystem?: (address: string) => { number: number; organization?: string } | undefined
+  /** The names of the operator's lists that contain the address. */
   readonly lists?: (address: string) => readonly string[]
+  /** Whether a list of the operator's contains the address; undefined if there is no such list. */
+  readonly isOn?: (name: string, address: string) => boolean | undefined
 }
 
 /** ngrok docs: IP Intelligence variables. Fields that the file does not have are undefined. */

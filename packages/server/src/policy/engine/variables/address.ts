@@ -1,6 +1,8 @@
 // The place and the network of an address, from the operator's files. ngrok docs: "IP Intelligence". A variable is
-// refused when the policy is loaded if its file is missing. An address that the file does not have gets empty texts.
-// Pure: no I/O, no clock.
+// refused when the policy is loaded if its file is missing. What the file does not say of an address is absent: `has()` is false,
+// and an expression that reads it refuses the exchange. Pure: no I/O, no clock.
+
+import { isIP } from 'node:net'
 
 import type { CityFacts, Lookups, Place } from '../facts.ts'
 import { defineRecord, part, value } from './record.ts'
@@ -15,22 +17,18 @@ const BLOCKLIST = 'blocklist'
 const TOR = 'tor'
 
 const PLACE_FIELDS = {
-  city: value<Place>('string', 'the name of the city, in English', ({ city = '' }) => city),
-  continent: value<Place>('string', 'the name of the continent, in English', ({ continent = '' }) => continent),
-  country: value<Place>('string', 'the name of the country, in English', ({ country = '' }) => country),
-  country_code: value<Place>(
-    'string',
-    'the code of ISO 3166-1, for example `DE`',
-    ({ countryCode = '' }) => countryCode,
-  ),
-  is_eu: value<Place>('bool', 'whether the place is in the European Union', ({ isEu = false }) => isEu),
+  city: value<Place>('string', 'the name of the city, in English', ({ city }) => city),
+  continent: value<Place>('string', 'the name of the continent, in English', ({ continent }) => continent),
+  country: value<Place>('string', 'the name of the country, in English', ({ country }) => country),
+  country_code: value<Place>('string', 'the code of ISO 3166-1, for example `DE`', ({ countryCode }) => countryCode),
+  is_eu: value<Place>('bool', 'whether the place is in the European Union', ({ isEu }) => isEu),
   metro_code: value<Place>(
     'string',
     'the code of the metropolitan area, only in the United States',
-    ({ metroCode = '' }) => metroCode,
+    ({ metroCode }) => metroCode,
   ),
-  subdivision: value<Place>('string', 'the state or county, in English', ({ subdivision = '' }) => subdivision),
-  timezone: value<Place>('string', 'the time zone, for example `Europe/Berlin`', ({ timeZone = '' }) => timeZone),
+  subdivision: value<Place>('string', 'the state or county, in English', ({ subdivision }) => subdivision),
+  timezone: value<Place>('string', 'the time zone, for example `Europe/Berlin`', ({ timeZone }) => timeZone),
 }
 const COORDINATE_FIELDS = {
   latitude: value<Place>('string', 'in degrees, as a text; `double(…)` makes it a number', ({ latitude }) =>
@@ -45,7 +43,7 @@ const COORDINATE_FIELDS = {
 const LOCATION = defineRecord<Place>('sallyport.Location', {
   ...PLACE_FIELDS,
   ...COORDINATE_FIELDS,
-  postal_code: value('string', 'the postal code, for example `10115`', ({ postalCode = '' }) => postalCode),
+  postal_code: value('string', 'the postal code, for example `10115`', ({ postalCode }) => postalCode),
 })
 const REGISTERED_LOCATION = defineRecord<Place>('sallyport.RegisteredLocation', PLACE_FIELDS)
 
@@ -54,9 +52,9 @@ const GEO_OF_ADDRESS = defineRecord<AddressFacts>('sallyport.GeoOfAddress', {
   registered_location: part(REGISTERED_LOCATION, 'where it is registered', (facts) => cityOf(facts).registered ?? {}),
 })
 
-const AUTONOMOUS_SYSTEM = defineRecord<{ number: number; organization: string }>('sallyport.AutonomousSystem', {
-  number: value('int', 'the number of the network (AS); 0 if the file does not have the address', ({ number }) =>
-    BigInt(number),
+const AUTONOMOUS_SYSTEM = defineRecord<Partial<Network>>('sallyport.AutonomousSystem', {
+  number: value('int', 'the number of the network (AS)', ({ number }) =>
+    number === undefined ? undefined : BigInt(number),
   ),
   organization: value('string', 'the owner of the network', ({ organization }) => organization),
 })
@@ -72,13 +70,13 @@ export const ADDRESS = defineRecord<AddressFacts>('sallyport.Address', {
   is_on_blocklist: value(
     'bool',
     'whether your list `blocklist` contains the address',
-    (facts) => listsOf(facts).includes(BLOCKLIST),
+    (facts) => isOn(BLOCKLIST, facts),
     {
       needs: 'blocklist',
       units: 300,
     },
   ),
-  is_tor_node: value('bool', 'whether your list `tor` contains the address', (facts) => listsOf(facts).includes(TOR), {
+  is_tor_node: value('bool', 'whether your list `tor` contains the address', (facts) => isOn(TOR, facts), {
     needs: 'tor',
     units: 300,
   }),
@@ -86,8 +84,8 @@ export const ADDRESS = defineRecord<AddressFacts>('sallyport.Address', {
 
 /** `conn.geo`: the older, shorter way to the client's place. */
 export const GEO = defineRecord<AddressFacts>('sallyport.Geo', {
-  city: value('string', 'the name of the city, in English', (facts) => cityOf(facts).location.city ?? ''),
-  country: value('string', 'the name of the country, in English', (facts) => cityOf(facts).location.country ?? ''),
+  city: value('string', 'the name of the city, in English', (facts) => cityOf(facts).location.city),
+  country: value('string', 'the name of the country, in English', (facts) => cityOf(facts).location.country),
   country_code: value(
     'string',
     'the code of ISO 3166-1, for example `DE`',
@@ -100,23 +98,31 @@ export const GEO = defineRecord<AddressFacts>('sallyport.Geo', {
   radius: value('string', 'how far from there the visitor may be, in kilometers, as a text', (facts) =>
     numberText(cityOf(facts).location.radiusKm),
   ),
-  subdivision: value('string', 'the state or county, in English', (facts) => cityOf(facts).location.subdivision ?? ''),
+  subdivision: value('string', 'the state or county, in English', (facts) => cityOf(facts).location.subdivision),
 })
 
 function cityOf({ address, lookups }: AddressFacts): CityFacts {
   return lookups.city?.(address) ?? NOWHERE
 }
 
-function asOf({ address, lookups }: AddressFacts): { number: number; organization: string } {
-  return lookups.autonomousSystem?.(address) ?? { number: 0, organization: '' }
+type Network = NonNullable<ReturnType<NonNullable<Lookups['autonomousSystem']>>>
+
+function asOf({ address, lookups }: AddressFacts): Partial<Network> {
+  return lookups.autonomousSystem?.(address) ?? {}
 }
 
-function listsOf({ address, lookups }: AddressFacts): string[] {
-  return [...(lookups.lists?.(address) ?? [])]
+/** Nobody knows the lists that an unreadable address would be on. */
+function listsOf({ address, lookups }: AddressFacts): string[] | undefined {
+  const names = isIP(address) === 0 ? undefined : lookups.lists?.(address)
+  return names && [...names]
 }
 
-function numberText(number: number | undefined): string {
-  return number === undefined ? '' : String(number)
+function isOn(list: string, { address, lookups }: AddressFacts): boolean | undefined {
+  return isIP(address) === 0 ? undefined : lookups.isOn?.(list, address)
+}
+
+function numberText(number: number | undefined): string | undefined {
+  return number === undefined ? undefined : String(number)
 }
 
 const NOWHERE: CityFacts = { location: {} }
