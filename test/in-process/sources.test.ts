@@ -35,6 +35,7 @@ region: eu
 secrets: { shop: { token: ${SECRET} } }
 trusted_proxies: [127.0.0.1/32]
 geo: { city_file: ${folder}/city.mmdb, asn_file: ${folder}/asn.mmdb }
+ip_policies: { ipp_office: { allow: [192.0.2.0/24] }, ipp_bad: { deny: [192.0.2.66] } }
 ip_lists: { blocklist: ${folder}/block.txt, tor: ${folder}/tor.txt, customers: ${folder}/customers.txt }
 `
 const HAS_TOKEN = "getReqHeader('x-token').exists(t, t == secrets.get('shop', 'token'))"
@@ -56,6 +57,9 @@ const EDGES = [
   }),
   edge('guarded', {
     on_http_request: [{ expressions: ["!has(conn.geo.country_code) || conn.geo.country_code != 'DE'"], actions: [{ type: 'deny' }] }], // prettier-ignore
+  }),
+  edge('office', {
+    on_http_request: [action('restrict-ips', { allow: ['203.0.113.1'], ip_policies: ['ipp_office', 'ipp_bad'] })],
   }),
   edge('lists', {
     on_http_request: [
@@ -134,6 +138,13 @@ describe('what expressions read beside an exchange (traffic policy, 6, 13, 14.5)
       assert.equal((await from('guarded', '192.0.2.7')).status, passes)
     })
 
+    it(`takes the ranges of IP policies by their id, over ${way}`, async () => {
+      for (const address of ['192.0.2.66', '203.0.113.2', '::1', 'unknown']) {
+        assert.deepEqual([(await from('office', address)).status, app.heads], [403, []], address)
+      }
+      for (const address of ['192.0.2.7', '203.0.113.1']) assert.equal((await from('office', address)).status, passes)
+    })
+
     it(`knows the lists of an address, over ${way}`, async () => {
       for (const address of ['203.0.113.1', '203.0.113.2']) {
         assert.deepEqual([(await from('lists', address)).status, app.heads], [403, []], address)
@@ -207,6 +218,15 @@ describe('what expressions read beside an exchange (traffic policy, 6, 13, 14.5)
       assert.equal(await launch(GETS_OWN, { mine: { token: OWN } }, true), undefined)
     })
 
+    it('finds no ranges of the operator by guessing an id (14.5)', async () => {
+      for (const id of ['ipp_office', 'ipp_none']) {
+        const policy = { on_http_request: [action('restrict-ips', { ip_policies: [id], allow: ['0.0.0.0/0'] })] }
+        const refused = String(await launch(JSON.stringify(policy), {}))
+        assert.match(refused, new RegExp(`ip_policies\\[0\\].*"\\S*${id}\\S* is the id of something at ngrok`))
+        agents.pop()
+      }
+    })
+
     it('reads what is about the visitor, not the names of the operator’s lists (14.5)', async () => {
       assert.match(String(await launch(policyThatGets('conn.client_ip.categories'), {})), /conn\.client_ip\.categories is not known/) // prettier-ignore
       await Promise.all(agents.splice(0).map((agent) => agent.close()))
@@ -251,6 +271,13 @@ describe('what expressions read beside an exchange (traffic policy, 6, 13, 14.5)
       () => load(deny('true'), { secrets: { shop: { a: 'uno\ndos', b: 777, c: '' } } }),
       (error: Error) => /secrets\.shop\.a.*line end/.test(error.message) && /secrets\.shop\.b.*must be text/.test(error.message) && !/uno|777/.test(error.message), // prettier-ignore
     )
+    const office = { on_http_request: [action('restrict-ips', { ip_policies: ['ipp_x', 'ipp_office'] })] }
+    assert.throws(
+      () => load(office, { ip_policies: { ipp_office: { allow: ['10.0.0.0/8'] } } }),
+      /ip_policies\[0\]: "ipp_x" is the id of something at ngrok; write its ranges under ip_policies: in relay\.yml/,
+    )
+    assert.throws(() => load(deny('true'), { ip_policies: { office: { allow: ['10.0.0.0/8'] } } }), /ip_policies\.office.*must begin with ipp_/) // prettier-ignore
+    assert.throws(() => load(deny('true'), { ip_policies: { ipp_a: { allow: ['x'] }, ipp_b: {} } }), /"x" is not an address range[^]*ipp_b.*has no effect/) // prettier-ignore
     const log = { on_http_request: [action('log', { metadata: { x: "${hash.sha256(secrets.get('shop', 'token'))}" } })] } // prettier-ignore
     assert.throws(() => load(log, { secrets }), /reads a secret/)
     const computed = { on_http_request: [action('set-vars', { vars: [{ s: "${secrets.get(req.method, 'x')}" }] }), action('log', { metadata: { x: '${vars.s}' } })] } // prettier-ignore

@@ -87,6 +87,7 @@ function read(tree: unknown, folder: string, readEdges: EdgeReader): Read {
     secrets: part(configSchema.shape.secrets, known, 'secrets'),
     geo: part(configSchema.shape.geo, known, 'geo'),
     ip_lists: part(configSchema.shape.ip_lists, known, 'ip_lists'),
+    ip_policies: part(configSchema.shape.ip_policies, known, 'ip_policies'),
   })
   const identityJwt = config?.identity_jwt ?? true
   const place = { publicUrl, identityJwt, folder, tls: { endsHere, authorities }, supply }

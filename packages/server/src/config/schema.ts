@@ -10,7 +10,7 @@ import { authoritiesSchema } from './schema/authorities-schema.ts'
 import { limitsSchema } from './schema/limits-schema.ts'
 import { listenSchema } from './schema/listen-schema.ts'
 import { pageDetailsSchema, pagesSchema } from '../model/schema/pages-schema.ts'
-import { geoSchema, ipListsSchema, regionSchema, secretsSchema } from './schema/sources-schema.ts'
+import { geoSchema, ipListsSchema, ipPoliciesSchema, regionSchema, secretsSchema } from './schema/sources-schema.ts'
 import { timeoutsSchema } from './schema/timeouts-schema.ts'
 import { cidr, flag, text, wholeNumber } from '../values/value-schemas.ts'
 import { workersSchema } from './schema/workers-schema.ts'
@@ -139,6 +139,7 @@ export const configSchema = z.strictObject({
   secrets: secretsSchema.default(new Map()),
   geo: geoSchema.prefault({}),
   ip_lists: ipListsSchema.default(new Map()),
+  ip_policies: ipPoliciesSchema.default(new Map()),
   edges: z
     .array(z.unknown()) // read by model/read-edges.ts
     .meta({ examples: ['[{ id: edg_docs, hosts: [docs.example.com] }]'] })

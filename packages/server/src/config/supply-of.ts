@@ -11,19 +11,25 @@ export interface SourceKeys {
   readonly secrets?: Vaults | undefined
   readonly geo?: Config['geo'] | undefined
   readonly ip_lists?: ListFiles | undefined
+  readonly ip_policies?: Config['ip_policies'] | undefined
 }
 
 export function supplyOf(keys: SourceKeys): Supply {
-  const { secrets } = keys
-  return { known: new Set(knownBy(keys)), hasSecret: (vault, name) => secrets?.get(vault)?.has(name) ?? false }
+  const { secrets, ip_policies: ipPolicies = new Map() } = keys
+  return {
+    known: new Set(knownBy(keys)),
+    hasSecret: (vault, name) => secrets?.get(vault)?.has(name) ?? false,
+    ipPolicies,
+  }
 }
 
 /**
- * All that the operator has set up about a visitor, but not the names of lists, which tell of the operator.
+ * All that the operator has set up about a visitor, but not the names of lists, which tell of the operator, and no ranges that would be
+ * found by guessing their ids.
  * @param secrets those that the agent has brought
  */
 export function supplyOfAgent(keys: SourceKeys, secrets: Vaults): Supply {
-  const supply = supplyOf({ ...keys, secrets })
+  const supply = supplyOf({ ...keys, secrets, ip_policies: undefined })
   return { ...supply, known: new Set([...supply.known].filter((need) => !NOT_FOR_AGENTS.has(need))) }
 }
 

@@ -3,6 +3,7 @@
 
 import { resolve } from 'node:path'
 
+import type { Supply } from '../policy/engine/tree/demands.ts'
 import { kindOf } from '../policy/kind.ts'
 import type { KindTable, Phase, Step, TlsPlace } from '../policy/kind.ts'
 import type {
@@ -27,6 +28,7 @@ export interface EdgeSurroundings {
   kinds: KindTable
   /** The top-level `identity_jwt`. */
   identityJwt: boolean
+  ipPolicies: Supply['ipPolicies']
   /** The start of relative paths. */
   folder: string
   tls: TlsPlace
@@ -104,11 +106,11 @@ function completeRules<P extends Phase>(
   }))
 }
 
-function stepCompleter({ kinds, identityJwt, folder, tls }: EdgeSurroundings): (step: Step) => Step {
+function stepCompleter({ kinds, identityJwt, folder, tls, ipPolicies }: EdgeSurroundings): (step: Step) => Step {
   const complete = ({ type, config }: Step): Step => {
     const kind = kindOf(kinds, type)
     if (!kind) throw new TypeError(`no action is called ${type}`) // the schema lets no other pass
-    return { type, config: kind.complete(config, { identityJwt, folder, tls, complete }) }
+    return { type, config: kind.complete(config, { identityJwt, folder, tls, ipPolicies, complete }) }
   }
   return complete
 }

@@ -77,7 +77,7 @@ export function edgeReader(kinds: KindTable): EdgeReader {
         remarks.push(atItsPlace(remark, current))
       }
     }
-    const surroundings = { kinds, identityJwt, folder, tls }
+    const surroundings = { kinds, identityJwt, folder, tls, ipPolicies: supply.ipPolicies }
     return {
       edges: all.flatMap(({ edge }) => (edge ? [completeEdge(edge, surroundings)] : [])),
       remarks,

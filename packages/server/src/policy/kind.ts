@@ -129,6 +129,7 @@ export interface Surroundings {
   /** The folder at which relative paths start. */
   readonly folder: string
   readonly tls: TlsPlace
+  readonly ipPolicies: Supply['ipPolicies']
   /** Completes an action inside this one. */
   readonly complete: (step: Step) => Step
 }

@@ -1,10 +1,11 @@
-// What the expressions of policies may read beside an exchange: `region`, `secrets`, `geo`, `ip_lists`. Pure: no I/O, no clock.
+// What the expressions of policies may read beside an exchange: `region`, `secrets`, `geo`, `ip_lists`; and `ip_policies` for one action. Pure: no I/O, no clock.
 
 import { z } from 'zod'
 
 import type { Secret } from '@sallyport/protocol'
 
-import { secretText, text } from '../../values/value-schemas.ts'
+import type { IpPolicy } from '../../policy/engine/tree/demands.ts'
+import { cidr, filledList, secretText, text } from '../../values/value-schemas.ts'
 
 const NAME_MAX_CHARS = 128
 
@@ -59,3 +60,24 @@ export const ipListsSchema = z
     'Lists of addresses for expressions, by name: files with one address range in each line, and comments behind `#` or `;`. `conn.client_ip.categories` has the names of those that contain an address; `is_on_blocklist` is the list `blocklist`, `is_tor_node` the list `tor`. Read again when they change.',
   )
   .meta({ examples: ['{ blocklist: /var/lib/sallyport/drop.txt }'] })
+
+const ranges = filledList(cidr(), 'would mean no range; remove it or add an address range').exactOptional()
+
+export const ipPoliciesSchema = z
+  .record(
+    text().regex(/^ipp_\w{1,64}$/, 'must begin with ipp_, and have letters, digits and _ behind it'),
+    z
+      .strictObject({
+        allow: ranges.describe('Address ranges that may pass.'),
+        deny: ranges.describe('Address ranges that may not pass.'),
+      })
+      .refine(
+        ({ allow, deny }) => allow !== undefined || deny !== undefined,
+        'has no effect; add allow or deny with address ranges',
+      ),
+  )
+  .transform((policies): ReadonlyMap<string, IpPolicy> => new Map(Object.entries(policies)))
+  .describe(
+    'Address ranges by an id, for `ip_policies` of [`restrict-ips`](#restrict-ips): what ngrok keeps in its dashboard. Policies of agents cannot use them.',
+  )
+  .meta({ examples: ['{ ipp_office: { allow: [192.0.2.0/24] } }'] })

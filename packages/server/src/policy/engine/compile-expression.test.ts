@@ -4,7 +4,7 @@ import { describe, it } from 'node:test'
 import { compileExpression } from './compile-expression.ts'
 import type { CompileSettings } from './compile-settings.ts'
 import type { Expression } from './expression.ts'
-import { unmetDemands } from './tree/demands.ts'
+import { NO_SUPPLY, unmetDemands } from './tree/demands.ts'
 import { SETTINGS } from './facts.test-support.ts'
 import { dependsOnReading, readsBody, readsPath, readsResponse, readsSecrets } from './readings.ts'
 
@@ -184,8 +184,8 @@ describe('compiling expressions (traffic policy, the engine)', () => {
   })
 
   it('refuses what no file of the operator tells', () => {
-    const known = new Set<never>()
     const hasSecret = (vault: string, name: string): boolean => vault === 'v' && name === 'n'
+    const supply = { ...NO_SUPPLY, hasSecret }
     for (const [source, message, place] of [
       [
         "1 == 1 && secrets.get('v', 'm') == 'x'",
@@ -202,17 +202,13 @@ describe('compiling expressions (traffic policy, the engine)', () => {
       ['conn.client_ip.categories.size() > 0', /write them under ip_lists:/],
       ["conn.server_region == 'eu'", /set region: in relay.yml/],
     ] as [string, RegExp, string?][]) {
-      const [problem, ...more] = unmetDemands(compiled(source).demands, { known, hasSecret })
+      const [problem, ...more] = unmetDemands(compiled(source).demands, supply)
       assert.ok(problem && more.length === 0, source)
       assert.match(problem.message, message)
       if (place !== undefined) assert.equal(source.slice(problem.start, problem.end), place)
     }
     const met = compiled("secrets.get('v', 'n') == 'x' && secrets.get(vars.vault, 'm') == 'y'")
-    assert.deepEqual(
-      unmetDemands(met.demands, { known, hasSecret }),
-      [],
-      'names that are made are looked up when it runs',
-    )
+    assert.deepEqual(unmetDemands(met.demands, supply), [], 'names that are made are looked up when it runs')
   })
 
   it('reads the names of 2024, and says which they are today', () => {

@@ -3,7 +3,7 @@
 import { addressWords } from '@sallyport/protocol'
 import { z } from 'zod'
 
-import { cidr, filledList, flag } from '../../values/value-schemas.ts'
+import { cidr, filledList, flag, text } from '../../values/value-schemas.ts'
 import { defineKind } from '../kind.ts'
 
 const schema = z
@@ -14,6 +14,10 @@ const schema = z
     deny: filledList(cidr(), 'would mean no range; remove it or add an address range')
       .exactOptional()
       .describe('Address ranges that may not pass. It overrides `allow`.'),
+    ip_policies: filledList(text(), 'would mean no range; remove it or add the id of a policy')
+      .exactOptional()
+      .describe('Ids in the top-level `ip_policies`: their ranges are added to `allow` and `deny`.')
+      .meta({ examples: ['[ipp_office]'] }),
     enforce: flag()
       .default(true)
       .describe(
@@ -21,11 +25,12 @@ const schema = z
       ),
   })
   .refine(
-    ({ allow, deny }) => allow !== undefined || deny !== undefined,
+    ({ allow, deny, ip_policies: ids }) => allow !== undefined || deny !== undefined || ids !== undefined,
     'has no effect; add allow or deny with address ranges',
   )
 
-export type RestrictIpsConfig = z.output<typeof schema>
+/** With the ranges of its IP policies. */
+export type RestrictIpsConfig = Omit<z.output<typeof schema>, 'ip_policies'>
 
 export const restrictIpsKind = defineKind({
   documentation:
@@ -36,7 +41,19 @@ export const restrictIpsKind = defineKind({
   takesSecrets: false,
   agentMayWrite: ['allow', 'deny', 'enforce'],
   schema,
-  complete: (config) => config,
+  complete: ({ ip_policies: ids = [], allow, deny, enforce }, { ipPolicies }): RestrictIpsConfig => {
+    const policies = ids.map((id) => ipPolicies.get(id))
+    const allowed = [...(allow ?? []), ...policies.flatMap((policy) => policy?.allow ?? [])]
+    const denied = [...(deny ?? []), ...policies.flatMap((policy) => policy?.deny ?? [])]
+    return { enforce, ...(allowed.length > 0 && { allow: allowed }), ...(denied.length > 0 && { deny: denied }) }
+  },
+  *check({ ip_policies: ids = [] }, { supply }) {
+    for (const [index, id] of ids.entries()) {
+      if (supply.ipPolicies.has(id)) continue
+      const message = `"${id}" is the id of something at ngrok; write its ranges under ip_policies: in relay.yml, or here as allow and deny`
+      yield { path: ['ip_policies', index], message }
+    }
+  },
   asks: ({ allow, deny, enforce }) => (enforce ? addressWords(allow, deny) || undefined : undefined),
   isOpen: ({ allow, enforce }) => allow === undefined || !enforce,
   *warnings({ allow }) {

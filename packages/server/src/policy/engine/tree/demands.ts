@@ -17,9 +17,16 @@ export interface Supply {
   /** The data that its expressions may read. */
   readonly known: ReadonlySet<Need>
   hasSecret(vault: string, name: string): boolean
+  /** For `restrict-ips`: ranges of addresses by their id. */
+  readonly ipPolicies: ReadonlyMap<string, IpPolicy>
 }
 
-export const NO_SUPPLY: Supply = { known: new Set(), hasSecret: () => false }
+export interface IpPolicy {
+  readonly allow?: readonly string[]
+  readonly deny?: readonly string[]
+}
+
+export const NO_SUPPLY: Supply = { known: new Set(), hasSecret: () => false, ipPolicies: new Map() }
 
 /** @returns a problem for each demand that is not met */
 export function unmetDemands(demands: readonly Demand[], supply: Supply): ExpressionProblem[] {
