@@ -19,6 +19,13 @@ interface Edge {
   policy?: object
 }
 
+interface Written {
+  edges: Edge[]
+  listen: object
+  timeouts?: object
+  secrets?: object
+}
+
 const fixed = (name: string, body: string): Edge => ({
   id: `edg_${name}`,
   hosts: [`${name}.localhost`],
@@ -119,6 +126,24 @@ for (const workers of [1, 2]) {
       assert.equal(await body('more'), 'even more')
     })
 
+    it('takes secrets over, for edges that stay as they are, too', async () => {
+      const tell = { type: 'custom-response', config: { body: "${secrets.get('shop', 'token')}" } }
+      for (const [token, changes] of [
+        ['first', /added {6}edg_told\n/],
+        ['second', /^No edge has changed \(4\)\./],
+      ] as const) {
+        await edit((config) => {
+          config.secrets = { shop: { token } }
+          config.edges[3] = { ...fixed('told', ''), policy: { on_http_request: [{ actions: [tell] }] } }
+        })
+        const { code, stderr } = await reload()
+        assert.equal(code, 0)
+        assert.match(stderr, changes)
+        assert.ok(!/restart:.*secrets/.test(stderr), stderr)
+        for (let i = 0; i < 4; i++) assert.equal(await body('told'), token)
+      }
+    })
+
     it('does the same at SIGHUP', async () => {
       await edit((config) => {
         config.edges[2] = fixed('more', 'by signal')
@@ -137,7 +162,7 @@ for (const workers of [1, 2]) {
 
     const reload = () => processes.run([RELAY, 'reload', '--config', processes.configFile])
 
-    async function edit(change: (config: { edges: Edge[]; listen: object; timeouts?: object }) => void): Promise<void> {
+    async function edit(change: (config: Written) => void): Promise<void> {
       const config = JSON.parse(await readFile(processes.configFile, 'utf8')) as Parameters<typeof change>[0] // as startRelay() wrote it
       change(config)
       await writeFile(processes.configFile, JSON.stringify(config, undefined, 2))

@@ -101,6 +101,7 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
   const base = { config, store, keys, edges, log, onFault }
   const signIn = keep(rooms, await openSignIn({ ...base, identityTokens, authorities, countAttempts }))
   const issuers = new IssuerReach(config)
+  const sources = new PolicySources(config, sourceFiles.lookups)
   const partsOf = policyParts({
     config,
     signIn,
@@ -109,7 +110,7 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
     authorities,
     issuers,
     countAttempts,
-    sources: new PolicySources(config, sourceFiles.lookups),
+    sources,
     log,
   })
   const book = keep(rooms, new EdgeBook(edges))
@@ -213,6 +214,7 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
     reload: async (next) => {
       await readMoreFiles(next, files)
       const changes = configured.set(next.edges)
+      sources.takeSecrets(next.secrets)
       endStale()
       return changes
     },
@@ -256,7 +258,7 @@ export class Relay {
   }
 
   /**
-   * Takes over the edges of another configuration, in one turn; what is equal is not touched. Requests under way finish on the
+   * Takes over the edges of another configuration, and the secrets of their expressions, in one turn; what is equal is not touched. Requests under way finish on the
    * edges on which they began. Other keys are not looked at.
    * @throws ConfigError if one of them cannot be built, or one of their files cannot be read; nothing has changed then
    */

@@ -4,7 +4,8 @@
 import type { Config } from '../config/config.ts'
 import { isSameValue } from '../edge/same-value.ts'
 
-const TAKEN_OVER = { edges: [], certificate_authorities: {} }
+/** IP policies are parts of the edges that use them. */
+const TAKEN_OVER = { edges: [], certificate_authorities: {}, secrets: undefined, ip_policies: undefined }
 
 /** The paths of keys that differ, such as `listen.http`; those that are taken over are left out. */
 export function restartKeys(before: Config, after: Config): string[] {

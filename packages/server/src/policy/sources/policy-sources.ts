@@ -8,24 +8,35 @@ import type { Sources } from './sources.ts'
 
 export class PolicySources {
   readonly ofOperator: Sources
+  #secrets: Vaults
   readonly #region: string | undefined
   readonly #lookupsOfAgents: Lookups
 
   constructor({ region, secrets }: Pick<Config, 'region' | 'secrets'>, lookups: Lookups) {
     this.#region = region
-    this.ofOperator = { region, lookups, secret: secretIn(secrets) }
+    this.#secrets = secrets
+    this.ofOperator = { region, lookups, secret: (vault, name) => secretOf(this.#secrets, vault, name) }
     const { lists: _, ...ofAgents } = lookups
     this.#lookupsOfAgents = ofAgents
   }
 
+  /** Takes over the operator's secrets of another configuration: edges that have not changed read them as well. */
+  takeSecrets(secrets: Vaults): void {
+    this.#secrets = secrets
+  }
+
   /** @param secrets those that the agent has brought: it sees no other */
   ofAgent(secrets: Vaults): Sources {
-    return { region: this.#region, lookups: this.#lookupsOfAgents, secret: secretIn(secrets) }
+    return {
+      region: this.#region,
+      lookups: this.#lookupsOfAgents,
+      secret: (vault, name) => secretOf(secrets, vault, name),
+    }
   }
 }
 
 export const NO_SECRETS: Vaults = new Map()
 
-function secretIn(vaults: Vaults): Sources['secret'] {
-  return (vault, name) => vaults.get(vault)?.get(name)?.reveal()
+function secretOf(vaults: Vaults, vault: string, name: string): string | undefined {
+  return vaults.get(vault)?.get(name)?.reveal()
 }
