@@ -80,6 +80,35 @@ on_http_request:
     ],
   },
   {
+    name: 'basic-auth that only tells, and rules that decide by what it told',
+    policy: `
+on_http_request:
+  - actions: [{ type: basic-auth, config: { enforce: false, credentials: ['ada:correct horse'] } }]
+  - expressions: ["!actions.ngrok.basic_auth.credentials.authorized && req.url.path.startsWith('/mine')"]
+    actions: [{ type: redirect, config: { to: /welcome } }]
+  - actions:
+      - type: set-headers
+        config:
+          headers:
+            x-told: "\${actions.ngrok.basic_auth.credentials.username} \${actions.ngrok.basic_auth.credentials.presented}"
+`,
+    visits: [
+      ['GET /mine', { status: 302, headers: { location: /\/welcome$/ }, log: /passed, because enforce is false/ }],
+      ['GET /mine', 302, { headers: { authorization: basic('ada:wrong horse') } }],
+      [
+        'GET /mine',
+        { status: 200, app: { headers: { 'x-told': 'ada true' } } },
+        { headers: { authorization: basic('ada:correct horse') } },
+      ],
+      [
+        'GET /',
+        { status: 200, app: { headers: { 'x-told': 'bob true', 'sallyport-auth-user-id': undefined } } },
+        { headers: { authorization: basic('bob:wrong horse') } },
+      ],
+      ['GET /', { status: 200, app: { headers: { 'x-told': 'false' } } }],
+    ],
+  },
+  {
     name: 'rate-limit by header, method and address',
     policy: `
 on_http_request:

@@ -34,7 +34,7 @@ function configOf(
   { hosts = [`${id}.example.com`], selectors = [{ edge: id }], password }: Wish = {},
 ): EdgeConfig {
   const credentials = [{ user: 'ada', password: new Secret(password ?? '') }]
-  const signIn = { type: 'basic-auth', config: { credentials, forward_credentials: false } } as const
+  const signIn = { type: 'basic-auth', config: { credentials, enforce: true, forward_credentials: false } } as const
   return {
     id,
     hosts,

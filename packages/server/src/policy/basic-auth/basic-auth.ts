@@ -10,6 +10,7 @@ import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import type { Action } from '../../exchange/action.ts'
 import { behindScheme, refuseForeignUpgrade, withhold } from '../credentials.ts'
+import type { Leniency } from '../leniency.ts'
 import { noteResult } from '../note-result.ts'
 import type { Remembering } from '../note-result.ts'
 import type { PasswordQueue } from './password-queue.ts'
@@ -26,6 +27,7 @@ export interface BasicAuthParts {
   passwordTries: PasswordTries
   passwordQueue: PasswordQueue
   identify: Identify
+  leniency: Leniency
   clock: () => number
 }
 
@@ -43,7 +45,16 @@ interface Known {
 }
 
 export function basicAuth(config: BasicAuthConfig, parts: BasicAuthParts & Partial<Remembering>): Action {
-  const { remembers = false, edgeId, tenant, passwordTries: tries, passwordQueue: queue, identify, clock } = parts
+  const {
+    remembers = false,
+    edgeId,
+    leniency,
+    tenant,
+    passwordTries: tries,
+    passwordQueue: queue,
+    identify,
+    clock,
+  } = parts
   // Passwords are compared by a keyed hash, so the time of a look-up reveals nothing about passwords that are nearly
   // right.
   const key = randomBytes(32)
@@ -81,7 +92,7 @@ export function basicAuth(config: BasicAuthConfig, parts: BasicAuthParts & Parti
     return false
   }
 
-  return async (exchange, next) => {
+  const authenticate = async (exchange: Exchange): Promise<void> => {
     const written = behindScheme(exchange.header('authorization'), 'Basic')
     if (written === undefined) throw refuse('credentials_required')
     exchange.hasCredentials = true
@@ -115,8 +126,25 @@ export function basicAuth(config: BasicAuthConfig, parts: BasicAuthParts & Parti
       const credentials = { presented: true, username: read.user, authorized: true }
       noteResult(exchange, 'basic_auth', { credentials })
     }
+  }
+
+  return async (exchange, next) => {
+    try {
+      await authenticate(exchange)
+    } catch (error) {
+      if (config.enforce || !(error instanceof RelayError)) throw error
+      leniency.note({ edgeId, action: 'basic-auth', detail: error.code })
+      if (remembers) noteResult(exchange, 'basic_auth', { credentials: presentedBy(exchange) })
+    }
     await next()
   }
+}
+
+/** The result for a visitor who has shown no right password. */
+function presentedBy(exchange: Exchange): { presented: boolean; username: string; authorized: boolean } {
+  const written = behindScheme(exchange.header('authorization'), 'Basic')
+  const { user = '' } = (written !== undefined && readCredentials(written)) || {}
+  return { presented: written !== undefined, username: user, authorized: false }
 }
 
 function tooManyTries(limit: LimitName): RelayError {

@@ -28,6 +28,11 @@ const schema = z.strictObject({
     .regex(/^[\x20\x21\x23-\x5b\x5d-\x7e]{1,128}$/, 'may contain printable ASCII characters, without " and \\')
     .exactOptional()
     .describe('The text that browsers show when they ask. By default the id of the edge.'),
+  enforce: flag()
+    .default(true)
+    .describe(
+      'If `false`, all visitors pass, and later rules read in `actions.ngrok.basic_auth.credentials` who has shown a right password.',
+    ),
   forward_credentials: flag().default(false).describe('Whether the app gets the `Authorization` header too.'),
 })
 
@@ -39,10 +44,11 @@ export const basicAuthKind = defineKind({
   phases: ['on_http_request'],
   admits: 'some',
   takesSecrets: true,
-  agentMayWrite: ['credentials', 'realm', 'forward_credentials'],
+  agentMayWrite: ['credentials', 'realm', 'enforce', 'forward_credentials'],
   schema,
   complete: (config) => config,
-  asks: () => PASSWORD_WORDS,
+  asks: ({ enforce }) => (enforce ? PASSWORD_WORDS : undefined),
+  isOpen: ({ enforce }) => !enforce,
   checkOfAgent: ({ credentials }) => dearPasswords(credentials),
 })
 

@@ -8,6 +8,7 @@ import { Secret } from '@sallyport/protocol'
 import { RelayError } from '../../errors.ts'
 import { Attempts } from '../../exchange/attempts.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
+import { Leniency } from '../leniency.ts'
 import { basicAuth, type BasicAuthParts } from './basic-auth.ts'
 import { PasswordQueue } from './password-queue.ts'
 import { PasswordTries } from './password-tries.ts'
@@ -96,6 +97,7 @@ describe('basic-auth of many edges', { timeout: 60_000 }, () => {
     return {
       edgeId,
       tenant: edgeId,
+      leniency: new Leniency({ warn: () => {} }, () => 0),
       passwordQueue: queue,
       passwordTries: new PasswordTries({ byNetwork, byUser: NOBODY, byNobody: NOBODY }),
       clock: Date.now,
@@ -122,7 +124,7 @@ describe('basic-auth of many edges', { timeout: 60_000 }, () => {
     let checked = 0
     const tries = Array.from({ length: 24 }, (_, index) => {
       const action = basicAuth(
-        { credentials: [hashOf('a')], forward_credentials: false },
+        { credentials: [hashOf('a')], enforce: true, forward_credentials: false },
         partsOf(`edg_${index}`, queue),
       )
       return action(exchangeOf('a:wrong-password', `192.0.2.${index}`), async () => {}).catch(() => checked++)
@@ -138,7 +140,7 @@ describe('basic-auth of many edges', { timeout: 60_000 }, () => {
     const attempts = new Attempts(3)
     const credentials = [hashOf('a'), hashOf('a'), hashOf('a')]
     const action = basicAuth(
-      { credentials, forward_credentials: false },
+      { credentials, enforce: true, forward_credentials: false },
       partsOf('edg_x', new PasswordQueue(Date.now), attempts),
     )
     const send = async (): Promise<string> => {
@@ -155,7 +157,7 @@ describe('basic-auth of many edges', { timeout: 60_000 }, () => {
     let compared = 0
     const queue = new PasswordQueue(Date.now)
     const parts = partsOf('edg_x', queue)
-    const action = basicAuth({ credentials: [hashOf('a')], forward_credentials: false }, parts)
+    const action = basicAuth({ credentials: [hashOf('a')], enforce: true, forward_credentials: false }, parts)
     const began = performance.now()
     const gone = Array.from({ length: 32 }, () =>
       action(exchangeOf('a:wrong-password', '192.0.2.1', true), async () => void compared++).catch(() => {}),
