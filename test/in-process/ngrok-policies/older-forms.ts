@@ -102,6 +102,36 @@ on_http_request:
     ],
   },
   {
+    name: 'words of nginx in the targets of rewrites and redirects',
+    policy: `
+on_http_request:
+  - expressions: [req.url.path.startsWith('/old/')]
+    actions: [{ type: redirect, config: { from: ".*/old/([^?]*).*", to: "$scheme://new.example.com/$1$is_args$args" } }]
+  - actions: [{ type: url-rewrite, config: { from: ".*", to: "/front?id=$arg_id&path=$uri" } }]
+`,
+    remarks: [
+      /^on_http_request\[0\]\.actions\[0\]\.config\.to: \$scheme is an older word; write \$\{req\.url\.scheme\}$/,
+      /\$is_args is an older word; write \$\{req\.url\.query == '' \? '' : '\?'\}/,
+      /\$args is an older word; write \$\{req\.url\.query\}/,
+      /actions\[0\]\.config\.to: \$arg_id is an older word; write \$\{hasQueryParam\('id'\)/,
+      /\$uri is an older word; write \$\{req\.url\.path\}/,
+    ],
+    visits: [
+      ['GET /old/a?b=$1', { status: 302, headers: { location: 'http://new.example.com/a?b=$1' } }],
+      ['GET /old/a', { status: 302, headers: { location: 'http://new.example.com/a' } }],
+      ['GET /x?id=7%268', { status: 200, app: { target: 'GET /front?id=7%268&path=/x' } }],
+      ['GET /x', { status: 200, app: { target: 'GET /front?id=&path=/x' } }],
+    ],
+  },
+  {
+    name: 'a group that has the name of such a word',
+    policy: `
+on_http_request:
+  - actions: [{ type: url-rewrite, config: { from: "/(?P<host>[a-z]+)/", to: "/h-$host/$$args/" } }]
+`,
+    visits: [['GET /name/x', { status: 200, app: { target: 'GET /h-name/$args/x' } }]],
+  },
+  {
     name: 'templates of header modules',
     policy: `
 on_http_request:

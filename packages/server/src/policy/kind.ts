@@ -43,6 +43,8 @@ export interface KindOf<S extends z.ZodType, C, In extends Phase, A extends Admi
   /** Its names in older policies of ngrok's, and those of its keys: they are read as the current ones, with a warning. */
   readonly olderNames?: readonly string[]
   readonly olderKeys?: Readonly<Record<string, KeyOf<S>>>
+  /** Finds older words in values of `config`, whose form nobody has checked yet. */
+  olderWords?(config: Readonly<Record<string, unknown>>): Iterable<OlderWord>
   readonly phases: readonly In[]
   /** `any-of` may list an action that admits some. */
   readonly admits: A
@@ -101,6 +103,15 @@ export interface KindOf<S extends z.ZodType, C, In extends Phase, A extends Admi
   signIns?(config: C): readonly OpenidConnectConfig[]
   /** The identity providers that it asks, each with the file of its own authority, if any. */
   providers?(config: C): readonly { readonly provider_ca_file?: string | undefined }[]
+}
+
+/** A value with an older word. */
+export interface OlderWord {
+  readonly key: string
+  /** The whole value as it is written today. */
+  readonly current: string
+  /** A sentence that names both words. */
+  readonly message: string
 }
 
 /** Any kind. */

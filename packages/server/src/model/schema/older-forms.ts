@@ -6,7 +6,7 @@ import type { ConfigPath, FoundProblem } from '@sallyport/protocol/found-problem
 
 import { child } from '../../values/written-tree.ts'
 import { OLDER_PHASES, currentType, kindOf } from '../../policy/kind.ts'
-import type { KindTable } from '../../policy/kind.ts'
+import type { Kind, KindTable } from '../../policy/kind.ts'
 
 /** A policy in the current form. */
 export interface CurrentForm {
@@ -77,12 +77,21 @@ class Reading {
     if (type !== older) {
       this.#note([...path, 'type'], `${String(older)} is the older name of ${type}; write that`)
     }
-    const { olderKeys = {} } = kindOf(this.#kinds, type) ?? {}
+    const kind = kindOf(this.#kinds, type)
     return changed(type === older ? written : { ...written, type }, (config, key) => {
       if (key !== 'config') return config
-      const current = isBlock(config) ? this.#withCurrentKeys(config, olderKeys, [...path, key]) : config
+      const current = isBlock(config) ? this.#config(config, kind, [...path, key]) : config
       return isOuter ? this.#inside(current, [...path, key]) : current
     })
+  }
+
+  #config(written: Block, kind: Kind | undefined, path: ConfigPath): Block {
+    let config = this.#withCurrentKeys(written, kind?.olderKeys ?? {}, path)
+    for (const { key, current, message } of kind?.olderWords?.(config) ?? []) {
+      config = { ...config, [key]: current }
+      this.#note([...path, key], message)
+    }
+    return config
   }
 
   #inside(config: unknown, path: ConfigPath): unknown {

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { headerValues, numberOf, text } from '../../values/value-schemas.ts'
 import { siteDataProblems } from '../headers/header-values.ts'
 import { defineKind } from '../kind.ts'
+import { olderWordsInTo } from '../urls/older-words.ts'
 import { patternProblems } from '../urls/pattern-problems.ts'
 import { urlWarnings } from '../urls/url-warnings.ts'
 
@@ -41,6 +42,7 @@ export const redirectKind = defineKind({
   agentMayWrite: ['from', 'to', 'status_code', 'headers'],
   schema,
   templates: ['from', 'to', 'headers'],
+  olderWords: olderWordsInTo,
   complete: (config) => config,
   asks: () => undefined,
   *check(config) {

@@ -4,6 +4,7 @@ import { z } from 'zod'
 
 import { text } from '../../values/value-schemas.ts'
 import { defineKind } from '../kind.ts'
+import { olderWordsInTo } from '../urls/older-words.ts'
 import { patternProblems } from '../urls/pattern-problems.ts'
 import { urlWarnings } from '../urls/url-warnings.ts'
 
@@ -32,6 +33,7 @@ export const urlRewriteKind = defineKind({
   agentMayWrite: ['from', 'to'],
   schema,
   templates: ['from', 'to'],
+  olderWords: olderWordsInTo,
   complete: (config) => config,
   asks: () => undefined,
   check: patternProblems,
