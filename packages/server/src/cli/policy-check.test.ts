@@ -153,7 +153,6 @@ on_event_stream_message: [{ actions: [{ type: sse-find-replace }] }]
         [6, /type: ai-gateway routes to providers of language models/],
         [7, /type: request-body-find-replace changes bodies on their way/],
         [9, /config\.provider: github is no OpenID provider; use openid-connect with one that is/],
-        [11, /config\.ip_policies: names lists of ngrok/],
         [13, /actions\[1\]\.type: saml is not possible here/],
         [16, /type: response-body-find-replace changes bodies/],
         [17, /type: owasp-crs-response needs a web application firewall/],
@@ -162,6 +161,9 @@ on_event_stream_message: [{ actions: [{ type: sse-find-replace }] }]
         const found = told.find((each) => each.startsWith(`policy.yaml:${line}:`) && sentence.test(each))
         assert.ok(found, `line ${line}: ${told.join('\n')}`)
       }
+      // An id is looked up once the form of everything is right.
+      const byId = 'on_http_request: [{ actions: [{ type: restrict-ips, config: { ip_policies: [ipp_1] } }] }]'
+      assert.match((await run(byId, { agent })).told.join(), /^policy\.yaml:1:\d+ .*ip_policies/)
     }
   })
 
