@@ -29,10 +29,6 @@ const KEYS: ReadonlyMap<string, readonly [beside: string, sentence: string]> = n
   ['enabled', ['on_http_request', 'is an older form; remove it, and the whole policy if it was to be off']],
   ['server_certificate', ['mutual_tls_verification_strategy', CERTIFICATES]],
   ['server_private_key', ['mutual_tls_verification_strategy', CERTIFICATES]],
-  [
-    'ip_policies',
-    ['deny', 'names lists of ngrok, which this relay does not know; write their ranges under allow and deny'],
-  ],
 ])
 
 /**
