@@ -79,7 +79,8 @@ export class YamlFile {
     let found = true
     for (const step of path) {
       if (isMap(node)) {
-        const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(step))
+        // A key that is missing, as in `: x`, is the empty one in `tree`.
+        const pair = node.items.find(({ key }) => isScalar(key) && String(key.value ?? '') === String(step))
         if (!pair) {
           found = false
           break
