@@ -56,11 +56,13 @@ export const ANSWERS = {
   tunnel_lost: { status: 502, again: true, broken: 'tunnel' },
   provider_unreachable: { status: 502, again: true, broken: 'provider' },
   no_tunnel_online: { status: 503, again: true, broken: 'tunnel' },
+  internal_endpoint_offline: { status: 503, again: true, broken: 'tunnel' },
   relay_full: { status: 503, again: true, broken: 'relay' },
   circuit_open: { status: 503, again: true, broken: 'app' },
   tunnel_full: { status: 503, again: true, broken: 'tunnel' },
   store_unavailable: { status: 503, again: true, broken: 'relay' },
   app_timeout: { status: 504, again: true, broken: 'app' },
+  too_many_forwards: { status: 508, reload: true, broken: 'relay' },
   loop_detected: { status: 508, reload: true, broken: 'app' },
 } as const satisfies Record<string, Answer>
 

@@ -53,6 +53,8 @@ export class RelayError extends Error {
   readonly wayOn: WayOn | undefined
   readonly user: string | undefined
   readonly status: number
+  /** Whether no app can have got anything of the request, and none of its body was read: another way may still be tried. */
+  isUnsent = false
   readonly #title: Saying | undefined
   readonly #advice: Saying | undefined
   readonly #operator: RelayErrorOptions['operator']

@@ -25,6 +25,7 @@ import { ConfiguredEdges } from './edge/configured-edges.ts'
 import { EdgeBook } from './edge/edge-book.ts'
 import { EdgeTable } from './edge/edge-table.ts'
 import { handle, type Gate } from './edge/handle.ts'
+import { InternalEndpoints } from './edge/internal-endpoints.ts'
 import { serveIn } from './edge/serve.ts'
 import { AccessLog } from './exchange/access-log.ts'
 import type { OnFault } from './exchange/border.ts'
@@ -102,6 +103,8 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
   const signIn = keep(rooms, await openSignIn({ ...base, identityTokens, authorities, countAttempts }))
   const issuers = new IssuerReach(config)
   const sources = new PolicySources(config, sourceFiles.lookups)
+  const forwarder = keep(rooms, new Forwarder(limits, timeouts, publicUrl.host, onFault))
+  const internal = new InternalEndpoints(forwarder)
   const partsOf = policyParts({
     config,
     signIn,
@@ -111,9 +114,10 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
     issuers,
     countAttempts,
     sources,
+    internal,
     log,
   })
-  const book = keep(rooms, new EdgeBook(edges))
+  const book = keep(rooms, new EdgeBook(edges, internal.table))
   const edgeRoom: EdgeParts = {
     registry,
     publicUrl,
@@ -134,7 +138,6 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
 
   // 3. Agents, then visitors: the first visitor may find a tunnel.
   store.serve()
-  const forwarder = keep(rooms, new Forwarder(limits, timeouts, publicUrl.host, onFault))
   const nodeId = node?.nodeId ?? `nod_${randomUUID()}`
   const tunnels = {
     config,

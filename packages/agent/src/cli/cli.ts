@@ -91,7 +91,10 @@ Documentation: README.md and docs/ of the repository; docs/agent.md has every fl
     .description('Give a local app a public address while this agent runs, with sign-in if you like.')
     .argument('<upstream>', UPSTREAM)
     .optionsGroup('Address:')
-    .option('--url <url>', 'the address you want, like https://name.example.com; without it the relay chooses one')
+    .option(
+      '--url <url>',
+      'the address you want, like https://name.example.com, or https://name.internal for an endpoint that only policies reach; without it the relay chooses one',
+    )
     .option('--domain <host>', 'the same as --url, by its host alone')
     .addOption(new Option('--hostname <host>', 'an older word for --domain').hideHelp())
     .option('--pooling-enabled', 'let other agents with the same flags share the address')

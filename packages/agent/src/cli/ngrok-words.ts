@@ -33,7 +33,8 @@ const FLAGS: Readonly<Record<string, string>> = {
   'app-protocol': 'Write --upstream-protocol http1 or http2 instead.',
   auth: 'Write --basic-auth USER:PASSWORD instead.',
   'bind-tls': SCHEME,
-  binding: 'Every address is public, as far as sign-in and --cidr-allow let visitors in; remove this flag.',
+  binding:
+    'An address that ends in .internal is internal, and every other one public: write for example --url https://api.internal, and remove this flag.',
   crt: 'The relay ends TLS with the certificates of its relay.yml; remove this flag.',
   inspect: NO_INSPECTOR,
   key: 'The relay ends TLS with the certificates of its relay.yml; remove this flag.',

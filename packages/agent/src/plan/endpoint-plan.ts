@@ -1,5 +1,6 @@
 // The endpoint that `agent http` asks the relay for: its address, who else may serve it, and its policy. Pure: no I/O, no clock.
 
+import { forwardedWords } from '@sallyport/protocol'
 import { ConfigError } from '@sallyport/protocol/config-error'
 import type { ConfigProblem } from '@sallyport/protocol/config-error'
 
@@ -56,11 +57,16 @@ export function planEndpoint(
     if (verifyWebhookSecret) problems.push({ path: '--verify-webhook-secret', message })
     if (options.trafficPolicy) problems.push({ path: options.trafficPolicy.source, message })
   }
-  return {
-    url: url === undefined ? planDomain(flag, domain, problems) : planUrl(url, problems),
-    pooling,
-    ...planPolicy(options, relay, ofAgent, problems),
-  }
+  const address = url === undefined ? planDomain(flag, domain, problems) : planUrl(url, problems)
+  const policy = planPolicy(options, relay, ofAgent, problems)
+  const visitors = isInternal(address) ? forwardedWords(policy.visitors) : policy.visitors
+  return { url: address, pooling, ...policy, visitors }
+}
+
+/** Whether the address is an internal endpoint, which visitors reach through policies alone. */
+function isInternal(address: string): boolean {
+  const host = URL.parse(address.includes('://') ? address : `https://${address}`)?.hostname
+  return host?.endsWith('.internal') === true
 }
 
 function inClear({ url }: RelayAddress): string {

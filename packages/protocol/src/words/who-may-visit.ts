@@ -61,6 +61,13 @@ export function whoMayVisit(steps: readonly string[]): string {
   return steps.length === 0 ? 'everybody' : steps.join(', and ')
 }
 
+/** The same for an internal endpoint, which visitors reach through policies alone. @param words as whoMayVisit() has them */
+export function forwardedWords(words: string): string {
+  return words === 'everybody' ? FORWARDED : `${FORWARDED}, ${words}`
+}
+
+const FORWARDED = 'only through policies that forward here'
+
 /** The first few, and the number of the others. */
 export function listed(words: readonly string[]): string {
   const more = words.length - NAMED

@@ -3,6 +3,7 @@
 import type { Config } from '../config/config.ts'
 import type { IssuerReach } from '../config/issuer-reach.ts'
 import type { PartsOf } from '../edge/build-edge.ts'
+import type { InternalEndpoints } from '../edge/internal-endpoints.ts'
 import { BodyRoom } from '../exchange/body/body-room.ts'
 import type { IdentityTokens } from '../identity/identity-tokens.ts'
 import type { Logger } from '../log.ts'
@@ -30,11 +31,13 @@ export interface PolicyPartsInit {
   readonly issuers: IssuerReach
   readonly countAttempts: CountAttempts
   readonly sources: PolicySources
+  /** The internal endpoints, for policies that forward to them. */
+  readonly internal: InternalEndpoints
   readonly log: Logger
 }
 
 export function policyParts(init: PolicyPartsInit): PartsOf {
-  const { signIn, identityTokens, serviceTokens, authorities, issuers, sources, log } = init
+  const { signIn, identityTokens, serviceTokens, authorities, issuers, sources, internal, log } = init
   const { identity_jwt, limits, timeouts } = init.config
   const clock = Date.now
   const perUser = limits.failed_passwords_per_user_per_minute
@@ -72,6 +75,7 @@ export function policyParts(init: PolicyPartsInit): PartsOf {
       counterRooms,
       lasting: lastings.ofEdge(edgeId, (release) => void ends.push(release)),
       leniency,
+      internal: { forward: (exchange, host) => internal.forward(exchange, host, authtokenId) },
       serviceTokens,
       sources: bringer ? sources.ofAgent(bringer.secrets) : sources.ofOperator,
       signIns: { action: (...given) => (signIns ??= signIn.signInsFor(edgeId, reach)).action(...given) },

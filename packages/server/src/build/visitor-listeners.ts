@@ -17,6 +17,7 @@ import type { Certificates } from '../listener/tls/certificates.ts'
 import { VisitorListener } from '../listener/visitor-listener.ts'
 import type { Logger } from '../log.ts'
 import type { Look } from '../pages/look.ts'
+import { isInternalHost } from '../values/hosts/internal-host.ts'
 
 export interface VisitorListenersInit {
   readonly config: Config
@@ -65,7 +66,8 @@ export async function listenForVisitors(
     },
     // Agents may use any name of this machine that the configuration gives to no edge, such as its internal address;
     // and no agent can take such a name from the others by an endpoint.
-    isAgentHost: (host: string) => !book.isConfigured(host),
+    // An internal endpoint is no name of this machine: that one is configured must not show either.
+    isAgentHost: (host: string) => isInternalHost(host) || !book.isConfigured(host),
     look: init.look,
     onAgent: agents.accept.bind(agents),
     onFault: init.onFault,

@@ -1,7 +1,7 @@
 // The greeting of a started relay for its operator: the addresses for visitors, who may pass there, the tunnels that it
 // waits for with a command to paste, and warnings. Pure: values in, lines out.
 
-import { listed, printable } from '@sallyport/protocol'
+import { forwardedWords, listed, printable } from '@sallyport/protocol'
 
 import type {
   BackendConfig,
@@ -16,6 +16,7 @@ import type { ConfigProblem } from '../errors.ts'
 import { originOn } from '../edge/origin-on.ts'
 import { isOpenToAll, pathOf, whoMayPass } from '../edge/who-may-pass.ts'
 import type { CertificateFindings } from '../listener/tls/certificate-findings.ts'
+import { isInternalHost } from '../values/hosts/internal-host.ts'
 import { RELAY_VERSION } from '../version.ts'
 
 const SHOWN_EDGES = 20 // of thousands that may be
@@ -84,12 +85,13 @@ export function placeRows(agents: string, admin: string, store: string): string[
 
 function edgeLines(edge: EdgeConfig, publicUrl: URL): string[] {
   const origins = edge.hosts.map((host) => edge.origin ?? originOn(publicUrl, host))
+  const words = isInternal(edge) ? forwardedWords : (said: string): string => said
   const paths = edge.routes.map(pathOf)
   const width = Math.max(...paths.map(({ length }) => length))
   return [
     `  ${listed([...new Set(origins)])}  (${edge.id})`,
     ...edge.routes.map(
-      ({ policy }, index) => `    ${paths[index]!.padEnd(width)}  ${whoMayPass(policy, edge.on_tcp_connect)}`,
+      ({ policy }, index) => `    ${paths[index]!.padEnd(width)}  ${words(whoMayPass(policy, edge.on_tcp_connect))}`,
     ), // of each route
     '',
   ]
@@ -97,10 +99,18 @@ function edgeLines(edge: EdgeConfig, publicUrl: URL): string[] {
 
 /** Edges whose app anybody on the internet can reach: often intended, otherwise a leak. */
 function openWarnings(edges: readonly EdgeConfig[]): string[] {
-  const open = edges.filter(({ routes, on_tcp_connect: onConnect }) =>
-    routes.some(({ policy, backend }) => isOpenToAll(policy, onConnect) && groupsOf(backend).length > 0),
+  const open = edges.filter(
+    (edge) =>
+      !isInternal(edge) &&
+      edge.routes.some(
+        ({ policy, backend }) => isOpenToAll(policy, edge.on_tcp_connect) && groupsOf(backend).length > 0,
+      ),
   )
   return open.length === 0 ? [] : [`everybody may pass, on a route of ${listed(open.map(({ id }) => id))}`]
+}
+
+function isInternal({ hosts }: EdgeConfig): boolean {
+  return hosts.some(isInternalHost)
 }
 
 function labelSetsOf({ routes }: EdgeConfig): string[] {

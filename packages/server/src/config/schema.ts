@@ -5,6 +5,7 @@
 import { z } from 'zod'
 
 import { hostPatternProblem } from '../values/host-pattern.ts'
+import { isInternalHost } from '../values/hosts/internal-host.ts'
 import { LOG_FORMATS, LOG_LEVELS } from './log-words.ts'
 import { authoritiesSchema } from './schema/authorities-schema.ts'
 import { limitsSchema } from './schema/limits-schema.ts'
@@ -23,6 +24,11 @@ export const configSchema = z.strictObject({
     .superRefine((domain, context) => {
       const problem = domain.startsWith('*.') ? `leave the *. away: ${domain.slice(2)}` : hostPatternProblem(domain)
       if (problem) context.addIssue(problem)
+      else if (isInternalHost(`.${domain}`)) {
+        context.addIssue(
+          'ends in .internal, whose hosts are internal endpoints, which no visitor reaches; choose another domain',
+        )
+      }
     })
     .describe('The domain of the relay. Edges may name any host, under it or not.')
     .meta({ examples: ['example.com'] }),

@@ -51,8 +51,8 @@ function configOf(
 
 /** A book, and what its edges do to the rooms around it. */
 function open() {
-  const table = new EdgeTable()
-  const book = new EdgeBook(table)
+  const [table, internal] = [new EdgeTable(), new EdgeTable()]
+  const book = new EdgeBook(table, internal)
   const life: string[] = []
   const partsOf = (id: string): LivePolicyParts => ({
     // As much of them as a password asks for.
@@ -72,7 +72,7 @@ function open() {
   const build = (config: EdgeConfig, brought?: Brought): Edge => buildEdge(config, room, brought)
   const configured = new ConfiguredEdges(book, (config) => build(config))
   const ids = (): string[] => Array.from(book.known(), ({ id }) => id)
-  return { table, book, build, configured, life, ids, registry: room.registry }
+  return { table, internal, book, build, configured, life, ids, registry: room.registry }
 }
 
 describe('EdgeBook', () => {
@@ -100,6 +100,23 @@ describe('EdgeBook', () => {
     assert.equal(book.boundEdgesFor(new Map([['many', 'edges']])).length, 8, 'as many as a message has room for')
     assert.deepEqual(ids().slice(-3), ['edg_c', 'edg_a', 'edg_b'])
     assert.deepEqual(found({ zone: 'a', app: 'shop' }), ['edg_a', 'edg_b'], 'in the order of now')
+  })
+
+  it('has internal endpoints in a table of their own, of every source, and leaves none behind', () => {
+    const { table, internal, book, build, configured } = open()
+    const brought = build(configOf('edg_agent', { hosts: ['b.a.internal'] }), BROUGHT)
+    book.put('agents', brought)
+    assert.equal(internal.find('b.a.internal'), brought)
+    configured.set([configOf('edg_wild', { hosts: ['*.a.internal', 'x.internal'] }), configOf('edg_public', { hosts: ['internal.example.com'] })]) // prettier-ignore
+    for (const host of ['b.a.internal', 'c.a.internal', 'x.internal', 'a.internal', 'internal.example.com']) {
+      assert.equal(table.find(host)?.id, host === 'internal.example.com' ? 'edg_public' : undefined, host)
+      const id = host === 'a.internal' || host === 'internal.example.com' ? undefined : 'edg_wild'
+      assert.equal(internal.find(host)?.id, id, host)
+    }
+    configured.set([])
+    assert.equal(internal.find('b.a.internal'), brought)
+    book.close()
+    assert.equal(internal.find('b.a.internal'), undefined)
   })
 
   it('keeps what is configured as before, swaps what is not, and closes what is gone (the house, 4)', () => {

@@ -8,7 +8,7 @@ import type { RetryCounts } from '../backend/retry-budget.ts'
 import type { RouteConfig } from '../model/edge-config.ts'
 import { SelectorIndex, type Indexed } from '../tunnel/selector-index.ts'
 import type { Edge } from './edge.ts'
-import type { EdgeTable } from './edge-table.ts'
+import { EdgeTable } from './edge-table.ts'
 import { HostClaims } from './host-claims.ts'
 import type { EdgeSource } from './host-claims.ts'
 import type { TunnelsOfEdge } from './known-edge.ts'
@@ -42,9 +42,12 @@ export class EdgeBook {
   readonly #index = new SelectorIndex<Lead>()
   #nextNumber = 0
 
-  /** @param table the hosts of visitors; only the book changes it */
-  constructor(table: EdgeTable) {
-    this.#hosts = new HostClaims(table)
+  /**
+   * @param visitors the hosts of visitors; only the book changes the tables
+   * @param internal the hosts of internal endpoints
+   */
+  constructor(visitors: EdgeTable, internal = new EdgeTable()) {
+    this.#hosts = new HostClaims({ visitors, internal })
   }
 
   /** Opens an edge, and closes the edge of the same source and id that it replaces. */
@@ -125,7 +128,7 @@ export class EdgeBook {
   boundEdgesFor(labels: Labels): BoundEdge[] {
     return this.#leadsTo(labels)
       .slice(0, BOUND_EDGES_MAX)
-      .map(([{ edge }, routes]) => ({ edge_id: edge.id, visitors: visitorsOf(routes, edge.onConnect) }))
+      .map(([{ edge }, routes]) => ({ edge_id: edge.id, visitors: visitorsOf(routes, edge.onConnect, edge.hosts) }))
   }
 
   /** The URLs by which visitors reach a tunnel with these labels. */

@@ -1,15 +1,15 @@
 // The product in twenty lines: the way of a visitor's exchange. Read this first.
 
-import { WEBSOCKET } from '../exchange/exchange.ts'
-import type { Exchange, Upgrade } from '../exchange/exchange.ts'
+import type { Exchange } from '../exchange/exchange.ts'
 import { isNgroks, isOurs } from '../exchange/target/own-paths.ts'
 import { readPath } from '../exchange/target/read-path.ts'
 import type { Forwarder } from '../forward/forwarder.ts'
 import { checkTls } from './check-tls.ts'
 import type { EdgeTable } from './edge-table.ts'
-import type { Route } from './route.ts'
+import { walkRoute } from './walk-route.ts'
 
 export interface Gate {
+  /** The hosts of visitors. Internal endpoints are in another table, to which no Host leads (internal-endpoints.ts). */
   edges: EdgeTable
   forwarder: Forwarder
   /** The host of `public_url`. It serves the shared callback and the keys, and has no edge. */
@@ -33,17 +33,8 @@ export function handle(exchange: Exchange, gate: Gate): Promise<void> {
   const reading = readPath(path)
   if (isOurs(path, reading) || (edge.hasNgrokPaths && isNgroks(path))) return gate.edgePages(exchange)
 
-  const route = edge.routeFor(path, reading)
-  exchange.normalPath = reading?.normal
-  exchange.keepTo(route, edge)
-  if (exchange.upgrade && !allowsUpgrade(route, exchange.upgrade)) exchange.declineUpgrade()
-  return route.policy(exchange, () => gate.forwarder.forward(exchange, route.backend))
+  return walkRoute(exchange, edge, reading, gate.forwarder)
 }
 
 /** The connection may not stay, so there is nobody to answer. */
 const OVER = Promise.resolve()
-
-function allowsUpgrade({ upgrades }: Route, { protocol }: Upgrade): boolean {
-  const name = protocol.toLowerCase()
-  return name === WEBSOCKET || upgrades?.has(name) === true
-}

@@ -1,6 +1,7 @@
 // Which edge gets a host that several edges claim. Edges of the operator win, in the order of the sources. An edge of an agent
-// gets a host only if no edge of the operator covers it, wildcards included. The winners are in the table of visitors.
+// gets a host only if no edge of the operator covers it, wildcards included. The winners are in one of two tables: hosts of visitors, or internal endpoints, which no Host reaches.
 
+import { isInternalHost } from '../values/hosts/internal-host.ts'
 import { EdgeTable } from './edge-table.ts'
 import type { Edge } from './edge.ts'
 
@@ -10,15 +11,23 @@ export type EdgeSource = 'file' | 'agents'
 /** The operator's sources, in order of precedence. */
 const CONFIGURED = ['file'] as const
 
+/** Where hosts are looked up. */
+export interface HostTables {
+  /** By the `Host` of a visitor's request. */
+  readonly visitors: EdgeTable
+  /** By policies alone. */
+  readonly internal: EdgeTable
+}
+
 export class HostClaims {
-  readonly #table: EdgeTable
+  readonly #tables: HostTables
   /** The operator's edges alone. */
   readonly #configured = new EdgeTable()
   /** By host, as the configuration writes it. If two edges of one source claim a host, the later one has it. */
   readonly #claims: Readonly<Record<EdgeSource, Map<string, Edge>>> = { file: new Map(), agents: new Map() }
 
-  constructor(table: EdgeTable) {
-    this.#table = table
+  constructor(tables: HostTables) {
+    this.#tables = tables
   }
 
   claim(source: EdgeSource, edge: Edge): void {
@@ -46,12 +55,16 @@ export class HostClaims {
   #settle(host: string): void {
     const configured = CONFIGURED.map((source) => this.#claims[source].get(host)).find((edge) => edge !== undefined)
     this.#configured.set(host, configured)
-    this.#table.set(host, configured ?? this.#agentsEdgeAt(host))
+    this.#tableOf(host).set(host, configured ?? this.#agentsEdgeAt(host))
     if (!host.startsWith('*.')) return
     const below = host.slice(1)
     for (const each of this.#claims.agents.keys()) {
-      if (each.endsWith(below)) this.#table.set(each, this.#agentsEdgeAt(each))
+      if (each.endsWith(below)) this.#tableOf(each).set(each, this.#agentsEdgeAt(each))
     }
+  }
+
+  #tableOf(host: string): EdgeTable {
+    return isInternalHost(host) ? this.#tables.internal : this.#tables.visitors
   }
 
   #agentsEdgeAt(host: string): Edge | undefined {

@@ -1,12 +1,13 @@
 // Describes who may pass a route, for the operator and for the people whose agents serve it. Pure.
 
-import { VISITORS_LINES_MAX, VISITORS_MAX_CHARS, whoMayVisit } from '@sallyport/protocol'
+import { VISITORS_LINES_MAX, VISITORS_MAX_CHARS, forwardedWords, whoMayVisit } from '@sallyport/protocol'
 
 import type { PolicyConfig, RouteConfig, RuleConfig } from '../model/edge-config.ts'
 import { kindOf } from '../policy/kind.ts'
 import type { Phase, Step } from '../policy/kind.ts'
 import type { OnConnect } from './edge.ts'
 import { KINDS } from '../policy/kinds.ts'
+import { isInternalHost } from '../values/hosts/internal-host.ts'
 
 /** For rules that have conditions. Only the expressions say for whom they hold. */
 const CONDITIONAL_WORDS = 'if the conditions of the policy allow it'
@@ -24,11 +25,18 @@ export function isOpenToAll({ on_http_request: rules }: PolicyConfig, onConnect:
   return ![...onConnect, ...rules].some(({ expressions, actions }) => !expressions && actions.some(asksSomething))
 }
 
-/** Describes for an agent who may visit the routes that lead to it, in as many words as `bound` has room for. */
-export function visitorsOf(routes: readonly RouteConfig[], onConnect: OnConnect = []): string[] {
-  return whoMayPassEach(routes, onConnect).map((line) =>
-    line.length > VISITORS_MAX_CHARS ? `${line.slice(0, VISITORS_MAX_CHARS - 1)}…` : line,
-  )
+/**
+ * Describes for an agent who may visit the routes that lead to it, in as many words as `bound` has room for.
+ * @param hosts of the edge
+ */
+export function visitorsOf(
+  routes: readonly RouteConfig[],
+  onConnect: OnConnect = [],
+  hosts: readonly string[] = [],
+): string[] {
+  const lines = whoMayPassEach(routes, onConnect)
+  const told = hosts.some(isInternalHost) ? lines.map(forwardedWords) : lines
+  return told.map((line) => (line.length > VISITORS_MAX_CHARS ? `${line.slice(0, VISITORS_MAX_CHARS - 1)}…` : line))
 }
 
 /** One line if all routes agree; otherwise one line for each path, up to a few. */

@@ -24,6 +24,7 @@ export class AccessLog {
   readonly #host = new JsonField('host')
   readonly #clientIp = new JsonField('clientIp')
   readonly #edgeId = new JsonField('edgeId')
+  readonly #internalEdgeId = new JsonField('internalEdgeId')
   readonly #tunnelId = new JsonField('tunnelId')
   readonly #user = new JsonField('user')
   readonly #code = new JsonField('code')
@@ -59,6 +60,7 @@ export class AccessLog {
         ms: tenths / 10,
         clientIp: exchange.clientIp,
         edgeId: exchange.edgeId || undefined,
+        internalEdgeId: exchange.internalEdgeId,
         tunnelId,
         agent: this.#output || tunnelId === undefined ? undefined : this.#agentOf(tunnelId),
         user: exchange.user,
@@ -74,7 +76,7 @@ export class AccessLog {
     const start = `${this.#startAt(now)}${exchange.requestId}"`
     const asked = `${this.#method.of(exchange.method)}${this.#host.of(exchange.host)},"path":"${inJson(cut(exchange.visitorPath))}"`
     const answered = `,"status":${exchange.status},"ms":${TENTHS[tenths] ?? tenths / 10}${this.#clientIp.of(exchange.clientIp)}`
-    const by = `${this.#edgeId.of(exchange.edgeId || undefined)}${this.#tunnelId.of(tunnelId)}${this.#user.of(exchange.user)}`
+    const by = `${this.#edgeId.of(exchange.edgeId || undefined)}${this.#internalEdgeId.of(exchange.internalEdgeId)}${this.#tunnelId.of(tunnelId)}${this.#user.of(exchange.user)}`
     const reason = detail === undefined ? '' : `,"detail":"${inJson(detail)}"`
     const why = this.#code.of(error?.publicCode) + reason
     this.#output.write(`${start}${asked}${answered}${by}${why},"msg":"exchange"}\n`)

@@ -13,6 +13,8 @@ import type { Connection } from './connection.ts'
 import { grpcAnswer, grpcTypeOf } from './grpc.ts'
 import { HeaderEdits } from './header-edits.ts'
 import type { Identity } from './identity.ts'
+import { FORWARDS_MAX, HOPS_MAX, depthOf, wordsOf } from './inner-edge.ts'
+import type { InnerEdge, OuterPolicy } from './inner-edge.ts'
 import { readHeader } from './read-header.ts'
 import { nextRequestId } from './request-id.ts'
 import { admitTarget } from './target/admit-target.ts'
@@ -94,7 +96,12 @@ export class Exchange {
    * reading.
    */
   bodyLoss: RelayError | undefined
-  /** For the access log. */
+  /** The internal endpoint whose policy runs, or answers; undefined on the visitor's own edge. */
+  inner: InnerEdge | undefined
+  /** How many attempts may have brought something of the request to an app. */
+  attemptsUnproven = 0
+  /** For the access log: the last internal endpoint that it was forwarded to. */
+  internalEdgeId: string | undefined
   tunnelId: string | undefined
   error: RelayError | undefined
 
@@ -107,6 +114,8 @@ export class Exchange {
   #routes: Routes | undefined
   #route: unknown
   #cutReason: Error | undefined
+  #outer: OuterPolicy<Exchange['onResponseHead']> | undefined
+  #forwards = 0
 
   constructor(init: ExchangeInit) {
     this.#request = init.request
@@ -296,15 +305,71 @@ export class Exchange {
   }
 
   /**
-   * Runs the rules of the route for the app's response. Their edits of headers are in `responseEdits` afterwards.
+   * A policy passes it on to an internal endpoint, whose policy runs from now on. That one sees nothing of what the policies
+   * before it have remembered; their rules for responses run after its own.
+   * @throws RelayError `too_many_forwards`
+   */
+  enterInner(inner: InnerEdge): void {
+    const { onResponseHead, policyMemory, results } = this
+    this.#outer = { inner: this.inner, onResponseHead, policyMemory, results, outer: this.#outer }
+    this.#forwards++
+    if (depthOf(this.#outer) > HOPS_MAX || this.#forwards > FORWARDS_MAX) {
+      throw new RelayError('too_many_forwards', { detail: wordsOf(this.edgeId, this.#outer, inner) })
+    }
+    this.inner = inner
+    this.internalEdgeId = inner.id
+    this.onResponseHead = this.policyMemory = this.results = undefined
+  }
+
+  /**
+   * Remembers how it is, before it is passed on to an endpoint that may be offline.
+   * @returns puts everything back: only for an exchange of which nothing was sent
+   */
+  checkpoint(): () => void {
+    const { inner, onResponseHead, policyMemory, results, requestEdits, responseEdits } = this
+    const { internalEdgeId, identity, knownUser, hasCredentials, normalPath, tunnelId } = this
+    const [target, routes, route, upgrade] = [this.#target, this.#routes, this.#route, this.#upgrade]
+    const [outer, onAppAnswer] = [this.#outer, this.#onAppAnswer]
+    this.requestEdits = requestEdits?.copy()
+    this.responseEdits = responseEdits?.copy()
+    return () => {
+      this.#resume({ inner, onResponseHead, policyMemory, results })
+      ;[this.requestEdits, this.responseEdits, this.tunnelId] = [requestEdits, responseEdits, tunnelId]
+      ;[this.identity, this.knownUser, this.hasCredentials] = [identity, knownUser, hasCredentials]
+      ;[this.internalEdgeId, this.normalPath] = [internalEdgeId, normalPath]
+      ;[this.#target, this.#routes, this.#route, this.#upgrade] = [target, routes, route, upgrade]
+      ;[this.#outer, this.#onAppAnswer] = [outer, onAppAnswer]
+    }
+  }
+
+  #resume(policy: Omit<OuterPolicy<Exchange['onResponseHead']>, 'outer'>): void {
+    this.inner = policy.inner
+    this.onResponseHead = policy.onResponseHead
+    this.policyMemory = policy.policyMemory
+    this.results = policy.results
+  }
+
+  /** Whether a rule for responses will run. */
+  get hasResponseRules(): boolean {
+    if (this.onResponseHead) return true
+    for (let outer = this.#outer; outer; outer = outer.outer) if (outer.onResponseHead) return true
+    return false
+  }
+
+  /**
+   * Runs the rules for the app's response: those of the route, and then those of each edge before it. Their edits of headers are in `responseEdits` afterwards.
    * @param list gives the headers of the answer: name, value, name, value …
    * @returns what is to be answered instead, if anything is
    * @throws RelayError if a rule refuses the answer
    */
   runResponseRules(status: number, list: () => readonly string[]): Reply | undefined {
-    if (!this.onResponseHead) return undefined
+    if (!this.hasResponseRules) return undefined
     const answer = new AppAnswer(status, list)
-    this.onResponseHead(this, answer)
+    this.onResponseHead?.(this, answer)
+    for (let outer = this.#outer; outer && !answer.instead; outer = outer.outer) {
+      this.#resume(outer)
+      this.onResponseHead?.(this, answer)
+    }
     if (answer.isSwitch) return undefined
     if (answer.instead) return answer.instead
     if (answer.through) this.response = answer.through(this.response)

@@ -51,6 +51,15 @@ export class HeaderEdits {
     ;(this.#closed ??= new Set()).add(normalHeaderName(name))
   }
 
+  /** The same edits, to which more can be added without a change of these. */
+  copy(): HeaderEdits {
+    const copy = new HeaderEdits()
+    for (const name of this.#dropped) copy.#dropped.add(name)
+    if (this.#closed) copy.#closed = new Set(this.#closed)
+    copy.#added = [...this.#added]
+    return copy
+  }
+
   /** Whether a header that came with the message is replaced or removed. */
   touches(name: string): boolean {
     return this.#dropped.has(normalHeaderName(name))

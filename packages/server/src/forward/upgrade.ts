@@ -70,6 +70,7 @@ export class UpgradeTransfer extends Transfer implements Http1Handler {
     this.lastProgress = performance.now()
     if (reply.ok) return
     const tunnel = this.tunnel! // a reply comes only from the tunnel that has the exchange
+    this.proveUnsent()
     this.leave()
     this.noteFailure(tunnel, reply)
     if (!this.isOver) this.attempt(true)
@@ -166,6 +167,11 @@ export class UpgradeTransfer extends Transfer implements Http1Handler {
 
   protected override get isUnread(): boolean {
     return false // no other code handles it
+  }
+
+  /** The visitor's bytes wait until the app has switched. */
+  protected override get isUntouched(): boolean {
+    return true
   }
 
   protected override wait(seconds: number): void {

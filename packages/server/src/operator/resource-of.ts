@@ -3,6 +3,7 @@
 import type { KnownEdge, TunnelsOfEdge } from '../edge/known-edge.ts'
 import type { LaneCarrier, Tunnel } from '../tunnel/tunnel.ts'
 import type { TunnelSession } from '../tunnel/session.ts'
+import { isInternalHost } from '../values/hosts/internal-host.ts'
 import type {
   AgentResource,
   AgentWords,
@@ -26,6 +27,7 @@ export function edgeResource({ id, hosts, endpoints, authtokenId, groups }: Know
     hosts: [...hosts],
     source: authtokenId === undefined ? { kind: 'file' } : { kind: 'agent', authtoken_id: authtokenId },
     endpoints: [...endpoints],
+    ...(hosts.some(isInternalHost) && { internal: true as const }),
     status: { state, tunnels },
     // For an edge of an agent the relay itself has made them.
     backends:

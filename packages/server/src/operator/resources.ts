@@ -36,6 +36,8 @@ export interface EdgeResource {
   hosts: string[]
   source: { kind: 'file' } | { kind: 'agent'; authtoken_id: string }
   endpoints: string[]
+  /** Present for an internal endpoint: policies forward to it, and no visitor's Host leads there. */
+  internal?: true
   status: { state: 'online' | 'no_tunnel' | 'app_unhealthy'; tunnels: TunnelCount }
   /** The selectors of its routes, for backends chosen by labels. */
   backends: { labels: Record<string, string>; tunnels: TunnelCount }[]

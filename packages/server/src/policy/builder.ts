@@ -3,6 +3,7 @@
 import type { Action, ConnectionAction, ResponseAction } from '../exchange/action.ts'
 import type { BasicAuthParts } from './basic-auth/basic-auth.ts'
 import type { CircuitBreakerParts } from './circuit-breaker/circuit-breaker.ts'
+import type { ForwardInternalParts } from './forward-internal/forward-internal.ts'
 import type { JwtValidationParts } from './jwt-validation/jwt-validation.ts'
 import type { ConfigOf, Kind, Phase, Step } from './kind.ts'
 import type { LogParts, LogPlace } from './log/log.ts'
@@ -17,6 +18,7 @@ import type { VerifyWebhookParts } from './verify-webhook/verify-webhook.ts'
 /** The services for the actions of one edge. */
 export type PolicyParts = BasicAuthParts &
   CircuitBreakerParts &
+  ForwardInternalParts &
   JwtValidationParts &
   LogParts &
   OpenidConnectParts &

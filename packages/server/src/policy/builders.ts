@@ -10,6 +10,7 @@ import { compressResponse } from './compress-response/compress-response.ts'
 import { customResponse, replaceResponse } from './custom-response/custom-response.ts'
 import { circuitBreaker } from './circuit-breaker/circuit-breaker.ts'
 import { deny, denyConnection } from './deny/deny.ts'
+import { forwardInternal } from './forward-internal/forward-internal.ts'
 import { editRequest, editResponse } from './headers/edits-of.ts'
 import { jwtValidation } from './jwt-validation/jwt-validation.ts'
 import type { KINDS } from './kinds.ts'
@@ -40,6 +41,7 @@ export const BUILDERS: BuildersOf<typeof KINDS> = {
   deny,
   'close-connection': closeConnection,
   'custom-response': customResponse,
+  'forward-internal': forwardInternal,
   redirect,
   'url-rewrite': urlRewrite,
   'add-headers': (config, site) => editRequest(addHeaders(config, 'on_http_request', site)),

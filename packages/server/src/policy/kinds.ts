@@ -11,6 +11,7 @@ import { customResponseKind } from './custom-response/kind.ts'
 import { circuitBreakerKind } from './circuit-breaker/kind.ts'
 import { denyKind } from './deny/kind.ts'
 import { jwtValidationKind } from './jwt-validation/kind.ts'
+import { forwardInternalKind } from './forward-internal/kind.ts'
 import type { KindTable } from './kind.ts'
 import { oauthKind } from './oauth/kind.ts'
 import { openidConnectKind } from './openid-connect/kind.ts'
@@ -41,6 +42,7 @@ export const KINDS = {
   deny: denyKind,
   'close-connection': closeConnectionKind,
   'custom-response': customResponseKind,
+  'forward-internal': forwardInternalKind,
   redirect: redirectKind,
   'url-rewrite': urlRewriteKind,
   'add-headers': addHeadersKind,

@@ -27,11 +27,13 @@ const broken: Broken = {
   tunnel_lost: 'Connection lost',
   provider_unreachable: 'Not answering',
   no_tunnel_online: 'Not connected',
+  internal_endpoint_offline: 'Not connected',
   relay_full: 'Full',
   tunnel_full: 'Busy',
   circuit_open: 'Failing',
   store_unavailable: 'Cannot save',
   app_timeout: 'Too slow',
+  too_many_forwards: 'In circles',
   loop_detected: 'Leads back here',
 }
 
@@ -203,6 +205,13 @@ const errors: Errors = {
       'This address is set up, but the app behind it is not connected at the moment. Try again later, or tell the owner of this site.',
     operator: 'This address is set up, but no agent is connected for it.',
   },
+  internal_endpoint_offline: {
+    title: 'This part of the site is not connected',
+    advice:
+      'The app behind this address is not connected at the moment. Try again later, or tell the owner of this site.',
+    operator:
+      'The policy forwards to an internal endpoint that does not exist, or that it may not use. Start its agent, or check the url of forward-internal; the log has the reason.',
+  },
   relay_full: {
     title: 'Too many visitors at the moment',
     advice: 'The relay has as many connections as it may have. Try again in a moment.',
@@ -222,6 +231,12 @@ const errors: Errors = {
   app_timeout: {
     title: 'The app took too long',
     advice: 'It accepted the request and did not answer in time.',
+  },
+  too_many_forwards: {
+    title: 'This address leads in circles',
+    advice: 'The rules of this site have passed the request on too often. Tell the owner of this site.',
+    operator:
+      'Policies have passed the request on by forward-internal more than three times, or tried too many endpoints. The log names the edges.',
   },
   loop_detected: {
     title: 'This address leads back to itself',

@@ -73,6 +73,9 @@ describe('the ACL of an authtoken', () => {
     for (const host of ['example.com', 'evilexample.com', 'example.com.evil', '127.0.0.1', 'localhost', 'relay']) {
       assert.ok(!permitsHost(['bind:*'], host, 'example.com'), host)
     }
+    assert.ok(permitsHost(['bind:*'], 'api.internal', 'example.com'), 'and internal endpoints')
+    assert.ok(!permitsHost(['bind:*'], 'internal', 'example.com'))
+    assert.ok(!permitsHost(['bind:*.example.com'], 'api.internal', 'example.com'))
     assert.ok(permitsHost(['bind:*', 'bind:example.com'], 'example.com', 'example.com'))
   })
 })

@@ -4,6 +4,7 @@
 import { labelProblem, type Labels } from '@sallyport/protocol'
 
 import { hostMatches, hostPatternProblem } from '../values/host-pattern.ts'
+import { isInternalHost } from '../values/hosts/internal-host.ts'
 
 export type AclRule =
   | { type: 'everything' }
@@ -46,12 +47,13 @@ export function permitsLabels(acl: readonly string[], labels: Labels): boolean {
 
 /**
  * Whether an agent may have an endpoint at a host, in lowercase and without a port. `bind:*` means the hosts below the
- * relay's `domain`; any other host must be named, because agents may reach the relay by another name or address.
+ * relay's `domain`, and internal endpoints; any other host must be named, because agents may reach the relay by another
+ * name or address.
  */
 export function permitsHost(acl: readonly string[], host: string, domain: string): boolean {
   return acl.map(parseAclRule).some((rule) => {
     if ('problem' in rule) return false
-    if (rule.type === 'everything') return hostMatches(`*.${domain}`, host)
+    if (rule.type === 'everything') return hostMatches(`*.${domain}`, host) || isInternalHost(host)
     return rule.type === 'host' && hostMatches(rule.pattern, host)
   })
 }

@@ -60,11 +60,12 @@ function* headLines(status: RelayStatus, now: number): Iterable<string> {
 async function printEdges(relay: RunningRelay, { edges: { total } }: RelayStatus): Promise<void> {
   const edges = await relay.rows<EdgeResource>('edges', { count: SHOWN_EDGES })
   if (edges.length === 0) return
-  const rows = edges.map(({ id, source, endpoints, status }) => {
+  const rows = edges.map(({ id, source, endpoints, internal, status }) => {
     const [url = ''] = endpoints
     const more = endpoints.length - 1
     const name = source.kind === 'agent' ? '(agent http)' : id
-    return [name, shownCount(status.tunnels), more > 0 ? `${url} and ${more} more` : url]
+    const address = more > 0 ? `${url} and ${more} more` : url
+    return [name, shownCount(status.tunnels), internal ? `${address} (internal)` : address]
   })
   const [head = '', ...lines] = tableLines(['EDGE', 'TUNNELS', 'ADDRESS'], rows)
   console.log(head)

@@ -209,7 +209,7 @@ export class AgentEdges implements EndpointBinder {
     const [signIn] = signInsOf([{ id: edge.id, hosts: edge.hosts, routes }])
     const state: EndpointState = {
       edgeId: edge.id,
-      visitors: visitorsOf(routes, edge.onConnect),
+      visitors: visitorsOf(routes, edge.onConnect, edge.hosts),
       url: originOf(host),
       redirectUri: signIn && redirectUriOf(publicUrl.origin, signIn.config.issuer_url),
       policyRevision: said?.offer.endpoint.revision ?? 0,

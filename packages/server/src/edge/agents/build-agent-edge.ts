@@ -85,7 +85,7 @@ const refuseMeanwhile: Policy = async () => {
 function keepingSiteData(policy: Policy): Policy {
   return (exchange, next) =>
     policy(exchange, () => {
-      if (exchange.onResponseHead) exchange.responseEdits ??= new HeaderEdits() // the rules will write into it
+      if (exchange.hasResponseRules) exchange.responseEdits ??= new HeaderEdits() // the rules will write into it
       if (exchange.responseEdits) exchange.responseEdits.close(CLEAR_SITE_DATA)
       else exchange.responseEdits = NO_SITE_DATA
       return next()

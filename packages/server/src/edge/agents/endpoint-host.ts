@@ -3,6 +3,7 @@
 import { createHmac } from 'node:crypto'
 
 import { hostPatternProblem } from '../../values/host-pattern.ts'
+import { isInternalHost } from '../../values/hosts/internal-host.ts'
 import type { Claimant, EndpointRefused } from '../../tunnel/endpoint-binder.ts'
 import type { EndpointOffer } from '../../tunnel/offer.ts'
 import { refuseEndpoint } from './refuse-endpoint.ts'
@@ -19,7 +20,7 @@ export interface EndpointAddresses {
   hostKey: Uint8Array
 }
 
-/** The host in a URL, if visitors could use the URL exactly as it is written. */
+/** The host in a URL, if visitors could use the URL exactly as it is written, or if it is an internal endpoint. */
 export function hostOfUrl(
   written: string,
   { publicUrl, originOf, domain }: EndpointAddresses,
@@ -35,7 +36,7 @@ export function hostOfUrl(
       )
     }
     host = url.hostname
-    if (url.origin !== originOf(host)) {
+    if (url.origin !== originOf(host) && !isInternal(url)) {
       const port = publicUrl.port ? ` on port ${publicUrl.port}` : ''
       const scheme = publicUrl.protocol.slice(0, -1)
       return refuseEndpoint('bind_invalid', `this relay serves ${scheme}${port}; write ${shown(originOf(host))}`)
@@ -46,6 +47,11 @@ export function hostOfUrl(
   if (problem) return refuseEndpoint('bind_invalid', problem)
   // Admission lets no other host through.
   return /^[a-z0-9]/.test(host) ? host : refuseEndpoint('bind_invalid', `${host} does not begin with a letter or digit`)
+}
+
+/** Its scheme and port mean nothing: no listener has them. */
+function isInternal({ protocol, hostname }: URL): boolean {
+  return isInternalHost(hostname) && /^https?:$/.test(protocol)
 }
 
 /** A host that nobody can guess, and that stays the same when the agent reconnects. */

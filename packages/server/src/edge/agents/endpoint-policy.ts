@@ -15,6 +15,7 @@ import type { FoundProblem } from '@sallyport/protocol/found-problem'
 import { parseEndpoint } from '../../model/parse-endpoint.ts'
 import type { EndpointPlace } from '../../model/parse-endpoint.ts'
 import { NO_SECRETS } from '../../policy/sources/policy-sources.ts'
+import { isInternalHost } from '../../values/hosts/internal-host.ts'
 import type { EndpointRefused } from '../../tunnel/endpoint-binder.ts'
 import { refuseEndpoint } from './refuse-endpoint.ts'
 
@@ -52,7 +53,12 @@ export function readEndpointPolicy(
     const reason = `the policy of the endpoint has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}`
     return refuseEndpoint('bind_invalid', reason, forTheAgent(problems))
   }
-  if (requireSignIn && !parsed.edge.routes.every(({ policy: rules }) => alwaysSignsIn(rules))) {
+  // No visitor reaches an internal endpoint but by a policy: the operator's, or one that has passed this check.
+  if (
+    requireSignIn &&
+    !isInternalHost(place.host) &&
+    !parsed.edge.routes.every(({ policy: rules }) => alwaysSignsIn(rules))
+  ) {
     const reason = 'this relay takes endpoints with sign-in only (require_sign_in); add --oidc and its further flags'
     return refuseEndpoint('bind_not_permitted', reason)
   }

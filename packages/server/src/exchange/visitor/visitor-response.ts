@@ -25,6 +25,7 @@ export interface VisitorResponse {
    */
   on(event: 'close', listener: () => void): unknown
   once(event: 'close' | 'drain', listener: () => void): unknown
+  off(event: 'close', listener: () => void): unknown
   /** Ends an answer in such a way that the visitor sees that it is not complete. */
   destroy(): unknown
 }

@@ -82,6 +82,7 @@ export class Http1Transfer extends RequestTransfer implements Http1Handler {
     this.lastProgress = performance.now()
     if (reply.ok) return this.body?.letGo()
     const tunnel = this.tunnel! // a reply comes only from the tunnel that has the exchange
+    this.proveUnsent()
     this.leave()
     this.noteFailure(tunnel, reply)
     if (!this.isOver) this.attempt(true)

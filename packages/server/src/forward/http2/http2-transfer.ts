@@ -79,6 +79,7 @@ export class Http2Transfer extends RequestTransfer implements Http2Waiter {
     const { tunnel } = this
     if (this.isOver || !tunnel) return
     this.leave()
+    this.proveUnsent()
     // One connection of the agent may have been lost; if it has another one, the same tunnel may serve, once.
     if (failure instanceof ProtocolError && tunnel.isOnline && !this.#hasLeftLane) {
       this.#hasLeftLane = true

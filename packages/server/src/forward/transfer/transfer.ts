@@ -13,7 +13,7 @@ import type { RouteBackend } from '../../backend/route-backend.ts'
 import { RelayError } from '../../errors.ts'
 import { within } from '../../exchange/border.ts'
 import type { Reply } from '../../exchange/app-answer.ts'
-import type { Exchange } from '../../exchange/exchange.ts'
+import type { Exchange, VisitorResponse } from '../../exchange/exchange.ts'
 import type { Lane, Tunnel } from '../../tunnel/tunnel.ts'
 import { LASTING_AFTER_MS } from './deadlines.ts'
 import type { Watched } from './deadlines.ts'
@@ -121,7 +121,9 @@ export abstract class Transfer implements Watched {
   protected abstract wait(seconds: number): void
 
   /** The object that closes when the visitor has everything, or has left. */
-  protected get visitorEnd(): { destroyed: boolean; on(event: 'close', listener: () => void): unknown } {
+  protected get visitorEnd(): Pick<VisitorResponse, 'destroyed' | 'off'> & {
+    on(event: 'close', listener: () => void): unknown
+  } {
     return this.exchange.response
   }
 
@@ -158,6 +160,7 @@ export abstract class Transfer implements Watched {
     else tunnel.inFlight++
     tunnel.lastRequestAt = this.exchange.startedAt
     this.exchange.tunnelId = tunnel.id
+    this.exchange.attemptsUnproven++
   }
 
   /** The tunnel no longer has it. */
@@ -189,8 +192,21 @@ export abstract class Transfer implements Watched {
     this.lastFailure = failure
   }
 
+  /** The last attempt is proven to have brought nothing of the request to an app. */
+  protected proveUnsent(): void {
+    this.exchange.attemptsUnproven--
+  }
+
   protected giveUp(): void {
-    this.fail(noTunnelError(this.backend, this.tried?.size ?? 0, this.lastFailure))
+    const error = noTunnelError(this.backend, this.tried?.size ?? 0, this.lastFailure)
+    error.isUnsent = this.exchange.attemptsUnproven === 0 && this.isUntouched
+    if (error.isUnsent) this.visitorEnd.off('close', this.onVisitorClose) // further transfers may follow
+    this.fail(error)
+  }
+
+  /** Whether the request is still as the visitor has sent it: another transfer could begin. */
+  protected get isUntouched(): boolean {
+    return this.isUnread
   }
 
   // ── towards the visitor ────────────────────────────────────────────────────────────────────────

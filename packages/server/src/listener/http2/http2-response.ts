@@ -117,6 +117,11 @@ export class Http2Response implements VisitorResponse {
     if (!this.#stream.endAfterHeaders) (this.#waiting ??= []).push(listener)
   }
 
+  off(event: 'close', listener: () => void): void {
+    this.#stream.off(event, listener)
+    this.#waiting = this.#waiting?.filter((each) => each !== listener)
+  }
+
   once(event: 'close' | 'drain', listener: () => void): void {
     this.#stream.once(event, listener)
   }

@@ -3,6 +3,7 @@
 
 import type { Config } from '../../config/config.ts'
 import { hostMatches } from '../../values/host-pattern.ts'
+import { isInternalHost } from '../../values/hosts/internal-host.ts'
 import type { ConfigProblem } from '../../errors.ts'
 import { isNameOf } from './certificate-names.ts'
 
@@ -49,7 +50,9 @@ export function certificateFindings(
   look('public_url', publicUrl.hostname)
   for (const [index, { hosts, origin }] of edges.entries()) {
     if (origin?.startsWith('http:')) continue // its visitors come without TLS
-    for (const [place, host] of hosts.entries()) look(`edges[${index}].hosts[${place}]`, host)
+    for (const [place, host] of hosts.entries()) {
+      if (!isInternalHost(host)) look(`edges[${index}].hosts[${place}]`, host)
+    }
   }
   return findings
 }

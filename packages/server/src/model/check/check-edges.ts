@@ -4,6 +4,7 @@
 import { HTTP_PHASES } from '../../policy/kind.ts'
 import type { ConfigPath, FoundProblem } from '@sallyport/protocol/found-problem'
 import { hostMatches } from '../../values/host-pattern.ts'
+import { isInternalHost } from '../../values/hosts/internal-host.ts'
 import { backendProblems } from './check-backends.ts'
 import { policyChecker } from './check-policies.ts'
 import type { PoliciesPlace } from './check-policies.ts'
@@ -49,6 +50,7 @@ export function checkEdges({ kinds, publicUrl, tls, supply, redirectUri, edges }
     if (!edge) continue
     problems.push(
       ...originProblems(edge, path),
+      ...internalProblems(edge, path),
       ...routeProblems(edge, path),
       ...backendProblems(edge, path),
       ...policyProblems(edge, path),
@@ -72,6 +74,22 @@ function* originProblems(edge: ReadEdge, path: ConfigPath): Iterable<FoundProble
     }
   } else if (new URL(edge.origin).hostname !== host) {
     yield { path: [...path, 'origin'], message: `must name the host of this edge, ${host}` }
+  }
+}
+
+/** No visitor reaches an internal endpoint, so it cannot be the same edge as a site. */
+function* internalProblems({ hosts, origin }: ReadEdge, path: ConfigPath): Iterable<FoundProblem> {
+  const internal = hosts.findIndex(isInternalHost)
+  if (internal === -1) return
+  const other = hosts.find((host) => !isInternalHost(host))
+  if (other !== undefined) {
+    const message = `${hosts[internal]} is an internal endpoint, which only policies reach, and ${other} is for visitors; make an edge for each`
+    yield { path: [...path, 'hosts', internal], message }
+  } else if (origin !== undefined) {
+    yield {
+      path: [...path, 'origin'],
+      message: 'is what visitors see, and none comes to an internal endpoint; remove it',
+    }
   }
 }
 

@@ -1,15 +1,22 @@
 // Compares the actions of edges with their edge and with each other, by the checks of their kinds. Pure: no I/O, no clock.
 
 import { PHASES, kindOf } from '../../policy/kind.ts'
-import type { CheckPlace, KindTable, TlsPlace } from '../../policy/kind.ts'
+import type { CheckPlace, Kind, KindTable, Phase, TlsPlace } from '../../policy/kind.ts'
 import type { ConfigPath, FoundProblem } from '@sallyport/protocol/found-problem'
 import { isLoopbackHost } from '../../values/host-pattern.ts'
+import { isInternalHost } from '../../values/hosts/internal-host.ts'
 import type { ReadEdge, ReadPolicy } from '../schema/edge-schema.ts'
 import { conditionOf, templateOf } from '../../policy/language.ts'
 import type { Supply } from '../../policy/engine/tree/demands.ts'
 import { templatesOf } from '../../policy/templates-of.ts'
 import { logProblems } from './check-log-secrets.ts'
 import { conditionsOf, stepsOf } from '../schema/steps-of.ts'
+
+const NO_WAY_BACK =
+  'sends visitors to a provider and has them come back, and nobody can come back to an internal endpoint; put it on the edge that forwards here'
+
+const NO_CONNECTION =
+  'is about connections of visitors, and none comes to an internal endpoint; put it on the edge that forwards here'
 
 /** By name. */
 type Memory = Map<string, unknown>
@@ -52,6 +59,8 @@ export function policyChecker({
         const configPath = [...policyPath, ...stepPath, 'config']
         const open = kind.takesSecrets && publicUrl && plainHttpProblem(type, edge, publicUrl)
         if (open) yield { path: configPath, message: open }
+        const astray = edge.hosts.some(isInternalHost) ? internalProblem(kind, phase) : undefined
+        if (astray) yield { path: configPath, message: `${type} ${astray}` }
         const place: CheckPlace = {
           phase,
           publicUrl,
@@ -73,6 +82,12 @@ export function policyChecker({
       }
     }
   }
+}
+
+/** Why an action is not possible on an internal endpoint: the end of a sentence. */
+function internalProblem(kind: Kind, phase: Phase): string | undefined {
+  if (phase === 'on_tcp_connect') return NO_CONNECTION
+  return kind.signIns && !kind.inside ? NO_WAY_BACK : undefined
 }
 
 /** Conditions of rules that are asked for nothing. */
@@ -107,7 +122,8 @@ function plainHttpProblem(type: string, edge: ReadEdge, publicUrl: URL): string 
     return `${type} needs https; public_url is ${publicUrl.origin}, which is plain http and not on loopback`
   }
   const scheme = edge.origin ? new URL(edge.origin).protocol : publicUrl.protocol
-  const host = edge.hosts.find((candidate) => !isLoopbackHost(candidate))
+  // An internal endpoint is as safe on its way as the edges that forward to it.
+  const host = edge.hosts.find((candidate) => !isLoopbackHost(candidate) && !isInternalHost(candidate))
   if (scheme !== 'http:' || host === undefined) return undefined
   return `${type} needs https; ${host} would be plain http and not on loopback. Use https in public_url, or a host such as docs.localhost`
 }

@@ -124,6 +124,10 @@ export class CompressedResponse implements VisitorResponse {
     this.#to.on(event, listener)
   }
 
+  off(event: 'close', listener: () => void): void {
+    this.#to.off(event, listener)
+  }
+
   once(event: 'close' | 'drain', listener: () => void): void {
     if (event === 'drain' && this.#encoder) this.#encoder.once('drain', listener)
     else this.#to.once(event, listener)

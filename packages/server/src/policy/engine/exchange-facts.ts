@@ -5,6 +5,7 @@ import type { TLSSocket } from 'node:tls'
 
 import type { Exchange } from '../../exchange/exchange.ts'
 import type { HeaderEdits } from '../../exchange/header-edits.ts'
+import { internalOrigin } from '../../values/hosts/internal-host.ts'
 import type { ConnectionFacts, EndpointFacts, Facts, Lookups, RequestFacts, ResponseFacts, TlsFacts } from './facts.ts'
 
 /** The facts that are not in the exchange. */
@@ -195,7 +196,7 @@ class EndpointOfExchange implements EndpointFacts {
   }
 
   get id(): string {
-    return this.#exchange.edgeId
+    return this.#exchange.inner?.id ?? this.#exchange.edgeId
   }
 
   get protocol(): 'http' | 'https' {
@@ -203,7 +204,7 @@ class EndpointOfExchange implements EndpointFacts {
   }
 
   get host(): string {
-    return this.#exchange.host
+    return this.#exchange.inner?.host ?? this.#exchange.host
   }
 
   get port(): number {
@@ -213,7 +214,8 @@ class EndpointOfExchange implements EndpointFacts {
   }
 
   get url(): string {
-    return this.#exchange.origin
+    const { inner, origin } = this.#exchange
+    return inner ? internalOrigin(inner.host) : origin
   }
 }
 
