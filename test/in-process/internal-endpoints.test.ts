@@ -236,6 +236,12 @@ describe('internal endpoints (traffic policy, 14.17)', { timeout: 60_000 }, () =
     const before_ = app.heads.length
     assert.equal((await get('reach.localhost')).response.statusCode, 503, 'an endpoint of relay.yml')
     assert.equal(app.heads.length, before_)
+    const asks = (name: string): object => ({ type: 'http-request', config: { url: `https://${name}.internal/asked` } })
+    await launch('http://asks.localhost', { on_http_request: [{ actions: [asks('agent'), to('agent')] }] })
+    assert.equal((await get('asks.localhost')).response.statusCode, 200)
+    await launch('http://pries.localhost', { on_http_request: [{ actions: [asks('api')] }] })
+    assert.equal((await get('pries.localhost')).response.headers['sallyport-error-code'], 'ERR_HTTP_REQUEST_FAILED')
+    assert.equal(app.heads.length, before_, 'http-request neither')
     await agent.close()
     assert.equal((await get('mine.localhost')).response.statusCode, 503, 'offline')
   })

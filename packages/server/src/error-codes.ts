@@ -54,6 +54,7 @@ export const ANSWERS = {
   app_down: { status: 502, again: true, broken: 'app' },
   app_bad_answer: { status: 502, again: true, broken: 'app' },
   tunnel_lost: { status: 502, again: true, broken: 'tunnel' },
+  http_request_failed: { status: 502, again: true, broken: 'relay' },
   provider_unreachable: { status: 502, again: true, broken: 'provider' },
   no_tunnel_online: { status: 503, again: true, broken: 'tunnel' },
   internal_endpoint_offline: { status: 503, again: true, broken: 'tunnel' },

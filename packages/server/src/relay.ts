@@ -104,7 +104,13 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
   const issuers = new IssuerReach(config)
   const sources = new PolicySources(config, sourceFiles.lookups)
   const forwarder = keep(rooms, new Forwarder(limits, timeouts, publicUrl.host, onFault))
-  const internal = new InternalEndpoints(forwarder)
+  const accessLog = new AccessLog(log, (tunnelId) => registry.tunnels.get(tunnelId)?.metadata)
+  const internal = new InternalEndpoints({
+    forwarder,
+    logCall: (exchange) => {
+      if (config.log.access || exchange.error) accessLog.write(exchange, performance.now())
+    },
+  })
   const partsOf = policyParts({
     config,
     signIn,
@@ -162,7 +168,7 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
   const metrics = new Metrics(counts, readingsOf({ ...read, logOutput: init.logOutput }))
   const admin = worker ? undefined : await openAdmin(doors, { config, metrics, notReady: () => readiness.problem, log })
   const serve = serveIn({
-    accessLog: new AccessLog(log, (tunnelId) => registry.tunnels.get(tunnelId)?.metadata),
+    accessLog,
     logsAll: config.log.access,
     counts,
     refusals,

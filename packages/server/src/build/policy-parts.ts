@@ -75,7 +75,10 @@ export function policyParts(init: PolicyPartsInit): PartsOf {
       counterRooms,
       lasting: lastings.ofEdge(edgeId, (release) => void ends.push(release)),
       leniency,
-      internal: { forward: (exchange, host) => internal.forward(exchange, host, authtokenId) },
+      internal: {
+        forward: (exchange, host) => internal.forward(exchange, host, authtokenId),
+        ask: (exchange, call) => internal.ask(exchange, call, authtokenId),
+      },
       serviceTokens,
       sources: bringer ? sources.ofAgent(bringer.secrets) : sources.ofOperator,
       signIns: { action: (...given) => (signIns ??= signIn.signInsFor(edgeId, reach)).action(...given) },

@@ -13,8 +13,6 @@ import type { Connection } from './connection.ts'
 import { grpcAnswer, grpcTypeOf } from './grpc.ts'
 import { HeaderEdits } from './header-edits.ts'
 import type { Identity } from './identity.ts'
-import { FORWARDS_MAX, HOPS_MAX, depthOf, wordsOf } from './inner-edge.ts'
-import type { InnerEdge, OuterPolicy } from './inner-edge.ts'
 import { readHeader } from './read-header.ts'
 import { nextRequestId } from './request-id.ts'
 import { admitTarget } from './target/admit-target.ts'
@@ -24,6 +22,7 @@ import { leadsTo, mayBeOperator, shownAddress } from './visitor/asker.ts'
 import type { Upgrade } from './visitor/upgrade.ts'
 import type { VisitorRequest } from './visitor/visitor-request.ts'
 import type { ResponseHeaders, VisitorResponse } from './visitor/visitor-response.ts'
+import type { InnerEdge, OuterPolicy, Way } from './way.ts'
 
 export interface ExchangeInit {
   request: VisitorRequest
@@ -37,6 +36,8 @@ export interface ExchangeInit {
   /** The visitor's scheme: decides X-Forwarded-Proto. */
   scheme: 'http' | 'https'
   upgrade?: Upgrade
+  /** The exchange for which a policy has made this one: both have one id in the log. */
+  caller?: Exchange
 }
 
 export type { ResponseHeaders, Upgrade, VisitorRequest, VisitorResponse }
@@ -98,6 +99,8 @@ export class Exchange {
   bodyLoss: RelayError | undefined
   /** The internal endpoint whose policy runs, or answers; undefined on the visitor's own edge. */
   inner: InnerEdge | undefined
+  /** The policies that have passed it on; undefined before the first does. Only edge/ changes it. */
+  way: Way<Exchange['onResponseHead']> | undefined
   /** How many attempts may have brought something of the request to an app. */
   attemptsUnproven = 0
   /** For the access log: the last internal endpoint that it was forwarded to. */
@@ -114,8 +117,6 @@ export class Exchange {
   #routes: Routes | undefined
   #route: unknown
   #cutReason: Error | undefined
-  #outer: OuterPolicy<Exchange['onResponseHead']> | undefined
-  #forwards = 0
 
   constructor(init: ExchangeInit) {
     this.#request = init.request
@@ -127,6 +128,7 @@ export class Exchange {
     this.forwardedFor = init.forwardedFor
     this.scheme = init.scheme
     this.#upgrade = init.upgrade
+    if (init.caller) this.#requestId = init.caller.requestId
   }
 
   get request(): VisitorRequest {
@@ -305,23 +307,6 @@ export class Exchange {
   }
 
   /**
-   * A policy passes it on to an internal endpoint, whose policy runs from now on. That one sees nothing of what the policies
-   * before it have remembered; their rules for responses run after its own.
-   * @throws RelayError `too_many_forwards`
-   */
-  enterInner(inner: InnerEdge): void {
-    const { onResponseHead, policyMemory, results } = this
-    this.#outer = { inner: this.inner, onResponseHead, policyMemory, results, outer: this.#outer }
-    this.#forwards++
-    if (depthOf(this.#outer) > HOPS_MAX || this.#forwards > FORWARDS_MAX) {
-      throw new RelayError('too_many_forwards', { detail: wordsOf(this.edgeId, this.#outer, inner) })
-    }
-    this.inner = inner
-    this.internalEdgeId = inner.id
-    this.onResponseHead = this.policyMemory = this.results = undefined
-  }
-
-  /**
    * Remembers how it is, before it is passed on to an endpoint that may be offline.
    * @returns puts everything back: only for an exchange of which nothing was sent
    */
@@ -329,7 +314,7 @@ export class Exchange {
     const { inner, onResponseHead, policyMemory, results, requestEdits, responseEdits } = this
     const { internalEdgeId, identity, knownUser, hasCredentials, normalPath, tunnelId } = this
     const [target, routes, route, upgrade] = [this.#target, this.#routes, this.#route, this.#upgrade]
-    const [outer, onAppAnswer] = [this.#outer, this.#onAppAnswer]
+    const [outer, onAppAnswer] = [this.way?.outer, this.#onAppAnswer]
     this.requestEdits = requestEdits?.copy()
     this.responseEdits = responseEdits?.copy()
     return () => {
@@ -338,7 +323,8 @@ export class Exchange {
       ;[this.identity, this.knownUser, this.hasCredentials] = [identity, knownUser, hasCredentials]
       ;[this.internalEdgeId, this.normalPath] = [internalEdgeId, normalPath]
       ;[this.#target, this.#routes, this.#route, this.#upgrade] = [target, routes, route, upgrade]
-      ;[this.#outer, this.#onAppAnswer] = [outer, onAppAnswer]
+      this.#onAppAnswer = onAppAnswer
+      if (this.way) this.way.outer = outer
     }
   }
 
@@ -351,9 +337,7 @@ export class Exchange {
 
   /** Whether a rule for responses will run. */
   get hasResponseRules(): boolean {
-    if (this.onResponseHead) return true
-    for (let outer = this.#outer; outer; outer = outer.outer) if (outer.onResponseHead) return true
-    return false
+    return this.onResponseHead !== undefined || this.way?.hasRules === true
   }
 
   /**
@@ -366,7 +350,7 @@ export class Exchange {
     if (!this.hasResponseRules) return undefined
     const answer = new AppAnswer(status, list)
     this.onResponseHead?.(this, answer)
-    for (let outer = this.#outer; outer && !answer.instead; outer = outer.outer) {
+    for (let outer = this.way?.outer; outer && !answer.instead; outer = outer.outer) {
       this.#resume(outer)
       this.onResponseHead?.(this, answer)
     }

@@ -4,6 +4,7 @@ import type { Action, ConnectionAction, ResponseAction } from '../exchange/actio
 import type { BasicAuthParts } from './basic-auth/basic-auth.ts'
 import type { CircuitBreakerParts } from './circuit-breaker/circuit-breaker.ts'
 import type { ForwardInternalParts } from './forward-internal/forward-internal.ts'
+import type { HttpRequestParts } from './http-request/try-once.ts'
 import type { JwtValidationParts } from './jwt-validation/jwt-validation.ts'
 import type { ConfigOf, Kind, Phase, Step } from './kind.ts'
 import type { LogParts, LogPlace } from './log/log.ts'
@@ -19,6 +20,7 @@ import type { VerifyWebhookParts } from './verify-webhook/verify-webhook.ts'
 export type PolicyParts = BasicAuthParts &
   CircuitBreakerParts &
   ForwardInternalParts &
+  HttpRequestParts &
   JwtValidationParts &
   LogParts &
   OpenidConnectParts &

@@ -12,6 +12,7 @@ import { circuitBreaker } from './circuit-breaker/circuit-breaker.ts'
 import { deny, denyConnection } from './deny/deny.ts'
 import { forwardInternal } from './forward-internal/forward-internal.ts'
 import { editRequest, editResponse } from './headers/edits-of.ts'
+import { httpRequest } from './http-request/http-request.ts'
 import { jwtValidation } from './jwt-validation/jwt-validation.ts'
 import type { KINDS } from './kinds.ts'
 import { logConnection, logRequest, logResponse } from './log/log.ts'
@@ -42,6 +43,7 @@ export const BUILDERS: BuildersOf<typeof KINDS> = {
   'close-connection': closeConnection,
   'custom-response': customResponse,
   'forward-internal': forwardInternal,
+  'http-request': httpRequest,
   redirect,
   'url-rewrite': urlRewrite,
   'add-headers': (config, site) => editRequest(addHeaders(config, 'on_http_request', site)),

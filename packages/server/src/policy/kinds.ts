@@ -11,6 +11,7 @@ import { customResponseKind } from './custom-response/kind.ts'
 import { circuitBreakerKind } from './circuit-breaker/kind.ts'
 import { denyKind } from './deny/kind.ts'
 import { jwtValidationKind } from './jwt-validation/kind.ts'
+import { httpRequestKind } from './http-request/kind.ts'
 import { forwardInternalKind } from './forward-internal/kind.ts'
 import type { KindTable } from './kind.ts'
 import { oauthKind } from './oauth/kind.ts'
@@ -43,6 +44,7 @@ export const KINDS = {
   'close-connection': closeConnectionKind,
   'custom-response': customResponseKind,
   'forward-internal': forwardInternalKind,
+  'http-request': httpRequestKind,
   redirect: redirectKind,
   'url-rewrite': urlRewriteKind,
   'add-headers': addHeadersKind,

@@ -28,7 +28,7 @@ const expressions = new Map<string, ReturnType<Compiler['compileExpression']>>()
 const templates = new Map<string, ReturnType<Compiler['compileTemplate']>>()
 const EXPRESSIONS_MAX = 10_000
 /** Keys of actions whose values are expressions. */
-const KEYS_OF_ACTIONS = ['bucket_key']
+const KEYS_OF_ACTIONS = ['bucket_key', 'retry_condition']
 /** Actions with patterns. */
 const WITH_PATTERNS = ['redirect', 'url-rewrite']
 
@@ -113,6 +113,20 @@ export function conditionOf(source: string, phase: Phase, supply?: Supply): Expr
 /** The same for an expression that may have any value. */
 export function valueOf(source: string, phase: Phase, supply?: Supply): Expression | { problems: FoundProblem[] } {
   return supplied(compile(source, phase, 'any'), source, supply)
+}
+
+/** The same for a `retry_condition`, which knows the tries before it. */
+export function retryConditionOf(
+  source: string,
+  phase: Phase,
+  supply?: Supply,
+): Expression | { problems: FoundProblem[] } {
+  if (!compiler) throw new TypeError('the language of expressions is not loaded')
+  const { compileExpression } = compiler
+  const compiled = remembered(expressions, `${phase} retry ${source}`, () =>
+    compileExpression(source, { phase, hasAttempts: true }, 'bool'),
+  )
+  return supplied(compiled, source, supply)
 }
 
 function supplied<T extends Expression | Template>(

@@ -6,7 +6,7 @@ import type { Exchange } from '../exchange/exchange.ts'
 import type { HeaderEdits } from '../exchange/header-edits.ts'
 import { edited, factsOfExchange } from './engine/exchange-facts.ts'
 import { ExpressionView } from './engine/expression-view.ts'
-import type { ResponseFacts } from './engine/facts.ts'
+import type { AttemptFacts, ResponseFacts } from './engine/facts.ts'
 import { PolicyMemory } from './engine/variables/policy-memory.ts'
 import type { Sources } from './sources/sources.ts'
 
@@ -14,8 +14,15 @@ import type { Sources } from './sources/sources.ts'
  * A new view is made for each rule and action, because an earlier action may have changed the exchange.
  * @param answer in the phase of responses
  * @param path replaces the path that is forwarded
+ * @param attempts for a `retry_condition`
  */
-export function viewOf(exchange: Exchange, sources: Sources, answer?: AppAnswer, path?: string): ExpressionView {
+export function viewOf(
+  exchange: Exchange,
+  sources: Sources,
+  answer?: AppAnswer,
+  path?: string,
+  attempts?: AttemptFacts,
+): ExpressionView {
   const { budget, ofRequest, ofResponse } = memoryOf(exchange)
   const vars = answer ? ofResponse : ofRequest
   return new ExpressionView(
@@ -27,6 +34,7 @@ export function viewOf(exchange: Exchange, sources: Sources, answer?: AppAnswer,
       vars: path === undefined ? vars.asSent : vars.normal,
       results: exchange.results ?? NO_RESULTS,
       path,
+      attempts,
       response: answer && new ResponseOfApp(answer, exchange.responseEdits),
     }),
     budget,

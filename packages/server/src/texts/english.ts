@@ -25,6 +25,7 @@ const broken: Broken = {
   app_down: 'Not answering',
   app_bad_answer: 'Faulty answer',
   tunnel_lost: 'Connection lost',
+  http_request_failed: 'Cannot ask',
   provider_unreachable: 'Not answering',
   no_tunnel_online: 'Not connected',
   internal_endpoint_offline: 'Not connected',
@@ -194,6 +195,12 @@ const errors: Errors = {
   tunnel_lost: {
     title: 'The tunnel was lost',
     advice: 'The connection to the app ended before it answered. It may or may not have acted on the request.',
+  },
+  http_request_failed: {
+    title: 'This site cannot decide about your request',
+    advice: 'It has to ask another service first, which gave no answer. Try again in a moment.',
+    operator:
+      'An http-request of the policy got no answer; the log has the reason. on_error: continue lets requests go on.',
   },
   provider_unreachable: {
     title: 'The sign-in service cannot be reached',

@@ -65,6 +65,14 @@ export class BodyRoom {
     return verdict.body
   }
 
+  /** Keeps room for further bytes, until the exchange has ended. @returns false if there is none */
+  hold({ response }: Exchange, tenant: string, bytes: number): boolean {
+    if (response.destroyed || !this.#hasRoomFor(tenant, bytes)) return false
+    this.#add(tenant, bytes)
+    response.on('close', () => this.#add(tenant, -bytes))
+    return true
+  }
+
   #hasRoomFor(tenant: string, bytes: number): boolean {
     if (this.#bytes + bytes > ALL_MAX_BYTES) return false
     return (this.#byTenant.get(tenant) ?? 0) + bytes <= Math.max(TENANT_MAX_BYTES, this.#init.maxBytes)

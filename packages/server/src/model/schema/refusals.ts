@@ -16,7 +16,7 @@ const ACTIONS: ReadonlyMap<string, string> = new Map([
   ['saml', 'is not possible here; the same identity providers speak OpenID Connect: use openid-connect'],
   [
     'ai-gateway',
-    'routes to providers of language models, which this relay does not do; make a gateway of your own the app behind an agent, or remove it',
+    'routes to providers of language models, which this relay does not do; forward-internal to a gateway of your own, or remove it',
   ],
   ['request-body-find-replace', BODIES],
   ['response-body-find-replace', BODIES],

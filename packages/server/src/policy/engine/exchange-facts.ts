@@ -6,7 +6,16 @@ import type { TLSSocket } from 'node:tls'
 import type { Exchange } from '../../exchange/exchange.ts'
 import type { HeaderEdits } from '../../exchange/header-edits.ts'
 import { internalOrigin } from '../../values/hosts/internal-host.ts'
-import type { ConnectionFacts, EndpointFacts, Facts, Lookups, RequestFacts, ResponseFacts, TlsFacts } from './facts.ts'
+import type {
+  AttemptFacts,
+  ConnectionFacts,
+  EndpointFacts,
+  Facts,
+  Lookups,
+  RequestFacts,
+  ResponseFacts,
+  TlsFacts,
+} from './facts.ts'
 
 /** The facts that are not in the exchange. */
 export interface ExchangeFactsInit {
@@ -20,10 +29,12 @@ export interface ExchangeFactsInit {
   /** Replaces the path that is forwarded: its normal form, when an expression is evaluated for both (section 14.2 of the reference). */
   readonly path?: string | undefined
   readonly response?: ResponseFacts | undefined
+  /** Only for `retry_condition`. */
+  readonly attempts?: AttemptFacts | undefined
 }
 
 export function factsOfExchange(exchange: Exchange, init: ExchangeFactsInit): Facts {
-  const { region, lookups, secret, now, vars, results, response } = init
+  const { region, lookups, secret, now, vars, results, response, attempts } = init
   return {
     lookups,
     secret,
@@ -31,6 +42,7 @@ export function factsOfExchange(exchange: Exchange, init: ExchangeFactsInit): Fa
     vars,
     results,
     response,
+    attempts,
     connection: new ConnectionOfExchange(exchange, region),
     endpoint: new EndpointOfExchange(exchange),
     request: new RequestOfExchange(exchange, init.path),
