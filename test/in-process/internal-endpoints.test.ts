@@ -67,6 +67,8 @@ const EDGES = [
   edge('agents.localhost', [to('agent')]),
   edge('down.localhost', [to('down', 'continue'), to('api')]),
   edge('down2.localhost', [to('down2', 'continue'), to('api')]),
+  edge('over.localhost', [to('bare')], [add({ 'X-Order': '${endpoint.id}' })]),
+  edge('bare.internal', []),
   edge('body.localhost', [to('nobody', 'continue'), to('away', 'continue'), to('agent')]),
 ] // prettier-ignore
 
@@ -141,6 +143,8 @@ describe('internal endpoints (traffic policy, 14.17)', { timeout: 60_000 }, () =
         ['edg_api_internal', 'edg_front_localhost'],
         'rules for responses of both',
       )
+      const over = await wholeAnswer(way, stack.port, { host: 'over.localhost' })
+      assert.deepEqual(valuesOf(over, 'x-order'), ['edg_over_localhost'], 'also if the endpoint has none')
       const line = logged('internalEdgeId').findLast(({ host }) => host === 'front.localhost')
       assert.deepEqual([line?.['edgeId'], line?.['internalEdgeId']], ['edg_front_localhost', 'edg_api_internal'])
     })

@@ -151,7 +151,7 @@ export function passHead(
   tunnel: Tunnel | undefined,
 ): VisitorHead {
   if (tunnel?.renamesAnswers) renameOwn(head, { own: tunnel.hostHeader, origin: originOf(exchange) })
-  if (!exchange.onResponseHead) return filterResponseHead(head, exchange.responseEdits, allowTrailer)
+  if (!exchange.hasResponseRules) return filterResponseHead(head, exchange.responseEdits, allowTrailer)
   const instead = exchange.runResponseRules(
     head.status,
     () => filterResponseHead(head, undefined, allowTrailer).headers,
