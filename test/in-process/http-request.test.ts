@@ -2,17 +2,22 @@
 // each of the ways that a visitor can come. Real relay, agents and sockets.
 
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import type { IncomingMessage, RequestListener } from 'node:http'
+import { createServer as createHttp2Server } from 'node:http2'
 import { createServer as createTcpServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import { gzipSync } from 'node:zlib'
 
-import { loadLanguage, parseConfig } from '@sallyport/server'
+import { startAgent } from '@sallyport/agent'
+import type { Agent } from '@sallyport/agent'
+import { createLog, loadLanguage, parseConfig } from '@sallyport/server'
 
 import { RawClient } from '../support/raw-client.ts'
+import { webSocketRequest } from '../support/raw-web-socket.ts'
 import { httpApp, startStack } from '../support/stack.ts'
 import type { Stack } from '../support/stack.ts'
 import { WAYS } from '../support/three-ways.ts'
@@ -21,6 +26,7 @@ import { valuesOf, wholeAnswer } from '../support/whole-answer.ts'
 const INTERNAL = 'https://auth.internal'
 const set = (headers: object): object => ({ type: 'set-headers', config: { headers } })
 const ask = (config: object): object => ({ type: 'http-request', config: { url: `${INTERNAL}/check`, ...config } })
+const LARGE = Buffer.alloc(3_000_000, 'L')
 const deny = { type: 'deny', config: { status_code: 418 } }
 const edge = (host: string, rules: object[], label = 'edg_app'): string =>
   JSON.stringify({
@@ -38,6 +44,27 @@ const FAILED = set({
   'X-Error': '${actions.ngrok.http_request.error.code} ${actions.ngrok.http_request.error.message}',
 })
 const failing = (host: string, config: object): string => one(host, ask({ on_error: 'continue', ...config }), FAILED)
+
+/** Asks when the app has answered, and has its own answer if the other one is 403. */
+const answering = (
+  host: string,
+  backend: object = { labels: { edge: 'edg_app' } },
+  asks = ask({ url: `${INTERNAL}/status?s=\${getQueryParam('s').join('')}` }),
+): string =>
+  JSON.stringify({
+    id: `edg_${host.replace('.', '_')}`,
+    hosts: [host],
+    backend,
+    policy: {
+      on_http_response: [
+        { actions: [asks, set({ 'X-Checked': '${res.status_code} ${actions.ngrok.http_request.res.body}' })] },
+        {
+          expressions: ['actions.ngrok.http_request.res.status_code == 403'],
+          actions: [{ type: 'custom-response', config: { status_code: 451, body: 'not for you' } }],
+        },
+      ],
+    },
+  })
 
 const EDGES = [
   one(
@@ -73,6 +100,10 @@ const EDGES = [
   one('auth.internal', set({ 'X-Inner': '${endpoint.url} ${conn.client_ip}' })),
   one('away.internal', set({ 'X-Never': 'seen' })).replace('"edg_app"', '"none"'),
   one('closed.internal', deny),
+  answering('checks.localhost'),
+  answering('checks2.localhost', { labels: { edge: 'edg_http2' } }),
+  answering('fixed.localhost', { fixed_response: { status: 200, body: 'fixed' } }),
+  answering('stops.localhost', undefined, ask({ url: 'https://nobody.internal/' })),
   one('ends.internal', { type: 'close-connection' }),
   one('circle.internal', ask({ url: 'https://circle.internal/' })),
 ] // prettier-ignore
@@ -89,6 +120,9 @@ describe('http-request (traffic policy, 14.18)', { timeout: 60_000 }, () => {
     socket.destroy()
   })
 
+  const http2App = createHttp2Server()
+  let agent: Agent
+
   const serve: RequestListener = (request, response) => {
     void text(request).then((body) => {
       const url = new URL(`http://app${request.url}`)
@@ -98,6 +132,7 @@ describe('http-request (traffic policy, 14.18)', { timeout: 60_000 }, () => {
       if (url.pathname === '/status') response.statusCode = Number(url.searchParams.get('s'))
       if (url.pathname === '/flaky') response.statusCode = ++flaky < 3 ? 503 : 200
       if (url.pathname === '/to') response.writeHead(302, { location: url.searchParams.get('url') ?? '', 'set-cookie': 'a=b' })
+      if (url.pathname === '/large') return response.end(LARGE)
       const zeros = { '/gzip': 200_000, '/bomb': 10_000_000 }[url.pathname]
       if (zeros !== undefined) return response.setHeader('content-encoding', 'gzip').end(gzipSync(Buffer.alloc(zeros, 'z')))
       return response.end(`answer to ${request.method}`)
@@ -117,12 +152,38 @@ describe('http-request (traffic policy, 14.18)', { timeout: 60_000 }, () => {
         body: '',
       })
       socket.on('error', () => {}) // the other side left
+      if (request.url?.startsWith('/ws')) {
+        const accept = createHash('sha1')
+          .update(`${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
+          .digest('base64')
+        socket.write(
+          `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\n\r\nfirst bytes`,
+        )
+        return
+      }
       socket.end('HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n')
     })
+    http2App.on('stream', (stream, headers) => {
+      stream.respond({ ':status': 200 })
+      stream.end(headers[':path']?.startsWith('/large') ? LARGE : 'answer to GET')
+    })
+    http2App.listen(0, '127.0.0.1')
+    await once(http2App, 'listening')
     stack = await startStack({ app, edges: EDGES.map((each) => `- ${each}`).join('\n'), listen: 'http2: all' })
+    const { token } = await stack.relay.authtokens.create({ acl: [] })
+    const { port } = http2App.address() as AddressInfo // it listens on a port
+    agent = startAgent({
+      server: `http://127.0.0.1:${stack.port}`,
+      authtoken: token,
+      log: createLog({ level: 'silent' }),
+      tunnels: [{ upstream: `http://127.0.0.1:${port}`, labels: ['edge=edg_http2'], upstreamProtocol: 'http2' }],
+    })
+    await once(agent, 'online')
   })
   after(async () => {
+    agent.destroy()
     await stack.close()
+    http2App.close()
     outside.close()
   })
   beforeEach(() => {
@@ -243,6 +304,46 @@ describe('http-request (traffic policy, 14.18)', { timeout: 60_000 }, () => {
       )
     })
   }
+
+  for (const way of WAYS) {
+    const answered = way === 'an upgrade' ? 426 : 200
+    const visit = (name: string, path = '/?s=200'): ReturnType<typeof wholeAnswer> =>
+      wholeAnswer(way, stack.port, { host: `${name}.localhost`, path })
+
+    it(`asks while the answer of the app waits, over ${way}`, async () => {
+      for (const name of ['checks', ...(way === 'an upgrade' ? [] : ['checks2'])]) {
+        const answer = await visit(name, '/large?s=200')
+        assert.deepEqual(
+          [answer.status, valuesOf(answer, 'x-checked')],
+          [answered, [`${answered} answer to GET`]],
+          name,
+        )
+        if (way !== 'an upgrade') assert.ok(answer.body.equals(LARGE) && !answer.isCut, `${name}: the whole body`)
+        const small = await visit(name)
+        assert.equal(small.body.toString(), way === 'an upgrade' ? '' : 'answer to GET')
+        const swapped = await visit(name, '/large?s=403')
+        assert.deepEqual([swapped.status, valuesOf(swapped, 'x-checked')], [451, []], name)
+        if (way !== 'an upgrade') assert.equal(swapped.body.toString(), 'not for you')
+      }
+      const fixed = await visit('fixed')
+      assert.deepEqual([fixed.status, valuesOf(fixed, 'x-checked')], [200, ['200 answer to GET']])
+      assert.equal((await visit('fixed', '/?s=403')).status, 451)
+    })
+
+    it(`gives nothing of the app’s answer to visitors if nobody can be asked, over ${way}`, async () => {
+      const answer = await visit('stops', '/large?s=200')
+      assert.deepEqual([answer.status, code(answer)], [502, 'ERR_HTTP_REQUEST_FAILED'])
+      assert.ok(!answer.body.includes('LLL'))
+    })
+  }
+
+  it('lets a WebSocket wait, and loses none of its bytes', async () => {
+    const visitor = new RawClient(stack.port)
+    visitor.write(webSocketRequest('checks.localhost', [], '/ws?s=200'))
+    const answer = await visitor.until(/first bytes/)
+    assert.match(answer, /^HTTP\/1\.1 101 [^]*X-Checked: 101 answer to GET\r\n[^]*first bytes$/i)
+    visitor.close()
+  })
 
   it('has a deadline for all tries', async () => {
     const startedAt = performance.now()

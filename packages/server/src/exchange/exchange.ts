@@ -2,7 +2,6 @@
 // object. It knows nothing about the configuration of edges, policies or tunnels.
 
 import { RelayError } from '../errors.ts'
-import { errorAnswer } from '../pages/error-page.ts'
 import type { Frame } from '../pages/frame.ts'
 import { PLAIN_LOOK, type Look } from '../pages/look.ts'
 import { PAGE_TEXTS } from '../texts/page-texts.ts'
@@ -10,10 +9,11 @@ import type { PageTexts } from '../texts/page-texts.ts'
 import { AppAnswer } from './app-answer.ts'
 import type { Reply } from './app-answer.ts'
 import type { Connection } from './connection.ts'
-import { grpcAnswer, grpcTypeOf } from './grpc.ts'
+import { grpcTypeOf } from './grpc.ts'
 import { HeaderEdits } from './header-edits.ts'
 import type { Identity } from './identity.ts'
 import { readHeader } from './read-header.ts'
+import { refusalOf } from './refusal-of.ts'
 import { nextRequestId } from './request-id.ts'
 import { admitTarget } from './target/admit-target.ts'
 import type { Routes } from './target/admit-target.ts'
@@ -89,7 +89,9 @@ export class Exchange {
   /** The policies' changes of the app's response for the visitor. */
   responseEdits: HeaderEdits | undefined
   /** The rules of the route for the app's response; undefined if it has none. Only `runResponseRules()` calls it. */
-  onResponseHead: ((exchange: Exchange, answer: AppAnswer) => void) | undefined
+  onResponseHead: ((exchange: Exchange, answer: AppAnswer) => void | Promise<void>) | undefined
+  /** Whether a rule for responses waits for others: then `decideAnswer()` comes first. */
+  waitsAtAnswer = false
   /** The appearance of the relay's own pages: that of the edge, once the edge is known. */
   look: Look = PLAIN_LOOK
   /**
@@ -117,6 +119,7 @@ export class Exchange {
   #routes: Routes | undefined
   #route: unknown
   #cutReason: Error | undefined
+  #decided: AppAnswer | undefined
 
   constructor(init: ExchangeInit) {
     this.#request = init.request
@@ -347,17 +350,32 @@ export class Exchange {
    * @throws RelayError if a rule refuses the answer
    */
   runResponseRules(status: number, list: () => readonly string[]): Reply | undefined {
-    if (!this.hasResponseRules) return undefined
-    const answer = new AppAnswer(status, list)
-    this.onResponseHead?.(this, answer)
-    for (let outer = this.way?.outer; outer && !answer.instead; outer = outer.outer) {
-      this.#resume(outer)
-      this.onResponseHead?.(this, answer)
-    }
-    if (answer.isSwitch) return undefined
+    const answer = this.#decided ?? this.#decideNow(status, list)
+    if (!answer || answer.isSwitch) return undefined
     if (answer.instead) return answer.instead
     if (answer.through) this.response = answer.through(this.response)
     return undefined
+  }
+
+  /** Runs the rules, and waits for them, if one of them waits for others. `runResponseRules()` then only gives the outcome. */
+  async decideAnswer(status: number, list: () => readonly string[]): Promise<void> {
+    const answer = (this.#decided = new AppAnswer(status, list))
+    await this.onResponseHead?.(this, answer)
+    for (let outer = this.way?.outer; outer && !answer.instead; outer = outer.outer) {
+      this.#resume(outer)
+      await this.onResponseHead?.(this, answer)
+    }
+  }
+
+  #decideNow(status: number, list: () => readonly string[]): AppAnswer | undefined {
+    if (!this.hasResponseRules) return undefined
+    const answer = new AppAnswer(status, list)
+    void this.onResponseHead?.(this, answer) // no promise: none of the rules waits
+    for (let outer = this.way?.outer; outer && !answer.instead; outer = outer.outer) {
+      this.#resume(outer)
+      void this.onResponseHead?.(this, answer)
+    }
+    return answer
   }
 
   /**
@@ -409,14 +427,7 @@ export class Exchange {
   }
 
   #refuse(error: RelayError): void {
-    const { grpcType, isNavigation, frame } = this
-    const asker = {
-      accept: this.header('accept'),
-      fetchDestination: this.header('sec-fetch-dest'),
-      isNavigation,
-    }
-    const answer = grpcType === undefined ? errorAnswer(error, frame, asker) : grpcAnswer(error, frame, grpcType)
-    const { status, headers, body } = answer
+    const { status, headers, body } = refusalOf(error, this)
     this.respond(status, headers, body)
   }
 }

@@ -14,7 +14,7 @@ import { WEBSOCKET } from '../exchange/exchange.ts'
 import type { Exchange, Upgrade } from '../exchange/exchange.ts'
 import type { Tunnel } from '../tunnel/tunnel.ts'
 import type { TransferParts } from './transfer/transfer-parts.ts'
-import { passHead, writeRequestHead } from './transfer/headers.ts'
+import { decideHead, passHead, writeRequestHead } from './transfer/headers.ts'
 import type { RequestFraming } from './transfer/headers.ts'
 import { lostError, refusedHead } from './transfer/refusal.ts'
 import type { ResponseHead } from './transfer/response-head.ts'
@@ -80,6 +80,12 @@ export class UpgradeTransfer extends Transfer implements Http1Handler {
     if (this.isOver) return
     const problem = this.#problemOf(head)
     if (problem) return this.fail(new RelayError('app_bad_answer', { detail: problem }))
+    const decided = decideHead(this.exchange, head, false, this.tunnel)
+    if (decided) this.hold(decided, () => this.#switch(head, rest))
+    else this.#switch(head, rest)
+  }
+
+  #switch(head: ResponseHead, rest: Buffer): void {
     const { socket, head: early } = this.#upgrade
     const { upgrade_idle_seconds: idleSeconds, visitor_stall_seconds: stallSeconds } = this.parts.timeouts
     const { headers } = passHead(this.exchange, head, false, this.tunnel)
@@ -104,6 +110,12 @@ export class UpgradeTransfer extends Transfer implements Http1Handler {
   }
 
   onHead(head: ResponseHead): void {
+    const decided = decideHead(this.exchange, head, false, this.tunnel)
+    if (decided) this.hold(decided, () => this.#passOn(head))
+    else this.#passOn(head)
+  }
+
+  #passOn(head: ResponseHead): void {
     const filtered = passHead(this.exchange, head, false, this.tunnel)
     if (filtered.instead) {
       this.exchange.response.on('close', this.onVisitorClose)
@@ -115,11 +127,13 @@ export class UpgradeTransfer extends Transfer implements Http1Handler {
   }
 
   onBody(chunk: Buffer): void {
+    if (this.isHolding) return this.keep(() => this.onBody(chunk))
     this.lastProgress = performance.now()
     if (!this.isOver) this.answerBody(chunk)
   }
 
   onComplete(): void {
+    if (this.isHolding) return this.keep(() => this.onComplete())
     const { response } = this.exchange
     this.#connection?.destroy()
     response.on('close', this.onVisitorClose)
@@ -144,6 +158,7 @@ export class UpgradeTransfer extends Transfer implements Http1Handler {
 
   onLost(error: Error): void {
     if (this.isOver) return
+    if (this.isHolding) return this.keep(() => this.onLost(error))
     const { isConnected, lane } = this.#connection! // the connection itself calls this
     if (isConnected || this.headSent || !this.exchange.isSafe) return this.fail(lostError(error))
     this.leave()

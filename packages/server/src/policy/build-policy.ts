@@ -9,7 +9,9 @@ import { compose } from './compose.ts'
 import type { Policy } from './compose.ts'
 import { holdsOf, rememberingOf, ruleWords } from './conditions.ts'
 import type { Holds } from './conditions.ts'
+import { kindOf } from './kind.ts'
 import type { Step } from './kind.ts'
+import { KINDS } from './kinds.ts'
 import type { Remembering } from './note-result.ts'
 
 /** By the `type` of the action. Each gets only a `config` that the kind of this type has completed. */
@@ -34,7 +36,8 @@ export function buildPolicy(
     })),
   )
   if (config.on_http_response.length === 0) return onRequest
-  const rules = inOrder(
+  const waits = config.on_http_response.some(({ actions }) => actions.some(({ type }) => kindOf(KINDS, type)?.waits))
+  const rules = (waits ? waitingInOrder : inOrder)(
     config.on_http_response.map((rule, index) => ({
       holds: holdsOf(rule, 'on_http_response', index, parts),
       // its kind has completed it
@@ -48,6 +51,7 @@ export function buildPolicy(
   )
   return (exchange, forward) => {
     exchange.onResponseHead = rules
+    if (waits) exchange.waitsAtAnswer = true
     return onRequest(exchange, forward)
   }
 }
@@ -79,7 +83,20 @@ function inOrder(rules: readonly ResponseRule[]): ResponseAction {
     for (const { holds, actions } of rules) {
       if (holds && !holds(exchange, answer)) continue
       for (const action of actions) {
-        action(exchange, answer)
+        void action(exchange, answer) // no promise: none of these actions waits
+        if (answer.instead) return
+      }
+    }
+  }
+}
+
+/** The same, if an action waits for others. */
+function waitingInOrder(rules: readonly ResponseRule[]): ResponseAction {
+  return async (exchange, answer) => {
+    for (const { holds, actions } of rules) {
+      if (holds && !holds(exchange, answer)) continue
+      for (const action of actions) {
+        await action(exchange, answer)
         if (answer.instead) return
       }
     }

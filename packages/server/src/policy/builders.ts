@@ -12,7 +12,7 @@ import { circuitBreaker } from './circuit-breaker/circuit-breaker.ts'
 import { deny, denyConnection } from './deny/deny.ts'
 import { forwardInternal } from './forward-internal/forward-internal.ts'
 import { editRequest, editResponse } from './headers/edits-of.ts'
-import { httpRequest } from './http-request/http-request.ts'
+import { httpRequest, httpRequestOnAnswer } from './http-request/http-request.ts'
 import { jwtValidation } from './jwt-validation/jwt-validation.ts'
 import type { KINDS } from './kinds.ts'
 import { logConnection, logRequest, logResponse } from './log/log.ts'
@@ -70,6 +70,7 @@ export const RESPONSE_BUILDERS: ResponseBuildersOf<typeof KINDS> = {
   'restrict-ips': restrictResponses,
   'compress-response': compressResponse,
   'custom-response': replaceResponse,
+  'http-request': httpRequestOnAnswer,
   'set-vars': setResponseVars,
   log: logResponse,
 }

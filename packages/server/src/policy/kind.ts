@@ -54,6 +54,8 @@ export interface KindOf<S extends z.ZodType, C, In extends Phase, A extends Admi
   readonly readsPath?: true
   /** Whether it takes effect before there is a request. Its rule may have no conditions then. */
   readonly isUnconditional?: true
+  /** Whether it waits for others on responses, so that the answer of the app stands still meanwhile. */
+  readonly waits?: true
   /**
    * Whether it may answer visitors by itself although it admits everybody. With `require_sign_in`, a sign-in must come
    * before it.

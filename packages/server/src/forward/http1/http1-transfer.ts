@@ -6,7 +6,13 @@ import type { StreamReply } from '@sallyport/protocol'
 import { RelayError } from '../../errors.ts'
 import type { Tunnel } from '../../tunnel/tunnel.ts'
 import { PROBE_AFTER_MS } from '../transfer/deadlines.ts'
-import { authenticatesConnection, passHead, requestTrailersOf, writeRequestHead } from '../transfer/headers.ts'
+import {
+  authenticatesConnection,
+  decideHead,
+  passHead,
+  requestTrailersOf,
+  writeRequestHead,
+} from '../transfer/headers.ts'
 import { lostError } from '../transfer/refusal.ts'
 import { BadResponse } from '../transfer/response-head.ts'
 import type { ResponseHead } from '../transfer/response-head.ts'
@@ -96,6 +102,12 @@ export class Http1Transfer extends RequestTransfer implements Http1Handler {
 
   onHead(head: ResponseHead): void {
     const chunked = head.framing === 'chunked' && this.exchange.request.httpVersionMinor > 0
+    const decided = decideHead(this.exchange, head, chunked, this.tunnel)
+    if (decided) this.hold(decided, () => this.#passOn(head, chunked))
+    else this.#passOn(head, chunked)
+  }
+
+  #passOn(head: ResponseHead, chunked: boolean): void {
     const filtered = passHead(this.exchange, head, chunked, this.tunnel)
     if (!head.keepAlive || filtered.authenticatesConnection || head.framing === 'close') this.#canPool = false
     if (filtered.instead) {
@@ -116,6 +128,7 @@ export class Http1Transfer extends RequestTransfer implements Http1Handler {
 
   /** The head leaves together with the bytes that came with it; if none did, it does not wait. */
   onFed(): void {
+    if (this.isHolding) return this.keep(() => this.onFed())
     if (!this.#headWaits) return
     this.#headWaits = false
     if (!this.isOver && !this.answerDone) this.exchange.response.flushHeaders()
@@ -123,6 +136,7 @@ export class Http1Transfer extends RequestTransfer implements Http1Handler {
 
   onBody(chunk: Buffer, isLast: boolean): void {
     if (this.isOver) return
+    if (this.isHolding) return this.keep(() => this.onBody(chunk, isLast))
     if (this.isReplaced) return this.discard(chunk)
     const isWhole = isLast && this.#headWaits
     this.#headWaits = false
@@ -136,10 +150,12 @@ export class Http1Transfer extends RequestTransfer implements Http1Handler {
   }
 
   onTrailers(rawTrailers: string[]): void {
+    if (this.isHolding) return this.keep(() => this.onTrailers(rawTrailers))
     this.answerTrailers(rawTrailers, this.#responseOptions)
   }
 
   onComplete(): void {
+    if (this.isHolding) return this.keep(() => this.onComplete())
     const connection = this.#connection
     this.leave()
     if (connection) {
@@ -161,6 +177,7 @@ export class Http1Transfer extends RequestTransfer implements Http1Handler {
   // ── ends ───────────────────────────────────────────────────────────────────────────────────────
 
   onLost(error: Error): void {
+    if (this.isHolding) return this.keep(() => this.onLost(error))
     const connection = this.#connection! // the connection itself calls this
     this.leave()
     if (this.isOver || this.answerDone) return

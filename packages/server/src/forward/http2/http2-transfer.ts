@@ -16,8 +16,9 @@ import { readGrpcTimeout } from '../../exchange/grpc.ts'
 import { trailersByName } from '../../exchange/trailers-by-name.ts'
 import type { Tunnel } from '../../tunnel/tunnel.ts'
 import { LASTING_AFTER_MS } from '../transfer/deadlines.ts'
-import { passHead, requestTrailersOf } from '../transfer/headers.ts'
+import { decideHead, passHead, requestTrailersOf } from '../transfer/headers.ts'
 import { lostError } from '../transfer/refusal.ts'
+import type { ResponseHead } from '../transfer/response-head.ts'
 import { RequestTransfer } from '../transfer/request-transfer.ts'
 import type { TransferParts } from '../transfer/transfer-parts.ts'
 import type { Http2Connection } from './http2-connection.ts'
@@ -102,11 +103,20 @@ export class Http2Transfer extends RequestTransfer implements Http2Waiter {
     on('response', (_headers, flags: number, raw: string[]) => {
       if (!current()) return
       const isAll = (flags & NGHTTP2_FLAG_END_STREAM) !== 0
-      this.#onHead(raw, isAll)
-      // At once, so that a head without a body leaves as one: gRPC sends its failures that way.
-      if (isAll && current()) return this.#onComplete([])
-      // Not before: node:http2 emits the head a tick later than the first bytes.
-      on('data', (chunk: Buffer) => void (current() && this.#onBody(chunk)))
+      const head = readHttp2Head(raw)
+      const mayHaveTrailers =
+        !isAll && this.exchange.request.httpVersionMinor > 0 && !head.rawHeaders.includes('content-length')
+      const goOn = (): void => {
+        if (!current()) return
+        this.#onHead(head, isAll, mayHaveTrailers)
+        // At once, so that a head without a body leaves as one: gRPC sends its failures that way.
+        if (isAll && current()) return this.#onComplete([])
+        // Not before: node:http2 emits the head a tick later than the first bytes.
+        on('data', (chunk: Buffer) => void (current() && this.#onBody(chunk)))
+      }
+      const decided = decideHead(this.exchange, head, mayHaveTrailers, this.tunnel)
+      if (decided) this.hold(decided, goOn)
+      else goOn()
     })
     stream.on('trailers', (_headers, _flags, raw: string[]) => (rawTrailers = raw))
     on('end', () => {
@@ -138,12 +148,9 @@ export class Http2Transfer extends RequestTransfer implements Http2Waiter {
 
   // ── towards the visitor ────────────────────────────────────────────────────────────────────────
 
-  #onHead(raw: readonly string[], isAll: boolean): void {
+  #onHead(head: ResponseHead, isAll: boolean, mayHaveTrailers: boolean): void {
     if (this.isOver || this.headSent) return
     const { exchange } = this
-    const head = readHttp2Head(raw)
-    const mayHaveTrailers =
-      !isAll && exchange.request.httpVersionMinor > 0 && !head.rawHeaders.includes('content-length')
     const filtered = passHead(exchange, head, mayHaveTrailers, this.tunnel)
     if (filtered.instead) {
       this.body?.letGo()

@@ -150,7 +150,8 @@ export function passHead(
   allowTrailer: boolean,
   tunnel: Tunnel | undefined,
 ): VisitorHead {
-  if (tunnel?.renamesAnswers) renameOwn(head, { own: tunnel.hostHeader, origin: originOf(exchange) })
+  if (tunnel?.renamesAnswers && !exchange.waitsAtAnswer)
+    renameOwn(head, { own: tunnel.hostHeader, origin: originOf(exchange) })
   if (!exchange.hasResponseRules) return filterResponseHead(head, exchange.responseEdits, allowTrailer)
   const instead = exchange.runResponseRules(
     head.status,
@@ -159,6 +160,21 @@ export function passHead(
   const passed = filterResponseHead(head, exchange.responseEdits, allowTrailer)
   if (instead) passed.instead = instead
   return passed
+}
+
+/**
+ * Comes before passHead() if rules for responses wait for others, with the same arguments.
+ * @returns resolves when they have decided, or rejects with their refusal; undefined on most routes
+ */
+export function decideHead(
+  exchange: Exchange,
+  head: ResponseHead,
+  allowTrailer: boolean,
+  tunnel: Tunnel | undefined,
+): Promise<void> | undefined {
+  if (!exchange.waitsAtAnswer) return undefined
+  if (tunnel?.renamesAnswers) renameOwn(head, { own: tunnel.hostHeader, origin: originOf(exchange) })
+  return exchange.decideAnswer(head.status, () => filterResponseHead(head, undefined, allowTrailer).headers)
 }
 
 /**

@@ -47,6 +47,8 @@ export abstract class Transfer implements Watched {
   /** Another answer replaces the app's. */
   protected isReplaced = false
   #discarded = 0
+  /** What happens when the rules for responses have decided. */
+  #held: (() => void)[] | undefined
   /** Monotonic milliseconds. */
   protected lastProgress: number
   protected readonly onVisitorClose = within(this, () => this.#end())
@@ -213,7 +215,40 @@ export abstract class Transfer implements Watched {
 
   protected answerWith(fixed: FixedResponse): void {
     this.answerDone = true
-    fixed.answer(this.exchange)
+    const decided = fixed.decide(this.exchange)
+    if (decided) this.hold(decided, () => fixed.answer(this.exchange))
+    else fixed.answer(this.exchange)
+  }
+
+  /**
+   * Rules for responses wait for others. The app is not read meanwhile, and what has come with the head is kept.
+   * @param decided rejects with a refusal
+   * @param goOn passes the head
+   */
+  protected hold(decided: Promise<void>, goOn: () => void): void {
+    this.#held = [goOn]
+    this.source?.pause()
+    const release = within(this, () => {
+      const held = this.#held ?? []
+      this.#held = undefined
+      this.lastProgress = performance.now()
+      this.source?.resume()
+      for (const each of held) if (!this.#isOver) each()
+    })
+    const refuse = within(this, (error: unknown) => {
+      this.#held = undefined
+      if (!this.#isOver) this.fault(error)
+    })
+    decided.then(release, refuse)
+  }
+
+  protected get isHolding(): boolean {
+    return this.#held !== undefined
+  }
+
+  /** An event of the app comes after the head that is held. */
+  protected keep(event: () => void): void {
+    this.#held?.push(event)
   }
 
   /** RFC 9110 15.2: a proxy passes on interim responses that it has not requested itself. */

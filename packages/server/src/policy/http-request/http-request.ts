@@ -2,7 +2,7 @@
 // part in it: an exchange of its own, a deadline of its own.
 
 import { RelayError } from '../../errors.ts'
-import type { Action } from '../../exchange/action.ts'
+import type { Action, ResponseAction } from '../../exchange/action.ts'
 import type { AppAnswer } from '../../exchange/app-answer.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import type { Phase } from '../kind.ts'
@@ -26,6 +26,11 @@ export function httpRequest(config: HttpRequestConfig, parts: HttpRequestParts &
     await ask(exchange)
     await next()
   }
+}
+
+/** The same for responses: the app's answer waits. */
+export function httpRequestOnAnswer(config: HttpRequestConfig, parts: HttpRequestParts & Remembering): ResponseAction {
+  return askerOf(config, 'on_http_response', parts)
 }
 
 function askerOf(

@@ -57,9 +57,10 @@ export const httpRequestKind = defineKind({
   documentation:
     'Makes a request to an [internal endpoint](traffic-policy.md#internal-endpoints), and gives expressions after it the answer. It asks nobody else. See [Traffic policy](traffic-policy.md#http-request).',
   otherNames: ['http-call', 'subrequest'],
-  phases: ['on_http_request'],
+  phases: ['on_http_request', 'on_http_response'],
   admits: 'everybody',
   takesSecrets: false,
+  waits: true,
   agentMayWrite: [
     'url',
     'method',
