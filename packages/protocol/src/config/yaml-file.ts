@@ -80,7 +80,9 @@ export class YamlFile {
     for (const step of path) {
       if (isMap(node)) {
         // A key that is missing, as in `: x`, is the empty one in `tree`.
-        const pair = node.items.find(({ key }) => isScalar(key) && String(key.value ?? '') === String(step))
+        const pair = node.items.find(
+          ({ key }) => isScalar(key) && (key.value === null ? '' : String(key.value)) === String(step),
+        )
         if (!pair) {
           found = false
           break

@@ -29,7 +29,10 @@ export function httpRequest(config: HttpRequestConfig, parts: HttpRequestParts &
 }
 
 /** The same for responses: the app's answer waits. */
-export function httpRequestOnAnswer(config: HttpRequestConfig, parts: HttpRequestParts & Remembering): ResponseAction {
+export function httpRequestOnAnswer(
+  config: HttpRequestConfig,
+  parts: HttpRequestParts & SourcesParts & Remembering,
+): ResponseAction {
   return askerOf(config, 'on_http_response', parts)
 }
 
