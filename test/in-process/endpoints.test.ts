@@ -115,6 +115,24 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
   }
 
   describe('the host', () => {
+    it('let visitors pass by their User-Agent, and tell a flag that is no pattern', async () => {
+      const { host } = await start({ uaFilterAllow: ['^curl/', 'Mozilla'], uaFilterDeny: ['(?i)bot'] })
+      for (const [agent, status] of [
+        ['curl/8', 200],
+        ['Mozilla', 200],
+        ['Mozilla GoogleBot', 403],
+        ['wget', 403],
+      ] as const) {
+        const before = asked
+        assert.equal((await visit(host, { 'user-agent': agent })).statusCode, status, agent)
+        assert.equal(asked - before, status === 200 ? 1 : 0)
+      }
+      assert.equal((await visit(host)).statusCode, 403, 'without any')
+      const refused = await launch({ uaFilterDeny: ['(?=a)'] }).closed
+      assert.ok(refused && 'problems' in refused)
+      assert.match(JSON.stringify(refused.problems), /"--ua-filter-deny".*not a regular expression of RE2/)
+    })
+
     it('is an unguessable one below the domain, the same on all connections of the agent', async () => {
       const { agent, host } = await start({})
       assert.match(host, /^[a-z2-7]{16}\.localhost$/)

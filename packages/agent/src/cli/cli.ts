@@ -139,6 +139,12 @@ Documentation: README.md and docs/ of the repository; docs/agent.md has every fl
     .option('--cidr-allow <range>', 'let only visitors from this address range pass; repeatable', collect)
     .option('--cidr-deny <range>', 'let no visitor from this address range pass; repeatable', collect)
     .option(
+      '--ua-filter-allow <pattern>',
+      'let only visitors pass whose User-Agent matches this regular expression (RE2); repeatable',
+      collect,
+    )
+    .option('--ua-filter-deny <pattern>', 'let no visitor pass whose User-Agent matches this one; repeatable', collect)
+    .option(
       '--verify-webhook <provider>',
       'let only webhooks pass that this provider has signed, like github or stripe',
     )

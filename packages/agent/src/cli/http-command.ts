@@ -36,6 +36,8 @@ export interface HttpFlags extends GlobalFlags, UpstreamFlags, PolicyFlags {
   mutualTlsCas?: string
   cidrAllow?: string[]
   cidrDeny?: string[]
+  uaFilterAllow?: string[]
+  uaFilterDeny?: string[]
   verifyWebhook?: string
   verifyWebhookSecret?: string
   circuitBreaker?: string
@@ -78,6 +80,8 @@ export async function runHttp(upstream: string, flags: HttpFlags, environment: E
     mutualTlsCas: readCertificate('--mutual-tls-cas', flags.mutualTlsCas),
     cidrAllow: flags.cidrAllow,
     cidrDeny: flags.cidrDeny,
+    uaFilterAllow: flags.uaFilterAllow,
+    uaFilterDeny: flags.uaFilterDeny,
     verifyWebhook: flags.verifyWebhook,
     verifyWebhookSecret:
       flags.verifyWebhookSecret ??

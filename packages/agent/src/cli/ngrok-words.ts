@@ -42,10 +42,6 @@ const FLAGS: Readonly<Record<string, string>> = {
   'remote-addr': `${HTTP_ONLY}; name an address with: --url https://name.example.com`,
   scheme: SCHEME,
   subdomain: 'Write the whole host instead: --url https://name.example.com',
-  'ua-filter-allow':
-    'Visitors are not told apart by User-Agent, which anybody can write; use --cidr-allow, --basic-auth or --oidc.',
-  'ua-filter-deny':
-    'Visitors are not told apart by User-Agent, which anybody can write; use --cidr-deny, --basic-auth or --oidc.',
   'upstream-proxy-protocol': 'Apps learn the visitor from X-Forwarded-For; remove this flag.',
   'upstream-tls-verify-cas': 'Write --upstream-ca FILE instead, with the authority of the app’s certificate.',
   'websocket-tcp-converter': `${HTTP_ONLY}; WebSockets come to the app as WebSockets.`,

@@ -109,6 +109,10 @@ export interface HttpPolicyOptions {
   mutualTlsCas?: string | undefined
   cidrAllow?: readonly string[] | undefined
   cidrDeny?: readonly string[] | undefined
+  /** Regular expressions of RE2: one of them has to match the visitor's `User-Agent`. */
+  uaFilterAllow?: readonly string[] | undefined
+  /** The same; none of them may match. */
+  uaFilterDeny?: readonly string[] | undefined
   /** The provider whose signed webhooks alone may pass. */
   verifyWebhook?: string | undefined
   verifyWebhookSecret?: string | undefined

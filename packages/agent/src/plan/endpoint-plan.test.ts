@@ -201,6 +201,22 @@ describe('the endpoint of agent http', () => {
     ])
   })
 
+  it('lets visitors pass by their User-Agent', () => {
+    const flags = { uaFilterAllow: ['^curl/', 'a"b\\d'], uaFilterDeny: ['(?i)bot'], cidrAllow: ['10.0.0.0/8'] }
+    const { policy } = bindOf(flags)
+    const deny = [{ type: 'deny', config: {} }]
+    const allowed = String.raw`!(req.user_agent.matches("^curl/") || req.user_agent.matches("a\"b\\d"))`
+    assert.deepEqual(Object(policy).on_http_request, [
+      { name: '--ua-filter-allow', expressions: [allowed], actions: deny },
+      { name: '--ua-filter-deny', expressions: ['req.user_agent.matches("(?i)bot")'], actions: deny },
+      { actions: [{ type: 'restrict-ips', config: { allow: ['10.0.0.0/8'] } }] },
+    ])
+    assert.equal(flagAt(policy, ['on_http_request', 0, 'expressions', 0]), '--ua-filter-allow')
+    assert.equal(flagAt(policy, ['on_http_request', 1, 'expressions', 0]), '--ua-filter-deny')
+    const trafficPolicy = { text: 'on_http_request: []', source: 'policy.yaml' }
+    assert.deepEqual(problemsOf({ ...flags, trafficPolicy }), ['--cidr-allow', '--ua-filter-allow', '--ua-filter-deny'])
+  })
+
   it('brings the secrets of agent.yml along with a policy that reads secrets, and with no other', () => {
     const secrets = { shop: { token: '${TOKEN}', other: 'o' } }
     const planWith = (endpoint: EndpointOptions, more: object = {}): ReturnType<typeof planAgent> =>

@@ -9,9 +9,15 @@ import { listAs, signIn } from './sign-in-policy.ts'
 
 /** Steps of a policy; their `config` is JSON, except for the Secret in it. */
 export interface HttpPolicy {
-  readonly on_tcp_connect?: readonly { readonly actions: readonly PolicyAction[] }[]
-  readonly on_http_request: readonly { readonly actions: readonly PolicyAction[] }[]
-  readonly on_http_response: readonly { readonly actions: readonly PolicyAction[] }[]
+  readonly on_tcp_connect?: readonly PolicyRule[]
+  readonly on_http_request: readonly PolicyRule[]
+  readonly on_http_response: readonly PolicyRule[]
+}
+
+interface PolicyRule {
+  readonly name?: string
+  readonly expressions?: readonly string[]
+  readonly actions: readonly PolicyAction[]
 }
 
 const HASH_COST_MAX = 15 // the logarithm of scrypt's rounds: the most that the relay takes from an agent
@@ -36,10 +42,11 @@ export function planHttpPolicy(options: HttpPolicyOptions, problems: ConfigProbl
     ...compress(options),
   ]
   const onConnect = terminateTls(options, problems)
-  if (onConnect.length + onRequest.length + onResponse.length === 0) return undefined
+  const filters = filterUserAgents(options)
+  if (filters.length + onConnect.length + onRequest.length + onResponse.length === 0) return undefined
   return {
     ...(onConnect.length > 0 && { on_tcp_connect: ruleOf(onConnect) }),
-    on_http_request: ruleOf(onRequest),
+    on_http_request: [...filters, ...ruleOf(onRequest)],
     on_http_response: ruleOf(onResponse),
   }
 }
@@ -54,8 +61,10 @@ export function revealPolicy(value: unknown): unknown {
 
 /** The flag that a place in the policy came from; the place itself if it came from none. */
 export function flagAt(policy: unknown, path: readonly (string | number)[]): string {
-  const [phase, rule, , index, , ...keys] = path
+  const [phase, rule, part, index, , ...keys] = path
   const action = isPolicy(policy) && at(at(phase === undefined ? undefined : policy[phase], rule, 'actions'), index)
+  const name = part === 'expressions' && isPolicy(policy) && phase !== undefined && at(policy[phase], rule, 'name')
+  if (typeof name === 'string') return name // the rule of a flag has its name
   const type = typeof action === 'object' && action !== null && 'type' in action ? String(action.type) : ''
   const place = `${PHASES.get(phase) ?? 'request'} ${type} ${keys.filter((key) => typeof key === 'string').join('.')}`
   const flag = FLAGS.find(([start]) => place.startsWith(start))?.[1]
@@ -99,6 +108,8 @@ const OPTIONS: readonly (readonly [name: keyof HttpPolicyOptions, flag: string])
   ['mutualTlsCas', '--mutual-tls-cas'],
   ['cidrAllow', '--cidr-allow'],
   ['cidrDeny', '--cidr-deny'],
+  ['uaFilterAllow', '--ua-filter-allow'],
+  ['uaFilterDeny', '--ua-filter-deny'],
   ['verifyWebhook', '--verify-webhook'],
   ['verifyWebhookSecret', '--verify-webhook-secret'],
   ['circuitBreaker', '--circuit-breaker'],
@@ -160,6 +171,21 @@ function terminateTls({ mutualTlsCas: pem }: HttpPolicyOptions, problems: Config
     problems.push({ path: '--mutual-tls-cas', message })
   }
   return [{ type: 'terminate-tls', config: { mutual_tls_certificate_authorities: authorities } }]
+}
+
+/** Each pattern is a literal of CEL; the relay checks that it is one of RE2. */
+function filterUserAgents({ uaFilterAllow = [], uaFilterDeny = [] }: HttpPolicyOptions): PolicyRule[] {
+  const matches = (patterns: readonly string[]): string =>
+    patterns.map((pattern) => `req.user_agent.matches(${JSON.stringify(pattern)})`).join(' || ')
+  const denyIf = (name: string, expression: string): PolicyRule => ({
+    name,
+    expressions: [expression],
+    actions: [{ type: 'deny', config: {} }],
+  })
+  return [
+    ...(uaFilterAllow.length > 0 ? [denyIf('--ua-filter-allow', `!(${matches(uaFilterAllow)})`)] : []),
+    ...(uaFilterDeny.length > 0 ? [denyIf('--ua-filter-deny', matches(uaFilterDeny))] : []),
+  ]
 }
 
 function restrictIps({ cidrAllow = [], cidrDeny = [] }: HttpPolicyOptions): PolicyAction[] {

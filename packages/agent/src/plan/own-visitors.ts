@@ -15,9 +15,11 @@ import type { HttpPolicyOptions } from './agent-options.ts'
 export function ownVisitors(options: HttpPolicyOptions): string {
   const { oidc, oidcAllowDomains: domains, oidcAllowEmails: emails, oidcAllowGroups: groups } = options
   const addresses = addressWords(options.cidrAllow, options.cidrDeny)
+  const filters = (options.uaFilterAllow?.length ?? 0) + (options.uaFilterDeny?.length ?? 0)
   return whoMayVisit([
     ...(options.mutualTlsCas === undefined ? [] : [CERTIFICATE_WORDS]),
     ...(addresses === '' ? [] : [addresses]),
+    ...(filters > 0 ? ['a User-Agent that the filters let pass'] : []),
     ...(oidc ? [signInWords([{ issuer: oidc, allow: { domains, emails, groups } }])] : []),
     ...(options.oauth ? [oauthWords(options.oauth, options)] : []),
     ...(options.basicAuth && options.basicAuth.length > 0 ? [PASSWORD_WORDS] : []),
