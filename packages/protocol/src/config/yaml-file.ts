@@ -80,9 +80,7 @@ export class YamlFile {
     for (const step of path) {
       if (isMap(node)) {
         // A key that is missing, as in `: x`, is the empty one in `tree`.
-        const pair = node.items.find(
-          ({ key }) => isScalar(key) && (key.value === null ? '' : String(key.value)) === String(step),
-        )
+        const pair = node.items.find(({ key }) => isScalar(key) && keyName(key.value) === String(step))
         if (!pair) {
           found = false
           break
@@ -156,4 +154,9 @@ export function formatPath(path: ConfigPath): string {
     else written += `[${JSON.stringify(String(step))}]`
   }
   return written
+}
+
+/** As the tree names it. */
+function keyName(value: unknown): string {
+  return value === null ? '' : typeof value === 'string' ? value : JSON.stringify(value)
 }
