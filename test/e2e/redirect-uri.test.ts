@@ -94,7 +94,7 @@ To be registered as redirect URI:
       [['login.example.com'], /ISSUER "login\.example\.com" is not a URL; write for example https:/],
       [['http://login.example.com'], /ISSUER must be https/],
       [['https://login.example.com/?tenant=a'], /ISSUER must be scheme, host and path only/],
-      [[`${STAFF}/.well-known/openid-configuration`], /leave \/\.well-known\/openid-configuration away/],
+      [[`${STAFF}/.well-known/openid-configuration`], /must not end with \/\.well-known\/openid-configuration/],
       [[STAFF, '--config', '/nowhere/relay.yml'], /there is no such file/],
     ] as const) {
       const { code, stdout, stderr } = await run(['oidc', 'redirect-uri', ...words])

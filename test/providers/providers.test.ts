@@ -148,7 +148,7 @@ describe('providers', { timeout: 120_000 }, () => {
         await signIn(house.url, MEMBER)
         const { code, stdout } = await house.check()
         assert.equal(code, 0, stdout)
-        assert.match(stdout, /• issuer .*to the relay that is the same/)
+        assert.match(stdout, /• issuer .*for the relay this is the same/)
         assert.match(stdout, /\^ the slash at the end/)
       },
       ({ issuer }) => ({ issuer_url: issuer.replace(/\/$/, '') }),
@@ -186,7 +186,7 @@ describe('providers', { timeout: 120_000 }, () => {
           house.stack.log.at(-1),
         )
         const { stdout } = await house.check()
-        assert.match(stdout, /✔ ID tokens .*where this client is set to HS256 there, write id_token_alg: HS256/)
+        assert.match(stdout, /✔ ID tokens .*if this client is set to HS256 there, write id_token_alg: HS256/)
         assert.deepEqual(house.reached, [])
       },
       () => ({ id_token_alg: undefined }),

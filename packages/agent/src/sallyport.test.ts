@@ -23,7 +23,7 @@ describe('sallyport (the first hour, 1)', { concurrency: 2 }, () => {
   it('is the agent, by its own name in all that it tells people to type', async () => {
     const help = await sallyport('--help')
     assert.match(help.stdout, /^Usage: sallyport /)
-    assert.match(help.stdout, /^ {2}relay \[command\] +Start a relay/m)
+    assert.match(help.stdout, /^ {2}relay \[command\] +Start and manage a relay/m)
     assert.match(help.stdout, /^ {2}sallyport http 3000$/m)
     assert.doesNotMatch(help.stdout, /^ {2}(?:agent|relay) \w+ .*\d/m)
   })
