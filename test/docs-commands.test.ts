@@ -157,6 +157,7 @@ describe('the first hour: a command of README.md or docs/', { concurrency: 2, ti
   let processes: Processes
   let place: Place
   let runs = 0
+  let lastInTurn: Promise<unknown> = Promise.resolve()
 
   before(async () => {
     processes = await Processes.create()
@@ -228,11 +229,20 @@ describe('the first hour: a command of README.md or docs/', { concurrency: 2, ti
     if (!rule) continue // told above
     it(`${command.place}: ${command.text.replaceAll('\n', ' ')}`, async (test) => {
       if (command.text.includes('openssl') && !tlsApp) return test.skip('no openssl on this machine')
-      const { code, output } = await run(command, rule)
+      const { code, output } = await (command.text.startsWith('openssl')
+        ? inTurn(() => run(command, rule))
+        : run(command, rule))
       assert.equal(code, 0, output)
       if (rule.says) assert.match(output, rule.says)
       if (rule.until) assert.match(output, rule.until)
     })
+  }
+
+  /** Commands of openssl read what those before them have written. */
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = lastInTurn.then(work)
+    lastInTurn = done.catch(() => {}) // its own test tells
+    return done
   }
 
   async function run(command: DocCommand, { until, stdin }: Run): Promise<{ code: number | null; output: string }> {
