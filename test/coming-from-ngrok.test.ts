@@ -19,9 +19,6 @@ const SAY = join(import.meta.dirname, 'support/say-of-agent.ts')
 
 /** Actions that ngrok does not have. */
 const OURS = ['any-of', 'service-token', 'set-headers']
-/** Actions of ngrok that need internal endpoints. */
-const NOT_YET = ['forward-internal', 'http-request']
-
 // The agent reads its flags before it looks for its relay, and is told of none.
 const NEEDS_RELAY = /The agent does not know its relay/
 
@@ -99,7 +96,7 @@ describe('first-hour 21: docs/coming-from-ngrok.md', { timeout: 60_000 }, () => 
     )
     for (const name of listed) {
       const isOffered = name in KINDS || refusedAction({ type: name, config: { provider: 'google' } }) !== undefined
-      assert.ok(isOffered || NOT_YET.includes(name), name)
+      assert.ok(isOffered, name)
     }
   })
 
