@@ -1,6 +1,7 @@
 // Regular expressions with the syntax and semantics of RE2, by re2js. The time of a match is linear in the length of the text, but
 // it can also grow with the size of the pattern. So the size of a pattern counts for the budget and has a limit.
 
+import { printable } from '@sallyport/protocol/printable'
 import { RE2JS } from 're2js'
 
 import type { Budget } from './budget.ts'
@@ -114,7 +115,7 @@ function compileWithin(source: string, maxRepeats: number, maxSize: number): Pat
     return new Pattern(source, compiled)
   } catch (error) {
     const why = error instanceof Error ? error.message.replace(/^error parsing regexp: /, '') : ''
-    return { problem: `is not a regular expression of RE2 (${why})` }
+    return { problem: `is not a regular expression of RE2 (${printable(why)})` } // it quotes the pattern
   }
 }
 
