@@ -14,7 +14,6 @@ import {
   writeRequestHead,
 } from '../transfer/headers.ts'
 import { lostError } from '../transfer/refusal.ts'
-import { BadResponse } from '../transfer/response-head.ts'
 import type { ResponseHead } from '../transfer/response-head.ts'
 import { DISCARDED_MAX_BYTES } from '../transfer/transfer.ts'
 import { RequestTransfer } from '../transfer/request-transfer.ts'
@@ -188,9 +187,9 @@ export class Http1Transfer extends RequestTransfer implements Http1Handler {
       return this.fail(lostError(error))
     }
     const wasPooled = connection.idleSince > 0
-    // Bytes on a kept stream that are not an answer probably belong to the previous answer.
-    const isNoAnswer = !connection.hasAnswered || error instanceof BadResponse
-    if (wasPooled && isNoAnswer && !this.#retriedStale) {
+    // The app may have closed a kept stream before the request came. Bytes without a whole head, or that are not an
+    // answer, probably belong to the previous answer. Only a request that may be sent again uses such a stream.
+    if (wasPooled && !this.#retriedStale) {
       this.#retriedStale = true
       return this.attempt()
     }
