@@ -35,7 +35,7 @@ import { Keys } from './keys.ts'
 import type { AgentListener } from './listener/agent-listener.ts'
 import { compareWithLimits, openFilesLimit, OpenFilesWatch, shareFiles } from './listener/open-files.ts'
 import { Places } from './listener/places.ts'
-import { readFiles, readMoreFiles } from './listener/tls/read-files.ts'
+import { readFiles } from './listener/tls/read-files.ts'
 import type { VisitorListener } from './listener/visitor-listener.ts'
 import type { Logger } from './log.ts'
 import { ProcessView } from './operator/process-view.ts'
@@ -91,9 +91,9 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
   })
   keep(rooms, store)
   const authtokens = keep(rooms, await Authtokens.open(store))
-  const [certificates, authorities, logos, clientAuthorities, sourceFiles] = await readFiles(config, log)
-  for (const opened of [certificates, authorities, clientAuthorities, sourceFiles]) keep(rooms, opened)
-  const files = { authorities, clientAuthorities, logos: new Map(logos) }
+  const files = keep(rooms, await readFiles(config, log))
+  const { certificates } = files
+  const { authorities, clientAuthorities, logos } = files.ofEdges
   const look = lookOf(config, undefined, logos)
 
   // 2. The rooms that decide.
@@ -102,7 +102,7 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
   const base = { config, store, keys, edges, log, onFault }
   const signIn = keep(rooms, await openSignIn({ ...base, identityTokens, authorities, countAttempts }))
   const issuers = new IssuerReach(config)
-  const sources = new PolicySources(config, sourceFiles.lookups)
+  const sources = new PolicySources(config, files.sources.lookups)
   const forwarder = keep(rooms, new Forwarder(limits, timeouts, publicUrl.host, onFault))
   const accessLog = new AccessLog(log, (tunnelId) => registry.tunnels.get(tunnelId)?.metadata)
   const internal = new InternalEndpoints({
@@ -130,7 +130,7 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
     stickyKey: keys.deriveKey('sticky cookie'),
     partsOf,
     clientAuthorities,
-    lookOf: (edge) => (edge.pages || edge.page_details ? lookOf(config, edge, files.logos) : look),
+    lookOf: (edge) => (edge.pages || edge.page_details ? lookOf(config, edge, logos) : look),
     retries: book.retries,
     log,
   }
@@ -221,7 +221,7 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
     view,
     metrics,
     reload: async (next) => {
-      await readMoreFiles(next, files)
+      await files.ofEdges.readMore(next)
       const changes = configured.set(next.edges)
       sources.takeSecrets(next.secrets)
       endStale()
@@ -267,8 +267,8 @@ export class Relay {
   }
 
   /**
-   * Takes over the edges of another configuration, and the secrets of their expressions, in one turn; what is equal is not touched. Requests under way finish on the
-   * edges on which they began. Other keys are not looked at.
+   * Takes over the edges of another configuration, and the secrets of their expressions, in one turn; what is equal is
+   * not touched. Requests under way finish on the edges on which they began. Other keys are not looked at.
    * @throws ConfigError if one of them cannot be built, or one of their files cannot be read; nothing has changed then
    */
   reload(next: Config): Promise<EdgeChanges> {

@@ -38,10 +38,10 @@ export async function check({
 /** @returns the warnings */
 async function checkFiles(config: Config, source: ConfigSource): Promise<readonly ConfigProblem[]> {
   try {
-    const [certificates, authorities, , clients, sources] = await readFiles(config, pino({ level: 'silent' }))
-    for (const opened of [certificates, authorities, clients, sources]) opened.close()
-    const { problems, warnings: ofCertificates } = certificateFindings(config, certificates.known, Date.now())
-    const ofAuthorities = authorityFindings(config.edges, clients, Date.now())
+    const files = await readFiles(config, pino({ level: 'silent' }))
+    files.close()
+    const { problems, warnings: ofCertificates } = certificateFindings(config, files.certificates.known, Date.now())
+    const ofAuthorities = authorityFindings(config.edges, files.ofEdges.clientAuthorities, Date.now())
     const warnings = [...ofCertificates, ...ofAuthorities, ...policyWarnings(config.edges)]
     for (const { path, message } of withLines(warnings, source)) console.error(`Warning: ${path}: ${message}`)
     if (problems.length > 0) throw new ConfigError(problems)

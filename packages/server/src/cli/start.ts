@@ -136,13 +136,12 @@ async function lookAtCertificates(config: Config, log: Logger): Promise<Certific
     import('../listener/tls/certificate-findings.ts'),
     import('../policy/terminate-tls/authority-warnings.ts'),
   ])
-  const [certificates, authorities, , clientAuthorities] = await readFiles(config, log)
-  // Before a relay of this process watches the same files: close() stops watching them.
-  certificates.close()
-  authorities.close()
-  clientAuthorities.close()
-  const { problems, warnings } = certificateFindings(config, certificates.known, Date.now())
-  return { problems, warnings: [...warnings, ...authorityFindings(config.edges, clientAuthorities, Date.now())] }
+  const files = await readFiles(config, log)
+  // Before a relay of this process watches the same files: close() stops watching certificates.
+  files.close()
+  const { problems, warnings } = certificateFindings(config, files.certificates.known, Date.now())
+  const ofAuthorities = authorityFindings(config.edges, files.ofEdges.clientAuthorities, Date.now())
+  return { problems, warnings: [...warnings, ...ofAuthorities] }
 }
 
 // Each of the two loads code that the other does not need: a supervisor serves no visitors.

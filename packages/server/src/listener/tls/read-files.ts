@@ -10,72 +10,80 @@ import { readClientKey } from '../../oidc/provider/client-key.ts'
 import { ClientAuthorities } from '../../policy/terminate-tls/client-authorities.ts'
 import { ProviderAuthorities } from '../../oidc/provider/provider-authorities.ts'
 import { SourceFiles } from '../../policy/sources/source-files.ts'
-import { readLogos, type Logos } from '../../pages/read-logos.ts'
+import { readLogos } from '../../pages/read-logos.ts'
+
+/** The files that edges name. */
+export class EdgeFiles {
+  readonly authorities: ProviderAuthorities
+  readonly clientAuthorities: ClientAuthorities
+  /** `data:` URLs by absolute path. */
+  readonly logos = new Map<string, string>()
+
+  constructor(log: Logger) {
+    this.authorities = new ProviderAuthorities(log)
+    this.clientAuthorities = new ClientAuthorities(log)
+  }
+
+  /**
+   * Reads the files of a configuration; those that are known stay as they are.
+   * @throws ConfigError that names every unusable file
+   */
+  async readMore(config: Config): Promise<void> {
+    const keys = clientKeyProblems(config.edges)
+    const results = await Promise.allSettled([
+      this.authorities.readMore(config.edges),
+      this.#readLogos(config),
+      this.clientAuthorities.readMore(config.edges),
+    ])
+    const problems = [...keys, ...problemsOf(results)]
+    if (problems.length > 0) throw new ConfigError(problems)
+  }
+
+  close(): void {
+    this.authorities.close()
+    this.clientAuthorities.close()
+  }
+
+  async #readLogos(config: Config): Promise<void> {
+    for (const [file, url] of await readLogos(config)) if (!this.logos.has(file)) this.logos.set(file, url)
+  }
+}
+
+/** The files of a configuration, as they are read at the start. */
+export interface RelayFiles {
+  readonly certificates: Certificates
+  readonly ofEdges: EdgeFiles
+  readonly sources: SourceFiles
+  /** Follows none of them any longer. */
+  close(): void
+}
 
 /** @throws ConfigError that names every unusable file */
-export async function readFiles(
-  config: Config,
-  log: Logger,
-): Promise<[Certificates, ProviderAuthorities, Logos, ClientAuthorities, SourceFiles]> {
-  const { tls, edges } = config
-  const [certificates, authorities, logos, clients, sources] = await Promise.allSettled([
-    Certificates.load(tls.certificates, log),
-    ProviderAuthorities.load(edges, log),
-    readLogos(config),
-    ClientAuthorities.load(edges, log),
+export async function readFiles(config: Config, log: Logger): Promise<RelayFiles> {
+  const ofEdges = new EdgeFiles(log)
+  const results = await Promise.allSettled([
+    ofEdges.readMore(config),
+    Certificates.load(config.tls.certificates, log),
     SourceFiles.open(config, log),
   ])
-  const problems = clientKeyProblems(edges)
-  if (
-    certificates.status === 'fulfilled' &&
-    authorities.status === 'fulfilled' &&
-    logos.status === 'fulfilled' &&
-    clients.status === 'fulfilled' &&
-    sources.status === 'fulfilled' &&
-    problems.length === 0
-  ) {
-    return [certificates.value, authorities.value, logos.value, clients.value, sources.value]
+  const [edges, certificates, sources] = results
+  const close = (): void => {
+    ofEdges.close()
+    for (const result of [certificates, sources]) if (result.status === 'fulfilled') result.value.close()
   }
-  for (const result of [certificates, authorities, clients, sources]) {
-    if (result.status === 'fulfilled') result.value.close()
-  }
-  for (const result of [certificates, authorities, logos, clients, sources]) {
-    if (result.status === 'fulfilled') continue
-    if (result.reason instanceof ConfigError) problems.push(...result.reason.problems)
-    else throw result.reason
-  }
-  throw new ConfigError(problems)
+  if (edges.status === 'fulfilled' && certificates.status === 'fulfilled' && sources.status === 'fulfilled')
+    return { certificates: certificates.value, ofEdges, sources: sources.value, close }
+  close()
+  throw new ConfigError(problemsOf(results))
 }
 
-/** The files of edges, held since the start. */
-export interface EdgeFiles {
-  readonly authorities: ProviderAuthorities
-  readonly logos: Map<string, string>
-  readonly clientAuthorities: ClientAuthorities
-}
-
-/**
- * Reads the files that a later configuration names in addition.
- * @throws ConfigError that names every unusable file
- */
-export async function readMoreFiles(
-  config: Config,
-  { authorities, logos, clientAuthorities }: EdgeFiles,
-): Promise<void> {
-  const readings = [
-    readLogos(config).then((read) => {
-      for (const [file, url] of read) if (!logos.has(file)) logos.set(file, url)
-    }),
-    (async () => authorities.readMore(config.edges))(),
-    (async () => clientAuthorities.readMore(config.edges))(),
-  ]
-  const problems = clientKeyProblems(config.edges)
-  for (const result of await Promise.allSettled(readings)) {
-    if (result.status === 'fulfilled') continue
-    if (result.reason instanceof ConfigError) problems.push(...result.reason.problems)
-    else throw result.reason
-  }
-  if (problems.length > 0) throw new ConfigError(problems)
+/** @throws the first reason that is no ConfigError */
+function problemsOf(results: readonly PromiseSettledResult<unknown>[]): ConfigProblem[] {
+  return results.flatMap((result) => {
+    if (result.status === 'fulfilled') return []
+    if (result.reason instanceof ConfigError) return [...result.reason.problems]
+    throw result.reason
+  })
 }
 
 /** The sign-in reads these files itself, one by one, when it is built. */

@@ -52,7 +52,7 @@ export interface ProviderReport {
 /** Never throws because of the provider. */
 export async function checkProvider(check: ProviderCheck): Promise<ProviderReport> {
   const { config, publicOrigin } = check
-  const authority = authorityOf(config)
+  const authority = await authorityOf(config)
   const fetch = withoutReasons(
     providerFetch(check.timeoutMs, config.issuer_url, check.reach, authority.known),
     check.onUnreachable,
@@ -110,12 +110,12 @@ function withoutReasons(fetch: ProviderFetch, tell: ((reason: string) => void) |
   }
 }
 
-function authorityOf({ provider_ca_file: file }: OpenidConnectConfig): {
+async function authorityOf({ provider_ca_file: file }: OpenidConnectConfig): Promise<{
   known: ProviderAuthority | undefined
   findings: Finding[]
-} {
+}> {
   try {
-    return { known: file === undefined ? undefined : readAuthority(file), findings: [] }
+    return { known: file === undefined ? undefined : await readAuthority(file), findings: [] }
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     return { known: undefined, findings: [problem('provider CA', why)] }

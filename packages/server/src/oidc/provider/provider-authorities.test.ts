@@ -81,21 +81,24 @@ describe('provider_ca_file', () => {
 
   it('tells every file that cannot be used at once, wherever it stands', async () => {
     writeFileSync(at('text'), 'no certificate')
-    await assert.rejects(ProviderAuthorities.load(edgesOf(['nowhere.pem', 'text', '.']), SILENT), (error: unknown) => {
-      assert.ok(error instanceof ConfigError)
-      assert.deepEqual(error.problems, [
-        {
-          path: 'provider_ca_file of openid-connect in edg_0',
-          message: `there is no such file: ${at('nowhere.pem')}; correct the path, or put the file there`,
-        },
-        { path: 'provider_ca_file of jwt-validation in edg_1', message: `${at('text')} holds no certificate in PEM` },
-        {
-          path: 'provider_ca_file of openid-connect in edg_1',
-          message: `${folder} is a folder; name the file in it`,
-        },
-      ])
-      return true
-    })
+    await assert.rejects(
+      new ProviderAuthorities(SILENT).readMore(edgesOf(['nowhere.pem', 'text', '.'])),
+      (error: unknown) => {
+        assert.ok(error instanceof ConfigError)
+        assert.deepEqual(error.problems, [
+          {
+            path: 'provider_ca_file of openid-connect in edg_0',
+            message: `there is no such file: ${at('nowhere.pem')}; correct the path, or put the file there`,
+          },
+          { path: 'provider_ca_file of jwt-validation in edg_1', message: `${at('text')} holds no certificate in PEM` },
+          {
+            path: 'provider_ca_file of openid-connect in edg_1',
+            message: `${folder} is a folder; name the file in it`,
+          },
+        ])
+        return true
+      },
+    )
   })
 
   it('trusts a provider by it, names it where that is not enough, and takes the new one of a changed file', async (test) => {
@@ -106,8 +109,9 @@ describe('provider_ca_file', () => {
       { level: 'info' },
       { write: (line) => line.includes('provider_ca_file reloaded') && resolve() },
     )
-    const authorities = await ProviderAuthorities.load(edgesOf(['ca.pem']), log)
+    const authorities = new ProviderAuthorities(log)
     try {
+      await authorities.readMore(edgesOf(['ca.pem']))
       const fetch = providerFetch(5000, url, undefined, authorities.of(at('ca.pem')))
       const refused = (pattern: RegExp) => (error: unknown) =>
         error instanceof ProviderUnreachable && pattern.test(error.message)

@@ -7,11 +7,12 @@ import { after, before, describe, it } from 'node:test'
 import { mmdbFile } from '../../../../../test/support/mmdb-file.ts'
 import { ConfigError } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
+import { FollowedFile } from '../../config/followed-file.ts'
 import { readAddressList } from './address-list.ts'
-import { FollowedFile } from './followed-file.ts'
 import { SourceFiles } from './source-files.ts'
 
 const placeOf = (code: string): Buffer => mmdbFile({ networks: { '192.0.2.0/24': { country: { iso_code: code } } } })
+const WORDS = { reloaded: 'file reloaded', kept: 'file not reloaded, the old content stays' }
 
 describe('files that expressions read (traffic policy, 13)', () => {
   let folder: string
@@ -84,7 +85,7 @@ describe('files that expressions read (traffic policy, 13)', () => {
 
   it('are read again, and a bad new file leaves the old content and is told once', async () => {
     const file = await fileOf('followed.txt', '192.0.2.1')
-    const followed = await FollowedFile.open({ file, key: 'ip_lists.x', maxBytes: 100, parse: readAddressList, log })
+    const followed = await FollowedFile.open({ file, words: WORDS, maxBytes: 100, parse: readAddressList, log })
     lines.length = 0
     for (const [content, message, holds] of [
       ['192.0.2.2', 'file reloaded', '192.0.2.2'],
@@ -111,7 +112,7 @@ describe('files that expressions read (traffic policy, 13)', () => {
       if (slow) await new Promise<void>((resolve) => void waiting.push(resolve))
       return bytes.toString()
     }
-    const followed = await FollowedFile.open({ file, key: 'x', maxBytes: 100, parse, log })
+    const followed = await FollowedFile.open({ file, words: WORDS, maxBytes: 100, parse, log })
     slow = true
     await writeFile(file, 'second')
     const older = followed.reload()

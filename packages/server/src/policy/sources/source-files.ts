@@ -2,6 +2,7 @@
 // a relay reads its own.
 
 import type { Config } from '../../config/config.ts'
+import { FollowedFile } from '../../config/followed-file.ts'
 import { ConfigError, type ConfigProblem } from '../../errors.ts'
 import type { Logger } from '../../log.ts'
 import type { Lookups } from '../engine/facts.ts'
@@ -9,10 +10,10 @@ import { readAsnFile, readCityFile } from './address-database.ts'
 import type { CityOf, NetworkOf } from './address-database.ts'
 import { readAddressList } from './address-list.ts'
 import type { AddressList } from './address-list.ts'
-import { FollowedFile } from './followed-file.ts'
 
 const DATABASE_MAX_BYTES = 1024 * 1024 * 1024 // GeoLite2-City has 60 MiB
 const LIST_MAX_BYTES = 64 * 1024 * 1024
+const WORDS = { reloaded: 'file reloaded', kept: 'file not reloaded, the old content stays' }
 
 export class SourceFiles {
   /** For policies of the operator. */
@@ -47,7 +48,7 @@ export class SourceFiles {
     ): Promise<FollowedFile<T> | undefined> => {
       if (file === undefined) return undefined
       try {
-        const followed = await FollowedFile.open({ file, key, maxBytes, parse, log })
+        const followed = await FollowedFile.open({ file, maxBytes, parse, words: WORDS, fields: { key }, log })
         opened.push(followed)
         return followed
       } catch (error) {

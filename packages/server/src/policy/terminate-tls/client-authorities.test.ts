@@ -32,11 +32,13 @@ describe('authorities in files', () => {
   })
   after(() => rm(folder, { recursive: true, force: true }))
 
-  const load = (...files: string[]): Promise<ClientAuthorities> =>
-    ClientAuthorities.load(
+  const load = async (...files: string[]): Promise<ClientAuthorities> => {
+    const authorities = new ClientAuthorities(log)
+    await authorities.readMore(
       files.map((each) => ({ id: 'edg_a', ...edgeWith({ strategy: 'require-and-verify', authorities: [each] }) })),
-      log,
     )
+    return authorities
+  }
 
   it('are read at the start and again later, and a bad new file replaces no good old one', async () => {
     await writeFile(file, ONE)
@@ -45,11 +47,11 @@ describe('authorities in files', () => {
       const before_ = authorities.of(file)
       assert.deepEqual([before_.length, authorities.of(file)], [1, before_])
       await writeFile(file, 'nothing of use')
-      authorities.reload(file)
+      await authorities.reload(file)
       assert.equal(authorities.of(file), before_)
       assert.match(lines.at(-1) ?? '', /holds no certificate in PEM.*not reloaded, the old ones stay/)
       await writeFile(file, `${ONE}\n${TWO}`)
-      authorities.reload(file)
+      await authorities.reload(file)
       assert.equal(authorities.of(file).length, 2)
       assert.throws(() => authorities.of('/another.pem'), TypeError)
     } finally {

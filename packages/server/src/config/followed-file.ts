@@ -3,19 +3,23 @@
 import { unwatchFile, watchFile } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 
-import { whyUnreadable } from '../../config/why-unreadable.ts'
-import type { Logger } from '../../log.ts'
+import type { Logger } from '../log.ts'
+import { whyUnreadable } from './why-unreadable.ts'
 
 const POLL_INTERVAL_MS = 5000 // as TLS certificates: they are replaced by renames and symlinks that file events miss
 
-export interface FollowedFileInit<T> {
+export interface ReadableFile<T> {
   /** An absolute path. */
   readonly file: string
-  /** For the log: `geo.city_file`. */
-  readonly key: string
-  readonly maxBytes: number
-  /** @throws Error with a sentence for the operator */
-  readonly parse: (bytes: Buffer) => Promise<T>
+  readonly maxBytes?: number
+  /** @throws Error with the rest of a sentence that begins with the path */
+  readonly parse: (bytes: Buffer) => T | Promise<T>
+}
+
+export interface FollowedFileInit<T> extends ReadableFile<T> {
+  /** The words of the log when the file has changed, and further fields. */
+  readonly words: { readonly reloaded: string; readonly kept: string }
+  readonly fields?: { readonly key: string }
   readonly log: Pick<Logger, 'info' | 'warn'>
 }
 
@@ -33,24 +37,29 @@ export class FollowedFile<T> {
 
   /** @throws Error with a sentence for the operator */
   static async open<T>(init: FollowedFileInit<T>): Promise<FollowedFile<T>> {
-    return new FollowedFile(init, await read(init))
+    return new FollowedFile(init, await readParsed(init))
   }
 
+  get file(): string {
+    return this.#init.file
+  }
+
+  /** The same as long as the file does not change. */
   get value(): T {
     return this.#value
   }
 
   /** Reads the file again; keeps the old content if the new one is not usable (yet). */
   async reload(): Promise<void> {
-    const { file, key, log } = this.#init
+    const { file, fields, words, log } = this.#init
     const number = ++this.#newest
     try {
-      const value = await read(this.#init)
+      const value = await readParsed(this.#init)
       if (number !== this.#newest) return
       this.#value = value
-      log.info({ file, key }, 'file reloaded')
+      log.info({ file, ...fields }, words.reloaded)
     } catch (error) {
-      if (number === this.#newest) log.warn({ file, key, err: error }, 'file not reloaded, the old content stays')
+      if (number === this.#newest) log.warn({ file, ...fields, err: error }, words.kept)
     }
   }
 
@@ -62,7 +71,8 @@ export class FollowedFile<T> {
   readonly #onChange = (): void => void this.reload()
 }
 
-async function read<T>({ file, maxBytes, parse }: FollowedFileInit<T>): Promise<T> {
+/** @throws Error with a sentence for the operator */
+export async function readParsed<T>({ file, maxBytes = Infinity, parse }: ReadableFile<T>): Promise<T> {
   let bytes: Buffer
   try {
     const { size } = await stat(file)
