@@ -22,13 +22,12 @@ export interface ReloadInit {
 }
 
 export class Reload {
-  readonly last: LastReload
+  readonly last = new LastReload()
   readonly #init: ReloadInit
   /** One at a time, in their order. */
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(init: ReloadInit, last = new LastReload()) {
-    this.last = last
+  constructor(init: ReloadInit) {
     this.#init = init
   }
 

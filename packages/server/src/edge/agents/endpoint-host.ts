@@ -7,6 +7,7 @@ import { isInternalHost } from '../../values/hosts/internal-host.ts'
 import type { Claimant, EndpointRefused } from '../../tunnel/endpoint-binder.ts'
 import type { EndpointOffer } from '../../tunnel/offer.ts'
 import { refuseEndpoint } from './refuse-endpoint.ts'
+import { quotedStart } from '../../values/hosts/quoted-start.ts'
 
 const RANDOM_CHARS = 16 // 80 bits
 
@@ -32,14 +33,14 @@ export function hostOfUrl(
     if (!url || url.pathname !== '/' || url.search || url.hash || url.username || url.password || !url.hostname) {
       return refuseEndpoint(
         'bind_invalid',
-        `${shown(written)} is not the address of an endpoint; write for example ${example}`,
+        `${quotedStart(written)} is not the address of an endpoint; write for example ${example}`,
       )
     }
     host = url.hostname
     if (url.origin !== originOf(host) && !isInternal(url)) {
       const port = publicUrl.port ? ` on port ${publicUrl.port}` : ''
       const scheme = publicUrl.protocol.slice(0, -1)
-      return refuseEndpoint('bind_invalid', `this relay serves ${scheme}${port}; write ${shown(originOf(host))}`)
+      return refuseEndpoint('bind_invalid', `this relay serves ${scheme}${port}; write ${quotedStart(originOf(host))}`)
     }
   }
   if (host.includes('*')) return refuseEndpoint('bind_invalid', 'an endpoint has one host, without a *')
@@ -75,8 +76,4 @@ function base32(bytes: Uint8Array, chars: number): string {
     bits >>= 5n
   }
   return text
-}
-
-function shown(text: string): string {
-  return text.length > 100 ? `"${text.slice(0, 100)}…"` : `"${text}"`
 }

@@ -3,6 +3,7 @@
 import { EventEmitter } from 'node:events'
 
 import { RelayError } from '../../errors.ts'
+import { flatHeaders } from '../visitor/flat-headers.ts'
 import type { VisitorHeaders, VisitorResponse } from '../visitor/visitor-response.ts'
 import type { InternalAnswer } from './internal-call.ts'
 
@@ -38,7 +39,7 @@ export class CollectedResponse extends EventEmitter implements VisitorResponse {
 
   writeHead(status: number, headers: VisitorHeaders | string[]): void {
     this.statusCode = status
-    this.#rawHeaders = Array.isArray(headers) ? headers : flat(headers)
+    this.#rawHeaders = Array.isArray(headers) ? headers : flatHeaders(headers)
   }
 
   write(chunk: Buffer | string): boolean {
@@ -82,10 +83,4 @@ export class CollectedResponse extends EventEmitter implements VisitorResponse {
   writeHints(): void {
     // Only the answer counts.
   }
-}
-
-function flat(headers: VisitorHeaders): string[] {
-  return Object.entries(headers).flatMap(([name, value]) =>
-    (Array.isArray(value) ? value : [String(value)]).flatMap((each) => [name, each]),
-  )
 }

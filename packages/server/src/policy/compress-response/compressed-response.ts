@@ -5,6 +5,7 @@
 // bytes leave at every pause, so a stream of events is not delayed. The compressor ends whenever the response ends,
 // complete or not.
 
+import { flatHeaders } from '../../exchange/visitor/flat-headers.ts'
 import type { VisitorHeaders, VisitorResponse } from '../../exchange/visitor/visitor-response.ts'
 import type { Algorithm } from './algorithms.ts'
 import { encodedHead, isCompressible, varying } from './compressible.ts'
@@ -42,7 +43,7 @@ export class CompressedResponse implements VisitorResponse {
   }
 
   writeHead(status: number, headers: VisitorHeaders | string[]): void {
-    const list = Array.isArray(headers) ? headers : flatten(headers)
+    const list = Array.isArray(headers) ? headers : flatHeaders(headers)
     // A second head comes only if the first was refused, and then it is the relay's own.
     const isOwn = this.#hasHead
     this.#hasHead = true
@@ -137,8 +138,4 @@ export class CompressedResponse implements VisitorResponse {
     this.#encoder?.destroy()
     this.#to.destroy()
   }
-}
-
-function flatten(headers: VisitorHeaders): string[] {
-  return Object.entries(headers).flatMap(([name, value]) => [value].flat().flatMap((each) => [name, String(each)]))
 }

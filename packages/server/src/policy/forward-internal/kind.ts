@@ -3,6 +3,7 @@
 import { z } from 'zod'
 
 import { text } from '../../values/value-schemas.ts'
+import { quotedStart } from '../../values/hosts/quoted-start.ts'
 import { readInternalUrl } from '../../values/hosts/internal-host.ts'
 import { defineKind } from '../kind.ts'
 import { isConstant } from '../templates-of.ts'
@@ -48,11 +49,7 @@ export const forwardInternalKind = defineKind({
 /** @returns the end of a sentence */
 export function endpointProblem(url: string): string | undefined {
   const read = readInternalUrl(url)
-  if (!read) return `"${shown(url)}" is not the address of an internal endpoint; write it like https://api.internal`
+  if (!read) return `${quotedStart(url)} is not the address of an internal endpoint; write it like https://api.internal`
   if (read.rest === '' || read.rest === '/') return undefined
-  return `"${shown(url)}" has a path; forward-internal keeps the one of the request, and url-rewrite before it changes that`
-}
-
-function shown(url: string): string {
-  return url.length > 100 ? `${url.slice(0, 100)}…` : url
+  return `${quotedStart(url)} has a path; forward-internal keeps the one of the request, and url-rewrite before it changes that`
 }

@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 
+import { quotedStart } from '../../values/hosts/quoted-start.ts'
 import { readInternalUrl } from '../../values/hosts/internal-host.ts'
 import { duration, headerValues, text, wholeNumber } from '../../values/value-schemas.ts'
 import { defineKind } from '../kind.ts'
@@ -95,6 +96,5 @@ export const httpRequestKind = defineKind({
 /** @returns the end of a sentence */
 export function callProblem(url: string): string | undefined {
   if (readInternalUrl(url)) return undefined
-  const shown = url.length > 100 ? `${url.slice(0, 100)}…` : url
-  return `"${shown}" is not at an internal endpoint, and http-request asks nobody else; write it like https://auth.internal/check`
+  return `${quotedStart(url)} is not at an internal endpoint, and http-request asks nobody else; write it like https://auth.internal/check`
 }
