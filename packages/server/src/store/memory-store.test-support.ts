@@ -1,11 +1,12 @@
 // An engine of the store in memory, for tests: it can be switched off. It passes the suite of store-contract.test-support.ts.
 
+import { checkWrites, EngineBucket } from './engine.ts'
+import type { Engine, Row } from './engine.ts'
 import { keepUnknown } from './keep-unknown.ts'
 import { StoreConflict, StoreUnavailable } from './store.ts'
-import type { Bucket, BucketOptions, Change, Entry, Store, StoreListeners, Write } from './store.ts'
+import type { Bucket, BucketOptions, PageOptions, Store, StoreListeners, Write } from './store.ts'
 
-interface Row {
-  /** As it is stored. */
+interface Stored {
   value: unknown
   revision: number
   expiresAt?: number
@@ -13,7 +14,7 @@ interface Row {
 
 interface Watcher {
   bucket: string
-  tell: (key: string, row: Row | undefined, revision: number) => void
+  tell: (row: Row) => void
 }
 
 export class MemoryStore implements Store {
@@ -23,11 +24,22 @@ export class MemoryStore implements Store {
   writes = 0
   reads = 0
   /** By bucket/key. */
-  readonly rows = new Map<string, Row>()
+  readonly rows = new Map<string, Stored>()
   readonly #watchers = new Set<Watcher>()
   readonly #expiries = new Set<NodeJS.Timeout>()
   readonly #onProblem: (problem: Error) => void
   readonly #tellsLate: boolean
+  readonly #engine: Engine = {
+    get: async (bucket, key) => {
+      this.#assertUp()
+      this.reads += 1
+      return this.#at(bucket, key)
+    },
+    page: async (bucket, options) => this.#page(bucket, options),
+    watch: async (bucket, signal, tell) => this.#watch(bucket, signal, tell),
+    commit: (writes) => this.commit(writes),
+    onProblem: (problem) => this.#onProblem(problem),
+  }
   #revision = 0
 
   /** @param tellsLate tells watches in a later turn, as a store does that another process has written */
@@ -45,71 +57,13 @@ export class MemoryStore implements Store {
 
   serve(): void {}
 
-  bucket<T>(name: string, parse: (stored: unknown) => T, { known }: BucketOptions = {}): Bucket<T> {
-    const entryOf = ({ value, revision }: Row): Entry<T> | undefined => {
-      try {
-        return { value: parse(value), revision }
-      } catch (cause) {
-        this.#onProblem(new Error(`${name}: a stored value cannot be read and counts as absent`, { cause }))
-        return undefined
-      }
-    }
-    const bucket: Bucket<T> = {
-      get: async (key) => {
-        this.#assertUp()
-        this.reads += 1
-        const row = this.#at(name, key)
-        return row && entryOf(row)
-      },
-      put: async (key, value, options) => (await this.commit([bucket.putting(key, value, options)]))[0] ?? 0,
-      delete: async (key, options) => (await this.commit([bucket.deleting(key, options)]))[0] !== 0,
-      putting: (key, value, { expectedRevision, ttlMs } = {}) => {
-        if (ttlMs !== undefined && !Number.isFinite(ttlMs)) throw new RangeError('ttlMs must be a finite number')
-        const json = JSON.stringify(value) as string | undefined // undefined has no JSON
-        if (json === undefined) throw new TypeError('undefined cannot be stored')
-        if (json.length > 1024 * 1024) throw new RangeError('too large')
-        return { type: 'put', bucket: name, key, json, expectedRevision, ttlMs, known }
-      },
-      deleting: (key, { expectedRevision } = {}) => ({ type: 'delete', bucket: name, key, expectedRevision }),
-      page: async ({ after, limit, backward = false }) => {
-        this.#assertUp()
-        if (!Number.isInteger(limit) || limit < 1 || limit > 1000) throw new RangeError('1 to 1000')
-        const order = (a: string, b: string): number =>
-          Buffer.compare(Buffer.from(a), Buffer.from(b)) * (backward ? -1 : 1)
-        const rows = this.#rowsOf(name).toSorted(([a], [b]) => order(a, b))
-        const left = rows.filter(([key]) => after === undefined || order(key, after) > 0)
-        const shown = left.slice(0, limit)
-        const entries = shown.flatMap(([key, row]) => {
-          const entry = entryOf(row)
-          return entry ? [{ key, ...entry }] : []
-        })
-        return { entries, next: left.length > limit ? shown.at(-1)?.[0] : undefined }
-      },
-      watch: async (listener: (change: Change<T>) => void, { signal }) => {
-        this.#assertUp()
-        signal.throwIfAborted()
-        const tell = (key: string, row: Row | undefined, revision: number): void => {
-          const entry = row && entryOf(row)
-          try {
-            listener({ key, value: entry?.value, ...(row && !entry && { unreadable: true }), revision })
-          } catch (cause) {
-            this.#onProblem(new Error(`a listener of ${name} failed`, { cause }))
-          }
-        }
-        for (const [key, row] of this.#rowsOf(name)) tell(key, row, row.revision)
-        const watcher = { bucket: name, tell }
-        this.#watchers.add(watcher)
-        signal.addEventListener('abort', () => this.#watchers.delete(watcher))
-      },
-    }
-    return bucket
+  bucket<T>(name: string, parse: (stored: unknown) => T, options: BucketOptions = {}): Bucket<T> {
+    return new EngineBucket(this.#engine, name, parse, options)
   }
 
   async commit(writes: readonly Write[]): Promise<number[]> {
     this.#assertUp()
-    if (writes.length > 500) throw new RangeError('a commit is too large')
-    if (new Set(writes.map(({ bucket, key }) => JSON.stringify([bucket, key]))).size < writes.length)
-      throw new TypeError('a commit writes to one key twice')
+    checkWrites(writes)
     for (const { bucket, key, expectedRevision } of writes) {
       const revision = this.#at(bucket, key)?.revision ?? 0
       if (expectedRevision !== undefined && expectedRevision !== revision) throw new StoreConflict(bucket, key)
@@ -126,50 +80,72 @@ export class MemoryStore implements Store {
     for (const timer of this.#expiries) clearTimeout(timer)
   }
 
+  #page(bucket: string, { after, limit, backward = false }: PageOptions): Row[] {
+    this.#assertUp()
+    const order = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b)) * (backward ? -1 : 1)
+    const rows = this.#rowsOf(bucket).toSorted((a, b) => order(a.key, b.key))
+    return rows.filter(({ key }) => after === undefined || order(key, after) > 0).slice(0, limit)
+  }
+
+  #watch(bucket: string, signal: AbortSignal, listener: (row: Row) => void): void {
+    this.#assertUp()
+    signal.throwIfAborted()
+    const tell = (row: Row): void => {
+      try {
+        listener(row)
+      } catch (cause) {
+        this.#onProblem(new Error(`a listener of ${bucket} failed`, { cause }))
+      }
+    }
+    for (const row of this.#rowsOf(bucket)) tell(row)
+    const watcher = { bucket, tell }
+    this.#watchers.add(watcher)
+    signal.addEventListener('abort', () => this.#watchers.delete(watcher))
+  }
+
   #run(write: Write): number {
     const { bucket, key } = write
     const path = pathOf(bucket, key)
-    if (write.type === 'delete') return this.rows.delete(path) ? this.#tell(bucket, key, undefined) : 0
+    if (write.type === 'delete') return this.rows.delete(path) ? this.#tell(bucket, key, null) : 0
     const { json, known, ttlMs } = write
     this.writes += 1
-    const before = this.#at(bucket, key)
-    const kept = known && before ? keepUnknown(JSON.stringify(before.value), json, known) : json
+    const kept = known ? keepUnknown(this.#at(bucket, key)?.json, json, known) : json
     const expiry = ttlMs !== undefined && { expiresAt: Date.now() + ttlMs }
-    const row: Row = { value: JSON.parse(kept), revision: this.#revision + 1, ...expiry }
-    this.rows.set(path, row)
-    if (ttlMs !== undefined && ttlMs < 60_000) this.#expire(bucket, key, row, ttlMs)
-    return this.#tell(bucket, key, row)
+    const stored: Stored = { value: JSON.parse(kept), revision: this.#revision + 1, ...expiry }
+    this.rows.set(path, stored)
+    if (ttlMs !== undefined && ttlMs < 60_000) this.#expire(bucket, key, stored, ttlMs)
+    return this.#tell(bucket, key, kept)
   }
 
-  #expire(bucket: string, key: string, row: Row, ttlMs: number): void {
+  #expire(bucket: string, key: string, stored: Stored, ttlMs: number): void {
     const timer = setTimeout(() => {
       this.#expiries.delete(timer)
-      if (this.rows.get(pathOf(bucket, key)) !== row) return
+      if (this.rows.get(pathOf(bucket, key)) !== stored) return
       this.rows.delete(pathOf(bucket, key))
-      this.#tell(bucket, key, undefined)
+      this.#tell(bucket, key, null)
     }, ttlMs)
     this.#expiries.add(timer.unref())
   }
 
-  #tell(bucket: string, key: string, row: Row | undefined): number {
-    const revision = ++this.#revision
+  #tell(bucket: string, key: string, json: string | null): number {
+    const row = { bucket, key, json, revision: ++this.#revision }
     for (const watcher of this.#watchers) {
       if (watcher.bucket !== bucket) continue
-      if (this.#tellsLate) setImmediate(() => watcher.tell(key, row, revision))
-      else watcher.tell(key, row, revision)
+      if (this.#tellsLate) setImmediate(() => watcher.tell(row))
+      else watcher.tell(row)
     }
-    return revision
+    return row.revision
   }
 
   #at(bucket: string, key: string): Row | undefined {
-    const row = this.rows.get(pathOf(bucket, key))
-    return row && isLive(row) ? row : undefined
+    const stored = this.rows.get(pathOf(bucket, key))
+    return stored && isLive(stored) ? rowOf(bucket, key, stored) : undefined
   }
 
-  #rowsOf(bucket: string): [string, Row][] {
+  #rowsOf(bucket: string): Row[] {
     const prefix = pathOf(bucket, '')
-    const all = [...this.rows].filter(([path, row]) => path.startsWith(prefix) && isLive(row))
-    return all.map(([path, row]) => [path.slice(prefix.length), row])
+    const all = [...this.rows].filter(([path, stored]) => path.startsWith(prefix) && isLive(stored))
+    return all.map(([path, stored]) => rowOf(bucket, path.slice(prefix.length), stored))
   }
 
   #assertUp(): void {
@@ -177,10 +153,14 @@ export class MemoryStore implements Store {
   }
 }
 
+function rowOf(bucket: string, key: string, { value, revision }: Stored): Row {
+  return { bucket, key, json: JSON.stringify(value), revision }
+}
+
 function pathOf(bucket: string, key: string): string {
   return `${bucket}/${key}`
 }
 
-function isLive({ expiresAt = Number.POSITIVE_INFINITY }: Row): boolean {
+function isLive({ expiresAt = Number.POSITIVE_INFINITY }: Stored): boolean {
   return Date.now() < expiresAt
 }

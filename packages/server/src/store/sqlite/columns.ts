@@ -1,6 +1,6 @@
 // Reads SQLite's rows, whose types TypeScript cannot know. Pure.
 
-import type { Row } from './worker-messages.ts'
+import type { Row } from '../engine.ts'
 
 /** @throws TypeError if the row is not one of the table `entry` */
 export function rowOf(row: Record<string, unknown>): Row {

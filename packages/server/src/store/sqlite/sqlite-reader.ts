@@ -6,7 +6,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { numberIn, rowOf } from './columns.ts'
 import { openFile, transaction } from './sqlite-file.ts'
 import type { PageOptions } from '../store.ts'
-import type { Row } from './worker-messages.ts'
+import type { Row } from '../engine.ts'
 
 const CHANGE_ROWS = 1000
 const TOMBSTONE_LIFE_MS = 86_400_000 // longer than any process goes without reading changes

@@ -12,11 +12,12 @@ import { lossOf, noteOpenedFiles, type OpenedFiles } from './opened-files.ts'
 import { fileProblem, isBusy, prepareFile } from './sqlite-file.ts'
 import { SqliteReader } from './sqlite-reader.ts'
 import { SqliteWriter } from './sqlite-writer.ts'
+import { checkWrites, EngineBucket } from '../engine.ts'
+import type { Engine, Row } from '../engine.ts'
 import { StoreTroubles } from '../store-troubles.ts'
 import type { Bucket, BucketOptions, Store, StoreListeners, Write } from '../store.ts'
 import { COMMIT_MAX_WRITES, StoreConflict, StoreUnavailable, WATCH_INTERVAL_MS } from '../store.ts'
-import { SqliteBucket } from './sqlite-bucket.ts'
-import type { Commit, FromWorker, Result, Row, ToWorker } from './worker-messages.ts'
+import type { Commit, FromWorker, Result, ToWorker } from './worker-messages.ts'
 
 const QUEUE_MAX_COMMITS = 20_000 // minutes of a stalled disk at a busy relay; later callers fail at once
 const BATCH_MAX_WRITES = COMMIT_MAX_WRITES // keeps the file locked for milliseconds only
@@ -58,6 +59,13 @@ class SqliteStore implements Store {
   readonly #files: OpenedFiles
   readonly #watchers = new Set<Watcher>()
   readonly #timers: NodeJS.Timeout[]
+  readonly #engine: Engine = {
+    get: (bucket, key) => this.#read(() => this.#reader.get(bucket, key, Date.now())),
+    page: (bucket, options) => this.#read(() => this.#reader.page(bucket, Date.now(), options)),
+    watch: (bucket, signal, tell) => this.#watch(bucket, signal, tell),
+    commit: (writes) => this.commit(writes),
+    onProblem: (problem) => this.#onProblem(problem),
+  }
   #dataVersion: number
   /** Every change up to this revision has been reported. */
   #told: number
@@ -97,16 +105,8 @@ class SqliteStore implements Store {
     return !this.#closed && this.#troubles.isEmpty
   }
 
-  bucket<T>(name: string, parse: (stored: unknown) => T, { known }: BucketOptions = {}): Bucket<T> {
-    return new SqliteBucket({
-      name,
-      parse,
-      known,
-      onProblem: this.#onProblem,
-      read: (read) => this.#read(() => read(this.#reader)),
-      watch: (signal, tell) => this.#watch(name, signal, tell),
-      commit: (writes) => this.commit(writes),
-    })
+  bucket<T>(name: string, parse: (stored: unknown) => T, options: BucketOptions = {}): Bucket<T> {
+    return new EngineBucket(this.#engine, name, parse, options)
   }
 
   async commit(writes: readonly Write[]): Promise<number[]> {
@@ -343,13 +343,6 @@ function batchOf(queue: readonly Waiting[]): number {
     if (size > BATCH_MAX_WRITES) break
   }
   return count
-}
-
-function checkWrites(writes: readonly Write[]): void {
-  if (writes.length > COMMIT_MAX_WRITES)
-    throw new RangeError(`a commit of ${writes.length} writes is too large; ${COMMIT_MAX_WRITES} are possible`)
-  const keys = new Set(writes.map(({ bucket, key }) => JSON.stringify([bucket, key])))
-  if (keys.size < writes.length) throw new TypeError('a commit writes to one key twice')
 }
 
 function ignore(): void {

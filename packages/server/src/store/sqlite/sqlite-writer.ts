@@ -9,7 +9,8 @@ import { openFile, transaction } from './sqlite-file.ts'
 import { EXPIRED, GET_ROW, OLD_TOMBSTONE } from './sqlite-reader.ts'
 import type { Write } from '../store.ts'
 import { keepUnknown } from '../keep-unknown.ts'
-import type { Commit, Result, Row } from './worker-messages.ts'
+import type { Row } from '../engine.ts'
+import type { Commit, Result } from './worker-messages.ts'
 
 const SWEEP_ROWS = 500 // keeps one sweep short; the next follows in a second
 

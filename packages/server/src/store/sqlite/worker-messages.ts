@@ -10,14 +10,6 @@ export type Result =
   /** Nothing was written: the key of this write has not the expected revision. */
   | { type: 'conflict'; index: number }
 
-/** One row of the file; `json` is null if it was deleted. */
-export interface Row {
-  bucket: string
-  key: string
-  json: string | null
-  revision: number
-}
-
 export type ToWorker =
   | { type: 'batch'; commits: Commit[] }
   /** Rows have expired. */
