@@ -28,7 +28,7 @@ const { token } = await relay.authtokens.create({ acl: [] })
 console.error(`${relay.addresses.http?.port} ${token}`)
 let before = await spent()
 for await (const level of createInterface({ input: process.stdin })) {
-  log.level = 'warn' // or lines that keep coming would be written a few at a time
+  log.level = 'warn' // otherwise steady lines would be written a few at a time
   await output.drained(DRAIN_MS) // the write of a line is a part of its cost
   const { cpu, requests, at } = await spent()
   log.level = level

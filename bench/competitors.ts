@@ -112,7 +112,7 @@ http://:${port} {
       for (const key of ['host', 'user']) {
         execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(folder, key)])
       }
-      mkdirSync('/run/sshd', { recursive: true }) // where sshd insists on locking itself in
+      mkdirSync('/run/sshd', { recursive: true }) // sshd insists on locking itself in there
       const authorized = write(folder, 'authorized_keys', execFileSync('cat', [join(folder, 'user.pub')]).toString())
       const config = write(
         folder,

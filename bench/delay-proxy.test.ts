@@ -33,7 +33,7 @@ describe('DelayProxy', () => {
     return socket
   }
 
-  it('lets every byte arrive, in order, and the end behind them', async () => {
+  it('delivers every byte in order, then the end', async () => {
     serve = (socket) => void socket.pipe(socket)
     for (const link of [{ roundTripMs: 4 }, { roundTripMs: 4, bitsPerSecond: 400e6 }]) {
       const sent = randomBytes(3_000_000)
@@ -45,7 +45,7 @@ describe('DelayProxy', () => {
     }
   })
 
-  it('takes a round trip for an answer', async () => {
+  it('delays an answer by a round trip', async () => {
     serve = (socket) => void socket.pipe(socket)
     const socket = await through({ roundTripMs: 60 })
     const started = performance.now()
@@ -55,7 +55,7 @@ describe('DelayProxy', () => {
     socket.destroy()
   })
 
-  it('is no wider than it says, for all connections together', async () => {
+  it('keeps its bandwidth for all connections together', async () => {
     const bytes = 250_000
     serve = (socket) => socket.end(Buffer.alloc(bytes))
     const proxy = new DelayProxy({ target, roundTripMs: 2, bitsPerSecond: 20e6 })

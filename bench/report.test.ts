@@ -10,7 +10,7 @@ import { betterHalf, inRounds, medianBounds, medianOf } from './rounds.ts'
 import type { Scenario } from './scenario.ts'
 
 describe('rounds', () => {
-  it('measure chains in turn, and leave out from then on what fails', async () => {
+  it('measure chains in turn, and leave out a chain once it has failed', async () => {
     const order: string[] = []
     const { measured, failed } = await inRounds([{ name: 'a' }, { name: 'b' }, { name: 'c' }], 2, ({ name }, round) => {
       order.push(name)
@@ -28,7 +28,7 @@ describe('rounds', () => {
     assert.deepEqual(failed, ['b failed: no answer'])
   })
 
-  it('have a median, also of an even number, and none of nothing', () => {
+  it('have a median, also of an even number of values, but none without values', () => {
     assert.equal(
       medianOf([9, 1, 5], (each) => each),
       5,
@@ -82,7 +82,7 @@ describe('goals', () => {
     assert.deepEqual(row(figures, what), [what, '≥ 1', '0.75', '**no**'])
   })
 
-  it('that are not reached have their reason on the page, once, and others do not', () => {
+  it('have their reason on the page, once, only if they are missed', () => {
     const { reasons } = judge({ 'sallyport: added p50': 1, 'sallyport: idle relay': 70e6 })
     assert.equal(reasons.length, 1)
     assert.match(reasons[0] ?? '', /^\*\*Latency\./)
@@ -98,7 +98,7 @@ describe('the page', () => {
     run: () => Promise.reject(new Error('not run here')),
   })
 
-  it('has a section for what was measured, and says how to measure the rest', () => {
+  it('has a section for each measured scenario, and says how to measure the rest', () => {
     const findings = { tables: [{ head: ['chain', 'MB/s'], rows: [['direct', '7']] }], figures: {}, notes: ['A note.'] }
     const kept = { measuredAt: '2026-01-01', machine: 'a machine', loadBefore: 0.2, findings }
     const results = { one: { ...kept, plan: { rounds: 3, seconds: 2, isQuick: false } } }

@@ -28,7 +28,7 @@ describe('a sampled stack', () => {
     assert.equal(await stepOf('ffffffff81e2c481 ep_poll', ...SYSTEM_CALL, '   f82ec epoll_pwait'), 'kernel, in')
   })
 
-  it('is known as a write where the kernel hides its names', async () => {
+  it('is recognised as a write even if the kernel hides its names', async () => {
     const hidden = 'ffffffff816b98e5 [unknown]'
     assert.equal(await stepOf(hidden, '   f838f __GI___writev', PARSER, ...LOOP), 'kernel, out')
     assert.equal(await stepOf(hidden, '   f838f write', PARSER, ...LOOP), 'kernel, out')
@@ -37,7 +37,7 @@ describe('a sampled stack', () => {
     assert.equal(await stepOf(hidden, '   f838f [unknown]', ...LOOP), 'kernel, in')
   })
 
-  it('outside of it counts to the nearest JavaScript function, with what that one calls', async () => {
+  it('outside the kernel counts to the nearest JavaScript function, together with its calls', async () => {
     assert.equal(await stepOf(' 167cc66 Builtins_LoadIC_Megamorphic', PARSER, HTTP, ...LOOP), 'forward')
     assert.equal(await stepOf(' 7f5c6 RegExp:^[a-z]+$', PARSER, HTTP), 'forward')
     assert.equal(await stepOf(' 6ed269 node::StreamBase::WriteString<(node::encoding)4>', PARSER), 'forward')
@@ -48,7 +48,7 @@ describe('a sampled stack', () => {
     assert.equal(await stepOf("    7f5c6 JS:*'eval", ...LOOP), 'other')
   })
 
-  it('counts to the collector of garbage also where JavaScript made it run', async () => {
+  it('counts to the garbage collector even if JavaScript made it run', async () => {
     const collects = '  b10 v8::internal::Heap::CollectGarbage(v8::internal::AllocationSpace)'
     assert.equal(await stepOf(' a1 _int_free', collects, PARSER, ...LOOP), 'garbage collection')
     assert.equal(await stepOf(' a1 v8::internal::ScavengerCollector::JobTask::Run'), 'garbage collection')
@@ -64,7 +64,7 @@ describe('a sampled stack', () => {
 })
 
 describe('sampled stacks', () => {
-  it('become shares in the order of the walk, and the share of the kernel', async () => {
+  it('become shares in the order of the walk, and a share of the kernel', async () => {
     const read = 'ffffffff816b975a ksys_read'
     const lines = [PARSER, ...LOOP, '', HTTP, '', '', read, '   f82ec read', '', PARSER, ''].values()
     const { steps, kernelShare, samples } = await sampledSteps(lines)
@@ -80,7 +80,7 @@ describe('sampled stacks', () => {
     assert.equal(samples, 4)
   })
 
-  it('are an error where there are none', async () => {
+  it('are an error if there are none', async () => {
     await assert.rejects(sampledSteps(['', '']), /no samples/)
   })
 })

@@ -11,7 +11,7 @@ import { count, fixed } from '../report/markdown.ts'
 import type { Scenario } from '../scenario.ts'
 
 const NUMBERS = [1000, 2000, 10_000]
-const SPARE_FILES = 200 // what a process has open besides its agents
+const SPARE_FILES = 200 // the other open files of a process
 const SETTLE_MS = 2000 // the garbage of the handshakes
 
 const EMPTY_SERVER = `require('node:http').createServer().listen(0, '127.0.0.1', () => setTimeout(console.log, 500, 'ready'))`
