@@ -121,7 +121,7 @@ describe('a tunnel session', () => {
     assert.equal((other.session.messages[1] as Bind).host_header, 'shop.example:1')
   })
 
-  it('shows a notice of the relay without what would move a cursor', async () => {
+  it('shows a notice of the relay without its control characters', async () => {
     const { agent, session } = await connectPair({})
     const heard = once(agent, 'notice')
     session.control?.send({ type: 'notice', level: 'warn', text: 'hello \u001b[2Jthere\r\nforged' })
@@ -236,7 +236,7 @@ describe('a served stream', () => {
     assert.equal(cut.readableEnded, false)
   })
 
-  it('S2: ends alone, and is told once, where the agent itself is at fault', async () => {
+  it('S2: ends alone, and is told once, if the agent itself is at fault', async () => {
     const app = await startApp(echo)
     const relay = await startRelay()
     const lines: string[] = []
@@ -275,7 +275,7 @@ describe('an app over TLS', () => {
     return listen(server, { port: 0, host: '127.0.0.1' })
   }
 
-  it('is verified with the authority that the person gave', async () => {
+  it('is verified with the given authority', async () => {
     const port = await startTlsApp()
     const { session } = await connectPair({ upstream: `https://localhost:${port}`, upstreamCa: identity.cert })
     const stream = session.openStream()
@@ -292,7 +292,7 @@ describe('an app over TLS', () => {
     assert.match(reply.reason, /certificate .* not trusted.*--upstream-ca/)
   })
 
-  it('is reached without a check when the person says so', async () => {
+  it('is reached without a check if told so', async () => {
     const { session } = await connectPair({
       upstream: `https://127.0.0.1:${await startTlsApp()}`,
       upstreamTlsVerify: false,
@@ -300,7 +300,7 @@ describe('an app over TLS', () => {
     assert.deepEqual(await readReply(session.openStream()), { ok: true })
   })
 
-  it('is told from an app that does not speak TLS', async () => {
+  it('is distinguished from an app that does not speak TLS', async () => {
     const app = await startApp((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'))
     const { session } = await connectPair({ upstream: `https://127.0.0.1:${app.port}` })
     const reply = await readReply(session.openStream())
@@ -448,7 +448,7 @@ describe('an agent that loses its relay', () => {
   })
 })
 
-describe('a relay that says what no relay says', { concurrency: true }, () => {
+describe('a relay that breaks the protocol', { concurrency: true }, () => {
   const abyss = `${'['.repeat(30_000)}${']'.repeat(30_000)}`
   const framed = (json: string): Buffer => {
     const length = Buffer.alloc(4)
@@ -528,7 +528,7 @@ describe('a relay that says what no relay says', { concurrency: true }, () => {
   }
 
   function rawSocketOf({ socket }: FakeSession): Socket {
-    return (socket as unknown as { _socket: Socket })._socket // as websocket-carrier.ts finds it
+    return (socket as unknown as { _socket: Socket })._socket // as websocket-carrier.ts gets it
   }
 })
 
@@ -561,7 +561,7 @@ describe('an agent that is refused for good', () => {
     assert.equal(relay.attempts, 1)
   })
 
-  it('believes the relay on whether to come back, also for a code it does not know', async () => {
+  it('believes the relay on whether to reconnect, also for an unknown code', async () => {
     const answers = [
       { code: 'moon_phase', reason: 'Not today.', retryable: true },
       { code: 'moon_phase', reason: 'Never.', retryable: false },
@@ -578,13 +578,13 @@ describe('an agent that is refused for good', () => {
     assert.equal(relay.attempts, 2)
   })
 
-  it('ends when a session that stood is closed because its authtoken was revoked', async () => {
+  it('ends when an established session is closed because its authtoken was revoked', async () => {
     const { agent, session } = await connectPair({})
     session.socket.close(4002, 'revoked')
     assert.equal((await agent.closed)?.code, 'authtoken_refused')
   })
 
-  it('does not take a 403 of somebody in between for the relay’s word', async () => {
+  it('does not take a 403 from a server in between for one of the relay', async () => {
     const relay = await startRelay({ answer: () => ({ status: 403, body: '<h1>Blocked by your administrator</h1>' }) })
     const [{ error }] = await once(start(relay, {}), 'offline')
     assert.equal(error.retryable, true)
@@ -632,7 +632,7 @@ describe('a relay that drains', () => {
     assert.equal(again.retryInMs, 1000)
   })
 
-  it('real-providers 13: is waited for as at the first try, however short the session was', async () => {
+  it('real-providers 13: has the same deadline as at the first try, however short the session was', async () => {
     let isStarting = true
     const relay = await startRelay({ answer: () => (isStarting ? { status: 503 } : undefined) })
     const agent = start(relay, {})
@@ -724,7 +724,7 @@ describe('an agent that closes', () => {
 })
 
 describe('startAgent', () => {
-  it('tells everything that is wrong at once', () => {
+  it('reports all problems at once', () => {
     const options = { log: pino({ level: 'silent' }), server: 'ftp://relay', authtoken: 'two words', connections: 17 }
     const tunnels = [{ upstream: 'localhost', labels: ['edge=a', 'edge=b', 'x'], weight: 1.5, hostHeader: 'a b' }]
     assert.throws(

@@ -49,7 +49,7 @@ async function bound(relay: FakeRelay, count: number): Promise<void> {
 }
 
 describe('an agent with several connections', () => {
-  it('has two unless told, of one instance, told apart by their index', async () => {
+  it('has two by default, of one instance, distinguished by their index', async () => {
     const { agent, relay } = await startPair()
     await bound(relay, 2)
     const hellos = relay.sessions.map(({ messages }) => messages[0])
@@ -59,7 +59,7 @@ describe('an agent with several connections', () => {
     assert.equal(agent.status.sessions.wanted, 2)
   })
 
-  it('is refused once where its authtoken is bad', async () => {
+  it('is refused once if its authtoken is bad', async () => {
     const { agent, relay } = await startPair(4, {
       answer: () => ({ status: 401, body: '{"code":"authtoken_refused"}' }),
     })
@@ -67,7 +67,7 @@ describe('an agent with several connections', () => {
     assert.equal(relay.attempts, 1)
   })
 
-  it('is online while one is, and says so once', async () => {
+  it('is online while one of them is, and says so once', async () => {
     const { agent, relay } = await startPair(3)
     let [onlines, offlines] = [0, 0]
     agent.on('online', () => onlines++).on('offline', () => offlines++)
@@ -96,8 +96,8 @@ describe('an agent with several connections', () => {
     assert.notEqual(agent.status.state, 'waiting')
   })
 
-  it('has a session with each node of the relay, however the dials fall', async () => {
-    // Which node a dial comes to, as the kernel would have it; from then on always b.
+  it('has a session with each node of the relay, wherever the dials arrive', async () => {
+    // The node that gets each dial, as the kernel would choose it; after these, always b.
     const falls = ['a', 'a', 'a', 'b', 'b', 'a', 'b', 'c']
     const opened = new Map<FakeSession, string>()
     const { agent } = await startPair(2, {
@@ -127,7 +127,7 @@ describe('an agent with several connections', () => {
     await until('all three nodes have a session', () => nodesBound().join('') === 'abc')
   })
 
-  it('has a single session where it is told so, wherever it is', async () => {
+  it('has a single session if told so, at whichever node', async () => {
     const { agent, relay } = await startPair(1, {
       onMessage: (message, session) => {
         if (message.type !== 'hello') return false
@@ -140,7 +140,7 @@ describe('an agent with several connections', () => {
     assert.equal(relay.attempts, 1)
   })
 
-  it('ends for good when one of them is told to', async () => {
+  it('ends for good when the relay tells one of them to', async () => {
     const { agent, relay } = await startPair(2)
     await bound(relay, 2)
     relay.sessions[1]!.socket.close(4002, 'revoked')

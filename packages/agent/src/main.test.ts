@@ -69,7 +69,7 @@ const tunnel = (relay: { url: string }, upstream: number, ...more: string[]): st
 }
 
 describe('agent', () => {
-  it('B10: starts without a home, and with one to which no way leads', async (test) => {
+  it('B10: starts without a home, and with one that cannot be reached', async (test) => {
     const relay = await startRelay()
     const homes: Record<string, string>[] = [
       { HOME: '/dev/null', XDG_CONFIG_HOME: '' },
@@ -85,7 +85,7 @@ describe('agent', () => {
     }
   })
 
-  it('B10: a user whom the system does not know has no home; only what needs one says so, without a stack', async (test) => {
+  it('B10: a user unknown to the system has no home; only commands that need one say so, without a stack', async (test) => {
     if (process.getuid?.() !== 0) return test.skip('only root can become somebody else')
     const user = { uid: 54_321, gid: 54_321 }
     const [program, entry = MAIN] = asInstalled([MAIN])
@@ -247,7 +247,7 @@ describe("agent and ngrok's words", () => {
     assert.equal((await refused.ended).code, 1)
   })
 
-  it('first-hour 21: says of what there is not what to do instead', async () => {
+  it('first-hour 21: says what to do instead of options that it lacks', async () => {
     const cases: [string, RegExp][] = [
       ['tcp 22', /^agent tcp: Sallyport carries HTTP.*agent http 3000$/],
       ['tls --url=x 443', /^agent tls: .*agent http https:/],
@@ -279,7 +279,7 @@ describe("agent and ngrok's words", () => {
 })
 
 describe('agent config', () => {
-  it('saves relay and authtoken for the tunnels to come, below the flags', async () => {
+  it('saves relay and authtoken for later tunnels; flags override them', async () => {
     const path = join(home, 'config', 'sallyport', 'agent.yml')
     const server = run(['config', 'add-server', 'relay.example.com'])
     assert.match(await server.stdout, /https:\/\/relay\.example\.com is saved in .*agent\.yml/)
@@ -301,7 +301,7 @@ describe('agent config', () => {
     assert.equal((await ended).code, 0)
   })
 
-  it('says that a command line is no place for an authtoken, nor a file that others can read', async () => {
+  it('warns of an authtoken on a command line, and of one in a file that others can read', async () => {
     const path = join(home, 'seen.yml')
     const seen = run(['config', 'add-authtoken', TOKEN, '--config', path])
     assert.match(await seen.stderr, /others on this machine can see it.*agent config add-authtoken -$/m)
@@ -333,7 +333,7 @@ describe('agent config', () => {
     assert.ok(readFileSync(path, 'utf8').includes(TOKEN), 'what was there stays')
   })
 
-  it('first-hour 23: saves no authtoken that is none, and asks about one of another length', async () => {
+  it('first-hour 23: saves no malformed authtoken, and asks about one of another length', async () => {
     const path = join(home, 'junk.yml')
     const add = async (token: string): Promise<string> => {
       const { child, stderr, ended } = run(['config', 'add-authtoken', '-', '--config', path])
@@ -381,8 +381,8 @@ describe('agent config', () => {
     }
   })
 
-  it('real-apps 5: says in one sentence that the file cannot be written, as of a disk that is read-only', async () => {
-    // Root may write anywhere, but nobody a name so long; the file beside it, which is written first, has one longer still.
+  it('real-apps 5: says in one sentence that the file cannot be written, as on a read-only disk', async () => {
+    // Root may write anywhere, but nobody can write a name this long; the file beside it, written first, has a longer one.
     const long = (length: number): string => join(home, 'x'.repeat(length))
     for (const words of [
       ['add-server', 'https://relay.example.com', '--config', long(254)],
@@ -394,7 +394,7 @@ describe('agent config', () => {
     }
   })
 
-  it('opens the editor on a file made for it, then checks what was written', async () => {
+  it('opens the editor on a file made for it, then checks the result', async () => {
     const path = join(home, 'edited', 'agent.yml')
     const good = run(['config', 'edit', '--config', path], { EDITOR: 'sed -i s/^version.*/version:\\ 1/' })
     assert.match(await good.stdout, /is valid/)
@@ -404,7 +404,7 @@ describe('agent config', () => {
     assert.equal((await bad.ended).code, 2)
   })
 
-  it('first-hour 25: does not start an editor that needs a terminal where there is none', async () => {
+  it('first-hour 25: does not start an editor that needs a terminal if there is none', async () => {
     const path = join(home, 'unedited', 'agent.yml')
     const started = join(home, 'started')
     const vim = join(home, 'vim')
@@ -423,7 +423,7 @@ describe('agent config', () => {
     }
     assert.equal(existsSync(path), false)
     assert.equal(existsSync(started), false)
-    // The same program, told to read its commands from elsewhere.
+    // The same program, with its commands from standard input.
     const { stdout, ended } = run(['config', 'edit', '--config', path], { EDITOR: `${vim} -es` })
     assert.match(await stdout, /is valid/)
     assert.equal((await ended).code, 0)

@@ -20,7 +20,7 @@ function sallyport(...words: string[]): Promise<Ended> {
 }
 
 describe('sallyport (the first hour, 1)', { concurrency: 2 }, () => {
-  it('is the agent, by its own name in all that it tells people to type', async () => {
+  it('is the agent, and uses its own name in commands for people to type', async () => {
     const help = await sallyport('--help')
     assert.match(help.stdout, /^Usage: sallyport /)
     assert.match(help.stdout, /^ {2}relay \[command\] +Start and manage a relay/m)
@@ -28,7 +28,7 @@ describe('sallyport (the first hour, 1)', { concurrency: 2 }, () => {
     assert.doesNotMatch(help.stdout, /^ {2}(?:agent|relay) \w+ .*\d/m)
   })
 
-  it('is the relay behind "relay", where that is installed', async () => {
+  it('is the relay with the word "relay", if that is installed', async () => {
     const [help, start] = await Promise.all([
       sallyport('help', 'relay', 'start'),
       sallyport('relay', 'start', '--config', '/nowhere/relay.yml'),
@@ -38,7 +38,7 @@ describe('sallyport (the first hour, 1)', { concurrency: 2 }, () => {
     assert.match(start.stderr, /\/nowhere\/relay\.yml: there is no such file/)
   })
 
-  it('says what to type in place of a command that is the relay’s', async () => {
+  it('says what to type instead of a command of the relay', async () => {
     const [check, start] = await Promise.all([sallyport('check'), sallyport('start')])
     assert.deepEqual(check, {
       code: 2,

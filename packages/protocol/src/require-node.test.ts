@@ -7,7 +7,7 @@ import { describe, it } from 'node:test'
 const FILE = join(import.meta.dirname, 'require-node.cjs')
 const packages = join(import.meta.dirname, '../..')
 
-/** Runs it with a Node.js that says that it is another version. */
+/** Runs it with a Node.js that claims to be another version. */
 function ask(version: string, range: string): { status: number | null; stderr: string } {
   const script = `
     Object.defineProperty(process, 'versions', { value: { node: '${version}' } })
@@ -18,7 +18,7 @@ function ask(version: string, range: string): { status: number | null; stderr: s
 }
 
 describe('requireNode (the first hour, 1)', () => {
-  it('ends with one sentence and exit code 2 on a Node.js that is too old, and lets others go on', () => {
+  it('ends with one sentence and exit code 2 on an old Node.js, and lets others continue', () => {
     for (const old of ['16.20.2', '22.9.0']) {
       const { status, stderr } = ask(old, '>=22.15')
       assert.equal(status, 2)
@@ -31,7 +31,7 @@ describe('requireNode (the first hour, 1)', () => {
       assert.deepEqual(ask(fine, '>=22.15'), { status: 7, stderr: '' })
   })
 
-  it('is written, as all that runs before it, in words that old ones read', () => {
+  it('is written, as all code before it, in syntax that old versions read', () => {
     const files = [FILE, ...globSync('*/bin/*.cjs', { cwd: packages }).map((file) => join(packages, file))]
     assert.equal(files.length, 4)
     for (const file of files) {

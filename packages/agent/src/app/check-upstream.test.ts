@@ -58,7 +58,7 @@ describe('checkUpstream', () => {
     assert.deepEqual([...new Set(seen)], ['GET /healthz?deep=1 app.internal'])
   })
 
-  it('speaks HTTP/2 where the app does', async () => {
+  it('speaks HTTP/2 if the app does', async () => {
     const server = createHttp2Server((request, response) =>
       response.writeHead(request.url === '/healthz?deep=1' ? 204 : 404).end(),
     )
@@ -91,7 +91,7 @@ describe('checkUpstream', () => {
     await pushed.promise
   })
 
-  it('S2: fails where the app says something odd or hangs up at any moment of an HTTP/2 connection', async () => {
+  it('S2: fails if the app sends something odd or hangs up at any moment of an HTTP/2 connection', async () => {
     const settings = Buffer.from('000000040000000000', 'hex')
     const odd: Record<string, Buffer> = {
       'GOAWAY at once': Buffer.concat([settings, Buffer.from('0000080700000000000000000000000000', 'hex')]),
@@ -116,7 +116,7 @@ describe('checkUpstream', () => {
     }
   })
 
-  it('says why nothing could be asked', async () => {
+  it('says why the app could not be asked', async () => {
     const server = createNetServer()
     const check = await checkOf(server)
     server.close()
@@ -126,7 +126,7 @@ describe('checkUpstream', () => {
     assert.match(detail, /^GET \/healthz: connection refused at 127\.0\.0\.1:\d+$/)
   })
 
-  it('fails where what answers is no HTTP, and where it hangs up', async () => {
+  it('fails if the answer is no HTTP, or if the app hangs up', async () => {
     for (const answer of ['garbage\r\n\r\n', '']) {
       for (const protocol of ['http1', 'http2'] as const) {
         const check = await checkOf(
@@ -141,7 +141,7 @@ describe('checkUpstream', () => {
     }
   })
 
-  it('gives up on an app that says nothing, and lets its connection go', async () => {
+  it('gives up on an app that says nothing, and closes the connection', async () => {
     let gone: Promise<unknown> | undefined
     const check = await checkOf(
       createNetServer((socket) => {

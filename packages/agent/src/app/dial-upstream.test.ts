@@ -51,7 +51,7 @@ describe('https upstreams', () => {
     })
   }
 
-  it('connects where the pinned key is the one the upstream has, whoever signed it', async () => {
+  it('connects if the upstream has the pinned key, whichever authority signed it', async () => {
     assert.equal(await dial({ upstreamPins: [pin] }), 'connected')
     assert.equal(await dial({ upstreamPins: [other, pin] }), 'connected')
   })
@@ -64,11 +64,11 @@ describe('https upstreams', () => {
     assert.ok(failure.reason.endsWith(pin))
   })
 
-  it('does not let --no-upstream-tls-verify switch a pin off', async () => {
+  it('keeps a pin in spite of --no-upstream-tls-verify', async () => {
     assert.notEqual(await dial({ upstreamPins: [other], upstreamTlsVerify: false }), 'connected')
   })
 
-  it('real-apps 5: a name that the certificate does not have is named as that, where its authority is trusted', async () => {
+  it('real-apps 5: says that the certificate lacks the name, if its authority is trusted', async () => {
     const failure = await dial({ upstreamCa: cert })
     assert.ok(failure !== 'connected')
     assert.equal(failure.code, 'app_unreachable')
@@ -78,7 +78,7 @@ describe('https upstreams', () => {
     assert.match(stranger.reason, /is not trusted \(.*--upstream-ca$/)
   })
 
-  it('asks for HTTP/2 where the app is to speak it, and refuses an app that does not', async () => {
+  it('asks for HTTP/2 if the app must speak it, and refuses an app that does not', async () => {
     assert.equal(await dial({ upstreamPins: [pin], upstreamProtocol: 'http2' }), 'connected')
     assert.deepEqual(offered, ['h2'])
     assert.equal(await dial({ upstreamPins: [pin] }), 'connected')
@@ -92,7 +92,7 @@ describe('https upstreams', () => {
     assert.match(failure.reason, /does not speak HTTP\/2; remove --upstream-protocol/)
   })
 
-  it('tells what does not go together', () => {
+  it('reports options that exclude each other', () => {
     const plan = (options: Partial<TunnelOptions>) => () =>
       planAgent({
         server: 'https://relay.example.com',

@@ -17,7 +17,7 @@ async function connectPair(): Promise<{ socket: Socket; app: Socket }> {
 }
 
 describe('readOn', () => {
-  it('real-apps 2: gives the whole answer of an app that has closed on an upload, and no end behind it', async () => {
+  it('real-apps 2: gives the whole answer of an app that has closed during an upload, and no end after it', async () => {
     const { socket, app } = await connectPair()
     readOn(socket)
     app.pause()
@@ -26,7 +26,7 @@ describe('readOn', () => {
     socket.on('end', () => assert.fail('the app has not taken everything: this is a break'))
     const closed = new Promise<boolean>((resolve) => socket.once('close', resolve)) // once() rejects at an error
     socket.write('x')
-    app.write(answer, () => app.destroy()) // what it has not read makes this a reset
+    app.write(answer, () => app.destroy()) // its unread bytes make this a reset
     await once(app, 'close')
     // Nothing has been read here so far, and now writing fails.
     for (let turns = 0; turns < 5; turns++) {

@@ -59,7 +59,7 @@ describe('serveStream', () => {
       reason: `no connection at 127.0.0.1:${port} within 0.05 s`,
     })
     assert.equal((await serving).ok, false)
-    relay.end() // or its other end waits for that, and the process with it
+    relay.end() // otherwise its other end waits for that, and keeps the process alive
   })
 
   it('drops the dial when the visitor leaves before the app has answered', async () => {
@@ -77,7 +77,7 @@ describe('serveStream', () => {
     assert.equal(served.code, 'gone')
   })
 
-  it('keeps what comes before the app is connected, without reading ahead', async () => {
+  it('keeps bytes that come before the app is connected, without reading ahead', async () => {
     let connect = (): void => {}
     const [app, upstream] = duplexPair()
     const dial: Dial = (_stream, dialled) => (connect = () => dialled({ socket: upstream as Socket }))

@@ -89,7 +89,7 @@ describe('parseUpstream', () => {
     }
   })
 
-  it('refuses a file address that is none', () => {
+  it('refuses an invalid file address', () => {
     for (const text of ['file:', 'file://', 'file:dir', 'file:/dir', 'file:///a%2fb', 'file:///a?b', 'file:///a#b']) {
       const upstream = parseUpstream(text)
       assert.ok('problem' in upstream, text)

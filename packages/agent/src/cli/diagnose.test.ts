@@ -38,7 +38,7 @@ async function listen(server: Server): Promise<number> {
 const refusal = (code: string): string => JSON.stringify({ code, detail: 'So it is.' })
 
 describe('diagnose', () => {
-  it('first-hour 21: compares the clock with the date of the answer, also where that is a refusal', async () => {
+  it('first-hour 21: compares the clock with the date of the answer, even if that is a refusal', async () => {
     const cases: [number | undefined, Finding['verdict'], RegExp][] = [
       [0, 'ok', /^within [012] s/],
       [-60, 'warn', /clock is \d\d s ahead of/],

@@ -87,7 +87,7 @@ describe('serveDirectory', () => {
     assert.match((await get('/list/deep/')).body, /This directory is empty|\.\.\//)
   })
 
-  it('attack 3: leads out of the directory by no spelling and no symlink', async () => {
+  it('attack 3: serves nothing outside the directory, by any spelling or symlink', async () => {
     const paths = [
       '/../secret.txt',
       '/%2e%2e/secret.txt',
@@ -117,7 +117,7 @@ describe('serveDirectory', () => {
     assert.equal((await get('/list/inside.txt')).body, '0123456789')
   })
 
-  it('names the site, and leads on (the first hour, 18)', async () => {
+  it('names the site, and links further (the first hour, 18)', async () => {
     const listed = await get('/list/', { 'x-forwarded-host': 'files.example.com:8443' })
     assert.match(listed.body, /<p class="site">files\.example\.com<\/p>\n<h1>\/list\/<\/h1>/)
     const missing = await get('/nothing', { host: '"><img>.example.com' })
@@ -125,7 +125,7 @@ describe('serveDirectory', () => {
     assert.match(missing.body, /<a href="\/">Open this site<\/a>/)
   })
 
-  it('answers HEAD like GET without the body, and nothing else', async () => {
+  it('answers HEAD like GET without the body, and refuses other methods', async () => {
     const { status, headers, body } = await get('/ten.txt', { range: 'bytes=0-1' }, 'HEAD')
     assert.deepEqual([status, headers['content-length'], body], [200, '10', ''])
     for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS', 'PROPFIND']) {
@@ -135,7 +135,7 @@ describe('serveDirectory', () => {
     }
   })
 
-  it('serves one range, and the whole for several or for another version', async () => {
+  it('serves one range, but the whole file for several or for another version', async () => {
     const { status, headers, body } = await get('/ten.txt', { range: 'bytes=2-4' })
     assert.deepEqual([status, headers['content-range'], body], [206, 'bytes 2-4/10', '234'])
     assert.equal((await get('/ten.txt', { range: 'bytes=-2' })).body, '89')
@@ -148,7 +148,7 @@ describe('serveDirectory', () => {
     assert.equal((await get('/ten.txt', { range: 'bytes=0-0', 'if-range': '"other"' })).body, '0123456789')
   })
 
-  it('answers 304 to who has this version', async () => {
+  it('answers 304 to a visitor who has this version', async () => {
     const { etag = '', 'last-modified': modified = '' } = (await get('/ten.txt')).headers
     for (const headers of [
       { 'if-none-match': etag },
@@ -164,7 +164,7 @@ describe('serveDirectory', () => {
     assert.equal((await get('/ten.txt', { 'if-modified-since': 'yesterday' })).status, 200)
   })
 
-  it('cuts the connection where a file becomes shorter while it is sent', async () => {
+  it('cuts the connection if a file becomes shorter while it is sent', async () => {
     const path = join(root, 'large.bin')
     writeFileSync(path, Buffer.alloc(4 * 1024 * 1024))
     const request = httpRequest({ createConnection: () => connect(), path: '/large.bin', headers: { host: 'x' } })

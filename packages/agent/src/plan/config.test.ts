@@ -38,7 +38,7 @@ describe('agent.yml', () => {
     assert.deepEqual(parseConfig(text, 'x').log, { level: 'debug', format: 'json' })
   })
 
-  it('tells every problem at once, with the key that was meant', () => {
+  it('reports all problems at once, with the key that was meant', () => {
     assert.deepEqual(problems('version: 7\nauthtokn: x\nserver: 7\nlog: {levle: info, format: xml}\nedges: []\n'), [
       'agent.yml: version: Write one of: 1.',
       'agent.yml: server: Invalid input: expected string, received number.',
@@ -64,7 +64,7 @@ describe('agent.yml', () => {
     assert.match(problems('constructor: 1')[0] ?? '', /There is no such key/)
   })
 
-  it('attack 44: tells of broken YAML and of a bad authtoken without showing the token', () => {
+  it('attack 44: reports broken YAML and a bad authtoken without showing the token', () => {
     const broken = problems('authtoken: "sat_hush\nserver: [')
     assert.ok(broken.length > 0)
     const refused = problems('authtoken: sat_hush and more\n')
@@ -79,7 +79,7 @@ describe('agent.yml', () => {
     }
   })
 
-  it('first-hour 24: of broken YAML, only the first fault is told', () => {
+  it('first-hour 24: reports only the first fault of broken YAML', () => {
     assert.throws(
       () => parseConfig('log: { level: info\nserver: a: b\nca: [\n', 'agent.yml'),
       (error: ConfigError) =>
@@ -87,14 +87,14 @@ describe('agent.yml', () => {
     )
   })
 
-  it('is read where --config, SALLYPORT_CONFIG or the XDG folder says', () => {
+  it('is found by --config, SALLYPORT_CONFIG or the XDG folder', () => {
     assert.equal(configPath('a', { SALLYPORT_CONFIG: 'b' }), 'a')
     assert.equal(configPath(undefined, { SALLYPORT_CONFIG: 'b', XDG_CONFIG_HOME: '/x' }), 'b')
     assert.equal(configPath(undefined, { XDG_CONFIG_HOME: '/x' }), '/x/sallyport/agent.yml')
     assert.match(configPath(undefined, {}), /\/\.config\/sallyport\/agent\.yml$/)
   })
 
-  it('B10: one that nobody named and that cannot be reached is none, and is told; one that is wrong is not passed over', () => {
+  it('B10: counts as missing, with a warning, if unnamed and unreachable; a wrong one is an error', () => {
     const { file, problem } = readOptionalConfig('/dev/null/.config/sallyport/agent.yml')
     assert.deepEqual(file, {})
     assert.match(problem ?? '', /^\/dev\/null\/\.config\/sallyport\/agent\.yml cannot be read \(ENOTDIR\)/)
@@ -123,7 +123,7 @@ describe('editConfig', () => {
     assert.equal(statSync(join(folder, 'new', 'sallyport')).mode & 0o777, 0o700)
   })
 
-  it('keeps what else stands there, comments included, and closes a file that was open to others', () => {
+  it('keeps the rest of the file with its comments, and closes a file that was open to others', () => {
     const path = join(folder, 'kept.yml')
     writeFileSync(path, '# mine\nserver: https://r.example # main\nauthtoken: old\n')
     chmodSync(path, 0o644)

@@ -41,7 +41,7 @@ describe('the endpoint of agent http', () => {
     )
   })
 
-  it('asks for certificates of visitors with --mutual-tls-cas, by what the file has of authorities', () => {
+  it('asks for certificates of visitors with --mutual-tls-cas, by the authorities in the file', () => {
     const block = (text: string): string => `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----`
     const { policy } = bindOf({ mutualTlsCas: `Partners\n${block('MIIB')}\n\nOthers: ${block('MIIC')}\n` })
     const config = { mutual_tls_certificate_authorities: [block('MIIB'), block('MIIC')] }
@@ -56,7 +56,7 @@ describe('the endpoint of agent http', () => {
     assert.deepEqual(problemsOf({ mutualTlsCas: block('MIIB'), trafficPolicy }), ['--mutual-tls-cas'])
   })
 
-  it('has the address as it was written, without what a URL does not need', () => {
+  it('has the address as it was written, without needless parts of a URL', () => {
     const written: [EndpointOptions, string][] = [
       [{ url: 'https://Name.example.com/' }, 'https://name.example.com'],
       [{ url: 'https://name.example.com:443' }, 'https://name.example.com'],
@@ -128,7 +128,7 @@ describe('the endpoint of agent http', () => {
     })
   })
 
-  it('has visitors sign in at a provider by its name, and for as long as they wish (traffic policy, flags)', () => {
+  it('has visitors sign in at a provider by its name, for the chosen time (traffic policy, flags)', () => {
     const oauth: EndpointOptions = {
       oauth: 'microsoft',
       oauthClientId: 'x',
@@ -217,7 +217,7 @@ describe('the endpoint of agent http', () => {
     assert.deepEqual(problemsOf({ ...flags, trafficPolicy }), ['--cidr-allow', '--ua-filter-allow', '--ua-filter-deny'])
   })
 
-  it('brings the secrets of agent.yml along with a policy that reads secrets, and with no other', () => {
+  it('sends the secrets of agent.yml only with a policy that reads secrets', () => {
     const secrets = { shop: { token: '${TOKEN}', other: 'o' } }
     const planWith = (endpoint: EndpointOptions, more: object = {}): ReturnType<typeof planAgent> =>
       planAgent({
@@ -272,7 +272,7 @@ describe('the endpoint of agent http', () => {
     assert.deepEqual(problemsOf({ basicAuth: ['ada:lovelace1815'] }, 'http://relay.example.com'), ['--basic-auth'])
   })
 
-  it('lets only signed webhooks pass, and gives an app that fails a pause (traffic policy, flags)', () => {
+  it('lets only signed webhooks pass, and gives a failing app a pause (traffic policy, flags)', () => {
     const verifyWebhook = { verifyWebhook: 'github', verifyWebhookSecret: 'hush' }
     const config = { provider: 'github', secret: 'hush' }
     assert.deepEqual(bindOf({ ...verifyWebhook, cidrAllow: ['10.0.0.0/8'], circuitBreaker: '.5' }).policy, {
@@ -306,7 +306,7 @@ describe('the endpoint of agent http', () => {
     assert.deepEqual(problemsOf({ basicAuth: [`ada:${hash(15)}`, `ada:${hash(15)}`] }), ['--basic-auth'])
   })
 
-  it('keeps its secret out of what may be printed', () => {
+  it('keeps its secret out of printed output', () => {
     assert.equal(JSON.stringify(plan(SIGN_IN).tunnels).includes('hush'), false)
   })
 
@@ -337,7 +337,7 @@ describe('the endpoint of agent http', () => {
     ])
   })
 
-  it('finds the flag of every place in the policy that the relay may complain about', () => {
+  it('finds the flag for every place in the policy that the relay may complain about', () => {
     const { policy } = bindOf({
       ...SIGN_IN,
       cidrAllow: ['x'],

@@ -29,7 +29,7 @@ function problemsOf(text: string, environment = {}): string[] {
 }
 
 describe('readPolicyFile (traffic policy)', () => {
-  it('takes the file as it is, and the environment where a name is in capitals', () => {
+  it('takes the file as it is, and variables of the environment for names in capitals', () => {
     const { policy, placeOf } = readPolicyFile({ text: GUIDE, source: 'policy.yaml' }, { DESCOPE_KEY: 'K2' })
     assert.deepEqual(policy, {
       on_http_request: [
@@ -64,7 +64,7 @@ describe('readPolicyFile (traffic policy)', () => {
     assert.deepEqual(policy, { on_http_request: [{ actions: [{ type: 'deny' }] }] })
   })
 
-  it('leaves what is an expression to the relay', () => {
+  it('leaves expressions to the relay', () => {
     const text = `on_http_request:
   - expressions: ["'\${PATH}' == req.url.path"]
     actions: [{ type: custom-response, config: { body: "\${req.method} \${HOST:nobody}" } }]`
@@ -78,7 +78,7 @@ describe('readPolicyFile (traffic policy)', () => {
     })
   })
 
-  it('tells what the text alone shows, with line and column', () => {
+  it('reports the problems that the text alone shows, with line and column', () => {
     assert.deepEqual(problemsOf(GUIDE), [
       'policy.yaml:7:11 on_http_request[0].actions[0].config.client_secret: the environment variable DESCOPE_KEY is not set; set it, or write ${DESCOPE_KEY:default}',
     ])
@@ -93,7 +93,7 @@ describe('readPolicyFile (traffic policy)', () => {
     assert.match(problemsOf(bomb)[0] ?? '', /^policy\.yaml: .*alias/i)
   })
 
-  it('takes the secrets of agent.yml along if it reads some, and has none of its own', () => {
+  it('brings the secrets of agent.yml if it reads some, and has none of its own', () => {
     const secrets = { shop: { token: '${TOKEN}' } }
     const read = (text: string): unknown =>
       readPolicyFile({ text, source: 'policy.yaml' }, { TOKEN: 'hush' }, secrets).policy
@@ -107,7 +107,7 @@ describe('readPolicyFile (traffic policy)', () => {
     )
   })
 
-  it('decides alone: flags beside it are told, all of them', () => {
+  it('decides alone: all flags beside it are reported', () => {
     const options = { text: GUIDE, source: 'policy.yaml' }
     const plan = (endpoint: object, server = 'https://relay.example.com') =>
       planAgent({

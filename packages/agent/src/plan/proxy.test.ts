@@ -22,13 +22,13 @@ describe('proxyFromEnvironment', () => {
     assert.equal(find('https://relay.example.com', {}), undefined)
   })
 
-  it('never stands between the agent and a relay on the same machine', () => {
+  it('is never used for a relay on the same machine', () => {
     for (const server of ['http://localhost:8080', 'https://a.localhost', 'http://127.0.0.1:1', 'http://[::1]:1']) {
       assert.equal(find(server, { HTTPS_PROXY: 'p', HTTP_PROXY: 'p' }), undefined, server)
     }
   })
 
-  it('leaves out what NO_PROXY covers, and only that', () => {
+  it('leaves out only hosts that NO_PROXY covers', () => {
     const covered = (server: string, noProxy: string): boolean =>
       find(server, { HTTPS_PROXY: 'p', NO_PROXY: noProxy }) === undefined
     for (const noProxy of [
@@ -69,7 +69,7 @@ describe('planAgent', () => {
       ...more,
     })
 
-  it('B10: names a proxy of the environment that it cannot use, and goes on without it', () => {
+  it('B10: names a proxy of the environment that it cannot use, and continues without it', () => {
     for (const [name, value] of [
       ['ALL_PROXY', 'socks5h://user:hunter2@127.0.0.1:1080'],
       ['HTTPS_PROXY', 'http://'],
@@ -82,7 +82,7 @@ describe('planAgent', () => {
     assert.deepEqual(plan({ environment: { ALL_PROXY: 'http://proxy:3128' } }).warnings, [])
   })
 
-  it('refuses one that it was told to use', () => {
+  it('refuses an unusable proxy from a flag', () => {
     assert.throws(() => plan({ proxyUrl: 'socks5h://127.0.0.1:1080' }), /--proxy-url/)
   })
 })
@@ -93,7 +93,7 @@ describe('parseProxyUrl', () => {
       assert.ok(parseProxyUrl(text) instanceof URL)
   })
 
-  it('says what it cannot speak, without repeating a password', () => {
+  it('names a scheme that it cannot speak, without repeating a password', () => {
     for (const text of ['socks5://user:hunter2@proxy', 'http://', 'http://user:hunter2@a b']) {
       const proxy = parseProxyUrl(text)
       assert.ok('problem' in proxy)

@@ -21,7 +21,7 @@ describe('Backoff', () => {
     ])
   })
 
-  it('grows no further than somebody says who knows better', () => {
+  it('grows no further than a given limit', () => {
     const backoff = new Backoff(() => 0.999_999)
     const waits = Array.from({ length: 5 }, () => backoff.next(5000))
     assert.deepEqual(waits, [1000, 2000, 4000, 5000, 5000])

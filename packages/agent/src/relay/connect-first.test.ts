@@ -60,7 +60,7 @@ describe('connectFirst', () => {
     })
   }
 
-  it('asks no further address where the first answers soon, and the next at once where one refuses', async () => {
+  it('tries no further address if the first answers soon, and the next at once if one refuses', async () => {
     const soon = await race(['near-1', 'dead-2'])
     soon.destroy()
     assert.deepEqual(dialled, ['near-1'])
@@ -70,7 +70,7 @@ describe('connectFirst', () => {
     assert.ok(performance.now() - start < 240, 'it does not wait for the next turn')
   })
 
-  it('has the two families take turns', async () => {
+  it('alternates between the two families', async () => {
     await assert.rejects(race(['refused-1-v6', 'refused-2-v6', 'refused-3-v4', 'refused-4-v4']), {
       code: 'ECONNREFUSED',
     })

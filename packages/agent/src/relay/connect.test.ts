@@ -74,7 +74,7 @@ async function startProxy(status = 200): Promise<Proxy> {
 }
 
 describe('connectRelay', () => {
-  it('loses nothing that the relay says in one packet with its 101', async () => {
+  it('loses nothing that the relay sends in one packet with its 101', async () => {
     const server = createServer((socket) => {
       socket.on('error', () => {})
       socket.once('data', (request) => {
@@ -228,7 +228,7 @@ describe('connectRelay through a proxy', () => {
     reached.socket.terminate()
   })
 
-  it('real-apps 5: tells a refusal of the proxy from one of the relay, and whether it was for the password, without showing that', async () => {
+  it('real-apps 5: says whether proxy or relay refused, and whether for the password, without showing it', async () => {
     for (const [status, user, sentence] of [
       [407, '', /proxy 127\.0\.0\.1:\d+ refused .*\(407\)\. It wants a user name and password: --proxy-url/],
       [

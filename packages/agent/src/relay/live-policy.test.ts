@@ -78,7 +78,7 @@ describe('LivePolicy', () => {
     assert.deepEqual(bind(), ['right', 2])
   })
 
-  it('asks for the newest policy when the answer to an older one has come', () => {
+  it('asks for the newest policy once the answer to an older one has come', () => {
     const session = new FakeSession()
     const { policy, bind } = make(session)
     policy.change(file('second'))

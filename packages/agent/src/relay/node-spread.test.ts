@@ -6,7 +6,7 @@ import { isMisplaced, sessionsWanted } from './node-spread.ts'
 const nodes = (count: number): string[] => Array.from({ length: count }, (_, index) => `nod_${index}`)
 
 describe('the spread of sessions over nodes', () => {
-  it('wants one for each node, at least as many as told, and a single one where told so', () => {
+  it('wants one for each node, at least as many as told, and a single one if told so', () => {
     assert.deepEqual(
       [
         sessionsWanted(2, nodes(1)),
@@ -29,7 +29,7 @@ describe('the spread of sessions over nodes', () => {
     assert.equal(isMisplaced('nod_0', ['nod_0', 'nod_1', 'nod_1'], nodes(3)), true, 'the third has none')
   })
 
-  it('is nothing to care about where a relay names no nodes, or one', () => {
+  it('does not matter if a relay names no nodes, or one', () => {
     assert.equal(isMisplaced('node', ['node'], []), false)
     assert.equal(isMisplaced('nod_0', ['nod_0'], nodes(1)), false)
   })

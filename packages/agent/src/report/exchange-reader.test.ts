@@ -46,7 +46,7 @@ describe('ExchangeReader (the first hour, 15)', () => {
     )
   })
 
-  it('takes no body for a request, whatever stands in it', () => {
+  it('takes no body for a request, whatever it contains', () => {
     const forged = 'GET /forged HTTP/1.1\r\n\r\n'
     assert.deepEqual(
       seen(
@@ -67,7 +67,7 @@ describe('ExchangeReader (the first hour, 15)', () => {
     )
   })
 
-  it('waits behind early answers for the last one, and shows an upgrade as 101', () => {
+  it('waits for the final answer after early ones, and shows an upgrade as 101', () => {
     const early = 'HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n'
     assert.deepEqual(
       seen(
@@ -84,7 +84,7 @@ describe('ExchangeReader (the first hour, 15)', () => {
     )
   })
 
-  it('looks away from what is no HTTP/1.1', () => {
+  it('ignores anything but HTTP/1.1', () => {
     assert.deepEqual(seen(['request', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'], ['answer', '\0\0\0']), [])
     assert.deepEqual(seen(['request', `GET /${'x'.repeat(70_000)}`], ['request', ' HTTP/1.1\r\n\r\n']), [])
     assert.deepEqual(seen(['answer', 'HTTP/1.1 200 OK\r\n\r\n']), [])
@@ -94,7 +94,7 @@ describe('ExchangeReader (the first hour, 15)', () => {
     assert.deepEqual(answered, [['GET', '/', undefined]])
   })
 
-  it('keeps the last ten, the newest first, and one that is tried again once', async () => {
+  it('keeps the last ten, the newest first, and a retried one once', async () => {
     const requests = new RecentRequests()
     for (let count = 1; count <= 23; count++) {
       const [relay, agent] = duplexPair()

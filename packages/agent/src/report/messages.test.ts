@@ -6,7 +6,7 @@ import { Messages } from './messages.ts'
 const warn = (text: string) => ({ level: 'warn', text }) as const
 
 describe('Messages (the first hour, 15)', () => {
-  it('tells each matter once, with the time of its last word, and drops what is over', () => {
+  it('tells each matter once, with the time of its latest message, and drops settled ones', () => {
     const messages = new Messages()
     messages.say('app 1', warn('A visitor could not be served.'), 1000)
     messages.say('failed 1', warn('no relay answers'), 2000)
@@ -24,7 +24,7 @@ describe('Messages (the first hour, 15)', () => {
     assert.deepEqual(messages.at(4000 + 60_000), [])
   })
 
-  it('is no longer than a screen takes, whatever a relay has to say', () => {
+  it('is never longer than a screen, whatever a relay says', () => {
     const messages = new Messages()
     for (let count = 0; count < 1000; count++) messages.say(`relay said ${count}`, warn(String(count)), count)
     assert.deepEqual(

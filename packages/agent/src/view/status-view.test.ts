@@ -50,7 +50,7 @@ describe('formatStatus', () => {
     ])
   })
 
-  it('counts the connections to the relay where there are to be several', () => {
+  it('counts the connections to the relay if there should be several', () => {
     const session = (wanted: number, online: number, state: AgentStatus['state'] = 'online'): string | undefined =>
       linesOf({ state, sessions: { wanted, online } })[2]
     assert.equal(session(2, 2), 'Session Status      online (2 connections)')
@@ -58,7 +58,7 @@ describe('formatStatus', () => {
     assert.equal(session(2, 0, 'connecting'), 'Session Status      connecting')
   })
 
-  it('shows an endpoint of its own without labels, and what to register where visitors sign in', () => {
+  it('shows its own endpoint without labels, and the URI to register if visitors sign in', () => {
     const tunnel = {
       name: undefined,
       labels: '',
@@ -95,7 +95,7 @@ describe('formatStatus', () => {
     assert.deepEqual(visitors, ['Visitors            everybody'])
   })
 
-  it('shows what the checks of an app say', () => {
+  it('shows the results of an app’s checks', () => {
     const [tunnel] = status.tunnels
     const withHealth = (healthy: boolean, detail: string): string | undefined =>
       linesOf({ tunnels: [{ ...tunnel!, health: { healthy, detail } }] }).find((line) => line.startsWith('Health'))
@@ -131,7 +131,7 @@ describe('formatStatus', () => {
     ])
   })
 
-  it('lets nothing that anybody has named move the cursor', () => {
+  it('lets no name move the cursor', () => {
     const bad = 'x\u001b[2J\u009b1A\u202e\ry'
     const edges = [{ id: bad, visitors: [bad, bad] }]
     const health = { healthy: false, detail: bad }
@@ -156,7 +156,7 @@ describe('formatStatus', () => {
     'The certificate of localhost:8443 is not trusted (UNABLE_TO_VERIFY_LEAF_SIGNATURE); give its authority with --ca FILE.'
 
   for (const width of [39, 79, 199]) {
-    it(`never cuts an address, a message or a cure, and breaks no word that fits, ${width} columns wide (the first hour, 5)`, () => {
+    it(`cuts no address, message or cure, and breaks no word that fits, ${width} columns wide (the first hour, 5)`, () => {
       const endpoints = [
         'https://a-rather-long-name-for-my-application.some-team.example.com',
         'https://docs.example.com',
@@ -171,7 +171,7 @@ describe('formatStatus', () => {
     })
   }
 
-  it('leaves away on a low terminal the oldest requests first, and addresses and messages never', () => {
+  it('drops the oldest requests first on a low terminal, but never addresses or messages', () => {
     const last = [3, 2, 1].map((count) => ({ at: 0, method: 'GET', path: `/${count}`, status: 200, ms: 1 }))
     const requests = { total: 3, last }
     const messages = [{ level: 'warn', text: REASON, at: 0 }] as const
@@ -306,14 +306,14 @@ describe('StatusView', () => {
     }
   })
 
-  it('real-apps 5: says on a narrow or low terminal what fits, addresses before all else', () => {
+  it('real-apps 5: shows as much as fits on a narrow or low terminal, addresses first', () => {
     const screen = new Resized()
     Object.assign(screen, { columns: 12, rows: 4 })
     new StatusView(screen, () => status).close()
     assert.deepEqual(screen.lines.slice(0, 4), ['$ agent tunnel', 'https://doc', 's.example.c', 'om'])
   })
 
-  it('takes a terminal that does not say how large it is for one of 80 columns', () => {
+  it('assumes 80 columns if a terminal does not say its size', () => {
     const lines: string[] = []
     new StatusView(
       { columns: 0, rows: 0, write: (text) => lines.push(...stripVTControlCharacters(text).split('\n')) },

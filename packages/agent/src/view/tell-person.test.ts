@@ -21,7 +21,7 @@ describe('tellPerson (the first hour, 5)', () => {
     assert.equal(told(REFUSED, { isTTY: true, columns: 0 }), `${REFUSED}\n`)
   })
 
-  it('leaves what fits where it stands', () => {
+  it('leaves lines that fit unchanged', () => {
     const shown = 'agent.yml:\n  server:   x\n            ^'
     assert.equal(told(shown, { isTTY: true, columns: 40 }), `${shown}\n`)
   })

@@ -51,7 +51,7 @@ describe('ControlChannel', () => {
     )
   })
 
-  it('S2: ends where its owner throws on a message, and throws nothing itself', async () => {
+  it('S2: ends if its owner throws on a message, and throws nothing itself', async () => {
     const [left, right] = duplexPair()
     const thrown = new TypeError('a bug of ours')
     const { ended, messages } = listen(right, () => {
@@ -100,7 +100,7 @@ describe('ControlChannel', () => {
     })
   }
 
-  it('attack 36: a message of no bytes, or one that is not JSON, ends the channel and nothing after it is heard', async () => {
+  it('attack 36: a message of no bytes, or one that is not JSON, ends the channel; later ones are ignored', async () => {
     for (const broken of [Buffer.alloc(4), Buffer.from([0, 0, 0, 2, 0x7b, 0x7b])]) {
       const [left, right] = duplexPair()
       const { messages, ended } = listen(right)
@@ -110,7 +110,7 @@ describe('ControlChannel', () => {
     }
   })
 
-  it('passes over unknown messages', async () => {
+  it('ignores unknown messages', async () => {
     const [left, right] = duplexPair()
     const { messages, ended } = listen(right)
     left.end(Buffer.concat([frame({ type: 'sing' }), frame(notice('known'))]))
@@ -118,7 +118,7 @@ describe('ControlChannel', () => {
     assert.deepEqual(messages, [notice('known')])
   })
 
-  it('tells an end in order from a cut and from an error', async () => {
+  it('distinguishes an end in order from a cut and from an error', async () => {
     const inOrder = duplexPair()
     const ordered = listen(inOrder[1])
     inOrder[0].end()
@@ -161,7 +161,7 @@ describe('ControlChannel', () => {
     channel.send(notice('late'))
   })
 
-  it('S9: reads as much as the peer may send, and the rest in its time, in order', async () => {
+  it('S9: reads as much as the peer may send, and the rest later, in order', async () => {
     const [left, right] = duplexPair()
     const messages: string[] = []
     const { promise: ended, resolve } = Promise.withResolvers<ProtocolError | undefined>()
@@ -173,7 +173,7 @@ describe('ControlChannel', () => {
       onOverdrawn: () => overdrawn++,
     })
     const since = performance.now()
-    // All in one chunk, so that what has come with it must wait as well.
+    // All in one chunk, so the messages that came with it must wait as well.
     left.write(Buffer.concat(Array.from({ length: 10 }, (_, count) => frame(notice(`${count}`)))))
     for (let count = 10; count < 20; count++) left.write(frame(notice(`${count}`)))
     left.end()

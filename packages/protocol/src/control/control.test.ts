@@ -37,7 +37,7 @@ describe('parseControlMessage', () => {
     assert.throws(() => parse({ type: 'sing', critical: true }), isViolation)
   })
 
-  it('wants labels or a url, not both and not neither', () => {
+  it('requires either labels or a url', () => {
     assert.throws(() => parse({ ...bind, url: 'https://a.example.com' }), isViolation)
     assert.throws(() => parse({ ...bind, labels: undefined }), isViolation)
     assert.equal(parse({ ...bind, labels: undefined, url: 'https://a.example.com' })?.type, 'bind')
@@ -79,7 +79,7 @@ describe('parseControlMessage', () => {
     })
   }
 
-  it('bounds what is said to be wrong with a policy', () => {
+  it('bounds the list of problems of a policy', () => {
     const refused = { type: 'refused', tunnel_id: 1, code: 'bind_invalid', reason: 'x', retryable: false }
     const problem = { path: ['on_http_request', 0, 'actions'], message: 'is missing' }
     assert.deepEqual(parse({ ...refused, problems: [problem] }), { ...refused, problems: [problem] })
@@ -94,7 +94,7 @@ describe('parseControlMessage', () => {
     }
   })
 
-  it('takes what a relay says of edges, bounded, and an older one that says nothing (the first hour, 16)', () => {
+  it('takes a bounded list of edges from a relay, and none from an older one (the first hour, 16)', () => {
     const bound = { type: 'bound', tunnel_id: 1, endpoints: ['https://docs.example.com'] }
     const edge = { edge_id: 'edg_docs', visitors: ['everybody'] }
     assert.deepEqual(parse(bound), bound)
@@ -113,7 +113,7 @@ describe('parseControlMessage', () => {
     assert.throws(() => parse({ ...bind, weight: 'heavy' }), /bind\.weight/)
   })
 
-  it('S9: takes the control characters out of every text', () => {
+  it('S9: removes control characters from every text', () => {
     const hostile = '\u0000\u001b\u007f\u009b\u061c\u200e\u2028\u202e\u2066'
     const notice = parse({ type: 'notice', level: 'info', text: `a${hostile}ü` })
     assert.ok(notice?.type === 'notice')

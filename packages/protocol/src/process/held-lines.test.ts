@@ -5,7 +5,7 @@ import { HeldLines } from './held-lines.ts'
 
 const PIECE_BYTES = 256
 
-/** What the pieces say that are left, each given back after it was read. */
+/** The text of the remaining pieces; each is given back once it is read. */
 function readAll(held: HeldLines): string[] {
   const texts: string[] = []
   for (let piece = held.take(); piece; piece = held.take()) {
@@ -16,7 +16,7 @@ function readAll(held: HeldLines): string[] {
 }
 
 describe('HeldLines', () => {
-  it('gives out whole lines in their order, whatever their lengths and characters are', () => {
+  it('gives out whole lines in order, whatever their lengths and characters', () => {
     const held = new HeldLines(PIECE_BYTES)
     for (const filling of ['x', 'ü', '€', '\u{1f600}', 'xü€\u{1f600}', '\u202e']) {
       const lines = Array.from({ length: 300 }, (_, length) => `${length} ${filling.repeat(length)}\n`)
@@ -37,7 +37,7 @@ describe('HeldLines', () => {
     }
   })
 
-  it('S9: finds room for characters that become longer by their escape', () => {
+  it('S9: has room for characters that become longer when escaped', () => {
     const held = new HeldLines(PIECE_BYTES)
     for (let length = 1; length < 2 * PIECE_BYTES; length++) {
       held.add(`${'x'.repeat(length % 50)}${'\u0080'.repeat(length)}\n`)
@@ -63,7 +63,7 @@ describe('HeldLines', () => {
     assert.equal(held.take(), undefined)
   })
 
-  it('knows which lines of a piece are not written to their end', () => {
+  it('knows which lines of a piece are incomplete', () => {
     const held = new HeldLines(PIECE_BYTES)
     for (const line of ['one\n', 'two\n', 'three\n']) held.add(line)
     const piece = held.take()

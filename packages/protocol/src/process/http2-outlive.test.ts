@@ -27,14 +27,14 @@ describe('the native half of an HTTP/2 session', () => {
   })
   after(() => server.close())
 
-  it('S2: is where this Node.js keeps it', async () => {
+  it('S2: is found in this Node.js', async () => {
     const session = connect(url)
     await once(session, 'connect')
     assert.equal(nativeHalfOf(session)?.constructor.name, 'Http2Session')
     session.destroy()
   })
 
-  it('S2: is known not to be needed behind END_STREAM, not behind a reset', async () => {
+  it('S2: is known to be needless after END_STREAM, but not after a reset', async () => {
     const session = connect(url)
     const whole = session.request({ ':path': '/' })
     const pieces: number[] = []
@@ -49,16 +49,16 @@ describe('the native half of an HTTP/2 session', () => {
     session.destroy()
   })
 
-  it('S2: goes, and all that hangs on it, when its streams have gone, acknowledged SETTINGS or not', async () => {
+  it('S2: is freed with all that it holds once its streams have gone, even without acknowledged SETTINGS', async () => {
     setFlagsFromString('--expose-gc')
-    const collect = runInNewContext('gc') as () => void // what --expose-gc puts there
+    const collect = runInNewContext('gc') as () => void // set by --expose-gc
     const gone: string[] = []
     const registry = new FinalizationRegistry((what: string) => gone.push(what))
     await (async () => {
       const session = connect(url)
       await once(session, 'connect')
       const outlive = outliveStreams(session)
-      session.on('stream', () => outlive) // as our listeners hold it
+      session.on('stream', () => outlive) // as our listeners do
       registry.register(session, 'session')
       registry.register(nativeHalfOf(session)!, 'native half') // the first test
       await breakStream(session, outlive)

@@ -52,7 +52,7 @@ class Pipe {
     return all
   }
 
-  /** Nobody reads any more. */
+  /** Stops reading for good. */
   breakOff(): void {
     if (this.#reading !== undefined) closeSync(this.#reading)
     this.#reading = undefined
@@ -83,7 +83,7 @@ describe('LogOutput', { timeout: 30_000, skip: NO_PIPES }, () => {
     assert.equal(output.droppedLines, 0)
   })
 
-  it('gathers behind a piece, too, and writes no few lines because a write is over', async () => {
+  it('also gathers while a piece is written, and writes no few lines when that ends', async () => {
     const pipe = new Pipe(folder, 'behind')
     const output = new LogOutput(pipe.fd, { gather: { bytes: 100, ms: 1_000_000 } })
     const enough = `${'1'.repeat(200)}\n`
@@ -99,7 +99,7 @@ describe('LogOutput', { timeout: 30_000, skip: NO_PIPES }, () => {
     assert.equal(pipe.read(), 'few\n')
   })
 
-  it('S9: holds so much for a reader that stands still and no more, counts the rest, and says so afterwards', async () => {
+  it('S9: holds a bounded amount for a stalled reader, counts the rest, and reports it afterwards', async () => {
     const pipe = new Pipe(folder, 'still')
     const told: number[] = []
     const output: LogOutput = new LogOutput(pipe.fd, {
@@ -129,13 +129,13 @@ describe('LogOutput', { timeout: 30_000, skip: NO_PIPES }, () => {
     for (const line of lines) assert.equal(line.length, lineOf(0).length - 1, 'whole')
   })
 
-  it('issue 11: loses nothing where the reader keeps up, however often the pipe is full', async () => {
+  it('issue 11: loses nothing if the reader keeps up, however often the pipe is full', async () => {
     const pipe = new Pipe(folder, 'bursts')
     const output = new LogOutput(pipe.fd, { heldMaxBytes: 500_000 })
     let text = ''
     let written = 0
     for (let burst = 0; burst < 15; burst++) {
-      for (let line = 0; line < 200; line++) output.write(lineOf(written++)) // three times what the pipe holds
+      for (let line = 0; line < 200; line++) output.write(lineOf(written++)) // three times the capacity of the pipe
       for (let turn = 0; turn < 50; turn++) {
         await sleep(1)
         text += pipe.read()
@@ -147,7 +147,7 @@ describe('LogOutput', { timeout: 30_000, skip: NO_PIPES }, () => {
     assert.equal(text, Array.from({ length: written }, (_, index) => lineOf(index)).join(''))
   })
 
-  it('B4: goes on without a reader', async () => {
+  it('B4: continues without a reader', async () => {
     const pipe = new Pipe(folder, 'gone')
     const output = new LogOutput(pipe.fd, { errorPauseMs: 20 })
     pipe.breakOff()
@@ -159,14 +159,14 @@ describe('LogOutput', { timeout: 30_000, skip: NO_PIPES }, () => {
     assert.equal(output.droppedLines, 300)
   })
 
-  it('B4: begins a new line where it had to stop in the middle of one', async () => {
+  it('B4: begins a new line if it had to stop in the middle of one', async () => {
     const pipe = new Pipe(folder, 'torn')
     const output = new LogOutput(pipe.fd, { errorPauseMs: 20 })
     for (let index = 0; index < 100; index++) output.write(lineOf(index))
     await sleep(50) // the pipe is full by now
     const before_ = pipe.read()
     assert.doesNotMatch(before_, /\n$/)
-    closeSync(pipe.fd) // represents any fault of a file
+    closeSync(pipe.fd) // for any fault of a file
     await until('lines are dropped', () => output.droppedLines > 0)
     for (let index = 100; index < 110; index++) output.write(lineOf(index))
     const whole = before_.split('\n').length - 1
@@ -177,7 +177,7 @@ describe('LogOutput', { timeout: 30_000, skip: NO_PIPES }, () => {
     assert.equal(output.droppedLines, 110 - whole)
   })
 
-  it('B4: goes on where there is no room', { skip: !existsSync('/dev/full') && 'needs /dev/full' }, async () => {
+  it('B4: continues if the disk is full', { skip: !existsSync('/dev/full') && 'needs /dev/full' }, async () => {
     const full = openSync('/dev/full', 'w')
     const told: number[] = []
     const output = new LogOutput(full, { errorPauseMs: 5, onDropped: (lines) => told.push(lines) })

@@ -10,7 +10,7 @@ describe('making a folder', () => {
   const root = mkdtempSync(join(tmpdir(), 'sallyport-folder-'))
   after(() => rmSync(root, { recursive: true }))
 
-  it('makes what is missing, for the owner only, and is content with what is there', () => {
+  it('makes missing folders for the owner only, and accepts existing ones', () => {
     const path = join(root, 'a', 'b', 'c')
     makeFolder(path)
     makeFolder(path)
@@ -18,12 +18,12 @@ describe('making a folder', () => {
     assert.equal(statSync(join(root, 'a')).mode & 0o777, 0o700)
   })
 
-  it('says so where a file is in the way', () => {
+  it('says so if a file is in the way', () => {
     writeFileSync(join(root, 'file'), '')
     assert.throws(() => makeFolder(join(root, 'file', 'b')), { code: 'ENOTDIR' })
   })
 
-  it('wrong 7: ends where nothing can be made', { skip: !existsSync('/proc/self') }, () => {
+  it('wrong 7: ends if no folder can be made', { skip: !existsSync('/proc/self') }, () => {
     assert.throws(() => makeFolder('/proc/nope/deep'), { code: 'ENOENT' })
   })
 })

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test'
 import { printable } from './printable.ts'
 
 describe('printable', () => {
-  it('hardening: replaces every control character, every end of a line, and what reorders a line', () => {
+  it('hardening: replaces all control characters, line ends and characters that reorder a line', () => {
     for (let code = 0; code <= 0xffff; code++) {
       if (code >= 0xd800 && code <= 0xdfff) continue // halves of a character
       const character = String.fromCharCode(code)
@@ -13,7 +13,7 @@ describe('printable', () => {
     }
   })
 
-  it('leaves letters of every script, and cuts what is endless', () => {
+  it('leaves letters of every script, and cuts endless text', () => {
     assert.equal(printable('Ädä שלום مرحبا 😀'), 'Ädä שלום مرحبا 😀')
     assert.equal(printable('x'.repeat(5000)).length, 1024)
   })

@@ -45,7 +45,7 @@ const WATCHED = `
   }
   const fill = () => Array.from({ length: 80_000 }, (_, at) => Array(100).fill(at)) // 64 MB`
 
-// Once 64 MB live in the old generation, and once they are gone; and again. How often all was collected in between.
+// While 64 MB live in the old generation, and once they are gone; twice. Counts the full collections in between.
 const GROWN = `
   const { PerformanceObserver, constants } = (await import('node:perf_hooks')).default
   let collections = 0
@@ -70,7 +70,7 @@ const GROWN = `
   await new Promise((resolve) => setTimeout(resolve, 50))
   console.log(said.join(' '), 'collected', collections, kept.length)`
 
-// They live all the time; buffers outside the heap come by megabytes, stop, and come again.
+// They live all the time; megabytes of buffers outside the heap come, stop, and come again.
 const BULK = `
   const kept = fill()
   const buffers = []

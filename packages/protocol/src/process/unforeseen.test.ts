@@ -5,7 +5,7 @@ import { describe, it } from 'node:test'
 import { explainUnforeseen } from './unforeseen.ts'
 
 describe('explainUnforeseen', () => {
-  it('is one line: what happened and where, and no stack', () => {
+  it('is one line: the error and its place, without a stack', () => {
     assert.match(
       explainUnforeseen(new TypeError('x is not a function')),
       /^TypeError: x is not a function \(process\/unforeseen\.test\.ts:\d+\)$/,
@@ -16,7 +16,7 @@ describe('explainUnforeseen', () => {
     assert.equal(explainUnforeseen(bare), 'Error: nobody knows where')
   })
 
-  it('leaves what the system says as it says it', () => {
+  it('leaves an error of the system unchanged', () => {
     try {
       readFileSync('/')
       assert.fail('a folder was read')

@@ -68,7 +68,7 @@ describe('splice', () => {
     await spliced
   })
 
-  it('holds the writer while the reader is paused, and loses nothing when it goes on', async () => {
+  it('holds the writer while the reader is paused, and loses nothing when it resumes', async () => {
     const [visitor, a] = duplexPair()
     const reads: (() => void)[] = []
     let taken = 0
@@ -128,7 +128,7 @@ describe('splice', () => {
     await spliced
   })
 
-  it('S2: closes the app where the visitor breaks in the turn in which they end', async () => {
+  it('S2: closes the app if the visitor breaks in the turn in which both end', async () => {
     const [visitor, a] = duplexPair()
     const [b, app] = await connectPair()
     const spliced = splice(a, b)
@@ -140,7 +140,7 @@ describe('splice', () => {
   })
 
   it('S2: cuts an app that still sends to a visitor whose stream has ended both ways by itself', async () => {
-    // As a stream of HTTP/2 does that its visitor closes with NO_ERROR.
+    // As an HTTP/2 stream does if its visitor closes it with NO_ERROR.
     let onTaken = (): void => {}
     const a = new Duplex({ read() {}, write: (_chunk, _encoding, taken) => void (onTaken = taken) })
     const [b, app] = duplexPair()
@@ -154,7 +154,7 @@ describe('splice', () => {
     assert.ok(b.destroyed)
   })
 
-  it('destroys the other side when one was destroyed before, whichever it is', async () => {
+  it('destroys the other side if either was destroyed before', async () => {
     for (const first of [0, 1] as const) {
       const pair = [duplexPair()[0], duplexPair()[0]] as const
       pair[first].destroy()

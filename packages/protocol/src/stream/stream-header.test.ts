@@ -33,7 +33,7 @@ describe('stream header', () => {
     }
   })
 
-  it('asks for more bytes at every proper prefix, and leaves what comes behind', () => {
+  it('asks for more bytes at every proper prefix, and leaves the bytes after it', () => {
     const bytes = encodeStreamHeader(header)
     for (let end = 0; end < bytes.length; end++) assert.equal(decodeStreamHeader(bytes.subarray(0, end)), undefined)
     const decoded = decodeStreamHeader(Buffer.concat([bytes, Buffer.from('GET / HTTP/1.1')]))
@@ -45,7 +45,7 @@ describe('stream header', () => {
     assert.equal(decoded?.header.visitor, 'x'.repeat(255))
   })
 
-  it('passes over fields that a later minor version appends', () => {
+  it('skips fields that a later minor version appends', () => {
     const bytes = encodeStreamHeader(header)
     const longer = Buffer.concat([bytes, Buffer.from('later')])
     longer.writeUInt16BE(longer.length, 2)
@@ -117,7 +117,7 @@ describe('stream reply', () => {
 })
 
 describe('readStreamHeader', () => {
-  it('reads a header that comes byte by byte, and leaves what follows in the stream', async () => {
+  it('reads a header byte by byte, and leaves the following bytes in the stream', async () => {
     const stream = makeStream()
     const reading = readStreamHeader(stream)
     for (const byte of encodeStreamHeader(header)) stream.push(Buffer.from([byte]))
@@ -127,7 +127,7 @@ describe('readStreamHeader', () => {
     assert.equal(behind?.toString(), 'behind')
   })
 
-  it('gives back what came in the same chunk', async () => {
+  it('returns the further bytes of the same chunk', async () => {
     const stream = makeStream()
     stream.push(Buffer.concat([encodeStreamHeader(header), Buffer.from('GET /')]))
     assert.deepEqual(await readStreamHeader(stream), header)

@@ -33,7 +33,7 @@ describe('WebSocketCarrier', () => {
     const accepted = once(listener, 'connection')
     const near = new WebSocket(url)
     await once(near, 'open')
-    const [far] = (await accepted) as [WebSocket] // what ws emits
+    const [far] = (await accepted) as [WebSocket] // as ws emits
     return [near, far]
   }
 
@@ -107,7 +107,7 @@ describe('WebSocketCarrier', () => {
       'GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
         'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n',
     )
-    const [far] = (await accepted) as [WebSocket] // what ws emits
+    const [far] = (await accepted) as [WebSocket] // as ws emits
     const carrier = new WebSocketCarrier(far)
     carrier.onMessage = () => assert.fail('the message is not complete')
     const before = carrier.bytesRead

@@ -55,7 +55,7 @@ describe('FrameReader', () => {
     assert.deepEqual(read(...Array.from(WIRE, (byte) => Buffer.of(byte))), whole)
   })
 
-  it('skips a payload that nobody wants', () => {
+  it('skips an unwanted payload', () => {
     const seen: number[] = []
     const reader = new FrameReader({
       onHeader: (_type, _flags, streamId) => seen.push(streamId) < 0,

@@ -40,12 +40,12 @@ export class MemoryCarrier implements Carrier {
     this.#schedule()
   }
 
-  /** From now on nothing leaves. */
+  /** From now on, messages are kept. */
   hold(): void {
     this.#isHeld = true
   }
 
-  /** Lets everything go again, or only the next `count` messages. */
+  /** Sends all kept messages, or only the next `count`. */
   release(count = Infinity): void {
     if (count === Infinity) {
       this.#isHeld = false

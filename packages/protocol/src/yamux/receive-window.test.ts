@@ -38,7 +38,7 @@ function simulate(bytesPerMs: number, roundTripMs: number, durationMs: number): 
 }
 
 describe('ReceiveWindow', () => {
-  it('gives credit for a quarter of a window of bytes that were read, and none for bytes that wait', () => {
+  it('gives credit for each quarter of a window once it is read, and none for waiting bytes', () => {
     const window = new ReceiveWindow()
     assert.ok(window.spend(INITIAL_WINDOW_BYTES))
     assert.equal(window.isGrantDue(INITIAL_WINDOW_BYTES), false)
@@ -94,7 +94,7 @@ describe('ReceiveWindow', () => {
     assert.equal(window.target, INITIAL_WINDOW_BYTES)
   })
 
-  describe('reliability 4: where memory is short', () => {
+  describe('reliability 4: if memory is short', () => {
     /**
      * A reader who takes 8 KiB at a time and leaves the rest of the window unread; returns the bytes that the sender
      * may have under way.
@@ -111,7 +111,7 @@ describe('ReceiveWindow', () => {
       return held
     }
 
-    it('the window of a reader who lags behind shrinks to 32 KiB, without taking credit back', () => {
+    it('the window of a slow reader shrinks to 32 KiB, without taking credit back', () => {
       const window = new ReceiveWindow()
       assert.ok(window.spend(INITIAL_WINDOW_BYTES))
       const held = lag(window, INITIAL_WINDOW_BYTES, 100, SMALLEST_WINDOW_BYTES, 0)
@@ -119,13 +119,13 @@ describe('ReceiveWindow', () => {
       assert.ok(held <= SMALLEST_WINDOW_BYTES && held > 0, String(held))
     })
 
-    it('that of a reader who keeps up does not', () => {
+    it('the window of a reader that keeps up does not shrink', () => {
       const window = new ReceiveWindow()
       flow(window, 10_000_000, 0, 50_000, SMALLEST_WINDOW_BYTES)
       assert.equal(window.target, INITIAL_WINDOW_BYTES)
     })
 
-    it('it comes back step by step once there is room and the reader keeps up, and not while it lags', () => {
+    it('a window grows back in steps once there is room, if its reader keeps up', () => {
       const window = new ReceiveWindow()
       assert.ok(window.spend(INITIAL_WINDOW_BYTES))
       const held = lag(window, INITIAL_WINDOW_BYTES, 100, SMALLEST_WINDOW_BYTES, 0)

@@ -185,10 +185,10 @@ describe('a stream', () => {
     client.destroy()
   })
 
-  it('real-apps 2: says what was written, then RST, where it is to end behind its writes', async () => {
+  it('real-apps 2: sends the written bytes, then RST, if it should end after its writes', async () => {
     const { client, server, accept } = pair()
     const near = client.openStream()
-    const words = Buffer.alloc(2 * INITIAL_WINDOW_BYTES, 'w') // more than may leave at once
+    const words = Buffer.alloc(2 * INITIAL_WINDOW_BYTES, 'w') // more than can leave at once
     near.write(words)
     near.resetAfterWrites()
     assert.ok(!near.destroyed)
@@ -205,7 +205,7 @@ describe('a stream', () => {
     assert.ok(quiet.destroyed)
   })
 
-  it('reports the peer’s RST as an error, without ending the process where nobody listens', async () => {
+  it('reports the peer’s RST as an error, without ending the process if there is no listener', async () => {
     const { client, server, accept } = pair()
     const near = client.openStream()
     near.write('x')
@@ -223,7 +223,7 @@ describe('a stream', () => {
     client.destroy()
   })
 
-  it('sends nothing when it is destroyed before its SYN left', async () => {
+  it('sends nothing if it is destroyed before its SYN has left', async () => {
     const [left, right] = MemoryCarrier.pair()
     const session = new YamuxSession(left, { role: 'client' })
     const peer = new RawPeer(right)
@@ -269,7 +269,7 @@ describe('a session', () => {
     session.destroy()
   })
 
-  it('lets the peer begin on a dozen streams while this turn goes on', async () => {
+  it('lets the peer begin on a dozen streams while this turn continues', async () => {
     const [left, right] = MemoryCarrier.pair()
     const session = new YamuxSession(left, { role: 'client' })
     const peer = new RawPeer(right)
@@ -283,7 +283,7 @@ describe('a session', () => {
     session.destroy()
   })
 
-  it('sends at once, without waiting for the end of the turn, when 32 KiB are there', async () => {
+  it('sends 32 KiB at once, without waiting for the end of the turn', async () => {
     const { client, left } = pair()
     const stream = client.openStream()
     await settle()
@@ -295,7 +295,7 @@ describe('a session', () => {
     client.destroy()
   })
 
-  it('sends no RST for a stream that both sides ended', async () => {
+  it('sends no RST for a stream that both sides have ended', async () => {
     const [left, right] = MemoryCarrier.pair()
     const session = new YamuxSession(left, { role: 'server', onStream: (stream) => stream.pipe(stream) })
     const peer = new RawPeer(right)
@@ -367,7 +367,7 @@ describe('a session', () => {
     await assert.rejects(answer)
   })
 
-  it('resets streams where nobody accepts them', async () => {
+  it('resets streams if they are not accepted', async () => {
     const [left, right] = MemoryCarrier.pair()
     const server = new YamuxSession(right, { role: 'server' })
     const client = new YamuxSession(left, { role: 'client' })
@@ -387,7 +387,7 @@ describe('a session', () => {
     await assert.rejects(client.ping(), isCode('session_closed'))
   })
 
-  it('drains after GoAway: existing streams go on, new ones are refused on both sides', async () => {
+  it('drains after GoAway: existing streams continue, new ones are refused on both sides', async () => {
     const { client, server, accept } = pair({ far: {} })
     const near = client.openStream()
     near.write('before ')
@@ -434,7 +434,7 @@ describe('a session', () => {
     assert.equal(await server.closed, undefined)
   })
 
-  it('close() resets what is still open at the deadline', async () => {
+  it('close() resets streams that are still open at the deadline', async () => {
     const { client, server, accept } = pair()
     const near = client.openStream()
     near.write('x')
@@ -481,7 +481,7 @@ describe('a session', () => {
     assert.ok(stream.destroyed)
   })
 
-  it('counts half a message as a sign of life', async () => {
+  it('takes half a message for a sign of life', async () => {
     const [left] = MemoryCarrier.pair()
     const session = new YamuxSession(left, { role: 'client', pingIntervalMs: 10, silenceLimitMs: 60 })
     let ticks = 0
@@ -497,13 +497,13 @@ describe('a session', () => {
     session.destroy()
   })
 
-  it('looks again after a stall of the event loop before it declares the peer dead', async () => {
+  it('checks again after a stall of the event loop before it declares the peer dead', async () => {
     const [left] = MemoryCarrier.pair()
     const session = new YamuxSession(left, { role: 'client', pingIntervalMs: 1_000, silenceLimitMs: 60 })
     await settle(2)
     const stallEnds = performance.now() + 150
     while (performance.now() < stallEnds);
-    // The answer lies in the socket: it is read in the first turn after the timers.
+    // The answer waits in the socket: it is read in the first turn after the timers.
     await turn()
     left.bytesRead++
     await settle(5)
@@ -547,7 +547,7 @@ describe('a session', () => {
       await settle()
     }
     assert.ok(!budget.isPast(1))
-    // The session that held more gave up a stream of its own: the third belongs to the first pair, like stream 0.
+    // The session that held more gave up one of its streams: the third belongs to the first pair, like stream 0.
     assert.deepEqual(
       far.map((stream) => stream.destroyed),
       [true, true, false, false],
@@ -559,7 +559,7 @@ describe('a session', () => {
     assert.ok(!budget.isPast(0))
   })
 
-  it('attack 36: past a shared budget it is the session that holds most that gives up a stream', async () => {
+  it('attack 36: past a shared budget, the session that holds most gives up a stream', async () => {
     const budget = new BufferBudget(600_000)
     const [hoarder, modest] = [pair({ far: { budget } }), pair({ far: { budget } })]
     const open = async ({ client, accept }: typeof modest, bytes: number): Promise<YamuxStream> => {
@@ -579,8 +579,8 @@ describe('a session', () => {
     modest.client.destroy()
   })
 
-  describe('reliability 4: who reads slowly but steadily is not cut', () => {
-    /** Opens a download without end; `read` is one step of its reader, `left` tells what waits. */
+  describe('reliability 4: a slow but steady reader is not cut', () => {
+    /** Opens a download without end; `read` is one step of its reader, `left` is the number of waiting bytes. */
     async function download({ client, accept }: ReturnType<typeof pair>): Promise<YamuxStream> {
       const near = client.openStream()
       const more = (): void => {
@@ -591,9 +591,9 @@ describe('a session', () => {
       return accept()
     }
 
-    it('windows of slow readers shrink where memory is short, so that all of them fit', async () => {
+    it('windows of slow readers shrink if memory is short, so all of them fit', async () => {
       const READERS = 12
-      // Eight windows of the first size fit. With the ninth, room is short, before any stream has been cut.
+      // Eight windows of the initial size fit. With the ninth, room is short, but no stream has been cut.
       const far = { maxBufferedBytes: 16 * INITIAL_WINDOW_BYTES }
       const ends = pair({ far })
       const readers: YamuxStream[] = []
@@ -608,7 +608,7 @@ describe('a session', () => {
       }
       assert.ok(begun > 0.7 * far.maxBufferedBytes, String(begun))
       assert.ok(ends.server.bufferedBytes <= 0.5 * far.maxBufferedBytes + 65_536, String(ends.server.bufferedBytes))
-      // Now there is room for as many again.
+      // Now there is room for the same number again.
       for (let i = 0; i < READERS / 2; i++) readers.push(await download(ends))
       for (let round = 0; round < 30; round++) {
         for (const reader of readers) reader.read()
@@ -618,7 +618,7 @@ describe('a session', () => {
       ends.client.destroy()
     })
 
-    it('who has stood still for long goes before it is full; who has moved stays, until it is', async () => {
+    it('a long stalled reader goes before memory is full, a moving one only once it is', async () => {
       const far = { maxBufferedBytes: 4 * INITIAL_WINDOW_BYTES, stallLimitMs: 500 } // a busy machine stalls for 50
       const ends = pair({ far })
       const still = await download(ends)
@@ -627,7 +627,7 @@ describe('a session', () => {
       const since = performance.now()
       while (performance.now() - since < 1.2 * far.stallLimitMs) {
         steady.read()
-        await new Promise((resolve) => setTimeout(resolve, 50)) // who reads faster has a window that grows, and takes the room
+        await new Promise((resolve) => setTimeout(resolve, 50)) // a faster reader has a growing window, and takes the room
       }
       assert.equal(still.destroyed, false, 'there is room')
       const third = await download(ends)
@@ -645,7 +645,7 @@ describe('a session', () => {
       ends.client.destroy()
     })
 
-    it('what a session may hold follows the memory, within bounds, and workers share it', () => {
+    it('the bound of a session follows the memory, within limits, and workers share it', () => {
       const GIB = 1024 ** 3
       const shares = [0.25, 1, 4].map((gib) => BufferBudget.ofHeap(gib * GIB))
       assert.deepEqual(
