@@ -31,7 +31,7 @@ describe('the key of the relay', () => {
     assert.deepEqual(await readdir(join(folder, 'race')), ['relay.secret'])
   })
 
-  it('is refused where other users may read it', async () => {
+  it('is refused if other users may read it', async () => {
     const storePath = join(folder, 'open.db')
     await Keys.open({ storePath, env: {} })
     for (const mode of [0o640, 0o604, 0o660]) {
@@ -44,7 +44,7 @@ describe('the key of the relay', () => {
     }
   })
 
-  it('is refused where the file holds something else, and the file stays', async () => {
+  it('is refused if the file holds something else, and the file stays', async () => {
     const file = join(folder, 'bad.secret')
     for (const content of ['', 'short', 'x'.repeat(5000)]) {
       await writeFile(file, content, { mode: 0o600 })
@@ -53,7 +53,7 @@ describe('the key of the relay', () => {
     }
   })
 
-  it('comes from SALLYPORT_SECRET where that is set, and then no file is made', async () => {
+  it('comes from SALLYPORT_SECRET if that is set, and no file is made', async () => {
     const storePath = join(folder, 'env', 'relay.db')
     const env = { SALLYPORT_SECRET: 'a secret of thirty-two characters' }
     const keys = await Keys.open({ storePath, env })
@@ -71,7 +71,7 @@ describe('the key of the relay', () => {
 describe('boxes', () => {
   const keys = new Keys(Buffer.alloc(32, 1))
 
-  it('give back what was put in, and never look the same', () => {
+  it('return their content, and never look the same', () => {
     for (const text of ['', 'x', 'é\u{1F600}'.repeat(1000)]) {
       const box = keys.sealBox('state', text)
       assert.match(box, /^[A-Za-z0-9_-]+$/)
@@ -87,7 +87,7 @@ describe('boxes', () => {
     assert.equal(new Keys(Buffer.alloc(32, 2)).openBox('state', box), undefined)
   })
 
-  it('do not open when any byte was changed, cut off or added', () => {
+  it('do not open if any byte was changed, cut off or added', () => {
     const box = keys.sealBox('state', 'text')
     const bytes = Buffer.from(box, 'base64url')
     for (let index = 0; index < bytes.length; index++) {
@@ -101,7 +101,7 @@ describe('boxes', () => {
     }
   })
 
-  it('use keys that tell nothing about each other', () => {
+  it('use independent keys', () => {
     assert.notDeepEqual(keys.deriveKey('a'), keys.deriveKey('b'))
     assert.equal(keys.deriveKey('a').length, 32)
   })

@@ -48,7 +48,7 @@ describe('first-hour 10: the log on a terminal', () => {
     assert.match(linesFor(132, { ...SERVED, agent: undefined })[0] ?? '', / edg_docs tun_96hOSC7P ada /)
   })
 
-  it('fits into 80 columns, where the host and then the path give way', () => {
+  it('fits into 80 columns by shortening the host and then the path', () => {
     const [served = '', refused = '', long = ''] = linesFor(
       80,
       SERVED,
@@ -61,12 +61,12 @@ describe('first-hour 10: the log on a terminal', () => {
     for (const line of [served, refused, long]) assert.ok(line.length <= 80, line)
   })
 
-  it('cuts nothing where it goes into a file', () => {
+  it('cuts nothing if it goes to a file', () => {
     const [line = ''] = linesFor(undefined, { ...SERVED, path: `/${'a'.repeat(500)}` })
     assert.ok(line.includes(`/${'a'.repeat(500)} edg_docs laptop ada req_x8k2pq1f`))
   })
 
-  it('is one line for whatever else is told, with short ids, and a stack below', () => {
+  it('is one line for every other message, with short ids, and a stack below', () => {
     assert.deepEqual(
       linesFor(
         80,
@@ -91,7 +91,7 @@ describe('first-hour 10: the log on a terminal', () => {
     )
   })
 
-  it('has colours only for who sees colours', () => {
+  it('has colours only for terminals that show them', () => {
     const coloured = new LogForPeople({ hasColours: true, columns: () => 80 }).write(JSON.stringify(REFUSED))
     // oxlint-disable-next-line no-control-regex
     const codes = /\u001b\[\d+m/g
@@ -99,7 +99,7 @@ describe('first-hour 10: the log on a terminal', () => {
     assert.equal(coloured.replaceAll(codes, '').trimEnd(), linesFor(80, REFUSED)[0])
   })
 
-  it('lets nothing from outside move the cursor or begin a line', () => {
+  it('lets no text from outside move the cursor or begin a line', () => {
     const evil = 'a\u001b[2J\r\n07:13:16 200 forged\u009b\u007f\u202e'
     for (const line of linesFor(
       200,

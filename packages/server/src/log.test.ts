@@ -8,7 +8,7 @@ import { it } from 'node:test'
 
 import { createLog } from './log.ts'
 
-it('attack 44: the log blanks headers that carry secrets, should any code ever log them', () => {
+it('attack 44: the log blanks secret headers if any code ever logs them', () => {
   const lines: string[] = []
   const log = createLog({ level: 'debug' }, { write: (line) => void lines.push(line) })
   const headers = { authorization: 'Bearer evil', cookie: 'a=evil', host: 'docs.example.com' }

@@ -38,7 +38,7 @@ describe('names of the admin listener', () => {
   }
 
   for (const host of ['rebound.example.com', 'rebound.example.com:4041', 'localhost.example.com', 'a.relay.internal']) {
-    it(`audit, hardening: tells nothing to a page whose name leads here: ${host}`, async () => {
+    it(`audit, hardening: tells nothing to a page whose name resolves to it: ${host}`, async () => {
       for (const path of ['/metrics', '/readyz']) {
         const [status, body] = await ask(path, host)
         assert.equal(status, 421)

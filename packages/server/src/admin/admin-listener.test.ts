@@ -28,14 +28,14 @@ describe('AdminListener', () => {
 
   const statusOf = async (path: string): Promise<number> => (await fetch(`${origin}${path}`)).status
 
-  it('tells health, readiness and metrics, and nothing else', async () => {
+  it('serves health, readiness and metrics, and nothing else', async () => {
     assert.equal(await statusOf('/healthz'), 200)
     assert.equal(await statusOf('/readyz'), 503)
     assert.equal(await (await fetch(`${origin}/metrics`)).text(), 'sallyport_tunnels 1\n')
     assert.equal(await statusOf('/'), 404)
   })
 
-  it('S2: answers 500 where something cannot be measured, and goes on', async () => {
+  it('S2: answers 500 if a value cannot be measured, and continues', async () => {
     measure = async () => {
       throw new Error('no figures')
     }
@@ -47,7 +47,7 @@ describe('AdminListener', () => {
     assert.deepEqual(more, [])
   })
 
-  it('S2: goes on where the system cannot hand it a connection', async () => {
+  it('S2: continues if the system cannot hand it a connection', async () => {
     let server: Server | undefined
     const onRequest = (message: unknown): void => void (server = (message as { server: Server }).server)
     diagnostics.subscribe('http.server.request.start', onRequest)

@@ -76,7 +76,7 @@ describe("the operator's socket (the first hour, 9)", { skip: process.platform =
     assert.equal(existsSync(path), false)
   })
 
-  it('takes the place of one that a crash has left behind', async (t) => {
+  it('replaces a socket that a crash has left behind', async (t) => {
     const crash = `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`
     spawnSync(process.execPath, ['--eval', crash])
     assert.ok(existsSync(path))
@@ -85,7 +85,7 @@ describe("the operator's socket (the first hour, 9)", { skip: process.platform =
     assert.deepEqual(lines, [])
   })
 
-  it('leaves the place to a relay that lives, says so once, and takes it when that one is gone', async (t) => {
+  it('leaves the place to a running relay, says so once, and takes it when that relay has gone', async (t) => {
     const first = await open(t)
     const theirs = statSync(path).ino
     await open(t)
@@ -102,7 +102,7 @@ describe("the operator's socket (the first hour, 9)", { skip: process.platform =
     assert.equal(lines.length, 3)
   })
 
-  it('takes nothing away that is no socket, and makes none with a path that is too long', async (t) => {
+  it('removes only sockets, and makes none if the path is too long', async (t) => {
     await writeFile(path, 'precious')
     await open(t)
     assert.match(lines.join(''), /something else is at this path/)
@@ -112,7 +112,7 @@ describe("the operator's socket (the first hour, 9)", { skip: process.platform =
     assert.match(lines.join(''), /the path has 1\d\d bytes.*shorter path/)
   })
 
-  it('tells what is there, and survives what cannot be answered', async (t) => {
+  it('answers questions, and survives those that it cannot answer', async (t) => {
     await open(t)
     assert.equal((await get('/metrics'))[0], 404)
     assert.equal((await get('//'))[0], 400)
@@ -125,7 +125,7 @@ describe("the operator's socket (the first hour, 9)", { skip: process.platform =
     assert.match(lines.join(''), /no answer.*a question of the operator failed/)
   })
 
-  it('is closed although somebody asks and never ends, or waits for an answer', async (t) => {
+  it('is closed even if a client asks without end, or waits for an answer', async (t) => {
     const asked = Promise.withResolvers<void>()
     ask = () => {
       asked.resolve()

@@ -50,27 +50,27 @@ describe('Balancer: fewest in flight', () => {
     assert.deepEqual(names(new Balancer(), [tunnel('a', { inFlight: 2 }), tunnel('b', { inFlight: 2 })], 2), ['a', 'b'])
   })
 
-  it('leaves out what is offline or was tried', () => {
+  it('leaves out tunnels that are offline or were tried', () => {
     const [a, b, c] = [tunnel('a', { isOnline: false }), tunnel('b'), tunnel('c', { inFlight: 5 })]
     assert.equal(new Balancer<Fake>().pick([a, b, c], 'well', new Set([b]))?.name, 'c')
     assert.equal(new Balancer<Fake>().pick([a, b, c], 'any', new Set([b, c])), undefined)
     assert.equal(new Balancer<Fake>().pick([], 'any'), undefined)
   })
 
-  it('takes one whose app is down only where any will do', () => {
+  it('takes a tunnel whose app is down only if any will do', () => {
     const tunnels = [tunnel('a', { isWell: false }), tunnel('b', { isOnline: false })]
     assert.equal(new Balancer<Fake>().pick(tunnels, 'well'), undefined)
     assert.equal(new Balancer<Fake>().pick(tunnels, 'any')?.name, 'a')
   })
 
-  it('goes on in turn when tunnels leave', () => {
+  it('keeps the turns when tunnels leave', () => {
     const balancer = new Balancer<Fake>()
     const tunnels = [tunnel('a'), tunnel('b'), tunnel('c')]
     names(balancer, tunnels, 3)
     assert.equal(balancer.pick(tunnels.slice(0, 1), 'well')?.name, 'a')
   })
 
-  it('counts what is in flight against the weight', () => {
+  it('counts exchanges in flight against the weight', () => {
     const tunnels = [tunnel('a', { weight: 3, inFlight: 3 }), tunnel('b', { weight: 1, inFlight: 2 })]
     assert.equal(new Balancer<Fake>().pick(tunnels, 'well')?.name, 'a')
     tunnels[0]!.inFlight = 9
@@ -84,7 +84,7 @@ describe('Balancer: fewest in flight', () => {
     assert.deepEqual(shares(balancer, tunnels, 400), { a: 300, b: 100 })
   })
 
-  it('holds what is under way in proportion to the weights', () => {
+  it('keeps exchanges in flight in proportion to the weights', () => {
     const tunnels = [tunnel('a', { weight: 5 }), tunnel('b', { weight: 2 }), tunnel('c')]
     const balancer = new Balancer<Fake>()
     for (let count = 0; count < 80; count++) balancer.pick(tunnels, 'well')!.inFlight += 1
@@ -95,15 +95,15 @@ describe('Balancer: fewest in flight', () => {
   })
 })
 
-describe('B15: what lasts is counted apart', () => {
-  it('B15: a request goes where the fewest requests are, however many WebSockets there are', () => {
+describe('B15: long exchanges are counted separately', () => {
+  it('B15: a request goes to the tunnel with the fewest requests, however many WebSockets it has', () => {
     const tunnels = [tunnel('a', { lasting: 50 }), tunnel('b')]
     assert.deepEqual(shares(new Balancer(), tunnels, 40), { a: 20, b: 20 })
     tunnels[1]!.inFlight = 1
     assert.equal(new Balancer<Fake>().pick(tunnels, 'well')?.name, 'a')
   })
 
-  it('B15: a WebSocket goes where the fewest of its kind are, however many requests there are', () => {
+  it('B15: a WebSocket goes to the tunnel with the fewest WebSockets, however many requests it has', () => {
     const tunnels = [tunnel('a', { lasting: 5 }), tunnel('b', { inFlight: 50 })]
     const balancer = new Balancer<Fake>()
     for (let opened = 0; opened < 9; opened++) balancer.pick(tunnels, 'well', undefined, true)!.lasting += 1
@@ -118,7 +118,7 @@ describe('B15: what lasts is counted apart', () => {
 })
 
 describe('Balancer: weight 0', () => {
-  it('is a standby: it serves only where no other can', () => {
+  it('is a standby: it serves only if no other can', () => {
     const [a, b] = [tunnel('a'), tunnel('b', { weight: 0 })]
     const balancer = new Balancer<Fake>()
     assert.deepEqual(shares(balancer, [a, b], 50), { a: 50 })
@@ -126,7 +126,7 @@ describe('Balancer: weight 0', () => {
     assert.deepEqual(shares(balancer, [tunnel('a', { isWell: false }), b], 10), { b: 10 })
   })
 
-  it('is alike for all where all have it', () => {
+  it('makes no difference if all have it', () => {
     const tunnels = [tunnel('a', { weight: 0 }), tunnel('b', { weight: 0 })]
     assert.deepEqual(names(new Balancer(), tunnels, 3), ['a', 'b', 'a'])
     assert.deepEqual(names(new Balancer('random'), tunnels, 3), ['a', 'b', 'a'])
@@ -134,7 +134,7 @@ describe('Balancer: weight 0', () => {
 })
 
 describe('Balancer: round robin', () => {
-  it('takes the next, whatever is in flight', () => {
+  it('takes the next, however many exchanges it has in flight', () => {
     const tunnels = [tunnel('a', { inFlight: 9 }), tunnel('b'), tunnel('c')]
     assert.deepEqual(names(new Balancer('round_robin'), tunnels, 4), ['a', 'b', 'c', 'a'])
   })
@@ -144,7 +144,7 @@ describe('Balancer: round robin', () => {
     assert.deepEqual(names(new Balancer('round_robin'), tunnels, 7), ['a', 'a', 'b', 'a', 'c', 'a', 'a'])
   })
 
-  it('skips who cannot serve', () => {
+  it('skips tunnels that cannot serve', () => {
     const tunnels = [tunnel('a'), tunnel('b', { isWell: false }), tunnel('c', { isOnline: false }), tunnel('d')]
     assert.deepEqual(shares(new Balancer('round_robin'), tunnels, 10), { a: 5, d: 5 })
   })

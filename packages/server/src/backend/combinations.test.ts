@@ -1,4 +1,4 @@
-// Failover and weighted backends over fakes: which one is asked, and in which order.
+// Failover and weighted backends over fakes: which ones are asked, in which order.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -32,7 +32,7 @@ class FakeGroup implements Backend {
   }
 
   note(): void {
-    // Nobody asks how they have answered.
+    // Their answers do not matter here.
   }
 
   failingAt(): number {
@@ -62,7 +62,7 @@ describe('Failover', () => {
     assert.equal(nameOf(failover.pick(ASKED, 'well', new Set([fake('b')]))), 'c')
   })
 
-  it('tries those that are down in order, where none works', () => {
+  it('tries backends that are down in order, if none works', () => {
     const failover = new Failover([new FakeGroup('a!'), new FakeGroup('c!')])
     assert.equal(nameOf(failover.pick(ASKED, 'well')), 'nothing')
     assert.equal(nameOf(failover.pick(ASKED, 'any')), 'a!')
@@ -73,7 +73,7 @@ describe('Failover', () => {
     assert.equal(nameOf(new Failover([new FakeGroup('a!'), fixed]).pick(ASKED, 'well')), 'fixed')
   })
 
-  it('goes back to the first when it is back, stickiness or not', () => {
+  it('returns to the first when it is back, even with stickiness', () => {
     const first = new FakeGroup()
     const failover = new Failover([first, new FakeGroup('c', 'd')])
     assert.equal(nameOf(failover.pick(ASKED, 'well', undefined, 'd')), 'd')
@@ -99,7 +99,7 @@ describe('Weighted', () => {
     assert.deepEqual(picked, ['a', 'a', 'b', 'b'])
   })
 
-  it('gives the share of one that has nothing to dial to the others, and nothing to one that is off', () => {
+  it('gives the share of a branch without tunnels to the others, and nothing to one that is off', () => {
     const branches: [Backend, number][] = [
       [new FakeGroup('a!'), 80],
       [new FakeGroup('b'), 20],
@@ -110,7 +110,7 @@ describe('Weighted', () => {
     assert.equal(nameOf(draw(branches, 0.1).pick(ASKED, 'well', undefined, 'off')), 'b')
   })
 
-  it('stays with the branch that an exchange has begun with', () => {
+  it('stays with the first branch of an exchange', () => {
     const branches: [Backend, number][] = [
       [new FakeGroup('a', 'a2'), 1],
       [new FakeGroup('b'), 99],
@@ -119,7 +119,7 @@ describe('Weighted', () => {
     assert.equal(nameOf(draw(branches, 0).pick(ASKED, 'well', new Set([fake('a'), fake('a2')]))), 'b')
   })
 
-  it('keeps a visitor with the tunnel they were with, whichever branch it is in', () => {
+  it('keeps a visitor with their tunnel, whichever branch it is in', () => {
     const branches: [Backend, number][] = [
       [new FakeGroup('a'), 99],
       [new FakeGroup('b', 'b2'), 1],

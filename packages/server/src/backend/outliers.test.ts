@@ -50,7 +50,7 @@ class Group {
 }
 
 describe('B15: Outliers', () => {
-  it('B15: puts aside one that fails where its siblings do not, after a trial by chance', () => {
+  it('B15: puts aside a tunnel that fails more than its siblings, after a random trial', () => {
     const group = new Group(1, 0)
     group.play(5)
     assert.deepEqual([group.outliers.isTrial, group.aside], [true, ''])
@@ -60,7 +60,7 @@ describe('B15: Outliers', () => {
     assert.equal(group.outliers.asideAt(group.now + 5000), 0)
   })
 
-  it('B15: for a growing time, up to five minutes, each behind a trial', () => {
+  it('B15: for a growing time, up to five minutes, each after a trial', () => {
     const group = new Group(1, 0)
     group.play(1000, 1000)
     const times = group.changes.filter((change) => !change.endsWith('back'))
@@ -71,7 +71,7 @@ describe('B15: Outliers', () => {
     assert.equal(group.changes[1], 'a back')
   })
 
-  it('B15: and takes it back when it is well again, from the shortest time after a calm while', () => {
+  it('B15: takes it back when it is well, and starts from the shortest time after a calm while', () => {
     const group = new Group(1, 0)
     group.play(40)
     group.tunnels[0]!.fails = 0
@@ -82,7 +82,7 @@ describe('B15: Outliers', () => {
     assert.equal(group.changes[2], 'a 5000')
   })
 
-  it('B15: nobody for errors that all share, however many', () => {
+  it('B15: puts none aside for errors that all share, however many', () => {
     for (const shares of [
       [1, 1],
       [0.5, 0.5],
@@ -95,7 +95,7 @@ describe('B15: Outliers', () => {
     }
   })
 
-  it('B15: never more than half, and never the last', () => {
+  it('B15: never puts aside more than half, or the last', () => {
     const four = new Group(1, 1, 0, 0)
     four.play(2000)
     assert.equal(four.aside, 'ab')
@@ -111,7 +111,7 @@ describe('B15: Outliers', () => {
     assert.deepEqual(one.changes, [])
   })
 
-  it('B15: does not count, in a trial, what was chosen before it', () => {
+  it('B15: does not count exchanges in a trial that were picked before it', () => {
     const group = new Group(0, 0)
     const [a, b] = group.tunnels as [Fake, Fake]
     const { outliers } = group
@@ -124,7 +124,7 @@ describe('B15: Outliers', () => {
     assert.equal(group.aside, '')
   })
 
-  it('B15: gives a visitor no lever who sends what fails, and when it fails, as they like: chance decides where', () => {
+  it('B15: gives no lever to a visitor who makes requests fail at will: chance decides where they go', () => {
     // Half of all requests are from a visitor who wants a tunnel put aside; seeds make the draws.
     for (let seed = 1; seed <= 300; seed++) {
       const group = new Group(0, 0)

@@ -11,11 +11,11 @@ function granted(budget: RetryBudget, now: number, asked = 10_000): number {
 }
 
 describe('RetryBudget', () => {
-  it('grants a few where hardly anybody comes', () => {
+  it('grants a few if there is hardly any traffic', () => {
     assert.equal(granted(new RetryBudget({ granted: 0, refused: 0 }), 1_000_000), 100)
   })
 
-  it('grants a fifth of the requests beside them', () => {
+  it('grants retries for a fifth of the requests', () => {
     const budget = new RetryBudget({ granted: 0, refused: 0 })
     for (let request = 0; request < 5000; request++) budget.count(1000 + request)
     assert.equal(granted(budget, 6000), 1100)
@@ -32,7 +32,7 @@ describe('RetryBudget', () => {
     assert.equal(granted(budget, 10_000_000), 100)
   })
 
-  it('never lets retries be more than a fifth and the floor, however they come', () => {
+  it('never grants more retries than a fifth and the floor, whatever the traffic', () => {
     const budget = new RetryBudget({ granted: 0, refused: 0 })
     let retries = 0
     for (let now = 0; now < 60_000; now += 2) {

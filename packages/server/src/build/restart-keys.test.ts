@@ -12,7 +12,7 @@ function configOf(more: object): Config {
 }
 
 describe('restartKeys', () => {
-  it('names what has changed, but for edges and the authorities that their policies name', () => {
+  it('names changed keys, except edges and the authorities that their policies name', () => {
     const edges = [{ id: 'edg_docs', hosts: ['docs.example.com'] }]
     const changed = { edges, certificate_authorities: { ca_new: 'new.pem' } }
     assert.deepEqual(restartKeys(configOf({}), configOf(changed)), [])

@@ -28,7 +28,7 @@ describe('relay check', () => {
   })
   after(() => rm(folder, { recursive: true, force: true }))
 
-  it('tells older forms in policies with their places and the new ones, and counts them (traffic policy, 7)', async (t) => {
+  it('reports older forms in policies with their places and new forms, and counts them (traffic policy, 7)', async (t) => {
     process.env['SALLYPORT_TEST_WORD'] = 'way'
     t.after(() => void delete process.env['SALLYPORT_TEST_WORD'])
     const file = join(folder, 'relay.yml')

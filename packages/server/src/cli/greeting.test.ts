@@ -35,7 +35,7 @@ const surroundings = {
 const greet = (config: Config): string[] => greeting(config, surroundings)
 
 describe('first-hour 19: the greeting of a relay with a configuration', () => {
-  it('tells where visitors come in and who may pass, and what to run', () => {
+  it('shows the addresses for visitors, who may pass, and what to run', () => {
     const config = configOf([
       {
         id: 'edg_docs',
@@ -89,7 +89,7 @@ describe('first-hour 19: the greeting of a relay with a configuration', () => {
     ])
   })
 
-  it('warns where nothing is asked of anybody, and only there', () => {
+  it('warns of each edge that anyone may pass, and only of these', () => {
     const of = (...actions: object[]): boolean =>
       greet(configOf([{ id: 'edg_app', hosts: ['app.example.com'], policy: policy(...actions) }])).some((line) =>
         line.includes('everybody may pass'),
@@ -100,7 +100,7 @@ describe('first-hour 19: the greeting of a relay with a configuration', () => {
     assert.ok(!of({ type: 'basic-auth', config: { credentials: ['ada:correct horse'] } }))
   })
 
-  it('warns of a request header that is added beside what visitors send (traffic policy, 14.3)', () => {
+  it('warns of a request header that is added beside values from visitors (traffic policy, 14.3)', () => {
     const headers = { 'X-Role': 'reader' }
     const added = { type: 'add-headers', config: { headers } }
     const warned = (...actions: object[]): string[] =>
@@ -114,7 +114,7 @@ describe('first-hour 19: the greeting of a relay with a configuration', () => {
     assert.deepEqual(warned({ type: 'set-headers', config: { headers } }, added), [])
   })
 
-  it('warns of certificates, first of those that nobody takes, and leaves a long list to relay check', () => {
+  it('warns of certificates, untrusted ones first, and leaves a long list to relay check', () => {
     const found = (count: number, message: string): { path: string; message: string }[] =>
       Array.from({ length: count }, () => ({ path: 'x', message }))
     const certificates = { problems: found(1, 'expired'), warnings: found(3000, 'no certificate') }
@@ -127,7 +127,7 @@ describe('first-hour 19: the greeting of a relay with a configuration', () => {
     ])
   })
 
-  it('stays short with thousands of edges, and works without one', () => {
+  it('stays short with thousands of edges, and works without any', () => {
     const edges = Array.from({ length: 3000 }, (_, index) => ({ id: `edg_${index}`, hosts: [`a${index}.example.com`] }))
     const lines = greet(configOf(edges))
     assert.ok(lines.length < 100, String(lines.length))

@@ -238,7 +238,7 @@ describe('relay policy import-ngrok (traffic policy, 7)', () => {
   }
 
   for (const [name, modules, actions, leftOut] of cases) {
-    it(`prints what relay check takes: ${name}`, async () => {
+    it(`prints a configuration that relay check accepts: ${name}`, async () => {
       const { yaml, told, exitCode } = await run([{ https_edges: [edgeWith(modules)] }, GROUP, RULES])
       const edges = load(yaml)
       assert.deepEqual(actionsOf(edges), actions, yaml)
@@ -252,7 +252,7 @@ describe('relay policy import-ngrok (traffic policy, 7)', () => {
     })
   }
 
-  it('takes oauth over, with the people who may pass', async () => {
+  it('imports oauth, with the people who may pass', async () => {
     const provider = {
       google: { client_id: 'shop', client_secret: '', scopes: ['openid'], email_domains: ['example.com'] },
     }
@@ -260,7 +260,7 @@ describe('relay policy import-ngrok (traffic policy, 7)', () => {
     assert.deepEqual(actionsOf(load(yaml)), { on_http_request: ['oauth'] }, yaml)
   })
 
-  it('tells no secret, only the variables to set', async () => {
+  it('prints no secret, only the variables to set', async () => {
     const modules = {
       oidc: { ...ON, issuer: 'https://login.example.com', client_id: 'shop', client_secret: 'very secret' },
       webhook_verification: { ...ON, provider: 'github', secret: 'so secret' },
@@ -275,7 +275,7 @@ describe('relay policy import-ngrok (traffic policy, 7)', () => {
     assert.ok(told.some((line) => line.startsWith('Set the variable WEBHOOK_SECRET: ')))
   })
 
-  it('takes backends over: labels, weighted, failover, fixed responses', async () => {
+  it('imports backends: labels, weighted, failover, fixed responses', async () => {
     const backends = {
       backends: [
         { id: 'bkdtg_1', labels: { edge: 'edghts_2abC' } },
@@ -311,7 +311,7 @@ describe('relay policy import-ngrok (traffic policy, 7)', () => {
     assert.match(yaml, /body: "closed \$\$\{x\}"/)
   })
 
-  it('takes client certificates and versions of TLS over, and closes the edge without the authority', async () => {
+  it('imports client certificates and TLS versions, and closes the edge without the authority', async () => {
     const pem = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n'
     const tls = {
       mutual_tls: { ...ON, certificate_authorities: [{ id: 'ca_1' }] },
@@ -332,7 +332,7 @@ describe('relay policy import-ngrok (traffic policy, 7)', () => {
     )
   })
 
-  it('leaves an edge out that could not be loaded, and goes on with the others', async () => {
+  it('leaves out an edge that could not be loaded, and continues with the others', async () => {
     const odd = { ...edgeWith({}), id: 'edghts_odd', hostports: ['not a host:443'] }
     const twice = { ...edgeWith({}), id: 'edghts_other' }
     const none = { ...edgeWith({}), id: 'edghts_none', routes: [] }
@@ -346,7 +346,7 @@ describe('relay policy import-ngrok (traffic policy, 7)', () => {
     assert.match(told.join('\n'), /https_edges\[3\]: left out: it has no routes/)
   })
 
-  it('reads what nobody should have written without harm (attack 37)', async () => {
+  it('reads malicious input without harm (attack 37)', async () => {
     const deep = `{"https_edges": ${'['.repeat(3000)}${']'.repeat(3000)}}`
     await assert.rejects(run([deep]), /./)
     for (const document of ['[]', '{}', '"x"', '{"https_edges": [null, 3, "x"]}']) {
@@ -371,7 +371,7 @@ describe('relay policy import-ngrok (traffic policy, 7)', () => {
     assert.ok(actionsOf([edge!]).on_http_request?.every((type) => type === 'deny'))
   })
 
-  it('prints the same for programs', async () => {
+  it('prints the same as JSON for programs', async () => {
     const { yaml } = await run(
       [edgeWith({ saml: ON, oidc: { ...ON, issuer: 'https://a.example.com', client_id: 'x' } }), GROUP],
       { json: true },

@@ -50,7 +50,7 @@ describe('relay policy check (traffic policy)', () => {
     }
   }
 
-  it('knows the authorities and the listeners of the relay that it is given', async () => {
+  it('knows the authorities and the listeners of the given relay', async () => {
     const relay = join(folder, 'relay.yml')
     const base = 'domain: example.com\npublic_url: https://relay.example.com\nstore: sqlite:relay.db\n'
     const https = 'listen: { https: 443 }\ntls: { certificates: [{ cert_file: x.crt, key_file: x.key }] }\n'
@@ -78,7 +78,7 @@ describe('relay policy check (traffic policy)', () => {
     assert.match(printed, /policy\.yaml: fine\. Visitors: .*from 10\.0\.0\.0\/8\.$/)
   })
 
-  it('tells everything that is wrong, each with file, line and column', async () => {
+  it('reports all problems, each with file, line and column', async () => {
     const { told } = await run(WRONG)
     assert.equal(told.length, 4, told.join('\n'))
     assert.match(
@@ -92,7 +92,7 @@ describe('relay policy check (traffic policy)', () => {
     assert.match((await run('a: [')).told.join(), /^policy\.yaml: line 1: the \[ here is still open/)
   })
 
-  it('checks expressions, and says where in them something is wrong', async () => {
+  it('checks expressions, and shows the place of each problem in them', async () => {
     const text = `on_http_request:
   - expressions:
       - req.path.startsWith('/admin')
@@ -125,7 +125,7 @@ on_http_response:
     )
   })
 
-  it('says of what ngrok has and a relay has not, at its line, what to do instead (traffic policy, 13)', async () => {
+  it('says at its line what to do instead of each feature that only ngrok has (traffic policy, 13)', async () => {
     const text = `on_http_request:
   - actions:
       - type: owasp-crs-request
@@ -166,7 +166,7 @@ on_event_stream_message: [{ actions: [{ type: sse-find-replace }] }]
     }
   })
 
-  it('loads older forms, and names the new one of each at its place (traffic policy, 7)', async () => {
+  it('loads older forms, and names the new form of each at its place (traffic policy, 7)', async () => {
     const text = `enabled: true
 inbound:
   - expressions: ["req.Method == 'GET' && req.Params['a'][0] == 'b'", "conn.ClientIP != ''"]
@@ -213,7 +213,7 @@ outbound:
     assert.deepEqual(warning, { line: 1, column: 1, path: 'inbound', message })
   })
 
-  it('finds what is wrong in an older form at the place that was written (traffic policy, 7)', async () => {
+  it('reports problems in an older form at the place in the file (traffic policy, 7)', async () => {
     const { told } = await run(`inbound:
   - expressions: ["req.method == 7"]
     actions:
@@ -244,7 +244,7 @@ enabled: maybe
     )
   })
 
-  it('warns of what works, but may be meant otherwise (traffic policy, redirect, 14.8)', async () => {
+  it('warns of valid settings that may be meant differently (traffic policy, redirect, 14.8)', async () => {
     const { printed, told } = await run(`on_http_request:
   - actions:
       - { type: redirect, config: { from: "^https://[^/]+/go/(.*)$", to: "https://$1" } }
@@ -275,7 +275,7 @@ enabled: maybe
     assert.deepEqual(JSON.parse((await run('{}', { json: true })).printed), { ok: true, problems: [], warnings: [] })
   })
 
-  it('knows what only the operator may write', async () => {
+  it('knows the settings that only the operator may write', async () => {
     const text = 'on_http_request:\n  - actions:\n      - type: service-token\n'
     assert.deepEqual((await run(text)).told, [])
     assert.match(

@@ -8,20 +8,20 @@ const CLONE = join(import.meta.dirname, '../../../..')
 const BIN = join(CLONE, 'node_modules/.bin')
 
 describe('first-hour 25: typedCommand', () => {
-  it('is npx in the folder of a clone, also where npx itself has put the commands into PATH', () => {
+  it('is npx in the folder of a clone, even if npx itself has put the commands into PATH', () => {
     const typed = { words: 'npx --no agent', folder: CLONE }
     assert.deepEqual(typedCommand('agent', { PATH: '/usr/bin:/bin' }), typed)
     assert.deepEqual(typedCommand('agent', {}), typed)
     assert.deepEqual(typedCommand('agent', { PATH: `${BIN}:/usr/bin`, npm_command: 'exec' }), typed)
   })
 
-  it('is the plain name where the shell finds it: with the clone in PATH, or installed', () => {
+  it('is the plain name if the shell finds it: with the clone in PATH, or installed', () => {
     const typed = { words: 'relay', folder: undefined }
     for (const PATH of [`${BIN}:/usr/bin`, `/usr/bin:${BIN}/`]) assert.deepEqual(typedCommand('relay', { PATH }), typed)
     assert.deepEqual(typedCommand('relay', { PATH: '/usr/bin' }, { isClone: false }), typed)
   })
 
-  it('is the package manager’s way in the folder where it is installed, if that started it (the first hour, 1)', () => {
+  it('is the package manager’s form in the folder of its installation, if that started it (the first hour, 1)', () => {
     const env = {
       PATH: '/srv/app/node_modules/.bin:/usr/bin',
       npm_command: 'exec',
@@ -34,7 +34,7 @@ describe('first-hour 25: typedCommand', () => {
     assert.equal(typedCommand('agent', pnpm, { isClone: false }).words, 'pnpm exec agent')
   })
 
-  it('goes on with sallyport for who began with it (the first hour, 1)', () => {
+  it('stays sallyport for a person who began with it (the first hour, 1)', () => {
     const start = { isClone: false, isSallyport: true }
     assert.equal(typedCommand('agent', {}, start).words, 'sallyport')
     assert.equal(typedCommand('relay', {}, start).words, 'sallyport relay')

@@ -17,7 +17,7 @@ describe('docs/configuration.md', () => {
     assert.equal(status, 0, stderr)
   })
 
-  it('shows an example that the relay takes as it is', async () => {
+  it('shows an example that the relay accepts unchanged', async () => {
     const page = await readFile(join(root, 'docs/configuration.md'), 'utf8')
     const example = /```yaml\n(.*?)```/s.exec(page)?.[1]
     assert.ok(example)

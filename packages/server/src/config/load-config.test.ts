@@ -26,7 +26,7 @@ describe('loading relay.yml', () => {
     assert.equal(config.edges[0]?.id, 'edg_local')
   })
 
-  it('finds the store without minding anything else in the file', async () => {
+  it('finds the store, whatever else is in the file', async () => {
     const file = join(folder, 'relay.yml')
     await writeFile(file, 'store: sqlite:${NAME:relay}.db\npublic_url: ${NOT_SET}\nno_such_key: 1\n')
     assert.deepEqual(await loadStoreLocation({ file, env: {} }), { type: 'sqlite', path: join(folder, 'relay.db') })
@@ -36,14 +36,14 @@ describe('loading relay.yml', () => {
     })
   })
 
-  it('finds the default store where the file names none', async () => {
+  it('finds the default store if the file names none', async () => {
     const file = join(folder, 'bare.yml')
     await writeFile(file, 'domain: example.com\n')
     const found = await loadStoreLocation({ file, env: { HOME: '/h' } })
     assert.equal(found.path, '/h/.local/share/sallyport/relay.db')
   })
 
-  it('refuses a store that needs a variable which is not set', async () => {
+  it('refuses a store that needs an unset variable', async () => {
     const file = join(folder, 'unset.yml')
     await writeFile(file, 'store: sqlite:${DIR}/relay.db\n')
     await assert.rejects(loadStoreLocation({ file, env: {} }), /store: the environment variable DIR is not set/)

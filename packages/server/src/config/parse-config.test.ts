@@ -41,7 +41,7 @@ describe('relay.yml', () => {
     assert.equal(config.timeouts.idle_stream_seconds, 4)
   })
 
-  it('takes policy and backend of an edge without routes for one route of all paths', () => {
+  it('reads policy and backend of an edge without routes as one route for all paths', () => {
     const { edges } = parse(
       `${TOP}edges: [{ id: edg_a, hosts: [a.example.com], backend: { labels: { app: x } }, policy: { on_http_request: [{ actions: [{ type: deny }] }] } }]`,
     )
@@ -109,7 +109,7 @@ describe('relay.yml', () => {
     )
   })
 
-  it('attack 44: a client secret is never printed, not even when it is wrong', () => {
+  it('attack 44: a client secret is never printed, not even if it is wrong', () => {
     const config = signIn('client_secret: "the-secret-value"')
     assert.equal(config.client_secret?.reveal(), 'the-secret-value')
     assert.doesNotMatch(
@@ -124,7 +124,7 @@ describe('relay.yml', () => {
 })
 
 describe('problems in relay.yml', () => {
-  it('B11: name a secret that a variable brings with a line end, at the start and without showing it', () => {
+  it('B11: name a secret whose variable ends with a line end, without showing it', () => {
     const yaml = oidc('client_secret: "${OIDC_SECRET}"')
     const said = (secret: string): string => {
       try {
@@ -141,7 +141,7 @@ describe('problems in relay.yml', () => {
     assert.equal(said('s3 cret'), '')
   })
 
-  it('takes what pages show, and says everything that is wrong with it at once (the first hour, 18)', () => {
+  it('accepts values as pages show them, and reports all problems at once (the first hour, 18)', () => {
     const edges = (pages: string): string => `edges: [{ id: edg_a, hosts: [a.example.com], pages: ${pages} }]`
     const config = parse(`${TOP}pages: { logo_file: a.png, accent: "#0B5A4A", contact: "Help: ask Ada" }
 ${edges('{ contact: "https://help.example.com/x" }')}`)
@@ -200,7 +200,7 @@ edges:
     ])
   })
 
-  it('include an unfinished variable, while $${ stands for itself', () => {
+  it('include an unfinished variable, while $${ is literal', () => {
     assert.match(problemsOf(`${TOP}store: "sqlite:\${DIR"`).join(), /"\$\{DIR" is not a variable/)
     const config = signIn('client_secret: "a$${b}c"')
     assert.equal(config.client_secret?.reveal(), 'a${b}c')
@@ -213,7 +213,7 @@ edges:
     assert.match(problems.join(), /edges\[0\]\.backend\.labels\.__proto__: cannot be used as a key/)
   })
 
-  it('first-hour 24: of what is no YAML, only the cause is told: a bracket where it begins', () => {
+  it('first-hour 24: include only the cause if the text is no YAML: a bracket, at its beginning', () => {
     const only = (yaml: string): string => {
       const [problem = '', ...more] = problemsOf(yaml)
       assert.deepEqual(more, [])

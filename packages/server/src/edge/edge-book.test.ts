@@ -49,13 +49,13 @@ function configOf(
   }
 }
 
-/** A book, and what its edges do to the rooms around it. */
+/** A book, and the effects of its edges on the rooms around it. */
 function open() {
   const [table, internal] = [new EdgeTable(), new EdgeTable()]
   const book = new EdgeBook(table, internal)
   const life: string[] = []
   const partsOf = (id: string): LivePolicyParts => ({
-    // As much of them as a password asks for.
+    // Only the parts that a password uses.
     ...({ edgeId: id, identify: () => undefined } as unknown as LivePolicyParts),
     life: { open: () => void life.push(`${id} opens`), close: () => void life.push(`${id} closes`) },
   })
@@ -76,7 +76,7 @@ function open() {
 }
 
 describe('EdgeBook', () => {
-  it('finds the edges that lead to a tunnel, in the order of the configuration, each once (the first hour, 9)', () => {
+  it('finds the edges of a tunnel, in the order of the configuration, each once (the first hour, 9)', () => {
     const { book, configured, ids } = open()
     const configs = [
       configOf('edg_b', { selectors: [{ app: 'shop', zone: 'a' }] }),
@@ -102,7 +102,7 @@ describe('EdgeBook', () => {
     assert.deepEqual(found({ zone: 'a', app: 'shop' }), ['edg_a', 'edg_b'], 'in the order of now')
   })
 
-  it('has internal endpoints in a table of their own, of every source, and leaves none behind', () => {
+  it('has internal endpoints of every source in a separate table, and leaves none behind', () => {
     const { table, internal, book, build, configured } = open()
     const brought = build(configOf('edg_agent', { hosts: ['b.a.internal'] }), BROUGHT)
     book.put('agents', brought)
@@ -119,7 +119,7 @@ describe('EdgeBook', () => {
     assert.equal(internal.find('b.a.internal'), undefined)
   })
 
-  it('keeps what is configured as before, swaps what is not, and closes what is gone (the house, 4)', () => {
+  it('keeps unchanged edges, swaps changed ones, and closes removed ones (the house, 4)', () => {
     const { table, book, configured, life, ids, registry } = open()
     configured.set([configOf('edg_a'), configOf('edg_b', { password: 'one' }), configOf('edg_c')])
     const [a, b, c] = [...book.known()] as [Edge, Edge, Edge]
@@ -137,7 +137,7 @@ describe('EdgeBook', () => {
     assert.equal(life.length, 4, 'closing twice changes nothing')
   })
 
-  it('changes nothing where one of them cannot be built', () => {
+  it('changes nothing if one of them cannot be built', () => {
     const { book, build, life, ids, registry } = open()
     const configured = new ConfiguredEdges(book, (config) => {
       if (config.id === 'edg_bad') throw new Error('cannot be built')
@@ -174,7 +174,7 @@ describe('EdgeBook', () => {
     assert.equal(table.find('x.apps.example.com'), undefined)
   })
 
-  it('lets a host go from one edge to another in one turn', () => {
+  it('moves a host from one edge to another in one turn', () => {
     const { table, configured } = open()
     configured.set([configOf('edg_a', { hosts: ['one.example.com', 'two.example.com'] }), configOf('edg_b')])
     configured.set([
@@ -187,7 +187,7 @@ describe('EdgeBook', () => {
     )
   })
 
-  it('allows upgrades that a route of now allows', () => {
+  it('allows upgrades that a current route allows', () => {
     const { book, configured } = open()
     const upgrading = (id: string): EdgeConfig => {
       const config = configOf(id)
@@ -200,7 +200,7 @@ describe('EdgeBook', () => {
     assert.equal(book.allowsUpgrade('tailscale-control'), false)
   })
 
-  it('counts the retries of edges that are gone, too', () => {
+  it('also counts the retries of removed edges', () => {
     const { book, configured } = open()
     configured.set([configOf('edg_a')])
     const [edge] = book.known()

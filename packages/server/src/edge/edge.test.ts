@@ -42,13 +42,13 @@ describe('Edge.routeFor', () => {
     assert.equal(choose('/other'), '/*')
   })
 
-  it('ends a prefix at a segment, and minds the case', () => {
+  it('ends a prefix at a segment, and is case-sensitive', () => {
     assert.equal(choose('/administrator'), '/*')
     assert.equal(choose('/Admin'), '/*')
     assert.equal(choose('/admin;x=1'), '/admin*')
   })
 
-  it('attack 3: refuses a path that another reader would take to another route', () => {
+  it('attack 3: refuses a path that another parser would send to another route', () => {
     for (const path of [
       '/public/..%2fadmin',
       '/public/%2e%2e/admin',
@@ -66,7 +66,7 @@ describe('Edge.routeFor', () => {
     }
   })
 
-  it('S3: refuses a path that a third reader would take anywhere', () => {
+  it('S3: refuses a path that a third parser would read in another way', () => {
     for (const path of [
       '/public/a%2fb/../../admin/secret',
       '/admin/public/a%2fb/../../../admin/secret',
@@ -91,7 +91,7 @@ describe('Edge.routeFor', () => {
     }
   })
 
-  it('S3: refuses a path behind whose two slashes an URL parser finds a host', () => {
+  it('S3: refuses a path in which a URL parser finds a host after two slashes', () => {
     assert.equal(new URL('//z/admin/secret', 'http://app').pathname, '/admin/secret')
     for (const path of ['//z/admin/secret', '///z/admin', '/%2fz/admin', '/%5cz/admin', '//u%2fv@z/admin', '//']) {
       assert.equal(choose(path), 'path_ambiguous', path)
@@ -99,7 +99,7 @@ describe('Edge.routeFor', () => {
     assert.equal(choose('/z//admin'), '/*')
   })
 
-  it('S3: refuses a path that ends earlier for some, at a page of its own', () => {
+  it('S3: refuses a path that ends earlier for some parsers, at another page', () => {
     for (const path of [
       '/admin/health;x',
       '/admin/health;x%2fy',
@@ -116,14 +116,14 @@ describe('Edge.routeFor', () => {
     }
   })
 
-  it('S3: minds no dot segments where one route serves every path', () => {
+  it('S3: accepts dot segments if one route serves every path', () => {
     const { choose: only } = edgeOf({ path_prefix: '/' })
     for (const path of ['/a%2fb/../../c', '/./x', '//x', '/a;b%2fc', '/..%2f']) assert.equal(only(path), '/*', path)
     assert.equal(edgeOf({ path_prefix: '/app' }).choose('/app/x/../y'), 'path_ambiguous')
     assert.equal(edgeOf({ exact_path: '/app' }).choose('/./app'), 'path_ambiguous')
   })
 
-  it('lets encoded names through where every reader agrees', () => {
+  it('lets encoded names through if every parser agrees', () => {
     assert.equal(choose('/@scope%2fname'), '/*')
     assert.equal(choose('/caf%C3%A9/%20x'), '/*')
     assert.equal(choose('/admin/a%2fb'), '/admin*')
@@ -139,7 +139,7 @@ describe('Edge.routeFor', () => {
     assert.equal(choose(`/%${'25'.repeat(20)}61dmin`), 'path_ambiguous')
   })
 
-  it('says so where no route covers a path', () => {
+  it('says so if no route covers a path', () => {
     assert.equal(edgeOf({ path_prefix: '/app' }).choose('/'), 'route_not_found')
   })
 })

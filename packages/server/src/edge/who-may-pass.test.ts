@@ -26,7 +26,7 @@ const signIn = (more: object = {}): object => ({
 const wordsOf = (...actions: object[]): string[] => visitorsOf(routesOf({ path_prefix: '/', ...asks(...actions) }))
 
 describe('visitorsOf (the first hour, 15)', () => {
-  it('says who may visit, by name where the policy names people', () => {
+  it('says who may visit, by name if the policy names people', () => {
     assert.deepEqual(visitorsOf(routesOf({ path_prefix: '/' })), ['everybody'])
     assert.deepEqual(wordsOf(signIn()), ['sign-in at login.example.com'])
     const allow = {
@@ -55,7 +55,7 @@ describe('visitorsOf (the first hour, 15)', () => {
     assert.deepEqual(wordsOf({ type: 'basic-auth', config: { credentials } }), ['a user and password'])
   })
 
-  it('has a line for each path where they differ, and is short whatever the policy names', () => {
+  it('has a line for each path if they differ, and is short whatever the policy names', () => {
     assert.deepEqual(visitorsOf(routesOf({ path_prefix: '/' }, { path_prefix: '/admin', ...asks(signIn()) })), [
       '/*: everybody',
       '/admin/*: sign-in at login.example.com',
@@ -72,7 +72,7 @@ describe('visitorsOf (the first hour, 15)', () => {
     assert.ok(!JSON.stringify(lines).includes(SECRET))
   })
 
-  it('tells what keeps nobody out', () => {
+  it('names rules that keep nobody out', () => {
     const isOpen = (...actions: object[]): boolean =>
       routesOf({ path_prefix: '/', ...asks(...actions) }).every(({ policy }) => isOpenToAll(policy))
     assert.ok(isOpen({ type: 'restrict-ips', config: { deny: ['192.0.2.0/24'] } }))

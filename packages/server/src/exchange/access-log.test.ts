@@ -46,7 +46,7 @@ const USUAL = {
 
 type Parts = Partial<{ [Name in keyof typeof USUAL]: (typeof USUAL)[Name] | undefined }>
 
-/** @param parts in place of the usual ones; others of an exchange, too */
+/** @param parts replace the usual ones, or add others of an exchange */
 function exchangeOf(parts: Parts & { identity?: object; request?: object; target?: string }): Exchange {
   const path = parts.path ?? USUAL.path
   return { ...USUAL, startedAt: performance.now() - 1, ...parts, visitorPath: path } as unknown as Exchange // all that a line is made of
@@ -97,7 +97,7 @@ describe('AccessLog', () => {
     assert.equal(lines[0], lines[1])
   }
 
-  it('writes the line that pino would write, whatever its texts are', () => {
+  it('writes the same line as pino, whatever its texts', () => {
     const log = createLog({ level: 'info' }, output)
     assertSame(log, exchangeOf({}))
     assert.equal(
@@ -115,7 +115,7 @@ describe('AccessLog', () => {
     }
   })
 
-  it('leaves out what pino leaves out', () => {
+  it('leaves out the same values as pino', () => {
     const log = createLog({ level: 'info' }, output)
     for (const name of ['tunnelId', 'user', 'error', 'cutReason'] as const) {
       assertSame(log, exchangeOf({ [name]: undefined }))
@@ -142,7 +142,7 @@ describe('AccessLog', () => {
     }
   })
 
-  it('shows within a second that the clock was set', () => {
+  it('follows a clock that was set within a second', () => {
     let monotonic = 5000
     mock.method(performance, 'now', () => monotonic)
     const accessLog = new AccessLog(createLog({ level: 'info' }, output))
@@ -157,7 +157,7 @@ describe('AccessLog', () => {
     assert.equal(timeAfter(1), '2026-11-30T19:00:00.000Z')
   })
 
-  it('keeps what is bound to the log, such as the number of a worker', () => {
+  it('keeps the bindings of the log, such as the number of a worker', () => {
     const worker = createLog({ level: 'info' }, output).child({ worker: 2 })
     assertSame(worker, exchangeOf({}))
     assert.match(lines[0] ?? '', /"time":"[^"]+","worker":2,"requestId":/)
@@ -176,7 +176,7 @@ describe('AccessLog', () => {
     assert.equal(lines.length, 1)
   })
 
-  it('leaves lines for people, and logs of somebody else, to their logger', () => {
+  it('leaves lines for people, and foreign logs, to their logger', () => {
     const log = createLog({ level: 'info', format: 'pretty' }, output)
     assertSame(log, exchangeOf({}))
     lines = []
@@ -196,7 +196,7 @@ describe('AccessLog', () => {
     assert.match(JSON.stringify(line?.err), /TypeError.*x is no y.*access-log\.test/)
   })
 
-  it('attack 44: says nothing of an exchange but what it names', () => {
+  it('attack 44: writes only the listed fields of an exchange', () => {
     const log = createLog({ level: 'info' }, output)
     const secret = { authorization: 'evil', cookie: 'evil' }
     const identity = { subject: 'ada', accessToken: 'evil', jwt: 'evil' }

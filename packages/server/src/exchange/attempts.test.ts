@@ -4,7 +4,7 @@ import { describe, it } from 'node:test'
 import { Attempts } from './attempts.ts'
 
 describe('Attempts', () => {
-  it('is exhausted after so many in a minute, for that address only', () => {
+  it('is exhausted after the limit in a minute, for that address only', () => {
     const attempts = new Attempts(3)
     for (const second of [0, 1, 2]) attempts.add('192.0.2.1', second * 1000)
     assert.ok(attempts.isExhausted('192.0.2.1', 3000))
@@ -19,7 +19,7 @@ describe('Attempts', () => {
     assert.equal(attempts.isExhausted('192.0.2.1', 180_000), false)
   })
 
-  it('takes so many and refuses the next, without counting refusals', () => {
+  it('takes attempts up to the limit and refuses the next, without counting refusals', () => {
     const attempts = new Attempts(2)
     const taken = [0, 1, 2, 3].map((second) => attempts.take('192.0.2.1', second * 1000))
     assert.deepEqual(taken, [true, true, false, false])

@@ -17,14 +17,14 @@ const FRAME = {
   address: '192.0.2.7',
 }
 
-describe('B16: who speaks gRPC', () => {
-  it('knows gRPC by its content type, and answers with the same', () => {
+describe('B16: gRPC requests', () => {
+  it('are known by their content type, and answered with the same', () => {
     assert.equal(grpcTypeOf('POST', 'application/grpc'), 'application/grpc')
     assert.equal(grpcTypeOf('POST', 'application/grpc+proto'), 'application/grpc+proto')
     assert.equal(grpcTypeOf('POST', 'Application/gRPC+JSON ; charset=utf-8'), 'application/grpc+json')
   })
 
-  it('takes nothing else for it', () => {
+  it('have no other content type', () => {
     for (const type of ['application/grpc-web', 'application/grpc-web+proto', 'application/grpcish', 'text/html']) {
       assert.equal(grpcTypeOf('POST', type), undefined, type)
     }
@@ -66,7 +66,7 @@ describe('B16: a failure towards gRPC', () => {
     assert.equal(headers['retry-after'], '5')
   })
 
-  it('says why in percent-encoded UTF-8, and not at any length', () => {
+  it('has its reason in percent-encoded UTF-8, with a bounded length', () => {
     const said = (advice: string): string =>
       grpcAnswer(new RelayError('denied', { advice: () => advice }), FRAME, 'application/grpc').headers[
         'grpc-message'
@@ -86,7 +86,7 @@ describe('B16: grpc-timeout', () => {
     assert.equal(readGrpcTimeout('99999999H'), 99_999_999 * 3_600_000)
   })
 
-  it('reads nothing into what is none', () => {
+  it('ignores malformed values', () => {
     for (const value of ['', 'S', '5', '5s', '-5S', '1.5S', '123456789S', '5S, 5S', ' 5S']) {
       assert.equal(readGrpcTimeout(value), undefined, value)
     }

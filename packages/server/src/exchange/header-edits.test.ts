@@ -13,7 +13,7 @@ function applied(edit: (edits: HeaderEdits) => void): string[] {
 }
 
 describe('HeaderEdits (traffic policy, 14.3)', () => {
-  it('appends behind what is there', () => {
+  it('appends after existing values', () => {
     const lines = applied((edits) => {
       edits.append('x-role', 'one')
       edits.append('X-Role', 'two')
@@ -21,7 +21,7 @@ describe('HeaderEdits (traffic policy, 14.3)', () => {
     assert.deepEqual(lines, ['X-Role: admin', 'x_role: root', 'Accept: */*', 'x-role: one', 'X-Role: two'])
   })
 
-  it('replaces in every spelling, and what earlier edits have added', () => {
+  it('replaces every spelling, and values that earlier edits have added', () => {
     const lines = applied((edits) => {
       edits.append('X.Role', 'one')
       edits.append('X-Other', 'kept')
@@ -31,7 +31,7 @@ describe('HeaderEdits (traffic policy, 14.3)', () => {
     assert.deepEqual(lines, ['Accept: */*', 'X-Other: kept', 'x-role: two', 'x-role: three'])
   })
 
-  it('removes what came and what was added, but not what comes later', () => {
+  it('removes received and added values, but not later ones', () => {
     const lines = applied((edits) => {
       edits.append('x-role', 'one')
       edits.remove('X-Role')
@@ -40,7 +40,7 @@ describe('HeaderEdits (traffic policy, 14.3)', () => {
     assert.deepEqual(lines, ['Accept: */*', 'x-role: two'])
   })
 
-  it('has one host only', () => {
+  it('has only one Host', () => {
     const edits = new HeaderEdits()
     edits.append('Host', 'a.internal')
     edits.append('host', 'b.internal')
@@ -48,7 +48,7 @@ describe('HeaderEdits (traffic policy, 14.3)', () => {
     assert.equal([...edits].length, 1)
   })
 
-  it('keeps out what came, and keeps what was added', () => {
+  it('keeps received values out, and added ones in', () => {
     const lines = applied((edits) => {
       edits.append('x-role', 'ours')
       edits.drop('X-Role')

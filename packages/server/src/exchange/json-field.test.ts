@@ -4,7 +4,7 @@ import { describe, it } from 'node:test'
 import { inJson, JsonField } from './json-field.ts'
 
 describe('JsonField', () => {
-  it('says what JSON.stringify says, the first time and later', () => {
+  it('writes the same as JSON.stringify, the first time and later', () => {
     const field = new JsonField('host')
     for (const value of ['docs.example.com', '', 'a"b\\c', '\u0000\u001f', '\ud800', 'ü€𝄞', 'x'.repeat(500)]) {
       const expected = `,${JSON.stringify({ host: value }).slice(1, -1)}`

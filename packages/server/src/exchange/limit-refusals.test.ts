@@ -8,7 +8,7 @@ describe('refusals by a limit', () => {
   beforeEach(() => mock.timers.enable({ apis: ['setTimeout'] }))
   afterEach(() => mock.timers.reset())
 
-  it('are a line at once, then one a minute with their number, each limit for itself (reliability, 6)', () => {
+  it('are one line at once, then one a minute with their number, for each limit (reliability, 6)', () => {
     const lines: Record<string, unknown>[] = []
     const write = (line: string): void => void lines.push(JSON.parse(line) as Record<string, unknown>)
     const refusals = new LimitRefusals(createLog({ level: 'info', format: 'json' }, { write }))

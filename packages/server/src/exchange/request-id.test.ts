@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 
 import { nextRequestId } from './request-id.ts'
 
-it('first-hour 13: each id is made once, and other processes make others', async () => {
+it('first-hour 13: each id is made once, and no two processes make the same', async () => {
   const module = JSON.stringify(new URL('request-id.ts', import.meta.url).href)
   const program = `const { nextRequestId } = await import(${module}); for (let i = 0; i < 40; i++) console.log(nextRequestId())`
   const run = promisify(execFile)

@@ -6,7 +6,7 @@ import { Roster } from './roster.ts'
 const named = (name: string) => ({ name, place: -1 })
 
 describe('a roster', () => {
-  it('holds everything once, whatever comes and goes', () => {
+  it('holds each item once, whatever comes and goes', () => {
     const roster = new Roster<ReturnType<typeof named>>()
     const items = Array.from({ length: 10 }, (_, index) => named(String(index)))
     for (const item of [...items, ...items]) roster.add(item)
@@ -19,7 +19,7 @@ describe('a roster', () => {
     assert.deepEqual([...roster], [])
   })
 
-  it('passes over what leaves while it is walked through', () => {
+  it('skips items that leave during a walk', () => {
     const roster = new Roster<ReturnType<typeof named>>()
     const items = ['a', 'b', 'c'].map(named)
     for (const item of items) roster.add(item)

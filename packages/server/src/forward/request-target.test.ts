@@ -21,11 +21,11 @@ import { compose } from '../policy/compose.ts'
 import { writeHttp2Head } from './http2/http2-headers.ts'
 import { writeRequestHead } from './transfer/headers.ts'
 
-const BACKEND = {} as RouteBackend // nobody is picked here
+const BACKEND = {} as RouteBackend // no tunnel is picked here
 const SMUGGLED = '/admin HTTP/1.1\r\nHost: intern\r\n\r\nGET /x'
 
 describe('the target of a request', () => {
-  /** The target that an app would have got: over HTTP/1.1, by a WebSocket, over HTTP/2. */
+  /** The target that an app would have received: over HTTP/1.1, by a WebSocket, over HTTP/2. */
   let wire: string[] = []
   let action: Action
   const server = createServer({ ServerResponse: Http1Response }, (request, response) => {
@@ -65,7 +65,7 @@ describe('the target of a request', () => {
     return Number((await text(socket)).split(' ')[1])
   }
 
-  it('attack 18: that a policy tries to rewrite is emitted as it was admitted, and as the route was chosen', async () => {
+  it('attack 18: is emitted as it was admitted and routed, even if a policy tries to rewrite it', async () => {
     const attempts: Record<string, (exchange: Exchange, to: string) => void> = {
       'the URL of the request': (exchange, url) => void Object.assign(exchange.request, { url }),
       'the target of the exchange': (exchange, target) => {
@@ -91,7 +91,7 @@ describe('the target of a request', () => {
     }
   })
 
-  it('attack 18: that admission refuses is written nowhere', async () => {
+  it('attack 18: is written nowhere if admission refuses it', async () => {
     for (const target of ['/public#', '/public\\..\\admin', 'http://intern/public', '*', '/public/..%2fadmin']) {
       assert.equal(await ask(target), 400, target)
     }
@@ -99,7 +99,7 @@ describe('the target of a request', () => {
   })
 })
 
-/** All of the head up to its first header: a target that brought lines of its own would show. */
+/** The head up to its first header: a target with additional lines would show. */
 function requestLine(head: string): string {
   return head.slice(0, head.indexOf('\r\nHost: docs.example.com\r\n'))
 }

@@ -112,7 +112,7 @@ describe('the identity JWT', () => {
     assert.deepEqual(kids(tokens, change), [both[1]], 'and it is gone from the store')
   })
 
-  it('goes on with its key where the relay was off for a year, until the next has been published for a day', async (t) => {
+  it('continues with its key if the relay was off for a year, until the next has been published for a day', async (t) => {
     const store = new MemoryStore()
     const [old] = kids(await open(t, { store }), START)
     const later = START + 365 * DAY
@@ -124,7 +124,7 @@ describe('the identity JWT', () => {
     assert.match(Buffer.from(token.split('.')[0]!, 'base64url').toString(), new RegExp(`"kid":"${second}"`))
   })
 
-  it('goes on with its keys while the store is down', async (t) => {
+  it('continues with its keys while the store is down', async (t) => {
     const store = new MemoryStore()
     const tokens = await open(t, { store })
     store.down = true

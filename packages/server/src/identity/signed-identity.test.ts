@@ -6,7 +6,7 @@ import { SignedIdentity } from './signed-identity.ts'
 const ADA = { subject: 'ada', issuer: 'https://login.example.com', groups: [] }
 
 describe('the signed form of an identity', () => {
-  it('is made once for all who ask at the same time, and anew after a minute', async () => {
+  it('is made once for simultaneous requests, and anew after a minute', async () => {
     let made = 0
     const identity = new SignedIdentity(ADA, async (_, now) => `${++made}, at ${now}`)
     const first = await Promise.all([identity.at(0), identity.at(1), identity.at(2)])
@@ -26,7 +26,7 @@ describe('the signed form of an identity', () => {
     assert.equal((await identity.at(0)).jwt, 'signed')
   })
 
-  it('is the identity alone where the app gets no token', () => {
+  it('is the identity alone if the app gets no token', () => {
     assert.deepEqual(new SignedIdentity(ADA, undefined).at(0), ADA)
   })
 })

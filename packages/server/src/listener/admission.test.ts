@@ -8,7 +8,7 @@ import { after, before, describe, it } from 'node:test'
 import { RelayError } from '../errors.ts'
 import { admit } from './admission.ts'
 
-// The real parser runs first, as in the relay: messages that it refuses never reach admit().
+// As in the relay, the real parser runs first: messages that it refuses never reach admit().
 describe('admission', () => {
   const server = createServer((request, response) => {
     try {

@@ -11,7 +11,7 @@ describe('open files', () => {
     assert.ok(limit === undefined || limit > 20, String(limit))
   })
 
-  it('wrong 3: leave every limit as it is where they are enough', () => {
+  it('wrong 3: leave every limit unchanged if they are enough', () => {
     for (const limit of [undefined, 1_048_576]) {
       const share = shareFiles(limit, LIMITS)
       assert.deepEqual(share, { connections: 40_000, visitors: 20_000, agents: 20_000, spare: 256 })
@@ -33,7 +33,7 @@ describe('open files', () => {
     })
   }
 
-  it('leave to visitors what few agents cannot use', () => {
+  it('leave to visitors the share that few agents cannot use', () => {
     const share = shareFiles(1024, { visitor_connections: 20_000, agent_sessions: 10 })
     assert.equal(share.visitors, share.connections - 10)
     assert.equal(share.agents, 10)

@@ -41,7 +41,7 @@ describe('places', () => {
     assert.deepEqual(kinds(places, ['2001:db8:0:2::1', '192.0.2.1']), ['visitor', 'visitor'])
   })
 
-  it('S13: of one network hold no more than their share of trials, and none of it comes back before its time', () => {
+  it('S13: of one network hold no more than its share of trials, which returns no sooner than it should', () => {
     const places = make({ perAddress: 1 })
     enter(places, '192.0.2.1')
     const trials = Array.from({ length: 16 }, () => enter(places, '192.0.2.1'))
@@ -68,13 +68,13 @@ describe('places', () => {
     assert.equal(enter(places, '192.0.2.6').kind, 'visitor')
   })
 
-  it('do not count agents for the visitors of their address', () => {
+  it('do not count agents as visitors of their address', () => {
     const places = make({ perAddress: 2, all: 3 })
     for (let i = 0; i < 50; i++) places.becomeAgent(enter(places, '192.0.2.1'))
     assert.deepEqual(kinds(places, ['192.0.2.1', '192.0.2.1', '192.0.2.1']), ['visitor', 'visitor', 'trial'])
   })
 
-  it('keep visitors and agents below the open files, each with a share of its own', () => {
+  it('keep visitors and agents below the open files, each with a separate share', () => {
     const share = { connections: 8, visitors: 6, agents: 6, spare: 4 }
     const places = make({}, share)
     for (let i = 0; i < 6; i++) assert.equal(enter(places, `192.0.2.${i}`).kind, 'visitor')

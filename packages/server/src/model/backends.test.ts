@@ -128,7 +128,7 @@ describe('backend:', () => {
     it(`refuses ${what}`, () => assert.match(problems(`backend: ${yaml}`), expected))
   }
 
-  it('refuses one cookie for two backends of an edge, and takes it for one that stands twice', () => {
+  it('refuses one cookie for two backends of an edge, but not for one backend in two places', () => {
     const routes = (second: string): string =>
       `routes: [{ path_prefix: /a, backend: { labels: { app: a }, sticky: { cookie: x } } }, { path_prefix: /b, backend: { labels: { app: ${second} }, sticky: { cookie: x } } }]`
     assert.equal(problems(routes('a')), '')

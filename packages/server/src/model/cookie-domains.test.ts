@@ -39,7 +39,7 @@ describe('the domains of shared sessions', () => {
     assert.deepEqual([...cookieDomainsOf(edges)], ['one.example.com', 'two.example.com', 'three.example.com'])
   })
 
-  it('S12: reach every host below them, themselves, and those above, whose pages may set cookies for them', () => {
+  it('S12: reach every host below, themselves, and hosts above, whose pages may set cookies for them', () => {
     const domains = ['apps.example.com']
     for (const host of ['apps.example.com', 'evil.apps.example.com', 'a.b.apps.example.com', 'example.com', 'com']) {
       assert.equal(sharedCookieDomain(host, domains), 'apps.example.com', host)

@@ -46,7 +46,7 @@ const jwt = (config: object): object => ({
 })
 
 describe('the configuration of jwt-validation', () => {
-  it('needs little: issuer and audience', () => {
+  it('needs only issuer and audience', () => {
     const action = parse(jwt({})).edges[0]?.routes[0]?.policy.on_http_request[0]?.actions[0]
     assert.ok(action?.type === 'jwt-validation')
     assert.equal(action.config.clock_tolerance, 30_000)
@@ -54,7 +54,7 @@ describe('the configuration of jwt-validation', () => {
     assert.equal(action.config.forward_credentials, true)
   })
 
-  it('takes the shape that ngrok has', () => {
+  it('takes ngrok’s form', () => {
     const config = {
       http: { tokens: [{ type: 'jwt', method: 'header', name: 'Authorization', prefix: 'Bearer ' }] },
       jws: {
@@ -65,7 +65,7 @@ describe('the configuration of jwt-validation', () => {
     assert.deepEqual(problemsOf(jwt(config)), [])
   })
 
-  it('refuses what would let in too many, or nobody, and S11: scopes that no header can name', () => {
+  it('refuses values that would let in too many, or nobody, and S11: scopes that no header can name', () => {
     onlyProblem(jwt({ issuer: { allow_list: [] } }), /issuer\.allow_list: an empty list would refuse every token/)
     onlyProblem(jwt({ audience: { allow_list: [] } }), /audience\.allow_list: an empty list would refuse every token/)
     onlyProblem(
@@ -151,14 +151,14 @@ describe('the configuration of basic-auth', () => {
     assert.doesNotMatch(JSON.stringify(parse(basic('ada:lovelace'))), /lovelace/)
   })
 
-  it('first-hour 24: says of a password to be hashed what is wrong with it, not with a configuration', () => {
+  it('first-hour 24: reports a bad password to be hashed without mention of a configuration', () => {
     assert.equal(passwordProblem('short'), 'this password has 5 characters; it must have 8 to 128')
     assert.equal(passwordProblem('$scrypt$ln=15,r=8,p=1$x$y'), 'this is a hash already; it can be used as it is')
     assert.equal(passwordProblem('tab\there'), 'a password may not contain control characters, such as a tab')
     assert.equal(passwordProblem('correct: horse'), undefined)
   })
 
-  it('has hashes that fit one password, each with a salt of its own', async () => {
+  it('has hashes of one password with different salts', async () => {
     const [one, other] = await Promise.all([hashPassword('correct horse'), hashPassword('correct horse')])
     assert.notEqual(one, other)
     const hash = parsePasswordHash(one)
@@ -178,7 +178,7 @@ describe('the configuration of any-of', () => {
     assert.equal(signedIn?.config.identity_jwt, true)
   })
 
-  it('says what makes no sense', () => {
+  it('reports senseless combinations', () => {
     onlyProblem(anyOf({ type: 'service-token' }), /needs a second action/)
     onlyProblem(anyOf(signIn, { type: 'service-token' }), /move it to the end/)
     onlyProblem(anyOf({ type: 'service-token' }, { type: 'deny' }), /type: deny cannot be inside of another action/)

@@ -47,7 +47,7 @@ describe('the policy of an endpoint', () => {
     }
   })
 
-  it('tells every problem at its place', () => {
+  it('reports every problem at its place', () => {
     const found = problemsOf({
       ...Object(signIn({ idle_session_duration: '8d', id_token_alg: 'RS1' })),
       on_http_response: [{ actions: [{ type: 'deny' }] }],
@@ -80,7 +80,7 @@ describe('the policy of an endpoint', () => {
     }
   })
 
-  it('S8: names no issuer inside, in whatever form the address is written', () => {
+  it('S8: names no internal issuer, in whatever form the address is written', () => {
     for (const host of [
       '0.0.0.0',
       '[::]',
@@ -110,7 +110,7 @@ describe('the policy of an endpoint', () => {
     assert.deepEqual(problemsOf(signIn({ issuer_url: 'https://93.184.216.34' })), [])
   })
 
-  it('S8: names an issuer in a private network where the operator lists it, and on loopback only at a relay that is all there', () => {
+  it('S8: names an issuer in a private network only if the operator lists it, and on loopback only at a local relay', () => {
     const issuers = reachOf(PUBLIC_URL, '0.0.0.0', '10.0.5.0/24', '127.0.0.0/8', '169.254.0.0/16')
     assert.deepEqual(problemsOf(signIn({ issuer_url: 'https://10.0.5.7' }), { issuers }), [])
     for (const host of ['10.0.6.7', '127.0.0.1', '169.254.169.254', 'localhost']) {
@@ -126,7 +126,7 @@ describe('the policy of an endpoint', () => {
     assert.equal(problemsOf(signIn({ issuer_url: 'http://idp.localhost:9' }), open).length, 1)
   })
 
-  it('names no file of the relay, nor anything else that is the operator’s', () => {
+  it('names no file of the relay, nor other settings for the operator only', () => {
     const config = { issuer_url: SIGN_IN.issuer_url, client_id: 'x', client_key: { file: '/etc/shadow' } }
     const found = problemsOf(request({ type: 'openid-connect', config }))
     assert.match(found.join(), /^on_http_request\.0\.actions\.0\.config\.client_key: is possible only in/)
@@ -139,7 +139,7 @@ describe('the policy of an endpoint', () => {
     const further = { issuer_url: 'https://b.example.com', client_id: 'x', client_key: { file: '/etc/shadow' } }
     assert.match(problemsOf(signIn({ alternatives: [further] })).join(), /alternatives: is possible only/)
   })
-  it('S7: has passwords that are quick to check, and one hash for each user', () => {
+  it('S7: has passwords that are cheap to check, and one hash for each user', () => {
     const hash = (ln: number): string => `$scrypt$ln=${ln},r=8,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`
     const basic = (...credentials: string[]): unknown => request({ type: 'basic-auth', config: { credentials } })
     assert.deepEqual(problemsOf(basic(`ada:${hash(15)}`, `bob:${hash(15)}`, 'ada:a plain one', 'ada:another one')), [])
@@ -152,7 +152,7 @@ describe('the policy of an endpoint', () => {
       /credentials\.1: is a second hash for the same user; an endpoint takes one hash for each user$/,
     )
   })
-  it('S2: costs the relay little, whatever stands in it: no square of anything, no guess at every word', () => {
+  it('S2: costs the relay little, whatever it contains: nothing quadratic, no guess at every word', () => {
     const letters = Array.from({ length: 3900 }, (_, index) => String.fromCodePoint(0x4e00 + index)).join('')
     assert.match(problemsOf(signIn({ issuer_url: `https://${letters}` })).join(), /issuer_url: is longer than 512 char/)
     assert.match(problemsOf(signIn({ allowed_origins: [`https://${letters}`] })).join(), /is not an origin/)

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test'
 import { callbackPath, redirectUri } from './redirect-uri.ts'
 
 describe('the redirect URI of an issuer', () => {
-  it('S1: stays what has been registered, whatever becomes of the code', () => {
+  it('S1: stays as registered, however the code changes', () => {
     assert.equal(
       redirectUri('https://relay.example.com:8443', 'https://login.example.com/realms/staff'),
       'https://relay.example.com:8443/oidc/callback/login.example.com-a2e5a2ef665da1e7ba02',
@@ -12,7 +12,7 @@ describe('the redirect URI of an issuer', () => {
     assert.equal(callbackPath('https://accounts.google.com'), '/oidc/callback/accounts.google.com-89a8000a68d759c68bfa')
   })
 
-  it('S1: is one whether or not the issuer ends in a slash, and in whatever case its host is written', () => {
+  it('S1: is the same with or without a slash at the issuer’s end, and for any case of its host', () => {
     const one = callbackPath('https://login.example.com/t')
     for (const same of [
       'https://login.example.com/t/',
@@ -24,7 +24,7 @@ describe('the redirect URI of an issuer', () => {
     assert.equal(callbackPath('https://login.example.com'), callbackPath('https://login.example.com/'))
   })
 
-  it('S1: is another for every other issuer', () => {
+  it('S1: is different for each issuer', () => {
     const issuers = [
       'https://login.example.com',
       'http://login.example.com',
@@ -43,7 +43,7 @@ describe('the redirect URI of an issuer', () => {
     assert.equal(new Set(issuers.map(callbackPath)).size, issuers.length)
   })
 
-  it('S1: is plain: nothing in it needs an escape, and no host makes it long', () => {
+  it('S1: is plain: it needs no escapes, and no host makes it long', () => {
     for (const issuer of [
       'https://[::1]:9000',
       'https://bücher.example',

@@ -38,7 +38,7 @@ describe('auth_cookie_domain', () => {
   }
   const ask = (url: string, cookie: string) => new Browser().fetch(url, { headers: { cookie } })
 
-  it('sets the cookie for the domain, and only that of the session', async () => {
+  it('sets only the session cookie for the domain', async () => {
     const docs = relay.edge('docs.team', sharing())
     const lines: string[] = []
     const onVisit = ({ headers }: { headers: { 'set-cookie'?: string[] | undefined } }) =>
@@ -68,7 +68,7 @@ describe('auth_cookie_domain', () => {
     assert.deepEqual(audiences, [docs.id, wiki.id], 'attack 27: a token for one app is not given to another')
   })
 
-  it('attack 24: is shared with no edge that does not say the same', async () => {
+  it('attack 24: is shared only with edges that have the same domain', async () => {
     const docs = relay.edge('docs.team', sharing())
     const value = (await cookieOf(docs.url)).split('=')[1]!
     relay.reached.length = 0
@@ -89,7 +89,7 @@ describe('auth_cookie_domain', () => {
     assert.deepEqual(relay.reached, [])
   })
 
-  it('ends everywhere at once, when signed out anywhere', async () => {
+  it('ends sessions everywhere at once after a sign-out anywhere', async () => {
     const docs = relay.edge('docs.team', sharing())
     const wiki = relay.edge('wiki.team', sharing())
     const cookie = await cookieOf(docs.url)
@@ -106,7 +106,7 @@ describe('auth_cookie_domain', () => {
     assert.deepEqual(relay.reached, [])
   })
 
-  it('holds what any of the edges may ask, wherever the sign-in was', async () => {
+  it('holds the claims that any of the edges may need, wherever the sign-in was', async () => {
     const docs = relay.edge('docs.team', sharing())
     const wiki = relay.edge('wiki.team', sharing({ allow: { claims: [{ claim: 'name', any_of: ['Ada Lovelace'] }] } }))
     assert.equal((await ask(wiki.url, await cookieOf(docs.url))).status, 200)

@@ -293,7 +293,7 @@ export function testKeys(secret = 'relay key of the tests'): Keys {
   return new Keys(createHash('sha256').update(secret).digest())
 }
 
-/** An answer of the app that does not end. */
+/** An endless answer of the app. */
 export async function openStream(port: number, host: string, cookie: string): Promise<IncomingMessage> {
   const request = httpRequest({ host: '127.0.0.1', port, path: '/hold', headers: { host: `${host}:${port}`, cookie } })
   request.end()
@@ -303,7 +303,7 @@ export async function openStream(port: number, host: string, cookie: string): Pr
   return response
 }
 
-/** Resolves when something has become true. */
+/** Resolves when a condition has become true. */
 export function until(condition: () => boolean): Promise<void> {
   return untilSo(String(condition), condition)
 }

@@ -126,7 +126,7 @@ export async function startHostileProvider(): Promise<HostileProvider> {
           const { tokenAnswer, tokenMembers, undecoded, idToken, refreshToken, refusal } = hostile.behave
           const credentials = Buffer.from(request.headers.authorization?.slice('Basic '.length) ?? '', 'base64')
           if (undecoded !== undefined && credentials.toString() !== undecoded) {
-            response.writeHead(403, { 'content-type': 'application/json' }) // as Glewlwyd says it
+            response.writeHead(403, { 'content-type': 'application/json' }) // Glewlwyd’s words
             return response.end('{"error":"unauthorized_client"}')
           }
           const shown = secretIn(request.headers.authorization, form)

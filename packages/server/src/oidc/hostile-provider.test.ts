@@ -1,4 +1,4 @@
-// What a provider, or someone who answers in its place, can try.
+// Attacks by a provider, or by someone who answers in its place.
 
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
@@ -53,7 +53,7 @@ describe('a hostile provider', () => {
     await refusedPage(...of)
   }
 
-  it('is believed where everything is right', async () => {
+  it('is believed if everything is right', async () => {
     const { page } = await attempt({})
     assert.equal(page.status, 200)
     assert.equal(page.body, 'hello user-1')
@@ -110,10 +110,10 @@ describe('a hostile provider', () => {
     await refused({ idToken: (nonce) => hs256(nonce, Buffer.from(JSON.stringify(provider.publicJwk))) })
   })
 
-  it('attack 21: HS256 made with the client secret is refused where it is not configured', () =>
+  it('attack 21: HS256 made with the client secret is refused if it is not configured', () =>
     refused({ idToken: (nonce) => hs256(nonce, Buffer.from(SECRET)) }))
 
-  it('takes HS256 where it is configured, and nothing else there', async () => {
+  it('takes only HS256 if that is configured', async () => {
     const config = { id_token_alg: 'HS256' } as const
     const { page } = await attempt({ idToken: (nonce) => hs256(nonce, Buffer.from(SECRET)) }, config)
     assert.equal(page.status, 200)
@@ -140,7 +140,7 @@ describe('a hostile provider', () => {
     assert.match(relay.logLines.at(-1) ?? '', /issued (?:299|300) s in the future; set the clocks/)
   })
 
-  it('must prove that it asked for the password again, where that was wanted', async () => {
+  it('must prove that it asked for the password again, if that was required', async () => {
     const config = { force_reauthentication: true }
     const at = (auth_time: unknown) => ({ idToken: () => provider.idToken({ auth_time }) })
     for (const auth_time of [now(), String(now())]) {
@@ -183,7 +183,7 @@ describe('a hostile provider', () => {
     await refused({ idToken: async () => (await provider.idToken()).replace(/\.[^.]+$/, `.${'A'.repeat(342)}`) })
     await refused({ idToken: async () => (await provider.idToken()).replace(/\.[^.]+$/, '.') })
     await refused({ idToken: () => provider.idToken({}, { kid: 'unknown' }) })
-    // A key that the token brings along is not a key of the provider.
+    // A key inside the token is not a key of the provider.
     const { kid: _kid, ...jwk } = provider.publicJwk
     await refused({ idToken: () => provider.idToken({}, { kid: 'mine', jwk }) })
   })
@@ -199,7 +199,7 @@ describe('a hostile provider', () => {
   it('attack 22: an answer that names a foreign issuer is refused', async () => {
     await refused({ back: (callback) => callback.searchParams.set('iss', 'https://evil.example') })
   })
-  it('attack 22: an answer that names no issuer is refused where the provider promised one', () =>
+  it('attack 22: an answer that names no issuer is refused if the provider promised one', () =>
     refused({ metadata: { authorization_response_iss_parameter_supported: true } }))
 
   it('attack 22: duplicated code, state, iss or error → 400, at the shared callback', async () => {
@@ -217,7 +217,7 @@ describe('a hostile provider', () => {
     }
   })
 
-  it('attack 22: what a foreign issuer says is not shown', async () => {
+  it('attack 22: the message of a foreign issuer is not shown', async () => {
     const page = await refusedPage({
       back: (callback) => {
         callback.searchParams.set('iss', 'https://evil.example')
@@ -267,7 +267,7 @@ describe('a hostile provider', () => {
   it('attack 29: an error of the provider wins over a code beside it', () =>
     refused({ back: (callback) => callback.searchParams.set('error', 'login_required') }))
 
-  it('is asked for what the ID token leaves out, and must speak of the same subject', async () => {
+  it('is asked for claims that the ID token lacks, and must mean the same subject', async () => {
     const metadata = { userinfo_endpoint: `${provider.issuer}/userinfo` }
     const idToken = () => provider.idToken({ email: undefined, groups: undefined })
     const ok = await attempt({
@@ -282,7 +282,7 @@ describe('a hostile provider', () => {
     await refused({ metadata, idToken, userInfo: { sub: 'user-2', email: 'boss@example.com' } })
   })
 
-  it('must send all of a claim that decides: a list cut short lets nobody around a denial', async () => {
+  it('must send a deciding claim whole: a shortened list lets nobody around a denial', async () => {
     const deny = { deny: { groups: { claim: 'groups', any_of: ['banned'] } } }
     const elsewhere = { groups: undefined, _claim_names: { groups: 'src1' }, _claim_sources: { src1: {} } }
     const page = await refusedPage({ idToken: () => provider.idToken(elsewhere) }, 400, deny)
@@ -305,7 +305,7 @@ describe('a hostile provider', () => {
     await refused({ answer: { '/token': (response) => void response.end('x'.repeat(2 * 1024 * 1024)) } }, 502)
   })
   const abyss = `${'['.repeat(100_000)}${']'.repeat(100_000)}`
-  const evil = '{"toString":1,"valueOf":1}' // what no template can show
+  const evil = '{"toString":1,"valueOf":1}' // no template can show it
   const sayings: Record<string, string> = {
     nothing: '',
     'half a word': '{"id_tok',
@@ -323,7 +323,7 @@ describe('a hostile provider', () => {
   }
   const places = ['/.well-known/openid-configuration', '/jwks', '/token', '/userinfo']
   for (const path of places) {
-    it(`S2: is refused or left unheard, and no fault of the relay, whatever it says at ${path}`, async () => {
+    it(`S2: is refused or ignored without a fault of the relay, whatever it says at ${path}`, async () => {
       for (const [what, body] of Object.entries(sayings)) {
         for (const status of [200, 400, 401]) {
           const answer = (response: ServerResponse): void => {
@@ -343,7 +343,7 @@ describe('a hostile provider', () => {
             const browser = new Browser()
             const page = await browser.open(`${edge.url}/wanted`)
             if (path === '/userinfo' && status !== 200) {
-              // B7: it refuses, and the ID token says all that decides here.
+              // B7: it refuses, but the ID token has all deciding claims.
               assert.equal(page.status, 200, what)
               assert.deepEqual(
                 fresh.reached.map(({ identity }) => [identity?.subject, identity?.name]),

@@ -30,7 +30,7 @@ describe('S1: an issuer', () => {
     relay = await startRelay()
     for (const provider of [honest, other]) {
       provider.redeemed.length = 0
-      // Both say the same of their people and sessions, as nothing keeps the other one from doing.
+      // Both make the same claims about people and sessions: nothing prevents that.
       provider.behave = {
         idToken: () => provider.idToken({ sid: SID }),
         metadata: { end_session_endpoint: `${provider.issuer}${END_SESSION}` },
@@ -84,7 +84,7 @@ describe('S1: an issuer', () => {
       assert.equal((await browser.open(good)).body, 'hello user-1', 'the answer itself was good')
     })
 
-    it('S1: that stands there no more takes no sign-in along, to an issuer under the same auth_id', async () => {
+    it('S1: that was replaced leaves no sign-in to its successor under the same auth_id', async () => {
       const docs = relay.edge('docs', at(honest, 'x'))
       const [early, late] = [new Browser(), new Browser()]
       const callback = await walkTo(early, docs.url, redirectUri(relay.publicUrl.origin, honest.issuer))
@@ -96,7 +96,7 @@ describe('S1: an issuer', () => {
       assert.match(relay.logLines.join(''), /sign-in x of edg_docs is not configured any more/)
     })
 
-    it('S1: is another one with a slash behind it, although both share a name', async () => {
+    it('S1: is another one with a final slash, although both share a name', async () => {
       const docs = relay.edge('docs', at(honest, 'x'))
       const [early, late] = [new Browser(), new Browser()]
       const callback = await walkTo(early, docs.url, redirectUri(relay.publicUrl.origin, honest.issuer))
@@ -107,7 +107,7 @@ describe('S1: an issuer', () => {
       await assertRefused(late, handOver)
     })
 
-    it('S1: that promises to name itself must do so, in an error as well', async () => {
+    it('S1: that promises to name itself must do so even in an error', async () => {
       const docs = relay.edge('docs', at(honest, 'x'))
       honest.behave.metadata = { authorization_response_iss_parameter_supported: true }
       for (const back of [
@@ -129,7 +129,7 @@ describe('S1: an issuer', () => {
       assert.equal((await new Browser().open(docs.url)).body, 'hello user-1')
     })
 
-    it('S1: comes to the redirect URI of former days no more, where a page tells what to register', async () => {
+    it('S1: no longer uses the old redirect URI, which shows a page with the URI to register', async () => {
       const old = `${relay.publicUrl.href}oidc/callback?code=x&state=y`
       const page = await new Browser().visit(old)
       assert.deepEqual([page.status, page.headers['sallyport-error-code']], [400, 'ERR_SIGN_IN_FAILED'])
@@ -209,7 +209,7 @@ describe('S1: an issuer', () => {
       assert.deepEqual(sessions(), [])
     })
 
-    it('S1: by a visitor of its own sends nobody else away, on its way back neither', async () => {
+    it('S1: by its own visitor signs out nobody else, not on the way back either', async () => {
       const page = await partner.submit(await partner.open(`${docs.url}/.sallyport/logout`))
       assert.ok(page.url.startsWith(`${other.issuer}${END_SESSION}?`), page.url)
       assert.deepEqual(sessions(), ['edg_docs honest', 'edg_wiki other'])
@@ -223,7 +223,7 @@ describe('S1: an issuer', () => {
       assert.equal((await staff.fetch(docs.url)).status, 200)
     })
 
-    it('S1: does so for all who name it, with a slash behind it or without', async () => {
+    it('S1: does so for all edges that name it, with or without a final slash', async () => {
       const more = relay.edge('more', configFor(`${honest.issuer}/`, { auth_id: 'slash' }))
       await new Browser().open(more.url)
       assert.equal(relay.signIn.sessionCount, 4)
@@ -232,7 +232,7 @@ describe('S1: an issuer', () => {
       assert.deepEqual(sessions(), ['edg_docs other', 'edg_wiki other'])
     })
 
-    it('S1: does so although an agent names it as well, for whom it is out of reach', async () => {
+    it('S1: does so even if an agent, which cannot reach it, names it as well', async () => {
       await relay.close()
       relay = await startRelay()
       const nowhere = new IssuerReach({
@@ -248,7 +248,7 @@ describe('S1: an issuer', () => {
       assert.deepEqual(sessions(), [])
     })
 
-    it('S1: is not whoever names it with a client secret of his own', async () => {
+    it('S1: is not an agent that names it with a client secret of its own', async () => {
       // An agent may bring another operator's issuer and client, and a made-up key for their tokens.
       const secret = 'made up by whoever holds an authtoken'
       const forger = { id_token_alg: 'HS256', client_secret: new Secret(secret), auth_id: 'forger' } as const
@@ -283,7 +283,7 @@ describe('S1: an issuer', () => {
     })
   })
 
-  it('S1: gets no ID token of another, where an endpoint is bound anew during a sign-out', async () => {
+  it('S1: gets no ID token of another if an endpoint is bound anew during a sign-out', async () => {
     const docs = relay.edge('docs', at(honest, 'x'))
     const browser = new Browser()
     await browser.open(docs.url)

@@ -1,4 +1,4 @@
-// Providers that write what they mean in their own way: nobody is kept out by that, and nobody is let in by it.
+// Providers with unusual data: they neither keep people out nor let strangers in.
 
 import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
@@ -66,7 +66,7 @@ describe('providers as they are', () => {
     })
   }
 
-  it('B13: a refresh is read as the sign-in is, and null keeps the old refresh token', async () => {
+  it('B13: a refresh is read like the sign-in, and null keeps the old refresh token', async () => {
     const config = { userinfo_refresh_interval: MINUTE, forward_access_token: true }
     const { browser, edge } = await welcome({ refreshToken: 'r1', tokenMembers: { expires_in: '600' } }, config)
     provider.behave = {
@@ -94,7 +94,7 @@ describe('providers as they are', () => {
     }
   })
 
-  it('B13: nobody slips an ID token in by the name that ours has on the way', async () => {
+  it('B13: an ID token under the internal name of ours is ignored', async () => {
     const planted = await provider.idToken({ sub: 'boss', nonce: undefined })
     const { page } = await attempt({ tokenMembers: { 'sallyport:id_token': planted, id_token: undefined } })
     assert.equal(page.status, 400)
@@ -143,7 +143,7 @@ describe('providers as they are', () => {
     })
 
     for (const [what, refuse] of Object.entries(refusals)) {
-      it(`B7: ${what}: what the ID token says counts, and the log tells`, async () => {
+      it(`B7: ${what}: the ID token counts, and the log tells`, async () => {
         const { identity } = await welcome(behaving(refuse, { groups: ['staff'] }))
         assert.equal(identity?.name, 'Ada')
         assert.equal(identity?.email, undefined, 'nobody has called it verified')
@@ -152,7 +152,7 @@ describe('providers as they are', () => {
         assert.ok(!relay.logLines.join('').includes('credentials right'), 'B14: they were taken')
       })
 
-      it(`B7: ${what}: a claim that decides and is missing is named, and nobody comes in`, async () => {
+      it(`B7: ${what}: a missing claim that decides is named, and nobody comes in`, async () => {
         const groups = { claim: 'groups', any_of: ['staff'] }
         const deciding: [Record<string, unknown>, Partial<OpenidConnectConfig>, RegExp][] = [
           [{ groups: undefined }, { deny: { groups } }, /left groups out of the ID token/],
@@ -173,14 +173,14 @@ describe('providers as they are', () => {
           assert.equal(browser.cookie(edge.host, 'session'), undefined)
         }
         assert.deepEqual(relay.reached, [])
-        // What does not decide may be missing, and so may what the ID token says itself.
+        // Claims that do not decide, or are in the ID token, may be missing.
         await welcome(behaving(refuse, { groups: ['staff'] }), { allow: { groups } })
         await welcome(behaving(refuse, {}), { allow: { emails: ['ada@example.com'] }, email_verified: 'if_present' })
         await welcome(behaving(refuse, { email_verified: true }), { allow: { emails: ['ada@example.com'] } })
       })
     }
 
-    it('B7: still must speak of the same subject where it answers', async () => {
+    it('B7: must still mean the same subject if it answers', async () => {
       const behave = behaving(() => {}, { name: undefined })
       for (const sub of ['user-2', '', null, undefined, ['user-1']]) {
         const { page } = await attempt({ ...behave, answer: {}, userInfo: { sub, name: 'Boss' } })
@@ -217,7 +217,7 @@ describe('providers as they are', () => {
       }
     })
 
-    it('B12: a key that stands for nothing is no value, and what is inside of one is none either', async () => {
+    it('B12: a key with an empty value is no value, and neither is anything inside it', async () => {
       const roles = { docs: {}, off: false, none: null }
       await welcome(sending(roles), inRole('docs'))
       relay.reached.length = 0
@@ -229,7 +229,7 @@ describe('providers as they are', () => {
       assert.equal((await attempt(sending(roles), deny)).page.status, 403)
     })
 
-    it('B14: what cannot be read decides nothing, and the message says what was found', async () => {
+    it('B14: an unreadable claim decides nothing, and the message says what was found', async () => {
       for (const [value, words] of [
         [{ street: 'Main Street' }, /holds an object with a string in it/],
         [{ docs: ['2801'] }, /holds an object with a list in it/],
@@ -247,7 +247,7 @@ describe('providers as they are', () => {
       assert.deepEqual(relay.reached, [])
     })
 
-    it('a number of which JSON has lost the last digits is nobody’s group', async () => {
+    it('a number whose last digits JSON has lost is nobody’s group', async () => {
       const token = await provider.idToken()
       assert.ok(token)
       const { page } = await attempt(
@@ -259,7 +259,7 @@ describe('providers as they are', () => {
       await welcome(sending([42]), inRole('42'))
     })
 
-    it('one text is split where a separator is configured, and never without', async () => {
+    it('one text is split if a separator is configured, and never without', async () => {
       for (const [value, separator, role] of [
         ['docs,press', ',', 'press'],
         [' docs , press ', ',', 'docs'],
@@ -303,7 +303,7 @@ describe('providers as they are', () => {
     })
   })
 
-  it('real-providers 9: with 300 groups of a visitor, the app gets those that matched, in header and token', async () => {
+  it('real-providers 9: of a visitor’s 300 groups, the app gets the matching ones, in header and token', async () => {
     const many = Array.from({ length: 300 }, (_, index) => `group-${index}`)
     const behave = { idToken: () => provider.idToken({ groups: many }) }
     const groups = { claim: 'groups', any_of: ['group-7', 'nobody', 'group-299'] }
@@ -318,7 +318,7 @@ describe('providers as they are', () => {
     assert.deepEqual(inToken(identity?.jwt), ['group-7', 'group-299'])
     assert.ok((identity?.jwt?.length ?? 0) < 1000)
 
-    // Another route of the edge shares the session, and its app gets what it names, not what the first one was given.
+    // Another route of the edge shares the session; its app gets the groups that it names, not those of the first route.
     const deny = { groups: { claim: 'groups', any_of: ['leaving'] } }
     for (const [other, expected] of [
       [{ allow: { groups: { claim: 'groups', any_of: ['group-1'] } }, identity_groups: 'matched' }, ['group-1']],
@@ -332,12 +332,12 @@ describe('providers as they are', () => {
       assert.deepEqual(passed?.groups, expected)
       assert.deepEqual(inToken(passed?.jwt), expected)
     }
-    // Who may pass is decided by all of them, as ever.
+    // All groups still decide who may pass.
     relay.edge(edge.id.slice('edg_'.length), configFor(provider.issuer, { ...config, deny: { groups: { claim: 'groups', any_of: ['group-8'] } } })) // prettier-ignore
     assert.equal((await browser.fetch(edge.url)).status, 403)
   })
 
-  it('real-providers 2: a secret with -_.~ goes as it stands to a provider that does not decode Basic credentials', async () => {
+  it('real-providers 2: a secret with -_.~ is sent unencoded to a provider that does not decode it', async () => {
     const client_secret = new Secret('gl-secret_1.2~3')
     for (const config of [
       { client_secret },
@@ -351,7 +351,7 @@ describe('providers as they are', () => {
     assert.deepEqual(relay.reached, [])
   })
 
-  it('real-providers 5: a wrong secret is the operator’s affair, by whatever word the provider calls it', async () => {
+  it('real-providers 5: a wrong secret is reported to the operator, whatever the provider calls it', async () => {
     for (const [status, body] of [
       [401, '{"error":"unauthorized_client","error_description":"Invalid client or Invalid client credentials"}'], // Keycloak 26.7
       [403, '{"error":"unauthorized_client"}'], // Glewlwyd 2.7.5
@@ -370,7 +370,7 @@ describe('providers as they are', () => {
     assert.deepEqual(relay.reached, [])
   })
 
-  it('what a provider says of itself stands in the log short, and without what moves a cursor', async () => {
+  it('a provider’s messages are shortened in the log, and have no control characters', async () => {
     const long = `${'\u001b[2J\n'}${'x'.repeat(100_000)}`
     await attempt({ tokenAnswer: { status: 400, body: JSON.stringify({ error: long, error_description: long }) } })
     const challenge = `Bearer error="${'x'.repeat(5000)}"`
@@ -390,7 +390,7 @@ describe('providers as they are', () => {
     }
   })
 
-  it('reliability 10: a clock that is an hour ahead is named with the remedy', async () => {
+  it('reliability 10: a clock that is an hour ahead is reported with the remedy', async () => {
     now += 3_600_000
     const { page } = await attempt({})
     assert.equal(page.status, 400)

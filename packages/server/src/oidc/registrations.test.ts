@@ -30,7 +30,7 @@ describe('the sign-ins of an edge (the house, 4)', () => {
   }
   const authIdsOf = (edgeId: string): string[] => registrations.ofEdge(edgeId).map(({ config }) => config.auth_id)
 
-  it('are known from the moment they are published until others are, or they are closed', () => {
+  it('are known from their publication until others are published, or they are closed', () => {
     const first = make('edg_docs', { auth_id: 'a' }, { auth_id: 'b' }, { auth_id: 'a' })
     assert.deepEqual(authIdsOf('edg_docs'), [])
     first.publish()
@@ -50,7 +50,7 @@ describe('the sign-ins of an edge (the house, 4)', () => {
     second.close()
   })
 
-  it('ask of a session what the routes of now need, whichever edge they are of', () => {
+  it('require of a session what current routes of any edge need', () => {
     const shared = { auth_id: 'team', auth_cookie_domain: 'example.com' }
     const [plain, picky] = [make('edg_one', shared), make('edg_two', { ...shared, allow: ROLES })]
     plain.publish()

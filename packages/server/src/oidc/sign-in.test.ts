@@ -62,7 +62,7 @@ describe('sign-in', () => {
     }
     return undefined
   }
-  /** What the shared callback has put into the box. */
+  /** The content of the box from the shared callback. */
   const openHandOver = (box: string) => {
     const opened = new Boxes(testKeys()).open('hand-over', box, now)
     assert.ok(opened.ok)
@@ -169,7 +169,7 @@ describe('sign-in', () => {
       }
     })
 
-    it('asks userinfo where the ID token holds only the subject', async () => {
+    it('asks userinfo if the ID token has only the subject', async () => {
       const other = await startProvider(port, { configure: { conformIdTokenClaims: true } })
       try {
         const edge = relay.edge('userinfo', configFor(other.issuer, { allow: { emails: ['ada@example.com'] } }))
@@ -182,7 +182,7 @@ describe('sign-in', () => {
   })
 
   describe('cookies', () => {
-    it('are HttpOnly, SameSite=Lax and host-wide; the state cookie goes when it is used', async () => {
+    it('are HttpOnly, SameSite=Lax and host-wide; the state cookie is deleted when it is used', async () => {
       const docs = relay.edge('docs', configFor(provider.issuer))
       const browser = new Browser()
       const page = await browser.open(docs.url)
@@ -199,7 +199,7 @@ describe('sign-in', () => {
       assert.ok(!JSON.stringify([...store.rows]).includes(session.value), 'only a hash is stored')
     })
 
-    it('have the __Host- prefix and Secure where the edge is on https', async () => {
+    it('have the __Host- prefix and Secure if the edge is on https', async () => {
       await relay.close()
       relay = await startRelay({ store, port, scheme: 'https' })
       const docs = relay.edge('docs', configFor(provider.issuer))
@@ -218,7 +218,7 @@ describe('sign-in', () => {
       const first = await browser.open(tabs[9]!.next!)
       assert.equal((await browser.submit(first, { username: 'ada', password: PASSWORD })).url, `${docs.url}/tab/9`)
       for (const tab of [0, 5, 2, 8, 1, 3, 7, 4, 6]) {
-        const page = await browser.open(tabs[tab]!.next!) // the provider knows who it is by now
+        const page = await browser.open(tabs[tab]!.next!) // the provider knows the visitor by now
         assert.equal(page.status, 200)
         assert.equal(page.url, `${docs.url}/tab/${tab}`)
       }
@@ -246,7 +246,7 @@ describe('sign-in', () => {
   })
 
   describe('without a session', () => {
-    it('answers what is no navigation with 401, a challenge and a problem document', async () => {
+    it('answers other requests than navigations with 401, a challenge and a problem document', async () => {
       const docs = relay.edge('docs', configFor(provider.issuer))
       const asked: [method: string, headers: Record<string, string>][] = [
         ['GET', { accept: 'application/json' }],
@@ -333,7 +333,7 @@ describe('sign-in', () => {
       assert.deepEqual(relay.reached, [])
     })
 
-    it('attack 20: replayed → no second session, and the one of the first time stays', async () => {
+    it('attack 20: replayed → no second session, and the first one stays', async () => {
       const docs = relay.edge('docs', configFor(provider.issuer))
       const browser = new Browser()
       const handOver = await walkTo(browser, await browser.open(docs.url), '/.sallyport/oidc/callback')
@@ -384,7 +384,7 @@ describe('sign-in', () => {
       assert.equal(relay.signIn.sessionCount, 0)
     })
 
-    it('for a sign-in that is not configured any more → 400, and nothing is handed over', async () => {
+    it('for a sign-in that is no longer configured → 400, and nothing is handed over', async () => {
       const docs = relay.edge('docs', configFor(provider.issuer, { auth_id: 'x' }))
       const browser = new Browser()
       const callback = await walkTo(browser, await browser.open(docs.url), callbackPath(provider.issuer))
@@ -413,7 +413,7 @@ describe('sign-in', () => {
       assert.deepEqual(statuses, [400, 400, 400, 429])
     })
 
-    it('attack 19: goes to the root page where the wanted one is no path here', async () => {
+    it('attack 19: goes to the root page if the wanted address is no path here', async () => {
       const docs = relay.edge('docs', configFor(provider.issuer))
       for (const wanted of [
         '//evil.example',
@@ -440,7 +440,7 @@ describe('sign-in', () => {
   })
 
   describe('session', () => {
-    it('attack 24: of one edge is none on another edge, nor for another sign-in of the same edge', async () => {
+    it('attack 24: of one edge is invalid on another edge, and for another sign-in of the same edge', async () => {
       const docs = relay.edge('docs', configFor(provider.issuer))
       const wiki = relay.edge('wiki', configFor(provider.issuer))
       const other = relay.edge('other', configFor(provider.issuer, { auth_id: 'other' }))
@@ -519,7 +519,7 @@ describe('sign-in', () => {
       }
     })
 
-    it('ends when it is idle for too long, and at its age whatever happens', async () => {
+    it('ends when it is idle for too long, and in any case at its maximum age', async () => {
       const docs = relay.edge(
         'docs',
         configFor(provider.issuer, { idle_session_duration: HOUR, max_session_duration: 3 * HOUR }),
@@ -536,7 +536,7 @@ describe('sign-in', () => {
       assert.equal((await busy.fetch(docs.url)).status, 401)
     })
 
-    it('writes when it was last seen at most once a minute', async () => {
+    it('writes its last use at most once a minute', async () => {
       const docs = relay.edge('docs', configFor(provider.issuer))
       const browser = new Browser()
       await signInAs(browser, docs.url)
@@ -548,7 +548,7 @@ describe('sign-in', () => {
       assert.equal(store.writes, before + 1)
     })
 
-    it('goes on while the store is down; new sign-ins get 503 and work again afterwards', async () => {
+    it('continues while the store is down; new sign-ins get 503 and work again afterwards', async () => {
       const docs = relay.edge('docs', configFor(provider.issuer))
       const [old, fresh] = [new Browser(), new Browser()]
       await signInAs(old, docs.url)
@@ -622,7 +622,7 @@ describe('sign-in', () => {
       assert.equal(relay.reached[0]?.identity?.email, undefined)
     })
 
-    it('names who is signed in, escaped, and says where the address does not count', async () => {
+    it('names the signed-in visitor, escaped, and says if the address does not count', async () => {
       const strict = relay.edge('strict', configFor(provider.issuer, { allow: { emails: ['eve@example.com'] } }))
       const page = await signInAs(new Browser(), strict.url, 'eve')
       assert.equal(page.status, 403)
@@ -634,7 +634,7 @@ describe('sign-in', () => {
       assert.deepEqual(relay.reached, [])
     })
 
-    it('says so where the provider sends nothing of the claim that decides, and where it only sends others', async () => {
+    it('says whether the provider sends no value for the deciding claim, or only others', async () => {
       const scopes = ['openid', 'profile', 'email'] // and not groups
       const allow = {
         groups: { claim: 'groups', any_of: ['staff'] },
@@ -656,7 +656,7 @@ describe('sign-in', () => {
       assert.deepEqual(relay.reached, [])
     })
 
-    it('attack 23: an address about which the provider says nothing counts only where the route says so', async () => {
+    it('attack 23: an address without word on its verification counts only if the route says so', async () => {
       const config = { allow: { domains: ['silent.example'] } }
       const strict = relay.edge('strict', configFor(provider.issuer, config))
       assert.equal((await signInAs(new Browser(), strict.url, 'silent')).status, 403)
@@ -690,13 +690,13 @@ describe('sign-in', () => {
       assert.equal(relay.reached.length, 0)
     })
 
-    it('is looked at anew where the configuration has changed', async () => {
+    it('is checked again if the configuration has changed', async () => {
       const docs = relay.edge('docs', configFor(provider.issuer))
       const browser = new Browser()
       await signInAs(browser, docs.url)
       relay.edge('docs', configFor(provider.issuer, { allow: { groups: { claim: 'groups', any_of: ['admin'] } } }))
       assert.equal((await browser.fetch(docs.url)).status, 403)
-      // A claim that the session has never been told of: sign in again, which reads it.
+      // The session lacks this claim: a new sign-in reads it.
       relay.edge('docs', configFor(provider.issuer, { allow: { groups: { claim: 'name', any_of: ['Ada Lovelace'] } } }))
       assert.equal((await browser.fetch(docs.url)).status, 401)
       assert.equal((await browser.open(docs.url)).status, 200)
@@ -735,7 +735,7 @@ describe('sign-in', () => {
       assert.ok(!JSON.stringify([...store.rows]).includes('"d":'), 'the private key is sealed')
     })
 
-    it('keeps its signing key over restarts, and says so where the relay key is another', async () => {
+    it('keeps its signing key over restarts, and says so if the relay key has changed', async () => {
       const keysOf = async () => (await new Browser().fetch(`${relay.publicUrl.href}.well-known/jwks.json`)).body
       const before = await keysOf()
       await relay.close()
@@ -744,7 +744,7 @@ describe('sign-in', () => {
       await assert.rejects(startRelay({ store, keys: testKeys('lost') }), /another relay key/)
     })
 
-    it('has no token where identity_jwt is false', async () => {
+    it('has no token if identity_jwt is false', async () => {
       const docs = relay.edge('docs', configFor(provider.issuer, { identity_jwt: false }))
       await signInAs(new Browser(), docs.url)
       assert.equal(relay.reached[0]?.identity?.jwt, undefined)
@@ -855,7 +855,7 @@ describe('sign-in', () => {
       assert.deepEqual(relay.reached, [])
     })
 
-    it('goes by the lists of each, and refuses who is in none', () =>
+    it('follows the lists of each, and refuses visitors who are in none', () =>
       withTwo(async (other) => {
         const docs = relay.edge(
           'docs',
@@ -906,7 +906,7 @@ describe('sign-in', () => {
       assert.equal(page.url, `${docs.url}/after`, page.body)
     })
 
-    it('and force_reauthentication do not take the session at the provider for a new sign-in', async () => {
+    it('with force_reauthentication does not take the session at the provider for a new sign-in', async () => {
       const docs = relay.edge('docs', configFor(provider.issuer))
       const vault = relay.edge('vault', configFor(provider.issuer, { force_reauthentication: true }))
       const browser = new Browser()
@@ -933,7 +933,7 @@ describe('sign-in', () => {
       }
     })
 
-    it('lets the visitor choose where the edge has several sign-ins, which do not touch each other', async () => {
+    it('lets the visitor choose if the edge has several sign-ins, which are independent', async () => {
       const first = configFor(provider.issuer, { auth_id: 'first' })
       const second = configFor(provider.issuer, { auth_id: 'second' })
       const docs = relay.edge('docs', first, second)

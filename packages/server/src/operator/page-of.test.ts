@@ -6,7 +6,7 @@ import { pageOf } from './page-of.ts'
 import type { TunnelResource } from './resources.ts'
 
 describe('pages for the operator (the first hour, 9)', () => {
-  it('hold the first keys behind one, in order, and what is of one key together', () => {
+  it('hold the first keys after a given one, in order, and keep entries of one key together', () => {
     const rows = ['d', 'b', 'a', 'c', 'b', 'e']
     const keyOf = (row: string): string => row
     assert.deepEqual(pageOf(rows, keyOf, { after: '', limit: 2 }), [['a'], ['b', 'b']])
@@ -15,7 +15,7 @@ describe('pages for the operator (the first hour, 9)', () => {
     assert.deepEqual(pageOf(rows, keyOf, { after: 'e', limit: 2 }), [])
   })
 
-  it('of several workers are one list: nothing twice, nothing left out, whoever knows it', () => {
+  it('of several workers are one list: nothing twice, nothing left out, whichever worker has it', () => {
     const ids = Array.from({ length: 100 }, (_, index) => `tun_${String(index * 7919).padStart(7, '0')}`)
     // Each tunnel is at one, two or all three of the workers.
     const workers = [0, 1, 2].map((worker) => ids.filter((_, index) => (index % 7) & (1 << worker)))
@@ -39,7 +39,7 @@ describe('pages for the operator (the first hour, 9)', () => {
     }
   })
 
-  it('tell of a tunnel what is worst, last and first among the workers', () => {
+  it('show the worst, last and first values of a tunnel among the workers', () => {
     const a = tunnel('tun_1', 2)
     const b: TunnelResource = {
       ...tunnel('tun_1', 3),

@@ -6,7 +6,7 @@ import { PAGE_COLOURS } from '@sallyport/protocol'
 import { CARDS, contrast, readableAccent } from './accent.ts'
 
 describe('the accent of pages (the first hour, 18)', () => {
-  it('can be read in both schemes, whatever the operator has chosen', () => {
+  it('is legible in both schemes, whatever the operator has chosen', () => {
     assert.ok(PAGE_COLOURS.includes(`--card: ${CARDS.light}`) && PAGE_COLOURS.includes(`--card: ${CARDS.dark}`))
     for (const hex of ['#000', '#fff', '#ff0', '#0b5a4a', '#808080', '#e11d48', '#1d2125', '#fffefb', '#0000ff']) {
       const { light, dark } = readableAccent(hex)
@@ -16,7 +16,7 @@ describe('the accent of pages (the first hour, 18)', () => {
     assert.equal(contrast('#000', '#ffffff'), 21)
   })
 
-  it('stays as it is where it can be read', () => {
+  it('stays unchanged if it is legible', () => {
     assert.equal(readableAccent('#0b5a4a').light, '#0b5a4a')
     assert.equal(readableAccent('#6fcdb4').dark, '#6fcdb4')
     assert.notEqual(readableAccent('#0b5a4a').dark, '#0b5a4a')

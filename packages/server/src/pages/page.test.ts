@@ -21,7 +21,7 @@ const frame: Frame = {
 const EVIL = '"><script>alert(1)</script>'
 
 describe('a page of the relay', () => {
-  it('has no scripts, loads nothing, stands in no frame and in no cache', () => {
+  it('has no scripts, loads nothing, and is in no frame and no cache', () => {
     const error = new RelayError('sign_in_failed', { operator: { advice: () => EVIL, command: EVIL } })
     for (const { headers, body } of [
       errorAnswer(error, frame, { accept: 'text/html' }),
@@ -39,7 +39,7 @@ describe('a page of the relay', () => {
     }
   })
 
-  it('draws which part is broken, in words as well (the first hour, 18)', () => {
+  it('draws the broken part, and names it (the first hour, 18)', () => {
     const drawing = (code: RelayErrorCode): string[][] => {
       const { body } = errorAnswer(new RelayError(code), frame, { isNavigation: true })
       const items = body.matchAll(/<li class="([^"]*)">.*?<b>([^<]*)<\/b> <small>([^<]*)<\/small><\/li>/g)
@@ -57,7 +57,7 @@ describe('a page of the relay', () => {
     assert.deepEqual(drawing('ip_restricted'), [], 'nothing is broken')
   })
 
-  it('is no page for programs, and no more to a cache', () => {
+  it('is no page for programs, and is not cached for them either', () => {
     const { headers, body } = errorAnswer(new RelayError('sign_in_failed', { advice: () => EVIL }), frame, {
       accept: '*/*',
     })

@@ -38,7 +38,7 @@ describe('logos of pages (the first hour, 18)', () => {
     )
   })
 
-  it('are refused together, each with its path, where they are none', async () => {
+  it('are refused all at once, each with its path, if they are none', async () => {
     const edges = ['logo.png', 'page.gif', 'huge.png'].map(edge)
     await assert.rejects(readLogos({ pages: { logo_file: file('missing.png') }, edges }), (error) => {
       assert.ok(error instanceof ConfigError)

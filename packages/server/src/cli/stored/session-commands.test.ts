@@ -97,7 +97,7 @@ describe('relay session revoke', () => {
     assert.deepEqual(await left(), [])
     await revokeSessions({ config, all: true })
   })
-  it('leaves the tokens to a relay that runs, which takes them once, and to nobody else for long', async () => {
+  it('leaves the tokens to a running relay, which takes them once, and to nobody else for long', async () => {
     await withSessions(async (sessions) => {
       const { promise, resolve } = Promise.withResolvers<string>()
       sessions.whenRevoked(({ key }, tokens) => {
@@ -124,7 +124,7 @@ describe('relay session revoke', () => {
     await revokeSessions({ config, all: true })
     assert.ok(longest() > 0 && longest() <= 15 * 60_000)
   })
-  it('ends nobody because a value was left empty, or because of a part of a name', async () => {
+  it('ends no session for an empty value, or for a part of a name', async () => {
     const wrong = [{}, { user: '' }, { edge: '' }, { id: '' }, { all: true, user: 'ada' }, { id: 'x', edge: 'edg_a' }]
     for (const options of [...wrong, { id: 'ses_' }, { id: 'ses_zz' }]) {
       await assert.rejects(revokeSessions({ config, ...options }), { name: 'ConfigError' })

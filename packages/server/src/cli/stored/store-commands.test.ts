@@ -75,7 +75,7 @@ describe('relay store backup', () => {
     }
   })
 
-  it('never writes over the store, its key, or what is no copy of a store; all problems at once', async () => {
+  it('overwrites neither the store, its key nor foreign files; reports all problems at once', async () => {
     await symlink(at('relay.db'), at('link.db'))
     await writeFile(at('notes.txt'), 'notes')
     const before = await written()
@@ -94,7 +94,7 @@ describe('relay store backup', () => {
     assert.equal((await store.bucket('b', anything).get('k'))?.value, 'kept')
   })
 
-  it('says so where there is no store yet, and makes none', async () => {
+  it('says so if there is no store yet, and makes none', async () => {
     await writeFile(at('new.yml'), 'store: sqlite:new/relay.db\n')
     await assert.rejects(backUpStore(at('copy.db'), { config: at('new.yml') }), /there is no store here yet/)
     assert.equal(existsSync(at('new')), false)

@@ -78,7 +78,7 @@ describe('AgentEdges', () => {
     endpoints: AgentEdges
     edges: EdgeTable
     bind: (offer: EndpointOffer, agent: Claimant) => Promise<EndpointOpened>
-    /** Whatever comes of it. */
+    /** Ignores the result. */
     ask: (offer: EndpointOffer, agent: Claimant) => Promise<EndpointOpened | EndpointRefused>
     /** Resolves with the id of the first edge that is closed. */
     closed: Promise<string>
@@ -97,7 +97,7 @@ describe('AgentEdges', () => {
       stickyKey: new Uint8Array(32),
       clientAuthorities: { of: () => [] },
       partsOf: (id) =>
-        // As much of them as these policies ask for.
+        // Only the parts that these policies use.
         ({
           signIns: { action: () => (_, next) => next() },
           life: {
@@ -149,7 +149,7 @@ describe('AgentEdges', () => {
     return { endpoints, edges, bind, ask, closed, book, closedCount: () => closedCount }
   }
 
-  it('stand from the first tunnel to a while after the last one, and are forgotten whole', async () => {
+  it('exist from the first tunnel until a while after the last one, and are forgotten whole', async () => {
     const { endpoints, edges, bind, closed } = await make(1)
     const first = await bind(offerOf('https://a.example.com:8443', { policy: SIGN_IN }), agentOf('atk_1'))
     assert.equal(first.state.url, 'https://a.example.com:8443')
@@ -177,7 +177,7 @@ describe('AgentEdges', () => {
     endpoints.close()
   })
 
-  it('leave one edge and one timer, however often an agent comes back with another policy (the house, 4)', async (t) => {
+  it('keep one edge and one timer, however often an agent comes back with another policy (the house, 4)', async (t) => {
     const { endpoints, bind, book, closedCount } = await make(60_000)
     const expected = book.size // the hosts of the tests before
     const timers = new Set<unknown>()
@@ -214,7 +214,7 @@ describe('AgentEdges', () => {
     endpoints.close()
   })
 
-  it('open once where two agents claim a host at the same time', async () => {
+  it('open once if two agents claim a host at the same time', async () => {
     const { endpoints, edges, ask } = await make(60_000)
     const opened = await Promise.all(
       ['one', 'two'].map((instance) => ask(offerOf('race.example.com'), agentOf('atk_1', instance))),
@@ -235,7 +235,7 @@ describe('AgentEdges', () => {
     endpoints.close()
   })
 
-  it('are expected back after a restart of the relay, with nobody served meanwhile', async () => {
+  it('are expected back after a restart of the relay, and serve no visitor meanwhile', async () => {
     const before_ = await make(60_000)
     const { state } = await before_.bind(offerOf('back.example.com'), agentOf('atk_1'))
     before_.endpoints.close()
@@ -251,7 +251,7 @@ describe('AgentEdges', () => {
     endpoints.close()
   })
 
-  it('S12: are not expected back below a domain under which edges share sessions by now', async () => {
+  it('S12: are not expected back below a domain whose edges now share sessions', async () => {
     const reservations = await Reservations.open(store)
     await reservations.take('old.apps.example.com', 'atk_1', () => false)
     await reservations.take('old.example.com', 'atk_1', () => false)
@@ -261,7 +261,7 @@ describe('AgentEdges', () => {
     endpoints.close()
   })
 
-  it('are not made for an agent that asks for one new host after the other', async () => {
+  it('are not made for an agent that asks for one new host after another', async () => {
     const { endpoints, ask } = await make(60_000)
     const given: boolean[] = []
     for (let count = 0; count < 61; count++) {
@@ -275,7 +275,7 @@ describe('AgentEdges', () => {
     endpoints.close()
   })
 
-  it('are so many for an authtoken, and a new one takes the place of one whose agent is away, or none', async () => {
+  it('have a limit for each authtoken; a new one replaces only one whose agent is away', async () => {
     const { endpoints, edges, bind, ask } = await make(60_000)
     const opened: EndpointOpened[] = []
     for (let count = 0; count < 10; count++) {
@@ -293,7 +293,7 @@ describe('AgentEdges', () => {
     endpoints.close()
   })
 
-  it('do not have an agent of a stranger looked at', async () => {
+  it('are not looked up for an agent of another authtoken', async () => {
     const { endpoints, bind, ask } = await make(60_000)
     const confirm = (): Promise<void> => assert.fail('asked')
     await bind(offerOf('mine.example.com'), { ...agentOf('atk_1'), confirm })

@@ -59,7 +59,7 @@ const codeOf = (reading: Promise<unknown>): Promise<string> =>
   )
 
 describe('a body that is read ahead (traffic policy, verify-webhook)', () => {
-  it('is given out once more, in pieces, with its trailers and without the expectation that was met', async () => {
+  it('is given out again, in pieces, with its trailers and without the met expectation', async () => {
     const big = new BodyRoom({ maxBytes: 200_000, silenceMs: 60_000 })
     const { exchange, request, response } = exchangeOf([...CHUNKED, 'EXPECT', '100-Continue', 'X-A', 'expect'])
     const reading = big.read(exchange, 't')
@@ -89,7 +89,7 @@ describe('a body that is read ahead (traffic policy, verify-webhook)', () => {
     assert.deepEqual(Buffer.concat(pieces), body)
   })
 
-  it('is none where none is announced, and the request stays as it is', async () => {
+  it('is none if none is announced, and the request stays unchanged', async () => {
     const { exchange, request } = exchangeOf(['Content-Length', '0'])
     assert.equal((await room.read(exchange, 't')).length, 0)
     assert.equal(exchange.request, request)
@@ -105,7 +105,7 @@ describe('a body that is read ahead (traffic policy, verify-webhook)', () => {
     await ended.promise
   })
 
-  it('has a bound, announced or not, and nobody is told to go on with what is too large', async () => {
+  it('has a bound, announced or not, and no visitor is told to continue with one that is too large', async () => {
     const announced = exchangeOf(['Content-Length', '1001', 'Expect', '100-continue'])
     assert.equal(await codeOf(room.read(announced.exchange, 't')), 'body_too_large')
     assert.equal(announced.response.continues, 0)
@@ -116,11 +116,11 @@ describe('a body that is read ahead (traffic policy, verify-webhook)', () => {
     request.emit('data', Buffer.alloc(1000))
     request.emit('data', Buffer.alloc(1))
     assert.equal(await reading, 'body_too_large')
-    request.emit('data', Buffer.alloc(1000)) // what still comes is dropped
+    request.emit('data', Buffer.alloc(1000)) // further bytes are dropped
     request.emit('end')
   })
 
-  it('can be read or forwarded by nobody else once a part of it was dropped', async () => {
+  it('cannot be read or forwarded once a part of it was dropped', async () => {
     const { exchange, request } = exchangeOf(CHUNKED)
     const reading = codeOf(room.read(exchange, 't'))
     request.emit('data', Buffer.alloc(1001))
@@ -133,7 +133,7 @@ describe('a body that is read ahead (traffic policy, verify-webhook)', () => {
     assert.equal(unread.bodyLoss, undefined)
   })
 
-  it('ends with its visitor, and where it stands still', async () => {
+  it('ends when its visitor leaves, and when it stalls', async () => {
     const left = exchangeOf(CHUNKED)
     const reading = codeOf(room.read(left.exchange, 't'))
     left.request.emit('data', Buffer.alloc(10))
@@ -146,7 +146,7 @@ describe('a body that is read ahead (traffic policy, verify-webhook)', () => {
     assert.equal(await codeOf(silent.read(exchangeOf(CHUNKED).exchange, 't')), 'request_timeout')
   })
 
-  it('says nothing of going on to HTTP/1.0, which knows no such answer', async () => {
+  it('sends no 100 Continue to HTTP/1.0, which does not know it', async () => {
     const { exchange, request, response } = exchangeOf(['Content-Length', '5', 'Expect', '100-continue'], 0)
     const reading = codeOf(room.read(exchange, 't'))
     request.emit('end')
@@ -154,7 +154,7 @@ describe('a body that is read ahead (traffic policy, verify-webhook)', () => {
     assert.equal(response.continues, 0)
   })
 
-  it('has room for so much of one tenant, while others find theirs', async () => {
+  it('has a bounded room for each tenant, while others have theirs', async () => {
     const MIB = 1024 * 1024
     const rooms = new BodyRoom({ maxBytes: MIB, silenceMs: 60_000 })
     const chunk = Buffer.alloc(MIB)

@@ -8,7 +8,7 @@ import { CounterRoom } from './sliding-counters.ts'
 const MINUTE = 60_000
 
 describe('counters over a sliding window (traffic policy, rate-limit)', () => {
-  it('take so many in a window, and say how long the next has to wait', () => {
+  it('take the capacity in a window, and say how long the next must wait', () => {
     const counter = new CounterRoom(10).counter(MINUTE)
     assert.deepEqual(
       [0, 1000, 2000].map((now) => counter.take('a', 3, now)),
@@ -17,7 +17,7 @@ describe('counters over a sliding window (traffic policy, rate-limit)', () => {
     assert.equal(counter.take('a', 3, 10_000), 50_000)
     assert.equal(counter.take('b', 3, 10_000), 0, 'each key for itself')
     assert.equal(counter.rate('a', 10_000), 3, 'refusals are not counted')
-    // At the end of the window the three fade: one passes when less than three are left, and no sooner.
+    // After the end of the window the three fade: one passes as soon as less than three are left.
     assert.ok(counter.take('a', 3, 60_000) > 0)
     assert.equal(counter.take('a', 3, 60_001), 0)
     const wait = counter.take('a', 3, 60_001)
@@ -56,7 +56,7 @@ describe('counters over a sliding window (traffic policy, rate-limit)', () => {
     assert.equal(counter.rate('other 4999', 3), 1)
   })
 
-  it('share a room, and give back what is over', () => {
+  it('share a room, and give back unused buckets', () => {
     const changes: number[] = []
     const room = new CounterRoom(1000, (change) => void changes.push(change))
     const one = room.counter(MINUTE)
@@ -73,7 +73,7 @@ describe('counters over a sliding window (traffic policy, rate-limit)', () => {
     )
   })
 
-  it('need no more than 32 MB for 100 000 buckets, and keep it when many more come', () => {
+  it('need no more than 32 MB for 100 000 buckets, even when many more come', () => {
     setFlagsFromString('--expose-gc')
     const collect = runInNewContext('gc') as () => void // set by --expose-gc
     collect()

@@ -19,7 +19,7 @@ function identify(
 }
 
 describe('identifyVisitor', () => {
-  it('attack 10: ignores X-Forwarded-For where nobody is trusted', () => {
+  it('attack 10: ignores X-Forwarded-For if no proxy is trusted', () => {
     const visitor = identify(
       '192.0.2.9',
       'http',
@@ -100,7 +100,7 @@ describe('compileCidrs', () => {
     assert.ok(inside('2001:db8::1'))
   })
 
-  it('knows what is outside, and what is no address', () => {
+  it('knows addresses outside, and malformed ones', () => {
     for (const address of ['192.0.3.1', '2001:db9::1', '', 'localhost']) assert.equal(inside(address), false, address)
   })
 })

@@ -89,7 +89,7 @@ describe('ResponseParser', () => {
     assert.deepEqual(seen.trailers, ['X-Sum', '1', 'X-Two', '2'])
   })
 
-  it('B9: reads names without the white space before their colons, and chunk sizes without the spaces behind them', () => {
+  it('B9: reads names without white space before their colons, and chunk sizes without spaces after them', () => {
     for (const [clean, padded] of [
       [HELLO, HELLO.replaceAll(/^([\w-]+):/gm, '$1 :')],
       [HELLO, HELLO.replace('X-A:', 'X-A \t :')],
@@ -115,13 +115,13 @@ describe('ResponseParser', () => {
     assert.equal(seen.complete, true)
   })
 
-  it('knows when the connection ended too early', () => {
+  it('notices if the connection ended too early', () => {
     for (const cut of [HELLO.slice(0, -1), HELLO.slice(0, 20), CHUNKED.slice(0, -2)]) {
       assert.equal(read([cut]).parser.end(), false, cut)
     }
   })
 
-  it('expects no body behind HEAD, 204 and 304', () => {
+  it('expects no body after HEAD, 204 and 304', () => {
     const head = 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n'
     assert.ok(read([head], 'HEAD').seen.complete)
     assert.ok(read(['HTTP/1.1 204 No Content\r\n\r\n']).seen.complete)
@@ -134,13 +134,13 @@ describe('ResponseParser', () => {
     assert.equal(seen.body, 'hello')
   })
 
-  it('hands over what stands behind a 101, where an upgrade was asked for', () => {
+  it('hands over the bytes after a 101, if an upgrade was requested', () => {
     const { seen } = read(['HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x81\x00'], 'GET', true)
     assert.equal(seen.status, 101)
     assert.equal(seen.upgradeRest, '\x81\x00')
   })
 
-  it('refuses bytes behind a complete response', () => {
+  it('refuses bytes after a complete response', () => {
     assert.throws(() => read([`${HELLO}HTTP/1.1 200 OK\r\n`]), BadResponse)
   })
 

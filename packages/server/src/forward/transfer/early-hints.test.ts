@@ -6,7 +6,7 @@ import { readEarlyHints } from './early-hints.ts'
 const hints = (...values: string[]): string[] => readEarlyHints(values.flatMap((value) => ['Link', value]))
 
 describe('the links of early hints', () => {
-  it('B1: takes several in one line and several lines, as apps write them', () => {
+  it('B1: are taken from one line or several, as apps write them', () => {
     assert.deepEqual(hints('</a.css>; rel=preload; as=style, </b.js>; rel=preload; as=script', '</c>'), [
       '</a.css>; rel=preload; as=style',
       '</b.js>; rel=preload; as=script',
@@ -14,7 +14,7 @@ describe('the links of early hints', () => {
     ])
   })
 
-  it('takes quoted parameters, with commas and escaped quotes in them', () => {
+  it('may have quoted parameters, with commas and escaped quotes in them', () => {
     for (const link of [
       '</a>; rel="preload stylesheet"',
       '</a>; title="a, b; c"; rel=next',
@@ -27,7 +27,7 @@ describe('the links of early hints', () => {
       assert.deepEqual(hints(link), [link])
   })
 
-  it('drops what is no link, and keeps its neighbours', () => {
+  it('lose malformed entries, but not their neighbours', () => {
     for (const broken of [
       '',
       'a',
@@ -47,11 +47,11 @@ describe('the links of early hints', () => {
     assert.deepEqual(hints('</ok>, nonsense, </too>'), ['</ok>', '</too>'])
   })
 
-  it('looks at nothing but Link', () => {
+  it('are taken from Link only', () => {
     assert.deepEqual(readEarlyHints(['X-Link', '</a>', 'LINK', '</b>', 'Set-Cookie', 'a=b']), ['</b>'])
   })
 
-  it('S2: reads the longest field that an app can send at once, whatever is in it', () => {
+  it('S2: are read quickly from the longest field that an app can send', () => {
     // With node:http's own pattern the first of these takes weeks.
     const room = 64 * 1024
     for (const text of [

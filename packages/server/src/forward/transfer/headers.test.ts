@@ -9,7 +9,7 @@ const OTHERS = "!#$%&'*+-.^_`|~".split('')
 const spelled = (name: string, other: string): string => name.replaceAll('-', other)
 
 describe('filterTrailers', () => {
-  it('S4: keeps what must not stand there out in every spelling', () => {
+  it('S4: drops forbidden names in every spelling', () => {
     for (const other of OTHERS) {
       for (const name of ['Sallyport-Auth-User-Id', 'X-Forwarded-For', 'X-Real-IP', 'Content-Length', 'Content-Type']) {
         const kept = filterTrailers([spelled(name, other), 'evil', 'X-Sum', '1'], undefined, undefined)
@@ -18,7 +18,7 @@ describe('filterTrailers', () => {
     }
   })
 
-  it('S4: keeps what the policy changes or Connection lists out in every spelling', () => {
+  it('S4: drops names that the policy changes or Connection lists, in every spelling', () => {
     const edits = new HeaderEdits()
     edits.remove('X-Powered-By')
     for (const other of OTHERS) {
@@ -36,7 +36,7 @@ describe('filterResponseHead', () => {
       false,
     ).headers
 
-  it('S4: drops our names, and what the policy replaces or Connection lists, in every spelling', () => {
+  it('S4: drops our names, and names that the policy replaces or Connection lists, in every spelling', () => {
     for (const other of OTHERS) {
       const edits = new HeaderEdits()
       edits.remove(`X${other}Powered-By`)

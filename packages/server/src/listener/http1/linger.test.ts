@@ -16,7 +16,7 @@ async function connectPair(): Promise<{ visitor: Socket; socket: Socket }> {
 }
 
 describe('linger', () => {
-  it('says the last word and goes when the visitor has ended', async () => {
+  it('sends the last bytes and closes when the visitor has ended', async () => {
     const { visitor, socket } = await connectPair()
     socket.write('the answer')
     linger(socket)
@@ -35,7 +35,7 @@ describe('linger', () => {
     visitor.destroy()
   })
 
-  it('does not wait for one who sends without end', async () => {
+  it('does not wait for a visitor who sends without end', async () => {
     const { visitor, socket } = await connectPair()
     const sending = setInterval(() => visitor.write('more'), 1)
     linger(socket, 50, 60_000)
@@ -44,7 +44,7 @@ describe('linger', () => {
     visitor.destroy()
   })
 
-  it('gives nothing more to those who listened before', async () => {
+  it('gives nothing more to former listeners', async () => {
     const { visitor, socket } = await connectPair()
     socket.on('data', () => assert.fail('the request is over'))
     linger(socket)

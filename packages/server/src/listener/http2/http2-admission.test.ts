@@ -18,7 +18,7 @@ function head(scheme: string): string[] {
 }
 
 describe('admission of HTTP/2', () => {
-  it('B9: takes :scheme http over TLS, and claims of https over cleartext from nobody but a trusted proxy', () => {
+  it('B9: takes :scheme http over TLS, and https over cleartext only from a trusted proxy', () => {
     assert.equal(admitHttp2(head('http'), RULES).host, 'a.example')
     assert.equal(admitHttp2(head('https'), RULES).host, 'a.example')
     assert.equal(admitHttp2(head('https'), { ...RULES, scheme: 'http', mayClaimHttps: true }).host, 'a.example')

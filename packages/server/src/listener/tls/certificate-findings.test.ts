@@ -7,8 +7,8 @@ import { certificateFindings, type KnownCertificate } from './certificate-findin
 const NOW = Date.parse('2026-06-15T12:00:00Z')
 const DAY_MS = 86_400_000
 
-describe('first-hour 8: what is found about certificates', () => {
-  it('is nothing where each host has one that lasts', () => {
+describe('first-hour 8: the findings about certificates', () => {
+  it('are none if each host has a lasting one', () => {
     assert.deepEqual(found([certificate({})]), { problems: [], warnings: [] })
     assert.deepEqual(found([certificate({ names: ['a.test', 'b.test'] })], ['a.test', 'b.test']).warnings, [
       {
@@ -40,7 +40,7 @@ describe('first-hour 8: what is found about certificates', () => {
     assert.deepEqual(found([certificate({ validFrom: NOW })]).problems, [], 'and so does the first')
   })
 
-  it('fourteen days left are a warning; a third of its life for one of a few days', () => {
+  it('fourteen days left are a warning; for a short life, a third of it', () => {
     const warned = (daysLeft: number, lifeDays: number): string | undefined => {
       const validTo = NOW + daysLeft * DAY_MS
       return found([certificate({ validFrom: validTo - lifeDays * DAY_MS, validTo })]).warnings[0]?.message
@@ -56,7 +56,7 @@ describe('first-hour 8: what is found about certificates', () => {
     assert.match(warned(2, 6) ?? '', /in 2 days/)
   })
 
-  it('RFC 9525 6.3: a wildcard stands for one label', () => {
+  it('RFC 9525 6.3: a wildcard matches one label', () => {
     const wild = [certificate({ names: ['relay.test', '*.example.test'] })]
     assert.deepEqual(found(wild, ['a.example.test', '*.example.test']).warnings, [])
     assert.deepEqual(
@@ -77,7 +77,7 @@ describe('first-hour 8: what is found about certificates', () => {
     )
   })
 
-  it('is nothing where visitors come without TLS', () => {
+  it('are none if visitors come without TLS', () => {
     const expired = [certificate({ validTo: 0 })]
     assert.deepEqual(found(expired, ['a.test'], 'http: 80'), { problems: [], warnings: [] })
     assert.deepEqual(found([certificate({})], ['a.test'], 'https: 443', 'origin: http://a.test').warnings, [])

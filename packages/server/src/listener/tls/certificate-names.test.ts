@@ -12,7 +12,7 @@ it('reads DNS names and addresses of a certificate, and nothing else', () => {
   assert.deepEqual(namesOf({ subjectAltName: undefined } as X509Certificate), [])
 })
 
-it('a wildcard of a certificate is no name of a domain itself, nor of two labels', () => {
+it('a wildcard of a certificate matches neither the domain itself nor two labels', () => {
   assert.equal(isNameOf('*.example.com', 'a.example.com'), true)
   assert.equal(isNameOf('*.example.com', 'example.com'), false)
   assert.equal(isNameOf('*.example.com', 'a.b.example.com'), false)

@@ -7,7 +7,7 @@ import { connect } from 'node:tls'
 
 import { serverNameIn } from './client-hello.ts'
 
-/** What a real visitor sends first. */
+/** The first bytes of a real visitor. */
 async function helloOf(servername: string): Promise<Buffer> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -20,7 +20,7 @@ async function helloOf(servername: string): Promise<Buffer> {
   return bytes
 }
 
-/** The same message in records of so many bytes. */
+/** The same message in records of `bytes` bytes. */
 function inRecords(hello: Buffer, size: number): Buffer {
   const message = hello.subarray(5)
   const records: Buffer[] = []
@@ -35,7 +35,7 @@ describe('serverNameIn', () => {
   let hello: Buffer
   before(async () => (hello = await helloOf('Docs.Example.com')))
 
-  it('finds the name once the ClientHello is whole, in lower case', async () => {
+  it('finds the name once the ClientHello is complete, in lower case', async () => {
     for (let length = 0; length < hello.length; length++) {
       assert.equal(serverNameIn(hello.subarray(0, length)), undefined, `${length} of ${hello.length}`)
     }
@@ -44,7 +44,7 @@ describe('serverNameIn', () => {
     assert.equal(serverNameIn(await helloOf('')), '')
   })
 
-  it('finds it in a message of several records, up to a number that no client needs', () => {
+  it('finds it in a message of several records, up to a number beyond any client’s need', () => {
     for (const size of [hello.length, 200, 100]) {
       const records = inRecords(hello, size)
       assert.equal(serverNameIn(records), 'docs.example.com', `${size}`)
@@ -53,7 +53,7 @@ describe('serverNameIn', () => {
     assert.equal(serverNameIn(inRecords(hello, 3)), '')
   })
 
-  it('finds none in anything else, and waits for nothing that is too long', () => {
+  it('finds none in other bytes, and does not wait for an overlong message', () => {
     for (const text of [
       'GET / HTTP/1.1\r\n\r\n',
       'PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n',
@@ -70,7 +70,7 @@ describe('serverNameIn', () => {
     )
   })
 
-  it('does not throw, whatever is damaged', () => {
+  it('does not throw for damaged messages', () => {
     for (let at = 0; at < hello.length; at++) {
       for (const value of [0, 0xff, hello[at]! ^ 1]) {
         const damaged = Buffer.from(hello)

@@ -8,7 +8,7 @@ const pathsOf = (found: readonly { path: readonly PropertyKey[]; message: string
   found.map(({ path, message }) => `${path.join('.')}: ${message}`)
 
 describe('older forms of policies (traffic policy, 7)', () => {
-  it('become the current ones, and keep the places that were written', () => {
+  it('become the current ones, and keep their places in the file', () => {
     const { policy, older, problems, writtenAt } = inCurrentForm(
       {
         enabled: true,
@@ -51,13 +51,13 @@ describe('older forms of policies (traffic policy, 7)', () => {
     assert.deepEqual(writtenAt(['on_tcp', 0]), ['on_tcp', 0])
   })
 
-  it('false means no policy; anything else than true and false is left for the schema', () => {
+  it('read false as no policy, and leave anything but true and false to the schema', () => {
     assert.deepEqual(inCurrentForm({ enabled: false, inbound: [{ actions: [] }] }, KINDS).policy, {})
     const odd = { enabled: 'false' }
     assert.equal(inCurrentForm(odd, KINDS).policy, odd)
   })
 
-  it('are a problem beside the current ones, which alone count', () => {
+  it('are a problem beside the current ones, and only the current ones count', () => {
     const config = { content: 'old', body: 'new' }
     const { policy, problems } = inCurrentForm(
       { inbound: [1], on_http_request: [{ actions: [{ type: 'custom-response', config }] }] },
@@ -70,7 +70,7 @@ describe('older forms of policies (traffic policy, 7)', () => {
     ])
   })
 
-  it('nothing is copied without one, and nothing is believed about what is written', () => {
+  it('are looked for without copies and without trust in the input', () => {
     let deep: unknown = []
     for (let depth = 0; depth < 50_000; depth++) deep = [deep]
     for (const written of [

@@ -42,13 +42,13 @@ describe('checkProvider', () => {
     provider.behave = { metadata: GOOD, back: sendBackWith('login_required'), refusal: NOT_OURS }
   })
 
-  it('names the back-channel logout URI where the provider has such a thing', async () => {
+  it('names the back-channel logout URI if the provider supports it', async () => {
     assert.equal((await check()).backchannel_logout_uri, undefined)
     provider.behave = { metadata: { ...GOOD, backchannel_logout_supported: true } }
     assert.equal((await check()).backchannel_logout_uri, `${ORIGIN}/oidc/backchannel-logout`)
   })
 
-  it('finds nothing wrong with a good provider, and says what to register there', async () => {
+  it('finds nothing wrong with a good provider, and shows the URIs to register there', async () => {
     const report = await check()
     assert.deepEqual(
       report.findings.filter(({ verdict }) => verdict === 'problem'),
@@ -74,8 +74,8 @@ describe('checkProvider', () => {
     )
   })
 
-  it('names the other issuer and shows where they differ', async () => {
-    provider.behave.metadata = { ...GOOD, issuer: 'acme.com' } // FusionAuth, as it comes
+  it('names the other issuer and shows the difference', async () => {
+    provider.behave.metadata = { ...GOOD, issuer: 'acme.com' } // FusionAuth by default
     const acme = await check()
     said(acme, 'problem', 'issuer', /calls itself "acme\.com", which is not a URL; set its issuer to http:\/\/127/)
     said(acme, 'fine', 'credentials', /takes/)
@@ -102,7 +102,7 @@ describe('checkProvider', () => {
     said(await check(), 'problem', 'issuer', /does not name its issuer/)
   })
 
-  it('sends the secret nowhere but to the provider that the issuer names', async () => {
+  it('sends the secret only to the provider that the issuer names', async () => {
     const other = await startHostileProvider()
     try {
       provider.behave.metadata = { issuer: other.issuer, token_endpoint: `${other.issuer}/token` }
@@ -114,7 +114,7 @@ describe('checkProvider', () => {
     }
   })
 
-  it('finds the document that stands beside the given place', async () => {
+  it('finds the document beside the given place', async () => {
     const issuer = `${provider.issuer}/oauth2/default`
     provider.behave.answer = { [DISCOVERY]: notFound, [`/oauth2/default${DISCOVERY}`]: json(200, { issuer }) }
     said(await check(), 'problem', 'discovery', new RegExp(`\\(HTTP 404\\); set issuer_url to ${issuer}$`))
@@ -131,7 +131,7 @@ describe('checkProvider', () => {
     assert.ok(provider.asked.length <= 40, `${provider.asked.length} requests`)
   })
 
-  it('says how issuers look where it finds none, and what came instead', async () => {
+  it('says how issuers look if it finds none, and what came instead', async () => {
     provider.behave.answer = { [DISCOVERY]: notFound }
     const { details } = said(await check(), 'problem', 'discovery', /HTTP 404\); is the issuer right\?/)
     assert.match(details.join('\n'), /Keycloak +https:\/\/HOST\/realms\/REALM/)
@@ -209,7 +209,7 @@ describe('checkProvider', () => {
     }
   })
 
-  it('explains what keeps it from asking', async () => {
+  it('explains why it cannot ask', async () => {
     said(await check({}, 'http://127.0.0.1:1'), 'problem', 'discovery', /nothing listens at 127\.0\.0\.1:1/)
     said(await check({}, 'https://no-such-provider.invalid'), 'problem', 'discovery', /DNS/)
     const { port } = new URL(provider.issuer)
@@ -222,7 +222,7 @@ describe('checkProvider', () => {
     said(await check(), 'problem', 'keys', /larger than 1048576 bytes/)
   })
 
-  it('finds what the provider cannot do', async () => {
+  it('finds missing features of the provider', async () => {
     const cases: [metadata: Record<string, unknown>, about: string, message: RegExp][] = [
       [{ code_challenge_methods_supported: ['plain'] }, 'PKCE', /supports plain but not S256/],
       [{ grant_types_supported: ['implicit'] }, 'grants', /offers implicit but not authorization_code/],
@@ -246,7 +246,7 @@ describe('checkProvider', () => {
       [{ id_token_signing_alg_values_supported: ['ES256'] }, 'keys', /none of its keys \(RS256\) is for ES256/],
       [{ token_endpoint: 'http://evil.example/token' }, 'endpoints', /token_endpoint, http:\/\/evil.* is not an https/],
       [{ jwks_uri: undefined }, 'endpoints', /no jwks_uri/],
-      // What no provider should send must not end the check.
+      // Malformed data of a provider must not end the check.
       [
         {
           token_endpoint_auth_methods_supported: { a: 1 },
@@ -264,7 +264,7 @@ describe('checkProvider', () => {
     }
   })
 
-  it('compares with what is configured', async () => {
+  it('compares the provider with the configuration', async () => {
     provider.behave.metadata = { ...GOOD, token_endpoint_auth_methods_supported: ['client_secret_post'] }
     said(
       await check({ client_authentication: 'client_secret_basic' }),
@@ -292,7 +292,7 @@ describe('checkProvider', () => {
     said(await check(), 'fine', 'clock', /agrees/)
   })
 
-  it('real-providers 8: says so where the clock cannot be compared', async () => {
+  it('real-providers 8: says so if the clock cannot be compared', async () => {
     provider.behave.answer = {
       [DISCOVERY]: (response) => {
         response.sendDate = false
@@ -307,7 +307,7 @@ describe('checkProvider', () => {
     )
   })
 
-  it('real-providers 1: judges the secret by what the provider says to one that is surely wrong', async () => {
+  it('real-providers 1: judges the secret by the provider’s answer to one that is surely wrong', async () => {
     const error = (code: string, status = 400, description?: string) => ({
       status,
       body: JSON.stringify({ error: code, ...(description !== undefined && { error_description: description }) }),
@@ -416,7 +416,7 @@ describe('checkProvider', () => {
     }
   })
 
-  it('does not tell an agent that all is well where the secret could not be judged', async () => {
+  it('does not tell an agent that all is well if the secret could not be judged', async () => {
     assert.deepEqual(noticeOf(await check()), {
       level: 'info',
       text: `The relay finds nothing wrong with the sign-in at ${provider.issuer}`,
@@ -428,7 +428,7 @@ describe('checkProvider', () => {
     assert.match(text, /nothing wrong .*; only a sign-in will show whether it accepts client id and secret$/)
   })
 
-  it('tells credentials that are wrong from answers that say nothing about them', async () => {
+  it('distinguishes wrong credentials from answers that say nothing about them', async () => {
     const error = (code: string, status = 400) => ({ status, body: JSON.stringify({ error: code }) })
     const cases: [tokenAnswer: { status: number; body: string }, verdict: string, message: RegExp][] = [
       [error('invalid_client', 401), 'problem', /does not accept this client id and secret \(invalid_client\)/],
@@ -576,7 +576,7 @@ describe('checkProvider', () => {
     }
   })
 
-  it('authenticates with a key, and says so where the key is not known there or cannot be read', async () => {
+  it('authenticates with a key, and says so if the key is unknown there or cannot be read', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'sallyport-check-'))
     try {
       const file = join(folder, 'client.key')
@@ -585,7 +585,7 @@ describe('checkProvider', () => {
       const { client_secret: _, ...config } = configFor(provider.issuer, { client_key: { file, audience: 'issuer' } })
       const checkKey = () => checkProvider({ config, publicOrigin: ORIGIN, timeoutMs: 500, clock: Date.now })
       provider.behave.metadata = { ...GOOD, token_endpoint_auth_methods_supported: ['private_key_jwt'] }
-      // Which is nothing that is seen in a signature: the second who comes has the wrong one.
+      // A signature does not show that: the second client has the wrong one.
       let tries = 0
       provider.behave.answer = {
         '/token': (response) => {
@@ -621,17 +621,17 @@ describe('checkProvider', () => {
     said(await check(), 'unchecked', 'redirect URI', /the first sign-in will show/)
   })
 
-  it('shows nothing that could move the cursor of a terminal', async () => {
+  it('shows no control characters', async () => {
     provider.behave.metadata = { ...GOOD, issuer: 'acme\u001b[2J\u202e.com', scopes_supported: ['\u001b]0;x\u0007'] }
     provider.behave.tokenAnswer = { status: 400, body: '{"error":"invalid_client","error_description":"\\u001b[1m"}' }
     const { findings } = await check()
     for (const { message, details } of findings) {
-      // oxlint-disable-next-line no-control-regex -- what this looks for
+      // oxlint-disable-next-line no-control-regex -- the characters of this test
       assert.doesNotMatch([message, ...details].join(), /[\u0000-\u001f\u202e]/)
     }
   })
 
-  it('checks a public client, and says where the provider wants a secret', async () => {
+  it('checks a public client, and says if the provider wants a secret', async () => {
     provider.behave.tokenAnswer = { status: 401, body: '{"error":"invalid_client"}' }
     const { client_secret: _, ...withoutSecret } = configFor(provider.issuer)
     const report = await checkProvider({

@@ -6,7 +6,7 @@ import { choicePage } from './choice-page.ts'
 import { configFor } from '../harness.test-support.ts'
 
 describe('choicePage', () => {
-  it('breaks a long issuer where a part of its path begins, and takes nothing of it for markup', () => {
+  it('breaks a long issuer before the parts of its path, and escapes it', () => {
     const named = configFor('https://login.example.test/realms/staff', { title: '</a><b>' })
     const page = choicePage(
       [{ config: named }, { config: configFor("https://login.example.test/a&b'c/") }],

@@ -1,4 +1,4 @@
-// What happens within one turn of the event loop, which no request over HTTP can time.
+// Races within one turn of the event loop, which no request over HTTP can time.
 
 import assert from 'node:assert/strict'
 import type { IncomingMessage } from 'node:http'

@@ -95,7 +95,7 @@ describe('client authentication', () => {
     return file
   }
 
-  it('client_secret_basic encodes id and secret as RFC 6749 2.3.1 wants, whatever is in them', async () => {
+  it('client_secret_basic encodes id and secret as RFC 6749 2.3.1 requires, whatever is in them', async () => {
     const config = { client_id: ODD_ID, client_authentication: 'client_secret_basic' } as const
     await pass({ ...config, client_secret: new Secret(ODD_SECRET) })
     await fail({ ...config, client_secret: new Secret(`${ODD_SECRET}x`) })
@@ -104,7 +104,7 @@ describe('client authentication', () => {
   it('client_secret_post puts them into the form', () =>
     pass({ client_id: 'post', client_secret: new Secret(ODD_SECRET), client_authentication: 'client_secret_post' }))
 
-  it('none sends an id and the PKCE verifier, written out or for want of credentials', async () => {
+  it('none, explicit or by default, sends an id and the PKCE verifier', async () => {
     await pass({ client_id: 'public', client_authentication: 'none' })
     await pass({ client_id: 'public' })
   })
@@ -118,7 +118,7 @@ describe('client authentication', () => {
     })
   }
 
-  it('private_key_jwt names the token endpoint as its reader where the provider wants it', async () => {
+  it('private_key_jwt names the token endpoint as its audience if the provider wants that', async () => {
     const file = await keyFile(KINDS.ES256.privateKey, 'audience')
     await pass({ client_id: 'ES256', client_key: { file, audience: 'token_endpoint' } })
   })
@@ -132,7 +132,7 @@ describe('client authentication', () => {
     assert.ok(!relay.logLines.join('').includes('PRIVATE KEY'))
   })
 
-  it('a key that cannot be used keeps the relay from starting, and says why', async () => {
+  it('an unusable key keeps the relay from starting, with the reason', async () => {
     const ec = await keyFile(KINDS.ES256.privateKey, 'ec')
     const weak = await keyFile(generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey, 'weak')
     const text = join(folder, 'text.pem')

@@ -22,7 +22,7 @@ describe('DialRule', () => {
     assert.equal(rule.refusedOf(`${home}:8443`, ['127.0.0.1']), '127.0.0.1', 'another port is another origin')
   })
 
-  it('lets others into a private network where home has answered from one, but not onto this machine', () => {
+  it('lets others into a private network if home has answered from one, but not onto this machine', () => {
     const rule = new DialRule(home)
     assert.equal(rule.refusedOf(other, ['10.0.0.2']), '10.0.0.2', 'a name alone says nothing')
     rule.answered(other, '10.0.0.9')
@@ -47,7 +47,7 @@ describe('DialRule', () => {
       endpoints: { private_issuers },
     })
 
-  it('S8: keeps an issuer that an agent has named outside like everybody else', () => {
+  it('S8: keeps an issuer that an agent has named outside, too', () => {
     const rule = new DialRule(home, reachOf('https://relay.example.com', '0.0.0.0'))
     assert.equal(rule.refusedOf(home, ['93.184.216.34', '2606:2800:220:1::1']), undefined)
     for (const address of ['127.0.0.1', '::1', '::', '0.0.0.0', '::ffff:7f00:1', '169.254.169.254', 'fe80::1%eth0']) {
@@ -68,7 +68,7 @@ describe('DialRule', () => {
     }
   })
 
-  it('S8: lets it be on the machine of a relay that is itself reached from there only, and nothing that it names', () => {
+  it('S8: lets it, but nothing that it names, be on the machine of a local relay', () => {
     const rule = new DialRule('http://idp.localhost:9', reachOf('http://relay.localhost:8080', '127.0.0.1'))
     assert.equal(rule.refusedOf('http://idp.localhost:9', ['127.0.0.1']), undefined)
     assert.equal(rule.refusedOf('http://idp.localhost:10', ['127.0.0.1']), '127.0.0.1')

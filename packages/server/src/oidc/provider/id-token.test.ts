@@ -1,4 +1,4 @@
-// The check of an ID token by itself; hostile-provider.test.ts has it in its place.
+// The check of an ID token alone; hostile-provider.test.ts tests it in a sign-in.
 
 import assert from 'node:assert/strict'
 import { before, describe, it } from 'node:test'
@@ -81,7 +81,7 @@ describe('verifyIdToken', () => {
       refused(await sign({ [claim]: value })))
   }
 
-  it('B13: takes members that are null for absent, and numbers that are text for numbers', async () => {
+  it('B13: reads null members as absent, and numbers from text', async () => {
     const times = {
       exp: String(NOW / 1000 + 60),
       iat: String(NOW / 1000),
@@ -94,7 +94,7 @@ describe('verifyIdToken', () => {
     assert.ok(!('email' in verdict.claims) && !('azp' in verdict.claims))
   })
 
-  it('reliability 10: a clock that is ahead gets the sentence of one that is behind', async () => {
+  it('reliability 10: a fast clock gets the same sentence as a slow one', async () => {
     const hour = 3600_000
     for (const [now, sentence] of [
       [NOW + hour, 'it expired 3540 s ago; set the clocks of relay and provider'],
@@ -124,7 +124,7 @@ describe('verifyIdToken', () => {
     await refused('a.b.c')
   })
 
-  it('takes RS256 where nothing is listed, and only that', async () => {
+  it('takes only RS256 if no algorithm is listed', async () => {
     const { listedAlgorithms: _listed, ...rest } = rules
     assert.ok((await verifyIdToken(await sign(), { ...rest, listedAlgorithms: undefined })).ok)
     const other = await generateKeyPair('ES256', { extractable: true })
@@ -134,13 +134,13 @@ describe('verifyIdToken', () => {
     assert.ok((await verifyIdToken(token, { ...rules, keys, listedAlgorithms: ['ES256'] })).ok)
   })
 
-  it('takes HS256 with the secret where it is told so', async () => {
+  it('takes HS256 with the secret if told so', async () => {
     const token = await sign({}, 'HS256', Buffer.from(SECRET))
     assert.ok((await verifyIdToken(token, { ...rules, sharedSecret: SECRET })).ok)
     await refused(token, { sharedSecret: `${SECRET}x` })
   })
 
-  it('tells keys that cannot be had from tokens that are wrong', async () => {
+  it('distinguishes unavailable keys from wrong tokens', async () => {
     const keys = () => Promise.reject(new ProviderUnreachable('down'))
     const verdict = await verifyIdToken(await sign(), { ...rules, keys })
     assert.deepEqual([verdict.ok, !verdict.ok && verdict.reason], [false, 'keys_unavailable'])

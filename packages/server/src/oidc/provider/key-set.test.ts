@@ -35,7 +35,7 @@ describe('the keys of an issuer', () => {
     new KeySet({ locate, fetch, clock: () => now, log: createLog({ level: 'silent' }) })
   const find = (keys: KeySet, kid: string) => keys.find({ alg: 'ES256', kid }, NO_TOKEN)
 
-  it('are fetched when first needed, by all who wait at the same time together, and kept for ten minutes', async () => {
+  it('are fetched when first needed, once for simultaneous requests, and kept for ten minutes', async () => {
     const keys = open()
     assert.deepEqual(issuer.asked, [])
     await Promise.all([find(keys, 'first'), find(keys, 'first'), find(keys, 'first')])
@@ -47,7 +47,7 @@ describe('the keys of an issuer', () => {
     assert.deepEqual(issuer.asked, ['/jwks', '/jwks'])
   })
 
-  it('a key id that nobody knows has them fetched again, twice a minute at most, however many come', async () => {
+  it('are fetched again for an unknown key id, twice a minute at most', async () => {
     const keys = open()
     await find(keys, 'first')
     const flood = () => Promise.allSettled(Array.from({ length: 50 }, (_, index) => find(keys, `made up ${index}`)))
@@ -65,7 +65,7 @@ describe('the keys of an issuer', () => {
     }
   })
 
-  it('a new key is found half a minute after the last look, an old one is forgotten with its set', async () => {
+  it('include a new key half a minute after the last fetch, and lose an old one with its set', async () => {
     const keys = open()
     await find(keys, 'first')
     await issuer.addKey('next', 'ES256')
@@ -79,7 +79,7 @@ describe('the keys of an issuer', () => {
     await find(keys, 'first')
   })
 
-  it('B13: that have no kid, or share one, are those that the signature fits, and are looked for anew where none does', async () => {
+  it('B13: without a kid, or with the same, are tried by signature, and fetched again if none fits', async () => {
     const pairs = await Promise.all([1, 2, 3].map(() => generateKeyPair('ES256', { extractable: true })))
     const published = (index: number, more: object) =>
       exportJWK(pairs[index]!.publicKey).then((jwk) => ({ ...jwk, ...more }))
@@ -116,7 +116,7 @@ describe('the keys of an issuer', () => {
         await verifies(keys, 1, header)
       }
       assert.equal(asked, 1, what)
-      // A key that is not there yet: by name or without, it is looked for once in half a minute.
+      // A key that is not published yet: with or without a name, it is looked for once in half a minute.
       now += 30 * SECOND
       for (let i = 0; i < 5; i++) await assert.rejects(verifies(keys, 2), { code: 'ERR_JWKS_NO_MATCHING_KEY' }, what)
       assert.equal(asked, 2, what)
@@ -132,7 +132,7 @@ describe('the keys of an issuer', () => {
     await assert.rejects(find(keys, 'made up'), { code: 'ERR_JWKS_NO_MATCHING_KEY' })
   })
 
-  it('are believed for a day while the issuer is down, which is asked seldom', async () => {
+  it('are believed for a day while the issuer is down, and asked for seldom', async () => {
     const keys = open()
     await find(keys, 'first')
     issuer.isDown = true
@@ -149,7 +149,7 @@ describe('the keys of an issuer', () => {
     await find(keys, 'first')
   })
 
-  it('H: that cannot be fetched are asked for after growing pauses, half a minute at most, however many want them', async () => {
+  it('H: that cannot be fetched are asked for after growing pauses of up to half a minute', async () => {
     const keys = open()
     issuer.isDown = true
     const flood = () => Promise.allSettled(Array.from({ length: 20 }, () => find(keys, 'first')))
@@ -174,7 +174,7 @@ describe('the keys of an issuer', () => {
     assert.equal(issuer.asked.length, asked + 3, 'the pauses begin anew')
   })
 
-  it('H: are believed for no longer than ten minutes where whoever asks wants it so', async () => {
+  it('H: are believed for no longer than ten minutes if the caller wants that', async () => {
     const keys = new KeySet({
       locate: async () => `${issuer.url}/jwks`,
       fetch,
@@ -190,7 +190,7 @@ describe('the keys of an issuer', () => {
     await assert.rejects(find(keys, 'first'), { name: 'ProviderUnreachable', message: /HTTP 503/ })
   })
 
-  it('are found by the discovery document, which must bear the name of the issuer and lead to https', async () => {
+  it('are found by the discovery document, which must name the issuer and an https address', async () => {
     await find(
       open(() => discoverKeys(issuer.url, fetch, SILENT)),
       'first',
@@ -207,13 +207,13 @@ describe('the keys of an issuer', () => {
       await assert.rejects(discoverKeys(issuer.url, fetch, SILENT), reason)
     }
     issuer.metadata = {}
-    // An issuer elsewhere cannot have the relay ask what only the relay can reach.
+    // An issuer elsewhere must not make the relay ask addresses that only the relay can reach.
     const elsewhere = 'https://login.example.com'
     const answer = async () => Response.json({ issuer: elsewhere, jwks_uri: 'http://127.0.0.1:4041/metrics' })
     await assert.rejects(discoverKeys(elsewhere, answer, SILENT), /not an https URL/)
   })
 
-  it('are nothing that is no key set', async () => {
+  it('are refused if they are no key set', async () => {
     for (const set of ['null', '[]', '{"keys":{}}', '{"keys":[1]}', '<html>']) {
       const keys = new KeySet({
         locate: async () => 'https://login.example.com/jwks',

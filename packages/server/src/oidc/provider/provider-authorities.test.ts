@@ -31,7 +31,7 @@ describe('provider_ca_file', () => {
         execFileSync('openssl', request.split(' '), { stdio: 'pipe' })
       }
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error // what execFileSync throws
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error // as execFileSync throws
       hasOpenssl = false
       return
     }
@@ -79,7 +79,7 @@ describe('provider_ca_file', () => {
     return parseConfig(text, { source: at('relay.yml'), env: {} }).edges
   }
 
-  it('tells every file that cannot be used at once, wherever it stands', async () => {
+  it('reports all unusable files at once, on any edge', async () => {
     writeFileSync(at('text'), 'no certificate')
     await assert.rejects(
       new ProviderAuthorities(SILENT).readMore(edgesOf(['nowhere.pem', 'text', '.'])),
@@ -101,7 +101,7 @@ describe('provider_ca_file', () => {
     )
   })
 
-  it('trusts a provider by it, names it where that is not enough, and takes the new one of a changed file', async (test) => {
+  it('trusts a provider by it, names it if that is not enough, and rereads a changed file', async (test) => {
     if (!hasOpenssl) return test.skip('no openssl on this machine: it makes the certificates')
     copyFileSync(at('two.crt'), at('ca.pem'))
     const { promise: reloaded, resolve } = Promise.withResolvers<void>()

@@ -42,7 +42,7 @@ describe('Provider', () => {
     now = 1_000_000
   })
 
-  it('is asked once, when first needed, however many ask at the same time', async () => {
+  it('is asked once, when first needed, even for simultaneous requests', async () => {
     const provider = open()
     assert.deepEqual(server.asked, [])
     await Promise.all([provider.describe(), provider.describe(), provider.describe()])
@@ -67,7 +67,7 @@ describe('Provider', () => {
     assert.match(lines.at(-1) ?? '', /identity provider is back/)
   })
 
-  it('goes on with what is known when it cannot be asked again', async () => {
+  it('is used as last known if it cannot be asked again', async () => {
     const provider = open()
     const known = await provider.describe()
     now += 7 * 3_600_000
@@ -76,18 +76,18 @@ describe('Provider', () => {
     assert.equal(await provider.describe(), known)
   })
 
-  it('that calls itself by another name is named in the log with what to write', async () => {
+  it('that calls itself by another name is logged with the name to write', async () => {
     server.behave = { metadata: { issuer: 'https://login.example.com/' } }
     await assert.rejects(
       open().describe(),
       unreachable(/calls itself https:\/\/login\.example\.com\/; set issuer_url to https:\/\/login/),
     )
     assert.match(lines[0] ?? '', /set issuer_url to https:\/\/login\.example\.com\//)
-    server.behave = { metadata: { issuer: 'acme.com' } } // FusionAuth, as it comes
+    server.behave = { metadata: { issuer: 'acme.com' } } // FusionAuth by default
     await assert.rejects(open().describe(), unreachable(/calls itself "acme\.com", which is not a URL/))
   })
 
-  it('B14: is told to be written to the letter, or not at all', async () => {
+  it('B14: is suggested exactly as to be written, or not at all', async () => {
     const calls = async (issuer: string): Promise<string> => {
       server.behave = { metadata: { issuer } }
       const failed = await open()
@@ -112,7 +112,7 @@ describe('Provider', () => {
     }
   })
 
-  it('B13: leaves out what it says null of: an endpoint that is null is none', async () => {
+  it('B13: has no endpoint if the value is null', async () => {
     const metadata = {
       userinfo_endpoint: null,
       end_session_endpoint: null,
@@ -135,7 +135,7 @@ describe('Provider', () => {
       return { [path]: (response: ServerResponse) => void response.end(text) }
     }
 
-    it('on the same origin is found, which the log names', async () => {
+    it('on the same origin is found, and the log names the redirect', async () => {
       for (const [status, location] of [
         [301, '/moved'],
         [302, `${server.issuer}/moved`],
@@ -234,7 +234,7 @@ describe('Provider', () => {
     await assert.rejects(open('http://127.0.0.1:1').describe(), unreachable(/ECONNREFUSED/))
   })
 
-  it('is not spoken to over plain http off this machine', async () => {
+  it('elsewhere is not asked over plain http', async () => {
     await assert.rejects(open('http://login.example.com').describe(), unreachable(/HTTPS/))
     await assert.rejects(providerFetch(300, 'http://10.0.0.1')('http://10.0.0.1/'), /is not https/)
   })
@@ -259,7 +259,7 @@ describe('Provider', () => {
     assert.ok(sent < 50 * 1024 * 1024, `${sent} bytes, of which the system's buffers hold what we did not read`)
   })
 
-  it('hostile, that sends a byte at a time is left when the time is over', async () => {
+  it('hostile, that sends a byte at a time is given up at the deadline', async () => {
     let timer: NodeJS.Timeout | undefined
     const left = new Promise<void>((resolve) => {
       server.behave = {
@@ -276,7 +276,7 @@ describe('Provider', () => {
     clearInterval(timer)
   })
 
-  it('S2: hostile, that answers what no provider would is unreachable at once, and holds nothing', async () => {
+  it('S2: hostile, with malformed answers is unreachable at once, and holds nothing', async () => {
     const answers: Record<string, string> = {
       'another protocol': 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nabc',
       'a status below 100': 'HTTP/1.1 099 Odd\r\nContent-Length: 2\r\n\r\n{}',
@@ -299,7 +299,7 @@ describe('Provider', () => {
       const fetch = providerFetch(5000, url)
       for (const [what, bytes] of Object.entries(answers)) {
         answer = bytes
-        // More often than may be under way at once.
+        // More often than the limit of requests under way.
         for (let time = 0; time < 101; time++) await assert.rejects(fetch(`${url}/jwks`), ProviderUnreachable, what)
       }
       answer = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}and bytes behind it'
@@ -330,8 +330,8 @@ describe('Provider', () => {
     assert.equal((await fetch(`${server.issuer}/jwks`)).status, 200, 'and is asked again when it has answered')
   })
 
-  it('hostile, that names addresses inside makes the relay dial none of them', async () => {
-    // In the place of the relay's own admin listener, on this machine as the provider is.
+  it('hostile, with internal addresses makes the relay dial none of them', async () => {
+    // Instead of the relay's own admin listener, on this machine like the provider.
     let visits = 0
     const admin = createServer((_request, response) => {
       visits += 1

@@ -17,7 +17,7 @@ describe('cookies of sign-in', () => {
     assert.equal(setCookie('n', 'v', 60, false), 'n=v; Path=/; Max-Age=60; HttpOnly; SameSite=Lax')
   })
 
-  it('share only the session where it is shared, and that as strictly as browsers allow', () => {
+  it('share only the session if configured, as strictly as browsers allow', () => {
     const names = cookieNames('abc', true, 'example.com')
     assert.deepEqual(names, {
       session: '__Secure-sallyport.abc.example.com.session',
@@ -70,11 +70,11 @@ describe('cookies of sign-in', () => {
     it(`S5: are not read ${what}`, () => assert.equal(readCookie(header, name), undefined))
   }
 
-  it('S5: are read beside what only looks like them', () => {
+  it('S5: are read beside cookies that only look like them', () => {
     assert.equal(readCookie(`x=y ${name}=planted; ${name}=own; z=${name}=planted`, name), 'own')
   })
 
-  it('of state are at most 32 on a host, the oldest going first, whichever sign-in they belong to', () => {
+  it('of state are at most 32 on a host, and the oldest go first, whichever sign-in they belong to', () => {
     const cookies = Array.from(
       { length: 34 },
       (_, i) => `sallyport.a${i % 2}.state.0000000${(i + 36).toString(36)}rand=v`,

@@ -73,7 +73,7 @@ describe('returnTo', () => {
     })
   }
 
-  it('attack 19: never leads off the host, whatever random pieces are put together', () => {
+  it('attack 19: never leads off the host, for any combination of random pieces', () => {
     const pieces = [
       '/',
       '\\',

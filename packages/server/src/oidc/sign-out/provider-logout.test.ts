@@ -1,4 +1,4 @@
-// A sign-out that begins at the provider: what ends here, and who cannot end anything.
+// A sign-out that begins at the provider: which sessions end here, and who cannot end any.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -53,7 +53,7 @@ describe('sign-out at the provider', () => {
       .map(({ edge }) => edge)
       .toSorted()
 
-  it('attack 33: ends all sessions of that browser, on every edge, with what is under way in them', async () => {
+  it('attack 33: ends all sessions of that browser, on every edge, with their exchanges under way', async () => {
     const provider = await startProvider(relay.port, {
       clients: [
         {
@@ -216,7 +216,7 @@ describe('sign-out at the provider', () => {
       assert.equal((await post(good.toString())).status, 200)
     })
 
-    it('ends the session it names, or all of the subject where it names none', async () => {
+    it('ends the named session, or all of the subject if none is named', async () => {
       const wiki = relay.edge('wiki', configFor(provider.issuer))
       const other = relay.edge('other', configFor(provider.issuer, { client_id: 'another', auth_id: 'another' }))
       provider.behave.idToken = () => provider.idToken({ sid: OTHER_SID })
@@ -236,7 +236,7 @@ describe('sign-out at the provider', () => {
       assert.deepEqual(edges(), ['edg_other'], 'another client has sessions of its own')
     })
 
-    it('says so where the store cannot be written, and takes the same token again', async () => {
+    it('says so if the store cannot be written, and takes the same token again', async () => {
       const token = await logoutToken()
       store.down = true
       assert.equal((await tell(token)).status, 503)
@@ -245,7 +245,7 @@ describe('sign-out at the provider', () => {
       assert.equal((await tell(token)).status, 200)
     })
 
-    it('lets no address try without end', async () => {
+    it('limits the tries of each address', async () => {
       await relay.close()
       relay = await startRelay({ store, callbacksPerMinute: 5 })
       relay.edge('docs', configFor(provider.issuer))
@@ -254,7 +254,7 @@ describe('sign-out at the provider', () => {
       assert.deepEqual(statuses, [400, 400, 400, 400, 400, 429, 429, 429])
     })
 
-    it('H: whoever sends tokens while the keys cannot be had, causes few requests and gets few answers', async () => {
+    it('H: a flood of tokens while the keys are unavailable causes few requests and gets few answers', async () => {
       let now = Date.now()
       await relay.close()
       relay = await startRelay({ store, callbacksPerMinute: 5, clock: () => now })
@@ -275,7 +275,7 @@ describe('sign-out at the provider', () => {
       assert.deepEqual(edges(), [])
     })
 
-    it('H: nor does a discovery document that cannot be had let anybody try without end', async () => {
+    it('H: an unavailable discovery document does not lift the limit of tries', async () => {
       await relay.close()
       relay = await startRelay({ store, callbacksPerMinute: 3 })
       relay.edge('docs', configFor(provider.issuer))
@@ -310,7 +310,7 @@ describe('sign-out at the provider', () => {
       }
     })
 
-    it('in a frame: ends the session of that sid only, and nothing for a site that does not know it', async () => {
+    it('in a frame: ends only the session of that sid, and none for a site that does not know it', async () => {
       const frame = (query: Record<string, string>, headers: Record<string, string> = { 'sec-fetch-dest': 'iframe' }) =>
         new Browser().fetch(
           `${relay.publicUrl.href}oidc/frontchannel-logout?${new URLSearchParams(query).toString()}`,
@@ -356,7 +356,7 @@ describe('sign-out at the provider', () => {
   })
 })
 
-/** What the provider posts with: `*.localhost` is this machine, which Node does not know. */
+/** For the provider's POST: `*.localhost` is this machine, which Node does not know. */
 async function fetchOnLoopback(url: string | URL | Request, init: RequestInit = {}): Promise<Response> {
   const { host, port, pathname } = new URL(url instanceof Request ? url.url : url)
   const body = init.body instanceof URLSearchParams ? init.body.toString() : ''

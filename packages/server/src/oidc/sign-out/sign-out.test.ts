@@ -85,7 +85,7 @@ describe('signing out', () => {
     }
   })
 
-  it('attack 26: gives a script that asks for the way to the provider nothing to follow', async () => {
+  it('attack 26: gives a script no address of the provider to follow', async () => {
     const { docs, browser } = await signedIn()
     const button = await browser.visit(`${docs.url}/.sallyport/logout`)
     const page = await browser.visit(button.url, { method: 'POST', headers: { origin: docs.origin } })
@@ -113,13 +113,13 @@ describe('signing out', () => {
     for (const method of ['PUT', 'DELETE']) {
       assert.equal((await browser.visit(`${docs.url}/.sallyport/logout`, { method })).status, 405)
     }
-    // What browsers send with a form on a page without referrers.
+    // Browsers send this with a form on a page without referrers.
     const same = { origin: 'null', 'sec-fetch-site': 'same-origin' }
     assert.equal((await browser.visit(`${docs.url}/.sallyport/logout`, { method: 'POST', headers: same })).status, 200)
     assert.equal(relay.signIn.sessionCount, 0)
   })
 
-  it('is done without a session, too', async () => {
+  it('works without a session, too', async () => {
     const docs = relay.edge('docs', configFor(provider.issuer))
     const asked = await new Browser().open(`${docs.url}/.sallyport/logout`)
     assert.match(asked.body, /Nobody is signed in on <strong>docs\.localhost<\/strong>/)
@@ -144,7 +144,7 @@ describe('signing out', () => {
     assert.equal((await browser.fetch(docs.url, { headers: { cookie } })).status, 401)
   })
 
-  it('ends here where the provider has no end_session_endpoint, or cannot be reached', async () => {
+  it('ends here if the provider has no end_session_endpoint, or cannot be reached', async () => {
     const plain = await startHostileProvider()
     const docs = relay.edge('plain', configFor(plain.issuer))
     const browser = new Browser()
@@ -170,7 +170,7 @@ describe('signing out', () => {
     assert.equal(relay.signIn.sessionCount, 0)
   })
 
-  it('goes back nowhere but to the edge that the sealed state names', async () => {
+  it('returns only to the edge that the sealed state names', async () => {
     for (const query of ['', '?state=x', '?state=https://evil.example', '?state=a&state=b']) {
       const page = await new Browser().visit(`${relay.publicUrl.href}oidc/signed-out${query}`)
       assert.equal(page.status, 200)

@@ -43,7 +43,7 @@ describe('the tokens of a session that is ended', () => {
       clients: [{ ...clientFor(relay.port), grant_types: ['authorization_code', 'refresh_token'] }],
       configure: {
         issueRefreshToken: async () => true,
-        expiresWithSession: async () => false, // as where offline_access was asked for: a sign-out there leaves them
+        expiresWithSession: async () => false, // as with offline_access: a sign-out there leaves them
       },
       prepare: (real) => {
         real.on('refresh_token.destroyed', () => gone.push('refresh token'))
@@ -73,7 +73,7 @@ describe('the tokens of a session that is ended', () => {
     return { docs, browser }
   }
 
-  it('are gone here with a sign-out, and revoked when the browser has had a minute to go to the provider', async () => {
+  it('are deleted here at a sign-out, and revoked after the browser has had a minute to go to the provider', async () => {
     const { docs, browser } = await signedIn()
     const end = await browser.submit(await browser.open(`${docs.url}/.sallyport/logout`))
     assert.equal(end.url, `${docs.url}/.sallyport/signed-out`)
@@ -84,7 +84,7 @@ describe('the tokens of a session that is ended', () => {
     assert.deepEqual([asked, gone], [['refresh_token of relay'], ['refresh token']])
   })
 
-  it('are revoked at once when the operator ends the session, the access token too where it was kept', async () => {
+  it('are revoked at once when the operator ends the session, and so is the access token if it was kept', async () => {
     await signedIn({ forward_access_token: true })
     const [session] = relay.signIn.sessions.list()
     assert.equal(await relay.signIn.sessions.revoke(session!.id), true)
@@ -94,7 +94,7 @@ describe('the tokens of a session that is ended', () => {
     assert.ok(gone.includes('refresh token'))
   })
 
-  it('are revoked once when a command ends the session, however many processes hear of it', async () => {
+  it('are revoked once when a command ends the session, for any number of processes', async () => {
     await signedIn()
     const other = await startRelay({ store, clock: () => now })
     try {
@@ -118,7 +118,7 @@ describe('the tokens of a session that is ended', () => {
     assert.deepEqual(asked, ['refresh_token of relay'])
   })
 
-  it('stay good for others where the visitor only signs in anew, or the session has come to its end', async () => {
+  it('stay valid if the visitor only signs in again, or the session expires', async () => {
     const { docs, browser } = await signedIn()
     await browser.open(`${docs.url}/.sallyport/login`)
     assert.equal(relay.signIn.sessionCount, 1)
@@ -130,7 +130,7 @@ describe('the tokens of a session that is ended', () => {
   })
 })
 
-describe('a provider that is no help with revoking', () => {
+describe('a provider that does not help with revoking', () => {
   let relay: Relay
   let provider: HostileProvider
 
@@ -155,7 +155,7 @@ describe('a provider that is no help with revoking', () => {
   }
   const failure = () => relay.logLines.find((line) => line.includes('tokens could not be revoked'))
 
-  it('because it has no endpoint for that, is asked nothing', async () => {
+  it('because it has no endpoint for that, is not asked', async () => {
     await endOne()
     await relay.close()
     assert.deepEqual(provider.asked, [])
@@ -185,7 +185,7 @@ describe('a provider that is no help with revoking', () => {
     assert.match(failure() ?? '', /unsupported_token_type: no description/)
   })
 
-  it('S2: because it says no in a form that no text can be made of, is only noted', async () => {
+  it('S2: because it refuses in a form that has no text, is only noted', async () => {
     provider.behave.metadata = { revocation_endpoint: `${provider.issuer}/revoke` }
     const body = '{"error":"invalid_request","error_description":{"toString":1,"valueOf":1}}'
     const headers = { 'content-type': 'application/json' }
@@ -195,7 +195,7 @@ describe('a provider that is no help with revoking', () => {
     assert.match(failure() ?? '', /invalid_request: no description/)
   })
 
-  it('because it names a place inside, has the relay send no token there', async () => {
+  it('because it names an internal address, gets no token there', async () => {
     let visits = 0
     const inside = createServer((_, response) => {
       visits++

@@ -1,4 +1,4 @@
-// The provider's access token, as an app gets it: with the real provider, which says whether it is a good one.
+// The provider's access token, as an app gets it: with the real provider, which says whether it is valid.
 
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
@@ -44,7 +44,7 @@ describe('the access token of the provider', () => {
     return answer.status === 200 && answer.body.includes('user-1')
   }
 
-  it('reaches the app of a route that says so, works there, and stands nowhere in clear', async () => {
+  it('reaches the app of a route that says so, works there, and is nowhere in clear', async () => {
     const docs = relay.edge('docs', forwarding())
     const browser = new Browser()
     await signInAs(browser, docs.url)
@@ -57,7 +57,7 @@ describe('the access token of the provider', () => {
     assert.equal(relay.reached.at(-1)?.identity?.jwt?.includes(token), false)
   })
 
-  it('reaches no route that says nothing, though it shares the session, and is not even kept for it', async () => {
+  it('reaches no other route, though it shares the session, and is not even kept for it', async () => {
     const silent = configFor(provider.issuer)
     const docs = relay.edge('docs', silent)
     const browser = new Browser()
@@ -73,7 +73,7 @@ describe('the access token of the provider', () => {
     assert.equal(tokenSeen(), undefined)
   })
 
-  it('is left out when it is over', async () => {
+  it('is left out once it has expired', async () => {
     const docs = relay.edge('docs', forwarding())
     const browser = new Browser()
     await signInAs(browser, docs.url)
@@ -85,7 +85,7 @@ describe('the access token of the provider', () => {
     assert.equal(tokenSeen(), undefined)
   })
 
-  it('is a new one before it is over, where the provider gives refresh tokens', async () => {
+  it('is replaced before it expires, if the provider gives refresh tokens', async () => {
     issuesRefreshTokens = true
     const docs = relay.edge('docs', forwarding())
     const browser = new Browser()
@@ -116,7 +116,7 @@ describe('the access token of the provider', () => {
     store.down = false
   })
 
-  it('is none where it could not stand in a header', () => {
+  it('is left out if a header cannot hold it', () => {
     const wanted = { needs: { claims: new Map(), email: false, verifiedEmail: false, accessToken: true } }
     const unwanted = { needs: { ...wanted.needs, accessToken: false } }
     assert.deepEqual(keptAccessToken({ access_token: 'good', expires_in: 60 }, wanted, 1000), {

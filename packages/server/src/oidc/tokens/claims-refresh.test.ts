@@ -1,5 +1,4 @@
-// What a provider says about a visitor, asked again: with the real provider, which refuses a refresh token that was
-// used before.
+// Claims about a visitor, asked for again: with the real provider, which refuses a refresh token that was used before.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -74,7 +73,7 @@ describe('claims', () => {
     return { docs, browser }
   }
 
-  it('are asked for when they are due, behind the request that shows it', async () => {
+  it('are asked for when they are due, in the background of a request', async () => {
     const { docs, browser } = await signedIn()
     users[0]!.claims.groups = ['admin']
     now += MINUTE - 1
@@ -115,7 +114,7 @@ describe('claims', () => {
     }
   })
 
-  it('that are older than twice their time are waited for: who has left a group meanwhile gets no byte', async () => {
+  it('that are older than twice their time are waited for: a visitor who has left the group gets no byte', async () => {
     const { docs, browser } = await signedIn()
     users[0]!.claims.groups = []
     now += HOUR
@@ -127,7 +126,7 @@ describe('claims', () => {
     assert.equal((await browser.fetch(docs.url)).status, 200, 'and is let in again without another sign-in')
   })
 
-  it('attack 33: that no longer allow it end what is under way, without any further request', async () => {
+  it('attack 33: that no longer allow it end exchanges under way, without a further request', async () => {
     const { docs, browser } = await signedIn()
     const stream = await openStream(port, docs.host, browser.cookieHeader(docs.url))
     now += MINUTE
@@ -184,7 +183,7 @@ describe('claims', () => {
     assert.ok(!relay.logLines.join('').includes(browser.cookieHeader(docs.url).split('=')[1]!))
   })
 
-  it('attack 28: a store that fails behind a refresh does not cost the session its new refresh token', async () => {
+  it('attack 28: a store that fails after a refresh does not cost the session its new refresh token', async () => {
     const { docs, browser } = await signedIn()
     const cookie = browser.cookieHeader(docs.url)
     now += HOUR
@@ -207,7 +206,7 @@ describe('claims', () => {
     assert.ok(!relay.logLines.join('').includes('claims could not be refreshed'))
   })
 
-  it('attack 24: sessions end, and their tokens go, when the route has another client; those of lost edges after a day', async () => {
+  it('attack 24: sessions end with their tokens with another client, or a day after their edge is removed', async () => {
     const { docs } = await signedIn()
     const wiki = relay.edge('wiki', config())
     await signInAs(new Browser(), wiki.url)
@@ -273,7 +272,7 @@ describe('claims that a refresh brings', () => {
     'another issuer': { iss: 'https://evil.example' },
     'an expiry in the past': { exp: 1 },
   })) {
-    it(`attack 21: are not believed with ${what}, and the session goes on with what was known`, async () => {
+    it(`attack 21: are not believed with ${what}, and the session continues with the known ones`, async () => {
       const { docs, browser } = await signedIn()
       provider.behave.idToken = () => provider.idToken({ groups: ['admin'], ...change })
       assert.equal((await browser.fetch(docs.url)).status, 200)
@@ -289,7 +288,7 @@ describe('claims that a refresh brings', () => {
     })
   }
 
-  it('S2: end nothing but the session where the provider says why in a form that no text can be made of', async () => {
+  it('S2: end only the session if the provider gives its reason in a form that has no text', async () => {
     const { docs, browser } = await signedIn()
     const stream = await openStream(relay.port, docs.host, browser.cookieHeader(docs.url))
     const body = '{"error":"invalid_grant","error_description":{"toString":1,"valueOf":1}}'
@@ -320,7 +319,7 @@ describe('claims that a refresh brings', () => {
     let waited = 0
     for (let i = 0; i < 5; i++) waited += (await visit()) + (await visit(second))
     assert.ok(waited < 1900, `ten requests took ${waited} ms`)
-    // The try fails; the next ones, after each pause, nobody waits for either.
+    // The try fails; no request waits for the next ones, after each pause, either.
     const failures = () => relay.logLines.filter((line) => line.includes('claims could not be refreshed')).length
     const fail = async (): Promise<void> => {
       const failed = hanging.splice(0)
@@ -340,7 +339,7 @@ describe('claims that a refresh brings', () => {
     assert.ok(waited < 1900, `24 requests took ${waited} ms`)
   })
 
-  it('real-providers 7: of a provider that is back are there with the second request, and waited for as before', async () => {
+  it('real-providers 7: of a recovered provider arrive with the second request, and are waited for as before', async () => {
     const { docs, browser } = await signedIn()
     provider.behave.answer = { '/token': (response) => void response.destroy() }
     assert.equal((await browser.fetch(docs.url)).status, 200)
@@ -372,7 +371,7 @@ describe('claims that a refresh brings', () => {
     assert.deepEqual(groups(), [])
   })
 
-  it('are those of userinfo where there is no ID token', async () => {
+  it('are those of userinfo if there is no ID token', async () => {
     provider.behave.metadata = { userinfo_endpoint: `${provider.issuer}/userinfo` }
     const { docs, browser } = await signedIn()
     provider.behave.idToken = () => undefined
