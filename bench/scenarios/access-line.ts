@@ -19,9 +19,9 @@ import { SMALL_PATH } from '../testbed.ts'
 
 const CONNECTIONS = 50
 const WARM_SECONDS = 5 // until V8 has compiled the hot code
-const SLICE_MS = 250 // some collections of garbage; the machine changes less from one slice to the next than within seconds
+const SLICE_MS = 250 // long enough for some garbage collections, short enough that the machine hardly changes from one to the next
 const PAIRS_A_SECOND = 1000 / (2 * SLICE_MS)
-const SECONDS_A_ROUND = 8 // for each of the plan
+const SECONDS_A_ROUND = 8 // of load for each second of the plan
 const START_SECONDS = 1 // of wrk and its connections
 const ON = 'info'
 const OFF = 'warn'
@@ -51,7 +51,7 @@ export const accessLine: Scenario = {
   isCore: false,
   method: (plan) =>
     `As small requests at ${CONNECTIONS} connections, through one relay whose lines are on for ${SLICE_MS} ms and off for ${SLICE_MS} ms, ${plan.rounds * pairsOf(plan)} times, the first
-of a pair in turns, while wrk goes on; as JSON into a file. (Processes of one program differ by more than a line costs, so two
+of a pair in turns, while wrk keeps running; as JSON into a file. (Processes of one program differ by more than a line costs, so two
 relays beside each other say nothing.) CPU is that of the relay, all threads and the kernel. "More" is the median of the differences
 within a pair, and the range in which this median lies with 95 % certainty: other work on the machine makes it wide.`,
   async run(bed, plan) {
@@ -159,7 +159,7 @@ edges: [{ id: edg_app, hosts: [app.localhost] }]
     const switchTo = async (level: string): Promise<Spent> => {
       child.stdin!.write(`${level}\n`) // as above
       const [microseconds, requests, ms] = (await said()).split(' ').map(Number)
-      return { microseconds: microseconds!, requests: requests!, ms: ms! } // access-relay.ts says three numbers
+      return { microseconds: microseconds!, requests: requests!, ms: ms! } // access-relay.ts writes three numbers
     }
     return await use({ port: Number(port), authtoken, switchTo })
   } finally {

@@ -94,7 +94,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #log: Log
   readonly #instanceId = randomUUID()
   readonly #binds: Map<number, ControlMessageInput>
-  /** Of the first tunnel with an endpoint. */
+  /** The policy of the first tunnel that has an endpoint. */
   readonly #policy: LivePolicy | undefined
   readonly #environment: Environment
   readonly #secrets: AgentOptions['secrets']
@@ -117,7 +117,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #watch: Watch | undefined
   /** The relay's last word on each tunnel, by its number. */
   readonly #bound = new Map<number, Pick<TunnelStatus, 'endpoints' | 'redirectUri' | 'edges'>>()
-  /** The relay's remarks on policies that the person has read. */
+  /** The remarks of the relay that the person has been shown already. */
   readonly #remarks = new Set<string>()
   #relayVersion: string | undefined
   #closing: Promise<void> | undefined
@@ -188,7 +188,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   }
 
   /**
-   * Takes another policy over for the endpoint that has one, without ending a tunnel. The relay may refuse it.
+   * Replaces the policy of the endpoint without ending its tunnels. The relay may refuse the new one.
    * @throws ConfigError with every problem that the text alone shows
    */
   changePolicy(text: PolicyText): void {

@@ -21,7 +21,7 @@ export interface LogInit {
 const GATHER_MS = 250
 /** A file takes pieces of any size as a whole, and it has room when a pipe would be full. */
 const FILE = { pieceBytes: 256 * 1024, gather: { bytes: 252 * 1024, ms: GATHER_MS } }
-/** It holds four times as much, so its reader may be late by a moment. */
+/** A pipe holds four times as much, so its reader may lag a little. */
 const PIPE = { gather: { bytes: 16 * 1024, ms: GATHER_MS } }
 /** A pipe takes PIPE_BUF as a whole, at least 4096 on Linux, so that lines of several processes do not mix. */
 const SHARED_PIPE = { pieceBytes: 4096, gather: { bytes: 2048, ms: GATHER_MS } }

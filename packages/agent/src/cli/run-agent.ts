@@ -41,7 +41,7 @@ export interface UpstreamFlags {
 /**
  * Runs until a signal or a final refusal.
  * @param way how visitors reach the app: by labels or an endpoint
- * @param policySource of a policy that may change while the agent runs
+ * @param policySource where the policy comes from, if it may change while the agent runs
  * @returns the exit code
  * @throws ConfigError with all problems of flags, environment and file
  */

@@ -11,13 +11,13 @@ import type { Log } from '../log.ts'
 import type { PolicyText } from '../plan/agent-options.ts'
 
 const POLL_INTERVAL_MS = 500
-const QUIET_MS = 1000 // of a file that somebody writes
+const QUIET_MS = 1000 // without a change, before the file is read
 
-/** The place of a policy. */
+/** Where a policy is read from. */
 export interface PolicySource {
-  /** What people call it. */
+  /** Its name in messages. */
   readonly name: string
-  /** Undefined if it has an address, which is read on demand only. */
+  /** Undefined for a URL, which is read on demand only. */
   readonly file: string | undefined
   /** @throws ConfigError if it cannot be read */
   read: () => Promise<PolicyText | undefined>
@@ -36,7 +36,7 @@ export class PolicyWatch {
     this.#log = log
     if (source.file === undefined) return
     watchFile(source.file, { interval: POLL_INTERVAL_MS, persistent: false }, this.#onChange)
-    this.#readSoon() // it may have changed since the agent has read it
+    this.#readSoon() // it may have changed since the agent read it
   }
 
   /** Reads it now. */

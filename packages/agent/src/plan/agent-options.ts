@@ -15,7 +15,10 @@ export interface AgentOptions {
   proxyUrl?: string | undefined
   /** The environment for HTTPS_PROXY and similar, and for `${NAME}` in a policy; empty by default. */
   environment?: Environment | undefined
-  /** By vault and name, for `secrets.get(vault, name)` in policies; `${NAME}` is the environment. Only a policy that reads secrets brings them along. */
+  /**
+   * By vault and name, for `secrets.get(vault, name)` in policies; `${NAME}` is a variable of the environment. They are
+   * sent only with a policy that reads secrets.
+   */
   secrets?: Readonly<Record<string, Readonly<Record<string, string>>>> | undefined
 }
 

@@ -160,7 +160,7 @@ const FLAGS: readonly (readonly [start: string, flag: string])[] = [
 
 function terminateTls({ mutualTlsCas: pem }: HttpPolicyOptions, problems: ConfigProblem[]): PolicyAction[] {
   if (pem === undefined) return []
-  // Files of authorities often have texts for people in between.
+  // Files of authorities often have explanations between the certificates.
   const authorities = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? []
   const bytes = Buffer.byteLength(authorities.join(''))
   if (authorities.length === 0 || bytes > POLICY_MAX_BYTES) {

@@ -22,7 +22,7 @@ export interface PolicyFile {
 
 /**
  * @param environment for `${NAME}` in capitals
- * @param secrets of agent.yml, which go with it if it reads some
+ * @param secrets those of agent.yml, added to a policy that reads secrets
  * @throws ConfigError with every problem that the text alone shows, each with its line and column
  */
 export function readPolicyFile(

@@ -15,7 +15,7 @@ type PolicySecret = readonly [vault: string, name: string, value: Secret]
 
 /** What secrets are made of. */
 export interface SecretsPlace {
-  /** As in the file; `${NAME}` is the environment. */
+  /** As in the file; `${NAME}` is a variable of the environment. */
   readonly secrets?: WrittenSecrets | undefined
   readonly environment?: Environment | undefined
 }

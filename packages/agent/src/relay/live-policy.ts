@@ -17,11 +17,11 @@ export interface PolicyRevision {
   readonly revision: number
   readonly policy: unknown
   readonly placeOf: PolicyFile['placeOf']
-  /** What people call its file. */
+  /** The name of its file in messages. */
   readonly source: string
 }
 
-/** A session, as far as it asks for policies. */
+/** The part of a session that asks for policies. */
 export interface AskingSession {
   readonly changesPolicies: boolean
   readonly welcome: { readonly relay_version: string } | undefined
@@ -32,7 +32,7 @@ export interface LivePolicyInit {
   tunnelId: number
   /** The messages with which later sessions bind; the one of this tunnel is replaced. */
   binds: Map<number, ControlMessageInput>
-  /** Of the policy with which the agent was started. */
+  /** Finds a path's place in the file of the policy with which the agent was started. */
   placeOf: PolicyFile['placeOf']
   sessions: () => readonly AskingSession[]
   /** @param level `well` is information that is shown only for a while */
@@ -59,7 +59,7 @@ export class LivePolicy {
     this.#wanted = this.#inForce
   }
 
-  /** The place that a person has written, in the policy with which sessions bind. */
+  /** Finds a path's place in the file of the policy with which sessions bind. */
   get placeOf(): PolicyFile['placeOf'] {
     return this.#inForce.placeOf
   }
@@ -92,7 +92,7 @@ export class LivePolicy {
     this.#tell('warn', `${relay} takes no policy while an agent runs. Restart the agent to have ${source} used.`)
   }
 
-  /** The relay says the last policy that it has heard of, and for how many other agents that has to wait. */
+  /** The relay reports the last policy that it knows from this agent, and how many other agents that one waits for. */
   hear(session: AskingSession, revision: number, waitsFor: number): void {
     if (revision < this.#wanted.revision) return session.askPolicy(this.tunnelId, this.#wanted)
     if (revision > this.#wanted.revision || this.#wanted === this.#inForce) return
@@ -113,7 +113,7 @@ export class LivePolicy {
     )
   }
 
-  /** The relay does not take a policy that a session has asked for. */
+  /** The relay has refused a policy that a session asked for. */
   hearRefusal(session: AskingSession, asked: PolicyRevision, error: ProtocolError): void {
     if (this.#wanted !== asked) return this.ask(session)
     this.#wanted = this.#inForce
@@ -140,7 +140,7 @@ export class LivePolicy {
     if (bind?.type === 'bind') binds.set(this.tunnelId, { ...bind, policy, policy_revision: revision })
   }
 
-  /** Every connection says it; the person needs to read it once. */
+  /** Every connection reports it; the person needs to read it once. */
   #tell(level: 'warn' | 'well', text: string): void {
     if (text === this.#told) return
     this.#told = text

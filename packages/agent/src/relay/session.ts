@@ -61,7 +61,7 @@ export interface SessionOptions {
   placeOf?: ((tunnelId: number, path: readonly (string | number)[]) => string) | undefined
   /** The policy that may change while the session lives. */
   policy?: LivePolicy | undefined
-  /** The relay has changed what it said about a tunnel. */
+  /** The relay has sent news about a tunnel. */
   onBound?: ((session: Session) => void) | undefined
   onNotice: (level: 'info' | 'warn', text: string) => void
   /** Whether this node of the relay is a place for the session; otherwise it ends before anything is bound. */

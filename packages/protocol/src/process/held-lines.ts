@@ -2,8 +2,8 @@
 
 import { LogPiece } from './log-piece.ts'
 
-// To make bytes of one access line takes as long as to make the line, and of four together about twice as long. Of more
-// together it is no quicker.
+// Turning one access line into bytes takes as long as making the line. Turning four at once takes about twice as long;
+// joining more gains nothing.
 const JOINED_MAX_CHARS = 1024
 const PIECE_PARTS = 8 // as bytes, and escaped, joined lines take up to six times as much as in characters
 

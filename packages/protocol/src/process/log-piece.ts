@@ -13,7 +13,7 @@ const HOSTILE = /[\u0080-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
 
 export class LogPiece {
   readonly bytes: Buffer
-  /** What comes before it is written, or need not be. */
+  /** The bytes before this index have been written, or need not be. */
   next = FIRST_LINE
   end = FIRST_LINE
 
@@ -76,7 +76,7 @@ function encoded(lines: string): Buffer {
   return Buffer.from(lines.replaceAll(HOSTILE, escaped))
 }
 
-/** As JSON may write it, so that the line still says the same. */
+/** Escapes the character as JSON allows, so that the line keeps its meaning. */
 function escaped(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
 }

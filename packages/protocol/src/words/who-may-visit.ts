@@ -42,7 +42,7 @@ export const PASSWORD_WORDS = 'a user and password'
 
 export const CERTIFICATE_WORDS = 'a client certificate'
 
-/** @param provider who signs: `github` */
+/** @param provider the signer: `github` */
 export function webhookWords(provider: string): string {
   return `a webhook that ${provider} has signed`
 }

@@ -29,7 +29,7 @@ export interface Readings {
   tunnelsFailing(): number
   /** Tries on another tunnel, and tries that the retry budget refused. */
   retries(): { granted: number; refused: number }
-  /** Of relay.yml and of agents. */
+  /** The number of edges, of relay.yml and of agents. */
   edges(): number
   /** Undefined in a worker: its supervisor reads relay.yml. */
   lastReload: LastReload | undefined

@@ -1,5 +1,5 @@
 // The operator's API over the relay's own socket: status, edges, tunnels and agents as JSON, in the shapes of
-// operator/resources.ts, and the wish that the relay reads its configuration again.
+// operator/resources.ts, and a request to read the configuration again.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 

@@ -1,4 +1,4 @@
-// Whether the last change of relay.yml has arrived, for alerts.
+// Gauges for alerts: whether relay.yml was in order when it was last read, and when that was.
 
 import { Gauge } from 'prom-client'
 import type { Registry } from 'prom-client'

@@ -23,7 +23,7 @@ export class FixedResponse {
     if (this.#body.length > 0 && !hasType) this.#headers['Content-Type'] = 'text/plain; charset=utf-8'
   }
 
-  /** Comes before `answer()` if rules for responses wait for others; undefined on most routes. */
+  /** Comes before `answer()` if a rule for responses is asynchronous; undefined on most routes. */
   decide(exchange: Exchange): Promise<void> | undefined {
     if (!exchange.waitsAtAnswer) return undefined
     return exchange.decideAnswer(this.#status, () => flatList(this.#headers))

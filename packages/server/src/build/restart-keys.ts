@@ -7,7 +7,7 @@ import { isSameValue } from '../edge/same-value.ts'
 /** IP policies are parts of the edges that use them. */
 const TAKEN_OVER = { edges: [], certificate_authorities: {}, secrets: undefined, ip_policies: undefined }
 
-/** The paths of keys that differ, such as `listen.http`; those that are taken over are left out. */
+/** The paths of keys that differ, such as `listen.http`; keys that a reload takes over are left out. */
 export function restartKeys(before: Config, after: Config): string[] {
   return differences({ ...before, ...TAKEN_OVER }, { ...after, ...TAKEN_OVER }).flatMap((key) => {
     const [one, other] = [before, after].map((config): unknown => Reflect.get(config, key))

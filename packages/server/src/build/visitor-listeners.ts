@@ -66,7 +66,7 @@ export async function listenForVisitors(
     },
     // Agents may use any name of this machine that the configuration gives to no edge, such as its internal address;
     // and no agent can take such a name from the others by an endpoint.
-    // An internal endpoint is no name of this machine: that one is configured must not show either.
+    // An internal endpoint is not a name of this machine, and the answer must not show whether one is configured.
     isAgentHost: (host: string) => isInternalHost(host) || !book.isConfigured(host),
     look: init.look,
     onAgent: agents.accept.bind(agents),

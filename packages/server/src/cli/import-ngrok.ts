@@ -46,7 +46,7 @@ export async function importNgrok(files: readonly string[], { json }: ImportNgro
   tell(notes)
 }
 
-/** The parts of an edge have been tried; its hosts, paths and backends, and what several edges have, are tried here. */
+/** Single rules have been tried before. Hosts, paths, backends and conflicts among edges are tried here. */
 function importEdges(account: Account, notes: Notes, root: object): Edge[] {
   const kept: Edge[] = []
   for (const written of account.edges) {
@@ -59,7 +59,7 @@ function importEdges(account: Account, notes: Notes, root: object): Edge[] {
   return kept
 }
 
-/** Those that an edge names. */
+/** The authorities that an edge names. */
 function authoritiesFor(edges: readonly Edge[], { authorities }: Account): object {
   const text = JSON.stringify(edges)
   const named = [...authorities].filter(([id]) => text.includes(JSON.stringify(id)))

@@ -14,7 +14,7 @@ import type { EdgeChanges } from '../edge/configured-edges.ts'
 
 export interface ReloadInit {
   file: string
-  /** As the relay has started. */
+  /** The configuration with which the relay started. */
   config: Config
   log: Logger
   /** Takes the edges over. @throws ConfigError with every reason why it cannot; nothing has changed then */
@@ -24,17 +24,17 @@ export interface ReloadInit {
 export class Reload {
   readonly last = new LastReload()
   readonly #init: ReloadInit
-  /** One at a time, in their order. */
+  /** Readings run one at a time, in the order of the calls. */
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(init: ReloadInit) {
     this.#init = init
   }
 
-  /** Reads the file after those that asked before. Rejects with internal errors only. */
+  /** Reads the file when earlier readings have ended. Rejects with internal errors only. */
   run(): Promise<ReloadReport> {
     const running = this.#turn.then(() => this.#run())
-    this.#turn = running.catch(() => {}) // whoever asked is told
+    this.#turn = running.catch(() => {}) // its own caller gets the error
     return running
   }
 

@@ -44,7 +44,7 @@ export class FollowedFile<T> {
     return this.#init.file
   }
 
-  /** The same as long as the file does not change. */
+  /** The same object as long as the file does not change. */
   get value(): T {
     return this.#value
   }

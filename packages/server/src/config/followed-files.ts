@@ -1,4 +1,4 @@
-// The files of one kind that edges name. Each is followed since a configuration has first named it.
+// The files of one kind that edges name. Each is followed from the moment when a configuration first names it.
 
 import { ConfigError, type ConfigProblem } from '../errors.ts'
 import { FollowedFile } from './followed-file.ts'

@@ -44,7 +44,7 @@ export async function loadConfig(init: LoadConfigInit): Promise<Config> {
   return (await loadSource(init)).config
 }
 
-/** As loadConfig(), with the text, for callers that pass it on. */
+/** Like loadConfig(), but also returns the text, for callers that pass it on. */
 export async function loadSource({ file, env }: LoadConfigInit): Promise<{ config: Config; source: ConfigSource }> {
   const source = await readConfig(file)
   return { config: parseConfig(source.text, { source: source.source, env }), source }

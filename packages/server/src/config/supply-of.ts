@@ -1,4 +1,4 @@
-// What policies may demand: those of relay.yml, and those of agents. Pure: no I/O, no clock.
+// The data that policies may demand: policies of relay.yml, and policies of agents. Pure: no I/O, no clock.
 
 import type { Need } from '../policy/engine/variables/record.ts'
 import type { Supply } from '../policy/engine/tree/demands.ts'
@@ -24,16 +24,16 @@ export function supplyOf(keys: SourceKeys): Supply {
 }
 
 /**
- * All that the operator has set up about a visitor, but not the names of lists, which tell of the operator, and no ranges that would be
- * found by guessing their ids.
- * @param secrets those that the agent has brought
+ * All that the operator has set up about visitors, except the names of lists, which would tell about the operator, and IP
+ * policies, whose ids an agent could guess.
+ * @param secrets the agent's own
  */
 export function supplyOfAgent(keys: SourceKeys, secrets: Vaults): Supply {
   const supply = supplyOf({ ...keys, secrets, ip_policies: undefined })
   return { ...supply, known: new Set([...supply.known].filter((need) => !NOT_FOR_AGENTS.has(need))) }
 }
 
-/** For a check without the agent: whichever secrets it will bring. */
+/** For a check without the agent: it may bring any secret. */
 export function supplyOfSomeAgent(keys: SourceKeys): Supply {
   return { ...supplyOfAgent(keys, new Map()), hasSecret: () => true }
 }
@@ -46,7 +46,7 @@ function* knownBy({ region, geo, ip_lists: lists }: SourceKeys): Generator<Need>
   if (geo?.asn_file !== undefined) yield 'asn_file'
   if (!lists || lists.size === 0) return
   yield 'ip_lists'
-  // Not every name of a list: without these two, the variables of their names would be false for everybody.
+  // Only these two names: without such a list, its variable would be false for everybody.
   if (lists.has('blocklist')) yield 'blocklist'
   if (lists.has('tor')) yield 'tor'
 }

@@ -21,7 +21,7 @@ export function checkTls(exchange: Exchange, demands: TlsDemands | undefined, cl
 }
 
 function misfit({ connection, host }: Exchange, demands: TlsDemands | undefined): RelayError {
-  // A new connection would be no other: the visitor speaks TLS with the proxy.
+  // A new connection would not help: the visitor speaks TLS with the proxy.
   if (demands && (connection.isFromProxy || !connection.tls)) return new RelayError('tls_ended_elsewhere')
   const name = connection.serverName
   // RFC 9110 15.5.20. A connection for another host stays as it is: it fits there.

@@ -12,12 +12,12 @@ interface Configured {
   readonly edge: Edge
 }
 
-/** What became of the edges of the configuration, by their ids. */
+/** The result of a reload for the edges of the configuration, by their ids. */
 export interface EdgeChanges {
   added: string[]
   changed: string[]
   removed: string[]
-  /** The number of those that are equal, and were not touched. */
+  /** The number of unchanged edges, which were not touched. */
   unchanged: number
 }
 

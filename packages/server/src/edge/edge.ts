@@ -22,7 +22,7 @@ export interface EdgeInit {
   /** The origin that visitors of a host see, e.g. `https://docs.example.com`. */
   originOf: (host: string) => string
   look?: Look
-  /** Undefined if every TLS of the relay will do. */
+  /** Undefined if any TLS that the relay speaks will do. */
   tls?: (() => TlsDemands) | undefined
   /** The authtoken of the agent that has brought it. */
   authtokenId?: string | undefined

@@ -1,5 +1,6 @@
-// Which edge gets a host that several edges claim. Edges of the operator win, in the order of the sources. An edge of an agent
-// gets a host only if no edge of the operator covers it, wildcards included. The winners are in one of two tables: hosts of visitors, or internal endpoints, which no Host reaches.
+// Which edge gets a host that several edges claim. Edges of the operator win, in the order of the sources. An edge of an
+// agent gets a host only if no edge of the operator covers it, wildcards included. There are two tables of winners: hosts
+// of visitors, and internal endpoints, which no Host reaches.
 
 import { isInternalHost } from '../values/hosts/internal-host.ts'
 import { EdgeTable } from './edge-table.ts'

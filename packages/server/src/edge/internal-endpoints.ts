@@ -66,7 +66,7 @@ export class InternalEndpoints {
     const end = (): void => exchange.cut(new Error('it was not waited for any longer'))
     call.signal.addEventListener('abort', end)
     try {
-      // A policy may wait for longer than its visitor is there.
+      // A policy may still wait after its visitor has left.
       await Promise.race([this.#serve(exchange, edge), response.closed])
     } finally {
       call.signal.removeEventListener('abort', end)

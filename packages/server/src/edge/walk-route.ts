@@ -1,4 +1,4 @@
-// The part of an exchange's way that is the same on every edge, visitors' and internal ones: path → route → policy → backend.
+// The part of an exchange's way that is the same on all edges, of visitors and internal ones: path → route → policy → backend.
 
 import { WEBSOCKET } from '../exchange/exchange.ts'
 import type { Exchange, Upgrade } from '../exchange/exchange.ts'

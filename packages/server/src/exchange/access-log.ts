@@ -10,7 +10,7 @@ import { inJson, JsonField } from './json-field.ts'
 
 const PATH_MAX_CHARS = 2048 // a head may have 32 KiB, and people read these lines
 const CLOCK_MS = 1000 // the lines follow a change of the clock within this time
-/** Milliseconds below 100, made once: to turn a fraction into text takes a third of the time of a line. */
+/** Milliseconds below 100, made once, because formatting a fraction takes a third of the time of a line. */
 const TENTHS = Array.from({ length: 1000 }, (_, tenths) => String(tenths / 10))
 
 export class AccessLog {

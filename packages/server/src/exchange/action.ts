@@ -21,6 +21,6 @@ export type ConnectionAction = (exchange: Exchange) => Error | undefined
 /**
  * Looks at the head of an app's answer. It may note edits in `exchange.responseEdits`, and set properties of the
  * answer. It throws a RelayError to refuse the answer; the visitor then gets that error instead.
- * A promise only from an action whose kind says `waits`: the app's answer stands still meanwhile.
+ * Only an action whose kind says `waits` returns a promise: the app's answer is held meanwhile.
  */
 export type ResponseAction = (exchange: Exchange, answer: AppAnswer) => void | Promise<void>

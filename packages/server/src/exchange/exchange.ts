@@ -90,7 +90,7 @@ export class Exchange {
   responseEdits: HeaderEdits | undefined
   /** The rules of the route for the app's response; undefined if it has none. Only `runResponseRules()` calls it. */
   onResponseHead: ((exchange: Exchange, answer: AppAnswer) => void | Promise<void>) | undefined
-  /** Whether a rule for responses waits for others: then `decideAnswer()` comes first. */
+  /** Whether a rule for responses is asynchronous: then `decideAnswer()` comes first. */
   waitsAtAnswer = false
   /** The appearance of the relay's own pages: that of the edge, once the edge is known. */
   look: Look = PLAIN_LOOK
@@ -310,8 +310,8 @@ export class Exchange {
   }
 
   /**
-   * Remembers how it is, before it is passed on to an endpoint that may be offline.
-   * @returns puts everything back: only for an exchange of which nothing was sent
+   * Remembers the state of the exchange before it is passed on to an endpoint that may be offline.
+   * @returns a function that restores it; only for an exchange of which nothing was sent
    */
   checkpoint(): () => void {
     const { inner, onResponseHead, policyMemory, results, requestEdits, responseEdits } = this
@@ -344,9 +344,10 @@ export class Exchange {
   }
 
   /**
-   * Runs the rules for the app's response: those of the route, and then those of each edge before it. Their edits of headers are in `responseEdits` afterwards.
+   * Runs the rules for the app's response: those of the route, and then those of each edge before it. Their edits of
+   * headers are in `responseEdits` afterwards.
    * @param list gives the headers of the answer: name, value, name, value …
-   * @returns what is to be answered instead, if anything is
+   * @returns the answer to send instead, if there is one
    * @throws RelayError if a rule refuses the answer
    */
   runResponseRules(status: number, list: () => readonly string[]): Reply | undefined {
@@ -357,7 +358,7 @@ export class Exchange {
     return undefined
   }
 
-  /** Runs the rules, and waits for them, if one of them waits for others. `runResponseRules()` then only gives the outcome. */
+  /** Runs the rules and waits for them, if one of them is asynchronous. `runResponseRules()` then only gives the outcome. */
   async decideAnswer(status: number, list: () => readonly string[]): Promise<void> {
     const answer = (this.#decided = new AppAnswer(status, list))
     await this.onResponseHead?.(this, answer)

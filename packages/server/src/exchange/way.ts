@@ -1,4 +1,4 @@
-// How an exchange gets from the visitor's edge to internal endpoints, and what belongs to the policies on its way. Pure: no I/O,
+// The way of an exchange from the visitor's edge to internal endpoints, with the state of each policy on it. Pure: no I/O,
 // no clock.
 
 /** An internal endpoint on the way of an exchange. */
@@ -8,7 +8,7 @@ export interface InnerEdge {
 }
 
 /**
- * The policy that has passed an exchange on, with all that belongs to it alone.
+ * A policy that has passed an exchange on, with its own state.
  * @template Rules the type of its rules for responses
  */
 export interface OuterPolicy<Rules> {
@@ -23,9 +23,9 @@ export interface OuterPolicy<Rules> {
 
 /** From the visitor's edge to the last endpoint, as at ngrok. */
 const HOPS_MAX = 3
-/** In all, with those to endpoints that were offline: policies could try without end. */
+/** In all, including forwards to offline endpoints: a policy could try those without end. */
 const FORWARDS_MAX = 16
-/** The requests of `http-request` for one visitor's request, with those that their endpoints make in turn. */
+/** The requests of `http-request` for one visitor's request, including those that their endpoints make in turn. */
 const CALLS_MAX = 32
 
 export class Way<Rules> {

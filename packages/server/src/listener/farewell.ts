@@ -9,7 +9,7 @@ const FAREWELL_MS = 1000
 // … and how long if none does: busy visitors send several requests a second.
 const QUIET_MS = 100
 const LOOK_MS = 10
-// Whoever comes between the last look at the system's queue and the close is cut, so the last turn has to be short: an
+// A connection that comes between the last look at the system's queue and the close is cut, so the last turn has to be short: an
 // idle turn of the event loop takes about 0.01 ms.
 const SHORT_TURN_MS = 0.02
 const LONGER_EACH_TURN = 1.05 // a busy relay, or one on a busy machine, has no turns that are so short

@@ -10,7 +10,7 @@ export class FirstBytes {
   readonly #held = new Set<Socket>()
 
   /**
-   * @param isEnough is asked with all bytes so far, each time more have come; must have an end
+   * @param isEnough called with all bytes so far, whenever more have come; it must return true at some size
    * @param done gets these bytes; not called if the connection ends first
    */
   read(socket: Socket, isEnough: (bytes: Buffer) => boolean, done: (bytes: Buffer) => void): void {

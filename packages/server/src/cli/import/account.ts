@@ -1,4 +1,4 @@
-// What documents of ngrok's API hold: edges, and the backends, IP rules and certificate authorities that edges name by their
+// The contents of documents of ngrok's API: edges, and the backends, IP rules and certificate authorities that edges name by their
 // ids. Each document is one resource, a list, or the answer to a list request. Pure.
 
 import type { Written } from './written.ts'
@@ -33,7 +33,7 @@ export function readAccount(documents: readonly Written[]): Account {
   return { edges, backends, ipRules, authorities }
 }
 
-/** Whether it says where visitors go, and does not only name something by its id. */
+/** Whether it is a whole backend, and not only a reference by id. */
 export function isBackend(part: Written): boolean {
   return ['labels', 'backends', 'status_code', 'address'].some((key) => part.at(key).value !== undefined)
 }
@@ -53,7 +53,7 @@ function addRule(ipRules: Map<string, IpRules>, rule: Written): void {
   const rules = ipRules.get(policy) ?? { allow: [], deny: [] }
   ipRules.set(policy, rules)
   const cidr = rule.at('cidr').text ?? ''
-  // Whatever does not allow denies.
+  // Every other action denies.
   if (rule.at('action').value === 'allow') rules.allow.push(cidr)
   else rules.deny.push(cidr)
 }

@@ -8,7 +8,7 @@ import type { Written } from './written.ts'
 
 type Backend = Record<string, unknown>
 
-/** Nobody is served, and visitors are told that this is not their fault. */
+/** For a backend that cannot be imported: it serves nobody, and does not blame visitors. */
 const CLOSED = { fixed_response: { status: 503, body: 'Not available yet.' } }
 /** The kinds that may be at each level of a backend of ours, besides labels and fixed responses. */
 const LEVELS: readonly (readonly string[])[] = [['weighted', 'failover'], ['weighted'], []]
@@ -44,7 +44,7 @@ class Conversion {
     this.#near = near
   }
 
-  /** @returns undefined if a part of it is not possible, as is said then */
+  /** @returns undefined if a part of it is not possible; a note says which */
   convert(backend: Written, level: number): Backend | undefined {
     if (backend.at('status_code').value !== undefined) return fixedResponse(backend)
     if (backend.at('labels').isObject) return { labels: labelsOf(backend.at('labels')) }
@@ -79,7 +79,7 @@ class Conversion {
     if (kind === 'weighted' && inner.length > 1) {
       return { weighted: ids.map((id, index) => ({ backend: inner[index], weight: parts.at(id).number ?? 0 })) }
     }
-    // A fixed response always answers: what is behind it never does.
+    // A fixed response always answers, so backends after it are never reached.
     const end = inner.findIndex((each) => 'fixed_response' in each)
     const reached = end === -1 ? inner : inner.slice(0, end + 1)
     return reached.length === 1 ? only : { failover: reached }

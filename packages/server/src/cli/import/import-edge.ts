@@ -78,7 +78,7 @@ function importRoute(edge: Written, route: Written, account: Account, notes: Not
 
 const NOTHING = { fixed_response: { status: 404, body: 'Nothing is here.' } }
 
-/** Both modules of the edge are one action, which decides about connections: they have no path yet. */
+/** Both TLS modules of the edge become one action. It decides about connections, which have no path yet. */
 function importTls(edge: Written, into: PolicyImport): void {
   const [mutual, termination] = [edge.module('mutual_tls'), edge.module('tls_termination')]
   const ids = mutual?.at('certificate_authorities').entries.flatMap((each) => each.at('id').text ?? []) ?? []

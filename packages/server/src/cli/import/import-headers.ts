@@ -1,9 +1,9 @@
-// The header modules of ngrok: what is removed, then what is added. Pure.
+// The header modules of ngrok: headers are removed first, then added. Pure.
 
 import type { Phase, PolicyImport } from './policy-import.ts'
 import type { Written } from './written.ts'
 
-/** ngrok's placeholders of edges, and what they are in policies. */
+/** ngrok's placeholders of edges, and their forms in policies. */
 const PLACEHOLDERS: ReadonlyMap<string, string> = new Map([
   ['.oauth.user.email', 'actions.ngrok.oauth.identity.email'],
   ['.oauth.user.id', 'actions.ngrok.oauth.identity.id'],
@@ -17,7 +17,7 @@ const PLACEHOLDERS: ReadonlyMap<string, string> = new Map([
 ])
 const PLACEHOLDER = /\$\{([^}]*)\}/g
 
-/** Each line for itself: one that is not possible here does not take the others with it. */
+/** Imports each header alone, so that an impossible one does not drop the others. */
 export function importHeaders(module: Written | undefined, phase: Phase, into: PolicyImport, near: object): void {
   if (!module) return
   const removed = module.at('remove').entries.filter((name) => {
@@ -47,7 +47,7 @@ export function importHeaders(module: Written | undefined, phase: Phase, into: P
   }
 }
 
-/** @returns undefined if something in it is not known */
+/** @returns undefined if it has an unknown placeholder */
 function templateOf(text: string): string | undefined {
   let isKnown = true
   const written = text.replace(PLACEHOLDER, (_, name: string) => {

@@ -1,6 +1,6 @@
 // The modules of one of ngrok's routes become a policy, in the order in which ngrok ran them: addresses, user agents, sign-in,
 // tokens, webhooks, the circuit breaker, a traffic policy, headers, compression. A module that decides who may pass and cannot be
-// taken over closes the route: what was protected must not stand open after the move. Pure.
+// taken over closes the route: nothing that was protected may be open after the move. Pure.
 
 import { ConfigError } from '@sallyport/protocol/config-error'
 import { YamlFile } from '@sallyport/protocol/yaml-file'
@@ -46,7 +46,7 @@ function restrictIps(module: Written | undefined, into: PolicyImport): void {
   into.guard(module, { actions: [{ type: 'restrict-ips', config }] })
 }
 
-/** At ngrok a request passes if a pattern of `allow` fits, or none is there, and none of `deny` does. */
+/** At ngrok a request passes if no pattern of `deny` matches, and `allow` is empty or has one that matches. */
 function filterUserAgents(module: Written | undefined, into: PolicyImport): void {
   const patterns = (key: string): string[] =>
     module?.at(key).texts.map((pattern) => `req.user_agent.matches(${JSON.stringify(pattern)})`) ?? []
@@ -105,7 +105,7 @@ function ownApp(name: string): string {
   return `ngrok’s own app at ${name} is ngrok’s; register a client there, with the redirect URI that relay oidc redirect-uri prints`
 }
 
-/** Rules about groups that stayed behind would let everybody of the provider in. */
+/** Without its rules about groups, the sign-in would let in every account of the provider. */
 function peopleLeftOut(provider: Written): string | undefined {
   const rule = ['groups', 'teams', 'organizations'].find((key) => provider.at(key).texts.length > 0)
   return (

@@ -1,6 +1,6 @@
 // Texts of other programs in relay.yml. Pure.
 
-/** A text that is no template, as relay.yml needs it. */
+/** Escapes a text for relay.yml, so that nothing in it is read as a template. */
 export function literally(text: string): string {
   return text.replaceAll('${', () => '$${')
 }

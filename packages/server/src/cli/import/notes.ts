@@ -1,11 +1,11 @@
-// What an import could not take over, what has to be filled in, and the comments that say so in the YAML.
+// Notes of an import: the parts that were left out, the values to fill in, and the comments about both in the YAML.
 
 import type { Written } from './written.ts'
 
 export interface LeftOut {
   readonly part: Written
   readonly message: string
-  /** Whether nobody is served there until a person has written something in its place. */
+  /** Whether nobody is served there until a person writes a replacement. */
   readonly closes: boolean
 }
 
@@ -16,9 +16,9 @@ export class Notes {
   readonly #variableOf = new Map<string, string>()
   readonly #comments = new WeakMap<object, string[]>()
 
-  /** @param near the part of the result that the comment stands above */
+  /** @param near the part of the result that gets the comment */
   leaveOut(part: Written, message: string, near: object, closes = false): void {
-    // A module of the edge stands in each of its routes.
+    // A module of the edge is imported once for each route.
     const isTold = this.leftOut.some((other) => other.part.place === part.place && other.message === message)
     if (!isTold) this.leftOut.push({ part, message, closes })
     const name = part.path.split('.').at(-1) || 'the document'

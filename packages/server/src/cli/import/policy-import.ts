@@ -31,32 +31,32 @@ export class PolicyImport {
     return phases.length === 0 ? undefined : Object.fromEntries(phases)
   }
 
-  /** Why `relay check` would not take a rule. */
+  /** Why `relay check` would refuse a rule; undefined if it would not. */
   problemOf(phase: Phase, rule: unknown): string | undefined {
     return problemOfPolicy({ [phase]: [rule] }, this.account)
   }
 
-  /** Adds a rule that `relay check` takes. @returns the problem of one that it would not take */
+  /** Adds a rule, unless `relay check` would refuse it. @returns the problem of a refused rule */
   add(phase: Phase, rule: unknown): string | undefined {
     const problem = this.problemOf(phase, rule)
     if (problem === undefined) this.#rules[phase].push(rule)
     return problem
   }
 
-  /** A rule that decides who may pass. */
+  /** Adds a rule that decides who may pass. If it is not possible, nobody passes. */
   guard(part: Written, rule: Rule, phase: Phase = 'on_http_request'): void {
     const problem = this.add(phase, rule)
     if (problem !== undefined) this.close(part, problem, phase)
   }
 
-  /** Nobody passes, in place of a module that decided that. */
+  /** Lets nobody pass, in place of a module that decided who may. */
   close(part: Written, message: string, phase: Phase = 'on_http_request'): void {
     const rule: Rule = { actions: [{ type: 'deny' }] }
     this.#rules[phase].push(rule)
     this.notes.leaveOut(part, message, rule, true)
   }
 
-  /** A rule without which the app gets or gives something else, but nobody passes who did not before. */
+  /** Adds a rule that does not decide who may pass. If it is not possible, it is left out. */
   offer(part: Written, rule: Rule, phase: Phase, near: object): void {
     const problem = this.add(phase, rule)
     if (problem !== undefined) this.notes.leaveOut(part, problem, near)

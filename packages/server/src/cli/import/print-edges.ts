@@ -53,7 +53,7 @@ function pem(text: string): string {
   ].join('\n')
 }
 
-/** One line: what it quotes of the file must not end the comment. */
+/** Makes one line: text that is quoted from the file must not end the comment. */
 function asComment(text: string): string {
   // oxlint-disable-next-line no-control-regex
   return `# ${text.replaceAll(/[\s\x00-\x1f\x7f\x85\u2028\u2029]+/g, ' ')}`

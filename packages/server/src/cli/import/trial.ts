@@ -20,7 +20,7 @@ export function problemsOfEdges(edges: readonly unknown[], { authorities }: Acco
   return problems.filter(({ path }) => !FILLED_IN.has(path.at(-1) ?? ''))
 }
 
-/** What is wrong with a policy, in one sentence; undefined if nothing is. */
+/** The problem of a policy, in one sentence; undefined if there is none. */
 export function problemOfPolicy(policy: object, account: Account): string | undefined {
   const edge = { id: 'edg_import', hosts: ['import.example.com'], policy }
   const problems = problemsOfEdges([edge], account).map(insidePolicy)
@@ -28,7 +28,7 @@ export function problemOfPolicy(policy: object, account: Account): string | unde
   return problems.map(({ path, message }) => withKey(path, message)).join('; ')
 }
 
-/** The key inside the action says more than the way to it. */
+/** Names only the key inside the action, which says more than the whole path. */
 function withKey(path: FoundProblem['path'], message: string): string {
   const start = path.indexOf('config')
   const key = start === -1 ? [] : path.slice(start + 1)

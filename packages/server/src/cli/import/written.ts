@@ -1,4 +1,4 @@
-// A part of a JSON document that somebody else has made, with its place there. Every value is unchecked. Pure.
+// A part of a foreign JSON document, with its place. Every value is unchecked. Pure.
 
 import type { ConfigPath } from '@sallyport/protocol/found-problem'
 import { formatPath } from '@sallyport/protocol/yaml-file'

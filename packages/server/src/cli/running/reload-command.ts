@@ -1,4 +1,4 @@
-// `relay reload`: has the running relay read its configuration again, and tells what came of it.
+// `relay reload`: has the running relay read its configuration again, and reports the result.
 
 import type { ReloadReport } from '../../operator/reload.ts'
 import type { StoreOption } from '../stored/with-store.ts'

@@ -1,4 +1,5 @@
-// What the expressions of policies may read beside an exchange: `region`, `secrets`, `geo`, `ip_lists`; and `ip_policies` for one action. Pure: no I/O, no clock.
+// The data that expressions of policies may read besides an exchange: `region`, `secrets`, `geo`, `ip_lists`; and
+// `ip_policies` for one action. Pure: no I/O, no clock.
 
 import { z } from 'zod'
 
@@ -14,7 +15,7 @@ export const regionSchema = text()
   .describe('Where this relay is, for `conn.server_region` in expressions. Any name.')
   .meta({ examples: ['eu'] })
 
-/** Names are those of the operator; a `Map` finds none but these. */
+/** A `Map`: a name in a policy, such as `constructor`, finds only the operator's own. */
 export type Vaults = ReadonlyMap<string, ReadonlyMap<string, Secret>>
 
 const name = text().max(NAME_MAX_CHARS, `has more than ${NAME_MAX_CHARS} characters`)

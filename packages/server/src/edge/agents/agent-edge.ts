@@ -18,7 +18,7 @@ export interface Wanted extends EndpointPolicy {
   offer: EndpointOffer
   session: LaneCarrier
   host: string
-  /** The policy that its host has at another node, where this one still waits for other agents. */
+  /** The policy that the host has at another node, while this one waits for other agents. */
   meanwhile?: EndpointPolicy
 }
 
@@ -27,9 +27,9 @@ export interface AgentEdgeInit {
   authtokenId: string
   /** The one group of tunnels to which it leads. */
   edge: Edge
-  /** What its policy was built from; undefined while the relay knows only the reservation. */
+  /** The source of its policy; undefined while the relay knows only the reservation. */
   policy: EndpointPolicy | undefined
-  /** Of the edge that it replaces, if it has the same owner. */
+  /** The statements of the edge that it replaces, if both have the same owner. */
   statements?: Statements | undefined
   /** Called when the wait is over. */
   onGivenUp: (edge: AgentEdge) => void
@@ -76,7 +76,7 @@ export class AgentEdge {
     return this.authtokenId === session.authtokenId && this.digest === (meanwhile?.digest ?? digest)
   }
 
-  /** Whether this agent has said another policy before, or says it here: its highest revision counts. */
+  /** Whether this agent has asked for another policy, before or now: its highest revision counts. */
   hasChanged({ offer, session, digest }: Wanted): boolean {
     const said = this.statements.of(lastingIdOf(offer.number, session))
     return said !== undefined && (said.digest === digest || said.offer.endpoint.revision !== offer.endpoint.revision)

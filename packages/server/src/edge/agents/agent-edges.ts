@@ -4,7 +4,7 @@
 //   free ──bind()──▶ online ──last tunnel gone──▶ waiting ──LINGER_MS──▶ free
 //                      ▲────────────bind()───────────┘
 //
-// An agent may change the policy of an edge that is online: the edge is replaced when all of its agents have.
+// An agent may ask for another policy of an edge that is online: the edge is replaced when all of its agents ask for it.
 // While it waits, visitors learn that no tunnel is online; afterwards they get 404. The host stays reserved for its
 // authtoken for a day. Policies are not stored: the agent sends its policy again.
 
@@ -58,7 +58,7 @@ export interface AgentEdgesInit extends Omit<HostRulesInit, 'isConfigured'> {
   identityJwt: boolean
   /** Whether visitors' TLS ends at the relay. */
   endsTls: boolean
-  /** What a policy may read, with the secrets that its agent has brought. */
+  /** The data that a policy may read, with the secrets of its agent. */
   supplyWith: (secrets: Vaults) => Supply
   /** Checks the sign-in for the agent; resolves to undefined if there is nothing to report. */
   checkSignIn: (config: OpenidConnectConfig, authtokenId: string) => Promise<EndpointNotice | undefined>
@@ -199,7 +199,7 @@ export class AgentEdges implements EndpointBinder {
     return { ok: true, lane, isNew, ...this.#tell(host, lane.tunnel), remarks: wanted.remarks }
   }
 
-  /** What the agent of a tunnel is told about its endpoint. */
+  /** The state of an endpoint, for the agent of one of its tunnels. */
   #tell(host: string, tunnel: Tunnel): Pick<EndpointOpened, 'state' | 'checkSignIn'> {
     const { publicUrl, originOf } = this.#init
     const { authtokenId } = tunnel
@@ -242,7 +242,7 @@ export class AgentEdges implements EndpointBinder {
     return { ok: true, state, remarks: read.remarks, checkSignIn: isSwapped ? checkSignIn : undefined }
   }
 
-  /** An agent says which policy its host should have. Its caller answers there. */
+  /** Notes which policy an agent asks for. The caller answers the agent. */
   #note({ tunnel, session }: Lane, said: Statement): void {
     const { offer, digest } = said
     const host = hostOfLabels(tunnel.labels)

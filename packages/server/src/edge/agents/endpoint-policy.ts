@@ -35,7 +35,7 @@ export interface EndpointPolicy {
 
 export interface EndpointPolicyPlace extends Omit<EndpointPlace, 'supply'> {
   readonly requireSignIn: boolean
-  /** What the policy may read, with its own secrets. */
+  /** The data that the policy may read, with its own secrets. */
   readonly supplyWith: (secrets: Vaults) => Supply
 }
 
@@ -53,7 +53,7 @@ export function readEndpointPolicy(
     const reason = `the policy of the endpoint has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}`
     return refuseEndpoint('bind_invalid', reason, forTheAgent(problems))
   }
-  // No visitor reaches an internal endpoint but by a policy: the operator's, or one that has passed this check.
+  // Visitors reach an internal endpoint only through a policy: the operator's, or one that has passed this check.
   if (
     requireSignIn &&
     !isInternalHost(place.host) &&

@@ -1,5 +1,5 @@
-// What the agents of a host say about its policy: the last word of each agent process. The host gets another policy only if
-// all of them ask for the same one, so that no agent of a pool changes what the others let in. Pure.
+// The policies that the agents of a host ask for: the last statement of each agent process. The host gets another policy only if
+// all of them ask for the same one, so that no agent of a pool changes which visitors reach the others. Pure.
 
 import type { EndpointOffer } from '../../tunnel/offer.ts'
 import type { Tunnel } from '../../tunnel/tunnel.ts'
@@ -26,7 +26,7 @@ export class Statements {
     return true
   }
 
-  /** Forgets an agent, or restores its earlier word. */
+  /** Forgets an agent, or restores its earlier statement. */
   reset(lastingId: string, before?: Statement): void {
     if (before) this.#byAgent.set(lastingId, before)
     else this.#byAgent.delete(lastingId)
@@ -38,7 +38,7 @@ export class Statements {
     return others.every((other) => other?.digest === first?.digest) ? first : undefined
   }
 
-  /** How many of these tunnels have agents that ask for another policy than this one. */
+  /** How many of these tunnels have agents that ask for a policy other than this one. */
   countOthers(digest: string, tunnels: readonly Tunnel[]): number {
     return tunnels.filter(({ lastingId }) => this.#byAgent.get(lastingId)?.digest !== digest).length
   }

@@ -12,7 +12,7 @@ export interface InternalCall {
   /** Without `Host` and framing. */
   readonly headers: readonly (readonly [name: string, value: string])[]
   readonly body: Buffer
-  /** Ends it at once. */
+  /** Ends the call at once. */
   readonly signal: AbortSignal
   /** The bound of the answer's body. */
   readonly maxBytes: number
@@ -44,7 +44,7 @@ export function callRequest({ method, host, target, headers, body }: InternalCal
   }
 }
 
-/** RFC 9110 8.6: these say so if they have no body. */
+/** RFC 9110 8.6: these methods announce an empty body, too. */
 const BODY_METHODS = new Set(['POST', 'PUT', 'PATCH'])
 
 /** The facts of the visitor's connection. Nothing can end it from here. @param end ends the call instead */

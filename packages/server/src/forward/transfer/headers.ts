@@ -142,7 +142,7 @@ export interface VisitorHead {
  * The one place in which an app's head passes towards the visitor: the rules of the route for responses run here.
  * @param allowTrailer whether the response will be chunked, so that trailers can follow
  * @param tunnel that the answer has come through
- * @throws RelayError where a rule refuses the answer
+ * @throws RelayError if a rule refuses the answer
  */
 export function passHead(
   exchange: Exchange,
@@ -163,7 +163,7 @@ export function passHead(
 }
 
 /**
- * Comes before passHead() if rules for responses wait for others, with the same arguments.
+ * Comes before passHead() if a rule for responses is asynchronous, with the same arguments.
  * @returns resolves when they have decided, or rejects with their refusal; undefined on most routes
  */
 export function decideHead(

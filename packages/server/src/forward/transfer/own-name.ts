@@ -1,6 +1,6 @@
-// Where an app is given its own name as Host (`--host-header rewrite`), its answers may send visitors to that name, which leads
-// them nowhere: here `Location` and the `Domain` of cookies get the public name. Pure. Only what names exactly the app's host
-// is changed; nothing else of an answer is read.
+// If an app gets its own name as Host (`--host-header rewrite`), its answers may send visitors to that name, which they
+// cannot reach. Here `Location` and the `Domain` of cookies get the public name, if they name exactly the app's host;
+// nothing else of an answer is read. Pure.
 
 import { isIP } from 'node:net'
 
@@ -23,7 +23,7 @@ export function renameOwn({ rawHeaders }: ResponseHead, names: Names): void {
   }
 }
 
-/** RFC 3986 3: a scheme, which `//host` leaves out, an authority, and what begins with one of its ends. */
+/** RFC 3986 3: a scheme, which `//host` leaves out, and an authority up to one of the characters that end it. */
 const ABSOLUTE = /^(https?:)?\/\/([^/?#\\@\s]+)(?=[/?#]|$)/i
 
 function publicLocation(location: string, { own, origin }: Names): string {

@@ -47,7 +47,7 @@ export abstract class Transfer implements Watched {
   /** Another answer replaces the app's. */
   protected isReplaced = false
   #discarded = 0
-  /** What happens when the rules for responses have decided. */
+  /** Callbacks for the moment when the rules for responses have decided. */
   #held: (() => void)[] | undefined
   /** Monotonic milliseconds. */
   protected lastProgress: number
@@ -221,7 +221,8 @@ export abstract class Transfer implements Watched {
   }
 
   /**
-   * Rules for responses wait for others. The app is not read meanwhile, and what has come with the head is kept.
+   * Holds the head while asynchronous rules for responses decide. The app is not read meanwhile, and data that came with
+   * the head is kept.
    * @param decided rejects with a refusal
    * @param goOn passes the head
    */
@@ -246,7 +247,7 @@ export abstract class Transfer implements Watched {
     return this.#held !== undefined
   }
 
-  /** An event of the app comes after the head that is held. */
+  /** Keeps an event of the app until the held head has passed. */
   protected keep(event: () => void): void {
     this.#held?.push(event)
   }

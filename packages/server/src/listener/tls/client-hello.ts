@@ -1,6 +1,6 @@
-// The name in a ClientHello, read before node:tls reads it: versions and the demand for a certificate can no longer be changed
-// when node:tls tells the name. Nothing is trusted because of it: requests are compared with the settings that the connection has
-// got, whatever name it has named. Pure: no I/O, no clock. RFC 8446 4.1.2 and 5.1, RFC 6066 3.
+// The name in a ClientHello, read before node:tls reads it: versions and the demand for a certificate can no longer be
+// changed when node:tls tells the name. Nothing relies on this name: each request is compared with the settings of its
+// connection, whatever name the hello has. Pure: no I/O, no clock. RFC 8446 4.1.2 and 5.1, RFC 6066 3.
 
 const HANDSHAKE = 22
 const CLIENT_HELLO = 1
@@ -9,7 +9,7 @@ const HOST_NAME = 0
 const RECORD_HEAD_BYTES = 5
 const MESSAGE_HEAD_BYTES = 4
 const FIXED_BYTES = 34 // version and random
-// Hellos with keys for a world of quantum computers have two thousand.
+// Hellos with post-quantum keys have about two thousand.
 const HELLO_MAX_BYTES = 16 * 1024
 const RECORDS_MAX = 16 // each piece costs a look at all of them
 
@@ -64,7 +64,7 @@ function hostNameIn(extension: Buffer): string {
   return name.toString('latin1').toLowerCase()
 }
 
-/** Vectors that follow each other, each with its length in so many bytes in front. Ends at the first that is cut off. */
+/** Reads consecutive vectors, each behind its length in the given number of bytes. Stops at the first that is cut off. */
 function vectorsIn(bytes: Buffer, lengthBytes: readonly number[]): Buffer[] {
   const vectors: Buffer[] = []
   let at = 0

@@ -1,8 +1,9 @@
 // TLS for connections to edges with demands of their own (`terminate-tls`): a server of node:tls for each set of demands, which
 // listens nowhere. The door gives it connections; after the handshake they go where all others go.
 //
-// No session is ever resumed here. A ticket would carry the state "no certificate" as well, so that a visitor who has got one
-// meanwhile could not show it; and what no ticket carries, no ticket can bring to another host, authority or version (decision 38).
+// No session is ever resumed here. A ticket would carry the state "no certificate" as well, so that a visitor with a new
+// certificate could not show it. And without tickets, nothing can be carried to another host, authority or version
+// (decision 38).
 
 import { constants } from 'node:crypto'
 import type { Socket } from 'node:net'
@@ -22,7 +23,7 @@ export interface DemandingServersInit {
   alpnProtocols: readonly string[]
   handshakeMs: number
   log: Logger
-  /** The handshake is over. */
+  /** The handshake is complete. */
   onSecure: (socket: TLSSocket) => void
   /** It has failed. */
   onFailure: (error: Error, socket: TLSSocket) => void
@@ -35,7 +36,7 @@ interface Kept {
 
 export class DemandingServers {
   readonly #init: DemandingServersInit
-  /** By demands and certificate, those that were used last at the end. */
+  /** By demands and certificate; those used last are at the end. */
   readonly #kept = new Map<string, Kept>()
 
   constructor(init: DemandingServersInit) {
@@ -67,7 +68,7 @@ export class DemandingServers {
       maxVersion,
       ALPNProtocols: [...alpnProtocols],
       handshakeTimeout: handshakeMs,
-      // A renegotiation could replace the certificate that was looked at.
+      // A renegotiation could replace the certificate that was checked.
       secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
       ...(certificate && { requestCert: true }),
       ...(certificate && certificate.authorities.length > 0 && { ca: [...certificate.authorities] }),

@@ -54,7 +54,7 @@ export interface RelayFiles {
   readonly certificates: Certificates
   readonly ofEdges: EdgeFiles
   readonly sources: SourceFiles
-  /** Follows none of them any longer. */
+  /** Stops following them. */
   close(): void
 }
 
@@ -77,7 +77,7 @@ export async function readFiles(config: Config, log: Logger): Promise<RelayFiles
   throw new ConfigError(problemsOf(results))
 }
 
-/** @throws the first reason that is no ConfigError */
+/** @throws the first reason that is not a ConfigError */
 function problemsOf(results: readonly PromiseSettledResult<unknown>[]): ConfigProblem[] {
   return results.flatMap((result) => {
     if (result.status === 'fulfilled') return []
