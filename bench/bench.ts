@@ -18,13 +18,16 @@ import { accessLine } from './scenarios/access-line.ts'
 import { addedLatency } from './scenarios/added-latency.ts'
 import { besideADownload } from './scenarios/beside-a-download.ts'
 import { bulk } from './scenarios/bulk.ts'
+import { compression } from './scenarios/compression.ts'
 import { http2 } from './scenarios/http2.ts'
 import { idleAgents } from './scenarios/idle-agents.ts'
 import { longLink } from './scenarios/long-link.ts'
+import { manyEdges } from './scenarios/many-edges.ts'
 import { mux } from './scenarios/mux.ts'
 import { narrowLink } from './scenarios/narrow-link.ts'
 import { newConnections } from './scenarios/new-connections.ts'
 import { parallelDownloads } from './scenarios/parallel-downloads.ts'
+import { policies } from './scenarios/policies.ts'
 import { smallRequests } from './scenarios/small-requests.ts'
 import { steps } from './scenarios/steps.ts'
 import { Testbed } from './testbed.ts'
@@ -42,6 +45,9 @@ const SCENARIOS: readonly Scenario[] = [
   longLink,
   idleAgents,
   accessLine,
+  policies,
+  compression,
+  manyEdges,
   mux,
   steps,
 ]

@@ -2,7 +2,7 @@
 // competitor. Each is started on first use, and all end together.
 
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -46,6 +46,8 @@ export interface RelayInUse {
   relayPort: number
   publicUrl: string
   authtoken: string
+  /** From the start of its process until it serves. */
+  startMs: number
   /** @param options.server the address to dial, instead of the relay's own */
   startAgent: (
     label: string,
@@ -71,6 +73,16 @@ export const BULK_PATH = '/bulk.bin'
 export const BULK_MB = 100
 export const PART_PATH = '/part.bin'
 export const PART_MB = 16
+/** English with code and tables: the pages of docs/. */
+export const TEXT_PATH = '/text.txt'
+export const TEXT_MB = 16
+
+/** The edges for the scenarios about policies. */
+export const FALSE_RULES = 10
+export const FALSE_RULES_HOST = 'false-rules.localhost'
+export const SIGNED_HOST = 'signed.localhost'
+export const SIGNED_RULES_HOST = 'signed-rules.localhost'
+export const COMPRESSED_HOST = 'compressed.localhost'
 
 const USER = { username: 'ada', password: 'lovelace', claims: { name: 'Ada', email: 'ada@example.com' } }
 
@@ -166,7 +178,9 @@ ${edges}`,
     const { relay: relayCommand, agent: agentCommand } = this.#published
     const command = [...nodeFlags, relayCommand, 'start', '--config', file]
     const logFile = logsToFile ? join(this.folder, `${name}.log`) : undefined
+    const startedAt = performance.now()
     const relay = await this.#start('relay', command, 'relay started', undefined, logFile)
+    const startMs = performance.now() - startedAt
     const authtoken = execFileSync(process.execPath, [relayCommand, 'authtoken', 'create', '--config', file], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'ignore'],
@@ -177,6 +191,7 @@ ${edges}`,
       relayPort: port,
       publicUrl,
       authtoken,
+      startMs,
       startAgent: (label, appPort, { flags = [], server = publicUrl, nodeFlags: ofAgent = [] } = {}) =>
         this.#start(
           'agent',
@@ -217,6 +232,7 @@ ${edges}`,
     writeFileSync(join(www, 'index.html'), 'ready\n')
     const block = Buffer.alloc(1024 * 1024, 'Sallyport ')
     writeFileSync(join(www, 'bulk.bin'), Buffer.concat(Array.from({ length: BULK_MB }, () => block)))
+    writeFileSync(join(www, 'text.txt'), proseOf(TEXT_MB * 1024 * 1024))
     writeFileSync(join(www, 'part.bin'), Buffer.concat(Array.from({ length: PART_MB }, () => block)))
     const [nginxPort, nginxHttp2Port] = [await freePort(), await freePort()]
     const nginx = this.own(
@@ -332,25 +348,62 @@ location /upload { proxy_pass http://stream; }`,
 }
 
 function edgesWith(issuer: string): string {
+  const signIn = `- type: openid-connect
+                  config: { issuer_url: "${issuer}", client_id: bench, client_secret: bench-secret }`
+  const route = `routes:
+      - path_prefix: /
+        backend: { labels: { edge: edg_app } }
+        policy:`
   return `  - { id: edg_app, hosts: [app.localhost] }
   - { id: edg_one, hosts: [one.localhost] }
   - { id: edg_stream, hosts: [stream.localhost] }
   - { id: edg_link, hosts: [link.localhost] }
   - id: edg_signed
-    hosts: [signed.localhost]
-    routes:
-      - path_prefix: /
-        backend: { labels: { edge: edg_app } }
-        policy:
+    hosts: [${SIGNED_HOST}]
+    ${route}
           on_http_request:
             - actions:
-                - type: openid-connect
-                  config: { issuer_url: "${issuer}", client_id: bench, client_secret: bench-secret }
+                ${signIn}
+  - id: edg_false
+    hosts: [${FALSE_RULES_HOST}]
+    ${route}
+          on_http_request:
+${falseRules(FALSE_RULES)}
+  - id: edg_rules
+    hosts: [${SIGNED_RULES_HOST}]
+    ${route}
+          on_http_request:
+            - actions:
+                ${signIn}
+${falseRules(1)}
+            - actions: [{ type: add-headers, config: { headers: { x-edge: docs } } }]
+            - actions:
+                - type: rate-limit
+                  config: { name: bench, capacity: 2000000000, rate: 60s, bucket_key: [conn.client_ip] }
+  - id: edg_compressed
+    hosts: [${COMPRESSED_HOST}]
+    ${route}
+          on_http_response: [{ actions: [{ type: compress-response }] }]
 `
 }
 
+/** Each reads another header, so that no two of them are alike. */
+function falseRules(count: number): string {
+  const rule = (number: number): string =>
+    `            - { expressions: ["hasReqHeader('x-key-${number}') && req.method == 'POST'"], actions: [{ type: deny }] }`
+  return Array.from({ length: count }, (_, index) => rule(index)).join('\n')
+}
+
+/** Text of the wanted size, in bytes. */
+function proseOf(bytes: number): Buffer {
+  const docs = join(import.meta.dirname, '../docs')
+  const pages = readdirSync(docs, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.md'))
+  const text = Buffer.concat(pages.toSorted().map((name) => readFileSync(join(docs, name))))
+  return Buffer.concat(Array.from({ length: Math.ceil(bytes / text.length) }, () => text)).subarray(0, bytes)
+}
+
 /** A real sign-in; returns the Cookie header of the session. */
-async function signIn(url: string): Promise<string> {
+export async function signIn(url: string): Promise<string> {
   const browser = new Browser()
   const provider = await browser.open(url)
   const done = await browser.submit(provider, { username: USER.username, password: USER.password })
