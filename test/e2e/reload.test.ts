@@ -144,6 +144,24 @@ for (const workers of [1, 2]) {
       }
     })
 
+    it('keeps the counters of rate limits of edges that have changed (traffic policy, 14.7)', async () => {
+      const limit = { name: 'few', capacity: 2, rate: '24h', bucket_key: ['conn.client_ip'] }
+      const policy = { on_http_request: [{ actions: [{ type: 'rate-limit', config: limit }] }] }
+      const limited = async (): Promise<number> => (await visit('limited')).statusCode ?? 0
+      const asked: number[] = []
+      for (const name of ['one', 'other']) {
+        await edit((config) => {
+          config.edges[4] = { ...fixed('limited', name), policy }
+        })
+        assert.equal((await reload()).code, 0)
+        for (let i = 0; i < 2 * workers; i++) asked.push(await limited())
+      }
+      // Two workers may let twice the capacity through before they hear of each other.
+      const first = asked.splice(0, 2 * workers)
+      assert.ok(first.filter((status) => status === 200).length >= 2, first.join(' '))
+      assert.ok(asked.length > 0 && asked.every((status) => status === 429), asked.join(' '))
+    })
+
     it('does the same at SIGHUP', async () => {
       await edit((config) => {
         config.edges[2] = fixed('more', 'by signal')

@@ -20,6 +20,19 @@ import { until } from '../support/until.ts'
 
 const VISITORS = 24
 const LOGINS_PER_MINUTE = 20
+const CAPACITY = 50
+const LIMIT = {
+  on_http_request: [
+    {
+      actions: [
+        {
+          type: 'rate-limit',
+          config: { name: 'shared', capacity: CAPACITY, rate: '24h', bucket_key: ['conn.client_ip'] },
+        },
+      ],
+    },
+  ],
+}
 
 /** A connection that is kept alive, and so stays with one worker. */
 interface Line {
@@ -60,6 +73,7 @@ describe('a relay of two workers', { timeout: 120_000 }, () => {
     await processes.startRelay({
       edges: [
         { id: 'edg_open', hosts: ['open.localhost'] },
+        { id: 'edg_limited', hosts: ['limited.localhost'], policy: LIMIT, backend: { labels: { edge: 'edg_open' } } },
         { id: 'edg_far', hosts: ['far.localhost'] },
         { id: 'edg_private', hosts: ['private.localhost'], policy: processes.signIn() },
       ],
@@ -192,6 +206,23 @@ describe('a relay of two workers', { timeout: 120_000 }, () => {
     }
     own.kill('SIGTERM')
     await own.exited
+  })
+
+  it('counts requests of a rate limit over both (traffic policy, 14.7)', async () => {
+    const passed = { here: 0, there: 0 }
+    const [here, there] = lines
+    const isRefused = async (worker: 'here' | 'there', line: Line | undefined): Promise<boolean> => {
+      const answer = await ask('limited.localhost', '/', line)
+      await text(answer)
+      assert.ok([200, 429].includes(answer.statusCode ?? 0))
+      if (answer.statusCode === 200) passed[worker]++
+      return answer.statusCode === 429
+    }
+    while (!(await isRefused('here', here)));
+    assert.equal(passed.here, CAPACITY)
+    await until('the other worker has heard of it', () => isRefused('there', there), { pauseMs: 20 })
+    // The other worker needs a fraction of a second to hear of them. By itself it would let the whole capacity through.
+    assert.ok(passed.there < CAPACITY, `${passed.there}`)
   })
 
   it('loses only what is on a worker that is killed, and starts it again', async () => {

@@ -38,6 +38,7 @@ describe('a policy that its agent changes', { timeout: 60_000 }, () => {
   before(async () => {
     const app = httpApp((request, response) => {
       asked += 1
+      if (request.url === '/fail') return void response.writeHead(500).end()
       if (request.url !== '/slow') return void response.end('the app')
       response.write('half, ')
       slow.push(response)
@@ -115,6 +116,28 @@ describe('a policy that its agent changes', { timeout: 60_000 }, () => {
     assert.deepEqual([agent.status.state, agent.status.tunnels[0]?.endpoints], ['online', before_])
     assert.equal(stack.log.filter((line) => line.includes('"tunnel online"') && line.includes(HOST)).length, 1)
   })
+
+  const counting = {
+    'rate-limit': [`{ name: few, capacity: 2, rate: 24h, bucket_key: [conn.client_ip] }`, 429],
+    'circuit-breaker': [`{ error_threshold: 0.5, volume_threshold: 2, tripped_duration: 2m }`, 503],
+  } as const
+  for (const [type, [config, refusal]] of Object.entries(counting)) {
+    it(`does not reset a ${type}; nor does an agent that comes back with it (traffic policy, 14.7)`, async () => {
+      const words = `on_http_request: [{ actions: [{ type: ${type}, config: ${config} }] }]`
+      const { agent, told } = await start(words)
+      for (let i = 0; i < 2; i++) assert.ok([200, 500].includes((await visit('/fail')).statusCode ?? 0))
+      const refuses = async (): Promise<boolean> => (await visit()).statusCode === refusal
+      assert.ok(await refuses())
+      agent.changePolicy(policy(`${words}\n${named(type)}`))
+      await heard(told, /in force now/)
+      assert.ok(await refuses())
+      await agent.close({ deadlineMs: 1000 })
+      await start(words)
+      const before_ = asked
+      assert.ok(await refuses())
+      assert.equal(asked, before_)
+    })
+  }
 
   it('stays as it was if the new one cannot be used, and says where that is wrong', async () => {
     const { agent, told } = await start(DENY)

@@ -119,6 +119,7 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
     authorities,
     issuers,
     countAttempts,
+    countSharing: worker?.counts,
     sources,
     internal,
     log,

@@ -17,6 +17,7 @@ import { Lasting } from '../policy/lasting.ts'
 import { PassCounts } from '../policy/jwt-validation/passes.ts'
 import { Leniency } from '../policy/leniency.ts'
 import { CounterRooms } from '../policy/rate-limit/counter-rooms.ts'
+import type { CountSharing } from '../policy/rate-limit/shared-counts.ts'
 import type { PolicySources } from '../policy/sources/policy-sources.ts'
 import type { ServiceTokens } from '../policy/service-token/service-tokens.ts'
 import type { CountAttempts } from './count-attempts.ts'
@@ -30,6 +31,8 @@ export interface PolicyPartsInit {
   /** The places where providers that agents name may be. */
   readonly issuers: IssuerReach
   readonly countAttempts: CountAttempts
+  /** With the other workers; undefined if the relay is one process. */
+  readonly countSharing: CountSharing | undefined
   readonly sources: PolicySources
   /** The internal endpoints, for policies that forward to them. */
   readonly internal: InternalEndpoints
@@ -51,7 +54,7 @@ export function policyParts(init: PolicyPartsInit): PartsOf {
     maxBytes: limits.held_body_bytes,
     silenceMs: timeouts.request_stall_seconds * 1000,
   })
-  const counterRooms = new CounterRooms(clock)
+  const counterRooms = new CounterRooms(clock, init.countSharing)
   const lastings = new Lasting(clock)
   const leniency = new Leniency(log, clock)
   const passCounts = new PassCounts()

@@ -6,6 +6,7 @@ import type { AttemptSharing } from '../exchange/attempts.ts'
 import type { Logger } from '../log.ts'
 import type { Meeting } from '../node/neighbours.ts'
 import type { LastReload, ReloadReport } from '../operator/reload.ts'
+import type { CountSharing } from '../policy/rate-limit/shared-counts.ts'
 
 export interface StartRelayInit {
   log: Logger
@@ -30,6 +31,8 @@ export interface NodeInit extends Meeting {
 
 export interface WorkerInit {
   attempts: AttemptSharing
+  /** For rate limits. */
+  counts: CountSharing
   /** Reports why nothing can be saved in the store, or that it can be saved again. */
   tellStoreLoss: (loss: string | undefined) => void
   /**

@@ -87,7 +87,7 @@ export const configSchema = z.strictObject({
   workers: workersSchema
     .default(1)
     .describe(
-      'How many processes serve, sharing the ports: a number, or `auto` for one on each core. Limits count for each, and each takes the memory of a relay. `relay start --workers` overrides it. Linux and BSD only.',
+      'How many processes serve, sharing the ports: a number, or `auto` for one on each core. The keys of `limits` count for each, and each takes the memory of a relay. `relay start --workers` overrides it. Linux and BSD only.',
     ),
   trusted_proxies: z
     .array(cidr())

@@ -14,8 +14,9 @@ interface Kept {
 /**
  * The state of an action, made on first use.
  * @param name the type of the action and all parameters that the state depends on
+ * @param make is given the name of the state among those of all edges, which is the same in every worker
  */
-export type LastingOfEdge = <T extends { close(): void }>(name: string, make: () => T) => T
+export type LastingOfEdge = <T extends { close(): void }>(name: string, make: (fullName: string) => T) => T
 
 export class Lasting {
   readonly #clock: () => number
@@ -41,8 +42,12 @@ export class Lasting {
     }
   }
 
-  #take<T extends { close(): void }>(name: string, make: () => T, onClose: (release: () => void) => void): T {
-    const kept = this.#used.get(name) ?? this.#unused.get(name) ?? { value: make(), users: 0, unusedSince: 0 }
+  #take<T extends { close(): void }>(
+    name: string,
+    make: (fullName: string) => T,
+    onClose: (release: () => void) => void,
+  ): T {
+    const kept = this.#used.get(name) ?? this.#unused.get(name) ?? { value: make(name), users: 0, unusedSince: 0 }
     kept.users++
     this.#unused.delete(name)
     this.#used.set(name, kept)

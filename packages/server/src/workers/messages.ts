@@ -6,6 +6,7 @@ import type { ConfigProblem } from '../errors.ts'
 import type { DirectoryChange, DirectoryEvent } from '../node/directory.ts'
 import type { Answer, Question } from '../operator/questions.ts'
 import type { EdgeChanges } from '../edge/configured-edges.ts'
+import type { PassedCounts } from '../policy/rate-limit/shared-counts.ts'
 
 /** Everything that a worker gets at its start. */
 export interface WorkerPlan {
@@ -35,6 +36,8 @@ export type ToWorker =
   | { type: 'start'; plan: WorkerPlan }
   | { type: 'heard'; event: DirectoryEvent }
   | { type: 'attempted'; of: string; address: string }
+  /** For rate limits. */
+  | { type: 'passed'; counts: PassedCounts }
   | { type: 'measure'; id: number }
   /** For the operator. */
   | { type: 'ask'; id: number; question: Question }
@@ -51,6 +54,7 @@ export type FromWorker =
   | { type: 'told'; change: DirectoryChange }
   | { type: 'left' }
   | { type: 'attempted'; of: string; address: string }
+  | { type: 'passed'; counts: PassedCounts }
   | { type: 'measured'; id: number; metrics: object }
   | { type: 'answered'; id: number; answer: Answer }
   | { type: 'reloaded'; id: number; outcome: ReloadOutcome }

@@ -13,6 +13,7 @@ import { openLog } from '../log.ts'
 import type { ProcessLog } from '../log.ts'
 import { startRelay } from '../relay.ts'
 import type { Relay } from '../relay.ts'
+import type { PassedCounts } from '../policy/rate-limit/shared-counts.ts'
 import { ChannelDirectory } from './channel-directory.ts'
 import type { FromWorker, ReloadOutcome, ToWorker, WorkerPlan } from './messages.ts'
 
@@ -47,6 +48,7 @@ async function serve(plan: WorkerPlan, leaveUncaught: () => void): Promise<void>
   })
   const directory = new ChannelDirectory(plan.nodeIds, send)
   const attemptListeners = new Map<string, (address: string) => void>()
+  let hearPassed: (counts: PassedCounts) => void = ignore
   const allFinished = Promise.withResolvers<void>()
   const starting = startRelay(config, {
     log,
@@ -57,6 +59,10 @@ async function serve(plan: WorkerPlan, leaveUncaught: () => void): Promise<void>
       attempts: {
         tell: (of, address) => send({ type: 'attempted', of, address }),
         listen: (of, listener) => attemptListeners.set(of, listener),
+      },
+      counts: {
+        tell: (counts) => send({ type: 'passed', counts }),
+        listen: (listener) => (hearPassed = listener),
       },
       tellStoreLoss: (reason) => send({ type: 'store_loss', ...(reason !== undefined && { reason }) }),
       othersFinished: () => {
@@ -76,6 +82,8 @@ async function serve(plan: WorkerPlan, leaveUncaught: () => void): Promise<void>
         return directory.hear(message.event)
       case 'attempted':
         return attemptListeners.get(message.of)?.(message.address)
+      case 'passed':
+        return hearPassed(message.counts)
       case 'measure':
         return tell((relay) => measure(relay, message.id))
       case 'ask':

@@ -1,5 +1,5 @@
 // The worker processes of a relay: restarts workers that end unasked, passes messages between them (the directory of tunnels,
-// attempts that count everywhere, the end of the last exchange), and asks all of them for the operator.
+// attempts and requests that count everywhere, the end of the last exchange), and asks all of them for the operator.
 
 import { randomBytes, randomUUID } from 'node:crypto'
 import { join } from 'node:path'
@@ -186,6 +186,7 @@ export class Workers {
       case 'left':
         return directory.leave()
       case 'attempted':
+      case 'passed':
         for (const { process } of this.#seats) if (process !== from) process.send(message)
         return
       case 'measured':

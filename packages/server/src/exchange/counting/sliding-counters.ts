@@ -112,11 +112,11 @@ export class SlidingCounter {
     return bucket ? rateOf(bucket, now) : 0
   }
 
-  /** Counts one event. */
-  add(key: string, now: number): void {
+  /** Counts events. */
+  add(key: string, now: number, events = 1): void {
     const bucket = this.#use(key, now)
     roll(bucket, now)
-    bucket.current++
+    bucket.current += events
   }
 
   /**

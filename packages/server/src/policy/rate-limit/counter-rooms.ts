@@ -1,7 +1,9 @@
 // The memory of all rate limits: a room for each tenant, so that no tenant can displace the buckets of another, and a
-// bound for all rooms together.
+// bound for all rooms together. Counters of equal names at several workers count together.
 
 import { CounterRoom, type SlidingCounter } from '../../exchange/counting/sliding-counters.ts'
+import { SharedCounts } from './shared-counts.ts'
+import type { CountSharing } from './shared-counts.ts'
 
 const TENANT_MAX = 100_000 // buckets: some 22 MB, if keys have 40 characters
 const ALL_MAX = 500_000
@@ -18,27 +20,32 @@ export class CounterRooms {
   readonly #byTenant = new Map<string, Room>()
   readonly #tenantMax: number
   readonly #allMax: number
+  readonly #shared: SharedCounts | undefined
   #size = 0
 
-  constructor(clock: () => number, { tenantMax = TENANT_MAX, allMax = ALL_MAX } = {}) {
+  /** @param sharing with the other workers; undefined if the relay is one process */
+  constructor(clock: () => number, sharing?: CountSharing, { tenantMax = TENANT_MAX, allMax = ALL_MAX } = {}) {
     this.#clock = clock
     this.#tenantMax = tenantMax
     this.#allMax = allMax
+    this.#shared = sharing && new SharedCounts(sharing, clock)
   }
 
   /**
    * A counter of one limit.
    * @param tenant the tenant whose room it is in
    * @param windowMs the length of its window
+   * @param name the same at all workers, and unique at each
    */
-  counter(tenant: string, windowMs: number): Pick<SlidingCounter, 'take' | 'close'> {
+  counter(tenant: string, windowMs: number, name: string): Pick<SlidingCounter, 'take' | 'close'> {
     const room = this.#byTenant.get(tenant) ?? this.#newRoom(tenant)
     room.users++
     const counter = room.counters.counter(windowMs)
+    const shared = this.#shared?.share(name, counter) ?? counter
     return {
-      take: (key, capacity, now) => counter.take(key, capacity, now),
+      take: (key, capacity, now) => shared.take(key, capacity, now),
       close: () => {
-        counter.close()
+        shared.close()
         if (--room.users === 0) this.#byTenant.delete(tenant)
       },
     }

@@ -41,7 +41,7 @@ export type RateLimitConfig = z.output<typeof schema>
 
 export const rateLimitKind = defineKind({
   documentation:
-    'Limits the number of requests in a sliding window, for each visitor or for any other values of the keys. Requests above the limit get 429 with `Retry-After`, `RateLimit` and `RateLimit-Policy`. See [Traffic policy](traffic-policy.md#rate-limit).',
+    'Limits the number of requests in a sliding window, for each visitor or for any other values of the keys. Requests above the limit get 429 with `Retry-After`, `RateLimit` and `RateLimit-Policy`. Several workers count together. See [Traffic policy](traffic-policy.md#rate-limit).',
   otherNames: ['rate-limiting'],
   phases: ['on_http_request'],
   admits: 'everybody',

@@ -150,21 +150,21 @@ describe('rate-limit (traffic policy, rate-limit)', () => {
 
 describe('the memory of rate limits (traffic policy, 14.7)', () => {
   it('is shared out: nobody has the buckets of others forgotten', () => {
-    const rooms = new CounterRooms(() => START, { tenantMax: 100, allMax: 250 })
-    const alice = rooms.counter('alice', 60_000)
+    const rooms = new CounterRooms(() => START, undefined, { tenantMax: 100, allMax: 250 })
+    const alice = rooms.counter('alice', 60_000, 'of alice')
     alice.take('a', 1, START)
-    const mallory = rooms.counter('mallory', 60_000)
+    const mallory = rooms.counter('mallory', 60_000, 'of mallory')
     for (let i = 0; i < 1000; i++) mallory.take(`${i}`, 1, START)
     assert.ok(alice.take('a', 1, START) > 0)
     // Of all together the largest room gives.
     for (const tenant of ['bob', 'carol', 'dave']) {
-      const counter = rooms.counter(tenant, 60_000)
+      const counter = rooms.counter(tenant, 60_000, `of ${tenant}`)
       for (let i = 0; i < 90; i++) counter.take(`${i}`, 1, START)
     }
     assert.ok(alice.take('a', 1, START) > 0)
     mallory.close()
     alice.close()
-    assert.equal(rooms.counter('alice', 60_000).take('a', 1, START), 0)
+    assert.equal(rooms.counter('alice', 60_000, 'of alice').take('a', 1, START), 0)
   })
 })
 

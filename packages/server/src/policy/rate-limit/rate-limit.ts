@@ -28,7 +28,7 @@ export function rateLimit(config: RateLimitConfig, parts: RateLimitParts): Actio
   const { edgeId, tenant, counterRooms, lasting, leniency, sources, clock } = parts
   const bucketKey = compileKey(bucket_key)
   const identity = JSON.stringify([name, rate, bucket_key])
-  const counter = lasting(`rate-limit ${identity}`, () => counterRooms.counter(tenant, rate))
+  const counter = lasting(`rate-limit ${identity}`, (fullName) => counterRooms.counter(tenant, rate, fullName))
   const told = `"${quotable(name)}"`
   const policy = `${told};q=${capacity};w=${Math.ceil(rate / 1000)}`
 
