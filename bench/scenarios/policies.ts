@@ -125,7 +125,7 @@ async function measurePairs(
 function measureBuckets(): number {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void // the flag has just made it
-  const counter = new CounterRooms(() => Date.now()).counter('edg_bench', WINDOW_MS)
+  const counter = new CounterRooms(() => Date.now()).counter('edg_bench', WINDOW_MS, 'bench')
   collect()
   const before = process.memoryUsage()
   for (let index = 0; index < BUCKETS; index++) {
