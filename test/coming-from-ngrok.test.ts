@@ -121,7 +121,7 @@ function firstColumn(heading: string): string[] {
   return [...section.matchAll(/^\|([^|]*)\|/gm)].map(([, cell = '']) => cell)
 }
 
-/** With a value that is none; where the log goes is a file with any other name. */
+/** With an invalid value, except for the log: there any other name is a file. */
 function askedFor(flag: string): string {
   return `ngrok http 80 ${flag} ${flag === '--log' ? 'stderr' : 'x'}`
 }

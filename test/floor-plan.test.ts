@@ -7,17 +7,17 @@ import { describe, it } from 'node:test'
 
 const root = join(import.meta.dirname, '..')
 
-/** A package: what may be imported from where. */
+/** A package: which imports are allowed. */
 interface House {
-  /** In the order of the walk: a room may import from those behind it. */
+  /** In the order of the walk: a room may import from later ones. */
   readonly walk: readonly (readonly string[])[]
-  /** Everybody may import from here, and it imports from nowhere else. */
+  /** Every room may import from here, and it imports from no other. */
   readonly ground: readonly string[]
 }
 
-/** The half of `policy/` that says what may be written, not what it does: kinds.ts and language.ts, and what they import of this folder. */
+/** The half of `policy/` that says what may be written: kinds.ts, language.ts, and their imports from this folder. */
 const KINDS = 'kinds of actions'
-/** What relay.yml is made of, from the whole to the parts: imports point forward here too. */
+/** The parts of relay.yml, from the whole to the details: imports point forward here too. */
 const WRITTEN = ['config', 'model', KINDS, 'values']
 
 const HOUSES: Readonly<Record<'server' | 'agent' | 'protocol', House>> = {
@@ -52,8 +52,8 @@ const HOUSES: Readonly<Record<'server' | 'agent' | 'protocol', House>> = {
   protocol: { walk: [['protocol'], ['stream'], ['yamux'], ['control'], ['words']], ground: ['config', 'process'] },
 }
 const POLICY = join('packages', 'server', 'src', 'policy')
-const ENGINE = 'engine' // of expressions: every action may use it
-/** Folders of `policy/` that are no actions, and that actions share. */
+const ENGINE = 'engine' // the engine of expressions, which every action may use
+/** Folders of `policy/` that are no actions, but shared by actions. */
 const SHARED_BY_ACTIONS = new Set([ENGINE, 'headers', 'sources', 'urls'])
 const FILES_MAX = 20 // in one folder, without tests
 const LINES_MAX = 450 // of one file, without tests: each longer one so far did two jobs
@@ -142,7 +142,7 @@ describe('floor plan', () => {
       )
     })
 
-    it(`lets imports of the ${name} point forward only`, () => {
+    it(`lets imports of the ${name} point only forward`, () => {
       const back = lines.filter((line) => {
         const [from, to] = [roomOf(line.from), roomOf(resolved(line))]
         return from !== to && !ground.includes(from) && !ground.includes(to) && rankOf(to) < rankOf(from)
@@ -155,10 +155,10 @@ describe('floor plan', () => {
     })
   }
 
-  it('lets what relay.yml is made of know its parts, and no part the whole', () => {
+  it('lets relay.yml import its parts, and no part the whole', () => {
     const back = inside.filter((line) => {
       const [from, to] = [line.from, resolved(line)].map((file) => WRITTEN.indexOf(roomOf(file)))
-      return from !== -1 && to !== -1 && to! < from! // both are there
+      return from !== -1 && to !== -1 && to! < from! // both exist
     })
     assert.deepEqual(
       back.map(({ from, to }) => `${from} imports ${to}`),
@@ -166,7 +166,7 @@ describe('floor plan', () => {
     )
   })
 
-  it('puts no more into a folder than one can look over', () => {
+  it('keeps folders small enough to overlook', () => {
     const sources = globSync('packages/{server,agent,protocol}/src/**/*.ts', { cwd: root }).filter(
       (file) => !isTest(file),
     )
@@ -179,7 +179,7 @@ describe('floor plan', () => {
     )
   })
 
-  it('is what docs/architecture.md lists', () => {
+  it('matches docs/architecture.md', () => {
     const page = readFileSync(join(root, 'docs/architecture.md'), 'utf8')
     const listed = [...page.matchAll(/^\| \[`[\w-]+\/`\]\(\.\.\/(packages\/\w+\/src\/[\w-]+)\)/gm)].map(
       ([, folder]) => folder,
@@ -190,7 +190,7 @@ describe('floor plan', () => {
     assert.deepEqual(listed.toSorted(), there.toSorted())
   })
 
-  it('has no source that is too long to read at once (the house, 1)', () => {
+  it('has no source that is too long to read in one go (the house, 1)', () => {
     const sources = globSync('packages/{server,agent,protocol}/src/**/*.ts', { cwd: root }).filter(
       (file) => !isTest(file),
     )
@@ -247,7 +247,7 @@ describe('floor plan', () => {
     )
   })
 
-  it('lets nobody know the libraries of expressions but the engine', () => {
+  it('lets only the engine import the libraries of expressions', () => {
     const strangers = server.filter(
       ({ from, to }) =>
         /^(?:@marcbachmann\/cel-js|re2js|bowser|isbot)\b/.test(to) && !from.startsWith(join(POLICY, ENGINE, '')),
@@ -255,7 +255,7 @@ describe('floor plan', () => {
     assert.deepEqual(strangers, [])
   })
 
-  it('lets nobody know openid-client and jose but oidc, and the action that validates tokens', () => {
+  it('lets only oidc and the action that validates tokens import openid-client and jose', () => {
     const strangers = server.filter(
       ({ from, to }) =>
         /^(?:openid-client|jose)\b/.test(to) &&
@@ -265,7 +265,7 @@ describe('floor plan', () => {
     assert.deepEqual(strangers, [])
   })
 
-  it('opens the store by its one door, in tests and benchmarks too (the house, 7)', () => {
+  it('opens the store through its one door, in tests and benchmarks too (the house, 7)', () => {
     const folders = ['packages/server/src', 'test', 'bench']
     const door = join('packages', 'server', 'src', 'store', 'open-store.ts')
     const engines = join('packages', 'server', 'src', 'store', 'sqlite') + sep
@@ -275,7 +275,7 @@ describe('floor plan', () => {
     assert.deepEqual([...new Set(known.map(({ from }) => from))], [door])
   })
 
-  it('lets agent and server meet only in tests', () => {
+  it('lets agent and server be imported together only in tests', () => {
     const agent = importsOf('packages/agent/src').filter(({ to }) => to.includes('server'))
     const protocol = importsOf('packages/protocol/src').filter(({ to }) =>
       /@sallyport\/|packages\/(?:server|agent)/.test(to),
@@ -299,7 +299,7 @@ describe('floor plan', () => {
     )
   })
 
-  it('takes nothing but types from node:http itself, which brings 13 MB along', () => {
+  it('imports only types from node:http itself, which costs 13 MB', () => {
     const sources = globSync('packages/{server,agent,protocol}/src/**/*.ts', { cwd: root }).filter(
       (file) => !isTest(file),
     )
@@ -309,7 +309,7 @@ describe('floor plan', () => {
     assert.deepEqual(values, [])
   })
 
-  it('enters the protocol package by its one door, but for what runs before and beside it', () => {
+  it('imports the protocol package through its one door, except for code that runs before or beside it', () => {
     const behind = [...server, ...importsOf('packages/agent/src')].filter(
       ({ to }) =>
         to.startsWith('@sallyport/') &&

@@ -56,7 +56,7 @@ describe('event streams behind sign-in', { timeout: 90_000 }, () => {
     return request
   }
 
-  it('lets every event leave at once: the next is written when the one before has been read', async () => {
+  it('sends every event at once: the next is written when the previous one has been read', async () => {
     const atApp = arrival('/events/each')
     const request = ask('/events/each')
     const { response: feed } = await atApp
@@ -129,7 +129,7 @@ describe('event streams behind sign-in', { timeout: 90_000 }, () => {
     staying.response.destroy()
   })
 
-  it('goes on behind the last event when a browser reconnects, also after the agent has died', async (test) => {
+  it('continues after the last event when a browser reconnects, even after the agent has died', async (test) => {
     if (!chromium) return test.skip(NO_CHROMIUM)
     const context = await chromium.privateWindow()
     const page = await context.newPage()

@@ -1,4 +1,4 @@
-// Git over smart HTTP as everybody serves it: git's own CGI program behind a small HTTP server (git-http-backend(1)).
+// Git over smart HTTP as usually served: git's own CGI program behind a small HTTP server (git-http-backend(1)).
 
 import { spawn } from 'node:child_process'
 import { createServer } from 'node:http'
@@ -22,7 +22,7 @@ function serve(root: string, request: IncomingMessage, response: ServerResponse)
       GIT_PROJECT_ROOT: root,
       GIT_HTTP_EXPORT_ALL: '1',
       GIT_HTTP_MAX_REQUEST_BUFFER: '100M',
-      REMOTE_USER: String(headers['sallyport-auth-user-id'] ?? ''), // who may push: git asks for a name
+      REMOTE_USER: String(headers['sallyport-auth-user-id'] ?? ''), // git requires a name for pushes
       REQUEST_METHOD: request.method,
       PATH_INFO: decodeURIComponent(url.pathname),
       QUERY_STRING: url.search.slice(1),

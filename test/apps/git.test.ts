@@ -14,7 +14,7 @@ import { makeGitServer } from './git-server.ts'
 import { HOST, SignedInApp, listen } from './signed-in-app.ts'
 
 const LARGE_BYTES = 20_000_000 // far above http.postBuffer (1 MB): git sends it in chunks
-const COMMITS = 40 // so many that telling the server of them is worth compressing
+const COMMITS = 40 // so many that git compresses the list of them
 
 const run = promisify(execFile)
 

@@ -20,7 +20,7 @@ import { SignedInApp } from './signed-in-app.ts'
 
 const VERDACCIO = '6.8.0'
 const INSTALL_DEADLINE_MS = 120_000
-const HOST = 'localhost' // what npm can resolve everywhere
+const HOST = 'localhost' // npm can resolve it everywhere
 const SIZE = 5_000_000
 
 const root = join(import.meta.dirname, '../..')
@@ -56,7 +56,7 @@ max_body_size: 50mb
     const verdaccio = app.processes.start('verdaccio', [program!, '--config', join(folder, 'verdaccio.yaml')])
     await verdaccio.waitForLine('its address', (line) => line.includes('http address'))
     registry = app.processes.origin(HOST)
-    // What `npm adduser` does.
+    // As `npm adduser` does.
     const answer = await fetch(`${registry}/-/user/org.couchdb.user:ada`, {
       method: 'PUT',
       headers: { 'content-type': 'application/json' },
@@ -84,7 +84,7 @@ max_body_size: 50mb
     return stdout
   }
 
-  it('takes what npm publishes, and gives it back, scoped names and large files too', async () => {
+  it('takes packages that npm publishes, and returns them, also scoped and large ones', async () => {
     const bytes = randomBytes(SIZE)
     for (const [name, dependencies] of [
       ['@demo/large', {}],

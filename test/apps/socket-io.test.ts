@@ -85,7 +85,7 @@ describe('socket.io behind sign-in', { timeout: 60_000 }, () => {
     assert.deepEqual(await Promise.all(heard), [['hello'], ['hello'], ['hello']])
   })
 
-  it('comes back by itself when the agent has died and another has come', async () => {
+  it('reconnects by itself when the agent has died and another has come', async () => {
     const socket = await connect()
     const gone = new Promise((resolve) => socket.once('disconnect', resolve))
     await app.killAgent()
@@ -100,7 +100,7 @@ describe('socket.io behind sign-in', { timeout: 60_000 }, () => {
   })
 
   it('attack 30: connects nobody without a session', async () => {
-    // Marked, because those of the tests before are still coming back after the death of their agent.
+    // Marked, because clients of earlier tests are still reconnecting after the death of their agent.
     const stranger = { 'x-stranger': 'yes' }
     let connected = 0
     server.engine.on('connection', ({ request }: { request: IncomingMessage }) => {

@@ -50,7 +50,7 @@ describe('a large upload from a browser behind sign-in', { timeout: 90_000 }, ()
     http.close().closeAllConnections()
   })
 
-  it('shows its progress as the app takes it, and arrives whole', async (test) => {
+  it('shows its progress as the app takes it, and arrives complete', async (test) => {
     if (!chromium) return test.skip(NO_CHROMIUM)
     const context = await chromium.privateWindow()
     const page = await context.newPage()
@@ -60,7 +60,7 @@ describe('a large upload from a browser behind sign-in', { timeout: 90_000 }, ()
     await page.getByRole('button', { name: 'Sign in' }).click()
     await page.waitForURL(`${app.origin}/`)
 
-    // A Blob: what an array holds would be told to the test as well, over the browser's own protocol.
+    // A Blob: the content of an array would be sent to the test as well, over the browser's own protocol.
     await page.evaluate(`{
       const bytes = new Uint8Array(${SIZE})
       for (let at = 0; at < bytes.length; at += ${MEGABYTE}) bytes.fill(at / ${MEGABYTE}, at, at + ${MEGABYTE})
@@ -73,7 +73,7 @@ describe('a large upload from a browser behind sign-in', { timeout: 90_000 }, ()
       request.send(new Blob([bytes]))
     }`)
     const request = await uploading.promise
-    // Until nothing moves any more: the app takes nothing, so the browser must come to rest.
+    // Until nothing moves any more: the app takes nothing, so the browser must stop.
     let last = -1
     for (let quiet = 0; quiet < 8;) {
       const loaded = Number(await page.evaluate('progress.at(-1) ?? 0'))

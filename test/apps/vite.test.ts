@@ -13,7 +13,7 @@ import { sendRaw } from '../support/raw-client.ts'
 import { SignedInApp } from './signed-in-app.ts'
 
 const VITE = join(dirname(createRequire(import.meta.url).resolve('vite/package.json')), 'bin/vite.js')
-/** Vite answers only to hosts it knows; everything below localhost is one. */
+/** Vite answers only for hosts that it knows, which include everything below localhost. */
 const FOREIGN_HOST = 'dev.example.test'
 
 describe('a Vite dev server behind sign-in', { timeout: 120_000 }, () => {

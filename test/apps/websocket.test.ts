@@ -93,7 +93,7 @@ describe('a WebSocket app behind sign-in', { timeout: 120_000 }, () => {
   })
 })
 
-/** Sends so many messages, no faster than they are taken, and then the hash of all. */
+/** Sends a number of messages, no faster than they are taken, and then the hash of all. */
 async function flood(socket: WebSocket, count: number): Promise<void> {
   const hash = createHash('sha256')
   for (let number = 0; number < count && socket.readyState === WebSocket.OPEN; number++) {

@@ -78,7 +78,7 @@ describe('the view of the agent', { skip: hasScript ? false : 'no script (util-l
     return screen
   }
 
-  it('wraps and cuts nothing, lists requests, and ends with what it did (the first hour, 5, 15, 17)', async () => {
+  it('wraps and cuts nothing, lists requests, and ends with a summary (the first hour, 5, 15, 17)', async () => {
     const { port } = app.address() as AddressInfo // listening on TCP
     const shown = open(`tunnel --label edge=edg_docs http://localhost:${port}`, 80, 40)
     await shown.shows(READY)
@@ -119,7 +119,7 @@ describe('the view of the agent', { skip: hasScript ? false : 'no script (util-l
     compare('tunnel-80-stopped', shown.text)
   })
 
-  it('shows what agent http asks of visitors, the id of its edge, and a cure, at each width (the first hour, 5, 15, 16)', async () => {
+  it('shows demands on visitors, the id of the edge, and a cure, at each width (the first hour, 5, 15, 16)', async () => {
     const { port } = app.address() as AddressInfo // listening on TCP
     const signIn = `--oidc ${ISSUER} --oidc-client-id docs --oidc-allow-domain example.com --oidc-allow-group staff`
     const shown = open(`http ${port} --url app.localhost --cidr-allow 10.0.0.0/8 ${signIn}`, 80, 40)
@@ -138,7 +138,7 @@ describe('the view of the agent', { skip: hasScript ? false : 'no script (util-l
     assert.equal(await shown.exited, 0)
   })
 
-  it('says of a refusal what to do, with no word broken (the first hour, 5)', async () => {
+  it('says what to do about a refusal, with no word broken (the first hour, 5)', async () => {
     const shown = open(`tunnel --label edge=edg_docs --authtoken sp_${'x'.repeat(43)} 8000`, 40, 40)
     assert.equal(await shown.exited, 1)
     await shown.shows(/relay authtoken create/)

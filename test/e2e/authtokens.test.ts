@@ -55,7 +55,7 @@ describe('authtokens', { timeout: 120_000 }, () => {
     return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(metrics)?.[1])
   }
 
-  it('attack 38: without any authtoken no agent is let in, and is told how to make one', async () => {
+  it('attack 38: an agent without an authtoken is refused, and told how to make one', async () => {
     const told = await refused(launch({ authtoken: UNKNOWN_TOKEN, labels: ['edge=edg_app'], name: 'too early' }))
     assert.match(told, /no authtokens yet/)
     assert.match(told, /relay authtoken create/)
@@ -82,7 +82,7 @@ describe('authtokens', { timeout: 120_000 }, () => {
     assert.equal((await new Browser().fetch(processes.origin('app.localhost'))).body, 'the app')
   })
 
-  it('attack 39: revoking an authtoken ends its sessions at once, those of others go on', async () => {
+  it('attack 39: revoking an authtoken ends its sessions at once; those of others continue', async () => {
     const authtoken = await processes.createAuthtoken('bind:edge=edg_other')
     const labels = ['edge=edg_other']
     const agents = await Promise.all(
@@ -106,7 +106,7 @@ describe('authtokens', { timeout: 120_000 }, () => {
     assert.equal(metric('sallyport_tunnel_sessions', body), 2, 'the two of the agent that is permitted')
   })
 
-  it('limits failed logins from one address, not those of a right authtoken, and never writes a token into a log', async () => {
+  it('limits failed logins from one address, but not valid ones, and never writes a token into a log', async () => {
     // Two have failed above; the limit is four in a minute.
     const valid = await processes.createAuthtoken()
     const wrong = ['wrong 1', 'wrong 2'].map((name) =>

@@ -83,12 +83,12 @@ describe('several agents on one edge, under load', { timeout: 120_000 }, () => {
     assertNoPostTwice(asked)
     assert.equal(victim.seen.size, before.victim, 'nothing reaches the app of the killed agent')
     const shares = [a.seen.size - before.a, c.seen.size - before.c]
-    // Whose app the machine lets run for longer gets more: that is what least in flight means.
+    // An app that the machine lets run for longer gets more: least in flight means that.
     for (const share of shares)
       assert.ok(share > 800 * 0.1, `the remaining two share the load: ${shares.join(' and ')}`)
   })
 
-  it('gives an agent that joins its share', async () => {
+  it('gives a joining agent its share', async () => {
     const [a, , c, d] = apps as [App, App, App, App]
     const load = new Load({ origin, visitors: VISITORS })
     await load.more(200)
@@ -101,7 +101,7 @@ describe('several agents on one edge, under load', { timeout: 120_000 }, () => {
     for (const share of shares) assert.ok(share > 900 * 0.08, `three share the load: ${shares.join(', ')}`)
   })
 
-  it('fails nothing when an agent is told to stop', async () => {
+  it('fails no request when an agent is told to stop', async () => {
     const [a, , c, d] = apps as [App, App, App, App]
     const load = new Load({ origin, visitors: VISITORS })
     await load.more(300)
@@ -117,14 +117,14 @@ describe('several agents on one edge, under load', { timeout: 120_000 }, () => {
     await processes.relay.waitForEntry('tunnel leaving', (entry) => entry.tunnelId === tunnelId)
   })
 
-  it('attack 40: finds an agent that has frozen, sends it nothing more, and takes it back when it wakes', async () => {
+  it('attack 40: detects a frozen agent, sends it nothing more, and takes it back when it wakes', async () => {
     const { relay } = processes
     const { process: frozen, tunnelId } = agents.get('d')!
     const d = apps[3]!
     await relay.waitForEntry('tunnel has a further connection', (entry) => entry.tunnelId === tunnelId)
     const since = relay.lines.length
     frozen.kill('SIGSTOP')
-    // Each of its two connections is found by itself; the tunnel is gone with the second.
+    // Each of its two connections is detected separately; the tunnel goes with the second.
     const silent = new Set<unknown>()
     for (let found = 0; found < 2; found++) {
       const isNext = ({ code, sessionId }: LogEntry): boolean => code === 'silent' && !silent.has(sessionId)
@@ -169,7 +169,7 @@ async function startApp(name: string): Promise<App> {
   return app
 }
 
-/** Path → the tunnel on which the relay says it was. */
+/** Path → its tunnel, according to the relay. */
 async function tunnelsOf(relay: RunningProcess, asked: readonly Asked[]): Promise<Map<string, unknown>> {
   const paths = new Set(asked.map(({ path }) => path))
   const found = new Map<string, unknown>()

@@ -53,7 +53,7 @@ describe('large bodies', { timeout: 120_000 }, () => {
     const upstream = `http://127.0.0.1:${(app.address() as AddressInfo).port}` // it listens on a port
     agent = (await processes.startAgent({ authtoken, labels: ['edge=edg_app'], upstream, name: 'agent' })).process
     origin = processes.origin('app.localhost')
-    await ask('GET', Readable.from([])).then(drain) // warm: code and heap are there
+    await ask('GET', Readable.from([])).then(drain) // warm: code and heap are ready
   })
   after(async () => {
     await processes.close()
@@ -87,7 +87,7 @@ describe('large bodies', { timeout: 120_000 }, () => {
     assert.ok(written < BODY_BYTES / 2, `the app was held back after ${Math.round(written / MIB)} MiB`)
     test.diagnostic(`${Math.round(written / MIB)} MiB are under way to a reader that does not read`)
     const held = written
-    // The other visitor's connection is another one, through the same agent.
+    // The other visitor has another connection, through the same agent.
     const { body: hash } = await new Browser().fetch(origin, { method: 'POST', body: 'small' })
     assert.equal(hash, createHash('sha256').update('small').digest('hex'))
     assert.equal(written, held, 'still held back')

@@ -26,7 +26,7 @@ describe('first-hour 8: certificates', { timeout: 120_000 }, () => {
   const file = (name: string): string => join(processes.folder, name)
   const certificate = (name: string): object => ({ cert_file: `${name}.crt`, key_file: `${name}.key` })
 
-  it('check refuses an expired one, and warns of what visitors will meet otherwise', async (test) => {
+  it('check refuses an expired one, and warns of other problems for visitors', async (test) => {
     if (!hasOpenssl) return test.skip(NO_OPENSSL)
     const check = async (...names: string[]): ReturnType<Processes['run']> => {
       const text = `
@@ -62,7 +62,7 @@ The configuration has a problem:
     )
   })
 
-  it('start says so loudly, serves on, and tells the end of each in a metric, with workers as without', async (test) => {
+  it('start warns, keeps serving, and reports the end of each in a metric, with and without workers', async (test) => {
     if (!hasOpenssl) return test.skip(NO_OPENSSL)
     for (const workers of [1, 2]) {
       const port = await freePort()
@@ -98,7 +98,7 @@ The configuration has a problem:
     }
   })
 
-  /** As a visitor who does not look at the certificate. */
+  /** As a visitor who does not verify the certificate. */
   async function statusAt(port: number): Promise<number | undefined> {
     const host = `app.localhost:${port}`
     const request = get({ host: '127.0.0.1', port, headers: { host }, agent: false, rejectUnauthorized: false })
@@ -147,7 +147,7 @@ subjectAltName = DNS:relay.localhost, DNS:*.localhost
       }
       return true
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false // what execFile rejects with
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false // as execFile rejects
       throw error
     }
   }

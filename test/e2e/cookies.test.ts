@@ -93,7 +93,7 @@ describe('S5: a session in a place where none can be', { timeout: 120_000 }, () 
       }
     })
 
-    it(`does not stand in the way of one's own, over ${way}`, async () => {
+    it(`does not hide the real one, over ${way}`, async () => {
       for (const cookies of [
         [own],
         [`x=y ${planted}; ${own}`],
@@ -110,7 +110,7 @@ describe('S5: a session in a place where none can be', { timeout: 120_000 }, () 
     })
   }
 
-  it('leaves an app nothing between quotes of its own', async () => {
+  it('hides nothing in an app’s own quotes', async () => {
     await visit('HTTP/1.1', processes.port, { host: DOCS, headers: [['cookie', `a="x; ${own}; b=y"`]] })
     assert.deepEqual(app.values('cookie'), ['a="x; b=y"'])
   })
@@ -156,7 +156,7 @@ describe('S5: Chromium, after a visit to a sibling host', { timeout: 120_000 }, 
     return undefined
   }
 
-  it('remains who it was, and the planted cookie is sent all the same', async (test) => {
+  it('keeps its session, although the planted cookie is sent', async (test) => {
     const context = await window(test)
     if (!context) return
     const page = await context.newPage()
@@ -173,7 +173,7 @@ describe('S5: Chromium, after a visit to a sibling host', { timeout: 120_000 }, 
     await context.close()
   })
 
-  it('is still nobody where it was nobody', async (test) => {
+  it('stays signed out if it was signed out', async (test) => {
     const context = await window(test)
     if (!context) return
     const page = await context.newPage()
@@ -198,7 +198,7 @@ async function makeCertificate(folder: string): Promise<boolean> {
     await promisify(execFile)('openssl', args.split(' '), { cwd: folder })
     return true
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false // what execFile rejects with
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false // as execFile rejects
     throw error
   }
 }

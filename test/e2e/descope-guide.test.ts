@@ -108,7 +108,7 @@ ${more}`,
     }
   })
 
-  it('ends with 2 and the line of what the relay does not take', async () => {
+  it('ends with 2 and the line of each problem', async () => {
     const more = `      - type: restrict-ips
         config:
           allow: [10.0.0.0/99]

@@ -82,7 +82,7 @@ describe('agent diagnose', { timeout: 120_000 }, () => {
     return !certificate
   }
 
-  it('first-hour 21: finds nothing where everything is right', async (test) => {
+  it('first-hour 21: finds nothing if everything is right', async (test) => {
     if (without(test)) return
     const all = 'TLS OK, WebSocket OK, authtoken OK, protocol OK, clock OK, app OK'
     const report = await diagnose(test, {}, `proxy OK, name resolution OK, TCP OK, ${all}`)
@@ -91,7 +91,7 @@ describe('agent diagnose', { timeout: 120_000 }, () => {
     assert.match(report, /app: GET \/ answered 404 at http:\/\/localhost/)
   })
 
-  it('first-hour 21: a name that nobody knows', async (test) => {
+  it('first-hour 21: an unknown name', async (test) => {
     if (without(test)) return
     const rest = 'TCP --, TLS --, WebSocket --, authtoken --, protocol --, clock --, app OK'
     const server = 'https://relay.invalid'
@@ -133,7 +133,7 @@ describe('agent diagnose', { timeout: 120_000 }, () => {
     assert.equal(code, 1)
     assert.equal(stderr, '')
     for (const secret of [token, PASSWORD, 'Bearer', 'Basic']) assert.ok(!stdout.includes(secret), secret)
-    const { agent, checks, ...rest } = JSON.parse(stdout) as DiagnoseReport // what it promises
+    const { agent, checks, ...rest } = JSON.parse(stdout) as DiagnoseReport // as documented
     assert.match(agent, /^\d+\.\d+\.\d+/)
     assert.deepEqual(rest, { relay: processes.publicUrl, proxy: `127.0.0.1:${portOf(proxy)}`, failed: 1 })
     const found = checks.map(({ check, verdict }) => `${check} ${verdict}`)
@@ -145,7 +145,7 @@ describe('agent diagnose', { timeout: 120_000 }, () => {
     }
   })
 
-  it('first-hour 21: by a proxy, with the right password, a wrong one, none, and where nothing listens', async (test) => {
+  it('first-hour 21: through a proxy, with the right password, a wrong one, none, or no proxy there', async (test) => {
     if (without(test)) return
     const by = (user: string, port = portOf(proxy)): { flags: string[] } => ({
       flags: ['--ca', certificate!.certFile, '--proxy-url', `http://${user}127.0.0.1:${port}`], // skipped without

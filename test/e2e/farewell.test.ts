@@ -1,5 +1,5 @@
-// A relay that is told to stop while visitors keep coming, each on a connection of its own: until it listens no more it
-// serves them, and cuts nobody who has got in. In process, and over TLS and HTTP/2: test/in-process/farewell.test.ts.
+// A relay that is told to stop while visitors keep coming, each on a connection of its own: it serves them until it stops
+// listening, and cuts no connected visitor. In process, and over TLS and HTTP/2: test/in-process/farewell.test.ts.
 
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'

@@ -28,7 +28,7 @@ const ROUNDS = 2
 const CLIENT = new URL('fixtures/http2-client-collected.ts', import.meta.url).pathname
 const REFUSED = [[':status', 'none']] as const // in trailers
 
-describe('what is left of broken HTTP/2 connections', { timeout: 60_000 }, () => {
+describe('the remains of broken HTTP/2 connections', { timeout: 60_000 }, () => {
   let processes: Processes
   let web: Server
   before(async () => {
@@ -45,7 +45,7 @@ describe('what is left of broken HTTP/2 connections', { timeout: 60_000 }, () =>
     web = createServer((asked, answer) => {
       if (asked.method === 'GET') return void answer.end('fine')
       asked.resume()
-      // More than anybody takes.
+      // More than any buffer takes.
       const more = (): void => {
         while (!answer.destroyed && answer.write(Buffer.alloc(64 * 1024)));
       }
@@ -63,11 +63,11 @@ describe('what is left of broken HTTP/2 connections', { timeout: 60_000 }, () =>
     web.close()
   })
 
-  /** Resolves when the relay has collected everything that was garbage by now, and serves on. */
+  /** Resolves when the relay has collected all present garbage, and still serves. */
   async function assertSurvives(): Promise<void> {
     const { relay } = processes
     const collections = (): number => relay.lines.filter((line) => line === 'collected').length
-    const wanted = collections() + 2 // one may have begun
+    const wanted = collections() + 2 // a collection may have begun
     await relay.waitFor('two collections', () => collections() >= wanted || undefined)
     assert.equal((await ask(processes.port, { host: WEB_HOST })).body, 'fine')
   }

@@ -97,7 +97,7 @@ describe('HTTP/2 over TLS', { timeout: 60_000 }, () => {
       await promisify(execFile)('openssl', args.split(' '), { cwd: processes.folder })
       return true
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false // what execFile rejects with
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false // as execFile rejects
       throw error
     }
   }
@@ -109,7 +109,7 @@ describe('HTTP/2 over TLS', { timeout: 60_000 }, () => {
 
   function visit(host: string): ClientHttp2Session {
     const session = connect(processes.origin(host), { ca, lookup: lookupLocalhost })
-    session.on('error', () => {}) // the streams tell
+    session.on('error', () => {}) // the streams report it
     sessions.push(session)
     return session
   }
@@ -120,7 +120,7 @@ describe('HTTP/2 over TLS', { timeout: 60_000 }, () => {
     return { status: Number(answered[':status']), headers: answered, body: await text(stream) }
   }
 
-  /** Opens a WebSocket; gives back the status and the first bytes of the answer. */
+  /** Opens a WebSocket; returns the status and the first bytes of the answer. */
   async function openWebSocket(headers: OutgoingHttpHeaders): Promise<[status: number, first: string]> {
     const session = visit(HOST)
     await once(session, 'remoteSettings')
@@ -137,7 +137,7 @@ describe('HTTP/2 over TLS', { timeout: 60_000 }, () => {
     return [Number(answered[':status']), chunk.toString('latin1')]
   }
 
-  it('is what ALPN settles on, with HTTP/1.1 beside it on the same port', async (test) => {
+  it('is chosen by ALPN, with HTTP/1.1 beside it on the same port', async (test) => {
     if (!isReady(test)) return
     for (const [offered, chosen] of [
       [['h2', 'http/1.1'], 'h2'],
@@ -167,7 +167,7 @@ describe('HTTP/2 over TLS', { timeout: 60_000 }, () => {
     assert.equal(seen.at(-1)?.headers['x-forwarded-proto'], 'https')
   })
 
-  it('leads a visitor to sign-in, and knows the session by crumbs of cookies', async (test) => {
+  it('sends a visitor to sign-in, and finds the session in split cookie fields', async (test) => {
     if (!isReady(test)) return
     const session = visit(HOST)
     const page = { accept: 'text/html', 'sec-fetch-dest': 'document', 'sec-fetch-mode': 'navigate' }

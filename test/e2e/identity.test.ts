@@ -14,7 +14,7 @@ import { ADA, Processes } from '../support/processes.ts'
 import { sendRaw } from '../support/raw-client.ts'
 import { signIn } from '../support/sign-in.ts'
 
-// What a provider may say of someone who chose the name badly, or well.
+// Claims of people with malicious or ordinary names.
 const MALLORY = {
   username: 'mallory',
   password: 'in the middle',
@@ -72,7 +72,7 @@ describe('the identity of a visitor, at the app', { timeout: 60_000 }, () => {
     }
     const backend = { labels: { edge: 'edg_open' } }
     const policyOf = (actions: object[]): object => ({ on_http_request: [{ actions }] })
-    const person = (processes.signIn() as { on_http_request: [{ actions: [object] }] }).on_http_request[0].actions[0] // as it makes it
+    const person = (processes.signIn() as { on_http_request: [{ actions: [object] }] }).on_http_request[0].actions[0] // its format
     const addresses = (where: 'away' | 'here'): object => ({
       type: 'restrict-ips',
       config: { allow: [where === 'here' ? '127.0.0.0/8' : '192.0.2.0/24'] },
@@ -122,7 +122,7 @@ describe('the identity of a visitor, at the app', { timeout: 60_000 }, () => {
     return seen[0]!
   }
 
-  it('attack 11: rules for addresses and for people on one route hold both, in either order', async () => {
+  it('attack 11: rules for addresses and for people on one route both apply, in either order', async () => {
     const origin = processes.origin('both.localhost')
     const [nobody, ada] = [new Browser(), await signIn(`${origin}/`)]
     seen = []
@@ -149,7 +149,7 @@ describe('the identity of a visitor, at the app', { timeout: 60_000 }, () => {
     assert.deepEqual(seen, [])
   })
 
-  it('says in the token when the provider asked for the password, and hands on its access token, where the route wants it', async () => {
+  it('says in the token when the password was asked for, and passes on the access token if the route wants it', async () => {
     const before = Math.floor(Date.now() / 1000)
     const cors = `${processes.origin('cors.localhost')}/`
     const browser = await signIn(cors)
@@ -163,7 +163,7 @@ describe('the identity of a visitor, at the app', { timeout: 60_000 }, () => {
     assert.equal(answer.status, 200, 'the token of the provider works there')
   })
 
-  it('comes in headers, and signed, to be verified with the keys of the relay', async () => {
+  it('comes in headers, and in a token that the keys of the relay verify', async () => {
     const { headers } = await seenFor(await signIn(url()))
     assert.equal(headers['sallyport-auth-user-id'], 'ada')
     assert.equal(headers['sallyport-auth-user-name'], 'Ada Lovelace')
@@ -224,7 +224,7 @@ describe('the identity of a visitor, at the app', { timeout: 60_000 }, () => {
     }
   })
 
-  it('attack 5: a CORS preflight passes where the route says so, stripped of forged headers, and nothing else does', async () => {
+  it('attack 5: a CORS preflight passes only if the route says so, stripped of forged headers', async () => {
     const ask = (method: string, more: string[], body = '') =>
       sendRaw(
         processes.port,
@@ -274,7 +274,7 @@ describe('the identity of a visitor, at the app', { timeout: 60_000 }, () => {
     assert.deepEqual(seen, [])
   })
 
-  it('attack 13: forged headers are stripped on a route without sign-in, also when Connection names ours', async () => {
+  it('attack 13: forged headers are stripped on a route without sign-in, even if Connection names ours', async () => {
     const connection = 'Connection: close, Sallyport-Auth-User-Id, X-Forwarded-For, Host, X-Kept'
     const head = ['GET /open HTTP/1.1', 'Host: open.localhost', connection, 'X-Kept: no', 'X-Passed: yes', ...FORGED]
     seen = []

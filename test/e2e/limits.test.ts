@@ -55,7 +55,7 @@ describe('limits on connections with TLS', { timeout: 120_000 }, () => {
     try {
       await run('openssl', args.split(' '), { cwd: processes.folder })
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error // what execFile rejects with
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error // as execFile rejects
       hasOpenssl = false
       return
     }
@@ -78,7 +78,7 @@ describe('limits on connections with TLS', { timeout: 120_000 }, () => {
 
   const target = () => ({ port: processes.port, host: '127.0.0.1', servername: HOST, ca })
 
-  it('wrong 3: an answer behind the handshake, an alert before it, and agents come in', async (test: TestContext) => {
+  it('wrong 3: send an answer after the handshake, an alert before it, and let agents in', async (test: TestContext) => {
     if (!hasOpenssl) return test.skip('no openssl on this machine: it makes the certificates')
     for (let i = 0; i < 2; i++) {
       const socket = connectTls(target()).on('error', () => {})
@@ -154,7 +154,7 @@ describe('few open files', { timeout: 120_000 }, () => {
     app.close().closeAllConnections()
   })
 
-  it('wrong 3: are told at the start, with numbers and what to do', async () => {
+  it('wrong 3: are reported at the start, with numbers and advice', async () => {
     const entry = await processes.relay.waitForEntry('the system allows fewer open files than the limits need')
     assert.equal(entry.openFiles, 300)
     assert.equal(entry.needed, 40_768)
@@ -162,7 +162,7 @@ describe('few open files', { timeout: 120_000 }, () => {
     assert.match(String(entry.advice), /LimitNOFILE/)
   })
 
-  it('wrong 3: leave visitors an answer, agents a way in, and the admin listener and the log theirs', async () => {
+  it('wrong 3: leave an answer for visitors, and room for agents, the admin listener and the log', async () => {
     const authtoken = await processes.createAuthtoken()
     await processes.startAgent({ authtoken, labels: ['edge=edg_app'], upstream, name: 'early' })
     for (let i = 0; i < 600; i++) {
@@ -187,7 +187,7 @@ describe('few open files', { timeout: 120_000 }, () => {
     assert.equal(processes.relay.entries.filter(({ msg }) => msg === 'open files are running out').length, 0)
   })
 
-  it('wrong 3: are told while they run out in spite of that, and when they are enough again', async (test: TestContext) => {
+  it('wrong 3: are reported if they still run out, and when they are enough again', async (test: TestContext) => {
     if (!hasPrlimit) return test.skip('no prlimit on this machine: it takes files away from a process')
     const set = (files: number) => run('prlimit', ['--pid', String(processes.relay.pid), `--nofile=${files}:300`])
     await set(10)

@@ -17,7 +17,7 @@ describe('odd usage', { timeout: 300_000 }, () => {
   })
   after(() => processes.close())
 
-  it('no command ever answers with a stack, whatever it is given', async () => {
+  it('no command answers any arguments with a stack', async () => {
     const at = (name: string): string => join(processes.folder, name)
     await mkdir(at('folder'), { recursive: true })
     await writeFile(at('empty'), '')
@@ -90,7 +90,7 @@ describe('odd usage', { timeout: 300_000 }, () => {
     }
   })
 
-  it('who has read enough ends nothing, and output that cannot be written is one line', async (test) => {
+  it('a closed output breaks nothing, and unwritable output is one line', async (test) => {
     const file = await config()
     const piped = (
       program: string,

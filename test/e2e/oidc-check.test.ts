@@ -24,7 +24,7 @@ describe('relay oidc check', { timeout: 120_000 }, () => {
   })
   after(() => processes.close())
 
-  it('checks every sign-in of a configuration once, and ends with 0 where all is well', async () => {
+  it('checks every sign-in of a configuration once, and ends with 0 if all is well', async () => {
     const file = await config('two.yml', [
       { id: 'edg_docs', hosts: ['docs.localhost'], policy: processes.signIn() },
       { id: 'edg_wiki', hosts: ['wiki.localhost'], policy: processes.signIn({ allow: { domains: ['example.com'] } }) },
@@ -60,7 +60,7 @@ describe('relay oidc check', { timeout: 120_000 }, () => {
     assert.match(wrong.stdout, /\n1 problem\.\n*$/)
     const json = await run('--config', file, '--json')
     assert.equal(json.code, 1)
-    const { ok, providers } = JSON.parse(json.stdout) as { ok: boolean; providers: Record<string, unknown>[] } // our own command's
+    const { ok, providers } = JSON.parse(json.stdout) as { ok: boolean; providers: Record<string, unknown>[] } // our own output
     assert.equal(ok, false)
     assert.deepEqual(
       providers.map(({ issuer_url, edges, ok }) => ({ issuer_url, edges, ok })),
@@ -78,7 +78,7 @@ describe('relay oidc check', { timeout: 120_000 }, () => {
     ])
     const { code, stdout } = await run('--config', file, '--json')
     assert.equal(code, 1)
-    const { providers } = JSON.parse(stdout) as { providers: Record<string, unknown>[] } // our own command's
+    const { providers } = JSON.parse(stdout) as { providers: Record<string, unknown>[] } // our own output
     assert.deepEqual(
       providers.map(({ ok, redirect_uri }) => ({ ok, redirect_uri })),
       [
@@ -88,7 +88,7 @@ describe('relay oidc check', { timeout: 120_000 }, () => {
     )
   })
 
-  it('takes the provider from the command line and the redirect URI from a file whose secrets are not there yet', async () => {
+  it('takes the provider from the command line, and the redirect URI from a file without its secrets', async () => {
     const file = await config('early.yml', [
       { id: 'edg_docs', hosts: ['docs.localhost'], policy: processes.signIn({ client_secret: '${NOT_YET}' }) },
     ])
@@ -115,13 +115,13 @@ describe('relay oidc check', { timeout: 120_000 }, () => {
     )
   })
 
-  it('tells what is wrong with a certificate, and trusts an authority of one’s own as the relay does', async (test) => {
+  it('explains a bad certificate, and trusts a private authority like the relay', async (test) => {
     const names = 'subjectAltName=DNS:login.localhost,DNS:localhost'
     const args = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=x -addext ${names} -addext basicConstraints=critical,CA:TRUE -keyout idp.key -out idp.crt`
     try {
       await promisify(execFile)('openssl', args.split(' '), { cwd: processes.folder })
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error // what execFile rejects with
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error // as execFile rejects
       return test.skip('no openssl on this machine: it makes the certificate (on Debian: apt-get install openssl)')
     }
     const [key, cert] = await Promise.all(['idp.key', 'idp.crt'].map((name) => readFile(join(processes.folder, name))))
@@ -153,7 +153,7 @@ describe('relay oidc check', { timeout: 120_000 }, () => {
     }
   })
 
-  it('ends with 2 where it was called wrongly', async () => {
+  it('ends with 2 if it was called wrongly', async () => {
     const cases: [words: string[], wanted: RegExp][] = [
       [[], /ISSUER is missing/],
       [['https://login.example.com'], /--client-id is missing/],

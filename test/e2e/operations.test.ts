@@ -23,7 +23,7 @@ const NO_SYSTEMD =
   !isThere('systemd-analyze') && 'no systemd-analyze on this machine: nobody has verified the unit file'
 
 describe('first-hour 6: the unit file', () => {
-  it('is one that systemd takes without a word', { skip: NO_SYSTEMD, timeout: 30_000 }, async () => {
+  it('is accepted by systemd without a warning', { skip: NO_SYSTEMD, timeout: 30_000 }, async () => {
     const processes = await Processes.create()
     try {
       const file = join(processes.folder, 'sallyport-relay.service')
@@ -35,7 +35,7 @@ describe('first-hour 6: the unit file', () => {
     }
   })
 
-  it('leaves the relay more time to drain, and more open files, than it wants by default', () => {
+  it('gives the relay more time to drain, and more open files, than it needs by default', () => {
     const valueOf = (key: string): number => Number(new RegExp(`^${key}=(\\d+)$`, 'm').exec(UNIT)?.[1])
     const defaultOf = (key: string): number => {
       const page = readFileSync(join(root, 'docs/configuration.md'), 'utf8')
@@ -46,7 +46,7 @@ describe('first-hour 6: the unit file', () => {
   })
 })
 
-describe('first-hour 6: a backup of a relay that runs', { timeout: 60_000 }, () => {
+describe('first-hour 6: a backup of a running relay', { timeout: 60_000 }, () => {
   let processes: Processes
   let browser: Browser
   let authtoken: string
@@ -71,7 +71,7 @@ describe('first-hour 6: a backup of a relay that runs', { timeout: 60_000 }, () 
   })
   after(() => processes.close())
 
-  it('has sessions and authtokens when it is restored from the two files alone', async () => {
+  it('has sessions and authtokens when restored from the two files alone', async () => {
     const backups = join(processes.folder, 'backups')
     mkdirSync(backups)
     await type('The key', backups)
@@ -88,7 +88,7 @@ describe('first-hour 6: a backup of a relay that runs', { timeout: 60_000 }, () 
     assert.doesNotMatch(stdout, /bind:edge=later/, 'what came after the backup is not in it')
     const page = await browser.open(url)
     assert.deepEqual([page.url, page.body], [url, 'inside'], 'still signed in')
-    // Nothing listens at the upstream; the authtoken is what counts.
+    // Nothing listens at the upstream; only the authtoken matters.
     await processes.startAgent({ authtoken, labels: ['edge=edg_app'], upstream: '127.0.0.1:1', name: 'app' })
   })
 

@@ -1,5 +1,5 @@
 // `agent http --traffic-policy-file` while its file changes: real processes, a relay of two workers, two agents that share an
-// endpoint, one of them connected to one worker only. The ways in which programs replace files.
+// endpoint, one of them connected to one worker only. The file is replaced in each way that programs use.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -62,7 +62,7 @@ describe('a policy file that changes', { timeout: 120_000 }, () => {
     return agent
   }
 
-  /** What visitors meet, at both workers. */
+  /** The answers for visitors, at both workers. */
   async function met(): Promise<string[]> {
     const answers = await Promise.all(Array.from({ length: SPREAD }, () => ask(processes.port, { host: HOST })))
     return [...new Set(answers.map(({ status, headers }) => String(headers['x-policy'] ?? status)))]
@@ -71,7 +71,7 @@ describe('a policy file that changes', { timeout: 120_000 }, () => {
   const heard = (agent: RunningProcess, words: RegExp): Promise<unknown> =>
     agent.waitFor(String(words), () => agent.entries.find(({ msg }) => words.test(String(msg))))
 
-  it('is taken over without ending the tunnel, at all workers, however the file is replaced', async () => {
+  it('takes effect at all workers without ending the tunnel, however the file is replaced', async () => {
     // As Kubernetes mounts a ConfigMap: a link to a folder is swapped.
     await mkdir(file('v1'))
     await mkdir(file('v2'))
@@ -89,7 +89,7 @@ describe('a policy file that changes', { timeout: 120_000 }, () => {
     await rename(file('data.new'), file('data'))
     await heard(one, /has changed, but another agent of this endpoint still asks for another policy/)
     assert.deepEqual(await met(), ['first'])
-    // As an editor saves: a new file in its place. Asked for by a signal, at once.
+    // As an editor saves: a new file in its place. A signal has it read at once.
     await writeFile(file('other.yaml.new'), naming('second'))
     await rename(file('other.yaml.new'), file('other.yaml'))
     two.kill('SIGHUP')

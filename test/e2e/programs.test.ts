@@ -89,7 +89,7 @@ describe('programs beside people', { timeout: 120_000 }, () => {
   const bearer = (token: string): Record<string, string> => ({ authorization: `Bearer ${token}` })
   const asBrowser = { accept: 'text/html', 'sec-fetch-dest': 'document', 'sec-fetch-mode': 'navigate' }
 
-  it('a service token needs no cookie, from the moment its command has ended; the app learns whose it is', async () => {
+  it('a service token needs no cookie, works once its command has ended, and is named to the app', async () => {
     const { id, token } = await create()
     for (const method of ['GET', 'POST', 'DELETE']) assert.equal((await send(bearer(token), HOST, method)).status, 200)
     const own = { 'sallyport-service-token': token, authorization: "Bearer the app's own" }
@@ -116,7 +116,7 @@ describe('programs beside people', { timeout: 120_000 }, () => {
     assert.equal(seen.at(-1)?.headers.authorization, 'Bearer of the app')
   })
 
-  it('who sends nothing is sent to sign in, or told what may be sent', async () => {
+  it('a visitor without credentials is sent to sign in, or told what to send', async () => {
     const navigation = await send(asBrowser)
     assert.ok([302, 303].includes(navigation.status), String(navigation.status))
     assert.ok(navigation.headers.location?.startsWith(processes.issuer))
@@ -127,7 +127,7 @@ describe('programs beside people', { timeout: 120_000 }, () => {
     assert.deepEqual(seen, [])
   })
 
-  it('who sends a token that is not valid gets 401, and never the way to the sign-in', async () => {
+  it('an invalid token gets 401, and never a redirect to the sign-in', async () => {
     const { token } = await create()
     const wrong = [
       `sps_${'x'.repeat(30)}`,
@@ -174,7 +174,7 @@ describe('programs beside people', { timeout: 120_000 }, () => {
     assert.deepEqual(seen, [])
   })
 
-  it('attack 33: revoking one ends its WebSockets and event streams, and those of no other', async () => {
+  it('attack 33: revoking one ends only its own WebSockets and event streams', async () => {
     const [gone, kept] = [await create(), await create()]
     const open = async (token: string): Promise<RawClient[]> => {
       const socket = new RawClient(processes.port)
@@ -198,7 +198,7 @@ describe('programs beside people', { timeout: 120_000 }, () => {
     for (const client of [...doomed, ...others]) client.close()
   })
 
-  it('lists what there is, and says what is wrong', async () => {
+  it('lists all tokens, and reports wrong usage', async () => {
     const { id } = await create('edg_other', 'for the list')
     const table = (await command('list', '--edge', 'edg_other')).stdout
     assert.match(table, /^ID +EDGE +CREATED \(UTC\) +USED \(UTC\) +STATE +DESCRIPTION/)

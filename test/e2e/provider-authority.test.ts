@@ -39,7 +39,7 @@ describe('a provider with an authority of its own', { timeout: 120_000 }, () => 
         await promisify(execFile)('openssl', args.split(' '), { cwd: processes.folder })
       }
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error // what execFile rejects with
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error // as execFile rejects
       return
     }
     ca = await file('house-ca.pem')
@@ -76,7 +76,7 @@ describe('a provider with an authority of its own', { timeout: 120_000 }, () => 
     })
     await processes.startRelay({
       edges: [
-        // As the page writes it: a path from the folder of relay.yml.
+        // As on the page: a path from the folder of relay.yml.
         { id: 'edg_told', hosts: ['told.localhost'], policy: signingIn({ provider_ca_file: 'house-ca.pem' }) },
         { id: 'edg_untold', hosts: ['untold.localhost'], policy: signingIn({}) },
       ],
@@ -98,7 +98,7 @@ describe('a provider with an authority of its own', { timeout: 120_000 }, () => 
   const check = (edge: string): ReturnType<Processes['run']> =>
     processes.run([RELAY, 'oidc', 'check', '--config', processes.configFile, '--edge', edge])
 
-  it('real-providers, pages 1: signs visitors in where provider_ca_file names it, and the check finds nothing wrong', async (test) => {
+  it('real-providers, pages 1: signs visitors in if provider_ca_file names it, and the check finds no fault', async (test) => {
     if (!isThere(test)) return
     const { port } = app.server.address() as AddressInfo // it listens on a port
     await processes.startAgent({
@@ -114,9 +114,9 @@ describe('a provider with an authority of its own', { timeout: 120_000 }, () => 
     assert.match(stdout, /\nFine\.\n*$/)
   })
 
-  it('real-providers, pages 1: is not believed without it: the log and the check name the cure, in the words of the page', async (test) => {
+  it('real-providers, pages 1: is not trusted without it: log and check name the cure as the page does', async (test) => {
     if (!isThere(test)) return
-    // Not even by an edge beside one that has just been there.
+    // Not even by an edge beside one that has just asked it.
     const page = await new Browser({ ca }).open(`${processes.origin('untold.localhost')}/page`)
     assert.equal(page.status, 502)
     assert.equal(page.headers['sallyport-error-code'], 'ERR_PROVIDER_UNREACHABLE')

@@ -1,4 +1,4 @@
-// S1: the redirect URI that an operator has to register at an identity provider, as every command prints it. Runs
+// S1: the redirect URI that an operator must register at an identity provider, as every command prints it. Runs
 // without a provider.
 
 import assert from 'node:assert/strict'
@@ -42,7 +42,7 @@ describe('the redirect URI to register', { timeout: 120_000 }, () => {
   })
   after(() => processes.close())
 
-  it('S1: relay start tells it once for each issuer, also where several processes serve', async () => {
+  it('S1: relay start prints it once for each issuer, even with several processes', async () => {
     const told = processes.relay.lines
       .map((line) => JSON.parse(line) as Record<string, unknown>) // our own program's lines
       .filter(({ redirectUri }) => redirectUri !== undefined)
@@ -69,7 +69,7 @@ To be registered as redirect URI:
     )
   })
 
-  it('S1: relay oidc redirect-uri prints it and nothing else, before anything is set up there', async () => {
+  it('S1: relay oidc redirect-uri prints only the URI, before anything is set up there', async () => {
     const file = ['--config', processes.configFile]
     for (const [words, env, wanted] of [
       [[STAFF, ...file], {}, uri(STAFF_NAME)],
@@ -88,7 +88,7 @@ To be registered as redirect URI:
     assert.match(help.stdout, /Examples:\n {2}relay oidc redirect-uri https:/)
   })
 
-  it('S1: relay oidc redirect-uri ends with 2 and a sentence where it was called wrongly', async () => {
+  it('S1: relay oidc redirect-uri ends with 2 and a sentence if it was called wrongly', async () => {
     for (const [words, wanted] of [
       [[], /missing required argument 'issuer'/],
       [['login.example.com'], /ISSUER "login\.example\.com" is not a URL; write for example https:/],

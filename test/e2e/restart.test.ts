@@ -74,7 +74,7 @@ describe('a relay that goes away and comes back', { timeout: 120_000 }, () => {
     return { answer, appResponse }
   }
 
-  /** Everything is as before: the agents have come back by themselves, and no visitor has to sign in again. */
+  /** Everything is as before: the agents have reconnected, and no visitor must sign in again. */
   async function assertAllIsBack(): Promise<void> {
     await Promise.all(['first', 'second'].map((name) => processes.tunnelOnline(name)))
     const page = await visitor?.fetch(url)
@@ -84,7 +84,7 @@ describe('a relay that goes away and comes back', { timeout: 120_000 }, () => {
     assert.equal(stranger.status, 401)
   }
 
-  it('drains on SIGTERM: what runs is finished, nothing new is taken, agents come back after the restart', async () => {
+  it('drains on SIGTERM: exchanges under way finish, no new ones are taken, agents reconnect after the restart', async () => {
     const { relay } = processes
     const { answer, appResponse } = await beginSlow()
     relay.kill('SIGTERM')
@@ -125,7 +125,7 @@ describe('a relay that goes away and comes back', { timeout: 120_000 }, () => {
     await assertAllIsBack()
   })
 
-  it('survives SIGKILL: sign-ins and sign-outs are kept, agents and visitors come back', async () => {
+  it('survives SIGKILL: sign-ins and sign-outs are kept, agents and visitors return', async () => {
     const { relay } = processes
     const { answer } = await beginSlow()
     const cut = assert.rejects(text(answer))

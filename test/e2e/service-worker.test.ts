@@ -18,7 +18,7 @@ import { within } from '../support/until.ts'
 
 const HOST = 'app.localhost'
 
-/** What the hostile app has brought out of the browser. */
+/** The data that the hostile app has got out of the browser. */
 interface Stolen {
   what: string
   url: string
@@ -70,7 +70,7 @@ describe('attack 24: a hostile app and the sign-in on its own host', { timeout: 
   })
 
   for (const wish of ['pass', 'withhold'] as const) {
-    it(`its service worker and opener learn nothing that is worth anything elsewhere (${wish})`, async (test) => {
+    it(`its service worker and opener learn nothing of use elsewhere (${wish})`, async (test) => {
       const victim = await prepare(test)
       if (!victim) return
       const { context, page, codes } = victim

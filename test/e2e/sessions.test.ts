@@ -100,7 +100,7 @@ describe('sessions', { timeout: 60_000 }, () => {
     return JSON.parse(listed.stdout) as Row[] // the command's own JSON
   }
 
-  it('are listed for people and for programs, by edge and by user, under names that are no cookies', async () => {
+  it('are listed for people and for programs, by edge and by user, under ids that are no cookies', async () => {
     const begin = Date.now()
     const ada = await signIn(url, ADA, new Browser({ headers: { 'user-agent': FIREFOX } }))
     const eve = await signIn(`${processes.origin(OTHER_HOST)}/`, EVE)
@@ -139,7 +139,7 @@ describe('sessions', { timeout: 60_000 }, () => {
     const ada = await signIn(url)
     const cookie = ada.cookieHeader(url)
     const http2 = connectHttp2(`http://127.0.0.1:${processes.port}`)
-    http2.on('error', () => {}) // the events below tell
+    http2.on('error', () => {}) // reported by the events below
     try {
       const h1Events = await openEvents(processes.port, cookie)
       const h1Socket = new WebSocket(`ws://${HOST}:${processes.port}/socket-h1`, {

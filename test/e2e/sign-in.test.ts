@@ -167,7 +167,7 @@ describe('signing in with Chromium', { timeout: 120_000 }, () => {
     await context.close()
   })
 
-  it('knows a session on its own edge only, and signs in at the next without another password', async (test) => {
+  it('has a session on its own edge only, and signs in at the next without another password', async (test) => {
     const context = await window(test)
     if (!context) return
     const page = await context.newPage()
@@ -255,7 +255,7 @@ describe('signing in with Chromium', { timeout: 120_000 }, () => {
     await context.close()
   })
 
-  it('keeps people signed in on sibling hosts, where they share the cookie, and signs them out of all', async (test) => {
+  it('keeps people signed in on sibling hosts that share the cookie, and signs them out of all', async (test) => {
     const context = await window(test)
     if (!context) return
     const page = await context.newPage()
@@ -279,7 +279,7 @@ describe('signing in with Chromium', { timeout: 120_000 }, () => {
     await context.close()
   })
 
-  it('asks for the password again where the app wants that', async (test) => {
+  it('asks for the password again if the app wants that', async (test) => {
     const context = await window(test)
     if (!context) return
     const page = await context.newPage()
@@ -293,7 +293,7 @@ describe('signing in with Chromium', { timeout: 120_000 }, () => {
     await context.close()
   })
 
-  it('tells people what is wrong, each in its own words', async (test) => {
+  it('explains each problem to people in its own words', async (test) => {
     const context = await window(test)
     if (!context) return
     const page = await context.newPage()

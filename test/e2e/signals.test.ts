@@ -1,4 +1,4 @@
-// Signals that operators send by habit, or a shell that ends: none of them cuts what runs, and none opens a debugger.
+// Signals from operators by habit, or from a shell that ends: none cuts an exchange, and none opens a debugger.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -50,7 +50,7 @@ describe('signals', { timeout: 60_000 }, () => {
     const request = get({ host: '127.0.0.1', port: processes.port, path: '/download', headers: { host: HOST } })
     const [response] = (await once(request, 'response')) as [IncomingMessage]
     await send()
-    // Everybody has heard of it when they answer again.
+    // Every process has got it when it answers again.
     for (let count = 0; count < 10; count++) {
       assert.equal((await ask(processes.port, { host: HOST })).body, 'the app', signal)
     }
@@ -59,7 +59,7 @@ describe('signals', { timeout: 60_000 }, () => {
     assert.ok(relay.isRunning && agent.isRunning, signal)
   }
 
-  it('B5: SIGHUP ends neither relay nor workers nor agent where they write to no terminal, as under nohup', async () => {
+  it('B5: SIGHUP ends neither relay nor workers nor agent if they write to no terminal, as under nohup', async () => {
     const workers = relay.entries.filter(({ msg }) => msg === 'worker started').map(({ pid }) => Number(pid))
     assert.equal(workers.length, 2)
     await assertKeeps('SIGHUP', async () => {
@@ -81,7 +81,7 @@ describe('signals', { timeout: 60_000 }, () => {
     for (const one of [relay, agent]) assert.doesNotMatch(one.lines.join('\n'), /debugger|inspector/i)
   })
 
-  it('B5: SIGQUIT, which a terminal sends to all of them at once, ends them in order: what runs is finished', async () => {
+  it('B5: SIGQUIT, which a terminal sends to all of them at once, ends them in order, after all exchanges', async () => {
     const workers = relay.entries.filter(({ msg }) => msg === 'worker started').map(({ pid }) => Number(pid))
     const request = get({ host: '127.0.0.1', port: processes.port, path: '/download', headers: { host: HOST } })
     const [response] = (await once(request, 'response')) as [IncomingMessage]

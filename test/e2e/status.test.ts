@@ -1,4 +1,4 @@
-// "Who is connected?": `relay status` and `relay tunnel list` ask the relay that runs, over a socket beside its store.
+// "Who is connected?": `relay status` and `relay tunnel list` ask the running relay, over a socket beside its store.
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -95,7 +95,7 @@ describe('who is connected (the first hour, 9)', { timeout: 120_000, skip: proce
     app.close().closeAllConnections()
   })
 
-  it('tells of the relay, its edges and its agents, over all workers, each once', async () => {
+  it('shows the relay, its edges and its agents, over all workers, each once', async () => {
     assert.equal((await new Browser().fetch(processes.origin('docs.localhost'))).body, 'the app')
     const { relay: whole, edges, agents } = await seen()
     assert.equal(whole.pid, processes.relay.pid)
@@ -130,7 +130,7 @@ describe('who is connected (the first hour, 9)', { timeout: 120_000, skip: proce
     assert.doesNotMatch(listed.stdout, /sp_/)
   })
 
-  it('shows people tables that fit a terminal, in which no agent can write', async () => {
+  it('shows tables that fit a terminal, without control characters of agents', async () => {
     const [shown, tunnels] = [await relay('status'), await relay('tunnel', 'list')]
     for (const { code, stdout, stderr } of [shown, tunnels]) {
       assert.deepEqual([code, stderr], [0, ''])
@@ -147,7 +147,7 @@ describe('who is connected (the first hour, 9)', { timeout: 120_000, skip: proce
     assert.match(tunnels.stdout, /^none +unhealthy .*\n.*\n {2}no edge leads to it\n {2}unhealthy for \d+ s: /m)
   })
 
-  it('tells it to nobody else: not at the admin port, and not to another user of the machine', async (t) => {
+  it('answers nobody else: not at the admin port, and no other user of the machine', async (t) => {
     for (const path of ['/api/v1/status', '/api/v1/tunnels', '/api/v1/agents', '/api/v1/edges']) {
       assert.equal((await new Browser().fetch(`${processes.adminUrl}${path}`)).status, 404)
     }
@@ -167,7 +167,7 @@ describe('who is connected (the first hour, 9)', { timeout: 120_000, skip: proce
     assert.match(stderr, /may not ask the relay .* Run the command as root: sudo relay/)
   })
 
-  it('is there again after a crash, although that leaves a socket behind', async () => {
+  it('works again after a crash, although that leaves a socket behind', async () => {
     processes.relay.kill('SIGKILL')
     await processes.relay.exited // its workers as well, which print to the same place
     assert.ok(existsSync(socket()), 'a crash takes nothing away')
@@ -184,7 +184,7 @@ describe('who is connected (the first hour, 9)', { timeout: 120_000, skip: proce
     assert.deepEqual([pid, workers], [next.pid, undefined])
   })
 
-  it('stops although somebody holds the socket, and leaves none behind', async () => {
+  it('stops although a client holds the socket, and leaves none behind', async () => {
     const held = connect(socket())
     held.on('error', () => {}).write('GET /api/v1/')
     await once(held, 'connect')

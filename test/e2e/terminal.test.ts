@@ -19,7 +19,7 @@ const SCRIPT = '/usr/bin/script'
 const CTRL_C = '\u0003'
 const HOST = 'app.localhost'
 
-/** A program on a terminal of its own. */
+/** A program on its own terminal. */
 class OnTerminal {
   text = ''
   readonly #child: ChildProcessWithoutNullStreams
@@ -47,7 +47,7 @@ class OnTerminal {
   }
 
   kill(): void {
-    this.#child.kill('SIGKILL') // the terminal is gone then, and what runs on it ends
+    this.#child.kill('SIGKILL') // this closes the terminal and ends its programs
   }
 }
 
@@ -147,7 +147,7 @@ describe('first-hour 10: on a terminal', { skip: !existsSync(SCRIPT) && `no ${SC
     for (const text of [written.relay, written.agent]) assert.doesNotMatch(text, /[^\P{Cc}\r\n]/u)
   })
 
-  it('first-hour 19: nobody is greeted in a pipe', () => assert.deepEqual(piped, []))
+  it('first-hour 19: a pipe gets no greeting', () => assert.deepEqual(piped, []))
 
   it('has colours otherwise, and lines that fit into 80 columns', async () => {
     const { relay, agent } = await seen(80, {})
@@ -159,7 +159,7 @@ describe('first-hour 10: on a terminal', { skip: !existsSync(SCRIPT) && `no ${SC
     }
   })
 
-  it("real-apps 5: the agent's log has colours where somebody asks for lines, but not where TERM is dumb or NO_COLOR says so", async () => {
+  it("real-apps 5: the agent's log has colours if lines are asked for, but not with TERM=dumb or NO_COLOR", async () => {
     const nowhere = ['tunnel', '--server', 'http://127.0.0.1:9', '--authtoken', 'a', '--label', 'a=b', '--log-level', 'info', '9'] // prettier-ignore
     for (const [further, pattern] of [
       // oxlint-disable-next-line no-control-regex

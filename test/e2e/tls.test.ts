@@ -92,7 +92,7 @@ describe('TLS', { timeout: 120_000 }, () => {
       await promisify(execFile)('openssl', args.split(' '), { cwd: processes.folder })
       return true
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false // what execFile rejects with
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false // as execFile rejects
       throw error
     }
   }
@@ -102,7 +102,7 @@ describe('TLS', { timeout: 120_000 }, () => {
     return hasOpenssl
   }
 
-  /** The serial number of the certificate that a visitor gets who asks for this host, or for none. */
+  /** The serial number of the certificate for a visitor who asks for this host, or for none. */
   async function serialFor(servername = ''): Promise<string> {
     const socket: TLSSocket = connect({
       port: processes.port,
@@ -157,13 +157,13 @@ describe('TLS', { timeout: 120_000 }, () => {
       lookup: lookupLocalhost,
       headers: { cookie: visitor.cookieHeader(url) },
     })
-    webSocket.on('error', () => {}) // the answer tells
+    webSocket.on('error', () => {}) // reported by the answer
     const [, answer] = (await once(webSocket, 'unexpected-response')) as [unknown, { statusCode: number }]
     assert.equal(answer.statusCode, 418)
     webSocket.terminate()
   })
 
-  it('shows the way from http to https, and takes nothing else there', async (test) => {
+  it('redirects from http to https, and serves nothing else there', async (test) => {
     if (!isReady(test)) return
     const target = await new Browser().fetch(`http://app.localhost:${httpPort}/a/b?c=%2F`, {
       method: 'POST',
@@ -173,7 +173,7 @@ describe('TLS', { timeout: 120_000 }, () => {
     assert.equal(target.headers.location, `${processes.origin('app.localhost')}/a/b?c=%2F`)
     assert.equal(target.headers['set-cookie'], undefined)
     assert.equal((await new Browser().fetch(`http://evil.example.localhost:${httpPort}/`)).status, 404)
-    // An agent that would send its authtoken in clear is not let in.
+    // An agent that would send its authtoken in clear is refused.
     const plain = await sendRaw(
       httpPort,
       `GET /.sallyport/agent HTTP/1.1\r\nHost: relay.localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
@@ -183,7 +183,7 @@ describe('TLS', { timeout: 120_000 }, () => {
     assert.doesNotMatch(plain, / 101 /)
   })
 
-  it('chooses the certificate by the host that the visitor asks for', async (test) => {
+  it('chooses the certificate by the requested host', async (test) => {
     if (!isReady(test)) return
     const [main, wild] = await Promise.all([serialOf('main.crt'), serialOf('wild.crt')])
     assert.equal(await serialFor('app.localhost'), main)
@@ -194,7 +194,7 @@ describe('TLS', { timeout: 120_000 }, () => {
     assert.equal(await serialFor(), main)
   })
 
-  it('reads certificates again when their files change, and keeps the old one while the new one is bad', async (test) => {
+  it('rereads certificates when their files change, and keeps the old one while the new one is bad', async (test) => {
     if (!isReady(test)) return
     const { relay } = processes
     const old = await serialOf('main.crt')
@@ -213,7 +213,7 @@ describe('TLS', { timeout: 120_000 }, () => {
     assert.equal(await serialFor(), next, 'also for visitors that send no name')
   })
 
-  it('is refused at the start, in words, where a certificate is none', async (test) => {
+  it('is refused at the start, with a sentence, if a certificate is malformed', async (test) => {
     if (!isReady(test)) return
     const broken = (await readFile(processes.configFile, 'utf8'))
       .replace('wild.key', 'main.key')

@@ -21,7 +21,7 @@ const HOST = 'app.localhost'
 const QUIET_HOST = 'quiet.localhost'
 const MESSAGE_BYTES = 1024 * 1024
 const MESSAGES = 100
-const GROWTH_MAX_BYTES = 96 * 1024 * 1024 // a third of what would be there if it were kept; buffers and heap take their part
+const GROWTH_MAX_BYTES = 96 * 1024 * 1024 // a third of the bytes, if they were all kept; buffers and heap take their part
 
 describe('WebSockets', { timeout: 60_000 }, () => {
   let processes: Processes
@@ -77,7 +77,7 @@ describe('WebSockets', { timeout: 60_000 }, () => {
       headers: { cookie: visitor.cookieHeader(url), ...headers },
       perMessageDeflate: false,
     })
-    webSocket.on('error', () => {}) // the events below tell
+    webSocket.on('error', () => {}) // reported by the events below
     const answer = await Promise.race([
       once(webSocket, 'open').then(() => 101),
       once(webSocket, 'unexpected-response').then(([, response]) => (response as { statusCode: number }).statusCode),
@@ -151,7 +151,7 @@ describe('WebSockets', { timeout: 60_000 }, () => {
     assert.equal(streams, 3, 'the page behind the sign-in, and the two that are allowed')
   })
 
-  it('attack 33: end at once when the visitor signs out, those of other visitors go on', async () => {
+  it('attack 33: end at once when the visitor signs out; those of other visitors continue', async () => {
     const other = await signIn(url)
     const [leaving, staying] = [await open('/echo', { cookie: other.cookieHeader(url) }), await open('/echo')]
     const ended = once(leaving, 'close')
@@ -163,7 +163,7 @@ describe('WebSockets', { timeout: 60_000 }, () => {
     staying.terminate()
   })
 
-  it('carry bytes that stand right behind the handshake, in both directions', async () => {
+  it('carry bytes right after the handshake, in both directions', async () => {
     const client = new RawClient(processes.port)
     const key = randomBytes(16).toString('base64')
     const frame = maskedText('right behind')
@@ -192,7 +192,7 @@ describe('WebSockets', { timeout: 60_000 }, () => {
       const message = randomBytes(MESSAGE_BYTES)
       sent.update(message)
       webSocket.send(message)
-      // Far ahead of the relay, so that it has to hold the writer back.
+      // Far ahead of the relay, which must hold the writer back.
       if (webSocket.bufferedAmount > 16 * MESSAGE_BYTES) await once(webSocket, 'acknowledged')
     }
     webSocket.send('done')

@@ -175,7 +175,7 @@ describe('a relay of two workers', { timeout: 120_000 }, () => {
     assert.match(second.stderr, /listen\.http: .* is in use by (?:node \(process \d+\)|another program); stop it/)
   })
 
-  it('knows a visitor at one worker who has just signed in at the other', async () => {
+  it('knows a visitor at one worker right after a sign-in at the other', async () => {
     const url = `${processes.origin('private.localhost')}/`
     const { process: own } = await processes.startAgent({
       authtoken,
@@ -225,7 +225,7 @@ describe('a relay of two workers', { timeout: 120_000 }, () => {
     assert.ok(passed.there < CAPACITY, `${passed.there}`)
   })
 
-  it('loses only what is on a worker that is killed, and starts it again', async () => {
+  it('loses only the exchanges of a killed worker, and starts it again', async () => {
     const { relay } = processes
     const since = relay.lines.length
     const load = new Load({ origin: processes.origin('open.localhost'), visitors: VISITORS })
@@ -251,7 +251,7 @@ describe('a relay of two workers', { timeout: 120_000 }, () => {
     assert.deepEqual(others, [], 'nothing that came to the other worker has failed')
     assert.equal(await metric('sallyport_worker_restarts_total'), 1)
     const isServed = async () => (await ask('far.localhost', '/')).resume().statusCode === 200
-    await until('far.localhost is served', isServed) // it may have been there, too
+    await until('far.localhost is served', isServed) // its agent may have been there, too
     for (const line of lines) line.agent.destroy()
     lines = await openLines()
     assert.deepEqual(
@@ -286,9 +286,9 @@ describe('a relay of two workers', { timeout: 120_000 }, () => {
     assert.equal(statuses.at(-1), 429)
   })
 
-  it('reaches an agent that has a single session from both, and drains with that under way', async () => {
+  it('reaches an agent with a single session from both, and drains with an exchange under way', async () => {
     const { relay } = processes
-    // Since a worker has been killed it may have come back anywhere.
+    // Since a worker was killed, the agent may have reconnected to either.
     const online = relay.entries.findLast(({ msg, metadata }) => msg === 'tunnel online' && metadata === 'far')!
     const here = lines.find(({ worker }) => worker === online.worker)!
     const there = lines.find(({ worker }) => worker !== online.worker)!
@@ -305,7 +305,7 @@ describe('a relay of two workers', { timeout: 120_000 }, () => {
     relay.kill('SIGTERM')
     const ready = async (): Promise<string> => (await fetch(`${processes.adminUrl}/readyz`)).text()
     while ((await ready()) !== 'draining\n');
-    // The worker of the agent has nothing to do any more. It waits, for this exchange of the other one runs over its agent.
+    // The agent's worker has nothing left to do, but waits: this exchange of the other worker runs over its agent.
     await relay.waitForEntry('draining', ({ worker }) => worker === here.worker)
     appResponse.end('second half')
     assert.equal(await text(answer), 'first half, second half')
@@ -321,7 +321,7 @@ describe('a relay of two workers', { timeout: 120_000 }, () => {
     await relay.exited
     assert.equal(relay.entries.filter(({ msg }) => msg === 'the supervisor is gone').length, 2)
     assert.equal(relay.entries.filter(({ msg }) => msg === 'stopped').length, 2, 'each has drained')
-    // And the next one finds the ports free.
+    // The next relay finds the ports free.
     await processes.restartRelay()
   })
 })

@@ -13,7 +13,7 @@ import { problemOf, visit } from './visitors.ts'
 const HOST = 'fuzzed.localhost'
 const LEAVE_MS = 10 // so that the relay reads what was sent before the connection ends
 
-describe('an agent that sends oddly', () => {
+describe('an agent that sends odd bytes', () => {
   let relay: RelayUnderFuzz
   before(async () => {
     relay = await RelayUnderFuzz.start({

@@ -1,14 +1,14 @@
-// What an agent that holds a valid authtoken may send: control messages, bytes in their place, and frames of yamux. Pure:
-// everything comes out of the random source.
+// What an agent with a valid authtoken may send: control messages, other bytes instead, and frames of yamux. Pure:
+// everything depends only on the random source.
 
 import type { Random } from '../support/random.ts'
 
 /** One thing that the agent does, behind a WebSocket that is open. */
 export type AgentDeed =
   | { what: 'message'; json: string }
-  /** Bytes on the control stream, as they are. */
+  /** Raw bytes on the control stream. */
   | { what: 'bytes'; bytes: Buffer }
-  /** Bytes of the mux, beside what our own side of it sends. */
+  /** Bytes of the mux, in addition to those of our own session. */
   | { what: 'frames'; bytes: Buffer }
   /** A text message on a connection that carries only binary ones. */
   | { what: 'text'; text: string }
@@ -149,7 +149,7 @@ function oddObject(random: Random, keys: readonly string[]): object {
   const entries: string[] = []
   do entries.push(`${JSON.stringify(random.pick(keys))}:${JSON.stringify(value(random)) ?? 'null'}`)
   while (random.chance(0.6))
-  return JSON.parse(`{${entries.join(',')}}`) as object // so that __proto__ is a key like the others
+  return JSON.parse(`{${entries.join(',')}}`) as object // makes __proto__ a key like the others
 }
 
 function value(random: Random): unknown {
@@ -164,7 +164,7 @@ function value(random: Random): unknown {
   ])()
 }
 
-/** JSON that is none, and JSON that is hard to read. */
+/** Broken JSON, and JSON that is hard to read. */
 function mangled(random: Random): string {
   const text = JSON.stringify(odd(random)) ?? 'null'
   const at = random.below(text.length + 1)
@@ -207,7 +207,7 @@ function frames(random: Random): Buffer {
   )
 }
 
-/** The reply byte of a stream, a refusal, or something else, and what an app would have said behind it. */
+/** The reply byte of a stream, a refusal, or something else, then an app's bytes. */
 function reply(random: Random): Buffer {
   const text = random.pick(['', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok', 'HTTP/1.1 103 x\r\nLink: <x>;\r\n\r\n', '\0\0\0\x04\0\0\0\0\0', 'x'.repeat(70_000)]) // prettier-ignore
   const first = random.pick(['\0', '\0', '\0', '\x01', '\x01\x07refused', '\x02\x00', '\x01\xffx', '\xff', '', '\x07'])

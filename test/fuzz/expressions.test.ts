@@ -66,7 +66,7 @@ function textOf(value: unknown): string {
   return String(value)
 }
 
-/** The differences that we mean to have. */
+/** The intended differences. */
 const DIFFERENCES: readonly { why: string; holds: (source: string, ours: Outcome, theirs: Outcome) => boolean }[] = [
   {
     why: 'we check types when an expression is loaded: it is refused if it would fail, or have values of two types, for some data',
@@ -123,7 +123,7 @@ describe(`expressions beside @bufbuild/cel (traffic policy, the engine)`, { time
 })
 
 describe('broken expressions (traffic policy, the engine)', { timeout: 60_000 * ROUNDS }, () => {
-  it(`are compiled or refused with a place, and fail in no other way: ${BROKEN * ROUNDS} of them, with seed ${SEED}`, (test) => {
+  it(`are compiled, or refused with a place: ${BROKEN * ROUNDS} of them, with seed ${SEED}`, (test) => {
     let compiled = 0
     for (let number = 0; number < BROKEN * ROUNDS; number++) {
       const random = new Random(SEED * 7_000_003 + number)

@@ -12,13 +12,13 @@ import type { RelayUnderFuzz } from './relay-under-fuzz.ts'
 
 export interface Surface<Case> {
   relay: RelayUnderFuzz
-  /** How many cases of it are a sample: one round. */
+  /** The number of cases in a sample: one round. */
   sample: number
-  /** How many cases at once. */
+  /** The number of cases at once. */
   lanes: number
   /** Pure. */
   make: (random: Random, number: number) => Case
-  /** As short as it can be said: for a report. */
+  /** A short description for a report. */
   show: (each: Case) => string
   /** Returns the fault in the visitors' answers; undefined if all is well. */
   play: (each: Case, number: number, lane: number) => Promise<string | undefined>
@@ -27,7 +27,7 @@ export interface Surface<Case> {
 const SEED = Number(process.env.SALLYPORT_FUZZ_SEED ?? 10)
 const ROUNDS = Number(process.env.SALLYPORT_FUZZ_ROUNDS) || 1
 const ONLY = process.env.SALLYPORT_FUZZ_CASE === undefined ? undefined : Number(process.env.SALLYPORT_FUZZ_CASE)
-const PROBLEMS_MAX = 10 // different ones; then it is enough
+const PROBLEMS_MAX = 10 // different ones; then it stops
 const CASE_DEADLINE_MS = 15_000 // above every timeout that a case can meet at the relay
 const HANGS = 'hangs: the case has no end'
 const SETTLE_MS = 100 // the damage of a case may show a few turns later
@@ -37,14 +37,14 @@ const SHOWN_CHARS = 1500
 export async function fuzz<Case>(test: TestContext, surface: Surface<Case>): Promise<void> {
   const { relay, make, show, play, lanes } = surface
   const cases = ONLY === undefined ? ROUNDS * surface.sample : ONLY + 1
-  /** By the words of the problem without its numbers: the case that showed it first. */
+  /** By the text of the problem without its numbers: the first case that showed it. */
   const problems = new Map<string, string>()
   const note = (problem: string, number?: number): void => {
     const words = wordsOf(problem)
     if (problems.has(words)) return
     const which = number === undefined ? '' : ` (case ${number})\n    ${shown(show(make(randomOf(number), number)))}`
     problems.set(words, `${problem}${which}`)
-    console.error(`✘ ${problem}${which}`) // at once: a long run is watched
+    console.error(`✘ ${problem}${which}`) // at once, for people who watch a long run
   }
   const playOne = async (number: number, lane: number): Promise<void> => {
     const deadline = Promise.withResolvers<string>()
@@ -62,7 +62,7 @@ export async function fuzz<Case>(test: TestContext, surface: Surface<Case>): Pro
   let next = ONLY ?? 0
   let spokeAt = began
   while (next < cases && problems.size < PROBLEMS_MAX) {
-    /** Under way, and the last ones that were: one of them ends the relay, if it ends. */
+    /** The cases under way, and the latest ended ones: if the relay ends, one of them is the cause. */
     const recent: number[] = []
     const lane = async (index: number): Promise<void> => {
       while (next < cases && relay.isRunning && problems.size < PROBLEMS_MAX) {
@@ -89,7 +89,7 @@ export async function fuzz<Case>(test: TestContext, surface: Surface<Case>): Pro
   assert.equal(played, cases - (ONLY ?? 0))
 }
 
-/** Replaces the relay that has ended, and finds the case that does it alone. */
+/** Replaces the relay that has ended, and finds the case that ends it alone. */
 async function culprit(
   relay: RelayUnderFuzz,
   suspects: readonly number[],
@@ -108,7 +108,7 @@ async function culprit(
   return suspects.at(-1)
 }
 
-/** Every case has a source of its own, so that it can be made again without those before it. */
+/** Every case has its own random source, so it can be made again without earlier ones. */
 function randomOf(number: number): Random {
   return new Random(Math.imul(SEED, 0x9e3779b1) ^ Math.imul(number + 1, 0x85ebca6b))
 }

@@ -13,7 +13,7 @@ import { problemOf, visit } from './visitors.ts'
 
 describe('an app that answers oddly in HTTP/1.1', () => {
   const answers = new Map<number, Http1Answer>()
-  /** Requests that may meet bytes of the answer before, and whether that one was to have no body. */
+  /** Requests that may meet bytes of the previous answer, and whether that one must have no body. */
   const late = new Map<number, boolean>()
   let app: Server
   let relay: RelayUnderFuzz

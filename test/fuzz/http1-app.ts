@@ -1,5 +1,5 @@
-// Odd answers of an app that speaks HTTP/1.1, and the app that gives them. The answers are pure: they come out of the
-// random source alone.
+// Odd answers of an app that speaks HTTP/1.1, and the app that gives them. The answers are pure: they depend only on
+// the random source.
 
 import { createHash } from 'node:crypto'
 import { createServer } from 'node:net'
@@ -51,7 +51,7 @@ export function makeAnswer(random: Random, number: number): Http1Answer {
 /**
  * A server whose connections answer each request for `/c<number>` with the answer that is found for it.
  * @param onLate called for a request that came while bytes beyond the last answer may still have been on the
- * connection; says whether that answer was to have no body: then none of these bytes may reach a visitor (B6),
+ * connection; says whether that answer must have no body: then none of these bytes may reach a visitor (B6),
  * otherwise they cannot be told from the next answer
  */
 export function http1App(
@@ -108,7 +108,7 @@ const fields = (random: Random): string => {
 }
 const chunked = (trailers: string): string => `Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n${trailers}\r\n`
 
-/** Each makes one kind of answer whole; it may be cut and split afterwards. */
+/** Each makes a complete answer of one kind; it may be cut and split afterwards. */
 const KINDS: ((random: Random) => string)[] = [
   (random) => `${head(random)}${fields(random)}Content-Length: 2\r\n\r\nok`,
   (random) => `${head(random)}${fields(random)}\r\nuntil the end`,
@@ -137,7 +137,7 @@ const KINDS: ((random: Random) => string)[] = [
   makeResponse,
 ]
 
-/** In one piece, or in some with turns or milliseconds between them. */
+/** In one piece, or in several with turns or milliseconds between them. */
 function split(text: string, random: Random): Http1Answer['pieces'] {
   const pieces: Http1Answer['pieces'] = []
   let rest = text

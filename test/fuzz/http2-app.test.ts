@@ -1,4 +1,4 @@
-// S2, B3: an app that should speak HTTP/2 may do anything, at every moment of its connection, also while many requests
+// S2, B3: an app that should speak HTTP/2 may do anything, at every moment of its connection, even while many requests
 // with bodies are under way: its visitors get 502 or its answer, and the relay survives.
 
 import { once } from 'node:events'

@@ -1,5 +1,5 @@
 // Plots for the connections of an app that should speak HTTP/2, and the app that plays them. The plots are pure: they
-// come from the random source alone.
+// depend only on the random source.
 
 import { createServer } from 'node:net'
 import type { Server, Socket } from 'node:net'
@@ -100,7 +100,7 @@ export function showPlot({
   return words.filter(Boolean).join('')
 }
 
-/** An app whose connections follow the plot of the moment. */
+/** An app whose connections follow the current plot. */
 export class Http2App {
   readonly server: Server
   #plot: Http2Plot | undefined
@@ -123,7 +123,7 @@ export class Http2App {
     this.#plot = plot
   }
 
-  /** Ends every connection, so that the next plot begins with its own. */
+  /** Ends every connection: the next plot begins with new ones. */
   end(): void {
     this.#plot = undefined
     for (const socket of this.#sockets) socket.destroy()
@@ -214,7 +214,7 @@ function oddEnding(random: Random, isHopeless: boolean): NonNullable<Http2Plot['
     () => encode({ type: 7, flags: 0, stream: 0, payload: goaway(random) }),
     () => encode({ type: RST_STREAM, flags: 0, stream: 1, payload: Buffer.of(0, 0, 0, random.below(14)) }),
     () => Buffer.from(random.pick(GREETINGS), 'latin1'),
-    // Of a hopeless one nothing may look like an answer.
+    // Nothing from a hopeless app may look like an answer.
     ...(isHopeless ? [] : [farewell]),
   ]
   return {

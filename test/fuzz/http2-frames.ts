@@ -1,4 +1,4 @@
-// Odd frames of HTTP/2 (RFC 9113 4): valid ones of either side, and what mutations make of them. Pure.
+// Odd frames of HTTP/2 (RFC 9113 4): valid ones of either side, and mutations of them. Pure.
 
 import {
   ACK,
@@ -96,7 +96,7 @@ export function strayFrame(random: Random, streams: readonly number[]): OddFrame
   ])()
 }
 
-/** Frames lost, doubled, exchanged, put in, and changed in every part. */
+/** Frames lost, doubled, swapped, inserted, and changed in every part. */
 export function mutateFrames(frames: readonly OddFrame[], random: Random): OddFrame[] {
   const odd = [...frames]
   const streams = [0, 1, 2, 3, 5, 0x7fff_ffff, ...frames.map(({ stream }) => stream)]

@@ -33,7 +33,7 @@ export function makeExpression(random: Random): string {
   return make(type, { random, depth: 0, names: [] })
 }
 
-/** The same with a few characters lost, doubled, exchanged, or of another kind. */
+/** The same with a few characters lost, doubled, swapped, or replaced. */
 export function breakExpression(random: Random, source: string): string {
   let broken = source
   for (let times = 1 + random.below(3); times > 0; times--) {
@@ -51,7 +51,7 @@ const SIGNS = '()[]{}<>"\'`\\.,:;?!&|+-*/%=$#@~^ \n\r\t\0\x1b'
 const PIECES = WORDS.split(' ').concat(SIGNS.split(''))
 
 const DEPTH_MAX = 4
-const ODD = 0.03 // of another type: it has to be refused, or to fail
+const ODD = 0.03 // of another type: it must be refused, or fail
 
 function make(type: Type, place: Place): string {
   const { random, depth, names } = place

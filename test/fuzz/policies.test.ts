@@ -1,4 +1,4 @@
-// Policies made from the schema are taken; policies that are broken somewhere never crash the reader, and every refusal has a
+// Policies made from the schema are accepted; broken policies never crash the reader, and every refusal has a
 // place: a line and a column, or a path. `npm test` reads a small sample of each, `npm run test:long` twenty thousand.
 //
 // SALLYPORT_FUZZ_SEED makes other policies, SALLYPORT_FUZZ_ROUNDS as many more; npm run test:long does both.
@@ -26,7 +26,7 @@ import {
 const SEED = Number(process.env.SALLYPORT_FUZZ_SEED ?? 10)
 const ROUNDS = Number(process.env.SALLYPORT_FUZZ_ROUNDS) || 1
 const COUNT = ROUNDS === 1 ? 150 : 500 * ROUNDS // forty rounds are twenty thousand
-/** Of a whole document that is no policy there is no line to name. */
+/** A document that is no policy at all has no line to name. */
 const PLACED = /^policy\.yaml(?::\d+:\d+ \S[^]*?|: line \d+|: must be a block of keys|: [^]*alias)/i
 const SHOWN_CHARS = 1500
 const ENV = { ADA_PASSWORD: 'a long password' }
@@ -34,7 +34,7 @@ const ENV = { ADA_PASSWORD: 'a long password' }
 describe('policies made from the schema (traffic policy)', () => {
   before(loadLanguage)
 
-  it('takes the valid ones, with every action', () => {
+  it('are accepted if valid, with every action', () => {
     const made = new Set<string>()
     for (let number = 0; number < COUNT; number++) {
       const policy = makePolicy(randomOf(number))
@@ -50,7 +50,7 @@ describe('policies made from the schema (traffic policy)', () => {
     )
   })
 
-  it('refuses broken ones with a place for each problem, and crashes on none', () => {
+  it('are refused if broken, with a place for each problem and without a crash', () => {
     let refused = 0
     for (let number = 0; number < COUNT; number++) {
       const random = randomOf(number)

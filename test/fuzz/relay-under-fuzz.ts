@@ -101,7 +101,7 @@ export class RelayUnderFuzz {
     this.#isRestarting = false
   }
 
-  /** Ends a process that has not ended and does nothing any more. */
+  /** Ends a process that hangs. */
   async endIfStuck(): Promise<void> {
     if (!this.isRunning) return
     const isAlive = await fetch(`${this.#processes.adminUrl}/healthz`, { signal: AbortSignal.timeout(STUCK_MS) }).then(
@@ -122,7 +122,7 @@ export class RelayUnderFuzz {
     return stack ? shorten(stack) : this.#processes.relay.tail
   }
 
-  /** What has gone wrong since the last look, beside the process itself: mistakes of the relay in its log, the neighbour. */
+  /** New problems since the last call, apart from the process itself: faults of the relay in its log, and the neighbour's. */
   takeProblems(): string[] {
     const { lines } = this.#processes.relay
     const fresh = lines.slice(this.#seenLines)
@@ -262,9 +262,9 @@ export class RelayUnderFuzz {
   }
 }
 
-/** A line that says that the relay itself was at fault: nothing that comes from outside may make it say so. */
+/** A line that says that the relay itself was at fault: no input from outside may cause one. */
 function isMistake(line: string): boolean {
-  if (line.includes('"uncaught exception"')) return false // told as the end of the process
+  if (line.includes('"uncaught exception"')) return false // reported as the end of the process
   return /"level":(?:50|60),|"code":"ERR_INTERNAL"/.test(line) || (!line.startsWith('{') && /Error|Warning/.test(line))
 }
 
@@ -275,7 +275,7 @@ function shortenLine(line: string): string {
   return JSON.stringify({ msg, path, code, detail }) + (stack ? `\n      ${shorten(stack)}` : '')
 }
 
-/** The message, and the places that are ours or first. */
+/** The message, and the places that are ours or the first. */
 function shorten(stack: string): string {
   const lines = stack.split('\n').map((line) => line.trim().replace(/file:\S*\/packages\//, 'packages/'))
   const places = lines.filter((line) => line.startsWith('at '))

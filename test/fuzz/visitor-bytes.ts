@@ -1,5 +1,5 @@
 // Bytes of a visitor: a conversation in HTTP/2 with odd frames, or bytes that are almost HTTP/1.1. Pure: everything
-// comes out of the random source.
+// depends only on the random source.
 
 import { makeRequest } from '../support/odd-http1.ts'
 import type { Random } from '../support/random.ts'
@@ -87,7 +87,7 @@ function request(random: Random, stream: number, number: number, isPlain: boolea
   ])()
 }
 
-/** Odd fields in place of a request's four pseudo-headers. */
+/** Odd fields instead of a request's four pseudo-headers. */
 const ODD_PSEUDO: ((path: string) => Field[])[] = [
   (path) => [[':path', path]],
   (path) => [[':method', 'GET'], [':scheme', 'http'], [':authority', 'app.localhost'], [':path', path], [':path', '/x']], // prettier-ignore
@@ -154,7 +154,7 @@ const PREFACES = ['', 'PRI * HTTP/2.0\r\n\r\nSM\r\n', 'PRI * HTTP/2.0\r\n\r\nXX\
 /** First bytes of other protocols, and heads that are not ended. */
 const WORDS = ['', '\r\n', '\0', '\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03', 'SSH-2.0-x\r\n', 'PROXY TCP4 1.2.3.4 1.2.3.4 1 2\r\n', '\x05\x01\0', 'GET ', 'GET / HTTP/1.1\r\n', `GET /${'x'.repeat(70_000)} HTTP/1.1\r\n\r\n`, `GET / HTTP/1.1\r\n${'X: y\r\n'.repeat(1000)}\r\n`, '\xff'.repeat(1000)] // prettier-ignore
 
-/** In one piece, or in some with turns or milliseconds between them. */
+/** In one piece, or in several with turns or milliseconds between them. */
 function split(bytes: Buffer, random: Random): VisitorBytes['pieces'] {
   const pieces: VisitorBytes['pieces'] = []
   let rest = bytes

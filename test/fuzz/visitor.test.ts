@@ -19,7 +19,7 @@ const PLAIN_PATIENCE_MS = 10_000
 const FRAME_MAX_BYTES = 16_384 // RFC 9113 4.2, as long as nobody allows more
 const STATUS_200 = 0x88 // RFC 7541, static table
 
-describe('a visitor who sends oddly', () => {
+describe('a visitor who sends odd bytes', () => {
   const app = createServer((request, response) => {
     request.resume().on('end', () => response.end('fine'))
   })
@@ -39,7 +39,7 @@ describe('a visitor who sends oddly', () => {
     app.closeAllConnections()
   })
 
-  it('S2: gets what can be read, or the end of the connection', async (test) => {
+  it('S2: gets a readable answer, or the end of the connection', async (test) => {
     await fuzz(test, {
       relay,
       sample: 1000,

@@ -5,7 +5,7 @@ import type { IncomingMessage } from 'node:http'
 import { connect, constants } from 'node:http2'
 import type { IncomingHttpHeaders } from 'node:http2'
 
-/** How one asks. `1` and `2` are versions of HTTP; an upgrade is to a WebSocket. */
+/** The kind of request. `1` and `2` are versions of HTTP; an upgrade is to a WebSocket. */
 export const VISITORS = ['1 GET', '1 HEAD', '1 POST', '1 upgrade', '2 GET', '2 HEAD', '2 POST', '2 upgrade'] as const
 export type Visitor = (typeof VISITORS)[number]
 
@@ -74,7 +74,7 @@ function visitHttp1(port: number, host: string, path: string, how: string, sent:
     request.on('response', (response) => {
       read(response)
       response.setEncoding('latin1').on('data', (text: string) => (got.body += text))
-      response.on('error', () => {}) // it is cut off: `complete` tells
+      response.on('error', () => {}) // it is cut off: `complete` says so
       response.on('close', () => {
         got.isWhole = response.complete
         resolve(got)
@@ -123,7 +123,7 @@ function visitHttp2(port: number, host: string, path: string, how: string, sent:
       })
       stream.setEncoding('latin1').on('data', (text: string) => (got.body += text))
       stream.on('end', () => (got.isWhole = !stream.rstCode))
-      stream.on('error', () => {}) // it is cut off: the code tells
+      stream.on('error', () => {}) // it is cut off: the code says so
       stream.on('close', () => {
         if (stream.rstCode === NGHTTP2_PROTOCOL_ERROR) got.problem = 'a stream ended with PROTOCOL_ERROR'
         resolve(got)

@@ -59,7 +59,7 @@ describe('B9: a request target in absolute-form', { timeout: 30_000 }, () => {
     })
   }
 
-  it('is the same path for routes, their policies and our own pages, and in the log', async () => {
+  it('has the same path for routes, their policies, our own pages and the log', async () => {
     for (const path of ['/admin', '/admin/x?y', '/%61dmin', '/x/../admin', '//admin', '/.sallyport/nothing']) {
       const status = await ask(path)
       assert.notEqual(status, 200, path)
@@ -71,7 +71,7 @@ describe('B9: a request target in absolute-form', { timeout: 30_000 }, () => {
     assert.ok(!paths.some((path) => path.includes(':')), String(paths))
   })
 
-  it('is one for an upgrade, and behind another request on the same connection', async () => {
+  it('works for an upgrade, and after another request on the same connection', async () => {
     assert.equal(await visit('an upgrade', stack.port, { host: APP_HOST, path: `http://${APP_HOST}/socket` }), 101)
     assert.deepEqual(firstLines(), ['GET /socket HTTP/1.1'])
     assert.equal(await visit('an upgrade', stack.port, { host: APP_HOST, path: `http://${APP_HOST}/admin` }), 401)
@@ -89,7 +89,7 @@ describe('B9: a request target in absolute-form', { timeout: 30_000 }, () => {
     assert.deepEqual(firstLines().slice(1), ['GET /one HTTP/1.1', 'HEAD /two HTTP/1.1', 'PUT /three HTTP/1.1'])
   })
 
-  it('opens nothing to agents: they ask in origin-form', async () => {
+  it('admits no agents, which ask in origin-form', async () => {
     const host = 'relay.localhost'
     const headers = ['Sec-WebSocket-Protocol: sallyport.v1', 'Authorization: Bearer sp_wrong']
     const statusAt = async (path: string): Promise<string> =>
@@ -129,7 +129,7 @@ describe('B9: a request target in absolute-form', { timeout: 30_000 }, () => {
     })
   }
 
-  it('attack 7: reaches no app with two Hosts of which it names one, or as a whole server', async () => {
+  it('attack 7: reaches no app with two Hosts, one of them its own, or in the form of a server', async () => {
     assert.equal(await ask(`http://${APP_HOST}/`, `${APP_HOST}\r\nHost: other.localhost`), 400)
     assert.equal(await ask(`http://${APP_HOST}/`, `other.localhost\r\nHost: ${APP_HOST}`), 400)
     assert.equal(await ask(`http://${APP_HOST}`, APP_HOST, 'OPTIONS'), 400)

@@ -37,7 +37,7 @@ function tokenOf(claims: object): string {
   return `${text}.${createHmac('sha256', SECRET).update(text).digest('base64url')}`
 }
 
-/** The lines so far; waits until there are so many, since the answer may be here before them. */
+/** The lines so far; waits for a number of them, since the answer may arrive before them. */
 async function exchangesIn(log: readonly string[], count: number): Promise<Record<string, unknown>[]> {
   const found = (): Record<string, unknown>[] => {
     const lines = log.map((line) => JSON.parse(line) as Record<string, unknown>) // the log is JSON
@@ -58,7 +58,7 @@ describe('the line of an exchange', { timeout: 60_000 }, () => {
   beforeEach(() => void (stack.log.length = 0))
   after(() => Promise.all([stack.close(), quiet.close()]))
 
-  it('says who asked for what, where it went and what came of it', async () => {
+  it('has the visitor, the request, its tunnel and its result', async () => {
     await ask(stack.port, { host: 'app.localhost', path: '/page?code=secret', headers: HEADERS })
     const [line = {}] = await exchangesIn(stack.log, 1)
     const { level, time, ms, tunnelId, requestId, ...rest } = line
@@ -79,7 +79,7 @@ describe('the line of an exchange', { timeout: 60_000 }, () => {
     assert.doesNotMatch(stack.log.join(''), /secret|correct horse/)
   })
 
-  it('first-hour 13: has the id that an answer of the relay names, to people and to programs', async () => {
+  it('first-hour 13: has the id that an answer of the relay shows to people and programs', async () => {
     const ask13 = (headers: Record<string, string>, method = 'GET'): ReturnType<typeof ask> =>
       ask(stack.port, {
         host: 'app.localhost',
@@ -101,7 +101,7 @@ describe('the line of an exchange', { timeout: 60_000 }, () => {
     )
   })
 
-  it('first-hour 13: names who is refused, where that is known, and nobody where it is not', async () => {
+  it('first-hour 13: names the refused visitor if known, and nobody otherwise', async () => {
     const upgrade = { ...HEADERS, connection: 'upgrade', upgrade: 'websocket', 'sec-websocket-version': '13' }
     const evil = { ...upgrade, 'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==', origin: 'https://evil.example' }
     const wrong = { authorization: `Basic ${Buffer.from('ada:wrong').toString('base64')}` }
@@ -128,7 +128,7 @@ describe('the line of an exchange', { timeout: 60_000 }, () => {
     assert.equal((await exchangesIn(stack.log, 1))[0]?.path, `/${'a'.repeat(2047)}…`)
   })
 
-  it('is left out without an error, where log.access is false', async () => {
+  it('is left out if log.access is false, unless there is an error', async () => {
     await ask(quiet.port, { host: 'app.localhost', headers: HEADERS })
     await ask(quiet.port, { host: 'nowhere.localhost' })
     const [line, ...others] = await exchangesIn(quiet.log, 1)

@@ -1,5 +1,5 @@
 // Which agent gets a visitor, in one process with real sockets: shares by weight, stickiness, failover, apps that are
-// down, checks of agents, and that nothing is ever sent twice that may not be.
+// down, checks of agents, and that nothing is sent twice unless it may be.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -25,7 +25,7 @@ interface Answer {
   status: number
   headers: IncomingMessage['headers']
   body: string
-  /** The sticky cookie that came with it, as the visitor sends it back. */
+  /** The sticky cookie of the answer, as the visitor sends it back. */
   cookie: string | undefined
 }
 
@@ -78,7 +78,7 @@ class NamedApp {
   }
 }
 
-/** The network between an agent and the relay; it can be cut, and holds again at once. */
+/** The network between an agent and the relay; it can be cut, and works again at once. */
 class Cable {
   readonly #server: NetServer
   readonly #sockets = new Set<Socket>()
@@ -105,7 +105,7 @@ class Cable {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}` // it listens on a port
   }
 
-  /** From now on the relay hears nothing of the agent, which hears the relay. */
+  /** From now on the agent's bytes are held back, but the relay's arrive. */
   mute(): void {
     for (const [agent, relay] of this.#pairs) agent.unpipe(relay)
   }
@@ -203,7 +203,7 @@ class Field {
     return { status: response.statusCode ?? 0, headers: response.headers, body: await text(response), cookie }
   }
 
-  /** Who answers, one request after another. */
+  /** The apps that answer, one request after another. */
   async names(host: string, count: number, headers: OutgoingHttpHeaders = {}): Promise<string[]> {
     const names: string[] = []
     for (let asked = 0; asked < count; asked++) names.push((await this.ask(host, '/', { headers })).body)
@@ -220,7 +220,7 @@ class Field {
     return lines.map((line) => JSON.parse(line) as Record<string, unknown>) // pino writes objects
   }
 
-  /** Waits until the relay has logged so many of a message. */
+  /** Waits until the relay has logged a message a number of times. */
   async logged(message: string, count = 1): Promise<Record<string, unknown>[]> {
     await until(`the relay logs ${count} × ${message}`, () => this.entries(message).length >= count)
     return this.entries(message)
@@ -240,7 +240,7 @@ interface AskOptions {
   body?: string
 }
 
-/** How often each name stands in a list. */
+/** How often each name is in a list. */
 function tally(names: readonly string[]): Record<string, number> {
   const counts: Record<string, number> = {}
   for (const name of names) counts[name] = (counts[name] ?? 0) + 1
@@ -290,7 +290,7 @@ describe('sharing visitors', { timeout: 60_000 }, () => {
     assert.ok(b > 30 && b < 130, `${b} of 300, where 75 are expected`)
   })
 
-  it('gives weighted backends their share, and that of a missing one to the others', async () => {
+  it('gives weighted backends their shares, and the share of a missing one to the others', async () => {
     const { new: fresh = 0, ...others } = tally(await field.names('weighted.localhost', 300))
     assert.deepEqual(Object.keys(others).toSorted(), ['a', 'b'])
     assert.ok(fresh > 25 && fresh < 110, `${fresh} of 300, where 60 are expected`)
@@ -347,7 +347,7 @@ describe('sticky visitors', { timeout: 60_000 }, () => {
     assert.deepEqual(tally(await field.names('shop.localhost', 9)), { a: 3, b: 3, c: 3 })
   })
 
-  it('have a cookie that a browser keeps to https and for as long as is configured', async () => {
+  it('have a cookie that a browser sends over https only, and keeps for the configured time', async () => {
     const tls = await field.ask('tls.localhost')
     assert.match(
       tls.headers['set-cookie']?.[0] ?? '',
@@ -358,11 +358,11 @@ describe('sticky visitors', { timeout: 60_000 }, () => {
     assert.match(lasting.headers['set-cookie']?.[0] ?? '', /; Max-Age=3600;/)
   })
 
-  it('get no cookie where nobody sticks', async () => {
+  it('get no cookie if stickiness is off', async () => {
     assert.equal((await field.ask('plain.localhost')).headers['set-cookie'], undefined)
   })
 
-  it('cannot choose a tunnel with a cookie that is made up, of another edge, or says more', async () => {
+  it('cannot choose a tunnel with a cookie that is forged, of another edge, or longer', async () => {
     const { cookie = '', body } = await field.ask('shop.localhost')
     const value = cookie.split('=')[1] ?? ''
     const tunnelId = String(field.entries('tunnel online')[0]?.['tunnelId'])
@@ -423,7 +423,7 @@ describe('sticky visitors', { timeout: 60_000 }, () => {
     assert.deepEqual(tally(await field.names('shop.localhost', 5, { cookie: moved.cookie })), { [moved.body]: 5 })
   })
 
-  it('leave a tunnel whose app is down, and do not try it again each time', async () => {
+  it('leave a tunnel whose app is down, and do not try it again on each request', async () => {
     const own = await Field.open(
       '- { id: edg_a, hosts: [a.localhost], backend: { labels: { app: a }, sticky: { cookie: a } } }',
     )
@@ -446,7 +446,7 @@ describe('sticky visitors', { timeout: 60_000 }, () => {
     }
   })
 
-  it('are told with the answer to a WebSocket, too', async () => {
+  it('get the cookie with the answer to a WebSocket, too', async () => {
     const server = new WebSocketServer({ port: 0, host: '127.0.0.1' })
     await once(server, 'listening')
     server.on('connection', (socket) => socket.close())
@@ -467,7 +467,7 @@ describe('sticky visitors', { timeout: 60_000 }, () => {
 })
 
 describe('failover and fixed responses', { timeout: 60_000 }, () => {
-  it('goes to the next backend while the one before has nothing that works, and back', async () => {
+  it('goes to the next backend while the previous one has no working tunnel, and back', async () => {
     const field = await Field.open(`
 - id: edg_app
   hosts: [app.localhost]
@@ -498,7 +498,7 @@ describe('failover and fixed responses', { timeout: 60_000 }, () => {
     }
   })
 
-  it('goes from an app that speaks HTTP/2 to one that speaks HTTP/1.1, and back, while nothing of the request is read', async () => {
+  it('moves between apps that speak HTTP/2 and HTTP/1.1, while nothing of the request is read', async () => {
     const field = await Field.open(`
 - { id: edg_down2, hosts: [down2.localhost], backend: { failover: [{ labels: { app: down2 } }, { labels: { app: up1 } }] } }
 - { id: edg_down1, hosts: [down1.localhost], backend: { failover: [{ labels: { app: down1 } }, { labels: { app: up2 } }] } }
@@ -514,7 +514,7 @@ describe('failover and fixed responses', { timeout: 60_000 }, () => {
       await field.agent('http://127.0.0.1:1', 'app=down1')
       await field.agent('http://127.0.0.1:1', 'app=down2', http2)
       const post = { method: 'POST', body: 'x' }
-      // A tunnel whose app is known to be down is passed over, so each pair tells only of its first request.
+      // A tunnel whose app is known to be down is skipped, so each pair shows only its first request.
       assert.equal((await field.ask('down2.localhost', '/', post)).body, 'up1')
       assert.equal((await field.ask('down1.localhost')).body, 'up2')
     } finally {
@@ -560,7 +560,7 @@ describe('failover and fixed responses', { timeout: 60_000 }, () => {
 })
 
 describe('apps that are down', { timeout: 60_000 }, () => {
-  it('no visitor sees that one of two is: POSTs neither, and nothing is sent twice', async () => {
+  it('no visitor notices if one of two is, not even with a POST, and nothing is sent twice', async () => {
     const field = await Field.open('- { id: edg_app, hosts: [app.localhost] }')
     try {
       const { app: a } = await field.join('a', 'edge=edg_app')
@@ -585,7 +585,7 @@ describe('apps that are down', { timeout: 60_000 }, () => {
     }
   })
 
-  it('says how many tunnels were tried when all are, and lets a visitor be the first to see that one is back', async () => {
+  it('the answer counts the tried tunnels if all are, and a visitor may be the first to find one back', async () => {
     const field = await Field.open('- { id: edg_app, hosts: [app.localhost] }')
     try {
       const { app } = await field.join('a', 'edge=edg_app')
@@ -609,7 +609,7 @@ describe('apps that are down', { timeout: 60_000 }, () => {
     }
   })
 
-  it('stops retrying when the budget of a route is spent', async () => {
+  it('retries stop when the budget of a route is spent', async () => {
     const field = await Field.open('- { id: edg_app, hosts: [app.localhost] }')
     try {
       for (let agent = 0; agent < 4; agent++) await field.agent(await closedPort(), 'edge=edg_app')
@@ -635,7 +635,7 @@ describe('apps that are down', { timeout: 60_000 }, () => {
     }
   })
 
-  it('attack 41: sends a POST once, whatever happens to the app or the agent while it is under way', async () => {
+  it('attack 41: a POST is sent once, whatever happens to the app or the agent meanwhile', async () => {
     const field = await Field.open('- { id: edg_app, hosts: [app.localhost] }')
     try {
       const members = [await field.join('a', 'edge=edg_app'), await field.join('b', 'edge=edg_app')]
@@ -662,7 +662,7 @@ describe('apps that are down', { timeout: 60_000 }, () => {
 })
 
 describe('an agent that is lost before it has replied', { timeout: 60_000 }, () => {
-  /** The app has the request, and the relay cannot know. */
+  /** The app has the request, but the relay cannot know that. */
   async function lose(method: string): Promise<{ answer: Answer; sibling: string[] }> {
     const field = await Field.open('- { id: edg_app, hosts: [app.localhost] }')
     try {
@@ -682,7 +682,7 @@ describe('an agent that is lost before it has replied', { timeout: 60_000 }, () 
     }
   }
 
-  it('costs a GET nothing: it goes to a sibling', async () => {
+  it('does not harm a GET: it goes to a sibling', async () => {
     const { answer, sibling } = await lose('GET')
     assert.deepEqual([answer.status, answer.body, sibling], [200, 'b', ['GET /once']])
   })
@@ -733,7 +733,7 @@ describe('checks of agents', { timeout: 60_000 }, () => {
     }
   })
 
-  it('let no visitor reach an app that has not been checked yet, unless there is no other', async () => {
+  it('let no visitor reach an app that is not yet checked, unless there is no other', async () => {
     const field = await Field.open('- { id: edg_app, hosts: [app.localhost] }')
     try {
       const app = await field.app('slow')
@@ -757,7 +757,7 @@ describe('checks of agents', { timeout: 60_000 }, () => {
     }
   })
 
-  it('are told again after a reconnect', async () => {
+  it('are reported again after a reconnect', async () => {
     const field = await Field.open('- { id: edg_app, hosts: [app.localhost] }')
     try {
       await field.join('b', 'edge=edg_app')
@@ -774,7 +774,7 @@ describe('checks of agents', { timeout: 60_000 }, () => {
   })
 })
 
-describe('B15: what lasts and is mostly silent', { timeout: 60_000 }, () => {
+describe('B15: long and mostly silent exchanges', { timeout: 60_000 }, () => {
   let field: Field
   before(async () => {
     field = await Field.open(`
@@ -858,7 +858,7 @@ describe('B15: what lasts and is mostly silent', { timeout: 60_000 }, () => {
     for (const stream of streams) stream.destroy()
   })
 
-  it('B15: so does any answer that has begun and stands still for five seconds', async () => {
+  it('B15: so does any answer that has begun and stalls for five seconds', async () => {
     const { app } = await field.join('a', 'app=quiet')
     app.listener = (request, response) => {
       if (request.url !== '/events') return void response.end('a')
@@ -871,7 +871,7 @@ describe('B15: what lasts and is mostly silent', { timeout: 60_000 }, () => {
     for (const stream of streams) stream.destroy()
   })
 
-  it('B15: and those of apps that speak HTTP/2', async () => {
+  it('B15: and so do those of apps that speak HTTP/2', async () => {
     const apps = ['a', 'b'].map((name) =>
       createHttp2Server((request, response) => {
         if (request.url !== '/events') return void response.end(name)
@@ -908,7 +908,7 @@ describe('B15: an app that fails fast does not attract the visitors', { timeout:
 
   const slowly: RequestListener = (_, response) => void setTimeout(() => response.end('b'), 100)
 
-  /** Visitors, each of whom asks for one path again and again, until it is enough. */
+  /** Visitors, each of whom asks for one path again and again until told to stop. */
   async function visit(host: string, paths: readonly string[], what: string, isEnough: () => boolean): Promise<void> {
     const deadline = performance.now() + 20_000
     const visitor = async (path: string): Promise<void> => {
@@ -922,7 +922,7 @@ describe('B15: an app that fails fast does not attract the visitors', { timeout:
 
   const TWENTY = Array<string>(20).fill('/')
 
-  /** Twenty visitors find the one that fails put aside, and from then on they all get to its sibling. */
+  /** Twenty visitors have the failing app put aside, and from then on all reach its sibling. */
   async function assertAside(host: string, seen: { a: () => number; b: () => number }): Promise<void> {
     const before = field.entries(ASIDE).length
     const isAside = (): boolean => field.entries(ASIDE).length > before
@@ -941,7 +941,7 @@ describe('B15: an app that fails fast does not attract the visitors', { timeout:
 
   const seenBy = (a: NamedApp, b: NamedApp) => ({ a: () => a.seen.length, b: () => b.seen.length })
 
-  it('B15: one that answers 500 at once, where its sibling takes 100 ms, is put aside', async () => {
+  it('B15: one that answers 500 at once, while its sibling takes 100 ms, is put aside', async () => {
     const { app: a } = await field.join('a', 'app=errors')
     a.listener = (_, response) => void response.writeHead(500).end('a')
     const { app: b } = await field.join('b', 'app=errors')
@@ -973,7 +973,7 @@ describe('B15: an app that fails fast does not attract the visitors', { timeout:
     for (const app of apps) app.close()
   })
 
-  it('B15: a visitor who asks for what fails everywhere puts nobody aside', async () => {
+  it('B15: a visitor whose requests fail everywhere puts none aside', async () => {
     const before = field.entries(ASIDE).length
     const seen: NamedApp[] = []
     for (const name of ['a', 'b']) {
@@ -984,14 +984,14 @@ describe('B15: an app that fails fast does not attract the visitors', { timeout:
       }
       seen.push(app)
     }
-    // Each in its own time, however busy the machine: by the clock it was too few there once.
+    // Each at its own speed, however busy the machine: by the clock there were once too few.
     const paths = ['/broken', '/broken', '/', '/', '/', '/', '/', '/']
     const hasFailed = (app: NamedApp): boolean => app.seen.filter((line) => line === 'GET /broken').length > 100
     await visit('shared.localhost', paths, 'both fail a hundred times', () => seen.every(hasFailed))
     assert.equal(field.entries(ASIDE).length, before)
   })
 
-  it('B15: nor does one whom a cookie sends to one tunnel', async () => {
+  it('B15: nor does one with a cookie for one tunnel', async () => {
     const before = field.entries(ASIDE).length
     for (const name of ['a', 'b']) {
       const { app } = await field.join(name, 'app=sticky')

@@ -56,7 +56,7 @@ describe('behind a proxy that is trusted', { timeout: 60_000 }, () => {
     }
     const forwarded = (value: string): [string, string] => ['x-forwarded-for', value]
 
-    it(`S6: the line of the proxy counts, not that of the visitor, over ${way}`, async () => {
+    it(`S6: the proxy’s line counts, not the visitor’s, over ${way}`, async () => {
       for (const lines of [
         ['10.9.9.9', '203.0.113.5'],
         ['10.9.9.9, 10.9.9.9', '203.0.113.5'],
@@ -95,7 +95,7 @@ describe('behind a proxy that is trusted', { timeout: 60_000 }, () => {
       }
     })
 
-    it(`S14: what nobody can read is neither the proxy nor anybody that a list names, over ${way}`, async () => {
+    it(`S14: an unreadable address is neither the proxy nor anyone on a list, over ${way}`, async () => {
       for (const host of ['inside.localhost', 'allowed.localhost', 'denied.localhost']) {
         for (const value of ['unknown', '_hidden', '10.9.9.9, garbage', '203.0.113.5:1234:x']) {
           assert.equal(await ask(host, forwarded(value)), 403, `${value} at ${host}`)
@@ -109,7 +109,7 @@ describe('behind a proxy that is trusted', { timeout: 60_000 }, () => {
     })
   }
 
-  it('S14: whose tries are counted for themselves, not for the proxy', async () => {
+  it('S14: their tries are counted for themselves, not for the proxy', async () => {
     const wrong = ['authorization', `Basic ${Buffer.from('ada:wrong').toString('base64')}`] as const
     const right = ['authorization', `Basic ${Buffer.from('ada:correct horse').toString('base64')}`] as const
     const ask = (...headers: (readonly [string, string])[]): Promise<number> =>
@@ -120,7 +120,7 @@ describe('behind a proxy that is trusted', { timeout: 60_000 }, () => {
     assert.equal(await ask(right, ['x-forwarded-for', '203.0.113.5']), 200)
   })
 
-  it('agents are who they are as well: their refusals are counted and told by their own address', async () => {
+  it('agents have their own addresses as well: their refusals are counted and logged by them', async () => {
     const ask = async (address: string): Promise<number> => {
       const refused = new WebSocket(`ws://127.0.0.1:${stack.port}${AGENT_PATH}`, SUBPROTOCOL, {
         headers: { authorization: 'Bearer sp_wrong', 'x-forwarded-for': `10.9.9.9, ${address}` },
@@ -162,7 +162,7 @@ describe('behind HAProxy', { skip: NO_HAPROXY, timeout: 60_000 }, () => {
     ['h1ToH1', 'an upgrade'],
     ['h1ToH2', 'an upgrade'],
   ] as const) {
-    it(`S6: a visitor is who they are, with ${way} (${name})`, async () => {
+    it(`S6: a visitor has their own address, with ${way} (${name})`, async () => {
       const from = '127.0.0.2' // the proxy's own address is trusted
       const headers = [['x-forwarded-for', '10.9.9.9']] as const
       assert.equal(await visit(way, haproxy.ports[name], { from, headers, host: 'allowed.localhost' }), 403)

@@ -1,4 +1,4 @@
-// The border around an exchange and around a connection to an app: odd bytes of an app, and faults of our own in code
+// The border around an exchange and around a connection to an app: odd bytes of an app, and faults of our own code
 // that apps and visitors drive, end only the exchange they belong to. A fault past a border would be an uncaught
 // exception of this process, and the runner would fail the current test. Real relay, agent and sockets.
 
@@ -97,20 +97,20 @@ async function overHttp2(stack: Stack, path = '/'): Promise<Seen> {
   }
 }
 
-/** The other edge of the relay, which has nothing to do with any of this. */
+/** The relay's other edge, which must not be affected. */
 async function assertOthersAreServed(stack: Stack): Promise<void> {
   const { status, body } = await ask(stack.port, { host: OTHER_HOST })
   assert.deepEqual([status, body], [200, 'other'])
 }
 
-/** The frames behind the preface of an HTTP/2 client, as far as they have come (RFC 9113 3.4 and 4.1). */
+/** The frames after the preface of an HTTP/2 client, as far as they have arrived (RFC 9113 3.4 and 4.1). */
 function* frames(bytes: Buffer): Generator<{ type: number; stream: number }> {
   for (let at = 24; at + 9 <= bytes.length; at += 9 + bytes.readUIntBE(at, 3)) {
     yield { type: bytes.readUInt8(at + 3), stream: bytes.readUInt32BE(at + 5) }
   }
 }
 
-/** Greets in HTTP/2 and hears on which stream the first request comes. */
+/** Greets in HTTP/2 and resolves with the stream of the first request. */
 function whenAsked(socket: Socket, answer: (stream: number) => void): void {
   socket.write(frame(SETTINGS, 0, 0))
   let kept = Buffer.alloc(0)
@@ -168,7 +168,7 @@ describe('odd bytes of an app', () => {
     }
   })
 
-  it('B1, S2: early hints that are no links, or that a pattern would never get through, are left out', async () => {
+  it('B1, S2: early hints without links, or that would stall a pattern, are left out', async () => {
     for (const link of ['nonsense', '</a>; rel="open', `<x>${'; a=b'.repeat(45)}; "`, '<'.repeat(5000)]) {
       withHints(link)
       for (const visit of [overHttp1, overHttp2]) {
@@ -178,7 +178,7 @@ describe('odd bytes of an app', () => {
     }
   })
 
-  it('B1, S2: an upgrade is accepted behind early hints', async () => {
+  it('B1, S2: an upgrade is accepted after early hints', async () => {
     answer = (socket, request) => {
       const key = /^sec-websocket-key: (.*)\r$/im.exec(request)?.[1] ?? ''
       const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
@@ -190,7 +190,7 @@ describe('odd bytes of an app', () => {
     assert.match(seen, /^HTTP\/1\.1 101 [^]*\r\n\r\nframes$/)
   })
 
-  it('B2, S2: trailers may bear any name', async () => {
+  it('B2, S2: trailers may have any name', async () => {
     const names = ['constructor', '__proto__', 'toString', 'x-checksum', 'X-Checksum']
     answer = (socket) => {
       const trailers = names.map((name, index) => `${name}: ${index}\r\n`).join('')
@@ -207,8 +207,8 @@ describe('odd bytes of an app', () => {
     )
   })
 
-  it('S2: a head of nothing but Connection options costs what its length says', async () => {
-    // Once a copy of the whole list for each line: 1.6 s in which no other visitor was served.
+  it('S2: a head full of Connection options costs time in proportion to its length', async () => {
+    // Once this copied the whole list for each line: for 1.6 s no other visitor was served.
     const options = 'a,'.repeat(15_000)
     const lines = 'connection: a\r\n'.repeat(1500)
     answer = (socket) => {
@@ -252,14 +252,14 @@ describe('odd bytes of an app', () => {
   }
 })
 
-describe('bytes behind an answer', () => {
-  // After a body, so the connection is kept; they come when another visitor asks there.
+describe('bytes after an answer', () => {
+  // After a body, so the connection is kept; they come when another visitor's request is sent there.
   for (const [what, late] of [
     ['before the head of the next answer', (socket) => void socket.write('late garbage\r\n\r\n')],
     ['and are no whole head', (socket) => void socket.end('late')],
     ['and look like the beginning of a head', (socket) => void socket.end('HTTP/1.1 408 Request Timeout\r\nConn')],
   ] as [what: string, late: (socket: Socket) => void][]) {
-    it(`B6: that come on a kept connection too late to be seen, ${what}, are asked away on a fresh one`, async () => {
+    it(`B6: that come on a kept connection too late to be seen, ${what}, reach nobody, who gets a fresh one`, async () => {
       const kept = new Set<Socket>()
       const app = rawApp(() => (socket) => {
         if (kept.has(socket)) late(socket)
@@ -281,7 +281,7 @@ describe('bytes behind an answer', () => {
 })
 
 describe('a visitor of HTTP/2 who takes nothing of an early answer', () => {
-  it('S2: does not hold the relay still when the window opens behind the end of the exchange', async () => {
+  it('S2: does not stall the relay when the window opens after the end of the exchange', async () => {
     const app = rawApp(() => (socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine'))
     const config = 'timeouts: { visitor_stall_seconds: 1 }'
     const stack = await startStack({ app, edges: EDGES, listen: 'http2: all', config })
@@ -342,7 +342,7 @@ describe('an app behind --upstream-protocol http2', () => {
     },
   }
   for (const [way, start] of Object.entries(ways)) {
-    it(`B3, S2: one that ${way} gives 502 and nothing else, under load`, async () => {
+    it(`B3, S2: one that ${way} causes 502 and nothing else, under load`, async () => {
       behave = start
       for (let round = 0; round < 3; round++) {
         const answers = await Promise.all(
@@ -366,7 +366,7 @@ describe('an app behind --upstream-protocol http2', () => {
     })
   }
 
-  it('B3, S2: the upload of an HTTP/2 visitor is over when its app breaks off in the midst of it', async () => {
+  it('B3, S2: the upload of an HTTP/2 visitor ends if its app breaks off in the middle', async () => {
     behave = (socket) => {
       socket.write(EMPTY_SETTINGS)
       let bytes = 0
@@ -406,7 +406,7 @@ describe('an app behind --upstream-protocol http2', () => {
     }
   })
 
-  it('S2: no upload that lies unread for a while is taken for a flood', async () => {
+  it('S2: an upload that stays unread for a while is not taken for a flood', async () => {
     // While the app has not said EMPTY_SETTINGS, nothing is sent to it; the relay looks at the connection twice a second.
     const { promise: connected, resolve } = Promise.withResolvers<Socket>()
     behave = resolve
@@ -431,7 +431,7 @@ describe('an app behind --upstream-protocol http2', () => {
     }
   })
 
-  it('S2: an answer without a body that brings one is over when it is, over HTTP/2 as well', async () => {
+  it('S2: an answer that must have no body ends with its head, over HTTP/2 as well', async () => {
     behave = (socket) => {
       whenAsked(socket, (asked) => {
         const piece = frame(DATA, 0, asked, Buffer.alloc(16_000))
@@ -450,7 +450,7 @@ describe('an app behind --upstream-protocol http2', () => {
   })
 })
 
-describe('a fault of our own', () => {
+describe('a fault of the relay', () => {
   const ROUTES = `
 - id: edg_app
   hosts: [${APP_HOST}]
@@ -510,7 +510,7 @@ describe('a fault of our own', () => {
   }
 
   for (const way of WAYS) {
-    it(`S11: in a refusal that no header can tell, over ${way}, is answered without it`, async () => {
+    it(`S11: in a challenge that no header can hold, over ${way}, is answered without it`, async () => {
       stack.log.length = 0
       mock.method(EdgeTable.prototype, 'at', () => {
         throw new RelayError('credentials_insufficient', { headers: { 'www-authenticate': 'Bearer scope="lesen☃"' } })
@@ -524,7 +524,7 @@ describe('a fault of our own', () => {
     })
   }
 
-  it('S2: in what an agent sends, ends its tunnel session, is logged once and counted', async () => {
+  it('S2: from an agent’s message, ends its tunnel session, is logged once and counted', async () => {
     const before = (await internalErrors(stack))['tunnel_session'] ?? 0
     stack.log.length = 0
     mock.method(Registry.prototype, 'join', () => {
@@ -542,7 +542,7 @@ describe('a fault of our own', () => {
     await adding // it comes back by itself
   })
 
-  it('S2: the relay stays whole: no exchange is left behind', async () => {
+  it('S2: leaves no exchange behind', async () => {
     breakEdits()
     for (let i = 0; i < 20; i++) assert.equal((await overHttp1(stack)).status, 500)
     mock.restoreAll()

@@ -91,7 +91,7 @@ describe('a policy that its agent changes', { timeout: 60_000 }, () => {
     return told.find((each) => words.test(each)) ?? ''
   }
 
-  it('is in force for the next visitor; the tunnel, an open answer and a WebSocket stay', async () => {
+  it('applies to the next visitor; the tunnel, an open answer and a WebSocket stay', async () => {
     const { agent, told } = await start(named('first'))
     const half = await visit('/slow')
     const webSocket = new RawClient(stack.port)
@@ -139,7 +139,7 @@ describe('a policy that its agent changes', { timeout: 60_000 }, () => {
     })
   }
 
-  it('stays as it was if the new one cannot be used, and says where that is wrong', async () => {
+  it('stays unchanged if the new one is unusable, and its faults are reported with their places', async () => {
     const { agent, told } = await start(DENY)
     const before_ = asked
     const wrong = 'on_http_request:\n  - actions:\n      - type: deny\n        config: { status_code: 7 }\n'
@@ -156,7 +156,7 @@ describe('a policy that its agent changes', { timeout: 60_000 }, () => {
     await heard(told, /^The policy in policy\.yaml is the one that was taken over before\.$/)
     assert.equal(asked, before_, 'no byte has reached the app')
     assert.equal(agent.status.state, 'online')
-    // The next one is not held against the one that was refused.
+    // The refused one does not affect the next.
     agent.changePolicy(policy(named('well')))
     await until('the next one', async () => (await policyNow()) === 'well')
   })
@@ -190,7 +190,7 @@ describe('a policy that its agent changes', { timeout: 60_000 }, () => {
       hand.send({ type: 'bind', tunnel_id: 1, forwards_to: 'http://localhost:1', url, pooling: true, ...fields })
       return [hand, await answerOf(hand)]
     }
-    /** To a bind or a change, whichever it is. */
+    /** To a bind or a change. */
     async function answerOf(hand: HandAgent): Promise<ControlMessage> {
       const isAnswer = ({ type }: ControlMessage): boolean => type === 'bound' || type === 'refused'
       await until('an answer', () => hand.messages.some(isAnswer))
@@ -201,7 +201,7 @@ describe('a policy that its agent changes', { timeout: 60_000 }, () => {
     })
     const deny = { on_http_request: [{ actions: [{ type: 'deny' }] }] }
 
-    it('counts by its revision, on whichever connection it comes', async () => {
+    it('is ordered by its revision, on whichever connection it comes', async () => {
       const [hand] = await bind('hand-agent-1', { policy: headers('first') })
       hand.send({ type: 'policy', tunnel_id: 1, policy_revision: 2, policy: deny })
       const bound = await answerOf(hand)

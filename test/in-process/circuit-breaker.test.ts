@@ -1,5 +1,5 @@
-// circuit-breaker, whole: nothing reaches an app that has failed too often, over HTTP/1.1, HTTP/2 and an upgrade, until one
-// request has found out that it is well again.
+// circuit-breaker, whole: no request reaches an app that has failed too often, over HTTP/1.1, HTTP/2 and an upgrade, until
+// one finds that it is well again.
 
 import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
@@ -44,7 +44,7 @@ describe('an app that fails too often (traffic policy, circuit-breaker)', () => 
   })
   after(() => stack.close())
 
-  it('is left alone for a while, whatever way requests come, until one has found out that it is well', async () => {
+  it('is left alone for a while, however requests come, until one finds that it is well', async () => {
     for (const [index, way] of WAYS.entries()) {
       const host = HOSTS[index]! // one for each
       status = 200

@@ -49,7 +49,7 @@ for (const speaks of ['http1', 'http2'] as const) {
         request: IncomingMessage | Http2ServerRequest,
         made: ServerResponse | Http2ServerResponse,
       ): void => {
-        const response = made as ServerResponse // both have what is used of it
+        const response = made as ServerResponse // both have the used members
         response.on('close', () => gone++).on('error', () => {}) // the relay has left
         const path = request.url ?? ''
         const head = (status: number, type: string, length?: number): void => {
@@ -83,7 +83,7 @@ for (const speaks of ['http1', 'http2'] as const) {
     })
     after(() => stack.close())
 
-    /** An answer as it comes, decoded. */
+    /** An answer, decoded. */
     function open(way: 'HTTP/1.1' | 'HTTP/2', path: string): Promise<{ stream: Readable; close: () => void }> {
       const decode = (coding: unknown, stream: Readable): Readable =>
         coding === 'br' ? stream.pipe(createBrotliDecompress()) : coding === 'zstd' ? stream.pipe(createZstdDecompress()) : stream.pipe(createGunzip()) // prettier-ignore
@@ -109,7 +109,7 @@ for (const speaks of ['http1', 'http2'] as const) {
     }
 
     for (const way of ['HTTP/1.1', 'HTTP/2'] as const) {
-      it(`sends each coding to whoever wants it, over ${way}`, async () => {
+      it(`sends each coding to visitors who want it, over ${way}`, async () => {
         for (const [coding, decode] of Object.entries(DECODERS)) {
           const headers = [['Accept-Encoding', `${coding}, sdch;q=0.5`]] as const
           const answer = await wholeAnswer(way, stack.port, { host: 'all.localhost', headers })
@@ -122,7 +122,7 @@ for (const speaks of ['http1', 'http2'] as const) {
         }
       })
 
-      it(`leaves alone what nobody wants compressed, with its right length, over ${way}`, async () => {
+      it(`leaves answers alone that should not be compressed, with their right length, over ${way}`, async () => {
         const headers = [['Accept-Encoding', 'br, gzip']] as const
         const plain = await wholeAnswer(way, stack.port, { host: 'all.localhost' })
         assert.deepEqual([valuesOf(plain, 'content-encoding'), valuesOf(plain, 'etag')], [[], ['"abc"']])
@@ -178,7 +178,7 @@ for (const speaks of ['http1', 'http2'] as const) {
         await until('the app is told', () => gone > before)
       })
 
-      it(`breaks off where the app does, over ${way}`, async () => {
+      it(`breaks off if the app does, over ${way}`, async () => {
         const headers = [['Accept-Encoding', 'gzip']] as const
         const init = { host: 'all.localhost', path: '/broken', headers }
         // The head may be lost with the rest.
@@ -202,7 +202,7 @@ for (const speaks of ['http1', 'http2'] as const) {
       assert.doesNotMatch(old.text.slice(0, end), /content-length|transfer-encoding/i)
     })
 
-    it('uses the connection of the visitor again', async () => {
+    it('keeps the visitor’s connection', async () => {
       const visitor = new RawClient(stack.port)
       const request = 'GET / HTTP/1.1\r\nHost: gzip.localhost\r\nAccept-Encoding: gzip\r\n\r\n'
       visitor.write(request + request)

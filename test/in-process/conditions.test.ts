@@ -91,7 +91,7 @@ describe('conditions (traffic policy, the engine)', { timeout: 60_000 }, () => {
       assert.deepEqual(app.values('x-guest'), [])
     })
 
-    it(`refuse a request about which an expression cannot say anything, over ${way}`, async () => {
+    it(`refuse a request for which an expression fails, over ${way}`, async () => {
       const before_ = app.heads.length
       const answer = await ask('throws')
       assert.equal(answer.status, 500)
@@ -103,7 +103,7 @@ describe('conditions (traffic policy, the engine)', { timeout: 60_000 }, () => {
       assert.equal((await ask('guarded', '/', [['X-Role', 'admin']])).status, 418)
     })
 
-    it(`refuse a path that two readers would decide about differently, over ${way}`, async () => {
+    it(`refuse a path with two readings that would decide differently, over ${way}`, async () => {
       const before_ = app.heads.length
       for (const path of ['/public/..%2fadmin', '/public/a%2fb/../../admin', '/%70ublic/x', '/x/..;/public']) {
         const answer = await ask('path', path)

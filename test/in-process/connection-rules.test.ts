@@ -106,7 +106,7 @@ describe('rules of on_tcp_connect (traffic policy, 1, 14.6)', { timeout: 60_000 
       else await assert.rejects(refused)
     })
 
-    it(`refuse where an expression gives nothing, each time, over ${way}`, async () => {
+    it(`refuse if an expression fails, each time, over ${way}`, async () => {
       app.heads.length = 0
       for (let i = 0; i < 2; i++) {
         const answer = await wholeAnswer(way, stack.port, { host: 'broken.localhost' })
@@ -116,7 +116,7 @@ describe('rules of on_tcp_connect (traffic policy, 1, 14.6)', { timeout: 60_000 
       assert.match(stack.log.findLast((line) => line.includes('ERR_EXPRESSION_FAILED')) ?? '', /on_tcp_connect\[0\]/)
     })
 
-    it(`withhold the answer of the app where restrict-ips stands in on_http_response, over ${way}`, async () => {
+    it(`withhold the answer of the app if restrict-ips is in on_http_response, over ${way}`, async () => {
       assert.equal(await visit(way, stack.port, { host: 'answers.localhost' }), 403)
       assert.equal(
         await visit(way, stack.port, { host: 'answers.localhost', from: '127.0.0.2' }),
@@ -125,7 +125,7 @@ describe('rules of on_tcp_connect (traffic policy, 1, 14.6)', { timeout: 60_000 
     })
   }
 
-  it('run once for each connection and edge, and leave nothing to the requests, over HTTP/1.1', async () => {
+  it('run once for each connection and edge, not for each request, over HTTP/1.1', async () => {
     const start = stack.log.length
     app.heads.length = 0
     const visitor = new RawClient(stack.port)
@@ -147,7 +147,7 @@ describe('rules of on_tcp_connect (traffic policy, 1, 14.6)', { timeout: 60_000 
     assert.equal(told(start, 'policy log').length, 3, 'another connection')
   })
 
-  it('run once for each edge of one connection, and end all of it, over HTTP/2', async () => {
+  it('run once for each edge of one connection, and end the whole connection, over HTTP/2', async () => {
     const start = stack.log.length
     const visitor = new RawHttp2(stack.port)
     const send = (id: number, host: string): void => {

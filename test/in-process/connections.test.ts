@@ -24,7 +24,7 @@ interface Wire {
   relay: Socket
 }
 
-/** The network between an agent and the relay, each connection of its own. */
+/** The network between an agent and the relay, with a wire for each connection. */
 class Cable {
   readonly wires: Wire[] = []
   readonly #server: Server
@@ -144,7 +144,7 @@ describe('an agent with several connections', { timeout: 60_000 }, () => {
     assert.equal(await metric('sallyport_tunnel_sessions'), 2)
   })
 
-  it('loses one: a download on the other goes on, and new requests are served at once', async () => {
+  it('loses one: a download on the other continues, and new requests are served at once', async () => {
     const { answer, source, wire } = await startDownload()
     const other = cable.wires.find((each) => each !== wire)!
     const offline: unknown[] = []
@@ -168,7 +168,7 @@ describe('an agent with several connections', { timeout: 60_000 }, () => {
     await allOnline()
   })
 
-  it('has one that stands still: a GET that met it moves to the other, and nobody meets it again', async () => {
+  it('has a stalled one: a GET that met it moves to the other, and no later request meets it', async () => {
     const { answer, source, wire } = await startDownload()
     cable.stall(cable.wires.find((each) => each !== wire)!)
     // More than the streams that are kept open: some meet the stalled wire, until the relay knows that it has stalled.
@@ -198,7 +198,7 @@ describe('an agent with several connections', { timeout: 60_000 }, () => {
     }
   })
 
-  it('loses both and comes back', async () => {
+  it('loses both and reconnects', async () => {
     const offline = once(agent, 'offline')
     const online = once(agent, 'online')
     for (const { agent: socket } of cable.wires) socket.destroy()

@@ -1,5 +1,5 @@
-// custom-response and close-connection: what visitors get, and what reaches the app, in each of the ways that visitors can
-// come, to apps that speak either version. Real relay, agents and sockets.
+// custom-response and close-connection: the answers for visitors, and the requests at the app, in each of the ways that
+// visitors can come, to apps that speak either version. Real relay, agents and sockets.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -80,7 +80,7 @@ for (const speaks of ['http1', 'http2'] as const) {
         assert.deepEqual(seen, [])
       })
 
-      it(`ends the connection without an answer where that is the policy, over ${way}`, async () => {
+      it(`ends the connection without an answer if the policy says so, over ${way}`, async () => {
         seen.length = 0
         const logged = stack.log.length
         await assert.rejects(wholeAnswer(way, stack.port, { host: 'closed.localhost' }))
@@ -102,7 +102,7 @@ for (const speaks of ['http1', 'http2'] as const) {
         }
       })
 
-      it(`sends no body where there is none, over ${way}`, async () => {
+      it(`sends no body if there is none, over ${way}`, async () => {
         for (const host of ['asked', 'replaced']) {
           const head = await wholeAnswer(way, stack.port, { host: `${host}.localhost`, method: 'HEAD' })
           assert.deepEqual([head.status, head.body.length, valuesOf(head, 'content-length')], [503, 0, ['15']], host)
@@ -113,13 +113,13 @@ for (const speaks of ['http1', 'http2'] as const) {
         assert.deepEqual([unchanged.status, unchanged.body.length, unchanged.isCut], [304, 0, false])
       })
 
-      it(`stands in the place of a fixed response, over ${way}`, async () => {
+      it(`replaces a fixed response, over ${way}`, async () => {
         const answer = await wholeAnswer(way, stack.port, { host: 'fixed.localhost' })
         assert.deepEqual([answer.status, answer.body.toString()], [503, SORRY.body])
       })
     }
 
-    it('replaces the answer to an upload that goes on, and the rest is no next request', async () => {
+    it('replaces the answer during an upload, whose rest is not read as the next request', async () => {
       const visitor = new RawClient(stack.port)
       visitor.write('POST /upload HTTP/1.1\r\nHost: replaced.localhost\r\nContent-Length: 10000000\r\n\r\n')
       visitor.write(Buffer.alloc(200_000, 'x'))
@@ -133,7 +133,7 @@ for (const speaks of ['http1', 'http2'] as const) {
       assert.equal((await wholeAnswer('HTTP/1.1', stack.port, { host: 'plain.localhost' })).status, 200)
     })
 
-    it('uses the app’s connection again behind a short answer, and cuts off an endless one', async () => {
+    it('keeps the app’s connection after a short answer, and cuts off an endless one', async () => {
       await wholeAnswer('HTTP/1.1', stack.port, { host: 'plain.localhost' })
       const before = connections
       for (let i = 0; i < 5; i++) await wholeAnswer('HTTP/1.1', stack.port, { host: 'replaced.localhost', path: '/' })
@@ -153,7 +153,7 @@ for (const speaks of ['http1', 'http2'] as const) {
       })
     }
 
-    it('ends every request on the HTTP/2 connection that is closed, and no byte comes back', async () => {
+    it('ends every request on the closed HTTP/2 connection, and no byte comes back', async () => {
       const visitor = new RawHttp2(stack.port)
       const ask = (id: number, host: string, path: string): Buffer =>
         http2Request(id, [[':method', 'GET'], [':scheme', 'http'], [':authority', host], [':path', path]]) // prettier-ignore
@@ -170,7 +170,7 @@ for (const speaks of ['http1', 'http2'] as const) {
 }
 
 describe('close-connection behind a trusted proxy (traffic policy, 14.6)', { timeout: 60_000 }, () => {
-  it('ends the request, and not the connection of many visitors', async () => {
+  it('ends the request, but not the connection of many visitors', async () => {
     const app = httpApp((_, response) => response.end('ok'))
     const edges = EDGES.map((each) => `- ${each}`).join('\n')
     const stack = await startStack({ app, edges, listen: 'http2: all', config: 'trusted_proxies: [127.0.0.1]' })

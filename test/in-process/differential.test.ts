@@ -51,12 +51,12 @@ describe('our response parser beside node:http', { timeout: 60_000 * TIMES }, ()
     }
     test.diagnostic(`${accepted} accepted, ${refused} refused, ${RESPONSES - accepted - refused} incomplete`)
     assert.equal(problems.length, 0, shown(problems))
-    // Both kinds are there in numbers, or the comparison would say nothing.
+    // Both kinds must be frequent, or the comparison would say nothing.
     for (const part of [accepted, refused]) assert.ok(part > RESPONSES / 8, `${accepted} accepted, ${refused} refused`)
   })
 })
 
-describe('what the relay forwards beside node:http', { timeout: 60_000 * TIMES }, () => {
+describe('forwarded requests beside node:http', { timeout: 60_000 * TIMES }, () => {
   let stack: Stack
   let unreadable = 0
   /** The requests that the app has read in full, by the case's number, which is in every target. */
@@ -237,7 +237,7 @@ async function readByNode(method: string, bytes: Buffer): Promise<Reading> {
 
 /** The fault in our reading, compared with Node's. */
 function problemOf(ours: Reading, theirs: Reading): string | undefined {
-  if (ours.end === 'refused') return undefined // stricter than Node is what we want to be
+  if (ours.end === 'refused') return undefined // we mean to be stricter than Node
   if (ours.end === 'incomplete') return theirs.end === 'whole' ? 'Node sees the end earlier' : undefined
   if (theirs.end !== 'whole') return `accepted, and Node says ${theirs.end}`
   return differenceOf(ours, theirs, 'both accept it, and read it differently')
@@ -324,7 +324,7 @@ async function visit(port: number, bytes: Buffer, answers: number, isRefused: bo
   })
   const look = (): void => {
     if (isRefused || received.split(/HTTP\/1\.1 [2-5]\d\d /).length <= answers) return
-    // What Node takes for half a request gets no answer; were it more to the relay, it would begin now.
+    // Half a request for Node gets no answer; if it were more for the relay, its answer would begin now.
     setTimeout(() => socket.end(), answers === 0 ? 20 : 0)
   }
   socket.setEncoding('latin1').on('data', (text: string) => {
@@ -340,7 +340,7 @@ async function visit(port: number, bytes: Buffer, answers: number, isRefused: bo
 }
 
 function forwardingProblem(seen: readonly Request[], expected: readonly Request[]): string | undefined {
-  // A request for another host gets its 404, and the next one is served; behind everything else nothing is.
+  // A request for another host gets its 404, and the next one is served; after any other fault none is.
   const possible = expected.filter(({ host: [host = ''] }) => !isOtherHost(host))
   if (seen.length > possible.length) return `the app saw ${seen.length} requests, Node reads ${possible.length}`
   for (const [index, request] of seen.entries()) {
@@ -382,5 +382,5 @@ function shown(problems: readonly string[]): string {
 }
 
 function ignore(): void {
-  // Nothing hangs on it.
+  // It has no effect.
 }

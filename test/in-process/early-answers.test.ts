@@ -43,7 +43,7 @@ const ANSWERS = [
   { by: 'an app that reads on', host: APP_HOST, path: '/reads-on', status: 405 },
 ] as const
 
-/** Requests of which more is to come when the answer is there. */
+/** Requests that are still incomplete when the answer is there. */
 const HALVES = [
   {
     what: 'an upload without a password',
@@ -149,7 +149,7 @@ describe('real-apps 2: an early answer during an upload', { timeout: 60_000 * Ma
 
   for (const scheme of ['http', 'https'] as const) {
     for (const { what, head, status } of HALVES) {
-      it(`is followed by an end that takes no reset with it, over ${scheme}: ${what}`, async (test) => {
+      it(`is followed by an end without a reset, over ${scheme}: ${what}`, async (test) => {
         const port = portOf(scheme, test)
         if (port === undefined) return
         const before = openSockets()

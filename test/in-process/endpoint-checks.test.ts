@@ -63,7 +63,7 @@ describe('real-providers 12: the check of an endpoint’s sign-in', { timeout: 6
 
   const noticeOf = async (agent: HandAgent): Promise<Notice> => (await agent.next('notice')) as Notice // as asked for
 
-  it('tells what is wrong, in the words of its flags, or that nothing is', async () => {
+  it('reports problems in terms of its flags, or that there are none', async () => {
     const { token } = await stack.relay.authtokens.create({ acl: [] })
     const { issuer } = provider
     const cases: [issuer: string, secret: string, level: string, text: RegExp][] = [
@@ -83,7 +83,7 @@ describe('real-providers 12: the check of an endpoint’s sign-in', { timeout: 6
     }
   })
 
-  it('does not keep the endpoint waiting, and is one line that a terminal can show', async () => {
+  it('does not delay the endpoint, and is one line that a terminal can show', async () => {
     const { token } = await stack.relay.authtokens.create({ acl: [] })
     let answer: (text: string) => void = () => {}
     const slow = createServer((socket) => {
@@ -113,7 +113,7 @@ describe('real-providers 12: the check of an endpoint’s sign-in', { timeout: 6
     }
   })
 
-  it('says of what cannot be reached nothing but that, whatever the reason', async () => {
+  it('says of an unreachable issuer only that, whatever the reason', async () => {
     const open = await startStack({
       app: httpApp((_, response) => response.end()),
       publicUrl: 'https://relay.example.com',
@@ -142,7 +142,7 @@ describe('real-providers 12: the check of an endpoint’s sign-in', { timeout: 6
     }
   })
 
-  it('is made ten times a minute for an authtoken, and no more', async () => {
+  it('is made at most ten times a minute for an authtoken', async () => {
     const { token } = await stack.relay.authtokens.create({ acl: [] })
     let asked = 0
     const counted = createServer((socket) => {

@@ -66,7 +66,7 @@ describe('the issuers of endpoints', { timeout: 60_000 }, () => {
     syncBuiltinESMExports()
   })
 
-  /** @returns what the relay says, and the host that was asked for */
+  /** @returns the relay's answer, and the requested host */
   async function bind(...[issuer, action = signInAt]: [string, ((issuer: string) => object)?]): Promise<{
     answer: ControlMessage
     host: string
@@ -92,7 +92,7 @@ describe('the issuers of endpoints', { timeout: 60_000 }, () => {
     },
   })
 
-  it('S8: refuses addresses of the relay’s own machine, of its link and of its network, in every form', async () => {
+  it('S8: may not be on the relay’s own machine, its link or its network, in any form', async () => {
     for (const host of [
       '127.0.0.1',
       '127.1',
@@ -117,7 +117,7 @@ describe('the issuers of endpoints', { timeout: 60_000 }, () => {
   })
 
   for (const name of Object.keys(NAMES)) {
-    it(`S8: dials nobody inside for ${name}, at ${NAMES[name]?.join(' and ')}`, async () => {
+    it(`S8: have the relay dial no internal address for ${name}, at ${NAMES[name]?.join(' and ')}`, async () => {
       const issuer = `https://${name}:${port}`
       const { answer, host } = await bind(issuer)
       assert.equal(answer.type, 'bound', 'a name says nothing')
@@ -131,7 +131,7 @@ describe('the issuers of endpoints', { timeout: 60_000 }, () => {
     })
   }
 
-  it('S8: fetches no keys inside (traffic policy, 14.5)', async () => {
+  it('S8: have the relay fetch no internal keys (traffic policy, 14.5)', async () => {
     const literal = await bind(`https://127.0.0.1:${port}`, tokensOf)
     assert.ok(literal.answer.type === 'refused')
     assert.match(literal.answer.problems?.[0]?.message ?? '', /write the public address$/)

@@ -82,7 +82,7 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
     return agent
   }
 
-  /** Starts an agent and gives the host it has got. */
+  /** Starts an agent and returns the host it has got. */
   async function start(endpoint: EndpointOptions, with_ = token): Promise<{ agent: Agent; host: string }> {
     const agent = launch(endpoint, with_)
     const refused = agent.closed.then((error) => Promise.reject(error ?? new Error('closed')))
@@ -115,7 +115,7 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
   }
 
   describe('the host', () => {
-    it('let visitors pass by their User-Agent, and tell a flag that is no pattern', async () => {
+    it('lets visitors pass by their User-Agent, and reports a flag that is no pattern', async () => {
       const { host } = await start({ uaFilterAllow: ['^curl/', 'Mozilla'], uaFilterDeny: ['(?i)bot'] })
       for (const [agent, status] of [
         ['curl/8', 200],
@@ -152,7 +152,7 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
       await assertNobodyThere('other.wanted.localhost')
     })
 
-    it('comes with the id of its edge and who may visit, as those of the configuration do (the first hour, 16)', async () => {
+    it('comes with the id of its edge and the list of visitors, as configured ones do (the first hour, 16)', async () => {
       const policy = { on_http_request: [{ actions: [{ type: 'restrict-ips', config: { allow: ['127.0.0.0/8'] } }] }] }
       const own = await bindByHand({ url: 'wanted.localhost', policy })
       assert.ok(own.type === 'bound')
@@ -190,7 +190,7 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
       )
     })
 
-    it('S12: is refused where edges share sessions under a domain, below it, at it and above it', async () => {
+    it('S12: is refused at, below and above a domain under which edges share sessions', async () => {
       for (const host of [
         'evil.apps.shared.localhost',
         'a.b.apps.shared.localhost',
@@ -207,7 +207,7 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
       }
     })
 
-    it('attack 37: is refused where the authtoken does not permit it, to the letter', async () => {
+    it('attack 37: is refused if the authtoken does not permit exactly it', async () => {
       const narrow = await stack.relay.authtokens.create({
         acl: ['bind:mine.localhost', 'bind:*.team.localhost', 'bind:edge=stolen.localhost'],
       })
@@ -230,14 +230,14 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
       assert.equal((await start({ domain: 'a.team.localhost' }, narrow.token)).host, 'a.team.localhost')
     })
 
-    it('attack 37: is refused to an authtoken for everything where it is not below the domain', async () => {
+    it('attack 37: is refused to an authtoken for everything if it is not below the domain', async () => {
       for (const host of ['127.0.0.1', 'localhost', 'example.com', 'evillocalhost']) {
         const refused = await bindByHand({ url: host })
         assert.ok(refused.type === 'refused' && refused.code === 'bind_not_permitted', host)
       }
     })
 
-    it('is never the relay’s own, nor one that the configuration covers', async () => {
+    it('is never the relay’s own, or one that the configuration covers', async () => {
       for (const [url, why] of [
         ['http://relay.localhost', /own host/],
         [`http://${APP_HOST}`, /configuration/],
@@ -249,7 +249,7 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
       assert.equal(await text(await visit(APP_HOST)), 'nobody')
     })
 
-    it('hardening: is not lost to agents who reach the relay by it', async () => {
+    it('hardening: cannot be a host by which agents reach the relay', async () => {
       const connects = async (host: string): Promise<boolean> => {
         const lines = [`Authorization: Bearer ${token}`, `Sec-WebSocket-Protocol: ${SUBPROTOCOL}`]
         const visitor = new RawClient(stack.port)
@@ -302,7 +302,7 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
       assert.equal((await visit('one.localhost')).statusCode, 200)
     })
 
-    it('shares the visitors where both pool with the same policy', async () => {
+    it('shares the visitors if both pool with the same policy', async () => {
       const flags = { domain: 'pool.localhost', pooling: true, cidrAllow: ['127.0.0.0/8'] }
       await start({ ...flags, requestHeaderAdd: ['X-Agent: both'] })
       await start({ ...flags, requestHeaderAdd: ['X-Agent: both'] })
@@ -314,7 +314,7 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
       assert.match(await refusalOf({ ...flags, pooling: false }), /start both with --pooling-enabled/)
     })
 
-    it('cannot share by saying that it is the first one, with another policy', async () => {
+    it('cannot share by claiming to be the first one, with another policy', async () => {
       const fields = { url: 'same.localhost', pooling: false }
       assert.equal((await bindByHand(fields)).type, 'bound')
       assert.equal((await bindByHand(fields)).type, 'bound', 'a second connection of the same agent')
@@ -330,7 +330,7 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
       assert.equal(agent.status.state, 'online')
     })
 
-    it('with other labels cannot get at the visitors', async () => {
+    it('with other labels cannot get the visitors', async () => {
       await start({ domain: 'alone.localhost' })
       const refused = await bindByHand({ labels: [['=endpoint', 'alone.localhost']] })
       assert.ok(refused.type === 'refused' && refused.code === 'bind_invalid')
@@ -365,7 +365,7 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
       assert.doesNotMatch(page, /=endpoint|--label/)
     })
 
-    it('takes the new policy of an agent that was started anew', async () => {
+    it('takes the new policy of a restarted agent', async () => {
       const first = await start({ domain: 'changed.localhost', responseHeaderAdd: ['X-Version: one'] })
       assert.equal((await visit('changed.localhost')).headers['x-version'], 'one')
       await first.agent.close()
@@ -375,7 +375,7 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
   })
 
   describe('the policy', () => {
-    it('is what a route of relay.yml does with it', async () => {
+    it('works as in a route of relay.yml', async () => {
       await start({ domain: 'closed.localhost', cidrDeny: ['127.0.0.0/8'] })
       const before_ = asked
       const response = await visit('closed.localhost')
@@ -383,7 +383,7 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
       assert.equal(asked, before_)
     })
 
-    it('hardening: clears the cookies of no other host, whatever its app or its policy says', async () => {
+    it('hardening: clears no cookies of other hosts, whatever its app or its policy says', async () => {
       await start({ domain: 'clears.localhost' })
       await start({ domain: 'adds.localhost', responseHeaderAdd: ['Clear-Site-Data: "*"', 'X-Added: yes'] })
       assert.equal((await visit('clears.localhost')).headers['clear-site-data'], undefined)
@@ -427,7 +427,7 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
       assert.equal(asked, before_ + 1)
     })
 
-    it('of --oauth without a client is refused with what to register, by its flag (traffic policy, oauth)', async () => {
+    it('of --oauth without a client is refused with the URI to register, by its flag (traffic policy, oauth)', async () => {
       const problemOf = async (endpoint: EndpointOptions): Promise<string> => {
         const error = await launch(endpoint).closed
         assert.ok(error && 'problems' in error, String(error))
@@ -457,7 +457,7 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
       assert.match(await refusalOf({ basicAuth: ['ada:short'] }), /a problem/)
     })
 
-    it('is refused with every problem, by the flag it came from', async () => {
+    it('is refused with every problem, by its flag', async () => {
       const error = await launch({
         oidc: 'http://login.example.com',
         oidcClientId: 'x',
@@ -531,7 +531,7 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
     })
   })
 
-  it('is gone when it is unbound before it stands', async () => {
+  it('disappears if it is unbound before it is online', async () => {
     const hand = await HandAgent.connect(stack, token)
     hands.push(hand)
     hand.hello()
@@ -545,7 +545,7 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
 })
 
 describe('endpoints under the operator’s rules', { timeout: 60_000 }, () => {
-  it('has visitors sign in where require_sign_in says so', async () => {
+  it('have visitors sign in if require_sign_in says so', async () => {
     const stack = await startStack({
       app: httpApp((_, response) => response.end('fine')),
       config: 'require_sign_in: true\nlimits: { endpoints_per_authtoken: 2 }',
@@ -583,7 +583,7 @@ describe('endpoints under the operator’s rules', { timeout: 60_000 }, () => {
       assert.ok(wrong.type === 'refused' && wrong.code === 'bind_invalid', JSON.stringify(wrong))
       assert.deepEqual(wrong.problems?.[0]?.path, ['on_http_request', 0, 'expressions', 0])
       const policy = { on_http_request: [{ actions: [signIn] }] }
-      // One authtoken has so many hosts; one whose agent has left makes room.
+      // An authtoken has a limited number of hosts; one whose agent has left makes room.
       for (const url of ['one.localhost', 'two.localhost']) assert.equal((await bind({ url, policy })).type, 'bound')
       const [one] = hands.slice(-2)
       const full = await bind({ url: 'three.localhost', policy })

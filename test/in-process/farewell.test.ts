@@ -22,7 +22,7 @@ describe('a relay that stops', { timeout: 60_000 }, () => {
   afterEach(() => stack.close())
   const ask = (path: string): string => `POST ${path} HTTP/1.1\r\nHost: ${APP_HOST}\r\nContent-Length: 0\r\n\r\n`
 
-  it('serves who asks once more on a kept-alive connection, and tells them to leave', async () => {
+  it('serves one more request on a kept-alive connection, and closes it', async () => {
     stack = await startStack({ app: httpApp((request, response) => response.end(`[${request.url}]`)) })
     const client = new RawClient(stack.port)
     client.write(ask('/first'))
@@ -34,7 +34,7 @@ describe('a relay that stops', { timeout: 60_000 }, () => {
     await closed
   })
 
-  it('does not wait for those who have nothing to ask', async () => {
+  it('does not wait for idle connections', async () => {
     stack = await startStack({ app: httpApp((request, response) => response.end(`[${request.url}]`)) })
     const client = new RawClient(stack.port)
     client.write(ask('/first'))
@@ -43,8 +43,8 @@ describe('a relay that stops', { timeout: 60_000 }, () => {
     await client.untilOver()
   })
 
-  describe('reliability 5: whoever waits in the system’s queue of new connections is served', () => {
-    // Half of what the system's queue takes by default. libuv takes one of them in each turn of the event loop.
+  describe('reliability 5: visitors in the system’s queue of new connections are served', () => {
+    // Half of the default length of the system's queue. libuv takes one of them in each turn of the event loop.
     const VISITORS = 250
     const QUESTION = `GET /new HTTP/1.1\r\nHost: ${APP_HOST}\r\n\r\n`
     let folder: string
@@ -57,7 +57,7 @@ describe('a relay that stops', { timeout: 60_000 }, () => {
       try {
         execFileSync('openssl', `${request} ${names}`.split(' '), { cwd: folder, stdio: 'pipe' })
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error // what execFileSync throws
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error // as execFileSync throws
         hasOpenssl = false
       }
     })
@@ -126,7 +126,7 @@ describe('a relay that stops', { timeout: 60_000 }, () => {
       await closed
     })
 
-    it('and so is who has connected and asks a moment later', async () => {
+    it('and so is a visitor who has connected and asks a moment later', async () => {
       stack = await startStack({ app: httpApp((_, response) => response.end('the app')) })
       const closed = stack.relay.close()
       const client = new RawClient(stack.port)
@@ -139,7 +139,7 @@ describe('a relay that stops', { timeout: 60_000 }, () => {
   })
 })
 
-/** Waits until the port refuses connections; it looks so seldom that it does not count as visitors who keep coming. */
+/** Waits until the port refuses connections; it tries too seldom to count as visitors who keep coming. */
 async function untilRefused(port: number): Promise<void> {
   const deadline = performance.now() + 10_000
   while (performance.now() < deadline) {
@@ -147,7 +147,7 @@ async function untilRefused(port: number): Promise<void> {
     try {
       await once(socket, 'connect')
     } catch (error) {
-      assert.equal((error as NodeJS.ErrnoException).code, 'ECONNREFUSED') // what a socket emits
+      assert.equal((error as NodeJS.ErrnoException).code, 'ECONNREFUSED') // as a socket emits
       return
     } finally {
       socket.destroy()

@@ -24,7 +24,7 @@ describe('a directory behind a tunnel', () => {
   let stack: Stack
   let folder: string
   before(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'sallyport files ')) // a space, as folders of people have
+    folder = mkdtempSync(join(tmpdir(), 'sallyport files ')) // a space, as in people's folders
     const root = join(folder, 'site')
     mkdirSync(join(root, 'photos'), { recursive: true })
     mkdirSync(join(root, '.git'))
@@ -52,7 +52,7 @@ describe('a directory behind a tunnel', () => {
     return response
   }
 
-  it('shows the index page, a listing, and a page for what is not there', async () => {
+  it('shows the index page, a listing, and a page for missing files', async () => {
     const index = await get('/')
     assert.equal(index.headers['content-type'], 'text/html; charset=utf-8')
     assert.equal(await text(index), '<h1>hello</h1>')
@@ -64,7 +64,7 @@ describe('a directory behind a tunnel', () => {
     assert.equal((await get('/nothing')).statusCode, 404)
   })
 
-  it('sends large files whole, in parts, and not at all to who has them', async () => {
+  it('sends large files whole, in parts, and not at all to visitors who have them', async () => {
     const whole = await get('/large.bin')
     const received = await buffer(whole)
     assert.equal(createHash('sha256').update(received).digest('hex'), createHash('sha256').update(large).digest('hex'))
@@ -84,7 +84,7 @@ describe('a directory behind a tunnel', () => {
     client.close()
   })
 
-  it('attack 3: gives nothing away from outside the directory, whatever the path looks like', async () => {
+  it('attack 3: serves nothing from outside the directory, for any form of path', async () => {
     const ways = ['..', '%2e%2e', '.%2e', '%2E%2E', '%252e%252e', '..;', '%c0%ae%c0%ae', '\\..']
     const separators = ['/', '%2f', '%5c', '\\', '//', '/./']
     const targets = ['/photos/way-out.txt', '/.git/config', '/%2egit/config', '/photos/%00/../../secret.txt']
@@ -103,7 +103,7 @@ describe('a directory behind a tunnel', () => {
     }
   })
 
-  it('takes nothing from visitors', async () => {
+  it('accepts no uploads', async () => {
     const answer = await sendRaw(
       stack.port,
       `PUT /index.html HTTP/1.1\r\nHost: ${APP_HOST}\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbad`,

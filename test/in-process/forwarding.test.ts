@@ -68,7 +68,7 @@ describe('forwarding', () => {
     }
   })
 
-  it('streams chunks as they come', async () => {
+  it('streams chunks as they arrive', async () => {
     let appResponse: ServerResponse | undefined
     answer = (_, response) => {
       appResponse = response
@@ -106,7 +106,7 @@ describe('forwarding', () => {
     assert.equal(await text(await get(stack, { method: 'POST' })), 'POST 0 []')
   })
 
-  it('takes a POST that says nothing of a body, to the app and to itself', async () => {
+  it('accepts a POST without a word on its body, for the app and for itself', async () => {
     answer = (request, response) => {
       void text(request).then((body) => response.end(`[${body}]`))
     }
@@ -127,7 +127,7 @@ describe('forwarding', () => {
     assert.equal(await text(response), '')
   })
 
-  it('keeps 204 and 304 without a body, on one connection', async () => {
+  it('passes 204 and 304 without a body, on one connection', async () => {
     answer = (request, response) => {
       if (request.url === '/204') response.writeHead(204).end()
       else response.writeHead(304, { etag: '"x"' }).end()
@@ -142,7 +142,7 @@ describe('forwarding', () => {
     client.close()
   })
 
-  it('passes 100-continue on when the app says so, and not before', async () => {
+  it('passes 100-continue on once the app says so', async () => {
     let heard = 0
     answer = (request, response) => {
       heard++
@@ -199,7 +199,7 @@ describe('forwarding', () => {
     assert.doesNotMatch(all, /Sallyport-Error-Code/i)
   })
 
-  it('shows the app where the visitor came from, and nothing that the visitor made up (attacks 1, 9, 12, 13)', async () => {
+  it('shows the app the visitor’s address, and nothing that the visitor made up (attacks 1, 9, 12, 13)', async () => {
     let seen: string[] = []
     answer = (request, response) => {
       seen = request.rawHeaders
@@ -288,7 +288,7 @@ describe('forwarding', () => {
     const response = await get(stack)
     response.pause()
     await once(response.socket, 'readable').catch(() => {})
-    // Let everything that flows without the visitor flow.
+    // Until nothing flows any more without the visitor.
     for (let quiet = 0, last = -1; quiet < 20; quiet = written === last ? quiet + 1 : 0) {
       last = written
       await new Promise((resolve) => setTimeout(resolve, 10))
@@ -321,7 +321,7 @@ describe('forwarding', () => {
     assert.equal(most, 1)
   })
 
-  it('ends a connection that pipelines without measure', async () => {
+  it('ends a connection that pipelines without limit', async () => {
     answer = (_, response) => response.end('x')
     const client = new RawClient(stack.port)
     client.write(`GET / HTTP/1.1\r\nHost: ${APP_HOST}\r\n\r\n`.repeat(2000))
@@ -405,7 +405,7 @@ describe('forwarding to apps that lie', () => {
       'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length : 2\r\n\r\nab',
   }
   for (const [what, bytes] of Object.entries(lies)) {
-    it(`attack 16: answers 502 to ${what}, and uses the stream no more`, async () => {
+    it(`attack 16: answers 502 to ${what}, and does not reuse the stream`, async () => {
       raw = (socket) => socket.write(bytes, 'latin1')
       assert.match(
         await ask(),
@@ -425,7 +425,7 @@ describe('forwarding to apps that lie', () => {
     assert.doesNotMatch(all, /0\r\n\r\n$/)
   })
 
-  it('never reuses a stream with bytes behind its response', async () => {
+  it('never reuses a stream with bytes after its response', async () => {
     raw = (socket, head) => {
       socket.write(
         `HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes${head.includes('/poison') ? 'HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison' : ''}`,
@@ -435,7 +435,7 @@ describe('forwarding to apps that lie', () => {
     assert.match(await ask('/next'), /yes$/)
   })
 
-  it('gives an app that accepts and never answers 504', async () => {
+  it('answers 504 for an app that accepts and never answers', async () => {
     raw = () => {}
     assert.match(await ask(), /^HTTP\/1.1 504 /)
   })
@@ -468,7 +468,7 @@ describe('forwarding to apps that lie', () => {
     assert.equal(connections, before + 1)
   })
 
-  it('leaves the app with few connections after many POSTs', { timeout: 20_000 }, async () => {
+  it('leaves few connections to the app after many POSTs', { timeout: 20_000 }, async () => {
     raw = (socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
     for (let i = 0; i < 20; i++) {
       const all = await sendRaw(

@@ -12,7 +12,7 @@ import { until } from '../support/until.ts'
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
-describe('generous where it protects nobody', { timeout: 30_000 }, () => {
+describe('generous if strictness protects nobody', { timeout: 30_000 }, () => {
   let stack: Stack
   let answer = OK
   const heads: string[] = []
@@ -45,7 +45,7 @@ describe('generous where it protects nobody', { timeout: 30_000 }, () => {
     assert.equal(heads.length, count)
   })
 
-  it('B9: 102 and other interim answers reach the visitor, and none of HTTP/1.0', async () => {
+  it('B9: 102 and other interim answers reach the visitor, except over HTTP/1.0', async () => {
     answer = `HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 199 Well\r\nX: y\r\n\r\n${OK}`
     const text = await get('/')
     assert.match(text, /^HTTP\/1\.1 102 Processing\r\n\r\nHTTP\/1\.1 199 \r\n\r\nHTTP\/1\.1 200 OK\r\n/)
@@ -71,7 +71,7 @@ describe('generous where it protects nobody', { timeout: 30_000 }, () => {
     assert.equal(await visit('HTTP/2', stack.port, { host: APP_HOST }), 200)
   })
 
-  it('B9: spaces behind the sizes of chunks are taken, and chunks of ours go to the visitor', async () => {
+  it('B9: spaces after chunk sizes are accepted, and the visitor gets our own chunks', async () => {
     const sizes = ['5       \r\nhello', '6 ;x=y\r\n world', '0  \r\nX-Sum : 1\r\n'].join('\r\n')
     answer = `HTTP/1.1 200 OK\r\nTransfer-Encoding : chunked\r\n\r\n${sizes}\r\n`
     const text = await get('/')
@@ -131,7 +131,7 @@ describe('generous where it protects nobody', { timeout: 30_000 }, () => {
     })
   }
 
-  it('real-apps 5: what begins with PROXY is named in the log, once', async () => {
+  it('real-apps 5: a message that begins with PROXY is named in the log, once', async () => {
     const count = heads.length
     const request = `GET / HTTP/1.1\r\nHost: ${APP_HOST}\r\n\r\n`
     for (const begin of ['PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n', '\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c']) {

@@ -47,7 +47,7 @@ const ECHO = {
 
 type Callback = (error: ServiceError | null, answer?: Buffer) => void
 
-/** What makeGenericClientConstructor makes of ECHO; the library has no types for that. */
+/** The result of makeGenericClientConstructor for ECHO; the library has no types for that. */
 interface EchoClient extends Client {
   unary(
     message: Buffer,
@@ -174,7 +174,7 @@ describe('gRPC', () => {
     assert.deepEqual(metadata.get('proof-bin'), [Buffer.from([0, 255])])
   })
 
-  it('tells an unknown method as the app does', async () => {
+  it('reports an unknown method as the app does', async () => {
     const Other = makeGenericClientConstructor({ unary: method('Nothing', false, false) }, 'Echo')
     const other = new Other(`127.0.0.1:${stack.port}`, credentials.createInsecure(), {
       'grpc.default_authority': APP_HOST,
@@ -210,7 +210,7 @@ describe('gRPC', () => {
     assert.deepEqual(await answer.promise, hash.digest())
   })
 
-  it('talks both ways at once', async () => {
+  it('streams both ways at once', async () => {
     const call = visitor.talk()
     for (const word of ['one', 'two', 'three']) {
       call.write(Buffer.from(word))
@@ -229,7 +229,7 @@ describe('gRPC', () => {
     assert.deepEqual(answers.map(String), words)
   })
 
-  it('tells the app when the visitor cancels, or its deadline is over', async () => {
+  it('tells the app when the visitor cancels, or its deadline passes', async () => {
     const heard = (word: string) => new Promise<void>((resolve) => cancelled.set(word, resolve))
     const streaming = heard('endless')
     const download = visitor.download(Buffer.from('endless'))
@@ -265,9 +265,9 @@ const EDGES = `
       policy: { on_http_request: [{ actions: [{ type: deny, config: { status_code: 403 } }] }] }
 `
 
-// All at once: each has words of its own, and most of them wait.
+// All at once: each has its own path, and most of them wait.
 describe(
-  'B16: gRPC hears of failures of the relay in its own words, and is as patient as it wants',
+  'B16: gRPC gets failures of the relay in its own form, and sets its own timeouts',
   { concurrency: true },
   () => {
     let stack: Stack
@@ -329,7 +329,7 @@ describe(
 
     const heard = (word: string) => new Promise<void>((resolve) => cancelled.set(word, resolve))
 
-    it('B16: tells why a call reaches no app, in a head of 200 that is all there is', async () => {
+    it('B16: says why a call reaches no app, in a head with 200 and no body', async () => {
       const told = { 'nobody.localhost': 14, 'password.localhost': 16, 'closed.localhost': 7, 'nowhere.localhost': 12 }
       for (const [host, code] of Object.entries(told)) {
         const { head, isAll } = await call(host, 'hello')
@@ -343,7 +343,7 @@ describe(
       assert.match(String(head['grpc-message']), /^No tunnel is online: /)
     })
 
-    it('B16: tells its library the same', async () => {
+    it('B16: says the same to its library', async () => {
       for (const [host, code] of [
         ['nobody.localhost', status.UNAVAILABLE],
         ['password.localhost', status.UNAUTHENTICATED],
@@ -361,7 +361,7 @@ describe(
       }
     })
 
-    it('B16: tells a proxy that brings calls over HTTP/1.1 the same', async () => {
+    it('B16: says the same to a proxy that brings calls over HTTP/1.1', async () => {
       const request = httpRequest({
         port: stack.port,
         host: '127.0.0.1',
@@ -378,7 +378,7 @@ describe(
       )
     })
 
-    it('B16: tells gRPC-Web, and everybody else, with the status of HTTP', async () => {
+    it('B16: answers gRPC-Web, and all others, with the status of HTTP', async () => {
       for (const type of ['application/grpc-web+proto', 'application/json']) {
         const { head } = await call('nobody.localhost', 'hello', { 'content-type': type })
         assert.deepEqual([head[':status'], head['grpc-status']], [503, undefined], type)
@@ -386,8 +386,8 @@ describe(
       }
     })
 
-    it('B16: ends a call when its grpc-timeout is over, at the app as well', async () => {
-      // One that looks at no timeout itself, as the library does.
+    it('B16: ends a call when its grpc-timeout passes, at the app as well', async () => {
+      // An app that ignores timeouts itself, unlike the library.
       const app = createHttp2Server()
       const reset = new Promise<number | undefined>((resolve) => {
         app.on('stream', (stream) => {
@@ -426,7 +426,7 @@ describe(
       assert.ok(performance.now() - started >= 4000, `${performance.now() - started} ms`)
     })
 
-    it('B16: ends a stream that falls silent behind its head by a reset, never as if it were whole', async () => {
+    it('B16: resets a stream that falls silent after its head, and never ends it as if complete', async () => {
       const atTheApp = heard('endless')
       const stream = visitor.request({
         ':method': 'POST',

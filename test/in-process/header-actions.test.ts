@@ -1,4 +1,4 @@
-// What add-headers, set-headers and remove-headers do to headers, in the order in which they are written: at the app and at
+// The effects of add-headers, set-headers and remove-headers, in their written order: at the app and at
 // the visitor, in each of the ways that a visitor can come. Real relay, agent and sockets.
 
 import assert from 'node:assert/strict'
@@ -86,7 +86,7 @@ describe('actions on headers (traffic policy, 14.3)', { timeout: 60_000 }, () =>
     })
   }
 
-  it('are refused for headers that are not a policy’s, with a sentence', () => {
+  it('are refused for headers that a policy may not touch, with a sentence', () => {
     const problem = (action: object, phase = 'on_http_request'): string => {
       const edges = [{ id: 'edg_x', hosts: ['x.localhost'], policy: { [phase]: [{ actions: [action] }] } }]
       const config = { domain: 'localhost', public_url: 'http://relay.localhost', listen: { http: 0 }, store: 'sqlite:/tmp/x', edges } // prettier-ignore

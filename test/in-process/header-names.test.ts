@@ -1,5 +1,5 @@
-// S4: headers that an app behind CGI rules takes for ours, whatever stands in their names for the dash. Real relay, agent
-// and sockets; what counts are the bytes that reach the app.
+// S4: headers that an app behind CGI rules takes for ours, with any character instead of the dash. Real relay, agent
+// and sockets; the bytes that reach the app count.
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -19,7 +19,7 @@ import { startStack } from '../support/stack.ts'
 import type { Stack } from '../support/stack.ts'
 import { WAYS, visit } from '../support/three-ways.ts'
 
-/** RFC 9110 5.6.2: what a token may hold beside letters and digits. */
+/** RFC 9110 5.6.2: the characters of a token beside letters and digits. */
 const OTHERS = "!#$%&'*+-.^_`|~".split('')
 
 const OURS = [
@@ -79,7 +79,7 @@ function token(): string {
   return `${text}.${createHmac('sha256', SECRET).update(text).digest('base64url')}`
 }
 
-/** As lighttpd hands a header to CGI, which is as far as anybody goes. */
+/** As lighttpd passes a header to CGI: no server goes further. */
 const cgiName = (name: string): string => `HTTP_${name.toUpperCase().replace(/[^A-Z0-9]/g, '_')}`
 
 describe('S4: a header in another spelling', { timeout: 60_000 }, () => {
@@ -94,7 +94,7 @@ describe('S4: a header in another spelling', { timeout: 60_000 }, () => {
   })
   after(() => stack.close())
 
-  /** What an app behind CGI rules gets under a name, in every spelling. */
+  /** The values that an app behind CGI rules gets under a name, in every spelling. */
   const cgiValues = (name: string): string[] =>
     app.lines.flatMap(([each, value]) => (cgiName(each) === cgiName(name) ? [value] : []))
 
@@ -153,13 +153,13 @@ describe('S4: a header in another spelling', { timeout: 60_000 }, () => {
     })
   }
 
-  it('passes where nobody takes it for another', async () => {
+  it('passes if no app takes it for another', async () => {
     const headers = OTHERS.map((other) => [`x${other}own`, 'mine'] as const)
     await visit('HTTP/1.1', stack.port, { host: 'open.localhost', headers })
     assert.equal(cgiValues('X-Own').length, OTHERS.length)
   })
 
-  it('is dropped where Connection lists it in yet another one', async () => {
+  it('is dropped if Connection lists it in yet another one', async () => {
     for (const other of OTHERS) {
       const headers = [['Connection', `X${other}Hop`] as const, ['X-Hop', 'evil'] as const, ['X+Hop', 'evil'] as const]
       await visit('HTTP/1.1', stack.port, { host: 'open.localhost', headers })
@@ -174,7 +174,7 @@ const php = (process.env.PATH ?? '')
   .find((path) => existsSync(path))
 
 describe('S4: PHP', { skip: php === undefined && 'no php on this machine', timeout: 60_000 }, () => {
-  it('sees no identity but the one that the relay has found', async () => {
+  it('sees only the identity from the relay', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'sallyport-php-'))
     const script =
       '<?php foreach ($_SERVER as $k => $v) if (preg_match("/^HTTP_(SALLYPORT|X_REAL)/", $k)) echo "$k = $v\\n";'

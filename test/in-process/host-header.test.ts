@@ -42,7 +42,7 @@ describe('hardening: Host and X-Forwarded-Host', { timeout: 60_000 }, () => {
   }
 })
 
-describe('hardening: Host, where public_url has a port', { timeout: 60_000 }, () => {
+describe('hardening: Host, if public_url has a port', { timeout: 60_000 }, () => {
   it('carries that port', async () => {
     const app = new RecordingApp()
     const port = await freePort()

@@ -19,7 +19,7 @@ import type { Stack } from '../support/stack.ts'
 
 const LABELS = [['edge', 'edg_app']]
 
-describe('agents that do not behave', () => {
+describe('agents that misbehave', () => {
   let stack: Stack
   let token: string
   const agents: HandAgent[] = []
@@ -101,7 +101,7 @@ describe('agents that do not behave', () => {
     await agent.over()
   })
 
-  it('lets an agent open no stream but the control stream', async () => {
+  it('lets an agent open only the control stream', async () => {
     const agent = await connect()
     agent.hello()
     await agent.next('welcome')
@@ -161,7 +161,7 @@ describe('agents that do not behave', () => {
     })
   }
 
-  it('S9: has an agent wait that says more than its tunnels need, and nobody else', async () => {
+  it('S9: delays only an agent that sends more messages than its tunnels need', async () => {
     const noticesOf = (): number => stack.log.filter((line) => line.includes('"agent notice"')).length
     const agent = await connect()
     agent.hello({ instance_id: 'talkative-agent' })
@@ -278,7 +278,7 @@ describe('agents that do not behave', () => {
     for (const response of await Promise.all(visits)) assert.equal(response.statusCode, 200)
   })
 
-  it('takes garbage in place of a reply for a broken tunnel, and tries the next for a GET', async () => {
+  it('takes garbage instead of a reply for a broken tunnel, and tries the next for a GET', async () => {
     const agent = await connect()
     agent.hello()
     bind(agent)
@@ -302,7 +302,7 @@ describe('limits that good agents do not feel', { timeout: 30_000 }, () => {
   })
   after(() => stack.close())
 
-  it('S9: binds hundreds of tunnels at once, says how their apps are and takes them back, without waiting', async () => {
+  it('S9: binds hundreds of tunnels at once, reports on their apps and unbinds them, without waiting', async () => {
     const agent = await HandAgent.connect(stack, (await stack.relay.authtokens.create({ acl: [] })).token)
     agent.hello({ instance_id: 'large-agent' })
     const numbers = Array.from({ length: 300 }, (_, index) => index + 1)
@@ -320,7 +320,7 @@ describe('limits that good agents do not feel', { timeout: 30_000 }, () => {
     agent.close()
   })
 
-  it('lets a good agent in from an address whose tries are used up, and logs those once a minute', async () => {
+  it('admits a good agent from an address without tries left, and logs refusals once a minute', async () => {
     const { token } = await stack.relay.authtokens.create({ acl: [] })
     const statuses: number[] = []
     for (let count = 0; count < 10; count++) {
@@ -345,7 +345,7 @@ describe('limits that good agents do not feel', { timeout: 30_000 }, () => {
 })
 
 describe('an agent that falls silent', { concurrency: true }, () => {
-  it('loses its visitors to a sibling, where nothing can have happened twice', async () => {
+  it('loses its visitors to a sibling, unless a request could be sent twice', async () => {
     const stack = await startStack({ app: httpApp((_, response) => response.end('fine')) })
     try {
       const { token } = await stack.relay.authtokens.create({ acl: [] })
@@ -363,7 +363,7 @@ describe('an agent that falls silent', { concurrency: true }, () => {
     }
   })
 
-  // Attack 41. A body is kept until the agent's reply, so that it can be sent again; behind the reply it is gone.
+  // Attack 41. A body is kept for another try until the agent's reply, and then dropped.
   for (const [when, reply, status, seen] of [
     ['before its reply leaves a GET with a body to a sibling, whole', undefined, 200, ['the body']],
     ['after its reply keeps a GET with a body: it is not repeated without it', REPLY_OK, 504, []],
@@ -398,10 +398,10 @@ describe('an agent that falls silent', { concurrency: true }, () => {
         const stream = await agent.nextStream()
         let sent = ''
         while (!sent.endsWith('\r\n\r\nthe body')) sent += String((await once(stream, 'data'))[0])
-        await stack.addAgent() // only now, so that the silent one was certainly asked first
+        await stack.addAgent() // only now, so the silent one was certainly asked first
         if (reply) {
           stream.write(reply)
-          await agent.session.ping() // answered by the relay behind the reply
+          await agent.session.ping() // answered by the relay after the reply
         }
         agent.freeze()
         const [response] = (await answer) as [IncomingMessage]

@@ -1,5 +1,5 @@
-// `http-request`: what a policy may ask, and what it may not, however it is written. Asserted at the visitor and at the app, in
-// each of the ways that a visitor can come. Real relay, agents and sockets.
+// `http-request`: the requests that a policy may make, and those it may not, in any spelling. Asserted at the visitor and at
+// the app, in each of the ways that a visitor can come. Real relay, agents and sockets.
 
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
@@ -110,10 +110,10 @@ const EDGES = [
 
 describe('http-request (traffic policy, 14.18)', { timeout: 60_000 }, () => {
   let stack: Stack
-  /** What the app has got. */
+  /** The requests that the app has got. */
   const got: { host: string; line: string; headers: IncomingMessage['headers']; body: string }[] = []
   let flaky = 0
-  /** A program outside of the relay, to which nothing may lead. */
+  /** A program outside the relay, to which nothing may lead. */
   let dialled = 0
   const outside = createTcpServer((socket) => {
     dialled++
@@ -254,7 +254,7 @@ describe('http-request (traffic policy, 14.18)', { timeout: 60_000 }, () => {
       assert.equal(dialled, 0)
     })
 
-    it(`follows redirects to internal endpoints, as many as it may, over ${way}`, async () => {
+    it(`follows redirects to internal endpoints, up to a limit, over ${way}`, async () => {
       const to = (url: string): string => `${INTERNAL}/to?url=${encodeURIComponent(url)}`
       await visit('follows', '/', [['X-Url', to(to('/status?s=201'))]])
       assert.deepEqual([got.at(-1)?.headers['x-result'], got.length], ['201', 4])
@@ -310,7 +310,7 @@ describe('http-request (traffic policy, 14.18)', { timeout: 60_000 }, () => {
     const visit = (name: string, path = '/?s=200'): ReturnType<typeof wholeAnswer> =>
       wholeAnswer(way, stack.port, { host: `${name}.localhost`, path })
 
-    it(`asks while the answer of the app waits, over ${way}`, async () => {
+    it(`makes its request while the app’s answer waits, over ${way}`, async () => {
       for (const name of ['checks', ...(way === 'an upgrade' ? [] : ['checks2'])]) {
         const answer = await visit(name, '/large?s=200')
         assert.deepEqual(
@@ -330,14 +330,14 @@ describe('http-request (traffic policy, 14.18)', { timeout: 60_000 }, () => {
       assert.equal((await visit('fixed', '/?s=403')).status, 451)
     })
 
-    it(`gives nothing of the app’s answer to visitors if nobody can be asked, over ${way}`, async () => {
+    it(`withholds the app’s answer from visitors if the request fails, over ${way}`, async () => {
       const answer = await visit('stops', '/large?s=200')
       assert.deepEqual([answer.status, code(answer)], [502, 'ERR_HTTP_REQUEST_FAILED'])
       assert.ok(!answer.body.includes('LLL'))
     })
   }
 
-  it('lets a WebSocket wait, and loses none of its bytes', async () => {
+  it('holds a WebSocket back, and loses none of its bytes', async () => {
     const visitor = new RawClient(stack.port)
     visitor.write(webSocketRequest('checks.localhost', [], '/ws?s=200'))
     const answer = await visitor.until(/first bytes/)
@@ -354,7 +354,7 @@ describe('http-request (traffic policy, 14.18)', { timeout: 60_000 }, () => {
     assert.ok(ms > 900 && ms < 5000, String(ms))
   })
 
-  it('leaves the visitor’s connection as it is', async () => {
+  it('leaves the visitor’s connection open', async () => {
     const visitor = new RawClient(stack.port)
     for (let count = 1; count <= 3; count++) {
       visitor.write('GET / HTTP/1.1\r\nHost: ends.localhost\r\n\r\n')

@@ -152,7 +152,7 @@ describe('an app that speaks HTTP/2', () => {
     assert.equal(await text(message), 'over')
   })
 
-  it('passes trailers on in both directions, without what may not stand there', async () => {
+  it('passes trailers on in both directions, without forbidden fields', async () => {
     let fromVisitor: string[] | undefined
     answer = (stream) => {
       stream.on('trailers', (_headers, _flags, raw: string[]) => (fromVisitor = raw))
@@ -253,7 +253,7 @@ describe('an app that speaks HTTP/2', () => {
     client.close()
   })
 
-  it('cuts the visitor off where the app dies half-way, and answers 502 where it had not begun', async () => {
+  it('cuts the visitor off if the app dies half-way, and answers 502 if it had not begun', async () => {
     answer = (stream) => {
       stream.respond({ ':status': 200 })
       stream.write('half')
@@ -267,7 +267,7 @@ describe('an app that speaks HTTP/2', () => {
     assert.equal(refused.headers['sallyport-error-code'], 'ERR_APP_BAD_ANSWER')
   })
 
-  it('repeats what the app says it has not looked at, with its body', async () => {
+  it('repeats a request that the app has not processed, with its body', async () => {
     let refused = 0
     answer = (stream) => {
       if (refused++ === 0) return stream.close(constants.NGHTTP2_REFUSED_STREAM)
@@ -278,7 +278,7 @@ describe('an app that speaks HTTP/2', () => {
     assert.equal(refused, 2)
   })
 
-  it('connects anew when the app has gone away in order', async () => {
+  it('reconnects after a GOAWAY of the app', async () => {
     answer = (stream) => {
       stream.respond({ ':status': 200 })
       stream.end('here')
@@ -296,7 +296,7 @@ describe('an app that speaks HTTP/2', () => {
     assert.equal(opened, before + 1)
   })
 
-  it('lets an agent leave when its exchanges are over, without waiting for idle connections', async () => {
+  it('lets an agent leave when its exchanges have ended, without waiting for idle connections', async () => {
     const held = Promise.withResolvers<ServerHttp2Stream>()
     answer = (stream) => {
       stream.respond({ ':status': 200 })
@@ -327,8 +327,8 @@ describe('an app that speaks HTTP/2', () => {
   })
 })
 
-describe('an app that was thought to speak HTTP/2', () => {
-  it('is told apart where it speaks HTTP/1.1', async () => {
+describe('an app that should speak HTTP/2', () => {
+  it('is recognised if it speaks HTTP/1.1', async () => {
     const stack = await startStack({ app: httpApp((_, response) => response.end()), upstreamProtocol: 'http2' })
     try {
       const response = await get(stack)
@@ -339,7 +339,7 @@ describe('an app that was thought to speak HTTP/2', () => {
     }
   })
 
-  it('is down where nothing listens', async () => {
+  it('is down if nothing listens', async () => {
     const app = createNetServer()
     const stack = await startStack({ app, upstreamProtocol: 'http2', upstream: 'http://127.0.0.1:1' })
     try {
@@ -353,7 +353,7 @@ describe('an app that was thought to speak HTTP/2', () => {
 })
 
 describe('an app that lies in HTTP/2', () => {
-  /** What the app sends behind its SETTINGS once a request has come. */
+  /** The app's bytes after its SETTINGS, once a request has come. */
   let reply: Buffer[] = []
   let stack: Stack
   const sockets = new Set<Socket>()
@@ -428,7 +428,7 @@ describe('an app that lies in HTTP/2', () => {
     })
   }
 
-  it('attack 16: makes no header of what stands behind a line break in a value', async () => {
+  it('attack 16: makes no header of text after a line break in a value', async () => {
     reply = [head(field('x-evil', 'a\r\nset-cookie: b')), body(1, END_STREAM)]
     const { headers } = await get(stack)
     assert.deepEqual([headers['set-cookie'], headers['x-evil']], [undefined, undefined])

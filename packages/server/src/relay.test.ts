@@ -58,7 +58,7 @@ async function leave(server: Server): Promise<void> {
 }
 
 describe('the life of a relay (the house, 5)', { skip: process.platform !== 'linux' && 'looks into /proc' }, () => {
-  it('closes what it has opened where a late step of the start fails, and can be started after that', async () => {
+  it('closes all that it has opened if a late step of the start fails, and can be started again', async () => {
     const [taken, free] = [await takePort(), await takePort()]
     await leave(free.server)
     const ports = { http: taken.port, admin: free.port }
@@ -80,7 +80,7 @@ describe('the life of a relay (the house, 5)', { skip: process.platform !== 'lin
     assert.equal(await isListening(ports.admin), false)
   })
 
-  it('lets whoever closes and whoever destroys it wait for the same end', async () => {
+  it('has close and destroy wait for the same end', async () => {
     const relay = await start({ http: 0, admin: 0 })
     assert.notDeepEqual(await openFiles(), [])
     const closed = relay.close()

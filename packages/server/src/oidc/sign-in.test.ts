@@ -906,7 +906,7 @@ describe('sign-in', () => {
       assert.equal(page.url, `${docs.url}/after`, page.body)
     })
 
-    it('with force_reauthentication does not take the session at the provider for a new sign-in', async () => {
+    it('and force_reauthentication do not accept an earlier sign-in at the provider', async () => {
       const docs = relay.edge('docs', configFor(provider.issuer))
       const vault = relay.edge('vault', configFor(provider.issuer, { force_reauthentication: true }))
       const browser = new Browser()

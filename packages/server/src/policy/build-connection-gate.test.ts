@@ -114,7 +114,7 @@ describe('on_tcp_connect in a configuration (traffic policy, 1, 4, 5)', () => {
     })
   }
 
-  it('may stand in the policy of an edge with routes', () => {
+  it('may be in the policy of an edge with routes', () => {
     assert.equal(
       problemsOf({ routes: [{ path_prefix: '/' }], ...onConnect({ actions: [{ type: 'close-connection' }] }) }),
       '',

@@ -19,7 +19,7 @@ describe('state of actions that outlives their policy (traffic policy, 14.7)', (
     return { lasting, take, closed, wait: (ms: number) => (now += ms) }
   }
 
-  it('is found again by the next policy, while the old one is there and for some minutes after it', () => {
+  it('is found again by the next policy, up to some minutes after the end of the old one', () => {
     const { take, wait } = start()
     const first = take('a')
     const second = take('a')
@@ -31,7 +31,7 @@ describe('state of actions that outlives their policy (traffic policy, 14.7)', (
     assert.equal(take('a').value, first.value)
   })
 
-  it('is that of one action, though an edge may have several alike', () => {
+  it('belongs to one action, though an edge may have several alike', () => {
     const { lasting } = start()
     const make = () => ({ close: () => {} })
     const [first, second] = [1, 2].map(() => lasting.ofEdge('a', () => {}))
@@ -41,7 +41,7 @@ describe('state of actions that outlives their policy (traffic policy, 14.7)', (
     assert.notEqual(second!('y', make), one)
   })
 
-  it('is forgotten some minutes after nobody uses it, and never before', () => {
+  it('is forgotten some minutes after its last use, and never before', () => {
     const { take, closed, wait } = start()
     take('used')
     take('unused').release()

@@ -3,8 +3,8 @@ import { describe, it } from 'node:test'
 
 import { Leniency } from './leniency.ts'
 
-describe('what passes though it would be refused (traffic policy, enforce)', () => {
-  it('is told at once, and then once a minute with how many there were, for each edge and action', () => {
+describe('exchanges that pass because a rule is not enforced (traffic policy, enforce)', () => {
+  it('are logged at once, and then once a minute with their number, for each edge and action', () => {
     let now = 0
     const lines: object[] = []
     const leniency = new Leniency({ warn: (fields: object) => void lines.push(fields) } as never, () => now)

@@ -1,4 +1,4 @@
-// Adds the made-up action of CONTRIBUTING.md to the tables, and looks for it in everything that is derived from them.
+// Adds the made-up action of CONTRIBUTING.md to the tables, and checks everything that is derived from them.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -29,9 +29,9 @@ const builders: BuildersOf<typeof kinds> = { ...BUILDERS, 'visiting-hours': visi
 const builderTable = (table: BuildersOf<typeof kinds>): unknown => table
 // @ts-expect-error a kind that nothing builds does not compile
 builderTable({ ...BUILDERS })
-// @ts-expect-error nor does a builder that wants another configuration than its kind completes
+// @ts-expect-error nor does a builder that needs another configuration than its kind completes
 builderTable({ ...BUILDERS, 'visiting-hours': ({ days }: { days: () => Action }) => days() })
-// @ts-expect-error nor does a builder that is of no kind
+// @ts-expect-error nor does a builder without a kind
 builderTable({ ...builders, 'visiting-days': visitingHours })
 
 const whole = {
@@ -58,9 +58,9 @@ defineKind(silentOnVisitors)
 defineKind(silentOnSecrets)
 // @ts-expect-error nor one without documentation
 defineKind(undocumented)
-// @ts-expect-error nor one that names an authority of providers, and not whom it asks
+// @ts-expect-error nor one that names an authority of providers, but not whom it asks
 defineKind({ ...whole, complete: () => ({ provider_ca_file: '/etc/ca.pem' }) })
-// @ts-expect-error nor one that lets agents write what is no key of it
+// @ts-expect-error nor one that lets agents write an unknown key
 defineKind({ ...whole, agentMayWrite: ['fro'] })
 
 // ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -118,7 +118,7 @@ describe('an action that is added to the tables (the house, 2)', () => {
     assert.deepEqual(action, hours({ hours: { from: 8, until: 24 }, holidays_file: '/etc/sallyport/days' }))
   })
 
-  it('has its bad input told', () => {
+  it('has its bad input reported', () => {
     assert.match(problemsIn(request(hours({ from: 24 }))).join(), /actions\[0\]\.config\.from.* must be at most 23/)
     assert.match(problemsIn(request(hours({ fro: 8, from: 8 }))).join(), /config\.fro.* did you mean from\?/)
     assert.match(problemsIn(request(hours({ from: 9, until: 8 }))).join(), /config\.until.* is not behind from/)
@@ -126,14 +126,14 @@ describe('an action that is added to the tables (the house, 2)', () => {
     assert.match(problemsIn(nested).join(), /actions\[0\]\.config\.actions\[1\]\.config\.until.* is not behind from/)
   })
 
-  it('is named where it was misspelt, called otherwise, or put where it cannot be', () => {
+  it('is suggested for a wrong spelling or name, and refused in a wrong place', () => {
     assert.match(problemsIn(request(hours({}, 'visitinghours'))).join(), /\(did you mean visiting-hours\?\)/)
     assert.match(problemsIn(request(hours({}, 'opening-times'))).join(), /\(did you mean visiting-hours\?\)/)
     const back = { on_http_response: [{ actions: [hours({ from: 8 })] }] }
     assert.match(problemsIn(back).join(), /visiting-hours decides about requests; put it under on_http_request/)
   })
 
-  it('is an agent’s as far as its kind says so, inside of other actions too', () => {
+  it('may come from an agent as far as its kind says so, inside other actions too', () => {
     const problemsOf = (policy: object, read = readEdges): string[] => {
       const parsed = parseEndpoint(policy, PLACE, read)
       return parsed.ok ? [] : parsed.problems.map(({ path, message }) => `${path.join('.')}: ${message}`)

@@ -1,4 +1,4 @@
-// Policies made from the schema of the actions: valid ones, and ones that are broken somewhere. Pure: each comes out of its Random.
+// Policies made from the schema of the actions: valid ones, and broken ones. Pure: each depends only on its Random.
 
 import { z } from 'zod'
 
@@ -15,7 +15,7 @@ export interface Random {
   pick<T>(choices: readonly T[]): T
 }
 type Tree = Record<string, unknown>
-/** Stands for a key that is left out. */
+/** Represents a key that is left out. */
 const NOTHING = Symbol('nothing')
 
 const RULES_MAX = 3
@@ -29,7 +29,7 @@ const CONDITIONS = [
   "size(req.cookies) > 3 || !hasReqHeader('accept')",
 ]
 
-/** Values that only another key, or the world, makes right; NOTHING for keys that need something outside of the policy. */
+/** Values that only another key, or the world, makes right; NOTHING for keys that need something outside the policy. */
 const VALUES: Readonly<Record<string, (random: Random) => unknown>> = {
   'openid-connect.client_id': (random) => `client-${random.below(1e9)}`,
   'openid-connect.auth_id': (random) => `auth-${random.below(1e9)}`,
@@ -112,7 +112,7 @@ function makeRule(phase: Phase, used: Set<string>, random: Random): Tree {
   for (let index = 0; index < count; index++) {
     const type = random.pick(actionsIn(phase))
     const kind: Kind = KINDS[type as keyof typeof KINDS]
-    // One of each is enough where the relay takes only one, and nothing is reached behind what admits nobody.
+    // The relay takes only one of some actions, and actions behind one that admits nobody are not reached.
     if (used.has(type) && (kind.signIns || kind.isUnconditional || type === 'any-of')) continue
     used.add(type)
     // A connection that ends has no status.
@@ -227,7 +227,7 @@ function* placesIn(value: object): Iterable<[parent: object, key: string]> {
   }
 }
 
-/** Breaks the text of a file: something is cut, put in, or turned. */
+/** Breaks the text of a file: something is cut, inserted, or turned. */
 export function breakText(text: string, random: Random): string {
   const at = random.below(text.length)
   const odd = random.pick([

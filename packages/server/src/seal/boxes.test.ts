@@ -24,7 +24,7 @@ const KINDS = Object.keys(CONTENTS) as BoxKind[] // it has all of them, and no o
 describe('Boxes', () => {
   const boxes = new Boxes(testKeys())
 
-  it('open to what was put in, until they expire', () => {
+  it('open to their content, until they expire', () => {
     const box = boxes.seal('session tokens', { session: 's', idToken: 'x' }, 1000)
     assert.deepEqual(boxes.open('session tokens', box, 999), { ok: true, content: { session: 's', idToken: 'x' } })
     assert.deepEqual(boxes.open('session tokens', box, 1000), {
@@ -57,7 +57,7 @@ describe('Boxes', () => {
     }
   })
 
-  it('fit into cookies and URLs as they are', () => {
+  it('fit into cookies and URLs unchanged', () => {
     assert.match(boxes.seal('sign-out', { scope: 's', idToken: 'ü☃"' }, 1), /^[A-Za-z0-9_.~-]+$/)
   })
 })

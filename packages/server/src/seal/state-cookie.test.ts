@@ -20,7 +20,7 @@ describe('state cookie', () => {
     'of a finished sign-in': { ...plain(), verifier: '', nonce: '', returnTo: `/${random(200)}` },
   }
   for (const [what, content] of Object.entries(contents)) {
-    it(`${what} opens to what was put in`, () => {
+    it(`${what} opens to its content`, () => {
       const box = boxes.seal('state cookie', content, NOW + 1)
       assert.deepEqual(boxes.open('state cookie', box, NOW), { ok: true, content })
     })
@@ -31,7 +31,7 @@ describe('state cookie', () => {
     assert.ok(32 * (name.length + boxes.seal('state cookie', plain(), NOW).length + 2) <= 8192)
   })
 
-  it('B8: has room for a query of 3,700 characters of any kind, and of 7,600 where it repeats itself', () => {
+  it('B8: has room for a query of 3,700 characters of any kind, and of 7,600 if it repeats itself', () => {
     const size = (content: BoxContents['state cookie']) => 70 + boxes.seal('state cookie', content, NOW).length
     assert.ok(size({ ...plain(), returnTo: `/?q=${random(2775)}` }) <= 4096)
     assert.ok(size(contents['with a long one that can be squeezed']!) < 1000)

@@ -27,12 +27,12 @@ describe('state', () => {
     }
   }
 
-  it('B8: has room for what people mostly want', () => {
+  it('B8: has room for common addresses', () => {
     assert.ok(hasRoomFor('/projects/relay/issues?state=open&page=2#comment-12', 'docs.example.com'))
     assert.ok(!hasRoomFor(`/${'r'.repeat(200)}`, 'docs.example.com'))
   })
 
-  it('S1: knows edge, sign-in, issuer and client apart, to the letter', () => {
+  it('S1: distinguishes edge, sign-in, issuer and client exactly', () => {
     const names = [
       ['edg_a', 'x', 'https://login.example', 'relay'],
       ['edg_b', 'x', 'https://login.example', 'relay'],

@@ -10,12 +10,13 @@ const session = { scope: sessionScope(KEY), created: 0, lastSeen: 500, expires: 
 
 describe('checkSession', () => {
   it('passes a session in use', () => assert.deepEqual(checkSession(session, rules, 599), { ok: true }))
-  it('refuses none', () => assert.deepEqual(checkSession(undefined, rules, 0), { ok: false, reason: 'missing' }))
+  it('refuses a missing session', () =>
+    assert.deepEqual(checkSession(undefined, rules, 0), { ok: false, reason: 'missing' }))
   it('refuses an idle one', () => assert.deepEqual(checkSession(session, rules, 600), { ok: false, reason: 'idle' }))
   it('refuses an expired one, however busy', () => {
     assert.deepEqual(checkSession({ ...session, lastSeen: 999 }, rules, 1000), { ok: false, reason: 'expired' })
   })
-  it('goes by the configuration of today where that is stricter', () => {
+  it('follows the current configuration if that is stricter', () => {
     assert.deepEqual(checkSession(session, { ...rules, maxMs: 400 }, 550), { ok: false, reason: 'expired' })
   })
   for (const other of [
@@ -29,7 +30,7 @@ describe('checkSession', () => {
       assert.deepEqual(checkSession(foreign, rules, 550), { ok: false, reason: 'foreign' })
     })
   }
-  it('has scopes that cannot be composed by shifting text between the parts', () => {
+  it('has scopes that cannot be forged by shifting text between the parts', () => {
     assert.notEqual(
       sessionScope({ ...KEY, edge: 'a', auth_id: 'b","c' }),
       sessionScope({ ...KEY, edge: 'a","b', auth_id: 'c' }),

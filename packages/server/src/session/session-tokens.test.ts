@@ -15,7 +15,7 @@ const TOKENS = {
 const LIFE_MS = 60_000
 
 describe('the tokens of a session', () => {
-  it('are sealed for that session: a row in another place, or of another relay, is none', async () => {
+  it('are sealed for that session: a row in another place, or of another relay, is invalid', async () => {
     const store = new MemoryStore()
     const tokens = new SessionTokens(store, new Boxes(testKeys()))
     for (const key of ['ada', 'mallory']) {

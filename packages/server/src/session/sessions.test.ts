@@ -45,7 +45,7 @@ describe('Sessions', () => {
   }
   const written = () => [...store.rows.keys()].filter((key) => key.startsWith('sessions/')).length
 
-  it('are found by their id, which is nowhere stored', async () => {
+  it('are found by their id, which is stored nowhere', async () => {
     const id = await sessions.create(row())
     assert.equal(sessions.find(id)?.row.subject, 'user-1')
     assert.ok(!JSON.stringify([...store.rows]).includes(id))
@@ -53,7 +53,7 @@ describe('Sessions', () => {
       assert.equal(sessions.find(wrong), undefined)
   })
 
-  it('attack 33: cut what is under way when they expire', async () => {
+  it('attack 33: cut exchanges under way when they expire', async () => {
     const session = sessions.find(await sessions.create(row()))!
     const { exchange, cuts } = fakeExchange()
     sessions.enter(session, exchange, {
@@ -69,7 +69,7 @@ describe('Sessions', () => {
     assert.equal(sessions.size, 0)
   })
 
-  it('end when they are idle with nothing under way', async () => {
+  it('end when they are idle without an exchange under way', async () => {
     await sessions.create(row())
     now += 10 * MINUTE
     sessions.sweep()
@@ -93,7 +93,7 @@ describe('Sessions', () => {
     await other.close()
   })
 
-  it('are not ended as idle while no process can tell what it has seen, nor for two minutes after that', async () => {
+  it('are not ended as idle while processes cannot report their uses, nor for two minutes after that', async () => {
     const id = await sessions.create(row())
     store.down = true
     now += 20 * MINUTE
@@ -140,7 +140,7 @@ describe('Sessions', () => {
     assert.equal(written(), 0)
   })
 
-  it('that were ended here do not come back by a late word of the store', async () => {
+  it('that were ended here do not come back by a late change from the store', async () => {
     const id = await sessions.create(row()) // its change is reported in a later turn …
     const { promise: between, resolve } = Promise.withResolvers<unknown>()
     setImmediate(() => resolve(sessions.find(id))) // … right before this one, and before that of its end
@@ -159,7 +159,7 @@ describe('Sessions', () => {
     await other.close()
   })
 
-  it('that another process has just made are asked for before anybody must sign in anew', async () => {
+  it('that another process has just made are looked up before a visitor must sign in again', async () => {
     const other = await Sessions.open({ store, boxes: BOXES, clock: () => now, log: LOG })
     const id = await other.create(row()) // the watch tells in a later turn
     assert.equal(sessions.find(id), undefined)
@@ -172,7 +172,7 @@ describe('Sessions', () => {
     await other.close()
   })
 
-  it('are not asked for by a flood of cookies', async () => {
+  it('are not looked up for a flood of cookies', async () => {
     const cookie = (i: number) => String(i).padStart(43, 'x')
     await Promise.all(Array.from({ length: 100 }, async (_, i) => sessions.lookUp(cookie(i), `10.0.0.${i}`)))
     assert.equal(store.reads, 16, 'so many at once')
@@ -193,7 +193,7 @@ describe('Sessions', () => {
     assert.equal(sessions.find(first), undefined)
   })
 
-  it('that cannot be stored are none', async () => {
+  it('that cannot be stored do not exist', async () => {
     store.down = true
     await assert.rejects(sessions.create(row()), { name: 'StoreUnavailable' })
     assert.equal(sessions.size, 0)

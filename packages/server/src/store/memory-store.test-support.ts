@@ -19,7 +19,7 @@ interface Watcher {
 
 export class MemoryStore implements Store {
   down = false
-  /** So many more puts succeed; undefined for all. */
+  /** The number of puts that still succeed; undefined for all. */
   failPutsAfter: number | undefined
   writes = 0
   reads = 0

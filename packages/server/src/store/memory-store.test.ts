@@ -1,4 +1,4 @@
-// The engine of other rooms' tests keeps the contract as well, so they see what they would see of a real one.
+// The engine of other rooms' tests keeps the contract as well, so it behaves like a real one.
 
 import { MemoryStore } from './memory-store.test-support.ts'
 import { storeContract } from './store-contract.test-support.ts'

@@ -17,12 +17,12 @@ describe('troubles of the store (reliability, wrong 8)', () => {
   })
   afterEach(() => mock.timers.reset())
 
-  it('are told once, however often they come and go, and once more when they are over', () => {
+  it('are logged once, however often they come and go, and once more when they end', () => {
     for (let i = 0; i < 10; i++) {
       troubles.set('write', 'the disk is full')
       assert.equal(troubles.isEmpty, false)
       mock.timers.tick(1000)
-      troubles.set('write', undefined) // a write that needs no room
+      troubles.set('write', undefined) // a write that needs no space
       assert.equal(troubles.isEmpty, true)
       mock.timers.tick(1000)
     }
@@ -33,7 +33,7 @@ describe('troubles of the store (reliability, wrong 8)', () => {
     assert.equal(told.length, 3, 'that is another one')
   })
 
-  it('are told apart by what is wrong, not by who finds it', () => {
+  it('are distinguished by their kind, not by who finds them', () => {
     troubles.set('read', 'it is gone')
     troubles.set('write', 'it is gone')
     troubles.set('read', undefined)

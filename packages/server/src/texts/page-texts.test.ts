@@ -15,7 +15,7 @@ const withoutPlace: PageTexts = {
 }
 
 describe('the texts of the pages (the first hour, 18)', () => {
-  it('are one table that a further language must have whole', () => {
+  it('are one table that another language must have complete', () => {
     // `npm run check` verifies the two lines above.
     assert.ok(!('ways' in withoutWays) && 'again' in ways)
     assert.ok(withoutPlace.lang === 'en')

@@ -21,7 +21,7 @@ describe('AgentProcesses', () => {
     assert.deepEqual([...processes.tunnelNumbersOf(second)], [])
   })
 
-  it('takes the agent of another authtoken for another, whatever it calls itself', () => {
+  it('takes an agent with another authtoken for another one, whatever it calls itself', () => {
     const processes = new AgentProcesses()
     const [mine, theirs] = [session('one', [1]), session('one', [2], 'atk_2')]
     for (const each of [mine, theirs]) processes.add(each)
@@ -30,7 +30,7 @@ describe('AgentProcesses', () => {
     assert.deepEqual([...processes.tunnelNumbersOf(mine)], [1])
   })
 
-  it('knows nothing of a session that has not said whose it is', () => {
+  it('knows nothing of a session that has not named its agent', () => {
     const processes = new AgentProcesses()
     const silent = session(undefined, [1])
     processes.add(silent)

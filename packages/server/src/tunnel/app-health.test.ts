@@ -29,7 +29,7 @@ describe('AppHealth', () => {
   })
   afterEach(() => mock.timers.reset())
 
-  /** Lets time pass, and the probes' answers arrive. */
+  /** Lets time pass, and probes' answers arrive. */
   async function pass(ms: number): Promise<void> {
     mock.timers.tick(ms)
     await new Promise((resolve) => setImmediate(resolve))
@@ -42,7 +42,7 @@ describe('AppHealth', () => {
     assert.deepEqual(changes, ['aside'])
   })
 
-  it('tells what is wrong, and since when (the first hour, 9)', () => {
+  it('tells the reason, and since when (the first hour, 9)', () => {
     assert.deepEqual([health.detail, health.changedAt], ['', undefined])
     const before = Date.now()
     health.report(false, '503 at /health')
@@ -56,7 +56,7 @@ describe('AppHealth', () => {
     assert.equal(health.detail, '')
   })
 
-  it('probes after 0.5 s, then ever more seldom, at least every 30 s', async () => {
+  it('probes after 0.5 s, then less and less often, but at least every 30 s', async () => {
     health.noteReply(REFUSED)
     const waits: number[] = []
     for (let waited = 0, before = 0; waits.length < 9; waited += 250) {
@@ -92,7 +92,7 @@ describe('AppHealth', () => {
     assert.equal(probes, 0)
   })
 
-  it('goes on probing where a probe learns nothing', async () => {
+  it('continues to probe if a probe learns nothing', async () => {
     answer = undefined
     health.noteReply(REFUSED)
     await pass(500)
@@ -101,7 +101,7 @@ describe('AppHealth', () => {
     assert.equal(health.isAside, true)
   })
 
-  it('keeps apart what the relay sees and what the agent reports', () => {
+  it('keeps the relay’s and the agent’s findings apart', () => {
     health.report(false, 'GET /healthz answered 503')
     health.report(false, 'GET /healthz answered 500')
     assert.equal(health.isWell, false)
@@ -112,7 +112,7 @@ describe('AppHealth', () => {
     assert.deepEqual(changes, ['unhealthy', 'healthy'])
   })
 
-  it('takes no notice of refusals that say nothing of the app', () => {
+  it('ignores refusals that say nothing about the app', () => {
     health.noteReply({ ok: false, code: 'tunnel_unknown', reason: '' })
     assert.equal(health.isWell, true)
   })

@@ -43,7 +43,7 @@ describe('authtokens', () => {
     assert.ok(!JSON.stringify(authtokens.list()).includes(token.slice(3)))
   })
 
-  it('are refused when missing, unknown, nearly right or endless', async (t) => {
+  it('are refused if missing, unknown, nearly right or endless', async (t) => {
     const { authtokens } = await open(t)
     const { token, id } = await authtokens.create({ acl: [] })
     assert.deepEqual(authtokens.verify(undefined, NOW), { ok: false, reason: 'missing' })
@@ -61,7 +61,7 @@ describe('authtokens', () => {
     }
   })
 
-  it('may bind everything without rules, and nothing that is not a rule', async (t) => {
+  it('may bind everything without rules, and refuse malformed rules', async (t) => {
     const { authtokens } = await open(t)
     assert.deepEqual((await authtokens.create({ acl: [] })).acl, ['bind:*'])
     await assert.rejects(authtokens.create({ acl: ['bind:edge=edg_*', 'edge=x', 'bind:*'] }), (error: unknown) => {
@@ -103,7 +103,7 @@ describe('authtokens', () => {
     assert.ok(authtokens.list()[0]?.revoked_at)
   })
 
-  it('attack 39: made and revoked by another process are known here by themselves', async (t) => {
+  it('attack 39: made and revoked by another process are known here automatically', async (t) => {
     const { path, authtokens } = await open(t)
     const mine = await authtokens.create({ acl: [] })
     const revoked = new Promise<string>((resolve) => authtokens.onRevoked(resolve))
@@ -130,7 +130,7 @@ describe('authtokens', () => {
     assert.deepEqual(verdict.authtoken.acl, ['bind:app=x'])
   })
 
-  it('know when an agent last came with them: noted once a minute at most, and kept over a restart (the first hour, 9)', async (t) => {
+  it('know their last use: noted once a minute at most, and kept over a restart (the first hour, 9)', async (t) => {
     const { path, store, authtokens } = await open(t)
     const used = await authtokens.create({ acl: [], now: NOW - 1 })
     await authtokens.create({ acl: [], now: NOW })
@@ -141,7 +141,7 @@ describe('authtokens', () => {
       .watch(({ value }) => value?.last_used_at && writes.push(value.last_used_at - NOW), { signal: stop.signal })
     const comeAt = async (...times: number[]): Promise<void> => {
       for (const time of times) assert.ok(authtokens.verify(used.token, NOW + time).ok)
-      await store.bucket('barrier', Number).put('key', 1) // behind what was written until now
+      await store.bucket('barrier', Number).put('key', 1) // after all earlier writes
     }
     await comeAt(0, 1, 2)
     await comeAt(1000, 59_999)

@@ -38,7 +38,7 @@ function join(registry: Registry, offer: Offer, carrier: LaneCarrier): Lane {
 }
 
 describe('Registry', () => {
-  it('makes one tunnel of what an agent offers on several connections, until the last one leaves', () => {
+  it('makes one tunnel of an agent’s offers on several connections, until the last one leaves', () => {
     const registry = new Registry()
     const selection = registry.select(LABELS)
     const lanes = [join(registry, offerOf(), session()), join(registry, offerOf(), session())]
@@ -53,7 +53,7 @@ describe('Registry', () => {
     assert.notEqual(join(registry, offerOf(), session()).tunnel, lanes[0]!.tunnel)
   })
 
-  it('hardening: tells selectors apart that people read alike', () => {
+  it('hardening: distinguishes selectors that look alike to people', () => {
     const registry = new Registry()
     const one = registry.select(new Map([['a', '1, b=2']]))
     const two = registry.select(
@@ -73,7 +73,7 @@ describe('Registry', () => {
     assert.deepEqual(two.tunnels, [])
   })
 
-  it('follows a selector until everybody who took its selection has given it back (the house, 4)', () => {
+  it('follows a selector until every user of its selection has given it back (the house, 4)', () => {
     const registry = new Registry()
     const selection = registry.select(LABELS)
     assert.equal(registry.select(new Map(LABELS)), selection)
@@ -114,7 +114,7 @@ describe('Registry', () => {
     assert.deepEqual(holding(), [])
   })
 
-  it('joins nothing that differs: another agent, authtoken, number, or offer', () => {
+  it('does not join offers that differ in agent, authtoken, number or content', () => {
     const registry = new Registry()
     const first = join(registry, offerOf(), session()).tunnel
     const others: [Offer, LaneCarrier][] = [
@@ -139,7 +139,7 @@ describe('Registry', () => {
     assert.equal(registry.tunnels.size, others.length + 1)
   })
 
-  it('gives the same list until a tunnel of the selection comes or goes, and then another one', () => {
+  it('gives the same list until a tunnel of the selection comes or goes, then a new one', () => {
     const registry = new Registry()
     const selection = registry.select(LABELS)
     const first = join(registry, offerOf(), session())
@@ -154,7 +154,7 @@ describe('Registry', () => {
     assert.deepEqual(registry.select(new Map([['edge', 'edg_other']])).tunnels.length, 1)
   })
 
-  it('has a tunnel online while one of its lanes answers, and picks none that does not', () => {
+  it('has a tunnel online while one of its lanes answers, and picks no silent lane', () => {
     const registry = new Registry()
     const carriers = [
       { ...session(), isResponsive: true },

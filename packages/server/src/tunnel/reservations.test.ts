@@ -33,7 +33,7 @@ describe('reservations', () => {
     return reservations
   }
 
-  it('gives a host to the first who asks, and to no other', async () => {
+  it('gives a host to the first authtoken that asks, and to no other', async () => {
     const reservations = await open()
     assert.equal(await reservations.take('a.example.com', 'atk_1', nobody), true)
     assert.equal(await reservations.take('a.example.com', 'atk_2', nobody), false)
@@ -43,20 +43,20 @@ describe('reservations', () => {
     assert.deepEqual(reservations.hostsOf('atk_1'), ['a.example.com'])
   })
 
-  it('gives it to one of two who ask at once', async () => {
+  it('gives it to one of two that ask at once', async () => {
     const [one, two] = [await open(), await open()]
     const won = await Promise.all([one.take('race', 'atk_1', nobody), two.take('race', 'atk_2', nobody)])
     assert.deepEqual(won.toSorted(), [false, true])
   })
 
-  it('takes it from one who must give way', async () => {
+  it('takes it from one that must give way', async () => {
     const reservations = await open()
     await reservations.take('old.example.com', 'atk_revoked', nobody)
     assert.equal(await reservations.take('old.example.com', 'atk_1', (holder) => holder === 'atk_revoked'), true)
     assert.deepEqual(reservations.hostsOf('atk_revoked'), [])
   })
 
-  it('is still there for the next relay, and known as recent for as long as its agents may be on their way', async () => {
+  it('survives a restart of the relay, and counts as recent while its agents may be on their way', async () => {
     await (await open()).take('kept.example.com', 'atk_1', nobody)
     const next = await open()
     assert.equal(next.of('kept.example.com')?.authtoken_id, 'atk_1')

@@ -3,7 +3,7 @@ import { it } from 'node:test'
 
 import { placeOfAddress } from './address-place.ts'
 
-it('S8: tells where an address lies, in every form that it may be written in', () => {
+it('S8: tells where an address lies, in every written form', () => {
   const places = {
     public: [
       '93.184.216.34',

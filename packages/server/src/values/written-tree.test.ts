@@ -6,7 +6,7 @@ import { withoutKeys } from './written-tree.ts'
 const at = (...path: PropertyKey[]) => ({ path, message: '' })
 
 describe('withoutKeys', () => {
-  it('leaves out the keys, and leaves the original alone', () => {
+  it('leaves out the keys, and keeps the original', () => {
     const tree = { a: { x: 1, y: { z: 2, w: 3 } }, b: [{ x: 1 }, { x: 2, y: 3 }], c: 4 }
     const before = JSON.stringify(tree)
     assert.deepEqual(withoutKeys(tree, [at('a', 'x'), at('a', 'y', 'w'), at('b', 1, 'x'), at('c'), at('none', 'x')]), {

@@ -27,12 +27,12 @@ async function run(...actions: Action[]): Promise<number> {
 }
 
 describe('any-of', () => {
-  it('passes once where one of its actions does, whichever it is', async () => {
+  it('passes once if any of its actions does', async () => {
     assert.equal(await run(passes, passes), 1)
     assert.equal(await run(refuses(wrong), refuses(missing), passes), 1)
   })
 
-  it('does not let in again, or elsewhere, what has failed behind it', async () => {
+  it('does not try other actions after a failure behind it', async () => {
     let passed = 0
     const failing = anyOf([passes, passes])(exchange, async () => {
       passed += 1
@@ -43,7 +43,7 @@ describe('any-of', () => {
     await assert.rejects(run(refuses(new TypeError('a fault of ours')), passes), TypeError)
   })
 
-  it('says what fits the request best, with the challenges of all, each once', async () => {
+  it('gives the answer that fits the request best, with the challenges of all, each once', async () => {
     for (const [actions, code, challenge] of [
       [[missing, signIn], 'sign_in_required', 'Bearer realm="edg_a", Cookie realm="edg_a"'],
       [[missing, missing], 'credentials_required', 'Bearer realm="edg_a"'],

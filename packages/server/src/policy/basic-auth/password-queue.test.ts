@@ -13,7 +13,7 @@ import { basicAuth, type BasicAuthParts } from './basic-auth.ts'
 import { PasswordQueue } from './password-queue.ts'
 import { PasswordTries } from './password-tries.ts'
 
-/** Work that ends when the test says so. */
+/** Work that the test ends. */
 class Works {
   readonly begun: string[] = []
   readonly #ends: (() => void)[] = []
@@ -35,7 +35,7 @@ class Works {
 const isTooMany = (error: unknown): boolean => error instanceof RelayError && error.code === 'too_many_requests'
 
 describe('PasswordQueue', { timeout: 10_000 }, () => {
-  it('S7: works on two at once, whoever they are of, and serves tenants in turn', async () => {
+  it('S7: works on two at once, of any tenants, and serves tenants in turn', async () => {
     const queue = new PasswordQueue(() => 0)
     const works = new Works()
     const all = ['a1', 'a2', 'a3', 'a4', 'a5', 'b1', 'c1', 'b2'].map((name) => queue.take(name[0]!, works.of(name)))
@@ -61,7 +61,7 @@ describe('PasswordQueue', { timeout: 10_000 }, () => {
     assert.ok(!works.begun.includes('one too many'))
   })
 
-  it('S7: refuses who has waited too long, and goes on with the others', async () => {
+  it('S7: refuses a try that has waited too long, and continues with the others', async () => {
     let now = 0
     const queue = new PasswordQueue(() => now)
     const works = new Works()
@@ -119,7 +119,7 @@ describe('basic-auth of many edges', { timeout: 60_000 }, () => {
       response: { destroyed: isGone },
     }) as unknown as Exchange
 
-  it('S7: leaves room for the look-ups of providers, however many passwords are tried', async () => {
+  it('S7: leaves room for look-ups of providers, however many passwords are tried', async () => {
     const queue = new PasswordQueue(Date.now)
     let checked = 0
     const tries = Array.from({ length: 24 }, (_, index) => {

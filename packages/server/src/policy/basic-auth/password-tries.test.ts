@@ -27,7 +27,7 @@ describe('PasswordTries', () => {
     assert.equal(tries.isUserExhausted(triedUser('edg_b', 'ada', true), '192.0.2.1', 0), false, 'of another edge')
   })
 
-  it('S7: locks nobody out of where they were let in from, and nobody for good', () => {
+  it('S7: locks no user out of a network from which they were let in, and nobody for good', () => {
     const tries = triesOf(3)
     const ada = triedUser('edg_a', 'ada', true)
     noteNetwork(ada, '2001:db8:7:7::1')
@@ -37,7 +37,7 @@ describe('PasswordTries', () => {
     assert.equal(tries.isUserExhausted(ada, '203.0.113.1', 120_001), false, 'two minutes later')
   })
 
-  it('S7: answers for names that nobody has as for others, without pushing those out', () => {
+  it('S7: answers for unknown names as for known ones, without pushing those out', () => {
     const tries = triesOf(2)
     const nobody = triedUser('edg_a', 'mallory', false)
     for (let count = 0; count < 2; count++) tries.add(nobody, `198.51.100.${count}`, 1, 0)

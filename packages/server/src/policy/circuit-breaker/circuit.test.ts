@@ -18,7 +18,7 @@ function circuitOf(config: Partial<ConstructorParameters<typeof Circuit>[0]> = {
 }
 
 describe('a circuit (traffic policy, circuit-breaker)', () => {
-  it('opens when so many answers are there and the share of faults is reached, not before', () => {
+  it('opens once there are enough answers and the share of faults is reached', () => {
     const { circuit, count } = circuitOf()
     count([1, 1, 1], START)
     assert.equal(circuit.enter(START), 'normal', 'three are too few')
@@ -39,7 +39,7 @@ describe('a circuit (traffic policy, circuit-breaker)', () => {
     assert.equal(none.circuit.enter(START), 'normal', 'a threshold of 0 still needs one fault')
   })
 
-  it('looks back as far as its window', () => {
+  it('considers only answers within its window', () => {
     const { circuit, count } = circuitOf()
     count([1, 1, 1], START)
     count([1], START + 10_000)
@@ -49,7 +49,7 @@ describe('a circuit (traffic policy, circuit-breaker)', () => {
     assert.deepEqual(circuit.enter(START + 18_900), { waitMs: 5000 })
   })
 
-  it('lets one request find out, and closes or opens by its answer', () => {
+  it('lets one request through, and closes or opens by its answer', () => {
     const { circuit, count } = circuitOf()
     count([1, 1, 1, 1], START)
     assert.equal(circuit.enter(START + 5000), 'probe')
@@ -65,7 +65,7 @@ describe('a circuit (traffic policy, circuit-breaker)', () => {
     assert.equal(circuit.enter(START + 12_000), 'normal', 'it has begun anew')
   })
 
-  it('takes no answer that comes late for the probe’s, and no clock that is set back for a long pause', () => {
+  it('ignores a late answer from before the probe, and takes no clock set back for a long pause', () => {
     const { circuit, count } = circuitOf()
     count([1, 1, 1, 1, 0, 0, 0, 0, 0, 0], START)
     assert.deepEqual(circuit.enter(START - 86_400_000), { waitMs: 5000 })
@@ -113,7 +113,7 @@ describe('circuit-breaker (traffic policy, circuit-breaker)', () => {
     return { clock, notes, build, run }
   }
 
-  it('counts what the app answers from 500 up and what it fails, and nothing that the relay refuses', async () => {
+  it('counts answers of the app from 500 up and its failures, but no refusals by the relay', async () => {
     const { build, run } = start()
     const action = build()
     for (const code of ['no_tunnel_online', 'ip_restricted', 'webhook_refused', 'tunnel_full'] as const) {
@@ -125,7 +125,7 @@ describe('circuit-breaker (traffic policy, circuit-breaker)', () => {
     assert.equal(await run(action, 200), 'open for 10')
   })
 
-  it('keeps its state for a policy that is built anew, and closes by one good answer', async () => {
+  it('keeps its state when its policy is rebuilt, and closes after one good answer', async () => {
     const { clock, build, run } = start()
     const first = build()
     await run(first, 503)
@@ -141,7 +141,7 @@ describe('circuit-breaker (traffic policy, circuit-breaker)', () => {
     assert.equal(await run(first, 200), 200)
   })
 
-  it('only says what it would do where it is not to be enforced', async () => {
+  it('only says what it would do if it is not enforced', async () => {
     const { notes, build, run } = start(false)
     const action = build()
     await run(action, 500)

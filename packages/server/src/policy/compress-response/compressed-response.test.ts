@@ -9,7 +9,7 @@ import type { VisitorHeaders, VisitorResponse } from '../../exchange/visitor/vis
 import { ALGORITHMS } from './algorithms.ts'
 import { CompressedResponse } from './compressed-response.ts'
 
-/** A visitor who takes nothing where the test says so. */
+/** A visitor who takes nothing if the test says so. */
 class Visitor extends EventEmitter implements VisitorResponse {
   headersSent = false
   destroyed = false
@@ -55,7 +55,7 @@ const JSON_HEAD = [
 ]
 
 describe('CompressedResponse (traffic policy, 14.13)', () => {
-  it('changes the head of what it compresses, and adds only Vary where the visitor takes nothing', () => {
+  it('changes the heads of answers that it compresses, and adds only Vary if the visitor takes no coding', () => {
     const visitor = new Visitor()
     const response = new CompressedResponse(visitor, 'GET', 'gzip')
     response.writeHead(200, [...JSON_HEAD, 'Vary', 'Origin'])
@@ -105,7 +105,7 @@ describe('CompressedResponse (traffic policy, 14.13)', () => {
     })
   }
 
-  it('compresses texts, also those of unknown length and of errors', () => {
+  it('compresses texts, also of unknown length and of errors', () => {
     for (const type of ['text/html; charset=utf-8', 'TEXT/event-stream', 'application/problem+json', 'image/svg+xml']) {
       const visitor = new Visitor()
       const response = new CompressedResponse(visitor, 'POST', 'br')
@@ -115,7 +115,7 @@ describe('CompressedResponse (traffic policy, 14.13)', () => {
     }
   })
 
-  it('leaves the relay’s own answer alone that stands in for a head that was refused', () => {
+  it('does not compress the relay’s own answer in place of a refused head', () => {
     const visitor = new Visitor()
     const response = new CompressedResponse(visitor, 'GET', 'gzip')
     const refusing = mock.method(visitor, 'writeHead', () => {
@@ -129,7 +129,7 @@ describe('CompressedResponse (traffic policy, 14.13)', () => {
   })
 
   for (const algorithm of ALGORITHMS) {
-    it(`has each piece leave before the next one comes, as ${algorithm}`, async () => {
+    it(`sends each piece before the next one comes, as ${algorithm}`, async () => {
       const visitor = new Visitor()
       const response = new CompressedResponse(visitor, 'GET', algorithm)
       response.writeHead(200, ['Content-Type', 'text/event-stream'])
@@ -150,7 +150,7 @@ describe('CompressedResponse (traffic policy, 14.13)', () => {
     })
   }
 
-  it('writes nothing while the visitor takes nothing, and says so to whoever writes', async () => {
+  it('writes nothing while the visitor takes nothing, and has its writer wait', async () => {
     const visitor = new Visitor()
     const response = new CompressedResponse(visitor, 'GET', 'gzip')
     response.writeHead(200, ['Content-Type', 'text/plain'])

@@ -18,7 +18,7 @@ describe('the type of a custom response', () => {
     it(`is ${type} for ${JSON.stringify(body)}`, () => assert.equal(typeOfBody(body), `${type}; charset=utf-8`))
   }
 
-  it('is never HTML because of what a visitor sends', () => {
+  it('is never HTML because of a visitor’s input', () => {
     assert.equal(typeOfBody('<html lang=en>', "${getQueryParam('q')[0]}"), 'text/plain; charset=utf-8')
     assert.equal(typeOfBody('{"a":1}', '${json.encode(req.headers)}'), 'application/json; charset=utf-8')
     assert.equal(typeOfBody('<html >GET', '<html >${req.method}'), 'text/html; charset=utf-8')

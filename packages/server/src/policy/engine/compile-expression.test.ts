@@ -28,7 +28,7 @@ function refusal(
 }
 
 describe('compiling expressions (traffic policy, the engine)', () => {
-  it('takes everything that section 4 to 8 and 14 of the reference print, but what these call broken', () => {
+  it('accepts all examples of sections 4 to 8 and 14 of the reference, except those called broken', () => {
     const settings: Partial<CompileSettings> = { phase: 'on_http_response', hasAttempts: true }
     for (const source of [
       "req.headers['x-request-id']",
@@ -77,7 +77,7 @@ describe('compiling expressions (traffic policy, the engine)', () => {
     }
   })
 
-  it('says what ngrok prints and CEL has not, with the right spelling', () => {
+  it('refuses ngrok’s examples that are not CEL, with the right spelling', () => {
     const rows: [source: string, message: RegExp, place: string][] = [
       ["req.url.path.includes('x')", /no function includes; did you mean contains\?/, 'includes'],
       ["req.url.path.starts_with('x')", /no function starts_with; did you mean startsWith\?/, 'starts_with'],
@@ -106,7 +106,7 @@ describe('compiling expressions (traffic policy, the engine)', () => {
     assert.equal(compiled("req.method == '${x}'").type, 'bool') // a text that looks like a placeholder
   })
 
-  it('points at what is wrong, with the nearest known name', () => {
+  it('points at the problem, with the nearest known name', () => {
     const rows: [source: string, message: RegExp, place: string][] = [
       ['req.metod == "GET"', /no variable req.metod; did you mean req.method\?/, 'metod'],
       ['conn.geo.contry == "x"', /no variable conn.geo.contry; did you mean conn.geo.country\?/, 'contry'],
@@ -158,7 +158,7 @@ describe('compiling expressions (traffic policy, the engine)', () => {
     assert.ok(!('problems' in compileExpression('actions.ngrok.rate_limit.limited', SETTINGS)))
   })
 
-  it('knows what there is in which phase', () => {
+  it('knows the variables of each phase', () => {
     const rows: [source: string, phases: string][] = [
       ['conn.client_ip', 'tcp request response'],
       ['endpoint.id + time.now', 'tcp request response'],
@@ -183,7 +183,7 @@ describe('compiling expressions (traffic policy, the engine)', () => {
     assert.equal(compiled('attempts > 1', { hasAttempts: true }).type, 'bool')
   })
 
-  it('refuses what no file of the operator tells', () => {
+  it('refuses values for which the operator has no file', () => {
     const hasSecret = (vault: string, name: string): boolean => vault === 'v' && name === 'n'
     const supply = { ...NO_SUPPLY, hasSecret }
     for (const [source, message, place] of [
@@ -211,7 +211,7 @@ describe('compiling expressions (traffic policy, the engine)', () => {
     assert.deepEqual(unmetDemands(met.demands, supply), [], 'names that are made are looked up when it runs')
   })
 
-  it('reads the names of 2024, and says which they are today', () => {
+  it('reads the names of 2024, and gives the current ones', () => {
     const rows: [source: string, today: string][] = [
       ["conn.ClientIP == '1.2.3.4'", 'conn.client_ip'],
       ["conn.Geo.CountryCode == 'DE'", 'conn.geo.country_code'],
@@ -235,7 +235,7 @@ describe('compiling expressions (traffic policy, the engine)', () => {
     }
   })
 
-  it('warns of an index that fails for everybody who does not send the header', () => {
+  it('warns of an index that fails for every visitor without the header', () => {
     const warned = (source: string): number => compiled(source).warnings.length
     assert.equal(warned("req.headers['x'][0] == 'a'"), 1)
     assert.equal(warned("req.url.query_params['x'][0] == 'a' || req.cookies.sid[0].value == 'b'"), 2)
@@ -247,7 +247,7 @@ describe('compiling expressions (traffic policy, the engine)', () => {
     assert.equal(warned("getReqHeader('x').exists(v, v == 'a')"), 0)
   })
 
-  it('repeats nothing of the expression that could move the cursor of a terminal', () => {
+  it('repeats no control characters of the expression', () => {
     for (const source of [
       "req.headers['\u001b[2J'][0] == 'a'",
       "req['\u001b[2J'] == 'a'",
@@ -262,7 +262,7 @@ describe('compiling expressions (traffic policy, the engine)', () => {
     }
   })
 
-  it('tells what it reads, for routes, logs and who must wait', () => {
+  it('tells what it reads, for routes, logs and callers that must wait', () => {
     const reads = (source: string): Expression['reads'] => compiled(source, { phase: 'on_http_response' }).reads
     assert.deepEqual(
       [
@@ -298,7 +298,7 @@ describe('compiling expressions (traffic policy, the engine)', () => {
     }
   })
 
-  it('makes no regular expression of what somebody else has sent', () => {
+  it('makes no regular expression of a visitor’s input', () => {
     for (const source of [
       "req.url.path.matches(getReqHeader('x')[0])",
       "'a'.matches(req.url.path)",

@@ -81,7 +81,7 @@ describe('templates (traffic policy, the engine)', () => {
     assert.deepEqual([unmet?.start, unmet?.end, more], [2, older.source.length, []])
   })
 
-  it('keep the type of a value that is all there is', () => {
+  it('keep the type of a value that is the whole template', () => {
     const view = new ExpressionView(factsOf())
     assert.equal(compiled('${vars.count + 1}').value(view), 4n)
     assert.equal(compiled(' ${vars.count}').value(view), ' 3')
@@ -94,7 +94,7 @@ describe('templates (traffic policy, the engine)', () => {
     )
   })
 
-  it('keep what headers were, though actions change them later', () => {
+  it('keep the values of headers that actions change later', () => {
     const raw = ['a', '1']
     const facts = factsOf()
     Object.defineProperty(facts.request, 'rawHeaders', { get: () => raw })
@@ -110,7 +110,7 @@ describe('templates (traffic policy, the engine)', () => {
     )
   })
 
-  it('never read what they have put in', () => {
+  it('never read inserted values as templates', () => {
     assert.equal(
       render('${vars.a} ${vars.b}', { a: '${req.method}', b: "' + secrets.get('v','n') + '" }),
       "${req.method} ' + secrets.get('v','n') + '",
@@ -118,7 +118,7 @@ describe('templates (traffic policy, the engine)', () => {
     assert.equal(render('${A}', {}, { environment: () => '${req.method} ${B}' }), '${req.method} ${B}')
   })
 
-  it('read names in capitals from the environment, where that is allowed', () => {
+  it('read names in capitals from the environment, if that is allowed', () => {
     const environment = (name: string): string | undefined => ({ TOKEN: 't0k', EMPTY: '' })[name]
     assert.equal(
       render('${TOKEN}-${MISSING:pre set}-${EMPTY:d}-${req.method}', {}, { environment }),
@@ -141,7 +141,7 @@ describe('templates (traffic policy, the engine)', () => {
     assert.match(closed.problems[0]?.message ?? '', /no variable TOKEN.*the environment is not read here/)
   })
 
-  it('tell all that is wrong, with places in the text', () => {
+  it('report all problems, with places in the text', () => {
     const text = 'x ${req.metod} y ${req.headers[\\"a\\"].foo(1)} ${req.method'
     const unclosed = compileTemplate(text, SETTINGS)
     assert.ok('problems' in unclosed)
@@ -160,11 +160,11 @@ describe('templates (traffic policy, the engine)', () => {
     assert.ok('problems' in compileTemplate('x'.repeat(300_000), SETTINGS))
   })
 
-  it('make a pattern of a value that means the value', () => {
+  it('turn a value into a pattern that matches only this value', () => {
     assert.equal(render('^${vars.a}/(.*)$', { a: 'a.b(' }, { embed: quotePattern }), '^a\\.b\\(/(.*)$')
   })
 
-  it('say what they read, and refuse what grows too long', () => {
+  it('say what they read, and refuse results that grow too long', () => {
     assert.deepEqual(
       [...compiled("${req.url.path}${getReqHeader('x-a')[0]}").reads],
       ['req.url.path', 'req.headers.x-a'],

@@ -45,7 +45,7 @@ function evaluate(source: string, exchange: Exchange, init: Partial<ExchangeFact
 }
 
 describe('an exchange as expressions see it (traffic policy, the engine)', () => {
-  it('has what the visitor sent', () => {
+  it('has the values that the visitor sent', () => {
     const exchange = exchangeOf()
     for (const [source, expected] of [
       ['req.method', 'POST'],
@@ -81,7 +81,7 @@ describe('an exchange as expressions see it (traffic policy, the engine)', () =>
     )
   })
 
-  it('has the normal form of the path where that is asked about, and the raw one beside it', () => {
+  it('has the normal form of the path if that is read, and the raw one beside it', () => {
     const init = { path: '/b' }
     assert.equal(evaluate('req.url.path', exchangeOf(), init), '/b')
     assert.equal(evaluate('req.url.uri', exchangeOf(), init), '/b?q=1')
@@ -89,7 +89,7 @@ describe('an exchange as expressions see it (traffic policy, the engine)', () =>
     assert.equal(evaluate('req.url.raw', exchangeOf(), init), 'https://docs.example.com:8443/a/../b?q=1')
   })
 
-  it('has what actions have made of the headers', () => {
+  it('has the headers as actions have changed them', () => {
     const exchange = exchangeOf()
     exchange.requestEdits = new HeaderEdits()
     exchange.requestEdits.set('x-role', 'guest')
@@ -99,7 +99,7 @@ describe('an exchange as expressions see it (traffic policy, the engine)', () =>
     assert.equal(evaluate("'x-new' in req.headers && !has(req.content_length)", exchange), true)
   })
 
-  it('reads nothing of what an expression does not ask for', () => {
+  it('reads only values that an expression needs', () => {
     const exchange = exchangeOf()
     Object.defineProperty(exchange.request, 'rawHeaders', {
       get: () => assert.fail('headers are read'),

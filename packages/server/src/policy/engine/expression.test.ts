@@ -56,7 +56,7 @@ describe('expressions (traffic policy, the engine)', () => {
       ['size(req.trailers)', 0n],
     ]))
 
-  it('look headers up without regard to case, and go over them in lower case', () =>
+  it('look headers up in any case, and iterate over them in lower case', () =>
     check([
       ["'X-TOKEN' in req.headers && 'x-token' in req.headers", true],
       ["req.headers['X-Token']", ['a', 'b']],
@@ -72,7 +72,7 @@ describe('expressions (traffic policy, the engine)', () => {
       ['size(req.headers)', 6n],
     ]))
 
-  it('see what actions have changed between two rules', () => {
+  it('see changes by actions between two rules', () => {
     const given: Given = { request: { rawHeaders: ['a', '1'] } }
     const raw: string[] = ['a', '1']
     const facts = factsOf(given)
@@ -147,7 +147,7 @@ describe('expressions (traffic policy, the engine)', () => {
       ["timestamp(time.now) - conn.ts.start == duration('2s')", true],
     ]))
 
-  it('read variables and what actions told', () =>
+  it('read variables and results of actions', () =>
     check([
       ["vars.name == 'ann' && vars.count == 3 && vars.flag", true],
       ["'a' in vars.list", true],
@@ -159,7 +159,7 @@ describe('expressions (traffic policy, the engine)', () => {
       ['has(json.decode(\'{"a": 1}\').a) && !has({"a": 1}.b)', true],
     ]))
 
-  it('take a user agent apart', () =>
+  it('parse a user agent', () =>
     check([
       ['req.user_agent.name', 'Chrome'],
       ['req.user_agent.os', 'Linux'],
@@ -168,7 +168,7 @@ describe('expressions (traffic policy, the engine)', () => {
       ["req.user_agent.contains('Chrome')", true],
     ]))
 
-  it('tell bots and programs by the names that they write', () => {
+  it('recognise bots and programs by their names', () => {
     const bot = 'Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)'
     const rows: [text: string, name: string, version: string, url: string][] = [
       [bot, 'Googlebot', '2.1', 'http://www.google.com/bot.html'],
@@ -326,7 +326,7 @@ describe('expressions (traffic policy, the engine)', () => {
       ['int(rand.int(0, 2)) in [0, 1, 2] && rand.double() < 1.0 && rand.int() <= 1', true],
     ]))
 
-  it('absorb an error beside an operand that decides, in either order', () =>
+  it('absorb an error beside a deciding operand, in either order', () =>
     check([
       ["false && req.headers['nope'][0] == 'x'", false],
       ["req.headers['nope'][0] == 'x' && false", false],
@@ -374,7 +374,7 @@ describe('expressions (traffic policy, the engine)', () => {
     fails("'x'.matches(vars.name + '(')", /not a regular expression/)
   })
 
-  it('keep messages with values out of what may be logged', () => {
+  it('keep messages with values out of the log', () => {
     const expression = compileExpression("{'a': true}[getReqHeader('authorization')[0]]", SETTINGS)
     assert.ok(!('problems' in expression))
     const view = new ExpressionView(factsOf({ request: { rawHeaders: ['authorization', 'Bearer s3cret'] } }))

@@ -8,7 +8,7 @@ import { ALL_FUNCTIONS } from './functions/all-functions.ts'
 const root = join(import.meta.dirname, '../../../../..')
 
 describe('docs/expressions.md', () => {
-  it('says what the tables of the engine say (traffic policy, the engine)', () => {
+  it('agrees with the tables of the engine (traffic policy, the engine)', () => {
     const { status, stderr } = spawnSync(process.execPath, ['scripts/generate-expressions-doc.ts', '--check'], {
       cwd: root,
       encoding: 'utf8',
@@ -16,7 +16,7 @@ describe('docs/expressions.md', () => {
     assert.equal(status, 0, stderr)
   })
 
-  it('has words for every function', () => {
+  it('describes every function', () => {
     assert.deepEqual(
       ALL_FUNCTIONS.filter(({ about }) => about === '').map(({ signature }) => signature),
       [],

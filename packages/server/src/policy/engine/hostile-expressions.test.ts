@@ -35,7 +35,7 @@ function fails(source: string, reason: RegExp, vars: Record<string, unknown> = {
 }
 
 describe('hostile expressions (traffic policy, the engine)', () => {
-  it('are refused where they are long or deep, however that is written', () => {
+  it('are refused if they are long or deep, in any form', () => {
     refused(`${'!'.repeat(20_000)}true`, /more than 16384 characters/)
     for (const source of [
       `${'!'.repeat(16_000)}true`,
@@ -56,7 +56,7 @@ describe('hostile expressions (traffic policy, the engine)', () => {
     assert.equal(evaluate(`${'('.repeat(60)}1${')'.repeat(60)}`, {}), 1n)
   })
 
-  it('are refused where comprehensions may take too many steps', () => {
+  it('are refused if comprehensions may take too many steps', () => {
     refused('lists.range(10000).exists(a, lists.range(10000).exists(b, a == b))', /may take 100000000 steps/)
     refused('vars.a.exists(a, vars.b.exists(b, a == b))', /may take 100000000 steps/)
     refused('req.headers.exists(a, req.url.query_params.exists(b, req.cookies.exists(c, a == b)))', /steps/)
@@ -64,7 +64,7 @@ describe('hostile expressions (traffic policy, the engine)', () => {
     assert.equal(evaluate('[1, 2].all(a, [1, 2].all(b, [1, 2].all(c, a + b + c > 0)))', {}), true)
   })
 
-  it('are stopped where they do too much, whatever absorbs errors around them', () => {
+  it('are stopped if they do too much, even if errors are absorbed around them', () => {
     const vars = {
       big: LONG,
       same: ` ${LONG}`.slice(1),
@@ -86,7 +86,7 @@ describe('hostile expressions (traffic policy, the engine)', () => {
   it('pay for the errors that a comprehension swallows', () =>
     fails('lists.range(10000).exists(a, 1 / 0 == 1)', /more work than an expression may/))
 
-  it('pay within comprehensions for what they read, and for how long they are', () => {
+  it('pay within comprehensions for the values that they read, and for their length', () => {
     const many = Array.from({ length: 200 }, (_, i) => [`h${i + 100}`, 'a=1; b=2']).flat()
     const given = factsOf({ request: { rawHeaders: many, query: 'a=1&'.repeat(900) }, response: { rawHeaders: many } })
     for (const body of [
@@ -149,7 +149,7 @@ describe('hostile expressions (traffic policy, the engine)', () => {
     }
   })
 
-  it('have linear regular expressions, counts that are small, and patterns of bounded size', () => {
+  it('have linear regular expressions, small counts, and patterns of bounded size', () => {
     assert.equal(evaluate("(vars.big + '!').matches('^(a+)+$')", { big: LONG }), false)
     assert.equal(evaluate("vars.big.matches('(a|aa)+$')", { big: LONG }), true)
     refused("'x'.matches('[a-z]{0,900}[a-z]{0,900}')", /repeats more than 1000 times/)
@@ -160,7 +160,7 @@ describe('hostile expressions (traffic policy, the engine)', () => {
     fails('vars.big.matches("(?:[ab]{0,30}x?){30}y")', /more work/, { big: LONG })
   })
 
-  it('read long numbers, durations and times without going over them twice', () => {
+  it('read long numbers, durations and times in one pass', () => {
     const vars = {
       digits: '9'.repeat(60_000),
       spaces: `${' '.repeat(60_000)}x${' '.repeat(5000)}y`,
@@ -209,7 +209,7 @@ describe('hostile expressions (traffic policy, the engine)', () => {
     assert.equal(({} as { a?: number }).a, undefined)
   })
 
-  it('go over at most so many headers, pairs and cookies', () => {
+  it('read a bounded number of headers, pairs and cookies', () => {
     const many = (count: number, pair: (i: number) => string[]): string[] =>
       Array.from({ length: count }, (_, i) => pair(i)).flat()
     const given = (request: object): ExpressionView => new ExpressionView(factsOf({ request }))
@@ -233,7 +233,7 @@ describe('hostile expressions (traffic policy, the engine)', () => {
     )
   })
 
-  it('hold nothing of an exchange when they are done', async () => {
+  it('hold nothing of an exchange when they have ended', async () => {
     const expressions = [
       'req.headers.exists(h, h == "x")',
       '["b", "a"].map(x, x + req.method)',
@@ -252,13 +252,13 @@ describe('hostile expressions (traffic policy, the engine)', () => {
         try {
           expression.evaluate(one)
         } catch {
-          // One of them fails, and must let go as well.
+          // One of them fails, and must release it as well.
         }
       }
     }
     runAll()
     setFlagsFromString('--expose-gc')
-    const collect = runInNewContext('gc') as () => void // what the flag puts there
+    const collect = runInNewContext('gc') as () => void // set by the flag
     for (let turn = 0; turn < 50 && collected.size < expressions.length; turn++) {
       await new Promise((resolve) => setImmediate(resolve))
       collect()

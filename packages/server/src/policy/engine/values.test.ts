@@ -7,7 +7,7 @@ import { SETTINGS, factsOf } from './facts.test-support.ts'
 import { celValue, jsonText, textOf, weightOf } from './values.ts'
 
 describe('values (traffic policy, the engine)', () => {
-  it('are made of what YAML and actions give', () => {
+  it('are made of values from YAML and actions', () => {
     assert.deepEqual(
       celValue({ a: [1, 2.5, 'x', null, true, undefined], b: { c: 2 ** 60 } }),
       new Map<string, unknown>([
@@ -42,7 +42,7 @@ describe('values (traffic policy, the engine)', () => {
     assert.throws(() => textOf(Symbol('x')), /no form in JSON/)
   })
 
-  it('are weighed no further than it matters', () => {
+  it('are measured only up to the limit', () => {
     const big = Array.from({ length: 10_000 }, () => 'x'.repeat(64))
     assert.equal(weightOf(big, Infinity), 1 + 10_000 * 3)
     assert.ok(weightOf(big, 100) < 110)

@@ -11,7 +11,7 @@ function read(contentType: string | undefined, body: string | Buffer, contentEnc
 }
 
 describe('the fields of a body (traffic policy, jwt-validation)', () => {
-  it('are those of JSON and of forms, by names without regard to case', () => {
+  it('are those of JSON and of forms, by names in any case', () => {
     for (const type of [JSON_TYPE, 'Application/JSON; charset=UTF-8', 'application/json;charset="utf-8"']) {
       assert.equal(read(type, '{"a": [{"_id_token": 1}], "_ID_token": "x.y", "b": "\\\\\\""}'), 'x.y', type)
     }
@@ -20,7 +20,7 @@ describe('the fields of a body (traffic policy, jwt-validation)', () => {
     assert.equal(bodyFields({ contentType: FORM_TYPE, contentEncoding: 'identity' }, Buffer.from('A=1'))('a'), '1')
   })
 
-  it('are none in a body of another kind, or one that is damaged or encoded', () => {
+  it('are none in a body of another type, or a damaged or encoded one', () => {
     const json = '{"_id_token":"x"}'
     for (const type of [
       undefined,
@@ -38,7 +38,7 @@ describe('the fields of a body (traffic policy, jwt-validation)', () => {
     assert.equal(read(JSON_TYPE, Buffer.from([...Buffer.from('{"_id_token":"'), 0xff, 0x22, 0x7d])), undefined)
   })
 
-  it('that two readers could read differently are none: the app must not take another token than the relay', () => {
+  it('that two parsers could read differently are none: app and relay must take the same token', () => {
     for (const other of [
       '_id_token',
       '_ID_TOKEN',
@@ -65,7 +65,7 @@ describe('the fields of a body (traffic policy, jwt-validation)', () => {
     )
   })
 
-  it('take no longer than the body is long', () => {
+  it('take time in proportion to the body', () => {
     const names = Array.from({ length: 50_000 }, (_, index) => `"${index}\\\\":"${'\\"'.repeat(4)}"`)
     const started = performance.now()
     assert.equal(read(JSON_TYPE, `{${names.join(',')},"_id_token":"x"}`), 'x')

@@ -20,7 +20,7 @@ const MINUTE = 60_000
 
 interface Pass {
   exchange: Exchange
-  /** Resolves when the action lets it go. @param next what happens behind the action */
+  /** Resolves when the action lets it go. @param next runs behind the action */
   through(next?: () => Promise<void>): Promise<string | undefined>
 }
 
@@ -99,7 +99,7 @@ it('a token is verified once in ten minutes; a key that the issuer has withdrawn
   await assert.rejects(pass(late), { code: 'credentials_refused' })
 })
 
-it('what a token has let in is cut when the token expires, though its edge is gone by then (the house, 4)', async (t) => {
+it('exchanges are cut when their token expires, even if their edge has gone by then (the house, 4)', async (t) => {
   const { issuer, clock, passWith, close } = await setUp(t)
   t.mock.timers.enable({ apis: ['setInterval'] })
   const pass = passWith(await issuer.token({ exp: Math.floor(clock.now / 1000) + 60 }))

@@ -31,8 +31,8 @@ function warnings(config: object): string[] {
   return warningsOf(parsed.edge)
 }
 
-describe('jwt-validation as it is written (traffic policy, jwt-validation)', () => {
-  it('takes the example of ngrok, and lists where its tables have them', () => {
+describe('the configuration of jwt-validation (traffic policy, jwt-validation)', () => {
+  it('takes ngrok’s example, and lists as in its tables', () => {
     const sources = { additional_jkus: [KEYS] }
     const config = {
       issuer: { allow_list: [{ value: 'https://example.com/issuer' }] },
@@ -62,7 +62,7 @@ describe('jwt-validation as it is written (traffic policy, jwt-validation)', () 
     assert.deepEqual(complete.jws.keys.sources.additional_jkus, [KEYS, `${KEYS}2`])
   })
 
-  it('wants an audience where it finds the keys itself, and warns where URLs name them (14.16)', () => {
+  it('requires an audience if it finds the keys itself, and warns if URLs name them (14.16)', () => {
     const jws = { keys: { sources: { additional_jkus: [KEYS] } } }
     assert.match(warnings({ issuer: ISSUER, jws }).join(), /jwt-validation without audience/)
     assert.match(warnings({ issuer: ISSUER, audience: {}, jws }).join(), /without audience/)
@@ -73,7 +73,7 @@ describe('jwt-validation as it is written (traffic policy, jwt-validation)', () 
     assert.match(problemsOf({ issuer: ISSUER }).join(), /issuer\.allow_list\.0\.value is not an https URL/)
   })
 
-  it('may be an agent’s, but no key set inside, and no file', () => {
+  it('may come from an agent, but without internal key sets, and without files', () => {
     const audience = { allow_list: [{ value: 'x' }] }
     const inside = { allow_list: [{ value: 'https://login.internal' }] }
     assert.deepEqual(problemsOf({ issuer: inside, audience }), ['issuer.allow_list.0.value is inside'])
@@ -86,7 +86,7 @@ describe('jwt-validation as it is written (traffic policy, jwt-validation)', () 
     ])
   })
 
-  it('says what is wrong with the place of a token', () => {
+  it('reports problems with the place of a token', () => {
     const at = (token: object) =>
       problemsOf({ issuer: ISSUER, jws: { keys: { sources: { additional_jkus: [KEYS] } } }, http: { tokens: [token] } })
     assert.deepEqual(at({ method: 'body', name: 'a token' }), [])

@@ -36,8 +36,8 @@ function complete(config: object): OpenidConnectConfig {
   return parsed.edge.routes[0]?.policy.on_http_request[0]?.actions[0]?.config as OpenidConnectConfig // its kind completes it
 }
 
-describe('oauth as it is written (traffic policy, oauth)', () => {
-  it('becomes the openid-connect of its provider, with what that one needs', () => {
+describe('the configuration of oauth (traffic policy, oauth)', () => {
+  it('becomes openid-connect with the settings that its provider needs', () => {
     const google = complete({ provider: 'google', scopes: ['https://www.googleapis.com/auth/drive', 'email'] })
     assert.equal(google.issuer_url, 'https://accounts.google.com')
     assert.deepEqual(google.scopes, ['openid', 'profile', 'email', 'https://www.googleapis.com/auth/drive'])
@@ -69,7 +69,7 @@ describe('oauth as it is written (traffic policy, oauth)', () => {
     assert.equal(config.title, 'Work')
   })
 
-  it('says what ngrok’s own client means here, with the redirect URI to register', () => {
+  it('explains the lack of ngrok’s own client, with the redirect URI to register', () => {
     const [problem = ''] = problemsOf({ type: 'oauth', config: { provider: 'google' } })
     assert.match(problem, /^client_id is missing: ngrok’s own client at Google is ngrok’s; register one there/)
     assert.match(
@@ -78,7 +78,7 @@ describe('oauth as it is written (traffic policy, oauth)', () => {
     )
   })
 
-  it('refuses providers that are none, each with what to do', () => {
+  it('refuses unknown providers, each with what to do', () => {
     for (const name of ['github', 'facebook', 'amazon']) {
       assert.match(
         problemsOf(oauth({ provider: name })).join(),
@@ -89,7 +89,7 @@ describe('oauth as it is written (traffic policy, oauth)', () => {
     assert.match(problemsOf(oauth({})).join(), /^provider /)
   })
 
-  it('takes no expression for the client, and does not show what was written', () => {
+  it('takes no expression for the client, and does not repeat it', () => {
     const secret = "${secrets.get('vault', 'client')}"
     assert.match(problemsOf(oauth({ provider: 'google', client_id: secret })).join(), /^client_id has an expression/)
     const said = problemsOf(oauth({ provider: 'google', client_secret: secret })).join()
@@ -97,7 +97,7 @@ describe('oauth as it is written (traffic policy, oauth)', () => {
     assert.ok(!said.includes('vault'))
   })
 
-  it('wants the tenant of Microsoft, and of nobody else', () => {
+  it('requires a tenant for Microsoft only', () => {
     assert.match(problemsOf(oauth({ provider: 'microsoft' })).join(), /^tenant is missing: .*every tenant of Microsoft/)
     assert.match(
       problemsOf(oauth({ provider: 'microsoft', tenant: 'common' })).join(),
@@ -124,13 +124,13 @@ describe('oauth as it is written (traffic policy, oauth)', () => {
     )
   })
 
-  it('may be an agent’s, but without cookies for other edges', () => {
+  it('may come from an agent, but without cookies for other edges', () => {
     assert.deepEqual(problemsOf(oauth({ provider: 'google', auth_cookie_domain: 'example.com' })), [
       'auth_cookie_domain is possible only in the configuration of the relay',
     ])
   })
 
-  it('warns of the provider whose codes are bound to no browser', () => {
+  it('warns of the provider whose codes are not bound to a browser', () => {
     const warningsFor = (provider: string): string[] => {
       const parsed = parse(oauth({ provider }))
       assert.ok(parsed.ok)

@@ -126,7 +126,7 @@ describe('oauth at the relay (traffic policy, oauth)', { timeout: 60_000 }, () =
     assert.deepEqual(got, [])
   })
 
-  it('tells expressions who it is: rules on its result decide', async () => {
+  it('tells expressions who the visitor is: rules on its result decide', async () => {
     assert.equal((await signIn('ruled', 'ada')).page.body, 'the app')
     assert.equal(got[0]?.['x-who'], 'ada@example.com ada')
     got = []
@@ -134,7 +134,7 @@ describe('oauth at the relay (traffic policy, oauth)', { timeout: 60_000 }, () =
     assert.deepEqual(got, [])
   })
 
-  it('tells them of the session and its tokens, and of nothing that is not there', async () => {
+  it('tells them of the session and its tokens, and of no missing values', async () => {
     const { browser } = await signIn('told', 'ada')
     const [headers = {}] = got
     const { 'x-session': session, 'x-expires': expires, 'x-id-token': token, 'x-access': access } = headers
@@ -149,7 +149,7 @@ describe('oauth at the relay (traffic policy, oauth)', { timeout: 60_000 }, () =
     assert.equal(headers['sallyport-auth-access-token'], undefined)
   })
 
-  it('answers at ngrok’s paths, which apps link to (14.15); an edge of openid-connect alone leaves them to its app', async () => {
+  it('answers at ngrok’s paths, which apps link to (14.15); with openid-connect alone the app does', async () => {
     const { browser } = await signIn('listed', 'ada')
     const origin = `http://listed.localhost:${stack.port}`
     got = []
@@ -167,7 +167,7 @@ describe('oauth at the relay (traffic policy, oauth)', { timeout: 60_000 }, () =
     assert.equal(got.length, 2)
   })
 
-  it('leaves out what LinkedIn does not take, and what its tokens do not have', async () => {
+  it('leaves out parameters that LinkedIn refuses, and claims that its tokens lack', async () => {
     const { asked, page } = await signIn('linked', 'ada')
     assert.equal(page.body, 'the app', page.body)
     for (const name of ['nonce', 'code_challenge', 'code_challenge_method']) assert.ok(!asked.searchParams.has(name))

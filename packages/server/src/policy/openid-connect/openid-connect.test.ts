@@ -9,7 +9,7 @@ import type { OpenidConnectConfig } from './openid-connect-schema.ts'
 
 const WRITTEN = { issuer_url: 'https://a.example', client_id: 'x', scopes: ['groups'] }
 
-/** What the action asks of its sign-in, in a policy whose expressions read these results. */
+/** The demands of the action on its sign-in, in a policy whose expressions read these results. */
 function asked(
   reads: readonly string[],
   result?: 'oidc' | 'oauth',
@@ -28,7 +28,7 @@ function asked(
   return { config: found.config, ...(found.telling && { tokens: found.telling.tokens }) }
 }
 
-describe('openid-connect and what expressions read of it (traffic policy, result variables)', () => {
+describe('openid-connect and the results that expressions read (traffic policy, result variables)', () => {
   it('keeps and reads no token that no expression reads', () => {
     assert.equal(asked([]).tokens, undefined)
     assert.deepEqual(asked(['oidc.identity']).tokens, [])
@@ -37,7 +37,7 @@ describe('openid-connect and what expressions read of it (traffic policy, result
     assert.deepEqual(asked(['oidc.access_token'], 'oauth').tokens, [], 'nor one of another action')
   })
 
-  it('has the access token kept that one reads, for each of its sign-ins', () => {
+  it('keeps an access token that an expression reads, for each of its sign-ins', () => {
     const { config, tokens } = asked(['oidc.access_token'])
     assert.deepEqual(tokens, ['access_token'])
     assert.ok(config.tells_access_token && config.alternatives?.every((each) => each.tells_access_token))

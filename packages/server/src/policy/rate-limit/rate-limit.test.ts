@@ -62,7 +62,7 @@ function start(options: { enforce?: boolean; keys?: string[]; capacity?: number;
 }
 
 describe('rate-limit (traffic policy, rate-limit)', () => {
-  it('refuses what is too much from one visitor, and says when to come again', async () => {
+  it('refuses too many requests of one visitor, and says when to come again', async () => {
     const { clock, build, run } = start()
     const action = build()
     for (let i = 0; i < 2; i++) assert.equal(await run(action, visitor('192.0.2.1')), 'passed')
@@ -83,7 +83,7 @@ describe('rate-limit (traffic policy, rate-limit)', () => {
     assert.equal(await run(action, visitor('192.0.2.1')), 'passed')
   })
 
-  it('counts by all keys together, without mistaking one pair for another', async () => {
+  it('counts by all keys together, without confusing pairs', async () => {
     const { build, run } = start({ capacity: 1, keys: ["getReqHeader('a')", "getReqHeader('b')"] })
     const action = build()
     const pairs = [
@@ -102,7 +102,7 @@ describe('rate-limit (traffic policy, rate-limit)', () => {
     }
   })
 
-  it('takes a key that fails for an empty one, which has a bucket of its own', async () => {
+  it('takes a failing key for an empty one, which has its own bucket', async () => {
     const { build, run } = start({ capacity: 1, keys: ["req.headers['x-key'][0]"] })
     const action = build()
     assert.equal(await run(action, visitor('192.0.2.1')), 'passed')
@@ -110,7 +110,7 @@ describe('rate-limit (traffic policy, rate-limit)', () => {
     assert.equal(await run(action, visitor('192.0.2.2', ['X-Key', 'a'])), 'passed')
   })
 
-  it('goes on counting when the policy is built anew, each edge and action for itself', async () => {
+  it('continues counting when the policy is rebuilt, each edge and action for itself', async () => {
     const { build, run } = start({ capacity: 1 })
     assert.equal(await run(build(), visitor('192.0.2.1')), 'passed')
     assert.notEqual(await run(build(), visitor('192.0.2.1')), 'passed')
@@ -124,7 +124,7 @@ describe('rate-limit (traffic policy, rate-limit)', () => {
     assert.equal(notes.length, 2)
   })
 
-  it('tells later expressions what it has counted by, and whether it was too much', async () => {
+  it('tells later expressions its key, and whether the limit was exceeded', async () => {
     const { build, run } = start({ enforce: false, capacity: 1 })
     const keys = ['string(actions.ngrok.rate_limit.limited) + actions.sallyport.rate_limit.bucket_key']
     const second = start({ capacity: 1, keys })
@@ -138,7 +138,7 @@ describe('rate-limit (traffic policy, rate-limit)', () => {
     assert.deepEqual(outcomes, [true, true, false], 'not limited, limited, limited again')
   })
 
-  it('puts a name that no header can carry into none', async () => {
+  it('puts a name that no header can carry into no header', async () => {
     const { build, run } = start({ capacity: 1, name: 'größer\r\nX-Evil: 1' })
     const action = build()
     await run(action, visitor('192.0.2.1'))
@@ -149,14 +149,14 @@ describe('rate-limit (traffic policy, rate-limit)', () => {
 })
 
 describe('the memory of rate limits (traffic policy, 14.7)', () => {
-  it('is shared out: nobody has the buckets of others forgotten', () => {
+  it('is divided: nobody can have the buckets of others forgotten', () => {
     const rooms = new CounterRooms(() => START, undefined, { tenantMax: 100, allMax: 250 })
     const alice = rooms.counter('alice', 60_000, 'of alice')
     alice.take('a', 1, START)
     const mallory = rooms.counter('mallory', 60_000, 'of mallory')
     for (let i = 0; i < 1000; i++) mallory.take(`${i}`, 1, START)
     assert.ok(alice.take('a', 1, START) > 0)
-    // Of all together the largest room gives.
+    // Of all rooms, the largest one gives.
     for (const tenant of ['bob', 'carol', 'dave']) {
       const counter = rooms.counter(tenant, 60_000, `of ${tenant}`)
       for (let i = 0; i < 90; i++) counter.take(`${i}`, 1, START)
@@ -168,7 +168,7 @@ describe('the memory of rate limits (traffic policy, 14.7)', () => {
   })
 })
 
-describe('rate-limit as it is written (traffic policy, rate-limit)', () => {
+describe('the configuration of rate-limit (traffic policy, rate-limit)', () => {
   const problemsOf = (config: object): string => {
     const policy = { on_http_request: [{ actions: [{ type: 'rate-limit', config }] }] }
     const parsed = parseEndpoint(policy, {
@@ -182,12 +182,12 @@ describe('rate-limit as it is written (traffic policy, rate-limit)', () => {
   }
   const WHOLE = { name: 'n', algorithm: 'sliding_window', capacity: 10, rate: '60s', bucket_key: ['conn.client_ip'] }
 
-  it('may be an agent’s, in the form that ngrok has', () => {
+  it('may come from an agent, in ngrok’s form', () => {
     assert.equal(problemsOf(WHOLE), '')
     assert.equal(problemsOf({ ...WHOLE, bucket_key: ["req.headers['x-forwarded-for']", 'req.url.path'] }), '')
   })
 
-  it('says what is wrong, and where inside an expression', () => {
+  it('reports problems, with their place inside an expression', () => {
     assert.match(problemsOf({ ...WHOLE, bucket_key: ['req.method', 'conn.clientip'] }), /^bucket_key.1 .*client_ip/)
     assert.match(problemsOf({ ...WHOLE, bucket_key: ['${conn.client_ip}'] }), /^bucket_key.0 expressions are CEL/)
     assert.match(problemsOf({ ...WHOLE, bucket_key: ['req.method + '] }), /^bucket_key.0 /)

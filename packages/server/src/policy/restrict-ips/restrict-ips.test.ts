@@ -28,7 +28,7 @@ describe('restrict-ips (traffic policy, restrict-ips)', () => {
     assert.equal(await outcomeOf({ deny: ['10.0.0.0/8'] }, 'unknown'), 'ip_restricted')
   })
 
-  it('lets everybody pass where it is not enforced, and says who would not have', async () => {
+  it('lets everybody pass if it is not enforced, and says who would have been refused', async () => {
     const line = { edgeId: 'edg_x', action: 'restrict-ips', detail: '192.0.2.1', passed: 1 }
     const outcome = await outcomeOf({ allow: ['10.0.0.0/8'], enforce: false }, '192.0.2.1')
     assert.deepEqual(outcome, { passed: true, lines: [line] })

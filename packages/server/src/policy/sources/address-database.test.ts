@@ -22,7 +22,7 @@ const NETWORKS = {
 
 describe('databases of addresses (traffic policy, 5, 13)', () => {
   for (const recordSize of [24, 28, 32] as const) {
-    it(`tell the place of an address, with records of ${recordSize} bits`, async () => {
+    it(`find the place of an address, with records of ${recordSize} bits`, async () => {
       const cityOf = await readCityFile(mmdbFile({ networks: NETWORKS, recordSize }))
       const berlin = {
         location: {
@@ -71,7 +71,7 @@ describe('databases of addresses (traffic policy, 5, 13)', () => {
     for (const address of ['2001:db8::1', '::1', 'unknown']) assert.equal(short(address), undefined, address)
   })
 
-  it('tell the network of an address', async () => {
+  it('find the network of an address', async () => {
     const networks = {
       '192.0.2.0/24': { autonomous_system_number: 64_500, autonomous_system_organization: 'Example' },
       '198.51.100.0/24': { autonomous_system_number: 64_501 },
@@ -83,7 +83,7 @@ describe('databases of addresses (traffic policy, 5, 13)', () => {
     assert.deepEqual([networkOf('203.0.113.7'), networkOf('203.0.114.7')], [undefined, undefined])
   })
 
-  it('forget the oldest of the addresses that were asked for', async () => {
+  it('forget the oldest requested addresses', async () => {
     const cityOf = await readCityFile(mmdbFile({ networks: NETWORKS }))
     const first = cityOf('192.0.2.7')
     assert.equal(cityOf('192.0.2.7'), first)
@@ -93,7 +93,7 @@ describe('databases of addresses (traffic policy, 5, 13)', () => {
     assert.deepEqual(again, first)
   })
 
-  it('are refused if they are something else, or not whole', async () => {
+  it('are refused if they are another file, or incomplete', async () => {
     const whole = mmdbFile({ networks: NETWORKS })
     for (const bytes of [
       Buffer.alloc(0),

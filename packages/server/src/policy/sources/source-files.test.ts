@@ -42,7 +42,7 @@ describe('files that expressions read (traffic policy, 13)', () => {
     assert.ok(!(await readAddressList(Buffer.alloc(0)))('192.0.2.1'))
   })
 
-  it('let the event loop turn while a long one is read', async () => {
+  it('let the event loop run while a long one is read', async () => {
     const text = Array.from({ length: 30_000 }, (_, index) => `10.${index >> 8}.${index & 255}.0/24`).join('\n')
     let turns = 0
     const timer = setInterval(() => turns++, 0)
@@ -51,7 +51,7 @@ describe('files that expressions read (traffic policy, 13)', () => {
     assert.ok(has('10.117.40.1') && turns > 0)
   })
 
-  it('are told by their keys if they cannot be used, all of them', async () => {
+  it('are all reported by their keys if they cannot be used', async () => {
     const geo = { city_file: join(folder, 'none.mmdb'), asn_file: await fileOf('city.mmdb', placeOf('DE')) }
     const ip_lists = new Map([['tor', await fileOf('tor.txt', 'exit.example')], ['fine', await fileOf('fine.txt', '')]]) // prettier-ignore
     const refused = await SourceFiles.open({ geo, ip_lists }, log).then(
@@ -65,7 +65,7 @@ describe('files that expressions read (traffic policy, 13)', () => {
     }
   })
 
-  it('are looked up, and only those that are set up', async () => {
+  it('are looked up, but only configured ones', async () => {
     const geo = { city_file: await fileOf('city.mmdb', placeOf('DE')) }
     const ip_lists = new Map([['tor', await fileOf('tor.txt', '192.0.2.1')], ['other', await fileOf('other.txt', '192.0.2.0/24')]]) // prettier-ignore
     const files = await SourceFiles.open({ geo, ip_lists }, log)
@@ -83,7 +83,7 @@ describe('files that expressions read (traffic policy, 13)', () => {
     none.close()
   })
 
-  it('are read again, and a bad new file leaves the old content and is told once', async () => {
+  it('are reread; a bad new file leaves the old content and is reported once', async () => {
     const file = await fileOf('followed.txt', '192.0.2.1')
     const followed = await FollowedFile.open({ file, words: WORDS, maxBytes: 100, parse: readAddressList, log })
     lines.length = 0

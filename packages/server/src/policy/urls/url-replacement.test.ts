@@ -56,12 +56,12 @@ describe('the URL that redirect and url-rewrite make (traffic policy, url-rewrit
   }
 
   const letters = `/${'a'.repeat(30_000)}`
-  it('takes no longer than the URL is long', () => {
+  it('takes time in proportion to the URL', () => {
     assert.equal(made('^(a+)+$', '/x', letters), undefined)
     assert.equal(made('^https://[^/]+/(a+)+$', '/x', letters), '/x')
   })
 
-  it('is not made where it takes too much work, or becomes too long', () => {
+  it('is not made if it takes too much work, or becomes too long', () => {
     assert.equal(
       codeOf(() => made('a(.*b)?', 'x', letters)),
       'expression_failed',
@@ -72,7 +72,7 @@ describe('the URL that redirect and url-rewrite make (traffic policy, url-rewrit
     )
   })
 
-  it('refuses where only one reading of the path matches', () => {
+  it('refuses if only one reading of the path matches', () => {
     assert.equal(
       codeOf(() => made('/admin', '/denied', '/%61dmin', '/admin')),
       'path_ambiguous',

@@ -34,7 +34,7 @@ describe('warnings about redirect and url-rewrite (traffic policy, redirect, 14.
     it(`are silent about ${from} to ${to}`, () => assert.equal(warningsOf(from, to), ''))
   }
 
-  it('tell of a pattern that never matches, and of a ? that is none', () => {
+  it('tell of a pattern that never matches, and of a ? that starts no query', () => {
     assert.match(
       warningsOf('^/products', '/x', 'url-rewrite'),
       /never matches.*write for example \^https\?:\/\/\[\^\/\]\+\/products/,

@@ -15,12 +15,12 @@ function problemsOf(config: object, publicUrl = 'https://relay.example.com'): st
   return parsed.ok ? [] : parsed.problems.map(({ path, message }) => `${path.slice(5).join('.')} ${message}`)
 }
 
-describe('verify-webhook as it is written (traffic policy, verify-webhook)', () => {
-  it('may be an agent’s', () => {
+describe('the configuration of verify-webhook (traffic policy, verify-webhook)', () => {
+  it('may come from an agent', () => {
     assert.deepEqual(problemsOf({ provider: 'github', secret: 'a secret', enforce: false }), [])
   })
 
-  it('says of a provider that others verify what to do, and of an unknown one which it may have been', () => {
+  it('says what to do about an unsupported provider, and suggests a name for an unknown one', () => {
     assert.match(
       problemsOf({ provider: 'xero', secret: 'x' }).join(),
       /^provider xero is a provider that this relay cannot/,
@@ -34,7 +34,7 @@ describe('verify-webhook as it is written (traffic policy, verify-webhook)', () 
     assert.match(problemsOf({ provider: ['github'], secret: 'x' }).join(), /^provider /)
   })
 
-  it('refuses what cannot be a secret of the provider, without repeating it', () => {
+  it('refuses an impossible secret of the provider, without repeating it', () => {
     const short = problemsOf({ provider: 'svix', secret: 'whsec_dG9vLXNob3J0' }).join()
     assert.match(short, /^secret is not a signing secret, which is whsec_ followed by base64/)
     assert.match(
@@ -47,7 +47,7 @@ describe('verify-webhook as it is written (traffic policy, verify-webhook)', () 
     assert.doesNotMatch(key, /private/)
   })
 
-  it('refuses a secret that is sent as it stands over plain http', () => {
+  it('refuses a secret that is sent in clear over plain http', () => {
     const plain = 'http://relay.localhost:8080'
     assert.match(
       problemsOf({ provider: 'gitlab', secret: 'a token' }, plain).join(),

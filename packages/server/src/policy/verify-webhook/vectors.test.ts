@@ -321,7 +321,7 @@ describe('what providers have published of their signatures (traffic policy, ver
     })
   }
 
-  it('takes no delivery that is older than the provider tolerates, nor one of tomorrow', () => {
+  it('takes no delivery that is older than the provider tolerates, nor one from the future', () => {
     const tolerances: Partial<Record<SupportedProvider, number>> = { sendgrid: 180, zoom: 180, gitlab: 180 }
     const timed = VECTORS.filter(({ at }) => at !== undefined)
     assert.equal(timed.length, 9)
@@ -350,17 +350,17 @@ describe('what providers have published of their signatures (traffic policy, ver
     }
   })
 
-  it('knows no gitlab token where a signing token was agreed on', () => {
+  it('ignores the gitlab token if a signing token is configured', () => {
     const headers = { 'x-gitlab-token': STANDARD.secret }
     assert.equal(outcomeOf({ provider: 'gitlab', what: '', ...STANDARD, headers }), 'signature_missing')
   })
 
-  it('is not slow where a form has half a million fields', () => {
+  it('is not slow if a form has half a million fields', () => {
     const [twilio] = VECTORS.filter(({ provider }) => provider === 'twilio')
     assert.equal(outcomeOf({ ...twilio!, body: 'a&'.repeat(500_000) }), 'body_malformed')
   })
 
-  it('takes no bytes that somebody has put behind a body which hubspot has hashed', () => {
+  it('takes no bytes appended to a body that hubspot has hashed', () => {
     // SHA-256 pads with 0x80: an attacker who knows such a hash can append bytes after the padding, and compute the new
     // hash.
     const [hubspot] = VECTORS.filter(({ provider }) => provider === 'hubspot')

@@ -5,7 +5,7 @@ import { Environment } from '@marcbachmann/cel-js'
 
 import type { ComprehensionArgs, MethodArgs, Tree } from './tree.ts'
 
-const parse = (source: string): Tree => new Environment().parse(source).ast as unknown as Tree // what these tests are about
+const parse = (source: string): Tree => new Environment().parse(source).ast as unknown as Tree // the subject of these tests
 
 describe('the syntax tree of the library (traffic policy, the engine)', () => {
   it('has nodes that can be renamed in place before they are checked', () => {
@@ -21,7 +21,7 @@ describe('the syntax tree of the library (traffic policy, the engine)', () => {
     assert.equal(parsed({ a: { c: 'x' } }), 'x!')
   })
 
-  it('has comprehensions with one step, and what was written beside them', () => {
+  it('has comprehensions with one step, and their source beside them', () => {
     const tree = parse('[1].exists(x, x == 1)')
     const [, , [item, body]] = tree.args as MethodArgs
     const { alternate } = tree.meta
@@ -30,7 +30,7 @@ describe('the syntax tree of the library (traffic policy, the engine)', () => {
     assert.equal((alternate.args as ComprehensionArgs).step.op, '?:')
   })
 
-  it('runs a node by a function that can be put in its place, with the context that it hands on', () => {
+  it('runs a node by a replaceable function, with the context that it passes on', () => {
     const parsed = new Environment().registerVariable('a', 'int').parse('[1, 2].map(x, a + x)')
     const tree = parsed.ast as unknown as Tree
     assert.equal(parsed.check().valid, true)
@@ -43,7 +43,7 @@ describe('the syntax tree of the library (traffic policy, the engine)', () => {
     assert.deepEqual(parsed({ a: 1n, other: 'y' }), [11n, 11n])
   })
 
-  it('tells the places and types of its nodes', () => {
+  it('knows the places and types of its nodes', () => {
     const environment = new Environment().registerVariable('req', 'map<string, string>')
     const parsed = environment.parse(" req.a == 'x'")
     parsed.check()
