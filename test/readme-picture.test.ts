@@ -12,7 +12,7 @@ const root = join(import.meta.dirname, '..')
 const IN_SHORT = process.env.SALLYPORT_README_PICTURE === undefined && 'made by npm run test:long'
 
 describe('first-hour 14: the picture of the README', { timeout: 120_000 }, () => {
-  it('is made by its script, light and dark, from what the programs show', { skip: IN_SHORT }, async () => {
+  it('is made by its script, light and dark, from real output of the programs', { skip: IN_SHORT }, async () => {
     const folder = await mkdtemp(join(tmpdir(), 'sallyport-picture-'))
     try {
       const words = [join(root, 'scripts/make-readme-picture.ts'), folder]

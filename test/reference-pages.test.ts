@@ -1,5 +1,5 @@
-// The agent's page equals its generator's output. The tables of metrics and of error codes have a row for each of the
-// code's, with the same words.
+// The agent's page equals its generator's output. The tables of metrics and of error codes have a row for each one in
+// the code, with the same words.
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'

@@ -51,7 +51,7 @@ interface Answer {
 const { NGHTTP2_CANCEL, NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM } =
   constants
 
-/** Everything that a visitor has opened, to be closed behind each test. */
+/** Everything that a visitor has opened, to be closed after each test. */
 const open: (() => void)[] = []
 afterEach(() => {
   for (const close of open.splice(0)) close()
@@ -61,7 +61,7 @@ function visit(stack: Stack, host = APP_HOST): ClientHttp2Session {
   const session = connect(`http://${host}:${stack.port}`, {
     createConnection: () => connectSocket(stack.port, '127.0.0.1'),
   })
-  session.on('error', () => {}) // the streams tell
+  session.on('error', () => {}) // the streams report it
   open.push(() => session.destroy())
   return session
 }
@@ -87,7 +87,7 @@ async function read(stream: ClientHttp2Stream): Promise<Answer> {
   return { status: Number(headers[':status']), headers, trailers, body }
 }
 
-/** A request of literal fields; those given replace the usual pseudo-headers or come behind them. */
+/** A request of literal fields; given ones replace the usual pseudo-headers or follow them. */
 function fields(own: Record<string, string | undefined> = {}, further: Fields = []): Fields {
   const pseudo = { ':method': 'GET', ':scheme': 'http', ':authority': APP_HOST, ':path': '/', ...own }
   return [...Object.entries(pseudo).filter((pair): pair is [string, string] => pair[1] !== undefined), ...further]
@@ -185,7 +185,7 @@ describe('HTTP/2', { timeout: 60_000 }, () => {
       assert.equal(host, APP_HOST)
     })
 
-    it('HTTP/1.1 on the same port, whatever comes first', async () => {
+    it('HTTP/1.1 on the same port, in any order', async () => {
       answer = (request, response) => response.end(request.method)
       const tail = ` / HTTP/1.1\r\nHost: ${APP_HOST}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`
       assert.match(await sendRaw(stack.port, `GET${tail}`), /^HTTP\/1.1 200 OK[^]*GET$/)
@@ -268,7 +268,7 @@ describe('HTTP/2', { timeout: 60_000 }, () => {
       assert.equal(tunnels.filter((tunnel) => tunnel === first).length, 20)
     })
 
-    it('trailers both ways, without those that could deceive', async () => {
+    it('trailers both ways, without deceptive ones', async () => {
       answer = (request, response) => {
         request.resume().on('end', () => {
           response.writeHead(200, { trailer: 'X-Sum' })
@@ -294,7 +294,7 @@ describe('HTTP/2', { timeout: 60_000 }, () => {
       assert.equal(trailers['sallyport-error-code'], undefined)
     })
 
-    it('100-continue when the app says so, and early hints', async () => {
+    it('100-continue once the app says so, and early hints', async () => {
       let heard = 0
       answer = (request, response) => {
         assert.equal(heard, 0)
@@ -423,7 +423,7 @@ describe('HTTP/2', { timeout: 60_000 }, () => {
       assert.equal((last?.flags ?? 0) & END_STREAM, END_STREAM, 'the answer is complete before the reset')
     })
 
-    it('real-apps 3, 4: nothing of a request whose END_STREAM comes a moment after the answer; the next one it does', async () => {
+    it('real-apps 3, 4: no request whose END_STREAM comes a moment after the answer, but the next one', async () => {
       answer = (_, response) => response.end('early')
       const visitor = raw(stack)
       for (const [stream, method] of [
@@ -443,7 +443,7 @@ describe('HTTP/2', { timeout: 60_000 }, () => {
       assert.equal(await visitor.answer(7), '200')
     })
 
-    it('real-apps 3: an exchange with its answer, while its stream stands and counts for a moment', async () => {
+    it('real-apps 3: an exchange with its answer, while its stream stays open and counts for a moment', async () => {
       answer = (_, response) => response.end('early')
       const visitor = raw(stack)
       const [start, from] = [performance.now(), stack.log.length]
@@ -464,7 +464,7 @@ describe('HTTP/2', { timeout: 60_000 }, () => {
         assert.ok(Number(/"ms":([\d.]+)/.exec(line)?.[1]) < elapsed - 250, `${elapsed} ms: ${line}`)
     })
 
-    it('nothing: a stream that nobody reads holds up neither the others nor the app (attack 34)', async () => {
+    it('nothing: an unread stream holds up neither the others nor the app (attack 34)', async () => {
       let written = 0
       answer = (request, response) => {
         if (request.url === '/') return void response.end('ok')
@@ -540,13 +540,13 @@ describe('HTTP/2', { timeout: 60_000 }, () => {
       assert.equal((await closed)[0], 1006)
     })
 
-    it('pass the refusal of an app on', async () => {
+    it('pass on the refusal of an app', async () => {
       const [stream, headers] = await openWebSocket('/no')
       assert.equal(headers[':status'], 403)
       assert.equal((await buffer(stream)).toString(), 'no')
     })
 
-    it('are refused where the app only pretends to switch', async () => {
+    it('are refused if the app only pretends to switch', async () => {
       const [, headers] = await openWebSocket('/lie')
       assert.equal(headers[':status'], 502)
     })
@@ -642,7 +642,7 @@ describe('HTTP/2', { timeout: 60_000 }, () => {
       })
     }
 
-    // nghttp2 leaves such fields out and node:http2 does not tell.
+    // nghttp2 drops such fields, and node:http2 does not report it.
     for (const [what, name, value] of [
       ['a space in a header name', 'x-evil ', 'b'],
       ['a colon in a header name', 'x:evil', 'b'],
@@ -673,7 +673,7 @@ describe('HTTP/2', { timeout: 60_000 }, () => {
       assert.equal(isComplete, false)
     })
 
-    it('more streams than the limit, while the others go on', async () => {
+    it('more streams than the limit, while the others continue', async () => {
       const waiting: ServerResponse[] = []
       answer = (_, response) => void waiting.push(response)
       const visitor = raw(stack)
@@ -750,7 +750,7 @@ describe('HTTP/2', { timeout: 60_000 }, () => {
       ['WINDOW_UPDATE', frame(WINDOW_UPDATE, 0, 0, word(1)), 1800],
     ] as const) {
       it(
-        `audit, hardening: a flood of ${what} behind heads that are long only before HPACK`,
+        `audit, hardening: a flood of ${what} after heads that are long only before HPACK`,
         { timeout: 20_000 },
         async () => {
           const visitor = raw(stack)
@@ -772,7 +772,7 @@ describe('HTTP/2', { timeout: 60_000 }, () => {
       )
     }
 
-    it('and not on long heads of proxies that compress nothing', async () => {
+    it('but not on long heads of proxies that compress nothing', async () => {
       const visitor = raw(stack)
       for (let i = 0; i < 100; i++) {
         const head = Buffer.concat([block(plain), ...[1, 2].flatMap(() => [Buffer.from([0x10, 1, 0x61]), long(6000)])])
@@ -815,7 +815,7 @@ describe('HTTP/2 connections', { timeout: 60_000 }, () => {
     ['says nothing', Buffer.alloc(0)],
     ['stops within the preface', Buffer.from('PRI * HTTP')],
   ] as const) {
-    it(`attack 34: end where a visitor ${what}`, async () => {
+    it(`attack 34: end if a visitor ${what}`, async () => {
       const socket = connectSocket(stack.port, '127.0.0.1')
       socket.on('error', () => {}) // the test waits for its end
       socket.write(bytes)
@@ -823,7 +823,7 @@ describe('HTTP/2 connections', { timeout: 60_000 }, () => {
     })
   }
 
-  it('attack 34: end in order where no request comes, or its head never ends', async () => {
+  it('attack 34: end in order if no request comes, or its head never ends', async () => {
     const idle = raw(stack)
     const slow = raw(stack)
     slow.write(frame(HEADERS, END_STREAM, 1, block(fields().slice(0, 2))))
@@ -841,7 +841,7 @@ describe('HTTP/2 connections', { timeout: 60_000 }, () => {
     assert.equal((await goaway)[0], NGHTTP2_NO_ERROR)
   })
 
-  it('attack 34: reset a stream whose visitor takes no byte, and one whose body stands still', async () => {
+  it('attack 34: reset a stream whose visitor takes no byte, and one whose body stalls', async () => {
     answer = (request, response) => {
       if (request.method === 'POST') return void request.resume()
       response.end(Buffer.alloc(1024 * 1024))
@@ -855,7 +855,7 @@ describe('HTTP/2 connections', { timeout: 60_000 }, () => {
     assert.equal(await other.answer(1), '408')
   })
 
-  it('attack 34: end where a visitor takes nothing of a refusal', async () => {
+  it('attack 34: end if a visitor takes nothing of a refusal', async () => {
     const visitor = raw(stack)
     visitor.write(frame(SETTINGS, 0, 0, Buffer.from('000400000000', 'hex'))) // SETTINGS_INITIAL_WINDOW_SIZE: 0
     visitor.write(request(1, fields({ ':authority': 'nobody.localhost' })))
@@ -889,7 +889,7 @@ describe('HTTP/2 connections', { timeout: 60_000 }, () => {
     }
   })
 
-  it('count for the limit of connections of one address', async () => {
+  it('count towards the limit of connections of one address', async () => {
     const few = await startStack({
       app: httpApp((_, response) => response.end('ok')),
       agents: 0,
@@ -909,7 +909,7 @@ describe('HTTP/2 connections', { timeout: 60_000 }, () => {
     }
   })
 
-  it('are told to go when the relay stops, and what runs is finished', async () => {
+  it('get GOAWAY when the relay stops, and finish their exchanges', async () => {
     let running: ServerResponse | undefined
     const reached = new Promise<void>((resolve) => {
       answer = (_, response) => {

@@ -149,7 +149,7 @@ describe('internal endpoints (traffic policy, 14.17)', { timeout: 60_000 }, () =
       assert.deepEqual([line?.['edgeId'], line?.['internalEdgeId']], ['edg_front_localhost', 'edg_api_internal'])
     })
 
-    it(`are left for the next action if they are not there or offline, with nothing of their policy, over ${way}`, async () => {
+    it(`are skipped if they are missing or offline, without effects of their policy, over ${way}`, async () => {
       const next = await wholeAnswer(way, stack.port, { host: 'next.localhost' })
       assert.equal(next.status, ok)
       assert.deepEqual(app.values('x-front'), ['kept'])
@@ -158,7 +158,7 @@ describe('internal endpoints (traffic policy, 14.17)', { timeout: 60_000 }, () =
       assert.deepEqual([own.status, valuesOf(own, 'x-order')], [ok, ['edg_own_localhost']])
     })
 
-    it(`refuse by themselves, and then no other action runs, over ${way}`, async () => {
+    it(`refuse by their own policy, and no other action runs, over ${way}`, async () => {
       const before_ = app.heads.length
       const outcomes = { halt: 'INTERNAL_ENDPOINT_OFFLINE', away: 'NO_TUNNEL_ONLINE', closed: 'DENIED' }
       for (const [name, expected] of Object.entries(outcomes)) {
@@ -168,7 +168,7 @@ describe('internal endpoints (traffic policy, 14.17)', { timeout: 60_000 }, () =
       assert.equal(logged('code').findLast(({ code: each }) => each === 'ERR_INTERNAL_ENDPOINT_OFFLINE')?.['detail'], 'there is no endpoint https://nobody.internal') // prettier-ignore
     })
 
-    it(`are three behind each other, and circles end, over ${way}`, async () => {
+    it(`may be three in a chain, and circles end, over ${way}`, async () => {
       assert.equal((await wholeAnswer(way, stack.port, { host: 'three.localhost' })).status, ok)
       const before_ = app.heads.length
       for (const [name, way_] of [
@@ -192,7 +192,7 @@ describe('internal endpoints (traffic policy, 14.17)', { timeout: 60_000 }, () =
     })
   }
 
-  it('are not reached by an absolute target either, nor by a path of the relay’s own there', async () => {
+  it('are not reached by an absolute target either, nor by one of the relay’s own paths there', async () => {
     const before_ = app.heads.length
     for (const target of ['http://api.internal/', 'https://API.INTERNAL./x', '/.sallyport/login']) {
       const visitor = new RawClient(stack.port)
@@ -204,7 +204,7 @@ describe('internal endpoints (traffic policy, 14.17)', { timeout: 60_000 }, () =
     assert.equal(app.heads.length, before_)
   })
 
-  it('are found by exactly one spelling of their address, whatever a visitor puts into it', async () => {
+  it('have exactly one spelling of their address, whatever a visitor puts into it', async () => {
     const from = (name: string): Promise<number> =>
       visit('HTTP/1.1', stack.port, { host: 'choice.localhost', headers: [['X-To', name]] })
     assert.equal(await from('api'), 200)
@@ -216,7 +216,7 @@ describe('internal endpoints (traffic policy, 14.17)', { timeout: 60_000 }, () =
     assert.equal(app.heads.length, before_)
   })
 
-  it('are brought by agents, whose own authtoken is all that their policies reach', async () => {
+  it('come from agents, and policies of agents reach only those of their own authtoken', async () => {
     const agent = await launch('http://agent.internal:8080')
     const [tunnel] = agent.status.tunnels
     assert.deepEqual(tunnel?.endpoints, ['https://agent.internal'])
@@ -250,7 +250,7 @@ describe('internal endpoints (traffic policy, 14.17)', { timeout: 60_000 }, () =
     assert.equal((await get('mine.localhost')).response.statusCode, 503, 'offline')
   })
 
-  it('are bound as the ACL says, and have no sign-in', async () => {
+  it('follow the ACL, and have no sign-in', async () => {
     await assert.rejects(
       launch('https://agent.internal', undefined, tokens.other),
       /does not permit the host agent\.internal/,
@@ -265,7 +265,7 @@ describe('internal endpoints (traffic policy, 14.17)', { timeout: 60_000 }, () =
     await assert.rejects(launch('https://in.internal', signIn), /the policy of the endpoint has a problem/)
   })
 
-  it('are passed over if their app takes no connection, unless a body was sent', async () => {
+  it('are skipped if their app takes no connection, unless a body was sent', async () => {
     const down = startAgent({
       server: `http://127.0.0.1:${stack.port}`,
       authtoken: tokens.own,
@@ -288,7 +288,7 @@ describe('internal endpoints (traffic policy, 14.17)', { timeout: 60_000 }, () =
     }
   })
 
-  it('get the whole body after endpoints that were not there', async () => {
+  it('get the whole body after missing endpoints', async () => {
     await launch('https://agent.internal')
     const body = 'x'.repeat(200_000)
     assert.equal((await get('body.localhost', '/', body)).body, `/ ${body}`)
@@ -351,7 +351,7 @@ describe('internal endpoints and TLS', { timeout: 60_000 }, () => {
     await rm(folder, { recursive: true })
   })
 
-  it('do not meet: no SNI leads there', async (t) => {
+  it('are separate: no SNI leads there', async (t) => {
     if (!certificate) return t.skip(NO_OPENSSL)
     for (const [host, status] of [
       ['api.internal', 404],

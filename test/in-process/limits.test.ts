@@ -88,7 +88,7 @@ describe('limits on connections', { timeout: 60_000 }, () => {
       assert.equal(headers['sallyport-error-code'], 'ERR_TOO_MANY_CONNECTIONS')
       await goaway
 
-      // What no parser takes, too.
+      // Unparsable bytes, too.
       const garbage = new RawClient(stack.port)
       open.push(garbage)
       garbage.write('\x16\x03\x01\x00\x00 no HTTP\r\n\r\n')
@@ -99,16 +99,16 @@ describe('limits on connections', { timeout: 60_000 }, () => {
       assert.match(lines('visitor_connections_per_address')[0] ?? '', /"refused":1,"address":"127\.0\.0\.1"/)
       assert.equal(lines('visitor_connections_per_address').length, 1)
 
-      await visitor('127.0.0.2') // another address is not meant
+      await visitor('127.0.0.2') // another address is not limited
       for (const socket of kept) {
         socket.write(REQUEST)
-        await once(socket, 'data') // and those who are in are served on
+        await once(socket, 'data') // and connected visitors are still served
       }
       kept[0]!.destroy()
       await until('there is a place again', async () => (await ask(stack.port, { host: APP_HOST })).status === 200)
     })
 
-    it('S13: a flood of them hears a word each, and costs no more than that', async () => {
+    it('S13: each of a flood gets a short answer, and costs no more than that', async () => {
       await Promise.all([visitor(), visitor()])
       const before = await metric('visitor_connections_per_address')
       const told = await Promise.all(
@@ -121,7 +121,7 @@ describe('limits on connections', { timeout: 60_000 }, () => {
       )
       const refused = told.filter((text) => text.startsWith('HTTP/1.1 429 '))
       assert.equal(refused.length, 200)
-      // Those behind the few on trial were answered before anything of theirs was read.
+      // Later ones than the few on trial were answered before any of their bytes was read.
       assert.ok(refused.filter((text) => text.includes('answered by') || text.includes('Date:')).length <= 32)
       assert.equal(await metric('visitor_connections_per_address'), before + 200)
       assert.ok(lines('visitor_connections_per_address').length <= 4)
@@ -138,7 +138,7 @@ describe('limits on connections', { timeout: 60_000 }, () => {
     })
     after(() => stack.close())
 
-    it('wrong 3: say 503, and an agent comes in while visitors hold all places', async () => {
+    it('wrong 3: say 503, and admit an agent while visitors hold all places', async () => {
       const kept = await Promise.all([1, 2, 3].map((i) => visitor(`127.0.0.${i}`)))
       const refused = await ask(stack.port, { host: APP_HOST })
       assert.equal(refused.status, 503)
@@ -151,7 +151,7 @@ describe('limits on connections', { timeout: 60_000 }, () => {
       assert.ok(lines('visitor_connections').length >= 1)
     })
 
-    it('wrong 3: one agent more than may be hears why, without a line for each try', async () => {
+    it('wrong 3: tell an agent beyond the limit why, without a line for each try', async () => {
       const { token } = await stack.relay.authtokens.create({ acl: [] })
       for (let tries = 0; tries < 3; tries++) {
         const client = new RawClient(stack.port)
@@ -167,7 +167,7 @@ describe('limits on connections', { timeout: 60_000 }, () => {
       assert.equal(lines('agent_sessions').length, 1)
     })
 
-    it('ends a visitor on trial who asks nothing', async () => {
+    it('end a visitor on trial who asks nothing', async () => {
       await Promise.all([1, 2, 3].map((i) => visitor(`127.0.0.${i}`)))
       const client = new RawClient(stack.port)
       open.push(client)
@@ -191,7 +191,7 @@ describe('limits on connections', { timeout: 60_000 }, () => {
     })
     after(() => stack.close())
 
-    it('wrong 3: more under way than a tunnel may carry gets 503 and names the limit', async () => {
+    it('wrong 3: a request beyond the capacity of a tunnel gets 503 and names the limit', async () => {
       const held: RawClient[] = []
       let answer = await ask(stack.port, { host: APP_HOST })
       // The agent has two connections of three streams each; one of them is the control stream.
@@ -208,7 +208,7 @@ describe('limits on connections', { timeout: 60_000 }, () => {
       assert.ok((await metric('exchanges_per_session')) >= 1)
     })
 
-    it('wrong 3: an address whose authtokens are wrong too often hears 429, and it is counted', async () => {
+    it('wrong 3: an address with too many wrong authtokens gets 429, and it is counted', async () => {
       const answers: string[] = []
       for (let tries = 0; tries < 4; tries++) {
         const client = new RawClient(stack.port)
@@ -239,7 +239,7 @@ describe('limits on connections', { timeout: 60_000 }, () => {
     })
   })
 
-  describe('issue 11: those that need a state of their own', () => {
+  describe('issue 11: limits that need a separate state', () => {
     const LIMITS = [
       'session_buffer_bytes: 1048576',
       'streams_per_connection: 20',
@@ -269,7 +269,7 @@ describe('limits on connections', { timeout: 60_000 }, () => {
     })
     after(() => stack.close())
 
-    /** Refused so often, and one line for all of it. */
+    /** Refused this often, with one line for all. */
     async function assertCounted(limit: string, count: number): Promise<void> {
       assert.equal(await metric(limit), count, limit)
       assert.equal(lines(limit).length, 1, limit)
@@ -302,7 +302,7 @@ describe('limits on connections', { timeout: 60_000 }, () => {
       await assertCounted('failed_passwords_per_user_per_minute', 2)
     })
 
-    it('tunnels and endpoints: refused in words, counted, with a line', async () => {
+    it('tunnels and endpoints: refused with a sentence, counted, with a line', async () => {
       const { token } = await stack.relay.authtokens.create({ acl: [] })
       const connect = async (instance: string): Promise<HandAgent> => {
         const hand = await HandAgent.connect(stack, token)
@@ -331,7 +331,7 @@ describe('limits on connections', { timeout: 60_000 }, () => {
     const fields = (host: string): [string, string][] =>
       Object.entries({ ':method': 'GET', ':scheme': 'http', ':authority': host, ':path': '/' })
 
-    it('session_buffer_bytes: answers that nobody reads break off, counted, with a line', async () => {
+    it('session_buffer_bytes: unread answers break off, counted, with a line', async () => {
       const visitor = new RawHttp2(stack.port)
       open.push(visitor)
       visitor.write(frame(SETTINGS, 0, 0, Buffer.from('000400000000', 'hex'))) // SETTINGS_INITIAL_WINDOW_SIZE: 0
@@ -342,10 +342,10 @@ describe('limits on connections', { timeout: 60_000 }, () => {
       assert.equal(lines('session_buffer_bytes').length, 1)
     })
 
-    it('streams_per_connection: a connection on which twice as many have not stopped ends, counted, with a line', async () => {
+    it('streams_per_connection: a connection with twice as many unfinished streams ends, counted, with a line', async () => {
       const visitor = new RawHttp2(stack.port)
       open.push(visitor)
-      const authorization = `Basic ${Buffer.from('eve:guess').toString('base64')}` // it takes a while to look at
+      const authorization = `Basic ${Buffer.from('eve:guess').toString('base64')}` // takes a while to process
       for (let i = 0; i < 60; i++) {
         const from: [string, string] = ['x-forwarded-for', `198.51.100.${i}`]
         const head = http2Request(2 * i + 1, [...fields('basic.localhost'), ['authorization', authorization], from])
@@ -355,16 +355,16 @@ describe('limits on connections', { timeout: 60_000 }, () => {
       await assertCounted('streams_per_connection', 1)
     })
 
-    it('streams_per_connection: what node:http2 refuses by itself is not counted, for it tells nobody', async () => {
+    it('streams_per_connection: refusals by node:http2, which it does not report, are not counted', async () => {
       const before_ = await metric('streams_per_connection')
       const [hasty, told] = [new RawHttp2(stack.port), new RawHttp2(stack.port)]
       open.push(hasty, told)
       const heads = Array.from({ length: 21 }, (_, i) => http2Request(2 * i + 1, fields(APP_HOST)))
-      // Who may not have read yet how many there may be hears REFUSED_STREAM (RFC 9113 5.1.2) …
+      // A visitor who may not know the limit yet gets REFUSED_STREAM (RFC 9113 5.1.2) …
       hasty.write(Buffer.concat(heads))
       assert.equal(await hasty.answer(41), 'reset 7')
       assert.equal(await hasty.answer(1), '200')
-      // … who has acknowledged it is cut.
+      // … one who has acknowledged it is cut off.
       await told.until(({ type }) => type === SETTINGS)
       told.write(Buffer.concat([frame(SETTINGS, ACK, 0), ...heads]))
       assert.equal(await told.untilOver(), 1, 'PROTOCOL_ERROR')

@@ -1,4 +1,4 @@
-// Hardening: requests that come back to the relay they have passed. Real relay, agents and sockets.
+// Hardening: requests that return to a relay that they have passed. Real relay, agents and sockets.
 
 import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
@@ -54,7 +54,7 @@ describe('hardening: CDN-Loop', { timeout: 60_000 }, () => {
       return visit(way, stack.port, { host: APP_HOST, headers })
     }
 
-    it(`goes on with what others have written and this relay behind it, over ${way}`, async () => {
+    it(`is passed on with earlier entries and this relay at its end, over ${way}`, async () => {
       for (const sent of [
         [],
         ['cdn.example; v=1', 'other.relay.localhost:8080'],
@@ -78,7 +78,7 @@ describe('hardening: CDN-Loop', { timeout: 60_000 }, () => {
     })
   }
 
-  it('written by a visitor, it changes nothing that a cache could keep for others', async () => {
+  it('from a visitor, it changes no answer that a cache could keep for others', async () => {
     const headers = { 'cdn-loop': Array.from({ length: 4 }, () => 'relay.localhost').join(), accept: 'text/html' }
     for (const accept of ['text/html', 'application/json']) {
       const answer = await ask(stack.port, { host: APP_HOST, headers: { ...headers, accept } })

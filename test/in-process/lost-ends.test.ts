@@ -21,13 +21,13 @@ import { APP_HOST, startStack } from '../support/stack.ts'
 // RFC 6455 1.3, for the key that webSocketRequest() sends.
 const ACCEPT = 'ICX+Yqv66kxgM0FcWaLWlFLwTAI='
 const LATER_MS = 200
-// More than all buffers on the way take: an app that does not read holds the visitor back.
+// More than all buffers on the way hold: an app that does not read holds the visitor back.
 const MUCH = 20_000_000
-/** Of WINDOW_UPDATE and SETTINGS_INITIAL_WINDOW_SIZE: no window of HTTP/2 holds anybody back. */
+/** Of WINDOW_UPDATE and SETTINGS_INITIAL_WINDOW_SIZE: no window of HTTP/2 limits the sender. */
 const WIDE = Buffer.from('7fff0000', 'hex')
 const WIDE_STREAM = Buffer.from('00047fffffff', 'hex')
 
-/** What an app does once it has the visitor's first byte. It reads nothing any more unless it says so. */
+/** An app's next step after the visitor's first byte. It stops reading unless the step says otherwise. */
 const APPS: Record<string, (socket: Socket) => void> = {
   ends: (socket) => socket.end(),
   'ends and reads on': (socket) => socket.resume().end(),
@@ -39,7 +39,7 @@ const APPS: Record<string, (socket: Socket) => void> = {
   'sends much, and closes later': (socket) => later(socket, () => socket.destroy(), Buffer.alloc(MUCH)),
 }
 
-/** What a visitor does once the app has switched. */
+/** A visitor's next step once the app has switched. */
 const VISITORS: Record<string, (socket: Socket) => void> = {
   'sends little and closes at the end': (socket) => socket.resume().on('end', () => socket.destroy()),
   'sends much and closes at the end': (socket) => {
@@ -51,7 +51,7 @@ const VISITORS: Record<string, (socket: Socket) => void> = {
   'sends much and ends': (socket) => socket.resume().end(Buffer.alloc(MUCH)),
 }
 
-describe('real-apps 2a: an upgraded exchange is over when both ends are', { timeout: 120_000 }, () => {
+describe('real-apps 2a: an upgraded exchange ends with both of its sides', { timeout: 120_000 }, () => {
   let folder: string
   let certificate: CertificateFiles | undefined
 
@@ -62,7 +62,7 @@ describe('real-apps 2a: an upgraded exchange is over when both ends are', { time
   after(() => rm(folder, { recursive: true, force: true }))
 
   for (const scheme of ['http', 'https'] as const) {
-    it(`over ${scheme}: however they go`, async (test) => {
+    it(`over ${scheme}: however they leave`, async (test) => {
       if (scheme === 'https' && !certificate) return test.skip(NO_OPENSSL)
       const before = openSockets()
       const appSockets = new Set<Socket>()
@@ -105,7 +105,7 @@ describe('real-apps 2a: an upgraded exchange is over when both ends are', { time
         }
         await new Promise((resolve) => setTimeout(resolve, 10))
       }
-      // Its streams are over as well: an agent waits for those, for up to 30 s.
+      // Its streams have ended as well: an agent waits for those, for up to 30 s.
       const leaving = performance.now()
       await Promise.all(stack.agents.map((agent) => agent.close()))
       assert.ok(performance.now() - leaving < 10_000, 'the agent had streams left')
@@ -119,7 +119,7 @@ describe('real-apps 2a: an upgraded exchange is over when both ends are', { time
   }
 })
 
-describe('S2: a connection to an HTTP/2 app is over when nobody needs it', { timeout: 60_000 }, () => {
+describe('S2: a connection to an HTTP/2 app ends when no exchange needs it', { timeout: 60_000 }, () => {
   const HELLO = frame(SETTINGS, 0, 0)
   const WINDOWS = Buffer.concat([frame(SETTINGS, 0, 0, WIDE_STREAM), frame(WINDOW_UPDATE, 0, 0, WIDE)])
   const apps: Record<string, (socket: Socket) => void> = {

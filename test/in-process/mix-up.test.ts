@@ -89,7 +89,7 @@ describe('S1: two issuers of one relay', { timeout: 60_000 }, () => {
     'another edge of relay.yml': ['wiki.localhost', '/'],
   } as const
 
-  /** The dishonest one has begun a sign-in at docs itself, and sends its visitors there in its place. */
+  /** The dishonest one has begun a sign-in at docs itself, and redirects its visitors into that one. */
   async function attack({ withIss, to }: { withIss: boolean; to?: string }): Promise<void> {
     const begun = await new Browser().visit(at('docs.localhost', '/.sallyport/login?auth_id=staff'))
     evil.behave.back = (callback) => {
@@ -113,7 +113,7 @@ describe('S1: two issuers of one relay', { timeout: 60_000 }, () => {
 
   for (const [where, [host, path]] of Object.entries(WHERE)) {
     for (const withIss of [false, true]) {
-      it(`S1: the provider of ${where} gets no code of another one, whose answers ${withIss ? '' : 'do not '}name it`, async () => {
+      it(`S1: the provider of ${where} gets no code of another, whose answers ${withIss ? '' : 'do not '}name it`, async () => {
         await attack({ withIss })
         const victim = new Browser()
         const seen = await victim.open(at(host, path))
@@ -124,15 +124,15 @@ describe('S1: two issuers of one relay', { timeout: 60_000 }, () => {
       })
     }
 
-    it(`S1: the provider of ${where} cannot have the answer come to its own path, and be of use`, async () => {
-      // A provider that looks at redirect URIs refuses here; this one does not, and still its code opens nothing.
+    it(`S1: the provider of ${where} gains nothing by having the answer come to its own path`, async () => {
+      // A provider that checks redirect URIs refuses here; this one does not, but its code still opens nothing.
       await attack({ withIss: false, to: redirectUri(origin, evil.issuer) })
       evil.behave.tokenAnswer = { status: 400, body: '{"error":"invalid_grant"}' }
       const victim = new Browser()
       assertRefused(await victim.open(at(host, path)))
       assert.equal(evil.redeemed.length, 1, 'registered nowhere, or this would be its code')
       assert.equal(evil.redeemed[0]?.get('redirect_uri'), redirectUri(origin, evil.issuer))
-      // At the honest one it is redeemed with the redirect URI of the honest one, which it was not given for.
+      // At the honest provider's path it is redeemed with that provider's redirect URI, for which it was not issued.
       const attacker = new Browser()
       const begun = await attacker.visit(at('docs.localhost', '/.sallyport/login?auth_id=staff'))
       const state = String(new URL(String(begun.next)).searchParams.get('state'))

@@ -1,4 +1,4 @@
-// Policies in ngrok's documented form, written for this test: what their requests get, and what reaches the app. All share one relay
+// Policies in ngrok's documented form, written for this test: the answers, and the requests at the app. All share one relay
 // with an edge for each policy.
 
 import assert from 'node:assert/strict'
@@ -69,9 +69,9 @@ describe('policies in ngrok’s form (traffic policy)', { timeout: 60_000 }, () 
   })
   after(() => stack.close())
 
-  it('are sixty and more', () => assert.ok(CASES.length >= 60, `${CASES.length}`))
+  it('are at least sixty', () => assert.ok(CASES.length >= 60, `${CASES.length}`))
 
-  it('use every action of ngrok’s that is here, but the two of the handshake and of a provider', () => {
+  it('use every supported action of ngrok, except those of the handshake and of providers', () => {
     const all = CASES.map(({ policy }) => policy).join('\n')
     const missing = ACTIONS_OF_NGROK.filter((type) => !new RegExp(`type"?: "?${type}\\b`).test(all))
     assert.deepEqual(missing, [])
@@ -150,7 +150,7 @@ describe('policies in ngrok’s form (traffic policy)', { timeout: 60_000 }, () 
   }
 })
 
-/** Those that need TLS (`terminate-tls`) or a provider (`openid-connect`) have tests of their own. */
+/** Those that need TLS (`terminate-tls`) or a provider (`openid-connect`) have their own tests. */
 const ACTIONS_OF_NGROK = [
   'add-headers',
   'remove-headers',

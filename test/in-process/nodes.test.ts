@@ -121,7 +121,7 @@ ${EDGES.join('\n')}
     return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(await response.text())?.[1])
   }
 
-  /** Visits until a node has heard what another one told, or has lost it. */
+  /** Visits until a node has received another's message, or has lost the other. */
   async function untilHeard(node: Relay, edge: string, status: number): Promise<string> {
     let body = ''
     await until(`a node has heard of the other: ${edge} answers ${status}`, async () => {
@@ -168,7 +168,7 @@ ${EDGES.join('\n')}
       await untilHeard(b, 'one', 200)
     })
 
-    it('serves requests, with their bodies, as if it were here', async () => {
+    it('serves requests, with their bodies, as if it were local', async () => {
       const body = randomBytes(3_000_000)
       seen.length = 0
       const response = await visit(b, 'one', { method: 'POST', body })
@@ -180,7 +180,7 @@ ${EDGES.join('\n')}
       )
     })
 
-    it('is counted as a hop, and kept streams are used again', async () => {
+    it('is counted as a hop, and kept streams are reused', async () => {
       const before = await metric(b, 'sallyport_hops_total')
       for (let count = 0; count < 5; count++) assert.equal(await text(await visit(b, 'one')), 'one')
       const after = await metric(b, 'sallyport_hops_total')
@@ -209,7 +209,7 @@ ${EDGES.join('\n')}
       assert.equal(idOf(logs.b), idOf(logs.a))
     })
 
-    it('finishes what runs when it leaves, and gets nothing new', async () => {
+    it('finishes its exchanges when it leaves, and gets no new ones', async () => {
       const response = await visit(b, 'one', { path: '/wait' })
       const closing = agent.close()
       await untilHeard(b, 'one', 503)
@@ -220,7 +220,7 @@ ${EDGES.join('\n')}
     })
   })
 
-  it('prefers an agent of its own, from the moment it is there', async () => {
+  it('is passed over for a local agent as soon as there is one', async () => {
     const far = await startApp(named('far'))
     const near = await startApp(named('near'))
     await connectAgent(a, 'two', far)
@@ -236,7 +236,7 @@ ${EDGES.join('\n')}
     assert.equal(await text(await visit(b, 'two')), 'far', 'the hop is what is left')
   })
 
-  it('takes a hop to an app that is well before one of its own that is down', async () => {
+  it('is preferred to a local one whose app is down', async () => {
     const gone = await startApp(named('gone'))
     await new Promise((resolve) => apps.at(-1)!.close(resolve))
     const own = await connectAgent(b, 'two', gone)
@@ -244,7 +244,7 @@ ${EDGES.join('\n')}
     await own.close()
   })
 
-  it('keeps a visitor with a tunnel, whichever node the visitor comes to', async () => {
+  it('keeps its sticky visitors, whichever node they come to', async () => {
     await connectAgent(a, 'sticky', await startApp(named('at a')))
     await connectAgent(b, 'sticky', await startApp(named('at b')))
     await untilHeard(a, 'sticky', 200)
@@ -257,7 +257,7 @@ ${EDGES.join('\n')}
     assert.equal(await text(await visit(b, 'sticky')), 'at b')
   })
 
-  it('knows what an agent at another node says of its app', async () => {
+  it('has the reports on its app known here', async () => {
     let healthy = true
     const app = named('three', (_, response) => void response.writeHead(healthy ? 200 : 503).end('three'))
     const agent = await connectAgent(a, 'three', await startApp(app), {
@@ -282,7 +282,7 @@ ${EDGES.join('\n')}
     await agent.close()
   })
 
-  it('knows the endpoint that an agent has made at another node, with its policy, and lets no second agent take it', async () => {
+  it('has its endpoint known here, with its policy, and no second agent can take it', async () => {
     const upstream = await startApp(named('brought'))
     const endpoint = { domain: 'brought.localhost', responseHeaderAdd: ['X-Policy: of the agent'] }
     const agent = await connectAgent(a, '', upstream, { labels: undefined, endpoint })
@@ -313,7 +313,7 @@ ${EDGES.join('\n')}
       const events: DirectoryEvent[] = []
       await connectAgent(a, 'three', await startApp(app))
       await untilHeard(b, 'three', 200)
-      // What a third node would be told.
+      // A third node's message.
       table.at('nod_c').join('/nowhere', (event) => events.push(event))
       table.at('nod_c').leave()
       const listed = events.flatMap((event) => (event.type === 'listed' ? event.listing : []))
@@ -344,7 +344,7 @@ ${EDGES.join('\n')}
       assert.deepEqual(await answer(linkOf('a'), encodeHopHeader({ ...listing, visitor: '192.0.2.1' })), { ok: true })
     })
 
-    it('S2: goes on where the system cannot hand it a connection', async () => {
+    it('S2: continues if the system cannot hand it a connection', async () => {
       const servers: NetServer[] = []
       const onSocket = (message: unknown): void =>
         void servers.push((message as { socket: ServedSocket }).socket.server)
@@ -358,7 +358,7 @@ ${EDGES.join('\n')}
       assert.equal(logs.a.filter((line) => line.includes('link listener failed')).length, 2)
     })
 
-    it('passes nothing on to a third node: one hop is all there may be', async () => {
+    it('passes nothing on to a third node: there may be only one hop', async () => {
       const hops = await metric(b, 'sallyport_hops_total')
       const before = seen
       const reply = await answer(linkOf('b'), encodeHopHeader({ ...listing, visitor: '192.0.2.1' }))
@@ -386,7 +386,7 @@ ${EDGES.join('\n')}
     })
   })
 
-  it('S2: tells the others nothing of a policy that nobody has looked at, however deep it nests', async () => {
+  it('S2: sends no unchecked policy to other nodes, however deep it nests', async () => {
     const agent = await HandAgent.connect({ port: a.addresses.http?.port ?? 0 }, token)
     try {
       agent.hello({ instance_id: 'with-an-abyss' })
@@ -403,7 +403,7 @@ ${EDGES.join('\n')}
     assert.equal(await said(a), await said(b))
   })
 
-  it('forgets the tunnels of a node that is gone, and learns them anew when it is back', async () => {
+  it('forgets the tunnels of a node that has gone, and learns them again when it is back', async () => {
     await untilHeard(b, 'two', 200)
     await a.destroy()
     assert.equal((await visit(b, 'two')).statusCode, 503)
@@ -418,7 +418,7 @@ function overChannel(directory: Directory): Directory {
   return { ...directory, tell: (change) => directory.tell(JSON.parse(JSON.stringify(change)) as DirectoryChange) }
 }
 
-/** As node:net has it, and its types do not. */
+/** In node:net, but not in its types. */
 type ServedSocket = Socket & { server: NetServer }
 
 interface VisitOptions {

@@ -13,14 +13,14 @@ import { webSocketRequest } from '../support/raw-web-socket.ts'
 import { APP_HOST, startStack } from '../support/stack.ts'
 import type { Stack } from '../support/stack.ts'
 
-/** Of an app at `localhost:PORT`, for an edge at `https://app.localhost:8443`: what it writes, and what visitors get. */
+/** Of an app at `localhost:PORT`, for an edge at `https://app.localhost:8443`: its own headers, and those for visitors. */
 const LOCATIONS = [
   ['http://OWN/login?next=%2F#top', 'https://app.localhost:8443/login?next=%2F#top'],
   ['https://OWN', 'https://app.localhost:8443'],
   ['HTTP://LocalHost:PORT/x', 'https://app.localhost:8443/x'],
   ['//OWN/x', '//app.localhost:8443/x'],
   ['http://OWN?a', 'https://app.localhost:8443?a'],
-  // Nothing else is the app's own.
+  // No other name is the app's own.
   ['/login', '/login'],
   ['login?to=http://OWN/', 'login?to=http://OWN/'],
   ['http://localhost/x', 'http://localhost/x'],
@@ -46,7 +46,7 @@ const COOKIES = [
 
 describe('--host-header rewrite', { timeout: 60_000 }, () => {
   const stacks: Stack[] = []
-  /** What the app says next. */
+  /** The app's next answer. */
   let location = ''
   let cookies: string[] = []
   let hosts: (string | undefined)[] = []
@@ -61,7 +61,7 @@ describe('--host-header rewrite', { timeout: 60_000 }, () => {
     socket.on('error', () => {})
     socket.end(`HTTP/1.1 302 Found\r\nLocation: ${location}\r\n${lines}Content-Length: 0\r\n\r\n`)
   })
-  // The compatible objects of node:http2 have what `answer` uses.
+  // The compatible objects of node:http2 have the members that `answer` uses.
   const http2 = createHttp2Server((request, response) =>
     answer(request as unknown as IncomingMessage, response as unknown as ServerResponse),
   )
@@ -109,7 +109,7 @@ describe('--host-header rewrite', { timeout: 60_000 }, () => {
     })
   }
 
-  it('gives it to visitors whose upgrade is refused, too', async () => {
+  it('gives it also to visitors whose upgrade is refused', async () => {
     location = filled('http://OWN/login', over1)
     cookies = ['a=1; Domain=localhost']
     const visitor = new RawClient(over1.port)
@@ -121,7 +121,7 @@ describe('--host-header rewrite', { timeout: 60_000 }, () => {
     assert.match(head, /\r\nset-cookie: a=1; Domain=app\.localhost\r\n/i)
   })
 
-  it('leaves answers alone where the app is given another name, or the visitor’s', async () => {
+  it('leaves answers alone if the app gets another name, or the visitor’s', async () => {
     location = 'http://other.localhost:1/x'
     cookies = ['a=1; Domain=other.localhost']
     const { headers } = await ask(preserved.port, { host: APP_HOST })

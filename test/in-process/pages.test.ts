@@ -56,7 +56,7 @@ describe('pages of the relay (the first hour, 18)', { timeout: 30_000 }, () => {
     return (await ask(stack.port, { host, path, headers: { ...HTML, ...headers } })).body
   }
 
-  /** The first button or link, as `label → where`. */
+  /** The first button or link, as `label → address`. */
   const wayOn = (page: string): string | undefined =>
     /<a class="button" href="([^"]*)"[^>]*>([^<]*)</.exec(page)?.slice(1).toReversed().join(' → ')
 
@@ -71,7 +71,7 @@ describe('pages of the relay (the first hour, 18)', { timeout: 30_000 }, () => {
     assert.doesNotMatch(await open('not a host'), /not a host|<span>/)
   })
 
-  it('offers a way on that can lead somewhere', async () => {
+  it('offers a way on that can work', async () => {
     const pages: [host: string, path: string, expected: string][] = [
       ['away.localhost', '/', 'Try again → '],
       ['far.localhost', '/', 'Try again → '],
@@ -89,7 +89,7 @@ describe('pages of the relay (the first hour, 18)', { timeout: 30_000 }, () => {
     assert.equal(wayOn(own), undefined)
   })
 
-  it('says from which address somebody comes where that is the reason, unless only a proxy has one', async () => {
+  it('shows the visitor’s address if that is the reason, but never a proxy’s', async () => {
     assert.match(await open('far.localhost'), /<dt>Your address<\/dt><dd>127\.0\.0\.1<\/dd>/)
     const proxied = await open('far.localhost', '/', { 'x-real-ip': '192.0.2.7' })
     assert.match(proxied, /sees the address of a proxy/)
@@ -99,7 +99,7 @@ describe('pages of the relay (the first hour, 18)', { timeout: 30_000 }, () => {
     assert.deepEqual([await problem({}), await problem({ via: '1.1 proxy' })], ['127.0.0.1', undefined])
   })
 
-  it("tells nobody but the operator the operator's business, in no form of the answer", async () => {
+  it("shows the operator's details to the operator only, in every form of the answer", async () => {
     const forms = [HTML, { accept: '*/*' }, { 'content-type': 'application/grpc' }]
     const tells = async (host: string, headers: Record<string, string>): Promise<boolean[]> => {
       const answers = forms.map(async (form, index) => {
@@ -123,7 +123,7 @@ describe('pages of the relay (the first hour, 18)', { timeout: 30_000 }, () => {
     assert.doesNotMatch(old, /edge=edg_|agent tunnel/, 'what nginx sends by itself')
   })
 
-  it('shows whose they are and whom to ask, as the relay says it, or an edge in its place', async () => {
+  it('shows its owner and whom to ask, as the relay or the edge configures', async () => {
     for (const host of ['away.localhost', 'nobody.localhost', 'not a host']) {
       const { headers, body } = await ask(stack.port, { host, headers: HTML })
       assert.match(body, /<b><bdi>Example &lt;Ltd&gt;<\/bdi><\/b>/, host)

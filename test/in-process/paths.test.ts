@@ -1,4 +1,4 @@
-// Paths that the relay and an app could read differently, against routes of which some need a password. Real relay,
+// Paths that the relay and an app could read differently, against routes, some of which need a password. Real relay,
 // agent and sockets; the app's requests decide.
 
 import assert from 'node:assert/strict'
@@ -64,7 +64,7 @@ describe('S3: a path that apps read in several ways', { timeout: 60_000 }, () =>
       assert.deepEqual(app.heads, [])
     })
 
-    it(`passes where all of them lead to one route, over ${way}`, async () => {
+    it(`passes if all readings lead to one route, over ${way}`, async () => {
       for (const [host, path] of [
         ['closed.localhost', '/public/@scope%2fname'],
         ['closed.localhost', '/public/a%252fb;v=1.2/.hidden/...'],

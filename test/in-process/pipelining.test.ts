@@ -11,10 +11,10 @@ import { RawClient, sendRaw } from '../support/raw-client.ts'
 import { APP_HOST, httpApp, startStack } from '../support/stack.ts'
 import type { Stack } from '../support/stack.ts'
 
-describe('requests behind another on one connection', () => {
+describe('requests after another on one connection', () => {
   let stack: Stack
   const seen: string[] = []
-  /** What the app was asked to promise. */
+  /** The values of Expect at the app. */
   const expected: string[] = []
   before(async () => {
     const app = httpApp((request, response) => {
@@ -38,7 +38,7 @@ describe('requests behind another on one connection', () => {
     TRACE: `TRACE / HTTP/1.1\r\nHost: ${APP_HOST}\r\n\r\n`,
   }
   for (const [what, bytes] of Object.entries(refused)) {
-    it(`attack 17: are not served behind ${what}`, async () => {
+    it(`attack 17: are not served after ${what}`, async () => {
       seen.length = 0
       const all = await sendRaw(stack.port, `${bytes}${get('/behind')}${get('/further', 'Connection: close\r\n')}`)
       assert.ok(all.split('HTTP/1.1 ').length <= 2, `more than one answer: ${all}`)
@@ -47,7 +47,7 @@ describe('requests behind another on one connection', () => {
     })
   }
 
-  it('are not served behind an answer that ends the connection', async () => {
+  it('are not served after an answer that ends the connection', async () => {
     seen.length = 0
     const all = await sendRaw(stack.port, `${get('/last', 'Connection: close\r\n')}${get('/behind')}`)
     assert.ok(all.split('HTTP/1.1 ').length <= 2, `more than one answer: ${all}`)
@@ -70,7 +70,7 @@ describe('requests behind another on one connection', () => {
   }
   for (const [front, first] of Object.entries(strange)) {
     for (const [what, bytes] of Object.entries(sudden)) {
-      it(`S2: do not end the relay when ${what} comes behind a request with ${front}`, async () => {
+      it(`S2: do not end the relay when ${what} comes after a request with ${front}`, async () => {
         seen.length = 0
         const all = await sendRaw(stack.port, `${first}${bytes}`)
         assert.ok(all.split('HTTP/1.1 ').length <= 2, `more than one answer: ${all}`)
@@ -81,7 +81,7 @@ describe('requests behind another on one connection', () => {
     }
   }
 
-  it('S2: serves a request with an expectation that nobody knows, and tells the app nothing of it', async () => {
+  it('S2: are served even with an unknown expectation, which the app does not see', async () => {
     seen.length = 0
     const all = await sendRaw(stack.port, get('/hopeful', 'Expect: miracles\r\nConnection: close\r\n'))
     assert.match(all, /^HTTP\/1\.1 200 [^]*fine\r\n0\r\n\r\n$/)
@@ -90,7 +90,7 @@ describe('requests behind another on one connection', () => {
   })
 
   for (const [what, bytes] of Object.entries(sudden)) {
-    it(`attack 8: do not end the relay when ${what} comes before the answer is out`, async () => {
+    it(`attack 8: do not end the relay when ${what} comes before the answer is sent`, async () => {
       seen.length = 0
       const all = await sendRaw(stack.port, `${get('/first')}${bytes}`)
       assert.doesNotMatch(all, / 101 /)
@@ -99,7 +99,7 @@ describe('requests behind another on one connection', () => {
     })
   }
 
-  it('S2: are no fault of the relay, whichever two of them come in one packet', async () => {
+  it('S2: cause no fault of the relay, whichever two of them come in one packet', async () => {
     const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
     const all = [
       ...Object.values(refused),
@@ -129,7 +129,7 @@ describe('requests behind another on one connection', () => {
           return client
         }),
       )
-      // Who comes later is answered later: by then every packet has been read.
+      // A later visitor is answered later: by then every packet has been read.
       assert.match(await sendRaw(stack.port, get('/next', 'Connection: close\r\n')), /fine\r\n0\r\n\r\n$/)
       for (const client of clients) client.close()
       const faults = stack.log.filter((line) => line.includes('"level":50'))

@@ -57,7 +57,7 @@ describe('S10: a preflight', { timeout: 60_000 }, () => {
       return visit(way, stack.port, { method: 'OPTIONS', host, path: '/transfer', headers: [...PREFLIGHT, ...headers] })
     }
 
-    it(`names no other method and brings no credentials, in no spelling, over ${way}`, async () => {
+    it(`names no other method and carries no credentials, in any spelling, over ${way}`, async () => {
       for (const host of ['people.localhost', 'programs.localhost']) {
         for (const other of OTHERS) {
           for (const name of ['x-http-method-override', 'x-http-method', 'x-method-override']) {
@@ -76,7 +76,7 @@ describe('S10: a preflight', { timeout: 60_000 }, () => {
       }
     })
 
-    it(`brings what browsers ask with, and nothing else, over ${way}`, async () => {
+    it(`carries only the headers that browsers send with it, over ${way}`, async () => {
       for (const host of ['people.localhost', 'programs.localhost']) {
         const further = [
           ['x-mine', 'evil'],

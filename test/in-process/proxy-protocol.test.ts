@@ -24,7 +24,7 @@ const LINE = 'a connection begins with PROXY, which this relay does not support:
 const V1 = 'PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n'
 const V2 = '\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\0\x01\0\x02'
 
-describe('real-apps 5: what begins with PROXY, with TLS', { timeout: 30_000 }, () => {
+describe('real-apps 5: a message that begins with PROXY, with TLS', { timeout: 30_000 }, () => {
   let folder: string
   let certificate: CertificateFiles | undefined
   let stack: Stack
@@ -78,7 +78,7 @@ describe('real-apps 5: what begins with PROXY, with TLS', { timeout: 30_000 }, (
     })
   }
 
-  test('what is neither is not, and who comes behind it is served', async () => {
+  test('other bytes are not, and later visitors are served', async () => {
     const where = { host: '127.0.0.1', port: stack.tlsPort, servername: APP_HOST, rejectUnauthorized: false }
     for (const bytes of ['NONSENSE\r\n\r\n', 'PROXIES are not it\r\n', '\r\n\r\n\r\n\r\n\r\n\r\n\r\n']) {
       await sendRaw(bytes)
@@ -87,7 +87,7 @@ describe('real-apps 5: what begins with PROXY, with TLS', { timeout: 30_000 }, (
       ]
       assert.equal(answer.resume().statusCode, 200)
       await sendRaw(bytes)
-      // A handshake that comes byte for byte.
+      // A handshake that comes byte by byte.
       const slow = connect(stack.tlsPort, '127.0.0.1').setNoDelay(true)
       const dripping = new Duplex({
         read: () => void slow.resume(),
@@ -114,7 +114,7 @@ describe('real-apps 5: what begins with PROXY, with TLS', { timeout: 30_000 }, (
     assert.equal(lines(), 0)
   })
 
-  test('one that says nothing when it is looked at keeps no relay from leaving', async () => {
+  test('a connection without a byte does not keep the relay from stopping', async () => {
     await sendRaw('NONSENSE\r\n\r\n')
     const silent = connect(stack.tlsPort, '127.0.0.1')
     await once(silent, 'connect')

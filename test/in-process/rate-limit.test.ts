@@ -1,4 +1,4 @@
-// rate-limit, whole: what is too much reaches no app, over HTTP/1.1, HTTP/2 and an upgrade alike, which share their buckets.
+// rate-limit, whole: excess requests reach no app, over HTTP/1.1, HTTP/2 and an upgrade, which share their buckets.
 
 import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
@@ -34,7 +34,7 @@ describe('too many requests (traffic policy, rate-limit)', () => {
   })
   after(() => stack.close())
 
-  it('do not reach the app, whatever way they come', async () => {
+  it('do not reach the app, in whatever way they come', async () => {
     for (const [index, from] of ['127.0.0.1', '127.0.0.2'].entries()) {
       const visits = []
       for (const way of WAYS) visits.push(await visit(way, stack.port, { host: 'address.localhost', from }))
@@ -50,7 +50,7 @@ describe('too many requests (traffic policy, rate-limit)', () => {
     assert.match(told.body, /Too many requests/)
   })
 
-  it('cannot be told from each other by the spelling of a path', async () => {
+  it('are counted together for all spellings of a path', async () => {
     const statusOf = async (path: string): Promise<number> =>
       (await ask(stack.port, { host: 'path.localhost', path })).status
     for (let i = 0; i < 3; i++) assert.equal(await statusOf('/a/b'), 200)
@@ -62,7 +62,7 @@ describe('too many requests (traffic policy, rate-limit)', () => {
     assert.equal(reached, 0)
   })
 
-  it('are counted by what the key says, and together where it says nothing', async () => {
+  it('are counted by the value of the key, and together if it has none', async () => {
     const statusOf = async (key?: string): Promise<number> =>
       (await ask(stack.port, { host: 'key.localhost', headers: key === undefined ? {} : { 'x-key': key } })).status
     for (const key of ['a', 'b', undefined]) {

@@ -1,4 +1,4 @@
-// `redirect` and `url-rewrite`: what the app gets, where the visitor is sent, and what is refused. Asserted at the app and at the
+// `redirect` and `url-rewrite`: the app's requests, the visitor's redirects, and refusals. Asserted at the app and at the
 // visitor, in each of the ways that a visitor can come. Real relay, agent and sockets.
 
 import assert from 'node:assert/strict'
@@ -29,7 +29,7 @@ const EDGES = [
     { expressions: ["req.url.path.startsWith('/v2/')"], actions: [seenAs('v2')] },
     always(rewrite('^http://plain.localhost/host(.*)$', 'http://inner.example:81/x$1')),
   ),
-  // What the visitor sends decides where the result leads.
+  // The visitor's input decides where the result leads.
   edge('open', always(rewrite('^http://[^/]+/to/(.*)$', '/$1'))),
   {
     id: 'edg_routes',
@@ -82,7 +82,7 @@ describe('addresses that a policy makes (traffic policy, redirect, url-rewrite, 
       assert.equal(app.heads.length, heads, `nothing has reached the app of ${path}`)
     }
 
-    it(`reach the app and the rules behind, not the log, over ${way}`, async () => {
+    it(`reach the app and later rules, but not the log, over ${way}`, async () => {
       assert.equal((await ask('plain', '/v1/a%2fb?q=/v1/')).status, fine)
       assert.equal(got(), '/v2/a%2fb?q=/v1/')
       assert.deepEqual(app.values('x-seen'), ['v2'], 'later conditions see the new path')
@@ -107,7 +107,7 @@ describe('addresses that a policy makes (traffic policy, redirect, url-rewrite, 
         '/to/%2esallyport/login',
         '/to/;/.sallyport',
       ]) {
-        // Some of these are refused as they came.
+        // Some of these are refused unchanged.
         const heads = app.heads.length
         const answer = await ask('open', path)
         assert.equal(answer.status, 400, path)
@@ -120,11 +120,11 @@ describe('addresses that a policy makes (traffic policy, redirect, url-rewrite, 
       await isRefused('routes', '/to/%61dmin', 'ERR_REWRITE_REFUSED')
       assert.equal((await ask('routes', '/to/administrator')).status, fine)
       assert.equal(got(), '/administrator')
-      // As one who reads the path otherwise would not have it rewritten.
+      // Because another reading of the path would not be rewritten.
       await isRefused('plain', '/%761/x', 'ERR_PATH_AMBIGUOUS')
     })
 
-    it(`are where visitors are sent, over ${way}`, async () => {
+    it(`are targets of redirects, over ${way}`, async () => {
       const heads = app.heads.length
       const moved = await ask('moved', '/old/a%0d%0aSet-Cookie:x?b')
       assert.equal(moved.status, 308)
@@ -138,7 +138,7 @@ describe('addresses that a policy makes (traffic policy, redirect, url-rewrite, 
       assert.deepEqual(valuesOf(await ask('both', '/a/x'), 'location'), ['http://both.localhost/c/x'])
       for (const evil of ['.evil.example', '@evil.example', '/evil.example']) {
         const answer = await ask('back', `/go/${evil}`)
-        if (answer.status === 400) continue // two slashes are refused as they came
+        if (answer.status === 400) continue // two slashes are refused unchanged
         const [location = ''] = valuesOf(answer, 'location')
         assert.equal(new URL(location).host, 'back.localhost', location)
       }
@@ -167,7 +167,7 @@ describe('addresses that a policy makes (traffic policy, redirect, url-rewrite, 
     }
   })
 
-  it('bear evil URLs', async () => {
+  it('withstand hostile URLs', async () => {
     const path = `/old/${'a'.repeat(14_000)}`
     assert.equal((await wholeAnswer('HTTP/1.1', stack.port, { host: 'moved.localhost', path })).status, 308)
   })

@@ -1,4 +1,4 @@
-// `set-vars` and `log`: what they keep and write, and what happens if that cannot be done. Asserted at the app, at
+// `set-vars` and `log`: the values that they keep and write, and their failures. Asserted at the app, at
 // the visitor and in the log, in each of the ways that a visitor can come. Real relay, agent and sockets.
 
 import assert from 'node:assert/strict'
@@ -96,7 +96,7 @@ describe('set-vars and log (traffic policy, 14.2, 14.9, 14.10)', { timeout: 60_0
       assert.equal(app.heads.length, heads, 'nothing has reached the app')
     }
 
-    it(`refuse a path that two readers would read differently, over ${way}`, async () => {
+    it(`refuse a path with two readings, over ${way}`, async () => {
       await refused('ERR_PATH_AMBIGUOUS', 'varpath', '/%61dmin')
       assert.equal((await ask('varpath', '/admin')).status, 403)
       assert.equal((await ask('varpath', '/caf%c3%a9')).status, fine)

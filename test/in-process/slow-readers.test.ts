@@ -48,7 +48,7 @@ describe('issue 11: visitors who read slowly', { timeout: 60_000, concurrency: t
   }
 
   for (const [way, ask] of Object.entries(WAYS)) {
-    it(`over ${way}: one who takes a little at a time gets all of it`, async () => {
+    it(`over ${way}: a visitor who takes a little at a time gets the whole answer`, async () => {
       const visitor = stopped(stack, ask(`/${BYTES}/little`))
       const since = performance.now()
       let received = Buffer.alloc(0)
@@ -61,7 +61,7 @@ describe('issue 11: visitors who read slowly', { timeout: 60_000, concurrency: t
       visitor.destroy()
     })
 
-    it(`over ${way}: one who takes nothing is cut`, async () => {
+    it(`over ${way}: a visitor who takes nothing is cut`, async () => {
       const path = `/${BYTES}/nothing/${encodeURIComponent(way)}`
       const visitor = stopped(stack, ask(path))
       await until('the relay ends the exchange', () => isOver(path))
@@ -71,7 +71,7 @@ describe('issue 11: visitors who read slowly', { timeout: 60_000, concurrency: t
     })
   }
 
-  /** Opens a window of so many bytes for the stream and its connection. */
+  /** Opens a window of `bytes` for the stream and its connection. */
   const open = (bytes: number): Buffer => {
     const payload = Buffer.alloc(4)
     payload.writeUInt32BE(bytes)
@@ -90,7 +90,7 @@ describe('issue 11: visitors who read slowly', { timeout: 60_000, concurrency: t
   const received = (visitor: RawHttp2): number =>
     visitor.frames.reduce((sum, { type, payload }) => sum + (type === DATA ? payload.length : 0), 0)
 
-  it('over HTTP/2: one who takes a little at a time gets all of it', async () => {
+  it('over HTTP/2: a visitor who takes a little at a time gets the whole answer', async () => {
     const visitor = visitHttp2(`/${HTTP2_BYTES}`)
     const since = performance.now()
     while (received(visitor) < HTTP2_BYTES) {
@@ -102,7 +102,7 @@ describe('issue 11: visitors who read slowly', { timeout: 60_000, concurrency: t
     visitor.close()
   })
 
-  it('over HTTP/2: one who takes nothing is cut', async () => {
+  it('over HTTP/2: a visitor who takes nothing is cut', async () => {
     const visitor = visitHttp2(`/${HTTP2_BYTES}`)
     visitor.write(open(HTTP2_TAKE_BYTES)) // and no more
     await visitor.until(({ type }) => type === RST_STREAM)
@@ -116,10 +116,10 @@ function bytesFor({ url = '' }: IncomingMessage): Buffer {
   return Buffer.alloc(Number(url.split('/')[1]), 'x')
 }
 
-/** A visitor who has asked and reads nothing by itself. */
+/** A visitor who has sent a request and reads only when told to. */
 function stopped(stack: Stack, question: string): Socket {
   const socket = connect({ port: stack.port, host: '127.0.0.1' })
-  socket.on('error', () => {}) // being cut is what the tests wait for
+  socket.on('error', () => {}) // the tests wait for the cut
   socket.pause()
   socket.write(question)
   return socket
@@ -131,7 +131,7 @@ function bodyOf(answer: Buffer): Buffer {
   return answer.subarray(end === -1 ? answer.length : end + 4)
 }
 
-/** Takes so many bytes, or fewer if the connection ends before. */
+/** Takes a number of bytes, or fewer if the connection ends before. */
 async function take(socket: Socket, bytes: number): Promise<Buffer> {
   const chunks: Buffer[] = []
   for (let taken = 0; taken < bytes && !socket.readableEnded;) {

@@ -69,7 +69,7 @@ const EDGES = [
   }),
 ]
 
-describe('what expressions read beside an exchange (traffic policy, 6, 13, 14.5)', { timeout: 60_000 }, () => {
+describe('values that expressions read beside an exchange (traffic policy, 6, 13, 14.5)', { timeout: 60_000 }, () => {
   let stack: Stack
   let folder: string
   const app = new RecordingApp()
@@ -113,7 +113,7 @@ describe('what expressions read beside an exchange (traffic policy, 6, 13, 14.5)
       assert.deepEqual(app.values('x-region'), ['eu'])
     })
 
-    it(`refuses a request for which a secret is not there, over ${way}`, async () => {
+    it(`refuses a request if a secret is missing, over ${way}`, async () => {
       for (const query of ['v=shop&n=other', 'v=other&n=token', 'v=constructor&n=name', 'v=shop&n=__proto__']) {
         const answer = await ask('chosen', `/?${query}`)
         assert.deepEqual([answer.status, valuesOf(answer, 'sallyport-error-code')], [500, ['ERR_EXPRESSION_FAILED']])
@@ -125,7 +125,7 @@ describe('what expressions read beside an exchange (traffic policy, 6, 13, 14.5)
 
     const from = (name: string, address: string) => ask(name, '/', [['X-Forwarded-For', address]])
 
-    it(`knows the place and the network of an address; a condition on one that nobody knows refuses, over ${way}`, async () => {
+    it(`knows place and network of an address; a condition on an unknown one refuses, over ${way}`, async () => {
       assert.equal((await from('geo', '192.0.2.7')).status, passes)
       assert.deepEqual(app.values('x-place'), ['Berlin/64500/true'])
       assert.deepEqual([(await from('geo', '198.51.100.7')).status, app.heads], [403, []])
@@ -195,13 +195,13 @@ describe('what expressions read beside an exchange (traffic policy, 6, 13, 14.5)
       return Promise.race([online, agent.closed.then((error) => String(error && 'problems' in error ? JSON.stringify(error.problems) : error))]) // prettier-ignore
     }
 
-    it('sees no secret of the operator (14.5), and what does not exist is told with its place', async () => {
+    it('sees no secret of the operator (14.5), and unknown names are reported with their place', async () => {
       const text = policyThatGets("secrets.get('shop', 'token')")
       assert.match(
         String(await launch(text, { mine: { token: OWN } })),
         /policy\.json:1.*no secret \\"token\\" in the vault \\"shop\\"; add it under secrets: in relay\.yml \(agents: in agent\.yml\)/,
       )
-      // A name that is made is looked up among its own, too.
+      // A computed name is looked up among its own, too.
       assert.equal(await launch(policyThatGets("secrets.get(getQueryParam('v')[0], 'token')"), { mine: { token: OWN } }), undefined) // prettier-ignore
       app.heads.length = 0
       const refused = await wholeAnswer('HTTP/1.1', stack.port, { host: HOST, path: '/?v=shop', headers: [] })
@@ -209,7 +209,7 @@ describe('what expressions read beside an exchange (traffic policy, 6, 13, 14.5)
       await Promise.all(agents.splice(0).map((agent) => agent.close()))
     })
 
-    it('sees its own, and agents with others do not share its endpoint', async () => {
+    it('sees its own secrets, and agents with others do not share its endpoint', async () => {
       assert.equal(await launch(GETS_OWN, { mine: { token: '${OWN}' } }, true), undefined)
       app.heads.length = 0
       await wholeAnswer('HTTP/1.1', stack.port, { host: HOST, path: '/', headers: [] })
@@ -227,7 +227,7 @@ describe('what expressions read beside an exchange (traffic policy, 6, 13, 14.5)
       }
     })
 
-    it('reads what is about the visitor, not the names of the operator’s lists (14.5)', async () => {
+    it('reads values about the visitor, but not the names of the operator’s lists (14.5)', async () => {
       assert.match(String(await launch(policyThatGets('conn.client_ip.categories'), {})), /conn\.client_ip\.categories is not known/) // prettier-ignore
       await Promise.all(agents.splice(0).map((agent) => agent.close()))
       const got = '[conn.geo.country_code, conn.server_region, string(conn.client_ip.is_tor_node), string(conn.client_ip.as.number)]' // prettier-ignore
@@ -237,7 +237,7 @@ describe('what expressions read beside an exchange (traffic policy, 6, 13, 14.5)
       assert.deepEqual(app.values('x-got'), ['DE eu false 64500'])
     })
 
-    it('is asked no question of the operator that shows them (attack 44)', () => {
+    it('reads no value of the operator that shows them (attack 44)', () => {
       const told = (['edges', 'tunnels', 'agents'] as const).map((of) => stack.relay.answer({ of, after: '', limit: 100 })) // prettier-ignore
       assert.ok(JSON.stringify(told).includes(HOST) && !JSON.stringify(told).includes(OWN))
       assert.ok(!stack.log.some((line) => line.includes(OWN)))
@@ -249,7 +249,7 @@ describe('what expressions read beside an exchange (traffic policy, 6, 13, 14.5)
     assert.ok(!stack.log.some((line) => line.includes(SECRET)))
   })
 
-  it('refuses what is not set up when it is loaded, with its place', () => {
+  it('refuses missing sources when it is loaded, with their place', () => {
     const load = (policy: object, keys: object = {}): void => {
       const edges = [{ id: 'edg_x', hosts: ['x.localhost'], policy }]
       const config = { domain: 'localhost', public_url: 'http://relay.localhost', listen: { http: 0 }, store: 'sqlite:/tmp/x', ...keys, edges } // prettier-ignore

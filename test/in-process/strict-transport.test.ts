@@ -1,4 +1,4 @@
-// Hardening: Strict-Transport-Security, where the operator wants it. Real relay, agent and sockets; a trusted proxy says that
+// Hardening: Strict-Transport-Security, if the operator wants it. Real relay, agent and sockets; a trusted proxy says that
 // the visitor came by https.
 
 import assert from 'node:assert/strict'
@@ -51,25 +51,25 @@ describe('hardening: hsts_seconds', { timeout: 60_000 }, () => {
     return headers['strict-transport-security']
   }
 
-  it('is said once with every answer over https, of the app and of the relay', async () => {
+  it('is sent once with every answer over https, of the app and of the relay', async () => {
     for (const name of ['app', 'fixed', 'closed', 'nowhere', 'relay']) {
       assert.equal(await heard(name), 'max-age=3600', name)
     }
   })
 
-  it('leaves policies the last word on what an app’s answer says', async () => {
+  it('leaves policies the last word on an app’s answer', async () => {
     assert.equal(await heard('own'), 'max-age=1')
     assert.equal(await heard('none'), undefined)
   })
 
-  it('is never said over http (RFC 6797 7.2)', async () => {
+  it('is never sent over http (RFC 6797 7.2)', async () => {
     assert.equal(await heard('app', 'http'), 'max-age=5', 'that is the app’s own')
     for (const name of ['fixed', 'closed', 'nowhere', 'relay']) assert.equal(await heard(name, 'http'), undefined, name)
   })
 })
 
 describe('hardening: without hsts_seconds', { timeout: 60_000 }, () => {
-  it('nobody says it but the app', async () => {
+  it('only the app sends it', async () => {
     const app = new RecordingApp()
     const stack = await startStack({ app: app.server, config: 'trusted_proxies: [127.0.0.1]' })
     try {

@@ -53,7 +53,7 @@ function watch<T extends object, Of extends unknown[]>(
   name: keyof T,
   tell: (self: T, ...of: Of) => void,
 ): () => void {
-  const original = prototype[name] as (...of: Of) => void // what `tell` says that it is
+  const original = prototype[name] as (...of: Of) => void // as typed by `tell`
   const watched = function (this: T, ...of: Of): void {
     tell(this, ...of)
     original.apply(this, of)
@@ -82,7 +82,7 @@ class Made {
     }
   }
 
-  /** Those that are alive after a collection, each once. */
+  /** The objects that are alive after a collection, each once. */
   count(): Record<string, number> {
     collectGarbage()
     for (const [kind, refs] of this.#refs) {
@@ -96,7 +96,7 @@ class Made {
   }
 }
 
-/** Intervals that run, those that keep no process alive included. */
+/** Running intervals, including those that keep no process alive. */
 class Intervals {
   readonly running = new Set<unknown>()
   readonly #restore: () => void
@@ -138,7 +138,7 @@ describe('edges that are swapped (the house, 4)', { timeout: 600_000 }, () => {
       const known = new Set(self.known())
       for (const edge of edges) if (!known.has(edge)) made.noteEdge(edge)
     }),
-    // What swaps them in the relay does it here.
+    // They are swapped here as in the relay.
     watch(ConfiguredEdges.prototype, 'set', (self) => (configured = self)),
     watch(Registrations.prototype, 'publish', (_, __: unknown, registrations: readonly Registration[]) => {
       for (const registration of registrations) {
@@ -166,7 +166,7 @@ describe('edges that are swapped (the house, 4)', { timeout: 600_000 }, () => {
     intervals.close()
   })
 
-  /** Four edges that differ from variant to variant, and one that does not. */
+  /** Four edges that differ between variants, and one that does not. */
   function edgesOf(variant: number): string {
     const version = { type: 'add-headers', config: { headers: { 'x-version': `of ${variant}` } } }
     const policy = (...actions: object[]): object => ({ on_http_request: [{ actions: [...actions, version] }] })
@@ -254,8 +254,8 @@ describe('edges that are swapped (the house, 4)', { timeout: 600_000 }, () => {
   }
 
   /**
-   * Swaps the edges that have variants until there were so many, a few in one turn of the event loop.
-   * @param between what happens between two turns
+   * Swaps edges with variants up to a total number, a few in one turn of the event loop.
+   * @param between called between two turns
    */
   async function swap(count: number, between: (turn: number) => Promise<void>): Promise<void> {
     const sets = Math.ceil(count / (variants[0]!.length - 1))
@@ -269,7 +269,7 @@ describe('edges that are swapped (the house, 4)', { timeout: 600_000 }, () => {
   /** The remaining objects of edges, and running intervals. */
   const count = (): Record<string, number> => ({ ...made.count(), intervals: intervals.running.size })
 
-  it(`${SWAPS} of them, under load, leave nothing behind, and nobody notices`, async () => {
+  it(`${SWAPS} of them, under load, leave nothing behind, unnoticed by visitors`, async () => {
     const warnings: string[] = []
     const onWarning = (warning: Error): void => void warnings.push(`${warning.name}: ${warning.message}`)
     process.on('warning', onWarning)

@@ -1,4 +1,4 @@
-// Texts of a policy with `${…}`, in headers and in own answers: what visitors write can break no line, name no header and
+// Texts of a policy with `${…}`, in headers and in own answers: a visitor's input can break no line, name no header and
 // become no template. In each of the ways that visitors can come; real relay, agent and sockets.
 
 import assert from 'node:assert/strict'
@@ -66,7 +66,7 @@ describe('texts with ${…} (traffic policy, 3, 14.2, 14.4)', { timeout: 60_000 
       assert.deepEqual(valuesOf(answer, 'vary'), [String(passes)])
     })
 
-    it(`put nothing into a header that would end its line, over ${way}`, async () => {
+    it(`put no line break into a header, over ${way}`, async () => {
       for (const [written, value] of [
         ['a%0d%0aX-Evil:%201', 'a%0D%0AX-Evil: 1'],
         ['%00%7f%c3%bc', '%00%7F%C3%BC'],
@@ -108,7 +108,7 @@ describe('texts with ${…} (traffic policy, 3, 14.2, 14.4)', { timeout: 60_000 
       if (way !== 'an upgrade') assert.equal(answer.body.toString(), '{"asked": "GET"}')
     })
 
-    it(`do not tell the app another path than the one that is forwarded, over ${way}`, async () => {
+    it(`show the app no other path than the forwarded one, over ${way}`, async () => {
       assert.equal((await ask('path', '/a')).status, passes)
       assert.deepEqual(app.values('x-path'), ['/a'])
       for (const path of ['/a%2fb', '/a/../b', '/a/%2e%2e/b']) {

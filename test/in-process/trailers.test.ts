@@ -30,7 +30,7 @@ const EDGES = [
 for (const speaks of ['http1', 'http2'] as const) {
   describe(`S4: trailers, to an app that speaks ${speaks}`, { timeout: 60_000 }, () => {
     let stack: Stack
-    /** Those that have reached the app. */
+    /** The trailers that have reached the app. */
     let seen: NodeJS.Dict<string | string[]> = {}
     before(async () => {
       const serve = (
@@ -50,7 +50,7 @@ for (const speaks of ['http1', 'http2'] as const) {
     })
     after(() => stack.close())
 
-    it('bring nothing that a policy or Connection keeps out, over HTTP/1.1', async () => {
+    it('have no field that a policy or Connection keeps out, over HTTP/1.1', async () => {
       for (const host of ['open', 'edited', 'set']) {
         const answer = await sendRaw(
           stack.port,
@@ -68,7 +68,7 @@ for (const speaks of ['http1', 'http2'] as const) {
       }
     })
 
-    it('bring nothing that a policy keeps out, over HTTP/2', async () => {
+    it('have no field that a policy keeps out, over HTTP/2', async () => {
       for (const host of ['open', 'edited', 'set']) {
         const session = connect(`http://${host}.localhost:${stack.port}`, {
           createConnection: () => connectSocket(stack.port, '127.0.0.1'),

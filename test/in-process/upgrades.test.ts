@@ -32,7 +32,7 @@ describe('issue 11: upgrades that a route allows', { timeout: 30_000 }, () => {
   let stack: Stack
   /** Heads that have reached the app. */
   const heads: string[] = []
-  /** What the app says to the next upgrade. */
+  /** The app's answer to the next upgrade. */
   let switched = ''
 
   before(async () => {
@@ -79,7 +79,7 @@ describe('issue 11: upgrades that a route allows', { timeout: 30_000 }, () => {
     ['GET', '/exec/pod', 'SPDY/3.1'],
     ['POST', '/exec/pod', 'spdy/3.1'],
   ] as const) {
-    it(`a ${method} for ${protocol} is spliced, with bytes right behind both heads`, async () => {
+    it(`a ${method} for ${protocol} is spliced, with bytes right after both heads`, async () => {
       const client = ask(method, path, protocol, method === 'POST' ? ['Content-Length: 0'] : [], 'early')
       const text = await client.until(/hello<early>/)
       assert.match(text, /^HTTP\/1\.1 101 Switching Protocols\r\n/)
@@ -118,7 +118,7 @@ describe('issue 11: upgrades that a route allows', { timeout: 30_000 }, () => {
     })
   }
 
-  it('nothing of what follows a declined upgrade is a request', async () => {
+  it('no bytes after a declined upgrade are read as a request', async () => {
     const count = heads.length
     const client = ask('GET', '/', 'spdy/3.1', [], `GET /smuggled HTTP/1.1\r\nHost: ${APP_HOST}\r\n\r\n`)
     const text = await client.untilOver()
@@ -153,7 +153,7 @@ describe('issue 11: upgrades that a route allows', { timeout: 30_000 }, () => {
     switched = ''
   })
 
-  it('what would carry requests past the policy, or says nothing, is an error of the configuration', () => {
+  it('a protocol that would carry requests past the policy, or is empty, is an error of the configuration', () => {
     const check = (protocols: string): (() => unknown) => {
       return () =>
         parseConfig(

@@ -1,4 +1,4 @@
-// What an exchange knows of the connection on which it came: one value for each socket, made at the door of the listener.
+// The connection of an exchange: one value for each socket, made at the door of the listener.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -76,14 +76,14 @@ describe('the connection of an exchange (the house, 7)', () => {
     return (await listener.listen()).port
   }
 
-  /** Sends a request and waits for all of its answer. */
+  /** Sends a request and waits for its whole answer. */
   async function ask(socket: Socket): Promise<Connection> {
     socket.write(REQUEST)
     for (let text = ''; !text.endsWith('seen');) text += String((await once(socket, 'data'))[0])
     return seen.at(-1)!
   }
 
-  it('is one for all requests of a socket, and says who is at both ends, since when, and how much has passed', async () => {
+  it('is one for all requests of a socket, and has both addresses, its beginning, and the bytes so far', async () => {
     const port = await listen()
     const from = Date.now()
     const [visitor, other] = [connect(port, '127.0.0.1'), connect(port, '127.0.0.1')]
@@ -118,7 +118,7 @@ describe('the connection of an exchange (the house, 7)', () => {
     visitor.destroy()
   })
 
-  it('knows what was agreed on in the handshake, whichever version of HTTP is spoken', async (t) => {
+  it('knows the results of the handshake, for either version of HTTP', async (t) => {
     if (!certificates) return t.skip(NO_OPENSSL)
     const port = await listen({ certificates })
     const options = { port, host: '127.0.0.1', servername: HOST, rejectUnauthorized: false }

@@ -134,7 +134,7 @@ describe('webhooks at the relay (traffic policy, verify-webhook)', () => {
   })
   after(() => stack.close())
 
-  /** What the app has got since it was asked last. */
+  /** The requests that the app has got since the last call. */
   const taken = () => {
     const all = got
     got = []
@@ -142,7 +142,7 @@ describe('webhooks at the relay (traffic policy, verify-webhook)', () => {
   }
 
   for (const [way, send] of WAYS) {
-    it(`passes what is signed, byte for byte, over ${way}`, async () => {
+    it(`passes signed deliveries, byte for byte, over ${way}`, async () => {
       for (const body of [Buffer.alloc(0), Buffer.from('{"action":"opened"}'), randomBytes(900_000)]) {
         const { status } = await send(stack.port, { host: 'github.localhost', headers: github(body), body })
         assert.equal(status, 200)
@@ -206,7 +206,7 @@ describe('webhooks at the relay (traffic policy, verify-webhook)', () => {
       assert.deepEqual(taken(), [])
     })
 
-    it(`answers zoom’s question in the place of the app, where it is signed, over ${way}`, async () => {
+    it(`answers zoom’s challenge instead of the app, if it is signed, over ${way}`, async () => {
       const body = Buffer.from('{"event":"endpoint.url_validation","payload":{"plainToken":"qgg8vlvZRS6UYooatFL8Aw"}}')
       const headers = stamped('x-zm', seconds(0), body)
       const answer = await send(stack.port, { host: 'zoom.localhost', headers, body })
@@ -219,7 +219,7 @@ describe('webhooks at the relay (traffic policy, verify-webhook)', () => {
       assert.deepEqual(taken(), [])
     })
 
-    it(`only says what it would refuse where it is not to be enforced, over ${way}`, async () => {
+    it(`only says what it would refuse if it is not enforced, over ${way}`, async () => {
       const body = randomBytes(100_000)
       const answer = await send(stack.port, { host: 'lenient.localhost', headers: github(Buffer.alloc(0)), body })
       assert.equal(answer.status, 200)
@@ -232,13 +232,13 @@ describe('webhooks at the relay (traffic policy, verify-webhook)', () => {
     })
   }
 
-  it('forwards all of a body or nothing, also where another action lets it pass', async () => {
+  it('forwards a body whole or not at all, even if another action lets it pass', async () => {
     const shopify = (body: Buffer) => ({ 'x-shopify-hmac-sha256': hmac(body).digest('base64') })
     const large = Buffer.alloc(1_500_000, 1)
     for (const [body, headers, status] of [
       [randomBytes(900_000), { ...github(Buffer.alloc(1)), shopify: '' }, 200],
       [large, {}, 200], // nothing of it is read for what has no signature
-      [large, github(large), 413], // in chunks: nobody can say before that it is too large
+      [large, github(large), 413], // in chunks: its size is unknown before
     ] as const) {
       const answer = await overHttp1('chunked')(stack.port, { host: 'either.localhost', headers, body })
       assert.equal(answer.status, status)
@@ -254,7 +254,7 @@ describe('webhooks at the relay (traffic policy, verify-webhook)', () => {
     })
     assert.equal(second.status, 200)
     assert.ok(taken()[0]?.body.equals(body))
-    // Announced: it is refused by the one action unread, and passes by the other whole.
+    // Announced: one action refuses it unread, and the other passes it whole.
     const announced = await overHttp1('length')(stack.port, {
       host: 'either.localhost',
       headers: github(large),
@@ -264,7 +264,7 @@ describe('webhooks at the relay (traffic policy, verify-webhook)', () => {
     assert.ok(taken()[0]?.body.equals(large))
   })
 
-  it('tells later actions what it has found', async () => {
+  it('tells later actions its result', async () => {
     const body = Buffer.from('{}')
     const statusOf = async (headers: Record<string, string>): Promise<number> =>
       (await overHttp2(stack.port, { host: 'unsigned.localhost', headers, body })).status
@@ -274,7 +274,7 @@ describe('webhooks at the relay (traffic policy, verify-webhook)', () => {
     taken()
   })
 
-  it('tells who waits to go on, once, and does not have the app asked again', async () => {
+  it('sends 100 Continue once, and does not have the app asked again', async () => {
     const body = Buffer.from('{"action":"opened"}')
     const visitor = new RawClient(stack.port)
     visitor.write(
@@ -285,11 +285,11 @@ describe('webhooks at the relay (traffic policy, verify-webhook)', () => {
     const text = await visitor.until(/taken/)
     assert.equal(text.match(/HTTP\/1\.1 /g)?.length, 2)
     assert.equal(taken()[0]?.headers.expect, undefined)
-    // The connection goes on: all of the request has been read.
+    // The connection continues: the whole request has been read.
     visitor.write('GET / HTTP/1.1\r\nHost: github.localhost\r\n\r\n')
     await visitor.until(/HTTP\/1\.1 403 /)
     visitor.close()
-    // What is too large is refused before it is sent.
+    // A body that is too large is refused before it is sent.
     const large = new RawClient(stack.port)
     large.write(
       `POST / HTTP/1.1\r\nHost: github.localhost\r\nExpect: 100-continue\r\nContent-Length: 10485760\r\nX-Hub-Signature-256: ${github(body)['x-hub-signature-256']}\r\n\r\n`,
@@ -299,7 +299,7 @@ describe('webhooks at the relay (traffic policy, verify-webhook)', () => {
     assert.deepEqual(taken(), [])
   })
 
-  it('holds for upgrades, whose body is none', async () => {
+  it('applies to upgrades, which have no body', async () => {
     const open = (headers: Record<string, string>): Promise<number> =>
       visit('an upgrade', stack.port, { host: 'github.localhost', headers: Object.entries(headers) })
     assert.equal(await open({}), 403)
@@ -311,7 +311,7 @@ describe('webhooks at the relay (traffic policy, verify-webhook)', () => {
 })
 
 describe('webhooks for an app that speaks HTTP/2 (traffic policy, verify-webhook)', () => {
-  it('come as they were sent, over either version', async () => {
+  it('arrive as they were sent, over either version', async () => {
     let received: Buffer | undefined
     const app = createHttp2Server()
     app.on('stream', (stream) => {

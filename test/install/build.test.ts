@@ -15,7 +15,7 @@ describe('the build (the first hour, 1)', { timeout: 120_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-build-'))
   after(() => rmSync(folder, { recursive: true }))
 
-  it('puts all that the agent and the relay need into a few files, with the licenses', async () => {
+  it('bundles agent and relay into a few files, with the licenses', async () => {
     for (const [name, entries] of [
       ['agent', ['agent.js', 'main.js', 'sallyport.js', 'types']],
       ['server', ['main.js', 'sqlite-worker.js', 'worker-main.js']],

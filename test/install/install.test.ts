@@ -20,10 +20,10 @@ import { Installation, MANAGERS } from './installation.ts'
 const root = join(import.meta.dirname, '../..')
 const MB = 1024 * 1024
 const AGENT_MAX_BYTES = 10 * MB
-const AGENT_NODE = '22.15.0' // the oldest that it runs with
+const AGENT_NODE = '22.15.0' // the oldest supported one
 const OLD_NODES = ['16', '18', '20']
 
-/** What asks most of the commands, with real processes on both sides. */
+/** The tests that use most of the commands, with real processes on both sides. */
 const TESTS_OF_COMMANDS = [
   'packages/agent/src/main.test.ts',
   ...['agent-http', 'bulk', 'commands', 'diagnose', 'http2', 'sessions', 'tls', 'websocket', 'workers'].map(
@@ -81,7 +81,7 @@ describe('the packages, installed (the first hour, 1)', { skip, timeout: 1_800_0
     assert.equal((await new Browser().fetch(new URL('/guide', url).href)).body, 'an app of somebody at /guide')
   }
 
-  it('hold what they need, its licenses, and nothing else', () => {
+  it('hold only the needed files and their licenses', () => {
     const listOf = (name: string): string[] =>
       spawnSync('tar', ['tzf', ...tarballs(name)], { encoding: 'utf8' })
         .stdout.trim()
@@ -104,7 +104,7 @@ describe('the packages, installed (the first hour, 1)', { skip, timeout: 1_800_0
   })
 
   for (const [name, { add, run }] of Object.entries(MANAGERS)) {
-    it(`${name} installs them into an empty folder, and a page comes through them`, async () => {
+    it(`${name} installs them into an empty folder, and they serve a page`, async () => {
       const place = newInstallation()
       const installed = await place.run(add(tarballs('agent', 'server', 'protocol')))
       assert.equal(installed.code, 0, installed.stdout + installed.stderr)
@@ -120,7 +120,7 @@ describe('the packages, installed (the first hour, 1)', { skip, timeout: 1_800_0
 
   it('npm installs one after the other for a whole machine, without a registry, and the agent is small', async () => {
     const place = newInstallation()
-    // Nobody listens there, and nothing is in a cache.
+    // Nothing listens there, and the cache is empty.
     const install = [
       'npm',
       'install',
@@ -142,7 +142,7 @@ describe('the packages, installed (the first hour, 1)', { skip, timeout: 1_800_0
     await usesIt(place, (command) => [`prefix/bin/${command}`])
   })
 
-  it('pnpm gives each a place of its own, and sallyport finds the relay by PATH', async () => {
+  it('pnpm installs each in a separate place, and sallyport finds the relay by PATH', async () => {
     const place = newInstallation()
     const home = join(place.folder, 'pnpm')
     const env = { PNPM_HOME: home, PATH: `${join(home, 'bin')}:${join(process.execPath, '..')}:/usr/bin:/bin` }
@@ -156,7 +156,7 @@ describe('the packages, installed (the first hour, 1)', { skip, timeout: 1_800_0
     assert.equal((await place.run([join(home, 'bin/sallyport'), 'relay', '--version'], without)).code, 2)
   })
 
-  it('says in a sentence that a Node.js is too old, and exits with 2', async () => {
+  it('say in a sentence that a Node.js is too old, and exit with 2', async () => {
     const place = newInstallation()
     assert.equal((await place.run(['npm', 'install', ...tarballs('agent', 'server')])).code, 0)
     const bin = (command: string): string => join(place.folder, 'node_modules/.bin', command)
@@ -182,7 +182,7 @@ describe('the packages, installed (the first hour, 1)', { skip, timeout: 1_800_0
     assert.match((await place.run([middle, sallyport, 'relay', 'start'])).stderr, /^relay needs Node\.js 24 or later/)
   })
 
-  it(`the agent does on Node.js ${AGENT_NODE} what its tests ask of it, beside the relay on the pinned one`, async () => {
+  it(`the agent passes its tests on Node.js ${AGENT_NODE}, beside the relay on the pinned one`, async () => {
     const place = newInstallation()
     assert.equal((await place.run(['npm', 'install', ...tarballs('agent', 'server')])).code, 0)
     const entry = (path: string): string => join(place.folder, 'node_modules/@sallyport', path)

@@ -13,7 +13,7 @@ import { PNPM } from '../../scripts/pnpm.mjs'
 const INSTALL_DEADLINE_MS = 300_000
 const LINE_DEADLINE_MS = 30_000
 
-/** How a command has ended. */
+/** The result of a command. */
 export interface Ended {
   code: number
   stdout: string
@@ -63,14 +63,14 @@ export class Installation {
     this.#env = {
       ...Object.fromEntries(inherited),
       PATH: [dirname(node), '/usr/local/bin', '/usr/bin', '/bin'].join(delimiter),
-      // A new user's, without caches: fetching again takes only seconds.
+      // A new user's home, without caches: fetching again takes only seconds.
       HOME: this.folder,
       npm_config_loglevel: 'error',
       npm_config_update_notifier: 'false',
       YARN_ENABLE_TELEMETRY: '0',
       NO_COLOR: '1',
     }
-    chmodSync(this.folder, 0o755) // tests run what is here as other users, too
+    chmodSync(this.folder, 0o755) // tests run programs in here as other users, too
     // Empty, except for the files that make it a project of its own.
     writeFileSync(join(this.folder, 'package.json'), '{ "name": "somebody", "private": true }\n')
     writeFileSync(join(this.folder, 'yarn.lock'), '')

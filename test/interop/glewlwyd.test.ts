@@ -38,7 +38,7 @@ describe('interop with Glewlwyd', { timeout: 60_000 }, () => {
     try {
       await promisify(execFile)('glewlwyd', ['--version'])
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error // what execFile rejects with
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error // as execFile rejects
       reason = 'no Glewlwyd: apt-get install glewlwyd (Debian) to run this'
       return
     }
@@ -129,7 +129,7 @@ describe('interop with Glewlwyd', { timeout: 60_000 }, () => {
     }
   })
 
-  it('real-providers 5: a wrong secret is the operator’s affair, and nothing reaches the app', async (test) => {
+  it('real-providers 5: a wrong secret is reported to the operator, and nothing reaches the app', async (test) => {
     if (!isThere(test)) return
     const { stack, app, url } = await house('mistaken', 'nope')
     try {

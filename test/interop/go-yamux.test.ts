@@ -35,7 +35,7 @@ describe('interop with hashicorp/yamux', () => {
       })
       program = output
     } catch (error) {
-      const { code, stderr } = error as { code?: unknown; stderr?: string } // what execFile rejects with
+      const { code, stderr } = error as { code?: unknown; stderr?: string } // as execFile rejects
       if (code === 'ENOENT') reason = 'no Go toolchain: install Go (https://go.dev/dl) to run this'
       else if (/dial tcp|proxy\.golang\.org|lookup |timeout/i.test(stderr ?? ''))
         reason = `no Go module proxy: ${stderr}`
@@ -80,7 +80,7 @@ describe('interop with hashicorp/yamux', () => {
     await once(listener, 'listening')
     const { port } = listener.address() as AddressInfo // a TCP listener
     const client = spawn(path, ['dial', `127.0.0.1:${port}`], { stdio: ['ignore', 'pipe', 'inherit'] })
-    const [socket] = (await once(listener, 'connection')) as [Socket] // what a net server emits
+    const [socket] = (await once(listener, 'connection')) as [Socket] // as a net server emits
     listener.close()
     let streams = 0
     const session = new YamuxSession(new SocketCarrier(socket), {

@@ -129,7 +129,7 @@ describe('interop with HAProxy by proto h2', { skip: NO_HAPROXY, timeout: 60_000
       )
     })
 
-    it(`real-apps 1: a visitor of ${version} is who they are, whatever they write`, async () => {
+    it(`real-apps 1: a visitor of ${version} keeps their address, whatever they send`, async () => {
       const headers = { 'x-forwarded-for': '10.1.1.1' }
       const { body } = await askOnce({ path: '/address', headers, from: '127.0.0.2' })
       assert.equal(body.toString(), '127.0.0.2, 127.0.0.1')
@@ -149,7 +149,7 @@ describe('interop with HAProxy by proto h2', { skip: NO_HAPROXY, timeout: 60_000
         const to = ['-o', '/dev/null', '-w', '%{http_code}', `http://127.0.0.1:${haproxy.ports[port]}/early`]
         const got = new Map<string, number>()
         for (let i = 0; i < UPLOADS; i++) {
-          // Behind the whole answer HAProxy 2.6 sometimes resets its own visitor's stream, in front of any server.
+          // After the whole answer HAProxy 2.6 sometimes resets its own visitor's stream, with any server behind it.
           const status = await run('curl', [...what, ...to])
           got.set(status, (got.get(status) ?? 0) + 1)
         }
@@ -158,7 +158,7 @@ describe('interop with HAProxy by proto h2', { skip: NO_HAPROXY, timeout: 60_000
     }
   }
 
-  it('real-apps 3: a GET whose END_STREAM comes a moment after the answer has a whole one, and no reset', async () => {
+  it('real-apps 3: a GET whose END_STREAM comes a moment after the answer gets all of it, and no reset', async () => {
     const session = connectHttp2(`http://127.0.0.1:${haproxy.ports.h2}`)
     for (let i = 0; i < 20; i++) {
       const stream = session.request({ ':authority': APP_HOST, ':path': `/${i}` }, { endStream: false })

@@ -92,7 +92,7 @@ describe('interop with Ory Hydra', { timeout: 120_000 }, () => {
     assert.equal(await hydra.tell(`${head}.${other}.${signature}`), 400, 'nobody has signed it')
   })
 
-  it('a refresh brings what Hydra says by then: who has left the group is out', async (test) => {
+  it('a refresh brings Hydra’s current claims: a visitor who has left the group is out', async (test) => {
     const hydra = there(test)
     if (!hydra) return
     const browser = await signIn(hydra.url, ADA)
@@ -114,7 +114,7 @@ async function asksForThePassword(browser: Browser, { app, url }: House): Promis
   assert.equal(app.heads.length, reached, 'nothing has reached the app')
 }
 
-/** Hydra with the pages that it leaves to the house, a relay that signs in there, an agent, and an app. */
+/** Hydra with the pages that it leaves to its operator, a relay that signs in there, an agent, and an app. */
 class House {
   readonly issuer: string
   readonly relayOrigin: string
@@ -122,7 +122,7 @@ class House {
   readonly url: string
   readonly stack: Stack
   readonly app: RecordingApp
-  /** Tells of each logout token that Hydra has sent: `told`, with the token and the relay's answer. */
+  /** Reports each logout token that Hydra has sent: `told`, with the token and the relay's answer. */
   readonly logoutTokens = new EventEmitter()
   /** The claims of every user when tokens are refreshed. */
   groupsAtRefresh: readonly string[] = ['staff']
@@ -146,7 +146,7 @@ class House {
     this.#hydra = init.hydra
     this.#admin = init.admin
     this.#pages = init.pages.on('request', (request: IncomingMessage, response: ServerResponse) => {
-      this.#answer(request, response).catch((error: unknown) => response.destroy(error as Error)) // nothing else is thrown here
+      this.#answer(request, response).catch((error: unknown) => response.destroy(error as Error)) // nothing else is thrown
     })
   }
 

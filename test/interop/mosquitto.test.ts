@@ -29,7 +29,7 @@ const ROUNDS = Number(process.env.SALLYPORT_INTEROP_ROUNDS ?? 1)
 const SIZES = [0, 1, 125, 126, 16_383, 16_384, 65_536]
 const LARGE = [300_000, 5_000_000]
 const MESSAGES = 500
-const LEAVE_MS = 10_000 // an agent waits up to 30 s for the streams that it has
+const LEAVE_MS = 10_000 // an agent waits up to 30 s for its streams
 
 // MQTT 3.1.1, 2.2.1
 const [CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK, PINGREQ, PINGRESP, DISCONNECT] = [
@@ -80,7 +80,7 @@ describe('interop with mosquitto', { timeout: 120_000 * ROUNDS }, () => {
         broker = await startBroker()
         const upstream = `http://127.0.0.1:${port}`
         const secure = scheme === 'wss' && certificate && { certificate }
-        const config = 'timeouts: { visitor_stall_seconds: 1 }' // how long an end of one side alone may take
+        const config = 'timeouts: { visitor_stall_seconds: 1 }' // the limit for an end of one side alone
         stack = await startStack({ app: httpApp(() => {}), upstream, config, ...secure })
         const { port: clear, tlsPort } = stack
         const visit = async (): Promise<MqttClient> => {
@@ -121,7 +121,7 @@ describe('interop with mosquitto', { timeout: 120_000 * ROUNDS }, () => {
       neighbor.stream.destroy()
     })
 
-    test('hundreds of messages come in their order, to everybody who listens', async (visit) => {
+    test('hundreds of messages arrive in order, at every subscriber', async (visit) => {
       const [ada, bob, eve] = [await visit(), await visit(), await visit()]
       for (const each of [bob, eve]) await each.subscribe('many/#')
       const numbers = Array.from({ length: MESSAGES }, (_, number) => String(number))
@@ -133,13 +133,13 @@ describe('interop with mosquitto', { timeout: 120_000 * ROUNDS }, () => {
       }
     })
 
-    test('who says DISCONNECT is let go', async (visit) => {
+    test('a client that sends DISCONNECT is released', async (visit) => {
       const visitor = await visit()
       visitor.send(DISCONNECT, 0)
       await visitor.closed
     })
 
-    test('real-apps 2a: a broker that hangs up in the midst of what a visitor sends leaves nothing behind', async (visit) => {
+    test('real-apps 2a: a broker that hangs up amid a visitor’s messages leaves nothing behind', async (visit) => {
       for (const isListening of [false, true]) {
         const visitor = await visit()
         if (isListening) await visitor.subscribe('a/#')
@@ -149,11 +149,11 @@ describe('interop with mosquitto', { timeout: 120_000 * ROUNDS }, () => {
       }
     })
 
-    test('real-apps 2a: a visitor who leaves in the midst of what a broker sends leaves nothing behind', async (visit) => {
+    test('real-apps 2a: a visitor who leaves amid a broker’s messages leaves nothing behind', async (visit) => {
       for (const isSending of [false, true]) {
         const visitor = await visit()
         await visitor.subscribe('large')
-        // Which take 25 s to come back.
+        // They take 25 s to return.
         for (let count = 0; count < 100; count++) visitor.send(PUBLISH, 0, text('large'), Buffer.alloc(10_000))
         await visitor.next(PUBLISH)
         if (isSending) visitor.send(PUBLISH, 0, text('elsewhere'), Buffer.alloc(5_000_000))
@@ -163,7 +163,7 @@ describe('interop with mosquitto', { timeout: 120_000 * ROUNDS }, () => {
     })
 
     for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-      test(`a broker that goes by ${signal} in the midst of messages ends every WebSocket`, async (visit) => {
+      test(`a broker that ends by ${signal} amid messages ends every WebSocket`, async (visit) => {
         const [ada, bob, idle] = [await visit(), await visit(), await visit()]
         await bob.subscribe('flood/#')
         const flood = setInterval(() => {
@@ -222,7 +222,7 @@ class MqttClient {
   constructor(stream: Duplex) {
     this.stream = stream
     this.closed = new Promise((resolve) => stream.once('close', resolve))
-    stream.on('error', () => {}) // 'close' says it
+    stream.on('error', () => {}) // 'close' reports it
     stream.on('data', (data: Buffer) => this.#read(data))
     stream.once('close', () => this.#wake())
   }
@@ -260,7 +260,7 @@ class MqttClient {
   async next(type: number, fits: (packet: Packet) => boolean = () => true): Promise<Packet> {
     for (;;) {
       const index = this.#packets.findIndex((packet) => packet.type === type && fits(packet))
-      if (index !== -1) return this.#packets.splice(index, 1)[0]! // it is there
+      if (index !== -1) return this.#packets.splice(index, 1)[0]! // it exists
       if (this.stream.closed) throw new Error(`closed before a packet of type ${type}`)
       await new Promise<void>((resolve) => this.#waiting.add(resolve))
     }
@@ -271,7 +271,7 @@ class MqttClient {
     return Buffer.from([this.#id >> 8, this.#id & 0xff])
   }
 
-  /** Packets do not heed the borders of messages (6). */
+  /** Packets may cross the borders of messages (6). */
   #read(data: Buffer): void {
     this.#bytes = Buffer.concat([this.#bytes, data])
     for (let packet = this.#take(); packet; packet = this.#take()) {
@@ -291,7 +291,7 @@ class MqttClient {
       if (byte < 0x80) break
     }
     if (this.#bytes.length < at + length) return undefined
-    const first = this.#bytes[0]! // as there is a length
+    const first = this.#bytes[0]! // because there is a length
     const packet = { type: first >> 4, flags: first & 0xf, body: this.#bytes.subarray(at, at + length) }
     this.#bytes = this.#bytes.subarray(at + length)
     return packet

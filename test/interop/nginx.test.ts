@@ -65,7 +65,7 @@ interface Asked {
   connections?: Connections
 }
 
-/** What the app has seen of a request. */
+/** A request as the app has seen it. */
 interface Seen {
   headers: IncomingHttpHeaders
   hash: string
@@ -112,7 +112,7 @@ describe('interop with nginx', { timeout: 60_000 * Math.max(1, UPLOADS / 4) }, (
   /** The block of the documentation, with names, ports and files of this test. */
   async function nginxConfig(certFile: string, keyFile: string, relayPort: number): Promise<string> {
     const page = await readFile(join(import.meta.dirname, '../../docs/behind-a-proxy.md'), 'utf8')
-    let block = /```nginx\n(.*?)```/s.exec(page)![1]! // or there is nothing to try
+    let block = /```nginx\n(.*?)```/s.exec(page)![1]! // otherwise there is nothing to try
     for (const [there, here] of [
       ['127.0.0.1:8080', `127.0.0.1:${relayPort}`],
       ['listen 443 ssl', `listen 127.0.0.1:${port} ssl`],
@@ -197,7 +197,7 @@ describe('interop with nginx', { timeout: 60_000 * Math.max(1, UPLOADS / 4) }, (
     assert.ok(many.every((each) => each.length === 100_000))
   })
 
-  test('the app learns the visitor’s address, scheme and host, and what the visitor says of those is nothing', async () => {
+  test('the app learns the visitor’s address, scheme and host; the visitor’s own claims count for nothing', async () => {
     const forged = { 'x-forwarded-for': '10.1.1.1', 'x-forwarded-proto': 'http', 'x-forwarded-host': 'evil.example' }
     for (const headers of [{}, forged]) {
       const seen = await seenOf(await ask({ headers }))
@@ -221,7 +221,7 @@ describe('interop with nginx', { timeout: 60_000 * Math.max(1, UPLOADS / 4) }, (
     assert.equal(asked, before, 'nothing has reached the app')
   })
 
-  test('an event comes before the next one is written', async () => {
+  test('an event arrives before the next one is written', async () => {
     const answer = await ask({ path: '/events' })
     const [first] = (await once(answer, 'data')) as [Buffer]
     assert.equal(String(first), 'data: first\n\n')
@@ -229,7 +229,7 @@ describe('interop with nginx', { timeout: 60_000 * Math.max(1, UPLOADS / 4) }, (
     assert.equal(String(await bytes(answer)), 'data: second\n\n')
   })
 
-  test('a WebSocket carries messages both ways, and ends with the code that was given', async () => {
+  test('a WebSocket carries messages both ways, and ends with the given code', async () => {
     const url = `wss://${APP_HOST}:${port}/`
     const socket = new WebSocket(url, { lookup: lookupLocalhost, ca })
     await once(socket, 'open')
@@ -245,7 +245,7 @@ describe('interop with nginx', { timeout: 60_000 * Math.max(1, UPLOADS / 4) }, (
     assert.deepEqual([code, String(why)], [4001, 'as asked'])
   })
 
-  test('an agent comes through it as well', async () => {
+  test('an agent connects through it as well', async () => {
     const { token } = await stack!.relay.authtokens.create({ acl: [] })
     const agent = startAgent({
       server: `https://relay.localhost:${port}`,
@@ -287,7 +287,7 @@ describe('interop with nginx', { timeout: 60_000 * Math.max(1, UPLOADS / 4) }, (
     })
   }
 
-  /** Sends on without waiting for the answer. */
+  /** Keeps sending without waiting for the answer. */
   async function upload(host: string, path: string): Promise<string> {
     try {
       const answer = await ask({ host, path, method: 'PUT', body: Buffer.alloc(UPLOAD_BYTES) })

@@ -67,11 +67,11 @@ describe('basic-auth', { timeout: 60_000 }, () => {
   beforeEach(() => (seen = []))
 
   let addresses = 0
-  /** From an address of its own, as a trusted proxy says, unless one is given. */
+  /** From a fresh address, named by a trusted proxy, unless one is given. */
   const send = (headers: Record<string, string>, host = 'app.localhost', from = `192.0.2.${(addresses += 1)}`) =>
     ask(stack.port, { host, headers: { 'x-forwarded-for': from, ...headers } })
 
-  it('asks who sends nothing, and takes what another scheme says for nothing', async () => {
+  it('asks visitors without credentials, and ignores other schemes', async () => {
     for (const headers of [{}, { authorization: 'Bearer abc' }, { authorization: 'Basic' }]) {
       const answer = await send(headers)
       assert.equal(answer.status, 401)
@@ -82,7 +82,7 @@ describe('basic-auth', { timeout: 60_000 }, () => {
     assert.deepEqual(seen, [])
   })
 
-  it('lets in with a password of the list, hashed or not, and tells the app who it is, not the password', async () => {
+  it('lets in with a password of the list, hashed or not, and tells the app the user, but not the password', async () => {
     for (const [user, password] of [
       ['ada', PASSWORD],
       ['ada', 'another one'],
@@ -104,13 +104,13 @@ describe('basic-auth', { timeout: 60_000 }, () => {
     )
   })
 
-  it('passes the header on where the route says so', async () => {
+  it('passes the header on if the route says so', async () => {
     const headers = basic(`ada:${PASSWORD}`)
     assert.equal((await send(headers, 'forward.localhost')).status, 200)
     assert.equal(seen[0]?.authorization, headers.authorization)
   })
 
-  it('refuses everything that is nearly right', async () => {
+  it('refuses all credentials that are nearly right', async () => {
     const wrong = [
       basic(`ada:${PASSWORD} `),
       basic(`ada:${PASSWORD.slice(1)}`),
@@ -135,7 +135,7 @@ describe('basic-auth', { timeout: 60_000 }, () => {
     assert.deepEqual(seen, [])
   })
 
-  it('counts wrong passwords by address: after a few, not even the right one is looked at', async () => {
+  it('counts wrong passwords by address: after a few, even the right one is refused', async () => {
     const from = '198.51.100.1'
     for (let tries = 0; tries < 5; tries++)
       assert.equal((await send(basic(`ada:wrong ${tries}`), undefined, from)).status, 401)
@@ -160,14 +160,14 @@ describe('basic-auth', { timeout: 60_000 }, () => {
     assert.deepEqual(seen, [])
   })
 
-  it('S7: counts wrong passwords by user as well, and never locks a person out of where they were let in from', async () => {
+  it('S7: counts wrong passwords by user as well, but locks nobody out of a network that let them in', async () => {
     const right = basic(`ada:${PASSWORD}`)
     const home = '2001:db8:5:5::1'
     assert.equal((await send(right, 'many.localhost', home)).status, 200)
     seen = []
     const statuses: number[] = []
     for (let tries = 0; tries < 15; tries++) {
-      const from = `2001:db8:6:${tries}::1` // a network of its own each time
+      const from = `2001:db8:6:${tries}::1` // a fresh network each time
       statuses.push((await send(basic(`ada:wrong ${tries}`), 'many.localhost', from)).status)
     }
     assert.deepEqual(statuses, [...Array<number>(12).fill(401), 429, 429, 429])

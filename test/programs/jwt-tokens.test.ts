@@ -89,7 +89,7 @@ describe('jwt-validation with several tokens', { timeout: 60_000 }, () => {
       headers: { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)), ...headers },
     })
 
-  it('lets pass what has all of them, and the first one of the list tells who it is', async () => {
+  it('lets requests with all of them pass, and the first one of the list names the visitor', async () => {
     const body = JSON.stringify({ _ID_token: await issuer.token({ sub: 'ada' }), more: 'ü'.repeat(70_000) })
     for (const method of ['POST', 'PUT', 'PATCH']) {
       const answer = await post('both', body, await bearer({ sub: 'a program' }), method)
@@ -100,7 +100,7 @@ describe('jwt-validation with several tokens', { timeout: 60_000 }, () => {
     assert.ok(got.every(({ headers }) => headers.authorization?.startsWith('Bearer ')))
   })
 
-  it('refuses what lacks one, or has one that is not valid, and no byte of it reaches the app', async () => {
+  it('refuses requests with a missing or invalid one, and no byte of them reaches the app', async () => {
     const inBody = (token: string) => JSON.stringify({ _id_token: token })
     const good = inBody(await issuer.token())
     const expired = { exp: Math.floor(Date.now() / 1000) - 100 }
@@ -136,7 +136,7 @@ describe('jwt-validation with several tokens', { timeout: 60_000 }, () => {
     assert.equal(got[0]?.headers['sallyport-auth-user-id'], 'ada')
   })
 
-  it('has a bound for bodies, and tells visitors who wait to go on, unless the head is refused already', async () => {
+  it('bounds bodies, and sends 100 Continue unless it refuses the head', async () => {
     const big = 'x'.repeat(1024 * 1024 + 1)
     assert.equal((await post('body', big)).status, 413)
     const announce = async (host: string, length: number): Promise<string> => {
@@ -154,7 +154,7 @@ describe('jwt-validation with several tokens', { timeout: 60_000 }, () => {
     assert.deepEqual(got, [])
   })
 
-  it('tells expressions what it has found', async () => {
+  it('tells expressions its result', async () => {
     const answer = await ask(stack.port, { host: 'shown.localhost', headers: await bearer({ tier: 'gold' }) })
     assert.equal(answer.status, 200, answer.body)
     const { 'x-kinds': kinds, 'x-tier': tier, 'x-kid': kid, 'x-verified': verified } = got[0]?.headers ?? {}
@@ -164,7 +164,7 @@ describe('jwt-validation with several tokens', { timeout: 60_000 }, () => {
     assert.equal(got.length, 1)
   })
 
-  it('tells them why it has refused, where another action lets the request pass', async () => {
+  it('tells them the reason for a refusal, if another action lets the request pass', async () => {
     const codes = [{}, { authorization: 'Bearer a.b.c' }, await bearer()]
     for (const headers of codes)
       assert.equal((await ask(stack.port, { host: 'either.localhost', headers })).status, 200)

@@ -108,7 +108,7 @@ describe('jwt-validation', { timeout: 60_000 }, () => {
     return String(answer.headers['www-authenticate'])
   }
 
-  it('asks for a bearer where there is none (RFC 6750 3)', async () => {
+  it('asks for a bearer token if there is none (RFC 6750 3)', async () => {
     for (const headers of [{}, { authorization: 'Basic YTpi' }, { authorization: 'Bearer' }]) {
       const answer = await ask(stack.port, { host: 'app.localhost', headers })
       assert.equal(answer.status, 401)
@@ -117,7 +117,7 @@ describe('jwt-validation', { timeout: 60_000 }, () => {
     assert.deepEqual(seen, [])
   })
 
-  it('lets in with a token of the issuer, found by discovery, and tells the app who it is', async () => {
+  it('lets in with a token of the issuer, found by discovery, and names the visitor to the app', async () => {
     const token = await issuer.token({
       name: 'Nightly\r\nX-Injected: yes',
       email: 'job@example.com',
@@ -150,7 +150,7 @@ describe('jwt-validation', { timeout: 60_000 }, () => {
     assert.equal(new Set(seen.map((headers) => headers['sallyport-auth-jwt'])).size, 1)
   })
 
-  it('refuses what is forged, expired, too early, incomplete or for somebody else', async () => {
+  it('refuses tokens that are forged, expired, too early, incomplete or for others', async () => {
     const good = await issuer.token()
     const [head = '', , signature = ''] = good.split('.')
     const claims = { ...decodeJwt(good), sub: 'root' }
@@ -198,7 +198,7 @@ describe('jwt-validation', { timeout: 60_000 }, () => {
     assert.equal((await send(await other.token())).status, 200)
   })
 
-  it('allows for clocks as far apart as the route says', async () => {
+  it('allows for clocks as far apart as configured', async () => {
     const token = await issuer.token({ exp: now() - 1 })
     await refused(token, 'exact')
     assert.equal((await send(token)).status, 200)
@@ -210,7 +210,7 @@ describe('jwt-validation', { timeout: 60_000 }, () => {
     }
     await refused(await issuer.token({}, { typ: 'JWT' }), 'strict')
     await refused(await issuer.token(), 'strict')
-    // What the relay signs for apps is no token for the relay.
+    // A token that the relay signs for apps is no token for the relay.
     assert.equal((await send(await issuer.token({}, { typ: 'application/at+jwt' }))).status, 200)
     const identityJwt = String(seen[0]?.['sallyport-auth-jwt'])
     seen = []
@@ -219,7 +219,7 @@ describe('jwt-validation', { timeout: 60_000 }, () => {
     assert.equal(seen[0]?.authorization, undefined, 'and this route keeps it from the app')
   })
 
-  it('finds tokens in other headers and in cookies; what is a cookie does not excuse a foreign page (attack 32)', async () => {
+  it('finds tokens in other headers and cookies; a cookie does not excuse a foreign page (attack 32)', async () => {
     const host = 'places.localhost'
     const token = await issuer.token()
     assert.equal((await ask(stack.port, { host, headers: { 'x-token': token } })).status, 200)
@@ -227,7 +227,7 @@ describe('jwt-validation', { timeout: 60_000 }, () => {
     assert.equal((await ask(stack.port, { host, headers: { cookie: `a=b; jwt=${token}` } })).status, 200)
     seen = []
     await refused(token, 'places')
-    // S5: which of two the app would read is not known, and behind a space there is no cookie.
+    // S5: nobody knows which of two cookies the app would read, and after a space there is no cookie.
     for (const cookie of [`jwt=${token}; jwt=${token}`, `jwt=x; jwt=${token}`, `x=y jwt=${token}`]) {
       assert.equal((await ask(stack.port, { host, headers: { cookie } })).status, 401, cookie)
       assert.deepEqual(seen, [])
@@ -244,7 +244,7 @@ describe('jwt-validation', { timeout: 60_000 }, () => {
     assert.match(await upgrade(`http://${host}`), /^HTTP\/1\.1 101/)
   })
 
-  it('lets the preflights of browsers pass where the route says so, and nothing else without a token', async () => {
+  it('lets only preflights pass without a token, if the route says so', async () => {
     const preflight = {
       origin: 'https://page.example',
       'access-control-request-method': 'GET',
@@ -264,7 +264,7 @@ describe('jwt-validation', { timeout: 60_000 }, () => {
     assert.equal((await send(await issuer.token(), 'cors')).status, 200)
   })
 
-  it('wants the claims that the route names, and says which scope is missing', async () => {
+  it('requires the claims that the route names, and names a missing scope', async () => {
     const tenant = { id: 7 }
     assert.equal((await send(await issuer.token({ scope: 'mail docs.write', tenant }), 'scope')).status, 200)
     assert.equal((await send(await issuer.token({ scope: ['docs.read'], tenant }), 'scope')).status, 200)
@@ -277,13 +277,13 @@ describe('jwt-validation', { timeout: 60_000 }, () => {
     assert.equal(challenge, 'Bearer realm="edg_scope", error="insufficient_scope"')
   })
 
-  it('takes keys from URLs, also where one of them has nothing', async () => {
+  it('takes keys from URLs, even if one of them has none', async () => {
     assert.equal((await send(await issuer.token({ iss: 'acme.com' }), 'urls')).status, 200)
     seen = []
     await refused(await issuer.token(), 'urls')
   })
 
-  it('takes a shared secret where one is configured, and then nothing else', async () => {
+  it('takes only a shared secret if one is configured', async () => {
     const claims = { iss: 'acme.com', aud: 'api://docs', sub: 'job', exp: now() + 60 }
     assert.equal((await send(hmacToken(SHARED_SECRET, claims), 'shared')).status, 200)
     seen = []
@@ -306,7 +306,7 @@ describe('jwt-validation', { timeout: 60_000 }, () => {
     assert.deepEqual(issuer.asked.slice(before), [])
   })
 
-  it('says that the issuer cannot be reached where it has not been yet, and does not blame the token', async () => {
+  it('blames an issuer that was never reached, not the token', async () => {
     issuer.isDown = true
     const answer = await send(await issuer.token(), 'down')
     assert.equal(answer.status, 502)
@@ -314,7 +314,7 @@ describe('jwt-validation', { timeout: 60_000 }, () => {
     assert.deepEqual(seen, [])
   })
 
-  it('attack 33: what is under way with a token ends when the token does', async () => {
+  it('attack 33: exchanges with a token end when the token does', async () => {
     const authorization = `Bearer ${await issuer.token({ exp: now() + 1 })}`
     const socket = new RawClient(stack.port)
     socket.write(webSocketRequest('app.localhost', [`Authorization: ${authorization}`]))

@@ -1,4 +1,4 @@
-// authentik: an issuer of each application, with a slash at its end, endpoints beside it that all applications share,
+// authentik: an issuer for each application, with a slash at its end, endpoints beside it that all applications share,
 // groups in the scope `profile`, and addresses that are never called verified.
 
 import type { ProviderProfile } from './provider-profile.ts'

@@ -1,4 +1,4 @@
-// One sign-in in a real Chromium with each of the four: a private window, the provider's page, the app.
+// One sign-in in a real Chromium with each provider of the four guides: a private window, the provider's page, the app.
 
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
@@ -19,7 +19,7 @@ describe('providers in Chromium', { timeout: 120_000 }, () => {
   after(() => chromium?.close())
 
   for (const profile of [OKTA_CUSTOM, JUMPCLOUD, FUSIONAUTH, DESCOPE]) {
-    it(`${profile.name}: from a private window to the page that was wanted`, async (test) => {
+    it(`${profile.name}: from a private window to the wanted page`, async (test) => {
       if (!chromium) return test.skip(NO_CHROMIUM)
       const house = await startHouse(profile)
       const window = await chromium.privateWindow()

@@ -1,4 +1,4 @@
-// Microsoft Entra ID: an issuer for each tenant, groups by their object ids, addresses about which nothing is said, and
+// Microsoft Entra ID: an issuer for each tenant, groups by their object ids, addresses without word on verification, and
 // PKCE that is known and not listed.
 
 import type { ProviderProfile } from './provider-profile.ts'

@@ -1,4 +1,4 @@
-// Glewlwyd 2.7.5: codes of errors and statuses of its own at the token endpoint.
+// Glewlwyd 2.7.5: its own error codes and statuses at the token endpoint.
 
 import { asSeen } from './as-seen.ts'
 import type { ProviderProfile } from './provider-profile.ts'

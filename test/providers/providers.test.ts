@@ -38,7 +38,7 @@ const PROFILES = [
 
 describe('providers', { timeout: 120_000 }, () => {
   for (const profile of PROFILES) {
-    it(`${profile.name}: lets in who is in the group, and nobody else`, async () => {
+    it(`${profile.name}: lets in only members of the group`, async () => {
       await inHouse(profile, async (house) => {
         const browser = await signIn(house.url, MEMBER)
         const [request] = house.reached
@@ -67,15 +67,15 @@ describe('providers', { timeout: 120_000 }, () => {
         for (const about of ['issuer', 'keys', 'credentials', 'redirect URI', 'PKCE', 'ID tokens', 'client auth']) {
           if (about === 'keys' && profile === FUSIONAUTH) continue // the client secret is the key
           if (about === 'PKCE' && profile === ENTRA) continue // not listed there
-          if (about === 'credentials' && profile === ZITADEL) continue // it does not tell
+          if (about === 'credentials' && profile === ZITADEL) continue // it does not say
           assert.match(stdout, new RegExp(`✔ ${about} `))
         }
-        // Many read no more than the last line.
+        // Many people read only the last line.
         const open = profile === KEYCLOAK ? 'clock' : profile === ZITADEL ? 'credentials' : undefined
         const last = open === undefined ? 'Fine.' : `No problem found, but not everything could be checked: ${open}.`
         assert.equal(stdout.trimEnd().split('\n').at(-1), last)
         assert.equal(stdout.includes(profile.client.client_secret ?? ''), false)
-        // What these pages say in words.
+        // These pages say it in words.
         if (profile === ENTRA) assert.match(stdout, /• PKCE /)
         else if (profile === GOOGLE) assert.match(stdout, /• endpoints .*there is no end_session_endpoint/)
         else if (profile === ZITADEL)
@@ -85,7 +85,7 @@ describe('providers', { timeout: 120_000 }, () => {
     })
   }
 
-  it('real-providers 1: the check tells a wrong secret at each of them, or that nobody knows', async () => {
+  it('real-providers 1: the check finds a wrong secret at each of them, or says that it cannot know', async () => {
     const cases: [profile: ProviderProfile, code: number, said: RegExp][] = [
       [
         KEYCLOAK,
@@ -129,7 +129,7 @@ describe('providers', { timeout: 120_000 }, () => {
     }
   })
 
-  it('Okta: a sign-out ends the session there too, by id_token_hint, and the next visitor is asked', async () => {
+  it('Okta: a sign-out ends the session there too, by id_token_hint, and the next visitor must sign in', async () => {
     await inHouse(OKTA_CUSTOM, async (house) => {
       const browser = await signIn(house.url, MEMBER)
       const page = await browser.open(new URL('/.sallyport/logout', house.url))
@@ -155,7 +155,7 @@ describe('providers', { timeout: 120_000 }, () => {
     )
   })
 
-  it('FusionAuth, as it comes: nobody signs in, and log and check say what to set', async () => {
+  it('FusionAuth, as it comes: nobody can sign in, and log and check say what to set', async () => {
     await inHouse(FUSIONAUTH_UNCONFIGURED, async (house) => {
       const page = await new Browser().open(house.url)
       assert.equal(page.status, 502)
@@ -193,7 +193,7 @@ describe('providers', { timeout: 120_000 }, () => {
     )
   })
 
-  it('Okta and Descope: the check tells what is missing where the issuer has lost its path', async () => {
+  it('Okta and Descope: the check names the missing part if the issuer has lost its path', async () => {
     for (const profile of [OKTA_CUSTOM, DESCOPE]) {
       await inHouse(
         profile,
@@ -209,7 +209,7 @@ describe('providers', { timeout: 120_000 }, () => {
 })
 
 /**
- * The page shows the printed lines, for an issuer of its own; `…` replaces the parts that differ between providers of a
+ * The page shows the printed lines, with an issuer of its own; `…` replaces the parts that differ between providers of a
  * make.
  */
 function assertShown(page: string, stdout: string, { issuer, url }: House): void {

@@ -1,4 +1,4 @@
-// The example server of zitadel/oidc v3.52.0: it looks at the code before the secret.
+// The example server of zitadel/oidc v3.52.0: it checks the code before the secret.
 
 import { asSeen } from './as-seen.ts'
 import type { ProviderProfile } from './provider-profile.ts'

@@ -1,4 +1,4 @@
-// Certificates of a test's own, made by openssl.
+// Certificates for one test, made by openssl.
 
 import { execFile } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'

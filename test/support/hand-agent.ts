@@ -1,4 +1,4 @@
-// An agent that says what the test wants, by hand, over a real WebSocket.
+// An agent whose messages a test writes by hand, over a real WebSocket.
 
 import { once } from 'node:events'
 

@@ -1,4 +1,4 @@
-// Visitors that keep asking, each on a connection of its own that it keeps alive, until they are told to stop.
+// Visitors who keep asking, each on a connection of its own that it keeps alive, until they are told to stop.
 // Every request has an id of its own, in its path, so that an app can tell them apart.
 
 import { Agent, request as httpRequest } from 'node:http'

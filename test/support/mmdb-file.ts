@@ -80,7 +80,7 @@ function insert(root: Node, bits: readonly number[], place: number): void {
     if (index === bits.length - 1) node.children[side] = place
     else {
       const next = node.children[side]
-      // A range inside of another one divides it.
+      // A range inside another one divides it.
       const below: Node = typeof next === 'object' ? next : { children: [next, next] }
       node.children[side] = below
       node = below

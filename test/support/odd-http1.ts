@@ -1,12 +1,12 @@
-// HTTP/1.1 messages as text of bytes: a grammar whose elements are now and then not the usual ones, then mutations.
-// Pure: everything comes out of the random source.
+// HTTP/1.1 messages as text of bytes: a grammar whose elements are sometimes unusual, then mutations.
+// Pure: everything depends only on the random source.
 
 import type { Random } from './random.ts'
 import { APP_HOST } from './stack.ts'
 
-const ODD = 0.06 // how often one element is not the usual one
+const ODD = 0.06 // how often an element is unusual
 
-/** One answer of an app, most of the time a usual one. */
+/** One answer of an app, usually an ordinary one. */
 export function makeResponse(random: Random): string {
   let message = ''
   while (random.chance(0.08)) {
@@ -19,7 +19,7 @@ export function makeResponse(random: Random): string {
   return mutate(message, random)
 }
 
-/** One request or several behind each other. Every target begins with `/c<number>/`. */
+/** One request, or several in a row. Every target begins with `/c<number>/`. */
 export function makeRequest(random: Random, number: number): string {
   let message = ''
   do {
@@ -59,7 +59,7 @@ function field(random: Random, name: string, value: string): string {
 
 /** A body that fits the head, most of the time. */
 function framedBody(random: Random, text: string): string {
-  if (random.chance(0.04)) return random.pick(['', 'x', '0\r\n\r\n', text]) // text: the same once more
+  if (random.chance(0.04)) return random.pick(['', 'x', '0\r\n\r\n', text]) // text: the same again
   if (/transfer-encoding/i.test(text)) {
     let body = ''
     while (random.chance(0.6)) body += chunk(random)
@@ -93,7 +93,7 @@ function odd(random: Random, usual: string, others: readonly string[]): string {
   return random.chance(ODD) ? random.pick(others) : usual
 }
 
-/** Bytes lost, doubled, exchanged or put in. */
+/** Bytes lost, doubled, swapped or inserted. */
 export function mutate(message: string, random: Random): string {
   let text = message
   for (let times = random.chance(0.3) ? 1 + random.below(3) : 0; times > 0; times--) {

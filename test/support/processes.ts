@@ -137,7 +137,7 @@ export class Processes {
     return { ...exit, stdout: child.output.join('\n'), stderr: child.errors.join('\n') }
   }
 
-  /** Starts the provider with one client that fits every edge of this relay. */
+  /** Starts the provider with one client for every edge of this relay. */
   async startProvider(
     users: readonly IdentityProviderUser[] = [ADA],
     client: Partial<IdentityProviderClient> = {},

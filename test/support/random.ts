@@ -1,4 +1,4 @@
-// Numbers that look random and come again with the same seed.
+// Numbers that look random and repeat with the same seed.
 
 /** mulberry32: small, fast, the same everywhere. */
 export class Random {

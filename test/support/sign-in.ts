@@ -1,4 +1,4 @@
-// Signs a visitor in without a screen, and gives back the browser that holds the session.
+// Signs a visitor in without a screen, and returns the browser that holds the session.
 
 import assert from 'node:assert/strict'
 

@@ -19,7 +19,7 @@ import type { CertificateFiles } from './certificate.ts'
 export interface StackOptions {
   /** The app behind every agent. */
   app: Server
-  /** How many agents; one by default. */
+  /** The number of agents; one by default. */
   agents?: number
   /** YAML of `edges:`, as a list; one edge `edg_app` at app.localhost without sign-in by default. */
   edges?: string
@@ -36,9 +36,9 @@ export interface StackOptions {
   /** Labels of the agents. */
   labels?: readonly string[]
   hostHeader?: string
-  /** What the app speaks; http1 by default. */
+  /** The protocol of the app; http1 by default. */
   upstreamProtocol?: 'http1' | 'http2'
-  /** Where the agents forward to, instead of `app`. */
+  /** The upstream of the agents, instead of `app`. */
   upstream?: string
   /** Reads the edges with other actions than those in docs/configuration.md. */
   readEdges?: Parameters<typeof parseConfig>[1]['readEdges']

@@ -1,5 +1,5 @@
 // One request in each of the ways that a visitor can come: HTTP/1.1, HTTP/2 (the relay needs `listen.http2: all`), and
-// the upgrade of a WebSocket. Written by hand, so that names, lines and their order are those of the test.
+// the upgrade of a WebSocket. Written by hand, so names, lines and their order are those of the test.
 
 import { connect } from 'node:net'
 
@@ -14,7 +14,7 @@ export interface VisitInit {
   /** GET by default; an upgrade is always one. */
   method?: string
   path?: string
-  /** A line or field each, in this order; names in lower case for HTTP/2. */
+  /** One line or field each, in this order; names in lower case for HTTP/2. */
   headers?: readonly (readonly [name: string, value: string])[]
   /** The visitor's address; 127.0.0.1 by default. */
   from?: string

@@ -1,4 +1,4 @@
-// A visitor over TLS who chooses what the handshake and each request name, for connections that carry requests for several hosts.
+// A visitor over TLS who chooses the host in the handshake and in each request: one connection may have several hosts.
 
 import { once } from 'node:events'
 import { connect as connectHttp2 } from 'node:http2'
@@ -26,7 +26,7 @@ export interface TlsAnswer {
 
 export class TlsVisitor {
   readonly socket: TLSSocket
-  /** Tickets in the order in which they came. */
+  /** Tickets in order of arrival. */
   readonly tickets: Buffer[] = []
   readonly #way: (typeof TLS_WAYS)[number]
   #session: ClientHttp2Session | undefined
@@ -35,7 +35,7 @@ export class TlsVisitor {
   private constructor(socket: TLSSocket, way: (typeof TLS_WAYS)[number]) {
     this.socket = socket
     this.#way = way
-    socket.on('error', () => {}) // a test that waits fails by the end
+    socket.on('error', () => {}) // a waiting test fails when the connection ends
     socket.on('session', (ticket: Buffer) => this.tickets.push(ticket))
   }
 
@@ -59,7 +59,7 @@ export class TlsVisitor {
     return this.#way === 'HTTP/2' ? this.#askHttp2(host, path) : this.#askHttp1(host, path)
   }
 
-  /** Resolves when the relay has ended the connection, or has told that it takes no further requests. */
+  /** Resolves when the relay has ended the connection, or has announced that it takes no further requests. */
   async untilRetired(): Promise<void> {
     const { socket } = this
     const session = this.#session

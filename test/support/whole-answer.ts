@@ -1,4 +1,4 @@
-// One request in each of the ways that a visitor can come, as in three-ways.ts, and the answer as its lines and bytes came.
+// One request in each of the ways that a visitor can come, as in three-ways.ts, and the exact lines and bytes of the answer.
 
 import { request as httpRequest } from 'node:http'
 import { connect } from 'node:http2'
@@ -12,7 +12,7 @@ export interface WholeAnswer {
   status: number
   /** Names in lower case, in the order of the answer. */
   lines: [name: string, value: string][]
-  /** Of an upgrade nothing. */
+  /** Empty for an upgrade. */
   body: Buffer
   /** Whether the answer broke off. */
   isCut: boolean
@@ -22,7 +22,7 @@ export function valuesOf({ lines }: Pick<WholeAnswer, 'lines'>, name: string): s
   return lines.flatMap(([each, value]) => (each === name ? [value] : []))
 }
 
-/** @throws where no answer comes at all */
+/** @throws if no answer comes at all */
 export function wholeAnswer(way: (typeof WAYS)[number], port: number, init: VisitInit): Promise<WholeAnswer> {
   if (way === 'HTTP/1.1') return overHttp1(port, init)
   return way === 'HTTP/2' ? overHttp2(port, init) : overUpgrade(port, init)

@@ -49,7 +49,7 @@ describe('docs/identity-headers.md', { timeout: 180_000 }, () => {
   let closeStore: () => Promise<void>
   /** Every kind of token that must not pass, by its fault. */
   let bad: Record<string, string>
-  /** Signed by the key that has come, and by the one that goes. */
+  /** Signed by the new key, and by the old one. */
   let good: string[]
 
   before(async () => {
@@ -67,7 +67,7 @@ describe('docs/identity-headers.md', { timeout: 180_000 }, () => {
     const open = (iss: string, keys = new Keys(Buffer.alloc(32, 'key'))): Promise<IdentityTokens> =>
       IdentityTokens.open({ issuer: iss, store, keys, log: createLog({ level: 'silent' }), clock: () => monthAgo })
     tokens = await open(issuer)
-    await tokens.rotate(now - DAY_MS) // the next one has been known for a day, and signs from now on
+    await tokens.rotate(now - DAY_MS) // the next one was published a day ago, and signs from now on
     const sign = (at = now, edge = EDGE): Promise<string> => tokens.sign(ADA, edge, at)
     good = [await sign(), await sign(now - 60_000)]
     const [head = '', body = '', signature = ''] = good[0]!.split('.')
@@ -105,7 +105,7 @@ describe('docs/identity-headers.md', { timeout: 180_000 }, () => {
   })
 
   for (const [file, prepare] of Object.entries(APPS)) {
-    it(`${file} lets in what the relay has signed, and nothing else`, async (t) => {
+    it(`${file} lets in only visitors with a token of the relay`, async (t) => {
       const command = await prepare(folder)
       if ('missing' in command) {
         console.log(`${file} is skipped: ${command.missing}`)
@@ -129,7 +129,7 @@ describe('docs/identity-headers.md', { timeout: 180_000 }, () => {
       }
     })
 
-    it(`shows ${file} as it stands`, async () => {
+    it(`shows ${file} unchanged`, async () => {
       const page = await readFile(join(here, '../../docs/identity-headers.md'), 'utf8')
       assert.ok(page.includes(await readFile(join(here, file), 'utf8')), `copy ${file} into the page`)
     })
@@ -142,7 +142,7 @@ async function needs([program = '', ...args]: string[], command: string[]): Prom
     await promisify(execFile)(program, args, { timeout: 120_000 }) // the first build compiles Go's standard library
     return command
   } catch (error) {
-    const { code, stderr } = error as { code?: unknown; stderr?: string } // what execFile rejects with
+    const { code, stderr } = error as { code?: unknown; stderr?: string } // as execFile rejects
     if (code === 'ENOENT') return { missing: `there is no ${program}` }
     const missing = /No module named '?(\w+)/.exec(stderr ?? '')?.[1]
     if (missing) return { missing: `python3 has no ${missing}` }

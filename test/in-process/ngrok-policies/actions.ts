@@ -1,4 +1,4 @@
-// Policies of which the actions on requests are the point.
+// Policies that show actions on requests.
 
 import { createHmac } from 'node:crypto'
 

@@ -1,4 +1,4 @@
-// Policies of which the conditions are the point: variables of requests, connections and endpoints.
+// Policies that show conditions: variables of requests, connections and endpoints.
 
 import type { PolicyCase } from './policy-case.ts'
 

@@ -1,4 +1,4 @@
-// Policies of which the functions are the point. Each answers with what a function gives, or decides by it.
+// Policies that show functions. Each answers with a function's result, or decides by it.
 
 import type { PolicyCase, Visit } from './policy-case.ts'
 

@@ -1,4 +1,4 @@
-// Policies in the forms of earlier years, each of which says what is written today.
+// Policies in the forms of earlier years, for each of which the relay names the current form.
 
 import type { PolicyCase } from './policy-case.ts'
 

@@ -1,12 +1,12 @@
-// One policy in ngrok's documented form, with requests and what has to come of each. ngrok-policies.test.ts runs them.
+// One policy in ngrok's documented form, with requests and the required result of each. ngrok-policies.test.ts runs them.
 
 export interface PolicyCase {
-  /** What it is for. */
+  /** Its purpose. */
   readonly name: string
   /** As people write it: YAML or JSON. */
   readonly policy: string
   readonly visits: readonly Visit[]
-  /** What the reader has to say of it; nothing by default. */
+  /** The reader's messages about it; none by default. */
   readonly remarks?: readonly RegExp[]
 }
 
@@ -31,7 +31,7 @@ export interface Expected {
   /** Of the answer, in lower case; undefined for a header that must be missing. */
   readonly headers?: Headers
   readonly body?: string | RegExp
-  /** What the app has got; false for nothing. Several lines of a header are joined with `, `. */
+  /** The request at the app; false for none. Several lines of a header are joined with `, `. */
   readonly app?: boolean | { readonly target?: string; readonly headers?: Headers }
   /** A line that the relay has logged since. */
   readonly log?: RegExp

@@ -74,7 +74,7 @@ export class Browser {
     })
   }
 
-  /** One request with the cookies of the host and nothing else that a browser adds. Follows nothing. */
+  /** One request with the cookies of the host, but no other headers of a browser. Follows nothing. */
   async fetch(url: string | URL, options: RequestOptions = {}): Promise<Visit> {
     const target = new URL(url)
     const cookie = this.cookieHeader(target)
@@ -99,7 +99,7 @@ export class Browser {
     return /\.forms\[0\]\.submit\(\)/.test(visit.body) ? this.submit(visit) : visit
   }
 
-  /** Fills in the page's form (the first, unless `index` says otherwise) and sends it, following what comes. */
+  /** Fills in the page's form (the first, unless `index` says otherwise) and sends it, following redirects. */
   async submit(page: Visit, values: Record<string, string> = {}, index = 0): Promise<Visit> {
     const form = formsOf(page)[index]
     if (!form) throw new Error(`no form on ${page.url} (HTTP ${page.status})`)

@@ -1,4 +1,4 @@
-// A real Chromium for a test file: started once with folders of its own, private windows on demand, gone at the end.
+// A real Chromium for a test file: started once with its own folders, private windows on demand, removed at the end.
 // Without a Chromium the tests are skipped and say how to get one; with CI=true they fail.
 
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -61,7 +61,7 @@ export class ChromiumBrowser {
     return window
   }
 
-  /** A window of a browser of its own, which is set to keep no cookies of one origin. Closing it ends that browser. */
+  /** A window of a separate browser that keeps no cookies of one origin. Closing it ends that browser. */
   async windowWithoutCookiesOf(origin: string): Promise<BrowserContext> {
     const profile = await mkdtemp(join(this.#folder, 'profile-'))
     await mkdir(join(profile, 'Default'))

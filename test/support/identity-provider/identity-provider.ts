@@ -30,7 +30,7 @@ export interface IdentityProviderClient {
   client_name?: string
   /** Left out for a public client, together with `token_endpoint_auth_method: 'none'`. */
   client_secret?: string
-  /** Those of a Sallyport relay depend on the issuer, which is known when the port is. */
+  /** Those of a Sallyport relay depend on the issuer, which is known once the port is. */
   redirect_uris: string[] | ((issuer: string) => string[])
   /** `authorization_code` unless given. */
   grant_types?: string[]
@@ -93,7 +93,7 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
     const uid = /^\/sign-in\/([\w-]+)$/.exec(request.url ?? '')?.[1]
     if (uid === undefined) return answerBelow(mount, options, protocol, request, response)
     signIn(provider, options, request, response).catch((error: unknown) => {
-      // An interaction that is unknown, expired or of another browser.
+      // The interaction is unknown, expired or of another browser.
       if (!response.headersSent) {
         sendPage(response, 400, 'Sign-in is over', '<p>Go back to the page you wanted and start again.</p>')
       } else response.destroy(error instanceof Error ? error : undefined)

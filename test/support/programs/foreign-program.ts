@@ -1,4 +1,4 @@
-// A program of others, which may not be installed: runs in the foreground, from its first connection until it is ended
+// A third-party program, which may not be installed: runs in the foreground, from its first connection until it is ended
 // by its id. It ends with the test process.
 
 import { execFile, spawn } from 'node:child_process'
