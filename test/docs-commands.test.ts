@@ -80,7 +80,7 @@ interface Run {
   says?: RegExp
 }
 
-/** Commands of ours need no line here unless something must be given or waited for. */
+/** Our own commands need no line here unless they need input or a wait. */
 const RUN: readonly Run[] = [
   { commands: /^(?:agent|sallyport) (?:tunnel|http)\b/, until: /tunnel online/ },
   {
@@ -109,11 +109,11 @@ interface Place {
   ids: Record<'atk' | 'svt' | 'ses', string>
   appPort: number
   tlsPort: number
-  /** PEM files, and everything that is written. */
+  /** PEM files, and all written files. */
   folder: string
 }
 
-// A session is ended by its id before those commands come that end it with all others.
+// A session is ended by its id before the commands that end it with all others.
 const commands = docCommands().toSorted((a, b) => Number(b.text.includes('ses_')) - Number(a.text.includes('ses_')))
 const notRun = ({ text: command }: DocCommand): NotRun | undefined =>
   NOT_RUN.find((rule) => rule.commands.test(command))
@@ -238,10 +238,10 @@ describe('the first hour: a command of README.md or docs/', { concurrency: 2, ti
     })
   }
 
-  /** Commands of openssl read what those before them have written. */
+  /** Commands of openssl read files of earlier ones. */
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
     const done = lastInTurn.then(work)
-    lastInTurn = done.catch(() => {}) // its own test tells
+    lastInTurn = done.catch(() => {}) // its own test reports that
     return done
   }
 
@@ -291,7 +291,7 @@ describe('the first hour: a command of README.md or docs/', { concurrency: 2, ti
     }
   }
 
-  /** Puts this machine in the place of the hosts, ports, files and ids of the examples. */
+  /** Replaces the hosts, ports, files and ids of the examples by those of this machine. */
   function translate(command: string, number: number): string {
     const { folder, ids, appPort, tlsPort } = place
     return command
@@ -333,7 +333,7 @@ function furnish(folder: string, configFile: string): void {
   writeFileSync(join(folder, 'second/relay.yml'), JSON.stringify(second))
 }
 
-/** The app answers with the request that it got. */
+/** The app answers with its request. */
 function answer(request: IncomingMessage, response: ServerResponse): void {
   let bytes = 0
   request.on('data', (chunk: Buffer) => (bytes += chunk.length))

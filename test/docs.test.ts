@@ -1,4 +1,4 @@
-// The pages are true where a machine can tell: links lead somewhere, configurations are accepted, commands and flags
+// The pages are true as far as a machine can check: links lead somewhere, configurations are accepted, commands and flags
 // exist, and the tables of the protocol are those of the code.
 
 import assert from 'node:assert/strict'
@@ -20,7 +20,7 @@ const COMMANDS = { relay: 'packages/server/src/main.ts', agent: 'packages/agent/
 /** The action by which CONTRIBUTING.md shows how one is added. */
 const MADE_UP = /\bvisiting-hours\/|^(?:conn|req)\.ts$/ // of an example; variables of expressions
 
-/** What a relay.yml cannot be without. */
+/** The required keys of relay.yml. */
 const NEEDED: Readonly<Record<string, string>> = {
   domain: 'domain: example.com\n',
   public_url: 'public_url: https://relay.example.com\n',
@@ -29,12 +29,12 @@ const NEEDED: Readonly<Record<string, string>> = {
 }
 const SIGN_IN =
   '    policy:\n      on_http_request:\n        - actions:\n            - type: openid-connect\n              config:\n                issuer_url: https://login.example.com\n                client_id: sallyport\n'
-/** What a policy begins with that has a file of its own. */
+/** The first keys of a policy in a separate file. */
 const PHASES = new Set(['on_tcp_connect', 'on_http_request', 'on_http_response'])
 const OF_EDGE = new Set(['routes', 'backend', 'policy'])
 const OF_SIGN_IN = new Set(['allow', 'deny'])
 
-/** A relay.yml around a fragment, which is told by its first key. */
+/** A relay.yml around a fragment, which is recognised by its first key. */
 function surround(fragment: string): string {
   const keys = [...fragment.matchAll(/^(\w+):/gm)].map(([, key = '']) => key)
   const whole = Object.values(NEEDED).join('')
@@ -118,7 +118,7 @@ describe('documentation', () => {
     )
   })
 
-  it('S1: shows the redirect URIs of the issuers that it speaks of', () => {
+  it('S1: shows the redirect URIs of the issuers that it mentions', () => {
     const shown = pages
       .filter((page) => page !== 'CHANGELOG.md')
       .flatMap((page) =>
@@ -162,7 +162,7 @@ describe('documentation', () => {
 })
 
 describe('docs/security.md and docs/behind-a-proxy.md', () => {
-  it('names tests that exist, each by as much of the end of its path as no other has', () => {
+  it('names tests that exist, each by an end of its path that no other has', () => {
     const tests = globSync(['packages/*/src/**/*.test.ts', 'test/**/*.test.ts', 'bench/**/*.test.ts'], { cwd: root })
     const named = [
       ...`${textOf('docs/security.md')}${textOf('docs/behind-a-proxy.md')}`.matchAll(/[\w./-]+\.test\.ts/g),
@@ -179,7 +179,7 @@ describe('docs/security.md and docs/behind-a-proxy.md', () => {
 describe('docs/protocol.md', () => {
   const protocol = textOf('docs/protocol.md')
 
-  it('has the close codes of the code, all of them', () => {
+  it('has all close codes of the code', () => {
     const source = textOf('packages/protocol/src/process/errors.ts')
     const codes = [...source.matchAll(/^ {2}(\w+): \{ closeCode/gm)].map((match) => toProtocolErrorCode(match[1] ?? ''))
     const expected = codes.map((code) => {
@@ -309,7 +309,7 @@ async function askForHelp(name: string, path: readonly string[]): Promise<Help> 
   const section = (title: string): string => new RegExp(`^${title}:\\n((?: +.*\\n)*)`, 'm').exec(stdout)?.[1] ?? ''
   return {
     commands: new Set([...section('Commands').matchAll(/^ {2}(\w[\w-]*)/gm)].map((match) => match[1] ?? '')),
-    // In groups of several names.
+    // Several names in one group.
     flags: new Set([...stdout.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)].map((match) => match[1] ?? '')),
   }
 }

@@ -27,7 +27,7 @@ interface Route {
 interface Comparison {
   name: string
   figure: string
-  /** How many of what is counted the second route has more than the first. */
+  /** The second route's surplus over the first, in the counted unit. */
   more: number
   routes: readonly [Route, Route]
 }
@@ -124,7 +124,7 @@ async function measurePairs(
 /** MB of the heap that the buckets of one rate limit take. */
 function measureBuckets(): number {
   setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void // the flag has just made it
+  const collect = runInNewContext('gc') as () => void // just made by the flag
   const counter = new CounterRooms(() => Date.now()).counter('edg_bench', WINDOW_MS, 'bench')
   collect()
   const before = process.memoryUsage()

@@ -91,7 +91,7 @@ describe('agent http', { timeout: 120_000 }, () => {
     assert.equal((await new Browser().fetch(url)).status, 401)
     assert.equal(agent.lines.slice(since).filter((line) => line.startsWith('Forwarding')).length, 0, 'nothing is new')
 
-    // An agent that is not back yet: the address is known, and its policy is not.
+    // An agent that is not back yet: the address is known, but its policy is not.
     agent.kill('SIGKILL')
     await agent.exited
     processes.relay.kill('SIGTERM')
@@ -134,7 +134,7 @@ describe('agent http', { timeout: 120_000 }, () => {
     await second.exited
   })
 
-  it('makes way for one that is started anew after a crash', async () => {
+  it('makes way for an agent restarted after a crash', async () => {
     const flags = ['--domain', 'crashed.localhost']
     const first = launch(flags)
     const url = await forwarding(first)
@@ -143,7 +143,7 @@ describe('agent http', { timeout: 120_000 }, () => {
     assert.equal((await new Browser().fetch(url)).body, 'hello nobody')
   })
 
-  it('attack 37: ends with 1 where the authtoken does not permit the address', async () => {
+  it('attack 37: ends with 1 if the authtoken does not permit the address', async () => {
     const narrow = await processes.createAuthtoken('bind:mine.localhost')
     const before_ = asked
     const agent = launch(['--domain', 'yours.localhost'], { SALLYPORT_AUTHTOKEN: narrow })
@@ -157,7 +157,7 @@ describe('agent http', { timeout: 120_000 }, () => {
     await other.exited
   })
 
-  it('ends with 2 and the flags that are wrong, whoever has found out', async () => {
+  it('ends with 2 and the wrong flags, whether agent or relay has found them', async () => {
     const here = launch([
       '--oidc',
       'login.example.com',
@@ -186,7 +186,7 @@ describe('agent http', { timeout: 120_000 }, () => {
     assert.doesNotMatch(agent.lines.join('\n'), new RegExp(secret()))
   })
 
-  it('needs sign-in where the operator says so', async () => {
+  it('needs sign-in if the operator says so', async () => {
     processes.relay.kill('SIGTERM')
     await processes.relay.exited
     await processes.startRelay({ edges: [], config: { require_sign_in: true } })

@@ -40,7 +40,7 @@ describe('the commands', { timeout: 300_000 }, () => {
       server.close()
     })
 
-    it('check: tells all problems of a file with their paths, and exits with 2; a good one with 0', async () => {
+    it('check: reports all problems of a file with their paths, and exits with 2; a good one with 0', async () => {
       const file = await config({
         listen: { htpp: '0.0.0.0:80', http: '0.0.0.0:99999' },
         trusted_proxies: ['10.0.0.0/99'],
@@ -115,7 +115,7 @@ edges:
       }
     })
 
-    it('wrong 9: start without the key of its database refuses, and leaves no other key in its place', async () => {
+    it('wrong 9: start refuses without the key of its database, and makes no other key', async () => {
       const file = await config({ store: `sqlite:${join(processes.folder, 'keyless', 'relay.db')}` })
       const first = processes.start('relay', [RELAY, 'start', '--config', file])
       await first.waitForEntry('relay started')
@@ -132,7 +132,7 @@ edges:
       )
     })
 
-    it('wrong 7: says so where the folder of the store cannot be made', async () => {
+    it('wrong 7: says so if the folder of the store cannot be made', async () => {
       const file = await config({ store: 'sqlite:/dev/null/nope/relay.db' })
       for (const args of [['start'], ['authtoken', 'create']]) {
         const { code, stderr } = await processes.run([RELAY, ...args, '--config', file])
@@ -164,7 +164,7 @@ edges:
       }
     })
 
-    it('authtoken create, list and revoke: nothing but the token and the list on standard output', async () => {
+    it('authtoken create, list and revoke: only the token and the list on standard output', async () => {
       const file = await config({ store: 'sqlite:tokens.db' })
       const authtoken = (...words: string[]): ReturnType<Processes['run']> =>
         processes.run([RELAY, 'authtoken', ...words, '--config', file])
@@ -196,7 +196,7 @@ edges:
       assert.ok(files.includes('tokens.db'), files.join())
     })
 
-    it('first-hour 23: warns of edges that the configuration does not have, and makes the token all the same', async () => {
+    it('first-hour 23: warns of edges that the configuration lacks, but makes the token', async () => {
       const file = await config({
         store: 'sqlite:typos.db',
         edges: [
@@ -245,7 +245,7 @@ Warning: ${file} has no edge edg_something. The authtoken is made all the same.`
       )
     })
 
-    it('first-hour 24: what is no fault of the configuration names the command, the variable or the file', async () => {
+    it('first-hour 24: a fault outside the configuration is reported with its command, variable or file', async () => {
       const file = await config({ store: 'sqlite:words.db' })
       const said = async (words: string, env: NodeJS.ProcessEnv = {}): Promise<string> => {
         const { code, stderr } = await processes.run([RELAY, ...words.split(' ')], env)
@@ -273,7 +273,7 @@ Warning: ${file} has no edge edg_something. The authtoken is made all the same.`
       assert.equal(open, `2 ${key}: other users may read the key of the relay; run: chmod 600 ${key}`)
     })
 
-    it('first-hour 24: help comes by three ways, names the documentation, and tells each default once, at both commands', async () => {
+    it('first-hour 24: help comes in three ways, names the documentation, and shows each default once', async () => {
       const helpOf = async (program: string, words: string): Promise<string> => {
         const { code, stdout, stderr } = await processes.run([program, ...words.split(' ')])
         assert.deepEqual([code, stderr], [0, ''], words)
@@ -319,7 +319,7 @@ Warning: ${file} has no edge edg_something. The authtoken is made all the same.`
       for (const [, file = ''] of http.matchAll(/(docs\/[\w-]+\.md)/g)) await access(join(root, file))
     })
 
-    it('-v and --version print what version prints, for both', async () => {
+    it('-v and --version print the same as version, for both', async () => {
       for (const [program, name] of [
         [RELAY, 'relay'],
         [AGENT, 'agent'],
@@ -396,7 +396,7 @@ Warning: ${file} has no edge edg_something. The authtoken is made all the same.`
       }
     })
 
-    it('keeps trying where no relay answers, says so, and ends in order', async () => {
+    it('keeps trying if no relay answers, says so, and ends in order', async () => {
       const args = [
         'tunnel',
         '--server',
@@ -414,7 +414,7 @@ Warning: ${file} has no edge edg_something. The authtoken is made all the same.`
     })
   })
 
-  /** Writes a configuration and gives back its path. */
+  /** Writes a configuration and returns its path. */
   async function config(further: Record<string, unknown>): Promise<string> {
     const whole = {
       domain: 'example.com',

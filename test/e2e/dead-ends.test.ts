@@ -27,9 +27,9 @@ describe('B8: dead ends, in Chromium', { timeout: 180_000 }, () => {
   let processes: Processes
   let app: Server
   let chromium: ChromiumBrowser | undefined
-  /** What the app was sent. */
+  /** The bodies that the app got. */
   const saved: string[] = []
-  /** How pages were asked for. */
+  /** The kinds of requests for pages. */
   const modes: string[] = []
 
   before(async () => {
@@ -90,7 +90,7 @@ describe('B8: dead ends, in Chromium', { timeout: 180_000 }, () => {
     await context.clearCookies({ domain: HOST, name: /\.session$/ })
   }
 
-  /** The addresses below one that are asked for from now on. */
+  /** The addresses below one that are requested from now on. */
   function watch(page: Page, begin: string): string[] {
     const seen: string[] = []
     page.on('request', (request) => {
@@ -99,7 +99,7 @@ describe('B8: dead ends, in Chromium', { timeout: 180_000 }, () => {
     return seen
   }
 
-  it('real-providers 6a: Back after a sign-in leads through the provider to the page that was wanted', async (test) => {
+  it('real-providers 6a: Back after a sign-in leads through the provider to the wanted page', async (test) => {
     const context = await window(test)
     if (!context) return
     const page = await context.newPage()
@@ -121,7 +121,7 @@ describe('B8: dead ends, in Chromium', { timeout: 180_000 }, () => {
     await context.close()
   })
 
-  it('real-providers 6: where the session is over, what ended a sign-in leads to a button, by keyboard', async (test) => {
+  it('real-providers 6: after the session, an ended sign-in leads to a button, by keyboard', async (test) => {
     const context = await window(test)
     if (!context) return
     const page = await context.newPage()
@@ -199,7 +199,7 @@ describe('B8: dead ends, in Chromium', { timeout: 180_000 }, () => {
     await context.close()
   })
 
-  it('real-providers 10: a form that is sent behind the end of the session is lost neither silently nor at all', async (test) => {
+  it('real-providers 10: a form that is sent after the end of the session is not lost', async (test) => {
     const context = await window(test)
     if (!context) return
     const page = await context.newPage()
@@ -221,7 +221,7 @@ describe('B8: dead ends, in Chromium', { timeout: 180_000 }, () => {
     await context.close()
   })
 
-  it('real-providers 11: a frame of the same site says what is missing, and leads out', async (test) => {
+  it('real-providers 11: a frame of the same site says that a sign-in is missing, and leads out', async (test) => {
     const context = await window(test)
     if (!context) return
     const page = await context.newPage()
@@ -254,7 +254,7 @@ describe('B8: dead ends, in Chromium', { timeout: 180_000 }, () => {
     await context.close()
   })
 
-  it('real-providers 6c: a browser that keeps no cookies of the site is told so', async (test) => {
+  it('real-providers 6c: a browser that keeps no cookies of the site gets a page that says so', async (test) => {
     if (!chromium) return test.skip(NO_CHROMIUM)
     const context = await chromium.windowWithoutCookiesOf(processes.origin(HOST))
     const page = await context.newPage()

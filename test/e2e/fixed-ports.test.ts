@@ -33,7 +33,7 @@ describe('local mode and the demo', { timeout: 120_000 }, () => {
   })
   after(() => processes.close())
 
-  it('relay start without a configuration says what there is and what to type next, and that works', async (test) => {
+  it('relay start without a configuration shows its addresses and the next command, which works', async (test) => {
     const taken = [await occupy(LOCAL_PORT), await occupy(LOCAL_ADMIN_PORT)]
     for (const server of taken) server?.close()
     if (taken.includes(undefined)) {
@@ -75,7 +75,7 @@ describe('local mode and the demo', { timeout: 120_000 }, () => {
     await again.exited
   })
 
-  it('first-hour 11: relay start without a configuration, on ports that are taken, takes others and says who has them', async () => {
+  it('first-hour 11: local mode uses other ports if its own are taken, and names their owner', async () => {
     const occupied = [await occupy(LOCAL_PORT), await occupy(LOCAL_ADMIN_PORT)]
     const relay = processes.start('local relay', [RELAY, 'start'])
     const command = await relay.waitForLine('the agent command', (line) => line.includes('agent tunnel --server'))
@@ -108,7 +108,7 @@ describe('local mode and the demo', { timeout: 120_000 }, () => {
     assert.deepEqual(leftFolders(), [])
   })
 
-  it('the demo takes another port where its own is taken, and leaves nothing behind after Ctrl-C', async () => {
+  it('the demo takes another port if its own is taken, and leaves nothing behind after Ctrl-C', async () => {
     const occupied = await occupy(LOCAL_PORT)
     const demo = processes.start('demo', [DEMO], { TMPDIR: processes.folder })
     await demo.waitForLine('that the port is taken', (line) => /^Port 8080 is in use, taking \d+ instead/.test(line))
@@ -116,7 +116,7 @@ describe('local mode and the demo', { timeout: 120_000 }, () => {
     assert.ok(url)
     await demo.waitForLine('how to stop', (line) => line.includes('Ctrl-C'))
     assert.equal((await new Browser().fetch(url)).status, 401)
-    // A visit is shown, with who has answered it.
+    // A visit is shown, with the agent that has answered it.
     await demo.waitForLine('the visit', (line) => /401 {2}GET +\/ +ERR_SIGN_IN_REQUIRED/.test(line))
     const login = await new Browser().visit(url)
     const ports = [url, login.next!].map((each) => Number(new URL(each).port))
@@ -137,7 +137,7 @@ describe('local mode and the demo', { timeout: 120_000 }, () => {
     assert.deepEqual(leftFolders(), [])
   })
 
-  it('the demo refuses words it does not know', async () => {
+  it('the demo refuses unknown arguments', async () => {
     const { code, stderr } = await processes.run([DEMO, '--onec'])
     assert.equal(code, 2)
     assert.match(stderr, /--once/)
@@ -169,7 +169,7 @@ describe(
       terminal = new PseudoTerminal(command, { cwd: root, env, ...(columns !== undefined && { columns }) })
     }
 
-    /** Every port that the demo has told of: those of relay, identity provider and site. */
+    /** Every port that the demo has printed: those of relay, identity provider and site. */
     async function portsOf(text: string): Promise<number[]> {
       const told = [...text.matchAll(/localhost:(\d+)/g)].map((match) => Number(match[1]))
       const { next = '' } = await new Browser().visit(siteUrlIn(text))
@@ -203,7 +203,7 @@ describe(
       await assertNothingIsLeft(ports)
     })
 
-    it('first-hour 2: so does Ctrl-C pressed again by somebody who does not want to wait', async () => {
+    it('first-hour 2: so does an impatient second Ctrl-C', async () => {
       open('npm run demo')
       const [, pid] = await terminal.read(/agent 1 +kill -9 (\d+)/)
       await terminal.read(READY)
@@ -240,7 +240,7 @@ describe(
       await assertNothingIsLeft(ports)
     })
 
-    it('first-hour 3: when an agent is killed, one sentence says who serves, and the command after it brings it back; the end of the terminal is its end, too', async () => {
+    it('first-hour 3: one sentence tells of a killed agent, and its command restarts it; the demo ends with its terminal', async () => {
       const columns = 64
       open('npm run demo', columns)
       await terminal.read(READY)
@@ -252,7 +252,7 @@ describe(
       const sentence = said.replaceAll(/\s+/g, ' ').trim()
       const advice = `to bring agent 1 back, paste this into another terminal, in ${root}:`
       assert.equal(sentence, `agent 1 is gone, and agent 2 serves all visitors now; ${advice}`)
-      // No line is longer than the terminal is wide, but one that is a single word.
+      // No line is wider than the terminal, except a single word.
       for (const line of terminal.text.slice(terminal.text.indexOf('Open')).split('\n')) {
         assert.ok(line.length < columns || !line.trim().replace(/ \\$/, '').includes(' '), line)
       }

@@ -104,7 +104,7 @@ describe('a log that cannot be written', { timeout: 120_000 }, () => {
     await Promise.all(Array.from({ length: 20 }, visitor))
   }
 
-  it('B4: serves on and stops in order where there is no room for the log', { skip: NO_FULL }, async () => {
+  it('B4: keeps serving and stops in order if there is no room for the log', { skip: NO_FULL }, async () => {
     const relay = await startRelay(full)
     await assertServes()
     await until('lines are dropped', async () => (await dropped()) > 0)
@@ -120,7 +120,7 @@ describe('a log that cannot be written', { timeout: 120_000 }, () => {
     await assertStops(relay)
   })
 
-  it('S9: serves on for a reader that stands still, within bounds, and tells it afterwards what is missing', async () => {
+  it('S9: keeps serving while the reader stalls, within bounds, and reports lost lines afterwards', async () => {
     const relay = await startRelay('pipe')
     await fillLog(2800)
     await assertServes()
@@ -139,14 +139,14 @@ describe('a log that cannot be written', { timeout: 120_000 }, () => {
     assert.match(text, /"msg":"stopped"/, 'the last line is there')
   })
 
-  it('B4: stops in order while the reader stands still', async () => {
+  it('B4: stops in order while the reader stalls', async () => {
     const relay = await startRelay('pipe')
     await fillLog(400)
     await assertServes()
     await assertStops(relay)
   })
 
-  it('B4: serves on when the reader is gone', async () => {
+  it('B4: keeps serving when the reader has gone', async () => {
     const relay = await startRelay('pipe')
     await assertServes()
     relay.stdout?.destroy()
@@ -185,7 +185,7 @@ describe('a log that cannot be written', { timeout: 120_000 }, () => {
       return agent
     }
 
-    /** Each POST opens a stream of its own, which is a line of the agent's. */
+    /** Each POST opens a new stream, which is a line of the agent's. */
     async function fillAgentLog(lines: number): Promise<void> {
       const visitor = async (): Promise<void> => {
         for (let count = 0; count < lines / 20; count++) assert.ok(await visit('POST'))
@@ -193,21 +193,21 @@ describe('a log that cannot be written', { timeout: 120_000 }, () => {
       await Promise.all(Array.from({ length: 20 }, visitor))
     }
 
-    it('B4: serves on and stops in order where there is no room', { skip: NO_FULL }, async () => {
+    it('B4: keeps serving and stops in order if there is no room', { skip: NO_FULL }, async () => {
       const agent = await startAgent(full)
       await fillAgentLog(100)
       assert.ok(await visit())
       await assertStops(agent)
     })
 
-    it('B4: serves on and stops in order while the reader stands still', async () => {
+    it('B4: keeps serving and stops in order while the reader stalls', async () => {
       const agent = await startAgent('pipe')
       await fillAgentLog(2000) // more than a socket or pipe of the system holds
       assert.ok(await visit())
       await assertStops(agent)
     })
 
-    it('B4: serves on and stops in order when the reader is gone', async () => {
+    it('B4: keeps serving and stops in order when the reader has gone', async () => {
       const agent = await startAgent('pipe')
       agent.stderr?.destroy()
       await fillAgentLog(100)

@@ -1,5 +1,5 @@
-// relay.yml changes while the relay runs, alone and with workers: `relay reload` and SIGHUP take its edges over; what is open
-// goes on, and a file with a problem changes nothing.
+// relay.yml changes while the relay runs, alone and with workers: `relay reload` and SIGHUP load its edges; open exchanges
+// continue, and a file with a problem changes nothing.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -68,7 +68,7 @@ for (const workers of [1, 2]) {
       app.close()
     })
 
-    it('takes the edges over, and leaves what is equal and what is open alone', async () => {
+    it('loads the edges, and leaves equal ones and open exchanges alone', async () => {
       await edit((config) => {
         config.edges = [{ ...fixed('docs', 'new'), policy: ONLY_LETTERS }, APP, fixed('more', 'more')]
       })
@@ -126,7 +126,7 @@ for (const workers of [1, 2]) {
       assert.equal(await body('more'), 'even more')
     })
 
-    it('takes secrets over, for edges that stay as they are, too', async () => {
+    it('loads secrets, even for unchanged edges', async () => {
       const tell = { type: 'custom-response', config: { body: "${secrets.get('shop', 'token')}" } }
       for (const [token, changes] of [
         ['first', /added {6}edg_told\n/],
@@ -173,7 +173,7 @@ for (const workers of [1, 2]) {
       assert.equal(await body('more'), 'by signal')
     })
 
-    it('has cut nothing that was open', async () => {
+    it('has cut no open exchange', async () => {
       held.end('and ended')
       assert.equal(await text(stream), 'begun and ended')
     })

@@ -12,7 +12,7 @@ import { signIn } from '../support/sign-in.ts'
 
 const HOST = 'app.localhost'
 
-// Both at once: they mostly wait, for looks that come once a second and for ten seconds without a problem.
+// Both at once: they mostly wait, for checks once a second and for ten seconds without a problem.
 describe('stores', { concurrency: true }, () => {
   for (const workers of [1, 2]) {
     describe(
@@ -55,7 +55,7 @@ describe('stores', { concurrency: true }, () => {
         }
         const problems = (message: string): unknown[] => processes.relay.entries.filter(({ msg }) => msg === message)
 
-        it('wrong 1: is noticed and told; sign-ins get 503, who is signed in goes on, and it ends when the file is back', async () => {
+        it('wrong 1: is reported; sign-ins get 503, sessions continue, and it ends when the file is back', async () => {
           const visitor = await signIn(url)
           assert.equal(await readyz(), '200 ready')
           await rename(file, `${file}.away`)

@@ -1,5 +1,5 @@
-// What edges demand of the TLS of visitors, in a relay of two workers: connections come to either, with tickets of the other, and
-// an agent's demands hold at both. Everything else is in test/in-process/terminate-tls.test.ts.
+// The demands of edges on the TLS of visitors, in a relay of two workers: connections come to either, with tickets of the other,
+// and an agent's demands hold at both. Everything else is in test/in-process/terminate-tls.test.ts.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -14,7 +14,7 @@ import { RecordingApp } from '../support/recording-app.ts'
 import { TlsVisitor } from '../support/tls-visitor.ts'
 import type { TlsAnswer } from '../support/tls-visitor.ts'
 
-const VISITORS = 16 // that all of them come to one worker happens once in thirty thousand times
+const VISITORS = 16 // all of them come to one worker once in thirty thousand times
 
 describe('terminate-tls in a relay of two workers', { timeout: 120_000 }, () => {
   let processes: Processes
@@ -71,7 +71,7 @@ describe('terminate-tls in a relay of two workers', { timeout: 120_000 }, () => 
     })
   }
 
-  test('a ticket of either brings no visitor in', async () => {
+  test('no ticket of either admits a visitor', async () => {
     for (const [host, with_] of [
       ['open.localhost', {}],
       ['mine.localhost', ann],

@@ -34,7 +34,7 @@ interface Answer {
   body: string
 }
 
-describe('B8: who has no session', { timeout: 60_000 }, () => {
+describe('B8: visitors without a session', { timeout: 60_000 }, () => {
   let stack: Stack
   let provider: HostileProvider
   let asked = 0
@@ -141,7 +141,7 @@ describe('B8: who has no session', { timeout: 60_000 }, () => {
     return next
   }
 
-  it('attack 20: an answer is taken on the host where the sign-in began, on no other of the same edge', async () => {
+  it('attack 20: an answer is accepted only on the host of its sign-in, on no other of the same edge', async () => {
     const browser = new Browser()
     const handOver = await walkToHandOver(browser)
     const cookie = browser.cookieHeader(handOver)

@@ -1,5 +1,5 @@
-// What edges demand of the TLS of their visitors (`terminate-tls`): certificates and versions, over every way that a request can
-// come. Relay, agents and sockets are real, in this process. "Refused" means that nothing has reached the app.
+// The demands of edges on the TLS of their visitors (`terminate-tls`): certificates and versions, in every way that a request
+// can come. Relay, agents and sockets are real, in this process. "Refused" means that nothing has reached the app.
 
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
@@ -133,7 +133,7 @@ describe('terminate-tls', { timeout: 60_000 }, () => {
   }
 
   for (const way of TLS_WAYS) {
-    test(`lets visitors pass by a certificate of the right authority alone, over ${way}`, async () => {
+    test(`lets visitors pass only with a certificate of the right authority, over ${way}`, async () => {
       for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
         const from = { way, maxVersion }
         assert.ok(passes(await visit('mine.localhost', { ...from, ...ann })), maxVersion)
@@ -161,7 +161,7 @@ describe('terminate-tls', { timeout: 60_000 }, () => {
       }
     })
 
-    test(`sends requests for an edge with other demands away from a connection, over ${way}`, async () => {
+    test(`refuses requests for an edge with other demands on a connection, over ${way}`, async () => {
       for (const [name, host, with_] of [
         ['open.localhost', 'mine.localhost', {}],
         ['', 'mine.localhost', ann],
@@ -187,7 +187,7 @@ describe('terminate-tls', { timeout: 60_000 }, () => {
     })
   }
 
-  test('keeps a connection for the host that it was made for, and ends one that can serve nobody', async () => {
+  test('keeps a connection for its own host, and ends one that can serve no host', async () => {
     const shared = await connect({ name: 'mine.localhost', way: 'HTTP/2', ...ann })
     assert.equal((await shared.ask('other.localhost')).status, 421)
     assert.ok(passes(await shared.ask('mine.localhost')), 'it goes on')
@@ -203,14 +203,14 @@ describe('terminate-tls', { timeout: 60_000 }, () => {
     }
   })
 
-  test('works as the page says', async () => {
+  test('works as docs/traffic-policy.md says', async () => {
     assert.ok(passes(await visit('page.localhost', ann)))
     const serial = new X509Certificate(ann.cert).serialNumber.toLowerCase()
     assert.deepEqual([...app.values('x-client-name'), ...app.values('x-client-serial')], ['ann', serial])
     assert.equal((await visit('page.localhost')).code, 'ERR_CERTIFICATE_REQUIRED')
   })
 
-  test('asks without demanding, or takes any certificate, as the strategy says', async () => {
+  test('makes certificates optional, or accepts any, as the strategy says', async () => {
     for (const [host, with_, name] of [
       ['ask.localhost', {}, 'nobody'],
       ['ask.localhost', ann, 'ann'],
@@ -228,7 +228,7 @@ describe('terminate-tls', { timeout: 60_000 }, () => {
     assert.equal(app.values('x-name')[0], 'nobody')
   })
 
-  test('agrees on the versions of the edge alone, and tells the rules behind it what was agreed', async () => {
+  test('accepts only the versions of the edge, and tells later rules the result', async () => {
     assert.ok(passes(await visit('new.localhost')))
     app.heads.length = 0
     await assert.rejects(visit('new.localhost', { way: 'HTTP/2' }))
@@ -241,7 +241,7 @@ describe('terminate-tls', { timeout: 60_000 }, () => {
     assert.ok(stack.log.some((line) => line.includes('TLS handshake refused')))
   })
 
-  test('resumes no session, so that no ticket carries a certificate, or the lack of one, to another connection', async () => {
+  test('resumes no session: no ticket carries a certificate, or its absence, to another connection', async () => {
     const places = ['open.localhost', 'mine.localhost', 'other.localhost', 'new.localhost']
     for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
       for (const from of places) {
@@ -262,7 +262,7 @@ describe('terminate-tls', { timeout: 60_000 }, () => {
     await bound.ask('mine.localhost')
     assert.ok(passes(await visit('open.localhost', { session: bound.tickets.at(-1) })))
     assert.equal(app.values('x-name')[0], 'nobody', 'nor to an edge that has not asked')
-    // A visitor who had none, and has one now, is asked again.
+    // A visitor who had no certificate, and has one now, is asked again.
     const without = await connect({ name: 'mine.localhost' })
     await without.ask('mine.localhost')
     assert.ok(passes(await visit('mine.localhost', { session: without.tickets.at(-1), ...ann })))
@@ -276,7 +276,7 @@ describe('terminate-tls', { timeout: 60_000 }, () => {
     assert.equal(error?.code, 'ERR_SSL_NO_RENEGOTIATION')
   })
 
-  test('is not reached without TLS, or by bytes that are none', async () => {
+  test('is not reached without TLS, or by other bytes', async () => {
     const http = connectTcp(stack.port, '127.0.0.1')
     http.end('GET / HTTP/1.1\r\nHost: mine.localhost\r\nConnection: close\r\n\r\n')
     assert.match(
@@ -309,7 +309,7 @@ describe('terminate-tls', { timeout: 60_000 }, () => {
     slow.destroy()
   })
 
-  test('lives on, whatever is damaged in a ClientHello', async () => {
+  test('survives damaged ClientHellos', async () => {
     const hello = await helloOf('mine.localhost')
     for (let at = 0; at < hello.length; at += 61) {
       const damaged = Buffer.from(hello)
@@ -325,7 +325,7 @@ describe('terminate-tls', { timeout: 60_000 }, () => {
     assert.ok(!stack.log.some((line) => line.includes('internal error')))
   })
 
-  test('is closed to proxies that the relay trusts, because they end the TLS of visitors', async () => {
+  test('refuses trusted proxies, because they end the TLS of visitors', async () => {
     for (const way of TLS_WAYS) {
       const proxy = { way, localAddress: '127.0.0.2', ...ann }
       for (const name of ['mine.localhost', 'open.localhost']) {
@@ -338,7 +338,7 @@ describe('terminate-tls', { timeout: 60_000 }, () => {
     }
   })
 
-  test('counts for new connections and open ones, as agents bring, change and remove it', async () => {
+  test('applies to new and open connections, as agents bring, change and remove it', async () => {
     const host = 'brought.localhost'
     const { token } = await stack.relay.authtokens.create({ acl: [] })
     const bring = async (endpoint: object = {}): Promise<Agent> => {

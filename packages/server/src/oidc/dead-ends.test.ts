@@ -44,7 +44,7 @@ describe('B8: dead ends', () => {
   })
   afterEach(() => relay.close())
 
-  /** Signs in, and tells the addresses on the way. */
+  /** Signs in, and returns the addresses on the way. */
   const signIn = async (browser: Browser, path: string) => {
     const addresses: string[] = []
     let visit = await browser.visit(`${docs.url}${path}`)
@@ -83,7 +83,7 @@ describe('B8: dead ends', () => {
       assert.deepEqual([page.status, page.url], [200, `${docs.url}${path}`])
     })
 
-    it(`B8, real-providers 6a: with a session, what ended a sign-in leads to ${what} once more, and redeems nothing`, async () => {
+    it(`B8, real-providers 6a: with a session, an ended sign-in leads to ${what} once more, and redeems nothing`, async () => {
       const browser = new Browser()
       const { callback, handOver, authorize } = await signIn(browser, path)
       const before = store.writes
@@ -109,7 +109,7 @@ describe('B8: dead ends', () => {
     })
   }
 
-  it('B8: the provider’s page in a fresh profile ends at a button, and that leads to the page that was wanted', async () => {
+  it('B8: the provider’s page in a fresh profile ends at a button, which leads to the wanted page', async () => {
     const { next } = await new Browser().visit(`${docs.url}${SHORT}`)
     const fresh = new Browser()
     const page = await fresh.submit(await fresh.open(next!), { username: 'ada', password: PASSWORD })
@@ -120,7 +120,7 @@ describe('B8: dead ends', () => {
     assert.deepEqual([there.status, there.url], [200, `${docs.url}${SHORT}`])
   })
 
-  it('B8, real-providers 6e: a state of long ago leads on, with a session by itself and without one by a button', async () => {
+  it('B8, real-providers 6e: an old state leads on, with a session automatically and without one by a button', async () => {
     const browser = new Browser()
     const { callback, handOver } = await signIn(browser, SHORT)
     now += 3_000_000
@@ -137,7 +137,7 @@ describe('B8: dead ends', () => {
     }
   })
 
-  it('B8: nothing leads to a host that the edge does not serve any more', async () => {
+  it('B8: nothing leads to a host that the edge no longer serves', async () => {
     const browser = new Browser()
     const { callback } = await signIn(browser, SHORT)
     await relay.close()
@@ -152,14 +152,14 @@ describe('B8: dead ends', () => {
     assert.match(relay.logLines.join(''), /docs\.localhost is no longer a host of edg_docs/)
   })
 
-  it('B8: an expired or idle session counts as none', async () => {
+  it('B8: an expired or idle session does not count', async () => {
     const browser = new Browser()
     const { handOver } = await signIn(browser, SHORT)
     now += 8 * 3_600_000
     assert.equal((await browser.visit(handOver)).status, 400)
   })
 
-  it('B8: programs are told the same without a page', async () => {
+  it('B8: programs get the same answer without a page', async () => {
     const { handOver } = await signIn(new Browser(), SHORT)
     const answer = await new Browser().fetch(handOver)
     assert.equal(answer.status, 400)
@@ -168,7 +168,7 @@ describe('B8: dead ends', () => {
 
   it('real-providers 6c: a browser that keeps no cookies is told so, and never goes round in circles', async () => {
     const walk = async (from: string): Promise<Visit> => {
-      const atProvider = new Browser() // whose cookies are kept
+      const atProvider = new Browser() // this one keeps cookies
       let visit = await new Browser().visit(from)
       for (let step = 0; visit.next !== undefined; step++) {
         assert.ok(step < 20, 'a circle')
@@ -213,7 +213,7 @@ describe('B8: dead ends', () => {
     }
   })
 
-  it('real-providers 6b: tabs beyond what cookies hold reach theirs, too, the first of them by one click', async () => {
+  it('real-providers 6b: tabs beyond the room in cookies reach theirs, too, the first of them by one click', async () => {
     const browser = new Browser()
     const tabs: Visit[] = []
     for (let tab = 0; tab < 60; tab++) {
@@ -242,7 +242,7 @@ describe('B8: dead ends', () => {
     }
   })
 
-  describe('where the session is over', () => {
+  describe('after the session', () => {
     const FORM = {
       method: 'POST',
       body: 'text=a+long+entry',
@@ -254,7 +254,7 @@ describe('B8: dead ends', () => {
       },
     }
 
-    it('real-providers 10: a form that is sent says that it was not, and how to send it', async () => {
+    it('real-providers 10: a submitted form gets a page that says it was not sent, and how to send it', async () => {
       const page = await new Browser().visit(`${docs.url}/save`, {
         ...FORM,
         headers: { ...FORM.headers, referer: `${docs.url}/form?id=7` },
@@ -282,7 +282,7 @@ describe('B8: dead ends', () => {
       ['that is a foreign address behind ours', '//evil.example'],
       ['that would end the session', '/.sallyport/logout'],
     ] as const) {
-      it(`real-providers 10: a page before it ${what} is none to go to`, async () => {
+      it(`real-providers 10: a previous page ${what} is not offered`, async () => {
         const page = await new Browser().visit(`${docs.url}/save`, {
           ...FORM,
           headers: { ...FORM.headers, referer: referer.startsWith('/') ? `${docs.url}${referer}` : referer },
@@ -293,7 +293,7 @@ describe('B8: dead ends', () => {
       })
     }
 
-    it('real-providers 10: a form of another site is told that browsers send no sign-in along', async () => {
+    it('real-providers 10: a form of another site is told that browsers send no session with it', async () => {
       const page = await new Browser().visit(`${docs.url}/save`, {
         ...FORM,
         headers: { ...FORM.headers, 'sec-fetch-site': 'cross-site' },
@@ -303,7 +303,7 @@ describe('B8: dead ends', () => {
       assert.equal(button(page, 'Open this site'), `${docs.url}/`)
     })
 
-    it('real-providers 10: what scripts and programs send is answered as before', async () => {
+    it('real-providers 10: requests of scripts and programs are answered as before', async () => {
       for (const headers of [
         { accept: 'application/json' },
         { accept: 'text/html', 'sec-fetch-dest': 'empty', 'sec-fetch-mode': 'cors' },
@@ -332,14 +332,14 @@ describe('B8: dead ends', () => {
       assert.match(String(other.headers['content-security-policy']), /frame-ancestors 'none'/)
     })
 
-    it('real-providers 11: around the frame comes back whoever signs in', async () => {
+    it('real-providers 11: a visitor who signs in returns to the page around the frame', async () => {
       const page = await new Browser().fetch(`${docs.url}/widget`, {
         headers: { accept: 'text/html', 'sec-fetch-dest': 'iframe', referer: `${docs.url}/board` },
       })
       assert.equal(new URL(button(page, 'Sign in')).searchParams.get('return_to'), '/board')
     })
 
-    it('B8: a page that a service worker passes on is a navigation, what its scripts ask for is none', async () => {
+    it('B8: a page that a service worker passes on is a navigation, but not requests by its scripts', async () => {
       const ask = (mode: string) =>
         new Browser().fetch(docs.url, {
           headers: { accept: 'text/html', 'sec-fetch-dest': 'empty', 'sec-fetch-mode': mode },
@@ -352,7 +352,7 @@ describe('B8: dead ends', () => {
       assert.equal((await new Browser().fetch(docs.url, { headers: image })).status, 401)
     })
 
-    it('B8: where there are several sign-ins, a form leads to the choice', async () => {
+    it('B8: with several sign-ins, a form leads to the choice', async () => {
       const config = configFor(provider.issuer, { auth_id: 'a' })
       const either = relay.edge('either', { ...config, alternatives: [{ ...config, auth_id: 'b' }] })
       const page = await new Browser().visit(`${either.url}/save`, FORM)
@@ -363,7 +363,7 @@ describe('B8: dead ends', () => {
   })
 
   describe('on other pages', () => {
-    it('B8: a provider that is down can be tried again, at the address that was wanted', async () => {
+    it('B8: a provider that is down can be tried again, at the wanted address', async () => {
       const away = relay.edge('away', configFor('http://127.0.0.1:9'))
       for (const path of ['/a?b=c', '/.sallyport/login?return_to=%2Fa']) {
         const page = await new Browser().visit(`${away.url}${path}`)
@@ -372,7 +372,7 @@ describe('B8: dead ends', () => {
       }
     })
 
-    it('B8: an address of ours that is none leads to the site', async () => {
+    it('B8: an unknown address of the relay leads to the site', async () => {
       for (const path of [
         '/.sallyport/nothing',
         '/.sallyport/login?auth_id=third',
@@ -393,7 +393,7 @@ describe('B8: dead ends', () => {
       assert.equal(relay.exchanges.at(-1)?.user, undefined)
     })
 
-    it('B8: an answer whose state nobody knows says what to do', async () => {
+    it('B8: an answer with an unknown state says what to do', async () => {
       const page = await new Browser().visit(
         `${redirectUri(relay.publicUrl.origin, provider.issuer)}?code=x&state=unknown`,
       )

@@ -60,7 +60,7 @@ export function storeContract(engine: string, openEngine: OpenEngine): void {
       assert.equal(await store.bucket('a', numbers).get('other'), undefined)
     })
 
-    it('writes only where the key has the expected revision', async (t) => {
+    it('writes only if the key has the expected revision', async (t) => {
       const bucket = (await open(t)).bucket('b', numbers)
       const revision = await bucket.put('k', 1, { expectedRevision: 0 })
       await assert.rejects(bucket.put('k', 2, { expectedRevision: 0 }), StoreConflict)
@@ -84,7 +84,7 @@ export function storeContract(engine: string, openEngine: OpenEngine): void {
       assert.equal((await bucket.get('k'))?.value, 1)
     })
 
-    it('watches: what is there, then a write before it is answered, then a deletion; nothing of other buckets', async (t) => {
+    it('watches: present values, a write before it is answered, a deletion; nothing of other buckets', async (t) => {
       const store = await open(t)
       const bucket = store.bucket('b', numbers)
       const old = await bucket.put('old', 1)
@@ -139,7 +139,7 @@ export function storeContract(engine: string, openEngine: OpenEngine): void {
       assert.equal((await bucket.get('k'))?.value, 2)
     })
 
-    it('counts a value that cannot be read as absent, reports it, and does not tell it as a deletion', async (t) => {
+    it('counts an unreadable value as absent, reports it, and does not tell a deletion', async (t) => {
       const problems: Error[] = []
       const store = await open(t, (problem) => problems.push(problem))
       const { changes } = await follow(t, store.bucket('b', numbers))
@@ -171,7 +171,7 @@ export function storeContract(engine: string, openEngine: OpenEngine): void {
       }
     })
 
-    it('refuses what is no JSON or too large, and goes on', async (t) => {
+    it('refuses values that are no JSON or too large, and continues', async (t) => {
       const bucket = (await open(t)).bucket<unknown>('b', (stored) => stored)
       await assert.rejects(bucket.put('k', undefined), TypeError)
       await assert.rejects(bucket.put('k', 'x'.repeat(2_000_000)), RangeError)
@@ -283,7 +283,7 @@ export function storeContract(engine: string, openEngine: OpenEngine): void {
         )
       })
 
-      it('leave out what has expired and what cannot be read', async (t) => {
+      it('leave out expired and unreadable values', async (t) => {
         const store = await open(t, () => {})
         const bucket = store.bucket('b', numbers)
         const { until } = await follow(t, bucket)
@@ -302,7 +302,7 @@ export function storeContract(engine: string, openEngine: OpenEngine): void {
       })
     })
 
-    it('leaves members of a newer version as they are', async (t) => {
+    it('keeps members of a newer version', async (t) => {
       const store = await open(t)
       const newer = store.bucket('b', (stored) => stored as Record<string, unknown>)
       const schema = z.object({ name: z.string(), note: z.string().optional() })

@@ -24,7 +24,7 @@ function startWorkers({ mock: { timers } }: TestContext, count: number) {
 }
 
 describe('rate limits of several workers (traffic policy, 14.7)', () => {
-  it('count together, what is refused costs no message, and each limit stays apart', (context) => {
+  it('count together; refusals cost no message, and limits stay separate', (context) => {
     const { rooms, told, turn } = startWorkers(context, 3)
     const [one, two, three] = rooms.map((room) => room.counter('edg_x', HOUR, 'limit'))
     const other = rooms[1]!.counter('edg_x', HOUR, 'another limit')
@@ -46,12 +46,12 @@ describe('rate limits of several workers (traffic policy, 14.7)', () => {
     const [one, two] = rooms.map((room) => room.counter('edg_x', HOUR, 'limit'))
     for (const worker of [one, two]) for (let i = 0; i < 5; i++) assert.equal(worker!.take('a', 5, START), 0)
     turn()
-    // Ten have passed in this window. In the next one, their share has to fall below five first.
+    // Ten have passed in this window. In the next one, their share must fall below five first.
     for (const worker of [one, two]) assert.ok(worker!.take('a', 5, START + 1.4 * HOUR) > 0)
     assert.equal(one!.take('a', 5, START + 1.6 * HOUR), 0)
   })
 
-  it('tell a bounded number at once, the rest later, and no limit keeps the others waiting', (context) => {
+  it('send a bounded number at once and the rest later, and no limit delays others', (context) => {
     const { rooms, told, turn } = startWorkers(context, 2)
     const flood = rooms[0]!.counter('mallory', HOUR, 'flood')
     const calm = rooms[0]!.counter('alice', HOUR, 'calm')
@@ -66,7 +66,7 @@ describe('rate limits of several workers (traffic policy, 14.7)', () => {
     assert.deepEqual(sizes, [1000, 1000, 1000, 1000, 1000, 1])
   })
 
-  it('forget a limit that is closed, and ignore one that is not here yet', (context) => {
+  it('forget a closed limit, and ignore an unknown one', (context) => {
     const { rooms, turn } = startWorkers(context, 2)
     const here = rooms[0]!.counter('edg_x', HOUR, 'limit')
     here.take('a', 1, START)

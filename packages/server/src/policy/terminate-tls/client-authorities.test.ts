@@ -40,7 +40,7 @@ describe('authorities in files', () => {
     return authorities
   }
 
-  it('are read at the start and again later, and a bad new file replaces no good old one', async () => {
+  it('are read at the start and again later; a bad new file replaces no good old one', async () => {
     await writeFile(file, ONE)
     const authorities = await load(file, file)
     try {
@@ -59,7 +59,7 @@ describe('authorities in files', () => {
     }
   })
 
-  it('stop the start if one of them cannot be used, each with a sentence', async () => {
+  it('stop the start if one of them is unusable, each with a sentence', async () => {
     await writeFile(file, 'nothing of use')
     const problems = await load(file, join(folder, 'none.pem')).then(
       () => [],
@@ -80,7 +80,7 @@ describe('warnings about authorities', () => {
   const told = (now: number, strategy: 'require-and-verify' | 'request' = 'require-and-verify'): string =>
     authorityWarnings(edgeWith({ strategy, authorities: [ONE, '/x.pem'] }), { of: () => [ONE] }, now).join('\n')
 
-  it('come when one has expired or is about to, or is not valid yet, and say where it is', () => {
+  it('come if one has expired or soon will, or is not valid yet, and name its place', () => {
     assert.equal(told(from + DAY_MS), '')
     assert.match(
       told(to + 1),

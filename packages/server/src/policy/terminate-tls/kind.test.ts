@@ -67,8 +67,8 @@ const connect = (...actions: object[]): object => ({ on_tcp_connect: [{ actions 
 const problemsOf = (config: object, more: object = {}): string =>
   read({ policy: connect(terminate(config)), more }).problems
 
-describe('terminate-tls as it is written (traffic policy, terminate-tls)', () => {
-  it('may have no config, takes versions as text and as numbers, and finds authorities as text, in files and by id', () => {
+describe('the configuration of terminate-tls (traffic policy, terminate-tls)', () => {
+  it('may be empty, takes versions as text and numbers, and authorities as text, in files and by id', () => {
     const versions = { min_version: '1.2', max_version: '1.3' }
     assert.deepEqual(read({ policy: connect(terminate()) }).configs, [versions])
     assert.deepEqual(read({ policy: connect(terminate({ min_version: 1.3 })) }).configs, [
@@ -110,7 +110,7 @@ describe('terminate-tls as it is written (traffic policy, terminate-tls)', () =>
     assert.match(problemsOf({}, byId), /certificate_authorities\.partners: must be ca_ and then/)
   })
 
-  it('says which keys do not go together, and which are no matter of a policy', () => {
+  it('says which keys exclude each other, and which do not belong to a policy', () => {
     for (const [written, sentence] of [
       [{ min_version: '1.3', max_version: '1.2' }, /min_version: is above max_version, 1\.2/],
       [{ min_version: '1.0' }, /"1\.0" is not possible here; write 1\.2 or 1\.3/],
@@ -145,7 +145,7 @@ describe('terminate-tls as it is written (traffic policy, terminate-tls)', () =>
     assert.equal(read({ policy: connect(terminate()), routes: [{ path_prefix: '/' }] }).configs.length, 1)
   })
 
-  it('is missed where expressions read a certificate that no visitor is asked for', async () => {
+  it('is suggested if expressions read a certificate that no visitor is asked for', async () => {
     await loadLanguage()
     const expressions = ["conn.tls.client.subject.common_name == 'ann'"]
     const on_http_request = [{ expressions, actions: [{ type: 'deny' }] }]
@@ -166,7 +166,7 @@ describe('terminate-tls as it is written (traffic policy, terminate-tls)', () =>
     assert.equal(remarks([{ actions: [terminate(trusting(AUTHORITY))] }]), '')
   })
 
-  it('may be an agent’s, without files and ids of the relay', () => {
+  it('may come from an agent, without files and ids of the relay', () => {
     const place = {
       id: 'edg_x',
       host: 'x.example.com',
@@ -192,11 +192,11 @@ describe('tlsDemandsOf', () => {
   })
   const config = { min_version: '1.2', max_version: '1.3' } as const
 
-  it('are none if nothing differs from what the relay does anyway', () => {
+  it('are none if nothing differs from the relay’s defaults', () => {
     assert.equal(tlsDemandsOf(edgeWith(config), { of: () => [] }), undefined)
   })
 
-  it('are the same for the same meaning, and others once a file has changed', () => {
+  it('are the same for the same meaning, and different once a file has changed', () => {
     let inFile: readonly string[] = [AUTHORITY]
     const files = { of: () => inFile }
     const demandsOf = (...authorities: string[]) => {

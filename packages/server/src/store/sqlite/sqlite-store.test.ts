@@ -42,7 +42,7 @@ describe('the SQLite store', () => {
     assert.equal(await second.bucket('a', numbers).get('other'), undefined)
   })
 
-  it('writes before anybody is served as well as afterwards, and tells its watches', async (t) => {
+  it('writes both before and while visitors are served, and tells its watches', async (t) => {
     const store = await openSqliteStore(newPath())
     t.after(() => store.close())
     const bucket = store.bucket('b', numbers)
@@ -62,7 +62,7 @@ describe('the SQLite store', () => {
     )
   })
 
-  it('writes what is queued before it closes, and nothing afterwards', async (t) => {
+  it('writes its queue before it closes, and nothing afterwards', async (t) => {
     const path = newPath()
     const store = await openSqliteStore(path)
     const bucket = store.bucket('b', numbers)
@@ -76,7 +76,7 @@ describe('the SQLite store', () => {
 })
 
 describe('several processes on one store', () => {
-  it('see what another one writes', async (t) => {
+  it('see each other’s writes', async (t) => {
     const path = newPath()
     const bucket = (await open(t, path)).bucket('b', numbers)
     const { until } = await follow(t, bucket)
@@ -101,7 +101,7 @@ describe('several processes on one store', () => {
     assert.equal(new Set(changes.map(({ revision }) => revision)).size, 400)
   })
 
-  it('go on when a writer is killed in the middle; every answered write is there', async (t) => {
+  it('continue when a writer is killed in the middle; every answered write is kept', async (t) => {
     const path = newPath()
     const child = writer(path, 'for (let i = 0; ; i++) { await bucket.put(`k${i}`, i); console.log(i) }')
     let output = ''
@@ -152,7 +152,7 @@ describe('trouble with the file', () => {
     /is not there, but .*-wal is: the database was deleted or moved away. Move it back/,
   ])
   for (const [name, prepare, expected] of refusals) {
-    it(`says what is wrong: ${name}`, async () => {
+    it(`explains the problem: ${name}`, async () => {
       const path = newPath()
       await prepare(path)
       await assert.rejects(openSqliteStore(path), (error: unknown) => {
@@ -163,7 +163,7 @@ describe('trouble with the file', () => {
     })
   }
 
-  it('leaves a file that is not ours as it was', async () => {
+  it('leaves a foreign file unchanged', async () => {
     const path = newPath()
     await writeFile(path, 'somebody’s notes')
     await chmod(path, 0o644)
@@ -234,7 +234,7 @@ describe('a file that is no longer there (reliability, wrong 1)', { timeout: 30_
     })
   }
 
-  it('is noticed without a write, and told once', async (t) => {
+  it('is noticed without a write, and reported once', async (t) => {
     const { path, store, bucket, problems, nextLoss } = await losable(t)
     await rm(path)
     assert.match((await nextLoss()) ?? '', /deleted or moved away/)
@@ -244,7 +244,7 @@ describe('a file that is no longer there (reliability, wrong 1)', { timeout: 30_
     assert.deepEqual(problems.length, 1, problems.join('\n'))
   })
 
-  it('is well again when the same file comes back', async (t) => {
+  it('is healthy again when the same file comes back', async (t) => {
     const { path, store, bucket, nextLoss } = await losable(t)
     await rename(path, `${path}.away`)
     assert.match((await nextLoss()) ?? '', /move it back/)
@@ -254,7 +254,7 @@ describe('a file that is no longer there (reliability, wrong 1)', { timeout: 30_
     assert.equal(store.healthy, true)
   })
 
-  it('stays lost while another file stands in its place, a copy too', async (t) => {
+  it('stays lost while another file is in its place, even a copy', async (t) => {
     const { path, store, bucket, problems, nextLoss } = await losable(t)
     await copyFile(path, `${path}.copy`)
     await rename(`${path}.copy`, path)
@@ -264,7 +264,7 @@ describe('a file that is no longer there (reliability, wrong 1)', { timeout: 30_
     assert.equal(problems.length, 1)
   })
 
-  it('counts its -wal as well, and the end in order keeps what was acknowledged', async (t) => {
+  it('includes its -wal, and an end in order keeps acknowledged writes', async (t) => {
     const { path, store, bucket, nextLoss } = await losable(t)
     await rm(`${path}-wal`)
     assert.match((await nextLoss()) ?? '', /-wal was deleted while it was in use.*SIGTERM/)
@@ -275,7 +275,7 @@ describe('a file that is no longer there (reliability, wrong 1)', { timeout: 30_
     assert.equal(await again.bucket('b', numbers).get('k'), undefined)
   })
 
-  it('leaves alone what another relay has made in its place', async (t) => {
+  it('leaves a file alone that another relay has made in its place', async (t) => {
     const { path, store } = await losable(t)
     for (const suffix of ['', '-wal', '-shm']) await rm(`${path}${suffix}`)
     const other = await open(t, path)
