@@ -19,7 +19,7 @@ export interface DelayProxyOptions {
 
 const QUEUE_BYTES = 64 * 1024 // of a small router: 26 ms at 20 Mbit/s
 const WIDE_QUEUE_BYTES = 6 * 1024 * 1024 // Linux lets a connection have this in flight (net.ipv4.tcp_rmem)
-const SLICE_MS = 1 // a large chunk crosses a narrow link in pieces of so much time, so that it arrives bit by bit
+const SLICE_MS = 1 // a large chunk crosses a narrow link in pieces of this duration, and arrives gradually
 
 export class DelayProxy {
   readonly #server: Server

@@ -71,7 +71,7 @@ describe('goals', () => {
     assert.deepEqual(row({}, what), [what, '≥ 0.75', 'not measured', ''])
   })
 
-  it('are judged by what is printed', () => {
+  it('are judged by the printed figures', () => {
     const what = 'Added latency at 1,000 requests/s, p50'
     assert.deepEqual(row({ 'sallyport: added p50': 0.304 }, what), [what, '≤ 0.3 ms', '0.30 ms', 'yes'])
   })

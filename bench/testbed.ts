@@ -140,7 +140,7 @@ export class Testbed {
     return (this.#product ??= this.#startProduct())
   }
 
-  /** A relay with a store of its own, and a function that starts its agents. `nodeFlags` go to Node.js itself. */
+  /** A relay with its own store, and a function that starts its agents. `nodeFlags` go to Node.js itself. */
   async startRelay(
     name: string,
     options: {
@@ -202,7 +202,7 @@ ${edges}`,
     }
   }
 
-  /** `child` ends with the testbed, or earlier by itself. */
+  /** `child` ends with the testbed, or earlier. */
   own<T extends Running>(child: T): T {
     this.#running.add(child)
     return child
@@ -387,7 +387,7 @@ ${falseRules(1)}
 `
 }
 
-/** Each reads another header, so that no two of them are alike. */
+/** Each reads another header, so no two of them are alike. */
 function falseRules(count: number): string {
   const rule = (number: number): string =>
     `            - { expressions: ["hasReqHeader('x-key-${number}') && req.method == 'POST'"], actions: [{ type: deny }] }`

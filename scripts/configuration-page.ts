@@ -180,7 +180,7 @@ function keysOf(config: Shape): string {
 }
 
 interface TableOptions {
-  /** Left out, because they have a section of their own. */
+  /** Left out, because they have their own section. */
   skip?: string[]
   /** Shown as one line. */
   shallow?: string[]

@@ -11,7 +11,7 @@ import { buildHydra, findHydra } from '../test/support/programs/hydra.ts'
 
 const root = join(import.meta.dirname, '..')
 const ROUNDS = 40 // about ten minutes on two cores, 88 000 cases
-const DEADLINE_MINUTES_PER_ROUND = 0.5 // of one file; three times what the slowest takes
+const DEADLINE_MINUTES_PER_ROUND = 0.5 // of one file; three times the slowest one's time
 const LEAST_MINUTES = 15 // the installed packages take seven minutes, for any size of the sample
 const DIFFERENTIAL_SHARE = 10 // its sample is larger
 const INTEROP_SHARE = 10 // as those are

@@ -64,7 +64,7 @@ const [relayPort, adminPort] = [await freePort(), await freePort()]
 const publicUrl = `http://localhost:${relayPort}`
 const children = new Set<ChildProcess>()
 const agents: ChildProcess[] = []
-/** Names of agents that were killed; each start has a name of its own. */
+/** Names of agents that were killed; each start has a new name. */
 const killed = new Set<string>()
 const names = new Map<ChildProcess, string>()
 const logReader = openSync(logFile, 'a+')

@@ -97,7 +97,7 @@ async function run(): Promise<void> {
       ],
     }),
   })
-  // Every agent forwards to a port of its own, as if it ran on a machine of its own: so the site knows which agent
+  // Every agent forwards to its own port, as if it ran on its own machine: so the site knows which agent
   // brought a request.
   const agents = sitePorts.map((port, index) => ({ name: `agent ${index + 1}`, port }))
   const own = new Map<string, Child>()
@@ -149,7 +149,7 @@ async function run(): Promise<void> {
   const agentEnv = { ...env, SALLYPORT_AUTHTOKEN: authtoken }
   for (const { name } of agents.slice(0, 2)) {
     const agent = start(name, [AGENT, 'tunnel', ...tunnelOf(name).flat()], agentEnv, {
-      // Later an agent's end is what the demo shows, and the relay's log reports it.
+      // Later the demo shows an agent's end, and the relay's log reports it.
       onDeath: (death) => {
         if (!isReady) failWith(name, death)
         else if (death.code) printDeath(name, death)

@@ -1,6 +1,6 @@
 // The lines of the relay's log that the demo reads. It ignores all other lines.
 
-/** One session of an agent that carries a tunnel, or does not carry it any more. An agent has several sessions. */
+/** One session of an agent that carries a tunnel, or no longer does. An agent has several sessions. */
 interface TunnelLine {
   msg: 'tunnel online' | 'tunnel has a further connection' | 'tunnel leaving'
   sessionId: string

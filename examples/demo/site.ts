@@ -1,4 +1,4 @@
-// The app of the demo: a small site without a sign-in of its own. It reads its visitor's identity from the token that
+// The app of the demo: a small site without its own sign-in. It reads its visitor's identity from the token that
 // the relay has signed. It listens on one port for each agent, so it knows which agent has brought a request, and it
 // has a button that stops that agent. Its options are one JSON text in the environment variable SITE. It prints a line
 // when it answers.

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test'
 import { wrapCommand, wrapText } from './wrap.ts'
 
 describe('wrapText', () => {
-  it('breaks between words, and gives a word that is too long a line of its own', () => {
+  it('breaks between words, and gives a word that is too long its own line', () => {
     assert.equal(wrapText('one two three', 9, '  '), 'one two\n  three')
     assert.equal(wrapText('one http://localhost:8080 two', 9, ''), 'one\nhttp://localhost:8080\ntwo')
   })

@@ -1,7 +1,7 @@
 // Text for a terminal, broken between words and never within one, so that commands pasted from it still work.
 // Pure.
 
-/** A sentence in as many lines as it needs. A word that is wider than the terminal has a line of its own. */
+/** A sentence in as many lines as it needs. A word that is wider than the terminal has its own line. */
 export function wrapText(text: string, width: number, indent: string): string {
   return fold(text.split(' '), width - indent.length).join(`\n${indent}`)
 }

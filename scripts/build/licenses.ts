@@ -10,7 +10,7 @@ interface Library {
   text: string | undefined
 }
 
-/** Libraries without a text of their own, each with a library of the same repository and author that has it. */
+/** Libraries without their own text, each with a library of the same repository and author that has it. */
 const SAME_REPOSITORY = new Map([['proxy-agent-negotiate', 'https-proxy-agent']])
 
 /**

@@ -43,7 +43,7 @@ describe('authtokens', { timeout: 120_000 }, () => {
     return processes.launchAgent({ upstream, ...options })
   }
 
-  /** Waits until the agent has ended by itself; returns its last error. */
+  /** Waits until the agent has ended; returns its last error. */
   async function refused(agent: RunningProcess): Promise<string> {
     assert.deepEqual(await agent.exited, { code: 1, signal: null }, agent.tail)
     const entry = agent.entries.findLast(({ level }) => Number(level) >= 50)

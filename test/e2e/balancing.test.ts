@@ -56,7 +56,7 @@ describe('several agents on one edge, under load', { timeout: 120_000 }, () => {
     for (const app of apps) app.seen.clear()
   })
 
-  it('attack 41: loses only what had begun on an agent that is killed, and sends no POST twice', async () => {
+  it('attack 41: loses only exchanges that had begun on a killed agent, and sends no POST twice', async () => {
     const [a, victim, c] = apps as [App, App, App]
     const load = new Load({ origin, visitors: VISITORS })
     await load.more(600)

@@ -1,4 +1,4 @@
-// S2: an HTTP/2 connection that breaks off in the midst of a header block leaves nothing behind that ends the process
+// S2: an HTTP/2 connection that breaks off in the middle of a header block leaves nothing behind that ends the process
 // when its garbage is collected. The relay here collects all the time, or it would take thousands of them.
 
 import assert from 'node:assert/strict'
@@ -73,7 +73,7 @@ describe('the remains of broken HTTP/2 connections', { timeout: 60_000 }, () => 
   }
 
   for (const fields of ['trailers', 'a field that is refused']) {
-    it(`S2: a visitor who stops in the midst of ${fields} and takes nothing of the answer`, async () => {
+    it(`S2: a visitor who stops in the middle of ${fields} and takes nothing of the answer`, async () => {
       for (let round = 0; round < ROUNDS; round++) {
         const since = processes.relay.lines.length
         const visitor = new RawHttp2(processes.port)
@@ -93,7 +93,7 @@ describe('the remains of broken HTTP/2 connections', { timeout: 60_000 }, () => 
     })
   }
 
-  it('S2: a client of an app that stops in the midst of its head and takes nothing of the upload', async () => {
+  it('S2: a client of an app that stops in the middle of its head and takes nothing of the upload', async () => {
     const unguarded = await processes.run(['--expose-gc', CLIENT])
     assert.equal(unguarded.signal, 'SIGABRT', 'this Node.js needs no outliveStreams() any more')
     const guarded = await processes.run(['--expose-gc', CLIENT, 'guarded'])

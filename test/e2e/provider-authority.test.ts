@@ -21,7 +21,7 @@ import { signIn } from '../support/sign-in.ts'
 
 const PAGE = join(import.meta.dirname, '../../docs/providers/own-authority.md')
 
-describe('a provider with an authority of its own', { timeout: 120_000 }, () => {
+describe('a provider with a private authority', { timeout: 120_000 }, () => {
   let processes: Processes
   let provider: IdentityProvider | undefined
   let ca = ''

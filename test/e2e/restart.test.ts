@@ -70,7 +70,7 @@ describe('a relay that goes away and comes back', { timeout: 120_000 }, () => {
     request.end()
     const [answer] = (await answered) as [IncomingMessage]
     assert.equal(answer.statusCode, 200)
-    const [appResponse] = (await asked) as [ServerResponse] // what the app emits
+    const [appResponse] = (await asked) as [ServerResponse] // as the app emits
     return { answer, appResponse }
   }
 

@@ -98,7 +98,7 @@ describe('attack 24: a hostile app and the sign-in on its own host', { timeout: 
       )
 
       await assertWorthless(captured.url, 'in a fresh browser')
-      // Not even while another sign-in is under way, with a state cookie of its own.
+      // Not even while another sign-in is under way, with its own state cookie.
       const other = await chromium!.privateWindow()
       const otherPage = await other.newPage()
       await otherPage.goto(processes.origin(HOST))

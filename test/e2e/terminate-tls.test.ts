@@ -55,7 +55,7 @@ describe('terminate-tls in a relay of two workers', { timeout: 120_000 }, () => 
     app.server.close()
   })
 
-  /** One visitor after the other, each on a connection of its own. */
+  /** One visitor after the other, each on a new connection. */
   async function visitors(host: string, options: object, answer: (given: TlsAnswer, one: TlsVisitor) => void) {
     for (let count = 0; count < VISITORS; count++) {
       const visitor = await TlsVisitor.connect(processes.port, { name: host, ...options })

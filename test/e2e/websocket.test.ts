@@ -207,7 +207,7 @@ describe('WebSockets', { timeout: 60_000 }, () => {
     assert.ok(grown < GROWTH_MAX_BYTES, `the relay grew by ${grown} bytes`)
   })
 
-  /** How many streams an agent of its own has seen while `visit` ran. */
+  /** The number of streams that a separate agent has seen while `visit` ran. */
   async function countStreams(visit: () => Promise<void>): Promise<number> {
     const flags = ['--log-level', 'debug']
     const { process } = await processes.startAgent({

@@ -116,7 +116,7 @@ describe('a relay of two workers', { timeout: 120_000 }, () => {
     path: string,
     { agent: through, headers = {}, method = 'GET' }: Asking = {},
   ): Promise<IncomingMessage> {
-    // One address for every host, so that a line stays one connection.
+    // One address for every host: a line stays one connection.
     const request = httpRequest(new URL(path, processes.publicUrl), {
       agent: through ?? false,
       lookup: lookupLocalhost,

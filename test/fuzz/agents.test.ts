@@ -11,7 +11,7 @@ import { RelayUnderFuzz } from './relay-under-fuzz.ts'
 import { problemOf, visit } from './visitors.ts'
 
 const HOST = 'fuzzed.localhost'
-const LEAVE_MS = 10 // so that the relay reads what was sent before the connection ends
+const LEAVE_MS = 10 // lets the relay read these bytes before the connection ends
 
 describe('an agent that sends odd bytes', () => {
   let relay: RelayUnderFuzz

@@ -1,6 +1,6 @@
 // Our expressions beside another implementation of CEL: the same expression over the same data has the same value, or fails in
-// both. @bufbuild/cel passes 97 % of the tests of the CEL specification. It checks no types, so what we refuse when it is loaded
-// may have a value there.
+// both. @bufbuild/cel passes 97 % of the tests of the CEL specification. It checks no types, so an expression that we refuse
+// when it is loaded may have a value there.
 //
 // SALLYPORT_FUZZ_SEED makes other expressions, SALLYPORT_FUZZ_ROUNDS as many more; npm run test:long does both.
 
@@ -134,7 +134,7 @@ describe('broken expressions (traffic policy, the engine)', { timeout: 60_000 * 
       checkProblems('problems' in expression ? expression.problems : expression.warnings, source)
       if (!('problems' in expression)) {
         compiled++
-        evaluateOurs(source) // throws nothing but an ExpressionError
+        evaluateOurs(source) // throws only an ExpressionError
       }
       const text = `a ${random.pick(['${', '{', '$'])}${source}${random.pick(['}', ''])} b \${NAME}`
       const template = compileTemplate(text, { ...settings, ...(random.chance(0.5) && { environment: () => 'x' }) })

@@ -15,7 +15,7 @@ export interface Http1Answer {
   visitor: Visitor
   /** An ordinary answer: this visitor must get it despite the others. */
   isPlain: boolean
-  /** What the app sends, with a pause before each piece; bytes as latin1. `{accept}` is filled in. */
+  /** The app's bytes, with a pause before each piece; bytes as latin1. `{accept}` is filled in. */
   pieces: { afterMs: number; text: string }[]
   end: 'stay' | 'end' | 'reset'
 }

@@ -40,7 +40,7 @@ trusted_proxies: [127.0.0.1, 10.0.0.0/24]
 limits: { failed_passwords_per_minute: 2, failed_agent_logins_per_minute: 2 }
 `
 
-describe('behind a proxy that is trusted', { timeout: 60_000 }, () => {
+describe('behind a trusted proxy', { timeout: 60_000 }, () => {
   let stack: Stack
   const app = new RecordingApp()
   before(async () => {

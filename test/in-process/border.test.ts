@@ -57,7 +57,7 @@ interface Seen {
 /** An app that writes bytes by hand, once it has the head of a request. */
 function rawApp(answer: () => (socket: Socket, request: string) => void): Server {
   return createServer((socket) => {
-    socket.on('error', () => {}) // the tests look at what visitors see
+    socket.on('error', () => {}) // the tests check the visitors' side
     let kept = ''
     socket.on('data', (chunk) => {
       kept += chunk.toString('latin1')
@@ -259,7 +259,7 @@ describe('bytes after an answer', () => {
     ['and are no whole head', (socket) => void socket.end('late')],
     ['and look like the beginning of a head', (socket) => void socket.end('HTTP/1.1 408 Request Timeout\r\nConn')],
   ] as [what: string, late: (socket: Socket) => void][]) {
-    it(`B6: that come on a kept connection too late to be seen, ${what}, reach nobody, who gets a fresh one`, async () => {
+    it(`B6: that come on a kept connection too late to be seen, ${what}, reach no visitor: they get a fresh one`, async () => {
       const kept = new Set<Socket>()
       const app = rawApp(() => (socket) => {
         if (kept.has(socket)) late(socket)
@@ -539,7 +539,7 @@ describe('a fault of the relay', () => {
     assert.ok(lines.length >= 1)
     for (const line of lines) assert.match(line, /border\.test\.ts.*"border":"tunnel_session"/)
     assert.equal((await internalErrors(stack))['tunnel_session'], before + lines.length)
-    await adding // it comes back by itself
+    await adding // it reconnects
   })
 
   it('S2: leaves no exchange behind', async () => {

@@ -29,7 +29,7 @@ const named = (name: string): string =>
 describe('a policy that its agent changes', { timeout: 60_000 }, () => {
   let stack: Stack
   let token: string
-  /** What has reached the app. */
+  /** The requests that have reached the app. */
   let asked = 0
   const slow: ServerResponse[] = []
   const agents: Agent[] = []

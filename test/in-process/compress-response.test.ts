@@ -1,4 +1,5 @@
-// compress-response: what visitors of either version get from apps of either version. Real relay, agents and sockets.
+// compress-response: answers of apps that speak either version, for visitors who speak either version. Real relay, agents
+// and sockets.
 
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'

@@ -1,4 +1,4 @@
-// Rules of on_tcp_connect: what visitors get, what reaches the app, and how often the rules run, in each of the ways that visitors
+// Rules of on_tcp_connect: the answers, the requests at the app, and how often the rules run, in each of the ways that visitors
 // can come. Real relay, agents and sockets.
 
 import assert from 'node:assert/strict'

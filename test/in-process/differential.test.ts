@@ -119,7 +119,7 @@ interface Reading {
   headers: readonly string[]
   body: string
   trailers: readonly string[]
-  /** Bytes behind a whole response. */
+  /** Bytes after a whole response. */
   rest: number
 }
 
@@ -294,10 +294,10 @@ async function serveByNode(bytes: Buffer): Promise<{ requests: Request[]; refuse
     })
   }
   server.on('request', serve)
-  server.on('checkExpectation', serve) // a 417 of its own would say nothing of how it reads the request
+  server.on('checkExpectation', serve) // its own 417 would not show how it reads the request
   const refuse = (socket: Duplex): void => {
     refuses = true
-    setImmediate(() => socket.destroy()) // what was read before is read
+    setImmediate(() => socket.destroy()) // earlier bytes are read first
   }
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (error.code === 'HPE_INVALID_EOF_STATE') setImmediate(() => socket.destroy())
@@ -308,7 +308,7 @@ async function serveByNode(bytes: Buffer): Promise<{ requests: Request[]; refuse
   const closed = new Promise((resolve) => connection.once('close', resolve))
   server.emit('connection', connection)
   connection.push(bytes)
-  setImmediate(() => connection.push(null)) // what was read before is read
+  setImmediate(() => connection.push(null)) // earlier bytes are read first
   await closed
   return { requests: requests.filter((request) => request !== undefined), refuses }
 }

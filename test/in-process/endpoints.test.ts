@@ -24,14 +24,14 @@ import type { Stack } from '../support/stack.ts'
 
 type EndpointOptions = NonNullable<TunnelOptions['endpoint']>
 
-/** Stands for a nest of lists that JSON.stringify could not write. */
+/** Represents a nest of lists that JSON.stringify could not write. */
 const DEEP = 'a deep nest'
 const SIGN_IN = { oidc: 'http://idp.localhost:9', oidcClientId: 'x', oidcClientSecret: 'a very secret secret' }
 
 describe('endpoints of agents', { timeout: 60_000 }, () => {
   let stack: Stack
   let token: string
-  /** What has reached the app. */
+  /** The requests that have reached the app. */
   let asked = 0
   const agents: Agent[] = []
   const hands: HandAgent[] = []
@@ -249,7 +249,7 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
       assert.equal(await text(await visit(APP_HOST)), 'nobody')
     })
 
-    it('hardening: cannot be a host by which agents reach the relay', async () => {
+    it('hardening: still admits agents who reach the relay by it', async () => {
       const connects = async (host: string): Promise<boolean> => {
         const lines = [`Authorization: Bearer ${token}`, `Sec-WebSocket-Protocol: ${SUBPROTOCOL}`]
         const visitor = new RawClient(stack.port)
@@ -406,7 +406,7 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
       assert.equal(gunzipSync(Buffer.concat(chunks)).toString(), said)
     })
 
-    it('asks visitors to sign in, and the relay says what to register', async () => {
+    it('asks visitors to sign in, and the relay names the URI to register', async () => {
       const { agent, host } = await start(SIGN_IN)
       assert.equal(agent.status.tunnels[0]?.redirectUri, redirectUri('http://relay.localhost', SIGN_IN.oidc))
       const before_ = asked

@@ -180,7 +180,7 @@ describe('forwarding', () => {
     )
   })
 
-  it('carries trailers both ways, without those that could deceive', async () => {
+  it('carries trailers both ways, without deceptive ones', async () => {
     answer = (request, response) => {
       request.resume().on('end', () => {
         response.writeHead(200, { trailer: 'X-Sum, Content-Length' })

@@ -155,7 +155,7 @@ describe('gRPC', () => {
     return { call, answer: answer.promise, header: header.promise, status: ended.promise }
   }
 
-  it('carries a unary call with metadata in front, behind, and in binary', async () => {
+  it('carries a unary call with leading, trailing and binary metadata', async () => {
     const metadata = new Metadata()
     metadata.add('x-ask', 'one')
     metadata.add('x-ask', 'two')

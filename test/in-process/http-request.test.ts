@@ -214,7 +214,7 @@ describe('http-request (traffic policy, 14.18)', { timeout: 60_000 }, () => {
       assert.equal(got.length, 2)
     })
 
-    it(`decides what visitors get, over ${way}`, async () => {
+    it(`decides the answer for visitors, over ${way}`, async () => {
       assert.equal((await visit('decides', '/?s=403')).status, 418)
       assert.equal(got.length, 1, 'the app got nothing of the visitor')
       await visit('decides', '/?s=200')

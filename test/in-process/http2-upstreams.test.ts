@@ -48,7 +48,7 @@ describe('an app that speaks HTTP/2', () => {
   let app: Http2Server
   const sessions = new Set<ServerHttp2Session>()
   let opened = 0
-  /** What each test lets the app do. */
+  /** The app's action, set by each test. */
   let answer: Handler = (stream) => stream.respond({ ':status': 204 }, { endStream: true })
   before(async () => {
     app = createHttp2Server()
@@ -58,7 +58,7 @@ describe('an app that speaks HTTP/2', () => {
       session.on('close', () => sessions.delete(session))
     })
     app.on('stream', (stream, headers) => {
-      stream.on('error', () => {}) // the tests look at what visitors see
+      stream.on('error', () => {}) // the tests check the visitors' side
       answer(stream, headers)
     })
     stack = await startStack({ app, upstreamProtocol: 'http2' })

@@ -130,7 +130,7 @@ describe('internal endpoints (traffic policy, 14.17)', { timeout: 60_000 }, () =
   for (const way of WAYS) {
     const ok = way === 'an upgrade' ? 101 : 200
 
-    it(`get what a policy forwards, and keep the visitor’s host, over ${way}`, async () => {
+    it(`get forwarded requests with the visitor’s host, over ${way}`, async () => {
       const answer = await wholeAnswer(way, stack.port, { host: 'front.localhost', path: '/x?y=1' })
       assert.equal(answer.status, ok)
       assert.match(app.heads.at(-1) ?? '', /^GET \/x\?y=1 HTTP\/1\.1\r\n/)

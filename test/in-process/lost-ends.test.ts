@@ -175,7 +175,7 @@ function later(socket: Socket, end: () => void, bytes?: Buffer): void {
   setTimeout(end, LATER_MS)
 }
 
-/** Says yes, then does what `X-App` of the request asks for. */
+/** Switches, then acts as the request's `X-App` says. */
 function serveUpgrade(socket: Socket): void {
   let head = ''
   const onData = (chunk: Buffer): void => {

@@ -103,7 +103,7 @@ describe('S1: two issuers of one relay', { timeout: 60_000 }, () => {
 
   function assertNothingCameOfIt(visitor: Browser): void {
     assert.ok(honest.asked.includes('/authorize'), 'the honest one has been asked, and has answered with a code')
-    // The check of an endpoint's sign-in sends codes of its own making.
+    // The check of an endpoint's sign-in sends made-up codes.
     const codes = evil.redeemed.filter((form) => form.get('code')?.startsWith('sallyport-check-') !== true)
     assert.deepEqual(codes, [], 'the dishonest token endpoint has seen no code')
     assert.deepEqual(honest.redeemed, [])

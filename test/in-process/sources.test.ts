@@ -1,5 +1,5 @@
-// What expressions read beside an exchange: the operator's region, secrets, databases and lists of addresses. In each of the ways that visitors can come; real
-// relay, agent and sockets.
+// Values that expressions read beside an exchange: the operator's region, secrets, databases and lists of addresses. In each of
+// the ways that visitors can come; real relay, agent and sockets.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'

@@ -118,7 +118,7 @@ describe('terminate-tls', { timeout: 60_000 }, () => {
     return visitor
   }
 
-  /** One request on a connection of its own. */
+  /** One request on a new connection. */
   async function visit(host: string, options: Partial<TlsVisit> = {}): Promise<TlsAnswer> {
     return (await connect({ name: host, ...options })).ask(host)
   }

@@ -1,6 +1,6 @@
-// What policies say about headers holds for trailers, and so does what Connection lists: apps and libraries that put
-// trailers among the headers must not see what was taken out of these. Real relay, agent and sockets; both ways to come
-// that have trailers, to apps that speak either version.
+// Rules of policies for headers apply to trailers, and so does Connection: apps and libraries that put trailers among the
+// headers must not see fields that were removed from these. Real relay, agent and sockets; both ways to come that have
+// trailers, to apps that speak either version.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -64,7 +64,7 @@ for (const speaks of ['http1', 'http2'] as const) {
         const secrets = host === 'open' ? { 'x-my-secret': 'evil', 'x_my.secret': 'evil' } : {}
         assert.deepEqual(seen, { 'x-kept': 'yes', ...secrets }, host)
         assert.equal(/secret/i.test(trailers), host === 'open', host)
-        assert.equal(/hop/i.test(trailers), speaks === 'http2', host) // where Connection means nothing
+        assert.equal(/hop/i.test(trailers), speaks === 'http2', host) // in HTTP/2 Connection has no meaning
       }
     })
 

@@ -1,4 +1,4 @@
-// verify-webhook, whole: what a provider has signed reaches the app byte for byte, and of what it has not signed nothing does,
+// verify-webhook, whole: signed deliveries reach the app byte for byte, and unsigned ones do not,
 // over HTTP/1.1, HTTP/2 and an upgrade. Real relay, agent and sockets; the app says what has come to it.
 
 import assert from 'node:assert/strict'
@@ -237,7 +237,7 @@ describe('webhooks at the relay (traffic policy, verify-webhook)', () => {
     const large = Buffer.alloc(1_500_000, 1)
     for (const [body, headers, status] of [
       [randomBytes(900_000), { ...github(Buffer.alloc(1)), shopify: '' }, 200],
-      [large, {}, 200], // nothing of it is read for what has no signature
+      [large, {}, 200], // a request without a signature is not read
       [large, github(large), 413], // in chunks: its size is unknown before
     ] as const) {
       const answer = await overHttp1('chunked')(stack.port, { host: 'either.localhost', headers, body })

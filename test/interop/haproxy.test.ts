@@ -189,7 +189,7 @@ function http1Visitor(port: number, localAddress: string): Visitor {
       return { status: response.statusCode ?? 0, headers: response.headers, body: await buffer(response) }
     },
     close() {
-      // Each request has had a connection of its own.
+      // Each request has had a separate connection.
     },
   }
 }

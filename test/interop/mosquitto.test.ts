@@ -143,7 +143,7 @@ describe('interop with mosquitto', { timeout: 120_000 * ROUNDS }, () => {
       for (const isListening of [false, true]) {
         const visitor = await visit()
         if (isListening) await visitor.subscribe('a/#')
-        // 3.3.2.1: a topic has no wildcards in it. The broker closes at the first, and there are many behind it.
+        // 3.3.2.1: a topic has no wildcards in it. The broker closes at the first, and many more follow.
         for (let count = 0; count < 50; count++) visitor.send(PUBLISH, 0, text('a/#'), Buffer.alloc(100_000))
         await visitor.closed
       }

@@ -125,7 +125,7 @@ describe('jwt-validation with several tokens', { timeout: 60_000 }, () => {
     assert.deepEqual(got, [])
   })
 
-  it('reads forms, and tokens behind a prefix', async () => {
+  it('reads forms, and tokens after a prefix', async () => {
     const form = `a=1&_id_token=jwt+${await issuer.token({ sub: 'ada' })}`
     assert.equal((await post('body', form, { 'content-type': FORM })).status, 200)
     assert.equal((await post('body', form.replace('jwt+', ''), { 'content-type': FORM })).status, 401)

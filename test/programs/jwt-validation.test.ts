@@ -302,7 +302,7 @@ describe('jwt-validation', { timeout: 60_000 }, () => {
     const answers = await Promise.all(tokens.map((token) => send(token, 'flood')))
     assert.deepEqual([...new Set(answers.map(({ status }) => status))], [401])
     assert.deepEqual(seen, [])
-    // The keys were fetched a moment ago; key-set.test.ts has what happens later.
+    // The keys were fetched a moment ago; key-set.test.ts tests later fetches.
     assert.deepEqual(issuer.asked.slice(before), [])
   })
 

@@ -1,4 +1,4 @@
-// JumpCloud: an issuer with a slash at its end, the secret in the Authorization header and nowhere else, groups where
+// JumpCloud: an issuer with a slash at its end, the secret in the Authorization header and nowhere else, groups if
 // the application maps them. Its secrets hold characters that must be encoded there.
 
 import type { ProviderProfile } from './provider-profile.ts'

@@ -1,5 +1,5 @@
 // Visitors who keep asking, each on a connection of its own that it keeps alive, until they are told to stop.
-// Every request has an id of its own, in its path, so that an app can tell them apart.
+// Every request has a unique id in its path, by which an app can distinguish them.
 
 import { Agent, request as httpRequest } from 'node:http'
 

@@ -84,7 +84,7 @@ export class Processes {
     this.publicUrl = `${scheme}://relay.localhost:${port}`
     this.folder = mkdtempSync(join(tmpdir(), 'sallyport-e2e-'))
     this.configFile = join(this.folder, 'relay.yml')
-    // All variables but those that change our programs' behaviour: the compile cache may stay.
+    // All variables except those that change our programs' behaviour: the compile cache may stay.
     const foreign = /^(?:SALLYPORT_|NODE_(?!COMPILE_CACHE$)|HTTPS?_PROXY$)/i
     const inherited = Object.entries(process.env).filter(([name]) => !foreign.test(name))
     this.env = {

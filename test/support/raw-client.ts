@@ -62,7 +62,7 @@ export class RawClient {
   }
 }
 
-/** Sends bytes on a connection of their own and returns everything received until its end. */
+/** Sends bytes on a new connection and returns everything received until its end. */
 export async function sendRaw(port: number, bytes: string | Buffer): Promise<string> {
   const client = new RawClient(port)
   await once(client.socket, 'connect')

@@ -114,7 +114,7 @@ describe('a tunnel session', () => {
     assert.deepEqual(tunnels[0]?.endpoints, ['https://docs.example.com'])
   })
 
-  it('sends the upstream as Host with rewrite, and a value as it is', async () => {
+  it('sends the upstream as Host with rewrite, and a value unchanged', async () => {
     const { session } = await connectPair({ upstream: 'http://app.internal:80', hostHeader: 'rewrite' })
     assert.equal((session.messages[1] as Bind).host_header, 'app.internal')
     const other = await connectPair({ upstream: '8000', hostHeader: 'shop.example:1' })
@@ -593,7 +593,7 @@ describe('an agent that is refused for good', () => {
 })
 
 describe('a relay that drains', () => {
-  it('is left for a new session at once, while the old one finishes what runs', async () => {
+  it('is left for a new session at once, while the old one finishes its exchanges', async () => {
     const { agent, relay, session } = await connectPair({ upstream: `${(await startApp(echo)).port}` })
     const running = session.openStream()
     assert.deepEqual(await readReply(running), { ok: true })
@@ -650,7 +650,7 @@ describe('a relay that drains', () => {
 })
 
 describe('an agent that closes', () => {
-  it('unbinds first, finishes what runs, then closes the session', async () => {
+  it('unbinds first, finishes its exchanges, then closes the session', async () => {
     const { agent, session } = await connectPair({ upstream: `${(await startApp(echo)).port}` })
     const running = session.openStream()
     await readReply(running)
@@ -690,7 +690,7 @@ describe('an agent that closes', () => {
     await closing
   })
 
-  it('cuts what still runs at the deadline', async () => {
+  it('cuts remaining exchanges at the deadline', async () => {
     const { agent, session } = await connectPair({ upstream: `${(await startApp(echo)).port}` })
     const running = session.openStream()
     await readReply(running)

@@ -113,7 +113,7 @@ describe('agent', () => {
     for (const { ended } of [help, tunnelHelp, version]) assert.equal((await ended).code, 0)
   })
 
-  it('ends with 2 for wrong usage, naming what is wrong', async () => {
+  it('ends with 2 for wrong usage, naming the fault', async () => {
     const cases: [string[], RegExp][] = [
       [['tunel'], /tunnel/],
       [['tunnel', '8000', '--lable', 'a=b'], /--label/],
@@ -161,7 +161,7 @@ describe('agent', () => {
       SALLYPORT_AUTHTOKEN: TOKEN,
       SALLYPORT_SERVER: relay.url,
     }
-    // It has one connection, so that the bind of a second one does not look like the reconnect.
+    // It has one connection, because the bind of a second one would look like the reconnect.
     const flags = ['--label', 'edge=edg_docs', '--connections', '1', '--log-level', 'debug']
     const words = ['tunnel', ...flags, `${await startEcho()}`]
     const { child, stdout, stderr, ended } = run(words, environment)

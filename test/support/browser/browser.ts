@@ -33,7 +33,7 @@ export interface Form {
   fields: Record<string, string>
 }
 
-/** One answer, as it came: redirects are not followed. */
+/** One answer: redirects are not followed. */
 export interface Visit {
   url: string
   status: number

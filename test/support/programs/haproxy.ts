@@ -1,4 +1,4 @@
-// A real HAProxy in front of a relay, as a process of its own.
+// A real HAProxy in front of a relay, as a separate process.
 
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'

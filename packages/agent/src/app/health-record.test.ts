@@ -6,7 +6,7 @@ import type { HealthRecord } from './health-record.ts'
 
 const thresholds = { healthy: 2, unhealthy: 3 }
 
-/** `+` a passed check, `-` a failed one; gives back the state after each. */
+/** `+` a passed check, `-` a failed one; returns the state after each. */
 function states(checks: string): string {
   let record: HealthRecord | undefined
   return checks

@@ -29,7 +29,7 @@ function problemsOf(text: string, environment = {}): string[] {
 }
 
 describe('readPolicyFile (traffic policy)', () => {
-  it('takes the file as it is, and variables of the environment for names in capitals', () => {
+  it('takes the file unchanged, with variables of the environment for names in capitals', () => {
     const { policy, placeOf } = readPolicyFile({ text: GUIDE, source: 'policy.yaml' }, { DESCOPE_KEY: 'K2' })
     assert.deepEqual(policy, {
       on_http_request: [

@@ -25,7 +25,7 @@ describe('parseRelayAddress', () => {
     })
   }
 
-  it('takes http and ws as they are, and says when the authtoken would cross a network in clear', () => {
+  it('takes http and ws unchanged, and says when the authtoken would cross a network in clear', () => {
     assert.equal(parse('ws://localhost:8080').url, 'http://localhost:8080')
     assert.equal(parse('http://10.0.0.1:8080').webSocketUrl, 'ws://10.0.0.1:8080/.sallyport/agent')
     for (const here of ['http://localhost:1', 'http://a.localhost:1', 'http://127.8.9.1', 'ws://[::1]:1']) {

@@ -17,7 +17,7 @@ const bind: ControlMessageInput = {
 }
 
 describe('parseControlMessage', () => {
-  it('fills in what a bind may leave out', () => {
+  it('fills in optional fields of a bind', () => {
     const message = parse(bind) as Bind
     assert.equal(message.host_header, 'preserve')
     assert.equal(message.upstream_protocol, 'http1')

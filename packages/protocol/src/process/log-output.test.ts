@@ -70,7 +70,7 @@ describe('LogOutput', { timeout: 30_000, skip: NO_PIPES }, () => {
   before(() => (folder = mkdtempSync(join(tmpdir(), 'sallyport-log-'))))
   after(() => rmSync(folder, { recursive: true }))
 
-  it('writes what it has gathered, after a while or once it is enough', async () => {
+  it('writes the gathered lines after a while, or once there are enough', async () => {
     const pipe = new Pipe(folder, 'gather')
     const output = new LogOutput(pipe.fd, { gather: { bytes: 100, ms: 20 } })
     output.write('one\n')
@@ -198,7 +198,7 @@ describe('LogOutput', { timeout: 30_000, skip: NO_PIPES }, () => {
     assert.equal(pipe.read(), lines.join(''))
   })
 
-  it('S9: writes no control characters that JSON leaves as they are', async () => {
+  it('S9: writes no control characters that JSON leaves unescaped', async () => {
     const pipe = new Pipe(folder, 'controls')
     const output = new LogOutput(pipe.fd)
     const said = 'grüße \u009b2J \u202e\u2028 \u{1f600}'

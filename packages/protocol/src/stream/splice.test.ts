@@ -121,7 +121,7 @@ describe('splice', () => {
     visitor.on('error', () => {}).resume()
     const cut = new Promise((resolve) => visitor.on('close', resolve))
     app.destroy()
-    // The first write finds a half-closed app; only a later one learns that nobody reads any more.
+    // The first write finds a half-closed app; only a later one learns that the app no longer reads.
     const sending = setInterval(() => visitor.write('into the void'), 1)
     await cut
     clearInterval(sending)

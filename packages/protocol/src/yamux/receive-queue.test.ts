@@ -10,7 +10,7 @@ function drain(queue: ReceiveQueue): Buffer[] {
 }
 
 describe('ReceiveQueue', () => {
-  it('gives back all bytes in order, large and small ones mixed', () => {
+  it('returns all bytes in order, large and small pieces mixed', () => {
     const queue = new ReceiveQueue()
     const pieces = Array.from({ length: 200 }, (_, i) => Buffer.alloc((i * i * 37) % 40_000, i))
     for (const piece of pieces) queue.push(piece)
@@ -33,7 +33,7 @@ describe('ReceiveQueue', () => {
     assert.equal(read, written)
   })
 
-  it('attack 36: single bytes are merged, so that memory stays near the byte count', () => {
+  it('attack 36: merges single bytes: memory stays near the byte count', () => {
     const queue = new ReceiveQueue()
     const message = Buffer.alloc(64 * 1024)
     for (let i = 0; i < 256 * 1024; i++) queue.push(message.subarray(i % message.length, (i % message.length) + 1))

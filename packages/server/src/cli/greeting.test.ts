@@ -35,7 +35,7 @@ const surroundings = {
 const greet = (config: Config): string[] => greeting(config, surroundings)
 
 describe('first-hour 19: the greeting of a relay with a configuration', () => {
-  it('shows the addresses for visitors, who may pass, and what to run', () => {
+  it('shows the addresses, the visitors who may pass, and the next command', () => {
     const config = configOf([
       {
         id: 'edg_docs',

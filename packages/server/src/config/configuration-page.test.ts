@@ -9,7 +9,7 @@ import { parseConfig } from './parse-config.ts'
 const root = join(import.meta.dirname, '../../../..')
 
 describe('docs/configuration.md', () => {
-  it('says what the schema says', () => {
+  it('agrees with the schema', () => {
     const { status, stderr } = spawnSync(process.execPath, ['scripts/generate-configuration-doc.ts', '--check'], {
       cwd: root,
       encoding: 'utf8',

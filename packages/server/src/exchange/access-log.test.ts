@@ -49,7 +49,7 @@ type Parts = Partial<{ [Name in keyof typeof USUAL]: (typeof USUAL)[Name] | unde
 /** @param parts replace the usual ones, or add others of an exchange */
 function exchangeOf(parts: Parts & { identity?: object; request?: object; target?: string }): Exchange {
   const path = parts.path ?? USUAL.path
-  return { ...USUAL, startedAt: performance.now() - 1, ...parts, visitorPath: path } as unknown as Exchange // all that a line is made of
+  return { ...USUAL, startedAt: performance.now() - 1, ...parts, visitorPath: path } as unknown as Exchange // a line reads only this
 }
 
 /** The line that pino writes for the same data. */

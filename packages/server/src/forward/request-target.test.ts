@@ -34,7 +34,7 @@ describe('the target of a request', () => {
     const serve = async (): Promise<void> => {
       host = admit(request)
       const exchange = new Exchange({ request, response, host, ...init })
-      const config = { path_prefix: '/public' } as RouteConfig // all that is read of it
+      const config = { path_prefix: '/public' } as RouteConfig // only this is read
       const routes = [{ config, policy: compose([{ holds: undefined, actions: [action] }]), backend: BACKEND }]
       const edge = new Edge({ id: 'edg_docs', hosts: [], routes, originOf: () => '' })
       await edge.routeFor(exchange.path).policy(exchange, async () => {

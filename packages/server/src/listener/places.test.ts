@@ -54,7 +54,7 @@ describe('places', () => {
     assert.equal(enter(places, '192.0.2.1', 1000).kind, 'trial')
   })
 
-  it('let an agent in while visitors hold all places, and give its own back to nobody else', () => {
+  it('let an agent in while visitors hold all places, and keep its place for agents', () => {
     const places = make({ all: 2 })
     const visitors = [enter(places, '192.0.2.1'), enter(places, '192.0.2.2')]
     const agent = enter(places, '192.0.2.3')

@@ -384,7 +384,7 @@ describe('a hostile provider', () => {
     assert.match(relay.logLines.at(-1) ?? '', /larger than 1048576 bytes/)
   })
 
-  it('with other keys at each fetch is not asked more than once in half a minute, whoever signs in', async () => {
+  it('with other keys at each fetch is asked once in half a minute at most, for any sign-ins', async () => {
     let fetches = 0
     const answer = {
       '/jwks': (response: ServerResponse) => {

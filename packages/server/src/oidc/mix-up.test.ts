@@ -248,7 +248,7 @@ describe('S1: an issuer', () => {
       assert.deepEqual(sessions(), [])
     })
 
-    it('S1: is not an agent that names it with a client secret of its own', async () => {
+    it('S1: is not an agent that names it with its own client secret', async () => {
       // An agent may bring another operator's issuer and client, and a made-up key for their tokens.
       const secret = 'made up by whoever holds an authtoken'
       const forger = { id_token_alg: 'HS256', client_secret: new Secret(secret), auth_id: 'forger' } as const

@@ -189,7 +189,7 @@ describe('providers as they are', () => {
       assert.deepEqual(relay.reached, [])
     })
 
-    it('B7: at a refresh without an ID token leaves the claims as they were, and counts as no refresh', async () => {
+    it('B7: at a refresh without an ID token keeps the claims, and does not count as a refresh', async () => {
       const config = { userinfo_refresh_interval: MINUTE, allow: { groups: { claim: 'groups', any_of: ['staff'] } } }
       const signedIn = { ...behaving(refusals['the access token']!, { groups: ['staff'] }), refreshToken: 'r1' }
       const { browser, edge } = await welcome(signedIn, config)

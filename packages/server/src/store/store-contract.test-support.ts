@@ -1,4 +1,4 @@
-// The contract of every engine of the store, as a suite of tests: an engine's own test file runs it. What is special to
+// The contract of every engine of the store, as a suite of tests: an engine's own test file runs it. Anything special to
 // an engine (its file, its thread, its server) is tested there.
 
 import assert from 'node:assert/strict'
@@ -126,7 +126,7 @@ export function storeContract(engine: string, openEngine: OpenEngine): void {
       await assert.rejects(bucket.watch(() => {}, { signal: AbortSignal.abort() }))
     })
 
-    it('counts an expired key as deleted, and tells so', async (t) => {
+    it('counts an expired key as deleted, and says so', async (t) => {
       const bucket = (await open(t)).bucket('b', numbers)
       const { until } = await follow(t, bucket)
       const revision = await bucket.put('k', 1, { ttlMs: 1 })

@@ -293,7 +293,7 @@ describe('AgentEdges', () => {
     endpoints.close()
   })
 
-  it('are not looked up for an agent of another authtoken', async () => {
+  it('are refused to another authtoken without a check of their agent', async () => {
     const { endpoints, bind, ask } = await make(60_000)
     const confirm = (): Promise<void> => assert.fail('asked')
     await bind(offerOf('mine.example.com'), { ...agentOf('atk_1'), confirm })

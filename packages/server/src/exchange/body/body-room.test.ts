@@ -39,7 +39,7 @@ function exchangeOf(rawHeaders: string[], httpVersionMinor?: number) {
   const request = new Request(rawHeaders, httpVersionMinor)
   const response = new Response()
   const exchange = new Exchange({
-    request: request as VisitorRequest, // all that reading looks at
+    request: request as VisitorRequest, // only this is read
     response: response as unknown as VisitorResponse,
     connection: LOOPBACK,
     host: 'x.example.com',

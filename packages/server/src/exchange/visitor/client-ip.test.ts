@@ -83,7 +83,7 @@ describe('identifyVisitor', () => {
     '10.1',
     '"[2001:db8::1]:1"',
   ]) {
-    it(`S14: makes nobody else of ${JSON.stringify(entry)}, neither the proxy nor who stands in front`, () => {
+    it(`S14: takes ${JSON.stringify(entry)} for no address, neither the proxy’s nor an earlier one`, () => {
       const visitor = identify('10.0.0.1', 'http', headers({ 'x-forwarded-for': `9.9.9.9, ${entry}` }), () => true)
       assert.equal(visitor.clientIp, UNKNOWN_ADDRESS)
       assert.equal(visitor.forwardedFor, `${UNKNOWN_ADDRESS}, 10.0.0.1`)

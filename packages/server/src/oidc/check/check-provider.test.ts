@@ -277,7 +277,7 @@ describe('checkProvider', () => {
     said(await check({ scopes: ['openid', 'hats'] }), 'note', 'scopes', /does not list hats/)
   })
 
-  it('tells a wrong clock from a cached answer', async () => {
+  it('distinguishes a wrong clock from a cached answer', async () => {
     now = Date.now() + 5 * 60_000
     said(await check(), 'problem', 'clock', /5 minutes ahead of the provider's, so ID tokens would count as expired/)
     now = Date.now() - 3 * 60_000
@@ -585,7 +585,7 @@ describe('checkProvider', () => {
       const { client_secret: _, ...config } = configFor(provider.issuer, { client_key: { file, audience: 'issuer' } })
       const checkKey = () => checkProvider({ config, publicOrigin: ORIGIN, timeoutMs: 500, clock: Date.now })
       provider.behave.metadata = { ...GOOD, token_endpoint_auth_methods_supported: ['private_key_jwt'] }
-      // A signature does not show that: the second client has the wrong one.
+      // A signature alone does not show whether the key is right: the second try has the wrong one.
       let tries = 0
       provider.behave.answer = {
         '/token': (response) => {

@@ -22,7 +22,7 @@ describe('verifyIdToken', () => {
       clientId: 'relay',
       nonce: 'n',
       listedAlgorithms: ['RS256', 'HS256', 'none'],
-      // Without `alg`, so that nothing but the rules decides on algorithms.
+      // Without `alg`: only the rules decide on algorithms.
       keys: createLocalJWKSet({ keys: [{ ...(await exportJWK(pair.publicKey)), kid: 'k' }] }),
       now: NOW,
     }

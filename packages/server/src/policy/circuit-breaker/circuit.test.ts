@@ -91,7 +91,7 @@ describe('circuit-breaker (traffic policy, circuit-breaker)', () => {
         {
           edgeId: 'edg_x',
           lasting: lasting.ofEdge('edg_x', () => {}),
-          leniency: { note: ({ detail }: { detail: string }) => void notes.push(detail) } as never, // all that it calls
+          leniency: { note: ({ detail }: { detail: string }) => void notes.push(detail) } as never, // only this is called
           clock: () => clock.now,
         },
       )

@@ -18,7 +18,7 @@ const START = 1_780_000_000_000
 function visitor(clientIp: string, rawHeaders: string[] = []): Exchange {
   const request = { method: 'GET', url: '/', rawHeaders, rawTrailers: [], httpVersionMinor: 1, complete: true }
   return new Exchange({
-    request: request as unknown as VisitorRequest, // all that keys read
+    request: request as unknown as VisitorRequest, // only this is read by keys
     response: {} as VisitorResponse,
     connection: { ...LOOPBACK, clientIp },
     host: 'x.example.com',
@@ -42,7 +42,7 @@ function start(options: { enforce?: boolean; keys?: string[]; capacity?: number;
         tenant,
         counterRooms,
         lasting: lasting.ofEdge(edgeId, () => {}),
-        leniency: { note: ({ detail }: { detail: string }) => void notes.push(detail) } as never, // all that it calls
+        leniency: { note: ({ detail }: { detail: string }) => void notes.push(detail) } as never, // only this is called
         sources: NO_SOURCES,
         clock: () => clock.now,
       },
@@ -117,7 +117,7 @@ describe('rate-limit (traffic policy, rate-limit)', () => {
     assert.equal(await run(build('edg_y'), visitor('192.0.2.1')), 'passed')
   })
 
-  it('only says what it would refuse if it is not to be enforced', async () => {
+  it('only says what it would refuse if it is not enforced', async () => {
     const { notes, build, run } = start({ capacity: 1, enforce: false })
     const action = build()
     for (let i = 0; i < 3; i++) assert.equal(await run(action, visitor('192.0.2.1')), 'passed')

@@ -18,7 +18,7 @@ describe('files that expressions read (traffic policy, 13)', () => {
   let folder: string
   const lines: string[] = []
   const write = (_: unknown, message: string): void => void lines.push(message)
-  const log = { info: write, warn: write } as unknown as Logger // all that they call
+  const log = { info: write, warn: write } as unknown as Logger // only this is called
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'sallyport-sources-'))

@@ -280,8 +280,8 @@ function outcomeOf({
 
 const isSignature = (name: string): boolean => /signature|hmac|token/.test(name) && !name.endsWith('version')
 
-describe('what providers have published of their signatures (traffic policy, verify-webhook)', () => {
-  it('has an example of each provider', () => {
+describe('examples of signatures that providers have published (traffic policy, verify-webhook)', () => {
+  it('include each provider', () => {
     assert.deepEqual(new Set(VECTORS.map(({ provider }) => provider)), new Set(SUPPORTED_PROVIDERS))
   })
 
@@ -321,7 +321,7 @@ describe('what providers have published of their signatures (traffic policy, ver
     })
   }
 
-  it('takes no delivery that is older than the provider tolerates, nor one from the future', () => {
+  it('pass neither when older than the provider tolerates, nor from the future', () => {
     const tolerances: Partial<Record<SupportedProvider, number>> = { sendgrid: 180, zoom: 180, gitlab: 180 }
     const timed = VECTORS.filter(({ at }) => at !== undefined)
     assert.equal(timed.length, 9)
