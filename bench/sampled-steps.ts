@@ -60,7 +60,7 @@ const RULES: readonly Rule[] = [
   { name: 'kernel, out', what: 'writing to sockets', is: ({ isInKernel }) => isInKernel },
   {
     name: 'garbage collection',
-    what: 'what all steps leave behind',
+    what: 'the garbage of all steps',
     is: ({ symbols }) => symbols.some((symbol) => GARBAGE_COLLECTOR.test(symbol)),
   },
   {

@@ -22,27 +22,27 @@ type Why = keyof typeof WHY
 
 const WHY = {
   parser: `**Small requests.** More than a third of the relay's time is the kernel, most of it writing to sockets. A third is Node.js
-itself: half of that is \`node:http\` with its parser, which comes first because no other parser refuses so many attacks
+itself: half of that is \`node:http\` with its parser, which is there because no other parser refuses so many attacks
 ([decision 2](decisions/0002-node-http-in-front-lean-exchange-behind.md)). The rest is our own work, above all writing heads and
-checking answers (\`forward\`). "Where the time goes" has the table, and under it the floor: the cost of moving the same bytes in Node.js
-without parsing them. Tried: \`undici\` and \`http.request\` towards the app (twice the cost of our own exchange), coalescing by
+checking answers (\`forward\`). "Where the time goes" has the table, and below it the floor: the cost of moving the same bytes
+in Node.js without parsing them. Tried: \`undici\` and \`http.request\` towards the app (twice the cost of our own exchange), coalescing by
 \`process.nextTick\` (30 % more CPU at fifty connections than by \`setImmediate\`, though quicker at one), fewer and larger
 writes for each answer (in use), messages that leave before the turn ends (in use, [decision
 12](decisions/0012-a-message-leaves-with-a-dozen-streams.md)). One core is not the limit: the relay is busy for two thirds of
-the time, and a fifth of both cores rests while four processes wait for each other.`,
+the time, and a fifth of both cores is idle while four processes wait for each other.`,
   tcp: `**Against tunnels that only copy.** They neither parse nor check nor choose; each visitor's connection is one stream to one app, in compiled
-code and mostly with several threads. The floor under "Where the time goes" is what the same costs in Node.js.`,
-  bulk: `**Bulk.** Each byte passes two more sockets than through a reverse proxy, and is masked once because RFC 6455 5.3 wants it.
-What was tried, with figures: [decision 5](decisions/0005-what-bulk-costs.md). Tunnels that only copy have no frames, windows or turns.`,
-  memory: `**Memory.** What an idle relay consists of, and what was tried: [decision 8](decisions/0008-what-an-idle-relay-takes.md).`,
+code and mostly with several threads. The floor under "Where the time goes" is the cost of such copying in Node.js.`,
+  bulk: `**Bulk.** Each byte passes two more sockets than through a reverse proxy, and is masked once because RFC 6455 5.3 requires it.
+[Decision 5](decisions/0005-what-bulk-costs.md) lists what was tried, with figures. Tunnels that only copy have no frames, windows or turns.`,
+  memory: `**Memory.** [Decision 8](decisions/0008-what-an-idle-relay-takes.md) says where the memory of an idle relay goes, and what was tried.`,
   link: `**Over a long link.** Windows grow with the delivered rate and the minimum round trip up to \`limits.stream_window_bytes\`; the ramp
 costs some round trips more than TCP's own ([decision 5](decisions/0005-what-bulk-costs.md)).`,
   latency: `**Latency.** Two more processes take part in every request, and each is a turn of an event loop: frames are gathered until the end of
 a turn (\`setImmediate\`), which costs 20 µs at one connection and saves 30 % of the CPU at fifty. On a machine with as many processes as
 cores they also wait for each other.`,
-  fairness: `**Beside a download.** Streams take turns and small ones overtake ("The mux" in [architecture](architecture.md)); what is left is
-the wait for a core that the download uses, which the rows without a tunnel show as well. Windows that cover half a millisecond instead of two
-brought it from 7 to about 4 times ([decision 5](decisions/0005-what-bulk-costs.md)).`,
+  fairness: `**Beside a download.** Streams take turns and small ones overtake ("The mux" in [architecture](architecture.md)); the rest is the wait for a
+core that the download uses, which the rows without a tunnel show as well. Windows for half a millisecond instead of two reduced
+the factor from 7 to about 4 ([decision 5](decisions/0005-what-bulk-costs.md)).`,
 } as const
 
 const GOALS: readonly Goal[] = [

@@ -30,21 +30,21 @@ export function page(results: Results, scenarios: readonly Scenario[], notMeasur
   const absent = missing.map(({ title, name }) => `- ${title}: \`npm run bench -- --scenario ${name}\``)
   return `# Performance
 
-Written by \`npm run bench\`. Everything runs on one machine, over loopback, beside what it is compared with, in interleaved
-rounds. The machine is small and shared: compare the ratios of one table, not the
-absolute numbers of two. The numbers for programs are in [performance.json](performance.json).
+Written by \`npm run bench\`. Everything runs on one machine, over loopback, in rounds that alternate with the programs in
+comparison. The machine is small and shared: compare the ratios of one table, not the absolute numbers of two. The
+numbers for programs are in [performance.json](performance.json).
 
 ![Throughput beside nginx and other tunnels](performance.svg)
 
 - **nginx proxy_pass** is nginx in front of nginx with kept connections between them: a reverse proxy _without_ a tunnel. Our
-  chain does more: relay and agent are two processes with a multiplexed WebSocket between them.
-- A **TCP tunnel** copies bytes and knows no requests: no host, no path, no sign-in, no second app to turn to. An **HTTP
-  tunnel** reads them, as we do.
+  chain has more to do: relay and agent are two processes with a multiplexed WebSocket between them.
+- A **TCP tunnel** copies bytes and knows no requests: no host, no path, no sign-in, no second app. An **HTTP tunnel** reads
+  requests, as we do.
 - **CPU per request** is user plus system time from \`/proc\`, by process. wrk, nginx, relay, agent and app share the machine.
-- Figures are medians of rounds; **rates** of the better half of a chain's rounds, for every chain alike, because whatever
-  else runs on the host can only slow a chain down, and four processes more than two. "In all rounds" is the ratio without
-  that choice.
-- No access logs, but in the section of the access line.
+- Figures are medians of rounds. **Rates** are medians of the better half of a chain's rounds, for every chain alike, because
+  other work on the host can only slow a chain down, and slows four processes more than two. "In all rounds" is the ratio over
+  all rounds.
+- Access logs are off, except in the section about the access line.
 
 ## Goals
 
@@ -62,14 +62,14 @@ ${[...notMeasured.map((each) => `- ${each}`), ...absent].join('\n') || 'Nothing.
 
 \`\`\`sh
 npm run bench                          # the core: about six minutes, writes this page
-npm run bench -- --all                 # everything: about twenty
+npm run bench -- --all                 # everything: about twenty minutes
 npm run bench -- --scenario long-link  # one scenario; its section of this page is replaced
 npm run bench -- --ours                # direct, nginx and Sallyport only; writes nothing
-npm run bench -- --list                # which there are
+npm run bench -- --list                # the names of all scenarios
 npm run bench -- --quick               # does everything still run? Writes nothing
 \`\`\`
 
-It needs nginx, wrk and curl. What else is on the \`PATH\` is measured beside them.
+It needs nginx, wrk and curl. Other programs of these tables are measured, too, if they are on the \`PATH\`.
 `
 }
 

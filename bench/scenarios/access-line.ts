@@ -51,8 +51,8 @@ export const accessLine: Scenario = {
   isCore: false,
   method: (plan) =>
     `As small requests at ${CONNECTIONS} connections, through one relay whose lines are on for ${SLICE_MS} ms and off for ${SLICE_MS} ms, ${plan.rounds * pairsOf(plan)} times, the first
-of a pair in turns, while wrk keeps running; as JSON into a file. (Processes of one program differ by more than a line costs, so two
-relays beside each other say nothing.) CPU is that of the relay, all threads and the kernel. "More" is the median of the differences
+of a pair in turns, while wrk keeps running; as JSON into a file. (Two relays beside each other differ by more than the cost of a
+line, so comparing them would say nothing.) CPU is the relay's, all threads and the kernel. "More" is the median of the differences
 within a pair, and the range in which this median lies with 95 % certainty: other work on the machine makes it wide.`,
   async run(bed, plan) {
     const { nginxPort } = await bed.apps()

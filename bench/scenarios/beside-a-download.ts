@@ -18,7 +18,7 @@ export const besideADownload: Scenario = {
   method: ({ seconds }) =>
     `The 13-byte file ${REQUESTS_PER_SECOND} times a second over ${CONNECTIONS} kept connections, alone and while one curl downloads without a pause;
 ${seconds} s a round each. "One session" is an agent with \`--connections 1\`, where all streams share one WebSocket. The download
-takes what the machine can give, so whatever waits for a core waits here too, without any tunnel as well.`,
+takes all that the machine can give, so every process that needs a core has to wait, with or without a tunnel.`,
   async run(bed, plan) {
     const chains = [
       ...(await bed.chains()).filter(({ name }) => !name.includes('signed in')),

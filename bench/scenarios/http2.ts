@@ -15,7 +15,7 @@ export const http2: Scenario = {
   needs: { h2load: 'apt-get install nghttp2-client' },
   method: ({ seconds }) =>
     `The 13-byte file over HTTP/2 without TLS, from h2load: ${CONNECTIONS} connections with ${STREAMS} streams each, ${seconds} s a round. TCP
-tunnels do not know what they carry and are not in this table.`,
+tunnels cannot tell which protocol they carry, so they are not in this table.`,
   async run(bed, plan) {
     const chains = (await bed.chains()).filter(({ http2Port }) => http2Port !== undefined)
     return measureRequests(chains, plan, {

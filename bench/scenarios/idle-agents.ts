@@ -25,7 +25,7 @@ export const idleAgents: Scenario = {
     `Agents without visitors, each with one session (\`--connections 1\`; the default is two), all held by one process, which shares the
 machine with the relay; 100 handshakes under way at once. Memory is resident memory of the relay ${SETTLE_MS / 1000} s after the start, or
 after the last has come.
-The first thousand also pay for the heap's young generation, which grows to its full size once, whatever grows it.`,
+The first thousand also pay for the heap's young generation, which grows to its full size once.`,
   async run(bed, plan) {
     const numbers = (plan.isQuick ? [100] : NUMBERS).filter((number) => number + SPARE_FILES <= openFilesMax())
     const notes = numbers.length < NUMBERS.length && !plan.isQuick ? [FILES_HINT] : []

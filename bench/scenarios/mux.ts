@@ -59,7 +59,7 @@ stream. Bulk: one stream, one way. Go uses all cores, Node.js one.`,
       notes: [
         ...names.flatMap((name) => (broken(name) === undefined ? [] : [`${name} in bulk: "${broken(name)}".`])),
         ...(go.reason === undefined ? [] : [`Not measured: hashicorp/yamux in Go (${go.reason}).`]),
-        'Not measured: `@chainsafe/libp2p-yamux`, which is no dependency of this repository: its streams run on connections of libp2p only.',
+        'Not measured: `@chainsafe/libp2p-yamux`, which is not a dependency of this repository: its streams run only on connections of libp2p.',
       ],
     }
   },

@@ -13,7 +13,7 @@ export const newConnections: Scenario = {
   isCore: false,
   method: ({ seconds }) =>
     `As small requests at ${CONNECTIONS} connections, with \`Connection: close\` in each; ${seconds} s a round. Reverse proxies and
-Sallyport keep their connections to the app nevertheless; a TCP tunnel has to open one more.`,
+Sallyport still keep their connections to the app; a TCP tunnel has to open another one each time.`,
   async run(bed, plan) {
     return measureRequests(await bed.chains(), plan, {
       load: ({ port, headers }, seconds) =>

@@ -14,8 +14,8 @@ export const parallelDownloads: Scenario = {
   title: 'Parallel downloads',
   isCore: false,
   method: () =>
-    `${DOWNLOADS} downloads of ${PART_MB} MiB at once, each on a connection of its own, from one curl. "Last ÷ first" is how much longer the
-slowest took than the fastest: 1 where turns are fair.`,
+    `${DOWNLOADS} downloads of ${PART_MB} MiB at once, each on its own connection, from one curl. "Last ÷ first" is how much longer the
+slowest took than the fastest: 1 if turns are fair.`,
   async run(bed, plan) {
     const chains = (await bed.chains()).filter((chain) => chain.upload !== undefined)
     const { measured, failed } = await inRounds(chains, plan.rounds, async ({ port, headers }) => {

@@ -28,9 +28,9 @@ export const steps: Scenario = {
   lack: lackOfPerf,
   method: ({ rounds, seconds }) =>
     `Small requests at ${CONNECTIONS} connections, first for ${rounds * seconds} s to measure user plus system time from \`/proc\`, then as long again with the
-relay, or the agent, sampled by \`perf\` at even steps of its CPU time, all threads. A sample counts to the kernel, to V8's own work, or to
-the file of the nearest JavaScript function on its stack, with all that this one calls; a function that the compiler has put into another
-counts to the other. The microseconds are the time of the first part by the shares of the second.
+relay, or the agent, sampled by \`perf\` at even steps of its CPU time, all threads. A sample counts for the kernel, for V8's own work, or for
+the file of the nearest JavaScript function on its stack, including everything that it calls; a function that the compiler has inlined
+counts for the other one. The microseconds are the time of the first part, distributed by the shares of the second.
 [How a byte travels](how-a-byte-travels.md) walks through the steps.`,
   async run(bed, plan) {
     const seconds = plan.isQuick ? 1 : plan.rounds * plan.seconds
@@ -115,7 +115,7 @@ async function measureFloors(bed: Testbed, seconds: number): Promise<Findings> {
   return {
     tables: [
       {
-        caption: '**The floor**: the same requests moved without a look at them, one stream for each connection',
+        caption: '**The floor**: the same requests copied without being parsed, one stream for each connection',
         head: ['what', 'requests/s', 'CPU per request, µs'],
         rows,
       },
