@@ -102,7 +102,7 @@ const BACKENDS = `A backend is exactly one of \`labels\`, \`fixed_response\`, \`
 backends, not the other way round. [Load balancing](load-balancing.md) says when to use which.`
 
 const POLICIES = `A rule is a list of actions; rules and actions run in the order of the file. All of them hold: an address rule and a sign-in
-on one route mean both. A connection has no path, so \`on_tcp_connect\` stands in the policy of the edge (\`edges[].policy\`), also if it
+on one route mean both. A connection has no path, so \`on_tcp_connect\` belongs in the policy of the edge (\`edges[].policy\`), also if it
 has routes. The [policy of an agent](agent-http.md#a-policy-in-a-file) has the same form, with fewer actions.`
 
 const TYPES: Record<string, string> = {

@@ -82,7 +82,7 @@ export const backendSchema = z.strictObject({
     .array(weightedBackendSchema)
     .min(2, 'needs a second backend to fall over to; write a single one without failover')
     .exactOptional()
-    .describe('Backends in order: the next serves only while those before it have no tunnel that works.'),
+    .describe('Backends in order: the next one serves only while the earlier ones have no working tunnel.'),
   sticky: stickySchema
     .exactOptional()
     .describe('Visitors come back to the tunnel that served them, by a cookie of the relay, while it works.'),

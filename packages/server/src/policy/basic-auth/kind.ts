@@ -31,7 +31,7 @@ const schema = z.strictObject({
   enforce: flag()
     .default(true)
     .describe(
-      'If `false`, all visitors pass, and later rules read in `actions.ngrok.basic_auth.credentials` who has shown a right password.',
+      'If `false`, all visitors pass, and later rules read in `actions.ngrok.basic_auth.credentials` which user has sent a right password.',
     ),
   forward_credentials: flag().default(false).describe('Whether the app gets the `Authorization` header too.'),
 })

@@ -24,7 +24,7 @@ export type ForwardInternalConfig = z.output<typeof schema>
 
 export const forwardInternalKind = defineKind({
   documentation:
-    'Hands the request to an [internal endpoint](traffic-policy.md#internal-endpoints), whose own policy runs then. A policy of an agent reaches only endpoints of its own authtoken. No further action runs, unless `on_error` says so. [Traffic policy](traffic-policy.md#forward-internal) tells more.',
+    'Hands the request to an [internal endpoint](traffic-policy.md#internal-endpoints), whose own policy runs next. A policy of an agent reaches only endpoints of its own authtoken. No further action runs, unless `on_error` says so. [Traffic policy](traffic-policy.md#forward-internal) says more.',
   otherNames: ['forward', 'internal-forward'],
   phases: ['on_http_request'],
   admits: 'everybody',

@@ -54,7 +54,7 @@ export const jwtValidationSchema = z
         tokens: filledList(tokenSchema, 'would find no token; remove it for Authorization: Bearer')
           .max(8)
           .prefault([{}])
-          .describe('The tokens that a request must have: all of them. The first one tells who sends it.'),
+          .describe('The tokens that a request must have: all of them. The first one names the sender.'),
       })
       .prefault({})
       .describe('How programs send tokens. By default as `Authorization: Bearer`.'),

@@ -20,7 +20,7 @@ export const oauthKind = oauthKindOf(OAUTH_PROVIDERS)
 export function oauthKindOf(providers: OauthProviders) {
   return defineKind({
     documentation:
-      'Visitors sign in at Google, Microsoft, GitLab, LinkedIn or Twitch, at a client of your own: ngrok’s action on top of `openid-connect`. Needs https, except on loopback. [Traffic policy](traffic-policy.md#oauth) says more.',
+      'Visitors sign in at Google, Microsoft, GitLab, LinkedIn or Twitch, with your own client: ngrok’s action on top of `openid-connect`. Needs https, except on loopback. [Traffic policy](traffic-policy.md#oauth) says more.',
     otherNames: [],
     phases: ['on_http_request'],
     admits: 'some',

@@ -57,7 +57,7 @@ export interface TerminateTlsConfig {
 
 export const terminateTlsKind = defineKind({
   documentation:
-    'Decides which TLS visitors speak with the edge, and whether they need a certificate of their own. It counts for the whole edge, and cannot depend on conditions. [Traffic policy](traffic-policy.md#terminate-tls) tells more. `config` may be left out, and then changes nothing.',
+    'Decides which TLS visitors speak with the edge, and whether they need a certificate. It applies to the whole edge, and cannot depend on conditions. [Traffic policy](traffic-policy.md#terminate-tls) says more. `config` may be left out, and then changes nothing.',
   otherNames: ['mutual-tls', 'tls-termination'],
   phases: ['on_tcp_connect'],
   admits: 'everybody',
