@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process'
 import { existsSync, globSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 
 import { findChromium } from '../test/support/browser/chromium.ts'
 
@@ -28,7 +29,12 @@ if (!chromium) {
 // node:test leaves one core free, which is half of two, although most files usually wait: two at a time use three
 // quarters of two cores.
 const atOnce = Math.max(3, availableParallelism() - 1)
-const flags = ['--test-reporter=spec', '--test-timeout=240000', `--test-concurrency=${atOnce}`]
+const flags = [
+  '--test-reporter=spec',
+  '--test-timeout=240000',
+  `--test-concurrency=${atOnce}`,
+  `--import=${pathToFileURL(join(root, 'test/support/children-compile-cache.ts')).href}`,
+]
 const child = spawn(process.execPath, ['--test', ...flags, ...files], {
   cwd: root,
   stdio: 'inherit',

@@ -2,7 +2,13 @@
 // environment variable IDENTITY_PROVIDER (which other users of the machine cannot read in the process list).
 // Prints one line of JSON, `{"issuer": "http://…"}`, when it answers.
 
-import { startIdentityProvider, type IdentityProviderOptions } from './identity-provider.ts'
+import { tuneForLoading, tuneForWork } from '@sallyport/protocol/tune-v8'
+
+import type { IdentityProviderOptions } from './identity-provider.ts'
+
+// As our commands do: all of them share compiled code in the tests' compile cache.
+tuneForLoading()
+const { startIdentityProvider } = await import('./identity-provider.ts')
 
 const written = process.argv[2] ?? process.env.IDENTITY_PROVIDER
 if (written === undefined) {
@@ -14,6 +20,7 @@ if (written === undefined) {
 const options = JSON.parse(written) as Omit<IdentityProviderOptions, 'configure'>
 try {
   const provider = await startIdentityProvider(options)
+  tuneForWork()
   const end = () => void provider.close()
   process.once('SIGTERM', end).once('SIGINT', end)
   console.log(JSON.stringify({ issuer: provider.issuer }))
