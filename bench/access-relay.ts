@@ -1,6 +1,7 @@
-// A relay whose access lines can be switched on and off while it runs, for the scenario access-line. Its log goes to standard
-// output. Each line of standard input is a level for the log, `info` or `warn`; standard error then gets what the relay
-// did since the previous level: microseconds of CPU, requests and milliseconds. Its first line is the port and an authtoken.
+// A relay whose access lines can be switched on and off while it runs, for the scenario access-line. Its log goes to
+// standard output. Each line of standard input is a level for the log, `info` or `warn`; standard error then gets the work
+// of the relay since the previous level: microseconds of CPU, requests and milliseconds. Its first line is the port and an
+// authtoken.
 
 import { createInterface } from 'node:readline'
 

@@ -9,6 +9,8 @@ import { describe, it } from 'node:test'
 
 import { Counts } from '../packages/server/src/admin/counts.ts'
 import { Metrics } from '../packages/server/src/admin/metrics.ts'
+import { ANSWERS } from '../packages/server/src/error-codes.ts'
+import type { Answer } from '../packages/server/src/error-codes.ts'
 import { RelayError } from '../packages/server/src/errors.ts'
 import type { RelayErrorCode } from '../packages/server/src/errors.ts'
 import { LastReload } from '../packages/server/src/operator/reload.ts'
@@ -105,8 +107,8 @@ describe('first-hour 20: docs/errors.md', () => {
     assert.ok(codes.length > 20)
     const expected = codes.map((code) => {
       const error = new RelayError(code)
-      const { publicCode, status, mayPassLater } = error
-      return [publicCode, String(status), error.titleIn(PAGE_TEXTS.en), mayPassLater ? 'yes' : 'no']
+      const { again }: Answer = ANSWERS[code]
+      return [error.publicCode, String(error.status), error.titleIn(PAGE_TEXTS.en), again ? 'yes' : 'no']
     })
     const rows = rowsOf('docs/errors.md')
     assert.deepEqual(

@@ -41,7 +41,7 @@ interface Spent {
 interface SwitchedRelay {
   port: number
   authtoken: string
-  /** Returns what the relay did since the last switch. */
+  /** Returns the work of the relay since the last switch. */
   readonly switchTo: (level: typeof ON | typeof OFF) => Promise<Spent>
 }
 

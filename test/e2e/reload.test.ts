@@ -97,7 +97,10 @@ for (const workers of [1, 2]) {
       })
       const { code, stderr } = await reload()
       assert.equal(code, 2)
-      assert.match(stderr, /^The configuration was not taken over: it has \d problems\. The edges of before go on\.\n/)
+      assert.match(
+        stderr,
+        /^The configuration was not taken over: it has \d problems\. The edges from before stay in use\.\n/,
+      )
       assert.match(stderr, /edges\[2\]\.id: .*\(line \d+\)/)
       assert.match(stderr, /docs\.localhost/)
       assert.equal(await body('docs'), 'new')

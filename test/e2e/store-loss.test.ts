@@ -76,12 +76,12 @@ describe('stores', { concurrency: true }, () => {
 
           for (const suffix of ['-wal', '-shm', '']) await rename(`${file}.away${suffix}`, `${file}${suffix}`)
           await untilReadyz(/^200 ready/)
-          await processes.relay.waitForEntry('store problem is over', ({ problem }) =>
+          await processes.relay.waitForEntry('store problem has ended', ({ problem }) =>
             /another file/.test(String(problem)),
           )
           await processes.relay.waitFor(
             'the lines of all processes',
-            () => problems('store problem is over')[workers - 1],
+            () => problems('store problem has ended')[workers - 1],
           )
           // Each process looks once a second: on a busy machine one may not have seen the state in between.
           const told = problems('store problem').length

@@ -438,7 +438,7 @@ describe('endpoints of agents', { timeout: 60_000 }, () => {
       const uri = redirectUri('http://relay.localhost', 'https://accounts.google.com')
       assert.ok(unregistered.startsWith('--oauth-client-id ') && unregistered.includes(uri), unregistered)
       const client = { oauthClientId: 'x' }
-      assert.match(await problemOf({ oauth: 'github', ...client }), /^--oauth github is no OpenID provider/)
+      assert.match(await problemOf({ oauth: 'github', ...client }), /^--oauth github is not an OpenID provider/)
       assert.match(await problemOf({ oauth: 'microsoft', ...client }), /^--oauth-tenant is missing/)
       const soon = await problemOf({ oauth: 'google', ...client, idleSessionDuration: 'soon' })
       assert.match(soon, /^--idle-session-duration "soon" is not a duration/)

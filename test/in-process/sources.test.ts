@@ -276,7 +276,7 @@ describe('values that expressions read beside an exchange (traffic policy, 6, 13
       () => load(office, { ip_policies: { ipp_office: { allow: ['10.0.0.0/8'] } } }),
       /ip_policies\[0\]: "ipp_x" is the id of something at ngrok; write its ranges under ip_policies: in relay\.yml/,
     )
-    assert.throws(() => load(deny('true'), { ip_policies: { office: { allow: ['10.0.0.0/8'] } } }), /ip_policies\.office.*must begin with ipp_/) // prettier-ignore
+    assert.throws(() => load(deny('true'), { ip_policies: { office: { allow: ['10.0.0.0/8'] } } }), /ip_policies\.office.*must be ipp_ and then letters/) // prettier-ignore
     assert.throws(() => load(deny('true'), { ip_policies: { ipp_a: { allow: ['x'] }, ipp_b: {} } }), /"x" is not an address range[^]*ipp_b.*has no effect/) // prettier-ignore
     const log = { on_http_request: [action('log', { metadata: { x: "${hash.sha256(secrets.get('shop', 'token'))}" } })] } // prettier-ignore
     assert.throws(() => load(log, { secrets }), /reads a secret/)

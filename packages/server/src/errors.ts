@@ -90,12 +90,6 @@ export class RelayError extends Error {
     return this.#operator?.command
   }
 
-  /** Whether the same request may succeed a moment later. */
-  get mayPassLater(): boolean {
-    const answer: Answer = ANSWERS[this.code]
-    return answer.again === true
-  }
-
   /**
    * Whether the page offers its own address again: first (true), never (false), or only without another link
    * (undefined).

@@ -83,7 +83,7 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
   const keys = await Keys.open({ storePath: config.store.path, env })
   const store = await openStore(config.store, {
     onProblem: (problem) => log.error({ err: problem }, 'store problem'),
-    onRecovery: (problem) => log.info({ problem }, 'store problem is over'),
+    onRecovery: (problem) => log.info({ problem }, 'store problem has ended'),
     onLoss: (loss) => {
       readiness.storeLoss = loss
       worker?.tellStoreLoss(loss)
@@ -268,7 +268,7 @@ export class Relay {
   }
 
   /**
-   * Takes over the edges of another configuration, and the secrets of their expressions, in one turn; what is equal is
+   * Takes over the edges of another configuration, and the secrets of their expressions, in one turn; unchanged edges are
    * not touched. Requests under way finish on the edges on which they began. Other keys are not looked at.
    * @throws ConfigError if one of them cannot be built, or one of their files cannot be read; nothing has changed then
    */
@@ -306,7 +306,7 @@ export class Relay {
     readiness.begin('draining')
     log.info('draining')
     const timer = setTimeout(() => {
-      log.warn('drain deadline passed, ending what is left')
+      log.warn('drain deadline passed, ending the rest')
       for (const listener of visitors) listener.destroy()
     }, drainMs)
     // This comes before the agents are told to leave; otherwise visitors who send another request would find no agent.

@@ -127,26 +127,30 @@ Documentation: README.md and docs/ of the repository; docs/agent.md has every fl
     .option('--oauth-scope <scope>', 'a scope to request in addition; repeatable', collect)
     .option('--oauth-allow-email <address>', 'let this person pass; repeatable', collect)
     .option('--oauth-allow-domain <domain>', 'let everybody with an address of this domain pass; repeatable', collect)
-    .option('--max-session-duration <time>', 'how long a sign-in counts, like 8h (default: 7d)')
-    .option('--idle-session-duration <time>', 'how long it counts without a request, like 30m (default: 12h)')
+    .option('--max-session-duration <time>', 'how long a sign-in lasts, like 8h (default: 7d)')
+    .option('--idle-session-duration <time>', 'how long it lasts without a request, like 30m (default: 12h)')
     .option('--force-reauthentication', 'have the provider ask for the password at every sign-in')
     .optionsGroup('Visitors:')
     .option('--basic-auth <user:password>', 'let only visitors pass who know this; without --oidc; repeatable', collect)
     .option(
       '--mutual-tls-cas <file>',
-      'let only visitors pass who show a certificate that an authority in this file (PEM) has signed',
+      'let a visitor pass only with a certificate that an authority in this file (PEM) has signed',
     )
     .option('--cidr-allow <range>', 'let only visitors from this address range pass; repeatable', collect)
     .option('--cidr-deny <range>', 'let no visitor from this address range pass; repeatable', collect)
     .option(
       '--ua-filter-allow <pattern>',
-      'let only visitors pass whose User-Agent matches this regular expression (RE2); repeatable',
+      'let a visitor pass only if the User-Agent matches this regular expression (RE2); repeatable',
       collect,
     )
-    .option('--ua-filter-deny <pattern>', 'let no visitor pass whose User-Agent matches this one; repeatable', collect)
+    .option(
+      '--ua-filter-deny <pattern>',
+      'refuse visitors whose User-Agent matches this regular expression; repeatable',
+      collect,
+    )
     .option(
       '--verify-webhook <provider>',
-      'let only webhooks pass that this provider has signed, like github or stripe',
+      'let only webhooks pass that were signed by this provider, like github or stripe',
     )
     .option(
       '--verify-webhook-secret <secret>',
@@ -156,7 +160,7 @@ Documentation: README.md and docs/ of the repository; docs/agent.md has every fl
     .optionsGroup('Policy:')
     .option(
       '--traffic-policy-file <file>',
-      'have the policy in this file (YAML or JSON) decide, in place of flags; a change of the file is taken over',
+      'use the policy in this file (YAML or JSON) instead of flags; a change of the file is taken over',
     )
     .option('--traffic-policy-url <url>', 'the same, read from an https address when the agent starts')
     .addOption(new Option('--policy-file <file>', 'an older word for --traffic-policy-file').hideHelp())

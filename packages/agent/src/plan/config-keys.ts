@@ -40,7 +40,7 @@ export const CONFIG_KEYS: Readonly<Record<Path<Required<ConfigFile>>, ConfigKey>
   secrets: {
     takes: 'names of vaults, and below each names and texts',
     meaning:
-      "Secrets for `secrets.get('vault', 'name')` in the policies of this agent. `${NAME}` in a text is the environment. They go to the relay with a policy that reads secrets.",
+      "Secrets for `secrets.get('vault', 'name')` in the policies of this agent. `${NAME}` in a text is a variable of the environment. They are sent to the relay only with a policy that reads secrets.",
   },
 }
 

@@ -69,7 +69,7 @@ export function readOptionalConfig(path: string | undefined): { file: ConfigFile
   } catch (error) {
     const { code = '' } = ((error as ConfigError).cause as NodeJS.ErrnoException | undefined) ?? {} // readText() sets it
     if (!UNREACHABLE.has(code)) throw error
-    return { file: {}, problem: `${path} cannot be read (${code}); going on without it.` }
+    return { file: {}, problem: `${path} cannot be read (${code}); continuing without it.` }
   }
 }
 

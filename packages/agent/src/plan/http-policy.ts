@@ -1,5 +1,5 @@
 // Turns the flags of `agent http` into a policy, in the form of a route's in relay.yml, and a place in the policy back
-// into its flag. Pure: no I/O, no clock. The relay checks every value; this file checks only what a flag alone shows.
+// into its flag. Pure: no I/O, no clock. The relay checks every value; this file finds only problems of the flags themselves.
 
 import { POLICY_MAX_BYTES, Secret } from '@sallyport/protocol'
 import type { ConfigProblem } from '@sallyport/protocol/config-error'
@@ -166,7 +166,7 @@ function terminateTls({ mutualTlsCas: pem }: HttpPolicyOptions, problems: Config
   if (authorities.length === 0 || bytes > POLICY_MAX_BYTES) {
     const message =
       bytes === 0
-        ? 'Write the file with the certificate of the authority that signs those of your visitors, in PEM.'
+        ? 'Name a PEM file with the certificate of the authority that signs your visitors’ certificates.'
         : `The file has ${authorities.length} authorities, which is more than a relay takes. Keep those that sign for your visitors.`
     problems.push({ path: '--mutual-tls-cas', message })
   }
@@ -231,7 +231,7 @@ function verifyWebhook(options: HttpPolicyOptions, problems: ConfigProblem[]): P
   }
   if (oidc || oauth || passwords.length > 0) {
     const message =
-      'Who sends webhooks neither signs in nor knows a password; give either this or --oidc, --oauth and --basic-auth.'
+      'Senders of webhooks neither sign in nor know a password; give either this or --oidc, --oauth and --basic-auth.'
     problems.push({ path: '--verify-webhook', message })
   }
   return [{ type: 'verify-webhook', config: { provider, secret: new Secret(secret) } }]

@@ -13,7 +13,7 @@ export type WrittenSecrets = Readonly<Record<string, Readonly<Record<string, str
 
 type PolicySecret = readonly [vault: string, name: string, value: Secret]
 
-/** What secrets are made of. */
+/** The written secrets, and the environment for variables in them. */
 export interface SecretsPlace {
   /** As in the file; `${NAME}` is a variable of the environment. */
   readonly secrets?: WrittenSecrets | undefined

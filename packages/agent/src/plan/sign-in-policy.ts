@@ -1,5 +1,5 @@
 // Turns the flags for sign-in into an action of a policy: `--oidc` or `--oauth`, and how long a session lasts. Pure: no I/O, no clock.
-// The relay checks every value; this file checks only what a flag alone shows.
+// The relay checks every value; this file finds only problems of the flags themselves.
 
 import { Secret } from '@sallyport/protocol'
 import type { ConfigProblem } from '@sallyport/protocol/config-error'

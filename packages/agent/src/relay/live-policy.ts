@@ -47,7 +47,7 @@ export class LivePolicy {
   #inForce: PolicyRevision
   #wanted: PolicyRevision
   #changes = 0
-  /** What the person was told last. */
+  /** The last message that the person was told. */
   #told = ''
 
   constructor(init: LivePolicyInit) {

@@ -104,7 +104,7 @@ export class Session {
   readonly redirectUris = new Map<number, string>()
   /** Tunnel number → the edges that lead to it, and who may visit there; none if the relay does not say. */
   readonly edges = new Map<number, readonly EdgeStatus[]>()
-  /** The relay's remarks on policies, each with what a person has written: `policy.yaml:2:1 inbound: …`. */
+  /** The relay's remarks on policies, each with its place in the person's file: `policy.yaml:2:1 inbound: …`. */
   readonly remarks: string[] = []
   readonly #options: SessionOptions
   readonly #mux: YamuxSession

@@ -41,7 +41,7 @@ export class StatusView {
     this.#timer = setInterval(() => this.draw(), REDRAW_MS)
   }
 
-  /** Draws what has changed since the last time, if anything has. */
+  /** Draws the parts that have changed since the last time, if any. */
   draw(): void {
     const { columns, rows } = this.#terminalSize()
     const size = `${columns} ${rows}`

@@ -39,7 +39,7 @@ export function endWithOneLine(command: string): () => void {
   return () => process.off('uncaughtException', onUncaught)
 }
 
-/** Not by process.stderr, which may be what has failed. */
+/** Not by process.stderr, which may be the part that failed. */
 function tell(line: string): void {
   try {
     writeSync(STDERR_FD, `${line}\n`)

@@ -113,7 +113,7 @@ export class Outbox {
     if (this.#ready.delete(stream)) this.#readyBytes -= stream.queuedBytes
   }
 
-  /** Sends what the carrier has room for. */
+  /** Sends as much as the carrier has room for. */
   flush(): void {
     if (this.#isFlushing || this.#isBlocked || this.#isClosed) return
     this.#isFlushing = true

@@ -333,7 +333,7 @@ export class YamuxSession {
     this.#carrierEnd.close(error.code === 'mux_violation' ? error.closeCode : 1000, '')
   }
 
-  // ── what the parts ask of us ─────────────────────────────────────────────
+  // ── calls of the parts ─────────────────────────────────────────────
 
   /** One small object: as closures of each session, these would be a kilobyte of every idle agent. */
   static readonly #Inside = class implements FrameSink, StreamHost, LivenessHost {

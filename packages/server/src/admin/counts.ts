@@ -25,7 +25,7 @@ export class Counts {
     const byClass = this.#byClass
     const exchanges = new Counter({
       name: 'sallyport_exchanges_total',
-      help: 'Exchanges that are over, by class of their status; "none" was cut off before an answer.',
+      help: 'Exchanges that have ended, by class of their status; "none" was cut off before an answer.',
       labelNames: ['status'],
       registers,
       collect() {

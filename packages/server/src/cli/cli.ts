@@ -53,7 +53,7 @@ Examples:
   ${RELAY} start                                 try it out on this machine, without a configuration
   ${RELAY} start --config /etc/sallyport/relay.yml
   ${RELAY} check --config relay.yml              all problems of a configuration at once
-  ${RELAY} policy check policy.yaml              a policy that has a file of its own
+  ${RELAY} policy check policy.yaml              a policy in a file
   ${RELAY} oidc check --config relay.yml         whether its identity providers will sign visitors in
   ${RELAY} oidc redirect-uri https://login.example.com --config relay.yml
   ${RELAY} authtoken create --acl bind:edge=edg_docs --description "docs server"
@@ -117,7 +117,7 @@ Examples:
 
   const policy = program
     .command('policy')
-    .description('Check a policy that has a file of its own, or bring edges along from ngrok.')
+    .description('Check a policy in a file, or import edges from ngrok.')
     .addHelpText(
       'after',
       `
@@ -140,18 +140,15 @@ Documentation: docs/agent-http.md of the repository, and docs/configuration.md f
   policy
     .command('import-ngrok')
     .description(
-      'Turn HTTPS edges of ngrok’s API into edges for relay.yml, on standard output. What is left out is told with its line: exit code 0 if nothing is, 1 otherwise.',
+      'Turn HTTPS edges of ngrok’s API into edges for relay.yml, on standard output. Everything that is left out is listed with its line. The exit code is 0 if nothing was left out, 1 otherwise.',
     )
-    .argument(
-      '<file...>',
-      'what ngrok’s API answers, as JSON: edges, and the backends, IP rules and authorities of theirs',
-    )
+    .argument('<file...>', 'answers of ngrok’s API, as JSON: edges, and their backends, IP rules and authorities')
     .option('--json', 'as JSON')
     .addHelpText(
       'after',
       `
-What decided at ngrok who may pass, and cannot be taken over, becomes a deny, so that nothing stands open after the move.
-ngrok tells no secrets: they are printed as variables of the environment, for you to set.
+A module that decided at ngrok who may pass, and cannot be taken over, becomes a deny, so that nothing is open after the move.
+ngrok’s API returns no secrets: variables of the environment are printed in their place, for you to set.
 
 Examples:
   ngrok api edges https list > edges.json
@@ -263,7 +260,7 @@ Examples:
     .addHelpText(
       'after',
       `
-An edge that is equal to before is not touched. A file with a problem changes
+An edge that has not changed is not touched. A file with a problem changes
 nothing. Other keys than edges count after a restart; the command names those
 that have changed. SIGHUP does the same (systemctl reload sallyport-relay).
 ${codes}
@@ -279,9 +276,11 @@ Examples:
     .addHelpText('after', '\nExamples:\n  relay tunnel list --config relay.yml --edge edg_docs')
   tunnel
     .command('list')
-    .description('List the tunnels that are online: whose they are, how their apps are, and when a request last came.')
+    .description(
+      'List the tunnels that are online, with their owners, the state of their apps and the time of the last request.',
+    )
     .option(...RUNNING_CONFIG_OPTION)
-    .option('--edge <id>', 'only those that this edge leads to; a host of it will do')
+    .option('--edge <id>', 'only tunnels of this edge, by its id or one of its hosts')
     .option('--json', 'as JSON, with more about each')
     .addHelpText(
       'after',
@@ -298,7 +297,7 @@ Examples:
 function addSessionCommands(program: Command): void {
   const session = program
     .command('session')
-    .description('See who is signed in, and end it, also while the relay runs.')
+    .description('List or end the sessions of visitors, also while the relay runs.')
     .addHelpText(
       'after',
       `
@@ -311,18 +310,18 @@ Examples:
     .command('list')
     .description('List the sessions of visitors, the last seen first.')
     .option(...CONFIG_OPTION)
-    .option('--edge <id>', 'only those on this edge')
-    .option('--user <user>', 'only those of this email address or subject')
+    .option('--edge <id>', 'only sessions on this edge')
+    .option('--user <user>', 'only sessions of this email address or subject')
     .option('--json', 'as JSON')
     .action(loaded(async () => (await import('./stored/session-commands.ts')).listSessions))
   session
     .command('revoke')
     .description('End sessions. Exchanges under way in them end within two seconds, including WebSockets.')
     .option(...CONFIG_OPTION)
-    .option('--id <id>', 'this one, or the one whose id begins so')
-    .option('--user <user>', 'those of this email address or subject, over all edges or with --edge')
-    .option('--edge <id>', 'those on this edge')
-    .option('--all', 'all of them')
+    .option('--id <id>', 'the session with this id, or the one whose id begins with it')
+    .option('--user <user>', 'sessions of this email address or subject, on all edges or with --edge')
+    .option('--edge <id>', 'sessions on this edge')
+    .option('--all', 'all sessions')
     .action(loaded(async () => (await import('./stored/session-commands.ts')).revokeSessions))
 }
 
@@ -348,14 +347,14 @@ Documentation: docs/programs.md of the repository.`,
       'Make a service token. It is printed on standard output only this once; the relay keeps only its hash.',
     )
     .option(...CONFIG_OPTION)
-    .requiredOption('--edge <id>', 'the edge it is for; it is worth nothing on others')
+    .requiredOption('--edge <id>', 'the edge that the token is for; it does not count on others')
     .option('--description <text>', 'a description for people; apps get it as the name of the program')
     .action(loaded(async () => (await import('./stored/service-token-commands.ts')).createServiceToken))
   serviceToken
     .command('list')
     .description('List the service tokens; the tokens themselves are not kept.')
     .option(...CONFIG_OPTION)
-    .option('--edge <id>', 'those of one edge')
+    .option('--edge <id>', 'only tokens of this edge')
     .option('--json', 'as JSON')
     .action(loaded(async () => (await import('./stored/service-token-commands.ts')).listServiceTokens))
   serviceToken

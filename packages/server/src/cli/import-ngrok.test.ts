@@ -114,7 +114,7 @@ describe('relay policy import-ngrok (traffic policy, 7)', () => {
       'ip_restriction of a policy that is not there',
       { ip_restriction: { ...ON, ip_policies: [{ id: 'ipp_9' }] } },
       closed,
-      /ip_restriction: left out, and nobody passes there until you replace what stands in its place: ipp_9 is not in these files/,
+      /ip_restriction: left out, and nobody passes there until you write a replacement: ipp_9 is not in these files/,
     ],
     [
       'ip_restriction that only denies, as at ngrok nobody passed',
@@ -143,13 +143,13 @@ describe('relay policy import-ngrok (traffic policy, 7)', () => {
       'oauth with ngrok’s own app',
       { oauth: { ...ON, provider: { google: { scopes: [] } } } },
       closed,
-      /ngrok’s own app at google is ngrok’s/,
+      /ngrok’s own app at google cannot be used here/,
     ],
     [
       'oauth with github',
       { oauth: { ...ON, provider: { github: { client_id: 'x' } } } },
       closed,
-      /github.* is no OpenID provider/,
+      /github.* is not an OpenID provider/,
     ],
     ['saml', { saml: { ...ON, idp_metadata: '<xml/>' } }, closed, /saml: .*saml is not possible here/],
     [
@@ -350,7 +350,7 @@ describe('relay policy import-ngrok (traffic policy, 7)', () => {
     const deep = `{"https_edges": ${'['.repeat(3000)}${']'.repeat(3000)}}`
     await assert.rejects(run([deep]), /./)
     for (const document of ['[]', '{}', '"x"', '{"https_edges": [null, 3, "x"]}']) {
-      await assert.rejects(run([document]), /No HTTPS edge is in here/)
+      await assert.rejects(run([document]), /This file has no HTTPS edge/)
     }
     const odd = edgeWith(
       {

@@ -33,7 +33,7 @@ export async function importNgrok(files: readonly string[], { json }: ImportNgro
   await loadLanguage()
   const account = readAccount(documents)
   if (account.edges.length === 0) {
-    const message = 'No HTTPS edge is in here. Save what ngrok’s API answers at /edges/https or /edges/https/ID.'
+    const message = 'This file has no HTTPS edge. Save the answer of ngrok’s API at /edges/https or /edges/https/ID.'
     throw new ConfigError([{ path: files.join(', '), message }])
   }
   const notes = new Notes()
@@ -76,7 +76,7 @@ function forPrograms(root: object, { leftOut, variables }: Notes): object {
 
 function tell({ leftOut, variables }: Notes): void {
   for (const { part, message, closes } of leftOut) {
-    const effect = closes ? 'left out, and nobody passes there until you replace what stands in its place' : 'left out'
+    const effect = closes ? 'left out, and nobody passes there until you write a replacement' : 'left out'
     console.error(printable(`${part.place}: ${effect}: ${message}`))
   }
   for (const [name, meaning] of variables) console.error(printable(`Set the variable ${name}: ${meaning}.`))

@@ -152,7 +152,7 @@ on_event_stream_message: [{ actions: [{ type: sse-find-replace }] }]
         [5, /type: saml is not possible here; .* use openid-connect/],
         [6, /type: ai-gateway routes to providers of language models/],
         [7, /type: request-body-find-replace changes bodies on their way/],
-        [9, /config\.provider: github is no OpenID provider; use openid-connect with one that is/],
+        [9, /config\.provider: github is not an OpenID provider; use openid-connect with one that is/],
         [13, /actions\[1\]\.type: saml is not possible here/],
         [16, /type: response-body-find-replace changes bodies/],
         [17, /type: owasp-crs-response needs a web application firewall/],

@@ -111,7 +111,7 @@ async function readPolicy(
   return { edge, problems: problems.map(insidePolicy), remarks: remarks.map(insidePolicy) }
 }
 
-/** Those that a policy names are files of the relay. */
+/** This command reads no files of authorities: they are on the relay's machine. */
 const NO_FILES = { of: () => [] }
 
 const SOME_RELAY: IssuerPlaces & SourceKeys = {

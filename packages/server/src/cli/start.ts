@@ -213,7 +213,7 @@ function countWorkers(wanted: Config['workers']): number {
   return SHARING_PLATFORMS.has(process.platform) ? Math.min(availableParallelism(), WORKERS_MAX) : 1
 }
 
-/** People begin with local mode: show them what is running and what to type next. */
+/** People begin with local mode: show them the running parts and the next command. */
 async function welcome(running: Running, config: Config): Promise<void> {
   const server = config.public_url.origin
   const edge = config.edges[0]

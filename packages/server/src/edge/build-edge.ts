@@ -47,7 +47,7 @@ export interface EdgeParts {
 export type PartsOf = (edgeId: string, bringer?: Bringer) => LivePolicyParts
 
 export interface LivePolicyParts extends PolicyParts {
-  /** Opens and closes what the policies have in other rooms. It is all that the edge keeps of its parts. */
+  /** Opens and closes the policies' objects in other rooms. The edge keeps nothing else of its parts. */
   readonly life: EdgeLife
 }
 

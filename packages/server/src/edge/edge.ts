@@ -3,7 +3,7 @@
 //
 //   built ──open()──▶ open ──close()──▶ closed
 //
-// Requests under way finish on a closed edge: close() releases only what they do not need.
+// Requests under way finish on a closed edge: close() releases only objects that they do not need.
 
 import { RelayError } from '../errors.ts'
 import type { TlsDemands } from '../exchange/visitor/tls-demands.ts'
@@ -38,7 +38,7 @@ export interface EdgeInit {
 
 export type OnConnect = NonNullable<EdgeConfig['on_tcp_connect']>
 
-/** Opens and closes what an edge has in other rooms. */
+/** Opens and closes an edge's objects in other rooms. */
 export interface EdgeLife {
   /** Publishes its sign-ins, in place of those of the edge with the same id. Never throws. */
   open(): void
@@ -91,7 +91,7 @@ export class Edge implements KnownEdge {
     this.#looksAtPath = routes.some(({ config, readsPath }) => config.path_prefix !== '/' || readsPath)
   }
 
-  /** What it demands of the TLS of visitors at the moment; undefined if nothing. */
+  /** The present demands on the TLS of visitors; undefined without any. */
   get tls(): TlsDemands | undefined {
     return this.#tls?.()
   }

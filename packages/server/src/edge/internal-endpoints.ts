@@ -63,7 +63,7 @@ export class InternalEndpoints {
     exchange.edgeId = edge.id
     exchange.origin = internalOrigin(call.host)
     exchange.way = way
-    const end = (): void => exchange.cut(new Error('it was not waited for any longer'))
+    const end = (): void => exchange.cut(new Error('nobody waits for the answer any longer'))
     call.signal.addEventListener('abort', end)
     try {
       // A policy may still wait after its visitor has left.
@@ -115,8 +115,8 @@ const NO_ANSWERS: ReadonlySet<RelayErrorCode> = new Set([
 ] as const)
 
 /**
- * The policy of an endpoint runs from now on. It sees nothing of what the policies before it have remembered; their rules for
- * responses run after its own.
+ * The policy of an endpoint runs from now on. It does not see the results and variables of the policies before it; their
+ * rules for responses run after its own.
  * @throws RelayError `too_many_forwards`
  */
 function enter(exchange: Exchange, inner: InnerEdge): void {

@@ -7,7 +7,7 @@ import type { Exchange } from './exchange.ts'
 /**
  * Looks at an exchange and either lets it pass with `next()`, answers it itself with `exchange.respond()`,
  * or throws a RelayError. `next()` resolves when the whole exchange has ended, upgrades included, so an action can
- * close after `next()` what it has opened.
+ * close after `next()` everything that it has opened.
  */
 export type Action = (exchange: Exchange, next: () => Promise<void>) => Promise<void>
 

@@ -32,7 +32,7 @@ export class Way<Rules> {
   /** The policies before the one that runs. */
   outer: OuterPolicy<Rules> | undefined
   #forwards = 0
-  /** The hops before the exchange began: of one that a policy makes. */
+  /** The hops before an exchange that a policy makes; 0 for the visitor's. */
   readonly #hopsBefore: number
   readonly #calls: { made: number }
 

@@ -19,7 +19,7 @@ export interface EndpointPlace extends AgentLimits {
   identityJwt: boolean
   /** Whether visitors' TLS ends at the relay. */
   endsTls?: TlsPlace['endsHere']
-  /** What its expressions may read; by default nothing that has to be set up. */
+  /** The data that its expressions may read; by default, nothing that has to be set up. */
   supply?: Supply
 }
 

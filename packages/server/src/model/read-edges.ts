@@ -28,9 +28,9 @@ export interface EdgesPlace {
   identityJwt: boolean
   /** The start of relative paths. */
   folder: string
-  /** By default nothing is known of it. */
+  /** By default, nothing is known about the relay's TLS. */
   tls?: TlsPlace
-  /** What their policies may read; by default nothing that has to be set up. */
+  /** The data that their policies may read; by default, nothing that has to be set up. */
   supply?: Supply
   /** Only if an agent has written the edges. */
   agent?: AgentLimits
@@ -41,7 +41,7 @@ export type ReadEdges = (
   /** Their paths start with `edges` and the number of the edge. */
   | { readonly problems: readonly FoundProblem[]; readonly edges?: undefined }
 ) & {
-  /** Older forms that were read as what they mean today, and parts of expressions that may surprise. Paths as above. */
+  /** Older forms that were read as the current ones, and parts of expressions that may surprise. Paths as above. */
   readonly remarks: readonly FoundProblem[]
 }
 
@@ -103,7 +103,7 @@ function readOne(schema: EdgeSchema, value: unknown, index: number): PartlyReadE
   }
 }
 
-/** The path that a person has written, for one in the current form. */
+/** Translates a path in the current form to the path as it was written. */
 function atItsPlace({ path, message }: FoundProblem, current: readonly CurrentEdge[]): FoundProblem {
   const [edges, index, ...inside] = path
   const edge = typeof index === 'number' ? current[index] : undefined

@@ -1,4 +1,4 @@
-// What has come of reading relay.yml again, for the operator: their command, the log and the metrics. Types, and a state.
+// The result of reading relay.yml again, for the operator's command, the log and the metrics. Types, and a state.
 
 import type { EdgeChanges } from '../edge/configured-edges.ts'
 import type { ConfigProblem } from '../errors.ts'

@@ -1,7 +1,7 @@
-// Makes the closure that decides about connections of visitors to an edge, by its rules of `on_tcp_connect`. At SNI the edge is not
-// known for sure, and one connection of HTTP/2 may carry requests to several edges. So the rules run when the first request to this
-// edge has come on a connection, once for each. Behind a trusted proxy one connection carries many visitors: there they run for
-// each request.
+// Makes the closure that decides about connections of visitors to an edge, by its rules of `on_tcp_connect`. The edge is
+// not certain at SNI, and one HTTP/2 connection may carry requests to several edges. So the rules run once per connection,
+// when its first request to this edge has come. Behind a trusted proxy one connection carries many visitors, so the rules
+// run for each request.
 
 import type { ConnectionAction } from '../exchange/action.ts'
 import type { Connection } from '../exchange/connection.ts'
@@ -15,8 +15,8 @@ import type { Holds } from './conditions.ts'
 
 /**
  * Decides about the connection of an exchange, and ends it without an answer if it may not stay.
- * @returns whether the exchange goes on
- * @throws RelayError if an expression gives nothing: the exchange is refused
+ * @returns whether the exchange continues
+ * @throws RelayError if an expression fails: the exchange is refused
  */
 export type ConnectionGate = (exchange: Exchange) => boolean
 
@@ -42,7 +42,7 @@ export function buildConnectionGate(
       end(exchange, refusal)
       return false
     }
-    // What this phase has found out ends with it: later requests on this connection would not see it.
+    // Results of this phase end with it, because later requests on this connection would not see them.
     exchange.policyMemory = undefined
     exchange.results = undefined
     if (!connection.isFromProxy) admitted.add(connection)

@@ -90,7 +90,7 @@ function inOrder(rules: readonly ResponseRule[]): ResponseAction {
   }
 }
 
-/** The same, if an action waits for others. */
+/** The same, if an action is asynchronous. */
 function waitingInOrder(rules: readonly ResponseRule[]): ResponseAction {
   return async (exchange, answer) => {
     for (const { holds, actions } of rules) {

@@ -1,5 +1,5 @@
-// The second half of the table of actions: the builders, for requests, responses and connections. A kind without a builder, or the reverse,
-// does not compile.
+// The second half of the table of actions: the builders, for requests, responses and connections. A kind without a builder,
+// or the reverse, does not compile.
 
 import { addHeaders } from './add-headers/add-headers.ts'
 import { anyOf } from './any-of/any-of.ts'

@@ -79,7 +79,7 @@ function hasLanguage(policy: Rules): boolean {
   )
 }
 
-/** The variables that the expressions of a policy read, wherever they are. */
+/** The variables that all expressions of a policy read, in conditions and in actions. */
 function readsOf(policy: Rules): ReadonlySet<string> {
   const reads = PHASES.flatMap((phase) =>
     (policy[phase] ?? []).flatMap(({ expressions = [], actions }) => [

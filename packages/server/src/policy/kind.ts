@@ -8,7 +8,7 @@ import type { FoundProblem } from '@sallyport/protocol/found-problem'
 import type { Supply } from './engine/tree/demands.ts'
 import type { OpenidConnectConfig } from './openid-connect/openid-connect-schema.ts'
 
-/** The phases of an exchange: each route has its own rules. */
+/** The phases of an exchange. Each route has its own rules for them. */
 export const HTTP_PHASES = ['on_http_request', 'on_http_response'] as const
 export type HttpPhase = (typeof HTTP_PHASES)[number]
 
@@ -22,7 +22,7 @@ export const OLDER_PHASES: Readonly<Record<string, Phase>> = {
   outbound: 'on_http_response',
 }
 
-/** One action of a policy. Only its kind knows what is in `config`. */
+/** One action of a policy. Only its kind knows the keys of `config`. */
 export interface Step {
   readonly type: string
   readonly config: unknown
@@ -40,7 +40,10 @@ export interface KindOf<S extends z.ZodType, C, In extends Phase, A extends Admi
   readonly documentation: string
   /** Its names in other programs. The error for such a name tells our name. */
   readonly otherNames: readonly string[]
-  /** Its names in older policies of ngrok's, and those of its keys: they are read as the current ones, with a warning. */
+  /**
+   * Older names of the action and of its keys, from ngrok's earlier policies: they are read as the current ones, with a
+   * warning.
+   */
   readonly olderNames?: readonly string[]
   readonly olderKeys?: Readonly<Record<string, KeyOf<S>>>
   /** Finds older words in values of `config`, whose form nobody has checked yet. */
@@ -54,7 +57,7 @@ export interface KindOf<S extends z.ZodType, C, In extends Phase, A extends Admi
   readonly readsPath?: true
   /** Whether it takes effect before there is a request. Its rule may have no conditions then. */
   readonly isUnconditional?: true
-  /** Whether it waits for others on responses, so that the answer of the app stands still meanwhile. */
+  /** Whether it is asynchronous on responses, so that the app's answer is held meanwhile. */
   readonly waits?: true
   /**
    * Whether it may answer visitors by itself although it admits everybody. With `require_sign_in`, a sign-in must come
@@ -75,7 +78,7 @@ export interface KindOf<S extends z.ZodType, C, In extends Phase, A extends Admi
   /** Fills in defaults that come from elsewhere. Makes the paths of files absolute. */
   complete(config: z.output<S>, from: Surroundings): C
   /**
-   * What a visitor needs in order to pass, in a few words, such as `a service token`; undefined if nothing is
+   * The thing that a visitor needs in order to pass, in a few words, such as `a service token`; undefined if nothing is
    * needed.
    */
   asks(config: C, asksOf: (step: Step) => string | undefined): string | undefined
@@ -155,7 +158,7 @@ export interface TlsPlace {
   readonly authorities: ReadonlyMap<string, readonly string[]>
 }
 
-/** For edges of which the relay is not known. */
+/** For a check that does not know the relay. */
 export const UNKNOWN_TLS: TlsPlace = { endsHere: undefined, authorities: new Map() }
 
 /** The place of an action, for its check. Paths of problems start at `config`. */
@@ -165,13 +168,13 @@ export interface CheckPlace {
   readonly publicUrl: URL | undefined
   readonly hosts: readonly string[]
   readonly tls: TlsPlace
-  /** What the expressions of this policy may read; also for `valueOf()` and its like. */
+  /** The data that expressions of this policy may read; an argument of `valueOf()` and its siblings. */
   readonly supply: Supply
   /** The redirect URI of an issuer at this relay; undefined without `publicUrl`. */
   redirectUri(issuerUrl: string): string | undefined
   /**
-   * Remembers a thing under a name, which begins with what sort of thing it is, because all kinds share the names.
-   * @returns the first thing that was remembered under it, on this edge
+   * Remembers a thing of this edge under a name. The name begins with the sort of thing, because all kinds share the names.
+   * @returns the first thing under this name; undefined if this is the first one
    */
   earlierHere<T>(name: string, thing: T): T | undefined
   /** The same for all edges that are read together. */
@@ -180,11 +183,11 @@ export interface CheckPlace {
 
 /** Limits for policies of agents. */
 export interface AgentLimits {
-  /** Checks where a provider is that an agent has named. @returns the reason against it, as the end of a sentence */
+  /** Checks the address of a provider that an agent has named. @returns the reason against it, as the end of a sentence */
   readonly issuers: { problemOf(issuer: URL): string | undefined }
 }
 
-/** Only checks types: a kind with a part missing does not compile. */
+/** Only checks types: a kind that lacks a part does not compile. */
 export function defineKind<S extends z.ZodType, C, In extends Phase, A extends Admits>(
   kind: KindOf<S, C, In, A> & Demands<C>,
 ): KindOf<S, C, In, A> {

@@ -102,7 +102,7 @@ export function patternCache(): PatternCache {
 
 /**
  * The condition of a rule.
- * @param supply what its policy has: a check passes it, so that what is missing is a problem
+ * @param supply the data that its policy has. A check passes it, so that missing data is a problem
  * @returns problems if it is not valid; their paths are empty
  * @throws TypeError before loadLanguage()
  */

@@ -1,4 +1,5 @@
-// Texts of a policy that are read once, when it is read, although ngrok would read them for each request. Pure: no I/O, no clock.
+// Texts of a policy that are evaluated once, when it is read, although ngrok evaluates them for each request. Pure: no I/O,
+// no clock.
 
 /** A call or a select, as in `${secrets.get('vault', 'name')}`: a secret may contain `${` by chance. */
 const CALL_OR_SELECT = /\w\s*[.([]/

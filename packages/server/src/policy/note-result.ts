@@ -6,7 +6,7 @@ import type { ACTION_RESULTS } from './engine/variables/action-results.ts'
 
 type Results = typeof ACTION_RESULTS
 
-/** What an action knows about the policy that it belongs to. */
+/** The facts about its policy that an action knows. */
 export interface Remembering {
   /** Whether any expression of the policy could read a result. */
   readonly remembers: boolean

@@ -78,7 +78,7 @@ export class Sessions {
   readonly #watching = new AbortController()
   #whenDue: (session: LiveSession) => void = () => {}
   #whenRevoked: RevokedListener = () => {}
-  /** Since when the store has told how lately other processes have seen each session. */
+  /** The time since which the store has reported when other processes last saw each session. */
   #informedSince = -Infinity
   #sweeper: NodeJS.Timeout | undefined
   #sweeping: MapIterator<Held> | undefined
@@ -262,7 +262,7 @@ export class Sessions {
         if (now >= session.due) this.#whenDue(session)
       }
     }
-    // While the store is down, no process learns what another one has seen, and some of it comes a while after that.
+    // While the store is down, no process learns which sessions another one has seen, and some reports come later still.
     if (!this.#store.healthy) this.#informedSince = now
     const isInformed = now - this.#informedSince > 2 * WRITE_LAST_SEEN_MS
     this.#sweeping ??= this.#live.values()

@@ -1,5 +1,5 @@
-// What all engines of the store have in common: the values of buckets to and from the JSON of rows, and the checks of writes. An
-// engine keeps rows.
+// The common part of all engines of the store: it converts values of buckets to the JSON of rows and back, and checks
+// writes. An engine only keeps rows.
 
 import { COMMIT_MAX_WRITES } from './store.ts'
 import type {
@@ -30,9 +30,9 @@ export interface Engine {
   get(bucket: string, key: string): Promise<Row | undefined>
   /** Live rows in the order of their keys. */
   page(bucket: string, options: PageOptions): Promise<Row[]>
-  /** As Bucket.watch() says it, with a row for each change. */
+  /** See Bucket.watch(); tells a row for each change. */
   watch(bucket: string, signal: AbortSignal, tell: (row: Row) => void): Promise<void>
-  /** As Store.commit() says it. */
+  /** See Store.commit(). */
   commit(writes: readonly Write[]): Promise<number[]>
   onProblem(problem: Error): void
 }
@@ -107,7 +107,7 @@ export class EngineBucket<T> implements Bucket<T> {
   }
 }
 
-/** @throws RangeError if they are too many; TypeError if two of them are of one key */
+/** @throws RangeError if there are too many; TypeError if two have the same key */
 export function checkWrites(writes: readonly Write[]): void {
   if (writes.length > COMMIT_MAX_WRITES)
     throw new RangeError(`a commit of ${writes.length} writes is too large; ${COMMIT_MAX_WRITES} are possible`)

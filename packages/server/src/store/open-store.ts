@@ -16,7 +16,7 @@ export function openStore(location: StoreLocation, listeners: StoreListeners = {
 
 /**
  * Copies a store as it is at one moment, also while relays write to it. Blocks until it is done: for commands only.
- * @param copy a path of no file, or of an earlier copy, which is replaced
+ * @param copy a path without a file, or of an earlier copy, which is replaced
  * @returns the size of the copy in bytes
  * @throws ConfigError if it cannot be read or written, with a sentence for the operator
  */

@@ -1,5 +1,5 @@
 // The store: buckets of versioned JSON values. Rooms depend on this interface only, and open-store.ts opens one.
-// No request waits for the store: every room holds what it needs in memory through `watch`.
+// No request waits for the store: every room holds its data in memory through `watch`.
 
 /** The longest delay of a watch for another process's write; its own writes come at once. */
 export const WATCH_INTERVAL_MS = 200
@@ -12,9 +12,8 @@ export interface Entry<T> {
 }
 
 /**
- * One step of a watch: `value` is undefined if the key was deleted or has expired, and if the stored value cannot be
- * read. In the last case `unreadable` is true: the value may be one of a newer version, so it is not the word of a
- * deletion.
+ * One step of a watch: `value` is undefined if the key was deleted or has expired, and if the stored value cannot be read.
+ * In the last case `unreadable` is true: a newer version may have written the value, so it does not mean a deletion.
  */
 export interface Change<T> {
   key: string
@@ -78,7 +77,7 @@ export interface Bucket<T> {
   /** A deletion for `Store.commit`. */
   deleting(key: string, options?: DeleteOptions): Write
 
-  /** Reads a bucket piece by piece. @throws RangeError if the limit is none */
+  /** Reads a bucket piece by piece. @throws RangeError if the limit is out of range */
   page(options: PageOptions): Promise<Page<T>>
 
   /**
@@ -106,9 +105,9 @@ export interface Store {
 
   /**
    * Writes to any buckets, all or nothing, also if the process is killed meanwhile.
-   * @param writes each of another key
+   * @param writes no two with the same key
    * @returns the revision of each, in their order; 0 for a deletion of a key that does not exist
-   * @throws StoreConflict if one key has not the expected revision; nothing is written
+   * @throws StoreConflict if a key does not have the expected revision; nothing is written
    */
   commit(writes: readonly Write[]): Promise<number[]>
 

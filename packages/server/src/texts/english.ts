@@ -52,7 +52,7 @@ const errors: Errors = {
   rewrite_refused: {
     title: 'This address leads nowhere',
     advice:
-      'A rule of this site turns it into one that is not possible. Tell the owner of this site where you came from.',
+      'A rule of this site turns it into an address that is not possible. Tell the owner of this site where you came from.',
   },
   sign_in_required: {
     title: 'Sign-in needed',
@@ -68,8 +68,7 @@ const errors: Errors = {
   },
   credentials_required: {
     title: 'A password or a token is needed',
-    advice:
-      'This address is open to those who send one in the Authorization header. Ask the owner of this site for one.',
+    advice: 'Send one in the Authorization header. Ask the owner of this site for one.',
   },
   credentials_refused: {
     title: 'This password or token is not accepted',
@@ -105,7 +104,7 @@ const errors: Errors = {
   certificate_required: {
     title: 'A certificate is needed',
     advice:
-      'This site is open to those who show a certificate of their own. Ask the owner of this site for one and install it. Then close all windows of your browser, and open this address again.',
+      'This site asks visitors for a certificate of their own. Ask the owner of this site for one and install it. Then close all windows of your browser, and open this address again.',
   },
   certificate_refused: {
     title: 'Your certificate is not accepted',
@@ -141,10 +140,10 @@ const errors: Errors = {
   },
   body_too_large: {
     title: 'This request is too large',
-    advice: 'This address accepts less at once. Send less, or ask the owner of this site for the limit.',
+    advice: 'This address accepts smaller requests only. Send less, or ask the owner of this site for the limit.',
   },
   misdirected: {
-    title: 'This came over a connection for another site',
+    title: 'This connection is for another site',
     advice:
       'Load the page again: your browser then makes a connection for this site. A program must name this host in the handshake of TLS (SNI).',
   },
@@ -200,7 +199,7 @@ const errors: Errors = {
     title: 'This site cannot decide about your request',
     advice: 'It has to ask another service first, which gave no answer. Try again in a moment.',
     operator:
-      'An http-request of the policy got no answer; the log has the reason. on_error: continue lets requests go on.',
+      'An http-request of the policy got no answer; the log has the reason. on_error: continue lets requests pass.',
   },
   provider_unreachable: {
     title: 'The sign-in service cannot be reached',

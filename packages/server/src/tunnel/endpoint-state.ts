@@ -1,4 +1,4 @@
-// What an agent is told about its endpoint. Types only.
+// The state of an endpoint, as its agents are told. Types only.
 
 /** An endpoint as one of its agents is told. */
 export interface EndpointState {

@@ -16,7 +16,7 @@ export interface Selection {
 
 /** Called with the lanes that end at this node. */
 export interface LocalLaneListener {
-  /** Also if the offer has changed. */
+  /** A lane has joined, or its offer has changed. */
   onLaneJoined(lane: Lane, offer: Offer): void
   onLaneRetired(lane: Lane): void
   /** The agent's check of its app. */
@@ -100,7 +100,7 @@ export class Registry {
     return { lane, isNew: !known }
   }
 
-  /** Tells the other nodes that the offer of a lane has changed, in what its tunnel does not have. */
+  /** Tells the other nodes that the offer of a lane has changed, in a part that its tunnel does not have. */
   relist(lane: Lane, offer: Offer): void {
     if (lane.isLocal) this.#localLanes?.onLaneJoined(lane, offer)
   }

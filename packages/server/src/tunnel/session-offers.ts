@@ -99,7 +99,7 @@ export class SessionOffers {
     })
   }
 
-  /** Tells the agent what has become of its endpoint. */
+  /** Tells the agent the new state of its endpoint. */
   tellState(number: number, state: EndpointState, remarks: readonly BindProblem[] = []): void {
     const { edgeId, visitors, url, redirectUri, policyRevision, policyWaitsFor } = state
     this.#session.tell({

@@ -52,7 +52,7 @@ export interface LaneCarrier {
   probe(): void
   /** Resolves when the agent has answered, or its session was ended because it has not. */
   confirm(): Promise<void>
-  /** Tells the agent what has become of the endpoint of a tunnel. Another node tells its own agents. */
+  /** Tells the agent the new state of the endpoint of a tunnel. Another node tells its own agents. */
   onEndpointChanged?(tunnel: Tunnel, state: EndpointState): void
 }
 

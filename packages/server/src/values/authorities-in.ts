@@ -2,7 +2,7 @@
 
 import { X509Certificate } from 'node:crypto'
 
-// Backtracks nowhere: a block ends at the first line that ends one.
+// Never backtracks: a block ends at the first line that ends one.
 const BLOCK = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g
 const SUBJECT_MAX_CHARS = 100
 
@@ -24,19 +24,19 @@ export function authoritiesIn(pem: string): { authorities: X509Certificate[] } |
 }
 
 const KEEP_KEY = 'visitors are verified with the certificate of the authority alone: keep its key secret'
-const WRITE_ISSUER = 'write the certificate of the authority that signs those of visitors'
+const WRITE_ISSUER = 'write the certificate of the authority that signs visitors’ certificates'
 
 export function isPem(written: string): boolean {
   return written.includes('-----BEGIN ')
 }
 
-/** The problem of a text that is PEM or the path of a file: of a path there is nothing to say. */
+/** The problem of a text in PEM; undefined for the path of a file. */
 export function pemProblem(written: string): string | undefined {
   const found = isPem(written) ? authoritiesIn(written) : undefined
   return found && 'problem' in found ? found.problem : undefined
 }
 
-/** For people: what an authority calls itself, in one line. */
+/** For people: the subject of an authority, in one line. */
 export function nameOf({ subject }: X509Certificate): string {
   return subject.replaceAll('\n', ', ').slice(0, SUBJECT_MAX_CHARS) || 'a certificate without a name'
 }

@@ -4,7 +4,7 @@ import { normalHeaderName } from './normal-header-name.ts'
 import { setsOwnCookie } from './own-cookie.ts'
 
 const NAME_MAX_CHARS = 256
-/** Of the value of one header. */
+/** The limit of a header's value. */
 export const VALUE_MAX_CHARS = 8192
 
 // RFC 9110 5.6.2: token

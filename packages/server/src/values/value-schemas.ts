@@ -74,9 +74,9 @@ export function cidr() {
 }
 
 interface HeaderRules {
-  /** For what the app gets as `Host`. */
+  /** Whether `Host` may be among the headers. */
   readonly allowsHost?: boolean
-  /** For values that are made for each exchange, from `${…}`: they are checked then. */
+  /** Whether values may contain `${…}`. Such a value is made for each exchange, and checked then. */
   readonly allowsTemplates?: boolean
 }
 

@@ -9,8 +9,8 @@ export function child(tree: unknown, key: PropertyKey): unknown {
 }
 
 /**
- * The same without the keys at the paths of some problems. Only what is on these paths is copied: agents can nest the rest deeper
- * than any copy of all of it can go.
+ * Copies a tree without the keys at the paths of some problems. Only what is on these paths is copied: agents can nest the
+ * rest deeper than any copy of all of it can go.
  */
 export function withoutKeys(tree: unknown, unknownKeys: readonly FoundProblem[]): unknown {
   if (unknownKeys.length === 0 || !isContainer(tree)) return tree

@@ -29,7 +29,7 @@ export interface WorkerPlan {
   secret: string
 }
 
-/** What became of another text of the configuration. */
+/** The result of a reload: changed edges, or problems. */
 export type ReloadOutcome = { edges: EdgeChanges } | { problems: readonly ConfigProblem[] }
 
 export type ToWorker =

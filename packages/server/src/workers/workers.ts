@@ -17,7 +17,7 @@ import { WorkerProcess } from './worker-process.ts'
 
 /** For a worker's metrics, and its answers to the operator. */
 const ANSWER_DEADLINE_MS = 2000
-/** For reading thousands of edges on a busy machine. */
+/** Enough to read thousands of edges on a busy machine. */
 const RELOAD_DEADLINE_MS = 20_000
 
 export interface WorkersInit {
@@ -114,12 +114,12 @@ export class Workers {
     question: Extract<Question, { of: Of }>,
   ): Promise<{ answers: Answers[Of][]; silent: number }> {
     const { answers, silent } = await this.#askAll((id) => ({ type: 'ask', id, question }))
-    return { answers: answers as Answers[Of][], silent } // a worker is this program, and answers what it was asked
+    return { answers: answers as Answers[Of][], silent } // a worker is this program, and its answers fit the questions
   }
 
   /**
-   * Has every worker take over the edges of another text of the configuration, and those that start later as well. The first
-   * one goes ahead: if it refuses, no other one is asked.
+   * Has every worker take over the edges of another text of the configuration, also those that start later. One worker is
+   * asked first: if it refuses, no other is asked.
    * @throws ConfigError with its problems
    */
   async reload(source: WorkerPlan['config']): Promise<EdgeChanges> {
@@ -135,10 +135,10 @@ export class Workers {
   async #reloadOne({ process }: Seat, config: WorkerPlan['config']): Promise<EdgeChanges> {
     const answer = await this.#askOne(process, (id) => ({ type: 'reload', id, config }), RELOAD_DEADLINE_MS)
     if (!answer) {
-      const message = `worker ${process.number} has not answered; it may still have the edges of before, so try again`
+      const message = `worker ${process.number} has not answered; it may still have the old edges, so try again`
       throw new ConfigError([{ path: 'workers', message }])
     }
-    const outcome = answer as ReloadOutcome // a worker is this program, and answers what it was asked
+    const outcome = answer as ReloadOutcome // a worker is this program, and its answers fit the questions
     if ('problems' in outcome) throw new ConfigError(outcome.problems)
     return outcome.edges
   }
@@ -164,7 +164,7 @@ export class Workers {
         secret: this.#secret,
       }),
       onMessage: (message) => {
-        // It has started with the text of before.
+        // It started with the text from before.
         if (message.type === 'started' && source !== this.#source)
           worker.send({ type: 'reload', id: NOBODY, config: this.#source })
         this.#receive(message, worker, directory)

@@ -52,7 +52,7 @@ function noteHosts(edge: Written, notes: Notes, near: object): void {
     if (/\.ngrok(?:-free)?\.(?:app|dev|io|pizza|pro)(?::\d+)?$/i.test(text)) {
       notes.leaveOut(
         hostport,
-        `${text} is a name of ngrok, which will not lead to your relay; give the edge one of yours`,
+        `${text} is a host of ngrok’s, which will not lead to your relay; give the edge a host of yours`,
         near,
       )
     } else if (/:(?!443$)\d+$/.test(text)) {

@@ -102,7 +102,7 @@ function oauth(module: Written | undefined, into: PolicyImport): void {
 }
 
 function ownApp(name: string): string {
-  return `ngrok’s own app at ${name} is ngrok’s; register a client there, with the redirect URI that relay oidc redirect-uri prints`
+  return `ngrok’s own app at ${name} cannot be used here; register a client there, with the redirect URI that relay oidc redirect-uri prints`
 }
 
 /** Without its rules about groups, the sign-in would let in every account of the provider. */
@@ -110,7 +110,7 @@ function peopleLeftOut(provider: Written): string | undefined {
   const rule = ['groups', 'teams', 'organizations'].find((key) => provider.at(key).texts.length > 0)
   return (
     rule &&
-    `its ${rule} are not in what the provider says at the sign-in; write openid-connect with an allow of your own`
+    `its ${rule} are not among the claims of the provider at the sign-in; write openid-connect with an allow of your own`
   )
 }
 

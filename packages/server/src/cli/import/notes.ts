@@ -11,7 +11,7 @@ export interface LeftOut {
 
 export class Notes {
   readonly leftOut: LeftOut[] = []
-  /** Variables of the environment to set, with what they are. */
+  /** Variables of the environment to set, each with its meaning. */
   readonly variables = new Map<string, string>()
   readonly #variableOf = new Map<string, string>()
   readonly #comments = new WeakMap<object, string[]>()

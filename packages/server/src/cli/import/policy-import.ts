@@ -1,4 +1,5 @@
-// The policy of one route while it is being imported: only rules that can be loaded get into it, and what is left out is noted.
+// The policy of one route while it is being imported: only rules that can be loaded get into it, and each part that is left
+// out is noted.
 
 import type { Account } from './account.ts'
 import type { Notes } from './notes.ts'

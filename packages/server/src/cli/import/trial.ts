@@ -1,4 +1,4 @@
-// Reads parts of the result as `relay check` would, so that what is printed can be loaded. Pure.
+// Reads parts of the result as `relay check` would, so that the printed edges can be loaded. Pure.
 
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
 

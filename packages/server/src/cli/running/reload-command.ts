@@ -19,7 +19,7 @@ function linesOf(report: ReloadReport): string[] {
   if (!report.ok) {
     const { problems } = report
     return [
-      `The configuration was not taken over: it has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}. The edges of before go on.`,
+      `The configuration was not taken over: it has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}. The edges from before stay in use.`,
       ...problems.map(({ path, message }) => `  ${path}: ${message}`),
     ]
   }

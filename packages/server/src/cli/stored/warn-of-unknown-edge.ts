@@ -5,7 +5,7 @@ import { didYouMean } from '../../values/did-you-mean.ts'
 import { loadEdgeNames } from '../../config/load-config.ts'
 import type { StoreOption } from './with-store.ts'
 
-/** @param outcome a sentence about what the command still does */
+/** @param outcome a sentence about the effect of the command */
 export async function warnOfUnknownEdge(
   edges: Iterable<string>,
   { config: file = process.env.SALLYPORT_CONFIG || undefined }: StoreOption,

@@ -58,7 +58,7 @@ export const ipListsSchema = z
   .refine((lists) => Object.keys(lists).length <= LISTS_MAX, `has more than ${LISTS_MAX} lists`)
   .transform((lists): ListFiles => new Map(Object.entries(lists)))
   .describe(
-    'Lists of addresses for expressions, by name: files with one address range in each line, and comments behind `#` or `;`. `conn.client_ip.categories` has the names of those that contain an address; `is_on_blocklist` is the list `blocklist`, `is_tor_node` the list `tor`. Read again when they change.',
+    'Lists of addresses for expressions, by name: files with one address range in each line, and comments after `#` or `;`. `conn.client_ip.categories` has the names of the lists that contain an address; `is_on_blocklist` is the list `blocklist`, `is_tor_node` the list `tor`. Read again when they change.',
   )
   .meta({ examples: ['{ blocklist: /var/lib/sallyport/drop.txt }'] })
 
@@ -66,7 +66,7 @@ const ranges = filledList(cidr(), 'would mean no range; remove it or add an addr
 
 export const ipPoliciesSchema = z
   .record(
-    text().regex(/^ipp_\w{1,64}$/, 'must begin with ipp_, and have letters, digits and _ behind it'),
+    text().regex(/^ipp_\w{1,64}$/, 'must be ipp_ and then letters, digits or _'),
     z
       .strictObject({
         allow: ranges.describe('Address ranges that may pass.'),

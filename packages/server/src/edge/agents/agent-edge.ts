@@ -31,7 +31,7 @@ export interface AgentEdgeInit {
   policy: EndpointPolicy | undefined
   /** The statements of the edge that it replaces, if both have the same owner. */
   statements?: Statements | undefined
-  /** Called when the wait is over. */
+  /** Called when the wait ends. */
   onGivenUp: (edge: AgentEdge) => void
   /** Shorter in tests. */
   lingerMs?: number | undefined

@@ -1,4 +1,4 @@
-// What an edge demands of the TLS of its visitors (`terminate-tls`). The listener applies it to the handshake, by the name in
+// The demands of an edge on the TLS of its visitors (`terminate-tls`). The listener applies it to the handshake, by the name in
 // the ClientHello; each request is compared with it again, because a connection may carry requests for other edges. Types only.
 
 export type TlsVersion = 'TLSv1.2' | 'TLSv1.3'

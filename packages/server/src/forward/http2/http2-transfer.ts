@@ -173,7 +173,7 @@ export class Http2Transfer extends RequestTransfer implements Http2Waiter {
   #onComplete(rawTrailers: readonly string[]): void {
     const stream = this.#stream
     this.leave()
-    // The app's answer is complete; nothing reads what the visitor still sends (RFC 9113 8.1).
+    // The app's answer is complete; the rest of the visitor's body is not read (RFC 9113 8.1).
     if (this.isSending) stream?.close(NGHTTP2_CANCEL)
     if (this.isOver || this.isReplaced) return
     this.answerDone = true
@@ -222,7 +222,7 @@ export class Http2Transfer extends RequestTransfer implements Http2Waiter {
   override tick(now: number): void {
     this.#grpc ??= readGrpcPatience(this.exchange, this.parts.timeouts.grpc_idle_seconds)
     if (this.#grpc && now > this.#grpc.endsAt && !this.answerDone) {
-      return this.fail(new RelayError('app_timeout', { detail: 'the grpc-timeout of the call is over' }))
+      return this.fail(new RelayError('app_timeout', { detail: 'the grpc-timeout of the call has passed' }))
     }
     super.tick(now)
   }

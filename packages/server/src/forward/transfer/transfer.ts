@@ -379,7 +379,7 @@ export abstract class Transfer implements Watched {
   /** The answer has begun. */
   protected waitForMore(seconds: number): void {
     if (seconds > this.parts.timeouts.app_stall_seconds) {
-      this.fail(new RelayError('app_timeout', { detail: 'the response stands still' }))
+      this.fail(new RelayError('app_timeout', { detail: 'the response has stalled' }))
     } else if (seconds * 1000 > LASTING_AFTER_MS) this.last()
   }
 }

@@ -10,7 +10,7 @@ const LINGER_MS = 30_000
 const SILENCE_MS = 5000
 
 /**
- * Ends our half after the written bytes, and then reads and drops what comes until the visitor ends their half, for a
+ * Ends our half after the written bytes, and then reads and drops all bytes until the visitor ends their half, for a
  * limited time (RFC 9112 9.6). The former parser of the connection gets no more events.
  */
 export function linger(socket: Socket, lingerMs = LINGER_MS, silenceMs = SILENCE_MS): void {

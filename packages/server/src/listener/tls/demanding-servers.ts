@@ -73,7 +73,7 @@ export class DemandingServers {
       ...(certificate && { requestCert: true }),
       ...(certificate && certificate.authorities.length > 0 && { ca: [...certificate.authorities] }),
       allowPartialTrustChain: true, // an authority that another one has signed is enough
-      // node:tls would close the connection without a word; the visitor gets a page that says what is missing.
+      // node:tls would close the connection without a word; the visitor gets a page that names the missing certificate.
       rejectUnauthorized: false,
     })
     server.on('secureConnection', onSecure)

@@ -77,7 +77,7 @@ function* originProblems(edge: ReadEdge, path: ConfigPath): Iterable<FoundProble
   }
 }
 
-/** No visitor reaches an internal endpoint, so it cannot be the same edge as a site. */
+/** No visitor reaches an internal endpoint, so one edge cannot be both that and a site. */
 function* internalProblems({ hosts, origin }: ReadEdge, path: ConfigPath): Iterable<FoundProblem> {
   const internal = hosts.findIndex(isInternalHost)
   if (internal === -1) return
@@ -88,7 +88,7 @@ function* internalProblems({ hosts, origin }: ReadEdge, path: ConfigPath): Itera
   } else if (origin !== undefined) {
     yield {
       path: [...path, 'origin'],
-      message: 'is what visitors see, and none comes to an internal endpoint; remove it',
+      message: 'is the origin that visitors see, and none reaches an internal endpoint; remove it',
     }
   }
 }

@@ -26,9 +26,9 @@ export interface PoliciesPlace {
   /** Undefined if it could not be read. */
   publicUrl: URL | undefined
   tls: TlsPlace
-  /** What their expressions may read. */
+  /** The data that their expressions may read. */
   supply: Supply
-  /** Of an issuer, at this relay; undefined without `publicUrl`. */
+  /** The redirect URI of an issuer at this relay; undefined without `publicUrl`. */
   redirectUri: (issuerUrl: string) => string | undefined
 }
 
@@ -90,7 +90,7 @@ function internalProblem(kind: Kind, phase: Phase): string | undefined {
   return kind.signIns && !kind.inside ? NO_WAY_BACK : undefined
 }
 
-/** Conditions of rules that are asked for nothing. */
+/** Conditions that are never evaluated. */
 function* conditionProblems(policy: ReadPolicy, kinds: KindTable): Iterable<FoundProblem> {
   for (const phase of PHASES) {
     for (const [index, { expressions = [], actions }] of policy[phase].entries()) {
@@ -104,7 +104,7 @@ function* conditionProblems(policy: ReadPolicy, kinds: KindTable): Iterable<Foun
 
 /** @returns the thing that was remembered first, if any */
 function earlier<T>(memory: Memory, name: string, thing: T): T | undefined {
-  if (memory.has(name)) return memory.get(name) as T // under one sort of name there is one sort of thing
+  if (memory.has(name)) return memory.get(name) as T // names that begin alike belong to things of one type
   memory.set(name, thing)
   return undefined
 }
@@ -122,7 +122,7 @@ function plainHttpProblem(type: string, edge: ReadEdge, publicUrl: URL): string 
     return `${type} needs https; public_url is ${publicUrl.origin}, which is plain http and not on loopback`
   }
   const scheme = edge.origin ? new URL(edge.origin).protocol : publicUrl.protocol
-  // An internal endpoint is as safe on its way as the edges that forward to it.
+  // The way to an internal endpoint is as safe as that to the edges that forward to it.
   const host = edge.hosts.find((candidate) => !isLoopbackHost(candidate) && !isInternalHost(candidate))
   if (scheme !== 'http:' || host === undefined) return undefined
   return `${type} needs https; ${host} would be plain http and not on loopback. Use https in public_url, or a host such as docs.localhost`

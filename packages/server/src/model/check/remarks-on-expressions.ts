@@ -41,9 +41,9 @@ const MUTUAL = ['mutual_tls_certificate_authorities', 'mutual_tls_verification_s
 
 interface CompiledInPlace {
   readonly compiled: ReturnType<typeof conditionOf> | ReturnType<typeof templateOf>
-  /** As keys of actions, which count as empty where they fail (section 14.1 of the reference). */
+  /** For keys of actions, which count as empty if they fail (section 14.1 of the reference). */
   readonly mayFail?: true
-  /** From the policy. */
+  /** The path from the policy on. */
   readonly path: ConfigPath
 }
 

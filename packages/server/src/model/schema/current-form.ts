@@ -35,7 +35,7 @@ export function edgeInCurrentForm(written: unknown, kinds: KindTable): CurrentEd
   }
 }
 
-/** Of an edge or a route: its key `policy`. */
+/** Converts the key `policy` of an edge or a route. */
 function holderInCurrentForm(written: unknown, kinds: KindTable): CurrentEdge {
   const before = child(written, 'policy')
   const { policy, older, problems, writtenAt } = inCurrentForm(before, kinds)

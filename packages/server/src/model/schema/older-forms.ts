@@ -1,6 +1,6 @@
-// Reads policies that were written for earlier versions of ngrok (section 7 of the reference) as what they mean today: older names of
-// phases, actions and keys. Works on values whose form nobody has checked yet, and copies only what it changes. Older names in
-// expressions are read where those are compiled. Pure: no I/O, no clock.
+// Translates policies for earlier versions of ngrok (section 7 of the reference) to the current form: older names of
+// phases, actions and keys. Works on values whose form nobody has checked yet, and copies only the parts that it changes.
+// Older names in expressions are read where those are compiled. Pure: no I/O, no clock.
 
 import type { ConfigPath, FoundProblem } from '@sallyport/protocol/found-problem'
 
@@ -11,11 +11,11 @@ import type { Kind, KindTable } from '../../policy/kind.ts'
 /** A policy in the current form. */
 export interface CurrentForm {
   readonly policy: unknown
-  /** The older forms, each with what to write today. Their paths are those that were written. */
+  /** The older forms, each with its current form. Paths are as they were written. */
   readonly older: readonly FoundProblem[]
   /** Parts that cannot be read, because they have both the older and the current name. Paths as above. */
   readonly problems: readonly FoundProblem[]
-  /** The path that was written, for one in the current form. */
+  /** Translates a path in the current form to the path as it was written. */
   readonly writtenAt: (path: ConfigPath) => ConfigPath
 }
 

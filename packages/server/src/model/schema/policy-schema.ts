@@ -13,7 +13,7 @@ export function policySchemaOf(kinds: KindTable) {
     on_tcp_connect: rulesOf(kinds, 'on_tcp_connect', alternatives)
       .default([])
       .describe(
-        'Runs once for each connection of visitors, when its first request to this edge has come; behind a trusted proxy for each request. [Connections](traffic-policy.md#connections) says more.',
+        'Runs once for each connection of visitors, when its first request to this edge has come; behind a trusted proxy for each request. See [Connections](traffic-policy.md#connections).',
       ),
     on_http_request: rulesOf(kinds, 'on_http_request', alternatives)
       .default([])

@@ -1,4 +1,4 @@
-// What the expressions of a route learn about the session of an exchange. The provider's tokens are read from the store for each
+// Tells the expressions of a route about the session of an exchange. The provider's tokens are read from the store for each
 // request, and only if an expression reads them: memory does not hold them.
 
 import type { Exchange } from '../../exchange/exchange.ts'
@@ -13,14 +13,14 @@ export type TokenName = 'access_token' | 'identity_token' | 'refresh_token'
 export interface SessionTelling {
   /** The tokens that expressions read. */
   readonly tokens: readonly TokenName[]
-  /** Called before the exchange goes on; `told` is undefined if it passes without a session. */
+  /** Called before the exchange continues; `told` is undefined if it passes without a session. */
   tell(exchange: Exchange, told: ToldSession | undefined): void
 }
 
 export interface ToldSession {
   /** Its name for people, which is useless as a cookie. */
   readonly id: string
-  /** In milliseconds since 1970: its end if it is used all the time. */
+  /** The end of the session if it stays in use, in milliseconds since 1970. */
   readonly expires: number
   /** Whether the claims about the visitor were renewed for this request. */
   readonly isRefreshed: boolean

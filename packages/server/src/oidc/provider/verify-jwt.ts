@@ -12,7 +12,7 @@ const TOKEN_MAX_CHARS = 16_384
 const MAX_SUBJECT = 255
 /** RFC 9068 2.1 */
 const ACCESS_TOKEN = 'at+jwt'
-/** The name that ngrok's policies have for it; ID tokens themselves have rarely any. */
+/** ngrok's name for ID tokens in policies; the tokens themselves rarely have a `typ`. */
 const ID_TOKEN = 'it+jwt'
 
 export type TokenType = JwtValidationConfig['http']['tokens'][number]['type']

@@ -57,7 +57,7 @@ export class ClaimsRefresh {
   readonly #underWay = new Map<string, Asking>()
   /** By issuer, from a failure to the next answer. */
   readonly #pauses = new Map<string, { until: number; ms: number }>()
-  /** Issuers for which a request has waited in vain while the attempt still goes on. */
+  /** Issuers for which a request has waited in vain while the attempt is still running. */
   readonly #late = new Set<string>()
   /** New tokens that the store could not take. They are kept here, because the old ones may be invalid now. */
   readonly #unsaved = new Map<string, Tokens>()

@@ -10,7 +10,7 @@ export function closeConnection(): Action {
   }
 }
 
-/** The same for a connection, which whoever evaluates the rules ends. */
+/** The same for a connection, which the gate ends. */
 export function closeNewConnection(): ConnectionAction {
   return () => new Error(CLOSED)
 }

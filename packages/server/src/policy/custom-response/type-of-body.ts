@@ -14,6 +14,6 @@ function isJson(text: string): boolean {
     JSON.parse(text)
     return true
   } catch {
-    return false // this is what the caller asks
+    return false // the answer to the caller's question
   }
 }

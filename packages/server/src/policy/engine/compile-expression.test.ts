@@ -6,7 +6,7 @@ import type { CompileSettings } from './compile-settings.ts'
 import type { Expression } from './expression.ts'
 import { NO_SUPPLY, unmetDemands } from './tree/demands.ts'
 import { SETTINGS } from './facts.test-support.ts'
-import { dependsOnReading, readsBody, readsPath, readsResponse, readsSecrets } from './readings.ts'
+import { dependsOnReading, readsPath, readsSecrets } from './readings.ts'
 
 function compiled(source: string, settings: Partial<CompileSettings> = {}): Expression {
   const expression = compileExpression(source, { ...SETTINGS, ...settings }, 'any')
@@ -278,8 +278,6 @@ describe('compiling expressions (traffic policy, the engine)', () => {
     ] as const) {
       assert.deepEqual([dependsOnReading(reads(source)), readsPath(reads(source))], [both, path], source)
     }
-    assert.ok(readsResponse(reads('res.status_code == 1')) && !readsResponse(reads("req.method == 'x'")))
-    assert.ok(readsBody(reads('size(req.trailers) > 0')) && !readsBody(reads("req.method == 'x'")))
     for (const source of [
       "secrets.get('v', 'n')",
       'req.headers',

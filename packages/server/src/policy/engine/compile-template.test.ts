@@ -66,9 +66,9 @@ describe('templates (traffic policy, the engine)', () => {
       assert.equal(compiled('${.oauth.user.email}').render(view), 'a@example.com', action)
     }
     for (const [text, refusal] of [
-      ['a ${.backend.id}', /^\$\{\.backend\.id\} is an older form of which nothing is left; remove it$/],
+      ['a ${.backend.id}', /^\$\{\.backend\.id\} is an older form without a current one; remove it$/],
       ['a ${.http.response.status_code}', /res exists in on_http_response only/],
-      ['a ${.constructor}', /nothing is left/],
+      ['a ${.constructor}', /without a current one/],
     ] as const) {
       const template = compileTemplate(text, SETTINGS)
       assert.ok('problems' in template, text)

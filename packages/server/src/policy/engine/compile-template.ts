@@ -87,7 +87,7 @@ function readOlder(
   { problems, demands, warnings }: FoundInTemplate,
 ): CompiledPart {
   if (current === undefined) {
-    const message = `\${${older}} is an older form of which nothing is left; remove it`
+    const message = `\${${older}} is an older form without a current one; remove it`
     problems.push({ message: printable(message), start, end })
     return ''
   }

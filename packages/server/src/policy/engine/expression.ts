@@ -21,7 +21,7 @@ export class Expression {
   readonly type: string
   /** The variables that it reads, as paths with current names: `req.url.path`, `req.headers.cookie`, `vars.x`, `secrets.get`. */
   readonly reads: ReadonlySet<string>
-  /** What it can only be evaluated with. */
+  /** The data and secrets without which it cannot be evaluated. */
   readonly demands: readonly Demand[]
   /** Warnings about parts that work but may not do what the author expects. */
   readonly warnings: readonly ExpressionProblem[]

@@ -105,7 +105,7 @@ export interface Lookups {
   readonly autonomousSystem?: (address: string) => { number: number; organization?: string } | undefined
   /** The names of the operator's lists that contain the address. */
   readonly lists?: (address: string) => readonly string[]
-  /** Whether a list of the operator's contains the address; undefined if there is no such list. */
+  /** Whether the named list of the operator contains the address; undefined if there is no such list. */
   readonly isOn?: (name: string, address: string) => boolean | undefined
 }
 

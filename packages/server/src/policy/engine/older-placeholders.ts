@@ -45,7 +45,7 @@ export interface OlderPlaceholder {
   readonly older: string
   /** Undefined if nothing has taken its place. */
   readonly current: string | undefined
-  /** The same for people: without the case distinction that reads either sign-in. */
+  /** The same for people: without the condition that reads the result of either kind of sign-in. */
   readonly shown: string
 }
 

@@ -18,15 +18,6 @@ export function readsPath(reads: Reads): boolean {
   return PATHS.some((path) => reads.has(path)) || RAW_PATHS.some((path) => reads.has(path))
 }
 
-/** Whether it reads something that exists only after the whole request has arrived. */
-export function readsBody(reads: Reads): boolean {
-  return some(reads, (path) => path.startsWith('req.trailers') || path === 'req.ts' || path === 'req.ts.body_received')
-}
-
-export function readsResponse(reads: Reads): boolean {
-  return some(reads, (path) => path === 'res' || path.startsWith('res.'))
-}
-
 /** Whether it reads the certificate of the visitor. */
 export function readsClientCertificate(reads: Reads): boolean {
   return some(reads, (path) => path === 'conn.tls.client' || path.startsWith('conn.tls.client.'))
@@ -34,7 +25,7 @@ export function readsClientCertificate(reads: Reads): boolean {
 
 /**
  * Whether it reads a result of an action: itself, something in it, or something around it.
- * @param result without its beginning: `oidc.identity`
+ * @param result without its prefix: `oidc.identity`
  */
 export function readsResult(reads: Reads, result: string): boolean {
   return some(reads, (path) => {

@@ -18,7 +18,7 @@ export interface ForwardInternalParts {
   }
 }
 
-/** @throws RelayError, from the action: `internal_endpoint_offline`, `too_many_forwards`, and what the endpoint refuses */
+/** @throws RelayError, from the action: `internal_endpoint_offline`, `too_many_forwards`, and every refusal of the endpoint */
 export function forwardInternal(
   { url, on_error: onError }: ForwardInternalConfig,
   parts: ForwardInternalParts & SourcesParts,

@@ -24,7 +24,7 @@ export type ForwardInternalConfig = z.output<typeof schema>
 
 export const forwardInternalKind = defineKind({
   documentation:
-    'Hands the request to an [internal endpoint](traffic-policy.md#internal-endpoints), whose own policy runs next. A policy of an agent reaches only endpoints of its own authtoken. No further action runs, unless `on_error` says so. [Traffic policy](traffic-policy.md#forward-internal) says more.',
+    'Hands the request to an [internal endpoint](traffic-policy.md#internal-endpoints), whose own policy runs then. A policy of an agent reaches only endpoints of its own authtoken. No further action runs, unless `on_error` says so. See [Traffic policy](traffic-policy.md#forward-internal).',
   otherNames: ['forward', 'internal-forward'],
   phases: ['on_http_request'],
   admits: 'everybody',
@@ -42,7 +42,7 @@ export const forwardInternalKind = defineKind({
   },
   *warnings({ url }) {
     if (isConstant(url) || readInternalUrl(url.slice(0, url.indexOf('${')))) return
-    yield 'forwards to an endpoint whose name is made for each request; if a visitor’s words are in it, visitors choose among all internal endpoints'
+    yield 'forwards to an endpoint whose name is made for each request; if it has text of the visitor in it, visitors choose among all internal endpoints'
   },
 })
 
@@ -51,5 +51,5 @@ export function endpointProblem(url: string): string | undefined {
   const read = readInternalUrl(url)
   if (!read) return `${quotedStart(url)} is not the address of an internal endpoint; write it like https://api.internal`
   if (read.rest === '' || read.rest === '/') return undefined
-  return `${quotedStart(url)} has a path; forward-internal keeps the one of the request, and url-rewrite before it changes that`
+  return `${quotedStart(url)} has a path; forward-internal keeps the path of the request, which a url-rewrite before it can change`
 }

@@ -5,7 +5,7 @@ import type { AppAnswer } from '../../exchange/app-answer.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import { HeaderEdits } from '../../exchange/header-edits.ts'
 
-/** @param answer that of the app, if its headers are edited */
+/** @param answer the app's answer, if its headers are edited */
 export type Edit = (edits: HeaderEdits, exchange: Exchange, answer?: AppAnswer) => void
 
 export function editRequest(edit: Edit): Action {

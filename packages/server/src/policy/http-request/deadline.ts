@@ -1,4 +1,4 @@
-// The time for all tries of one `http-request`. It is over earlier if the visitor leaves.
+// The time for all tries of one `http-request`. It ends earlier if the visitor leaves.
 
 import type { Exchange } from '../../exchange/exchange.ts'
 

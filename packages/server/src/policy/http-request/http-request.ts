@@ -1,5 +1,5 @@
-// `http-request`: asks an internal endpoint, and notes the answer for the expressions after it. The visitor's connection has no
-// part in it: an exchange of its own, a deadline of its own.
+// `http-request`: asks an internal endpoint, and notes the answer for the expressions after it. The request has its own
+// exchange and its own deadline; the visitor's connection has no part in it.
 
 import { RelayError } from '../../errors.ts'
 import type { Action, ResponseAction } from '../../exchange/action.ts'
@@ -28,7 +28,7 @@ export function httpRequest(config: HttpRequestConfig, parts: HttpRequestParts &
   }
 }
 
-/** The same for responses: the app's answer waits. */
+/** The same for responses: the app's answer is held meanwhile. */
 export function httpRequestOnAnswer(
   config: HttpRequestConfig,
   parts: HttpRequestParts & SourcesParts & Remembering,

@@ -41,7 +41,7 @@ const schema = z.strictObject({
   retry_condition: text()
     .exactOptional()
     .describe(
-      'A CEL expression. After a try for which it holds there is another one, three in all. It knows `attempts` and `last_attempt`.',
+      'A CEL expression. After a try for which it holds, the request is tried again, three times in all. It knows `attempts` and `last_attempt`.',
     )
     .meta({ examples: ['last_attempt.res.status_code >= 500'] }),
   on_error: z
@@ -84,7 +84,7 @@ export const httpRequestKind = defineKind({
     }
     for (const name of Object.keys(headers)) {
       if (name.toLowerCase() === 'host')
-        yield { path: ['headers', name], message: 'is what the url says; remove this line' }
+        yield { path: ['headers', name], message: 'is set by the url; remove this line' }
     }
     if (condition === undefined) return
     const compiled = retryConditionOf(condition, phase, supply)

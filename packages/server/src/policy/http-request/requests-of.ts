@@ -10,7 +10,7 @@ import type { HttpRequestConfig } from './kind.ts'
 
 export interface CallRequest {
   readonly method: string
-  /** With the parameters. It may be any text. */
+  /** The url with its parameters. It may be any text. */
   readonly url: string
   readonly headers: readonly (readonly [name: string, value: string])[]
   readonly body: Buffer

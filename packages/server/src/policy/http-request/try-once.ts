@@ -24,7 +24,7 @@ export interface HttpRequestParts {
   readonly tenant: string
 }
 
-/** Exactly one of the two is there. */
+/** Exactly one of the two is set. */
 export interface Try {
   readonly res?: {
     readonly resolved_ip: string
@@ -71,7 +71,7 @@ function errorOf(error: unknown): NonNullable<Try['error']> {
   return { code: error.publicCode, message: error.detail ?? error.code }
 }
 
-/** An address that is not asked. */
+/** An address to which no call is made. */
 class NoCall extends Error {}
 
 function placeOf(url: string): Pick<Step, 'host' | 'target'> {
@@ -89,13 +89,12 @@ function ask(exchange: Exchange, step: Step, { internal, deadline }: TryParts): 
 const REDIRECTS = new Set([301, 302, 303, 307, 308])
 const OF_ONE_HOST = new Set(['authorization', 'cookie'])
 
-/** @returns undefined for an answer that leads nowhere */
+/** @returns undefined for an answer that is not a redirect */
 function redirected(step: Step, { status, rawHeaders }: InternalAnswer): Step | undefined {
   const location = REDIRECTS.has(status) ? readHeader(rawHeaders, 'location') : undefined
   if (location === undefined) return undefined
   const url = URL.parse(location, internalOrigin(step.host) + step.target)
-  if (!url || url.username !== '' || url.password !== '')
-    throw new NoCall('the redirect leads to an address that is none')
+  if (!url || url.username !== '' || url.password !== '') throw new NoCall('the redirect does not lead to an address')
   url.hash = ''
   const place = placeOf(url.href)
   const keepsBody = status === 307 || status === 308 || step.method === 'GET'

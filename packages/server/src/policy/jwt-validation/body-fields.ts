@@ -99,7 +99,7 @@ function fieldsOf(pairs: Pairs): BodyFields {
   }
 }
 
-/** PHP drops spaces at the start and all behind a NUL, and reads a dot or a space as `_`. */
+/** PHP drops spaces at the start and everything after a NUL, and reads a dot or a space as `_`. */
 function isReadAs(name: string, length: number, normal: string): boolean {
   const [start = ''] = name.split('\0', 1)
   const read = start.trim()

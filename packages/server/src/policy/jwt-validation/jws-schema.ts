@@ -76,7 +76,7 @@ export function isFetchable(written: string): boolean {
   return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopbackHost(url.hostname))
 }
 
-/** ngrok's tables have a list where its examples have a block: several blocks count as one, and their lists as one list. */
+/** ngrok's tables show a list here, its examples a block. Several blocks count as one, and their lists as one list. */
 function block<T extends z.ZodType>(schema: T) {
   return z.preprocess(oneBlock, schema)
 }

@@ -54,7 +54,7 @@ export const jwtValidationSchema = z
         tokens: filledList(tokenSchema, 'would find no token; remove it for Authorization: Bearer')
           .max(8)
           .prefault([{}])
-          .describe('The tokens that a request must have: all of them. The first one names the sender.'),
+          .describe('A request must have all of these tokens. The first one identifies the sender.'),
       })
       .prefault({})
       .describe('How programs send tokens. By default as `Authorization: Bearer`.'),
@@ -110,7 +110,7 @@ export const jwtValidationSchema = z
     const { additional_jkus, shared_secret } = jws.keys.sources
     const say = (path: PropertyKey[], message: string): void => context.addIssue({ code: 'custom', path, message })
     const named = jws.allowed_algorithms ?? []
-    // Files of ngrok's may have none: their URLs of keys are of one tenant, as a rule.
+    // ngrok's policies may have no audience: their key URLs usually belong to one tenant.
     if (!additional_jkus && !isRestricted(config)) {
       say(
         ['audience'],

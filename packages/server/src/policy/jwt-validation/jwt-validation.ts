@@ -1,5 +1,5 @@
-// The action `jwt-validation`: a program passes with tokens of issuers that the route trusts: all that the policy lists. Tokens of
-// the head are checked first: no body is read if the request cannot pass.
+// The action `jwt-validation`: a program passes with all tokens that the policy lists, from issuers that it trusts. Tokens
+// of the head are checked first, so no body is read if the request cannot pass.
 
 import type { JwtValidationConfig } from './jwt-validation-schema.ts'
 import { RelayError } from '../../errors.ts'
@@ -90,7 +90,7 @@ export function jwtValidation(config: JwtValidationConfig, parts: JwtValidationP
   }
 }
 
-/** Runs what is behind the action, to be cut when one of the tokens ends. */
+/** Runs the steps after the action. They are cut when one of the tokens expires. */
 function during(presented: readonly Presented[], exchange: Exchange, next: () => Promise<void>): Promise<void> {
   return presented.reduce(
     (inner, { pass }) =>
@@ -108,7 +108,7 @@ function noteTokens(exchange: Exchange, presented: readonly Presented[]): void {
   }
 }
 
-/** Readable where another action of `any-of` lets the request pass. */
+/** For expressions, if another action of `any-of` lets the request pass. */
 function noteRefusal(exchange: Exchange, error: unknown): void {
   if (!(error instanceof RelayError)) return
   noteResult(exchange, 'jwt_validation', {

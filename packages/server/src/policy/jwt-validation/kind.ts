@@ -12,12 +12,12 @@ import type { JwtValidationConfig } from './jwt-validation-schema.ts'
 
 export const jwtValidationKind = defineKind({
   documentation:
-    'Programs pass with a JWT of an issuer that you name, or with several: all of `http.tokens`. The keys have the same names as in ngrok’s action. [Programs](programs.md#tokens-of-an-issuer) says more.',
+    'Programs pass with a JWT of an issuer that you name, or with several JWTs: all of `http.tokens` are required. The keys have the same names as in ngrok’s action. See [Programs](programs.md#tokens-of-an-issuer).',
   otherNames: ['jwt'],
   phases: ['on_http_request'],
   admits: 'some',
   takesSecrets: true,
-  // No file of the relay's machine.
+  // An agent may name no file of the relay's machine.
   agentMayWrite: [
     'issuer',
     'audience',

@@ -8,13 +8,13 @@ import { UnderWay } from '../under-way.ts'
 
 const TENANT_MAX = 10_000 // tokens in use at once; if an issuer makes a token for each call, the latest are kept
 const VERIFIED_MS = 10 * 60_000 // as long as keys are trusted, in key-set.ts
-const SWEEP_MS = 1000 // what is under way with a token ends within this time of it
+const SWEEP_MS = 1000 // exchanges end within this time after their token has expired
 
 /** A verified token. */
 export interface Pass {
   readonly identity: SignedIdentity
   readonly underWay: UnderWay
-  /** When the token expires, with the tolerance. */
+  /** When the token expires, including the tolerance. */
   readonly endsAt: number
   verifiedUntil: number
 }
@@ -116,7 +116,10 @@ export class Passes {
     this.#sweeper = undefined
   }
 
-  /** The one that was checked longest ago without exchanges under way: the exchanges of a forgotten one would not be cut. */
+  /**
+   * Forgets the pass that was checked longest ago and has no exchanges under way, because those of a forgotten one would
+   * not be cut.
+   */
   #forgetOldest(newest: Pass): void {
     for (const [key, pass] of this.#passes) {
       if (pass === newest || pass.underWay.size > 0) continue

@@ -23,7 +23,7 @@ export interface LogParts extends SourcesParts {
   log: Pick<Logger, 'info'>
 }
 
-/** What the line says about the rule. */
+/** The facts about the rule for the line. */
 export interface LogPlace {
   /** `on_http_request[0] "name"` */
   readonly rule: string

@@ -5,7 +5,7 @@ import type { OauthProviders } from './oauth-providers.ts'
 import { issuerOf } from './oauth-providers.ts'
 import type { WrittenOauth } from './oauth-schema.ts'
 
-/** Checked already: `client_id` is there, and `tenant` where the provider has tenants. */
+/** `client_id`, and `tenant` for a provider with tenants, have been checked to be present. */
 export function asOpenidConnect(written: WrittenOauth, providers: OauthProviders): OneSignIn {
   const {
     provider: name,

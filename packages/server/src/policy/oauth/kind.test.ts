@@ -71,7 +71,7 @@ describe('the configuration of oauth (traffic policy, oauth)', () => {
 
   it('explains the lack of ngrok’s own client, with the redirect URI to register', () => {
     const [problem = ''] = problemsOf({ type: 'oauth', config: { provider: 'google' } })
-    assert.match(problem, /^client_id is missing: ngrok’s own client at Google is ngrok’s; register one there/)
+    assert.match(problem, /^client_id is missing: ngrok’s own client at Google cannot be used here; register one there/)
     assert.match(
       problem,
       /the redirect URI https:\/\/relay\.example\.com\/oidc\/callback\/accounts\.google\.com-\w{20},/,
@@ -82,7 +82,7 @@ describe('the configuration of oauth (traffic policy, oauth)', () => {
     for (const name of ['github', 'facebook', 'amazon']) {
       assert.match(
         problemsOf(oauth({ provider: name })).join(),
-        new RegExp(`^provider ${name} is no OpenID provider; .*Dex`),
+        new RegExp(`^provider ${name} is not an OpenID provider; .*Dex`),
       )
     }
     assert.match(problemsOf(oauth({ provider: 'gogle' })).join(), /^provider "gogle" is not .*did you mean google/)

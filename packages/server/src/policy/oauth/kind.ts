@@ -20,7 +20,7 @@ export const oauthKind = oauthKindOf(OAUTH_PROVIDERS)
 export function oauthKindOf(providers: OauthProviders) {
   return defineKind({
     documentation:
-      'Visitors sign in at Google, Microsoft, GitLab, LinkedIn or Twitch, with your own client: ngrok’s action on top of `openid-connect`. Needs https, except on loopback. [Traffic policy](traffic-policy.md#oauth) says more.',
+      'Visitors sign in at Google, Microsoft, GitLab, LinkedIn or Twitch, through a client of your own. It is ngrok’s action, built on `openid-connect`. Needs https, except on loopback. See [Traffic policy](traffic-policy.md#oauth).',
     otherNames: [],
     phases: ['on_http_request'],
     admits: 'some',
@@ -59,7 +59,7 @@ export function oauthKindOf(providers: OauthProviders) {
     check: (written, place) => oauthProblems(written, place, providers),
     *warnings({ without_proof, title }) {
       if (!without_proof) return
-      yield `has oauth with ${title}, which neither takes PKCE nor repeats a nonce: whoever learns a visitor’s code in time can sign in as that visitor`
+      yield `has oauth with ${title}, which neither takes PKCE nor repeats a nonce: anybody who learns a visitor’s code in time can sign in as that visitor`
     },
     signIns: waysOf,
     providers: waysOf,
@@ -83,7 +83,7 @@ function* oauthProblems(written: WrittenOauth, place: CheckPlace, providers: Oau
     yield { path: ['email_domains'], message: 'is allow.domains once more; write one list' }
   if (client_id === undefined) {
     const uri = hasTenants && tenant === undefined ? undefined : place.redirectUri(issuerOf(provider, tenant ?? ''))
-    const message = `is missing: ngrok’s own client at ${provider.title} is ngrok’s; register one there with the redirect URI ${uri ?? 'that relay oidc redirect-uri prints'}, and write its client_id and client_secret`
+    const message = `is missing: ngrok’s own client at ${provider.title} cannot be used here; register one there with the redirect URI ${uri ?? 'that relay oidc redirect-uri prints'}, and write its client_id and client_secret`
     yield { path: ['client_id'], message }
     return
   }

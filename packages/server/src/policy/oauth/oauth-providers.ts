@@ -1,4 +1,4 @@
-// The providers of `oauth`, and what each of them needs beyond OpenID Connect: by their documents of discovery and their own
+// The providers of `oauth`, and the settings that each needs beyond OpenID Connect, from their discovery documents and
 // documentation. Pure: no I/O, no clock.
 
 export interface OauthProvider {
@@ -6,7 +6,7 @@ export interface OauthProvider {
   readonly title: string
   /** The issuer; a provider with a function has one for each of its tenants. */
   readonly issuer: string | ((tenant: string) => string)
-  /** What is asked for in any case: who it is, and the email address. */
+  /** The scopes that are always requested, for the identity and the email address. */
   readonly scopes: readonly string[]
   /** Parameters of each authorization request. */
   readonly params?: Readonly<Record<string, string>>
@@ -27,7 +27,7 @@ const TWITCH_CLAIMS = { email: null, email_verified: null, preferred_username: n
 export const OAUTH_PROVIDERS: OauthProviders = {
   gitlab: { title: 'GitLab', issuer: 'https://gitlab.com', scopes: SCOPES },
   google: { title: 'Google', issuer: 'https://accounts.google.com', scopes: SCOPES },
-  // Its discovery does not say how it wants the secret, and means the body.
+  // Its discovery document does not say where the secret belongs: in the body.
   linkedin: {
     title: 'LinkedIn',
     issuer: 'https://www.linkedin.com/oauth',
@@ -54,7 +54,7 @@ const NO_OPENID: ReadonlySet<string> = new Set(['amazon', 'facebook', 'github'])
 /** Why a text is no provider of `oauth`: a sentence for one that ngrok has, undefined for any other. */
 export function refusedProvider(name: string): string | undefined {
   if (!NO_OPENID.has(name)) return undefined
-  return `${name} is no OpenID provider; use openid-connect with one that is: Keycloak, Dex and Authentik can stand in front of ${name}`
+  return `${name} is not an OpenID provider; use openid-connect with one that is: Keycloak, Dex or Authentik in front of ${name}`
 }
 
 export function issuerOf({ issuer }: OauthProvider, tenant: string): string {

@@ -50,7 +50,7 @@ export const oauthSchema = z.strictObject({
     .superRefine(reporting(edgeProblem))
     .superRefine(reporting(expressionProblem))
     .exactOptional()
-    .describe('The client id that the provider has issued. Required: ngrok’s own clients are ngrok’s.'),
+    .describe('The client id that the provider has issued. Required: ngrok’s own clients cannot be used here.'),
   client_secret,
   scopes: scopes().default([]).describe('Scopes to request in addition to those that identify the visitor.'),
   auth_id,

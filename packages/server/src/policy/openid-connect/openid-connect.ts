@@ -55,7 +55,7 @@ function noteSession(exchange: Exchange, result: 'oidc' | 'oauth', told: ToldSes
     },
     ...told.tokens,
     expires_at: new Date(told.expires).toISOString(),
-    // A session that has ended leads to the provider, and no rule behind the action runs.
+    // A visitor whose session has ended is sent to the provider, so no rule after the action runs.
     session_timed_out: false,
     session_max_duration_reached: false,
     userinfo_refreshed: told.isRefreshed,

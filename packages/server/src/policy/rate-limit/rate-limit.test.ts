@@ -8,7 +8,6 @@ import { parseEndpoint } from '../../model/parse-endpoint.ts'
 import { loadLanguage } from '../language.ts'
 import { Lasting } from '../lasting.ts'
 import { CounterRooms } from './counter-rooms.ts'
-import { NO_SOURCES } from '../sources/sources.ts'
 import { rateLimit } from './rate-limit.ts'
 
 before(loadLanguage)
@@ -18,7 +17,7 @@ const START = 1_780_000_000_000
 function visitor(clientIp: string, rawHeaders: string[] = []): Exchange {
   const request = { method: 'GET', url: '/', rawHeaders, rawTrailers: [], httpVersionMinor: 1, complete: true }
   return new Exchange({
-    request: request as unknown as VisitorRequest, // only this is read by keys
+    request: request as unknown as VisitorRequest, // all that keys read
     response: {} as VisitorResponse,
     connection: { ...LOOPBACK, clientIp },
     host: 'x.example.com',
@@ -42,8 +41,8 @@ function start(options: { enforce?: boolean; keys?: string[]; capacity?: number;
         tenant,
         counterRooms,
         lasting: lasting.ofEdge(edgeId, () => {}),
-        leniency: { note: ({ detail }: { detail: string }) => void notes.push(detail) } as never, // only this is called
-        sources: NO_SOURCES,
+        leniency: { note: ({ detail }: { detail: string }) => void notes.push(detail) } as never, // all that it calls
+        sources: { region: undefined, lookups: {}, secret: () => undefined },
         clock: () => clock.now,
       },
     )
@@ -62,7 +61,7 @@ function start(options: { enforce?: boolean; keys?: string[]; capacity?: number;
 }
 
 describe('rate-limit (traffic policy, rate-limit)', () => {
-  it('refuses too many requests of one visitor, and says when to come again', async () => {
+  it('refuses what is too much from one visitor, and says when to come again', async () => {
     const { clock, build, run } = start()
     const action = build()
     for (let i = 0; i < 2; i++) assert.equal(await run(action, visitor('192.0.2.1')), 'passed')
@@ -83,7 +82,7 @@ describe('rate-limit (traffic policy, rate-limit)', () => {
     assert.equal(await run(action, visitor('192.0.2.1')), 'passed')
   })
 
-  it('counts by all keys together, without confusing pairs', async () => {
+  it('counts by all keys together, without mistaking one pair for another', async () => {
     const { build, run } = start({ capacity: 1, keys: ["getReqHeader('a')", "getReqHeader('b')"] })
     const action = build()
     const pairs = [
@@ -102,7 +101,7 @@ describe('rate-limit (traffic policy, rate-limit)', () => {
     }
   })
 
-  it('takes a failing key for an empty one, which has its own bucket', async () => {
+  it('takes a key that fails for an empty one, which has a bucket of its own', async () => {
     const { build, run } = start({ capacity: 1, keys: ["req.headers['x-key'][0]"] })
     const action = build()
     assert.equal(await run(action, visitor('192.0.2.1')), 'passed')
@@ -110,21 +109,21 @@ describe('rate-limit (traffic policy, rate-limit)', () => {
     assert.equal(await run(action, visitor('192.0.2.2', ['X-Key', 'a'])), 'passed')
   })
 
-  it('continues counting when the policy is rebuilt, each edge and action for itself', async () => {
+  it('goes on counting when the policy is built anew, each edge and action for itself', async () => {
     const { build, run } = start({ capacity: 1 })
     assert.equal(await run(build(), visitor('192.0.2.1')), 'passed')
     assert.notEqual(await run(build(), visitor('192.0.2.1')), 'passed')
     assert.equal(await run(build('edg_y'), visitor('192.0.2.1')), 'passed')
   })
 
-  it('only says what it would refuse if it is not enforced', async () => {
+  it('only says what it would refuse if it is not to be enforced', async () => {
     const { notes, build, run } = start({ capacity: 1, enforce: false })
     const action = build()
     for (let i = 0; i < 3; i++) assert.equal(await run(action, visitor('192.0.2.1')), 'passed')
     assert.equal(notes.length, 2)
   })
 
-  it('tells later expressions its key, and whether the limit was exceeded', async () => {
+  it('tells later expressions what it has counted by, and whether it was too much', async () => {
     const { build, run } = start({ enforce: false, capacity: 1 })
     const keys = ['string(actions.ngrok.rate_limit.limited) + actions.sallyport.rate_limit.bucket_key']
     const second = start({ capacity: 1, keys })
@@ -138,7 +137,7 @@ describe('rate-limit (traffic policy, rate-limit)', () => {
     assert.deepEqual(outcomes, [true, true, false], 'not limited, limited, limited again')
   })
 
-  it('puts a name that no header can carry into no header', async () => {
+  it('puts a name that no header can carry into none', async () => {
     const { build, run } = start({ capacity: 1, name: 'größer\r\nX-Evil: 1' })
     const action = build()
     await run(action, visitor('192.0.2.1'))
@@ -149,14 +148,14 @@ describe('rate-limit (traffic policy, rate-limit)', () => {
 })
 
 describe('the memory of rate limits (traffic policy, 14.7)', () => {
-  it('is divided: nobody can have the buckets of others forgotten', () => {
+  it('is shared out: nobody has the buckets of others forgotten', () => {
     const rooms = new CounterRooms(() => START, undefined, { tenantMax: 100, allMax: 250 })
     const alice = rooms.counter('alice', 60_000, 'of alice')
     alice.take('a', 1, START)
     const mallory = rooms.counter('mallory', 60_000, 'of mallory')
     for (let i = 0; i < 1000; i++) mallory.take(`${i}`, 1, START)
     assert.ok(alice.take('a', 1, START) > 0)
-    // Of all rooms, the largest one gives.
+    // Of all together the largest room gives.
     for (const tenant of ['bob', 'carol', 'dave']) {
       const counter = rooms.counter(tenant, 60_000, `of ${tenant}`)
       for (let i = 0; i < 90; i++) counter.take(`${i}`, 1, START)
@@ -168,7 +167,7 @@ describe('the memory of rate limits (traffic policy, 14.7)', () => {
   })
 })
 
-describe('the configuration of rate-limit (traffic policy, rate-limit)', () => {
+describe('rate-limit as it is written (traffic policy, rate-limit)', () => {
   const problemsOf = (config: object): string => {
     const policy = { on_http_request: [{ actions: [{ type: 'rate-limit', config }] }] }
     const parsed = parseEndpoint(policy, {
@@ -182,12 +181,12 @@ describe('the configuration of rate-limit (traffic policy, rate-limit)', () => {
   }
   const WHOLE = { name: 'n', algorithm: 'sliding_window', capacity: 10, rate: '60s', bucket_key: ['conn.client_ip'] }
 
-  it('may come from an agent, in ngrok’s form', () => {
+  it('may be an agent’s, in the form that ngrok has', () => {
     assert.equal(problemsOf(WHOLE), '')
     assert.equal(problemsOf({ ...WHOLE, bucket_key: ["req.headers['x-forwarded-for']", 'req.url.path'] }), '')
   })
 
-  it('reports problems, with their place inside an expression', () => {
+  it('says what is wrong, and where inside an expression', () => {
     assert.match(problemsOf({ ...WHOLE, bucket_key: ['req.method', 'conn.clientip'] }), /^bucket_key.1 .*client_ip/)
     assert.match(problemsOf({ ...WHOLE, bucket_key: ['${conn.client_ip}'] }), /^bucket_key.0 expressions are CEL/)
     assert.match(problemsOf({ ...WHOLE, bucket_key: ['req.method + '] }), /^bucket_key.0 /)

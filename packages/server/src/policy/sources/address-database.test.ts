@@ -101,7 +101,7 @@ describe('databases of addresses (traffic policy, 5, 13)', () => {
       whole.subarray(0, -60),
       whole.subarray(0, 100),
     ]) {
-      await assert.rejects(readCityFile(bytes), /^Error: is not an MMDB file, or not all of one$/)
+      await assert.rejects(readCityFile(bytes), /^Error: is not an MMDB file, or is incomplete$/)
     }
     await assert.rejects(readAsnFile(whole), /^Error: is a database of the type "GeoLite2-City", not of networks$/)
     await assert.rejects(readCityFile(mmdbFile({ networks: NETWORKS, type: 'GeoLite2-ASN' })), /"GeoLite2-ASN", not of places/) // prettier-ignore

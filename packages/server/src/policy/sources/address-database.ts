@@ -1,5 +1,5 @@
-// What databases of addresses say (MMDB files in the forms of GeoLite2 and DB-IP lite): a city file the place of an address, an
-// ASN file its network. The reader is loaded with the first file.
+// Reads databases of addresses (MMDB files in the forms of GeoLite2 and DB-IP lite): a city file has the place of an
+// address, an ASN file its network. The reader is loaded with the first file.
 
 import { isIP, isIPv6 } from 'node:net'
 
@@ -38,7 +38,7 @@ async function readerOf<T extends CityResponse | AsnResponse>(
     reader = new OfLibrary<T>(bytes)
     reader.get('192.0.2.1') // walks the tree once
   } catch (cause) {
-    throw new Error('is not an MMDB file, or not all of one', { cause })
+    throw new Error('is not an MMDB file, or is incomplete', { cause })
   }
   const { databaseType } = reader.metadata
   if (types.test(databaseType)) return reader
@@ -88,7 +88,7 @@ function placeFrom({ city, continent, country, location, postal, subdivisions }:
   })
 }
 
-/** `is_in_european_union` is left out where it is not true. */
+/** The file has `is_in_european_union` only if it is true. */
 function countryFrom({
   names,
   iso_code,

@@ -1,5 +1,5 @@
-// Makes the sources of policies. The operator's have everything that relay.yml sets up. An agent's have its own secrets, and of the
-// operator's data what is about the visitor, without the names of the operator's lists.
+// Makes the sources of policies. The operator's policies read everything that relay.yml sets up. An agent's policies read
+// its own secrets, and the operator's data about visitors without the names of lists.
 
 import type { Config } from '../../config/config.ts'
 import type { Vaults } from '../../config/schema/sources-schema.ts'
@@ -20,12 +20,12 @@ export class PolicySources {
     this.#lookupsOfAgents = ofAgents
   }
 
-  /** Takes over the operator's secrets of another configuration: edges that have not changed read them as well. */
+  /** Takes over the secrets of another configuration. Unchanged edges of the operator read them, too. */
   takeSecrets(secrets: Vaults): void {
     this.#secrets = secrets
   }
 
-  /** @param secrets those that the agent has brought: it sees no other */
+  /** @param secrets the agent's own: it sees no others */
   ofAgent(secrets: Vaults): Sources {
     return {
       region: this.#region,

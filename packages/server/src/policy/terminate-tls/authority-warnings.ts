@@ -1,5 +1,5 @@
-// What an operator should learn of the authorities of `terminate-tls` before visitors complain: those that vouch for nobody any
-// more, or soon will not. The clock is an argument.
+// Warns the operator of authorities of `terminate-tls` that have expired or soon will, before visitors complain. The clock
+// is an argument.
 
 import type { X509Certificate } from 'node:crypto'
 
@@ -13,7 +13,7 @@ import type { Terminating } from './terminations.ts'
 const DAY_MS = 86_400_000
 const NOTICE_MS = 14 * DAY_MS // as for the certificates of the relay
 
-/** @returns sentences that go on behind a name for the edge */
+/** @returns sentences without their beginning, which is a name for the edge */
 export function authorityWarnings(edge: Terminating, files: AuthorityFiles, now: number): string[] {
   return terminations(edge).flatMap(({ certificate }) => {
     if (certificate?.strategy !== 'require-and-verify') return []

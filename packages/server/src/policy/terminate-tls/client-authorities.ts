@@ -1,4 +1,4 @@
-// The authorities of certificates of visitors that stand in files: read at the start, and again when a file changes. A bad new
+// Files of authorities for visitors' certificates: read at the start, and again when a file changes. A bad new
 // file never replaces a good old one.
 
 import type { FollowedFile } from '../../config/followed-file.ts'

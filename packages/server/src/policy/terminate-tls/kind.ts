@@ -39,7 +39,7 @@ const schema = z
       .enum(STRATEGIES)
       .exactOptional()
       .describe(
-        'By default `require-and-verify`. With `require-any` any certificate will do, one that visitors have made for themselves too; with `request` visitors may come without any.',
+        'By default `require-and-verify`. With `require-any` any certificate will do, even one that visitors have made themselves; with `request` visitors may come without any.',
       ),
   })
   .prefault({})
@@ -57,7 +57,7 @@ export interface TerminateTlsConfig {
 
 export const terminateTlsKind = defineKind({
   documentation:
-    'Decides which TLS visitors speak with the edge, and whether they need a certificate. It applies to the whole edge, and cannot depend on conditions. [Traffic policy](traffic-policy.md#terminate-tls) says more. `config` may be left out, and then changes nothing.',
+    'Decides which TLS visitors speak with the edge, and whether they need a certificate of their own. It counts for the whole edge, and cannot depend on conditions. See [Traffic policy](traffic-policy.md#terminate-tls). `config` may be left out, and then changes nothing.',
   otherNames: ['mutual-tls', 'tls-termination'],
   phases: ['on_tcp_connect'],
   admits: 'everybody',
@@ -92,7 +92,7 @@ export const terminateTlsKind = defineKind({
     }
     const address = place.hosts.find((host) => isIP(host) !== 0)
     if (address !== undefined) {
-      const message = `can be reached by no visitor of ${address}: the handshake of TLS names hosts, and no addresses (RFC 6066 3). Give the edge a name`
+      const message = `lets no visitor reach ${address}: the handshake of TLS names hosts, not addresses (RFC 6066 3). Give the edge a name`
       yield { path: [], message }
     }
     if (min_version > max_version) yield { path: ['min_version'], message: `is above max_version, ${max_version}` }

@@ -1,5 +1,5 @@
 // `terminate-tls` when its rule runs: TLS was agreed before (listener/tls/) and compared with the demands of the edge
-// (edge/check-tls.ts). What is left is to tell later expressions what was agreed.
+// (edge/check-tls.ts). This step only tells later expressions what was agreed.
 
 import type { ConnectionAction } from '../../exchange/action.ts'
 import { tlsFactsOf } from '../engine/exchange-facts.ts'

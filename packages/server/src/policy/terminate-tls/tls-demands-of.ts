@@ -1,4 +1,4 @@
-// What an edge demands of TLS, from its `terminate-tls`. If a file of authorities changes, so does that.
+// The TLS demands of an edge, from its `terminate-tls`. They change with the files of authorities.
 
 import { createHash } from 'node:crypto'
 
@@ -12,7 +12,7 @@ import type { Terminating } from './terminations.ts'
 /** The demands at the moment: the same object as long as no file has changed. */
 export type TlsDemandsNow = () => TlsDemands
 
-/** @returns undefined if nothing differs from what the relay does anyway */
+/** @returns undefined if the defaults of the relay meet them */
 export function tlsDemandsOf(edge: Terminating, files: AuthorityFiles): TlsDemandsNow | undefined {
   const [config] = terminations(edge) // no edge has two
   if (!config) return undefined

@@ -4,7 +4,6 @@ import { before, describe, it } from 'node:test'
 import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import { loadLanguage } from '../language.ts'
-import { NO_SOURCES } from '../sources/sources.ts'
 import { addressOf, urlReplacement } from './url-replacement.ts'
 
 const ORIGIN = 'https://docs.example.com'
@@ -18,7 +17,8 @@ function made(from: string | undefined, to: string, target: string, normalPath?:
     normalPath,
   }
   const config = { ...(from !== undefined && { from }), to }
-  return urlReplacement(config, 'url-rewrite', { sources: NO_SOURCES })(exchange as Exchange) // what it reads
+  const sources = { region: undefined, lookups: {}, secret: () => undefined }
+  return urlReplacement(config, 'url-rewrite', { sources })(exchange as Exchange) // what it reads
 }
 
 const codeOf = (run: () => unknown): string => {

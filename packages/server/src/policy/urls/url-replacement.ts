@@ -102,7 +102,7 @@ const OTHER_SCHEME = /^[a-z][a-z0-9+.-]*:/i
 export function addressOf(made: string, origin: string): Address {
   const [, scheme, authority = '', rest = ''] = ABSOLUTE.exec(made) ?? []
   if (scheme === undefined) {
-    if (OTHER_SCHEME.test(made)) throw refusal('is neither a path nor begins with http:// or https://')
+    if (OTHER_SCHEME.test(made)) throw refusal('is not a path and does not begin with http:// or https://')
     return { origin, rest: fromRoot(made) }
   }
   if (!isAuthority(authority)) throw refusal('names a host that is not valid')

@@ -11,7 +11,7 @@ import { APPLICATION_ID, fileProblem, openFile } from './sqlite-file.ts'
 /**
  * Writes the copy beside its place first, so that nobody ever finds a half one. An earlier copy is replaced.
  * @param path the database
- * @param copy a path of no file, or of an earlier copy
+ * @param copy a path without a file, or of an earlier copy
  * @returns the size of the copy in bytes
  * @throws ConfigError with a sentence for the operator
  */

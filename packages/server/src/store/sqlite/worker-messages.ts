@@ -7,7 +7,7 @@ export type Commit = readonly Write[]
 
 export type Result =
   | { type: 'revisions'; revisions: number[] }
-  /** Nothing was written: the key of this write has not the expected revision. */
+  /** Nothing was written: the key of this write does not have the expected revision. */
   | { type: 'conflict'; index: number }
 
 export type ToWorker =

@@ -4,7 +4,7 @@
 import { hostPatternProblem } from '../host-pattern.ts'
 
 const SUFFIX = '.internal'
-// The authority has no user, no escape and no final dot: each of these is a second spelling of something.
+// The authority has no user, no escape and no final dot: each of these would be a second spelling of a host.
 const INTERNAL_URL = /^https?:\/\/([a-z0-9_.-]+\.internal)(?::\d{1,5})?(\/.*)?$/i
 
 /** @param host of an edge, in lower case: a name, or a pattern such as `*.internal` */
@@ -20,7 +20,7 @@ export function internalOrigin(host: string): string {
 export interface InternalUrl {
   /** In lower case. */
   readonly host: string
-  /** Everything behind the authority; empty without a path. */
+  /** Everything after the authority; empty without a path. */
   readonly rest: string
 }
 

@@ -86,7 +86,7 @@ function fixed(value: unknown, digits: number): string {
   return Number.isFinite(plain) ? toEven(plain, digits).toFixed(digits) : String(plain)
 }
 
-/** Go rounds what is exactly between two numbers to the even one. */
+/** Go rounds a number exactly in the middle to the even neighbour. */
 function toEven(plain: number, digits: number): number {
   const scaled = plain * 10 ** digits
   return Math.abs(scaled % 1) === 0.5 ? (2 * Math.round(scaled / 2)) / 10 ** digits : plain

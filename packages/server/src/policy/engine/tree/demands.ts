@@ -1,4 +1,4 @@
-// What an expression demands of its policy's surroundings: data that the operator has to set up, and secrets. A demand that is not
+// The demands of an expression: data that the operator has to set up, and secrets. A demand that is not
 // met is a problem when the policy is loaded: nothing unknown is read as an empty text. Pure: no I/O, no clock.
 
 import { printable } from '@sallyport/protocol/printable'
@@ -12,7 +12,7 @@ export type Demand = { readonly start: number; readonly end: number } & (
   | { readonly vault: string; readonly name: string }
 )
 
-/** What a policy has. */
+/** The data and secrets that a policy has. */
 export interface Supply {
   /** The data that its expressions may read. */
   readonly known: ReadonlySet<Need>

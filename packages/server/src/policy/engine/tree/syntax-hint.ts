@@ -1,5 +1,5 @@
-// Hints for texts that are not CEL or have types that do not fit. A hint says what the author probably means. Pure: no
-// I/O, no clock.
+// Hints for texts that are not CEL or have types that do not fit. A hint names the expression that the author probably
+// means. Pure: no I/O, no clock.
 
 const WORDS: ReadonlyMap<string, string> = new Map([
   ['and', 'write &&'],

@@ -1,5 +1,5 @@
 // The place and the network of an address, from the operator's files. ngrok docs: "IP Intelligence". A variable is
-// refused when the policy is loaded if its file is missing. What the file does not say of an address is absent: `has()` is false,
+// refused when the policy is loaded if its file is missing. A fact that the file does not have is absent: `has()` is false,
 // and an expression that reads it refuses the exchange. Pure: no I/O, no clock.
 
 import { isIP } from 'node:net'
