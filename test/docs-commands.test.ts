@@ -229,7 +229,7 @@ describe('the first hour: a command of README.md or docs/', { concurrency: 2, ti
     if (!rule) continue // told above
     it(`${command.place}: ${command.text.replaceAll('\n', ' ')}`, async (test) => {
       if (command.text.includes('openssl') && !tlsApp) return test.skip('no openssl on this machine')
-      const { code, output } = await (command.text.startsWith('openssl')
+      const { code, output } = await (command.text.startsWith('openssl') || command.place.startsWith('docs/edges.md')
         ? inTurn(() => run(command, rule))
         : run(command, rule))
       assert.equal(code, 0, output)
@@ -238,7 +238,7 @@ describe('the first hour: a command of README.md or docs/', { concurrency: 2, ti
     })
   }
 
-  /** Commands of openssl read files of earlier ones. */
+  /** Commands of openssl read files of earlier ones, and those of edges change an edge. */
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
     const done = lastInTurn.then(work)
     lastInTurn = done.catch(() => {}) // its own test reports that
@@ -323,6 +323,8 @@ interface Policy {
 
 /** Files that commands find. */
 function furnish(folder: string, configFile: string): void {
+  mkdirSync(join(folder, 'edges'))
+  writeFileSync(join(folder, 'edges', 'git.yml'), 'id: edg_git\nhosts: [git.localhost]\n')
   for (const name of ['bin', 'site', 'second']) mkdirSync(join(folder, name))
   writeFileSync(join(folder, 'bin/hook'), '#!/bin/sh\ntest -r "$RENEWED_LINEAGE/fullchain.pem"\n', { mode: 0o755 })
   writeFileSync(join(folder, 'policy.yaml'), 'on_http_request:\n  - actions:\n      - type: deny\n')

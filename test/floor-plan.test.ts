@@ -313,7 +313,7 @@ describe('floor plan', () => {
     const behind = [...server, ...importsOf('packages/agent/src')].filter(
       ({ to }) =>
         to.startsWith('@sallyport/') &&
-        !/^@sallyport\/protocol(\/config-error|\/expand-env|\/found-problem|\/make-folder|\/log-output|\/tune-v8|\/node-http|\/printable|\/signals|\/started-as|\/unforeseen|\/yaml-file)?$/.test(
+        !/^@sallyport\/protocol(\/config-error|\/expand-env|\/found-problem|\/make-folder|\/log-output|\/tune-v8|\/node-http|\/print-yaml|\/printable|\/signals|\/started-as|\/unforeseen|\/yaml-file)?$/.test(
           to,
         ),
     )

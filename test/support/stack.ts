@@ -16,6 +16,8 @@ import type { Relay } from '@sallyport/server'
 
 import type { CertificateFiles } from './certificate.ts'
 
+type Config = ReturnType<typeof parseConfig>
+
 export interface StackOptions {
   /** The app behind every agent. */
   app: Server
@@ -48,6 +50,7 @@ export const APP_HOST = 'app.localhost'
 
 export class Stack {
   readonly relay: Relay
+  readonly config: Config
   readonly agents: Agent[]
   /** Every line the relay has logged. */
   readonly log: string[]
@@ -61,6 +64,7 @@ export class Stack {
 
   constructor(init: {
     relay: Relay
+    config: Config
     log: string[]
     appPort: number
     folder: string
@@ -68,6 +72,7 @@ export class Stack {
     startAgent: () => Promise<Agent>
   }) {
     this.relay = init.relay
+    this.config = init.config
     this.log = init.log
     this.agents = []
     this.port = init.relay.addresses.http?.port ?? 0
@@ -129,6 +134,7 @@ ${indent(options.edges ?? `- { id: edg_app, hosts: [${APP_HOST}] }`)}
   const ca = certificate && (await readFile(certificate.certFile, 'utf8'))
   const stack = new Stack({
     relay,
+    config,
     log,
     appPort,
     folder,

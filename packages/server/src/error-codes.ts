@@ -61,6 +61,8 @@ export const ANSWERS = {
   relay_full: { status: 503, again: true, broken: 'relay' },
   circuit_open: { status: 503, again: true, broken: 'app' },
   tunnel_full: { status: 503, again: true, broken: 'tunnel' },
+  edge_broken: { status: 503, again: true, broken: 'relay' },
+  edge_disabled: { status: 503, reload: true },
   store_unavailable: { status: 503, again: true, broken: 'relay' },
   app_timeout: { status: 504, again: true, broken: 'app' },
   too_many_forwards: { status: 508, reload: true, broken: 'relay' },

@@ -11,6 +11,7 @@ import { lookOf } from './build/look-of.ts'
 import { openAgentEdges } from './build/open-agent-edges.ts'
 import { openIdentityTokens } from './build/open-identity-tokens.ts'
 import { openSignIn } from './build/open-sign-in.ts'
+import { openStoredEdges } from './build/open-stored-edges.ts'
 import { openTunnels } from './build/open-tunnels.ts'
 import { openAdmin, openOperatorSocket } from './build/operator-doors.ts'
 import { policyParts } from './build/policy-parts.ts'
@@ -137,9 +138,11 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
   }
   const configured = new ConfiguredEdges(book, (edge) => buildEdge(edge, edgeRoom))
   configured.set(config.edges)
+  let inUse = config
+  const stored = keep(rooms, await openStoredEdges({ config: () => inUse, store, keys, book, edgeRoom }))
   const endStale = (): void => signIn.endStale((id) => book.hasConfigured(id))
   endStale()
-  const cookieDomains = (): ReadonlySet<string> => configured.cookieDomains
+  const cookieDomains = (): ReadonlySet<string> => new Set([...configured.cookieDomains, ...stored.cookieDomains()])
   const ofAgents = { config, store, keys, book, edgeRoom, cookieDomains, authtokens, issuers, refusals, onFault }
   const endpoints = keep(rooms, await openAgentEdges(ofAgents))
 
@@ -224,7 +227,9 @@ export async function startRelay(config: Config, init: StartRelayInit): Promise<
     reload: async (next) => {
       await files.ofEdges.readMore(next)
       const changes = configured.set(next.edges)
+      inUse = next
       sources.takeSecrets(next.secrets)
+      stored.settle()
       endStale()
       return changes
     },

@@ -7,6 +7,7 @@ import { explainUnforeseen } from '@sallyport/protocol/unforeseen'
 import { LOG_FORMATS, LOG_LEVELS } from '../config/log-words.ts'
 import { ConfigError, type ConfigProblem } from '../errors.ts'
 import { RELAY_VERSION } from '../version.ts'
+import { addEdgeCommands } from './edge-cli.ts'
 import type { StartOptions } from './start.ts'
 import { plainCommand } from './typed-command.ts'
 
@@ -221,6 +222,7 @@ Examples:
   addRunningCommands(program)
   addSessionCommands(program)
   addServiceTokenCommands(program)
+  addEdgeCommands(program, { configOption: CONFIG_OPTION, collect, loaded })
   addStoreCommands(program)
   program
     .command('hash-password')
@@ -430,8 +432,8 @@ function* explain(problems: readonly ConfigProblem[], running: Command): Generat
   }
 }
 
-/** A flag, a command, a variable, or a file such as the key of the relay; keys of a configuration begin with none of these. */
-const OUTSIDE = /^(?:--|relay |SALLYPORT_|\/)/
+/** A flag, a command, a variable, an edge of the store, or a file such as the key of the relay; keys of a configuration begin with none of these. */
+const OUTSIDE = /^(?:--|relay |SALLYPORT_|edg_|\/)/
 
 /** As it is typed: `relay authtoken create`, or `sallyport relay authtoken create`. */
 function nameOf(command: Command): string {

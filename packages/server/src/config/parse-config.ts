@@ -113,6 +113,7 @@ function complete(read: ReadConfig, edges: readonly EdgeConfig[], folder: string
         key_file: resolve(folder, key_file),
       })),
     },
+    certificate_authorities: Object.fromEntries(completeAuthorities(read.certificate_authorities, folder)),
     pages: completePages(read.pages, folder),
     geo: {
       ...(read.geo.city_file !== undefined && { city_file: resolve(folder, read.geo.city_file) }),

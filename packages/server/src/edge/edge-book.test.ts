@@ -174,6 +174,27 @@ describe('EdgeBook', () => {
     assert.equal(table.find('x.apps.example.com'), undefined)
   })
 
+  it('gives a host to relay.yml before the store, and to the store before an agent', () => {
+    const { table, book, build, configured, ids } = open()
+    const hosts = ['x.example.com']
+    const [agents, stored] = [
+      build(configOf('edg_agent', { hosts }), BROUGHT),
+      build(configOf('edg_stored', { hosts })),
+    ]
+    book.put('store', stored)
+    book.put('agents', agents)
+    assert.equal(table.find('x.example.com'), stored)
+    assert.equal(book.hasConfigured('edg_stored'), true)
+    configured.set([configOf('edg_file', { hosts })])
+    assert.equal(table.find('x.example.com')?.id, 'edg_file')
+    assert.deepEqual(ids(), ['edg_file', 'edg_stored', 'edg_agent'])
+    configured.set([])
+    assert.equal(table.find('x.example.com'), stored)
+    book.remove('store', stored)
+    assert.equal(table.find('x.example.com'), agents)
+    assert.equal(book.size, 1)
+  })
+
   it('moves a host from one edge to another in one turn', () => {
     const { table, configured } = open()
     configured.set([configOf('edg_a', { hosts: ['one.example.com', 'two.example.com'] }), configOf('edg_b')])

@@ -9,7 +9,7 @@ import type { RouteConfig } from '../model/edge-config.ts'
 import { SelectorIndex, type Indexed } from '../tunnel/selector-index.ts'
 import type { Edge } from './edge.ts'
 import { EdgeTable } from './edge-table.ts'
-import { HostClaims } from './host-claims.ts'
+import { CONFIGURED, HostClaims } from './host-claims.ts'
 import type { EdgeSource } from './host-claims.ts'
 import type { TunnelsOfEdge } from './known-edge.ts'
 import { visitorsOf } from './who-may-pass.ts'
@@ -28,6 +28,8 @@ interface Lead {
   readonly group: TunnelsOfEdge
 }
 
+const SOURCES: readonly EdgeSource[] = [...CONFIGURED, 'agents']
+
 export class EdgeBook {
   /** The retries on another tunnel since the start, of all edges, including closed ones. */
   readonly retries: RetryCounts = { granted: 0, refused: 0 }
@@ -37,7 +39,11 @@ export class EdgeBook {
   /** The number of edges that demand something of TLS. */
   #demandingTls = 0
   /** By id, in the order of the edges. */
-  readonly #entries: Readonly<Record<EdgeSource, Map<string, Entry>>> = { file: new Map(), agents: new Map() }
+  readonly #entries: Readonly<Record<EdgeSource, Map<string, Entry>>> = {
+    file: new Map(),
+    store: new Map(),
+    agents: new Map(),
+  }
   /** An index from the labels of a tunnel to the edges. */
   readonly #index = new SelectorIndex<Lead>()
   #nextNumber = 0
@@ -85,23 +91,23 @@ export class EdgeBook {
 
   /** Closes all edges. */
   close(): void {
-    this.set('file', [])
-    this.set('agents', [])
+    for (const source of SOURCES) this.set(source, [])
   }
 
   get size(): number {
-    return this.#entries.file.size + this.#entries.agents.size
+    return SOURCES.reduce((sum, source) => sum + this.#entries[source].size, 0)
   }
 
   /** All edges in order: those of the operator come first. */
   *known(): Generator<Edge> {
-    for (const { edge } of this.#entries.file.values()) yield edge
-    for (const { edge } of this.#entries.agents.values()) yield edge
+    for (const source of SOURCES) {
+      for (const { edge } of this.#entries[source].values()) yield edge
+    }
   }
 
   /** Whether the operator has an edge of this id. */
   hasConfigured(id: string): boolean {
-    return this.#entries.file.has(id)
+    return CONFIGURED.some((source) => this.#entries[source].has(id))
   }
 
   /** Whether an edge of the operator has the host. */

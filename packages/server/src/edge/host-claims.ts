@@ -6,11 +6,11 @@ import { isInternalHost } from '../values/hosts/internal-host.ts'
 import { EdgeTable } from './edge-table.ts'
 import type { Edge } from './edge.ts'
 
-/** The source of edges: relay.yml, or agents. */
-export type EdgeSource = 'file' | 'agents'
+/** The operator's sources, in order of precedence: relay.yml, and the store. */
+export const CONFIGURED = ['file', 'store'] as const
 
-/** The operator's sources, in order of precedence. */
-const CONFIGURED = ['file'] as const
+/** The source of edges: one of the operator's, or agents. */
+export type EdgeSource = (typeof CONFIGURED)[number] | 'agents'
 
 /** Where hosts are looked up. */
 export interface HostTables {
@@ -25,7 +25,11 @@ export class HostClaims {
   /** The operator's edges alone. */
   readonly #configured = new EdgeTable()
   /** By host, as the configuration writes it. If two edges of one source claim a host, the later one has it. */
-  readonly #claims: Readonly<Record<EdgeSource, Map<string, Edge>>> = { file: new Map(), agents: new Map() }
+  readonly #claims: Readonly<Record<EdgeSource, Map<string, Edge>>> = {
+    file: new Map(),
+    store: new Map(),
+    agents: new Map(),
+  }
 
   constructor(tables: HostTables) {
     this.#tables = tables

@@ -11,6 +11,7 @@ import type { ConfigPath, FoundProblem } from '@sallyport/protocol/found-problem
 import { child, withoutKeys } from '../values/written-tree.ts'
 import { agentProblems } from './check/check-agents-edge.ts'
 import { checkEdges } from './check/check-edges.ts'
+import { storedEdgeProblems } from './check/check-stored-edge.ts'
 import type { PartlyReadEdge } from './check/check-edges.ts'
 import { remarksOnExpressions } from './check/remarks-on-expressions.ts'
 import { completeEdge } from './complete-edge.ts'
@@ -34,6 +35,8 @@ export interface EdgesPlace {
   supply?: Supply
   /** Only if an agent has written the edges. */
   agent?: AgentLimits
+  /** Whether they are edges of the store. */
+  isStored?: true
 }
 
 export type ReadEdges = (
@@ -54,16 +57,20 @@ export const readEdges: EdgeReader = edgeReader(KINDS)
 export function edgeReader(kinds: KindTable): EdgeReader {
   const schema = edgeSchemaOf(kinds)
 
-  return (written, { publicUrl, identityJwt, folder, tls = UNKNOWN_TLS, supply = NO_SUPPLY, agent }) => {
+  return (written, { publicUrl, identityJwt, folder, tls = UNKNOWN_TLS, supply = NO_SUPPLY, agent, isStored }) => {
     const redirectUriOf = (issuerUrl: string) => publicUrl && redirectUri(publicUrl.origin, issuerUrl)
     const current = written.map((edge) => edgeInCurrentForm(edge, kinds))
     const all = current.map(({ edge }, index) => readOne(schema, edge, index))
     const problems = all.flatMap(({ found }) => found)
     problems.push(...checkEdges({ kinds, publicUrl, tls, supply, redirectUri: redirectUriOf, edges: all }))
     for (const { index, edge, found } of all) {
-      if (!agent || !edge || found.length > 0) continue
-      const more = agentProblems(kinds, current[index]?.edge as ReadEdge, edge, agent) // the schema has seen its form
-      problems.push(...Array.from(more, (problem) => below(['edges', index], problem)))
+      if (!edge || found.length > 0) continue
+      const asWritten = current[index]?.edge as ReadEdge // the schema has seen its form
+      const more = [
+        ...(agent ? agentProblems(kinds, asWritten, edge, agent) : []),
+        ...(isStored ? storedEdgeProblems(kinds, asWritten, edge) : []),
+      ]
+      problems.push(...more.map((problem) => below(['edges', index], problem)))
     }
     const asWritten = problems.map((problem) => atItsPlace(problem, current))
     for (const [index, { problems: mixed }] of current.entries()) {

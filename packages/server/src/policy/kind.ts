@@ -66,6 +66,18 @@ export interface KindOf<S extends z.ZodType, C, In extends Phase, A extends Admi
   readonly mayAnswer?: true
   /** The keys that an agent may write in its own policy; `nothing` if it may not write the action at all. */
   readonly agentMayWrite: readonly KeyOf<S>[] | 'nothing'
+  /**
+   * The keys that an edge of the store may have besides those that agents may write. Never a key that names a file of the
+   * relay: only relay.yml may.
+   */
+  readonly storeMayHave?: readonly KeyOf<S>[]
+  /**
+   * The keys with secrets: texts, or lists of texts, with a dot for each level (`jws.keys`). The store seals them, and
+   * nobody reads them back.
+   */
+  readonly secretKeys?: readonly string[]
+  /** The keys that say whom the action shows its secrets to. If one changes, the secrets have to be written anew. */
+  readonly secretsGoTo?: readonly KeyOf<S>[]
   /** The schema of `config`, with a sentence for each key. A function if `config` contains other actions. */
   readonly schema: S | ((alternatives: Alternatives) => S)
 
@@ -97,6 +109,8 @@ export interface KindOf<S extends z.ZodType, C, In extends Phase, A extends Admi
   warnings?(config: C): Iterable<string>
   /** Finds values that only the operator may write, although an agent may write the key. */
   checkOfAgent?(config: z.output<S>, limits: AgentLimits): Iterable<FoundProblem>
+  /** Finds values that only relay.yml may have, although an edge of the store may have the key. */
+  checkOfStore?(config: z.output<S>): Iterable<FoundProblem>
   /** The actions inside it, under `config.actions`. Called for an incomplete `config` too. */
   inside?(config: C): readonly Step[]
   /**

@@ -2,12 +2,12 @@
 // in memory through a watch, so that a decision waits for no disk, and changes by the command line arrive by
 // themselves.
 
-import { createHash, randomInt } from 'node:crypto'
+import { createHash } from 'node:crypto'
 
 import { ConfigError } from '../errors.ts'
+import { randomBase62 } from './random-base62.ts'
 import { type Bucket, type Change, type Store, StoreConflict, StoreUnavailable } from './store.ts'
 
-const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 const TOKEN_CHARS = 30 // 178 bits
 const ID_CHARS = 12 // 71 bits, and short enough to type
 const TOKEN_MAX_CHARS = 200 // longer ones are invalid, and not worth hashing
@@ -182,10 +182,6 @@ export class TokenList<T extends TokenRow> {
     }
     this.#touching.set(hash, write())
   }
-}
-
-function randomBase62(chars: number): string {
-  return Array.from({ length: chars }, () => BASE62[randomInt(BASE62.length)]).join('')
 }
 
 function hashOf(token: string): string {

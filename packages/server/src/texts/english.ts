@@ -32,6 +32,7 @@ const broken: Broken = {
   relay_full: 'Full',
   tunnel_full: 'Busy',
   circuit_open: 'Failing',
+  edge_broken: 'Cannot serve',
   store_unavailable: 'Cannot save',
   app_timeout: 'Too slow',
   too_many_forwards: 'In circles',
@@ -229,6 +230,15 @@ const errors: Errors = {
   tunnel_full: {
     title: 'Too many requests are under way',
     advice: 'The tunnel to the app carries as many as it may at once. Try again in a moment.',
+  },
+  edge_broken: {
+    title: 'This site cannot be served at the moment',
+    advice: 'The relay cannot use its settings. Try again later, or tell the owner of this site.',
+    operator: 'Its edge in the store cannot be read or built. The log of the relay has the reason.',
+  },
+  edge_disabled: {
+    title: 'This site is closed',
+    advice: 'Its owner has disabled it. Nobody can visit it until it is enabled again.',
   },
   store_unavailable: {
     title: 'Sign-in is not possible at the moment',

@@ -28,7 +28,7 @@ export const authoritiesSchema = z
 export function completeAuthorities(
   written: z.output<typeof authoritiesSchema>,
   folder: string,
-): Map<string, readonly string[]> {
+): Map<string, string[]> {
   return new Map(
     Object.entries(written).map(([id, each]) => [id, each.map((one) => (isPem(one) ? one : resolve(folder, one)))]),
   )

@@ -12,6 +12,7 @@ export const anyOfKind = defineKind({
   admits: 'some',
   takesSecrets: false,
   agentMayWrite: 'nothing',
+  storeMayHave: [],
   schema: (alternatives) =>
     z.strictObject({
       actions: z

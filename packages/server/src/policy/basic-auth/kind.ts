@@ -45,6 +45,7 @@ export const basicAuthKind = defineKind({
   admits: 'some',
   takesSecrets: true,
   agentMayWrite: ['credentials', 'realm', 'enforce', 'forward_credentials'],
+  secretKeys: ['credentials'],
   schema,
   complete: (config) => config,
   asks: ({ enforce }) => (enforce ? PASSWORD_WORDS : undefined),

@@ -28,6 +28,7 @@ export const jwtValidationKind = defineKind({
     'allow_cors_preflight',
     'forward_credentials',
   ],
+  secretKeys: ['jws.keys.sources.shared_secret'],
   schema: jwtValidationSchema,
   complete: ({ provider_ca_file, ...config }, { folder }) => ({
     ...config,

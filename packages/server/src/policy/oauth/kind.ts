@@ -50,6 +50,9 @@ export function oauthKindOf(providers: OauthProviders) {
       'forward_access_token',
       'title',
     ],
+    storeMayHave: ['auth_cookie_domain'],
+    secretKeys: ['client_secret'],
+    secretsGoTo: ['provider', 'tenant', 'client_id'],
     schema: oauthSchema,
     complete: (written, { identityJwt, folder }): OpenidConnectConfig => ({
       ...completeSignIn(asOpenidConnect(written, providers), identityJwt, folder),

@@ -40,6 +40,7 @@ export const restrictIpsKind = defineKind({
   admits: 'some',
   takesSecrets: false,
   agentMayWrite: ['allow', 'deny', 'enforce'],
+  storeMayHave: ['ip_policies'],
   schema,
   complete: ({ ip_policies: ids = [], allow, deny, enforce }, { ipPolicies }): RestrictIpsConfig => {
     const policies = ids.map((id) => ipPolicies.get(id))

@@ -12,6 +12,7 @@ export const serviceTokenKind = defineKind({
   admits: 'some',
   takesSecrets: true,
   agentMayWrite: 'nothing',
+  storeMayHave: [],
   schema: z.strictObject({}).prefault({}),
   complete: (config) => config,
   asks: () => 'a service token',

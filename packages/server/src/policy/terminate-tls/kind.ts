@@ -105,15 +105,19 @@ export const terminateTlsKind = defineKind({
       yield { path: ['mutual_tls_certificate_authorities', index], message: unknownAuthority(id) }
     }
   },
-  *checkOfAgent({ mutual_tls_certificate_authorities: authorities = [] }): Iterable<FoundProblem> {
-    for (const [index, written] of authorities.entries()) {
-      if (isPem(written) || isId(written)) continue
-      const message =
-        'names a file of the relay, which only its configuration may; write the certificate itself, in PEM'
-      yield { path: ['mutual_tls_certificate_authorities', index], message }
-    }
-  },
+  checkOfAgent: filesOfRelay,
+  checkOfStore: filesOfRelay,
 })
+
+function* filesOfRelay({
+  mutual_tls_certificate_authorities: authorities = [],
+}: z.output<typeof schema>): Iterable<FoundProblem> {
+  for (const [index, written] of authorities.entries()) {
+    if (isPem(written) || isId(written)) continue
+    const message = 'names a file of the relay, which only its configuration may; write the certificate itself, in PEM'
+    yield { path: ['mutual_tls_certificate_authorities', index], message }
+  }
+}
 
 function authorityProblem(written: string): string | undefined {
   if (isPem(written) || !written.includes('${')) return pemProblem(written)

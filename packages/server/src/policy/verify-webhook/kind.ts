@@ -36,6 +36,8 @@ export const verifyWebhookKind = defineKind({
   admits: 'some',
   takesSecrets: false, // signatures are not secrets; for GitLab's token see check
   agentMayWrite: ['provider', 'secret', 'enforce'],
+  secretKeys: ['secret'],
+  secretsGoTo: ['provider'],
   schema,
   complete: (config) => config,
   asks: ({ provider, enforce }) => (enforce ? webhookWords(provider) : undefined),
