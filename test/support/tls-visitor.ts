@@ -99,7 +99,10 @@ export class TlsVisitor {
     const { socket } = this
     this.#session ??= connectHttp2(`https://${host}`, { createConnection: () => socket }).on('error', () => {})
     const stream = this.#session.request({ ':authority': host, ':path': path })
-    const [headers] = (await within('an answer', once(stream, 'response'))) as [Record<string, string>]
+    // Of a connection that the relay ends in order, a stream tells neither an answer nor an error.
+    const ended = once(stream, 'close').then(() => Promise.reject(new Error('the connection ended')))
+    const answer = Promise.race([once(stream, 'response'), ended])
+    const [headers] = (await within('an answer', answer)) as [Record<string, string>]
     await once(stream.resume(), 'close')
     const { ':status': status, 'sallyport-error-code': code = '' } = headers
     return { status: Number(status), code, headers: JSON.stringify(headers) }
