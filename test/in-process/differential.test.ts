@@ -22,8 +22,8 @@ import { APP_HOST, startStack } from '../support/stack.ts'
 import type { Stack } from '../support/stack.ts'
 
 const [SEED = 20_261, TIMES = 1] = (process.env.SALLYPORT_DIFFERENTIAL ?? '').split(',').filter(Boolean).map(Number)
-const RESPONSES = 44_000 * TIMES
-const REQUESTS = 8_000 * TIMES
+const RESPONSES = 11_000 * TIMES
+const REQUESTS = 2_000 * TIMES
 const LANES = 32 // visitors at once
 const HEAD_MAX_BYTES = 16_384 // as node:http
 const SHOWN = 5
