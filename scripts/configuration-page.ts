@@ -6,6 +6,7 @@ import { join } from 'node:path'
 
 import { configSchema } from '../packages/server/src/config/schema.ts'
 import { edgeSchemaOf, type EdgeSchema } from '../packages/server/src/model/schema/edge-schema.ts'
+import { mayBeLate } from '../packages/server/src/policy/late-text.ts'
 import { PHASES, type Kind, type KindTable, type Phase } from '../packages/server/src/policy/kind.ts'
 
 // The server's own zod: this folder has none.
@@ -142,9 +143,15 @@ export function configurationPage(kinds: KindTable): string {
 function shapeOf(schema: typeof configSchema | EdgeSchema): Shape {
   return z.toJSONSchema(schema, {
     io: 'input',
+    unrepresentable: 'any', // a text that is made for each exchange, which no file contains
     // zod leaves it out if a value is converted before it is checked.
     override: ({ zodSchema, jsonSchema }) => {
       const { def } = zodSchema._zod
+      if (mayBeLate(zodSchema)) {
+        const [, written] = jsonSchema.anyOf ?? []
+        delete jsonSchema.anyOf
+        Object.assign(jsonSchema, { ...written, ...jsonSchema })
+      }
       if (def.type === 'default' || def.type === 'prefault') jsonSchema.default = def.defaultValue
     },
   }) as Shape // its own type admits much more

@@ -5,6 +5,7 @@ import { POLICY_MAX_BYTES, Secret } from '@sallyport/protocol'
 import type { ConfigProblem } from '@sallyport/protocol/config-error'
 
 import type { HttpPolicyOptions } from './agent-options.ts'
+import { flagText } from './flag-text.ts'
 import { listAs, signIn } from './sign-in-policy.ts'
 
 /** Steps of a policy; their `config` is JSON, except for the Secret in it. */
@@ -213,7 +214,7 @@ function basicAuth(
     problem(`A hash takes the relay too long. Use what "relay hash-password" prints (ln=${HASH_COST_MAX}).`)
   }
   if (new Set(hashes.map(({ user }) => user)).size < hashes.length) problem('A user has two hashes; give one for each.')
-  return [{ type: 'basic-auth', config: { credentials: written.map((each) => new Secret(each)) } }]
+  return [{ type: 'basic-auth', config: { credentials: written.map((each) => new Secret(flagText(each))) } }]
 }
 
 function verifyWebhook(options: HttpPolicyOptions, problems: ConfigProblem[]): PolicyAction[] {
@@ -234,7 +235,7 @@ function verifyWebhook(options: HttpPolicyOptions, problems: ConfigProblem[]): P
       'Senders of webhooks neither sign in nor know a password; give either this or --oidc, --oauth and --basic-auth.'
     problems.push({ path: '--verify-webhook', message })
   }
-  return [{ type: 'verify-webhook', config: { provider, secret: new Secret(secret) } }]
+  return [{ type: 'verify-webhook', config: { provider, secret: new Secret(flagText(secret)) } }]
 }
 
 function circuitBreaker({ circuitBreaker: written }: HttpPolicyOptions, problems: ConfigProblem[]): PolicyAction[] {

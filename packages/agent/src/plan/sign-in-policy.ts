@@ -4,6 +4,7 @@
 import { Secret } from '@sallyport/protocol'
 import type { ConfigProblem } from '@sallyport/protocol/config-error'
 
+import { flagText } from './flag-text.ts'
 import type { HttpPolicyOptions } from './agent-options.ts'
 
 export interface SignInAction {
@@ -71,8 +72,8 @@ function openidConnect(options: HttpPolicyOptions, problems: ConfigProblem[]): S
   }
   const config = {
     issuer_url: oidc,
-    client_id: oidcClientId,
-    ...(oidcClientSecret && { client_secret: new Secret(oidcClientSecret) }),
+    client_id: oidcClientId === undefined ? undefined : flagText(oidcClientId),
+    ...(oidcClientSecret && { client_secret: new Secret(flagText(oidcClientSecret)) }),
     // Without openid a provider sends no ID token; a person should not have to know that.
     ...(oidcScopes.length > 0 && { scopes: [...new Set(['openid', ...oidcScopes])] }),
     ...(oidcIdTokenAlg !== undefined && { id_token_alg: oidcIdTokenAlg }),
@@ -101,8 +102,8 @@ function oauthAction(options: HttpPolicyOptions, problems: ConfigProblem[]): Sig
   }
   const config = {
     provider: oauth,
-    ...(oauthClientId && { client_id: oauthClientId }),
-    ...(oauthClientSecret && { client_secret: new Secret(oauthClientSecret) }),
+    ...(oauthClientId && { client_id: flagText(oauthClientId) }),
+    ...(oauthClientSecret && { client_secret: new Secret(flagText(oauthClientSecret)) }),
     ...(oauthTenant && { tenant: oauthTenant }),
     ...listAs('scopes', oauthScopes),
     ...listAs('email_addresses', oauthAllowEmails),

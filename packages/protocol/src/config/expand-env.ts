@@ -22,16 +22,21 @@ type ExpandText = (text: string, path: ConfigPath) => string
 /**
  * Copies a tree of plain values with all text values expanded; keys stay unchanged. A variable that is set but empty
  * counts as missing, so that a secret is never empty by accident.
- * @param isTemplate whether `${…}` in the text at a path is an expression, unless it is a name in capitals
+ * @param isTemplate whether `${…}` in the text at a path is an expression, unless it is a name in capitals; `checked` if `$${` still
+ * means a plain `${` there
  */
 export function expandEnv(
   tree: unknown,
   env: Environment,
-  isTemplate: (path: ConfigPath) => boolean = () => false,
+  isTemplate: (path: ConfigPath) => boolean | 'checked' = () => false,
 ): Expanded {
   const problems: FoundProblem[] = []
   const expandText: ExpandText = (text, path) => {
-    if (text.includes('${') && isTemplate(path)) return expandVariables(text, path, env, problems)
+    const kind = text.includes('${') && isTemplate(path)
+    if (kind) {
+      const plain = kind === 'checked' ? text.replaceAll('$${', () => asLiteral('${')) : text
+      return expandVariables(plain, path, env, problems, asLiteral)
+    }
     return text.replace(
       PLACEHOLDER,
       (whole, name: string | undefined, preset: string | undefined, end: string | undefined) => {
@@ -58,21 +63,40 @@ export function expandPolicyEnv(tree: unknown, env: Environment): Expanded {
   const problems: FoundProblem[] = []
   const expandText: ExpandText = (text, path) => {
     if (path.some((step) => EXPRESSIONS.has(step))) return text
-    return expandVariables(text, path, env, problems)
+    return expandVariables(text, path, env, problems, refuseExpression)
   }
   return { tree: expand(tree, [], expandText, problems), problems }
 }
 
-function expandVariables(text: string, path: ConfigPath, env: Environment, problems: FoundProblem[]): string {
+/** @param insert how a value with an expression in it is inserted; undefined if it cannot be */
+function expandVariables(
+  text: string,
+  path: ConfigPath,
+  env: Environment,
+  problems: FoundProblem[],
+  insert: (value: string) => string | undefined,
+): string {
   return text.replace(POLICY_PLACEHOLDER, (whole, name: string, preset: string | undefined, at: number) => {
     const value = env[name] || preset
+    const opens = value?.endsWith('$') && text[at + whole.length] === '{'
     if (value === undefined) problems.push({ path, message: notSet(name) })
-    else if (value.includes('${') || (value.endsWith('$') && text[at + whole.length] === '{')) {
+    else if (value.includes('${') || opens) {
+      const inserted = insert(opens ? `${value}{` : value)
+      if (inserted !== undefined) return opens ? inserted.slice(0, -1) : inserted
       const message = `the environment variable ${name} contains \${, which would be read as an expression; change it`
       problems.push({ path, message })
     } else return value
     return ''
   })
+}
+
+function refuseExpression(): undefined {
+  return undefined
+}
+
+/** The text as a template that gives it back: no value is read as an expression. */
+export function asLiteral(text: string): string {
+  return text.replaceAll('${', () => "${'$'}{")
 }
 
 function notSet(name: string): string {

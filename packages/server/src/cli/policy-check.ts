@@ -53,7 +53,7 @@ interface Told {
  */
 export async function checkPolicy(file: string, options: PolicyCheckOptions): Promise<void> {
   const text = await readText(file)
-  if (mayHaveExpressions(text)) await loadLanguage()
+  if (mayHaveExpressions(text, process.env)) await loadLanguage()
   const yaml = new YamlFile(text, file)
   const expanded = expandPolicyEnv(yaml.tree, process.env)
   const read = await readPolicy(expanded.tree, options)

@@ -46,7 +46,7 @@ export async function loadConfig(init: LoadConfigInit): Promise<Config> {
 
 /** Like loadConfig(), but also returns the text, for callers that pass it on. */
 export async function loadSource({ file, env }: LoadConfigInit): Promise<{ config: Config; source: ConfigSource }> {
-  const source = await readConfig(file)
+  const source = await readConfig(file, LOCAL_PORTS, env)
   return { config: parseConfig(source.text, { source: source.source, env }), source }
 }
 
@@ -55,7 +55,7 @@ export async function loadSource({ file, env }: LoadConfigInit): Promise<{ confi
  * @throws ConfigError with every problem that can be found
  */
 export async function parseSource({ text, source }: ConfigSource, env: NodeJS.ProcessEnv): Promise<Config> {
-  if (mayHaveExpressions(text)) await loadLanguage()
+  if (mayHaveExpressions(text, env)) await loadLanguage()
   return parseConfig(text, { source, env })
 }
 
@@ -63,12 +63,17 @@ export async function parseSource({ text, source }: ConfigSource, env: NodeJS.Pr
  * The text of a configuration, for callers that parse it more than once.
  * @param file without it, the text of local mode
  * @param localPorts the ports of local mode, if its usual ones are taken
+ * @param env its variables, if not those of this process
  * @throws ConfigError if it cannot be read
  */
-export async function readConfig(file: string | undefined, localPorts = LOCAL_PORTS): Promise<ConfigSource> {
+export async function readConfig(
+  file: string | undefined,
+  localPorts = LOCAL_PORTS,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<ConfigSource> {
   if (file === undefined) return localSource(localPorts)
   const text = await readText(file)
-  if (mayHaveExpressions(text)) await loadLanguage()
+  if (mayHaveExpressions(text, env)) await loadLanguage()
   return { text, source: file }
 }
 

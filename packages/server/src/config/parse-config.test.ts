@@ -6,6 +6,7 @@ import { ConfigError } from '../errors.ts'
 import type { Config } from './config.ts'
 import type { OpenidConnectConfig } from '../policy/openid-connect/openid-connect-schema.ts'
 import { localConfig } from './load-config.ts'
+import { loadLanguage } from '../policy/language.ts'
 import { parseConfig } from './parse-config.ts'
 
 const TOP = `
@@ -200,7 +201,8 @@ edges:
     ])
   })
 
-  it('include an unfinished variable, while $${ is literal', () => {
+  it('include an unfinished variable, while $${ is literal', async () => {
+    await loadLanguage()
     assert.match(problemsOf(`${TOP}store: "sqlite:\${DIR"`).join(), /"\$\{DIR" is not a variable/)
     const config = signIn('client_secret: "a$${b}c"')
     assert.equal(config.client_secret?.reveal(), 'a${b}c')

@@ -19,6 +19,7 @@ export function supplyOf(keys: SourceKeys): Supply {
   return {
     known: new Set(knownBy(keys)),
     hasSecret: (vault, name) => secrets?.get(vault)?.has(name) ?? false,
+    secretOf: (vault, name) => secrets?.get(vault)?.get(name)?.reveal(),
     ipPolicies,
   }
 }
@@ -35,7 +36,7 @@ export function supplyOfAgent(keys: SourceKeys, secrets: Vaults): Supply {
 
 /** For a check without the agent: it may bring any secret. */
 export function supplyOfSomeAgent(keys: SourceKeys): Supply {
-  return { ...supplyOfAgent(keys, new Map()), hasSecret: () => true }
+  return { ...supplyOfAgent(keys, new Map()), hasSecret: () => true, secretOf: undefined }
 }
 
 const NOT_FOR_AGENTS: ReadonlySet<Need> = new Set(['ip_lists'])

@@ -3,12 +3,15 @@
 
 import { Secret } from '@sallyport/protocol'
 
+import { LateText } from '../policy/late-text.ts'
+
 /** The order of an object's keys does not matter; the order of a list or a map does. */
 export function isSameValue(one: unknown, other: unknown): boolean {
   if (Object.is(one, other)) return true
   if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return false
   if (Object.getPrototypeOf(one) !== Object.getPrototypeOf(other)) return false
   if (one instanceof Secret) return one.reveal() === (other as Secret).reveal() // of the same class
+  if (one instanceof LateText) return one.source === (other as LateText).source // of the same class
   if (one instanceof URL) return one.href === (other as URL).href
   if (one instanceof Map) return isSameList([...one], [...(other as Map<unknown, unknown>)])
   if (Array.isArray(one)) return isSameList(one, other as unknown[])

@@ -16,6 +16,8 @@ import type { PartlyReadEdge } from './check/check-edges.ts'
 import { remarksOnExpressions } from './check/remarks-on-expressions.ts'
 import { completeEdge } from './complete-edge.ts'
 import type { EdgeConfig } from './edge-config.ts'
+import { prepareTexts } from './prepare-texts.ts'
+import type { PreparedEdge } from './prepare-texts.ts'
 import { edgeInCurrentForm } from './schema/current-form.ts'
 import type { CurrentEdge } from './schema/current-form.ts'
 import { edgeSchemaOf } from './schema/edge-schema.ts'
@@ -60,8 +62,12 @@ export function edgeReader(kinds: KindTable): EdgeReader {
   return (written, { publicUrl, identityJwt, folder, tls = UNKNOWN_TLS, supply = NO_SUPPLY, agent, isStored }) => {
     const redirectUriOf = (issuerUrl: string) => publicUrl && redirectUri(publicUrl.origin, issuerUrl)
     const current = written.map((edge) => edgeInCurrentForm(edge, kinds))
-    const all = current.map(({ edge }, index) => readOne(schema, edge, index))
+    const prepared = current.map(({ edge }) => prepareTexts(edge, kinds, supply))
+    const all = prepared.map(({ edge }, index) => readOne(schema, edge, index))
     const problems = all.flatMap(({ found }) => found)
+    for (const [index, { problems: found }] of prepared.entries()) {
+      problems.push(...found.map((problem) => below(['edges', index], problem)))
+    }
     problems.push(...checkEdges({ kinds, publicUrl, tls, supply, redirectUri: redirectUriOf, edges: all }))
     for (const { index, edge, found } of all) {
       if (!edge || found.length > 0) continue
@@ -72,7 +78,7 @@ export function edgeReader(kinds: KindTable): EdgeReader {
       ]
       problems.push(...more.map((problem) => below(['edges', index], problem)))
     }
-    const asWritten = problems.map((problem) => atItsPlace(problem, current))
+    const asWritten = problems.map((problem) => atItsPlace(withoutSecrets(problem, prepared), current))
     for (const [index, { problems: mixed }] of current.entries()) {
       asWritten.push(...mixed.map((problem) => below(['edges', index], problem)))
     }
@@ -115,6 +121,12 @@ function atItsPlace({ path, message }: FoundProblem, current: readonly CurrentEd
   const [edges, index, ...inside] = path
   const edge = typeof index === 'number' ? current[index] : undefined
   return edge ? { path: [edges ?? '', index ?? 0, ...edge.writtenAt(inside)], message } : { path, message }
+}
+
+function withoutSecrets({ path, message }: FoundProblem, prepared: readonly PreparedEdge[]): FoundProblem {
+  const [, index] = path
+  const edge = typeof index === 'number' ? prepared[index] : undefined
+  return { path, message: edge?.withoutSecrets(message) ?? message }
 }
 
 function below(parent: ConfigPath, { path, message }: FoundProblem): FoundProblem {

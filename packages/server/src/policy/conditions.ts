@@ -70,11 +70,7 @@ function hasLanguage(policy: Rules): boolean {
   return PHASES.some((phase) =>
     policy[phase]?.some(
       ({ expressions = [], actions }) =>
-        expressions.length > 0 ||
-        actions.some((step) => {
-          const kind = kindOf(KINDS, step.type)
-          return kind && (expressionsOf(step).length > 0 || !templatesOf(kind, step.config).next().done)
-        }),
+        expressions.length > 0 || actions.some((step) => expressionsOf(step).length > 0 || textsOf(step).length > 0),
     ),
   )
 }
@@ -111,9 +107,12 @@ function expressionsOf({ type, config }: Step): readonly string[] {
   return kindOf(KINDS, type)?.expressions?.(config) ?? []
 }
 
+/** Those of the actions inside it as well. */
 function textsOf({ type, config }: Step): string[] {
   const kind = kindOf(KINDS, type)
-  return kind ? [...templatesOf(kind, config)].map(({ source }) => source) : []
+  if (!kind) return []
+  const own = [...templatesOf(kind, config)].map(({ source }) => source)
+  return [...own, ...(kind.inside?.(config) ?? []).flatMap(textsOf)]
 }
 
 function readsOfText(source: string, phase: Phase): ReadonlySet<string> {

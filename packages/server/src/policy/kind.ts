@@ -6,6 +6,7 @@ import type { z } from 'zod'
 
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
 import type { Supply } from './engine/tree/demands.ts'
+import type { PreparedText } from './late-text.ts'
 import type { OpenidConnectConfig } from './openid-connect/openid-connect-schema.ts'
 
 /** The phases of an exchange. Each route has its own rules for them. */
@@ -86,6 +87,8 @@ export interface KindOf<S extends z.ZodType, C, In extends Phase, A extends Admi
    * of the operator.
    */
   readonly templates?: readonly KeyOf<S>[]
+  /** Texts in `config` that its schema checks, although they may contain `${…}`. */
+  readonly prepared?: readonly PreparedText[]
 
   /** Fills in defaults that come from elsewhere. Makes the paths of files absolute. */
   complete(config: z.output<S>, from: Surroundings): C

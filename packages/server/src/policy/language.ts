@@ -6,6 +6,9 @@ import type { FoundProblem } from '@sallyport/protocol/found-problem'
 import type { Pattern, PatternCache } from './engine/patterns.ts'
 import type { Expression } from './engine/expression.ts'
 import type { ExpressionProblem } from './engine/expression-problem.ts'
+import { ExpressionError } from './engine/expression-error.ts'
+import { ExpressionView } from './engine/expression-view.ts'
+import type { Facts } from './engine/facts.ts'
 import type { Template } from './engine/template.ts'
 import { unmetDemands } from './engine/tree/demands.ts'
 import type { Supply } from './engine/tree/demands.ts'
@@ -32,11 +35,17 @@ const KEYS_OF_ACTIONS = ['bucket_key', 'retry_condition']
 /** Actions with patterns. */
 const WITH_PATTERNS = ['redirect', 'url-rewrite']
 
-/** Whether the text of a policy, or of relay.yml, may have expressions or patterns. */
-export function mayHaveExpressions(text: string): boolean {
+/**
+ * Whether the text of a policy, or of relay.yml, may have expressions or patterns.
+ * @param env its variables: a value with `$` may have to be written as an expression
+ */
+export function mayHaveExpressions(text: string, env: Readonly<Record<string, string | undefined>>): boolean {
   const words = ['expressions', ...KEYS_OF_ACTIONS, ...WITH_PATTERNS]
-  return words.some((word) => text.includes(word)) || NO_VARIABLE.test(text)
+  if (words.some((word) => text.includes(word)) || NO_VARIABLE.test(text)) return true
+  return [...text.matchAll(VARIABLE)].some(([, name = '']) => env[name]?.includes('$'))
 }
+
+const VARIABLE = /\$\{([A-Z_][A-Z0-9_]*)/g
 
 /** A placeholder that is not a variable of the environment: those are in capitals. */
 const NO_VARIABLE = /\$\{(?![A-Z_][A-Z0-9_]*[:}])/
@@ -166,6 +175,23 @@ export function templateOf(
     compileTemplate(source, { phase, ...(embed && { embed }) }),
   )
   return supplied(compiled, source, supply)
+}
+
+/**
+ * The text of a template that reads nothing but secrets.
+ * @returns why it cannot be made, and by which expression, if it cannot
+ */
+export function constantOf(
+  template: Template,
+  secret: Facts['secret'],
+): { value: string } | { expression: string; reason: string } {
+  try {
+    const facts: Pick<Facts, 'secret'> = { secret }
+    return { value: template.render(new ExpressionView(facts as Facts)) } // it reads nothing else
+  } catch (error) {
+    if (error instanceof ExpressionError) return error
+    throw error
+  }
 }
 
 const EMBED: Readonly<Record<Embedding, (compiler: Compiler) => (value: string) => string>> = {

@@ -35,6 +35,19 @@ export function withoutKeys(tree: unknown, unknownKeys: readonly FoundProblem[])
   return root
 }
 
+/** The same list or block if no item changes; otherwise a copy. */
+export function changed(container: unknown, change: (item: unknown, key: string | number) => unknown): unknown {
+  if (Array.isArray(container)) {
+    const items = container.map((item: unknown, index) => change(item, index))
+    return items.some((item, index) => item !== container[index]) ? items : container
+  }
+  if (!isContainer(container)) return container
+  const entries = Object.entries(container).map(([key, value]) => [key, change(value, key), value] as const)
+  return entries.some(([, now, before]) => now !== before)
+    ? Object.fromEntries(entries.map(([key, now]) => [key, now])) // defines keys, `__proto__` as well
+    : container
+}
+
 function isContainer(value: unknown): value is object {
   return typeof value === 'object' && value !== null
 }

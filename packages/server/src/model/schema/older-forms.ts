@@ -4,7 +4,7 @@
 
 import type { ConfigPath, FoundProblem } from '@sallyport/protocol/found-problem'
 
-import { child } from '../../values/written-tree.ts'
+import { changed, child } from '../../values/written-tree.ts'
 import { OLDER_PHASES, currentType, kindOf } from '../../policy/kind.ts'
 import type { Kind, KindTable } from '../../policy/kind.ts'
 
@@ -123,17 +123,6 @@ class Reading {
   #note(path: ConfigPath, message: string): void {
     this.older.push({ path: this.writtenAt(path), message })
   }
-}
-
-/** The same list or block if no item changes. */
-function changed<T>(container: T, change: (item: unknown, key: string | number) => unknown): T | unknown[] | Block {
-  if (Array.isArray(container)) {
-    const items = container.map((item, index) => change(item, index))
-    return items.some((item, index) => item !== container[index]) ? items : container
-  }
-  if (!isBlock(container)) return container
-  const entries = Object.entries(container).map(([key, value]) => [key, change(value, key)] as const)
-  return entries.some(([key, value]) => value !== container[key]) ? Object.fromEntries(entries) : container
 }
 
 function without(block: Block, key: string): Block {

@@ -4,6 +4,7 @@ import { z } from 'zod'
 
 import { didYouMean } from '../../values/did-you-mean.ts'
 import { WANTS_QUOTES } from '@sallyport/protocol/found-problem'
+import { mayBeLate } from '../../policy/late-text.ts'
 import { refusedAction, refusedKey } from './refusals.ts'
 import type { FoundProblem } from '@sallyport/protocol/found-problem'
 
@@ -68,6 +69,7 @@ function sentence(issue: z.core.$ZodRawIssue, guess: Guess): string | undefined 
       return `${shown(issue.input)} is not possible here; write ${values.join(' or ')}${hint(issue.input, values, guess)}`
     }
     case 'invalid_union':
+      if (mayBeLate(issue.inst)) return issue.errors.at(-1)?.[0]?.message // about the text
       return issue.note ? unknownType(issue, guess) : undefined
     case 'too_small':
       if (issue.origin === 'number' || issue.origin === 'int') {

@@ -19,13 +19,16 @@ export function anyOf(alternatives: readonly Action[]): Action {
         })
       } catch (error) {
         // After next() has been called, the error comes from the app or from another action.
-        if (passed || !(error instanceof RelayError)) throw error
+        if (passed || !(error instanceof RelayError) || NOT_DECIDED.has(error.code)) throw error
         refusals.push(error)
       }
     }
     throw summary(refusals)
   }
 }
+
+/** An expression that fails refuses the request, whatever comes behind it. */
+const NOT_DECIDED: ReadonlySet<RelayError['code']> = new Set(['expression_failed', 'path_ambiguous'])
 
 /**
  * The most specific refusal: a wrong token comes before a missing password. It has the challenges of all refusals (RFC

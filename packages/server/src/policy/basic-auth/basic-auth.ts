@@ -13,15 +13,18 @@ import { behindScheme, refuseForeignUpgrade, withhold } from '../credentials.ts'
 import type { Leniency } from '../leniency.ts'
 import { noteResult } from '../note-result.ts'
 import type { Remembering } from '../note-result.ts'
+import { lateCredentials } from './late-credentials.ts'
+import type { LateCredentialsParts } from './late-credentials.ts'
+import { isLate } from '../late-text.ts'
 import type { PasswordQueue } from './password-queue.ts'
 import { noteNetwork, triedUser, type PasswordTries, type TriedUser } from './password-tries.ts'
 import type { Identify, SignedIdentity } from '../../identity/signed-identity.ts'
 
 const CREDENTIALS_MAX_CHARS = 1024 // base64 of a user and 128 characters, with much to spare
+const GUESTS_MAX = 1000 // names that a policy makes while it runs
 const ISSUER = 'basic-auth' // `idp` of the identity: the operator has named the user
 
-export interface BasicAuthParts {
-  edgeId: string
+export interface BasicAuthParts extends LateCredentialsParts {
   /** The tenant of the edge; see PasswordQueue. */
   tenant: string
   passwordTries: PasswordTries
@@ -62,17 +65,22 @@ export function basicAuth(config: BasicAuthConfig, parts: BasicAuthParts & Parti
   const users = new Map<string, User>()
   /** By the keyed hash of `user:password`. Only right ones are added. */
   const known = new Map<string, Known>()
-  for (const { user: name, password } of config.credentials) {
-    const user = users.get(name) ?? {
-      ...triedUser(edgeId, name, true),
-      identity: identify({ subject: name, issuer: ISSUER, groups: [] }),
-      hashes: [],
-    }
+  const userOf = (name: string): User => ({
+    ...triedUser(edgeId, name, true),
+    identity: identify({ subject: name, issuer: ISSUER, groups: [] }),
+    hashes: [],
+  })
+  for (const credential of config.credentials) {
+    if (isLate(credential)) continue
+    const { user: name, password } = credential
+    const user = users.get(name) ?? userOf(name)
     users.set(name, user)
     const hash = parsePasswordHash(password.reveal())
     if (hash) user.hashes.push(hash)
     else known.set(keyed(`${name}:${password.reveal()}`), { user, address: '' })
   }
+  const late = config.credentials.filter(isLate)
+  const guestsOf = late.length > 0 ? guestsFrom(lateCredentials(late, parts), keyed, userOf) : undefined
   /** For unknown names and users without a hash, so that their check takes as long as that of a user with a hash. */
   const anyHash = [...users.values()].flatMap(({ hashes }) => hashes).slice(0, 1)
   // charset: RFC 7617 2.1
@@ -92,7 +100,7 @@ export function basicAuth(config: BasicAuthConfig, parts: BasicAuthParts & Parti
     return false
   }
 
-  const authenticate = async (exchange: Exchange): Promise<void> => {
+  const authenticate = async (exchange: Exchange, guests: Guests | undefined): Promise<void> => {
     const written = behindScheme(exchange.header('authorization'), 'Basic')
     if (written === undefined) throw refuse('credentials_required')
     exchange.hasCredentials = true
@@ -101,11 +109,11 @@ export function basicAuth(config: BasicAuthConfig, parts: BasicAuthParts & Parti
     if (tries.isAddressExhausted(clientIp, now)) throw tooManyTries('failed_passwords_per_minute')
     const read = readCredentials(written)
     if (read === undefined) throw refuse('credentials_refused')
-    const user = users.get(read.user)
+    const user = users.get(read.user) ?? guests?.users.get(read.user)
     const tried = user ?? triedUser(edgeId, read.user, false)
     if (tries.isUserExhausted(tried, clientIp, now)) throw tooManyTries('failed_passwords_per_user_per_minute')
     const digest = keyed(`${read.user}:${read.password}`)
-    let found = known.get(digest)
+    let found = known.get(digest) ?? guests?.known.get(digest)
     if (!found) {
       const hasHashes = user !== undefined && user.hashes.length > 0
       const hashes = hasHashes ? user.hashes : anyHash
@@ -129,14 +137,42 @@ export function basicAuth(config: BasicAuthConfig, parts: BasicAuthParts & Parti
   }
 
   return async (exchange, next) => {
+    const guests = guestsOf?.(exchange) // if it throws, nobody passes, even with enforce: false
     try {
-      await authenticate(exchange)
+      await authenticate(exchange, guests)
     } catch (error) {
       if (config.enforce || !(error instanceof RelayError)) throw error
       leniency.note({ edgeId, action: 'basic-auth', detail: error.code })
       if (remembers) noteResult(exchange, 'basic_auth', { credentials: presentedBy(exchange) })
     }
     await next()
+  }
+}
+
+/** The users of one request, whose passwords have been made for it. */
+interface Guests {
+  readonly users: ReadonlyMap<string, User>
+  readonly known: ReadonlyMap<string, Known>
+}
+
+/** Users are remembered, with the networks that they come from. */
+function guestsFrom(
+  credentialsOf: ReturnType<typeof lateCredentials>,
+  keyed: (credentials: string) => string,
+  userOf: (name: string) => User,
+): (exchange: Exchange) => Guests {
+  const remembered = new Map<string, User>()
+  return (exchange) => {
+    const users = new Map<string, User>()
+    const known = new Map<string, Known>()
+    for (const { user: name, password } of credentialsOf(exchange)) {
+      const user = remembered.get(name) ?? userOf(name)
+      if (!remembered.has(name) && remembered.size >= GUESTS_MAX) remembered.clear()
+      remembered.set(name, user)
+      users.set(name, user)
+      known.set(keyed(`${name}:${password}`), { user, address: '' })
+    }
+    return { users, known }
   }
 }
 

@@ -8,15 +8,18 @@ import type { FoundProblem } from '@sallyport/protocol/found-problem'
 import { COST, parsePasswordHash } from '../../values/password-hash.ts'
 import { filledList, flag, text } from '../../values/value-schemas.ts'
 import { defineKind } from '../kind.ts'
+import { isLate, orLate } from '../late-text.ts'
 
 const schema = z.strictObject({
   credentials: filledList(
-    z.string('must be text; put it in quotes').transform((written, context) => {
-      const read = parseBasicCredential(written)
-      if (!('problem' in read)) return { user: read.user, password: new Secret(read.password) }
-      context.addIssue(read.problem)
-      return z.NEVER
-    }),
+    orLate(
+      z.string('must be text; put it in quotes').transform((written, context) => {
+        const read = parseBasicCredential(written)
+        if (!('problem' in read)) return { user: read.user, password: new Secret(read.password) }
+        context.addIssue(read.problem)
+        return z.NEVER
+      }),
+    ),
     'would let nobody pass; add "user:password"',
   )
     .max(100, 'has more than 100 entries; use an identity provider for so many people')
@@ -47,6 +50,7 @@ export const basicAuthKind = defineKind({
   agentMayWrite: ['credentials', 'realm', 'enforce', 'forward_credentials'],
   secretKeys: ['credentials'],
   schema,
+  prepared: [{ at: ['credentials'], mayBeLate: true, example: 'user:a password' }],
   complete: (config) => config,
   asks: ({ enforce }) => (enforce ? PASSWORD_WORDS : undefined),
   isOpen: ({ enforce }) => !enforce,
@@ -56,7 +60,9 @@ export const basicAuthKind = defineKind({
 /** The cost of checking a password is the operator's decision, so an agent may not raise it. */
 function* dearPasswords(credentials: BasicAuthConfig['credentials']): Iterable<FoundProblem> {
   const hashed = new Set<string>()
-  for (const [index, { user, password }] of credentials.entries()) {
+  for (const [index, credential] of credentials.entries()) {
+    if (isLate(credential)) continue // it may not become a hash
+    const { user, password } = credential
     const hash = parsePasswordHash(password.reveal())
     if (!hash) continue
     const problem = (message: string): FoundProblem => ({ path: ['credentials', index], message })

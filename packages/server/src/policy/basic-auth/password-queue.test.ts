@@ -12,6 +12,7 @@ import { Leniency } from '../leniency.ts'
 import { basicAuth, type BasicAuthParts } from './basic-auth.ts'
 import { PasswordQueue } from './password-queue.ts'
 import { PasswordTries } from './password-tries.ts'
+import { NO_SOURCES } from '../sources/sources.ts'
 
 /** Work that the test ends. */
 class Works {
@@ -101,6 +102,8 @@ describe('basic-auth of many edges', { timeout: 60_000 }, () => {
       passwordQueue: queue,
       passwordTries: new PasswordTries({ byNetwork, byUser: NOBODY, byNobody: NOBODY }),
       clock: Date.now,
+      sources: NO_SOURCES,
+      log: { warn: () => {} },
       // The parts of an exchange that the tests need.
       identify: () => ({ at: () => ({ subject: 'a', issuer: 'x', groups: [] }) }) as never,
     }

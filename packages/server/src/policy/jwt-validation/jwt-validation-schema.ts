@@ -3,8 +3,8 @@
 import { z } from 'zod'
 
 import { parseDuration } from '../../values/duration.ts'
-import { expressionProblem } from '../no-expression.ts'
-import { filledList, flag, providerCaFile, reporting, text } from '../../values/value-schemas.ts'
+import type { PreparedText } from '../late-text.ts'
+import { filledList, flag, providerCaFile, text } from '../../values/value-schemas.ts'
 import { SHARED_SECRET_BYTES, isFetchable, isShared, jwsSchema } from './jws-schema.ts'
 import type { Algorithm } from './jws-schema.ts'
 import { tokenSchema } from './token-schema.ts'
@@ -23,7 +23,6 @@ export const jwtValidationSchema = z
           z.strictObject({
             value: text()
               .max(1024)
-              .superRefine(reporting(expressionProblem))
               .describe('The claim `iss`, compared exactly.')
               .meta({ examples: ['https://login.example.com'] }),
           }),
@@ -146,6 +145,14 @@ export const jwtValidationSchema = z
       }
     }
   })
+
+/** Its texts with `${…}`. Issuers and key sets have to be known before a token comes. */
+export const PREPARED_TEXTS: readonly PreparedText[] = [
+  { at: ['issuer', 'allow_list', 'value'], example: 'https://login.example.com' },
+  { at: ['http', 'tokens', 'name'], mayBeLate: true, example: 'X-Token' },
+  { at: ['http', 'tokens', 'prefix'], mayBeLate: true, example: 'Bearer' },
+  { at: ['jws', 'keys', 'sources', 'additional_jkus'], example: 'https://login.example.com/jwks.json' },
+]
 
 /** Whether tokens that were made for other apps are kept out. */
 export function isRestricted({ audience, required_claims }: Restrictions): boolean {

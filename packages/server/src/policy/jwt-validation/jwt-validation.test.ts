@@ -15,6 +15,7 @@ import { SignedIdentity } from '../../identity/signed-identity.ts'
 import { jwtValidation } from './jwt-validation.ts'
 import { PassCounts } from './passes.ts'
 import { providerFetch } from '../../oidc/provider/provider-fetch.ts'
+import { NO_SOURCES } from '../sources/sources.ts'
 
 const MINUTE = 60_000
 
@@ -49,6 +50,7 @@ async function setUp(t: TestContext) {
       fetchFrom: (home) => providerFetch(5000, home),
       identify: (plain) => new SignedIdentity(plain, undefined),
       clock: () => clock.now,
+      sources: NO_SOURCES,
       log: createLog({ level: 'silent' }),
       onClose: (end) => void ends.push(end),
     },

@@ -13,17 +13,20 @@ import { passesAsPreflight } from '../../oidc/gate/cors-preflight.ts'
 import { verifyJwt, type JwtVerdict } from '../../oidc/provider/verify-jwt.ts'
 import { noteResult } from '../note-result.ts'
 import type { Remembering } from '../note-result.ts'
+import type { SourcesParts } from '../sources/sources.ts'
 import { bodyFields } from './body-fields.ts'
 import type { BodyFields } from './body-fields.ts'
 import { compileKeys } from './jwt-keys.ts'
 import type { JwtKeysParts } from './jwt-keys.ts'
 import { Passes } from './passes.ts'
 import type { Pass, PassCounts } from './passes.ts'
-import { tokenInBody, tokenInHead, tokenPlace } from './token-places.ts'
+import { placesFrom } from './places-from.ts'
+import type { Places } from './places-from.ts'
+import { tokenInBody, tokenInHead } from './token-places.ts'
 import type { TokenPlace } from './token-places.ts'
 import { tokenResult } from './token-result.ts'
 
-export interface JwtValidationParts extends JwtKeysParts {
+export interface JwtValidationParts extends JwtKeysParts, SourcesParts {
   edgeId: string
   /** The tenant whose share of the room bodies and tokens count for. */
   tenant: string
@@ -44,9 +47,7 @@ interface Presented {
 /** @throws RelayError, from the action: `credentials_…`, `provider_unreachable`, and the errors of BodyRoom.read() */
 export function jwtValidation(config: JwtValidationConfig, parts: JwtValidationParts & Remembering): Action {
   const { edgeId, clock, tenant, bodies, onClose, readsResult } = parts
-  const places = config.http.tokens.map(tokenPlace)
-  const inHead = places.filter(({ method }) => method !== 'body')
-  const inBody = places.filter(({ method }) => method === 'body')
+  const placesFor = placesFrom(config.http.tokens, parts)
   const passes = new Passes({ tenant, counts: parts.passCounts, clock })
   onClose(() => passes.close())
   const passOf = passFinder(config, parts, passes)
@@ -59,7 +60,7 @@ export function jwtValidation(config: JwtValidationConfig, parts: JwtValidationP
     return { token, place, pass: pass instanceof Promise ? await pass : pass }
   }
 
-  const admit = async (exchange: Exchange): Promise<Presented[]> => {
+  const admit = async (exchange: Exchange, { all, inHead, inBody }: Places): Promise<Presented[]> => {
     const presented: Presented[] = []
     for (const place of inHead) {
       const token = tokenInHead(place, exchange)
@@ -69,7 +70,7 @@ export function jwtValidation(config: JwtValidationConfig, parts: JwtValidationP
     if (inBody.length === 0) return presented
     const fields = await fieldsOf(exchange, bodies, tenant)
     for (const place of inBody) presented.push(await present(place, fields && tokenInBody(place, fields)))
-    return presented.toSorted((one, other) => places.indexOf(one.place) - places.indexOf(other.place))
+    return presented.toSorted((one, other) => all.indexOf(one.place) - all.indexOf(other.place))
   }
 
   return async (exchange, next) => {
@@ -77,14 +78,16 @@ export function jwtValidation(config: JwtValidationConfig, parts: JwtValidationP
       exchange.identity = undefined // no identity, even if an earlier action has set one
       return next()
     }
-    const presented = await admit(exchange).catch((error: unknown) => {
+    const places = placesFor(exchange)
+    const presented = await admit(exchange, places).catch((error: unknown) => {
       if (tells) noteRefusal(exchange, error)
       throw error
     })
     const [first] = presented
     const told = first?.pass.identity.at(clock())
     exchange.identity = told instanceof Promise ? await told : told
-    for (const { method, name } of inHead) if (method === 'header') passOn(name, exchange, config.forward_credentials)
+    for (const { method, name } of places.inHead)
+      if (method === 'header') passOn(name, exchange, config.forward_credentials)
     if (tells) noteTokens(exchange, shows ? presented : [])
     await during(presented, exchange, next)
   }

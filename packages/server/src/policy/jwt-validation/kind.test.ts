@@ -93,8 +93,11 @@ describe('the configuration of jwt-validation (traffic policy, jwt-validation)',
     assert.deepEqual(at({ method: 'header', name: 'a token' }), [
       'http.tokens.0.name is not the name of a header or cookie',
     ])
-    assert.match(at({ method: 'body', name: '${req.host}' }).join(), /^http\.tokens\.0\.name has an expression/)
-    assert.match(at({ name: 'X-A', prefix: '${req.host}' }).join(), /^http\.tokens\.0\.prefix has an expression/)
+    assert.deepEqual(at({ method: 'body', name: 'a'.repeat(129) }), [
+      'http.tokens.0.name is longer than 128 characters',
+    ])
+    assert.match(at({ name: 'X-A', prefix: 'two words' }).join(), /^http\.tokens\.0\.prefix must be one word/)
+    assert.match(at({ name: 7 }).join(), /^http\.tokens\.0\.name .*quotes/)
     assert.match(at({ method: 'query', name: 'a' }).join(), /write header or body or cookie/)
   })
 })

@@ -7,7 +7,7 @@ import type { FoundProblem } from '@sallyport/protocol/found-problem'
 
 import { defineKind } from '../kind.ts'
 import type { AgentLimits } from '../kind.ts'
-import { isRestricted, jwtValidationSchema } from './jwt-validation-schema.ts'
+import { PREPARED_TEXTS, isRestricted, jwtValidationSchema } from './jwt-validation-schema.ts'
 import type { JwtValidationConfig } from './jwt-validation-schema.ts'
 
 export const jwtValidationKind = defineKind({
@@ -30,6 +30,7 @@ export const jwtValidationKind = defineKind({
   ],
   secretKeys: ['jws.keys.sources.shared_secret'],
   schema: jwtValidationSchema,
+  prepared: PREPARED_TEXTS,
   complete: ({ provider_ca_file, ...config }, { folder }) => ({
     ...config,
     ...(provider_ca_file !== undefined && { provider_ca_file: resolve(folder, provider_ca_file) }),

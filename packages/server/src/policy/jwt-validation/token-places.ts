@@ -17,7 +17,12 @@ export interface TokenPlace {
   readonly scheme: string
 }
 
-export function tokenPlace({ type, method, name, prefix }: WrittenPlace): TokenPlace {
+export function tokenPlace({
+  type,
+  method,
+  name,
+  prefix,
+}: Pick<WrittenPlace, 'type' | 'method'> & { name: string; prefix: string | undefined }): TokenPlace {
   const lower = name.toLowerCase()
   const preset = method === 'header' && lower === 'authorization' ? 'Bearer' : ''
   return { type, method, name: method === 'header' ? lower : name, scheme: (prefix ?? preset).trim() }

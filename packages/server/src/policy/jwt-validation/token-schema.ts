@@ -2,10 +2,13 @@
 
 import { z } from 'zod'
 
-import { expressionProblem } from '../no-expression.ts'
-import { reporting, text } from '../../values/value-schemas.ts'
+import { text } from '../../values/value-schemas.ts'
+import { isLate, orLate } from '../late-text.ts'
 
-const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/ // RFC 9110 5.6.2
+/** Of a header or cookie. RFC 9110 5.6.2 */
+export const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/
+export const NAME_MAX_CHARS = 128
+export const PREFIX = /^[!-~]{0,32} ?$/
 
 export const tokenSchema = z
   .strictObject({
@@ -21,19 +24,14 @@ export const tokenSchema = z
       .describe(
         'The kind of place. `body` takes a field of a JSON or form body of POST, PUT and PATCH, and reads up to `limits.held_body_bytes`.',
       ),
-    name: text()
-      .max(128)
-      .superRefine(reporting(expressionProblem))
+    name: orLate(text().max(NAME_MAX_CHARS))
       .default('Authorization')
       .describe('The name of the header, field or cookie. The case of headers and fields does not count.'),
-    prefix: z
-      .string()
-      .regex(/^[!-~]{0,32} ?$/, 'must be one word, for example Bearer')
-      .superRefine(reporting(expressionProblem))
+    prefix: orLate(z.string().regex(PREFIX, 'must be one word, for example Bearer'))
       .exactOptional()
       .describe('The text before the token. By default `Bearer` for `Authorization`, and nothing otherwise.'),
   })
-  .refine(({ method, name }) => method === 'body' || NAME.test(name), {
+  .refine(({ method, name }) => method === 'body' || isLate(name) || NAME.test(name), {
     path: ['name'],
     message: 'is not the name of a header or cookie',
   })

@@ -89,14 +89,6 @@ describe('the configuration of oauth (traffic policy, oauth)', () => {
     assert.match(problemsOf(oauth({})).join(), /^provider /)
   })
 
-  it('takes no expression for the client, and does not repeat it', () => {
-    const secret = "${secrets.get('vault', 'client')}"
-    assert.match(problemsOf(oauth({ provider: 'google', client_id: secret })).join(), /^client_id has an expression/)
-    const said = problemsOf(oauth({ provider: 'google', client_secret: secret })).join()
-    assert.match(said, /^client_secret has an expression, and must be the same for every visitor; .*in capitals/)
-    assert.ok(!said.includes('vault'))
-  })
-
   it('requires a tenant for Microsoft only', () => {
     assert.match(problemsOf(oauth({ provider: 'microsoft' })).join(), /^tenant is missing: .*every tenant of Microsoft/)
     assert.match(

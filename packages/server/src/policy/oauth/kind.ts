@@ -7,6 +7,7 @@ import type { CheckPlace } from '../kind.ts'
 import { signInProblems } from '../openid-connect/check-sign-in.ts'
 import { completeSignIn } from '../openid-connect/complete-sign-in.ts'
 import { asksToSignIn, waysOf } from '../openid-connect/kind.ts'
+import { CLIENT_TEXTS } from '../openid-connect/openid-connect-schema.ts'
 import type { OpenidConnectConfig } from '../openid-connect/openid-connect-schema.ts'
 import { asOpenidConnect } from './as-openid-connect.ts'
 import { issuerOf, OAUTH_PROVIDERS } from './oauth-providers.ts'
@@ -54,6 +55,7 @@ export function oauthKindOf(providers: OauthProviders) {
     secretKeys: ['client_secret'],
     secretsGoTo: ['provider', 'tenant', 'client_id'],
     schema: oauthSchema,
+    prepared: CLIENT_TEXTS,
     complete: (written, { identityJwt, folder }): OpenidConnectConfig => ({
       ...completeSignIn(asOpenidConnect(written, providers), identityJwt, folder),
       ...(providers[written.provider].without_proof && { without_proof: true }),

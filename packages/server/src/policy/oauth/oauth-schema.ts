@@ -3,7 +3,6 @@
 
 import { z } from 'zod'
 
-import { expressionProblem } from '../no-expression.ts'
 import { duration, edgeProblem, reporting, text } from '../../values/value-schemas.ts'
 import { scopes, signInShape } from '../openid-connect/openid-connect-schema.ts'
 import { peopleSchema } from '../openid-connect/people-schema.ts'
@@ -48,7 +47,6 @@ export const oauthSchema = z.strictObject({
     ),
   client_id: text()
     .superRefine(reporting(edgeProblem))
-    .superRefine(reporting(expressionProblem))
     .exactOptional()
     .describe('The client id that the provider has issued. Required: ngrok’s own clients cannot be used here.'),
   client_secret,

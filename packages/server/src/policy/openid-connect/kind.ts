@@ -8,7 +8,7 @@ import { defineKind } from '../kind.ts'
 import type { AgentLimits } from '../kind.ts'
 import { signInProblems } from './check-sign-in.ts'
 import { completeSignIn } from './complete-sign-in.ts'
-import { openidConnectSchema, type OneSignIn, type OpenidConnectConfig } from './openid-connect-schema.ts'
+import { CLIENT_TEXTS, openidConnectSchema, type OneSignIn, type OpenidConnectConfig } from './openid-connect-schema.ts'
 
 export const openidConnectKind = defineKind({
   documentation:
@@ -46,6 +46,7 @@ export const openidConnectKind = defineKind({
   secretKeys: ['client_secret'],
   secretsGoTo: ['issuer_url', 'client_id'],
   schema: openidConnectSchema,
+  prepared: CLIENT_TEXTS.flatMap((text) => [text, { ...text, at: ['alternatives', ...text.at] }]),
   complete: (config, { identityJwt, folder }) => completeSignIn(config, identityJwt, folder),
   asks: asksToSignIn,
   check: signInProblems,

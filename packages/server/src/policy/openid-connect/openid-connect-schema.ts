@@ -3,7 +3,7 @@
 import { z } from 'zod'
 
 import { cookieDomainProblem } from '../../values/cookie-domain-problem.ts'
-import { expressionProblem } from '../no-expression.ts'
+import type { PreparedText } from '../late-text.ts'
 import { isLoopbackHost } from '../../values/host-pattern.ts'
 import { clientKeySchema } from './client-key-schema.ts'
 import { peopleSchema } from './people-schema.ts'
@@ -53,10 +53,9 @@ export const signInShape = {
     .meta({ examples: ['https://login.example.com'] }),
   client_id: text()
     .superRefine(reporting(edgeProblem))
-    .superRefine(reporting(expressionProblem))
     .describe('The client id that the identity provider has issued.')
     .meta({ examples: ['sallyport'] }),
-  client_secret: secretText(expressionProblem)
+  client_secret: secretText()
     .exactOptional()
     .describe('The secret that the identity provider has issued. Best written as "${OIDC_SECRET}".'),
   provider_ca_file: providerCaFile(),
@@ -176,6 +175,12 @@ export const openidConnectSchema = z.strictObject({
       'Further providers, each with the keys of this table. A session of any of them is enough, by its own `allow` and `deny`; visitors without one choose on a page.',
     ),
 })
+
+/** Its texts that may be secrets of the configuration. */
+export const CLIENT_TEXTS: readonly PreparedText[] = [
+  { at: ['client_id'], example: 'client' },
+  { at: ['client_secret'], example: 'a secret of a client' },
+]
 
 /** Why a text cannot be an `issuer_url`: the end of a sentence, or one of its own. */
 // The callback takes no `iss` that is longer, and parsing a host with non-ASCII letters takes quadratic time.

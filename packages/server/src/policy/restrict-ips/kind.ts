@@ -5,13 +5,15 @@ import { z } from 'zod'
 
 import { cidr, filledList, flag, text } from '../../values/value-schemas.ts'
 import { defineKind } from '../kind.ts'
+import { isLate, orLate } from '../late-text.ts'
+import type { LateText } from '../late-text.ts'
 
 const schema = z
   .strictObject({
-    allow: filledList(cidr(), 'would mean nobody; remove it or add an address range')
+    allow: filledList(orLate(cidr()), 'would mean nobody; remove it or add an address range')
       .exactOptional()
       .describe('Address ranges that may pass. Without it, all addresses that `deny` does not contain.'),
-    deny: filledList(cidr(), 'would mean no range; remove it or add an address range')
+    deny: filledList(orLate(cidr()), 'would mean no range; remove it or add an address range')
       .exactOptional()
       .describe('Address ranges that may not pass. It overrides `allow`.'),
     ip_policies: filledList(text(), 'would mean no range; remove it or add the id of a policy')
@@ -32,6 +34,11 @@ const schema = z
 /** With the ranges of its IP policies. */
 export type RestrictIpsConfig = Omit<z.output<typeof schema>, 'ip_policies'>
 
+/** For people. */
+function wordsOf(range: string | LateText): string {
+  return isLate(range) ? range.source : range
+}
+
 export const restrictIpsKind = defineKind({
   documentation:
     'Checks the address of the connection, or the address that a trusted proxy reports. In `on_tcp_connect` the connection ends without an answer, in `on_http_response` the answer of the app is withheld.',
@@ -42,6 +49,7 @@ export const restrictIpsKind = defineKind({
   agentMayWrite: ['allow', 'deny', 'enforce'],
   storeMayHave: ['ip_policies'],
   schema,
+  prepared: ['allow', 'deny'].map((key) => ({ at: [key], mayBeLate: true, example: '192.0.2.0/24' })),
   complete: ({ ip_policies: ids = [], allow, deny, enforce }, { ipPolicies }): RestrictIpsConfig => {
     const policies = ids.map((id) => ipPolicies.get(id))
     const allowed = [...(allow ?? []), ...policies.flatMap((policy) => policy?.allow ?? [])]
@@ -55,7 +63,8 @@ export const restrictIpsKind = defineKind({
       yield { path: ['ip_policies', index], message }
     }
   },
-  asks: ({ allow, deny, enforce }) => (enforce ? addressWords(allow, deny) || undefined : undefined),
+  asks: ({ allow, deny, enforce }) =>
+    enforce ? addressWords(allow?.map(wordsOf), deny?.map(wordsOf)) || undefined : undefined,
   isOpen: ({ allow, enforce }) => allow === undefined || !enforce,
   *warnings({ allow }) {
     if (allow !== undefined) return

@@ -5,11 +5,12 @@ import { RelayError } from '../../errors.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import { Leniency } from '../leniency.ts'
 import { restrictIps } from './restrict-ips.ts'
+import { NO_SOURCES } from '../sources/sources.ts'
 
 async function outcomeOf(config: { allow?: string[]; deny?: string[]; enforce?: boolean }, clientIp: string) {
   const lines: unknown[] = []
   const leniency = new Leniency({ warn: (fields: unknown) => void lines.push(fields) }, () => 0)
-  const action = restrictIps({ enforce: true, ...config }, { edgeId: 'edg_x', leniency })
+  const action = restrictIps({ enforce: true, ...config }, { edgeId: 'edg_x', leniency, sources: NO_SOURCES })
   let passed = false
   try {
     await action({ clientIp } as Exchange, async () => void (passed = true)) // it reads nothing else

@@ -3,14 +3,18 @@
 
 import type { RestrictIpsConfig } from './kind.ts'
 import { RelayError } from '../../errors.ts'
-import { UNKNOWN_ADDRESS, compileCidrs } from '../../exchange/visitor/client-ip.ts'
+import { UNKNOWN_ADDRESS } from '../../exchange/visitor/client-ip.ts'
+import type { AppAnswer } from '../../exchange/app-answer.ts'
 import type { Action, ConnectionAction, ResponseAction } from '../../exchange/action.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
+import type { Phase } from '../kind.ts'
 import type { Leniency } from '../leniency.ts'
 import { noteResult } from '../note-result.ts'
 import type { Remembering } from '../note-result.ts'
+import type { SourcesParts } from '../sources/sources.ts'
+import { rangesFrom } from './ranges-from.ts'
 
-export interface RestrictIpsParts {
+export interface RestrictIpsParts extends SourcesParts {
   edgeId: string
   leniency: Leniency
 }
@@ -19,7 +23,7 @@ type Parts = RestrictIpsParts & Partial<Remembering>
 
 /** Refuses with `ip_restricted`. */
 export function restrictIps(config: RestrictIpsConfig, parts: Parts): Action {
-  const refusalOf = checker(config, parts)
+  const refusalOf = checker(config, 'on_http_request', parts)
   return async (exchange, next) => {
     const refusal = refusalOf(exchange)
     if (refusal) throw refusal
@@ -28,14 +32,14 @@ export function restrictIps(config: RestrictIpsConfig, parts: Parts): Action {
 }
 
 export function restrictConnections(config: RestrictIpsConfig, parts: Parts): ConnectionAction {
-  return checker(config, parts)
+  return checker(config, 'on_tcp_connect', parts)
 }
 
 /** The app has got the request, but the visitor does not get its answer. */
 export function restrictResponses(config: RestrictIpsConfig, parts: Parts): ResponseAction {
-  const refusalOf = checker(config, parts)
-  return (exchange) => {
-    const refusal = refusalOf(exchange)
+  const refusalOf = checker(config, 'on_http_response', parts)
+  return (exchange, answer) => {
+    const refusal = refusalOf(exchange, answer)
     if (refusal) throw refusal
   }
 }
@@ -43,32 +47,29 @@ export function restrictResponses(config: RestrictIpsConfig, parts: Parts): Resp
 /**
  * `deny` wins over `allow`; with an `allow` list, every other address is refused. An unreadable address might be in `deny`, so it
  * passes neither.
+ * @throws RelayError, from the function, if a range cannot be made, even with `enforce: false`
  */
 function checker(
   { allow, deny, enforce }: RestrictIpsConfig,
-  { edgeId, leniency, remembers = false }: Parts,
-): (exchange: Exchange) => RelayError | undefined {
-  const rangeOf = rangeFinder(allow ?? [])
-  const allowed = allow ? compileCidrs(allow) : () => true
-  const denied = deny ? compileCidrs(deny) : () => false
-  return (exchange) => {
+  phase: Phase,
+  { remembers = false, ...parts }: Parts,
+): (exchange: Exchange, answer?: AppAnswer) => RelayError | undefined {
+  const { edgeId, leniency } = parts
+  const allowedFor = allow && rangesFrom(allow, 'allow', phase, parts)
+  const deniedFor = deny && rangesFrom(deny, 'deny', phase, parts)
+  return (exchange, answer) => {
     const { clientIp } = exchange
-    if (clientIp === UNKNOWN_ADDRESS || denied(clientIp) || !allowed(clientIp)) {
+    const denied = deniedFor?.(exchange, answer)
+    const allowed = allowedFor?.(exchange, answer)
+    const isDenied = denied?.has(clientIp) ?? false
+    if (clientIp === UNKNOWN_ADDRESS || isDenied || allowed?.has(clientIp) === false) {
       if (enforce) return new RelayError('ip_restricted', { detail: clientIp })
       leniency.note({ edgeId, action: 'restrict-ips', detail: clientIp })
-      if (remembers) noteResult(exchange, 'restrict_ips', { action: 'deny', matched_cidr: '' })
+      if (remembers)
+        noteResult(exchange, 'restrict_ips', { action: 'deny', matched_cidr: denied?.rangeOf(clientIp) ?? '' })
     } else if (remembers) {
-      noteResult(exchange, 'restrict_ips', { action: 'allow', matched_cidr: rangeOf(clientIp) })
+      noteResult(exchange, 'restrict_ips', { action: 'allow', matched_cidr: allowed?.rangeOf(clientIp) ?? '' })
     }
     return undefined
-  }
-}
-
-/** @returns a function that finds the first of the ranges that an address is in; empty if there is none */
-function rangeFinder(ranges: readonly string[]): (address: string) => string {
-  let compiled: { range: string; has: (address: string) => boolean }[] | undefined
-  return (address) => {
-    compiled ??= ranges.map((range) => ({ range, has: compileCidrs([range]) }))
-    return compiled.find(({ has }) => has(address))?.range ?? ''
   }
 }

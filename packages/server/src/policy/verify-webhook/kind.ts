@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { isLoopbackHost } from '../../values/host-pattern.ts'
 import { flag, secretText } from '../../values/value-schemas.ts'
 import { defineKind } from '../kind.ts'
+import { isLate, orLate } from '../late-text.ts'
 import { SUPPORTED_PROVIDERS, unsupportedProvider } from './providers.ts'
 import { isSigningSecret } from './schemes/standard-webhooks.ts'
 import { SCHEMES } from './schemes/schemes.ts'
@@ -16,7 +17,7 @@ const schema = z.strictObject({
       error: ({ input }) => (typeof input === 'string' ? unsupportedProvider(input) : undefined),
     })
     .describe('The provider that sends the deliveries.'),
-  secret: secretText().describe(
+  secret: orLate(secretText()).describe(
     'The secret with which the provider signs, best written as `${WEBHOOK_SECRET}`. For `gitlab` the secret token or the signing token, for `sendgrid` the public key that it shows.',
   ),
   enforce: flag()
@@ -39,13 +40,14 @@ export const verifyWebhookKind = defineKind({
   secretKeys: ['secret'],
   secretsGoTo: ['provider'],
   schema,
+  prepared: [{ at: ['secret'], mayBeLate: true, example: 'a secret of webhooks' }],
   complete: (config) => config,
   asks: ({ provider, enforce }) => (enforce ? webhookWords(provider) : undefined),
   *check({ provider, secret }, { publicUrl, hosts }) {
-    const written = secret.reveal()
-    const problem = SCHEMES[provider].secretProblem?.(written)
+    const written = isLate(secret) ? undefined : secret.reveal() // a late one is checked for each delivery
+    const problem = written === undefined ? undefined : SCHEMES[provider].secretProblem?.(written)
     if (problem !== undefined) yield { path: ['secret'], message: problem }
-    const isSent = provider === 'gitlab' && !isSigningSecret(written)
+    const isSent = provider === 'gitlab' && (written === undefined || !isSigningSecret(written))
     if (isSent && publicUrl?.protocol === 'http:' && !hosts.every(isLoopbackHost)) {
       yield {
         path: ['secret'],

@@ -6,12 +6,17 @@ import { RelayError } from '../../errors.ts'
 import type { Action } from '../../exchange/action.ts'
 import type { BodyRoom } from '../../exchange/body/body-room.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
+import { edgeProblem } from '../../values/value-schemas.ts'
 import type { Leniency } from '../leniency.ts'
+import { rememberLast } from '../engine/remember-last.ts'
+import { isLate } from '../late-text.ts'
 import { noteResult } from '../note-result.ts'
-import type { BodyVerdict, Delivery, WebhookFault } from './schemes/scheme.ts'
+import type { SourcesParts } from '../sources/sources.ts'
+import { textFrom } from '../text.ts'
+import type { BodyVerdict, Delivery, Scheme, WebhookFault } from './schemes/scheme.ts'
 import { SCHEMES } from './schemes/schemes.ts'
 
-export interface VerifyWebhookParts {
+export interface VerifyWebhookParts extends SourcesParts {
   edgeId: string
   /** The tenant whose share of the room the bodies count for. */
   tenant: string
@@ -25,15 +30,16 @@ export interface VerifyWebhookParts {
 export function verifyWebhook({ provider, secret, enforce }: VerifyWebhookConfig, parts: VerifyWebhookParts): Action {
   const { edgeId, tenant, bodies, leniency, clock } = parts
   const scheme = SCHEMES[provider]
-  const verify = scheme.withSecret(secret.reveal())
+  const keyOf = keyFrom(secret, scheme, parts)
 
   const check = async (exchange: Exchange): Promise<BodyVerdict | { ok: 'answered' }> => {
+    const { secret: text, verify } = keyOf(exchange)
     const head = verify(deliveryOf(exchange), clock())
     if (!head.ok) return head
     const body = await bodies.read(exchange, tenant)
     const verdict = head.checkBody(body)
     if (!verdict.ok) return verdict
-    const answer = scheme.challengeAnswer?.(secret.reveal(), body)
+    const answer = scheme.challengeAnswer?.(text, body)
     if (answer === undefined) return verdict
     exchange.respond(200, { 'content-type': 'application/json', 'cache-control': 'no-store' }, answer)
     return { ok: 'answered' }
@@ -50,6 +56,33 @@ export function verifyWebhook({ provider, secret, enforce }: VerifyWebhookConfig
       noteResult(exchange, 'verify_webhook', { verified: false, error })
     } else noteResult(exchange, 'verify_webhook', { verified: true })
     await next()
+  }
+}
+
+interface Key {
+  readonly secret: string
+  readonly verify: ReturnType<Scheme['withSecret']>
+}
+
+/** @throws RelayError, from the function: `expression_failed`, `path_ambiguous` */
+function keyFrom(
+  secret: VerifyWebhookConfig['secret'],
+  scheme: Scheme,
+  parts: SourcesParts,
+): (exchange: Exchange) => Key {
+  const keyWith = (text: string): Key => ({ secret: text, verify: scheme.withSecret(text) })
+  if (!isLate(secret)) {
+    const key = keyWith(secret.reveal())
+    return () => key
+  }
+  const text = textFrom(secret.source, 'on_http_request', 'secret of verify-webhook', parts)
+  const remembered = rememberLast(keyWith)
+  return (exchange) => {
+    const made = text(exchange)
+    // An empty key would let everybody sign.
+    const problem = made === '' ? 'is empty' : (edgeProblem(made) ?? scheme.secretProblem?.(made))
+    if (problem === undefined) return remembered(made)
+    throw new RelayError('expression_failed', { detail: `the secret of verify-webhook ${problem}` })
   }
 }
 

@@ -6,10 +6,13 @@ import { ValueError } from '../expression-error.ts'
 import type { ExpressionView } from '../expression-view.ts'
 import { type FunctionDefinition, define } from './define-function.ts'
 
+/** So that a text with it is not taken for one that is always the same. */
+const CHANCE = { reads: 'rand' } as const
+
 export const RANDOM_FUNCTIONS: readonly FunctionDefinition[] = [
-  define('rand.int(): int', 'a random number: 0 or 1', (view: ExpressionView) => chance(view, 0n, 1n)),
-  define('rand.int(int, int): int', 'a random whole number; it can be either of the limits', chance),
-  define('rand.double(): double', 'a random number from 0 to below 1', () => Math.random()),
+  define('rand.int(): int', 'a random number: 0 or 1', (view: ExpressionView) => chance(view, 0n, 1n), CHANCE),
+  define('rand.int(int, int): int', 'a random whole number; it can be either of the limits', chance, CHANCE),
+  define('rand.double(): double', 'a random number from 0 to below 1', () => Math.random(), CHANCE),
 ]
 
 const RANGE_MAX = 2n ** 48n - 1n // of randomInt

@@ -17,6 +17,8 @@ export interface Supply {
   /** The data that its expressions may read. */
   readonly known: ReadonlySet<Need>
   hasSecret(vault: string, name: string): boolean
+  /** Absent if the values are not known. */
+  readonly secretOf?: ((vault: string, name: string) => string | undefined) | undefined
   /** For `restrict-ips`: ranges of addresses by their id. */
   readonly ipPolicies: ReadonlyMap<string, IpPolicy>
 }
